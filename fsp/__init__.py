@@ -1,0 +1,90 @@
+"""Solve the chemical master equation by finite state projection, with a bound on the total error."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from fsp.distribution import Distribution, ErrorLedger, Interval, Solution, read
+    from fsp.errors import (
+        ArgumentError,
+        BackendError,
+        ConvergenceError,
+        FSPError,
+        ModelError,
+        StateSpaceError,
+        ToleranceWarning,
+    )
+    from fsp.generator import Generator
+    from fsp.model import Model, Reaction, load
+    from fsp.projection import Progress, stationary, transient
+    from fsp.solvers import Implicit, Krylov, Uniformization
+    from fsp.space import StateSpace
+
+# Where each public name lives: imported at first use, so that `import fsp` stays fast.
+_HOMES = {
+    "ArgumentError": "fsp.errors",
+    "BackendError": "fsp.errors",
+    "ConvergenceError": "fsp.errors",
+    "Distribution": "fsp.distribution",
+    "ErrorLedger": "fsp.distribution",
+    "FSPError": "fsp.errors",
+    "Generator": "fsp.generator",
+    "Implicit": "fsp.solvers",
+    "Interval": "fsp.distribution",
+    "Krylov": "fsp.solvers",
+    "Model": "fsp.model",
+    "ModelError": "fsp.errors",
+    "Progress": "fsp.projection",
+    "Reaction": "fsp.model",
+    "Solution": "fsp.distribution",
+    "StateSpace": "fsp.space",
+    "StateSpaceError": "fsp.errors",
+    "ToleranceWarning": "fsp.errors",
+    "Uniformization": "fsp.solvers",
+    "load": "fsp.model",
+    "read": "fsp.distribution",
+    "stationary": "fsp.projection",
+    "transient": "fsp.projection",
+}
+
+__all__ = [
+    "ArgumentError",
+    "BackendError",
+    "ConvergenceError",
+    "Distribution",
+    "ErrorLedger",
+    "FSPError",
+    "Generator",
+    "Implicit",
+    "Interval",
+    "Krylov",
+    "Model",
+    "ModelError",
+    "Progress",
+    "Reaction",
+    "Solution",
+    "StateSpace",
+    "StateSpaceError",
+    "ToleranceWarning",
+    "Uniformization",
+    "load",
+    "read",
+    "stationary",
+    "transient",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'fsp' has no attribute '{name}'")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -1,0 +1,384 @@
+"""The `fsp` command: read a model, solve it, print the answer with its error, write files and pictures.
+
+Tables and JSON go to standard output; progress, warnings and errors to standard error.  The exit status tells
+a batch script what happened; `fsp --help` lists the codes.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import re
+import shutil
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import click
+
+import fsp
+from fsp.errors import ArgumentError, BackendError, ConvergenceError, FSPError, ModelError, StateSpaceError
+
+if TYPE_CHECKING:
+    from fsp.distribution import Distribution, Solution
+    from fsp.model import Model
+    from fsp.projection import Progress
+
+    Answer: TypeAlias = Solution | Distribution
+    Report: TypeAlias = Callable[[Progress], None]
+
+_CODES: tuple[tuple[type[Exception], int], ...] = (
+    (ModelError, 3),
+    (StateSpaceError, 4),
+    (MemoryError, 4),
+    (ConvergenceError, 5),
+    (BackendError, 6),
+    (ArgumentError, 2),
+    (FSPError, 1),
+    (OSError, 1),
+)
+_ABOVE_TOLERANCE = 7
+_EPILOG = """\b
+Exit status:
+  0  solved; the error bound (stationary: the estimate) meets the tolerance
+  1  a file could not be written, or another failure
+  2  wrong usage
+  3  the model, or its file, is wrong
+  4  a limit on states or memory was reached before the tolerance
+  5  no convergence
+  6  a backend is missing, or cannot treat the model
+  7  solved, but the error is above the tolerance, or is not a bound
+"""
+_SIZE = re.compile(r"([0-9]+\.?[0-9]*)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
+_SECONDS_BETWEEN_LINES = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What was asked for on the command line, whatever the command."""
+
+    model: str
+    settings: tuple[str, ...]
+    tol: float
+    max_states: int | None
+    max_memory: str | None
+    out: Path | None
+    plot: Path | None
+    marginal: tuple[str, ...]
+    as_json: bool
+    quiet: bool
+
+    def limits(self) -> dict[str, int]:
+        """Return the limits that were given; the others keep the solver's defaults."""
+        memory = None if self.max_memory is None else _bytes(self.max_memory)
+        given = {"max_states": self.max_states, "max_memory": memory}
+        return {name: limit for name, limit in given.items() if limit is not None}
+
+
+# ---- commands
+
+
+def _guarded(command: Callable[..., int]) -> Callable[..., None]:
+    """Give `command` the option --debug; turn its errors into a line and an exit status."""
+
+    @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+    @functools.wraps(command)
+    def guarded(*, debug: bool, **options: Any) -> None:  # noqa: ANN401  click passes what it read
+        try:
+            code = command(**options)
+        except tuple(kind for kind, _ in _CODES) as error:
+            if debug:
+                raise
+            click.echo(f"fsp: error: {error or type(error).__name__}", err=True)
+            code = next(code for kind, code in _CODES if isinstance(error, kind))
+        raise SystemExit(code)
+
+    return guarded
+
+
+_SET = click.option(
+    "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Set a parameter or an initial count."
+)
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_SHARED = (
+    click.argument("model"),
+    _SET,
+    click.option("--tol", default=1e-6, show_default=True, help="Error to reach, in the 1-norm."),
+    click.option("--max-states", type=int, help="Limit on the number of states."),
+    click.option("--max-memory", metavar="SIZE", help="Limit on memory, such as 8GiB or 500MB."),
+    click.option("--out", type=click.Path(path_type=Path), help="Write an HDF5 file."),
+    click.option("--plot", type=click.Path(path_type=Path), help="Draw a picture: .png, .pdf, .svg, ..."),
+    click.option("--marginal", multiple=True, metavar="SPECIES", help="Print a marginal distribution."),
+    _JSON,
+    click.option("--quiet", is_flag=True, help="No progress."),
+)
+
+
+def _shared(command: Callable[..., None]) -> Callable[..., None]:
+    """Give `command` the options that make a `_Request`."""
+    for option in reversed(_SHARED):
+        command = option(command)
+    return command
+
+
+@click.group(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(fsp.__version__, prog_name="fsp")
+def main() -> None:
+    """Solve the chemical master equation, with a bound on the total error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that lacks ≤ shows a question mark
+
+
+@main.command(epilog=_EPILOG)
+@_shared
+@click.option(
+    "--times",
+    multiple=True,
+    required=True,
+    metavar="TIMES",
+    help="1,2,5 or FROM:TO:NUMBER, with both ends.",
+)
+@click.option("--solver", default="auto", show_default=True, help="auto, uniformization, krylov or implicit.")
+@_guarded
+def transient(times: tuple[str, ...], solver: str, **shared: Any) -> int:  # noqa: ANN401  fields of _Request
+    """Solve MODEL (SBML or Antimony) from its initial state up to some times.
+
+    Options that name one thing, like --times or --set, may be given several times.
+    """
+    return _run(_Request(**shared), "transient", times=_times(times), solver=solver)
+
+
+@main.command(epilog=_EPILOG)
+@_shared
+@click.option("--method", default="auto", show_default=True, help="auto, gth, direct or iterative.")
+@_guarded
+def stationary(method: str, **shared: Any) -> int:  # noqa: ANN401  fields of _Request
+    """Find the stationary distribution of MODEL (SBML or Antimony)."""
+    return _run(_Request(**shared), "stationary", method=method)
+
+
+@main.command(epilog=_EPILOG)
+@click.argument("model")
+@_SET
+@_JSON
+@_guarded
+def info(model: str, settings: tuple[str, ...], as_json: bool) -> int:
+    """Print species, reactions, propensities and conservation laws of MODEL."""
+    network = _model(model, settings)
+    click.echo(_model_json(network) if as_json else network.describe())
+    return 0
+
+
+def _run(request: _Request, task: str, **options: Any) -> int:  # noqa: ANN401  arguments of the solver
+    """Solve, print the answer, write the files, return the exit status."""
+    options |= request.limits()
+    _check_files(request)
+    model = _model(request.model, request.settings)
+    unknown = [name for name in request.marginal if name not in model.species]
+    if unknown:
+        raise ArgumentError(f"`--marginal` must be one of {', '.join(model.species)}, but is '{unknown[0]}'.")
+    started = time.perf_counter()
+    with _warnings_as_lines(), _progress(request.quiet) as report:
+        answer = getattr(fsp, task)(model, tol=request.tol, progress=report, **options)
+    seconds = time.perf_counter() - started
+    click.echo((_json if request.as_json else _text)(answer, request, seconds))
+    _write(answer, request)
+    return _judge(answer, request.tol)
+
+
+def _write(answer: Answer, request: _Request) -> None:
+    if request.out:
+        answer.save(request.out)
+    if request.plot:
+        from fsp import plot
+
+        plot.overview(answer).savefig(request.plot)
+
+
+def _judge(answer: Answer, tol: float) -> int:
+    """Return the exit status; a stationary answer has an estimate and no more."""
+    from fsp.distribution import Solution
+
+    if isinstance(answer, Solution) and not answer.error.certified:
+        click.echo("fsp: warning: this error is an estimate, not a bound", err=True)
+        return _ABOVE_TOLERANCE
+    return 0 if answer.error.total <= tol else _ABOVE_TOLERANCE
+
+
+# ---- what was asked for
+
+
+def _model(path: str, settings: Sequence[str]) -> Model:
+    model = fsp.load(path)
+    values: dict[str, float] = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals:
+            raise ArgumentError(f"`--set` must be NAME=VALUE, but is '{setting}'.")
+        values[name.strip()] = _number(value, f"--set {name}")
+    counts = {name: value for name, value in values.items() if name in model.species}
+    constants = {name: value for name, value in values.items() if name not in counts}
+    model = model.with_parameters(constants) if constants else model
+    return model.with_initial(counts) if counts else model
+
+
+def _times(texts: Sequence[str]) -> list[float]:
+    points: list[float] = []
+    for part in ",".join(texts).split(","):
+        ends = part.split(":")
+        if len(ends) == 1:
+            points.append(_number(part, "--times"))
+        elif len(ends) == 3 and ends[2].strip().isdigit() and int(ends[2]) > 1:
+            first, last = (_number(end, "--times") for end in ends[:2])
+            steps = int(ends[2]) - 1
+            points += [*(first + (last - first) * i / steps for i in range(steps)), last]
+        else:
+            raise ArgumentError(f"`--times` must be like 0:30:31 or 1,2,5, but has '{part}'.")
+    return points
+
+
+def _number(text: str, option: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ArgumentError(f"`{option}` must be a number, but is '{text}'.") from None
+
+
+def _bytes(text: str) -> int:
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise ArgumentError(f"`--max-memory` must be a size such as 8GiB or 500MB, but is '{text}'.")
+    number, prefix, binary = match.groups()
+    return int(float(number) * (1024 if binary else 1000) ** " kmgt".index(prefix.lower() or " "))
+
+
+def _check_files(request: _Request) -> None:
+    """Refuse files that cannot be written now, rather than after hours."""
+    for option, path in (("--out", request.out), ("--plot", request.plot)):
+        if path is not None and (path.is_dir() or not path.resolve().parent.is_dir()):
+            raise ArgumentError(f"`{option}` must be a file in a folder that exists, but is '{path}'.")
+    if request.plot is not None:
+        from fsp.plot import SUFFIXES
+
+        if request.plot.suffix.lower() not in SUFFIXES:
+            kinds = ", ".join(SUFFIXES)
+            raise ArgumentError(f"`--plot` must end in one of {kinds}, but is '{request.plot}'.")
+
+
+# ---- while it runs
+
+
+@contextmanager
+def _warnings_as_lines() -> Iterator[None]:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        try:
+            yield
+        finally:
+            for warning in caught:
+                click.echo(f"fsp: warning: {warning.message}", err=True)
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[Report | None]:
+    """Give a callback: a bar on a terminal, a line every few seconds elsewhere, None when quiet."""
+    if quiet:
+        yield None
+    elif not sys.stderr.isatty():
+        yield _Lines()
+    else:
+        from rich import console, progress
+
+        columns = (
+            progress.SpinnerColumn(),
+            progress.BarColumn(24),
+            progress.TextColumn("{task.description}", markup=False),
+            progress.TimeElapsedColumn(),
+            progress.TextColumn("left"),
+            progress.TimeRemainingColumn(),
+        )
+        with progress.Progress(*columns, console=console.Console(stderr=True), transient=True) as bar:
+            task = bar.add_task("", total=None)
+            yield lambda p: bar.update(task, completed=p.t or 0.0, total=p.t_end, description=_status(p))
+
+
+class _Lines:
+    """Print progress as plain lines, at most one every few seconds."""
+
+    def __init__(self) -> None:
+        self.start = self.last = time.monotonic()
+
+    def __call__(self, progress: Progress) -> None:
+        now = time.monotonic()
+        if now - self.last >= _SECONDS_BETWEEN_LINES:
+            self.last = now
+            click.echo(f"fsp: {_status(progress)}, {now - self.start:.0f} s", err=True)
+
+
+def _status(progress: Progress) -> str:
+    reached = "" if progress.t is None else f"t = {progress.t:.4g} of {progress.t_end:.4g}, "
+    message = f", {progress.message}" if progress.message else ""
+    return f"{reached}{progress.n_states:,} states, error {progress.error:.1e}{message}"
+
+
+# ---- the answer
+
+
+def _text(answer: Answer, request: _Request, seconds: float) -> str:
+    from fsp.distribution import Solution
+    from fsp.distribution.records import marginal_text
+
+    width = shutil.get_terminal_size((120, 24)).columns
+    if isinstance(answer, Solution):
+        notes = dict.fromkeys(note for one in answer for note in one.notes)
+        work = f"{answer.solver}: {answer.n_matvec:,} products, {seconds:.3g} s"
+        lines = [answer.table(width), work, *(f"note: {note}" for note in notes)]
+    else:
+        lines = [str(answer), f"{seconds:.3g} s"]
+    tables = [f"\n{marginal_text(answer, name, width)}" for name in request.marginal]
+    return "\n".join(lines + tables)
+
+
+def _json(answer: Answer, request: _Request, seconds: float) -> str:
+    from fsp.distribution.records import answer_record, to_json
+
+    head = {"fsp": fsp.__version__, "tol": request.tol, "seconds": seconds}
+    return to_json({**head, **answer_record(answer, request.marginal)})
+
+
+def _model_json(model: Model) -> str:
+    from fsp.distribution.records import to_json
+    from fsp.model.expression import to_text
+
+    rates = [None if rate is None else to_text(rate) for rate in model.rate_expressions]
+    reactions = [
+        {
+            "name": reaction.name,
+            "equation": reaction.equation,
+            "order": reaction.order,
+            "change": dict(reaction.change),
+            "propensity": rate,
+            "time_dependent": bool(timed),
+        }
+        for reaction, rate, timed in zip(model.reactions, rates, model.time_dependent, strict=True)
+    ]
+    record = {
+        "name": model.name,
+        "hash": model.hash,
+        "time_unit": model.time_unit,
+        "species": list(model.species),
+        "initial_states": model.initial_states.tolist(),
+        "initial_probabilities": model.initial_probabilities.tolist(),
+        "parameters": dict(model.parameters),
+        "reactions": reactions,
+        "conservation_laws": model.conservation_laws.tolist(),
+        "finite": bool(model.is_finite),
+        "bounds": dict(zip(model.species, model.species_bounds.tolist(), strict=True)),
+    }
+    return to_json(record)

@@ -1,0 +1,68 @@
+"""Refuse arrays that are not a distribution."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fsp.arrays import FloatArray, IntArray
+from fsp.distribution.ledger import ErrorLedger
+from fsp.errors import ArgumentError
+
+_MASS_SLACK = 1e-6
+"""How far above one the mass may be, beyond the error, before it is taken for a mistake."""
+
+
+def check(states: IntArray, probabilities: FloatArray, species: Sequence[str], error: ErrorLedger) -> None:
+    """Check that arrays fit together and hold probabilities of copy numbers.
+
+    Parameters
+    ----------
+    states
+        (n, d) copy numbers.
+    probabilities
+        (n,) probabilities.
+    species
+        (d,) names.
+    error
+        Error of the probabilities.
+
+    Raises
+    ------
+    ArgumentError
+        If they do not.
+    """
+    shape = (len(probabilities), len(species))
+    if len(set(species)) < len(species):
+        raise ArgumentError(f"`species` must be different names, but are {', '.join(species)}.")
+    if probabilities.ndim != 1 or states.shape != shape or not all(shape):
+        raise ArgumentError(f"`states` must have the shape {shape} and a row, but has {states.shape}.")
+    if states.dtype.kind not in "iu" or states.min() < 0:
+        kind = f"{states.dtype} from {states.min()}"
+        raise ArgumentError(f"`states` must be non-negative integers, but are {kind}.")
+    if not np.isfinite(probabilities).all() or probabilities.min() < 0:
+        least = probabilities.min()
+        raise ArgumentError(f"`probabilities` must be finite and non-negative, but go down to {least}.")
+    mass = probabilities.sum()
+    if not 0 < mass <= 1 + error.total + _MASS_SLACK:
+        raise ArgumentError(f"`probabilities` must have a sum in (0, 1], but it is {mass:.12g}.")
+
+
+def read_only(array: Any) -> Any:  # noqa: ANN401  any array, the same out
+    """Return a view that cannot be written to; the owner of the memory keeps its rights.
+
+    Parameters
+    ----------
+    array
+        An array.
+
+    Returns
+    -------
+    ndarray
+        The same memory.
+    """
+    view = array.view()
+    view.flags.writeable = False
+    return view

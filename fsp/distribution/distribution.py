@@ -1,0 +1,399 @@
+"""A probability distribution over copy numbers, together with its error.
+
+The stored probabilities y >= 0 have a mass of at most one (what is missing left the stored states) and lie
+within ``error.total`` of the exact distribution in the 1-norm.  `probability` turns that into a range that
+holds.  Moments, quantiles, the mode and the entropy are those of y divided by its mass; the 1-norm error does
+not bound them, since little probability far away can move a mean by much.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fsp import analysis
+from fsp.arrays import FloatArray, IntArray
+from fsp.distribution import bounds
+from fsp.distribution.checks import check, read_only
+from fsp.distribution.ledger import ErrorLedger, Interval
+from fsp.distribution.text import spread, when
+from fsp.errors import ArgumentError
+
+if TYPE_CHECKING:
+    import pandas
+    import xarray
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Distribution:
+    """Probabilities of states at one time, or in the stationary regime.
+
+    Parameters
+    ----------
+    states
+        (n, d) copy numbers, distinct; sorted lexicographically here if they are not.
+    probabilities
+        (n,) non-negative probabilities.
+    species
+        (d,) names, in the order of the columns of `states`.
+    t
+        The time in `time_unit`; None for a stationary distribution.
+    error
+        Bound, or estimate, of the 1-norm distance to the exact distribution.
+    closed
+        True if every state that the chain can reach is stored; the means of any function are then bounded.
+    model_name, model_hash, time_unit
+        What the distribution belongs to.
+    observables
+        Formulas in the species that may be used by name in `probability` and `expectation`.
+    notes
+        Remarks of the solver that belong to the answer.
+
+    Raises
+    ------
+    ArgumentError
+        If arrays do not fit together, states repeat, or probabilities have no mass or more than one.
+    """
+
+    states: IntArray
+    probabilities: FloatArray
+    species: tuple[str, ...]
+    _: KW_ONLY
+    t: float | None
+    error: ErrorLedger
+    closed: bool = False
+    model_name: str = ""
+    model_hash: str = ""
+    time_unit: str = ""
+    observables: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        states = np.asarray(self.states)
+        probabilities = np.ascontiguousarray(self.probabilities, dtype=np.float64)
+        species = tuple(self.species)
+        check(states, probabilities, species, self.error)
+        states, probabilities = analysis.sort_states(states.astype(np.int64, copy=False), probabilities)
+        checked = {
+            "states": read_only(states),
+            "probabilities": read_only(probabilities),
+            "species": species,
+            "t": None if self.t is None else float(self.t),
+            "closed": bool(self.closed),
+            "observables": dict(self.observables),
+            "notes": tuple(self.notes),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+
+    def __len__(self) -> int:
+        return len(self.states)
+
+    @property
+    def mass(self) -> float:
+        """Sum of the stored probabilities."""
+        return float(self.probabilities.sum())
+
+    def probability(self, event: str | Mapping[str, int]) -> Interval:
+        """Bound the probability of an event.
+
+        Parameters
+        ----------
+        event
+            A condition such as ``"U > 40 && V < 10"``, or copy numbers such as ``{"U": 3, "V": 4}``, where
+            species that are not named may have any.
+
+        Returns
+        -------
+        Interval
+            Certified where `error` is.
+
+        Raises
+        ------
+        ArgumentError
+            If the condition cannot be read, or is not a condition.
+        """
+        mask = self._mask(event) if isinstance(event, Mapping) else self._observe(event)
+        if mask.dtype != np.bool_:
+            raise ArgumentError(f"`event` must be a condition such as 'U > 40', but '{event}' is a number.")
+        return bounds.event(self.probabilities, mask, self.error)
+
+    def expectation(self, formula: str) -> Interval:
+        """Bound the mean of a function of the state, where the error of the probabilities bounds it.
+
+        Parameters
+        ----------
+        formula
+            A formula of species and observables, such as ``"U*V"``.
+
+        Returns
+        -------
+        Interval
+            Certified where `error` is, and `formula` is a condition or all reachable states are stored
+            (`closed`).  Else its value is the mean over the stored probability, and it says why.
+
+        Raises
+        ------
+        ArgumentError
+            If the formula cannot be read, or is not finite in a stored state.
+        """
+        values = self._observe(formula)
+        if values.dtype == np.bool_:
+            return bounds.event(self.probabilities, values, self.error)
+        if not np.isfinite(values).all():
+            place = int(np.argmin(np.isfinite(values)))
+            raise ArgumentError(
+                f"`formula` must be finite in every state, but '{formula}' is {values[place]} "
+                f"in state {self._state(self.states[place])}."
+            )
+        if self.closed:
+            return bounds.closed_mean(self.probabilities, values, self.error)
+        return bounds.unbounded_mean(self.probabilities, values)
+
+    def marginal(self, *species: str) -> Distribution:
+        """Sum over all other species.
+
+        Parameters
+        ----------
+        species
+            The names that are kept, in this order.
+
+        Returns
+        -------
+        Distribution
+            Its 1-norm error is at most that of the joint distribution; the rounding of the sums is added.
+
+        Raises
+        ------
+        ArgumentError
+            If no name is given, or one is unknown or given twice.
+        """
+        if not species or len(set(species)) < len(species):
+            raise ArgumentError(f"`species` must be one or more different names, but is {species}.")
+        columns = [self._column(name) for name in species]
+        states, probabilities, terms = analysis.marginal(self.states[:, columns], self.probabilities)
+        rounding = ErrorLedger(rounding=(terms - 1) * np.finfo(float).eps / 2 * self.mass)
+        return replace(
+            self, states=states, probabilities=probabilities, species=species, error=self.error + rounding
+        )
+
+    @cached_property
+    def _dense(self) -> tuple[FloatArray, tuple[IntArray, ...]]:
+        return analysis.dense(self.states, self.probabilities)
+
+    @property
+    def pmf(self) -> FloatArray:
+        """Probabilities as a dense array: one axis for each species, over `support`."""
+        return self._dense[0]
+
+    @property
+    def support(self) -> IntArray | tuple[IntArray, ...]:
+        """Copy numbers along the axis of `pmf`, without gaps; a tuple of them for several species."""
+        axes = self._dense[1]
+        return axes[0] if len(axes) == 1 else axes
+
+    @cached_property
+    def _means(self) -> FloatArray:
+        return analysis.mean(self.states, self.probabilities)
+
+    @cached_property
+    def _variances(self) -> FloatArray:
+        return analysis.variance(self.states, self.probabilities)
+
+    def mean(self) -> dict[str, float]:
+        """Return the mean copy number of each species, of the stored probability divided by its mass."""
+        return self._by_species(self._means)
+
+    def variance(self) -> dict[str, float]:
+        """Return the variance of each species, of the stored probability divided by its mass."""
+        return self._by_species(self._variances)
+
+    def std(self) -> dict[str, float]:
+        """Return the standard deviation of each species, of the stored probability divided by its mass."""
+        return self._by_species(np.sqrt(self._variances))
+
+    def covariance(self) -> FloatArray:
+        """Return the (d, d) covariance matrix of the stored probability divided by its mass."""
+        return analysis.covariance(self.states, self.probabilities)
+
+    def moment(self, species: str | None = None, order: int = 1, /, **orders: int) -> float:
+        """Compute a raw moment of the stored probability divided by its mass.
+
+        Parameters
+        ----------
+        species, order
+            One species and its power: ``moment("U", 2)`` is the mean of U².
+        **orders
+            Powers by name: ``moment(U=2, V=1)`` is the mean of U² V.
+
+        Returns
+        -------
+        float
+            The moment.
+
+        Raises
+        ------
+        ArgumentError
+            If no species is named, one is unknown, or an order is not a non-negative integer.
+        """
+        powers = dict(orders) if species is None else {species: order, **orders}
+        if not powers:
+            raise ArgumentError("`moment` must be given a species, as in moment('U', 2) or moment(U=2, V=1).")
+        row = [0] * len(self.species)
+        for name, power in powers.items():
+            if isinstance(power, bool) or not isinstance(power, int | np.integer) or power < 0:
+                raise ArgumentError(f"Order of '{name}' must be a non-negative integer, but is {power!r}.")
+            row[self._column(name)] = int(power)
+        return analysis.moment(self.states, self.probabilities, row)
+
+    def quantile(self, species: str, level: float) -> int:
+        """Find the smallest copy number up to which the share `level` of the stored probability lies.
+
+        Parameters
+        ----------
+        species
+            The name.
+        level
+            Between 0 and 1; 0.5 gives the median.
+
+        Returns
+        -------
+        int
+            The quantile in copies.
+
+        Raises
+        ------
+        ArgumentError
+            If the species is unknown, or the level is outside [0, 1].
+        """
+        if not 0 <= level <= 1:
+            raise ArgumentError(f"`level` must be between 0 and 1, but is {level}.")
+        column = self.states[:, [self._column(species)]]  # (n, 1)
+        values, probabilities, _ = analysis.marginal(column, self.probabilities)
+        return analysis.quantile(values[:, 0], probabilities, level)
+
+    def mode(self) -> dict[str, int]:
+        """Return the most likely state, the first in lexicographic order of several."""
+        return self._state(analysis.mode(self.states, self.probabilities))
+
+    def entropy(self) -> float:
+        """Return the Shannon entropy in nats of the stored probability divided by its mass."""
+        return analysis.entropy(self.probabilities)
+
+    def distance(self, other: Distribution, kind: str = "l1") -> float:
+        """Measure the distance between the stored probabilities of two distributions.
+
+        For ``l1`` it differs from that of the exact distributions by at most the sum of the two errors.
+
+        Parameters
+        ----------
+        other
+            A distribution over the same species, in any order.
+        kind
+            ``l1``, ``tv``, ``hellinger``, or, for one species, ``kolmogorov`` or ``wasserstein``.
+
+        Returns
+        -------
+        float
+            The distance.
+
+        Raises
+        ------
+        ArgumentError
+            If the species differ, or `kind` is unknown or needs one species.
+        """
+        if sorted(self.species) != sorted(other.species):
+            raise ArgumentError(f"`other` must have the species {self.species}, but has {other.species}.")
+        columns = [other._column(name) for name in self.species]
+        return analysis.distance(
+            self.states, self.probabilities, other.states[:, columns], other.probabilities, kind
+        )
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """Return a table with a row for each state: the species and ``probability``."""
+        from fsp.distribution.tables import distribution_table
+
+        return distribution_table(self)
+
+    def to_xarray(self) -> xarray.DataArray:
+        """Return `pmf` with a labelled axis for each species."""
+        from fsp.distribution.tables import distribution_array
+
+        return distribution_array(self)
+
+    def plot(self, *species: str, **options: Any) -> Figure:  # noqa: ANN401  passed on as they are
+        """Draw the marginal of one species, or the joint distribution of two as a heat map.
+
+        Parameters
+        ----------
+        species
+            One or two names; may be left out where there are no more.
+        **options
+            Passed to `fsp.plot.marginals` or `fsp.plot.joint`, for instance ``log=True``.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            The picture; ``figure.savefig("file.png")`` writes it.
+
+        """
+        from fsp import plot
+
+        names = species or self.species
+        if len(names) == 1:
+            return plot.marginals([self], names[0], **options)
+        if len(names) == 2:
+            return plot.joint(self, *names, **options)
+        raise ArgumentError(f"`species` must be one or two names to plot, but are {', '.join(names)}.")
+
+    def save(self, path: str | Path) -> None:
+        """Write an HDF5 file, whole or not at all.
+
+        Parameters
+        ----------
+        path
+            Where to; an existing file is replaced once the new one is complete.
+        """
+        from fsp.distribution.storage import save
+
+        save(self, path)
+
+    def __str__(self) -> str:
+        head = f"{when(self.t, self.time_unit)}: {len(self):,} states, {self.error}"
+        width = max(map(len, self.species))
+        means, stds = self.mean(), self.std()
+        rows = [f"  {name:<{width}}  {spread(means[name], stds[name])}" for name in self.species]
+        return "\n".join([head, *rows, *(f"  note: {note}" for note in self.notes)])
+
+    def __repr__(self) -> str:
+        species, place = ", ".join(self.species), when(self.t, self.time_unit)
+        return f"<Distribution of {species}: {place}, {len(self):,} states, {self.error.summary}>"
+
+    def _column(self, name: str) -> int:
+        if name not in self.species:
+            raise ArgumentError(f"Species must be one of {', '.join(self.species)}, but is '{name}'.")
+        return self.species.index(name)
+
+    def _by_species(self, numbers: FloatArray) -> dict[str, float]:
+        return dict(zip(self.species, numbers.tolist(), strict=True))
+
+    def _state(self, row: IntArray) -> dict[str, int]:
+        return dict(zip(self.species, row.tolist(), strict=True))
+
+    def _observe(self, formula: str) -> NDArray[Any]:
+        from fsp.distribution.observe import observe
+
+        return observe(formula, self.states, self.species, self.observables, self.t)
+
+    def _mask(self, counts: Mapping[str, int]) -> NDArray[Any]:
+        mask = np.ones(len(self), dtype=bool)
+        for name, count in counts.items():
+            mask &= self.states[:, self._column(name)] == count
+        return mask

@@ -1,0 +1,116 @@
+"""Write answers for programs and terminals: JSON, and columns of a marginal distribution."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from fsp.distribution.distribution import Distribution
+from fsp.distribution.ledger import PARTS
+from fsp.distribution.solution import Solution
+from fsp.distribution.text import table, when
+
+_SHOWN = 5e-7
+"""Smaller probabilities are left out of printed marginals, which have six decimals."""
+_COLUMN = 16
+
+
+def answer_record(answer: Solution | Distribution, marginals: Sequence[str] = ()) -> dict[str, Any]:
+    """Collect moments and errors of an answer in plain dictionaries and lists, at full precision.
+
+    Parameters
+    ----------
+    answer
+        A solution, or a single distribution.
+    marginals
+        Names of species whose marginal distributions are wanted.
+
+    Returns
+    -------
+    dict
+        What :func:`to_json` writes; ``times`` has an entry for each time, whose ``t`` is None if stationary.
+    """
+    times = list(answer) if isinstance(answer, Solution) else [answer]
+    record: dict[str, Any] = {
+        name: getattr(times[0], name) for name in ("model_name", "model_hash", "time_unit")
+    }
+    record["species"] = list(times[0].species)
+    record["times"] = [_time_record(one, marginals) for one in times]
+    if isinstance(answer, Solution):
+        names = ("tol", "solver", "options", "statistics")
+        record |= {name: getattr(answer, name) for name in names}
+    return record
+
+
+def _time_record(one: Distribution, marginals: Sequence[str]) -> dict[str, Any]:
+    parts = {part: getattr(one.error, part) for part in PARTS}
+    record: dict[str, Any] = {
+        "t": one.t,
+        "n_states": len(one),
+        "mean": one.mean(),
+        "std": one.std(),
+        "error": {"total": one.error.total, **parts, "certified": one.error.certified},
+        "notes": list(one.notes),
+    }
+    if marginals:
+        record["marginals"] = {name: _marginal_record(one.marginal(name)) for name in marginals}
+    return record
+
+
+def _marginal_record(marginal: Distribution) -> dict[str, list[float]]:
+    return {"copies": marginal.states[:, 0].tolist(), "probability": marginal.probabilities.tolist()}
+
+
+def to_json(record: Any) -> str:  # noqa: ANN401  what JSON can hold
+    """Write JSON that every reader accepts.
+
+    Parameters
+    ----------
+    record
+        Dictionaries, lists, texts and numbers; infinities and NaN, which JSON lacks, become null.
+
+    Returns
+    -------
+    str
+        The text.
+    """
+    return json.dumps(_finite(record), indent=2, allow_nan=False, ensure_ascii=False)
+
+
+def _finite(value: Any) -> Any:  # noqa: ANN401  what JSON can hold
+    if isinstance(value, dict):
+        return {key: _finite(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def marginal_text(answer: Solution | Distribution, species: str, width: int) -> str:
+    """Write the marginal distribution of a species: a row for each copy number, a column for each time.
+
+    Parameters
+    ----------
+    answer
+        A solution, or a single distribution.
+    species
+        The name.
+    width
+        Number of characters that fit; times that do not, the first ones, are left out.
+
+    Returns
+    -------
+    str
+        The lines.
+    """
+    times = list(answer) if isinstance(answer, Solution) else [answer]
+    shown = times[-max(1, (width - _COLUMN) // _COLUMN) :]
+    marginals = [one.marginal(species) for one in shown]
+    columns = [dict(zip(m.states[:, 0].tolist(), m.probabilities.tolist(), strict=True)) for m in marginals]
+    copies = sorted({x for column in columns for x, p in column.items() if p >= _SHOWN})
+    rows = [[f"{x}", *(f"{column.get(x, 0.0):.6f}" for column in columns)] for x in copies]
+    header = [species, *(when(one.t, one.time_unit) for one in shown)]
+    left_out = f"(rows below {_SHOWN:.0e} are left out"
+    left_out += f", and {len(times) - len(shown)} earlier times)" if len(shown) < len(times) else ")"
+    return "\n".join([*table(header, rows), left_out])

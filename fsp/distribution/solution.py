@@ -1,0 +1,276 @@
+"""The distributions of one model at several times, in the order in which they were asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, overload
+
+import numpy as np
+
+from fsp.arrays import FloatArray
+from fsp.distribution.distribution import Distribution
+from fsp.distribution.ledger import ErrorLedger
+from fsp.distribution.text import round_up, spread, table, when
+from fsp.errors import ArgumentError
+
+if TYPE_CHECKING:
+    import pandas
+    import xarray
+    from matplotlib.figure import Figure
+
+_SAME_TIME = 1e-12
+"""Relative difference up to which two times are the same, so that ``3 * 0.1`` finds ``0.3``."""
+
+
+class Solution(Sequence[Distribution]):
+    """Distributions at the times of a transient solution.
+
+    A sequence: ``solution[-1]``, ``len(solution)``, ``for dist in solution``; a slice is a `Solution`.
+
+    Parameters
+    ----------
+    distributions
+        One for each time, times increasing, all of the same model.
+    tol
+        The tolerance that was asked for.
+    solver
+        Which solver was used, and why.
+    model_text
+        Description of the model, kept in files.
+    options
+        How the solution was asked for.
+    statistics
+        What it took: ``n_matvec``, ``n_states``, ``growths``, ``seconds``, ...
+
+    Raises
+    ------
+    ArgumentError
+        If there is no distribution, times do not increase, or models differ.
+    """
+
+    def __init__(
+        self,
+        distributions: Sequence[Distribution],
+        *,
+        tol: float,
+        solver: str,
+        model_text: str = "",
+        options: Mapping[str, str | float | int] | None = None,
+        statistics: Mapping[str, float] | None = None,
+    ) -> None:
+        self._distributions = tuple(distributions)
+        _check(self._distributions)
+        self.tol = float(tol)
+        self.solver = solver
+        self.model_text = model_text
+        self.options = dict(options or {})
+        self.statistics = dict(statistics or {})
+
+    def __len__(self) -> int:
+        return len(self._distributions)
+
+    @overload
+    def __getitem__(self, index: int) -> Distribution: ...
+    @overload
+    def __getitem__(self, index: slice) -> Solution: ...
+    def __getitem__(self, index: int | slice) -> Distribution | Solution:
+        if not isinstance(index, slice):
+            return self._distributions[index]
+        return Solution(
+            self._distributions[index],
+            tol=self.tol,
+            solver=self.solver,
+            model_text=self.model_text,
+            options=self.options,
+            statistics=self.statistics,
+        )
+
+    def __iter__(self) -> Iterator[Distribution]:
+        return iter(self._distributions)
+
+    @property
+    def times(self) -> FloatArray:
+        """The (n_times,) times."""
+        return np.array([distribution.t for distribution in self], dtype=float)
+
+    @property
+    def species(self) -> tuple[str, ...]:
+        """Names of the species."""
+        return self[0].species
+
+    @property
+    def model_name(self) -> str:
+        """Name of the model."""
+        return self[0].model_name
+
+    @property
+    def model_hash(self) -> str:
+        """Hash of the model."""
+        return self[0].model_hash
+
+    @property
+    def time_unit(self) -> str:
+        """Unit of the times; empty where the model has none."""
+        return self[0].time_unit
+
+    @property
+    def errors(self) -> list[ErrorLedger]:
+        """The error at each time."""
+        return [distribution.error for distribution in self]
+
+    @property
+    def error(self) -> ErrorLedger:
+        """The largest error of all times, which is that of the last one."""
+        return max(self.errors, key=lambda error: error.total)
+
+    @property
+    def n_matvec(self) -> int:
+        """Number of products of the generator with a vector."""
+        return int(self.statistics.get("n_matvec", 0))
+
+    def at(self, t: float) -> Distribution:
+        """Return the distribution at a time that was asked for.
+
+        Parameters
+        ----------
+        t
+            One of `times`; there is no interpolation, which would have an error of its own.
+
+        Returns
+        -------
+        Distribution
+            The one at this time.
+
+        Raises
+        ------
+        ArgumentError
+            If there is none at this time.
+        """
+        times = self.times
+        nearest = int(np.argmin(np.abs(times - t)))
+        if not np.isclose(times[nearest], t, rtol=_SAME_TIME, atol=0):
+            raise ArgumentError(
+                f"`t` must be one of the times that were asked for, but is {t:.12g}: the nearest is "
+                f"{times[nearest]:.12g}. Add it to `times` and solve again."
+            )
+        return self[nearest]
+
+    def mean(self) -> dict[str, FloatArray]:
+        """Return the (n_times,) means of each species; see `Distribution.mean`."""
+        return self._over_time([distribution.mean() for distribution in self])
+
+    def variance(self) -> dict[str, FloatArray]:
+        """Return the (n_times,) variances of each species; see `Distribution.variance`."""
+        return self._over_time([distribution.variance() for distribution in self])
+
+    def std(self) -> dict[str, FloatArray]:
+        """Return the (n_times,) standard deviations of each species; see `Distribution.std`."""
+        return self._over_time([distribution.std() for distribution in self])
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """Return a table with a row for each time: states, mean and std of each species, error."""
+        from fsp.distribution.tables import solution_table
+
+        return solution_table(self)
+
+    def to_xarray(self) -> xarray.Dataset:
+        """Return mean, std and error as arrays labelled by time and species."""
+        from fsp.distribution.tables import solution_dataset
+
+        return solution_dataset(self)
+
+    def plot(self, *species: str) -> Figure:
+        """Draw means with standard deviations, marginals, and the joint distribution at the last time.
+
+        Parameters
+        ----------
+        species
+            The names that are drawn; the first six where none is given.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            The picture; ``figure.savefig("file.png")`` writes it.
+        """
+        from fsp import plot
+
+        return plot.overview(self, species)
+
+    def save(self, path: str | Path) -> None:
+        """Write an HDF5 file, whole or not at all.
+
+        Parameters
+        ----------
+        path
+            Where to; an existing file is replaced once the new one is complete.
+        """
+        from fsp.distribution.storage import save
+
+        save(self, path)
+
+    def table(self, width: int | None = None) -> str:
+        """Write a row for each time: states, mean ± std of each species, error.
+
+        Parameters
+        ----------
+        width
+            Number of characters that fit; where rows are longer, the species are written below each other.
+
+        Returns
+        -------
+        str
+            The lines.
+        """
+        rows = [_row(distribution) for distribution in self]
+        header = [f"t [{self.time_unit}]" if self.time_unit else "t", "states", *self.species, "error"]
+        lines = table(header, rows)
+        if width is None or len(lines[0]) <= width:
+            return "\n".join(lines)
+        return "\n".join(_block(distribution) for distribution in self)
+
+    def __str__(self) -> str:
+        notes = dict.fromkeys(note for distribution in self for note in distribution.notes)
+        lines = [self.table(), f"solver: {self.solver}", *(f"note: {note}" for note in notes)]
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return (
+            f"<Solution of {self.model_name or 'model'}: {', '.join(self.species)} at {len(self)} times "
+            f"up to {when(self[-1].t, self.time_unit)}, {self.error.summary}>"
+        )
+
+    def _over_time(self, numbers: Sequence[Mapping[str, float]]) -> dict[str, FloatArray]:
+        return {name: np.array([row[name] for row in numbers]) for name in self.species}
+
+
+def _row(distribution: Distribution) -> list[str]:
+    means, stds, error = distribution.mean(), distribution.std(), distribution.error
+    cells = [spread(means[name], stds[name]) for name in distribution.species]
+    return [
+        f"{distribution.t:.8g}",
+        f"{len(distribution):,}",
+        *cells,
+        f"{error.sign} {round_up(error.total)}",
+    ]
+
+
+def _block(distribution: Distribution) -> str:
+    means, stds, error = distribution.mean(), distribution.std(), distribution.error
+    width = max(map(len, distribution.species))
+    rows = [f"  {name:<{width}}  {spread(means[name], stds[name])}" for name in distribution.species]
+    head = f"{when(distribution.t, distribution.time_unit)}: {len(distribution):,} states, {error.summary}"
+    return "\n".join([head, *rows])
+
+
+def _check(distributions: Sequence[Distribution]) -> None:
+    if not distributions:
+        raise ArgumentError("`distributions` must be at least one, but there is none.")
+    times = [distribution.t for distribution in distributions]
+    for earlier, later in zip([None, *times[:-1]], times, strict=True):
+        if later is None or (earlier is not None and not earlier < later):
+            raise ArgumentError(f"Times of a solution must increase, but are {times}.")
+    first = distributions[0]
+    for other in distributions:
+        if (other.species, other.model_hash) != (first.species, first.model_hash):
+            raise ArgumentError("`distributions` must belong to one model, but they differ.")

@@ -1,0 +1,221 @@
+"""Read and write distributions as HDF5 files that need neither the model nor this package.
+
+/             attributes: format = "fsp", format_version, kind ("solution" or "distribution"), fsp_version,
+              numpy_version, h5py_version, created (UTC), model_name, model_hash, time_unit, tol, solver
+/species      (d,) names;  /observables (k, 2) names and formulas;  /model_text scalar
+/options      attributes: how the solution was asked for;  /statistics attributes: what it took
+/times/00000  attributes: t (absent when stationary), closed, certified, truncation, integration, pruning,
+              rounding; datasets: states (n, d) in the smallest unsigned integers that fit,
+              probabilities (n,) in float64, notes (k,)
+
+Times that share their states share one dataset by hard links.  Arrays carry checksums.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fsp import __version__
+from fsp.distribution.distribution import Distribution
+from fsp.distribution.ledger import PARTS, ErrorLedger
+from fsp.distribution.solution import Solution
+from fsp.errors import ArgumentError
+
+FORMAT = "fsp"
+FORMAT_VERSION = 1
+_FILTERS = {"compression": "gzip", "compression_opts": 4, "shuffle": True, "fletcher32": True}
+_NAMES = ("model_name", "model_hash", "time_unit")
+
+
+def save(answer: Solution | Distribution, path: str | Path) -> None:
+    """Write a solution or a distribution, whole or not at all.
+
+    Parameters
+    ----------
+    answer
+        What to write.
+    path
+        Where to; an existing file is replaced once the new one is complete.
+
+    Raises
+    ------
+    ArgumentError
+        If the folder does not exist.
+    """
+    import h5py
+
+    distributions = list(answer) if isinstance(answer, Solution) else [answer]
+    with _whole(path) as temporary, h5py.File(temporary, "x") as file:
+        _write_head(file, answer, distributions[0])
+        for i, distribution in enumerate(distributions):
+            _write_time(file.create_group(f"times/{i:05d}"), distribution, file.get(f"times/{i - 1:05d}"))
+
+
+def read(path: str | Path) -> Solution | Distribution:
+    """Read what `save` wrote.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    Solution or Distribution
+        What was saved; arrays and errors are the same to the last bit.
+
+    Raises
+    ------
+    ArgumentError
+        If there is no such file, it is not one of ours, it is damaged, or a newer version wrote it.
+    """
+    import h5py
+
+    place = Path(path)
+    if not place.is_file():
+        raise ArgumentError(f"`path` must be a file, but '{place}' is not there.")
+    try:
+        with h5py.File(place, "r") as file:
+            _check_format(file, place)
+            return _read_answer(file)
+    except ArgumentError:
+        raise
+    except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
+        raise ArgumentError(
+            f"`path` must be an intact HDF5 file of fsp, but '{place}' cannot be read: {error}."
+        ) from error
+
+
+# ---- write
+
+
+@contextmanager
+def _whole(path: str | Path) -> Iterator[Path]:
+    """Give a temporary name in the folder of `path`; move the file there once it is on the disk."""
+    target = Path(path).resolve()  # through links: replace what they point to
+    if not target.parent.is_dir():
+        raise ArgumentError(f"`path` must lie in a folder that exists, but '{target.parent}' does not.")
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        yield temporary
+        _flush(temporary)
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _write_head(file: Any, answer: Solution | Distribution, first: Distribution) -> None:  # noqa: ANN401  h5py
+    import h5py
+
+    file.attrs.update(
+        format=FORMAT,
+        format_version=FORMAT_VERSION,
+        kind=type(answer).__name__.lower(),
+        fsp_version=__version__,
+        numpy_version=np.__version__,
+        h5py_version=h5py.__version__,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        **{name: getattr(first, name) for name in _NAMES},
+    )
+    _write_texts(file, "species", list(first.species), (-1,))
+    _write_texts(file, "observables", [word for pair in first.observables.items() for word in pair], (-1, 2))
+    if isinstance(answer, Solution):
+        file.attrs.update(tol=answer.tol, solver=answer.solver)
+        _write_texts(file, "model_text", [answer.model_text], ())
+        file.create_group("options").attrs.update(answer.options)
+        file.create_group("statistics").attrs.update(answer.statistics)
+
+
+def _write_time(group: Any, distribution: Distribution, previous: Any) -> None:  # noqa: ANN401  h5py
+    states = distribution.states
+    if previous is not None and np.array_equal(previous["states"], states):
+        group["states"] = previous["states"]
+    else:
+        group.create_dataset("states", data=states.astype(np.min_scalar_type(int(states.max()))), **_FILTERS)
+    group.create_dataset("probabilities", data=distribution.probabilities, **_FILTERS)
+    _write_texts(group, "notes", list(distribution.notes), (-1,))
+    group.attrs.update(closed=distribution.closed, certified=distribution.error.certified)
+    group.attrs.update({part: getattr(distribution.error, part) for part in PARTS})
+    if distribution.t is not None:
+        group.attrs["t"] = distribution.t
+
+
+def _write_texts(group: Any, name: str, texts: list[str], shape: tuple[int, ...]) -> None:  # noqa: ANN401  h5py
+    import h5py
+
+    group.create_dataset(name, data=np.array(texts, dtype=object).reshape(shape), dtype=h5py.string_dtype())
+
+
+# ---- read
+
+
+def _check_format(file: Any, place: Path) -> None:  # noqa: ANN401  h5py
+    if _plain(file.attrs.get("format")) != FORMAT:
+        raise ArgumentError(f"`path` must be a file written by fsp, but '{place}' is another HDF5 file.")
+    version = int(file.attrs["format_version"])
+    if version > FORMAT_VERSION:
+        raise ArgumentError(
+            f"`path` must have format version {FORMAT_VERSION} or lower, but '{place}' has {version} "
+            f"(written by fsp {_plain(file.attrs.get('fsp_version'))}). Upgrade fsp."
+        )
+
+
+def _read_answer(file: Any) -> Solution | Distribution:  # noqa: ANN401  h5py
+    head: dict[str, Any] = {name: _plain(file.attrs[name]) for name in _NAMES}
+    head["species"] = tuple(file["species"].asstr()[()])
+    head["observables"] = {str(name): str(formula) for name, formula in file["observables"].asstr()[()]}
+    seen: dict[Any, Any] = {}
+    distributions = [_read_time(file["times"][key], head, seen) for key in sorted(file["times"])]
+    kind = _plain(file.attrs["kind"])
+    if kind == "distribution":
+        return distributions[0]
+    return Solution(
+        distributions,
+        tol=_plain(file.attrs["tol"]),
+        solver=_plain(file.attrs["solver"]),
+        model_text=str(file["model_text"].asstr()[()]),
+        options=_attributes(file["options"]),
+        statistics=_attributes(file["statistics"]),
+    )
+
+
+def _read_time(group: Any, head: Mapping[str, Any], seen: dict[Any, Any]) -> Distribution:  # noqa: ANN401  h5py
+    import h5py
+
+    address = h5py.h5o.get_info(group["states"].id).addr  # the same for hard links
+    if address not in seen:
+        seen[address] = group["states"][()].astype(np.int64)
+    fields = _attributes(group)
+    return Distribution(
+        seen[address],
+        group["probabilities"][()],
+        t=fields.get("t"),
+        error=ErrorLedger(**{part: fields[part] for part in PARTS}, certified=fields["certified"]),
+        closed=fields["closed"],
+        notes=tuple(map(str, group["notes"].asstr()[()])),
+        **head,
+    )
+
+
+def _attributes(group: Any) -> dict[str, Any]:  # noqa: ANN401  h5py
+    return {name: _plain(value) for name, value in group.attrs.items()}
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401  an attribute as Python's own type
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,127 @@
+"""Hand distributions over to pandas and xarray, which are imported when they are asked for."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from fsp.errors import BackendError
+
+if TYPE_CHECKING:
+    import pandas
+    import xarray
+
+    from fsp.distribution.distribution import Distribution
+    from fsp.distribution.solution import Solution
+
+
+def distribution_table(distribution: Distribution) -> pandas.DataFrame:
+    """Make a table with a row for each state.
+
+    Parameters
+    ----------
+    distribution
+        What to tabulate.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The species, in copies, and ``probability``; time and error are in ``attrs``.
+    """
+    columns = {name: distribution.states[:, i] for i, name in enumerate(distribution.species)}
+    frame = _optional("pandas").DataFrame({**columns, "probability": distribution.probabilities})
+    frame.attrs.update(_attributes(distribution))
+    return frame  # type: ignore[no-any-return]
+
+
+def distribution_array(distribution: Distribution) -> xarray.DataArray:
+    """Make a dense labelled array.
+
+    Parameters
+    ----------
+    distribution
+        What to convert.
+
+    Returns
+    -------
+    xarray.DataArray
+        ``probability`` with an axis for each species; time and error are in ``attrs``.
+    """
+    pmf, axes = distribution._dense
+    return _optional("xarray").DataArray(  # type: ignore[no-any-return]
+        pmf.copy(),
+        dims=distribution.species,
+        coords=dict(zip(distribution.species, axes, strict=True)),
+        name="probability",
+        attrs=_attributes(distribution),
+    )
+
+
+def solution_table(solution: Solution) -> pandas.DataFrame:
+    """Make a table with a row for each time.
+
+    Parameters
+    ----------
+    solution
+        What to tabulate.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index ``t``; columns ``n_states``, ``mean_<species>``, ``std_<species>``, ``error``, ``certified``.
+    """
+    columns: dict[str, Any] = {"n_states": [len(distribution) for distribution in solution]}
+    means, stds = solution.mean(), solution.std()
+    for name in solution.species:
+        columns[f"mean_{name}"] = means[name]
+        columns[f"std_{name}"] = stds[name]
+    columns["error"] = [error.total for error in solution.errors]
+    columns["certified"] = [error.certified for error in solution.errors]
+    pandas = _optional("pandas")
+    return pandas.DataFrame(columns, index=pandas.Index(solution.times, name="t"))  # type: ignore[no-any-return]
+
+
+def solution_dataset(solution: Solution) -> xarray.Dataset:
+    """Make labelled arrays over time and species.
+
+    Parameters
+    ----------
+    solution
+        What to convert.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``mean`` and ``std`` over ``t`` and ``species``; ``error``, ``certified`` and ``n_states`` over ``t``.
+    """
+    xarray = _optional("xarray")
+    means, stds = solution.mean(), solution.std()
+    return xarray.Dataset(  # type: ignore[no-any-return]
+        {
+            "mean": (("species", "t"), [means[name] for name in solution.species]),
+            "std": (("species", "t"), [stds[name] for name in solution.species]),
+            "error": ("t", [error.total for error in solution.errors]),
+            "certified": ("t", [error.certified for error in solution.errors]),
+            "n_states": ("t", [len(distribution) for distribution in solution]),
+        },
+        coords={"t": solution.times, "species": list(solution.species)},
+        attrs={"model": solution.model_name, "time_unit": solution.time_unit, "tol": solution.tol},
+    ).transpose("t", "species")
+
+
+def _attributes(distribution: Distribution) -> dict[str, Any]:
+    error = distribution.error
+    return {
+        "t": "stationary" if distribution.t is None else distribution.t,
+        "time_unit": distribution.time_unit,
+        "model": distribution.model_name,
+        "error": error.total,
+        "certified": int(error.certified),
+    }
+
+
+def _optional(name: str) -> Any:  # noqa: ANN401  a module that may be missing
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise BackendError(f"`{name}` must be installed for this, but is not: pip install {name}.") from error

@@ -1,0 +1,35 @@
+"""Errors that `fsp` raises: each message names the thing, the value and the way out."""
+
+from __future__ import annotations
+
+
+class FSPError(Exception):
+    """Base of every error that `fsp` raises on purpose."""
+
+
+class ArgumentError(FSPError, ValueError):
+    """An argument of a call is outside what the call accepts."""
+
+
+class ModelError(FSPError, ValueError):
+    """A reaction network is malformed, or is something that a CME cannot express."""
+
+
+class ModelFileNotFoundError(ModelError, FileNotFoundError):
+    """A model file does not exist or cannot be read."""
+
+
+class StateSpaceError(FSPError):
+    """A state space is infinite, larger than its limit, or lacks the states that it needs."""
+
+
+class ConvergenceError(FSPError):
+    """A solver stopped before it met its tolerance."""
+
+
+class BackendError(FSPError):
+    """A backend is missing, or cannot treat what it was given."""
+
+
+class ToleranceWarning(UserWarning):
+    """An answer is returned whose error bound is larger than the tolerance asked for."""

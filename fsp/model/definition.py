@@ -1,0 +1,364 @@
+"""Read and check the parts of a model: names, formulas, initial counts.
+
+Parameters and initial counts may be formulas.  They are kept as given, so that a model with other
+parameter values recomputes all that depends on them, and resolved in the order of their dependence to
+trees of species and time only.
+"""
+
+from __future__ import annotations
+
+import graphlib
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fsp.errors import ModelError
+from fsp.model.formula import CONSTANTS, FunctionDefinition, is_name, parse
+from fsp.model.reaction import Reaction, mass_action_law
+from fsp.model.tree import (
+    Call,
+    Expression,
+    Number,
+    at_time,
+    depends_on_time,
+    substitute,
+    symbols,
+)  # fmt: skip
+
+Value = float | str | Expression
+Law = Expression | Callable[..., Any]
+
+LARGEST_COUNT = 2**53  # propensities are computed in doubles, which hold whole numbers up to this
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A model as it was given, with every formula parsed.
+
+    Parameters
+    ----------
+    name, time_unit
+        For printing.
+    species
+        Initial count of each species.
+    parameters
+        Value of each parameter.
+    reactions
+        The reactions, all with names.
+    laws
+        The propensity of each reaction, before parameters are put in.
+    initial
+        Probability of each initial state, in place of the counts of `species`; or None.
+    """
+
+    name: str
+    time_unit: str
+    species: Mapping[str, Expression]
+    parameters: Mapping[str, Expression]
+    reactions: tuple[Reaction, ...]
+    laws: tuple[Law, ...]
+    initial: Mapping[tuple[int, ...], float] | None
+
+
+def read_value(
+    value: object, what: str, functions: Mapping[str, FunctionDefinition], names: Collection[str]
+) -> Expression:
+    """Return the tree of a number, a formula or a tree.
+
+    Parameters
+    ----------
+    value
+        What was given.
+    what
+        What it is, for messages.
+    functions
+        User-defined functions.
+    names
+        All species and parameters, for formulas.
+
+    Returns
+    -------
+    Expression
+        The tree.
+
+    Raises
+    ------
+    ModelError
+        If it is neither, not finite, or not a formula.
+    """
+    if isinstance(value, Expression):
+        return value
+    if isinstance(value, str):
+        return parse(value, what=what, functions=functions, names=names)
+    if isinstance(value, bool) or not hasattr(value, "__float__") or np.ndim(value) != 0:  # type: ignore[arg-type]
+        raise ModelError(f"{what} must be a number or a formula, but is {value!r}.")
+    if not math.isfinite(float(value)):
+        raise ModelError(f"{what} must be finite, but is {value!r}.")
+    return Number(float(value))
+
+
+def check_names(species: Sequence[str], parameters: Collection[str]) -> None:
+    """Raise a `ModelError` unless all names are identifiers, free, and different."""
+    for kind, names in (("Species", species), ("Parameter", parameters)):
+        for name in names:
+            # parameters of one reaction in an SBML file are called reaction.parameter
+            parts = name.split(".") if isinstance(name, str) and kind == "Parameter" else [name]
+            if not all(is_name(part) for part in parts):
+                raise ModelError(f"{kind} name must be letters, digits and _, but is {name!r}.")
+            if name == "time" or (kind == "Species" and name in CONSTANTS):
+                raise ModelError(
+                    f"{kind} name must be free, but '{name}' is a constant of rate formulas; rename it."
+                )
+    twice = {name for name in species if species.count(name) > 1}
+    if twice:
+        raise ModelError(f"Species names must differ, but '{min(twice)}' is given twice.")
+    both = set(species) & set(parameters)
+    if both:
+        raise ModelError(f"Names must differ, but '{min(both)}' is a species and a parameter.")
+
+
+def named_reactions(reactions: Sequence[Reaction], species: Collection[str]) -> tuple[Reaction, ...]:
+    """Return the reactions with names, r1, r2, … where none is given, after checks of their species."""
+    for reaction in reactions:
+        if not isinstance(reaction, Reaction):
+            raise ModelError(f"`reactions` must hold Reaction values, but holds {reaction!r}.")
+        sides = (reaction.reactants or {}, reaction.products or {}, reaction.change)
+        unknown = [name for side in sides for name in side if name not in species]
+        if unknown:
+            label = reaction.name or reaction.equation
+            raise ModelError(
+                f"Reaction '{label}' must be between species of the model, but has '{unknown[0]}'; "
+                f"species are {', '.join(species)}."
+            )
+    given = [r.name for r in reactions if r.name is not None]
+    twice = {name for name in given if given.count(name) > 1}
+    if twice:
+        raise ModelError(f"Reaction names must differ, but '{min(twice)}' is given twice.")
+    return tuple(
+        r if r.name is not None else r.named(_free_name(k, given)) for k, r in enumerate(reactions, 1)
+    )
+
+
+def _free_name(k: int, given: Collection[str]) -> str:
+    name = f"r{k}"
+    while name in given:
+        name += "_"
+    return name
+
+
+def read_law(reaction: Reaction, functions: Mapping[str, FunctionDefinition], names: Collection[str]) -> Law:
+    """Return the propensity of a reaction as a tree of species and parameters, or the callable."""
+    rate, constant = reaction.law
+    if callable(rate):
+        return rate
+    if constant is not None:
+        c = read_value(constant, f"Mass action constant of '{reaction.name}'", functions, names)
+        return mass_action_law(c, reaction.reactants or {})
+    return read_value(rate, f"Rate of '{reaction.name}'", functions, names)
+
+
+def check_known(definition: Definition) -> None:
+    """Raise a `ModelError` if a formula has a symbol that is neither species nor parameter."""
+    names = {*definition.species, *definition.parameters}
+    named_laws = zip(definition.reactions, definition.laws, strict=True)
+    trees = {
+        **{f"Parameter '{name}'": tree for name, tree in definition.parameters.items()},
+        **{f"Initial count of '{name}'": tree for name, tree in definition.species.items()},
+        **{f"Rate of '{r.name}'": law for r, law in named_laws if isinstance(law, Expression)},
+    }
+    for what, tree in trees.items():
+        unknown = sorted(symbols(tree) - names)
+        if unknown:
+            hint = "; the time is called 'time'" if unknown[0] in ("t", "Time") else ""
+            known = ", ".join([*definition.species, *definition.parameters])
+            raise ModelError(
+                f"{what} must use species and parameters of the model, but uses '{unknown[0]}'{hint}; "
+                f"known are {known}."
+            )
+
+
+def resolve(parameters: Mapping[str, Expression]) -> dict[str, Expression]:
+    """Return each parameter as a tree of species and time only.
+
+    Parameters
+    ----------
+    parameters
+        Trees that may use other parameters.
+
+    Returns
+    -------
+    dict
+        The trees, in the order given.
+
+    Raises
+    ------
+    ModelError
+        If parameters depend on each other in a circle, or a constant one is not finite.
+    """
+    resolved: dict[str, Expression] = {}
+    for name in _ordered(parameters, "Parameters"):
+        value = substitute(parameters[name], resolved)
+        if isinstance(value, Call) and not symbols(value) and not depends_on_time(value):
+            raise ModelError(f"Parameter '{name}' must be finite, but its formula is not defined.")
+        resolved[name] = value
+    return {name: resolved[name] for name in parameters}
+
+
+def _ordered(trees: Mapping[str, Expression], what: str) -> list[str]:
+    """Return the names so that each comes after those that its tree uses."""
+    order = graphlib.TopologicalSorter({name: symbols(tree) & set(trees) for name, tree in trees.items()})
+    try:
+        return list(order.static_order())
+    except graphlib.CycleError as error:
+        circle = " -> ".join(error.args[1])
+        raise ModelError(f"{what} must not depend on themselves, but {circle} is a circle.") from None
+
+
+def initial_counts(species: Mapping[str, Expression], resolved: Mapping[str, Expression]) -> tuple[int, ...]:
+    """Return the initial count of each species.
+
+    Parameters
+    ----------
+    species
+        Trees of the counts, which may use parameters and other species' initial counts.
+    resolved
+        The parameters as trees of species and time.
+
+    Returns
+    -------
+    tuple of int
+        Counts in the order of the species.
+
+    Raises
+    ------
+    ModelError
+        If a count is not a whole number from 0 to 2⁵³.
+    """
+    trees = {name: at_time(substitute(tree, resolved), 0.0) for name, tree in species.items()}
+    counts: dict[str, Expression] = {}
+    for name in _ordered(trees, "Initial counts"):
+        counts[name] = substitute(trees[name], counts)
+    return tuple(whole_count(counts[name], f"Initial count of '{name}'") for name in species)
+
+
+def whole_count(value: Expression, what: str) -> int:
+    """Return a count as int, or raise a `ModelError` if it is not a whole number from 0 to 2⁵³."""
+    number = value.value if isinstance(value, Number) else math.nan
+    count = round(number) if math.isfinite(number) else -1
+    if not 0 <= count <= LARGEST_COUNT or abs(number - count) > 1e-9 * max(1, count):
+        raise ModelError(
+            f"{what} must be a whole number of molecules, 0 or more, but is {number:.12g}; "
+            "a master equation counts molecules."
+        )
+    return count
+
+
+def read_initial(initial: Mapping[Any, float], n_species: int) -> dict[tuple[int, ...], float]:
+    """Check a distribution over initial states.
+
+    Parameters
+    ----------
+    initial
+        Probability by state, a tuple of counts in the order of the species.
+    n_species
+        Length of a state.
+
+    Returns
+    -------
+    dict
+        The states of positive probability.
+
+    Raises
+    ------
+    ModelError
+        If a state or a probability is none, or the sum is not 1.
+    """
+    states: dict[tuple[int, ...], float] = {}
+    for key, probability in initial.items():
+        values = tuple(key) if isinstance(key, Sequence) else (key,)
+        if len(values) != n_species:
+            raise ModelError(
+                f"Initial state must have {n_species} counts, one for each species, but is {key!r}."
+            )
+        state = tuple(whole_count(read_value(v, "Initial count", {}, ()), "Initial count") for v in values)
+        if not 0.0 <= probability <= 1.0:
+            raise ModelError(
+                f"Probability of initial state {state} must be from 0 to 1, but is {probability!r}."
+            )
+        states[state] = states.get(state, 0.0) + float(probability)
+    total = math.fsum(states.values())
+    if abs(total - 1.0) > 1e-12:
+        raise ModelError(f"Initial probabilities must sum to 1, but sum to {total!r}.")
+    return {state: p for state, p in states.items() if p > 0.0}
+
+
+def replaced(
+    old: Mapping[str, Expression], given: Mapping[str, Value], kind: str, what: str, others: Collection[str]
+) -> dict[str, Expression]:
+    """Return values by name with some replaced, or raise a `ModelError` at a name that is not among them."""
+    unknown = [name for name in given if name not in old]
+    if unknown:
+        raise ModelError(
+            f"{kind} must be one of the model's, but is '{unknown[0]}'; they are {', '.join(old) or 'none'}."
+        )
+    names = [*old, *others]
+    return {**old, **{name: read_value(v, f"{what} '{name}'", {}, names) for name, v in given.items()}}
+
+
+def read_counts(species: Mapping[str, Any] | Sequence[str], initial: object) -> dict[str, Any]:
+    """Return the initial counts by name; zeros, which nobody reads, where a distribution is given."""
+    if isinstance(species, str):
+        raise ModelError(f"`species` must be a mapping or a list of names, but is {species!r}.")
+    if initial is None and not isinstance(species, Mapping) and len(species):
+        raise ModelError(
+            f"`species` must give initial counts where `initial` is not given, but is a list; "
+            f"write {{'{species[0]}': 0, ...}}."
+        )
+    return dict(species) if isinstance(species, Mapping) else dict.fromkeys(species, 0)
+
+
+def check_not_empty(species: Mapping[str, Any], reactions: Sequence[Reaction]) -> None:
+    """Raise a `ModelError` unless a model has species and reactions."""
+    for what, part in (("species", species), ("reaction", reactions)):
+        if not len(part):
+            raise ModelError(f"Model must have at least one {what}, but has none.")
+
+
+def check_mass_action(definition: Definition, resolved: Mapping[str, Expression]) -> None:
+    """Raise a `ModelError` if a constant of mass action is negative or depends on species."""
+    for reaction in definition.reactions:
+        constant = reaction.law.mass_action
+        if constant is None:
+            continue
+        what = f"Mass action constant of '{reaction.name}'"
+        tree = substitute(read_value(constant, what, {}, [*definition.species, *resolved]), resolved)
+        if isinstance(tree, Number) and tree.value < 0:
+            raise ModelError(f"{what} must be 0 or more, but is {tree.value:g}.")
+        if symbols(tree):
+            raise ModelError(
+                f"{what} must not depend on species, but depends on '{min(symbols(tree))}'; "
+                "give the whole propensity as `rate`."
+            )
+
+
+def change_matrix(definition: Definition) -> npt.NDArray[np.int64]:
+    """Return the net change of each species in each reaction, shape (n_reactions, n_species)."""
+    rows = [
+        [reaction.change.get(name, 0) for name in definition.species] for reaction in definition.reactions
+    ]
+    return np.array(rows, dtype=np.int64)
+
+
+def start_distribution(
+    definition: Definition, resolved: Mapping[str, Expression]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Return the initial states in order, shape (m, n_species), and their probabilities, shape (m,)."""
+    initial = definition.initial
+    if initial is None:
+        initial = {initial_counts(definition.species, resolved): 1.0}
+    states = sorted(initial)
+    return np.array(states, dtype=np.int64), np.array([initial[state] for state in states])

@@ -1,0 +1,164 @@
+"""Write a rate law as a sum of products of one-species factors, f(x) g(y) … + ….
+
+A sum that depends on one species only is a factor as it stands; other sums are multiplied out.  Sums
+of several products in which a sign is negative are left alone: the tree may be exactly 0 where its
+terms, each rounded, leave a negative remainder, and a propensity must not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from functools import reduce
+
+from fsp.model.tree import ONE, Call, Expression, Number, Symbol, call, depends_on_time, symbols
+
+_MOST_TERMS = 64
+_LARGEST_EXPANSION = 4  # (x + y)^n is multiplied out up to this n
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """One term of a factorised rate law.
+
+    Parameters
+    ----------
+    scalar
+        What depends on no species; may hold parameters and time.
+    factors
+        For each species in the term, a tree that depends on that species only, and not on time.
+    """
+
+    scalar: Expression = ONE
+    factors: dict[str, Expression] = field(default_factory=dict)
+
+
+class _NotFactorised(Exception):  # noqa: N818 - control flow inside this module only
+    """The tree is not a short sum of products."""
+
+
+def factorise(expr: Expression, species: Collection[str]) -> tuple[Product, ...] | None:
+    """Write a tree as a sum of products of one-species factors.
+
+    Parameters
+    ----------
+    expr
+        The tree.
+    species
+        Which of its symbols are species; others count as constants.
+
+    Returns
+    -------
+    tuple of Product, or None
+        Products whose sum is the tree up to rounding; None where there is no such sum of at most 64
+        terms, or where it would have to subtract.
+    """
+    try:
+        return tuple(_terms(expr, frozenset(species)))
+    except _NotFactorised:
+        return None
+
+
+def _terms(expr: Expression, species: frozenset[str]) -> list[Product]:
+    own = symbols(expr) & species
+    if not own:
+        return [Product(expr)]
+    if isinstance(expr, Call) and expr.function in ("*", "/"):
+        return _quotient(expr, species)
+    if len(own) == 1 and not depends_on_time(expr):
+        return [_one_species(expr, next(iter(own)))]
+    if not isinstance(expr, Call):
+        raise _NotFactorised
+    if expr.function == "+":
+        return _sum(expr.arguments, species)
+    if expr.function == "^":
+        return _power(expr.arguments[0], expr.arguments[1], species)
+    raise _NotFactorised
+
+
+def _one_species(expr: Expression, name: str) -> Product:
+    return Product(ONE, {name: expr})
+
+
+def _times(left: Product, right: Product) -> Product:
+    factors = dict(left.factors)
+    for name, factor in right.factors.items():
+        factors[name] = call("*", factors[name], factor) if name in factors else factor
+    return Product(call("*", left.scalar, right.scalar), factors)
+
+
+def _expanded(left: list[Product], right: list[Product]) -> list[Product]:
+    if len(left) * len(right) > _MOST_TERMS:
+        raise _NotFactorised
+    return [_times(a, b) for a in left for b in right]
+
+
+def _quotient(expr: Call, species: frozenset[str]) -> list[Product]:
+    if expr.function == "*":
+        return reduce(_expanded, (_terms(a, species) for a in expr.arguments), [Product()])
+    top, bottom = expr.arguments
+    below = _terms(bottom, species)
+    if len(below) != 1:
+        raise _NotFactorised
+    return _expanded(_terms(top, species), [_inverse(below[0])])
+
+
+def _inverse(product: Product) -> Product:
+    factors = {name: call("/", ONE, factor) for name, factor in product.factors.items()}
+    return Product(call("/", ONE, product.scalar), factors)
+
+
+def _sum(arguments: tuple[Expression, ...], species: frozenset[str]) -> list[Product]:
+    """Collect the terms of a sum by the one species that they depend on; multiply the others out."""
+    groups: dict[frozenset[str] | int, list[Expression]] = {}
+    for k, argument in enumerate(arguments):
+        own = symbols(argument) & species
+        alone = len(own) <= 1 and not (own and depends_on_time(argument))
+        groups.setdefault(own if alone else k, []).append(argument)
+    products = [p for group in groups.values() for p in _terms(call("+", *group), species)]
+    if len(products) > _MOST_TERMS or any(_may_be_negative(p) for p in products):
+        raise _NotFactorised
+    return products
+
+
+def _may_be_negative(product: Product) -> bool:
+    """Return whether a product has a negative number, or a difference, as a factor."""
+    return any(map(_is_signed, [product.scalar, *product.factors.values()]))
+
+
+def _is_signed(tree: Expression) -> bool:
+    if isinstance(tree, Number):
+        return tree.value < 0
+    if isinstance(tree, Call) and tree.function in ("*", "/"):
+        # x (x - 1) is a number of pairs, although x - 1 is a difference
+        return any(map(_is_signed, tree.arguments)) and not _counts_tuples(tree)
+    return isinstance(tree, Call) and tree.function in ("-", "neg")
+
+
+def _counts_tuples(tree: Call) -> bool:
+    """Return whether a product is x (x - 1) … (x - n), with other factors that are not signed."""
+    signed = [a for a in tree.arguments if _is_signed(a)]
+    steps = {call("-", a, Number(float(k))) for a in tree.arguments for k in range(1, len(signed) + 1)}
+    return tree.function == "*" and set(signed) <= steps and len(set(signed)) == len(signed)
+
+
+def _power(base: Expression, exponent: Expression, species: frozenset[str]) -> list[Product]:
+    if symbols(exponent) or not isinstance(exponent, Number):
+        raise _NotFactorised
+    terms, n = _terms(base, species), exponent.value
+    if len(terms) > 1:
+        if n != int(n) or not 1 <= n <= _LARGEST_EXPANSION:
+            raise _NotFactorised
+        return reduce(_expanded, [terms] * int(n))
+    (only,) = terms
+    if n != int(n) and not _is_non_negative(only):
+        raise _NotFactorised  # (f g)^n = f^n g^n needs f, g >= 0 unless n is whole
+    factors = {name: call("^", factor, exponent) for name, factor in only.factors.items()}
+    return [Product(call("^", only.scalar, exponent), factors)]
+
+
+def _is_non_negative(product: Product) -> bool:
+    scalar = product.scalar
+    positive = isinstance(scalar, Number) and scalar.value >= 0 and math.isfinite(scalar.value)
+    return positive and all(isinstance(factor, Symbol) for factor in product.factors.values())

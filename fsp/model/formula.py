@@ -1,0 +1,341 @@
+"""Read rate formulas with libsbml's Level 3 parser, and MathML, into trees.
+
+The parser compares names with regard to case, so that species may be called ``S``, ``E``, ``Pi`` or
+``Time``; units on numbers, vectors and the ambiguous ``log(x)`` are off.  User-defined functions are
+inlined.  libsbml drops characters that it does not know outside ASCII, so they are refused here.
+"""
+
+from __future__ import annotations
+
+import graphlib
+import math
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from fsp.errors import ModelError
+from fsp.model.functions import FUNCTIONS
+from fsp.model.tree import Expression, Number, Symbol, Time, call, substitute, symbols
+
+# names that the formula language reads as constants; `time` is the time wherever it stands
+CONSTANTS = ("pi", "exponentiale", "avogadro", "true", "false", "inf", "infinity", "nan", "notanumber")
+_NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+_SIGNATURE = re.compile(r"\s*([A-Za-z_]\w*)\s*\(([\w\s,]*)\)\s*", re.ASCII)
+_STRANGE = re.compile(r"[^\w\s+\-*/^%()<>=!&|,.]", re.ASCII)
+
+_FROM_AST = {
+    "PLUS": "+", "TIMES": "*", "MINUS": "-", "DIVIDE": "/", "POWER": "^", "FUNCTION_POWER": "^",
+    "FUNCTION_ABS": "abs", "FUNCTION_EXP": "exp", "FUNCTION_LN": "ln", "FUNCTION_LOG": "log",
+    "FUNCTION_ROOT": "root", "FUNCTION_FLOOR": "floor", "FUNCTION_CEILING": "ceil",
+    "FUNCTION_FACTORIAL": "factorial", "FUNCTION_MIN": "min", "FUNCTION_MAX": "max",
+    "FUNCTION_QUOTIENT": "quotient", "FUNCTION_REM": "rem", "FUNCTION_PIECEWISE": "piecewise",
+    "RELATIONAL_LT": "<", "RELATIONAL_LEQ": "<=", "RELATIONAL_GT": ">", "RELATIONAL_GEQ": ">=",
+    "RELATIONAL_EQ": "==", "RELATIONAL_NEQ": "!=", "LOGICAL_AND": "&&", "LOGICAL_OR": "||",
+    "LOGICAL_XOR": "xor", "LOGICAL_NOT": "!", "LOGICAL_IMPLIES": "implies",
+}  # fmt: skip
+_REFUSED = {
+    "FUNCTION_DELAY": "a delay, which is no Markov process",
+    "FUNCTION_RATE_OF": "a rate of change (rateOf), which a jump process does not have",
+    "LAMBDA": "a lambda, which belongs in a function definition",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionDefinition:
+    """A user-defined function, whose body holds its arguments and the time only."""
+
+    arguments: tuple[str, ...]
+    body: Expression
+
+
+def is_name(text: object) -> bool:
+    """Return whether a value is an identifier of the formula language."""
+    return isinstance(text, str) and _NAME.fullmatch(text) is not None
+
+
+def parse(
+    text: str,
+    *,
+    what: str,
+    functions: Mapping[str, FunctionDefinition] | None = None,
+    names: Collection[str] = (),
+) -> Expression:
+    """Read a formula.
+
+    Parameters
+    ----------
+    text
+        Infix text such as ``k*X/(K + X)`` or ``piecewise(1, X > 2 && time < 5, 0)``.
+    what
+        What the formula is, for messages: "Rate of 'birth'".
+    functions
+        User-defined functions, which are inlined.
+    names
+        Names that are symbols even where the language has a constant of that name, such as ``pi``.
+
+    Returns
+    -------
+    Expression
+        The tree.
+
+    Raises
+    ------
+    ModelError
+        If the text is not one arithmetic formula.
+    """
+    try:
+        return from_ast(_ast(text, what, names), what=_quoted(what, text), functions=functions)
+    except RecursionError:
+        raise ModelError(
+            f"{what} must nest less deeply, but is a formula of {len(text)} characters."
+        ) from None
+
+
+def _quoted(what: str, text: str) -> str:
+    return f"{what}, '{text}',"
+
+
+def _ast(text: str, what: str, names: Collection[str]) -> Any:  # noqa: ANN401 - libsbml has no types
+    """Return libsbml's tree of a text."""
+    import libsbml
+
+    if not isinstance(text, str) or not text.strip():
+        raise ModelError(f"{what} must be a formula, but is {text!r}.")
+    document, settings = libsbml.SBMLDocument(3, 2), libsbml.L3ParserSettings()
+    settings.setComparisonCaseSensitivity(True)
+    settings.setParseUnits(False)
+    settings.setParseCollapseMinus(False)
+    settings.setParseLog(libsbml.L3P_PARSE_LOG_AS_ERROR)
+    own = sorted(set(names) & set(CONSTANTS))
+    if own:
+        model = document.createModel()  # names of a model come before constants; the document owns it
+        for name in own:
+            model.createParameter().setId(name)
+        settings.setModel(model)
+    node = libsbml.parseL3FormulaWithSettings(text, settings)
+    strange = _STRANGE.search(text)
+    if node is not None and strange is None:
+        return node
+    reason = _reason(text) if node is None else ""
+    if not reason:
+        reason = f"holds {strange.group()!r}" if strange else "cannot be read"
+    raise ModelError(f"{_quoted(what, text)} must be an arithmetic formula, but {reason}.")
+
+
+def _reason(text: str) -> str:
+    """Return why libsbml could not read a text, and the way out of the common mistakes."""
+    import libsbml
+
+    if "**" in text:
+        return "holds '**'; write a power as x^y"
+    if re.search(r"\blog\s*\([^,]*\)", text):
+        return "holds log(x), which is ambiguous; write ln(x), log10(x) or log(base, x)"
+    if re.search(r"\w\s+(and|or|not|xor)\s+\w|\bnot\s+\w", text):
+        return "holds a logical word between operands; write a && b, a || b, !a"
+    message = " ".join(libsbml.getLastParseL3Error().split()).rstrip(".")
+    return f"libsbml says: {message}" if message else ""
+
+
+@cache
+def _function_names() -> dict[int, str]:
+    """Return the name in `FUNCTIONS` for each node type of libsbml."""
+    import libsbml
+
+    special = {"arc" + n for n in ("sin", "cos", "tan", "sec", "csc", "cot")}
+    circular = (
+        special | {n[3:] for n in special} | {n + "h" for n in special} | {n[3:] + "h" for n in special}
+    )
+    types = {getattr(libsbml, f"AST_{key}"): name for key, name in _FROM_AST.items()}
+    return types | {getattr(libsbml, f"AST_FUNCTION_{name.upper()}"): name for name in circular}
+
+
+@cache
+def _refused_types() -> dict[int, str]:
+    import libsbml
+
+    return {getattr(libsbml, f"AST_{key}"): why for key, why in _REFUSED.items()}
+
+
+def from_ast(
+    node: Any,  # noqa: ANN401 - libsbml has no types
+    *,
+    what: str,
+    functions: Mapping[str, FunctionDefinition] | None = None,
+) -> Expression:
+    """Turn libsbml's tree, of a formula or of MathML, into ours.
+
+    Parameters
+    ----------
+    node
+        A ``libsbml.ASTNode``.
+    what
+        What the formula is, for messages.
+    functions
+        User-defined functions, which are inlined.
+
+    Returns
+    -------
+    Expression
+        The tree.
+
+    Raises
+    ------
+    ModelError
+        If it holds anything but arithmetic and known functions.
+    """
+    import libsbml
+
+    kind = node.getType()
+    if node.isNumber() or node.isConstant() or kind == libsbml.AST_NAME_AVOGADRO:
+        return _number(node, what)
+    if kind == libsbml.AST_NAME_TIME:
+        return Time()
+    if kind == libsbml.AST_NAME:
+        return Symbol(node.getName())
+    arguments = [
+        from_ast(node.getChild(k), what=what, functions=functions) for k in range(node.getNumChildren())
+    ]
+    if kind == libsbml.AST_FUNCTION:
+        return _inlined(node.getName(), arguments, what, functions or {})
+    if kind not in _function_names():
+        why = _refused_types().get(kind, f"'{node.getName() or libsbml.formulaToL3String(node)}'")
+        raise ModelError(f"{what} must be arithmetic, but holds {why}.")
+    return _built(_function_names()[kind], arguments, what)
+
+
+def _number(node: Any, what: str) -> Number:  # noqa: ANN401 - libsbml has no types
+    import libsbml
+
+    kind = node.getType()
+    constants = {  # libsbml's own value of e has nine digits
+        libsbml.AST_CONSTANT_TRUE: 1.0,
+        libsbml.AST_CONSTANT_FALSE: 0.0,
+        libsbml.AST_CONSTANT_E: math.e,
+        libsbml.AST_CONSTANT_PI: math.pi,
+        libsbml.AST_NAME_AVOGADRO: 6.02214179e23,  # SBML Level 3 Version 1, section 3.4.6
+    }
+    value = constants.get(kind, float(node.getValue()))
+    if kind == libsbml.AST_REAL_E:  # libsbml multiplies by a power of ten, which rounds twice
+        value = float(f"{node.getMantissa()!r}e{node.getExponent()}")
+    if not math.isfinite(value):
+        raise ModelError(f"{what} must hold finite numbers, but holds {value}.")
+    return Number(value)
+
+
+def _built(name: str, arguments: list[Expression], what: str) -> Expression:
+    """Return the call of a built-in function in the one form that our trees have for it."""
+    if name == "-" and len(arguments) == 1:
+        name = "neg"
+    if name in ("root", "log") and len(arguments) == 1:  # MathML without <degree> or <logbase>
+        arguments = [Number(2.0 if name == "root" else 10.0), *arguments]
+    if name == "root" and arguments[0] == Number(2.0) and len(arguments) == 2:
+        name, arguments = "sqrt", arguments[1:]
+    if name == "log" and arguments[0] == Number(10.0) and len(arguments) == 2:
+        name, arguments = "log10", arguments[1:]
+    if not FUNCTIONS[name].least <= len(arguments) <= FUNCTIONS[name].most:
+        raise ModelError(
+            f"{what} must give each function its arguments, but gives {len(arguments)} to '{name}'."
+        )
+    return call(name, *arguments)
+
+
+def _inlined(
+    name: str, arguments: list[Expression], what: str, functions: Mapping[str, FunctionDefinition]
+) -> Expression:
+    if name not in functions:
+        known = ", ".join(sorted(functions))
+        defined = f"; those defined are {known}" if known else ""
+        raise ModelError(f"{what} must use known functions, but uses '{name}'{defined}.")
+    definition = functions[name]
+    if len(arguments) != len(definition.arguments):
+        raise ModelError(
+            f"{what} must give {len(definition.arguments)} arguments to '{name}', but gives {len(arguments)}."
+        )
+    return substitute(definition.body, dict(zip(definition.arguments, arguments, strict=True)))
+
+
+def parse_functions(definitions: Mapping[str, str]) -> dict[str, FunctionDefinition]:
+    """Read user-defined functions such as ``{"hill(x, K, n)": "x^n/(K^n + x^n)"}``.
+
+    Parameters
+    ----------
+    definitions
+        The body of each function, by its name and arguments; they may use each other.
+
+    Returns
+    -------
+    dict
+        Definition by name, with functions inlined.
+
+    Raises
+    ------
+    ModelError
+        If one is malformed, uses a name that is not its argument, or itself.
+    """
+    asts: dict[str, tuple[tuple[str, ...], Any]] = {}
+    for signature, body in definitions.items():
+        match = _SIGNATURE.fullmatch(signature)
+        if match is None:
+            raise ModelError(f"Function must be given as 'name(x, y)', but is '{signature}'.")
+        name, inside = match.groups()
+        arguments = tuple(part.strip() for part in inside.split(",")) if inside.strip() else ()
+        if name in asts or not _is_free(name):
+            raise ModelError(f"Function '{name}' must have a name of its own, but that name is taken.")
+        asts[name] = (arguments, _ast(body, f"Function '{name}'", arguments))
+    return define_functions(asts)
+
+
+def _is_free(name: str) -> bool:
+    """Return whether the formula language has no function of this name."""
+    import libsbml
+
+    node = libsbml.parseL3Formula(f"{name}(x)")
+    return node is not None and node.getType() == libsbml.AST_FUNCTION
+
+
+def define_functions(asts: Mapping[str, tuple[tuple[str, ...], Any]]) -> dict[str, FunctionDefinition]:
+    """Turn the argument names and libsbml tree of each function into definitions, inlined in each other.
+
+    Parameters
+    ----------
+    asts
+        Argument names and libsbml tree of the body, by name of the function.
+
+    Returns
+    -------
+    dict
+        Definition by name.
+
+    Raises
+    ------
+    ModelError
+        If functions call each other in a circle, or a body uses a name that is not an argument.
+    """
+    order = graphlib.TopologicalSorter({name: _called(body) & set(asts) for name, (_, body) in asts.items()})
+    try:
+        names = list(order.static_order())
+    except graphlib.CycleError as error:
+        circle = " -> ".join(error.args[1])
+        raise ModelError(f"Functions must not call themselves, but {circle} is a circle.") from None
+    functions: dict[str, FunctionDefinition] = {}
+    for name in names:
+        arguments, ast = asts[name]
+        body = from_ast(ast, what=f"Function '{name}'", functions=functions)
+        outside = sorted(symbols(body) - set(arguments))
+        if outside or len(set(arguments)) != len(arguments) or not all(map(is_name, arguments)):
+            problem = f"uses '{outside[0]}'" if outside else f"has the arguments ({', '.join(arguments)})"
+            raise ModelError(
+                f"Function '{name}' must use its own arguments, each with a name of its own, but {problem}."
+            )
+        functions[name] = FunctionDefinition(arguments, body)
+    return functions
+
+
+def _called(node: Any) -> set[str]:  # noqa: ANN401 - libsbml has no types
+    """Return the names of the user-defined functions that a libsbml tree calls."""
+    import libsbml
+
+    own = {node.getName()} if node.getType() == libsbml.AST_FUNCTION else set()
+    return own.union(*(_called(node.getChild(k)) for k in range(node.getNumChildren())))

@@ -1,0 +1,94 @@
+"""Trees as infix text that libsbml's Level 3 parser reads back as the same tree."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fsp.model.functions import COMPARISONS
+from fsp.model.tree import Call, Expression, Number, Symbol, Time
+
+# how tightly each kind of text binds, as in libsbml's grammar
+_OR, _AND, _COMPARISON, _SUM, _PRODUCT, _SIGN, _POWER, _ATOM = range(8)
+_INFIX = {"||": (" || ", _OR), "&&": (" && ", _AND), "+": (" + ", _SUM), "*": ("*", _PRODUCT)}
+_PAIR = {"-": (" - ", _SUM), "/": ("/", _PRODUCT)}
+_NAMED = {"<": "lt", "<=": "leq", ">": "gt", ">=": "geq", "==": "eq", "!=": "neq"} | {
+    "+": "plus", "*": "times", "&&": "and", "||": "or",
+}  # fmt: skip
+
+
+def to_text(expr: Expression) -> str:
+    """Return infix text that parses back to the same tree.
+
+    Parameters
+    ----------
+    expr
+        A tree as `parse` or `substitute` make it.
+
+    Returns
+    -------
+    str
+        For example ``k*X*(X - 1)/2``.
+    """
+    return _text(expr)[0]
+
+
+def number_text(value: float) -> str:
+    """Return the shortest decimal text that reads back as the same number: ``100``, ``6.02e+23``."""
+    text = repr(float(value)).removesuffix(".0")
+    mantissa, has_exponent, exponent = text.partition("e")
+    if has_exponent and float(f"{float(mantissa)!r}e{exponent}") != value:
+        # libsbml reads a mantissa as a double of its own, which loses the last digit of some
+        return np.format_float_positional(value, trim="-")
+    return text
+
+
+def _text(expr: Expression) -> tuple[str, int]:
+    """Return the text of a tree and how tightly it binds."""
+    if isinstance(expr, Number):
+        return number_text(expr.value), _SIGN if expr.value < 0 else _ATOM
+    if isinstance(expr, Symbol):
+        return expr.name, _ATOM
+    if isinstance(expr, Time):
+        return "time", _ATOM
+    return _call_text(expr)
+
+
+def _call_text(node: Call) -> tuple[str, int]:
+    arguments = node.arguments
+    if node.function in _INFIX and len(arguments) > 1:
+        return _joined(node, *_INFIX[node.function])
+    if node.function in _PAIR:
+        return _joined(node, *_PAIR[node.function])
+    if node.function in COMPARISONS or node.function == "!=":
+        return _comparison(node)
+    if node.function == "^":
+        return f"{_bound(arguments[0], _ATOM)}^{_bound(arguments[1], _POWER)}", _POWER
+    if node.function in ("neg", "!"):
+        return f"{'-' if node.function == 'neg' else '!'}{_bound(arguments[0], _POWER)}", _SIGN
+    inside = ", ".join(to_text(a) for a in arguments)
+    return f"{_NAMED.get(node.function, node.function)}({inside})", _ATOM
+
+
+def _joined(node: Call, sign: str, level: int) -> tuple[str, int]:
+    """Return operands joined by a sign that associates to the left."""
+    head, *rest = node.arguments
+    return sign.join([_bound(head, level), *(_bound(a, _tighter(a, level)) for a in rest)]), level
+
+
+def _tighter(operand: Expression, level: int) -> int:
+    """Return the level that an operand right of a sign must bind at; a signed one gets parentheses."""
+    signed = isinstance(operand, Number) or (isinstance(operand, Call) and operand.function == "neg")
+    return _POWER if signed else level + 1
+
+
+def _comparison(node: Call) -> tuple[str, int]:
+    # the parser reads (a < b) < c as a < b < c, so a nested comparison takes the functional form
+    texts = [_text(a) for a in node.arguments]
+    if all(level > _COMPARISON for _, level in texts):
+        return f" {node.function} ".join(text for text, _ in texts), _COMPARISON
+    return f"{_NAMED[node.function]}({', '.join(text for text, _ in texts)})", _ATOM
+
+
+def _bound(expr: Expression, level: int) -> str:
+    text, own = _text(expr)
+    return text if own >= level else f"({text})"

@@ -1,0 +1,395 @@
+"""The model: species, reactions with their propensities, parameters, and where the chain starts."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fsp.errors import ArgumentError, ModelError
+from fsp.model import definition as define
+from fsp.model import propensity as propensities_of
+from fsp.model import structure
+from fsp.model.definition import Definition, Value
+from fsp.model.describe import canonical_text, describe
+from fsp.model.factors import Product, factorise
+from fsp.model.formula import parse_functions
+from fsp.model.infix import to_text
+from fsp.model.program import compiled
+from fsp.model.propensity import Propensity
+from fsp.model.reaction import Reaction, takes_time
+from fsp.model.tree import Expression, Number, depends_on_time, substitute, symbols
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+
+class Model:
+    """A reaction network and its initial distribution; immutable.
+
+    Parameters
+    ----------
+    species
+        Initial count by name, in the order of the states; a count may be a formula of parameters.  Only
+        the names where `initial` is given.
+    reactions
+        The reactions.
+    parameters
+        Value by name: numbers, or formulas of other parameters, species and ``time``.
+    name
+        Name for printing.
+    initial
+        Probability of each initial state, a tuple of counts; takes the place of the counts in `species`.
+    functions
+        Functions for formulas, such as ``{"hill(x, K, n)": "x^n/(K^n + x^n)"}``.
+    time_unit
+        Unit of time for printing.
+
+    Attributes
+    ----------
+    name, time_unit : str
+        As given.
+    species : tuple of str
+        Names, in the order of the columns of a state.
+    n_species, n_reactions : int
+        Their numbers.
+    reactions : tuple of Reaction
+        The reactions, all with names.
+    parameters : Mapping[str, float]
+        Value of each parameter that is constant, formulas computed.
+    initial_states : ndarray
+        Initial states, shape (m, n_species), sorted.
+    initial_probabilities : ndarray
+        Their probabilities, shape (m,).
+    change : ndarray
+        Net change of each species in each reaction, shape (n_reactions, n_species).
+    rate_expressions : tuple of Expression or None
+        Propensities as trees of species and time; None for callables.
+    time_dependent : ndarray
+        Whether each propensity depends on time, shape (n_reactions,), bool.
+
+    Raises
+    ------
+    ModelError
+        If a part is malformed or does not fit the others.
+    """
+
+    name: str
+    time_unit: str
+    species: tuple[str, ...]
+    reactions: tuple[Reaction, ...]
+    parameters: Mapping[str, float]
+    initial_states: IntArray
+    initial_probabilities: FloatArray
+    change: IntArray
+    rate_expressions: tuple[Expression | None, ...]
+    time_dependent: npt.NDArray[np.bool_]
+    _laws: tuple[define.Law, ...]
+    _definition: Definition
+    _resolved: Mapping[str, Expression]
+
+    def __init__(
+        self,
+        *,
+        species: Mapping[str, int | Value] | Sequence[str],
+        reactions: Sequence[Reaction],
+        parameters: Mapping[str, Value] | None = None,
+        name: str = "model",
+        initial: Mapping[tuple[int, ...], float] | None = None,
+        functions: Mapping[str, str] | None = None,
+        time_unit: str = "",
+    ) -> None:
+        known = parse_functions(functions or {})
+        given = dict(parameters or {})
+        counts = define.read_counts(species, initial)
+        define.check_not_empty(counts, reactions)
+        define.check_names(list(species), given)
+        names = [*counts, *given]
+        named = define.named_reactions(reactions, list(counts))
+        self._bind(
+            Definition(
+                name=str(name),
+                time_unit=str(time_unit),
+                species={
+                    n: define.read_value(v, f"Initial count of '{n}'", known, names)
+                    for n, v in counts.items()
+                },
+                parameters={
+                    n: define.read_value(v, f"Parameter '{n}'", known, names) for n, v in given.items()
+                },
+                reactions=named,
+                laws=tuple(define.read_law(reaction, known, names) for reaction in named),
+                initial=None if initial is None else define.read_initial(initial, len(counts)),
+            )
+        )
+
+    def _bind(self, definition: Definition) -> None:
+        """Compute all that is cheap and may fail."""
+        define.check_known(definition)
+        resolved = define.resolve(definition.parameters)
+        states, probabilities = define.start_distribution(definition, resolved)
+        laws = [substitute(law, resolved) if isinstance(law, Expression) else law for law in definition.laws]
+        timed = [depends_on_time(law) if isinstance(law, Expression) else takes_time(law) for law in laws]
+        define.check_mass_action(definition, resolved)
+        vars(self).update(
+            name=definition.name,
+            time_unit=definition.time_unit,
+            species=tuple(definition.species),
+            reactions=definition.reactions,
+            parameters=MappingProxyType(
+                {n: tree.value for n, tree in resolved.items() if isinstance(tree, Number)}
+            ),
+            initial_states=_frozen(states),
+            initial_probabilities=_frozen(probabilities),
+            change=_frozen(define.change_matrix(definition)),
+            rate_expressions=tuple(law if isinstance(law, Expression) else None for law in laws),
+            _laws=tuple(laws),
+            time_dependent=_frozen(np.array(timed)),
+            _definition=definition,
+            _resolved=resolved,
+        )
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(
+            f"Model is immutable; make a changed copy with with_parameters() instead of '{name} ='."
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self).of_definition, (self._definition,)
+
+    def __repr__(self) -> str:
+        return f"Model({self.name!r}, {self.n_species} species, {self.n_reactions} reactions)"
+
+    def __str__(self) -> str:
+        return self.describe()
+
+    @property
+    def n_species(self) -> int:
+        """Number of species."""
+        return len(self.species)
+
+    @property
+    def n_reactions(self) -> int:
+        """Number of reactions."""
+        return len(self.reactions)
+
+    @property
+    def is_time_dependent(self) -> bool:
+        """Whether a propensity depends on time."""
+        return bool(self.time_dependent.any())
+
+    @cached_property
+    def observables(self) -> Mapping[str, str]:
+        """Formula, in species only, of each parameter that depends on species and not on time."""
+        return {
+            name: to_text(tree)
+            for name, tree in self._resolved.items()
+            if symbols(tree) and not depends_on_time(tree)
+        }
+
+    # ------------------------------------------------------------------ propensities
+
+    def propensity(self, k: int, states: npt.ArrayLike, t: float = 0.0) -> FloatArray:
+        """Evaluate the propensity of one reaction.
+
+        Parameters
+        ----------
+        k
+            Index of the reaction.
+        states
+            Counts, shape (n, n_species).
+        t
+            The time.
+
+        Returns
+        -------
+        ndarray
+            Propensities in 1/time, shape (n,).
+
+        Raises
+        ------
+        ModelError
+            If a value is negative, not finite, or positive where a count would become negative.
+        """
+        chosen = (self._propensities[k],)
+        values: FloatArray = propensities_of.evaluate_all(chosen, self._index, self._states(states), t)[0]
+        return values
+
+    def propensities(self, states: npt.ArrayLike, t: float = 0.0) -> FloatArray:
+        """Evaluate the propensities of all reactions.
+
+        Parameters
+        ----------
+        states
+            Counts, shape (n, n_species).
+        t
+            The time.
+
+        Returns
+        -------
+        ndarray
+            Propensities in 1/time, shape (n_reactions, n).
+
+        Raises
+        ------
+        ModelError
+            If a value is negative, not finite, or positive where a count would become negative.
+        """
+        return propensities_of.evaluate_all(self._propensities, self._index, self._states(states), t)
+
+    def factorised(self, k: int) -> tuple[Product, ...] | None:
+        """Return the propensity of a reaction as a sum of products of one-species factors.
+
+        Parameters
+        ----------
+        k
+            Index of the reaction.
+
+        Returns
+        -------
+        tuple of Product, or None
+            The products; None for a callable, or where there is no such sum.
+        """
+        return self._factorised[k]
+
+    @cached_property
+    def _factorised(self) -> tuple[tuple[Product, ...] | None, ...]:
+        return tuple(None if law is None else factorise(law, self.species) for law in self.rate_expressions)
+
+    @cached_property
+    def _index(self) -> Mapping[str, int]:
+        return {name: j for j, name in enumerate(self.species)}
+
+    @cached_property
+    def _propensities(self) -> tuple[Propensity, ...]:
+        return tuple(self._propensity(k) for k in range(self.n_reactions))
+
+    def _propensity(self, k: int) -> Propensity:
+        law, timed = self._laws[k], bool(self.time_dependent[k])
+        if isinstance(law, Expression):
+            return propensities_of.of_expression(self.reactions[k], self._index, law, timed)
+        return propensities_of.of_callable(self.reactions[k], self._index, law, self._constants(timed))
+
+    def _constants(self, timed: bool) -> dict[str, Any]:
+        """Return what a callable may ask for beside species; nothing that hides a time it does not take."""
+        return {
+            name: tree.value if isinstance(tree, Number) else compiled(tree)
+            for name, tree in self._resolved.items()
+            if timed or not depends_on_time(tree)
+        }
+
+    def _states(self, states: npt.ArrayLike) -> npt.NDArray[Any]:
+        array = np.asarray(states)
+        if array.ndim != 2 or array.shape[1] != self.n_species:
+            raise ArgumentError(f"`states` must have shape (n, {self.n_species}), but has {array.shape}.")
+        return array
+
+    # ------------------------------------------------------------------ structure
+
+    @cached_property
+    def conservation_laws(self) -> IntArray:
+        """Basis of the laws w with w·x constant, shape (n_laws, n_species)."""
+        return _frozen(structure.conservation_laws(self.change))
+
+    @cached_property
+    def species_bounds(self) -> FloatArray:
+        """Largest count of each species by stoichiometry, shape (n_species,); inf without limit."""
+        return _frozen(structure.species_bounds(self.change, self.initial_states))
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether the stoichiometry alone makes the set of reachable states finite."""
+        return bool(np.isfinite(self.species_bounds).all())
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 of the model's content, as hexadecimal text."""
+        return hashlib.sha256(canonical_text(self, self._laws).encode()).hexdigest()
+
+    def describe(self) -> str:
+        """Return the model as text: species, parameters, reactions, conservation laws, finite or not."""
+        return describe(self, self._definition)
+
+    # ------------------------------------------------------------------ changed copies
+
+    def with_parameters(self, mapping: Mapping[str, Value] | None = None, /, **values: Value) -> Model:
+        """Return a copy with other parameter values; all that depends on them is computed again.
+
+        Parameters
+        ----------
+        mapping
+            Values by name, for names that are no Python identifiers such as ``reaction.k``.
+        **values
+            Values by name.
+
+        Returns
+        -------
+        Model
+            The copy.
+
+        Raises
+        ------
+        ModelError
+            If a name is no parameter, or a value is not finite.
+        """
+        given = {**(mapping or {}), **values}
+        old = self._definition.parameters
+        return self._changed(parameters=define.replaced(old, given, "Parameter", "Parameter", self.species))
+
+    def with_initial(
+        self, mapping: Mapping[str, int | Value] | None = None, /, **counts: int | Value
+    ) -> Model:
+        """Return a copy that starts elsewhere.
+
+        Parameters
+        ----------
+        mapping
+            Initial counts by name.
+        **counts
+            Initial counts by name; species left out keep theirs.
+
+        Returns
+        -------
+        Model
+            The copy, which starts in one state.
+
+        Raises
+        ------
+        ModelError
+            If a name is no species, a count is not whole, or a species left out has no single count.
+        """
+        given = {**(mapping or {}), **counts}
+        missing = [name for name in self.species if name not in given]
+        if self._definition.initial is not None and missing:
+            raise ModelError(
+                f"`with_initial` must give all counts where the model starts in a distribution, "
+                f"but leaves out '{missing[0]}'."
+            )
+        old, others = self._definition.species, self._definition.parameters
+        species = define.replaced(old, given, "Species", "Initial count of", others)
+        return self._changed(species=species, initial=None)
+
+    def _changed(self, **parts: Any) -> Model:  # noqa: ANN401 - fields of Definition
+        model = type(self).__new__(type(self))
+        model._bind(replace(self._definition, **parts))
+        return model
+
+    @classmethod
+    def of_definition(cls, definition: Definition) -> Model:
+        """Make a model from parts that are parsed already, as model files give them."""
+        define.check_names(list(definition.species), definition.parameters)
+        define.check_not_empty(definition.species, definition.reactions)
+        model = cls.__new__(cls)
+        model._bind(definition)
+        return model
+
+
+def _frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    array.flags.writeable = False
+    return array

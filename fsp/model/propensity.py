@@ -1,0 +1,217 @@
+"""Propensities of whole arrays of states, each value checked.
+
+States pass in blocks that stay in the processor's cache, so that the temporary arrays of a formula
+cost no main-memory traffic.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fsp.errors import ModelError
+from fsp.model.program import Program, compiled
+from fsp.model.reaction import Reaction, takes_time
+from fsp.model.tree import Call, Expression, Number, Symbol, call
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+_BLOCK = 8192  # states in a block: a column of them is 64 KiB
+
+
+class Columns(dict[str, Any]):
+    """The counts of each species in a block of states as float64 columns, made when first asked for."""
+
+    def __init__(self, states: npt.NDArray[Any], index: Mapping[str, int]) -> None:
+        super().__init__()
+        self.states, self.index = states, index
+
+    def __missing__(self, name: str) -> FloatArray:
+        column: FloatArray = self.states[:, self.index[name]].astype(np.float64)  # (n,)
+        self[name] = column
+        return column
+
+
+@dataclass(frozen=True, slots=True)
+class Propensity:
+    """The propensity of one reaction, ready to evaluate.
+
+    Parameters
+    ----------
+    reaction
+        The reaction, with its name.
+    index
+        Column of each species.
+    program
+        Compiled rate law, of `Columns` and the time.
+    whole
+        Whether the law must see all states at once: a callable is not known to be elementwise.
+    needs
+        Smallest count of each species that lets the reaction happen, where the law does not see to it.
+    time_dependent
+        Whether the time occurs in the law.
+    """
+
+    reaction: Reaction
+    index: Mapping[str, int]
+    program: Program
+    whole: bool
+    needs: tuple[tuple[str, int], ...]
+    time_dependent: bool
+
+    def fill(self, out: FloatArray, columns: Columns, t: float) -> None:
+        """Write the propensity of a block of states.
+
+        Parameters
+        ----------
+        out
+            Where to write, shape (n,).
+        columns
+            The block.
+        t
+            The time.
+
+        Raises
+        ------
+        ModelError
+            If a value is negative or not finite, or is positive where a count would become negative.
+        """
+        out[:] = self.program(columns, t)
+        # written so that NaN, which compares false, fails as well
+        if not (out.min() >= 0.0 and out.max() < math.inf):
+            bad = np.flatnonzero(~((out >= 0.0) & (out < math.inf)))[0]
+            raise ModelError(self._message("be finite and non-negative", out, columns, bad, t) + self._hint())
+        for species, least in self.needs:
+            column = columns[species]
+            if column.min() < least:
+                wrong = np.flatnonzero((column < least) & (out > 0.0))
+                if wrong.size:
+                    must = f"be 0 where the reaction would make '{species}' negative"
+                    raise ModelError(self._message(must, out, columns, wrong[0], t) + ".")
+
+    def _message(self, must: str, out: FloatArray, columns: Columns, i: int, t: float) -> str:
+        row = columns.states[i]
+        state = {name: int(row[j]) for name, j in self.index.items()}
+        when = f" at t = {float(t):g}" if self.time_dependent else ""
+        return f"Propensity of '{self.reaction.name}' must {must}, but is {out[i]:g} in state {state}{when}"
+
+    def _hint(self) -> str:
+        if not self.reaction.reversible:
+            return "."
+        return "; the reaction is reversible: write it as two reactions, one for each direction."
+
+
+def of_expression(reaction: Reaction, index: Mapping[str, int], expr: Expression, timed: bool) -> Propensity:
+    """Return the propensity of a rate law whose symbols are species only."""
+    return Propensity(reaction, index, compiled(expr), False, _needs(reaction, _factors(expr)), timed)
+
+
+def _factors(expr: Expression) -> frozenset[Expression]:
+    """Return the factors of a product, the numerator's where it is a quotient."""
+    if isinstance(expr, Call) and expr.function == "*":
+        return frozenset().union(*map(_factors, expr.arguments))
+    if isinstance(expr, Call) and expr.function == "/":
+        return _factors(expr.arguments[0])
+    return frozenset([expr])
+
+
+def _needs(reaction: Reaction, factors: frozenset[Expression]) -> tuple[tuple[str, int], ...]:
+    """Return the counts to check: those that no factors x, x - 1, … of the law see to."""
+    return tuple(
+        (species, -n)
+        for species, n in reaction.change.items()
+        if n < 0 and any(call("-", Symbol(species), Number(float(j))) not in factors for j in range(-n))
+    )
+
+
+def of_callable(
+    reaction: Reaction, index: Mapping[str, int], rate: Callable[..., Any], constants: Mapping[str, Any]
+) -> Propensity:
+    """Return the propensity of a callable, whose faults become errors that name the reaction.
+
+    Parameters
+    ----------
+    reaction
+        The reaction.
+    index
+        Column of each species.
+    rate
+        The callable.
+    constants
+        A float, or a program of the species, for each parameter that it may ask for.
+
+    Returns
+    -------
+    Propensity
+        The propensity.
+    """
+    timed = takes_time(rate)
+
+    def program(columns: Mapping[str, Any], t: float) -> Any:  # noqa: ANN401 - float or array
+        values = {name: columns[name] for name in index}
+        for column in values.values():
+            column.flags.writeable = False
+        values |= {name: c(columns, t) if callable(c) else c for name, c in constants.items()}
+        view = MappingProxyType(values)
+        try:
+            value = np.asarray(rate(view, float(t)) if timed else rate(view), dtype=np.float64)
+        except Exception as error:
+            kind = type(error).__name__
+            raise ModelError(
+                f"Rate of '{reaction.name}' must be computable, but raised {kind}: {error}."
+            ) from error
+        n = len(columns.states) if isinstance(columns, Columns) else 0
+        if value.shape not in ((), (n,)):
+            raise ModelError(
+                f"Rate of '{reaction.name}' must return one value for each of {n} states, or one number, "
+                f"but returned shape {value.shape}; write it with numpy operations on whole arrays."
+            )
+        return value
+
+    return Propensity(reaction, index, program, True, _needs(reaction, frozenset()), timed)
+
+
+def evaluate_all(
+    propensities: tuple[Propensity, ...], index: Mapping[str, int], states: npt.NDArray[Any], t: float
+) -> FloatArray:
+    """Evaluate propensities on an array of states.
+
+    Parameters
+    ----------
+    propensities
+        Of R reactions.
+    index
+        Column of each species.
+    states
+        Counts, shape (n, d).
+    t
+        The time.
+
+    Returns
+    -------
+    ndarray
+        Propensities in 1/time, shape (R, n).
+
+    Raises
+    ------
+    ModelError
+        If a value is no propensity.
+    """
+    n, time = len(states), np.float64(t)
+    out = np.empty((len(propensities), n))
+    if n == 0:
+        return out
+    step = n if any(p.whole for p in propensities) else _BLOCK
+    with np.errstate(all="ignore"):
+        for begin in range(0, n, step):
+            columns = Columns(states[begin : begin + step], index)
+            for k, propensity in enumerate(propensities):
+                propensity.fill(out[k, begin : begin + step], columns, time)
+    return out

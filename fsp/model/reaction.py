@@ -1,0 +1,263 @@
+"""One reaction: what it consumes and makes, and its propensity in one of three forms.
+
+A rate (a formula or a vectorised callable) is the propensity a(x) itself, in 1/time; mass action with
+constant c is combinatorial, a(x) = c ∏ᵢ binomial(xᵢ, nᵢ), for reactants nᵢ Sᵢ of any order.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from fsp.errors import ModelError
+from fsp.model.formula import is_name
+from fsp.model.tree import Expression, Number, Symbol, call
+
+Rate = str | float | Expression | Callable[..., Any]
+
+_TERM = re.compile(r"\s*(\d+)?\s*\*?\s*([A-Za-z_]\w*)\s*", re.ASCII)
+_EMPTY = ("", "0", "∅")
+
+
+class Law(NamedTuple):
+    """The propensity of a reaction as it was given: exactly one of the two is not None."""
+
+    rate: Rate | None
+    mass_action: str | float | Expression | None
+
+
+class Stoichiometry(NamedTuple):
+    """What a reaction consumes and makes, and the net change, by species."""
+
+    reactants: dict[str, int] | None
+    products: dict[str, int] | None
+    change: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Reaction:
+    """A reaction and its propensity.
+
+    Parameters
+    ----------
+    equation
+        ``"A + 2 B -> C"``, with ``0`` or nothing for an empty side; or the net change ``{"A": -1}``.
+    rate
+        The propensity in 1/time: a formula of species counts, parameters and ``time``, or a callable.
+        A callable takes a mapping from every species and parameter name to float64 arrays of shape (n,)
+        (species) or floats (parameters), and the time if it has a second argument; it returns (n,) or a
+        number.
+    mass_action
+        The constant c of c ∏ binomial(xᵢ, nᵢ), in 1/time: a number or a formula of parameters.
+    name
+        Name for messages and tables; a model gives ``r1``, ``r2``, … to those without.
+
+    Attributes
+    ----------
+    equation : str
+        The equation as text.
+    reactants, products : dict[str, int] or None
+        Stoichiometry of each side; None where only the net change was given.
+    change : dict[str, int]
+        Net change of each species that changes.
+    order : int or None
+        Number of reactant molecules of mass action, else None.
+
+    Raises
+    ------
+    ModelError
+        If the equation cannot be read, or not exactly one of `rate` and `mass_action` is given.
+    """
+
+    equation: str
+    reactants: dict[str, int] | None
+    products: dict[str, int] | None
+    change: dict[str, int]
+    name: str | None
+    law: Law
+    reversible: bool
+
+    def __init__(
+        self,
+        equation: str | Mapping[str, int],
+        *,
+        rate: Rate | None = None,
+        mass_action: float | str | Expression | None = None,
+        name: str | None = None,
+    ) -> None:
+        label = f"Reaction '{name if name is not None else equation}'"
+        _check_law(label, equation, rate, mass_action)
+        if name is not None and (not isinstance(name, str) or not name.strip()):
+            raise ModelError(f"Name of a reaction must be a text, but is {name!r}.")
+        sides = (
+            _read_change(label, equation) if isinstance(equation, Mapping) else _read_sides(label, equation)
+        )
+        self._fill(sides, Law(rate, mass_action), name)
+
+    def _fill(self, sides: Stoichiometry, law: Law, name: str | None, reversible: bool = False) -> None:
+        values = {"law": law, "name": name, "reversible": reversible, **sides._asdict()}
+        for key, value in (values | {"equation": _equation(sides)}).items():
+            object.__setattr__(self, key, value)
+
+    @classmethod
+    def of_sides(
+        cls, sides: Stoichiometry, rate: Expression, *, name: str, reversible: bool = False
+    ) -> Reaction:
+        """Make a reaction whose net change is not the difference of its sides.
+
+        Parameters
+        ----------
+        sides
+            Both sides, and the net change, which leaves out species that a model file holds fixed.
+        rate
+            The propensity.
+        name
+            Its name.
+        reversible
+            Whether the file calls it reversible, for messages.
+
+        Returns
+        -------
+        Reaction
+            The reaction.
+        """
+        reaction = cls.__new__(cls)
+        reaction._fill(sides, Law(rate, None), name, reversible)
+        return reaction
+
+    def named(self, name: str) -> Reaction:
+        """Return the same reaction with a name."""
+        reaction = type(self).__new__(type(self))
+        sides = Stoichiometry(self.reactants, self.products, self.change)
+        reaction._fill(sides, self.law, name, self.reversible)
+        return reaction
+
+    @property
+    def order(self) -> int | None:
+        """Number of molecules that mass action lets meet; None for other rates."""
+        if self.law.mass_action is None or self.reactants is None:
+            return None
+        return sum(self.reactants.values())
+
+    def __hash__(self) -> int:
+        return hash((self.equation, self.name))
+
+
+def takes_time(rate: Callable[..., Any]) -> bool:
+    """Return whether a callable rate has a second positional argument, the time."""
+    try:
+        parameters = inspect.signature(rate).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(p.kind in positional and p.default is p.empty for p in parameters) >= 2
+
+
+def mass_action_law(constant: Expression, reactants: Mapping[str, int]) -> Expression:
+    """Return c ∏ binomial(xᵢ, nᵢ) as a tree, c ∏ xᵢ (xᵢ - 1) … / ∏ nᵢ!.
+
+    Parameters
+    ----------
+    constant
+        The tree of c.
+    reactants
+        The nᵢ.
+
+    Returns
+    -------
+    Expression
+        The tree; exactly 0 where a count is below its nᵢ, because a factor is.
+    """
+    factors: list[Expression] = [constant]
+    for species, n in reactants.items():
+        factors += [call("-", Symbol(species), Number(float(k))) for k in range(n)]
+    divisor = math.prod(math.factorial(n) for n in reactants.values())
+    return call("/", call("*", *factors), Number(float(divisor)))
+
+
+def _check_law(
+    label: str,
+    equation: str | Mapping[str, int],
+    rate: Rate | None,
+    mass_action: float | str | Expression | None,
+) -> None:
+    if (rate is None) == (mass_action is None):
+        given = "none" if rate is None else "both"
+        raise ModelError(f"{label} must have exactly one of `rate` and `mass_action`, but has {given}.")
+    if mass_action is not None and isinstance(equation, Mapping):
+        raise ModelError(
+            f"{label} must name its reactants for mass action, but gives the net change only; "
+            "write an equation such as 'A + B -> C', or give `rate`."
+        )
+    if mass_action is not None and (callable(mass_action) or not _is_formula(mass_action)):
+        raise ModelError(
+            f"`mass_action` of {label} must be a number or a formula, but is {mass_action!r}; "
+            "give a callable as `rate`."
+        )
+    if rate is not None and not callable(rate) and not _is_formula(rate):
+        raise ModelError(f"`rate` of {label} must be a formula or a callable, but is {rate!r}.")
+
+
+def _is_formula(value: object) -> bool:
+    return isinstance(value, str | Expression) or (_is_real(value) and math.isfinite(float(value)))  # type: ignore[arg-type]
+
+
+def _is_real(value: object) -> bool:
+    return not isinstance(value, bool) and hasattr(value, "__float__") and not hasattr(value, "__len__")
+
+
+def _read_change(label: str, change: Mapping[str, int]) -> Stoichiometry:
+    for species, n in change.items():
+        if not is_name(species) or isinstance(n, bool) or not hasattr(n, "__index__"):
+            raise ModelError(f"{label} must change species by whole numbers, but has {species!r}: {n!r}.")
+    return Stoichiometry(None, None, {species: int(n) for species, n in change.items() if n != 0})
+
+
+def _read_sides(label: str, equation: str) -> Stoichiometry:
+    if not isinstance(equation, str):
+        raise ModelError(f"{label} must be an equation such as 'A + B -> C', but is {equation!r}.")
+    if "<-" in equation or "<=" in equation:
+        raise ModelError(f"{label} must go one way, but is '{equation}'; write it as two reactions.")
+    sides = re.split(r"->|=>", equation)
+    if len(sides) != 2:
+        raise ModelError(f"{label} must be an equation such as 'A + B -> C', but is '{equation}'.")
+    reactants, products = (_read_side(label, side) for side in sides)
+    return Stoichiometry(reactants, products, net_change(reactants, products))
+
+
+def net_change(reactants: Mapping[str, int], products: Mapping[str, int]) -> dict[str, int]:
+    """Return products minus reactants, without the species that do not change."""
+    difference = {s: products.get(s, 0) - reactants.get(s, 0) for s in [*reactants, *products]}
+    return {species: n for species, n in difference.items() if n != 0}
+
+
+def _read_side(label: str, side: str) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    if side.strip() in _EMPTY:
+        return counts
+    for term in side.split("+"):
+        match = _TERM.fullmatch(term)
+        number, species = match.groups() if match else (None, "")
+        if match is None or (number is not None and int(number) == 0):
+            raise ModelError(
+                f"{label} must be a sum of species with whole numbers, such as '2 A + B', "
+                f"but has '{term.strip()}'."
+            )
+        counts[species] = counts.get(species, 0) + int(number or 1)
+    return counts
+
+
+def _equation(sides: Stoichiometry) -> str:
+    if sides.reactants is None or sides.products is None:
+        reactants = {s: -n for s, n in sides.change.items() if n < 0}
+        products = {s: n for s, n in sides.change.items() if n > 0}
+        return f"{_side(reactants)} -> {_side(products)}"
+    return f"{_side(sides.reactants)} -> {_side(sides.products)}"
+
+
+def _side(counts: Mapping[str, int]) -> str:
+    return " + ".join(species if n == 1 else f"{n} {species}" for species, n in counts.items()) or "0"

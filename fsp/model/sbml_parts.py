@@ -1,0 +1,214 @@
+"""The species, parameters and formulas of an SBML model, with symbols that stand for counts.
+
+A species that has only substance units stands for its count x in a formula, any other for its
+concentration x/V with the size V of its compartment.  Formulas stay formulas, so that a model with other
+parameter values recomputes them; an initial assignment that depends on species or time is held at its
+value at time 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fsp.errors import ModelError
+from fsp.model.definition import resolve
+from fsp.model.formula import FunctionDefinition, from_ast
+from fsp.model.tree import Expression, Number, Symbol, at_time, call, depends_on_time, substitute, symbols
+
+Element = Any  # libsbml has no types
+
+
+@dataclass(slots=True)
+class Parts:
+    """What has been read of a model so far.
+
+    Parameters
+    ----------
+    functions
+        Function definitions.
+    species
+        Initial count of each species of the state.
+    parameters
+        Value of everything else that has one: parameters, compartments, species under a rule.
+    scale
+        What the symbol of a species in concentration stands for.
+    rules, assignments
+        MathML of each assignment rule and initial assignment, by what it determines.
+    missing
+        Kind of each element that has an id and no value.
+    """
+
+    functions: Mapping[str, FunctionDefinition]
+    rules: dict[str, Element]
+    assignments: dict[str, Element]
+    species: dict[str, Expression] = field(default_factory=dict)
+    parameters: dict[str, Expression] = field(default_factory=dict)
+    scale: dict[str, Expression] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+
+    def read_math(self, ast: Element, what: str, local: Mapping[str, Expression] | None = None) -> Expression:
+        """Return MathML as a tree in which species stand for counts.
+
+        Parameters
+        ----------
+        ast
+            The math; None where the file has none.
+        what
+            What it belongs to, for messages.
+        local
+            What shadows the names of the model.
+
+        Returns
+        -------
+        Expression
+            The tree.
+
+        Raises
+        ------
+        ModelError
+            If it is missing, or holds anything but arithmetic.
+        """
+        if ast is None:
+            raise ModelError(f"{what} must have math, but has none.")
+        tree = from_ast(ast, what=what, functions=self.functions)
+        return substitute(tree, {**self.scale, **(local or {})})
+
+
+def each(parent: Element, kind: str) -> Iterator[Element]:
+    """Yield the elements that libsbml counts with getNum<kind>s."""
+    many = {"Species": "Species"}.get(kind, f"{kind}s")
+    for k in range(getattr(parent, f"getNum{many}")()):
+        yield getattr(parent, f"get{kind}")(k)
+
+
+def read_values(parts: Parts, model: Element) -> None:
+    """Read the sizes of compartments and the values of parameters that are numbers."""
+    for kind, value in (("Compartment", "Size"), ("Parameter", "Value")):
+        for element in each(model, kind):
+            name = element.getId()
+            if name in parts.rules or name in parts.assignments:
+                parts.parameters[name] = Number(0.0)  # holds the place; `read_formulas` fills it
+            elif getattr(element, f"isSet{value}")():
+                parts.parameters[name] = _finite(getattr(element, f"get{value}")(), f"{kind} '{name}'")
+            else:
+                parts.missing[name] = kind
+
+
+def _finite(value: float, what: str) -> Number:
+    if not abs(value) < float("inf"):
+        raise ModelError(f"{what} must have a finite value, but has {value}.")
+    return Number(value)
+
+
+def read_formulas(parts: Parts, model: Element) -> None:
+    """Read assignment rules and initial assignments of all that is not a species of the state."""
+    determined = [n for n in parts.rules if n in parts.parameters]
+    for name in determined:
+        parts.parameters[name] = parts.read_math(parts.rules[name], f"Assignment rule of '{name}'")
+    assigned = [n for n in parts.assignments if n in parts.parameters and n not in parts.rules]
+    for name in assigned:
+        parts.parameters[name] = parts.read_math(parts.assignments[name], f"Initial assignment of '{name}'")
+    for name in assigned:
+        if name not in parts.species and varies(parts, parts.parameters[name]):
+            parts.parameters[name] = _at_start(parts, parts.parameters[name], (name,))
+    _refuse_growth(parts, model)
+    _hold_fixed(parts, model)
+
+
+def varies(parts: Parts, tree: Expression, path: tuple[str, ...] = ()) -> bool:
+    """Return whether a tree depends on species or time, also by way of parameters."""
+    if depends_on_time(tree):
+        return True
+    return any(
+        name in parts.species or (name in parts.parameters and name not in path
+                                  and varies(parts, parts.parameters[name], (*path, name)))
+        for name in symbols(tree)
+    )  # fmt: skip
+
+
+def _at_start(parts: Parts, tree: Expression, path: tuple[str, ...]) -> Expression:
+    """Return what an initial assignment is at time 0: later changes of species do not change it."""
+    start = {}
+    for name in symbols(tree):
+        own = parts.species.get(name, parts.parameters.get(name))
+        if own is None or not varies(parts, Symbol(name)):
+            continue
+        if name in path:
+            raise ModelError(f"Initial assignment of '{path[0]}' must not depend on itself, but does.")
+        start[name] = _at_start(parts, own, (*path, name))
+    return at_time(substitute(tree, start), 0.0)
+
+
+def refuse_missing(parts: Parts, laws: list[Expression]) -> None:
+    """Refuse formulas that use an element without a value."""
+    trees = [*laws, *parts.parameters.values(), *parts.species.values()]
+    used = sorted(frozenset().union(*map(symbols, trees)) & set(parts.missing))
+    if used:
+        kind = parts.missing[used[0]]
+        what = "size" if kind == "Compartment" else "value"
+        raise ModelError(f"{kind} '{used[0]}' must have a {what}, because a formula uses it, but has none.")
+
+
+# ---------------------------------------------------------------------- species
+
+
+def read_species(parts: Parts, model: Element) -> None:
+    """Sort species into those of the state and those that a rule determines."""
+    for species in each(model, "Species"):
+        name = species.getId()
+        if name in parts.rules:
+            parts.parameters[name] = Number(0.0)
+        elif is_concentration(species, model):
+            parts.scale[name] = call("/", Symbol(name), Symbol(species.getCompartment()))
+    for species in each(model, "Species"):
+        if species.getId() not in parts.rules:
+            parts.species[species.getId()] = _initial_count(parts, species, model)
+
+
+def is_concentration(species: Element, model: Element) -> bool:
+    """Return whether the symbol of a species stands for its concentration."""
+    compartment = model.getCompartment(species.getCompartment())
+    if compartment is None:
+        raise ModelError(
+            f"Species '{species.getId()}' must be in a compartment of the model, "
+            f"but is in '{species.getCompartment()}'."
+        )
+    return not (species.getHasOnlySubstanceUnits() or compartment.getSpatialDimensionsAsDouble() == 0)
+
+
+def _initial_count(parts: Parts, species: Element, model: Element) -> Expression:
+    name, size = species.getId(), Symbol(species.getCompartment())
+    if name in parts.assignments:
+        value = parts.read_math(parts.assignments[name], f"Initial assignment of '{name}'")
+        return call("*", value, size) if is_concentration(species, model) else value
+    if species.isSetInitialAmount():
+        return _finite(species.getInitialAmount(), f"Species '{name}'")
+    if species.isSetInitialConcentration():
+        return call("*", _finite(species.getInitialConcentration(), f"Species '{name}'"), size)
+    raise ModelError(f"Species '{name}' must have an initial amount or concentration, but has none.")
+
+
+def _refuse_growth(parts: Parts, model: Element) -> None:
+    """Refuse concentrations in a compartment whose size varies."""
+    for species in each(model, "Species"):
+        compartment = species.getCompartment()
+        if species.getId() in parts.scale and varies(parts, Symbol(compartment)):
+            raise ModelError(
+                f"Species '{species.getId()}' must be in amounts (hasOnlySubstanceUnits), "
+                f"because compartment '{compartment}' varies, but is in concentrations."
+            )
+
+
+def _hold_fixed(parts: Parts, model: Element) -> None:
+    """Make parameters of the species that no reaction changes and whose amount is not whole."""
+    for species in each(model, "Species"):
+        name = species.getId()
+        if name not in parts.species or not (species.getConstant() or species.getBoundaryCondition()):
+            continue
+        amount = _at_start(parts, parts.species[name], (name,))
+        value = substitute(amount, resolve(parts.parameters))
+        if isinstance(value, Number) and abs(value.value - round(value.value)) > 1e-9 * abs(value.value):
+            parts.parameters[name] = amount
+            del parts.species[name]

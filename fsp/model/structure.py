@@ -1,0 +1,183 @@
+"""What the stoichiometry alone says: conservation laws, and the largest count of each species.
+
+A law w keeps w·x constant: w S = 0 for the stoichiometric matrix S (species by reactions), an integer left
+null vector.  Laws without negative weights, such as A + B, are the extreme rays of a cone, found by
+Farkas' algorithm in exact arithmetic; others complete the basis.  The largest count of species i is
+bounded by the linear programme max {xᵢ : x = x₀ + S ξ, x ≥ 0, ξ ≥ 0}.
+
+References
+----------
+Colom, Silva, "Convex geometry and semiflows in P/T nets", LNCS 483 (1991), doi:10.1007/3-540-53863-1_22.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+
+IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
+Vector = tuple[int, ...]
+
+_MOST_RAYS = 2000  # Farkas' algorithm can grow exponentially; beyond this, laws of any sign must do
+_SLACK = 1e-9  # relative tolerance of the linear programmes
+
+
+def conservation_laws(change: IntArray) -> IntArray:
+    """Return a basis of the laws that every reaction keeps.
+
+    Parameters
+    ----------
+    change
+        Net change of each species in each reaction, shape (n_reactions, n_species).
+
+    Returns
+    -------
+    ndarray
+        Laws, shape (n_laws, n_species): whole weights without common divisor, those without negative
+        weights first, then by size.
+    """
+    n_species = change.shape[1]
+    reactions = _distinct(change)
+    n_laws = n_species - len(_echelon(reactions, n_species)[1])
+    candidates = [*sorted(_rays(reactions, n_species), key=_size), *_null_space(reactions, n_species)]
+    laws: list[Vector] = []
+    for law in candidates:
+        if len(laws) < n_laws and _independent([*laws, law], n_species):
+            laws.append(law)
+    return np.array(laws, dtype=np.int64).reshape(n_laws, n_species)
+
+
+def _distinct(change: IntArray) -> list[Vector]:
+    """Return the different directions of the reactions: a reverse or repeated one adds no condition."""
+    directions = {_primitive(tuple(int(n) for n in row)) for row in change}
+    return sorted(direction for direction in directions if any(direction))
+
+
+def _primitive(vector: Vector) -> Vector:
+    """Return a vector divided by its content, its first weight that is not 0 made positive."""
+    divisor = math.gcd(*vector) or 1
+    first = next((n for n in vector if n), 1)
+    return tuple(n // (divisor if first > 0 else -divisor) for n in vector)
+
+
+def _size(law: Vector) -> tuple[int, int, Vector]:
+    return sum(law), sum(n != 0 for n in law), tuple(-n for n in law)
+
+
+def _rays(reactions: list[Vector], n_species: int) -> list[Vector]:
+    """Return the non-negative laws of smallest support; none where there are too many to enumerate."""
+    unit = [tuple(int(i == j) for j in range(n_species)) for i in range(n_species)]
+    rows = [(tuple(reaction[i] for reaction in reactions), unit[i]) for i in range(n_species)]
+    pending = set(range(len(reactions)))
+    while pending and rows:
+        column = min(pending, key=lambda j: (_cost(rows, j), j))
+        pending.remove(column)
+        if _cost(rows, column) > _MOST_RAYS:
+            return []
+        rows = _minimal([row for row in rows if row[0][column] == 0] + _combined(rows, column))
+    return [law for _, law in rows]
+
+
+def _cost(rows: list[tuple[Vector, Vector]], column: int) -> int:
+    """Return how many combinations the elimination of a column makes."""
+    signs = [row[0][column] for row in rows]
+    return sum(n > 0 for n in signs) * sum(n < 0 for n in signs)
+
+
+def _combined(rows: list[tuple[Vector, Vector]], column: int) -> list[tuple[Vector, Vector]]:
+    """Return the non-negative combinations of two rows that cancel a column."""
+    combined = []
+    for gain, law_up in (row for row in rows if row[0][column] > 0):
+        for loss, law_down in (row for row in rows if row[0][column] < 0):
+            a, b = -loss[column], gain[column]
+            joint = tuple(a * x + b * y for x, y in zip(gain + law_up, loss + law_down, strict=True))
+            divisor = math.gcd(*joint)
+            joint = tuple(n // divisor for n in joint)
+            combined.append((joint[: len(gain)], joint[len(gain) :]))
+    return combined
+
+
+def _minimal(rows: list[tuple[Vector, Vector]]) -> list[tuple[Vector, Vector]]:
+    """Drop repeated rows and those whose support holds the support of another."""
+    kept: list[tuple[frozenset[int], tuple[Vector, Vector]]] = []
+    supported = [(frozenset(i for i, n in enumerate(row[1]) if n), row) for row in dict.fromkeys(rows)]
+    for support, row in sorted(supported, key=lambda pair: (len(pair[0]), pair[1][1])):
+        if not any(other <= support for other, _ in kept):
+            kept.append((support, row))
+    return [row for _, row in kept]
+
+
+def _echelon(rows: Iterable[Vector], width: int) -> tuple[list[list[Fraction]], list[int]]:
+    """Return the reduced row echelon form over the rationals, and its pivot columns."""
+    matrix = [[Fraction(n) for n in row] for row in rows]
+    pivots: list[int] = []
+    for column in range(width):
+        top = len(pivots)
+        found = next((i for i in range(top, len(matrix)) if matrix[i][column]), None)
+        if found is None:
+            continue
+        matrix[top], matrix[found] = matrix[found], matrix[top]
+        lead = matrix[top][column]
+        matrix[top] = [n / lead for n in matrix[top]]
+        for i, row in enumerate(matrix):
+            if i != top and row[column]:
+                factor = row[column]
+                matrix[i] = [n - factor * m for n, m in zip(row, matrix[top], strict=True)]
+        pivots.append(column)
+    return matrix[: len(pivots)], pivots
+
+
+def _null_space(reactions: list[Vector], n_species: int) -> list[Vector]:
+    """Return a basis of the laws of any sign, smallest first."""
+    matrix, pivots = _echelon(reactions, n_species)
+    laws = []
+    for free in sorted(set(range(n_species)) - set(pivots)):
+        law = [Fraction(int(i == free)) for i in range(n_species)]
+        for row, pivot in zip(matrix, pivots, strict=True):
+            law[pivot] = -row[free]
+        common = math.lcm(*(n.denominator for n in law))
+        laws.append(_primitive(tuple(int(n * common) for n in law)))
+    return sorted(laws, key=lambda law: (sum(map(abs, law)), law))
+
+
+def _independent(laws: list[Vector], n_species: int) -> bool:
+    return len(_echelon(laws, n_species)[1]) == len(laws)
+
+
+def species_bounds(change: IntArray, initial_states: IntArray) -> FloatArray:
+    """Bound the count of each species over all states that the stoichiometry allows.
+
+    Parameters
+    ----------
+    change
+        Net change of each species in each reaction, shape (n_reactions, n_species).
+    initial_states
+        States that the chain can start in, shape (m, n_species).
+
+    Returns
+    -------
+    ndarray
+        Largest counts, shape (n_species,); infinite where the stoichiometry sets no limit.  With several
+        initial states the bound is over their convex hull, which is never too small.
+    """
+    from scipy.optimize import linprog
+
+    directions = np.unique(change[change.any(axis=1)], axis=0)  # (r, d)
+    start = np.unique(initial_states, axis=0)  # (m, d)
+    n_species, r = change.shape[1], len(directions)
+    # unknowns: ξ (r,) and the weights λ (m,) of the initial states; x = Sᵀξ + startᵀλ ≥ 0, Σλ = 1
+    counts = np.concatenate([directions, start]).T.astype(float)  # (d, r + m)
+    weights = np.concatenate([np.zeros(r), np.ones(len(start))])[None, :]  # (1, r + m)
+    bounds: FloatArray = start.max(axis=0).astype(float)  # (d,)
+    for i in np.flatnonzero((directions > 0).any(axis=0)):
+        best = linprog(-counts[i], A_ub=-counts, b_ub=np.zeros(n_species), A_eq=weights, b_eq=[1.0])
+        value = -float(best.fun or 0.0) if best.status == 0 else math.inf  # unbounded, or no bound proven
+        bounds[i] = (
+            math.inf if math.isinf(value) else max(bounds[i], math.floor(value + _SLACK * max(1.0, value)))
+        )
+    return bounds

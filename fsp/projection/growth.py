@@ -1,0 +1,187 @@
+"""Choose the first states, and where a state space grows.
+
+Growth follows the flux out of the space: each kind of jump, from each state that feeds it, is repeated in a straight
+line, as often as the flux is large, and one reaction step in every direction is added around what is new.  So a
+space follows a narrow or bent support.  The longest line rises with the distance grown so far along the
+same jump, so that the number of growths rises with the logarithm of the final size.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fsp.errors import StateSpaceError
+from fsp.space import StateSpace
+
+if TYPE_CHECKING:
+    from fsp.arrays import BoolArray, FloatArray, IntArray
+    from fsp.distribution import ErrorLedger
+    from fsp.generator import Generator, Leak
+    from fsp.model import Model
+
+FIRST_STEPS = 2
+STEP_SHARE = 0.2  # of the steps taken so far along the same jump
+NEGLECTED_FLUX = 0.01  # share of the flux out of the space whose sources are not followed
+ENUMERATED_STATES = 20_000  # a finite network with fewer states is enumerated at once
+BYTES_PER_STATE = 8 * 80  # Krylov basis, generator, keys and states of a network with few reactions
+SUSPECT_GROWTHS = 30
+RAY = 2.0 ** np.arange(10, 21)
+
+
+class Growth:
+    """Grow the space of one computation, within its limits."""
+
+    def __init__(
+        self, model: Model, max_states: int, max_memory: int | None, *, stationary: bool = False
+    ) -> None:
+        self._model = model
+        self._stationary = stationary
+        self._limit = max_states if max_memory is None else min(max_states, max_memory // BYTES_PER_STATE)
+        self._named = "max_states" if self._limit == max_states else "max_memory"
+        self._reach: dict[tuple[int, ...], int] = {}  # steps taken so far along each change
+        self._count = 0
+
+    def grow(
+        self,
+        space: StateSpace,
+        generator: Generator,
+        weight: FloatArray,
+        t: float | None,
+        ledger: ErrorLedger,
+        *,
+        everywhere: bool = False,
+    ) -> StateSpace:
+        """Return a larger space: `weight` (n,) says where the probability is that flows out.
+
+        With `everywhere`, grow from every state that leaks, whatever its weight.
+
+        Raises
+        ------
+        StateSpaceError
+            If the limit does not allow it, or the network looks explosive.
+        """
+        flux = [leak.rates if everywhere else leak.rates * weight[leak.sources] for leak in generator.leaks]
+        if not sum(f.sum() for f in flux) > 0.0:
+            flux = [leak.rates for leak in generator.leaks]
+        self._count += 1
+        if self._count >= SUSPECT_GROWTHS:
+            strongest = max(range(len(flux)), key=lambda k: float(flux[k].max()))
+            source = generator.leaks[strongest].sources[int(np.argmax(flux[strongest]))]
+            self._refuse_escape(space.states[source], t)
+        threshold = 0.0 if everywhere else _threshold(np.concatenate(flux))
+        lines = [self._lines(space, leak, f, threshold) for leak, f in zip(generator.leaks, flux, strict=True)]
+        try:
+            return space.extend(self._model, np.concatenate(lines), max_states=self._limit)
+        except StateSpaceError:
+            where = "" if t is None else f" at t = {t:.6g}"
+            raise StateSpaceError(
+                f"The tolerance must be met with at most {self._limit:,} states (`{self._named}`), but{where} "
+                f"{len(space):,} states do not suffice ({ledger}); raise the limit or the tolerance."
+            ) from None
+
+    def _lines(self, space: StateSpace, leak: Leak, flux: FloatArray, threshold: float) -> IntArray:
+        """Return the states that repeating one kind of jump enters, (m, n_species)."""
+        chosen = np.flatnonzero(flux > threshold) if threshold > 0.0 else np.flatnonzero(flux > 0.0)
+        if not len(chosen):
+            return np.empty((0, len(leak.change)), dtype=np.int64)
+        key = tuple(leak.change.tolist())
+        longest = max(FIRST_STEPS, ceil(STEP_SHARE * self._reach.get(key, 0)))
+        self._reach[key] = self._reach.get(key, 0) + longest
+        length = _line_lengths(flux[chosen], threshold, longest)
+        states = space.states[leak.sources[chosen]]
+        entered = []
+        for step in range(longest):
+            going = length > step
+            going[going] = self._enabled(leak, states[going])
+            states, length = states[going] + leak.change, length[going]
+            entered.append(states)
+        return np.concatenate(entered)
+
+    def _enabled(self, leak: Leak, states: IntArray) -> BoolArray:
+        enabled = np.zeros(len(states), dtype=np.bool_)
+        for k in leak.reactions:
+            if self._model.time_dependent[k]:
+                enabled |= (states + leak.change >= 0).all(axis=1)
+            else:
+                enabled |= self._model.propensity(k, states) > 0.0
+        return enabled
+
+    def _refuse_escape(self, state: IntArray, t: float | None) -> None:
+        """Raise where the mean drift along a reaction that only adds leads to infinity, and too fast.
+
+        For a transient that is faster than linear growth, which explodes; for a stationary distribution any
+        drift outwards.
+        """
+        for k in np.flatnonzero((self._model.change >= 0).all(axis=1) & self._model.change.any(axis=1)):
+            direction = self._model.change[k]
+            ray = (state + RAY[:, None] * direction).astype(np.int64)
+            drift = _drift(self._model, ray, direction, t or 0.0)
+            superlinear = drift[0] > 0.0 and drift[-1] > drift[0] * (RAY[-1] / RAY[0]) ** 1.1
+            name = self._model.reactions[k].name
+            if superlinear:
+                where = "" if t is None else f" at t = {t:.6g}"
+                raise StateSpaceError(
+                    f"The network must not explode, but{where} probability runs away along reaction '{name}', whose "
+                    f"rate grows faster than linearly: infinitely many jumps happen in finite time, and no finite "
+                    f"space holds the rest. Bound the rate, or end earlier."
+                )
+            if self._stationary and drift[-1] >= 0.0:
+                raise StateSpaceError(
+                    f"A stationary distribution must exist, but probability escapes to infinity along reaction "
+                    f"'{name}': far out the mean drift along it is {drift[-1]:.3g} >= 0. No closed class lies "
+                    f"inside any truncation; give a `space` if a reflecting boundary is meant."
+                )
+
+
+def initial_space(model: Model, max_states: int) -> StateSpace:
+    """Return the states to start from: the whole reachable set where it is small, else a neighbourhood."""
+    if model.is_finite:
+        try:
+            return StateSpace.reachable(model, max_states=min(max_states, ENUMERATED_STATES))
+        except StateSpaceError:
+            pass
+    return StateSpace.reachable(model, steps=FIRST_STEPS, max_states=max_states)
+
+
+def starting_vector(model: Model, space: StateSpace) -> FloatArray:
+    """Return the initial distribution on `space`, (n,).
+
+    Raises
+    ------
+    StateSpaceError
+        If an initial state is missing.
+    """
+    index = space.index(model.initial_states)
+    if (index < 0).any():
+        missing = dict(zip(model.species, model.initial_states[index < 0][0].tolist(), strict=True))
+        raise StateSpaceError(f"`space` must contain the initial states, but lacks {missing}.")
+    p = np.zeros(len(space))
+    p[index] = model.initial_probabilities
+    return p
+
+
+def _threshold(flux: FloatArray) -> float:
+    """Return the flux below which sources together carry at most NEGLECTED_FLUX of all."""
+    ordered = np.sort(flux)
+    below = int(np.searchsorted(np.cumsum(ordered), NEGLECTED_FLUX * ordered.sum()))
+    return float(ordered[below - 1]) if below else 0.0
+
+
+def _line_lengths(flux: FloatArray, threshold: float, longest: int) -> IntArray:
+    """Return how far to follow each source, (m,): tails fall about geometrically, so by the flux's logarithm."""
+    top = float(flux.max())
+    if not 0.0 < threshold < top:
+        return np.full(len(flux), longest)
+    share = np.log(flux / threshold) / np.log(top / threshold)
+    lengths: IntArray = np.ceil(share * longest).astype(np.int64)
+    return np.clip(lengths, 1, longest)
+
+
+def _drift(model: Model, states: IntArray, direction: IntArray, t: float) -> FloatArray:
+    """Mean rate of change of the position along `direction`, (n,)."""
+    weights = model.change @ direction / float(direction @ direction)
+    drift: FloatArray = weights @ model.propensities(states, t)
+    return drift

@@ -1,0 +1,170 @@
+"""Stationary distributions on a space that grows until the answer settles.
+
+Jumps out of the space are suppressed (a reflecting boundary), the closed communicating classes are found, the null
+vector of each is computed and weighted by the probability of ending in it.  The space grows where the answer's
+probability would flow out; the change of the answer under growth estimates the truncation error.  Before it is
+accepted the space is grown once more from every state of its boundary.  The error is an estimate throughout.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import sparse
+
+from fsp.distribution import Distribution, ErrorLedger
+from fsp.errors import ArgumentError, BackendError, ToleranceWarning
+from fsp.generator import Generator
+from fsp.projection.growth import Growth, initial_space, starting_vector
+from fsp.projection.nullspace import METHODS, null_vector
+from fsp.projection.progress import Progress, ProgressCallback
+from fsp.projection.structure import absorption, closed_classes
+
+if TYPE_CHECKING:
+    from fsp.arrays import FloatArray
+    from fsp.model import Model
+    from fsp.space import StateSpace
+
+MAX_STATES = 5_000_000
+NEGLIGIBLE = 1e-14  # probability of a closed class that is not solved
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Solved:
+    generator: Generator
+    p: FloatArray
+    error: float
+    residual: float
+    notes: tuple[str, ...]
+
+
+def stationary(
+    model: Model,
+    tol: float = 1e-6,
+    *,
+    space: StateSpace | None = None,
+    method: str = "auto",
+    max_states: int = MAX_STATES,
+    max_memory: int | None = None,
+    progress: ProgressCallback | None = None,
+) -> Distribution:
+    """Return the stationary distribution that the network reaches from its initial states.
+
+    Parameters
+    ----------
+    model
+        The reaction network; its propensities must not depend on time.
+    tol
+        The estimated 1-norm error to reach.
+    space
+        A fixed state space, with a reflecting boundary; by default the space grows until the estimate meets `tol`.
+    method
+        ``"auto"``, ``"gth"``, ``"direct"`` or ``"iterative"``.
+    max_states, max_memory
+        Limits on the number of states and on bytes.
+    progress
+        Called with a `Progress` for every space solved.
+
+    Returns
+    -------
+    Distribution
+        Its error is an estimate (``certified`` is False).  Where several closed classes are reached they are weighted
+        by their absorption probabilities and named in ``notes``.
+
+    Raises
+    ------
+    StateSpaceError
+        If the estimate does not meet `tol` within the limits, or probability escapes to infinity.
+    ConvergenceError
+        If a null vector cannot be computed.
+    BackendError
+        If propensities depend on time.
+    """
+    if model.is_time_dependent:
+        raise BackendError("A stationary distribution must have constant propensities, but this network's depend on time.")
+    if not 0.0 < tol < 1.0:
+        raise ArgumentError(f"`tol` must be between 0 and 1, but is {tol}.")
+    if method not in ("auto", *METHODS):
+        raise ArgumentError(f"`method` must be one of {', '.join(['auto', *METHODS])}, but is '{method}'.")
+    report = progress or _silent
+    if space is not None:
+        return _on_fixed_space(model, space, tol, method)
+    growth = Growth(model, max_states, max_memory, stationary=True)
+    solved = _solve(model, initial_space(model, max_states), method, None)
+    change = 2.0
+    confirming = False
+    while solved.generator.n_sinks:
+        before = solved
+        weight = np.ones(len(before.p)) if confirming else before.p
+        ledger = ErrorLedger(truncation=change, integration=before.error, certified=False)
+        grown = growth.grow(before.generator.space, before.generator, weight, None, ledger, everywhere=confirming)
+        padded = np.zeros(len(grown))
+        padded[grown.index(before.generator.space.states)] = before.p
+        solved = _solve(model, grown, method, padded)
+        change = float(np.abs(solved.p - padded).sum())
+        report(Progress(None, None, len(grown), change + solved.error, "stationary"))
+        settled = change + solved.error <= tol
+        if settled and confirming:
+            break
+        confirming = settled
+    return _distribution(model, solved, change if solved.generator.n_sinks else 0.0)
+
+
+def _on_fixed_space(model: Model, space: StateSpace, tol: float, method: str) -> Distribution:
+    solved = _solve(model, space, method, None)
+    # Each jump that was suppressed would have led outside: flux over the exit rate is what may be missing.
+    outflow = float(solved.generator.leak_rates @ solved.p)
+    slowest = max(float((solved.generator.exit_rates @ solved.p)), 1e-300)
+    found = _distribution(model, solved, min(2.0, 2.0 * outflow / slowest))
+    if found.error.total > tol:
+        warnings.warn(
+            f"The estimated error {found.error.total:.1e} exceeds tol = {tol:.1e}; give a larger `space` or leave it out.",
+            ToleranceWarning,
+            stacklevel=3,
+        )
+    return found
+
+
+def _solve(model: Model, space: StateSpace, method: str, guess: FloatArray | None) -> _Solved:
+    generator = Generator(model, space)
+    reflecting = (generator.to_csr() + sparse.diags_array(generator.leak_rates)).tocsr()
+    classes = closed_classes(reflecting)
+    weights = absorption(reflecting, classes, starting_vector(model, space))
+    p = np.zeros(len(space))
+    error, notes = 0.0, []
+    for members, weight in zip(classes.members, weights, strict=True):
+        if weight <= NEGLIGIBLE:
+            continue
+        whole = len(members) == len(space)
+        block = reflecting if whole else reflecting[members][:, members].tocsr()
+        start = None if guess is None or not guess[members].sum() > 0.5 * weight else guess[members] / guess[members].sum()
+        found = null_vector(block, method, start)
+        p[members] = weight * found.p
+        error += weight * found.error
+        example = ", ".join(f"{s}={x}" for s, x in zip(space.species, space.states[members[0]], strict=True))
+        notes.append(f"closed class of {len(members):,} states around ({example}), probability {weight:.6g}")
+    residual = float(np.abs(reflecting @ p).sum())
+    return _Solved(generator, p, error, residual, tuple(notes) if len(notes) > 1 else ())
+
+
+def _distribution(model: Model, solved: _Solved, truncation: float) -> Distribution:
+    return Distribution(
+        solved.generator.space.states,
+        solved.p,
+        model.species,
+        t=None,
+        error=ErrorLedger(truncation=truncation, integration=solved.error, certified=False),
+        closed=solved.generator.n_sinks == 0,
+        model_name=model.name,
+        model_hash=model.hash,
+        time_unit=model.time_unit,
+        observables=model.observables,
+        notes=solved.notes,
+    )
+
+
+def _silent(progress: Progress) -> None:
+    """Report nothing."""

@@ -1,0 +1,60 @@
+"""Communicating classes of a truncated chain, and the probability of ending in each closed one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.sparse import csgraph, linalg
+
+if TYPE_CHECKING:
+    from fsp.arrays import BoolArray, FloatArray, IntArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Classes:
+    """The closed communicating classes of a generator.
+
+    Parameters
+    ----------
+    members
+        Indices of the states of each closed class, ascending.
+    transient
+        Mask of the states in none of them, (n,).
+    """
+
+    members: tuple[IntArray, ...]
+    transient: BoolArray
+
+
+def closed_classes(matrix: Any) -> Classes:
+    """Return the strongly connected components of `matrix` (CSR, jumps j → i) that no jump leaves."""
+    n_classes, label = csgraph.connected_components(matrix, directed=True, connection="strong")
+    target = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    crossing = (label[target] != label[matrix.indices]) & (matrix.data > 0.0)
+    closed = np.ones(n_classes, dtype=np.bool_)
+    closed[label[matrix.indices[crossing]]] = False
+    order = np.argsort(label, kind="stable")
+    edges = np.searchsorted(label[order], np.arange(n_classes + 1))
+    members = tuple(order[edges[c] : edges[c + 1]] for c in np.flatnonzero(closed))
+    return Classes(members, ~closed[label])
+
+
+def absorption(matrix: Any, classes: Classes, start: FloatArray) -> FloatArray:
+    """Return the probability of ending in each closed class from the distribution `start` (n,).
+
+    The mean times u spent in the transient states solve ``-A_TT u = start_T``; what flows from them into a class,
+    plus what starts there, is its probability.
+    """
+    weights = np.array([start[members].sum() for members in classes.members])
+    inside = np.flatnonzero(classes.transient)
+    if not start[inside].any():
+        return weights / weights.sum()
+    rows = matrix[inside]
+    u = linalg.splu((-rows[:, inside]).tocsc()).solve(start[inside])
+    spent = np.zeros(matrix.shape[0])
+    spent[inside] = np.maximum(u, 0.0)
+    flux = matrix @ spent
+    weights += np.array([flux[members].sum() for members in classes.members])
+    return weights / weights.sum()

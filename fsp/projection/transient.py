@@ -1,0 +1,235 @@
+"""Transient distributions by adaptive finite state projection.
+
+The probability of the initial states is advanced on a set of states that grows where it flows out.  A solver may
+lose probability only at the rate of the truncation budget; when it would lose more, it stops at the last moment at
+which it did not, the states that feed the loss are followed outwards, and it goes on from there.  What was
+lost stays lost, in the ledger.
+
+References
+----------
+B. Munsky, M. Khammash, The finite state projection algorithm for the solution of the chemical master equation,
+J. Chem. Phys. 124 (2006) 044104, doi:10.1063/1.2145882.
+"""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import ExitStack
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fsp.distribution import Distribution, ErrorLedger, Solution
+from fsp.errors import ArgumentError, StateSpaceError, ToleranceWarning
+from fsp.generator import Generator
+from fsp.projection.growth import Growth, initial_space, starting_vector
+from fsp.projection.progress import Progress, ProgressCallback
+from fsp.solvers import NO_LIMIT, LossLimit, as_solver, choose
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fsp.arrays import FloatArray
+    from fsp.model import Model
+    from fsp.solvers import Propagator, Solver
+    from fsp.space import StateSpace
+
+TRUNCATION_SHARE = 0.5  # of the tolerance, spent in proportion to time
+INTEGRATION_SHARE = 0.4
+MAX_STATES = 5_000_000
+
+
+def transient(
+    model: Model,
+    times: Sequence[float] | FloatArray | float,
+    tol: float = 1e-6,
+    *,
+    space: StateSpace | None = None,
+    solver: str | Solver = "auto",
+    max_states: int = MAX_STATES,
+    max_memory: int | None = None,
+    progress: ProgressCallback | None = None,
+) -> Solution:
+    """Solve the chemical master equation from the model's initial states.
+
+    Parameters
+    ----------
+    model
+        The reaction network.
+    times
+        Increasing times >= 0, in the model's unit of time.
+    tol
+        Bound on the 1-norm error of the distribution at the last time; earlier times have less.
+    space
+        A fixed state space; by default the space is chosen and grown to meet `tol`.
+    solver
+        ``"auto"``, ``"uniformization"``, ``"krylov"``, ``"implicit"``, or a solver value such as
+        ``fsp.Krylov(dimension=60)``, whose own `tol` then limits the integration error as well.
+    max_states, max_memory
+        Limits on the number of states and on bytes; reaching one before `tol` is met is an error.
+    progress
+        Called with a `Progress` now and then.
+
+    Returns
+    -------
+    Solution
+        One distribution for each time, with its ledger.
+
+    Raises
+    ------
+    ArgumentError
+        If `times`, `tol` or `solver` is not as above.
+    ModelError
+        If a propensity is negative, not finite, or leads to a negative count.
+    StateSpaceError
+        If the tolerance cannot be met within the limits, or `space` lacks an initial state.
+    ConvergenceError
+        If the solver cannot keep its tolerance.
+
+    Warns
+    -----
+    ToleranceWarning
+        If the bound on the error exceeds `tol`: a fixed `space` that is too small, or rounding.
+    """
+    requested = _checked_times(times)
+    if not 0.0 < tol < 1.0:
+        raise ArgumentError(f"`tol` must be between 0 and 1, but is {tol}.")
+    started = perf_counter()
+    with ExitStack() as stack:
+        march = _March(model, float(requested[-1]), tol, space, solver, max_states, max_memory, progress, stack)
+        distributions = []
+        for t in requested:
+            march.go_to(float(t))
+            distributions.append(march.distribution())
+    _warn_if_above(march.ledger, tol, space)
+    return Solution(
+        distributions,
+        tol=tol,
+        solver=march.solver_text,
+        model_text=model.describe(),
+        options={"solver": march.solver_text, "max_states": max_states, "fixed_space": space is not None},
+        statistics={**march.counts, "seconds": perf_counter() - started},
+    )
+
+
+class _March:
+    """The state of one run: time, space, probability, ledger."""
+
+    def __init__(
+        self,
+        model: Model,
+        t_end: float,
+        tol: float,
+        space: StateSpace | None,
+        solver: str | Solver,
+        max_states: int,
+        max_memory: int | None,
+        progress: ProgressCallback | None,
+        stack: ExitStack,
+    ) -> None:
+        self.model = model
+        self.t = 0.0
+        self.t_end = t_end
+        self.tol = tol
+        self.ledger = ErrorLedger()
+        self.counts = {"n_matvec": 0, "growths": 0}
+        self.solver_text = ""
+        self._asked = as_solver(solver, INTEGRATION_SHARE * tol)
+        self._integration_rate = min(INTEGRATION_SHARE * tol, self._asked.tol if self._asked else tol) / max(t_end, 1e-300)
+        self._stack = stack
+        self._progress = progress
+        self._growth = Growth(model, max_states, max_memory) if space is None else None
+        self.space = initial_space(model, max_states) if space is None else space
+        self.p = starting_vector(model, self.space)
+        self._propagator: Propagator | None = None
+        self.generator = Generator(model, self.space)
+
+    def go_to(self, target: float) -> None:
+        """Advance to `target`, growing the space on the way."""
+        while self.t < target:
+            propagator = self._open()
+            span = target - self.t
+            step = propagator.advance(
+                self.p, self.t, target, tol=self._integration_rate * span, limit=self._loss_limit()
+            )
+            self.ledger += ErrorLedger(
+                truncation=float(step.lost.sum()),
+                integration=step.error,
+                rounding=step.rounding,
+                certified=self._solver.certified and not self.model.is_time_dependent,
+            )
+            self.counts["n_matvec"] += step.n_matvec
+            self.p, self.t = step.p, step.t
+            if step.rejected is not None:
+                self._grow(step.rejected)
+            self._report()
+
+    def distribution(self) -> Distribution:
+        """Return the distribution at the current time."""
+        return Distribution(
+            self.space.states,
+            self.p,
+            self.model.species,
+            t=self.t,
+            error=self.ledger,
+            closed=self.generator.n_sinks == 0,
+            model_name=self.model.name,
+            model_hash=self.model.hash,
+            time_unit=self.model.time_unit,
+            observables=self.model.observables,
+        )
+
+    def _open(self) -> Propagator:
+        if self._propagator is None:
+            self._solver = self._asked
+            text = f"{self._asked}"
+            if self._asked is None:
+                choice = choose(self.generator, self.t_end - self.t, INTEGRATION_SHARE * self.tol)
+                self._solver, text = choice.solver, f"{type(choice.solver).__name__} (auto: {choice.reason})"
+            self.solver_text = text
+            self._stack.close()
+            self._propagator = self._stack.enter_context(self._solver.open(self.generator))
+        return self._propagator
+
+    def _loss_limit(self) -> LossLimit:
+        if self._growth is None or self.generator.n_sinks == 0:
+            return NO_LIMIT
+        rate = TRUNCATION_SHARE * self.tol / self.t_end
+        return LossLimit(rate * self.t - self.ledger.truncation, rate)
+
+    def _grow(self, rejected: FloatArray) -> None:
+        assert self._growth is not None
+        grown = self._growth.grow(self.space, self.generator, rejected, self.t, self.ledger)
+        p = np.zeros(len(grown))
+        p[grown.index(self.space.states)] = self.p
+        self.space, self.p = grown, p
+        self.generator = Generator(self.model, grown, self.t)
+        self._propagator = None
+        self.counts["growths"] += 1
+
+    def _report(self) -> None:
+        if self._progress is not None:
+            name = type(self._solver).__name__
+            self._progress(Progress(self.t, self.t_end, len(self.space), self.ledger.total, name))
+
+
+def _checked_times(times: Sequence[float] | FloatArray | float) -> FloatArray:
+    values = np.atleast_1d(np.asarray(times, dtype=np.float64))
+    if values.ndim != 1 or not len(values):
+        raise ArgumentError(f"`times` must be a list of at least one time, but has shape {values.shape}.")
+    if not np.isfinite(values).all() or values[0] < 0.0:
+        raise ArgumentError(f"`times` must be finite and not negative, but are {values.tolist()}.")
+    if (np.diff(values) <= 0.0).any():
+        k = int(np.argmax(np.diff(values) <= 0.0))
+        raise ArgumentError(f"`times` must increase, but {values[k]} is followed by {values[k + 1]}.")
+    return values
+
+
+def _warn_if_above(ledger: ErrorLedger, tol: float, space: StateSpace | None) -> None:
+    if ledger.total <= tol:
+        return
+    way_out = "give a larger `space` or leave it out" if space is not None else "ask for a larger `tol`"
+    if ledger.rounding > 0.5 * ledger.total:
+        way_out = f"rounding alone may reach {ledger.rounding:.1e}: ask for a larger `tol`"
+    warnings.warn(f"The error bound {ledger.total:.1e} exceeds tol = {tol:.1e}; {way_out}.", ToleranceWarning, stacklevel=3)

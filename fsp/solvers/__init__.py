@@ -1,0 +1,21 @@
+"""Integrators of the truncated chain behind one seam (`fsp.solvers.base`)."""
+
+from fsp.solvers.base import NO_LIMIT, Advance, LossLimit, Propagator, Solver
+from fsp.solvers.choice import SOLVERS, as_solver, choose
+from fsp.solvers.implicit import Implicit
+from fsp.solvers.krylov import Krylov
+from fsp.solvers.uniformization import Uniformization
+
+__all__ = [
+    "NO_LIMIT",
+    "SOLVERS",
+    "Advance",
+    "Implicit",
+    "Krylov",
+    "LossLimit",
+    "Propagator",
+    "Solver",
+    "Uniformization",
+    "as_solver",
+    "choose",
+]

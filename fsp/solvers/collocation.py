@@ -1,0 +1,107 @@
+"""Radau IIA collocation: tables, and the exact residual of a collocation polynomial.
+
+The polynomial u of degree s through p and the stage values U_i at the Radau nodes c_i fulfils ``u' = A u`` at
+the nodes, up to the stage residuals ρ_i.  For constant A the residual over the step is therefore known in full::
+
+    u'(τ)/h - A u(τ) = Σ_i ρ_i ℓ_i(τ)  -  A u_s Π_i (τ - c_i),      u_s the leading coefficient of u
+
+and the integral of its 1-norm is at most ``h (Σ_i ‖ρ_i‖₁ ∫|ℓ_i| + ‖A u_s‖₁ ∫|Π|)``, whose integrals are numbers.
+
+References
+----------
+E. Hairer, G. Wanner, Solving Ordinary Differential Equations II, 2nd ed., IV.5 and IV.8,
+doi:10.1007/978-3-642-05221-7.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.polynomial import Polynomial
+from scipy.special import roots_jacobi
+
+if TYPE_CHECKING:
+    from fsp.arrays import FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Collocation:
+    """Tables of the s-stage Radau IIA method on [0, 1].
+
+    Parameters
+    ----------
+    nodes
+        c, (s,), the last one is 1.
+    weights
+        Butcher matrix, ``weights[i, j] = ∫₀^{c_i} ℓ_j``, (s, s).
+    eigenvalues, vectors, inverse
+        ``weights = vectors @ diag(eigenvalues) @ inverse``; complex pairs are neighbours.
+    leading
+        Leading coefficient of the polynomial through (0, p), (c_i, U_i): ``leading[0] p + leading[1:] @ U``.
+    lagrange_integrals
+        ∫₀¹ |ℓ_i|, (s,).
+    node_integral
+        ∫₀¹ |Π_i (τ - c_i)|.
+    """
+
+    nodes: FloatArray
+    weights: FloatArray
+    eigenvalues: np.ndarray
+    vectors: np.ndarray
+    inverse: np.ndarray
+    leading: FloatArray
+    lagrange_integrals: FloatArray
+    node_integral: float
+
+    @property
+    def n_stages(self) -> int:
+        """Number of stages s."""
+        return len(self.nodes)
+
+    def interpolate(self, tau: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return the matrices (len(tau), s + 1) that give u and u' (per step) at `tau` from (p, U_1 … U_s)."""
+        points = np.concatenate([[0.0], self.nodes])
+        values = np.empty((len(tau), len(points)))
+        slopes = np.empty_like(values)
+        for j in range(len(points)):
+            basis = _lagrange(points, j)
+            values[:, j] = basis(tau)
+            slopes[:, j] = basis.deriv()(tau)
+        return values, slopes
+
+
+@lru_cache
+def radau(n_stages: int) -> Collocation:
+    """Return the tables of the Radau IIA method with `n_stages` stages, order 2 n_stages - 1."""
+    inner, _ = roots_jacobi(n_stages - 1, 1.0, 0.0) if n_stages > 1 else (np.empty(0), None)
+    nodes = np.concatenate([(inner + 1.0) / 2.0, [1.0]])
+    basis = [_lagrange(nodes, j) for j in range(n_stages)]
+    weights = np.array([[b.integ()(c) - b.integ()(0.0) for b in basis] for c in nodes])
+    eigenvalues, vectors = np.linalg.eig(weights)
+    points = np.concatenate([[0.0], nodes])
+    leading = np.array([1.0 / np.prod(points[j] - np.delete(points, j)) for j in range(n_stages + 1)])
+    node_polynomial = Polynomial.fromroots(nodes)
+    return Collocation(
+        nodes=nodes,
+        weights=weights,
+        eigenvalues=eigenvalues,
+        vectors=vectors,
+        inverse=np.linalg.inv(vectors),
+        leading=leading,
+        lagrange_integrals=np.array([_integral_of_modulus(b, np.delete(nodes, j)) for j, b in enumerate(basis)]),
+        node_integral=_integral_of_modulus(node_polynomial, nodes),
+    )
+
+
+def _lagrange(points: FloatArray, j: int) -> Polynomial:
+    others = np.delete(points, j)
+    return Polynomial.fromroots(others) / np.prod(points[j] - others)
+
+
+def _integral_of_modulus(polynomial: Polynomial, roots: FloatArray) -> float:
+    """∫₀¹ |polynomial|, whose sign changes at `roots` only."""
+    edges = np.concatenate([[0.0], np.sort(roots[(roots > 0.0) & (roots < 1.0)]), [1.0]])
+    return float(np.abs(np.diff(polynomial.integ()(edges))).sum())

@@ -1,0 +1,179 @@
+"""Compiled kernels of the integrators, on CSR arrays of the generator with its sinks as last rows."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+
+@njit(cache=True)
+def weighted_powers(
+    indptr, indices, values, scale, v, w, total, weights, first, mean, k, k_end, steady, settled
+):
+    """Accumulate ``Σ_k weight_k Pᵏ v`` with ``P = I + scale A`` from power `k` to `k_end`.
+
+    weights[j] belongs to power first + j.  Stops where the powers have settled: the rest of the sum differs
+    from (rest of the weights) * v by at most ``‖Pv - v‖₁ Σ_{j>k} (j - k) weight_j <= steady``, as P does not
+    expand the 1-norm.  Returns (k, error of stopping, stopped); `v` holds the latest power, `settled`
+    the sums of the weights above each power and of their first moments, (2, len(weights) + 1).
+    """
+    n = len(v)
+    while k < k_end:
+        weight = weights[k - first] if k >= first else 0.0
+        change = 0.0
+        for i in range(n):
+            gain = v[i]
+            for e in range(indptr[i], indptr[i + 1]):
+                gain += (scale * values[e]) * v[indices[e]]
+            w[i] = gain
+            change += abs(gain - v[i])
+            total[i] += weight * v[i]
+        for i in range(n):
+            v[i] = w[i]
+        rest, moment = 1.0, mean - k
+        if k >= first:
+            rest, moment = settled[0, k - first], settled[1, k - first]
+        k += 1
+        if change * moment <= steady:
+            for i in range(n):
+                total[i] += rest * v[i]
+            return k, change * moment, True
+    return k, 0.0, False
+
+
+@njit(cache=True)
+def arnoldi(indptr, indices, values, V, H, depth, size):
+    """Extend the Krylov basis from V[0] to `size` vectors, each orthogonalised against the last `depth`.
+
+    Rows of V (size + 1, n); H (size + 1, size) holds ``A V_m = V_m H_m + h v_{m+1} e_mᵀ``, exact for any depth.
+    Returns the number of vectors, smaller than `size` where the basis is invariant.
+    """
+    n = V.shape[1]
+    for j in range(size):
+        v = V[j]
+        w = V[j + 1]
+        before = 0.0
+        for i in range(n):
+            total = 0.0
+            for e in range(indptr[i], indptr[i + 1]):
+                total += values[e] * v[indices[e]]
+            w[i] = total
+            before += total * total
+        for l in range(max(0, j - depth + 1), j + 1):
+            u = V[l]
+            dot = 0.0
+            for i in range(n):
+                dot += u[i] * w[i]
+            H[l, j] = dot
+            for i in range(n):
+                w[i] -= dot * u[i]
+        norm = 0.0
+        for i in range(n):
+            norm += w[i] * w[i]
+        norm = np.sqrt(norm)
+        if norm <= 1e-14 * np.sqrt(before) or norm == 0.0:
+            H[j + 1, j] = 0.0
+            return j + 1
+        H[j + 1, j] = norm
+        for i in range(n):
+            w[i] /= norm
+    return size
+
+
+@njit(cache=True)
+def _multiply_banded(H, m, depth, x, y):
+    """Write H[:m, :m] x into y: H is upper Hessenberg with `depth` diagonals on and above the main one."""
+    for i in range(m):
+        total = 0.0
+        for j in range(max(0, i - 1), min(m, i + depth)):
+            total += H[i, j] * x[j]
+        y[i] = total
+
+
+@njit(cache=True)
+def flow(H, m, depth, horizon, norms, leak, residual_norm, error_rate, loss_offset, loss_rate):
+    """Follow u(s) = exp(s H) e_1 from 0 until the error or the horizon stops it.
+
+    The residual of the Krylov approximation is ``residual_norm * u_m(s)`` in the 1-norm; on each substep δ its
+    integral is bounded by the Taylor terms, ``∫|u_m| <= Σ_k |(Hᵏ u)_m| δ^(k+1) / (k+1)!``.  The march ends
+    before that integral passes ``error_rate * s``.  `leak` @ u is the probability in the sinks: the last
+    time at which it kept below ``loss_offset + loss_rate * s`` is returned as well.
+
+    Returns s, u(s), error, growth of Σ|u_j| norms_j, s_kept, u(s_kept), error_kept.
+    """
+    size = 0.0
+    for j in range(m):
+        column = 0.0
+        for i in range(min(m, j + 2)):
+            column += abs(H[i, j])
+        size = max(size, column)
+    delta = horizon if size == 0.0 else min(horizon, 0.5 / size)
+    u = np.zeros(m)
+    u[0] = 1.0
+    term = np.empty(m)
+    image = np.empty(m)
+    trial = np.empty(m)
+    kept = u.copy()
+    s, error, s_kept, error_kept, growth = 0.0, 0.0, 0.0, 0.0, norms[0]
+    within = True
+    for _ in range(100000):
+        step = min(delta, horizon - s)
+        if step <= 1e-14 * horizon:
+            break
+        for i in range(m):
+            term[i] = u[i]
+            trial[i] = u[i]
+        integral = abs(u[m - 1]) * step
+        scale = 0.0
+        for i in range(m):
+            scale = max(scale, abs(u[i]))
+        for k in range(1, 40):
+            _multiply_banded(H, m, depth, term, image)
+            largest = 0.0
+            for i in range(m):
+                term[i] = image[i] * (step / k)
+                trial[i] += term[i]
+                largest = max(largest, abs(term[i]))
+            integral += abs(term[m - 1]) * step / (k + 1)
+            if largest <= 1e-18 * scale:
+                break
+        total = error + residual_norm * integral
+        if total > error_rate * (s + step) and residual_norm > 0.0:
+            if s > 0.0:
+                break
+            delta *= 0.25
+            continue
+        s += step
+        error = total
+        lost = 0.0
+        spread = 0.0
+        for i in range(m):
+            u[i] = trial[i]
+            lost += leak[i] * u[i]
+            spread += norms[i] * abs(u[i])
+        growth = max(growth, spread)
+        within = within and lost <= loss_offset + loss_rate * s
+        if within:
+            s_kept, error_kept = s, error
+            for i in range(m):
+                kept[i] = u[i]
+    return s, u, error, growth, s_kept, kept, error_kept
+
+
+@njit(cache=True)
+def combine(V, coefficients, out):
+    """Write ``Σ_j coefficients[j] V[j]`` into `out`, set negative entries to zero, return the sum cut off."""
+    n = len(out)
+    for i in range(n):
+        out[i] = 0.0
+    for j in range(len(coefficients)):
+        c = coefficients[j]
+        v = V[j]
+        for i in range(n):
+            out[i] += c * v[i]
+    cut = 0.0
+    for i in range(n):
+        if out[i] < 0.0:
+            cut -= out[i]
+            out[i] = 0.0
+    return cut

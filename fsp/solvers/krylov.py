@@ -1,0 +1,145 @@
+"""Krylov approximation of the exponential, with the 1-norm of its residual as error bound.
+
+Arnoldi with incomplete orthogonalisation gives ``A V_m = V_m H_m + h v_{m+1} e_mᵀ`` exactly, whatever the depth.
+Then ``y(s) = β V_m u(s)``, ``u(s) = exp(s H_m) e_1``, has the residual ``y' - A y = -β h u_m(s) v_{m+1}``, and as
+the chain with its sinks does not expand the 1-norm::
+
+    ‖exp(sA) p - y(s)‖₁  <=  β h ‖v_{m+1}‖₁ ∫₀ˢ |u_m|
+
+The small exponential is followed by Taylor steps whose terms bound that integral; the step ends where the bound
+would pass its share of the tolerance, so no step is ever tried twice.
+
+References
+----------
+Y. Saad, SIAM J. Numer. Anal. 29 (1992) 209, doi:10.1137/0729014; M. A. Botchev, V. Grimm, M. Hochbruck, Residual,
+restarting, and Richardson iteration for the matrix exponential, SIAM J. Sci. Comput. 35 (2013) A1376,
+doi:10.1137/110820191; S. Gaudreault, G. Rainwater, M. Tokman, KIOPS, J. Comput. Phys. 372 (2018) 236.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fsp.errors import ArgumentError, BackendError, ConvergenceError
+from fsp.solvers import kernels
+from fsp.solvers.base import NO_LIMIT, UNIT_ROUNDOFF, Advance, LossLimit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fsp.arrays import FloatArray
+    from fsp.generator import Generator
+
+REPORT_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Krylov:
+    """Approximate ``exp(tA) p`` in Krylov subspaces, in adaptive steps.
+
+    Parameters
+    ----------
+    tol
+        Allowed 1-norm error of one advance.
+    dimension
+        Size of a subspace.
+    orthogonalization
+        Number of preceding basis vectors that a new one is orthogonalised against.
+    """
+
+    tol: float = 1e-10
+    dimension: int = 40
+    orthogonalization: int = 2
+
+    def __post_init__(self) -> None:
+        if not self.tol > 0.0:
+            raise ArgumentError(f"`tol` must be positive, but is {self.tol}.")
+        if self.dimension < 2 or self.orthogonalization < 1:
+            raise ArgumentError(
+                f"`dimension` must be at least 2 and `orthogonalization` at least 1, but are {self.dimension} and "
+                f"{self.orthogonalization}."
+            )
+
+    @property
+    def certified(self) -> bool:
+        """The reported error is a bound."""
+        return True
+
+    @contextmanager
+    def open(self, generator: Generator) -> Iterator[_KrylovPropagator]:
+        """Bind to `generator`, whose propensities must not depend on time."""
+        if generator.model.is_time_dependent:
+            raise BackendError(
+                "Krylov must have propensities that do not depend on time, but this network's do; "
+                "use solver='implicit'."
+            )
+        yield _KrylovPropagator(generator, self)
+
+
+class _KrylovPropagator:
+    def __init__(self, generator: Generator, solver: Krylov) -> None:
+        self._tol = solver.tol
+        self._n = len(generator)
+        self._matrix = generator.with_sinks
+        self._rate = float(generator.exit_rates.max())
+        self._row_length = generator.row_length
+        n_all = self._matrix.shape[0]
+        self._size = min(solver.dimension, n_all)
+        # A basis of the whole space must be orthogonal, or it would not be seen to be invariant.
+        self._depth = self._size if self._size == n_all else solver.orthogonalization
+        self._basis = np.empty((self._size + 1, n_all))
+
+    def advance(
+        self, p: FloatArray, t0: float, t1: float, *, tol: float | None = None, limit: LossLimit = NO_LIMIT
+    ) -> Advance:
+        """Advance `p` from `t0` towards `t1`; see `fsp.solvers.base.Propagator`."""
+        tol_rate = (self._tol if tol is None else tol) / (t1 - t0)
+        lost = np.zeros(len(self._matrix.indptr) - 1 - self._n)
+        started, t, error, rounding, n_matvec = perf_counter(), t0, 0.0, 0.0, 0
+        rejected = None
+        while t < t1 and rejected is None and perf_counter() - started < REPORT_SECONDS:
+            slack = limit.at(t - t0) - lost.sum()
+            step = self._step(p, t1 - t, tol_rate, LossLimit(slack, limit.rate))
+            n_matvec += step.n_matvec
+            rejected = step.rejected
+            if step.t == 0.0 and rejected is None:
+                raise ConvergenceError(
+                    f"Krylov took no step at t = {t:.6g}: no step has an error below {tol_rate:.1e} per unit of time. "
+                    f"Loosen `tol`, raise `dimension` ({self._size}), or use solver='implicit'."
+                )
+            p, lost = step.p, lost + step.lost
+            error, rounding = error + step.error, rounding + step.rounding
+            t = t1 if step.t >= (t1 - t) * (1.0 - 1e-13) else t + step.t
+        return Advance(p, lost, error, n_matvec, t, rounding, rejected)
+
+    def _step(self, p: FloatArray, horizon: float, tol_rate: float, limit: LossLimit) -> Advance:
+        """Take one step of at most `horizon`; its `t` is the length of the step."""
+        V = self._basis
+        H = np.zeros((self._size + 1, self._size))
+        beta = float(np.linalg.norm(p))
+        if beta == 0.0:
+            return Advance(p, np.zeros(V.shape[1] - self._n), 0.0, 0, horizon, 0.0)
+        V[0, : self._n] = p / beta
+        V[0, self._n :] = 0.0
+        matrix = self._matrix
+        m = kernels.arnoldi(matrix.indptr, matrix.indices, matrix.data, V, H, self._depth, self._size)
+        norms = beta * np.abs(V[:m]).sum(axis=1)
+        leak = beta * V[:m, self._n :].sum(axis=1)
+        residual_norm = beta * H[m, m - 1] * np.abs(V[m]).sum() if H[m, m - 1] > 0.0 else 0.0
+        s, u, _, growth, s_kept, u_kept, error = kernels.flow(
+            H, m, self._depth, horizon, norms, leak, residual_norm, tol_rate, limit.offset, limit.rate
+        )
+        z = np.empty(V.shape[1])
+        error += kernels.combine(V[:m], beta * u_kept, z)
+        rounding = UNIT_ROUNDOFF * growth * (2 * self._rate * s_kept * (self._row_length + 3) + m + 2)
+        rejected = None
+        if s_kept < s:
+            overflow = np.empty(V.shape[1])
+            kernels.combine(V[:m], beta * u, overflow)
+            rejected = overflow[: self._n]
+        return Advance(z[: self._n], z[self._n :], error, m, s_kept, rounding, rejected)

@@ -1,0 +1,133 @@
+"""Uniformization: ``exp(tA) p = Σ_k e^{-Λt} (Λt)^k / k!  P^k p``, ``P = I + A/Λ``, Λ the largest exit rate.
+
+P is a stochastic matrix once the sinks are states of their own, so only non-negative terms are added:
+the sum lies below the exact distribution of the truncated chain, and the mass that it lacks is its error.
+Where the powers have settled the rest of the series is one vector; what that costs is added to the error.
+
+References
+----------
+A. Jensen, Markoff chains as an aid in the study of Markoff processes, Skand. Aktuarietidskr. 36 (1953) 87.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fsp.errors import ArgumentError, BackendError
+from fsp.solvers import kernels
+from fsp.solvers.base import NO_LIMIT, UNIT_ROUNDOFF, Advance, LossLimit
+from fsp.solvers.poisson import poisson_window
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fsp.arrays import FloatArray
+    from fsp.generator import Generator
+
+FIRST_STRIDE = 64.0  # Λ times the first step, where probability may leave
+LONGEST_STRIDE = 1e7  # Λ times the longest step
+REPORT_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Uniformization:
+    """Sum the powers of the uniformized chain, weighted by the Poisson law.
+
+    Parameters
+    ----------
+    tol
+        Allowed 1-norm error of one advance.
+    """
+
+    tol: float = 1e-10
+
+    def __post_init__(self) -> None:
+        if not self.tol > 0.0:
+            raise ArgumentError(f"`tol` must be positive, but is {self.tol}.")
+
+    @property
+    def certified(self) -> bool:
+        """The reported error is a bound."""
+        return True
+
+    @contextmanager
+    def open(self, generator: Generator) -> Iterator[_Uniformized]:
+        """Bind to `generator`, whose propensities must not depend on time."""
+        if generator.model.is_time_dependent:
+            raise BackendError(
+                "Uniformization must have propensities that do not depend on time, but this network's do; "
+                "use solver='implicit'."
+            )
+        yield _Uniformized(generator, self.tol)
+
+
+class _Uniformized:
+    def __init__(self, generator: Generator, tol: float) -> None:
+        self._tol = tol
+        self._n = len(generator)
+        self._matrix = generator.with_sinks
+        self._rate = float(generator.exit_rates.max()) * (1.0 + 1e-12)  # Λ
+        self._row_length = generator.row_length
+        self._stride = FIRST_STRIDE
+
+    def advance(
+        self, p: FloatArray, t0: float, t1: float, *, tol: float | None = None, limit: LossLimit = NO_LIMIT
+    ) -> Advance:
+        """Advance `p` from `t0` towards `t1`; see `fsp.solvers.base.Propagator`."""
+        n_sinks = self._matrix.shape[0] - self._n
+        if self._rate == 0.0:
+            return Advance(p.copy(), np.zeros(n_sinks), 0.0, 0, t1, 0.0)
+        tol_rate = (self._tol if tol is None else tol) / (t1 - t0)
+        z = np.concatenate([p, np.zeros(n_sinks)])
+        mass = z.sum()
+        started, t, error, rounding, n_matvec = perf_counter(), t0, 0.0, 0.0, 0
+        rejected = None
+        while t < t1 and perf_counter() - started < REPORT_SECONDS:
+            longest = LONGEST_STRIDE if limit.offset == np.inf or not n_sinks else self._stride
+            h = min(t1 - t, longest / self._rate)
+            end = t1 if h >= (t1 - t) * (1.0 - 1e-12) else t + h
+            following, settled, products = self._step(z, h, tol_rate * h)
+            n_matvec += products
+            if following[self._n :].sum() > limit.at(end - t0):
+                rejected = following[: self._n]
+                self._stride = max(1.0, self._stride / 2.0)
+                break
+            self._stride = min(LONGEST_STRIDE, 2.0 * self._stride)
+            z, t = following, end
+            error += settled
+            rounding += products * (self._row_length + 3) * UNIT_ROUNDOFF * mass
+        error += max(0.0, mass - z.sum())
+        return Advance(z[: self._n], z[self._n :], error, n_matvec, t, rounding, rejected)
+
+    def _step(self, z: FloatArray, h: float, tol: float) -> tuple[FloatArray, float, int]:
+        """Return exp(hA) z, the error of stopping early, and the number of products."""
+        mean = self._rate * h
+        tail = min(0.5, 0.5 * tol)
+        first, weights = poisson_window(mean, tail)
+        settled = np.zeros((2, len(weights)))
+        settled[0, :-1] = weights[:0:-1].cumsum()[::-1]  # Σ_{j>k} weight_j
+        settled[1] = settled[0, ::-1].cumsum()[::-1]  # Σ_{j>k} (j-k) weight_j = Σ_{j>=k} Σ_{i>j} weight_i
+        v, w, total = z.copy(), np.empty_like(z), np.zeros_like(z)
+        matrix = self._matrix
+        k, error, _ = kernels.weighted_powers(
+            matrix.indptr,
+            matrix.indices,
+            matrix.data,
+            1.0 / self._rate,
+            v,
+            w,
+            total,
+            weights,
+            first,
+            mean,
+            0,
+            first + len(weights),
+            0.5 * tol,
+            settled,
+        )
+        return total, error, k

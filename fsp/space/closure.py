@@ -1,0 +1,176 @@
+"""Breadth-first closure of a set of states under the reactions.
+
+One level at a time: the propensities of all states of the frontier are evaluated at once, the targets of the
+enabled jumps go into a hash set of keys, and those that are new and fulfil the constraints are the next
+frontier.  A reaction whose rate depends on time counts as enabled wherever it leaves all counts non-negative.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fsp.errors import StateSpaceError
+from fsp.space import kernels
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fsp.arrays import BoolArray, IntArray
+    from fsp.model import Model
+    from fsp.space.constraints import Constraint
+    from fsp.space.encoding import Encoding
+
+PUMPED_COUNTS = 2 ** np.arange(21)
+
+
+class FieldOverflowError(Exception):
+    """A count left its bit field: the closure is to be repeated with a wider encoding."""
+
+
+class KeySet:
+    """A growing hash set of keys."""
+
+    def __init__(self, n_words: int) -> None:
+        self.count = 0
+        self._table = np.full((1 << 10, n_words), -1, dtype=np.int64)
+
+    def add(self, keys: IntArray) -> None:
+        """Enter `keys` (n, n_words)."""
+        self._reserve(len(keys))
+        self.count += int(kernels.insert_all(self._table, keys))
+
+    def expand(self, frontier: IntArray, enabled: BoolArray, shifts: IntArray) -> IntArray:
+        """Enter the targets of the enabled jumps (n_reactions, len(frontier)); return the new ones."""
+        candidates = int(np.count_nonzero(enabled))
+        self._reserve(candidates)
+        fresh = np.empty((candidates, self._table.shape[1]), dtype=np.int64)
+        n = int(kernels.expand(self._table, frontier, enabled, shifts, fresh))
+        self.count += n
+        return fresh[:n]
+
+    def _reserve(self, n: int) -> None:
+        needed = 2 * (self.count + n)
+        if needed > len(self._table):
+            old = self._table
+            self._table = np.full((1 << needed.bit_length(), old.shape[1]), -1, dtype=np.int64)
+            kernels.insert_all(self._table, old)
+
+
+def close(
+    model: Model,
+    encoding: Encoding,
+    present: IntArray,
+    frontier: IntArray,
+    *,
+    steps: int | None,
+    constraints: Sequence[Constraint],
+    max_states: int,
+) -> IntArray:
+    """Return the keys that up to `steps` reactions reach from `frontier` and that are not `present`.
+
+    Parameters
+    ----------
+    present
+        Keys that are in the space already, the frontier among them, (n, n_words).
+    frontier
+        Keys to start from, (m, n_words).
+    steps
+        Number of reactions; None for the whole closure.
+    constraints
+        States that break one of them are not entered.
+    max_states
+        Limit on the size of the whole space.
+
+    Raises
+    ------
+    StateSpaceError
+        If the closure is seen to be infinite, or passes `max_states`.
+    FieldOverflowError
+        If a count does not fit its bit field.
+    """
+    visited = KeySet(encoding.n_words)
+    visited.add(present)
+    shifts = np.array([encoding.shift_of(change) for change in model.change])  # (n_reactions, n_words)
+    pump = _Pump(model) if steps is None and not constraints and not model.is_finite else None
+    accepted: list[IntArray] = []
+    size = len(present)
+    states = encoding.decode(frontier)
+    level = 0
+    while len(frontier) and (steps is None or level < steps):
+        enabled = _enabled(model, states)  # (n_reactions, n_frontier)
+        if pump is not None:
+            pump.test(states, enabled)
+        # Sorted, so that neighbours are looked up one after the other.
+        frontier = sort_keys(visited.expand(frontier, enabled, shifts))
+        states = encoding.decode(frontier)
+        if (states > encoding.limits).any():
+            raise FieldOverflowError
+        if constraints:
+            frontier, states = _filter(frontier, states, constraints)
+        size += len(frontier)
+        if size > max_states:
+            raise StateSpaceError(
+                f"The number of states must be at most {max_states:,} (`max_states`), but {level + 1} reaction "
+                f"steps reach more than that; raise the limit or add constraints."
+            )
+        accepted.append(frontier)
+        level += 1
+    return np.concatenate([*accepted, np.empty((0, encoding.n_words), dtype=np.int64)])
+
+
+def sort_keys(keys: IntArray) -> IntArray:
+    """Return `keys` (n, n_words) in ascending order."""
+    if keys.shape[1] == 1:
+        return np.sort(keys, axis=0)
+    return keys[np.lexsort(keys.T[::-1])]
+
+
+def _enabled(model: Model, states: IntArray) -> BoolArray:
+    enabled = np.empty((model.n_reactions, len(states)), dtype=np.bool_)
+    for k in range(model.n_reactions):
+        if model.time_dependent[k]:
+            enabled[k] = (states + model.change[k] >= 0).all(axis=1)
+        else:
+            enabled[k] = model.propensity(k, states) > 0
+    return enabled
+
+
+def _filter(
+    keys: IntArray, states: IntArray, constraints: Sequence[Constraint]
+) -> tuple[IntArray, IntArray]:
+    kept = np.ones(len(keys), dtype=np.bool_)
+    for constraint in constraints:
+        kept &= constraint.holds(states)
+    return keys[kept], states[kept]
+
+
+class _Pump:
+    """Recognise reactions that can fire without end, so that no closure is finite."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        change = model.change
+        self._untested = set(np.flatnonzero((change >= 0).all(axis=1) & (change > 0).any(axis=1)))
+
+    def test(self, states: IntArray, enabled: BoolArray) -> None:
+        """Raise a StateSpaceError if a reaction enabled in one of `states` stays enabled for ever."""
+        for k in sorted(self._untested):
+            sources = np.flatnonzero(enabled[k])
+            if not len(sources):
+                continue
+            self._untested.discard(k)
+            start = states[sources[0]]
+            ray = start + PUMPED_COUNTS[:, None] * self._model.change[k]
+            if self._model.time_dependent[k] or (self._model.propensity(k, ray) > 0).all():
+                raise StateSpaceError(self._message(k, start))
+
+    def _message(self, k: int, start: IntArray) -> str:
+        species = self._model.species
+        grown = species[int(np.argmax(self._model.change[k]))]
+        at = ", ".join(f"{name}={count}" for name, count in zip(species, start, strict=True))
+        return (
+            f"The reachable set must be finite, but reaction '{self._model.reactions[k].name}' can fire without end "
+            f"from state ({at}); give constraints such as '{grown} <= 200', or let fsp.transient choose the states."
+        )

@@ -1,0 +1,103 @@
+"""Constraints on states: conditions given as text or as vectorised callables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fsp.arrays import BoolArray, IntArray
+from fsp.errors import StateSpaceError
+from fsp.model.expression import evaluate, symbols
+from fsp.model.formula import parse
+
+ConstraintLike = str | Callable[[Mapping[str, Any]], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """A condition that every state of a space fulfils.
+
+    Parameters
+    ----------
+    label
+        Text of the condition: names the boundary through which probability leaves.
+    holds
+        Map states (n, n_species) to bool (n,).
+    """
+
+    label: str
+    holds: Callable[[IntArray], BoolArray]
+
+
+def as_constraints(
+    conditions: ConstraintLike | Sequence[ConstraintLike], species: Sequence[str]
+) -> tuple[Constraint, ...]:
+    """Return the conditions as constraints on states of these species.
+
+    Raises
+    ------
+    StateSpaceError
+        If a condition names something that is not a species, or is neither text nor callable.
+    """
+    if isinstance(conditions, str) or callable(conditions):
+        conditions = [conditions]
+    return tuple(_as_constraint(c, tuple(species)) for c in conditions)
+
+
+def upper_bound(species: Sequence[str], index: int, bound: int) -> Constraint:
+    """Return the constraint ``species[index] <= bound``."""
+    return Constraint(f"{species[index]} <= {bound}", lambda states: states[:, index] <= bound)
+
+
+def lower_bound(species: Sequence[str], index: int, bound: int) -> Constraint:
+    """Return the constraint ``species[index] >= bound``."""
+    return Constraint(f"{species[index]} >= {bound}", lambda states: states[:, index] >= bound)
+
+
+def _as_constraint(condition: ConstraintLike | Constraint, species: tuple[str, ...]) -> Constraint:
+    if isinstance(condition, Constraint):
+        return condition
+    if isinstance(condition, str):
+        return _from_text(condition, species)
+    if callable(condition):
+        return Constraint(getattr(condition, "__name__", "constraint"), _from_callable(condition, species))
+    raise StateSpaceError(
+        f"A constraint must be text such as 'U + V <= 300' or a callable, but is {condition!r}."
+    )
+
+
+def _from_text(text: str, species: tuple[str, ...]) -> Constraint:
+    tree = parse(text, what=f"constraint '{text}'")
+    unknown = sorted(symbols(tree) - set(species))
+    if unknown:
+        raise StateSpaceError(
+            f"A constraint must be about species ({', '.join(species)}), but '{text}' names '{unknown[0]}'."
+        )
+
+    def holds(states: IntArray) -> BoolArray:
+        values = evaluate(tree, _columns(states, species))
+        return np.broadcast_to(np.asarray(values) != 0, len(states))
+
+    return Constraint(text, holds)
+
+
+def _from_callable(
+    condition: Callable[[Mapping[str, Any]], Any], species: tuple[str, ...]
+) -> Callable[[IntArray], BoolArray]:
+    def holds(states: IntArray) -> BoolArray:
+        values = np.asarray(condition(_columns(states, species)))
+        if values.shape not in ((), (len(states),)):
+            raise StateSpaceError(
+                f"A constraint must return one bool for each state, shape ({len(states)},), but "
+                f"'{getattr(condition, '__name__', condition)}' returned shape {values.shape}."
+            )
+        return np.broadcast_to(values.astype(bool), len(states))
+
+    return holds
+
+
+def _columns(states: IntArray, species: Sequence[str]) -> dict[str, Any]:
+    return {name: states[:, k].astype(np.float64) for k, name in enumerate(species)}

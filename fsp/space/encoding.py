@@ -1,0 +1,202 @@
+"""Encode copy-number vectors as sortable integer keys.
+
+Each species that is kept owns a bit field; fields are laid out in model order, the first species in the
+highest bits, so that the numerical order of keys is the lexicographic order of states.  A reaction then shifts
+every key by one constant, ``key(x + ν) = key(x) + key(ν)``, and a sorted list of keys stays sorted under it.
+A species that a conservation law makes an affine function of *earlier* species needs no field: two states
+that differ do so first in a kept species.  Where 62 bits do not hold a state, keys have several words.
+Counts above ``limits`` would let a shift run into the neighbouring field; they are refused, never wrapped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fsp.errors import StateSpaceError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fsp.arrays import BoolArray, FloatArray, IntArray
+
+WORD_BITS = 62
+WIDEST_FIELD = 31
+NARROWEST_OPEN_FIELD = 16
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dependence:
+    """One species as an affine function of others: ``divisor * x = constant + weights @ states``."""
+
+    species: int
+    constant: int
+    weights: IntArray  # (n_species,), zero at every species that is itself dependent
+    divisor: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Encoding:
+    """Map states (n, n_species) to keys (n, n_words) and back.
+
+    Parameters
+    ----------
+    kept
+        Index of each species that owns a bit field, ascending.
+    word, shift, bits
+        Place and width of each field, in the order of `kept`.
+    limits
+        Largest count of each species that the encoding holds, (n_species,).
+    dependences
+        The species without a field.
+    """
+
+    kept: tuple[int, ...]
+    word: tuple[int, ...]
+    shift: tuple[int, ...]
+    bits: tuple[int, ...]
+    limits: IntArray
+    dependences: tuple[Dependence, ...] = ()
+
+    @property
+    def n_species(self) -> int:
+        """Number of species of a state."""
+        return len(self.limits)
+
+    @property
+    def n_words(self) -> int:
+        """Number of 64-bit words of a key."""
+        return max(self.word, default=0) + 1
+
+    def encode(self, states: IntArray) -> IntArray:
+        """Return the keys (n, n_words) of `states` (n, n_species), which must lie within `limits`."""
+        keys = np.zeros((len(states), self.n_words), dtype=np.int64)
+        for species, word, shift in zip(self.kept, self.word, self.shift, strict=True):
+            keys[:, word] += states[:, species].astype(np.int64) << shift
+        return keys
+
+    def decode(self, keys: IntArray) -> IntArray:
+        """Return the states (n, n_species) of `keys` (n, n_words)."""
+        states = np.zeros((len(keys), self.n_species), dtype=np.int64)
+        for species, word, shift, bits in zip(self.kept, self.word, self.shift, self.bits, strict=True):
+            states[:, species] = (keys[:, word] >> shift) & ((1 << bits) - 1)
+        for law in self.dependences:
+            states[:, law.species] = (law.constant + states @ law.weights) // law.divisor
+        return states
+
+    def holds(self, states: IntArray) -> BoolArray:
+        """Tell which of `states` (n, n_species) the encoding can represent."""
+        inside: BoolArray = ((states >= 0) & (states <= self.limits)).all(axis=1)
+        for law in self.dependences:
+            weighted = law.constant + np.where(inside[:, None], states, 0) @ law.weights
+            inside &= law.divisor * np.where(inside, states[:, law.species], 0) == weighted
+        return inside
+
+    def shift_of(self, change: IntArray) -> IntArray:
+        """Return what a jump by `change` (n_species,) adds to a key, (n_words,)."""
+        keys = np.zeros(self.n_words, dtype=np.int64)
+        for species, word, shift in zip(self.kept, self.word, self.shift, strict=True):
+            keys[word] += int(change[species]) << shift
+        return keys
+
+    def require(self, states: IntArray, species_names: Sequence[str]) -> None:
+        """Raise a StateSpaceError for the first count of `states` above `limits`."""
+        over = states > self.limits
+        if over.any():
+            row, column = np.argwhere(over)[0]
+            raise StateSpaceError(
+                f"A copy number must be at most {self.limits[column]:,} in this state space, but "
+                f"'{species_names[column]}' reaches {states[row, column]:,}."
+            )
+
+
+def build_encoding(
+    bounds: FloatArray,
+    margins: IntArray,
+    *,
+    laws: IntArray | None = None,
+    constants: IntArray | None = None,
+    wide: bool = False,
+) -> Encoding:
+    """Lay out the bit fields for species with these bounds.
+
+    Parameters
+    ----------
+    bounds
+        Largest count of each species, (n_species,), ``inf`` where none is known.
+    margins
+        Largest change of each species in one reaction, (n_species,).
+    laws, constants
+        Conservation laws (n_laws, n_species) and their values (n_laws,): species that they determine
+        get no field.
+    wide
+        Give species without a bound the widest field, whatever that costs in words.
+    """
+    dependences = _dependences(laws, constants) if laws is not None and constants is not None else ()
+    dropped = {law.species for law in dependences}
+    kept = tuple(s for s in range(len(bounds)) if s not in dropped)
+    bits = _field_widths(bounds, margins, kept, wide=wide)
+    word, shift = _pack(bits)
+    limits = np.zeros(len(bounds), dtype=np.int64)
+    for species, width in zip(kept, bits, strict=True):
+        limits[species] = (1 << width) - 1 - int(margins[species])
+    for species in dropped:
+        limits[species] = (1 << WIDEST_FIELD) - 1
+    return Encoding(kept, word, shift, bits, limits, dependences)
+
+
+def _field_widths(
+    bounds: FloatArray, margins: IntArray, kept: tuple[int, ...], *, wide: bool
+) -> tuple[int, ...]:
+    widest = (1 << WIDEST_FIELD) - 1
+    known = {s: int(bounds[s] + margins[s] + 1).bit_length() for s in kept if bounds[s] + margins[s] < widest}
+    n_open = len(kept) - len(known)
+    share = WIDEST_FIELD
+    if n_open and not wide:
+        room = (WORD_BITS - sum(known.values())) // n_open
+        if room >= NARROWEST_OPEN_FIELD:
+            share = min(room, WIDEST_FIELD)
+    return tuple(known.get(s, share) for s in kept)
+
+
+def _pack(bits: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Place fields into words, in order, the first in the highest bits."""
+    words: list[list[int]] = [[]]
+    for width in bits:
+        if sum(words[-1]) + width > WORD_BITS:
+            words.append([])
+        words[-1].append(width)
+    word = tuple(w for w, widths in enumerate(words) for _ in widths)
+    shift = tuple(sum(widths[k + 1 :]) for widths in words for k in range(len(widths)))
+    return word, shift
+
+
+def _dependences(laws: IntArray, constants: IntArray) -> tuple[Dependence, ...]:
+    """Solve the conservation laws for the last species of each (reduced row echelon form from the right)."""
+    rows = [
+        [Fraction(int(v)) for v in row] + [Fraction(int(c))] for row, c in zip(laws, constants, strict=True)
+    ]
+    n = laws.shape[1]
+    pivots: list[int] = []
+    for column in range(n - 1, -1, -1):
+        rank = len(pivots)
+        pivot_row = next((r for r in range(rank, len(rows)) if rows[r][column] != 0), None)
+        if pivot_row is None:
+            continue
+        rows[rank], rows[pivot_row] = rows[pivot_row], rows[rank]
+        lead = rows[rank][column]
+        rows[rank] = [v / lead for v in rows[rank]]
+        for r, row in enumerate(rows):
+            if r != rank and row[column] != 0:
+                rows[r] = [a - row[column] * b for a, b in zip(row, rows[rank], strict=True)]
+        pivots.append(column)
+    return tuple(_dependence(rows[r], column, n) for r, column in enumerate(pivots))
+
+
+def _dependence(row: list[Fraction], column: int, n: int) -> Dependence:
+    divisor = int(np.lcm.reduce([v.denominator for v in row]))
+    weights = np.array([0 if s == column else -int(row[s] * divisor) for s in range(n)], dtype=np.int64)
+    return Dependence(column, int(row[n] * divisor), weights, divisor)

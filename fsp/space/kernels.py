@@ -1,0 +1,120 @@
+"""Compiled kernels on sorted keys and on hash sets of keys.
+
+Keys are rows of an (n, n_words) array of non-negative int64, compared word by word.  A hash set is a table of
+keys of power-of-two length (-1: empty slot), open addressing with linear probing, filled to at most one half.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+
+@njit(cache=True, inline="always")
+def _compare(a, i, b, j):
+    """Sign of ``a[i] - b[j]`` in the order of keys."""
+    for w in range(a.shape[1]):
+        if a[i, w] < b[j, w]:
+            return -1
+        if a[i, w] > b[j, w]:
+            return 1
+    return 0
+
+
+@njit(cache=True)
+def locate(keys, queries):
+    """Position in the sorted `keys` of each of `queries`, -1 where absent: binary search."""
+    found = np.empty(len(queries), dtype=np.int64)
+    for q in range(len(queries)):
+        low = 0
+        high = len(keys)
+        while low < high:
+            middle = (low + high) // 2
+            if _compare(keys, middle, queries, q) < 0:
+                low = middle + 1
+            else:
+                high = middle
+        found[q] = low if low < len(keys) and _compare(keys, low, queries, q) == 0 else -1
+    return found
+
+
+@njit(cache=True)
+def locate_shifted(keys, shift):
+    """Position of ``keys[i] + shift`` in the sorted `keys`, -1 where absent: one merge pass."""
+    n = len(keys)
+    n_words = keys.shape[1]
+    found = np.empty(n, dtype=np.int64)
+    j = 0
+    for i in range(n):
+        order = 1
+        while j < n:
+            order = 0
+            for w in range(n_words):
+                target = keys[i, w] + shift[w]
+                if keys[j, w] != target:
+                    order = -1 if keys[j, w] < target else 1
+                    break
+            if order >= 0:
+                break
+            j += 1
+        found[i] = j if j < n and order == 0 else -1
+    return found
+
+
+@njit(cache=True, inline="always")
+def _enter(table, keys, i, shifts, r):
+    """Enter ``keys[i] + shifts[r]``; return its slot if it is new, else -1.
+
+    The search starts where the low three bits of the last word are kept as they are, so that one cache line
+    holds eight neighbours along the last species, and the rest is mixed by multiplication (Fibonacci hashing).
+    """
+    n_words = table.shape[1]
+    last = keys[i, n_words - 1] + shifts[r, n_words - 1]
+    h = np.uint64(last >> 3)
+    for w in range(n_words - 1):
+        h = (h ^ np.uint64(keys[i, w] + shifts[r, w])) * np.uint64(0x9E3779B97F4A7C15)
+        h ^= h >> np.uint64(32)
+    h *= np.uint64(0x9E3779B97F4A7C15)
+    h ^= h >> np.uint64(32)
+    mask = np.uint64(len(table) - 1)
+    slot = ((h << np.uint64(3)) | np.uint64(last & 7)) & mask
+    while table[slot, 0] >= 0:
+        if table[slot, n_words - 1] == last:
+            same = True
+            for w in range(n_words - 1):
+                same = same and table[slot, w] == keys[i, w] + shifts[r, w]
+            if same:
+                return -1
+        slot = (slot + np.uint64(1)) & mask
+    for w in range(n_words):
+        table[slot, w] = keys[i, w] + shifts[r, w]
+    return np.int64(slot)
+
+
+@njit(cache=True)
+def insert_all(table, keys):
+    """Enter `keys` (n, n_words), rows whose first word is negative excepted; return how many are new."""
+    unmoved = np.zeros((1, table.shape[1]), dtype=np.int64)
+    fresh = 0
+    for i in range(len(keys)):
+        if keys[i, 0] >= 0 and _enter(table, keys, i, unmoved, 0) >= 0:
+            fresh += 1
+    return fresh
+
+
+@njit(cache=True)
+def expand(table, frontier, enabled, shifts, fresh):
+    """Enter the targets of every enabled jump out of `frontier`; write the new ones to `fresh`, return how many.
+
+    enabled is (n_reactions, len(frontier)) bool, shifts is (n_reactions, n_words).
+    """
+    count = 0
+    for i in range(len(frontier)):
+        for r in range(len(shifts)):
+            if enabled[r, i]:
+                slot = _enter(table, frontier, i, shifts, r)
+                if slot >= 0:
+                    for w in range(table.shape[1]):
+                        fresh[count, w] = table[slot, w]
+                    count += 1
+    return count

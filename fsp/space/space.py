@@ -1,0 +1,391 @@
+"""Finite sets of copy-number vectors and their indices.
+
+A space is a sorted list of keys (see `fsp.space.encoding`); the index of a state is the rank of its key.
+Growing, restricting and uniting spaces are operations on sorted lists.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fsp.errors import StateSpaceError
+from fsp.space import kernels
+from fsp.space.closure import FieldOverflowError, close, sort_keys
+from fsp.space.constraints import Constraint, ConstraintLike, as_constraints, lower_bound, upper_bound
+from fsp.space.encoding import Encoding, build_encoding
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import ArrayLike
+
+    from fsp.arrays import BoolArray, IntArray
+    from fsp.model import Model
+
+MAX_STATES = 20_000_000
+
+
+class StateSpace:
+    """A finite set of states, sorted lexicographically, the last species fastest.
+
+    Make one with `box`, `reachable` or `from_states`.
+
+    Attributes
+    ----------
+    species : tuple of str
+        Names of the columns of `states`.
+    keys : (n, n_words) int array
+        Sorted keys of the states.
+    encoding : Encoding
+        Map between states and keys.
+    constraints : tuple of Constraint
+        Conditions that all states fulfil, and that growth respects.
+    """
+
+    def __init__(
+        self,
+        species: Sequence[str],
+        encoding: Encoding,
+        keys: IntArray,
+        constraints: Sequence[Constraint] = (),
+    ) -> None:
+        self.species = tuple(species)
+        self.encoding = encoding
+        self.keys = keys
+        self.constraints = tuple(constraints)
+
+    # ---- making one ---------------------------------------------------------------------------------------
+
+    @classmethod
+    def box(
+        cls,
+        model: Model,
+        upper: Mapping[str, int] | Sequence[int] | int,
+        lower: Mapping[str, int] | Sequence[int] | int = 0,
+        *,
+        max_states: int = MAX_STATES,
+        max_memory: int | None = None,
+    ) -> StateSpace:
+        """Return all states with ``lower <= x <= upper``, both inclusive.
+
+        Parameters
+        ----------
+        model
+            Gives the species, their order, and the initial states, which must lie inside.
+        upper, lower
+            Bounds by species name, in model order, or one for all.  A species that is left out of a mapping
+            takes the bound that the network's conservation laws give it (0 for `lower`).
+        max_states, max_memory
+            Limits on the number of states and on bytes, checked before anything is allocated.
+
+        Raises
+        ------
+        StateSpaceError
+            If a bound is missing or not a non-negative integer, the box is empty or larger than a limit, or
+            an initial state lies outside.
+        """
+        top = _bounds(model, upper, model.species_bounds, "upper")
+        bottom = _bounds(model, lower, np.zeros(model.n_species), "lower")
+        if (bottom > top).any():
+            s = int(np.argmax(bottom > top))
+            raise StateSpaceError(
+                f"`lower` must be at most `upper`, but is {bottom[s]} > {top[s]} for '{model.species[s]}'."
+            )
+        outside = (model.initial_states > top) | (model.initial_states < bottom)
+        if outside.any():
+            row, s = np.argwhere(outside)[0]
+            raise StateSpaceError(
+                f"The box must contain the initial state, but {model.species[s]} = {model.initial_states[row, s]} "
+                f"lies outside {bottom[s]}..{top[s]}; widen the bounds of '{model.species[s]}'."
+            )
+        extents = [int(t) - int(b) + 1 for t, b in zip(top, bottom, strict=True)]
+        _check_size(f"The box of {' x '.join(map(str, extents))} states", prod(extents), model, max_states, max_memory)
+        encoding = build_encoding(top.astype(np.float64), _margins(model))
+        constraints = [upper_bound(model.species, s, int(b)) for s, b in enumerate(top)]
+        constraints += [lower_bound(model.species, s, int(b)) for s, b in enumerate(bottom) if b > 0]
+        return cls(model.species, encoding, _box_keys(encoding, bottom, extents), constraints)
+
+    @classmethod
+    def reachable(
+        cls,
+        model: Model,
+        constraints: ConstraintLike | Sequence[ConstraintLike] = (),
+        *,
+        steps: int | None = None,
+        max_states: int = MAX_STATES,
+        max_memory: int | None = None,
+    ) -> StateSpace:
+        """Return the states that the network reaches from its initial states.
+
+        Parameters
+        ----------
+        constraints
+            Conditions that states must fulfil, as text (``"U + V <= 300"``) or as callables that take a
+            mapping of species to arrays and return a bool for each state.
+        steps
+            Number of reactions; None for the whole closure, which must then be finite.
+        max_states, max_memory
+            Limits on the number of states and on bytes.
+
+        Raises
+        ------
+        StateSpaceError
+            If the closure is infinite or larger than a limit, or an initial state breaks a constraint.
+        """
+        conditions = as_constraints(constraints, model.species)
+        for constraint in conditions:
+            broken = ~constraint.holds(model.initial_states)
+            if broken.any():
+                raise StateSpaceError(
+                    f"Every initial state must fulfil the constraints, but {model.initial_states[broken][0].tolist()} "
+                    f"breaks '{constraint.label}'."
+                )
+        start = cls(model.species, _encoding_for(model), np.empty((0, 0), dtype=np.int64), conditions)
+        start.keys = _sorted_unique(start.encoding.encode(model.initial_states))
+        limit = _affordable(model, max_states, max_memory)
+        return start.grow(model, steps, max_states=limit)
+
+    @classmethod
+    def from_states(cls, species: Sequence[str], states: ArrayLike) -> StateSpace:
+        """Return the space of the given states (n, n_species), in any order, repeats merged."""
+        rows = np.asarray(states)
+        if rows.ndim != 2 or rows.shape[1] != len(species) or not np.issubdtype(rows.dtype, np.integer):
+            raise StateSpaceError(
+                f"`states` must be an integer array of shape (n, {len(species)}), but is {rows.dtype} of shape "
+                f"{rows.shape}."
+            )
+        if rows.size and rows.min() < 0:
+            raise StateSpaceError(f"`states` must not be negative, but holds {rows.min()}.")
+        top = rows.max(axis=0) if len(rows) else np.zeros(len(species))
+        encoding = build_encoding(np.asarray(top, dtype=np.float64), np.ones(len(species), dtype=np.int64))
+        encoding.require(rows.astype(np.int64), species)
+        return cls(species, encoding, _sorted_unique(encoding.encode(rows.astype(np.int64))))
+
+    # ---- looking ------------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def __repr__(self) -> str:
+        return f"StateSpace({len(self):,} states of {', '.join(self.species)})"
+
+    @cached_property
+    def states(self) -> IntArray:
+        """The states (n, n_species), sorted lexicographically, the last species fastest."""
+        states = self.encoding.decode(self.keys)
+        states.setflags(write=False)
+        return states
+
+    def index(self, states: ArrayLike) -> Any:
+        """Return the index of each of `states`, -1 for a state outside.
+
+        Parameters
+        ----------
+        states
+            Integer array (m, n_species), or one state (n_species,).
+
+        Returns
+        -------
+        (m,) int array, or an int for one state.
+        """
+        queries = np.asarray(states)
+        rows = np.atleast_2d(queries)
+        if rows.ndim != 2 or rows.shape[1] != len(self.species):
+            raise StateSpaceError(
+                f"`states` must have {len(self.species)} columns ({', '.join(self.species)}), but has shape "
+                f"{queries.shape}."
+            )
+        whole = rows == np.floor(rows) if rows.dtype.kind == "f" else np.ones(rows.shape, dtype=np.bool_)
+        rows = np.where(whole, rows, -1).astype(np.int64)
+        found = np.full(len(rows), -1, dtype=np.int64)
+        inside = self.encoding.holds(rows)
+        found[inside] = kernels.locate(self.keys, self.encoding.encode(rows[inside]))
+        return found if queries.ndim == 2 else int(found[0])
+
+    def __contains__(self, state: object) -> bool:
+        return bool(self.index(np.asarray(state)) >= 0)
+
+    # ---- changing -----------------------------------------------------------------------------------------
+
+    def grow(
+        self,
+        model: Model,
+        steps: int | None = 1,
+        *,
+        seeds: IntArray | None = None,
+        max_states: int = MAX_STATES,
+    ) -> StateSpace:
+        """Return the space with all states that up to `steps` reactions reach, within the constraints.
+
+        Parameters
+        ----------
+        steps
+            Number of reactions; None for the whole closure.
+        seeds
+            Indices of the states to start from; all if None.
+        max_states
+            Limit on the number of states.
+
+        Raises
+        ------
+        StateSpaceError
+            If the closure is infinite or passes `max_states`.
+        """
+        frontier = self.keys if seeds is None else self.keys[seeds]
+        try:
+            new = close(
+                model,
+                self.encoding,
+                self.keys,
+                frontier,
+                steps=steps,
+                constraints=self.constraints,
+                max_states=max_states,
+            )
+        except FieldOverflowError:
+            return self._wider(model).grow(model, steps, seeds=seeds, max_states=max_states)
+        keys = np.concatenate([self.keys, new])
+        return StateSpace(self.species, self.encoding, sort_keys(keys), self.constraints)
+
+    def extend(self, model: Model, states: IntArray, *, max_states: int = MAX_STATES) -> StateSpace:
+        """Return the space with `states` (m, n_species) and all that one reaction reaches from those.
+
+        Raises
+        ------
+        StateSpaceError
+            If it would have more than `max_states` states.
+        """
+        if (states > self.encoding.limits).any():
+            wider = self._wider(model)
+            wider.encoding.require(states, self.species)
+            return wider.extend(model, states, max_states=max_states)
+        keys = _sorted_unique(np.concatenate([self.keys, self.encoding.encode(states)]))
+        joined = StateSpace(self.species, self.encoding, keys, self.constraints)
+        new = np.setdiff1d(np.arange(len(joined)), kernels.locate(keys, self.keys), assume_unique=True)
+        return joined.grow(model, 1, seeds=new, max_states=max_states)
+
+    def restrict(self, condition: ConstraintLike | BoolArray) -> StateSpace:
+        """Return the states that fulfil a condition: a mask (n,), text, or a callable."""
+        if isinstance(condition, np.ndarray):
+            kept = condition
+        else:
+            kept = as_constraints([condition], self.species)[0].holds(self.states)
+        if kept.shape != (len(self),) or kept.dtype != np.bool_:
+            raise StateSpaceError(
+                f"A mask must be bool of shape ({len(self)},), but is {kept.dtype} of shape {kept.shape}."
+            )
+        return StateSpace(self.species, self.encoding, self.keys[kept], self.constraints)
+
+    def union(self, other: StateSpace) -> StateSpace:
+        """Return the states of either space (without constraints, which need not hold for both)."""
+        if self.species != other.species:
+            raise StateSpaceError(
+                f"Spaces must have the same species, but have {self.species} and {other.species}."
+            )
+        return StateSpace.from_states(self.species, np.concatenate([self.states, other.states]))
+
+    __or__ = union
+
+    def locate_shifted(self, change: IntArray) -> IntArray:
+        """Return the index of ``states + change`` for every state, -1 outside, (n,): one merge pass."""
+        return kernels.locate_shifted(self.keys, self.encoding.shift_of(change))
+
+    def _wider(self, model: Model) -> StateSpace:
+        """Return the same states with the widest fields."""
+        encoding = _encoding_for(model, wide=True)
+        if encoding.limits.max() <= self.encoding.limits.max():
+            raise StateSpaceError(
+                f"A copy number must be at most {self.encoding.limits.max():,}, but the states grow beyond it."
+            )
+        return StateSpace(self.species, encoding, encoding.encode(self.states), self.constraints)
+
+
+def _encoding_for(model: Model, *, wide: bool = False) -> Encoding:
+    """Return the encoding of the states that a model reaches: its conservation laws hold."""
+    laws = model.conservation_laws
+    values = model.initial_states @ laws.T  # (n_initial, n_laws)
+    shared = (values == values[0]).all(axis=0)
+    encoding = build_encoding(
+        model.species_bounds, _margins(model), laws=laws[shared], constants=values[0, shared], wide=wide
+    )
+    if not wide and (model.initial_states > encoding.limits).any():
+        return _encoding_for(model, wide=True)
+    encoding.require(model.initial_states, model.species)
+    return encoding
+
+
+def _margins(model: Model) -> IntArray:
+    margins: IntArray = np.abs(model.change).max(axis=0)
+    return margins
+
+
+def _sorted_unique(keys: IntArray) -> IntArray:
+    ordered = sort_keys(keys)
+    fresh = np.ones(len(ordered), dtype=np.bool_)
+    fresh[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    return ordered[fresh]
+
+
+def _box_keys(encoding: Encoding, bottom: IntArray, extents: list[int]) -> IntArray:
+    keys = np.zeros((*extents, encoding.n_words), dtype=np.int64)
+    for s, word, shift in zip(encoding.kept, encoding.word, encoding.shift, strict=True):
+        axis = (int(bottom[s]) + np.arange(extents[s], dtype=np.int64)) << shift
+        keys[..., word] += axis.reshape([-1 if k == s else 1 for k in range(len(extents))])
+    return keys.reshape(-1, encoding.n_words)
+
+
+def _bounds(
+    model: Model, given: Mapping[str, int] | Sequence[int] | int, default: Any, what: str
+) -> IntArray:
+    if isinstance(given, int | np.integer):
+        values = dict.fromkeys(model.species, given)
+    elif hasattr(given, "keys"):
+        values = dict(given)
+        unknown = sorted(set(values) - set(model.species))
+        if unknown:
+            raise StateSpaceError(
+                f"`{what}` must name species ({', '.join(model.species)}), but names '{unknown[0]}'."
+            )
+    else:
+        if len(given) != model.n_species:
+            raise StateSpaceError(
+                f"`{what}` must have one bound for each of the {model.n_species} species, but has {len(given)}."
+            )
+        values = dict(zip(model.species, given, strict=True))
+    return np.array([_bound(name, values.get(name, d), what) for name, d in zip(model.species, default, strict=True)])
+
+
+def _bound(name: str, value: Any, what: str) -> int:
+    if not np.isfinite(value):
+        raise StateSpaceError(
+            f"`{what}` must bound every species, but has none for '{name}' and no conservation law bounds it."
+        )
+    if value < 0 or value != int(value):
+        raise StateSpaceError(f"`{what}` must be a non-negative integer, but is {value!r} for '{name}'.")
+    return int(value)
+
+
+def _bytes_per_state(model: Model) -> int:
+    return 8 * (model.n_species + 2)
+
+
+def _affordable(model: Model, max_states: int, max_memory: int | None) -> int:
+    return max_states if max_memory is None else min(max_states, max_memory // _bytes_per_state(model))
+
+
+def _check_size(what: str, n: int, model: Model, max_states: int, max_memory: int | None) -> None:
+    if n > max_states:
+        raise StateSpaceError(
+            f"{what} must have at most {max_states:,} states (`max_states`), but has {n:,}; lower the bounds or raise "
+            f"the limit."
+        )
+    needed = n * _bytes_per_state(model)
+    if max_memory is not None and needed > max_memory:
+        raise StateSpaceError(
+            f"{what} must fit into {max_memory:,} bytes (`max_memory`), but needs {needed:,}; lower the bounds or "
+            f"raise the limit."
+        )

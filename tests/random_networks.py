@@ -1,0 +1,97 @@
+"""Random mass-action networks for property tests, as plain data that `hypothesis` can shrink.
+
+A *complex* is a multiset of at most three molecules, a tuple of counts; each species has a weight of 1 or 2.
+Closed networks keep the weight of every complex, so that their state space is finite.  Open ones gain weight
+only from slow births and lose each species by degradation, so that few molecules are around at any time.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+from hypothesis import strategies as st
+
+NAMES = "ABCD"
+
+Complex = tuple[int, ...]
+
+constants = st.sampled_from([0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 3.5])
+
+
+def _complexes(n_species: int) -> list[Complex]:
+    return [c for c in itertools.product(range(4), repeat=n_species) if sum(c) <= 3]
+
+
+def _weight(complex_: Complex, weights: list[int]) -> int:
+    return sum(w * n for w, n in zip(weights, complex_, strict=True))
+
+
+def _side(complex_: Complex) -> str:
+    molecules = (f"{n} {name}" for n, name in zip(complex_, NAMES, strict=False) if n)
+    return " + ".join(molecules) or "0"
+
+
+def _reaction(reactants: Complex, products: Complex, constant: float) -> dict[str, Any]:
+    return {"equation": f"{_side(reactants)} -> {_side(products)}", "mass_action": constant}
+
+
+@st.composite
+def closed_networks(draw: st.DrawFn) -> dict[str, Any]:
+    """Draw 2–4 species and 1–5 reactions of order 1–3 that keep a weighted sum of the copy numbers."""
+    n_species = draw(st.integers(2, 4))
+    weights = draw(st.lists(st.integers(1, 2), min_size=n_species, max_size=n_species))
+    pairs = [
+        (a, b)
+        for a, b in itertools.permutations(_complexes(n_species), 2)
+        if _weight(a, weights) == _weight(b, weights)
+    ]
+    chosen = draw(st.lists(st.tuples(st.sampled_from(pairs), constants), min_size=1, max_size=5))
+    start = draw(st.lists(st.integers(0, 4), min_size=n_species, max_size=n_species))
+    return _network(start, [_reaction(a, b, c) for (a, b), c in chosen])
+
+
+@st.composite
+def open_networks(draw: st.DrawFn) -> dict[str, Any]:
+    """Draw 1–4 species, all of which decay, with one or two births and 0–4 reactions of order 1–3."""
+    n_species = draw(st.integers(1, 4))
+    weights = draw(st.lists(st.integers(1, 2), min_size=n_species, max_size=n_species))
+    complexes = _complexes(n_species)
+    empty = (0,) * n_species
+    births = [c for c in complexes if 1 <= sum(c) <= 2]
+    losses = [
+        (a, b)
+        for a, b in itertools.permutations(complexes, 2)
+        if sum(a) > 0 and _weight(b, weights) <= _weight(a, weights)
+    ]
+    units = [tuple(int(i == j) for j in range(n_species)) for i in range(n_species)]
+    slow = st.sampled_from([0.1, 0.3, 0.8])
+    born = draw(
+        st.lists(st.tuples(st.sampled_from(births), slow), min_size=1, max_size=2 if n_species < 3 else 1)
+    )
+    chosen = draw(st.lists(st.tuples(st.sampled_from(losses), constants), max_size=4))
+    start = draw(st.lists(st.integers(0, 3), min_size=n_species, max_size=n_species))
+    return _network(
+        start,
+        [_reaction(empty, complex_, c) for complex_, c in born]
+        + [_reaction(unit, empty, draw(constants)) for unit in units]
+        + [_reaction(a, b, c) for (a, b), c in chosen],
+    )
+
+
+def networks() -> st.SearchStrategy[dict[str, Any]]:
+    """Draw `{"species": {name: count}, "reactions": [{"equation": …, "mass_action": …}]}`, closed or open."""
+    return st.one_of(open_networks(), closed_networks())
+
+
+def _network(start: list[int], reactions: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"species": dict(zip(NAMES, start, strict=False)), "reactions": reactions}
+
+
+def as_model(network: dict[str, Any]) -> Any:
+    """Build the `fsp.Model` of a drawn network."""
+    import fsp
+
+    return fsp.Model(
+        species=network["species"], reactions=[fsp.Reaction(**reaction) for reaction in network["reactions"]]
+    )

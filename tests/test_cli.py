@@ -1,0 +1,308 @@
+"""The command: the words, what it prints and writes, and its exit status."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from scipy import stats
+
+import fsp
+from fsp import cli
+from fsp.distribution import Distribution, ErrorLedger, Solution
+from fsp.projection import Progress
+
+BIRTH_DEATH = """
+model birth_death
+  make: -> X; k
+  lose: X -> ; g*X
+  k = 10; g = 1
+  X = 0
+  substanceOnly species X
+end
+"""
+
+
+@pytest.fixture
+def model(tmp_path):
+    path = tmp_path / "birth_death.ant"
+    path.write_text(BIRTH_DEATH)
+    return str(path)
+
+
+def run(*words):
+    try:
+        runner = CliRunner(mix_stderr=False)
+    except TypeError:  # click 8.2 keeps the two apart by itself
+        runner = CliRunner()
+    return runner.invoke(cli.main, [str(word) for word in words])
+
+
+def answer(error, t=1.0):
+    n = np.arange(40)
+    return Distribution(n[:, None], stats.poisson.pmf(n, 9), ("X",), t=t, error=error)
+
+
+# ---- answers
+
+
+def test_transient_prints_a_row_for_each_time(model):
+    done = run("transient", model, "--times", "0:2:3")
+    assert done.exit_code == 0, done.stderr
+    header, *rows, work = done.stdout.splitlines()
+    assert header.split() == ["t", "states", "X", "error"]
+    assert [row.split()[0] for row in rows] == ["0", "1", "2"]
+    assert all("≤" in row and "±" in row for row in rows)
+    assert "products" in work
+    mean = float(rows[2].split()[2])
+    assert mean == pytest.approx(10 * (1 - np.exp(-2)), rel=1e-4)
+
+
+def test_json_has_every_digit_and_the_marginals(model):
+    done = run("transient", model, "--times", "1,2", "--times", 4, "--json", "--marginal", "X", "--tol", 1e-8)
+    assert done.exit_code == 0, done.stderr
+    record = json.loads(done.stdout)
+    assert [one["t"] for one in record["times"]] == [1, 2, 4]
+    for one in record["times"]:
+        rate = 10 * (1 - np.exp(-one["t"]))
+        assert one["mean"]["X"] == pytest.approx(rate, rel=1e-6)
+        exact = stats.poisson.pmf(one["marginals"]["X"]["copies"], rate)
+        gap = np.abs(exact - one["marginals"]["X"]["probability"]).sum() + 1 - exact.sum()
+        assert gap <= one["error"]["total"] + 1e-14
+        assert one["error"]["certified"]
+        assert one["error"]["total"] <= 1e-8
+    assert record["statistics"]["n_matvec"] >= 0
+    assert record["species"] == ["X"]
+
+
+def test_files_are_written(model, tmp_path):
+    out, picture = tmp_path / "run.h5", tmp_path / "run.png"
+    done = run("transient", model, "--times", "0:1:3", "--out", out, "--plot", picture)
+    assert done.exit_code == 0, done.stderr
+    assert fsp.read(out).times.tolist() == [0, 0.5, 1]
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_stationary_prints_an_estimate(model, tmp_path):
+    done = run("stationary", model, "--marginal", "X", "--out", tmp_path / "pi.h5")
+    assert done.exit_code == 0, done.stderr
+    assert done.stdout.startswith("stationary: ")
+    assert "error ≈" in done.stdout
+    assert f"10  {stats.poisson.pmf(10, 10):.6f}" in " ".join(done.stdout.split()).replace(" ", "  ")
+    assert fsp.read(tmp_path / "pi.h5").mean()["X"] == pytest.approx(10, rel=1e-4)
+
+
+def test_settings_change_parameters_and_counts(model):
+    done = run("transient", model, "--times", 0.5, "--set", "k=0", "--set", "X=8", "--json")
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["times"][0]["mean"]["X"] == pytest.approx(8 * np.exp(-0.5), rel=1e-5)
+
+
+def test_info_describes_the_model(model):
+    done = run("info", model)
+    assert done.exit_code == 0, done.stderr
+    assert "birth_death" in done.stdout
+    record = json.loads(run("info", model, "--set", "k=3", "--json").stdout)
+    assert record["parameters"]["k"] == 3
+    assert record["reactions"][1]["change"] == {"X": -1}
+    assert record["finite"] is False
+    assert record["bounds"] == {"X": None}  # JSON has no infinity
+
+
+def test_version_and_help():
+    assert fsp.__version__ in run("--version").stdout
+    for words in (["--help"], ["transient", "--help"], ["stationary", "-h"]):
+        text = run(*words).stdout
+        assert "Exit status:" in text
+        assert "7  solved, but the error is above" in text
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys\nfrom fsp.cli import main\n"
+        "try: main(['--help'])\nexcept SystemExit: pass\n"
+        "heavy = {'numpy', 'scipy', 'numba', 'h5py', 'matplotlib', 'rich', 'libsbml', 'antimony'}\n"
+        "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+# ---- exit status
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ([], "Missing option"),
+        (["--times", "0:1"], "must be like 0:30:31"),
+        (["--times", "0:1:1"], "must be like 0:30:31"),
+        (["--times", "soon"], "must be a number, but is 'soon'"),
+        (["--times", "2,1"], "times"),
+        (["--times", "1", "--tol", "0"], "tol"),
+        (["--times", "1", "--solver", "magic"], "magic"),
+        (["--times", "1", "--set", "k"], "must be NAME=VALUE"),
+        (["--times", "1", "--set", "k=fast"], "must be a number"),
+        (["--times", "1", "--max-memory", "lots"], "must be a size such as 8GiB"),
+        (["--times", "1", "--marginal", "Y"], "must be one of X, but is 'Y'"),
+        (["--times", "1", "--plot", "a.bmp"], "must end in one of .png"),
+        (["--times", "1", "--plot", "nowhere/a.png"], "in a folder that exists"),
+        (["--times", "1", "--out", "nowhere/a.h5"], "in a folder that exists"),
+        (["--times", "1", "--out", "."], "must be a file in a folder"),
+    ],
+)
+def test_wrong_usage_is_2(model, words, reason):
+    done = run("transient", model, *words)
+    assert done.exit_code == 2
+    assert reason in done.stderr
+    assert not done.stdout
+
+
+@pytest.mark.parametrize("option", ["--out", "--plot"])
+def test_files_are_checked_before_solving(model, option, monkeypatch):
+    monkeypatch.setattr(fsp, "transient", lambda *a, **k: pytest.fail("solved first"))
+    assert run("transient", model, "--times", 1, option, "nowhere/a.png").exit_code == 2
+
+
+@pytest.mark.parametrize("text", [None, "model broken", "X -> Y; k*Z*\n", ""])
+def test_bad_model_is_3(tmp_path, text):
+    path = tmp_path / "model.ant"
+    if text is not None:
+        path.write_text(text)
+    done = run("info", path)
+    assert done.exit_code == 3
+    assert done.stderr.startswith("fsp: error: ")
+    assert "Traceback" not in done.stderr
+
+
+def test_unknown_parameter_is_3(model):
+    assert run("info", model, "--set", "speed=3").exit_code == 3
+
+
+def test_limit_on_states_is_4(model):
+    done = run("transient", model, "--times", 5, "--max-states", 4)
+    assert done.exit_code == 4
+    assert done.stderr.startswith("fsp: error: ")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (fsp.ConvergenceError("stopped"), 5),
+        (fsp.BackendError("missing"), 6),
+        (fsp.StateSpaceError("too large"), 4),
+        (MemoryError(), 4),
+        (fsp.FSPError("other"), 1),
+    ],
+)
+def test_failures_have_their_status(model, monkeypatch, error, code):
+    def fail(*arguments, **options):
+        raise error
+
+    monkeypatch.setattr(fsp, "transient", fail)
+    done = run("transient", model, "--times", 1)
+    assert done.exit_code == code
+    assert done.stderr == f"fsp: error: {error or 'MemoryError'}\n"
+    assert run("transient", model, "--times", 1, "--debug").exception is error
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ErrorLedger(truncation=1e-3), "exceeds"),
+        (ErrorLedger(truncation=1e-9, certified=False), "an estimate, not a bound"),
+    ],
+)
+def test_an_answer_above_the_tolerance_is_printed_and_7(model, monkeypatch, error, words):
+    def solve(*arguments, **options):
+        if error.certified:
+            warnings.warn("the bound exceeds tol", fsp.ToleranceWarning, stacklevel=2)
+        return Solution([answer(error)], tol=1e-6, solver="by hand")
+
+    monkeypatch.setattr(fsp, "transient", solve)
+    done = run("transient", model, "--times", 1)
+    assert done.exit_code == 7
+    assert f"fsp: warning: {'the bound' if error.certified else 'this error is'}" in done.stderr
+    assert words in done.stderr
+    assert f"{error.sign} 1.0e-0" in done.stdout
+
+
+@pytest.mark.parametrize(("total", "code"), [(1e-7, 0), (1e-3, 7)])
+def test_stationary_status_judges_the_estimate(model, monkeypatch, total, code):
+    found = answer(ErrorLedger(truncation=total, certified=False), t=None)
+    monkeypatch.setattr(fsp, "stationary", lambda *a, **k: found)
+    assert run("stationary", model).exit_code == code
+
+
+def test_a_file_that_cannot_be_written_is_1(model, monkeypatch, tmp_path):
+    def fail(self, path):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(Solution, "save", fail)
+    done = run("transient", model, "--times", 1, "--out", tmp_path / "a.h5")
+    assert done.exit_code == 1
+    assert "No space left" in done.stderr
+    assert "≤" in done.stdout  # the answer is printed before
+
+
+# ---- sizes, limits, progress
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("8GiB", 8 * 2**30), ("500MB", 500_000_000), ("1.5k", 1500), ("12", 12), ("2 TiB", 2**41)],
+)
+def test_sizes(text, size):
+    assert cli._bytes(text) == size
+
+
+def test_only_given_limits_are_passed_on(model, monkeypatch):
+    seen = []
+
+    def solve(network, times, **options):
+        seen.append((times, sorted(options)))
+        return Solution([answer(ErrorLedger())], tol=1e-6, solver="")
+
+    monkeypatch.setattr(fsp, "transient", solve)
+    run("transient", model, "--times", "0:30:4", "--quiet")
+    run("transient", model, "--times", 1, "--max-memory", "1GiB", "--max-states", 9)
+    assert seen[0] == ([0, 10, 20, 30], ["progress", "solver", "tol"])
+    assert seen[1] == ([1], ["max_memory", "max_states", "progress", "solver", "tol"])
+
+
+def test_plain_progress_is_rare(monkeypatch, capsys):
+    now = [0.0]
+    monkeypatch.setattr(cli.time, "monotonic", lambda: now[0])
+    lines = cli._Lines()
+    for step in range(100):
+        now[0] = 0.2 * step
+        lines(Progress(step / 10, 10.0, 1000 + step, 1e-9, "krylov"))
+    printed = capsys.readouterr().err.splitlines()
+    assert len(printed) == 3
+    assert printed[0] == "fsp: t = 2.5 of 10, 1,025 states, error 1.0e-09, krylov, 5 s"
+
+
+@pytest.mark.parametrize("t", [0.5, None])
+def test_progress_on_a_terminal(t, monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "150")
+    with cli._progress(False) as report:
+        report(Progress(t, None if t is None else 1.0, 4321, 1e-9, "growing"))
+    assert "4,321 states, error 1.0e-09" in terminal.getvalue()
+
+
+def test_quiet_has_no_progress():
+    with cli._progress(True) as report:
+        assert report is None

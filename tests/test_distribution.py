@@ -1,0 +1,453 @@
+"""Laws of distributions, of their errors, and of the numbers taken from them."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from scipy import stats
+
+from fsp import analysis
+from fsp.distribution import Distribution, ErrorLedger, Interval, Solution
+from fsp.distribution.text import interval, round_up
+from fsp.errors import ArgumentError
+
+WEIGHTS = hnp.arrays(float, 24, elements=st.floats(0, 1, allow_subnormal=False))
+GRID = np.array([[u, v] for u in range(4) for v in range(6)])
+
+
+def make(probabilities, states=GRID, species=("U", "V"), t=1.0, error=None, **fields):
+    return Distribution(states, probabilities, species, t=t, error=error or ErrorLedger(), **fields)
+
+
+def product(u, v, **fields):
+    """Make the joint distribution of two independent species from their weights."""
+    joint = np.outer(u, v)
+    states = np.array(list(np.ndindex(joint.shape)))
+    return make(joint.ravel(), states, **fields)
+
+
+@st.composite
+def approximations(draw):
+    """Draw a distribution p on all states, and y >= 0 on some of them with its exact 1-norm error."""
+    p = draw(WEIGHTS)
+    assume(p.sum() > 1e-3)
+    p = p / p.sum()
+    stored = np.sort(draw(st.lists(st.integers(0, 23), min_size=1, unique=True)))
+    y = np.zeros(24)
+    scale = draw(st.sampled_from([0.0, 1e-9, 1e-3, 0.3]))
+    y[stored] = np.abs(p[stored] + scale * (draw(WEIGHTS)[stored] - 0.6) * p[stored])
+    assume(0 < y.sum() <= 1)
+    return p, y, stored, math.fsum(np.abs(p - y))
+
+
+# ---- the error
+
+
+def test_ledger_adds_up_part_by_part():
+    first = ErrorLedger(truncation=1e-8, integration=2e-9)
+    second = ErrorLedger(pruning=3e-9, rounding=4e-15, certified=False)
+    both = first + second
+    assert both == ErrorLedger(1e-8, 2e-9, 3e-9, 4e-15, certified=False)
+    assert both.total == pytest.approx(first.total + second.total, rel=1e-15)
+    assert str(first) == "error ≤ 1.2e-08 (truncation 1.0e-08, integration 2.0e-09)"
+    assert str(second).startswith("error ≈ 3.1e-09")
+    assert str(ErrorLedger()) == "error ≤ 0"
+
+
+@pytest.mark.parametrize("value", [-1e-20, math.nan])
+def test_ledger_refuses_what_is_no_error(value):
+    with pytest.raises(ArgumentError, match="`pruning` error must be non-negative"):
+        ErrorLedger(pruning=value)
+
+
+@given(st.floats(1e-300, 1e300))
+def test_printed_bound_is_never_below_the_bound(value):
+    assert value <= float(round_up(value)) <= 1.11 * value
+
+
+@given(st.floats(-1e6, 1e6), st.floats(0, 10).filter(lambda w: w == 0 or w > 1e-12))
+def test_printed_interval_holds_the_interval(lower, width):
+    upper = lower + width
+    assume(width == 0 or upper - lower > 1e-13)
+    low, high = (float(end) for end in interval(lower, upper).strip("[]").split(","))
+    slack = 1e-11 * max(1, abs(lower)) if width == 0 else 0
+    assert low <= lower + slack
+    assert high >= upper - slack
+
+
+def test_interval_is_a_pair_and_a_number():
+    inside = Interval(0.1234, 0.1236, 0.1235, certified=True)
+    lower, upper = inside
+    assert (lower, upper, float(inside)) == (0.1234, 0.1236, 0.1235)
+    assert 0.1235 in inside
+    assert 0.13 not in inside
+    assert str(inside) == "[0.12340, 0.12360]"
+    assert str(Interval(0, 1, 0.5, certified=False, reason="why")) == "≈ 0.5 (uncertified: why)"
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        inside.lower = 0.0
+    with pytest.raises(ArgumentError, match="`lower` must be at most `upper`"):
+        Interval(1, 0, 0.5, certified=True)
+
+
+# ---- what follows from the error
+
+
+@given(approximations(), st.integers(0, 5), st.integers(0, 3))
+def test_probability_interval_holds_the_exact_probability(drawn, v, u):
+    p, y, stored, e = drawn
+    dist = make(y[stored], GRID[stored], error=ErrorLedger(truncation=e))
+    exact = math.fsum(p[(GRID[:, 1] <= v) | (u == GRID[:, 0])])
+    found = dist.probability(f"V <= {v} || U == {u}")
+    assert found.certified
+    # p itself is a distribution only to rounding
+    assert found.lower - 1e-15 <= exact <= found.upper + 1e-15
+    assert found.width <= e + 1e-13
+    assert found.value in found
+    assert dist.expectation(f"V <= {v} || U == {u}") == found
+    corner = dist.probability({"U": u, "V": v})
+    assert corner.lower - 1e-15 <= p[6 * u + v] <= corner.upper + 1e-15
+
+
+@given(approximations())
+def test_expectation_interval_holds_where_all_states_are_stored(drawn):
+    p, y, _, e = drawn
+    assume(y.sum() > 0.1)
+    dist = make(y, error=ErrorLedger(integration=e), closed=True)
+    exact = math.fsum(p * (GRID[:, 0] * GRID[:, 1] - 2.5))
+    found = dist.expectation("U*V - 2.5")
+    assert found.certified
+    assert found.lower - 1e-15 <= exact <= found.upper + 1e-15
+    assert found.value in found
+    assert -2.5 <= found.lower <= found.upper <= 12.5
+
+
+def test_error_bound_is_sharp(rng):
+    """Some p at the distance e from y attains either end, so the interval cannot be narrower."""
+    y = rng.dirichlet(np.ones(24)) * 0.99
+    e = 0.05
+    found = make(y, error=ErrorLedger(truncation=e)).probability("U <= 1")
+    inside = y[GRID[:, 0] <= 1].sum()
+    assert tuple(found) == pytest.approx((inside - 0.02, inside + 0.03), abs=1e-12)
+
+
+def test_expectation_says_what_it_cannot_bound():
+    dist = make(np.full(24, 1 / 24), error=ErrorLedger(truncation=1e-9))
+    found = dist.expectation("U*V")
+    assert not found.certified
+    assert tuple(found) == (-math.inf, math.inf)
+    assert found.value == pytest.approx(1.5 * 2.5)
+    assert "uncertified" in str(found)
+    assert "does not bound" in str(found)
+
+
+def test_an_estimated_error_certifies_nothing():
+    dist = make(np.full(24, 1 / 24), t=None, closed=True, error=ErrorLedger(truncation=1e-9, certified=False))
+    for found in (dist.probability("U > 1"), dist.expectation("U")):
+        assert not found.certified
+        assert "estimate" in str(found)
+    assert str(dist).startswith("stationary: 24 states, error ≈ 1.0e-09")
+
+
+def test_formulas_know_observables_and_time():
+    dist = make(np.full(24, 1 / 24), t=2.0, observables={"total": "U + V"}, closed=True)
+    assert dist.probability("total == 8").value == pytest.approx(1 / 24)
+    assert dist.expectation("total + time").value == pytest.approx(1.5 + 2.5 + 2)
+    assert dist.probability("total < 2 * time").value == pytest.approx(10 / 24)
+    with pytest.raises(ArgumentError, match="must not use time"):
+        dataclasses.replace(dist, t=None).probability("U > time")
+    with pytest.raises(ArgumentError, match="needs 'V'"):
+        dist.marginal("U").probability("total > 1")
+
+
+@pytest.mark.parametrize(
+    ("formula", "reason"),
+    [
+        ("U + V", "must be a condition"),
+        ("U > W", "must use only U, V, but 'U > W' needs 'W'"),
+        ("U >", "formula"),
+        ("__import__('os')", "formula"),
+    ],
+)
+def test_bad_conditions_are_refused(formula, reason):
+    with pytest.raises(ArgumentError, match=reason):
+        make(np.full(24, 1 / 24)).probability(formula)
+
+
+def test_a_function_that_is_not_finite_is_refused_with_its_state():
+    with pytest.raises(ArgumentError, match=r"'ln\(U\)' is -inf in state \{'U': 0, 'V': 0\}"):
+        make(np.full(24, 1 / 24), closed=True).expectation("ln(U)")
+
+
+# ---- numbers
+
+
+@given(WEIGHTS.filter(lambda w: w.sum() > 1e-3))
+def test_marginals_conserve_mass_and_commute_with_moments(weights):
+    dist = make(weights / weights.sum() * 0.999, error=ErrorLedger(truncation=1e-3))
+    for names in (("U",), ("V",), ("V", "U")):
+        marginal = dist.marginal(*names)
+        assert marginal.species == names
+        assert marginal.mass == pytest.approx(dist.mass, rel=1e-14)
+        assert marginal.pmf.sum() == pytest.approx(dist.mass, rel=1e-14)
+        assert dist.error.total <= marginal.error.total <= dist.error.total + 1e-14
+        for name in names:
+            assert marginal.mean()[name] == pytest.approx(dist.mean()[name], rel=1e-12)
+    swapped = dist.marginal("V", "U")
+    assert np.array_equal(swapped.pmf, dist.pmf.T)
+    assert swapped.distance(dist) == 0
+    assert [len(axis) for axis in swapped.support] == list(swapped.pmf.shape)
+
+
+def test_marginal_of_marginal_is_marginal(rng):
+    states = rng.integers(0, 5, size=(400, 3))
+    states = np.unique(states, axis=0)
+    dist = make(rng.dirichlet(np.ones(len(states))), states, ("A", "B", "C"))
+    twice, once = dist.marginal("C", "A").marginal("A"), dist.marginal("A")
+    assert np.array_equal(twice.states, once.states)
+    assert twice.probabilities == pytest.approx(once.probabilities, rel=1e-13)
+
+
+def test_marginal_of_states_whose_keys_overflow():
+    states = np.array([[0, 0, 0], [0, 0, 7], [2**40, 2**40, 7], [2**40, 3, 7]])
+    dist = make([0.1, 0.2, 0.3, 0.4], states, ("A", "B", "C"))
+    pair = dist.marginal("A", "C")
+    assert pair.states.tolist() == [[0, 0], [0, 7], [2**40, 7]]
+    assert pair.probabilities == pytest.approx([0.1, 0.2, 0.7])
+    assert dist.marginal("A", "B", "C").states.tolist() == sorted(states.tolist())
+    with pytest.raises(ArgumentError, match="dense array must have at most"):
+        _ = dist.pmf
+
+
+def test_moments_of_poisson_and_binomial():
+    n = np.arange(80)
+    dist = product(stats.poisson.pmf(n, 9.0), stats.binom.pmf(n[:31], 30, 0.2))
+    assert dist.mean() == pytest.approx({"U": 9.0, "V": 6.0}, rel=1e-12)
+    assert dist.variance() == pytest.approx({"U": 9.0, "V": 4.8}, rel=1e-12)
+    assert dist.std()["V"] == pytest.approx(math.sqrt(4.8), rel=1e-12)
+    assert dist.moment("U", 2) == pytest.approx(90.0, rel=1e-12)
+    assert dist.moment(U=2, V=1) == pytest.approx(540.0, rel=1e-12)
+    assert dist.moment("U") == pytest.approx(dist.mean()["U"])
+    assert dist.covariance() == pytest.approx(np.diag([9.0, 4.8]), abs=1e-10)
+    assert dist.quantile("U", 0.95) == stats.poisson.ppf(0.95, 9.0)
+    assert dist.mode() == {"U": 8, "V": 6}
+    assert dist.marginal("V").entropy() == pytest.approx(stats.binom.entropy(30, 0.2), rel=1e-10)
+
+
+@given(WEIGHTS.filter(lambda w: w.sum() > 1e-3))
+def test_covariance_is_symmetric_and_positive(weights):
+    dist = make(weights / weights.sum())
+    covariance = dist.covariance()
+    assert covariance == pytest.approx(covariance.T)
+    assert np.linalg.eigvalsh(covariance).min() >= -1e-12
+    assert np.diag(covariance) == pytest.approx(list(dist.variance().values()), abs=1e-12)
+    assert covariance[0, 1] == pytest.approx(
+        dist.moment(U=1, V=1) - dist.moment("U") * dist.moment("V"), abs=1e-12
+    )
+
+
+@given(hnp.arrays(float, 9, elements=st.floats(0, 1, allow_subnormal=False)), st.floats(0, 1))
+def test_quantile_is_the_smallest_that_reaches_the_level(weights, level):
+    assume(weights.sum() > 1e-3)
+    weights = weights / weights.sum()
+    dist = make(weights, np.arange(3, 12)[:, None], ("X",))
+    found = dist.quantile("X", level)
+    assert weights[: found - 2].sum() >= level - 1e-14
+    assert found == 3 or weights[: found - 3].sum() <= max(level, 1e-300)
+
+
+def test_quantile_does_not_fall_for_rounding():
+    dist = make(np.full(10, 0.1), np.arange(10)[:, None], ("X",))
+    assert [dist.quantile("X", k / 10) for k in range(1, 11)] == list(range(10))
+    assert dist.quantile("X", 0.0) == 0
+    with pytest.raises(ArgumentError, match=r"`level` must be between 0 and 1, but is 1\.5"):
+        dist.quantile("X", 1.5)
+
+
+def test_entropy_of_uniform_and_certain():
+    assert make(np.full(24, 1 / 24)).entropy() == pytest.approx(math.log(24))
+    assert make(np.full(24, 0.5 / 24), error=ErrorLedger(0.5)).entropy() == pytest.approx(math.log(24))
+    assert make([1.0], [[3, 4]]).entropy() == 0.0
+
+
+@pytest.mark.parametrize("kind", analysis.DISTANCES)
+@given(a=WEIGHTS, b=WEIGHTS, c=WEIGHTS, shift=st.integers(0, 30))
+def test_distances_are_metrics(kind, a, b, c, shift):
+    assume(min(a.sum(), b.sum(), c.sum()) > 1e-3)
+    states = np.arange(24)[:, None]
+    a, b, c = (make(w / w.sum(), states + move, ("X",)) for w, move in ((a, 0), (b, shift), (c, shift // 2)))
+    assert a.distance(a, kind) == 0
+    assert a.distance(b, kind) == pytest.approx(b.distance(a, kind), abs=1e-12)
+    assert 0 <= a.distance(b, kind) <= a.distance(c, kind) + c.distance(b, kind) + 1e-12
+    assert a.distance(b, "tv") == pytest.approx(a.distance(b) / 2)
+    assert a.distance(b, "kolmogorov") <= a.distance(b, "tv") + 1e-12
+    assert a.distance(b, "hellinger") ** 2 <= a.distance(b, "tv") + 1e-12
+
+
+def test_distances_of_what_does_not_overlap():
+    here, there = (make([1.0], [[x]], ("X",)) for x in (2, 9))
+    found = {kind: here.distance(there, kind) for kind in analysis.DISTANCES}
+    assert found == {"l1": 2.0, "tv": 1.0, "hellinger": 1.0, "kolmogorov": 1.0, "wasserstein": 7.0}
+    with pytest.raises(ArgumentError, match="`kind` must be one of l1, tv"):
+        here.distance(there, "far")
+    with pytest.raises(ArgumentError, match="must be used with one species"):
+        make([1.0], [[1, 2]]).distance(make([1.0], [[1, 3]]), "wasserstein")
+    with pytest.raises(ArgumentError, match="`other` must have the species"):
+        here.distance(make([1.0], [[1, 2]]))
+
+
+# ---- construction
+
+
+def test_states_are_sorted_and_cannot_be_changed():
+    dist = make([0.1, 0.2, 0.7], [[1, 2], [1, 0], [0, 9]])
+    assert dist.states.tolist() == [[0, 9], [1, 0], [1, 2]]
+    assert dist.probabilities.tolist() == [0.7, 0.2, 0.1]
+    assert dist.states.dtype == np.int64
+    with pytest.raises(ValueError, match="read-only"):
+        dist.probabilities[0] = 0.0
+
+
+def test_sorted_arrays_are_shared_not_copied():
+    states = np.arange(5)[:, None]
+    assert np.shares_memory(make(np.full(5, 0.2), states, ("X",)).states, states)
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "states", "reason"),
+    [
+        ([0.5, 0.5], [[1, 1], [1, 1]], r"`states` must be distinct, but \[1, 1\]"),
+        ([0.5, 0.5], [[1, 1]], r"`states` must have the shape \(2, 2\)"),
+        ([0.5, 0.5], [[1.0, 2.0], [0.0, 1.0]], "`states` must be non-negative integers"),
+        ([0.5, 0.5], [[1, -2], [0, 1]], "`states` must be non-negative integers"),
+        ([1.5, -0.5], [[1, 2], [0, 1]], "`probabilities` must be finite and non-negative"),
+        ([math.nan, 0.5], [[1, 2], [0, 1]], "`probabilities` must be finite"),
+        ([0.0, 0.0], [[1, 2], [0, 1]], r"`probabilities` must have a sum in \(0, 1\]"),
+        ([0.7, 0.7], [[1, 2], [0, 1]], "but it is 1.4"),
+    ],
+)
+def test_bad_arrays_are_refused(probabilities, states, reason):
+    with pytest.raises(ArgumentError, match=reason):
+        make(probabilities, np.array(states))
+
+
+def test_bad_names_are_refused():
+    dist = make(np.full(24, 1 / 24))
+    for call in (dist.marginal, lambda *names: dist.quantile(*names, 0.5), dist.moment):
+        with pytest.raises(ArgumentError, match="Species must be one of U, V, but is 'W'"):
+            call("W")
+    with pytest.raises(ArgumentError, match="one or more different names"):
+        dist.marginal("U", "U")
+    with pytest.raises(ArgumentError, match="one or more different names"):
+        dist.marginal()
+    with pytest.raises(ArgumentError, match="must be given a species"):
+        dist.moment()
+    with pytest.raises(ArgumentError, match="Order of 'U' must be a non-negative integer"):
+        dist.moment(U=0.5)
+    with pytest.raises(ArgumentError, match="`species` must be different names"):
+        make(np.full(24, 1 / 24), species=("U", "U"))
+
+
+def test_print_shows_time_states_moments_and_parts():
+    error = ErrorLedger(truncation=1.2e-8, integration=1.6e-12)
+    dist = make(np.full(24, 1 / 24), t=10, error=error, time_unit="min", notes=("two closed classes",))
+    assert str(dist).splitlines() == [
+        "t = 10 min: 24 states, error ≤ 1.3e-08 (truncation 1.2e-08, integration 1.6e-12)",
+        "  U  1.5 ± 1.118",
+        "  V  2.5 ± 1.708",
+        "  note: two closed classes",
+    ]
+    assert repr(dist) == "<Distribution of U, V: t = 10 min, 24 states, error ≤ 1.3e-08>"
+
+
+# ---- solutions
+
+
+def poisson_solution(times=(0.5, 1.0, 2.0), **fields):
+    n = np.arange(60)
+    distributions = [
+        make(stats.poisson.pmf(n, 9 * t), n[:, None], ("X",), t=t, error=ErrorLedger(1e-9 * t), **fields)
+        for t in times
+    ]
+    return Solution(distributions, tol=1e-6, solver="by hand", statistics={"n_matvec": 7})
+
+
+def test_solution_is_a_sequence_with_times():
+    solution = poisson_solution((0.1, 0.2, 3 * 0.1))
+    assert len(solution) == len(list(solution)) == 3
+    assert solution[-1] is solution.at(0.3)
+    assert isinstance(solution[:2], Solution)
+    assert solution[:2].times.tolist() == [0.1, 0.2]
+    assert solution.error == solution[-1].error
+    assert solution.n_matvec == 7
+    with pytest.raises(ArgumentError, match=r"is 0\.25: the nearest is 0"):
+        solution.at(0.25)
+
+
+def test_solution_collects_moments_over_time():
+    solution = poisson_solution()
+    assert solution.mean()["X"] == pytest.approx(9 * solution.times)
+    assert solution.variance()["X"] == pytest.approx(9 * solution.times)
+    assert solution.std()["X"] == pytest.approx(np.sqrt(9 * solution.times))
+    lines = str(solution).splitlines()
+    assert len(lines) == 5
+    assert lines[2].split() == ["1", "60", "9", "±", "3", "≤", "1.0e-09"]
+    assert lines[-1] == "solver: by hand"
+
+
+def test_table_puts_species_below_each_other_where_they_do_not_fit():
+    assert solution_widths(None) > 40
+    assert solution_widths(30) <= 60
+    assert "  X  9 ± 3" in poisson_solution().table(10)
+
+
+def solution_widths(width):
+    states = np.arange(8)[None, :]
+    one = make([1.0], states, tuple(f"species{i}" for i in range(8)))
+    return max(map(len, Solution([one], tol=1e-6, solver="").table(width).splitlines()))
+
+
+@pytest.mark.parametrize(
+    ("times", "reason"), [((), "at least one"), ((1.0, 1.0), "must increase"), ((2.0, 1.0), "must increase")]
+)
+def test_bad_solutions_are_refused(times, reason):
+    with pytest.raises(ArgumentError, match=reason):
+        poisson_solution(times)
+
+
+def test_solution_belongs_to_one_model():
+    first, second = make([1.0], [[1, 2]], t=1), make([1.0], [[1, 2]], t=2, model_hash="other")
+    with pytest.raises(ArgumentError, match="must belong to one model"):
+        Solution([first, second], tol=1e-6, solver="")
+
+
+# ---- tables
+
+
+def test_pandas_holds_all_states_and_times():
+    pytest.importorskip("pandas")
+    dist = make(np.full(24, 1 / 24), error=ErrorLedger(1e-9))
+    frame = dist.to_pandas()
+    assert list(frame.columns) == ["U", "V", "probability"]
+    assert (frame["U"] * frame["probability"]).sum() == pytest.approx(dist.mean()["U"])
+    assert frame.attrs["error"] == 1e-9
+    table = poisson_solution().to_pandas()
+    assert table.loc[2.0, "mean_X"] == pytest.approx(18.0)
+    assert table["error"].tolist() == [5e-10, 1e-9, 2e-9]
+    assert table["certified"].all()
+
+
+def test_xarray_is_labelled():
+    pytest.importorskip("xarray")
+    dist = make(np.full(24, 1 / 24))
+    array = dist.to_xarray()
+    assert array.dims == ("U", "V")
+    assert float(array.sel(U=2, V=5)) == 1 / 24
+    dataset = poisson_solution().to_xarray()
+    assert float(dataset["mean"].sel(t=1.0, species="X")) == pytest.approx(9.0)
+    assert dataset["error"].dims == ("t",)
