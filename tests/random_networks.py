@@ -28,7 +28,7 @@ def _weight(complex_: Complex, weights: list[int]) -> int:
 
 
 def _side(complex_: Complex) -> str:
-    molecules = (f"{n} {name}" for n, name in zip(complex_, NAMES, strict=False) if n)
+    molecules = (name if n == 1 else f"{n} {name}" for n, name in zip(complex_, NAMES, strict=False) if n)
     return " + ".join(molecules) or "0"
 
 

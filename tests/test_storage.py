@@ -140,6 +140,14 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(failing, solution, rng, 
     assert [entry.name for entry in tmp_path.iterdir()] == ["run.h5"]
 
 
+def test_who_has_the_old_file_open_still_reads_it(rng, tmp_path):
+    path = tmp_path / "run.h5"
+    path.write_bytes(b"old")
+    with path.open("rb") as reader:
+        one(1.0, rng).save(path)
+        assert reader.read() == b"old"
+
+
 def test_a_link_stays_a_link(rng, tmp_path):
     (tmp_path / "real.h5").write_bytes(b"old")
     (tmp_path / "link.h5").symlink_to(tmp_path / "real.h5")

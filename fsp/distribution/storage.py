@@ -8,7 +8,7 @@
               rounding; datasets: states (n, d) in the smallest unsigned integers that fit,
               probabilities (n,) in float64, notes (k,)
 
-Times that share their states share one dataset by hard links.  Arrays carry checksums.
+Times that share their states share one dataset by hard links.  Compression carries a checksum.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from fsp.errors import ArgumentError
 
 FORMAT = "fsp"
 FORMAT_VERSION = 1
-_FILTERS = {"compression": "gzip", "compression_opts": 4, "shuffle": True, "fletcher32": True}
+_FILTERS = {"compression": "gzip", "compression_opts": 4, "shuffle": True}
 _NAMES = ("model_name", "model_hash", "time_unit")
 
 

@@ -104,6 +104,8 @@ def _eliminate(rates):
     for k in range(1, n):
         for j in range(k):
             p[k] += rates[k, j] * p[j]
+        if p[k] > 1e100:
+            p[: k + 1] /= p[k]
     return p
 
 

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy import sparse
 from scipy.sparse import csgraph, linalg
+
+from fsp.errors import ConvergenceError
 
 if TYPE_CHECKING:
     from fsp.arrays import BoolArray, FloatArray, IntArray
@@ -57,4 +60,29 @@ def absorption(matrix: Any, classes: Classes, start: FloatArray) -> FloatArray:
     spent[inside] = np.maximum(u, 0.0)
     flux = matrix @ spent
     weights += np.array([flux[members].sum() for members in classes.members])
+    if not abs(weights.sum() - 1.0) < 1e-6:
+        raise ConvergenceError(
+            f"The absorption probabilities must sum to 1, but sum to {weights.sum():.3g}: the transient states are "
+            f"left so slowly that the probabilities cannot be told in double precision."
+        )
     return weights / weights.sum()
+
+
+def close_leaks(matrix: Any, leak_rates: FloatArray, start: FloatArray) -> Any:
+    """Return the chain on the space with its leaks closed: reflected, or led back to `start`.
+
+    A reflecting boundary gives the exact conditional distribution of a reversible chain.  In an irregular space it
+    may also make a trap of states whose ways back are all cut off; jumps that leave such a closed class without
+    the initial states re-enter at those instead.
+    """
+    reflecting = (matrix + sparse.diags_array(leak_rates)).tocsr()
+    trapped = np.zeros(len(start), dtype=np.bool_)
+    for members in closed_classes(reflecting).members:
+        trapped[members] = leak_rates[members].any() and start[members].sum() < 0.5
+    if not trapped.any():
+        return reflecting
+    leaking, entries = np.flatnonzero(trapped & (leak_rates > 0.0)), np.flatnonzero(start)
+    rates = np.outer(start[entries], leak_rates[leaking]).ravel()
+    places = (np.repeat(entries, len(leaking)), np.tile(leaking, len(entries)))
+    back = sparse.coo_array((rates, places), shape=matrix.shape)
+    return (matrix + sparse.diags_array(np.where(trapped, 0.0, leak_rates)) + back).tocsr()

@@ -102,7 +102,7 @@ class _ImplicitPropagator:
             step = self._step(p, t, h, allowed)
             n_matvec += step.n_matvec
             if not step.error <= allowed:
-                self._h = h / (2.0 if step.error < 2.0 ** len(self._table.nodes) * allowed else 8.0)
+                self._h = h * self._factor(step.error, allowed)
                 continue
             kept = self._kept(step, lost, limit, t - t0, h)
             rejected = None if kept == len(step.values) else np.maximum(step.values[-1, : self._n], 0.0)
@@ -124,13 +124,18 @@ class _ImplicitPropagator:
         return self._h
 
     def _grow_step(self, h: float, error: float, allowed: float) -> None:
-        """Double the step where the error, of order s + 1, would still fit."""
-        order = len(self._table.nodes)
+        """Lengthen the step where the error would still fit; a last, shorter step says nothing."""
         if h >= self._h * (1.0 - 1e-12):
-            if error * 2.0 ** (order + 1) * 4.0 <= allowed:
-                self._h = 2.0 * h
-            if error * 4.0 ** (order + 1) * 64.0 <= allowed:
-                self._h = 4.0 * h
+            self._h = h * max(1.0, self._factor(error, allowed))
+
+    def _factor(self, error: float, allowed: float) -> float:
+        """Return by how much the step may change: its error over its length is of order s.
+
+        Powers of two where the factorisations of a step length serve many steps.
+        """
+        ratio = allowed / error if error > 0.0 else np.inf
+        factor = min(8.0, max(0.125, 0.8 * ratio ** (1.0 / self._table.n_stages)))
+        return factor if self._generator.model.is_time_dependent else 2.0 ** np.floor(np.log2(factor))
 
     def _kept(self, step: _Step, lost: FloatArray, limit: LossLimit, since: float, h: float) -> int:
         """Return up to which stage the probability lost keeps to the limit."""
@@ -222,7 +227,7 @@ def _exact_error(
     generator: Generator, table: Collocation, z: FloatArray, values: FloatArray, t: float, h: float
 ) -> float:
     """Return the integral of the 1-norm of the residual's part that vanishes at the nodes."""
-    leading = table.leading[0] * z + table.leading[1:] @ values
+    leading = table.leading[1:] @ (values - z)  # the weights sum to zero: taken so, little cancels
     return h * float(np.abs(generator.with_sinks @ leading).sum()) * table.node_integral
 
 
@@ -233,9 +238,9 @@ def _sampled_error(
     edges = np.concatenate([[0.0], table.nodes])
     tau = 0.5 * (edges[1:] + edges[:-1])
     at, slope = table.interpolate(tau)
-    stack = np.concatenate([z[None], values])
+    rise = values - z  # the slopes of a constant are zero: taken so, little cancels
     total = 0.0
     for k, point in enumerate(tau):
-        product = generator.at(t + point * h).with_sinks @ (at[k] @ stack)
-        total += float(np.abs(slope[k] @ stack / h - product).sum()) * (edges[k + 1] - edges[k])
+        product = generator.at(t + point * h).with_sinks @ (z + at[k, 1:] @ rise)
+        total += float(np.abs(slope[k, 1:] @ rise / h - product).sum()) * (edges[k + 1] - edges[k])
     return h * total

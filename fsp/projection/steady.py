@@ -1,6 +1,6 @@
 """Stationary distributions on a space that grows until the answer settles.
 
-Jumps out of the space are suppressed (a reflecting boundary), the closed communicating classes are found, the null
+Jumps out of the space are suppressed (see `close_leaks`), the closed communicating classes are found, the null
 vector of each is computed and weighted by the probability of ending in it.  The space grows where the answer's
 probability would flow out; the change of the answer under growth estimates the truncation error.  Before it is
 accepted the space is grown once more from every state of its boundary.  The error is an estimate throughout.
@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import sparse
 
 from fsp.distribution import Distribution, ErrorLedger
 from fsp.errors import ArgumentError, BackendError, ToleranceWarning
@@ -21,7 +20,7 @@ from fsp.generator import Generator
 from fsp.projection.growth import Growth, initial_space, starting_vector
 from fsp.projection.nullspace import METHODS, null_vector
 from fsp.projection.progress import Progress, ProgressCallback
-from fsp.projection.structure import absorption, closed_classes
+from fsp.projection.structure import absorption, close_leaks, closed_classes
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
@@ -130,23 +129,24 @@ def _on_fixed_space(model: Model, space: StateSpace, tol: float, method: str) ->
 
 def _solve(model: Model, space: StateSpace, method: str, guess: FloatArray | None) -> _Solved:
     generator = Generator(model, space)
-    reflecting = (generator.to_csr() + sparse.diags_array(generator.leak_rates)).tocsr()
-    classes = closed_classes(reflecting)
-    weights = absorption(reflecting, classes, starting_vector(model, space))
+    initial = starting_vector(model, space)
+    closed = close_leaks(generator.to_csr(), generator.leak_rates, initial)
+    classes = closed_classes(closed)
+    weights = absorption(closed, classes, initial)
     p = np.zeros(len(space))
     error, notes = 0.0, []
     for members, weight in zip(classes.members, weights, strict=True):
         if weight <= NEGLIGIBLE:
             continue
         whole = len(members) == len(space)
-        block = reflecting if whole else reflecting[members][:, members].tocsr()
+        block = closed if whole else closed[members][:, members].tocsr()
         start = None if guess is None or not guess[members].sum() > 0.5 * weight else guess[members] / guess[members].sum()
         found = null_vector(block, method, start)
         p[members] = weight * found.p
         error += weight * found.error
         example = ", ".join(f"{s}={x}" for s, x in zip(space.species, space.states[members[0]], strict=True))
         notes.append(f"closed class of {len(members):,} states around ({example}), probability {weight:.6g}")
-    residual = float(np.abs(reflecting @ p).sum())
+    residual = float(np.abs(closed @ p).sum())
     return _Solved(generator, p, error, residual, tuple(notes) if len(notes) > 1 else ())
 
 
