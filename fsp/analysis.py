@@ -183,9 +183,7 @@ def variance(states: IntArray, probabilities: FloatArray) -> FloatArray:
         (d,) variances in copies squared.
     """
     mass, centre = probabilities.sum(), mean(states, probabilities)
-    return np.array(
-        [(probabilities * (x - m) ** 2).sum() / mass for x, m in zip(states.T, centre, strict=True)]
-    )
+    return np.array([(probabilities * (x - m) ** 2).sum() / mass for x, m in zip(states.T, centre, strict=True)])
 
 
 def covariance(states: IntArray, probabilities: FloatArray) -> FloatArray:
@@ -341,8 +339,7 @@ def _wasserstein(states: IntArray, p: FloatArray, q: FloatArray) -> float:
 def _one_species(states: IntArray, kind: str) -> None:
     if states.shape[1] != 1:
         raise ArgumentError(
-            f"`kind='{kind}'` must be used with one species, but there are {states.shape[1]}. "
-            "Take a marginal first."
+            f"`kind='{kind}'` must be used with one species, but there are {states.shape[1]}. Take a marginal first."
         )
 
 

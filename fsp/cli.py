@@ -88,7 +88,7 @@ def _guarded(command: Callable[..., int]) -> Callable[..., None]:
 
     @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
     @functools.wraps(command)
-    def guarded(*, debug: bool, **options: Any) -> None:  # noqa: ANN401  click passes what it read
+    def guarded(*, debug: bool, **options: Any) -> None:
         try:
             code = command(**options)
         except tuple(kind for kind, _ in _CODES) as error:
@@ -146,7 +146,7 @@ def main() -> None:
 )
 @click.option("--solver", default="auto", show_default=True, help="auto, uniformization, krylov or implicit.")
 @_guarded
-def transient(times: tuple[str, ...], solver: str, **shared: Any) -> int:  # noqa: ANN401  fields of _Request
+def transient(times: tuple[str, ...], solver: str, **shared: Any) -> int:
     """Solve MODEL (SBML or Antimony) from its initial state up to some times.
 
     Options that name one thing, like --times or --set, may be given several times.
@@ -158,7 +158,7 @@ def transient(times: tuple[str, ...], solver: str, **shared: Any) -> int:  # noq
 @_shared
 @click.option("--method", default="auto", show_default=True, help="auto, gth, direct or iterative.")
 @_guarded
-def stationary(method: str, **shared: Any) -> int:  # noqa: ANN401  fields of _Request
+def stationary(method: str, **shared: Any) -> int:
     """Find the stationary distribution of MODEL (SBML or Antimony)."""
     return _run(_Request(**shared), "stationary", method=method)
 
@@ -175,7 +175,7 @@ def info(model: str, settings: tuple[str, ...], as_json: bool) -> int:
     return 0
 
 
-def _run(request: _Request, task: str, **options: Any) -> int:  # noqa: ANN401  arguments of the solver
+def _run(request: _Request, task: str, **options: Any) -> int:
     """Solve, print the answer, write the files, return the exit status."""
     options |= request.limits()
     _check_files(request)

@@ -367,7 +367,7 @@ def _figure(axes: Axes) -> Figure:
     return figure  # type: ignore[no-any-return]
 
 
-def _copies(axis: Any, species: str) -> None:  # noqa: ANN401  either axis of matplotlib
+def _copies(axis: Any, species: str) -> None:
     from matplotlib.ticker import MaxNLocator
 
     axis.set_major_locator(MaxNLocator(nbins=7, integer=True, steps=[1, 2, 5, 10]))

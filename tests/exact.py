@@ -195,9 +195,7 @@ def bursty_expression(n: ArrayLike, *, frequency: float, mean_burst: float, deat
     return negative_binomial(n, frequency / death, 1 / (1 + mean_burst), mean_burst / (1 + mean_burst))
 
 
-def finite_bursts(
-    n: ArrayLike, t: float, *, rates: Sequence[float], death: float, start: int = 0
-) -> FloatArray:
+def finite_bursts(n: ArrayLike, t: float, *, rates: Sequence[float], death: float, start: int = 0) -> FloatArray:
     """Solve 0 → k X at rates[k − 1], k = 1 … K, and X → 0 at rate `death` x.
 
     Bursts that leave j survivors are Poisson, of mean λ_j = Σ_{k≥j} rates[k−1] I_{1−u}(k−j+1, j) / (death j)

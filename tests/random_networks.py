@@ -66,9 +66,7 @@ def open_networks(draw: st.DrawFn) -> dict[str, Any]:
     ]
     units = [tuple(int(i == j) for j in range(n_species)) for i in range(n_species)]
     slow = st.sampled_from([0.1, 0.3, 0.8])
-    born = draw(
-        st.lists(st.tuples(st.sampled_from(births), slow), min_size=1, max_size=2 if n_species < 3 else 1)
-    )
+    born = draw(st.lists(st.tuples(st.sampled_from(births), slow), min_size=1, max_size=2 if n_species < 3 else 1))
     chosen = draw(st.lists(st.tuples(st.sampled_from(losses), constants), max_size=4))
     start = draw(st.lists(st.integers(0, 3), min_size=n_species, max_size=n_species))
     return _network(

@@ -246,9 +246,7 @@ def test_covariance_is_symmetric_and_positive(weights):
     assert covariance == pytest.approx(covariance.T)
     assert np.linalg.eigvalsh(covariance).min() >= -1e-12
     assert np.diag(covariance) == pytest.approx(list(dist.variance().values()), abs=1e-12)
-    assert covariance[0, 1] == pytest.approx(
-        dist.moment(U=1, V=1) - dist.moment("U") * dist.moment("V"), abs=1e-12
-    )
+    assert covariance[0, 1] == pytest.approx(dist.moment(U=1, V=1) - dist.moment("U") * dist.moment("V"), abs=1e-12)
 
 
 @given(hnp.arrays(float, 9, elements=st.floats(0, 1, allow_subnormal=False)), st.floats(0, 1))
@@ -371,8 +369,7 @@ def test_print_shows_time_states_moments_and_parts():
 def poisson_solution(times=(0.5, 1.0, 2.0), **fields):
     n = np.arange(60)
     distributions = [
-        make(stats.poisson.pmf(n, 9 * t), n[:, None], ("X",), t=t, error=ErrorLedger(1e-9 * t), **fields)
-        for t in times
+        make(stats.poisson.pmf(n, 9 * t), n[:, None], ("X",), t=t, error=ErrorLedger(1e-9 * t), **fields) for t in times
     ]
     return Solution(distributions, tol=1e-6, solver="by hand", statistics={"n_matvec": 7})
 

@@ -124,9 +124,7 @@ def test_immigration_death(start):
 @pytest.mark.parametrize(("birth", "death"), [(0.3, 0.9), (0.8, 0.5), (0.6, 0.6)])
 def test_linear_birth_death(birth, death, immigration):
     reactions = [([1], lambda x: birth * x + immigration), ([-1], lambda x: death * x)]
-    found = exact.linear_birth_death(
-        np.arange(200), 1.2, birth=birth, death=death, start=6, immigration=immigration
-    )
+    found = exact.linear_birth_death(np.arange(200), 1.2, birth=birth, death=death, start=6, immigration=immigration)
     close(found, transient([199], reactions, [6], 1.2))
 
 
@@ -167,9 +165,7 @@ def test_feedback():
 def test_queue(start):
     reactions = [([1], lambda x: 0.8), ([-1], lambda x: 1.0 * (x >= 1))]
     n = np.arange(60)
-    close(
-        exact.queue(n, 3.0, arrival=0.8, service=1.0, start=start), transient([59], reactions, [start], 3.0)
-    )
+    close(exact.queue(n, 3.0, arrival=0.8, service=1.0, start=start), transient([59], reactions, [start], 3.0))
     assert exact.queue(n, np.inf, arrival=0.8, service=1.0)[:2].tolist() == pytest.approx([0.2, 0.16])
 
 

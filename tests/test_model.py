@@ -141,10 +141,7 @@ def test_mass_action_is_combinatorial(reactants, states):
         reactions=[Reaction(f"{left} -> ", mass_action="c")],
         parameters={"c": 0.25},
     )
-    expected = [
-        0.25 * math.prod(math.comb(state["ABC".index(s)], n) for s, n in reactants.items())
-        for state in states
-    ]
+    expected = [0.25 * math.prod(math.comb(state["ABC".index(s)], n) for s, n in reactants.items()) for state in states]
     found = model.propensity(0, states)
     np.testing.assert_allclose(found, expected, rtol=1e-14)
     assert ((found == 0) == (np.array(expected) == 0)).all()
@@ -195,9 +192,7 @@ def test_factors_multiply_to_the_propensity():
 )
 def test_a_bad_value_names_reaction_state_and_value(rate, state, shown):
     model = one(rate)
-    with pytest.raises(
-        ModelError, match=rf"'r1' must be finite and non-negative, but is {shown} in state"
-    ) as error:
+    with pytest.raises(ModelError, match=rf"'r1' must be finite and non-negative, but is {shown} in state") as error:
         model.propensity(0, [[7], [state], [9]])
     assert str({"X": state}) in str(error.value)
 

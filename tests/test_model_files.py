@@ -44,9 +44,7 @@ def compartment(name="cell", size="1", extra='constant="true"'):
     return f'<compartment id="{name}" {shown} spatialDimensions="3" {extra}/>'
 
 
-def species(
-    name, amount="0", *, only="true", boundary="false", constant="false", kind="initialAmount", extra=""
-):
+def species(name, amount="0", *, only="true", boundary="false", constant="false", kind="initialAmount", extra=""):
     start = "" if amount is None else f'{kind}="{amount}"'
     return (
         f'<species id="{name}" compartment="cell" {start} hasOnlySubstanceUnits="{only}" '
@@ -289,9 +287,7 @@ def test_local_parameters_shadow(read, level):
 def test_nested_functions(read):
     def function(name, arguments, body):
         bound = "".join(f"<bvar><ci>{a}</ci></bvar>" for a in arguments)
-        return (
-            f'<functionDefinition id="{name}">{math(f"<lambda>{bound}{body}</lambda>")}</functionDefinition>'
-        )
+        return f'<functionDefinition id="{name}">{math(f"<lambda>{bound}{body}</lambda>")}</functionDefinition>'
 
     model = read(
         FunctionDefinitions=[
@@ -485,9 +481,7 @@ def test_malformed_sbml(read, text):
         read(text)
 
 
-@pytest.mark.parametrize(
-    "declaration", ["", '<?xml version="1.0"?>', '<?xml version="1.0" encoding="UTF-8"?>']
-)
+@pytest.mark.parametrize("declaration", ["", '<?xml version="1.0"?>', '<?xml version="1.0" encoding="UTF-8"?>'])
 def test_any_xml_declaration_will_do(read, declaration):
     text = sbml(**GOOD)
     assert read(declaration + text[text.index("<sbml") :]).species == ("X",)

@@ -128,9 +128,7 @@ def test_many_species_fill_one_page(tmp_path):
     states = np.array(list(np.ndindex(*[2] * 8)))
     many = Distribution(states, np.full(256, 1 / 256), tuple("ABCDEFGH"), t=1.0, error=ErrorLedger())
     figure = plot.overview(many)
-    assert [axes.get_xlabel() for axes in figure.axes if axes.get_xlabel()][:6] == [
-        f"{s} (copies)" for s in "ABCDEF"
-    ]
+    assert [axes.get_xlabel() for axes in figure.axes if axes.get_xlabel()][:6] == [f"{s} (copies)" for s in "ABCDEF"]
     assert written(figure, tmp_path / "many.png")
 
 

@@ -85,9 +85,7 @@ def test_distribution_round_trip_is_exact(t, rng, tmp_path):
 def test_many_times_stay_in_order(tmp_path):
     n = np.arange(30)
     times = np.linspace(0, 5, 120)
-    many = [
-        Distribution(n[:, None], stats.poisson.pmf(n, 3), ("X",), t=t, error=ErrorLedger(1e-3)) for t in times
-    ]
+    many = [Distribution(n[:, None], stats.poisson.pmf(n, 3), ("X",), t=t, error=ErrorLedger(1e-3)) for t in times]
     Solution(many, tol=1e-2, solver="").save(tmp_path / "many.h5")
     assert np.array_equal(fsp.read(tmp_path / "many.h5").times, times)
 

@@ -50,7 +50,7 @@ def check(states: IntArray, probabilities: FloatArray, species: Sequence[str], e
         raise ArgumentError(f"`probabilities` must have a sum in (0, 1], but it is {mass:.12g}.")
 
 
-def read_only(array: Any) -> Any:  # noqa: ANN401  any array, the same out
+def read_only(array: Any) -> Any:
     """Return a view that cannot be written to; the owner of the memory keeps its rights.
 
     Parameters

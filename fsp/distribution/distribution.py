@@ -180,9 +180,7 @@ class Distribution:
         columns = [self._column(name) for name in species]
         states, probabilities, terms = analysis.marginal(self.states[:, columns], self.probabilities)
         rounding = ErrorLedger(rounding=(terms - 1) * np.finfo(float).eps / 2 * self.mass)
-        return replace(
-            self, states=states, probabilities=probabilities, species=species, error=self.error + rounding
-        )
+        return replace(self, states=states, probabilities=probabilities, species=species, error=self.error + rounding)
 
     @cached_property
     def _dense(self) -> tuple[FloatArray, tuple[IntArray, ...]]:
@@ -312,9 +310,7 @@ class Distribution:
         if sorted(self.species) != sorted(other.species):
             raise ArgumentError(f"`other` must have the species {self.species}, but has {other.species}.")
         columns = [other._column(name) for name in self.species]
-        return analysis.distance(
-            self.states, self.probabilities, other.states[:, columns], other.probabilities, kind
-        )
+        return analysis.distance(self.states, self.probabilities, other.states[:, columns], other.probabilities, kind)
 
     def to_pandas(self) -> pandas.DataFrame:
         """Return a table with a row for each state: the species and ``probability``."""
@@ -328,7 +324,7 @@ class Distribution:
 
         return distribution_array(self)
 
-    def plot(self, *species: str, **options: Any) -> Figure:  # noqa: ANN401  passed on as they are
+    def plot(self, *species: str, **options: Any) -> Figure:
         """Draw the marginal of one species, or the joint distribution of two as a heat map.
 
         Parameters

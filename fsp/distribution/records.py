@@ -33,9 +33,7 @@ def answer_record(answer: Solution | Distribution, marginals: Sequence[str] = ()
         What :func:`to_json` writes; ``times`` has an entry for each time, whose ``t`` is None if stationary.
     """
     times = list(answer) if isinstance(answer, Solution) else [answer]
-    record: dict[str, Any] = {
-        name: getattr(times[0], name) for name in ("model_name", "model_hash", "time_unit")
-    }
+    record: dict[str, Any] = {name: getattr(times[0], name) for name in ("model_name", "model_hash", "time_unit")}
     record["species"] = list(times[0].species)
     record["times"] = [_time_record(one, marginals) for one in times]
     if isinstance(answer, Solution):
@@ -63,7 +61,7 @@ def _marginal_record(marginal: Distribution) -> dict[str, list[float]]:
     return {"copies": marginal.states[:, 0].tolist(), "probability": marginal.probabilities.tolist()}
 
 
-def to_json(record: Any) -> str:  # noqa: ANN401  what JSON can hold
+def to_json(record: Any) -> str:
     """Write JSON that every reader accepts.
 
     Parameters
@@ -79,7 +77,7 @@ def to_json(record: Any) -> str:  # noqa: ANN401  what JSON can hold
     return json.dumps(_finite(record), indent=2, allow_nan=False, ensure_ascii=False)
 
 
-def _finite(value: Any) -> Any:  # noqa: ANN401  what JSON can hold
+def _finite(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _finite(part) for key, part in value.items()}
     if isinstance(value, list):

@@ -120,7 +120,7 @@ def _flush(path: Path) -> None:
         os.close(descriptor)
 
 
-def _write_head(file: Any, answer: Solution | Distribution, first: Distribution) -> None:  # noqa: ANN401  h5py
+def _write_head(file: Any, answer: Solution | Distribution, first: Distribution) -> None:
     import h5py
 
     file.attrs.update(
@@ -142,7 +142,7 @@ def _write_head(file: Any, answer: Solution | Distribution, first: Distribution)
         file.create_group("statistics").attrs.update(answer.statistics)
 
 
-def _write_time(group: Any, distribution: Distribution, previous: Any) -> None:  # noqa: ANN401  h5py
+def _write_time(group: Any, distribution: Distribution, previous: Any) -> None:
     states = distribution.states
     if previous is not None and np.array_equal(previous["states"], states):
         group["states"] = previous["states"]
@@ -156,7 +156,7 @@ def _write_time(group: Any, distribution: Distribution, previous: Any) -> None: 
         group.attrs["t"] = distribution.t
 
 
-def _write_texts(group: Any, name: str, texts: list[str], shape: tuple[int, ...]) -> None:  # noqa: ANN401  h5py
+def _write_texts(group: Any, name: str, texts: list[str], shape: tuple[int, ...]) -> None:
     import h5py
 
     group.create_dataset(name, data=np.array(texts, dtype=object).reshape(shape), dtype=h5py.string_dtype())
@@ -165,7 +165,7 @@ def _write_texts(group: Any, name: str, texts: list[str], shape: tuple[int, ...]
 # ---- read
 
 
-def _check_format(file: Any, place: Path) -> None:  # noqa: ANN401  h5py
+def _check_format(file: Any, place: Path) -> None:
     if _plain(file.attrs.get("format")) != FORMAT:
         raise ArgumentError(f"`path` must be a file written by fsp, but '{place}' is another HDF5 file.")
     version = int(file.attrs["format_version"])
@@ -176,7 +176,7 @@ def _check_format(file: Any, place: Path) -> None:  # noqa: ANN401  h5py
         )
 
 
-def _read_answer(file: Any) -> Solution | Distribution:  # noqa: ANN401  h5py
+def _read_answer(file: Any) -> Solution | Distribution:
     head: dict[str, Any] = {name: _plain(file.attrs[name]) for name in _NAMES}
     head["species"] = tuple(file["species"].asstr()[()])
     head["observables"] = {str(name): str(formula) for name, formula in file["observables"].asstr()[()]}
@@ -195,7 +195,7 @@ def _read_answer(file: Any) -> Solution | Distribution:  # noqa: ANN401  h5py
     )
 
 
-def _read_time(group: Any, head: Mapping[str, Any], seen: dict[Any, Any]) -> Distribution:  # noqa: ANN401  h5py
+def _read_time(group: Any, head: Mapping[str, Any], seen: dict[Any, Any]) -> Distribution:
     import h5py
 
     address = h5py.h5o.get_info(group["states"].id).addr  # the same for hard links
@@ -213,9 +213,9 @@ def _read_time(group: Any, head: Mapping[str, Any], seen: dict[Any, Any]) -> Dis
     )
 
 
-def _attributes(group: Any) -> dict[str, Any]:  # noqa: ANN401  h5py
+def _attributes(group: Any) -> dict[str, Any]:
     return {name: _plain(value) for name, value in group.attrs.items()}
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401  an attribute as Python's own type
+def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value

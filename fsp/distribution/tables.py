@@ -120,7 +120,7 @@ def _attributes(distribution: Distribution) -> dict[str, Any]:
     }
 
 
-def _optional(name: str) -> Any:  # noqa: ANN401  a module that may be missing
+def _optional(name: str) -> Any:
     try:
         return import_module(name)
     except ImportError as error:

@@ -183,7 +183,7 @@ class Generator:
 
     def __matmul__(self, p: FloatArray) -> FloatArray:
         """Return ``A p`` for a vector (n,) or the columns of an array (n, m)."""
-        return self.to_csr() @ p
+        return np.asarray(self.to_csr() @ p)
 
     def to_csr(self) -> Any:
         """Return A as a scipy CSR array (n, n), sorted indices: ``A[i, j]`` is the rate of jumps j → i."""

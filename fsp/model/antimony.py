@@ -34,9 +34,7 @@ def read_antimony(text: str, path: Path) -> Model:
     try:
         import antimony
     except ImportError as error:
-        raise BackendError(
-            f"Antimony files need the package 'antimony', but it does not load: {error}."
-        ) from error
+        raise BackendError(f"Antimony files need the package 'antimony', but it does not load: {error}.") from error
     antimony.clearPreviousLoads()
     antimony.addDirectory(str(path.parent))
     if antimony.loadAntimonyString(text) < 0:

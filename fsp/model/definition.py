@@ -110,9 +110,7 @@ def check_names(species: Sequence[str], parameters: Collection[str]) -> None:
             if not all(is_name(part) for part in parts):
                 raise ModelError(f"{kind} name must be letters, digits and _, but is {name!r}.")
             if name == "time" or (kind == "Species" and name in CONSTANTS):
-                raise ModelError(
-                    f"{kind} name must be free, but '{name}' is a constant of rate formulas; rename it."
-                )
+                raise ModelError(f"{kind} name must be free, but '{name}' is a constant of rate formulas; rename it.")
     twice = {name for name in species if species.count(name) > 1}
     if twice:
         raise ModelError(f"Species names must differ, but '{min(twice)}' is given twice.")
@@ -138,9 +136,7 @@ def named_reactions(reactions: Sequence[Reaction], species: Collection[str]) -> 
     twice = {name for name in given if given.count(name) > 1}
     if twice:
         raise ModelError(f"Reaction names must differ, but '{min(twice)}' is given twice.")
-    return tuple(
-        r if r.name is not None else r.named(_free_name(k, given)) for k, r in enumerate(reactions, 1)
-    )
+    return tuple(r if r.name is not None else r.named(_free_name(k, given)) for k, r in enumerate(reactions, 1))
 
 
 def _free_name(k: int, given: Collection[str]) -> str:
@@ -281,14 +277,10 @@ def read_initial(initial: Mapping[Any, float], n_species: int) -> dict[tuple[int
     for key, probability in initial.items():
         values = tuple(key) if isinstance(key, Sequence) else (key,)
         if len(values) != n_species:
-            raise ModelError(
-                f"Initial state must have {n_species} counts, one for each species, but is {key!r}."
-            )
+            raise ModelError(f"Initial state must have {n_species} counts, one for each species, but is {key!r}.")
         state = tuple(whole_count(read_value(v, "Initial count", {}, ()), "Initial count") for v in values)
         if not 0.0 <= probability <= 1.0:
-            raise ModelError(
-                f"Probability of initial state {state} must be from 0 to 1, but is {probability!r}."
-            )
+            raise ModelError(f"Probability of initial state {state} must be from 0 to 1, but is {probability!r}.")
         states[state] = states.get(state, 0.0) + float(probability)
     total = math.fsum(states.values())
     if abs(total - 1.0) > 1e-12:
@@ -347,9 +339,7 @@ def check_mass_action(definition: Definition, resolved: Mapping[str, Expression]
 
 def change_matrix(definition: Definition) -> npt.NDArray[np.int64]:
     """Return the net change of each species in each reaction, shape (n_reactions, n_species)."""
-    rows = [
-        [reaction.change.get(name, 0) for name in definition.species] for reaction in definition.reactions
-    ]
+    rows = [[reaction.change.get(name, 0) for name in definition.species] for reaction in definition.reactions]
     return np.array(rows, dtype=np.int64)
 
 

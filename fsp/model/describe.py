@@ -54,9 +54,7 @@ def law_texts(model: Model) -> list[str]:
     """
     texts = []
     for law in model.conservation_laws.tolist():
-        values = sorted(
-            {sum(w * n for w, n in zip(law, x, strict=True)) for x in model.initial_states.tolist()}
-        )
+        values = sorted({sum(w * n for w, n in zip(law, x, strict=True)) for x in model.initial_states.tolist()})
         texts.append(f"{_sum_text(law, model.species)} = {' or '.join(map(str, values))}")
     return texts
 

@@ -55,6 +55,4 @@ def _read(file: Path) -> str:
         raise ModelError(f"Model file must be text in UTF-8, but '{file}' is not.") from None
     except OSError as error:
         reason = error.strerror or str(error)
-        raise ModelFileNotFoundError(
-            f"Model file must exist and be readable, but '{file}' is not: {reason}."
-        ) from None
+        raise ModelFileNotFoundError(f"Model file must exist and be readable, but '{file}' is not: {reason}.") from None

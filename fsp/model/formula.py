@@ -88,16 +88,14 @@ def parse(
     try:
         return from_ast(_ast(text, what, names), what=_quoted(what, text), functions=functions)
     except RecursionError:
-        raise ModelError(
-            f"{what} must nest less deeply, but is a formula of {len(text)} characters."
-        ) from None
+        raise ModelError(f"{what} must nest less deeply, but is a formula of {len(text)} characters.") from None
 
 
 def _quoted(what: str, text: str) -> str:
     return f"{what}, '{text}',"
 
 
-def _ast(text: str, what: str, names: Collection[str]) -> Any:  # noqa: ANN401 - libsbml has no types
+def _ast(text: str, what: str, names: Collection[str]) -> Any:
     """Return libsbml's tree of a text."""
     import libsbml
 
@@ -144,9 +142,7 @@ def _function_names() -> dict[int, str]:
     import libsbml
 
     special = {"arc" + n for n in ("sin", "cos", "tan", "sec", "csc", "cot")}
-    circular = (
-        special | {n[3:] for n in special} | {n + "h" for n in special} | {n[3:] + "h" for n in special}
-    )
+    circular = special | {n[3:] for n in special} | {n + "h" for n in special} | {n[3:] + "h" for n in special}
     types = {getattr(libsbml, f"AST_{key}"): name for key, name in _FROM_AST.items()}
     return types | {getattr(libsbml, f"AST_FUNCTION_{name.upper()}"): name for name in circular}
 
@@ -159,7 +155,7 @@ def _refused_types() -> dict[int, str]:
 
 
 def from_ast(
-    node: Any,  # noqa: ANN401 - libsbml has no types
+    node: Any,
     *,
     what: str,
     functions: Mapping[str, FunctionDefinition] | None = None,
@@ -194,9 +190,7 @@ def from_ast(
         return Time()
     if kind == libsbml.AST_NAME:
         return Symbol(node.getName())
-    arguments = [
-        from_ast(node.getChild(k), what=what, functions=functions) for k in range(node.getNumChildren())
-    ]
+    arguments = [from_ast(node.getChild(k), what=what, functions=functions) for k in range(node.getNumChildren())]
     if kind == libsbml.AST_FUNCTION:
         return _inlined(node.getName(), arguments, what, functions or {})
     if kind not in _function_names():
@@ -205,7 +199,7 @@ def from_ast(
     return _built(_function_names()[kind], arguments, what)
 
 
-def _number(node: Any, what: str) -> Number:  # noqa: ANN401 - libsbml has no types
+def _number(node: Any, what: str) -> Number:
     import libsbml
 
     kind = node.getType()
@@ -235,9 +229,7 @@ def _built(name: str, arguments: list[Expression], what: str) -> Expression:
     if name == "log" and arguments[0] == Number(10.0) and len(arguments) == 2:
         name, arguments = "log10", arguments[1:]
     if not FUNCTIONS[name].least <= len(arguments) <= FUNCTIONS[name].most:
-        raise ModelError(
-            f"{what} must give each function its arguments, but gives {len(arguments)} to '{name}'."
-        )
+        raise ModelError(f"{what} must give each function its arguments, but gives {len(arguments)} to '{name}'.")
     return call(name, *arguments)
 
 
@@ -333,7 +325,7 @@ def define_functions(asts: Mapping[str, tuple[tuple[str, ...], Any]]) -> dict[st
     return functions
 
 
-def _called(node: Any) -> set[str]:  # noqa: ANN401 - libsbml has no types
+def _called(node: Any) -> set[str]:
     """Return the names of the user-defined functions that a libsbml tree calls."""
     import libsbml
 

@@ -46,19 +46,19 @@ class Function:
 def _chain(compare: Callable[..., Any]) -> Callable[..., Any]:
     """Return the comparison of each argument with the next, all of which must hold."""
 
-    def holds(*arguments: Any) -> Any:  # noqa: ANN401 - float or array
+    def holds(*arguments: Any) -> Any:
         return reduce(np.logical_and, (compare(a, b) for a, b in pairwise(arguments)))
 
     return holds
 
 
-def _factorial(x: Any) -> Any:  # noqa: ANN401 - float or array
+def _factorial(x: Any) -> Any:
     index = np.clip(np.nan_to_num(x), 0, 170).astype(np.int64)
     table = np.where(x > 170, np.inf, _FACTORIALS[index])
     return np.where((x < 0) | (x != np.floor(x)), np.nan, table)
 
 
-def _piecewise(*arguments: Any) -> Any:  # noqa: ANN401 - float or array
+def _piecewise(*arguments: Any) -> Any:
     """Return the value before the first condition that holds, else the last odd argument, else NaN."""
     value = arguments[-1] if len(arguments) % 2 else np.float64(np.nan)
     last = len(arguments) - len(arguments) % 2
@@ -67,11 +67,11 @@ def _piecewise(*arguments: Any) -> Any:  # noqa: ANN401 - float or array
     return value
 
 
-def _log(base: Any, x: Any) -> Any:  # noqa: ANN401 - float or array
+def _log(base: Any, x: Any) -> Any:
     return np.log(x) / np.log(base)
 
 
-def _root(degree: Any, x: Any) -> Any:  # noqa: ANN401 - float or array
+def _root(degree: Any, x: Any) -> Any:
     return np.cbrt(x) if np.ndim(degree) == 0 and degree == 3 else np.power(x, 1.0 / degree)
 
 

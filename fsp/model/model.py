@@ -116,13 +116,8 @@ class Model:
             Definition(
                 name=str(name),
                 time_unit=str(time_unit),
-                species={
-                    n: define.read_value(v, f"Initial count of '{n}'", known, names)
-                    for n, v in counts.items()
-                },
-                parameters={
-                    n: define.read_value(v, f"Parameter '{n}'", known, names) for n, v in given.items()
-                },
+                species={n: define.read_value(v, f"Initial count of '{n}'", known, names) for n, v in counts.items()},
+                parameters={n: define.read_value(v, f"Parameter '{n}'", known, names) for n, v in given.items()},
                 reactions=named,
                 laws=tuple(define.read_law(reaction, known, names) for reaction in named),
                 initial=None if initial is None else define.read_initial(initial, len(counts)),
@@ -142,9 +137,7 @@ class Model:
             time_unit=definition.time_unit,
             species=tuple(definition.species),
             reactions=definition.reactions,
-            parameters=MappingProxyType(
-                {n: tree.value for n, tree in resolved.items() if isinstance(tree, Number)}
-            ),
+            parameters=MappingProxyType({n: tree.value for n, tree in resolved.items() if isinstance(tree, Number)}),
             initial_states=_frozen(states),
             initial_probabilities=_frozen(probabilities),
             change=_frozen(define.change_matrix(definition)),
@@ -156,9 +149,7 @@ class Model:
         )
 
     def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(
-            f"Model is immutable; make a changed copy with with_parameters() instead of '{name} ='."
-        )
+        raise AttributeError(f"Model is immutable; make a changed copy with with_parameters() instead of '{name} ='.")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self).of_definition, (self._definition,)
@@ -188,9 +179,7 @@ class Model:
     def observables(self) -> Mapping[str, str]:
         """Formula, in species only, of each parameter that depends on species and not on time."""
         return {
-            name: to_text(tree)
-            for name, tree in self._resolved.items()
-            if symbols(tree) and not depends_on_time(tree)
+            name: to_text(tree) for name, tree in self._resolved.items() if symbols(tree) and not depends_on_time(tree)
         }
 
     # ------------------------------------------------------------------ propensities
@@ -342,9 +331,7 @@ class Model:
         old = self._definition.parameters
         return self._changed(parameters=define.replaced(old, given, "Parameter", "Parameter", self.species))
 
-    def with_initial(
-        self, mapping: Mapping[str, int | Value] | None = None, /, **counts: int | Value
-    ) -> Model:
+    def with_initial(self, mapping: Mapping[str, int | Value] | None = None, /, **counts: int | Value) -> Model:
         """Return a copy that starts elsewhere.
 
         Parameters
@@ -375,7 +362,7 @@ class Model:
         species = define.replaced(old, given, "Species", "Initial count of", others)
         return self._changed(species=species, initial=None)
 
-    def _changed(self, **parts: Any) -> Model:  # noqa: ANN401 - fields of Definition
+    def _changed(self, **parts: Any) -> Model:
         model = type(self).__new__(type(self))
         model._bind(replace(self._definition, **parts))
         return model

@@ -21,7 +21,7 @@ Program = Callable[[Values, float], Any]
 _LARGEST_POWER = 8  # beyond it, np.power is as fast
 
 
-def evaluate(expr: Expression, values: Values, t: float = 0.0) -> Any:  # noqa: ANN401 - float or array
+def evaluate(expr: Expression, values: Values, t: float = 0.0) -> Any:
     """Evaluate a tree on numbers or on whole arrays.
 
     Parameters
@@ -107,9 +107,7 @@ def _product(arguments: tuple[Expression, ...]) -> Program:
         programs = [lambda values, t: scalar * first(values, t), *programs]
     if len(programs) == 1:
         return programs[0]
-    return (
-        _applied(FUNCTIONS["*"].kernel, programs) if len(programs) != 2 else _applied(np.multiply, programs)
-    )
+    return _applied(FUNCTIONS["*"].kernel, programs) if len(programs) != 2 else _applied(np.multiply, programs)
 
 
 def _power(base: Expression, exponent: float) -> Program:
@@ -124,7 +122,7 @@ def _power(base: Expression, exponent: float) -> Program:
     return lambda values, t: _whole_power(program(values, t), int(exponent))
 
 
-def _whole_power(x: Any, n: int) -> Any:  # noqa: ANN401 - float or array
+def _whole_power(x: Any, n: int) -> Any:
     """Return xⁿ by repeated squaring; exact as long as xⁿ is a whole number below 2⁵³."""
     if n == 1:
         return x

@@ -154,7 +154,7 @@ def of_callable(
     """
     timed = takes_time(rate)
 
-    def program(columns: Mapping[str, Any], t: float) -> Any:  # noqa: ANN401 - float or array
+    def program(columns: Mapping[str, Any], t: float) -> Any:
         values = {name: columns[name] for name in index}
         for column in values.values():
             column.flags.writeable = False
@@ -164,9 +164,7 @@ def of_callable(
             value = np.asarray(rate(view, float(t)) if timed else rate(view), dtype=np.float64)
         except Exception as error:
             kind = type(error).__name__
-            raise ModelError(
-                f"Rate of '{reaction.name}' must be computable, but raised {kind}: {error}."
-            ) from error
+            raise ModelError(f"Rate of '{reaction.name}' must be computable, but raised {kind}: {error}.") from error
         n = len(columns.states) if isinstance(columns, Columns) else 0
         if value.shape not in ((), (n,)):
             raise ModelError(

@@ -93,9 +93,7 @@ class Reaction:
         _check_law(label, equation, rate, mass_action)
         if name is not None and (not isinstance(name, str) or not name.strip()):
             raise ModelError(f"Name of a reaction must be a text, but is {name!r}.")
-        sides = (
-            _read_change(label, equation) if isinstance(equation, Mapping) else _read_sides(label, equation)
-        )
+        sides = _read_change(label, equation) if isinstance(equation, Mapping) else _read_sides(label, equation)
         self._fill(sides, Law(rate, mass_action), name)
 
     def _fill(self, sides: Stoichiometry, law: Law, name: str | None, reversible: bool = False) -> None:
@@ -104,9 +102,7 @@ class Reaction:
             object.__setattr__(self, key, value)
 
     @classmethod
-    def of_sides(
-        cls, sides: Stoichiometry, rate: Expression, *, name: str, reversible: bool = False
-    ) -> Reaction:
+    def of_sides(cls, sides: Stoichiometry, rate: Expression, *, name: str, reversible: bool = False) -> Reaction:
         """Make a reaction whose net change is not the difference of its sides.
 
         Parameters
@@ -244,8 +240,7 @@ def _read_side(label: str, side: str) -> dict[str, int]:
         number, species = match.groups() if match else (None, "")
         if match is None or (number is not None and int(number) == 0):
             raise ModelError(
-                f"{label} must be a sum of species with whole numbers, such as '2 A + B', "
-                f"but has '{term.strip()}'."
+                f"{label} must be a sum of species with whole numbers, such as '2 A + B', but has '{term.strip()}'."
             )
         counts[species] = counts.get(species, 0) + int(number or 1)
     return counts

@@ -81,9 +81,7 @@ def _document(text: str, source: str) -> Element:
         harmless = error.getErrorId() == libsbml.MissingXMLEncoding
         if error.getSeverity() >= libsbml.LIBSBML_SEV_ERROR and not harmless:
             message = " ".join(error.getMessage().split()) or error.getShortMessage()
-            raise ModelError(
-                f"SBML file '{source}' must be well formed, but line {error.getLine()}: {message}"
-            )
+            raise ModelError(f"SBML file '{source}' must be well formed, but line {error.getLine()}: {message}")
     if document.getModel() is None:
         raise ModelError(f"SBML file '{source}' must hold a model, but has none.")
     if document.getLevel() == 1:
@@ -125,9 +123,7 @@ def _refuse_rules(model: Element) -> None:
         why = _RULES.get(rule.getElementName())
         if why is not None:
             name = rule.getVariable() or rule.getMetaId()
-            raise ModelError(
-                f"Model must change by reactions only, but {rule.getElementName()} for '{name}' {why}."
-            )
+            raise ModelError(f"Model must change by reactions only, but {rule.getElementName()} for '{name}' {why}.")
 
 
 def _functions(model: Element) -> dict[str, FunctionDefinition]:

@@ -97,9 +97,7 @@ def _stoichiometry_tree(parts: Parts, reaction: Element, reference: Element) -> 
     return Number(reference.getStoichiometry())
 
 
-def _add_named_values(
-    parts: Parts, references: Mapping[str, Expression], laws: Mapping[str, Expression]
-) -> None:
+def _add_named_values(parts: Parts, references: Mapping[str, Expression], laws: Mapping[str, Expression]) -> None:
     """Add what formulas may use beside parameters: stoichiometries and rates of reactions, by id."""
     named = {**references, **laws}
     pending = [*laws.values(), *parts.parameters.values(), *references.values()]
@@ -135,7 +133,7 @@ def _stoichiometry(
     return Stoichiometry(sides["Reactant"], sides["Product"], free)
 
 
-def _check_changeable(reaction: Element, reference: Element, species: Any, parts: Parts) -> None:  # noqa: ANN401
+def _check_changeable(reaction: Element, reference: Element, species: Any, parts: Parts) -> None:
     name = reference.getSpecies()
     what = f"Reaction '{reaction.getId()}'"
     if species is None:
@@ -153,9 +151,7 @@ def _whole(tree: Expression, reaction: Element, reference: Element) -> int:
     count = round(value) if abs(value) < float("inf") else 0
     if not abs(value - count) <= 1e-9 * max(1.0, abs(value)):
         varies = "" if isinstance(tree, Number) else ", which is no constant"
-        given = (
-            f"{value:g}" if isinstance(tree, Number) else f"a formula of {', '.join(sorted(symbols(tree)))}"
-        )
+        given = f"{value:g}" if isinstance(tree, Number) else f"a formula of {', '.join(sorted(symbols(tree)))}"
         raise ModelError(
             f"Stoichiometry of '{reference.getSpecies()}' in reaction '{reaction.getId()}' must be a whole "
             f"number, but is {given}{varies}."

@@ -177,7 +177,5 @@ def species_bounds(change: IntArray, initial_states: IntArray) -> FloatArray:
     for i in np.flatnonzero((directions > 0).any(axis=0)):
         best = linprog(-counts[i], A_ub=-counts, b_ub=np.zeros(n_species), A_eq=weights, b_eq=[1.0])
         value = -float(best.fun or 0.0) if best.status == 0 else math.inf  # unbounded, or no bound proven
-        bounds[i] = (
-            math.inf if math.isinf(value) else max(bounds[i], math.floor(value + _SLACK * max(1.0, value)))
-        )
+        bounds[i] = math.inf if math.isinf(value) else max(bounds[i], math.floor(value + _SLACK * max(1.0, value)))
     return bounds

@@ -1,7 +1,7 @@
 """The FSP loop: transient and stationary distributions on state spaces that adapt."""
 
+from fsp.projection.march import transient
 from fsp.projection.progress import Progress
 from fsp.projection.steady import stationary
-from fsp.projection.march import transient
 
 __all__ = ["Progress", "stationary", "transient"]

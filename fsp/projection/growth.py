@@ -34,15 +34,22 @@ RAY = 2.0 ** np.arange(10, 21)
 class Growth:
     """Grow the space of one computation, within its limits."""
 
-    def __init__(
-        self, model: Model, max_states: int, max_memory: int | None, *, stationary: bool = False
-    ) -> None:
+    def __init__(self, model: Model, max_states: int, max_memory: int | None, *, stationary: bool = False) -> None:
         self._model = model
         self._stationary = stationary
         self._limit = max_states if max_memory is None else min(max_states, max_memory // BYTES_PER_STATE)
         self._named = "max_states" if self._limit == max_states else "max_memory"
         self._reach: dict[tuple[int, ...], int] = {}  # steps taken so far along each change
         self._count = 0
+
+    def first(self) -> StateSpace:
+        """Return the states to start from: the whole reachable set where it is small, else a neighbourhood."""
+        if self._model.is_finite:
+            try:
+                return StateSpace.reachable(self._model, max_states=min(self._limit, ENUMERATED_STATES))
+            except StateSpaceError:
+                pass
+        return StateSpace.reachable(self._model, steps=FIRST_STEPS, max_states=self._limit)
 
     def grow(
         self,
@@ -134,16 +141,6 @@ class Growth:
                     f"'{name}': far out the mean drift along it is {drift[-1]:.3g} >= 0. No closed class lies "
                     f"inside any truncation; give a `space` if a reflecting boundary is meant."
                 )
-
-
-def initial_space(model: Model, max_states: int) -> StateSpace:
-    """Return the states to start from: the whole reachable set where it is small, else a neighbourhood."""
-    if model.is_finite:
-        try:
-            return StateSpace.reachable(model, max_states=min(max_states, ENUMERATED_STATES))
-        except StateSpaceError:
-            pass
-    return StateSpace.reachable(model, steps=FIRST_STEPS, max_states=max_states)
 
 
 def starting_vector(model: Model, space: StateSpace) -> FloatArray:

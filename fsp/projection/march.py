@@ -21,18 +21,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.distribution import Distribution, ErrorLedger, Solution
-from fsp.errors import ArgumentError, StateSpaceError, ToleranceWarning
+from fsp.errors import ArgumentError, ToleranceWarning
 from fsp.generator import Generator
-from fsp.projection.growth import Growth, initial_space, starting_vector
+from fsp.projection.growth import Growth, starting_vector
 from fsp.projection.progress import Progress, ProgressCallback
-from fsp.solvers import NO_LIMIT, LossLimit, as_solver, choose
+from fsp.solvers import NO_LIMIT, Chooser, LossLimit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fsp.arrays import FloatArray
     from fsp.model import Model
-    from fsp.solvers import Propagator, Solver
+    from fsp.solvers import Solver
     from fsp.space import StateSpace
 
 TRUNCATION_SHARE = 0.5  # of the tolerance, spent in proportion to time
@@ -97,7 +97,8 @@ def transient(
         raise ArgumentError(f"`tol` must be between 0 and 1, but is {tol}.")
     started = perf_counter()
     with ExitStack() as stack:
-        march = _March(model, float(requested[-1]), tol, space, solver, max_states, max_memory, progress, stack)
+        growth = Growth(model, max_states, max_memory)
+        march = _March(model, float(requested[-1]), tol, space, solver, growth, progress, stack)
         distributions = []
         for t in requested:
             march.go_to(float(t))
@@ -123,46 +124,53 @@ class _March:
         tol: float,
         space: StateSpace | None,
         solver: str | Solver,
-        max_states: int,
-        max_memory: int | None,
+        growth: Growth,
         progress: ProgressCallback | None,
         stack: ExitStack,
     ) -> None:
         self.model = model
         self.t = 0.0
         self.t_end = t_end
-        self.tol = tol
         self.ledger = ErrorLedger()
-        self.counts = {"n_matvec": 0, "growths": 0}
-        self.solver_text = ""
-        self._asked = as_solver(solver, INTEGRATION_SHARE * tol)
-        self._integration_rate = min(INTEGRATION_SHARE * tol, self._asked.tol if self._asked else tol) / max(t_end, 1e-300)
+        self.counts = {"n_matvec": 0, "growths": 0, "largest_space": 0}
+        self._chooser = Chooser(solver, INTEGRATION_SHARE * tol)
+        self._integration_rate = min(INTEGRATION_SHARE * tol, self._chooser.tol) / max(t_end, 1e-300)
+        self._truncation_rate = TRUNCATION_SHARE * tol / max(t_end, 1e-300)
         self._stack = stack
         self._progress = progress
-        self._growth = Growth(model, max_states, max_memory) if space is None else None
-        self.space = initial_space(model, max_states) if space is None else space
+        self._growth = growth
+        self._fixed = space is not None
+        self.space = growth.first() if space is None else space
         self.p = starting_vector(model, self.space)
-        self._propagator: Propagator | None = None
-        self.generator = Generator(model, self.space)
+        self._bind()
+
+    @property
+    def solver_text(self) -> str:
+        """The solver at work, and why."""
+        return f"{self._choice.solver} ({self._choice.reason})"
 
     def go_to(self, target: float) -> None:
         """Advance to `target`, growing the space on the way."""
         while self.t < target:
-            propagator = self._open()
-            span = target - self.t
-            step = propagator.advance(
-                self.p, self.t, target, tol=self._integration_rate * span, limit=self._loss_limit()
+            solver, started = self._choice.solver, self.t
+            step = self._propagator.advance(
+                self.p, self.t, target, tol=self._integration_rate * (target - self.t), limit=self._loss_limit()
             )
             self.ledger += ErrorLedger(
                 truncation=float(step.lost.sum()),
                 integration=step.error,
                 rounding=step.rounding,
-                certified=self._solver.certified and not self.model.is_time_dependent,
+                certified=solver.certified and not self.model.is_time_dependent,
             )
             self.counts["n_matvec"] += step.n_matvec
             self.p, self.t = step.p, step.t
+            if self.t > started:
+                rate = float(self.generator.exit_rates.max())
+                self._chooser.learn(solver, step.n_matvec, rate * (self.t - started))
             if step.rejected is not None:
                 self._grow(step.rejected)
+            elif self._chooser.choose(self.generator, self.t_end - self.t).solver != solver:
+                self._bind()
             self._report()
 
     def distribution(self) -> Distribution:
@@ -180,38 +188,31 @@ class _March:
             observables=self.model.observables,
         )
 
-    def _open(self) -> Propagator:
-        if self._propagator is None:
-            self._solver = self._asked
-            text = f"{self._asked}"
-            if self._asked is None:
-                choice = choose(self.generator, self.t_end - self.t, INTEGRATION_SHARE * self.tol)
-                self._solver, text = choice.solver, f"{type(choice.solver).__name__} (auto: {choice.reason})"
-            self.solver_text = text
-            self._stack.close()
-            self._propagator = self._stack.enter_context(self._solver.open(self.generator))
-        return self._propagator
+    def _bind(self) -> None:
+        """Build the generator of the space and open a solver on it."""
+        self.generator = Generator(self.model, self.space, self.t)
+        self._choice = self._chooser.choose(self.generator, self.t_end - self.t)
+        self._stack.close()
+        self._propagator = self._stack.enter_context(self._choice.solver.open(self.generator))
+        self.counts["largest_space"] = max(self.counts["largest_space"], len(self.space))
 
     def _loss_limit(self) -> LossLimit:
-        if self._growth is None or self.generator.n_sinks == 0:
+        if self._fixed or self.generator.n_sinks == 0:
             return NO_LIMIT
-        rate = TRUNCATION_SHARE * self.tol / self.t_end
-        return LossLimit(rate * self.t - self.ledger.truncation, rate)
+        return LossLimit(self._truncation_rate * self.t - self.ledger.truncation, self._truncation_rate)
 
     def _grow(self, rejected: FloatArray) -> None:
-        assert self._growth is not None
         grown = self._growth.grow(self.space, self.generator, rejected, self.t, self.ledger)
         p = np.zeros(len(grown))
         p[grown.index(self.space.states)] = self.p
         self.space, self.p = grown, p
-        self.generator = Generator(self.model, grown, self.t)
-        self._propagator = None
         self.counts["growths"] += 1
+        self._bind()
 
     def _report(self) -> None:
         if self._progress is not None:
-            name = type(self._solver).__name__
-            self._progress(Progress(self.t, self.t_end, len(self.space), self.ledger.total, name))
+            name = type(self._choice.solver).__name__
+            self._progress(Progress(float(self.t), self.t_end, len(self.space), self.ledger.total, name))
 
 
 def _checked_times(times: Sequence[float] | FloatArray | float) -> FloatArray:
@@ -232,4 +233,8 @@ def _warn_if_above(ledger: ErrorLedger, tol: float, space: StateSpace | None) ->
     way_out = "give a larger `space` or leave it out" if space is not None else "ask for a larger `tol`"
     if ledger.rounding > 0.5 * ledger.total:
         way_out = f"rounding alone may reach {ledger.rounding:.1e}: ask for a larger `tol`"
-    warnings.warn(f"The error bound {ledger.total:.1e} exceeds tol = {tol:.1e}; {way_out}.", ToleranceWarning, stacklevel=3)
+    warnings.warn(
+        f"The error bound {ledger.total:.1e} exceeds tol = {tol:.1e}; {way_out}.",
+        ToleranceWarning,
+        stacklevel=3,
+    )

@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba import njit
 from scipy import sparse
 from scipy.sparse import linalg
 
 from fsp.errors import ArgumentError, ConvergenceError
+from fsp.projection import kernels
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
@@ -85,34 +85,10 @@ def _by_size(matrix: Any) -> str:
     return "direct" if n <= (DIRECT_STATES_PLANAR if planar else DIRECT_STATES) else "iterative"
 
 
-@njit(cache=True)
-def _eliminate(rates):
-    """GTH: reduce the states from the last to the first, then substitute back; rates[i, j] from j to i."""
-    n = len(rates)
-    for k in range(n - 1, 0, -1):
-        out = 0.0
-        for i in range(k):
-            out += rates[i, k]
-        for j in range(k):
-            share = rates[k, j] / out
-            rates[k, j] = share
-            if share > 0.0:
-                for i in range(k):
-                    rates[i, j] += rates[i, k] * share
-    p = np.zeros(n)
-    p[0] = 1.0
-    for k in range(1, n):
-        for j in range(k):
-            p[k] += rates[k, j] * p[j]
-        if p[k] > 1e100:
-            p[: k + 1] /= p[k]
-    return p
-
-
 def _gth(matrix: Any, guess: FloatArray | None) -> NullVector:
     rates = np.asfortranarray(matrix.toarray())
     np.fill_diagonal(rates, 0.0)
-    p = _eliminate(np.ascontiguousarray(rates))
+    p = kernels.eliminate(np.ascontiguousarray(rates))
     p /= p.sum()
     n = len(p)
     return NullVector(p, float(np.abs(matrix @ p).sum()), 4.0 * n * n * 2.0**-53)

@@ -17,7 +17,7 @@ import numpy as np
 from fsp.distribution import Distribution, ErrorLedger
 from fsp.errors import ArgumentError, BackendError, ToleranceWarning
 from fsp.generator import Generator
-from fsp.projection.growth import Growth, initial_space, starting_vector
+from fsp.projection.growth import Growth, starting_vector
 from fsp.projection.nullspace import METHODS, null_vector
 from fsp.projection.progress import Progress, ProgressCallback
 from fsp.projection.structure import absorption, close_leaks, closed_classes
@@ -83,7 +83,9 @@ def stationary(
         If propensities depend on time.
     """
     if model.is_time_dependent:
-        raise BackendError("A stationary distribution must have constant propensities, but this network's depend on time.")
+        raise BackendError(
+            "A stationary distribution must have constant propensities, but this network's depend on time."
+        )
     if not 0.0 < tol < 1.0:
         raise ArgumentError(f"`tol` must be between 0 and 1, but is {tol}.")
     if method not in ("auto", *METHODS):
@@ -92,7 +94,7 @@ def stationary(
     if space is not None:
         return _on_fixed_space(model, space, tol, method)
     growth = Growth(model, max_states, max_memory, stationary=True)
-    solved = _solve(model, initial_space(model, max_states), method, None)
+    solved = _solve(model, growth.first(), method, None)
     change = 2.0
     confirming = False
     while solved.generator.n_sinks:
@@ -116,11 +118,11 @@ def _on_fixed_space(model: Model, space: StateSpace, tol: float, method: str) ->
     solved = _solve(model, space, method, None)
     # Each jump that was suppressed would have led outside: flux over the exit rate is what may be missing.
     outflow = float(solved.generator.leak_rates @ solved.p)
-    slowest = max(float((solved.generator.exit_rates @ solved.p)), 1e-300)
+    slowest = max(float(solved.generator.exit_rates @ solved.p), 1e-300)
     found = _distribution(model, solved, min(2.0, 2.0 * outflow / slowest))
     if found.error.total > tol:
         warnings.warn(
-            f"The estimated error {found.error.total:.1e} exceeds tol = {tol:.1e}; give a larger `space` or leave it out.",
+            f"The estimated error {found.error.total:.1e} exceeds tol = {tol:.1e}; give a larger `space` or none.",
             ToleranceWarning,
             stacklevel=3,
         )
@@ -140,7 +142,9 @@ def _solve(model: Model, space: StateSpace, method: str, guess: FloatArray | Non
             continue
         whole = len(members) == len(space)
         block = closed if whole else closed[members][:, members].tocsr()
-        start = None if guess is None or not guess[members].sum() > 0.5 * weight else guess[members] / guess[members].sum()
+        start = (
+            None if guess is None or not guess[members].sum() > 0.5 * weight else guess[members] / guess[members].sum()
+        )
         found = null_vector(block, method, start)
         p[members] = weight * found.p
         error += weight * found.error

@@ -50,10 +50,10 @@ def absorption(matrix: Any, classes: Classes, start: FloatArray) -> FloatArray:
     The mean times u spent in the transient states solve ``-A_TT u = start_T``; what flows from them into a class,
     plus what starts there, is its probability.
     """
-    weights = np.array([start[members].sum() for members in classes.members])
+    weights: FloatArray = np.array([start[members].sum() for members in classes.members])
     inside = np.flatnonzero(classes.transient)
     if not start[inside].any():
-        return weights / weights.sum()
+        return np.asarray(weights / weights.sum())
     rows = matrix[inside]
     u = linalg.splu((-rows[:, inside]).tocsc()).solve(start[inside])
     spent = np.zeros(matrix.shape[0])
@@ -65,7 +65,7 @@ def absorption(matrix: Any, classes: Classes, start: FloatArray) -> FloatArray:
             f"The absorption probabilities must sum to 1, but sum to {weights.sum():.3g}: the transient states are "
             f"left so slowly that the probabilities cannot be told in double precision."
         )
-    return weights / weights.sum()
+    return np.asarray(weights / weights.sum())
 
 
 def close_leaks(matrix: Any, leak_rates: FloatArray, start: FloatArray) -> Any:

@@ -1,7 +1,7 @@
 """Integrators of the truncated chain behind one seam (`fsp.solvers.base`)."""
 
 from fsp.solvers.base import NO_LIMIT, Advance, LossLimit, Propagator, Solver
-from fsp.solvers.choice import SOLVERS, as_solver, choose
+from fsp.solvers.choice import SOLVERS, Choice, Chooser
 from fsp.solvers.implicit import Implicit
 from fsp.solvers.krylov import Krylov
 from fsp.solvers.uniformization import Uniformization
@@ -10,12 +10,12 @@ __all__ = [
     "NO_LIMIT",
     "SOLVERS",
     "Advance",
+    "Choice",
+    "Chooser",
     "Implicit",
     "Krylov",
     "LossLimit",
     "Propagator",
     "Solver",
     "Uniformization",
-    "as_solver",
-    "choose",
 ]

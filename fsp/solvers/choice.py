@@ -21,13 +21,15 @@ SOLVERS: dict[str, type[Uniformization] | type[Krylov] | type[Implicit]] = {
     "implicit": Implicit,
 }
 
-# Work in units of one multiply-add of a product, fitted to measured runs (docs/benchmarks.md).
-KRYLOV_PRODUCTS = 0.35  # per Λt, dimension 40, depth 2
-KRYLOV_VECTOR_WORK = 12.0  # per state and product: orthogonalisation and the final combination
+# Work in units of one multiply-add of a product, fitted to measured runs.
+KRYLOV_PRODUCTS = 0.35  # per Λt, until a run has shown its own
+KRYLOV_VECTOR_WORK = 15.0  # per state and product: orthogonalisation and the final combination
 UNIFORMIZATION_VECTOR_WORK = 4.0
-IMPLICIT_STEPS = 60.0
-IMPLICIT_FACTOR_WORK = 150.0  # times n^1.5, of the complex factorisations of one step length
-IMPLICIT_LIMIT = 60_000  # states: above, fill-in of networks with several species wins
+IMPLICIT_STEPS = 150.0
+IMPLICIT_STEP_WORK = 30.0  # per n^1.25, of the triangular solves and products of one step
+IMPLICIT_FACTOR_WORK = 400.0  # per n^1.5, of the factorisations of all step lengths
+IMPLICIT_STATES = 60_000
+IMPLICIT_STATES_PLANAR = 400_000  # at most 5 entries a row: fill-in grows slowly
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +40,63 @@ class Choice:
     reason: str
 
 
-def as_solver(solver: str | Solver, tol: float) -> Solver | None:
-    """Return the solver that a name or a value stands for, None for ``"auto"``.
+class Chooser:
+    """Choose the solver for each generator of a run: the one asked for, or the one with the least estimated work.
+
+    Parameters
+    ----------
+    solver
+        ``"auto"``, a name of `SOLVERS`, or a solver value.
+    tol
+        Tolerance of a solver that is made here.
 
     Raises
     ------
     ArgumentError
-        If the name is not known.
+        If the name is not known, or the value is no solver.
     """
+
+    def __init__(self, solver: str | Solver, tol: float) -> None:
+        self._asked = _as_solver(solver, tol)
+        self._tol = tol
+        self._krylov_products = KRYLOV_PRODUCTS
+
+    @property
+    def tol(self) -> float:
+        """Tolerance of the solver asked for, or of those made here."""
+        return self._tol if self._asked is None else self._asked.tol
+
+    def choose(self, generator: Generator, duration: float) -> Choice:
+        """Return the solver for `duration` units of time on `generator`."""
+        if self._asked is not None:
+            return Choice(self._asked, "asked for")
+        if generator.model.is_time_dependent:
+            return Choice(Implicit(self._tol), "auto: propensities depend on time")
+        work = self._work(generator, duration)
+        name = min(work, key=work.__getitem__)
+        estimates = ", ".join(f"{other} {amount:.0e}" for other, amount in work.items())
+        return Choice(SOLVERS[name](tol=self._tol), f"auto: least of the estimated operations {estimates}")
+
+    def learn(self, solver: Solver, n_matvec: int, jumps: float) -> None:
+        """Take note of how many products a solver used for `jumps` = Λt."""
+        if isinstance(solver, Krylov) and n_matvec >= 4 * solver.dimension:
+            self._krylov_products = n_matvec / jumps
+
+    def _work(self, generator: Generator, duration: float) -> dict[str, float]:
+        n, nnz = len(generator), generator.nnz
+        jumps = float(generator.exit_rates.max()) * duration  # Λt
+        work = {
+            "uniformization": (jumps + 6.0 * sqrt(jumps) + 20.0) * (nnz + UNIFORMIZATION_VECTOR_WORK * n),
+            "krylov": (self._krylov_products * jumps + 50.0) * (nnz + KRYLOV_VECTOR_WORK * n),
+        }
+        if n <= (IMPLICIT_STATES_PLANAR if nnz <= 5.5 * n else IMPLICIT_STATES):
+            steps = IMPLICIT_STEPS * (20.0 * nnz + IMPLICIT_STEP_WORK * n**1.25 + 1e5)
+            work["implicit"] = steps + IMPLICIT_FACTOR_WORK * n**1.5
+        return work
+
+
+def _as_solver(solver: str | Solver, tol: float) -> Solver | None:
+    """Return the solver that a name or a value stands for, None for ``"auto"``."""
     if not isinstance(solver, str):
         if not hasattr(solver, "open"):
             raise ArgumentError(
@@ -57,20 +108,3 @@ def as_solver(solver: str | Solver, tol: float) -> Solver | None:
     if solver not in SOLVERS:
         raise ArgumentError(f"`solver` must be one of {', '.join(['auto', *SOLVERS])}, but is '{solver}'.")
     return SOLVERS[solver](tol=tol)
-
-
-def choose(generator: Generator, duration: float, tol: float) -> Choice:
-    """Return the solver with the least estimated work for `duration` units of time."""
-    if generator.model.is_time_dependent:
-        return Choice(Implicit(tol), "propensities depend on time")
-    n = len(generator)
-    jumps = float(generator.exit_rates.max()) * duration  # Λt
-    work = {
-        "uniformization": (jumps + 6.0 * sqrt(jumps) + 20.0) * (generator.nnz + UNIFORMIZATION_VECTOR_WORK * n),
-        "krylov": (KRYLOV_PRODUCTS * jumps + 40.0) * (generator.nnz + KRYLOV_VECTOR_WORK * n),
-    }
-    if n <= IMPLICIT_LIMIT:
-        work["implicit"] = IMPLICIT_STEPS * (20.0 * generator.nnz + IMPLICIT_FACTOR_WORK * n**1.5) + 1e7
-    name = min(work, key=work.__getitem__)
-    estimates = ", ".join(f"{other} {amount:.0e}" for other, amount in work.items())
-    return Choice(SOLVERS[name](tol=tol), f"least estimated work: {estimates} operations")

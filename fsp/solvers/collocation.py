@@ -98,7 +98,8 @@ def radau(n_stages: int) -> Collocation:
 
 def _lagrange(points: FloatArray, j: int) -> Polynomial:
     others = np.delete(points, j)
-    return Polynomial.fromroots(others) / np.prod(points[j] - others)
+    basis: Polynomial = Polynomial.fromroots(others) / np.prod(points[j] - others)
+    return basis
 
 
 def _integral_of_modulus(polynomial: Polynomial, roots: FloatArray) -> float:

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import floor, log2
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -110,7 +111,11 @@ class _ImplicitPropagator:
                 p, out, cut = _clip(step.values[kept - 1], self._n)
                 lost = lost + out
                 error, rounding = error + step.error + cut, rounding + step.rounding
-                t = t1 if kept == len(step.values) and t + h >= t1 * (1.0 - 1e-14) else t + h * self._table.nodes[kept - 1]
+                t = (
+                    t1
+                    if kept == len(step.values) and t + h >= t1 * (1.0 - 1e-14)
+                    else t + h * self._table.nodes[kept - 1]
+                )
             self._grow_step(h, step.shape_error, allowed)
         return Advance(p, lost, error, n_matvec, t, rounding, rejected)
 
@@ -134,8 +139,8 @@ class _ImplicitPropagator:
         Powers of two where the factorisations of a step length serve many steps.
         """
         ratio = allowed / error if error > 0.0 else np.inf
-        factor = min(8.0, max(0.125, 0.8 * ratio ** (1.0 / self._table.n_stages)))
-        return factor if self._generator.model.is_time_dependent else 2.0 ** np.floor(np.log2(factor))
+        factor: float = min(8.0, max(0.125, 0.8 * ratio ** (1.0 / self._table.n_stages)))
+        return factor if self._generator.model.is_time_dependent else 2.0 ** floor(log2(factor))
 
     def _kept(self, step: _Step, lost: FloatArray, limit: LossLimit, since: float, h: float) -> int:
         """Return up to which stage the probability lost keeps to the limit."""
@@ -168,9 +173,7 @@ class _ImplicitPropagator:
         operations = 2.0 * h * float(exit_flux.max()) * (frozen.row_length + 3) + 8.0 * table.n_stages
         return _Step(values, stage_error, shape_error, UNIT_ROUNDOFF * operations, n_matvec)
 
-    def _correction(
-        self, defect: FloatArray, systems: list[ShiftedSystem], frozen: Generator, h: float
-    ) -> FloatArray:
+    def _correction(self, defect: FloatArray, systems: list[ShiftedSystem], frozen: Generator, h: float) -> FloatArray:
         """Solve ``D - h (weights ⊗ A) D = defect``: states by the decoupled systems, sinks by quadrature."""
         table = self._table
         transformed = table.inverse @ defect[:, : self._n]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+LARGEST_SPREAD = 1e3  # of Σ|u_j|‖v_j‖₁ over its start: beyond, cancellation costs more digits than a step is worth
+BLOCK = 2048  # entries that stay in the nearest cache while vectors are combined
+REORDERED = {"reassoc", "contract", "nsz"}  # lets sums use vector registers; infinities and NaNs keep their meaning
+
 
 @njit(cache=True)
-def weighted_powers(
-    indptr, indices, values, scale, v, w, total, weights, first, mean, k, k_end, steady, settled
-):
+def weighted_powers(indptr, indices, values, scale, v, w, total, weights, first, mean, k, k_end, steady, settled):
     """Accumulate ``Σ_k weight_k Pᵏ v`` with ``P = I + scale A`` from power `k` to `k_end`.
 
     weights[j] belongs to power first + j.  Stops where the powers have settled: the rest of the sum differs
@@ -41,42 +43,67 @@ def weighted_powers(
     return k, 0.0, False
 
 
+@njit(cache=True, fastmath=REORDERED)
+def _product_and_dots(indptr, indices, values, v, u, w):
+    """Write ``w = A v``; return the dot products of w with v, u and w."""
+    dot_v, dot_u, dot_w = 0.0, 0.0, 0.0
+    for i in range(len(w)):
+        total = 0.0
+        for e in range(indptr[i], indptr[i + 1]):
+            total += values[e] * v[indices[e]]
+        w[i] = total
+        dot_v += total * v[i]
+        dot_u += total * u[i]
+        dot_w += total * total
+    return dot_v, dot_u, dot_w
+
+
+@njit(cache=True, fastmath=REORDERED)
+def _subtract(w, a, v, b, u):
+    """Write ``w -= a v + b u``; return the squared 2-norm of w."""
+    square = 0.0
+    for i in range(len(w)):
+        w[i] -= a * v[i] + b * u[i]
+        square += w[i] * w[i]
+    return square
+
+
+@njit(cache=True, fastmath=REORDERED)
+def _dot(v, w):
+    total = 0.0
+    for i in range(len(w)):
+        total += v[i] * w[i]
+    return total
+
+
 @njit(cache=True)
 def arnoldi(indptr, indices, values, V, H, depth, size):
-    """Extend the Krylov basis from V[0] to `size` vectors, each orthogonalised against the last `depth`.
+    """Extend the Krylov basis from V[0] to `size` vectors, each orthogonalised against the last `depth` >= 2.
 
     Rows of V (size + 1, n); H (size + 1, size) holds ``A V_m = V_m H_m + h v_{m+1} e_mᵀ``, exact for any depth.
-    Returns the number of vectors, smaller than `size` where the basis is invariant.
+    Neighbouring vectors are orthogonal, so the last two are projected out at once.  Returns the number of
+    vectors, smaller than `size` where the basis is invariant.
     """
-    n = V.shape[1]
+    nothing = np.zeros(V.shape[1])
     for j in range(size):
-        v = V[j]
         w = V[j + 1]
-        before = 0.0
-        for i in range(n):
-            total = 0.0
-            for e in range(indptr[i], indptr[i + 1]):
-                total += values[e] * v[indices[e]]
-            w[i] = total
-            before += total * total
-        for l in range(max(0, j - depth + 1), j + 1):
-            u = V[l]
-            dot = 0.0
-            for i in range(n):
-                dot += u[i] * w[i]
-            H[l, j] = dot
-            for i in range(n):
-                w[i] -= dot * u[i]
-        norm = 0.0
-        for i in range(n):
-            norm += w[i] * w[i]
-        norm = np.sqrt(norm)
+        before_last = V[j - 1] if j > 0 else nothing
+        a, b, before = _product_and_dots(indptr, indices, values, V[j], before_last, w)
+        square = _subtract(w, a, V[j], b, before_last)
+        H[j, j] = a
+        if j > 0:
+            H[j - 1, j] = b
+        for previous in range(j - 2, max(-1, j - depth), -1):
+            H[previous, j] = _dot(V[previous], w)
+            square = _subtract(w, H[previous, j], V[previous], 0.0, nothing)
+        norm = np.sqrt(square)
         if norm <= 1e-14 * np.sqrt(before) or norm == 0.0:
             H[j + 1, j] = 0.0
             return j + 1
         H[j + 1, j] = norm
-        for i in range(n):
-            w[i] /= norm
+        inverse = 1.0 / norm
+        for i in range(len(w)):
+            w[i] *= inverse
     return size
 
 
@@ -138,7 +165,10 @@ def flow(H, m, depth, horizon, norms, leak, residual_norm, error_rate, loss_offs
             if largest <= 1e-18 * scale:
                 break
         total = error + residual_norm * integral
-        if total > error_rate * (s + step) and residual_norm > 0.0:
+        spread = 0.0
+        for i in range(m):
+            spread += norms[i] * abs(trial[i])
+        if (total > error_rate * (s + step) and residual_norm > 0.0) or spread > LARGEST_SPREAD * norms[0]:
             if s > 0.0:
                 break
             delta *= 0.25
@@ -146,11 +176,9 @@ def flow(H, m, depth, horizon, norms, leak, residual_norm, error_rate, loss_offs
         s += step
         error = total
         lost = 0.0
-        spread = 0.0
         for i in range(m):
             u[i] = trial[i]
             lost += leak[i] * u[i]
-            spread += norms[i] * abs(u[i])
         growth = max(growth, spread)
         within = within and lost <= loss_offset + loss_rate * s
         if within:
@@ -160,20 +188,31 @@ def flow(H, m, depth, horizon, norms, leak, residual_norm, error_rate, loss_offs
     return s, u, error, growth, s_kept, kept, error_kept
 
 
-@njit(cache=True)
+@njit(cache=True, fastmath=REORDERED)
 def combine(V, coefficients, out):
     """Write ``Σ_j coefficients[j] V[j]`` into `out`, set negative entries to zero, return the sum cut off."""
     n = len(out)
-    for i in range(n):
-        out[i] = 0.0
-    for j in range(len(coefficients)):
-        c = coefficients[j]
-        v = V[j]
-        for i in range(n):
-            out[i] += c * v[i]
     cut = 0.0
-    for i in range(n):
-        if out[i] < 0.0:
-            cut -= out[i]
+    for start in range(0, n, BLOCK):
+        end = min(n, start + BLOCK)
+        for i in range(start, end):
             out[i] = 0.0
+        for j in range(len(coefficients)):
+            c = coefficients[j]
+            for i in range(start, end):
+                out[i] += c * V[j, i]
+        for i in range(start, end):
+            if out[i] < 0.0:
+                cut -= out[i]
+                out[i] = 0.0
     return cut
+
+
+@njit(cache=True, fastmath=REORDERED)
+def one_norms(V, rows, norms):
+    """Write the 1-norms of the first `rows` rows of V into `norms`."""
+    for j in range(rows):
+        total = 0.0
+        for i in range(V.shape[1]):
+            total += abs(V[j, i])
+        norms[j] = total

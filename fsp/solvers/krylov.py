@@ -53,15 +53,15 @@ class Krylov:
     """
 
     tol: float = 1e-10
-    dimension: int = 40
+    dimension: int = 50
     orthogonalization: int = 2
 
     def __post_init__(self) -> None:
         if not self.tol > 0.0:
             raise ArgumentError(f"`tol` must be positive, but is {self.tol}.")
-        if self.dimension < 2 or self.orthogonalization < 1:
+        if self.dimension < 2 or self.orthogonalization < 2:
             raise ArgumentError(
-                f"`dimension` must be at least 2 and `orthogonalization` at least 1, but are {self.dimension} and "
+                f"`dimension` must be at least 2 and `orthogonalization` at least 2, but are {self.dimension} and "
                 f"{self.orthogonalization}."
             )
 
@@ -128,9 +128,11 @@ class _KrylovPropagator:
         V[0, self._n :] = 0.0
         matrix = self._matrix
         m = kernels.arnoldi(matrix.indptr, matrix.indices, matrix.data, V, H, self._depth, self._size)
-        norms = beta * np.abs(V[:m]).sum(axis=1)
+        norms = np.empty(m + 1)
+        kernels.one_norms(V, m + 1 if H[m, m - 1] > 0.0 else m, norms)
+        norms *= beta
         leak = beta * V[:m, self._n :].sum(axis=1)
-        residual_norm = beta * H[m, m - 1] * np.abs(V[m]).sum() if H[m, m - 1] > 0.0 else 0.0
+        residual_norm = H[m, m - 1] * norms[m] if H[m, m - 1] > 0.0 else 0.0
         s, u, _, growth, s_kept, u_kept, error = kernels.flow(
             H, m, self._depth, horizon, norms, leak, residual_norm, tol_rate, limit.offset, limit.rate
         )

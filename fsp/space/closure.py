@@ -137,9 +137,7 @@ def _enabled(model: Model, states: IntArray) -> BoolArray:
     return enabled
 
 
-def _filter(
-    keys: IntArray, states: IntArray, constraints: Sequence[Constraint]
-) -> tuple[IntArray, IntArray]:
+def _filter(keys: IntArray, states: IntArray, constraints: Sequence[Constraint]) -> tuple[IntArray, IntArray]:
     kept = np.ones(len(keys), dtype=np.bool_)
     for constraint in constraints:
         kept &= constraint.holds(states)
@@ -152,7 +150,8 @@ class _Pump:
     def __init__(self, model: Model) -> None:
         self._model = model
         change = model.change
-        self._untested = set(np.flatnonzero((change >= 0).all(axis=1) & (change > 0).any(axis=1)))
+        adding = np.flatnonzero((change >= 0).all(axis=1) & (change > 0).any(axis=1))
+        self._untested = {int(k) for k in adding}
 
     def test(self, states: IntArray, enabled: BoolArray) -> None:
         """Raise a StateSpaceError if a reaction enabled in one of `states` stays enabled for ever."""

@@ -64,9 +64,7 @@ def _as_constraint(condition: ConstraintLike | Constraint, species: tuple[str, .
         return _from_text(condition, species)
     if callable(condition):
         return Constraint(getattr(condition, "__name__", "constraint"), _from_callable(condition, species))
-    raise StateSpaceError(
-        f"A constraint must be text such as 'U + V <= 300' or a callable, but is {condition!r}."
-    )
+    raise StateSpaceError(f"A constraint must be text such as 'U + V <= 300' or a callable, but is {condition!r}.")
 
 
 def _from_text(text: str, species: tuple[str, ...]) -> Constraint:

@@ -89,7 +89,7 @@ class Encoding:
 
     def holds(self, states: IntArray) -> BoolArray:
         """Tell which of `states` (n, n_species) the encoding can represent."""
-        inside: BoolArray = ((states >= 0) & (states <= self.limits)).all(axis=1)
+        inside: BoolArray = np.all((states >= 0) & (states <= self.limits), axis=1)
         for law in self.dependences:
             weighted = law.constant + np.where(inside[:, None], states, 0) @ law.weights
             inside &= law.divisor * np.where(inside, states[:, law.species], 0) == weighted
@@ -148,9 +148,7 @@ def build_encoding(
     return Encoding(kept, word, shift, bits, limits, dependences)
 
 
-def _field_widths(
-    bounds: FloatArray, margins: IntArray, kept: tuple[int, ...], *, wide: bool
-) -> tuple[int, ...]:
+def _field_widths(bounds: FloatArray, margins: IntArray, kept: tuple[int, ...], *, wide: bool) -> tuple[int, ...]:
     widest = (1 << WIDEST_FIELD) - 1
     known = {s: int(bounds[s] + margins[s] + 1).bit_length() for s in kept if bounds[s] + margins[s] < widest}
     n_open = len(kept) - len(known)
@@ -176,9 +174,7 @@ def _pack(bits: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
 
 def _dependences(laws: IntArray, constants: IntArray) -> tuple[Dependence, ...]:
     """Solve the conservation laws for the last species of each (reduced row echelon form from the right)."""
-    rows = [
-        [Fraction(int(v)) for v in row] + [Fraction(int(c))] for row, c in zip(laws, constants, strict=True)
-    ]
+    rows = [[Fraction(int(v)) for v in row] + [Fraction(int(c))] for row, c in zip(laws, constants, strict=True)]
     n = laws.shape[1]
     pivots: list[int] = []
     for column in range(n - 1, -1, -1):

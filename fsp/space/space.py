@@ -6,6 +6,7 @@ Growing, restricting and uniting spaces are operations on sorted lists.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from fsp.space.constraints import Constraint, ConstraintLike, as_constraints, lo
 from fsp.space.encoding import Encoding, build_encoding
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import ArrayLike
 
@@ -283,16 +284,15 @@ class StateSpace:
     def union(self, other: StateSpace) -> StateSpace:
         """Return the states of either space (without constraints, which need not hold for both)."""
         if self.species != other.species:
-            raise StateSpaceError(
-                f"Spaces must have the same species, but have {self.species} and {other.species}."
-            )
+            raise StateSpaceError(f"Spaces must have the same species, but have {self.species} and {other.species}.")
         return StateSpace.from_states(self.species, np.concatenate([self.states, other.states]))
 
     __or__ = union
 
     def locate_shifted(self, change: IntArray) -> IntArray:
         """Return the index of ``states + change`` for every state, -1 outside, (n,): one merge pass."""
-        return kernels.locate_shifted(self.keys, self.encoding.shift_of(change))
+        targets: IntArray = kernels.locate_shifted(self.keys, self.encoding.shift_of(change))
+        return targets
 
     def _wider(self, model: Model) -> StateSpace:
         """Return the same states with the widest fields."""
@@ -338,18 +338,14 @@ def _box_keys(encoding: Encoding, bottom: IntArray, extents: list[int]) -> IntAr
     return keys.reshape(-1, encoding.n_words)
 
 
-def _bounds(
-    model: Model, given: Mapping[str, int] | Sequence[int] | int, default: Any, what: str
-) -> IntArray:
+def _bounds(model: Model, given: Mapping[str, int] | Sequence[int] | int, default: Any, what: str) -> IntArray:
     if isinstance(given, int | np.integer):
         values = dict.fromkeys(model.species, given)
-    elif hasattr(given, "keys"):
+    elif isinstance(given, Mapping):
         values = dict(given)
         unknown = sorted(set(values) - set(model.species))
         if unknown:
-            raise StateSpaceError(
-                f"`{what}` must name species ({', '.join(model.species)}), but names '{unknown[0]}'."
-            )
+            raise StateSpaceError(f"`{what}` must name species ({', '.join(model.species)}), but names '{unknown[0]}'.")
     else:
         if len(given) != model.n_species:
             raise StateSpaceError(
