@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     )
     from fsp.generator import Generator
     from fsp.model import Model, Reaction, load
-    from fsp.projection import Progress, stationary, transient
+    from fsp.projection.march import transient
+    from fsp.projection.progress import Progress
+    from fsp.projection.steady import stationary
     from fsp.solvers import Implicit, Krylov, Uniformization
     from fsp.space import StateSpace
 
@@ -38,7 +40,7 @@ _HOMES = {
     "Krylov": "fsp.solvers",
     "Model": "fsp.model",
     "ModelError": "fsp.errors",
-    "Progress": "fsp.projection",
+    "Progress": "fsp.projection.progress",
     "Reaction": "fsp.model",
     "Solution": "fsp.distribution",
     "StateSpace": "fsp.space",
@@ -47,8 +49,8 @@ _HOMES = {
     "Uniformization": "fsp.solvers",
     "load": "fsp.model",
     "read": "fsp.distribution",
-    "stationary": "fsp.projection",
-    "transient": "fsp.projection",
+    "stationary": "fsp.projection.steady",
+    "transient": "fsp.projection.march",
 }
 
 __all__ = [

@@ -178,8 +178,8 @@ class Generator:
 
     @cached_property
     def row_length(self) -> int:
-        """Largest number of entries in a row."""
-        return int(kernels.largest_row(self._assembly.matrix.indptr))
+        """Largest number of entries in a row of A (a sink's row is longer, but what it sums is small)."""
+        return int(np.diff(self._assembly.matrix.indptr[: len(self) + 1]).max())
 
     def __matmul__(self, p: FloatArray) -> FloatArray:
         """Return ``A p`` for a vector (n,) or the columns of an array (n, m)."""

@@ -47,12 +47,3 @@ def fill_rows(targets, rates, keep_zeros, exit_rates, n_above, indptr, indices, 
                 values[position] = rates[g, i]
                 position += 1
         indptr[row + 1] = position
-
-
-@njit(cache=True)
-def largest_row(indptr):
-    """Return the largest number of entries in a row."""
-    largest = 0
-    for i in range(len(indptr) - 1):
-        largest = max(largest, indptr[i + 1] - indptr[i])
-    return largest

@@ -165,8 +165,6 @@ def species_bounds(change: IntArray, initial_states: IntArray) -> FloatArray:
         Largest counts, shape (n_species,); infinite where the stoichiometry sets no limit.  With several
         initial states the bound is over their convex hull, which is never too small.
     """
-    from scipy.optimize import linprog
-
     directions = np.unique(change[change.any(axis=1)], axis=0)  # (r, d)
     start = np.unique(initial_states, axis=0)  # (m, d)
     n_species, r = change.shape[1], len(directions)
@@ -174,7 +172,14 @@ def species_bounds(change: IntArray, initial_states: IntArray) -> FloatArray:
     counts = np.concatenate([directions, start]).T.astype(float)  # (d, r + m)
     weights = np.concatenate([np.zeros(r), np.ones(len(start))])[None, :]  # (1, r + m)
     bounds: FloatArray = start.max(axis=0).astype(float)  # (d,)
-    for i in np.flatnonzero((directions > 0).any(axis=0)):
+    endless = (directions[(directions >= 0).all(axis=1)] > 0).any(axis=0)  # made by a reaction that consumes nothing
+    bounds[endless] = math.inf
+    produced = np.flatnonzero((directions > 0).any(axis=0) & ~endless)
+    if not len(produced):
+        return bounds
+    from scipy.optimize import linprog  # here, as its import costs as much as a small solve
+
+    for i in produced:
         best = linprog(-counts[i], A_ub=-counts, b_ub=np.zeros(n_species), A_eq=weights, b_eq=[1.0])
         value = -float(best.fun or 0.0) if best.status == 0 else math.inf  # unbounded, or no bound proven
         bounds[i] = math.inf if math.isinf(value) else max(bounds[i], math.floor(value + _SLACK * max(1.0, value)))

@@ -14,6 +14,7 @@ J. Chem. Phys. 124 (2006) 044104, doi:10.1063/1.2145882.
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from contextlib import ExitStack
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -25,7 +26,7 @@ from fsp.errors import ArgumentError, ToleranceWarning
 from fsp.generator import Generator
 from fsp.projection.growth import Growth, starting_vector
 from fsp.projection.progress import Progress, ProgressCallback
-from fsp.solvers import NO_LIMIT, Chooser, LossLimit
+from fsp.solvers import NO_LIMIT, Choice, Chooser, LossLimit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -136,6 +137,7 @@ class _March:
         self._chooser = Chooser(solver, INTEGRATION_SHARE * tol)
         self._integration_rate = min(INTEGRATION_SHARE * tol, self._chooser.tol) / max(t_end, 1e-300)
         self._truncation_rate = TRUNCATION_SHARE * tol / max(t_end, 1e-300)
+        self._products: Counter[str] = Counter()
         self._stack = stack
         self._progress = progress
         self._growth = growth
@@ -146,8 +148,8 @@ class _March:
 
     @property
     def solver_text(self) -> str:
-        """The solver at work, and why."""
-        return f"{self._choice.solver} ({self._choice.reason})"
+        """The solver that did most of the products, and why it was taken."""
+        return max(self._products, key=self._products.__getitem__, default="none needed")
 
     def go_to(self, target: float) -> None:
         """Advance to `target`, growing the space on the way."""
@@ -163,14 +165,15 @@ class _March:
                 certified=solver.certified and not self.model.is_time_dependent,
             )
             self.counts["n_matvec"] += step.n_matvec
+            self._products[f"{solver} ({self._choice.reason})"] += step.n_matvec
             self.p, self.t = step.p, step.t
             if self.t > started:
                 rate = float(self.generator.exit_rates.max())
                 self._chooser.learn(solver, step.n_matvec, rate * (self.t - started))
             if step.rejected is not None:
                 self._grow(step.rejected)
-            elif self._chooser.choose(self.generator, self.t_end - self.t).solver != solver:
-                self._bind()
+            else:
+                self._reconsider()
             self._report()
 
     def distribution(self) -> Distribution:
@@ -191,7 +194,16 @@ class _March:
     def _bind(self) -> None:
         """Build the generator of the space and open a solver on it."""
         self.generator = Generator(self.model, self.space, self.t)
-        self._choice = self._chooser.choose(self.generator, self.t_end - self.t)
+        self._open(self._chooser.choose(self.generator, self.t_end - self.t))
+
+    def _reconsider(self) -> None:
+        """Change the solver where another one now promises much less work."""
+        choice = self._chooser.choose(self.generator, self.t_end - self.t, self._choice)
+        if choice is not self._choice and choice.solver != self._choice.solver:
+            self._open(choice)
+
+    def _open(self, choice: Choice) -> None:
+        self._choice = choice
         self._stack.close()
         self._propagator = self._stack.enter_context(self._choice.solver.open(self.generator))
         self.counts["largest_space"] = max(self.counts["largest_space"], len(self.space))

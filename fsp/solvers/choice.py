@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
+from math import inf, sqrt
 from typing import TYPE_CHECKING
 
 from fsp.errors import ArgumentError
@@ -25,6 +25,8 @@ SOLVERS: dict[str, type[Uniformization] | type[Krylov] | type[Implicit]] = {
 KRYLOV_PRODUCTS = 0.35  # per Λt, until a run has shown its own
 KRYLOV_VECTOR_WORK = 15.0  # per state and product: orthogonalisation and the final combination
 UNIFORMIZATION_VECTOR_WORK = 4.0
+CLEAR_GAIN = 1.5
+LEAST_WORK = 1e8  # below, a change of solver cannot pay
 IMPLICIT_STEPS = 150.0
 IMPLICIT_STEP_WORK = 30.0  # per n^1.25, of the triangular solves and products of one step
 IMPLICIT_FACTOR_WORK = 400.0  # per n^1.5, of the factorisations of all step lengths
@@ -66,14 +68,18 @@ class Chooser:
         """Tolerance of the solver asked for, or of those made here."""
         return self._tol if self._asked is None else self._asked.tol
 
-    def choose(self, generator: Generator, duration: float) -> Choice:
-        """Return the solver for `duration` units of time on `generator`."""
+    def choose(self, generator: Generator, duration: float, current: Choice | None = None) -> Choice:
+        """Return the solver for `duration` units of time on `generator`; leave `current` only for a clear gain."""
         if self._asked is not None:
             return Choice(self._asked, "asked for")
         if generator.model.is_time_dependent:
             return Choice(Implicit(self._tol), "auto: propensities depend on time")
         work = self._work(generator, duration)
         name = min(work, key=work.__getitem__)
+        if current is not None:
+            now = next((key for key, kind in SOLVERS.items() if isinstance(current.solver, kind)), name)
+            if work.get(now, inf) < max(LEAST_WORK, CLEAR_GAIN * work[name]):
+                return current
         estimates = ", ".join(f"{other} {amount:.0e}" for other, amount in work.items())
         return Choice(SOLVERS[name](tol=self._tol), f"auto: least of the estimated operations {estimates}")
 
@@ -90,7 +96,7 @@ class Chooser:
             "krylov": (self._krylov_products * jumps + 50.0) * (nnz + KRYLOV_VECTOR_WORK * n),
         }
         if n <= (IMPLICIT_STATES_PLANAR if nnz <= 5.5 * n else IMPLICIT_STATES):
-            steps = IMPLICIT_STEPS * (20.0 * nnz + IMPLICIT_STEP_WORK * n**1.25 + 1e5)
+            steps = IMPLICIT_STEPS * (20.0 * nnz + IMPLICIT_STEP_WORK * n**1.25 + 2e6)
             work["implicit"] = steps + IMPLICIT_FACTOR_WORK * n**1.5
         return work
 

@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.polynomial import Polynomial
-from scipy.special import roots_jacobi
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
@@ -76,6 +75,8 @@ class Collocation:
 @lru_cache
 def radau(n_stages: int) -> Collocation:
     """Return the tables of the Radau IIA method with `n_stages` stages, order 2 n_stages - 1."""
+    from scipy.special import roots_jacobi  # here, as only the implicit solver needs it
+
     inner, _ = roots_jacobi(n_stages - 1, 1.0, 0.0) if n_stages > 1 else (np.empty(0), None)
     nodes = np.concatenate([(inner + 1.0) / 2.0, [1.0]])
     basis = [_lagrange(nodes, j) for j in range(n_stages)]

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
-from scipy.sparse import linalg
 
 DIRECT_STATES = 60_000
 DIRECT_STATES_PLANAR = 400_000  # with at most 5 entries a row: birth-death chains and two-species networks
@@ -21,6 +20,8 @@ class ShiftedSystem:
     """Solver of ``(I - σ A) x = b`` for one complex or real σ."""
 
     def __init__(self, matrix: Any, shift: complex) -> None:
+        from scipy.sparse import linalg  # here, as its import costs as much as a small explicit solve
+
         self._solve: Callable[[np.ndarray], np.ndarray]
         n = matrix.shape[0]
         entries = matrix.nnz / max(n, 1)
@@ -43,6 +44,8 @@ class ShiftedSystem:
         return x
 
     def _iterate(self, b: np.ndarray) -> np.ndarray:
+        from scipy.sparse import linalg
+
         preconditioner = linalg.LinearOperator(self._matrix.shape, self._preconditioner.solve, dtype=self._matrix.dtype)
         x, _ = linalg.gmres(self._matrix, b, rtol=1e-13, atol=0.0, restart=40, maxiter=5, M=preconditioner)
         return np.asarray(x)

@@ -1,0 +1,224 @@
+"""Measure enumeration, assembly, solvers and start-up; write docs/benchmarks.md.
+
+Every figure is the median of several runs in this one process (start-up: of whole processes), on one core; the
+peers run in the same process on the same generator.  Counts do not depend on the machine.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from time import perf_counter, process_time
+from typing import Any
+
+import numpy as np
+import scipy
+from scipy.integrate import solve_ivp
+from scipy.sparse import linalg
+
+import fsp
+
+ROOT = Path(__file__).resolve().parent.parent
+MODELS = ROOT / "tests" / "models"
+RUNS = 5
+
+
+def timed(work: Callable[[], Any], runs: int = RUNS) -> tuple[float, Any]:
+    """Return the median CPU seconds of `runs` calls after a first one, and the last value."""
+    value = work()
+    seconds = []
+    for _ in range(runs):
+        started = process_time()
+        value = work()
+        seconds.append(process_time() - started)
+    return median(seconds), value
+
+
+def table(head: str, rows: list[str]) -> str:
+    """Return a Markdown table."""
+    columns = head.count("|") - 1
+    return "\n".join([head, "|" + "---|" * columns, *rows])
+
+
+def load(name: str) -> fsp.Model:
+    return fsp.load(MODELS / f"{name}.ant")
+
+
+def spaces_and_assembly() -> str:
+    ring = load("ring3")
+    rows = []
+    seconds, box = timed(lambda: _touch(fsp.StateSpace.box(ring, 199)))
+    rows.append(_rate("box 200³ of ring3", len(box), "states", seconds, 10))
+    for name, constraint in (("ring3", "X + Y + Z <= 250"), ("toggle_hill", "U + V <= 1600"), ("sir", None)):
+        model = load(name)
+        conditions = [constraint] if constraint else []
+        seconds, space = timed(lambda m=model, c=conditions: fsp.StateSpace.reachable(m, c), 3)
+        rows.append(_rate(f"reachable set of {name}, {constraint or 'closed'}", len(space), "states", seconds, 2))
+        seconds, generator = timed(lambda m=model, s=space: fsp.Generator(m, s), 3)
+        rows.append(_rate(f"assembly of {name} on it", generator.nnz, "nonzeros", seconds, 10))
+    return table("| work | count | million/s | target | seconds |", rows)
+
+
+def _touch(space: fsp.StateSpace) -> fsp.StateSpace:
+    assert space.states.shape[0] == len(space)
+    return space
+
+
+def _rate(what: str, count: int, unit: str, seconds: float, target: float) -> str:
+    return f"| {what} | {count:,} {unit} | {count / seconds / 1e6:.1f} | ≥ {target} | {seconds:.3f} |"
+
+
+FIXED = [
+    ("toggle_hill", 199, 10.0, 1e-8),
+    ("schloegl_small", 1500, 4.0, 1e-8),
+    ("enzyme", None, 5.0, 1e-8),
+    ("telegraph_fast", {"Goff": 1, "Gon": 1, "M": 300}, 5.0, 1e-8),
+]
+
+
+def fixed_spaces() -> str:
+    rows = []
+    for name, bound, t, tol in FIXED:
+        model = load(name)
+        space = fsp.StateSpace.reachable(model) if bound is None else fsp.StateSpace.box(model, bound)
+        generator = fsp.Generator(model, space)
+        matrix = generator.to_csr()
+        p = np.zeros(len(space))
+        p[space.index(model.initial_states)] = model.initial_probabilities
+        peer, expected = timed(lambda a=matrix, v=p, t=t: linalg.expm_multiply(t * a, v), 1)
+        bdf, _ = timed(lambda a=matrix, v=p, t=t: _bdf(a, v, t), 0) if len(space) < 20_000 else (None, None)
+        for solver in ("uniformization", "krylov", "implicit", "auto"):
+            work = lambda m=model, s=space, t=t, tol=tol, k=solver: fsp.transient(m, [t], tol, space=s, solver=k)  # noqa: E731
+            seconds, solution = timed(work, 1)
+            d = solution[-1]
+            true = float(np.abs(d.probabilities - expected).sum())
+            bdf_ratio = "–" if bdf is None else f"{bdf / seconds:.1f}"
+            rows.append(
+                f"| {name} t = {t:g} | {len(space):,} | {solver} | {solution.statistics['n_matvec']:,} | "
+                f"{peer / seconds:.1f} | {bdf_ratio} | {d.error.total:.1e} | {true:.1e} | {seconds:.3f} |"
+            )
+    return table(
+        "| model, time | states | solver | products | × `expm_multiply` | × BDF | bound | difference | CPU s |", rows
+    )
+
+
+def _bdf(matrix: Any, p: np.ndarray, t: float) -> np.ndarray:
+    return solve_ivp(
+        lambda _, y: matrix @ y, (0, t), p, method="BDF", jac=lambda *_: matrix.tocsc(), rtol=1e-6, atol=1e-10
+    ).y[:, -1]
+
+
+ADAPTIVE = [
+    ("toggle_hill", 10.0, 1e-6),
+    ("toggle_hill", 10.0, 1e-8),
+    ("toggle2d", 10.0, 1e-6),
+    ("enzyme", 5.0, 1e-6),
+    ("ring3", 2.0, 1e-4),
+    ("ring3", 2.0, 1e-6),
+    ("telegraph_fast", 5.0, 1e-6),
+    ("schloegl_small", 4.0, 1e-6),
+    ("birth_death", 10.0, 1e-6),
+    ("pap_pili", 10.0, 1e-6),
+    ("phage_lambda", 30.0, 1e-6),
+    ("toggle2", 30.0, 1e-6),
+    ("toggle_gardner", 1.0, 1e-6),
+    ("futile_cycle", 1.0, 1e-6),
+    ("michaelis_menten", 1.0, 1e-6),
+    ("bottleneck", 1e4, 1e-6),
+    ("goutsias", 100.0, 1e-4),
+]
+
+
+def adaptive() -> str:
+    rows = []
+    for name, t, tol in ADAPTIVE:
+        model = load(name)
+        seconds, solution = timed(lambda m=model, t=t, tol=tol: fsp.transient(m, [t], tol), 1)
+        counts = solution.statistics
+        rows.append(
+            f"| {name} t = {t:g} | {tol:.0e} | {solution.solver.split('(')[0]} | {len(solution[-1]):,} | "
+            f"{counts['n_matvec']:,} | {counts['growths']} | {solution[-1].error.total:.1e} | {seconds:.3f} |"
+        )
+    return table("| model, time | tol | solver | states | products | growths | bound | CPU s |", rows)
+
+
+STATIONARY = ["toggle_hill", "schloegl_small", "toggle2", "gene_expression_2stage", "phage_lambda", "gene_expression"]
+
+
+def stationary() -> str:
+    rows = []
+    for name in STATIONARY:
+        model = load(name)
+        seconds, d = timed(lambda m=model: fsp.stationary(m), 1)
+        matrix = fsp.Generator(model, fsp.StateSpace.from_states(model.species, d.states)).to_csr().tocsc()
+        peer = timed(lambda a=matrix: linalg.spsolve(a, np.ones(a.shape[0])), 0)[0] if len(d) < 50_000 else None
+        ratio = "–" if peer is None else f"{peer / seconds:.2f}"
+        rows.append(f"| {name} | {len(d):,} | {ratio} | {d.error.total:.1e} | {seconds:.3f} |")
+    return table("| model | states | × one `spsolve` on the final space | estimated error | CPU s |", rows)
+
+
+def start_up() -> str:
+    example = ROOT / "examples" / "toggle_switch.ant"
+    with tempfile.TemporaryDirectory() as folder:
+        plot = Path(folder) / "toggle.png"
+        command = [sys.executable, "-m", "fsp", "transient", example, "--times", "0:30:4", "--plot", plot]
+        imported = _wall([sys.executable, "-c", "import fsp"]) - _wall([sys.executable, "-c", "pass"])
+        with_numpy = _wall([sys.executable, "-c", "import fsp, numpy"]) - _wall([sys.executable, "-c", "pass"])
+        first = _wall([*map(str, command)], 1, NUMBA_CACHE_DIR=str(Path(folder) / "numba"))
+        again = _wall([*map(str, command)])
+    rows = [
+        f"| `import fsp` | {imported:.3f} s | < 0.3 s |",
+        f"| `import fsp, numpy` | {with_numpy:.3f} s | |",
+        f"| README example, kernels not yet compiled | {first:.2f} s | |",
+        f"| README example, from the second run on | {again:.2f} s | < 3 s |",
+    ]
+    return table("| whole process | wall time | target |", rows)
+
+
+def _wall(command: list[str], runs: int = RUNS, **environment: str) -> float:
+    seconds = []
+    for _ in range(runs + (runs > 1)):
+        started = perf_counter()
+        subprocess.run(command, check=True, capture_output=True, env={**os.environ, **environment})
+        seconds.append(perf_counter() - started)
+    return median(seconds[-runs:])
+
+
+SECTIONS = [
+    ("Start-up", "Medians of five processes after a first one.", start_up),
+    ("State spaces and assembly", "", spaces_and_assembly),
+    (
+        "Transients on a fixed space, beside scipy",
+        "`×` is how many times longer the peer takes on the same generator in the same process; "
+        "the difference is the 1-norm distance to `expm_multiply`, whose own error is about 1e-13.  "
+        "BDF runs at rtol 1e-6, atol 1e-10, with the sparse Jacobian, and bounds nothing.",
+        fixed_spaces,
+    ),
+    ("Transients on a space that adapts", "No bounds from the user; solver and states are chosen.", adaptive),
+    ("Stationary distributions", "All solves of the growing space against one `spsolve` on the last.", stationary),
+]
+
+
+def main() -> None:
+    parts = [
+        "# Benchmarks",
+        f"Written by `ci/bench` on {platform.machine()}, Python {platform.python_version()}, numpy {np.__version__}, "
+        f"scipy {scipy.__version__}, one thread; CPU seconds with compiled kernels in the cache.  "
+        "Counts and ratios carry over to other machines, seconds do not.",
+    ]
+    for title, note, section in SECTIONS:
+        print(f"== {title}", file=sys.stderr)
+        body = section()
+        print(body, file=sys.stderr)
+        parts += [f"## {title}", *([note] if note else []), body]
+    (ROOT / "docs" / "benchmarks.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

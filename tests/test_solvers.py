@@ -1,0 +1,745 @@
+"""One contract for all integrators: the true 1-norm error of an advance is within what it reports.
+
+The reference is `scipy.linalg.expm` of the small dense generator whose last states are the sinks, or a closed form.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import FrozenInstanceError, dataclass
+
+import exact
+import mpmath
+import numpy as np
+import pytest
+from scipy import integrate, linalg, sparse
+
+import fsp
+from fsp.projection.growth import starting_vector
+from fsp.solvers import SOLVERS, Advance, Chooser, LossLimit, kernels
+from fsp.solvers.collocation import radau
+from fsp.solvers.poisson import poisson_window
+
+UNIT = 2.0**-53
+
+
+def network(species, *reactions, **more):
+    return fsp.Model(
+        species=species,
+        reactions=[fsp.Reaction(equation, **{kind: rate}) for equation, kind, rate in reactions],
+        **more,
+    )
+
+
+IMMIGRATION = network({"X": 5}, ("0 -> X", "mass_action", 8.0), ("X -> 0", "mass_action", 1.0))
+ISOMERIZATION = network({"A": 12, "B": 0}, ("A -> B", "mass_action", 1.3), ("B -> A", "mass_action", 0.4))
+GENE = network(
+    {"M": 1, "P": 2},
+    ("0 -> M", "mass_action", 2.0),
+    ("M -> 0", "mass_action", 1.0),
+    ("M -> M + P", "mass_action", 4.0),
+    ("P -> 0", "mass_action", 0.5),
+)
+DECAY = network({"X": 20}, ("X -> 0", "mass_action", 1.0))
+PAIRS = network({"X": 3}, ("0 -> 3 X", "mass_action", 1.5), ("2 X -> 0", "mass_action", 0.4))
+CYCLE = network(
+    {"A": 5, "B": 0, "C": 0},
+    ("A -> B", "mass_action", 2.0),
+    ("B -> C", "mass_action", 2.0),
+    ("C -> A", "mass_action", 2.0),
+)
+SPREAD = network(
+    {"X": 0},
+    ("0 -> X", "mass_action", 8.0),
+    ("X -> 0", "mass_action", 1.0),
+    initial={(0,): 0.25, (7,): 0.5, (20,): 0.25},
+)
+BRANCHES = network(
+    {"X": 0, "Y": 0}, ("0 -> X", "mass_action", 3.0), ("0 -> Y", "mass_action", 1.0), ("X -> Y", "mass_action", 0.5)
+)
+
+box, reachable = fsp.StateSpace.box, fsp.StateSpace.reachable
+CHAINS = {
+    "immigration": (IMMIGRATION, box(IMMIGRATION, upper={"X": 20}), 2.0),
+    "isomerization": (ISOMERIZATION, reachable(ISOMERIZATION), 1.5),
+    "gene": (GENE, box(GENE, upper={"M": 6, "P": 14}), 1.5),
+    "decay": (DECAY, reachable(DECAY), 3.0),
+    "pairs": (PAIRS, box(PAIRS, upper={"X": 25}), 2.0),
+    "cycle": (CYCLE, reachable(CYCLE), 4.0),
+    "spread": (SPREAD, box(SPREAD, upper={"X": 24}), 1.0),
+    "branches": (BRANCHES, box(BRANCHES, upper={"X": 5, "Y": 6}), 2.5),
+}
+NAMES = [fsp.Uniformization, fsp.Krylov, fsp.Implicit]
+SETTINGS = {
+    "uniformization": fsp.Uniformization(),
+    "krylov": fsp.Krylov(),
+    "krylov-small": fsp.Krylov(dimension=6),
+    "krylov-full": fsp.Krylov(dimension=20, orthogonalization=20),
+    "implicit": fsp.Implicit(),
+    "implicit-3": fsp.Implicit(stages=3),
+    "implicit-11": fsp.Implicit(stages=11),
+}
+solvers = pytest.mark.parametrize("solver", SETTINGS.values(), ids=SETTINGS.keys())
+classes = pytest.mark.parametrize("make", NAMES, ids=lambda make: make.__name__)
+chains = pytest.mark.parametrize("chain", CHAINS)
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A chain small enough for a dense exponential."""
+
+    model: fsp.Model
+    generator: fsp.Generator
+    p: np.ndarray
+    t: float
+
+    @property
+    def closed(self):
+        return self.generator.with_sinks.toarray()
+
+    def flow(self, p, t):
+        """Exact states and sinks after `t`, as far as rounding lets the dense exponential be."""
+        return linalg.expm(self.closed * t) @ np.concatenate([p, np.zeros(self.generator.n_sinks)])
+
+    def slack(self, t):
+        """What the dense exponential may be off."""
+        return 1e-13 + 4e-16 * float(np.abs(self.closed).sum(axis=0).max()) * t
+
+
+def bind(name):
+    model, space, t = CHAINS[name]
+    p = starting_vector(model, space)
+    p.flags.writeable = False  # a solver must not touch what it is given
+    return Bound(model, fsp.Generator(model, space), p, t)
+
+
+def advance(propagator, p, t0, t1, tol=None, limit=None):
+    """Advance all the way: one call may end early to report progress."""
+    total, share = None, tol
+    t = t0
+    while total is None or (t < t1 and total.rejected is None):
+        if tol is not None:
+            share = tol * (t1 - t) / (t1 - t0)
+        options = {} if limit is None else {"limit": LossLimit(limit.at(t - t0) - _lost(total), limit.rate)}
+        step = propagator.advance(p if total is None else total.p, t, t1, tol=share, **options)
+        assert isinstance(step, Advance)
+        assert t <= step.t <= t1
+        total = step if total is None else _joined(total, step)
+        t = total.t
+    return total
+
+
+def _lost(step):
+    return 0.0 if step is None else float(step.lost.sum())
+
+
+def _joined(a, b):
+    error, rounding, n = a.error + b.error, a.rounding + b.rounding, a.n_matvec + b.n_matvec
+    return Advance(b.p, a.lost + b.lost, error, n, b.t, rounding, b.rejected)
+
+
+def true_error(bound, step, t):
+    return float(np.abs(np.concatenate([step.p, step.lost]) - bound.flow(bound.p, t)).sum())
+
+
+# ---- the contract -----------------------------------------------------------------------------------------
+
+
+@solvers
+@chains
+@pytest.mark.parametrize("tol", [1e-3, 1e-7, 1e-11])
+def test_true_error_is_within_the_reported_bound(solver, chain, tol):
+    bound = bind(chain)
+    with solver.open(bound.generator) as propagator:
+        step = advance(propagator, bound.p, 0.0, bound.t, tol)
+    assert step.t == bound.t
+    assert step.rejected is None
+    assert step.p.shape == bound.p.shape
+    assert step.lost.shape == (bound.generator.n_sinks,)
+    assert true_error(bound, step, bound.t) <= step.error + step.rounding + bound.slack(bound.t)
+    assert step.error <= 1.5 * tol
+    assert 0.0 <= step.rounding < 1e-10
+
+
+@solvers
+@chains
+def test_probabilities_are_not_negative_and_mass_is_kept(solver, chain):
+    bound = bind(chain)
+    with solver.open(bound.generator) as propagator:
+        step = advance(propagator, bound.p, 0.0, bound.t, 1e-6)
+    assert (step.p >= 0.0).all()
+    assert (step.lost >= 0.0).all()
+    assert abs(step.p.sum() + step.lost.sum() - 1.0) <= step.error + step.rounding + 1e-14
+
+
+@classes
+@chains
+def test_two_halves_are_the_whole(make, chain):
+    bound = bind(chain)
+    with make().open(bound.generator) as propagator:
+        whole = advance(propagator, bound.p, 0.0, bound.t, 1e-8)
+        first = advance(propagator, bound.p, 0.0, 0.5 * bound.t, 1e-8)
+        second = advance(propagator, first.p, 0.5 * bound.t, bound.t, 1e-8)
+    halves = np.concatenate([second.p, first.lost + second.lost])
+    gap = np.abs(halves - np.concatenate([whole.p, whole.lost])).sum()
+    steps = (whole, first, second)
+    assert gap <= sum(s.error + s.rounding for s in steps)
+    assert gap > 0.0 or make is fsp.Krylov  # they are different computations
+
+
+@classes
+def test_time_is_counted_from_the_start_of_the_advance(make):
+    bound = bind("gene")
+    with make(tol=1e-9).open(bound.generator) as propagator:
+        here = advance(propagator, bound.p, 0.0, 1.0)
+        later = advance(propagator, bound.p, 1e3, 1e3 + 1.0)
+    assert later.t == 1e3 + 1.0
+    assert np.abs(here.p - later.p).sum() <= here.error + later.error + 2e-12
+
+
+@classes
+def test_the_answers_of_one_propagator_do_not_share_memory(make):
+    bound = bind("immigration")
+    with make().open(bound.generator) as propagator:
+        first = advance(propagator, bound.p, 0.0, 1.0)
+        kept = first.p.copy()
+        advance(propagator, first.p, 1.0, 2.0)
+    np.testing.assert_array_equal(first.p, kept)
+
+
+@classes
+def test_half_a_distribution_advances_to_half_the_answer(make):
+    bound = bind("gene")
+    with make(tol=1e-9).open(bound.generator) as propagator:
+        whole = advance(propagator, bound.p, 0.0, bound.t)
+        half = advance(propagator, 0.5 * bound.p, 0.0, bound.t)
+    assert np.abs(whole.p - 2.0 * half.p).sum() <= whole.error + 2.0 * half.error + 1e-13
+
+
+@classes
+def test_the_tolerance_of_the_call_replaces_that_of_the_solver(make):
+    bound = bind("gene")
+    with make(tol=1e-3).open(bound.generator) as propagator:
+        loose = advance(propagator, bound.p, 0.0, bound.t)
+        tight = advance(propagator, bound.p, 0.0, bound.t, 1e-10)
+    assert tight.error <= 1.5e-10
+    assert true_error(bound, tight, bound.t) <= 1.5e-10
+    assert loose.n_matvec < tight.n_matvec
+
+
+@classes
+def test_a_shorter_way_costs_its_share_of_the_tolerance(make):
+    bound = bind("immigration")
+    limit = LossLimit(1e-4, 0.0)
+    with make().open(bound.generator) as propagator:
+        step = propagator.advance(bound.p, 0.0, 10.0, tol=1e-6, limit=limit)
+    assert 0.0 < step.t < 10.0
+    assert step.error <= 1.5e-6 * step.t / 10.0
+
+
+# ---- the loss limit ---------------------------------------------------------------------------------------
+
+
+@solvers
+@pytest.mark.parametrize("limit", [LossLimit(1e-6, 0.0), LossLimit(0.0, 1e-5), LossLimit(1e-3, 1e-3)], ids=str)
+@pytest.mark.parametrize("chain", ["immigration", "gene", "branches"])
+def test_the_loss_limit_is_kept_at_the_time_reached(solver, limit, chain):
+    bound = bind(chain)
+    with solver.open(bound.generator) as propagator:
+        step = advance(propagator, bound.p, 0.0, 20.0, 1e-9, limit)
+    assert 0.0 <= step.t < 20.0
+    assert step.lost.sum() <= limit.at(step.t) + step.error + step.rounding
+    assert step.rejected is not None
+    assert step.rejected.shape == bound.p.shape
+    assert (step.rejected >= 0.0).all()
+    assert bound.generator.leak_rates @ step.rejected > 0.0  # it says where to grow
+    assert true_error(bound, step, step.t) <= step.error + step.rounding + bound.slack(step.t)
+
+
+@classes
+def test_where_nothing_may_be_lost_nothing_moves(make):
+    bound = bind("branches")
+    full = (np.array(bound.generator.leak_rates) > 0.0).astype(float)
+    p = full / full.sum()
+    with make().open(bound.generator) as propagator:
+        step = propagator.advance(p, 0.0, 1.0, limit=LossLimit(0.0, 0.0))
+    assert step.t == 0.0
+    assert step.rejected is not None
+    assert step.lost.sum() == 0.0
+    np.testing.assert_allclose(step.p, p, rtol=1e-14)
+
+
+@classes
+def test_a_limit_that_is_never_met_changes_nothing(make):
+    bound = bind("immigration")
+    with make().open(bound.generator) as propagator:
+        step = advance(propagator, bound.p, 0.0, bound.t, 1e-9, LossLimit(0.9, 0.0))
+    assert step.t == bound.t
+    assert step.rejected is None
+    assert true_error(bound, step, bound.t) <= step.error + step.rounding + bound.slack(bound.t)
+
+
+# ---- corners ----------------------------------------------------------------------------------------------
+
+
+@classes
+def test_one_state_with_a_way_out(make):
+    model = network({"X": 0}, ("0 -> X", "mass_action", 2.0))
+    generator = fsp.Generator(model, box(model, upper={"X": 0}))
+    with make(tol=1e-10).open(generator) as propagator:
+        step = advance(propagator, np.ones(1), 0.0, 3.0)
+    gap = abs(step.p[0] - math.exp(-6.0)) + abs(step.lost[0] + math.expm1(-6.0))
+    assert gap <= step.error + step.rounding + 1e-15
+
+
+@classes
+def test_one_state_without_a_way_out(make):
+    model = network({"X": 0}, ("X -> 0", "mass_action", 2.0))
+    generator = fsp.Generator(model, reachable(model))
+    with make().open(generator) as propagator:
+        step = advance(propagator, np.ones(1), 0.0, 1e6)
+    assert step.t == 1e6
+    assert abs(step.p[0] - 1.0) <= step.error + step.rounding
+    assert step.error + step.rounding < 1e-12
+
+
+@classes
+def test_rates_of_zero(make):
+    model = network({"X": 3}, ("0 -> X", "mass_action", 0.0), ("X -> 0", "mass_action", 0.0))
+    space = box(model, upper={"X": 5})
+    with make().open(fsp.Generator(model, space)) as propagator:
+        step = advance(propagator, starting_vector(model, space), 0.0, 7.0)
+    np.testing.assert_allclose(step.p, starting_vector(model, space), atol=1e-14)
+    assert step.error + step.rounding < 1e-12
+
+
+@classes
+def test_an_absorbing_start_stays(make):
+    space = reachable(DECAY)
+    p = np.zeros(len(space))
+    p[space.index([0])] = 1.0
+    with make().open(fsp.Generator(DECAY, space)) as propagator:
+        step = advance(propagator, p, 0.0, 50.0)
+    np.testing.assert_allclose(step.p, p, atol=1e-12)
+
+
+@classes
+def test_long_after_everything_has_decayed(make):
+    space = reachable(DECAY)
+    with make(tol=1e-9).open(fsp.Generator(DECAY, space)) as propagator:
+        step = advance(propagator, starting_vector(DECAY, space), 0.0, 60.0)
+    gap = np.abs(step.p - exact.decay(np.arange(21), 60.0, rate=1.0, start=20)).sum()
+    assert gap <= step.error + step.rounding + 1e-14
+
+
+@classes
+def test_no_probability_stays_none(make):
+    bound = bind("gene")
+    with make().open(bound.generator) as propagator:
+        step = advance(propagator, np.zeros(len(bound.p)), 0.0, 1.0)
+    assert step.t == 1.0
+    assert step.p.sum() == step.lost.sum() == 0.0
+
+
+@pytest.mark.parametrize("fast", [1e3, 1e6])
+def test_stiff_switch(fast):
+    """A ⇌ B at rates 1 and `fast`: two time scales, one closed form."""
+    model = network({"A": 1, "B": 0}, ("A -> B", "mass_action", 1.0), ("B -> A", "mass_action", fast))
+    space = reachable(model)
+    with fsp.Implicit(tol=1e-10).open(fsp.Generator(model, space)) as propagator:
+        step = advance(propagator, starting_vector(model, space), 0.0, 100.0)
+    b = -math.expm1(-(1.0 + fast) * 100.0) / (1.0 + fast)
+    found = dict(zip(map(tuple, space.states.tolist()), step.p, strict=True))
+    assert abs(found[0, 1] - b) + abs(found[1, 0] - (1.0 - b)) <= step.error + step.rounding
+    assert step.error <= 1.5e-10
+    assert step.n_matvec < 5000  # explicit methods need 100 * fast
+
+
+def test_implicit_meets_slow_and_fast_in_one_chain():
+    """A ⇌ B fast, B → C slow: C fills at the slow rate times the share of B."""
+    fast, slow = 1e6, 1.0
+    model = network(
+        {"A": 1, "B": 0, "C": 0},
+        ("A -> B", "mass_action", fast),
+        ("B -> A", "mass_action", fast),
+        ("B -> C", "mass_action", slow),
+    )
+    space = reachable(model)
+    with fsp.Implicit(tol=1e-9).open(fsp.Generator(model, space)) as propagator:
+        step = advance(propagator, starting_vector(model, space), 0.0, 2.0)
+    with mpmath.workdps(40):
+        A = mpmath.matrix([[-fast, fast, 0], [fast, -fast - slow, 0], [0, slow, 0]])
+        truth = mpmath.expm(A * 2) * mpmath.matrix([1, 0, 0])
+    gap = sum(abs(float(truth[int(np.argmax(s))]) - q) for s, q in zip(space.states, step.p, strict=True))
+    assert gap <= step.error + step.rounding
+
+
+# ---- solver values ----------------------------------------------------------------------------------------
+
+
+@classes
+def test_a_solver_is_a_frozen_value(make):
+    solver = make(tol=1e-5)
+    assert solver == make(tol=1e-5)
+    assert hash(solver) == hash(make(tol=1e-5))
+    assert repr(solver).startswith(f"{make.__name__}(tol=1e-05")
+    assert solver.certified
+    with pytest.raises((FrozenInstanceError, AttributeError)):
+        solver.tol = 1.0
+
+
+@pytest.mark.parametrize(
+    ("make", "options", "name"),
+    [
+        *((make, {"tol": tol}, "tol") for make in NAMES for tol in (0.0, -1e-6, math.nan)),
+        (fsp.Krylov, {"dimension": 1}, "dimension"),
+        (fsp.Krylov, {"dimension": -5}, "dimension"),
+        (fsp.Krylov, {"orthogonalization": 1}, "orthogonalization"),
+        (fsp.Implicit, {"stages": 1}, "stages"),
+        (fsp.Implicit, {"stages": 12}, "stages"),
+    ],
+)
+def test_bad_parameters_are_refused(make, options, name):
+    with pytest.raises(fsp.ArgumentError, match=f"`{name}`.*{next(iter(options.values()))}"):
+        make(**options)
+
+
+@pytest.mark.parametrize("make", [fsp.Uniformization, fsp.Krylov])
+def test_time_in_a_rate_is_refused_by_those_who_cannot_treat_it(make):
+    model = network({"X": 0}, ("0 -> X", "rate", "1 + sin(time)"))
+    generator = fsp.Generator(model, box(model, upper={"X": 9}))
+    with pytest.raises(fsp.BackendError, match=r"depend on time.*solver='implicit'"), make().open(generator):
+        pass
+
+
+def test_every_solver_has_a_name():
+    assert set(SOLVERS) == {"uniformization", "krylov", "implicit"}
+    for name, make in SOLVERS.items():
+        assert make.__name__.lower() == name
+
+
+def test_auto_says_what_it_takes_and_why():
+    bound = bind("immigration")
+    choice = Chooser("auto", 1e-7).choose(bound.generator, 1.0)
+    assert type(choice.solver) in NAMES
+    assert choice.solver.tol == 1e-7
+    assert choice.reason.startswith("auto: ")
+    assert all(name in choice.reason for name in SOLVERS)
+
+
+def test_auto_takes_the_implicit_solver_where_the_chain_is_stiff():
+    model = network({"A": 30, "B": 0}, ("A -> B", "mass_action", 1.0), ("B -> A", "mass_action", 1e7))
+    generator = fsp.Generator(model, reachable(model))
+    assert isinstance(Chooser("auto", 1e-7).choose(generator, 100.0).solver, fsp.Implicit)
+    assert not isinstance(Chooser("auto", 1e-7).choose(generator, 1e-9).solver, fsp.Implicit)
+
+
+def test_auto_takes_the_implicit_solver_where_rates_depend_on_time():
+    model = network({"X": 0}, ("0 -> X", "rate", "1 + sin(time)"))
+    generator = fsp.Generator(model, box(model, upper={"X": 9}))
+    choice = Chooser("auto", 1e-7).choose(generator, 1.0)
+    assert isinstance(choice.solver, fsp.Implicit)
+    assert "time" in choice.reason
+
+
+# ---- propensities that depend on time ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tol", [1e-4, 1e-8])
+@pytest.mark.parametrize("t", [0.7, 4.0])
+def test_inhomogeneous_immigration_is_poisson(tol, t):
+    """0 → X at k(t) = 3 (1 + sin 2t), X → 0 at rate 1: Poisson, mean m' = k − m, for any k."""
+    model = network({"X": 0}, ("0 -> X", "rate", "3*(1 + sin(2*time))"), ("X -> 0", "mass_action", 1.0))
+    space = box(model, upper={"X": 40})
+    with fsp.Implicit(tol=tol).open(fsp.Generator(model, space)) as propagator:
+        step = advance(propagator, starting_vector(model, space), 0.0, t)
+    mean = 3 * (-math.expm1(-t)) + 3 * (math.sin(2 * t) - 2 * math.cos(2 * t) + 2 * math.exp(-t)) / 5
+    gap = np.abs(step.p - exact.poisson(np.arange(41), mean)).sum()
+    assert gap <= 10.0 * tol  # the error is sampled, not bounded
+    assert step.error <= 1.5 * tol
+
+
+def test_inhomogeneous_switch():
+    """A → B at 1 + cos t, B → A at 1 − cos t: a' = 1 − cos t − 2a."""
+    model = network({"A": 1, "B": 0}, ("A -> B", "rate", "A*(1 + cos(time))"), ("B -> A", "rate", "B*(1 - cos(time))"))
+    space = reachable(model)
+    with fsp.Implicit(tol=1e-9).open(fsp.Generator(model, space)) as propagator:
+        step = advance(propagator, starting_vector(model, space), 0.0, 3.0)
+    a = 0.5 - (2 * math.cos(3.0) + math.sin(3.0)) / 5 + 0.9 * math.exp(-6.0)
+    found = dict(zip(map(tuple, space.states.tolist()), step.p, strict=True))
+    assert abs(found[1, 0] - a) + abs(found[0, 1] - 1 + a) <= 1e-8
+
+
+def test_the_clock_of_a_rate_starts_where_the_advance_does():
+    """A → B at 2t from t = 1 to 2: exp(−(4 − 1))."""
+    model = network({"A": 1, "B": 0}, ("A -> B", "rate", "2*time*A"))
+    space = reachable(model)
+    with fsp.Implicit(tol=1e-10).open(fsp.Generator(model, space, 1.0)) as propagator:
+        step = advance(propagator, starting_vector(model, space), 1.0, 2.0)
+    assert step.p[space.index([1, 0])] == pytest.approx(math.exp(-3.0), abs=1e-9)
+
+
+# ---- uniformization ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tail", [1e-3, 1e-16])
+@pytest.mark.parametrize("mean", [0.1, 1.0, 10.0, 1e3, 1e5])
+def test_poisson_weights_are_exact_and_lie_below_the_law(mean, tail):
+    first, weights = poisson_window(mean, tail)
+    rounding = 4 * UNIT * (len(weights) + 10)
+    assert weights.sum() == pytest.approx(1.0 - tail, rel=rounding)
+    with mpmath.workdps(40):
+        for j in np.unique(np.linspace(0, len(weights) - 1, 40).astype(int)):
+            k = first + int(j)
+            truth = mpmath.exp(-mpmath.mpf(mean) + k * mpmath.log(mpmath.mpf(mean)) - mpmath.loggamma(k + 1))
+            ratio = float(mpmath.mpf(float(weights[j])) / truth) if truth > 1e-300 else 1.0
+            assert 1.0 - tail - rounding <= ratio <= 1.0 + rounding
+
+
+@pytest.mark.parametrize("tail", [1e-6, 1e-16])
+@pytest.mark.parametrize("mean", [0.0, 1e-12, 0.1, 745.0, 1e4, 1e7])
+def test_poisson_weights_do_not_overflow(mean, tail):
+    first, weights = poisson_window(mean, tail)
+    assert np.isfinite(weights).all()
+    assert (weights >= 0.0).all()
+    assert weights.sum() == pytest.approx(1.0 - tail, abs=1e-12)
+    assert first <= mean <= first + len(weights)
+    assert len(weights) <= 25.0 * math.sqrt(mean) + 60.0
+
+
+def test_uniformization_needs_about_as_many_products_as_jumps():
+    bound = bind("gene")
+    jumps = float(bound.generator.exit_rates.max()) * bound.t
+    with fsp.Uniformization(tol=1e-8).open(bound.generator) as propagator:
+        step = advance(propagator, bound.p, 0.0, bound.t)
+    assert jumps <= step.n_matvec <= jumps + 8.0 * math.sqrt(jumps) + 20.0
+
+
+def test_uniformization_lies_below_the_truth():
+    bound = bind("gene")
+    with fsp.Uniformization(tol=1e-5).open(bound.generator) as propagator:
+        step = advance(propagator, bound.p, 0.0, bound.t)
+    gap = bound.flow(bound.p, bound.t)[: len(bound.p)] - step.p
+    assert gap.min() >= -step.rounding - bound.slack(bound.t)
+    assert 0.0 < gap.sum() <= step.error + step.rounding + bound.slack(bound.t)
+
+
+def test_uniformization_stops_where_the_powers_have_settled():
+    """A ⇌ B of 20 molecules for 1e5 relaxation times: binomial, after few of the 2 million products."""
+    model = network({"A": 20, "B": 0}, ("A -> B", "mass_action", 0.6), ("B -> A", "mass_action", 0.4))
+    space = reachable(model)
+    generator = fsp.Generator(model, space)
+    with fsp.Uniformization(tol=1e-9).open(generator) as propagator:
+        step = advance(propagator, starting_vector(model, space), 0.0, 1e5)
+    assert step.t == 1e5
+    assert step.n_matvec < 0.01 * generator.exit_rates.max() * 1e5
+    truth = exact.isomerization(space.states[:, 1], np.inf, forward=0.6, backward=0.4, start_a=20)
+    assert np.abs(step.p - truth).sum() <= step.error + step.rounding + 1e-14
+    assert step.error <= 1.5e-9
+
+
+@pytest.mark.parametrize(("t", "tol"), [(10.0, 0.5), (20.0, 1e-2), (30.0, 1e-6)])
+def test_settling_before_the_first_weight_is_paid_for(t, tol):
+    """One jump at rate 1 into an absorbing state: the powers settle at once, but e^(−t) have not jumped."""
+    model = network({"X": 1}, ("X -> 0", "mass_action", 1.0))
+    space = reachable(model)
+    with fsp.Uniformization(tol=tol).open(fsp.Generator(model, space)) as propagator:
+        step = advance(propagator, starting_vector(model, space), 0.0, t)
+    found = dict(zip(space.states[:, 0].tolist(), step.p, strict=True))
+    gap = abs(found[1] - math.exp(-t)) + abs(found[0] + math.expm1(-t))
+    assert gap <= step.error + step.rounding + 1e-16
+
+
+# ---- kernels ----------------------------------------------------------------------------------------------
+
+
+def random_generator(rng, n):
+    A = sparse.random_array((n, n), density=0.2, rng=rng, format="lil")
+    A.setdiag(0.0)
+    A = A.tocsr()
+    A = (A - sparse.diags_array(A.sum(axis=0))).tocsr()
+    A.sort_indices()
+    return A
+
+
+@pytest.mark.parametrize("depth", [2, 4, 12])
+def test_arnoldi_relation_holds_for_any_depth(rng, depth):
+    n, m = 60, 12
+    A = random_generator(rng, n)
+    V, H = np.empty((m + 1, n)), np.zeros((m + 1, m))
+    V[0] = rng.random(n)
+    V[0] /= np.linalg.norm(V[0])
+    assert kernels.arnoldi(A.indptr, A.indices, A.data, V, H, depth, m) == m
+    scale = np.abs(A.toarray()).sum(axis=0).max()
+    np.testing.assert_allclose(A @ V[:m].T, V.T @ H, atol=1e-13 * scale)
+    np.testing.assert_allclose(np.linalg.norm(V, axis=1), 1.0, rtol=1e-13)
+    assert not np.tril(H, -2).any()
+    overlap = V @ V.T - np.eye(m + 1)
+    near = np.abs(np.subtract.outer(np.arange(m + 1), np.arange(m + 1))) < depth
+    assert np.abs(overlap[near]).max() < 1e-10
+
+
+def test_arnoldi_stops_at_an_invariant_subspace():
+    A = sparse.csr_array(np.array([[-1.0, 0.0, 0.0], [1.0, -2.0, 0.0], [0.0, 2.0, 0.0]]))
+    for start, size in [([0.0, 0.0, 1.0], 1), ([0.0, 1.0, 0.0], 2), ([1.0, 0.0, 0.0], 3)]:
+        V, H = np.zeros((4, 3)), np.zeros((4, 3))
+        V[0] = start
+        m = kernels.arnoldi(A.indptr, A.indices, A.data, V, H, 3, 3)
+        assert m == size
+        assert H[m, m - 1] == 0.0
+
+
+@pytest.mark.parametrize("horizon", [0.01, 1.0, 15.0])
+def test_flow_follows_the_small_exponential(rng, horizon):
+    m = 8
+    H = np.zeros((m + 1, m))
+    H[:m] = np.triu(rng.normal(size=(m, m)), -1) - 4.0 * np.eye(m)
+    far, norms, leak = 1e300, np.ones(m + 1), np.zeros(m)
+    s, u, error, growth, s_kept, kept, error_kept = kernels.flow(
+        H, m, m, horizon, norms, leak, 1.0, far, far, 0.0
+    )
+    assert s == s_kept == pytest.approx(horizon, rel=1e-12)
+    truth = linalg.expm(horizon * H[:m])[:, 0]
+    np.testing.assert_allclose(u, truth, atol=1e-13 * growth)
+    np.testing.assert_array_equal(u, kept)
+    modulus, _ = integrate.quad(lambda r: abs(linalg.expm(r * H[:m])[m - 1, 0]), 0.0, horizon, limit=200)
+    assert modulus * (1.0 - 1e-6) <= error == error_kept
+    assert error <= 10.0 * modulus
+
+
+def test_flow_ends_before_the_error_or_the_loss_is_too_large():
+    m = 4
+    H = np.zeros((m + 1, m))
+    H[:m] = np.diag(np.full(m, -1.0)) + np.diag(np.full(m - 1, 1.0), -1)  # u_j(s) = e^(−s) s^j / j!
+    norms, leak = np.ones(m + 1), np.array([0.0, 0.0, 1.0, 0.0])
+    s, *_, error = kernels.flow(H, m, m, 50.0, norms, leak, 1.0, 1e-6, 1e300, 0.0)
+    assert 0.0 < s < 50.0
+    assert 0.0 < error <= 1e-6 * s
+    s, u, _, _, s_kept, kept, _ = kernels.flow(H, m, m, 50.0, norms, leak, 0.0, 1e-6, 1e-3, 0.0)
+    assert s_kept < s
+    assert leak @ kept <= 1e-3
+    np.testing.assert_allclose(kept, [math.exp(-s_kept) * s_kept**j / math.factorial(j) for j in range(m)], atol=1e-13)
+
+
+def test_combine_cuts_negative_entries_and_says_how_much(rng):
+    V, c = rng.normal(size=(3, 5000)), np.array([1.0, -0.5, 0.25])
+    out = np.empty(5000)
+    cut = kernels.combine(V, c, out)
+    np.testing.assert_allclose(out, np.maximum(c @ V, 0.0), atol=1e-14)
+    assert cut == pytest.approx(np.maximum(-(c @ V), 0.0).sum(), rel=1e-12)
+
+
+# ---- Radau IIA --------------------------------------------------------------------------------------------
+
+stages = pytest.mark.parametrize("s", [2, 3, 5, 7, 11])
+
+
+def stability(table, z):
+    """R(z) = 1 + z bᵀ (I − z W)⁻¹ 1; the last row of W is b."""
+    s = table.n_stages
+    return 1.0 + z * table.weights[-1] @ np.linalg.solve(np.eye(s) - z * table.weights, np.ones(s))
+
+
+@stages
+def test_radau_order_conditions(s):
+    table = radau(s)
+    c, W = table.nodes, table.weights
+    assert table.n_stages == s
+    assert c[-1] == 1.0
+    assert (np.diff(c) > 0.0).all()
+    assert c[0] > 0.0
+    for k in range(1, 2 * s):  # quadrature of order 2s − 1
+        assert W[-1] @ c ** (k - 1) == pytest.approx(1.0 / k, abs=1e-11)
+    for k in range(1, s + 1):  # stages of order s
+        np.testing.assert_allclose(W @ c ** (k - 1), c**k / k, atol=1e-11)
+    decoupled = table.vectors @ np.diag(table.eigenvalues) @ table.inverse
+    np.testing.assert_allclose(decoupled, W, atol=1e-10)
+
+
+@pytest.mark.parametrize(("s", "nodes"), [(2, [1 / 3, 1]), (3, [(4 - 6**0.5) / 10, (4 + 6**0.5) / 10, 1])])
+def test_radau_nodes_are_those_of_the_book(s, nodes):
+    np.testing.assert_allclose(radau(s).nodes, nodes, rtol=1e-14)
+
+
+@stages
+def test_radau_is_l_stable(s):
+    table = radau(s)
+    assert 1.0 - table.weights[-1] @ np.linalg.solve(table.weights, np.ones(s)) == pytest.approx(0.0, abs=1e-9)
+    assert (table.eigenvalues.real > 0.0).all()
+    axis = np.concatenate([-1j * np.logspace(-2, 4, 60), 1j * np.logspace(-2, 4, 60)])
+    assert max(abs(stability(table, z)) for z in axis) <= 1.0 + 1e-9
+    assert abs(stability(table, -1e8)) < 1e-6
+
+
+@stages
+def test_radau_approximates_the_exponential_to_its_order(s):
+    z = -1.0 - 0.5j
+    constant = math.factorial(s) * math.factorial(s - 1) / (2 * math.factorial(2 * s - 1) * math.factorial(2 * s))
+    for scale in (1.0, 0.5):
+        gap = abs(stability(radau(s), scale * z) - np.exp(scale * z))
+        assert gap <= 8.0 * constant * abs(scale * z) ** (2 * s) + 1e-13
+
+
+@stages
+def test_radau_integrals_of_the_basis(s):
+    table = radau(s)
+    c = table.nodes
+
+    def modulus(others, scale):
+        edges = np.concatenate([[0.0], np.sort(others), [1.0]])
+        parts = [
+            integrate.quad(lambda x: abs(np.prod(x - others)) / scale, a, b, epsabs=1e-14)[0]
+            for a, b in zip(edges[:-1], edges[1:], strict=True)
+        ]
+        return sum(parts)
+
+    for j in range(s):
+        others = np.delete(c, j)
+        found = modulus(others, abs(np.prod(c[j] - others)))
+        assert table.lagrange_integrals[j] == pytest.approx(found, abs=1e-9)
+    assert table.node_integral == pytest.approx(modulus(c, 1.0), rel=1e-6, abs=1e-14)
+
+
+@stages
+def test_radau_interpolation_is_exact_for_polynomials(s):
+    table = radau(s)
+    points = np.concatenate([[0.0], table.nodes])
+    tau = np.linspace(0.0, 1.0, 9)
+    values, slopes = table.interpolate(tau)
+    for k in range(s + 1):
+        np.testing.assert_allclose(values @ points**k, tau**k, atol=1e-9)
+        np.testing.assert_allclose(slopes @ points**k, k * tau ** max(k - 1, 0), atol=1e-8)
+        assert table.leading @ points**k == pytest.approx(float(k == s), abs=1e-7)
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-4], ids=["stages solved", "stages perturbed"])
+@pytest.mark.parametrize("s", [2, 3, 5, 7])
+def test_residual_of_the_collocation_polynomial(rng, s, noise):
+    """The integral of ‖u′/h − A u‖₁ is what the tables say: equal where the stages are solved, a bound where not."""
+    table, n, h = radau(s), 9, 0.8
+    A = random_generator(rng, n).toarray()
+    p = rng.random(n)
+    p /= p.sum()
+    system = np.eye(s * n) - h * np.kron(table.weights, A)
+    U = np.linalg.solve(system, np.tile(p, s)).reshape(s, n)
+    U += noise * rng.normal(size=U.shape)
+    values = np.vstack([p, U])  # (s + 1, n)
+
+    at, slope = table.interpolate(table.nodes)
+    rho = slope @ values / h - at @ values @ A.T  # (s, n)
+    norms = np.abs(rho).sum(axis=1)
+    assert (norms.max() < 1e-9) == (noise == 0.0)
+    bound = h * (norms @ table.lagrange_integrals + np.abs(A @ (table.leading @ values)).sum() * table.node_integral)
+
+    edges = np.concatenate([[0.0], table.nodes])
+    x, w = np.polynomial.legendre.leggauss(40)
+    integral = 0.0
+    for a, b in zip(edges[:-1], edges[1:], strict=True):
+        at, slope = table.interpolate(0.5 * (a + b) + 0.5 * (b - a) * x)
+        residual = slope @ values / h - at @ values @ A.T
+        integral += h * 0.5 * (b - a) * float(w @ np.abs(residual).sum(axis=1))
+    assert integral <= bound * (1.0 + 1e-6) + 1e-12
+    if noise == 0.0:
+        assert integral == pytest.approx(bound, rel=1e-3, abs=1e-9)
+    else:
+        assert bound <= 5.0 * integral
