@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fsp.generator import Generator
 
 UNIT_ROUNDOFF = 2.0**-53
+REPORT_WORK = 5e8  # multiply-adds after which an advance returns, so that the caller can report progress
 
 
 @dataclass(frozen=True, slots=True)

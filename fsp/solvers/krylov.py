@@ -20,22 +20,19 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from time import perf_counter
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fsp.errors import ArgumentError, BackendError, ConvergenceError
 from fsp.solvers import kernels
-from fsp.solvers.base import NO_LIMIT, UNIT_ROUNDOFF, Advance, LossLimit
+from fsp.solvers.base import NO_LIMIT, REPORT_WORK, UNIT_ROUNDOFF, Advance, LossLimit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from fsp.arrays import FloatArray
     from fsp.generator import Generator
-
-REPORT_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +97,10 @@ class _KrylovPropagator:
         """Advance `p` from `t0` towards `t1`; see `fsp.solvers.base.Propagator`."""
         tol_rate = (self._tol if tol is None else tol) / (t1 - t0)
         lost = np.zeros(len(self._matrix.indptr) - 1 - self._n)
-        started, t, error, rounding, n_matvec = perf_counter(), t0, 0.0, 0.0, 0
+        t, error, rounding, n_matvec = t0, 0.0, 0.0, 0
         rejected = None
-        while t < t1 and rejected is None and perf_counter() - started < REPORT_SECONDS:
+        most = max(1.0, REPORT_WORK / self._matrix.nnz)  # products
+        while t < t1 and rejected is None and n_matvec < most:
             slack = limit.at(t - t0) - lost.sum()
             step = self._step(p, t1 - t, tol_rate, LossLimit(slack, limit.rate))
             n_matvec += step.n_matvec

@@ -13,14 +13,13 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from time import perf_counter
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fsp.errors import ArgumentError, BackendError
 from fsp.solvers import kernels
-from fsp.solvers.base import NO_LIMIT, UNIT_ROUNDOFF, Advance, LossLimit
+from fsp.solvers.base import NO_LIMIT, REPORT_WORK, UNIT_ROUNDOFF, Advance, LossLimit
 from fsp.solvers.poisson import poisson_window
 
 if TYPE_CHECKING:
@@ -30,8 +29,8 @@ if TYPE_CHECKING:
     from fsp.generator import Generator
 
 FIRST_STRIDE = 64.0  # Λ times the first step, where probability may leave
-LONGEST_STRIDE = 1e7  # Λ times the longest step
-REPORT_SECONDS = 0.5
+LONGEST_STRIDE = 1e6  # Λ times the longest step, where probability may leave
+SHORTEST_REPORT = 1e4  # Λ times a step, where none may: a shorter one has a large share of tail
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +84,11 @@ class _Uniformized:
         tol_rate = (self._tol if tol is None else tol) / (t1 - t0)
         z = np.concatenate([p, np.zeros(n_sinks)])
         mass = z.sum()
-        started, t, error, rounding, n_matvec = perf_counter(), t0, 0.0, 0.0, 0
+        t, error, rounding, n_matvec = t0, 0.0, 0.0, 0
         rejected = None
-        while t < t1 and perf_counter() - started < REPORT_SECONDS:
-            longest = LONGEST_STRIDE if limit.offset == np.inf or not n_sinks else self._stride
+        most = max(1.0, REPORT_WORK / self._matrix.nnz)  # products
+        while t < t1 and n_matvec < most:
+            longest = max(SHORTEST_REPORT, most) if limit.offset == np.inf or not n_sinks else self._stride
             h = min(t1 - t, longest / self._rate)
             end = t1 if h >= (t1 - t) * (1.0 - 1e-12) else t + h
             following, settled, products = self._step(z, h, tol_rate * h)

@@ -1,0 +1,509 @@
+"""Sabotage the package, one line at a time, and require that the tests notice.
+
+    python tests/mutants.py             all, two at a time
+    python tests/mutants.py NAME ...    some
+    python tests/mutants.py --list      their names
+
+Each sabotage is made in a copy of `fsp/` and `tests/` in a temporary directory; the working tree is not touched.
+It counts as caught where a test fails that passes without it.  The exit status is 1 if one survives, or if its text is
+not found exactly once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import queue
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+ROOT = Path(__file__).resolve().parents[1]
+WORKERS = 2
+TIME_LIMIT = 240.0  # seconds for one run of the tests
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A sabotage: `old` in `file` becomes `new`, and one of `tests` must fail."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+
+def mutant(name, file, old, new, *tests):
+    """Return a mutant of a file in fsp/; tests are the stems of files in tests/."""
+    return Mutant(name, f"fsp/{file}", old, new, tuple(f"tests/test_{stem}.py" for stem in tests))
+
+
+MUTANTS = [
+    # ---- model
+    mutant(
+        "mass-action-without-factorial",
+        "model/reaction.py",
+        "math.prod(math.factorial(n) for n in reactants.values())",
+        "math.prod(n for n in reactants.values())",
+        "model",
+    ),
+    mutant(
+        "conservation-law-of-wrong-sign",
+        "model/structure.py",
+        "law[pivot] = -row[free]",
+        "law[pivot] = row[free]",
+        "structure",
+    ),
+    mutant(
+        "conservation-laws-combined-wrongly",
+        "model/structure.py",
+        "a, b = -loss[column], gain[column]",
+        "a, b = gain[column], -loss[column]",
+        "structure",
+    ),
+    mutant(
+        "species-bound-one-too-small",
+        "model/structure.py",
+        "math.floor(value + _SLACK * max(1.0, value))",
+        "math.floor(value + _SLACK * max(1.0, value)) - 1",
+        "structure",
+    ),
+    mutant(
+        "nan-propensity-passes",
+        "model/propensity.py",
+        "if not (out.min() >= 0.0 and out.max() < math.inf):",
+        "if out.min() < 0.0 or out.max() == math.inf:",
+        "generator",
+    ),
+    mutant(
+        "jump-below-zero-passes",
+        "model/propensity.py",
+        "wrong = np.flatnonzero((column < least) & (out > 0.0))",
+        "wrong = np.flatnonzero((column < 0) & (out > 0.0))",
+        "generator",
+    ),
+    # ---- space
+    mutant(
+        "search-beyond-the-key",
+        "space/kernels.py",
+        "if _compare(keys, middle, queries, q) < 0:",
+        "if _compare(keys, middle, queries, q) <= 0:",
+        "space",
+    ),
+    mutant(
+        "merge-takes-any-key",
+        "space/kernels.py",
+        "found[i] = j if j < n and order == 0 else -1",
+        "found[i] = j if j < n else -1",
+        "space",
+    ),
+    mutant(
+        "hash-set-compares-one-word",
+        "space/kernels.py",
+        "same = same and table[slot, w] == keys[i, w] + shifts[r, w]",
+        "same = True",
+        "space",
+    ),
+    mutant(
+        "field-without-room-for-a-change",
+        "space/encoding.py",
+        "limits[species] = (1 << width) - 1 - int(margins[species])",
+        "limits[species] = (1 << width) - 1",
+        "space",
+    ),
+    mutant(
+        "overflow-of-a-field-unseen",
+        "space/closure.py",
+        "if (states > encoding.limits).any():",
+        "if False:",
+        "space",
+    ),
+    mutant(
+        "conserved-sum-of-one-start-for-all",
+        "space/space.py",
+        "shared = (values == values[0]).all(axis=0)",
+        "shared = (values == values[0]).any(axis=0)",
+        "space",
+    ),
+    mutant(
+        "index-ignores-conservation-laws",
+        "space/encoding.py",
+        "inside &= law.divisor * np.where(inside, states[:, law.species], 0) == weighted",
+        "inside &= weighted >= 0",
+        "space",
+    ),
+    mutant(
+        "only-the-last-constraint-counts",
+        "space/closure.py",
+        "kept &= constraint.holds(states)",
+        "kept = constraint.holds(states)",
+        "space",
+    ),
+    mutant(
+        "limit-on-states-forgets-the-first",
+        "space/closure.py",
+        "size = len(present)",
+        "size = 0",
+        "space",
+    ),
+    mutant(
+        "growth-ignores-its-seeds",
+        "space/space.py",
+        "frontier = self.keys if seeds is None else self.keys[seeds]",
+        "frontier = self.keys",
+        "space",
+    ),
+    # ---- generator
+    mutant(
+        "diagonal-without-leak",
+        "generator/generator.py",
+        "exit_rates = rates.sum(axis=0)",
+        "exit_rates = np.zeros(n) + sum(np.where(j.target < 0, 0.0, r) for j, r in zip(jumps, rates, strict=True))",
+        "generator",
+    ),
+    mutant(
+        "sinks-dropped",
+        "generator/generator.py",
+        "        if chosen.any():\n",
+        "        if False:\n",
+        "generator",
+    ),
+    mutant(
+        "sink-counted-twice",
+        "generator/generator.py",
+        "unassigned &= ~broken",
+        "unassigned |= broken",
+        "generator",
+    ),
+    mutant(
+        "second-reaction-of-a-jump-dropped",
+        "generator/generator.py",
+        "for k in jump.reactions[1:]:",
+        "for k in jump.reactions[2:]:",
+        "generator",
+    ),
+    mutant(
+        "jumps-in-rising-order",
+        "generator/generator.py",
+        "key=lambda c: tuple(space.encoding.shift_of(np.array(c))), reverse=True)",
+        "key=lambda c: tuple(space.encoding.shift_of(np.array(c))))",
+        "generator",
+    ),
+    mutant(
+        "generator-stays-at-its-time",
+        "generator/generator.py",
+        "other._assembly = other._assemble(t)",
+        "other._assembly = other._assemble(self.t)",
+        "generator",
+    ),
+    mutant(
+        "sink-missing-where-the-rate-is-zero-now",
+        "generator/generator.py",
+        "((rate > 0.0) | jump.time_dependent)",
+        "(rate > 0.0)",
+        "generator",
+    ),
+    # ---- solvers
+    mutant(
+        "poisson-tail-not-counted",
+        "solvers/poisson.py",
+        "weights * ((1.0 - tail) / weights.sum())",
+        "weights / weights.sum()",
+        "solvers",
+    ),
+    mutant(
+        "settling-not-counted",
+        "solvers/kernels.py",
+        "return k, change * moment, True",
+        "return k, 0.0, True",
+        "solvers",
+    ),
+    mutant(
+        "settled-too-early",
+        "solvers/kernels.py",
+        "if change * moment <= steady:",
+        "if change <= steady:",
+        "solvers",
+    ),
+    mutant(
+        "uniformization-ignores-the-loss-limit",
+        "solvers/uniformization.py",
+        "if following[self._n :].sum() > limit.at(end - t0):",
+        "if False:",
+        "solvers",
+    ),
+    mutant(
+        "uniformization-rounding-dropped",
+        "solvers/uniformization.py",
+        "rounding += products * (self._row_length + 3) * UNIT_ROUNDOFF * mass",
+        "rounding += 0.0",
+        "solvers",
+    ),
+    mutant(
+        "krylov-residual-norm-left-out",
+        "solvers/krylov.py",
+        "residual_norm = H[m, m - 1] * norms[m] if H[m, m - 1] > 0.0 else 0.0",
+        "residual_norm = 0.0",
+        "solvers",
+    ),
+    mutant(
+        "krylov-residual-in-the-2-norm",
+        "solvers/krylov.py",
+        "residual_norm = H[m, m - 1] * norms[m] if",
+        "residual_norm = H[m, m - 1] * beta if",
+        "solvers",
+    ),
+    mutant(
+        "krylov-clip-not-counted",
+        "solvers/krylov.py",
+        "error += kernels.combine(V[:m], beta * u_kept, z)",
+        "kernels.combine(V[:m], beta * u_kept, z)",
+        "solvers",
+    ),
+    mutant(
+        "krylov-rounding-dropped",
+        "solvers/krylov.py",
+        "rounding = UNIT_ROUNDOFF * growth * ",
+        "rounding = 0.0 * growth * ",
+        "solvers",
+    ),
+    mutant(
+        "krylov-ignores-the-loss-limit",
+        "solvers/kernels.py",
+        "within = within and lost <= loss_offset + loss_rate * s",
+        "within = True",
+        "solvers",
+    ),
+    mutant(
+        "radau-curvature-factor-halved",
+        "solvers/implicit.py",
+        "return h * float(np.abs(generator.with_sinks @ leading).sum()) * table.node_integral",
+        "return 0.5 * h * float(np.abs(generator.with_sinks @ leading).sum()) * table.node_integral",
+        "solvers",
+    ),
+    mutant(
+        "radau-stage-residuals-left-out",
+        "solvers/implicit.py",
+        "return self.stage_error + self.shape_error",
+        "return self.shape_error",
+        "solvers",
+    ),
+    mutant(
+        "implicit-clip-not-counted",
+        "solvers/implicit.py",
+        "error + step.error + cut",
+        "error + step.error",
+        "solvers",
+    ),
+    mutant(
+        "implicit-ignores-the-loss-limit",
+        "solvers/implicit.py",
+        "return int(len(within) if within.all() else np.argmin(within))",
+        "return len(within)",
+        "solvers",
+    ),
+    mutant(
+        "implicit-stands-still-in-time",
+        "solvers/implicit.py",
+        "self._generator.at(t + c * h).with_sinks",
+        "self._generator.at(t).with_sinks",
+        "solvers",
+    ),
+    # ---- distribution
+    mutant(
+        "interval-halves-of-the-halves",
+        "distribution/bounds.py",
+        "return (total + missing) / 2, (total - missing) / 2, float(slack)",
+        "return (total + missing) / 4, (total - missing) / 4, float(slack)",
+        "distribution",
+    ),
+    mutant(
+        "ledger-without-rounding",
+        "distribution/ledger.py",
+        "math.fsum((self.truncation, self.integration, self.pruning, self.rounding))",
+        "math.fsum((self.truncation, self.integration, self.pruning))",
+        "distribution",
+    ),
+    mutant(
+        "certified-by-one-of-two",
+        "distribution/ledger.py",
+        "certified=self.certified and other.certified",
+        "certified=self.certified or other.certified",
+        "distribution",
+    ),
+    # ---- projection
+    mutant(
+        "loss-not-in-the-ledger",
+        "projection/march.py",
+        "truncation=float(step.lost.sum()),",
+        "truncation=0.0,",
+        "transient",
+    ),
+    mutant(
+        "rounding-not-in-the-ledger",
+        "projection/march.py",
+        "rounding=step.rounding,",
+        "rounding=0.0,",
+        "transient",
+    ),
+    mutant(
+        "estimate-called-a-bound",
+        "projection/march.py",
+        "certified=self._solver.certified and not self.model.is_time_dependent,",
+        "certified=self._solver.certified,",
+        "transient",
+    ),
+    mutant(
+        "truncation-share-of-the-budget-doubled",
+        "projection/march.py",
+        "TRUNCATION_SHARE = 0.5 ",
+        "TRUNCATION_SHARE = 1.5 ",
+        "transient",
+    ),
+    mutant(
+        "probability-lost-before-is-forgotten",
+        "projection/march.py",
+        "return LossLimit(rate * self.t - self.ledger.truncation, rate)",
+        "return LossLimit(rate * self.t, rate)",
+        "transient",
+    ),
+    mutant(
+        "growth-neglects-the-flux",
+        "projection/growth.py",
+        "[leak.rates if everywhere else leak.rates * weight[leak.sources] for leak in generator.leaks]",
+        "[leak.rates for leak in generator.leaks]",
+        "transient",
+    ),
+    mutant(
+        "closed-classes-unweighted",
+        "projection/steady.py",
+        "p[members] = weight * found.p",
+        "p[members] = found.p / len(classes.members)",
+        "stationary",
+    ),
+    mutant(
+        "stationary-answer-unconfirmed",
+        "projection/steady.py",
+        "if settled and confirming:",
+        "if settled:",
+        "stationary",
+    ),
+    mutant(
+        "change-under-growth-not-counted",
+        "projection/steady.py",
+        "return _distribution(model, solved, change if solved.generator.n_sinks else 0.0)",
+        "return _distribution(model, solved, 0.0)",
+        "stationary",
+    ),
+]
+
+
+class Tree:
+    """A copy of the package and its tests, in which one sabotage is made at a time.
+
+    A worker keeps its copy: kernels that a sabotage does not touch stay compiled.
+    """
+
+    def __init__(self, folder):
+        self.folder = folder
+        for part in ("fsp", "tests"):
+            shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__", ".hypothesis"))
+        shutil.copy2(ROOT / "pyproject.toml", folder)
+
+    def first_failure(self, tests):
+        """Run tests until one fails; return its id, "" where all pass, and the last lines of the output."""
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:randomly", "-p", "no:cacheprovider"]
+        try:
+            run = subprocess.run(
+                [*command, "--tb=no", *tests],
+                cwd=self.folder,
+                env=os.environ | self._settings(),
+                capture_output=True,
+                text=True,
+                timeout=TIME_LIMIT,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return "", f"no verdict within {TIME_LIMIT:.0f} s"
+        found = re.search(r"^(?:FAILED|ERROR) (\S+?::.*?)(?: - .*)?$", run.stdout, re.MULTILINE)
+        if run.returncode == 1 and found:
+            return found[1], ""
+        return "", "" if run.returncode == 0 else (run.stdout + run.stderr)[-400:]
+
+    def _settings(self):
+        threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+        return threads | {
+            "PYTHONPATH": str(self.folder),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "NUMBA_CACHE_DIR": str(self.folder / "numba"),
+            "HYPOTHESIS_PROFILE": "ci",
+        }
+
+    def try_out(self, mutant):
+        """Return whether the tests catch a mutant, and how."""
+        path = self.folder / mutant.file
+        original, times = path.read_text(), path.stat()
+        if original.count(mutant.old) != 1:
+            return False, f"its text occurs {original.count(mutant.old)} times in {mutant.file}"
+        path.write_text(original.replace(mutant.old, mutant.new))
+        try:
+            failed, trouble = self.first_failure(mutant.tests)
+        finally:
+            path.write_text(original)
+            os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+        if not failed:
+            return False, trouble or "SURVIVES"
+        if self.first_failure([failed])[0]:
+            return False, f"{failed} fails without it too"
+        return True, failed
+
+
+def main():
+    """Run the mutants named on the command line, or all."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument("--list", action="store_true", help="print the names")
+    arguments = parser.parse_args()
+    known = {mutant.name: mutant for mutant in MUTANTS}
+    unknown = sorted(set(arguments.names) - set(known))
+    if unknown:
+        parser.error(f"NAME must be one that --list prints, but is '{unknown[0]}'.")
+    chosen = [known[name] for name in arguments.names] or MUTANTS
+    if arguments.list:
+        print("\n".join(f"{mutant.name:42}{mutant.file}" for mutant in chosen))
+        return 0
+    return report(chosen)
+
+
+def report(chosen):
+    """Try the mutants, print a line for each, and return the exit status."""
+    caught = 0
+    with tempfile.TemporaryDirectory(prefix="fsp-mutants-") as folder:
+        trees = queue.SimpleQueue()
+        for worker in range(WORKERS):
+            trees.put(Tree(Path(folder) / str(worker)))
+
+        def judge(mutant):
+            tree, started = trees.get(), perf_counter()
+            try:
+                return mutant, *tree.try_out(mutant), perf_counter() - started
+            finally:
+                trees.put(tree)
+
+        with ThreadPoolExecutor(WORKERS) as pool:
+            for mutant, red, how, seconds in pool.map(judge, chosen):
+                caught += red
+                print(f"{'caught' if red else 'FAILED':8}{mutant.name:42}{seconds:5.0f} s  {how}", flush=True)
+    print(f"{caught} of {len(chosen)} caught")
+    return int(caught < len(chosen))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
