@@ -356,8 +356,8 @@ MUTANTS = [
     mutant(
         "estimate-called-a-bound",
         "projection/march.py",
-        "certified=self._solver.certified and not self.model.is_time_dependent,",
-        "certified=self._solver.certified,",
+        "certified=solver.certified and not self.model.is_time_dependent,",
+        "certified=solver.certified,",
         "transient",
     ),
     mutant(
@@ -370,8 +370,8 @@ MUTANTS = [
     mutant(
         "probability-lost-before-is-forgotten",
         "projection/march.py",
-        "return LossLimit(rate * self.t - self.ledger.truncation, rate)",
-        "return LossLimit(rate * self.t, rate)",
+        " * self.t - self.ledger.truncation,",
+        " * self.t,",
         "transient",
     ),
     mutant(

@@ -640,7 +640,7 @@ def encodings(draw):
     encoding = build_encoding(
         np.array(bounds, dtype=float), np.array(margins, dtype=np.int64), wide=draw(st.booleans())
     )
-    state = st.tuples(*[st.integers(0, int(top)) for top in encoding.limits])
+    state = st.tuples(*[st.integers(0, int(top)) for top in encoding.capacity - np.array(margins)])
     return encoding, margins, np.array(draw(st.lists(state, min_size=1, max_size=20)), dtype=np.int64)
 
 

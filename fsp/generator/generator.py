@@ -224,7 +224,7 @@ class Generator:
         nnz = n_inside + leaks.nnz
         dtype = np.int32 if nnz < 2**31 and n + leaks.shape[0] < 2**31 else np.int64
         indptr, indices, values = np.zeros(n + leaks.shape[0] + 1, dtype), np.empty(nnz, dtype), np.empty(nnz)
-        n_above = sum(not _falls_below_zero(self.space, jump.change) for jump in jumps)
+        n_above = sum(tuple(jump.change) > (0,) * len(jump.change) for jump in jumps)
         targets = np.array([jump.target for jump in jumps]).reshape(len(jumps), n)
         kernels.fill_rows(targets, rates, keep, exit_rates, n_above, indptr, indices, values)
         indptr[n:] = n_inside + leaks.indptr
@@ -278,12 +278,12 @@ class _Sinks:
 
 
 def _jumps(model: Model, space: StateSpace) -> tuple[Jump, ...]:
-    """Group the reactions by change, in order of falling key shift; changes of zero do nothing."""
+    """Group the reactions by change, in falling lexicographic order; changes of zero do nothing."""
     groups: dict[tuple[int, ...], list[int]] = {}
     for k, change in enumerate(model.change.tolist()):
         if any(change):
             groups.setdefault(tuple(change), []).append(k)
-    ordered = sorted(groups, key=lambda c: tuple(space.encoding.shift_of(np.array(c))), reverse=True)
+    ordered = sorted(groups, reverse=True)
     return tuple(
         Jump(
             np.array(change),
@@ -293,10 +293,6 @@ def _jumps(model: Model, space: StateSpace) -> tuple[Jump, ...]:
         )
         for change in ordered
     )
-
-
-def _falls_below_zero(space: StateSpace, change: IntArray) -> bool:
-    return tuple(space.encoding.shift_of(change)) < (0,) * space.encoding.n_words
 
 
 def _csr(data: FloatArray, indices: IntArray, indptr: IntArray, shape: tuple[int, int]) -> Any:

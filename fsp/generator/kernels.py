@@ -1,7 +1,7 @@
 """Compiled kernels that fill a CSR matrix from gain and loss terms.
 
-Sources of one row, taken over the jumps in order of falling key shift, have rising indices; the diagonal
-belongs where the shift is zero.  So every row comes out sorted, without a sort.
+Sources of one row, taken over the jumps in falling lexicographic order of their changes, have rising indices; the
+diagonal belongs where the change is zero.  So every row comes out sorted, without a sort.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ def conservation_laws(change: IntArray) -> IntArray:
     """
     n_species = change.shape[1]
     reactions = _distinct(change)
-    n_laws = n_species - len(_echelon(reactions, n_species)[1])
+    n_laws = n_species - len(echelon(reactions, n_species)[1])
     candidates = [*sorted(_rays(reactions, n_species), key=_size), *_null_space(reactions, n_species)]
     laws: list[Vector] = []
     for law in candidates:
@@ -112,7 +112,7 @@ def _minimal(rows: list[tuple[Vector, Vector]]) -> list[tuple[Vector, Vector]]:
     return [row for _, row in kept]
 
 
-def _echelon(rows: Iterable[Vector], width: int) -> tuple[list[list[Fraction]], list[int]]:
+def echelon(rows: Iterable[Vector], width: int) -> tuple[list[list[Fraction]], list[int]]:
     """Return the reduced row echelon form over the rationals, and its pivot columns."""
     matrix = [[Fraction(n) for n in row] for row in rows]
     pivots: list[int] = []
@@ -134,7 +134,7 @@ def _echelon(rows: Iterable[Vector], width: int) -> tuple[list[list[Fraction]], 
 
 def _null_space(reactions: list[Vector], n_species: int) -> list[Vector]:
     """Return a basis of the laws of any sign, smallest first."""
-    matrix, pivots = _echelon(reactions, n_species)
+    matrix, pivots = echelon(reactions, n_species)
     laws = []
     for free in sorted(set(range(n_species)) - set(pivots)):
         law = [Fraction(int(i == free)) for i in range(n_species)]
@@ -146,7 +146,7 @@ def _null_space(reactions: list[Vector], n_species: int) -> list[Vector]:
 
 
 def _independent(laws: list[Vector], n_species: int) -> bool:
-    return len(_echelon(laws, n_species)[1]) == len(laws)
+    return len(echelon(laws, n_species)[1]) == len(laws)
 
 
 def species_bounds(change: IntArray, initial_states: IntArray) -> FloatArray:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.errors import StateSpaceError
+from fsp.errors import ModelError, StateSpaceError
 from fsp.space import kernels
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fsp.space.constraints import Constraint
     from fsp.space.encoding import Encoding
 
-PUMPED_COUNTS = 2 ** np.arange(21)
+PUMPED_COUNTS = np.unique(np.concatenate([np.arange(1, 65), 2 ** np.arange(21)]))
 
 
 class FieldOverflowError(Exception):
@@ -67,6 +67,7 @@ def close(
     steps: int | None,
     constraints: Sequence[Constraint],
     max_states: int,
+    limit_name: str,
 ) -> IntArray:
     """Return the keys that up to `steps` reactions reach from `frontier` and that are not `present`.
 
@@ -80,8 +81,8 @@ def close(
         Number of reactions; None for the whole closure.
     constraints
         States that break one of them are not entered.
-    max_states
-        Limit on the size of the whole space.
+    max_states, limit_name
+        Limit on the size of the whole space, and what the caller calls it.
 
     Raises
     ------
@@ -93,6 +94,7 @@ def close(
     visited = KeySet(encoding.n_words)
     visited.add(present)
     shifts = np.array([encoding.shift_of(change) for change in model.change])  # (n_reactions, n_words)
+    margins = np.abs(model.change).max(axis=0)  # room that the next shift needs
     pump = _Pump(model) if steps is None and not constraints and not model.is_finite else None
     accepted: list[IntArray] = []
     size = len(present)
@@ -105,14 +107,14 @@ def close(
         # Sorted, so that neighbours are looked up one after the other.
         frontier = sort_keys(visited.expand(frontier, enabled, shifts))
         states = encoding.decode(frontier)
-        if (states > encoding.limits).any():
+        if (states > encoding.capacity - margins).any():
             raise FieldOverflowError
         if constraints:
             frontier, states = _filter(frontier, states, constraints)
         size += len(frontier)
         if size > max_states:
             raise StateSpaceError(
-                f"The number of states must be at most {max_states:,} (`max_states`), but {level + 1} reaction "
+                f"The number of states must be at most {max_states:,} (`{limit_name}`), but {level + 1} reaction "
                 f"steps reach more than that; raise the limit or add constraints."
             )
         accepted.append(frontier)
@@ -162,8 +164,14 @@ class _Pump:
             self._untested.discard(k)
             start = states[sources[0]]
             ray = start + PUMPED_COUNTS[:, None] * self._model.change[k]
-            if self._model.time_dependent[k] or (self._model.propensity(k, ray) > 0).all():
+            if self._model.time_dependent[k] or self._fires(k, ray):
                 raise StateSpaceError(self._message(k, start))
+
+    def _fires(self, k: int, ray: IntArray) -> bool:
+        try:
+            return bool((self._model.propensity(k, ray) > 0).all())
+        except ModelError:  # a rate that is not defined so far out may stop the reaction before
+            return False
 
     def _message(self, k: int, start: IntArray) -> str:
         species = self._model.species

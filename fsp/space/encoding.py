@@ -5,21 +5,22 @@ highest bits, so that the numerical order of keys is the lexicographic order of 
 every key by one constant, ``key(x + ν) = key(x) + key(ν)``, and a sorted list of keys stays sorted under it.
 A species that a conservation law makes an affine function of *earlier* species needs no field: two states
 that differ do so first in a kept species.  Where 62 bits do not hold a state, keys have several words.
-Counts above ``limits`` would let a shift run into the neighbouring field; they are refused, never wrapped.
+A count above its field's ``capacity`` is refused, and a shift that could run into the neighbouring field is not used.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fsp.errors import StateSpaceError
+from fsp.model.structure import echelon
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from fractions import Fraction
 
     from fsp.arrays import BoolArray, FloatArray, IntArray
 
@@ -48,7 +49,7 @@ class Encoding:
         Index of each species that owns a bit field, ascending.
     word, shift, bits
         Place and width of each field, in the order of `kept`.
-    limits
+    capacity
         Largest count of each species that the encoding holds, (n_species,).
     dependences
         The species without a field.
@@ -58,13 +59,13 @@ class Encoding:
     word: tuple[int, ...]
     shift: tuple[int, ...]
     bits: tuple[int, ...]
-    limits: IntArray
+    capacity: IntArray
     dependences: tuple[Dependence, ...] = ()
 
     @property
     def n_species(self) -> int:
         """Number of species of a state."""
-        return len(self.limits)
+        return len(self.capacity)
 
     @property
     def n_words(self) -> int:
@@ -72,7 +73,7 @@ class Encoding:
         return max(self.word, default=0) + 1
 
     def encode(self, states: IntArray) -> IntArray:
-        """Return the keys (n, n_words) of `states` (n, n_species), which must lie within `limits`."""
+        """Return the keys (n, n_words) of `states` (n, n_species), which must lie within `capacity`."""
         keys = np.zeros((len(states), self.n_words), dtype=np.int64)
         for species, word, shift in zip(self.kept, self.word, self.shift, strict=True):
             keys[:, word] += states[:, species].astype(np.int64) << shift
@@ -89,7 +90,7 @@ class Encoding:
 
     def holds(self, states: IntArray) -> BoolArray:
         """Tell which of `states` (n, n_species) the encoding can represent."""
-        inside: BoolArray = np.all((states >= 0) & (states <= self.limits), axis=1)
+        inside: BoolArray = np.all((states >= 0) & (states <= self.capacity), axis=1)
         for law in self.dependences:
             weighted = law.constant + np.where(inside[:, None], states, 0) @ law.weights
             inside &= law.divisor * np.where(inside, states[:, law.species], 0) == weighted
@@ -102,24 +103,34 @@ class Encoding:
             keys[word] += int(change[species]) << shift
         return keys
 
+    def carries(self, changes: IntArray, top: IntArray) -> bool:
+        """Tell whether jumps by `changes` (m, n_species) from counts up to `top` shift keys to the right keys.
+
+        They do where no field overflows and the laws behind the dependences are kept.
+        """
+        reach = top + np.abs(changes).max(axis=0, initial=0)
+        kept = list(self.kept)
+        laws = [(law.divisor * changes[:, law.species] == changes @ law.weights).all() for law in self.dependences]
+        return bool((reach[kept] <= self.capacity[kept]).all() and all(laws))
+
     def require(self, states: IntArray, species_names: Sequence[str]) -> None:
-        """Raise a StateSpaceError for the first count of `states` above `limits`."""
-        over = states > self.limits
-        if over.any():
-            row, column = np.argwhere(over)[0]
+        """Raise a StateSpaceError for the first of `states` that the encoding cannot hold."""
+        outside = (states < 0) | (states > self.capacity)
+        if outside.any():
+            row, column = np.argwhere(outside)[0]
             raise StateSpaceError(
-                f"A copy number must be at most {self.limits[column]:,} in this state space, but "
-                f"'{species_names[column]}' reaches {states[row, column]:,}."
+                f"A copy number must be at most {self.capacity[column]:,} and not negative, but "
+                f"'{species_names[column]}' is {states[row, column]:,}."
+            )
+        broken = ~self.holds(states)
+        if broken.any():
+            raise StateSpaceError(
+                f"A state must keep the conservation laws of the space, but {states[broken][0].tolist()} does not."
             )
 
 
 def build_encoding(
-    bounds: FloatArray,
-    margins: IntArray,
-    *,
-    laws: IntArray | None = None,
-    constants: IntArray | None = None,
-    wide: bool = False,
+    bounds: FloatArray, margins: IntArray, *, dependences: tuple[Dependence, ...] = (), wide: bool = False
 ) -> Encoding:
     """Lay out the bit fields for species with these bounds.
 
@@ -128,24 +139,20 @@ def build_encoding(
     bounds
         Largest count of each species, (n_species,), ``inf`` where none is known.
     margins
-        Largest change of each species in one reaction, (n_species,).
-    laws, constants
-        Conservation laws (n_laws, n_species) and their values (n_laws,): species that they determine
-        get no field.
+        Largest change of each species in one reaction, (n_species,): room that every field has beyond its bound.
+    dependences
+        Species that need no field.
     wide
         Give species without a bound the widest field, whatever that costs in words.
     """
-    dependences = _dependences(laws, constants) if laws is not None and constants is not None else ()
     dropped = {law.species for law in dependences}
     kept = tuple(s for s in range(len(bounds)) if s not in dropped)
     bits = _field_widths(bounds, margins, kept, wide=wide)
     word, shift = _pack(bits)
-    limits = np.zeros(len(bounds), dtype=np.int64)
+    capacity = np.full(len(bounds), (1 << WIDEST_FIELD) - 1, dtype=np.int64)
     for species, width in zip(kept, bits, strict=True):
-        limits[species] = (1 << width) - 1 - int(margins[species])
-    for species in dropped:
-        limits[species] = (1 << WIDEST_FIELD) - 1
-    return Encoding(kept, word, shift, bits, limits, dependences)
+        capacity[species] = (1 << width) - 1
+    return Encoding(kept, word, shift, bits, capacity, dependences)
 
 
 def _field_widths(bounds: FloatArray, margins: IntArray, kept: tuple[int, ...], *, wide: bool) -> tuple[int, ...]:
@@ -172,24 +179,14 @@ def _pack(bits: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return word, shift
 
 
-def _dependences(laws: IntArray, constants: IntArray) -> tuple[Dependence, ...]:
-    """Solve the conservation laws for the last species of each (reduced row echelon form from the right)."""
-    rows = [[Fraction(int(v)) for v in row] + [Fraction(int(c))] for row, c in zip(laws, constants, strict=True)]
+def dependences(laws: IntArray, constants: IntArray) -> tuple[Dependence, ...]:
+    """Solve the conservation laws for the last species of each: reduced row echelon form from the right."""
     n = laws.shape[1]
-    pivots: list[int] = []
-    for column in range(n - 1, -1, -1):
-        rank = len(pivots)
-        pivot_row = next((r for r in range(rank, len(rows)) if rows[r][column] != 0), None)
-        if pivot_row is None:
-            continue
-        rows[rank], rows[pivot_row] = rows[pivot_row], rows[rank]
-        lead = rows[rank][column]
-        rows[rank] = [v / lead for v in rows[rank]]
-        for r, row in enumerate(rows):
-            if r != rank and row[column] != 0:
-                rows[r] = [a - row[column] * b for a, b in zip(row, rows[rank], strict=True)]
-        pivots.append(column)
-    return tuple(_dependence(rows[r], column, n) for r, column in enumerate(pivots))
+    mirrored = [(*map(int, row[::-1]), int(c)) for row, c in zip(laws, constants, strict=True)]
+    rows, pivots = echelon(mirrored, n)
+    return tuple(
+        _dependence([*row[:n][::-1], row[n]], n - 1 - pivot, n) for row, pivot in zip(rows, pivots, strict=True)
+    )
 
 
 def _dependence(row: list[Fraction], column: int, n: int) -> Dependence:

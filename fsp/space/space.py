@@ -17,7 +17,7 @@ from fsp.errors import StateSpaceError
 from fsp.space import kernels
 from fsp.space.closure import FieldOverflowError, close, sort_keys
 from fsp.space.constraints import Constraint, ConstraintLike, as_constraints, lower_bound, upper_bound
-from fsp.space.encoding import Encoding, build_encoding
+from fsp.space.encoding import Encoding, build_encoding, dependences
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from fsp.model import Model
 
 MAX_STATES = 20_000_000
+LARGEST_CHANGE = 2**30
 
 
 class StateSpace:
@@ -106,6 +107,7 @@ class StateSpace:
         extents = [int(t) - int(b) + 1 for t, b in zip(top, bottom, strict=True)]
         _check_size(f"The box of {' x '.join(map(str, extents))} states", prod(extents), model, max_states, max_memory)
         encoding = build_encoding(top.astype(np.float64), _margins(model))
+        encoding.require(top[None], model.species)
         constraints = [upper_bound(model.species, s, int(b)) for s, b in enumerate(top)]
         constraints += [lower_bound(model.species, s, int(b)) for s, b in enumerate(bottom) if b > 0]
         return cls(model.species, encoding, _box_keys(encoding, bottom, extents), constraints)
@@ -147,8 +149,9 @@ class StateSpace:
                 )
         start = cls(model.species, _encoding_for(model), np.empty((0, 0), dtype=np.int64), conditions)
         start.keys = _sorted_unique(start.encoding.encode(model.initial_states))
-        limit = _affordable(model, max_states, max_memory)
-        return start.grow(model, steps, max_states=limit)
+        affordable = max_states if max_memory is None else max_memory // _bytes_per_state(model)
+        limit, name = (max_states, "max_states") if max_states <= affordable else (affordable, "max_memory")
+        return start._grown(model, steps, None, limit, name)
 
     @classmethod
     def from_states(cls, species: Sequence[str], states: ArrayLike) -> StateSpace:
@@ -200,8 +203,8 @@ class StateSpace:
                 f"`states` must have {len(self.species)} columns ({', '.join(self.species)}), but has shape "
                 f"{queries.shape}."
             )
-        whole = rows == np.floor(rows) if rows.dtype.kind == "f" else np.ones(rows.shape, dtype=np.bool_)
-        rows = np.where(whole, rows, -1).astype(np.int64)
+        if rows.dtype.kind != "i":
+            rows = np.where((rows == np.floor(rows)) & (rows >= 0) & (rows < 2**62), rows, -1).astype(np.int64)
         found = np.full(len(rows), -1, dtype=np.int64)
         inside = self.encoding.holds(rows)
         found[inside] = kernels.locate(self.keys, self.encoding.encode(rows[inside]))
@@ -236,19 +239,26 @@ class StateSpace:
         StateSpaceError
             If the closure is infinite or passes `max_states`.
         """
-        frontier = self.keys if seeds is None else self.keys[seeds]
+        return self._grown(model, steps, seeds, max_states, "max_states")
+
+    def _grown(
+        self, model: Model, steps: int | None, seeds: IntArray | None, max_states: int, limit_name: str
+    ) -> StateSpace:
+        if not self.encoding.carries(model.change, self._top):
+            return self._wider(model)._grown(model, steps, seeds, max_states, limit_name)
         try:
             new = close(
                 model,
                 self.encoding,
                 self.keys,
-                frontier,
+                self.keys if seeds is None else self.keys[seeds],
                 steps=steps,
                 constraints=self.constraints,
                 max_states=max_states,
+                limit_name=limit_name,
             )
         except FieldOverflowError:
-            return self._wider(model).grow(model, steps, seeds=seeds, max_states=max_states)
+            return self._wider(model)._grown(model, steps, seeds, max_states, limit_name)
         keys = np.concatenate([self.keys, new])
         return StateSpace(self.species, self.encoding, sort_keys(keys), self.constraints)
 
@@ -258,12 +268,12 @@ class StateSpace:
         Raises
         ------
         StateSpaceError
-            If it would have more than `max_states` states.
+            If it would have more than `max_states` states, or a state is negative or breaks a conservation law
+            of the space.
         """
-        if (states > self.encoding.limits).any():
-            wider = self._wider(model)
-            wider.encoding.require(states, self.species)
-            return wider.extend(model, states, max_states=max_states)
+        if (states > self.encoding.capacity).any():
+            return self._wider(model).extend(model, states, max_states=max_states)
+        self.encoding.require(states, self.species)
         keys = _sorted_unique(np.concatenate([self.keys, self.encoding.encode(states)]))
         joined = StateSpace(self.species, self.encoding, keys, self.constraints)
         new = np.setdiff1d(np.arange(len(joined)), kernels.locate(keys, self.keys), assume_unique=True)
@@ -290,36 +300,59 @@ class StateSpace:
     __or__ = union
 
     def locate_shifted(self, change: IntArray) -> IntArray:
-        """Return the index of ``states + change`` for every state, -1 outside, (n,): one merge pass."""
+        """Return the index of ``states + change`` for every state, -1 outside, (n,).
+
+        One merge pass; where the fields were not laid out for such a change, a search for every state.
+        """
+        if not self.encoding.carries(change[None], self._top):
+            return np.asarray(self.index(self.states + change))
         targets: IntArray = kernels.locate_shifted(self.keys, self.encoding.shift_of(change))
         return targets
 
+    @cached_property
+    def _top(self) -> IntArray:
+        """Largest count of each species, (n_species,)."""
+        return np.asarray(self.states.max(axis=0))
+
     def _wider(self, model: Model) -> StateSpace:
-        """Return the same states with the widest fields."""
-        encoding = _encoding_for(model, wide=True)
-        if encoding.limits.max() <= self.encoding.limits.max():
+        """Return the same states in the widest fields, with room for the changes of `model`."""
+        laws = self.encoding.dependences
+        if any((law.divisor * model.change[:, law.species] != model.change @ law.weights).any() for law in laws):
+            laws = ()
+        bounds = model.species_bounds if laws else np.full(model.n_species, np.inf)
+        encoding = build_encoding(np.maximum(bounds, self._top), _margins(model), dependences=laws, wide=True)
+        if laws == self.encoding.dependences and (encoding.capacity <= self.encoding.capacity).all():
+            s = int(np.argmax(self._top + _margins(model)))
             raise StateSpaceError(
-                f"A copy number must be at most {self.encoding.limits.max():,}, but the states grow beyond it."
+                f"A copy number must be at most {self.encoding.capacity[s] - _margins(model)[s]:,} where reactions "
+                f"change it by {_margins(model)[s]:,}, but '{self.species[s]}' grows beyond it."
             )
         return StateSpace(self.species, encoding, encoding.encode(self.states), self.constraints)
 
 
-def _encoding_for(model: Model, *, wide: bool = False) -> Encoding:
+def _encoding_for(model: Model) -> Encoding:
     """Return the encoding of the states that a model reaches: its conservation laws hold."""
     laws = model.conservation_laws
     values = model.initial_states @ laws.T  # (n_initial, n_laws)
     shared = (values == values[0]).all(axis=0)
-    encoding = build_encoding(
-        model.species_bounds, _margins(model), laws=laws[shared], constants=values[0, shared], wide=wide
-    )
-    if not wide and (model.initial_states > encoding.limits).any():
-        return _encoding_for(model, wide=True)
+    for wide in (False, True):
+        encoding = build_encoding(
+            model.species_bounds, _margins(model), dependences=dependences(laws[shared], values[0, shared]), wide=wide
+        )
+        if (model.initial_states <= encoding.capacity).all():
+            break
     encoding.require(model.initial_states, model.species)
     return encoding
 
 
 def _margins(model: Model) -> IntArray:
     margins: IntArray = np.abs(model.change).max(axis=0)
+    if margins.max() > LARGEST_CHANGE:
+        s = int(np.argmax(margins))
+        raise StateSpaceError(
+            f"A reaction must change a copy number by at most {LARGEST_CHANGE:,}, but one changes '{model.species[s]}' "
+            f"by {margins[s]:,}."
+        )
     return margins
 
 
@@ -339,7 +372,8 @@ def _box_keys(encoding: Encoding, bottom: IntArray, extents: list[int]) -> IntAr
 
 
 def _bounds(model: Model, given: Mapping[str, int] | Sequence[int] | int, default: Any, what: str) -> IntArray:
-    if isinstance(given, int | np.integer):
+    values: dict[str, Any]
+    if isinstance(given, int | float | np.number):
         values = dict.fromkeys(model.species, given)
     elif isinstance(given, Mapping):
         values = dict(given)
@@ -356,6 +390,8 @@ def _bounds(model: Model, given: Mapping[str, int] | Sequence[int] | int, defaul
 
 
 def _bound(name: str, value: Any, what: str) -> int:
+    if not isinstance(value, int | float | np.number):
+        raise StateSpaceError(f"`{what}` must be a non-negative integer, but is {value!r} for '{name}'.")
     if not np.isfinite(value):
         raise StateSpaceError(
             f"`{what}` must bound every species, but has none for '{name}' and no conservation law bounds it."
@@ -367,10 +403,6 @@ def _bound(name: str, value: Any, what: str) -> int:
 
 def _bytes_per_state(model: Model) -> int:
     return 8 * (model.n_species + 2)
-
-
-def _affordable(model: Model, max_states: int, max_memory: int | None) -> int:
-    return max_states if max_memory is None else min(max_states, max_memory // _bytes_per_state(model))
 
 
 def _check_size(what: str, n: int, model: Model, max_states: int, max_memory: int | None) -> None:
