@@ -270,7 +270,7 @@ def test_field_models_have_as_many_states_as_they_must(name, count):
 
 def test_eleven_species_in_an_operator():
     model = fsp.load(MODELS / "phage_lambda.ant")
-    space = StateSpace.reachable(model, ["CI2 <= 3", "Cro2 <= 3"])
+    space = StateSpace.reachable(model, ["CI2 <= 3", "Cro2 <= 3"], max_states=27 * 16)
     found, frontier = set(starts(model)), starts(model)
     while frontier:
         enabled = model.propensities(frontier) > 0
@@ -510,7 +510,7 @@ def test_large_counts_give_the_same_spaces_or_are_refused(drawn, offsets, steps)
 def test_large_changes_do_not_run_into_the_neighbouring_field(model):
     expected = naive.closure(model, starts(model), allowed=lambda x: max(x) <= 25)
     constraints = [f"{name} <= 25" for name in model.species]
-    assert naive.as_set(StateSpace.reachable(model, constraints)) == expected
+    assert naive.as_set(StateSpace.reachable(model, constraints, max_states=26**3)) == expected
 
 
 @pytest.mark.parametrize("kind", ["reachable", "box", "from_states", "union"])
@@ -561,7 +561,7 @@ def test_starts_with_different_conserved_sums_share_a_space(drawn, other):
 def test_many_species_need_several_words():
     names = [f"S{i}" for i in range(9)]
     model = network(dict.fromkeys(names, 0), *(f"0 -> {name}" for name in names))
-    space = StateSpace.reachable(model, [f"{name} <= 1" for name in names])
+    space = StateSpace.reachable(model, [f"{name} <= 1" for name in names], max_states=512)
     assert space.encoding.n_words > 1
     assert rows_of(space) == list(itertools.product(range(2), repeat=9))
     np.testing.assert_array_equal(space.index(space.states), np.arange(512))

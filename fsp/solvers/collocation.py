@@ -16,13 +16,15 @@ doi:10.1007/978-3-642-05221-7.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.polynomial import Polynomial
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fsp.arrays import FloatArray
 
 
@@ -63,12 +65,9 @@ class Collocation:
     def interpolate(self, tau: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the matrices (len(tau), s + 1) that give u and u' (per step) at `tau` from (p, U_1 … U_s)."""
         points = np.concatenate([[0.0], self.nodes])
-        values = np.empty((len(tau), len(points)))
-        slopes = np.empty_like(values)
-        for j in range(len(points)):
-            basis = _lagrange(points, j)
-            values[:, j] = basis(tau)
-            slopes[:, j] = basis.deriv()(tau)
+        columns = range(len(points))
+        values = np.column_stack([_lagrange(points, j, tau) for j in columns])
+        slopes = np.column_stack([_lagrange_slope(points, j, tau) for j in columns])
         return values, slopes
 
 
@@ -79,12 +78,12 @@ def radau(n_stages: int) -> Collocation:
 
     inner, _ = roots_jacobi(n_stages - 1, 1.0, 0.0) if n_stages > 1 else (np.empty(0), None)
     nodes = np.concatenate([(inner + 1.0) / 2.0, [1.0]])
-    basis = [_lagrange(nodes, j) for j in range(n_stages)]
-    weights = np.array([[b.integ()(c) - b.integ()(0.0) for b in basis] for c in nodes])
+    basis = [partial(_lagrange, nodes, j) for j in range(n_stages)]
+    weights = np.array([[_integral(b, 0.0, c) for b in basis] for c in nodes])
     eigenvalues, vectors = np.linalg.eig(weights)
     points = np.concatenate([[0.0], nodes])
     leading = np.array([1.0 / np.prod(points[j] - np.delete(points, j)) for j in range(n_stages + 1)])
-    node_polynomial = Polynomial.fromroots(nodes)
+    edges = np.concatenate([[0.0], nodes])  # between which neither Π nor any ℓ_i changes sign
     return Collocation(
         nodes=nodes,
         weights=weights,
@@ -92,18 +91,36 @@ def radau(n_stages: int) -> Collocation:
         vectors=vectors,
         inverse=np.linalg.inv(vectors),
         leading=leading,
-        lagrange_integrals=np.array([_integral_of_modulus(b, np.delete(nodes, j)) for j, b in enumerate(basis)]),
-        node_integral=_integral_of_modulus(node_polynomial, nodes),
+        lagrange_integrals=np.array([_of_modulus(b, edges) for b in basis]),
+        node_integral=_of_modulus(partial(_node_polynomial, nodes), edges),
     )
 
 
-def _lagrange(points: FloatArray, j: int) -> Polynomial:
+def _lagrange(points: FloatArray, j: int, x: FloatArray) -> FloatArray:
+    """Return ℓ_j at `x`: products, which lose no digits where coefficients would."""
     others = np.delete(points, j)
-    basis: Polynomial = Polynomial.fromroots(others) / np.prod(points[j] - others)
-    return basis
+    return np.asarray(np.prod((x[:, None] - others) / (points[j] - others), axis=1))
 
 
-def _integral_of_modulus(polynomial: Polynomial, roots: FloatArray) -> float:
-    """∫₀¹ |polynomial|, whose sign changes at `roots` only."""
-    edges = np.concatenate([[0.0], np.sort(roots[(roots > 0.0) & (roots < 1.0)]), [1.0]])
-    return float(np.abs(np.diff(polynomial.integ()(edges))).sum())
+def _lagrange_slope(points: FloatArray, j: int, x: FloatArray) -> FloatArray:
+    """Return ℓ_j' at `x`."""
+    others = np.delete(points, j)
+    slope = np.zeros_like(x)
+    for k in range(len(others)):
+        rest = np.delete(others, k)
+        slope += np.prod((x[:, None] - rest) / (points[j] - rest), axis=1) / (points[j] - others[k])
+    return slope
+
+
+def _node_polynomial(points: FloatArray, x: FloatArray) -> FloatArray:
+    return np.asarray(np.prod(x[:, None] - points, axis=1))
+
+
+def _integral(f: Callable[[FloatArray], FloatArray], a: float, b: float) -> float:
+    """Return ∫_a^b f by Gauss–Legendre quadrature, exact for polynomials of degree 31."""
+    x, w = np.polynomial.legendre.leggauss(16)
+    return float(0.5 * (b - a) * (w @ f(a + 0.5 * (b - a) * (x + 1.0))))
+
+
+def _of_modulus(f: Callable[[FloatArray], FloatArray], edges: FloatArray) -> float:
+    return sum(abs(_integral(f, a, b)) for a, b in pairwise(edges))

@@ -32,7 +32,7 @@ def weighted_powers(indptr, indices, values, scale, v, w, total, weights, first,
             total[i] += weight * v[i]
         for i in range(n):
             v[i] = w[i]
-        rest, moment = 1.0, mean - k
+        rest, moment = settled[0, 0] + weights[0], mean - k
         if k >= first:
             rest, moment = settled[0, k - first], settled[1, k - first]
         k += 1

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from fsp.generator import Generator
 
 FIRST_STRIDE = 64.0  # Λ times the first step, where probability may leave
+SHORTEST_STRIDE = 1.0  # Λ times the shortest step tried before the space must grow
 LONGEST_STRIDE = 1e6  # Λ times the longest step, where probability may leave
 SHORTEST_REPORT = 1e4  # Λ times a step, where none may: a shorter one has a large share of tail
 
@@ -87,16 +88,19 @@ class _Uniformized:
         t, error, rounding, n_matvec = t0, 0.0, 0.0, 0
         rejected = None
         most = max(1.0, REPORT_WORK / self._matrix.nnz)  # products
-        while t < t1 and n_matvec < most:
+        while t < t1 and n_matvec < most and (rejected is None or t == t0):
             longest = max(SHORTEST_REPORT, most) if limit.offset == np.inf or not n_sinks else self._stride
             h = min(t1 - t, longest / self._rate)
             end = t1 if h >= (t1 - t) * (1.0 - 1e-12) else t + h
             following, settled, products = self._step(z, h, tol_rate * h)
             n_matvec += products
             if following[self._n :].sum() > limit.at(end - t0):
-                rejected = following[: self._n]
-                self._stride = max(1.0, self._stride / 2.0)
-                break
+                rejected = following[: self._n] if rejected is None else rejected
+                self._stride = 0.5 * self._rate * h
+                if self._stride < SHORTEST_STRIDE:
+                    self._stride = FIRST_STRIDE
+                    break
+                continue
             self._stride = min(LONGEST_STRIDE, 2.0 * self._stride)
             z, t = following, end
             error += settled

@@ -1,0 +1,538 @@
+"""The FSP loop against exact solutions: true error ≤ reported bound ≤ tolerance, whatever solves it.
+
+The true error is taken over all states: what is exact but not stored counts too.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+import exact
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from random_networks import as_model, networks, open_networks
+
+import fsp
+
+MODELS = Path(__file__).parent / "models"
+SOLVERS = ["uniformization", "krylov", "implicit"]
+solvers = pytest.mark.parametrize("solver", [*SOLVERS, "auto"])
+
+
+def network(species, *reactions, **more):
+    return fsp.Model(
+        species=species,
+        reactions=[fsp.Reaction(equation, **{kind: rate}) for equation, kind, rate in reactions],
+        **more,
+    )
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model, a time, and its exact law at any states (n, d); `digits` is how well the law itself is known."""
+
+    model: fsp.Model
+    t: float
+    law: object
+    digits: float = 1e-13
+
+
+def immigration_death(start, t=1.7):
+    model = network({"X": start}, ("0 -> X", "mass_action", 9.0), ("X -> 0", "mass_action", 0.8))
+    return Case(model, t, lambda x: exact.immigration_death(x[:, 0], t, birth=9.0, death=0.8, start=start))
+
+
+def linear_birth_death():
+    rates = {"birth": 0.7, "death": 0.9, "start": 6, "immigration": 0.5}
+    model = network(
+        {"X": 6}, ("X -> 2 X", "mass_action", 0.7), ("X -> 0", "mass_action", 0.9), ("0 -> X", "mass_action", 0.5)
+    )
+    return Case(model, 1.5, lambda x: exact.linear_birth_death(x[:, 0], 1.5, **rates))
+
+
+def yule():
+    model = network({"X": 2}, ("X -> 2 X", "mass_action", 1.0))
+    return Case(model, 1.2, lambda x: exact.linear_birth_death(x[:, 0], 1.2, birth=1.0, death=0.0, start=2))
+
+
+def isomerization():
+    model = network({"A": 25, "B": 5}, ("A -> B", "mass_action", 1.3), ("B -> A", "mass_action", 0.4))
+    law = {"forward": 1.3, "backward": 0.4, "start_a": 25, "start_b": 5}
+    return Case(model, 0.9, lambda x: exact.isomerization(x[:, 1], 0.9, **law) * (x.sum(axis=1) == 30))
+
+
+def decay():
+    model = network({"M": 60}, ("M -> 0", "mass_action", 1.0))
+    return Case(model, 2.0, lambda x: exact.decay(x[:, 0], 2.0, rate=1.0, start=60))
+
+
+def pair_decay():
+    """2 X → 0 from 11: a chain of one-way steps 11 → 9 → … → 1."""
+    model = network({"X": 11}, ("2 X -> 0", "mass_action", 0.1))
+    rates = [0.05 * x * (x - 1) for x in range(11, 0, -2)]
+    stages = dict(zip(range(11, 0, -2), exact.death_chain(1.3, rates=rates), strict=True))
+    return Case(model, 1.3, lambda x: np.array([stages.get(n, 0.0) for n in x[:, 0].tolist()]))
+
+
+def queue():
+    model = network({"X": 3}, ("0 -> X", "mass_action", 2.0), ("X -> 0", "rate", "piecewise(3, X > 0, 0)"))
+    return Case(model, 2.0, lambda x: exact.queue(x[:, 0], 2.0, arrival=2.0, service=3.0, start=3))
+
+
+def bursts():
+    rates = (1.0, 0.5, 0.25, 0.125)
+    model = network(
+        {"P": 4}, *((f"0 -> {k + 1} P", "mass_action", rate) for k, rate in enumerate(rates)), ("P -> 0", "mass_action", 1)
+    )
+    return Case(model, 1.5, lambda x: exact.finite_bursts(x[:, 0], 1.5, rates=rates, death=1.0, start=4))
+
+
+def open_chain():
+    """0 → A → B → C → 0, and A and B are made and lost as well."""
+    model = network(
+        {"A": 2, "B": 1, "C": 0},
+        ("0 -> A", "mass_action", 2.0),
+        ("A -> B", "mass_action", 1.0),
+        ("B -> C", "mass_action", 0.7),
+        ("C -> A", "mass_action", 0.3),
+        ("C -> 0", "mass_action", 0.9),
+        ("B -> 0", "mass_action", 0.2),
+    )
+    rates = {
+        "start": [2, 1, 0],
+        "conversion": [[0, 1.0, 0], [0, 0, 0.7], [0.3, 0, 0]],
+        "birth": [2.0, 0, 0],
+        "death": [0, 0.2, 0.9],
+    }
+
+    def law(x):
+        return exact.monomolecular(x.max(axis=0), 1.1, **rates)[tuple(x.T)]
+
+    return Case(model, 1.1, law)
+
+
+def closed_chain():
+    model = network(
+        {"A": 8, "B": 0, "C": 3},
+        ("A -> B", "mass_action", 1.0),
+        ("B -> C", "mass_action", 0.5),
+        ("C -> A", "mass_action", 0.25),
+    )
+    rates = {"start": [8, 0, 3], "conversion": [[0, 1.0, 0], [0, 0, 0.5], [0.25, 0, 0]]}
+    return Case(model, 2.0, lambda x: exact.monomolecular([11, 11, 11], 2.0, **rates)[tuple(x.T)])
+
+
+TELEGRAPH = {"on": 0.35, "off": 0.85, "make": 6.0, "death": 1.0}
+
+
+def telegraph():
+    model = network(
+        {"Off": 1, "On": 0, "M": 0},
+        ("Off -> On", "mass_action", 0.35),
+        ("On -> Off", "mass_action", 0.85),
+        ("On -> On + M", "mass_action", 6.0),
+        ("M -> 0", "mass_action", 1.0),
+    )
+    table = exact.telegraph(np.arange(80), 1.5, **TELEGRAPH)
+    return Case(model, 1.5, lambda x: table[x[:, 1], x[:, 2]], digits=1e-12)
+
+
+CASES = {
+    "immigration-death from 0": immigration_death(0),
+    "immigration-death from 30": immigration_death(30),
+    "linear birth-death": linear_birth_death(),
+    "Yule": yule(),
+    "isomerization": isomerization(),
+    "decay": decay(),
+    "pair decay": pair_decay(),
+    "queue": queue(),
+    "bursts": bursts(),
+    "open chain": open_chain(),
+    "closed chain": closed_chain(),
+    "telegraph": telegraph(),
+}
+cases = pytest.mark.parametrize("name", CASES)
+FINITE = {"isomerization", "decay", "pair decay", "closed chain"}
+
+
+def solve(case, tol, **options):
+    """Solve to `case.t`; a bound above `tol` must be the fault of rounding and be said."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        solution = fsp.transient(case.model, [case.t], tol, **options)
+    d = solution[-1]
+    if d.error.total > tol:
+        assert [w.category for w in caught] == [fsp.ToleranceWarning]
+        assert d.error.total - d.error.rounding <= tol
+    else:
+        assert caught == []
+    return d
+
+
+def errors(case, d):
+    """Return the true 1-norm error over all states, and its part outside the stored ones."""
+    law = case.law(d.states)
+    outside = max(0.0, 1.0 - math.fsum(law))
+    return math.fsum(np.abs(law - d.probabilities)) + outside, outside
+
+
+# ---- exact solutions --------------------------------------------------------------------------------------
+
+
+@cases
+@solvers
+@pytest.mark.parametrize("tol", [1e-4, 1e-8, 1e-10])
+def test_true_error_is_within_the_bound_and_the_bound_within_the_tolerance(name, solver, tol):
+    case = CASES[name]
+    d = solve(case, tol, solver=solver)
+    error, outside = errors(case, d)
+    assert error <= d.error.total + case.digits
+    # What the sinks hold is exact up to the error of the integration.
+    assert outside <= d.error.truncation + d.error.integration + case.digits
+    assert d.error.certified
+    assert d.t == case.t
+    assert (d.probabilities >= 0.0).all()
+    assert d.mass <= 1.0 + d.error.rounding + 1e-14
+
+
+@cases
+def test_a_finite_network_is_closed_and_not_truncated(name):
+    d = solve(CASES[name], 1e-6)
+    assert d.closed == (name in FINITE)
+    assert (d.error.truncation == 0.0) == (name in FINITE)
+
+
+@cases
+@solvers
+def test_the_ledger_adds_up(name, solver):
+    d = solve(CASES[name], 1e-6, solver=solver)
+    parts = [d.error.truncation, d.error.integration, d.error.pruning, d.error.rounding]
+    assert all(part >= 0.0 for part in parts)
+    assert d.error.total == pytest.approx(sum(parts), rel=1e-12)
+    assert d.error.total <= 1e-6
+    assert 1.0 - d.mass <= d.error.total + 1e-14  # what is missing is a part of the error
+
+
+@pytest.mark.parametrize("tol", [1e-4, 1e-8])
+@pytest.mark.parametrize("name", ["immigration-death from 0", "queue", "open chain", "telegraph", "linear birth-death"])
+def test_the_space_is_not_much_larger_than_it_must_be(name, tol):
+    """Against the fewest states that hold all but tol / 2 at the end; those on the way there count extra."""
+    case = CASES[name]
+    d = solve(case, tol)
+    tight = solve(case, 1e-3 * tol)
+    ordered = np.sort(tight.probabilities)[::-1]
+    fewest = int(np.searchsorted(np.cumsum(ordered), 1.0 - 0.5 * tol)) + 1
+    assert len(d) <= 6 * fewest + 10
+
+
+def test_moments_are_those_of_the_law():
+    d = solve(immigration_death(0, t=3.0), 1e-9)
+    mean = 9.0 / 0.8 * -math.expm1(-2.4)
+    assert d.mean()["X"] == pytest.approx(mean, abs=1e-6)
+    assert d.variance()["X"] == pytest.approx(mean, abs=1e-5)
+
+
+def test_a_large_mean_far_from_the_start():
+    model = network({"X": 0}, ("0 -> X", "mass_action", 1000.0), ("X -> 0", "mass_action", 1.0))
+    case = Case(model, 5.0, lambda x: exact.immigration_death(x[:, 0], 5.0, birth=1000.0, death=1.0), 1e-12)
+    d = solve(case, 1e-6)
+    assert errors(case, d)[0] <= d.error.total + case.digits
+    assert len(d) < 2500
+
+
+# ---- times and starts -------------------------------------------------------------------------------------
+
+
+@solvers
+def test_several_times(solver):
+    times = [0.0, 0.3, 1.0, 4.0]
+    model = immigration_death(3).model
+    solution = fsp.transient(model, times, 1e-7, solver=solver)
+    assert [d.t for d in solution] == times
+    totals = [d.error.total for d in solution]
+    assert totals == sorted(totals)
+    assert totals[0] == 0.0
+    for d in solution:
+        case = Case(model, d.t, lambda x, t=d.t: exact.immigration_death(x[:, 0], t, birth=9.0, death=0.8, start=3))
+        assert errors(case, d)[0] <= d.error.total + 1e-13
+        assert d.error.truncation <= 0.5e-7 * d.t / 4.0 * (1.0 + 1e-9)  # spent in proportion to time
+
+
+@pytest.mark.parametrize("times", [[0.0], 0.0, 1.5, np.array([1.5]), (0.5, 1.5)], ids=str)
+def test_ways_to_write_times(times):
+    solution = fsp.transient(immigration_death(3).model, times)
+    assert [d.t for d in solution] == np.atleast_1d(times).tolist()
+
+
+def test_time_zero_is_the_start():
+    model = network({"X": 0}, ("0 -> X", "mass_action", 1.0), initial={(2,): 0.25, (5,): 0.75})
+    d = fsp.transient(model, [0.0])[0]
+    assert d.error.total == 0.0
+    kept = d.probabilities > 0.0
+    assert dict(zip(d.states[kept][:, 0].tolist(), d.probabilities[kept].tolist(), strict=True)) == {2: 0.25, 5: 0.75}
+
+
+@solvers
+def test_a_distribution_over_initial_states(solver):
+    """The law is a mixture of those from single states, far apart."""
+    start = {(0,): 0.2, (7,): 0.5, (60,): 0.3}
+    model = network({"X": 0}, ("0 -> X", "mass_action", 9.0), ("X -> 0", "mass_action", 0.8), initial=start)
+
+    def law(x):
+        parts = ((n, w, exact.immigration_death(x[:, 0], 1.0, birth=9.0, death=0.8, start=n)) for (n,), w in start.items())
+        return sum(w * p for _, w, p in parts)
+
+    case = Case(model, 1.0, law)
+    d = solve(case, 1e-8, solver=solver)
+    assert errors(case, d)[0] <= d.error.total + 1e-13
+
+
+@solvers
+def test_an_absorbing_start(solver):
+    model = network({"X": 0}, ("X -> 2 X", "mass_action", 1.0), ("X -> 0", "mass_action", 1.0))
+    d = fsp.transient(model, [5.0], solver=solver)[0]
+    assert abs(d.probability({"X": 0}).value - 1.0) <= d.error.total + 1e-15
+    assert d.closed
+
+
+# ---- random networks --------------------------------------------------------------------------------------
+
+
+@settings(max_examples=25)
+@given(networks())
+def test_solvers_agree_within_the_sum_of_their_bounds(drawn):
+    model = as_model(drawn)
+    answers = [fsp.transient(model, [0.8], 1e-6, solver=solver)[0] for solver in SOLVERS]
+    for a, b in zip(answers, [*answers[1:], answers[0]], strict=True):
+        assert a.distance(b) <= a.error.total + b.error.total
+        assert a.error.total <= 1e-6
+
+
+@settings(max_examples=15)
+@given(open_networks())
+def test_a_looser_answer_is_within_its_bound_of_a_tighter_one(drawn):
+    model = as_model(drawn)
+    loose, tight = (fsp.transient(model, [0.8], tol)[0] for tol in (1e-3, 1e-9))
+    assert loose.distance(tight) <= loose.error.total + tight.error.total
+
+
+# ---- fixed spaces -----------------------------------------------------------------------------------------
+
+
+@solvers
+@pytest.mark.parametrize("upper", [3, 8, 14])
+def test_a_box_that_is_too_small_says_what_it_costs(solver, upper):
+    case = immigration_death(2)
+    space = fsp.StateSpace.box(case.model, upper={"X": upper})
+    with pytest.warns(fsp.ToleranceWarning, match="larger `space`"):
+        d = fsp.transient(case.model, [case.t], 1e-6, space=space, solver=solver)[0]
+    assert len(d) == upper + 1
+    error, outside = errors(case, d)
+    assert outside <= d.error.truncation + d.error.integration + 1e-13
+    assert error <= d.error.total + 1e-13
+    assert d.error.total <= 2.0 * d.error.truncation + 1e-6
+    assert not d.closed
+
+
+@solvers
+def test_a_box_that_is_large_enough(solver):
+    case = immigration_death(2)
+    space = fsp.StateSpace.box(case.model, upper={"X": 80})
+    d = fsp.transient(case.model, [case.t], 1e-8, space=space, solver=solver)[0]
+    assert errors(case, d)[0] <= d.error.total + 1e-13
+    assert d.error.total <= 1e-8
+
+
+def test_a_box_around_a_closed_network_is_closed():
+    case = decay()
+    d = fsp.transient(case.model, [case.t], space=fsp.StateSpace.box(case.model, upper={"M": 60}))[0]
+    assert d.closed
+    assert d.error.truncation == 0.0
+
+
+def test_a_space_without_the_initial_state_is_refused():
+    model = immigration_death(9).model
+    space = fsp.StateSpace.from_states(["X"], [[4], [5]])
+    with pytest.raises(fsp.StateSpaceError, match=r"initial states.*\{'X': 9\}"):
+        fsp.transient(model, [1.0], space=space)
+
+
+def test_a_space_of_other_species_is_refused():
+    space = fsp.StateSpace.box(decay().model, upper={"M": 60})
+    with pytest.raises(fsp.StateSpaceError, match=r"species"):
+        fsp.transient(immigration_death(0).model, [1.0], space=space)
+
+
+# ---- solver values ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "solver",
+    [fsp.Krylov(dimension=10), fsp.Krylov(orthogonalization=50), fsp.Implicit(stages=5), fsp.Uniformization(tol=1e-12)],
+    ids=repr,
+)
+def test_solver_values(solver):
+    case = CASES["open chain"]
+    solution = fsp.transient(case.model, [case.t], 1e-6, solver=solver)
+    assert repr(solver) in solution.solver
+    error, _ = errors(case, solution[0])
+    assert error <= solution[0].error.total + case.digits
+
+
+def test_the_tolerance_of_a_solver_value_limits_the_integration():
+    case = CASES["isomerization"]
+    d = solve(case, 1e-4, solver=fsp.Krylov(tol=1e-9))
+    assert d.error.integration <= 1.5e-9
+
+
+def test_the_solution_says_how_it_was_found():
+    solution = fsp.transient(immigration_death(0).model, [1.0], 1e-6)
+    assert "auto" in solution.solver
+    assert solution.tol == 1e-6
+    assert solution.statistics["n_matvec"] > 0
+    assert solution.statistics["largest_space"] >= len(solution[-1])
+    assert solution.statistics["growths"] > 0
+
+
+# ---- time in a rate ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("solver", ["auto", "implicit"])
+def test_inhomogeneous_immigration(solver):
+    """0 → X at 20 sin²t, which is zero at the start: Poisson of mean ∫ 20 sin²s e^(s − t) ds."""
+    model = network({"X": 0}, ("0 -> X", "rate", "20*sin(time)^2"), ("X -> 0", "mass_action", 1.0))
+    t = 2.5
+    d = fsp.transient(model, [t], 1e-7, solver=solver)[0]
+    mean = 10 * -math.expm1(-t) - 10 * (math.cos(2 * t) + 2 * math.sin(2 * t) - math.exp(-t)) / 5
+    case = Case(model, t, lambda x: exact.poisson(x[:, 0], mean))
+    assert errors(case, d)[0] <= 1e-6
+    assert d.error.total <= 1e-7
+    assert not d.error.certified
+    assert "≈" in str(d.error)
+
+
+@pytest.mark.parametrize("solver", ["uniformization", "krylov"])
+def test_time_in_a_rate_is_refused_where_it_cannot_be_treated(solver):
+    model = network({"X": 0}, ("0 -> X", "rate", "1 + sin(time)"))
+    with pytest.raises(fsp.BackendError, match=r"time.*implicit"):
+        fsp.transient(model, [1.0], solver=solver)
+
+
+# ---- progress ---------------------------------------------------------------------------------------------
+
+
+@solvers
+def test_progress_moves_forward(solver):
+    seen = []
+    fsp.transient(immigration_death(0).model, [0.5, 3.0], 1e-6, solver=solver, progress=seen.append)
+    assert all(isinstance(p, fsp.Progress) for p in seen)
+    assert [p.t for p in seen] == sorted(p.t for p in seen)
+    assert [p.error for p in seen] == sorted(p.error for p in seen)
+    assert [p.n_states for p in seen] == sorted(p.n_states for p in seen)
+    assert seen[-1].t == seen[-1].t_end == 3.0
+    assert len({p.n_states for p in seen}) > 2
+
+
+# ---- bad input --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("times", "message"),
+    [
+        ([], "at least one"),
+        ([1.0, 1.0], r"must increase, but 1.0 is followed by 1.0"),
+        ([0.0, 2.0, 1.5], r"must increase, but 2.0 is followed by 1.5"),
+        ([-1.0, 2.0], r"not negative, but are \[-1.0, 2.0\]"),
+        ([0.0, math.nan], r"finite.*nan"),
+        ([1.0, math.inf], r"finite.*inf"),
+        ([[1.0, 2.0]], r"list.*\(1, 2\)"),
+    ],
+)
+def test_bad_times_are_refused(times, message):
+    with pytest.raises(fsp.ArgumentError, match=f"(?s)`times`.*{message}"):
+        fsp.transient(decay().model, times)
+
+
+@pytest.mark.parametrize("tol", [0.0, -1e-6, 1.0, 2.0, math.nan, math.inf])
+def test_bad_tolerances_are_refused(tol):
+    with pytest.raises(fsp.ArgumentError, match=f"`tol`.*{tol}"):
+        fsp.transient(decay().model, [1.0], tol)
+
+
+@pytest.mark.parametrize("solver", ["Krylov", "expm", "", None, 3, fsp.Krylov])
+def test_an_unknown_solver_is_refused_with_the_names(solver):
+    with pytest.raises(fsp.ArgumentError, match=r"`solver`.*auto, uniformization, krylov, implicit"):
+        fsp.transient(decay().model, [1.0], solver=solver)
+
+
+@pytest.mark.parametrize("solver", [*SOLVERS, "auto"])
+def test_an_explosive_network_is_refused_in_seconds(solver):
+    model = network({"X": 1}, ("X -> 2 X", "rate", "0.5*X^2"))
+    started = perf_counter()
+    with pytest.raises(fsp.StateSpaceError, match=r"explode.*r1"):
+        fsp.transient(model, [10.0], solver=solver, max_states=200_000)
+    assert perf_counter() - started < 20.0
+
+
+def test_before_it_explodes_there_is_an_answer():
+    model = network({"X": 1}, ("X -> 2 X", "rate", "0.5*X^2"))
+    d = fsp.transient(model, [0.01], 1e-6)[0]
+    assert d.error.total <= 1e-6
+    assert abs(d.probability({"X": 1}).value - math.exp(-0.005)) <= 1e-6
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_the_limit_on_states_is_named(solver):
+    model = network({"X": 0}, ("0 -> X", "mass_action", 100.0))
+    with pytest.raises(fsp.StateSpaceError, match=r"at most 50 states \(`max_states`\).*t = 0.*raise the limit"):
+        fsp.transient(model, [10.0], solver=solver, max_states=50)
+
+
+def test_the_limit_on_memory_is_named():
+    model = network({"X": 0}, ("0 -> X", "mass_action", 100.0))
+    with pytest.raises(fsp.StateSpaceError, match=r"`max_memory`"):
+        fsp.transient(model, [10.0], max_memory=100_000)
+
+
+@pytest.mark.parametrize(
+    ("rate", "message"),
+    [("5 - X", r"r2.*-1 in.*'X': 6"), ("sqrt(5 - X)", r"r2.*nan in.*'X': 6"), ("1/(4 - X)", r"r2.*inf in.*'X': 4")],
+)
+def test_a_propensity_that_is_none_is_refused_where_the_space_grows_to_it(rate, message):
+    model = network({"X": 0}, ("0 -> X", "mass_action", 9.0), ("0 -> 2 X", "rate", rate))
+    with pytest.raises(fsp.ModelError, match=message):
+        fsp.transient(model, [10.0])
+
+
+def test_a_reaction_that_would_make_a_count_negative_is_refused():
+    model = network({"X": 2}, ("X -> 0", "rate", "1"))
+    with pytest.raises(fsp.ModelError, match=r"r1.*'X': 0"):
+        fsp.transient(model, [1.0])
+
+
+def test_a_tolerance_below_rounding_is_answered_with_a_warning():
+    case = isomerization()
+    with pytest.warns(fsp.ToleranceWarning, match=r"exceeds tol = 1.0e-15.*rounding"):
+        d = fsp.transient(case.model, [case.t], 1e-15, solver="uniformization")[0]
+    assert errors(case, d)[0] <= d.error.total
+    assert 1e-15 < d.error.total < 1e-11
+
+
+# ---- rare states that carry all of the flow ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("solver", ["auto", "krylov"])
+def test_the_bottleneck_is_not_pruned(solver):
+    """A → B at 1e-6, B → B + C at 0.1: states of probability 1e-5 make all of ⟨C⟩ = k₂ (t − (1 − e^(−k₁t))/k₁)."""
+    t = 1e4
+    d = fsp.transient(fsp.load(MODELS / "bottleneck.ant"), [t], 1e-7, solver=solver)[0]
+    mean = 0.1 * (t + math.expm1(-1e-6 * t) / 1e-6)
+    assert mean == pytest.approx(4.983, abs=1e-3)
+    assert d.mean()["C"] == pytest.approx(mean, rel=1e-3)
+    assert abs(d.probability({"A": 1}).value - math.exp(-1e-6 * t)) <= d.error.total
+    assert d.error.total <= 1e-7
