@@ -30,10 +30,9 @@ RUNS = 5
 
 
 def timed(work: Callable[[], Any], runs: int = RUNS) -> tuple[float, Any]:
-    """Return the median CPU seconds of `runs` calls after a first one, and the last value."""
-    value = work()
-    seconds = []
-    for _ in range(runs):
+    """Return the median CPU seconds of `runs` calls after a first one (0: of that one), and the last value."""
+    value, seconds = (work(), []) if runs else (None, [])
+    for _ in range(max(runs, 1)):
         started = process_time()
         value = work()
         seconds.append(process_time() - started)

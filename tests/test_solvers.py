@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import FrozenInstanceError, dataclass
+from itertools import pairwise
 from time import perf_counter
 
 import exact
@@ -386,11 +387,15 @@ def test_a_tolerance_below_rounding_is_refused_and_not_crawled_to():
     space = reachable(model)
     started = perf_counter()
     with fsp.Implicit(tol=1e-13).open(fsp.Generator(model, space)) as propagator:
-        p, t = starting_vector(model, space), 0.0
-        with pytest.raises(fsp.ConvergenceError, match="tol"):
+
+        def crawl():
+            p, t = starting_vector(model, space), 0.0
             while t < 10.0 and perf_counter() - started < 4.0:
                 step = propagator.advance(p, t, 10.0, tol=1e-14 * (10.0 - t))
                 p, t = step.p, step.t
+
+        with pytest.raises(fsp.ConvergenceError, match="tol"):
+            crawl()
 
 
 # ---- solver values ----------------------------------------------------------------------------------------
@@ -614,9 +619,7 @@ def test_flow_follows_the_small_exponential(rng, horizon):
     H = np.zeros((m + 1, m))
     H[:m] = np.triu(rng.normal(size=(m, m)), -1) - 4.0 * np.eye(m)
     far, norms, leak = 1e300, np.ones(m + 1), np.zeros(m)
-    s, u, error, growth, s_kept, kept, error_kept = kernels.flow(
-        H, m, m, horizon, norms, leak, 1.0, far, far, 0.0
-    )
+    s, u, error, growth, s_kept, kept, error_kept = kernels.flow(H, m, m, horizon, norms, leak, 1.0, far, far, 0.0)
     assert s == s_kept == pytest.approx(horizon, rel=1e-12)
     truth = linalg.expm(horizon * H[:m])[:, 0]
     np.testing.assert_allclose(u, truth, atol=1e-13 * growth)
@@ -634,7 +637,7 @@ def test_flow_ends_before_the_error_or_the_loss_is_too_large():
     s, *_, error = kernels.flow(H, m, m, 50.0, norms, leak, 1.0, 1e-6, 1e300, 0.0)
     assert 0.0 < s < 50.0
     assert 0.0 < error <= 1e-6 * s
-    s, u, _, _, s_kept, kept, _ = kernels.flow(H, m, m, 50.0, norms, leak, 0.0, 1e-6, 1e-3, 0.0)
+    s, _, _, _, s_kept, kept, _ = kernels.flow(H, m, m, 50.0, norms, leak, 0.0, 1e-6, 1e-3, 0.0)
     assert s_kept < s
     assert leak @ kept <= 1e-3
     np.testing.assert_allclose(kept, [math.exp(-s_kept) * s_kept**j / math.factorial(j) for j in range(m)], atol=1e-13)
@@ -726,7 +729,7 @@ def test_radau_integrals_of_the_basis(s):
         edges = np.concatenate([[0.0], np.sort(others), [1.0]])
         parts = [
             integrate.quad(lambda x: abs(np.prod(x - others)) / scale, a, b, epsabs=1e-14)[0]
-            for a, b in zip(edges[:-1], edges[1:], strict=True)
+            for a, b in pairwise(edges)
         ]
         return sum(parts)
 
@@ -771,7 +774,7 @@ def test_residual_of_the_collocation_polynomial(rng, s, noise):
     edges = np.concatenate([[0.0], table.nodes])
     x, w = np.polynomial.legendre.leggauss(40)
     integral = 0.0
-    for a, b in zip(edges[:-1], edges[1:], strict=True):
+    for a, b in pairwise(edges):
         at, slope = table.interpolate(0.5 * (a + b) + 0.5 * (b - a) * x)
         residual = slope @ values / h - at @ values @ A.T
         integral += h * 0.5 * (b - a) * float(w @ np.abs(residual).sum(axis=1))

@@ -87,7 +87,9 @@ def queue():
 def bursts():
     rates = (1.0, 0.5, 0.25, 0.125)
     model = network(
-        {"P": 4}, *((f"0 -> {k + 1} P", "mass_action", rate) for k, rate in enumerate(rates)), ("P -> 0", "mass_action", 1)
+        {"P": 4},
+        *((f"0 -> {k + 1} P", "mass_action", rate) for k, rate in enumerate(rates)),
+        ("P -> 0", "mass_action", 1),
     )
     return Case(model, 1.5, lambda x: exact.finite_bursts(x[:, 0], 1.5, rates=rates, death=1.0, start=4))
 
@@ -245,6 +247,21 @@ def test_a_large_mean_far_from_the_start():
     assert len(d) < 2500
 
 
+def test_jumps_that_alternate():
+    """A → B → A + X at rate 1: X counts every second event of a Poisson process.  No jump comes twice running."""
+    model = network({"A": 1, "B": 0, "X": 0}, ("A -> B", "mass_action", 1.0), ("B -> A + X", "mass_action", 1.0))
+    case = Case(model, 80.0, lambda x: exact.poisson(2 * x[:, 2] + x[:, 1], 80.0))
+    started = perf_counter()
+
+    def stop_when_late(progress):
+        if perf_counter() - started > 5.0:
+            pytest.fail(f"only at t = {progress.t} after 5 s, with {progress.n_states} states")
+
+    d = solve(case, 1e-6, progress=stop_when_late)
+    assert errors(case, d)[0] <= d.error.total + case.digits
+    assert len(d) < 500
+
+
 # ---- times and starts -------------------------------------------------------------------------------------
 
 
@@ -284,7 +301,9 @@ def test_a_distribution_over_initial_states(solver):
     model = network({"X": 0}, ("0 -> X", "mass_action", 9.0), ("X -> 0", "mass_action", 0.8), initial=start)
 
     def law(x):
-        parts = ((n, w, exact.immigration_death(x[:, 0], 1.0, birth=9.0, death=0.8, start=n)) for (n,), w in start.items())
+        parts = (
+            (n, w, exact.immigration_death(x[:, 0], 1.0, birth=9.0, death=0.8, start=n)) for (n,), w in start.items()
+        )
         return sum(w * p for _, w, p in parts)
 
     case = Case(model, 1.0, law)
@@ -414,6 +433,15 @@ def test_inhomogeneous_immigration(solver):
     assert d.error.total <= 1e-7
     assert not d.error.certified
     assert "≈" in str(d.error)
+
+
+@pytest.mark.parametrize(("on", "off"), [(3.0, 4.0), (5.0, 5.2), (6.2, 7.7)])
+def test_a_rate_that_is_switched_on_and_off(on, off):
+    """0 → X at 5 from `on` to `off` only: Poisson of mean 5 (off − on).  Nothing happens before, and yet it is seen."""
+    model = network({"X": 0}, ("0 -> X", "rate", f"piecewise(5, time > {on} && time < {off}, 0)"))
+    d = fsp.transient(model, [10.0], 1e-6)[0]
+    case = Case(model, 10.0, lambda x: exact.poisson(x[:, 0], 5.0 * (off - on)))
+    assert errors(case, d)[0] <= 1e-5
 
 
 @pytest.mark.parametrize("solver", ["uniformization", "krylov"])

@@ -184,3 +184,32 @@ def species_bounds(change: IntArray, initial_states: IntArray) -> FloatArray:
         value = -float(best.fun or 0.0) if best.status == 0 else math.inf  # unbounded, or no bound proven
         bounds[i] = math.inf if math.isinf(value) else max(bounds[i], math.floor(value + _SLACK * max(1.0, value)))
     return bounds
+
+
+def irreversible_gain(change: IntArray) -> npt.NDArray[np.bool_]:
+    """Tell which reactions no stationary distribution can have going on.
+
+    A weighting w >= 0 of the species that no reaction lowers, ``w·ν_r >= 0``, rises for ever with every reaction
+    that raises it; in a stationary state such reactions have no flux.  One linear programme finds them all.
+
+    Parameters
+    ----------
+    change
+        Net change of each species in each reaction, shape (n_reactions, n_species).
+
+    Returns
+    -------
+    ndarray
+        Mask of the reactions, shape (n_reactions,).
+    """
+    from scipy.optimize import linprog  # here, as its import costs as much as a small solve
+
+    r, n_species = change.shape
+    # unknowns: w (d,) and z (r,), 0 <= z <= 1, z <= change w; as many z as possible are raised
+    cost = np.concatenate([np.zeros(n_species), -np.ones(r)])
+    rows = np.concatenate([-change.astype(float), np.eye(r)], axis=1)
+    limits = [(0.0, None)] * n_species + [(0.0, 1.0)] * r
+    best = linprog(cost, A_ub=rows, b_ub=np.zeros(r), bounds=limits)
+    if best.x is None:
+        return np.zeros(r, dtype=np.bool_)
+    return np.asarray(best.x[n_species:] > 0.5)

@@ -40,7 +40,7 @@ class Growth:
         self._limit = max_states if max_memory is None else min(max_states, max_memory // BYTES_PER_STATE)
         self._named = "max_states" if self._limit == max_states else "max_memory"
         self._reach: dict[tuple[int, ...], int] = {}  # steps taken so far along each change
-        self._count = 0
+        self.count = 0
 
     def first(self) -> StateSpace:
         """Return the states to start from: the whole reachable set where it is small, else a neighbourhood."""
@@ -71,23 +71,29 @@ class Growth:
             If the limit does not allow it, or the network looks explosive.
         """
         flux = [leak.rates if everywhere else leak.rates * weight[leak.sources] for leak in generator.leaks]
-        if not sum(f.sum() for f in flux) > 0.0:
-            flux = [leak.rates for leak in generator.leaks]
-        self._count += 1
-        if self._count >= SUSPECT_GROWTHS:
+        if not sum(f.sum() for f in flux) > 0.0:  # rates that are zero just now, or underflow
+            flux = [np.ones(len(leak.sources)) for leak in generator.leaks]
+        self.count += 1
+        if self.count >= SUSPECT_GROWTHS:
             strongest = max(range(len(flux)), key=lambda k: float(flux[k].max()))
             source = generator.leaks[strongest].sources[int(np.argmax(flux[strongest]))]
             self._refuse_escape(space.states[source], t)
         threshold = 0.0 if everywhere else _threshold(np.concatenate(flux))
         lines = [self._lines(space, leak, f, threshold) for leak, f in zip(generator.leaks, flux, strict=True)]
         try:
-            return space.extend(self._model, np.concatenate(lines), max_states=self._limit)
+            grown = space.extend(self._model, np.concatenate(lines), max_states=self._limit)
         except StateSpaceError:
             where = "" if t is None else f" at t = {t:.6g}"
             raise StateSpaceError(
                 f"The tolerance must be met with at most {self._limit:,} states (`{self._named}`), but{where} "
                 f"{len(space):,} states do not suffice ({ledger}); raise the limit or the tolerance."
             ) from None
+        if len(grown) <= len(space):
+            raise StateSpaceError(
+                f"The space must grow where probability leaves it, but its {len(space):,} states have no way out by "
+                f"{', '.join(generator.sink_names)}; this is an error of the package, please report it."
+            )
+        return grown
 
     def _lines(self, space: StateSpace, leak: Leak, flux: FloatArray, threshold: float) -> IntArray:
         """Return the states that repeating one kind of jump enters, (m, n_species)."""

@@ -24,6 +24,7 @@ import numpy as np
 from fsp.distribution import Distribution, ErrorLedger, Solution
 from fsp.errors import ArgumentError, ToleranceWarning
 from fsp.generator import Generator
+from fsp.model.switches import RESOLUTION, switch_times
 from fsp.projection.growth import Growth, starting_vector
 from fsp.projection.progress import Progress, ProgressCallback
 from fsp.solvers import NO_LIMIT, Choice, Chooser, LossLimit
@@ -101,9 +102,10 @@ def transient(
         growth = Growth(model, max_states, max_memory)
         march = _March(model, float(requested[-1]), tol, space, solver, growth, progress, stack)
         distributions = []
-        for t in requested:
+        for t in _stops(model, requested):
             march.go_to(float(t))
-            distributions.append(march.distribution())
+            if t in requested:
+                distributions.append(march.distribution())
     _warn_if_above(march.ledger, tol, space)
     return Solution(
         distributions,
@@ -237,6 +239,15 @@ def _checked_times(times: Sequence[float] | FloatArray | float) -> FloatArray:
         k = int(np.argmax(np.diff(values) <= 0.0))
         raise ArgumentError(f"`times` must increase, but {values[k]} is followed by {values[k + 1]}.")
     return values
+
+
+def _stops(model: Model, requested: FloatArray) -> FloatArray:
+    """Return the requested times and, between them, those at which rates jump or bend: no step goes over one."""
+    if not model.is_time_dependent:
+        return requested
+    switches = switch_times(model.rate_expressions, float(requested[-1]))
+    gaps = np.abs(switches[:, None] - requested).min(axis=1)
+    return np.union1d(requested, switches[gaps > RESOLUTION * requested[-1]])
 
 
 def _warn_if_above(ledger: ErrorLedger, tol: float, space: StateSpace | None) -> None:

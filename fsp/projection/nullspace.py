@@ -31,6 +31,7 @@ GTH_STATES = 400
 DIRECT_STATES = 100_000
 DIRECT_STATES_PLANAR = 1_500_000  # with at most 5 entries a row
 RELATIVE_SHIFT = 1e-10
+ITERATIVE_SHIFT = 1e-8
 ITERATIONS = 60
 
 
@@ -135,15 +136,15 @@ def _iterate_inverse(lu: Any, p: FloatArray) -> tuple[FloatArray, float, float]:
 
 
 def _iterative(matrix: Any, guess: FloatArray | None) -> NullVector:
+    """Inverse iteration as in `_direct`, its systems solved by GMRES for the correction ``(σ - A) d = A x``."""
     n = matrix.shape[0]
-    scale = float(np.abs(matrix.diagonal()).max())
-    shifted = (1e-6 * scale * sparse.eye_array(n) - matrix).tocsc()
+    shifted = (ITERATIVE_SHIFT * float(np.abs(matrix.diagonal()).max()) * sparse.eye_array(n) - matrix).tocsc()
     incomplete = linalg.spilu(shifted, drop_tol=1e-3, fill_factor=10.0, permc_spec="MMD_AT_PLUS_A")
     preconditioner = linalg.LinearOperator(matrix.shape, incomplete.solve)
     p = np.full(n, 1.0 / n) if guess is None else guess
     changes = [2.0]
     for _ in range(ITERATIONS):
-        correction, _ = linalg.gmres(-matrix, matrix @ p, rtol=1e-2, restart=60, maxiter=1, M=preconditioner)
+        correction, _ = linalg.gmres(shifted, matrix @ p, rtol=1e-3, restart=60, maxiter=1, M=preconditioner)
         following = np.maximum(p + correction, 0.0)
         following /= following.sum()
         changes.append(float(np.abs(following - p).sum()))

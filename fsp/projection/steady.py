@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.distribution import Distribution, ErrorLedger
-from fsp.errors import ArgumentError, BackendError, ToleranceWarning
+from fsp.errors import ArgumentError, BackendError, StateSpaceError, ToleranceWarning
 from fsp.generator import Generator
+from fsp.model.structure import irreversible_gain
 from fsp.projection.growth import Growth, starting_vector
 from fsp.projection.nullspace import METHODS, null_vector
 from fsp.projection.progress import Progress, ProgressCallback
@@ -28,15 +29,17 @@ if TYPE_CHECKING:
     from fsp.space import StateSpace
 
 MAX_STATES = 5_000_000
+SUSPECT_GROWTHS = 5
 NEGLIGIBLE = 1e-14  # probability of a closed class that is not solved
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Solved:
     generator: Generator
-    p: FloatArray
+    p: FloatArray  # (n,), of mass 1 less what was lost
+    occupation: FloatArray  # mean times in transient states, (n,)
+    lost: float  # probability of leaving the space before a closed class is reached
     error: float
-    residual: float
     notes: tuple[str, ...]
 
 
@@ -99,13 +102,14 @@ def stationary(
     confirming = False
     while solved.generator.n_sinks:
         before = solved
-        weight = np.ones(len(before.p)) if confirming else before.p
+        _refuse_accumulation(model, before, growth.count)
+        weight = before.p + before.occupation
         ledger = ErrorLedger(truncation=change, integration=before.error, certified=False)
         grown = growth.grow(before.generator.space, before.generator, weight, None, ledger, everywhere=confirming)
         padded = np.zeros(len(grown))
         padded[grown.index(before.generator.space.states)] = before.p
         solved = _solve(model, grown, method, padded)
-        change = float(np.abs(solved.p - padded).sum())
+        change = float(np.abs(solved.p - padded).sum()) + 2.0 * solved.lost
         report(Progress(None, None, len(grown), change + solved.error, "stationary"))
         settled = change + solved.error <= tol
         if settled and confirming:
@@ -119,7 +123,7 @@ def _on_fixed_space(model: Model, space: StateSpace, tol: float, method: str) ->
     # Each jump that was suppressed would have led outside: flux over the exit rate is what may be missing.
     outflow = float(solved.generator.leak_rates @ solved.p)
     slowest = max(float(solved.generator.exit_rates @ solved.p), 1e-300)
-    found = _distribution(model, solved, min(2.0, 2.0 * outflow / slowest))
+    found = _distribution(model, solved, min(2.0, 2.0 * outflow / slowest + 2.0 * solved.lost))
     if found.error.total > tol:
         warnings.warn(
             f"The estimated error {found.error.total:.1e} exceeds tol = {tol:.1e}; give a larger `space` or none.",
@@ -134,10 +138,10 @@ def _solve(model: Model, space: StateSpace, method: str, guess: FloatArray | Non
     initial = starting_vector(model, space)
     closed = close_leaks(generator.to_csr(), generator.leak_rates, initial)
     classes = closed_classes(closed)
-    weights = absorption(closed, classes, initial)
+    end = absorption(closed, classes, generator.leak_rates, initial)
     p = np.zeros(len(space))
     error, notes = 0.0, []
-    for members, weight in zip(classes.members, weights, strict=True):
+    for members, weight in zip(classes.members, end.weights, strict=True):
         if weight <= NEGLIGIBLE:
             continue
         whole = len(members) == len(space)
@@ -150,8 +154,22 @@ def _solve(model: Model, space: StateSpace, method: str, guess: FloatArray | Non
         error += weight * found.error
         example = ", ".join(f"{s}={x}" for s, x in zip(space.species, space.states[members[0]], strict=True))
         notes.append(f"closed class of {len(members):,} states around ({example}), probability {weight:.6g}")
-    residual = float(np.abs(closed @ p).sum())
-    return _Solved(generator, p, error, residual, tuple(notes) if len(notes) > 1 else ())
+    return _Solved(generator, p, end.occupation, end.lost, error, tuple(notes) if len(notes) > 1 else ())
+
+
+def _refuse_accumulation(model: Model, solved: _Solved, growths: int) -> None:
+    """Raise where molecules are made and never lost: the answer would be one of the boundary only."""
+    if growths < SUSPECT_GROWTHS or not solved.p.any():
+        return
+    flux = model.propensities(solved.generator.space.states) @ solved.p  # (n_reactions,)
+    gaining = irreversible_gain(model.change) & (flux > 1e-9 * flux.sum())
+    if gaining.any():
+        k = int(np.argmax(gaining))
+        raise StateSpaceError(
+            f"A stationary distribution must exist, but reaction '{model.reactions[k].name}' goes on, and nothing "
+            f"undoes what it adds: probability escapes to infinity. Add the loss, or give a `space` if a reflecting "
+            f"boundary is meant."
+        )
 
 
 def _distribution(model: Model, solved: _Solved, truncation: float) -> Distribution:

@@ -44,28 +44,52 @@ def closed_classes(matrix: Any) -> Classes:
     return Classes(members, ~closed[label])
 
 
-def absorption(matrix: Any, classes: Classes, start: FloatArray) -> FloatArray:
-    """Return the probability of ending in each closed class from the distribution `start` (n,).
+@dataclass(frozen=True, slots=True, eq=False)
+class Absorption:
+    """Where a chain that starts in transient states ends.
 
-    The mean times u spent in the transient states solve ``-A_TT u = start_T``; what flows from them into a class,
-    plus what starts there, is its probability.
+    Parameters
+    ----------
+    weights
+        Probability of ending in each closed class, (n_classes,).
+    occupation
+        Mean time spent in each transient state, zero elsewhere, (n,).
+    lost
+        Probability of leaving the space before a closed class is reached.
     """
-    weights: FloatArray = np.array([start[members].sum() for members in classes.members])
+
+    weights: FloatArray
+    occupation: FloatArray
+    lost: float
+
+
+def absorption(matrix: Any, classes: Classes, leak_rates: FloatArray, start: FloatArray) -> Absorption:
+    """Follow the distribution `start` (n,) into the closed classes; what leaks on the way is lost.
+
+    The mean times u spent in the transient states solve ``-(A - leak)_TT u = start_T``; what flows from them into a
+    class, plus what starts there, is its probability.
+
+    Raises
+    ------
+    ConvergenceError
+        If the transient states are left so slowly that double precision does not tell the probabilities.
+    """
+    weights = np.array([start[members].sum() for members in classes.members])
+    occupation = np.zeros(matrix.shape[0])
     inside = np.flatnonzero(classes.transient)
     if not start[inside].any():
-        return np.asarray(weights / weights.sum())
-    rows = matrix[inside]
-    u = linalg.splu((-rows[:, inside]).tocsc()).solve(start[inside])
-    spent = np.zeros(matrix.shape[0])
-    spent[inside] = np.maximum(u, 0.0)
-    flux = matrix @ spent
-    weights += np.array([flux[members].sum() for members in classes.members])
-    if not abs(weights.sum() - 1.0) < 1e-6:
+        return Absorption(weights, occupation, 0.0)
+    system = sparse.diags_array(leak_rates[inside]) - matrix[inside][:, inside]
+    occupation[inside] = np.maximum(linalg.splu(system.tocsc()).solve(start[inside]), 0.0)
+    flux = matrix @ occupation
+    weights = weights + np.array([flux[members].sum() for members in classes.members])
+    lost = float(leak_rates[inside] @ occupation[inside])
+    if not abs(weights.sum() + lost - 1.0) < 1e-6:
         raise ConvergenceError(
-            f"The absorption probabilities must sum to 1, but sum to {weights.sum():.3g}: the transient states are "
-            f"left so slowly that the probabilities cannot be told in double precision."
+            f"The absorption probabilities must sum to 1, but sum to {weights.sum() + lost:.3g}: the transient states "
+            f"are left so slowly that the probabilities cannot be told in double precision."
         )
-    return np.asarray(weights / weights.sum())
+    return Absorption(weights, occupation, lost)
 
 
 def close_leaks(matrix: Any, leak_rates: FloatArray, start: FloatArray) -> Any:
@@ -73,12 +97,12 @@ def close_leaks(matrix: Any, leak_rates: FloatArray, start: FloatArray) -> Any:
 
     A reflecting boundary gives the exact conditional distribution of a reversible chain.  In an irregular space it
     may also make a trap of states whose ways back are all cut off; jumps that leave such a closed class without
-    the initial states re-enter at those instead.
+    an initial state re-enter at those instead.  Transient states keep their leaks out of it: see `absorption`.
     """
     reflecting = (matrix + sparse.diags_array(leak_rates)).tocsr()
     trapped = np.zeros(len(start), dtype=np.bool_)
     for members in closed_classes(reflecting).members:
-        trapped[members] = leak_rates[members].any() and start[members].sum() < 0.5
+        trapped[members] = leak_rates[members].any() and not start[members].any()
     if not trapped.any():
         return reflecting
     leaking, entries = np.flatnonzero(trapped & (leak_rates > 0.0)), np.flatnonzero(start)

@@ -104,7 +104,7 @@ class Chooser:
 def _as_solver(solver: str | Solver, tol: float) -> Solver | None:
     """Return the solver that a name or a value stands for, None for ``"auto"``."""
     if not isinstance(solver, str):
-        if not hasattr(solver, "open"):
+        if isinstance(solver, type) or not hasattr(solver, "open"):
             raise ArgumentError(
                 f"`solver` must be a name ({', '.join(['auto', *SOLVERS])}) or a solver value, but is {solver!r}."
             )

@@ -125,7 +125,7 @@ def close(
 def sort_keys(keys: IntArray) -> IntArray:
     """Return `keys` (n, n_words) in ascending order."""
     if keys.shape[1] == 1:
-        return np.sort(keys, axis=0)
+        return np.sort(keys[:, 0])[:, None]
     return keys[np.lexsort(keys.T[::-1])]
 
 

@@ -1,0 +1,87 @@
+"""Times at which rates that depend on time jump or bend.
+
+Comparisons, min, max, abs, floor and ceil of arguments that hold no species change at times that can be found
+beforehand: a sign, or a whole part, that differs between neighbouring points of a grid is located by bisection.
+An argument that is monotone, such as ``time > 3``, is never missed; one that changes to and fro within a grid step
+(a ten-thousandth of the whole time) is.  Callables cannot be looked into.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
+
+import numpy as np
+
+from fsp.arrays import FloatArray
+from fsp.model.program import compiled
+from fsp.model.tree import Call, Expression, depends_on_time, symbols, walk
+
+GRID_STEPS = 10_000
+RESOLUTION = 1e-12  # of the whole time
+COMPARED = {"<", "<=", ">", ">=", "==", "!=", "min", "max"}
+ROUNDED = {"floor", "ceil"}
+
+
+def switch_times(laws: Iterable[Expression | None], t_end: float) -> FloatArray:
+    """Return the times in (0, t_end) at which the rate laws jump or bend.
+
+    Parameters
+    ----------
+    laws
+        Rate laws in species and time; None for what cannot be looked into.
+    t_end
+        End of the time looked at.
+
+    Returns
+    -------
+    ndarray
+        Ascending times.
+    """
+    grid = np.linspace(0.0, t_end, GRID_STEPS + 1)
+    found: set[float] = set()
+    for branch in {branch for law in laws if law is not None for branch in _branches(law)}:
+        with np.errstate(all="ignore"):
+            side = branch(grid)
+            for k in np.flatnonzero(side[1:] != side[:-1]):
+                found.add(_bisect(branch, grid[k], grid[k + 1]))
+    times = np.array(sorted(t for t in found if 0.0 < t < t_end))
+    apart = np.diff(times, prepend=0.0) > RESOLUTION * t_end  # a change at a point of floating point is found twice
+    return times[apart]
+
+
+def _branches(law: Expression) -> Iterator[Callable[[FloatArray], FloatArray]]:
+    """Yield functions of time whose value changes where the law switches."""
+    for node in walk(law):
+        if not isinstance(node, Call) or symbols(node) or not depends_on_time(node):
+            continue
+        if node.function in COMPARED:
+            for left, right in pairwise(node.arguments):
+                yield _sign(Call("-", (left, right)))
+        elif node.function == "abs":
+            yield _sign(node.arguments[0])
+        elif node.function in ROUNDED:
+            yield _value(node)
+
+
+def _sign(expr: Expression) -> Callable[[FloatArray], FloatArray]:
+    program = compiled(expr)
+    return lambda t: np.sign(program({}, t)) + np.zeros_like(t)  # type: ignore[arg-type]
+
+
+def _value(expr: Expression) -> Callable[[FloatArray], FloatArray]:
+    program = compiled(expr)
+    return lambda t: program({}, t) + np.zeros_like(t)  # type: ignore[arg-type]
+
+
+def _bisect(branch: Callable[[FloatArray], FloatArray], low: float, high: float) -> float:
+    """Return the first number after which the branch is no longer what it is at `low`."""
+    before = branch(np.array([low]))[0]
+    while True:
+        middle = 0.5 * (low + high)
+        if middle in (low, high):
+            return float(high)
+        if branch(np.array([middle]))[0] == before:
+            low = middle
+        else:
+            high = middle

@@ -1,0 +1,443 @@
+"""Stationary distributions against closed forms: the true error is within the tolerance, and the estimate is honest."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+import exact
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from random_networks import as_model, open_networks
+
+import fsp
+
+MODELS = Path(__file__).parent / "models"
+METHODS = ["gth", "direct", "iterative"]
+
+
+def network(species, *reactions, **more):
+    return fsp.Model(
+        species=species,
+        reactions=[fsp.Reaction(equation, **{kind: rate}) for equation, kind, rate in reactions],
+        **more,
+    )
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model and its stationary law at states (n, d)."""
+
+    model: fsp.Model
+    law: object
+
+
+def immigration_death(birth=12.0, death=0.8, start=0):
+    model = network({"X": start}, ("0 -> X", "mass_action", birth), ("X -> 0", "mass_action", death))
+    return Case(model, lambda x: exact.poisson(x[:, 0], birth / death))
+
+
+def isomerization():
+    model = network({"A": 30, "B": 0}, ("A -> B", "mass_action", 1.3), ("B -> A", "mass_action", 0.4))
+    return Case(model, lambda x: exact.binomial(x[:, 1], 30, 1.3 / 1.7) * (x.sum(axis=1) == 30))
+
+
+def immigration_birth_death():
+    """Immigrants have geometric families: negative binomial."""
+    model = network(
+        {"X": 0}, ("0 -> X", "mass_action", 2.0), ("X -> 2 X", "mass_action", 0.6), ("X -> 0", "mass_action", 1.0)
+    )
+    return Case(model, lambda x: exact.negative_binomial(x[:, 0], 2.0 / 0.6, 0.4, 0.6))
+
+
+def bursts():
+    rates = (2.0, 1.0, 0.5, 0.25, 0.125)
+    reactions = [(f"0 -> {k + 1} P", "mass_action", rate) for k, rate in enumerate(rates)]
+    model = network({"P": 0}, *reactions, ("P -> 0", "mass_action", 1.0))
+    return Case(model, lambda x: exact.finite_bursts(x[:, 0], np.inf, rates=rates, death=1.0))
+
+
+def telegraph(on, off):
+    model = network(
+        {"Off": 1, "On": 0, "M": 0},
+        ("Off -> On", "mass_action", on),
+        ("On -> Off", "mass_action", off),
+        ("On -> On + M", "mass_action", 12.0),
+        ("M -> 0", "mass_action", 1.0),
+    )
+
+    def law(x):
+        table = exact.telegraph_stationary(np.arange(x[:, 2].max() + 1), on=on, off=off, make=12.0, death=1.0)
+        return table[x[:, 1], x[:, 2]]
+
+    return Case(model, law)
+
+
+def schloegl():
+    constants = {"c1": 0.3, "c2": 0.06, "c3": 8.0, "c4": 2.2}
+    model = network(
+        {"X": 2},
+        ("2 X -> 3 X", "mass_action", constants["c1"]),
+        ("3 X -> 2 X", "mass_action", constants["c2"]),
+        ("0 -> X", "mass_action", constants["c3"]),
+        ("X -> 0", "mass_action", constants["c4"]),
+    )
+    table = exact.schloegl(400, **constants)
+    return Case(model, lambda x: table[x[:, 0]])
+
+
+def pairs(death):
+    reactions = [("0 -> X", "mass_action", 9.0), ("2 X -> 0", "mass_action", 0.5)]
+    if death:
+        reactions.append(("X -> 0", "mass_action", death))
+    return Case(
+        network({"X": 0}, *reactions), lambda x: exact.pair_annihilation(x[:, 0], birth=9.0, pair=0.5, death=death)
+    )
+
+
+def feedback():
+    constants = {"birth": 40.0, "death": 1.0, "threshold": 10.0, "hill": 2.0}
+    model = network({"X": 0}, ("0 -> X", "rate", "40/(1 + (X/10)^2)"), ("X -> 0", "mass_action", 1.0))
+    table = exact.feedback(300, **constants)
+    return Case(model, lambda x: table[x[:, 0]])
+
+
+def queue():
+    model = network({"X": 0}, ("0 -> X", "mass_action", 2.0), ("X -> 0", "rate", "piecewise(3, X > 0, 0)"))
+    return Case(model, lambda x: exact.queue(x[:, 0], np.inf, arrival=2.0, service=3.0))
+
+
+def look_up(states, probabilities):
+    table = dict(zip(map(tuple, states.tolist()), probabilities.tolist(), strict=True))
+    return lambda x: np.array([table.get(tuple(row), 0.0) for row in x.tolist()])
+
+
+def dimerization():
+    model = network({"A": 21, "B": 0}, ("2 A -> B", "mass_action", 0.2), ("B -> 2 A", "mass_action", 1.5))
+    return Case(model, look_up(*exact.dimerization(total=21, forward=0.2, backward=1.5)))
+
+
+def binding():
+    model = network({"A": 17, "B": 12, "C": 0}, ("A + B -> C", "mass_action", 0.1), ("C -> A + B", "mass_action", 1.5))
+    return Case(model, look_up(*exact.binding(total_a=17, total_b=12, forward=0.1, backward=1.5)))
+
+
+GENE = {"bind": 0.15, "unbind": 0.6, "make_free": 7.0, "make_bound": 1.5, "death": 1.0}
+
+
+def self_regulating_gene():
+    model = network(
+        {"G": 1, "GP": 0, "P": 0},
+        ("G -> G + P", "mass_action", GENE["make_free"]),
+        ("GP -> GP + P", "mass_action", GENE["make_bound"]),
+        ("P -> 0", "mass_action", GENE["death"]),
+        ("G + P -> GP", "mass_action", GENE["bind"]),
+        ("GP -> G + P", "mass_action", GENE["unbind"]),
+    )
+
+    def law(x):
+        return exact.self_regulating_gene(np.arange(x[:, 2].max() + 1), **GENE)[x[:, 1], x[:, 2]]
+
+    return Case(model, law)
+
+
+def two_stage_product():
+    """0 ⇌ A ⇌ B: a product of Poisson laws at the balanced concentrations."""
+    model = network(
+        {"A": 0, "B": 0},
+        ("0 -> A", "mass_action", 5.0),
+        ("A -> 0", "mass_action", 1.0),
+        ("A -> B", "mass_action", 2.0),
+        ("B -> A", "mass_action", 4.0),
+    )
+    return Case(model, lambda x: exact.poisson(x[:, 0], 5.0) * exact.poisson(x[:, 1], 2.5))
+
+
+CASES = {
+    "immigration-death": immigration_death(),
+    "immigration-death, start far out": immigration_death(start=90),
+    "isomerization": isomerization(),
+    "immigration-birth-death": immigration_birth_death(),
+    "bursts": bursts(),
+    "telegraph, slow": telegraph(0.35, 0.45),
+    "telegraph, fast": telegraph(8.0, 11.0),
+    "Schloegl": schloegl(),
+    "pairs": pairs(0.0),
+    "pairs and death": pairs(0.7),
+    "feedback": feedback(),
+    "queue": queue(),
+    "dimerization": dimerization(),
+    "binding": binding(),
+    "self-regulating gene": self_regulating_gene(),
+    "two-stage product": two_stage_product(),
+}
+FINITE = {"isomerization", "dimerization", "binding"}
+cases = pytest.mark.parametrize("name", CASES)
+
+
+def true_error(case, d):
+    """1-norm error over all states, those that are not stored included."""
+    law = case.law(d.states)
+    return math.fsum(np.abs(law - d.probabilities)) + max(0.0, 1.0 - math.fsum(law))
+
+
+@cases
+@pytest.mark.parametrize("tol", [1e-4, 1e-8, 1e-10])
+def test_true_error_and_estimate_are_within_the_tolerance(name, tol):
+    case = CASES[name]
+    d = fsp.stationary(case.model, tol)
+    assert true_error(case, d) <= tol
+    assert d.error.total <= tol
+    assert d.mass == pytest.approx(1.0, abs=1e-12)
+    assert (d.probabilities >= 0.0).all()
+
+
+@cases
+def test_the_answer_is_stationary_and_labelled_an_estimate(name):
+    d = fsp.stationary(CASES[name].model, 1e-6)
+    assert d.t is None
+    assert "stationary" in str(d)
+    assert not d.error.certified
+    assert "≈" in str(d.error)
+    assert "≤" not in str(d.error)
+    assert d.closed == (name in FINITE)
+    assert d.notes == ()  # one class: nothing to remark
+
+
+@pytest.mark.parametrize("name", ["Schloegl", "telegraph, slow", "binding", "two-stage product", "pairs"])
+def test_methods_agree(name):
+    case = CASES[name]
+    answers = [fsp.stationary(case.model, 1e-8, method=method) for method in METHODS]
+    for d in answers:
+        assert true_error(case, d) <= 1e-8
+        assert d.distance(answers[0]) <= d.error.total + answers[0].error.total + 1e-12
+
+
+def test_gth_has_relative_accuracy_far_out_in_the_tail():
+    case = immigration_death(birth=5.0, death=1.0)
+    space = fsp.StateSpace.box(case.model, upper={"X": 60})
+    d = fsp.stationary(case.model, 1e-8, space=space, method="gth")
+    np.testing.assert_allclose(d.probabilities, case.law(d.states), rtol=1e-12)  # down to 1e-42
+
+
+@settings(max_examples=12)
+@given(open_networks())
+def test_a_long_transient_ends_in_the_stationary_distribution(drawn):
+    """Every species decays at 0.05 or more, so that e^(−400 · 0.05) is left of the start."""
+    model = as_model(drawn)
+    late = fsp.transient(model, [400.0], 1e-6)[0]
+    rest = fsp.stationary(model, 1e-7)
+    assert late.distance(rest) <= late.error.total + rest.error.total + 1e-6
+
+
+# ---- several closed classes, absorbing states ---------------------------------------------------------------
+
+
+def by_state(d):
+    return dict(zip(map(tuple, d.states.tolist()), d.probabilities.tolist(), strict=True))
+
+
+def test_two_absorbing_states_are_weighted_by_the_rates_into_them():
+    model = network({"A": 1, "B": 0, "C": 0}, ("A -> B", "mass_action", 1.0), ("A -> C", "mass_action", 3.0))
+    d = fsp.stationary(model)
+    assert by_state(d)[0, 1, 0] == pytest.approx(0.25, abs=1e-12)
+    assert by_state(d)[0, 0, 1] == pytest.approx(0.75, abs=1e-12)
+    assert by_state(d)[1, 0, 0] == 0.0
+    assert len(d.notes) == 2
+    assert any("B=1" in note and "0.25" in note for note in d.notes)
+    assert any("C=1" in note and "0.75" in note for note in d.notes)
+
+
+def test_many_molecules_choose_for_themselves():
+    """20 molecules each go to B or C: 21 absorbing states, binomial weights."""
+    model = network({"A": 20, "B": 0, "C": 0}, ("A -> B", "mass_action", 1.0), ("A -> C", "mass_action", 3.0))
+    d = fsp.stationary(model)
+    weights = exact.binomial(d.states[:, 1], 20, 0.25) * (d.states[:, 0] == 0)
+    np.testing.assert_allclose(d.probabilities, weights, atol=1e-12)
+    assert len(d.notes) == 21
+
+
+@pytest.mark.parametrize("start", [0, 1, 6, 7])
+def test_parity_is_kept(start):
+    """0 ⇌ 2 X: Poisson on the even or on the odd numbers, whichever the start is in."""
+    model = network({"X": start}, ("0 -> 2 X", "mass_action", 8.0), ("2 X -> 0", "mass_action", 1.0))
+    d = fsp.stationary(model, 1e-9)
+    x = d.states[:, 0]
+    law = exact.poisson(x, 4.0) * (x % 2 == start % 2)
+    law /= 0.5 * (1.0 + (-1) ** (start % 2) * math.exp(-8.0))
+    assert np.abs(d.probabilities - law).sum() <= 1e-9
+    assert not d.probabilities[x % 2 != start % 2].any()
+
+
+def test_parities_are_weighted_by_the_start():
+    model = network(
+        {"X": 0}, ("0 -> 2 X", "mass_action", 8.0), ("2 X -> 0", "mass_action", 1.0), initial={(0,): 0.3, (5,): 0.7}
+    )
+    d = fsp.stationary(model, 1e-9)
+    assert d.probabilities[d.states[:, 0] % 2 == 0].sum() == pytest.approx(0.3, abs=1e-9)
+    assert len(d.notes) == 2
+    assert any("0.3" in note for note in d.notes)
+    assert any("0.7" in note for note in d.notes)
+
+
+def test_an_absorbing_network_ends_in_its_absorbing_state():
+    for model in (
+        network({"X": 40}, ("X -> 0", "mass_action", 1.0)),
+        network({"X": 7}, ("2 X -> X", "mass_action", 1.0)),
+    ):
+        d = fsp.stationary(model)
+        assert d.probabilities.max() == pytest.approx(1.0, abs=1e-12)
+        assert d.mode()["X"] == (0 if model.reactions[0].order == 1 else 1)
+        assert d.closed
+
+
+def test_a_branching_process_that_dies_out():
+    model = network({"X": 3}, ("X -> 2 X", "mass_action", 0.5), ("X -> 0", "mass_action", 1.0))
+    d = fsp.stationary(model, 1e-6)
+    assert by_state(d)[0,] == pytest.approx(1.0, abs=1e-6)
+
+
+def test_a_gene_that_is_switched_off_for_good():
+    """The transient class holds the start; what it leaves behind decays: everything ends at zero molecules."""
+    model = network(
+        {"On": 1, "M": 0},
+        ("On -> 0", "mass_action", 0.2),
+        ("On -> On + M", "mass_action", 5.0),
+        ("M -> 0", "mass_action", 1.0),
+    )
+    d = fsp.stationary(model, 1e-8)
+    assert by_state(d)[0, 0] == pytest.approx(1.0, abs=1e-8)
+
+
+# ---- networks without a stationary distribution ---------------------------------------------------------------
+
+ESCAPING = {
+    "pure birth": network({"X": 0}, ("0 -> X", "mass_action", 1.0)),
+    "queue at its capacity": network(
+        {"X": 0}, ("0 -> X", "mass_action", 1.0), ("X -> 0", "rate", "piecewise(1, X > 0, 0)")
+    ),
+    "overloaded queue": network({"X": 0}, ("0 -> X", "mass_action", 1.2), ("X -> 0", "rate", "piecewise(1, X > 0, 0)")),
+    "explosive": network({"X": 1}, ("X -> 2 X", "rate", "0.5*X^2")),
+    "supercritical with immigration": network(
+        {"X": 1}, ("0 -> X", "mass_action", 1.0), ("X -> 2 X", "mass_action", 2.0), ("X -> 0", "mass_action", 1.0)
+    ),
+    "product never lost": network(
+        {"X": 0, "Y": 0},
+        ("0 -> X", "mass_action", 1.0),
+        ("X -> 0", "mass_action", 1.0),
+        ("X -> X + Y", "mass_action", 1.0),
+    ),
+    "end of a chain never lost": network(
+        {"X": 0, "Y": 0}, ("0 -> X", "mass_action", 1.0), ("X -> Y", "mass_action", 1.0)
+    ),
+    "made by a cycle, never lost": network(
+        {"A": 1, "B": 0, "X": 0}, ("A -> B", "mass_action", 1.0), ("B -> A + X", "mass_action", 1.0)
+    ),
+    "supercritical with extinction": network(
+        {"X": 3}, ("X -> 2 X", "mass_action", 2.0), ("X -> 0", "mass_action", 1.0)
+    ),
+    "explosive with extinction": network({"X": 1}, ("X -> 2 X", "rate", "0.5*X^2"), ("X -> 0", "mass_action", 1.0)),
+}
+
+
+@pytest.mark.parametrize("name", ESCAPING)
+def test_probability_that_escapes_is_refused_in_seconds(name):
+    """Of the last two a part dies out and the rest never comes back: (1/2)³ and less than 1 end at zero."""
+    started = perf_counter()
+
+    def stop_when_late(progress):
+        if perf_counter() - started > 8.0:
+            pytest.fail(f"no refusal after 8 s and {progress.n_states} states")
+
+    with pytest.raises(fsp.StateSpaceError):
+        fsp.stationary(ESCAPING[name], 1e-6, progress=stop_when_late)
+
+
+@pytest.mark.parametrize("name", ["pure birth", "queue at its capacity", "overloaded queue", "explosive"])
+def test_the_refusal_names_the_reaction(name):
+    with pytest.raises(fsp.StateSpaceError, match=r"'r1'"):
+        fsp.stationary(ESCAPING[name], 1e-6)
+
+
+# ---- fixed spaces ----------------------------------------------------------------------------------------------
+
+
+def test_a_fixed_space_reflects():
+    """Detailed balance: the reflected chain has the law conditioned on the box."""
+    case = immigration_death()
+    space = fsp.StateSpace.box(case.model, upper={"X": 18})
+    with pytest.warns(fsp.ToleranceWarning, match="larger `space`"):
+        d = fsp.stationary(case.model, 1e-6, space=space)
+    law = case.law(d.states)
+    np.testing.assert_allclose(d.probabilities, law / law.sum(), atol=1e-13)
+    assert true_error(case, d) <= 10.0 * d.error.total  # an estimate from the flux at the boundary
+    assert len(d) == 19
+
+
+def test_a_fixed_space_that_is_large_enough():
+    case = immigration_death()
+    space = fsp.StateSpace.box(case.model, upper={"X": 80})
+    d = fsp.stationary(case.model, 1e-8, space=space)
+    assert true_error(case, d) <= 1e-8
+    assert d.error.total <= 1e-8
+
+
+def test_a_fixed_space_makes_a_truncated_queue_of_any_load():
+    """M/M/1/K with arrivals faster than service: geometric on 0 … K."""
+    model = ESCAPING["overloaded queue"]
+    with pytest.warns(fsp.ToleranceWarning):
+        d = fsp.stationary(model, space=fsp.StateSpace.box(model, upper={"X": 30}))
+    law = 1.2 ** d.states[:, 0]
+    np.testing.assert_allclose(d.probabilities, law / law.sum(), rtol=1e-10)
+
+
+def test_a_fixed_space_without_the_initial_state_is_refused():
+    case = immigration_death()
+    with pytest.raises(fsp.StateSpaceError, match=r"initial states.*'X': 0"):
+        fsp.stationary(case.model, space=fsp.StateSpace.from_states(["X"], [[3], [4]]))
+
+
+# ---- bad input, progress ---------------------------------------------------------------------------------------
+
+
+def test_time_in_a_rate_is_refused():
+    model = network({"X": 0}, ("0 -> X", "rate", "1 + sin(time)"), ("X -> 0", "mass_action", 1.0))
+    with pytest.raises(fsp.BackendError, match="time"):
+        fsp.stationary(model)
+
+
+@pytest.mark.parametrize("tol", [0.0, -1.0, 1.0, math.nan])
+def test_bad_tolerances_are_refused(tol):
+    with pytest.raises(fsp.ArgumentError, match=f"`tol`.*{tol}"):
+        fsp.stationary(immigration_death().model, tol)
+
+
+@pytest.mark.parametrize("method", ["GTH", "power", "", None])
+def test_an_unknown_method_is_refused_with_the_names(method):
+    with pytest.raises(fsp.ArgumentError, match=r"`method`.*auto, gth, direct, iterative"):
+        fsp.stationary(immigration_death().model, method=method)
+
+
+def test_the_limit_on_states_is_named():
+    model = network({"X": 0}, ("0 -> X", "mass_action", 1e4), ("X -> 0", "mass_action", 1.0))
+    with pytest.raises(fsp.StateSpaceError, match=r"at most 500 states \(`max_states`\)"):
+        fsp.stationary(model, max_states=500)
+
+
+def test_a_propensity_that_is_none_is_refused_where_the_space_grows_to_it():
+    model = network({"X": 0}, ("0 -> X", "rate", "9.5 - X"), ("X -> 0", "mass_action", 0.1))
+    with pytest.raises(fsp.ModelError, match=r"r1.*'X': 10"):
+        fsp.stationary(model)
+
+
+def test_progress_reports_every_space():
+    seen = []
+    d = fsp.stationary(immigration_death().model, 1e-6, progress=seen.append)
+    assert len(seen) > 1
+    assert all(p.t is None and p.t_end is None for p in seen)
+    assert [p.n_states for p in seen] == sorted(p.n_states for p in seen)
+    assert seen[-1].n_states == len(d)
+    assert seen[-1].error <= 1e-6
