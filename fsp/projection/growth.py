@@ -1,13 +1,14 @@
 """Choose the first states, and where a state space grows.
 
 Growth follows the flux out of the space: each kind of jump, from each state that feeds it, is repeated in a straight
-line, as often as the flux is large, and one reaction step in every direction is added around what is new.  So a
-space follows a narrow or bent support.  The longest line rises with the distance grown so far along the
+line, as often as the flux is large, and one reaction step in every direction is added around what is new (more,
+where jumps alternate and no line is long).  So a space follows a narrow or bent support.  The longest line rises with the distance grown so far along the
 same jump, so that the number of growths rises with the logarithm of the final size.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,26 @@ ENUMERATED_STATES = 20_000  # a finite network with fewer states is enumerated a
 BYTES_PER_STATE = 8 * 80  # Krylov basis, generator, keys and states of a network with few reactions
 SUSPECT_GROWTHS = 30
 RAY = 2.0 ** np.arange(10, 21)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Lines:
+    """What repeating one kind of jump entered.
+
+    Parameters
+    ----------
+    states
+        The states entered, (m, n_species).
+    longest
+        The longest line asked for.
+    asked, followed
+        Lengths asked for and reached before the jump was no longer enabled, weighted by flux.
+    """
+
+    states: IntArray
+    longest: int
+    asked: float
+    followed: float
 
 
 class Growth:
@@ -80,8 +101,13 @@ class Growth:
             self._refuse_escape(space.states[source], t)
         threshold = 0.0 if everywhere else _threshold(np.concatenate(flux))
         lines = [self._lines(space, leak, f, threshold) for leak, f in zip(generator.leaks, flux, strict=True)]
+        followed = sum(line.followed for line in lines)
+        asked = sum(line.asked for line in lines)
+        # Where lines break off after few steps, jumps alternate: look around as far as they should have gone.
+        around = 1 if followed >= 0.5 * asked else max(line.longest for line in lines)
         try:
-            grown = space.extend(self._model, np.concatenate(lines), max_states=self._limit)
+            states = np.concatenate([line.states for line in lines])
+            grown = space.extend(self._model, states, around, max_states=self._limit)
         except StateSpaceError:
             where = "" if t is None else f" at t = {t:.6g}"
             raise StateSpaceError(
@@ -95,23 +121,26 @@ class Growth:
             )
         return grown
 
-    def _lines(self, space: StateSpace, leak: Leak, flux: FloatArray, threshold: float) -> IntArray:
-        """Return the states that repeating one kind of jump enters, (m, n_species)."""
+    def _lines(self, space: StateSpace, leak: Leak, flux: FloatArray, threshold: float) -> _Lines:
+        """Repeat one kind of jump from the states that feed it with more than `threshold`."""
         chosen = np.flatnonzero(flux > threshold) if threshold > 0.0 else np.flatnonzero(flux > 0.0)
         if not len(chosen):
-            return np.empty((0, len(leak.change)), dtype=np.int64)
+            return _Lines(np.empty((0, len(leak.change)), dtype=np.int64), 0, 0.0, 0.0)
         key = tuple(leak.change.tolist())
         longest = max(FIRST_STEPS, ceil(STEP_SHARE * self._reach.get(key, 0)))
         self._reach[key] = self._reach.get(key, 0) + longest
-        length = _line_lengths(flux[chosen], threshold, longest)
+        weight = flux[chosen]
+        length = _line_lengths(weight, threshold, longest)
+        asked, followed = float(weight @ length), 0.0
         states = space.states[leak.sources[chosen]]
         entered = []
         for step in range(longest):
             going = length > step
             going[going] = self._enabled(leak, states[going])
-            states, length = states[going] + leak.change, length[going]
+            states, length, weight = states[going] + leak.change, length[going], weight[going]
+            followed += float(weight.sum())
             entered.append(states)
-        return np.concatenate(entered)
+        return _Lines(np.concatenate(entered), longest, asked, followed)
 
     def _enabled(self, leak: Leak, states: IntArray) -> BoolArray:
         enabled = np.zeros(len(states), dtype=np.bool_)

@@ -262,8 +262,8 @@ class StateSpace:
         keys = np.concatenate([self.keys, new])
         return StateSpace(self.species, self.encoding, sort_keys(keys), self.constraints)
 
-    def extend(self, model: Model, states: IntArray, *, max_states: int = MAX_STATES) -> StateSpace:
-        """Return the space with `states` (m, n_species) and all that one reaction reaches from those.
+    def extend(self, model: Model, states: IntArray, steps: int = 1, *, max_states: int = MAX_STATES) -> StateSpace:
+        """Return the space with `states` (m, n_species) and all that up to `steps` reactions reach from those.
 
         Raises
         ------
@@ -272,12 +272,12 @@ class StateSpace:
             of the space.
         """
         if (states > self.encoding.capacity).any():
-            return self._wider(model).extend(model, states, max_states=max_states)
+            return self._wider(model).extend(model, states, steps, max_states=max_states)
         self.encoding.require(states, self.species)
         keys = _sorted_unique(np.concatenate([self.keys, self.encoding.encode(states)]))
         joined = StateSpace(self.species, self.encoding, keys, self.constraints)
         new = np.setdiff1d(np.arange(len(joined)), kernels.locate(keys, self.keys), assume_unique=True)
-        return joined.grow(model, 1, seeds=new, max_states=max_states)
+        return joined.grow(model, steps, seeds=new, max_states=max_states)
 
     def restrict(self, condition: ConstraintLike | BoolArray) -> StateSpace:
         """Return the states that fulfil a condition: a mask (n,), text, or a callable."""
