@@ -2,7 +2,7 @@
 
 Comparisons, min, max, abs, floor and ceil of arguments that hold no species change at times that can be found
 beforehand: a sign, or a whole part, that differs between neighbouring points of a grid is located by bisection.
-An argument that is monotone, such as ``time > 3``, is never missed; one that changes to and fro within a grid step
+An argument that is monotone, such as ``time > 3``, is never missed; one that changes back within a grid step
 (a ten-thousandth of the whole time) is.  Callables cannot be looked into.
 """
 

@@ -1,9 +1,9 @@
 """Choose the first states, and where a state space grows.
 
 Growth follows the flux out of the space: each kind of jump, from each state that feeds it, is repeated in a straight
-line, as often as the flux is large, and one reaction step in every direction is added around what is new (more,
-where jumps alternate and no line is long).  So a space follows a narrow or bent support.  The longest line rises with the distance grown so far along the
-same jump, so that the number of growths rises with the logarithm of the final size.
+line, as often as the flux is large, and one reaction step in every direction is added around what is new (more, where
+jumps alternate and no line is long).  So a space follows a narrow or bent support.  The longest line rises with the
+distance grown so far along the same jump, so that the number of growths rises with the logarithm of the final size.
 """
 
 from __future__ import annotations
