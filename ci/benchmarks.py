@@ -103,7 +103,7 @@ def fixed_spaces() -> str:
                 f"{peer / seconds:.1f} | {bdf_ratio} | {d.error.total:.1e} | {true:.1e} | {seconds:.3f} |"
             )
     return table(
-        "| model, time | states | solver | products | `expm_multiply` ÷ ours | BDF ÷ ours | bound | difference | CPU s |",
+        "| model, time | states | solver | products | `expm_multiply` ÷ ours | BDF ÷ ours | bound | difference | s |",
         rows,
     )
 

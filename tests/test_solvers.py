@@ -381,21 +381,16 @@ def test_implicit_meets_slow_and_fast_in_one_chain():
     assert gap <= step.error + step.rounding
 
 
-def test_a_tolerance_below_rounding_is_refused_and_not_crawled_to():
-    """Rounding of A u, at 1e7 per unit of time, hides residuals below 1e-9: no step length helps."""
+def test_a_tolerance_below_rounding_is_charged_and_not_crawled_to():
+    """Rounding of A u, at 1e7 per unit of time, hides residuals below 1e-9: what can be seen is charged, soon."""
     model = network({"A": 1, "B": 0}, ("A -> B", "mass_action", 1e7), ("B -> A", "mass_action", 2e7))
     space = reachable(model)
-    started = perf_counter()
     with fsp.Implicit(tol=1e-13).open(fsp.Generator(model, space)) as propagator:
-
-        def crawl():
-            p, t = starting_vector(model, space), 0.0
-            while t < 10.0 and perf_counter() - started < 4.0:
-                step = propagator.advance(p, t, 10.0, tol=1e-14 * (10.0 - t))
-                p, t = step.p, step.t
-
-        with pytest.raises(fsp.ConvergenceError, match="tol"):
-            crawl()
+        step = advance(propagator, starting_vector(model, space), 0.0, 10.0)
+    assert step.n_matvec < 10_000
+    found = dict(zip(space.states[:, 0].tolist(), step.p, strict=True))
+    assert abs(found[1] - 2.0 / 3.0) + abs(found[0] - 1.0 / 3.0) <= step.error + step.rounding
+    assert 1e-13 < step.error + step.rounding < 1e-5
 
 
 # ---- solver values ----------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.errors import StateSpaceError
+from fsp.errors import ArgumentError, StateSpaceError
 from fsp.space import StateSpace
 
 if TYPE_CHECKING:
@@ -40,14 +40,11 @@ class _Lines:
     ----------
     states
         The states entered, (m, n_species).
-    longest
-        The longest line asked for.
     asked, followed
         Lengths asked for and reached before the jump was no longer enabled, weighted by flux.
     """
 
     states: IntArray
-    longest: int
     asked: float
     followed: float
 
@@ -58,9 +55,13 @@ class Growth:
     def __init__(self, model: Model, max_states: int, max_memory: int | None, *, stationary: bool = False) -> None:
         self._model = model
         self._stationary = stationary
+        for name, value in (("max_states", max_states), ("max_memory", max_memory)):
+            if value is not None and not value >= (1 if name == "max_states" else BYTES_PER_STATE):
+                raise ArgumentError(f"`{name}` must allow at least one state, but is {value!r}.")
         self._limit = max_states if max_memory is None else min(max_states, max_memory // BYTES_PER_STATE)
         self._named = "max_states" if self._limit == max_states else "max_memory"
         self._reach: dict[tuple[int, ...], int] = {}  # steps taken so far along each change
+        self._around = 0  # steps taken so far in all directions at once
         self.count = 0
 
     def first(self) -> StateSpace:
@@ -104,7 +105,10 @@ class Growth:
         followed = sum(line.followed for line in lines)
         asked = sum(line.asked for line in lines)
         # Where lines break off after few steps, jumps alternate: look around as far as they should have gone.
-        around = 1 if followed >= 0.5 * asked else max(line.longest for line in lines)
+        around = 1
+        if followed < 0.5 * asked:
+            around = max(FIRST_STEPS, ceil(STEP_SHARE * self._around))
+            self._around += around
         try:
             states = np.concatenate([line.states for line in lines])
             grown = space.extend(self._model, states, around, max_states=self._limit)
@@ -125,10 +129,9 @@ class Growth:
         """Repeat one kind of jump from the states that feed it with more than `threshold`."""
         chosen = np.flatnonzero(flux > threshold) if threshold > 0.0 else np.flatnonzero(flux > 0.0)
         if not len(chosen):
-            return _Lines(np.empty((0, len(leak.change)), dtype=np.int64), 0, 0.0, 0.0)
+            return _Lines(np.empty((0, len(leak.change)), dtype=np.int64), 0.0, 0.0)
         key = tuple(leak.change.tolist())
         longest = max(FIRST_STEPS, ceil(STEP_SHARE * self._reach.get(key, 0)))
-        self._reach[key] = self._reach.get(key, 0) + longest
         weight = flux[chosen]
         length = _line_lengths(weight, threshold, longest)
         asked, followed = float(weight @ length), 0.0
@@ -138,9 +141,12 @@ class Growth:
             going = length > step
             going[going] = self._enabled(leak, states[going])
             states, length, weight = states[going] + leak.change, length[going], weight[going]
+            if not len(states):
+                break
             followed += float(weight.sum())
             entered.append(states)
-        return _Lines(np.concatenate(entered), longest, asked, followed)
+        self._reach[key] = self._reach.get(key, 0) + len(entered)
+        return _Lines(np.concatenate(entered), asked, followed)
 
     def _enabled(self, leak: Leak, states: IntArray) -> BoolArray:
         enabled = np.zeros(len(states), dtype=np.bool_)
@@ -172,10 +178,16 @@ class Growth:
                 )
             if self._stationary and drift[-1] >= 0.0:
                 raise StateSpaceError(
-                    f"A stationary distribution must exist, but probability escapes to infinity along reaction "
-                    f"'{name}': far out the mean drift along it is {drift[-1]:.3g} >= 0. No closed class lies "
-                    f"inside any truncation; give a `space` if a reflecting boundary is meant."
+                    f"A stationary distribution must exist, but probability escapes along reaction '{name}', or "
+                    f"comes back too slowly to be followed: far out the mean drift along it is {drift[-1]:.3g} >= 0. "
+                    f"No closed class lies inside any truncation; give a `space` if a reflecting boundary is meant."
                 )
+
+
+def check_tolerance(tol: float) -> None:
+    """Raise an ArgumentError unless `tol` is a number between 0 and 1."""
+    if not isinstance(tol, float | int | np.number) or not 0.0 < tol < 1.0:
+        raise ArgumentError(f"`tol` must be a number between 0 and 1, but is {tol!r}.")
 
 
 def starting_vector(model: Model, space: StateSpace) -> FloatArray:

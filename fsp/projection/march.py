@@ -25,7 +25,7 @@ from fsp.distribution import Distribution, ErrorLedger, Solution
 from fsp.errors import ArgumentError, ToleranceWarning
 from fsp.generator import Generator
 from fsp.model.switches import RESOLUTION, switch_times
-from fsp.projection.growth import Growth, starting_vector
+from fsp.projection.growth import Growth, check_tolerance, starting_vector
 from fsp.projection.progress import Progress, ProgressCallback
 from fsp.solvers import NO_LIMIT, Choice, Chooser, LossLimit
 
@@ -95,8 +95,7 @@ def transient(
         If the bound on the error exceeds `tol`: a fixed `space` that is too small, or rounding.
     """
     requested = _checked_times(times)
-    if not 0.0 < tol < 1.0:
-        raise ArgumentError(f"`tol` must be between 0 and 1, but is {tol}.")
+    check_tolerance(tol)
     started = perf_counter()
     with ExitStack() as stack:
         growth = Growth(model, max_states, max_memory)
@@ -230,7 +229,10 @@ class _March:
 
 
 def _checked_times(times: Sequence[float] | FloatArray | float) -> FloatArray:
-    values = np.atleast_1d(np.asarray(times, dtype=np.float64))
+    try:
+        values = np.atleast_1d(np.asarray(times, dtype=np.float64))
+    except (TypeError, ValueError):
+        raise ArgumentError(f"`times` must be numbers, but are {times!r}.") from None
     if values.ndim != 1 or not len(values):
         raise ArgumentError(f"`times` must be a list of at least one time, but has shape {values.shape}.")
     if not np.isfinite(values).all() or values[0] < 0.0:

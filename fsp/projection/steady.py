@@ -18,7 +18,7 @@ from fsp.distribution import Distribution, ErrorLedger
 from fsp.errors import ArgumentError, BackendError, StateSpaceError, ToleranceWarning
 from fsp.generator import Generator
 from fsp.model.structure import irreversible_gain
-from fsp.projection.growth import Growth, starting_vector
+from fsp.projection.growth import Growth, check_tolerance, starting_vector
 from fsp.projection.nullspace import METHODS, null_vector
 from fsp.projection.progress import Progress, ProgressCallback
 from fsp.projection.structure import absorption, close_leaks, closed_classes
@@ -89,8 +89,7 @@ def stationary(
         raise BackendError(
             "A stationary distribution must have constant propensities, but this network's depend on time."
         )
-    if not 0.0 < tol < 1.0:
-        raise ArgumentError(f"`tol` must be between 0 and 1, but is {tol}.")
+    check_tolerance(tol)
     if method not in ("auto", *METHODS):
         raise ArgumentError(f"`method` must be one of {', '.join(['auto', *METHODS])}, but is '{method}'.")
     report = progress or _silent

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 SMALLEST_STEP = 1e-13  # of the time asked for
 STAGE_ITERATIONS = 25
+NOISE = 30.0  # how many times the rounding of the products the residual of a step may show
 KEPT_FACTORS = 2
 SOLVE_WORK = 20.0  # of a stage's triangular solves, over that of its product
 
@@ -99,7 +100,8 @@ class _ImplicitPropagator:
                     f"Implicit found no step at t = {t:.6g} whose error is below {tol_rate:.1e} per unit of time: the "
                     f"step fell to {h:.1e}. Loosen `tol`, or use solver='uniformization'."
                 )
-            allowed = tol_rate * h
+            # Below the noise of the products no step has an error that can be seen: what is seen is charged.
+            allowed = max(tol_rate * h, NOISE * self._noise(p, h))
             step = self._step(p, t, h, allowed)
             n_matvec += step.n_matvec
             if not step.error <= allowed:
@@ -118,6 +120,11 @@ class _ImplicitPropagator:
                 )
             self._grow_step(h, step.shape_error, allowed)
         return Advance(p, lost, error, n_matvec, t, rounding, rejected)
+
+    def _noise(self, p: FloatArray, h: float) -> float:
+        """Return the rounding of the products of one step: roundoff × operations × what flows."""
+        flow = 2.0 * h * float(self._generator.exit_rates @ p)
+        return UNIT_ROUNDOFF * flow * (self._generator.row_length + 3)
 
     def _step_length(self, p: FloatArray, t: float, t1: float) -> float:
         """Return the length of the next step: the current one, or an equal part of what is left."""
@@ -171,9 +178,8 @@ class _ImplicitPropagator:
             values += self._correction(defect, systems, frozen, h)
         shape_error = self._estimate(self._generator, table, z, values, t, h)
         stage_error = h * float(np.abs(residuals).sum(axis=1) @ table.lagrange_integrals)
-        exit_flux = np.abs(values[:, : self._n]) @ frozen.exit_rates  # (s,)
-        operations = 2.0 * h * float(exit_flux.max()) * (frozen.row_length + 3) + 8.0 * table.n_stages
-        return _Step(values, stage_error, shape_error, UNIT_ROUNDOFF * operations, n_matvec)
+        flow = max(self._noise(np.abs(U[: self._n]), h) for U in values)
+        return _Step(values, stage_error, shape_error, flow + 8.0 * UNIT_ROUNDOFF * table.n_stages, n_matvec)
 
     def _correction(self, defect: FloatArray, systems: list[ShiftedSystem], frozen: Generator, h: float) -> FloatArray:
         """Solve ``D - h (weights ⊗ A) D = defect``: states by the decoupled systems, sinks by quadrature."""
