@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from dataclasses import FrozenInstanceError, dataclass
 from itertools import pairwise
-from time import perf_counter
 
 import exact
 import mpmath
