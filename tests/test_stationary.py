@@ -441,3 +441,8 @@ def test_progress_reports_every_space():
     assert [p.n_states for p in seen] == sorted(p.n_states for p in seen)
     assert seen[-1].n_states == len(d)
     assert seen[-1].error <= 1e-6
+
+
+def test_truncation_of_a_stationary_answer_is_estimated():
+    model = network({"X": 0}, ("0 -> X", "mass_action", 20.0), ("X -> 0", "mass_action", 1.0))
+    assert 0.0 < fsp.stationary(model, 1e-6).error.truncation <= 1e-6

@@ -312,7 +312,7 @@ class StateSpace:
     @cached_property
     def _top(self) -> IntArray:
         """Largest count of each species, (n_species,)."""
-        return np.asarray(self.states.max(axis=0))
+        return np.asarray(self.states.max(axis=0, initial=0))
 
     def _wider(self, model: Model) -> StateSpace:
         """Return the same states in the widest fields, with room for the changes of `model`."""
