@@ -55,7 +55,7 @@ _STYLE: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.formatter.use_mathtext": True,
-    "axes.formatter.limits": (-3, 5),
+    "axes.formatter.limits": (-4, 5),  # 0.005 as it is: an exponent costs a formula parser
     "lines.linewidth": 1.5,
     "hatch.linewidth": 0.6,
     "svg.fonttype": "none",

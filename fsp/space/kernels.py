@@ -103,11 +103,34 @@ def insert_all(table, keys):
 
 
 @njit(cache=True)
+def _expand_words(table, frontier, enabled, shifts, fresh):
+    """`expand` for keys of one word: table, frontier, shifts and fresh are flat."""
+    mask = np.uint64(len(table) - 1)
+    count = 0
+    for i in range(len(frontier)):
+        for r in range(len(shifts)):
+            if enabled[r, i]:
+                key = frontier[i] + shifts[r]
+                h = np.uint64(key >> 3) * np.uint64(0x9E3779B97F4A7C15)
+                h ^= h >> np.uint64(32)
+                slot = ((h << np.uint64(3)) | np.uint64(key & 7)) & mask
+                while table[slot] >= 0 and table[slot] != key:
+                    slot = (slot + np.uint64(1)) & mask
+                if table[slot] < 0:
+                    table[slot] = key
+                    fresh[count] = key
+                    count += 1
+    return count
+
+
+@njit(cache=True)
 def expand(table, frontier, enabled, shifts, fresh):
     """Enter the targets of every enabled jump out of `frontier`; write the new ones to `fresh`, return how many.
 
     enabled is (n_reactions, len(frontier)) bool, shifts is (n_reactions, n_words).
     """
+    if table.shape[1] == 1:
+        return _expand_words(table.reshape(-1), frontier.reshape(-1), enabled, shifts.reshape(-1), fresh.reshape(-1))
     count = 0
     for i in range(len(frontier)):
         for r in range(len(shifts)):
