@@ -183,9 +183,10 @@ def start_up() -> str:
 
 def _wall(command: list[str], runs: int = RUNS, **environment: str) -> float:
     seconds = []
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     for _ in range(runs + (runs > 1)):
         started = perf_counter()
-        subprocess.run(command, check=True, capture_output=True, env={**os.environ, **environment})
+        subprocess.run(command, check=True, capture_output=True, env={**inherited, **environment})
         seconds.append(perf_counter() - started)
     return median(seconds[-runs:])
 
