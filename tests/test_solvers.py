@@ -572,7 +572,7 @@ def test_settling_before_the_first_weight_is_paid_for(t, tol):
 
 
 def random_generator(rng, n):
-    A = sparse.random_array((n, n), density=0.2, rng=rng, format="lil")
+    A = sparse.lil_array(np.where(rng.random((n, n)) < 0.2, rng.random((n, n)), 0.0))
     A.setdiag(0.0)
     A = A.tocsr()
     A = (A - sparse.diags_array(A.sum(axis=0))).tocsr()
