@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from fsp.generator import Generator, Leak
     from fsp.model import Model
 
+MAX_STATES = 5_000_000
 FIRST_STEPS = 2
 STEP_SHARE = 0.2  # of the steps taken so far along the same jump
 NEGLECTED_FLUX = 0.01  # share of the flux out of the space whose sources are not followed

@@ -25,7 +25,7 @@ from fsp.distribution import Distribution, ErrorLedger, Solution
 from fsp.errors import ArgumentError, ToleranceWarning
 from fsp.generator import Generator
 from fsp.model.switches import RESOLUTION, switch_times
-from fsp.projection.growth import Growth, check_tolerance, starting_vector
+from fsp.projection.growth import MAX_STATES, Growth, check_tolerance, starting_vector
 from fsp.projection.progress import Progress, ProgressCallback
 from fsp.solvers import NO_LIMIT, Choice, Chooser, LossLimit
 
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 TRUNCATION_SHARE = 0.5  # of the tolerance, spent in proportion to time
 INTEGRATION_SHARE = 0.4
-MAX_STATES = 5_000_000
 
 
 def transient(

@@ -18,7 +18,7 @@ from fsp.distribution import Distribution, ErrorLedger
 from fsp.errors import ArgumentError, BackendError, StateSpaceError, ToleranceWarning
 from fsp.generator import Generator
 from fsp.model.structure import irreversible_gain
-from fsp.projection.growth import Growth, check_tolerance, starting_vector
+from fsp.projection.growth import MAX_STATES, Growth, check_tolerance, starting_vector
 from fsp.projection.nullspace import METHODS, null_vector
 from fsp.projection.progress import Progress, ProgressCallback
 from fsp.projection.structure import absorption, close_leaks, closed_classes
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from fsp.model import Model
     from fsp.space import StateSpace
 
-MAX_STATES = 5_000_000
 SUSPECT_GROWTHS = 5
 NEGLIGIBLE = 1e-14  # probability of a closed class that is not solved
 
