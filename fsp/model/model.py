@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fsp.arrays import FloatArray, IntArray
 from fsp.errors import ArgumentError, ModelError
 from fsp.model import definition as define
 from fsp.model import propensity as propensities_of
@@ -25,9 +26,6 @@ from fsp.model.program import compiled
 from fsp.model.propensity import Propensity
 from fsp.model.reaction import Reaction, takes_time
 from fsp.model.tree import Expression, Number, depends_on_time, substitute, symbols
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 
 class Model:

@@ -15,13 +15,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fsp.arrays import FloatArray
 from fsp.errors import ModelError
 from fsp.model.program import Program, compiled
 from fsp.model.reaction import Reaction, takes_time
 from fsp.model.tree import Call, Expression, Number, Symbol, call
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 _BLOCK = 8192  # states in a block: a column of them is 64 KiB
 

@@ -19,8 +19,8 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
-IntArray = npt.NDArray[np.int64]
-FloatArray = npt.NDArray[np.float64]
+from fsp.arrays import FloatArray, IntArray
+
 Vector = tuple[int, ...]
 
 _MOST_RAYS = 2000  # Farkas' algorithm can grow exponentially; beyond this, laws of any sign must do
