@@ -14,6 +14,7 @@ import mpmath
 import numpy as np
 import pytest
 from scipy import integrate, linalg, sparse
+from written_networks import network
 
 import fsp
 from fsp.projection.growth import starting_vector
@@ -22,14 +23,6 @@ from fsp.solvers.collocation import radau
 from fsp.solvers.poisson import poisson_window
 
 UNIT = 2.0**-53
-
-
-def network(species, *reactions, **more):
-    return fsp.Model(
-        species=species,
-        reactions=[fsp.Reaction(equation, **{kind: rate}) for equation, kind, rate in reactions],
-        **more,
-    )
 
 
 IMMIGRATION = network({"X": 5}, ("0 -> X", "mass_action", 8.0), ("X -> 0", "mass_action", 1.0))

@@ -12,19 +12,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from random_networks import as_model, open_networks
+from written_networks import network
 
 import fsp
 
 MODELS = Path(__file__).parent / "models"
 METHODS = ["gth", "direct", "iterative"]
-
-
-def network(species, *reactions, **more):
-    return fsp.Model(
-        species=species,
-        reactions=[fsp.Reaction(equation, **{kind: rate}) for equation, kind, rate in reactions],
-        **more,
-    )
 
 
 @dataclass(frozen=True)

@@ -16,20 +16,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from random_networks import as_model, networks, open_networks
+from written_networks import network
 
 import fsp
 
 MODELS = Path(__file__).parent / "models"
 SOLVERS = ["uniformization", "krylov", "implicit"]
 solvers = pytest.mark.parametrize("solver", [*SOLVERS, "auto"])
-
-
-def network(species, *reactions, **more):
-    return fsp.Model(
-        species=species,
-        reactions=[fsp.Reaction(equation, **{kind: rate}) for equation, kind, rate in reactions],
-        **more,
-    )
 
 
 @dataclass(frozen=True)

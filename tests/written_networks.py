@@ -1,0 +1,14 @@
+"""Networks written down in a test, one reaction a line."""
+
+from __future__ import annotations
+
+import fsp
+
+
+def network(species, *reactions, **more):
+    """Return a model of reactions given as (equation, "rate" or "mass_action", its value)."""
+    return fsp.Model(
+        species=species,
+        reactions=[fsp.Reaction(equation, **{kind: rate}) for equation, kind, rate in reactions],
+        **more,
+    )
