@@ -573,6 +573,15 @@ def random_generator(rng, n):
     return A
 
 
+def plan_of(A):
+    """The operator of a matrix, in its assembled form, without sinks."""
+    model = network({"X": 0}, ("X -> 0", "mass_action", 1.0))
+    n = A.shape[0]
+    plan = fsp.Generator(model, fsp.StateSpace.box(model, n - 1)).operator.plan
+    starts = np.array([0, n])
+    return plan._replace(starts=starts, indptr=A.indptr.astype(np.int64), indices=A.indices, values=A.data)
+
+
 @pytest.mark.parametrize("depth", [2, 4, 12])
 def test_arnoldi_relation_holds_for_any_depth(rng, depth):
     n, m = 60, 12
@@ -580,7 +589,7 @@ def test_arnoldi_relation_holds_for_any_depth(rng, depth):
     V, H = np.empty((m + 1, n)), np.zeros((m + 1, m))
     V[0] = rng.random(n)
     V[0] /= np.linalg.norm(V[0])
-    assert kernels.arnoldi(A.indptr, A.indices, A.data, V, H, depth, m) == m
+    assert kernels.arnoldi(plan_of(A), (), V, H, depth, m) == m
     scale = np.abs(A.toarray()).sum(axis=0).max()
     np.testing.assert_allclose(A @ V[:m].T, V.T @ H, atol=1e-13 * scale)
     np.testing.assert_allclose(np.linalg.norm(V, axis=1), 1.0, rtol=1e-13)
@@ -595,7 +604,7 @@ def test_arnoldi_stops_at_an_invariant_subspace():
     for start, size in [([0.0, 0.0, 1.0], 1), ([0.0, 1.0, 0.0], 2), ([1.0, 0.0, 0.0], 3)]:
         V, H = np.zeros((4, 3)), np.zeros((4, 3))
         V[0] = start
-        m = kernels.arnoldi(A.indptr, A.indices, A.data, V, H, 3, 3)
+        m = kernels.arnoldi(plan_of(A), (), V, H, 3, 3)
         assert m == size
         assert H[m, m - 1] == 0.0
 

@@ -16,9 +16,9 @@ from random_networks import NAMES, as_model, closed_networks, networks, open_net
 
 import fsp
 from fsp import Model, Reaction, StateSpace, StateSpaceError
-from fsp.space import kernels
 from fsp.space.closure import KeySet, sort_keys
 from fsp.space.encoding import build_encoding
+from fsp.space.runs import Runs
 
 MODELS = Path(__file__).parent / "models"
 FAR = [0, 2**15 - 3, 2**16 - 2, 2**20 - 3, 2**30, 2**31 - 40]  # close below the widths of bit fields
@@ -194,7 +194,11 @@ def test_box_refuses_bad_bounds(upper, lower, message):
 @pytest.mark.parametrize(
     ("upper", "limit", "message"),
     [
-        (9_999_999, {}, r"10000000 x 10000000 x 10000000 states must have at most 20,000,000 states \(`max_states`\)"),
+        (
+            9_999_999,
+            {},
+            r"10000000 x 10000000 x 10000000 states must have at most 1,000,000,000 states \(`max_states`\)",
+        ),
         (10, {"max_states": 1000}, r"at most 1,000 states \(`max_states`\), but has 1,331"),
         (199, {"max_memory": 10**6}, r"must fit into 1,000,000 bytes \(`max_memory`\), but needs"),
     ],
@@ -528,18 +532,6 @@ def test_any_space_grows_by_large_changes(kind, model, steps):
     assert naive.as_set(space.grow(model, steps)) == expected
 
 
-@given(jumping_networks(), st.data())
-def test_shifted_location_is_the_index_of_the_shifted_states(model, data):
-    members = sorted(data.draw(sets_of_states(model.n_species, largest=45)))
-    whole = StateSpace.from_states(model.species, members)
-    reached = StateSpace.reachable(model, steps=2)
-    for space in (whole, whole | reached, reached):
-        for k, change in enumerate(model.change):
-            enabled = model.propensity(k, space.states) > 0
-            expected = space.index(space.states + change)
-            np.testing.assert_array_equal(space.locate_shifted(change)[enabled], expected[enabled])
-
-
 @given(closed_networks(), st.lists(st.integers(0, 4), min_size=4, max_size=4))
 def test_starts_with_different_conserved_sums_share_a_space(drawn, other):
     model = as_model(drawn)
@@ -676,16 +668,36 @@ def test_locate_against_numpy(rng, n, n_words):
     queries = rng.integers(-5, 65, (500, n_words))
     equal = (keys[None] == queries[:, None]).all(axis=2)
     expected = np.where(equal.any(axis=1), equal.argmax(axis=1), -1) if len(keys) else np.full(500, -1)
-    np.testing.assert_array_equal(kernels.locate(keys, queries), expected)
+    np.testing.assert_array_equal(Runs.of_keys(keys).locate(queries), expected)
 
 
 @pytest.mark.parametrize("n_words", [1, 2, 3])
-@pytest.mark.parametrize("n", [0, 1, 50, 2000])
-def test_locate_shifted_against_locate(rng, n, n_words):
+@pytest.mark.parametrize("n", [1, 50, 2000])
+def test_runs_are_the_keys(rng, n, n_words):
     keys = sorted_keys(rng, n, n_words)
-    shifts = np.concatenate([rng.integers(-3, 4, (20, n_words)), rng.integers(-70, 71, (5, n_words))])
-    for shift in shifts:
-        np.testing.assert_array_equal(kernels.locate_shifted(keys, shift), kernels.locate(keys, keys + shift))
+    runs = Runs.of_keys(keys)
+    assert len(runs) == len(keys)
+    np.testing.assert_array_equal(runs.expand(), keys)
+    some = rng.integers(0, len(keys), 30)
+    np.testing.assert_array_equal(runs.take(some), keys[some])
+    np.testing.assert_array_equal(runs.last_keys(), keys[runs.starts[1:] - 1])
+    # no run continues the one before
+    after = runs.last_keys()[:-1].copy()
+    after[:, -1] += 1
+    assert (after != runs.keys[1:]).any(axis=1).all()
+
+
+@pytest.mark.parametrize("n_words", [1, 2, 3])
+def test_selections_and_unions_of_runs(rng, n_words):
+    keys = sorted_keys(rng, 1500, n_words)
+    for share in (0.0, 0.1, 0.5, 0.97, 1.0):
+        kept = rng.random(len(keys)) < share
+        one, other = Runs.of_keys(keys).select(kept), Runs.of_keys(keys).select(rng.random(len(keys)) < 0.5)
+        np.testing.assert_array_equal(one.expand(), keys[kept])
+        both = one.union(other)
+        expected = np.unique(np.concatenate([one.expand(), other.expand()]), axis=0)
+        np.testing.assert_array_equal(both.expand(), expected)
+        assert len(both.keys) == len(Runs.of_keys(expected).keys)
 
 
 @settings(max_examples=100)

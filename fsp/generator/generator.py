@@ -8,11 +8,12 @@ For every reaction r, change ν_r, propensity a_r::
 The diagonal is minus the full exit rate Σ_r a_r(x) of the untruncated chain; what leaves the space is counted
 in sinks, one for each boundary: the constraint that the target breaks first, or, where it breaks none, the jump
 that leads out.  The columns of generator and sinks together sum to zero.
+
+The operator is kept as runs of states and tables of rates (see `fsp.generator.kernels`); matrices are made from it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -21,63 +22,21 @@ from scipy import sparse
 
 from fsp.errors import StateSpaceError
 from fsp.generator import kernels
+from fsp.generator.layout import longest_runs, natural
+from fsp.generator.operator import Operator
+from fsp.generator.plan import build, jumps_of
+from fsp.generator.sinks import find_sinks
 
 if TYPE_CHECKING:
-    from fsp.arrays import BoolArray, FloatArray, IntArray
+    from fsp.arrays import FloatArray, IntArray
+    from fsp.generator.kernels import Plan
+    from fsp.generator.sinks import Leak
     from fsp.model import Model
     from fsp.space import StateSpace
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Jump:
-    """All reactions with the same change: one entry for each source state.
-
-    Parameters
-    ----------
-    change
-        Copy numbers added, (n_species,).
-    reactions
-        Indices of the reactions.
-    target
-        Index of the state after the jump, -1 outside, (n,).
-    """
-
-    change: IntArray
-    reactions: tuple[int, ...]
-    target: IntArray
-    time_dependent: bool
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Leak:
-    """The jumps of one kind that leave the space.
-
-    Parameters
-    ----------
-    change
-        Copy numbers added, (n_species,).
-    reactions
-        Indices of the reactions.
-    sources
-        Indices of the states that they leave from, (m,).
-    rates
-        Their rates, (m,), 1/time.
-    """
-
-    change: IntArray
-    reactions: tuple[int, ...]
-    sources: IntArray
-    rates: FloatArray
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Assembly:
-    """One CSR matrix of the generator's rows and, below them, the sinks' rows: (n + n_sinks, n)."""
-
-    matrix: Any
-    exit_rates: FloatArray
-    sink_names: tuple[str, ...]
-    leaks: tuple[Leak, ...]
+SMALL = 2_000  # states of a space on which no other form can pay
+SHORT = 6.0  # mean length of a run below which the assembled form is faster
+ROWS = 1024  # in a block of the assembled form
 
 
 class Generator:
@@ -107,6 +66,8 @@ class Generator:
         If a propensity is negative, not finite, or positive where a count would become negative.
     """
 
+    __array_ufunc__ = None  # numpy leaves `array @ generator` to us, and we do not define it
+
     def __init__(self, model: Model, space: StateSpace, t: float = 0.0) -> None:
         if space.species != model.species:
             raise StateSpaceError(
@@ -116,20 +77,23 @@ class Generator:
             raise StateSpaceError("The space must have at least one state, but is empty.")
         self.model = model
         self.space = space
-        self.t = t
-        self._jumps = _jumps(model, space)
-        self._assembly = self._assemble(t)
-        if not model.is_time_dependent:
-            self._jumps = ()
+        self._layout = natural(space.fitted(model))
+        self._jumps = jumps_of(model)
+        self._take(t)
 
     def at(self, t: float) -> Generator:
         """Return the generator at time `t`: itself if no propensity depends on time."""
         if not self.model.is_time_dependent or t == self.t:
             return self
         other = object.__new__(Generator)
-        other.model, other.space, other.t, other._jumps = self.model, self.space, t, self._jumps
-        other._assembly = other._assemble(t)
+        other.model, other.space, other._layout, other._jumps = self.model, self.space, self._layout, self._jumps
+        other._take(t)
         return other
+
+    def _take(self, t: float) -> None:
+        self.t = t
+        self._forward, self._adjoint = build(self.model, self._layout, self._jumps, t)
+        self._sinks = find_sinks(self.model, self.space, self._jumps, self._adjoint)
 
     # ---- the operator -------------------------------------------------------------------------------------
 
@@ -141,20 +105,70 @@ class Generator:
         """(n, n)."""
         return (len(self), len(self))
 
-    @property
+    def __matmul__(self, p: FloatArray) -> FloatArray:
+        """Return ``A p`` for a vector (n,) or the columns of an array (n, m)."""
+        return self.operator.apply(p)
+
+    @cached_property
+    def T(self) -> Operator:  # noqa: N802 - the transpose, as numpy and scipy call it
+        """The adjoint: ``generator.T @ f`` is ``Aᵀ f``, the rate of change of the mean of f from each state."""
+        return Operator(self._adjoint)
+
+    @cached_property
+    def operator(self) -> Operator:
+        """The closed chain, sinks as states of their own, in the order and form in which products are fastest."""
+        if len(self) <= SMALL:
+            return Operator(self._with_sinks(self._forward))
+        layout = longest_runs(self._layout.space)
+        if layout.mean_length < SHORT:
+            return Operator(self._assembled())
+        if layout.order is None:
+            return Operator(self._with_sinks(self._forward))
+        forward, _ = build(self.model, layout, self._jumps, self.t)
+        place = np.empty(len(self), dtype=np.int64)
+        place[layout.order] = np.arange(len(self))
+        return Operator(self._with_sinks(forward, place), layout.order)
+
+    def _with_sinks(self, plan: Plan, place: IntArray | None = None) -> Plan:
+        states = self.sinks.indices.astype(np.int64)
+        return plan._replace(
+            sink_starts=self.sinks.indptr.astype(np.int64),
+            sink_states=states if place is None else place[states],
+            sink_rates=self.sinks.data,
+        )
+
+    def _assembled(self) -> Plan:
+        """Return the plan of the assembled form, in blocks of rows."""
+        matrix = self.to_csr()
+        starts = np.append(np.arange(0, len(self), ROWS), len(self))
+        plan = self._with_sinks(self._forward)
+        return plan._replace(
+            starts=starts, indptr=matrix.indptr.astype(np.int64), indices=matrix.indices, values=matrix.data
+        )
+
+    # ---- rates --------------------------------------------------------------------------------------------
+
+    @cached_property
     def exit_rates(self) -> FloatArray:
         """Full exit rate of each state, (n,), 1/time."""
-        return self._assembly.exit_rates
+        rates = np.empty(len(self))
+        kernels.exit_rates(self._forward, rates)
+        return rates
+
+    @cached_property
+    def largest_exit_rate(self) -> float:
+        """Largest exit rate, 1/time."""
+        return float(kernels.exit_rates(self._forward, np.empty(0)))
+
+    @property
+    def sinks(self) -> Any:
+        """Rates into each sink, (n_sinks, n) scipy sparse array, 1/time."""
+        return self._sinks.matrix
 
     @property
     def sink_names(self) -> tuple[str, ...]:
         """The boundary that each sink stands for."""
-        return self._assembly.sink_names
-
-    @property
-    def leaks(self) -> tuple[Leak, ...]:
-        """The jumps that leave the space, by kind."""
-        return self._assembly.leaks
+        return self._sinks.names
 
     @property
     def n_sinks(self) -> int:
@@ -162,140 +176,82 @@ class Generator:
         return len(self.sink_names)
 
     @property
-    def nnz(self) -> int:
-        """Number of stored entries, sinks included."""
-        return int(self._assembly.matrix.nnz)
-
-    @cached_property
-    def sinks(self) -> Any:
-        """Rates into each sink, (n_sinks, n) scipy sparse array, 1/time."""
-        return self._assembly.matrix[len(self) :]
+    def leaks(self) -> tuple[Leak, ...]:
+        """The jumps that leave the space, by kind."""
+        return self._sinks.leaks
 
     @cached_property
     def leak_rates(self) -> FloatArray:
         """Rate of leaving the space from each state, (n,), 1/time."""
-        return np.asarray(self.sinks.sum(axis=0)).ravel()
+        rates = np.zeros(len(self))
+        for leak in self.leaks:
+            rates[leak.sources] += leak.rates
+        return rates
+
+    # ---- what a product costs -----------------------------------------------------------------------------
 
     @cached_property
-    def row_length(self) -> int:
-        """Largest number of entries in a row of A (a sink's row is longer, but what it sums is small)."""
-        return int(np.diff(self._assembly.matrix.indptr[: len(self) + 1]).max())
+    def work(self) -> int:
+        """Multiply-adds of one product, sinks included."""
+        plan = self._forward
+        pairs = sum(int(kernels.overlap(plan.keys, plan.starts, plan.shifts, c)) for c in range(len(plan.shifts)))
+        return len(self) + pairs + int(self.sinks.nnz)
 
-    def __matmul__(self, p: FloatArray) -> FloatArray:
-        """Return ``A p`` for a vector (n,) or the columns of an array (n, m)."""
-        return np.asarray(self.to_csr() @ p)
+    @property
+    def roundings(self) -> int:
+        """Most rounded operations behind one entry of a product."""
+        factors = np.diff(self._forward.products, axis=1).max(initial=0)
+        return len(self._forward.scales) + int(factors) + 3
 
-    def to_csr(self) -> Any:
-        """Return A as a scipy CSR array (n, n), sorted indices: ``A[i, j]`` is the rate of jumps j → i."""
-        return self._square
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the operator takes."""
+        return self.operator.nbytes
 
-    @cached_property
-    def _square(self) -> Any:
-        whole = self._assembly.matrix
-        if not self.n_sinks:
-            return whole
-        indptr = whole.indptr[: len(self) + 1]
-        return _csr(whole.data[: indptr[-1]], whole.indices[: indptr[-1]], indptr, self.shape)
+    # ---- matrices -----------------------------------------------------------------------------------------
+
+    @property
+    def nnz(self) -> int:
+        """Number of entries, sinks included."""
+        return int(self.to_csr().nnz + self.sinks.nnz)
 
     @cached_property
     def with_sinks(self) -> Any:
         """The generator of the closed chain whose last `n_sinks` states are the sinks: square CSR array."""
-        whole = self._assembly.matrix
-        n = whole.shape[0]
-        return _csr(whole.data, whole.indices, whole.indptr, (n, n))
+        square, sinks = self.to_csr(), self.sinks
+        n = len(self) + self.n_sinks
+        dtype = square.indices.dtype
+        indptr = np.concatenate([square.indptr, square.indptr[-1] + sinks.indptr[1:]]).astype(dtype)
+        indices = np.concatenate([square.indices, sinks.indices.astype(dtype)])
+        return _csr(np.concatenate([square.data, sinks.data]), indices, indptr, (n, n))
 
-    # ---- assembly -----------------------------------------------------------------------------------------
+    def to_csr(self) -> Any:
+        """Return A as a scipy CSR array (n, n), sorted indices: ``A[i, j]`` is the rate of jumps j → i."""
+        return self._matrix
 
-    def _assemble(self, t: float) -> _Assembly:
-        n, jumps = len(self), self._jumps
-        rates = np.empty((len(jumps), n))
-        for rate, jump in zip(rates, jumps, strict=True):
-            rate[:] = self.model.propensity(jump.reactions[0], self.space.states, t)
-            for k in jump.reactions[1:]:
-                rate += self.model.propensity(k, self.space.states, t)
-        exit_rates = rates.sum(axis=0)
-        sinks = _Sinks(self.model, self.space)
-        for jump, rate in zip(jumps, rates, strict=True):
-            sinks.collect(jump, rate)
-        leaks = sinks.matrix(n)
-        keep = np.array([jump.time_dependent for jump in jumps], dtype=np.bool_)
-        entries = [kernels.count_entries(j.target, r, k) for j, r, k in zip(jumps, rates, keep, strict=True)]
-        n_inside = n + sum(entries)
-        nnz = n_inside + leaks.nnz
-        dtype = np.int32 if nnz < 2**31 and n + leaks.shape[0] < 2**31 else np.int64
-        indptr, indices, values = np.zeros(n + leaks.shape[0] + 1, dtype), np.empty(nnz, dtype), np.empty(nnz)
-        n_above = sum(tuple(jump.change) > (0,) * len(jump.change) for jump in jumps)
-        targets = np.array([jump.target for jump in jumps]).reshape(len(jumps), n)
-        kernels.fill_rows(targets, rates, keep, exit_rates, n_above, indptr, indices, values)
-        indptr[n:] = n_inside + leaks.indptr
-        indices[n_inside:], values[n_inside:] = leaks.indices, leaks.data
-        matrix = _csr(values, indices, indptr, (n + leaks.shape[0], n))
-        return _Assembly(matrix, exit_rates, sinks.names, tuple(sinks.leaks))
+    def to_coo(self) -> tuple[IntArray, IntArray, FloatArray]:
+        """Return rows, columns and values of the entries of A, (nnz,) each, row by row.
 
+        They are what ``PETSc.Mat.setPreallocationCOO`` and ``setValuesCOO`` take.
+        """
+        matrix = self.to_csr()
+        rows = np.repeat(np.arange(len(self), dtype=matrix.indices.dtype), np.diff(matrix.indptr))
+        return rows, matrix.indices, matrix.data
 
-class _Sinks:
-    """Collect the jumps that leave the space, by the boundary that they cross."""
-
-    def __init__(self, model: Model, space: StateSpace) -> None:
-        self._model = model
-        self._space = space
-        self._entries: dict[str, list[tuple[IntArray, FloatArray]]] = {}
-        self.leaks: list[Leak] = []
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(self._entries)
-
-    def collect(self, jump: Jump, rate: FloatArray) -> None:
-        """Add the jumps out of the space, with their rates (n,)."""
-        # Where the rate depends on time, what may leave at another time needs its sink now.
-        leaving = np.flatnonzero((jump.target < 0) & ((rate > 0.0) | jump.time_dependent))
-        targets = self._space.states[leaving] + jump.change
-        leaving, targets = leaving[(targets >= 0).all(axis=1)], targets[(targets >= 0).all(axis=1)]
-        if not len(leaving):
-            return
-        self.leaks.append(Leak(jump.change, jump.reactions, leaving, rate[leaving]))
-        unassigned = np.ones(len(leaving), dtype=np.bool_)
-        for constraint in self._space.constraints:
-            broken = unassigned & ~constraint.holds(targets)
-            self._add(constraint.label, leaving, rate, broken)
-            unassigned &= ~broken
-        names = [self._model.reactions[k].name for k in jump.reactions]
-        self._add("reaction " + ", ".join(map(str, names)), leaving, rate, unassigned)
-
-    def _add(self, name: str, leaving: IntArray, rate: FloatArray, chosen: BoolArray) -> None:
-        if chosen.any():
-            self._entries.setdefault(name, []).append((leaving[chosen], rate[leaving[chosen]]))
-
-    def matrix(self, n: int) -> Any:
-        rows = [np.full(len(i), k) for k, parts in enumerate(self._entries.values()) for i, _ in parts]
-        columns = [i for parts in self._entries.values() for i, _ in parts]
-        values = [v for parts in self._entries.values() for _, v in parts]
-        if not rows:
-            return sparse.csr_array((0, n))
-        triplets = (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns)))
-        return sparse.coo_array(triplets, shape=(len(self._entries), n)).tocsr()
+    @cached_property
+    def _matrix(self) -> Any:
+        plan, jumps, n = self._forward, self._jumps, len(self)
+        indptr = np.zeros(n + 1, dtype=np.int64)
+        nothing = np.empty(0, dtype=np.int32), np.empty(0)
+        kernels.fill_rows(plan, jumps.timed, jumps.n_above, nothing[1], indptr, *nothing)
+        nnz = int(indptr[-1])
+        dtype = np.int32 if nnz < 2**31 else np.int64
+        indices, values = np.empty(nnz, dtype), np.empty(nnz)
+        kernels.fill_rows(plan, jumps.timed, jumps.n_above, self.exit_rates, indptr, indices, values)
+        return _csr(values, indices, indptr.astype(dtype), self.shape)
 
 
-def _jumps(model: Model, space: StateSpace) -> tuple[Jump, ...]:
-    """Group the reactions by change, in falling lexicographic order; changes of zero do nothing."""
-    groups: dict[tuple[int, ...], list[int]] = {}
-    for k, change in enumerate(model.change.tolist()):
-        if any(change):
-            groups.setdefault(tuple(change), []).append(k)
-    ordered = sorted(groups, reverse=True)
-    return tuple(
-        Jump(
-            np.array(change),
-            tuple(groups[change]),
-            space.locate_shifted(np.array(change)),
-            bool(model.time_dependent[groups[change]].any()),
-        )
-        for change in ordered
-    )
-
-
-def _csr(data: FloatArray, indices: IntArray, indptr: IntArray, shape: tuple[int, int]) -> Any:
+def _csr(data: Any, indices: Any, indptr: Any, shape: tuple[int, int]) -> Any:
     matrix = sparse.csr_array((data, indices, indptr), shape=shape)
     matrix.has_sorted_indices = True
     return matrix

@@ -1,49 +1,600 @@
-"""Compiled kernels that fill a CSR matrix from gain and loss terms.
+"""Compiled kernels of the generator on runs of states.
 
-Sources of one row, taken over the jumps in falling lexicographic order of their changes, have rising indices; the
-diagonal belongs where the change is zero.  So every row comes out sorted, without a sort.
+A jump maps a run of states to a run, so ``y = A v`` is, run by run of y, a sum of slices of v, each times a scalar
+times a slice of a table.  Where every jump into a run comes from one run only, all slices are added in one pass
+(`_fused`); else one after the other.  Targets gather, so ranges of runs may be computed by several threads.
 """
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import numpy as np
 from numba import njit
+from numba.extending import overload
+
+REORDERED = {"reassoc", "contract", "nsz"}  # lets sums use vector registers; infinities and NaNs keep their meaning
+SHORTEST_FUSED = 8  # states of a run that are worth setting up a pass over all its sources
+BLOCK = 64  # runs whose sources and scalars are found together
+BATCH = 4096  # states
+FAR = 2**61  # distance of runs whose keys differ in a leading word
+
+PLAIN, TABLE, STORED = 0, 1, 2  # kinds of groups: no table, a table by count, a table with an offset for each run
+
+
+class Plan(NamedTuple):
+    """One operator as flat arrays.
+
+    A group is a coefficient ``(Σ products) × table``; the groups of change c are `group_range[c]` to
+    `group_range[c + 1]`, those of the exit rate come last.
+
+    Parameters
+    ----------
+    keys, starts
+        Pieces of runs: first keys (n_runs, n_words) and first indices (n_runs + 1,).
+    shifts
+        Distance from the key of a source to that of its target, (n_changes, n_words).
+    fields
+        Word, shift and mask of each coordinate that is a bit field, (n_fields, 3).
+    dependents
+        Constant, divisor and weights of each coordinate that is an affine function of the fields.
+    tables
+        Pool of all tables; it begins with as many zeros as a run has states at most.
+    scales, products
+        Scale of each product, and the range of its factors (n_products, 2).
+    factors
+        Coordinate (-1: number of the source run) and place of the table of each factor, (n_factors, 2).
+    groups
+        First and last product, kind, coordinate or row of offsets, sign of the coordinate, place of the table,
+        slot in the fused pass, (n_groups, 7).
+    group_range
+        (n_changes + 2,).
+    n_plain
+        Number of slots without a table, which come first.
+    sources
+        The run that each change leads from into each run, see `find_sources`, (n_changes, n_runs).
+    offsets
+        Place in `tables` of the first state of each run, (n_rows, n_runs).
+    own
+        1 where a coefficient belongs to the run that is written (the adjoint), 0 where to the one that is read.
+    sink_starts, sink_states, sink_rates
+        Rates into each sink, CSR.
+    indptr, indices, values
+        The assembled form instead, CSR; empty where the runs are used.
+    """
+
+    keys: Any
+    starts: Any
+    shifts: Any
+    fields: Any
+    dependents: Any
+    tables: Any
+    scales: Any
+    products: Any
+    factors: Any
+    groups: Any
+    group_range: Any
+    n_plain: int
+    sources: Any
+    offsets: Any
+    own: int
+    sink_starts: Any
+    sink_states: Any
+    sink_rates: Any
+    indptr: Any
+    indices: Any
+    values: Any
+
+
+@njit(cache=True, inline="always")
+def _position(keys, shifts, c, q, r, last):
+    """Return where run q begins once shifted by change c, counted from the start of run r."""
+    for w in range(last):
+        difference = keys[q, w] + shifts[c, w] - keys[r, w]
+        if difference != 0:
+            return FAR if difference > 0 else -FAR
+    return keys[q, last] + shifts[c, last] - keys[r, last]
 
 
 @njit(cache=True)
-def count_entries(target, rate, keep_zeros):
-    """Return the number of entries that one jump contributes."""
-    count = 0
-    for i in range(len(target)):
-        if target[i] >= 0 and (keep_zeros or rate[i] > 0.0):
-            count += 1
+def overlap(keys, starts, shifts, c):
+    """Return the number of states whose key, shifted by shifts[c], is in the set as well."""
+    last = keys.shape[1] - 1
+    count, q = 0, 0
+    for r in range(len(keys)):
+        length = starts[r + 1] - starts[r]
+        while q < len(keys) and _position(keys, shifts, c, q, r, last) + starts[q + 1] - starts[q] <= 0:
+            q += 1
+        k = q
+        while k < len(keys):
+            d = _position(keys, shifts, c, k, r, last)
+            if d >= length:
+                break
+            count += min(length, d + starts[k + 1] - starts[k]) - max(0, d)
+            k += 1
     return count
 
 
-@njit(cache=True)
-def fill_rows(targets, rates, keep_zeros, exit_rates, n_above, indptr, indices, values):
-    """Fill the rows of the generator in one pass: targets and rates (n_jumps, n), both read in order.
+# ---- blocks of runs -----------------------------------------------------------------------------------------
+#
+# What a run needs to know is found for a block of runs at once, so that the loops over runs are innermost.
 
-    As a shift keeps the order of states, the targets of a jump rise, and one cursor for each jump finds the
-    source of every row.  The first `n_above` jumps come before the diagonal.
+
+@njit(cache=True)
+def longest_run(starts):
+    """Return the number of states of the longest run."""
+    longest = 0
+    for r in range(len(starts) - 1):
+        longest = max(longest, starts[r + 1] - starts[r])
+    return longest
+
+
+@njit(cache=True)
+def find_sources(keys, starts, shifts, sources):
+    """Write the first run that reaches each run by each change, (n_changes, n_runs).
+
+    -1 where there is none, ``-2 - run`` where further runs reach it as well.
     """
-    n_jumps, n = targets.shape
-    cursor = np.zeros(n_jumps, dtype=np.int64)
-    position = indptr[0]
-    for row in range(n):
-        for g in range(n_jumps + 1):
-            if g == n_above:
-                indices[position] = row
-                values[position] = -exit_rates[row]
-                position += 1
-            if g == n_jumps:
+    last = keys.shape[1] - 1
+    for c in range(len(shifts)):
+        q, d = 0, 0
+        for r in range(len(keys)):
+            length = starts[r + 1] - starts[r]
+            while q < len(keys):
+                d = _position(keys, shifts, c, q, r, last)
+                if d + starts[q + 1] - starts[q] > 0:
+                    break
+                q += 1
+            sources[c, r] = q if q < len(keys) and d < length else -1
+            ends_inside = sources[c, r] >= 0 and d + starts[q + 1] - starts[q] < length and q + 1 < len(keys)
+            if ends_inside and _position(keys, shifts, c, q + 1, r, last) < length:
+                sources[c, r] = -2 - q
+
+
+@njit(cache=True)
+def read_coordinates(keys, fields, dependents, first, n, coordinates):
+    """Write the coordinates of the first states of n runs, (n_coordinates, n)."""
+    for k in range(len(fields)):
+        word, shift, mask = fields[k, 0], fields[k, 1], fields[k, 2]
+        for j in range(n):
+            coordinates[k, j] = (keys[first + j, word] >> shift) & mask
+    for k in range(len(dependents)):
+        for j in range(n):
+            total = dependents[k, 0]
+            for i in range(len(fields)):
+                total += dependents[k, 2 + i] * coordinates[i, j]
+            coordinates[len(fields) + k, j] = total // dependents[k, 1]
+
+
+@njit(cache=True)
+def read_scales(groups, products, scales, factors, tables, g, coordinates, run, n, scale):
+    """Write the scalar of group g on n runs; what is tabulated by run is read for `run` (n,), -1: no run, scalar 0."""
+    for j in range(n):
+        scale[j] = 0.0
+    value = np.empty(n)
+    for k in range(groups[g, 0], groups[g, 1]):
+        for j in range(n):
+            value[j] = scales[k]
+        for f in range(products[k, 0], products[k, 1]):
+            place = factors[f, 1]
+            index = run if factors[f, 0] < 0 else coordinates[factors[f, 0]]
+            for j in range(n):
+                # Without a run the place may lie outside the pool: what is read there does not count.
+                value[j] *= tables[np.uint64(min(max(place + index[j], 0), len(tables) - 1))]
+        for j in range(n):
+            scale[j] += value[j] if run[j] >= 0 else 0.0
+
+
+@njit(cache=True)
+def read_places(groups, offsets, g, coordinates, run, position, n, place):
+    """Write where in the pool group g's table begins for n runs; a table with offsets is that of `run`."""
+    kind, row, sign, base = groups[g, 2], groups[g, 3], groups[g, 4], groups[g, 5]
+    for j in range(n):
+        place[j] = 0
+        if kind == TABLE:
+            place[j] = base + sign * coordinates[row, j]
+        elif kind == STORED and run[j] >= 0:
+            place[j] = offsets[row, run[j]] - position[j]
+
+
+# ---- products -----------------------------------------------------------------------------------------------
+
+
+def _fused(shape, out, at, low, high, v, start, tables, origin, place, scale, loss_place, loss_scale, j):
+    """Write all terms of ``A v`` for the states low..high of a run in one pass: numba knows it by `_fused_pass`."""
+    raise NotImplementedError
+
+
+@overload(_fused, jit_options={"fastmath": REORDERED})
+def _fused_pass(shape, out, at, low, high, v, start, tables, origin, place, scale, loss_place, loss_scale, j):
+    """Generate the pass for ``shape = (plain slots, slots with a table, tables of the exit rate)``.
+
+    Compiled code needs the number of slots as a constant to keep scalars in registers and add all
+    slices at once: that is 2 to 3 times as fast as a pass for each.
+    """
+    n_plain, n_table, n_loss = (len(part) for part in shape) if len(shape) else (0, 0, 0)
+    head = [f"loss, a, b = loss_scale[{n_loss}, j], uint64(at), uint64(start)"]
+    terms = []
+    for k in range(n_plain + n_table):
+        head.append(f"s{k}, p{k} = scale[{k}, j], uint64(origin[{k}, j])")
+        if k >= n_plain:
+            head.append(f"t{k} = uint64(place[{k}, j])")
+        terms.append(f"s{k} * v[p{k} + i]" if k < n_plain else f"s{k} * tables[t{k} + i] * v[p{k} + i]")
+    rate = ["loss"]
+    for k in range(n_loss):
+        head.append(f"d{k}, e{k} = loss_scale[{k}, j], uint64(loss_place[{k}, j])")
+        rate.append(f"d{k} * tables[e{k} + i]")
+    body = " + ".join([*terms, f"v[b + i] * -({' + '.join(rate)})"])
+    # Unsigned indices need no check for negative ones, which would keep the loop from vector registers.
+    lines = [*head, "for i in range(uint64(low), uint64(high)):", f"    out[a + i] = {body}"]
+    arguments = "shape, out, at, low, high, v, start, tables, origin, place, scale, loss_place, loss_scale, j"
+    namespace: dict[str, Any] = {"uint64": np.uint64}
+    exec(f"def fused({arguments}):\n    " + "\n    ".join(lines), namespace)
+    return namespace["fused"]
+
+
+@njit(cache=True, fastmath=REORDERED)
+def _lose(out, at, v, start, n, tables, loss_scale, loss_place, j, n_loss):
+    """Write ``-exit rate * v`` for n states of run j of a block; the last scale is of what has no table."""
+    a, b = np.uint64(at), np.uint64(start)
+    rest = loss_scale[n_loss, j]
+    for i in range(np.uint64(n)):
+        out[a + i] = -rest * v[b + i]
+    for k in range(n_loss):
+        scale, t = loss_scale[k, j], np.uint64(loss_place[k, j])
+        for i in range(np.uint64(n)):
+            out[a + i] -= scale * tables[t + i] * v[b + i]
+
+
+@njit(cache=True, fastmath=REORDERED)
+def _add(out, at, v, start, low, high, scale, tables, place, plain):
+    """Add ``scale * table * v`` for the states low..high of a run: what is `plain` has no table."""
+    a, b, t = np.uint64(at), np.uint64(start), np.uint64(place)
+    if plain:
+        for i in range(np.uint64(low), np.uint64(high)):
+            out[a + i] += scale * v[b + i]
+    else:
+        for i in range(np.uint64(low), np.uint64(high)):
+            out[a + i] += scale * tables[t + i] * v[b + i]
+
+
+@njit(cache=True)
+def _add_sources(plan, r, j, coordinates, v, out, at):
+    """Add, source by source, what comes into run r, the j-th of its block, if several runs reach it by one change."""
+    keys, starts, shifts = plan.keys, plan.starts, plan.shifts
+    last = keys.shape[1] - 1
+    length = starts[r + 1] - starts[r]
+    own = coordinates[:, j : j + 1].copy()
+    run, position, place = np.empty(1, np.int64), np.zeros(1, np.int64), np.zeros(1, np.int64)
+    scale = np.zeros(1)
+    for c in range(len(shifts)):
+        q = plan.sources[c, r]
+        q = -2 - q if q < -1 else q
+        while 0 <= q < len(keys):
+            d = _position(keys, shifts, c, q, r, last)
+            if d >= length:
                 break
-            i = cursor[g]
-            while i < n and targets[g, i] < row:
+            low, high = max(0, d), min(length, d + starts[q + 1] - starts[q])
+            run[0] = r if plan.own else q
+            position[0] = 0 if plan.own else d
+            for g in range(plan.group_range[c], plan.group_range[c + 1]):
+                read_scales(plan.groups, plan.products, plan.scales, plan.factors, plan.tables, g, own, run, 1, scale)
+                read_places(plan.groups, plan.offsets, g, own, run, position, 1, place)
+                plain = plan.groups[g, 2] == PLAIN
+                _add(out, at, v, starts[q] - d, low, high, scale[0], plan.tables, place[0], plain)
+            q += 1
+
+
+@njit(cache=True)
+def _write_rows(starts, indptr, indices, values, first, end, v, out, at):
+    """Write ``A v`` for the rows of blocks first..end of the assembled form."""
+    begin = starts[first]
+    for row in range(begin, starts[end]):
+        total = 0.0
+        for e in range(indptr[row], indptr[row + 1]):
+            total += values[e] * v[indices[e]]
+        out[at + row - begin] = total
+
+
+@njit(cache=True)
+def workspace(plan):
+    """Return the arrays that `write_runs` needs."""
+    n_gain, n_groups = plan.group_range[-2], plan.group_range[-1]
+    integers = (n_groups + 1, BLOCK)
+    coordinates = np.zeros((len(plan.fields) + len(plan.dependents) + 1, BLOCK), np.int64)
+    return (
+        coordinates,
+        np.zeros(BLOCK, np.int64),
+        np.zeros(integers, np.int64),
+        np.zeros(integers, np.int64),
+        np.zeros(integers, np.int64),
+        np.zeros(integers, np.int64),
+        np.zeros(integers, np.int64),
+        np.zeros(integers),
+        np.zeros(integers),
+        np.zeros(BLOCK, np.bool_),
+        np.zeros(BLOCK, np.int64),
+        np.zeros(BLOCK, np.int64),
+        np.zeros(BLOCK, np.int64),
+        np.zeros(n_gain + 1),
+    )
+
+
+@njit(cache=True)
+def next_batch(starts, first, end):
+    """Return the end of a batch of runs whose states stay in the nearest caches while a solver works on them."""
+    stop = first + 1
+    while stop < end and stop < first + BLOCK and starts[stop + 1] - starts[first] <= BATCH:
+        stop += 1
+    return stop
+
+
+@njit(cache=True)
+def write_runs(plan, shape, first, end, work, v, out, at):
+    """Write ``A v`` for the states of runs first..end to ``out[at:]``.
+
+    shape is () for a pass over each slice, or three tuples whose lengths say how many slots the pass over all
+    slices has; `work` is of `workspace`.
+    """
+    if len(plan.indptr) > 0:
+        _write_rows(plan.starts, plan.indptr, plan.indices, plan.values, first, end, v, out, at)
+        return
+    keys, starts, shifts, tables, sources = plan.keys, plan.starts, plan.shifts, plan.tables, plan.sources
+    groups, group_range, offsets, own, n_plain = plan.groups, plan.group_range, plan.offsets, plan.own, plan.n_plain
+    products, scales, factors = plan.products, plan.scales, plan.factors
+    n_changes, last = len(shifts), keys.shape[1] - 1
+    n_gain = group_range[n_changes]
+    n_loss = len(groups) - n_gain
+    if n_loss > 0 and groups[n_gain, 2] == PLAIN:
+        n_loss -= 1
+    (
+        coordinates,
+        position,
+        origin,
+        place,
+        loss_place,
+        begins,
+        ends,
+        scale,
+        loss_scale,
+        many,
+        run,
+        source,
+        nowhere,
+        apart,
+    ) = work
+    for block in range(first, end, BLOCK):
+        n = min(BLOCK, end - block)
+        read_coordinates(keys, plan.fields, plan.dependents, block, n, coordinates)
+        for j in range(n):
+            many[j] = False
+            run[j] = block + j
+        k = 0
+        for g in range(n_gain, len(groups)):
+            row = n_loss if groups[g, 2] == PLAIN else k
+            read_scales(groups, products, scales, factors, tables, g, coordinates, run, n, loss_scale[row])
+            read_places(groups, offsets, g, coordinates, run, nowhere, n, loss_place[row])
+            k += groups[g, 2] != PLAIN
+        for c in range(n_changes):
+            for j in range(n):
+                q = sources[c, block + j]
+                if q < -1:
+                    q = -1
+                    many[j] = True
+                position[j] = keys[q, last] + shifts[c, last] - keys[block + j, last] if q >= 0 else 0
+                source[j] = q
+                run[j] = block + j if q >= 0 else -1
+            whose, begin = (run, nowhere) if own else (source, position)
+            for g in range(group_range[c], group_range[c + 1]):
+                slot = groups[g, 6]
+                read_scales(groups, products, scales, factors, tables, g, coordinates, whose, n, scale[slot])
+                read_places(groups, offsets, g, coordinates, whose, begin, n, place[slot])
+                for j in range(n):
+                    q, d = source[j], position[j]
+                    length = starts[block + j + 1] - starts[block + j]
+                    begins[slot, j] = max(0, d) if q >= 0 else 0
+                    ends[slot, j] = min(length, d + starts[q + 1] - starts[q]) if q >= 0 else 0
+                    origin[slot, j] = starts[q] - d if q >= 0 else 0
+        for j in range(n):
+            start = starts[block + j]
+            length = starts[block + j + 1] - start
+            low, high = 0, length
+            if not many[j] and len(shape) > 0:
+                for slot in range(n_gain):
+                    if 2 * (ends[slot, j] - begins[slot, j]) > length:
+                        low, high = max(low, begins[slot, j]), min(high, ends[slot, j])
+            if many[j] or len(shape) == 0 or high - low < SHORTEST_FUSED:
+                _lose(out, at, v, start, length, tables, loss_scale, loss_place, j, n_loss)
+                if many[j]:
+                    _add_sources(plan, block + j, j, coordinates, v, out, at)
+                else:
+                    for slot in range(n_gain):
+                        b, h, o, t = begins[slot, j], ends[slot, j], origin[slot, j], place[slot, j]
+                        _add(out, at, v, o, b, h, scale[slot, j], tables, t, slot < n_plain)
+                at += length
+                continue
+            for slot in range(n_gain):
+                apart[slot] = 0.0
+                if begins[slot, j] > low or ends[slot, j] < high:  # reaches a small part: added on its own
+                    apart[slot], scale[slot, j] = scale[slot, j], 0.0
+                    if ends[slot, j] <= begins[slot, j]:
+                        apart[slot], origin[slot, j], place[slot, j] = 0.0, start, 0
+            _fused(shape, out, at, low, high, v, start, tables, origin, place, scale, loss_place, loss_scale, j)
+            i = high if low == 0 else 0
+            while i < length:
+                rate = loss_scale[n_loss, j]
+                for k in range(n_loss):
+                    rate += loss_scale[k, j] * tables[loss_place[k, j] + i]
+                total = -rate * v[start + i]
+                for slot in range(n_gain):
+                    if begins[slot, j] <= i < ends[slot, j]:
+                        s = scale[slot, j] if slot < n_plain else scale[slot, j] * tables[place[slot, j] + i]
+                        total += s * v[origin[slot, j] + i]
+                out[at + i] = total
                 i += 1
-            cursor[g] = i
-            if i < n and targets[g, i] == row and (keep_zeros[g] or rates[g, i] > 0.0):
-                indices[position] = i
-                values[position] = rates[g, i]
-                position += 1
-        indptr[row + 1] = position
+                if i == low:
+                    i = high
+            for slot in range(n_gain):
+                if apart[slot] != 0.0:
+                    b, h, o, t = begins[slot, j], ends[slot, j], origin[slot, j], place[slot, j]
+                    _add(out, at, v, o, b, h, apart[slot], tables, t, slot < n_plain)
+            at += length
+
+
+@njit(cache=True)
+def add_sinks(sink_starts, sink_states, sink_rates, v, scale, out):
+    """Write ``scale`` times the flow into each sink to `out`."""
+    for k in range(len(sink_starts) - 1):
+        total = 0.0
+        for e in range(sink_starts[k], sink_starts[k + 1]):
+            total += sink_rates[e] * v[sink_states[e]]
+        out[k] = scale * total
+
+
+@njit(cache=True, nogil=True)
+def product(plan, shape, first, end, v, out):
+    """Write ``A v`` for the runs first..end; where `out` has room for them and the runs end, the sinks too."""
+    write_runs(plan, shape, first, end, workspace(plan), v, out, plan.starts[first])
+    n = plan.starts[-1]
+    if end == len(plan.starts) - 1 and len(out) > n:
+        add_sinks(plan.sink_starts, plan.sink_states, plan.sink_rates, v, 1.0, out[n:])
+
+
+@njit(cache=True)
+def exit_rates(plan, out):
+    """Write the exit rates to `out`, and return the largest; where `out` is empty only that."""
+    starts, groups, tables = plan.starts, plan.groups, plan.tables
+    coordinates = np.zeros((len(plan.fields) + len(plan.dependents) + 1, 1), dtype=np.int64)
+    run, place, nowhere = np.zeros(1, np.int64), np.zeros(1, np.int64), np.zeros(1, np.int64)
+    scale, rates = np.zeros(1), np.empty(longest_run(starts))
+    largest = 0.0
+    for r in range(len(starts) - 1):
+        length = starts[r + 1] - starts[r]
+        read_coordinates(plan.keys, plan.fields, plan.dependents, r, 1, coordinates)
+        run[0] = r
+        for i in range(length):
+            rates[i] = 0.0
+        for g in range(plan.group_range[-2], plan.group_range[-1]):
+            read_scales(groups, plan.products, plan.scales, plan.factors, tables, g, coordinates, run, 1, scale)
+            read_places(groups, plan.offsets, g, coordinates, run, nowhere, 1, place)
+            for i in range(length):
+                rates[i] += scale[0] if groups[g, 2] == PLAIN else scale[0] * tables[place[0] + i]
+        for i in range(length):
+            largest = max(largest, rates[i])
+            if len(out) > 0:
+                out[starts[r] + i] = rates[i]
+    return largest
+
+
+# ---- entries ------------------------------------------------------------------------------------------------
+
+
+@njit(cache=True)
+def _entries_of_run(plan, r, coordinates, rates, states):
+    """Write what each change brings to each state of run r: rates and source states (-1: none), (n_changes, length)."""
+    keys, starts, shifts, groups = plan.keys, plan.starts, plan.shifts, plan.groups
+    last = keys.shape[1] - 1
+    length = starts[r + 1] - starts[r]
+    run, position, place = np.empty(1, np.int64), np.zeros(1, np.int64), np.zeros(1, np.int64)
+    scale = np.zeros(1)
+    read_coordinates(keys, plan.fields, plan.dependents, r, 1, coordinates)
+    for c in range(len(shifts)):
+        for i in range(length):
+            rates[c, i] = 0.0
+            states[c, i] = -1
+        q = plan.sources[c, r]
+        q = -2 - q if q < -1 else q
+        while 0 <= q < len(keys):
+            d = _position(keys, shifts, c, q, r, last)
+            if d >= length:
+                break
+            begin, end = max(0, d), min(length, d + starts[q + 1] - starts[q])
+            run[0], position[0] = (r, 0) if plan.own else (q, d)
+            for i in range(begin, end):
+                states[c, i] = starts[q] - d + i
+            for g in range(plan.group_range[c], plan.group_range[c + 1]):
+                read_scales(
+                    groups, plan.products, plan.scales, plan.factors, plan.tables, g, coordinates, run, 1, scale
+                )
+                read_places(groups, plan.offsets, g, coordinates, run, position, 1, place)
+                for i in range(begin, end):
+                    rates[c, i] += scale[0] if groups[g, 2] == PLAIN else scale[0] * plan.tables[place[0] + i]
+            q += 1
+
+
+@njit(cache=True)
+def fill_rows(plan, keep_zeros, n_above, exits, indptr, indices, values):
+    """Fill the rows of a CSR matrix; where `indices` is empty, only count into `indptr`.
+
+    Changes are in falling lexicographic order, so the sources of one row have rising indices; the
+    diagonal belongs after the first `n_above`.  So every row comes out sorted, without a sort.
+    """
+    starts, n_changes = plan.starts, len(plan.shifts)
+    coordinates = np.zeros((len(plan.fields) + len(plan.dependents) + 1, 1), dtype=np.int64)
+    longest = longest_run(starts)
+    rates = np.empty((n_changes, longest))
+    states = np.empty((n_changes, longest), dtype=np.int64)
+    counting = len(indices) == 0
+    position = 0
+    for r in range(len(starts) - 1):
+        _entries_of_run(plan, r, coordinates, rates, states)
+        start = starts[r]
+        for i in range(starts[r + 1] - start):
+            for c in range(n_changes + 1):
+                if c == n_above:
+                    if not counting:
+                        indices[position], values[position] = start + i, -exits[start + i]
+                    position += 1
+                if c < n_changes and states[c, i] >= 0 and (keep_zeros[c] or rates[c, i] > 0.0):
+                    if not counting:
+                        indices[position], values[position] = states[c, i], rates[c, i]
+                    position += 1
+            indptr[start + i + 1] = position
+
+
+@njit(cache=True)
+def leaving(plan, c, keep_zeros, states, rates):
+    """Find the states from which change c leads out of the set, and its rates; return their number.
+
+    `plan` is the adjoint's: what a run reads there is where its jumps lead.  Where `states` is empty, only count.
+    """
+    keys, starts, shifts, groups = plan.keys, plan.starts, plan.shifts, plan.groups
+    last = keys.shape[1] - 1
+    coordinates = np.zeros((len(plan.fields) + len(plan.dependents) + 1, 1), dtype=np.int64)
+    run, nowhere, place = np.empty(1, np.int64), np.zeros(1, np.int64), np.zeros(1, np.int64)
+    scale, of_run = np.zeros(1), np.empty(longest_run(starts))
+    count, cursor = 0, 0
+    for r in range(len(keys)):
+        length = starts[r + 1] - starts[r]
+        q, covered, known = cursor, 0, False
+        while covered < length:
+            begin, end = length, length
+            if q < len(keys):
+                d = _position(keys, shifts, c, q, r, last)
+                if d + starts[q + 1] - starts[q] <= 0:
+                    q += 1
+                    cursor = q
+                    continue
+                if d < length:
+                    begin, end = max(covered, d), min(length, d + starts[q + 1] - starts[q])
+            if begin > covered and not known:
+                known = True
+                run[0] = r
+                read_coordinates(keys, plan.fields, plan.dependents, r, 1, coordinates)
+                for i in range(length):
+                    of_run[i] = 0.0
+                for g in range(plan.group_range[c], plan.group_range[c + 1]):
+                    read_scales(
+                        groups, plan.products, plan.scales, plan.factors, plan.tables, g, coordinates, run, 1, scale
+                    )
+                    read_places(groups, plan.offsets, g, coordinates, run, nowhere, 1, place)
+                    for i in range(length):
+                        of_run[i] += scale[0] if groups[g, 2] == PLAIN else scale[0] * plan.tables[place[0] + i]
+            for i in range(covered, begin):
+                if keep_zeros or of_run[i] > 0.0:
+                    if len(states) > 0:
+                        states[count], rates[count] = starts[r] + i, of_run[i]
+                    count += 1
+            covered = max(covered, end)
+            q += 1
+    return count

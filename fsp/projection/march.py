@@ -168,7 +168,7 @@ class _March:
             self._products[f"{solver} ({self._choice.reason})"] += step.n_matvec
             self.p, self.t = step.p, step.t
             if self.t > started:
-                rate = float(self.generator.exit_rates.max())
+                rate = self.generator.largest_exit_rate
                 self._chooser.learn(solver, step.n_matvec, rate * (self.t - started))
             if step.rejected is not None:
                 self._grow(step.rejected)

@@ -89,8 +89,8 @@ class Chooser:
             self._krylov_products = n_matvec / jumps
 
     def _work(self, generator: Generator, duration: float) -> dict[str, float]:
-        n, nnz = len(generator), generator.nnz
-        jumps = float(generator.exit_rates.max()) * duration  # Λt
+        n, nnz = len(generator), generator.work
+        jumps = generator.largest_exit_rate * duration  # Λt
         work = {
             "uniformization": (jumps + 6.0 * sqrt(jumps) + 20.0) * (nnz + UNIFORMIZATION_VECTOR_WORK * n),
             "krylov": (self._krylov_products * jumps + 50.0) * (nnz + KRYLOV_VECTOR_WORK * n),

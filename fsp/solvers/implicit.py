@@ -92,7 +92,7 @@ class _ImplicitPropagator:
         lost = np.zeros(self._generator.n_sinks)
         t, error, rounding, n_matvec = t0, 0.0, 0.0, 0
         rejected = None
-        most = REPORT_WORK / (SOLVE_WORK * self._generator.nnz)  # products
+        most = REPORT_WORK / (SOLVE_WORK * self._generator.work)  # products
         while t < t1 and rejected is None and n_matvec < most:
             h = self._step_length(p, t, t1)
             if h < SMALLEST_STEP * (t1 - t0):
@@ -124,7 +124,7 @@ class _ImplicitPropagator:
     def _noise(self, p: FloatArray, h: float) -> float:
         """Return the rounding of the products of one step: roundoff × operations × what flows."""
         flow = 2.0 * h * float(self._generator.exit_rates @ p)
-        return UNIT_ROUNDOFF * flow * (self._generator.row_length + 3)
+        return UNIT_ROUNDOFF * flow * self._generator.roundings
 
     def _step_length(self, p: FloatArray, t: float, t1: float) -> float:
         """Return the length of the next step: the current one, or an equal part of what is left."""
@@ -162,12 +162,12 @@ class _ImplicitPropagator:
         z = np.concatenate([p, np.zeros(self._generator.n_sinks)])
         # The end of a step may be where a rate jumps: what holds before it counts.
         before_end = t + h - 4.0 * np.spacing(t + h)
-        matrices = [self._generator.at(min(t + c * h, before_end)).with_sinks for c in table.nodes]
+        operators = [self._generator.at(min(t + c * h, before_end)).operator for c in table.nodes]
         values = np.tile(z, (table.n_stages, 1))  # (s, n + n_sinks)
         n_matvec = 0
         best = np.inf
         for iteration in range(STAGE_ITERATIONS + 1):
-            images = np.array([A @ U for A, U in zip(matrices, values, strict=True)])
+            images = np.array([A.apply(U) for A, U in zip(operators, values, strict=True)])
             n_matvec += table.n_stages
             defect = z + h * (table.weights @ images) - values  # (s, n + n_sinks)
             residuals = -np.linalg.solve(table.weights, defect) / h  # ρ_i
@@ -239,7 +239,7 @@ def _exact_error(
 ) -> float:
     """Return the integral of the 1-norm of the residual's part that vanishes at the nodes."""
     leading = table.leading[1:] @ (values - z)  # the weights sum to zero: taken so, little cancels
-    return h * float(np.abs(generator.with_sinks @ leading).sum()) * table.node_integral
+    return h * float(np.abs(generator.operator.apply(leading)).sum()) * table.node_integral
 
 
 def _sampled_error(
@@ -252,6 +252,6 @@ def _sampled_error(
     rise = values - z  # the slopes of a constant are zero: taken so, little cancels
     total = 0.0
     for k, point in enumerate(tau):
-        product = generator.at(t + point * h).with_sinks @ (z + at[k, 1:] @ rise)
+        product = generator.at(t + point * h).operator.apply(z + at[k, 1:] @ rise)
         total += float(np.abs(slope[k, 1:] @ rise / h - product).sum()) * (edges[k + 1] - edges[k])
     return h * total

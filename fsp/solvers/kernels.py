@@ -1,60 +1,101 @@
-"""Compiled kernels of the integrators, on CSR arrays of the generator with its sinks as last rows."""
+"""Compiled kernels of the integrators: products of the closed chain fused with what each method does to them."""
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit
 
+from fsp.generator.kernels import REORDERED, add_sinks, next_batch, workspace, write_runs
+
 LARGEST_SPREAD = 1e3  # of Σ|u_j|‖v_j‖₁ over its start: beyond, cancellation costs more digits than a step is worth
 BLOCK = 2048  # entries that stay in the nearest cache while vectors are combined
-REORDERED = {"reassoc", "contract", "nsz"}  # lets sums use vector registers; infinities and NaNs keep their meaning
+
+
+@njit(cache=True, nogil=True, fastmath=REORDERED)
+def weighted_powers(plan, shape, first, end, scale, v, w, total, weights, first_power, mean, k, k_end, steady, settled):
+    """Accumulate ``Σ_k weight_k Pᵏ v`` with ``P = I + scale A`` from power `k` to `k_end`, for runs first..end.
+
+    weights[j] belongs to power first_power + j.  The powers are written to w and v in turn.  Stops where they have
+    settled: the rest of the sum differs from (rest of the weights) * v by at most
+    ``‖Pv - v‖₁ Σ_{j>k} (j - k) weight_j <= steady``, as P does not expand the 1-norm; `settled` holds the sums of the
+    weights above each power and of their first moments, (2, len(weights)).  A part of the runs can only take one power.
+
+    Returns
+    -------
+    k, change
+        The power reached and the 1-norm of the last difference on these runs.
+    """
+    starts = plan.starts
+    n = starts[-1]
+    work = workspace(plan)
+    change = 0.0
+    while k < k_end:
+        weight = weights[k - first_power] if k >= first_power else 0.0
+        change = 0.0
+        r = first
+        while r < end:
+            stop = next_batch(starts, r, end)
+            write_runs(plan, shape, r, stop, work, v, w, starts[r])
+            change += _step_and_weigh(v, w, total, scale, weight, starts[r], starts[stop])
+            r = stop
+        if end == len(starts) - 1:
+            add_sinks(plan.sink_starts, plan.sink_states, plan.sink_rates, v, 1.0, w[n:])
+            change += _step_and_weigh(v, w, total, scale, weight, n, len(v))
+        k += 1
+        v, w = w, v
+        if change * moment_above(settled, weights, first_power, mean, k - 1) <= steady:
+            break
+    return k, change
 
 
 @njit(cache=True)
-def weighted_powers(indptr, indices, values, scale, v, w, total, weights, first, mean, k, k_end, steady, settled):
-    """Accumulate ``Σ_k weight_k Pᵏ v`` with ``P = I + scale A`` from power `k` to `k_end`.
-
-    weights[j] belongs to power first + j.  Stops where the powers have settled: the rest of the sum differs
-    from (rest of the weights) * v by at most ``‖Pv - v‖₁ Σ_{j>k} (j - k) weight_j <= steady``, as P does not
-    expand the 1-norm.  Returns (k, error of stopping, stopped); `v` holds the latest power, `settled`
-    the sums of the weights above each power and of their first moments, (2, len(weights) + 1).
-    """
-    n = len(v)
-    while k < k_end:
-        weight = weights[k - first] if k >= first else 0.0
-        change = 0.0
-        for i in range(n):
-            gain = v[i]
-            for e in range(indptr[i], indptr[i + 1]):
-                gain += (scale * values[e]) * v[indices[e]]
-            w[i] = gain
-            change += abs(gain - v[i])
-            total[i] += weight * v[i]
-        for i in range(n):
-            v[i] = w[i]
-        rest, moment = settled[0, 0] + weights[0], mean - k
-        if k >= first:
-            rest, moment = settled[0, k - first], settled[1, k - first]
-        k += 1
-        if change * moment <= steady:
-            for i in range(n):
-                total[i] += rest * v[i]
-            return k, change * moment, True
-    return k, 0.0, False
+def moment_above(settled, weights, first_power, mean, k):
+    """Return ``Σ_{j>k} (j - k) weight_j``."""
+    return settled[1, k - first_power] if k >= first_power else mean - k
 
 
 @njit(cache=True, fastmath=REORDERED)
-def _product_and_dots(indptr, indices, values, v, u, w):
-    """Write ``w = A v``; return the dot products of w with v, u and w."""
+def _step_and_weigh(v, w, total, scale, weight, first, end):
+    """Turn ``w = A v`` into ``(I + scale A) v``, add ``weight v`` to the total, return the 1-norm of the change."""
+    change = 0.0
+    for i in range(np.uint64(first), np.uint64(end)):
+        difference = scale * w[i]
+        w[i] = v[i] + difference
+        change += abs(difference)
+    if weight > 0.0:
+        for i in range(np.uint64(first), np.uint64(end)):
+            total[i] += weight * v[i]
+    return change
+
+
+@njit(cache=True, nogil=True, fastmath=REORDERED)
+def product_and_dots(plan, shape, first, end, v, u, w):
+    """Write ``w = A v`` on runs first..end; return the dot products of w with v, u and w there."""
+    starts = plan.starts
+    n = starts[-1]
+    work = workspace(plan)
     dot_v, dot_u, dot_w = 0.0, 0.0, 0.0
-    for i in range(len(w)):
-        total = 0.0
-        for e in range(indptr[i], indptr[i + 1]):
-            total += values[e] * v[indices[e]]
-        w[i] = total
-        dot_v += total * v[i]
-        dot_u += total * u[i]
-        dot_w += total * total
+    r = first
+    while r < end:
+        stop = next_batch(starts, r, end)
+        write_runs(plan, shape, r, stop, work, v, w, starts[r])
+        a, b, c = _dots(v, u, w, starts[r], starts[stop])
+        dot_v, dot_u, dot_w = dot_v + a, dot_u + b, dot_w + c
+        r = stop
+    if end == len(starts) - 1:
+        add_sinks(plan.sink_starts, plan.sink_states, plan.sink_rates, v, 1.0, w[n:])
+        a, b, c = _dots(v, u, w, n, len(v))
+        dot_v, dot_u, dot_w = dot_v + a, dot_u + b, dot_w + c
+    return dot_v, dot_u, dot_w
+
+
+@njit(cache=True, fastmath=REORDERED)
+def _dots(v, u, w, first, end):
+    dot_v, dot_u, dot_w = 0.0, 0.0, 0.0
+    for i in range(np.uint64(first), np.uint64(end)):
+        dot_v += w[i] * v[i]
+        dot_u += w[i] * u[i]
+        dot_w += w[i] * w[i]
     return dot_v, dot_u, dot_w
 
 
@@ -77,7 +118,7 @@ def _dot(v, w):
 
 
 @njit(cache=True)
-def arnoldi(indptr, indices, values, V, H, depth, size):
+def arnoldi(plan, shape, V, H, depth, size):
     """Extend the Krylov basis from V[0] to `size` vectors, each orthogonalised against the last `depth` >= 2.
 
     Rows of V (size + 1, n); H (size + 1, size) holds ``A V_m = V_m H_m + h v_{m+1} e_mᵀ``, exact for any depth.
@@ -86,25 +127,35 @@ def arnoldi(indptr, indices, values, V, H, depth, size):
     """
     nothing = np.zeros(V.shape[1])
     for j in range(size):
-        w = V[j + 1]
         before_last = V[j - 1] if j > 0 else nothing
-        a, b, before = _product_and_dots(indptr, indices, values, V[j], before_last, w)
-        square = _subtract(w, a, V[j], b, before_last)
-        H[j, j] = a
-        if j > 0:
-            H[j - 1, j] = b
-        for previous in range(j - 2, max(-1, j - depth), -1):
-            H[previous, j] = _dot(V[previous], w)
-            square = _subtract(w, H[previous, j], V[previous], 0.0, nothing)
-        norm = np.sqrt(square)
-        if norm <= 1e-14 * np.sqrt(before) or norm == 0.0:
-            H[j + 1, j] = 0.0
+        dots = product_and_dots(plan, shape, 0, len(plan.starts) - 1, V[j], before_last, V[j + 1])
+        if not orthogonalise(V, H, j, depth, dots, nothing):
             return j + 1
-        H[j + 1, j] = norm
-        inverse = 1.0 / norm
-        for i in range(len(w)):
-            w[i] *= inverse
     return size
+
+
+@njit(cache=True, nogil=True)
+def orthogonalise(V, H, j, depth, dots, nothing):
+    """Turn V[j + 1] = A V[j] into the next basis vector, column j of H; return whether there is one."""
+    w = V[j + 1]
+    before_last = V[j - 1] if j > 0 else nothing
+    a, b, before = dots
+    square = _subtract(w, a, V[j], b, before_last)
+    H[j, j] = a
+    if j > 0:
+        H[j - 1, j] = b
+    for previous in range(j - 2, max(-1, j - depth), -1):
+        H[previous, j] = _dot(V[previous], w)
+        square = _subtract(w, H[previous, j], V[previous], 0.0, nothing)
+    norm = np.sqrt(square)
+    if norm <= 1e-14 * np.sqrt(before) or norm == 0.0:
+        H[j + 1, j] = 0.0
+        return False
+    H[j + 1, j] = norm
+    inverse = 1.0 / norm
+    for i in range(len(w)):
+        w[i] *= inverse
+    return True
 
 
 @njit(cache=True)

@@ -82,10 +82,11 @@ class _KrylovPropagator:
     def __init__(self, generator: Generator, solver: Krylov) -> None:
         self._tol = solver.tol
         self._n = len(generator)
-        self._matrix = generator.with_sinks
-        self._rate = float(generator.exit_rates.max())
-        self._row_length = generator.row_length
-        n_all = self._matrix.shape[0]
+        self._operator = generator.operator
+        self._rate = generator.largest_exit_rate
+        self._roundings = generator.roundings
+        self._most = max(1.0, REPORT_WORK / generator.work)  # products
+        n_all = self._operator.size
         self._size = min(solver.dimension, n_all)
         # A basis of the whole space must be orthogonal, or it would not be seen to be invariant.
         self._depth = self._size if self._size == n_all else solver.orthogonalization
@@ -96,13 +97,13 @@ class _KrylovPropagator:
     ) -> Advance:
         """Advance `p` from `t0` towards `t1`; see `fsp.solvers.base.Propagator`."""
         tol_rate = (self._tol if tol is None else tol) / (t1 - t0)
-        lost = np.zeros(len(self._matrix.indptr) - 1 - self._n)
+        z = self._operator.enter(p)
+        lost = np.zeros(len(z) - self._n)
         t, error, rounding, n_matvec = t0, 0.0, 0.0, 0
         rejected = None
-        most = max(1.0, REPORT_WORK / self._matrix.nnz)  # products
-        while t < t1 and rejected is None and n_matvec < most:
+        while t < t1 and rejected is None and n_matvec < self._most:
             slack = limit.at(t - t0) - lost.sum()
-            step = self._step(p, t1 - t, tol_rate, LossLimit(slack, limit.rate))
+            step = self._step(z, t1 - t, tol_rate, LossLimit(slack, limit.rate))
             n_matvec += step.n_matvec
             rejected = step.rejected
             if step.t == 0.0 and rejected is None:
@@ -110,22 +111,23 @@ class _KrylovPropagator:
                     f"Krylov took no step at t = {t:.6g}: no step has an error below {tol_rate:.1e} per unit of time. "
                     f"Loosen `tol`, raise `dimension` ({self._size}), or use solver='implicit'."
                 )
-            p, lost = step.p, lost + step.lost
+            z, lost = step.p, lost + step.lost
             error, rounding = error + step.error, rounding + step.rounding
             t = t1 if step.t >= (t1 - t) * (1.0 - 1e-13) else t + step.t
-        return Advance(p, lost, error, n_matvec, t, rounding, rejected)
+        if rejected is not None:
+            rejected = self._operator.leave(rejected)
+        return Advance(self._operator.leave(z), lost, error, n_matvec, t, rounding, rejected)
 
-    def _step(self, p: FloatArray, horizon: float, tol_rate: float, limit: LossLimit) -> Advance:
-        """Take one step of at most `horizon`; its `t` is the length of the step."""
+    def _step(self, z: FloatArray, horizon: float, tol_rate: float, limit: LossLimit) -> Advance:
+        """Take one step of at most `horizon`; its `p` is a vector of the closed chain, its `t` the step's length."""
         V = self._basis
         H = np.zeros((self._size + 1, self._size))
-        beta = float(np.linalg.norm(p))
+        V[0], V[0, self._n :] = z, 0.0
+        beta = float(np.linalg.norm(V[0]))
         if beta == 0.0:
-            return Advance(p, np.zeros(V.shape[1] - self._n), 0.0, 0, horizon, 0.0)
-        V[0, : self._n] = p / beta
-        V[0, self._n :] = 0.0
-        matrix = self._matrix
-        m = kernels.arnoldi(matrix.indptr, matrix.indices, matrix.data, V, H, self._depth, self._size)
+            return Advance(z, np.zeros(len(z) - self._n), 0.0, 0, horizon, 0.0)
+        V[0] /= beta
+        m = self._expand(V, H)
         norms = np.empty(m + 1)
         kernels.one_norms(V, m + 1 if H[m, m - 1] > 0.0 else m, norms)
         norms *= beta
@@ -134,12 +136,24 @@ class _KrylovPropagator:
         s, u, _, growth, s_kept, u_kept, error = kernels.flow(
             H, m, self._depth, horizon, norms, leak, residual_norm, tol_rate, limit.offset, limit.rate
         )
-        z = np.empty(V.shape[1])
-        error += kernels.combine(V[:m], beta * u_kept, z)
-        rounding = UNIT_ROUNDOFF * growth * (2 * self._rate * s_kept * (self._row_length + 3) + m + 2)
+        end = np.empty(V.shape[1])
+        error += kernels.combine(V[:m], beta * u_kept, end)
+        rounding = UNIT_ROUNDOFF * growth * (2 * self._rate * s_kept * self._roundings + m + 2)
         rejected = None
         if s_kept < s:
-            overflow = np.empty(V.shape[1])
-            kernels.combine(V[:m], beta * u, overflow)
-            rejected = overflow[: self._n]
-        return Advance(z[: self._n], z[self._n :], error, m, s_kept, rounding, rejected)
+            rejected = np.empty(V.shape[1])
+            kernels.combine(V[:m], beta * u, rejected)
+        return Advance(end, end[self._n :].copy(), error, m, s_kept, rounding, rejected)
+
+    def _expand(self, V: FloatArray, H: FloatArray) -> int:
+        """Extend the basis from V[0]; return the number of vectors."""
+        operator = self._operator
+        if len(operator.shares) == 1:
+            return int(kernels.arnoldi(operator.plan, operator.shape, V, H, self._depth, self._size))
+        nothing = np.zeros(V.shape[1])
+        for j in range(self._size):
+            before_last = V[j - 1] if j > 0 else nothing
+            dots = np.sum(operator.each(kernels.product_and_dots, V[j], before_last, V[j + 1]), axis=0)
+            if not kernels.orthogonalise(V, H, j, self._depth, tuple(dots), nothing):
+                return j + 1
+        return self._size

@@ -70,43 +70,45 @@ class _Uniformized:
     def __init__(self, generator: Generator, tol: float) -> None:
         self._tol = tol
         self._n = len(generator)
-        self._matrix = generator.with_sinks
-        self._rate = float(generator.exit_rates.max()) * (1.0 + 1e-12)  # Λ
-        self._row_length = generator.row_length
+        self._operator = generator.operator
+        self._rate = generator.largest_exit_rate * (1.0 + 1e-12)  # Λ
+        self._roundings = generator.roundings
+        self._most = max(1.0, REPORT_WORK / generator.work)  # products
+        self._vectors = [np.empty(self._operator.size) for _ in range(3)]
         self._stride = FIRST_STRIDE
 
     def advance(
         self, p: FloatArray, t0: float, t1: float, *, tol: float | None = None, limit: LossLimit = NO_LIMIT
     ) -> Advance:
         """Advance `p` from `t0` towards `t1`; see `fsp.solvers.base.Propagator`."""
-        n_sinks = self._matrix.shape[0] - self._n
+        n_sinks = self._operator.size - self._n
         if self._rate == 0.0:
             return Advance(p.copy(), np.zeros(n_sinks), 0.0, 0, t1, 0.0)
         tol_rate = (self._tol if tol is None else tol) / (t1 - t0)
-        z = np.concatenate([p, np.zeros(n_sinks)])
+        z = self._operator.enter(p)
         mass = z.sum()
         t, error, rounding, n_matvec = t0, 0.0, 0.0, 0
         rejected = None
-        most = max(1.0, REPORT_WORK / self._matrix.nnz)  # products
-        while t < t1 and n_matvec < most and (rejected is None or t == t0):
-            longest = max(SHORTEST_REPORT, most) if limit.offset == np.inf or not n_sinks else self._stride
+        while t < t1 and n_matvec < self._most and (rejected is None or t == t0):
+            longest = max(SHORTEST_REPORT, self._most) if limit.offset == np.inf or not n_sinks else self._stride
             h = min(t1 - t, longest / self._rate)
             end = t1 if h >= (t1 - t) * (1.0 - 1e-12) else t + h
             following, settled, products = self._step(z, h, tol_rate * h)
             n_matvec += products
             if following[self._n :].sum() > limit.at(end - t0):
-                rejected = following[: self._n] if rejected is None else rejected
+                rejected = self._operator.leave(following) if rejected is None else rejected
                 self._stride = 0.5 * self._rate * h
                 if self._stride < SHORTEST_STRIDE:
                     self._stride = FIRST_STRIDE
                     break
                 continue
             self._stride = min(LONGEST_STRIDE, 2.0 * self._stride)
+            self._vectors[2] = z
             z, t = following, end
             error += settled
-            rounding += products * (self._row_length + 3) * UNIT_ROUNDOFF * mass
+            rounding += products * self._roundings * UNIT_ROUNDOFF * mass
         error += max(0.0, mass - z.sum())
-        return Advance(z[: self._n], z[self._n :], error, n_matvec, t, rounding, rejected)
+        return Advance(self._operator.leave(z), z[self._n :], error, n_matvec, t, rounding, rejected)
 
     def _step(self, z: FloatArray, h: float, tol: float) -> tuple[FloatArray, float, int]:
         """Return exp(hA) z, the error of stopping early, and the number of products."""
@@ -116,22 +118,30 @@ class _Uniformized:
         settled = np.zeros((2, len(weights)))
         settled[0, :-1] = weights[:0:-1].cumsum()[::-1]  # Σ_{j>k} weight_j
         settled[1] = settled[0, ::-1].cumsum()[::-1]  # Σ_{j>k} (j-k) weight_j = Σ_{j>=k} Σ_{i>j} weight_i
-        v, w, total = z.copy(), np.empty_like(z), np.zeros_like(z)
-        matrix = self._matrix
-        k, error, _ = kernels.weighted_powers(
-            matrix.indptr,
-            matrix.indices,
-            matrix.data,
-            1.0 / self._rate,
-            v,
-            w,
-            total,
-            weights,
-            first,
-            mean,
-            0,
-            first + len(weights),
-            0.5 * tol,
-            settled,
-        )
-        return total, error, k
+        v, w, total = self._vectors
+        v[:], total[:] = z, 0.0
+        k, k_end = 0, first + len(weights)
+        stride = k_end if len(self._operator.shares) == 1 else 1  # threads meet after every power
+        while k < k_end:
+            found = self._operator.each(
+                kernels.weighted_powers,
+                1.0 / self._rate,
+                v,
+                w,
+                total,
+                weights,
+                first,
+                mean,
+                k,
+                min(k_end, k + stride),
+                0.5 * tol,
+                settled,
+            )
+            reached, change = found[0][0], sum(share[1] for share in found)
+            v, w = (v, w) if (reached - k) % 2 == 0 else (w, v)
+            k = reached
+            cost = change * kernels.moment_above(settled, weights, first, mean, k - 1)
+            if k < k_end and cost <= 0.5 * tol:
+                total += (settled[0, k - 1 - first] if k > first else 1.0 - tail) * v
+                return total, cost, k
+        return total, 0.0, k

@@ -13,6 +13,7 @@ import numpy as np
 
 from fsp.errors import ModelError, StateSpaceError
 from fsp.space import kernels
+from fsp.space.runs import Runs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,20 +62,20 @@ class KeySet:
 def close(
     model: Model,
     encoding: Encoding,
-    present: IntArray,
+    present: Runs,
     frontier: IntArray,
     *,
     steps: int | None,
     constraints: Sequence[Constraint],
     max_states: int,
     limit_name: str,
-) -> IntArray:
-    """Return the keys that up to `steps` reactions reach from `frontier` and that are not `present`.
+) -> Runs:
+    """Return the states that up to `steps` reactions reach from `frontier` and that are not `present`.
 
     Parameters
     ----------
     present
-        Keys that are in the space already, the frontier among them, (n, n_words).
+        States that are in the space already, the frontier among them.
     frontier
         Keys to start from, (m, n_words).
     steps
@@ -92,7 +93,7 @@ def close(
         If a count does not fit its bit field.
     """
     visited = KeySet(encoding.n_words)
-    visited.add(present)
+    visited.add(frontier)
     shifts = np.array([encoding.shift_of(change) for change in model.change])  # (n_reactions, n_words)
     margins = np.abs(model.change).max(axis=0)  # room that the next shift needs
     pump = _Pump(model) if steps is None and not constraints and not model.is_finite else None
@@ -106,6 +107,7 @@ def close(
             pump.test(states, enabled)
         # Sorted, so that neighbours are looked up one after the other.
         frontier = sort_keys(visited.expand(frontier, enabled, shifts))
+        frontier = frontier[present.locate(frontier) < 0]
         states = encoding.decode(frontier)
         if (states > encoding.capacity - margins).any():
             raise FieldOverflowError
@@ -119,7 +121,8 @@ def close(
             )
         accepted.append(frontier)
         level += 1
-    return np.concatenate([*accepted, np.empty((0, encoding.n_words), dtype=np.int64)])
+    keys = np.concatenate([*accepted, np.empty((0, encoding.n_words), dtype=np.int64)])
+    return Runs.of_keys(sort_keys(keys))
 
 
 def sort_keys(keys: IntArray) -> IntArray:

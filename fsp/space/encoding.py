@@ -10,7 +10,7 @@ A count above its field's ``capacity`` is refused, and a shift that could run in
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -103,6 +103,24 @@ class Encoding:
             keys[word] += int(change[species]) << shift
         return keys
 
+    def stride(self, species: int) -> IntArray:
+        """Return the change of all counts where that of a kept species rises by one, (n_species,).
+
+        A dependent species whose law does not let it change by whole numbers has no two such states.
+        """
+        step = np.zeros(self.n_species, dtype=np.int64)
+        step[species] = 1
+        for law in self.dependences:
+            step[law.species] = law.weights[species] // law.divisor
+        return step
+
+    def with_last(self, species: int) -> Encoding:
+        """Return the encoding with the same fields whose lowest one is that of `species`."""
+        order = [k for k, s in enumerate(self.kept) if s != species] + [self.kept.index(species)]
+        kept, bits = tuple(self.kept[k] for k in order), tuple(self.bits[k] for k in order)
+        word, shift = _pack(bits)
+        return replace(self, kept=kept, word=word, shift=shift, bits=bits)
+
     def carries(self, changes: IntArray, top: IntArray) -> bool:
         """Tell whether jumps by `changes` (m, n_species) from counts up to `top` shift keys to the right keys.
 
@@ -130,7 +148,12 @@ class Encoding:
 
 
 def build_encoding(
-    bounds: FloatArray, margins: IntArray, *, dependences: tuple[Dependence, ...] = (), wide: bool = False
+    bounds: FloatArray,
+    margins: IntArray,
+    *,
+    dependences: tuple[Dependence, ...] = (),
+    wide: bool = False,
+    exact: bool = False,
 ) -> Encoding:
     """Lay out the bit fields for species with these bounds.
 
@@ -144,12 +167,17 @@ def build_encoding(
         Species that need no field.
     wide
         Give species without a bound the widest field, whatever that costs in words.
+    exact
+        Give every species, all of which have bounds, the field it needs, even if that is wider than usual.
     """
     dropped = {law.species for law in dependences}
     kept = tuple(s for s in range(len(bounds)) if s not in dropped)
-    bits = _field_widths(bounds, margins, kept, wide=wide)
+    if exact:
+        bits = tuple(int(bounds[s] + margins[s] + 1).bit_length() for s in kept)
+    else:
+        bits = _field_widths(bounds, margins, kept, wide=wide)
     word, shift = _pack(bits)
-    capacity = np.full(len(bounds), (1 << WIDEST_FIELD) - 1, dtype=np.int64)
+    capacity = np.full(len(bounds), (1 << max(WIDEST_FIELD, *bits, 0)) - 1, dtype=np.int64)
     for species, width in zip(kept, bits, strict=True):
         capacity[species] = (1 << width) - 1
     return Encoding(kept, word, shift, bits, capacity, dependences)

@@ -1,4 +1,4 @@
-"""Compiled kernels on sorted keys and on hash sets of keys.
+"""Compiled kernels on runs of sorted keys and on hash sets of keys.
 
 Keys are rows of an (n, n_words) array of non-negative int64, compared word by word.  A hash set is a table of
 keys of power-of-two length (-1: empty slot), open addressing with linear probing, filled to at most one half.
@@ -22,43 +22,78 @@ def _compare(a, i, b, j):
 
 
 @njit(cache=True)
-def locate(keys, queries):
-    """Position in the sorted `keys` of each of `queries`, -1 where absent: binary search."""
+def locate(keys, starts, queries):
+    """Index of each of `queries` in the runs (keys, starts), -1 where absent: binary search over the runs."""
     found = np.empty(len(queries), dtype=np.int64)
+    last = keys.shape[1] - 1
     for q in range(len(queries)):
         low = 0
         high = len(keys)
-        while low < high:
+        while low < high:  # the first run that begins after the query
             middle = (low + high) // 2
-            if _compare(keys, middle, queries, q) < 0:
+            if _compare(keys, middle, queries, q) <= 0:
                 low = middle + 1
             else:
                 high = middle
-        found[q] = low if low < len(keys) and _compare(keys, low, queries, q) == 0 else -1
+        found[q] = -1
+        if low > 0:
+            run = low - 1
+            same = True
+            for w in range(last):
+                same = same and keys[run, w] == queries[q, w]
+            offset = queries[q, last] - keys[run, last]
+            if same and offset < starts[run + 1] - starts[run]:
+                found[q] = starts[run] + offset
     return found
 
 
 @njit(cache=True)
-def locate_shifted(keys, shift):
-    """Position of ``keys[i] + shift`` in the sorted `keys`, -1 where absent: one merge pass."""
-    n = len(keys)
-    n_words = keys.shape[1]
-    found = np.empty(n, dtype=np.int64)
-    j = 0
-    for i in range(n):
-        order = 1
-        while j < n:
-            order = 0
-            for w in range(n_words):
-                target = keys[i, w] + shift[w]
-                if keys[j, w] != target:
-                    order = -1 if keys[j, w] < target else 1
-                    break
-            if order >= 0:
-                break
+def select(keys, starts, kept):
+    """Return the runs of the states where `kept` is true: first keys and lengths."""
+    count = 0
+    for r in range(len(keys)):
+        for i in range(starts[r], starts[r + 1]):
+            if kept[i] and (i == starts[r] or not kept[i - 1]):
+                count += 1
+    chosen = np.empty((count, keys.shape[1]), dtype=np.int64)
+    lengths = np.zeros(count, dtype=np.int64)
+    k = -1
+    for r in range(len(keys)):
+        for i in range(starts[r], starts[r + 1]):
+            if kept[i]:
+                if i == starts[r] or not kept[i - 1]:
+                    k += 1
+                    chosen[k] = keys[r]
+                    chosen[k, -1] += i - starts[r]
+                lengths[k] += 1
+    return chosen, lengths
+
+
+@njit(cache=True)
+def unite(keys_a, starts_a, keys_b, starts_b):
+    """Return the runs of the states of either set, touching runs joined: first keys and lengths."""
+    last = keys_a.shape[1] - 1
+    keys = np.empty((len(keys_a) + len(keys_b), last + 1), dtype=np.int64)
+    lengths = np.empty(len(keys), dtype=np.int64)
+    i, j, k = 0, 0, -1
+    while i < len(keys_a) or j < len(keys_b):
+        first = j == len(keys_b) or (i < len(keys_a) and _compare(keys_a, i, keys_b, j) <= 0)
+        if first:
+            key, length = keys_a[i], starts_a[i + 1] - starts_a[i]
+            i += 1
+        else:
+            key, length = keys_b[j], starts_b[j + 1] - starts_b[j]
             j += 1
-        found[i] = j if j < n and order == 0 else -1
-    return found
+        joined = k >= 0
+        for w in range(last):
+            joined = joined and keys[k, w] == key[w]
+        if joined and key[last] <= keys[k, last] + lengths[k]:
+            lengths[k] = max(lengths[k], key[last] + length - keys[k, last])
+        else:
+            k += 1
+            keys[k] = key
+            lengths[k] = length
+    return keys[: k + 1].copy(), lengths[: k + 1].copy()
 
 
 @njit(cache=True, inline="always")

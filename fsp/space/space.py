@@ -1,12 +1,12 @@
 """Finite sets of copy-number vectors and their indices.
 
-A space is a sorted list of keys (see `fsp.space.encoding`); the index of a state is the rank of its key.
-Growing, restricting and uniting spaces are operations on sorted lists.
+A space is a sorted set of keys (see `fsp.space.encoding`), held as runs of neighbours along the last species (see
+`fsp.space.runs`); the index of a state is the rank of its key.  Growing, restricting and uniting spaces are
+operations on sorted runs, and what does not change is not looked at again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -14,20 +14,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fsp.errors import StateSpaceError
-from fsp.space import kernels
 from fsp.space.closure import FieldOverflowError, close, sort_keys
 from fsp.space.constraints import Constraint, ConstraintLike, as_constraints, lower_bound, upper_bound
-from fsp.space.encoding import Encoding, build_encoding, dependences
+from fsp.space.encoding import Dependence, Encoding, build_encoding, dependences
+from fsp.space.limits import bounds, bytes_per_state, check_size
+from fsp.space.runs import Runs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import ArrayLike
 
     from fsp.arrays import BoolArray, IntArray
     from fsp.model import Model
 
-MAX_STATES = 20_000_000
+MAX_STATES = 20_000_000  # of a set that is enumerated state by state
+MAX_RUN_STATES = 1_000_000_000  # of a set that is known run by run
 LARGEST_CHANGE = 2**30
 
 
@@ -40,7 +42,7 @@ class StateSpace:
     ----------
     species : tuple of str
         Names of the columns of `states`.
-    keys : (n, n_words) int array
+    runs : Runs
         Sorted keys of the states.
     encoding : Encoding
         Map between states and keys.
@@ -52,12 +54,12 @@ class StateSpace:
         self,
         species: Sequence[str],
         encoding: Encoding,
-        keys: IntArray,
+        runs: Runs,
         constraints: Sequence[Constraint] = (),
     ) -> None:
         self.species = tuple(species)
         self.encoding = encoding
-        self.keys = keys
+        self.runs = runs
         self.constraints = tuple(constraints)
 
     # ---- making one ---------------------------------------------------------------------------------------
@@ -69,7 +71,7 @@ class StateSpace:
         upper: Mapping[str, int] | Sequence[int] | int,
         lower: Mapping[str, int] | Sequence[int] | int = 0,
         *,
-        max_states: int = MAX_STATES,
+        max_states: int = MAX_RUN_STATES,
         max_memory: int | None = None,
     ) -> StateSpace:
         """Return all states with ``lower <= x <= upper``, both inclusive.
@@ -90,8 +92,8 @@ class StateSpace:
             If a bound is missing or not a non-negative integer, the box is empty or larger than a limit, or
             an initial state lies outside.
         """
-        top = _bounds(model, upper, model.species_bounds, "upper")
-        bottom = _bounds(model, lower, np.zeros(model.n_species), "lower")
+        top = bounds(model, upper, model.species_bounds, "upper")
+        bottom = bounds(model, lower, np.zeros(model.n_species), "lower")
         if (bottom > top).any():
             s = int(np.argmax(bottom > top))
             raise StateSpaceError(
@@ -105,12 +107,13 @@ class StateSpace:
                 f"lies outside {bottom[s]}..{top[s]}; widen the bounds of '{model.species[s]}'."
             )
         extents = [int(t) - int(b) + 1 for t, b in zip(top, bottom, strict=True)]
-        _check_size(f"The box of {' x '.join(map(str, extents))} states", prod(extents), model, max_states, max_memory)
+        check_size(f"The box of {' x '.join(map(str, extents))} states", prod(extents), model, max_states, max_memory)
         encoding = build_encoding(top.astype(np.float64), _margins(model))
         encoding.require(top[None], model.species)
         constraints = [upper_bound(model.species, s, int(b)) for s, b in enumerate(top)]
         constraints += [lower_bound(model.species, s, int(b)) for s, b in enumerate(bottom) if b > 0]
-        return cls(model.species, encoding, _box_keys(encoding, bottom, extents), constraints)
+        keys = _box_keys(encoding, bottom, [*extents[:-1], 1])
+        return cls(model.species, encoding, Runs.of_lengths(keys, np.full(len(keys), extents[-1])), constraints)
 
     @classmethod
     def reachable(
@@ -147,9 +150,10 @@ class StateSpace:
                     f"Every initial state must fulfil the constraints, but {model.initial_states[broken][0].tolist()} "
                     f"breaks '{constraint.label}'."
                 )
-        start = cls(model.species, _encoding_for(model), np.empty((0, 0), dtype=np.int64), conditions)
-        start.keys = _sorted_unique(start.encoding.encode(model.initial_states))
-        affordable = max_states if max_memory is None else max_memory // _bytes_per_state(model)
+        encoding = _encoding_for(model)
+        initial = Runs.of_keys(_sorted_unique(encoding.encode(model.initial_states)))
+        start = cls(model.species, encoding, initial, conditions)
+        affordable = max_states if max_memory is None else max_memory // bytes_per_state(model)
         limit, name = (max_states, "max_states") if max_states <= affordable else (affordable, "max_memory")
         return start._grown(model, steps, None, limit, name)
 
@@ -167,12 +171,12 @@ class StateSpace:
         top = rows.max(axis=0) if len(rows) else np.zeros(len(species))
         encoding = build_encoding(np.asarray(top, dtype=np.float64), np.ones(len(species), dtype=np.int64))
         encoding.require(rows.astype(np.int64), species)
-        return cls(species, encoding, _sorted_unique(encoding.encode(rows.astype(np.int64))))
+        return cls(species, encoding, Runs.of_keys(_sorted_unique(encoding.encode(rows.astype(np.int64)))))
 
     # ---- looking ------------------------------------------------------------------------------------------
 
     def __len__(self) -> int:
-        return len(self.keys)
+        return len(self.runs)
 
     def __repr__(self) -> str:
         return f"StateSpace({len(self):,} states of {', '.join(self.species)})"
@@ -180,7 +184,7 @@ class StateSpace:
     @cached_property
     def states(self) -> IntArray:
         """The states (n, n_species), sorted lexicographically, the last species fastest."""
-        states = self.encoding.decode(self.keys)
+        states = self.encoding.decode(self.runs.expand())
         states.setflags(write=False)
         return states
 
@@ -207,7 +211,7 @@ class StateSpace:
             rows = np.where((rows == np.floor(rows)) & (rows >= 0) & (rows < 2**62), rows, -1).astype(np.int64)
         found = np.full(len(rows), -1, dtype=np.int64)
         inside = self.encoding.holds(rows)
-        found[inside] = kernels.locate(self.keys, self.encoding.encode(rows[inside]))
+        found[inside] = self.runs.locate(self.encoding.encode(rows[inside]))
         return found if queries.ndim == 2 else int(found[0])
 
     def __contains__(self, state: object) -> bool:
@@ -244,14 +248,14 @@ class StateSpace:
     def _grown(
         self, model: Model, steps: int | None, seeds: IntArray | None, max_states: int, limit_name: str
     ) -> StateSpace:
-        if not self.encoding.carries(model.change, self._top):
+        if not self.encoding.carries(model.change, self.top):
             return self._wider(model)._grown(model, steps, seeds, max_states, limit_name)
         try:
             new = close(
                 model,
                 self.encoding,
-                self.keys,
-                self.keys if seeds is None else self.keys[seeds],
+                self.runs,
+                self.runs.expand() if seeds is None else self.runs.take(seeds),
                 steps=steps,
                 constraints=self.constraints,
                 max_states=max_states,
@@ -259,8 +263,7 @@ class StateSpace:
             )
         except FieldOverflowError:
             return self._wider(model)._grown(model, steps, seeds, max_states, limit_name)
-        keys = np.concatenate([self.keys, new])
-        return StateSpace(self.species, self.encoding, sort_keys(keys), self.constraints)
+        return StateSpace(self.species, self.encoding, self.runs.union(new), self.constraints)
 
     def extend(self, model: Model, states: IntArray, steps: int = 1, *, max_states: int = MAX_STATES) -> StateSpace:
         """Return the space with `states` (m, n_species) and all that up to `steps` reactions reach from those.
@@ -274,10 +277,10 @@ class StateSpace:
         if (states > self.encoding.capacity).any():
             return self._wider(model).extend(model, states, steps, max_states=max_states)
         self.encoding.require(states, self.species)
-        keys = _sorted_unique(np.concatenate([self.keys, self.encoding.encode(states)]))
-        joined = StateSpace(self.species, self.encoding, keys, self.constraints)
-        new = np.setdiff1d(np.arange(len(joined)), kernels.locate(keys, self.keys), assume_unique=True)
-        return joined.grow(model, steps, seeds=new, max_states=max_states)
+        keys = _sorted_unique(self.encoding.encode(states))
+        new = keys[self.runs.locate(keys) < 0]
+        joined = StateSpace(self.species, self.encoding, self.runs.union(Runs.of_keys(new)), self.constraints)
+        return joined.grow(model, steps, seeds=joined.runs.locate(new), max_states=max_states)
 
     def restrict(self, condition: ConstraintLike | BoolArray) -> StateSpace:
         """Return the states that fulfil a condition: a mask (n,), text, or a callable."""
@@ -289,7 +292,7 @@ class StateSpace:
             raise StateSpaceError(
                 f"A mask must be bool of shape ({len(self)},), but is {kept.dtype} of shape {kept.shape}."
             )
-        return StateSpace(self.species, self.encoding, self.keys[kept], self.constraints)
+        return StateSpace(self.species, self.encoding, self.runs.select(kept), self.constraints)
 
     def union(self, other: StateSpace) -> StateSpace:
         """Return the states of either space (without constraints, which need not hold for both)."""
@@ -299,35 +302,48 @@ class StateSpace:
 
     __or__ = union
 
-    def locate_shifted(self, change: IntArray) -> IntArray:
-        """Return the index of ``states + change`` for every state, -1 outside, (n,).
-
-        One merge pass; where the fields were not laid out for such a change, a search for every state.
-        """
-        if not self.encoding.carries(change[None], self._top):
-            return np.asarray(self.index(self.states + change))
-        targets: IntArray = kernels.locate_shifted(self.keys, self.encoding.shift_of(change))
-        return targets
+    @cached_property
+    def top(self) -> IntArray:
+        """Largest count of each species, (n_species,)."""
+        # Along a run every count is monotone, so its ends tell.
+        ends = np.concatenate([self.runs.keys, self.runs.last_keys()])
+        return np.asarray(self.encoding.decode(ends).max(axis=0, initial=0))
 
     @cached_property
-    def _top(self) -> IntArray:
-        """Largest count of each species, (n_species,)."""
-        return np.asarray(self.states.max(axis=0, initial=0))
+    def bottom(self) -> IntArray:
+        """Smallest count of each species, (n_species,)."""
+        ends = np.concatenate([self.runs.keys, self.runs.last_keys()])
+        return np.asarray(self.encoding.decode(ends).min(axis=0))
+
+    def fitted(self, model: Model) -> StateSpace:
+        """Return the same states in fields with room for the changes of `model`, such as an operator needs."""
+        if self.encoding.carries(model.change, self.top):
+            return self
+        laws = _laws_kept(self.encoding, model)
+        encoding = build_encoding(self.top.astype(np.float64), _margins(model), dependences=laws, exact=True)
+        return StateSpace(self.species, encoding, Runs.of_keys(encoding.encode(self.states)), self.constraints)
 
     def _wider(self, model: Model) -> StateSpace:
         """Return the same states in the widest fields, with room for the changes of `model`."""
-        laws = self.encoding.dependences
-        if any((law.divisor * model.change[:, law.species] != model.change @ law.weights).any() for law in laws):
-            laws = ()
-        bounds = model.species_bounds if laws else np.full(model.n_species, np.inf)
-        encoding = build_encoding(np.maximum(bounds, self._top), _margins(model), dependences=laws, wide=True)
+        laws = _laws_kept(self.encoding, model)
+        limits = model.species_bounds if laws else np.full(model.n_species, np.inf)
+        encoding = build_encoding(np.maximum(limits, self.top), _margins(model), dependences=laws, wide=True)
         if laws == self.encoding.dependences and (encoding.capacity <= self.encoding.capacity).all():
-            s = int(np.argmax(self._top + _margins(model)))
+            margins = _margins(model)
+            s = int(np.argmax(self.top + margins))
             raise StateSpaceError(
-                f"A copy number must be at most {self.encoding.capacity[s] - _margins(model)[s]:,} where reactions "
-                f"change it by {_margins(model)[s]:,}, but '{self.species[s]}' grows beyond it."
+                f"A copy number must be at most {self.encoding.capacity[s] - margins[s]:,} where reactions change it "
+                f"by {margins[s]:,}, but '{self.species[s]}' grows beyond it."
             )
-        return StateSpace(self.species, encoding, encoding.encode(self.states), self.constraints)
+        runs = Runs.of_keys(encoding.encode(self.states))
+        return StateSpace(self.species, encoding, runs, self.constraints)
+
+
+def _laws_kept(encoding: Encoding, model: Model) -> tuple[Dependence, ...]:
+    """Return the laws behind an encoding if the network keeps them all."""
+    laws = encoding.dependences
+    broken = any((law.divisor * model.change[:, law.species] != model.change @ law.weights).any() for law in laws)
+    return () if broken else laws
 
 
 def _encoding_for(model: Model) -> Encoding:
@@ -369,51 +385,3 @@ def _box_keys(encoding: Encoding, bottom: IntArray, extents: list[int]) -> IntAr
         axis = (int(bottom[s]) + np.arange(extents[s], dtype=np.int64)) << shift
         keys[..., word] += axis.reshape([-1 if k == s else 1 for k in range(len(extents))])
     return keys.reshape(-1, encoding.n_words)
-
-
-def _bounds(model: Model, given: Mapping[str, int] | Sequence[int] | int, default: Any, what: str) -> IntArray:
-    values: dict[str, Any]
-    if isinstance(given, int | float | np.number):
-        values = dict.fromkeys(model.species, given)
-    elif isinstance(given, Mapping):
-        values = dict(given)
-        unknown = sorted(set(values) - set(model.species))
-        if unknown:
-            raise StateSpaceError(f"`{what}` must name species ({', '.join(model.species)}), but names '{unknown[0]}'.")
-    else:
-        if len(given) != model.n_species:
-            raise StateSpaceError(
-                f"`{what}` must have one bound for each of the {model.n_species} species, but has {len(given)}."
-            )
-        values = dict(zip(model.species, given, strict=True))
-    return np.array([_bound(name, values.get(name, d), what) for name, d in zip(model.species, default, strict=True)])
-
-
-def _bound(name: str, value: Any, what: str) -> int:
-    if not isinstance(value, int | float | np.number):
-        raise StateSpaceError(f"`{what}` must be a non-negative integer, but is {value!r} for '{name}'.")
-    if not np.isfinite(value):
-        raise StateSpaceError(
-            f"`{what}` must bound every species, but has none for '{name}' and no conservation law bounds it."
-        )
-    if value < 0 or value != int(value):
-        raise StateSpaceError(f"`{what}` must be a non-negative integer, but is {value!r} for '{name}'.")
-    return int(value)
-
-
-def _bytes_per_state(model: Model) -> int:
-    return 8 * (model.n_species + 2)
-
-
-def _check_size(what: str, n: int, model: Model, max_states: int, max_memory: int | None) -> None:
-    if n > max_states:
-        raise StateSpaceError(
-            f"{what} must have at most {max_states:,} states (`max_states`), but has {n:,}; lower the bounds or raise "
-            f"the limit."
-        )
-    needed = n * _bytes_per_state(model)
-    if max_memory is not None and needed > max_memory:
-        raise StateSpaceError(
-            f"{what} must fit into {max_memory:,} bytes (`max_memory`), but needs {needed:,}; lower the bounds or "
-            f"raise the limit."
-        )

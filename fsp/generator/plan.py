@@ -1,0 +1,247 @@
+"""Lay an operator out as flat arrays: which tables, which products, which groups.
+
+All reactions with one change are one jump.  Terms of a jump that share a table become one group; those whose scalar
+is a number are added into one table.  The exit rate is a sum of groups in the same way, so it is recomputed from a
+few tables and not stored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fsp.generator import kernels
+from fsp.generator.coefficients import Joint, Term, coefficients
+from fsp.generator.kernels import PLAIN, STORED, TABLE, Plan
+from fsp.generator.layout import PIECE, Layout
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fsp.arrays import BoolArray, FloatArray, IntArray
+    from fsp.model import Model
+
+MOST_SLOTS = 16  # slices added in one pass: beyond, the processor runs out of registers
+EMPTY_INTEGERS = np.zeros(0, dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Jumps:
+    """The changes of a network, in falling lexicographic order; those of zero do nothing.
+
+    Parameters
+    ----------
+    changes
+        Copy numbers added, (n_changes, n_species).
+    reactions
+        Indices of the reactions of each.
+    timed
+        Whether a rate of each depends on time, (n_changes,).
+    """
+
+    changes: IntArray
+    reactions: tuple[tuple[int, ...], ...]
+    timed: BoolArray
+
+    @property
+    def n_above(self) -> int:
+        """Number of changes before that of the diagonal, zero."""
+        return sum(tuple(change) > (0,) * len(change) for change in self.changes.tolist())
+
+
+def jumps_of(model: Model) -> Jumps:
+    """Group the reactions by change."""
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for k, change in enumerate(model.change.tolist()):
+        if any(change):
+            groups.setdefault(tuple(change), []).append(k)
+    ordered = sorted(groups, reverse=True)
+    reactions = tuple(tuple(groups[change]) for change in ordered)
+    timed = np.array([bool(model.time_dependent[list(ks)].any()) for ks in reactions], dtype=np.bool_)
+    return Jumps(np.array(ordered, dtype=np.int64).reshape(len(ordered), model.n_species), reactions, timed)
+
+
+@dataclass(slots=True, eq=False)
+class _Group:
+    """A coefficient: a sum of products of scalars, times a table."""
+
+    kind: int
+    species: int = -1  # whose count the table is over
+    values: FloatArray = field(default_factory=lambda: np.zeros(0))
+    offsets: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    # scale, and for each factor its species (-1: by run) and table
+    products: list[tuple[float, list[tuple[int, FloatArray]]]] = field(default_factory=list)
+
+
+def build(model: Model, layout: Layout, jumps: Jumps, t: float) -> tuple[Plan, Plan]:
+    """Return the plans of ``A v`` and ``Aᵀ v`` on a layout at time `t`.
+
+    Raises
+    ------
+    ModelError
+        If a propensity is negative, not finite, or positive where a count would become negative.
+    """
+    parts = [[part for k in ks for part in coefficients(model, layout, k, t)] for ks in jumps.reactions]
+    groups = [_groups(model, own) for own in parts]
+    groups.append(_groups(model, [part for own in parts for part in own]))
+    writer = _Writer(layout)
+    changes = [*jumps.changes, np.zeros(model.n_species, dtype=np.int64)]
+    forward, adjoint = (writer.plan(changes, groups, adjoint=adjoint) for adjoint in (False, True))
+    tables = writer.tables()
+    return forward._replace(tables=tables), adjoint._replace(tables=tables)
+
+
+def shape_of(plan: Plan) -> tuple[tuple[int, ...], ...]:
+    """Return tuples as long as the fused pass has plain slots, slots with a table, and tables of the exit rate.
+
+    It is empty where that are too many slots for one pass.
+    """
+    n_gain = int(plan.group_range[-2])
+    n_loss = int((plan.groups[n_gain:, 2] != PLAIN).sum())
+    if n_gain + n_loss > MOST_SLOTS:
+        return ()
+    return (0,) * plan.n_plain, (0,) * (n_gain - plan.n_plain), (0,) * n_loss
+
+
+def _groups(model: Model, parts: list[Term | Joint]) -> list[_Group]:
+    """Merge what can share a pass: first what has no table, then one group for each table."""
+    plain = _Group(PLAIN)
+    merged: dict[int, _Group] = {}  # tables whose scalar is a number, by species
+    shared: dict[tuple[int, bytes], _Group] = {}
+    stored: list[_Group] = []
+    for part in parts:
+        if isinstance(part, Joint):
+            if part.offsets is None:
+                plain.products.append((1.0, [(-1, part.values)]))
+            else:
+                stored.append(_Group(STORED, values=part.values, offsets=part.offsets, products=[(1.0, [])]))
+            continue
+        product = (part.scale, list(part.scalar.items()))
+        if part.table is None:
+            plain.products.append(product)
+            continue
+        species, table = part.table
+        if not part.scalar and not model.time_dependent[part.reaction]:
+            group = merged.setdefault(species, _Group(TABLE, species, np.zeros(len(table)), products=[(1.0, [])]))
+            group.values = group.values + part.scale * table
+            continue
+        key = (species, table.tobytes())
+        shared.setdefault(key, _Group(TABLE, species, table)).products.append(product)
+    return [*([plain] if plain.products else []), *merged.values(), *shared.values(), *stored]
+
+
+class _Writer:
+    """Writes groups into flat arrays; tables that occur again are written once."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._kept = layout.encoding.kept
+        self._laws = layout.encoding.dependences
+        self._coordinate = {s: c for c, s in enumerate([*self._kept, *(law.species for law in self._laws)])}
+        longest = int(layout.runs.lengths.max())
+        self._pool: list[FloatArray] = [np.zeros(min(PIECE, longest) + 1)]
+        self._size = len(self._pool[0])
+        self._places: dict[bytes, int] = {}
+        self._rows: list[IntArray] = []
+        self._row: dict[int, int] = {}
+
+    def tables(self) -> FloatArray:
+        """Return the pool."""
+        return np.concatenate(self._pool)
+
+    def plan(self, changes: list[IntArray], groups: list[list[_Group]], *, adjoint: bool) -> Plan:
+        """Return a plan whose pool is still to be filled in: later plans may add tables."""
+        scales: list[float] = []
+        products: list[tuple[int, int]] = []
+        factors: list[tuple[int, int]] = []
+        rows: list[tuple[int, ...]] = []
+        group_range = [0]
+        slots = _slots(groups)
+        for change, own in zip(changes, groups, strict=True):
+            shift = 0 * change if adjoint else change
+            for group in own:
+                first = len(products)
+                for scale, scalar in group.products:
+                    begin = len(factors)
+                    factors += [self._factor(s, table, shift) for s, table in scalar]
+                    scales.append(scale)
+                    products.append((begin, len(factors)))
+                rows.append((first, len(products), group.kind, *self._table(group, shift), next(slots)))
+            group_range.append(len(rows))
+        encoding, runs = self._layout.encoding, self._layout.runs
+        sign = -1 if adjoint else 1
+        shifts = np.array([sign * encoding.shift_of(change) for change in changes[:-1]], dtype=np.int64)
+        shifts = shifts.reshape(len(changes) - 1, encoding.n_words)
+        sources = np.empty((len(shifts), len(runs.keys)), dtype=np.int32 if len(runs.keys) < 2**31 - 2 else np.int64)
+        kernels.find_sources(runs.keys, runs.starts, shifts, sources)
+        n = len(self._kept)
+        fields = zip(encoding.word, encoding.shift, encoding.bits, strict=True)
+        return Plan(
+            keys=runs.keys,
+            starts=runs.starts,
+            shifts=shifts,
+            fields=np.array([(w, s, (1 << b) - 1) for w, s, b in fields], dtype=np.int64).reshape(n, 3),
+            dependents=np.array(
+                [(law.constant, law.divisor, *law.weights[list(self._kept)]) for law in self._laws], dtype=np.int64
+            ).reshape(len(self._laws), 2 + n),
+            tables=self._pool[0],
+            scales=np.array(scales),
+            products=np.array(products, dtype=np.int64).reshape(-1, 2),
+            factors=np.array(factors, dtype=np.int64).reshape(-1, 2),
+            groups=np.array(rows, dtype=np.int64).reshape(-1, 7),
+            group_range=np.array(group_range, dtype=np.int64),
+            n_plain=sum(group.kind == PLAIN for own in groups[:-1] for group in own),
+            sources=sources,
+            offsets=np.array(self._rows, dtype=np.int64).reshape(len(self._rows), len(runs.keys)),
+            own=int(adjoint),
+            sink_starts=np.zeros(1, dtype=np.int64),
+            sink_states=EMPTY_INTEGERS,
+            sink_rates=np.zeros(0),
+            indptr=EMPTY_INTEGERS,
+            indices=EMPTY_INTEGERS,
+            values=np.zeros(0),
+        )
+
+    def _factor(self, species: int, table: FloatArray, shift: IntArray) -> tuple[int, int]:
+        """Return the coordinate and place of a scalar table, read at the target: its count less the change."""
+        place = self._write(table)
+        return (-1, place) if species < 0 else (self._coordinate[species], place - int(shift[species]))
+
+    def _table(self, group: _Group, shift: IntArray) -> tuple[int, int, int]:
+        """Return coordinate or row, sign, and place of a group's table."""
+        if group.kind == PLAIN:
+            return 0, 0, 0
+        if group.kind == STORED:
+            return self._offsets(group), 0, 0
+        if self._layout.stride[group.species] > 0:
+            return self._coordinate[group.species], 1, self._write(group.values) - int(shift[group.species])
+        # Counts fall along the run: the table is written backwards.
+        place = self._write(group.values[::-1]) + len(group.values) - 1
+        return self._coordinate[group.species], -1, place + int(shift[group.species])
+
+    def _offsets(self, group: _Group) -> int:
+        if id(group.values) not in self._row:
+            self._row[id(group.values)] = len(self._rows)
+            self._rows.append(self._write(group.values) + group.offsets)
+        return self._row[id(group.values)]
+
+    def _write(self, table: FloatArray) -> int:
+        content = table.tobytes()
+        if content not in self._places:
+            self._places[content] = self._size
+            self._pool.append(table)
+            self._size += len(table)
+        return self._places[content]
+
+
+def _slots(groups: list[list[_Group]]) -> Iterator[int]:
+    """Yield the slot of each group in the fused pass: those without a table first; the exit rate has its own."""
+    gain = [group for own in groups[:-1] for group in own]
+    n_plain = sum(group.kind == PLAIN for group in gain)
+    plain, table = iter(range(n_plain)), iter(range(n_plain, len(gain)))
+    for group in gain:
+        yield next(plain if group.kind == PLAIN else table)
+    for _ in groups[-1]:
+        yield -1

@@ -1,0 +1,73 @@
+"""Check the bounds and limits that a user gives for a space."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fsp.errors import StateSpaceError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fsp.arrays import IntArray
+    from fsp.model import Model
+
+
+def bounds(model: Model, given: Mapping[str, int] | Sequence[int] | int, default: Any, what: str) -> IntArray:
+    """Return one bound for each species, (n_species,): by name, in model order, or one for all.
+
+    Raises
+    ------
+    StateSpaceError
+        If a bound is missing, of an unknown species, or not a non-negative integer.
+    """
+    values: dict[str, Any]
+    if isinstance(given, int | float | np.number):
+        values = dict.fromkeys(model.species, given)
+    elif isinstance(given, Mapping):
+        values = dict(given)
+        unknown = sorted(set(values) - set(model.species))
+        if unknown:
+            raise StateSpaceError(f"`{what}` must name species ({', '.join(model.species)}), but names '{unknown[0]}'.")
+    else:
+        if len(given) != model.n_species:
+            raise StateSpaceError(
+                f"`{what}` must have one bound for each of the {model.n_species} species, but has {len(given)}."
+            )
+        values = dict(zip(model.species, given, strict=True))
+    return np.array([_bound(name, values.get(name, d), what) for name, d in zip(model.species, default, strict=True)])
+
+
+def _bound(name: str, value: Any, what: str) -> int:
+    if not isinstance(value, int | float | np.number):
+        raise StateSpaceError(f"`{what}` must be a non-negative integer, but is {value!r} for '{name}'.")
+    if not np.isfinite(value):
+        raise StateSpaceError(
+            f"`{what}` must bound every species, but has none for '{name}' and no conservation law bounds it."
+        )
+    if value < 0 or value != int(value):
+        raise StateSpaceError(f"`{what}` must be a non-negative integer, but is {value!r} for '{name}'.")
+    return int(value)
+
+
+def bytes_per_state(model: Model) -> int:
+    """Return the bytes of a state that is enumerated: its key in list and hash set, and its counts."""
+    return 8 * (model.n_species + 2)
+
+
+def check_size(what: str, n: int, model: Model, max_states: int, max_memory: int | None) -> None:
+    """Raise a StateSpaceError if `n` states pass a limit."""
+    if n > max_states:
+        raise StateSpaceError(
+            f"{what} must have at most {max_states:,} states (`max_states`), but has {n:,}; lower the bounds or raise "
+            f"the limit."
+        )
+    needed = n * bytes_per_state(model)
+    if max_memory is not None and needed > max_memory:
+        raise StateSpaceError(
+            f"{what} must fit into {max_memory:,} bytes (`max_memory`), but needs {needed:,}; lower the bounds or "
+            f"raise the limit."
+        )

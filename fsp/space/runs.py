@@ -1,0 +1,88 @@
+"""Sorted sets of keys as runs of neighbours along the last species.
+
+Fix all species of a state but the last that the encoding keeps: what remains is a fiber.  Its states have
+consecutive keys, so a fiber without holes is one run, and a set of states is a short list of runs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fsp.arrays import BoolArray, IntArray
+from fsp.space import kernels
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Runs:
+    """A sorted set of keys.
+
+    Parameters
+    ----------
+    keys
+        Key of the first state of each run, (n_runs, n_words).
+    starts
+        Index of the first state of each run, and the number of states, (n_runs + 1,).
+    """
+
+    keys: IntArray
+    starts: IntArray
+
+    @classmethod
+    def of_keys(cls, keys: IntArray) -> Runs:
+        """Return the runs of sorted, distinct keys (n, n_words)."""
+        first = np.ones(len(keys), dtype=np.bool_)
+        first[1:] = keys[1:, -1] != keys[:-1, -1] + 1
+        for word in range(keys.shape[1] - 1):
+            first[1:] |= keys[1:, word] != keys[:-1, word]
+        starts = np.append(np.flatnonzero(first), len(keys))
+        return cls(np.ascontiguousarray(keys[starts[:-1]]), starts)
+
+    @classmethod
+    def of_lengths(cls, keys: IntArray, lengths: IntArray) -> Runs:
+        """Return the runs with these first keys (n_runs, n_words) and lengths (n_runs,)."""
+        return cls(keys, np.concatenate([[0], np.cumsum(lengths)]))
+
+    def __len__(self) -> int:
+        """Return the number of states."""
+        return int(self.starts[-1])
+
+    @property
+    def lengths(self) -> IntArray:
+        """Number of states of each run, (n_runs,)."""
+        return np.diff(self.starts)
+
+    def last_keys(self) -> IntArray:
+        """Return the key of the last state of each run, (n_runs, n_words)."""
+        keys = self.keys.copy()
+        keys[:, -1] += self.lengths - 1
+        return keys
+
+    def expand(self) -> IntArray:
+        """Return all keys, (n, n_words)."""
+        keys = np.repeat(self.keys, self.lengths, axis=0)
+        keys[:, -1] += np.arange(len(self)) - np.repeat(self.starts[:-1], self.lengths)
+        return keys
+
+    def take(self, indices: IntArray) -> IntArray:
+        """Return the keys of the states at `indices`, (m, n_words)."""
+        run = np.searchsorted(self.starts, indices, side="right") - 1
+        keys = self.keys[run]
+        keys[:, -1] += indices - self.starts[run]
+        return keys
+
+    def locate(self, queries: IntArray) -> IntArray:
+        """Return the index of each of `queries` (m, n_words), -1 where absent."""
+        found: IntArray = kernels.locate(self.keys, self.starts, queries)
+        return found
+
+    def select(self, kept: BoolArray) -> Runs:
+        """Return the states where `kept` (n,) is true."""
+        keys, lengths = kernels.select(self.keys, self.starts, kept)
+        return Runs.of_lengths(keys, lengths)
+
+    def union(self, other: Runs) -> Runs:
+        """Return the states of either set."""
+        keys, lengths = kernels.unite(self.keys, self.starts, other.keys, other.starts)
+        return Runs.of_lengths(keys, lengths)
