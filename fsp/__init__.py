@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from fsp.projection.march import transient
     from fsp.projection.progress import Progress
     from fsp.projection.steady import stationary
-    from fsp.solvers import Implicit, Krylov, Uniformization
+    from fsp.solvers import Chebyshev, Implicit, Krylov, Uniformization
     from fsp.space import StateSpace
 
 # Where each public name lives: imported at first use, so that `import fsp` stays fast.
@@ -37,6 +37,7 @@ _HOMES = {
     "Generator": "fsp.generator",
     "Implicit": "fsp.solvers",
     "Interval": "fsp.distribution",
+    "Chebyshev": "fsp.solvers",
     "Krylov": "fsp.solvers",
     "Model": "fsp.model",
     "ModelError": "fsp.errors",
@@ -56,6 +57,7 @@ _HOMES = {
 __all__ = [
     "ArgumentError",
     "BackendError",
+    "Chebyshev",
     "ConvergenceError",
     "Distribution",
     "ErrorLedger",

@@ -19,6 +19,7 @@ BLOCK = 64  # runs whose sources and scalars are found together
 BATCH = 4096  # states
 FAR = 2**61  # distance of runs whose keys differ in a leading word
 
+PRODUCT, STEP, DOTS, RECURRENCE = 0, 1, 2, 3  # forms of a product, see `product`
 PLAIN, TABLE, STORED = 0, 1, 2  # kinds of groups: no table, a table by count, a table with an offset for each run
 
 
@@ -442,22 +443,104 @@ def write_runs(plan, shape, first, end, work, v, out, at):
 
 
 @njit(cache=True)
-def add_sinks(sink_starts, sink_states, sink_rates, v, scale, out):
-    """Write ``scale`` times the flow into each sink to `out`."""
+def add_sinks(sink_starts, sink_states, sink_rates, v, out):
+    """Write the flow into each sink to `out`."""
     for k in range(len(sink_starts) - 1):
         total = 0.0
         for e in range(sink_starts[k], sink_starts[k + 1]):
             total += sink_rates[e] * v[sink_states[e]]
-        out[k] = scale * total
+        out[k] = total
+
+
+@njit(cache=True, fastmath=REORDERED)
+def _step(image, v, w, total, first, end, scale, weight):
+    """Write ``w = v + scale image`` and add ``weight v`` to the total; return the 1-norm of the difference."""
+    change = 0.0
+    start = np.uint64(first)
+    for i in range(np.uint64(end - first)):
+        difference = scale * image[i]
+        w[start + i] = v[start + i] + difference
+        change += abs(difference)
+    if weight > 0.0:
+        for i in range(start, np.uint64(end)):
+            total[i] += weight * v[i]
+    return change
+
+
+@njit(cache=True, fastmath=REORDERED)
+def _dots(v, u, w, first, end):
+    dot_v, dot_u, dot_w = 0.0, 0.0, 0.0
+    for i in range(np.uint64(first), np.uint64(end)):
+        dot_v += w[i] * v[i]
+        dot_u += w[i] * u[i]
+        dot_w += w[i] * w[i]
+    return dot_v, dot_u, dot_w
+
+
+@njit(cache=True, fastmath=REORDERED)
+def _recur(image, v, w, total, first, end, alpha, beta, gamma, weight_v, weight_w):
+    """Write ``w = alpha image + beta v + gamma w``, add ``weight_v v + weight_w w`` to the total; return ``‖w‖₁``."""
+    norm = 0.0
+    start = np.uint64(first)
+    for i in range(np.uint64(end - first)):
+        x = alpha * image[i] + beta * v[start + i] + gamma * w[start + i]
+        w[start + i] = x
+        norm += abs(x)
+    if weight_v != 0.0 or weight_w != 0.0:
+        for i in range(start, np.uint64(end)):
+            total[i] += weight_v * v[i] + weight_w * w[i]
+    return norm
 
 
 @njit(cache=True, nogil=True)
-def product(plan, shape, first, end, v, out):
-    """Write ``A v`` for the runs first..end; where `out` has room for them and the runs end, the sinks too."""
-    write_runs(plan, shape, first, end, workspace(plan), v, out, plan.starts[first])
-    n = plan.starts[-1]
-    if end == len(plan.starts) - 1 and len(out) > n:
-        add_sinks(plan.sink_starts, plan.sink_states, plan.sink_rates, v, 1.0, out[n:])
+def product(plan, shape, first, end, form, v, u, w, total, alpha, beta, gamma, weight_v, weight_w):
+    """Compute ``A v`` for the runs first..end of the closed chain, and what a form makes of it while it is in cache.
+
+    PRODUCT
+        ``w = A v``; w may have room for the states only.
+    STEP
+        ``w = v + alpha A v``, ``total += weight_v v``; returns ``‖w - v‖₁``.
+    DOTS
+        ``w = A v``; returns the dot products of w with v, u and w.
+    RECURRENCE
+        ``w = alpha A v + beta v + gamma w``, ``total += weight_v v + weight_w w``; returns ``‖w‖₁``.
+
+    The sinks belong to the share with the last run.
+    """
+    starts = plan.starts
+    n = starts[-1]
+    work = workspace(plan)
+    image = np.empty(BATCH if form in (STEP, RECURRENCE) else 0)
+    x, y, z = 0.0, 0.0, 0.0
+    r = first
+    while r < end:
+        stop = next_batch(starts, r, end)
+        low, high = starts[r], starts[stop]
+        direct = form in (PRODUCT, DOTS)
+        write_runs(plan, shape, r, stop, work, v, w if direct else image, low if direct else 0)
+        if form == STEP:
+            x += _step(image, v, w, total, low, high, alpha, weight_v)
+        elif form == DOTS:
+            a, b, c = _dots(v, u, w, low, high)
+            x, y, z = x + a, y + b, z + c
+        elif form == RECURRENCE:
+            x += _recur(image, v, w, total, low, high, alpha, beta, gamma, weight_v, weight_w)
+        r = stop
+    if end == len(starts) - 1 and len(w) > n:
+        low, high = n, len(w)
+        flows = np.empty(high - low)
+        add_sinks(plan.sink_starts, plan.sink_states, plan.sink_rates, v, flows)
+        if form == STEP:
+            x += _step(flows, v, w, total, low, high, alpha, weight_v)
+        elif form == RECURRENCE:
+            x += _recur(flows, v, w, total, low, high, alpha, beta, gamma, weight_v, weight_w)
+        else:
+            for k in range(high - low):
+                w[low + k] = flows[k]
+        if form == DOTS:
+            a, b, c = _dots(v, u, w, low, high)
+            x, y, z = x + a, y + b, z + c
+    return x, y, z
 
 
 @njit(cache=True)

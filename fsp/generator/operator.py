@@ -82,16 +82,46 @@ class Operator:
 
     __matmul__ = apply
 
+    @property
+    def alone(self) -> bool:
+        """Whether one thread and the general kernel do all the work: solvers then loop in compiled code."""
+        return len(self.shares) == 1 and not self.shape
+
     def product(self, v: FloatArray, out: FloatArray) -> None:
         """Write ``A v`` to `out`: of the closed chain for (size,), of the states alone for (n,)."""
-        self.each(kernels.product, v, out)
+        self._each(kernels.PRODUCT, v, v, out, v, 0.0, 0.0, 0.0, 0.0, 0.0)
 
-    def each(self, kernel: Callable[..., Any], *arguments: Any) -> list[Any]:
-        """Call ``kernel(plan, shape, first, end, *arguments)`` for each thread's share of the runs."""
+    def step(self, v: FloatArray, w: FloatArray, total: FloatArray, scale: float, weight: float) -> float:
+        """Write ``w = v + scale A v``, add ``weight v`` to `total`; return ``‖w - v‖₁``."""
+        return sum(x for x, _, _ in self._each(kernels.STEP, v, v, w, total, scale, 0.0, 0.0, weight, 0.0))
+
+    def product_and_dots(self, v: FloatArray, u: FloatArray, w: FloatArray) -> tuple[float, float, float]:
+        """Write ``w = A v``; return the dot products of w with v, u and w."""
+        x, y, z = np.sum(self._each(kernels.DOTS, v, u, w, v, 0.0, 0.0, 0.0, 0.0, 0.0), axis=0).tolist()
+        return x, y, z
+
+    def recur(
+        self,
+        v: FloatArray,
+        w: FloatArray,
+        total: FloatArray,
+        factors: tuple[float, float, float],
+        weights: tuple[float, float],
+    ) -> float:
+        """Write ``w = α A v + β v + γ w`` for factors (α, β, γ), add `weights` times v and w to `total`; return ``‖w‖₁``."""
+        return sum(x for x, _, _ in self._each(kernels.RECURRENCE, v, v, w, total, *factors, *weights))
+
+    def _each(self, *arguments: Any) -> list[tuple[float, float, float]]:
+        """Call the kernel for each thread's share of the runs."""
         plan, shape = self.plan, self.shape
         if len(self.shares) == 1:
-            return [kernel(plan, shape, 0, len(plan.starts) - 1, *arguments)]
-        return threads.call_each(lambda first, end: kernel(plan, shape, first, end, *arguments), self.shares)
+            return [kernels.product(plan, shape, 0, len(plan.starts) - 1, *arguments)]
+        return threads.call_each(lambda first, end: kernels.product(plan, shape, first, end, *arguments), self.shares)
+
+    def each_slice(self, function: Callable[..., Any], *arguments: Any) -> list[Any]:
+        """Call ``function(first, end, *arguments)`` for each thread's share of the entries of a vector."""
+        edges = np.linspace(0, self.size, len(self.shares) + 1).astype(np.int64).tolist()
+        return threads.call_each(lambda first, end: function(first, end, *arguments), list(pairwise(edges)))
 
     @property
     def nbytes(self) -> int:

@@ -194,11 +194,11 @@ class _March:
     def _bind(self) -> None:
         """Build the generator of the space and open a solver on it."""
         self.generator = Generator(self.model, self.space, self.t)
-        self._open(self._chooser.choose(self.generator, self.t_end - self.t))
+        self._open(self._chooser.choose(self.generator, self.t_end - self.t, growing=self._growing))
 
     def _reconsider(self) -> None:
         """Change the solver where another one now promises much less work."""
-        choice = self._chooser.choose(self.generator, self.t_end - self.t, self._choice)
+        choice = self._chooser.choose(self.generator, self.t_end - self.t, self._choice, growing=self._growing)
         if choice is not self._choice and choice.solver != self._choice.solver:
             self._open(choice)
 
@@ -208,8 +208,12 @@ class _March:
         self._propagator = self._stack.enter_context(self._choice.solver.open(self.generator))
         self.counts["largest_space"] = max(self.counts["largest_space"], len(self.space))
 
+    @property
+    def _growing(self) -> bool:
+        return not self._fixed and self.generator.n_sinks > 0
+
     def _loss_limit(self) -> LossLimit:
-        if self._fixed or self.generator.n_sinks == 0:
+        if not self._growing:
             return NO_LIMIT
         return LossLimit(self._truncation_rate * self.t - self.ledger.truncation, self._truncation_rate)
 

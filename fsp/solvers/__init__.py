@@ -1,6 +1,7 @@
 """Integrators of the truncated chain behind one seam (`fsp.solvers.base`)."""
 
 from fsp.solvers.base import NO_LIMIT, Advance, LossLimit, Propagator, Solver
+from fsp.solvers.chebyshev import Chebyshev
 from fsp.solvers.choice import SOLVERS, Choice, Chooser
 from fsp.solvers.implicit import Implicit
 from fsp.solvers.krylov import Krylov
@@ -10,6 +11,7 @@ __all__ = [
     "NO_LIMIT",
     "SOLVERS",
     "Advance",
+    "Chebyshev",
     "Choice",
     "Chooser",
     "Implicit",

@@ -7,6 +7,7 @@ from math import inf, sqrt
 from typing import TYPE_CHECKING
 
 from fsp.errors import ArgumentError
+from fsp.solvers.chebyshev import Chebyshev
 from fsp.solvers.implicit import Implicit
 from fsp.solvers.krylov import Krylov
 from fsp.solvers.uniformization import Uniformization
@@ -15,21 +16,25 @@ if TYPE_CHECKING:
     from fsp.generator import Generator
     from fsp.solvers.base import Solver
 
-SOLVERS: dict[str, type[Uniformization] | type[Krylov] | type[Implicit]] = {
+SOLVERS: dict[str, type[Uniformization] | type[Krylov] | type[Chebyshev] | type[Implicit]] = {
     "uniformization": Uniformization,
     "krylov": Krylov,
+    "chebyshev": Chebyshev,
     "implicit": Implicit,
 }
 
-# Work in units of one multiply-add of a product, fitted to measured runs.
-KRYLOV_PRODUCTS = 0.35  # per Λt, until a run has shown its own
-KRYLOV_VECTOR_WORK = 15.0  # per state and product: orthogonalisation and the final combination
-UNIFORMIZATION_VECTOR_WORK = 4.0
+# Work in units of one multiply-add of a product on runs, about 0.25 ns, fitted to measured runs.
+PRODUCTS = {"krylov": 0.35, "chebyshev": 0.3}  # per Λt, until a run has shown its own
+STARTING_PRODUCTS = {"krylov": 50.0, "chebyshev": 60.0}
+# Per state and product: what is done to vectors besides; for Krylov orthogonalisation and the final combination.
+VECTOR_WORK = {"uniformization": 1.5, "chebyshev": 2.0, "krylov": 10.0}
+ASSEMBLED_WORK = 4.0  # of a multiply-add of the assembled form
+KRYLOV_BYTES = 2**32  # of a basis, beyond which it is not chosen
 CLEAR_GAIN = 1.5
 LEAST_WORK = 1e8  # below, a change of solver cannot pay
-IMPLICIT_STEPS = 150.0
+IMPLICIT_STEPS = 600.0
 IMPLICIT_STEP_WORK = 30.0  # per n^1.25, of the triangular solves and products of one step
-IMPLICIT_FACTOR_WORK = 400.0  # per n^1.5, of the factorisations of all step lengths
+IMPLICIT_FACTOR_WORK = 1600.0  # per n^1.5, of the factorisations of all step lengths
 IMPLICIT_STATES = 60_000
 IMPLICIT_STATES_PLANAR = 400_000  # at most 5 entries a row: fill-in grows slowly
 
@@ -61,20 +66,27 @@ class Chooser:
     def __init__(self, solver: str | Solver, tol: float) -> None:
         self._asked = _as_solver(solver, tol)
         self._tol = tol
-        self._krylov_products = KRYLOV_PRODUCTS
+        self._products = dict(PRODUCTS)
 
     @property
     def tol(self) -> float:
         """Tolerance of the solver asked for, or of those made here."""
         return self._tol if self._asked is None else self._asked.tol
 
-    def choose(self, generator: Generator, duration: float, current: Choice | None = None) -> Choice:
-        """Return the solver for `duration` units of time on `generator`; leave `current` only for a clear gain."""
+    def choose(
+        self, generator: Generator, duration: float, current: Choice | None = None, *, growing: bool = False
+    ) -> Choice:
+        """Return the solver for `duration` units of time on `generator`; leave `current` only for a clear gain.
+
+        `growing` says that steps will be cut short where probability leaves the space.
+        """
         if self._asked is not None:
             return Choice(self._asked, "asked for")
         if generator.model.is_time_dependent:
             return Choice(Implicit(self._tol), "auto: propensities depend on time")
         work = self._work(generator, duration)
+        if growing:  # an expansion that loses too much is thrown away as a whole
+            work.pop("chebyshev")
         name = min(work, key=work.__getitem__)
         if current is not None:
             now = next((key for key, kind in SOLVERS.items() if isinstance(current.solver, kind)), name)
@@ -85,16 +97,19 @@ class Chooser:
 
     def learn(self, solver: Solver, n_matvec: int, jumps: float) -> None:
         """Take note of how many products a solver used for `jumps` = Λt."""
-        if isinstance(solver, Krylov) and n_matvec >= 4 * solver.dimension:
-            self._krylov_products = n_matvec / jumps
+        for name in self._products:
+            if isinstance(solver, SOLVERS[name]) and n_matvec >= 4 * STARTING_PRODUCTS[name]:
+                self._products[name] = n_matvec / jumps
 
     def _work(self, generator: Generator, duration: float) -> dict[str, float]:
         n, nnz = len(generator), generator.work
         jumps = generator.largest_exit_rate * duration  # Λt
-        work = {
-            "uniformization": (jumps + 6.0 * sqrt(jumps) + 20.0) * (nnz + UNIFORMIZATION_VECTOR_WORK * n),
-            "krylov": (self._krylov_products * jumps + 50.0) * (nnz + KRYLOV_VECTOR_WORK * n),
-        }
+        product = nnz * (ASSEMBLED_WORK if len(generator.operator.plan.indptr) else 1.0)
+        products = {name: share * jumps + STARTING_PRODUCTS[name] for name, share in self._products.items()}
+        products["uniformization"] = jumps + 6.0 * sqrt(jumps) + 20.0
+        if 8 * n * (Krylov().dimension + 1) > KRYLOV_BYTES:
+            products.pop("krylov")
+        work = {name: number * (product + VECTOR_WORK[name] * n) for name, number in products.items()}
         if n <= (IMPLICIT_STATES_PLANAR if nnz <= 5.5 * n else IMPLICIT_STATES):
             steps = IMPLICIT_STEPS * (20.0 * nnz + IMPLICIT_STEP_WORK * n**1.25 + 2e6)
             work["implicit"] = steps + IMPLICIT_FACTOR_WORK * n**1.5

@@ -5,98 +5,82 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from fsp.generator.kernels import REORDERED, add_sinks, next_batch, workspace, write_runs
+from fsp.generator.kernels import DOTS, RECURRENCE, REORDERED, STEP, product
 
 LARGEST_SPREAD = 1e3  # of Σ|u_j|‖v_j‖₁ over its start: beyond, cancellation costs more digits than a step is worth
 BLOCK = 2048  # entries that stay in the nearest cache while vectors are combined
 
 
-@njit(cache=True, nogil=True, fastmath=REORDERED)
-def weighted_powers(plan, shape, first, end, scale, v, w, total, weights, first_power, mean, k, k_end, steady, settled):
-    """Accumulate ``Σ_k weight_k Pᵏ v`` with ``P = I + scale A`` from power `k` to `k_end`, for runs first..end.
+@njit(cache=True)
+def weighted_powers(plan, scale, v, w, total, weights, first, mean, k_end, steady, settled):
+    """Accumulate ``Σ_k weight_k Pᵏ v`` with ``P = I + scale A`` up to power `k_end`: one thread, the general kernel.
 
-    weights[j] belongs to power first_power + j.  The powers are written to w and v in turn.  Stops where they have
+    weights[j] belongs to power first + j.  The powers are written to w and v in turn.  Stops where they have
     settled: the rest of the sum differs from (rest of the weights) * v by at most
     ``‖Pv - v‖₁ Σ_{j>k} (j - k) weight_j <= steady``, as P does not expand the 1-norm; `settled` holds the sums of the
-    weights above each power and of their first moments, (2, len(weights)).  A part of the runs can only take one power.
+    weights above each power and of their first moments, (2, len(weights)).
 
     Returns
     -------
     k, change
-        The power reached and the 1-norm of the last difference on these runs.
+        The power reached and the 1-norm of the last difference.
     """
-    starts = plan.starts
-    n = starts[-1]
-    work = workspace(plan)
-    change = 0.0
-    while k < k_end:
-        weight = weights[k - first_power] if k >= first_power else 0.0
-        change = 0.0
-        r = first
-        while r < end:
-            stop = next_batch(starts, r, end)
-            write_runs(plan, shape, r, stop, work, v, w, starts[r])
-            change += _step_and_weigh(v, w, total, scale, weight, starts[r], starts[stop])
-            r = stop
-        if end == len(starts) - 1:
-            add_sinks(plan.sink_starts, plan.sink_states, plan.sink_rates, v, 1.0, w[n:])
-            change += _step_and_weigh(v, w, total, scale, weight, n, len(v))
-        k += 1
+    n_runs = len(plan.starts) - 1
+    change = np.inf
+    for k in range(k_end):
+        weight = weights[k - first] if k >= first else 0.0
+        change = product(plan, (), 0, n_runs, STEP, v, v, w, total, scale, 0.0, 0.0, weight, 0.0)[0]
         v, w = w, v
-        if change * moment_above(settled, weights, first_power, mean, k - 1) <= steady:
-            break
-    return k, change
+        if change * moment_above(settled, first, mean, k) <= steady:
+            return k + 1, change
+    return k_end, change
 
 
 @njit(cache=True)
-def moment_above(settled, weights, first_power, mean, k):
+def chebyshev(plan, scale, v, w, total, weights, hit, x, tol, largest_spread, norms):
+    """Continue ``φ_{k+1} = 2 P φ_k - φ_{k-1}`` from φ_1 in v and φ_0 in w until the expansion meets `tol`.
+
+    Adds ``weights[k] φ_k`` to the total, but for the last where m is even, and writes the 1-norms; stops as well where the terms are too large, or at the
+    last weight.  Returns the degree.  One thread, the general kernel.
+    """
+    n_runs = len(plan.starts) - 1
+    m = 1
+    while m + 1 < len(weights):
+        error, spread = chebyshev_error(weights, hit, x, norms, m)
+        if error <= tol or not spread <= largest_spread * norms[0]:
+            break
+        # Two terms at once, every other time: `total` is then read and written half as often.
+        a, b = (weights[m], weights[m + 1]) if m % 2 == 0 else (0.0, 0.0)
+        norms[m + 1] = product(plan, (), 0, n_runs, RECURRENCE, v, v, w, total, 2.0 * scale, 2.0, -1.0, a, b)[0]
+        v, w = w, v
+        m += 1
+    return m
+
+
+@njit(cache=True)
+def chebyshev_error(weights, hit, x, norms, m):
+    """Return the bound on the error of the expansion up to degree m - 1, and the sum of the terms' 1-norms."""
+    spread = 0.0
+    for k in range(m + 1):
+        spread += weights[k] * norms[k]
+    return x * (hit[m] * norms[m - 1] + hit[m - 1] * norms[m]) + weights[m] * norms[m], spread
+
+
+@njit(cache=True)
+def clip(z):
+    """Set negative entries to zero, return the sum cut off."""
+    cut = 0.0
+    for i in range(len(z)):
+        if z[i] < 0.0:
+            cut -= z[i]
+            z[i] = 0.0
+    return cut
+
+
+@njit(cache=True)
+def moment_above(settled, first, mean, k):
     """Return ``Σ_{j>k} (j - k) weight_j``."""
-    return settled[1, k - first_power] if k >= first_power else mean - k
-
-
-@njit(cache=True, fastmath=REORDERED)
-def _step_and_weigh(v, w, total, scale, weight, first, end):
-    """Turn ``w = A v`` into ``(I + scale A) v``, add ``weight v`` to the total, return the 1-norm of the change."""
-    change = 0.0
-    for i in range(np.uint64(first), np.uint64(end)):
-        difference = scale * w[i]
-        w[i] = v[i] + difference
-        change += abs(difference)
-    if weight > 0.0:
-        for i in range(np.uint64(first), np.uint64(end)):
-            total[i] += weight * v[i]
-    return change
-
-
-@njit(cache=True, nogil=True, fastmath=REORDERED)
-def product_and_dots(plan, shape, first, end, v, u, w):
-    """Write ``w = A v`` on runs first..end; return the dot products of w with v, u and w there."""
-    starts = plan.starts
-    n = starts[-1]
-    work = workspace(plan)
-    dot_v, dot_u, dot_w = 0.0, 0.0, 0.0
-    r = first
-    while r < end:
-        stop = next_batch(starts, r, end)
-        write_runs(plan, shape, r, stop, work, v, w, starts[r])
-        a, b, c = _dots(v, u, w, starts[r], starts[stop])
-        dot_v, dot_u, dot_w = dot_v + a, dot_u + b, dot_w + c
-        r = stop
-    if end == len(starts) - 1:
-        add_sinks(plan.sink_starts, plan.sink_states, plan.sink_rates, v, 1.0, w[n:])
-        a, b, c = _dots(v, u, w, n, len(v))
-        dot_v, dot_u, dot_w = dot_v + a, dot_u + b, dot_w + c
-    return dot_v, dot_u, dot_w
-
-
-@njit(cache=True, fastmath=REORDERED)
-def _dots(v, u, w, first, end):
-    dot_v, dot_u, dot_w = 0.0, 0.0, 0.0
-    for i in range(np.uint64(first), np.uint64(end)):
-        dot_v += w[i] * v[i]
-        dot_u += w[i] * u[i]
-        dot_w += w[i] * w[i]
-    return dot_v, dot_u, dot_w
+    return settled[1, k - first] if k >= first else mean - k
 
 
 @njit(cache=True, fastmath=REORDERED)
@@ -118,17 +102,19 @@ def _dot(v, w):
 
 
 @njit(cache=True)
-def arnoldi(plan, shape, V, H, depth, size):
+def arnoldi(plan, V, H, depth, size):
     """Extend the Krylov basis from V[0] to `size` vectors, each orthogonalised against the last `depth` >= 2.
 
     Rows of V (size + 1, n); H (size + 1, size) holds ``A V_m = V_m H_m + h v_{m+1} e_mᵀ``, exact for any depth.
     Neighbouring vectors are orthogonal, so the last two are projected out at once.  Returns the number of
-    vectors, smaller than `size` where the basis is invariant.
+    vectors, smaller than `size` where the basis is invariant.  One thread, the general kernel.
     """
+    n_runs = len(plan.starts) - 1
     nothing = np.zeros(V.shape[1])
     for j in range(size):
         before_last = V[j - 1] if j > 0 else nothing
-        dots = product_and_dots(plan, shape, 0, len(plan.starts) - 1, V[j], before_last, V[j + 1])
+        w = V[j + 1]
+        dots = product(plan, (), 0, n_runs, DOTS, V[j], before_last, w, w, 0.0, 0.0, 0.0, 0.0, 0.0)
         if not orthogonalise(V, H, j, depth, dots, nothing):
             return j + 1
     return size

@@ -148,12 +148,12 @@ class _KrylovPropagator:
     def _expand(self, V: FloatArray, H: FloatArray) -> int:
         """Extend the basis from V[0]; return the number of vectors."""
         operator = self._operator
-        if len(operator.shares) == 1:
-            return int(kernels.arnoldi(operator.plan, operator.shape, V, H, self._depth, self._size))
+        if operator.alone:
+            return int(kernels.arnoldi(operator.plan, V, H, self._depth, self._size))
         nothing = np.zeros(V.shape[1])
         for j in range(self._size):
             before_last = V[j - 1] if j > 0 else nothing
-            dots = np.sum(operator.each(kernels.product_and_dots, V[j], before_last, V[j + 1]), axis=0)
-            if not kernels.orthogonalise(V, H, j, self._depth, tuple(dots), nothing):
+            dots = operator.product_and_dots(V[j], before_last, V[j + 1])
+            if not kernels.orthogonalise(V, H, j, self._depth, dots, nothing):
                 return j + 1
         return self._size

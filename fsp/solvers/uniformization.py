@@ -120,28 +120,19 @@ class _Uniformized:
         settled[1] = settled[0, ::-1].cumsum()[::-1]  # Σ_{j>k} (j-k) weight_j = Σ_{j>=k} Σ_{i>j} weight_i
         v, w, total = self._vectors
         v[:], total[:] = z, 0.0
-        k, k_end = 0, first + len(weights)
-        stride = k_end if len(self._operator.shares) == 1 else 1  # threads meet after every power
-        while k < k_end:
-            found = self._operator.each(
-                kernels.weighted_powers,
-                1.0 / self._rate,
-                v,
-                w,
-                total,
-                weights,
-                first,
-                mean,
-                k,
-                min(k_end, k + stride),
-                0.5 * tol,
-                settled,
+        scale, steady = 1.0 / self._rate, 0.5 * tol
+        k, k_end, change = 0, first + len(weights), np.inf
+        if self._operator.alone:
+            plan = self._operator.plan
+            k, change = kernels.weighted_powers(
+                plan, scale, v, w, total, weights, first, mean, k_end, steady, settled
             )
-            reached, change = found[0][0], sum(share[1] for share in found)
-            v, w = (v, w) if (reached - k) % 2 == 0 else (w, v)
-            k = reached
-            cost = change * kernels.moment_above(settled, weights, first, mean, k - 1)
-            if k < k_end and cost <= 0.5 * tol:
-                total += (settled[0, k - 1 - first] if k > first else 1.0 - tail) * v
-                return total, cost, k
-        return total, 0.0, k
+            v = v if k % 2 == 0 else w
+        while k < k_end and not (k and change * kernels.moment_above(settled, first, mean, k - 1) <= steady):
+            change = self._operator.step(v, w, total, scale, weights[k - first] if k >= first else 0.0)
+            v, w = w, v
+            k += 1
+        if k == k_end:
+            return total, 0.0, k
+        total += (settled[0, k - 1 - first] if k > first else 1.0 - tail) * v
+        return total, change * kernels.moment_above(settled, first, mean, k - 1), k
