@@ -23,7 +23,7 @@ from scipy import sparse
 from fsp.errors import StateSpaceError
 from fsp.generator import kernels
 from fsp.generator.layout import longest_runs, natural
-from fsp.generator.operator import Operator
+from fsp.generator.operator import FUSED_STATES, Operator
 from fsp.generator.plan import build, jumps_of
 from fsp.generator.sinks import find_sinks
 
@@ -34,8 +34,9 @@ if TYPE_CHECKING:
     from fsp.model import Model
     from fsp.space import StateSpace
 
-SMALL = 2_000  # states of a space on which no other form can pay
-SHORT = 6.0  # mean length of a run below which the assembled form is faster
+SMALL = 500  # states of a space on which another form cannot pay
+SHORT = 48.0  # mean length of a run below which the assembled form is faster than a pass for each slice
+SHORT_FUSED = 8.0  # and than one pass for all
 ROWS = 1024  # in a block of the assembled form
 
 
@@ -120,7 +121,7 @@ class Generator:
         if len(self) <= SMALL:
             return Operator(self._with_sinks(self._forward))
         layout = longest_runs(self._layout.space)
-        if layout.mean_length < SHORT:
+        if layout.mean_length < (SHORT if len(self) < FUSED_STATES else SHORT_FUSED):
             return Operator(self._assembled())
         if layout.order is None:
             return Operator(self._with_sinks(self._forward))

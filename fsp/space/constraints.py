@@ -12,6 +12,7 @@ from fsp.arrays import BoolArray, IntArray
 from fsp.errors import StateSpaceError
 from fsp.model.expression import evaluate, symbols
 from fsp.model.formula import parse
+from fsp.space.linear import Inequality, inequalities
 
 ConstraintLike = str | Callable[[Mapping[str, Any]], Any]
 
@@ -26,10 +27,13 @@ class Constraint:
         Text of the condition: names the boundary through which probability leaves.
     holds
         Map states (n, n_species) to bool (n,).
+    linear
+        The same as linear inequalities, None where it is no such condition.
     """
 
     label: str
     holds: Callable[[IntArray], BoolArray]
+    linear: tuple[Inequality, ...] | None = None
 
 
 def as_constraints(
@@ -79,7 +83,7 @@ def _from_text(text: str, species: tuple[str, ...]) -> Constraint:
         values = evaluate(tree, _columns(states, species))
         return np.broadcast_to(np.asarray(values) != 0, len(states))
 
-    return Constraint(text, holds)
+    return Constraint(text, holds, inequalities(tree, species))
 
 
 def _from_callable(

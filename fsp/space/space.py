@@ -19,6 +19,7 @@ from fsp.space.constraints import Constraint, ConstraintLike, as_constraints, lo
 from fsp.space.encoding import Dependence, Encoding, build_encoding, dependences
 from fsp.space.limits import bounds, bytes_per_state, check_size
 from fsp.space.runs import Runs
+from fsp.space.saturation import saturate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -155,6 +156,10 @@ class StateSpace:
         start = cls(model.species, encoding, initial, conditions)
         affordable = max_states if max_memory is None else max_memory // bytes_per_state(model)
         limit, name = (max_states, "max_states") if max_states <= affordable else (affordable, "max_memory")
+        if steps is None:
+            closure = saturate(model, encoding, initial, conditions, limit, name)
+            if closure is not None:
+                return cls(model.species, encoding, closure, conditions)
         return start._grown(model, steps, None, limit, name)
 
     @classmethod

@@ -1,0 +1,186 @@
+"""Reachable sets by whole runs.
+
+Where every rate is positive on boxes of counts and every constraint is a linear inequality, a reaction maps an interval
+of a fiber, all at once, to an interval of another; reactions along the fiber are followed to their end at once.  So
+the work rises with the number of runs, not of states.  (Saturation, after G. Ciardo, G. Lüttgen, R. Siminiceanu, TACAS
+2001, with intervals in place of decision diagrams.)  Other networks are closed state by state, see `fsp.space.closure`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isfinite, lcm
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fsp.errors import StateSpaceError
+from fsp.model.expression import evaluate
+from fsp.space import kernels
+from fsp.space.linear import Inequality
+from fsp.space.runs import Runs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fsp.arrays import FloatArray, IntArray
+    from fsp.model import Model
+    from fsp.space.constraints import Constraint
+    from fsp.space.encoding import Encoding
+
+LARGEST_TABLE = 10_000_000  # counts of a species that are looked at one by one
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Firing:
+    """Where a reaction can happen: a box of counts, (n_species,) lower and upper bounds."""
+
+    reaction: int
+    lowest: IntArray
+    highest: IntArray
+
+
+def saturate(
+    model: Model,
+    encoding: Encoding,
+    initial: Runs,
+    constraints: Sequence[Constraint],
+    max_states: int,
+    limit_name: str,
+) -> Runs | None:
+    """Return the closure of `initial` under all reactions, or None where it cannot be found by whole runs.
+
+    Raises
+    ------
+    StateSpaceError
+        If it has more than `max_states` states.
+    """
+    conditions = [condition for constraint in constraints for condition in constraint.linear or ()]
+    if encoding.n_words > 1 or not encoding.kept or any(constraint.linear is None for constraint in constraints):
+        return None
+    top = _top(model, encoding, conditions)
+    if top is None:
+        return None
+    firings = _firings(model, top)
+    if firings is None:
+        return None
+    rows = [_box(encoding, firing, top) for firing in firings]
+    starts = np.cumsum([0, *(len(bounds) for _, bounds in rows)])
+    weights, bounds = _stack(encoding, rows)
+    limits, limit_bounds = _stack(encoding, [_inequalities(encoding, [*conditions, *_below(model, top)])])
+    changes = model.change[[firing.reaction for firing in firings]][:, list(encoding.kept)]
+    found, keys, lengths, size = kernels.saturate(
+        initial.keys[:, 0],
+        initial.lengths,
+        np.array(encoding.shift),
+        np.array(encoding.bits),
+        changes.reshape(len(firings), len(encoding.kept)),
+        starts,
+        weights,
+        bounds,
+        limits,
+        limit_bounds,
+        max_states,
+    )
+    if size > max_states:
+        raise StateSpaceError(
+            f"The number of states must be at most {max_states:,} (`{limit_name}`), but more can be reached; raise "
+            f"the limit or add constraints."
+        )
+    if not found:
+        return None
+    order = np.argsort(keys)
+    return Runs.of_lengths(keys[order][:, None], lengths[order])
+
+
+def _top(model: Model, encoding: Encoding, conditions: list[Inequality]) -> IntArray | None:
+    """Return an upper bound of each species, None where one has none or a bound is larger than tables can be."""
+    top = model.species_bounds.copy()
+    for condition in conditions:
+        if (condition.weights >= 0).all():
+            for s in np.flatnonzero(condition.weights):
+                top[s] = min(top[s], condition.bound // int(condition.weights[s]))
+    margins = np.abs(model.change).max(axis=0)
+    if not np.isfinite(top).all() or (top > LARGEST_TABLE).any() or (top < 0).any():
+        return None
+    bounds: IntArray = top.astype(np.int64)
+    return bounds if (bounds + margins <= encoding.capacity).all() else None
+
+
+def _firings(model: Model, top: IntArray) -> list[_Firing] | None:
+    """Return boxes whose union is where each reaction can happen; None where it is no such union, or a rate is none."""
+    firings: list[_Firing] = []
+    for k in range(model.n_reactions):
+        least = np.maximum(0, -model.change[k])
+        if not model.change[k].any():
+            continue
+        if model.time_dependent[k]:
+            firings.append(_Firing(k, least, top))
+            continue
+        products = model.factorised(k)
+        if products is None:
+            return None
+        for product in products:
+            scale = float(evaluate(product.scalar, {}, 0.0))
+            lowest, highest = np.zeros_like(top), top.copy()
+            for name, tree in product.factors.items():
+                s = model.species.index(name)
+                counts = np.arange(top[s] + 1.0)
+                support = _support(np.broadcast_to(np.asarray(evaluate(tree, {name: counts}), float), counts.shape))
+                if support is None:
+                    return None
+                lowest[s], highest[s] = support
+            if not (scale >= 0.0 and isfinite(scale)):
+                return None
+            if scale > 0.0 and (lowest <= highest).all():
+                if (lowest < least).any():
+                    return None
+                firings.append(_Firing(k, lowest, highest))
+    return firings
+
+
+def _support(values: FloatArray) -> tuple[int, int] | None:
+    """Return first and last count of a positive factor; None where they are no interval or a value is no rate."""
+    if not (values.min() >= 0.0 and np.isfinite(values).all()):
+        return None
+    positive = np.flatnonzero(values > 0.0)
+    if not len(positive):
+        return 1, 0
+    first, last = int(positive[0]), int(positive[-1])
+    return (first, last) if len(positive) == last - first + 1 else None
+
+
+def _box(encoding: Encoding, firing: _Firing, top: IntArray) -> tuple[IntArray, IntArray]:
+    """Return the box as inequalities of the kept species."""
+    unit = np.eye(len(top), dtype=np.int64)
+    above = [Inequality(-unit[s], -int(firing.lowest[s])) for s in np.flatnonzero(firing.lowest > 0)]
+    below = [Inequality(unit[s], int(firing.highest[s])) for s in np.flatnonzero(firing.highest < top)]
+    return _inequalities(encoding, above + below)
+
+
+def _below(model: Model, top: IntArray) -> list[Inequality]:
+    unit = np.eye(model.n_species, dtype=np.int64)
+    return [Inequality(unit[s], int(top[s])) for s in range(model.n_species)]
+
+
+def _inequalities(encoding: Encoding, conditions: list[Inequality]) -> tuple[IntArray, IntArray]:
+    """Write inequalities in the kept species: dependent ones are affine functions of those."""
+    weights, bounds = [], []
+    for condition in conditions:
+        # divisor x = constant + weights · kept, so multiply by the divisors
+        scale = lcm(*(law.divisor for law in encoding.dependences))
+        row, bound = scale * condition.weights, scale * condition.bound
+        for law in encoding.dependences:
+            factor = int(row[law.species]) // law.divisor
+            row, bound = row + factor * law.weights, bound - factor * law.constant
+            row[law.species] = 0
+        weights.append(row[list(encoding.kept)])
+        bounds.append(bound)
+    n = len(encoding.kept)
+    return np.array(weights, dtype=np.int64).reshape(-1, n), np.array(bounds, dtype=np.int64)
+
+
+def _stack(encoding: Encoding, rows: list[tuple[IntArray, IntArray]]) -> tuple[IntArray, IntArray]:
+    empty = np.zeros((0, len(encoding.kept)), dtype=np.int64)
+    weights = np.concatenate([empty, *(w for w, _ in rows)])
+    return weights, np.concatenate([np.zeros(0, dtype=np.int64), *(b for _, b in rows)])
