@@ -21,7 +21,7 @@ from written_networks import network
 import fsp
 
 MODELS = Path(__file__).parent / "models"
-SOLVERS = ["uniformization", "krylov", "implicit"]
+SOLVERS = ["uniformization", "krylov", "chebyshev", "implicit"]
 solvers = pytest.mark.parametrize("solver", [*SOLVERS, "auto"])
 
 
@@ -487,7 +487,7 @@ def test_bad_tolerances_are_refused(tol):
 
 @pytest.mark.parametrize("solver", ["Krylov", "expm", "", None, 3, fsp.Krylov])
 def test_an_unknown_solver_is_refused_with_the_names(solver):
-    with pytest.raises(fsp.ArgumentError, match=r"`solver`.*auto, uniformization, krylov, implicit"):
+    with pytest.raises(fsp.ArgumentError, match=r"`solver`.*auto, uniformization, krylov, chebyshev, implicit"):
         fsp.transient(decay().model, [1.0], solver=solver)
 
 

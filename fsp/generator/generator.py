@@ -23,21 +23,18 @@ from scipy import sparse
 from fsp.errors import StateSpaceError
 from fsp.generator import kernels
 from fsp.generator.layout import longest_runs, natural
-from fsp.generator.operator import FUSED_STATES, Operator
+from fsp.generator.operator import Operator, RowOperator, RunOperator
 from fsp.generator.plan import build, jumps_of
 from fsp.generator.sinks import find_sinks
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
-    from fsp.generator.kernels import Plan
     from fsp.generator.sinks import Leak
     from fsp.model import Model
     from fsp.space import StateSpace
 
-SMALL = 500  # states of a space on which another form cannot pay
-SHORT = 48.0  # mean length of a run below which the assembled form is faster than a pass for each slice
-SHORT_FUSED = 8.0  # and than one pass for all
-ROWS = 1024  # in a block of the assembled form
+RUN_STATES = 8_000  # below, products are so short that a call from Python counts, and solvers loop over rows
+SHORT = 8.0  # mean length of a run below which rows are faster
 
 
 class Generator:
@@ -113,39 +110,20 @@ class Generator:
     @cached_property
     def T(self) -> Operator:  # noqa: N802 - the transpose, as numpy and scipy call it
         """The adjoint: ``generator.T @ f`` is ``Aᵀ f``, the rate of change of the mean of f from each state."""
-        return Operator(self._adjoint)
+        return RunOperator(self._adjoint)
 
     @cached_property
     def operator(self) -> Operator:
         """The closed chain, sinks as states of their own, in the order and form in which products are fastest."""
-        if len(self) <= SMALL:
-            return Operator(self._with_sinks(self._forward))
+        if len(self) < RUN_STATES:
+            return RowOperator(self.with_sinks, len(self))
         layout = longest_runs(self._layout.space)
-        if layout.mean_length < (SHORT if len(self) < FUSED_STATES else SHORT_FUSED):
-            return Operator(self._assembled())
+        if layout.mean_length < SHORT:
+            return RowOperator(self.with_sinks, len(self))
         if layout.order is None:
-            return Operator(self._with_sinks(self._forward))
+            return RunOperator(self._forward, self.sinks)
         forward, _ = build(self.model, layout, self._jumps, self.t)
-        place = np.empty(len(self), dtype=np.int64)
-        place[layout.order] = np.arange(len(self))
-        return Operator(self._with_sinks(forward, place), layout.order)
-
-    def _with_sinks(self, plan: Plan, place: IntArray | None = None) -> Plan:
-        states = self.sinks.indices.astype(np.int64)
-        return plan._replace(
-            sink_starts=self.sinks.indptr.astype(np.int64),
-            sink_states=states if place is None else place[states],
-            sink_rates=self.sinks.data,
-        )
-
-    def _assembled(self) -> Plan:
-        """Return the plan of the assembled form, in blocks of rows."""
-        matrix = self.to_csr()
-        starts = np.append(np.arange(0, len(self), ROWS), len(self))
-        plan = self._with_sinks(self._forward)
-        return plan._replace(
-            starts=starts, indptr=matrix.indptr.astype(np.int64), indices=matrix.indices, values=matrix.data
-        )
+        return RunOperator(forward, self.sinks[:, layout.order].tocsr(), layout.order)
 
     # ---- rates --------------------------------------------------------------------------------------------
 

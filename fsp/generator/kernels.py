@@ -58,10 +58,6 @@ class Plan(NamedTuple):
         Place in `tables` of the first state of each run, (n_rows, n_runs).
     own
         1 where a coefficient belongs to the run that is written (the adjoint), 0 where to the one that is read.
-    sink_starts, sink_states, sink_rates
-        Rates into each sink, CSR.
-    indptr, indices, values
-        The assembled form instead, CSR; empty where the runs are used.
     """
 
     keys: Any
@@ -79,12 +75,6 @@ class Plan(NamedTuple):
     sources: Any
     offsets: Any
     own: int
-    sink_starts: Any
-    sink_states: Any
-    sink_rates: Any
-    indptr: Any
-    indices: Any
-    values: Any
 
 
 @njit(cache=True, inline="always")
@@ -265,7 +255,9 @@ def _add_sources(plan, r, j, coordinates, v, out, at):
     keys, starts, shifts = plan.keys, plan.starts, plan.shifts
     last = keys.shape[1] - 1
     length = starts[r + 1] - starts[r]
-    own = coordinates[:, j : j + 1].copy()
+    own = np.empty((len(coordinates), 1), np.int64)
+    for k in range(len(coordinates)):
+        own[k, 0] = coordinates[k, j]
     run, position, place = np.empty(1, np.int64), np.zeros(1, np.int64), np.zeros(1, np.int64)
     scale = np.zeros(1)
     for c in range(len(shifts)):
@@ -287,38 +279,9 @@ def _add_sources(plan, r, j, coordinates, v, out, at):
 
 
 @njit(cache=True)
-def _write_rows(starts, indptr, indices, values, first, end, v, out, at):
-    """Write ``A v`` for the rows of blocks first..end of the assembled form."""
-    begin = starts[first]
-    for row in range(begin, starts[end]):
-        total = 0.0
-        for e in range(indptr[row], indptr[row + 1]):
-            total += values[e] * v[indices[e]]
-        out[at + row - begin] = total
-
-
-@njit(cache=True)
-def workspace(plan):
-    """Return the arrays that `write_runs` needs."""
-    n_gain, n_groups = plan.group_range[-2], plan.group_range[-1]
-    integers = (n_groups + 1, BLOCK)
-    coordinates = np.zeros((len(plan.fields) + len(plan.dependents) + 1, BLOCK), np.int64)
-    return (
-        coordinates,
-        np.zeros(BLOCK, np.int64),
-        np.zeros(integers, np.int64),
-        np.zeros(integers, np.int64),
-        np.zeros(integers, np.int64),
-        np.zeros(integers, np.int64),
-        np.zeros(integers, np.int64),
-        np.zeros(integers),
-        np.zeros(integers),
-        np.zeros(BLOCK, np.bool_),
-        np.zeros(BLOCK, np.int64),
-        np.zeros(BLOCK, np.int64),
-        np.zeros(BLOCK, np.int64),
-        np.zeros(n_gain + 1),
-    )
+def n_rows(plan):
+    """Return how many rows the working arrays of `write_runs` need."""
+    return max(len(plan.groups), len(plan.fields) + len(plan.dependents), 5) + 1
 
 
 @njit(cache=True)
@@ -331,15 +294,12 @@ def next_batch(starts, first, end):
 
 
 @njit(cache=True)
-def write_runs(plan, shape, first, end, work, v, out, at):
+def write_runs(plan, shape, first, end, integers, reals, v, out, at):
     """Write ``A v`` for the states of runs first..end to ``out[at:]``.
 
     shape is () for a pass over each slice, or three tuples whose lengths say how many slots the pass over all
-    slices has; `work` is of `workspace`.
+    slices has; integers (8, rows, BLOCK) and reals (3, rows, BLOCK) are room for as many rows as `n_rows` says.
     """
-    if len(plan.indptr) > 0:
-        _write_rows(plan.starts, plan.indptr, plan.indices, plan.values, first, end, v, out, at)
-        return
     keys, starts, shifts, tables, sources = plan.keys, plan.starts, plan.shifts, plan.tables, plan.sources
     groups, group_range, offsets, own, n_plain = plan.groups, plan.group_range, plan.offsets, plan.own, plan.n_plain
     products, scales, factors = plan.products, plan.scales, plan.factors
@@ -348,27 +308,22 @@ def write_runs(plan, shape, first, end, work, v, out, at):
     n_loss = len(groups) - n_gain
     if n_loss > 0 and groups[n_gain, 2] == PLAIN:
         n_loss -= 1
-    (
-        coordinates,
-        position,
-        origin,
-        place,
-        loss_place,
-        begins,
-        ends,
-        scale,
-        loss_scale,
-        many,
-        run,
-        source,
-        nowhere,
-        apart,
-    ) = work
+    coordinates, position, many, run, source, nowhere = (
+        integers[0],
+        integers[1, 0],
+        integers[1, 1],
+        integers[1, 2],
+        integers[1, 3],
+        integers[1, 4],
+    )
+    origin, place, loss_place, begins, ends = integers[2], integers[3], integers[4], integers[5], integers[6]
+    scale, loss_scale = reals[0], reals[1]
+    apart, apart_origin, apart_place = reals[2, :, 0], integers[7, :, 0], integers[7, :, 1]
     for block in range(first, end, BLOCK):
         n = min(BLOCK, end - block)
         read_coordinates(keys, plan.fields, plan.dependents, block, n, coordinates)
         for j in range(n):
-            many[j] = False
+            many[j] = 0
             run[j] = block + j
         k = 0
         for g in range(n_gain, len(groups)):
@@ -381,7 +336,7 @@ def write_runs(plan, shape, first, end, work, v, out, at):
                 q = sources[c, block + j]
                 if q < -1:
                     q = -1
-                    many[j] = True
+                    many[j] = 1
                 position[j] = keys[q, last] + shifts[c, last] - keys[block + j, last] if q >= 0 else 0
                 source[j] = q
                 run[j] = block + j if q >= 0 else -1
@@ -400,13 +355,13 @@ def write_runs(plan, shape, first, end, work, v, out, at):
             start = starts[block + j]
             length = starts[block + j + 1] - start
             low, high = 0, length
-            if not many[j] and len(shape) > 0:
+            if many[j] == 0 and len(shape) > 0:
                 for slot in range(n_gain):
                     if 2 * (ends[slot, j] - begins[slot, j]) > length:
                         low, high = max(low, begins[slot, j]), min(high, ends[slot, j])
-            if many[j] or len(shape) == 0 or high - low < SHORTEST_FUSED:
+            if many[j] == 1 or len(shape) == 0 or high - low < SHORTEST_FUSED:
                 _lose(out, at, v, start, length, tables, loss_scale, loss_place, j, n_loss)
-                if many[j]:
+                if many[j] == 1:
                     _add_sources(plan, block + j, j, coordinates, v, out, at)
                 else:
                     for slot in range(n_gain):
@@ -417,9 +372,11 @@ def write_runs(plan, shape, first, end, work, v, out, at):
             for slot in range(n_gain):
                 apart[slot] = 0.0
                 if begins[slot, j] > low or ends[slot, j] < high:  # reaches a small part: added on its own
-                    apart[slot], scale[slot, j] = scale[slot, j], 0.0
-                    if ends[slot, j] <= begins[slot, j]:
-                        apart[slot], origin[slot, j], place[slot, j] = 0.0, start, 0
+                    if ends[slot, j] > begins[slot, j]:
+                        apart[slot] = scale[slot, j]
+                        apart_origin[slot], apart_place[slot] = origin[slot, j], place[slot, j]
+                    # The pass must read memory that is there, and nothing that times 0 is not 0.
+                    scale[slot, j], origin[slot, j], place[slot, j] = 0.0, start, 0
             _fused(shape, out, at, low, high, v, start, tables, origin, place, scale, loss_place, loss_scale, j)
             i = high if low == 0 else 0
             while i < length:
@@ -437,23 +394,13 @@ def write_runs(plan, shape, first, end, work, v, out, at):
                     i = high
             for slot in range(n_gain):
                 if apart[slot] != 0.0:
-                    b, h, o, t = begins[slot, j], ends[slot, j], origin[slot, j], place[slot, j]
+                    b, h, o, t = begins[slot, j], ends[slot, j], apart_origin[slot], apart_place[slot]
                     _add(out, at, v, o, b, h, apart[slot], tables, t, slot < n_plain)
             at += length
 
 
-@njit(cache=True)
-def add_sinks(sink_starts, sink_states, sink_rates, v, out):
-    """Write the flow into each sink to `out`."""
-    for k in range(len(sink_starts) - 1):
-        total = 0.0
-        for e in range(sink_starts[k], sink_starts[k + 1]):
-            total += sink_rates[e] * v[sink_states[e]]
-        out[k] = total
-
-
 @njit(cache=True, fastmath=REORDERED)
-def _step(image, v, w, total, first, end, scale, weight):
+def step(image, v, w, total, first, end, scale, weight):
     """Write ``w = v + scale image`` and add ``weight v`` to the total; return the 1-norm of the difference."""
     change = 0.0
     start = np.uint64(first)
@@ -468,7 +415,8 @@ def _step(image, v, w, total, first, end, scale, weight):
 
 
 @njit(cache=True, fastmath=REORDERED)
-def _dots(v, u, w, first, end):
+def dots(v, u, w, first, end):
+    """Return the dot products of w with v, u and w on entries first..end."""
     dot_v, dot_u, dot_w = 0.0, 0.0, 0.0
     for i in range(np.uint64(first), np.uint64(end)):
         dot_v += w[i] * v[i]
@@ -478,7 +426,7 @@ def _dots(v, u, w, first, end):
 
 
 @njit(cache=True, fastmath=REORDERED)
-def _recur(image, v, w, total, first, end, alpha, beta, gamma, weight_v, weight_w):
+def recur(image, v, w, total, first, end, alpha, beta, gamma, weight_v, weight_w):
     """Write ``w = alpha image + beta v + gamma w``, add ``weight_v v + weight_w w`` to the total; return ``‖w‖₁``."""
     norm = 0.0
     start = np.uint64(first)
@@ -494,52 +442,35 @@ def _recur(image, v, w, total, first, end, alpha, beta, gamma, weight_v, weight_
 
 @njit(cache=True, nogil=True)
 def product(plan, shape, first, end, form, v, u, w, total, alpha, beta, gamma, weight_v, weight_w):
-    """Compute ``A v`` for the runs first..end of the closed chain, and what a form makes of it while it is in cache.
+    """Compute ``A v`` for the runs first..end, and what a form makes of it while it is in cache.
 
     PRODUCT
-        ``w = A v``; w may have room for the states only.
+        ``w = A v``.
     STEP
         ``w = v + alpha A v``, ``total += weight_v v``; returns ``‖w - v‖₁``.
     DOTS
         ``w = A v``; returns the dot products of w with v, u and w.
     RECURRENCE
         ``w = alpha A v + beta v + gamma w``, ``total += weight_v v + weight_w w``; returns ``‖w‖₁``.
-
-    The sinks belong to the share with the last run.
     """
     starts = plan.starts
-    n = starts[-1]
-    work = workspace(plan)
-    image = np.empty(BATCH if form in (STEP, RECURRENCE) else 0)
+    integers, reals = np.zeros((8, n_rows(plan), BLOCK), np.int64), np.zeros((3, n_rows(plan), BLOCK))
+    direct = form in (PRODUCT, DOTS)
+    image = np.empty(0 if direct else BATCH)
     x, y, z = 0.0, 0.0, 0.0
     r = first
     while r < end:
         stop = next_batch(starts, r, end)
         low, high = starts[r], starts[stop]
-        direct = form in (PRODUCT, DOTS)
-        write_runs(plan, shape, r, stop, work, v, w if direct else image, low if direct else 0)
+        write_runs(plan, shape, r, stop, integers, reals, v, w if direct else image, low if direct else 0)
         if form == STEP:
-            x += _step(image, v, w, total, low, high, alpha, weight_v)
+            x += step(image, v, w, total, low, high, alpha, weight_v)
         elif form == DOTS:
-            a, b, c = _dots(v, u, w, low, high)
+            a, b, c = dots(v, u, w, low, high)
             x, y, z = x + a, y + b, z + c
         elif form == RECURRENCE:
-            x += _recur(image, v, w, total, low, high, alpha, beta, gamma, weight_v, weight_w)
+            x += recur(image, v, w, total, low, high, alpha, beta, gamma, weight_v, weight_w)
         r = stop
-    if end == len(starts) - 1 and len(w) > n:
-        low, high = n, len(w)
-        flows = np.empty(high - low)
-        add_sinks(plan.sink_starts, plan.sink_states, plan.sink_rates, v, flows)
-        if form == STEP:
-            x += _step(flows, v, w, total, low, high, alpha, weight_v)
-        elif form == RECURRENCE:
-            x += _recur(flows, v, w, total, low, high, alpha, beta, gamma, weight_v, weight_w)
-        else:
-            for k in range(high - low):
-                w[low + k] = flows[k]
-        if form == DOTS:
-            a, b, c = _dots(v, u, w, low, high)
-            x, y, z = x + a, y + b, z + c
     return x, y, z
 
 

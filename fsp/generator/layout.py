@@ -112,7 +112,12 @@ def longest_runs(space: StateSpace) -> Layout:
             best, fewest = s, n - pairs
     if fewest * LONGER > len(space.runs.keys):
         return layout
-    encoding = space.encoding.with_last(best)
+    return turned(space, best)
+
+
+def turned(space: StateSpace, species: int) -> Layout:
+    """Return the layout along `species`, which the space's encoding must keep."""
+    encoding = space.encoding.with_last(species)
     keys = encoding.encode(space.states)
     order = np.argsort(keys[:, 0], kind="stable") if encoding.n_words == 1 else np.lexsort(keys.T[::-1])
     return Layout(space, encoding, _pieces(Runs.of_keys(keys[order])), order)

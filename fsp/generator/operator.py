@@ -1,51 +1,53 @@
-"""The generator as solvers see it: products of the closed chain, in the order in which its runs lie."""
+"""The generator as solvers see it: products of the closed chain, fused with what a method does to them.
+
+Two forms of one operator: runs, which take few bytes and are fast where runs are long, and assembled rows.  Vectors
+hold the states, in the order of the runs, and after them the sinks.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fsp.errors import ArgumentError
-from fsp.generator import kernels, threads
+from fsp.generator import kernels, row_kernels, threads
 from fsp.generator.plan import shape_of
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
     from fsp.generator.kernels import Plan
 
-FUSED_STATES = 200_000  # below, the time to compile a pass for the network's own number of slots is not won back
 STATES_PER_THREAD = 50_000
+FUSED_STATES = 8_000  # fewer are not worth the time to compile a pass for one kind of network
 
 
 class Operator:
-    """The closed chain: the states of a space in the order of its runs, then the sinks.
+    """The closed chain of a generator.
 
     Parameters
     ----------
-    plan
-        The operator.
+    n, size
+        Number of states, and of states and sinks.
     order
         Index in the space of the state at each place, (n,); None where they are the same.
 
     Attributes
     ----------
-    size : int
-        Number of states and sinks.
+    rows : CSR array or None
+        The matrix of the closed chain where solvers should loop over products in compiled code: one thread, and
+        products so short that calls from Python count.
     """
 
-    def __init__(self, plan: Plan, order: IntArray | None = None) -> None:
-        self.plan = plan
+    rows: Any = None
+
+    def __init__(self, n: int, size: int, order: IntArray | None) -> None:
+        self.n = n
+        self.size = size
         self._order = order
-        self.n = int(plan.starts[-1])
-        self.size = self.n + len(plan.sink_starts) - 1
-        self.shape: tuple[Any, ...] = shape_of(plan) if self.n >= FUSED_STATES and not len(plan.indptr) else ()
-        n_shares = max(1, min(threads.n_threads(), self.n // STATES_PER_THREAD))
-        cuts = np.searchsorted(plan.starts, np.linspace(0, self.n, n_shares + 1)[1:-1].astype(np.int64))
-        edges = [0, *cuts.tolist(), len(plan.starts) - 1]
-        self.shares = [(a, b) for a, b in pairwise(edges) if a < b]
+
+    # ---- vectors ------------------------------------------------------------------------------------------
 
     def enter(self, p: FloatArray) -> FloatArray:
         """Return the vector of the closed chain, (size,), for probabilities in the order of the space, (n,)."""
@@ -62,9 +64,15 @@ class Operator:
         return p
 
     def apply(self, p: FloatArray) -> FloatArray:
-        """Return ``A p`` in the order of the space: for (n,), for the closed chain (size,), or by columns (n, m)."""
+        """Return ``A p`` in the order of the space: for (n,), for the closed chain (size,), or by columns (n, m).
+
+        Raises
+        ------
+        ArgumentError
+            If the shape of `p` is another.
+        """
         v = np.asarray(p, dtype=np.float64)
-        if v.ndim == 2:
+        if v.ndim == 2 and len(v) in (self.n, self.size):
             return np.stack([self.apply(column) for column in v.T], axis=1)
         if v.shape not in ((self.n,), (self.size,)):
             raise ArgumentError(f"A vector must have shape ({self.n},), but has {v.shape}.")
@@ -82,23 +90,19 @@ class Operator:
 
     __matmul__ = apply
 
-    @property
-    def alone(self) -> bool:
-        """Whether one thread and the general kernel do all the work: solvers then loop in compiled code."""
-        return len(self.shares) == 1 and not self.shape
+    # ---- products -----------------------------------------------------------------------------------------
 
     def product(self, v: FloatArray, out: FloatArray) -> None:
         """Write ``A v`` to `out`: of the closed chain for (size,), of the states alone for (n,)."""
-        self._each(kernels.PRODUCT, v, v, out, v, 0.0, 0.0, 0.0, 0.0, 0.0)
+        self._compute(kernels.PRODUCT, v, v, out, v)
 
     def step(self, v: FloatArray, w: FloatArray, total: FloatArray, scale: float, weight: float) -> float:
         """Write ``w = v + scale A v``, add ``weight v`` to `total`; return ``‖w - v‖₁``."""
-        return sum(x for x, _, _ in self._each(kernels.STEP, v, v, w, total, scale, 0.0, 0.0, weight, 0.0))
+        return self._compute(kernels.STEP, v, v, w, total, scale, 0.0, 0.0, weight)[0]
 
     def product_and_dots(self, v: FloatArray, u: FloatArray, w: FloatArray) -> tuple[float, float, float]:
         """Write ``w = A v``; return the dot products of w with v, u and w."""
-        x, y, z = np.sum(self._each(kernels.DOTS, v, u, w, v, 0.0, 0.0, 0.0, 0.0, 0.0), axis=0).tolist()
-        return x, y, z
+        return self._compute(kernels.DOTS, v, u, w, v)
 
     def recur(
         self,
@@ -108,22 +112,162 @@ class Operator:
         factors: tuple[float, float, float],
         weights: tuple[float, float],
     ) -> float:
-        """Write ``w = α A v + β v + γ w`` for factors (α, β, γ), add `weights` times v and w to `total`; return ``‖w‖₁``."""
-        return sum(x for x, _, _ in self._each(kernels.RECURRENCE, v, v, w, total, *factors, *weights))
+        """Write ``w = α A v + β v + γ w``, factors (α, β, γ), add weighted v and w to `total`; return ``‖w‖₁``."""
+        return self._compute(kernels.RECURRENCE, v, v, w, total, *factors, *weights)[0]
 
-    def _each(self, *arguments: Any) -> list[tuple[float, float, float]]:
-        """Call the kernel for each thread's share of the runs."""
-        plan, shape = self.plan, self.shape
-        if len(self.shares) == 1:
-            return [kernels.product(plan, shape, 0, len(plan.starts) - 1, *arguments)]
-        return threads.call_each(lambda first, end: kernels.product(plan, shape, first, end, *arguments), self.shares)
-
-    def each_slice(self, function: Callable[..., Any], *arguments: Any) -> list[Any]:
-        """Call ``function(first, end, *arguments)`` for each thread's share of the entries of a vector."""
-        edges = np.linspace(0, self.size, len(self.shares) + 1).astype(np.int64).tolist()
-        return threads.call_each(lambda first, end: function(first, end, *arguments), list(pairwise(edges)))
+    def _compute(
+        self,
+        form: int,
+        v: FloatArray,
+        u: FloatArray,
+        w: FloatArray,
+        total: FloatArray,
+        alpha: float = 0.0,
+        beta: float = 0.0,
+        gamma: float = 0.0,
+        weight_v: float = 0.0,
+        weight_w: float = 0.0,
+    ) -> tuple[float, float, float]:
+        """Compute one form of the product, see `fsp.generator.kernels.product`."""
+        raise NotImplementedError
 
     @property
     def nbytes(self) -> int:
         """Bytes that the operator takes."""
-        return sum(part.nbytes for part in self.plan if isinstance(part, np.ndarray))
+        raise NotImplementedError
+
+
+class RunOperator(Operator):
+    """The operator on runs of states.
+
+    Parameters
+    ----------
+    plan
+        The generator without its sinks.
+    sinks
+        Rates into each sink, (n_sinks, n) CSR in the order of the runs; None for none.
+    order
+        See `Operator`.
+    fused
+        Whether to add all slices in one pass, which must be compiled for each kind of network; None for where it pays.
+    """
+
+    def __init__(
+        self, plan: Plan, sinks: Any = None, order: IntArray | None = None, *, fused: bool | None = None
+    ) -> None:
+        n = int(plan.starts[-1])
+        super().__init__(n, n + (0 if sinks is None else sinks.shape[0]), order)
+        self.plan = plan
+        self._sinks = sinks
+        self._shape: tuple[Any, ...] = shape_of(plan) if (n >= FUSED_STATES if fused is None else fused) else ()
+        self._shares = _shares(plan.starts)
+
+    def _compute(
+        self,
+        form: int,
+        v: FloatArray,
+        u: FloatArray,
+        w: FloatArray,
+        total: FloatArray,
+        alpha: float = 0.0,
+        beta: float = 0.0,
+        gamma: float = 0.0,
+        weight_v: float = 0.0,
+        weight_w: float = 0.0,
+    ) -> tuple[float, float, float]:
+        plan, shape = self.plan, self._shape
+        rest = (form, v, u, w, total, alpha, beta, gamma, weight_v, weight_w)
+        if len(self._shares) == 1:
+            x, y, z = kernels.product(plan, shape, 0, len(plan.starts) - 1, *rest)
+        else:
+            parts = threads.call_each(lambda first, end: kernels.product(plan, shape, first, end, *rest), self._shares)
+            x, y, z = (sum(part) for part in zip(*parts, strict=True))
+        if len(w) > self.n and self._sinks is not None:
+            a, b, c = self._sink_form(form, v, u, w, total, alpha, beta, gamma, weight_v, weight_w)
+            return x + a, y + b, z + c
+        return x, y, z
+
+    def _sink_form(
+        self,
+        form: int,
+        v: FloatArray,
+        u: FloatArray,
+        w: FloatArray,
+        total: FloatArray,
+        alpha: float,
+        beta: float,
+        gamma: float,
+        weight_v: float,
+        weight_w: float,
+    ) -> tuple[float, float, float]:
+        """Compute the rows of the sinks, which are few."""
+        n, flow = self.n, np.empty(self.size - self.n)
+        row_kernels.product_sinks(self._sinks.indptr, self._sinks.indices, self._sinks.data, v, flow)
+        if form == kernels.STEP:
+            w[n:] = v[n:] + alpha * flow
+            total[n:] += weight_v * v[n:]
+            return float(np.abs(alpha * flow).sum()), 0.0, 0.0
+        if form == kernels.RECURRENCE:
+            w[n:] = alpha * flow + beta * v[n:] + gamma * w[n:]
+            total[n:] += weight_v * v[n:] + weight_w * w[n:]
+            return float(np.abs(w[n:]).sum()), 0.0, 0.0
+        w[n:] = flow
+        return (
+            (float(flow @ v[n:]), float(flow @ u[n:]), float(flow @ flow)) if form == kernels.DOTS else (0.0, 0.0, 0.0)
+        )
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the plan and of the sinks."""
+        own = sum(part.nbytes for part in self.plan if isinstance(part, np.ndarray))
+        return own + (0 if self._sinks is None else _nbytes(self._sinks))
+
+
+class RowOperator(Operator):
+    """The operator as the CSR matrix of the closed chain.
+
+    Parameters
+    ----------
+    matrix
+        (size, size) scipy CSR array whose last rows are the sinks.
+    n
+        Number of states.
+    """
+
+    def __init__(self, matrix: Any, n: int) -> None:
+        super().__init__(n, matrix.shape[0], None)
+        self.matrix = matrix
+        self._shares = _shares(np.arange(matrix.shape[0] + 1))
+        self.rows = matrix if len(self._shares) == 1 else None
+
+    def _compute(
+        self, form: int, v: FloatArray, u: FloatArray, w: FloatArray, total: FloatArray, *factors: float
+    ) -> tuple[float, float, float]:
+        A = self.matrix
+        rest = (form, v, u, w, total, *factors, *[0.0] * (5 - len(factors)))
+        if len(self._shares) == 1:
+            x, y, z = row_kernels.product_rows(A.indptr, A.indices, A.data, 0, len(w), *rest)
+            return x, y, z
+        shares = [(first, min(end, len(w))) for first, end in self._shares]
+        parts = threads.call_each(
+            lambda first, end: row_kernels.product_rows(A.indptr, A.indices, A.data, first, end, *rest), shares
+        )
+        x, y, z = (sum(part) for part in zip(*parts, strict=True))
+        return x, y, z
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the matrix."""
+        return _nbytes(self.matrix)
+
+
+def _nbytes(matrix: Any) -> int:
+    return int(matrix.data.nbytes + matrix.indices.nbytes + matrix.indptr.nbytes)
+
+
+def _shares(starts: IntArray) -> list[tuple[int, int]]:
+    """Return the ranges of runs that threads work on: about equal numbers of states."""
+    n = int(starts[-1])
+    n_shares = max(1, min(threads.n_threads(), n // STATES_PER_THREAD))
+    cuts = np.searchsorted(starts, np.linspace(0, n, n_shares + 1)[1:-1].astype(np.int64)).tolist()
+    return [(first, end) for first, end in pairwise([0, *cuts, len(starts) - 1]) if first < end]

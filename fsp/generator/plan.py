@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from fsp.model import Model
 
 MOST_SLOTS = 16  # slices added in one pass: beyond, the processor runs out of registers
-EMPTY_INTEGERS = np.zeros(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -196,12 +195,6 @@ class _Writer:
             sources=sources,
             offsets=np.array(self._rows, dtype=np.int64).reshape(len(self._rows), len(runs.keys)),
             own=int(adjoint),
-            sink_starts=np.zeros(1, dtype=np.int64),
-            sink_states=EMPTY_INTEGERS,
-            sink_rates=np.zeros(0),
-            indptr=EMPTY_INTEGERS,
-            indices=EMPTY_INTEGERS,
-            values=np.zeros(0),
         )
 
     def _factor(self, species: int, table: FloatArray, shift: IntArray) -> tuple[int, int]:

@@ -161,9 +161,9 @@ class _ChebyshevPropagator:
         self._stride = x * min(0.5, max(0.1, factor))
 
     def _lengthen(self, x: float, spread: float) -> None:
-        """Choose the next step: a last, shorter one says little."""
-        growth = log(max(spread, 1.0 + 1e-3))
-        self._stride = max(min(self._stride, x), x * min(2.0, max(0.5, log(WANTED_SPREAD) / growth)))
+        """Choose the next step; a last, shorter one says nothing."""
+        if x > 0.99 * self._stride:
+            self._stride = x * min(2.0, max(0.5, log(WANTED_SPREAD) / log(max(spread, 1.0 + 1e-3))))
 
     def _expand(self, z: FloatArray, x: float, tol: float) -> _Expansion:
         """Return exp(x A/Λ) z with an error of at most `tol`."""
@@ -179,9 +179,11 @@ class _ChebyshevPropagator:
         v[:] = 0.0
         norms[1] = self._operator.recur(w, v, total, (scale, 1.0, 0.0), (0.0, weights[1]))
         m = 1
-        if self._operator.alone:
-            plan = self._operator.plan
-            m = kernels.chebyshev(plan, scale, v, w, total, weights, hit, x, tol, LARGEST_SPREAD, norms)
+        A = self._operator.rows
+        if A is not None:
+            m = kernels.chebyshev(
+                A.indptr, A.indices, A.data, scale, v, w, total, weights, hit, x, tol, LARGEST_SPREAD, norms
+            )
             v, w = (v, w) if m % 2 else (w, v)
         error, spread = kernels.chebyshev_error(weights, hit, x, norms, m)
         while not error <= tol and spread <= LARGEST_SPREAD * mass and m + 1 < len(weights):

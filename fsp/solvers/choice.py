@@ -7,6 +7,7 @@ from math import inf, sqrt
 from typing import TYPE_CHECKING
 
 from fsp.errors import ArgumentError
+from fsp.generator.operator import RowOperator
 from fsp.solvers.chebyshev import Chebyshev
 from fsp.solvers.implicit import Implicit
 from fsp.solvers.krylov import Krylov
@@ -28,7 +29,7 @@ PRODUCTS = {"krylov": 0.35, "chebyshev": 0.3}  # per Λt, until a run has shown 
 STARTING_PRODUCTS = {"krylov": 50.0, "chebyshev": 60.0}
 # Per state and product: what is done to vectors besides; for Krylov orthogonalisation and the final combination.
 VECTOR_WORK = {"uniformization": 1.5, "chebyshev": 2.0, "krylov": 10.0}
-ASSEMBLED_WORK = 4.0  # of a multiply-add of the assembled form
+ROW_WORK = 4.0  # of a multiply-add of the assembled form
 KRYLOV_BYTES = 2**32  # of a basis, beyond which it is not chosen
 CLEAR_GAIN = 1.5
 LEAST_WORK = 1e8  # below, a change of solver cannot pay
@@ -104,7 +105,7 @@ class Chooser:
     def _work(self, generator: Generator, duration: float) -> dict[str, float]:
         n, nnz = len(generator), generator.work
         jumps = generator.largest_exit_rate * duration  # Λt
-        product = nnz * (ASSEMBLED_WORK if len(generator.operator.plan.indptr) else 1.0)
+        product = nnz * (ROW_WORK if isinstance(generator.operator, RowOperator) else 1.0)
         products = {name: share * jumps + STARTING_PRODUCTS[name] for name, share in self._products.items()}
         products["uniformization"] = jumps + 6.0 * sqrt(jumps) + 20.0
         if 8 * n * (Krylov().dimension + 1) > KRYLOV_BYTES:

@@ -148,8 +148,9 @@ class _KrylovPropagator:
     def _expand(self, V: FloatArray, H: FloatArray) -> int:
         """Extend the basis from V[0]; return the number of vectors."""
         operator = self._operator
-        if operator.alone:
-            return int(kernels.arnoldi(operator.plan, V, H, self._depth, self._size))
+        A = operator.rows
+        if A is not None:
+            return int(kernels.arnoldi(A.indptr, A.indices, A.data, V, H, self._depth, self._size))
         nothing = np.zeros(V.shape[1])
         for j in range(self._size):
             before_last = V[j - 1] if j > 0 else nothing

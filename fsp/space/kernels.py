@@ -9,6 +9,10 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from fsp.compilation import announce
+
+announce()
+
 KEY, HEAD, WAITING = 0, 1, 2  # of a fiber: its key, its first cell, whether it is on the stack
 LOW, HIGH, NEXT, DONE_LOW, DONE_HIGH = 0, 1, 2, 3, 4  # of a cell
 MOST_STEPS = 10_000_000  # cells looked at, beside 50 for every part that is mapped on: fibers with many holes take more
@@ -59,6 +63,7 @@ def select(keys, starts, kept):
         for i in range(starts[r], starts[r + 1]):
             if kept[i] and (i == starts[r] or not kept[i - 1]):
                 count += 1
+    last = keys.shape[1] - 1
     chosen = np.empty((count, keys.shape[1]), dtype=np.int64)
     lengths = np.zeros(count, dtype=np.int64)
     k = -1
@@ -67,8 +72,9 @@ def select(keys, starts, kept):
             if kept[i]:
                 if i == starts[r] or not kept[i - 1]:
                     k += 1
-                    chosen[k] = keys[r]
-                    chosen[k, -1] += i - starts[r]
+                    for w in range(last):
+                        chosen[k, w] = keys[r, w]
+                    chosen[k, last] = keys[r, last] + i - starts[r]
                 lengths[k] += 1
     return chosen, lengths
 
@@ -81,23 +87,23 @@ def unite(keys_a, starts_a, keys_b, starts_b):
     lengths = np.empty(len(keys), dtype=np.int64)
     i, j, k = 0, 0, -1
     while i < len(keys_a) or j < len(keys_b):
-        first = j == len(keys_b) or (i < len(keys_a) and _compare(keys_a, i, keys_b, j) <= 0)
-        if first:
-            key, length = keys_a[i], starts_a[i + 1] - starts_a[i]
+        if j == len(keys_b) or (i < len(keys_a) and _compare(keys_a, i, keys_b, j) <= 0):
+            source, row, length = keys_a, i, starts_a[i + 1] - starts_a[i]
             i += 1
         else:
-            key, length = keys_b[j], starts_b[j + 1] - starts_b[j]
+            source, row, length = keys_b, j, starts_b[j + 1] - starts_b[j]
             j += 1
         joined = k >= 0
         for w in range(last):
-            joined = joined and keys[k, w] == key[w]
-        if joined and key[last] <= keys[k, last] + lengths[k]:
-            lengths[k] = max(lengths[k], key[last] + length - keys[k, last])
+            joined = joined and keys[k, w] == source[row, w]
+        if joined and source[row, last] <= keys[k, last] + lengths[k]:
+            lengths[k] = max(lengths[k], source[row, last] + length - keys[k, last])
         else:
             k += 1
-            keys[k] = key
+            for w in range(last + 1):
+                keys[k, w] = source[row, w]
             lengths[k] = length
-    return keys[: k + 1].copy(), lengths[: k + 1].copy()
+    return keys[: k + 1], lengths[: k + 1]
 
 
 @njit(cache=True, inline="always")

@@ -1,4 +1,4 @@
-"""Conditions on states as linear inequalities with whole coefficients, ``weights · x <= bound``, where they are such."""
+"""Conditions on states as linear inequalities with whole coefficients, ``weights · x <= bound``."""
 
 from __future__ import annotations
 
@@ -83,17 +83,19 @@ def _form(tree: Expression, species: tuple[str, ...]) -> IntArray:
         return _checked(sum(parts, form))
     if tree.function in ("-", "neg"):
         return _checked(parts[0] - parts[1] if len(parts) == 2 else -parts[0])
-    if tree.function == "*" and sum(part[:-1].any() for part in parts) <= 1:
-        constants = [int(part[-1]) for part in parts if not part[:-1].any()]
-        for part in parts:
-            if part[:-1].any():
-                form = part
-        if not form[:-1].any():
-            form[-1] = 1
-        for constant in constants:
-            form = _checked(form * constant)
-        return form
+    if tree.function == "*":
+        return _product(parts)
     raise _NotLinearError
+
+
+def _product(parts: list[IntArray]) -> IntArray:
+    """Return the product of forms, all but one of which must be numbers."""
+    first, *rest = sorted(parts, key=lambda part: not part[:-1].any())  # a form that is no number comes first
+    for part in rest:
+        if part[:-1].any():
+            raise _NotLinearError
+        first = _checked(first * int(part[-1]))
+    return first
 
 
 def _checked(form: IntArray) -> IntArray:

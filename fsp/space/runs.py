@@ -85,4 +85,4 @@ class Runs:
     def union(self, other: Runs) -> Runs:
         """Return the states of either set."""
         keys, lengths = kernels.unite(self.keys, self.starts, other.keys, other.starts)
-        return Runs.of_lengths(keys, lengths)
+        return Runs.of_lengths(keys.copy(), lengths)

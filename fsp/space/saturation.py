@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from fsp.arrays import FloatArray, IntArray
     from fsp.model import Model
+    from fsp.model.expression import Product
     from fsp.space.constraints import Constraint
     from fsp.space.encoding import Encoding
 
@@ -108,35 +109,46 @@ def _top(model: Model, encoding: Encoding, conditions: list[Inequality]) -> IntA
 
 
 def _firings(model: Model, top: IntArray) -> list[_Firing] | None:
-    """Return boxes whose union is where each reaction can happen; None where it is no such union, or a rate is none."""
+    """Return boxes whose union is where each reaction can happen; None where there are none, or a rate is no rate."""
     firings: list[_Firing] = []
-    for k in range(model.n_reactions):
+    for k in np.flatnonzero(model.change.any(axis=1)).tolist():
+        boxes = _boxes(model, k, top)
         least = np.maximum(0, -model.change[k])
-        if not model.change[k].any():
-            continue
-        if model.time_dependent[k]:
-            firings.append(_Firing(k, least, top))
-            continue
-        products = model.factorised(k)
-        if products is None:
+        if boxes is None or any((lowest < least).any() for lowest, _ in boxes):
             return None
-        for product in products:
-            scale = float(evaluate(product.scalar, {}, 0.0))
-            lowest, highest = np.zeros_like(top), top.copy()
-            for name, tree in product.factors.items():
-                s = model.species.index(name)
-                counts = np.arange(top[s] + 1.0)
-                support = _support(np.broadcast_to(np.asarray(evaluate(tree, {name: counts}), float), counts.shape))
-                if support is None:
-                    return None
-                lowest[s], highest[s] = support
-            if not (scale >= 0.0 and isfinite(scale)):
-                return None
-            if scale > 0.0 and (lowest <= highest).all():
-                if (lowest < least).any():
-                    return None
-                firings.append(_Firing(k, lowest, highest))
+        firings += [_Firing(k, lowest, highest) for lowest, highest in boxes]
     return firings
+
+
+def _boxes(model: Model, k: int, top: IntArray) -> list[tuple[IntArray, IntArray]] | None:
+    """Return the boxes, lowest and highest counts, in which a term of a rate is positive."""
+    if model.time_dependent[k]:  # it may be at another time
+        return [(np.maximum(0, -model.change[k]), top)]
+    products = model.factorised(k)
+    if products is None:
+        return None
+    boxes = []
+    for product in products:
+        scale = float(evaluate(product.scalar, {}, 0.0))
+        box = _supports(model, product, top)
+        if box is None or not (scale >= 0.0 and isfinite(scale)):
+            return None
+        if scale > 0.0 and (box[0] <= box[1]).all():
+            boxes.append(box)
+    return boxes
+
+
+def _supports(model: Model, product: Product, top: IntArray) -> tuple[IntArray, IntArray] | None:
+    """Return the box in which a product is positive, None where it is none."""
+    lowest, highest = np.zeros_like(top), top.copy()
+    for name, tree in product.factors.items():
+        s = model.species.index(name)
+        counts = np.arange(top[s] + 1.0)
+        support = _support(np.broadcast_to(np.asarray(evaluate(tree, {name: counts}), float), counts.shape))
+        if support is None:
+            return None
+        lowest[s], highest[s] = support
+    return lowest, highest
 
 
 def _support(values: FloatArray) -> tuple[int, int] | None:

@@ -1,0 +1,225 @@
+"""Products on runs against the matrix, in all forms, on spaces with holes, pieces and one state."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from written_networks import network
+
+from fsp import Generator, Model, Reaction, StateSpace
+from fsp.generator import layout, operator
+from fsp.generator.operator import RowOperator, RunOperator
+
+HILL = Model(
+    name="hill",
+    species={"U": 3, "V": 2},
+    reactions=[
+        Reaction("0 -> U", rate="5 + 30/(1 + (V/4)^2)"),
+        Reaction("0 -> V", rate="2 + 20/(1 + (U/3)^2.5)"),
+        Reaction("U -> 0", mass_action=0.7),
+        Reaction("V -> 0", mass_action=1.3),
+    ],
+)
+ENZYME = network(
+    {"S": 9, "E": 7, "C": 0, "P": 0},
+    ("S + E -> C", "mass_action", 0.3),
+    ("C -> S + E", "mass_action", 1.0),
+    ("C -> P + E", "mass_action", 0.4),
+)
+PAIRS = network(
+    {"A": 4, "B": 2, "D": 1},
+    ("2 A -> D", "mass_action", 0.5),
+    ("D -> 2 A", "mass_action", 2.0),
+    ("A + B -> 2 B", "mass_action", 0.25),
+    ("B -> A", "mass_action", 1.5),
+    ("0 -> 3 B", "mass_action", 0.75),
+    ("B + D -> D", "mass_action", 0.1),
+)
+MIXED = Model(  # rates that do not factorise: of two species, of all, of one that is fixed along a run, of a callable
+    name="mixed",
+    species={"X": 2, "Y": 3, "Z": 4},
+    reactions=[
+        Reaction("0 -> X", rate="3/(1 + Y + Z)"),
+        Reaction("X -> 0", rate="X/(1 + X + Y + Z)"),
+        Reaction("0 -> Y", rate="1/(1 + X*Y) + 0.5"),
+        Reaction("Y -> 0", rate=lambda x: 0.2 * x["Y"] * (1.0 + np.minimum(x["X"], x["Z"]))),
+        Reaction("X + Z -> Y", rate="X*Z*(X + 2*Z)"),
+        Reaction("Y -> X + Z", rate="0.3*Y + 0.1*Y*Z"),
+        Reaction("0 -> Z", rate="2"),
+        Reaction("Z -> 0", rate="Z"),
+    ],
+)
+NETWORKS = {"hill": HILL, "enzyme": ENZYME, "pairs": PAIRS, "mixed": MIXED}
+
+
+def spaces(model, rng):
+    """Spaces of all kinds: whole, simplex, with holes, disconnected, sparse, one state."""
+    top = {s: 11 for s in model.species}
+    box = StateSpace.box(model, top)
+    yield box
+    yield box.restrict(box.states.sum(axis=1) <= 14)
+    for share in (0.98, 0.7, 0.1):
+        yield box.restrict(rng.random(len(box)) < share)
+    yield box.restrict((box.states[:, -1] < 4) | (box.states[:, -1] > 6))
+    if model is ENZYME:
+        yield StateSpace.reachable(model)
+    yield StateSpace.from_states(model.species, box.states[:1])
+    yield StateSpace.from_states(model.species, [[40] * len(model.species), [0] * len(model.species)])
+
+
+def close(actual, expected, size):
+    assert (np.abs(actual - expected) <= 2e-14 * (size + 1e-300)).all()
+
+
+def check_forms(op, matrix, rng):
+    """All forms of a product are what they say."""
+    size = abs(matrix)
+    v, u, w, total = rng.standard_normal((4, op.size))
+    image, scale = matrix @ v, size @ np.abs(v)
+    out = np.full(op.size, np.nan)
+    op.product(v, out)
+    close(out, image, scale)
+    out[:] = np.nan
+    dots = op.product_and_dots(v, u, out)
+    close(out, image, scale)
+    for found, other in zip(dots, (v, u, out), strict=True):
+        assert abs(found - out @ other) <= 1e-13 * (np.abs(out) @ np.abs(other))
+    out[:], sums = np.nan, total.copy()
+    change = op.step(v, out, sums, 0.125, 0.75)
+    close(out, v + 0.125 * image, np.abs(v) + scale)
+    close(sums, total + 0.75 * v, np.abs(total) + np.abs(v))
+    assert abs(change - np.abs(0.125 * image).sum()) <= 1e-13 * scale.sum()
+    following, sums = w.copy(), total.copy()
+    norm = op.recur(v, following, sums, (0.5, 2.0, -1.0), (0.25, -3.0))
+    expected = 0.5 * image + 2.0 * v - w
+    close(following, expected, scale + 2.0 * np.abs(v) + np.abs(w))
+    close(sums, total + 0.25 * v - 3.0 * following, np.abs(total) + np.abs(v) + 3.0 * np.abs(following))
+    assert abs(norm - np.abs(following).sum()) <= 1e-13 * np.abs(following).sum()
+
+
+@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_all_forms_on_all_spaces(rng, name, fused):
+    model = NETWORKS[name]
+    for space in spaces(model, rng):
+        generator = Generator(model, space)
+        check_forms(RunOperator(generator._forward, generator.sinks, fused=fused), generator.with_sinks, rng)
+        check_forms(RunOperator(generator._adjoint, fused=fused), generator.to_csr().T.tocsr(), rng)
+        check_forms(RowOperator(generator.with_sinks, len(space)), generator.with_sinks, rng)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_long_runs_in_pieces(rng, name, monkeypatch):
+    monkeypatch.setattr(layout, "PIECE", 3)
+    model = NETWORKS[name]
+    for space in spaces(model, rng):
+        generator = Generator(model, space)
+        assert generator._forward.starts[-1] == len(space)
+        assert np.diff(generator._forward.starts).max() <= 3
+        check_forms(RunOperator(generator._forward, generator.sinks, fused=False), generator.with_sinks, rng)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_several_threads(rng, name, monkeypatch):
+    monkeypatch.setattr(operator.threads, "n_threads", lambda: 3)
+    monkeypatch.setattr(operator, "STATES_PER_THREAD", 10)
+    model = NETWORKS[name]
+    for space in spaces(model, rng):
+        generator = Generator(model, space)
+        for op in (
+            RunOperator(generator._forward, generator.sinks, fused=False),
+            RowOperator(generator.with_sinks, len(space)),
+        ):
+            check_forms(op, generator.with_sinks, rng)
+            v, first, second = rng.random(op.size), np.empty(op.size), np.empty(op.size)
+            assert op.product_and_dots(v, v, first) == op.product_and_dots(v, v, second)  # repeats to the last digit
+            np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_runs_along_another_species(rng, name):
+    model = NETWORKS[name]
+    for space in spaces(model, rng):
+        generator = Generator(model, space)
+        for species in space.encoding.kept[:-1]:
+            turned = layout.turned(generator._layout.space, species)
+            plan, _ = operator_plans(generator, turned)
+            op = RunOperator(plan, generator.sinks[:, turned.order].tocsr(), turned.order, fused=False)
+            v = rng.standard_normal(op.size)
+            scale = abs(generator.with_sinks) @ np.abs(v)
+            close(op.apply(v), generator.with_sinks @ v, scale)
+            np.testing.assert_array_equal(op.leave(op.enter(v[: op.n])), v[: op.n])
+
+
+def operator_plans(generator, turned):
+    from fsp.generator.plan import build
+
+    return build(generator.model, turned, generator._jumps, generator.t)
+
+
+def test_the_species_that_makes_runs_longest_runs_last():
+    model = network(
+        {"M": 0, "G": 1},
+        ("G -> G + M", "mass_action", 20.0),
+        ("M -> 0", "mass_action", 1.0),
+        ("G -> 0", "mass_action", 0.1),
+        ("0 -> G", "mass_action", 0.1),
+    )
+    space = StateSpace.box(model, {"M": 9999, "G": 1})
+    generator = Generator(model, space)
+    found = layout.longest_runs(generator._layout.space)
+    assert found.order is not None
+    assert found.mean_length > 3000
+    v = np.random.default_rng(0).random(len(space))
+    assert isinstance(generator.operator, RunOperator)
+    close(generator @ v, generator.to_csr() @ v, abs(generator.to_csr()) @ v)
+
+
+def test_long_runs_stay_as_they_are():
+    space = StateSpace.box(HILL, {"U": 400, "V": 60})
+    assert layout.longest_runs(space).order is None
+
+
+@given(st.integers(0, 2**31), st.floats(0.05, 1.0))
+def test_random_sets_of_a_network_with_laws(seed, share):
+    rng = np.random.default_rng(seed)
+    whole = StateSpace.reachable(ENZYME)
+    space = whole.restrict(rng.random(len(whole)) < share)
+    if not len(space):
+        return
+    generator = Generator(ENZYME, space)
+    v = rng.standard_normal(len(space) + generator.n_sinks)
+    op = RunOperator(generator._forward, generator.sinks, fused=True)
+    close(op.apply(v), generator.with_sinks @ v, abs(generator.with_sinks) @ np.abs(v))
+
+
+def test_huge_changes():
+    model = network(
+        {"X": 0, "Y": 0},
+        ("0 -> 1000000 X", "mass_action", 2.0),
+        ("X -> 0", "mass_action", 1.0),
+        ("0 -> Y", "mass_action", 1.0),
+    )
+    states = [[x + d, y] for x in (0, 10**6, 2 * 10**6) for d in range(4) for y in range(12)]
+    generator = Generator(model, StateSpace.from_states(model.species, states))
+    for fused in (False, True):
+        op = RunOperator(generator._forward, generator.sinks, fused=fused)
+        check_forms(op, generator.with_sinks, np.random.default_rng(1))
+
+
+def test_the_operator_of_factorised_rates_is_small():
+    space = StateSpace.box(HILL, 999)
+    generator = Generator(HILL, space)
+    square = generator.to_csr()
+    matrix_bytes = square.data.nbytes + square.indices.nbytes + square.indptr.nbytes
+    assert isinstance(generator.operator, RunOperator)
+    assert generator.nbytes < 0.01 * matrix_bytes
+
+
+def test_a_vector_of_another_shape_is_refused():
+    generator = Generator(HILL, StateSpace.box(HILL, 4))
+    for shape in ((24,), (26, 3), (5, 5, 1)):
+        with pytest.raises(ValueError, match=r"shape \(25,\)"):
+            generator @ np.zeros(shape)
