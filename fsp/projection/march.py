@@ -156,7 +156,12 @@ class _March:
         while self.t < target:
             solver, started = self._choice.solver, self.t
             step = self._propagator.advance(
-                self.p, self.t, target, tol=self._integration_rate * (target - self.t), limit=self._loss_limit()
+                self.p,
+                self.t,
+                target,
+                tol=self._integration_rate * (target - self.t),
+                limit=self._loss_limit(),
+                pulse=self._report,
             )
             self.ledger += ErrorLedger(
                 truncation=float(step.lost.sum()),
@@ -174,7 +179,7 @@ class _March:
                 self._grow(step.rejected)
             else:
                 self._reconsider()
-            self._report()
+            self._report(self.t)
 
     def distribution(self) -> Distribution:
         """Return the distribution at the current time."""
@@ -225,10 +230,10 @@ class _March:
         self.counts["growths"] += 1
         self._bind()
 
-    def _report(self) -> None:
+    def _report(self, t: float) -> None:
         if self._progress is not None:
             name = type(self._choice.solver).__name__
-            self._progress(Progress(float(self.t), self.t_end, len(self.space), self.ledger.total, name))
+            self._progress(Progress(float(t), self.t_end, len(self.space), self.ledger.total, name))
 
 
 def _checked_times(times: Sequence[float] | FloatArray | float) -> FloatArray:

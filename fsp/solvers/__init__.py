@@ -1,6 +1,6 @@
 """Integrators of the truncated chain behind one seam (`fsp.solvers.base`)."""
 
-from fsp.solvers.base import NO_LIMIT, Advance, LossLimit, Propagator, Solver
+from fsp.solvers.base import NO_LIMIT, Advance, LossLimit, Propagator, Pulse, Solver
 from fsp.solvers.chebyshev import Chebyshev
 from fsp.solvers.choice import SOLVERS, Choice, Chooser
 from fsp.solvers.implicit import Implicit
@@ -18,6 +18,7 @@ __all__ = [
     "Krylov",
     "LossLimit",
     "Propagator",
+    "Pulse",
     "Solver",
     "Uniformization",
 ]

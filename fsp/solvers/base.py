@@ -6,6 +6,7 @@ probability vector and reports a bound on what it did wrong.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING, Protocol
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from fsp.generator import Generator
 
 UNIT_ROUNDOFF = 2.0**-53
-REPORT_WORK = 5e8  # multiply-adds after which an advance returns, so that the caller can report progress
+REPORT_WORK = 2e9  # multiply-adds after which an advance returns, or a long step says how far it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,29 @@ class LossLimit:
 
 
 NO_LIMIT = LossLimit()
+Pulse = Callable[[float], None]
+
+
+class Heart:
+    """Calls a pulse now and then: after every REPORT_WORK of products.
+
+    Parameters
+    ----------
+    work
+        Multiply-adds of one product.
+    """
+
+    def __init__(self, work: float) -> None:
+        self._work = work
+        self._done = 0.0
+        self.pulse: Pulse | None = None
+
+    def beat(self, t: float, h: float, share: float) -> None:
+        """Take note of a product, `share` of the way into the step from `t` to ``t + h``."""
+        self._done += self._work
+        if self._done >= REPORT_WORK and self.pulse is not None:
+            self._done = 0.0
+            self.pulse(t + min(share, 1.0) * h)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +94,19 @@ class Propagator(Protocol):
     """A solver bound to one generator."""
 
     def advance(
-        self, p: FloatArray, t0: float, t1: float, *, tol: float | None = None, limit: LossLimit = NO_LIMIT
+        self,
+        p: FloatArray,
+        t0: float,
+        t1: float,
+        *,
+        tol: float | None = None,
+        limit: LossLimit = NO_LIMIT,
+        pulse: Pulse | None = None,
     ) -> Advance:
-        """Advance `p` from `t0` towards `t1`, with an error of at most `tol` in proportion to the time covered."""
+        """Advance `p` from `t0` towards `t1`, with an error of at most `tol` in proportion to the time covered.
+
+        A solver whose steps take long calls `pulse` with about the time that it has reached.
+        """
         ...
 
 

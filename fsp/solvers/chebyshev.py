@@ -31,7 +31,7 @@ import numpy as np
 
 from fsp.errors import ArgumentError, BackendError, ConvergenceError
 from fsp.solvers import kernels
-from fsp.solvers.base import NO_LIMIT, REPORT_WORK, UNIT_ROUNDOFF, Advance, LossLimit
+from fsp.solvers.base import NO_LIMIT, REPORT_WORK, UNIT_ROUNDOFF, Advance, Heart, LossLimit, Pulse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,16 +115,25 @@ class _ChebyshevPropagator:
         self._rate = generator.largest_exit_rate  # Λ
         self._roundings = generator.roundings
         self._most = max(1.0, REPORT_WORK / generator.work)  # products
+        self._heart = Heart(generator.work)
         self._stride = FIRST_STRIDE
         self._vectors = [np.empty(self._operator.size) for _ in range(3)]
 
     def advance(
-        self, p: FloatArray, t0: float, t1: float, *, tol: float | None = None, limit: LossLimit = NO_LIMIT
+        self,
+        p: FloatArray,
+        t0: float,
+        t1: float,
+        *,
+        tol: float | None = None,
+        limit: LossLimit = NO_LIMIT,
+        pulse: Pulse | None = None,
     ) -> Advance:
         """Advance `p` from `t0` towards `t1`; see `fsp.solvers.base.Propagator`."""
         n = self._n
         if self._rate == 0.0:
             return Advance(p.copy(), np.zeros(self._operator.size - n), 0.0, 0, t1, 0.0)
+        self._heart.pulse = pulse
         tol_rate = (self._tol if tol is None else tol) / (t1 - t0)
         z = self._operator.enter(p)
         t, error, rounding, n_matvec = t0, 0.0, 0.0, 0
@@ -139,7 +148,7 @@ class _ChebyshevPropagator:
                     f"Loosen `tol`, or use solver='uniformization'."
                 )
             h = min(t1 - t, self._stride / self._rate)
-            step = self._expand(z, self._rate * h, tol_rate * h)
+            step = self._expand(z, t, h, tol_rate * h)
             n_matvec += step.n_matvec
             if step.z is None:
                 self._shorten(self._rate * h, step.spread)
@@ -165,8 +174,9 @@ class _ChebyshevPropagator:
         if x > 0.99 * self._stride:
             self._stride = x * min(2.0, max(0.5, log(WANTED_SPREAD) / log(max(spread, 1.0 + 1e-3))))
 
-    def _expand(self, z: FloatArray, x: float, tol: float) -> _Expansion:
-        """Return exp(x A/Λ) z with an error of at most `tol`."""
+    def _expand(self, z: FloatArray, t: float, h: float, tol: float) -> _Expansion:
+        """Return exp(hA) z, from time t on, with an error of at most `tol`."""
+        x = self._rate * h
         weights, hit = _weights(x, self._degree)
         v, w, total = self._vectors
         mass = float(z.sum())
@@ -191,9 +201,10 @@ class _ChebyshevPropagator:
             norms[m + 1] = self._operator.recur(v, w, total, (2.0 * scale, 2.0, -1.0), pair)
             v, w = w, v
             m += 1
+            self._heart.beat(t, h, m / len(weights))
             error, spread = kernels.chebyshev_error(weights, hit, x, norms, m)
         if m % 2 == 0:
-            total += weights[m] * v
+            kernels.add_scaled(total, weights[m], v)
         if not error <= tol:
             return _Expansion(None, np.inf, 0.0, m, max(spread / max(mass, 1e-300), 10.0 * WANTED_SPREAD))
         error += kernels.clip(total)

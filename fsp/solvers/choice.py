@@ -26,7 +26,7 @@ SOLVERS: dict[str, type[Uniformization] | type[Krylov] | type[Chebyshev] | type[
 
 # Work in units of one multiply-add of a product on runs, about 0.25 ns, fitted to measured runs.
 PRODUCTS = {"krylov": 0.35, "chebyshev": 0.3}  # per Λt, until a run has shown its own
-STARTING_PRODUCTS = {"krylov": 50.0, "chebyshev": 60.0}
+STARTING_PRODUCTS = {"krylov": 50.0, "chebyshev": 120.0}  # short steps at first
 # Per state and product: what is done to vectors besides; for Krylov orthogonalisation and the final combination.
 VECTOR_WORK = {"uniformization": 1.5, "chebyshev": 2.0, "krylov": 10.0}
 ROW_WORK = 4.0  # of a multiply-add of the assembled form
@@ -107,7 +107,7 @@ class Chooser:
         jumps = generator.largest_exit_rate * duration  # Λt
         product = nnz * (ROW_WORK if isinstance(generator.operator, RowOperator) else 1.0)
         products = {name: share * jumps + STARTING_PRODUCTS[name] for name, share in self._products.items()}
-        products["uniformization"] = jumps + 6.0 * sqrt(jumps) + 20.0
+        products["uniformization"] = jumps + 5.0 * sqrt(jumps) + 10.0
         if 8 * n * (Krylov().dimension + 1) > KRYLOV_BYTES:
             products.pop("krylov")
         work = {name: number * (product + VECTOR_WORK[name] * n) for name, number in products.items()}

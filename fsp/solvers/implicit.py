@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.errors import ArgumentError, ConvergenceError
-from fsp.solvers.base import NO_LIMIT, REPORT_WORK, UNIT_ROUNDOFF, Advance, LossLimit
+from fsp.solvers.base import NO_LIMIT, REPORT_WORK, UNIT_ROUNDOFF, Advance, LossLimit, Pulse
 from fsp.solvers.collocation import Collocation, radau
 from fsp.solvers.linear import ShiftedSystem
 
@@ -85,7 +85,14 @@ class _ImplicitPropagator:
         self._estimate = _sampled_error if generator.model.is_time_dependent else _exact_error
 
     def advance(
-        self, p: FloatArray, t0: float, t1: float, *, tol: float | None = None, limit: LossLimit = NO_LIMIT
+        self,
+        p: FloatArray,
+        t0: float,
+        t1: float,
+        *,
+        tol: float | None = None,
+        limit: LossLimit = NO_LIMIT,
+        pulse: Pulse | None = None,
     ) -> Advance:
         """Advance `p` from `t0` towards `t1`; see `fsp.solvers.base.Propagator`."""
         tol_rate = (self._tol if tol is None else tol) / (t1 - t0)

@@ -69,6 +69,13 @@ def chebyshev_error(weights, hit, x, norms, m):
 
 
 @njit(cache=True)
+def add_scaled(total, factor, v):
+    """Add ``factor v`` to the total."""
+    for i in range(len(total)):
+        total[i] += factor * v[i]
+
+
+@njit(cache=True)
 def clip(z):
     """Set negative entries to zero, return the sum cut off."""
     cut = 0.0

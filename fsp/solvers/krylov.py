@@ -26,7 +26,7 @@ import numpy as np
 
 from fsp.errors import ArgumentError, BackendError, ConvergenceError
 from fsp.solvers import kernels
-from fsp.solvers.base import NO_LIMIT, REPORT_WORK, UNIT_ROUNDOFF, Advance, LossLimit
+from fsp.solvers.base import NO_LIMIT, REPORT_WORK, UNIT_ROUNDOFF, Advance, Heart, LossLimit, Pulse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,6 +86,7 @@ class _KrylovPropagator:
         self._rate = generator.largest_exit_rate
         self._roundings = generator.roundings
         self._most = max(1.0, REPORT_WORK / generator.work)  # products
+        self._heart = Heart(generator.work)
         n_all = self._operator.size
         self._size = min(solver.dimension, n_all)
         # A basis of the whole space must be orthogonal, or it would not be seen to be invariant.
@@ -93,9 +94,17 @@ class _KrylovPropagator:
         self._basis = np.empty((self._size + 1, n_all))
 
     def advance(
-        self, p: FloatArray, t0: float, t1: float, *, tol: float | None = None, limit: LossLimit = NO_LIMIT
+        self,
+        p: FloatArray,
+        t0: float,
+        t1: float,
+        *,
+        tol: float | None = None,
+        limit: LossLimit = NO_LIMIT,
+        pulse: Pulse | None = None,
     ) -> Advance:
         """Advance `p` from `t0` towards `t1`; see `fsp.solvers.base.Propagator`."""
+        self._heart.pulse = pulse
         tol_rate = (self._tol if tol is None else tol) / (t1 - t0)
         z = self._operator.enter(p)
         lost = np.zeros(len(z) - self._n)
@@ -103,7 +112,7 @@ class _KrylovPropagator:
         rejected = None
         while t < t1 and rejected is None and n_matvec < self._most:
             slack = limit.at(t - t0) - lost.sum()
-            step = self._step(z, t1 - t, tol_rate, LossLimit(slack, limit.rate))
+            step = self._step(z, t, t1 - t, tol_rate, LossLimit(slack, limit.rate))
             n_matvec += step.n_matvec
             rejected = step.rejected
             if step.t == 0.0 and rejected is None:
@@ -118,7 +127,7 @@ class _KrylovPropagator:
             rejected = self._operator.leave(rejected)
         return Advance(self._operator.leave(z), lost, error, n_matvec, t, rounding, rejected)
 
-    def _step(self, z: FloatArray, horizon: float, tol_rate: float, limit: LossLimit) -> Advance:
+    def _step(self, z: FloatArray, t: float, horizon: float, tol_rate: float, limit: LossLimit) -> Advance:
         """Take one step of at most `horizon`; its `p` is a vector of the closed chain, its `t` the step's length."""
         V = self._basis
         H = np.zeros((self._size + 1, self._size))
@@ -127,7 +136,7 @@ class _KrylovPropagator:
         if beta == 0.0:
             return Advance(z, np.zeros(len(z) - self._n), 0.0, 0, horizon, 0.0)
         V[0] /= beta
-        m = self._expand(V, H)
+        m = self._expand(V, H, t)
         norms = np.empty(m + 1)
         kernels.one_norms(V, m + 1 if H[m, m - 1] > 0.0 else m, norms)
         norms *= beta
@@ -145,8 +154,8 @@ class _KrylovPropagator:
             kernels.combine(V[:m], beta * u, rejected)
         return Advance(end, end[self._n :].copy(), error, m, s_kept, rounding, rejected)
 
-    def _expand(self, V: FloatArray, H: FloatArray) -> int:
-        """Extend the basis from V[0]; return the number of vectors."""
+    def _expand(self, V: FloatArray, H: FloatArray, t: float) -> int:
+        """Extend the basis from V[0], at time t; return the number of vectors."""
         operator = self._operator
         A = operator.rows
         if A is not None:
@@ -155,6 +164,7 @@ class _KrylovPropagator:
         for j in range(self._size):
             before_last = V[j - 1] if j > 0 else nothing
             dots = operator.product_and_dots(V[j], before_last, V[j + 1])
+            self._heart.beat(t, 0.0, 0.0)
             if not kernels.orthogonalise(V, H, j, self._depth, dots, nothing):
                 return j + 1
         return self._size

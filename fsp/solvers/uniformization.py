@@ -19,7 +19,7 @@ import numpy as np
 
 from fsp.errors import ArgumentError, BackendError
 from fsp.solvers import kernels
-from fsp.solvers.base import NO_LIMIT, REPORT_WORK, UNIT_ROUNDOFF, Advance, LossLimit
+from fsp.solvers.base import NO_LIMIT, REPORT_WORK, UNIT_ROUNDOFF, Advance, Heart, LossLimit, Pulse
 from fsp.solvers.poisson import poisson_window
 
 if TYPE_CHECKING:
@@ -74,16 +74,25 @@ class _Uniformized:
         self._rate = generator.largest_exit_rate * (1.0 + 1e-12)  # Λ
         self._roundings = generator.roundings
         self._most = max(1.0, REPORT_WORK / generator.work)  # products
+        self._heart = Heart(generator.work)
         self._vectors = [np.empty(self._operator.size) for _ in range(3)]
         self._stride = FIRST_STRIDE
 
     def advance(
-        self, p: FloatArray, t0: float, t1: float, *, tol: float | None = None, limit: LossLimit = NO_LIMIT
+        self,
+        p: FloatArray,
+        t0: float,
+        t1: float,
+        *,
+        tol: float | None = None,
+        limit: LossLimit = NO_LIMIT,
+        pulse: Pulse | None = None,
     ) -> Advance:
         """Advance `p` from `t0` towards `t1`; see `fsp.solvers.base.Propagator`."""
         n_sinks = self._operator.size - self._n
         if self._rate == 0.0:
             return Advance(p.copy(), np.zeros(n_sinks), 0.0, 0, t1, 0.0)
+        self._heart.pulse = pulse
         tol_rate = (self._tol if tol is None else tol) / (t1 - t0)
         z = self._operator.enter(p)
         mass = z.sum()
@@ -93,7 +102,7 @@ class _Uniformized:
             longest = max(SHORTEST_REPORT, self._most) if limit.offset == np.inf or not n_sinks else self._stride
             h = min(t1 - t, longest / self._rate)
             end = t1 if h >= (t1 - t) * (1.0 - 1e-12) else t + h
-            following, settled, products = self._step(z, h, tol_rate * h)
+            following, settled, products = self._step(z, t, h, tol_rate * h)
             n_matvec += products
             if following[self._n :].sum() > limit.at(end - t0):
                 rejected = self._operator.leave(following) if rejected is None else rejected
@@ -110,7 +119,7 @@ class _Uniformized:
         error += max(0.0, mass - z.sum())
         return Advance(self._operator.leave(z), z[self._n :], error, n_matvec, t, rounding, rejected)
 
-    def _step(self, z: FloatArray, h: float, tol: float) -> tuple[FloatArray, float, int]:
+    def _step(self, z: FloatArray, t: float, h: float, tol: float) -> tuple[FloatArray, float, int]:
         """Return exp(hA) z, the error of stopping early, and the number of products."""
         mean = self._rate * h
         tail = min(0.5, 0.5 * tol)
@@ -132,7 +141,8 @@ class _Uniformized:
             change = self._operator.step(v, w, total, scale, weights[k - first] if k >= first else 0.0)
             v, w = w, v
             k += 1
+            self._heart.beat(t, h, k / k_end)
         if k == k_end:
             return total, 0.0, k
-        total += (settled[0, k - 1 - first] if k > first else 1.0 - tail) * v
+        kernels.add_scaled(total, settled[0, k - 1 - first] if k > first else 1.0 - tail, v)
         return total, change * kernels.moment_above(settled, first, mean, k - 1), k

@@ -56,6 +56,19 @@ def locate(keys, starts, queries):
 
 
 @njit(cache=True)
+def expand_runs(keys, starts):
+    """Return the keys of all states, (n, n_words)."""
+    last = keys.shape[1] - 1
+    expanded = np.empty((starts[-1], last + 1), dtype=np.int64)
+    for r in range(len(keys)):
+        for i in range(starts[r], starts[r + 1]):
+            for w in range(last):
+                expanded[i, w] = keys[r, w]
+            expanded[i, last] = keys[r, last] + i - starts[r]
+    return expanded
+
+
+@njit(cache=True)
 def select(keys, starts, kept):
     """Return the runs of the states where `kept` is true: first keys and lengths."""
     count = 0

@@ -61,8 +61,7 @@ class Runs:
 
     def expand(self) -> IntArray:
         """Return all keys, (n, n_words)."""
-        keys = np.repeat(self.keys, self.lengths, axis=0)
-        keys[:, -1] += np.arange(len(self)) - np.repeat(self.starts[:-1], self.lengths)
+        keys: IntArray = kernels.expand_runs(self.keys, self.starts)
         return keys
 
     def take(self, indices: IntArray) -> IntArray:
