@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from fsp import Generator, Implicit, Krylov, Model, Reaction, StateSpace, Uniformization
+from fsp import Chebyshev, Generator, Implicit, Krylov, Model, Reaction, StateSpace, Uniformization
 from fsp.distribution import ErrorLedger
 from fsp.projection.growth import Growth
 from fsp.solvers import implicit, kernels
@@ -80,8 +80,17 @@ def test_what_a_krylov_step_clips_is_in_its_error(monkeypatch):
         assert propagator.advance(start(generator), 0.0, 0.1).error >= 0.25
 
 
+def test_what_a_chebyshev_step_clips_is_in_its_error(monkeypatch):
+    generator, clip = bimolecular(), kernels.clip
+    monkeypatch.setattr(kernels, "clip", lambda z: clip(z) + 0.25)
+    with Chebyshev(1e-6).open(generator) as propagator:
+        assert propagator.advance(start(generator), 0.0, 0.1).error >= 0.25
+
+
 @pytest.mark.parametrize(
-    "solver", [Uniformization(1e-8), Krylov(1e-8), Implicit(1e-8)], ids=["uniformization", "krylov", "implicit"]
+    "solver",
+    [Uniformization(1e-8), Krylov(1e-8), Chebyshev(1e-8), Implicit(1e-8)],
+    ids=["uniformization", "krylov", "chebyshev", "implicit"],
 )
 def test_every_product_may_round(solver):
     """No vector of mass 1 passes through a product without an error of the order of the unit roundoff."""

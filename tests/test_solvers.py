@@ -13,12 +13,14 @@ import exact
 import mpmath
 import numpy as np
 import pytest
-from scipy import integrate, linalg, sparse
+from scipy import integrate, linalg, sparse, special
 from written_networks import network
 
 import fsp
+from fsp.generator import generator as of_generator
+from fsp.generator.operator import RunOperator
 from fsp.projection.growth import starting_vector
-from fsp.solvers import SOLVERS, Advance, Chooser, LossLimit, kernels
+from fsp.solvers import SOLVERS, Advance, Chooser, LossLimit, base, chebyshev, choice, kernels
 from fsp.solvers.collocation import radau
 from fsp.solvers.poisson import poisson_window
 
@@ -562,6 +564,70 @@ def test_settling_before_the_first_weight_is_paid_for(t, tol):
     found = dict(zip(space.states[:, 0].tolist(), step.p, strict=True))
     gap = abs(found[1] - math.exp(-t)) + abs(found[0] + math.expm1(-t))
     assert gap <= step.error + step.rounding + 1e-16
+
+
+# ---- forms of the operator --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("make", [fsp.Uniformization, fsp.Krylov, fsp.Chebyshev])
+@chains
+def test_runs_and_rows_give_the_same_answer(make, chain, monkeypatch):
+    """The loop in compiled code on rows and the loop over products on runs are the same method."""
+    bound = bind(chain)
+    with make().open(bound.generator) as propagator:
+        rows = advance(propagator, bound.p, 0.0, bound.t, 1e-8)
+    monkeypatch.setattr(of_generator, "RUN_STATES", 0)
+    monkeypatch.setattr(of_generator, "SHORT", 0.0)
+    generator = fsp.Generator(bound.generator.model, bound.generator.space)
+    assert isinstance(generator.operator, RunOperator)
+    with make().open(generator) as propagator:
+        runs = advance(propagator, bound.p, 0.0, bound.t, 1e-8)
+    gap = np.abs(rows.p - runs.p).sum() + np.abs(rows.lost - runs.lost).sum()
+    assert gap <= rows.error + rows.rounding + runs.error + runs.rounding
+    assert abs(rows.n_matvec - runs.n_matvec) <= 1
+    assert runs.error <= 1e-8
+
+
+@pytest.mark.parametrize("make", [fsp.Uniformization, fsp.Krylov, fsp.Chebyshev])
+def test_long_steps_say_how_far_they_are(make, monkeypatch):
+    monkeypatch.setattr(of_generator, "RUN_STATES", 0)
+    monkeypatch.setattr(of_generator, "SHORT", 0.0)
+    monkeypatch.setattr(base, "REPORT_WORK", 1.0)
+    bound = bind("immigration")
+    generator = fsp.Generator(bound.generator.model, bound.generator.space)
+    heard = []
+    with make().open(generator) as propagator:
+        step = propagator.advance(bound.p, 0.5, 0.5 + bound.t, tol=1e-8, pulse=heard.append)
+    assert len(heard) >= 0.5 * step.n_matvec > 1
+    assert all(0.5 <= t <= 0.5 + bound.t for t in heard)
+
+
+def test_auto_takes_no_basis_that_does_not_fit():
+    bound = bind("immigration")
+    assert "krylov" in Chooser("auto", 1e-7).choose(bound.generator, 1.0).reason
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(choice, "KRYLOV_BYTES", 100)
+        assert "krylov" not in Chooser("auto", 1e-7).choose(bound.generator, 1.0).reason
+
+
+@pytest.mark.parametrize("x", [1e-3, 0.5, 16.0, 700.0, 2e4])
+def test_chebyshev_weights_are_bessel_functions(x):
+    weights, hit = chebyshev._weights(x, 5000)
+    k = np.arange(len(weights))
+    expected = special.ive(k, x)
+    np.testing.assert_allclose(weights, np.where(k == 0, 1.0, 2.0) * expected, rtol=1e-9, atol=1e-300)
+    assert hit[0] == pytest.approx(1.0, rel=1e-12)
+    assert (np.diff(hit) <= 0.0).all()
+    # the integral of e^{-u} I_k(u) over [0, x] is at most x h_k(x)
+    for order in (0, 1, len(k) // 3):
+        integral, _ = integrate.quad(lambda u, order=order: special.ive(order, u), 0.0, x, limit=400)
+        assert integral <= x * hit[order] * (1.0 + 1e-9)
+
+
+@pytest.mark.parametrize("degree", [19, 0])
+def test_a_chebyshev_degree_that_is_too_small_is_refused(degree):
+    with pytest.raises(fsp.ArgumentError, match=rf"degree.*20.*{degree}"):
+        fsp.Chebyshev(degree=degree)
 
 
 # ---- kernels ----------------------------------------------------------------------------------------------

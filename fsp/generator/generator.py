@@ -34,7 +34,9 @@ if TYPE_CHECKING:
     from fsp.space import StateSpace
 
 RUN_STATES = 8_000  # below, products are so short that a call from Python counts, and solvers loop over rows
-SHORT = 8.0  # mean length of a run below which rows are faster
+SHORT = 32.0  # mean length of a run below which rows are faster
+SCARCE_ROWS = 5_000_000  # states whose rows would take memory that vectors need
+SHORT_SCARCE = 6.0  # mean length of a run below which even then runs do not pay
 
 
 class Generator:
@@ -118,7 +120,7 @@ class Generator:
         if len(self) < RUN_STATES:
             return RowOperator(self.with_sinks, len(self))
         layout = longest_runs(self._layout.space)
-        if layout.mean_length < SHORT:
+        if layout.mean_length < (SHORT if len(self) < SCARCE_ROWS else SHORT_SCARCE):
             return RowOperator(self.with_sinks, len(self))
         if layout.order is None:
             return RunOperator(self._forward, self.sinks)

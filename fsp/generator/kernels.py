@@ -191,17 +191,21 @@ def read_places(groups, offsets, g, coordinates, run, position, n, place):
 # ---- products -----------------------------------------------------------------------------------------------
 
 
-def _fused(shape, out, at, low, high, v, start, tables, origin, place, scale, loss_place, loss_scale, j):
-    """Write all terms of ``A v`` for the states low..high of a run in one pass: numba knows it by `_fused_pass`."""
+def _fused(
+    shape, out, at, low, high, length, v, start, tables, origin, place, begins, ends, scale, loss_place, loss_scale, j
+):
+    """Write ``A v`` for run j of a block, all terms at once: numba knows it by `_fused_pass`."""
     raise NotImplementedError
 
 
 @overload(_fused, jit_options={"fastmath": REORDERED})
-def _fused_pass(shape, out, at, low, high, v, start, tables, origin, place, scale, loss_place, loss_scale, j):
+def _fused_pass(
+    shape, out, at, low, high, length, v, start, tables, origin, place, begins, ends, scale, loss_place, loss_scale, j
+):
     """Generate the pass for ``shape = (plain slots, slots with a table, tables of the exit rate)``.
 
-    Compiled code needs the number of slots as a constant to keep scalars in registers and add all
-    slices at once: that is 2 to 3 times as fast as a pass for each.
+    Compiled code needs the number of slots as a constant to keep scalars in registers and add all slices at once:
+    that is 2 to 3 times as fast as a pass for each.  All slices reach low..high; before and after, each is asked.
     """
     n_plain, n_table, n_loss = (len(part) for part in shape) if len(shape) else (0, 0, 0)
     head = [f"loss, a, b = loss_scale[{n_loss}, j], uint64(at), uint64(start)"]
@@ -215,10 +219,18 @@ def _fused_pass(shape, out, at, low, high, v, start, tables, origin, place, scal
     for k in range(n_loss):
         head.append(f"d{k}, e{k} = loss_scale[{k}, j], uint64(loss_place[{k}, j])")
         rate.append(f"d{k} * tables[e{k} + i]")
-    body = " + ".join([*terms, f"v[b + i] * -({' + '.join(rate)})"])
+    lost = f"v[b + i] * -({' + '.join(rate)})"
     # Unsigned indices need no check for negative ones, which would keep the loop from vector registers.
-    lines = [*head, "for i in range(uint64(low), uint64(high)):", f"    out[a + i] = {body}"]
-    arguments = "shape, out, at, low, high, v, start, tables, origin, place, scale, loss_place, loss_scale, j"
+    lines = [*head, "for i in range(uint64(low), uint64(high)):", f"    out[a + i] = {' + '.join([*terms, lost])}"]
+    for first, end in (("0", "low"), ("high", "length")):
+        lines += [f"for i in range(uint64({first}), uint64({end})):", f"    total = {lost}"]
+        for k, term in enumerate(terms):
+            lines += [f"    if begins[{k}, j] <= i < ends[{k}, j]:", f"        total += {term}"]
+        lines.append("    out[a + i] = total")
+    arguments = (
+        "shape, out, at, low, high, length, v, start, tables, origin, place, begins, ends, scale, loss_place, "
+        "loss_scale, j"
+    )
     namespace: dict[str, Any] = {"uint64": np.uint64}
     exec(f"def fused({arguments}):\n    " + "\n    ".join(lines), namespace)
     return namespace["fused"]
@@ -298,7 +310,7 @@ def write_runs(plan, shape, first, end, integers, reals, v, out, at):
     """Write ``A v`` for the states of runs first..end to ``out[at:]``.
 
     shape is () for a pass over each slice, or three tuples whose lengths say how many slots the pass over all
-    slices has; integers (8, rows, BLOCK) and reals (3, rows, BLOCK) are room for as many rows as `n_rows` says.
+    slices has; integers (8, rows, BLOCK) and reals (2, rows, BLOCK) are room for as many rows as `n_rows` says.
     """
     keys, starts, shifts, tables, sources = plan.keys, plan.starts, plan.shifts, plan.tables, plan.sources
     groups, group_range, offsets, own, n_plain = plan.groups, plan.group_range, plan.offsets, plan.own, plan.n_plain
@@ -317,14 +329,16 @@ def write_runs(plan, shape, first, end, integers, reals, v, out, at):
         integers[1, 4],
     )
     origin, place, loss_place, begins, ends = integers[2], integers[3], integers[4], integers[5], integers[6]
+    low, high, size = integers[7, 0], integers[7, 1], integers[7, 2]
     scale, loss_scale = reals[0], reals[1]
-    apart, apart_origin, apart_place = reals[2, :, 0], integers[7, :, 0], integers[7, :, 1]
     for block in range(first, end, BLOCK):
         n = min(BLOCK, end - block)
         read_coordinates(keys, plan.fields, plan.dependents, block, n, coordinates)
         for j in range(n):
             many[j] = 0
             run[j] = block + j
+            size[j] = starts[block + j + 1] - starts[block + j]
+            low[j], high[j] = 0, size[j]
         k = 0
         for g in range(n_gain, len(groups)):
             row = n_loss if groups[g, 2] == PLAIN else k
@@ -347,19 +361,35 @@ def write_runs(plan, shape, first, end, integers, reals, v, out, at):
                 read_places(groups, offsets, g, coordinates, whose, begin, n, place[slot])
                 for j in range(n):
                     q, d = source[j], position[j]
-                    length = starts[block + j + 1] - starts[block + j]
-                    begins[slot, j] = max(0, d) if q >= 0 else 0
-                    ends[slot, j] = min(length, d + starts[q + 1] - starts[q]) if q >= 0 else 0
-                    origin[slot, j] = starts[q] - d if q >= 0 else 0
+                    if q >= 0:
+                        begins[slot, j], ends[slot, j] = max(0, d), min(size[j], d + starts[q + 1] - starts[q])
+                        origin[slot, j] = starts[q] - d
+                        low[j], high[j] = max(low[j], begins[slot, j]), min(high[j], ends[slot, j])
+                    else:  # the pass over all slices reads something that is there, and times 0
+                        begins[slot, j], ends[slot, j], origin[slot, j], place[slot, j] = 0, 0, starts[block + j], 0
         for j in range(n):
-            start = starts[block + j]
-            length = starts[block + j + 1] - start
-            low, high = 0, length
-            if many[j] == 0 and len(shape) > 0:
-                for slot in range(n_gain):
-                    if 2 * (ends[slot, j] - begins[slot, j]) > length:
-                        low, high = max(low, begins[slot, j]), min(high, ends[slot, j])
-            if many[j] == 1 or len(shape) == 0 or high - low < SHORTEST_FUSED:
+            start, length = starts[block + j], size[j]
+            if len(shape) > 0 and many[j] == 0 and high[j] - low[j] >= max(SHORTEST_FUSED, length // 2):
+                _fused(
+                    shape,
+                    out,
+                    at,
+                    low[j],
+                    high[j],
+                    length,
+                    v,
+                    start,
+                    tables,
+                    origin,
+                    place,
+                    begins,
+                    ends,
+                    scale,
+                    loss_place,
+                    loss_scale,
+                    j,
+                )
+            else:
                 _lose(out, at, v, start, length, tables, loss_scale, loss_place, j, n_loss)
                 if many[j] == 1:
                     _add_sources(plan, block + j, j, coordinates, v, out, at)
@@ -367,35 +397,6 @@ def write_runs(plan, shape, first, end, integers, reals, v, out, at):
                     for slot in range(n_gain):
                         b, h, o, t = begins[slot, j], ends[slot, j], origin[slot, j], place[slot, j]
                         _add(out, at, v, o, b, h, scale[slot, j], tables, t, slot < n_plain)
-                at += length
-                continue
-            for slot in range(n_gain):
-                apart[slot] = 0.0
-                if begins[slot, j] > low or ends[slot, j] < high:  # reaches a small part: added on its own
-                    if ends[slot, j] > begins[slot, j]:
-                        apart[slot] = scale[slot, j]
-                        apart_origin[slot], apart_place[slot] = origin[slot, j], place[slot, j]
-                    # The pass must read memory that is there, and nothing that times 0 is not 0.
-                    scale[slot, j], origin[slot, j], place[slot, j] = 0.0, start, 0
-            _fused(shape, out, at, low, high, v, start, tables, origin, place, scale, loss_place, loss_scale, j)
-            i = high if low == 0 else 0
-            while i < length:
-                rate = loss_scale[n_loss, j]
-                for k in range(n_loss):
-                    rate += loss_scale[k, j] * tables[loss_place[k, j] + i]
-                total = -rate * v[start + i]
-                for slot in range(n_gain):
-                    if begins[slot, j] <= i < ends[slot, j]:
-                        s = scale[slot, j] if slot < n_plain else scale[slot, j] * tables[place[slot, j] + i]
-                        total += s * v[origin[slot, j] + i]
-                out[at + i] = total
-                i += 1
-                if i == low:
-                    i = high
-            for slot in range(n_gain):
-                if apart[slot] != 0.0:
-                    b, h, o, t = begins[slot, j], ends[slot, j], apart_origin[slot], apart_place[slot]
-                    _add(out, at, v, o, b, h, apart[slot], tables, t, slot < n_plain)
             at += length
 
 
@@ -454,7 +455,7 @@ def product(plan, shape, first, end, form, v, u, w, total, alpha, beta, gamma, w
         ``w = alpha A v + beta v + gamma w``, ``total += weight_v v + weight_w w``; returns ``‖w‖₁``.
     """
     starts = plan.starts
-    integers, reals = np.zeros((8, n_rows(plan), BLOCK), np.int64), np.zeros((3, n_rows(plan), BLOCK))
+    integers, reals = np.zeros((8, n_rows(plan), BLOCK), np.int64), np.zeros((2, n_rows(plan), BLOCK))
     direct = form in (PRODUCT, DOTS)
     image = np.empty(0 if direct else BATCH)
     x, y, z = 0.0, 0.0, 0.0

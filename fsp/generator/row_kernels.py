@@ -7,31 +7,44 @@ from numba import njit
 from fsp.generator.kernels import DOTS, PRODUCT, REORDERED, STEP
 
 
+@njit(cache=True, inline="always")
+def _row(indptr, indices, values, i, v):
+    total = 0.0
+    for e in range(indptr[i], indptr[i + 1]):
+        total += values[e] * v[indices[e]]
+    return total
+
+
 @njit(cache=True, nogil=True, fastmath=REORDERED)
 def product_rows(indptr, indices, values, first, end, form, v, u, w, total, alpha, beta, gamma, weight_v, weight_w):
     """Compute ``A v`` for the rows first..end, and what a form makes of it: see `fsp.generator.kernels.product`."""
     x, y, z = 0.0, 0.0, 0.0
-    for i in range(first, end):
-        image = 0.0
-        for e in range(indptr[i], indptr[i + 1]):
-            image += values[e] * v[indices[e]]
-        if form == PRODUCT:
-            w[i] = image
-        elif form == STEP:
-            difference = alpha * image
+    if form == PRODUCT:
+        for i in range(first, end):
+            w[i] = _row(indptr, indices, values, i, v)
+    elif form == STEP:
+        for i in range(first, end):
+            difference = alpha * _row(indptr, indices, values, i, v)
             w[i] = v[i] + difference
             x += abs(difference)
-            total[i] += weight_v * v[i]
-        elif form == DOTS:
+        if weight_v != 0.0:
+            for i in range(first, end):
+                total[i] += weight_v * v[i]
+    elif form == DOTS:
+        for i in range(first, end):
+            image = _row(indptr, indices, values, i, v)
             w[i] = image
             x += image * v[i]
             y += image * u[i]
             z += image * image
-        else:
-            following = alpha * image + beta * v[i] + gamma * w[i]
+    else:
+        for i in range(first, end):
+            following = alpha * _row(indptr, indices, values, i, v) + beta * v[i] + gamma * w[i]
             w[i] = following
             x += abs(following)
-            total[i] += weight_v * v[i] + weight_w * following
+        if weight_v != 0.0 or weight_w != 0.0:
+            for i in range(first, end):
+                total[i] += weight_v * v[i] + weight_w * w[i]
     return x, y, z
 
 

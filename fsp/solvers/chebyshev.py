@@ -208,8 +208,9 @@ class _ChebyshevPropagator:
         if not error <= tol:
             return _Expansion(None, np.inf, 0.0, m, max(spread / max(mass, 1e-300), 10.0 * WANTED_SPREAD))
         error += kernels.clip(total)
-        # Every term rounds once in each of its k products, and what was rounded is carried along by the rest.
-        terms = weights[: m + 1] * np.arange(1, m + 2) * np.maximum.accumulate(norms[: m + 1])
+        # φ_k rounds in each of its k products; the recurrence makes up to k - j + 1 times it of what was rounded at j.
+        k = np.arange(m + 1.0)
+        terms = weights[: m + 1] * 0.5 * (k + 1.0) * (k + 2.0) * np.maximum.accumulate(norms[: m + 1])
         rounding = UNIT_ROUNDOFF * (self._roundings + 6) * float(terms.sum())
         return _Expansion(total, error, rounding, m, spread / max(mass, 1e-300))
 

@@ -58,6 +58,13 @@ def bytes_per_state(model: Model) -> int:
     return 8 * (model.n_species + 2)
 
 
+def state_limit(model: Model, max_states: int | None, max_memory: int | None, default: int) -> tuple[int, str]:
+    """Return the largest number of states allowed, and the name of the limit that says so."""
+    most = default if max_states is None else max_states
+    affordable = most if max_memory is None else max_memory // bytes_per_state(model)
+    return (most, "max_states") if most <= affordable else (affordable, "max_memory")
+
+
 def check_size(what: str, n: int, model: Model, max_states: int, max_memory: int | None) -> None:
     """Raise a StateSpaceError if `n` states pass a limit."""
     if n > max_states:

@@ -17,7 +17,7 @@ from fsp.errors import StateSpaceError
 from fsp.space.closure import FieldOverflowError, close, sort_keys
 from fsp.space.constraints import Constraint, ConstraintLike, as_constraints, lower_bound, upper_bound
 from fsp.space.encoding import Dependence, Encoding, build_encoding, dependences
-from fsp.space.limits import bounds, bytes_per_state, check_size
+from fsp.space.limits import bounds, check_size, state_limit
 from fsp.space.runs import Runs
 from fsp.space.saturation import saturate
 
@@ -123,7 +123,7 @@ class StateSpace:
         constraints: ConstraintLike | Sequence[ConstraintLike] = (),
         *,
         steps: int | None = None,
-        max_states: int = MAX_STATES,
+        max_states: int | None = None,
         max_memory: int | None = None,
     ) -> StateSpace:
         """Return the states that the network reaches from its initial states.
@@ -136,7 +136,8 @@ class StateSpace:
         steps
             Number of reactions; None for the whole closure, which must then be finite.
         max_states, max_memory
-            Limits on the number of states and on bytes.
+            Limits on the number of states and on bytes; without one, 20 million states where they are found one by
+            one, and a billion where they are found by whole runs: with rates that factorise and linear constraints.
 
         Raises
         ------
@@ -154,13 +155,12 @@ class StateSpace:
         encoding = _encoding_for(model)
         initial = Runs.of_keys(_sorted_unique(encoding.encode(model.initial_states)))
         start = cls(model.species, encoding, initial, conditions)
-        affordable = max_states if max_memory is None else max_memory // bytes_per_state(model)
-        limit, name = (max_states, "max_states") if max_states <= affordable else (affordable, "max_memory")
         if steps is None:
-            closure = saturate(model, encoding, initial, conditions, limit, name)
+            limits = state_limit(model, max_states, max_memory, MAX_RUN_STATES)
+            closure = saturate(model, encoding, initial, conditions, *limits)
             if closure is not None:
                 return cls(model.species, encoding, closure, conditions)
-        return start._grown(model, steps, None, limit, name)
+        return start._grown(model, steps, None, *state_limit(model, max_states, max_memory, MAX_STATES))
 
     @classmethod
     def from_states(cls, species: Sequence[str], states: ArrayLike) -> StateSpace:
