@@ -144,7 +144,9 @@ def main() -> None:
     metavar="TIMES",
     help="1,2,5 or FROM:TO:NUMBER, with both ends.",
 )
-@click.option("--solver", default="auto", show_default=True, help="auto, uniformization, krylov or implicit.")
+@click.option(
+    "--solver", default="auto", show_default=True, help="auto, uniformization, krylov, chebyshev or implicit."
+)
 @_guarded
 def transient(times: tuple[str, ...], solver: str, **shared: Any) -> int:
     """Solve MODEL (SBML or Antimony) from its initial state up to some times.
