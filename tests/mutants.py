@@ -121,10 +121,10 @@ MUTANTS = [
         "space",
     ),
     mutant(
-        "interval-without-its-end",
+        "interval-beyond-the-constraints",
         "space/kernels.py",
-        "if step == 1 and min(d + 1, ceiling) > b:\n                        b, moving = min(d + 1, ceiling), True",
-        "if step == 1 and min(d, ceiling) > b:\n                        b, moving = min(d, ceiling), True",
+        "b, moving = min(d + 1, ceiling), True",
+        "b, moving = d + 1, b < d + 1",
         "space",
     ),
     mutant(
@@ -305,10 +305,10 @@ MUTANTS = [
         "operator",
     ),
     mutant(
-        "threads-share-a-run-twice",
+        "last-thread-stops-early",
         "generator/operator.py",
-        "for first, end in pairwise([0, *cuts, len(starts) - 1]) if first < end]",
-        "for first, end in pairwise([0, *cuts, len(starts) - 1]) if first < end][:1]",
+        "pairwise([0, *cuts, len(starts) - 1])",
+        "pairwise([0, *cuts, len(starts) - 1 - (n_shares > 1)])",
         "operator",
     ),
     mutant(
@@ -409,14 +409,6 @@ MUTANTS = [
         "solvers/kernels.py",
         "return x * (hit[m] * norms[m - 1] + hit[m - 1] * norms[m]) + weights[m] * norms[m], spread",
         "return weights[m] * norms[m], spread",
-        "solvers",
-        only="chebyshev",
-    ),
-    mutant(
-        "chebyshev-last-term-not-counted",
-        "solvers/chebyshev.py",
-        "            kernels.add_scaled(total, weights[m], v)\n",
-        "            pass\n",
         "solvers",
         only="chebyshev",
     ),

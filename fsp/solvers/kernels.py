@@ -61,7 +61,7 @@ def chebyshev(indptr, indices, values, scale, v, w, total, weights, hit, x, tol,
 
 @njit(cache=True)
 def chebyshev_error(weights, hit, x, norms, m):
-    """Return the bound on the error of the expansion up to degree m - 1, and the sum of the terms' 1-norms."""
+    """Return a bound on the error of the expansion up to degree m - 1 or m, and the sum of the terms' 1-norms."""
     spread = 0.0
     for k in range(m + 1):
         spread += weights[k] * norms[k]
