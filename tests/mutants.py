@@ -279,15 +279,15 @@ MUTANTS = [
     mutant(
         "stored-rates-of-another-run",
         "generator/kernels.py",
-        "place[j] = offsets[row, run[j]] - position[j]",
-        "place[j] = offsets[row, run[j]]",
+        "place[j] = offsets[row, run[j]] - position[j] if run[j] >= 0 else 0",
+        "place[j] = offsets[row, run[j]] if run[j] >= 0 else 0",
         "operator",
     ),
     mutant(
         "last-state-of-a-slice-dropped",
         "generator/kernels.py",
-        "begins[slot, j], ends[slot, j] = max(0, d), min(size[j], d + starts[q + 1] - starts[q])",
-        "begins[slot, j], ends[slot, j] = max(0, d), min(size[j], d + starts[q + 1] - starts[q]) - 1",
+        "begins[j], ends[j] = (0, 0) if none else (begin, end)",
+        "begins[j], ends[j] = (0, 0) if none else (begin, end - 1)",
         "operator",
     ),
     mutant(

@@ -21,7 +21,7 @@ import numpy as np
 from scipy import sparse
 
 from fsp.errors import StateSpaceError
-from fsp.generator import kernels
+from fsp.generator import entry_kernels, kernels
 from fsp.generator.layout import longest_runs, natural
 from fsp.generator.operator import Operator, RowOperator, RunOperator
 from fsp.generator.plan import build, jumps_of
@@ -133,13 +133,13 @@ class Generator:
     def exit_rates(self) -> FloatArray:
         """Full exit rate of each state, (n,), 1/time."""
         rates = np.empty(len(self))
-        kernels.exit_rates(self._forward, rates)
+        entry_kernels.exit_rates(self._forward, rates)
         return rates
 
     @cached_property
     def largest_exit_rate(self) -> float:
         """Largest exit rate, 1/time."""
-        return float(kernels.exit_rates(self._forward, np.empty(0)))
+        return float(entry_kernels.exit_rates(self._forward, np.empty(0)))
 
     @property
     def sinks(self) -> Any:
@@ -224,11 +224,11 @@ class Generator:
         plan, jumps, n = self._forward, self._jumps, len(self)
         indptr = np.zeros(n + 1, dtype=np.int64)
         nothing = np.empty(0, dtype=np.int32), np.empty(0)
-        kernels.fill_rows(plan, jumps.timed, jumps.n_above, nothing[1], indptr, *nothing)
+        entry_kernels.fill_rows(plan, jumps.timed, jumps.n_above, nothing[1], indptr, *nothing)
         nnz = int(indptr[-1])
         dtype = np.int32 if nnz < 2**31 else np.int64
         indices, values = np.empty(nnz, dtype), np.empty(nnz)
-        kernels.fill_rows(plan, jumps.timed, jumps.n_above, self.exit_rates, indptr, indices, values)
+        entry_kernels.fill_rows(plan, jumps.timed, jumps.n_above, self.exit_rates, indptr, indices, values)
         return _csr(values, indices, indptr.astype(dtype), self.shape)
 
 

@@ -78,7 +78,7 @@ class Plan(NamedTuple):
 
 
 @njit(cache=True, inline="always")
-def _position(keys, shifts, c, q, r, last):
+def begin_of(keys, shifts, c, q, r, last):
     """Return where run q begins once shifted by change c, counted from the start of run r."""
     for w in range(last):
         difference = keys[q, w] + shifts[c, w] - keys[r, w]
@@ -94,11 +94,11 @@ def overlap(keys, starts, shifts, c):
     count, q = 0, 0
     for r in range(len(keys)):
         length = starts[r + 1] - starts[r]
-        while q < len(keys) and _position(keys, shifts, c, q, r, last) + starts[q + 1] - starts[q] <= 0:
+        while q < len(keys) and begin_of(keys, shifts, c, q, r, last) + starts[q + 1] - starts[q] <= 0:
             q += 1
         k = q
         while k < len(keys):
-            d = _position(keys, shifts, c, k, r, last)
+            d = begin_of(keys, shifts, c, k, r, last)
             if d >= length:
                 break
             count += min(length, d + starts[k + 1] - starts[k]) - max(0, d)
@@ -109,15 +109,6 @@ def overlap(keys, starts, shifts, c):
 # ---- blocks of runs -----------------------------------------------------------------------------------------
 #
 # What a run needs to know is found for a block of runs at once, so that the loops over runs are innermost.
-
-
-@njit(cache=True)
-def longest_run(starts):
-    """Return the number of states of the longest run."""
-    longest = 0
-    for r in range(len(starts) - 1):
-        longest = max(longest, starts[r + 1] - starts[r])
-    return longest
 
 
 @njit(cache=True)
@@ -132,13 +123,13 @@ def find_sources(keys, starts, shifts, sources):
         for r in range(len(keys)):
             length = starts[r + 1] - starts[r]
             while q < len(keys):
-                d = _position(keys, shifts, c, q, r, last)
+                d = begin_of(keys, shifts, c, q, r, last)
                 if d + starts[q + 1] - starts[q] > 0:
                     break
                 q += 1
             sources[c, r] = q if q < len(keys) and d < length else -1
             ends_inside = sources[c, r] >= 0 and d + starts[q + 1] - starts[q] < length and q + 1 < len(keys)
-            if ends_inside and _position(keys, shifts, c, q + 1, r, last) < length:
+            if ends_inside and begin_of(keys, shifts, c, q + 1, r, last) < length:
                 sources[c, r] = -2 - q
 
 
@@ -157,35 +148,43 @@ def read_coordinates(keys, fields, dependents, first, n, coordinates):
             coordinates[len(fields) + k, j] = total // dependents[k, 1]
 
 
-@njit(cache=True)
+@njit(cache=True, fastmath=REORDERED)
 def read_scales(groups, products, scales, factors, tables, g, coordinates, run, n, scale):
     """Write the scalar of group g on n runs; what is tabulated by run is read for `run` (n,), -1: no run, scalar 0."""
     for j in range(n):
         scale[j] = 0.0
-    value = np.empty(n)
+    top = len(tables) - 1
     for k in range(groups[g, 0], groups[g, 1]):
-        for j in range(n):
-            value[j] = scales[k]
-        for f in range(products[k, 0], products[k, 1]):
-            place = factors[f, 1]
-            index = run if factors[f, 0] < 0 else coordinates[factors[f, 0]]
+        first, constant = products[k, 0], scales[k]
+        n_factors = products[k, 1] - first
+        # Without a run a place may lie outside the pool: what is read there does not count.
+        if n_factors == 0:
             for j in range(n):
-                # Without a run the place may lie outside the pool: what is read there does not count.
-                value[j] *= tables[np.uint64(min(max(place + index[j], 0), len(tables) - 1))]
-        for j in range(n):
-            scale[j] += value[j] if run[j] >= 0 else 0.0
+                scale[j] += constant if run[j] >= 0 else 0.0
+        elif n_factors == 1:
+            place, index = factors[first, 1], run if factors[first, 0] < 0 else coordinates[factors[first, 0]]
+            for j in range(n):
+                value = constant * tables[np.uint64(min(max(place + index[j], 0), top))]
+                scale[j] += value if run[j] >= 0 else 0.0
+        else:
+            for j in range(n):
+                value = constant
+                for f in range(first, first + n_factors):
+                    index = run if factors[f, 0] < 0 else coordinates[factors[f, 0]]
+                    value *= tables[np.uint64(min(max(factors[f, 1] + index[j], 0), top))]
+                scale[j] += value if run[j] >= 0 else 0.0
 
 
 @njit(cache=True)
 def read_places(groups, offsets, g, coordinates, run, position, n, place):
     """Write where in the pool group g's table begins for n runs; a table with offsets is that of `run`."""
     kind, row, sign, base = groups[g, 2], groups[g, 3], groups[g, 4], groups[g, 5]
-    for j in range(n):
-        place[j] = 0
-        if kind == TABLE:
-            place[j] = base + sign * coordinates[row, j]
-        elif kind == STORED and run[j] >= 0:
-            place[j] = offsets[row, run[j]] - position[j]
+    if kind == TABLE:
+        for j in range(n):
+            place[j] = base + sign * coordinates[row, j] if run[j] >= 0 else 0
+    elif kind == STORED:
+        for j in range(n):
+            place[j] = offsets[row, run[j]] - position[j] if run[j] >= 0 else 0
 
 
 # ---- products -----------------------------------------------------------------------------------------------
@@ -276,7 +275,7 @@ def _add_sources(plan, r, j, coordinates, v, out, at):
         q = plan.sources[c, r]
         q = -2 - q if q < -1 else q
         while 0 <= q < len(keys):
-            d = _position(keys, shifts, c, q, r, last)
+            d = begin_of(keys, shifts, c, q, r, last)
             if d >= length:
                 break
             low, high = max(0, d), min(length, d + starts[q + 1] - starts[q])
@@ -300,9 +299,35 @@ def n_rows(plan):
 def next_batch(starts, first, end):
     """Return the end of a batch of runs whose states stay in the nearest caches while a solver works on them."""
     stop = first + 1
-    while stop < end and stop < first + BLOCK and starts[stop + 1] - starts[first] <= BATCH:
+    while stop < end and starts[stop + 1] - starts[first] <= BATCH:
         stop += 1
     return stop
+
+
+@njit(cache=True)
+def _find_block(sources, keys, shift, block, n, source, position, run, many):
+    """Write for n runs which run a change leads from (-1: none), where it begins, and which run is written."""
+    for j in range(n):
+        i = np.uint64(block + j)
+        q = np.int64(sources[i])
+        many[j] |= q < -1
+        source[j] = max(q, -1)
+        run[j] = block + j if q >= 0 else -1
+        # Where there is no source the key read is another's, and does not count.
+        position[j] = keys[np.uint64(max(q, 0))] + shift - keys[i]
+
+
+@njit(cache=True)
+def _find_slices(starts, source, position, size, block, n, origin, begins, ends, low, high):
+    """Write for n runs which part of the source reaches which states, and narrow down what all slices reach."""
+    for j in range(n):
+        q, d = np.uint64(max(source[j], 0)), position[j]
+        begin, end = max(d, 0), min(size[j], d + starts[q + np.uint64(1)] - starts[q])
+        none = source[j] < 0
+        # The pass over all slices reads something that is there, and times 0.
+        origin[j] = starts[np.uint64(block + j)] if none else starts[q] - d
+        begins[j], ends[j] = (0, 0) if none else (begin, end)
+        low[j], high[j] = (low[j], high[j]) if none else (max(low[j], begin), min(high[j], end))
 
 
 @njit(cache=True)
@@ -331,6 +356,9 @@ def write_runs(plan, shape, first, end, integers, reals, v, out, at):
     origin, place, loss_place, begins, ends = integers[2], integers[3], integers[4], integers[5], integers[6]
     low, high, size = integers[7, 0], integers[7, 1], integers[7, 2]
     scale, loss_scale = reals[0], reals[1]
+    for j in range(BLOCK):
+        nowhere[j] = 0
+        loss_scale[n_loss, j] = 0.0
     for block in range(first, end, BLOCK):
         n = min(BLOCK, end - block)
         read_coordinates(keys, plan.fields, plan.dependents, block, n, coordinates)
@@ -346,27 +374,15 @@ def write_runs(plan, shape, first, end, integers, reals, v, out, at):
             read_places(groups, offsets, g, coordinates, run, nowhere, n, loss_place[row])
             k += groups[g, 2] != PLAIN
         for c in range(n_changes):
-            for j in range(n):
-                q = sources[c, block + j]
-                if q < -1:
-                    q = -1
-                    many[j] = 1
-                position[j] = keys[q, last] + shifts[c, last] - keys[block + j, last] if q >= 0 else 0
-                source[j] = q
-                run[j] = block + j if q >= 0 else -1
+            _find_block(sources[c], keys[:, last], shifts[c, last], block, n, source, position, run, many)
             whose, begin = (run, nowhere) if own else (source, position)
             for g in range(group_range[c], group_range[c + 1]):
                 slot = groups[g, 6]
                 read_scales(groups, products, scales, factors, tables, g, coordinates, whose, n, scale[slot])
                 read_places(groups, offsets, g, coordinates, whose, begin, n, place[slot])
-                for j in range(n):
-                    q, d = source[j], position[j]
-                    if q >= 0:
-                        begins[slot, j], ends[slot, j] = max(0, d), min(size[j], d + starts[q + 1] - starts[q])
-                        origin[slot, j] = starts[q] - d
-                        low[j], high[j] = max(low[j], begins[slot, j]), min(high[j], ends[slot, j])
-                    else:  # the pass over all slices reads something that is there, and times 0
-                        begins[slot, j], ends[slot, j], origin[slot, j], place[slot, j] = 0, 0, starts[block + j], 0
+                _find_slices(
+                    starts, source, position, size, block, n, origin[slot], begins[slot], ends[slot], low, high
+                )
         for j in range(n):
             start, length = starts[block + j], size[j]
             if len(shape) > 0 and many[j] == 0 and high[j] - low[j] >= max(SHORTEST_FUSED, length // 2):
@@ -455,13 +471,13 @@ def product(plan, shape, first, end, form, v, u, w, total, alpha, beta, gamma, w
         ``w = alpha A v + beta v + gamma w``, ``total += weight_v v + weight_w w``; returns ``‖w‖₁``.
     """
     starts = plan.starts
-    integers, reals = np.zeros((8, n_rows(plan), BLOCK), np.int64), np.zeros((2, n_rows(plan), BLOCK))
+    integers, reals = np.empty((8, n_rows(plan), BLOCK), np.int64), np.empty((2, n_rows(plan), BLOCK))
     direct = form in (PRODUCT, DOTS)
     image = np.empty(0 if direct else BATCH)
     x, y, z = 0.0, 0.0, 0.0
     r = first
     while r < end:
-        stop = next_batch(starts, r, end)
+        stop = end if form == PRODUCT else next_batch(starts, r, end)
         low, high = starts[r], starts[stop]
         write_runs(plan, shape, r, stop, integers, reals, v, w if direct else image, low if direct else 0)
         if form == STEP:
@@ -473,143 +489,3 @@ def product(plan, shape, first, end, form, v, u, w, total, alpha, beta, gamma, w
             x += recur(image, v, w, total, low, high, alpha, beta, gamma, weight_v, weight_w)
         r = stop
     return x, y, z
-
-
-@njit(cache=True)
-def exit_rates(plan, out):
-    """Write the exit rates to `out`, and return the largest; where `out` is empty only that."""
-    starts, groups, tables = plan.starts, plan.groups, plan.tables
-    coordinates = np.zeros((len(plan.fields) + len(plan.dependents) + 1, 1), dtype=np.int64)
-    run, place, nowhere = np.zeros(1, np.int64), np.zeros(1, np.int64), np.zeros(1, np.int64)
-    scale, rates = np.zeros(1), np.empty(longest_run(starts))
-    largest = 0.0
-    for r in range(len(starts) - 1):
-        length = starts[r + 1] - starts[r]
-        read_coordinates(plan.keys, plan.fields, plan.dependents, r, 1, coordinates)
-        run[0] = r
-        for i in range(length):
-            rates[i] = 0.0
-        for g in range(plan.group_range[-2], plan.group_range[-1]):
-            read_scales(groups, plan.products, plan.scales, plan.factors, tables, g, coordinates, run, 1, scale)
-            read_places(groups, plan.offsets, g, coordinates, run, nowhere, 1, place)
-            for i in range(length):
-                rates[i] += scale[0] if groups[g, 2] == PLAIN else scale[0] * tables[place[0] + i]
-        for i in range(length):
-            largest = max(largest, rates[i])
-            if len(out) > 0:
-                out[starts[r] + i] = rates[i]
-    return largest
-
-
-# ---- entries ------------------------------------------------------------------------------------------------
-
-
-@njit(cache=True)
-def _entries_of_run(plan, r, coordinates, rates, states):
-    """Write what each change brings to each state of run r: rates and source states (-1: none), (n_changes, length)."""
-    keys, starts, shifts, groups = plan.keys, plan.starts, plan.shifts, plan.groups
-    last = keys.shape[1] - 1
-    length = starts[r + 1] - starts[r]
-    run, position, place = np.empty(1, np.int64), np.zeros(1, np.int64), np.zeros(1, np.int64)
-    scale = np.zeros(1)
-    read_coordinates(keys, plan.fields, plan.dependents, r, 1, coordinates)
-    for c in range(len(shifts)):
-        for i in range(length):
-            rates[c, i] = 0.0
-            states[c, i] = -1
-        q = plan.sources[c, r]
-        q = -2 - q if q < -1 else q
-        while 0 <= q < len(keys):
-            d = _position(keys, shifts, c, q, r, last)
-            if d >= length:
-                break
-            begin, end = max(0, d), min(length, d + starts[q + 1] - starts[q])
-            run[0], position[0] = (r, 0) if plan.own else (q, d)
-            for i in range(begin, end):
-                states[c, i] = starts[q] - d + i
-            for g in range(plan.group_range[c], plan.group_range[c + 1]):
-                read_scales(
-                    groups, plan.products, plan.scales, plan.factors, plan.tables, g, coordinates, run, 1, scale
-                )
-                read_places(groups, plan.offsets, g, coordinates, run, position, 1, place)
-                for i in range(begin, end):
-                    rates[c, i] += scale[0] if groups[g, 2] == PLAIN else scale[0] * plan.tables[place[0] + i]
-            q += 1
-
-
-@njit(cache=True)
-def fill_rows(plan, keep_zeros, n_above, exits, indptr, indices, values):
-    """Fill the rows of a CSR matrix; where `indices` is empty, only count into `indptr`.
-
-    Changes are in falling lexicographic order, so the sources of one row have rising indices; the
-    diagonal belongs after the first `n_above`.  So every row comes out sorted, without a sort.
-    """
-    starts, n_changes = plan.starts, len(plan.shifts)
-    coordinates = np.zeros((len(plan.fields) + len(plan.dependents) + 1, 1), dtype=np.int64)
-    longest = longest_run(starts)
-    rates = np.empty((n_changes, longest))
-    states = np.empty((n_changes, longest), dtype=np.int64)
-    counting = len(indices) == 0
-    position = 0
-    for r in range(len(starts) - 1):
-        _entries_of_run(plan, r, coordinates, rates, states)
-        start = starts[r]
-        for i in range(starts[r + 1] - start):
-            for c in range(n_changes + 1):
-                if c == n_above:
-                    if not counting:
-                        indices[position], values[position] = start + i, -exits[start + i]
-                    position += 1
-                if c < n_changes and states[c, i] >= 0 and (keep_zeros[c] or rates[c, i] > 0.0):
-                    if not counting:
-                        indices[position], values[position] = states[c, i], rates[c, i]
-                    position += 1
-            indptr[start + i + 1] = position
-
-
-@njit(cache=True)
-def leaving(plan, c, keep_zeros, states, rates):
-    """Find the states from which change c leads out of the set, and its rates; return their number.
-
-    `plan` is the adjoint's: what a run reads there is where its jumps lead.  Where `states` is empty, only count.
-    """
-    keys, starts, shifts, groups = plan.keys, plan.starts, plan.shifts, plan.groups
-    last = keys.shape[1] - 1
-    coordinates = np.zeros((len(plan.fields) + len(plan.dependents) + 1, 1), dtype=np.int64)
-    run, nowhere, place = np.empty(1, np.int64), np.zeros(1, np.int64), np.zeros(1, np.int64)
-    scale, of_run = np.zeros(1), np.empty(longest_run(starts))
-    count, cursor = 0, 0
-    for r in range(len(keys)):
-        length = starts[r + 1] - starts[r]
-        q, covered, known = cursor, 0, False
-        while covered < length:
-            begin, end = length, length
-            if q < len(keys):
-                d = _position(keys, shifts, c, q, r, last)
-                if d + starts[q + 1] - starts[q] <= 0:
-                    q += 1
-                    cursor = q
-                    continue
-                if d < length:
-                    begin, end = max(covered, d), min(length, d + starts[q + 1] - starts[q])
-            if begin > covered and not known:
-                known = True
-                run[0] = r
-                read_coordinates(keys, plan.fields, plan.dependents, r, 1, coordinates)
-                for i in range(length):
-                    of_run[i] = 0.0
-                for g in range(plan.group_range[c], plan.group_range[c + 1]):
-                    read_scales(
-                        groups, plan.products, plan.scales, plan.factors, plan.tables, g, coordinates, run, 1, scale
-                    )
-                    read_places(groups, plan.offsets, g, coordinates, run, nowhere, 1, place)
-                    for i in range(length):
-                        of_run[i] += scale[0] if groups[g, 2] == PLAIN else scale[0] * plan.tables[place[0] + i]
-            for i in range(covered, begin):
-                if keep_zeros or of_run[i] > 0.0:
-                    if len(states) > 0:
-                        states[count], rates[count] = starts[r] + i, of_run[i]
-                    count += 1
-            covered = max(covered, end)
-            q += 1
-    return count

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-from fsp.generator import kernels
+from fsp.generator import entry_kernels
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
@@ -92,8 +92,8 @@ def find_sinks(model: Model, space: StateSpace, jumps: Jumps, adjoint: Plan) -> 
 
 def _leaving(adjoint: Plan, c: int, keep_zeros: bool) -> tuple[IntArray, FloatArray]:
     nothing = np.empty(0, dtype=np.int64), np.empty(0)
-    count = kernels.leaving(adjoint, c, keep_zeros, *nothing)
+    count = entry_kernels.leaving(adjoint, c, keep_zeros, *nothing)
     found = np.empty(count, dtype=np.int64), np.empty(count)
     if count:
-        kernels.leaving(adjoint, c, keep_zeros, *found)
+        entry_kernels.leaving(adjoint, c, keep_zeros, *found)
     return found

@@ -1,0 +1,154 @@
+"""Compiled kernels that read single rates off a plan: exit rates, entries of the matrix, jumps out of the space."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from fsp.generator.kernels import PLAIN, begin_of, read_coordinates, read_places, read_scales
+
+
+@njit(cache=True)
+def longest_run(starts):
+    """Return the number of states of the longest run."""
+    longest = 0
+    for r in range(len(starts) - 1):
+        longest = max(longest, starts[r + 1] - starts[r])
+    return longest
+
+
+@njit(cache=True)
+def exit_rates(plan, out):
+    """Write the exit rates to `out`, and return the largest; where `out` is empty only that."""
+    starts, groups, tables = plan.starts, plan.groups, plan.tables
+    coordinates = np.zeros((len(plan.fields) + len(plan.dependents) + 1, 1), dtype=np.int64)
+    run, place, nowhere = np.zeros(1, np.int64), np.zeros(1, np.int64), np.zeros(1, np.int64)
+    scale, rates = np.zeros(1), np.empty(longest_run(starts))
+    largest = 0.0
+    for r in range(len(starts) - 1):
+        length = starts[r + 1] - starts[r]
+        read_coordinates(plan.keys, plan.fields, plan.dependents, r, 1, coordinates)
+        run[0] = r
+        for i in range(length):
+            rates[i] = 0.0
+        for g in range(plan.group_range[-2], plan.group_range[-1]):
+            read_scales(groups, plan.products, plan.scales, plan.factors, tables, g, coordinates, run, 1, scale)
+            read_places(groups, plan.offsets, g, coordinates, run, nowhere, 1, place)
+            for i in range(length):
+                rates[i] += scale[0] if groups[g, 2] == PLAIN else scale[0] * tables[place[0] + i]
+        for i in range(length):
+            largest = max(largest, rates[i])
+            if len(out) > 0:
+                out[starts[r] + i] = rates[i]
+    return largest
+
+
+@njit(cache=True)
+def _entries_of_run(plan, r, coordinates, rates, states):
+    """Write what each change brings to each state of run r: rates and source states (-1: none), (n_changes, length)."""
+    keys, starts, shifts, groups = plan.keys, plan.starts, plan.shifts, plan.groups
+    last = keys.shape[1] - 1
+    length = starts[r + 1] - starts[r]
+    run, position, place = np.empty(1, np.int64), np.zeros(1, np.int64), np.zeros(1, np.int64)
+    scale = np.zeros(1)
+    read_coordinates(keys, plan.fields, plan.dependents, r, 1, coordinates)
+    for c in range(len(shifts)):
+        for i in range(length):
+            rates[c, i] = 0.0
+            states[c, i] = -1
+        q = plan.sources[c, r]
+        q = -2 - q if q < -1 else q
+        while 0 <= q < len(keys):
+            d = begin_of(keys, shifts, c, q, r, last)
+            if d >= length:
+                break
+            begin, end = max(0, d), min(length, d + starts[q + 1] - starts[q])
+            run[0], position[0] = (r, 0) if plan.own else (q, d)
+            for i in range(begin, end):
+                states[c, i] = starts[q] - d + i
+            for g in range(plan.group_range[c], plan.group_range[c + 1]):
+                read_scales(
+                    groups, plan.products, plan.scales, plan.factors, plan.tables, g, coordinates, run, 1, scale
+                )
+                read_places(groups, plan.offsets, g, coordinates, run, position, 1, place)
+                for i in range(begin, end):
+                    rates[c, i] += scale[0] if groups[g, 2] == PLAIN else scale[0] * plan.tables[place[0] + i]
+            q += 1
+
+
+@njit(cache=True)
+def fill_rows(plan, keep_zeros, n_above, exits, indptr, indices, values):
+    """Fill the rows of a CSR matrix; where `indices` is empty, only count into `indptr`.
+
+    Changes are in falling lexicographic order, so the sources of one row have rising indices; the
+    diagonal belongs after the first `n_above`.  So every row comes out sorted, without a sort.
+    """
+    starts, n_changes = plan.starts, len(plan.shifts)
+    coordinates = np.zeros((len(plan.fields) + len(plan.dependents) + 1, 1), dtype=np.int64)
+    longest = longest_run(starts)
+    rates = np.empty((n_changes, longest))
+    states = np.empty((n_changes, longest), dtype=np.int64)
+    counting = len(indices) == 0
+    position = 0
+    for r in range(len(starts) - 1):
+        _entries_of_run(plan, r, coordinates, rates, states)
+        start = starts[r]
+        for i in range(starts[r + 1] - start):
+            for c in range(n_changes + 1):
+                if c == n_above:
+                    if not counting:
+                        indices[position], values[position] = start + i, -exits[start + i]
+                    position += 1
+                if c < n_changes and states[c, i] >= 0 and (keep_zeros[c] or rates[c, i] > 0.0):
+                    if not counting:
+                        indices[position], values[position] = states[c, i], rates[c, i]
+                    position += 1
+            indptr[start + i + 1] = position
+
+
+@njit(cache=True)
+def leaving(plan, c, keep_zeros, states, rates):
+    """Find the states from which change c leads out of the set, and its rates; return their number.
+
+    `plan` is the adjoint's: what a run reads there is where its jumps lead.  Where `states` is empty, only count.
+    """
+    keys, starts, shifts, groups = plan.keys, plan.starts, plan.shifts, plan.groups
+    last = keys.shape[1] - 1
+    coordinates = np.zeros((len(plan.fields) + len(plan.dependents) + 1, 1), dtype=np.int64)
+    run, nowhere, place = np.empty(1, np.int64), np.zeros(1, np.int64), np.zeros(1, np.int64)
+    scale, of_run = np.zeros(1), np.empty(longest_run(starts))
+    count, cursor = 0, 0
+    for r in range(len(keys)):
+        length = starts[r + 1] - starts[r]
+        q, covered, known = cursor, 0, False
+        while covered < length:
+            begin, end = length, length
+            if q < len(keys):
+                d = begin_of(keys, shifts, c, q, r, last)
+                if d + starts[q + 1] - starts[q] <= 0:
+                    q += 1
+                    cursor = q
+                    continue
+                if d < length:
+                    begin, end = max(covered, d), min(length, d + starts[q + 1] - starts[q])
+            if begin > covered and not known:
+                known = True
+                run[0] = r
+                read_coordinates(keys, plan.fields, plan.dependents, r, 1, coordinates)
+                for i in range(length):
+                    of_run[i] = 0.0
+                for g in range(plan.group_range[c], plan.group_range[c + 1]):
+                    read_scales(
+                        groups, plan.products, plan.scales, plan.factors, plan.tables, g, coordinates, run, 1, scale
+                    )
+                    read_places(groups, plan.offsets, g, coordinates, run, nowhere, 1, place)
+                    for i in range(length):
+                        of_run[i] += scale[0] if groups[g, 2] == PLAIN else scale[0] * plan.tables[place[0] + i]
+            for i in range(covered, begin):
+                if keep_zeros or of_run[i] > 0.0:
+                    if len(states) > 0:
+                        states[count], rates[count] = starts[r] + i, of_run[i]
+                    count += 1
+            covered = max(covered, end)
+            q += 1
+    return count
