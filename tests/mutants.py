@@ -115,14 +115,14 @@ MUTANTS = [
     ),
     mutant(
         "interval-rounded-up",
-        "space/kernels.py",
+        "space/saturation_kernels.py",
         "high = min(high, slack // w)",
         "high = min(high, -(-slack // w))",
         "space",
     ),
     mutant(
         "interval-beyond-the-constraints",
-        "space/kernels.py",
+        "space/saturation_kernels.py",
         "b, moving = min(d + 1, ceiling), True",
         "b, moving = d + 1, b < d + 1",
         "space",

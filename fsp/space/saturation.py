@@ -16,7 +16,7 @@ import numpy as np
 
 from fsp.errors import StateSpaceError
 from fsp.model.expression import evaluate
-from fsp.space import kernels
+from fsp.space import saturation_kernels
 from fsp.space.linear import Inequality
 from fsp.space.runs import Runs
 
@@ -70,7 +70,7 @@ def saturate(
     weights, bounds = _stack(encoding, rows)
     limits, limit_bounds = _stack(encoding, [_inequalities(encoding, [*conditions, *_below(model, top)])])
     changes = model.change[[firing.reaction for firing in firings]][:, list(encoding.kept)]
-    found, keys, lengths, size = kernels.saturate(
+    found, keys, lengths, size = saturation_kernels.saturate(
         initial.keys[:, 0],
         initial.lengths,
         np.array(encoding.shift),
