@@ -102,6 +102,8 @@ def transient(
         distributions = []
         for t in _stops(model, requested):
             march.go_to(float(t))
+            if t == requested[-1]:
+                march.finish()
             if t in requested:
                 distributions.append(march.distribution())
     _warn_if_above(march.ledger, tol, space)
@@ -180,6 +182,11 @@ class _March:
             else:
                 self._reconsider()
             self._report(self.t)
+
+    def finish(self) -> None:
+        """Let go of the solver: its vectors may take more memory than the answer."""
+        self._stack.close()
+        del self._propagator
 
     def distribution(self) -> Distribution:
         """Return the distribution at the current time."""
