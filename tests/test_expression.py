@@ -59,6 +59,8 @@ def is_canonical(tree):
     """Return whether a tree is one that a text can stand for: no sum or product of one term, and so on."""
     if not isinstance(tree, Call):
         return True
+    if not symbols(tree) and not depends_on_time(tree) and not np.isfinite(float(evaluate(tree, {}))):
+        return False  # a text may not hold 0/0: libsbml computes it, and we refuse what comes out
     lone = tree.function in ("+", "*", "&&", "||", "xor", "min", "max") and len(tree.arguments) < 2
     special = tree.function in ("root", "log") and isinstance(tree.arguments[0], Number)
     return not (lone or special) and all(map(is_canonical, tree.arguments))
