@@ -18,25 +18,32 @@ def longest_run(starts):
 
 
 @njit(cache=True)
+def _rates_of_run(plan, r, first, end, coordinates, rates):
+    """Write the sum of the coefficients of groups first..end that belong to run r itself, for each of its states."""
+    length = plan.starts[r + 1] - plan.starts[r]
+    run, nowhere, place, scale = np.empty(1, np.int64), np.zeros(1, np.int64), np.zeros(1, np.int64), np.zeros(1)
+    run[0] = r
+    read_coordinates(plan.keys, plan.fields, plan.dependents, r, 1, coordinates)
+    for i in range(length):
+        rates[i] = 0.0
+    for g in range(first, end):
+        read_scales(plan.groups, plan.products, plan.scales, plan.factors, plan.tables, g, coordinates, run, 1, scale)
+        read_places(plan.groups, plan.offsets, g, coordinates, run, nowhere, 1, place)
+        for i in range(length):
+            rates[i] += scale[0] if plan.groups[g, 2] == PLAIN else scale[0] * plan.tables[place[0] + i]
+
+
+@njit(cache=True)
 def exit_rates(plan, out):
     """Write the exit rates to `out`, and return the largest; where `out` is empty only that."""
-    starts, groups, tables = plan.starts, plan.groups, plan.tables
+    starts = plan.starts
     coordinates = np.zeros((len(plan.fields) + len(plan.dependents) + 1, 1), dtype=np.int64)
-    run, place, nowhere = np.zeros(1, np.int64), np.zeros(1, np.int64), np.zeros(1, np.int64)
-    scale, rates = np.zeros(1), np.empty(longest_run(starts))
+    rates = np.empty(longest_run(starts))
+    first, end = plan.group_range[-2], plan.group_range[-1]
     largest = 0.0
     for r in range(len(starts) - 1):
-        length = starts[r + 1] - starts[r]
-        read_coordinates(plan.keys, plan.fields, plan.dependents, r, 1, coordinates)
-        run[0] = r
-        for i in range(length):
-            rates[i] = 0.0
-        for g in range(plan.group_range[-2], plan.group_range[-1]):
-            read_scales(groups, plan.products, plan.scales, plan.factors, tables, g, coordinates, run, 1, scale)
-            read_places(groups, plan.offsets, g, coordinates, run, nowhere, 1, place)
-            for i in range(length):
-                rates[i] += scale[0] if groups[g, 2] == PLAIN else scale[0] * tables[place[0] + i]
-        for i in range(length):
+        _rates_of_run(plan, r, first, end, coordinates, rates)
+        for i in range(starts[r + 1] - starts[r]):
             largest = max(largest, rates[i])
             if len(out) > 0:
                 out[starts[r] + i] = rates[i]
@@ -112,11 +119,10 @@ def leaving(plan, c, keep_zeros, states, rates):
 
     `plan` is the adjoint's: what a run reads there is where its jumps lead.  Where `states` is empty, only count.
     """
-    keys, starts, shifts, groups = plan.keys, plan.starts, plan.shifts, plan.groups
+    keys, starts, shifts = plan.keys, plan.starts, plan.shifts
     last = keys.shape[1] - 1
     coordinates = np.zeros((len(plan.fields) + len(plan.dependents) + 1, 1), dtype=np.int64)
-    run, nowhere, place = np.empty(1, np.int64), np.zeros(1, np.int64), np.zeros(1, np.int64)
-    scale, of_run = np.zeros(1), np.empty(longest_run(starts))
+    of_run = np.empty(longest_run(starts))
     count, cursor = 0, 0
     for r in range(len(keys)):
         length = starts[r + 1] - starts[r]
@@ -133,17 +139,7 @@ def leaving(plan, c, keep_zeros, states, rates):
                     begin, end = max(covered, d), min(length, d + starts[q + 1] - starts[q])
             if begin > covered and not known:
                 known = True
-                run[0] = r
-                read_coordinates(keys, plan.fields, plan.dependents, r, 1, coordinates)
-                for i in range(length):
-                    of_run[i] = 0.0
-                for g in range(plan.group_range[c], plan.group_range[c + 1]):
-                    read_scales(
-                        groups, plan.products, plan.scales, plan.factors, plan.tables, g, coordinates, run, 1, scale
-                    )
-                    read_places(groups, plan.offsets, g, coordinates, run, nowhere, 1, place)
-                    for i in range(length):
-                        of_run[i] += scale[0] if groups[g, 2] == PLAIN else scale[0] * plan.tables[place[0] + i]
+                _rates_of_run(plan, r, plan.group_range[c], plan.group_range[c + 1], coordinates, of_run)
             for i in range(covered, begin):
                 if keep_zeros or of_run[i] > 0.0:
                     if len(states) > 0:

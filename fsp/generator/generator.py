@@ -174,6 +174,8 @@ class Generator:
     @cached_property
     def work(self) -> int:
         """Multiply-adds of one product, sinks included."""
+        if len(self) < RUN_STATES:
+            return self.nnz
         plan = self._forward
         pairs = sum(int(kernels.overlap(plan.keys, plan.starts, plan.shifts, c)) for c in range(len(plan.shifts)))
         return len(self) + pairs + int(self.sinks.nnz)

@@ -47,7 +47,11 @@ class KeySet:
         candidates = int(np.count_nonzero(enabled))
         self._reserve(candidates)
         fresh = np.empty((candidates, self._table.shape[1]), dtype=np.int64)
-        n = int(kernels.expand(self._table, frontier, enabled, shifts, fresh))
+        if shifts.shape[1] == 1:  # the usual case, compiled on its own
+            flat = [array.reshape(-1) for array in (self._table, frontier, shifts, fresh)]
+            n = int(kernels.expand_words(flat[0], flat[1], enabled, flat[2], flat[3]))
+        else:
+            n = int(kernels.expand(self._table, frontier, enabled, shifts, fresh))
         self.count += n
         return fresh[:n]
 

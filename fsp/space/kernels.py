@@ -157,7 +157,7 @@ def insert_all(table, keys):
 
 
 @njit(cache=True)
-def _expand_words(table, frontier, enabled, shifts, fresh):
+def expand_words(table, frontier, enabled, shifts, fresh):
     """`expand` for keys of one word: table, frontier, shifts and fresh are flat."""
     mask = np.uint64(len(table) - 1)
     count = 0
@@ -183,8 +183,6 @@ def expand(table, frontier, enabled, shifts, fresh):
 
     enabled is (n_reactions, len(frontier)) bool, shifts is (n_reactions, n_words).
     """
-    if table.shape[1] == 1:
-        return _expand_words(table.reshape(-1), frontier.reshape(-1), enabled, shifts.reshape(-1), fresh.reshape(-1))
     count = 0
     for i in range(len(frontier)):
         for r in range(len(shifts)):
