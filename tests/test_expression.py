@@ -76,6 +76,15 @@ def test_text_parses_back_to_the_same_tree(tree):
     assert read(to_text(tree)) == tree
 
 
+@pytest.mark.parametrize("text", ["X || (Y && k)", "(X || Y) && k", "X && Y || k", "X && (Y || k)", "X || Y || k && X"])
+def test_and_binds_no_tighter_than_or(text):
+    """In the grammar of SBML Level 3 formulas both have one precedence, so texts need parentheses where they mix."""
+    tree = read(text)
+    assert read(to_text(tree)) == tree
+    values = {"X": 1.0, "Y": 0.0, "k": 0.0}
+    assert float(evaluate(read(to_text(tree)), values)) == float(evaluate(tree, values))
+
+
 @settings(max_examples=200, deadline=None)
 @given(trees, st.floats(0.0, 10.0))
 def test_substituting_numbers_is_evaluating(tree, t):

@@ -7,9 +7,9 @@ import numpy as np
 from fsp.model.functions import COMPARISONS
 from fsp.model.tree import Call, Expression, Number, Symbol, Time
 
-# how tightly each kind of text binds, as in libsbml's grammar
-_OR, _AND, _COMPARISON, _SUM, _PRODUCT, _SIGN, _POWER, _ATOM = range(8)
-_INFIX = {"||": (" || ", _OR), "&&": (" && ", _AND), "+": (" + ", _SUM), "*": ("*", _PRODUCT)}
+# how tightly each kind of text binds, as in libsbml's grammar, where "and" binds no tighter than "or"
+_LOGICAL, _COMPARISON, _SUM, _PRODUCT, _SIGN, _POWER, _ATOM = range(7)
+_INFIX = {"||": (" || ", _LOGICAL), "&&": (" && ", _LOGICAL), "+": (" + ", _SUM), "*": ("*", _PRODUCT)}
 _PAIR = {"-": (" - ", _SUM), "/": ("/", _PRODUCT)}
 _NAMED = {"<": "lt", "<=": "leq", ">": "gt", ">=": "geq", "==": "eq", "!=": "neq"} | {
     "+": "plus", "*": "times", "&&": "and", "||": "or",
