@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.model.expression import evaluate, symbols
+from fsp.model.expression import evaluate, symbols, tabulated
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
@@ -98,8 +98,7 @@ def _tables(model: Model, layout: Layout, k: int, t: float) -> list[tuple[float,
         factors = {}
         for name, tree in product.factors.items():
             s = model.species.index(name)
-            counts = np.arange(layout.top[s] + 1.0)
-            factors[s] = np.broadcast_to(np.asarray(evaluate(tree, {name: counts}), dtype=np.float64), counts.shape)
+            factors[s] = tabulated(tree, name, int(layout.top[s]))
         tables.append((float(evaluate(product.scalar, {}, t)), factors))
     return tables
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from fsp.generator.kernels import PLAIN, begin_of, read_coordinates, read_places, read_scales
+from fsp.generator.kernels import PLAIN, begin_of, first_source, read_coordinates, read_places, read_scales
 
 
 @njit(cache=True)
@@ -63,8 +63,7 @@ def _entries_of_run(plan, r, coordinates, rates, states):
         for i in range(length):
             rates[c, i] = 0.0
             states[c, i] = -1
-        q = plan.sources[c, r]
-        q = -2 - q if q < -1 else q
+        q = first_source(plan.sources[c, r])
         while 0 <= q < len(keys):
             d = begin_of(keys, shifts, c, q, r, last)
             if d >= length:
@@ -123,18 +122,14 @@ def leaving(plan, c, keep_zeros, states, rates):
     last = keys.shape[1] - 1
     coordinates = np.zeros((len(plan.fields) + len(plan.dependents) + 1, 1), dtype=np.int64)
     of_run = np.empty(longest_run(starts))
-    count, cursor = 0, 0
+    count = 0
     for r in range(len(keys)):
         length = starts[r + 1] - starts[r]
-        q, covered, known = cursor, 0, False
+        q, covered, known = first_source(plan.sources[c, r]), 0, False
         while covered < length:
             begin, end = length, length
-            if q < len(keys):
+            if 0 <= q < len(keys):
                 d = begin_of(keys, shifts, c, q, r, last)
-                if d + starts[q + 1] - starts[q] <= 0:
-                    q += 1
-                    cursor = q
-                    continue
                 if d < length:
                     begin, end = max(covered, d), min(length, d + starts[q + 1] - starts[q])
             if begin > covered and not known:
@@ -146,5 +141,5 @@ def leaving(plan, c, keep_zeros, states, rates):
                         states[count], rates[count] = starts[r] + i, of_run[i]
                     count += 1
             covered = max(covered, end)
-            q += 1
+            q = q + 1 if q >= 0 else q
     return count

@@ -23,7 +23,7 @@ from scipy import sparse
 from fsp.errors import StateSpaceError
 from fsp.generator import entry_kernels, kernels
 from fsp.generator.layout import longest_runs, natural
-from fsp.generator.operator import Operator, RowOperator, RunOperator
+from fsp.generator.operator import RUN_STATES, Operator, RowOperator, RunOperator
 from fsp.generator.plan import build, jumps_of
 from fsp.generator.sinks import find_sinks
 
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from fsp.model import Model
     from fsp.space import StateSpace
 
-RUN_STATES = 8_000  # below, products are so short that a call from Python counts, and solvers loop over rows
 SHORT = 32.0  # mean length of a run below which rows are faster
 SCARCE_ROWS = 5_000_000  # states whose rows would take memory that vectors need
 SHORT_SCARCE = 6.0  # mean length of a run below which even then runs do not pay

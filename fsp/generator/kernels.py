@@ -133,6 +133,12 @@ def find_sources(keys, starts, shifts, sources):
                 sources[c, r] = -2 - q
 
 
+@njit(cache=True, inline="always")
+def first_source(source):
+    """Return the run that an entry of `find_sources` names first, -1 for none."""
+    return -2 - source if source < -1 else source
+
+
 @njit(cache=True)
 def read_coordinates(keys, fields, dependents, first, n, coordinates):
     """Write the coordinates of the first states of n runs, (n_coordinates, n)."""
@@ -272,8 +278,7 @@ def _add_sources(plan, r, j, coordinates, v, out, at):
     run, position, place = np.empty(1, np.int64), np.zeros(1, np.int64), np.zeros(1, np.int64)
     scale = np.zeros(1)
     for c in range(len(shifts)):
-        q = plan.sources[c, r]
-        q = -2 - q if q < -1 else q
+        q = first_source(plan.sources[c, r])
         while 0 <= q < len(keys):
             d = begin_of(keys, shifts, c, q, r, last)
             if d >= length:

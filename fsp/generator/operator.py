@@ -6,6 +6,8 @@ hold the states, in the order of the runs, and after them the sinks.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import reduce
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +22,11 @@ if TYPE_CHECKING:
     from fsp.generator.kernels import Plan
 
 STATES_PER_THREAD = 50_000
-FUSED_STATES = 8_000  # fewer are not worth the time to compile a pass for one kind of network
+RUN_STATES = 8_000  # below, a call from Python counts, and compiling a pass for one kind of network is not won back
+
+Factors = tuple[float, float, float, float, float]  # alpha, beta, gamma, weight of v, weight of w
+Sums = tuple[float, float, float]
+NO_FACTORS = (0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 class Operator:
@@ -94,15 +100,15 @@ class Operator:
 
     def product(self, v: FloatArray, out: FloatArray) -> None:
         """Write ``A v`` to `out`: of the closed chain for (size,), of the states alone for (n,)."""
-        self._compute(kernels.PRODUCT, v, v, out, v)
+        self._compute(kernels.PRODUCT, v, v, out, v, NO_FACTORS)
 
     def step(self, v: FloatArray, w: FloatArray, total: FloatArray, scale: float, weight: float) -> float:
         """Write ``w = v + scale A v``, add ``weight v`` to `total`; return ``‖w - v‖₁``."""
-        return self._compute(kernels.STEP, v, v, w, total, scale, 0.0, 0.0, weight)[0]
+        return self._compute(kernels.STEP, v, v, w, total, (scale, 0.0, 0.0, weight, 0.0))[0]
 
     def product_and_dots(self, v: FloatArray, u: FloatArray, w: FloatArray) -> tuple[float, float, float]:
         """Write ``w = A v``; return the dot products of w with v, u and w."""
-        return self._compute(kernels.DOTS, v, u, w, v)
+        return self._compute(kernels.DOTS, v, u, w, v, NO_FACTORS)
 
     def recur(
         self,
@@ -113,21 +119,11 @@ class Operator:
         weights: tuple[float, float],
     ) -> float:
         """Write ``w = α A v + β v + γ w``, factors (α, β, γ), add weighted v and w to `total`; return ``‖w‖₁``."""
-        return self._compute(kernels.RECURRENCE, v, v, w, total, *factors, *weights)[0]
+        return self._compute(kernels.RECURRENCE, v, v, w, total, (*factors, *weights))[0]
 
     def _compute(
-        self,
-        form: int,
-        v: FloatArray,
-        u: FloatArray,
-        w: FloatArray,
-        total: FloatArray,
-        alpha: float = 0.0,
-        beta: float = 0.0,
-        gamma: float = 0.0,
-        weight_v: float = 0.0,
-        weight_w: float = 0.0,
-    ) -> tuple[float, float, float]:
+        self, form: int, v: FloatArray, u: FloatArray, w: FloatArray, total: FloatArray, factors: Factors
+    ) -> Sums:
         """Compute one form of the product, see `fsp.generator.kernels.product`."""
         raise NotImplementedError
 
@@ -159,62 +155,25 @@ class RunOperator(Operator):
         super().__init__(n, n + (0 if sinks is None else sinks.shape[0]), order)
         self.plan = plan
         self._sinks = sinks
-        self._shape: tuple[Any, ...] = shape_of(plan) if (n >= FUSED_STATES if fused is None else fused) else ()
+        self._shape: tuple[Any, ...] = shape_of(plan) if (n >= RUN_STATES if fused is None else fused) else ()
         self._shares = _shares(plan.starts)
 
     def _compute(
-        self,
-        form: int,
-        v: FloatArray,
-        u: FloatArray,
-        w: FloatArray,
-        total: FloatArray,
-        alpha: float = 0.0,
-        beta: float = 0.0,
-        gamma: float = 0.0,
-        weight_v: float = 0.0,
-        weight_w: float = 0.0,
-    ) -> tuple[float, float, float]:
-        plan, shape = self.plan, self._shape
-        rest = (form, v, u, w, total, alpha, beta, gamma, weight_v, weight_w)
-        if len(self._shares) == 1:
-            x, y, z = kernels.product(plan, shape, 0, len(plan.starts) - 1, *rest)
-        else:
-            parts = threads.call_each(lambda first, end: kernels.product(plan, shape, first, end, *rest), self._shares)
-            x, y, z = (sum(part) for part in zip(*parts, strict=True))
-        if len(w) > self.n and self._sinks is not None:
-            a, b, c = self._sink_form(form, v, u, w, total, alpha, beta, gamma, weight_v, weight_w)
-            return x + a, y + b, z + c
-        return x, y, z
+        self, form: int, v: FloatArray, u: FloatArray, w: FloatArray, total: FloatArray, factors: Factors
+    ) -> Sums:
+        plan, shape, n = self.plan, self._shape, self.n
 
-    def _sink_form(
-        self,
-        form: int,
-        v: FloatArray,
-        u: FloatArray,
-        w: FloatArray,
-        total: FloatArray,
-        alpha: float,
-        beta: float,
-        gamma: float,
-        weight_v: float,
-        weight_w: float,
-    ) -> tuple[float, float, float]:
-        """Compute the rows of the sinks, which are few."""
-        n, flow = self.n, np.empty(self.size - self.n)
-        row_kernels.product_sinks(self._sinks.indptr, self._sinks.indices, self._sinks.data, v, flow)
-        if form == kernels.STEP:
-            w[n:] = v[n:] + alpha * flow
-            total[n:] += weight_v * v[n:]
-            return float(np.abs(alpha * flow).sum()), 0.0, 0.0
-        if form == kernels.RECURRENCE:
-            w[n:] = alpha * flow + beta * v[n:] + gamma * w[n:]
-            total[n:] += weight_v * v[n:] + weight_w * w[n:]
-            return float(np.abs(w[n:]).sum()), 0.0, 0.0
-        w[n:] = flow
-        return (
-            (float(flow @ v[n:]), float(flow @ u[n:]), float(flow @ flow)) if form == kernels.DOTS else (0.0, 0.0, 0.0)
-        )
+        def share(first: int, end: int) -> Sums:
+            sums: Sums = kernels.product(plan, shape, first, end, form, v, u, w, total, *factors)
+            return sums
+
+        sums = _sum_over(self._shares, share)
+        if len(w) == n or self._sinks is None:
+            return sums
+        S = self._sinks
+        rest = (form, v, v[n:], u[n:], w[n:], total[n:], *factors)
+        of_sinks: Sums = row_kernels.product_rows(S.indptr, S.indices, S.data, 0, S.shape[0], *rest)
+        return _added(sums, of_sinks)
 
     @property
     def nbytes(self) -> int:
@@ -241,24 +200,31 @@ class RowOperator(Operator):
         self.rows = matrix if len(self._shares) == 1 else None
 
     def _compute(
-        self, form: int, v: FloatArray, u: FloatArray, w: FloatArray, total: FloatArray, *factors: float
-    ) -> tuple[float, float, float]:
-        A = self.matrix
-        rest = (form, v, u, w, total, *factors, *[0.0] * (5 - len(factors)))
-        if len(self._shares) == 1:
-            x, y, z = row_kernels.product_rows(A.indptr, A.indices, A.data, 0, len(w), *rest)
-            return x, y, z
-        shares = [(first, min(end, len(w))) for first, end in self._shares]
-        parts = threads.call_each(
-            lambda first, end: row_kernels.product_rows(A.indptr, A.indices, A.data, first, end, *rest), shares
-        )
-        x, y, z = (sum(part) for part in zip(*parts, strict=True))
-        return x, y, z
+        self, form: int, v: FloatArray, u: FloatArray, w: FloatArray, total: FloatArray, factors: Factors
+    ) -> Sums:
+        A, n_rows = self.matrix, len(w)
+
+        def share(first: int, end: int) -> Sums:
+            rest = (form, v, v, u, w, total, *factors)
+            sums: Sums = row_kernels.product_rows(A.indptr, A.indices, A.data, first, min(end, n_rows), *rest)
+            return sums
+
+        return _sum_over(self._shares, share)
 
     @property
     def nbytes(self) -> int:
         """Bytes of the matrix."""
         return _nbytes(self.matrix)
+
+
+def _sum_over(shares: list[tuple[int, int]], function: Callable[[int, int], Sums]) -> Sums:
+    """Add what a form returns for every share, in their order."""
+    sums: Sums = reduce(_added, threads.call_each(function, shares))
+    return sums
+
+
+def _added(left: Sums, right: Sums) -> Sums:
+    return left[0] + right[0], left[1] + right[1], left[2] + right[2]
 
 
 def _nbytes(matrix: Any) -> int:

@@ -217,16 +217,20 @@ class _Writer:
     def _offsets(self, group: _Group) -> int:
         if id(group.values) not in self._row:
             self._row[id(group.values)] = len(self._rows)
-            self._rows.append(self._write(group.values) + group.offsets)
+            self._rows.append(self._append(group.values) + group.offsets)
         return self._row[id(group.values)]
 
     def _write(self, table: FloatArray) -> int:
+        """Return the place of a short table, where it is if it was written before."""
         content = table.tobytes()
         if content not in self._places:
-            self._places[content] = self._size
-            self._pool.append(table)
-            self._size += len(table)
+            self._places[content] = self._append(table)
         return self._places[content]
+
+    def _append(self, table: FloatArray) -> int:
+        self._pool.append(table)
+        self._size += len(table)
+        return self._size - len(table)
 
 
 def _slots(groups: list[list[_Group]]) -> Iterator[int]:

@@ -6,7 +6,7 @@ arrays, substitution, factorisation by species, and their text.
 
 from __future__ import annotations
 
-from fsp.model.factors import Product, factorise
+from fsp.model.factors import Product, factorise, tabulated
 from fsp.model.functions import FUNCTIONS
 from fsp.model.infix import to_text
 from fsp.model.program import compiled, evaluate
@@ -40,6 +40,7 @@ __all__ = [
     "factorise",
     "substitute",
     "symbols",
+    "tabulated",
     "to_text",
     "walk",
 ]

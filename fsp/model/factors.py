@@ -12,6 +12,10 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import reduce
 
+import numpy as np
+
+from fsp.arrays import FloatArray
+from fsp.model.program import evaluate
 from fsp.model.tree import ONE, Call, Expression, Number, Symbol, call, depends_on_time, symbols
 
 _MOST_TERMS = 64
@@ -58,6 +62,12 @@ def factorise(expr: Expression, species: Collection[str]) -> tuple[Product, ...]
         return tuple(_terms(expr, frozenset(species)))
     except _NotFactorised:
         return None
+
+
+def tabulated(factor: Expression, name: str, top: int) -> FloatArray:
+    """Return a factor at the counts 0 to `top` of its one species, (top + 1,)."""
+    counts = np.arange(top + 1.0)
+    return np.broadcast_to(np.asarray(evaluate(factor, {name: counts}), dtype=np.float64), counts.shape)
 
 
 def _terms(expr: Expression, species: frozenset[str]) -> list[Product]:

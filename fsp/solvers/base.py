@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING, Protocol
 
+from fsp.errors import ArgumentError, BackendError
+
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
@@ -35,6 +37,20 @@ class LossLimit:
 
 NO_LIMIT = LossLimit()
 Pulse = Callable[[float], None]
+
+
+def check_tol(tol: float) -> None:
+    """Raise an ArgumentError unless the tolerance of a solver is positive."""
+    if not tol > 0.0:
+        raise ArgumentError(f"`tol` must be positive, but is {tol}.")
+
+
+def require_constant_rates(generator: Generator, name: str) -> None:
+    """Raise a BackendError if propensities depend on time, for a solver that cannot treat that."""
+    if generator.model.is_time_dependent:
+        raise BackendError(
+            f"{name} must have propensities that do not depend on time, but this network's do; use solver='implicit'."
+        )
 
 
 class Heart:

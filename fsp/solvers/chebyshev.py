@@ -29,9 +29,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.errors import ArgumentError, BackendError, ConvergenceError
+from fsp.errors import ArgumentError, ConvergenceError
 from fsp.solvers import kernels
-from fsp.solvers.base import NO_LIMIT, REPORT_WORK, UNIT_ROUNDOFF, Advance, Heart, LossLimit, Pulse
+from fsp.solvers.base import (
+    NO_LIMIT,
+    REPORT_WORK,
+    UNIT_ROUNDOFF,
+    Advance,
+    Heart,
+    LossLimit,
+    Pulse,
+    check_tol,
+    require_constant_rates,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,8 +72,7 @@ class Chebyshev:
     degree: int = 2000
 
     def __post_init__(self) -> None:
-        if not self.tol > 0.0:
-            raise ArgumentError(f"`tol` must be positive, but is {self.tol}.")
+        check_tol(self.tol)
         if self.degree < 20:
             raise ArgumentError(f"`degree` must be at least 20, but is {self.degree}.")
 
@@ -75,11 +84,7 @@ class Chebyshev:
     @contextmanager
     def open(self, generator: Generator) -> Iterator[_ChebyshevPropagator]:
         """Bind to `generator`, whose propensities must not depend on time."""
-        if generator.model.is_time_dependent:
-            raise BackendError(
-                "Chebyshev must have propensities that do not depend on time, but this network's do; "
-                "use solver='implicit'."
-            )
+        require_constant_rates(generator, "Chebyshev")
         yield _ChebyshevPropagator(generator, self)
 
 

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.errors import ArgumentError, ConvergenceError
-from fsp.solvers.base import NO_LIMIT, REPORT_WORK, UNIT_ROUNDOFF, Advance, LossLimit, Pulse
+from fsp.solvers.base import NO_LIMIT, REPORT_WORK, UNIT_ROUNDOFF, Advance, LossLimit, Pulse, check_tol
 from fsp.solvers.collocation import Collocation, radau
 from fsp.solvers.linear import ShiftedSystem
 
@@ -58,8 +58,7 @@ class Implicit:
     stages: int = 7
 
     def __post_init__(self) -> None:
-        if not self.tol > 0.0:
-            raise ArgumentError(f"`tol` must be positive, but is {self.tol}.")
+        check_tol(self.tol)
         if not 2 <= self.stages <= 11:
             raise ArgumentError(f"`stages` must be 2 to 11, but is {self.stages}.")
 

@@ -30,7 +30,7 @@ def weighted_powers(indptr, indices, values, scale, v, w, total, weights, first,
     change = np.inf
     for k in range(k_end):
         weight = weights[k - first] if k >= first else 0.0
-        change = product_rows(indptr, indices, values, 0, n, STEP, v, v, w, total, scale, 0.0, 0.0, weight, 0.0)[0]
+        change = product_rows(indptr, indices, values, 0, n, STEP, v, v, v, w, total, scale, 0.0, 0.0, weight, 0.0)[0]
         v, w = w, v
         if change * moment_above(settled, first, mean, k) <= steady:
             return k + 1, change
@@ -52,7 +52,7 @@ def chebyshev(indptr, indices, values, scale, v, w, total, weights, hit, x, tol,
         # Two terms at once, every other time: `total` is then read and written half as often.
         a, b = (weights[m], weights[m + 1]) if m % 2 == 0 else (0.0, 0.0)
         norms[m + 1] = product_rows(
-            indptr, indices, values, 0, n, RECURRENCE, v, v, w, total, 2.0 * scale, 2.0, -1.0, a, b
+            indptr, indices, values, 0, n, RECURRENCE, v, v, v, w, total, 2.0 * scale, 2.0, -1.0, a, b
         )[0]
         v, w = w, v
         m += 1
@@ -123,7 +123,7 @@ def arnoldi(indptr, indices, values, V, H, depth, size):
     for j in range(size):
         before_last = V[j - 1] if j > 0 else nothing
         w = V[j + 1]
-        dots = product_rows(indptr, indices, values, 0, n, DOTS, V[j], before_last, w, w, 0.0, 0.0, 0.0, 0.0, 0.0)
+        dots = product_rows(indptr, indices, values, 0, n, DOTS, V[j], V[j], before_last, w, w, 0.0, 0.0, 0.0, 0.0, 0.0)
         if not orthogonalise(V, H, j, depth, dots, nothing):
             return j + 1
     return size

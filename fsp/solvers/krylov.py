@@ -24,9 +24,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.errors import ArgumentError, BackendError, ConvergenceError
+from fsp.errors import ArgumentError, ConvergenceError
 from fsp.solvers import kernels
-from fsp.solvers.base import NO_LIMIT, REPORT_WORK, UNIT_ROUNDOFF, Advance, Heart, LossLimit, Pulse
+from fsp.solvers.base import (
+    NO_LIMIT,
+    REPORT_WORK,
+    UNIT_ROUNDOFF,
+    Advance,
+    Heart,
+    LossLimit,
+    Pulse,
+    check_tol,
+    require_constant_rates,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,8 +64,7 @@ class Krylov:
     orthogonalization: int = 2
 
     def __post_init__(self) -> None:
-        if not self.tol > 0.0:
-            raise ArgumentError(f"`tol` must be positive, but is {self.tol}.")
+        check_tol(self.tol)
         if self.dimension < 2 or self.orthogonalization < 2:
             raise ArgumentError(
                 f"`dimension` must be at least 2 and `orthogonalization` at least 2, but are {self.dimension} and "
@@ -70,11 +79,7 @@ class Krylov:
     @contextmanager
     def open(self, generator: Generator) -> Iterator[_KrylovPropagator]:
         """Bind to `generator`, whose propensities must not depend on time."""
-        if generator.model.is_time_dependent:
-            raise BackendError(
-                "Krylov must have propensities that do not depend on time, but this network's do; "
-                "use solver='implicit'."
-            )
+        require_constant_rates(generator, "Krylov")
         yield _KrylovPropagator(generator, self)
 
 

@@ -17,9 +17,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.errors import ArgumentError, BackendError
 from fsp.solvers import kernels
-from fsp.solvers.base import NO_LIMIT, REPORT_WORK, UNIT_ROUNDOFF, Advance, Heart, LossLimit, Pulse
+from fsp.solvers.base import (
+    NO_LIMIT,
+    REPORT_WORK,
+    UNIT_ROUNDOFF,
+    Advance,
+    Heart,
+    LossLimit,
+    Pulse,
+    check_tol,
+    require_constant_rates,
+)
 from fsp.solvers.poisson import poisson_window
 
 if TYPE_CHECKING:
@@ -47,8 +56,7 @@ class Uniformization:
     tol: float = 1e-10
 
     def __post_init__(self) -> None:
-        if not self.tol > 0.0:
-            raise ArgumentError(f"`tol` must be positive, but is {self.tol}.")
+        check_tol(self.tol)
 
     @property
     def certified(self) -> bool:
@@ -58,11 +66,7 @@ class Uniformization:
     @contextmanager
     def open(self, generator: Generator) -> Iterator[_Uniformized]:
         """Bind to `generator`, whose propensities must not depend on time."""
-        if generator.model.is_time_dependent:
-            raise BackendError(
-                "Uniformization must have propensities that do not depend on time, but this network's do; "
-                "use solver='implicit'."
-            )
+        require_constant_rates(generator, "Uniformization")
         yield _Uniformized(generator, self.tol)
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.errors import StateSpaceError
-from fsp.model.expression import evaluate
+from fsp.model.expression import evaluate, tabulated
 from fsp.space import saturation_kernels
 from fsp.space.linear import Inequality
 from fsp.space.runs import Runs
@@ -143,8 +143,7 @@ def _supports(model: Model, product: Product, top: IntArray) -> tuple[IntArray, 
     lowest, highest = np.zeros_like(top), top.copy()
     for name, tree in product.factors.items():
         s = model.species.index(name)
-        counts = np.arange(top[s] + 1.0)
-        support = _support(np.broadcast_to(np.asarray(evaluate(tree, {name: counts}), float), counts.shape))
+        support = _support(tabulated(tree, name, int(top[s])))
         if support is None:
             return None
         lowest[s], highest[s] = support

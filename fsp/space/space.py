@@ -310,15 +310,21 @@ class StateSpace:
     @cached_property
     def top(self) -> IntArray:
         """Largest count of each species, (n_species,)."""
-        # Along a run every count is monotone, so its ends tell.
-        ends = np.concatenate([self.runs.keys, self.runs.last_keys()])
-        return np.asarray(self.encoding.decode(ends).max(axis=0, initial=0))
+        return np.asarray(self._ends.max(axis=0, initial=0))
 
     @cached_property
     def bottom(self) -> IntArray:
         """Smallest count of each species, (n_species,)."""
-        ends = np.concatenate([self.runs.keys, self.runs.last_keys()])
-        return np.asarray(self.encoding.decode(ends).min(axis=0))
+        return np.asarray(self._ends.min(axis=0))
+
+    @property
+    def _ends(self) -> IntArray:
+        """First and last states of the runs: along a run every count is monotone, so they hold the extremes."""
+        return self.encoding.decode(np.concatenate([self.runs.keys, self.runs.last_keys()]))
+
+    def _encoded(self, encoding: Encoding) -> StateSpace:
+        """Return the same states in another encoding, which keeps their order."""
+        return StateSpace(self.species, encoding, Runs.of_keys(encoding.encode(self.states)), self.constraints)
 
     def fitted(self, model: Model) -> StateSpace:
         """Return the same states in fields with room for the changes of `model`, such as an operator needs."""
@@ -326,7 +332,7 @@ class StateSpace:
             return self
         laws = _laws_kept(self.encoding, model)
         encoding = build_encoding(self.top.astype(np.float64), _margins(model), dependences=laws, exact=True)
-        return StateSpace(self.species, encoding, Runs.of_keys(encoding.encode(self.states)), self.constraints)
+        return self._encoded(encoding)
 
     def _wider(self, model: Model) -> StateSpace:
         """Return the same states in the widest fields, with room for the changes of `model`."""
@@ -340,8 +346,7 @@ class StateSpace:
                 f"A copy number must be at most {self.encoding.capacity[s] - margins[s]:,} where reactions change it "
                 f"by {margins[s]:,}, but '{self.species[s]}' grows beyond it."
             )
-        runs = Runs.of_keys(encoding.encode(self.states))
-        return StateSpace(self.species, encoding, runs, self.constraints)
+        return self._encoded(encoding)
 
 
 def _laws_kept(encoding: Encoding, model: Model) -> tuple[Dependence, ...]:
