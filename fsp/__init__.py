@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from fsp.projection.march import transient
     from fsp.projection.progress import Progress
     from fsp.projection.steady import stationary
-    from fsp.solvers import Chebyshev, Implicit, Krylov, Uniformization
+    from fsp.solvers import Chebyshev, Implicit, Krylov, Rational, Uniformization
     from fsp.space import StateSpace
 
 # Where each public name lives: imported at first use, so that `import fsp` stays fast.
@@ -42,6 +42,7 @@ _HOMES = {
     "Model": "fsp.model",
     "ModelError": "fsp.errors",
     "Progress": "fsp.projection.progress",
+    "Rational": "fsp.solvers",
     "Reaction": "fsp.model",
     "Solution": "fsp.distribution",
     "StateSpace": "fsp.space",
@@ -69,6 +70,7 @@ __all__ = [
     "Model",
     "ModelError",
     "Progress",
+    "Rational",
     "Reaction",
     "Solution",
     "StateSpace",

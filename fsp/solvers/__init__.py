@@ -5,6 +5,7 @@ from fsp.solvers.chebyshev import Chebyshev
 from fsp.solvers.choice import SOLVERS, Choice, Chooser
 from fsp.solvers.implicit import Implicit
 from fsp.solvers.krylov import Krylov
+from fsp.solvers.rational import Rational
 from fsp.solvers.uniformization import Uniformization
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "LossLimit",
     "Propagator",
     "Pulse",
+    "Rational",
     "Solver",
     "Uniformization",
 ]

@@ -118,10 +118,12 @@ class Propagator(Protocol):
         tol: float | None = None,
         limit: LossLimit = NO_LIMIT,
         pulse: Pulse | None = None,
+        most: float = inf,
     ) -> Advance:
         """Advance `p` from `t0` towards `t1`, with an error of at most `tol` in proportion to the time covered.
 
-        A solver whose steps take long calls `pulse` with about the time that it has reached.
+        A solver whose steps take long calls `pulse` with about the time that it has reached, and it returns at the
+        first point after `most` products.
         """
         ...
 

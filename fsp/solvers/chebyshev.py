@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from math import log
+from math import inf, log
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -133,6 +133,7 @@ class _ChebyshevPropagator:
         tol: float | None = None,
         limit: LossLimit = NO_LIMIT,
         pulse: Pulse | None = None,
+        most: float = inf,
     ) -> Advance:
         """Advance `p` from `t0` towards `t1`; see `fsp.solvers.base.Propagator`."""
         n = self._n
@@ -143,7 +144,7 @@ class _ChebyshevPropagator:
         z = self._operator.enter(p)
         t, error, rounding, n_matvec = t0, 0.0, 0.0, 0
         rejected = None
-        while t < t1 and n_matvec < self._most and (rejected is None or t == t0):
+        while t < t1 and n_matvec < min(most, self._most) and (rejected is None or t == t0):
             if self._stride < SHORTEST_STRIDE:
                 if rejected is not None:
                     self._stride = FIRST_STRIDE

@@ -11,16 +11,18 @@ from fsp.generator.operator import RowOperator
 from fsp.solvers.chebyshev import Chebyshev
 from fsp.solvers.implicit import Implicit
 from fsp.solvers.krylov import Krylov
+from fsp.solvers.rational import Rational
 from fsp.solvers.uniformization import Uniformization
 
 if TYPE_CHECKING:
     from fsp.generator import Generator
     from fsp.solvers.base import Solver
 
-SOLVERS: dict[str, type[Uniformization] | type[Krylov] | type[Chebyshev] | type[Implicit]] = {
+SOLVERS: dict[str, type[Uniformization] | type[Krylov] | type[Chebyshev] | type[Rational] | type[Implicit]] = {
     "uniformization": Uniformization,
     "krylov": Krylov,
     "chebyshev": Chebyshev,
+    "rational": Rational,
     "implicit": Implicit,
 }
 

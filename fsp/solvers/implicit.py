@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from math import floor, log2
+from math import floor, inf, log2
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -92,13 +92,14 @@ class _ImplicitPropagator:
         tol: float | None = None,
         limit: LossLimit = NO_LIMIT,
         pulse: Pulse | None = None,
+        most: float = inf,
     ) -> Advance:
         """Advance `p` from `t0` towards `t1`; see `fsp.solvers.base.Propagator`."""
         tol_rate = (self._tol if tol is None else tol) / (t1 - t0)
         lost = np.zeros(self._generator.n_sinks)
         t, error, rounding, n_matvec = t0, 0.0, 0.0, 0
         rejected = None
-        most = REPORT_WORK / (SOLVE_WORK * self._generator.work)  # products
+        most = min(most, REPORT_WORK / (SOLVE_WORK * self._generator.work))  # products
         while t < t1 and rejected is None and n_matvec < most:
             h = self._step_length(p, t, t1)
             if h < SMALLEST_STEP * (t1 - t0):

@@ -9,6 +9,7 @@ from fsp.generator.kernels import DOTS, RECURRENCE, REORDERED, STEP
 from fsp.generator.row_kernels import product_rows
 
 LARGEST_SPREAD = 1e3  # of Σ|u_j|‖v_j‖₁ over its start: beyond, cancellation costs more digits than a step is worth
+SUBSTEP = 1.5  # of the small exponential, times the norm of its matrix: longer, its Taylor terms would cancel
 BLOCK = 2048  # entries that stay in the nearest cache while vectors are combined
 
 
@@ -154,13 +155,30 @@ def orthogonalise(V, H, j, depth, dots, nothing):
 
 
 @njit(cache=True)
-def _multiply_banded(H, m, depth, x, y):
-    """Write H[:m, :m] x into y: H is upper Hessenberg with `depth` diagonals on and above the main one."""
+def _diagonals(H, m, depth):
+    """Return the diagonals of H[:m, :m] from the one below the main one on, row i at column i + 1 of a padded array."""
+    bands = np.zeros((min(depth, m) + 1, m))
+    for k in range(len(bands)):
+        for i in range(m):
+            if 0 <= i + k - 1 < m:
+                bands[k, i] = H[i, i + k - 1]
+    return bands
+
+
+@njit(cache=True, fastmath=REORDERED)
+def _taylor_term(bands, x, factor, y):
+    """Write ``factor H x`` to y; return its largest entry.  x and y are padded: entry i stands at i + 1."""
+    m = bands.shape[1]
     for i in range(m):
-        total = 0.0
-        for j in range(max(0, i - 1), min(m, i + depth)):
-            total += H[i, j] * x[j]
-        y[i] = total
+        y[i + 1] = bands[0, i] * x[i] + bands[1, i] * x[i + 1]
+    for k in range(2, len(bands)):
+        for i in range(m - k + 1):
+            y[i + 1] += bands[k, i] * x[i + k]
+    largest = 0.0
+    for i in range(1, m + 1):
+        y[i] *= factor
+        largest = max(largest, abs(y[i]))
+    return largest
 
 
 @njit(cache=True)
@@ -174,17 +192,17 @@ def flow(H, m, depth, horizon, norms, leak, residual_norm, error_rate, loss_offs
 
     Returns s, u(s), error, growth of Σ|u_j| norms_j, s_kept, u(s_kept), error_kept.
     """
+    bands = _diagonals(H, m, depth)
     size = 0.0
     for j in range(m):
         column = 0.0
         for i in range(min(m, j + 2)):
             column += abs(H[i, j])
         size = max(size, column)
-    delta = horizon if size == 0.0 else min(horizon, 0.5 / size)
+    delta = horizon if size == 0.0 else min(horizon, SUBSTEP / size)
     u = np.zeros(m)
     u[0] = 1.0
-    term = np.empty(m)
-    image = np.empty(m)
+    term, image = np.zeros(m + 2), np.zeros(m + 2)
     trial = np.empty(m)
     kept = u.copy()
     s, error, s_kept, error_kept, growth = 0.0, 0.0, 0.0, 0.0, norms[0]
@@ -193,21 +211,18 @@ def flow(H, m, depth, horizon, norms, leak, residual_norm, error_rate, loss_offs
         step = min(delta, horizon - s)
         if step <= 1e-14 * horizon:
             break
-        for i in range(m):
-            term[i] = u[i]
-            trial[i] = u[i]
-        integral = abs(u[m - 1]) * step
         scale = 0.0
         for i in range(m):
+            term[i + 1] = u[i]
+            trial[i] = u[i]
             scale = max(scale, abs(u[i]))
-        for k in range(1, 40):
-            _multiply_banded(H, m, depth, term, image)
-            largest = 0.0
+        integral = abs(u[m - 1]) * step
+        for k in range(1, 60):
+            largest = _taylor_term(bands, term, step / k, image)
+            term, image = image, term
             for i in range(m):
-                term[i] = image[i] * (step / k)
-                trial[i] += term[i]
-                largest = max(largest, abs(term[i]))
-            integral += abs(term[m - 1]) * step / (k + 1)
+                trial[i] += term[i + 1]
+            integral += abs(term[m]) * step / (k + 1)
             if largest <= 1e-18 * scale:
                 break
         total = error + residual_norm * integral

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -107,6 +108,7 @@ class _KrylovPropagator:
         tol: float | None = None,
         limit: LossLimit = NO_LIMIT,
         pulse: Pulse | None = None,
+        most: float = inf,
     ) -> Advance:
         """Advance `p` from `t0` towards `t1`; see `fsp.solvers.base.Propagator`."""
         self._heart.pulse = pulse
@@ -115,7 +117,7 @@ class _KrylovPropagator:
         lost = np.zeros(len(z) - self._n)
         t, error, rounding, n_matvec = t0, 0.0, 0.0, 0
         rejected = None
-        while t < t1 and rejected is None and n_matvec < self._most:
+        while t < t1 and rejected is None and n_matvec < min(most, self._most):
             slack = limit.at(t - t0) - lost.sum()
             step = self._step(z, t, t1 - t, tol_rate, LossLimit(slack, limit.rate))
             n_matvec += step.n_matvec

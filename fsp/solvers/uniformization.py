@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -91,6 +92,7 @@ class _Uniformized:
         tol: float | None = None,
         limit: LossLimit = NO_LIMIT,
         pulse: Pulse | None = None,
+        most: float = inf,
     ) -> Advance:
         """Advance `p` from `t0` towards `t1`; see `fsp.solvers.base.Propagator`."""
         n_sinks = self._operator.size - self._n
@@ -102,7 +104,7 @@ class _Uniformized:
         mass = z.sum()
         t, error, rounding, n_matvec = t0, 0.0, 0.0, 0
         rejected = None
-        while t < t1 and n_matvec < self._most and (rejected is None or t == t0):
+        while t < t1 and n_matvec < min(most, self._most) and (rejected is None or t == t0):
             longest = max(SHORTEST_REPORT, self._most) if limit.offset == np.inf or not n_sinks else self._stride
             h = min(t1 - t, longest / self._rate)
             end = t1 if h >= (t1 - t) * (1.0 - 1e-12) else t + h

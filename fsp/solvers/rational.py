@@ -1,0 +1,392 @@
+"""Rational Krylov approximation of the exponential: Arnoldi with ``(I - γA)⁻¹``, certified by its residual.
+
+One sparse factorisation serves a whole step, whose length does not depend on the largest rate.  Arnoldi with the
+inverse gives ``(I - γA) V_{k+1} H = V_k - P``, where the columns ρ_j of P are what the solves of the systems left.
+With ``H`` the square part, ``η`` the last entry of H below it, and ``G = (I - H⁻¹)/γ``, the approximation
+``y(s) = β V_k u(s)``, ``u(s) = exp(s G) e_1`` has the residual::
+
+    y' - A y = -(β/γ) (P + η q e_kᵀ) g(s),      q = (I - γA) v_{k+1},   g(s) = H⁻¹ u(s)
+
+and as the chain with its sinks does not expand the 1-norm::
+
+    ‖exp(sA) p - y(s)‖₁  <=  (β/γ) ∫₀ˢ ( Σ_j ‖ρ_j‖₁ |g_j| + η ‖q‖₁ |g_k| )
+
+The small exponential is followed on a grid whose steps double, from the fastest mode of G to the whole step.
+
+References
+----------
+J. van den Eshof, M. Hochbruck, Preconditioning Lanczos approximations to the matrix exponential, SIAM J. Sci. Comput.
+27 (2006) 1438, doi:10.1137/040605461; I. Moret, P. Novati, RD-rational approximations of the matrix exponential,
+BIT 44 (2004) 595, doi:10.1023/B:BITN.0000046805.27551.3b; M. A. Botchev, V. Grimm, M. Hochbruck, SIAM J. Sci. Comput.
+35 (2013) A1376, doi:10.1137/110820191.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import ceil, floor, inf, log2
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fsp.errors import ArgumentError, ConvergenceError
+from fsp.solvers import kernels
+from fsp.solvers.base import (
+    NO_LIMIT,
+    UNIT_ROUNDOFF,
+    Advance,
+    LossLimit,
+    Pulse,
+    check_tol,
+    require_constant_rates,
+)
+from fsp.solvers.linear import ShiftedSystem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fsp.arrays import FloatArray
+    from fsp.generator import Generator
+
+RATIO = 32.0  # of a step to its pole γ: measured least work from 1e-3 to 1e-9
+FIRST_STEP = 4.0  # times the mean waiting time
+LENGTHEN = 4.0
+INVARIANT = 1e-14  # of the norm of a vector: what is left of it when the basis is invariant
+TAYLOR_TERMS = 14  # for a matrix of norm 1/2: 0.5^15 / 15! < 1e-16
+FIRST_CHECK = 6  # dimension from which the error is looked at
+CHECK_EVERY = 3
+FEW, MANY = 18, 32  # vectors of a step after which the next one is longer, or shorter
+PER_OCTAVE = 8  # points of the grid while s doubles
+LARGEST_SPREAD = 1e3  # of Σ|u_j|‖v_j‖₁ over its start: beyond, cancellation costs more digits than a step is worth
+SMALLEST_STEP = 1e-13  # of the time asked for
+KEPT_FACTORS = 2
+NOISE = 30.0  # how many times the rounding of the products the residual of a step may show
+
+
+@dataclass(frozen=True, slots=True)
+class Rational:
+    """Approximate ``exp(tA) p`` in rational Krylov subspaces with one real pole, for stiff networks.
+
+    Parameters
+    ----------
+    tol
+        Allowed 1-norm error of one advance.
+    dimension
+        Largest size of a subspace.
+    """
+
+    tol: float = 1e-10
+    dimension: int = 40
+
+    def __post_init__(self) -> None:
+        check_tol(self.tol)
+        if self.dimension < FIRST_CHECK:
+            raise ArgumentError(f"`dimension` must be at least {FIRST_CHECK}, but is {self.dimension}.")
+
+    @property
+    def certified(self) -> bool:
+        """The reported error is a bound."""
+        return True
+
+    @contextmanager
+    def open(self, generator: Generator) -> Iterator[_RationalPropagator]:
+        """Bind to `generator`, whose propensities must not depend on time."""
+        require_constant_rates(generator, "Rational")
+        yield _RationalPropagator(generator, self)
+
+
+class _RationalPropagator:
+    def __init__(self, generator: Generator, solver: Rational) -> None:
+        self._tol = solver.tol
+        self._system = _System(generator)
+        self._size = min(solver.dimension, len(generator))
+        self._h = 0.0
+
+    def advance(
+        self,
+        p: FloatArray,
+        t0: float,
+        t1: float,
+        *,
+        tol: float | None = None,
+        limit: LossLimit = NO_LIMIT,
+        pulse: Pulse | None = None,
+        most: float = inf,
+    ) -> Advance:
+        """Advance `p` from `t0` towards `t1`; see `fsp.solvers.base.Propagator`."""
+        tol_rate = (self._tol if tol is None else tol) / (t1 - t0)
+        if self._h == 0.0:
+            outflow = float(self._system.exit_rates @ p) / max(float(p.sum()), 1e-300)
+            self._h = FIRST_STEP / outflow if outflow > 0.0 else t1 - t0
+        lost = np.zeros(self._system.n_sinks)
+        t, error, rounding, n_matvec = t0, 0.0, 0.0, 0
+        rejected = None
+        while t < t1 and rejected is None and n_matvec < most:
+            if self._h < SMALLEST_STEP * (t1 - t0):
+                raise ConvergenceError(
+                    f"Rational found no step at t = {t:.6g} whose error is below {tol_rate:.1e} per unit of time: the "
+                    f"step fell to {self._h:.1e}. Loosen `tol`, or use solver='uniformization'."
+                )
+            slack = limit.at(t - t0) - lost.sum()
+            step = self._step(p, t1 - t, tol_rate, LossLimit(slack, limit.rate))
+            n_matvec += step.n_matvec
+            p, lost = step.p, lost + step.lost
+            error, rounding, rejected = error + step.error, rounding + step.rounding, step.rejected
+            t = t1 if step.t >= (t1 - t) * (1.0 - 1e-13) else t + step.t
+            if pulse is not None:
+                pulse(t)
+        return Advance(p, lost, error, n_matvec, t, rounding, rejected)
+
+    def _step(self, p: FloatArray, horizon: float, tol_rate: float, limit: LossLimit) -> Advance:
+        """Take one step of at most `horizon`, as far as error and loss allow; its `t` is its length, 0 for none."""
+        h = min(self._h, horizon)
+        if not float(self._system.exit_rates @ p) > 0.0:
+            return Advance(p, np.zeros(self._system.n_sinks), 0.0, 0, horizon, 0.0)
+        basis = _Basis(self._system, self._system.pole_for(h, last=h < self._h), p, self._size)
+        path = None
+        while path is None or not (path.reaches_end or basis.complete):
+            basis.extend()
+            due = basis.size >= FIRST_CHECK and (basis.size - FIRST_CHECK) % CHECK_EVERY == 0
+            if basis.complete or (due and basis.error_estimate(h) <= tol_rate * h):
+                path = _Path(basis, h, tol_rate)
+        self._adapt(h, path, basis.size)
+        return self._end(basis, path, limit)
+
+    def _end(self, basis: _Basis, path: _Path, limit: LossLimit) -> Advance:
+        kept, beyond = path.kept(limit)
+        z = basis.combine(path.u[:, kept])
+        cut = kernels.clip(z)
+        rejected = None
+        if beyond > kept:
+            rejected = basis.combine(path.u[:, beyond])
+            kernels.clip(rejected)
+            rejected = rejected[: self._system.n]
+        p, lost = z[: self._system.n], z[self._system.n :]
+        return Advance(
+            p,
+            lost,
+            float(path.errors[kept]) + cut,
+            basis.n_products,
+            float(path.times[kept]),
+            float(path.roundings[kept]),
+            rejected,
+        )
+
+    def _adapt(self, h: float, path: _Path, size: int) -> None:
+        """Choose the next step: longer where few vectors sufficed, shorter where many did not."""
+        if not path.reaches_end:
+            self._h = min(0.5 * h, max(float(path.times[path.reached]), h / 16.0))
+        elif h >= self._h * (1.0 - 1e-12):
+            self._h *= LENGTHEN if size <= FEW else (0.5 if size > MANY else 1.0)
+
+
+class _System:
+    """The closed chain and its factorised shifted systems.
+
+    Poles are powers of two, so that one serves steps of like length.
+    """
+
+    def __init__(self, generator: Generator) -> None:
+        self.n, self.n_sinks = len(generator), generator.n_sinks
+        self.square, self.sinks = generator.to_csr(), generator.sinks
+        self.exit_rates = generator.exit_rates
+        self.roundings = generator.roundings
+        self._known: dict[float, ShiftedSystem] = {}
+
+    def pole_for(self, h: float, *, last: bool) -> tuple[float, ShiftedSystem]:
+        """Return a pole that fits a step, and its system; a `last`, shorter step makes do with one that is there."""
+        gamma = 2.0 ** floor(log2(h / RATIO))
+        if last:
+            near = [known for known in self._known if known <= 8.0 * gamma]
+            gamma = max(near, default=gamma)
+        if gamma not in self._known:
+            while len(self._known) >= KEPT_FACTORS:
+                self._known.pop(next(iter(self._known)))
+            self._known[gamma] = ShiftedSystem(self.square, gamma)
+        return gamma, self._known[gamma]
+
+    def shifted(self, z: FloatArray, gamma: float) -> FloatArray:
+        """Return ``(I - γA) z`` of the closed chain."""
+        states = z[: self.n]
+        image = z.copy()
+        image[: self.n] -= gamma * (self.square @ states)
+        image[self.n :] -= gamma * (self.sinks @ states)
+        return image
+
+    def size_of_terms(self, z: FloatArray, gamma: float) -> float:
+        """Return the sum of the terms of ``(I - γA) z`` in absolute value, which is what rounds."""
+        return float(np.abs(z).sum() + 2.0 * gamma * (self.exit_rates @ np.abs(z[: self.n])))
+
+
+class _Basis:
+    """A rational Krylov basis that grows by one vector at a time."""
+
+    def __init__(self, system: _System, pole: tuple[float, ShiftedSystem], p: FloatArray, most: int) -> None:
+        self.system = system
+        self.gamma, self._solver = pole
+        self._V = np.empty((most + 1, system.n + system.n_sinks))
+        self._V[0], self._V[0, system.n :] = np.concatenate([p, np.zeros(system.n_sinks)]), 0.0
+        self.beta = float(np.linalg.norm(self._V[0]))
+        self._V[0] /= self.beta
+        self._H = np.zeros((most + 1, most))
+        self.most = most
+        self.size = 0
+        self.n_products = 0
+        self.invariant = False
+        self.left = np.zeros(most)  # ‖ρ_j‖₁
+        self.terms = np.zeros(most)  # what rounds in ρ_j
+        self.norms = np.zeros(most + 1)  # ‖v_j‖₁
+        self.norms[0] = np.abs(self._V[0]).sum()
+
+    @property
+    def complete(self) -> bool:
+        """Whether no vector can be added."""
+        return self.invariant or self.size == self.most
+
+    @property
+    def square(self) -> FloatArray:
+        """H, (size, size)."""
+        return self._H[: self.size, : self.size]
+
+    def extend(self) -> None:
+        """Add the next vector: solve, orthogonalise twice."""
+        j, n = self.size, self.system.n
+        v = self._V[j]
+        w = np.empty_like(v)
+        w[:n] = self._solver.solve(v[:n])
+        w[n:] = v[n:] + self.gamma * (self.system.sinks @ w[:n])
+        self.left[j] = np.abs(v - self.system.shifted(w, self.gamma)).sum()
+        self.terms[j] = self.system.size_of_terms(w, self.gamma)
+        self.n_products += 1
+        before = float(np.linalg.norm(w))
+        for _ in range(2):
+            coefficients = self._V[: j + 1] @ w
+            w -= coefficients @ self._V[: j + 1]
+            self._H[: j + 1, j] += coefficients
+        norm = float(np.linalg.norm(w))
+        self.size = j + 1
+        self.invariant = norm <= INVARIANT * before
+        if self.invariant:
+            self.left[j] += float(np.abs(self.system.shifted(w, self.gamma)).sum())
+            return
+        self._H[j + 1, j] = norm
+        self._V[j + 1] = w / norm
+        self.norms[j + 1] = np.abs(self._V[j + 1]).sum()
+
+    def weights(self) -> FloatArray:
+        """Return the 1-norms that g_j is weighted with in the residual, less β/γ, (size,)."""
+        weights = self.left[: self.size].copy()
+        if not self.invariant:
+            q = self.system.shifted(self._V[self.size], self.gamma)
+            weights[-1] += self._H[self.size, self.size - 1] * float(np.abs(q).sum())
+            self.n_products += 1
+        return weights
+
+    def error_estimate(self, h: float) -> float:
+        """Return roughly the error of a step `h`: the residual at its end, times its length."""
+        inverse = np.linalg.inv(self.square)
+        powers = doublings((np.eye(self.size) - inverse) / self.gamma, h)
+        if not np.isfinite(powers[-1]).all():
+            return inf
+        scale = self._H[self.size, self.size - 1] * self.norms[self.size]
+        return float(self.beta / self.gamma * h * scale * abs(inverse[-1] @ powers[-1][:, 0]))
+
+    def combine(self, u: FloatArray) -> FloatArray:
+        """Return ``β V u``."""
+        z: FloatArray = (self.beta * u) @ self._V[: self.size]
+        return z
+
+    def leak(self) -> FloatArray:
+        """Return what one unit of each vector holds in the sinks, (size,)."""
+        leak: FloatArray = self.beta * self._V[: self.size, self.system.n :].sum(axis=1)
+        return leak
+
+
+class _Path:
+    """The small exponential over one step, with the bounds of error and rounding at every point of its grid.
+
+    Attributes
+    ----------
+    times : (m,) float array
+        0 and the points of the grid.
+    u : (size, m) float array
+        ``exp(s G) e_1`` there.
+    errors, roundings : (m,) float arrays
+        Bounds up to there.
+    reached : int
+        The last point whose error keeps to its share.
+    """
+
+    def __init__(self, basis: _Basis, h: float, tol_rate: float) -> None:
+        inverse = np.linalg.inv(basis.square)
+        self.times, self.u = follow(doublings((np.eye(basis.size) - inverse) / basis.gamma, h), h)
+        g = np.abs(inverse @ self.u)  # (size, m)
+        scale = basis.beta / basis.gamma
+        self.errors = scale * _integrals(basis.weights() @ g, self.times)
+        terms = UNIT_ROUNDOFF * (basis.system.roundings + basis.size + 2) * basis.terms[: basis.size]
+        spread = basis.beta * (basis.norms[: basis.size] @ np.abs(self.u))
+        self.roundings = scale * _integrals(terms @ g, self.times) + UNIT_ROUNDOFF * (basis.size + 2) * spread
+        self._leaks = basis.leak() @ self.u
+        allowed = np.maximum(tol_rate * self.times, NOISE * self.roundings)
+        sound = (self.errors <= allowed) & (np.maximum.accumulate(spread) <= LARGEST_SPREAD * spread[0])
+        sound[0] = True
+        self.reached = int(np.flatnonzero(sound)[-1])
+
+    @property
+    def reaches_end(self) -> bool:
+        """Whether the whole step keeps to its share of the error."""
+        return self.reached == len(self.times) - 1
+
+    def kept(self, limit: LossLimit) -> tuple[int, int]:
+        """Return the last point up to which the loss keeps to its limit, and one beyond (the same if there is none)."""
+        over = self._leaks[: self.reached + 1] > limit.offset + limit.rate * self.times[: self.reached + 1]
+        over[0] = False
+        if not over.any():
+            return self.reached, self.reached
+        first = int(np.argmax(over))
+        return first - 1, min(self.reached, first + PER_OCTAVE)
+
+
+def doublings(G: FloatArray, h: float) -> list[FloatArray]:
+    """Return ``exp(h 2^{i-J} G)`` for i from 0 to J, the first one so short that its Taylor series has settled."""
+    x = float(np.abs(G).sum(axis=0).max()) * h
+    if not np.isfinite(x):
+        return [np.full_like(G, np.inf)]
+    J = max(ceil(log2(max(x, 1.0))) + 1, 5)
+    scaled = G * (h * 2.0**-J)
+    power = np.eye(len(G)) + scaled / TAYLOR_TERMS
+    for k in range(TAYLOR_TERMS - 1, 0, -1):
+        power = np.eye(len(G)) + (scaled @ power) / k
+    powers = [power]
+    with np.errstate(all="ignore"):
+        for _ in range(J):
+            powers.append(powers[-1] @ powers[-1])
+    return powers
+
+
+def follow(powers: list[FloatArray], h: float) -> tuple[FloatArray, FloatArray]:
+    """Return a grid on [0, h] whose steps double, (m,), and ``exp(s G) e_1`` on it, (size, m)."""
+    s = h * 2.0 ** (1 - len(powers))
+    u = powers[0][:, 0]
+    start = np.zeros(len(u))
+    start[0] = 1.0
+    times, path = [0.0, s], [start, u]
+    with np.errstate(all="ignore"):
+        for i in range(len(powers) - 1):
+            parts = min(2**i, PER_OCTAVE)
+            power = powers[i - parts.bit_length() + 1]
+            for part in range(1, parts + 1):
+                u = power @ u
+                times.append(s * (1.0 + part / parts))
+                path.append(u)
+            s *= 2.0
+    times[-1] = h
+    values = np.array(path).T
+    return np.array(times), np.where(np.isfinite(values), values, 1e200)
+
+
+def _integrals(values: FloatArray, times: FloatArray) -> FloatArray:
+    """Return the integrals from 0 to each of `times` (m,), by the larger value at the ends of each cell."""
+    cells = np.maximum(values[1:], values[:-1]) * np.diff(times)
+    return np.concatenate([[0.0], np.cumsum(cells)])
