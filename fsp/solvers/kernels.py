@@ -10,6 +10,7 @@ from fsp.generator.row_kernels import product_rows
 
 LARGEST_SPREAD = 1e3  # of Σ|u_j|‖v_j‖₁ over its start: beyond, cancellation costs more digits than a step is worth
 SUBSTEP = 1.5  # of the small exponential, times the norm of its matrix: longer, its Taylor terms would cancel
+BROKEN = 10.0  # times the loss that is allowed, beyond which a step goes no further
 BLOCK = 2048  # entries that stay in the nearest cache while vectors are combined
 
 
@@ -246,6 +247,8 @@ def flow(H, m, depth, horizon, norms, leak, residual_norm, error_rate, loss_offs
             s_kept, error_kept = s, error
             for i in range(m):
                 kept[i] = u[i]
+        elif s >= 2.0 * s_kept and lost > BROKEN * (loss_offset + loss_rate * s):
+            break  # far enough to see where the space must grow
     return s, u, error, growth, s_kept, kept, error_kept
 
 
