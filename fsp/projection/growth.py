@@ -2,14 +2,15 @@
 
 Growth follows the flux out of the space: each kind of jump, from each state that feeds it, is repeated in a straight
 line, as often as the flux is large, and one reaction step in every direction is added around what is new (more, where
-jumps alternate and no line is long).  So a space follows a narrow or bent support.  The longest line rises with the
-distance grown so far along the same jump, so that the number of growths rises with the logarithm of the final size.
+jumps alternate and no line is long).  So a space follows a narrow or bent support.  The longest line is a share of the
+extent of the space along the jump, so that the number of growths rises with the logarithm of the final size, and a
+window that moves is renewed as often on a long way as on a short one.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, inf
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,12 +26,38 @@ if TYPE_CHECKING:
 
 MAX_STATES = 5_000_000
 FIRST_STEPS = 2
-STEP_SHARE = 0.2  # of the steps taken so far along the same jump
+EXTENT_SHARE = 0.2  # of the extent of the space along a jump that a line may reach
+HIT = 0.05  # share of the flux out of the space by a jump that asks for longer lines along it
+INTERVALS = 10.0  # growths along one jump that the remaining time should take
 NEGLECTED_FLUX = 0.01  # share of the flux out of the space whose sources are not followed
-ENUMERATED_STATES = 20_000  # a finite network with fewer states is enumerated at once
+ENUMERATED_STATES = 250  # a finite network with fewer states is enumerated at once
+CHEAP_STATES = 150  # that a growth may add where that is more than its share
+LONGEST_CHEAP = 64  # reactions
 BYTES_PER_STATE = 8 * 80  # Krylov basis, generator, keys and states of a network with few reactions
 SUSPECT_GROWTHS = 30
+AROUND: tuple[int, ...] = ()  # in the place of a change: all reactions
 RAY = 2.0 ** np.arange(10, 21)
+
+
+class _Pace:
+    """How far to follow each kind of jump: twice as far as last time where that served too short, less where long."""
+
+    def __init__(self) -> None:
+        self._length: dict[tuple[int, ...], float] = {}
+        self._last: dict[tuple[int, ...], float] = {}
+
+    def hit(self, change: tuple[int, ...], t: float | None, remaining: float) -> None:
+        """Take note that probability flowed out by `change` at time `t`."""
+        length = self._length.get(change, 0.5 * FIRST_STEPS)
+        served = inf if t is None else t - self._last.get(change, t)
+        factor = 2.0 if t is None or served <= 0.0 else min(2.0, max(0.5, remaining / (INTERVALS * served)))
+        self._length[change] = max(1.0, factor * length)
+        if t is not None:
+            self._last[change] = t
+
+    def length(self, change: tuple[int, ...]) -> int:
+        """Return the number of steps along `change`."""
+        return ceil(self._length.get(change, 1.0))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,8 +88,7 @@ class Growth:
                 raise ArgumentError(f"`{name}` must allow at least one state, but is {value!r}.")
         self._limit = max_states if max_memory is None else min(max_states, max_memory // BYTES_PER_STATE)
         self._named = "max_states" if self._limit == max_states else "max_memory"
-        self._reach: dict[tuple[int, ...], int] = {}  # steps taken so far along each change
-        self._around = 0  # steps taken so far in all directions at once
+        self._pace = _Pace()
         self.count = 0
 
     def first(self) -> StateSpace:
@@ -82,10 +108,13 @@ class Growth:
         t: float | None,
         ledger: ErrorLedger,
         *,
+        remaining: float = inf,
+        kept: BoolArray | None = None,
         everywhere: bool = False,
     ) -> StateSpace:
-        """Return a larger space: `weight` (n,) says where the probability is that flows out.
+        """Return a space that has grown: `weight` (n,) says where the probability is that flows out.
 
+        States that are not `kept` (n,) are left out of it, and it should serve a good part of the `remaining` time.
         With `everywhere`, grow from every state that leaks, whatever its weight.
 
         Raises
@@ -97,29 +126,34 @@ class Growth:
         if not sum(f.sum() for f in flux) > 0.0:  # rates that are zero just now, or underflow
             flux = [np.ones(len(leak.sources)) for leak in generator.leaks]
         self.count += 1
-        if self.count >= SUSPECT_GROWTHS:
+        if self.count % SUSPECT_GROWTHS == 0:
             strongest = max(range(len(flux)), key=lambda k: float(flux[k].max()))
             source = generator.leaks[strongest].sources[int(np.argmax(flux[strongest]))]
-            self._refuse_escape(space.states[source], t)
+            self._refuse_escape(space.states_at(np.array([source]))[0], t)
         threshold = 0.0 if everywhere else _threshold(np.concatenate(flux))
-        lines = [self._lines(space, leak, f, threshold) for leak, f in zip(generator.leaks, flux, strict=True)]
-        followed = sum(line.followed for line in lines)
-        asked = sum(line.asked for line in lines)
+        hit = HIT * sum(f.sum() for f in flux)
+        lines = []
+        for leak, f in zip(generator.leaks, flux, strict=True):
+            if f.sum() >= hit:
+                self._pace.hit(tuple(leak.change.tolist()), t, remaining)
+            lines.append(self._lines(space, leak, f, threshold))
         # Where lines break off after few steps, jumps alternate: look around as far as they should have gone.
-        around = 1
-        if followed < 0.5 * asked:
-            around = max(FIRST_STEPS, ceil(STEP_SHARE * self._around))
-            self._around += around
+        if sum(line.followed for line in lines) < 0.5 * sum(line.asked for line in lines):
+            self._pace.hit(AROUND, t, remaining)
+            around = self._pace.length(AROUND)
+        else:
+            around = 1
+        base = space if kept is None else space.restrict(kept)
         try:
             states = np.concatenate([line.states for line in lines])
-            grown = space.extend(self._model, states, around, max_states=self._limit)
+            grown = base.extend(self._model, states, around, max_states=self._limit)
         except StateSpaceError:
             where = "" if t is None else f" at t = {t:.6g}"
             raise StateSpaceError(
                 f"The tolerance must be met with at most {self._limit:,} states (`{self._named}`), but{where} "
                 f"{len(space):,} states do not suffice ({ledger}); raise the limit or the tolerance."
             ) from None
-        if len(grown) <= len(space):
+        if len(grown) <= len(base):
             raise StateSpaceError(
                 f"The space must grow where probability leaves it, but its {len(space):,} states have no way out by "
                 f"{', '.join(generator.sink_names)}; this is an error of the package, please report it."
@@ -131,23 +165,23 @@ class Growth:
         chosen = np.flatnonzero(flux > threshold) if threshold > 0.0 else np.flatnonzero(flux > 0.0)
         if not len(chosen):
             return _Lines(np.empty((0, len(leak.change)), dtype=np.int64), 0.0, 0.0)
-        key = tuple(leak.change.tolist())
-        longest = max(FIRST_STEPS, ceil(STEP_SHARE * self._reach.get(key, 0)))
+        cheap = min(LONGEST_CHEAP, CHEAP_STATES // len(chosen))
+        moved = leak.change != 0
+        extent = int(((space.top - space.bottom)[moved] // np.abs(leak.change)[moved]).min())
+        pace = self._pace.length(tuple(leak.change.tolist()))
+        longest = max(1, cheap, min(pace, ceil(EXTENT_SHARE * extent)))
         weight = flux[chosen]
         length = _line_lengths(weight, threshold, longest)
-        asked, followed = float(weight @ length), 0.0
-        states = space.states[leak.sources[chosen]]
-        entered = []
-        for step in range(longest):
-            going = length > step
-            going[going] = self._enabled(leak, states[going])
-            states, length, weight = states[going] + leak.change, length[going], weight[going]
-            if not len(states):
-                break
-            followed += float(weight.sum())
-            entered.append(states)
-        self._reach[key] = self._reach.get(key, 0) + len(entered)
-        return _Lines(np.concatenate(entered), asked, followed)
+        source = np.repeat(np.arange(len(chosen)), length)  # of each step of each line
+        step = np.arange(len(source)) - np.repeat(np.cumsum(length) - length, length)
+        states = space.states_at(leak.sources[chosen])[source] + step[:, None] * leak.change
+        enabled = np.zeros(len(states), dtype=np.bool_)
+        possible = (states >= 0).all(axis=1)
+        enabled[possible] = self._enabled(leak, states[possible])
+        broken = np.concatenate([[0], np.cumsum(~enabled)])  # a line ends at the first jump that is not enabled
+        start = np.repeat(np.cumsum(length) - length, length)
+        going = broken[1:] == broken[start]
+        return _Lines(states[going] + leak.change, float(weight @ length), float(weight[source[going]].sum()))
 
     def _enabled(self, leak: Leak, states: IntArray) -> BoolArray:
         enabled = np.zeros(len(states), dtype=np.bool_)

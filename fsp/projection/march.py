@@ -1,9 +1,9 @@
 """Transient distributions by adaptive finite state projection.
 
-The probability of the initial states is advanced on a set of states that grows where it flows out.  A solver may
-lose probability only at the rate of the truncation budget; when it would lose more, it stops at the last moment at
-which it did not, the states that feed the loss are followed outwards, and it goes on from there.  What was
-lost stays lost, in the ledger.
+The probability of the initial states is advanced on a set of states that moves with it.  A solver may lose
+probability only at the rate of the truncation budget; when it would lose more, it stops at the last moment at
+which it did not, the states that feed the loss are followed outwards, those that probability has left are dropped,
+and it goes on from there.  What was lost or dropped stays lost, in the ledger.
 
 References
 ----------
@@ -16,6 +16,7 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from contextlib import ExitStack
+from math import inf
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,10 @@ from fsp.generator import Generator
 from fsp.model.switches import RESOLUTION, switch_times
 from fsp.projection.growth import MAX_STATES, Growth, check_tolerance, starting_vector
 from fsp.projection.progress import Progress, ProgressCallback
-from fsp.solvers import NO_LIMIT, Choice, Chooser, LossLimit
+from fsp.projection.pruning import Pruning
+from fsp.projection.pruning import choose as choose_pruning
+from fsp.solvers import NO_LIMIT, Choice, Chooser, LossLimit, Rational
+from fsp.solvers.choice import STEP_VECTORS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,8 +41,14 @@ if TYPE_CHECKING:
     from fsp.solvers import Solver
     from fsp.space import StateSpace
 
-TRUNCATION_SHARE = 0.5  # of the tolerance, spent in proportion to time
-INTEGRATION_SHARE = 0.4
+TRUNCATION_SHARE = 0.85  # of the tolerance, spent in proportion to time; the rest is for rounding
+PRUNING_SHARE = 0.1
+INTEGRATION_SHARE = 0.01
+FEWEST_PRUNED = 400  # states of a space that is worth pruning
+NEW_SPACE = 3e7, 500.0  # work of a new space and its generator: in multiply-adds, and for each state
+LEAST_SHARE = 0.1  # of the states that must go to be worth a new space of their own
+CAUTION = 2.0  # times the work of a new space that must be saved by it; doubled where growth followed soon
+CHECKED_PRODUCTS = 200.0  # after which it is seen whether states can be dropped; doubled each time where none can
 
 
 def transient(
@@ -135,10 +145,14 @@ class _March:
         self.t = 0.0
         self.t_end = t_end
         self.ledger = ErrorLedger()
-        self.counts = {"n_matvec": 0, "growths": 0, "largest_space": 0}
+        self.counts = {"n_matvec": 0, "growths": 0, "prunings": 0, "largest_space": 0}
         self._chooser = Chooser(solver, INTEGRATION_SHARE * tol)
-        self._integration_rate = min(INTEGRATION_SHARE * tol, self._chooser.tol) / max(t_end, 1e-300)
-        self._truncation_rate = TRUNCATION_SHARE * tol / max(t_end, 1e-300)
+        duration = max(t_end, 1e-300)
+        self._integration_rate = min(INTEGRATION_SHARE * tol, self._chooser.tol) / duration
+        self._truncation_rate = TRUNCATION_SHARE * tol / duration
+        self._pruning_rate = PRUNING_SHARE * tol / duration
+        self._changes = _Changes()
+        self._step_lengths: dict[type, float] = {}
         self._products: Counter[str] = Counter()
         self._stack = stack
         self._progress = progress
@@ -164,6 +178,7 @@ class _March:
                 tol=self._integration_rate * (target - self.t),
                 limit=self._loss_limit(),
                 pulse=self._report,
+                most=self._changes.products_until_check(solver) if self._growing else inf,
             )
             self.ledger += ErrorLedger(
                 truncation=float(step.lost.sum()),
@@ -174,12 +189,14 @@ class _March:
             self.counts["n_matvec"] += step.n_matvec
             self._products[f"{solver} ({self._choice.reason})"] += step.n_matvec
             self.p, self.t = step.p, step.t
+            self._step_lengths[type(solver)] = self._step_length
             if self.t > started:
-                rate = self.generator.largest_exit_rate
-                self._chooser.learn(solver, step.n_matvec, rate * (self.t - started))
+                rate, length = self.generator.largest_exit_rate, self._step_length
+                steps = (self.t - started) / length if length else 0.0
+                self._chooser.learn(solver, step.n_matvec, rate * (self.t - started), steps)
             if step.rejected is not None:
                 self._grow(step.rejected)
-            else:
+            elif not self._prune():
                 self._reconsider()
             self._report(self.t)
 
@@ -196,7 +213,7 @@ class _March:
             self.model.species,
             t=self.t,
             error=self.ledger,
-            closed=self.generator.n_sinks == 0,
+            closed=self.generator.n_sinks == 0 and self.ledger.pruning == 0.0,
             model_name=self.model.name,
             model_hash=self.model.hash,
             time_unit=self.model.time_unit,
@@ -206,11 +223,11 @@ class _March:
     def _bind(self) -> None:
         """Build the generator of the space and open a solver on it."""
         self.generator = Generator(self.model, self.space, self.t)
-        self._open(self._chooser.choose(self.generator, self.t_end - self.t, growing=self._growing))
+        self._open(self._chooser.choose(self.generator, self._horizon, growing=self._growing))
 
     def _reconsider(self) -> None:
         """Change the solver where another one now promises much less work."""
-        choice = self._chooser.choose(self.generator, self.t_end - self.t, self._choice, growing=self._growing)
+        choice = self._chooser.choose(self.generator, self._horizon, self._choice, growing=self._growing)
         if choice is not self._choice and choice.solver != self._choice.solver:
             self._open(choice)
 
@@ -218,7 +235,15 @@ class _March:
         self._choice = choice
         self._stack.close()
         self._propagator = self._stack.enter_context(self._choice.solver.open(self.generator))
+        known = self._step_lengths.get(type(choice.solver))
+        if known:  # the solution is as smooth as it was: no need to feel the way again
+            self._propagator.step_length = known
         self.counts["largest_space"] = max(self.counts["largest_space"], len(self.space))
+
+    @property
+    def _step_length(self) -> float:
+        """Length of the solver's next step; 0 for a solver that has none."""
+        return float(getattr(self._propagator, "step_length", 0.0))
 
     @property
     def _growing(self) -> bool:
@@ -229,18 +254,97 @@ class _March:
             return NO_LIMIT
         return LossLimit(self._truncation_rate * self.t - self.ledger.truncation, self._truncation_rate)
 
+    @property
+    def _horizon(self) -> float:
+        """How long the space is likely to serve."""
+        remaining = self.t_end - self.t
+        return min(remaining, self._changes.likely_interval(self.t)) if self._growing else remaining
+
     def _grow(self, rejected: FloatArray) -> None:
-        grown = self._growth.grow(self.space, self.generator, rejected, self.t, self.ledger)
-        p = np.zeros(len(grown))
-        p[grown.index(self.space.states)] = self.p
-        self.space, self.p = grown, p
+        """Grow the space where the `rejected` vector would leave it, and drop what is not needed any more."""
+        # What was added at this very time has not been reached yet, and stays.
+        pruning = self._choose_pruning(rejected) if self.t > self._changes.last else None
+        kept = pruning.kept if pruning is not None and pruning.share > 0.0 else None
+        grown = self._growth.grow(
+            self.space, self.generator, rejected, self.t, self.ledger, remaining=self.t_end - self.t, kept=kept
+        )
         self.counts["growths"] += 1
+        self._changes.grown(self.t)
+        self._move_to(grown)
+
+    def _prune(self) -> bool:
+        """Drop states if enough of them can go; return whether they went."""
+        if not self._growing or len(self.space) < FEWEST_PRUNED or self.t >= self.t_end:
+            return False
+        pruning = self._choose_pruning(None)
+        n = len(self.space)
+        saved = pruning.share * self._chooser.least_work(self.generator, self.t_end - self.t)
+        worth = pruning.share > LEAST_SHARE and saved > self._changes.caution * (NEW_SPACE[0] + NEW_SPACE[1] * n)
+        self._changes.checked(self.t, worth)
+        if worth:
+            self.counts["prunings"] += 1
+            self._move_to(self.space.restrict(pruning.kept))
+        return worth
+
+    def _choose_pruning(self, ahead: FloatArray | None) -> Pruning:
+        mass = self._pruning_rate * self.t - self.ledger.pruning
+        return choose_pruning(self.generator.at(self.t), self.p, ahead, mass, self._truncation_rate)
+
+    def _move_to(self, space: StateSpace) -> None:
+        """Go on in another space; what its states do not hold is pruned."""
+        p = self.space.carry(self.p, space)
+        dropped = self.p - space.carry(p, self.space)  # exact: an entry is carried, or 0
+        self.ledger += ErrorLedger(pruning=float(dropped.sum()))
+        self.space, self.p = space, p
         self._bind()
 
     def _report(self, t: float) -> None:
         if self._progress is not None:
             name = type(self._choice.solver).__name__
             self._progress(Progress(float(t), self.t_end, len(self.space), self.ledger.total, name))
+
+
+class _Changes:
+    """When the space changed, and when it should be looked at again: what keeps it from flapping.
+
+    Attributes
+    ----------
+    last
+        Time of the last change.
+    caution
+        Times the work of a new space that a pruning of its own must save; raised where growth followed soon.
+    """
+
+    def __init__(self) -> None:
+        self.last = -inf
+        self.caution = CAUTION
+        self._interval = inf
+        self._pruned = -inf
+        self._checks = 1.0
+
+    def likely_interval(self, t: float) -> float:
+        """Return how long the space is likely to serve from time `t` on: twice as long as last time."""
+        return max(2.0 * self._interval, t - self.last) if self._interval < inf else inf
+
+    def products_until_check(self, solver: Solver) -> float:
+        """Return after how many products it should be seen whether states can be dropped."""
+        return self._checks * (STEP_VECTORS if isinstance(solver, Rational) else CHECKED_PRODUCTS)
+
+    def grown(self, t: float) -> None:
+        """Take note of a growth at time `t`."""
+        if t > self.last:
+            if self._pruned == self.last:  # what was dropped was needed soon
+                self.caution *= 2.0
+            self._interval = t - max(self.last, 0.0)
+        self.last = t
+        self._checks = 1.0
+
+    def checked(self, t: float, pruned: bool) -> None:
+        """Take note of a look at time `t`, and of whether states were dropped."""
+        if pruned:
+            self.last = self._pruned = t
+        self.caution = max(CAUTION, 0.7 * self.caution)
+        self._checks = 1.0 if pruned else 2.0 * self._checks
 
 
 def _checked_times(times: Sequence[float] | FloatArray | float) -> FloatArray:

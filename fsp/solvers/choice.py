@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf, sqrt
+from math import inf, log2, sqrt
 from typing import TYPE_CHECKING
 
 from fsp.errors import ArgumentError
@@ -27,19 +27,18 @@ SOLVERS: dict[str, type[Uniformization] | type[Krylov] | type[Chebyshev] | type[
 }
 
 # Work in units of one multiply-add of a product on runs, about 0.25 ns, fitted to measured runs.
-PRODUCTS = {"krylov": 0.35, "chebyshev": 0.3}  # per Λt, until a run has shown its own
-STARTING_PRODUCTS = {"krylov": 50.0, "chebyshev": 120.0}  # short steps at first
-# Per state and product: what is done to vectors besides; for Krylov orthogonalisation and the final combination.
-VECTOR_WORK = {"uniformization": 1.5, "chebyshev": 2.0, "krylov": 10.0}
+VECTOR_WORK = {"uniformization": 1.5, "chebyshev": 2.0, "krylov": 10.0, "rational": 100.0}  # per state and product
+CALL_WORK = {"uniformization": 1e3, "chebyshev": 1e4, "krylov": 2e4, "rational": 7e5}  # per product
 ROW_WORK = 4.0  # of a multiply-add of the assembled form
 KRYLOV_BYTES = 2**32  # of a basis, beyond which it is not chosen
+STEP_VECTORS = 22.0  # solves of one rational step
+FACTOR_SHARE = 0.5  # factorisations per rational step
+REJECTED_STEPS = 2.0  # times the products of uniformization where steps are cut short by the loss
 CLEAR_GAIN = 1.5
 LEAST_WORK = 1e8  # below, a change of solver cannot pay
-IMPLICIT_STEPS = 600.0
-IMPLICIT_STEP_WORK = 30.0  # per n^1.25, of the triangular solves and products of one step
-IMPLICIT_FACTOR_WORK = 1600.0  # per n^1.5, of the factorisations of all step lengths
-IMPLICIT_STATES = 60_000
-IMPLICIT_STATES_PLANAR = 400_000  # at most 5 entries a row: fill-in grows slowly
+FORGETTING = 0.9  # power that what was learnt of a solver is raised to while another one works
+LARGEST_FACTOR = 64.0  # by which a solver may need more, or fewer, products than expected
+DIRECT_WORK = 1e11  # of a factorisation that is still considered
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,8 @@ class Chooser:
     def __init__(self, solver: str | Solver, tol: float) -> None:
         self._asked = _as_solver(solver, tol)
         self._tol = tol
-        self._products = dict(PRODUCTS)
+        self._factor = dict.fromkeys(VECTOR_WORK, 1.0)  # products used, over those expected
+        self._jumps_of_a_step = inf  # of the rational solver
 
     @property
     def tol(self) -> float:
@@ -90,33 +90,79 @@ class Chooser:
         work = self._work(generator, duration)
         if growing:  # an expansion that loses too much is thrown away as a whole
             work.pop("chebyshev")
+            work["uniformization"] *= REJECTED_STEPS
         name = min(work, key=work.__getitem__)
         if current is not None:
-            now = next((key for key, kind in SOLVERS.items() if isinstance(current.solver, kind)), name)
+            now = _name_of(current.solver)
             if work.get(now, inf) < max(LEAST_WORK, CLEAR_GAIN * work[name]):
                 return current
         estimates = ", ".join(f"{other} {amount:.0e}" for other, amount in work.items())
         return Choice(SOLVERS[name](tol=self._tol), f"auto: least of the estimated operations {estimates}")
 
-    def learn(self, solver: Solver, n_matvec: int, jumps: float) -> None:
-        """Take note of how many products a solver used for `jumps` = Λt."""
-        for name in self._products:
-            if isinstance(solver, SOLVERS[name]) and n_matvec >= 4 * STARTING_PRODUCTS[name]:
-                self._products[name] = n_matvec / jumps
+    def learn(self, solver: Solver, n_matvec: int, jumps: float, steps: float) -> None:
+        """Take note of how many products a solver used for `jumps` = Λt; what is known of others fades.
+
+        `steps` is the number of steps, of the length that the solver now takes, in that time; 0 if it has none.
+        """
+        used = _name_of(solver)
+        if used == "rational" and steps > 0.0:
+            self._jumps_of_a_step = jumps / steps
+        for name in self._factor:
+            if name != used:
+                self._factor[name] **= FORGETTING
+            elif n_matvec:
+                factor = n_matvec / self._expected_products(name, jumps)
+                self._factor[name] = min(max(factor, 1.0 / LARGEST_FACTOR), LARGEST_FACTOR)
+
+    def least_work(self, generator: Generator, duration: float) -> float:
+        """Return the least work that is expected for `duration` units of time on `generator`."""
+        return min(self._work(generator, duration).values())
 
     def _work(self, generator: Generator, duration: float) -> dict[str, float]:
+        """Return the expected work of every solver, in multiply-adds."""
         n, nnz = len(generator), generator.work
         jumps = generator.largest_exit_rate * duration  # Λt
         product = nnz * (ROW_WORK if isinstance(generator.operator, RowOperator) else 1.0)
-        products = {name: share * jumps + STARTING_PRODUCTS[name] for name, share in self._products.items()}
-        products["uniformization"] = jumps + 5.0 * sqrt(jumps) + 10.0
+        work = {}
+        for name, factor in self._factor.items():
+            unit = product + VECTOR_WORK[name] * n + CALL_WORK[name]
+            if name == "rational":
+                factorisation, solve = _direct_work(generator)
+                if factorisation > DIRECT_WORK:
+                    continue
+                unit += solve + FACTOR_SHARE / STEP_VECTORS * factorisation
+            work[name] = factor * self._expected_products(name, jumps) * unit
         if 8 * n * (Krylov().dimension + 1) > KRYLOV_BYTES:
-            products.pop("krylov")
-        work = {name: number * (product + VECTOR_WORK[name] * n) for name, number in products.items()}
-        if n <= (IMPLICIT_STATES_PLANAR if nnz <= 5.5 * n else IMPLICIT_STATES):
-            steps = IMPLICIT_STEPS * (20.0 * nnz + IMPLICIT_STEP_WORK * n**1.25 + 2e6)
-            work["implicit"] = steps + IMPLICIT_FACTOR_WORK * n**1.5
+            work.pop("krylov")
         return work
+
+    def _expected_products(self, name: str, jumps: float) -> float:
+        """Return the number of products that a solver needs for `jumps` = Λt, by what runs have shown."""
+        if name == "uniformization":
+            return jumps + 5.0 * sqrt(jumps) + 10.0
+        if name == "krylov":
+            return 0.35 * jumps + 25.0
+        if name == "chebyshev":
+            return 0.3 * jumps + 120.0
+        steps = 0.6 * log2(1.0 + jumps)  # rational: steps grow with time
+        if self._jumps_of_a_step < inf:
+            steps = min(steps, jumps / self._jumps_of_a_step)
+        return STEP_VECTORS * (1.0 + steps)
+
+
+def _name_of(solver: Solver) -> str:
+    return next((name for name, kind in SOLVERS.items() if isinstance(solver, kind)), "")
+
+
+def _direct_work(generator: Generator) -> tuple[float, float]:
+    """Return the work of factorising a shifted generator, and of one solve, by the fill-in to expect."""
+    n = float(len(generator))
+    per_row = generator.work / n
+    if per_row <= 3.5:  # a birth-death chain
+        return 100.0 * n + 1e6, 20.0 * n
+    if per_row <= 5.5:  # two species
+        return 90.0 * n**1.5 + 1e6, 60.0 * n
+    return 16.0 * n * n + 1e6, 10.0 * n ** (4.0 / 3.0)
 
 
 def _as_solver(solver: str | Solver, tol: float) -> Solver | None:

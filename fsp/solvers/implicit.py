@@ -79,7 +79,7 @@ class _ImplicitPropagator:
         self._tol = solver.tol
         self._table = radau(solver.stages)
         self._n = len(generator)
-        self._h = 0.0
+        self.step_length = 0.0
         self._systems: dict[tuple[float, float], list[ShiftedSystem]] = {}
         self._estimate = _sampled_error if generator.model.is_time_dependent else _exact_error
 
@@ -112,7 +112,7 @@ class _ImplicitPropagator:
             step = self._step(p, t, h, allowed)
             n_matvec += step.n_matvec
             if not step.error <= allowed:
-                self._h = h * self._factor(step.error, allowed)
+                self.step_length = h * self._factor(step.error, allowed)
                 continue
             kept = self._kept(step, lost, limit, t - t0, h)
             rejected = None if kept == len(step.values) else np.maximum(step.values[-1, : self._n], 0.0)
@@ -135,17 +135,17 @@ class _ImplicitPropagator:
 
     def _step_length(self, p: FloatArray, t: float, t1: float) -> float:
         """Return the length of the next step: the current one, or an equal part of what is left."""
-        if self._h == 0.0:
+        if self.step_length == 0.0:
             outflow = float(self._generator.exit_rates @ p) / max(float(p.sum()), 1e-300)
-            self._h = 0.5 / outflow if outflow > 0.0 else t1 - t
-        if self._h >= t1 - t:
+            self.step_length = 0.5 / outflow if outflow > 0.0 else t1 - t
+        if self.step_length >= t1 - t:
             return t1 - t
-        return self._h
+        return self.step_length
 
     def _grow_step(self, h: float, error: float, allowed: float) -> None:
         """Lengthen the step where the error would still fit; a last, shorter step says nothing."""
-        if h >= self._h * (1.0 - 1e-12):
-            self._h = h * max(1.0, self._factor(error, allowed))
+        if h >= self.step_length * (1.0 - 1e-12):
+            self.step_length = h * max(1.0, self._factor(error, allowed))
 
     def _factor(self, error: float, allowed: float) -> float:
         """Return by how much the step may change: its error over its length is of order s.

@@ -97,11 +97,13 @@ class Rational:
 
 
 class _RationalPropagator:
+    """One generator's propagator; `step_length` is that of the next step, 0 where it is to be found."""
+
     def __init__(self, generator: Generator, solver: Rational) -> None:
         self._tol = solver.tol
         self._system = _System(generator)
         self._size = min(solver.dimension, len(generator))
-        self._h = 0.0
+        self.step_length = 0.0
 
     def advance(
         self,
@@ -116,17 +118,17 @@ class _RationalPropagator:
     ) -> Advance:
         """Advance `p` from `t0` towards `t1`; see `fsp.solvers.base.Propagator`."""
         tol_rate = (self._tol if tol is None else tol) / (t1 - t0)
-        if self._h == 0.0:
+        if self.step_length == 0.0:
             outflow = float(self._system.exit_rates @ p) / max(float(p.sum()), 1e-300)
-            self._h = FIRST_STEP / outflow if outflow > 0.0 else t1 - t0
+            self.step_length = FIRST_STEP / outflow if outflow > 0.0 else t1 - t0
         lost = np.zeros(self._system.n_sinks)
         t, error, rounding, n_matvec = t0, 0.0, 0.0, 0
         rejected = None
         while t < t1 and rejected is None and n_matvec < most:
-            if self._h < SMALLEST_STEP * (t1 - t0):
+            if self.step_length < SMALLEST_STEP * (t1 - t0):
                 raise ConvergenceError(
                     f"Rational found no step at t = {t:.6g} whose error is below {tol_rate:.1e} per unit of time: the "
-                    f"step fell to {self._h:.1e}. Loosen `tol`, or use solver='uniformization'."
+                    f"step fell to {self.step_length:.1e}. Loosen `tol`, or use solver='uniformization'."
                 )
             slack = limit.at(t - t0) - lost.sum()
             step = self._step(p, t1 - t, tol_rate, LossLimit(slack, limit.rate))
@@ -140,10 +142,10 @@ class _RationalPropagator:
 
     def _step(self, p: FloatArray, horizon: float, tol_rate: float, limit: LossLimit) -> Advance:
         """Take one step of at most `horizon`, as far as error and loss allow; its `t` is its length, 0 for none."""
-        h = min(self._h, horizon)
+        h = min(self.step_length, horizon)
         if not float(self._system.exit_rates @ p) > 0.0:
             return Advance(p, np.zeros(self._system.n_sinks), 0.0, 0, horizon, 0.0)
-        basis = _Basis(self._system, self._system.pole_for(h, last=h < self._h), p, self._size)
+        basis = _Basis(self._system, self._system.pole_for(h, last=h < self.step_length), p, self._size)
         path = None
         while path is None or not (path.reaches_end or basis.complete):
             basis.extend()
@@ -176,9 +178,9 @@ class _RationalPropagator:
     def _adapt(self, h: float, path: _Path, size: int) -> None:
         """Choose the next step: longer where few vectors sufficed, shorter where many did not."""
         if not path.reaches_end:
-            self._h = min(0.5 * h, max(float(path.times[path.reached]), h / 16.0))
-        elif h >= self._h * (1.0 - 1e-12):
-            self._h *= LENGTHEN if size <= FEW else (0.5 if size > MANY else 1.0)
+            self.step_length = min(0.5 * h, max(float(path.times[path.reached]), h / 16.0))
+        elif h >= self.step_length * (1.0 - 1e-12):
+            self.step_length *= LENGTHEN if size <= FEW else (0.5 if size > MANY else 1.0)
 
 
 class _System:

@@ -13,6 +13,8 @@ from fsp.compilation import announce
 
 announce()
 
+FAR = 2**61  # distance of keys that differ in a leading word
+
 
 @njit(cache=True, inline="always")
 def _compare(a, i, b, j):
@@ -113,6 +115,36 @@ def unite(keys_a, starts_a, keys_b, starts_b):
                 keys[k, w] = source[row, w]
             lengths[k] = length
     return keys[: k + 1], lengths[: k + 1]
+
+
+@njit(cache=True, inline="always")
+def _distance(a, i, b, j):
+    """Return ``a[i] - b[j]`` of keys that differ in the last word only; beyond reach, with its sign, for others."""
+    last = a.shape[1] - 1
+    for w in range(last):
+        if a[i, w] != b[j, w]:
+            return FAR if a[i, w] > b[j, w] else -FAR
+    return a[i, last] - b[j, last]
+
+
+@njit(cache=True)
+def carry(keys_a, starts_a, values, keys_b, starts_b, carried):
+    """Copy the values (n_a,) of states of set a to their places in set b: one pass over the runs of both."""
+    i = 0
+    for j in range(len(keys_b)):
+        length = starts_b[j + 1] - starts_b[j]
+        while i < len(keys_a) and _distance(keys_a, i, keys_b, j) + starts_a[i + 1] - starts_a[i] <= 0:
+            i += 1
+        k = i
+        while k < len(keys_a):
+            begin = _distance(keys_a, k, keys_b, j)
+            if begin >= length:
+                break
+            low, high = max(0, begin), min(length, begin + starts_a[k + 1] - starts_a[k])
+            source, target = starts_a[k] - begin, starts_b[j]
+            for x in range(low, high):
+                carried[target + x] = values[source + x]
+            k += 1
 
 
 @njit(cache=True, inline="always")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fsp.arrays import BoolArray, IntArray
+from fsp.arrays import BoolArray, FloatArray, IntArray
 from fsp.space import kernels
 
 
@@ -85,3 +85,9 @@ class Runs:
         """Return the states of either set."""
         keys, lengths = kernels.unite(self.keys, self.starts, other.keys, other.starts)
         return Runs.of_lengths(keys.copy(), lengths)
+
+    def carry(self, values: FloatArray, other: Runs) -> FloatArray:
+        """Return on the states of `other` the values (n,) that belong to the states of this set, 0 elsewhere."""
+        carried = np.zeros(len(other))
+        kernels.carry(self.keys, self.starts, values, other.keys, other.starts, carried)
+        return carried

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
-    from fsp.arrays import BoolArray, IntArray
+    from fsp.arrays import BoolArray, FloatArray, IntArray
     from fsp.model import Model
 
 MAX_STATES = 20_000_000  # of a set that is enumerated state by state
@@ -193,6 +193,10 @@ class StateSpace:
         states.setflags(write=False)
         return states
 
+    def states_at(self, indices: IntArray) -> IntArray:
+        """Return the states at `indices` (m,), (m, n_species), without making all others."""
+        return self.encoding.decode(self.runs.take(indices))
+
     def index(self, states: ArrayLike) -> Any:
         """Return the index of each of `states`, -1 for a state outside.
 
@@ -306,6 +310,12 @@ class StateSpace:
         return StateSpace.from_states(self.species, np.concatenate([self.states, other.states]))
 
     __or__ = union
+
+    def carry(self, values: FloatArray, other: StateSpace) -> FloatArray:
+        """Return on the states of another space of the same species the values (n,) of this one's, 0 elsewhere."""
+        same = self.encoding is other.encoding
+        runs = self.runs if same else Runs.of_keys(other.encoding.encode(self.states))
+        return runs.carry(values, other.runs)
 
     @cached_property
     def top(self) -> IntArray:
