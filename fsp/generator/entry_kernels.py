@@ -18,18 +18,17 @@ def longest_run(starts):
 
 
 @njit(cache=True)
-def _rates_of_run(plan, r, first, end, coordinates, rates):
-    """Write the sum of the coefficients of groups first..end that belong to run r itself, for each of its states."""
-    length = plan.starts[r + 1] - plan.starts[r]
+def _rates_of_run(plan, r, first, end, coordinates, low, high, rates):
+    """Write the sum of the coefficients of groups first..end that belong to run r itself, for its states low..high."""
     run, nowhere, place, scale = np.empty(1, np.int64), np.zeros(1, np.int64), np.zeros(1, np.int64), np.zeros(1)
     run[0] = r
     read_coordinates(plan.keys, plan.fields, plan.dependents, r, 1, coordinates)
-    for i in range(length):
+    for i in range(low, high):
         rates[i] = 0.0
     for g in range(first, end):
         read_scales(plan.groups, plan.products, plan.scales, plan.factors, plan.tables, g, coordinates, run, 1, scale)
         read_places(plan.groups, plan.offsets, g, coordinates, run, nowhere, 1, place)
-        for i in range(length):
+        for i in range(low, high):
             rates[i] += scale[0] if plan.groups[g, 2] == PLAIN else scale[0] * plan.tables[place[0] + i]
 
 
@@ -42,7 +41,7 @@ def exit_rates(plan, out):
     first, end = plan.group_range[-2], plan.group_range[-1]
     largest = 0.0
     for r in range(len(starts) - 1):
-        _rates_of_run(plan, r, first, end, coordinates, rates)
+        _rates_of_run(plan, r, first, end, coordinates, 0, starts[r + 1] - starts[r], rates)
         for i in range(starts[r + 1] - starts[r]):
             largest = max(largest, rates[i])
             if len(out) > 0:
@@ -116,7 +115,8 @@ def fill_rows(plan, keep_zeros, n_above, exits, indptr, indices, values):
 def leaving(plan, c, keep_zeros, states, rates):
     """Find the states from which change c leads out of the set, and its rates; return their number.
 
-    `plan` is the adjoint's: what a run reads there is where its jumps lead.  Where `states` is empty, only count.
+    `plan` is the adjoint's: what a run reads there is where its jumps lead.  Where `states` is empty, only count,
+    states of zero rate included.
     """
     keys, starts, shifts = plan.keys, plan.starts, plan.shifts
     last = keys.shape[1] - 1
@@ -125,21 +125,23 @@ def leaving(plan, c, keep_zeros, states, rates):
     count = 0
     for r in range(len(keys)):
         length = starts[r + 1] - starts[r]
-        q, covered, known = first_source(plan.sources[c, r]), 0, False
+        q, covered = first_source(plan.sources[c, r]), 0
         while covered < length:
             begin, end = length, length
             if 0 <= q < len(keys):
                 d = begin_of(keys, shifts, c, q, r, last)
                 if d < length:
                     begin, end = max(covered, d), min(length, d + starts[q + 1] - starts[q])
-            if begin > covered and not known:
-                known = True
-                _rates_of_run(plan, r, plan.group_range[c], plan.group_range[c + 1], coordinates, of_run)
-            for i in range(covered, begin):
-                if keep_zeros or of_run[i] > 0.0:
-                    if len(states) > 0:
+            if len(states) == 0:
+                count += max(0, begin - covered)
+            elif begin > covered:
+                _rates_of_run(
+                    plan, r, plan.group_range[c], plan.group_range[c + 1], coordinates, covered, begin, of_run
+                )
+                for i in range(covered, begin):
+                    if keep_zeros or of_run[i] > 0.0:
                         states[count], rates[count] = starts[r] + i, of_run[i]
-                    count += 1
+                        count += 1
             covered = max(covered, end)
             q = q + 1 if q >= 0 else q
     return count

@@ -91,9 +91,7 @@ def find_sinks(model: Model, space: StateSpace, jumps: Jumps, adjoint: Plan) -> 
 
 
 def _leaving(adjoint: Plan, c: int, keep_zeros: bool) -> tuple[IntArray, FloatArray]:
-    nothing = np.empty(0, dtype=np.int64), np.empty(0)
-    count = entry_kernels.leaving(adjoint, c, keep_zeros, *nothing)
-    found = np.empty(count, dtype=np.int64), np.empty(count)
-    if count:
-        entry_kernels.leaving(adjoint, c, keep_zeros, *found)
-    return found
+    most = entry_kernels.leaving(adjoint, c, keep_zeros, np.empty(0, dtype=np.int64), np.empty(0))
+    sources, rates = np.empty(most, dtype=np.int64), np.empty(most)
+    count = entry_kernels.leaving(adjoint, c, keep_zeros, sources, rates) if most else 0
+    return sources[:count], rates[:count]

@@ -28,7 +28,7 @@ MAX_STATES = 5_000_000
 FIRST_STEPS = 2
 EXTENT_SHARE = 0.2  # of the extent of the space along a jump that a line may reach
 HIT = 0.05  # share of the flux out of the space by a jump that asks for longer lines along it
-INTERVALS = 10.0  # growths along one jump that the remaining time should take
+INTERVALS = 5.0  # growths along one jump that the remaining time should take
 NEGLECTED_FLUX = 0.01  # share of the flux out of the space whose sources are not followed
 ENUMERATED_STATES = 250  # a finite network with fewer states is enumerated at once
 CHEAP_STATES = 150  # that a growth may add where that is more than its share
@@ -46,12 +46,12 @@ class _Pace:
         self._length: dict[tuple[int, ...], float] = {}
         self._last: dict[tuple[int, ...], float] = {}
 
-    def hit(self, change: tuple[int, ...], t: float | None, remaining: float) -> None:
-        """Take note that probability flowed out by `change` at time `t`."""
+    def hit(self, change: tuple[int, ...], t: float | None, remaining: float, longest: float = inf) -> None:
+        """Take note that probability flowed out by `change` at time `t`; lines are at most `longest`."""
         length = self._length.get(change, 0.5 * FIRST_STEPS)
         served = inf if t is None else t - self._last.get(change, t)
         factor = 2.0 if t is None or served <= 0.0 else min(2.0, max(0.5, remaining / (INTERVALS * served)))
-        self._length[change] = max(1.0, factor * length)
+        self._length[change] = max(1.0, min(factor * length, longest))
         if t is not None:
             self._last[change] = t
 
@@ -135,7 +135,7 @@ class Growth:
         lines = []
         for leak, f in zip(generator.leaks, flux, strict=True):
             if f.sum() >= hit:
-                self._pace.hit(tuple(leak.change.tolist()), t, remaining)
+                self._pace.hit(tuple(leak.change.tolist()), t, remaining, max(FIRST_STEPS, _reach(space, leak.change)))
             lines.append(self._lines(space, leak, f, threshold))
         # Where lines break off after few steps, jumps alternate: look around as far as they should have gone.
         if sum(line.followed for line in lines) < 0.5 * sum(line.asked for line in lines):
@@ -166,10 +166,7 @@ class Growth:
         if not len(chosen):
             return _Lines(np.empty((0, len(leak.change)), dtype=np.int64), 0.0, 0.0)
         cheap = min(LONGEST_CHEAP, CHEAP_STATES // len(chosen))
-        moved = leak.change != 0
-        extent = int(((space.top - space.bottom)[moved] // np.abs(leak.change)[moved]).min())
-        pace = self._pace.length(tuple(leak.change.tolist()))
-        longest = max(1, cheap, min(pace, ceil(EXTENT_SHARE * extent)))
+        longest = max(1, cheap, min(self._pace.length(tuple(leak.change.tolist())), _reach(space, leak.change)))
         weight = flux[chosen]
         length = _line_lengths(weight, threshold, longest)
         source = np.repeat(np.arange(len(chosen)), length)  # of each step of each line
@@ -240,6 +237,12 @@ def starting_vector(model: Model, space: StateSpace) -> FloatArray:
     p = np.zeros(len(space))
     p[index] = model.initial_probabilities
     return p
+
+
+def _reach(space: StateSpace, change: IntArray) -> int:
+    """Return how many jumps by `change` a line may have at most: a share of the extent of the space along them."""
+    moved = change != 0
+    return ceil(EXTENT_SHARE * int(((space.top - space.bottom)[moved] // np.abs(change)[moved]).min()))
 
 
 def _threshold(flux: FloatArray) -> float:
