@@ -33,6 +33,7 @@ NEGLECTED_FLUX = 0.01  # share of the flux out of the space whose sources are no
 ENUMERATED_STATES = 250  # a finite network with fewer states is enumerated at once
 CHEAP_STATES = 150  # that a growth may add where that is more than its share
 LONGEST_CHEAP = 64  # reactions
+LARGEST_GROWTH = 1.5  # of the space, beyond which states are not looked for farther around
 BYTES_PER_STATE = 8 * 80  # Krylov basis, generator, keys and states of a network with few reactions
 SUSPECT_GROWTHS = 30
 AROUND: tuple[int, ...] = ()  # in the place of a change: all reactions
@@ -146,7 +147,7 @@ class Growth:
         base = space if kept is None else space.restrict(kept)
         try:
             states = np.concatenate([line.states for line in lines])
-            grown = base.extend(self._model, states, around, max_states=self._limit)
+            grown = self._extended(base, states, around)
         except StateSpaceError:
             where = "" if t is None else f" at t = {t:.6g}"
             raise StateSpaceError(
@@ -158,6 +159,17 @@ class Growth:
                 f"The space must grow where probability leaves it, but its {len(space):,} states have no way out by "
                 f"{', '.join(generator.sink_names)}; this is an error of the package, please report it."
             )
+        return grown
+
+    def _extended(self, base: StateSpace, states: IntArray, around: int) -> StateSpace:
+        """Return the space with `states` and up to `around` steps around them, as long as it does not grow too much."""
+        grown = base.extend(self._model, states, 1, max_states=self._limit)
+        before = base
+        for _ in range(1, around):
+            if len(grown) > LARGEST_GROWTH * len(base) + CHEAP_STATES:
+                break
+            fresh = np.flatnonzero(before.carry(np.ones(len(before)), grown) == 0.0)
+            before, grown = grown, grown.grow(self._model, 1, seeds=fresh, max_states=self._limit)
         return grown
 
     def _lines(self, space: StateSpace, leak: Leak, flux: FloatArray, threshold: float) -> _Lines:
