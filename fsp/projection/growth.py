@@ -19,6 +19,8 @@ from fsp.errors import ArgumentError, StateSpaceError
 from fsp.space import StateSpace
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fsp.arrays import BoolArray, FloatArray, IntArray
     from fsp.distribution import ErrorLedger
     from fsp.generator import Generator, Leak
@@ -128,9 +130,7 @@ class Growth:
             flux = [np.ones(len(leak.sources)) for leak in generator.leaks]
         self.count += 1
         if self.count % SUSPECT_GROWTHS == 0:
-            strongest = max(range(len(flux)), key=lambda k: float(flux[k].max()))
-            source = generator.leaks[strongest].sources[int(np.argmax(flux[strongest]))]
-            self._refuse_escape(space.states_at(np.array([source]))[0], t)
+            self._refuse_escape(space.states_at(_strongest(generator.leaks, flux))[0], t)
         threshold = 0.0 if everywhere else _threshold(np.concatenate(flux))
         hit = HIT * sum(f.sum() for f in flux)
         lines = []
@@ -149,6 +149,7 @@ class Growth:
             states = np.concatenate([line.states for line in lines])
             grown = self._extended(base, states, around)
         except StateSpaceError:
+            self._refuse_escape(space.states_at(_strongest(generator.leaks, flux))[0], t)
             where = "" if t is None else f" at t = {t:.6g}"
             raise StateSpaceError(
                 f"The tolerance must be met with at most {self._limit:,} states (`{self._named}`), but{where} "
@@ -177,7 +178,7 @@ class Growth:
         chosen = np.flatnonzero(flux > threshold) if threshold > 0.0 else np.flatnonzero(flux > 0.0)
         if not len(chosen):
             return _Lines(np.empty((0, len(leak.change)), dtype=np.int64), 0.0, 0.0)
-        cheap = min(LONGEST_CHEAP, CHEAP_STATES // len(chosen))
+        cheap = FIRST_STEPS if self._stationary else min(LONGEST_CHEAP, CHEAP_STATES // len(chosen))
         longest = max(1, cheap, min(self._pace.length(tuple(leak.change.tolist())), _reach(space, leak.change)))
         weight = flux[chosen]
         length = _line_lengths(weight, threshold, longest)
@@ -211,7 +212,8 @@ class Growth:
             direction = self._model.change[k]
             ray = (state + RAY[:, None] * direction).astype(np.int64)
             drift = _drift(self._model, ray, direction, t or 0.0)
-            superlinear = drift[0] > 0.0 and drift[-1] > drift[0] * (RAY[-1] / RAY[0]) ** 1.1
+            place = np.maximum(ray @ direction, 1)
+            superlinear = drift[0] > 0.0 and drift[-1] > drift[0] * (place[-1] / place[0]) ** 1.1
             name = self._model.reactions[k].name
             if superlinear:
                 where = "" if t is None else f" at t = {t:.6g}"
@@ -249,6 +251,12 @@ def starting_vector(model: Model, space: StateSpace) -> FloatArray:
     p = np.zeros(len(space))
     p[index] = model.initial_probabilities
     return p
+
+
+def _strongest(leaks: Sequence[Leak], flux: Sequence[FloatArray]) -> IntArray:
+    """Return the index of the state that most probability flows out of, (1,)."""
+    k = max(range(len(flux)), key=lambda k: float(flux[k].max()))
+    return leaks[k].sources[[int(np.argmax(flux[k]))]]
 
 
 def _reach(space: StateSpace, change: IntArray) -> int:

@@ -41,9 +41,11 @@ if TYPE_CHECKING:
     from fsp.solvers import Solver
     from fsp.space import StateSpace
 
-TRUNCATION_SHARE = 0.85  # of the tolerance, spent in proportion to time; the rest is for rounding
-PRUNING_SHARE = 0.1
-INTEGRATION_SHARE = 0.01
+PRUNING_SHARE = 0.05  # of the tolerance, spent in proportion to time
+ROUNDING_SHARE = 0.05
+INTEGRATION_SHARE = 0.01  # so small that improbable states are not lost in noise; it costs a solver little
+LARGEST_INTEGRATION_SHARE = 0.3
+INTEGRATION_NOISE = 1e-11  # error that a solver should not be asked to go below
 FEWEST_PRUNED = 400  # states of a space that is worth pruning
 NEW_SPACE = 3e7, 500.0  # work of a new space and its generator: in multiply-adds, and for each state
 LEAST_SHARE = 0.1  # of the states that must go to be worth a new space of their own
@@ -146,10 +148,11 @@ class _March:
         self.t_end = t_end
         self.ledger = ErrorLedger()
         self.counts = {"n_matvec": 0, "growths": 0, "prunings": 0, "largest_space": 0}
-        self._chooser = Chooser(solver, INTEGRATION_SHARE * tol)
+        share = min(max(INTEGRATION_SHARE, INTEGRATION_NOISE / tol), LARGEST_INTEGRATION_SHARE)
+        self._chooser = Chooser(solver, share * tol)
         duration = max(t_end, 1e-300)
-        self._integration_rate = min(INTEGRATION_SHARE * tol, self._chooser.tol) / duration
-        self._truncation_rate = TRUNCATION_SHARE * tol / duration
+        self._integration_rate = min(share * tol, self._chooser.tol) / duration
+        self._truncation_rate = (1.0 - share - PRUNING_SHARE - ROUNDING_SHARE) * tol / duration
         self._pruning_rate = PRUNING_SHARE * tol / duration
         self._changes = _Changes()
         self._step_lengths: dict[type, float] = {}

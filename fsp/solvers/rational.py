@@ -61,7 +61,7 @@ PER_OCTAVE = 8  # points of the grid while s doubles
 LARGEST_SPREAD = 1e3  # of Σ|u_j|‖v_j‖₁ over its start: beyond, cancellation costs more digits than a step is worth
 SMALLEST_STEP = 1e-13  # of the time asked for
 KEPT_FACTORS = 2
-NOISE = 30.0  # how many times the rounding of the products the residual of a step may show
+NOISE = 5.0  # how many times the rounding of the products the residual of a step may show
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ class _RationalPropagator:
     def __init__(self, generator: Generator, solver: Rational) -> None:
         self._tol = solver.tol
         self._system = _System(generator)
-        self._size = min(solver.dimension, len(generator))
+        self._size = min(solver.dimension, len(generator) + generator.n_sinks)
         self.step_length = 0.0
 
     def advance(
