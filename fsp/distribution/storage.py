@@ -1,7 +1,9 @@
 """Read and write distributions as HDF5 files that need neither the model nor this package.
 
 /             attributes: format = "fsp", format_version, kind ("solution" or "distribution"), fsp_version,
-              numpy_version, h5py_version, created (UTC), model_name, model_hash, time_unit, tol, solver
+              numpy_version, h5py_version, created (UTC), model_name, model_hash, time_unit, tol, solver, complete
+/asked        (k,) the times asked for: more than are there where `complete` is false, and the last one there is then
+              where the computation goes on, a time that need not be among them
 /species      (d,) names;  /observables (k, 2) names and formulas;  /model_text scalar
 /options      attributes: how the solution was asked for;  /statistics attributes: what it took
 /times/00000  attributes: t (absent when stationary), closed, certified, truncation, integration, pruning,
@@ -136,7 +138,8 @@ def _write_head(file: Any, answer: Solution | Distribution, first: Distribution)
     _write_texts(file, "species", list(first.species), (-1,))
     _write_texts(file, "observables", [word for pair in first.observables.items() for word in pair], (-1, 2))
     if isinstance(answer, Solution):
-        file.attrs.update(tol=answer.tol, solver=answer.solver)
+        file.attrs.update(tol=answer.tol, solver=answer.solver, complete=answer.complete)
+        file["asked"] = np.array(answer.asked)
         _write_texts(file, "model_text", [answer.model_text], ())
         file.create_group("options").attrs.update(answer.options)
         file.create_group("statistics").attrs.update(answer.statistics)
@@ -192,6 +195,7 @@ def _read_answer(file: Any) -> Solution | Distribution:
         model_text=str(file["model_text"].asstr()[()]),
         options=_attributes(file["options"]),
         statistics=_attributes(file["statistics"]),
+        asked=file["asked"][()] if "asked" in file else (),
     )
 
 
