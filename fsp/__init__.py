@@ -49,11 +49,13 @@ _HOMES = {
     "Solution": "fsp.distribution",
     "StateSpace": "fsp.space",
     "StateSpaceError": "fsp.errors",
+    "Sweep": "fsp.distribution",
     "ToleranceWarning": "fsp.errors",
     "Uniformization": "fsp.solvers",
     "load": "fsp.model",
     "read": "fsp.distribution",
     "stationary": "fsp.projection.steady",
+    "sweep": "fsp.projection.sweep",
     "transient": "fsp.projection.march",
 }
 
@@ -77,11 +79,13 @@ __all__ = [
     "Solution",
     "StateSpace",
     "StateSpaceError",
+    "Sweep",
     "ToleranceWarning",
     "Uniformization",
     "load",
     "read",
     "stationary",
+    "sweep",
     "transient",
 ]
 

@@ -131,7 +131,7 @@ def solve(
     progress: ProgressCallback | None = None,
 ) -> Solution:
     """Do the work of `transient`; `hint` (n, n_species) are states that will be needed, as in a similar network."""
-    requested = _checked_times(times)
+    requested = checked_times(times)
     check_tolerance(tol)
     begin = starting_point(model, start, tol)
     begin.check(requested)
@@ -290,7 +290,8 @@ class _March:
             self._progress(Progress(float(t), self.t_end, len(self.space), error, name, self.reached))
 
 
-def _checked_times(times: Sequence[float] | FloatArray | float) -> FloatArray:
+def checked_times(times: Sequence[float] | FloatArray | float) -> FloatArray:
+    """Return `times` as an array (n,), or raise an ArgumentError unless they increase from zero or later."""
     try:
         values = np.atleast_1d(np.asarray(times, dtype=np.float64))
     except (TypeError, ValueError):
