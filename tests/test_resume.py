@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import subprocess
+import sys
+
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from scipy import stats
 from written_networks import network
 
 import fsp
+from fsp import cli
 
 BIRTH_DEATH = network({"X": 0}, ("0 -> X", "rate", "k"), ("X -> 0", "rate", "g*X"), parameters={"k": 30.0, "g": 1.0})
 ISOMERS = network({"A": 20, "B": 5}, ("A -> B", "mass_action", 1.3), ("B -> A", "mass_action", 0.4))
@@ -180,3 +187,143 @@ def test_a_ctrl_c_between_steps_leaves_a_consistent_answer(monkeypatch):
     x = reached.states[:, 0]
     assert abs(law.pmf(x) - reached.probabilities).sum() + 1 - law.pmf(x).sum() <= reached.error.total + 1e-13
     assert str(stop.value.solution).endswith("1 times to come")
+
+
+# ---- the command
+
+SLOW = """
+model slow
+  make_A: -> A; 30;  lose_A: A -> ; A
+  make_B: -> B; 20 + 0.2*A;  lose_B: B -> ; B
+  A = 0; B = 0
+  substanceOnly species A, B
+end
+"""
+LINE = "fsp: t = "
+
+
+@pytest.fixture
+def slow(tmp_path):
+    path = tmp_path / "slow.ant"
+    path.write_text(SLOW)
+    return path
+
+
+def begin(*words):
+    """Start the command in a process whose progress lines come at once, and which waits a little at each."""
+    code = (
+        "import time\nfrom fsp import cli\ncli._SECONDS_BETWEEN_LINES = 0.0\n"
+        "status = cli._status\ncli._status = lambda p: (time.sleep(0.1), status(p))[1]\ncli.main()"
+    )
+    command = [sys.executable, "-u", "-c", code, *map(str, words)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def stop_at(process, mark, number):
+    """Send a signal once a line of progress has come that holds `mark`; return what the process said and its status."""
+    said = []
+    for line in process.stderr:
+        said.append(line)
+        if line.startswith("fsp: ") and mark in line:
+            process.send_signal(number)
+            break
+    output, errors = process.communicate(timeout=60)
+    return output, "".join(said) + errors, process.returncode
+
+
+def fsp_command(*words):
+    return CliRunner().invoke(cli.main, [str(word) for word in words])
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_with_what_was_reached(number, status, slow, tmp_path):
+    out = tmp_path / "run.h5"
+    words = ["transient", slow, "--times", "0,0.1,2,8", "--tol", "1e-7", "--out", out]
+    output, errors, code = stop_at(begin(*words), "t = 0.", number)
+    assert code == status, errors
+    assert not output
+    assert f"what was reached is in {out}, and the same command with --resume goes on from there" in errors
+    partial = fsp.read(out)
+    assert not partial.complete
+    assert partial.pending
+    assert partial.error.total < 1e-7
+
+    refused = fsp_command(*words[:4], "--tol", "1e-6", "--set", "A=1", "--out", out, "--resume")
+    assert refused.exit_code == 2
+    assert "but the model and `tol` differ" in refused.output
+    done = fsp_command(*words, "--resume")
+    assert done.exit_code == 0, done.output
+    whole = fsp.transient(fsp.load(slow), [0, 0.1, 2, 8], 1e-7)
+    resumed = fsp.read(out)
+    assert resumed.complete
+    assert resumed.times.tolist() == whole.times.tolist()
+    for one, other in zip(resumed, whole, strict=True):
+        assert one.distance(other) <= one.error.total + other.error.total + 1e-14
+    assert resumed.error.total <= 1e-7
+    again = fsp_command(*words, "--resume")
+    assert again.exit_code == 0
+    assert again.output.splitlines()[0] == done.output.splitlines()[0]
+
+
+def test_resume_without_a_file_starts_and_with_another_kind_is_refused(slow, tmp_path):
+    out = tmp_path / "run.h5"
+    words = ["transient", slow, "--times", "0.1", "--out", out, "--resume"]
+    assert fsp_command(*words).exit_code == 0
+    refused = fsp_command(*words, "--sweep", "A=0,1")
+    assert refused.exit_code == 2
+    assert "must find a sweep in --out" in refused.output
+    assert fsp_command("transient", slow, "--times", 1, "--resume").exit_code == 2
+
+
+def test_a_kill_loses_at_most_the_time_since_the_last_saving(slow, tmp_path):
+    out = tmp_path / "run.h5"
+    process = begin("transient", slow, "--times", "0.1,8", "--out", out, "--save-every", "0")
+    _, _, code = stop_at(process, "t = 0.", signal.SIGKILL)
+    assert code == -signal.SIGKILL
+    assert not fsp.read(out).complete
+    assert [entry.name for entry in tmp_path.iterdir() if entry.name.endswith(".h5")] == ["run.h5"]
+
+
+def test_a_stopped_sweep_is_resumed(slow, tmp_path):
+    out = tmp_path / "sweep.h5"
+    words = ["transient", slow, "--times", "0.3", "--tol", "1e-5", "--sweep", "A=0:3:4", "--jobs", 1, "--out", out]
+    _, errors, code = stop_at(begin(*words), "1 of 4 points", signal.SIGINT)
+    assert code == 130, errors
+    assert len(fsp.read(out).solved) < 4
+    done = fsp_command(*words, "--resume")
+    assert done.exit_code == 0, done.output
+    assert fsp.read(out).complete
+    assert "t = 0.3, 4 points, error ≤" in done.output
+
+
+def test_the_command_sweeps(slow, tmp_path):
+    words = ["transient", slow, "--times", "0.1,0.2", "--sweep", "A=0,2", "--sweep", "B=1:3:2", "--jobs", 1]
+    record = json.loads(CliRunner().invoke(cli.main, [*map(str, words), "--json", "--quiet"]).output)
+    assert [point["parameters"] for point in record["points"]] == [
+        {"A": 0, "B": 1},
+        {"A": 0, "B": 3},
+        {"A": 2, "B": 1},
+        {"A": 2, "B": 3},
+    ]
+    assert [len(point["times"]) for point in record["points"]] == [2] * 4
+    text = fsp_command(*words, "--pairs", "--marginal", "A").output
+    assert "t = 0.2, 2 points" in text
+    assert "A = 2, B = 3\n" in text
+    failed = fsp_command(*words[:4], "--sweep", "A=0,90000", "--max-states", 20000, "--jobs", 1)
+    assert failed.exit_code == 1
+    assert "1 of 2 points failed" in failed.output
+    assert fsp_command(*words, "--plot", tmp_path / "a.png").exit_code == 2
+    assert "must be NAME=VALUES" in fsp_command(*words[:4], "--sweep", "A").output
+    assert "but are of 'q'" in fsp_command(*words[:4], "--sweep", "q=1").output
+
+
+def test_a_second_signal_ends_at_once():
+    code = (
+        "import os, signal, time\nfrom fsp.projection.stopping import Stop\n"
+        "with Stop() as stop:\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n    print(stop.signal.name, flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n    time.sleep(20)\n    print('late')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGINT
+    assert done.stdout == "SIGINT\n"

@@ -51,7 +51,7 @@ class SweepProgress:
     message
         The point that was finished last.
     reached
-        Gives the points that are done.
+        Gives the points that are done; None where there is none.
     """
 
     done: int
@@ -60,7 +60,7 @@ class SweepProgress:
     n_states: int
     error: float
     message: str
-    reached: Callable[[], Sweep] = field(repr=False, compare=False)
+    reached: Callable[[], Sweep] | None = field(default=None, repr=False, compare=False)
 
 
 ProgressCallback = Callable[[Progress], None]

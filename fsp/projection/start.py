@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fsp.projection.growth import Growth
     from fsp.space import StateSpace
 
-HINT_SHARE = 1e-3  # of the tolerance: probability, over all states of a hint, that is not worth their place
+HINT_SHARE = 1e-4  # of the tolerance: probability, over all states of a hint, that is not worth their place
 
 
 @dataclass(frozen=True, slots=True, eq=False)

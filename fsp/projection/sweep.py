@@ -213,7 +213,7 @@ class _Board:
         largest = max((len(one[-1]) for one in solved), default=0)
         error = max((one.error.total for one in solved), default=0.0)
         counts = self.done, len(self._solutions), len(self._failures)
-        self._progress(SweepProgress(*counts, largest, error, self._last, self.sweep))
+        self._progress(SweepProgress(*counts, largest, error, self._last, self.sweep if self.any else None))
 
     def sweep(self) -> Sweep:
         """Return what is done."""
