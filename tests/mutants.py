@@ -550,6 +550,55 @@ MUTANTS = [
         "return _distribution(model, solved, 0.0)",
         "stationary",
     ),
+    # ---- continuations and sweeps
+    mutant(
+        "start-without-its-error",
+        "projection/march.py",
+        "error=self.begin.error + ledger,",
+        "error=ledger,",
+        "resume",
+        only="continuation or closed_form",
+    ),
+    mutant(
+        "budget-counted-from-zero",
+        "projection/march.py",
+        "allowed = self._truncation_rate * (self.t - self.begin.t)",
+        "allowed = self._truncation_rate * self.t * 40",
+        "resume",
+        only="continuation or goes_on",
+    ),
+    mutant(
+        "extra-time-kept-as-asked-for",
+        "distribution/continuation.py",
+        "[one for one in first if one.t in first.asked and one.t != begin]",
+        "[one for one in first if one.t != begin]",
+        "resume",
+        only="stopped_run",
+    ),
+    mutant(
+        "interrupted-between-space-and-probability",
+        "projection/march.py",
+        "t, space, p, ledger, closed = self.accepted",
+        "t, space, p, ledger, closed = self.t, self.space, self.p, self.ledger, False",
+        "resume",
+        only="ctrl_c",
+    ),
+    mutant(
+        "hint-that-throws-probability-away",
+        "projection/start.py",
+        "<= HINT_SHARE * solution.tol",
+        "<= 1e3 * solution.tol",
+        "sweep",
+        only="worth_keeping",
+    ),
+    mutant(
+        "sweep-out-of-order",
+        "projection/sweep.py",
+        "self._solutions[outcome.index] = outcome.solution",
+        "self._solutions[self.done] = outcome.solution",
+        "sweep",
+        only="single_run",
+    ),
 ]
 
 

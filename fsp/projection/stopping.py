@@ -30,7 +30,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class Stop:
     """Hold the first SIGINT or SIGTERM back until the computation comes to a clean point; the second ends at once.
 
-    A context; its handlers are those of the process only in the main thread.
+    A context; it acts only in the main thread, and on no signal that the process was started to ignore.
     """
 
     def __init__(self) -> None:
@@ -39,7 +39,8 @@ class Stop:
 
     def __enter__(self) -> Stop:
         if threading.current_thread() is threading.main_thread():
-            self._before = {one: signal.signal(one, self._notice) for one in SIGNALS}
+            heard = [one for one in SIGNALS if signal.getsignal(one) != signal.SIG_IGN]
+            self._before = {one: signal.signal(one, self._notice) for one in heard}
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, _: TracebackType | None) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from fsp.projection.progress import SweepCallback
 
 ERRORS = ("raise", "keep")
+TRIALS = (1, 2)  # points solved here before workers are started: the first may have had kernels to compile
 
 
 def sweep(
@@ -248,13 +249,14 @@ def _outcomes(task: Task, board: _Board, processes: int | None) -> Iterator[Outc
         yield from one_by_one(task, todo, board.report)
         return
     if processes is None:
-        started = perf_counter()
-        yield from one_by_one(task, [todo[0][:1]], board.report)
-        todo = [chain for chain in (todo[0][1:], *todo[1:]) if chain]
-        expected = (perf_counter() - started) * sum(map(len, todo))
-        if expected * (1.0 - 1.0 / workers) < START_SECONDS:
-            yield from one_by_one(task, todo, board.report)
-            return
+        for n in TRIALS:
+            started = perf_counter()
+            yield from one_by_one(task, [todo[0][:n]], board.report)
+            todo = [chain for chain in (todo[0][n:], *todo[1:]) if chain]
+            expected = (perf_counter() - started) / n * sum(map(len, todo))
+            if expected * (1.0 - 1.0 / workers) < START_SECONDS:
+                yield from one_by_one(task, todo, board.report)
+                return
     try:
         crew = Crew(task, workers)
     except (AttributeError, TypeError, pickle.PicklingError) as error:
