@@ -273,9 +273,10 @@ class Solution(Sequence[Distribution]):
         return "\n".join(lines)
 
     def __repr__(self) -> str:
+        left = f", {len(self.pending)} to come" if self.pending else ""
         return (
             f"<Solution of {self.model_name or 'model'}: {', '.join(self.species)} at {len(self)} times "
-            f"up to {when(self[-1].t, self.time_unit)}, {self.error.summary}>"
+            f"up to {when(self[-1].t, self.time_unit)}{left}, {self.error.summary}>"
         )
 
     def _over_time(self, numbers: Sequence[Mapping[str, float]]) -> dict[str, FloatArray]:

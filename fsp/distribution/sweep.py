@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
@@ -73,7 +73,13 @@ class Sweep(Sequence[Solution]):
     def __len__(self) -> int:
         return len(self._solutions)
 
-    def __getitem__(self, index: int) -> Solution:  # type: ignore[override]
+    @overload
+    def __getitem__(self, index: int) -> Solution: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Solution]: ...
+    def __getitem__(self, index: int | slice) -> Solution | list[Solution]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(len(self))[index]]
         solution = self._solutions[index]
         if solution is None:
             place = range(len(self))[index]

@@ -196,8 +196,11 @@ def _plain_start(content: bytes) -> Iterator[None]:
     """Start processes on one thread each, and without the caller's script unless the model needs it.
 
     A spawned process imports the main script once more, which a script that does not guard its calls by
-    ``if __name__ == "__main__"`` would have to expect, and which a notebook cannot give.
+    ``if __name__ == "__main__"`` would have to expect, and which a notebook cannot give.  Ctrl-C reaches all processes
+    of a terminal: it is blocked while they start, which they inherit, so that the caller alone decides.
     """
+    masks = hasattr(signal, "pthread_sigmask")
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if masks else None
     threads, main = os.environ.get("OMP_NUM_THREADS"), sys.modules["__main__"]
     os.environ["OMP_NUM_THREADS"] = "1"
     if b"__main__" not in content:
@@ -210,6 +213,8 @@ def _plain_start(content: bytes) -> Iterator[None]:
             del os.environ["OMP_NUM_THREADS"]
         else:
             os.environ["OMP_NUM_THREADS"] = threads
+        if blocked is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 _task: Task | None = None
@@ -217,7 +222,7 @@ _hint: IntArray | None = None
 
 
 def _prepare(content: bytes) -> None:
-    """Get ready in a worker: Ctrl-C reaches all processes of a terminal, and the first of them decides."""
+    """Get ready in a worker."""
     global _task
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_follow_parent, daemon=True).start()
