@@ -584,6 +584,22 @@ MUTANTS = [
         only="ctrl_c",
     ),
     mutant(
+        "another-model-resumed",
+        "projection/stopping.py",
+        "earlier.model_hash == model.hash",
+        "True",
+        "resume",
+        only="signal_ends",
+    ),
+    mutant(
+        "signal-without-its-status",
+        "cli.py",
+        "SystemExit(128 + (stop.signal or signal.SIGINT))",
+        "SystemExit(1)",
+        "resume",
+        only="signal_ends",
+    ),
+    mutant(
         "hint-that-throws-probability-away",
         "projection/start.py",
         "<= HINT_SHARE * solution.tol",

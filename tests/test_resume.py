@@ -15,6 +15,7 @@ from written_networks import network
 
 import fsp
 from fsp import cli
+from fsp.projection.stopping import Stop
 
 BIRTH_DEATH = network({"X": 0}, ("0 -> X", "rate", "k"), ("X -> 0", "rate", "g*X"), parameters={"k": 30.0, "g": 1.0})
 ISOMERS = network({"A": 20, "B": 5}, ("A -> B", "mass_action", 1.3), ("B -> A", "mass_action", 0.4))
@@ -327,3 +328,14 @@ def test_a_second_signal_ends_at_once():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == -signal.SIGINT
     assert done.stdout == "SIGINT\n"
+
+
+def test_a_signal_that_was_ignored_before_stays_ignored():
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        with Stop():
+            assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
+            assert signal.getsignal(signal.SIGINT) != signal.default_int_handler
+        assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGTERM, before)
