@@ -298,6 +298,53 @@ def adaptive() -> str:
     return table("| model, time | tol | solver | states | products | growths | bound | CPU s |", rows)
 
 
+def sweeps() -> str:
+    """Compare a sweep, whose points share their states, with separate runs in the same process."""
+    rows = []
+    for name, model, parameter, values, times, tol in sweep_cases():
+        changed = [model.with_parameters({parameter: value}) for value in values]
+        apart, single = timed(lambda m=changed, t=times, e=tol: [fsp.transient(one, t, e) for one in m], 1)
+        together, found = timed(
+            lambda m=model, p=parameter, v=values, t=times, e=tol: fsp.sweep(m, {p: v}, t, e, processes=1), 1
+        )
+        growths = [sum(one.statistics["growths"] for one in all_points) for all_points in (single, found)]
+        products = [sum(one.n_matvec for one in all_points) for all_points in (single, found)]
+        rows.append(
+            f"| {name}, {len(values)} values of {parameter} | {growths[0]} | {growths[1]} | {products[0]:,} | "
+            f"{products[1]:,} | {apart:.2f} | {together:.2f} | {apart / together:.2f} |"
+        )
+    head = "| sweep | growths, apart | together | products, apart | together | CPU s, apart | together | ratio |"
+    return table(head, rows)
+
+
+def sweep_cases() -> list[tuple[str, fsp.Model, str, list[float], list[float], float]]:
+    toggle = fsp.load(ROOT / "examples" / "toggle_switch.ant")
+    gene = fsp.Model(
+        species={"M": 0, "P": 0},
+        parameters={"k": 4.0, "d": 4.0, "b": 5.0, "g": 1.0},
+        reactions=[
+            fsp.Reaction("0 -> M", mass_action="k"),
+            fsp.Reaction("M -> 0", mass_action="d"),
+            fsp.Reaction("M -> M + P", rate="b * d * M"),
+            fsp.Reaction("P -> 0", mass_action="g"),
+        ],
+    )
+    prey = fsp.Model(
+        species={"A": 20, "B": 20},
+        parameters={"a": 1.0, "b": 0.02, "c": 1.0},
+        reactions=[
+            fsp.Reaction("A -> 2 A", mass_action="a"),
+            fsp.Reaction("A + B -> 2 B", mass_action="b"),
+            fsp.Reaction("B -> 0", mass_action="c"),
+        ],
+    )
+    return [
+        ("toggle switch", toggle, "aV", np.linspace(38, 45, 12).tolist(), [10.0, 20.0, 30.0], 1e-6),
+        ("gene expression", gene, "b", np.linspace(3, 6, 12).tolist(), [1.0, 4.0], 1e-6),
+        ("predator and prey", prey, "a", np.linspace(0.8, 1.2, 12).tolist(), [1.0], 1e-5),
+    ]
+
+
 STATIONARY = ["toggle_hill", "schloegl_small", "toggle2", "gene_expression_2stage", "phage_lambda", "gene_expression"]
 
 
@@ -366,6 +413,12 @@ SECTIONS = [
         fixed_spaces,
     ),
     ("Transients on a space that adapts", "No bounds from the user; solver and states are chosen.", adaptive),
+    (
+        "Sweeps",
+        "One parameter at twelve values: separate runs, and one sweep in the same process, in which every point starts "
+        "from the states that the one before it needed.  Several processes come on top of that.",
+        sweeps,
+    ),
     ("Stationary distributions", "All solves of the growing space against one `spsolve` on the last.", stationary),
 ]
 

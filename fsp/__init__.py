@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         BackendError,
         ConvergenceError,
         FSPError,
+        Interrupted,
         ModelError,
         StateSpaceError,
         ToleranceWarning,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from fsp.projection.march import transient
     from fsp.projection.progress import Progress
     from fsp.projection.steady import stationary
+    from fsp.projection.sweep import sweep
     from fsp.solvers import Chebyshev, Implicit, Krylov, Rational, Uniformization
     from fsp.space import StateSpace
 
@@ -36,6 +38,7 @@ _HOMES = {
     "FSPError": "fsp.errors",
     "Generator": "fsp.generator",
     "Implicit": "fsp.solvers",
+    "Interrupted": "fsp.errors",
     "Interval": "fsp.distribution",
     "Chebyshev": "fsp.solvers",
     "Krylov": "fsp.solvers",
@@ -47,11 +50,13 @@ _HOMES = {
     "Solution": "fsp.distribution",
     "StateSpace": "fsp.space",
     "StateSpaceError": "fsp.errors",
+    "Sweep": "fsp.distribution",
     "ToleranceWarning": "fsp.errors",
     "Uniformization": "fsp.solvers",
     "load": "fsp.model",
     "read": "fsp.distribution",
     "stationary": "fsp.projection.steady",
+    "sweep": "fsp.projection.sweep",
     "transient": "fsp.projection.march",
 }
 
@@ -65,6 +70,7 @@ __all__ = [
     "FSPError",
     "Generator",
     "Implicit",
+    "Interrupted",
     "Interval",
     "Krylov",
     "Model",
@@ -75,11 +81,13 @@ __all__ = [
     "Solution",
     "StateSpace",
     "StateSpaceError",
+    "Sweep",
     "ToleranceWarning",
     "Uniformization",
     "load",
     "read",
     "stationary",
+    "sweep",
     "transient",
 ]
 

@@ -10,6 +10,7 @@ import functools
 import io
 import re
 import shutil
+import signal
 import sys
 import time
 import warnings
@@ -25,12 +26,12 @@ import fsp
 from fsp.errors import ArgumentError, BackendError, ConvergenceError, FSPError, ModelError, StateSpaceError
 
 if TYPE_CHECKING:
-    from fsp.distribution import Distribution, Solution
+    from fsp.distribution import Distribution, Solution, Sweep
     from fsp.model import Model
-    from fsp.projection import Progress
+    from fsp.projection import Progress, SweepProgress
 
-    Answer: TypeAlias = Solution | Distribution
-    Report: TypeAlias = Callable[[Progress], None]
+    Answer: TypeAlias = Solution | Distribution | Sweep
+    Report: TypeAlias = Callable[[Progress | SweepProgress], None]
 
 _CODES: tuple[tuple[type[Exception], int], ...] = (
     (ModelError, 3),
@@ -53,6 +54,7 @@ Exit status:
   5  no convergence
   6  a backend is missing, or cannot treat the model
   7  solved, but the error is above the tolerance, or is not a bound
+  130, 143  stopped by SIGINT (Ctrl-C) or SIGTERM; with --out, what was reached is saved
 """
 _SIZE = re.compile(r"([0-9]+\.?[0-9]*)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
 _SECONDS_BETWEEN_LINES = 5.0
@@ -72,6 +74,8 @@ class _Request:
     marginal: tuple[str, ...]
     as_json: bool
     quiet: bool
+    resume: bool = False
+    save_every: float | None = None
 
     def limits(self) -> dict[str, int]:
         """Return the limits that were given; the others keep the solver's defaults."""
@@ -96,6 +100,9 @@ def _guarded(command: Callable[..., int]) -> Callable[..., None]:
                 raise
             click.echo(f"fsp: error: {error or type(error).__name__}", err=True)
             code = next(code for kind, code in _CODES if isinstance(error, kind))
+        except KeyboardInterrupt:
+            click.echo("fsp: stopped", err=True)
+            code = 128 + signal.SIGINT
         raise SystemExit(code)
 
     return guarded
@@ -147,13 +154,35 @@ def main() -> None:
 @click.option(
     "--solver", default="auto", show_default=True, help="auto, uniformization, krylov, chebyshev or implicit."
 )
+@click.option(
+    "--sweep",
+    "sweeps",
+    multiple=True,
+    metavar="NAME=VALUES",
+    help="Solve at all these values, 1,2,5 or FROM:TO:NUMBER, of a parameter or an initial count.",
+)
+@click.option("--pairs", is_flag=True, help="Take the values of several --sweep in pairs, not in all combinations.")
+@click.option("--jobs", type=click.IntRange(1), help="Number of processes of a sweep; as many as processors.")
+@click.option("--resume", is_flag=True, help="Go on from --out, if that was begun.")
+@click.option("--save-every", type=click.FloatRange(0), metavar="SECONDS", help="Save to --out while it runs.")
 @_guarded
-def transient(times: tuple[str, ...], solver: str, **shared: Any) -> int:
+def transient(
+    times: tuple[str, ...], solver: str, sweeps: tuple[str, ...], pairs: bool, jobs: int | None, **shared: Any
+) -> int:
     """Solve MODEL (SBML or Antimony) from its initial state up to some times.
 
     Options that name one thing, like --times or --set, may be given several times.
     """
-    return _run(_Request(**shared), "transient", times=_times(times), solver=solver)
+    request = _Request(**shared)
+    if request.out is None and (request.resume or request.save_every is not None):
+        raise ArgumentError("`--out` must name the file for --resume and --save-every, but is missing.")
+    options = {"times": _points(times, "--times"), "solver": solver}
+    if not sweeps:
+        return _run(request, "transient", **options)
+    if request.plot is not None:
+        raise ArgumentError("`--plot` must have one solution to draw, but --sweep makes several.")
+    values = {name: _points([text], f"--sweep {name}") for name, text in _named(sweeps, "--sweep", "NAME=VALUES")}
+    return _run(request, "sweep", values=values, pairs=pairs, processes=jobs, errors="keep", **options)
 
 
 @main.command(epilog=_EPILOG)
@@ -187,11 +216,56 @@ def _run(request: _Request, task: str, **options: Any) -> int:
         raise ArgumentError(f"`--marginal` must be one of {', '.join(model.species)}, but is '{unknown[0]}'.")
     started = time.perf_counter()
     with _warnings_as_lines(), _progress(request.quiet) as report:
-        answer = getattr(fsp, task)(model, tol=request.tol, progress=report, **options)
+        answer = _solve(request, task, model, options | {"tol": request.tol}, report)
     seconds = time.perf_counter() - started
     click.echo((_json if request.as_json else _text)(answer, request, seconds))
     _write(answer, request)
     return _judge(answer, request.tol)
+
+
+def _solve(request: _Request, task: str, model: Model, options: dict[str, Any], report: Report | None) -> Answer:
+    """Solve, from where --resume says; where a signal comes, save what was reached and leave."""
+    if task == "stationary":
+        return fsp.stationary(model, progress=report, **options)
+    from fsp.projection.stopping import Keeper, Stop, go_on
+
+    solve: Callable[..., Answer] = getattr(fsp, task)
+    earlier = _earlier(request, task)
+    if earlier is not None and task == "transient":
+        solve, options = go_on, options | {"earlier": earlier}
+    elif earlier is not None:
+        options = options | {"resume": earlier}
+    with Stop() as stop:
+        try:
+            return solve(model, progress=Keeper(stop, report, request.out, request.save_every), **options)
+        except KeyboardInterrupt as error:
+            _keep(error, request)
+            raise SystemExit(128 + (stop.signal or signal.SIGINT)) from None
+
+
+def _earlier(request: _Request, task: str) -> Any:
+    """Return what --resume goes on from, None where nothing was begun."""
+    if not request.resume or request.out is None or not request.out.exists():
+        return None
+    earlier = fsp.read(request.out)
+    kind = {"transient": "solution", "sweep": "sweep"}[task]
+    if type(earlier).__name__.lower() != kind:
+        raise ArgumentError(
+            f"`--resume` must find a {kind} in --out, but '{request.out}' holds a {type(earlier).__name__.lower()}."
+        )
+    return earlier
+
+
+def _keep(error: KeyboardInterrupt, request: _Request) -> None:
+    """Save what was reached, and say so."""
+    solution = getattr(error, "solution", None)
+    kept = "nothing was saved"
+    if solution is not None and request.out is not None:
+        solution.save(request.out)
+        kept = f"what was reached is in {request.out}, and the same command with --resume goes on from there"
+    elif solution is not None:
+        kept += ", since there is no --out"
+    click.echo(f"fsp: {error or 'stopped'}; {kept}", err=True)
 
 
 def _write(answer: Answer, request: _Request) -> None:
@@ -200,14 +274,17 @@ def _write(answer: Answer, request: _Request) -> None:
     if request.plot:
         from fsp import plot
 
-        plot.overview(answer).savefig(request.plot)
+        plot.overview(answer).savefig(request.plot)  # type: ignore[arg-type]  # a sweep has none
 
 
 def _judge(answer: Answer, tol: float) -> int:
     """Return the exit status; a stationary answer has an estimate and no more."""
-    from fsp.distribution import Solution
+    from fsp.distribution import Distribution, Sweep
 
-    if isinstance(answer, Solution) and not answer.error.certified:
+    if isinstance(answer, Sweep) and answer.failures:
+        click.echo(f"fsp: error: {len(answer.failures)} of {len(answer)} points failed", err=True)
+        return 1
+    if not isinstance(answer, Distribution) and not answer.error.certified:
         click.echo("fsp: warning: this error is an estimate, not a bound", err=True)
         return _ABOVE_TOLERANCE
     return 0 if answer.error.total <= tol else _ABOVE_TOLERANCE
@@ -218,30 +295,34 @@ def _judge(answer: Answer, tol: float) -> int:
 
 def _model(path: str, settings: Sequence[str]) -> Model:
     model = fsp.load(path)
-    values: dict[str, float] = {}
-    for setting in settings:
-        name, equals, value = setting.partition("=")
-        if not equals:
-            raise ArgumentError(f"`--set` must be NAME=VALUE, but is '{setting}'.")
-        values[name.strip()] = _number(value, f"--set {name}")
+    values = {name: _number(value, f"--set {name}") for name, value in _named(settings, "--set", "NAME=VALUE")}
     counts = {name: value for name, value in values.items() if name in model.species}
     constants = {name: value for name, value in values.items() if name not in counts}
     model = model.with_parameters(constants) if constants else model
     return model.with_initial(counts) if counts else model
 
 
-def _times(texts: Sequence[str]) -> list[float]:
+def _named(texts: Sequence[str], option: str, form: str) -> Iterator[tuple[str, str]]:
+    """Split NAME=VALUE."""
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise ArgumentError(f"`{option}` must be {form}, but is '{text}'.")
+        yield name.strip(), value
+
+
+def _points(texts: Sequence[str], option: str) -> list[float]:
     points: list[float] = []
     for part in ",".join(texts).split(","):
         ends = part.split(":")
         if len(ends) == 1:
-            points.append(_number(part, "--times"))
+            points.append(_number(part, option))
         elif len(ends) == 3 and ends[2].strip().isdigit() and int(ends[2]) > 1:
-            first, last = (_number(end, "--times") for end in ends[:2])
+            first, last = (_number(end, option) for end in ends[:2])
             steps = int(ends[2]) - 1
             points += [*(first + (last - first) * i / steps for i in range(steps)), last]
         else:
-            raise ArgumentError(f"`--times` must be like 0:30:31 or 1,2,5, but has '{part}'.")
+            raise ArgumentError(f"`{option}` must be like 0:30:31 or 1,2,5, but has '{part}'.")
     return points
 
 
@@ -307,7 +388,12 @@ def _progress(quiet: bool) -> Iterator[Report | None]:
         )
         with progress.Progress(*columns, console=console.Console(stderr=True), transient=True) as bar:
             task = bar.add_task("", total=None)
-            yield lambda p: bar.update(task, completed=p.t or 0.0, total=p.t_end, description=_status(p))
+
+            def report(moment: Progress | SweepProgress) -> None:
+                reached, end = _share(moment)
+                bar.update(task, completed=reached, total=end, description=_status(moment))
+
+            yield report
 
 
 class _Lines:
@@ -316,14 +402,30 @@ class _Lines:
     def __init__(self) -> None:
         self.start = self.last = time.monotonic()
 
-    def __call__(self, progress: Progress) -> None:
+    def __call__(self, progress: Progress | SweepProgress) -> None:
         now = time.monotonic()
         if now - self.last >= _SECONDS_BETWEEN_LINES:
             self.last = now
             click.echo(f"fsp: {_status(progress)}, {now - self.start:.0f} s", err=True)
 
 
-def _status(progress: Progress) -> str:
+def _share(progress: Progress | SweepProgress) -> tuple[float, float | None]:
+    """Return how far it is, and how far it goes."""
+    from fsp.projection import Progress
+
+    if isinstance(progress, Progress):
+        return progress.t or 0.0, progress.t_end
+    return progress.done, progress.total
+
+
+def _status(progress: Progress | SweepProgress) -> str:
+    from fsp.projection import SweepProgress
+
+    if isinstance(progress, SweepProgress):
+        failed = f" ({progress.failed} failed)" if progress.failed else ""
+        last = f", last {progress.message}" if progress.message else ""
+        head = f"{progress.done} of {progress.total} points{failed}{last}"
+        return f"{head}, up to {progress.n_states:,} states, error {progress.error:.1e}"
     reached = "" if progress.t is None else f"t = {progress.t:.4g} of {progress.t_end:.4g}, "
     message = f", {progress.message}" if progress.message else ""
     return f"{reached}{progress.n_states:,} states, error {progress.error:.1e}{message}"
@@ -333,10 +435,12 @@ def _status(progress: Progress) -> str:
 
 
 def _text(answer: Answer, request: _Request, seconds: float) -> str:
-    from fsp.distribution import Solution
+    from fsp.distribution import Solution, Sweep
     from fsp.distribution.records import marginal_text
 
     width = shutil.get_terminal_size((120, 24)).columns
+    if isinstance(answer, Sweep):
+        return _sweep_text(answer, request, seconds, width)
     if isinstance(answer, Solution):
         notes = dict.fromkeys(note for one in answer for note in one.notes)
         work = f"{answer.solver}: {answer.n_matvec:,} products, {seconds:.3g} s"
@@ -347,10 +451,22 @@ def _text(answer: Answer, request: _Request, seconds: float) -> str:
     return "\n".join(lines + tables)
 
 
+def _sweep_text(answer: Sweep, request: _Request, seconds: float, width: int) -> str:
+    from fsp.distribution.records import marginal_text
+
+    lines = [str(answer), f"{answer.n_matvec:,} products, {seconds:.3g} s"]
+    for name in request.marginal:
+        lines += [f"\n{answer.label(i)}\n{marginal_text(answer[i], name, width)}" for i in answer.solved]
+    return "\n".join(lines)
+
+
 def _json(answer: Answer, request: _Request, seconds: float) -> str:
-    from fsp.distribution.records import answer_record, to_json
+    from fsp.distribution import Sweep
+    from fsp.distribution.records import answer_record, sweep_record, to_json
 
     head = {"fsp": fsp.__version__, "tol": request.tol, "seconds": seconds}
+    if isinstance(answer, Sweep):
+        return to_json({**head, **sweep_record(answer, request.marginal)})
     return to_json({**head, **answer_record(answer, request.marginal)})
 
 

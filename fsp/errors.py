@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class FSPError(Exception):
     """Base of every error that `fsp` raises on purpose."""
@@ -29,6 +31,22 @@ class ConvergenceError(FSPError):
 
 class BackendError(FSPError):
     """A backend is missing, or cannot treat what it was given."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """A computation was stopped, by Ctrl-C or by a callback that raised KeyboardInterrupt.
+
+    Parameters
+    ----------
+    message
+        How far it came.
+    solution
+        What was reached, a `Solution` or `Sweep` that is not complete; None where there is nothing.
+    """
+
+    def __init__(self, message: str, solution: Any = None) -> None:
+        super().__init__(message)
+        self.solution = solution
 
 
 class ToleranceWarning(UserWarning):

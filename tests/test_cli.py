@@ -16,7 +16,7 @@ from scipy import stats
 import fsp
 from fsp import cli
 from fsp.distribution import Distribution, ErrorLedger, Solution
-from fsp.projection import Progress
+from fsp.projection import Progress, SweepProgress
 
 BIRTH_DEATH = """
 model birth_death
@@ -301,6 +301,14 @@ def test_progress_on_a_terminal(t, monkeypatch):
     with cli._progress(False) as report:
         report(Progress(t, None if t is None else 1.0, 4321, 1e-9, "growing"))
     assert "4,321 states, error 1.0e-09" in terminal.getvalue()
+
+
+def test_progress_of_a_sweep_counts_points(capsys, monkeypatch):
+    monkeypatch.setattr(cli, "_SECONDS_BETWEEN_LINES", 0.0)
+    cli._Lines()(SweepProgress(3, 12, 1, 4321, 2e-7, "k = 2"))
+    line = "fsp: 3 of 12 points (1 failed), last k = 2, up to 4,321 states, error 2.0e-07, 0 s\n"
+    assert capsys.readouterr().err == line
+    assert cli._share(SweepProgress(3, 12, 1, 4321, 2e-7, "")) == (3, 12)
 
 
 def test_quiet_has_no_progress():

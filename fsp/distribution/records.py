@@ -10,6 +10,7 @@ from typing import Any
 from fsp.distribution.distribution import Distribution
 from fsp.distribution.ledger import PARTS
 from fsp.distribution.solution import Solution
+from fsp.distribution.sweep import PENDING, Sweep
 from fsp.distribution.text import table, when
 
 _SHOWN = 5e-7
@@ -40,6 +41,31 @@ def answer_record(answer: Solution | Distribution, marginals: Sequence[str] = ()
         names = ("tol", "solver", "options", "statistics")
         record |= {name: getattr(answer, name) for name in names}
     return record
+
+
+def sweep_record(sweep: Sweep, marginals: Sequence[str] = ()) -> dict[str, Any]:
+    """Collect the records of all points of a sweep.
+
+    Parameters
+    ----------
+    sweep
+        The sweep.
+    marginals
+        Names of species whose marginal distributions are wanted.
+
+    Returns
+    -------
+    dict
+        ``points`` has an entry for each point: its ``parameters``, and its record or its ``failure``.
+    """
+    points: list[dict[str, Any]] = []
+    for i, values in enumerate(sweep.points.tolist()):
+        point: dict[str, Any] = {"parameters": dict(zip(sweep.names, values, strict=True))}
+        if i in sweep.solved:
+            points.append(point | answer_record(sweep[i], marginals))
+        else:
+            points.append(point | {"failure": sweep.failures.get(i, PENDING)})
+    return {"names": list(sweep.names), "shape": list(sweep.shape), "tol": sweep.tol, "points": points}
 
 
 def _time_record(one: Distribution, marginals: Sequence[str]) -> dict[str, Any]:

@@ -42,6 +42,9 @@ class Solution(Sequence[Distribution]):
         How the solution was asked for.
     statistics
         What it took: ``n_matvec``, ``n_states``, ``growths``, ``seconds``, ...
+    asked
+        Times that were asked for, where the computation was stopped before the last of them; the last distribution
+        is then the one to go on from, at a time that need not have been asked for.
 
     Raises
     ------
@@ -58,6 +61,7 @@ class Solution(Sequence[Distribution]):
         model_text: str = "",
         options: Mapping[str, str | float | int] | None = None,
         statistics: Mapping[str, float] | None = None,
+        asked: Sequence[float] = (),
     ) -> None:
         self._distributions = tuple(distributions)
         _check(self._distributions)
@@ -66,6 +70,9 @@ class Solution(Sequence[Distribution]):
         self.model_text = model_text
         self.options = dict(options or {})
         self.statistics = dict(statistics or {})
+        last = self._distributions[-1].t
+        self.pending = tuple(float(t) for t in asked if last is not None and t > last)
+        self.asked = tuple(float(t) for t in asked) if self.pending else tuple(self.times.tolist())
 
     def __len__(self) -> int:
         return len(self._distributions)
@@ -88,6 +95,11 @@ class Solution(Sequence[Distribution]):
 
     def __iter__(self) -> Iterator[Distribution]:
         return iter(self._distributions)
+
+    @property
+    def complete(self) -> bool:
+        """Whether all times that were asked for are there."""
+        return not self.pending
 
     @property
     def times(self) -> FloatArray:
@@ -155,6 +167,28 @@ class Solution(Sequence[Distribution]):
                 f"{times[nearest]:.12g}. Add it to `times` and solve again."
             )
         return self[nearest]
+
+    def joined(self, later: Solution) -> Solution:
+        """Return this solution and its continuation as one.
+
+        Parameters
+        ----------
+        later
+            What ``fsp.transient(model, times, start=self)`` gave: of the same model, from the last time of this one on.
+
+        Returns
+        -------
+        Solution
+            All times of both, with the tolerance of the later one; numbers of products and seconds are added.
+
+        Raises
+        ------
+        ArgumentError
+            If models differ, as where a parameter was changed in between, or `later` does not begin at the end.
+        """
+        from fsp.distribution.continuation import joined
+
+        return joined(self, later)
 
     def mean(self) -> dict[str, FloatArray]:
         """Return the (n_times,) means of each species; see `Distribution.mean`."""
@@ -232,12 +266,17 @@ class Solution(Sequence[Distribution]):
     def __str__(self) -> str:
         notes = dict.fromkeys(note for distribution in self for note in distribution.notes)
         lines = [self.table(), f"solver: {self.solver}", *(f"note: {note}" for note in notes)]
+        if self.pending:
+            lines.append(
+                f"incomplete: stopped at {when(self[-1].t, self.time_unit)}, {len(self.pending)} times to come"
+            )
         return "\n".join(lines)
 
     def __repr__(self) -> str:
+        left = f", {len(self.pending)} to come" if self.pending else ""
         return (
             f"<Solution of {self.model_name or 'model'}: {', '.join(self.species)} at {len(self)} times "
-            f"up to {when(self[-1].t, self.time_unit)}, {self.error.summary}>"
+            f"up to {when(self[-1].t, self.time_unit)}{left}, {self.error.summary}>"
         )
 
     def _over_time(self, numbers: Sequence[Mapping[str, float]]) -> dict[str, FloatArray]:

@@ -1,12 +1,20 @@
 """Read and write distributions as HDF5 files that need neither the model nor this package.
 
-/             attributes: format = "fsp", format_version, kind ("solution" or "distribution"), fsp_version,
-              numpy_version, h5py_version, created (UTC), model_name, model_hash, time_unit, tol, solver
+/             attributes: format = "fsp", format_version, kind ("solution", "distribution" or "sweep"), fsp_version,
+              numpy_version, h5py_version, created (UTC), model_name, model_hash, time_unit, tol, solver, complete
+/asked        (k,) the times asked for: more than are there where `complete` is false, and the last one there is then
+              where the computation goes on, a time that need not be among them
 /species      (d,) names;  /observables (k, 2) names and formulas;  /model_text scalar
 /options      attributes: how the solution was asked for;  /statistics attributes: what it took
 /times/00000  attributes: t (absent when stationary), closed, certified, truncation, integration, pruning,
               rounding; datasets: states (n, d) in the smallest unsigned integers that fit,
               probabilities (n,) in float64, notes (k,)
+
+A sweep has, beside format, kind and versions:
+
+/             attribute: shape (k,), the number of values of each name, or of points where names were taken in pairs
+/names        (k,) what was varied;  /points/values (n, k);  /points/failures (n,) reasons, empty where there is none
+/points/00000 a solution, laid out as above; absent where there is none
 
 Times that share their states share one dataset by hard links.  Compression carries a checksum.
 """
@@ -27,6 +35,7 @@ from fsp import __version__
 from fsp.distribution.distribution import Distribution
 from fsp.distribution.ledger import PARTS, ErrorLedger
 from fsp.distribution.solution import Solution
+from fsp.distribution.sweep import Sweep
 from fsp.errors import ArgumentError
 
 FORMAT = "fsp"
@@ -35,8 +44,8 @@ _FILTERS = {"compression": "gzip", "compression_opts": 4, "shuffle": True}
 _NAMES = ("model_name", "model_hash", "time_unit")
 
 
-def save(answer: Solution | Distribution, path: str | Path) -> None:
-    """Write a solution or a distribution, whole or not at all.
+def save(answer: Solution | Distribution | Sweep, path: str | Path) -> None:
+    """Write a solution, a distribution or a sweep, whole or not at all.
 
     Parameters
     ----------
@@ -52,14 +61,15 @@ def save(answer: Solution | Distribution, path: str | Path) -> None:
     """
     import h5py
 
-    distributions = list(answer) if isinstance(answer, Solution) else [answer]
     with _whole(path) as temporary, h5py.File(temporary, "x") as file:
-        _write_head(file, answer, distributions[0])
-        for i, distribution in enumerate(distributions):
-            _write_time(file.create_group(f"times/{i:05d}"), distribution, file.get(f"times/{i - 1:05d}"))
+        _write_versions(file, answer)
+        if isinstance(answer, Sweep):
+            _write_sweep(file, answer)
+        else:
+            _write_answer(file, answer)
 
 
-def read(path: str | Path) -> Solution | Distribution:
+def read(path: str | Path) -> Solution | Distribution | Sweep:
     """Read what `save` wrote.
 
     Parameters
@@ -69,7 +79,7 @@ def read(path: str | Path) -> Solution | Distribution:
 
     Returns
     -------
-    Solution or Distribution
+    Solution, Distribution or Sweep
         What was saved; arrays and errors are the same to the last bit.
 
     Raises
@@ -85,7 +95,7 @@ def read(path: str | Path) -> Solution | Distribution:
     try:
         with h5py.File(place, "r") as file:
             _check_format(file, place)
-            return _read_answer(file)
+            return _read_sweep(file) if _plain(file.attrs["kind"]) == "sweep" else _read_answer(file)
     except ArgumentError:
         raise
     except (OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
@@ -120,23 +130,44 @@ def _flush(path: Path) -> None:
         os.close(descriptor)
 
 
-def _write_head(file: Any, answer: Solution | Distribution, first: Distribution) -> None:
+def _write_versions(file: Any, answer: Solution | Distribution | Sweep) -> None:
     import h5py
 
     file.attrs.update(
         format=FORMAT,
         format_version=FORMAT_VERSION,
-        kind=type(answer).__name__.lower(),
         fsp_version=__version__,
         numpy_version=np.__version__,
         h5py_version=h5py.__version__,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        **{name: getattr(first, name) for name in _NAMES},
+        kind=type(answer).__name__.lower(),
     )
+
+
+def _write_sweep(file: Any, sweep: Sweep) -> None:
+    file.attrs["shape"] = np.array(sweep.shape)
+    _write_texts(file, "names", list(sweep.names), (-1,))
+    points = file.create_group("points")
+    points["values"] = sweep.points
+    _write_texts(points, "failures", [sweep.failures.get(i, "") for i in range(len(sweep))], (-1,))
+    for i in sweep.solved:
+        _write_answer(points.create_group(f"{i:05d}"), sweep[i])
+
+
+def _write_answer(group: Any, answer: Solution | Distribution) -> None:
+    distributions = list(answer) if isinstance(answer, Solution) else [answer]
+    _write_head(group, answer, distributions[0])
+    for i, distribution in enumerate(distributions):
+        _write_time(group.create_group(f"times/{i:05d}"), distribution, group.get(f"times/{i - 1:05d}"))
+
+
+def _write_head(file: Any, answer: Solution | Distribution, first: Distribution) -> None:
+    file.attrs.update(kind=type(answer).__name__.lower(), **{name: getattr(first, name) for name in _NAMES})
     _write_texts(file, "species", list(first.species), (-1,))
     _write_texts(file, "observables", [word for pair in first.observables.items() for word in pair], (-1, 2))
     if isinstance(answer, Solution):
-        file.attrs.update(tol=answer.tol, solver=answer.solver)
+        file.attrs.update(tol=answer.tol, solver=answer.solver, complete=answer.complete)
+        file["asked"] = np.array(answer.asked)
         _write_texts(file, "model_text", [answer.model_text], ())
         file.create_group("options").attrs.update(answer.options)
         file.create_group("statistics").attrs.update(answer.statistics)
@@ -176,6 +207,26 @@ def _check_format(file: Any, place: Path) -> None:
         )
 
 
+def _read_sweep(file: Any) -> Sweep:
+    points = file["points"]
+    values = points["values"][()]
+    keys = [f"{i:05d}" for i in range(len(values))]
+    reasons = map(str, points["failures"].asstr()[()])
+    return Sweep(
+        tuple(file["names"].asstr()[()]),
+        values,
+        [_solution(_read_answer(points[key])) if key in points else None for key in keys],
+        shape=file.attrs["shape"],
+        failures={i: reason for i, reason in enumerate(reasons) if reason},
+    )
+
+
+def _solution(answer: Solution | Distribution) -> Solution:
+    if not isinstance(answer, Solution):
+        raise ValueError("a point of a sweep is not a solution")
+    return answer
+
+
 def _read_answer(file: Any) -> Solution | Distribution:
     head: dict[str, Any] = {name: _plain(file.attrs[name]) for name in _NAMES}
     head["species"] = tuple(file["species"].asstr()[()])
@@ -192,6 +243,7 @@ def _read_answer(file: Any) -> Solution | Distribution:
         model_text=str(file["model_text"].asstr()[()]),
         options=_attributes(file["options"]),
         statistics=_attributes(file["statistics"]),
+        asked=file["asked"][()] if "asked" in file else (),
     )
 
 

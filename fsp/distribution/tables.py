@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from fsp.errors import BackendError
 
 if TYPE_CHECKING:
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
 
     from fsp.distribution.distribution import Distribution
     from fsp.distribution.solution import Solution
+    from fsp.distribution.sweep import Sweep
 
 
 def distribution_table(distribution: Distribution) -> pandas.DataFrame:
@@ -107,6 +110,64 @@ def solution_dataset(solution: Solution) -> xarray.Dataset:
         coords={"t": solution.times, "species": list(solution.species)},
         attrs={"model": solution.model_name, "time_unit": solution.time_unit, "tol": solution.tol},
     ).transpose("t", "species")
+
+
+def sweep_table(sweep: Sweep) -> pandas.DataFrame:
+    """Make a table with a row for each point and time.
+
+    Parameters
+    ----------
+    sweep
+        What to tabulate.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index: what was varied, then ``t``; columns as in :func:`solution_table`.  Points without a solution are left
+        out.
+    """
+    pandas = _optional("pandas")
+    tables = []
+    for i in sweep.solved:
+        frame = solution_table(sweep[i]).reset_index()
+        labels = dict(zip(sweep.names, sweep.points[i].tolist(), strict=True))
+        tables.append(frame.assign(**labels))
+    joined = pandas.concat(tables, ignore_index=True)
+    return joined.set_index([*sweep.names, "t"])  # type: ignore[no-any-return]
+
+
+def sweep_dataset(sweep: Sweep) -> xarray.Dataset:
+    """Make labelled arrays over what was varied, time and species.
+
+    Parameters
+    ----------
+    sweep
+        What to convert.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``mean`` and ``std`` over a dimension for each name (or ``point``, for values that were taken in pairs), ``t``
+        and ``species``; ``error`` over all but the species.  NaN where a point has no solution.
+    """
+    names, shape = sweep.names, sweep.shape
+    dims, grid = (names, shape) if len(shape) == len(names) else (("point",), (len(sweep),))
+    coordinates: dict[str, Any] = {"t": sweep.times, "species": list(sweep.species)}
+    for k, name in enumerate(names):
+        values = sweep.points[:, k].reshape(grid)
+        along = values if dims != names else np.moveaxis(values, k, 0).reshape(shape[k], -1)[:, 0]
+        coordinates[name] = along if dims == names else (dims, along)
+    errors = np.full((len(sweep), len(sweep.times)), np.nan)
+    for i in sweep.solved:
+        errors[i] = [error.total for error in sweep[i].errors]
+    moments = {"mean": sweep.mean(), "std": sweep.std()}
+    stacked = {name: np.stack([of[s] for s in sweep.species], axis=-1) for name, of in moments.items()}
+    arrays = {name: ((*dims, "t", "species"), of.reshape(*grid, *of.shape[1:])) for name, of in stacked.items()}
+    return _optional("xarray").Dataset(  # type: ignore[no-any-return]
+        {**arrays, "error": ((*dims, "t"), errors.reshape(*grid, -1))},
+        coords=coordinates,
+        attrs={"model": sweep.model_name, "time_unit": sweep.time_unit, "tol": sweep.tol},
+    )
 
 
 def _attributes(distribution: Distribution) -> dict[str, Any]:

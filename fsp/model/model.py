@@ -360,6 +360,27 @@ class Model:
         species = define.replaced(old, given, "Species", "Initial count of", others)
         return self._changed(species=species, initial=None)
 
+    def starting_in(self, states: IntArray, probabilities: FloatArray) -> Model:
+        """Return the same network, under the same hash, to be computed on from a distribution.
+
+        Parameters
+        ----------
+        states
+            Where the distribution lies, shape (m, n_species).
+        probabilities
+            Their probabilities, shape (m,); the sum need not be one, since something may be lost already.
+
+        Returns
+        -------
+        Model
+            The copy; its description is that of the original.
+        """
+        model = type(self).__new__(type(self))
+        vars(model).update(vars(self), hash=self.hash)
+        vars(model).pop("species_bounds", None)
+        vars(model).update(initial_states=states, initial_probabilities=probabilities)
+        return model
+
     def _changed(self, **parts: Any) -> Model:
         model = type(self).__new__(type(self))
         model._bind(replace(self._definition, **parts))

@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,7 @@ from fsp.arrays import FloatArray, IntArray
 Vector = tuple[int, ...]
 
 _MOST_RAYS = 2000  # Farkas' algorithm can grow exponentially; beyond this, laws of any sign must do
+_MANY_STATES = 200  # initial states, beyond which their hull is not worked out
 _SLACK = 1e-9  # relative tolerance of the linear programmes
 
 
@@ -163,15 +165,11 @@ def species_bounds(change: IntArray, initial_states: IntArray) -> FloatArray:
     -------
     ndarray
         Largest counts, shape (n_species,); infinite where the stoichiometry sets no limit.  With several
-        initial states the bound is over their convex hull, which is never too small.
+        initial states the bound is over their convex hull, or, where they are many, over all counts within their
+        range that keep the conservation laws; neither is ever too small.
     """
     directions = np.unique(change[change.any(axis=1)], axis=0)  # (r, d)
-    start = np.unique(initial_states, axis=0)  # (m, d)
-    n_species, r = change.shape[1], len(directions)
-    # unknowns: ξ (r,) and the weights λ (m,) of the initial states; x = Sᵀξ + startᵀλ ≥ 0, Σλ = 1
-    counts = np.concatenate([directions, start]).T.astype(float)  # (d, r + m)
-    weights = np.concatenate([np.zeros(r), np.ones(len(start))])[None, :]  # (1, r + m)
-    bounds: FloatArray = start.max(axis=0).astype(float)  # (d,)
+    bounds: FloatArray = initial_states.max(axis=0).astype(float)  # (d,)
     endless = (directions[(directions >= 0).all(axis=1)] > 0).any(axis=0)  # made by a reaction that consumes nothing
     bounds[endless] = math.inf
     produced = np.flatnonzero((directions > 0).any(axis=0) & ~endless)
@@ -179,11 +177,34 @@ def species_bounds(change: IntArray, initial_states: IntArray) -> FloatArray:
         return bounds
     from scipy.optimize import linprog  # here, as its import costs as much as a small solve
 
+    # unknowns: ξ (r,) and what says where the chain started; x = counts @ unknowns ≥ 0
+    few = len(initial_states) <= _MANY_STATES
+    counts, conditions = (_hull if few else _range)(change, directions, initial_states)
     for i in produced:
-        best = linprog(-counts[i], A_ub=-counts, b_ub=np.zeros(n_species), A_eq=weights, b_eq=[1.0])
+        best = linprog(-counts[i], **conditions)
         value = -float(best.fun or 0.0) if best.status == 0 else math.inf  # unbounded, or no bound proven
         bounds[i] = math.inf if math.isinf(value) else max(bounds[i], math.floor(value + _SLACK * max(1.0, value)))
     return bounds
+
+
+def _hull(change: IntArray, directions: IntArray, initial_states: IntArray) -> tuple[FloatArray, dict[str, Any]]:
+    """Return counts and conditions where the weights λ (m,) of the initial states are unknowns, Σλ = 1."""
+    start = np.unique(initial_states, axis=0)  # (m, d)
+    counts = np.concatenate([directions, start]).T.astype(float)  # (d, r + m)
+    weights = np.concatenate([np.zeros(len(directions)), np.ones(len(start))])[None, :]  # (1, r + m)
+    return counts, {"A_ub": -counts, "b_ub": np.zeros(len(counts)), "A_eq": weights, "b_eq": [1.0]}
+
+
+def _range(change: IntArray, directions: IntArray, initial_states: IntArray) -> tuple[FloatArray, dict[str, Any]]:
+    """Return counts and conditions where the state (d,) that the chain started in is unknown, within its range."""
+    laws = conservation_laws(change)  # (n_laws, d)
+    kept = initial_states @ laws.T  # (m, n_laws)
+    counts = np.concatenate([directions.T, np.eye(change.shape[1])], axis=1)  # (d, r + d)
+    law = np.concatenate([np.zeros((len(laws), len(directions))), laws], axis=1)
+    limits = [np.zeros(len(counts)), kept.max(axis=0), -kept.min(axis=0)]
+    ends = zip(initial_states.min(axis=0).tolist(), initial_states.max(axis=0).tolist(), strict=True)
+    conditions = {"A_ub": np.concatenate([-counts, law, -law]), "b_ub": np.concatenate(limits)}
+    return counts, {**conditions, "bounds": [(0.0, None)] * len(directions) + list(ends)}
 
 
 def irreversible_gain(change: IntArray) -> npt.NDArray[np.bool_]:

@@ -94,6 +94,10 @@ class Growth:
         self._pace = _Pace()
         self.count = 0
 
+    def affords(self, n: int) -> bool:
+        """Tell whether `n` states leave room for as many more."""
+        return 2 * n <= self._limit
+
     def first(self) -> StateSpace:
         """Return the states to start from: the whole reachable set where it is small, else a neighbourhood."""
         if self._model.is_finite:

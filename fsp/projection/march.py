@@ -17,26 +17,27 @@ import warnings
 from collections import Counter
 from contextlib import ExitStack
 from math import inf
-from time import perf_counter
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fsp.distribution import Distribution, ErrorLedger, Solution
-from fsp.errors import ArgumentError, ToleranceWarning
+from fsp.errors import ArgumentError, Interrupted, ToleranceWarning
 from fsp.generator import Generator
 from fsp.model.switches import RESOLUTION, switch_times
 from fsp.projection.growth import MAX_STATES, Growth, check_tolerance, starting_vector
 from fsp.projection.progress import Progress, ProgressCallback
 from fsp.projection.pruning import Pruning
 from fsp.projection.pruning import choose as choose_pruning
+from fsp.projection.record import Record
+from fsp.projection.start import Start, first_space, starting_point
 from fsp.solvers import NO_LIMIT, Choice, Chooser, LossLimit, Rational
 from fsp.solvers.choice import STEP_VECTORS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fsp.arrays import FloatArray
+    from fsp.arrays import BoolArray, FloatArray, IntArray
     from fsp.model import Model
     from fsp.solvers import Solver
     from fsp.space import StateSpace
@@ -58,22 +59,27 @@ def transient(
     times: Sequence[float] | FloatArray | float,
     tol: float = 1e-6,
     *,
+    start: Solution | Distribution | None = None,
     space: StateSpace | None = None,
     solver: str | Solver = "auto",
     max_states: int = MAX_STATES,
     max_memory: int | None = None,
     progress: ProgressCallback | None = None,
 ) -> Solution:
-    """Solve the chemical master equation from the model's initial states.
+    """Solve the chemical master equation from the model's initial states, or from where an earlier solution ends.
 
     Parameters
     ----------
     model
         The reaction network.
     times
-        Increasing times >= 0, in the model's unit of time.
+        Increasing times >= 0, in the model's unit of time; with `start`, not before it.
     tol
         Bound on the 1-norm error of the distribution at the last time; earlier times have less.
+    start
+        A solution, whose last distribution is meant, or a distribution over the same species, to go on from in place
+        of the initial states.  The model may have other parameters from there on.  A stationary distribution starts
+        at t = 0.  Its error is part of the answer's, and of `tol`.
     space
         A fixed state space; by default the space is chosen and grown to meet `tol`.
     solver
@@ -82,7 +88,7 @@ def transient(
     max_states, max_memory
         Limits on the number of states and on bytes; reaching one before `tol` is met is an error.
     progress
-        Called with a `Progress` now and then.
+        Called with a `Progress` now and then; may raise KeyboardInterrupt.
 
     Returns
     -------
@@ -99,34 +105,62 @@ def transient(
         If the tolerance cannot be met within the limits, or `space` lacks an initial state.
     ConvergenceError
         If the solver cannot keep its tolerance.
+    Interrupted
+        On Ctrl-C, or where `progress` raised a KeyboardInterrupt; its ``solution`` is what was reached, and a `start`
+        to go on from.
 
     Warns
     -----
     ToleranceWarning
         If the bound on the error exceeds `tol`: a fixed `space` that is too small, or rounding.
     """
-    requested = _checked_times(times)
-    check_tolerance(tol)
-    started = perf_counter()
-    with ExitStack() as stack:
-        growth = Growth(model, max_states, max_memory)
-        march = _March(model, float(requested[-1]), tol, space, solver, growth, progress, stack)
-        distributions = []
-        for t in _stops(model, requested):
-            march.go_to(float(t))
-            if t == requested[-1]:
-                march.finish()
-            if t in requested:
-                distributions.append(march.distribution())
-    _warn_if_above(march.ledger, tol, space)
-    return Solution(
-        distributions,
-        tol=tol,
-        solver=march.solver_text,
-        model_text=model.describe(),
-        options={"solver": march.solver_text, "max_states": max_states, "fixed_space": space is not None},
-        statistics={**march.counts, "seconds": perf_counter() - started},
+    solution = solve(
+        model,
+        times,
+        tol,
+        start=start,
+        space=space,
+        solver=solver,
+        max_states=max_states,
+        max_memory=max_memory,
+        progress=progress,
     )
+    _warn_if_above(solution.error, tol, space)
+    return solution
+
+
+def solve(
+    model: Model,
+    times: Sequence[float] | FloatArray | float,
+    tol: float,
+    *,
+    start: Solution | Distribution | None = None,
+    hint: IntArray | None = None,
+    space: StateSpace | None = None,
+    solver: str | Solver = "auto",
+    max_states: int = MAX_STATES,
+    max_memory: int | None = None,
+    progress: ProgressCallback | None = None,
+) -> Solution:
+    """Do the work of `transient`; `hint` (n, n_species) are states that will be needed, as in a similar network."""
+    requested = checked_times(times)
+    check_tolerance(tol)
+    begin = starting_point(model, start, tol)
+    begin.check(requested)
+    record = Record(model, requested, tol, {"max_states": max_states, "fixed_space": space is not None})
+    with ExitStack() as stack:
+        growth = Growth(begin.model, max_states, max_memory)
+        march = _March(begin, record, space, solver, growth, progress, stack, hint)
+        try:
+            for t in _stops(model, requested):
+                march.go_to(float(t))
+                if t == requested[-1]:
+                    march.finish()
+                if t in requested:
+                    record.add(march.distribution())
+        except KeyboardInterrupt as stop:
+            raise Interrupted(f"stopped at t = {march.accepted[0]:.6g}", march.reached()) from stop
+    return record.solution(march.solver_text, march.counts)
 
 
 class _March:
@@ -134,36 +168,37 @@ class _March:
 
     def __init__(
         self,
-        model: Model,
-        t_end: float,
-        tol: float,
+        begin: Start,
+        record: Record,
         space: StateSpace | None,
         solver: str | Solver,
         growth: Growth,
         progress: ProgressCallback | None,
         stack: ExitStack,
+        hint: IntArray | None = None,
     ) -> None:
-        self.model = model
-        self.t = 0.0
-        self.t_end = t_end
+        self.model, self.begin, self.record = begin.model, begin, record
+        self.t, self.t_end = begin.t, record.t_end
+        tol, duration = begin.tol, max(self.t_end - begin.t, 1e-300)
         self.ledger = ErrorLedger()
         self.counts = {"n_matvec": 0, "growths": 0, "prunings": 0, "largest_space": 0}
         share = min(max(INTEGRATION_SHARE, INTEGRATION_NOISE / tol), LARGEST_INTEGRATION_SHARE)
         self._chooser = Chooser(solver, share * tol)
-        duration = max(t_end, 1e-300)
         self._integration_rate = min(share * tol, self._chooser.tol) / duration
         self._truncation_rate = (1.0 - share - PRUNING_SHARE - ROUNDING_SHARE) * tol / duration
         self._pruning_rate = PRUNING_SHARE * tol / duration
-        self._changes = _Changes()
+        self._changes = _Changes(begin.t)
         self._step_lengths: dict[type, float] = {}
         self._products: Counter[str] = Counter()
         self._stack = stack
         self._progress = progress
         self._growth = growth
         self._fixed = space is not None
-        self.space = growth.first() if space is None else space
-        self.p = starting_vector(model, self.space)
+        self.space = first_space(growth, self.model, hint) if space is None else space
+        self._hinted = self.space if hint is not None else None
+        self.p = starting_vector(self.model, self.space)
         self._bind()
+        self._accept()
 
     @property
     def solver_text(self) -> str:
@@ -192,9 +227,10 @@ class _March:
             self.counts["n_matvec"] += step.n_matvec
             self._products[f"{solver} ({self._choice.reason})"] += step.n_matvec
             self.p, self.t = step.p, step.t
-            self._step_lengths[type(solver)] = self._step_length
+            self._accept()
+            self._step_lengths[type(solver)] = self._propagator.step_length
             if self.t > started:
-                rate, length = self.generator.largest_exit_rate, self._step_length
+                rate, length = self.generator.largest_exit_rate, self._propagator.step_length
                 steps = (self.t - started) / length if length else 0.0
                 self._chooser.learn(solver, step.n_matvec, rate * (self.t - started), steps)
             if step.rejected is not None:
@@ -209,19 +245,28 @@ class _March:
         del self._propagator
 
     def distribution(self) -> Distribution:
-        """Return the distribution at the current time."""
+        """Return the distribution at the time reached."""
+        t, space, p, ledger, closed = self.accepted
         return Distribution(
-            self.space.states,
-            self.p,
+            space.states,
+            p,
             self.model.species,
-            t=self.t,
-            error=self.ledger,
-            closed=self.generator.n_sinks == 0 and self.ledger.pruning == 0.0,
+            t=t,
+            error=self.begin.error + ledger,
+            closed=closed,
             model_name=self.model.name,
             model_hash=self.model.hash,
             time_unit=self.model.time_unit,
             observables=self.model.observables,
         )
+
+    def reached(self) -> Solution:
+        """Return the answer so far, with the distribution to go on from as the last one."""
+        return self.record.so_far(self.distribution(), self.solver_text, self.counts)
+
+    def _accept(self) -> None:
+        """Keep what belongs together in one place, since Ctrl-C may come between two assignments."""
+        self.accepted = (self.t, self.space, self.p, self.ledger, self._closed)
 
     def _bind(self) -> None:
         """Build the generator of the space and open a solver on it."""
@@ -244,9 +289,9 @@ class _March:
         self.counts["largest_space"] = max(self.counts["largest_space"], len(self.space))
 
     @property
-    def _step_length(self) -> float:
-        """Length of the solver's next step; 0 for a solver that has none."""
-        return float(getattr(self._propagator, "step_length", 0.0))
+    def _closed(self) -> bool:
+        """Whether every state that the chain can reach is in the space."""
+        return self.generator.n_sinks == 0 and self.ledger.pruning == 0.0 and self.ledger.truncation == 0.0
 
     @property
     def _growing(self) -> bool:
@@ -255,7 +300,8 @@ class _March:
     def _loss_limit(self) -> LossLimit:
         if not self._growing:
             return NO_LIMIT
-        return LossLimit(self._truncation_rate * self.t - self.ledger.truncation, self._truncation_rate)
+        allowed = self._truncation_rate * (self.t - self.begin.t)
+        return LossLimit(allowed - self.ledger.truncation, self._truncation_rate)
 
     @property
     def _horizon(self) -> float:
@@ -290,8 +336,15 @@ class _March:
         return worth
 
     def _choose_pruning(self, ahead: FloatArray | None) -> Pruning:
-        mass = self._pruning_rate * self.t - self.ledger.pruning
-        return choose_pruning(self.generator.at(self.t), self.p, ahead, mass, self._truncation_rate)
+        mass = self._pruning_rate * (self.t - self.begin.t) - self.ledger.pruning
+        return choose_pruning(self.generator.at(self.t), self.p, ahead, mass, self._truncation_rate, self._wanted)
+
+    @property
+    def _wanted(self) -> BoolArray | None:
+        """States that stay whatever probability they hold, as a similar network needed them; None for none."""
+        if self._hinted is None:
+            return None
+        return self._hinted.carry(np.ones(len(self._hinted)), self.space) > 0.0
 
     def _move_to(self, space: StateSpace) -> None:
         """Go on in another space; what its states do not hold is pruned."""
@@ -300,11 +353,13 @@ class _March:
         self.ledger += ErrorLedger(pruning=float(dropped.sum()))
         self.space, self.p = space, p
         self._bind()
+        self._accept()
 
     def _report(self, t: float) -> None:
         if self._progress is not None:
             name = type(self._choice.solver).__name__
-            self._progress(Progress(float(t), self.t_end, len(self.space), self.ledger.total, name))
+            error = self.begin.error.total + self.ledger.total
+            self._progress(Progress(float(t), self.t_end, len(self.space), error, name, self.reached))
 
 
 class _Changes:
@@ -318,9 +373,10 @@ class _Changes:
         Times the work of a new space that a pruning of its own must save; raised where growth followed soon.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, begin: float) -> None:
         self.last = -inf
         self.caution = CAUTION
+        self._begin = begin
         self._interval = inf
         self._pruned = -inf
         self._checks = 1.0
@@ -338,7 +394,7 @@ class _Changes:
         if t > self.last:
             if self._pruned == self.last:  # what was dropped was needed soon
                 self.caution *= 2.0
-            self._interval = t - max(self.last, 0.0)
+            self._interval = t - max(self.last, self._begin)
         self.last = t
         self._checks = 1.0
 
@@ -350,7 +406,8 @@ class _Changes:
         self._checks = 1.0 if pruned else 2.0 * self._checks
 
 
-def _checked_times(times: Sequence[float] | FloatArray | float) -> FloatArray:
+def checked_times(times: Sequence[float] | FloatArray | float) -> FloatArray:
+    """Return `times` as an array (n,), or raise an ArgumentError unless they increase from zero or later."""
     try:
         values = np.atleast_1d(np.asarray(times, dtype=np.float64))
     except (TypeError, ValueError):

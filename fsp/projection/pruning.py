@@ -28,18 +28,9 @@ BISECTIONS = 7  # of the number of states that are dropped
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pruning:
-    """States to keep, and what dropping the others costs.
-
-    Parameters
-    ----------
-    kept
-        Mask of the states that stay, (n,).
-    mass
-        Probability of the states that go.
-    """
+    """Mask of the states that stay, (n,)."""
 
     kept: BoolArray
-    mass: float
 
     @property
     def share(self) -> float:
@@ -47,7 +38,14 @@ class Pruning:
         return 1.0 - np.count_nonzero(self.kept) / len(self.kept)
 
 
-def choose(generator: Generator, p: FloatArray, ahead: FloatArray | None, mass: float, outflow_rate: float) -> Pruning:
+def choose(
+    generator: Generator,
+    p: FloatArray,
+    ahead: FloatArray | None,
+    mass: float,
+    outflow_rate: float,
+    wanted: BoolArray | None = None,
+) -> Pruning:
     """Choose the states that are dropped.
 
     Parameters
@@ -62,6 +60,8 @@ def choose(generator: Generator, p: FloatArray, ahead: FloatArray | None, mass: 
         Probability that may be dropped now.
     outflow_rate
         Rate at which probability may leave the space, 1/time.
+    wanted
+        States that stay whatever they hold, (n,).
     """
     present = p if ahead is None else np.maximum(p, ahead)
     order = np.argsort(present, kind="stable")
@@ -70,7 +70,9 @@ def choose(generator: Generator, p: FloatArray, ahead: FloatArray | None, mass: 
     dropped = order[:number]
     kept = np.ones(len(p), dtype=np.bool_)
     kept[dropped] = False
-    return Pruning(kept, float(p[dropped].sum()))
+    if wanted is not None:
+        kept |= wanted
+    return Pruning(kept)
 
 
 def _largest_below(generator: Generator, present: FloatArray, order: IntArray, most: int, allowed: float) -> int:

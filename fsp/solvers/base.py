@@ -107,7 +107,16 @@ class Advance:
 
 
 class Propagator(Protocol):
-    """A solver bound to one generator."""
+    """A solver bound to one generator.
+
+    Attributes
+    ----------
+    step_length
+        Length of the next step; 0 where the solver finds it anew each time.  It may be set, as where the solution goes
+        on in another space and is as smooth as it was.
+    """
+
+    step_length: float
 
     def advance(
         self,

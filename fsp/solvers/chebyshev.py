@@ -112,6 +112,8 @@ class _Expansion:
 
 
 class _ChebyshevPropagator:
+    step_length = 0.0
+
     def __init__(self, generator: Generator, solver: Chebyshev) -> None:
         self._tol = solver.tol
         self._degree = solver.degree

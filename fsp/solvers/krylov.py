@@ -85,6 +85,8 @@ class Krylov:
 
 
 class _KrylovPropagator:
+    step_length = 0.0
+
     def __init__(self, generator: Generator, solver: Krylov) -> None:
         self._tol = solver.tol
         self._n = len(generator)

@@ -72,6 +72,8 @@ class Uniformization:
 
 
 class _Uniformized:
+    step_length = 0.0
+
     def __init__(self, generator: Generator, tol: float) -> None:
         self._tol = tol
         self._n = len(generator)

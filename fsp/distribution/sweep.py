@@ -1,0 +1,265 @@
+"""The solutions of one model at several parameter values, labelled by them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, overload
+
+import numpy as np
+
+from fsp.arrays import FloatArray
+from fsp.distribution.ledger import ErrorLedger
+from fsp.distribution.solution import Solution
+from fsp.distribution.text import round_up, spread, table, when
+from fsp.errors import ArgumentError
+
+if TYPE_CHECKING:
+    import pandas
+    import xarray
+
+PENDING = "not computed yet"
+
+
+class Sweep(Sequence[Solution]):
+    """Solutions of a transient at many points, each a choice of parameters and initial counts.
+
+    A sequence: ``sweep[0]``, ``len(sweep)``, ``for solution in sweep``, in the order in which the points were given,
+    the last parameter fastest.
+
+    Parameters
+    ----------
+    names
+        What was varied.
+    points
+        (n_points, n_names) values.
+    solutions
+        One for each point; None where there is none.
+    shape
+        Number of values of each name where all were combined, and one number where they were taken in pairs.
+    failures
+        Why a point has no solution, by its index.
+
+    Raises
+    ------
+    ArgumentError
+        If lengths do not fit, or no point has a solution.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        points: FloatArray,
+        solutions: Sequence[Solution | None],
+        *,
+        shape: Sequence[int],
+        failures: Mapping[int, str] | None = None,
+    ) -> None:
+        self.names = tuple(names)
+        self.points = np.asarray(points, dtype=float)
+        self.shape = tuple(int(n) for n in shape)
+        self.failures = dict(failures or {})
+        self._solutions = tuple(solutions)
+        if self.points.shape != (len(self._solutions), len(self.names)) or np.prod(self.shape) != len(self.points):
+            raise ArgumentError(
+                f"`points` must have a row for each of {len(self._solutions)} solutions and a column for each of "
+                f"{len(self.names)} names, but has shape {self.points.shape} for {self.shape}."
+            )
+        if not self.solved:
+            raise ArgumentError("A sweep must have a point with a solution, but has none.")
+
+    # ---- points
+
+    def __len__(self) -> int:
+        return len(self._solutions)
+
+    @overload
+    def __getitem__(self, index: int) -> Solution: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Solution]: ...
+    def __getitem__(self, index: int | slice) -> Solution | list[Solution]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(len(self))[index]]
+        solution = self._solutions[index]
+        if solution is None:
+            place = range(len(self))[index]
+            raise ArgumentError(
+                f"A point must be solved to be looked at, but {self.label(place)} is not: "
+                f"{self.failures.get(place, PENDING)}."
+            )
+        return solution
+
+    def __iter__(self) -> Iterator[Solution]:
+        return (self[i] for i in range(len(self)))
+
+    @property
+    def solved(self) -> tuple[int, ...]:
+        """Indices of the points that have a solution."""
+        return tuple(i for i, solution in enumerate(self._solutions) if solution is not None)
+
+    @property
+    def pending(self) -> tuple[int, ...]:
+        """Indices of the points that were not computed yet, where the sweep was stopped."""
+        return tuple(i for i, one in enumerate(self._solutions) if one is None and i not in self.failures)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every point was tried."""
+        return not self.pending
+
+    @property
+    def parameters(self) -> dict[str, FloatArray]:
+        """The (n_points,) values of each name."""
+        return {name: self.points[:, i] for i, name in enumerate(self.names)}
+
+    def label(self, index: int) -> str:
+        """Return a point as text, ``k = 2, g = 1``."""
+        return ", ".join(f"{name} = {value:.8g}" for name, value in zip(self.names, self.points[index], strict=True))
+
+    def at(self, mapping: Mapping[str, float] | None = None, /, **values: float) -> Solution:
+        """Return the solution at a point.
+
+        Parameters
+        ----------
+        mapping
+            Values by name, for names that are no Python identifiers such as ``r.k``.
+        **values
+            Values by name; names that have one value in the whole sweep may be left out.
+
+        Returns
+        -------
+        Solution
+            The one there.
+
+        Raises
+        ------
+        ArgumentError
+            If a name is not one of the sweep's, no point has these values, several have, or it has no solution.
+        """
+        given = {**(mapping or {}), **values}
+        unknown = [name for name in given if name not in self.names]
+        if unknown:
+            raise ArgumentError(f"A point must be given by {', '.join(self.names)}, but is by '{unknown[0]}'.")
+        found = np.ones(len(self), dtype=np.bool_)
+        for name, value in given.items():
+            found &= np.isclose(self.parameters[name], value, rtol=1e-12, atol=0.0)
+        if found.sum() != 1:
+            wanted = ", ".join(f"{name} = {value:g}" for name, value in given.items())
+            raise ArgumentError(
+                f"A point must be one of {len(self)} of the sweep, but {found.sum()} have {wanted or 'no conditions'}."
+            )
+        return self[int(np.argmax(found))]
+
+    # ---- what all have in common
+
+    @property
+    def _first(self) -> Solution:
+        return self[self.solved[0]]
+
+    @property
+    def times(self) -> FloatArray:
+        """The (n_times,) times."""
+        return self._first.times
+
+    @property
+    def species(self) -> tuple[str, ...]:
+        """Names of the species."""
+        return self._first.species
+
+    @property
+    def model_name(self) -> str:
+        """Name of the model."""
+        return self._first.model_name
+
+    @property
+    def time_unit(self) -> str:
+        """Unit of the times; empty where the model has none."""
+        return self._first.time_unit
+
+    @property
+    def tol(self) -> float:
+        """The tolerance that was asked for at every point."""
+        return self._first.tol
+
+    @property
+    def error(self) -> ErrorLedger:
+        """The largest error of all points; one that is no bound, where there is one."""
+        errors = [self[i].error for i in self.solved]
+        return max(errors, key=lambda error: (not error.certified, error.total))
+
+    @property
+    def n_matvec(self) -> int:
+        """Number of products of the generator with a vector, at all points together."""
+        return sum(self[i].n_matvec for i in self.solved)
+
+    def mean(self) -> dict[str, FloatArray]:
+        """Return the (n_points, n_times) means of each species; NaN where a point has no solution."""
+        return self._over_points([None if s is None else s.mean() for s in self._solutions])
+
+    def variance(self) -> dict[str, FloatArray]:
+        """Return the (n_points, n_times) variances of each species; NaN where a point has no solution."""
+        return self._over_points([None if s is None else s.variance() for s in self._solutions])
+
+    def std(self) -> dict[str, FloatArray]:
+        """Return the (n_points, n_times) standard deviations; NaN where a point has no solution."""
+        return self._over_points([None if s is None else s.std() for s in self._solutions])
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """Return a table with a row for each point and time: states, mean and std of each species, error."""
+        from fsp.distribution.tables import sweep_table
+
+        return sweep_table(self)
+
+    def to_xarray(self) -> xarray.Dataset:
+        """Return mean, std and error as arrays labelled by parameters, time and species.
+
+        Values that were taken in pairs have one dimension, ``point``.
+        """
+        from fsp.distribution.tables import sweep_dataset
+
+        return sweep_dataset(self)
+
+    def save(self, path: str | Path) -> None:
+        """Write one HDF5 file of all points, whole or not at all.
+
+        Parameters
+        ----------
+        path
+            Where to; an existing file is replaced once the new one is complete.
+        """
+        from fsp.distribution.storage import save
+
+        save(self, path)
+
+    # ---- text
+
+    def table(self) -> str:
+        """Write a row for each point: parameters, states, mean ± std of each species at the last time, error."""
+        rows = [self._row(i) for i in range(len(self))]
+        return "\n".join(table([*self.names, "states", *self.species, "error"], rows))
+
+    def _row(self, i: int) -> list[str]:
+        values = [f"{value:.8g}" for value in self.points[i]]
+        solution = self._solutions[i]
+        if solution is None:
+            return [*values, "-", *("-" for _ in self.species), "failed" if i in self.failures else "to come"]
+        last = solution[-1]
+        means, stds, error = last.mean(), last.std(), last.error
+        cells = [spread(means[name], stds[name]) for name in self.species]
+        return [*values, f"{len(last):,}", *cells, f"{error.sign} {round_up(error.total)}"]
+
+    def __str__(self) -> str:
+        head = f"{when(float(self.times[-1]), self.time_unit)}, {len(self):,} points, {self.error.summary}"
+        failed = [f"failed: {self.label(i)}: {reason}" for i, reason in sorted(self.failures.items())]
+        left = [f"incomplete: {len(self.pending)} points to come"] if self.pending else []
+        return "\n".join([self.table(), head, *failed, *left])
+
+    def __repr__(self) -> str:
+        return (
+            f"<Sweep of {self.model_name or 'model'} over {', '.join(self.names)}: {len(self)} points, "
+            f"{self.error.summary}>"
+        )
+
+    def _over_points(self, numbers: Sequence[Mapping[str, FloatArray] | None]) -> dict[str, FloatArray]:
+        missing = np.full(len(self.times), np.nan)
+        return {name: np.array([missing if row is None else row[name] for row in numbers]) for name in self.species}

@@ -1,0 +1,117 @@
+"""Where a transient begins: the model's initial states at time zero, or a distribution that was computed before.
+
+The semigroup does not expand the 1-norm, so the error of the start is added to what is made from there on, whatever
+the model is then: a change of parameters at the start time is one more continuation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fsp.distribution import Distribution, ErrorLedger, Solution
+from fsp.errors import ArgumentError, StateSpaceError
+
+if TYPE_CHECKING:
+    from fsp.arrays import FloatArray, IntArray
+    from fsp.model import Model
+    from fsp.projection.growth import Growth
+    from fsp.space import StateSpace
+
+HINT_SHARE = 1e-4  # of the tolerance: probability, over all states of a hint, that is not worth their place
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Start:
+    """The beginning of a computation.
+
+    Parameters
+    ----------
+    model
+        The network; its initial distribution is that of the start.
+    t
+        The time.
+    error
+        What the distribution of the start is off by.
+    tol
+        What is left of the tolerance.
+    """
+
+    model: Model
+    t: float
+    error: ErrorLedger
+    tol: float
+
+    def check(self, times: FloatArray) -> None:
+        """Raise an ArgumentError if one of `times` lies before the start."""
+        if times[0] < self.t:
+            raise ArgumentError(
+                f"`times` must not be earlier than the start, t = {self.t:.12g}, but begin with {times[0]:.12g}; they "
+                f"count from zero, not from the start."
+            )
+
+
+def starting_point(model: Model, start: Solution | Distribution | None, tol: float) -> Start:
+    """Return where a computation of `model` begins.
+
+    Parameters
+    ----------
+    model
+        The network.
+    start
+        A solution, whose last distribution is meant, or a distribution (at t = 0 if it is a stationary one) over the
+        same species; None for the initial states of the model.
+    tol
+        Bound on the error at the end, that of the start included.
+
+    Raises
+    ------
+    ArgumentError
+        If `start` is something else, its species differ, or its error leaves nothing of `tol`.
+    """
+    if start is None:
+        return Start(model, 0.0, ErrorLedger(), tol)
+    if not isinstance(start, Solution | Distribution):
+        raise ArgumentError(f"`start` must be a Solution or a Distribution, but is {start!r}.")
+    first = start[-1] if isinstance(start, Solution) else start
+    if sorted(first.species) != sorted(model.species):
+        raise ArgumentError(
+            f"`start` must be of the species {', '.join(model.species)}, but is of {', '.join(first.species)}."
+        )
+    if not first.error.total < tol:
+        raise ArgumentError(
+            f"`tol` must be larger than the error of `start`, which is part of the answer's, but is {tol:.1e}: "
+            f"{first.error}. Ask for a larger `tol`, or solve the start with a smaller one."
+        )
+    columns = [first.species.index(name) for name in model.species]
+    begun = model.starting_in(first.states[:, columns], first.probabilities)
+    return Start(begun, 0.0 if first.t is None else first.t, first.error, tol - first.error.total)
+
+
+def worth_keeping(solution: Solution) -> IntArray:
+    """Return the states (n, n_species) that a similar computation will need: those that held probability.
+
+    All others together held less than HINT_SHARE of the tolerance at each of the times.
+    """
+    kept = []
+    for distribution in solution:
+        order = np.argsort(distribution.probabilities)
+        below = np.cumsum(distribution.probabilities[order]) <= HINT_SHARE * solution.tol
+        kept.append(distribution.states[np.sort(order[~below])])
+    return np.unique(np.concatenate(kept), axis=0)
+
+
+def first_space(growth: Growth, model: Model, hint: IntArray | None) -> StateSpace:
+    """Return the first states of a computation, with those of `hint` (n, n_species) where they fit in.
+
+    A hint costs nothing of the certificate: states that turn out to be of no use hold no probability.
+    """
+    space = growth.first()
+    if hint is None or not growth.affords(len(space) + len(hint)):
+        return space
+    try:
+        return space.extend(model, hint, 0)
+    except StateSpaceError:  # the hint breaks a conservation law of this model's initial states
+        return space

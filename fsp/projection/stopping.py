@@ -1,0 +1,138 @@
+"""Stop a computation at a clean point, keep what it has reached now and then, and go on from there."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from time import monotonic
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Any
+
+from fsp.distribution import Solution
+from fsp.errors import ArgumentError, Interrupted
+from fsp.projection.march import checked_times, transient
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fsp.arrays import FloatArray
+    from fsp.model import Model
+    from fsp.projection.progress import Progress, SweepProgress
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Stop:
+    """Hold the first SIGINT or SIGTERM back until the computation comes to a clean point; the second ends at once.
+
+    A context; it acts only in the main thread, and on no signal that the process was started to ignore.
+    """
+
+    def __init__(self) -> None:
+        self.signal: signal.Signals | None = None
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> Stop:
+        if threading.current_thread() is threading.main_thread():
+            heard = [one for one in SIGNALS if signal.getsignal(one) != signal.SIG_IGN]
+            self._before = {one: signal.signal(one, self._notice) for one in heard}
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, _: TracebackType | None) -> None:
+        for one, handler in self._before.items():
+            signal.signal(one, handler)
+
+    def _notice(self, number: int, frame: FrameType | None) -> None:
+        if self.signal is not None:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        self.signal = signal.Signals(number)
+        sys.stderr.write(f"fsp: {self.signal.name}: stopping at the next step; once more stops at once\n")
+
+
+class Keeper:
+    """A progress callback that stops where a signal came, and saves what was reached now and then.
+
+    Parameters
+    ----------
+    stop
+        Knows of the signals.
+    report
+        Called with every `Progress`.
+    out
+        The file to save to.
+    every
+        Seconds between two savings; None for none.
+    """
+
+    def __init__(self, stop: Stop, report: Callable[[Any], None] | None, out: Path | None, every: float | None) -> None:
+        self._stop, self._report = stop, report
+        self._out = out if every is not None else None
+        self._every = every or 0.0
+        self._saved = monotonic()
+
+    def __call__(self, progress: Progress | SweepProgress) -> None:
+        """Pass `progress` on; raise a KeyboardInterrupt if a signal has come."""
+        if self._report is not None:
+            self._report(progress)
+        if self._stop.signal is not None:
+            raise KeyboardInterrupt
+        if self._out is not None and progress.reached is not None and monotonic() - self._saved >= self._every:
+            progress.reached().save(self._out)
+            self._saved = monotonic()
+
+
+def go_on(
+    model: Model,
+    times: Sequence[float] | FloatArray,
+    tol: float,
+    earlier: Solution,
+    *,
+    progress: Callable[[Progress], None],
+    **options: Any,
+) -> Solution:
+    """Return the solution that `earlier`, which was stopped, is the beginning of.
+
+    Parameters
+    ----------
+    model, times, tol, progress, options
+        As for `transient`; model, times and tolerance as they were.
+    earlier
+        What was reached then.
+
+    Raises
+    ------
+    ArgumentError
+        If model, times or tolerance differ.
+    Interrupted
+        As `transient` does, with all that was reached.
+    """
+    requested = checked_times(times).tolist()
+    asked = {
+        "the model": earlier.model_hash == model.hash,
+        "`times`": list(earlier.asked) == requested,
+        "`tol`": earlier.tol == tol,
+    }
+    different = [name for name, agrees in asked.items() if not agrees]
+    if different:
+        raise ArgumentError(
+            f"A run must be resumed with what it was begun with, but {' and '.join(different)} differ: it was begun "
+            f"with tol = {earlier.tol:g} and times {', '.join(f'{t:g}' for t in earlier.asked)}."
+        )
+    if earlier.complete:
+        return earlier
+
+    def report(moment: Progress) -> None:
+        reached = moment.reached
+        progress(moment if reached is None else replace(moment, reached=lambda: earlier.joined(reached())))
+
+    try:
+        rest = transient(model, earlier.pending, tol, start=earlier, progress=report, **options)
+    except Interrupted as stop:
+        raise Interrupted(str(stop), earlier.joined(stop.solution)) from stop
+    return earlier.joined(rest)

@@ -1,0 +1,282 @@
+"""Transients at many parameter values: neighbours share their states, processors share the points."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fsp.distribution import Solution, Sweep
+from fsp.errors import ArgumentError, FSPError, Interrupted, ToleranceWarning
+from fsp.generator.threads import n_processors
+from fsp.projection.growth import check_tolerance
+from fsp.projection.march import checked_times
+from fsp.projection.progress import SweepProgress
+from fsp.projection.workers import START_SECONDS, Chain, Crew, Outcome, Task, chains, one_by_one
+
+if TYPE_CHECKING:
+    from fsp.arrays import FloatArray
+    from fsp.model import Model
+    from fsp.projection.progress import SweepCallback
+
+ERRORS = ("raise", "keep")
+TRIALS = (1, 2)  # points solved here before workers are started: the first may have had kernels to compile
+
+
+def sweep(
+    model: Model,
+    values: Mapping[str, Sequence[float] | FloatArray | float],
+    times: Sequence[float] | FloatArray | float,
+    tol: float = 1e-6,
+    *,
+    pairs: bool = False,
+    processes: int | None = None,
+    errors: str = "raise",
+    out: str | Path | None = None,
+    resume: Sweep | None = None,
+    progress: SweepCallback | None = None,
+    **options: Any,
+) -> Sweep:
+    """Solve the chemical master equation at many values of parameters and initial counts.
+
+    Parameters
+    ----------
+    model
+        The reaction network.
+    values
+        Values of each parameter, or initial counts of each species, by name; all combinations are solved.
+    times, tol
+        As for `transient`, at every point.
+    pairs
+        Take the first values of all names together, then the second ones, and so on.
+    processes
+        Number of worker processes; by default one for each processor, where the work is worth their start.
+    errors
+        ``"raise"`` the first error of a point, or ``"keep"`` them in ``failures`` and go on.
+    out
+        Write the sweep to this HDF5 file, at the end or when it is stopped.
+    resume
+        A sweep of the same points that was stopped: what it has is not computed again.
+    progress
+        Called with a `SweepProgress` now and then; may raise KeyboardInterrupt.
+    **options
+        Further options of `transient`: ``solver``, ``max_states``, ``max_memory`` (of each process).
+
+    Returns
+    -------
+    Sweep
+        A solution for each point.
+
+    Raises
+    ------
+    ArgumentError
+        If a name is neither a parameter nor a species, or an argument is not as above.
+    FSPError
+        The first error of a point, which is named, with ``errors="raise"``; or of the last one if all fail.
+    Interrupted
+        On Ctrl-C, or where `progress` raised a KeyboardInterrupt; its ``solution`` is the sweep of what is done.
+
+    Warns
+    -----
+    ToleranceWarning
+        If the bound on the error of a point exceeds `tol`.
+    """
+    names, points, shape = _points(model, values, pairs)
+    check_tolerance(tol)
+    if errors not in ERRORS:
+        raise ArgumentError(f"`errors` must be one of {', '.join(ERRORS)}, but is '{errors}'.")
+    if processes is not None and not processes >= 1:
+        raise ArgumentError(f"`processes` must be at least one, but is {processes!r}.")
+    task = Task(model, names, checked_times(times), tol, options)
+    board = _Board(task, points, shape, resume, errors, progress)
+    try:
+        for outcome in _outcomes(task, board, processes):
+            board.enter(outcome)
+    except KeyboardInterrupt as stop:
+        partial = board.sweep() if board.any else None
+        if out is not None and partial is not None:
+            partial.save(out)
+        raise Interrupted(f"stopped after {board.done} of {len(points)} points", partial) from stop
+    found = board.sweep()
+    if out is not None:
+        found.save(out)
+    _warn_if_above(found, tol)
+    return found
+
+
+# ---- points
+
+
+def _points(
+    model: Model, values: Mapping[str, Sequence[float] | FloatArray | float], pairs: bool
+) -> tuple[tuple[str, ...], FloatArray, tuple[int, ...]]:
+    """Return names, points (n, k), and the number of values of each name, or of all together."""
+    known = [*model.parameters, *model.species]
+    unknown = [name for name in values if name not in known]
+    if unknown:
+        raise ArgumentError(f"`values` must be of {', '.join(known)}, but are of '{unknown[0]}'.")
+    lists = [_numbers(name, given) for name, given in values.items()]
+    if not lists:
+        raise ArgumentError("`values` must hold a name with its values, but is empty.")
+    lengths = tuple(len(one) for one in lists)
+    if not pairs:
+        return tuple(values), np.array(list(product(*lists))), lengths
+    if len(set(lengths)) > 1:
+        counts = ", ".join(f"{n} of '{name}'" for name, n in zip(values, lengths, strict=True))
+        raise ArgumentError(f"`values` must be equally many to be paired, but there are {counts}.")
+    return tuple(values), np.array(lists).T, lengths[:1]
+
+
+def _numbers(name: str, given: Sequence[float] | FloatArray | float) -> list[float]:
+    try:
+        numbers = np.atleast_1d(np.asarray(given, dtype=np.float64))
+    except (TypeError, ValueError):
+        raise ArgumentError(f"Values of '{name}' must be numbers, but are {given!r}.") from None
+    if numbers.ndim != 1 or not len(numbers) or not np.isfinite(numbers).all():
+        raise ArgumentError(f"Values of '{name}' must be a list of finite numbers, but are {given!r}.")
+    return list(map(float, numbers))
+
+
+def _snake(shape: Sequence[int]) -> list[int]:
+    """Return the indices of a grid in an order in which one coordinate changes by one from each to the next."""
+    order = [0]
+    for n in shape:
+        rows = [list(range(n)) if i % 2 == 0 else list(range(n))[::-1] for i in range(len(order))]
+        order = [index * n + j for index, row in zip(order, rows, strict=True) for j in row]
+    return order
+
+
+# ---- the work
+
+
+class _Board:
+    """What is done of a sweep."""
+
+    def __init__(
+        self,
+        task: Task,
+        points: FloatArray,
+        shape: Sequence[int],
+        resume: Sweep | None,
+        errors: str,
+        progress: SweepCallback | None,
+    ) -> None:
+        self._task, self._points, self._shape = task, points, shape
+        self._errors, self._progress = errors, progress
+        self._solutions: list[Solution | None] = [None] * len(points)
+        self._failures: dict[int, str] = {}
+        self._last = ""
+        if resume is not None:
+            self._take_over(resume)
+
+    @property
+    def done(self) -> int:
+        """Number of points that were tried."""
+        return sum(one is not None for one in self._solutions) + len(self._failures)
+
+    @property
+    def any(self) -> bool:
+        """Whether a point has a solution."""
+        return any(one is not None for one in self._solutions)
+
+    def todo(self) -> list[int]:
+        """Return the points to solve, neighbours beside each other."""
+        return [i for i in _snake(self._shape) if self._solutions[i] is None]
+
+    def chains(self, workers: int) -> list[Chain]:
+        """Return the points to solve in chains."""
+        return chains(self.todo(), self._points, workers)
+
+    def enter(self, outcome: Outcome) -> None:
+        """Take note of a point that is done."""
+        self._last = self._label(outcome.index)
+        if outcome.error is not None:
+            reason = str(outcome.error) or type(outcome.error).__name__
+            only = not self.any and self.done == len(self._solutions) - 1
+            if self._errors == "raise" or only:
+                kind = type(outcome.error) if isinstance(outcome.error, FSPError) else FSPError
+                raise kind(f"At {self._last}: {reason}") from outcome.error
+            self._failures[outcome.index] = reason
+        self._solutions[outcome.index] = outcome.solution
+        self.report()
+
+    def report(self, progress: object = None) -> None:
+        """Say how far it is; also while a point is solved, so that the caller can stop it."""
+        if self._progress is None:
+            return
+        solved = [one for one in self._solutions if one is not None]
+        largest = max((len(one[-1]) for one in solved), default=0)
+        error = max((one.error.total for one in solved), default=0.0)
+        counts = self.done, len(self._solutions), len(self._failures)
+        self._progress(SweepProgress(*counts, largest, error, self._last, self.sweep if self.any else None))
+
+    def sweep(self) -> Sweep:
+        """Return what is done."""
+        return Sweep(self._task.names, self._points, self._solutions, shape=self._shape, failures=self._failures)
+
+    def _label(self, index: int) -> str:
+        values = zip(self._task.names, self._points[index].tolist(), strict=True)
+        return ", ".join(f"{name} = {value:.8g}" for name, value in values)
+
+    def _take_over(self, earlier: Sweep) -> None:
+        """Keep the solutions of a sweep that was stopped, if it is this one."""
+        same = earlier.names == self._task.names and np.array_equal(earlier.points, self._points)
+        asked = {"the points": same, "`times`": np.array_equal(earlier.times, self._task.times)}
+        asked["`tol`"] = earlier.tol == self._task.tol
+        if same:
+            i = earlier.solved[0]
+            asked["the model"] = earlier[i].model_hash == self._task.at(self._points[i].tolist()).hash
+        different = [name for name, agrees in asked.items() if not agrees]
+        if different:
+            raise ArgumentError(
+                f"A sweep must be resumed with what it was begun with, but {' and '.join(different)} differ."
+            )
+        for i in earlier.solved:
+            self._solutions[i] = earlier[i]
+
+
+def _outcomes(task: Task, board: _Board, processes: int | None) -> Iterator[Outcome]:
+    """Solve the points: the first here, and the others in workers where these are worth their start."""
+    workers = n_processors() if processes is None else processes
+    todo = board.chains(workers)
+    if workers == 1 or not todo:
+        yield from one_by_one(task, todo, board.report)
+        return
+    if processes is None:
+        for n in TRIALS:
+            started = perf_counter()
+            yield from one_by_one(task, [todo[0][:n]], board.report)
+            todo = [chain for chain in (todo[0][n:], *todo[1:]) if chain]
+            expected = (perf_counter() - started) / n * sum(map(len, todo))
+            if expected * (1.0 - 1.0 / workers) < START_SECONDS:
+                yield from one_by_one(task, todo, board.report)
+                return
+    try:
+        crew = Crew(task, workers)
+    except (AttributeError, TypeError, pickle.PicklingError) as error:
+        if processes is not None:
+            raise ArgumentError(
+                f"A model must go through pickle to be solved in {processes} processes, but this one does not "
+                f"({error}); use formulas or functions of a module as rates, or processes=1."
+            ) from error
+        yield from one_by_one(task, todo, board.report)
+        return
+    yield from crew.solve(todo, board.report)
+
+
+def _warn_if_above(found: Sweep, tol: float) -> None:
+    above = [i for i in found.solved if found[i].error.total > tol]
+    if above:
+        worst = max(above, key=lambda i: found[i].error.total)
+        warnings.warn(
+            f"The error bound {found[worst].error.total:.1e} at {found.label(worst)} exceeds tol = {tol:.1e}, and so "
+            f"do those of {len(above) - 1} other points; ask for a larger `tol`.",
+            ToleranceWarning,
+            stacklevel=3,
+        )

@@ -1,0 +1,283 @@
+"""Sweeps: every point is the single run, whoever solves it; labels, files, failures, stops."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+from written_networks import network
+
+import fsp
+from fsp.distribution import Sweep
+from fsp.projection.start import worth_keeping
+from fsp.projection.sweep import _snake
+
+TIMES = [0.5, 1.0]
+TOL = 1e-6
+VALUES = {"k": [5.0, 6.0, 7.0], "X": [0, 3]}
+
+
+@pytest.fixture(scope="module")
+def model():
+    return network(
+        {"X": 0, "Y": 0},
+        ("0 -> X", "rate", "k"),
+        ("X -> Y", "rate", "g*X"),
+        ("Y -> 0", "rate", "2*Y"),
+        parameters={"k": 5.0, "g": 1.0},
+    )
+
+
+@pytest.fixture(scope="module")
+def swept(model):
+    return fsp.sweep(model, VALUES, TIMES, TOL, processes=1)
+
+
+def close(one, other):
+    assert one.times.tolist() == other.times.tolist()
+    for a, b in zip(one, other, strict=True):
+        assert a.distance(b) <= a.error.total + b.error.total + 1e-14
+    return True
+
+
+# ---- points
+
+
+def test_every_point_is_the_single_run(model, swept):
+    assert len(swept) == 6
+    for i, (k, x) in enumerate(itertools.product(VALUES["k"], VALUES["X"])):
+        single = fsp.transient(model.with_parameters(k=k).with_initial(X=x), TIMES, TOL)
+        assert swept[i].model_hash == single.model_hash
+        assert close(swept[i], single)
+        assert swept[i].error.total <= TOL
+        assert swept[i].error.certified
+        assert swept.at(k=k, X=x) is swept[i]
+    assert swept.error.total == max(one.error.total for one in swept)
+
+
+def test_neighbours_share_their_states(model):
+    many = fsp.sweep(model, {"k": np.linspace(5, 6, 6)}, [2.0], TOL, processes=1)
+    growths = [one.statistics["growths"] for one in many]
+    assert growths[0] >= 5
+    assert max(growths[1:]) <= 2
+
+
+def test_what_is_worth_keeping_held_probability(swept):
+    kept = worth_keeping(swept[0])
+    for one in swept[0]:
+        rows = {tuple(state) for state in kept.tolist()}
+        left = [p for state, p in zip(one.states.tolist(), one.probabilities, strict=True) if tuple(state) not in rows]
+        assert sum(left) <= 1e-4 * TOL
+    assert len(kept) < len(swept[0][-1])
+
+
+def test_a_hint_that_breaks_a_conservation_law_is_left_aside():
+    closed = network(
+        {"A": 3, "B": 0}, ("A -> B", "mass_action", "f"), ("B -> A", "mass_action", 1), parameters={"f": 2}
+    )
+    found = fsp.sweep(closed, {"A": [3, 5, 4]}, [1.0], TOL, processes=1)
+    assert [len(one[-1]) for one in found] == [4, 6, 5]
+
+
+def test_pairs_take_values_together(model):
+    found = fsp.sweep(model, {"k": [1, 2], "g": [3, 4]}, [0.2], TOL, pairs=True, processes=1)
+    assert found.points.tolist() == [[1, 3], [2, 4]]
+    assert found.shape == (2,)
+    with pytest.raises(fsp.ArgumentError, match="equally many to be paired, but there are 2 of 'k', 1 of 'g'"):
+        fsp.sweep(model, {"k": [1, 2], "g": [3]}, [0.2], pairs=True)
+
+
+@pytest.mark.parametrize("shape", [(1,), (5,), (3, 4), (2, 3, 4)])
+def test_the_order_visits_every_point_and_steps_by_one(shape):
+    order = _snake(shape)
+    assert sorted(order) == list(range(int(np.prod(shape))))
+    places = np.array(np.unravel_index(order, shape)).T
+    assert (abs(np.diff(places, axis=0)).sum(axis=1) == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("values", "options", "reason"),
+    [
+        ({"q": [1]}, {}, "must be of k, g, X, Y, but are of 'q'"),
+        ({}, {}, "is empty"),
+        ({"k": []}, {}, "must be a list of finite numbers"),
+        ({"k": ["fast"]}, {}, "must be numbers"),
+        ({"k": [1, np.nan]}, {}, "must be a list of finite numbers"),
+        ({"k": [1]}, {"errors": "ignore"}, "must be one of raise, keep"),
+        ({"k": [1]}, {"processes": 0}, "must be at least one"),
+    ],
+)
+def test_wrong_requests_are_refused(model, values, options, reason):
+    with pytest.raises(fsp.ArgumentError, match=reason):
+        fsp.sweep(model, values, TIMES, TOL, **options)
+
+
+# ---- looking
+
+
+def test_points_are_found_by_their_values(swept):
+    assert swept.parameters["k"].tolist() == [5, 5, 6, 6, 7, 7]
+    assert swept.parameters["X"].tolist() == [0, 3, 0, 3, 0, 3]
+    assert swept.at({"k": 6.0}, X=3) is swept[3]
+    assert swept[-1] is swept[5]
+    assert swept[1:3] == [swept[1], swept[2]]
+    with pytest.raises(fsp.ArgumentError, match="but 2 have k = 6"):
+        swept.at(k=6)
+    with pytest.raises(fsp.ArgumentError, match="but 0 have k = 9"):
+        swept.at(k=9)
+    with pytest.raises(fsp.ArgumentError, match="must be given by k, X, but is by 'g'"):
+        swept.at(g=1)
+
+
+def test_means_tables_and_text(swept):
+    assert swept.mean()["X"].shape == (6, 2)
+    assert swept.mean()["X"][2, 1] == swept[2].mean()["X"][1]
+    assert swept.std()["Y"][4, 0] == swept[4].std()["Y"][0]
+    lines = str(swept).splitlines()
+    assert lines[0].split() == ["k", "X", "states", "X", "Y", "error"]
+    assert lines[3].split()[:2] == ["6", "0"]
+    assert lines[7].startswith("t = 1, 6 points, error ≤")
+
+
+def test_labelled_arrays(swept, model):
+    pytest.importorskip("xarray")
+    frame, arrays = swept.to_pandas(), swept.to_xarray()
+    assert frame.index.names == ["k", "X", "t"]
+    assert len(frame) == 12
+    assert arrays["mean"].dims == ("k", "X", "t", "species")
+    for k, x in itertools.product(VALUES["k"], VALUES["X"]):
+        mean = swept.at(k=k, X=x).mean()["Y"][1]
+        assert float(arrays["mean"].sel(k=k, X=x, t=1.0, species="Y")) == mean
+        assert frame.loc[(k, x, 1.0), "mean_Y"] == mean
+    paired = fsp.sweep(model, {"k": [1, 2], "g": [3, 4]}, [0.2], TOL, pairs=True, processes=1).to_xarray()
+    assert paired["error"].dims == ("point", "t")
+    assert paired["g"].values.tolist() == [3, 4]
+
+
+# ---- files
+
+
+def test_one_file_holds_all_points(swept, tmp_path):
+    swept.save(tmp_path / "sweep.h5")
+    back = fsp.read(tmp_path / "sweep.h5")
+    assert isinstance(back, Sweep)
+    assert (back.names, back.shape, back.failures) == (swept.names, swept.shape, swept.failures)
+    assert np.array_equal(back.points, swept.points)
+    for one, other in zip(back, swept, strict=True):
+        assert np.array_equal(one[-1].probabilities, other[-1].probabilities)
+        assert one[-1].error == other[-1].error
+    assert str(back) == str(swept)
+    with h5py.File(tmp_path / "sweep.h5") as file:
+        assert [name.decode() for name in file["names"][()]] == ["k", "X"]
+        assert file["points/values"][3].tolist() == [6, 3]
+        assert file["points/00003/times/00001"].attrs["t"] == 1.0
+        assert file["points/00003"].attrs["tol"] == TOL
+
+
+# ---- processes
+
+
+def test_workers_give_what_one_process_gives(model, swept, tmp_path):
+    seen = []
+    found = fsp.sweep(model, VALUES, TIMES, TOL, processes=2, out=tmp_path / "sweep.h5", progress=seen.append)
+    assert all(close(one, other) for one, other in zip(found, swept, strict=True))
+    assert all(close(one, other) for one, other in zip(fsp.read(tmp_path / "sweep.h5"), swept, strict=True))
+    assert max(moment.done for moment in seen) == 6
+    assert {moment.total for moment in seen} == {6}
+
+
+def test_a_script_needs_no_guard(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import fsp\n"
+        "model = fsp.Model(species={'X': 0}, parameters={'k': 3.0},\n"
+        "                  reactions=[fsp.Reaction('0 -> X', rate='k'), fsp.Reaction('X -> 0', mass_action=1.0)])\n"
+        "found = fsp.sweep(model, {'k': [1, 2, 3]}, [1.0], processes=2)\n"
+        "print(len(found), found.complete)\n"
+    )
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["3", "True"], done.stderr
+
+
+def test_a_model_that_cannot_be_sent_is_solved_here():
+    rate = network({"X": 0}, ("0 -> X", "rate", "k"), ("X -> 0", "rate", lambda x: 1.0 * x["X"]), parameters={"k": 1.0})
+    with pytest.raises(fsp.ArgumentError, match="must go through pickle"):
+        fsp.sweep(rate, {"k": [1, 2]}, [1.0], processes=2)
+    assert len(fsp.sweep(rate, {"k": [1, 2]}, [1.0])) == 2
+
+
+# ---- failures and stops
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_failure_is_kept_or_raised_with_its_point(model, processes, tmp_path):
+    values = {"k": [5.0, 900.0, 6.0]}
+    found = fsp.sweep(model, values, [1.0], TOL, errors="keep", max_states=2000, processes=processes)
+    assert list(found.failures) == [1]
+    assert "max_states" in found.failures[1]
+    assert found.complete
+    assert found.solved == (0, 2)
+    assert np.isnan(found.mean()["X"][1, 0])
+    with pytest.raises(fsp.ArgumentError, match=r"k = 900 is not: .*max_states"):
+        found[1]
+    assert "failed: k = 900: " in str(found)
+    found.save(tmp_path / "sweep.h5")
+    assert fsp.read(tmp_path / "sweep.h5").failures == found.failures
+    if processes == 1:
+        with pytest.raises(fsp.StateSpaceError, match="At k = 900: "):
+            fsp.sweep(model, values, [1.0], TOL, max_states=2000, processes=1)
+
+
+def test_where_all_points_fail_the_last_error_is_raised(model):
+    with pytest.raises(fsp.StateSpaceError, match="At k = 901: "):
+        fsp.sweep(model, {"k": [900.0, 901.0]}, [1.0], TOL, errors="keep", max_states=2000, processes=1)
+
+
+def test_a_worker_that_is_killed_costs_its_point_only(model):
+    killed = []
+
+    def kill_first(moment):
+        import multiprocessing
+
+        if moment.done == 1 and not killed:
+            killed.extend(multiprocessing.active_children())
+            for child in killed:
+                child.kill()
+
+    values = {"k": np.linspace(5, 6, 6)}
+    found = fsp.sweep(model, values, TIMES, TOL, processes=2, errors="keep", progress=kill_first)
+    assert found.complete
+    assert killed
+    assert len(found.failures) <= 2
+    assert all("was killed" in reason for reason in found.failures.values())
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_stopped_sweep_keeps_what_is_done_and_goes_on(model, swept, processes, tmp_path):
+    def stop(moment):
+        if moment.done >= 2:
+            raise KeyboardInterrupt
+
+    out = tmp_path / "sweep.h5"
+    with pytest.raises(fsp.Interrupted, match="of 6 points") as stopped:
+        fsp.sweep(model, VALUES, TIMES, TOL, processes=processes, out=out, progress=stop)
+    partial = fsp.read(out)
+    assert 2 <= len(partial.solved) < 6
+    assert partial.solved == stopped.value.solution.solved
+    assert not partial.complete
+    assert "points to come" in str(partial)
+    counted = []
+    whole = fsp.sweep(model, VALUES, TIMES, TOL, processes=1, resume=partial, progress=counted.append)
+    assert min(moment.done for moment in counted) >= 2
+    assert whole.complete
+    assert all(close(one, other) for one, other in zip(whole, swept, strict=True))
+    with pytest.raises(fsp.ArgumentError, match="but `tol` differ"):
+        fsp.sweep(model, VALUES, TIMES, 1e-5, resume=partial)
+    with pytest.raises(fsp.ArgumentError, match="but the model differ"):
+        fsp.sweep(model.with_parameters(g=2), VALUES, TIMES, TOL, resume=partial)
+    with pytest.raises(fsp.ArgumentError, match="but the points and `times` differ"):
+        fsp.sweep(model, {"k": [1.0]}, [3.0], TOL, resume=partial)
