@@ -11,6 +11,7 @@ import numpy as np
 from fsp.arrays import FloatArray
 from fsp.distribution.distribution import Distribution
 from fsp.distribution.ledger import ErrorLedger
+from fsp.distribution.remarks import remarks
 from fsp.distribution.text import round_up, spread, table, when
 from fsp.errors import ArgumentError
 
@@ -231,6 +232,7 @@ class Solution(Sequence[Distribution]):
 
     def __str__(self) -> str:
         notes = dict.fromkeys(note for distribution in self for note in distribution.notes)
+        notes |= dict.fromkeys(f"{remark} at {when(self[-1].t, self.time_unit)}" for remark in remarks(self[-1]))
         lines = [self.table(), f"solver: {self.solver}", *(f"note: {note}" for note in notes)]
         return "\n".join(lines)
 

@@ -25,6 +25,7 @@ from fsp.distribution import Distribution, ErrorLedger, Solution
 from fsp.errors import ArgumentError, ToleranceWarning
 from fsp.generator import Generator
 from fsp.model.switches import RESOLUTION, switch_times
+from fsp.moments import moment_bounds
 from fsp.projection.growth import MAX_STATES, Growth, check_tolerance, starting_vector
 from fsp.projection.progress import Progress, ProgressCallback
 from fsp.solvers import NO_LIMIT, Choice, Chooser, LossLimit
@@ -201,6 +202,7 @@ class _March:
             model_hash=self.model.hash,
             time_unit=self.model.time_unit,
             observables=self.model.observables,
+            moments=moment_bounds(self.model, self.t),
         )
 
     def _bind(self) -> None:
