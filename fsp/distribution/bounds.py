@@ -165,9 +165,8 @@ def with_equations(interval: Interval, enclosing: Envelope, moments: MomentBound
     Interval
         Certified where the equations apply, else the one given.
     """
-    if enclosing.upper is None or not enclosing.exact:
-        return interval
-    exact = moments.mean(in_falling_powers(enclosing.upper, upper=True))
+    polynomial = enclosing.polynomial
+    exact = None if polynomial is None else moments.mean(polynomial)
     if exact is None:
         return interval
     lower, upper = exact
@@ -197,7 +196,7 @@ def variance(mean: Interval, square: Interval, centre: float, value: float) -> I
     """
     shifts = [end - centre for end in mean]
     nearest = 0.0 if shifts[0] <= 0.0 <= shifts[1] else min(map(abs, shifts))
-    slack = 8.0 * np.finfo(float).eps * (abs(square.upper) + max(map(abs, shifts)) ** 2)
+    slack = 8.0 * float(np.finfo(float).eps) * (abs(square.upper) + max(map(abs, shifts)) ** 2)
     if not math.isfinite(slack):
         return Interval(0.0, np.inf, value, certified=False, reason=mean.reason or square.reason)
     lower = max(0.0, square.lower - max(shift**2 for shift in shifts) - slack)

@@ -35,7 +35,8 @@ def remarks(distribution: Distribution) -> list[str]:
     for name, interval in intervals.items():
         off = max(interval.upper - means[name], means[name] - interval.lower)
         if name not in open_ended and off > max(_MOLECULES, _VISIBLE * max(means[name], stds[name])):
-            lines.append(f"mean of {name} is only known to lie in {interval}")
+            known = "is only known to lie in" if means[name] in interval else "as printed is wrong: it lies in"
+            lines.append(f"mean of {name} {known} {interval}")
     if open_ended:
         plural = "means of {} are" if len(open_ended) > 1 else "mean of {} is"
         names = ", ".join(open_ended)

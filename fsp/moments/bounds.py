@@ -31,6 +31,7 @@ from fsp.moments.rates import Rate, affine_parts, rates, reasons
 _MARGIN = 1e-12  # relative, of the few operations on norms
 _ORDERS_ONE, _ORDERS_MORE = 12, 4  # of single moments, for one unbounded species and for several
 _MOST_SLOPES = 4
+_MOST_PROGRAMMES = 24  # for all unbounded species and each kind of slope, so that large networks take no longer
 
 
 @dataclass(frozen=True, eq=False)
@@ -270,13 +271,31 @@ class _Search(NamedTuple):
         if math.isfinite(self.largest[target]):
             return
         tame = False
-        for growth in _growths(self.rates, len(self.largest), self.horizon):
+        for growth in self._growths():
             bound = self._power_bound(target, growth)
             if bound is not None:
                 tame |= bool(bound.spreads) and bound.rate * Fraction(self.horizon) <= 3
                 yield bound
         if not tame and any(rate.superlinear for rate in self.rates):
             yield from self._order_bounds(target)
+
+    def _growths(self) -> list[float]:
+        """Choose the values of a to try: rates of decay, rates of growth, and what the horizon resolves."""
+        losses: set[float] = set()
+        gains: set[float] = set()
+        for rate in self.rates:
+            if rate.superlinear:
+                continue
+            _, slopes = affine_parts(rate.upper or {}, len(self.largest))
+            for step, slope in zip(rate.change, slopes, strict=True):
+                if step and slope > 0:
+                    (losses if step < 0 else gains).add(abs(step) * float(slope))
+        most = min(_MOST_SLOPES, _MOST_PROGRAMMES // int(np.isinf(self.largest).sum()))
+        chosen = {0.0, 1.0 / self.horizon}
+        if most > 1:
+            chosen |= {-1.0 / self.horizon, 3.0 / self.horizon}
+            chosen |= set(_few({x for x in gains if x * self.horizon < 200.0}, most))
+        return sorted(chosen | {-x for x in _few(losses, max(1, most))})
 
     def _power_bound(self, target: int, growth: float) -> PowerBound | None:
         rough = linear_weights(self.rates, target, growth, self.horizon, self.start, self.largest)
@@ -296,24 +315,8 @@ class _Search(NamedTuple):
                         yield bound
 
 
-def _growths(found: Sequence[Rate], width: int, horizon: float) -> list[float]:
-    """Choose the values of a to try: rates of decay, rates of growth, and what the horizon resolves."""
-    losses: set[float] = set()
-    gains: set[float] = set()
-    for rate in found:
-        if rate.superlinear:
-            continue
-        _, slopes = affine_parts(rate.upper or {}, width)
-        for step, slope in zip(rate.change, slopes, strict=True):
-            if step and slope > 0:
-                (losses if step < 0 else gains).add(abs(step) * float(slope))
-    chosen = {0.0, -1.0 / horizon, 1.0 / horizon, 3.0 / horizon}
-    chosen |= {-x for x in _few(losses)} | set(_few({x for x in gains if x * horizon < 200.0}))
-    return sorted(chosen)
-
-
-def _few(values: set[float]) -> list[float]:
+def _few(values: set[float], most: int) -> list[float]:
     ordered = sorted(values)
-    if len(ordered) <= _MOST_SLOPES:
+    if len(ordered) <= most:
         return ordered
-    return [ordered[round(k)] for k in np.linspace(0, len(ordered) - 1, _MOST_SLOPES)]
+    return [ordered[round(k)] for k in np.linspace(0, len(ordered) - 1, most)]

@@ -143,11 +143,10 @@ def highest(polynomial: Polynomial, width: int) -> float | None:
     float or None
         A number that no value exceeds, and not below zero; None where no proof was found.
     """
-    gains = [alpha for alpha, c in polynomial.items() if c > 0 and sum(alpha)]
+    gains = [sum(alpha) for alpha, c in polynomial.items() if c > 0 and any(alpha)]
     if not gains:
         return _up(max(Fraction(0), polynomial.get((0,) * width, Fraction(0))))
-    highest_gain = max(sum(alpha) for alpha in gains)
-    if not any(c < 0 and sum(alpha) > highest_gain for alpha, c in polynomial.items()):
+    if not any(c < 0 and sum(alpha) > max(gains) for alpha, c in polynomial.items()):
         return None
     scale = _scale(polynomial)
     columns = _squares(polynomial, width, scale)
@@ -187,9 +186,9 @@ def _programme(polynomial: Polynomial, columns: Sequence[Polynomial], width: int
 
 def _squares(polynomial: Polynomial, width: int, scale: float) -> list[Polynomial]:
     """Return the polynomials x^(β) (x_i - m) (x_i - m - 1) of no higher degree, in the variables that occur."""
-    used = [i for i in range(width) if any(alpha[i] for alpha in polynomial)]
+    used = [i for i in range(width) if any(alpha[i] > 0 for alpha in polynomial)]
     top = degree(polynomial) - 2
-    places = sorted({*range(1, 4), *(round(x) for x in np.geomspace(1.0, max(4.0, 4.0 * scale), 32))})
+    places = sorted({*range(1, 4), *(round(x) for x in np.geomspace(1.0, max(4.0, 4.0 * scale), 48))})
     columns: list[Polynomial] = []
     for n in range(top + 1):
         for chosen in combinations_with_replacement(used, n):

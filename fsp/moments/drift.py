@@ -269,13 +269,15 @@ def _below(rate: Rate) -> Rate:
 def _affine_bound(
     terms: Sequence[tuple[Rate, Fraction]], weights: Weights, largest: FloatArray, least: Fraction
 ) -> tuple[Fraction, Fraction] | None:
-    """Return (A, B), A >= `least`, B >= 0, with ``Σ step upper(x) <= A w·x + B``."""
+    """Return (A, B), A >= `least`, B >= 0, with ``Σ step upper(x) <= A w·x + B`` for affine upper bounds."""
     d = len(weights)
     constant, linear = Fraction(0), [Fraction(0)] * d
     for rate, step in terms:
-        own, slopes = affine_parts(rate.upper or {}, d)
-        constant += step * own
-        linear = [total + step * slope for total, slope in zip(linear, slopes, strict=True)]
+        for alpha, c in (rate.upper or {}).items():
+            if sum(alpha):
+                linear[alpha.index(1)] += step * c
+            else:
+                constant += step * c
     free = [i for i in range(d) if not math.isfinite(largest[i])]
     if any(linear[i] > 0 and not weights[i] for i in free):
         return None

@@ -43,6 +43,13 @@ class Envelope:
         """Whether the formula is the polynomial."""
         return self.lower is not None and self.lower == self.upper
 
+    @property
+    def polynomial(self) -> dict[falling.Exponents, Fraction] | None:
+        """The formula in falling powers; None where it is not known to be a polynomial."""
+        if self.upper is None or not self.exact or any(p.denominator != 1 for powers in self.upper for p in powers):
+            return None
+        return in_falling_powers(self.upper, upper=True)
+
 
 NOTHING = Envelope(None, None)
 

@@ -24,7 +24,7 @@ from fsp.moments.exponential import exponential
 from fsp.moments.polynomial import Exponents, Polynomial, degree, falling, plus, scaled, shifted, times
 from fsp.moments.rates import Rate
 
-MOST_MOMENTS = 300  # 23 species with second moments
+MOST_MOMENTS = 153  # 16 species with second moments
 _FORMULA = 1e-13  # relative: what the coefficients of a formula are off by, folded in floating point
 
 
@@ -113,7 +113,10 @@ def image(function: Polynomial, rates: Sequence[Rate]) -> Polynomial:
         The image.
     """
     parts = []
+    touched = {i for alpha in function for i, n in enumerate(alpha) if n}
     for rate in rates:
+        if not any(rate.change[i] for i in touched):
+            continue
         difference = plus(shifted(function, rate.change), scaled(function, Fraction(-1)))
         law = rate.exact if rate.exact is not None else rate.upper
         parts.append(times(law or {}, difference))

@@ -78,8 +78,7 @@ def _rate(model: Model, k: int, horizon: float, largest: FloatArray) -> Rate:
     found = envelope(law, model.species, horizon)
     upper = None if found.upper is None else in_falling_powers(found.upper, upper=True)
     below = {} if found.lower is None else in_falling_powers(found.lower, upper=False)
-    whole = found.upper is not None and all(p.denominator == 1 for powers in found.upper for p in powers)
-    exact = upper if found.exact and whole and not model.time_dependent[k] else None
+    exact = None if model.time_dependent[k] else found.polynomial
     above = None if upper is None else _without_bounded(upper, largest)
     return Rate(name, change, above, _affine_below(below, largest), exact)
 
