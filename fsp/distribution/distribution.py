@@ -25,6 +25,7 @@ from fsp.distribution.ledger import ErrorLedger, Interval
 from fsp.distribution.remarks import remarks
 from fsp.distribution.text import spread, when
 from fsp.errors import ArgumentError
+from fsp.model.expression import Expression, Number, Symbol, call
 from fsp.moments import MomentBounds, PendingBounds
 from fsp.moments.envelope import Envelope, envelope
 
@@ -160,7 +161,7 @@ class Distribution:
                 f"`formula` must be finite in every state, but '{formula}' is {values[place]} "
                 f"in state {self._state(self.states[place])}."
             )
-        return self._bounded_mean(formula, values)
+        return self._bounded_mean(self._read(formula), values)
 
     def mean_interval(self) -> dict[str, Interval]:
         """Bound the mean copy number of each species.
@@ -170,7 +171,7 @@ class Distribution:
         dict
             An interval for each species; see `expectation`.
         """
-        return {name: self.expectation(name) for name in self.species}
+        return {name: self._mean_of(name) for name in self.species}
 
     def variance_interval(self) -> dict[str, Interval]:
         """Bound the variance of each species.
@@ -183,27 +184,28 @@ class Distribution:
         variances = self.variance()
         return {name: self._variance_of(name, variances[name]) for name in self.species}
 
+    def _mean_of(self, name: str) -> Interval:
+        return self._bounded_mean(Symbol(name), self.states[:, self._column(name)].astype(np.float64))
+
     def _variance_of(self, name: str, value: float) -> Interval:
         centre = float(round(self.mean()[name]))
         values = np.square(self.states[:, self._column(name)] - centre, dtype=np.float64)  # (n,)
-        square = self._bounded_mean(f"({name} - {centre:.17g})^2", values, not_negative=True)
-        return bounds.variance(self.expectation(name), square, centre, value)
+        square = call("^", call("-", Symbol(name), Number(centre)), Number(2.0))
+        spread_about = self._bounded_mean(square, values, not_negative=True)
+        return bounds.variance(self._mean_of(name), spread_about, centre, value)
 
     @cached_property
     def _moment_bounds(self) -> MomentBounds | None:
         return self.moments.bounds if isinstance(self.moments, PendingBounds) else self.moments
 
-    def _bounded_mean(self, formula: str, values: FloatArray, *, not_negative: bool = False) -> Interval:
+    def _bounded_mean(self, formula: Expression, values: FloatArray, *, not_negative: bool = False) -> Interval:
         """Bound the mean of a function by all that is known: stored states, tails, moment equations."""
-        from fsp.distribution.observe import read
-
         moments = self._moment_bounds
         if moments is None and not self.closed:
             return bounds.unbounded_mean(self.probabilities, values)
         if moments is None:
             return bounds.closed_mean(self.probabilities, values, self.error)
-        t = 0.0 if self.t is None else self.t
-        enclosing = envelope(read(formula, self.species, self.observables, self.t), self.species, t)
+        enclosing = envelope(formula, self.species, self.t or 0.0)
         if self.closed:
             found = bounds.closed_mean(self.probabilities, values, self.error)
         else:
@@ -448,6 +450,11 @@ class Distribution:
         from fsp.distribution.observe import observe
 
         return observe(formula, self.states, self.species, self.observables, self.t)
+
+    def _read(self, formula: str) -> Expression:
+        from fsp.distribution.observe import read
+
+        return read(formula, self.species, self.observables, self.t)
 
     def _mask(self, counts: Mapping[str, int]) -> NDArray[Any]:
         mask = np.ones(len(self), dtype=bool)

@@ -84,8 +84,8 @@ class MomentBounds:
             return factor * weight
         orders = self.norms.shape[1] // total
         q = np.arange(1, orders + 1)  # (orders,)
-        whole = np.prod([self.norms[i, total * q - 1] ** n for i, n in free], axis=0)  # (orders,)
-        with np.errstate(invalid="ignore"):
+        with np.errstate(invalid="ignore", over="ignore"):
+            whole = np.prod([self.norms[i, total * q - 1] ** n for i, n in free], axis=0)  # (orders,)
             found = np.where(np.isfinite(whole), whole * weight ** (1.0 - 1.0 / q), np.inf)
         return factor * float(found.min(initial=np.inf)) * (1.0 + _MARGIN)
 

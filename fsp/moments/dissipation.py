@@ -117,15 +117,22 @@ def image_above(function: Polynomial, weights: Weights, rates: Sequence[Rate]) -
     parts = []
     for rate in rates:
         step = sum((w * n for w, n in zip(weights, rate.change, strict=True)), Fraction(0))
-        law = rate.exact or (rate.upper if step > 0 else rate.lower)
         if not step:
             continue
+        law = rate.exact if rate.exact is not None else _bound_for(step, rate)
         if law is None:
             return None
         difference = plus(shifted(function, rate.change), scaled(function, Fraction(-1)))
         side = 1 if step > 0 else -1
         parts.append(scaled(times(law, difference), 1 + side * Fraction(_LOSS)))
     return plus(*parts)
+
+
+def _bound_for(step: Fraction, rate: Rate) -> Polynomial | None:
+    """Return the bound of a rate that makes the image larger; 0 below where that might fail to, at w·x + step < 0."""
+    if step > 0:
+        return rate.upper
+    return rate.lower if all(c >= 0 for c in rate.lower.values()) else {}
 
 
 def highest(polynomial: Polynomial, width: int) -> float | None:

@@ -9,7 +9,8 @@ with sums over the second kind of reaction.  Then m_q = E u^q obeys
 
     m_q' <= q (a m_q + b m_{q-1}) + Σ_{j=2}^q C(q, j) (A_j m_{q-j+1} + B_j m_{q-j}),
 
-a triangular system without negative entries off the diagonal, whose solution is an upper bound of every moment.
+a triangular system M without negative entries off the diagonal, whose solution is an upper bound of every moment:
+with c(s) = e^{(t-s) Mᵀ} e_q >= 0 the process Σ_j c_j(s) u^j, 0 <= s <= t, is a non-negative supermartingale.
 The weights come from a linear programme; what is claimed about them is then computed in rationals.
 
 References
@@ -79,7 +80,10 @@ class PowerBound:
         unit = 2.0 ** round(math.log2(max(1.0, float(u.max()), float(self.source) * t)))
         orders = np.arange(len(self.spreads) + 2)  # 0, 1, …
         start = ((u / unit)[:, None] ** orders).T @ probabilities  # (orders,)
-        propagator, error = exponential(self._matrix(unit), t)
+        try:
+            propagator, error = exponential(self._matrix(unit), t)
+        except OverflowError:  # of a power of a very long jump
+            error = 1.0
         if error > 0.1:
             return np.full(len(orders) - 1, np.inf)
         with np.errstate(invalid="ignore", over="ignore"):

@@ -372,7 +372,9 @@ def _number_power(base: Fraction | None, n: Fraction, side: int) -> Fraction:
     try:
         raised = Fraction(math.pow(base, n))
     except OverflowError:
-        raised = Fraction(10) ** 308
+        return base ** (math.ceil(n) if side > 0 else math.floor(n))
+    if not raised:
+        return Fraction(side > 0, 10**300)  # underflow
     return raised * (1 + side * _WIDENED) if n.denominator != 1 or raised != base**n else raised
 
 
