@@ -516,7 +516,7 @@ MUTANTS = [
         "rate.superlinear and step > 0 for",
         "rate.superlinear and step < 0 for",
         "moments",
-        only="drift_conditions",
+        only="fast_reaction",
     ),
     mutant(
         "losses-do-not-spread",
@@ -535,7 +535,7 @@ MUTANTS = [
         only="growing_population",
     ),
     mutant(
-        "falling-powers-multiplied-without-factorial",
+        "falling-powers-without-factorial",
         "moments/polynomial.py",
         "comb(m, k) * comb(n, k) * factorial(k)",
         "comb(m, k) * comb(n, k)",
@@ -551,7 +551,7 @@ MUTANTS = [
         only="enclose",
     ),
     mutant(
-        "square-that-is-negative-between-two-counts",
+        "square-that-is-negative-between-counts",
         "moments/dissipation.py",
         "Fraction(-2 * m)",
         "Fraction(-2 * m - 2)",
@@ -580,7 +580,7 @@ MUTANTS = [
         "self.moments.select(columns)",
         "self.moments",
         "moments",
-        only="files_and_pickles",
+        only="bottleneck",
     ),
     # ---- projection
     mutant(
