@@ -553,8 +553,8 @@ MUTANTS = [
     mutant(
         "square-that-is-negative-between-counts",
         "moments/dissipation.py",
-        "Fraction(-2 * m)",
-        "Fraction(-2 * m - 2)",
+        "2 * b - 2 * m, 1)",
+        "2 * b - 2 * m - 2, 1)",
         "moments",
         only="high_degree or known_models or highest",
     ),

@@ -19,6 +19,7 @@ from written_networks import network
 
 import fsp
 from fsp.distribution.observe import read
+from fsp.distribution.records import answer_record
 from fsp.model.expression import evaluate
 from fsp.moments import MomentBounds, bounds, moment_bounds, polynomial
 from fsp.moments.bounds import _certificates
@@ -258,6 +259,42 @@ def test_drift_conditions_hold_where_losses_saturate(rng):
     assert check_conditions(model, 50.0, rng) > 0
 
 
+COMPETING = {
+    "gain of degree two behind a loss of degree three": network(
+        {"X": 5, "Y": 0, "Z": 0},
+        ("2 X -> 3 X", "mass_action", 0.1),
+        ("3 X -> 2 X", "mass_action", 0.05),
+        ("X -> X + Y", "mass_action", 1.0),
+        ("Y -> 2 Z", "mass_action", 4.0),
+        ("Z -> 0", "mass_action", 1.0),
+        ("X -> 0", "mass_action", 0.5),
+    ),
+    "logistic": network(
+        {"X": 5, "Y": 1},
+        ("X -> 2 X", "mass_action", 1.0),
+        ("2 X -> X", "mass_action", 0.05),
+        ("X + Y -> 2 Y", "mass_action", 0.1),
+        ("Y -> 0", "mass_action", 1.0),
+    ),
+    "mutual": network(
+        {"X": 5, "Y": 1},
+        ("X + Y -> X + 2 Y", "mass_action", 0.1),
+        ("3 Y -> Y", "mass_action", 0.3),
+        ("3 X -> X", "mass_action", 0.3),
+        ("0 -> X", "mass_action", 1.0),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", COMPETING)
+def test_gains_of_high_degree_are_bounded_by_losses_of_higher(name, rng):
+    model = COMPETING[name]
+    assert check_conditions(model, 20.0, rng) > 0
+    known = moment_bounds(model, 20.0).bounds
+    assert not known.reason
+    assert (known.norms[:, 1] < 200.0).all()  # e^20 without the losses
+
+
 def test_weights_that_a_fast_reaction_raises_have_no_bound():
     model = network({"X": 2}, ("2 X -> 3 X", "mass_action", 0.1), ("X -> 0", "mass_action", 1.0))
     found = rates(model, 1.0, model.species_bounds)
@@ -394,6 +431,8 @@ def test_the_counter_behind_a_bottleneck_is_not_lost(t):
     assert d.mean()["C"] < 0.9 * mean.lower
     assert mean.width < 1e-6 * mean.upper
     assert "mean of C as printed is wrong" in str(d)
+    record = answer_record(d)["times"][0]["mean_interval"]
+    assert record["C"] == [mean.lower, mean.upper]
     alone = d.marginal("C", "A").expectation("C")
     assert alone.certified
     assert (alone.lower, alone.upper) == (mean.lower, mean.upper)
@@ -509,13 +548,15 @@ def test_bounds_survive_files_and_pickles(tmp_path):
     assert pair.expectation("U*V").upper == pytest.approx(solution[1].expectation("U*V").upper, rel=1e-9)
 
 
-def test_files_without_bounds_are_read():
+def test_files_without_bounds_are_read(tmp_path):
     model = load("toggle_hill")
     d = fsp.transient(model, [1.0], 1e-4)[0]
     bare = fsp.Distribution(d.states, d.probabilities, d.species, t=d.t, error=d.error)
     assert bare.moments is None
     assert not bare.expectation("U").certified
     assert not bare.variance_interval()["U"].certified
+    bare.save(tmp_path / "bare.h5")
+    assert fsp.read(tmp_path / "bare.h5").moments is None
 
 
 @given(st.integers(0, 2**20))

@@ -230,10 +230,14 @@ class Solution(Sequence[Distribution]):
             return "\n".join(lines)
         return "\n".join(_block(distribution) for distribution in self)
 
-    def __str__(self) -> str:
+    def remarks(self) -> list[str]:
+        """Return the notes of all times, and where means at the last time mislead or are not bounded."""
         notes = dict.fromkeys(note for distribution in self for note in distribution.notes)
-        notes |= dict.fromkeys(f"{remark} at {when(self[-1].t, self.time_unit)}" for remark in remarks(self[-1]))
-        lines = [self.table(), f"solver: {self.solver}", *(f"note: {note}" for note in notes)]
+        last = when(self[-1].t, self.time_unit)
+        return [*notes, *(f"{remark} ({last})" for remark in remarks(self[-1]))]
+
+    def __str__(self) -> str:
+        lines = [self.table(), f"solver: {self.solver}", *(f"note: {note}" for note in self.remarks())]
         return "\n".join(lines)
 
     def __repr__(self) -> str:

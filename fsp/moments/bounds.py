@@ -23,7 +23,7 @@ from fsp.arrays import FloatArray, IntArray
 from fsp.model import Model
 from fsp.model.structure import species_bounds
 from fsp.moments.dissipation import OrderBound, order_bound
-from fsp.moments.drift import ORDERS, PowerBound, exact_weights, linear_weights, power_bound
+from fsp.moments.drift import ORDERS, PowerBound, Weights, exact_weights, linear_weights, power_bound
 from fsp.moments.equations import MomentEquations, moment_equations
 from fsp.moments.polynomial import Polynomial
 from fsp.moments.rates import Rate, affine_parts, rates, reasons
@@ -307,12 +307,18 @@ class _Search(NamedTuple):
         width = range(len(self.largest))
         ones = tuple(Fraction(int(i in free)) for i in width)
         unit = tuple(Fraction(int(i == target)) for i in width)
-        for weights in dict.fromkeys([unit, ones]):
+        for weights in dict.fromkeys([unit, ones, self._slow_weights(target) or unit]):
             for order in range(1, 1 + (_ORDERS_ONE if len(free) == 1 else _ORDERS_MORE)):
-                for growth in (-10.0 / self.horizon, -1.0 / self.horizon, 1.0 / self.horizon):
+                for growth in (-10.0 / self.horizon, -1.0 / self.horizon, 1.0 / self.horizon, 10.0 / self.horizon):
                     bound = order_bound(weights, order, self.rates, growth, self.largest)
                     if bound is not None:
                         yield bound
+
+    def _slow_weights(self, target: int) -> Weights | None:
+        """Return weights that do for the reactions of degree one."""
+        slow = [rate for rate in self.rates if not rate.superlinear]
+        rough = linear_weights(slow, target, 1.0 / self.horizon, self.horizon, self.start, self.largest)
+        return None if rough is None else exact_weights(rough, slow, target)
 
 
 def _few(values: set[float], most: int) -> list[float]:

@@ -31,7 +31,7 @@ from fsp.moments.rates import Rate, reduced
 
 _LOSS = 1e-12  # relative margin for coefficients that formulas fold in floating point
 _SMALL = 1e-6  # how far the programme keeps coefficients from zero, relative to the largest; above its own tolerance
-_MOST_COLUMNS = 2500
+_MOST_COLUMNS = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,7 +157,7 @@ def highest(polynomial: Polynomial, width: int) -> float | None:
         return None
     scale = _scale(polynomial)
     columns = _squares(polynomial, width, scale)
-    if len(columns) > _MOST_COLUMNS:
+    if not columns:
         return None
     weights = _programme(polynomial, columns, width, scale)
     if weights is None:
@@ -183,7 +183,7 @@ def _programme(polynomial: Polynomial, columns: Sequence[Polynomial], width: int
     sizes = np.abs(table).max(axis=0)  # (columns,)
     table = table / sizes
     own = own / np.abs(own).max()
-    margin = np.where(np.abs(table).max(axis=1) > 0, _SMALL, 0.0)
+    margin = np.where(own != 0.0, _SMALL, 0.0) * (np.abs(table).max(axis=1) > 0)
     best = linprog(table[0], A_ub=table[1:], b_ub=-own[1:] - margin[1:], bounds=(0.0, None))
     if best.x is None or best.status != 0:
         return None
@@ -192,22 +192,26 @@ def _programme(polynomial: Polynomial, columns: Sequence[Polynomial], width: int
 
 
 def _squares(polynomial: Polynomial, width: int, scale: float) -> list[Polynomial]:
-    """Return the polynomials x^(β) (x_i - m) (x_i - m - 1) of no higher degree, in the variables that occur."""
-    used = [i for i in range(width) if any(alpha[i] > 0 for alpha in polynomial)]
+    """Return the polynomials x^(β) (x_i - m) (x_i - m - 1) of no higher degree, in the variables that gain."""
+    used = [i for i in range(width) if any(c > 0 and alpha[i] > 0 for alpha, c in polynomial.items())]
     top = degree(polynomial) - 2
     places = sorted({*range(1, 4), *(round(x) for x in np.geomspace(1.0, max(4.0, 4.0 * scale), 48))})
-    columns: list[Polynomial] = []
-    for n in range(top + 1):
-        for chosen in combinations_with_replacement(used, n):
-            factor = {tuple(chosen.count(i) for i in range(width)): Fraction(1)}
-            columns += [times(factor, _square(i, m, width)) for i in used for m in places]
-    return columns
+    factors = [
+        tuple(chosen.count(i) for i in range(width))
+        for n in range(top + 1)
+        for chosen in combinations_with_replacement(used, n)
+    ]
+    if len(factors) * len(used) * len(places) > _MOST_COLUMNS:
+        return []
+    return [_square(beta, i, m) for beta in factors for i in used for m in places]
 
 
-def _square(i: int, m: int, width: int) -> Polynomial:
-    """Return (x_i - m) (x_i - m - 1) = x^(2) - 2 m x + m (m + 1)."""
-    unit: list[Exponents] = [tuple(n if j == i else 0 for j in range(width)) for n in range(3)]
-    return {unit[2]: Fraction(1), unit[1]: Fraction(-2 * m), unit[0]: Fraction(m * (m + 1))}
+def _square(beta: Exponents, i: int, m: int) -> Polynomial:
+    """Return x^(β) (x_i - m) (x_i - m - 1), by x^(b) x = x^(b+1) + b x^(b)."""
+    b = beta[i]
+    raised = [tuple(n + k * (j == i) for j, n in enumerate(beta)) for k in range(3)]
+    coefficients = (b * (b - 1) - 2 * m * b + m * (m + 1), 2 * b - 2 * m, 1)
+    return {alpha: Fraction(c) for alpha, c in zip(raised, coefficients, strict=True) if c}
 
 
 def _without_bounded(polynomial: Polynomial, largest: FloatArray) -> Polynomial:
