@@ -529,8 +529,8 @@ MUTANTS = [
     mutant(
         "higher-moments-scaled-twice",
         "moments/drift.py",
-        "/ scale ** (j - 1)",
-        "/ scale**j",
+        "-exponent * (j - 1)",
+        "-exponent * j",
         "moments",
         only="growing_population",
     ),

@@ -30,6 +30,7 @@ from fsp.moments.rates import Rate, affine_parts, rates, reasons
 
 _MARGIN = 1e-12  # relative, of the few operations on norms
 _ORDERS_ONE, _ORDERS_MORE = 12, 4  # of single moments, for one unbounded species and for several
+_EVALUATED = 4  # of the conditions that bound all moments, those with the lowest means
 _MOST_SLOPES = 4
 _MOST_PROGRAMMES = 24  # for all unbounded species and each kind of slope, so that large networks take no longer
 
@@ -231,9 +232,13 @@ def _at(model: Model, t: float, states: IntArray, probabilities: FloatArray) -> 
 
 
 def _norms(own: Sequence[PowerBound | OrderBound], t: float, states: IntArray, probabilities: FloatArray) -> FloatArray:
-    found = np.full((1 + len(own), ORDERS), np.inf)
-    for row, certificate in enumerate(own, start=1):
-        norms = certificate.norms(t, states, probabilities)
+    powers = [bound for bound in own if isinstance(bound, PowerBound)]
+    powers.sort(key=lambda bound: bound.mean(t, states, probabilities))
+    chosen: list[PowerBound | OrderBound] = [*powers[:_EVALUATED]]
+    chosen += [bound for bound in own if isinstance(bound, OrderBound)]
+    found = np.full((1 + len(chosen), ORDERS), np.inf)
+    for row, bound in enumerate(chosen, start=1):
+        norms = bound.norms(t, states, probabilities)
         found[row, : len(norms)] = norms
     best = found.min(axis=0)  # (ORDERS,)
     lowered: FloatArray = np.minimum.accumulate(best[::-1])[::-1]  # a norm is at most the next one

@@ -26,6 +26,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 
@@ -81,7 +82,7 @@ class PowerBound:
         orders = np.arange(len(self.spreads) + 2)  # 0, 1, …
         start = ((u / unit)[:, None] ** orders).T @ probabilities  # (orders,)
         try:
-            propagator, error = exponential(self._matrix(unit), t)
+            propagator, error = exponential(_matrix(self, unit), t)
         except OverflowError:  # of a power of a very long jump
             error = 1.0
         if error > 0.1:
@@ -91,19 +92,31 @@ class PowerBound:
         bounded = unit * moments ** (1.0 / orders[1:]) * (1.0 + _MARGIN)
         return np.where(np.isnan(bounded), np.inf, bounded)
 
-    def _matrix(self, unit: float) -> FloatArray:
-        """Return the (orders, orders) matrix for u in multiples of `unit`."""
-        n = len(self.spreads) + 2
-        matrix = np.zeros((n, n))
-        scale = Fraction(unit)
-        for q in range(1, n):
-            matrix[q, q] += float(q * self.rate)
-            matrix[q, q - 1] += float(q * self.source / scale)
-            for j, (slope, constant) in enumerate(self.spreads[: q - 1], start=2):
-                weight = math.comb(q, j) / scale ** (j - 1)
-                matrix[q, q - j + 1] += float(weight * slope)
-                matrix[q, q - j] += float(weight * constant / scale)
-        return matrix
+    def mean(self, t: float, states: IntArray, probabilities: FloatArray) -> float:
+        """Bound E u(t) without a margin, to tell which of several bounds are worth their computation."""
+        start = float(probabilities @ (states @ np.array([float(w) for w in self.weights])))
+        a, b = min(float(self.rate) * t, 600.0), float(self.source) * t
+        return math.exp(a) * start + b * (math.expm1(a) / a if a else 1.0)
+
+
+@lru_cache(maxsize=256)
+def _matrix(bound: PowerBound, unit: float) -> FloatArray:
+    """Return the (orders, orders) matrix of the triangular system for u in multiples of `unit`."""
+    n = len(bound.spreads) + 2
+    matrix = np.zeros((n, n))
+    exponent = math.frexp(unit)[1] - 1
+    spreads = [
+        (math.ldexp(float(slope), -exponent * (j - 1)), math.ldexp(float(constant), -exponent * j))
+        for j, (slope, constant) in enumerate(bound.spreads, start=2)
+    ]
+    rate, source = float(bound.rate), float(bound.source) / unit
+    for q in range(1, n):
+        matrix[q, q] += q * rate
+        matrix[q, q - 1] += q * source
+        for j, (slope, constant) in enumerate(spreads[: q - 1], start=2):
+            matrix[q, q - j + 1] += math.comb(q, j) * slope
+            matrix[q, q - j] += math.comb(q, j) * constant
+    return matrix
 
 
 def linear_weights(
