@@ -470,6 +470,14 @@ def test_polynomials_and_other_formulas_are_bounded():
     assert "no polynomial is known" in found.reason
 
 
+def test_intervals_keep_within_what_counts_can_be():
+    d = fsp.transient(load("toggle2"), [1.0], 0.3)[0]
+    for name, found in d.mean_interval().items():
+        assert found.lower >= 0.0
+        assert str(found).find("-") < 0
+        assert not name.startswith(("Gene", "bGene")) or found.upper <= 1.0
+
+
 def test_what_cannot_be_bounded_says_why():
     explosive = network(
         {"X": 1, "Y": 0},

@@ -141,7 +141,7 @@ def tail_mean(
     slack *= size + 4.0 * lost * float(np.abs(values).max())
     lower = centre - _tail(below, moments, gained) - lost * max(0.0, float(values.max())) - slack
     upper = centre + _tail(above, moments, gained) + lost * max(0.0, -float(values.min())) + slack
-    lower = max(lower, -_tail(below, moments, 1.0))  # what holds without the stored probabilities
+    lower = max(lower, 0.0 - _tail(below, moments, 1.0))  # what holds without the stored probabilities
     upper = max(lower, min(upper, _tail(above, moments, 1.0)))
     bounded = math.isfinite(lower) and math.isfinite(upper)
     reason = "" if bounded and error.certified else (ESTIMATED if bounded else moments.reason)
@@ -215,7 +215,9 @@ def _gains(terms: Terms | None, sign: int) -> Polynomial | None:
 
 
 def _tail(polynomial: Polynomial, moments: MomentBounds, weight: float) -> float:
-    return math.fsum(float(c) * moments.tail(alpha, weight) for alpha, c in polynomial.items()) * (1 + 1e-12)
+    total = math.fsum(float(c) * moments.tail(alpha, weight) for alpha, c in polynomial.items())
+    rounded = len(polynomial) > 1 or any(c != 1 for c in polynomial.values())
+    return total * (1.0 + 1e-12) if rounded else total
 
 
 def stored_mean(probabilities: FloatArray, values: FloatArray) -> float:
