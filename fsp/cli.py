@@ -442,9 +442,8 @@ def _text(answer: Answer, request: _Request, seconds: float) -> str:
     if isinstance(answer, Sweep):
         return _sweep_text(answer, request, seconds, width)
     if isinstance(answer, Solution):
-        notes = dict.fromkeys(note for one in answer for note in one.notes)
         work = f"{answer.solver}: {answer.n_matvec:,} products, {seconds:.3g} s"
-        lines = [answer.table(width), work, *(f"note: {note}" for note in notes)]
+        lines = [answer.table(width), work, *(f"note: {note}" for note in answer.remarks())]
     else:
         lines = [str(answer), f"{seconds:.3g} s"]
     tables = [f"\n{marginal_text(answer, name, width)}" for name in request.marginal]

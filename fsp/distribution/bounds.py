@@ -7,17 +7,33 @@ The positive part of p - y weighs at most G = (e + delta) / 2, the negative part
     -L (F - f) + delta f <= sum (p - y) g <= G (F - f) + delta f       for any function f <= g <= F
 
 where f <= g <= F holds wherever p or y lives.  Sums carry the rounding error of pairwise summation.
+
+Where some probability may live on states that are not stored, -h <= f <= g with polynomials g and h whose moments the
+model bounds (`fsp.moments`), and, since the positive part of p - y is at most p,
+
+    sum_x y f - H - L max f  <=  sum_x p f  <=  sum_x y f + K + L max (-f),
+
+where K and H are Hölder's bounds of g and h over a part of p that weighs G, and the maxima are over stored states.
 """
 
 from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fsp.arrays import BoolArray, FloatArray
 from fsp.distribution.ledger import ErrorLedger, Interval
+from fsp.moments.envelope import Envelope, Terms, in_falling_powers
+from fsp.moments.polynomial import Polynomial
+
+if TYPE_CHECKING:
+    from fsp.moments import MomentBounds
 
 ESTIMATED = "the error is an estimate, not a bound"
 UNBOUNDED = "a 1-norm error does not bound the tail of the function on states that are not stored"
+OPEN = "no polynomial is known to bound the formula on states that are not stored"
 
 
 def event(probabilities: FloatArray, mask: BoolArray, error: ErrorLedger) -> Interval:
@@ -90,6 +106,118 @@ def unbounded_mean(probabilities: FloatArray, values: FloatArray) -> Interval:
         Not certified: from minus to plus infinity, with the mean over the stored probability as its value.
     """
     return Interval(-np.inf, np.inf, stored_mean(probabilities, values), certified=False, reason=UNBOUNDED)
+
+
+def tail_mean(
+    probabilities: FloatArray, values: FloatArray, error: ErrorLedger, enclosing: Envelope, moments: MomentBounds
+) -> Interval:
+    """Bound the mean of a function that polynomials enclose, by the moments that the model allows.
+
+    Parameters
+    ----------
+    probabilities
+        (n,) stored probabilities.
+    values
+        (n,) finite values of the function.
+    error
+        Error of the probabilities.
+    enclosing
+        Polynomials below and above the function on all states.
+    moments
+        Bounds of the moments of the exact distribution.
+
+    Returns
+    -------
+    Interval
+        Certified where the error is, and the moments of both polynomials are bounded.
+    """
+    gained, lost, slack = _parts(probabilities, error)
+    above, below = _gains(enclosing.upper, 1), _gains(enclosing.lower, -1)
+    value = stored_mean(probabilities, values)
+    if above is None or below is None:
+        return Interval(-np.inf, np.inf, value, certified=False, reason=OPEN)
+    weighted = probabilities * values  # (n,)
+    centre, size = float(weighted.sum()), float(np.abs(weighted).sum())
+    slack *= size + 4.0 * lost * float(np.abs(values).max())
+    lower = centre - _tail(below, moments, gained) - lost * max(0.0, float(values.max())) - slack
+    upper = centre + _tail(above, moments, gained) + lost * max(0.0, -float(values.min())) + slack
+    lower = max(lower, 0.0 - _tail(below, moments, 1.0))  # what holds without the stored probabilities
+    upper = max(lower, min(upper, _tail(above, moments, 1.0)))
+    bounded = math.isfinite(lower) and math.isfinite(upper)
+    reason = "" if bounded and error.certified else (ESTIMATED if bounded else moments.reason)
+    return Interval(lower, upper, min(max(value, lower), upper), bounded and error.certified, reason)
+
+
+def with_equations(interval: Interval, enclosing: Envelope, moments: MomentBounds) -> Interval:
+    """Narrow an interval by the moment equations, where they give the mean of the function.
+
+    Parameters
+    ----------
+    interval
+        What is known from the probabilities.
+    enclosing
+        Polynomials below and above the function.
+    moments
+        Bounds of the moments of the exact distribution.
+
+    Returns
+    -------
+    Interval
+        Certified where the equations apply, else the one given.
+    """
+    polynomial = enclosing.polynomial
+    exact = None if polynomial is None else moments.mean(polynomial)
+    if exact is None:
+        return interval
+    lower, upper = exact
+    if interval.certified and max(lower, interval.lower) <= min(upper, interval.upper):
+        lower, upper = max(lower, interval.lower), min(upper, interval.upper)
+    return Interval(lower, upper, min(max(interval.value, lower), upper), certified=True)
+
+
+def variance(mean: Interval, square: Interval, centre: float, value: float) -> Interval:
+    """Bound a variance by ``E (X - c)² - (E X - c)²``.
+
+    Parameters
+    ----------
+    mean
+        The mean of X.
+    square
+        The mean of (X - c)².
+    centre
+        c, close to the mean.
+    value
+        The best estimate.
+
+    Returns
+    -------
+    Interval
+        Certified where both are.
+    """
+    shifts = [end - centre for end in mean]
+    nearest = 0.0 if shifts[0] <= 0.0 <= shifts[1] else min(map(abs, shifts))
+    slack = 8.0 * float(np.finfo(float).eps) * (abs(square.upper) + max(map(abs, shifts)) ** 2)
+    if not math.isfinite(slack):
+        return Interval(0.0, np.inf, value, certified=False, reason=mean.reason or square.reason)
+    lower = max(0.0, square.lower - max(shift**2 for shift in shifts) - slack)
+    upper = max(lower, square.upper - nearest**2 + slack)
+    certified = mean.certified and square.certified
+    reason = "" if certified else mean.reason or square.reason
+    return Interval(lower, upper, min(max(value, lower), upper), certified, reason)
+
+
+def _gains(terms: Terms | None, sign: int) -> Polynomial | None:
+    """Return a polynomial above the positive part of ``sign * terms``; its coefficients are positive."""
+    if terms is None:
+        return None
+    side = in_falling_powers({powers: sign * c for powers, c in terms.items()}, upper=True)
+    return {alpha: c for alpha, c in side.items() if c > 0}
+
+
+def _tail(polynomial: Polynomial, moments: MomentBounds, weight: float) -> float:
+    total = math.fsum(float(c) * moments.tail(alpha, weight) for alpha, c in polynomial.items())
+    rounded = len(polynomial) > 1 or any(c != 1 for c in polynomial.values())
+    return total * (1.0 + 1e-12) if rounded else total
 
 
 def stored_mean(probabilities: FloatArray, values: FloatArray) -> float:

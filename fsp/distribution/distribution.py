@@ -22,8 +22,12 @@ from fsp.arrays import FloatArray, IntArray
 from fsp.distribution import bounds
 from fsp.distribution.checks import check, read_only
 from fsp.distribution.ledger import ErrorLedger, Interval
+from fsp.distribution.remarks import remarks
 from fsp.distribution.text import spread, when
 from fsp.errors import ArgumentError
+from fsp.model.expression import Expression, Number, Symbol, call
+from fsp.moments import MomentBounds, PendingBounds
+from fsp.moments.envelope import Envelope, envelope
 
 if TYPE_CHECKING:
     import pandas
@@ -55,6 +59,8 @@ class Distribution:
         Formulas in the species that may be used by name in `probability` and `expectation`.
     notes
         Remarks of the solver that belong to the answer.
+    moments
+        What the model says about moments of the exact distribution, from `fsp.moments.moment_bounds`.
 
     Raises
     ------
@@ -74,6 +80,7 @@ class Distribution:
     time_unit: str = ""
     observables: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    moments: MomentBounds | PendingBounds | None = None
 
     def __post_init__(self) -> None:
         states = np.asarray(self.states)
@@ -136,8 +143,9 @@ class Distribution:
         Returns
         -------
         Interval
-            Certified where `error` is, and `formula` is a condition or all reachable states are stored
-            (`closed`).  Else its value is the mean over the stored probability, and it says why.
+            Certified where `error` is, and `formula` is a condition, or all reachable states are stored
+            (`closed`), or `moments` bounds its tail; and for polynomials of degree two of affine networks.  Else
+            its value is the mean over the stored probability, and it says why.
 
         Raises
         ------
@@ -153,9 +161,57 @@ class Distribution:
                 f"`formula` must be finite in every state, but '{formula}' is {values[place]} "
                 f"in state {self._state(self.states[place])}."
             )
-        if self.closed:
+        return self._bounded_mean(self._read(formula), values)
+
+    def mean_interval(self) -> dict[str, Interval]:
+        """Bound the mean copy number of each species.
+
+        Returns
+        -------
+        dict
+            An interval for each species; see `expectation`.
+        """
+        return {name: self._mean_of(name) for name in self.species}
+
+    def variance_interval(self) -> dict[str, Interval]:
+        """Bound the variance of each species.
+
+        Returns
+        -------
+        dict
+            An interval for each species, certified where those of the mean and of the squared deviation are.
+        """
+        variances = self.variance()
+        return {name: self._variance_of(name, variances[name]) for name in self.species}
+
+    def _mean_of(self, name: str) -> Interval:
+        return self._bounded_mean(Symbol(name), self.states[:, self._column(name)].astype(np.float64))
+
+    def _variance_of(self, name: str, value: float) -> Interval:
+        centre = float(round(self.mean()[name]))
+        values = np.square(self.states[:, self._column(name)] - centre, dtype=np.float64)  # (n,)
+        square = call("^", call("-", Symbol(name), Number(centre)), Number(2.0))
+        spread_about = self._bounded_mean(square, values, not_negative=True)
+        return bounds.variance(self._mean_of(name), spread_about, centre, value)
+
+    @cached_property
+    def _moment_bounds(self) -> MomentBounds | None:
+        return self.moments.bounds if isinstance(self.moments, PendingBounds) else self.moments
+
+    def _bounded_mean(self, formula: Expression, values: FloatArray, *, not_negative: bool = False) -> Interval:
+        """Bound the mean of a function by all that is known: stored states, tails, moment equations."""
+        moments = self._moment_bounds
+        if moments is None and not self.closed:
+            return bounds.unbounded_mean(self.probabilities, values)
+        if moments is None:
             return bounds.closed_mean(self.probabilities, values, self.error)
-        return bounds.unbounded_mean(self.probabilities, values)
+        enclosing = envelope(formula, self.species, self.t or 0.0)
+        if self.closed:
+            found = bounds.closed_mean(self.probabilities, values, self.error)
+        else:
+            floor = Envelope({}, enclosing.upper) if not_negative else enclosing
+            found = bounds.tail_mean(self.probabilities, values, self.error, floor, moments)
+        return bounds.with_equations(found, enclosing, moments)
 
     def marginal(self, *species: str) -> Distribution:
         """Sum over all other species.
@@ -180,7 +236,14 @@ class Distribution:
         columns = [self._column(name) for name in species]
         states, probabilities, terms = analysis.marginal(self.states[:, columns], self.probabilities)
         rounding = ErrorLedger(rounding=(terms - 1) * np.finfo(float).eps / 2 * self.mass)
-        return replace(self, states=states, probabilities=probabilities, species=species, error=self.error + rounding)
+        return replace(
+            self,
+            states=states,
+            probabilities=probabilities,
+            species=species,
+            error=self.error + rounding,
+            moments=None if self.moments is None else self.moments.select(columns),
+        )
 
     @cached_property
     def _dense(self) -> tuple[FloatArray, tuple[IntArray, ...]]:
@@ -366,7 +429,7 @@ class Distribution:
         width = max(map(len, self.species))
         means, stds = self.mean(), self.std()
         rows = [f"  {name:<{width}}  {spread(means[name], stds[name])}" for name in self.species]
-        return "\n".join([head, *rows, *(f"  note: {note}" for note in self.notes)])
+        return "\n".join([head, *rows, *(f"  note: {note}" for note in (*self.notes, *remarks(self)))])
 
     def __repr__(self) -> str:
         species, place = ", ".join(self.species), when(self.t, self.time_unit)
@@ -387,6 +450,11 @@ class Distribution:
         from fsp.distribution.observe import observe
 
         return observe(formula, self.states, self.species, self.observables, self.t)
+
+    def _read(self, formula: str) -> Expression:
+        from fsp.distribution.observe import read
+
+        return read(formula, self.species, self.observables, self.t)
 
     def _mask(self, counts: Mapping[str, int]) -> NDArray[Any]:
         mask = np.ones(len(self), dtype=bool)

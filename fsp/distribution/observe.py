@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fsp.arrays import IntArray
 from fsp.errors import ArgumentError, ModelError
-from fsp.model.expression import depends_on_time, evaluate, substitute, symbols
+from fsp.model.expression import Expression, depends_on_time, evaluate, substitute, symbols
 from fsp.model.formula import parse
 
 
@@ -46,6 +46,37 @@ def observe(
     ArgumentError
         If the formula cannot be read, names something else, or uses `time` where there is none.
     """
+    expression = read(formula, species, observables, t)
+    columns = {name: states[:, i].astype(float) for i, name in enumerate(species)}
+    values = np.asarray(evaluate(expression, columns, 0.0 if t is None else t))
+    dtype = np.bool_ if values.dtype == np.bool_ else np.float64
+    return np.broadcast_to(values, len(states)).astype(dtype)
+
+
+def read(formula: str, species: Sequence[str], observables: Mapping[str, str], t: float | None) -> Expression:
+    """Read a formula.
+
+    Parameters
+    ----------
+    formula
+        Infix text of species, observables and `time`.
+    species
+        (d,) names.
+    observables
+        Formulas that may be used by name.
+    t
+        The value of `time`, or None where there is none.
+
+    Returns
+    -------
+    Expression
+        A tree of the species and the time.
+
+    Raises
+    ------
+    ArgumentError
+        If the formula cannot be read, names something else, or uses `time` where there is none.
+    """
     try:
         expression = parse(formula, what="formula")
         used = sorted(symbols(expression) & observables.keys())
@@ -59,7 +90,4 @@ def observe(
         raise ArgumentError(f"`formula` must use only {known}, but '{formula}' needs '{unknown[0]}'.")
     if t is None and depends_on_time(expression):
         raise ArgumentError(f"`formula` must not use time in a stationary distribution, but is '{formula}'.")
-    columns = {name: states[:, i].astype(float) for i, name in enumerate(species)}
-    values = np.asarray(evaluate(expression, columns, 0.0 if t is None else t))
-    dtype = np.bool_ if values.dtype == np.bool_ else np.float64
-    return np.broadcast_to(values, len(states)).astype(dtype)
+    return expression

@@ -31,7 +31,8 @@ def answer_record(answer: Solution | Distribution, marginals: Sequence[str] = ()
     Returns
     -------
     dict
-        What :func:`to_json` writes; ``times`` has an entry for each time, whose ``t`` is None if stationary.
+        What :func:`to_json` writes; ``times`` has an entry for each time, whose ``t`` is None if stationary, as is a
+        ``mean_interval`` that is not certified.
     """
     times = list(answer) if isinstance(answer, Solution) else [answer]
     record: dict[str, Any] = {name: getattr(times[0], name) for name in ("model_name", "model_hash", "time_unit")}
@@ -74,6 +75,7 @@ def _time_record(one: Distribution, marginals: Sequence[str]) -> dict[str, Any]:
         "t": one.t,
         "n_states": len(one),
         "mean": one.mean(),
+        "mean_interval": {name: [*found] if found.certified else None for name, found in one.mean_interval().items()},
         "std": one.std(),
         "error": {"total": one.error.total, **parts, "certified": one.error.certified},
         "notes": list(one.notes),

@@ -11,6 +11,7 @@ import numpy as np
 from fsp.arrays import FloatArray
 from fsp.distribution.distribution import Distribution
 from fsp.distribution.ledger import ErrorLedger
+from fsp.distribution.remarks import remarks
 from fsp.distribution.text import round_up, spread, table, when
 from fsp.errors import ArgumentError
 
@@ -263,9 +264,14 @@ class Solution(Sequence[Distribution]):
             return "\n".join(lines)
         return "\n".join(_block(distribution) for distribution in self)
 
-    def __str__(self) -> str:
+    def remarks(self) -> list[str]:
+        """Return the notes of all times, and where means at the last time mislead or are not bounded."""
         notes = dict.fromkeys(note for distribution in self for note in distribution.notes)
-        lines = [self.table(), f"solver: {self.solver}", *(f"note: {note}" for note in notes)]
+        last = when(self[-1].t, self.time_unit)
+        return [*notes, *(f"{remark} ({last})" for remark in remarks(self[-1]))]
+
+    def __str__(self) -> str:
+        lines = [self.table(), f"solver: {self.solver}", *(f"note: {note}" for note in self.remarks())]
         if self.pending:
             lines.append(
                 f"incomplete: stopped at {when(self[-1].t, self.time_unit)}, {len(self.pending)} times to come"

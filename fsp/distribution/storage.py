@@ -8,7 +8,8 @@
 /options      attributes: how the solution was asked for;  /statistics attributes: what it took
 /times/00000  attributes: t (absent when stationary), closed, certified, truncation, integration, pruning,
               rounding; datasets: states (n, d) in the smallest unsigned integers that fit,
-              probabilities (n,) in float64, notes (k,)
+              probabilities (n,) in float64, notes (k,); group moments, where the model bounds any (see
+              `fsp.moments.MomentBounds`): largest (d,), norms (d, 24), monomials (m, d), means (m, 2)
 
 A sweep has, beside format, kind and versions:
 
@@ -37,10 +38,12 @@ from fsp.distribution.ledger import PARTS, ErrorLedger
 from fsp.distribution.solution import Solution
 from fsp.distribution.sweep import Sweep
 from fsp.errors import ArgumentError
+from fsp.moments import MomentBounds
 
 FORMAT = "fsp"
 FORMAT_VERSION = 1
 _FILTERS = {"compression": "gzip", "compression_opts": 4, "shuffle": True}
+_BOUNDS = ("largest", "norms", "monomials", "means")
 _NAMES = ("model_name", "model_hash", "time_unit")
 
 
@@ -185,6 +188,14 @@ def _write_time(group: Any, distribution: Distribution, previous: Any) -> None:
     group.attrs.update({part: getattr(distribution.error, part) for part in PARTS})
     if distribution.t is not None:
         group.attrs["t"] = distribution.t
+    if distribution._moment_bounds is not None:
+        _write_moments(group.create_group("moments"), distribution._moment_bounds)
+
+
+def _write_moments(group: Any, bounds: MomentBounds) -> None:
+    for name in _BOUNDS:
+        group.create_dataset(name, data=getattr(bounds, name))
+    group.attrs["reason"] = bounds.reason
 
 
 def _write_texts(group: Any, name: str, texts: list[str], shape: tuple[int, ...]) -> None:
@@ -261,8 +272,14 @@ def _read_time(group: Any, head: Mapping[str, Any], seen: dict[Any, Any]) -> Dis
         error=ErrorLedger(**{part: fields[part] for part in PARTS}, certified=fields["certified"]),
         closed=fields["closed"],
         notes=tuple(map(str, group["notes"].asstr()[()])),
+        moments=_read_moments(group["moments"], head["species"]) if "moments" in group else None,
         **head,
     )
+
+
+def _read_moments(group: Any, species: tuple[str, ...]) -> MomentBounds:
+    arrays = {name: group[name][()] for name in _BOUNDS}
+    return MomentBounds(species, **arrays, reason=_plain(group.attrs["reason"]))
 
 
 def _attributes(group: Any) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from fsp.distribution import Distribution, ErrorLedger, Solution
 from fsp.errors import ArgumentError, Interrupted, ToleranceWarning
 from fsp.generator import Generator
 from fsp.model.switches import RESOLUTION, switch_times
+from fsp.moments import moment_bounds
 from fsp.projection.growth import MAX_STATES, Growth, check_tolerance, starting_vector
 from fsp.projection.progress import Progress, ProgressCallback
 from fsp.projection.pruning import Pruning
@@ -258,6 +259,7 @@ class _March:
             model_hash=self.model.hash,
             time_unit=self.model.time_unit,
             observables=self.model.observables,
+            moments=moment_bounds(self.model, t) if self.begin.exact else None,
         )
 
     def reached(self) -> Solution:

@@ -37,12 +37,15 @@ class Start:
         What the distribution of the start is off by.
     tol
         What is left of the tolerance.
+    exact
+        Whether the distribution is the law that the network starts from, and not a result.
     """
 
     model: Model
     t: float
     error: ErrorLedger
     tol: float
+    exact: bool = True
 
     def check(self, times: FloatArray) -> None:
         """Raise an ArgumentError if one of `times` lies before the start."""
@@ -87,7 +90,7 @@ def starting_point(model: Model, start: Solution | Distribution | None, tol: flo
         )
     columns = [first.species.index(name) for name in model.species]
     begun = model.starting_in(first.states[:, columns], first.probabilities)
-    return Start(begun, 0.0 if first.t is None else first.t, first.error, tol - first.error.total)
+    return Start(begun, 0.0 if first.t is None else first.t, first.error, tol - first.error.total, exact=False)
 
 
 def worth_keeping(solution: Solution) -> IntArray:

@@ -1,0 +1,156 @@
+"""Polynomials below and above each propensity, and what is left of them when bounded species are at their bounds.
+
+Where stoichiometry bounds a species by n, x_i^(k) <= n^(k): terms lose factors of bounded species, so that
+``k x (x - 1) gene`` is a bound of degree two in x alone.  A rate that is affine after that can raise a moment
+only as fast as the moment itself; one that is not may only lower the function whose mean is bounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from math import prod
+
+import numpy as np
+
+from fsp.arrays import FloatArray
+from fsp.model import Model
+from fsp.moments.envelope import envelope, in_falling_powers
+from fsp.moments.polynomial import Exponents, Polynomial, collect, degree, falling
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Bounds of one propensity on all reachable states.
+
+    Parameters
+    ----------
+    name
+        Name of the reaction.
+    change
+        (d,) net change of each species.
+    upper
+        Polynomial above; None where none was found.
+    lower
+        Polynomial below, affine; zero where none was found.
+    exact
+        The polynomial that the propensity is; None where it is none, or depends on time.
+    """
+
+    name: str
+    change: tuple[int, ...]
+    upper: Polynomial | None
+    lower: Polynomial
+    exact: Polynomial | None
+
+    @property
+    def superlinear(self) -> bool:
+        """Whether the upper bound is of degree two or more, or there is none."""
+        return self.upper is None or degree(self.upper) > 1
+
+
+def rates(model: Model, horizon: float, largest: FloatArray) -> tuple[Rate, ...]:
+    """Bound the propensities of a model up to a time.
+
+    Parameters
+    ----------
+    model
+        The reaction network.
+    horizon
+        Propensities that depend on time are bounded on [0, horizon].
+    largest
+        (d,) largest counts; infinite where there are none.
+
+    Returns
+    -------
+    tuple of Rate
+        One for each reaction.
+    """
+    return tuple(_rate(model, k, horizon, largest) for k in range(model.n_reactions))
+
+
+def _rate(model: Model, k: int, horizon: float, largest: FloatArray) -> Rate:
+    name, change = str(model.reactions[k].name), tuple(map(int, model.change[k]))
+    law = model.rate_expressions[k]
+    if law is None:
+        return Rate(name, change, None, {}, None)
+    found = envelope(law, model.species, horizon)
+    upper = None if found.upper is None else in_falling_powers(found.upper, upper=True)
+    below = {} if found.lower is None else in_falling_powers(found.lower, upper=False)
+    exact = None if model.time_dependent[k] else found.polynomial
+    above = None if upper is None else _without_bounded(upper, largest)
+    return Rate(name, change, above, _affine_below(below, largest), exact)
+
+
+def _without_bounded(upper: Polynomial, largest: FloatArray) -> dict[Exponents, Fraction]:
+    """Return an upper bound from which bounded species are gone, but for terms that are one of them alone."""
+    return collect(
+        (alpha, c) if sum(alpha) <= 1 else reduced(alpha, c, largest)
+        for alpha, c in upper.items()
+        if c > 0 or sum(alpha) <= 1
+    )
+
+
+def reduced(alpha: Exponents, c: Fraction, largest: FloatArray, *, keep_one: bool = True) -> tuple[Exponents, Fraction]:
+    """Bound a term from above by putting bounded species at their largest counts.
+
+    Parameters
+    ----------
+    alpha, c
+        The term c x^(alpha), c > 0.
+    largest
+        (d,) largest counts, infinite where there are none.
+    keep_one
+        Whether one bounded factor stays where nothing else would.
+
+    Returns
+    -------
+    tuple
+        Exponents and coefficient of the bound.
+    """
+    bounded = [i for i, n in enumerate(alpha) if n and np.isfinite(largest[i])]
+    kept = [0 if i in bounded else n for i, n in enumerate(alpha)]
+    factor = prod(falling(int(largest[i]), alpha[i]) for i in bounded)
+    if keep_one and bounded and not sum(kept):  # x_i^(k) <= (n - 1)^(k-1) x_i
+        first = bounded[0]
+        kept[first] = 1
+        factor = falling(int(largest[first]) - 1, alpha[first] - 1)
+        factor *= prod(falling(int(largest[i]), alpha[i]) for i in bounded[1:])
+    return tuple(kept), c * factor
+
+
+def _affine_below(lower: Polynomial, largest: FloatArray) -> dict[Exponents, Fraction]:
+    """Return an affine lower bound of a rate, at least zero where there is none."""
+    below = []
+    for alpha, c in lower.items():
+        if c > 0 and sum(alpha) > 1:
+            continue
+        term = reduced(alpha, c, largest) if sum(alpha) > 1 else (alpha, c)
+        if sum(term[0]) > 1:
+            return {}
+        below.append(term)
+    return collect(below)
+
+
+def affine_parts(polynomial: Polynomial, width: int) -> tuple[Fraction, list[Fraction]]:
+    """Return the constant and the (d,) linear coefficients of an affine polynomial; others are refused."""
+    if degree(polynomial) > 1:
+        raise ValueError(f"`polynomial` must be affine, but has degree {degree(polynomial)}.")
+    linear = [Fraction(0)] * width
+    constant = Fraction(0)
+    for alpha, c in polynomial.items():
+        if sum(alpha):
+            linear[alpha.index(1)] = c
+        else:
+            constant = c
+    return constant, linear
+
+
+def reasons(found: Sequence[Rate]) -> str:
+    """Name the reactions that stand in the way of a bound."""
+    unknown = [rate.name for rate in found if rate.upper is None]
+    if unknown:
+        return f"no polynomial bounds the rate of {', '.join(unknown[:3])}"
+    fast = [rate.name for rate in found if rate.superlinear]
+    return f"no drift bound was found against {', '.join(fast[:3])}" if fast else "no drift bound was found"
