@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from fsp.projection.march import transient
     from fsp.projection.progress import Progress
     from fsp.projection.steady import stationary
-    from fsp.solvers import Chebyshev, Implicit, Krylov, Uniformization
+    from fsp.solvers import Chebyshev, Implicit, Krylov, Magnus, Uniformization
     from fsp.space import StateSpace
 
 # Where each public name lives: imported at first use, so that `import fsp` stays fast.
@@ -39,6 +39,7 @@ _HOMES = {
     "Interval": "fsp.distribution",
     "Chebyshev": "fsp.solvers",
     "Krylov": "fsp.solvers",
+    "Magnus": "fsp.solvers",
     "Model": "fsp.model",
     "ModelError": "fsp.errors",
     "Progress": "fsp.projection.progress",
@@ -66,6 +67,7 @@ __all__ = [
     "Implicit",
     "Interval",
     "Krylov",
+    "Magnus",
     "Model",
     "ModelError",
     "Progress",

@@ -11,17 +11,19 @@ from fsp.generator.operator import RowOperator
 from fsp.solvers.chebyshev import Chebyshev
 from fsp.solvers.implicit import Implicit
 from fsp.solvers.krylov import Krylov
+from fsp.solvers.magnus import Magnus
 from fsp.solvers.uniformization import Uniformization
 
 if TYPE_CHECKING:
     from fsp.generator import Generator
     from fsp.solvers.base import Solver
 
-SOLVERS: dict[str, type[Uniformization] | type[Krylov] | type[Chebyshev] | type[Implicit]] = {
+SOLVERS: dict[str, type[Uniformization] | type[Krylov] | type[Chebyshev] | type[Implicit] | type[Magnus]] = {
     "uniformization": Uniformization,
     "krylov": Krylov,
     "chebyshev": Chebyshev,
     "implicit": Implicit,
+    "magnus": Magnus,
 }
 
 # Work in units of one multiply-add of a product on runs, about 0.25 ns, fitted to measured runs.

@@ -1,0 +1,552 @@
+"""Exponentials with defect correction for rates that depend on time, with the 1-norm of the residual as error bound.
+
+On a step, ``A(t) = Σ_l g_l(t) A_l`` is split at its middle into a constant part and what changes::
+
+    A(t) = B + Σ_l θ_l(t) A_l,      B = A(middle),  θ_l = g_l - g_l(middle)
+
+The first exponential of the Magnus series, ``y_0 = exp(sB) p``, is a Krylov approximation; it leaves the residual
+``r_0 = Σ_l θ_l A_l y_0``.  Corrections δ_k solve ``δ_k' = B δ_k + r_{k-1}``, with r interpolated in Chebyshev points,
+in the Krylov space of B augmented by that polynomial, and leave the residual ``r_k = Σ_l θ_l A_l δ_k``: each gains a factor
+of about θ times the step, until the integral of ‖r_k‖₁ fits.  As the chain with its sinks does not expand the 1-norm, what
+the sum misses is at most::
+
+    Σ_k ( Krylov residual of δ_k )  +  interpolation  +  remainder of g_l  +  ∫ ‖r_last‖₁
+
+all of which are bounded: a polynomial with vectors as coefficients by its values in the nodes, ``∫‖r‖₁ <= Σ_i ‖r(s_i)‖₁
+∫|ℓ_i|``; interpolation by the Taylor terms of the small exponential; g_l by interval arithmetic (`fsp.model.taylor`).
+
+References
+----------
+W. Magnus, Comm. Pure Appl. Math. 7 (1954) 649, doi:10.1002/cpa.3160070404; S. Blanes, F. Casas, J. A. Oteo, J. Ros,
+Phys. Rep. 470 (2009) 151, doi:10.1016/j.physrep.2008.11.001; A. H. Al-Mohy, N. J. Higham, SIAM J. Sci. Comput. 33
+(2011) 488, doi:10.1137/100788860 (the augmented matrix); M. A. Botchev, V. Grimm, M. Hochbruck, SIAM J. Sci. Comput. 35
+(2013) A1376, doi:10.1137/110820191 (correction by the residual).
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fsp.errors import ArgumentError, BackendError, ConvergenceError
+from fsp.model.taylor import Polynomial, polynomial
+from fsp.solvers import kernels, magnus_kernels
+from fsp.solvers.base import (
+    NO_LIMIT,
+    REPORT_WORK,
+    UNIT_ROUNDOFF,
+    Advance,
+    Heart,
+    LossLimit,
+    Pulse,
+    check_tol,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fsp.arrays import FloatArray
+    from fsp.generator import Generator
+    from fsp.generator.operator import Operator
+    from fsp.model.tree import Expression
+
+BYTES = 3 * 2**28  # of a basis and the vectors at the nodes
+NODES = 6
+DEGREE = 5  # of the polynomials that stand for functions of time
+MOST_CORRECTIONS = 8
+WANTED_GAIN = 0.03  # of one correction
+SLOWEST_GAIN = 0.35
+# Shares of the tolerance of a step.
+KRYLOV_SHARE = 0.4
+INTERPOLATION_SHARE = 0.2
+CLOCK_SHARE = 0.05
+LOSS_SAFETY = 0.98  # of the loss limit, kept by the uncorrected step
+SMALLEST_STEP = 1e-13  # of the time asked for
+
+
+@dataclass(frozen=True, slots=True)
+class Magnus:
+    """Step by exponentials of the generator in the middle of a step, corrected by their residual.
+
+    Parameters
+    ----------
+    tol
+        Allowed 1-norm error of one advance.
+    dimension
+        Largest size of a Krylov space.
+    orthogonalization
+        Number of preceding basis vectors that a new one is orthogonalised against.
+    """
+
+    tol: float = 1e-10
+    dimension: int = 50
+    orthogonalization: int = 2
+
+    def __post_init__(self) -> None:
+        check_tol(self.tol)
+        if self.dimension < 10 or self.orthogonalization < 2:
+            raise ArgumentError(
+                f"`dimension` must be at least 10 and `orthogonalization` at least 2, but are {self.dimension} and "
+                f"{self.orthogonalization}."
+            )
+
+    @property
+    def certified(self) -> bool:
+        """The reported error is a bound, where `Advance.certified` says so."""
+        return True
+
+    @contextmanager
+    def open(self, generator: Generator) -> Iterator[_MagnusPropagator]:
+        """Bind to `generator`, whose propensities must be sums of functions of time times functions of the state."""
+        if not generator.is_scalable:
+            raise BackendError(
+                "Magnus must have propensities that are sums of products of a function of time and functions of single "
+                "species, but this network has others; use solver='implicit'."
+            )
+        yield _MagnusPropagator(generator, self)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Nodes:
+    """Interpolation in Chebyshev points of [0, 1].
+
+    Parameters
+    ----------
+    z
+        The points, from 0 to 1, (N,).
+    integrals
+        ∫|ℓ_i|, (N,).
+    to_powers
+        ``to_powers @ values`` are the coefficients in powers of z, (N, N).
+    to_modes
+        ``to_modes @ values`` are those in Chebyshev polynomials T_k(2z - 1), (N, N).
+    modes
+        Coefficients in powers of z of each T_k, (N, N).
+    slopes
+        ``T_k' = Σ_i slopes[k, i] T_i``, by z, (N, N).
+    """
+
+    z: FloatArray
+    integrals: FloatArray
+    to_powers: FloatArray
+    to_modes: FloatArray
+    modes: FloatArray
+    slopes: FloatArray
+
+
+@lru_cache
+def _nodes(n: int) -> _Nodes:
+    z = 0.5 * (1.0 - np.cos(np.pi * np.arange(n) / (n - 1)))
+    powers = np.linalg.inv(np.vander(z, increasing=True))
+    basis = np.polynomial.chebyshev
+    line = np.polynomial.Polynomial([-1.0, 2.0])
+    modes = np.zeros((n, n))
+    slopes = np.zeros((n, n))
+    for k in range(n):
+        unit = np.eye(n)[k]
+        own = np.polynomial.Polynomial(basis.cheb2poly(unit))(line).coef
+        modes[k, : len(own)] = own
+        slope = 2.0 * basis.chebder(unit)
+        slopes[k, : len(slope)] = slope
+    to_modes = np.linalg.inv(basis.chebvander(2.0 * z - 1.0, n - 1))
+    x, w = np.polynomial.legendre.leggauss(n)
+    integrals = np.zeros(n)
+    for a, b in pairwise(z):  # no ℓ_i changes sign between two points
+        at = a + 0.5 * (b - a) * (x + 1.0)
+        integrals += np.abs(0.5 * (b - a) * w @ (np.vander(at, n, increasing=True) @ powers))
+    return _Nodes(z, integrals, powers, to_modes, modes, slopes)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Clock:
+    """A function of time on one step.
+
+    Parameters
+    ----------
+    middle
+        Its value in the middle.
+    change
+        Coefficients of ``g - g(middle)`` in powers of the distance from the middle.
+    remainder
+        What that may be off.
+    certified
+        Whether the remainder is a bound.
+    """
+
+    middle: float
+    change: FloatArray
+    remainder: float
+    certified: bool
+
+
+def _clock(tree: Expression, start: float, end: float) -> _Clock:
+    """Return a function of time on a step: of the degree that has the least remainder, bounded if possible."""
+    best: Polynomial | None = None
+    for degree in (DEGREE, 2, 1, 0):
+        best = polynomial(tree, start, end, degree)
+        if best is not None:
+            break
+    certified = best is not None
+    if best is None:
+        best = _fitted(tree, start, end)
+    change = np.array(best.coefficients)
+    middle = max(float(change[0]), 0.0)
+    change[0] -= middle
+    return _Clock(middle, np.pad(change, (0, DEGREE + 1 - len(change))), best.remainder, certified)
+
+
+def _fitted(tree: Expression, start: float, end: float) -> Polynomial:
+    """Return an interpolant in Chebyshev points, with an estimate of what it is off."""
+    from fsp.model.expression import evaluate
+
+    middle, half = 0.5 * (start + end), 0.5 * (end - start)
+    x = np.cos(np.pi * (np.arange(DEGREE + 1) + 0.5) / (DEGREE + 1))
+    values = np.array([float(evaluate(tree, {}, middle + half * at)) for at in x])
+    coefficients = np.linalg.solve(np.vander(x, increasing=True), values) / half ** np.arange(DEGREE + 1.0)
+    fit = Polynomial(middle, tuple(coefficients.tolist()), 0.0)
+    between = np.linspace(start, end, 34)[1:-1]
+    missed = max(abs(fit.at(t) - float(evaluate(tree, {}, t))) for t in between)
+    return Polynomial(middle, fit.coefficients, 2.0 * missed)
+
+
+@dataclass(slots=True, eq=False)
+class _Space:
+    """A Krylov space: ``y(s) = scale Σ_j u_j(s) V_j``, u(s) = exp(sH) e_1.
+
+    Parameters
+    ----------
+    H, size
+        The projected matrix, and the number of basis vectors.
+    scale
+        Norm of the start vector.
+    norms
+        ``scale ‖V_j‖₁`` and below, in every further row, the same weighted by the exit rates of one A_l, (1 + L, size + 1).
+    """
+
+    H: FloatArray
+    size: int
+    scale: float
+    norms: FloatArray
+
+    @property
+    def residual_norm(self) -> float:
+        return float(self.H[self.size, self.size - 1] * self.norms[0, self.size])
+
+
+class _TooLong(Exception):  # noqa: N818 - control flow of this module
+    """The step must be shorter."""
+
+    def __init__(self, h: float) -> None:
+        self.h = h
+
+
+class _MagnusPropagator:
+    def __init__(self, generator: Generator, solver: Magnus) -> None:
+        self._generator = generator
+        self._tol = solver.tol
+        self._n = len(generator)
+        operator = generator.operator
+        self._enter, self._leave, self._all = operator.enter, operator.leave, operator.size
+        self._roundings = generator.roundings
+        self._most = max(1.0, REPORT_WORK / generator.work)  # products
+        self._heart = Heart(generator.work)
+        self._trees = generator.clocks[1:]
+        parts = [generator.part(k + 1) for k in range(len(self._trees))]
+        self._parts = [part.operator for part in parts]
+        self._exits = np.array([operator.enter(part.exit_rates)[: self._n] for part in parts])
+        self._exits = self._exits.reshape(len(parts), self._n)
+        self._most_exit = self._exits.max(axis=1, initial=0.0)
+        self._nodes = _nodes(NODES)
+        held = 2 * NODES + 4
+        affordable = max(12, int(BYTES / (8 * self._all)) - held)
+        self._size = min(solver.dimension, affordable)
+        self._depth = solver.orthogonalization
+        self._basis = np.empty((self._size + 1, self._all + NODES))
+        self._values = np.empty((NODES, self._all))
+        self._residuals = np.empty((NODES, self._all))
+        self._h = np.inf
+
+    def advance(
+        self,
+        p: FloatArray,
+        t0: float,
+        t1: float,
+        *,
+        tol: float | None = None,
+        limit: LossLimit = NO_LIMIT,
+        pulse: Pulse | None = None,
+    ) -> Advance:
+        """Advance `p` from `t0` towards `t1`; see `fsp.solvers.base.Propagator`."""
+        self._heart.pulse = pulse
+        tol_rate = (self._tol if tol is None else tol) / (t1 - t0)
+        z = self._enter(p)
+        lost = np.zeros(len(z) - self._n)
+        t, error, rounding, n_matvec, certified = t0, 0.0, 0.0, 0, True
+        rejected = None
+        while t < t1 and rejected is None and n_matvec < self._most:
+            h = min(self._h, t1 - t)
+            if h < SMALLEST_STEP * max(t1 - t0, abs(t0)):
+                raise ConvergenceError(
+                    f"Magnus took no step at t = {t:.6g}: no step has an error below {tol_rate:.1e} per unit of time. "
+                    f"Loosen `tol`, raise `dimension` ({self._size}), or use solver='implicit'."
+                )
+            end = t1 if h >= (t1 - t) * (1.0 - 1e-12) else t + h
+            self._products = 0
+            try:
+                step = self._step(z, t, end, tol_rate, LossLimit(limit.at(t - t0) - lost.sum(), limit.rate))
+            except _TooLong as too_long:
+                self._h = too_long.h
+                n_matvec += self._products
+                continue
+            n_matvec += self._products
+            rejected, certified = step.rejected, certified and step.certified
+            z, lost = step.p, lost + step.lost
+            error, rounding = error + step.error, rounding + step.rounding
+            t = t1 if step.t >= (t1 - t) * (1.0 - 1e-13) else t + step.t
+        if rejected is not None:
+            rejected = self._leave(rejected)
+        return Advance(self._leave(z), lost, error, n_matvec, t, rounding, rejected, certified)
+
+    def _step(self, z: FloatArray, t: float, end: float, tol_rate: float, limit: LossLimit) -> Advance:
+        """Take one step to at most `end`; its `p` is a vector of the closed chain, its `t` the step's length."""
+        z = np.concatenate([z[: self._n], np.zeros(len(z) - self._n)])
+        mass = float(z.sum())
+        clocks = [_clock(tree, t, end) for tree in self._trees]
+        h = end - t
+        self._frozen = self._generator.with_clocks(np.array([1.0, *(clock.middle for clock in clocks)]))
+        B, self._rate = self._frozen.operator, self._frozen.largest_exit_rate
+        space = self._expand(B, z, None, t)
+        if space is None:
+            return Advance(z, np.zeros(len(z) - self._n), 0.0, 0, h, 0.0)
+        leak = space.scale * self._basis[: space.size, self._n : self._all].sum(axis=1)
+        s, s_kept, u, growth, error = self._flow(space, h, KRYLOV_SHARE * tol_rate, leak, limit)
+        rejected = None
+        if s_kept < s:
+            rejected = np.empty(self._all)
+            kernels.combine(self._basis[: space.size, : self._all], space.scale * u, rejected)
+        if s_kept == 0.0:
+            if rejected is None:
+                raise ConvergenceError(f"Magnus found no step at t = {t:.6g}; loosen `tol` or use solver='implicit'.")
+            return Advance(z, np.zeros(len(z) - self._n), 0.0, 0, 0.0, 0.0, rejected)
+        step = self._corrected(space, clocks, mass, t, h, s_kept, error, growth, tol_rate)
+        out = step.p[self._n :].copy()
+        if rejected is None and out.sum() > limit.at(step.t):
+            raise _TooLong(0.5 * step.t)
+        if rejected is not None and step.t < s_kept * (1.0 - 1e-12):
+            rejected = None
+        return Advance(step.p, out, step.error, 0, step.t, step.rounding, rejected, step.certified)
+
+    def _flow(
+        self, space: _Space, horizon: float, error_rate: float, leak: FloatArray, limit: LossLimit
+    ) -> tuple[float, float, FloatArray, float, float]:
+        """Return the length that the tolerance allows, that the loss allows, u at the first, growth, error at the second."""
+        s, u, _, growth, s_kept, _, error = kernels.flow(
+            space.H,
+            space.size,
+            self._depth_used,
+            horizon,
+            space.norms[0],
+            leak,
+            space.residual_norm,
+            error_rate,
+            limit.offset * LOSS_SAFETY,
+            limit.rate * LOSS_SAFETY,
+        )
+        return float(s), float(s_kept), u, float(growth), float(error)
+
+    # ---- Krylov spaces ------------------------------------------------------------------------------------
+
+    def _expand(self, B: Operator, start: FloatArray, forcing: tuple[FloatArray, FloatArray] | None, t: float) -> _Space | None:
+        """Build the Krylov space of B from a start vector; `forcing` is W and J of an augmented system."""
+        V, n_all = self._basis, self._all
+        W, J = (np.empty((0, n_all)), np.empty((0, 0))) if forcing is None else forcing
+        width = n_all + len(J)
+        H = np.zeros((self._size + 1, self._size))
+        V[0, : len(start)] = start
+        scale = float(np.linalg.norm(start))
+        if scale == 0.0:
+            return None
+        V[0, :width] /= scale
+        nothing = np.zeros(width)
+        most = min(self._size, width)
+        size = most
+        for j in range(most):
+            v, w = V[j, :width], V[j + 1, :width]
+            u = V[j - 1, :width] if j > 0 else nothing
+            B.product(v[:n_all], w[:n_all])
+            dots = magnus_kernels.force(W, J, n_all, v, u, w)
+            self._products += 1
+            self._heart.beat(t, 0.0, 0.0)
+            if not kernels.orthogonalise(V[:, :width], H, j, most if most == width else self._depth, dots, nothing):
+                size = j + 1
+                break
+        self._depth_used = most if most == width else self._depth
+        norms = np.zeros((1 + len(self._exits), size + 1))
+        rows = size + 1 if H[size, size - 1] > 0.0 else size
+        magnus_kernels.weighted_norms(V[:rows], self._n, self._exits, norms[:, :rows])
+        norms[0, :rows] += np.abs(V[:rows, self._n : n_all]).sum(axis=1)
+        return _Space(H, size, scale, scale * norms)
+
+    # ---- correction ---------------------------------------------------------------------------------------
+
+    def _corrected(
+        self,
+        space: _Space,
+        clocks: list[_Clock],
+        mass: float,
+        t: float,
+        h: float,
+        s: float,
+        error: float,
+        growth: float,
+        tol_rate: float,
+    ) -> Advance:
+        """Correct the exponential by its residual until that fits."""
+        no_loss, nothing = LossLimit(), np.zeros(0)
+        offset = -0.5 * h  # of the start of the step from the middle, where the clocks are expanded
+        certified = all(clock.certified for clock in clocks)
+        of_clocks = 2.0 * sum(c.remainder * most for c, most in zip(clocks, self._most_exit, strict=True)) * 1.01 * mass
+        if of_clocks > CLOCK_SHARE * tol_rate and h > 0.0:
+            raise _TooLong(h * max(0.1, 0.8 * (CLOCK_SHARE * tol_rate / of_clocks) ** (1.0 / (DEGREE + 1))))
+        for _ in range(20):
+            factors = self._factors(clocks, offset, s)
+            missed, _ = self._interpolate(space, s, factors, None)
+            if missed <= INTERPOLATION_SHARE * tol_rate:
+                break
+            s *= max(0.2, min(0.8, (INTERPOLATION_SHARE * tol_rate / missed) ** (1.0 / NODES)))
+            error = -1.0
+        else:
+            raise _TooLong(0.1 * s)
+        if error < 0.0:
+            _, reached, _, growth, error = self._flow(space, s, KRYLOV_SHARE * tol_rate, np.zeros(space.size), no_loss)
+            s = min(s, reached)
+            factors = self._factors(clocks, offset, s)
+            missed, _ = self._interpolate(space, s, factors, None)
+        error += s * (missed + of_clocks)
+        rounding = UNIT_ROUNDOFF * growth * (2 * self._rate * s * self._roundings + space.size + 2)
+        self._read(space, s, self._values)
+        left = self._leave_residual(factors, self._values, s)
+        gain, corrections = 1.0, 0
+        while error + left > tol_rate * s:
+            if corrections == MOST_CORRECTIONS or gain > SLOWEST_GAIN and corrections > 0:
+                raise _TooLong(0.5 * s)
+            before = left
+            added, left, more = self._correct(factors, s, tol_rate * s - error, t)
+            error, rounding, corrections = error + added, rounding + more, corrections + 1
+            gain = left / before
+        self._plan_step(s, h, gain, corrections)
+        y = self._values[-1].copy()
+        error += left + kernels.clip(y)
+        return Advance(y, nothing, error, 0, s, rounding, None, certified)
+
+    def _plan_step(self, s: float, h: float, gain: float, corrections: int) -> None:
+        """Choose the longest next step: as long as corrections gain enough; a last, shorter step says nothing."""
+        self._corrections = corrections
+        if corrections == 0:
+            self._h = max(self._h if np.isfinite(self._h) else 0.0, 2.0 * s)
+            return
+        factor = min(2.0, max(0.5, (WANTED_GAIN / max(gain, 1e-10)) ** 0.5))
+        if factor < 1.0 or s >= 0.99 * self._h or not np.isfinite(self._h):
+            self._h = factor * s if factor < 1.0 else max(factor * s, self._h if np.isfinite(self._h) else 0.0)
+        else:
+            self._h = min(self._h, max(2.0 * s, factor * s))
+
+    def _factors(self, clocks: list[_Clock], offset: float, s: float) -> FloatArray:
+        """Return the coefficients of each θ_l in powers of z = (time in the step) / s, (L, DEGREE + 1)."""
+        out = np.empty((len(clocks), DEGREE + 1))
+        for row, clock in zip(out, clocks, strict=True):
+            magnus_kernels._shifted(clock.change, offset, s, row)
+        return out
+
+    def _at_nodes(self, factors: FloatArray) -> FloatArray:
+        """Return each θ_l at the nodes, (L, NODES)."""
+        return np.asarray(factors @ np.vander(self._nodes.z, DEGREE + 1, increasing=True).T)
+
+    def _interpolate(
+        self, space: _Space, s: float, factors: FloatArray, targets: FloatArray | None
+    ) -> tuple[float, FloatArray]:
+        """Bound, per unit of time, what interpolation misses of ``Σ_l θ_l A_l y``, and of the forcing's polynomials."""
+        nodes, m = self._nodes, space.size
+        self._u = np.empty((NODES, m))
+        magnus_kernels.at_nodes(space.H, m, self._depth_used, s * nodes.z, self._u)
+        theta = self._at_nodes(factors)  # (L, NODES)
+        values = theta[:, :, None] * self._u[None]  # (L, NODES, m)
+        interpolants = np.einsum("ki,lij->ljk", nodes.to_powers, values)
+        weights = 2.0 * space.norms[1:, :m]
+        outputs = np.zeros((0, m))
+        if targets is not None:
+            outputs = np.ascontiguousarray(space.scale * self._basis[:m, self._all : self._all + len(targets)].T)
+        errors = np.zeros(len(outputs))
+        missed = magnus_kernels.interpolation_error(
+            space.H,
+            m,
+            self._depth_used,
+            s,
+            factors,
+            np.ascontiguousarray(interpolants),
+            np.ascontiguousarray(weights),
+            outputs,
+            np.zeros((0, NODES)) if targets is None else targets,
+            errors,
+        )
+        return float(missed), errors
+
+    def _read(self, space: _Space, s: float, out: FloatArray) -> None:
+        """Write the approximation at the nodes to the rows of `out`: `_interpolate` has left u there."""
+        magnus_kernels.mix(self._basis, space.scale * self._u, out)
+
+    def _leave_residual(self, factors: FloatArray, values: FloatArray, s: float) -> float:
+        """Write ``Σ_l θ_l A_l y`` at the nodes to the residuals; return a bound on the integral of its 1-norm."""
+        theta = self._at_nodes(factors)
+        image = np.empty(self._all)
+        total = 0.0
+        for i in range(NODES):
+            row = self._residuals[i]
+            row[:] = 0.0
+            for l, part in enumerate(self._parts):
+                if theta[l, i] != 0.0:
+                    part.product(values[i], image)
+                    kernels.add_scaled(row, theta[l, i], image)
+                    self._products += 1
+            total += float(np.abs(row).sum()) * self._nodes.integrals[i]
+        return s * total
+
+    def _correct(self, factors: FloatArray, s: float, allowed: float, t: float) -> tuple[float, float, float]:
+        """Add one correction to the values at the nodes; return error, integral of the residual left, rounding."""
+        nodes, W = self._nodes, self._residuals
+        magnus_kernels.mix_rows(W, nodes.to_modes)
+        sizes = np.abs(W).sum(axis=1)  # ‖W_k‖₁
+        p, dropped = NODES, 0.0
+        while p > 1 and s * (dropped + sizes[p - 1]) <= 0.02 * allowed:
+            dropped += sizes[p - 1]
+            p -= 1
+        error = s * dropped
+        forcing = np.ascontiguousarray(W[:p])
+        # A start vector of norm 1 whose forcing has about that size over the step: nothing drowns in rounding.
+        eta = s * max(float(np.linalg.norm(row)) for row in forcing)
+        if eta == 0.0:
+            return error, 0.0, 0.0
+        forcing /= eta
+        start = np.concatenate([np.zeros(self._all), (-1.0) ** np.arange(p)])
+        space = self._expand(self._frozen.operator, start, (forcing, nodes.slopes[:p, :p] / s), t)
+        assert space is not None
+        space.norms *= eta
+        space.norms[0, 0] = s * float(sizes[:p].sum())  # what a correction may amount to; its start is zero
+        rate = 0.25 * allowed / s
+        reached, _, _, growth, krylov = self._flow(space, s, rate, np.zeros(space.size), LossLimit())
+        if reached < s * (1.0 - 1e-12):
+            raise _TooLong(max(0.2 * s, 0.9 * reached))
+        missed, errors = self._interpolate(space, s, factors, nodes.modes[:p])
+        error += krylov + s * (missed + float(sizes[:p] @ errors))
+        V = self._basis
+        delta = np.empty((NODES, self._all))
+        magnus_kernels.mix(V, eta * space.scale * self._u, delta)
+        self._values += delta
+        left = self._leave_residual(factors, delta, s)
+        rounding = UNIT_ROUNDOFF * growth * (2 * self._rate * s * self._roundings + space.size + 2)
+        return error, left, rounding
