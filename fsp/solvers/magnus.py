@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from fsp.model.tree import Expression
 
 BYTES = 3 * 2**28  # of a basis and the vectors at the nodes
-NODES = 6
+NODES = (6, 9, 13)  # numbers of them that are tried
 DEGREE = 5  # of the polynomials that stand for functions of time
 MOST_CORRECTIONS = 8
 WANTED_GAIN = 0.03  # of one correction
@@ -113,22 +113,22 @@ class Magnus:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Nodes:
-    """Interpolation in Chebyshev points of [0, 1].
+    """Interpolation in Chebyshev points of [-1, 1], which stand for a step.
 
     Parameters
     ----------
     z
-        The points, from 0 to 1, (N,).
+        The points, from -1 to 1, (N,).
     integrals
-        ∫|ℓ_i|, (N,).
+        ∫|ℓ_i|, as shares of the step, (N,).
     to_powers
         ``to_powers @ values`` are the coefficients in powers of z, (N, N).
     to_modes
-        ``to_modes @ values`` are those in Chebyshev polynomials T_k(2z - 1), (N, N).
+        ``to_modes @ values`` are those in Chebyshev polynomials T_k, (N, N).
     modes
         Coefficients in powers of z of each T_k, (N, N).
     slopes
-        ``T_k' = Σ_i slopes[k, i] T_i``, by z, (N, N).
+        ``T_k' = Σ_i slopes[k, i] T_i``, by the share of the step, (N, N).
     """
 
     z: FloatArray
@@ -141,24 +141,23 @@ class _Nodes:
 
 @lru_cache
 def _nodes(n: int) -> _Nodes:
-    z = 0.5 * (1.0 - np.cos(np.pi * np.arange(n) / (n - 1)))
+    z = -np.cos(np.pi * np.arange(n) / (n - 1))
     powers = np.linalg.inv(np.vander(z, increasing=True))
     basis = np.polynomial.chebyshev
-    line = np.polynomial.Polynomial([-1.0, 2.0])
     modes = np.zeros((n, n))
     slopes = np.zeros((n, n))
     for k in range(n):
         unit = np.eye(n)[k]
-        own = np.polynomial.Polynomial(basis.cheb2poly(unit))(line).coef
+        own = basis.cheb2poly(unit[: k + 1])
         modes[k, : len(own)] = own
         slope = 2.0 * basis.chebder(unit)
         slopes[k, : len(slope)] = slope
-    to_modes = np.linalg.inv(basis.chebvander(2.0 * z - 1.0, n - 1))
+    to_modes = np.linalg.inv(basis.chebvander(z, n - 1))
     x, w = np.polynomial.legendre.leggauss(n)
     integrals = np.zeros(n)
     for a, b in pairwise(z):  # no ℓ_i changes sign between two points
         at = a + 0.5 * (b - a) * (x + 1.0)
-        integrals += np.abs(0.5 * (b - a) * w @ (np.vander(at, n, increasing=True) @ powers))
+        integrals += np.abs(0.25 * (b - a) * w @ (np.vander(at, n, increasing=True) @ powers))
     return _Nodes(z, integrals, powers, to_modes, modes, slopes)
 
 
@@ -214,6 +213,39 @@ def _fitted(tree: Expression, start: float, end: float) -> Polynomial:
     return Polynomial(middle, fit.coefficients, 2.0 * missed)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Change:
+    """What changes in a step: θ_l.
+
+    Parameters
+    ----------
+    clocks
+        The functions of time, about the middle of the step.
+    start
+        Of the step, as distance from that middle.
+    """
+
+    clocks: list[_Clock]
+    start: float
+
+    def factors(self, s: float) -> FloatArray:
+        """Return the coefficients of each θ_l in powers of z, from -1 to 1 on a step of length s, (L, DEGREE + 1)."""
+        out = np.empty((len(self.clocks), DEGREE + 1))
+        for row, clock in zip(out, self.clocks, strict=True):
+            magnus_kernels.shifted(clock.change, self.start + 0.5 * s, 0.5 * s, row)
+        return out
+
+    def at(self, s: float, z: FloatArray) -> FloatArray:
+        """Return each θ_l at the places z of a step of length s, (L, len(z))."""
+        return np.asarray(self.factors(s) @ np.vander(z, DEGREE + 1, increasing=True).T)
+
+    def remainders(self) -> FloatArray:
+        """Return the bounds on what the polynomials miss, as polynomials of degree zero, (L, DEGREE + 1)."""
+        out = np.zeros((len(self.clocks), DEGREE + 1))
+        out[:, 0] = [clock.remainder for clock in self.clocks]
+        return out
+
+
 @dataclass(slots=True, eq=False)
 class _Space:
     """A Krylov space: ``y(s) = scale Σ_j u_j(s) V_j``, u(s) = exp(sH) e_1.
@@ -260,15 +292,15 @@ class _MagnusPropagator:
         self._parts = [part.operator for part in parts]
         self._exits = np.array([operator.enter(part.exit_rates)[: self._n] for part in parts])
         self._exits = self._exits.reshape(len(parts), self._n)
-        self._most_exit = self._exits.max(axis=1, initial=0.0)
-        self._nodes = _nodes(NODES)
-        held = 2 * NODES + 4
-        affordable = max(12, int(BYTES / (8 * self._all)) - held)
-        self._size = min(solver.dimension, affordable)
+        affordable = int(BYTES / (8 * self._all)) - 5  # vectors
+        self._counts = [count for count in NODES if 2 * count + solver.dimension <= affordable] or [NODES[0]]
+        most = self._counts[-1]
+        self._size = max(12, min(solver.dimension, affordable - 2 * most))
+        self._level = 0  # of the number of nodes
         self._depth = solver.orthogonalization
-        self._basis = np.empty((self._size + 1, self._all + NODES))
-        self._values = np.empty((NODES, self._all))
-        self._residuals = np.empty((NODES, self._all))
+        self._basis = np.empty((self._size + 1, self._all + most))
+        self._values = np.empty((most, self._all))
+        self._residuals = np.empty((most, self._all))
         self._h = np.inf
 
     def advance(
@@ -312,19 +344,23 @@ class _MagnusPropagator:
             rejected = self._leave(rejected)
         return Advance(self._leave(z), lost, error, n_matvec, t, rounding, rejected, certified)
 
+    @property
+    def _nodes(self) -> _Nodes:
+        return _nodes(self._counts[self._level])
+
     def _step(self, z: FloatArray, t: float, end: float, tol_rate: float, limit: LossLimit) -> Advance:
         """Take one step to at most `end`; its `p` is a vector of the closed chain, its `t` the step's length."""
         z = np.concatenate([z[: self._n], np.zeros(len(z) - self._n)])
-        mass = float(z.sum())
-        clocks = [_clock(tree, t, end) for tree in self._trees]
         h = end - t
+        clocks = [_clock(tree, t, end) for tree in self._trees]
+        self._check_clocks(z, clocks, h, tol_rate)
         self._frozen = self._generator.with_clocks(np.array([1.0, *(clock.middle for clock in clocks)]))
-        B, self._rate = self._frozen.operator, self._frozen.largest_exit_rate
-        space = self._expand(B, z, None, t)
+        self._rate = self._frozen.largest_exit_rate
+        space = self._expand(self._frozen.operator, z, None, t)
         if space is None:
             return Advance(z, np.zeros(len(z) - self._n), 0.0, 0, h, 0.0)
         leak = space.scale * self._basis[: space.size, self._n : self._all].sum(axis=1)
-        s, s_kept, u, growth, error = self._flow(space, h, KRYLOV_SHARE * tol_rate, leak, limit)
+        s, s_kept, u, _, _ = self._flow(space, h, KRYLOV_SHARE * tol_rate, leak, limit)
         rejected = None
         if s_kept < s:
             rejected = np.empty(self._all)
@@ -333,13 +369,20 @@ class _MagnusPropagator:
             if rejected is None:
                 raise ConvergenceError(f"Magnus found no step at t = {t:.6g}; loosen `tol` or use solver='implicit'.")
             return Advance(z, np.zeros(len(z) - self._n), 0.0, 0, 0.0, 0.0, rejected)
-        step = self._corrected(space, clocks, mass, t, h, s_kept, error, growth, tol_rate)
+        step = self._corrected(space, _Change(clocks, -0.5 * h), s_kept, tol_rate, t)
+        self._plan_step(step.t, h)
         out = step.p[self._n :].copy()
         if rejected is None and out.sum() > limit.at(step.t):
             raise _TooLong(0.5 * step.t)
-        if rejected is not None and step.t < s_kept * (1.0 - 1e-12):
+        if step.t < s_kept * (1.0 - 1e-12):
             rejected = None
         return Advance(step.p, out, step.error, 0, step.t, step.rounding, rejected, step.certified)
+
+    def _check_clocks(self, z: FloatArray, clocks: list[_Clock], h: float, tol_rate: float) -> None:
+        """Shorten the step before it costs anything, where polynomials in time would miss too much of its start."""
+        missed = sum(2.0 * c.remainder * float(e @ z[: self._n]) for c, e in zip(clocks, self._exits, strict=True))
+        if missed > CLOCK_SHARE * tol_rate:
+            raise _TooLong(h * max(0.1, 0.8 * (CLOCK_SHARE * tol_rate / missed) ** (1.0 / (DEGREE + 1))))
 
     def _flow(
         self, space: _Space, horizon: float, error_rate: float, leak: FloatArray, limit: LossLimit
@@ -394,88 +437,76 @@ class _MagnusPropagator:
 
     # ---- correction ---------------------------------------------------------------------------------------
 
-    def _corrected(
-        self,
-        space: _Space,
-        clocks: list[_Clock],
-        mass: float,
-        t: float,
-        h: float,
-        s: float,
-        error: float,
-        growth: float,
-        tol_rate: float,
-    ) -> Advance:
-        """Correct the exponential by its residual until that fits."""
-        no_loss, nothing = LossLimit(), np.zeros(0)
-        offset = -0.5 * h  # of the start of the step from the middle, where the clocks are expanded
-        certified = all(clock.certified for clock in clocks)
-        of_clocks = 2.0 * sum(c.remainder * most for c, most in zip(clocks, self._most_exit, strict=True)) * 1.01 * mass
-        if of_clocks > CLOCK_SHARE * tol_rate and h > 0.0:
-            raise _TooLong(h * max(0.1, 0.8 * (CLOCK_SHARE * tol_rate / of_clocks) ** (1.0 / (DEGREE + 1))))
-        for _ in range(20):
-            factors = self._factors(clocks, offset, s)
-            missed, _ = self._interpolate(space, s, factors, None)
-            if missed <= INTERPOLATION_SHARE * tol_rate:
-                break
-            s *= max(0.2, min(0.8, (INTERPOLATION_SHARE * tol_rate / missed) ** (1.0 / NODES)))
-            error = -1.0
-        else:
-            raise _TooLong(0.1 * s)
-        if error < 0.0:
-            _, reached, _, growth, error = self._flow(space, s, KRYLOV_SHARE * tol_rate, np.zeros(space.size), no_loss)
-            s = min(s, reached)
-            factors = self._factors(clocks, offset, s)
-            missed, _ = self._interpolate(space, s, factors, None)
-        error += s * (missed + of_clocks)
-        rounding = UNIT_ROUNDOFF * growth * (2 * self._rate * s * self._roundings + space.size + 2)
-        self._read(space, s, self._values)
-        left = self._leave_residual(factors, self._values, s)
-        gain, corrections = 1.0, 0
+    def _corrected(self, space: _Space, change: _Change, s: float, tol_rate: float, t: float) -> Advance:
+        """Shorten the exponential until interpolation is good, then correct it by its residual until that fits."""
+        s = self._interpolable(space, change, s, tol_rate)
+        _, s, _, growth, error = self._flow(space, s, KRYLOV_SHARE * tol_rate, np.zeros(space.size), NO_LIMIT)
+        if s == 0.0:
+            raise _TooLong(0.5 * s)
+        missed, _ = self._interpolate(space, s, change, None)
+        error += s * missed
+        rounding = self._rounding(space, s, growth)
+        values = self._values[: len(self._nodes.z)]
+        magnus_kernels.mix(self._basis, space.scale * self._u, values)
+        residuals = self._residuals[: len(values)]
+        residuals[:] = values
+        left = self._leave_residual(change, s)
+        self._gain, self._corrections = 1.0, 0
         while error + left > tol_rate * s:
-            if corrections == MOST_CORRECTIONS or gain > SLOWEST_GAIN and corrections > 0:
+            if self._corrections == MOST_CORRECTIONS or (self._gain > SLOWEST_GAIN and self._corrections > 0):
                 raise _TooLong(0.5 * s)
             before = left
-            added, left, more = self._correct(factors, s, tol_rate * s - error, t)
-            error, rounding, corrections = error + added, rounding + more, corrections + 1
-            gain = left / before
-        self._plan_step(s, h, gain, corrections)
-        y = self._values[-1].copy()
+            added, left, more = self._correct(change, s, tol_rate * s - error, t)
+            error, rounding, self._corrections = error + added, rounding + more, self._corrections + 1
+            self._gain = left / before
+        y = values[-1].copy()
         error += left + kernels.clip(y)
-        return Advance(y, nothing, error, 0, s, rounding, None, certified)
+        return Advance(y, np.zeros(0), error, 0, s, rounding, None, all(c.certified for c in change.clocks))
 
-    def _plan_step(self, s: float, h: float, gain: float, corrections: int) -> None:
+    def _rounding(self, space: _Space, s: float, growth: float) -> float:
+        return UNIT_ROUNDOFF * growth * (2 * self._rate * s * self._roundings + space.size + 2)
+
+    def _interpolable(self, space: _Space, change: _Change, s: float, tol_rate: float) -> float:
+        """Return how much of the step polynomials through the nodes describe; choose the number of nodes."""
+        allowed = INTERPOLATION_SHARE * tol_rate
+        for _ in range(30):
+            missed, _ = self._interpolate(space, s, change, None)
+            if missed <= allowed:
+                if missed <= 1e-3 * allowed and self._level > 0:
+                    self._level -= 1
+                    if self._interpolate(space, s, change, None)[0] > allowed:
+                        self._level += 1
+                return s
+            if self._level + 1 < len(self._counts):
+                self._level += 1
+            else:
+                s *= max(0.2, min(0.8, (allowed / missed) ** (1.0 / self._counts[self._level])))
+        raise _TooLong(0.1 * s)
+
+    def _plan_step(self, s: float, h: float) -> None:
         """Choose the longest next step: as long as corrections gain enough; a last, shorter step says nothing."""
-        self._corrections = corrections
-        if corrections == 0:
-            self._h = max(self._h if np.isfinite(self._h) else 0.0, 2.0 * s)
-            return
-        factor = min(2.0, max(0.5, (WANTED_GAIN / max(gain, 1e-10)) ** 0.5))
-        if factor < 1.0 or s >= 0.99 * self._h or not np.isfinite(self._h):
-            self._h = factor * s if factor < 1.0 else max(factor * s, self._h if np.isfinite(self._h) else 0.0)
-        else:
-            self._h = min(self._h, max(2.0 * s, factor * s))
-
-    def _factors(self, clocks: list[_Clock], offset: float, s: float) -> FloatArray:
-        """Return the coefficients of each θ_l in powers of z = (time in the step) / s, (L, DEGREE + 1)."""
-        out = np.empty((len(clocks), DEGREE + 1))
-        for row, clock in zip(out, clocks, strict=True):
-            magnus_kernels._shifted(clock.change, offset, s, row)
-        return out
-
-    def _at_nodes(self, factors: FloatArray) -> FloatArray:
-        """Return each θ_l at the nodes, (L, NODES)."""
-        return np.asarray(factors @ np.vander(self._nodes.z, DEGREE + 1, increasing=True).T)
+        factor = 2.0
+        if self._corrections > 0:
+            factor = min(2.0, max(0.5, (WANTED_GAIN / max(self._gain, 1e-10)) ** 0.5))
+        if factor < 1.0:
+            self._h = factor * s
+        elif s < h * (1.0 - 1e-12) or h >= self._h * (1.0 - 1e-12):
+            self._h = factor * s
+        self._h = max(self._h, 0.0)
 
     def _interpolate(
-        self, space: _Space, s: float, factors: FloatArray, targets: FloatArray | None
+        self, space: _Space, s: float, change: _Change, targets: FloatArray | None
     ) -> tuple[float, FloatArray]:
-        """Bound, per unit of time, what interpolation misses of ``Σ_l θ_l A_l y``, and of the forcing's polynomials."""
+        """Bound, per unit of time, what interpolation misses of ``Σ_l θ_l A_l y``, and of the forcing's polynomials.
+
+        What the polynomials in time miss of the clocks is included.  Leaves u at the nodes.
+        """
         nodes, m = self._nodes, space.size
-        self._u = np.empty((NODES, m))
-        magnus_kernels.at_nodes(space.H, m, self._depth_used, s * nodes.z, self._u)
-        theta = self._at_nodes(factors)  # (L, NODES)
-        values = theta[:, :, None] * self._u[None]  # (L, NODES, m)
+        count = len(nodes.z)
+        self._u = np.empty((count, m))
+        magnus_kernels.at_nodes(space.H, m, self._depth_used, 0.5 * s * (1.0 + nodes.z), self._u)
+        factors = change.factors(s)
+        values = change.at(s, nodes.z)[:, :, None] * self._u[None]  # (L, count, m)
         interpolants = np.einsum("ki,lij->ljk", nodes.to_powers, values)
         weights = 2.0 * space.norms[1:, :m]
         outputs = np.zeros((0, m))
@@ -487,66 +518,62 @@ class _MagnusPropagator:
             m,
             self._depth_used,
             s,
-            factors,
-            np.ascontiguousarray(interpolants),
-            np.ascontiguousarray(weights),
+            np.concatenate([factors, change.remainders()]),
+            np.concatenate([interpolants, np.zeros_like(interpolants)]),
+            np.concatenate([weights, weights]),
             outputs,
-            np.zeros((0, NODES)) if targets is None else targets,
+            np.zeros((0, count)) if targets is None else targets,
             errors,
         )
         return float(missed), errors
 
-    def _read(self, space: _Space, s: float, out: FloatArray) -> None:
-        """Write the approximation at the nodes to the rows of `out`: `_interpolate` has left u there."""
-        magnus_kernels.mix(self._basis, space.scale * self._u, out)
-
-    def _leave_residual(self, factors: FloatArray, values: FloatArray, s: float) -> float:
-        """Write ``Σ_l θ_l A_l y`` at the nodes to the residuals; return a bound on the integral of its 1-norm."""
-        theta = self._at_nodes(factors)
-        image = np.empty(self._all)
+    def _leave_residual(self, change: _Change, s: float) -> float:
+        """Replace the residuals' rows y by ``Σ_l θ_l A_l y``; return a bound on the integral of its 1-norm."""
+        nodes = self._nodes
+        theta = change.at(s, nodes.z)  # (L, count)
+        images = np.empty((2, self._all))
         total = 0.0
-        for i in range(NODES):
+        for i, integral in enumerate(nodes.integrals):
             row = self._residuals[i]
-            row[:] = 0.0
+            images[1] = 0.0
             for l, part in enumerate(self._parts):
                 if theta[l, i] != 0.0:
-                    part.product(values[i], image)
-                    kernels.add_scaled(row, theta[l, i], image)
+                    part.product(row, images[0])
+                    kernels.add_scaled(images[1], theta[l, i], images[0])
                     self._products += 1
-            total += float(np.abs(row).sum()) * self._nodes.integrals[i]
+            row[:] = images[1]
+            total += float(np.abs(row).sum()) * integral
         return s * total
 
-    def _correct(self, factors: FloatArray, s: float, allowed: float, t: float) -> tuple[float, float, float]:
+    def _correct(self, change: _Change, s: float, allowed: float, t: float) -> tuple[float, float, float]:
         """Add one correction to the values at the nodes; return error, integral of the residual left, rounding."""
-        nodes, W = self._nodes, self._residuals
+        nodes = self._nodes
+        count = len(nodes.z)
+        W = self._residuals[:count]
         magnus_kernels.mix_rows(W, nodes.to_modes)
         sizes = np.abs(W).sum(axis=1)  # ‖W_k‖₁
-        p, dropped = NODES, 0.0
+        p, dropped = count, 0.0
         while p > 1 and s * (dropped + sizes[p - 1]) <= 0.02 * allowed:
             dropped += sizes[p - 1]
             p -= 1
         error = s * dropped
-        forcing = np.ascontiguousarray(W[:p])
         # A start vector of norm 1 whose forcing has about that size over the step: nothing drowns in rounding.
-        eta = s * max(float(np.linalg.norm(row)) for row in forcing)
+        eta = s * max(float(np.linalg.norm(row)) for row in W[:p])
         if eta == 0.0:
             return error, 0.0, 0.0
-        forcing /= eta
+        W[:p] /= eta
         start = np.concatenate([np.zeros(self._all), (-1.0) ** np.arange(p)])
-        space = self._expand(self._frozen.operator, start, (forcing, nodes.slopes[:p, :p] / s), t)
-        assert space is not None
+        space = self._expand(self._frozen.operator, start, (W[:p], nodes.slopes[:p, :p] / s), t)
+        assert space is not None  # its start is not zero
         space.norms *= eta
         space.norms[0, 0] = s * float(sizes[:p].sum())  # what a correction may amount to; its start is zero
         rate = 0.25 * allowed / s
-        reached, _, _, growth, krylov = self._flow(space, s, rate, np.zeros(space.size), LossLimit())
+        reached, _, _, growth, krylov = self._flow(space, s, rate, np.zeros(space.size), NO_LIMIT)
         if reached < s * (1.0 - 1e-12):
             raise _TooLong(max(0.2 * s, 0.9 * reached))
-        missed, errors = self._interpolate(space, s, factors, nodes.modes[:p])
+        missed, errors = self._interpolate(space, s, change, nodes.modes[:p])
         error += krylov + s * (missed + float(sizes[:p] @ errors))
-        V = self._basis
-        delta = np.empty((NODES, self._all))
-        magnus_kernels.mix(V, eta * space.scale * self._u, delta)
-        self._values += delta
-        left = self._leave_residual(factors, delta, s)
-        rounding = UNIT_ROUNDOFF * growth * (2 * self._rate * s * self._roundings + space.size + 2)
-        return error, left, rounding
+        magnus_kernels.mix(self._basis, eta * space.scale * self._u, W)
+        self._values[:count] += W
+        left = self._leave_residual(change, s)
+        return error, left, self._rounding(space, s, growth)

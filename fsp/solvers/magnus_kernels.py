@@ -147,7 +147,7 @@ def at_nodes(H, m, depth, nodes, out):
 
 
 @njit(cache=True)
-def _shifted(coefficients, x, scale, out):
+def shifted(coefficients, x, scale, out):
     """Write to `out` the coefficients in y of the polynomial Σ_k coefficients[k] z^k at z = x + scale y."""
     n = len(coefficients)
     for k in range(n):
@@ -163,7 +163,7 @@ def _shifted(coefficients, x, scale, out):
 
 @njit(cache=True)
 def interpolation_error(H, m, depth, s, factors, interpolants, weights, outputs, targets, errors):
-    """Bound what polynomials miss of functions ``factor(z) u_j(z s)`` for z in [0, 1], u(s) = exp(s H) e_1.
+    """Bound what polynomials miss of functions ``factor(z) u_j((1 + z) s/2)``, z in [-1, 1], u(s) = exp(s H) e_1.
 
     Taylor steps of u, times the factor, less the interpolant, are polynomials in the place within the step, and the
     integral of the modulus of one is at most that of the moduli of its terms.
@@ -179,12 +179,12 @@ def interpolation_error(H, m, depth, s, factors, interpolants, weights, outputs,
     outputs, targets
         Functions ``outputs @ u``, (p, m), that should be the polynomials with coefficients `targets`, (p, N).
     errors
-        Room for the integrals over z of what these miss, (p,).
+        Room for the integrals of what these miss, as shares of the step, (p,).
 
     Returns
     -------
     float
-        ``Σ_l Σ_j weights[l, j] ∫₀¹ |factor_l u_j - interpolant_lj| dz``.
+        ``Σ_l Σ_j weights[l, j] ∫ |factor_l u_j - interpolant_lj| dz / 2``.
     """
     size = _largest_column(H, m)
     steps = max(1, int(np.ceil(s * size / STRIDE)))
@@ -198,14 +198,14 @@ def interpolation_error(H, m, depth, s, factors, interpolants, weights, outputs,
     errors[:] = 0.0
     total = 0.0
     for step in range(steps):
-        z = step * h
+        z = 2.0 * step * h - 1.0
         count = _taylor(H, m, depth, u, h * s, terms)
         for l in range(n_factors):
-            _shifted(factors[l], z, h, factor)
+            shifted(factors[l], z, 2.0 * h, factor)
             for j in range(m):
                 if weights[l, j] == 0.0:
                     continue
-                _shifted(interpolants[l, j], z, h, polynomial)
+                shifted(interpolants[l, j], z, 2.0 * h, polynomial)
                 length = max(count + d - 1, N)
                 for k in range(length):
                     product[k] = -polynomial[k] if k < N else 0.0
@@ -217,7 +217,7 @@ def interpolation_error(H, m, depth, s, factors, interpolants, weights, outputs,
                     missed += abs(product[k]) / (k + 1)
                 total += weights[l, j] * missed * h
         for i in range(len(outputs)):
-            _shifted(targets[i], z, h, polynomial)
+            shifted(targets[i], z, 2.0 * h, polynomial)
             missed = 0.0
             for k in range(max(count, N)):
                 value = 0.0
