@@ -1,26 +1,27 @@
-"""Exponentials with defect correction for rates that depend on time, with the 1-norm of the residual as error bound.
+"""Krylov exponentials for rates that depend on time, with the 1-norm of the residual as error bound.
 
 On a step, ``A(t) = Σ_l g_l(t) A_l`` is split at its middle into a constant part and what changes::
 
     A(t) = B + Σ_l θ_l(t) A_l,      B = A(middle),  θ_l = g_l - g_l(middle)
 
-The first exponential of the Magnus series, ``y_0 = exp(sB) p``, is a Krylov approximation; it leaves the residual
-``r_0 = Σ_l θ_l A_l y_0``.  Corrections δ_k solve ``δ_k' = B δ_k + r_{k-1}``, with r interpolated in Chebyshev points,
-in the Krylov space of B augmented by that polynomial, and leave the residual ``r_k = Σ_l θ_l A_l δ_k``: each gains a factor
-of about θ times the step, until the integral of ‖r_k‖₁ fits.  As the chain with its sinks does not expand the 1-norm, what
-the sum misses is at most::
+The exponential of B is the first one of the Magnus series.  What it lacks is a forcing, a polynomial f in time that
+interpolates ``Σ_l θ_l A_l ỹ`` in Chebyshev points, ỹ being the solution of the last step, extrapolated::
 
-    Σ_k ( Krylov residual of δ_k )  +  interpolation  +  remainder of g_l  +  ∫ ‖r_last‖₁
+    y' = B y + f,      f(s) ≈ Σ_l θ_l(s) A_l ỹ(s)
 
-all of which are bounded: a polynomial with vectors as coefficients by its values in the nodes, ``∫‖r‖₁ <= Σ_i ‖r(s_i)‖₁
-∫|ℓ_i|``; interpolation by the Taylor terms of the small exponential; g_l by interval arithmetic (`fsp.model.taylor`).
+It is solved in one Krylov space of B augmented by that polynomial.  The residual is that of the Krylov space, and
+``Σ_l θ_l A_l y - f``, which is small of second order, in θ and in ``y - ỹ``; where it does not fit, y takes the place of ỹ
+and the step is repeated.  As the chain with its sinks does not expand the 1-norm, the error is at most the integral
+of the residual's, all of whose parts are bounded: a polynomial with vectors as coefficients by its values in the
+nodes, ``∫‖r‖₁ <= Σ_i ‖r(s_i)‖₁ ∫|ℓ_i|``; interpolation by the Taylor terms of the small exponential; g_l by interval
+arithmetic (`fsp.model.taylor`).
 
 References
 ----------
 W. Magnus, Comm. Pure Appl. Math. 7 (1954) 649, doi:10.1002/cpa.3160070404; S. Blanes, F. Casas, J. A. Oteo, J. Ros,
 Phys. Rep. 470 (2009) 151, doi:10.1016/j.physrep.2008.11.001; A. H. Al-Mohy, N. J. Higham, SIAM J. Sci. Comput. 33
 (2011) 488, doi:10.1137/100788860 (the augmented matrix); M. A. Botchev, V. Grimm, M. Hochbruck, SIAM J. Sci. Comput. 35
-(2013) A1376, doi:10.1137/110820191 (correction by the residual).
+(2013) A1376, doi:10.1137/110820191 (the residual).
 """
 
 from __future__ import annotations
@@ -58,9 +59,9 @@ if TYPE_CHECKING:
 BYTES = 3 * 2**28  # of a basis and the vectors at the nodes
 NODES = (6, 9, 13)  # numbers of them that are tried
 DEGREE = 5  # of the polynomials that stand for functions of time
-MOST_CORRECTIONS = 8
-WANTED_GAIN = 0.03  # of one correction
-SLOWEST_GAIN = 0.35
+MOST_PASSES = 6
+SLOWEST_GAIN = 0.5  # of a pass
+EXTRAPOLATED = 4  # degree
 # Shares of the tolerance of a step.
 KRYLOV_SHARE = 0.4
 INTERPOLATION_SHARE = 0.2
@@ -71,7 +72,7 @@ SMALLEST_STEP = 1e-13  # of the time asked for
 
 @dataclass(frozen=True, slots=True)
 class Magnus:
-    """Step by exponentials of the generator in the middle of a step, corrected by their residual.
+    """Step by exponentials of the generator in the middle of a step, with what changes around it as forcing.
 
     Parameters
     ----------
@@ -137,6 +138,19 @@ class _Nodes:
     to_modes: FloatArray
     modes: FloatArray
     slopes: FloatArray
+
+
+def _carried(past: _Past, at: FloatArray) -> FloatArray:
+    """Return the matrix that takes values at nodes of the past to times `at`: (len(at), past.count)."""
+    if past.count == 1:
+        return np.ones((len(at), 1))
+    basis = np.polynomial.chebyshev
+    z = 2.0 * (at - past.start) / past.s - 1.0
+    inside = float(np.abs(z).max()) <= 1.2
+    modes = _nodes(past.count).to_modes
+    degree = past.count - 1 if inside else min(EXTRAPOLATED, past.count - 1)
+    # Beyond the past, high modes are noise that grows: those kept are what their sum is at its points.
+    return np.asarray(basis.chebvander(z, degree) @ modes[: degree + 1])
 
 
 @lru_cache
@@ -264,6 +278,7 @@ class _Space:
     size: int
     scale: float
     norms: FloatArray
+    unit: float  # of the forcing's polynomials
 
     @property
     def residual_norm(self) -> float:
@@ -275,6 +290,34 @@ class _TooLong(Exception):  # noqa: N818 - control flow of this module
 
     def __init__(self, h: float) -> None:
         self.h = h
+
+
+@dataclass(slots=True, eq=False)
+class _Past:
+    """Where ``A_l y`` is known at nodes: on a step from `start` of length `s`, with `count` nodes."""
+
+    start: float
+    s: float
+    count: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Forcing:
+    """A polynomial ``f = Σ_k W_k T_k`` on a step of length h.
+
+    Parameters
+    ----------
+    W
+        (p, size).
+    sizes
+        ‖W_k‖₁, (p,).
+    h
+        Length of the step.
+    """
+
+    W: FloatArray
+    sizes: FloatArray
+    h: float
 
 
 class _MagnusPropagator:
@@ -293,14 +336,16 @@ class _MagnusPropagator:
         self._exits = np.array([operator.enter(part.exit_rates)[: self._n] for part in parts])
         self._exits = self._exits.reshape(len(parts), self._n)
         affordable = int(BYTES / (8 * self._all)) - 5  # vectors
-        self._counts = [count for count in NODES if 2 * count + solver.dimension <= affordable] or [NODES[0]]
+        held = len(parts) + 1  # for each node
+        self._counts = [count for count in NODES if held * count + solver.dimension <= affordable] or [NODES[0]]
         most = self._counts[-1]
-        self._size = max(12, min(solver.dimension, affordable - 2 * most))
+        self._size = max(12, min(solver.dimension, affordable - held * most))
         self._level = 0  # of the number of nodes
         self._depth = solver.orthogonalization
         self._basis = np.empty((self._size + 1, self._all + most))
-        self._values = np.empty((most, self._all))
-        self._residuals = np.empty((most, self._all))
+        self._changes = np.empty((len(parts), most, self._all))  # A_l y at the nodes
+        self._forcing = np.empty((most, self._all))
+        self._past: _Past | None = None
         self._h = np.inf
 
     def advance(
@@ -351,32 +396,50 @@ class _MagnusPropagator:
     def _step(self, z: FloatArray, t: float, end: float, tol_rate: float, limit: LossLimit) -> Advance:
         """Take one step to at most `end`; its `p` is a vector of the closed chain, its `t` the step's length."""
         z = np.concatenate([z[: self._n], np.zeros(len(z) - self._n)])
+        no_sinks = np.zeros(len(z) - self._n)
         h = end - t
         clocks = [_clock(tree, t, end) for tree in self._trees]
         self._check_clocks(z, clocks, h, tol_rate)
+        if not z.any():
+            return Advance(z, no_sinks, 0.0, 0, h, 0.0)
+        change = _Change(clocks, -0.5 * h)
         self._frozen = self._generator.with_clocks(np.array([1.0, *(clock.middle for clock in clocks)]))
         self._rate = self._frozen.largest_exit_rate
-        space = self._expand(self._frozen.operator, z, None, t)
-        if space is None:
-            return Advance(z, np.zeros(len(z) - self._n), 0.0, 0, h, 0.0)
-        leak = space.scale * self._basis[: space.size, self._n : self._all].sum(axis=1)
-        s, s_kept, u, _, _ = self._flow(space, h, KRYLOV_SHARE * tol_rate, leak, limit)
-        rejected = None
-        if s_kept < s:
-            rejected = np.empty(self._all)
-            kernels.combine(self._basis[: space.size, : self._all], space.scale * u, rejected)
-        if s_kept == 0.0:
-            if rejected is None:
-                raise ConvergenceError(f"Magnus found no step at t = {t:.6g}; loosen `tol` or use solver='implicit'.")
-            return Advance(z, np.zeros(len(z) - self._n), 0.0, 0, 0.0, 0.0, rejected)
-        step = self._corrected(space, _Change(clocks, -0.5 * h), s_kept, tol_rate, t)
-        self._plan_step(step.t, h)
-        out = step.p[self._n :].copy()
-        if rejected is None and out.sum() > limit.at(step.t):
-            raise _TooLong(0.5 * step.t)
-        if step.t < s_kept * (1.0 - 1e-12):
-            rejected = None
-        return Advance(step.p, out, step.error, 0, step.t, step.rounding, rejected, step.certified)
+        before = np.inf
+        for self._passes in range(1, MOST_PASSES + 1):
+            f, dropped = self._forced(change, z, t, h, CLOCK_SHARE * tol_rate)
+            space = self._expand(self._frozen.operator, z, f, t)
+            leak = space.scale * self._basis[: space.size, self._n : self._all].sum(axis=1)
+            s, s_kept, u, _, _ = self._flow(space, h, KRYLOV_SHARE * tol_rate, leak, limit)
+            if s_kept == 0.0 and s > 0.0:
+                return Advance(z, no_sinks, 0.0, 0, 0.0, 0.0, self._combined(space, u)[0])
+            length = self._interpolable(space, change, s_kept, tol_rate, f)
+            rejected = self._combined(space, u)[0] if length == s_kept < s else None
+            reached, length, u, growth, error = self._flow(
+                space, length, KRYLOV_SHARE * tol_rate, np.zeros(space.size), NO_LIMIT
+            )
+            if reached == 0.0:
+                raise _TooLong(0.25 * h)
+            missed, of_forcing = self._interpolate(space, length, change, f)
+            error += length * (missed + float(f.sizes @ of_forcing) + dropped)
+            y, cut = self._combined(space, u)
+            left = self._look(space, change, f, t, length)
+            if error + left + cut <= tol_rate * length:
+                self._plan_step(length, h)
+                rounding = UNIT_ROUNDOFF * growth * (2 * self._rate * length * self._roundings + space.size + 2)
+                certified = all(clock.certified for clock in clocks)
+                return Advance(y, y[self._n :].copy(), error + left + cut, 0, length, rounding, rejected, certified)
+            if left / length > SLOWEST_GAIN * before:
+                break
+            before = left / length
+            h = min(h, 1.05 * length)
+        raise _TooLong(0.5 * length)
+
+    def _combined(self, space: _Space, u: FloatArray) -> tuple[FloatArray, float]:
+        """Return the vector of the closed chain that u stands for, and what was clipped."""
+        y = np.empty(self._all)
+        cut = float(kernels.combine(self._basis[: space.size, : self._all], space.scale * u, y))
+        return y, cut
 
     def _check_clocks(self, z: FloatArray, clocks: list[_Clock], h: float, tol_rate: float) -> None:
         """Shorten the step before it costs anything, where polynomials in time would miss too much of its start."""
@@ -404,17 +467,18 @@ class _MagnusPropagator:
 
     # ---- Krylov spaces ------------------------------------------------------------------------------------
 
-    def _expand(self, B: Operator, start: FloatArray, forcing: tuple[FloatArray, FloatArray] | None, t: float) -> _Space | None:
-        """Build the Krylov space of B from a start vector; `forcing` is W and J of an augmented system."""
-        V, n_all = self._basis, self._all
-        W, J = (np.empty((0, n_all)), np.empty((0, 0))) if forcing is None else forcing
-        width = n_all + len(J)
+    def _expand(self, B: Operator, z: FloatArray, f: _Forcing, t: float) -> _Space:
+        """Build the Krylov space of B, augmented by the forcing, from a start vector."""
+        V, n_all, p = self._basis, self._all, len(f.W)
+        J = self._nodes.slopes[:p, :p] / f.h
+        width = n_all + p
         H = np.zeros((self._size + 1, self._size))
-        V[0, : len(start)] = start
-        scale = float(np.linalg.norm(start))
-        if scale == 0.0:
-            return None
+        # The polynomials are as large as the state, and the forcing by so much smaller: nothing drowns in rounding.
+        unit = float(np.linalg.norm(z)) / np.sqrt(p)
+        V[0, :n_all], V[0, n_all:width] = z, unit * (-1.0) ** np.arange(p)
+        scale = float(np.linalg.norm(V[0, :width]))
         V[0, :width] /= scale
+        W = f.W
         nothing = np.zeros(width)
         most = min(self._size, width)
         size = most
@@ -422,7 +486,7 @@ class _MagnusPropagator:
             v, w = V[j, :width], V[j + 1, :width]
             u = V[j - 1, :width] if j > 0 else nothing
             B.product(v[:n_all], w[:n_all])
-            dots = magnus_kernels.force(W, J, n_all, v, u, w)
+            dots = magnus_kernels.force(W, J, 1.0 / unit, n_all, v, u, w)
             self._products += 1
             self._heart.beat(t, 0.0, 0.0)
             if not kernels.orthogonalise(V[:, :width], H, j, most if most == width else self._depth, dots, nothing):
@@ -433,48 +497,19 @@ class _MagnusPropagator:
         rows = size + 1 if H[size, size - 1] > 0.0 else size
         magnus_kernels.weighted_norms(V[:rows], self._n, self._exits, norms[:, :rows])
         norms[0, :rows] += np.abs(V[:rows, self._n : n_all]).sum(axis=1)
-        return _Space(H, size, scale, scale * norms)
+        return _Space(H, size, scale, scale * norms, unit)
 
     # ---- correction ---------------------------------------------------------------------------------------
 
-    def _corrected(self, space: _Space, change: _Change, s: float, tol_rate: float, t: float) -> Advance:
-        """Shorten the exponential until interpolation is good, then correct it by its residual until that fits."""
-        s = self._interpolable(space, change, s, tol_rate)
-        _, s, _, growth, error = self._flow(space, s, KRYLOV_SHARE * tol_rate, np.zeros(space.size), NO_LIMIT)
-        if s == 0.0:
-            raise _TooLong(0.5 * s)
-        missed, _ = self._interpolate(space, s, change, None)
-        error += s * missed
-        rounding = self._rounding(space, s, growth)
-        values = self._values[: len(self._nodes.z)]
-        magnus_kernels.mix(self._basis, space.scale * self._u, values)
-        residuals = self._residuals[: len(values)]
-        residuals[:] = values
-        left = self._leave_residual(change, s)
-        self._gain, self._corrections = 1.0, 0
-        while error + left > tol_rate * s:
-            if self._corrections == MOST_CORRECTIONS or (self._gain > SLOWEST_GAIN and self._corrections > 0):
-                raise _TooLong(0.5 * s)
-            before = left
-            added, left, more = self._correct(change, s, tol_rate * s - error, t)
-            error, rounding, self._corrections = error + added, rounding + more, self._corrections + 1
-            self._gain = left / before
-        y = values[-1].copy()
-        error += left + kernels.clip(y)
-        return Advance(y, np.zeros(0), error, 0, s, rounding, None, all(c.certified for c in change.clocks))
-
-    def _rounding(self, space: _Space, s: float, growth: float) -> float:
-        return UNIT_ROUNDOFF * growth * (2 * self._rate * s * self._roundings + space.size + 2)
-
-    def _interpolable(self, space: _Space, change: _Change, s: float, tol_rate: float) -> float:
+    def _interpolable(self, space: _Space, change: _Change, s: float, tol_rate: float, f: _Forcing) -> float:
         """Return how much of the step polynomials through the nodes describe; choose the number of nodes."""
         allowed = INTERPOLATION_SHARE * tol_rate
         for _ in range(30):
-            missed, _ = self._interpolate(space, s, change, None)
+            missed = self._missed(space, s, change, f)
             if missed <= allowed:
                 if missed <= 1e-3 * allowed and self._level > 0:
                     self._level -= 1
-                    if self._interpolate(space, s, change, None)[0] > allowed:
+                    if self._missed(space, s, change, f) > allowed:
                         self._level += 1
                 return s
             if self._level + 1 < len(self._counts):
@@ -483,19 +518,72 @@ class _MagnusPropagator:
                 s *= max(0.2, min(0.8, (allowed / missed) ** (1.0 / self._counts[self._level])))
         raise _TooLong(0.1 * s)
 
+    def _missed(self, space: _Space, s: float, change: _Change, f: _Forcing) -> float:
+        missed, of_forcing = self._interpolate(space, s, change, f)
+        return missed + float(f.sizes @ of_forcing)
+
     def _plan_step(self, s: float, h: float) -> None:
-        """Choose the longest next step: as long as corrections gain enough; a last, shorter step says nothing."""
-        factor = 2.0
-        if self._corrections > 0:
-            factor = min(2.0, max(0.5, (WANTED_GAIN / max(self._gain, 1e-10)) ** 0.5))
-        if factor < 1.0:
+        """Choose the longest next step; a last, shorter step says nothing."""
+        factor = 2.0 if self._passes == 1 else 1.2 if self._passes == 2 else 0.8
+        if factor < 1.0 or s < h * (1.0 - 1e-12) or h >= self._h * (1.0 - 1e-12):
             self._h = factor * s
-        elif s < h * (1.0 - 1e-12) or h >= self._h * (1.0 - 1e-12):
-            self._h = factor * s
-        self._h = max(self._h, 0.0)
+
+    # ---- forcing ------------------------------------------------------------------------------------------
+
+    def _forced(
+        self, change: _Change, z: FloatArray, t: float, h: float, negligible: float
+    ) -> tuple[_Forcing, float]:
+        """Return the forcing of a step, from what is known of ``A_l y``, and the 1-norm of what is left out of it."""
+        nodes = self._nodes
+        count = len(nodes.z)
+        if self._past is None:
+            for l, part in enumerate(self._parts):
+                part.product(z, self._changes[l, 0])
+                self._products += 1
+            self._past = _Past(t, 0.0, 1)
+        past = self._past
+        at = t + 0.5 * h * (1.0 + nodes.z)
+        carry = _carried(past, at)  # (count, past.count)
+        theta = change.at(h, nodes.z)  # (L, count)
+        W = self._forcing[:count]
+        W[:] = 0.0
+        for l in range(len(self._parts)):
+            magnus_kernels.add_mixed(self._changes[l], nodes.to_modes @ (theta[l][:, None] * carry), W)
+        sizes = np.abs(W).sum(axis=1)  # ‖W_k‖₁
+        p, dropped = count, 0.0
+        while p > 1 and dropped + sizes[p - 1] <= negligible:
+            p -= 1
+            dropped += float(sizes[p])
+        return _Forcing(W[:p], sizes[:p], h), dropped
+
+    def _look(self, space: _Space, change: _Change, f: _Forcing, t: float, s: float) -> float:
+        """Find ``A_l y`` at the nodes; return a bound on the integral of ``‖Σ_l θ_l A_l y - f‖₁``.
+
+        `_interpolate` has left u at the nodes.
+        """
+        nodes = self._nodes
+        count = len(nodes.z)
+        values = np.empty((count, self._all)) if len(self._parts) > 1 else self._changes[0, :count]
+        magnus_kernels.mix(self._basis, space.scale * self._u, values)
+        theta = change.at(s, nodes.z)  # (L, count)
+        modes = np.polynomial.chebyshev.chebvander((1.0 + nodes.z) * s / f.h - 1.0, len(f.W) - 1)  # (count, p)
+        residual, image = np.empty((1, self._all)), np.empty(self._all)
+        total = 0.0
+        for i in range(count):
+            residual[:] = 0.0
+            magnus_kernels.add_mixed(f.W, -modes[i : i + 1], residual)
+            y = values[i].copy() if len(self._parts) == 1 else values[i]
+            for l, part in enumerate(self._parts):
+                image = self._changes[l, i]
+                part.product(y, image)
+                kernels.add_scaled(residual[0], theta[l, i], image)
+                self._products += 1
+            total += float(np.abs(residual).sum()) * nodes.integrals[i]
+        self._past = _Past(t, s, count)
+        return s * total
 
     def _interpolate(
-        self, space: _Space, s: float, change: _Change, targets: FloatArray | None
+        self, space: _Space, s: float, change: _Change, f: _Forcing
     ) -> tuple[float, FloatArray]:
         """Bound, per unit of time, what interpolation misses of ``Σ_l θ_l A_l y``, and of the forcing's polynomials.
 
@@ -509,10 +597,13 @@ class _MagnusPropagator:
         values = change.at(s, nodes.z)[:, :, None] * self._u[None]  # (L, count, m)
         interpolants = np.einsum("ki,lij->ljk", nodes.to_powers, values)
         weights = 2.0 * space.norms[1:, :m]
-        outputs = np.zeros((0, m))
-        if targets is not None:
-            outputs = np.ascontiguousarray(space.scale * self._basis[:m, self._all : self._all + len(targets)].T)
-        errors = np.zeros(len(outputs))
+        p = len(f.W)
+        outputs = np.ascontiguousarray(space.scale * self._basis[:m, self._all : self._all + p].T) / space.unit
+        errors = np.zeros(p)
+        # T_k on the step of the forcing, in powers of z on this one
+        targets = np.empty((p, max(p, 1)))
+        for k in range(p):
+            magnus_kernels.shifted(nodes.modes[k, :p].copy(), s / f.h - 1.0, s / f.h, targets[k])
         missed = magnus_kernels.interpolation_error(
             space.H,
             m,
@@ -522,58 +613,7 @@ class _MagnusPropagator:
             np.concatenate([interpolants, np.zeros_like(interpolants)]),
             np.concatenate([weights, weights]),
             outputs,
-            np.zeros((0, count)) if targets is None else targets,
+            np.pad(targets, ((0, 0), (0, count - p))),
             errors,
         )
         return float(missed), errors
-
-    def _leave_residual(self, change: _Change, s: float) -> float:
-        """Replace the residuals' rows y by ``Σ_l θ_l A_l y``; return a bound on the integral of its 1-norm."""
-        nodes = self._nodes
-        theta = change.at(s, nodes.z)  # (L, count)
-        images = np.empty((2, self._all))
-        total = 0.0
-        for i, integral in enumerate(nodes.integrals):
-            row = self._residuals[i]
-            images[1] = 0.0
-            for l, part in enumerate(self._parts):
-                if theta[l, i] != 0.0:
-                    part.product(row, images[0])
-                    kernels.add_scaled(images[1], theta[l, i], images[0])
-                    self._products += 1
-            row[:] = images[1]
-            total += float(np.abs(row).sum()) * integral
-        return s * total
-
-    def _correct(self, change: _Change, s: float, allowed: float, t: float) -> tuple[float, float, float]:
-        """Add one correction to the values at the nodes; return error, integral of the residual left, rounding."""
-        nodes = self._nodes
-        count = len(nodes.z)
-        W = self._residuals[:count]
-        magnus_kernels.mix_rows(W, nodes.to_modes)
-        sizes = np.abs(W).sum(axis=1)  # ‖W_k‖₁
-        p, dropped = count, 0.0
-        while p > 1 and s * (dropped + sizes[p - 1]) <= 0.02 * allowed:
-            dropped += sizes[p - 1]
-            p -= 1
-        error = s * dropped
-        # A start vector of norm 1 whose forcing has about that size over the step: nothing drowns in rounding.
-        eta = s * max(float(np.linalg.norm(row)) for row in W[:p])
-        if eta == 0.0:
-            return error, 0.0, 0.0
-        W[:p] /= eta
-        start = np.concatenate([np.zeros(self._all), (-1.0) ** np.arange(p)])
-        space = self._expand(self._frozen.operator, start, (W[:p], nodes.slopes[:p, :p] / s), t)
-        assert space is not None  # its start is not zero
-        space.norms *= eta
-        space.norms[0, 0] = s * float(sizes[:p].sum())  # what a correction may amount to; its start is zero
-        rate = 0.25 * allowed / s
-        reached, _, _, growth, krylov = self._flow(space, s, rate, np.zeros(space.size), NO_LIMIT)
-        if reached < s * (1.0 - 1e-12):
-            raise _TooLong(max(0.2 * s, 0.9 * reached))
-        missed, errors = self._interpolate(space, s, change, nodes.modes[:p])
-        error += krylov + s * (missed + float(sizes[:p] @ errors))
-        magnus_kernels.mix(self._basis, eta * space.scale * self._u, W)
-        self._values[:count] += W
-        left = self._leave_residual(change, s)
-        return error, left, self._rounding(space, s, growth)

@@ -13,8 +13,8 @@ STRIDE = 2.0  # ‖H‖ times a Taylor step
 
 
 @njit(cache=True, fastmath=REORDERED)
-def force(W, J, n, v, u, w):
-    """Add the forcing ``W x`` to the states ``w[:n]`` of an augmented vector, write ``J x``; x follows the states of v.
+def force(W, J, scale, n, v, u, w):
+    """Add the forcing ``scale W x`` to the states ``w[:n]`` of an augmented vector, write ``J x``; x follows the states of v.
 
     Returns the dot products of w with v, u and w.
     """
@@ -28,7 +28,7 @@ def force(W, J, n, v, u, w):
     for start in range(0, n, BLOCK):
         end = min(n, start + BLOCK)
         for k in range(p):
-            x = v[n + k]
+            x = scale * v[n + k]
             if x != 0.0:
                 for i in range(start, end):
                     w[i] += x * W[k, i]
@@ -59,21 +59,16 @@ def mix(V, coefficients, out):
 
 
 @njit(cache=True, fastmath=REORDERED)
-def mix_rows(R, M):
-    """Replace the rows R[i] by ``Σ_j M[i, j] R[j]``, in place."""
-    n, rows = R.shape[1], len(R)
-    held = np.empty((rows, BLOCK))
+def add_mixed(V, coefficients, out):
+    """Add ``Σ_j coefficients[i, j] V[j]`` to out[i], for all i in one pass over V."""
+    n = out.shape[1]
     for start in range(0, n, BLOCK):
         end = min(n, start + BLOCK)
-        for i in range(rows):
-            for x in range(end - start):
-                held[i, x] = R[i, start + x]
-        for i in range(rows):
-            for x in range(start, end):
-                R[i, x] = 0.0
-            for j in range(rows):
-                for x in range(end - start):
-                    R[i, start + x] += M[i, j] * held[j, x]
+        for i in range(len(out)):
+            for j in range(coefficients.shape[1]):
+                c = coefficients[i, j]
+                for x in range(start, end):
+                    out[i, x] += c * V[j, x]
 
 
 @njit(cache=True, fastmath=REORDERED)
