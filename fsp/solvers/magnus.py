@@ -60,6 +60,7 @@ BYTES = 3 * 2**28  # of a basis and the vectors at the nodes
 NODES = (6, 9, 13)  # numbers of them that are tried
 DEGREE = 5  # of the polynomials that stand for functions of time
 MOST_PASSES = 6
+UNIT = 0.03  # of the polynomials beside the state: large ones spoil the incomplete orthogonalisation
 SLOWEST_GAIN = 0.5  # of a pass
 EXTRAPOLATED = 4  # degree
 # Shares of the tolerance of a step.
@@ -86,7 +87,7 @@ class Magnus:
 
     tol: float = 1e-10
     dimension: int = 50
-    orthogonalization: int = 2
+    orthogonalization: int = 6
 
     def __post_init__(self) -> None:
         check_tol(self.tol)
@@ -473,8 +474,8 @@ class _MagnusPropagator:
         J = self._nodes.slopes[:p, :p] / f.h
         width = n_all + p
         H = np.zeros((self._size + 1, self._size))
-        # The polynomials are as large as the state, and the forcing by so much smaller: nothing drowns in rounding.
-        unit = float(np.linalg.norm(z)) / np.sqrt(p)
+        # The polynomials are in proportion to the state, and the forcing by so much smaller: nothing drowns in rounding.
+        unit = UNIT * float(np.linalg.norm(z)) / np.sqrt(p)
         V[0, :n_all], V[0, n_all:width] = z, unit * (-1.0) ** np.arange(p)
         scale = float(np.linalg.norm(V[0, :width]))
         V[0, :width] /= scale
@@ -524,7 +525,8 @@ class _MagnusPropagator:
 
     def _plan_step(self, s: float, h: float) -> None:
         """Choose the longest next step; a last, shorter step says nothing."""
-        factor = 2.0 if self._passes == 1 else 1.2 if self._passes == 2 else 0.8
+        cut = s < h * (1.0 - 1e-12)  # by the Krylov space: it will hardly reach farther
+        factor = {1: 1.2 if cut else 2.0, 2: 1.1}.get(self._passes, 0.8)
         if factor < 1.0 or s < h * (1.0 - 1e-12) or h >= self._h * (1.0 - 1e-12):
             self._h = factor * s
 
