@@ -150,6 +150,12 @@ class Generator:
         weights[index] = 1.0
         return self._weighted(weights, self.t)
 
+    def is_near(self, other: Generator, tolerance: float) -> bool:
+        """Return whether the clocks of another generator of the family are within a relative tolerance of these."""
+        if self._family is not other._family:
+            return False
+        return bool(np.allclose(self._weights, other._weights, rtol=tolerance, atol=0.0))
+
     def with_clocks(self, values: FloatArray) -> Generator:
         """Return ``Σ_l values[l] A_l``, (n_clocks,), with its sinks and exit rates."""
         return self._weighted(np.asarray(values, dtype=np.float64), self.t)

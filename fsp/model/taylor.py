@@ -5,9 +5,9 @@ holds ``f^(k)(τ)/k!`` for all τ of a step.  The last one bounds the remainder 
 
     |f(m + x) - Σ_{k<=d} c_k x^k|  <=  max |f^(d+1)/(d+1)!| (h/2)^(d+1)  +  Σ_k |width of c_k| (h/2)^k
 
-Results of floating point are widened by a relative slack that exceeds their rounding.  A comparison, `min`, `max`, `abs`
-or `floor` is resolved where the interval of its argument, or of its derivative, shows that it does not switch inside the
-step; where that is not seen, and for functions that are not covered, the answer is that there is no bound.
+Results of floating point are widened by a relative slack that exceeds their rounding.  A comparison, `min`, `max`,
+`abs` or `floor` is resolved where the interval of its argument, or of its derivative, shows that it does not switch
+inside the step; where that is not seen, and for functions that are not covered, the answer is that there is no bound.
 
 References
 ----------
@@ -204,7 +204,24 @@ def _sign_on(tree: Expression, low: float, high: float, depth: int) -> int:
     raise NoBound
 
 
-_SWITCHING = {"abs", "min", "max", "piecewise", "floor", "ceil", "<", "<=", ">", ">=", "==", "!=", "&&", "||", "xor", "!"}
+_SWITCHING = {
+    "abs",
+    "min",
+    "max",
+    "piecewise",
+    "floor",
+    "ceil",
+    "<",
+    "<=",
+    ">",
+    ">=",
+    "==",
+    "!=",
+    "&&",
+    "||",
+    "xor",
+    "!",
+}
 _COMPARISONS: dict[str, Callable[[int], bool]] = {
     "<": lambda sign: sign < 0,
     "<=": lambda sign: sign <= 0,
@@ -219,6 +236,9 @@ _LOGICAL: dict[str, Callable[[list[bool]], bool]] = {
     "xor": lambda values: sum(values) % 2 == 1,
     "!": lambda values: not values[0],
 }
+
+
+_SWITCHING = {"abs", "min", "max", "piecewise", "floor", "ceil", *_COMPARISONS, *_LOGICAL}
 
 
 # ---- arithmetic of intervals ------------------------------------------------------------------------------

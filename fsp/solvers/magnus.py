@@ -10,11 +10,11 @@ interpolates ``Σ_l θ_l A_l ỹ`` in Chebyshev points, ỹ being the solution o
     y' = B y + f,      f(s) ≈ Σ_l θ_l(s) A_l ỹ(s)
 
 It is solved in one Krylov space of B augmented by that polynomial.  The residual is that of the Krylov space, and
-``Σ_l θ_l A_l y - f``, which is small of second order, in θ and in ``y - ỹ``; where it does not fit, y takes the place of ỹ
-and the step is repeated.  As the chain with its sinks does not expand the 1-norm, the error is at most the integral
-of the residual's, all of whose parts are bounded: a polynomial with vectors as coefficients by its values in the
-nodes, ``∫‖r‖₁ <= Σ_i ‖r(s_i)‖₁ ∫|ℓ_i|``; interpolation by the Taylor terms of the small exponential; g_l by interval
-arithmetic (`fsp.model.taylor`).
+``Σ_l θ_l A_l y - f``, which is small of second order, in θ and in ``y - ỹ``; where it does not fit, y takes the place
+of ỹ and the step is repeated.  As the chain with its sinks does not expand the 1-norm, the error is at most the
+integral of the residual's, all of whose parts are bounded: a polynomial with vectors as coefficients by its values in
+the nodes, ``∫‖r‖₁ <= Σ_i ‖r(s_i)‖₁ ∫|ℓ_i|``; interpolation by the Taylor terms of the small exponential; g_l by
+interval arithmetic (`fsp.model.taylor`).
 
 References
 ----------
@@ -28,14 +28,11 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fsp.errors import ArgumentError, BackendError, ConvergenceError
-from fsp.model.taylor import Polynomial, polynomial
 from fsp.solvers import kernels, magnus_kernels
 from fsp.solvers.base import (
     NO_LIMIT,
@@ -47,6 +44,7 @@ from fsp.solvers.base import (
     Pulse,
     check_tol,
 )
+from fsp.solvers.clocks import DEGREE, Clock, Nodes, chebyshev_nodes, clock_on
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,11 +52,9 @@ if TYPE_CHECKING:
     from fsp.arrays import FloatArray
     from fsp.generator import Generator
     from fsp.generator.operator import Operator
-    from fsp.model.tree import Expression
 
 BYTES = 3 * 2**28  # of a basis and the vectors at the nodes
 NODES = (6, 9, 13)  # numbers of them that are tried
-DEGREE = 5  # of the polynomials that stand for functions of time
 MOST_PASSES = 6
 UNIT = 0.03  # of the polynomials beside the state: large ones spoil the incomplete orthogonalisation
 SLOWEST_GAIN = 0.5  # of a pass
@@ -114,121 +110,6 @@ class Magnus:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Nodes:
-    """Interpolation in Chebyshev points of [-1, 1], which stand for a step.
-
-    Parameters
-    ----------
-    z
-        The points, from -1 to 1, (N,).
-    integrals
-        ∫|ℓ_i|, as shares of the step, (N,).
-    to_powers
-        ``to_powers @ values`` are the coefficients in powers of z, (N, N).
-    to_modes
-        ``to_modes @ values`` are those in Chebyshev polynomials T_k, (N, N).
-    modes
-        Coefficients in powers of z of each T_k, (N, N).
-    slopes
-        ``T_k' = Σ_i slopes[k, i] T_i``, by the share of the step, (N, N).
-    """
-
-    z: FloatArray
-    integrals: FloatArray
-    to_powers: FloatArray
-    to_modes: FloatArray
-    modes: FloatArray
-    slopes: FloatArray
-
-
-def _carried(past: _Past, at: FloatArray) -> FloatArray:
-    """Return the matrix that takes values at nodes of the past to times `at`: (len(at), past.count)."""
-    if past.count == 1:
-        return np.ones((len(at), 1))
-    basis = np.polynomial.chebyshev
-    z = 2.0 * (at - past.start) / past.s - 1.0
-    inside = float(np.abs(z).max()) <= 1.2
-    modes = _nodes(past.count).to_modes
-    degree = past.count - 1 if inside else min(EXTRAPOLATED, past.count - 1)
-    # Beyond the past, high modes are noise that grows: those kept are what their sum is at its points.
-    return np.asarray(basis.chebvander(z, degree) @ modes[: degree + 1])
-
-
-@lru_cache
-def _nodes(n: int) -> _Nodes:
-    z = -np.cos(np.pi * np.arange(n) / (n - 1))
-    powers = np.linalg.inv(np.vander(z, increasing=True))
-    basis = np.polynomial.chebyshev
-    modes = np.zeros((n, n))
-    slopes = np.zeros((n, n))
-    for k in range(n):
-        unit = np.eye(n)[k]
-        own = basis.cheb2poly(unit[: k + 1])
-        modes[k, : len(own)] = own
-        slope = 2.0 * basis.chebder(unit)
-        slopes[k, : len(slope)] = slope
-    to_modes = np.linalg.inv(basis.chebvander(z, n - 1))
-    x, w = np.polynomial.legendre.leggauss(n)
-    integrals = np.zeros(n)
-    for a, b in pairwise(z):  # no ℓ_i changes sign between two points
-        at = a + 0.5 * (b - a) * (x + 1.0)
-        integrals += np.abs(0.25 * (b - a) * w @ (np.vander(at, n, increasing=True) @ powers))
-    return _Nodes(z, integrals, powers, to_modes, modes, slopes)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Clock:
-    """A function of time on one step.
-
-    Parameters
-    ----------
-    middle
-        Its value in the middle.
-    change
-        Coefficients of ``g - g(middle)`` in powers of the distance from the middle.
-    remainder
-        What that may be off.
-    certified
-        Whether the remainder is a bound.
-    """
-
-    middle: float
-    change: FloatArray
-    remainder: float
-    certified: bool
-
-
-def _clock(tree: Expression, start: float, end: float) -> _Clock:
-    """Return a function of time on a step: of the degree that has the least remainder, bounded if possible."""
-    best: Polynomial | None = None
-    for degree in (DEGREE, 2, 1, 0):
-        best = polynomial(tree, start, end, degree)
-        if best is not None:
-            break
-    certified = best is not None
-    if best is None:
-        best = _fitted(tree, start, end)
-    change = np.array(best.coefficients)
-    middle = max(float(change[0]), 0.0)
-    change[0] -= middle
-    return _Clock(middle, np.pad(change, (0, DEGREE + 1 - len(change))), best.remainder, certified)
-
-
-def _fitted(tree: Expression, start: float, end: float) -> Polynomial:
-    """Return an interpolant in Chebyshev points, with an estimate of what it is off."""
-    from fsp.model.expression import evaluate
-
-    middle, half = 0.5 * (start + end), 0.5 * (end - start)
-    x = np.cos(np.pi * (np.arange(DEGREE + 1) + 0.5) / (DEGREE + 1))
-    values = np.array([float(evaluate(tree, {}, middle + half * at)) for at in x])
-    coefficients = np.linalg.solve(np.vander(x, increasing=True), values) / half ** np.arange(DEGREE + 1.0)
-    fit = Polynomial(middle, tuple(coefficients.tolist()), 0.0)
-    between = np.linspace(start, end, 34)[1:-1]
-    missed = max(abs(fit.at(t) - float(evaluate(tree, {}, t))) for t in between)
-    return Polynomial(middle, fit.coefficients, 2.0 * missed)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class _Change:
     """What changes in a step: θ_l.
 
@@ -240,7 +121,7 @@ class _Change:
         Of the step, as distance from that middle.
     """
 
-    clocks: list[_Clock]
+    clocks: list[Clock]
     start: float
 
     def factors(self, s: float) -> FloatArray:
@@ -261,6 +142,19 @@ class _Change:
         return out
 
 
+def _carried(past: _Past, at: FloatArray) -> FloatArray:
+    """Return the matrix that takes values at nodes of the past to times `at`: (len(at), past.count)."""
+    if past.count == 1:
+        return np.ones((len(at), 1))
+    basis = np.polynomial.chebyshev
+    z = 2.0 * (at - past.start) / past.s - 1.0
+    inside = float(np.abs(z).max()) <= 1.2
+    modes = chebyshev_nodes(past.count).to_modes
+    degree = past.count - 1 if inside else min(EXTRAPOLATED, past.count - 1)
+    # Beyond the past, high modes are noise that grows: those kept are what their sum is at its points.
+    return np.asarray(basis.chebvander(z, degree) @ modes[: degree + 1])
+
+
 @dataclass(slots=True, eq=False)
 class _Space:
     """A Krylov space: ``y(s) = scale Σ_j u_j(s) V_j``, u(s) = exp(sH) e_1.
@@ -272,14 +166,16 @@ class _Space:
     scale
         Norm of the start vector.
     norms
-        ``scale ‖V_j‖₁`` and below, in every further row, the same weighted by the exit rates of one A_l, (1 + L, size + 1).
+        ``scale ‖V_j‖₁``, and in every further row the same weighted by the exit rates of one A_l, (1 + L, size + 1).
+    unit
+        Scale of the forcing's polynomials in an augmented vector.
     """
 
     H: FloatArray
     size: int
     scale: float
     norms: FloatArray
-    unit: float  # of the forcing's polynomials
+    unit: float
 
     @property
     def residual_norm(self) -> float:
@@ -391,15 +287,15 @@ class _MagnusPropagator:
         return Advance(self._leave(z), lost, error, n_matvec, t, rounding, rejected, certified)
 
     @property
-    def _nodes(self) -> _Nodes:
-        return _nodes(self._counts[self._level])
+    def _nodes(self) -> Nodes:
+        return chebyshev_nodes(self._counts[self._level])
 
     def _step(self, z: FloatArray, t: float, end: float, tol_rate: float, limit: LossLimit) -> Advance:
         """Take one step to at most `end`; its `p` is a vector of the closed chain, its `t` the step's length."""
         z = np.concatenate([z[: self._n], np.zeros(len(z) - self._n)])
         no_sinks = np.zeros(len(z) - self._n)
         h = end - t
-        clocks = [_clock(tree, t, end) for tree in self._trees]
+        clocks = [clock_on(tree, t, end) for tree in self._trees]
         self._check_clocks(z, clocks, h, tol_rate)
         if not z.any():
             return Advance(z, no_sinks, 0.0, 0, h, 0.0)
@@ -442,7 +338,7 @@ class _MagnusPropagator:
         cut = float(kernels.combine(self._basis[: space.size, : self._all], space.scale * u, y))
         return y, cut
 
-    def _check_clocks(self, z: FloatArray, clocks: list[_Clock], h: float, tol_rate: float) -> None:
+    def _check_clocks(self, z: FloatArray, clocks: list[Clock], h: float, tol_rate: float) -> None:
         """Shorten the step before it costs anything, where polynomials in time would miss too much of its start."""
         missed = sum(2.0 * c.remainder * float(e @ z[: self._n]) for c, e in zip(clocks, self._exits, strict=True))
         if missed > CLOCK_SHARE * tol_rate:
@@ -451,7 +347,7 @@ class _MagnusPropagator:
     def _flow(
         self, space: _Space, horizon: float, error_rate: float, leak: FloatArray, limit: LossLimit
     ) -> tuple[float, float, FloatArray, float, float]:
-        """Return the length that the tolerance allows, that the loss allows, u at the first, growth, error at the second."""
+        """Return how far the tolerance and the loss allow, u at the first, growth, and the error at the second."""
         s, u, _, growth, s_kept, _, error = kernels.flow(
             space.H,
             space.size,
@@ -474,7 +370,7 @@ class _MagnusPropagator:
         J = self._nodes.slopes[:p, :p] / f.h
         width = n_all + p
         H = np.zeros((self._size + 1, self._size))
-        # The polynomials are in proportion to the state, and the forcing by so much smaller: nothing drowns in rounding.
+        # In proportion to the state: the forcing is divided by it, and nothing drowns in rounding.
         unit = UNIT * float(np.linalg.norm(z)) / np.sqrt(p)
         V[0, :n_all], V[0, n_all:width] = z, unit * (-1.0) ** np.arange(p)
         scale = float(np.linalg.norm(V[0, :width]))
@@ -505,10 +401,12 @@ class _MagnusPropagator:
     def _interpolable(self, space: _Space, change: _Change, s: float, tol_rate: float, f: _Forcing) -> float:
         """Return how much of the step polynomials through the nodes describe; choose the number of nodes."""
         allowed = INTERPOLATION_SHARE * tol_rate
-        for _ in range(30):
+        shortest = 0.1 * s
+        while s > shortest:
             missed = self._missed(space, s, change, f)
             if missed <= allowed:
-                if missed <= 1e-3 * allowed and self._level > 0:
+                fewer = self._counts[max(self._level - 1, 0)]
+                if missed <= 1e-3 * allowed and len(f.W) <= fewer < len(self._nodes.z):
                     self._level -= 1
                     if self._missed(space, s, change, f) > allowed:
                         self._level += 1
@@ -517,7 +415,7 @@ class _MagnusPropagator:
                 self._level += 1
             else:
                 s *= max(0.2, min(0.8, (allowed / missed) ** (1.0 / self._counts[self._level])))
-        raise _TooLong(0.1 * s)
+        raise _TooLong(max(s, 0.25 * f.h))  # functions of time are known better on a shorter step
 
     def _missed(self, space: _Space, s: float, change: _Change, f: _Forcing) -> float:
         missed, of_forcing = self._interpolate(space, s, change, f)
@@ -532,15 +430,13 @@ class _MagnusPropagator:
 
     # ---- forcing ------------------------------------------------------------------------------------------
 
-    def _forced(
-        self, change: _Change, z: FloatArray, t: float, h: float, negligible: float
-    ) -> tuple[_Forcing, float]:
+    def _forced(self, change: _Change, z: FloatArray, t: float, h: float, negligible: float) -> tuple[_Forcing, float]:
         """Return the forcing of a step, from what is known of ``A_l y``, and the 1-norm of what is left out of it."""
         nodes = self._nodes
         count = len(nodes.z)
         if self._past is None:
-            for l, part in enumerate(self._parts):
-                part.product(z, self._changes[l, 0])
+            for k, part in enumerate(self._parts):
+                part.product(z, self._changes[k, 0])
                 self._products += 1
             self._past = _Past(t, 0.0, 1)
         past = self._past
@@ -549,8 +445,8 @@ class _MagnusPropagator:
         theta = change.at(h, nodes.z)  # (L, count)
         W = self._forcing[:count]
         W[:] = 0.0
-        for l in range(len(self._parts)):
-            magnus_kernels.add_mixed(self._changes[l], nodes.to_modes @ (theta[l][:, None] * carry), W)
+        for k in range(len(self._parts)):
+            magnus_kernels.add_mixed(self._changes[k], nodes.to_modes @ (theta[k][:, None] * carry), W)
         sizes = np.abs(W).sum(axis=1)  # ‖W_k‖₁
         p, dropped = count, 0.0
         while p > 1 and dropped + sizes[p - 1] <= negligible:
@@ -575,18 +471,16 @@ class _MagnusPropagator:
             residual[:] = 0.0
             magnus_kernels.add_mixed(f.W, -modes[i : i + 1], residual)
             y = values[i].copy() if len(self._parts) == 1 else values[i]
-            for l, part in enumerate(self._parts):
-                image = self._changes[l, i]
+            for k, part in enumerate(self._parts):
+                image = self._changes[k, i]
                 part.product(y, image)
-                kernels.add_scaled(residual[0], theta[l, i], image)
+                kernels.add_scaled(residual[0], theta[k, i], image)
                 self._products += 1
             total += float(np.abs(residual).sum()) * nodes.integrals[i]
         self._past = _Past(t, s, count)
         return s * total
 
-    def _interpolate(
-        self, space: _Space, s: float, change: _Change, f: _Forcing
-    ) -> tuple[float, FloatArray]:
+    def _interpolate(self, space: _Space, s: float, change: _Change, f: _Forcing) -> tuple[float, FloatArray]:
         """Bound, per unit of time, what interpolation misses of ``Σ_l θ_l A_l y``, and of the forcing's polynomials.
 
         What the polynomials in time miss of the clocks is included.  Leaves u at the nodes.

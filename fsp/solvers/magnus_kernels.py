@@ -14,7 +14,9 @@ STRIDE = 2.0  # ‖H‖ times a Taylor step
 
 @njit(cache=True, fastmath=REORDERED)
 def force(W, J, scale, n, v, u, w):
-    """Add the forcing ``scale W x`` to the states ``w[:n]`` of an augmented vector, write ``J x``; x follows the states of v.
+    """Add the forcing ``scale W x`` to the states ``w[:n]`` of an augmented vector, write ``J x``.
+
+    x follows the states of v.
 
     Returns the dot products of w with v, u and w.
     """
@@ -76,19 +78,19 @@ def weighted_norms(V, n, weights, norms):
     """Write ``Σ_x |V[j, x]|`` to norms[0, j] and ``Σ_x weights[l, x] |V[j, x]|`` to norms[l + 1, j], over x < n."""
     n_weights = len(weights)
     for j in range(len(V)):
-        for l in range(n_weights + 1):
-            norms[l, j] = 0.0
+        for c in range(n_weights + 1):
+            norms[c, j] = 0.0
         for start in range(0, n, BLOCK):
             end = min(n, start + BLOCK)
             total = 0.0
             for x in range(start, end):
                 total += abs(V[j, x])
             norms[0, j] += total
-            for l in range(n_weights):
+            for c in range(n_weights):
                 total = 0.0
                 for x in range(start, end):
-                    total += weights[l, x] * abs(V[j, x])
-                norms[l + 1, j] += total
+                    total += weights[c, x] * abs(V[j, x])
+                norms[c + 1, j] += total
 
 
 @njit(cache=True)
@@ -195,12 +197,12 @@ def interpolation_error(H, m, depth, s, factors, interpolants, weights, outputs,
     for step in range(steps):
         z = 2.0 * step * h - 1.0
         count = _taylor(H, m, depth, u, h * s, terms)
-        for l in range(n_factors):
-            shifted(factors[l], z, 2.0 * h, factor)
+        for c in range(n_factors):
+            shifted(factors[c], z, 2.0 * h, factor)
             for j in range(m):
-                if weights[l, j] == 0.0:
+                if weights[c, j] == 0.0:
                     continue
-                shifted(interpolants[l, j], z, 2.0 * h, polynomial)
+                shifted(interpolants[c, j], z, 2.0 * h, polynomial)
                 length = max(count + d - 1, N)
                 for k in range(length):
                     product[k] = -polynomial[k] if k < N else 0.0
@@ -210,7 +212,7 @@ def interpolation_error(H, m, depth, s, factors, interpolants, weights, outputs,
                 missed = 0.0
                 for k in range(length):
                     missed += abs(product[k]) / (k + 1)
-                total += weights[l, j] * missed * h
+                total += weights[c, j] * missed * h
         for i in range(len(outputs)):
             shifted(targets[i], z, 2.0 * h, polynomial)
             missed = 0.0
