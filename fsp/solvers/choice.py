@@ -39,6 +39,9 @@ IMPLICIT_STEPS = 600.0
 IMPLICIT_STEP_WORK = 30.0  # per n^1.25, of the triangular solves and products of one step
 IMPLICIT_FACTOR_WORK = 1600.0  # per n^1.5, of the factorisations of all step lengths
 IMPLICIT_STATES = 60_000
+# With rates that depend on time, each step looks at the residual in a dozen points and factorises more often.
+TIMED_IMPLICIT_STATES = 300
+TIMED_IMPLICIT_STATES_PLANAR = 1_000
 IMPLICIT_STATES_PLANAR = 400_000  # at most 5 entries a row: fill-in grows slowly
 
 
@@ -86,7 +89,7 @@ class Chooser:
         if self._asked is not None:
             return Choice(self._asked, "asked for")
         if generator.model.is_time_dependent:
-            return Choice(Implicit(self._tol), "auto: propensities depend on time")
+            return self._timed(generator)
         work = self._work(generator, duration)
         if growing:  # an expansion that loses too much is thrown away as a whole
             work.pop("chebyshev")
@@ -97,6 +100,15 @@ class Chooser:
                 return current
         estimates = ", ".join(f"{other} {amount:.0e}" for other, amount in work.items())
         return Choice(SOLVERS[name](tol=self._tol), f"auto: least of the estimated operations {estimates}")
+
+    def _timed(self, generator: Generator) -> Choice:
+        """Return the solver for propensities that depend on time."""
+        if not generator.is_scalable:
+            return Choice(Implicit(self._tol), "auto: propensities depend on time, which does not factor out")
+        planar = generator.work <= 5.5 * len(generator)
+        if len(generator) <= (TIMED_IMPLICIT_STATES_PLANAR if planar else TIMED_IMPLICIT_STATES):
+            return Choice(Implicit(self._tol), "auto: propensities depend on time, and factorisations are cheap")
+        return Choice(Magnus(self._tol), "auto: propensities depend on time")
 
     def learn(self, solver: Solver, n_matvec: int, jumps: float) -> None:
         """Take note of how many products a solver used for `jumps` = Λt."""
