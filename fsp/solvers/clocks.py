@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from fsp.model.tree import Expression
 
 DEGREE = 5  # of the polynomials that stand for functions of time
+SHORTEST_REACH = 1e-6  # of a step, over which a function must have a bound for a switch to be looked for
+BISECTIONS = 60
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,6 +112,24 @@ def clock_on(tree: Expression, start: float, end: float) -> Clock:
     middle = max(float(change[0]), 0.0)
     change[0] -= middle
     return Clock(middle, np.pad(change, (0, DEGREE + 1 - len(change))), best.remainder, certified)
+
+
+def reach(tree: Expression, start: float, end: float) -> float:
+    """Return how far from `start` a function of time has a bound: up to a switch that lies inside the step.
+
+    Functions for which there is no bound right after `start` have none: then the end of the step is returned.
+    """
+    if polynomial(tree, start, end, 0) is not None:
+        return end
+    low, high = start + SHORTEST_REACH * (end - start), end
+    if low <= start or polynomial(tree, start, low, 0) is None:
+        return end
+    for _ in range(BISECTIONS):
+        middle = 0.5 * (low + high)
+        if middle in (low, high):
+            break
+        low, high = (low, middle) if polynomial(tree, start, middle, 0) is None else (middle, high)
+    return low
 
 
 def _fitted(tree: Expression, start: float, end: float) -> Polynomial:

@@ -27,7 +27,7 @@ import numpy as np
 
 from fsp.errors import ArgumentError, ConvergenceError
 from fsp.solvers.base import NO_LIMIT, REPORT_WORK, UNIT_ROUNDOFF, Advance, LossLimit, Pulse, check_tol
-from fsp.solvers.clocks import DEGREE, chebyshev_nodes, clock_on
+from fsp.solvers.clocks import DEGREE, chebyshev_nodes, clock_on, reach
 from fsp.solvers.collocation import Collocation, radau
 from fsp.solvers.linear import ShiftedSystem
 
@@ -105,7 +105,7 @@ class _ImplicitPropagator:
         rejected = None
         most = REPORT_WORK / (SOLVE_WORK * self._generator.work)  # products
         while t < t1 and rejected is None and n_matvec < most:
-            h = self._step_length(p, t, t1)
+            h = self._within_switches(t, self._step_length(p, t, t1))
             if h < SMALLEST_STEP * (t1 - t0):
                 raise ConvergenceError(
                     f"Implicit found no step at t = {t:.6g} whose error is below {tol_rate:.1e} per unit of time: the "
@@ -146,6 +146,13 @@ class _ImplicitPropagator:
         if self._h >= t1 - t:
             return t1 - t
         return self._h
+
+    def _within_switches(self, t: float, h: float) -> float:
+        """Shorten a step that goes over a time at which a rate may jump or bend."""
+        if not self._generator.model.is_time_dependent:
+            return h
+        end = min(reach(tree, t, t + h) for tree in self._generator.clocks)
+        return h if end == t + h else end - t
 
     def _grow_step(self, h: float, error: float, allowed: float) -> None:
         """Lengthen the step where the error would still fit; a last, shorter step says nothing."""

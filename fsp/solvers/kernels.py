@@ -164,13 +164,13 @@ def _multiply_banded(H, m, depth, x, y):
 
 
 @njit(cache=True)
-def flow(H, m, depth, horizon, norms, leak, residual_norm, error_rate, loss_offset, loss_rate):
+def flow(H, m, depth, horizon, norms, leak, residual_norm, error_rate, loss_offset, loss_rate, stride=0.5):
     """Follow u(s) = exp(s H) e_1 from 0 until the error or the horizon stops it.
 
     The residual of the Krylov approximation is ``residual_norm * u_m(s)`` in the 1-norm; on each substep δ its
     integral is bounded by the Taylor terms, ``∫|u_m| <= Σ_k |(Hᵏ u)_m| δ^(k+1) / (k+1)!``.  The march ends
     before that integral passes ``error_rate * s``.  `leak` @ u is the probability in the sinks: the last
-    time at which it kept below ``loss_offset + loss_rate * s`` is returned as well.
+    time at which it kept below ``loss_offset + loss_rate * s`` is returned as well.  `stride` is ‖H‖ times a substep.
 
     Returns s, u(s), error, growth of Σ|u_j| norms_j, s_kept, u(s_kept), error_kept.
     """
@@ -180,7 +180,7 @@ def flow(H, m, depth, horizon, norms, leak, residual_norm, error_rate, loss_offs
         for i in range(min(m, j + 2)):
             column += abs(H[i, j])
         size = max(size, column)
-    delta = horizon if size == 0.0 else min(horizon, 0.5 / size)
+    delta = horizon if size == 0.0 else min(horizon, stride / size)
     u = np.zeros(m)
     u[0] = 1.0
     term = np.empty(m)

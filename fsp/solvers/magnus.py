@@ -44,7 +44,7 @@ from fsp.solvers.base import (
     Pulse,
     check_tol,
 )
-from fsp.solvers.clocks import DEGREE, Clock, Nodes, chebyshev_nodes, clock_on
+from fsp.solvers.clocks import DEGREE, Clock, Nodes, chebyshev_nodes, clock_on, reach
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,6 +124,11 @@ class _Change:
     clocks: list[Clock]
     start: float
 
+    @property
+    def certified(self) -> bool:
+        """Whether all remainders are bounds."""
+        return all(clock.certified for clock in self.clocks)
+
     def factors(self, s: float) -> FloatArray:
         """Return the coefficients of each θ_l in powers of z, from -1 to 1 on a step of length s, (L, DEGREE + 1)."""
         out = np.empty((len(self.clocks), DEGREE + 1))
@@ -196,6 +201,18 @@ class _Past:
     start: float
     s: float
     count: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Flow:
+    """How far the small exponential was followed: to what the tolerance allows, and to what the loss limit does."""
+
+    reached: float
+    u_reached: FloatArray
+    kept: float
+    u_kept: FloatArray
+    growth: float  # largest Σ|u_j| ‖V_j‖₁
+    error: float  # at `kept`
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -292,8 +309,9 @@ class _MagnusPropagator:
 
     def _step(self, z: FloatArray, t: float, end: float, tol_rate: float, limit: LossLimit) -> Advance:
         """Take one step to at most `end`; its `p` is a vector of the closed chain, its `t` the step's length."""
-        z = np.concatenate([z[: self._n], np.zeros(len(z) - self._n)])
         no_sinks = np.zeros(len(z) - self._n)
+        z = np.concatenate([z[: self._n], no_sinks])
+        end = min((reach(tree, t, end) for tree in self._trees), default=end)
         h = end - t
         clocks = [clock_on(tree, t, end) for tree in self._trees]
         self._check_clocks(z, clocks, h, tol_rate)
@@ -301,31 +319,28 @@ class _MagnusPropagator:
             return Advance(z, no_sinks, 0.0, 0, h, 0.0)
         change = _Change(clocks, -0.5 * h)
         self._frozen = self._generator.with_clocks(np.array([1.0, *(clock.middle for clock in clocks)]))
-        self._rate = self._frozen.largest_exit_rate
         before = np.inf
         for self._passes in range(1, MOST_PASSES + 1):
-            f, dropped = self._forced(change, z, t, h, CLOCK_SHARE * tol_rate)
+            f = self._forced(change, z, t, h, CLOCK_SHARE * tol_rate)
             space = self._expand(self._frozen.operator, z, f, t)
             leak = space.scale * self._basis[: space.size, self._n : self._all].sum(axis=1)
-            s, s_kept, u, _, _ = self._flow(space, h, KRYLOV_SHARE * tol_rate, leak, limit)
-            if s_kept == 0.0 and s > 0.0:
-                return Advance(z, no_sinks, 0.0, 0, 0.0, 0.0, self._combined(space, u)[0])
-            length = self._interpolable(space, change, s_kept, tol_rate, f)
-            rejected = self._combined(space, u)[0] if length == s_kept < s else None
-            reached, length, u, growth, error = self._flow(
-                space, length, KRYLOV_SHARE * tol_rate, np.zeros(space.size), NO_LIMIT
-            )
-            if reached == 0.0:
-                raise _TooLong(0.25 * h)
-            missed, of_forcing = self._interpolate(space, length, change, f)
-            error += length * (missed + float(f.sizes @ of_forcing) + dropped)
-            y, cut = self._combined(space, u)
+            flow = self._flow(space, h, KRYLOV_SHARE * tol_rate, leak, limit)
+            if flow.kept == 0.0 and flow.reached > 0.0:
+                return Advance(z, no_sinks, 0.0, 0, 0.0, 0.0, self._combined(space, flow.u_reached)[0])
+            length, missed = self._interpolable(space, change, flow.kept, tol_rate, f)
+            rejected = self._combined(space, flow.u_reached)[0] if length == flow.kept < flow.reached else None
+            if length < flow.kept:
+                flow = self._flow(space, length, KRYLOV_SHARE * tol_rate, np.zeros(space.size), NO_LIMIT)
+                if flow.kept < length:  # only where rounding decides
+                    raise _TooLong(0.25 * h)
+            y, cut = self._combined(space, flow.u_kept)
             left = self._look(space, change, f, t, length)
-            if error + left + cut <= tol_rate * length:
+            error = flow.error + length * missed + left + cut
+            if error <= tol_rate * length:
                 self._plan_step(length, h)
-                rounding = UNIT_ROUNDOFF * growth * (2 * self._rate * length * self._roundings + space.size + 2)
-                certified = all(clock.certified for clock in clocks)
-                return Advance(y, y[self._n :].copy(), error + left + cut, 0, length, rounding, rejected, certified)
+                products = 2 * self._frozen.largest_exit_rate * length * self._roundings
+                rounding = UNIT_ROUNDOFF * flow.growth * (products + space.size + 2)
+                return Advance(y, y[self._n :].copy(), error, 0, length, rounding, rejected, change.certified)
             if left / length > SLOWEST_GAIN * before:
                 break
             before = left / length
@@ -344,11 +359,9 @@ class _MagnusPropagator:
         if missed > CLOCK_SHARE * tol_rate:
             raise _TooLong(h * max(0.1, 0.8 * (CLOCK_SHARE * tol_rate / missed) ** (1.0 / (DEGREE + 1))))
 
-    def _flow(
-        self, space: _Space, horizon: float, error_rate: float, leak: FloatArray, limit: LossLimit
-    ) -> tuple[float, float, FloatArray, float, float]:
-        """Return how far the tolerance and the loss allow, u at the first, growth, and the error at the second."""
-        s, u, _, growth, s_kept, _, error = kernels.flow(
+    def _flow(self, space: _Space, horizon: float, error_rate: float, leak: FloatArray, limit: LossLimit) -> _Flow:
+        """Follow the small exponential as far as the tolerance allows."""
+        s, u, _, growth, s_kept, u_kept, error = kernels.flow(
             space.H,
             space.size,
             self._depth_used,
@@ -359,8 +372,9 @@ class _MagnusPropagator:
             error_rate,
             limit.offset * LOSS_SAFETY,
             limit.rate * LOSS_SAFETY,
+            magnus_kernels.STRIDE,
         )
-        return float(s), float(s_kept), u, float(growth), float(error)
+        return _Flow(float(s), u, float(s_kept), u_kept, float(growth), float(error))
 
     # ---- Krylov spaces ------------------------------------------------------------------------------------
 
@@ -398,8 +412,13 @@ class _MagnusPropagator:
 
     # ---- correction ---------------------------------------------------------------------------------------
 
-    def _interpolable(self, space: _Space, change: _Change, s: float, tol_rate: float, f: _Forcing) -> float:
-        """Return how much of the step polynomials through the nodes describe; choose the number of nodes."""
+    def _interpolable(
+        self, space: _Space, change: _Change, s: float, tol_rate: float, f: _Forcing
+    ) -> tuple[float, float]:
+        """Return how much of the step polynomials through the nodes describe, and what they miss per unit of time.
+
+        Chooses the number of nodes.
+        """
         allowed = INTERPOLATION_SHARE * tol_rate
         shortest = 0.1 * s
         while s > shortest:
@@ -408,9 +427,12 @@ class _MagnusPropagator:
                 fewer = self._counts[max(self._level - 1, 0)]
                 if missed <= 1e-3 * allowed and len(f.W) <= fewer < len(self._nodes.z):
                     self._level -= 1
-                    if self._missed(space, s, change, f) > allowed:
-                        self._level += 1
-                return s
+                    fewer_missed = self._missed(space, s, change, f)
+                    if fewer_missed <= allowed:
+                        return s, fewer_missed
+                    self._level += 1
+                    missed = self._missed(space, s, change, f)
+                return s, missed
             if self._level + 1 < len(self._counts):
                 self._level += 1
             else:
@@ -430,8 +452,8 @@ class _MagnusPropagator:
 
     # ---- forcing ------------------------------------------------------------------------------------------
 
-    def _forced(self, change: _Change, z: FloatArray, t: float, h: float, negligible: float) -> tuple[_Forcing, float]:
-        """Return the forcing of a step, from what is known of ``A_l y``, and the 1-norm of what is left out of it."""
+    def _forced(self, change: _Change, z: FloatArray, t: float, h: float, negligible: float) -> _Forcing:
+        """Return the forcing of a step, from what is known of ``A_l y``, without modes that are negligible."""
         nodes = self._nodes
         count = len(nodes.z)
         if self._past is None:
@@ -452,7 +474,7 @@ class _MagnusPropagator:
         while p > 1 and dropped + sizes[p - 1] <= negligible:
             p -= 1
             dropped += float(sizes[p])
-        return _Forcing(W[:p], sizes[:p], h), dropped
+        return _Forcing(W[:p], sizes[:p], h)
 
     def _look(self, space: _Space, change: _Change, f: _Forcing, t: float, s: float) -> float:
         """Find ``A_l y`` at the nodes; return a bound on the integral of ``‖Σ_l θ_l A_l y - f‖₁``.

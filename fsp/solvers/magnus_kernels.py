@@ -9,7 +9,7 @@ from fsp.generator.kernels import REORDERED
 from fsp.solvers.kernels import BLOCK, _multiply_banded
 
 MOST_TERMS = 60  # of a Taylor step of the small exponential
-STRIDE = 2.0  # ‖H‖ times a Taylor step
+STRIDE = 3.0  # ‖H‖ times a Taylor step
 
 
 @njit(cache=True, fastmath=REORDERED)
