@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +11,8 @@ from scipy import sparse
 from fsp.generator import entry_kernels
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fsp.arrays import FloatArray, IntArray
     from fsp.generator.kernels import Plan
     from fsp.generator.plan import Jumps
@@ -50,20 +52,40 @@ class Sinks:
         The boundary that each sink stands for.
     leaks
         The jumps, by kind.
-    matrix
-        Rates into each sink, (n_sinks, n) scipy sparse array.
+    rows
+        The sink that each jump of each leak goes to, (m,) each.
+    n
+        Number of states.
     """
 
     names: tuple[str, ...]
     leaks: tuple[Leak, ...]
-    matrix: Any
+    rows: tuple[IntArray, ...]
+    n: int
+
+    def matrix(self) -> Any:
+        """Return the rates into each sink, (n_sinks, n) scipy sparse array."""
+        shape = (len(self.names), self.n)
+        if not self.leaks:
+            return sparse.csr_array(shape)
+        at_row, at_column = np.concatenate(self.rows), np.concatenate([leak.sources for leak in self.leaks])
+        rate = np.concatenate([leak.rates for leak in self.leaks])
+        return sparse.coo_array((rate, (at_row, at_column)), shape=shape).tocsr()
+
+    def weighted(self, parts: Sequence[Sinks], weights: FloatArray) -> Sinks:
+        """Return these sinks with the rates ``Σ_l weights[l] parts[l]``, of sinks with the same jumps."""
+        leaks = []
+        for own in zip(*(part.leaks for part in parts), strict=True):
+            rates = weights @ np.array([leak.rates for leak in own])
+            leaks.append(replace(own[0], rates=rates))
+        return replace(self, leaks=tuple(leaks))
 
 
 def find_sinks(model: Model, space: StateSpace, jumps: Jumps, adjoint: Plan) -> Sinks:
     """Find the jumps that leave the space, and sort them by the boundary that they cross."""
     leaks = []
-    rows: dict[str, int] = {}
-    entries: list[tuple[IntArray, IntArray, FloatArray]] = []  # rows, columns, rates
+    names: dict[str, int] = {}
+    rows = []
     for c, (change, reactions, timed) in enumerate(zip(jumps.changes, jumps.reactions, jumps.timed, strict=True)):
         sources, rates = _leaving(adjoint, c, bool(timed))
         targets = space.encoding.decode(space.runs.take(sources)) + change
@@ -75,19 +97,25 @@ def find_sinks(model: Model, space: StateSpace, jumps: Jumps, adjoint: Plan) -> 
         leaks.append(Leak(change, reactions, sources, rates))
         unassigned = np.ones(len(sources), dtype=np.bool_)
         own_name = "reaction " + ", ".join(str(model.reactions[k].name) for k in reactions)
+        row = np.zeros(len(sources), dtype=np.int64)
         broken = [(constraint.label, ~constraint.holds(targets)) for constraint in space.constraints]
         for name, chosen in [*broken, (own_name, unassigned.copy())]:
             members = np.flatnonzero(chosen & unassigned)
             unassigned[members] = False
             if len(members):
-                row = rows.setdefault(name, len(rows))
-                entries.append((np.full(len(members), row), sources[members], rates[members]))
-    names = list(rows)
-    if not entries:
-        return Sinks((), (), sparse.csr_array((0, len(space))))
-    at_row, at_column, rate = (np.concatenate(part) for part in zip(*entries, strict=True))
-    matrix = sparse.coo_array((rate, (at_row, at_column)), shape=(len(names), len(space))).tocsr()
-    return Sinks(tuple(names), tuple(leaks), matrix)
+                row[members] = names.setdefault(name, len(names))
+        rows.append(row)
+    return Sinks(tuple(names), tuple(leaks), tuple(rows), len(space))
+
+
+def part_of(sinks: Sinks, jumps: Jumps, adjoint: Plan) -> Sinks:
+    """Return the same sinks with the rates of another plan of the same jumps."""
+    index = {tuple(change): c for c, change in enumerate(jumps.changes.tolist())}
+    leaks = []
+    for leak in sinks.leaks:
+        sources, rates = _leaving(adjoint, index[tuple(leak.change.tolist())], True)
+        leaks.append(replace(leak, rates=rates[np.searchsorted(sources, leak.sources)]))
+    return replace(sinks, leaks=tuple(leaks))
 
 
 def _leaving(adjoint: Plan, c: int, keep_zeros: bool) -> tuple[IntArray, FloatArray]:

@@ -223,7 +223,7 @@ class _March:
                 truncation=float(step.lost.sum()),
                 integration=step.error,
                 rounding=step.rounding,
-                certified=solver.certified and not self.model.is_time_dependent,
+                certified=solver.certified and step.certified,
             )
             self.counts["n_matvec"] += step.n_matvec
             self._products[f"{solver} ({self._choice.reason})"] += step.n_matvec

@@ -95,6 +95,8 @@ class Advance:
         Bound on the rounding error, by the model in docs/certificate.md.
     rejected
         The state that broke the loss limit, (n,): where its probability sits, the space must grow.
+    certified
+        Whether the error is a bound, where the solver's are.
     """
 
     p: FloatArray
@@ -104,6 +106,7 @@ class Advance:
     t: float
     rounding: float
     rejected: FloatArray | None = field(default=None)
+    certified: bool = True
 
 
 class Propagator(Protocol):
