@@ -25,10 +25,10 @@ from fsp.generator import entry_kernels, kernels
 from fsp.generator.layout import Layout, longest_runs, natural
 from fsp.generator.operator import RUN_STATES, Operator, RowOperator, RunOperator
 from fsp.generator.plan import Clocks, build, jumps_of, weighted
-from fsp.generator.sinks import Sinks, find_sinks, part_of
+from fsp.generator.sinks import Sinks, find_sinks, parts_of
 
 if TYPE_CHECKING:
-    from fsp.arrays import FloatArray, IntArray
+    from fsp.arrays import BoolArray, FloatArray, IntArray
     from fsp.generator.kernels import Plan
     from fsp.generator.sinks import Leak
     from fsp.model import Model
@@ -58,6 +58,7 @@ class _Family:
         self._t = t
         self.forward, self.adjoint, self.clocks = build(model, self.layout, self.jumps, t)
         self.sinks = find_sinks(model, space, self.jumps, self.adjoint)
+        self.closed_pattern: tuple[Any, Any] | None = None  # indices and indptr of `with_sinks`
 
     @cached_property
     def longest(self) -> Layout:
@@ -73,8 +74,38 @@ class _Family:
     @cached_property
     def sink_parts(self) -> list[Sinks]:
         """The part of the sinks that each clock multiplies."""
-        units = np.eye(len(self.clocks.trees))
-        return [part_of(self.sinks, self.jumps, weighted(self.adjoint, self.clocks, unit)) for unit in units]
+        return parts_of(self.sinks, self.jumps, self.adjoint, self.clocks)
+
+    @property
+    def in_parts(self) -> bool:
+        """Whether generators of the family differ, and are sums of parts."""
+        return self.clocks.scalable and len(self.clocks.trees) > 1
+
+    def plan_of(self, index: int) -> Plan:
+        """Return the plan of the part that one clock multiplies."""
+        return weighted(self.forward, self.clocks, np.eye(len(self.clocks.trees))[index])
+
+    @cached_property
+    def exit_parts(self) -> FloatArray:
+        """The part of the exit rates that each clock multiplies, (n_clocks, n)."""
+        parts = np.empty((len(self.clocks.trees), len(self.layout.space)))
+        for index, part in enumerate(parts):
+            entry_kernels.exit_rates(self.plan_of(index), part)
+        return parts
+
+    @cached_property
+    def row_parts(self) -> list[Any]:
+        """The part of the matrix that each clock multiplies, as CSR arrays of one pattern."""
+        every = np.ones_like(self.jumps.timed)
+        first = assemble(self.forward, every, self.jumps.n_above, self.exit_parts.sum(axis=0))
+        parts = []
+        for index, exits in enumerate(self.exit_parts):
+            values = np.empty_like(first.data)
+            entry_kernels.fill_rows(
+                self.plan_of(index), every, self.jumps.n_above, exits, first.indptr.copy(), first.indices, values
+            )
+            parts.append(_csr(values, first.indices, first.indptr, first.shape))
+        return parts
 
     def sinks_of(self, weights: FloatArray) -> Sinks:
         """Return the sinks where the clocks have the values `weights`, (n_clocks,)."""
@@ -211,6 +242,9 @@ class Generator:
     @cached_property
     def exit_rates(self) -> FloatArray:
         """Full exit rate of each state, (n,), 1/time."""
+        if self._family.in_parts:
+            rates: FloatArray = self._weights @ self._family.exit_parts
+            return rates
         rates = np.empty(len(self))
         entry_kernels.exit_rates(self._forward, rates)
         return rates
@@ -218,6 +252,8 @@ class Generator:
     @cached_property
     def largest_exit_rate(self) -> float:
         """Largest exit rate, 1/time."""
+        if len(self) < SCARCE_ROWS:
+            return float(self.exit_rates.max())
         return float(entry_kernels.exit_rates(self._forward, np.empty(0)))
 
     @cached_property
@@ -282,9 +318,14 @@ class Generator:
         """The generator of the closed chain whose last `n_sinks` states are the sinks: square CSR array."""
         square, sinks = self.to_csr(), self.sinks
         n = len(self) + self.n_sinks
-        dtype = square.indices.dtype
-        indptr = np.concatenate([square.indptr, square.indptr[-1] + sinks.indptr[1:]]).astype(dtype)
-        indices = np.concatenate([square.indices, sinks.indices.astype(dtype)])
+        pattern = self._family.closed_pattern
+        if pattern is None:
+            dtype = square.indices.dtype
+            starts = np.concatenate([square.indptr, square.indptr[-1] + sinks.indptr[1:]]).astype(dtype)
+            pattern = np.concatenate([square.indices, sinks.indices.astype(dtype)]), starts
+            if self._family.in_parts:  # the same for all generators of the family
+                self._family.closed_pattern = pattern
+        indices, indptr = pattern
         return _csr(np.concatenate([square.data, sinks.data]), indices, indptr, (n, n))
 
     def to_csr(self) -> Any:
@@ -302,15 +343,23 @@ class Generator:
 
     @cached_property
     def _matrix(self) -> Any:
-        plan, jumps, n = self._forward, self._jumps, len(self)
-        indptr = np.zeros(n + 1, dtype=np.int64)
-        nothing = np.empty(0, dtype=np.int32), np.empty(0)
-        entry_kernels.fill_rows(plan, jumps.timed, jumps.n_above, nothing[1], indptr, *nothing)
-        nnz = int(indptr[-1])
-        dtype = np.int32 if nnz < 2**31 else np.int64
-        indices, values = np.empty(nnz, dtype), np.empty(nnz)
-        entry_kernels.fill_rows(plan, jumps.timed, jumps.n_above, self.exit_rates, indptr, indices, values)
-        return _csr(values, indices, indptr.astype(dtype), self.shape)
+        if self._family.in_parts:
+            first, *others = self._family.row_parts
+            values = self._weights[0] * first.data
+            for weight, part in zip(self._weights[1:], others, strict=True):
+                values += weight * part.data
+            return _csr(values, first.indices, first.indptr, self.shape)
+        return assemble(self._forward, self._jumps.timed, self._jumps.n_above, self.exit_rates)
+
+
+def assemble(plan: Plan, keep_zeros: BoolArray, n_above: int, exits: FloatArray) -> Any:
+    """Return the CSR array (n, n) of a plan; entries of rate zero stay where the jump is one of `keep_zeros`."""
+    n = len(exits)
+    most = n + sum(int(kernels.overlap(plan.keys, plan.starts, plan.shifts, c)) for c in range(len(plan.shifts)))
+    dtype = np.int32 if most < 2**31 else np.int64
+    indptr, indices, values = np.zeros(n + 1, dtype), np.empty(most, dtype), np.empty(most)
+    nnz = int(entry_kernels.fill_rows(plan, keep_zeros, n_above, exits, indptr, indices, values))
+    return _csr(values[:nnz], indices[:nnz], indptr, (n, n))
 
 
 def _csr(data: Any, indices: Any, indptr: Any, shape: tuple[int, int]) -> Any:

@@ -104,6 +104,12 @@ def weighted(plan: Plan, clocks: Clocks, weights: FloatArray) -> Plan:
     return plan._replace(scales=plan.scales * weights[clocks.of_scale])
 
 
+def clocks_of(plan: Plan, clocks: Clocks, c: int) -> set[int]:
+    """Return which clocks multiply the rates of change `c`."""
+    groups = plan.groups[plan.group_range[c] : plan.group_range[c + 1]]
+    return {int(k) for first, end in groups[:, :2].tolist() for k in clocks.of_scale[first:end]}
+
+
 def build(model: Model, layout: Layout, jumps: Jumps, t: float) -> tuple[Plan, Plan, Clocks]:
     """Return the plans of ``A v`` and ``Aᵀ v`` on a layout, and the clocks by which their scales are multiplied.
 

@@ -9,13 +9,14 @@ import numpy as np
 from scipy import sparse
 
 from fsp.generator import entry_kernels
+from fsp.generator.plan import clocks_of, weighted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fsp.arrays import FloatArray, IntArray
     from fsp.generator.kernels import Plan
-    from fsp.generator.plan import Jumps
+    from fsp.generator.plan import Clocks, Jumps
     from fsp.model import Model
     from fsp.space import StateSpace
 
@@ -108,14 +109,23 @@ def find_sinks(model: Model, space: StateSpace, jumps: Jumps, adjoint: Plan) -> 
     return Sinks(tuple(names), tuple(leaks), tuple(rows), len(space))
 
 
-def part_of(sinks: Sinks, jumps: Jumps, adjoint: Plan) -> Sinks:
-    """Return the same sinks with the rates of another plan of the same jumps."""
+def parts_of(sinks: Sinks, jumps: Jumps, adjoint: Plan, clocks: Clocks) -> list[Sinks]:
+    """Return the same sinks with the part of the rates that each clock multiplies, n_clocks of them."""
     index = {tuple(change): c for c, change in enumerate(jumps.changes.tolist())}
-    leaks = []
+    units = np.eye(len(clocks.trees))
+    parts: list[list[Leak]] = [[] for _ in units]
     for leak in sinks.leaks:
-        sources, rates = _leaving(adjoint, index[tuple(leak.change.tolist())], True)
-        leaks.append(replace(leak, rates=rates[np.searchsorted(sources, leak.sources)]))
-    return replace(sinks, leaks=tuple(leaks))
+        c = index[tuple(leak.change.tolist())]
+        own = clocks_of(adjoint, clocks, c)
+        for k, unit in enumerate(units):
+            if own == {k}:
+                parts[k].append(leak)
+            elif k in own:
+                sources, rates = _leaving(weighted(adjoint, clocks, unit), c, True)
+                parts[k].append(replace(leak, rates=rates[np.searchsorted(sources, leak.sources)]))
+            else:
+                parts[k].append(replace(leak, rates=np.zeros(len(leak.rates))))
+    return [replace(sinks, leaks=tuple(leaks)) for leaks in parts]
 
 
 def _leaving(adjoint: Plan, c: int, keep_zeros: bool) -> tuple[IntArray, FloatArray]:
