@@ -30,7 +30,8 @@ Series = list[Interval]
 
 SLACK = 4e-16  # relative widening after an operation: more than the roundings of its few steps
 FUNCTION_SLACK = 2e-15  # after an elementary function
-INSETS = (1e-13, 1e-10, 1e-7, 1e-5)  # of a step, at either end: a switch there is not inside
+INSETS = (1e-13, 1e-12, 1e-11, 1e-10, 1e-7, 1e-5)  # of a step, at either end: a switch there is not inside
+NEGLIGIBLE = 1e-9  # of a function: what it may be wrong by because of a switch in the inset
 ZERO: Interval = (0.0, 0.0)
 ONE: Interval = (1.0, 1.0)
 
@@ -82,8 +83,10 @@ def polynomial(tree: Expression, start: float, end: float, degree: int) -> Polyn
         if not math.isfinite(found.remainder):
             return None
         # Where a switch lies in the inset the function may be another there: so much of the step counts as wrong.
-        ends = [abs(found.at(t) - float(evaluate(tree, {}, t))) for t in (start, end)]
-        return replace(found, remainder=found.remainder + 2.0 * inset * sum(ends))
+        values = [float(evaluate(tree, {}, t)) for t in (start, end)]
+        missed = 2.0 * inset * sum(abs(found.at(t) - v) for t, v in zip((start, end), values, strict=True))
+        if missed <= NEGLIGIBLE * max(abs(found.coefficients[0]), *map(abs, values)):
+            return replace(found, remainder=found.remainder + missed)
     return None
 
 
@@ -109,7 +112,8 @@ class _Evaluation:
     """Series of functions at all times low..high; switches are resolved on the step start..end that holds them."""
 
     def __init__(self, low: float, high: float, start: float, end: float, inset: float = 0.0) -> None:
-        self.low, self.high, self.start, self.end, self.inset = low, high, start, end, inset
+        self.low, self.high = float(low), float(high)
+        self.start, self.end, self.inset = float(start), float(end), inset
 
     def series(self, tree: Expression, n: int) -> Series:
         """Return the first n Taylor coefficients."""

@@ -385,7 +385,7 @@ class _MagnusPropagator:
         width = n_all + p
         H = np.zeros((self._size + 1, self._size))
         # In proportion to the state: the forcing is divided by it, and nothing drowns in rounding.
-        unit = UNIT * float(np.linalg.norm(z)) / np.sqrt(p)
+        unit = UNIT * float(np.linalg.norm(z)) / np.sqrt(max(p, 1))
         V[0, :n_all], V[0, n_all:width] = z, unit * (-1.0) ** np.arange(p)
         scale = float(np.linalg.norm(V[0, :width]))
         V[0, :width] /= scale
@@ -456,6 +456,8 @@ class _MagnusPropagator:
         """Return the forcing of a step, from what is known of ``A_l y``, without modes that are negligible."""
         nodes = self._nodes
         count = len(nodes.z)
+        if not self._parts:
+            return _Forcing(self._forcing[:0], np.empty(0), h)
         if self._past is None:
             for k, part in enumerate(self._parts):
                 part.product(z, self._changes[k, 0])
@@ -481,6 +483,8 @@ class _MagnusPropagator:
 
         `_interpolate` has left u at the nodes.
         """
+        if not self._parts:
+            return 0.0
         nodes = self._nodes
         count = len(nodes.z)
         values = np.empty((count, self._all)) if len(self._parts) > 1 else self._changes[0, :count]
