@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from fsp.generator import Generator
     from fsp.generator.operator import Operator
 
-BYTES = 3 * 2**28  # of a basis and the vectors at the nodes
+BYTES = 5 * 2**26  # of a basis and the vectors at the nodes
 NODES = (6, 9, 13)  # numbers of them that are tried
 MOST_PASSES = 6
 UNIT = 0.03  # of the polynomials beside the state: large ones spoil the incomplete orthogonalisation
