@@ -141,10 +141,10 @@ MUTANTS = [
         only="birth or decay",
     ),
     mutant(
-        "implicit-at-the-middle-only",
+        "implicit-residual-between-stages-not-charged",
         "solvers/implicit.py",
-        "clock.at((point - 0.5) * h) for clock in clocks",
-        "clock.at(0.0) for clock in clocks",
+        "return h * total, all(clock.certified for clock in clocks)",
+        "return 0.0, all(clock.certified for clock in clocks)",
         "time_dependent",
         only="birth or decay",
     ),
