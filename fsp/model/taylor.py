@@ -30,7 +30,9 @@ Series = list[Interval]
 
 SLACK = 4e-16  # relative widening after an operation: more than the roundings of its few steps
 FUNCTION_SLACK = 2e-15  # after an elementary function
-INSETS = (1e-13, 1e-10, 1e-7, 1e-5)  # of a step, at either end: a switch there is not inside
+INSETS = (1e-13, 1e-12, 1e-11, 1e-10, 1e-7, 1e-5)  # of a step, at either end: a switch there is not inside
+ULPS = 16.0  # of the end of a step: the least inset
+NEGLIGIBLE = 1e-9  # of a function: what it may be wrong by because of a switch in the inset
 ZERO: Interval = (0.0, 0.0)
 ONE: Interval = (1.0, 1.0)
 
@@ -62,7 +64,9 @@ class Polynomial:
         return reduce(lambda total, c: total * (t - self.middle) + c, reversed(self.coefficients), 0.0)
 
 
-def polynomial(tree: Expression, start: float, end: float, degree: int) -> Polynomial | None:
+def polynomial(
+    tree: Expression, start: float, end: float, degree: int, insets: tuple[float, ...] = INSETS
+) -> Polynomial | None:
     """Return the Taylor polynomial of a function of time about the middle of a step; None where no bound is found.
 
     Parameters
@@ -73,8 +77,11 @@ def polynomial(tree: Expression, start: float, end: float, degree: int) -> Polyn
         The step; a switch at an end of it does not count.
     degree
         Degree of the polynomial.
+    insets
+        What counts as an end of the step, as shares of it, tried one after the other.
     """
-    for inset in INSETS:
+    for share in insets:
+        inset = max(share * (end - start), ULPS * math.ulp(end))
         try:
             found = _polynomial(tree, start, end, degree, inset)
         except (NoBound, OverflowError, ZeroDivisionError, ValueError):
@@ -82,8 +89,12 @@ def polynomial(tree: Expression, start: float, end: float, degree: int) -> Polyn
         if not math.isfinite(found.remainder):
             return None
         # Where a switch lies in the inset the function may be another there: so much of the step counts as wrong.
-        ends = [abs(found.at(t) - float(evaluate(tree, {}, t))) for t in (start, end)]
-        return replace(found, remainder=found.remainder + 2.0 * inset * sum(ends))
+        values = [float(evaluate(tree, {}, t)) for t in (start, end)]
+        missed = (
+            2.0 * inset / (end - start) * sum(abs(found.at(t) - v) for t, v in zip((start, end), values, strict=True))
+        )
+        if missed <= NEGLIGIBLE * max(abs(found.coefficients[0]), *map(abs, values)):
+            return replace(found, remainder=found.remainder + missed)
     return None
 
 
@@ -99,7 +110,7 @@ def _polynomial(tree: Expression, start: float, end: float, degree: int, inset: 
 def enclosure(tree: Expression, start: float, end: float) -> Interval | None:
     """Return an interval that holds a function of time on a step; None where none is found."""
     try:
-        (value,) = _Evaluation(start, end, start, end, INSETS[0]).series(tree, 1)
+        (value,) = _Evaluation(start, end, start, end, INSETS[0] * (end - start)).series(tree, 1)
     except (NoBound, OverflowError, ZeroDivisionError, ValueError):
         return None
     return value
@@ -109,7 +120,8 @@ class _Evaluation:
     """Series of functions at all times low..high; switches are resolved on the step start..end that holds them."""
 
     def __init__(self, low: float, high: float, start: float, end: float, inset: float = 0.0) -> None:
-        self.low, self.high, self.start, self.end, self.inset = low, high, start, end, inset
+        self.low, self.high = float(low), float(high)
+        self.start, self.end, self.inset = float(start), float(end), inset
 
     def series(self, tree: Expression, n: int) -> Series:
         """Return the first n Taylor coefficients."""
@@ -171,8 +183,9 @@ class _Evaluation:
             tree = Number(float(evaluate(tree, {})))
         if isinstance(tree, Number):
             return (tree.value > 0) - (tree.value < 0)
-        inset = self.inset * (self.end - self.start)
-        return _sign_on(tree, self.start + inset, self.end - inset, depth=12)
+        if self.end - self.start <= 2.0 * self.inset:
+            raise NoBound
+        return _sign_on(tree, self.start + self.inset, self.end - self.inset, depth=12)
 
     def _rounded(self, tree: Call, n: int) -> Series:
         """Return floor or ceil of a function that passes no whole number inside the step."""

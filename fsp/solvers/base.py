@@ -49,7 +49,8 @@ def require_constant_rates(generator: Generator, name: str) -> None:
     """Raise a BackendError if propensities depend on time, for a solver that cannot treat that."""
     if generator.model.is_time_dependent:
         raise BackendError(
-            f"{name} must have propensities that do not depend on time, but this network's do; use solver='implicit'."
+            f"{name} must have propensities that do not depend on time, but this network's do; use solver='magnus' or "
+            f"solver='implicit'."
         )
 
 

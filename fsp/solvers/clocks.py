@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.model.expression import evaluate
-from fsp.model.taylor import Polynomial, polynomial
+from fsp.model.taylor import INSETS, Polynomial, polynomial
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
@@ -122,13 +122,13 @@ def reach(tree: Expression, start: float, end: float) -> float:
     if polynomial(tree, start, end, 0) is not None:
         return end
     low, high = start + SHORTEST_REACH * (end - start), end
-    if low <= start or polynomial(tree, start, low, 0) is None:
+    if low <= start or polynomial(tree, start, low, 0, INSETS[:1]) is None:
         return end
     for _ in range(BISECTIONS):
         middle = 0.5 * (low + high)
         if middle in (low, high):
             break
-        low, high = (low, middle) if polynomial(tree, start, middle, 0) is None else (middle, high)
+        low, high = (low, middle) if polynomial(tree, start, middle, 0, INSETS[:1]) is None else (middle, high)
     return low
 
 

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from fsp.generator import Generator
     from fsp.generator.operator import Operator
 
-BYTES = 3 * 2**28  # of a basis and the vectors at the nodes
+BYTES = 5 * 2**26  # of a basis and the vectors at the nodes
 NODES = (6, 9, 13)  # numbers of them that are tried
 MOST_PASSES = 6
 UNIT = 0.03  # of the polynomials beside the state: large ones spoil the incomplete orthogonalisation
@@ -387,7 +387,7 @@ class _MagnusPropagator:
         width = n_all + p
         H = np.zeros((self._size + 1, self._size))
         # In proportion to the state: the forcing is divided by it, and nothing drowns in rounding.
-        unit = UNIT * float(np.linalg.norm(z)) / np.sqrt(p)
+        unit = UNIT * float(np.linalg.norm(z)) / np.sqrt(max(p, 1))
         V[0, :n_all], V[0, n_all:width] = z, unit * (-1.0) ** np.arange(p)
         scale = float(np.linalg.norm(V[0, :width]))
         V[0, :width] /= scale
@@ -458,6 +458,8 @@ class _MagnusPropagator:
         """Return the forcing of a step, from what is known of ``A_l y``, without modes that are negligible."""
         nodes = self._nodes
         count = len(nodes.z)
+        if not self._parts:
+            return _Forcing(self._forcing[:0], np.empty(0), h)
         if self._past is None:
             for k, part in enumerate(self._parts):
                 part.product(z, self._changes[k, 0])
@@ -483,6 +485,8 @@ class _MagnusPropagator:
 
         `_interpolate` has left u at the nodes.
         """
+        if not self._parts:
+            return 0.0
         nodes = self._nodes
         count = len(nodes.z)
         values = np.empty((count, self._all)) if len(self._parts) > 1 else self._changes[0, :count]
