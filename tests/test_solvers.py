@@ -841,3 +841,20 @@ def test_residual_of_the_collocation_polynomial(rng, s, noise):
         assert integral == pytest.approx(bound, rel=1e-3, abs=1e-9)
     else:
         assert bound <= 5.0 * integral
+
+
+# ---- rational ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tol", [1e-4, 1e-10])
+@pytest.mark.parametrize(("fast", "t"), [(1e2, 0.03), (4e5, 18.0), (1e8, 50.0), (1e9, 1e-3)])
+@pytest.mark.parametrize("n", [1, 44])
+def test_rational_keeps_the_digits_of_slow_modes_beside_fast_ones(n, fast, t, tol):
+    """A ⇌ B at rates 8e-4 and `fast`: squaring the small exponential would spoil `fast` · t roundings."""
+    model = network({"A": n, "B": 0}, ("A -> B", "mass_action", 8e-4), ("B -> A", "mass_action", fast))
+    space = reachable(model)
+    with fsp.Rational(tol=tol).open(fsp.Generator(model, space)) as propagator:
+        step = advance(propagator, starting_vector(model, space), 0.0, t)
+    truth = exact.isomerization(space.states[:, 1], t, forward=8e-4, backward=fast, start_a=n)
+    assert np.abs(truth - step.p).sum() <= step.error + step.rounding + 1e-15
+    assert step.error + step.rounding <= 1.5 * tol + 1e-11
