@@ -412,6 +412,12 @@ def follow(powers: list[ComplexArray], start: ComplexArray, h: float) -> tuple[F
 
 
 def _integrals(values: FloatArray, times: FloatArray) -> FloatArray:
-    """Return the integrals from 0 to each of `times` (m,), by the larger value at the ends of each cell."""
-    cells = np.maximum(values[1:], values[:-1]) * np.diff(times)
-    return np.concatenate([[0.0], np.cumsum(cells)])
+    """Return the integrals from 0 to each of `times` (m,), by the largest value at the ends of each cell and the next.
+
+    The ends alone would miss a residual that changes its sign twice within a cell, as that of an oscillation does.
+    """
+    ends = np.maximum(values[1:], values[:-1])
+    largest = ends.copy()
+    largest[1:] = np.maximum(largest[1:], ends[:-1])
+    largest[:-1] = np.maximum(largest[:-1], ends[1:])
+    return np.concatenate([[0.0], np.cumsum(largest * np.diff(times))])
