@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from fsp.projection.progress import Progress
     from fsp.projection.steady import stationary
     from fsp.projection.sweep import sweep
-    from fsp.solvers import Chebyshev, Implicit, Krylov, Rational, Uniformization
+    from fsp.solvers import Chebyshev, Implicit, Krylov, Magnus, Rational, Uniformization
     from fsp.space import StateSpace
 
 # Where each public name lives: imported at first use, so that `import fsp` stays fast.
@@ -42,6 +42,7 @@ _HOMES = {
     "Interval": "fsp.distribution",
     "Chebyshev": "fsp.solvers",
     "Krylov": "fsp.solvers",
+    "Magnus": "fsp.solvers",
     "Model": "fsp.model",
     "ModelError": "fsp.errors",
     "Progress": "fsp.projection.progress",
@@ -73,6 +74,7 @@ __all__ = [
     "Interrupted",
     "Interval",
     "Krylov",
+    "Magnus",
     "Model",
     "ModelError",
     "Progress",

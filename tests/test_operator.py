@@ -144,7 +144,7 @@ def test_runs_along_another_species(rng, name):
     for space in spaces(model, rng):
         generator = Generator(model, space)
         for species in space.encoding.kept[:-1]:
-            turned = layout.turned(generator._layout.space, species)
+            turned = layout.turned(generator._family.layout.space, species)
             plan, _ = operator_plans(generator, turned)
             op = RunOperator(plan, generator.sinks[:, turned.order].tocsr(), turned.order, fused=False)
             v = rng.standard_normal(op.size)
@@ -156,7 +156,7 @@ def test_runs_along_another_species(rng, name):
 def operator_plans(generator, turned):
     from fsp.generator.plan import build
 
-    return build(generator.model, turned, generator._jumps, generator.t)
+    return build(generator.model, turned, generator._jumps, generator.t)[:2]
 
 
 def test_the_species_that_makes_runs_longest_runs_last():
@@ -169,7 +169,7 @@ def test_the_species_that_makes_runs_longest_runs_last():
     )
     space = StateSpace.box(model, {"M": 9999, "G": 1})
     generator = Generator(model, space)
-    found = layout.longest_runs(generator._layout.space)
+    found = layout.longest_runs(generator._family.layout.space)
     assert found.order is not None
     assert found.mean_length > 3000
     v = np.random.default_rng(0).random(len(space))

@@ -65,7 +65,7 @@ CHAINS = {
     "spread": (SPREAD, box(SPREAD, upper={"X": 24}), 1.0),
     "branches": (BRANCHES, box(BRANCHES, upper={"X": 5, "Y": 6}), 2.5),
 }
-NAMES = [fsp.Uniformization, fsp.Krylov, fsp.Chebyshev, fsp.Rational, fsp.Implicit]
+NAMES = [fsp.Uniformization, fsp.Krylov, fsp.Chebyshev, fsp.Rational, fsp.Implicit, fsp.Magnus]
 SETTINGS = {
     "uniformization": fsp.Uniformization(),
     "krylov": fsp.Krylov(),
@@ -74,6 +74,7 @@ SETTINGS = {
     "krylov-full": fsp.Krylov(dimension=20, orthogonalization=20),
     "rational": fsp.Rational(),
     "rational-small": fsp.Rational(dimension=12),
+    "magnus": fsp.Magnus(),
     "implicit": fsp.Implicit(),
     "implicit-3": fsp.Implicit(stages=3),
     "implicit-11": fsp.Implicit(stages=11),
@@ -431,7 +432,7 @@ def test_time_in_a_rate_is_refused_by_those_who_cannot_treat_it(make):
 
 
 def test_every_solver_has_a_name():
-    assert set(SOLVERS) == {"uniformization", "krylov", "chebyshev", "rational", "implicit"}
+    assert set(SOLVERS) == {"uniformization", "krylov", "chebyshev", "rational", "implicit", "magnus"}
     for name, make in SOLVERS.items():
         assert make.__name__.lower() == name
 
@@ -442,7 +443,7 @@ def test_auto_says_what_it_takes_and_why():
     assert type(choice.solver) in NAMES
     assert choice.solver.tol == 1e-7
     assert choice.reason.startswith("auto: ")
-    assert all(name in choice.reason for name in SOLVERS if name != "implicit")
+    assert all(name in choice.reason for name in SOLVERS if name not in ("implicit", "magnus"))
 
 
 def test_auto_takes_the_rational_solver_where_the_chain_is_stiff():

@@ -414,7 +414,7 @@ def test_the_solution_says_how_it_was_found():
 # ---- time in a rate ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("solver", ["auto", "implicit"])
+@pytest.mark.parametrize("solver", ["auto", "implicit", "magnus"])
 def test_inhomogeneous_immigration(solver):
     """0 → X at 20 sin²t, which is zero at the start: Poisson of mean ∫ 20 sin²s e^(s − t) ds."""
     model = network({"X": 0}, ("0 -> X", "rate", "20*sin(time)^2"), ("X -> 0", "mass_action", 1.0))
@@ -424,8 +424,7 @@ def test_inhomogeneous_immigration(solver):
     case = Case(model, t, lambda x: exact.poisson(x[:, 0], mean))
     assert errors(case, d)[0] <= 1e-6
     assert d.error.total <= 1e-7
-    assert not d.error.certified
-    assert "≈" in str(d.error)
+    assert d.error.certified
 
 
 @pytest.mark.parametrize(("on", "off"), [(3.0, 4.0), (5.0, 5.2), (6.2, 7.7)])

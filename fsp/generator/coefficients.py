@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.model.expression import evaluate, symbols, tabulated
+from fsp.model.expression import ONE, evaluate, split_number, symbols, tabulated
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
@@ -34,7 +34,9 @@ class Term:
     reaction
         Index of the reaction.
     scale
-        What depends on no species.
+        What depends on no species, but for the clock.
+    clock
+        What depends on time, as a tree; its value at the time multiplies the scale.
     scalar
         A table over its counts for each species that is fixed along a run.
     table
@@ -43,6 +45,7 @@ class Term:
 
     reaction: int
     scale: float
+    clock: Expression
     scalar: dict[int, FloatArray]
     table: tuple[int, FloatArray] | None
 
@@ -66,8 +69,22 @@ class Joint:
     offsets: IntArray | None
 
 
-def coefficients(model: Model, layout: Layout, k: int, t: float) -> list[Term | Joint]:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Factored:
+    """One product of a law, its factors as tables over 0..top."""
+
+    scale: float
+    clock: Expression
+    factors: dict[int, FloatArray]
+
+
+def coefficients(model: Model, layout: Layout, k: int, t: float) -> tuple[list[Term | Joint], bool]:
     """Return the propensity of reaction `k` at time `t` on the runs of a layout.
+
+    Returns
+    -------
+    parts, scalable
+        `scalable` says that the parts are right at any time at which no clock times its scale is negative.
 
     Raises
     ------
@@ -75,21 +92,28 @@ def coefficients(model: Model, layout: Layout, k: int, t: float) -> list[Term | 
         If it is negative, not finite, or positive where a count would become negative, in a state of the space.
     """
     law = model.rate_expressions[k]
-    products = _tables(model, layout, k, t)
+    products = _tables(model, layout, k)
+    timed = bool(model.time_dependent[k])
     if products is None:
-        return [_joint(model, layout, k, law, t)]
-    if not _certainly_propensities(model, layout, k, products):
+        return [_joint(model, layout, k, law, t)], not timed
+    certain = _certainly_propensities(model, layout, k, products)
+    if not certain or any(not p.scale * value_of(p.clock, t) >= 0.0 for p in products):
         layout.rates(model, k, t)  # raises where a state of the space is concerned
-        if not all(isfinite(scale) and all(np.isfinite(f).all() for f in fs.values()) for scale, fs in products):
-            return [_stored(model, layout, k, t)]
-    parts = [_term(layout, k, scale, factors) for scale, factors in products]
+        if not all(isfinite(p.scale) and all(np.isfinite(f).all() for f in p.factors.values()) for p in products):
+            return [_stored(model, layout, k, t)], not timed
+    parts = [_term(layout, k, product) for product in products]
     if any(part is None for part in parts):
-        return [_joint(model, layout, k, law, t)]
-    return [part for part in parts if part is not None]
+        return [_joint(model, layout, k, law, t)], not timed
+    return [part for part in parts if part is not None], certain or not timed
 
 
-def _tables(model: Model, layout: Layout, k: int, t: float) -> list[tuple[float, dict[int, FloatArray]]] | None:
-    """Return scale and factor tables over 0..top of each product of a law, None where it does not factorise."""
+def value_of(clock: Expression, t: float) -> float:
+    """Return a clock at time `t`."""
+    return 1.0 if clock == ONE else float(evaluate(clock, {}, t))
+
+
+def _tables(model: Model, layout: Layout, k: int) -> list[_Factored] | None:
+    """Return each product of a law, None where it does not factorise."""
     products = model.factorised(k)
     if products is None:
         return None
@@ -99,38 +123,42 @@ def _tables(model: Model, layout: Layout, k: int, t: float) -> list[tuple[float,
         for name, tree in product.factors.items():
             s = model.species.index(name)
             factors[s] = tabulated(tree, name, int(layout.top[s]))
-        tables.append((float(evaluate(product.scalar, {}, t)), factors))
+        tables.append(_Factored(*split_number(product.scalar), factors))
     return tables
 
 
-def _certainly_propensities(
-    model: Model, layout: Layout, k: int, products: list[tuple[float, dict[int, FloatArray]]]
-) -> bool:
-    """Tell whether the tables alone show that the rate is one: no negative or infinite value, no negative count."""
+def _certainly_propensities(model: Model, layout: Layout, k: int, products: list[_Factored]) -> bool:
+    """Tell whether the tables alone show that the rate is one: no negative or infinite value, no negative count.
+
+    Clocks are taken to be positive.
+    """
     largest = 0.0
-    for scale, factors in products:
-        size = scale
-        for factor in factors.values():
+    for product in products:
+        size = product.scale
+        for factor in product.factors.values():
             if not factor.min() >= 0.0:
                 return False
             size *= float(factor.max())
         largest += size
-        if not (scale >= 0.0 and isfinite(largest)):
+        if not (product.scale >= 0.0 and isfinite(largest)):
             return False
     for s, change in enumerate(model.change[k].tolist()):
-        vanishing = all(scale == 0.0 or (s in fs and not fs[s][: max(0, -change)].any()) for scale, fs in products)
+        vanishing = all(
+            p.scale == 0.0 or (s in p.factors and not p.factors[s][: max(0, -change)].any()) for p in products
+        )
         if layout.bottom[s] < -change and not vanishing:
             return False
     return True
 
 
-def _term(layout: Layout, k: int, scale: float, factors: dict[int, FloatArray]) -> Term | None:
+def _term(layout: Layout, k: int, product: _Factored) -> Term | None:
     """Sort the factors into fixed and varying ones; None where a table alone does not hold those that vary."""
+    factors = product.factors
     varying = [s for s in factors if layout.stride[s] != 0]
     if len(varying) > 1 or any(abs(int(layout.stride[s])) != 1 for s in varying):
         return None
     scalar = {s: factor for s, factor in factors.items() if s not in varying}
-    return Term(k, scale, scalar, (varying[0], factors[varying[0]]) if varying else None)
+    return Term(k, product.scale, product.clock, scalar, (varying[0], factors[varying[0]]) if varying else None)
 
 
 def _stored(model: Model, layout: Layout, k: int, t: float) -> Joint:

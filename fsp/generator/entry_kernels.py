@@ -83,7 +83,7 @@ def _entries_of_run(plan, r, coordinates, rates, states):
 
 @njit(cache=True)
 def fill_rows(plan, keep_zeros, n_above, exits, indptr, indices, values):
-    """Fill the rows of a CSR matrix; where `indices` is empty, only count into `indptr`.
+    """Fill the rows of a CSR matrix; return the number of entries.
 
     Changes are in falling lexicographic order, so the sources of one row have rising indices; the
     diagonal belongs after the first `n_above`.  So every row comes out sorted, without a sort.
@@ -93,22 +93,21 @@ def fill_rows(plan, keep_zeros, n_above, exits, indptr, indices, values):
     longest = longest_run(starts)
     rates = np.empty((n_changes, longest))
     states = np.empty((n_changes, longest), dtype=np.int64)
-    counting = len(indices) == 0
     position = 0
+    indptr[0] = 0
     for r in range(len(starts) - 1):
         _entries_of_run(plan, r, coordinates, rates, states)
         start = starts[r]
         for i in range(starts[r + 1] - start):
             for c in range(n_changes + 1):
                 if c == n_above:
-                    if not counting:
-                        indices[position], values[position] = start + i, -exits[start + i]
+                    indices[position], values[position] = start + i, -exits[start + i]
                     position += 1
                 if c < n_changes and states[c, i] >= 0 and (keep_zeros[c] or rates[c, i] > 0.0):
-                    if not counting:
-                        indices[position], values[position] = states[c, i], rates[c, i]
+                    indices[position], values[position] = states[c, i], rates[c, i]
                     position += 1
             indptr[start + i + 1] = position
+    return position
 
 
 @njit(cache=True)

@@ -22,20 +22,96 @@ from scipy import sparse
 
 from fsp.errors import StateSpaceError
 from fsp.generator import entry_kernels, kernels
-from fsp.generator.layout import longest_runs, natural
+from fsp.generator.layout import Layout, longest_runs, natural
 from fsp.generator.operator import RUN_STATES, Operator, RowOperator, RunOperator
-from fsp.generator.plan import build, jumps_of
-from fsp.generator.sinks import find_sinks
+from fsp.generator.plan import Clocks, build, jumps_of, weighted
+from fsp.generator.sinks import Sinks, find_sinks, parts_of
 
 if TYPE_CHECKING:
-    from fsp.arrays import FloatArray, IntArray
+    from fsp.arrays import BoolArray, FloatArray, IntArray
+    from fsp.generator.kernels import Plan
     from fsp.generator.sinks import Leak
     from fsp.model import Model
+    from fsp.model.tree import Expression
     from fsp.space import StateSpace
 
 SHORT = 32.0  # mean length of a run below which rows are faster
 SCARCE_ROWS = 5_000_000  # states whose rows would take memory that vectors need
 SHORT_SCARCE = 6.0  # mean length of a run below which even then runs do not pay
+
+
+class _Family:
+    """What the generators of one network and one space have in common at all times.
+
+    Parameters
+    ----------
+    model, space
+        As in `Generator`.
+    t
+        Time at which rates are taken that are not a sum of functions of time times functions of the state.
+    """
+
+    def __init__(self, model: Model, space: StateSpace, t: float) -> None:
+        self.model = model
+        self.layout = natural(space.fitted(model))
+        self.jumps = jumps_of(model)
+        self._t = t
+        self.forward, self.adjoint, self.clocks = build(model, self.layout, self.jumps, t)
+        self.sinks = find_sinks(model, space, self.jumps, self.adjoint)
+        self.closed_pattern: tuple[Any, Any] | None = None  # indices and indptr of `with_sinks`
+
+    @cached_property
+    def longest(self) -> Layout:
+        """The layout with the longest runs."""
+        return longest_runs(self.layout.space)
+
+    @cached_property
+    def ordered(self) -> tuple[Plan, Clocks]:
+        """The plan on the layout with the longest runs, before its scales are multiplied by the clocks."""
+        forward, _, clocks = build(self.model, self.longest, self.jumps, self._t)
+        return forward, clocks
+
+    @cached_property
+    def sink_parts(self) -> list[Sinks]:
+        """The part of the sinks that each clock multiplies."""
+        return parts_of(self.sinks, self.jumps, self.adjoint, self.clocks)
+
+    @property
+    def in_parts(self) -> bool:
+        """Whether generators of the family differ, and are sums of parts."""
+        return self.clocks.scalable and len(self.clocks.trees) > 1
+
+    def plan_of(self, index: int) -> Plan:
+        """Return the plan of the part that one clock multiplies."""
+        return weighted(self.forward, self.clocks, np.eye(len(self.clocks.trees))[index])
+
+    @cached_property
+    def exit_parts(self) -> FloatArray:
+        """The part of the exit rates that each clock multiplies, (n_clocks, n)."""
+        parts = np.empty((len(self.clocks.trees), len(self.layout.space)))
+        for index, part in enumerate(parts):
+            entry_kernels.exit_rates(self.plan_of(index), part)
+        return parts
+
+    @cached_property
+    def row_parts(self) -> list[Any]:
+        """The part of the matrix that each clock multiplies, as CSR arrays of one pattern."""
+        every = np.ones_like(self.jumps.timed)
+        first = assemble(self.forward, every, self.jumps.n_above, self.exit_parts.sum(axis=0))
+        parts = []
+        for index, exits in enumerate(self.exit_parts):
+            values = np.empty_like(first.data)
+            entry_kernels.fill_rows(
+                self.plan_of(index), every, self.jumps.n_above, exits, first.indptr.copy(), first.indices, values
+            )
+            parts.append(_csr(values, first.indices, first.indptr, first.shape))
+        return parts
+
+    def sinks_of(self, weights: FloatArray) -> Sinks:
+        """Return the sinks where the clocks have the values `weights`, (n_clocks,)."""
+        if (weights == 1.0).all() or not self.sinks.leaks:
+            return self.sinks
+        return self.sinks.weighted(self.sink_parts, weights)
 
 
 class Generator:
@@ -76,23 +152,58 @@ class Generator:
             raise StateSpaceError("The space must have at least one state, but is empty.")
         self.model = model
         self.space = space
-        self._layout = natural(space.fitted(model))
-        self._jumps = jumps_of(model)
-        self._take(t)
+        self.t = t
+        self._family = _Family(model, space, t)
+        self._take(self._family.clocks.values(t))
 
     def at(self, t: float) -> Generator:
         """Return the generator at time `t`: itself if no propensity depends on time."""
         if not self.model.is_time_dependent or t == self.t:
             return self
+        weights = self._family.clocks.values(t)
+        if not self.is_scalable or not (np.isfinite(weights).all() and (weights >= 0.0).all()):
+            return Generator(self.model, self.space, t)  # refuses rates that are negative or not finite
+        return self._weighted(weights, t)
+
+    @property
+    def is_scalable(self) -> bool:
+        """Whether ``A(t) = Σ_l clock_l(t) A_l`` with constant A_l: every rate is a sum of time times state."""
+        return self._family.clocks.scalable
+
+    @property
+    def clocks(self) -> tuple[Expression, ...]:
+        """The functions of time clock_l, as trees; the first is one."""
+        return self._family.clocks.trees
+
+    def part(self, index: int) -> Generator:
+        """Return A_l, the part of the generator that one clock multiplies, with its sinks and exit rates."""
+        weights = np.zeros(len(self.clocks))
+        weights[index] = 1.0
+        return self._weighted(weights, self.t)
+
+    def is_near(self, other: Generator, tolerance: float) -> bool:
+        """Return whether the clocks of another generator of the family are within a relative tolerance of these."""
+        if self._family is not other._family:
+            return False
+        return bool(np.allclose(self._weights, other._weights, rtol=tolerance, atol=0.0))
+
+    def with_clocks(self, values: FloatArray) -> Generator:
+        """Return ``Σ_l values[l] A_l``, (n_clocks,), with its sinks and exit rates."""
+        return self._weighted(np.asarray(values, dtype=np.float64), self.t)
+
+    def _weighted(self, weights: FloatArray, t: float) -> Generator:
+        """Return the generator whose clocks have the values `weights`, (n_clocks,)."""
         other = object.__new__(Generator)
-        other.model, other.space, other._layout, other._jumps = self.model, self.space, self._layout, self._jumps
-        other._take(t)
+        other.model, other.space, other.t, other._family = self.model, self.space, t, self._family
+        other._take(weights)
         return other
 
-    def _take(self, t: float) -> None:
-        self.t = t
-        self._forward, self._adjoint = build(self.model, self._layout, self._jumps, t)
-        self._sinks = find_sinks(self.model, self.space, self._jumps, self._adjoint)
+    def _take(self, weights: FloatArray) -> None:
+        family = self._family
+        self._weights, self._jumps = weights, family.jumps
+        self._forward = weighted(family.forward, family.clocks, weights)
+        self._adjoint = weighted(family.adjoint, family.clocks, weights)
+        self._sinks = family.sinks_of(weights)
 
     # ---- the operator -------------------------------------------------------------------------------------
 
@@ -118,12 +229,12 @@ class Generator:
         """The closed chain, sinks as states of their own, in the order and form in which products are fastest."""
         if len(self) < RUN_STATES:
             return RowOperator(self.with_sinks, len(self))
-        layout = longest_runs(self._layout.space)
+        layout = self._family.longest
         if layout.mean_length < (SHORT if len(self) < SCARCE_ROWS else SHORT_SCARCE):
             return RowOperator(self.with_sinks, len(self))
         if layout.order is None:
             return RunOperator(self._forward, self.sinks)
-        forward, _ = build(self.model, layout, self._jumps, self.t)
+        forward = weighted(*self._family.ordered, self._weights)
         return RunOperator(forward, self.sinks[:, layout.order].tocsr(), layout.order)
 
     # ---- rates --------------------------------------------------------------------------------------------
@@ -131,6 +242,9 @@ class Generator:
     @cached_property
     def exit_rates(self) -> FloatArray:
         """Full exit rate of each state, (n,), 1/time."""
+        if self._family.in_parts:
+            rates: FloatArray = self._weights @ self._family.exit_parts
+            return rates
         rates = np.empty(len(self))
         entry_kernels.exit_rates(self._forward, rates)
         return rates
@@ -138,12 +252,14 @@ class Generator:
     @cached_property
     def largest_exit_rate(self) -> float:
         """Largest exit rate, 1/time."""
+        if len(self) < SCARCE_ROWS:
+            return float(self.exit_rates.max())
         return float(entry_kernels.exit_rates(self._forward, np.empty(0)))
 
-    @property
+    @cached_property
     def sinks(self) -> Any:
         """Rates into each sink, (n_sinks, n) scipy sparse array, 1/time."""
-        return self._sinks.matrix
+        return self._sinks.matrix()
 
     @property
     def sink_names(self) -> tuple[str, ...]:
@@ -202,9 +318,14 @@ class Generator:
         """The generator of the closed chain whose last `n_sinks` states are the sinks: square CSR array."""
         square, sinks = self.to_csr(), self.sinks
         n = len(self) + self.n_sinks
-        dtype = square.indices.dtype
-        indptr = np.concatenate([square.indptr, square.indptr[-1] + sinks.indptr[1:]]).astype(dtype)
-        indices = np.concatenate([square.indices, sinks.indices.astype(dtype)])
+        pattern = self._family.closed_pattern
+        if pattern is None:
+            dtype = square.indices.dtype
+            starts = np.concatenate([square.indptr, square.indptr[-1] + sinks.indptr[1:]]).astype(dtype)
+            pattern = np.concatenate([square.indices, sinks.indices.astype(dtype)]), starts
+            if self._family.in_parts:  # the same for all generators of the family
+                self._family.closed_pattern = pattern
+        indices, indptr = pattern
         return _csr(np.concatenate([square.data, sinks.data]), indices, indptr, (n, n))
 
     def to_csr(self) -> Any:
@@ -222,15 +343,23 @@ class Generator:
 
     @cached_property
     def _matrix(self) -> Any:
-        plan, jumps, n = self._forward, self._jumps, len(self)
-        indptr = np.zeros(n + 1, dtype=np.int64)
-        nothing = np.empty(0, dtype=np.int32), np.empty(0)
-        entry_kernels.fill_rows(plan, jumps.timed, jumps.n_above, nothing[1], indptr, *nothing)
-        nnz = int(indptr[-1])
-        dtype = np.int32 if nnz < 2**31 else np.int64
-        indices, values = np.empty(nnz, dtype), np.empty(nnz)
-        entry_kernels.fill_rows(plan, jumps.timed, jumps.n_above, self.exit_rates, indptr, indices, values)
-        return _csr(values, indices, indptr.astype(dtype), self.shape)
+        if self._family.in_parts:
+            first, *others = self._family.row_parts
+            values = self._weights[0] * first.data
+            for weight, part in zip(self._weights[1:], others, strict=True):
+                values += weight * part.data
+            return _csr(values, first.indices, first.indptr, self.shape)
+        return assemble(self._forward, self._jumps.timed, self._jumps.n_above, self.exit_rates)
+
+
+def assemble(plan: Plan, keep_zeros: BoolArray, n_above: int, exits: FloatArray) -> Any:
+    """Return the CSR array (n, n) of a plan; entries of rate zero stay where the jump is one of `keep_zeros`."""
+    n = len(exits)
+    most = n + sum(int(kernels.overlap(plan.keys, plan.starts, plan.shifts, c)) for c in range(len(plan.shifts)))
+    dtype = np.int32 if most < 2**31 else np.int64
+    indptr, indices, values = np.zeros(n + 1, dtype), np.empty(most, dtype), np.empty(most)
+    nnz = int(entry_kernels.fill_rows(plan, keep_zeros, n_above, exits, indptr, indices, values))
+    return _csr(values[:nnz], indices[:nnz], indptr, (n, n))
 
 
 def _csr(data: Any, indices: Any, indptr: Any, shape: tuple[int, int]) -> Any:

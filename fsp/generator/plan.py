@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.generator import kernels
-from fsp.generator.coefficients import Joint, Term, coefficients
+from fsp.generator.coefficients import Joint, Term, coefficients, value_of
 from fsp.generator.kernels import PLAIN, STORED, TABLE, Plan
 from fsp.generator.layout import PIECE, Layout
+from fsp.model.expression import ONE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from fsp.arrays import BoolArray, FloatArray, IntArray
     from fsp.model import Model
+    from fsp.model.tree import Expression
 
 MOST_SLOTS = 16  # slices added in one pass: beyond, the processor runs out of registers
 
@@ -70,26 +72,65 @@ class _Group:
     species: int = -1  # whose count the table is over
     values: FloatArray = field(default_factory=lambda: np.zeros(0))
     offsets: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
-    # scale, and for each factor its species (-1: by run) and table
-    products: list[tuple[float, list[tuple[int, FloatArray]]]] = field(default_factory=list)
+    # scale, clock, and for each factor its species (-1: by run) and table
+    products: list[tuple[float, Expression, list[tuple[int, FloatArray]]]] = field(default_factory=list)
 
 
-def build(model: Model, layout: Layout, jumps: Jumps, t: float) -> tuple[Plan, Plan]:
-    """Return the plans of ``A v`` and ``Aᵀ v`` on a layout at time `t`.
+@dataclass(frozen=True, slots=True, eq=False)
+class Clocks:
+    """How the scales of a plan depend on time.
+
+    Parameters
+    ----------
+    trees
+        The functions of time; the first is one.
+    of_scale
+        Which of them multiplies each scale, (n_scales,).
+    scalable
+        Whether a plan for another time differs by its scales alone.
+    """
+
+    trees: tuple[Expression, ...]
+    of_scale: IntArray
+    scalable: bool
+
+    def values(self, t: float) -> FloatArray:
+        """Return the functions at time `t`, (n_clocks,)."""
+        return np.array([value_of(tree, t) for tree in self.trees])
+
+
+def weighted(plan: Plan, clocks: Clocks, weights: FloatArray) -> Plan:
+    """Return a plan whose clocks have the values `weights`, (n_clocks,)."""
+    return plan._replace(scales=plan.scales * weights[clocks.of_scale])
+
+
+def clocks_of(plan: Plan, clocks: Clocks, c: int) -> set[int]:
+    """Return which clocks multiply the rates of change `c`."""
+    groups = plan.groups[plan.group_range[c] : plan.group_range[c + 1]]
+    return {int(k) for first, end in groups[:, :2].tolist() for k in clocks.of_scale[first:end]}
+
+
+def build(model: Model, layout: Layout, jumps: Jumps, t: float) -> tuple[Plan, Plan, Clocks]:
+    """Return the plans of ``A v`` and ``Aᵀ v`` on a layout, and the clocks by which their scales are multiplied.
+
+    What does not factorise in time is taken at time `t`.
 
     Raises
     ------
     ModelError
         If a propensity is negative, not finite, or positive where a count would become negative.
     """
-    parts = [[part for k in ks for part in coefficients(model, layout, k, t)] for ks in jumps.reactions]
+    found = [[coefficients(model, layout, k, t) for k in ks] for ks in jumps.reactions]
+    scalable = all(of_reaction for own in found for _, of_reaction in own)
+    parts = [[part for pieces, _ in own for part in pieces] for own in found]
     groups = [_groups(model, own) for own in parts]
     groups.append(_groups(model, [part for own in parts for part in own]))
     writer = _Writer(layout)
     changes = [*jumps.changes, np.zeros(model.n_species, dtype=np.int64)]
     forward, adjoint = (writer.plan(changes, groups, adjoint=adjoint) for adjoint in (False, True))
     tables = writer.tables()
-    return forward._replace(tables=tables), adjoint._replace(tables=tables)
+    clocks = Clocks(tuple(writer.clocks), np.array(writer.of_scale, dtype=np.int64), scalable)
+    return forward._replace(tables=tables), adjoint._replace(tables=tables), clocks
 
 
 def shape_of(plan: Plan) -> tuple[tuple[int, ...], ...]:
@@ -113,17 +154,17 @@ def _groups(model: Model, parts: list[Term | Joint]) -> list[_Group]:
     for part in parts:
         if isinstance(part, Joint):
             if part.offsets is None:
-                plain.products.append((1.0, [(-1, part.values)]))
+                plain.products.append((1.0, ONE, [(-1, part.values)]))
             else:
-                stored.append(_Group(STORED, values=part.values, offsets=part.offsets, products=[(1.0, [])]))
+                stored.append(_Group(STORED, values=part.values, offsets=part.offsets, products=[(1.0, ONE, [])]))
             continue
-        product = (part.scale, list(part.scalar.items()))
+        product = (part.scale, part.clock, list(part.scalar.items()))
         if part.table is None:
             plain.products.append(product)
             continue
         species, table = part.table
         if not part.scalar and not model.time_dependent[part.reaction]:
-            group = merged.setdefault(species, _Group(TABLE, species, np.zeros(len(table)), products=[(1.0, [])]))
+            group = merged.setdefault(species, _Group(TABLE, species, np.zeros(len(table)), products=[(1.0, ONE, [])]))
             group.values = group.values + part.scale * table
             continue
         key = (species, table.tobytes())
@@ -145,6 +186,8 @@ class _Writer:
         self._places: dict[bytes, int] = {}
         self._rows: list[IntArray] = []
         self._row: dict[int, int] = {}
+        self.clocks: dict[Expression, int] = {ONE: 0}
+        self.of_scale: list[int] = []  # of the last plan; all have the same groups in the same order
 
     def tables(self) -> FloatArray:
         """Return the pool."""
@@ -153,6 +196,7 @@ class _Writer:
     def plan(self, changes: list[IntArray], groups: list[list[_Group]], *, adjoint: bool) -> Plan:
         """Return a plan whose pool is still to be filled in: later plans may add tables."""
         scales: list[float] = []
+        self.of_scale = []
         products: list[tuple[int, int]] = []
         factors: list[tuple[int, int]] = []
         rows: list[tuple[int, ...]] = []
@@ -162,10 +206,11 @@ class _Writer:
             shift = 0 * change if adjoint else change
             for group in own:
                 first = len(products)
-                for scale, scalar in group.products:
+                for scale, clock, scalar in group.products:
                     begin = len(factors)
                     factors += [self._factor(s, table, shift) for s, table in scalar]
                     scales.append(scale)
+                    self.of_scale.append(self.clocks.setdefault(clock, len(self.clocks)))
                     products.append((begin, len(factors)))
                 rows.append((first, len(products), group.kind, *self._table(group, shift), next(slots)))
             group_range.append(len(rows))

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
 
 from fsp.generator import entry_kernels
+from fsp.generator.plan import clocks_of, weighted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fsp.arrays import FloatArray, IntArray
     from fsp.generator.kernels import Plan
-    from fsp.generator.plan import Jumps
+    from fsp.generator.plan import Clocks, Jumps
     from fsp.model import Model
     from fsp.space import StateSpace
 
@@ -50,20 +53,40 @@ class Sinks:
         The boundary that each sink stands for.
     leaks
         The jumps, by kind.
-    matrix
-        Rates into each sink, (n_sinks, n) scipy sparse array.
+    rows
+        The sink that each jump of each leak goes to, (m,) each.
+    n
+        Number of states.
     """
 
     names: tuple[str, ...]
     leaks: tuple[Leak, ...]
-    matrix: Any
+    rows: tuple[IntArray, ...]
+    n: int
+
+    def matrix(self) -> Any:
+        """Return the rates into each sink, (n_sinks, n) scipy sparse array."""
+        shape = (len(self.names), self.n)
+        if not self.leaks:
+            return sparse.csr_array(shape)
+        at_row, at_column = np.concatenate(self.rows), np.concatenate([leak.sources for leak in self.leaks])
+        rate = np.concatenate([leak.rates for leak in self.leaks])
+        return sparse.coo_array((rate, (at_row, at_column)), shape=shape).tocsr()
+
+    def weighted(self, parts: Sequence[Sinks], weights: FloatArray) -> Sinks:
+        """Return these sinks with the rates ``Σ_l weights[l] parts[l]``, of sinks with the same jumps."""
+        leaks = []
+        for own in zip(*(part.leaks for part in parts), strict=True):
+            rates = weights @ np.array([leak.rates for leak in own])
+            leaks.append(replace(own[0], rates=rates))
+        return replace(self, leaks=tuple(leaks))
 
 
 def find_sinks(model: Model, space: StateSpace, jumps: Jumps, adjoint: Plan) -> Sinks:
     """Find the jumps that leave the space, and sort them by the boundary that they cross."""
     leaks = []
-    rows: dict[str, int] = {}
-    entries: list[tuple[IntArray, IntArray, FloatArray]] = []  # rows, columns, rates
+    names: dict[str, int] = {}
+    rows = []
     for c, (change, reactions, timed) in enumerate(zip(jumps.changes, jumps.reactions, jumps.timed, strict=True)):
         sources, rates = _leaving(adjoint, c, bool(timed))
         targets = space.encoding.decode(space.runs.take(sources)) + change
@@ -75,19 +98,34 @@ def find_sinks(model: Model, space: StateSpace, jumps: Jumps, adjoint: Plan) -> 
         leaks.append(Leak(change, reactions, sources, rates))
         unassigned = np.ones(len(sources), dtype=np.bool_)
         own_name = "reaction " + ", ".join(str(model.reactions[k].name) for k in reactions)
+        row = np.zeros(len(sources), dtype=np.int64)
         broken = [(constraint.label, ~constraint.holds(targets)) for constraint in space.constraints]
         for name, chosen in [*broken, (own_name, unassigned.copy())]:
             members = np.flatnonzero(chosen & unassigned)
             unassigned[members] = False
             if len(members):
-                row = rows.setdefault(name, len(rows))
-                entries.append((np.full(len(members), row), sources[members], rates[members]))
-    names = list(rows)
-    if not entries:
-        return Sinks((), (), sparse.csr_array((0, len(space))))
-    at_row, at_column, rate = (np.concatenate(part) for part in zip(*entries, strict=True))
-    matrix = sparse.coo_array((rate, (at_row, at_column)), shape=(len(names), len(space))).tocsr()
-    return Sinks(tuple(names), tuple(leaks), matrix)
+                row[members] = names.setdefault(name, len(names))
+        rows.append(row)
+    return Sinks(tuple(names), tuple(leaks), tuple(rows), len(space))
+
+
+def parts_of(sinks: Sinks, jumps: Jumps, adjoint: Plan, clocks: Clocks) -> list[Sinks]:
+    """Return the same sinks with the part of the rates that each clock multiplies, n_clocks of them."""
+    index = {tuple(change): c for c, change in enumerate(jumps.changes.tolist())}
+    units = np.eye(len(clocks.trees))
+    parts: list[list[Leak]] = [[] for _ in units]
+    for leak in sinks.leaks:
+        c = index[tuple(leak.change.tolist())]
+        own = clocks_of(adjoint, clocks, c)
+        for k, unit in enumerate(units):
+            if own == {k}:
+                parts[k].append(leak)
+            elif k in own:
+                sources, rates = _leaving(weighted(adjoint, clocks, unit), c, True)
+                parts[k].append(replace(leak, rates=rates[np.searchsorted(sources, leak.sources)]))
+            else:
+                parts[k].append(replace(leak, rates=np.zeros(len(leak.rates))))
+    return [replace(sinks, leaks=tuple(leaks)) for leaks in parts]
 
 
 def _leaving(adjoint: Plan, c: int, keep_zeros: bool) -> tuple[IntArray, FloatArray]:

@@ -6,11 +6,12 @@ arrays, substitution, factorisation by species, and their text.
 
 from __future__ import annotations
 
-from fsp.model.factors import Product, factorise, tabulated
+from fsp.model.factors import Product, factorise, split_number, tabulated
 from fsp.model.functions import FUNCTIONS
 from fsp.model.infix import to_text
 from fsp.model.program import compiled, evaluate
 from fsp.model.tree import (
+    ONE,
     Call,
     Expression,
     Number,
@@ -26,6 +27,7 @@ from fsp.model.tree import (
 
 __all__ = [
     "FUNCTIONS",
+    "ONE",
     "Call",
     "Expression",
     "Number",
@@ -38,6 +40,7 @@ __all__ = [
     "depends_on_time",
     "evaluate",
     "factorise",
+    "split_number",
     "substitute",
     "symbols",
     "tabulated",

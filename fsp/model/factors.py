@@ -70,6 +70,31 @@ def tabulated(factor: Expression, name: str, top: int) -> FloatArray:
     return np.broadcast_to(np.asarray(evaluate(factor, {name: counts}), dtype=np.float64), counts.shape)
 
 
+def split_number(scalar: Expression) -> tuple[float, Expression]:
+    """Write a tree without species as a number times a tree: terms that differ by a number share their tree.
+
+    Parameters
+    ----------
+    scalar
+        The tree.
+
+    Returns
+    -------
+    number, rest
+        Their product is the tree up to rounding; `rest` is one where the tree does not depend on time.
+    """
+    if not depends_on_time(scalar):
+        return float(evaluate(scalar, {})), ONE
+    if isinstance(scalar, Call) and scalar.function == "*":
+        pieces = [split_number(a) for a in scalar.arguments]
+        return math.prod(number for number, _ in pieces), call("*", ONE, *(rest for _, rest in pieces))
+    if isinstance(scalar, Call) and scalar.function == "/":
+        (above, top), (below, bottom) = (split_number(a) for a in scalar.arguments)
+        if below != 0.0:
+            return above / below, call("/", top, bottom)
+    return 1.0, scalar
+
+
 def _terms(expr: Expression, species: frozenset[str]) -> list[Product]:
     own = symbols(expr) & species
     if not own:

@@ -3,7 +3,8 @@
 Comparisons, min, max, abs, floor and ceil of arguments that hold no species change at times that can be found
 beforehand: a sign, or a whole part, that differs between neighbouring points of a grid is located by bisection.
 An argument that is monotone, such as ``time > 3``, is never missed; one that changes back within a grid step
-(a ten-thousandth of the whole time) is.  Callables cannot be looked into.
+(a ten-thousandth of the whole time) is, and is left to the interval arithmetic of `fsp.model.taylor`, by which a solver
+sees that a step goes over it.  Callables cannot be looked into.
 """
 
 from __future__ import annotations

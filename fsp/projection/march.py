@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 PRUNING_SHARE = 0.05  # of the tolerance, spent in proportion to time
 ROUNDING_SHARE = 0.05
 INTEGRATION_SHARE = 0.01  # so small that improbable states are not lost in noise; it costs a solver little
+TIMED_SHARE = 0.2  # where rates depend on time: a smaller error costs a solver more there
 LARGEST_INTEGRATION_SHARE = 0.3
 INTEGRATION_NOISE = 1e-11  # error that a solver should not be asked to go below
 FEWEST_PRUNED = 400  # states of a space that is worth pruning
@@ -183,7 +184,8 @@ class _March:
         tol, duration = begin.tol, max(self.t_end - begin.t, 1e-300)
         self.ledger = ErrorLedger()
         self.counts = {"n_matvec": 0, "growths": 0, "prunings": 0, "largest_space": 0}
-        share = min(max(INTEGRATION_SHARE, INTEGRATION_NOISE / tol), LARGEST_INTEGRATION_SHARE)
+        least = TIMED_SHARE if self.model.is_time_dependent else INTEGRATION_SHARE
+        share = min(max(least, INTEGRATION_NOISE / tol), LARGEST_INTEGRATION_SHARE)
         self._chooser = Chooser(solver, share * tol)
         self._integration_rate = min(share * tol, self._chooser.tol) / duration
         self._truncation_rate = (1.0 - share - PRUNING_SHARE - ROUNDING_SHARE) * tol / duration
@@ -223,7 +225,7 @@ class _March:
                 truncation=float(step.lost.sum()),
                 integration=step.error,
                 rounding=step.rounding,
-                certified=solver.certified and not self.model.is_time_dependent,
+                certified=solver.certified and step.certified,
             )
             self.counts["n_matvec"] += step.n_matvec
             self._products[f"{solver} ({self._choice.reason})"] += step.n_matvec

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from fsp.arrays import BoolArray, FloatArray, IntArray
+    from fsp.arrays import BoolArray, FloatArray
     from fsp.generator import Generator
 
 INFLOW_SHARE = 0.2  # of the rate at which probability may leave the space, for what flows into dropped states
@@ -64,33 +64,23 @@ def choose(
         States that stay whatever they hold, (n,).
     """
     present = p if ahead is None else np.maximum(p, ahead)
-    order = np.argsort(present, kind="stable")
-    most = int(np.searchsorted(np.cumsum(present[order]), mass, side="right"))
-    number = _largest_below(generator, present, order, most, INFLOW_SHARE * outflow_rate)
-    dropped = order[:number]
-    kept = np.ones(len(p), dtype=np.bool_)
-    kept[dropped] = False
+    ordered = np.sort(present)
+    most = int(np.searchsorted(np.cumsum(ordered), mass, side="right"))
+    kept = present >= _highest_level(generator, present, ordered, most, INFLOW_SHARE * outflow_rate)
     if wanted is not None:
         kept |= wanted
     return Pruning(kept)
 
 
-def _largest_below(generator: Generator, present: FloatArray, order: IntArray, most: int, allowed: float) -> int:
-    """Return how many of the first `most` states in `order` can go so that the flux into them is at most `allowed`."""
+def _highest_level(generator: Generator, present: FloatArray, ordered: FloatArray, most: int, allowed: float) -> float:
+    """Return the level below which at most `most` states lie, and the flux into them is at most `allowed`."""
     low, high = 0, most
-    for _ in range(BISECTIONS + 1):
-        if high - low <= max(1, most >> BISECTIONS):
+    middle = most  # all of them first: that is often possible
+    while low < high:
+        level = ordered[middle] if middle < len(ordered) else np.inf
+        inflow = float((generator @ np.where(present >= level, present, 0.0))[present < level].sum())
+        low, high = (middle, high) if inflow <= allowed else (low, middle - 1)
+        if high - low <= most >> BISECTIONS:
             break
-        middle = high if low == 0 and high == most else (low + high) // 2
-        staying = present.copy()
-        staying[order[:middle]] = 0.0
-        inflow = float((generator @ staying)[order[:middle]].sum())
-        if inflow <= allowed:
-            low = middle
-            if middle == most:
-                break
-        elif middle == most:
-            high = most - 1
-        else:
-            high = middle
-    return low
+        middle = (low + high + 1) // 2
+    return float(ordered[low])

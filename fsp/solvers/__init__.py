@@ -5,6 +5,7 @@ from fsp.solvers.chebyshev import Chebyshev
 from fsp.solvers.choice import SOLVERS, Choice, Chooser
 from fsp.solvers.implicit import Implicit
 from fsp.solvers.krylov import Krylov
+from fsp.solvers.magnus import Magnus
 from fsp.solvers.rational import Rational
 from fsp.solvers.uniformization import Uniformization
 
@@ -18,6 +19,7 @@ __all__ = [
     "Implicit",
     "Krylov",
     "LossLimit",
+    "Magnus",
     "Propagator",
     "Pulse",
     "Rational",

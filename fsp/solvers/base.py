@@ -49,7 +49,8 @@ def require_constant_rates(generator: Generator, name: str) -> None:
     """Raise a BackendError if propensities depend on time, for a solver that cannot treat that."""
     if generator.model.is_time_dependent:
         raise BackendError(
-            f"{name} must have propensities that do not depend on time, but this network's do; use solver='implicit'."
+            f"{name} must have propensities that do not depend on time, but this network's do; use solver='magnus' or "
+            f"solver='implicit'."
         )
 
 
@@ -95,6 +96,8 @@ class Advance:
         Bound on the rounding error, by the model in docs/certificate.md.
     rejected
         The state that broke the loss limit, (n,): where its probability sits, the space must grow.
+    certified
+        Whether the error is a bound, where the solver's are.
     """
 
     p: FloatArray
@@ -104,6 +107,7 @@ class Advance:
     t: float
     rounding: float
     rejected: FloatArray | None = field(default=None)
+    certified: bool = True
 
 
 class Propagator(Protocol):

@@ -11,6 +11,7 @@ from fsp.generator.operator import RowOperator
 from fsp.solvers.chebyshev import Chebyshev
 from fsp.solvers.implicit import Implicit
 from fsp.solvers.krylov import Krylov
+from fsp.solvers.magnus import Magnus
 from fsp.solvers.rational import Rational
 from fsp.solvers.uniformization import Uniformization
 
@@ -18,12 +19,15 @@ if TYPE_CHECKING:
     from fsp.generator import Generator
     from fsp.solvers.base import Solver
 
-SOLVERS: dict[str, type[Uniformization] | type[Krylov] | type[Chebyshev] | type[Rational] | type[Implicit]] = {
+SOLVERS: dict[
+    str, type[Uniformization] | type[Krylov] | type[Chebyshev] | type[Rational] | type[Implicit] | type[Magnus]
+] = {
     "uniformization": Uniformization,
     "krylov": Krylov,
     "chebyshev": Chebyshev,
     "rational": Rational,
     "implicit": Implicit,
+    "magnus": Magnus,
 }
 
 # Work in units of one multiply-add of a product on runs, about 0.25 ns, fitted to measured runs.
@@ -39,6 +43,9 @@ LEAST_WORK = 1e8  # below, a change of solver cannot pay
 FORGETTING = 0.9  # power that what was learnt of a solver is raised to while another one works
 LARGEST_FACTOR = 64.0  # by which a solver may need more, or fewer, products than expected
 DIRECT_WORK = 1e11  # of a factorisation that is still considered
+# With rates that depend on time, each step looks at the residual in a dozen points and factorises more often.
+TIMED_IMPLICIT_STATES = 300
+TIMED_IMPLICIT_STATES_PLANAR = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +93,7 @@ class Chooser:
         if self._asked is not None:
             return Choice(self._asked, "asked for")
         if generator.model.is_time_dependent:
-            return Choice(Implicit(self._tol), "auto: propensities depend on time")
+            return self._timed(generator)
         work = self._work(generator, duration)
         if growing:  # an expansion that loses too much is thrown away as a whole
             work.pop("chebyshev")
@@ -117,6 +124,15 @@ class Chooser:
     def least_work(self, generator: Generator, duration: float) -> float:
         """Return the least work that is expected for `duration` units of time on `generator`."""
         return min(self._work(generator, duration).values())
+
+    def _timed(self, generator: Generator) -> Choice:
+        """Return the solver for propensities that depend on time."""
+        if not generator.is_scalable:
+            return Choice(Implicit(self._tol), "auto: propensities depend on time, which does not factor out")
+        planar = generator.work <= 5.5 * len(generator)
+        if len(generator) <= (TIMED_IMPLICIT_STATES_PLANAR if planar else TIMED_IMPLICIT_STATES):
+            return Choice(Implicit(self._tol), "auto: propensities depend on time, and factorisations are cheap")
+        return Choice(Magnus(self._tol), "auto: propensities depend on time")
 
     def _work(self, generator: Generator, duration: float) -> dict[str, float]:
         """Return the expected work of every solver, in multiply-adds."""

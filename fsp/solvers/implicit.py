@@ -4,8 +4,9 @@ One step solves ``U = 1⊗p + h (weights ⊗ A) U`` for s stage values.  The eig
 decouple it into s/2 complex systems ``(I - h μ A) x = b``, factorised once for every step length; step lengths are
 halved and doubled so that factorisations serve many steps.  The sinks are integrated along with the stages.
 For constant A the residual of the collocation polynomial is known in full and its 1-norm integral is the
-error (see `fsp.solvers.collocation`).  Where A depends on time the stages are iterated on the frozen generator of
-the middle of the step, and the residual is sampled between them: an estimate.
+error (see `fsp.solvers.collocation`).  Where A depends on time the stages are iterated on a generator frozen near the
+middle of the step.  With polynomials in place of the functions of time the residual is one too, and is bounded by its
+values in as many points as its degree asks for; where time does not factor out it is sampled: an estimate.
 
 Chosen over BDF and SDIRK because it is L-stable at any order, so that 1e-10 takes few steps, and because a
 multistep method has no residual polynomial that is known without sampling.
@@ -26,6 +27,7 @@ import numpy as np
 
 from fsp.errors import ArgumentError, ConvergenceError
 from fsp.solvers.base import NO_LIMIT, REPORT_WORK, UNIT_ROUNDOFF, Advance, LossLimit, Pulse, check_tol
+from fsp.solvers.clocks import DEGREE, chebyshev_nodes, clock_on, reach
 from fsp.solvers.collocation import Collocation, radau
 from fsp.solvers.linear import ShiftedSystem
 
@@ -39,6 +41,7 @@ SMALLEST_STEP = 1e-13  # of the time asked for
 STAGE_ITERATIONS = 25
 NOISE = 30.0  # how many times the rounding of the products the residual of a step may show
 KEPT_FACTORS = 2
+NEAR = 0.03  # relative change of rates over which a factorisation still serves, as the stages are iterated
 SOLVE_WORK = 20.0  # of a stage's triangular solves, over that of its product
 
 
@@ -64,7 +67,7 @@ class Implicit:
 
     @property
     def certified(self) -> bool:
-        """The reported error is a bound (an estimate where propensities depend on time)."""
+        """The reported error is a bound, where `Advance.certified` says so."""
         return True
 
     @contextmanager
@@ -80,8 +83,10 @@ class _ImplicitPropagator:
         self._table = radau(solver.stages)
         self._n = len(generator)
         self.step_length = 0.0
-        self._systems: dict[tuple[float, float], list[ShiftedSystem]] = {}
-        self._estimate = _sampled_error if generator.model.is_time_dependent else _exact_error
+        self._systems: dict[float, tuple[Generator, list[ShiftedSystem]]] = {}
+        self._estimate = _exact_error
+        if generator.model.is_time_dependent:
+            self._estimate = _polynomial_error if generator.is_scalable else _sampled_error
 
     def advance(
         self,
@@ -97,11 +102,11 @@ class _ImplicitPropagator:
         """Advance `p` from `t0` towards `t1`; see `fsp.solvers.base.Propagator`."""
         tol_rate = (self._tol if tol is None else tol) / (t1 - t0)
         lost = np.zeros(self._generator.n_sinks)
-        t, error, rounding, n_matvec = t0, 0.0, 0.0, 0
+        t, error, rounding, n_matvec, certified = t0, 0.0, 0.0, 0, True
         rejected = None
         most = min(most, REPORT_WORK / (SOLVE_WORK * self._generator.work))  # products
         while t < t1 and rejected is None and n_matvec < most:
-            h = self._step_length(p, t, t1)
+            h = self._within_switches(t, self._step_length(p, t, t1))
             if h < SMALLEST_STEP * (t1 - t0):
                 raise ConvergenceError(
                     f"Implicit found no step at t = {t:.6g} whose error is below {tol_rate:.1e} per unit of time: the "
@@ -120,13 +125,14 @@ class _ImplicitPropagator:
                 p, out, cut = _clip(step.values[kept - 1], self._n)
                 lost = lost + out
                 error, rounding = error + step.error + cut, rounding + step.rounding
+                certified = certified and step.certified
                 t = (
                     t1
                     if kept == len(step.values) and t + h >= t1 * (1.0 - 1e-14)
                     else t + h * self._table.nodes[kept - 1]
                 )
             self._grow_step(h, step.shape_error, allowed)
-        return Advance(p, lost, error, n_matvec, t, rounding, rejected)
+        return Advance(p, lost, error, n_matvec, t, rounding, rejected, certified)
 
     def _noise(self, p: FloatArray, h: float) -> float:
         """Return the rounding of the products of one step: roundoff × operations × what flows."""
@@ -142,6 +148,13 @@ class _ImplicitPropagator:
             return t1 - t
         return self.step_length
 
+    def _within_switches(self, t: float, h: float) -> float:
+        """Shorten a step that goes over a time at which a rate may jump or bend."""
+        if not self._generator.model.is_time_dependent:
+            return h
+        end = min(reach(tree, t, t + h) for tree in self._generator.clocks)
+        return h if end == t + h else end - t
+
     def _grow_step(self, h: float, error: float, allowed: float) -> None:
         """Lengthen the step where the error would still fit; a last, shorter step says nothing."""
         if h >= self.step_length * (1.0 - 1e-12):
@@ -154,7 +167,7 @@ class _ImplicitPropagator:
         """
         ratio = allowed / error if error > 0.0 else np.inf
         factor: float = min(8.0, max(0.125, 0.8 * ratio ** (1.0 / self._table.n_stages)))
-        return factor if self._generator.model.is_time_dependent else 2.0 ** floor(log2(factor))
+        return factor if not self._generator.is_scalable else 2.0 ** floor(log2(factor))
 
     def _kept(self, step: _Step, lost: FloatArray, limit: LossLimit, since: float, h: float) -> int:
         """Return up to which stage the probability lost keeps to the limit."""
@@ -183,10 +196,15 @@ class _ImplicitPropagator:
                 break
             best = size
             values += self._correction(defect, systems, frozen, h)
-        shape_error = self._estimate(self._generator, table, z, values, t, h)
         stage_error = h * float(np.abs(residuals).sum(axis=1) @ table.lagrange_integrals)
+        shape_error, certified = self._estimate(self._generator, table, z, values, t, h)
+        if self._estimate is not _exact_error:  # the others see the whole residual
+            shape_error = max(shape_error - stage_error, 0.0)
+        if size > 0.02 * allowed and iteration < STAGE_ITERATIONS:
+            self._systems.clear()  # of another time, they may have served too long
         flow = max(self._noise(np.abs(U[: self._n]), h) for U in values)
-        return _Step(values, stage_error, shape_error, flow + 8.0 * UNIT_ROUNDOFF * table.n_stages, n_matvec)
+        rounding = flow + 8.0 * UNIT_ROUNDOFF * table.n_stages
+        return _Step(values, stage_error, shape_error, rounding, n_matvec, certified)
 
     def _correction(self, defect: FloatArray, systems: list[ShiftedSystem], frozen: Generator, h: float) -> FloatArray:
         """Solve ``D - h (weights ⊗ A) D = defect``: states by the decoupled systems, sinks by quadrature."""
@@ -205,7 +223,9 @@ class _ImplicitPropagator:
         return np.concatenate([states, sinks], axis=1)
 
     def _factors(self, frozen: Generator, h: float) -> list[ShiftedSystem]:
-        key = (h, frozen.t)
+        key = h
+        if key in self._systems and not frozen.is_near(self._systems[key][0], NEAR):
+            self._systems.pop(key)
         if key not in self._systems:
             while len(self._systems) >= KEPT_FACTORS:
                 self._systems.pop(next(iter(self._systems)))
@@ -218,8 +238,8 @@ class _ImplicitPropagator:
                     systems.append(systems[partner])
                 else:
                     systems.append(ShiftedSystem(square, h * (mu.real if real else mu)))
-            self._systems[key] = systems
-        return self._systems[key]
+            self._systems[key] = frozen, systems
+        return self._systems[key][1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +249,7 @@ class _Step:
     shape_error: float  # of the residual between them, which falls with the step
     rounding: float
     n_matvec: int
+    certified: bool
 
     @property
     def error(self) -> float:
@@ -243,15 +264,38 @@ def _clip(values: FloatArray, n: int) -> tuple[FloatArray, FloatArray, float]:
 
 def _exact_error(
     generator: Generator, table: Collocation, z: FloatArray, values: FloatArray, t: float, h: float
-) -> float:
-    """Return the integral of the 1-norm of the residual's part that vanishes at the nodes."""
+) -> tuple[float, bool]:
+    """Return the integral of the 1-norm of the residual's part that vanishes at the nodes, and that it is a bound."""
     leading = table.leading[1:] @ (values - z)  # the weights sum to zero: taken so, little cancels
-    return h * float(np.abs(generator.operator.apply(leading)).sum()) * table.node_integral
+    return h * float(np.abs(generator.operator.apply(leading)).sum()) * table.node_integral, True
+
+
+def _polynomial_error(
+    generator: Generator, table: Collocation, z: FloatArray, values: FloatArray, t: float, h: float
+) -> tuple[float, bool]:
+    """Bound the integral of the residual's 1-norm by its values in as many points as its degree asks for.
+
+    The functions of time are replaced by polynomials; what these miss is added.
+    """
+    clocks = [clock_on(tree, t, t + h) for tree in generator.clocks]
+    nodes = chebyshev_nodes(table.n_stages + DEGREE + 1)
+    tau = 0.5 * (1.0 + nodes.z)
+    at, slope = table.interpolate(tau)
+    rise = values - z  # the slopes of a constant are zero: taken so, little cancels
+    remainders = np.array([2.0 * clock.remainder for clock in clocks])
+    missing = generator.with_clocks(remainders).exit_rates  # 2 Σ_l remainder_l c_l(x)
+    total = 0.0
+    for k, point in enumerate(tau):
+        frozen = generator.with_clocks(np.array([clock.at((point - 0.5) * h) for clock in clocks]))
+        y = z + at[k, 1:] @ rise
+        residual = float(np.abs(slope[k, 1:] @ rise / h - frozen.operator.apply(y)).sum())
+        total += (residual + float(missing @ np.abs(y[: len(missing)]))) * nodes.integrals[k]
+    return h * total, all(clock.certified for clock in clocks)
 
 
 def _sampled_error(
     generator: Generator, table: Collocation, z: FloatArray, values: FloatArray, t: float, h: float
-) -> float:
+) -> tuple[float, bool]:
     """Estimate the integral of the residual's 1-norm from samples halfway between the nodes."""
     edges = np.concatenate([[0.0], table.nodes])
     tau = 0.5 * (edges[1:] + edges[:-1])
@@ -261,4 +305,4 @@ def _sampled_error(
     for k, point in enumerate(tau):
         product = generator.at(t + point * h).operator.apply(z + at[k, 1:] @ rise)
         total += float(np.abs(slope[k, 1:] @ rise / h - product).sum()) * (edges[k + 1] - edges[k])
-    return h * total
+    return h * total, False

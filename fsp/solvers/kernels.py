@@ -156,7 +156,19 @@ def orthogonalise(V, H, j, depth, dots, nothing):
 
 
 @njit(cache=True)
-def _diagonals(H, m, depth):
+def largest_column(H, m):
+    """Return the 1-norm of the upper Hessenberg matrix H[:m, :m]."""
+    size = 0.0
+    for j in range(m):
+        column = 0.0
+        for i in range(min(m, j + 2)):
+            column += abs(H[i, j])
+        size = max(size, column)
+    return size
+
+
+@njit(cache=True)
+def diagonals(H, m, depth):
     """Return the diagonals of H[:m, :m] from the one below the main one on, row i at column i + 1 of a padded array."""
     bands = np.zeros((min(depth, m) + 1, m))
     for k in range(len(bands)):
@@ -167,7 +179,7 @@ def _diagonals(H, m, depth):
 
 
 @njit(cache=True, fastmath=REORDERED)
-def _taylor_term(bands, x, factor, y):
+def taylor_term(bands, x, factor, y):
     """Write ``factor H x`` to y; return its largest entry.  x and y are padded: entry i stands at i + 1."""
     m = bands.shape[1]
     for i in range(m):
@@ -183,24 +195,19 @@ def _taylor_term(bands, x, factor, y):
 
 
 @njit(cache=True)
-def flow(H, m, depth, horizon, norms, leak, residual_norm, error_rate, loss_offset, loss_rate):
+def flow(H, m, depth, horizon, norms, leak, residual_norm, error_rate, loss_offset, loss_rate, stride=SUBSTEP):
     """Follow u(s) = exp(s H) e_1 from 0 until the error or the horizon stops it.
 
     The residual of the Krylov approximation is ``residual_norm * u_m(s)`` in the 1-norm; on each substep δ its
     integral is bounded by the Taylor terms, ``∫|u_m| <= Σ_k |(Hᵏ u)_m| δ^(k+1) / (k+1)!``.  The march ends
     before that integral passes ``error_rate * s``.  `leak` @ u is the probability in the sinks: the last
-    time at which it kept below ``loss_offset + loss_rate * s`` is returned as well.
+    time at which it kept below ``loss_offset + loss_rate * s`` is returned as well.  `stride` is ‖H‖ times a substep.
 
     Returns s, u(s), error, growth of Σ|u_j| norms_j, s_kept, u(s_kept), error_kept.
     """
-    bands = _diagonals(H, m, depth)
-    size = 0.0
-    for j in range(m):
-        column = 0.0
-        for i in range(min(m, j + 2)):
-            column += abs(H[i, j])
-        size = max(size, column)
-    delta = horizon if size == 0.0 else min(horizon, SUBSTEP / size)
+    bands = diagonals(H, m, depth)
+    size = largest_column(H, m)
+    delta = horizon if size == 0.0 else min(horizon, stride / size)
     u = np.zeros(m)
     u[0] = 1.0
     term, image = np.zeros(m + 2), np.zeros(m + 2)
@@ -219,7 +226,7 @@ def flow(H, m, depth, horizon, norms, leak, residual_norm, error_rate, loss_offs
             scale = max(scale, abs(u[i]))
         integral = abs(u[m - 1]) * step
         for k in range(1, 60):
-            largest = _taylor_term(bands, term, step / k, image)
+            largest = taylor_term(bands, term, step / k, image)
             term, image = image, term
             for i in range(m):
                 trial[i] += term[i + 1]

@@ -1,0 +1,144 @@
+"""Functions of time on one step: polynomials with bounded remainders, and interpolation in Chebyshev points."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fsp.model.expression import evaluate
+from fsp.model.taylor import INSETS, Polynomial, polynomial
+
+if TYPE_CHECKING:
+    from fsp.arrays import FloatArray
+    from fsp.model.tree import Expression
+
+DEGREE = 5  # of the polynomials that stand for functions of time
+SHORTEST_REACH = 1e-6  # of a step, over which a function must have a bound for a switch to be looked for
+BISECTIONS = 60
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Nodes:
+    """Interpolation in Chebyshev points of [-1, 1], which stand for a step.
+
+    Parameters
+    ----------
+    z
+        The points, from -1 to 1, (N,).
+    integrals
+        ∫|ℓ_i|, as shares of the step, (N,).
+    to_powers
+        ``to_powers @ values`` are the coefficients in powers of z, (N, N).
+    to_modes
+        ``to_modes @ values`` are those in Chebyshev polynomials T_k, (N, N).
+    modes
+        Coefficients in powers of z of each T_k, (N, N).
+    slopes
+        ``T_k' = Σ_i slopes[k, i] T_i``, by the share of the step, (N, N).
+    """
+
+    z: FloatArray
+    integrals: FloatArray
+    to_powers: FloatArray
+    to_modes: FloatArray
+    modes: FloatArray
+    slopes: FloatArray
+
+
+@lru_cache
+def chebyshev_nodes(n: int) -> Nodes:
+    """Return interpolation in n points."""
+    z = -np.cos(np.pi * np.arange(n) / (n - 1))
+    powers = np.linalg.inv(np.vander(z, increasing=True))
+    basis = np.polynomial.chebyshev
+    modes = np.zeros((n, n))
+    slopes = np.zeros((n, n))
+    for k in range(n):
+        unit = np.eye(n)[k]
+        own = basis.cheb2poly(unit[: k + 1])
+        modes[k, : len(own)] = own
+        slope = 2.0 * basis.chebder(unit)
+        slopes[k, : len(slope)] = slope
+    to_modes = np.linalg.inv(np.array([np.polynomial.Chebyshev.basis(k)(z) for k in range(n)]).T)
+    x, w = np.polynomial.legendre.leggauss(n)
+    integrals = np.zeros(n)
+    for a, b in pairwise(z):  # no ℓ_i changes sign between two points
+        at = a + 0.5 * (b - a) * (x + 1.0)
+        integrals += np.abs(0.25 * (b - a) * w @ (np.vander(at, n, increasing=True) @ powers))
+    return Nodes(z, integrals, powers, to_modes, modes, slopes)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Clock:
+    """A function of time on one step.
+
+    Parameters
+    ----------
+    middle
+        Its value in the middle.
+    change
+        Coefficients of ``g - g(middle)`` in powers of the distance from the middle.
+    remainder
+        What that may be off.
+    certified
+        Whether the remainder is a bound.
+    """
+
+    middle: float
+    change: FloatArray
+    remainder: float
+    certified: bool
+
+    def at(self, x: float) -> float:
+        """Return its polynomial at the distance x from the middle."""
+        return self.middle + float(np.polynomial.polynomial.polyval(x, self.change))
+
+
+def clock_on(tree: Expression, start: float, end: float) -> Clock:
+    """Return a function of time on a step: of the degree that has the least remainder, bounded if possible."""
+    best: Polynomial | None = None
+    for degree in (DEGREE, 2, 1, 0):
+        best = polynomial(tree, start, end, degree)
+        if best is not None:
+            break
+    certified = best is not None
+    if best is None:
+        best = _fitted(tree, start, end)
+    change = np.array(best.coefficients)
+    middle = max(float(change[0]), 0.0)
+    change[0] -= middle
+    return Clock(middle, np.pad(change, (0, DEGREE + 1 - len(change))), best.remainder, certified)
+
+
+def reach(tree: Expression, start: float, end: float) -> float:
+    """Return how far from `start` a function of time has a bound: up to a switch that lies inside the step.
+
+    Functions for which there is no bound right after `start` have none: then the end of the step is returned.
+    """
+    if polynomial(tree, start, end, 0) is not None:
+        return end
+    low, high = start + SHORTEST_REACH * (end - start), end
+    if low <= start or polynomial(tree, start, low, 0, INSETS[:1]) is None:
+        return end
+    for _ in range(BISECTIONS):
+        middle = 0.5 * (low + high)
+        if middle in (low, high):
+            break
+        low, high = (low, middle) if polynomial(tree, start, middle, 0, INSETS[:1]) is None else (middle, high)
+    return low
+
+
+def _fitted(tree: Expression, start: float, end: float) -> Polynomial:
+    """Return an interpolant in Chebyshev points, with an estimate of what it is off."""
+    middle, half = 0.5 * (start + end), 0.5 * (end - start)
+    x = np.cos(np.pi * (np.arange(DEGREE + 1) + 0.5) / (DEGREE + 1))
+    values = np.array([float(evaluate(tree, {}, middle + half * at)) for at in x])
+    coefficients = np.linalg.solve(np.vander(x, increasing=True), values) / half ** np.arange(DEGREE + 1.0)
+    fit = Polynomial(middle, tuple(coefficients.tolist()), 0.0)
+    between = np.linspace(start, end, 34)[1:-1]
+    missed = max(abs(fit.at(t) - float(evaluate(tree, {}, t))) for t in between)
+    return Polynomial(middle, fit.coefficients, 2.0 * missed)

@@ -1,0 +1,305 @@
+"""Rates that depend on time: the true error is within the bound, and the bound within the tolerance.
+
+The references are closed forms: Poisson and binomial laws whose parameters are integrals of the rates, by quadrature.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import mpmath
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import integrate, stats
+from written_networks import network
+
+import fsp
+from fsp.model.expression import ONE, evaluate, split_number
+from fsp.model.formula import parse
+from fsp.model.taylor import enclosure, polynomial
+from fsp.projection.growth import starting_vector
+from fsp.solvers import LossLimit
+from fsp.solvers.clocks import chebyshev_nodes, clock_on, reach
+
+SOLVERS = [fsp.Magnus, fsp.Implicit]
+solvers = pytest.mark.parametrize("make", SOLVERS, ids=lambda make: make.__name__)
+
+
+def tree(text):
+    return parse(text, what="function of time")
+
+
+def march(solver, generator, p, t0, t1, tol):
+    """Advance all the way; return states, sinks, error with rounding, and whether all of it is a bound."""
+    lost, error, certified, t = np.zeros(generator.n_sinks), 0.0, True, t0
+    with solver.open(generator) as propagator:
+        while t < t1:
+            step = propagator.advance(p, t, t1, tol=tol * (t1 - t) / (t1 - t0))
+            assert step.t > t
+            p, t, lost = step.p, step.t, lost + step.lost
+            error, certified = error + step.error + step.rounding, certified and step.certified
+    return p, lost, error, certified
+
+
+# ---- closed forms -----------------------------------------------------------------------------------------
+
+
+def poisson_mean(k, g, t):
+    """Return the solution of m' = k(t) - g(t) m, m(0) = 0."""
+    return integrate.solve_ivp(lambda s, m: k(s) - g(s) * m, (0, t), [0.0], rtol=1e-13, atol=1e-14).y[0, -1]
+
+
+@solvers
+@pytest.mark.parametrize("tol", [1e-3, 1e-5, 1e-7, 1e-9])
+def test_birth_and_death_with_periodic_rates_is_poisson(make, tol):
+    birth, death = "6*(1 + 0.5*sin(3*time))", "X*(1 + 0.4*cos(time))"
+    model = network({"X": 0}, ("0 -> X", "rate", birth), ("X -> 0", "rate", death))
+    space = fsp.StateSpace.box(model, upper={"X": 50})
+    p, _, error, certified = march(make(), fsp.Generator(model, space), starting_vector(model, space), 0.0, 2.0, tol)
+    mean = poisson_mean(lambda s: 6 * (1 + 0.5 * math.sin(3 * s)), lambda s: 1 + 0.4 * math.cos(s), 2.0)
+    truth = stats.poisson.pmf(np.arange(51), mean)
+    assert certified
+    assert np.abs(p - truth).sum() <= error + 1e-11
+    assert error <= 1.01 * tol
+
+
+@solvers
+@pytest.mark.parametrize("tol", [1e-3, 1e-6, 1e-9])
+def test_decay_with_a_rate_that_falls_is_binomial(make, tol):
+    model = network({"X": 30}, ("X -> 0", "rate", "X/(1 + time)^2"))
+    space = fsp.StateSpace.reachable(model)
+    p, _, error, certified = march(make(), fsp.Generator(model, space), starting_vector(model, space), 0.0, 3.0, tol)
+    truth = stats.binom.pmf(np.arange(31), 30, math.exp(-(1.0 - 1.0 / 4.0)))
+    assert certified
+    assert np.abs(p - truth).sum() <= error + 1e-12
+    assert error <= 1.01 * tol
+
+
+@solvers
+@pytest.mark.parametrize("tol", [1e-3, 1e-6, 1e-9])
+def test_a_switch_with_periodic_rates(make, tol):
+    model = network({"A": 4, "B": 0}, ("A -> B", "rate", "A*exp(sin(time))"), ("B -> A", "rate", "2*B"))
+    space = fsp.StateSpace.reachable(model)
+    p, _, error, certified = march(make(), fsp.Generator(model, space), starting_vector(model, space), 0.0, 4.0, tol)
+    on = integrate.solve_ivp(
+        lambda s, y: -math.exp(math.sin(s)) * y + 2 * (1 - y), (0, 4), [1.0], rtol=1e-13, atol=1e-14
+    )
+    truth = stats.binom.pmf(space.states[:, 0], 4, on.y[0, -1])
+    assert certified
+    assert np.abs(p - truth).sum() <= error + 1e-11
+    assert error <= 1.01 * tol
+
+
+@solvers
+def test_what_leaves_the_space_at_a_rate_that_changes(make):
+    model = network({"X": 0}, ("0 -> X", "rate", "2*(1 + sin(time))"))
+    space = fsp.StateSpace.box(model, upper={"X": 0})
+    p, lost, error, certified = march(make(), fsp.Generator(model, space), np.ones(1), 0.0, 2.0, 1e-8)
+    stayed = math.exp(-2.0 * (2.0 + 1.0 - math.cos(2.0)))
+    assert certified
+    assert abs(p[0] - stayed) + abs(lost.sum() - (1.0 - stayed)) <= error + 1e-12
+
+
+def test_stiff_rates_that_fall_to_zero_with_a_kink():
+    text = "piecewise(500 - 100*time^2.5, 500 - 100*time^2.5 > 0, 0)"
+    model = network({"A": 1, "B": 0}, ("A -> B", "rate", "A"), ("B -> A", "rate", f"B*{text}"))
+    answer = fsp.transient(model, [4.0], 1e-6, solver="magnus")[-1]
+    rate = lambda s: max(500 - 100 * s**2.5, 0.0)  # noqa: E731
+    kink = 5.0 ** (1 / 2.5)
+    options = {"method": "Radau", "rtol": 1e-10, "atol": 1e-13}
+    first = integrate.solve_ivp(lambda s, y: rate(s) * (1 - y) - y, (0, kink), [1.0], **options).y[0, -1]
+    on = first * math.exp(-(4.0 - kink))
+    assert answer.error.certified
+    assert abs(answer.mean()["A"] - on) <= answer.error.total + 1e-8
+
+
+@pytest.mark.parametrize("text", ["piecewise(8, time < 1.3, 2)", "piecewise(5, sin(5*time) > 0, 0)", "2*floor(2*time)"])
+@solvers
+def test_rates_that_jump(make, text):
+    model = network({"X": 0}, ("0 -> X", "rate", text), ("X -> 0", "mass_action", 1.0))
+    answer = fsp.transient(model, [2.0], 1e-7, solver=make())[-1]
+    rate = tree(text)
+    edges = np.unique(np.concatenate([[0, 1.3, 2.0], np.arange(1, 4) * 0.5, np.arange(1, 4) * np.pi / 5]))
+    mean = 0.0
+    for a, b in pairwise(edges):
+        k = float(evaluate(rate, {}, 0.5 * (a + b)))
+        mean = k + (mean - k) * math.exp(-(b - a))
+    truth = stats.poisson.pmf(answer.states[:, 0], mean)
+    assert answer.error.certified
+    assert np.abs(answer.probabilities - truth).sum() + 1.0 - truth.sum() <= answer.error.total + 1e-12
+    assert answer.error.total <= 1e-7
+
+
+@solvers
+def test_a_switch_inside_an_advance_is_found_by_the_solver(make):
+    model = network({"X": 20}, ("X -> 0", "rate", "X*piecewise(2, time < 0.7, 0.5)"))
+    space = fsp.StateSpace.reachable(model)
+    p, _, error, certified = march(make(), fsp.Generator(model, space), starting_vector(model, space), 0.0, 2.0, 1e-7)
+    truth = stats.binom.pmf(np.arange(21), 20, math.exp(-(2 * 0.7 + 0.5 * 1.3)))
+    assert certified
+    assert np.abs(p - truth).sum() <= error + 1e-12
+
+
+# ---- both solvers -----------------------------------------------------------------------------------------
+
+CLOCKS = ["1 + 0.5*sin({})*cos(time)", "exp(-{}*time)", "1/(1 + {}*time)", "sqrt(0.5 + {}*time)", "2^(-time*{})"]
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    clocks=st.lists(st.sampled_from(CLOCKS), min_size=3, max_size=3),
+    speeds=st.lists(st.floats(0.1, 3.0), min_size=3, max_size=3),
+)
+def test_magnus_and_implicit_agree_within_their_bounds(clocks, speeds):
+    a, b, c = (clock.format(f"{speed:.3f}") for clock, speed in zip(clocks, speeds, strict=True))
+    model = network(
+        {"X": 2, "Y": 1},
+        ("0 -> X", "rate", f"3*({a})"),
+        ("X -> Y", "rate", f"X*({b})"),
+        ("X + Y -> 0", "rate", f"X*Y*({c})"),
+    )
+    space = fsp.StateSpace.box(model, upper={"X": 8, "Y": 6})
+    generator, p = fsp.Generator(model, space), starting_vector(model, space)
+    found = [march(make(), generator, p, 0.5, 1.7, 1e-6) for make in SOLVERS]
+    gap = sum(np.abs(found[0][k] - found[1][k]).sum() for k in (0, 1))
+    assert found[0][3]
+    assert found[1][3]
+    assert gap <= found[0][2] + found[1][2]
+
+
+@solvers
+def test_callables_that_take_the_time_are_estimates(make):
+    model = network({"X": 5}, ("X -> 0", "rate", lambda x, t: x["X"] * (1 + 0.1 * t)))
+    if make is fsp.Magnus:
+        with pytest.raises(fsp.BackendError, match="solver='implicit'"):
+            fsp.transient(model, [1.0], solver="magnus")
+    else:
+        assert not fsp.transient(model, [1.0])[-1].error.certified
+
+
+def test_auto_certifies_rates_that_depend_on_time():
+    model = network({"X": 0}, ("0 -> X", "rate", "20*sin(time)^2"), ("X -> 0", "mass_action", 1.0))
+    assert fsp.transient(model, [3.0], 1e-6)[-1].error.certified
+
+
+@solvers
+def test_functions_without_a_bound_are_estimates(make):
+    model = network({"X": 5}, ("X -> 0", "rate", "X*(2 + arctan(time))"))
+    answer = fsp.transient(model, [1.0], 1e-6, solver=make())[-1]
+    integral = float(mpmath.quad(lambda s: 2 + mpmath.atan(s), [0, 1]))
+    truth = stats.binom.pmf(answer.states[:, 0], 5, math.exp(-integral))
+    assert not answer.error.certified
+    assert np.abs(answer.probabilities - truth).sum() <= answer.error.total
+
+
+def test_the_loss_limit_holds_while_rates_change():
+    model = network({"X": 0}, ("0 -> X", "rate", "8*(1 + 0.5*sin(time))"), ("X -> 0", "mass_action", 1.0))
+    space = fsp.StateSpace.box(model, upper={"X": 12})
+    limit = LossLimit(1e-4, 1e-5)
+    with fsp.Magnus().open(fsp.Generator(model, space)) as propagator:
+        p, t, lost = starting_vector(model, space), 0.0, 0.0
+        for _ in range(200):
+            left = LossLimit(limit.at(t) - lost, limit.rate)
+            step = propagator.advance(p, t, 20.0, tol=1e-6, limit=left)
+            p, t, lost = step.p, step.t, lost + step.lost.sum()
+            if step.rejected is not None:
+                break
+    assert 0.0 < t < 20.0
+    assert lost <= limit.at(t)
+    assert step.rejected.shape == p.shape
+
+
+# ---- structure of the generator in time -------------------------------------------------------------------
+
+
+def test_a_generator_is_the_sum_of_its_parts():
+    model = network(
+        {"X": 3, "Y": 1},
+        ("0 -> X", "rate", "2*exp(-time)"),
+        ("X -> Y", "rate", "5*X*exp(-time) + 0.5*X"),
+        ("X + Y -> 0", "rate", "X*Y/(4*(1 + time))"),
+    )
+    space = fsp.StateSpace.box(model, upper={"X": 6, "Y": 5})
+    generator = fsp.Generator(model, space)
+    assert generator.is_scalable
+    assert len(generator.clocks) == 3  # 1, exp(-time), 1/(1 + time)
+    for t in (0.0, 0.7, 3.0):
+        fresh = fsp.Generator(model, space, t)
+        weights = [float(evaluate(clock, {}, t)) for clock in generator.clocks]
+        total = sum(w * generator.part(k).with_sinks.toarray() for k, w in enumerate(weights))
+        for other in (generator.at(t), generator.with_clocks(np.array(weights))):
+            np.testing.assert_allclose(other.with_sinks.toarray(), fresh.with_sinks.toarray(), rtol=1e-14)
+            np.testing.assert_allclose(other.exit_rates, fresh.exit_rates, rtol=1e-14)
+        np.testing.assert_allclose(total, fresh.with_sinks.toarray(), rtol=1e-13, atol=1e-13)
+
+
+def test_numbers_are_split_from_functions_of_time():
+    number, rest = split_number(tree("3*exp(-time)/(2*4)"))
+    assert number == 0.375
+    assert rest == tree("exp(-time)")
+    assert split_number(tree("2*3")) == (6.0, ONE)
+
+
+# ---- Taylor polynomials -----------------------------------------------------------------------------------
+
+FUNCTIONS = [
+    ("1/(6e8*2^(time/2100))", 100.0, 106.0),
+    ("sin(3*time) + 1.5", 1.0, 1.4),
+    ("exp(-time)*time^2.5", 0.5, 0.8),
+    ("time^3.1", 0.0, 0.5),
+    ("tanh(time - 3) + cosh(time/9)", 2.0, 2.3),
+    ("log10(1 + time) + ln(2 + time^2)", 0.0, 0.5),
+    ("sqrt(1 + time)/(2 + cos(time))", 1.0, 2.0),
+    ("abs(time - 3) + max(time, 1) + min(2, time)", 3.0, 4.0),
+    ("piecewise(exp(time), time < 1, 7)", 0.5, 1.0),
+    ("floor(time/0.3) + tan(time/9)", 0.3, 0.6),
+    ("time^-3 + (2 + time)^(1/(1 + time))", 1.0, 1.5),
+]
+
+
+@pytest.mark.parametrize(("text", "start", "end"), FUNCTIONS)
+@pytest.mark.parametrize("degree", [0, 2, 5])
+def test_the_remainder_is_above_the_true_one(text, start, end, degree):
+    function = tree(text)
+    found = polynomial(function, start, end, degree)
+    if found is None:
+        assert (text, degree) == ("time^3.1", 5)  # its derivatives are infinite at zero
+        return
+    inside = np.linspace(start, end, 2003)[1:-1]
+    values = np.array([float(evaluate(function, {}, t)) for t in inside])
+    missed = max(abs(found.at(t) - value) for t, value in zip(inside, values, strict=True))
+    assert missed <= found.remainder + 4e-16 * np.abs(values).max()
+    assert found.remainder <= 60.0 * 10.0**degree * missed + 1e-12 * np.abs(values).max()
+    low, high = enclosure(function, start, end) if degree == 0 else (-math.inf, math.inf)
+    assert low <= values.min()
+    assert values.max() <= high
+
+
+@pytest.mark.parametrize("text", ["piecewise(1, sin(time) > 0, 0)", "floor(time)", "abs(sin(time))", "1/(time - 3.05)"])
+def test_there_is_no_bound_over_a_switch_or_a_pole(text):
+    assert polynomial(tree(text), 2.9, 3.2, 3) is None
+    assert not clock_on(tree(text.replace("1/(time - 3.05)", "floor(time)")), 2.9, 3.2).certified
+
+
+def test_the_reach_ends_at_the_switch():
+    assert reach(tree("piecewise(1, sin(time) > 0, 0)"), 2.9, 3.2) == pytest.approx(math.pi, abs=1e-9)
+    assert reach(tree("floor(time)"), 2.9, 3.2) == pytest.approx(3.0, abs=1e-9)
+    assert reach(tree("exp(time)"), 2.9, 3.2) == 3.2
+    assert reach(tree("arctan(time)"), 2.9, 3.2) == 3.2  # not covered
+
+
+@pytest.mark.parametrize("n", [2, 6, 9, 13])
+def test_interpolation_in_chebyshev_points(n):
+    nodes = chebyshev_nodes(n)
+    power = nodes.z ** (n - 1)
+    z = np.linspace(-1, 1, 33)
+    at = np.polynomial.polynomial.polyval(z, nodes.to_powers @ power)
+    np.testing.assert_allclose(at, z ** (n - 1), atol=1e-11)
+    by_modes = np.polynomial.chebyshev.chebval(z, nodes.to_modes @ power)
+    np.testing.assert_allclose(by_modes, z ** (n - 1), atol=1e-12)
+    fine = np.linspace(-1, 1, 40_001)
+    moduli = np.abs(np.vander(fine, n, increasing=True) @ nodes.to_powers)
+    np.testing.assert_allclose(integrate.trapezoid(moduli, fine, axis=0) / 2, nodes.integrals, rtol=1e-6)
