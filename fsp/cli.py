@@ -133,6 +133,18 @@ def _shared(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+class _SolverOption(click.Option):
+    """An option whose help names all solvers; they are imported when it is asked for."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Return the option and its help."""
+        from fsp.solvers import SOLVERS
+
+        *names, last = ["auto", *SOLVERS]
+        self.help = f"{', '.join(names)} or {last}."
+        return super().get_help_record(ctx)
+
+
 @click.group(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(fsp.__version__, prog_name="fsp")
 def main() -> None:
@@ -151,9 +163,7 @@ def main() -> None:
     metavar="TIMES",
     help="1,2,5 or FROM:TO:NUMBER, with both ends.",
 )
-@click.option(
-    "--solver", default="auto", show_default=True, help="auto, uniformization, krylov, chebyshev or implicit."
-)
+@click.option("--solver", cls=_SolverOption, default="auto", show_default=True)
 @click.option(
     "--sweep",
     "sweeps",

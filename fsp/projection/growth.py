@@ -144,7 +144,7 @@ class Growth:
             lines.append(self._lines(space, leak, f, threshold))
         # Where lines break off after few steps, jumps alternate: look around as far as they should have gone.
         if sum(line.followed for line in lines) < 0.5 * sum(line.asked for line in lines):
-            self._pace.hit(AROUND, t, remaining)
+            self._pace.hit(AROUND, t, remaining, len(space))
             around = self._pace.length(AROUND)
         else:
             around = 1
@@ -174,6 +174,8 @@ class Growth:
             if len(grown) > LARGEST_GROWTH * len(base) + CHEAP_STATES:
                 break
             fresh = np.flatnonzero(before.carry(np.ones(len(before)), grown) == 0.0)
+            if not len(fresh):  # all that can be reached from there is in the space
+                break
             before, grown = grown, grown.grow(self._model, 1, seeds=fresh, max_states=self._limit)
         return grown
 

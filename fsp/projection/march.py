@@ -85,8 +85,8 @@ def transient(
     space
         A fixed state space; by default the space is chosen and grown to meet `tol`.
     solver
-        ``"auto"``, ``"uniformization"``, ``"krylov"``, ``"chebyshev"``, ``"implicit"``, or a solver value such as
-        ``fsp.Krylov(dimension=60)``, whose own `tol` then limits the integration error as well.
+        ``"auto"``, a name of `fsp.solvers.SOLVERS`, or a solver value such as ``fsp.Krylov(dimension=60)``, whose own
+        `tol` then limits the integration error as well.
     max_states, max_memory
         Limits on the number of states and on bytes; reaching one before `tol` is met is an error.
     progress
