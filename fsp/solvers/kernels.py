@@ -10,6 +10,7 @@ from fsp.generator.row_kernels import product_rows
 
 LARGEST_SPREAD = 1e3  # of Σ|u_j|‖v_j‖₁ over its start: beyond, cancellation costs more digits than a step is worth
 SUBSTEP = 1.5  # of the small exponential, times the norm of its matrix: longer, its Taylor terms would cancel
+FEW_ROWS = 8  # of a basis that a vector is made orthogonal to in one round
 BROKEN = 10.0  # times the loss that is allowed, beyond which a step goes no further
 BLOCK = 2048  # entries that stay in the nearest cache while vectors are combined
 
@@ -105,11 +106,33 @@ def _subtract(w, a, v, b, u):
 
 
 @njit(cache=True, fastmath=REORDERED)
-def _dot(v, w):
-    total = 0.0
-    for i in range(len(w)):
-        total += v[i] * w[i]
-    return total
+def _subtract_all(V, first, last, w, a, v, b, u, coefficients):
+    """Write ``w -= a v + b u``, and then take the rows first..last of V out of w; return the squared 2-norm of w.
+
+    The coefficients of the rows are found together, before any is subtracted: two passes, however many there are.
+    """
+    n = len(w)
+    for k in range(first, last):
+        coefficients[k] = 0.0
+    for start in range(0, n, BLOCK):
+        end = min(n, start + BLOCK)
+        for i in range(start, end):
+            w[i] -= a * v[i] + b * u[i]
+        for k in range(first, last):
+            total = 0.0
+            for i in range(start, end):
+                total += V[k, i] * w[i]
+            coefficients[k] += total
+    square = 0.0
+    for start in range(0, n, BLOCK):
+        end = min(n, start + BLOCK)
+        for k in range(first, last):
+            c = coefficients[k]
+            for i in range(start, end):
+                w[i] -= c * V[k, i]
+        for i in range(start, end):
+            square += w[i] * w[i]
+    return square
 
 
 @njit(cache=True)
@@ -137,13 +160,20 @@ def orthogonalise(V, H, j, depth, dots, nothing):
     w = V[j + 1]
     before_last = V[j - 1] if j > 0 else nothing
     a, b, before = dots
-    square = _subtract(w, a, V[j], b, before_last)
+    first, last = max(0, j - depth + 1), j - 1
+    if first < last:
+        coefficients = np.zeros(last)
+        square = _subtract_all(V, first, last, w, a, V[j], b, before_last, coefficients)
+        H[first:last, j] = coefficients[first:last]
+    else:
+        square = _subtract(w, a, V[j], b, before_last)
     H[j, j] = a
     if j > 0:
         H[j - 1, j] = b
-    for previous in range(j - 2, max(-1, j - depth), -1):
-        H[previous, j] = _dot(V[previous], w)
-        square = _subtract(w, H[previous, j], V[previous], 0.0, nothing)
+    if last - first > FEW_ROWS:  # together they are not found as exactly as one after the other
+        coefficients = np.zeros(j + 1)
+        square = _subtract_all(V, first, j + 1, w, 0.0, V[j], 0.0, before_last, coefficients)
+        H[first : j + 1, j] += coefficients[first:]
     norm = np.sqrt(square)
     if norm <= 1e-14 * np.sqrt(before) or norm == 0.0:
         H[j + 1, j] = 0.0
