@@ -20,7 +20,7 @@ import fsp
 from fsp.generator import generator as of_generator
 from fsp.generator.operator import RunOperator
 from fsp.projection.growth import starting_vector
-from fsp.solvers import SOLVERS, Advance, Chooser, LossLimit, base, chebyshev, choice, kernels
+from fsp.solvers import SOLVERS, Advance, Chooser, LossLimit, base, chebyshev, choice, kernels, rational
 from fsp.solvers.collocation import radau
 from fsp.solvers.poisson import poisson_window
 
@@ -842,3 +842,223 @@ def test_residual_of_the_collocation_polynomial(rng, s, noise):
         assert integral == pytest.approx(bound, rel=1e-3, abs=1e-9)
     else:
         assert bound <= 5.0 * integral
+
+
+# ---- rational ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tol", [1e-4, 1e-10])
+@pytest.mark.parametrize(("fast", "t"), [(1e2, 0.03), (4e5, 18.0), (1e8, 50.0), (1e9, 1e-3)])
+@pytest.mark.parametrize("n", [1, 44])
+def test_rational_keeps_the_digits_of_slow_modes_beside_fast_ones(n, fast, t, tol):
+    """A ⇌ B at rates 8e-4 and `fast`: squaring the small exponential would spoil `fast` · t roundings."""
+    model = network({"A": n, "B": 0}, ("A -> B", "mass_action", 8e-4), ("B -> A", "mass_action", fast))
+    space = reachable(model)
+    with fsp.Rational(tol=tol).open(fsp.Generator(model, space)) as propagator:
+        step = advance(propagator, starting_vector(model, space), 0.0, t)
+    truth = exact.isomerization(space.states[:, 1], t, forward=8e-4, backward=fast, start_a=n)
+    assert np.abs(truth - step.p).sum() <= step.error + step.rounding + 1e-15
+    assert step.error + step.rounding <= 1.5 * tol + 1e-11
+
+
+LADDER_CHAIN = network(
+    {"A": 3, "B": 0, "C": 0},
+    ("A -> B", "mass_action", 1e-3),
+    ("B -> A", "mass_action", 2e6),
+    ("B -> C", "mass_action", 4e7),
+    ("C -> B", "mass_action", 0.3),
+)
+
+
+@pytest.mark.parametrize("tol", [1e-3, 1e-9])
+@pytest.mark.parametrize("t", [1e-7, 1e-2, 1e3])
+def test_rational_on_rates_over_ten_orders_of_magnitude(t, tol):
+    space = reachable(LADDER_CHAIN)
+    generator = fsp.Generator(LADDER_CHAIN, space)
+    p = starting_vector(LADDER_CHAIN, space)
+    with fsp.Rational(tol=tol).open(generator) as propagator:
+        step = advance(propagator, p, 0.0, t)
+    with mpmath.workdps(50):
+        A = mpmath.matrix(generator.to_csr().toarray().tolist())
+        for j in range(len(p)):  # columns that sum to zero exactly
+            A[j, j] -= mpmath.fsum(A[i, j] for i in range(len(p)))
+        truth = np.array([float(x) for x in mpmath.expm(A * t) * mpmath.matrix(p.tolist())])
+    assert np.abs(truth - step.p).sum() <= step.error + step.rounding + 1e-14
+    assert step.error + step.rounding <= 1.5 * tol + 1e-11
+
+
+def leaking_stiff_chain():
+    """A ⇌ B fast, B → B + X slow, X cut off at 4: all of it leaks in the end."""
+    model = network(
+        {"A": 1, "B": 0, "X": 0},
+        ("A -> B", "mass_action", 1e6),
+        ("B -> A", "mass_action", 1e6),
+        ("B -> B + X", "mass_action", 1.0),
+    )
+    space = box(model, upper={"A": 1, "B": 1, "X": 4})
+    return fsp.Generator(model, space), starting_vector(model, space)
+
+
+@pytest.mark.parametrize("limit", [LossLimit(1e-9, 0.0), LossLimit(0.0, 1e-5), LossLimit(1e-3, 1e-4)], ids=str)
+def test_rational_stops_a_stiff_chain_where_it_would_lose_too_much(limit):
+    generator, p = leaking_stiff_chain()
+    with fsp.Rational(tol=1e-10).open(generator) as propagator:
+        step = advance(propagator, p, 0.0, 100.0, limit=limit)
+    assert 0.0 < step.t < 100.0
+    assert step.lost.sum() <= limit.at(step.t) + step.error + step.rounding
+    assert step.lost.sum() >= 0.3 * limit.at(step.t)  # not long before
+    # Half of a Poisson process of rate 1: the chain is in B half of the time.
+    assert step.lost.sum() == pytest.approx(special.gammainc(5, 0.5 * step.t), rel=1e-3)
+    last = np.array([row[2] == 4 for row in generator.space.states.tolist()])
+    assert step.rejected[last].sum() > step.p[last].sum()  # from a later time, where more waits to leave
+
+
+def test_rational_factorises_as_often_as_its_time_doubles(monkeypatch):
+    made = []
+
+    class Counted(rational.ShiftedSystem):
+        def __init__(self, matrix, shift):
+            made.append(shift)
+            super().__init__(matrix, shift)
+
+    monkeypatch.setattr(rational, "ShiftedSystem", Counted)
+    model = network({"A": 30, "B": 0}, ("A -> B", "mass_action", 1.0), ("B -> A", "mass_action", 1e7))
+    space = reachable(model)
+    generator = fsp.Generator(model, space)
+    counts = []
+    for t in (1e-6, 1e-2, 1e4):
+        made.clear()
+        with fsp.Rational(tol=1e-8).open(generator) as propagator:
+            step = advance(propagator, starting_vector(model, space), 0.0, t)
+        counts.append(len(made))
+        assert step.n_matvec <= 60 * (len(made) + 2)
+    assert counts[2] <= math.log(1e4 / 1e-6, rational.LENGTHEN) + 6
+    assert all(math.log2(shift) == int(math.log2(shift)) for shift in made)
+
+
+def triangular(rng, n, scale):
+    G = np.triu(rng.normal(size=(n, n)) + 1j * rng.normal(size=(n, n)), 1)
+    return scale * (G - np.diag(rng.uniform(0.1, 3.0, n)))
+
+
+@pytest.mark.parametrize("h", [1e-3, 1.0, 40.0])
+def test_doublings_are_exponentials(rng, h):
+    G = triangular(rng, 6, 1.0)
+    powers = rational.doublings(G, h)
+    for i, power in enumerate(powers):
+        truth = linalg.expm(h * 2.0 ** (i + 1 - len(powers)) * G)
+        np.testing.assert_allclose(power, truth, atol=1e-12 * max(1.0, np.abs(truth).max()))
+
+
+def test_doublings_keep_slow_modes_exactly():
+    """Modes of rates 1e-3 and 1e9: squaring alone would spoil the slow one by 1e-6."""
+    G = np.array([[-1e-3, 2.0], [0.0, -1e9]], dtype=complex)
+    end = rational.doublings(G, 10.0)[-1]
+    assert end[0, 0].real == pytest.approx(math.exp(-1e-2), rel=1e-15)
+    assert end[0, 1].real == pytest.approx(2.0 / 1e9 * math.exp(-1e-2), rel=1e-9)
+
+
+def test_doublings_without_end_say_so():
+    assert not np.isfinite(rational.doublings(np.full((2, 2), np.inf, dtype=complex), 1.0)[-1]).any()
+
+
+@pytest.mark.parametrize("h", [1e-2, 3.0])
+def test_follow_is_the_exponential_on_a_grid_that_doubles(rng, h):
+    G, start = triangular(rng, 5, 2.0), rng.normal(size=5) + 0j
+    times, path = rational.follow(rational.doublings(G, h), start, h)
+    assert times[0] == 0.0
+    assert times[-1] == h
+    steps = np.diff(times)
+    assert (steps > 0.0).all()
+    assert (steps[1:] <= times[1:-1] * (1.0 + 1e-12)).all()
+    assert (steps[-8:] <= h / 16 * (1.0 + 1e-12)).all()
+    for s, u in zip(times, path.T, strict=True):
+        np.testing.assert_allclose(u, linalg.expm(s * G) @ start, atol=1e-11)
+
+
+def rational_step(name="immigration", dimension=12, h=0.7):
+    bound = bind(name)
+    basis = rational._Basis(rational._System(bound.generator), (0.0, None), bound.p, dimension)
+    basis.gamma, basis._solver = basis.system.pole_for(h, last=False)
+    while not basis.complete:
+        basis.extend()
+    return bound, basis, rational._Path(basis, h, 1.0)
+
+
+@pytest.mark.parametrize("dimension", [6, 9, 14])
+def test_the_weights_of_a_rational_step_are_its_residual(dimension):
+    """‖y′ − A y‖₁ from y itself is what (β/γ) w·|g| says: equal where the solves are exact, never more."""
+    bound, basis, path = rational_step(dimension=dimension)
+    H, V = basis.square, basis._V[: basis.size]
+    G = (np.eye(basis.size) - np.linalg.inv(H)) / basis.gamma
+    weights = basis.weights()
+    for u in path.u.T[::7]:
+        residual = basis.beta * (V.T @ (G @ u) - bound.closed @ (V.T @ u))
+        charged = basis.beta / basis.gamma * float(weights @ np.abs(np.linalg.solve(H, u)))
+        assert np.abs(residual).sum() == pytest.approx(charged, rel=1e-5, abs=1e-11)
+
+
+@pytest.mark.parametrize("dimension", [6, 10])
+@pytest.mark.parametrize("chain", ["immigration", "cycle", "gene"])
+def test_the_error_of_a_rational_step_covers_the_integral_of_its_residual(chain, dimension):
+    _, basis, path = rational_step(chain, dimension)
+    H = basis.square
+    G = (np.eye(basis.size) - np.linalg.inv(H)) / basis.gamma
+    weights, total = basis.weights(), 0.0
+    for i, (a, b) in enumerate(pairwise(path.times)):
+        fine = np.array([np.abs(np.linalg.solve(H, linalg.expm(s * G)[:, 0])) for s in np.linspace(a, b, 17)])
+        total += basis.beta / basis.gamma * integrate.trapezoid(fine @ weights, dx=(b - a) / 16)
+        assert total <= path.errors[i + 1] * (1.0 + 1e-3) + 1e-13
+    assert path.errors[-1] <= 4.0 * total + 1e-12
+
+
+def test_integrals_take_the_larger_end_of_each_cell():
+    times = np.array([0.0, 1.0, 3.0, 4.0, 6.0])
+    for values in (np.exp(-times), np.exp(times)):
+        exact_ones = np.abs(values - 1.0)
+        assert (rational._integrals(values, times) >= exact_ones * (1.0 - 1e-12)).all()
+    # A peak between two points is seen by its neighbours.
+    assert rational._integrals(np.array([0.0, 1.0, 0.0, 0.0, 0.0]), times)[3] >= 3.0
+
+
+def test_what_a_rational_step_clips_is_in_its_error(monkeypatch):
+    clip = kernels.clip
+    monkeypatch.setattr(kernels, "clip", lambda z: clip(z) + 0.25)
+    bound = bind("immigration")
+    with fsp.Rational(1e-6).open(bound.generator) as propagator:
+        assert propagator.advance(bound.p, 0.0, 0.1).error >= 0.25
+
+
+# ---- what auto learns -------------------------------------------------------------------------------------
+
+
+def test_auto_stays_where_a_change_would_gain_little_and_leaves_where_it_learns_better():
+    model = network({"A": 400, "B": 0}, ("A -> B", "mass_action", 1.0), ("B -> A", "mass_action", 50.0))
+    generator = fsp.Generator(model, reachable(model))
+    chooser = Chooser("auto", 1e-7)
+    first = chooser.choose(generator, 10.0)
+    assert chooser.choose(generator, 10.0, first) is first
+    jumps = generator.largest_exit_rate * 10.0
+    for _ in range(8):  # it needs fifty times as many products as any would
+        chooser.learn(first.solver, int(50 * jumps), jumps, 0.0)
+    later = chooser.choose(generator, 10.0, first)
+    assert type(later.solver) is not type(first.solver)
+
+
+def test_what_auto_learnt_fades_while_another_solver_works():
+    chooser = Chooser("auto", 1e-7)
+    chooser.learn(fsp.Uniformization(), 5_000, 1_000.0, 0.0)
+    held = [chooser._factor["uniformization"]]
+    for _ in range(20):
+        chooser.learn(fsp.Krylov(), 375, 1_000.0, 0.0)
+        held.append(chooser._factor["uniformization"])
+    assert held[0] > 3.0
+    assert held == sorted(held, reverse=True)
+    assert held[-1] == pytest.approx(1.0, abs=0.3)
+    assert chooser._factor["krylov"] == pytest.approx(1.0, abs=1e-9)
+
+
+def test_auto_takes_no_chebyshev_where_steps_are_cut_short():
+    bound = bind("immigration")
+    assert "chebyshev" in Chooser("auto", 1e-7).choose(bound.generator, 1.0).reason
+    assert "chebyshev" not in Chooser("auto", 1e-7).choose(bound.generator, 1.0, growing=True).reason

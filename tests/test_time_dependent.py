@@ -281,7 +281,21 @@ def test_the_remainder_is_above_the_true_one(text, start, end, degree):
 @pytest.mark.parametrize("text", ["piecewise(1, sin(time) > 0, 0)", "floor(time)", "abs(sin(time))", "1/(time - 3.05)"])
 def test_there_is_no_bound_over_a_switch_or_a_pole(text):
     assert polynomial(tree(text), 2.9, 3.2, 3) is None
-    assert not clock_on(tree(text.replace("1/(time - 3.05)", "floor(time)")), 2.9, 3.2).certified
+
+
+@pytest.mark.parametrize("text", ["floor(time)", "abs(sin(time))"])
+def test_a_fit_over_a_switch_is_an_estimate(text):
+    assert not clock_on(tree(text), 2.9, 3.2).certified
+
+
+@pytest.mark.parametrize(
+    "text", ["piecewise(1, sin(time) > 0, 0)", "piecewise(7, time > 4, 2, time > 3, 9)", "max(time, 3)"]
+)
+def test_a_constant_over_a_switch_holds_both_sides(text):
+    clock = clock_on(tree(text), 2.9, 3.2)
+    values = [float(evaluate(tree(text), {}, t)) for t in np.linspace(2.9, 3.2, 301)]
+    assert clock.certified
+    assert max(abs(value - clock.at(0.0)) for value in values) <= clock.remainder
 
 
 def test_the_reach_ends_at_the_switch():

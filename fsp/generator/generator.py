@@ -141,6 +141,8 @@ class Generator:
         If a propensity is negative, not finite, or positive where a count would become negative.
     """
 
+    _is_part = False  # most rates of a part are zero: its matrix leaves them out
+
     __array_ufunc__ = None  # numpy leaves `array @ generator` to us, and we do not define it
 
     def __init__(self, model: Model, space: StateSpace, t: float = 0.0) -> None:
@@ -179,7 +181,9 @@ class Generator:
         """Return A_l, the part of the generator that one clock multiplies, with its sinks and exit rates."""
         weights = np.zeros(len(self.clocks))
         weights[index] = 1.0
-        return self._weighted(weights, self.t)
+        part = self._weighted(weights, self.t)
+        part._is_part = True
+        return part
 
     def is_near(self, other: Generator, tolerance: float) -> bool:
         """Return whether the clocks of another generator of the family are within a relative tolerance of these."""
@@ -318,12 +322,12 @@ class Generator:
         """The generator of the closed chain whose last `n_sinks` states are the sinks: square CSR array."""
         square, sinks = self.to_csr(), self.sinks
         n = len(self) + self.n_sinks
-        pattern = self._family.closed_pattern
+        pattern = None if self._is_part else self._family.closed_pattern
         if pattern is None:
             dtype = square.indices.dtype
             starts = np.concatenate([square.indptr, square.indptr[-1] + sinks.indptr[1:]]).astype(dtype)
             pattern = np.concatenate([square.indices, sinks.indices.astype(dtype)]), starts
-            if self._family.in_parts:  # the same for all generators of the family
+            if self._family.in_parts and not self._is_part:  # the same for all generators of the family
                 self._family.closed_pattern = pattern
         indices, indptr = pattern
         return _csr(np.concatenate([square.data, sinks.data]), indices, indptr, (n, n))
@@ -343,13 +347,14 @@ class Generator:
 
     @cached_property
     def _matrix(self) -> Any:
-        if self._family.in_parts:
+        if self._family.in_parts and not self._is_part:
             first, *others = self._family.row_parts
             values = self._weights[0] * first.data
             for weight, part in zip(self._weights[1:], others, strict=True):
                 values += weight * part.data
             return _csr(values, first.indices, first.indptr, self.shape)
-        return assemble(self._forward, self._jumps.timed, self._jumps.n_above, self.exit_rates)
+        keep_zeros = np.zeros_like(self._jumps.timed) if self._is_part else self._jumps.timed
+        return assemble(self._forward, keep_zeros, self._jumps.n_above, self.exit_rates)
 
 
 def assemble(plan: Plan, keep_zeros: BoolArray, n_above: int, exits: FloatArray) -> Any:

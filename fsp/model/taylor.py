@@ -116,10 +116,27 @@ def enclosure(tree: Expression, start: float, end: float) -> Interval | None:
     return value
 
 
-class _Evaluation:
-    """Series of functions at all times low..high; switches are resolved on the step start..end that holds them."""
+def constant(tree: Expression, start: float, end: float) -> Polynomial | None:
+    """Return the constant in the middle of all values of a function on a step, whichever side of its switches holds."""
+    try:
+        ((low, high),) = _Evaluation(start, end, start, end, hull=True).series(tree, 1)
+    except (NoBound, OverflowError, ZeroDivisionError, ValueError):
+        return None
+    value = 0.5 * (low + high)
+    remainder = max(high - value, value - low) * (1.0 + 1e-12)
+    return Polynomial(0.5 * (start + end), (value,), remainder) if math.isfinite(remainder) else None
 
-    def __init__(self, low: float, high: float, start: float, end: float, inset: float = 0.0) -> None:
+
+class _Evaluation:
+    """Series of functions at all times low..high; switches are resolved on the step start..end that holds them.
+
+    With `hull`, values of functions whose switches are not resolved are those of both sides.
+    """
+
+    def __init__(
+        self, low: float, high: float, start: float, end: float, inset: float = 0.0, *, hull: bool = False
+    ) -> None:
+        self._hull = hull
         self.low, self.high = float(low), float(high)
         self.start, self.end, self.inset = float(start), float(end), inset
 
@@ -138,7 +155,7 @@ class _Evaluation:
     def _call(self, tree: Call, n: int) -> Series:
         name, arguments = tree.function, tree.arguments
         if name in _SWITCHING:
-            return self.series(self._branch(tree), n) if name != "floor" and name != "ceil" else self._rounded(tree, n)
+            return self._switching(tree, n)
         if name == "^" and isinstance(arguments[1], Number):
             return _power(self.series(arguments[0], n), arguments[1].value)
         if name == "^":
@@ -150,6 +167,26 @@ class _Evaluation:
         raise NoBound
 
     # ---- switches -----------------------------------------------------------------------------------------
+
+    def _switching(self, tree: Call, n: int) -> Series:
+        try:
+            if tree.function in ("floor", "ceil"):
+                return self._rounded(tree, n)
+            branch = self._branch(tree)
+        except NoBound:
+            if self._hull and n == 1:
+                return [self._of_both_sides(tree)]
+            raise
+        return self.series(branch, n)
+
+    def _of_both_sides(self, tree: Call) -> Interval:
+        """Return an interval that holds all values that a function with switches may have."""
+        if tree.function not in ("piecewise", "min", "max"):
+            raise NoBound
+        every = tree.function != "piecewise"
+        values = tree.arguments if every or len(tree.arguments) % 2 else tree.arguments[:-1]
+        ends = [self.series(value, 1)[0] for value in (values if every else [*values[:-1:2], values[-1]])]
+        return min(low for low, _ in ends), max(high for _, high in ends)
 
     def _branch(self, tree: Call) -> Expression:
         """Return the argument that holds throughout the inside of the step."""

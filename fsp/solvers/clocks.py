@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.model.expression import evaluate
-from fsp.model.taylor import INSETS, Polynomial, polynomial
+from fsp.model.taylor import INSETS, Polynomial, constant, polynomial
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
@@ -105,6 +105,7 @@ def clock_on(tree: Expression, start: float, end: float) -> Clock:
         best = polynomial(tree, start, end, degree)
         if best is not None:
             break
+    best = best or constant(tree, start, end)  # right beside a switch: on a short step either side will do
     certified = best is not None
     if best is None:
         best = _fitted(tree, start, end)

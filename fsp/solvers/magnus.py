@@ -449,7 +449,7 @@ class _MagnusPropagator:
         """Choose the longest next step; a last, shorter step says nothing."""
         cut = s < h * (1.0 - 1e-12)  # by the Krylov space: it will hardly reach farther
         factor = {1: 1.2 if cut else 2.0, 2: 1.1}.get(self._passes, 0.8)
-        if factor < 1.0 or s < h * (1.0 - 1e-12) or h >= self.step_length * (1.0 - 1e-12):
+        if factor < 1.0 or s < h * (1.0 - 1e-12) or h >= 0.9 * self.step_length:  # times round where steps are tiny
             self.step_length = factor * s
 
     # ---- forcing ------------------------------------------------------------------------------------------

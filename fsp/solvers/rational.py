@@ -11,7 +11,9 @@ and as the chain with its sinks does not expand the 1-norm::
 
     ‖exp(sA) p - y(s)‖₁  <=  (β/γ) ∫₀ˢ ( Σ_j ‖ρ_j‖₁ |g_j| + η ‖q‖₁ |g_k| )
 
-The small exponential is followed on a grid whose steps double, from the fastest mode of G to the whole step.
+The small exponential is followed on a grid whose steps double, from the fastest mode of G to the whole step.  It is
+taken in the Schur form of H, where slow modes are not spoilt by the rounding of fast ones: squaring exp(sG) itself
+would lose as many digits as ‖sG‖ has, and G is as stiff as A.
 
 References
 ----------
@@ -46,7 +48,7 @@ from fsp.solvers.linear import ShiftedSystem
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from fsp.arrays import FloatArray
+    from fsp.arrays import ComplexArray, FloatArray
     from fsp.generator import Generator
 
 RATIO = 32.0  # of a step to its pole γ: measured least work from 1e-3 to 1e-9
@@ -287,12 +289,13 @@ class _Basis:
 
     def error_estimate(self, h: float) -> float:
         """Return roughly the error of a step `h`: the residual at its end, times its length."""
-        inverse = np.linalg.inv(self.square)
-        powers = doublings((np.eye(self.size) - inverse) / self.gamma, h)
+        modes = _Modes(self.square, self.gamma)
+        powers = doublings(modes.G, h)
         if not np.isfinite(powers[-1]).all():
             return inf
         scale = self._H[self.size, self.size - 1] * self.norms[self.size]
-        return float(self.beta / self.gamma * h * scale * abs(inverse[-1] @ powers[-1][:, 0]))
+        end = modes.Q[-1] @ modes.inverse @ powers[-1] @ modes.start
+        return float(self.beta / self.gamma * h * scale * abs(end))
 
     def combine(self, u: FloatArray) -> FloatArray:
         """Return ``β V u``."""
@@ -303,6 +306,18 @@ class _Basis:
         """Return what one unit of each vector holds in the sinks, (size,)."""
         leak: FloatArray = self.beta * self._V[: self.size, self.system.n :].sum(axis=1)
         return leak
+
+
+class _Modes:
+    """The Schur form of H: ``H = Q T Qᴴ``, ``G = (I - T⁻¹)/γ``, and e_1 in its basis; T and G are triangular."""
+
+    def __init__(self, H: FloatArray, gamma: float) -> None:
+        from scipy.linalg import schur, solve_triangular  # here, as only this solver needs it
+
+        T, self.Q = schur(H, output="complex")
+        self.inverse = solve_triangular(T, np.eye(len(T)))
+        self.G = (np.eye(len(T)) - self.inverse) / gamma
+        self.start = self.Q[0].conj()
 
 
 class _Path:
@@ -321,14 +336,18 @@ class _Path:
     """
 
     def __init__(self, basis: _Basis, h: float, tol_rate: float) -> None:
-        inverse = np.linalg.inv(basis.square)
-        self.times, self.u = follow(doublings((np.eye(basis.size) - inverse) / basis.gamma, h), h)
-        g = np.abs(inverse @ self.u)  # (size, m)
+        modes = _Modes(basis.square, basis.gamma)
+        self.times, path = follow(doublings(modes.G, h), modes.start, h)
+        self.u = (modes.Q @ path).real
+        self.u[:, 0] = np.eye(basis.size)[0]
+        g = np.abs(modes.Q @ (modes.inverse @ path))  # (size, m)
         scale = basis.beta / basis.gamma
         self.errors = scale * _integrals(basis.weights() @ g, self.times)
         terms = UNIT_ROUNDOFF * (basis.system.roundings + basis.size + 2) * basis.terms[: basis.size]
         spread = basis.beta * (basis.norms[: basis.size] @ np.abs(self.u))
-        self.roundings = scale * _integrals(terms @ g, self.times) + UNIT_ROUNDOFF * (basis.size + 2) * spread
+        # H is known to rounding, and a slow mode, where it is nearly 1, is divided by γ: s/γ roundings on the way.
+        small = UNIT_ROUNDOFF * (basis.size + 2) * (1.0 + self.times / basis.gamma)
+        self.roundings = scale * _integrals(terms @ g, self.times) + small * np.maximum.accumulate(spread)
         self._leaks = basis.leak() @ self.u
         allowed = np.maximum(tol_rate * self.times, NOISE * self.roundings)
         sound = (self.errors <= allowed) & (np.maximum.accumulate(spread) <= LARGEST_SPREAD * spread[0])
@@ -350,8 +369,11 @@ class _Path:
         return first - 1, min(self.reached, first + PER_OCTAVE)
 
 
-def doublings(G: FloatArray, h: float) -> list[FloatArray]:
-    """Return ``exp(h 2^{i-J} G)`` for i from 0 to J, the first one so short that its Taylor series has settled."""
+def doublings(G: ComplexArray, h: float) -> list[ComplexArray]:
+    """Return ``exp(h 2^{i-J} G)`` for i from 0 to J of a triangular G, the first one so short that its series settles.
+
+    Diagonals are not squared but taken anew each time, so that slow modes keep their digits.
+    """
     x = float(np.abs(G).sum(axis=0).max()) * h
     if not np.isfinite(x):
         return [np.full_like(G, np.inf)]
@@ -361,18 +383,19 @@ def doublings(G: FloatArray, h: float) -> list[FloatArray]:
     for k in range(TAYLOR_TERMS - 1, 0, -1):
         power = np.eye(len(G)) + (scaled @ power) / k
     powers = [power]
+    diagonal = np.arange(len(G))
     with np.errstate(all="ignore"):
-        for _ in range(J):
-            powers.append(powers[-1] @ powers[-1])
+        for i in range(1, J + 1):
+            power = powers[-1] @ powers[-1]
+            power[diagonal, diagonal] = np.exp(h * 2.0 ** (i - J) * np.diag(G))
+            powers.append(power)
     return powers
 
 
-def follow(powers: list[FloatArray], h: float) -> tuple[FloatArray, FloatArray]:
-    """Return a grid on [0, h] whose steps double, (m,), and ``exp(s G) e_1`` on it, (size, m)."""
+def follow(powers: list[ComplexArray], start: ComplexArray, h: float) -> tuple[FloatArray, ComplexArray]:
+    """Return a grid on [0, h] whose steps double, (m,), and ``exp(s G) start`` on it, (size, m)."""
     s = h * 2.0 ** (1 - len(powers))
-    u = powers[0][:, 0]
-    start = np.zeros(len(u))
-    start[0] = 1.0
+    u = powers[0] @ start
     times, path = [0.0, s], [start, u]
     with np.errstate(all="ignore"):
         for i in range(len(powers) - 1):
@@ -389,6 +412,12 @@ def follow(powers: list[FloatArray], h: float) -> tuple[FloatArray, FloatArray]:
 
 
 def _integrals(values: FloatArray, times: FloatArray) -> FloatArray:
-    """Return the integrals from 0 to each of `times` (m,), by the larger value at the ends of each cell."""
-    cells = np.maximum(values[1:], values[:-1]) * np.diff(times)
-    return np.concatenate([[0.0], np.cumsum(cells)])
+    """Return the integrals from 0 to each of `times` (m,), by the largest value at the ends of each cell and the next.
+
+    The ends alone would miss a residual that changes its sign twice within a cell, as that of an oscillation does.
+    """
+    ends = np.maximum(values[1:], values[:-1])
+    largest = ends.copy()
+    largest[1:] = np.maximum(largest[1:], ends[:-1])
+    largest[:-1] = np.maximum(largest[:-1], ends[1:])
+    return np.concatenate([[0.0], np.cumsum(largest * np.diff(times))])

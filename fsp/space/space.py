@@ -313,9 +313,10 @@ class StateSpace:
 
     def carry(self, values: FloatArray, other: StateSpace) -> FloatArray:
         """Return on the states of another space of the same species the values (n,) of this one's, 0 elsewhere."""
-        same = self.encoding is other.encoding
-        runs = self.runs if same else Runs.of_keys(other.encoding.encode(self.states))
-        return runs.carry(values, other.runs)
+        if self.encoding is other.encoding:
+            return self.runs.carry(values, other.runs)
+        inside = other.encoding.holds(self.states)  # a state that does not fit would get the key of another one
+        return Runs.of_keys(other.encoding.encode(self.states[inside])).carry(values[inside], other.runs)
 
     @cached_property
     def top(self) -> IntArray:
