@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from fsp.distribution import Distribution, ErrorLedger, Interval, Solution, read
+    from fsp.distribution import Distribution, ErrorLedger, Interval, Solution, Sweep, read
     from fsp.errors import (
         ArgumentError,
         BackendError,
