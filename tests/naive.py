@@ -66,6 +66,21 @@ def generator(model: Any, states: list[State], constants: list[float]) -> tuple[
     return matrix, leaving
 
 
+def uniformized(matrix: Any, p: np.ndarray, t: float, neglected: float = 1e-14) -> tuple[np.ndarray, float]:
+    """Return ``exp(t A) p`` by its Poisson-weighted series, and the probability that the answer lacks."""
+    rate = float(-matrix.diagonal().min())
+    term, total, mean = p.copy(), np.zeros_like(p), rate * t
+    log_weight, weight_sum, k = -mean, 0.0, 0
+    while 1.0 - weight_sum > neglected and k < mean + 15.0 * np.sqrt(mean) + 40.0:
+        weight = np.exp(log_weight)
+        total += weight * term
+        weight_sum += weight
+        k += 1
+        log_weight += np.log(mean) - np.log(k)
+        term = term + (matrix @ term) / rate
+    return total, max(1.0 - float(total.sum()), 0.0)
+
+
 def as_set(space: Any) -> set[State]:
     """Return the states of a space as a set of tuples, each of which must occur once."""
     rows = [tuple(row) for row in space.states.tolist()]

@@ -82,6 +82,34 @@ def networks() -> st.SearchStrategy[dict[str, Any]]:
     return st.one_of(open_networks(), closed_networks())
 
 
+@st.composite
+def moving_packets(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, int] | None, float, float, str]:
+    """Draw a network whose probability leaves its start for good, bounds of its counts, a time, `tol`, and a solver.
+
+    Many molecules are converted in a chain or by pairs (None for the bounds), or decay while few are born.
+    """
+    rate = st.sampled_from([0.3, 1.0, 2.0])
+    tol = draw(st.sampled_from([1e-2, 1e-3, 1e-5, 1e-7]))
+    t = draw(st.sampled_from([0.4, 1.0, 2.5]))
+    solver = draw(st.sampled_from(["auto", "uniformization", "krylov", "rational"]))
+    kind = draw(st.sampled_from(["chain", "pairs", "decay"]))
+    if kind == "decay":
+        start = draw(st.integers(60, 250))
+        born = draw(st.sampled_from(["A", "2 A", "A + B"]))
+        species = {"A": start, "B": 0}
+        reactions = [(f"0 -> {born}", draw(rate)), ("A -> 0", draw(rate)), ("B -> 0", draw(rate))]
+        drawn = {"equation": "A -> B", "mass_action": 0.02}
+        made = [{"equation": equation, "mass_action": constant} for equation, constant in reactions]
+        return {"species": species, "reactions": [*made, drawn]}, {"A": start + 50, "B": 45}, t, tol, solver
+    start = draw(st.integers(25, 60))
+    back = draw(st.sampled_from([[], [("C -> A", 0.05)], [("B -> A", 0.2)]]))
+    first = ("A -> B", draw(rate)) if kind == "chain" else ("2 A -> A + B", draw(rate) / 10.0)
+    made = [
+        {"equation": equation, "mass_action": constant} for equation, constant in [first, ("B -> C", draw(rate)), *back]
+    ]
+    return {"species": {"A": start, "B": 0, "C": 0}, "reactions": made}, None, t, tol, solver
+
+
 def _network(start: list[int], reactions: list[dict[str, Any]]) -> dict[str, Any]:
     return {"species": dict(zip(NAMES, start, strict=False)), "reactions": reactions}
 
