@@ -213,7 +213,8 @@ def slow(tmp_path):
 def begin(*words):
     """Start the command in a process whose progress lines come at once, and which waits a little at each."""
     code = (
-        "import time\nfrom fsp import cli\ncli._SECONDS_BETWEEN_LINES = 0.0\n"
+        "import signal, time\nsignal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background\n"
+        "from fsp import cli\ncli._SECONDS_BETWEEN_LINES = 0.0\n"
         "status = cli._status\ncli._status = lambda p: (time.sleep(0.1), status(p))[1]\ncli.main()"
     )
     command = [sys.executable, "-u", "-c", code, *map(str, words)]
@@ -321,6 +322,7 @@ def test_the_command_sweeps(slow, tmp_path):
 def test_a_second_signal_ends_at_once():
     code = (
         "import os, signal, time\nfrom fsp.projection.stopping import Stop\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "with Stop() as stop:\n"
         "    os.kill(os.getpid(), signal.SIGINT)\n    print(stop.signal.name, flush=True)\n"
         "    os.kill(os.getpid(), signal.SIGINT)\n    time.sleep(20)\n    print('late')\n"
@@ -332,6 +334,7 @@ def test_a_second_signal_ends_at_once():
 
 def test_a_signal_that_was_ignored_before_stays_ignored():
     before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    own = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with Stop():
             assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
@@ -339,3 +342,4 @@ def test_a_signal_that_was_ignored_before_stays_ignored():
         assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
     finally:
         signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGINT, own)
