@@ -116,12 +116,14 @@ class Growth:
         ledger: ErrorLedger,
         *,
         remaining: float = inf,
+        bearable: float = 0.0,
         kept: BoolArray | None = None,
         everywhere: bool = False,
     ) -> StateSpace:
         """Return a space that has grown: `weight` (n,) says where the probability is that flows out.
 
         States that are not `kept` (n,) are left out of it, and it should serve a good part of the `remaining` time.
+        A flux of `bearable` may go on, 1/time.
         With `everywhere`, grow from every state that leaks, whatever its weight.
 
         Raises
@@ -135,7 +137,7 @@ class Growth:
         self.count += 1
         if self.count % SUSPECT_GROWTHS == 0:
             self._refuse_escape(space.states_at(_strongest(generator.leaks, flux))[0], t)
-        threshold = 0.0 if everywhere else _threshold(np.concatenate(flux))
+        threshold = 0.0 if everywhere else _threshold(np.concatenate(flux), bearable)
         hit = HIT * sum(f.sum() for f in flux)
         lines = []
         for leak, f in zip(generator.leaks, flux, strict=True):
@@ -271,10 +273,11 @@ def _reach(space: StateSpace, change: IntArray) -> int:
     return ceil(EXTENT_SHARE * int(((space.top - space.bottom)[moved] // np.abs(change)[moved]).min()))
 
 
-def _threshold(flux: FloatArray) -> float:
-    """Return the flux below which sources together carry at most NEGLECTED_FLUX of all."""
+def _threshold(flux: FloatArray, bearable: float) -> float:
+    """Return the flux below which sources together carry at most `bearable` or NEGLECTED_FLUX of all, and not half."""
     ordered = np.sort(flux)
-    below = int(np.searchsorted(np.cumsum(ordered), NEGLECTED_FLUX * ordered.sum()))
+    carried = np.cumsum(ordered)
+    below = int(np.searchsorted(carried, min(max(NEGLECTED_FLUX * carried[-1], bearable), 0.5 * carried[-1])))
     return float(ordered[below - 1]) if below else 0.0
 
 

@@ -49,6 +49,7 @@ INTEGRATION_SHARE = 0.01  # so small that improbable states are not lost in nois
 TIMED_SHARE = 0.2  # where rates depend on time: a smaller error costs a solver more there
 LARGEST_INTEGRATION_SHARE = 0.3
 INTEGRATION_NOISE = 1e-10  # error that a solver should not be asked to go below
+BEARABLE_SHARE = 0.3  # of the rate at which probability may leave the space, whose sources a growth does not follow
 FEWEST_PRUNED = 400  # states of a space that is worth pruning
 NEW_SPACE = 3e7, 500.0  # work of a new space and its generator: in multiply-adds, and for each state
 LEAST_SHARE = 0.1  # of the states that must go to be worth a new space of their own
@@ -319,7 +320,14 @@ class _March:
         pruning = self._choose_pruning(rejected) if self.t > self._changes.last else None
         kept = pruning.kept if pruning is not None and pruning.share > 0.0 else None
         grown = self._growth.grow(
-            self.space, self.generator, rejected, self.t, self.ledger, remaining=self.t_end - self.t, kept=kept
+            self.space,
+            self.generator,
+            rejected,
+            self.t,
+            self.ledger,
+            remaining=self.t_end - self.t,
+            bearable=BEARABLE_SHARE * self._truncation_rate,
+            kept=kept,
         )
         self.counts["growths"] += 1
         self._changes.grown(self.t)
