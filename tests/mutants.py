@@ -688,7 +688,7 @@ MUTANTS = [
         "self.generator.n_sinks == 0 and self.ledger.pruning == 0.0 and self.ledger.truncation == 0.0",
         "self.generator.n_sinks == 0",
         "adaptive",
-        only="absorbed or packet",
+        only="closed",
     ),
     mutant(
         "shares-of-the-tolerance-above-one",
