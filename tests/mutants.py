@@ -728,7 +728,7 @@ MUTANTS = [
         "w[n:] = v[n:] + self.gamma * (self.system.sinks @ w[:n])",
         "w[n:] = v[n:]",
         "solvers",
-        only="rational",
+        only="weights_of_a_rational or covers_the_integral",
     ),
     mutant(
         "rational-clip-not-counted",
