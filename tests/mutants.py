@@ -745,7 +745,7 @@ MUTANTS = [
         "self.generator.n_sinks == 0 and self.ledger.pruning == 0.0 and self.ledger.truncation == 0.0",
         "self.generator.n_sinks == 0",
         "adaptive",
-        only="absorbed or packet",
+        only="closed",
     ),
     mutant(
         "shares-of-the-tolerance-above-one",
@@ -785,7 +785,7 @@ MUTANTS = [
         "w[n:] = v[n:] + self.gamma * (self.system.sinks @ w[:n])",
         "w[n:] = v[n:]",
         "solvers",
-        only="rational",
+        only="weights_of_a_rational or covers_the_integral",
     ),
     mutant(
         "rational-clip-not-counted",

@@ -340,6 +340,15 @@ def test_when_all_is_absorbed_little_is_kept():
     conserved(d)
 
 
+def test_a_space_without_a_way_out_is_not_closed_where_states_were_dropped():
+    """X → 0 from 1000: what is left at the end leads nowhere else, but some probability was dropped above it."""
+    model = network({"X": 1000}, ("X -> 0", "mass_action", 1.0))
+    d = fsp.transient(model, [20.0], 1e-4)[-1]
+    assert fsp.Generator(model, fsp.StateSpace.from_states(d.species, d.states)).n_sinks == 0
+    assert d.error.pruning > 0.0
+    assert not d.closed
+
+
 def test_too_few_states_for_a_moving_packet_is_an_error():
     case, _ = PACKETS["two stages"]
     with pytest.raises(fsp.StateSpaceError, match=r"at most 300 states \(`max_states`\)"):
