@@ -53,11 +53,14 @@ class Polynomial:
         c_0 … c_d.
     remainder
         Bound on the distance from the function, on the step.
+    rounding
+        The part of it that does not fall with the step: the rounding of the coefficients.
     """
 
     middle: float
     coefficients: tuple[float, ...]
     remainder: float
+    rounding: float = 0.0
 
     def at(self, t: float) -> float:
         """Return the polynomial at time `t`."""
@@ -102,9 +105,10 @@ def _polynomial(tree: Expression, start: float, end: float, degree: int, inset: 
     middle, half = 0.5 * (start + end), 0.5 * (end - start)
     wide = _Evaluation(start, end, start, end, inset).series(tree, degree + 2)[degree + 1]
     narrow = _Evaluation(middle, middle, start, end, inset).series(tree, degree + 1)
-    remainder = max(abs(wide[0]), abs(wide[1])) * half ** (degree + 1)
-    remainder += sum((high - low) * half**k for k, (low, high) in enumerate(narrow))
-    return Polynomial(middle, tuple(0.5 * (low + high) for low, high in narrow), remainder * (1.0 + 1e-12))
+    missed = max(abs(wide[0]), abs(wide[1])) * half ** (degree + 1)
+    rounding = sum((high - low) * half**k for k, (low, high) in enumerate(narrow))
+    remainder = (missed + rounding) * (1.0 + 1e-12)
+    return Polynomial(middle, tuple(0.5 * (low + high) for low, high in narrow), remainder, rounding)
 
 
 def enclosure(tree: Expression, start: float, end: float) -> Interval | None:

@@ -86,12 +86,20 @@ class Clock:
         What that may be off.
     certified
         Whether the remainder is a bound.
+    rounding
+        The part of the remainder that does not fall with the step.
     """
 
     middle: float
     change: FloatArray
     remainder: float
     certified: bool
+    rounding: float = 0.0
+
+    @property
+    def missed(self) -> float:
+        """The part of the remainder that falls with the step."""
+        return max(self.remainder - self.rounding, 0.0)
 
     def at(self, x: float) -> float:
         """Return its polynomial at the distance x from the middle."""
@@ -112,7 +120,7 @@ def clock_on(tree: Expression, start: float, end: float) -> Clock:
     change = np.array(best.coefficients)
     middle = max(float(change[0]), 0.0)
     change[0] -= middle
-    return Clock(middle, np.pad(change, (0, DEGREE + 1 - len(change))), best.remainder, certified)
+    return Clock(middle, np.pad(change, (0, DEGREE + 1 - len(change))), best.remainder, certified, best.rounding)
 
 
 def reach(tree: Expression, start: float, end: float) -> float:

@@ -27,7 +27,7 @@ Phys. Rep. 470 (2009) 151, doi:10.1016/j.physrep.2008.11.001; A. H. Al-Mohy, N. 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -64,6 +64,7 @@ EXTRAPOLATED = 4  # degree
 KRYLOV_SHARE = 0.4
 INTERPOLATION_SHARE = 0.2
 CLOCK_SHARE = 0.05
+TIME_ROUNDING = 1e-10  # of the time: the place of a switch is not known better
 LOSS_SAFETY = 0.98  # of the loss limit, kept by the uncorrected step
 SMALLEST_STEP = 1e-13  # of the time asked for
 
@@ -142,9 +143,9 @@ class _Change:
         return np.asarray(self.factors(s) @ np.vander(z, DEGREE + 1, increasing=True).T)
 
     def remainders(self) -> FloatArray:
-        """Return the bounds on what the polynomials miss, as polynomials of degree zero, (L, DEGREE + 1)."""
+        """Return the bounds on what the polynomials miss, but for rounding, of degree zero, (L, DEGREE + 1)."""
         out = np.zeros((len(self.clocks), DEGREE + 1))
-        out[:, 0] = [clock.remainder for clock in self.clocks]
+        out[:, 0] = [clock.missed for clock in self.clocks]
         return out
 
 
@@ -250,6 +251,7 @@ class _MagnusPropagator:
         self._parts = [part.operator for part in parts]
         self._exits = np.array([operator.enter(part.exit_rates)[: self._n] for part in parts])
         self._exits = self._exits.reshape(len(parts), self._n)
+        self._largest = [part.largest_exit_rate for part in parts]
         affordable = int(BYTES / (8 * self._all)) - 5  # vectors
         held = len(parts) + 1  # for each node
         self._counts = [count for count in NODES if held * count + solver.dimension <= affordable] or [NODES[0]]
@@ -315,7 +317,7 @@ class _MagnusPropagator:
         z = np.concatenate([z[: self._n], no_sinks])
         end = min((reach(tree, t, end) for tree in self._trees), default=end)
         h = end - t
-        clocks = [clock_on(tree, t, end) for tree in self._trees]
+        clocks = self._clocks_on(t, end)
         self._check_clocks(z, clocks, h, tol_rate)
         if not z.any():
             return Advance(z, no_sinks, 0.0, 0, h, 0.0)
@@ -340,8 +342,7 @@ class _MagnusPropagator:
             error = flow.error + length * missed + left + cut
             if error <= tol_rate * length:
                 self._plan_step(length, h)
-                products = 2 * self._frozen.largest_exit_rate * length * self._roundings
-                rounding = UNIT_ROUNDOFF * flow.growth * (products + space.size + 2)
+                rounding = self._rounding(flow.growth, length, z, clocks, space.size)
                 return Advance(y, y[self._n :].copy(), error, 0, length, rounding, rejected, change.certified)
             if left / length > SLOWEST_GAIN * before:
                 break
@@ -349,15 +350,28 @@ class _MagnusPropagator:
             h = min(h, 1.05 * length)
         raise _TooLong(0.5 * length)
 
+    def _rounding(self, growth: float, length: float, z: FloatArray, clocks: list[Clock], size: int) -> float:
+        """Bound the rounding of a step by the model: that of the products, and that of the functions of time."""
+        products = 2 * self._frozen.largest_exit_rate * length * self._roundings
+        of_clocks = sum(clock.rounding * rate for clock, rate in zip(clocks, self._largest, strict=True))
+        return UNIT_ROUNDOFF * growth * (products + size + 2) + 2.0 * length * of_clocks * float(z.sum())
+
     def _combined(self, space: _Space, u: FloatArray) -> tuple[FloatArray, float]:
         """Return the vector of the closed chain that u stands for, and what was clipped."""
         y = np.empty(self._all)
         cut = float(kernels.combine(self._basis[: space.size, : self._all], space.scale * u, y))
         return y, cut
 
+    def _clocks_on(self, t: float, end: float) -> list[Clock]:
+        """Return the functions of time on a step."""
+        clocks = [clock_on(tree, t, end) for tree in self._trees]
+        if end - t <= TIME_ROUNDING * abs(t):  # beside a switch: which side holds is a matter of rounding
+            return [replace(clock, rounding=clock.remainder) for clock in clocks]
+        return clocks
+
     def _check_clocks(self, z: FloatArray, clocks: list[Clock], h: float, tol_rate: float) -> None:
         """Shorten the step before it costs anything, where polynomials in time would miss too much of its start."""
-        missed = sum(2.0 * c.remainder * float(e @ z[: self._n]) for c, e in zip(clocks, self._exits, strict=True))
+        missed = sum(2.0 * c.missed * float(e @ z[: self._n]) for c, e in zip(clocks, self._exits, strict=True))
         if missed > CLOCK_SHARE * tol_rate:
             raise _TooLong(h * max(0.1, 0.8 * (CLOCK_SHARE * tol_rate / missed) ** (1.0 / (DEGREE + 1))))
 
