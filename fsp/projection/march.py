@@ -26,14 +26,14 @@ from fsp.errors import ArgumentError, Interrupted, ToleranceWarning
 from fsp.generator import Generator
 from fsp.model.switches import RESOLUTION, switch_times
 from fsp.moments import moment_bounds
+from fsp.projection.changes import Changes
 from fsp.projection.growth import MAX_STATES, Growth, check_tolerance, starting_vector
 from fsp.projection.progress import Progress, ProgressCallback
 from fsp.projection.pruning import Pruning
 from fsp.projection.pruning import choose as choose_pruning
 from fsp.projection.record import Record
 from fsp.projection.start import Start, first_space, starting_point
-from fsp.solvers import NO_LIMIT, Choice, Chooser, LossLimit, Rational
-from fsp.solvers.choice import STEP_VECTORS
+from fsp.solvers import NO_LIMIT, Choice, Chooser, LossLimit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,8 +53,6 @@ BEARABLE_SHARE = 0.3  # of the rate at which probability may leave the space, wh
 FEWEST_PRUNED = 400  # states of a space that is worth pruning
 NEW_SPACE = 3e7, 500.0  # work of a new space and its generator: in multiply-adds, and for each state
 LEAST_SHARE = 0.1  # of the states that must go to be worth a new space of their own
-CAUTION = 2.0  # times the work of a new space that must be saved by it; doubled where growth followed soon
-CHECKED_PRODUCTS = 200.0  # after which it is seen whether states can be dropped; doubled each time where none can
 
 
 def transient(
@@ -191,7 +189,7 @@ class _March:
         self._integration_rate = min(share * tol, self._chooser.tol) / duration
         self._truncation_rate = (1.0 - share - PRUNING_SHARE - ROUNDING_SHARE) * tol / duration
         self._pruning_rate = PRUNING_SHARE * tol / duration
-        self._changes = _Changes(begin.t)
+        self._changes = Changes(begin.t)
         self._step_lengths: dict[type, float] = {}
         self._products: Counter[str] = Counter()
         self._stack = stack
@@ -372,50 +370,6 @@ class _March:
             name = type(self._choice.solver).__name__
             error = self.begin.error.total + self.ledger.total
             self._progress(Progress(float(t), self.t_end, len(self.space), error, name, self.reached))
-
-
-class _Changes:
-    """When the space changed, and when it should be looked at again: what keeps it from flapping.
-
-    Attributes
-    ----------
-    last
-        Time of the last change.
-    caution
-        Times the work of a new space that a pruning of its own must save; raised where growth followed soon.
-    """
-
-    def __init__(self, begin: float) -> None:
-        self.last = -inf
-        self.caution = CAUTION
-        self._begin = begin
-        self._interval = inf
-        self._pruned = -inf
-        self._checks = 1.0
-
-    def likely_interval(self, t: float) -> float:
-        """Return how long the space is likely to serve from time `t` on: twice as long as last time."""
-        return max(2.0 * self._interval, t - self.last) if self._interval < inf else inf
-
-    def products_until_check(self, solver: Solver) -> float:
-        """Return after how many products it should be seen whether states can be dropped."""
-        return self._checks * (STEP_VECTORS if isinstance(solver, Rational) else CHECKED_PRODUCTS)
-
-    def grown(self, t: float) -> None:
-        """Take note of a growth at time `t`."""
-        if t > self.last:
-            if self._pruned == self.last:  # what was dropped was needed soon
-                self.caution *= 2.0
-            self._interval = t - max(self.last, self._begin)
-        self.last = t
-        self._checks = 1.0
-
-    def checked(self, t: float, pruned: bool) -> None:
-        """Take note of a look at time `t`, and of whether states were dropped."""
-        if pruned:
-            self.last = self._pruned = t
-        self.caution = max(CAUTION, 0.7 * self.caution)
-        self._checks = 1.0 if pruned else 2.0 * self._checks
 
 
 def checked_times(times: Sequence[float] | FloatArray | float) -> FloatArray:
