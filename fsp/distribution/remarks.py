@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from fsp.distribution.distribution import Distribution
 
 _VISIBLE = 0.05
-"""Share of the mean or of the standard deviation by which a printed mean may be off without a remark."""
+"""Share of the mean by which a printed mean may be off without a remark."""
 _MOLECULES = 1e-3
 """Differences below this are not worth a remark."""
 
@@ -29,12 +29,12 @@ def remarks(distribution: Distribution) -> list[str]:
     """
     if distribution.moments is None or not distribution.error.certified:
         return []
-    means, stds, intervals = distribution.mean(), distribution.std(), distribution.mean_interval()
+    means, intervals = distribution.mean(), distribution.mean_interval()
     open_ended = [name for name, interval in intervals.items() if not interval.certified]
     lines = []
     for name, interval in intervals.items():
         off = max(interval.upper - means[name], means[name] - interval.lower)
-        if name not in open_ended and off > max(_MOLECULES, _VISIBLE * max(means[name], stds[name])):
+        if name not in open_ended and off > max(_MOLECULES, _VISIBLE * means[name]):
             known = "is only known to lie in" if means[name] in interval else "as printed is wrong: it lies in"
             lines.append(f"mean of {name} {known} {interval}")
     if open_ended:
