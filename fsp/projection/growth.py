@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from fsp.generator import Generator, Leak
     from fsp.model import Model
 
-MAX_STATES = 5_000_000
+MAX_STATES = 10_000_000
 FIRST_STEPS = 2
 EXTENT_SHARE = 0.2  # of the extent of the space along a jump that a line may reach
 HIT = 0.05  # share of the flux out of the space by a jump that asks for longer lines along it
