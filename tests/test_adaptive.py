@@ -403,3 +403,10 @@ def test_times_at_zero_and_next_to_each_other():
     totals = [d.error.total for d in solution]
     assert totals == sorted(totals)
     assert totals[0] == 0.0
+
+
+def test_a_stiff_network_is_followed_where_errors_lie_in_rounding():
+    model = fsp.load(MODELS / "michaelis_menten.ant")
+    d = fsp.transient(model, [70.0], 1e-9, solver="rational")[-1]
+    assert d.error.certified
+    assert d.error.total <= 1e-9

@@ -152,7 +152,7 @@ class _RationalPropagator:
         while path is None or not (path.reaches_end or basis.complete):
             basis.extend()
             due = basis.size >= FIRST_CHECK and (basis.size - FIRST_CHECK) % CHECK_EVERY == 0
-            if basis.complete or (due and basis.error_estimate(h) <= tol_rate * h):
+            if basis.complete or (due and basis.error_estimate(h) <= max(tol_rate * h, basis.noise(h))):
                 path = _Path(basis, h, tol_rate)
         self._adapt(h, path, basis.size)
         return self._end(basis, path, limit)
@@ -296,6 +296,10 @@ class _Basis:
         scale = self._H[self.size, self.size - 1] * self.norms[self.size]
         end = modes.Q[-1] @ modes.inverse @ powers[-1] @ modes.start
         return float(self.beta / self.gamma * h * scale * abs(end))
+
+    def noise(self, h: float) -> float:
+        """Return below what an error of a step `h` is not seen for rounding: more vectors would be of no use."""
+        return NOISE * UNIT_ROUNDOFF * (self.size + 2) * (1.0 + h / self.gamma) * self.beta * float(self.norms[0])
 
     def combine(self, u: FloatArray) -> FloatArray:
         """Return ``β V u``."""
