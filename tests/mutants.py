@@ -280,8 +280,8 @@ MUTANTS = [
     mutant(
         "second-reaction-of-a-jump-dropped",
         "generator/plan.py",
-        "for k in ks for part in coefficients(model, layout, k, t)",
-        "for k in ks[:1] for part in coefficients(model, layout, k, t)",
+        "[coefficients(model, layout, k, t) for k in ks]",
+        "[coefficients(model, layout, k, t) for k in ks[:1]]",
         "generator",
     ),
     mutant(
@@ -294,9 +294,10 @@ MUTANTS = [
     mutant(
         "generator-stays-at-its-time",
         "generator/generator.py",
-        "        other._take(t)\n",
-        "        other._take(self.t)\n        other.t = t\n",
+        "weights = self._family.clocks.values(t)\n",
+        "weights = self._family.clocks.values(self.t)\n",
         "generator",
+        "time_dependent",
     ),
     mutant(
         "sink-missing-where-the-rate-is-zero-now",
@@ -523,10 +524,10 @@ MUTANTS = [
     mutant(
         "residual-between-the-nodes-unsampled",
         "solvers/implicit.py",
-        "return h * total",
-        "return 0.0 * total",
-        "solvers",
-        only="implicit or radau or residual or inhomogeneous or clock",
+        "return h * total, all(clock.certified for clock in clocks)",
+        "return 0.0 * total, all(clock.certified for clock in clocks)",
+        "time_dependent",
+        only="implicit or Implicit or bound",
     ),
     # ---- distribution
     mutant(
@@ -657,9 +658,11 @@ MUTANTS = [
     mutant(
         "estimate-called-a-bound",
         "projection/march.py",
-        "certified=solver.certified and not self.model.is_time_dependent,",
+        "certified=solver.certified and step.certified,",
         "certified=solver.certified,",
+        "time_dependent",
         "transient",
+        only="time or estimate",
     ),
     mutant(
         "probability-lost-before-is-forgotten",
@@ -694,16 +697,16 @@ MUTANTS = [
     mutant(
         "flux-into-dropped-states-ignored",
         "projection/pruning.py",
-        "if inflow <= allowed:",
-        "if True:",
+        "if inflow <= allowed else (low, middle - 1)",
+        "if True else (low, middle - 1)",
         "adaptive",
         only="dropped or flux",
     ),
     mutant(
         "more-dropped-than-allowed",
         "projection/pruning.py",
-        "np.cumsum(present[order]), mass,",
-        "np.cumsum(present[order]), 2.0 * mass,",
+        "np.cumsum(ordered), mass,",
+        "np.cumsum(ordered), 2.0 * mass,",
         "adaptive",
         only="dropped or budgets",
     ),

@@ -65,7 +65,7 @@ def choose(
     """
     present = p if ahead is None else np.maximum(p, ahead)
     ordered = np.sort(present)
-    most = int(np.searchsorted(np.cumsum(ordered), mass, side="right"))
+    most = min(int(np.searchsorted(np.cumsum(ordered), mass, side="right")), len(ordered) - 1)
     kept = present >= _highest_level(generator, present, ordered, most, INFLOW_SHARE * outflow_rate)
     if wanted is not None:
         kept |= wanted
@@ -77,8 +77,8 @@ def _highest_level(generator: Generator, present: FloatArray, ordered: FloatArra
     low, high = 0, most
     middle = most  # all of them first: that is often possible
     while low < high:
-        level = ordered[middle] if middle < len(ordered) else np.inf
-        inflow = float((generator @ np.where(present >= level, present, 0.0))[present < level].sum())
+        stays = present >= ordered[middle]
+        inflow = float((generator @ np.where(stays, present, 0.0))[~stays].sum())
         low, high = (middle, high) if inflow <= allowed else (low, middle - 1)
         if high - low <= most >> BISECTIONS:
             break
