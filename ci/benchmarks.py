@@ -378,7 +378,7 @@ The smallest set is the number of states that hold all but `tol` of the probabil
 meant to stay below three times that.
 The bound is checked twice: by the 1-norm distance to a run of another solver with a thousandth of the tolerance, and \
 by the values stored in `tests/models`, of which the worst 1-norm over the stored counts of a marginal is shown.
-`≈` marks rates that depend on time, whose error is an estimate.
+`≈` would mark an error that is an estimate.
 A case that takes long is run by `ci/bench --long` only.
 
 The peers' figures are user CPU seconds on one core, measured on a loaded two-core machine with each tool's best \
