@@ -15,7 +15,7 @@ class _Announcement(event.Listener):
     def on_start(self, event: event.Event) -> None:
         function = event.data["dispatcher"].py_func
         if function.__module__.startswith("fsp."):
-            logger.warning("fsp compiles its kernels: up to ten seconds, once for each kind of network.")
+            logger.warning("fsp compiles its kernels: up to half a minute, once for each kind of network.")
             stop()
 
     def on_end(self, event: event.Event) -> None:

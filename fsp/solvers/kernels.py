@@ -164,7 +164,8 @@ def orthogonalise(V, H, j, depth, dots, nothing):
     if first < last:
         coefficients = np.zeros(last)
         square = _subtract_all(V, first, last, w, a, V[j], b, before_last, coefficients)
-        H[first:last, j] = coefficients[first:last]
+        for k in range(first, last):
+            H[k, j] = coefficients[k]
     else:
         square = _subtract(w, a, V[j], b, before_last)
     H[j, j] = a
@@ -173,7 +174,8 @@ def orthogonalise(V, H, j, depth, dots, nothing):
     if last - first > FEW_ROWS:  # together they are not found as exactly as one after the other
         coefficients = np.zeros(j + 1)
         square = _subtract_all(V, first, j + 1, w, 0.0, V[j], 0.0, before_last, coefficients)
-        H[first : j + 1, j] += coefficients[first:]
+        for k in range(first, j + 1):
+            H[k, j] += coefficients[k]
     norm = np.sqrt(square)
     if norm <= 1e-14 * np.sqrt(before) or norm == 0.0:
         H[j + 1, j] = 0.0
