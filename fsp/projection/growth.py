@@ -191,13 +191,13 @@ class Growth:
         weight = flux[chosen]
         length = _line_lengths(weight, threshold, longest)
         source = np.repeat(np.arange(len(chosen)), length)  # of each step of each line
-        step = np.arange(len(source)) - np.repeat(np.cumsum(length) - length, length)
+        start = np.repeat(np.cumsum(length) - length, length)  # of its line
+        step = np.arange(len(source)) - start
         states = space.states_at(leak.sources[chosen])[source] + step[:, None] * leak.change
         enabled = np.zeros(len(states), dtype=np.bool_)
         possible = (states >= 0).all(axis=1)
         enabled[possible] = self._enabled(leak, states[possible])
         broken = np.concatenate([[0], np.cumsum(~enabled)])  # a line ends at the first jump that is not enabled
-        start = np.repeat(np.cumsum(length) - length, length)
         going = broken[1:] == broken[start]
         return _Lines(states[going] + leak.change, float(weight @ length), float(weight[source[going]].sum()))
 
