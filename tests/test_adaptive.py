@@ -19,6 +19,7 @@ from written_networks import network
 
 import fsp
 from fsp.projection import march
+from fsp.projection.changes import Changes
 from fsp.projection.pruning import INFLOW_SHARE, choose
 
 MODELS = Path(__file__).parent / "models"
@@ -317,6 +318,19 @@ def test_a_support_that_oscillates_comes_to_an_end(tol):
     assert changes(solution) <= 80
     assert solution[-1].error.total <= tol
     conserved(solution[-1])
+
+
+def test_a_pruning_saves_work_only_until_the_next_growth():
+    """The next growth is as far away as the last one was; once it is overdue, as far as has been waited for it."""
+    seen = Changes(0.0)
+    assert seen.until_growth(5.0) == math.inf
+    seen.grown(6.0)
+    seen.grown(8.0)
+    seen.checked(8.5, pruned=True)
+    assert seen.until_growth(8.5) == 1.5
+    assert seen.until_growth(12.0) == 4.0
+    seen.grown(9.0)
+    assert seen.until_growth(9.0) == 1.0
 
 
 def test_a_fixed_space_is_never_pruned():

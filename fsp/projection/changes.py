@@ -30,13 +30,23 @@ class Changes:
         self.last = -inf
         self.caution = CAUTION
         self._begin = begin
+        self._grown = -inf
         self._interval = inf
+        self._between = inf
         self._pruned = -inf
         self._checks = 1.0
 
     def likely_interval(self, t: float) -> float:
         """Return how long the space is likely to serve from time `t` on: twice as long as last time."""
         return max(2.0 * self._interval, t - self.last) if self._interval < inf else inf
+
+    def until_growth(self, t: float) -> float:
+        """Return how long it is likely to take from time `t` on until the space must grow: then it is pruned anyway.
+
+        As long as it took last time and, where that has passed, as long as it has been waited for already.
+        """
+        waited = t - self._grown
+        return max(self._between - waited, waited) if self._between < inf else inf
 
     def products_until_check(self, solver: Solver) -> float:
         """Return after how many products it should be seen whether states can be dropped."""
@@ -48,7 +58,8 @@ class Changes:
             if self._pruned == self.last:  # what was dropped was needed soon
                 self.caution *= 2.0
             self._interval = t - max(self.last, self._begin)
-        self.last = t
+            self._between = t - max(self._grown, self._begin)
+        self.last = self._grown = t
         self._checks = 1.0
 
     def checked(self, t: float, pruned: bool) -> None:

@@ -337,7 +337,8 @@ class _March:
             return False
         pruning = self._choose_pruning(None)
         n = len(self.space)
-        saved = pruning.share * self._chooser.least_work(self.generator, self.t_end - self.t)
+        served = min(self.t_end - self.t, self._changes.until_growth(self.t))
+        saved = pruning.share * self._chooser.least_work(self.generator, served)
         worth = pruning.share > LEAST_SHARE and saved > self._changes.caution * (NEW_SPACE[0] + NEW_SPACE[1] * n)
         self._changes.checked(self.t, worth)
         if worth:
