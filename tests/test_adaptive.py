@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from exact_cases import CASES, Case, errors, solve
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from naive import uniformized
 from random_networks import as_model, moving_packets
 from written_networks import network
@@ -20,7 +21,9 @@ from written_networks import network
 import fsp
 from fsp.projection import march
 from fsp.projection.changes import Changes
+from fsp.projection.levels import Levels
 from fsp.projection.pruning import INFLOW_SHARE, choose
+from fsp.space.alone import ALONE
 
 MODELS = Path(__file__).parent / "models"
 LADDER = [10.0**-digits for digits in range(2, 11)]
@@ -318,6 +321,26 @@ def test_a_support_that_oscillates_comes_to_an_end(tol):
     assert changes(solution) <= 80
     assert solution[-1].error.total <= tol
     conserved(solution[-1])
+
+
+@given(
+    st.lists(st.one_of(st.just(0.0), st.floats(1e-300, 1e3), st.floats(1e-12, 1e-9)), min_size=1, max_size=40),
+    st.floats(0.0, 1e3),
+)
+@settings(max_examples=200, deadline=None)
+def test_levels_count_what_lies_below(values, mass):
+    values = np.array(values)
+    levels = Levels(values, ALONE)
+    for level, (number, below) in enumerate(zip(levels.numbers[:-1], levels.masses[:-1], strict=True)):
+        above = levels.above(level)
+        assert number == np.count_nonzero(~above)
+        assert below == pytest.approx(values[~above].sum(), rel=1e-12, abs=1e-300)
+        assert (values[above] >= levels.value(level) * (1.0 - 1e-12)).all() or level == 0
+        assert (values[~above] < levels.value(level) * (1.0 + 1e-12)).all()
+    highest = levels.highest(mass)
+    assert levels.masses[highest] <= mass
+    assert levels.above(highest).any()
+    assert highest == len(levels.numbers) - 2 or levels.masses[highest + 1] > mass
 
 
 def test_a_pruning_saves_work_only_until_the_next_growth():

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from time import perf_counter
 
 import exact
 import numpy as np
@@ -18,6 +17,7 @@ from random_networks import as_model, networks, open_networks
 from written_networks import network
 
 import fsp
+from fsp.projection.growth import SUSPECT_GROWTHS
 
 MODELS = Path(__file__).parent / "models"
 SOLVERS = ["uniformization", "krylov", "chebyshev", "implicit"]
@@ -95,13 +95,9 @@ def test_jumps_that_alternate():
     """A → B → A + X at rate 1: X counts every second event of a Poisson process.  No jump comes twice running."""
     model = network({"A": 1, "B": 0, "X": 0}, ("A -> B", "mass_action", 1.0), ("B -> A + X", "mass_action", 1.0))
     case = Case(model, 80.0, lambda x: exact.poisson(2 * x[:, 2] + x[:, 1], 80.0))
-    started = perf_counter()
-
-    def stop_when_late(progress):
-        if perf_counter() - started > 5.0:
-            pytest.fail(f"only at t = {progress.t} after 5 s, with {progress.n_states} states")
-
-    d = solve(case, 1e-6, progress=stop_when_late)
+    sizes = set()
+    d = solve(case, 1e-6, progress=lambda now: sizes.add(now.n_states))
+    assert len(sizes) <= 40
     assert errors(case, d)[0] <= d.error.total + case.digits
     assert len(d) < 500
 
@@ -346,12 +342,12 @@ def test_an_unknown_solver_is_refused_with_the_names(solver):
 
 
 @pytest.mark.parametrize("solver", [*SOLVERS, "auto"])
-def test_an_explosive_network_is_refused_in_seconds(solver):
+def test_an_explosive_network_is_refused_when_it_has_grown_suspiciously_often(solver):
     model = network({"X": 1}, ("X -> 2 X", "rate", "0.5*X^2"))
-    started = perf_counter()
+    sizes = set()
     with pytest.raises(fsp.StateSpaceError, match=r"explode.*r1"):
-        fsp.transient(model, [10.0], solver=solver, max_states=200_000)
-    assert perf_counter() - started < 20.0
+        fsp.transient(model, [10.0], solver=solver, max_states=200_000, progress=lambda now: sizes.add(now.n_states))
+    assert len(sizes) <= SUSPECT_GROWTHS
 
 
 def test_before_it_explodes_there_is_an_answer():

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil, inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fsp.errors import ArgumentError, StateSpaceError
+from fsp.projection.levels import Levels
 from fsp.space import StateSpace
 
 if TYPE_CHECKING:
@@ -131,21 +132,24 @@ class Growth:
         StateSpaceError
             If the limit does not allow it, or the network looks explosive.
         """
+        comm = space.comm
         flux = [leak.rates if everywhere else leak.rates * weight[leak.sources] for leak in generator.leaks]
-        if not sum(f.sum() for f in flux) > 0.0:  # rates that are zero just now, or underflow
+        sums = np.asarray(comm.sum(np.array([f.sum() for f in flux])))
+        if not sums.sum() > 0.0:  # rates that are zero just now, or underflow
             flux = [np.ones(len(leak.sources)) for leak in generator.leaks]
+            sums = np.asarray(comm.sum(np.array([f.sum() for f in flux])))
         self.count += 1
         if self.count % SUSPECT_GROWTHS == 0:
-            self._refuse_escape(space.states_at(_strongest(generator.leaks, flux))[0], t)
-        threshold = 0.0 if everywhere else _threshold(np.concatenate(flux), bearable)
-        hit = HIT * sum(f.sum() for f in flux)
+            self._refuse_escape(space, generator.leaks, flux, t)
+        threshold = 0.0 if everywhere else _threshold(np.concatenate(flux), bearable, comm)
         lines = []
-        for leak, f in zip(generator.leaks, flux, strict=True):
-            if f.sum() >= hit:
+        for leak, f, whole in zip(generator.leaks, flux, sums, strict=True):
+            if whole >= HIT * sums.sum():
                 self._pace.hit(tuple(leak.change.tolist()), t, remaining, max(FIRST_STEPS, _reach(space, leak.change)))
             lines.append(self._lines(space, leak, f, threshold))
         # Where lines break off after few steps, jumps alternate: look around as far as they should have gone.
-        if sum(line.followed for line in lines) < 0.5 * sum(line.asked for line in lines):
+        followed, asked = comm.sum(np.array([[line.followed, line.asked] for line in lines]).sum(axis=0))
+        if followed < 0.5 * asked:
             self._pace.hit(AROUND, t, remaining, len(space))
             around = self._pace.length(AROUND)
         else:
@@ -155,7 +159,7 @@ class Growth:
             states = np.concatenate([line.states for line in lines])
             grown = self._extended(base, states, around)
         except StateSpaceError:
-            self._refuse_escape(space.states_at(_strongest(generator.leaks, flux))[0], t)
+            self._refuse_escape(space, generator.leaks, flux, t)
             where = "" if t is None else f" at t = {t:.6g}"
             raise StateSpaceError(
                 f"The tolerance must be met with at most {self._limit:,} states (`{self._named}`), but{where} "
@@ -175,21 +179,20 @@ class Growth:
         for _ in range(1, around):
             if len(grown) > LARGEST_GROWTH * len(base) + CHEAP_STATES:
                 break
-            fresh = np.flatnonzero(before.carry(np.ones(len(before)), grown) == 0.0)
-            if not len(fresh):  # all that can be reached from there is in the space
+            fresh = np.flatnonzero(before.carry(np.ones(len(before.local)), grown) == 0.0)
+            if not base.comm.any(len(fresh) > 0):  # all that can be reached from there is in the space
                 break
             before, grown = grown, grown.grow(self._model, 1, seeds=fresh, max_states=self._limit)
         return grown
 
     def _lines(self, space: StateSpace, leak: Leak, flux: FloatArray, threshold: float) -> _Lines:
         """Repeat one kind of jump from the states that feed it with more than `threshold`."""
-        chosen = np.flatnonzero(flux > threshold) if threshold > 0.0 else np.flatnonzero(flux > 0.0)
-        if not len(chosen):
-            return _Lines(np.empty((0, len(leak.change)), dtype=np.int64), 0.0, 0.0)
-        cheap = FIRST_STEPS if self._stationary else min(LONGEST_CHEAP, CHEAP_STATES // len(chosen))
-        longest = max(1, cheap, min(self._pace.length(tuple(leak.change.tolist())), _reach(space, leak.change)))
+        chosen = np.flatnonzero(flux >= threshold) if threshold > 0.0 else np.flatnonzero(flux > 0.0)
         weight = flux[chosen]
-        length = _line_lengths(weight, threshold, longest)
+        n_chosen, top = space.comm.sum(len(chosen)), space.comm.max(float(weight.max(initial=0.0)))
+        cheap = FIRST_STEPS if self._stationary else min(LONGEST_CHEAP, CHEAP_STATES // max(n_chosen, 1))
+        longest = max(1, cheap, min(self._pace.length(tuple(leak.change.tolist())), _reach(space, leak.change)))
+        length = _line_lengths(weight, threshold, top, longest)
         source = np.repeat(np.arange(len(chosen)), length)  # of each step of each line
         start = np.repeat(np.cumsum(length) - length, length)  # of its line
         step = np.arange(len(source)) - start
@@ -210,12 +213,21 @@ class Growth:
                 enabled |= self._model.propensity(k, states) > 0.0
         return enabled
 
-    def _refuse_escape(self, state: IntArray, t: float | None) -> None:
+    def _refuse_escape(
+        self, space: StateSpace, leaks: Sequence[Leak], flux: Sequence[FloatArray], t: float | None
+    ) -> None:
         """Raise where the mean drift along a reaction that only adds leads to infinity, and too fast.
 
         For a transient that is faster than linear growth, which explodes; for a stationary distribution any
-        drift outwards.
+        drift outwards.  It is looked at from the state that most probability flows out of.
         """
+        largest = [float(f.max(initial=0.0)) for f in flux]
+        strongest = int(np.argmax(largest))
+        top = space.comm.max(largest[strongest])
+        state = np.zeros(len(space.species))
+        if len(flux[strongest]) and largest[strongest] == top:
+            state = space.states_at(leaks[strongest].sources[[int(np.argmax(flux[strongest]))]])[0].astype(np.float64)
+        state = np.asarray(space.comm.max(state))
         for k in np.flatnonzero((self._model.change >= 0).all(axis=1) & self._model.change.any(axis=1)):
             direction = self._model.change[k]
             ray = (state + RAY[:, None] * direction).astype(np.int64)
@@ -252,19 +264,15 @@ def starting_vector(model: Model, space: StateSpace) -> FloatArray:
     StateSpaceError
         If an initial state is missing.
     """
-    index = space.index(model.initial_states)
-    if (index < 0).any():
-        missing = dict(zip(model.species, model.initial_states[index < 0][0].tolist(), strict=True))
-        raise StateSpaceError(f"`space` must contain the initial states, but lacks {missing}.")
-    p = np.zeros(len(space))
-    p[index] = model.initial_probabilities
+    index = space.local.index(model.initial_states)
+    missing = np.asarray(space.comm.max(index)) < 0
+    if missing.any():
+        lacking = dict(zip(model.species, model.initial_states[missing][0].tolist(), strict=True))
+        raise StateSpaceError(f"`space` must contain the initial states, but lacks {lacking}.")
+    p = np.zeros(len(space.local))
+    own = index >= 0
+    p[index[own]] = model.initial_probabilities[own]
     return p
-
-
-def _strongest(leaks: Sequence[Leak], flux: Sequence[FloatArray]) -> IntArray:
-    """Return the index of the state that most probability flows out of, (1,)."""
-    k = max(range(len(flux)), key=lambda k: float(flux[k].max()))
-    return leaks[k].sources[[int(np.argmax(flux[k]))]]
 
 
 def _reach(space: StateSpace, change: IntArray) -> int:
@@ -273,17 +281,16 @@ def _reach(space: StateSpace, change: IntArray) -> int:
     return ceil(EXTENT_SHARE * int(((space.top - space.bottom)[moved] // np.abs(change)[moved]).min()))
 
 
-def _threshold(flux: FloatArray, bearable: float) -> float:
+def _threshold(flux: FloatArray, bearable: float, comm: Any) -> float:
     """Return the flux below which sources together carry at most `bearable` or NEGLECTED_FLUX of all, and not half."""
-    ordered = np.sort(flux)
-    carried = np.cumsum(ordered)
-    below = int(np.searchsorted(carried, min(max(NEGLECTED_FLUX * carried[-1], bearable), 0.5 * carried[-1])))
-    return float(ordered[below - 1]) if below else 0.0
+    levels = Levels(flux, comm)
+    whole = levels.masses[-1]
+    level = levels.highest(min(max(NEGLECTED_FLUX * whole, bearable), 0.5 * whole))
+    return levels.value(level) if level else 0.0
 
 
-def _line_lengths(flux: FloatArray, threshold: float, longest: int) -> IntArray:
+def _line_lengths(flux: FloatArray, threshold: float, top: float, longest: int) -> IntArray:
     """Return how far to follow each source, (m,): tails fall about geometrically, so by the flux's logarithm."""
-    top = float(flux.max())
     if not 0.0 < threshold < top:
         return np.full(len(flux), longest)
     share = np.log(flux / threshold) / np.log(top / threshold)

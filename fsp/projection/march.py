@@ -355,13 +355,13 @@ class _March:
         """States that stay whatever probability they hold, as a similar network needed them; None for none."""
         if self._hinted is None:
             return None
-        return self._hinted.carry(np.ones(len(self._hinted)), self.space) > 0.0
+        return self._hinted.carry(np.ones(len(self._hinted.local)), self.space) > 0.0
 
     def _move_to(self, space: StateSpace) -> None:
         """Go on in another space; what its states do not hold is pruned."""
         p = self.space.carry(self.p, space)
         dropped = self.p - space.carry(p, self.space)  # exact: an entry is carried, or 0
-        self.ledger += ErrorLedger(pruning=float(dropped.sum()))
+        self.ledger += ErrorLedger(pruning=self.space.comm.sum(float(dropped.sum())))
         self.space, self.p = space, p
         self._bind()
         self._accept()

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fsp.projection.levels import Levels
+
 if TYPE_CHECKING:
     from fsp.arrays import BoolArray, FloatArray
     from fsp.generator import Generator
@@ -28,14 +30,18 @@ BISECTIONS = 7  # of the number of states that are dropped
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pruning:
-    """Mask of the states that stay, (n,)."""
+    """What stays.
+
+    Parameters
+    ----------
+    kept
+        Mask of the states that stay, (n,).
+    share
+        Share of all states that go.
+    """
 
     kept: BoolArray
-
-    @property
-    def share(self) -> float:
-        """Share of the states that go."""
-        return 1.0 - np.count_nonzero(self.kept) / len(self.kept)
+    share: float
 
 
 def choose(
@@ -63,24 +69,25 @@ def choose(
     wanted
         States that stay whatever they hold, (n,).
     """
+    space = generator.space
     present = p if ahead is None else np.maximum(p, ahead)
-    ordered = np.sort(present)
-    most = min(int(np.searchsorted(np.cumsum(ordered), mass, side="right")), len(ordered) - 1)
-    kept = present >= _highest_level(generator, present, ordered, most, INFLOW_SHARE * outflow_rate)
+    levels = Levels(present, space.comm)
+    kept = levels.above(_highest_level(generator, present, levels, mass, INFLOW_SHARE * outflow_rate))
     if wanted is not None:
         kept |= wanted
-    return Pruning(kept)
+    return Pruning(kept, 1.0 - float(space.comm.sum(np.count_nonzero(kept))) / len(space))
 
 
-def _highest_level(generator: Generator, present: FloatArray, ordered: FloatArray, most: int, allowed: float) -> float:
-    """Return the level below which at most `most` states lie, and the flux into them is at most `allowed`."""
-    low, high = 0, most
-    middle = most  # all of them first: that is often possible
+def _highest_level(generator: Generator, present: FloatArray, levels: Levels, mass: float, allowed: float) -> int:
+    """Return the highest level below which at most `mass` lies, and the flux into which is at most `allowed`."""
+    low, high = 0, levels.highest(mass)
+    close = levels.numbers[high] / 2**BISECTIONS
+    level = high  # all of them first: that is often possible
     while low < high:
-        stays = present >= ordered[middle]
-        inflow = float((generator @ np.where(stays, present, 0.0))[~stays].sum())
-        low, high = (middle, high) if inflow <= allowed else (low, middle - 1)
-        if high - low <= most >> BISECTIONS:
+        stays = levels.above(level)
+        inflow = generator.space.comm.sum(float((generator @ np.where(stays, present, 0.0))[~stays].sum()))
+        low, high = (level, high) if inflow <= allowed else (low, level - 1)
+        if levels.numbers[high] - levels.numbers[low] <= close:
             break
-        middle = (low + high + 1) // 2
-    return float(ordered[low])
+        level = levels.between(low, high)
+    return low

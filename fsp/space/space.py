@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fsp.errors import StateSpaceError
+from fsp.space.alone import ALONE
 from fsp.space.closure import FieldOverflowError, close, sort_keys
 from fsp.space.constraints import Constraint, ConstraintLike, as_constraints, lower_bound, upper_bound
 from fsp.space.encoding import Dependence, Encoding, build_encoding, dependences
@@ -51,6 +52,8 @@ class StateSpace:
         Conditions that all states fulfil, and that growth respects.
     """
 
+    comm = ALONE  # a space that is spread over ranks has its communicator here, and in `local` what this rank owns
+
     def __init__(
         self,
         species: Sequence[str],
@@ -62,6 +65,11 @@ class StateSpace:
         self.encoding = encoding
         self.runs = runs
         self.constraints = tuple(constraints)
+
+    @property
+    def local(self) -> StateSpace:
+        """The states that this process owns: all."""
+        return self
 
     # ---- making one ---------------------------------------------------------------------------------------
 
