@@ -222,7 +222,7 @@ MUTANTS = [
     ),
     mutant(
         "conserved-sum-of-one-start-for-all",
-        "space/space.py",
+        "space/fields.py",
         "shared = (values == values[0]).all(axis=0)",
         "shared = (values == values[0]).any(axis=0)",
         "space",

@@ -840,7 +840,7 @@ def test_values_are_carried_under_a_conservation_law_and_into_wider_fields(rng):
     for share in (0.1, 0.5, 0.9):
         a, b = (whole.restrict(rng.random(len(whole)) < share) for _ in range(2))
         values = rng.random(len(a)) + 0.1
-        wider = b._encoded(build_encoding(np.full(3, 5e5), np.ones(3, dtype=np.int64)))
+        wider = b.encoded(build_encoding(np.full(3, 5e5), np.ones(3, dtype=np.int64)))
         for other in (b, wider, whole):
             np.testing.assert_array_equal(a.carry(values, other), carried_by_dictionary(values, a, other))
 

@@ -260,6 +260,16 @@ class Generator:
             return float(self.exit_rates.max())
         return float(entry_kernels.exit_rates(self._forward, np.empty(0)))
 
+    @property
+    def plans(self) -> tuple[Plan, Plan]:
+        """The plans of the operator and of its adjoint on the runs of the space, which may be cut into pieces."""
+        return self._forward, self._adjoint
+
+    @property
+    def ways_out(self) -> Sinks:
+        """The jumps that leave the space, with the sink that each goes to."""
+        return self._sinks
+
     @cached_property
     def sinks(self) -> Any:
         """Rates into each sink, (n_sinks, n) scipy sparse array, 1/time."""
@@ -336,6 +346,10 @@ class Generator:
         """Return A as a scipy CSR array (n, n), sorted indices: ``A[i, j]`` is the rate of jumps j → i."""
         return self._matrix
 
+    @cached_property
+    def _matrix(self) -> Any:
+        return self.assembled()
+
     def to_coo(self) -> tuple[IntArray, IntArray, FloatArray]:
         """Return rows, columns and values of the entries of A, (nnz,) each, row by row.
 
@@ -345,8 +359,8 @@ class Generator:
         rows = np.repeat(np.arange(len(self), dtype=matrix.indices.dtype), np.diff(matrix.indptr))
         return rows, matrix.indices, matrix.data
 
-    @cached_property
-    def _matrix(self) -> Any:
+    def assembled(self) -> Any:
+        """Return what `to_csr` returns, made anew and not kept."""
         if self._family.in_parts and not self._is_part:
             first, *others = self._family.row_parts
             values = self._weights[0] * first.data

@@ -463,8 +463,10 @@ def recur(image, v, w, total, first, end, alpha, beta, gamma, weight_v, weight_w
 
 
 @njit(cache=True, nogil=True)
-def product(plan, shape, first, end, form, v, u, w, total, alpha, beta, gamma, weight_v, weight_w):
-    """Compute ``A v`` for the runs first..end, and what a form makes of it while it is in cache.
+def product(plan, shape, first, end, form, x, v, u, w, total, alpha, beta, gamma, weight_v, weight_w, start):
+    """Compute ``A x`` for the runs first..end, and what a form makes of it while it is in cache.
+
+    v, u, w and total begin at state `start` of the plan: v is x itself, or its part that is this rank's own.
 
     PRODUCT
         ``w = A v``.
@@ -479,18 +481,18 @@ def product(plan, shape, first, end, form, v, u, w, total, alpha, beta, gamma, w
     integers, reals = np.empty((8, n_rows(plan), BLOCK), np.int64), np.empty((2, n_rows(plan), BLOCK))
     direct = form in (PRODUCT, DOTS)
     image = np.empty(0 if direct else BATCH)
-    x, y, z = 0.0, 0.0, 0.0
+    first_sum, second_sum, third_sum = 0.0, 0.0, 0.0
     r = first
     while r < end:
         stop = end if form == PRODUCT else next_batch(starts, r, end)
-        low, high = starts[r], starts[stop]
-        write_runs(plan, shape, r, stop, integers, reals, v, w if direct else image, low if direct else 0)
+        low, high = starts[r] - start, starts[stop] - start
+        write_runs(plan, shape, r, stop, integers, reals, x, w if direct else image, low if direct else 0)
         if form == STEP:
-            x += step(image, v, w, total, low, high, alpha, weight_v)
+            first_sum += step(image, v, w, total, low, high, alpha, weight_v)
         elif form == DOTS:
             a, b, c = dots(v, u, w, low, high)
-            x, y, z = x + a, y + b, z + c
+            first_sum, second_sum, third_sum = first_sum + a, second_sum + b, third_sum + c
         elif form == RECURRENCE:
-            x += recur(image, v, w, total, low, high, alpha, beta, gamma, weight_v, weight_w)
+            first_sum += recur(image, v, w, total, low, high, alpha, beta, gamma, weight_v, weight_w)
         r = stop
-    return x, y, z
+    return first_sum, second_sum, third_sum

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import reduce
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -29,6 +29,26 @@ Sums = tuple[float, float, float]
 NO_FACTORS = (0.0, 0.0, 0.0, 0.0, 0.0)
 
 
+class Ghosts(Protocol):
+    """The states of other ranks that an operator of own states reads.
+
+    Attributes
+    ----------
+    first
+        How many of them come before the own states in the order of the plan.
+    """
+
+    first: int
+
+    def fill(self, v: FloatArray) -> FloatArray:
+        """Return the values of all states of the plan, of which `v` begins with the own ones, (n,) or (size,)."""
+        ...
+
+    def added(self, sums: Sums) -> Sums:
+        """Return the sums over all ranks."""
+        ...
+
+
 class Operator:
     """The closed chain of a generator.
 
@@ -38,6 +58,8 @@ class Operator:
         Number of states, and of states and sinks.
     order
         Index in the space of the state at each place, (n,); None where they are the same.
+    ghosts
+        The states of other ranks; None where there are none.
 
     Attributes
     ----------
@@ -48,10 +70,11 @@ class Operator:
 
     rows: Any = None
 
-    def __init__(self, n: int, size: int, order: IntArray | None) -> None:
+    def __init__(self, n: int, size: int, order: IntArray | None, ghosts: Ghosts | None) -> None:
         self.n = n
         self.size = size
         self._order = order
+        self._ghosts = ghosts
 
     # ---- vectors ------------------------------------------------------------------------------------------
 
@@ -125,6 +148,22 @@ class Operator:
         self, form: int, v: FloatArray, u: FloatArray, w: FloatArray, total: FloatArray, factors: Factors
     ) -> Sums:
         """Compute one form of the product, see `fsp.generator.kernels.product`."""
+        if self._ghosts is None:
+            return self._compute_own(form, v, v, u, w, total, factors)
+        sums = self._compute_own(form, self._ghosts.fill(v), v, u, w, total, factors)
+        return sums if form == kernels.PRODUCT else self._ghosts.added(sums)
+
+    def _compute_own(
+        self,
+        form: int,
+        x: FloatArray,
+        v: FloatArray,
+        u: FloatArray,
+        w: FloatArray,
+        total: FloatArray,
+        factors: Factors,
+    ) -> Sums:
+        """Compute one form for the own states: x are the values of all states that their rows read."""
         raise NotImplementedError
 
     @property
@@ -146,32 +185,51 @@ class RunOperator(Operator):
         See `Operator`.
     fused
         Whether to add all slices in one pass, which must be compiled for each kind of network; None for where it pays.
+    ghosts, own
+        The states of other ranks, and the range of states of the plan that are not among them.
     """
 
     def __init__(
-        self, plan: Plan, sinks: Any = None, order: IntArray | None = None, *, fused: bool | None = None
+        self,
+        plan: Plan,
+        sinks: Any = None,
+        order: IntArray | None = None,
+        *,
+        fused: bool | None = None,
+        ghosts: Ghosts | None = None,
+        own: tuple[int, int] | None = None,
     ) -> None:
-        n = int(plan.starts[-1])
-        super().__init__(n, n + (0 if sinks is None else sinks.shape[0]), order)
+        first, end = own or (0, int(plan.starts[-1]))
+        n = end - first
+        super().__init__(n, n + (0 if sinks is None else sinks.shape[0]), order, ghosts)
         self.plan = plan
         self._sinks = sinks
         self._shape: tuple[Any, ...] = shape_of(plan) if (n >= RUN_STATES if fused is None else fused) else ()
-        self._shares = _shares(plan.starts)
+        low, high = np.searchsorted(plan.starts, (first, end)).tolist()
+        self._shares = [(low + a, low + b) for a, b in _shares(plan.starts[low : high + 1] - first)]
 
-    def _compute(
-        self, form: int, v: FloatArray, u: FloatArray, w: FloatArray, total: FloatArray, factors: Factors
+    def _compute_own(
+        self,
+        form: int,
+        x: FloatArray,
+        v: FloatArray,
+        u: FloatArray,
+        w: FloatArray,
+        total: FloatArray,
+        factors: Factors,
     ) -> Sums:
         plan, shape, n = self.plan, self._shape, self.n
+        start = 0 if self._ghosts is None else self._ghosts.first
 
         def share(first: int, end: int) -> Sums:
-            sums: Sums = kernels.product(plan, shape, first, end, form, v, u, w, total, *factors)
+            sums: Sums = kernels.product(plan, shape, first, end, form, x, v, u, w, total, *factors, start)
             return sums
 
         sums = _sum_over(self._shares, share)
         if len(w) == n or self._sinks is None:
             return sums
         S = self._sinks
-        rest = (form, v, v[n:], u[n:], w[n:], total[n:], *factors)
+        rest = (form, v, v[n:], u[n:], w[n:], total[n:], *factors)  # the own states alone feed them
         of_sinks: Sums = row_kernels.product_rows(S.indptr, S.indices, S.data, 0, S.shape[0], *rest)
         return _added(sums, of_sinks)
 
@@ -188,24 +246,33 @@ class RowOperator(Operator):
     Parameters
     ----------
     matrix
-        (size, size) scipy CSR array whose last rows are the sinks.
+        scipy CSR array of `size` rows, the last of which are the sinks; a column for each state that they read.
     n
         Number of states.
+    ghosts
+        The states of other ranks.
     """
 
-    def __init__(self, matrix: Any, n: int) -> None:
-        super().__init__(n, matrix.shape[0], None)
+    def __init__(self, matrix: Any, n: int, ghosts: Ghosts | None = None) -> None:
+        super().__init__(n, matrix.shape[0], None, ghosts)
         self.matrix = matrix
         self._shares = _shares(np.arange(matrix.shape[0] + 1))
-        self.rows = matrix if len(self._shares) == 1 else None
+        self.rows = matrix if len(self._shares) == 1 and ghosts is None else None
 
-    def _compute(
-        self, form: int, v: FloatArray, u: FloatArray, w: FloatArray, total: FloatArray, factors: Factors
+    def _compute_own(
+        self,
+        form: int,
+        x: FloatArray,
+        v: FloatArray,
+        u: FloatArray,
+        w: FloatArray,
+        total: FloatArray,
+        factors: Factors,
     ) -> Sums:
         A, n_rows = self.matrix, len(w)
 
         def share(first: int, end: int) -> Sums:
-            rest = (form, v, v, u, w, total, *factors)
+            rest = (form, x, v, u, w, total, *factors)
             sums: Sums = row_kernels.product_rows(A.indptr, A.indices, A.data, first, min(end, n_rows), *rest)
             return sums
 
@@ -219,7 +286,7 @@ class RowOperator(Operator):
 
 def _sum_over(shares: list[tuple[int, int]], function: Callable[[int, int], Sums]) -> Sums:
     """Add what a form returns for every share, in their order."""
-    sums: Sums = reduce(_added, threads.call_each(function, shares))
+    sums: Sums = reduce(_added, threads.call_each(function, shares), (0.0, 0.0, 0.0))
     return sums
 
 

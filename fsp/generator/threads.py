@@ -27,8 +27,8 @@ def n_processors() -> int:
 
 def call_each(function: Callable[..., Any], shares: list[tuple[int, int]]) -> list[Any]:
     """Call ``function(first, end)`` for every share, the first in this thread; return what they return, in order."""
-    if len(shares) == 1:
-        return [function(*shares[0])]
+    if len(shares) <= 1:
+        return [function(*share) for share in shares]
     others = [_pool(len(shares) - 1, os.getpid()).submit(function, *share) for share in shares[1:]]
     return [function(*shares[0]), *(other.result() for other in others)]
 

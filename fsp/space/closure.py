@@ -100,13 +100,13 @@ def close(
     visited.add(frontier)
     shifts = np.array([encoding.shift_of(change) for change in model.change])  # (n_reactions, n_words)
     margins = np.abs(model.change).max(axis=0)  # room that the next shift needs
-    pump = _Pump(model) if steps is None and not constraints and not model.is_finite else None
+    pump = Pump(model) if steps is None and not constraints and not model.is_finite else None
     accepted: list[IntArray] = []
     size = len(present)
     states = encoding.decode(frontier)
     level = 0
     while len(frontier) and (steps is None or level < steps):
-        enabled = _enabled(model, states)  # (n_reactions, n_frontier)
+        enabled = enabled_jumps(model, states)  # (n_reactions, n_frontier)
         if pump is not None:
             pump.test(states, enabled)
         # Sorted, so that neighbours are looked up one after the other.
@@ -116,7 +116,7 @@ def close(
         if (states > encoding.capacity - margins).any():
             raise FieldOverflowError
         if constraints:
-            frontier, states = _filter(frontier, states, constraints)
+            frontier, states = fulfilling(frontier, states, constraints)
         size += len(frontier)
         if size > max_states:
             raise StateSpaceError(
@@ -136,7 +136,16 @@ def sort_keys(keys: IntArray) -> IntArray:
     return keys[np.lexsort(keys.T[::-1])]
 
 
-def _enabled(model: Model, states: IntArray) -> BoolArray:
+def sorted_unique(keys: IntArray) -> IntArray:
+    """Return `keys` (n, n_words) in ascending order, each once."""
+    ordered = sort_keys(keys)
+    fresh = np.ones(len(ordered), dtype=np.bool_)
+    fresh[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    return ordered[fresh]
+
+
+def enabled_jumps(model: Model, states: IntArray) -> BoolArray:
+    """Tell which reactions can happen in which states, (n_reactions, n)."""
     enabled = np.empty((model.n_reactions, len(states)), dtype=np.bool_)
     for k in range(model.n_reactions):
         if model.time_dependent[k]:
@@ -146,14 +155,15 @@ def _enabled(model: Model, states: IntArray) -> BoolArray:
     return enabled
 
 
-def _filter(keys: IntArray, states: IntArray, constraints: Sequence[Constraint]) -> tuple[IntArray, IntArray]:
+def fulfilling(keys: IntArray, states: IntArray, constraints: Sequence[Constraint]) -> tuple[IntArray, IntArray]:
+    """Return the keys and states that fulfil all constraints."""
     kept = np.ones(len(keys), dtype=np.bool_)
     for constraint in constraints:
         kept &= constraint.holds(states)
     return keys[kept], states[kept]
 
 
-class _Pump:
+class Pump:
     """Recognise reactions that can fire without end, so that no closure is finite."""
 
     def __init__(self, model: Model) -> None:

@@ -6,12 +6,17 @@ consecutive keys, so a fiber without holes is one run, and a set of states is a 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fsp.arrays import BoolArray, FloatArray, IntArray
 from fsp.space import kernels
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,6 +85,28 @@ class Runs:
         """Return the states where `kept` (n,) is true."""
         keys, lengths = kernels.select(self.keys, self.starts, kept)
         return Runs.of_lengths(keys, lengths)
+
+    def part(self, first: int, end: int) -> Runs:
+        """Return the states first..end."""
+        if first >= end:
+            return Runs(self.keys[:0], np.zeros(1, dtype=np.int64))
+        low = int(np.searchsorted(self.starts, first, side="right")) - 1
+        high = int(np.searchsorted(self.starts, end, side="left"))
+        keys = self.keys[low:high].copy()
+        keys[0, -1] += first - self.starts[low]
+        starts = np.clip(self.starts[low : high + 1], first, end) - first
+        return Runs(keys, starts)
+
+    def below(self, key: Sequence[int]) -> int:
+        """Return the number of states whose keys are smaller than `key` (n_words,)."""
+        target = tuple(key)
+        run = bisect_right(range(len(self.keys)), target, key=lambda r: tuple(self.keys[r].tolist())) - 1
+        if run < 0:
+            return 0
+        first = tuple(self.keys[run].tolist())
+        length = int(self.starts[run + 1] - self.starts[run])
+        reached = min(target[-1] - first[-1], length) if target[:-1] == first[:-1] else length
+        return int(self.starts[run]) + reached
 
     def union(self, other: Runs) -> Runs:
         """Return the states of either set."""

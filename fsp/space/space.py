@@ -15,9 +15,10 @@ import numpy as np
 
 from fsp.errors import StateSpaceError
 from fsp.space.alone import ALONE
-from fsp.space.closure import FieldOverflowError, close, sort_keys
+from fsp.space.closure import FieldOverflowError, close, sorted_unique
 from fsp.space.constraints import Constraint, ConstraintLike, as_constraints, lower_bound, upper_bound
-from fsp.space.encoding import Dependence, Encoding, build_encoding, dependences
+from fsp.space.encoding import Encoding, build_encoding
+from fsp.space.fields import encoding_of_reachable, encoding_with_room, margins, widest_encoding
 from fsp.space.limits import bounds, check_size, state_limit
 from fsp.space.runs import Runs
 from fsp.space.saturation import saturate
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 MAX_STATES = 20_000_000  # of a set that is enumerated state by state
 MAX_RUN_STATES = 1_000_000_000  # of a set that is known run by run
-LARGEST_CHANGE = 2**30
 
 
 class StateSpace:
@@ -101,26 +101,12 @@ class StateSpace:
             If a bound is missing or not a non-negative integer, the box is empty or larger than a limit, or
             an initial state lies outside.
         """
-        top = bounds(model, upper, model.species_bounds, "upper")
-        bottom = bounds(model, lower, np.zeros(model.n_species), "lower")
-        if (bottom > top).any():
-            s = int(np.argmax(bottom > top))
-            raise StateSpaceError(
-                f"`lower` must be at most `upper`, but is {bottom[s]} > {top[s]} for '{model.species[s]}'."
-            )
-        outside = (model.initial_states > top) | (model.initial_states < bottom)
-        if outside.any():
-            row, s = np.argwhere(outside)[0]
-            raise StateSpaceError(
-                f"The box must contain the initial state, but {model.species[s]} = {model.initial_states[row, s]} "
-                f"lies outside {bottom[s]}..{top[s]}; widen the bounds of '{model.species[s]}'."
-            )
+        bottom, top = checked_box(model, lower, upper)
         extents = [int(t) - int(b) + 1 for t, b in zip(top, bottom, strict=True)]
         check_size(f"The box of {' x '.join(map(str, extents))} states", prod(extents), model, max_states, max_memory)
-        encoding = build_encoding(top.astype(np.float64), _margins(model))
+        encoding = build_encoding(top.astype(np.float64), margins(model))
         encoding.require(top[None], model.species)
-        constraints = [upper_bound(model.species, s, int(b)) for s, b in enumerate(top)]
-        constraints += [lower_bound(model.species, s, int(b)) for s, b in enumerate(bottom) if b > 0]
+        constraints = box_constraints(model, bottom, top)
         keys = _box_keys(encoding, bottom, [*extents[:-1], 1])
         return cls(model.species, encoding, Runs.of_lengths(keys, np.full(len(keys), extents[-1])), constraints)
 
@@ -152,16 +138,9 @@ class StateSpace:
         StateSpaceError
             If the closure is infinite or larger than a limit, or an initial state breaks a constraint.
         """
-        conditions = as_constraints(constraints, model.species)
-        for constraint in conditions:
-            broken = ~constraint.holds(model.initial_states)
-            if broken.any():
-                raise StateSpaceError(
-                    f"Every initial state must fulfil the constraints, but {model.initial_states[broken][0].tolist()} "
-                    f"breaks '{constraint.label}'."
-                )
-        encoding = _encoding_for(model)
-        initial = Runs.of_keys(_sorted_unique(encoding.encode(model.initial_states)))
+        conditions = conditions_on(model, constraints)
+        encoding = encoding_of_reachable(model)
+        initial = Runs.of_keys(sorted_unique(encoding.encode(model.initial_states)))
         start = cls(model.species, encoding, initial, conditions)
         if steps is None:
             limits = state_limit(model, max_states, max_memory, MAX_RUN_STATES)
@@ -184,7 +163,7 @@ class StateSpace:
         top = rows.max(axis=0) if len(rows) else np.zeros(len(species))
         encoding = build_encoding(np.asarray(top, dtype=np.float64), np.ones(len(species), dtype=np.int64))
         encoding.require(rows.astype(np.int64), species)
-        return cls(species, encoding, Runs.of_keys(_sorted_unique(encoding.encode(rows.astype(np.int64)))))
+        return cls(species, encoding, Runs.of_keys(sorted_unique(encoding.encode(rows.astype(np.int64)))))
 
     # ---- looking ------------------------------------------------------------------------------------------
 
@@ -294,7 +273,7 @@ class StateSpace:
         if (states > self.encoding.capacity).any():
             return self._wider(model).extend(model, states, steps, max_states=max_states)
         self.encoding.require(states, self.species)
-        keys = _sorted_unique(self.encoding.encode(states))
+        keys = sorted_unique(self.encoding.encode(states))
         new = keys[self.runs.locate(keys) < 0]
         joined = StateSpace(self.species, self.encoding, self.runs.union(Runs.of_keys(new)), self.constraints)
         return joined.grow(model, steps, seeds=joined.runs.locate(new), max_states=max_states)
@@ -341,71 +320,18 @@ class StateSpace:
         """First and last states of the runs: along a run every count is monotone, so they hold the extremes."""
         return self.encoding.decode(np.concatenate([self.runs.keys, self.runs.last_keys()]))
 
-    def _encoded(self, encoding: Encoding) -> StateSpace:
+    def encoded(self, encoding: Encoding) -> StateSpace:
         """Return the same states in another encoding, which keeps their order."""
         return StateSpace(self.species, encoding, Runs.of_keys(encoding.encode(self.states)), self.constraints)
 
     def fitted(self, model: Model) -> StateSpace:
         """Return the same states in fields with room for the changes of `model`, such as an operator needs."""
-        if self.encoding.carries(model.change, self.top):
-            return self
-        laws = _laws_kept(self.encoding, model)
-        encoding = build_encoding(self.top.astype(np.float64), _margins(model), dependences=laws, exact=True)
-        return self._encoded(encoding)
+        encoding = encoding_with_room(self.encoding, model, self.top)
+        return self if encoding is self.encoding else self.encoded(encoding)
 
     def _wider(self, model: Model) -> StateSpace:
         """Return the same states in the widest fields, with room for the changes of `model`."""
-        laws = _laws_kept(self.encoding, model)
-        limits = model.species_bounds if laws else np.full(model.n_species, np.inf)
-        encoding = build_encoding(np.maximum(limits, self.top), _margins(model), dependences=laws, wide=True)
-        if laws == self.encoding.dependences and (encoding.capacity <= self.encoding.capacity).all():
-            margins = _margins(model)
-            s = int(np.argmax(self.top + margins))
-            raise StateSpaceError(
-                f"A copy number must be at most {self.encoding.capacity[s] - margins[s]:,} where reactions change it "
-                f"by {margins[s]:,}, but '{self.species[s]}' grows beyond it."
-            )
-        return self._encoded(encoding)
-
-
-def _laws_kept(encoding: Encoding, model: Model) -> tuple[Dependence, ...]:
-    """Return the laws behind an encoding if the network keeps them all."""
-    laws = encoding.dependences
-    broken = any((law.divisor * model.change[:, law.species] != model.change @ law.weights).any() for law in laws)
-    return () if broken else laws
-
-
-def _encoding_for(model: Model) -> Encoding:
-    """Return the encoding of the states that a model reaches: its conservation laws hold."""
-    laws = model.conservation_laws
-    values = model.initial_states @ laws.T  # (n_initial, n_laws)
-    shared = (values == values[0]).all(axis=0)
-    for wide in (False, True):
-        encoding = build_encoding(
-            model.species_bounds, _margins(model), dependences=dependences(laws[shared], values[0, shared]), wide=wide
-        )
-        if (model.initial_states <= encoding.capacity).all():
-            break
-    encoding.require(model.initial_states, model.species)
-    return encoding
-
-
-def _margins(model: Model) -> IntArray:
-    margins: IntArray = np.abs(model.change).max(axis=0)
-    if margins.max() > LARGEST_CHANGE:
-        s = int(np.argmax(margins))
-        raise StateSpaceError(
-            f"A reaction must change a copy number by at most {LARGEST_CHANGE:,}, but one changes '{model.species[s]}' "
-            f"by {margins[s]:,}."
-        )
-    return margins
-
-
-def _sorted_unique(keys: IntArray) -> IntArray:
-    ordered = sort_keys(keys)
-    fresh = np.ones(len(ordered), dtype=np.bool_)
-    fresh[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
-    return ordered[fresh]
+        return self.encoded(widest_encoding(self.encoding, model, self.top, self.species))
 
 
 def _box_keys(encoding: Encoding, bottom: IntArray, extents: list[int]) -> IntArray:
@@ -414,3 +340,55 @@ def _box_keys(encoding: Encoding, bottom: IntArray, extents: list[int]) -> IntAr
         axis = (int(bottom[s]) + np.arange(extents[s], dtype=np.int64)) << shift
         keys[..., word] += axis.reshape([-1 if k == s else 1 for k in range(len(extents))])
     return keys.reshape(-1, encoding.n_words)
+
+
+def checked_box(
+    model: Model, lower: Mapping[str, int] | Sequence[int] | int, upper: Mapping[str, int] | Sequence[int] | int
+) -> tuple[IntArray, IntArray]:
+    """Return the smallest and largest counts of a box, (n_species,) each.
+
+    Raises
+    ------
+    StateSpaceError
+        If it is empty, a bound is none, or an initial state lies outside.
+    """
+    top = bounds(model, upper, model.species_bounds, "upper")
+    bottom = bounds(model, lower, np.zeros(model.n_species), "lower")
+    if (bottom > top).any():
+        s = int(np.argmax(bottom > top))
+        raise StateSpaceError(
+            f"`lower` must be at most `upper`, but is {bottom[s]} > {top[s]} for '{model.species[s]}'."
+        )
+    outside = (model.initial_states > top) | (model.initial_states < bottom)
+    if outside.any():
+        row, s = np.argwhere(outside)[0]
+        raise StateSpaceError(
+            f"The box must contain the initial state, but {model.species[s]} = {model.initial_states[row, s]} "
+            f"lies outside {bottom[s]}..{top[s]}; widen the bounds of '{model.species[s]}'."
+        )
+    return bottom, top
+
+
+def box_constraints(model: Model, bottom: IntArray, top: IntArray) -> list[Constraint]:
+    """Return the constraints that the states of a box fulfil."""
+    constraints = [upper_bound(model.species, s, int(b)) for s, b in enumerate(top)]
+    return constraints + [lower_bound(model.species, s, int(b)) for s, b in enumerate(bottom) if b > 0]
+
+
+def conditions_on(model: Model, constraints: ConstraintLike | Sequence[ConstraintLike]) -> tuple[Constraint, ...]:
+    """Return constraints on the states of a network, whose initial states must fulfil them.
+
+    Raises
+    ------
+    StateSpaceError
+        If one does not.
+    """
+    conditions = as_constraints(constraints, model.species)
+    for constraint in conditions:
+        broken = ~constraint.holds(model.initial_states)
+        if broken.any():
+            raise StateSpaceError(
+                f"Every initial state must fulfil the constraints, but {model.initial_states[broken][0].tolist()} "
+                f"breaks '{constraint.label}'."
+            )
+    return conditions

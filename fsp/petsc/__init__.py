@@ -1,0 +1,10 @@
+"""The same answers on PETSc and SLEPc, spread over ranks: mirrors the names of the serial package.
+
+The only home of petsc4py, slepc4py and mpi4py, which are imported when they are first needed.
+"""
+
+from fsp.petsc.comm import Communicator
+from fsp.petsc.generator import Generator
+from fsp.petsc.space import StateSpace
+
+__all__ = ["Communicator", "Generator", "StateSpace"]

@@ -1,0 +1,264 @@
+"""What ranks say to each other: agreement on errors, sums, exchanges of rows, and an end that no rank waits for.
+
+The rules are in docs/mpi.md.  A block under `agree` holds no collective call; what it raises on any rank is raised on
+all ranks.
+"""
+
+from __future__ import annotations
+
+import pickle
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from fsp.errors import ArgumentError, BackendError, FSPError
+from fsp.petsc.environment import load
+
+if TYPE_CHECKING:
+    from fsp.arrays import IntArray
+
+T = TypeVar("T")
+LARGEST_MESSAGE = 2**31 - 1  # what MPI counts with an int: numbers that one call sends from, or brings to, one rank
+GRACE = 10.0  # seconds in which all ranks must fail, or one ends the others
+
+
+class Communicator:
+    """A group of ranks.
+
+    Parameters
+    ----------
+    comm
+        A communicator of mpi4py or petsc4py; None for all ranks.
+
+    Attributes
+    ----------
+    mpi
+        The communicator of mpi4py.
+    rank, size
+        The number of this rank, and how many there are.
+    """
+
+    def __init__(self, comm: Any = None) -> None:
+        environment = load()
+        watch_exceptions()
+        mpi = environment.MPI.COMM_WORLD if comm is None else comm
+        mpi = mpi.tompi4py() if hasattr(mpi, "tompi4py") else mpi
+        if not isinstance(mpi, environment.MPI.Intracomm):
+            raise ArgumentError(f"`comm` must be a communicator of mpi4py or petsc4py, but is {comm!r}.")
+        self.mpi = mpi
+        self.rank = int(mpi.Get_rank())
+        self.size = int(mpi.Get_size())
+        self._MPI = environment.MPI
+
+    @classmethod
+    def of(cls, comm: Any) -> Communicator:
+        """Return `comm` as a communicator of this kind."""
+        return comm if isinstance(comm, Communicator) else cls(comm)
+
+    def __repr__(self) -> str:
+        return f"Communicator(rank {self.rank} of {self.size})"
+
+    # ---- agreement ----------------------------------------------------------------------------------------
+
+    @contextmanager
+    def agree(self) -> Iterator[None]:
+        """Raise on every rank what the block raises on any.
+
+        The block must not hold a collective call, and every rank must come here.
+        """
+        error: Exception | None = None
+        try:
+            yield
+        except Exception as raised:  # whatever it is, the others must hear of it
+            error = raised
+        self.raise_together(error)
+
+    def raise_together(self, error: Exception | None) -> None:
+        """Raise the error of the lowest rank that has one, on all ranks; return where none has."""
+        if not self.any(error is not None):
+            return
+        said: list[bytes | None] = self.mpi.allgather(None if error is None else _pickled(error))
+        first = next(rank for rank, text in enumerate(said) if text is not None)
+        common = pickle.loads(said[first] or b"")
+        if len(set(said)) > 1:
+            _name_rank(common, first, self.size)
+        raise common from error
+
+    def share(self, make: Callable[[], T]) -> T:
+        """Return on every rank what `make` returns on the first: it is called on that rank only, and pickled."""
+        value: T | None = None
+        with self.agree():
+            if self.rank == 0:
+                value = make()
+                if self.size > 1:
+                    pickle.dumps(value)
+        return self.mpi.bcast(value) if self.size > 1 else value  # type: ignore[return-value]
+
+    def require_same(self, value: Any, what: str) -> None:
+        """Raise an ArgumentError unless all ranks have an equal `value`."""
+        values = self.mpi.allgather(value)
+        if any(other != values[0] for other in values):
+            raise ArgumentError(f"{what} must be the same on all ranks, but is not: {sorted(set(map(str, values)))}.")
+
+    # ---- numbers ------------------------------------------------------------------------------------------
+
+    def sum(self, value: Any) -> Any:
+        """Return the sum over all ranks, of a number or of an array entry by entry."""
+        return self._reduce(value, self._MPI.SUM)
+
+    def max(self, value: Any) -> Any:
+        """Return the maximum over all ranks, of a number or of an array entry by entry."""
+        return self._reduce(value, self._MPI.MAX)
+
+    def min(self, value: Any) -> Any:
+        """Return the minimum over all ranks, of a number or of an array entry by entry."""
+        return self._reduce(value, self._MPI.MIN)
+
+    def any(self, flag: bool) -> bool:
+        """Tell whether `flag` is true on any rank."""
+        return bool(self.max(int(flag)))
+
+    def all(self, flag: bool) -> bool:
+        """Tell whether `flag` is true on all ranks."""
+        return bool(self.min(int(flag)))
+
+    def starts(self, n: int) -> IntArray:
+        """Return the first number of each rank where ranks number `n` things each, and the sum, (size + 1,)."""
+        counts = np.empty(self.size, dtype=np.int64)
+        self.mpi.Allgather(np.array([n], dtype=np.int64), counts)
+        return np.concatenate([[0], np.cumsum(counts)])
+
+    def _reduce(self, value: Any, operation: Any) -> Any:
+        own = np.asarray(value)
+        if self.size == 1:
+            return value
+        # A copy: what is reduced must be contiguous and may be a scalar.
+        sent = np.array(own, dtype=np.float64 if own.dtype.kind == "f" else np.int64, order="C", ndmin=1)
+        total = np.empty_like(sent)
+        self.mpi.Allreduce(sent, total, op=operation)
+        return total.reshape(own.shape) if own.ndim else total[0].item()
+
+    # ---- rows ---------------------------------------------------------------------------------------------
+
+    def exchange(self, rows: Any, counts: IntArray) -> tuple[Any, IntArray]:
+        """Send rows to the ranks that they are for.
+
+        Parameters
+        ----------
+        rows
+            Array (m,) or (m, k), the rows for rank 0 first.
+        counts
+            Number of rows for each rank, (size,).
+
+        Returns
+        -------
+        received, counts
+            The rows for this rank, those of rank 0 first, and how many come from each rank.
+        """
+        incoming = np.empty(self.size, dtype=np.int64)
+        self.mpi.Alltoall(np.ascontiguousarray(counts, dtype=np.int64), incoming)
+        rows = np.ascontiguousarray(rows)
+        width = int(np.prod(rows.shape[1:], dtype=np.int64))
+        received = np.empty((int(incoming.sum()), *rows.shape[1:]), dtype=rows.dtype)
+        if self.size == 1:
+            received[...] = rows
+            return received, incoming
+        share = LARGEST_MESSAGE // (self.size * width)  # rows of one pair of ranks in one call
+        if share < 1:
+            raise BackendError(f"A row must have at most {LARGEST_MESSAGE // self.size:,} numbers, but has {width:,}.")
+        n_rounds = -(-int(self.max(counts.max(initial=0))) // share)
+        if n_rounds == 1:
+            self._send(rows, counts, received, incoming, width)
+            return received, incoming
+        places = [np.cumsum(c) - c for c in (counts, incoming)]
+        for k in range(n_rounds):
+            now = [np.clip(c - k * share, 0, share) for c in (counts, incoming)]
+            chosen = [_ranges(place + k * share, n) for place, n in zip(places, now, strict=True)]
+            part = np.empty((len(chosen[1]), *rows.shape[1:]), dtype=rows.dtype)
+            self._send(np.ascontiguousarray(rows[chosen[0]]), now[0], part, now[1], width)
+            received[chosen[1]] = part
+        return received, incoming
+
+    def _send(self, rows: Any, counts: IntArray, received: Any, incoming: IntArray, width: int) -> None:
+        kind = self._MPI._typedict[rows.dtype.char]
+        sent, back = counts * width, incoming * width
+        self.mpi.Alltoallv([rows, sent, np.cumsum(sent) - sent, kind], [received, back, np.cumsum(back) - back, kind])
+
+    # ---- the end ------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def guard(self, describe: Callable[[BaseException], str] = str) -> Iterator[None]:
+        """End all ranks with one message and exit status 1 where the block raises, on one rank or on all.
+
+        Where the other ranks do not fail as well within GRACE seconds, they wait for something that will not come,
+        and are ended.
+        """
+        try:
+            yield
+        except Exception as error:  # none may leave the other ranks waiting
+            end_all(self.mpi, describe(error))
+            sys.exit(1)
+
+
+@cache
+def watch_exceptions() -> None:
+    """See to it that an exception that nobody catches ends all ranks, and is printed once."""
+    world = load().MPI.COMM_WORLD
+    if world.Get_size() > 1:
+        sys.excepthook = lambda kind, error, trace: end_all(
+            world, "".join(traceback.format_exception(kind, error, trace)).rstrip()
+        )
+
+
+def end_all(mpi: Any, message: str) -> None:
+    """Print a message once and return where all ranks are here soon; else print it and end the other ranks.
+
+    Parameters
+    ----------
+    mpi
+        The communicator of mpi4py.
+    message
+        What to print on standard error.
+    """
+    rank, size = mpi.Get_rank(), mpi.Get_size()
+    request = mpi.Ibarrier()
+    deadline = time.monotonic() + GRACE
+    while not request.Test():
+        if time.monotonic() > deadline:
+            print(f"{message}\n(rank {rank} of {size}; it ends the others)", file=sys.stderr, flush=True)
+            mpi.Abort(1)
+        time.sleep(0.001)
+    messages = mpi.allgather(message)
+    if rank == 0:
+        for text in dict.fromkeys(messages):
+            print(text, file=sys.stderr, flush=True)
+    mpi.Barrier()  # mpirun ends all ranks when the first has failed: not before the message is out
+
+
+def _pickled(error: Exception) -> bytes:
+    """Return an error in a form that other ranks can raise."""
+    try:
+        text = pickle.dumps(error)
+        pickle.loads(text)
+    except Exception:  # anything can go wrong in foreign classes
+        text = pickle.dumps(FSPError(f"{type(error).__name__}: {error}"))
+    return text
+
+
+def _name_rank(error: Exception, rank: int, size: int) -> None:
+    where = f"(on rank {rank} of {size})"
+    if len(error.args) == 1 and isinstance(error.args[0], str):
+        error.args = (f"{error.args[0]} {where}",)
+    else:
+        error.add_note(where)
+
+
+def _ranges(first: IntArray, counts: IntArray) -> IntArray:
+    """Return ``first[0], first[0] + 1, ...`` (counts[0] of them), then those of first[1], and so on."""
+    return np.repeat(first - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())

@@ -1,0 +1,356 @@
+"""The generator on a space that is spread over ranks.
+
+Each rank has the serial generator (`fsp.generator.Generator`) on its extended states (see `fsp.petsc.halo`) and uses
+the rows of its own.  From those come the operator on runs, with an exchange of values before each product, and PETSc's
+matrix, with global columns.  Sinks are counted on each rank for its own states; what they hold is the sum.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cached_property
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+from fsp.errors import BackendError, StateSpaceError
+from fsp.generator import Generator as LocalGenerator
+from fsp.generator import Leak
+from fsp.generator.generator import SHORT
+from fsp.generator.operator import RUN_STATES, Operator, RowOperator, RunOperator
+from fsp.generator.plan import jumps_of
+from fsp.petsc.environment import load
+from fsp.petsc.halo import Halo
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fsp.arrays import FloatArray, IntArray
+    from fsp.generator.plan import Jumps
+    from fsp.generator.sinks import Sinks
+    from fsp.model import Model
+    from fsp.model.tree import Expression
+    from fsp.petsc.space import StateSpace
+
+
+class _Frame:
+    """What the generators of one network and one space have in common at all times."""
+
+    def __init__(self, model: Model, space: StateSpace) -> None:
+        self.model, self.space, self.comm = model, space, space.comm
+        self.jumps = jumps_of(model)
+        self.halo = Halo(space.fitted(model), self.jumps.changes)
+        self.kinds: list[int] = []  # numbers of the changes by which jumps leave the space on any rank
+        self.names: tuple[str, ...] = ()
+
+    def find_sinks(self, sinks: Sinks) -> None:
+        """Agree on the kinds of jumps that leave the space and on the names of the sinks, in the serial order."""
+        own = _own_leaks(sinks, self.halo, self.jumps)
+        labels = [constraint.label for constraint in self.space.constraints]
+        met = {
+            (c, labels.index(sinks.names[row]) if sinks.names[row] in labels else len(labels), sinks.names[row])
+            for c, (_, rows) in own.items()
+            for row in np.unique(rows).tolist()
+        }
+        every = sorted(set().union(*self.comm.mpi.allgather(met)))
+        self.kinds = sorted({c for c, _, _ in every})
+        self.names = tuple(dict.fromkeys(name for _, _, name in every))
+
+
+class Generator:
+    """The CME generator A on a space that is spread over ranks; `generator @ p` is the product.
+
+    Vectors are the parts of this rank: (n_local,) arrays in the order of its states.  Methods that say so are
+    collective.
+
+    Parameters
+    ----------
+    model, space, t
+        As of `fsp.Generator`.  Making one is collective.
+
+    Attributes
+    ----------
+    comm : Communicator
+        The ranks.
+    halo : Halo
+        The states of other ranks that products need.
+    local : fsp.Generator
+        The generator on the extended states.
+    """
+
+    def __init__(self, model: Model, space: StateSpace, t: float = 0.0) -> None:
+        if not len(space):
+            raise StateSpaceError("A generator must have a state, but the space is empty.")
+        if space.species != model.species:
+            raise StateSpaceError(
+                f"The space must have the species of the model, {model.species}, but has {space.species}."
+            )
+        frame = _Frame(model, space)
+        with space.comm.agree():
+            local = LocalGenerator(model, frame.halo.extended, t)
+        frame.find_sinks(local.ways_out)
+        self._take(frame, local)
+
+    def _take(self, frame: _Frame, local: LocalGenerator) -> None:
+        self._frame, self.local = frame, local
+        self.model, self.space, self.comm, self.halo = frame.model, frame.space, frame.comm, frame.halo
+        self.t = local.t
+
+    def _with(self, local: LocalGenerator) -> Generator:
+        if local is self.local:
+            return self
+        other = object.__new__(Generator)
+        other._take(self._frame, local)
+        return other
+
+    # ---- time ---------------------------------------------------------------------------------------------
+
+    def at(self, t: float) -> Generator:
+        """Return the generator at time `t`: itself if no propensity depends on time.  Collective."""
+        if not self.model.is_time_dependent or t == self.t:
+            return self
+        local = self.local
+        with self.comm.agree():
+            local = self.local.at(t) if self.is_scalable else LocalGenerator(self.model, self.halo.extended, t)
+        return self._with(local)
+
+    @cached_property
+    def is_scalable(self) -> bool:
+        """Whether ``A(t) = Σ_l clock_l(t) A_l`` with constant A_l.  Collective when first asked for."""
+        same = self.comm.mpi.allgather(tuple(map(str, self.local.clocks)))
+        return self.comm.all(self.local.is_scalable) and len(set(same)) == 1
+
+    @property
+    def clocks(self) -> tuple[Expression, ...]:
+        """The functions of time clock_l, as trees; the first is one."""
+        return self.local.clocks
+
+    def part(self, index: int) -> Generator:
+        """Return A_l, the part of the generator that one clock multiplies."""
+        return self._with(self.local.part(index))
+
+    def with_clocks(self, values: FloatArray) -> Generator:
+        """Return ``Σ_l values[l] A_l``, (n_clocks,)."""
+        return self._with(self.local.with_clocks(values))
+
+    def is_near(self, other: Generator, tolerance: float) -> bool:
+        """Return whether the clocks of another generator of the family are within a relative tolerance of these."""
+        return self.local.is_near(other.local, tolerance)
+
+    # ---- the operator -------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        """Return the number of states of all ranks."""
+        return len(self.space)
+
+    @property
+    def n_local(self) -> int:
+        """Number of states of this rank."""
+        return self.halo.n
+
+    def __matmul__(self, p: FloatArray) -> FloatArray:
+        """Return this rank's part of ``A p`` for its part of `p`, (n_local,).  Collective."""
+        return self.operator.apply(p)
+
+    @cached_property
+    def T(self) -> Operator:  # noqa: N802 - the transpose, as numpy and scipy call it
+        """The adjoint, whose products are collective."""
+        return RunOperator(self.local.plans[1], ghosts=self.halo, own=self.halo.own)
+
+    @cached_property
+    def operator(self) -> Operator:
+        """The closed chain, this rank's sinks after its states, in the form in which products are fastest.
+
+        A solver's sums over a vector are sums over the ranks' vectors; products and their sums are collective.
+        """
+        plan = self.local.plans[0]
+        mean_length = len(self.halo.extended) / len(plan.keys)
+        if self.comm.min(self.n_local) < RUN_STATES or self.comm.min(mean_length) < SHORT:
+            return RowOperator(self._closed_rows(), self.n_local, self._ghosts)
+        return RunOperator(plan, self.sinks, ghosts=self._ghosts, own=self.halo.own)
+
+    @property
+    def _ghosts(self) -> Halo | None:
+        return self.halo if self.comm.size > 1 else None
+
+    def _closed_rows(self) -> Any:
+        """Return the own rows with extended columns, and after them the sinks, (size, n_extended) CSR array."""
+        rows, first, end = self._own_rows(), *self.halo.own
+        sinks = self.sinks.tocoo()
+        shape = (self.n_sinks, rows.shape[1] + (self.n_sinks if self._ghosts is None else 0))
+        below = sparse.csr_array((sinks.data, (sinks.row, sinks.col + first)), shape=shape)
+        closed = sparse.csr_array((rows.data, rows.indices, rows.indptr), shape=(end - first, shape[1]))
+        matrix = sparse.vstack([closed, below], format="csr")
+        matrix.sort_indices()
+        return matrix
+
+    def _own_rows(self) -> Any:
+        """Return the own rows, (n_local, n_extended) CSR array."""
+        first, end = self.halo.own
+        return self.local.assembled()[first:end]
+
+    # ---- rates --------------------------------------------------------------------------------------------
+
+    @cached_property
+    def exit_rates(self) -> FloatArray:
+        """Full exit rate of each of this rank's states, (n_local,), 1/time."""
+        return self.local.exit_rates[slice(*self.halo.own)]
+
+    @cached_property
+    def largest_exit_rate(self) -> float:
+        """Largest exit rate of all states, 1/time.  Collective when first asked for."""
+        return float(self.comm.max(self.exit_rates.max(initial=0.0)))
+
+    @cached_property
+    def leaks(self) -> tuple[Leak, ...]:
+        """The jumps that leave the space, by kind: the same kinds on all ranks, each with this rank's sources."""
+        return tuple(leak for leak, _ in self._own)
+
+    @property
+    def sink_names(self) -> tuple[str, ...]:
+        """The boundary that each sink stands for, as on all ranks."""
+        return self._frame.names
+
+    @property
+    def n_sinks(self) -> int:
+        """Number of sinks; 0 where no jump leaves the space."""
+        return len(self.sink_names)
+
+    @cached_property
+    def sinks(self) -> Any:
+        """Rates into each sink from this rank's states, (n_sinks, n_local) scipy sparse array, 1/time."""
+        shape = (self.n_sinks, self.n_local)
+        if not self._own:
+            return sparse.csr_array(shape)
+        row = np.concatenate([rows for _, rows in self._own])
+        column = np.concatenate([leak.sources for leak, _ in self._own])
+        rates = np.concatenate([leak.rates for leak, _ in self._own])
+        return sparse.coo_array((rates, (row, column)), shape=shape).tocsr()
+
+    @cached_property
+    def leak_rates(self) -> FloatArray:
+        """Rate of leaving the space from each of this rank's states, (n_local,), 1/time."""
+        rates = np.zeros(self.n_local)
+        for leak in self.leaks:
+            rates[leak.sources] += leak.rates
+        return rates
+
+    @cached_property
+    def _own(self) -> list[tuple[Leak, IntArray]]:
+        """Leaks of the own states, and the sink of each jump."""
+        sinks, jumps = self.local.ways_out, self._frame.jumps
+        own = _own_leaks(sinks, self.halo, jumps)
+        number = np.array([self.sink_names.index(n) if n in self.sink_names else -1 for n in sinks.names], dtype=int)
+        nothing = np.empty(0, dtype=np.int64)
+        found = []
+        for c in self._frame.kinds:
+            if c in own:
+                leak, rows = own[c]
+                found.append((leak, number[rows]))
+            else:
+                found.append((Leak(jumps.changes[c], jumps.reactions[c], nothing, np.empty(0)), nothing))
+        return found
+
+    # ---- what a product costs -----------------------------------------------------------------------------
+
+    @cached_property
+    def work(self) -> int:
+        """Multiply-adds of one product on the rank that has most.  Collective when first asked for."""
+        return int(self.comm.max(self.local.work))
+
+    @cached_property
+    def roundings(self) -> int:
+        """Most rounded operations behind one entry of a product.  Collective when first asked for."""
+        return int(self.comm.max(self.local.roundings))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the operator takes on this rank."""
+        return self.operator.nbytes
+
+    # ---- PETSc --------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def aij(self) -> Iterator[Any]:
+        """Make A as a PETSc matrix of type AIJ, which lives as long as the block.  Collective.
+
+        Raises
+        ------
+        BackendError
+            If a rank has more entries than PETSc's indices can count.
+        """
+        environment = load()
+        rows = self._own_rows()
+        with self.comm.agree():
+            if rows.nnz > environment.largest_index:
+                raise BackendError(
+                    f"The matrix must have at most {environment.largest_index:,} entries on each rank, but has "
+                    f"{rows.nnz:,}; use more ranks, a PETSc with 64-bit indices, or the matrix-free form."
+                )
+        kind = environment.index_type
+        columns = self.halo.global_index[rows.indices].astype(kind)
+        csr = (rows.indptr.astype(kind), columns, rows.data)
+        matrix = environment.PETSc.Mat().createAIJ(self._sizes, csr=csr, comm=self.comm.mpi)
+        try:
+            matrix.assemble()
+            yield matrix
+        finally:
+            matrix.destroy()
+
+    @contextmanager
+    def shell(self) -> Iterator[Any]:
+        """Make A as a PETSc matrix whose products are those of `operator`, for as long as the block.  Collective."""
+        matrix = load().PETSc.Mat().createPython(self._sizes, _Shell(self), comm=self.comm.mpi)
+        try:
+            matrix.setUp()
+            yield matrix
+        finally:
+            matrix.destroy()
+
+    @property
+    def _sizes(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        return (self.n_local, len(self)), (self.n_local, len(self))
+
+
+class _Shell:
+    """What PETSc calls to apply a generator."""
+
+    def __init__(self, generator: Generator) -> None:
+        self._generator = generator
+
+    def mult(self, matrix: Any, x: Any, y: Any) -> None:
+        """Write A x to y."""
+        self._generator.operator.product(_values_of(x), y.getArray())
+
+    def multTranspose(self, matrix: Any, x: Any, y: Any) -> None:  # noqa: N802 - PETSc's name
+        """Write Aᵀ x to y."""
+        y.getArray()[:] = self._generator.T @ _values_of(x)
+
+    def getDiagonal(self, matrix: Any, y: Any) -> None:  # noqa: N802 - PETSc's name
+        """Write the diagonal of A to y."""
+        y.getArray()[:] = -self._generator.exit_rates
+
+
+def _values_of(x: Any) -> FloatArray:
+    """Return this rank's part of a PETSc vector, (n_local,), which must not be written to.
+
+    Its flag says that it may be: kernels are compiled for such arrays.
+    """
+    view = x.getArray(readonly=True).__array_interface__
+    return np.asarray(SimpleNamespace(__array_interface__={**view, "data": (view["data"][0], False)}))
+
+
+def _own_leaks(sinks: Sinks, halo: Halo, jumps: Jumps) -> dict[int, tuple[Leak, IntArray]]:
+    """Return the jumps out of the space from own states and the sink of each, by the number of their change."""
+    numbers = {tuple(change): c for c, change in enumerate(jumps.changes.tolist())}
+    first, end = halo.own
+    found = {}
+    for leak, rows in zip(sinks.leaks, sinks.rows, strict=True):
+        own = (leak.sources >= first) & (leak.sources < end)
+        if own.any():
+            inside = replace(leak, sources=leak.sources[own] - first, rates=leak.rates[own])
+            found[numbers[tuple(leak.change.tolist())]] = inside, rows[own]
+    return found

@@ -1,0 +1,164 @@
+"""The states of other ranks that the jumps into and out of a rank's own states concern, and the exchange of values.
+
+The *extended* states of a rank are those before its own, its own, and those after: sorted, so the serial plan of runs
+serves for them, and a rank computes the runs that are its own.  Which states are needed is found once for each space.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fsp.petsc.space import StateSpace, locate
+from fsp.space import StateSpace as LocalSpace
+from fsp.space.closure import sorted_unique
+from fsp.space.runs import Runs
+
+if TYPE_CHECKING:
+    from fsp.arrays import BoolArray, FloatArray, IntArray
+
+TAG = 4711  # of messages with values
+
+
+class Halo:
+    """The extended states of one rank, and the messages that bring their values.
+
+    Parameters
+    ----------
+    space
+        The states, in fields with room for the changes.
+    changes
+        What jumps add to counts, (n_changes, n_species).
+
+    Attributes
+    ----------
+    extended : fsp.StateSpace
+        The states before the own ones, the own ones, and those after.
+    first : int
+        How many come before the own ones.
+    global_index : (n_extended,) int array
+        Index of each extended state in the whole space.
+    """
+
+    def __init__(self, space: StateSpace, changes: IntArray) -> None:
+        self.comm = space.comm
+        self.n = space.n_local
+        keys, index = _neighbours(space, changes)
+        n_before = int(np.searchsorted(index, space.first))
+        before, after = Runs.of_keys(keys[:n_before]), Runs.of_keys(keys[n_before:])
+        own_index = np.arange(space.first, space.first + self.n)
+        self.global_index = np.concatenate([index[:n_before], own_index, index[n_before:]])
+        if not self.n:  # a plan needs a state; nothing comes of it
+            before, n_before = _any_state(space), 1
+            self.global_index = np.zeros(1, dtype=np.int64)
+        self.first = n_before
+        runs = _joined(before, space.runs, after)
+        self.extended = LocalSpace(space.species, space.encoding, runs, space.constraints)
+        self._values = np.zeros(len(runs))
+        self._incoming, self._outgoing = self._messages(space, index)
+
+    @property
+    def own(self) -> tuple[int, int]:
+        """The range of the own states among the extended ones."""
+        return self.first, self.first + self.n
+
+    @property
+    def n_received(self) -> int:
+        """Number of values that one exchange brings."""
+        return sum(len(part) for _, part in self._incoming)
+
+    def fill(self, v: FloatArray) -> FloatArray:
+        """Return the values of the extended states, (n_extended,), where `v` begins with those of the own ones.
+
+        Collective.  The array is the same every time.
+        """
+        mpi = self.comm.mpi
+        requests = [mpi.Irecv(part, rank, TAG) for rank, part in self._incoming]
+        sent = [(rank, np.ascontiguousarray(v[chosen])) for rank, chosen in self._outgoing]
+        requests += [mpi.Isend(part, rank, TAG) for rank, part in sent]
+        self._values[self.first : self.first + self.n] = v[: self.n]
+        for request in requests:
+            request.Wait()
+        return self._values
+
+    def added(self, sums: tuple[float, float, float]) -> tuple[float, float, float]:
+        """Return the sums over all ranks."""
+        first, second, third = self.comm.sum(np.array(sums)).tolist()
+        return first, second, third
+
+    def _messages(self, space: StateSpace, index: IntArray) -> tuple[list[Any], list[Any]]:
+        """Return what comes from which rank, as parts of the values, and what goes to which, as own indices."""
+        cuts = np.searchsorted(index, space.ranges.starts)
+        wanted, counts = self.comm.exchange(index, np.diff(cuts))
+        ends = np.cumsum(counts)
+        outgoing = [
+            (rank, _compact(wanted[end - count : end] - space.first))
+            for rank, (count, end) in enumerate(zip(counts.tolist(), ends.tolist(), strict=True))
+            if count
+        ]
+        incoming = []
+        for rank, (low, high) in enumerate(zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True)):
+            if high > low:
+                shift = self.n if rank > self.comm.rank else 0
+                incoming.append((rank, self._values[low + shift : high + shift]))
+        return incoming, outgoing
+
+
+def _neighbours(space: StateSpace, changes: IntArray) -> tuple[IntArray, IntArray]:
+    """Return the states of other ranks that a jump leads to or comes from: keys (m, n_words) and indices, sorted."""
+    shifts = [sign * space.encoding.shift_of(change) for change in changes for sign in (1, -1)]
+    keys = sorted_unique(np.concatenate([_shifted_away(space, shift) for shift in shifts]))
+    index = locate(space, keys)
+    return keys[index >= 0], index[index >= 0]
+
+
+def _shifted_away(space: StateSpace, shift: IntArray) -> IntArray:
+    """Return the keys of the own states, shifted, that lie in the ranges of other ranks, (m, n_words)."""
+    runs, rank, size = space.runs, space.comm.rank, space.comm.size
+    nothing = np.empty((0, runs.keys.shape[1]), dtype=np.int64)
+    if size == 1 or not len(runs):
+        return nothing
+    moved = Runs(runs.keys + shift, runs.starts)
+    away = np.zeros(len(moved.keys), dtype=np.bool_)
+    last = moved.last_keys()
+    begin = space.ranges.firsts[rank] if rank else None
+    end = space.ranges.firsts[rank + 1] if rank + 1 < size else None
+    if begin is not None:
+        away |= _is_below(moved.keys, begin)
+    if end is not None:
+        away |= ~_is_below(last, end)
+    some = Runs.of_lengths(moved.keys[away], moved.lengths[away]).expand() if away.any() else nothing
+    outside = np.zeros(len(some), dtype=np.bool_)
+    if begin is not None:
+        outside |= _is_below(some, begin)
+    if end is not None:
+        outside |= ~_is_below(some, end)
+    return some[outside]
+
+
+def _is_below(keys: IntArray, key: IntArray) -> BoolArray:
+    """Tell which of `keys` (m, n_words) are smaller than `key` (n_words,)."""
+    below, equal = np.zeros(len(keys), dtype=np.bool_), np.ones(len(keys), dtype=np.bool_)
+    for word, value in zip(keys.T, key, strict=True):
+        below |= equal & (word < value)
+        equal &= word == value
+    return below
+
+
+def _any_state(space: StateSpace) -> Runs:
+    """Return one state of the space."""
+    owner = int(np.argmax(np.diff(space.ranges.starts) > 0))
+    return Runs.of_keys(space.ranges.firsts[owner][None].copy())
+
+
+def _joined(*parts: Runs) -> Runs:
+    """Return the states of sorted sets one after the other; runs that touch stay apart."""
+    keys = np.concatenate([part.keys for part in parts])
+    return Runs.of_lengths(keys, np.concatenate([part.lengths for part in parts]))
+
+
+def _compact(indices: IntArray) -> Any:
+    """Return indices as a slice where they are one."""
+    first, last = int(indices[0]), int(indices[-1])
+    return slice(first, last + 1) if last - first + 1 == len(indices) else indices

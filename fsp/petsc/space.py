@@ -1,0 +1,304 @@
+"""Finite sets of states that are spread over ranks.
+
+Each rank owns a contiguous range of the sorted keys, and holds it as a space of its own (`fsp.space.StateSpace`), so
+that the states of all ranks, one rank after the other, are those of the serial space in its order.  Every method is
+collective: all ranks call it, each with what belongs to its own states.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fsp.errors import StateSpaceError
+from fsp.petsc import environment
+from fsp.petsc.closure import Closure
+from fsp.petsc.comm import Communicator
+from fsp.petsc.ranges import Ranges, balanced_counts, send_runs, sort_to_ranks
+from fsp.space import StateSpace as LocalSpace
+from fsp.space.closure import FieldOverflowError, sorted_unique
+from fsp.space.encoding import build_encoding
+from fsp.space.fields import encoding_of_reachable, encoding_with_room, margins, widest_encoding
+from fsp.space.limits import check_size, state_limit
+from fsp.space.runs import Runs
+from fsp.space.space import box_constraints, checked_box, conditions_on
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from fsp.arrays import BoolArray, FloatArray, IntArray
+    from fsp.model import Model
+    from fsp.space.constraints import Constraint, ConstraintLike
+    from fsp.space.encoding import Encoding
+
+
+class StateSpace:
+    """A finite set of states, sorted lexicographically, a contiguous part of it on each rank.
+
+    Make one with `box`, `reachable` or `from_states`.
+
+    Attributes
+    ----------
+    comm : Communicator
+        The ranks.
+    local : fsp.StateSpace
+        The states of this rank.
+    ranges : Ranges
+        Which keys each rank owns.
+    """
+
+    def __init__(
+        self,
+        comm: Communicator,
+        species: Sequence[str],
+        encoding: Encoding,
+        runs: Runs,
+        constraints: Sequence[Constraint] = (),
+    ) -> None:
+        ranges = Ranges.of(comm, runs)
+        check_indices(int(ranges.starts[-1]))
+        if not ranges.is_balanced:
+            runs = send_runs(comm, runs, balanced_counts(comm, ranges.starts))
+            ranges = Ranges.of(comm, runs)
+        self.comm = comm
+        self.ranges = ranges
+        self.local = LocalSpace(species, encoding, runs, constraints)
+
+    # ---- making one ---------------------------------------------------------------------------------------
+
+    @classmethod
+    def box(
+        cls,
+        model: Model,
+        upper: Mapping[str, int] | Sequence[int] | int,
+        lower: Mapping[str, int] | Sequence[int] | int = 0,
+        *,
+        comm: Any = None,
+        max_states: int | None = None,
+        max_memory: int | None = None,
+    ) -> StateSpace:
+        """Return all states with ``lower <= x <= upper``; see `fsp.StateSpace.box`.  `max_memory` is of all ranks."""
+        comm = Communicator.of(comm)
+        with comm.agree():
+            bottom, top = checked_box(model, lower, upper)
+            extents = [int(t) - int(b) + 1 for t, b in zip(top, bottom, strict=True)]
+            n = prod(extents)
+            most = environment.load().largest_index if max_states is None else max_states
+            check_size(f"The box of {' x '.join(map(str, extents))} states", n, model, most, max_memory)
+            check_indices(n)
+            encoding = build_encoding(top.astype(np.float64), margins(model))
+            encoding.require(top[None], model.species)
+            first, end = comm.rank * n // comm.size, (comm.rank + 1) * n // comm.size
+            runs = _box_runs(encoding, bottom, extents, first, end)
+        return cls(comm, model.species, encoding, runs, box_constraints(model, bottom, top))
+
+    @classmethod
+    def reachable(
+        cls,
+        model: Model,
+        constraints: ConstraintLike | Sequence[ConstraintLike] = (),
+        *,
+        steps: int | None = None,
+        comm: Any = None,
+        max_states: int | None = None,
+        max_memory: int | None = None,
+    ) -> StateSpace:
+        """Return the states that the network reaches from its initial ones; see `fsp.StateSpace.reachable`.
+
+        Without `max_states` the limit is what PETSc's indices can count.
+        """
+        comm = Communicator.of(comm)
+        with comm.agree():
+            conditions = conditions_on(model, constraints)
+            encoding = encoding_of_reachable(model)
+            initial = encoding.encode(model.initial_states if comm.rank == 0 else model.initial_states[:0])
+        start = cls(comm, model.species, encoding, sort_to_ranks(comm, initial), conditions)
+        limit = state_limit(model, max_states, max_memory, environment.load().largest_index)
+        return start._grown(model, steps, None, limit)
+
+    @classmethod
+    def from_states(cls, species: Sequence[str], states: IntArray, *, comm: Any = None) -> StateSpace:
+        """Return the space of the `states` (m, n_species) of all ranks, in any order, repeats merged."""
+        comm = Communicator.of(comm)
+        with comm.agree():
+            own = LocalSpace.from_states(species, states)
+        top = comm.max(own.top)
+        encoding = build_encoding(np.asarray(top, dtype=np.float64), np.ones(len(species), dtype=np.int64))
+        return cls(comm, species, encoding, sort_to_ranks(comm, encoding.encode(own.states)))
+
+    def _with(self, runs: Runs, encoding: Encoding | None = None) -> StateSpace:
+        """Return the space of these runs with the constraints of this one."""
+        return StateSpace(self.comm, self.species, encoding or self.encoding, runs, self.constraints)
+
+    # ---- looking ------------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        """Return the number of states of all ranks."""
+        return int(self.ranges.starts[-1])
+
+    def __repr__(self) -> str:
+        return f"StateSpace({len(self):,} states of {', '.join(self.species)} on {self.comm.size} ranks)"
+
+    @property
+    def species(self) -> tuple[str, ...]:
+        """Names of the species."""
+        return self.local.species
+
+    @property
+    def encoding(self) -> Encoding:
+        """Map between states and keys, the same on all ranks."""
+        return self.local.encoding
+
+    @property
+    def constraints(self) -> tuple[Constraint, ...]:
+        """Conditions that all states fulfil, and that growth respects."""
+        return self.local.constraints
+
+    @property
+    def runs(self) -> Runs:
+        """Sorted keys of this rank's states."""
+        return self.local.runs
+
+    @property
+    def n_local(self) -> int:
+        """Number of states of this rank."""
+        return len(self.local)
+
+    @property
+    def first(self) -> int:
+        """Index of the first state of this rank."""
+        return int(self.ranges.starts[self.comm.rank])
+
+    @property
+    def states(self) -> IntArray:
+        """The states of this rank, (n_local, n_species)."""
+        return self.local.states
+
+    def states_at(self, indices: IntArray) -> IntArray:
+        """Return this rank's states at `indices` (m,) within its own part, (m, n_species)."""
+        return self.local.states_at(indices)
+
+    @cached_property
+    def top(self) -> IntArray:
+        """Largest count of each species, (n_species,)."""
+        return np.asarray(self.comm.max(self.local.top))
+
+    @cached_property
+    def bottom(self) -> IntArray:
+        """Smallest count of each species, (n_species,)."""
+        nothing = np.full(len(self.species), np.iinfo(np.int64).max)
+        return np.asarray(self.comm.min(self.local.bottom if self.n_local else nothing))
+
+    def index(self, states: IntArray) -> IntArray:
+        """Return the index in the whole space of each of `states` (m, n_species), -1 outside; m differs by rank."""
+        with self.comm.agree():
+            rows = np.asarray(states, dtype=np.int64).reshape(-1, len(self.species))
+            found = np.full(len(rows), -1, dtype=np.int64)
+            inside = np.flatnonzero(self.encoding.holds(rows))
+            keys = self.encoding.encode(rows[inside])
+            order = np.lexsort(keys.T[::-1])
+        found[inside[order]] = locate(self, keys[order])
+        return found
+
+    # ---- changing -----------------------------------------------------------------------------------------
+
+    def grow(
+        self, model: Model, steps: int | None = 1, *, seeds: IntArray | None = None, max_states: int | None = None
+    ) -> StateSpace:
+        """Return the space with all states that up to `steps` reactions reach, within the constraints.
+
+        `seeds` are indices within this rank's part; all states if None.
+        """
+        limit = state_limit(model, max_states, None, environment.load().largest_index)
+        return self._grown(model, steps, seeds, limit)
+
+    def _grown(self, model: Model, steps: int | None, seeds: IntArray | None, limit: tuple[int, str]) -> StateSpace:
+        if not self.encoding.carries(model.change, self.top):
+            return self._wider(model)._grown(model, steps, seeds, limit)
+        frontier = self.runs.expand() if seeds is None else self.runs.take(np.sort(seeds))
+        closure = Closure(self.comm, model, self.encoding, self.constraints, self.runs, frontier, self.ranges, limit)
+        try:
+            closure.follow(steps)
+        except FieldOverflowError:
+            return self._wider(model)._grown(model, steps, seeds, limit)
+        return self._with(closure.runs)
+
+    def extend(self, model: Model, states: IntArray, steps: int = 1, *, max_states: int | None = None) -> StateSpace:
+        """Return the space with the `states` (m, n_species) of all ranks and what up to `steps` reactions reach."""
+        if self.comm.any(bool((states > self.encoding.capacity).any())):
+            return self._wider(model).extend(model, states, steps, max_states=max_states)
+        with self.comm.agree():
+            self.encoding.require(states, self.species)
+            keys = self.encoding.encode(states)
+        sent = sorted_unique(keys)
+        received, _ = self.comm.exchange(sent, self.ranges.counts_of(sent))
+        keys = sorted_unique(received)
+        new = Runs.of_keys(keys[self.runs.locate(keys) < 0])
+        joined = self._with(self.runs.union(new))
+        # The ranges may have moved.
+        seeds = send_runs(self.comm, new, joined.ranges.cuts_of(new)).expand()
+        return joined.grow(model, steps, seeds=joined.runs.locate(seeds), max_states=max_states)
+
+    def restrict(self, condition: ConstraintLike | BoolArray) -> StateSpace:
+        """Return the states that fulfil a condition: a mask of this rank's states (n_local,), text, or a callable."""
+        with self.comm.agree():
+            kept = self.local.restrict(condition).runs
+        return self._with(kept)
+
+    def carry(self, values: FloatArray, other: StateSpace) -> FloatArray:
+        """Return on this rank's states of another space the values (n_local,) of this one's, 0 elsewhere."""
+        own, carried = self.local, np.zeros(other.n_local)
+        if own.encoding is not other.encoding:
+            inside = other.encoding.holds(own.states)
+            own, values = own.restrict(inside).encoded(other.encoding), values[inside]
+        counts = other.ranges.cuts_of(own.runs)
+        runs = send_runs(self.comm, own.runs, counts)
+        received, _ = self.comm.exchange(values, counts)
+        carried += runs.carry(received, other.runs)
+        return carried
+
+    def encoded(self, encoding: Encoding) -> StateSpace:
+        """Return the same states in another encoding, which keeps their order."""
+        return self._with(self.local.encoded(encoding).runs, encoding)
+
+    def fitted(self, model: Model) -> StateSpace:
+        """Return the same states in fields with room for the changes of `model`, such as an operator needs."""
+        encoding = encoding_with_room(self.encoding, model, self.top)
+        return self if encoding is self.encoding else self.encoded(encoding)
+
+    def _wider(self, model: Model) -> StateSpace:
+        return self.encoded(widest_encoding(self.encoding, model, self.top, self.species))
+
+
+def locate(space: StateSpace, keys: IntArray) -> IntArray:
+    """Return the index in the whole space of each of this rank's sorted `keys` (m, n_words), -1 outside."""
+    comm = space.comm
+    asked, counts = comm.exchange(keys, space.ranges.counts_of(keys))
+    found = space.runs.locate(asked)
+    answers, _ = comm.exchange(np.where(found >= 0, found + space.first, -1), counts)
+    return np.asarray(answers)
+
+
+def check_indices(n: int) -> None:
+    """Raise a StateSpaceError if PETSc cannot number `n` states."""
+    most = environment.load().largest_index
+    if n > most:
+        raise StateSpaceError(
+            f"The number of states must be at most {most:,}, the largest index of this PETSc, but is {n:,}; use a "
+            f"PETSc with 64-bit indices (on Debian: python3-petsc4py-64-real)."
+        )
+
+
+def _box_runs(encoding: Encoding, bottom: IntArray, extents: Sequence[int], first: int, end: int) -> Runs:
+    """Return the states first..end of a box, whose fibers are numbered one after the other."""
+    length = extents[-1]
+    if first >= end:
+        return Runs.of_keys(np.empty((0, encoding.n_words), dtype=np.int64))
+    low, high = first // length, -(-end // length)
+    fibers = np.unravel_index(np.arange(low, high), extents[:-1]) if len(extents) > 1 else ()
+    starts = np.stack([*fibers, np.zeros(high - low, dtype=np.int64)], axis=1).astype(np.int64) + bottom
+    runs = Runs.of_lengths(encoding.encode(starts), np.full(high - low, length))
+    return runs.part(first - low * length, end - low * length)

@@ -1,0 +1,96 @@
+"""The distributed backend: runs tests/mpi under mpirun on 1, 2 and 3 ranks, and programs that fail."""
+
+from __future__ import annotations
+
+import builtins
+import os
+import sys
+
+import launcher
+import pytest
+
+from fsp.errors import BackendError
+from fsp.petsc import environment
+
+needs_mpi = pytest.mark.skipif(
+    bool(launcher.reason_to_skip()) and os.environ.get("FSP_MPI") != "required",
+    reason=f"no PETSc under mpirun: {launcher.reason_to_skip()}",
+)
+TOO_LONG = 60.0  # seconds in which a job that has failed must have ended
+
+
+@needs_mpi
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_on_ranks(n):
+    done = launcher.mpirun(n, "-m", "pytest", "-q", "-x", "-p", "no:randomly", "-p", "no:cacheprovider", "tests/mpi")
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+
+
+def run_script(tmp_path, n, text):
+    script = tmp_path / "script.py"
+    script.write_text(text)
+    return launcher.mpirun(n, script, timeout=TOO_LONG)
+
+
+@needs_mpi
+def test_an_error_on_one_rank_ends_all(tmp_path):
+    done = run_script(
+        tmp_path,
+        3,
+        "from fsp.petsc import Communicator, comm\n"
+        "comm.GRACE = 0.5\n"
+        "ranks = Communicator()\n"
+        "if ranks.rank == 1:\n"
+        "    raise ValueError('only here')\n"
+        "ranks.mpi.Barrier()\n",
+    )
+    assert done.returncode != 0
+    assert done.stderr.count("ValueError: only here") == 1
+    assert "rank 1 of 3" in done.stderr
+
+
+@needs_mpi
+@pytest.mark.parametrize("n", [1, 3])
+def test_an_error_on_all_ranks_is_printed_once(tmp_path, n):
+    done = run_script(
+        tmp_path,
+        n,
+        "from fsp import Model, Reaction\n"
+        "from fsp.petsc import StateSpace\n"
+        "StateSpace.reachable(Model(species=['X'], reactions=[Reaction('0 -> X', mass_action=1.0)]))\n",
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("The reachable set must be finite") == 1
+
+
+@needs_mpi
+@pytest.mark.parametrize("only", ["True", "ranks.rank == 2"])
+def test_a_guarded_error_ends_all_ranks_with_one_message(tmp_path, only):
+    done = run_script(
+        tmp_path,
+        3,
+        "from fsp.petsc import Communicator, comm\n"
+        "comm.GRACE = 0.5\n"
+        "ranks = Communicator()\n"
+        "with ranks.guard(lambda error: f'Error: {error}'):\n"
+        f"    if {only}:\n"
+        "        raise ValueError('in vain')\n"
+        "    ranks.mpi.Barrier()\n",
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("Error: in vain") == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_what_is_missing_is_named(monkeypatch):
+    def refuse(name, *more):
+        if name.startswith("petsc4py"):
+            raise ImportError("No module named 'petsc4py'")
+        return original(name, *more)
+
+    original = builtins.__import__
+    for name in [name for name in sys.modules if name.startswith(("petsc4py", "mpi4py", "slepc4py"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(builtins, "__import__", refuse)
+    with pytest.raises(BackendError, match=r"(?s)petsc4py.*apt-get install python3-petsc4py.*conda-forge"):
+        environment.load.__wrapped__()
