@@ -44,8 +44,8 @@ class Ghosts(Protocol):
         """Return the values of all states of the plan, of which `v` begins with the own ones, (n,) or (size,)."""
         ...
 
-    def added(self, sums: Sums) -> Sums:
-        """Return the sums over all ranks."""
+    def added(self, value: Any) -> Any:
+        """Return the sum over all ranks, of a number or of an array entry by entry."""
         ...
 
 
@@ -119,6 +119,17 @@ class Operator:
 
     __matmul__ = apply
 
+    # ---- sums ---------------------------------------------------------------------------------------------
+
+    @property
+    def is_spread(self) -> bool:
+        """Whether vectors are spread over ranks, so that sums over them must be `added`."""
+        return self._ghosts is not None
+
+    def added(self, value: Any) -> Any:
+        """Return the sum over all ranks of what a solver summed itself, a number or an array entry by entry."""
+        return value if self._ghosts is None else self._ghosts.added(value)
+
     # ---- products -----------------------------------------------------------------------------------------
 
     def product(self, v: FloatArray, out: FloatArray) -> None:
@@ -151,7 +162,10 @@ class Operator:
         if self._ghosts is None:
             return self._compute_own(form, v, v, u, w, total, factors)
         sums = self._compute_own(form, self._ghosts.fill(v), v, u, w, total, factors)
-        return sums if form == kernels.PRODUCT else self._ghosts.added(sums)
+        if form == kernels.PRODUCT:
+            return sums
+        first, second, third = self._ghosts.added(np.array(sums)).tolist()
+        return first, second, third
 
     def _compute_own(
         self,

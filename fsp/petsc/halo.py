@@ -82,10 +82,9 @@ class Halo:
             request.Wait()
         return self._values
 
-    def added(self, sums: tuple[float, float, float]) -> tuple[float, float, float]:
-        """Return the sums over all ranks."""
-        first, second, third = self.comm.sum(np.array(sums)).tolist()
-        return first, second, third
+    def added(self, value: Any) -> Any:
+        """Return the sum over all ranks, of a number or of an array entry by entry."""
+        return self.comm.sum(value)
 
     def _messages(self, space: StateSpace, index: IntArray) -> tuple[list[Any], list[Any]]:
         """Return what comes from which rank, as parts of the values, and what goes to which, as own indices."""

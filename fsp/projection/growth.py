@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fsp.errors import ArgumentError, StateSpaceError
+from fsp.projection.backend import SERIAL
 from fsp.projection.levels import Levels
-from fsp.space import StateSpace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from fsp.distribution import ErrorLedger
     from fsp.generator import Generator, Leak
     from fsp.model import Model
+    from fsp.projection.backend import Backend
+    from fsp.space import StateSpace
 
 MAX_STATES = 10_000_000
 FIRST_STEPS = 2
@@ -84,8 +86,17 @@ class _Lines:
 class Growth:
     """Grow the space of one computation, within its limits."""
 
-    def __init__(self, model: Model, max_states: int, max_memory: int | None, *, stationary: bool = False) -> None:
+    def __init__(
+        self,
+        model: Model,
+        max_states: int,
+        max_memory: int | None,
+        *,
+        stationary: bool = False,
+        backend: Backend = SERIAL,
+    ) -> None:
         self._model = model
+        self._backend = backend
         self._stationary = stationary
         for name, value in (("max_states", max_states), ("max_memory", max_memory)):
             if value is not None and not value >= (1 if name == "max_states" else BYTES_PER_STATE):
@@ -103,10 +114,14 @@ class Growth:
         """Return the states to start from: the whole reachable set where it is small, else a neighbourhood."""
         if self._model.is_finite:
             try:
-                return StateSpace.reachable(self._model, max_states=min(self._limit, ENUMERATED_STATES))
+                return self._backend.reachable(self._model, max_states=min(self._limit, ENUMERATED_STATES))
             except StateSpaceError:
                 pass
-        return StateSpace.reachable(self._model, steps=FIRST_STEPS, max_states=self._limit)
+        return self._backend.reachable(self._model, steps=FIRST_STEPS, max_states=self._limit)
+
+    def around(self, space: StateSpace) -> StateSpace:
+        """Return the states to start from where a computation goes on from those of a space."""
+        return space.grow(self._model, FIRST_STEPS, max_states=self._limit)
 
     def grow(
         self,
@@ -193,10 +208,15 @@ class Growth:
         cheap = FIRST_STEPS if self._stationary else min(LONGEST_CHEAP, CHEAP_STATES // max(n_chosen, 1))
         longest = max(1, cheap, min(self._pace.length(tuple(leak.change.tolist())), _reach(space, leak.change)))
         length = _line_lengths(weight, threshold, top, longest)
-        source = np.repeat(np.arange(len(chosen)), length)  # of each step of each line
+        with space.comm.agree():
+            return self._followed(space.states_at(leak.sources[chosen]), leak, weight, length)
+
+    def _followed(self, sources: IntArray, leak: Leak, weight: FloatArray, length: IntArray) -> _Lines:
+        """Repeat one kind of jump from each source (m, n_species), `length` (m,) times."""
+        source = np.repeat(np.arange(len(sources)), length)  # of each step of each line
         start = np.repeat(np.cumsum(length) - length, length)  # of its line
         step = np.arange(len(source)) - start
-        states = space.states_at(leak.sources[chosen])[source] + step[:, None] * leak.change
+        states = sources[source] + step[:, None] * leak.change
         enabled = np.zeros(len(states), dtype=np.bool_)
         possible = (states >= 0).all(axis=1)
         enabled[possible] = self._enabled(leak, states[possible])

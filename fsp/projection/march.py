@@ -21,25 +21,28 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.distribution import Distribution, ErrorLedger, Solution
+from fsp.distribution import ErrorLedger
 from fsp.errors import ArgumentError, Interrupted, ToleranceWarning
-from fsp.generator import Generator
 from fsp.model.switches import RESOLUTION, switch_times
 from fsp.moments import moment_bounds
+from fsp.projection.backend import SERIAL, backend_named
 from fsp.projection.changes import Changes
-from fsp.projection.growth import MAX_STATES, Growth, check_tolerance, starting_vector
+from fsp.projection.growth import MAX_STATES, Growth, check_tolerance
 from fsp.projection.progress import Progress, ProgressCallback
 from fsp.projection.pruning import Pruning
 from fsp.projection.pruning import choose as choose_pruning
 from fsp.projection.record import Record
-from fsp.projection.start import Start, first_space, starting_point
+from fsp.projection.start import Start, first_space, first_vector, starting_point
 from fsp.solvers import NO_LIMIT, Choice, Chooser, LossLimit
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from typing import Any
 
     from fsp.arrays import BoolArray, FloatArray, IntArray
+    from fsp.distribution import Distribution, Solution
     from fsp.model import Model
+    from fsp.projection.backend import Backend
     from fsp.solvers import Solver
     from fsp.space import StateSpace
 
@@ -63,9 +66,11 @@ def transient(
     start: Solution | Distribution | None = None,
     space: StateSpace | None = None,
     solver: str | Solver = "auto",
-    max_states: int = MAX_STATES,
+    max_states: int | None = None,
     max_memory: int | None = None,
     progress: ProgressCallback | None = None,
+    backend: str = "serial",
+    comm: Any = None,
 ) -> Solution:
     """Solve the chemical master equation from the model's initial states, or from where an earlier solution ends.
 
@@ -87,9 +92,15 @@ def transient(
         ``"auto"``, a name of `fsp.solvers.SOLVERS`, or a solver value such as ``fsp.Krylov(dimension=60)``, whose own
         `tol` then limits the integration error as well.
     max_states, max_memory
-        Limits on the number of states and on bytes; reaching one before `tol` is met is an error.
+        Limits on the number of states and on bytes; reaching one before `tol` is met is an error.  Without
+        `max_states` the limit is ten million states, on each rank.
     progress
-        Called with a `Progress` now and then; may raise KeyboardInterrupt.
+        Called with a `Progress` now and then, on the first rank; may raise KeyboardInterrupt.
+    backend
+        ``"serial"``, or ``"petsc"``: the same on many ranks, which all call this with the same arguments.  The answer
+        is then spread over them, see `fsp.petsc`.
+    comm
+        The ranks, a communicator of mpi4py or petsc4py, with ``backend="petsc"``; None for all that were started.
 
     Returns
     -------
@@ -99,7 +110,9 @@ def transient(
     Raises
     ------
     ArgumentError
-        If `times`, `tol` or `solver` is not as above.
+        If `times`, `tol`, `solver` or `backend` is not as above.
+    BackendError
+        If what `backend` needs is not installed, or the solver cannot treat the model there.
     ModelError
         If a propensity is negative, not finite, or leads to a negative count.
     StateSpaceError
@@ -125,6 +138,7 @@ def transient(
         max_states=max_states,
         max_memory=max_memory,
         progress=progress,
+        backend=backend_named(backend, comm),
     )
     _warn_if_above(solution.error, tol, space)
     return solution
@@ -139,19 +153,31 @@ def solve(
     hint: IntArray | None = None,
     space: StateSpace | None = None,
     solver: str | Solver = "auto",
-    max_states: int = MAX_STATES,
+    max_states: int | None = None,
     max_memory: int | None = None,
     progress: ProgressCallback | None = None,
+    checkpoint: Callable[[Callable[[], Solution]], None] | None = None,
+    backend: Backend = SERIAL,
 ) -> Solution:
-    """Do the work of `transient`; `hint` (n, n_species) are states that will be needed, as in a similar network."""
-    requested = checked_times(times)
-    check_tolerance(tol)
-    begin = starting_point(model, start, tol)
-    begin.check(requested)
+    """Do the work of `transient`.
+
+    `hint` (n, n_species) are states that will be needed, as in a similar network.  `checkpoint` is called on all ranks
+    where progress is reported, with a function, to be called on all or on none, that returns what was reached; what it
+    raises it raises on all ranks.
+    """
+    with backend.comm.agree():
+        requested = checked_times(times)
+        check_tolerance(tol)
+        backend.check_solver(solver)
+        begin = starting_point(model, start, tol)
+        begin.check(requested)
+    backend.comm.require_same((model.hash, requested.tolist(), tol, str(solver), max_states, max_memory), "The problem")
+    max_states = MAX_STATES * backend.comm.size if max_states is None else max_states
     record = Record(model, requested, tol, {"max_states": max_states, "fixed_space": space is not None})
     with ExitStack() as stack:
-        growth = Growth(begin.model, max_states, max_memory)
-        march = _March(begin, record, space, solver, growth, progress, stack, hint)
+        growth = Growth(begin.model, max_states, max_memory, backend=backend)
+        march = _March(begin, record, space, solver, growth, backend, stack, hint)
+        march.watch(progress, checkpoint)
         try:
             for t in _stops(model, requested):
                 march.go_to(float(t))
@@ -174,7 +200,7 @@ class _March:
         space: StateSpace | None,
         solver: str | Solver,
         growth: Growth,
-        progress: ProgressCallback | None,
+        backend: Backend,
         stack: ExitStack,
         hint: IntArray | None = None,
     ) -> None:
@@ -185,7 +211,7 @@ class _March:
         self.counts = {"n_matvec": 0, "growths": 0, "prunings": 0, "largest_space": 0}
         least = TIMED_SHARE if self.model.is_time_dependent else INTEGRATION_SHARE
         share = min(max(least, INTEGRATION_NOISE / tol), LARGEST_INTEGRATION_SHARE)
-        self._chooser = Chooser(solver, share * tol)
+        self._chooser = Chooser(solver, share * tol, backend.solvers)
         self._integration_rate = min(share * tol, self._chooser.tol) / duration
         self._truncation_rate = (1.0 - share - PRUNING_SHARE - ROUNDING_SHARE) * tol / duration
         self._pruning_rate = PRUNING_SHARE * tol / duration
@@ -193,14 +219,24 @@ class _March:
         self._step_lengths: dict[type, float] = {}
         self._products: Counter[str] = Counter()
         self._stack = stack
-        self._progress = progress
+        self._progress: ProgressCallback | None = None
+        self._checkpoint: Callable[[Callable[[], Solution]], None] | None = None
+        self._is_watched = False
         self._growth = growth
+        self._backend = backend
         self._fixed = space is not None
-        self.space = first_space(growth, self.model, hint) if space is None else space
+        self.space = first_space(growth, begin, hint) if space is None else space
         self._hinted = self.space if hint is not None else None
-        self.p = starting_vector(self.model, self.space)
+        self.p = first_vector(begin, self.space)
         self._bind()
         self._accept()
+
+    def watch(
+        self, progress: ProgressCallback | None, checkpoint: Callable[[Callable[[], Solution]], None] | None
+    ) -> None:
+        """Report to these from now on; any rank may have them."""
+        self._progress, self._checkpoint = progress, checkpoint
+        self._is_watched = self.space.comm.any(progress is not None or checkpoint is not None)
 
     @property
     def solver_text(self) -> str:
@@ -249,10 +285,9 @@ class _March:
     def distribution(self) -> Distribution:
         """Return the distribution at the time reached."""
         t, space, p, ledger, closed = self.accepted
-        return Distribution(
-            space.states,
+        return self._backend.distribution(
+            space,
             p,
-            self.model.species,
             t=t,
             error=self.begin.error + ledger,
             closed=closed,
@@ -273,7 +308,7 @@ class _March:
 
     def _bind(self) -> None:
         """Build the generator of the space and open a solver on it."""
-        self.generator = Generator(self.model, self.space, self.t)
+        self.generator = self._backend.generator(self.model, self.space, self.t)
         self._open(self._chooser.choose(self.generator, self._horizon, growing=self._growing))
 
     def _reconsider(self) -> None:
@@ -367,10 +402,26 @@ class _March:
         self._accept()
 
     def _report(self, t: float) -> None:
-        if self._progress is not None:
-            name = type(self._choice.solver).__name__
-            error = self.begin.error.total + self.ledger.total
-            self._progress(Progress(float(t), self.t_end, len(self.space), error, name, self.reached))
+        """Say how far it is; a request to stop, on any rank, stops all."""
+        if not self._is_watched:
+            return
+        comm, stop = self.space.comm, None
+        with comm.agree():
+            try:
+                if self._progress is not None and comm.rank == 0:
+                    self._progress(self._moment(t))
+            except KeyboardInterrupt as request:
+                stop = request
+        if comm.any(stop is not None):
+            raise stop or KeyboardInterrupt
+        if self._checkpoint is not None:
+            self._checkpoint(self.reached)
+
+    def _moment(self, t: float) -> Progress:
+        reached = self.reached if self.space.comm.size == 1 else None  # all ranks would have to ask for it
+        error = self.begin.error.total + self.ledger.total
+        name = type(self._choice.solver).__name__
+        return Progress(float(t), self.t_end, len(self.space), error, name, reached)
 
 
 def checked_times(times: Sequence[float] | FloatArray | float) -> FloatArray:

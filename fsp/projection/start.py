@@ -7,12 +7,13 @@ the model is then: a change of parameters at the start time is one more continua
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fsp.distribution import Distribution, ErrorLedger, Solution
 from fsp.errors import ArgumentError, StateSpaceError
+from fsp.projection.growth import starting_vector
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
@@ -39,6 +40,9 @@ class Start:
         What is left of the tolerance.
     exact
         Whether the distribution is the law that the network starts from, and not a result.
+    spread
+        A space and probabilities of its states, (n_local,), where the start is spread over ranks and the model's
+        initial distribution is not what is meant; else None.
     """
 
     model: Model
@@ -46,6 +50,7 @@ class Start:
     error: ErrorLedger
     tol: float
     exact: bool = True
+    spread: tuple[StateSpace, FloatArray] | None = None
 
     def check(self, times: FloatArray) -> None:
         """Raise an ArgumentError if one of `times` lies before the start."""
@@ -88,9 +93,18 @@ def starting_point(model: Model, start: Solution | Distribution | None, tol: flo
             f"`tol` must be larger than the error of `start`, which is part of the answer's, but is {tol:.1e}: "
             f"{first.error}. Ask for a larger `tol`, or solve the start with a smaller one."
         )
+    t, left = 0.0 if first.t is None else first.t, tol - first.error.total
+    space: Any = getattr(first, "space", None)
+    if space is not None:
+        if first.species != model.species:
+            raise ArgumentError(
+                f"`start` must have its species in the order of the model, {', '.join(model.species)}, where it is "
+                f"spread over ranks, but has {', '.join(first.species)}."
+            )
+        return Start(model, t, first.error, left, exact=False, spread=(space, first.probabilities))
     columns = [first.species.index(name) for name in model.species]
     begun = model.starting_in(first.states[:, columns], first.probabilities)
-    return Start(begun, 0.0 if first.t is None else first.t, first.error, tol - first.error.total, exact=False)
+    return Start(begun, t, first.error, left, exact=False)
 
 
 def worth_keeping(solution: Solution) -> IntArray:
@@ -106,15 +120,33 @@ def worth_keeping(solution: Solution) -> IntArray:
     return np.unique(np.concatenate(kept), axis=0)
 
 
-def first_space(growth: Growth, model: Model, hint: IntArray | None) -> StateSpace:
+def first_space(growth: Growth, begin: Start, hint: IntArray | None) -> StateSpace:
     """Return the first states of a computation, with those of `hint` (n, n_species) where they fit in.
 
     A hint costs nothing of the certificate: states that turn out to be of no use hold no probability.
     """
-    space = growth.first()
+    space = growth.first() if begin.spread is None else growth.around(begin.spread[0])
     if hint is None or not growth.affords(len(space) + len(hint)):
         return space
     try:
-        return space.extend(model, hint, 0)
+        return space.extend(begin.model, hint, 0)
     except StateSpaceError:  # the hint breaks a conservation law of this model's initial states
         return space
+
+
+def first_vector(begin: Start, space: StateSpace) -> FloatArray:
+    """Return the distribution of a start on `space`, (n,).
+
+    Raises
+    ------
+    StateSpaceError
+        If `space` lacks one of its states.
+    """
+    if begin.spread is None:
+        return starting_vector(begin.model, space)
+    given, p = begin.spread
+    carried = given.carry(p, space)
+    held, kept = given.comm.sum(np.array([np.count_nonzero(p), np.count_nonzero(carried)])).tolist()
+    if kept < held:
+        raise StateSpaceError(f"`space` must contain the states of `start`, but lacks {held - kept:,} of them.")
+    return carried

@@ -117,8 +117,8 @@ class _ChebyshevPropagator:
     def __init__(self, generator: Generator, solver: Chebyshev) -> None:
         self._tol = solver.tol
         self._degree = solver.degree
-        self._n = len(generator)
         self._operator = generator.operator
+        self._n = self._operator.n
         self._rate = generator.largest_exit_rate  # Λ
         self._roundings = generator.roundings
         self._most = max(1.0, REPORT_WORK / generator.work)  # products
@@ -138,7 +138,7 @@ class _ChebyshevPropagator:
         most: float = inf,
     ) -> Advance:
         """Advance `p` from `t0` towards `t1`; see `fsp.solvers.base.Propagator`."""
-        n = self._n
+        n, added = self._n, self._operator.added
         if self._rate == 0.0:
             return Advance(p.copy(), np.zeros(self._operator.size - n), 0.0, 0, t1, 0.0)
         self._heart.pulse = pulse
@@ -162,7 +162,7 @@ class _ChebyshevPropagator:
                 self._shorten(self._rate * h, step.spread)
                 continue
             end = t1 if h >= (t1 - t) * (1.0 - 1e-12) else t + h
-            if step.z[n:].sum() > limit.at(end - t0):
+            if added(float(step.z[n:].sum())) > limit.at(end - t0):
                 rejected = self._operator.leave(step.z).copy() if rejected is None else rejected
                 self._vectors[2] = step.z
                 self._stride = 0.5 * self._rate * h
@@ -170,7 +170,7 @@ class _ChebyshevPropagator:
             self._vectors[2], z, t = z, step.z, end
             error, rounding = error + step.error, rounding + step.rounding
             self._lengthen(self._rate * h, step.spread)
-        return Advance(self._operator.leave(z), z[n:].copy(), error, n_matvec, t, rounding, rejected)
+        return Advance(self._operator.leave(z), added(z[n:].copy()), error, n_matvec, t, rounding, rejected)
 
     def _shorten(self, x: float, spread: float) -> None:
         """Shorten the step after terms grew: by the logarithm of the spread, which is proportional to x."""
@@ -187,7 +187,7 @@ class _ChebyshevPropagator:
         x = self._rate * h
         weights, hit = _weights(x, self._degree)
         v, w, total = self._vectors
-        mass = float(z.sum())
+        mass = self._operator.added(float(z.sum()))
         norms = np.zeros(len(weights) + 1)
         norms[0] = mass
         scale = 1.0 / self._rate
@@ -214,7 +214,7 @@ class _ChebyshevPropagator:
         # Where m is even φ_m was not added: the bound holds with it and without.
         if not error <= tol:
             return _Expansion(None, np.inf, 0.0, m, max(spread / max(mass, 1e-300), 10.0 * WANTED_SPREAD))
-        error += kernels.clip(total)
+        error += self._operator.added(kernels.clip(total))
         # φ_k rounds in each of its k products; the recurrence makes up to k - j + 1 times it of what was rounded at j.
         k = np.arange(m + 1.0)
         terms = weights[: m + 1] * 0.5 * (k + 1.0) * (k + 2.0) * np.maximum.accumulate(norms[: m + 1])

@@ -16,6 +16,8 @@ from fsp.solvers.rational import Rational
 from fsp.solvers.uniformization import Uniformization
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from fsp.generator import Generator
     from fsp.solvers.base import Solver
 
@@ -65,6 +67,8 @@ class Chooser:
         ``"auto"``, a name of `SOLVERS`, or a solver value.
     tol
         Tolerance of a solver that is made here.
+    solvers
+        Those that there are, by name.
 
     Raises
     ------
@@ -72,10 +76,11 @@ class Chooser:
         If the name is not known, or the value is no solver.
     """
 
-    def __init__(self, solver: str | Solver, tol: float) -> None:
-        self._asked = _as_solver(solver, tol)
+    def __init__(self, solver: str | Solver, tol: float, solvers: Mapping[str, type] = SOLVERS) -> None:
+        self._asked = _as_solver(solver, tol, solvers)
+        self._solvers = solvers
         self._tol = tol
-        self._factor = dict.fromkeys(VECTOR_WORK, 1.0)  # products used, over those expected
+        self._factor = {name: 1.0 for name in VECTOR_WORK if name in solvers}  # products used, over those expected
         self._jumps_of_a_step = inf  # of the rational solver
 
     @property
@@ -127,6 +132,8 @@ class Chooser:
 
     def _timed(self, generator: Generator) -> Choice:
         """Return the solver for propensities that depend on time."""
+        if "implicit" not in self._solvers:
+            return Choice(Magnus(self._tol), "auto: propensities depend on time")
         if not generator.is_scalable:
             return Choice(Implicit(self._tol), "auto: propensities depend on time, which does not factor out")
         planar = generator.work <= 5.5 * len(generator)
@@ -136,7 +143,7 @@ class Chooser:
 
     def _work(self, generator: Generator, duration: float) -> dict[str, float]:
         """Return the expected work of every solver, in multiply-adds."""
-        n, nnz = len(generator), generator.work
+        n, nnz = -(-len(generator) // generator.space.comm.size), generator.work  # of one rank
         jumps = generator.largest_exit_rate * duration  # Λt
         product = nnz * (ROW_WORK if isinstance(generator.operator, RowOperator) else 1.0)
         work = {}
@@ -181,16 +188,16 @@ def _direct_work(generator: Generator) -> tuple[float, float]:
     return 16.0 * n * n + 1e6, 10.0 * n ** (4.0 / 3.0)
 
 
-def _as_solver(solver: str | Solver, tol: float) -> Solver | None:
+def _as_solver(solver: str | Solver, tol: float, solvers: Mapping[str, type]) -> Solver | None:
     """Return the solver that a name or a value stands for, None for ``"auto"``."""
+    names = ", ".join(["auto", *solvers])
     if not isinstance(solver, str):
         if isinstance(solver, type) or not hasattr(solver, "open"):
-            raise ArgumentError(
-                f"`solver` must be a name ({', '.join(['auto', *SOLVERS])}) or a solver value, but is {solver!r}."
-            )
+            raise ArgumentError(f"`solver` must be a name ({names}) or a solver value, but is {solver!r}.")
         return solver
     if solver == "auto":
         return None
-    if solver not in SOLVERS:
-        raise ArgumentError(f"`solver` must be one of {', '.join(['auto', *SOLVERS])}, but is '{solver}'.")
-    return SOLVERS[solver](tol=tol)
+    if solver not in solvers:
+        raise ArgumentError(f"`solver` must be one of {names}, but is '{solver}'.")
+    made: Solver = solvers[solver](tol=tol)
+    return made

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
+from numba.extending import overload
 
 from fsp.generator.kernels import DOTS, RECURRENCE, REORDERED, STEP
 from fsp.generator.row_kernels import product_rows
@@ -106,14 +107,10 @@ def _subtract(w, a, v, b, u):
 
 
 @njit(cache=True, fastmath=REORDERED)
-def _subtract_all(V, first, last, w, a, v, b, u, coefficients):
-    """Write ``w -= a v + b u``, and then take the rows first..last of V out of w; return the squared 2-norm of w.
-
-    The coefficients of the rows are found together, before any is subtracted: two passes, however many there are.
-    """
+def _subtract_and_dot(V, first, last, w, a, v, b, u):
+    """Write ``w -= a v + b u``; return the dot products of w with the rows first..last of V, (last,)."""
     n = len(w)
-    for k in range(first, last):
-        coefficients[k] = 0.0
+    coefficients = np.zeros(last)
     for start in range(0, n, BLOCK):
         end = min(n, start + BLOCK)
         for i in range(start, end):
@@ -123,6 +120,13 @@ def _subtract_all(V, first, last, w, a, v, b, u, coefficients):
             for i in range(start, end):
                 total += V[k, i] * w[i]
             coefficients[k] += total
+    return coefficients
+
+
+@njit(cache=True, fastmath=REORDERED)
+def _take_out(V, first, last, w, coefficients):
+    """Subtract multiples of the rows first..last of V from w; return the squared 2-norm of w."""
+    n = len(w)
     square = 0.0
     for start in range(0, n, BLOCK):
         end = min(n, start + BLOCK)
@@ -149,31 +153,46 @@ def arnoldi(indptr, indices, values, V, H, depth, size):
         before_last = V[j - 1] if j > 0 else nothing
         w = V[j + 1]
         dots = product_rows(indptr, indices, values, 0, n, DOTS, V[j], V[j], before_last, w, w, 0.0, 0.0, 0.0, 0.0, 0.0)
-        if not orthogonalise(V, H, j, depth, dots, nothing):
+        if not orthogonalise(V, H, j, depth, dots, nothing, None):
             return j + 1
     return size
 
 
+def added(value, operator):
+    """Return the sum over the ranks of an operator."""
+    return operator.added(value)
+
+
+@overload(added)
+def _of_one_process(value, operator):
+    """Compiled, there is one process; what is spread over ranks is orthogonalised by the same code, interpreted."""
+    return lambda value, operator: value
+
+
 @njit(cache=True, nogil=True)
-def orthogonalise(V, H, j, depth, dots, nothing):
-    """Turn V[j + 1] = A V[j] into the next basis vector, column j of H; return whether there is one."""
+def orthogonalise(V, H, j, depth, dots, nothing, operator):
+    """Turn V[j + 1] = A V[j] into the next basis vector, column j of H; return whether there is one.
+
+    The coefficients of vectors before the last two are found together, before any is subtracted: two passes, however
+    many there are.
+    """
     w = V[j + 1]
     before_last = V[j - 1] if j > 0 else nothing
     a, b, before = dots
     first, last = max(0, j - depth + 1), j - 1
     if first < last:
-        coefficients = np.zeros(last)
-        square = _subtract_all(V, first, last, w, a, V[j], b, before_last, coefficients)
+        coefficients = added(_subtract_and_dot(V, first, last, w, a, V[j], b, before_last), operator)
+        square = added(_take_out(V, first, last, w, coefficients), operator)
         for k in range(first, last):
             H[k, j] = coefficients[k]
     else:
-        square = _subtract(w, a, V[j], b, before_last)
+        square = added(_subtract(w, a, V[j], b, before_last), operator)
     H[j, j] = a
     if j > 0:
         H[j - 1, j] = b
     if last - first > FEW_ROWS:  # together they are not found as exactly as one after the other
-        coefficients = np.zeros(j + 1)
-        square = _subtract_all(V, first, j + 1, w, 0.0, V[j], 0.0, before_last, coefficients)
+        coefficients = added(_subtract_and_dot(V, first, j + 1, w, 0.0, V[j], 0.0, before_last), operator)
+        square = added(_take_out(V, first, j + 1, w, coefficients), operator)
         for k in range(first, j + 1):
             H[k, j] += coefficients[k]
     norm = np.sqrt(square)
@@ -181,10 +200,15 @@ def orthogonalise(V, H, j, depth, dots, nothing):
         H[j + 1, j] = 0.0
         return False
     H[j + 1, j] = norm
-    inverse = 1.0 / norm
-    for i in range(len(w)):
-        w[i] *= inverse
+    w *= 1.0 / norm
     return True
+
+
+def next_vector(operator, V, H, j, depth, dots, nothing):
+    """Do what `orthogonalise` does for vectors of an operator, which may be spread over ranks."""
+    if operator.is_spread:
+        return orthogonalise.py_func(V, H, j, depth, dots, nothing, operator)
+    return orthogonalise(V, H, j, depth, dots, nothing, None)
 
 
 @njit(cache=True)

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from math import inf
+from math import inf, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -89,17 +89,17 @@ class _KrylovPropagator:
 
     def __init__(self, generator: Generator, solver: Krylov) -> None:
         self._tol = solver.tol
-        self._n = len(generator)
         self._operator = generator.operator
+        self._n = self._operator.n
         self._rate = generator.largest_exit_rate
         self._roundings = generator.roundings
         self._most = max(1.0, REPORT_WORK / generator.work)  # products
         self._heart = Heart(generator.work)
-        n_all = self._operator.size
+        n_all = self._operator.added(self._operator.size)
         self._size = min(solver.dimension, n_all)
         # A basis of the whole space must be orthogonal, or it would not be seen to be invariant.
         self._depth = self._size if self._size == n_all else solver.orthogonalization
-        self._basis = np.empty((self._size + 1, n_all))
+        self._basis = np.empty((self._size + 1, self._operator.size))
 
     def advance(
         self,
@@ -141,27 +141,28 @@ class _KrylovPropagator:
         V = self._basis
         H = np.zeros((self._size + 1, self._size))
         V[0], V[0, self._n :] = z, 0.0
-        beta = float(np.linalg.norm(V[0]))
+        added = self._operator.added
+        beta = sqrt(added(float(V[0] @ V[0])))
         if beta == 0.0:
             return Advance(z, np.zeros(len(z) - self._n), 0.0, 0, horizon, 0.0)
         V[0] /= beta
         m = self._expand(V, H, t)
         norms = np.empty(m + 1)
         kernels.one_norms(V, m + 1 if H[m, m - 1] > 0.0 else m, norms)
-        norms *= beta
-        leak = beta * V[:m, self._n :].sum(axis=1)
+        norms = beta * added(norms)
+        leak = beta * added(V[:m, self._n :].sum(axis=1))
         residual_norm = H[m, m - 1] * norms[m] if H[m, m - 1] > 0.0 else 0.0
         s, u, _, growth, s_kept, u_kept, error = kernels.flow(
             H, m, self._depth, horizon, norms, leak, residual_norm, tol_rate, limit.offset, limit.rate
         )
         end = np.empty(V.shape[1])
-        error += kernels.combine(V[:m], beta * u_kept, end)
+        error += added(kernels.combine(V[:m], beta * u_kept, end))
         rounding = UNIT_ROUNDOFF * growth * (2 * self._rate * s_kept * self._roundings + m + 2)
         rejected = None
         if s_kept < s:
             rejected = np.empty(V.shape[1])
             kernels.combine(V[:m], beta * u, rejected)
-        return Advance(end, end[self._n :].copy(), error, m, s_kept, rounding, rejected)
+        return Advance(end, added(end[self._n :].copy()), error, m, s_kept, rounding, rejected)
 
     def _expand(self, V: FloatArray, H: FloatArray, t: float) -> int:
         """Extend the basis from V[0], at time t; return the number of vectors."""
@@ -174,6 +175,6 @@ class _KrylovPropagator:
             before_last = V[j - 1] if j > 0 else nothing
             dots = operator.product_and_dots(V[j], before_last, V[j + 1])
             self._heart.beat(t, 0.0, 0.0)
-            if not kernels.orthogonalise(V, H, j, self._depth, dots, nothing):
+            if not kernels.next_vector(operator, V, H, j, self._depth, dots, nothing):
                 return j + 1
         return self._size

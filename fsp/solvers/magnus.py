@@ -28,7 +28,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from math import inf
+from math import inf, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -240,9 +240,9 @@ class _MagnusPropagator:
     def __init__(self, generator: Generator, solver: Magnus) -> None:
         self._generator = generator
         self._tol = solver.tol
-        self._n = len(generator)
         operator = generator.operator
-        self._enter, self._leave, self._all = operator.enter, operator.leave, operator.size
+        self._n, self._all, self._comm = operator.n, operator.size, generator.space.comm
+        self._enter, self._leave, self._added = operator.enter, operator.leave, operator.added
         self._roundings = generator.roundings
         self._most = max(1.0, REPORT_WORK / generator.work)  # products
         self._heart = Heart(generator.work)
@@ -252,7 +252,7 @@ class _MagnusPropagator:
         self._exits = np.array([operator.enter(part.exit_rates)[: self._n] for part in parts])
         self._exits = self._exits.reshape(len(parts), self._n)
         self._largest = [part.largest_exit_rate for part in parts]
-        affordable = int(BYTES / (8 * self._all)) - 5  # vectors
+        affordable = int(BYTES / (8 * self._comm.max(self._all))) - 5  # vectors
         held = len(parts) + 1  # for each node
         self._counts = [count for count in NODES if held * count + solver.dimension <= affordable] or [NODES[0]]
         most = self._counts[-1]
@@ -319,7 +319,7 @@ class _MagnusPropagator:
         h = end - t
         clocks = self._clocks_on(t, end)
         self._check_clocks(z, clocks, h, tol_rate)
-        if not z.any():
+        if not self._comm.any(bool(z.any())):
             return Advance(z, no_sinks, 0.0, 0, h, 0.0)
         change = _Change(clocks, -0.5 * h)
         self._frozen = self._generator.with_clocks(np.array([1.0, *(clock.middle for clock in clocks)]))
@@ -327,7 +327,7 @@ class _MagnusPropagator:
         for self._passes in range(1, MOST_PASSES + 1):
             f = self._forced(change, z, t, h, CLOCK_SHARE * tol_rate)
             space = self._expand(self._frozen.operator, z, f, t)
-            leak = space.scale * self._basis[: space.size, self._n : self._all].sum(axis=1)
+            leak = space.scale * self._added(self._basis[: space.size, self._n : self._all].sum(axis=1))
             flow = self._flow(space, h, KRYLOV_SHARE * tol_rate, leak, limit)
             if flow.kept == 0.0 and flow.reached > 0.0:
                 return Advance(z, no_sinks, 0.0, 0, 0.0, 0.0, self._combined(space, flow.u_reached)[0])
@@ -343,7 +343,8 @@ class _MagnusPropagator:
             if error <= tol_rate * length:
                 self._plan_step(length, h)
                 rounding = self._rounding(flow.growth, length, z, clocks, space.size)
-                return Advance(y, y[self._n :].copy(), error, 0, length, rounding, rejected, change.certified)
+                lost = self._added(y[self._n :].copy())
+                return Advance(y, lost, error, 0, length, rounding, rejected, change.certified)
             if left / length > SLOWEST_GAIN * before:
                 break
             before = left / length
@@ -354,13 +355,13 @@ class _MagnusPropagator:
         """Bound the rounding of a step by the model: that of the products, and that of the functions of time."""
         products = 2 * self._frozen.largest_exit_rate * length * self._roundings
         of_clocks = sum(clock.rounding * rate for clock, rate in zip(clocks, self._largest, strict=True))
-        return UNIT_ROUNDOFF * growth * (products + size + 2) + 2.0 * length * of_clocks * float(z.sum())
+        return UNIT_ROUNDOFF * growth * (products + size + 2) + 2.0 * length * of_clocks * self._added(float(z.sum()))
 
     def _combined(self, space: _Space, u: FloatArray) -> tuple[FloatArray, float]:
         """Return the vector of the closed chain that u stands for, and what was clipped."""
         y = np.empty(self._all)
-        cut = float(kernels.combine(self._basis[: space.size, : self._all], space.scale * u, y))
-        return y, cut
+        cut = kernels.combine(self._basis[: space.size, : self._all], space.scale * u, y)
+        return y, float(self._added(cut))
 
     def _clocks_on(self, t: float, end: float) -> list[Clock]:
         """Return the functions of time on a step."""
@@ -371,7 +372,8 @@ class _MagnusPropagator:
 
     def _check_clocks(self, z: FloatArray, clocks: list[Clock], h: float, tol_rate: float) -> None:
         """Shorten the step before it costs anything, where polynomials in time would miss too much of its start."""
-        missed = sum(2.0 * c.missed * float(e @ z[: self._n]) for c, e in zip(clocks, self._exits, strict=True))
+        flux = self._added(self._exits @ z[: self._n])  # (L,)
+        missed = sum(2.0 * clock.missed * float(f) for clock, f in zip(clocks, flux, strict=True))
         if missed > CLOCK_SHARE * tol_rate:
             raise _TooLong(h * max(0.1, 0.8 * (CLOCK_SHARE * tol_rate / missed) ** (1.0 / (DEGREE + 1))))
 
@@ -395,36 +397,41 @@ class _MagnusPropagator:
     # ---- Krylov spaces ------------------------------------------------------------------------------------
 
     def _expand(self, B: Operator, z: FloatArray, f: _Forcing, t: float) -> _Space:
-        """Build the Krylov space of B, augmented by the forcing, from a start vector."""
+        """Build the Krylov space of B, augmented by the forcing, from a start vector.
+
+        Of the polynomials beside the state every rank has its own, which drive its own states.
+        """
         V, n_all, p = self._basis, self._all, len(f.W)
         J = self._nodes.slopes[:p, :p] / f.h
         width = n_all + p
         H = np.zeros((self._size + 1, self._size))
         # In proportion to the state: the forcing is divided by it, and nothing drowns in rounding.
-        unit = UNIT * float(np.linalg.norm(z)) / np.sqrt(max(p, 1))
+        unit = UNIT * sqrt(self._added(float(z @ z))) / sqrt(max(p, 1))
         V[0, :n_all], V[0, n_all:width] = z, unit * (-1.0) ** np.arange(p)
-        scale = float(np.linalg.norm(V[0, :width]))
+        scale = sqrt(self._added(float(V[0, :width] @ V[0, :width])))
         V[0, :width] /= scale
         W = f.W
         nothing = np.zeros(width)
-        most = min(self._size, width)
+        of_all = self._added(width)
+        most = min(self._size, of_all)
         size = most
+        depth = most if most == of_all else self._depth
         for j in range(most):
             v, w = V[j, :width], V[j + 1, :width]
             u = V[j - 1, :width] if j > 0 else nothing
             B.product(v[:n_all], w[:n_all])
-            dots = magnus_kernels.force(W, J, 1.0 / unit, n_all, v, u, w)
+            dots = self._added(magnus_kernels.force(W, J, 1.0 / unit, n_all, v, u, w))
             self._products += 1
             self._heart.beat(t, 0.0, 0.0)
-            if not kernels.orthogonalise(V[:, :width], H, j, most if most == width else self._depth, dots, nothing):
+            if not kernels.next_vector(B, V[:, :width], H, j, depth, dots, nothing):
                 size = j + 1
                 break
-        self._depth_used = most if most == width else self._depth
+        self._depth_used = depth
         norms = np.zeros((1 + len(self._exits), size + 1))
         rows = size + 1 if H[size, size - 1] > 0.0 else size
         magnus_kernels.weighted_norms(V[:rows], self._n, self._exits, norms[:, :rows])
         norms[0, :rows] += np.abs(V[:rows, self._n : n_all]).sum(axis=1)
-        return _Space(H, size, scale, scale * norms, unit)
+        return _Space(H, size, scale, scale * self._added(norms), unit)
 
     # ---- correction ---------------------------------------------------------------------------------------
 
@@ -487,7 +494,7 @@ class _MagnusPropagator:
         W[:] = 0.0
         for k in range(len(self._parts)):
             magnus_kernels.add_mixed(self._changes[k], nodes.to_modes @ (theta[k][:, None] * carry), W)
-        sizes = np.abs(W).sum(axis=1)  # ‖W_k‖₁
+        sizes = self._added(np.abs(W).sum(axis=1))  # ‖W_k‖₁
         p, dropped = count, 0.0
         while p > 1 and dropped + sizes[p - 1] <= negligible:
             p -= 1
@@ -520,7 +527,7 @@ class _MagnusPropagator:
                 self._products += 1
             total += float(np.abs(residual).sum()) * nodes.integrals[i]
         self._past = _Past(t, s, count)
-        return s * total
+        return s * float(self._added(total))
 
     def _interpolate(self, space: _Space, s: float, change: _Change, f: _Forcing) -> tuple[float, FloatArray]:
         """Bound, per unit of time, what interpolation misses of ``Σ_l θ_l A_l y``, and of the forcing's polynomials.

@@ -76,8 +76,8 @@ class _Uniformized:
 
     def __init__(self, generator: Generator, tol: float) -> None:
         self._tol = tol
-        self._n = len(generator)
         self._operator = generator.operator
+        self._n = self._operator.n
         self._rate = generator.largest_exit_rate * (1.0 + 1e-12)  # Λ
         self._roundings = generator.roundings
         self._most = max(1.0, REPORT_WORK / generator.work)  # products
@@ -97,13 +97,13 @@ class _Uniformized:
         most: float = inf,
     ) -> Advance:
         """Advance `p` from `t0` towards `t1`; see `fsp.solvers.base.Propagator`."""
-        n_sinks = self._operator.size - self._n
+        n_sinks, added = self._operator.size - self._n, self._operator.added
         if self._rate == 0.0:
             return Advance(p.copy(), np.zeros(n_sinks), 0.0, 0, t1, 0.0)
         self._heart.pulse = pulse
         tol_rate = (self._tol if tol is None else tol) / (t1 - t0)
         z = self._operator.enter(p)
-        mass = z.sum()
+        mass = added(float(z.sum()))
         t, error, rounding, n_matvec = t0, 0.0, 0.0, 0
         rejected = None
         while t < t1 and n_matvec < min(most, self._most) and (rejected is None or t == t0):
@@ -112,7 +112,7 @@ class _Uniformized:
             end = t1 if h >= (t1 - t) * (1.0 - 1e-12) else t + h
             following, settled, products = self._step(z, t, h, tol_rate * h)
             n_matvec += products
-            if following[self._n :].sum() > limit.at(end - t0):
+            if added(float(following[self._n :].sum())) > limit.at(end - t0):
                 rejected = self._operator.leave(following) if rejected is None else rejected
                 self._stride = 0.5 * self._rate * h
                 if self._stride < SHORTEST_STRIDE:
@@ -124,8 +124,8 @@ class _Uniformized:
             z, t = following, end
             error += settled
             rounding += products * self._roundings * UNIT_ROUNDOFF * mass
-        error += max(0.0, mass - z.sum())
-        return Advance(self._operator.leave(z), z[self._n :], error, n_matvec, t, rounding, rejected)
+        error += max(0.0, mass - added(float(z.sum())))
+        return Advance(self._operator.leave(z), added(z[self._n :]), error, n_matvec, t, rounding, rejected)
 
     def _step(self, z: FloatArray, t: float, h: float, tol: float) -> tuple[FloatArray, float, int]:
         """Return exp(hA) z, the error of stopping early, and the number of products."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 
 class Alone:
-    """One process, with the reductions of `fsp.petsc.Communicator`."""
+    """One process, with what the loop uses of `fsp.petsc.Communicator`."""
 
     rank, size = 0, 1
 
@@ -21,6 +22,13 @@ class Alone:
     def any(self, flag: bool) -> bool:
         """Tell whether `flag` is true on any rank."""
         return flag
+
+    def require_same(self, value: Any, what: str) -> None:
+        """Raise an ArgumentError unless all ranks have an equal `value`."""
+
+    def agree(self) -> AbstractContextManager[None]:
+        """Raise on every rank what the block raises on any."""
+        return nullcontext()
 
 
 ALONE = Alone()

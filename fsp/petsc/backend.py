@@ -1,0 +1,62 @@
+"""What the loop works with on many ranks, see `fsp.projection.backend`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fsp.errors import BackendError
+from fsp.petsc.comm import Communicator
+from fsp.petsc.distribution import Distribution
+from fsp.petsc.generator import Generator
+from fsp.petsc.space import StateSpace
+from fsp.solvers import SOLVERS, Chebyshev, Krylov, Magnus, Uniformization
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fsp.arrays import FloatArray
+    from fsp.model import Model
+    from fsp.solvers import Solver
+
+RANK_SOLVERS: dict[str, type] = {
+    "uniformization": Uniformization,
+    "krylov": Krylov,
+    "chebyshev": Chebyshev,
+    "magnus": Magnus,
+}
+
+
+class Ranks:
+    """A group of ranks.
+
+    Parameters
+    ----------
+    comm
+        Communicator of mpi4py, petsc4py or this package; None for all ranks.
+    """
+
+    solvers: Mapping[str, type] = RANK_SOLVERS
+
+    def __init__(self, comm: Any = None) -> None:
+        self.comm = Communicator.of(comm)
+
+    def check_solver(self, solver: str | Solver) -> None:
+        """Raise a BackendError for a solver that works in one process alone."""
+        name = next((name for name, kind in SOLVERS.items() if solver == name or isinstance(solver, kind)), None)
+        if name is not None and name not in self.solvers:
+            raise BackendError(
+                f"`solver` must work on vectors that are spread over ranks with backend='petsc', but '{name}' "
+                f"factorises the matrix in one process; use {', '.join(self.solvers)}, or backend='serial'."
+            )
+
+    def reachable(self, model: Model, *, steps: int | None = None, max_states: int) -> StateSpace:
+        """Return the states that a network reaches."""
+        return StateSpace.reachable(model, steps=steps, max_states=max_states, comm=self.comm)
+
+    def generator(self, model: Model, space: StateSpace, t: float) -> Generator:
+        """Return the generator of a space at a time."""
+        return Generator(model, space, t)
+
+    def distribution(self, space: StateSpace, p: FloatArray, **rest: Any) -> Distribution:
+        """Return the answer."""
+        return Distribution(space, p, **rest)
