@@ -306,8 +306,7 @@ class Generator:
         if len(self) < RUN_STATES:
             return self.nnz
         plan = self._forward
-        pairs = sum(int(kernels.overlap(plan.keys, plan.starts, plan.shifts, c)) for c in range(len(plan.shifts)))
-        return len(self) + pairs + int(self.sinks.nnz)
+        return len(self) + n_pairs(plan, 0, len(plan.keys)) + int(self.sinks.nnz)
 
     @property
     def roundings(self) -> int:
@@ -371,10 +370,17 @@ class Generator:
         return assemble(self._forward, keep_zeros, self._jumps.n_above, self.exit_rates)
 
 
+def n_pairs(plan: Plan, first: int, end: int) -> int:
+    """Return the number of jumps within the space whose targets are states of the runs first..end."""
+    return sum(
+        int(kernels.overlap(plan.keys, plan.starts, plan.shifts, c, first, end)) for c in range(len(plan.shifts))
+    )
+
+
 def assemble(plan: Plan, keep_zeros: BoolArray, n_above: int, exits: FloatArray) -> Any:
     """Return the CSR array (n, n) of a plan; entries of rate zero stay where the jump is one of `keep_zeros`."""
     n = len(exits)
-    most = n + sum(int(kernels.overlap(plan.keys, plan.starts, plan.shifts, c)) for c in range(len(plan.shifts)))
+    most = n + n_pairs(plan, 0, len(plan.keys))
     dtype = np.int32 if most < 2**31 else np.int64
     indptr, indices, values = np.zeros(n + 1, dtype), np.empty(most, dtype), np.empty(most)
     nnz = int(entry_kernels.fill_rows(plan, keep_zeros, n_above, exits, indptr, indices, values))

@@ -88,11 +88,11 @@ def begin_of(keys, shifts, c, q, r, last):
 
 
 @njit(cache=True)
-def overlap(keys, starts, shifts, c):
-    """Return the number of states whose key, shifted by shifts[c], is in the set as well."""
+def overlap(keys, starts, shifts, c, first, end):
+    """Return the number of states in the runs first..end that are another state's key, shifted by shifts[c]."""
     last = keys.shape[1] - 1
     count, q = 0, 0
-    for r in range(len(keys)):
+    for r in range(first, end):
         length = starts[r + 1] - starts[r]
         while q < len(keys) and begin_of(keys, shifts, c, q, r, last) + starts[q + 1] - starts[q] <= 0:
             q += 1

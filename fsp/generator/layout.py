@@ -107,7 +107,8 @@ def longest_runs(space: StateSpace) -> Layout:
     for s in kept[:-1]:
         unit = np.zeros(space.encoding.n_species, dtype=np.int64)
         unit[s] = 1
-        pairs = kernels.overlap(space.runs.keys, space.runs.starts, space.encoding.shift_of(unit)[None], 0)
+        keys = space.runs.keys
+        pairs = kernels.overlap(keys, space.runs.starts, space.encoding.shift_of(unit)[None], 0, 0, len(keys))
         if n - pairs < fewest:
             best, fewest = s, n - pairs
     if fewest * LONGER > len(space.runs.keys):

@@ -15,6 +15,7 @@ import numpy as np
 
 from fsp.errors import ArgumentError
 from fsp.generator import kernels, row_kernels, threads
+from fsp.generator.inner import every_run, inner_runs
 from fsp.generator.plan import shape_of
 
 if TYPE_CHECKING:
@@ -36,12 +37,19 @@ class Ghosts(Protocol):
     ----------
     first
         How many of them come before the own states in the order of the plan.
+    keeps_sinks
+        Whether this rank keeps what the sinks hold; in the vectors of the others it is zero.
     """
 
     first: int
+    keeps_sinks: bool
 
-    def fill(self, v: FloatArray) -> FloatArray:
-        """Return the values of all states of the plan, of which `v` begins with the own ones, (n,) or (size,)."""
+    def begin(self, v: FloatArray) -> None:
+        """Start to bring them, and to give away own ones, with which `v` begins, (n,) or (size,)."""
+        ...
+
+    def finish(self, v: FloatArray, head: int, tail: int) -> FloatArray:
+        """Return the values of all states of the plan: of the own ones those before `head` and from `tail` on."""
         ...
 
     def added(self, value: Any) -> Any:
@@ -60,6 +68,8 @@ class Operator:
         Index in the space of the state at each place, (n,); None where they are the same.
     ghosts
         The states of other ranks; None where there are none.
+    sinks
+        Rates into each sink from the own states, (n_sinks, n) CSR; needed where there are ghosts.
 
     Attributes
     ----------
@@ -70,11 +80,12 @@ class Operator:
 
     rows: Any = None
 
-    def __init__(self, n: int, size: int, order: IntArray | None, ghosts: Ghosts | None) -> None:
+    def __init__(self, n: int, size: int, order: IntArray | None, ghosts: Ghosts | None, sinks: Any) -> None:
         self.n = n
         self.size = size
         self._order = order
         self._ghosts = ghosts
+        self._sinks = sinks
 
     # ---- vectors ------------------------------------------------------------------------------------------
 
@@ -160,24 +171,37 @@ class Operator:
     ) -> Sums:
         """Compute one form of the product, see `fsp.generator.kernels.product`."""
         if self._ghosts is None:
-            return self._compute_own(form, v, v, u, w, total, factors)
-        sums = self._compute_own(form, self._ghosts.fill(v), v, u, w, total, factors)
-        if form == kernels.PRODUCT:
-            return sums
-        first, second, third = self._ghosts.added(np.array(sums)).tolist()
-        return first, second, third
+            return self._compute_own(form, v, u, w, total, factors)
+        self._ghosts.begin(v)
+        n = self.n
+        sums = self._compute_own(form, v[:n], u[:n], w[:n], total[:n], factors)
+        if len(w) == n:
+            return sums if form == kernels.PRODUCT else _three(self._ghosts.added(np.array(sums)))
+        return self._compute_sinks(self._ghosts, form, sums, (v, u, w, total), factors)
+
+    def _compute_sinks(
+        self, ghosts: Ghosts, form: int, sums: Sums, vectors: tuple[FloatArray, ...], factors: Factors
+    ) -> Sums:
+        """Compute one form for the sinks, which one rank keeps and all feed; return the sums over all ranks.
+
+        Whatever the form, one reduction: all ranks get what flows in and what the sinks hold, and compute the same.
+        """
+        n = self.n
+        v, u, w, total = (vector[n:] for vector in vectors)
+        added = ghosts.added(np.concatenate([sums, self._sinks @ vectors[0][:n], v, u, w]))
+        inflow, v_all, u_all, w_all = np.split(added[3:], 4)
+        one = np.arange(len(inflow) + 1)
+        total_all = total if ghosts.keeps_sinks else np.zeros(len(inflow))
+        rest = (form, inflow, v_all, u_all, w_all, total_all, *factors)
+        of_sinks: Sums = row_kernels.product_rows(one, one, np.ones(len(inflow)), 0, len(inflow), *rest)
+        if ghosts.keeps_sinks:
+            w[:] = w_all
+        return _added(_three(added), of_sinks)
 
     def _compute_own(
-        self,
-        form: int,
-        x: FloatArray,
-        v: FloatArray,
-        u: FloatArray,
-        w: FloatArray,
-        total: FloatArray,
-        factors: Factors,
+        self, form: int, v: FloatArray, u: FloatArray, w: FloatArray, total: FloatArray, factors: Factors
     ) -> Sums:
-        """Compute one form for the own states: x are the values of all states that their rows read."""
+        """Compute one form for the own states, while values of others are under way."""
         raise NotImplementedError
 
     @property
@@ -215,31 +239,35 @@ class RunOperator(Operator):
     ) -> None:
         first, end = own or (0, int(plan.starts[-1]))
         n = end - first
-        super().__init__(n, n + (0 if sinks is None else sinks.shape[0]), order, ghosts)
+        super().__init__(n, n + (0 if sinks is None else sinks.shape[0]), order, ghosts, sinks)
         self.plan = plan
-        self._sinks = sinks
         self._shape: tuple[Any, ...] = shape_of(plan) if (n >= RUN_STATES if fused is None else fused) else ()
-        low, high = np.searchsorted(plan.starts, (first, end)).tolist()
-        self._shares = [(low + a, low + b) for a, b in _shares(plan.starts[low : high + 1] - first)]
+        self._first = first
+        self._inner = inner_runs(plan, first, end) if ghosts is not None else every_run(plan)
+        # The own states are numbered from 0.
+        self._own_plan = plan._replace(starts=plan.starts - first) if first else plan
+        self._shares = _shares(self._own_plan.starts, self._inner.first, self._inner.end)
+        self._outer_shares = [share for pair in self._inner.others for share in _shares(self._own_plan.starts, *pair)]
 
     def _compute_own(
-        self,
-        form: int,
-        x: FloatArray,
-        v: FloatArray,
-        u: FloatArray,
-        w: FloatArray,
-        total: FloatArray,
-        factors: Factors,
+        self, form: int, v: FloatArray, u: FloatArray, w: FloatArray, total: FloatArray, factors: Factors
     ) -> Sums:
-        plan, shape, n = self.plan, self._shape, self.n
-        start = 0 if self._ghosts is None else self._ghosts.first
+        shape, n = self._shape, self.n
 
-        def share(first: int, end: int) -> Sums:
-            sums: Sums = kernels.product(plan, shape, first, end, form, x, v, u, w, total, *factors, start)
+        def inner(first: int, end: int) -> Sums:
+            sums: Sums = kernels.product(self._own_plan, shape, first, end, form, v, v, u, w, total, *factors, 0)
             return sums
 
-        sums = _sum_over(self._shares, share)
+        sums = _sum_over(self._shares, inner)
+        if self._ghosts is not None:
+            x = self._ghosts.finish(v, self._inner.head, self._inner.tail)
+
+            def outer(first: int, end: int) -> Sums:
+                rest = (*factors, self._first)
+                sums: Sums = kernels.product(self.plan, shape, first, end, form, x, v, u, w, total, *rest)
+                return sums
+
+            sums = _added(sums, _sum_over(self._outer_shares, outer))
         if len(w) == n or self._sinks is None:
             return sums
         S = self._sinks
@@ -260,30 +288,25 @@ class RowOperator(Operator):
     Parameters
     ----------
     matrix
-        scipy CSR array of `size` rows, the last of which are the sinks; a column for each state that they read.
+        scipy CSR array with a column for each state that is read; where there are no ghosts, the sinks are among its
+        rows and columns.
     n
         Number of states.
-    ghosts
-        The states of other ranks.
+    ghosts, sinks
+        The states of other ranks, and the rates into each sink from the own states.
     """
 
-    def __init__(self, matrix: Any, n: int, ghosts: Ghosts | None = None) -> None:
-        super().__init__(n, matrix.shape[0], None, ghosts)
+    def __init__(self, matrix: Any, n: int, ghosts: Ghosts | None = None, sinks: Any = None) -> None:
+        super().__init__(n, matrix.shape[0] + (0 if sinks is None else sinks.shape[0]), None, ghosts, sinks)
         self.matrix = matrix
-        self._shares = _shares(np.arange(matrix.shape[0] + 1))
+        self._shares = _shares(np.arange(matrix.shape[0] + 1), 0, matrix.shape[0])
         self.rows = matrix if len(self._shares) == 1 and ghosts is None else None
 
     def _compute_own(
-        self,
-        form: int,
-        x: FloatArray,
-        v: FloatArray,
-        u: FloatArray,
-        w: FloatArray,
-        total: FloatArray,
-        factors: Factors,
+        self, form: int, v: FloatArray, u: FloatArray, w: FloatArray, total: FloatArray, factors: Factors
     ) -> Sums:
         A, n_rows = self.matrix, len(w)
+        x = v if self._ghosts is None else self._ghosts.finish(v, self.n, self.n)
 
         def share(first: int, end: int) -> Sums:
             rest = (form, x, v, u, w, total, *factors)
@@ -304,6 +327,11 @@ def _sum_over(shares: list[tuple[int, int]], function: Callable[[int, int], Sums
     return sums
 
 
+def _three(added: FloatArray) -> Sums:
+    first, second, third = added[:3].tolist()
+    return first, second, third
+
+
 def _added(left: Sums, right: Sums) -> Sums:
     return left[0] + right[0], left[1] + right[1], left[2] + right[2]
 
@@ -312,9 +340,9 @@ def _nbytes(matrix: Any) -> int:
     return int(matrix.data.nbytes + matrix.indices.nbytes + matrix.indptr.nbytes)
 
 
-def _shares(starts: IntArray) -> list[tuple[int, int]]:
-    """Return the ranges of runs that threads work on: about equal numbers of states."""
-    n = int(starts[-1])
-    n_shares = max(1, min(threads.n_threads(), n // STATES_PER_THREAD))
-    cuts = np.searchsorted(starts, np.linspace(0, n, n_shares + 1)[1:-1].astype(np.int64)).tolist()
-    return [(first, end) for first, end in pairwise([0, *cuts, len(starts) - 1]) if first < end]
+def _shares(starts: IntArray, first: int, end: int) -> list[tuple[int, int]]:
+    """Return the ranges of the runs first..end that threads work on: about equal numbers of states."""
+    low, high = int(starts[first]), int(starts[end])
+    n_shares = max(1, min(threads.n_threads(), (high - low) // STATES_PER_THREAD))
+    cuts = np.searchsorted(starts, np.linspace(low, high, n_shares + 1)[1:-1].astype(np.int64)).tolist()
+    return [(a, b) for a, b in pairwise([first, *cuts, end]) if a < b]

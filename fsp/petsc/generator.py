@@ -19,7 +19,7 @@ from scipy import sparse
 from fsp.errors import BackendError, StateSpaceError
 from fsp.generator import Generator as LocalGenerator
 from fsp.generator import Leak
-from fsp.generator.generator import SHORT
+from fsp.generator.generator import SHORT, n_pairs
 from fsp.generator.operator import RUN_STATES, Operator, RowOperator, RunOperator
 from fsp.generator.plan import jumps_of
 from fsp.petsc.environment import load
@@ -162,28 +162,26 @@ class Generator:
 
     @cached_property
     def operator(self) -> Operator:
-        """The closed chain, this rank's sinks after its states, in the form in which products are fastest.
+        """The closed chain, the sinks after this rank's states, in the form in which products are fastest.
 
-        A solver's sums over a vector are sums over the ranks' vectors; products and their sums are collective.
+        What sinks hold is in the vectors of the first rank, zero in others'.  A solver's sums over a vector are sums
+        over the ranks' vectors; products and their sums are collective.
         """
-        plan = self.local.plans[0]
-        mean_length = len(self.halo.extended) / len(plan.keys)
-        if self.comm.min(self.n_local) < RUN_STATES or self.comm.min(mean_length) < SHORT:
-            return RowOperator(self._closed_rows(), self.n_local, self._ghosts)
-        return RunOperator(plan, self.sinks, ghosts=self._ghosts, own=self.halo.own)
+        if len(self) < RUN_STATES or len(self) < SHORT * self.comm.sum(len(self.space.runs.keys)):
+            if self._ghosts is None:
+                return RowOperator(self._closed_rows(), self.n_local)
+            return RowOperator(self._own_rows(), self.n_local, self.halo, self.sinks)
+        return RunOperator(self.local.plans[0], self.sinks, ghosts=self._ghosts, own=self.halo.own)
 
     @property
     def _ghosts(self) -> Halo | None:
         return self.halo if self.comm.size > 1 else None
 
     def _closed_rows(self) -> Any:
-        """Return the own rows with extended columns, and after them the sinks, (size, n_extended) CSR array."""
-        rows, first, end = self._own_rows(), *self.halo.own
-        sinks = self.sinks.tocoo()
-        shape = (self.n_sinks, rows.shape[1] + (self.n_sinks if self._ghosts is None else 0))
-        below = sparse.csr_array((sinks.data, (sinks.row, sinks.col + first)), shape=shape)
-        closed = sparse.csr_array((rows.data, rows.indices, rows.indptr), shape=(end - first, shape[1]))
-        matrix = sparse.vstack([closed, below], format="csr")
+        """Return the rows of all states and after them the sinks, where there is one rank, (size, size) CSR array."""
+        first, end = self.halo.own
+        rows = sparse.vstack([self._own_rows()[:, first:end], self.sinks], format="csr")
+        matrix = sparse.csr_array((rows.data, rows.indices, rows.indptr), shape=(rows.shape[0], rows.shape[0]))
         matrix.sort_indices()
         return matrix
 
@@ -258,8 +256,12 @@ class Generator:
 
     @cached_property
     def work(self) -> int:
-        """Multiply-adds of one product on the rank that has most.  Collective when first asked for."""
-        return int(self.comm.max(self.local.work))
+        """Multiply-adds of one product on all ranks, as in serial.  Collective when first asked for."""
+        if len(self) < RUN_STATES:
+            return int(self.comm.sum(self._own_rows().nnz + self.sinks.nnz))
+        plan = self.local.plans[0]
+        own = np.searchsorted(plan.starts, self.halo.own).tolist()
+        return int(self.comm.sum(self.n_local + n_pairs(plan, *own) + self.sinks.nnz))
 
     @cached_property
     def roundings(self) -> int:

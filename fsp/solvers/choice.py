@@ -143,7 +143,7 @@ class Chooser:
 
     def _work(self, generator: Generator, duration: float) -> dict[str, float]:
         """Return the expected work of every solver, in multiply-adds."""
-        n, nnz = -(-len(generator) // generator.space.comm.size), generator.work  # of one rank
+        n, nnz = len(generator), generator.work
         jumps = generator.largest_exit_rate * duration  # Λt
         product = nnz * (ROW_WORK if isinstance(generator.operator, RowOperator) else 1.0)
         work = {}
