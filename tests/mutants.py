@@ -879,6 +879,55 @@ MUTANTS = [
         "sweep",
         only="single_run",
     ),
+    # ---- distributed
+    mutant(
+        "sums-of-one-rank",
+        "petsc/halo.py",
+        "first, second, third = self.comm.sum(np.array(sums)).tolist()",
+        "first, second, third = np.array(sums).tolist()",
+        "mpi",
+        only="on_ranks and 2",
+    ),
+    mutant(
+        "halo-without-sources",
+        "petsc/halo.py",
+        "for sign in (1, -1)]",
+        "for sign in (1,)]",
+        "mpi",
+        only="on_ranks and 2",
+    ),
+    mutant(
+        "outer-runs-taken-for-inner-ones",
+        "generator/inner.py",
+        "reads_others |= precede(keys - shift, keys[0])",
+        "reads_others |= precede(keys, keys[0])",
+        "mpi",
+        only="on_ranks and 2",
+    ),
+    mutant(
+        "more-states-than-indices",
+        "petsc/space.py",
+        "    if n > most:",
+        "    if n > 10 * most:",
+        "mpi",
+        only="on_ranks and 2",
+    ),
+    mutant(
+        "leaks-of-other-ranks-states",
+        "petsc/generator.py",
+        "own = (leak.sources >= first) & (leak.sources < end)",
+        "own = leak.sources >= first",
+        "mpi",
+        only="on_ranks and 2",
+    ),
+    mutant(
+        "an-error-that-nobody-hears-of",
+        "petsc/comm.py",
+        "            mpi.Abort(1)",
+        "            break",
+        "mpi",
+        only="one_rank_ends_all",
+    ),
 ]
 
 

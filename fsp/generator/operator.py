@@ -15,6 +15,7 @@ import numpy as np
 
 from fsp.errors import ArgumentError
 from fsp.generator import kernels, row_kernels, threads
+from fsp.generator.inner import every_run, inner_runs
 from fsp.generator.plan import shape_of
 
 if TYPE_CHECKING:
@@ -40,8 +41,12 @@ class Ghosts(Protocol):
 
     first: int
 
-    def fill(self, v: FloatArray) -> FloatArray:
-        """Return the values of all states of the plan, of which `v` begins with the own ones, (n,) or (size,)."""
+    def begin(self, v: FloatArray) -> None:
+        """Start to bring them, and to give away own ones, with which `v` begins, (n,) or (size,)."""
+        ...
+
+    def finish(self, v: FloatArray, head: int, tail: int) -> FloatArray:
+        """Return the values of all states of the plan: of the own ones those before `head` and from `tail` on."""
         ...
 
     def added(self, sums: Sums) -> Sums:
@@ -149,21 +154,15 @@ class Operator:
     ) -> Sums:
         """Compute one form of the product, see `fsp.generator.kernels.product`."""
         if self._ghosts is None:
-            return self._compute_own(form, v, v, u, w, total, factors)
-        sums = self._compute_own(form, self._ghosts.fill(v), v, u, w, total, factors)
+            return self._compute_own(form, v, u, w, total, factors)
+        self._ghosts.begin(v)
+        sums = self._compute_own(form, v, u, w, total, factors)
         return sums if form == kernels.PRODUCT else self._ghosts.added(sums)
 
     def _compute_own(
-        self,
-        form: int,
-        x: FloatArray,
-        v: FloatArray,
-        u: FloatArray,
-        w: FloatArray,
-        total: FloatArray,
-        factors: Factors,
+        self, form: int, v: FloatArray, u: FloatArray, w: FloatArray, total: FloatArray, factors: Factors
     ) -> Sums:
-        """Compute one form for the own states: x are the values of all states that their rows read."""
+        """Compute one form for the own states, while values of others are under way."""
         raise NotImplementedError
 
     @property
@@ -205,27 +204,32 @@ class RunOperator(Operator):
         self.plan = plan
         self._sinks = sinks
         self._shape: tuple[Any, ...] = shape_of(plan) if (n >= RUN_STATES if fused is None else fused) else ()
-        low, high = np.searchsorted(plan.starts, (first, end)).tolist()
-        self._shares = [(low + a, low + b) for a, b in _shares(plan.starts[low : high + 1] - first)]
+        self._first = first
+        self._inner = inner_runs(plan, first, end) if ghosts is not None else every_run(plan)
+        # The own states are numbered from 0.
+        self._own_plan = plan._replace(starts=plan.starts - first) if first else plan
+        self._shares = _shares(self._own_plan.starts, self._inner.first, self._inner.end)
+        self._outer_shares = [share for pair in self._inner.others for share in _shares(self._own_plan.starts, *pair)]
 
     def _compute_own(
-        self,
-        form: int,
-        x: FloatArray,
-        v: FloatArray,
-        u: FloatArray,
-        w: FloatArray,
-        total: FloatArray,
-        factors: Factors,
+        self, form: int, v: FloatArray, u: FloatArray, w: FloatArray, total: FloatArray, factors: Factors
     ) -> Sums:
-        plan, shape, n = self.plan, self._shape, self.n
-        start = 0 if self._ghosts is None else self._ghosts.first
+        shape, n = self._shape, self.n
 
-        def share(first: int, end: int) -> Sums:
-            sums: Sums = kernels.product(plan, shape, first, end, form, x, v, u, w, total, *factors, start)
+        def inner(first: int, end: int) -> Sums:
+            sums: Sums = kernels.product(self._own_plan, shape, first, end, form, v, v, u, w, total, *factors, 0)
             return sums
 
-        sums = _sum_over(self._shares, share)
+        sums = _sum_over(self._shares, inner)
+        if self._ghosts is not None:
+            x = self._ghosts.finish(v, self._inner.head, self._inner.tail)
+
+            def outer(first: int, end: int) -> Sums:
+                rest = (*factors, self._first)
+                sums: Sums = kernels.product(self.plan, shape, first, end, form, x, v, u, w, total, *rest)
+                return sums
+
+            sums = _added(sums, _sum_over(self._outer_shares, outer))
         if len(w) == n or self._sinks is None:
             return sums
         S = self._sinks
@@ -256,20 +260,14 @@ class RowOperator(Operator):
     def __init__(self, matrix: Any, n: int, ghosts: Ghosts | None = None) -> None:
         super().__init__(n, matrix.shape[0], None, ghosts)
         self.matrix = matrix
-        self._shares = _shares(np.arange(matrix.shape[0] + 1))
+        self._shares = _shares(np.arange(matrix.shape[0] + 1), 0, matrix.shape[0])
         self.rows = matrix if len(self._shares) == 1 and ghosts is None else None
 
     def _compute_own(
-        self,
-        form: int,
-        x: FloatArray,
-        v: FloatArray,
-        u: FloatArray,
-        w: FloatArray,
-        total: FloatArray,
-        factors: Factors,
+        self, form: int, v: FloatArray, u: FloatArray, w: FloatArray, total: FloatArray, factors: Factors
     ) -> Sums:
         A, n_rows = self.matrix, len(w)
+        x = v if self._ghosts is None else self._ghosts.finish(v, self.n, self.n)
 
         def share(first: int, end: int) -> Sums:
             rest = (form, x, v, u, w, total, *factors)
@@ -298,9 +296,9 @@ def _nbytes(matrix: Any) -> int:
     return int(matrix.data.nbytes + matrix.indices.nbytes + matrix.indptr.nbytes)
 
 
-def _shares(starts: IntArray) -> list[tuple[int, int]]:
-    """Return the ranges of runs that threads work on: about equal numbers of states."""
-    n = int(starts[-1])
-    n_shares = max(1, min(threads.n_threads(), n // STATES_PER_THREAD))
-    cuts = np.searchsorted(starts, np.linspace(0, n, n_shares + 1)[1:-1].astype(np.int64)).tolist()
-    return [(first, end) for first, end in pairwise([0, *cuts, len(starts) - 1]) if first < end]
+def _shares(starts: IntArray, first: int, end: int) -> list[tuple[int, int]]:
+    """Return the ranges of the runs first..end that threads work on: about equal numbers of states."""
+    low, high = int(starts[first]), int(starts[end])
+    n_shares = max(1, min(threads.n_threads(), (high - low) // STATES_PER_THREAD))
+    cuts = np.searchsorted(starts, np.linspace(low, high, n_shares + 1)[1:-1].astype(np.int64)).tolist()
+    return [(a, b) for a, b in pairwise([first, *cuts, end]) if a < b]

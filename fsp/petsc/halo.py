@@ -13,10 +13,10 @@ import numpy as np
 from fsp.petsc.space import StateSpace, locate
 from fsp.space import StateSpace as LocalSpace
 from fsp.space.closure import sorted_unique
-from fsp.space.runs import Runs
+from fsp.space.runs import Runs, precede
 
 if TYPE_CHECKING:
-    from fsp.arrays import BoolArray, FloatArray, IntArray
+    from fsp.arrays import FloatArray, IntArray
 
 TAG = 4711  # of messages with values
 
@@ -57,6 +57,8 @@ class Halo:
         self.extended = LocalSpace(space.species, space.encoding, runs, space.constraints)
         self._values = np.zeros(len(runs))
         self._incoming, self._outgoing = self._messages(space, index)
+        self._under_way: list[Any] = []
+        self._sent: list[FloatArray] = []
 
     @property
     def own(self) -> tuple[int, int]:
@@ -68,17 +70,24 @@ class Halo:
         """Number of values that one exchange brings."""
         return sum(len(part) for _, part in self._incoming)
 
-    def fill(self, v: FloatArray) -> FloatArray:
-        """Return the values of the extended states, (n_extended,), where `v` begins with those of the own ones.
-
-        Collective.  The array is the same every time.
-        """
+    def begin(self, v: FloatArray) -> None:
+        """Start to send and to receive values, where `v` begins with those of the own states.  Collective."""
         mpi = self.comm.mpi
-        requests = [mpi.Irecv(part, rank, TAG) for rank, part in self._incoming]
-        sent = [(rank, np.ascontiguousarray(v[chosen])) for rank, chosen in self._outgoing]
-        requests += [mpi.Isend(part, rank, TAG) for rank, part in sent]
-        self._values[self.first : self.first + self.n] = v[: self.n]
-        for request in requests:
+        self._under_way = [mpi.Irecv(part, rank, TAG) for rank, part in self._incoming]
+        self._sent = [np.ascontiguousarray(v[chosen]) for _, chosen in self._outgoing]
+        self._under_way += [
+            mpi.Isend(part, rank, TAG) for (rank, _), part in zip(self._outgoing, self._sent, strict=True)
+        ]
+
+    def finish(self, v: FloatArray, head: int, tail: int) -> FloatArray:
+        """Return the values of the extended states, (n_extended,), when those of other ranks are there.
+
+        Of the own ones, those before `head` and from `tail` on are written.  The array is the same every time.
+        """
+        first = self.first
+        self._values[first : first + head] = v[:head]
+        self._values[first + tail : first + self.n] = v[tail : self.n]
+        for request in self._under_way:
             request.Wait()
         return self._values
 
@@ -125,25 +134,16 @@ def _shifted_away(space: StateSpace, shift: IntArray) -> IntArray:
     begin = space.ranges.firsts[rank] if rank else None
     end = space.ranges.firsts[rank + 1] if rank + 1 < size else None
     if begin is not None:
-        away |= _is_below(moved.keys, begin)
+        away |= precede(moved.keys, begin)
     if end is not None:
-        away |= ~_is_below(last, end)
+        away |= ~precede(last, end)
     some = Runs.of_lengths(moved.keys[away], moved.lengths[away]).expand() if away.any() else nothing
     outside = np.zeros(len(some), dtype=np.bool_)
     if begin is not None:
-        outside |= _is_below(some, begin)
+        outside |= precede(some, begin)
     if end is not None:
-        outside |= ~_is_below(some, end)
+        outside |= ~precede(some, end)
     return some[outside]
-
-
-def _is_below(keys: IntArray, key: IntArray) -> BoolArray:
-    """Tell which of `keys` (m, n_words) are smaller than `key` (n_words,)."""
-    below, equal = np.zeros(len(keys), dtype=np.bool_), np.ones(len(keys), dtype=np.bool_)
-    for word, value in zip(keys.T, key, strict=True):
-        below |= equal & (word < value)
-        equal &= word == value
-    return below
 
 
 def _any_state(space: StateSpace) -> Runs:

@@ -81,15 +81,16 @@ def place_of(keys: IntArray, key: Sequence[int]) -> int:
 
 
 def send_runs(comm: Communicator, runs: Runs, counts: IntArray) -> Runs:
-    """Send `counts` (size,) states, in their order, to each rank; return what has come."""
+    """Send `counts` (size,) states, in their order, to each rank; return the set of what has come."""
     ends = np.cumsum(counts)
     parts = [runs.part(int(end - n), int(end)) for n, end in zip(counts, ends, strict=True) if n]
     rows = np.concatenate([np.empty((0, runs.keys.shape[1] + 1), dtype=np.int64), *map(_rows_of, parts)])
     of_rank = np.zeros(comm.size, dtype=np.int64)
     of_rank[counts > 0] = [len(part.keys) for part in parts]
     received, _ = comm.exchange(rows, of_rank)
-    nothing = runs.part(0, 0)
-    return Runs.of_lengths(np.ascontiguousarray(received[:, :-1]), received[:, -1]).union(nothing)  # joins the cuts
+    received = received[np.lexsort(received[:, -2::-1].T)]
+    # The union joins runs that were cut or have come from several ranks.
+    return Runs.of_lengths(np.ascontiguousarray(received[:, :-1]), received[:, -1]).union(runs.part(0, 0))
 
 
 def balanced_counts(comm: Communicator, starts: IntArray) -> IntArray:

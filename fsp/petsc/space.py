@@ -18,6 +18,7 @@ from fsp.petsc import environment
 from fsp.petsc.closure import Closure
 from fsp.petsc.comm import Communicator
 from fsp.petsc.ranges import Ranges, balanced_counts, send_runs, sort_to_ranks
+from fsp.petsc.saturation import saturate
 from fsp.space import StateSpace as LocalSpace
 from fsp.space.closure import FieldOverflowError, sorted_unique
 from fsp.space.encoding import build_encoding
@@ -117,7 +118,10 @@ class StateSpace:
             initial = encoding.encode(model.initial_states if comm.rank == 0 else model.initial_states[:0])
         start = cls(comm, model.species, encoding, sort_to_ranks(comm, initial), conditions)
         limit = state_limit(model, max_states, max_memory, environment.load().largest_index)
-        return start._grown(model, steps, None, limit)
+        closed = None
+        if steps is None:
+            closed = saturate(comm, model, encoding, start.runs, conditions, limit)
+        return start._grown(model, steps, None, limit) if closed is None else start._with(closed)
 
     @classmethod
     def from_states(cls, species: Sequence[str], states: IntArray, *, comm: Any = None) -> StateSpace:

@@ -118,3 +118,12 @@ class Runs:
         carried = np.zeros(len(other))
         kernels.carry(self.keys, self.starts, values, other.keys, other.starts, carried)
         return carried
+
+
+def precede(keys: IntArray, key: IntArray) -> BoolArray:
+    """Tell which of `keys` (m, n_words) are smaller than `key` (n_words,)."""
+    below, equal = np.zeros(len(keys), dtype=np.bool_), np.ones(len(keys), dtype=np.bool_)
+    for word, value in zip(keys.T, key, strict=True):
+        below |= equal & (word < value)
+        equal &= word == value
+    return below

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from fsp.space.constraints import Constraint
     from fsp.space.encoding import Encoding
 
+EVERY_FIBER = 2**62
 LARGEST_TABLE = 10_000_000  # counts of a species that are looked at one by one
 
 
@@ -39,6 +40,95 @@ class _Firing:
     reaction: int
     lowest: IntArray
     highest: IntArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Firings:
+    """The ways in which the reactions of a network fire, as the arrays that the kernel takes.
+
+    Parameters
+    ----------
+    shift, bits
+        Fields of the keys' coordinates, (n_coordinates,).
+    changes
+        Of each way of firing, (n, n_coordinates).
+    starts, weights, bounds
+        Its inequalities.
+    limits, limit_bounds
+        Inequalities that every state fulfils.
+    """
+
+    shift: IntArray
+    bits: IntArray
+    changes: IntArray
+    starts: IntArray
+    weights: IntArray
+    bounds: IntArray
+    limits: IntArray
+    limit_bounds: IntArray
+
+    @classmethod
+    def of(cls, model: Model, encoding: Encoding, constraints: Sequence[Constraint]) -> Firings | None:
+        """Return the firings of a network, None where its closure cannot be found by whole runs."""
+        conditions = [condition for constraint in constraints for condition in constraint.linear or ()]
+        if encoding.n_words > 1 or not encoding.kept or any(constraint.linear is None for constraint in constraints):
+            return None
+        top = _top(model, encoding, conditions)
+        firings = None if top is None else _firings(model, top)
+        if top is None or firings is None:
+            return None
+        rows = [_box(encoding, firing, top) for firing in firings]
+        weights, bounds = _stack(encoding, rows)
+        limits, limit_bounds = _stack(encoding, [_inequalities(encoding, [*conditions, *_below(model, top)])])
+        changes = model.change[[firing.reaction for firing in firings]][:, list(encoding.kept)]
+        return cls(
+            np.array(encoding.shift),
+            np.array(encoding.bits),
+            changes.reshape(len(firings), len(encoding.kept)),
+            np.cumsum([0, *(len(own) for _, own in rows)]),
+            weights,
+            bounds,
+            limits,
+            limit_bounds,
+        )
+
+    def close(
+        self, runs: Runs, max_states: int, *, n_done: int = 0, first: int = 0, end: int = EVERY_FIBER
+    ) -> tuple[bool, Runs, int]:
+        """Close a set under the firings.
+
+        Parameters
+        ----------
+        runs
+            The set, which need not be sorted.
+        max_states
+            Number of states in the range at which to end.
+        n_done, first, end
+            See `fsp.space.saturation_kernels.saturate`.
+
+        Returns
+        -------
+        found, runs, size
+            Whether all were found, the runs, sorted, and the number of states in the range.
+        """
+        found, keys, lengths, size = saturation_kernels.saturate(
+            runs.keys[:, 0],
+            runs.lengths,
+            n_done,
+            first,
+            end,
+            self.shift,
+            self.bits,
+            self.changes,
+            self.starts,
+            self.weights,
+            self.bounds,
+            self.limits,
+            self.limit_bounds,
+            max_states,
+        )
+        order = np.argsort(keys)
+        return bool(found), Runs.of_lengths(keys[order][:, None], lengths[order]), int(size)
 
 
 def saturate(
@@ -56,42 +146,16 @@ def saturate(
     StateSpaceError
         If it has more than `max_states` states.
     """
-    conditions = [condition for constraint in constraints for condition in constraint.linear or ()]
-    if encoding.n_words > 1 or not encoding.kept or any(constraint.linear is None for constraint in constraints):
-        return None
-    top = _top(model, encoding, conditions)
-    if top is None:
-        return None
-    firings = _firings(model, top)
+    firings = Firings.of(model, encoding, constraints)
     if firings is None:
         return None
-    rows = [_box(encoding, firing, top) for firing in firings]
-    starts = np.cumsum([0, *(len(bounds) for _, bounds in rows)])
-    weights, bounds = _stack(encoding, rows)
-    limits, limit_bounds = _stack(encoding, [_inequalities(encoding, [*conditions, *_below(model, top)])])
-    changes = model.change[[firing.reaction for firing in firings]][:, list(encoding.kept)]
-    found, keys, lengths, size = saturation_kernels.saturate(
-        initial.keys[:, 0],
-        initial.lengths,
-        np.array(encoding.shift),
-        np.array(encoding.bits),
-        changes.reshape(len(firings), len(encoding.kept)),
-        starts,
-        weights,
-        bounds,
-        limits,
-        limit_bounds,
-        max_states,
-    )
+    found, runs, size = firings.close(initial, max_states)
     if size > max_states:
         raise StateSpaceError(
             f"The number of states must be at most {max_states:,} (`{limit_name}`), but more can be reached; raise "
             f"the limit or add constraints."
         )
-    if not found:
-        return None
-    order = np.argsort(keys)
-    return Runs.of_lengths(keys[order][:, None], lengths[order])
+    return runs if found else None
 
 
 def _top(model: Model, encoding: Encoding, conditions: list[Inequality]) -> IntArray | None:

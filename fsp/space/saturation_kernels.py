@@ -124,7 +124,22 @@ def _take_part(cells, cell):
 
 
 @njit(cache=True)
-def saturate(keys, lengths, shift, bits, changes, starts, weights, bounds, limits, limit_bounds, max_states):
+def saturate(
+    keys,
+    lengths,
+    n_done,
+    first,
+    end,
+    shift,
+    bits,
+    changes,
+    starts,
+    weights,
+    bounds,
+    limits,
+    limit_bounds,
+    max_states,
+):
     """Close a set of runs under jumps, interval by interval.
 
     A fiber is a node of a hash table; its states are a list of intervals (cells), each with the part of it that was
@@ -135,6 +150,10 @@ def saturate(keys, lengths, shift, bits, changes, starts, weights, bounds, limit
     ----------
     keys, lengths
         The runs to start from.
+    n_done
+        How many of them, the first ones, are mapped on already and have no image outside.
+    first, end
+        Range of the fibers that are mapped on; runs outside are found, but not followed.
     shift, bits
         Fields of the keys' coordinates, the last one lowest.
     changes
@@ -147,8 +166,8 @@ def saturate(keys, lengths, shift, bits, changes, starts, weights, bounds, limit
     Returns
     -------
     found, keys, lengths, size
-        The runs, not sorted; not found if a fiber falls into too many intervals; `size` passes `max_states` where
-        the search was ended for that.
+        The runs, not sorted.  All are found unless a fiber falls into too many intervals, or `size`, the number of
+        states in the range, passes `max_states`, where the search is ended.
     """
     n = len(shift)
     table = _empty_table(1 << 12)
@@ -158,8 +177,10 @@ def saturate(keys, lengths, shift, bits, changes, starts, weights, bounds, limit
     source, target = np.zeros(n, np.int64), np.zeros(n, np.int64)
     given, t, entry_low, entry_high = 0, len(changes), 0, 0
     node = -1  # a part of which is mapped on
-    while True:
+    found = True
+    while found:
         # The next interval to enter: a given run, or the image of a part of a fiber under firing t.
+        done = given < n_done
         if given < len(keys):
             for k in range(n):
                 target[k] = (keys[given] >> shift[k]) & ((1 << bits[k]) - 1)
@@ -196,10 +217,12 @@ def saturate(keys, lengths, shift, bits, changes, starts, weights, bounds, limit
         a, b = max(a, floor), min(b, ceiling)
         if a > b:
             continue
-        a, b = _follow(a, b, target, changes, starts, weights, bounds, floor, ceiling)
         key = np.int64(0)
         for k in range(n - 1):
             key += target[k] << shift[k]
+        own = first <= key < end
+        if own and not done:
+            a, b = _follow(a, b, target, changes, starts, weights, bounds, floor, ceiling)
         slot = _slot_of(table, nodes, key)
         if table[slot] < 0:
             if n_nodes == len(nodes):
@@ -217,14 +240,15 @@ def saturate(keys, lengths, shift, bits, changes, starts, weights, bounds, limit
         fresh, steps = _unite(cells, n_cells, nodes, reached, a, b)
         walked += steps
         if fresh > 0:
+            if done:
+                cells[n_cells, DONE_LOW], cells[n_cells, DONE_HIGH] = a, b
             n_cells += 1
-            size += fresh
-            if not nodes[reached, WAITING] and reached != node:
+            size += fresh if own else 0
+            if own and not done and not nodes[reached, WAITING] and reached != node:
                 stack[n_waiting, 0] = reached
                 n_waiting += 1
                 nodes[reached, WAITING] = 1
-        if size > max_states or walked > MOST_STEPS + 50 * fired:
-            return False, keys, lengths, size
+        found = size <= max_states and walked <= MOST_STEPS + 50 * fired
     run_keys, run_lengths = np.empty(n_cells, np.int64), np.empty(n_cells, np.int64)
     n_runs = 0
     for m in range(n_nodes):
@@ -234,4 +258,4 @@ def saturate(keys, lengths, shift, bits, changes, starts, weights, bounds, limit
             run_lengths[n_runs] = cells[cell, HIGH] - cells[cell, LOW] + 1
             n_runs += 1
             cell = cells[cell, NEXT]
-    return True, run_keys[:n_runs], run_lengths[:n_runs], size
+    return found, run_keys[:n_runs], run_lengths[:n_runs], size

@@ -8,6 +8,7 @@ from mpi_networks import chain, random_network, toggle
 
 import fsp
 from fsp import Model, Reaction
+from fsp.generator.operator import RunOperator
 from fsp.petsc import Generator, StateSpace
 
 SEEDS = range(25)
@@ -32,6 +33,12 @@ def assert_same(generator, serial, rng):
     assert (np.abs(generator @ p[mine] - (serial @ p)[mine]) <= room * sizes[mine]).all()
     sizes = abs(serial.to_csr().T) @ p
     assert (np.abs(generator.T @ p[mine] - (serial.T @ p)[mine]) <= room * sizes[mine]).all()
+    if generator.comm.size > 1:
+        by_runs = RunOperator(
+            generator.local.plans[0], generator.sinks, fused=False, ghosts=generator.halo, own=generator.halo.own
+        )
+        sizes_by_row = abs(serial.to_csr()) @ p
+        assert (np.abs(by_runs @ p[mine] - (serial @ p)[mine]) <= room * sizes_by_row[mine]).all()
     assert generator.exit_rates == pytest.approx(serial.exit_rates[mine], rel=room)
     assert generator.largest_exit_rate == pytest.approx(serial.largest_exit_rate, rel=room)
     assert generator.sink_names == serial.sink_names

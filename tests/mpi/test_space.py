@@ -12,7 +12,11 @@ from mpi_networks import chain, random_network, toggle
 import fsp
 from fsp import Model, Reaction, StateSpaceError
 from fsp.petsc import StateSpace
+from fsp.petsc import closure as of_closure
 from fsp.petsc import environment as of_environment
+from fsp.petsc import saturation as of_saturation
+from fsp.petsc import space as of_space
+from fsp.space.saturation import Firings
 
 SEEDS = range(25)
 
@@ -38,6 +42,36 @@ def test_reachable_sets_are_the_serial_ones(comm, seed):
         StateSpace.reachable(model, constraints, steps=steps, comm=comm),
         fsp.StateSpace.reachable(model, constraints, steps=steps),
     )
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_both_ways_to_close_a_set_find_the_same(comm, seed, monkeypatch):
+    rng = np.random.default_rng(100 + seed)
+    model, constraints = random_network(rng)
+    serial = fsp.StateSpace.reachable(model, constraints)
+    monkeypatch.setattr(of_saturation, "FIRST_STATES", int(rng.integers(1, 40)))
+    assert_same(StateSpace.reachable(model, constraints, comm=comm), serial)
+    monkeypatch.setattr(of_space, "saturate", lambda *_: None)
+    monkeypatch.setattr(of_closure, "SPREAD_FROM", int(rng.integers(1, 40)))
+    assert_same(StateSpace.reachable(model, constraints, comm=comm), serial)
+
+
+def test_fibers_are_spread_while_they_are_found(comm, monkeypatch):
+    most = []
+    close = Firings.close
+
+    def watched(*arguments, **more):
+        found, runs, size = close(*arguments, **more)
+        most.append(size)
+        return found, runs, size
+
+    monkeypatch.setattr(Firings, "close", watched)
+    monkeypatch.setattr(of_saturation, "FIRST_STATES", 500)
+    space = StateSpace.reachable(toggle(), ["U <= 299", "V <= 99"], comm=comm)
+    assert_same(space, fsp.StateSpace.box(toggle(), {"U": 299, "V": 99}))
+    if comm.size > 1:
+        assert comm.max(max(most)) < 1.5 * len(space) / comm.size
+        assert len(most) < 40
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -132,7 +166,9 @@ def test_an_error_in_a_constraint_of_one_rank_reaches_all(comm):
         StateSpace.reachable(toggle(), strange, comm=comm)
 
 
-def test_no_rank_holds_the_whole_space(comm):
+def test_no_rank_holds_the_whole_space(comm, monkeypatch):
+    monkeypatch.setattr(of_space, "saturate", lambda *_: None)  # which needs little memory in any case
+
     def peak(group):
         tracemalloc.start()
         StateSpace.reachable(toggle(), ["U <= 399", "V <= 399"], comm=group)
@@ -140,6 +176,6 @@ def test_no_rank_holds_the_whole_space(comm):
         tracemalloc.stop()
         return most
 
-    alone = peak(type(comm)(comm.mpi.__class__(of_environment.load().MPI.COMM_SELF)))
+    alone = peak(type(comm)(of_environment.load().MPI.COMM_SELF))
     together = comm.max(peak(comm))
     assert together <= (1.0 if comm.size == 1 else 1.35 / comm.size) * alone * 1.1

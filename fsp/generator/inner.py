@@ -1,0 +1,64 @@
+"""Which of a rank's own runs read own states alone: those are computed while values of other ranks are under way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fsp.space.runs import Runs, precede
+
+if TYPE_CHECKING:
+    from fsp.generator.kernels import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Inner:
+    """A range of runs that read own states alone.
+
+    Parameters
+    ----------
+    first, end
+        The range.
+    others
+        The ranges of the other own runs.
+    head, tail
+        Of the own states, those others read only states before `head` and from `tail` on.
+    """
+
+    first: int
+    end: int
+    others: tuple[tuple[int, int], ...] = ()
+    head: int = 0
+    tail: int = 0
+
+
+def every_run(plan: Plan) -> Inner:
+    """Return all runs of a plan whose states are all own."""
+    return Inner(0, len(plan.keys))
+
+
+def inner_runs(plan: Plan, first: int, end: int) -> Inner:
+    """Return the longest range of runs of the own states, first..end of a plan, that read no others.
+
+    A run may read others where its keys, moved back by a change, leave the range of the own keys.
+    """
+    low, high = np.searchsorted(plan.starts, (first, end)).tolist()
+    if low == high:
+        return Inner(low, low)
+    own = Runs(plan.keys[low:high], plan.starts[low : high + 1] - first)
+    keys, last = own.keys, own.last_keys()
+    beyond = last[-1].copy()
+    beyond[-1] += 1
+    reads_others = np.zeros(high - low, dtype=np.bool_)
+    for shift in plan.shifts:
+        reads_others |= precede(keys - shift, keys[0]) | ~precede(last - shift, beyond)
+    bounds = np.concatenate([[-1], np.flatnonzero(reads_others), [high - low]])
+    k = int(np.argmax(np.diff(bounds)))
+    begin, stop = int(bounds[k]) + 1, int(bounds[k + 1])
+    steps = [0 * keys[0], *plan.shifts]
+    head = max(own.below(last[begin - 1] - shift) + 1 for shift in steps) if begin else 0
+    tail = min(own.below(keys[stop] - shift) for shift in steps) if stop < high - low else end - first
+    others = tuple(pair for pair in ((low, low + begin), (low + stop, high)) if pair[0] < pair[1])
+    return Inner(low + begin, low + stop, others, min(head, end - first), max(tail, min(head, end - first)))
