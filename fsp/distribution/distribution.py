@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fsp import analysis
-from fsp.arrays import FloatArray, IntArray
+from fsp.arrays import BoolArray, FloatArray, IntArray
 from fsp.distribution import bounds
 from fsp.distribution.checks import check, read_only
 from fsp.distribution.ledger import ErrorLedger, Interval
@@ -130,7 +130,7 @@ class Distribution:
         mask = self._mask(event) if isinstance(event, Mapping) else self._observe(event)
         if mask.dtype != np.bool_:
             raise ArgumentError(f"`event` must be a condition such as 'U > 40', but '{event}' is a number.")
-        return bounds.event(self.probabilities, mask, self.error)
+        return bounds.event(*self._parts_of(mask), self.error)
 
     def expectation(self, formula: str) -> Interval:
         """Bound the mean of a function of the state, where the error of the probabilities bounds it.
@@ -154,13 +154,8 @@ class Distribution:
         """
         values = self._observe(formula)
         if values.dtype == np.bool_:
-            return bounds.event(self.probabilities, values, self.error)
-        if not np.isfinite(values).all():
-            place = int(np.argmin(np.isfinite(values)))
-            raise ArgumentError(
-                f"`formula` must be finite in every state, but '{formula}' is {values[place]} "
-                f"in state {self._state(self.states[place])}."
-            )
+            return bounds.event(*self._parts_of(values), self.error)
+        self._require_finite(formula, values)
         return self._bounded_mean(self._read(formula), values)
 
     def mean_interval(self) -> dict[str, Interval]:
@@ -201,17 +196,34 @@ class Distribution:
     def _bounded_mean(self, formula: Expression, values: FloatArray, *, not_negative: bool = False) -> Interval:
         """Bound the mean of a function by all that is known: stored states, tails, moment equations."""
         moments = self._moment_bounds
+        probabilities, values = self._points_of(values)
         if moments is None and not self.closed:
-            return bounds.unbounded_mean(self.probabilities, values)
+            return bounds.unbounded_mean(probabilities, values)
         if moments is None:
-            return bounds.closed_mean(self.probabilities, values, self.error)
+            return bounds.closed_mean(probabilities, values, self.error)
         enclosing = envelope(formula, self.species, self.t or 0.0)
         if self.closed:
-            found = bounds.closed_mean(self.probabilities, values, self.error)
+            found = bounds.closed_mean(probabilities, values, self.error)
         else:
             floor = Envelope({}, enclosing.upper) if not_negative else enclosing
-            found = bounds.tail_mean(self.probabilities, values, self.error, floor, moments)
+            found = bounds.tail_mean(probabilities, values, self.error, floor, moments)
         return bounds.with_equations(found, enclosing, moments)
+
+    def _parts_of(self, mask: BoolArray) -> tuple[FloatArray, BoolArray]:
+        """Return probabilities and the mask of an event, of all states or of as many as have the same sums."""
+        return self.probabilities, mask
+
+    def _points_of(self, values: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return probabilities and values, of all states or of as many as have the same sums and extremes."""
+        return self.probabilities, values
+
+    def _require_finite(self, formula: str, values: FloatArray) -> None:
+        if not np.isfinite(values).all():
+            place = int(np.argmin(np.isfinite(values)))
+            raise ArgumentError(
+                f"`formula` must be finite in every state, but '{formula}' is {values[place]} "
+                f"in state {self._state(self.states[place])}."
+            )
 
     def marginal(self, *species: str) -> Distribution:
         """Sum over all other species.
@@ -457,7 +469,7 @@ class Distribution:
         return read(formula, self.species, self.observables, self.t)
 
     def _mask(self, counts: Mapping[str, int]) -> NDArray[Any]:
-        mask = np.ones(len(self), dtype=bool)
+        mask = np.ones(len(self.states), dtype=bool)
         for name, count in counts.items():
             mask &= self.states[:, self._column(name)] == count
         return mask

@@ -4,7 +4,8 @@ The only home of petsc4py, slepc4py and mpi4py, which are imported when they are
 """
 
 from fsp.petsc.comm import Communicator
+from fsp.petsc.distribution import Distribution
 from fsp.petsc.generator import Generator
 from fsp.petsc.space import StateSpace
 
-__all__ = ["Communicator", "Generator", "StateSpace"]
+__all__ = ["Communicator", "Distribution", "Generator", "StateSpace"]
