@@ -188,14 +188,14 @@ class Operator:
         """
         n = self.n
         v, u, w, total = (vector[n:] for vector in vectors)
-        added = ghosts.added(np.concatenate([sums, self._sinks @ vectors[0][:n], v, u, w]))
+        before = w if form == kernels.RECURRENCE else np.zeros(len(w))  # no other form reads it
+        added = ghosts.added(np.concatenate([sums, self._sinks @ vectors[0][:n], v, u, before]))
         inflow, v_all, u_all, w_all = np.split(added[3:], 4)
         one = np.arange(len(inflow) + 1)
         total_all = total if ghosts.keeps_sinks else np.zeros(len(inflow))
         rest = (form, inflow, v_all, u_all, w_all, total_all, *factors)
         of_sinks: Sums = row_kernels.product_rows(one, one, np.ones(len(inflow)), 0, len(inflow), *rest)
-        if ghosts.keeps_sinks:
-            w[:] = w_all
+        w[:] = w_all if ghosts.keeps_sinks else 0.0
         return _added(_three(added), of_sinks)
 
     def _compute_own(

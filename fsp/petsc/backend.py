@@ -8,7 +8,9 @@ from fsp.errors import BackendError
 from fsp.petsc.comm import Communicator
 from fsp.petsc.distribution import Distribution
 from fsp.petsc.generator import Generator
+from fsp.petsc.mfn import MFN
 from fsp.petsc.space import StateSpace
+from fsp.petsc.ts import TS
 from fsp.solvers import SOLVERS, Chebyshev, Krylov, Magnus, Uniformization
 
 if TYPE_CHECKING:
@@ -23,7 +25,11 @@ RANK_SOLVERS: dict[str, type] = {
     "krylov": Krylov,
     "chebyshev": Chebyshev,
     "magnus": Magnus,
+    "mfn": MFN,
+    "ts": TS,
 }
+# Chosen automatically.  Krylov is not: its basis hangs on the last digits of sums, which depend on the number of ranks.
+AUTOMATIC = ("uniformization", "chebyshev")
 
 
 class Ranks:
@@ -36,6 +42,7 @@ class Ranks:
     """
 
     solvers: Mapping[str, type] = RANK_SOLVERS
+    automatic = AUTOMATIC
 
     def __init__(self, comm: Any = None) -> None:
         self.comm = Communicator.of(comm)

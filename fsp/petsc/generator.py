@@ -303,6 +303,42 @@ class Generator:
             matrix.destroy()
 
     @contextmanager
+    def closed_aij(self) -> Iterator[Any]:
+        """Make the closed chain as a PETSc matrix, sinks of this rank's own after its states.  Collective.
+
+        What a sink holds is the sum over the ranks.
+        """
+        environment, k = load(), self.n_sinks
+        kind, rows = environment.index_type, self._own_rows()
+        starts = self.space.ranges.starts
+        owner = np.searchsorted(starts, self.halo.global_index, side="right") - 1
+        column = (self.halo.global_index + k * owner)[None]  # (1, n_extended)
+        first, end = self.halo.own
+        sinks = self.sinks.tocsr()
+        ends = np.concatenate([rows.indptr, rows.indptr[-1] + sinks.indptr[1:]])
+        columns = np.concatenate([column[0][rows.indices], column[0][sinks.indices + first]])
+        below = np.arange(k) + int(starts[self.comm.rank]) + k * self.comm.rank + end - first
+        # Each sink has its place on the diagonal, for what is to be added there.
+        places = np.repeat(ends[end - first + 1 :], 1)
+        columns = np.insert(columns, places, below)
+        values = np.insert(np.concatenate([rows.data, sinks.data]), places, 0.0)
+        ends[end - first + 1 :] += np.arange(1, k + 1)
+        with self.comm.agree():
+            if len(values) > environment.largest_index:
+                raise BackendError(
+                    f"The matrix must have at most {environment.largest_index:,} entries on each rank, but has "
+                    f"{len(values):,}; use more ranks, a PETSc with 64-bit indices, or another solver."
+                )
+        n, n_all = self.n_local + k, len(self) + k * self.comm.size
+        csr = (ends.astype(kind), columns.astype(kind), values)
+        matrix = environment.PETSc.Mat().createAIJ(((n, n_all), (n, n_all)), csr=csr, comm=self.comm.mpi)
+        try:
+            matrix.assemble()
+            yield matrix
+        finally:
+            matrix.destroy()
+
+    @contextmanager
     def shell(self) -> Iterator[Any]:
         """Make A as a PETSc matrix whose products are those of `operator`, for as long as the block.  Collective."""
         matrix = load().PETSc.Mat().createPython(self._sizes, _Shell(self), comm=self.comm.mpi)
@@ -325,24 +361,30 @@ class _Shell:
 
     def mult(self, matrix: Any, x: Any, y: Any) -> None:
         """Write A x to y."""
-        self._generator.operator.product(_values_of(x), y.getArray())
+        self._generator.operator.product(values_of(x), y.getArray())
 
     def multTranspose(self, matrix: Any, x: Any, y: Any) -> None:  # noqa: N802 - PETSc's name
         """Write Aᵀ x to y."""
-        y.getArray()[:] = self._generator.T @ _values_of(x)
+        y.getArray()[:] = self._generator.T @ values_of(x)
 
     def getDiagonal(self, matrix: Any, y: Any) -> None:  # noqa: N802 - PETSc's name
         """Write the diagonal of A to y."""
         y.getArray()[:] = -self._generator.exit_rates
 
 
-def _values_of(x: Any) -> FloatArray:
+def values_of(x: Any) -> FloatArray:
     """Return this rank's part of a PETSc vector, (n_local,), which must not be written to.
 
     Its flag says that it may be: kernels are compiled for such arrays.
     """
     view = x.getArray(readonly=True).__array_interface__
     return np.asarray(SimpleNamespace(__array_interface__={**view, "data": (view["data"][0], False)}))
+
+
+def require_ranks(generator: Any, name: str) -> None:
+    """Raise a BackendError unless a generator is one of this kind."""
+    if not isinstance(generator, Generator):
+        raise BackendError(f"{name} must have vectors of PETSc; ask for backend='petsc'.")
 
 
 def _own_leaks(sinks: Sinks, halo: Halo, jumps: Jumps) -> dict[int, tuple[Leak, IntArray]]:

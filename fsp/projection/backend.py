@@ -6,7 +6,7 @@ imported when it is asked for by name.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,6 +14,7 @@ from fsp.distribution import Distribution
 from fsp.errors import ArgumentError
 from fsp.generator import Generator
 from fsp.solvers import SOLVERS
+from fsp.solvers.choice import VECTOR_WORK
 from fsp.space import StateSpace
 from fsp.space.alone import ALONE
 
@@ -34,6 +35,8 @@ class Backend(Protocol):
         The ranks, see `fsp.space.alone`.
     solvers
         Solvers by name.
+    automatic
+        The names of those that are chosen by the work that they promise.
     """
 
     @property
@@ -41,6 +44,9 @@ class Backend(Protocol):
 
     @property
     def solvers(self) -> Mapping[str, type]: ...  # noqa: D102 - above
+
+    @property
+    def automatic(self) -> Collection[str]: ...  # noqa: D102 - above
 
     def check_solver(self, solver: str | Solver) -> None:
         """Raise a BackendError where a solver cannot work here."""
@@ -64,6 +70,7 @@ class Serial:
 
     comm = ALONE
     solvers: Mapping[str, type] = SOLVERS
+    automatic: Collection[str] = VECTOR_WORK
 
     def check_solver(self, solver: str | Solver) -> None:
         """Accept all; the solver itself refuses what it cannot do."""

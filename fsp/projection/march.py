@@ -211,7 +211,7 @@ class _March:
         self.counts = {"n_matvec": 0, "growths": 0, "prunings": 0, "largest_space": 0}
         least = TIMED_SHARE if self.model.is_time_dependent else INTEGRATION_SHARE
         share = min(max(least, INTEGRATION_NOISE / tol), LARGEST_INTEGRATION_SHARE)
-        self._chooser = Chooser(solver, share * tol, backend.solvers)
+        self._chooser = Chooser(solver, share * tol, backend.solvers, backend.automatic)
         self._integration_rate = min(share * tol, self._chooser.tol) / duration
         self._truncation_rate = (1.0 - share - PRUNING_SHARE - ROUNDING_SHARE) * tol / duration
         self._pruning_rate = PRUNING_SHARE * tol / duration

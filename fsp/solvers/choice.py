@@ -16,7 +16,7 @@ from fsp.solvers.rational import Rational
 from fsp.solvers.uniformization import Uniformization
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from fsp.generator import Generator
     from fsp.solvers.base import Solver
@@ -69,6 +69,8 @@ class Chooser:
         Tolerance of a solver that is made here.
     solvers
         Those that there are, by name.
+    automatic
+        The names of those that are chosen by the work that they promise.
 
     Raises
     ------
@@ -76,11 +78,17 @@ class Chooser:
         If the name is not known, or the value is no solver.
     """
 
-    def __init__(self, solver: str | Solver, tol: float, solvers: Mapping[str, type] = SOLVERS) -> None:
+    def __init__(
+        self,
+        solver: str | Solver,
+        tol: float,
+        solvers: Mapping[str, type] = SOLVERS,
+        automatic: Collection[str] = tuple(VECTOR_WORK),
+    ) -> None:
         self._asked = _as_solver(solver, tol, solvers)
         self._solvers = solvers
         self._tol = tol
-        self._factor = {name: 1.0 for name in VECTOR_WORK if name in solvers}  # products used, over those expected
+        self._factor = dict.fromkeys(automatic, 1.0)  # products used, over those expected
         self._jumps_of_a_step = inf  # of the rational solver
 
     @property
@@ -156,7 +164,7 @@ class Chooser:
                 unit += solve + FACTOR_SHARE / STEP_VECTORS * factorisation
             work[name] = factor * self._expected_products(name, jumps) * unit
         if 8 * n * (Krylov().dimension + 1) > KRYLOV_BYTES:
-            work.pop("krylov")
+            work.pop("krylov", None)
         return work
 
     def _expected_products(self, name: str, jumps: float) -> float:

@@ -1,0 +1,191 @@
+"""PETSc's time steppers (TS) on the closed chain: implicit, so that fast reactions need no short steps.
+
+PETSc controls the local error of each step.  The error is an estimate: the local errors that were allowed, added up.
+
+References
+----------
+S. Abhyankar et al., PETSc/TS: a modern scalable ODE/DAE solver library, arXiv:1806.01437.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fsp.errors import ArgumentError, ConvergenceError
+from fsp.petsc.environment import load
+from fsp.petsc.generator import require_ranks, values_of
+from fsp.petsc.options import Options
+from fsp.petsc.stepping import Pairs, Step, Stepper, pairs
+from fsp.solvers.base import check_tol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fsp.arrays import FloatArray
+    from fsp.petsc.generator import Generator
+
+KINDS = ("arkimex", "rosw", "bdf")
+FIRST_SHARE = 0.01  # of the tolerance, for the local error of one step
+LARGEST_SHARE = 0.1
+TRIALS = 4  # of a time, each with a smaller local error
+LINEAR_TOL = 1e-11  # of the linear systems, relative
+MOST_STEPS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class TS:
+    """Integrate ``dp/dt = A p`` with PETSc's implicit time steppers.
+
+    Parameters
+    ----------
+    tol
+        Allowed 1-norm error of one advance; an estimate.
+    kind
+        ``"arkimex"``, ``"rosw"`` or ``"bdf"``.
+    options
+        Options of PETSc by name, such as ``{"ts_type": "bdf", "ksp_type": "bcgs", "pc_type": "asm"}``.
+    """
+
+    tol: float = 1e-8
+    kind: str = "arkimex"
+    options: Mapping[str, Any] | Pairs = ()
+
+    def __post_init__(self) -> None:
+        check_tol(self.tol)
+        if self.kind not in KINDS:
+            raise ArgumentError(f"`kind` must be one of {', '.join(KINDS)}, but is {self.kind!r}.")
+        object.__setattr__(self, "options", pairs(self.options))
+
+    @property
+    def certified(self) -> bool:
+        """The reported error is an estimate."""
+        return False
+
+    @contextmanager
+    def open(self, generator: Generator) -> Iterator[Stepper]:
+        """Bind to a distributed `generator`."""
+        require_ranks(generator, "TS")
+        with ExitStack() as stack:
+            yield Stepper(generator, self.tol, _Stepping(generator, self, stack))
+
+
+class _Stepping:
+    """Takes steps with PETSc, on vectors in which every rank has sinks of its own for its own states."""
+
+    def __init__(self, generator: Generator, solver: TS, stack: ExitStack) -> None:
+        environment = load()
+        self._PETSc, self._solver = environment.PETSc, solver
+        self._generator, self._operator, self._comm = generator, generator.operator, generator.comm
+        self._rate = generator.largest_exit_rate
+        self._at = -1.0
+        self._timed = generator.model.is_time_dependent
+        self._matrix = stack.enter_context(generator.closed_aij())
+        self._jacobian = self._matrix.duplicate(copy=True)
+        self._u, self._f = self._matrix.createVecs()
+        for part in (self._jacobian, self._u, self._f):
+            stack.callback(part.destroy)
+        self._n_all = int(self._u.getSize())
+        self._shift: tuple[float, float] | None = None
+        self._n_products = 0
+        self._share = FIRST_SHARE
+        self._length = 1.0 / max(self._rate, 1e-300)
+        self._options = Options(generator.comm, dict(pairs(solver.options)))
+        self._ts = stack.enter_context(self._made())
+
+    @contextmanager
+    def _made(self) -> Iterator[Any]:
+        ts = self._PETSc.TS().create(comm=self._comm.mpi)
+        try:
+            ts.setProblemType(ts.ProblemType.LINEAR)
+            ts.setEquationType(ts.EquationType.IMPLICIT)
+            ts.setType(self._solver.kind)
+            ts.setIFunction(self._residual, self._f)
+            ts.setIJacobian(self._jacobian_of, self._jacobian)
+            ts.setExactFinalTime(ts.ExactFinalTime.MATCHSTEP)
+            ts.setMaxSteps(MOST_STEPS)
+            snes = ts.getSNES()
+            snes.setType("ksponly")
+            snes.getKSP().setTolerances(rtol=LINEAR_TOL, atol=0.0, max_it=1000)
+            if self._solver.kind == "arkimex":
+                ts.setARKIMEXFullyImplicit(True)
+            yield ts
+        finally:
+            ts.destroy()
+
+    def step(self, z: FloatArray, t: float, h: float, tol: float) -> Step:
+        """Return the vector at t + h for a vector of the closed chain, with an error of about `tol`."""
+        before, added, n = self._n_products, self._operator.added, self._operator.n
+        mass = added(float(z.sum()))
+        if mass == 0.0:
+            return Step(z.copy(), 0.0, 0)
+        for _ in range(TRIALS):
+            self._u.getArray()[:] = z
+            n_steps = self._solve(t, h, self._share * tol)
+            spent = n_steps * self._share
+            self._share = min(LARGEST_SHARE, 0.5 / n_steps)
+            if spent <= 1.0:
+                break
+        y = np.array(values_of(self._u))
+        y[n:] = added(y[n:].copy()) if self._keeps_sinks else 0.0 * added(y[n:].copy())
+        off = abs(added(float(y.sum())) - mass)
+        return Step(y, spent * tol + off, self._n_products - before)
+
+    @property
+    def _keeps_sinks(self) -> bool:
+        return self._comm.rank == 0
+
+    def _solve(self, t: float, h: float, local_error: float) -> int:
+        """Integrate over a time, in steps whose local errors are at most `local_error` in the 1-norm; count them."""
+        ts = self._ts
+        ts.setTolerances(rtol=0.0, atol=local_error / self._n_all)
+        ts.setTime(t)
+        ts.setStepNumber(0)
+        ts.setMaxTime(t + h)
+        ts.setTimeStep(min(self._length, h))
+        with self._options.over() as prefix:
+            ts.setOptionsPrefix(prefix)
+            ts.setFromOptions()
+        try:
+            ts.solve(self._u)
+            reason = int(ts.getConvergedReason())
+        except self._PETSc.Error as error:
+            raise ConvergenceError(
+                f"TS stopped at t = {t:.6g} with PETSc's error {error.ierr}. Loosen `tol` or choose another "
+                f"preconditioner in `options`."
+            ) from error
+        if reason < 0:
+            raise ConvergenceError(
+                f"TS stopped at t = {t:.6g} for PETSc's reason {reason} (-1: a linear system was not solved, -2: step "
+                f"rejected too often). Loosen `tol` or choose another preconditioner in `options`."
+            )
+        self._length = max(float(ts.getTimeStep()), 1e-3 / self._rate)
+        return int(ts.getStepNumber())
+
+    def _at_time(self, t: float) -> Any:
+        """Return the matrix at a time."""
+        if self._timed and t != self._at:
+            with self._generator.at(t).closed_aij() as current:
+                current.copy(self._matrix, structure=self._PETSc.Mat.Structure.DIFFERENT)
+            self._at = t
+        return self._matrix
+
+    def _residual(self, ts: Any, t: float, u: Any, slope: Any, f: Any) -> None:
+        """Write ``u' - A u`` to f."""
+        self._n_products += 1
+        self._at_time(t).mult(u, f)
+        f.aypx(-1.0, slope)
+
+    def _jacobian_of(self, ts: Any, t: float, u: Any, slope: Any, shift: float, J: Any, P: Any) -> None:
+        """Write ``shift I - A`` to P."""
+        now = (shift, t if self._timed else 0.0)
+        if self._shift == now:
+            return
+        self._at_time(t).copy(P, structure=self._PETSc.Mat.Structure.SAME)
+        P.scale(-1.0)
+        P.shift(shift)
+        self._shift = now
