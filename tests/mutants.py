@@ -151,8 +151,8 @@ MUTANTS = [
     mutant(
         "rates-held-for-too-long",
         "projection/march.py",
-        "before, self._held = self._held, constants_on(self.generator.clocks, self.t, target)",
-        "before, self._held = self._held, constants_on(self.generator.clocks, self.t, target) or self._held",
+        "if self._held_until < target:",
+        "if self._held is None:",
         "time_dependent",
         only="jump",
     ),
