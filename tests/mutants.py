@@ -143,10 +143,10 @@ MUTANTS = [
     mutant(
         "rates-held-that-change",
         "solvers/clocks.py",
-        "if whole is None or whole.remainder > 0.0:",
-        "if whole is None:",
+        "if found is None or found.remainder > 0.0:",
+        "if found is None:",
         "time_dependent",
-        only="held or constant",
+        only="what_is_constant",
     ),
     mutant(
         "rates-held-for-too-long",
