@@ -22,7 +22,8 @@ from fsp.model.formula import parse
 from fsp.model.taylor import enclosure, polynomial
 from fsp.projection.growth import starting_vector
 from fsp.solvers import LossLimit
-from fsp.solvers.clocks import chebyshev_nodes, clock_on, reach
+from fsp.solvers.base import History
+from fsp.solvers.clocks import chebyshev_nodes, clock_on, constants_on, reach
 
 SOLVERS = [fsp.Magnus, fsp.Implicit]
 solvers = pytest.mark.parametrize("make", SOLVERS, ids=lambda make: make.__name__)
@@ -210,6 +211,109 @@ def test_the_loss_limit_holds_while_rates_change():
     assert 0.0 < t < 20.0
     assert lost <= limit.at(t)
     assert step.rejected.shape == p.shape
+
+
+def test_a_solution_goes_on_in_a_larger_space_from_what_is_known_of_it():
+    birth = "8*(1 + 0.5*sin(time))"
+    model = network({"X": 0}, ("0 -> X", "rate", birth), ("X -> 0", "mass_action", 1.0))
+    small, large = (fsp.StateSpace.box(model, upper={"X": n}) for n in (14, 60))
+    p, tol = starting_vector(model, small), 1e-7
+    with fsp.Magnus().open(fsp.Generator(model, small)) as propagator:
+        assert propagator.history is None
+        step = propagator.advance(p, 0.0, 5.0, tol=tol, limit=LossLimit(1e-6, 1e-6))
+        history = propagator.history.carried(lambda values: small.carry(values, large))
+    assert step.rejected is not None
+    # It is the solution at its times, but for what left the small space, and beyond the time that was accepted.
+    assert history.start + history.s > step.t
+    for z, values in zip(chebyshev_nodes(len(history.values)).z, history.values, strict=True):
+        t = history.start + 0.5 * (1.0 + z) * history.s
+        mean = poisson_mean(lambda s: 8 * (1 + 0.5 * math.sin(s)), lambda s: 1.0, t) if t > 0.0 else 0.0
+        assert np.abs(values - stats.poisson.pmf(np.arange(61), mean)).sum() <= 1e-3
+    found = []
+    for known in (history, None):
+        with fsp.Magnus().open(fsp.Generator(model, large)) as propagator:
+            propagator.step_length = 0.3
+            if known is not None:
+                propagator.history = known
+            found.append(propagator.advance(small.carry(step.p, large), step.t, step.t + 0.3, tol=tol))
+    warm, cold = found
+    assert np.abs(warm.p - cold.p).sum() <= warm.error + cold.error + warm.rounding + cold.rounding
+    assert warm.error <= tol
+    assert warm.n_matvec < cold.n_matvec
+
+
+def test_a_history_that_is_wrong_costs_products_and_no_accuracy():
+    model = network({"X": 0}, ("0 -> X", "rate", "6*(1 + 0.5*sin(3*time))"), ("X -> 0", "mass_action", 1.0))
+    space = fsp.StateSpace.box(model, upper={"X": 50})
+    wrong = History(0.0, 1.0, np.random.default_rng(5).random((6, 51)))
+    with fsp.Magnus().open(fsp.Generator(model, space)) as propagator:
+        propagator.history = wrong
+        step = propagator.advance(starting_vector(model, space), 0.0, 1.0, tol=1e-7)
+    mean = poisson_mean(lambda s: 6 * (1 + 0.5 * math.sin(3 * s)), lambda s: 1.0, 1.0)
+    assert np.abs(step.p - stats.poisson.pmf(np.arange(51), mean)).sum() <= step.error + step.rounding + 1e-11
+    assert step.error <= 1e-7
+
+
+# ---- rates that stay as they are --------------------------------------------------------------------------
+
+
+def test_rates_that_are_held_are_treated_by_solvers_for_constant_rates():
+    model = network({"X": 0}, ("0 -> X", "rate", "piecewise(8, time < 1, 2)"), ("X -> 0", "mass_action", 1.0))
+    solution = fsp.transient(model, [3.0], 1e-7)
+    answer = solution[-1]
+    assert solution.solver.startswith(("Uniformization", "Krylov", "Chebyshev", "Rational"))
+    mean = 2.0 + (8.0 * (1.0 - math.exp(-1.0)) - 2.0) * math.exp(-2.0)
+    truth = stats.poisson.pmf(answer.states[:, 0], mean)
+    assert answer.error.certified
+    assert np.abs(answer.probabilities - truth).sum() + 1.0 - truth.sum() <= answer.error.total + 1e-12
+    assert answer.error.total <= 1e-7
+
+
+def test_rates_that_change_again_are_not_held_any_more():
+    birth = "piecewise(8, time < 1, 8*time)"
+    model = network({"X": 0}, ("0 -> X", "rate", birth), ("X -> 0", "mass_action", 1.0))
+    with pytest.raises(fsp.BackendError, match="depend on time"):
+        fsp.transient(model, [3.0], solver="krylov")
+    answer = fsp.transient(model, [3.0], 1e-7)[-1]
+    mean = poisson_mean(lambda s: 8 * max(s, 1.0), lambda s: 1.0, 3.0)
+    truth = stats.poisson.pmf(answer.states[:, 0], mean)
+    assert np.abs(answer.probabilities - truth).sum() + 1.0 - truth.sum() <= answer.error.total + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "end", "value"),
+    [
+        ("piecewise(8, time < 1.3, 2)", 0.0, 1.3, 8.0),
+        ("piecewise(8, time < 1.3, 2)", 1.3, 9.0, 2.0),
+        ("max(0, 1 - time)", 1.0, 7.0, 0.0),
+        ("piecewise(8, time < 1.3, 2)", 0.0, 2.0, None),
+        ("piecewise(1, time > 1, time > 1.000001, 2, 1)", 0.0, 2.0, None),
+        ("piecewise(3, time < 1, time)", 0.5, 1.5, None),
+        ("1 + 1e-13*sin(time)", 0.0, 1.0, None),
+        ("exp(-time)", 0.0, 1.0, None),
+    ],
+)
+def test_what_is_constant_is_told_from_what_changes(text, start, end, value):
+    found = constants_on([tree("2"), tree(text)], start, end)
+    if value is None:
+        assert found is None
+    else:
+        np.testing.assert_array_equal(found, [2.0, value])
+
+
+def test_a_generator_that_is_held_is_the_one_of_its_time():
+    model = network({"X": 3}, ("0 -> X", "rate", "2*exp(-time)"), ("X -> 0", "rate", "X*max(0, time - 1)"))
+    space = fsp.StateSpace.box(model, upper={"X": 6})
+    generator = fsp.Generator(model, space)
+    for t in (0.5, 2.0):
+        then = generator.at(t)
+        held = generator.held(np.array([float(evaluate(clock, {}, t)) for clock in generator.clocks]))
+        assert held.is_constant
+        assert not then.is_constant
+        assert held.at(7.0) is held
+        np.testing.assert_array_equal(held.with_sinks.toarray(), then.with_sinks.toarray())
+        np.testing.assert_array_equal(held.exit_rates, then.exit_rates)
+        assert held.sink_names == then.sink_names
 
 
 # ---- structure of the generator in time -------------------------------------------------------------------

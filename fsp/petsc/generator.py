@@ -110,12 +110,21 @@ class Generator:
 
     def at(self, t: float) -> Generator:
         """Return the generator at time `t`: itself if no propensity depends on time.  Collective."""
-        if not self.model.is_time_dependent or t == self.t:
+        if self.is_constant or t == self.t:
             return self
         local = self.local
         with self.comm.agree():
             local = self.local.at(t) if self.is_scalable else LocalGenerator(self.model, self.halo.extended, t)
         return self._with(local)
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether no propensity depends on time."""
+        return self.local.is_constant
+
+    def held(self, values: FloatArray) -> Generator:
+        """Return ``Σ_l values[l] A_l``, (n_clocks,), at all times: where the functions of time stay as they are."""
+        return self._with(self.local.held(values))
 
     @cached_property
     def is_scalable(self) -> bool:

@@ -37,6 +37,7 @@ from fsp.solvers.base import (
     UNIT_ROUNDOFF,
     Advance,
     Heart,
+    History,
     LossLimit,
     Pulse,
     check_tol,
@@ -113,6 +114,7 @@ class _Expansion:
 
 class _ChebyshevPropagator:
     step_length = 0.0
+    history: History | None = None
 
     def __init__(self, generator: Generator, solver: Chebyshev) -> None:
         self._tol = solver.tol

@@ -92,7 +92,7 @@ class Chooser:
         """
         if self._asked is not None:
             return Choice(self._asked, "asked for")
-        if generator.model.is_time_dependent:
+        if not generator.is_constant:
             return self._timed(generator)
         work = self._work(generator, duration)
         if growing:  # an expansion that loses too much is thrown away as a whole

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
+from math import nextafter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,8 @@ from fsp.model.expression import evaluate
 from fsp.model.taylor import INSETS, Polynomial, constant, polynomial
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fsp.arrays import FloatArray
     from fsp.model.tree import Expression
 
@@ -121,6 +124,22 @@ def clock_on(tree: Expression, start: float, end: float) -> Clock:
     middle = max(float(change[0]), 0.0)
     change[0] -= middle
     return Clock(middle, np.pad(change, (0, DEGREE + 1 - len(change))), best.remainder, certified, best.rounding)
+
+
+def constants_on(trees: Sequence[Expression], start: float, end: float) -> FloatArray | None:
+    """Return the values of functions of time that are constant from `start` to `end`, None where one is not.
+
+    A switch at an end does not count, but one beside it does: its place is known to the last digits of the time.
+    """
+    last = nextafter(end, start)
+    values = np.empty(len(trees))
+    for k, tree in enumerate(trees):
+        for first in (0.5 * (start + last), start):  # most are seen to change by half of it, which takes less time
+            found = polynomial(tree, first, last, 0, (0.0,))
+            if found is None or found.remainder > 0.0:
+                return None
+            values[k] = found.coefficients[0]
+    return values
 
 
 def reach(tree: Expression, start: float, end: float) -> float:

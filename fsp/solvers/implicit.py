@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.errors import ArgumentError, ConvergenceError
-from fsp.solvers.base import NO_LIMIT, REPORT_WORK, UNIT_ROUNDOFF, Advance, LossLimit, Pulse, check_tol
+from fsp.solvers.base import NO_LIMIT, REPORT_WORK, UNIT_ROUNDOFF, Advance, History, LossLimit, Pulse, check_tol
 from fsp.solvers.clocks import DEGREE, chebyshev_nodes, clock_on, reach
 from fsp.solvers.collocation import Collocation, radau
 from fsp.solvers.linear import ShiftedSystem
@@ -77,6 +77,8 @@ class Implicit:
 
 
 class _ImplicitPropagator:
+    history: History | None = None
+
     def __init__(self, generator: Generator, solver: Implicit) -> None:
         self._generator = generator
         self._tol = solver.tol
@@ -85,7 +87,7 @@ class _ImplicitPropagator:
         self.step_length = 0.0
         self._systems: dict[float, tuple[Generator, list[ShiftedSystem]]] = {}
         self._estimate = _exact_error
-        if generator.model.is_time_dependent:
+        if not generator.is_constant:
             self._estimate = _polynomial_error if generator.is_scalable else _sampled_error
 
     def advance(
@@ -150,7 +152,7 @@ class _ImplicitPropagator:
 
     def _within_switches(self, t: float, h: float) -> float:
         """Shorten a step that goes over a time at which a rate may jump or bend."""
-        if not self._generator.model.is_time_dependent:
+        if self._generator.is_constant:
             return h
         end = min(reach(tree, t, t + h) for tree in self._generator.clocks)
         return h if end == t + h else end - t

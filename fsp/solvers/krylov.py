@@ -33,6 +33,7 @@ from fsp.solvers.base import (
     UNIT_ROUNDOFF,
     Advance,
     Heart,
+    History,
     LossLimit,
     Pulse,
     check_tol,
@@ -86,6 +87,7 @@ class Krylov:
 
 class _KrylovPropagator:
     step_length = 0.0
+    history: History | None = None
 
     def __init__(self, generator: Generator, solver: Krylov) -> None:
         self._tol = solver.tol

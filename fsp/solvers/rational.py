@@ -38,6 +38,7 @@ from fsp.solvers.base import (
     NO_LIMIT,
     UNIT_ROUNDOFF,
     Advance,
+    History,
     LossLimit,
     Pulse,
     check_tol,
@@ -100,6 +101,8 @@ class Rational:
 
 class _RationalPropagator:
     """One generator's propagator; `step_length` is that of the next step, 0 where it is to be found."""
+
+    history: History | None = None
 
     def __init__(self, generator: Generator, solver: Rational) -> None:
         self._tol = solver.tol

@@ -25,6 +25,7 @@ from fsp.solvers.base import (
     UNIT_ROUNDOFF,
     Advance,
     Heart,
+    History,
     LossLimit,
     Pulse,
     check_tol,
@@ -73,6 +74,7 @@ class Uniformization:
 
 class _Uniformized:
     step_length = 0.0
+    history: History | None = None
 
     def __init__(self, generator: Generator, tol: float) -> None:
         self._tol = tol
