@@ -42,6 +42,7 @@ def environment():
         "OMPI_ALLOW_RUN_AS_ROOT": "1",
         "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
         "TMPDIR": "/tmp",
+        "HYPOTHESIS_PROFILE": "ci",  # the one of the tests that start the ranks may not be known to these
         "NUMBA_CACHE_DIR": f"{cache_dir}-mpi",  # another numba may be at work here
         "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")]),
     }

@@ -902,7 +902,7 @@ MUTANTS = [
         "first, second, third = self.comm.sum(np.array(sums)).tolist()",
         "first, second, third = np.array(sums).tolist()",
         "mpi",
-        only="on_ranks and 2",
+        only="test_generator and 2",
     ),
     mutant(
         "halo-without-sources",
@@ -910,7 +910,7 @@ MUTANTS = [
         "for sign in (1, -1)]",
         "for sign in (1,)]",
         "mpi",
-        only="on_ranks and 2",
+        only="test_generator and 2",
     ),
     mutant(
         "outer-runs-taken-for-inner-ones",
@@ -918,7 +918,7 @@ MUTANTS = [
         "reads_others |= precede(keys - shift, keys[0])",
         "reads_others |= precede(keys, keys[0])",
         "mpi",
-        only="on_ranks and 2",
+        only="test_generator and 2",
     ),
     mutant(
         "more-states-than-indices",
@@ -926,7 +926,7 @@ MUTANTS = [
         "    if n > most:",
         "    if n > 10 * most:",
         "mpi",
-        only="on_ranks and 2",
+        only="test_space and 2",
     ),
     mutant(
         "leaks-of-other-ranks-states",
@@ -934,7 +934,7 @@ MUTANTS = [
         "own = (leak.sources >= first) & (leak.sources < end)",
         "own = leak.sources >= first",
         "mpi",
-        only="on_ranks and 2",
+        only="test_generator and 2",
     ),
     mutant(
         "an-error-that-nobody-hears-of",

@@ -21,9 +21,14 @@ TOO_LONG = 60.0  # seconds in which a job that has failed must have ended
 
 @needs_mpi
 @pytest.mark.parametrize("n", [1, 2, 3])
-def test_on_ranks(n):
-    done = launcher.mpirun(n, "-m", "pytest", "-q", "-x", "-p", "no:randomly", "-p", "no:cacheprovider", "tests/mpi")
+@pytest.mark.parametrize(
+    "file", sorted((launcher.ROOT / "tests" / "mpi").glob("test_*.py")), ids=lambda path: path.stem
+)
+def test_on_ranks(file, n):
+    flags = ["-q", "-x", "-p", "no:randomly", "-p", "no:cacheprovider", "--color=no"]
+    done = launcher.mpirun(n, "-m", "pytest", *flags, file)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    assert done.stdout.count("passed") == n
 
 
 def run_script(tmp_path, n, text):
