@@ -102,7 +102,7 @@ MUTANTS = [
     ),
     mutant(
         "interval-negated-end-by-end",
-        "model/taylor.py",
+        "model/intervals.py",
         "return -a[1], -a[0]",
         "return -a[0], -a[1]",
         "time_dependent",
