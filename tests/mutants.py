@@ -109,6 +109,22 @@ MUTANTS = [
         only="remainder",
     ),
     mutant(
+        "switch-at-an-end-of-a-step-not-charged",
+        "model/taylor.py",
+        "missed = inset / (end - start) * distance",
+        "missed = 0.0 * distance",
+        "time_dependent",
+        only="covers_the_integral",
+    ),
+    mutant(
+        "implicit-switch-beside-a-step-not-charged",
+        "solvers/implicit.py",
+        "self._h * most * nodes.lebesgue",
+        "0.0 * most * nodes.lebesgue",
+        "time_dependent",
+        only="rounding_of_a_start",
+    ),
+    mutant(
         "sign-from-one-end",
         "model/taylor.py",
         "if len(signs) == 1 and 0 not in signs:",
@@ -159,8 +175,8 @@ MUTANTS = [
     mutant(
         "implicit-residual-between-stages-not-charged",
         "solvers/implicit.py",
-        "return h * total, all(clock.certified for clock in clocks)",
-        "return 0.0, all(clock.certified for clock in clocks)",
+        "return _Residual(self._h * total, self._h * most",
+        "return _Residual(0.0, self._h * most",
         "time_dependent",
         only="birth or decay",
     ),
@@ -511,8 +527,8 @@ MUTANTS = [
     mutant(
         "radau-curvature-factor-halved",
         "solvers/implicit.py",
-        "return h * float(np.abs(generator.operator.apply(leading)).sum()) * table.node_integral",
-        "return 0.5 * h * float(np.abs(generator.operator.apply(leading)).sum()) * table.node_integral",
+        "return _Residual(self._h * float(",
+        "return _Residual(0.5 * self._h * float(",
         "charges",
     ),
     mutant(
@@ -540,8 +556,8 @@ MUTANTS = [
     mutant(
         "residual-between-the-nodes-unsampled",
         "solvers/implicit.py",
-        "return h * total, all(clock.certified for clock in clocks)",
-        "return 0.0 * total, all(clock.certified for clock in clocks)",
+        "return _Residual(self._h * total, self._h * most",
+        "return _Residual(0.0 * total, self._h * most",
         "time_dependent",
         only="implicit or Implicit or bound",
     ),

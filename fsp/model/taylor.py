@@ -9,6 +9,9 @@ The arithmetic is that of `fsp.model.intervals`.  A comparison, `min`, `max`,
 `abs` or `floor` is resolved where the interval of its argument, or of its derivative, shows that it does not switch
 inside the step; where that is not seen, and for functions that are not covered, the answer is that there is no bound.
 
+Where a switch is, is known to rounding only, so that the ends of a step do not belong to its inside.  An interval for
+all that the function may be there, whichever side of its switches holds, bounds what the polynomial misses at the ends.
+
 References
 ----------
 R. E. Moore, R. B. Kearfott, M. J. Cloud, Introduction to Interval Analysis, SIAM 2009, doi:10.1137/1.9780898717716.
@@ -17,18 +20,19 @@ R. E. Moore, R. B. Kearfott, M. J. Cloud, Introduction to Interval Analysis, SIA
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import pairwise
 
 from fsp.model.intervals import NARY, ONE, UNARY, ZERO, Interval, NoBound, Series, constant_series, power
 from fsp.model.program import evaluate
-from fsp.model.tree import Call, Expression, Number, Time, depends_on_time, symbols
+from fsp.model.tree import Call, Expression, Number, Time, depends_on_time, symbols, walk
 
-INSETS = (1e-13, 1e-12, 1e-11, 1e-10, 1e-7, 1e-5)  # of a step, at either end: a switch there is not inside
-ULPS = 16.0  # of the end of a step: the least inset
-NEGLIGIBLE = 1e-9  # of a function: what it may be wrong by because of a switch in the inset
+ULPS = 16.0  # of the end of a step: so well is the place of a switch known
+BESIDE = 4.0  # times that: a step may start where a switch is neither inside nor surely at its end
+SHARES = (1e-13, 1e-12, 1e-11, 1e-10, 1e-7, 1e-5)  # of a step: where that is not enough, it is looked for so near
+NEGLIGIBLE = 1e-11  # of a function: what it may be wrong by because of a switch that near
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +46,10 @@ class Polynomial:
     coefficients
         c_0 … c_d.
     remainder
-        Bound on the distance from the function, on the step.
+        Bound on the distance from the function: in all of the step, but for its ends.
     rounding
-        The part of it that does not fall with the step: the rounding of the coefficients.
+        The part of it that does not fall with the step: the rounding of the coefficients, and the integral of the
+        distance at the ends of the step, over its length.
     """
 
     middle: float
@@ -57,9 +62,7 @@ class Polynomial:
         return reduce(lambda total, c: total * (t - self.middle) + c, reversed(self.coefficients), 0.0)
 
 
-def polynomial(
-    tree: Expression, start: float, end: float, degree: int, insets: tuple[float, ...] = INSETS
-) -> Polynomial | None:
+def polynomial(tree: Expression, start: float, end: float, degree: int, *, near: bool = False) -> Polynomial | None:
     """Return the Taylor polynomial of a function of time about the middle of a step; None where no bound is found.
 
     Parameters
@@ -67,28 +70,60 @@ def polynomial(
     tree
         A function of time alone.
     start, end
-        The step; a switch at an end of it does not count.
+        The step; a switch at an end of it does not count as inside.
     degree
         Degree of the polynomial.
-    insets
-        What counts as an end of the step, as shares of it, tried one after the other.
+    near
+        Whether the ends are no longer than the rounding of time asks for.
     """
-    for share in insets:
-        inset = max(share * (end - start), ULPS * math.ulp(end))
-        try:
-            found = _polynomial(tree, start, end, degree, inset)
-        except (NoBound, OverflowError, ZeroDivisionError, ValueError):
+    if not _switches(tree):
+        return _tried(tree, start, end, degree, 0.0)
+    for inset, certain in _insets(start, end, near):
+        found = _tried(tree, start, end, degree, inset)
+        if found is None:
             continue
-        if not math.isfinite(found.remainder):
-            return None
-        # Where a switch lies in the inset the function may be another there: so much of the step counts as wrong.
-        values = [float(evaluate(tree, {}, t)) for t in (start, end)]
-        missed = (
-            2.0 * inset / (end - start) * sum(abs(found.at(t) - v) for t, v in zip((start, end), values, strict=True))
-        )
-        if missed <= NEGLIGIBLE * max(abs(found.coefficients[0]), *map(abs, values)):
-            return replace(found, remainder=found.remainder + missed)
+        distance = _distance_at_ends(tree, found, start, end, inset)
+        missed = inset / (end - start) * distance
+        if certain or missed <= NEGLIGIBLE * (abs(found.coefficients[0]) + distance):
+            found = replace(found, remainder=found.remainder + missed, rounding=found.rounding + missed)
+            return found if math.isfinite(missed) else None
     return None
+
+
+def _insets(start: float, end: float, near: bool) -> Iterator[tuple[float, bool]]:
+    """Yield lengths of the ends of a step, and whether they are taken whatever they cost."""
+    least = ULPS * math.ulp(end)
+    yield least, True
+    if not near:
+        yield BESIDE * least, True
+        yield from ((share * (end - start), False) for share in SHARES if share * (end - start) > BESIDE * least)
+
+
+def _switches(tree: Expression) -> bool:
+    return any(isinstance(node, Call) and node.function in _SWITCHING for node in walk(tree))
+
+
+def _tried(tree: Expression, start: float, end: float, degree: int, inset: float) -> Polynomial | None:
+    try:
+        found = _polynomial(tree, start, end, degree, inset)
+    except _FAILURES:
+        return None
+    return found if math.isfinite(found.remainder) else None
+
+
+def _distance_at_ends(tree: Expression, found: Polynomial, start: float, end: float, inset: float) -> float:
+    """Return the sum of the largest distances from a function at either end of its step."""
+    half = 0.5 * (end - start)
+    slope = sum(k * abs(c) * half ** (k - 1) for k, c in enumerate(found.coefficients[1:], 1))
+    total = 0.0
+    for low, high in ((start, start + inset), (end - inset, end)):
+        try:
+            least, most = _Evaluation(low, high, low, high, hull=True).series(tree, 1)[0]
+        except _FAILURES:
+            return math.inf
+        at = found.at(low)
+        total += max(most - at, at - least) + slope * (high - low)
+    return total * (1.0 + 1e-12)
 
 
 def _polynomial(tree: Expression, start: float, end: float, degree: int, inset: float) -> Polynomial:
@@ -105,7 +140,7 @@ def constant(tree: Expression, start: float, end: float) -> Polynomial | None:
     """Return the constant in the middle of all values of a function on a step, whichever side of its switches holds."""
     try:
         ((low, high),) = _Evaluation(start, end, start, end, hull=True).series(tree, 1)
-    except (NoBound, OverflowError, ZeroDivisionError, ValueError):
+    except _FAILURES:
         return None
     value = 0.5 * (low + high)
     remainder = max(high - value, value - low) * (1.0 + 1e-12)
@@ -166,12 +201,44 @@ class _Evaluation:
 
     def _of_both_sides(self, tree: Call) -> Interval:
         """Return an interval that holds all values that a function with switches may have."""
-        if tree.function not in ("piecewise", "min", "max"):
-            raise NoBound
-        every = tree.function != "piecewise"
-        values = tree.arguments if every or len(tree.arguments) % 2 else tree.arguments[:-1]
-        ends = [self.series(value, 1)[0] for value in (values if every else [*values[:-1:2], values[-1]])]
-        return min(low for low, _ in ends), max(high for _, high in ends)
+        name = tree.function
+        if name in _COMPARISONS or name in _LOGICAL:
+            return ZERO[0], ONE[1]
+        values = self._possible(tree) if name == "piecewise" else tree.arguments
+        ranges = [self._range(value) for value in values]
+        lows, highs = zip(*ranges, strict=True)
+        if name == "abs":
+            return 0.0, max(-lows[0], highs[0])
+        if name in ("floor", "ceil"):
+            rounded = math.floor if name == "floor" else math.ceil
+            return float(rounded(lows[0])), float(rounded(highs[0]))
+        return (max if name == "max" else min)(lows), (min if name == "min" else max)(highs)
+
+    def _possible(self, tree: Call) -> Iterator[Expression]:
+        """Yield the branches of a piecewise function that may hold somewhere."""
+        for value, condition in zip(tree.arguments[::2], tree.arguments[1::2], strict=False):
+            try:
+                holds = self._holds(condition)
+            except NoBound:
+                yield value
+                continue
+            if holds:
+                yield value
+                return
+        if len(tree.arguments) % 2:
+            yield tree.arguments[-1]
+
+    def _range(self, tree: Expression) -> Interval:
+        """Return an interval that holds all values: the natural one, or, where narrower, that about the middle."""
+        low, high = self.series(tree, 1)[0]
+        try:
+            slope = self.series(tree, 2)[1]
+        except _FAILURES:
+            return low, high
+        middle = 0.5 * (self.low + self.high)
+        reach = max(self.high - middle, middle - self.low) * max(-slope[0], slope[1]) * (1.0 + 1e-15)
+        least, most = _Evaluation(middle, middle, self.start, self.end, hull=True).series(tree, 1)[0]
+        return max(low, least - reach), min(high, most + reach)
 
     def _branch(self, tree: Call) -> Expression:
         """Return the argument that holds throughout the inside of the step."""
@@ -255,6 +322,7 @@ _LOGICAL: dict[str, Callable[[list[bool]], bool]] = {
 }
 
 
+_FAILURES = (NoBound, OverflowError, ZeroDivisionError, ValueError)
 _SWITCHING = {"abs", "min", "max", "piecewise", "floor", "ceil", *_COMPARISONS, *_LOGICAL}
 
 
