@@ -808,11 +808,27 @@ MUTANTS = [
     ),
     mutant(
         "rational-quadrature-by-the-smaller-end",
-        "solvers/rational.py",
+        "solvers/small_exponential.py",
         "ends = np.maximum(values[1:], values[:-1])",
         "ends = np.minimum(values[1:], values[:-1])",
         "solvers",
         only="rational or integrals",
+    ),
+    mutant(
+        "rational-integral-of-one-half-of-a-cell",
+        "solvers/small_exponential.py",
+        "lapack.ztpqrt(n, min(n, BLOCK), factor, factor @ power)[0]",
+        "factor @ power",
+        "solvers",
+        only="integrals",
+    ),
+    mutant(
+        "rational-other-residuals-left-out",
+        "solvers/small_exponential.py",
+        "float(weights[-1]), float(np.linalg.norm(weights[:-1]))",
+        "float(weights[-1]), 0.0 * float(np.linalg.norm(weights[:-1]))",
+        "solvers",
+        only="integrals",
     ),
     mutant(
         "rational-sinks-not-integrated",
@@ -832,7 +848,7 @@ MUTANTS = [
     ),
     mutant(
         "rational-slow-modes-squared",
-        "solvers/rational.py",
+        "solvers/small_exponential.py",
         "power[diagonal, diagonal] = np.exp(h * 2.0 ** (i - J) * np.diag(G))",
         "pass",
         "solvers",
