@@ -147,6 +147,18 @@ def constant(tree: Expression, start: float, end: float) -> Polynomial | None:
     return Polynomial(0.5 * (start + end), (value,), remainder) if math.isfinite(remainder) else None
 
 
+def constant_inside(tree: Expression, start: float, end: float) -> float | None:
+    """Return the value of a function that is constant inside a step and has that value at its ends; None for others.
+
+    A switch nearer to an end than its place is known is seen by the value at the end alone.
+    """
+    found = _tried(tree, start, end, 0, ULPS * math.ulp(end))
+    if found is None or found.remainder > 0.0:
+        return None
+    value = found.coefficients[0]
+    return value if all(float(evaluate(tree, {}, t)) == value for t in (start, end)) else None
+
+
 class _Evaluation:
     """Series of functions at all times low..high; switches are resolved on the step start..end that holds them.
 

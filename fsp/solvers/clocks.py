@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.model.expression import evaluate
-from fsp.model.taylor import BESIDE, ULPS, Polynomial, constant, polynomial
+from fsp.model.taylor import BESIDE, ULPS, Polynomial, constant, constant_inside, polynomial
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -144,10 +144,10 @@ def constants_on(trees: Sequence[Expression], start: float, end: float) -> Float
     values = np.empty(len(trees))
     for k, tree in enumerate(trees):
         for first in (0.5 * (start + last), start):  # most are seen to change by half of it, which takes less time
-            found = polynomial(tree, first, last, 0, (0.0,))
-            if found is None or found.remainder > 0.0:
+            value = constant_inside(tree, first, last)
+            if value is None:
                 return None
-            values[k] = found.coefficients[0]
+            values[k] = value
     return values
 
 
