@@ -36,6 +36,11 @@ class Change:
         """Whether all remainders are bounds."""
         return all(clock.certified for clock in self.clocks)
 
+    @property
+    def length(self) -> float:
+        """Length of the step that the functions of time were taken on."""
+        return -2.0 * self.start
+
     def factors(self, s: float) -> FloatArray:
         """Return the coefficients of each θ_l in powers of z, from -1 to 1 on a step of length s, (L, DEGREE + 1)."""
         out = np.empty((len(self.clocks), DEGREE + 1))

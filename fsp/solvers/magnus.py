@@ -27,7 +27,7 @@ Phys. Rep. 470 (2009) 151, doi:10.1016/j.physrep.2008.11.001; A. H. Al-Mohy, N. 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -73,7 +73,6 @@ KRYLOV_SHARE = 0.4
 INTERPOLATION_SHARE = 0.2
 CLOCK_SHARE = 0.05
 MODE_SHARE = 0.1  # of modes of the forcing that are left out
-TIME_ROUNDING = 1e-10  # of the time: the place of a switch is not known better
 LOSS_SAFETY = 0.98  # of the loss limit, kept by the uncorrected step
 SMALLEST_STEP = 1e-13  # of the time asked for
 
@@ -269,7 +268,7 @@ class _MagnusPropagator:
         z = np.concatenate([z[: self._n], no_sinks])
         end = min((reach(tree, t, end) for tree in self._trees), default=end)
         h = end - t
-        clocks = self._clocks_on(t, end)
+        clocks = [clock_on(tree, t, end) for tree in self._trees]
         self._check_clocks(z, clocks, h, tol_rate)
         if not z.any():
             return Advance(z, no_sinks, 0.0, 0, h, 0.0)
@@ -307,15 +306,18 @@ class _MagnusPropagator:
                 raise _TooLong(0.25 * f.h)
         y, cut = self._combined(space, flow.u_kept)
         error = flow.error + length * missed + self._look(space, change, f, t, length) + cut
-        rounding = self._rounding(flow.growth, length, z, change.clocks, space.size)
+        rounding = self._rounding(flow.growth, length, z, change, space.size)
         rounding += length * self._rounding_of_forcing(space, f)
         return Advance(y, y[self._n :].copy(), error, 0, length, rounding, rejected, change.certified)
 
-    def _rounding(self, growth: float, length: float, z: FloatArray, clocks: list[Clock], size: int) -> float:
-        """Bound the rounding of a step by the model: that of the products, and that of the functions of time."""
+    def _rounding(self, growth: float, length: float, z: FloatArray, change: Change, size: int) -> float:
+        """Bound the rounding of a step by the model: that of the products, and that of the functions of time.
+
+        The latter is known as the mean over the step that the functions were taken on: a cut step may hold all of it.
+        """
         products = 2 * self._frozen.largest_exit_rate * length * self._roundings
-        of_clocks = sum(clock.rounding * rate for clock, rate in zip(clocks, self._largest, strict=True))
-        return UNIT_ROUNDOFF * growth * (products + size + 2) + 2.0 * length * of_clocks * float(z.sum())
+        of_clocks = sum(clock.rounding * rate for clock, rate in zip(change.clocks, self._largest, strict=True))
+        return UNIT_ROUNDOFF * growth * (products + size + 2) + 2.0 * change.length * of_clocks * float(z.sum())
 
     def _rounding_of_forcing(self, space: _Space, f: Forcing) -> float:
         """Bound, per unit of time, the rounding of the forcing that is added to each product, by the model."""
@@ -329,13 +331,6 @@ class _MagnusPropagator:
         y = np.empty(self._all)
         cut = float(kernels.combine(self._basis[: space.size, : self._all], space.scale * u, y))
         return y, cut
-
-    def _clocks_on(self, t: float, end: float) -> list[Clock]:
-        """Return the functions of time on a step."""
-        clocks = [clock_on(tree, t, end) for tree in self._trees]
-        if end - t <= TIME_ROUNDING * abs(t):  # beside a switch: which side holds is a matter of rounding
-            return [replace(clock, rounding=clock.remainder) for clock in clocks]
-        return clocks
 
     def _check_clocks(self, z: FloatArray, clocks: list[Clock], h: float, tol_rate: float) -> None:
         """Shorten the step before it costs anything, where polynomials in time would miss too much of its start."""
