@@ -11,6 +11,8 @@ from written_networks import network
 from fsp import Generator, Model, Reaction, StateSpace
 from fsp.generator import layout, operator
 from fsp.generator.operator import RowOperator, RunOperator
+from fsp.generator.plan import shape_of
+from fsp.generator.slices import slices_of
 
 HILL = Model(
     name="hill",
@@ -69,6 +71,10 @@ def spaces(model, rng):
     yield StateSpace.from_states(model.species, [[40] * len(model.species), [0] * len(model.species)])
 
 
+def on_runs(plan, sinks=None, order=None, *, fused=False):
+    return RunOperator(slices_of(plan, shape_of(plan) if fused else (), sinks), order)
+
+
 def close(actual, expected, size):
     assert (np.abs(actual - expected) <= 2e-14 * (size + 1e-300)).all()
 
@@ -105,8 +111,8 @@ def test_all_forms_on_all_spaces(rng, name, fused):
     model = NETWORKS[name]
     for space in spaces(model, rng):
         generator = Generator(model, space)
-        check_forms(RunOperator(generator._forward, generator.sinks, fused=fused), generator.with_sinks, rng)
-        check_forms(RunOperator(generator._adjoint, fused=fused), generator.to_csr().T.tocsr(), rng)
+        check_forms(on_runs(generator._forward, generator.sinks, fused=fused), generator.with_sinks, rng)
+        check_forms(on_runs(generator._adjoint, fused=fused), generator.to_csr().T.tocsr(), rng)
         check_forms(RowOperator(generator.with_sinks, len(space)), generator.with_sinks, rng)
 
 
@@ -118,7 +124,7 @@ def test_long_runs_in_pieces(rng, name, monkeypatch):
         generator = Generator(model, space)
         assert generator._forward.starts[-1] == len(space)
         assert np.diff(generator._forward.starts).max() <= 3
-        check_forms(RunOperator(generator._forward, generator.sinks, fused=False), generator.with_sinks, rng)
+        check_forms(on_runs(generator._forward, generator.sinks), generator.with_sinks, rng)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -129,7 +135,7 @@ def test_several_threads(rng, name, monkeypatch):
     for space in spaces(model, rng):
         generator = Generator(model, space)
         for op in (
-            RunOperator(generator._forward, generator.sinks, fused=False),
+            on_runs(generator._forward, generator.sinks),
             RowOperator(generator.with_sinks, len(space)),
         ):
             check_forms(op, generator.with_sinks, rng)
@@ -146,7 +152,7 @@ def test_runs_along_another_species(rng, name):
         for species in space.encoding.kept[:-1]:
             turned = layout.turned(generator._family.layout.space, species)
             plan, _ = operator_plans(generator, turned)
-            op = RunOperator(plan, generator.sinks[:, turned.order].tocsr(), turned.order, fused=False)
+            op = on_runs(plan, generator.sinks[:, turned.order].tocsr(), turned.order)
             v = rng.standard_normal(op.size)
             scale = abs(generator.with_sinks) @ np.abs(v)
             close(op.apply(v), generator.with_sinks @ v, scale)
@@ -191,7 +197,7 @@ def test_random_sets_of_a_network_with_laws(seed, share):
         return
     generator = Generator(ENZYME, space)
     v = rng.standard_normal(len(space) + generator.n_sinks)
-    op = RunOperator(generator._forward, generator.sinks, fused=True)
+    op = on_runs(generator._forward, generator.sinks, fused=True)
     close(op.apply(v), generator.with_sinks @ v, abs(generator.with_sinks) @ np.abs(v))
 
 
@@ -205,7 +211,7 @@ def test_huge_changes():
     states = [[x + d, y] for x in (0, 10**6, 2 * 10**6) for d in range(4) for y in range(12)]
     generator = Generator(model, StateSpace.from_states(model.species, states))
     for fused in (False, True):
-        op = RunOperator(generator._forward, generator.sinks, fused=fused)
+        op = on_runs(generator._forward, generator.sinks, fused=fused)
         check_forms(op, generator.with_sinks, np.random.default_rng(1))
 
 

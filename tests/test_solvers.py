@@ -20,6 +20,7 @@ from written_networks import network
 
 import fsp
 from fsp.generator import generator as of_generator
+from fsp.generator.closed_kernels import Rows
 from fsp.generator.operator import RunOperator
 from fsp.projection.growth import starting_vector
 from fsp.solvers import (
@@ -665,7 +666,8 @@ def test_arnoldi_relation_holds_for_any_depth(rng, depth):
     V, H = np.empty((m + 1, n)), np.zeros((m + 1, m))
     V[0] = rng.random(n)
     V[0] /= np.linalg.norm(V[0])
-    assert kernels.arnoldi(A.indptr, A.indices, A.data, V, H, depth, m) == m
+    rows = Rows(A.indptr, A.indices, A.data)
+    assert kernels.arnoldi(rows, V, H, depth, 0, m) == m
     scale = np.abs(A.toarray()).sum(axis=0).max()
     np.testing.assert_allclose(A @ V[:m].T, V.T @ H, atol=1e-13 * scale)
     np.testing.assert_allclose(np.linalg.norm(V, axis=1), 1.0, rtol=1e-13)
@@ -680,7 +682,7 @@ def test_arnoldi_stops_at_an_invariant_subspace():
     for start, size in [([0.0, 0.0, 1.0], 1), ([0.0, 1.0, 0.0], 2), ([1.0, 0.0, 0.0], 3)]:
         V, H = np.zeros((4, 3)), np.zeros((4, 3))
         V[0] = start
-        m = kernels.arnoldi(A.indptr, A.indices, A.data, V, H, 3, 3)
+        m = kernels.arnoldi(Rows(A.indptr, A.indices, A.data), V, H, 3, 0, 3)
         assert m == size
         assert H[m, m - 1] == 0.0
 
@@ -721,6 +723,10 @@ def test_combine_cuts_negative_entries_and_says_how_much(rng):
     cut = kernels.combine(V, c, out)
     np.testing.assert_allclose(out, np.maximum(c @ V, 0.0), atol=1e-14)
     assert cut == pytest.approx(np.maximum(-(c @ V), 0.0).sum(), rel=1e-12)
+    d, both, other = np.array([-0.5, 0.5, 2.0]), np.empty(5000), np.empty(5000)
+    assert kernels.combine_both(V, c, both, d, other) == pytest.approx(cut, rel=1e-12)
+    np.testing.assert_allclose(both, out, atol=1e-14)
+    np.testing.assert_allclose(other, np.maximum(d @ V, 0.0), atol=1e-14)
 
 
 # ---- Radau IIA --------------------------------------------------------------------------------------------
