@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numba import njit
 from written_networks import network
 
 from fsp import Generator, Model, Reaction, StateSpace
+from fsp.generator import generator as of_generator
 from fsp.generator import layout, operator
+from fsp.generator.closed_kernels import multiply
 from fsp.generator.operator import RowOperator, RunOperator
 from fsp.generator.plan import shape_of
 from fsp.generator.slices import slices_of
@@ -114,6 +117,47 @@ def test_all_forms_on_all_spaces(rng, name, fused):
         check_forms(on_runs(generator._forward, generator.sinks, fused=fused), generator.with_sinks, rng)
         check_forms(on_runs(generator._adjoint, fused=fused), generator.to_csr().T.tocsr(), rng)
         check_forms(RowOperator(generator.with_sinks, len(space)), generator.with_sinks, rng)
+
+
+@njit
+def multiplied(A, form, v, u, w, total, factors):
+    return multiply(A, form, v, u, w, total, *factors)
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_compiled_loops_see_the_closed_chain_in_all_forms(rng, fused):
+    for space in spaces(PAIRS, rng):
+        generator = Generator(PAIRS, space)
+        rows = RowOperator(generator.with_sinks, len(space))
+        for op in (on_runs(generator._forward, generator.sinks, fused=fused), rows):
+            A = op.compiled
+            op._compute = lambda form, v, u, w, total, factors, A=A: multiplied(A, form, v, u, w, total, factors)
+            check_forms(op, generator.with_sinks, rng)
+
+
+TIMED = network(
+    {"X": 3, "Y": 1, "Z": 2},
+    ("0 -> X", "rate", "2*exp(-time)"),
+    ("X -> Y", "rate", "5*X*exp(-time) + 0.5*X"),
+    ("X + Y -> Z", "rate", "X*Y/(4*(1 + time))"),
+    ("Z -> X", "rate", "3*Z"),
+    ("Y -> 0", "rate", "Y"),
+)
+
+
+def test_clocks_weigh_the_slices_of_the_parts(rng, monkeypatch):
+    monkeypatch.setattr(of_generator, "RUN_STATES", 0)
+    monkeypatch.setattr(of_generator, "SHORT", 0.0)
+    box = StateSpace.box(TIMED, 9)
+    for share in (1.0, 0.6):  # with holes, one change leads into a run from several
+        generator = Generator(TIMED, box.restrict(rng.random(len(box)) < share))
+        assert len(generator.clocks) == 3
+        parts = [generator.part(k) for k in range(3)]
+        for other in (generator.at(0.7), generator.with_clocks(np.array([1.0, 0.25, 2.0])), *parts):
+            assert isinstance(other.operator, RunOperator)
+            check_forms(other.operator, other.with_sinks, rng)
+        whole = generator.operator.slices.scales.shape[1]
+        assert all(part.operator.slices.scales.shape[1] < whole for part in parts)  # of the part's own rates alone
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -104,9 +104,7 @@ def find_sinks(model: Model, space: StateSpace, jumps: Jumps, adjoint: Plan) -> 
     return Sinks(tuple(names), tuple(leaks), tuple(rows), len(space))
 
 
-def _sorted_by_boundary(
-    broken: list[tuple[str, BoolArray]], own_name: str, n: int, names: dict[str, int]
-) -> IntArray:
+def _sorted_by_boundary(broken: list[tuple[str, BoolArray]], own_name: str, n: int, names: dict[str, int]) -> IntArray:
     """Return the sink of each of n jumps: the first boundary that it crosses, else its own; new `names` are added."""
     row, unassigned = np.zeros(n, dtype=np.int64), np.ones(n, dtype=np.bool_)
     for name, chosen in broken:
