@@ -405,7 +405,7 @@ MUTANTS = [
     mutant(
         "sinks-left-out-of-compiled-loops",
         "generator/closed_kernels.py",
-        "        a, b, c = product_sinks(A, form, v, u, w, total, *factors)\n",
+        "        a, b, c = product_sinks(A, A.starts[-1], form, v, u, w, total, *factors)\n",
         "        a, b, c = 0.0, 0.0, 0.0\n",
         "operator",
         only="compiled",
@@ -420,8 +420,8 @@ MUTANTS = [
     mutant(
         "last-thread-stops-early",
         "generator/operator.py",
-        "pairwise([0, *cuts, len(starts) - 1])",
-        "pairwise([0, *cuts, len(starts) - 1 - (n_shares > 1)])",
+        "pairwise([first, *cuts, end])",
+        "pairwise([first, *cuts, end - (n_shares > 1)])",
         "operator",
     ),
     mutant(
