@@ -298,8 +298,8 @@ MUTANTS = [
     mutant(
         "sinks-dropped",
         "generator/sinks.py",
-        "            if len(members):\n",
-        "            if False:\n",
+        "    if unassigned.any():\n",
+        "    if False:\n",
         "generator",
     ),
     mutant(
@@ -375,7 +375,7 @@ MUTANTS = [
     ),
     mutant(
         "last-state-of-a-slice-dropped",
-        "generator/kernels.py",
+        "generator/slice_kernels.py",
         "begins[j], ends[j] = (0, 0) if none else (begin, end)",
         "begins[j], ends[j] = (0, 0) if none else (begin, end - 1)",
         "operator",
@@ -388,8 +388,31 @@ MUTANTS = [
         "operator",
     ),
     mutant(
+        "further-source-of-a-run-left-out",
+        "generator/run_kernels.py",
+        "for m in range(more_from[r], more_from[r + 1]):",
+        "for m in range(more_from[r], more_from[r]):",
+        "operator",
+    ),
+    mutant(
+        "slices-of-the-first-clock-alone",
+        "generator/slices.py",
+        "            total += weight * getattr(part, name)\n",
+        "            total += 0.0 * getattr(part, name)\n",
+        "operator",
+        only="clocks",
+    ),
+    mutant(
+        "sinks-left-out-of-compiled-loops",
+        "generator/closed_kernels.py",
+        "        a, b, c = product_sinks(A, A.starts[-1], form, v, u, w, total, *factors)\n",
+        "        a, b, c = 0.0, 0.0, 0.0\n",
+        "operator",
+        only="compiled",
+    ),
+    mutant(
         "ends-of-a-run-left-out",
-        "generator/kernels.py",
+        "generator/run_kernels.py",
         'for first, end in (("0", "low"), ("high", "length")):',
         'for first, end in (("0", "low"),):',
         "operator",
@@ -397,8 +420,8 @@ MUTANTS = [
     mutant(
         "last-thread-stops-early",
         "generator/operator.py",
-        "pairwise([0, *cuts, len(starts) - 1])",
-        "pairwise([0, *cuts, len(starts) - 1 - (n_shares > 1)])",
+        "pairwise([first, *cuts, end])",
+        "pairwise([first, *cuts, end - (n_shares > 1)])",
         "operator",
     ),
     mutant(
@@ -458,7 +481,7 @@ MUTANTS = [
     mutant(
         "krylov-residual-norm-left-out",
         "solvers/krylov.py",
-        "residual_norm = H[m, m - 1] * norms[m] if H[m, m - 1] > 0.0 else 0.0",
+        "residual_norm = 0.0 if invariant else H[m, m - 1] * beta * norms[m]",
         "residual_norm = 0.0",
         "solvers",
         only="krylov",
@@ -466,8 +489,8 @@ MUTANTS = [
     mutant(
         "krylov-residual-in-the-2-norm",
         "solvers/krylov.py",
-        "residual_norm = H[m, m - 1] * norms[m] if",
-        "residual_norm = H[m, m - 1] * beta if",
+        "H[m, m - 1] * beta * norms[m]",
+        "H[m, m - 1] * beta",
         "solvers",
         only="krylov",
     ),
@@ -476,6 +499,13 @@ MUTANTS = [
         "solvers/krylov.py",
         "error += kernels.combine(V[:m], beta * u_kept, end)",
         "kernels.combine(V[:m], beta * u_kept, end)",
+        "charges",
+    ),
+    mutant(
+        "krylov-clip-of-a-rejected-step-not-counted",
+        "solvers/krylov.py",
+        "error += kernels.combine_both(",
+        "kernels.combine_both(",
         "charges",
     ),
     mutant(

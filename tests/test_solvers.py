@@ -20,9 +20,12 @@ from written_networks import network
 
 import fsp
 from fsp.generator import generator as of_generator
+from fsp.generator import operator as of_operator
+from fsp.generator.closed_kernels import Rows
 from fsp.generator.operator import RunOperator
 from fsp.projection.growth import starting_vector
 from fsp.solvers import (
+    NO_LIMIT,
     SOLVERS,
     Advance,
     Chooser,
@@ -31,6 +34,7 @@ from fsp.solvers import (
     chebyshev,
     choice,
     kernels,
+    krylov,
     rational,
     small_exponential,
 )
@@ -585,17 +589,20 @@ def test_settling_before_the_first_weight_is_paid_for(t, tol):
 # ---- forms of the operator --------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("compiled", [0, 1000])
 @pytest.mark.parametrize("make", [fsp.Uniformization, fsp.Krylov, fsp.Chebyshev])
 @chains
-def test_runs_and_rows_give_the_same_answer(make, chain, monkeypatch):
-    """The loop in compiled code on rows and the loop over products on runs are the same method."""
+def test_runs_and_rows_give_the_same_answer(make, chain, compiled, monkeypatch):
+    """The loops in compiled code on rows and on runs and the loop over products are the same method."""
     bound = bind(chain)
     with make().open(bound.generator) as propagator:
         rows = advance(propagator, bound.p, 0.0, bound.t, 1e-8)
     monkeypatch.setattr(of_generator, "RUN_STATES", 0)
     monkeypatch.setattr(of_generator, "SHORT", 0.0)
+    monkeypatch.setattr(of_operator, "COMPILED_STATES", compiled)
     generator = fsp.Generator(bound.generator.model, bound.generator.space)
     assert isinstance(generator.operator, RunOperator)
+    assert (generator.operator.compiled is None) == (compiled == 0)
     with make().open(generator) as propagator:
         runs = advance(propagator, bound.p, 0.0, bound.t, 1e-8)
     gap = np.abs(rows.p - runs.p).sum() + np.abs(rows.lost - runs.lost).sum()
@@ -604,10 +611,29 @@ def test_runs_and_rows_give_the_same_answer(make, chain, monkeypatch):
     assert runs.error <= 1e-8
 
 
+@pytest.mark.parametrize("limit", [NO_LIMIT, LossLimit(1e-5, 0.0)])
+def test_a_krylov_basis_ends_where_the_step_does(limit, monkeypatch):
+    model = network({"X": 0, "Y": 0}, ("0 -> X", "mass_action", 8.0), ("X -> Y", "mass_action", 1.0))
+    generator = fsp.Generator(model, box(model, upper=(8, 8)))
+    p = starting_vector(model, generator.space)
+    steps = []
+    for work in (np.inf, 0.0):
+        monkeypatch.setattr(krylov, "LOOK_WORK", work)
+        with fsp.Krylov(1e-9).open(generator) as propagator:
+            steps.append(propagator.advance(p, 0.0, 0.25, limit=limit))
+    whole, looked = steps
+    assert looked.n_matvec <= 0.7 * whole.n_matvec
+    assert (looked.rejected is None) == (limit is NO_LIMIT)
+    truth = linalg.expm(looked.t * generator.with_sinks.toarray())[: len(p), : len(p)] @ p
+    assert np.abs(looked.p - truth).sum() <= looked.error + looked.rounding
+    assert looked.lost.sum() <= limit.at(looked.t)
+
+
 @pytest.mark.parametrize("make", [fsp.Uniformization, fsp.Krylov, fsp.Chebyshev])
 def test_long_steps_say_how_far_they_are(make, monkeypatch):
     monkeypatch.setattr(of_generator, "RUN_STATES", 0)
     monkeypatch.setattr(of_generator, "SHORT", 0.0)
+    monkeypatch.setattr(of_operator, "COMPILED_STATES", 0)
     monkeypatch.setattr(base, "REPORT_WORK", 1.0)
     bound = bind("immigration")
     generator = fsp.Generator(bound.generator.model, bound.generator.space)
@@ -665,7 +691,8 @@ def test_arnoldi_relation_holds_for_any_depth(rng, depth):
     V, H = np.empty((m + 1, n)), np.zeros((m + 1, m))
     V[0] = rng.random(n)
     V[0] /= np.linalg.norm(V[0])
-    assert kernels.arnoldi(A.indptr, A.indices, A.data, V, H, depth, m) == m
+    rows = Rows(A.indptr, A.indices, A.data)
+    assert kernels.arnoldi(rows, V, H, depth, 0, m) == m
     scale = np.abs(A.toarray()).sum(axis=0).max()
     np.testing.assert_allclose(A @ V[:m].T, V.T @ H, atol=1e-13 * scale)
     np.testing.assert_allclose(np.linalg.norm(V, axis=1), 1.0, rtol=1e-13)
@@ -680,7 +707,7 @@ def test_arnoldi_stops_at_an_invariant_subspace():
     for start, size in [([0.0, 0.0, 1.0], 1), ([0.0, 1.0, 0.0], 2), ([1.0, 0.0, 0.0], 3)]:
         V, H = np.zeros((4, 3)), np.zeros((4, 3))
         V[0] = start
-        m = kernels.arnoldi(A.indptr, A.indices, A.data, V, H, 3, 3)
+        m = kernels.arnoldi(Rows(A.indptr, A.indices, A.data), V, H, 3, 0, 3)
         assert m == size
         assert H[m, m - 1] == 0.0
 
@@ -721,6 +748,10 @@ def test_combine_cuts_negative_entries_and_says_how_much(rng):
     cut = kernels.combine(V, c, out)
     np.testing.assert_allclose(out, np.maximum(c @ V, 0.0), atol=1e-14)
     assert cut == pytest.approx(np.maximum(-(c @ V), 0.0).sum(), rel=1e-12)
+    d, both, other = np.array([-0.5, 0.5, 2.0]), np.empty(5000), np.empty(5000)
+    assert kernels.combine_both(V, c, both, d, other) == pytest.approx(cut, rel=1e-12)
+    np.testing.assert_allclose(both, out, atol=1e-14)
+    np.testing.assert_allclose(other, np.maximum(d @ V, 0.0), atol=1e-14)
 
 
 # ---- Radau IIA --------------------------------------------------------------------------------------------

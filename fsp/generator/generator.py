@@ -23,21 +23,24 @@ from scipy import sparse
 from fsp.errors import StateSpaceError
 from fsp.generator import entry_kernels, kernels
 from fsp.generator.layout import Layout, longest_runs, natural
-from fsp.generator.operator import RUN_STATES, Operator, RowOperator, RunOperator
-from fsp.generator.plan import Clocks, build, jumps_of, weighted
+from fsp.generator.operator import Operator, RowOperator, RunOperator
+from fsp.generator.plan import Clocks, build, jumps_of, shape_of, weighted, without_zeros
 from fsp.generator.sinks import Sinks, find_sinks, parts_of
+from fsp.generator.slices import scaled, slices_of
 
 if TYPE_CHECKING:
     from fsp.arrays import BoolArray, FloatArray, IntArray
     from fsp.generator.kernels import Plan
     from fsp.generator.sinks import Leak
+    from fsp.generator.slices import Slices
     from fsp.model import Model
     from fsp.model.tree import Expression
     from fsp.space import StateSpace
 
-SHORT = 32.0  # mean length of a run below which rows are faster
-SCARCE_ROWS = 5_000_000  # states whose rows would take memory that vectors need
-SHORT_SCARCE = 6.0  # mean length of a run below which even then runs do not pay
+RUN_STATES = 8_000  # below, rows are faster
+SHORT = 6.0  # mean length of a run below which they are as well
+MANY_STATES = 5_000_000  # whose exit rates are not kept for their maximum alone
+LONG = 32.0  # mean length of a run for which a pass over all slices is worth compiling for one kind of network
 
 
 class _Family:
@@ -68,8 +71,18 @@ class _Family:
     @cached_property
     def ordered(self) -> tuple[Plan, Clocks]:
         """The plan on the layout with the longest runs, before its scales are multiplied by the clocks."""
+        if self.longest.order is None:
+            return self.forward, self.clocks
         forward, _, clocks = build(self.model, self.longest, self.jumps, self._t)
         return forward, clocks
+
+    @cached_property
+    def slices(self) -> list[Slices]:
+        """The slices of the part that each clock multiplies, without sinks: they differ by their scalars alone."""
+        plan, clocks = self.ordered
+        shape = shape_of(plan) if self.longest.mean_length >= LONG else ()
+        units = np.eye(len(clocks.trees)) if self.in_parts else clocks.values(self._t)[None]
+        return [slices_of(weighted(plan, clocks, unit), shape) for unit in units]
 
     @cached_property
     def sink_parts(self) -> list[Sinks]:
@@ -238,20 +251,22 @@ class Generator:
     @cached_property
     def T(self) -> Operator:  # noqa: N802 - the transpose, as numpy and scipy call it
         """The adjoint: ``generator.T @ f`` is ``Aᵀ f``, the rate of change of the mean of f from each state."""
-        return RunOperator(self._adjoint)
+        long = len(self) >= RUN_STATES and self._family.layout.mean_length >= LONG
+        return RunOperator(slices_of(self._adjoint, shape_of(self._adjoint) if long else ()))
 
     @cached_property
     def operator(self) -> Operator:
         """The closed chain, sinks as states of their own, in the order and form in which products are fastest."""
         if len(self) < RUN_STATES:
             return RowOperator(self.with_sinks, len(self))
-        layout = self._family.longest
-        if layout.mean_length < (SHORT if len(self) < SCARCE_ROWS else SHORT_SCARCE):
+        family, order = self._family, self._family.longest.order
+        if family.longest.mean_length < SHORT:
             return RowOperator(self.with_sinks, len(self))
-        if layout.order is None:
-            return RunOperator(self._forward, self.sinks)
-        forward = weighted(*self._family.ordered, self._weights)
-        return RunOperator(forward, self.sinks[:, layout.order].tocsr(), layout.order)
+        sinks = self.sinks if order is None else self.sinks[:, order].tocsr()
+        if self._part is not None:
+            return RunOperator(slices_of(without_zeros(weighted(*family.ordered, self._weights)), (), sinks), order)
+        weights = self._weights if family.in_parts else np.ones(1)
+        return RunOperator(scaled(family.slices, weights, sinks), order)
 
     # ---- rates --------------------------------------------------------------------------------------------
 
@@ -268,7 +283,7 @@ class Generator:
     @cached_property
     def largest_exit_rate(self) -> float:
         """Largest exit rate, 1/time."""
-        if len(self) < SCARCE_ROWS:
+        if len(self) < MANY_STATES:
             return float(self.exit_rates.max())
         return float(entry_kernels.exit_rates(self._forward, np.empty(0)))
 

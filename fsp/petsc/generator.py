@@ -19,9 +19,11 @@ from scipy import sparse
 from fsp.errors import BackendError, StateSpaceError
 from fsp.generator import Generator as LocalGenerator
 from fsp.generator import Leak
-from fsp.generator.generator import SHORT
-from fsp.generator.operator import RUN_STATES, Operator, RowOperator, RunOperator
-from fsp.generator.plan import jumps_of
+from fsp.generator.generator import LONG, RUN_STATES, SHORT
+from fsp.generator.inner import inner_runs
+from fsp.generator.operator import Operator, RowOperator, RunOperator
+from fsp.generator.plan import jumps_of, shape_of
+from fsp.generator.slices import slices_of
 from fsp.petsc.environment import load
 from fsp.petsc.halo import Halo
 
@@ -167,7 +169,8 @@ class Generator:
     @cached_property
     def T(self) -> Operator:  # noqa: N802 - the transpose, as numpy and scipy call it
         """The adjoint, whose products are collective."""
-        return RunOperator(self.local.plans[1], ghosts=self.halo, own=self.halo.own)
+        plan, own = self.local.plans[1], self.halo.own
+        return RunOperator(slices_of(plan, ()), ghosts=self.halo, own=own, inner=inner_runs(plan, *own))
 
     @cached_property
     def operator(self) -> Operator:
@@ -179,7 +182,9 @@ class Generator:
         mean_length = len(self.halo.extended) / len(plan.keys)
         if self.comm.min(self.n_local) < RUN_STATES or self.comm.min(mean_length) < SHORT:
             return RowOperator(self._closed_rows(), self.n_local, self._ghosts)
-        return RunOperator(plan, self.sinks, ghosts=self._ghosts, own=self.halo.own)
+        own, shape = self.halo.own, shape_of(plan) if mean_length >= LONG else ()
+        inner = None if self._ghosts is None else inner_runs(plan, *own)
+        return RunOperator(slices_of(plan, shape, self.sinks), ghosts=self._ghosts, own=own, inner=inner)
 
     @property
     def _ghosts(self) -> Halo | None:

@@ -199,11 +199,9 @@ class _ChebyshevPropagator:
         v[:] = 0.0
         norms[1] = self._operator.recur(w, v, total, (scale, 1.0, 0.0), (0.0, weights[1]))
         m = 1
-        A = self._operator.rows
+        A = self._operator.compiled
         if A is not None:
-            m = kernels.chebyshev(
-                A.indptr, A.indices, A.data, scale, v, w, total, weights, hit, x, tol, LARGEST_SPREAD, norms
-            )
+            m = kernels.chebyshev(A, scale, v, w, total, weights, hit, x, tol, LARGEST_SPREAD, norms)
             v, w = (v, w) if m % 2 else (w, v)
         error, spread = kernels.chebyshev_error(weights, hit, x, norms, m)
         while not error <= tol and spread <= LARGEST_SPREAD * mass and m + 1 < len(weights):

@@ -141,11 +141,9 @@ class _Uniformized:
         v[:], total[:] = z, 0.0
         scale, steady = 1.0 / self._rate, 0.5 * tol
         k, k_end, change = 0, first + len(weights), np.inf
-        A = self._operator.rows
+        A = self._operator.compiled
         if A is not None:
-            k, change = kernels.weighted_powers(
-                A.indptr, A.indices, A.data, scale, v, w, total, weights, first, mean, k_end, steady, settled
-            )
+            k, change = kernels.weighted_powers(A, scale, v, w, total, weights, first, mean, k_end, steady, settled)
             v = v if k % 2 == 0 else w
         while k < k_end and not (k and change * kernels.moment_above(settled, first, mean, k - 1) <= steady):
             change = self._operator.step(v, w, total, scale, weights[k - first] if k >= first else 0.0)
