@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import io
-import re
 import shutil
 import signal
 import sys
@@ -16,14 +15,13 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
 import fsp
 from fsp.errors import ArgumentError, BackendError, ConvergenceError, FSPError, ModelError, StateSpaceError
+from fsp.options import JSON, SET, Request, SolverOption, named, number, points, shared_options
 
 if TYPE_CHECKING:
     from fsp.distribution import Distribution, Solution, Sweep
@@ -56,32 +54,7 @@ Exit status:
   7  solved, but the error is above the tolerance, or is not a bound
   130, 143  stopped by SIGINT (Ctrl-C) or SIGTERM; with --out, what was reached is saved
 """
-_SIZE = re.compile(r"([0-9]+\.?[0-9]*)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
 _SECONDS_BETWEEN_LINES = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Request:
-    """What was asked for on the command line, whatever the command."""
-
-    model: str
-    settings: tuple[str, ...]
-    tol: float
-    max_states: int | None
-    max_memory: str | None
-    out: Path | None
-    plot: Path | None
-    marginal: tuple[str, ...]
-    as_json: bool
-    quiet: bool
-    resume: bool = False
-    save_every: float | None = None
-
-    def limits(self) -> dict[str, int]:
-        """Return the limits that were given; the others keep the solver's defaults."""
-        memory = None if self.max_memory is None else _bytes(self.max_memory)
-        given = {"max_states": self.max_states, "max_memory": memory}
-        return {name: limit for name, limit in given.items() if limit is not None}
 
 
 # ---- commands
@@ -108,43 +81,6 @@ def _guarded(command: Callable[..., int]) -> Callable[..., None]:
     return guarded
 
 
-_SET = click.option(
-    "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Set a parameter or an initial count."
-)
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-_SHARED = (
-    click.argument("model"),
-    _SET,
-    click.option("--tol", default=1e-6, show_default=True, help="Error to reach, in the 1-norm."),
-    click.option("--max-states", type=int, help="Limit on the number of states."),
-    click.option("--max-memory", metavar="SIZE", help="Limit on memory, such as 8GiB or 500MB."),
-    click.option("--out", type=click.Path(path_type=Path), help="Write an HDF5 file."),
-    click.option("--plot", type=click.Path(path_type=Path), help="Draw a picture: .png, .pdf, .svg, ..."),
-    click.option("--marginal", multiple=True, metavar="SPECIES", help="Print a marginal distribution."),
-    _JSON,
-    click.option("--quiet", is_flag=True, help="No progress."),
-)
-
-
-def _shared(command: Callable[..., None]) -> Callable[..., None]:
-    """Give `command` the options that make a `_Request`."""
-    for option in reversed(_SHARED):
-        command = option(command)
-    return command
-
-
-class _SolverOption(click.Option):
-    """An option whose help names all solvers; they are imported when it is asked for."""
-
-    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
-        """Return the option and its help."""
-        from fsp.solvers import SOLVERS
-
-        *names, last = ["auto", *SOLVERS]
-        self.help = f"{', '.join(names)} or {last}."
-        return super().get_help_record(ctx)
-
-
 @click.group(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(fsp.__version__, prog_name="fsp")
 def main() -> None:
@@ -155,7 +91,7 @@ def main() -> None:
 
 
 @main.command(epilog=_EPILOG)
-@_shared
+@shared_options
 @click.option(
     "--times",
     multiple=True,
@@ -163,7 +99,7 @@ def main() -> None:
     metavar="TIMES",
     help="1,2,5 or FROM:TO:NUMBER, with both ends.",
 )
-@click.option("--solver", cls=_SolverOption, default="auto", show_default=True)
+@click.option("--solver", cls=SolverOption, default="auto", show_default=True)
 @click.option(
     "--sweep",
     "sweeps",
@@ -183,31 +119,31 @@ def transient(
 
     Options that name one thing, like --times or --set, may be given several times.
     """
-    request = _Request(**shared)
+    request = Request(**shared)
     if request.out is None and (request.resume or request.save_every is not None):
         raise ArgumentError("`--out` must name the file for --resume and --save-every, but is missing.")
-    options = {"times": _points(times, "--times"), "solver": solver}
+    options = {"times": points(times, "--times"), "solver": solver}
     if not sweeps:
         return _run(request, "transient", **options)
     if request.plot is not None:
         raise ArgumentError("`--plot` must have one solution to draw, but --sweep makes several.")
-    values = {name: _points([text], f"--sweep {name}") for name, text in _named(sweeps, "--sweep", "NAME=VALUES")}
+    values = {name: points([text], f"--sweep {name}") for name, text in named(sweeps, "--sweep", "NAME=VALUES")}
     return _run(request, "sweep", values=values, pairs=pairs, processes=jobs, errors="keep", **options)
 
 
 @main.command(epilog=_EPILOG)
-@_shared
+@shared_options
 @click.option("--method", default="auto", show_default=True, help="auto, gth, direct or iterative.")
 @_guarded
 def stationary(method: str, **shared: Any) -> int:
     """Find the stationary distribution of MODEL (SBML or Antimony)."""
-    return _run(_Request(**shared), "stationary", method=method)
+    return _run(Request(**shared), "stationary", method=method)
 
 
 @main.command(epilog=_EPILOG)
 @click.argument("model")
-@_SET
-@_JSON
+@SET
+@JSON
 @_guarded
 def info(model: str, settings: tuple[str, ...], as_json: bool) -> int:
     """Print species, reactions, propensities and conservation laws of MODEL."""
@@ -216,7 +152,7 @@ def info(model: str, settings: tuple[str, ...], as_json: bool) -> int:
     return 0
 
 
-def _run(request: _Request, task: str, **options: Any) -> int:
+def _run(request: Request, task: str, **options: Any) -> int:
     """Solve, print the answer, write the files, return the exit status."""
     options |= request.limits()
     _check_files(request)
@@ -233,7 +169,7 @@ def _run(request: _Request, task: str, **options: Any) -> int:
     return _judge(answer, request.tol)
 
 
-def _solve(request: _Request, task: str, model: Model, options: dict[str, Any], report: Report | None) -> Answer:
+def _solve(request: Request, task: str, model: Model, options: dict[str, Any], report: Report | None) -> Answer:
     """Solve, from where --resume says; where a signal comes, save what was reached and leave."""
     if task == "stationary":
         return fsp.stationary(model, progress=report, **options)
@@ -253,7 +189,7 @@ def _solve(request: _Request, task: str, model: Model, options: dict[str, Any], 
             raise SystemExit(128 + (stop.signal or signal.SIGINT)) from None
 
 
-def _earlier(request: _Request, task: str) -> Any:
+def _earlier(request: Request, task: str) -> Any:
     """Return what --resume goes on from, None where nothing was begun."""
     if not request.resume or request.out is None or not request.out.exists():
         return None
@@ -266,7 +202,7 @@ def _earlier(request: _Request, task: str) -> Any:
     return earlier
 
 
-def _keep(error: KeyboardInterrupt, request: _Request) -> None:
+def _keep(error: KeyboardInterrupt, request: Request) -> None:
     """Save what was reached, and say so."""
     solution = getattr(error, "solution", None)
     kept = "nothing was saved"
@@ -278,7 +214,7 @@ def _keep(error: KeyboardInterrupt, request: _Request) -> None:
     click.echo(f"fsp: {error or 'stopped'}; {kept}", err=True)
 
 
-def _write(answer: Answer, request: _Request) -> None:
+def _write(answer: Answer, request: Request) -> None:
     if request.out:
         answer.save(request.out)
     if request.plot:
@@ -305,53 +241,14 @@ def _judge(answer: Answer, tol: float) -> int:
 
 def _model(path: str, settings: Sequence[str]) -> Model:
     model = fsp.load(path)
-    values = {name: _number(value, f"--set {name}") for name, value in _named(settings, "--set", "NAME=VALUE")}
+    values = {name: number(value, f"--set {name}") for name, value in named(settings, "--set", "NAME=VALUE")}
     counts = {name: value for name, value in values.items() if name in model.species}
     constants = {name: value for name, value in values.items() if name not in counts}
     model = model.with_parameters(constants) if constants else model
     return model.with_initial(counts) if counts else model
 
 
-def _named(texts: Sequence[str], option: str, form: str) -> Iterator[tuple[str, str]]:
-    """Split NAME=VALUE."""
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise ArgumentError(f"`{option}` must be {form}, but is '{text}'.")
-        yield name.strip(), value
-
-
-def _points(texts: Sequence[str], option: str) -> list[float]:
-    points: list[float] = []
-    for part in ",".join(texts).split(","):
-        ends = part.split(":")
-        if len(ends) == 1:
-            points.append(_number(part, option))
-        elif len(ends) == 3 and ends[2].strip().isdigit() and int(ends[2]) > 1:
-            first, last = (_number(end, option) for end in ends[:2])
-            steps = int(ends[2]) - 1
-            points += [*(first + (last - first) * i / steps for i in range(steps)), last]
-        else:
-            raise ArgumentError(f"`{option}` must be like 0:30:31 or 1,2,5, but has '{part}'.")
-    return points
-
-
-def _number(text: str, option: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise ArgumentError(f"`{option}` must be a number, but is '{text}'.") from None
-
-
-def _bytes(text: str) -> int:
-    match = _SIZE.fullmatch(text.strip())
-    if match is None:
-        raise ArgumentError(f"`--max-memory` must be a size such as 8GiB or 500MB, but is '{text}'.")
-    number, prefix, binary = match.groups()
-    return int(float(number) * (1024 if binary else 1000) ** " kmgt".index(prefix.lower() or " "))
-
-
-def _check_files(request: _Request) -> None:
+def _check_files(request: Request) -> None:
     """Refuse files that cannot be written now, rather than after hours."""
     for option, path in (("--out", request.out), ("--plot", request.plot)):
         if path is not None and (path.is_dir() or not path.resolve().parent.is_dir()):
@@ -444,7 +341,7 @@ def _status(progress: Progress | SweepProgress) -> str:
 # ---- the answer
 
 
-def _text(answer: Answer, request: _Request, seconds: float) -> str:
+def _text(answer: Answer, request: Request, seconds: float) -> str:
     from fsp.distribution import Solution, Sweep
     from fsp.distribution.records import marginal_text
 
@@ -460,7 +357,7 @@ def _text(answer: Answer, request: _Request, seconds: float) -> str:
     return "\n".join(lines + tables)
 
 
-def _sweep_text(answer: Sweep, request: _Request, seconds: float, width: int) -> str:
+def _sweep_text(answer: Sweep, request: Request, seconds: float, width: int) -> str:
     from fsp.distribution.records import marginal_text
 
     lines = [str(answer), f"{answer.n_matvec:,} products, {seconds:.3g} s"]
@@ -469,7 +366,7 @@ def _sweep_text(answer: Sweep, request: _Request, seconds: float, width: int) ->
     return "\n".join(lines)
 
 
-def _json(answer: Answer, request: _Request, seconds: float) -> str:
+def _json(answer: Answer, request: Request, seconds: float) -> str:
     from fsp.distribution import Sweep
     from fsp.distribution.records import answer_record, sweep_record, to_json
 

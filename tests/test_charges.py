@@ -10,7 +10,7 @@ import pytest
 from fsp import Chebyshev, Generator, Implicit, Krylov, Model, Reaction, StateSpace, Uniformization
 from fsp.distribution import ErrorLedger
 from fsp.projection.growth import Growth
-from fsp.solvers import implicit, kernels
+from fsp.solvers import LossLimit, implicit, kernels
 from fsp.solvers.collocation import radau
 
 
@@ -78,6 +78,15 @@ def test_what_a_krylov_step_clips_is_in_its_error(monkeypatch):
     monkeypatch.setattr(kernels, "combine", lambda V, c, out: combine(V, c, out) + 0.25)
     with Krylov(1e-6).open(generator) as propagator:
         assert propagator.advance(start(generator), 0.0, 0.1).error >= 0.25
+
+
+def test_what_a_krylov_step_clips_before_it_breaks_the_limit_is_in_its_error(monkeypatch):
+    generator, combine = bimolecular(), kernels.combine_both
+    monkeypatch.setattr(kernels, "combine_both", lambda V, c, out, d, other: combine(V, c, out, d, other) + 0.25)
+    with Krylov(1e-6).open(generator) as propagator:
+        step = propagator.advance(start(generator), 0.0, 5.0, limit=LossLimit(1e-6, 0.0))
+    assert step.rejected is not None
+    assert step.error >= 0.25
 
 
 def test_what_a_chebyshev_step_clips_is_in_its_error(monkeypatch):

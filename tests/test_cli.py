@@ -16,6 +16,7 @@ from scipy import stats
 import fsp
 from fsp import cli
 from fsp.distribution import Distribution, ErrorLedger, Solution
+from fsp.options import size_in_bytes
 from fsp.projection import Progress, SweepProgress
 
 BIRTH_DEATH = """
@@ -259,7 +260,7 @@ def test_a_file_that_cannot_be_written_is_1(model, monkeypatch, tmp_path):
     [("8GiB", 8 * 2**30), ("500MB", 500_000_000), ("1.5k", 1500), ("12", 12), ("2 TiB", 2**41)],
 )
 def test_sizes(text, size):
-    assert cli._bytes(text) == size
+    assert size_in_bytes(text) == size
 
 
 def test_only_given_limits_are_passed_on(model, monkeypatch):

@@ -16,6 +16,7 @@ needs_mpi = pytest.mark.skipif(
     bool(launcher.reason_to_skip()) and os.environ.get("FSP_MPI") != "required",
     reason=f"no PETSc under mpirun: {launcher.reason_to_skip()}",
 )
+FILES = sorted((launcher.ROOT / "tests" / "mpi").glob("test_*.py"))
 TOO_LONG = 60.0  # seconds in which a job that has failed must have ended
 
 
@@ -62,7 +63,7 @@ def test_an_error_on_all_ranks_is_printed_once(tmp_path, n):
         n,
         "from fsp import Model, Reaction\n"
         "from fsp.petsc import StateSpace\n"
-        "StateSpace.reachable(Model(species=['X'], reactions=[Reaction('0 -> X', mass_action=1.0)]))\n",
+        "StateSpace.reachable(Model(species={'X': 0}, reactions=[Reaction('0 -> X', mass_action=1.0)]))\n",
     )
     assert done.returncode == 1
     assert done.stderr.count("The reachable set must be finite") == 1

@@ -6,11 +6,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numba import njit
 from written_networks import network
 
 from fsp import Generator, Model, Reaction, StateSpace
+from fsp.generator import generator as of_generator
 from fsp.generator import layout, operator
+from fsp.generator.closed_kernels import multiply
 from fsp.generator.operator import RowOperator, RunOperator
+from fsp.generator.plan import shape_of
+from fsp.generator.slices import slices_of
 
 HILL = Model(
     name="hill",
@@ -69,6 +74,10 @@ def spaces(model, rng):
     yield StateSpace.from_states(model.species, [[40] * len(model.species), [0] * len(model.species)])
 
 
+def on_runs(plan, sinks=None, order=None, *, fused=False):
+    return RunOperator(slices_of(plan, shape_of(plan) if fused else (), sinks), order)
+
+
 def close(actual, expected, size):
     assert (np.abs(actual - expected) <= 2e-14 * (size + 1e-300)).all()
 
@@ -105,9 +114,50 @@ def test_all_forms_on_all_spaces(rng, name, fused):
     model = NETWORKS[name]
     for space in spaces(model, rng):
         generator = Generator(model, space)
-        check_forms(RunOperator(generator._forward, generator.sinks, fused=fused), generator.with_sinks, rng)
-        check_forms(RunOperator(generator._adjoint, fused=fused), generator.to_csr().T.tocsr(), rng)
+        check_forms(on_runs(generator._forward, generator.sinks, fused=fused), generator.with_sinks, rng)
+        check_forms(on_runs(generator._adjoint, fused=fused), generator.to_csr().T.tocsr(), rng)
         check_forms(RowOperator(generator.with_sinks, len(space)), generator.with_sinks, rng)
+
+
+@njit
+def multiplied(A, form, v, u, w, total, factors):
+    return multiply(A, form, v, u, w, total, *factors)
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_compiled_loops_see_the_closed_chain_in_all_forms(rng, fused):
+    for space in spaces(PAIRS, rng):
+        generator = Generator(PAIRS, space)
+        rows = RowOperator(generator.with_sinks, len(space))
+        for op in (on_runs(generator._forward, generator.sinks, fused=fused), rows):
+            A = op.compiled
+            op._compute = lambda form, v, u, w, total, factors, A=A: multiplied(A, form, v, u, w, total, factors)
+            check_forms(op, generator.with_sinks, rng)
+
+
+TIMED = network(
+    {"X": 3, "Y": 1, "Z": 2},
+    ("0 -> X", "rate", "2*exp(-time)"),
+    ("X -> Y", "rate", "5*X*exp(-time) + 0.5*X"),
+    ("X + Y -> Z", "rate", "X*Y/(4*(1 + time))"),
+    ("Z -> X", "rate", "3*Z"),
+    ("Y -> 0", "rate", "Y"),
+)
+
+
+def test_clocks_weigh_the_slices_of_the_parts(rng, monkeypatch):
+    monkeypatch.setattr(of_generator, "RUN_STATES", 0)
+    monkeypatch.setattr(of_generator, "SHORT", 0.0)
+    box = StateSpace.box(TIMED, 9)
+    for share in (1.0, 0.6):  # with holes, one change leads into a run from several
+        generator = Generator(TIMED, box.restrict(rng.random(len(box)) < share))
+        assert len(generator.clocks) == 3
+        parts = [generator.part(k) for k in range(3)]
+        for other in (generator.at(0.7), generator.with_clocks(np.array([1.0, 0.25, 2.0])), *parts):
+            assert isinstance(other.operator, RunOperator)
+            check_forms(other.operator, other.with_sinks, rng)
+        whole = generator.operator.slices.scales.shape[1]
+        assert all(part.operator.slices.scales.shape[1] < whole for part in parts)  # of the part's own rates alone
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -118,7 +168,7 @@ def test_long_runs_in_pieces(rng, name, monkeypatch):
         generator = Generator(model, space)
         assert generator._forward.starts[-1] == len(space)
         assert np.diff(generator._forward.starts).max() <= 3
-        check_forms(RunOperator(generator._forward, generator.sinks, fused=False), generator.with_sinks, rng)
+        check_forms(on_runs(generator._forward, generator.sinks), generator.with_sinks, rng)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -129,7 +179,7 @@ def test_several_threads(rng, name, monkeypatch):
     for space in spaces(model, rng):
         generator = Generator(model, space)
         for op in (
-            RunOperator(generator._forward, generator.sinks, fused=False),
+            on_runs(generator._forward, generator.sinks),
             RowOperator(generator.with_sinks, len(space)),
         ):
             check_forms(op, generator.with_sinks, rng)
@@ -146,7 +196,7 @@ def test_runs_along_another_species(rng, name):
         for species in space.encoding.kept[:-1]:
             turned = layout.turned(generator._family.layout.space, species)
             plan, _ = operator_plans(generator, turned)
-            op = RunOperator(plan, generator.sinks[:, turned.order].tocsr(), turned.order, fused=False)
+            op = on_runs(plan, generator.sinks[:, turned.order].tocsr(), turned.order)
             v = rng.standard_normal(op.size)
             scale = abs(generator.with_sinks) @ np.abs(v)
             close(op.apply(v), generator.with_sinks @ v, scale)
@@ -191,7 +241,7 @@ def test_random_sets_of_a_network_with_laws(seed, share):
         return
     generator = Generator(ENZYME, space)
     v = rng.standard_normal(len(space) + generator.n_sinks)
-    op = RunOperator(generator._forward, generator.sinks, fused=True)
+    op = on_runs(generator._forward, generator.sinks, fused=True)
     close(op.apply(v), generator.with_sinks @ v, abs(generator.with_sinks) @ np.abs(v))
 
 
@@ -205,7 +255,7 @@ def test_huge_changes():
     states = [[x + d, y] for x in (0, 10**6, 2 * 10**6) for d in range(4) for y in range(12)]
     generator = Generator(model, StateSpace.from_states(model.species, states))
     for fused in (False, True):
-        op = RunOperator(generator._forward, generator.sinks, fused=fused)
+        op = on_runs(generator._forward, generator.sinks, fused=fused)
         check_forms(op, generator.with_sinks, np.random.default_rng(1))
 
 

@@ -117,7 +117,7 @@ def test_times_with_the_same_states_share_them(solution, tmp_path):
 # ---- failures
 
 
-@pytest.mark.parametrize("failing", ["_write_time", "_flush"])
+@pytest.mark.parametrize("failing", ["_write_fields", "_flush"])
 def test_a_failure_leaves_the_old_file_and_nothing_else(failing, solution, rng, tmp_path, monkeypatch):
     path = tmp_path / "run.h5"
     one(1.0, rng).save(path)

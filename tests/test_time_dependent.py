@@ -19,10 +19,11 @@ from written_networks import network
 import fsp
 from fsp.model.expression import ONE, evaluate, split_number
 from fsp.model.formula import parse
-from fsp.model.taylor import enclosure, polynomial
+from fsp.model.taylor import constant, polynomial
 from fsp.projection.growth import starting_vector
 from fsp.solvers import LossLimit
-from fsp.solvers.clocks import chebyshev_nodes, clock_on, reach
+from fsp.solvers.base import History
+from fsp.solvers.clocks import chebyshev_nodes, clock_on, constants_on, reach
 
 SOLVERS = [fsp.Magnus, fsp.Implicit]
 solvers = pytest.mark.parametrize("make", SOLVERS, ids=lambda make: make.__name__)
@@ -143,6 +144,63 @@ def test_a_switch_inside_an_advance_is_found_by_the_solver(make):
     assert np.abs(p - truth).sum() <= error + 1e-12
 
 
+def ulps(t, n):
+    """Return the number n units in the last place from t."""
+    return t + n * math.ulp(t)
+
+
+@solvers
+@settings(max_examples=15, deadline=None)
+@given(
+    switch=st.floats(1e-3, 30.0),
+    off=st.integers(-90, 90),
+    shorter=st.integers(0, 8),
+    jump=st.sampled_from([(2.0, 0.5), (0.0, 3.0), (0.3, 30.0), (1e12, 0.5)]),
+)
+def test_steps_of_any_length_pass_a_switch_right_beside_their_start(make, switch, off, shorter, jump):
+    before, after = jump
+    rate = f"piecewise({before}, time < {switch!r}, {after})"
+    model = network({"X": 20}, ("X -> 0", "rate", f"X*{rate}"))
+    generator = fsp.Generator(model, fsp.StateSpace.reachable(model))
+    start, length = ulps(switch, off), 0.1 * switch
+    p = starting_vector(model, generator.space)
+    with make().open(generator) as propagator:
+        propagator.step_length = length * 10.0**-shorter
+        step = propagator.advance(p, start, start + length, tol=1e-8)
+    assert step.t == start + length
+    assert step.certified
+    early = max(switch - start, 0.0)
+    kept = math.exp(-(before * early + after * (start + length - max(start, switch))))
+    truth = stats.binom.pmf(generator.space.states[:, 0], 20, kept)
+    assert np.abs(step.p - truth).sum() <= step.error + step.rounding + 1e-14
+    assert step.error + step.rounding <= 2e-8 + 1e-11 * switch * abs(before - after)
+    assert step.n_matvec < 20_000
+
+
+@solvers
+def test_a_jump_within_the_rounding_of_a_start_is_charged(make):
+    switch, start, fast = 1.0, ulps(1.0, -10), 1e13
+    model = network({"X": 20}, ("X -> 0", "rate", f"X*piecewise({fast}, time < {switch}, 0.5)"))
+    generator = fsp.Generator(model, fsp.StateSpace.reachable(model))
+    with make().open(generator) as propagator:
+        propagator.step_length = 0.01
+        step = propagator.advance(starting_vector(model, generator.space), start, 1.1, tol=1e-8)
+    late = math.exp(-0.5 * (step.t - switch))
+    truth = stats.binom.pmf(generator.space.states[:, 0], 20, math.exp(-fast * (switch - start)) * late)
+    assert np.abs(stats.binom.pmf(generator.space.states[:, 0], 20, late) - truth).sum() > 0.1
+    assert np.abs(step.p - truth).sum() <= step.error + step.rounding
+
+
+@solvers
+def test_a_pulse_of_which_nothing_is_known_beforehand_is_not_missed(make):
+    model = network({"X": 0}, ("0 -> X", "rate", "piecewise(1e6, abs(time - 0.50003) < 0.5e-6, 1)"))
+    answer = fsp.transient(model, [1.0], 1e-6, solver=make())[-1]
+    truth = stats.poisson.pmf(answer.states[:, 0], 2.0 - 1e-6)
+    assert answer.error.certified
+    assert np.abs(answer.probabilities - truth).sum() + 1.0 - truth.sum() <= answer.error.total + 1e-10
+    assert answer.error.total <= 1e-6
+
+
 # ---- both solvers -----------------------------------------------------------------------------------------
 
 CLOCKS = ["1 + 0.5*sin({})*cos(time)", "exp(-{}*time)", "1/(1 + {}*time)", "sqrt(0.5 + {}*time)", "2^(-time*{})"]
@@ -212,6 +270,109 @@ def test_the_loss_limit_holds_while_rates_change():
     assert step.rejected.shape == p.shape
 
 
+def test_a_solution_goes_on_in_a_larger_space_from_what_is_known_of_it():
+    birth = "8*(1 + 0.5*sin(time))"
+    model = network({"X": 0}, ("0 -> X", "rate", birth), ("X -> 0", "mass_action", 1.0))
+    small, large = (fsp.StateSpace.box(model, upper={"X": n}) for n in (14, 60))
+    p, tol = starting_vector(model, small), 1e-7
+    with fsp.Magnus().open(fsp.Generator(model, small)) as propagator:
+        assert propagator.history is None
+        step = propagator.advance(p, 0.0, 5.0, tol=tol, limit=LossLimit(1e-6, 1e-6))
+        history = propagator.history.carried(lambda values: small.carry(values, large))
+    assert step.rejected is not None
+    # It is the solution at its times, but for what left the small space, and beyond the time that was accepted.
+    assert history.start + history.s > step.t
+    for z, values in zip(chebyshev_nodes(len(history.values)).z, history.values, strict=True):
+        t = history.start + 0.5 * (1.0 + z) * history.s
+        mean = poisson_mean(lambda s: 8 * (1 + 0.5 * math.sin(s)), lambda s: 1.0, t) if t > 0.0 else 0.0
+        assert np.abs(values - stats.poisson.pmf(np.arange(61), mean)).sum() <= 1e-3
+    found = []
+    for known in (history, None):
+        with fsp.Magnus().open(fsp.Generator(model, large)) as propagator:
+            propagator.step_length = 0.3
+            if known is not None:
+                propagator.history = known
+            found.append(propagator.advance(small.carry(step.p, large), step.t, step.t + 0.3, tol=tol))
+    warm, cold = found
+    assert np.abs(warm.p - cold.p).sum() <= warm.error + cold.error + warm.rounding + cold.rounding
+    assert warm.error <= tol
+    assert warm.n_matvec < cold.n_matvec
+
+
+def test_a_history_that_is_wrong_costs_products_and_no_accuracy():
+    model = network({"X": 0}, ("0 -> X", "rate", "6*(1 + 0.5*sin(3*time))"), ("X -> 0", "mass_action", 1.0))
+    space = fsp.StateSpace.box(model, upper={"X": 50})
+    wrong = History(0.0, 1.0, np.random.default_rng(5).random((6, 51)))
+    with fsp.Magnus().open(fsp.Generator(model, space)) as propagator:
+        propagator.history = wrong
+        step = propagator.advance(starting_vector(model, space), 0.0, 1.0, tol=1e-7)
+    mean = poisson_mean(lambda s: 6 * (1 + 0.5 * math.sin(3 * s)), lambda s: 1.0, 1.0)
+    assert np.abs(step.p - stats.poisson.pmf(np.arange(51), mean)).sum() <= step.error + step.rounding + 1e-11
+    assert step.error <= 1e-7
+
+
+# ---- rates that stay as they are --------------------------------------------------------------------------
+
+
+def test_rates_that_are_held_are_treated_by_solvers_for_constant_rates():
+    model = network({"X": 0}, ("0 -> X", "rate", "piecewise(8, time < 1, 2)"), ("X -> 0", "mass_action", 1.0))
+    solution = fsp.transient(model, [3.0], 1e-7)
+    answer = solution[-1]
+    assert solution.solver.startswith(("Uniformization", "Krylov", "Chebyshev", "Rational"))
+    mean = 2.0 + (8.0 * (1.0 - math.exp(-1.0)) - 2.0) * math.exp(-2.0)
+    truth = stats.poisson.pmf(answer.states[:, 0], mean)
+    assert answer.error.certified
+    assert np.abs(answer.probabilities - truth).sum() + 1.0 - truth.sum() <= answer.error.total + 1e-12
+    assert answer.error.total <= 1e-7
+
+
+def test_rates_that_change_again_are_not_held_any_more():
+    birth = "piecewise(8, time < 1, 8*time)"
+    model = network({"X": 0}, ("0 -> X", "rate", birth), ("X -> 0", "mass_action", 1.0))
+    with pytest.raises(fsp.BackendError, match="depend on time"):
+        fsp.transient(model, [3.0], solver="krylov")
+    answer = fsp.transient(model, [3.0], 1e-7)[-1]
+    mean = poisson_mean(lambda s: 8 * max(s, 1.0), lambda s: 1.0, 3.0)
+    truth = stats.poisson.pmf(answer.states[:, 0], mean)
+    assert np.abs(answer.probabilities - truth).sum() + 1.0 - truth.sum() <= answer.error.total + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "end", "value"),
+    [
+        ("piecewise(8, time < 1.3, 2)", 0.0, 1.3, 8.0),
+        ("piecewise(8, time < 1.3, 2)", 1.3, 9.0, 2.0),
+        ("max(0, 1 - time)", 1.0, 7.0, 0.0),
+        ("piecewise(8, time < 1.3, 2)", 0.0, 2.0, None),
+        ("piecewise(1, time > 1, time > 1.000001, 2, 1)", 0.0, 2.0, None),
+        ("piecewise(3, time < 1, time)", 0.5, 1.5, None),
+        ("1 + 1e-13*sin(time)", 0.0, 1.0, None),
+        ("exp(-time)", 0.0, 1.0, None),
+    ],
+)
+def test_what_is_constant_is_told_from_what_changes(text, start, end, value):
+    found = constants_on([tree("2"), tree(text)], start, end)
+    if value is None:
+        assert found is None
+    else:
+        np.testing.assert_array_equal(found, [2.0, value])
+
+
+def test_a_generator_that_is_held_is_the_one_of_its_time():
+    model = network({"X": 3}, ("0 -> X", "rate", "2*exp(-time)"), ("X -> 0", "rate", "X*max(0, time - 1)"))
+    space = fsp.StateSpace.box(model, upper={"X": 6})
+    generator = fsp.Generator(model, space)
+    for t in (0.5, 2.0):
+        then = generator.at(t)
+        held = generator.held(np.array([float(evaluate(clock, {}, t)) for clock in generator.clocks]))
+        assert held.is_constant
+        assert not then.is_constant
+        assert held.at(7.0) is held
+        np.testing.assert_array_equal(held.with_sinks.toarray(), then.with_sinks.toarray())
+        np.testing.assert_array_equal(held.exit_rates, then.exit_rates)
+        assert held.sink_names == then.sink_names
+
+
 # ---- structure of the generator in time -------------------------------------------------------------------
 
 
@@ -273,9 +434,33 @@ def test_the_remainder_is_above_the_true_one(text, start, end, degree):
     missed = max(abs(found.at(t) - value) for t, value in zip(inside, values, strict=True))
     assert missed <= found.remainder + 4e-16 * np.abs(values).max()
     assert found.remainder <= 60.0 * 10.0**degree * missed + 1e-12 * np.abs(values).max()
-    low, high = enclosure(function, start, end) if degree == 0 else (-math.inf, math.inf)
-    assert low <= values.min()
-    assert values.max() <= high
+
+
+@pytest.mark.parametrize(("text", "start", "end"), FUNCTIONS)
+def test_a_constant_is_as_far_from_all_values_as_it_says(text, start, end):
+    function = tree(text)
+    found = constant(function, start, end)
+    values = np.array([float(evaluate(function, {}, t)) for t in np.linspace(start, end, 2003)[1:-1]])
+    assert np.abs(values - found.coefficients[0]).max() <= found.remainder
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    start=st.floats(0.0, 10.0),
+    length=st.floats(-9.0, 1.0).map(lambda exponent: 10.0**exponent),
+    places=st.lists(st.tuples(st.floats(-15.0, -0.5), st.booleans()), min_size=1, max_size=4),
+    values=st.lists(st.sampled_from([0.0, 1.0, 2.5, 1e4, 1e9]), min_size=5, max_size=5),
+)
+def test_the_remainder_covers_the_integral_over_switches_near_the_ends(start, length, places, values):
+    end = start + length
+    switches = sorted(start + length * 10.0**x if first else end - length * 10.0**x for x, first in places)
+    branches = "".join(f"{v}, time < {s!r}, " for v, s in zip(values, switches, strict=False))
+    found = polynomial(tree(f"piecewise({branches}{values[len(switches)]})"), start, end, 0)
+    if found is None:
+        return
+    edges = np.clip([start, *switches, end], start, end)
+    distances = np.abs(np.array(values[: len(switches) + 1]) - found.coefficients[0])
+    assert distances @ np.diff(edges) <= found.remainder * (end - start) * (1.0 + 1e-12)
 
 
 @pytest.mark.parametrize("text", ["piecewise(1, sin(time) > 0, 0)", "floor(time)", "abs(sin(time))", "1/(time - 3.05)"])
@@ -283,7 +468,7 @@ def test_there_is_no_bound_over_a_switch_or_a_pole(text):
     assert polynomial(tree(text), 2.9, 3.2, 3) is None
 
 
-@pytest.mark.parametrize("text", ["floor(time)", "abs(sin(time))"])
+@pytest.mark.parametrize("text", ["floor(time) + atan(time)", "abs(sin(time))*atan(time)"])
 def test_a_fit_over_a_switch_is_an_estimate(text):
     assert not clock_on(tree(text), 2.9, 3.2).certified
 

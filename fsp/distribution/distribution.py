@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     import xarray
     from matplotlib.figure import Figure
 
+    from fsp.distribution.solution import Solution
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Distribution:
@@ -107,6 +109,10 @@ class Distribution:
     def mass(self) -> float:
         """Sum of the stored probabilities."""
         return float(self.probabilities.sum())
+
+    def shares_states_with(self, other: Distribution) -> bool:
+        """Tell whether another distribution has the same states."""
+        return self.states is other.states or np.array_equal(self.states, other.states)
 
     def probability(self, event: str | Mapping[str, int]) -> Interval:
         """Bound the probability of an event.
@@ -432,9 +438,14 @@ class Distribution:
         path
             Where to; an existing file is replaced once the new one is complete.
         """
+        self._save(self, path)
+
+    @staticmethod
+    def _save(answer: Solution | Distribution, path: str | Path) -> None:
+        """Write an answer of distributions of this kind."""
         from fsp.distribution.storage import save
 
-        save(self, path)
+        save(answer, path)
 
     def __str__(self) -> str:
         head = f"{when(self.t, self.time_unit)}: {len(self):,} states, {self.error}"

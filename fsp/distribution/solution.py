@@ -240,9 +240,7 @@ class Solution(Sequence[Distribution]):
         path
             Where to; an existing file is replaced once the new one is complete.
         """
-        from fsp.distribution.storage import save
-
-        save(self, path)
+        self[0]._save(self, path)
 
     def table(self, width: int | None = None) -> str:
         """Write a row for each time: states, mean ± std of each species, error.

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,12 +42,16 @@ from fsp.moments import MomentBounds
 
 FORMAT = "fsp"
 FORMAT_VERSION = 1
-_FILTERS = {"compression": "gzip", "compression_opts": 4, "shuffle": True}
+FILTERS = {"compression": "gzip", "compression_opts": 4, "shuffle": True}
 _BOUNDS = ("largest", "norms", "monomials", "means")
 _NAMES = ("model_name", "model_hash", "time_unit")
 
 
-def save(answer: Solution | Distribution | Sweep, path: str | Path) -> None:
+RowWriter = Callable[[Any, str, Distribution], None]
+"""Makes a dataset of a group, ``states`` or ``probabilities``, from a distribution."""
+
+
+def save(answer: Solution | Distribution | Sweep, path: str | Path, write_rows: RowWriter | None = None) -> None:
     """Write a solution, a distribution or a sweep, whole or not at all.
 
     Parameters
@@ -56,6 +60,8 @@ def save(answer: Solution | Distribution | Sweep, path: str | Path) -> None:
         What to write.
     path
         Where to; an existing file is replaced once the new one is complete.
+    write_rows
+        Writes the arrays of a distribution of another kind.
 
     Raises
     ------
@@ -69,7 +75,7 @@ def save(answer: Solution | Distribution | Sweep, path: str | Path) -> None:
         if isinstance(answer, Sweep):
             _write_sweep(file, answer)
         else:
-            _write_answer(file, answer)
+            _write_answer(file, answer, write_rows or _write_rows)
 
 
 def read(path: str | Path) -> Solution | Distribution | Sweep:
@@ -154,14 +160,20 @@ def _write_sweep(file: Any, sweep: Sweep) -> None:
     points["values"] = sweep.points
     _write_texts(points, "failures", [sweep.failures.get(i, "") for i in range(len(sweep))], (-1,))
     for i in sweep.solved:
-        _write_answer(points.create_group(f"{i:05d}"), sweep[i])
+        _write_answer(points.create_group(f"{i:05d}"), sweep[i], _write_rows)
 
 
-def _write_answer(group: Any, answer: Solution | Distribution) -> None:
+def _write_answer(group: Any, answer: Solution | Distribution, write_rows: RowWriter) -> None:
     distributions = list(answer) if isinstance(answer, Solution) else [answer]
     _write_head(group, answer, distributions[0])
     for i, distribution in enumerate(distributions):
-        _write_time(group.create_group(f"times/{i:05d}"), distribution, group.get(f"times/{i - 1:05d}"))
+        time = group.create_group(f"times/{i:05d}")
+        if i and distribution.shares_states_with(distributions[i - 1]):
+            time["states"] = group[f"times/{i - 1:05d}/states"]
+        else:
+            write_rows(time, "states", distribution)
+        write_rows(time, "probabilities", distribution)
+        _write_fields(time, distribution)
 
 
 def _write_head(file: Any, answer: Solution | Distribution, first: Distribution) -> None:
@@ -176,13 +188,14 @@ def _write_head(file: Any, answer: Solution | Distribution, first: Distribution)
         file.create_group("statistics").attrs.update(answer.statistics)
 
 
-def _write_time(group: Any, distribution: Distribution, previous: Any) -> None:
-    states = distribution.states
-    if previous is not None and np.array_equal(previous["states"], states):
-        group["states"] = previous["states"]
-    else:
-        group.create_dataset("states", data=states.astype(np.min_scalar_type(int(states.max()))), **_FILTERS)
-    group.create_dataset("probabilities", data=distribution.probabilities, **_FILTERS)
+def _write_rows(group: Any, name: str, distribution: Distribution) -> None:
+    rows = distribution.probabilities
+    if name == "states":
+        rows = distribution.states.astype(np.min_scalar_type(int(distribution.states.max())))
+    group.create_dataset(name, data=rows, **FILTERS)
+
+
+def _write_fields(group: Any, distribution: Distribution) -> None:
     _write_texts(group, "notes", list(distribution.notes), (-1,))
     group.attrs.update(closed=distribution.closed, certified=distribution.error.certified)
     group.attrs.update({part: getattr(distribution.error, part) for part in PARTS})

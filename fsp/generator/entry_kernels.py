@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from fsp.generator.kernels import PLAIN, begin_of, first_source, read_coordinates, read_places, read_scales
+from fsp.generator.kernels import BLOCK, PLAIN, begin_of, first_source, read_coordinates, read_places, read_scales
 
 
 @njit(cache=True)
@@ -18,34 +18,59 @@ def longest_run(starts):
 
 
 @njit(cache=True)
-def _rates_of_run(plan, r, first, end, coordinates, low, high, rates):
-    """Write the sum of the coefficients of groups first..end that belong to run r itself, for its states low..high."""
-    run, nowhere, place, scale = np.empty(1, np.int64), np.zeros(1, np.int64), np.zeros(1, np.int64), np.zeros(1)
-    run[0] = r
-    read_coordinates(plan.keys, plan.fields, plan.dependents, r, 1, coordinates)
+def _read_block(plan, first, end, block, n, coordinates, integers, scale, place):
+    """Write scalars and places of tables, (n_groups, BLOCK), of groups first..end as they belong to n runs themselves.
+
+    Coordinates (n_coordinates + 1, BLOCK) and integers (2, BLOCK), the second row zero, are room to work in.
+    """
+    run, nowhere = integers[0], integers[1]
+    for j in range(n):
+        run[j] = block + j
+    read_coordinates(plan.keys, plan.fields, plan.dependents, block, n, coordinates)
+    for k in range(end - first):
+        g = first + k
+        read_scales(
+            plan.groups, plan.products, plan.scales, plan.factors, plan.tables, g, coordinates, run, n, scale[k]
+        )
+        read_places(plan.groups, plan.offsets, g, coordinates, run, nowhere, n, place[k])
+
+
+@njit(cache=True)
+def _sum_groups(groups, tables, first, end, scale, place, j, low, high, rates):
+    """Write the sum of the coefficients of groups first..end for the states low..high of run j of a block."""
     for i in range(low, high):
         rates[i] = 0.0
-    for g in range(first, end):
-        read_scales(plan.groups, plan.products, plan.scales, plan.factors, plan.tables, g, coordinates, run, 1, scale)
-        read_places(plan.groups, plan.offsets, g, coordinates, run, nowhere, 1, place)
-        for i in range(low, high):
-            rates[i] += scale[0] if plan.groups[g, 2] == PLAIN else scale[0] * plan.tables[place[0] + i]
+    for k in range(end - first):
+        factor, t = scale[k, j], place[k, j]
+        if groups[first + k, 2] == PLAIN:
+            for i in range(low, high):
+                rates[i] += factor
+        else:
+            for i in range(np.uint64(low), np.uint64(high)):
+                rates[i] += factor * tables[np.uint64(t) + i]
 
 
 @njit(cache=True)
 def exit_rates(plan, out):
     """Write the exit rates to `out`, and return the largest; where `out` is empty only that."""
-    starts = plan.starts
-    coordinates = np.zeros((len(plan.fields) + len(plan.dependents) + 1, 1), dtype=np.int64)
-    rates = np.empty(longest_run(starts))
+    starts, groups, tables = plan.starts, plan.groups, plan.tables
     first, end = plan.group_range[-2], plan.group_range[-1]
-    largest = 0.0
-    for r in range(len(starts) - 1):
-        _rates_of_run(plan, r, first, end, coordinates, 0, starts[r + 1] - starts[r], rates)
-        for i in range(starts[r + 1] - starts[r]):
-            largest = max(largest, rates[i])
+    coordinates = np.zeros((len(plan.fields) + len(plan.dependents) + 1, BLOCK), dtype=np.int64)
+    integers = np.zeros((2, BLOCK), dtype=np.int64)
+    scale, place = np.zeros((end - first, BLOCK)), np.zeros((end - first, BLOCK), dtype=np.int64)
+    rates = np.empty(longest_run(starts))
+    n_runs, largest = len(starts) - 1, 0.0
+    for block in range(0, n_runs, BLOCK):
+        n = min(BLOCK, n_runs - block)
+        _read_block(plan, first, end, block, n, coordinates, integers, scale, place)
+        for j in range(n):
+            start, length = starts[block + j], starts[block + j + 1] - starts[block + j]
+            _sum_groups(groups, tables, first, end, scale, place, j, 0, length, rates)
+            for i in range(length):
+                largest = max(largest, rates[i])
             if len(out) > 0:
-                out[starts[r] + i] = rates[i]
+                for i in range(length):
+                    out[start + i] = rates[i]
     return largest
 
 
@@ -117,30 +142,37 @@ def leaving(plan, c, keep_zeros, states, rates):
     `plan` is the adjoint's: what a run reads there is where its jumps lead.  Where `states` is empty, only count,
     states of zero rate included.
     """
-    keys, starts, shifts = plan.keys, plan.starts, plan.shifts
-    last = keys.shape[1] - 1
-    coordinates = np.zeros((len(plan.fields) + len(plan.dependents) + 1, 1), dtype=np.int64)
+    keys, starts, shifts, sources = plan.keys, plan.starts, plan.shifts, plan.sources
+    groups, tables = plan.groups, plan.tables
+    first, end = plan.group_range[c], plan.group_range[c + 1]
+    last, counting = keys.shape[1] - 1, len(states) == 0
+    coordinates = np.zeros((len(plan.fields) + len(plan.dependents) + 1, BLOCK), dtype=np.int64)
+    integers = np.zeros((2, BLOCK), dtype=np.int64)
+    scale, place = np.zeros((end - first, BLOCK)), np.zeros((end - first, BLOCK), dtype=np.int64)
     of_run = np.empty(longest_run(starts))
     count = 0
-    for r in range(len(keys)):
-        length = starts[r + 1] - starts[r]
-        q, covered = first_source(plan.sources[c, r]), 0
-        while covered < length:
-            begin, end = length, length
-            if 0 <= q < len(keys):
-                d = begin_of(keys, shifts, c, q, r, last)
-                if d < length:
-                    begin, end = max(covered, d), min(length, d + starts[q + 1] - starts[q])
-            if len(states) == 0:
-                count += max(0, begin - covered)
-            elif begin > covered:
-                _rates_of_run(
-                    plan, r, plan.group_range[c], plan.group_range[c + 1], coordinates, covered, begin, of_run
-                )
-                for i in range(covered, begin):
-                    if keep_zeros or of_run[i] > 0.0:
-                        states[count], rates[count] = starts[r] + i, of_run[i]
-                        count += 1
-            covered = max(covered, end)
-            q = q + 1 if q >= 0 else q
+    for block in range(0, len(keys), BLOCK):
+        n = min(BLOCK, len(keys) - block)
+        if not counting:
+            _read_block(plan, first, end, block, n, coordinates, integers, scale, place)
+        for j in range(n):
+            r = block + j
+            length = starts[r + 1] - starts[r]
+            q, covered = first_source(sources[c, r]), 0
+            while covered < length:
+                begin, stop = length, length
+                if 0 <= q < len(keys):
+                    d = begin_of(keys, shifts, c, q, r, last)
+                    if d < length:
+                        begin, stop = max(covered, d), min(length, d + starts[q + 1] - starts[q])
+                if counting:
+                    count += max(0, begin - covered)
+                elif begin > covered:
+                    _sum_groups(groups, tables, first, end, scale, place, j, covered, begin, of_run)
+                    for i in range(covered, begin):
+                        if keep_zeros or of_run[i] > 0.0:
+                            states[count], rates[count] = starts[r] + i, of_run[i]
+                            count += 1
+                covered = max(covered, stop)
+                q = q + 1 if q >= 0 else q
     return count

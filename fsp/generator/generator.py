@@ -23,21 +23,24 @@ from scipy import sparse
 from fsp.errors import StateSpaceError
 from fsp.generator import entry_kernels, kernels
 from fsp.generator.layout import Layout, longest_runs, natural
-from fsp.generator.operator import RUN_STATES, Operator, RowOperator, RunOperator
-from fsp.generator.plan import Clocks, build, jumps_of, weighted
+from fsp.generator.operator import Operator, RowOperator, RunOperator
+from fsp.generator.plan import Clocks, build, jumps_of, shape_of, weighted, without_zeros
 from fsp.generator.sinks import Sinks, find_sinks, parts_of
+from fsp.generator.slices import scaled, slices_of
 
 if TYPE_CHECKING:
     from fsp.arrays import BoolArray, FloatArray, IntArray
     from fsp.generator.kernels import Plan
     from fsp.generator.sinks import Leak
+    from fsp.generator.slices import Slices
     from fsp.model import Model
     from fsp.model.tree import Expression
     from fsp.space import StateSpace
 
-SHORT = 32.0  # mean length of a run below which rows are faster
-SCARCE_ROWS = 5_000_000  # states whose rows would take memory that vectors need
-SHORT_SCARCE = 6.0  # mean length of a run below which even then runs do not pay
+RUN_STATES = 8_000  # below, rows are faster
+SHORT = 6.0  # mean length of a run below which they are as well
+MANY_STATES = 5_000_000  # whose exit rates are not kept for their maximum alone
+LONG = 32.0  # mean length of a run for which a pass over all slices is worth compiling for one kind of network
 
 
 class _Family:
@@ -68,8 +71,18 @@ class _Family:
     @cached_property
     def ordered(self) -> tuple[Plan, Clocks]:
         """The plan on the layout with the longest runs, before its scales are multiplied by the clocks."""
+        if self.longest.order is None:
+            return self.forward, self.clocks
         forward, _, clocks = build(self.model, self.longest, self.jumps, self._t)
         return forward, clocks
+
+    @cached_property
+    def slices(self) -> list[Slices]:
+        """The slices of the part that each clock multiplies, without sinks: they differ by their scalars alone."""
+        plan, clocks = self.ordered
+        shape = shape_of(plan) if self.longest.mean_length >= LONG else ()
+        units = np.eye(len(clocks.trees)) if self.in_parts else clocks.values(self._t)[None]
+        return [slices_of(weighted(plan, clocks, unit), shape) for unit in units]
 
     @cached_property
     def sink_parts(self) -> list[Sinks]:
@@ -141,7 +154,8 @@ class Generator:
         If a propensity is negative, not finite, or positive where a count would become negative.
     """
 
-    _is_part = False  # most rates of a part are zero: its matrix leaves them out
+    _part: int | None = None  # which one this is: most rates of a part are zero, and its matrix leaves them out
+    _held = False
 
     __array_ufunc__ = None  # numpy leaves `array @ generator` to us, and we do not define it
 
@@ -160,12 +174,23 @@ class Generator:
 
     def at(self, t: float) -> Generator:
         """Return the generator at time `t`: itself if no propensity depends on time."""
-        if not self.model.is_time_dependent or t == self.t:
+        if self.is_constant or t == self.t:
             return self
         weights = self._family.clocks.values(t)
         if not self.is_scalable or not (np.isfinite(weights).all() and (weights >= 0.0).all()):
             return Generator(self.model, self.space, t)  # refuses rates that are negative or not finite
         return self._weighted(weights, t)
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether no propensity depends on time."""
+        return self._held or not self.model.is_time_dependent
+
+    def held(self, values: FloatArray) -> Generator:
+        """Return ``Σ_l values[l] A_l``, (n_clocks,), at all times: where the functions of time stay as they are."""
+        held = self._weighted(np.asarray(values, dtype=np.float64), self.t)
+        held._held = True
+        return held
 
     @property
     def is_scalable(self) -> bool:
@@ -182,7 +207,7 @@ class Generator:
         weights = np.zeros(len(self.clocks))
         weights[index] = 1.0
         part = self._weighted(weights, self.t)
-        part._is_part = True
+        part._part = index
         return part
 
     def is_near(self, other: Generator, tolerance: float) -> bool:
@@ -226,27 +251,29 @@ class Generator:
     @cached_property
     def T(self) -> Operator:  # noqa: N802 - the transpose, as numpy and scipy call it
         """The adjoint: ``generator.T @ f`` is ``Aᵀ f``, the rate of change of the mean of f from each state."""
-        return RunOperator(self._adjoint)
+        long = len(self) >= RUN_STATES and self._family.layout.mean_length >= LONG
+        return RunOperator(slices_of(self._adjoint, shape_of(self._adjoint) if long else ()))
 
     @cached_property
     def operator(self) -> Operator:
         """The closed chain, sinks as states of their own, in the order and form in which products are fastest."""
         if len(self) < RUN_STATES:
             return RowOperator(self.with_sinks, len(self))
-        layout = self._family.longest
-        if layout.mean_length < (SHORT if len(self) < SCARCE_ROWS else SHORT_SCARCE):
+        family, order = self._family, self._family.longest.order
+        if family.longest.mean_length < SHORT:
             return RowOperator(self.with_sinks, len(self))
-        if layout.order is None:
-            return RunOperator(self._forward, self.sinks)
-        forward = weighted(*self._family.ordered, self._weights)
-        return RunOperator(forward, self.sinks[:, layout.order].tocsr(), layout.order)
+        sinks = self.sinks if order is None else self.sinks[:, order].tocsr()
+        if self._part is not None:
+            return RunOperator(slices_of(without_zeros(weighted(*family.ordered, self._weights)), (), sinks), order)
+        weights = self._weights if family.in_parts else np.ones(1)
+        return RunOperator(scaled(family.slices, weights, sinks), order)
 
     # ---- rates --------------------------------------------------------------------------------------------
 
     @cached_property
     def exit_rates(self) -> FloatArray:
         """Full exit rate of each state, (n,), 1/time."""
-        if self._family.in_parts:
+        if self._is_sum:
             rates: FloatArray = self._weights @ self._family.exit_parts
             return rates
         rates = np.empty(len(self))
@@ -256,7 +283,7 @@ class Generator:
     @cached_property
     def largest_exit_rate(self) -> float:
         """Largest exit rate, 1/time."""
-        if len(self) < SCARCE_ROWS:
+        if len(self) < MANY_STATES:
             return float(self.exit_rates.max())
         return float(entry_kernels.exit_rates(self._forward, np.empty(0)))
 
@@ -331,12 +358,12 @@ class Generator:
         """The generator of the closed chain whose last `n_sinks` states are the sinks: square CSR array."""
         square, sinks = self.to_csr(), self.sinks
         n = len(self) + self.n_sinks
-        pattern = None if self._is_part else self._family.closed_pattern
+        pattern = self._family.closed_pattern if self._is_sum else None
         if pattern is None:
             dtype = square.indices.dtype
             starts = np.concatenate([square.indptr, square.indptr[-1] + sinks.indptr[1:]]).astype(dtype)
             pattern = np.concatenate([square.indices, sinks.indices.astype(dtype)]), starts
-            if self._family.in_parts and not self._is_part:  # the same for all generators of the family
+            if self._is_sum:  # the same for all sums of the family
                 self._family.closed_pattern = pattern
         indices, indptr = pattern
         return _csr(np.concatenate([square.data, sinks.data]), indices, indptr, (n, n))
@@ -358,15 +385,22 @@ class Generator:
         rows = np.repeat(np.arange(len(self), dtype=matrix.indices.dtype), np.diff(matrix.indptr))
         return rows, matrix.indices, matrix.data
 
+    @property
+    def _is_sum(self) -> bool:
+        """Whether this is one of many sums of the same parts, which are therefore kept."""
+        return self._family.in_parts and self._part is None and not self._held
+
     def assembled(self) -> Any:
         """Return what `to_csr` returns, made anew and not kept."""
-        if self._family.in_parts and not self._is_part:
+        if self._part is not None and self._family.in_parts:
+            return _without_zeros(self._family.row_parts[self._part])
+        if self._is_sum:
             first, *others = self._family.row_parts
             values = self._weights[0] * first.data
             for weight, part in zip(self._weights[1:], others, strict=True):
                 values += weight * part.data
             return _csr(values, first.indices, first.indptr, self.shape)
-        keep_zeros = np.zeros_like(self._jumps.timed) if self._is_part else self._jumps.timed
+        keep_zeros = np.zeros_like(self._jumps.timed) if self._held else self._jumps.timed
         return assemble(self._forward, keep_zeros, self._jumps.n_above, self.exit_rates)
 
 
@@ -385,6 +419,14 @@ def assemble(plan: Plan, keep_zeros: BoolArray, n_above: int, exits: FloatArray)
     indptr, indices, values = np.zeros(n + 1, dtype), np.empty(most, dtype), np.empty(most)
     nnz = int(entry_kernels.fill_rows(plan, keep_zeros, n_above, exits, indptr, indices, values))
     return _csr(values[:nnz], indices[:nnz], indptr, (n, n))
+
+
+def _without_zeros(matrix: Any) -> Any:
+    """Return a CSR array without the entries that are zero."""
+    kept = matrix.data != 0.0
+    before = np.concatenate([[0], np.cumsum(kept)])
+    indptr = before[matrix.indptr].astype(matrix.indptr.dtype)
+    return _csr(matrix.data[kept], matrix.indices[kept], indptr, matrix.shape)
 
 
 def _csr(data: Any, indices: Any, indptr: Any, shape: tuple[int, int]) -> Any:

@@ -14,16 +14,21 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from fsp.errors import ArgumentError
-from fsp.generator import kernels, row_kernels, threads
-from fsp.generator.inner import every_run, inner_runs
-from fsp.generator.plan import shape_of
+from fsp.generator import kernels, row_kernels, run_kernels, threads
+from fsp.generator.closed_kernels import Rows
+from fsp.generator.inner import every_run
+from fsp.generator.slices import moved, nbytes
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
-    from fsp.generator.kernels import Plan
+    from fsp.generator.inner import Inner
+    from fsp.generator.slices import Slices
 
 STATES_PER_THREAD = 50_000
-RUN_STATES = 8_000  # below, a call from Python counts, and compiling a pass for one kind of network is not won back
+COMPILED_STATES = 200_000  # from here on a call from Python costs nothing beside a product
+# Work of a multiply-add, in units of one where all slices are added in one pass.
+PASSES_WORK = 2.0
+ROW_WORK = 4.0
 
 Factors = tuple[float, float, float, float, float]  # alpha, beta, gamma, weight of v, weight of w
 Sums = tuple[float, float, float]
@@ -73,14 +78,20 @@ class Operator:
 
     Attributes
     ----------
-    rows : CSR array or None
-        The matrix of the closed chain where solvers should loop over products in compiled code: one thread, and
-        products so short that calls from Python count.
+    compiled : Rows, Slices or None
+        What `fsp.generator.closed_kernels.multiply` takes, where solvers should loop over products in compiled code:
+        one thread, and products so short that calls from Python count.
+    work : float
+        Work of a multiply-add, in units of one where all slices of a run are added in one pass.
     """
 
-    rows: Any = None
+    compiled: Rows | Slices | None = None
+    work: float
+    _shares: list[tuple[int, int]]
 
-    def __init__(self, n: int, size: int, order: IntArray | None, ghosts: Ghosts | None, sinks: Any) -> None:
+    def __init__(
+        self, n: int, size: int, order: IntArray | None, ghosts: Ghosts | None = None, sinks: Any = None
+    ) -> None:
         self.n = n
         self.size = size
         self._order = order
@@ -169,7 +180,7 @@ class Operator:
     def _compute(
         self, form: int, v: FloatArray, u: FloatArray, w: FloatArray, total: FloatArray, factors: Factors
     ) -> Sums:
-        """Compute one form of the product, see `fsp.generator.kernels.product`."""
+        """Compute one form of the product, see `fsp.generator.run_kernels.product_runs`."""
         if self._ghosts is None:
             return self._compute_own(form, v, u, w, total, factors)
         self._ghosts.begin(v)
@@ -186,10 +197,9 @@ class Operator:
 
         Whatever the form, one reduction: all ranks get what flows in and what the sinks hold, and compute the same.
         """
-        n = self.n
-        v, u, w, total = (vector[n:] for vector in vectors)
+        v, u, w, total = (vector[self.n :] for vector in vectors)
         before = w if form == kernels.RECURRENCE else np.zeros(len(w))  # no other form reads it
-        added = ghosts.added(np.concatenate([sums, self._sinks @ vectors[0][:n], v, u, before]))
+        added = ghosts.added(np.concatenate([sums, self._sinks @ vectors[0][: self.n], v, u, before]))
         inflow, v_all, u_all, w_all = np.split(added[3:], 4)
         one = np.arange(len(inflow) + 1)
         total_all = total if ghosts.keeps_sinks else np.zeros(len(inflow))
@@ -209,53 +219,60 @@ class Operator:
         """Bytes that the operator takes."""
         raise NotImplementedError
 
+    @property
+    def _loops_compiled(self) -> bool:
+        return self._ghosts is None and len(self._shares) == 1 and self.n < COMPILED_STATES
+
 
 class RunOperator(Operator):
     """The operator on runs of states.
 
     Parameters
     ----------
-    plan
-        The generator without its sinks.
-    sinks
-        Rates into each sink, (n_sinks, n) CSR in the order of the runs; None for none.
+    slices
+        The generator with its sinks, in the order of the runs.
     order
         See `Operator`.
-    fused
-        Whether to add all slices in one pass, which must be compiled for each kind of network; None for where it pays.
-    ghosts, own
-        The states of other ranks, and the range of states of the plan that are not among them.
+    ghosts
+        The states of other ranks.
+    own, inner
+        The range of states of the plan that are not among them, and the runs that read only those; None for all.
+    sinks
+        See `Operator`.
     """
 
     def __init__(
         self,
-        plan: Plan,
-        sinks: Any = None,
+        slices: Slices,
         order: IntArray | None = None,
         *,
-        fused: bool | None = None,
         ghosts: Ghosts | None = None,
         own: tuple[int, int] | None = None,
+        inner: Inner | None = None,
+        sinks: Any = None,
     ) -> None:
-        first, end = own or (0, int(plan.starts[-1]))
+        first, end = own or (0, int(slices.starts[-1]))
         n = end - first
-        super().__init__(n, n + (0 if sinks is None else sinks.shape[0]), order, ghosts, sinks)
-        self.plan = plan
-        self._shape: tuple[Any, ...] = shape_of(plan) if (n >= RUN_STATES if fused is None else fused) else ()
+        super().__init__(
+            n, n + (len(slices.sink_starts) - 1 if sinks is None else sinks.shape[0]), order, ghosts, sinks
+        )
+        self.slices = slices
+        self.work = 1.0 if slices.shape else PASSES_WORK
         self._first = first
-        self._inner = inner_runs(plan, first, end) if ghosts is not None else every_run(plan)
+        self._inner = inner or every_run(len(slices.starts) - 1)
         # The own states are numbered from 0.
-        self._own_plan = plan._replace(starts=plan.starts - first) if first else plan
-        self._shares = _shares(self._own_plan.starts, self._inner.first, self._inner.end)
-        self._outer_shares = [share for pair in self._inner.others for share in _shares(self._own_plan.starts, *pair)]
+        self._own_slices = moved(slices, -first) if first else slices
+        starts = self._own_slices.starts
+        self._shares = _shares(starts, self._inner.first, self._inner.end)
+        self._outer_shares = [share for pair in self._inner.others for share in _shares(starts, *pair)]
+        self.compiled = slices if self._loops_compiled else None
 
     def _compute_own(
         self, form: int, v: FloatArray, u: FloatArray, w: FloatArray, total: FloatArray, factors: Factors
     ) -> Sums:
-        shape, n = self._shape, self.n
-
         def inner(first: int, end: int) -> Sums:
-            sums: Sums = kernels.product(self._own_plan, shape, first, end, form, v, v, u, w, total, *factors, 0)
+            A, rest = self._own_slices, (*factors, 0)
+            sums: Sums = run_kernels.product_runs(A, first, end, form, v, v, u, w, total, *rest)
             return sums
 
         sums = _sum_over(self._shares, inner)
@@ -263,23 +280,21 @@ class RunOperator(Operator):
             x = self._ghosts.finish(v, self._inner.head, self._inner.tail)
 
             def outer(first: int, end: int) -> Sums:
-                rest = (*factors, self._first)
-                sums: Sums = kernels.product(self.plan, shape, first, end, form, x, v, u, w, total, *rest)
+                A, rest = self.slices, (*factors, self._first)
+                sums: Sums = run_kernels.product_runs(A, first, end, form, x, v, u, w, total, *rest)
                 return sums
 
             sums = _added(sums, _sum_over(self._outer_shares, outer))
-        if len(w) == n or self._sinks is None:
+        if len(w) == self.n:
             return sums
-        S = self._sinks
-        rest = (form, v, v[n:], u[n:], w[n:], total[n:], *factors)  # the own states alone feed them
-        of_sinks: Sums = row_kernels.product_rows(S.indptr, S.indices, S.data, 0, S.shape[0], *rest)
+        # The own states alone feed the sinks.
+        of_sinks: Sums = run_kernels.product_sinks(self.slices, self.n, form, v, u, w, total, *factors)
         return _added(sums, of_sinks)
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the plan and of the sinks."""
-        own = sum(part.nbytes for part in self.plan if isinstance(part, np.ndarray))
-        return own + (0 if self._sinks is None else _nbytes(self._sinks))
+        """Bytes of the slices and of the sinks."""
+        return nbytes(self.slices)
 
 
 class RowOperator(Operator):
@@ -293,14 +308,16 @@ class RowOperator(Operator):
     n
         Number of states.
     ghosts, sinks
-        The states of other ranks, and the rates into each sink from the own states.
+        See `Operator`.
     """
+
+    work = ROW_WORK
 
     def __init__(self, matrix: Any, n: int, ghosts: Ghosts | None = None, sinks: Any = None) -> None:
         super().__init__(n, matrix.shape[0] + (0 if sinks is None else sinks.shape[0]), None, ghosts, sinks)
         self.matrix = matrix
         self._shares = _shares(np.arange(matrix.shape[0] + 1), 0, matrix.shape[0])
-        self.rows = matrix if len(self._shares) == 1 and ghosts is None else None
+        self.compiled = Rows(matrix.indptr, matrix.indices, matrix.data) if self._loops_compiled else None
 
     def _compute_own(
         self, form: int, v: FloatArray, u: FloatArray, w: FloatArray, total: FloatArray, factors: Factors
@@ -318,7 +335,7 @@ class RowOperator(Operator):
     @property
     def nbytes(self) -> int:
         """Bytes of the matrix."""
-        return _nbytes(self.matrix)
+        return int(self.matrix.data.nbytes + self.matrix.indices.nbytes + self.matrix.indptr.nbytes)
 
 
 def _sum_over(shares: list[tuple[int, int]], function: Callable[[int, int], Sums]) -> Sums:
@@ -334,10 +351,6 @@ def _three(added: FloatArray) -> Sums:
 
 def _added(left: Sums, right: Sums) -> Sums:
     return left[0] + right[0], left[1] + right[1], left[2] + right[2]
-
-
-def _nbytes(matrix: Any) -> int:
-    return int(matrix.data.nbytes + matrix.indices.nbytes + matrix.indptr.nbytes)
 
 
 def _shares(starts: IntArray, first: int, end: int) -> list[tuple[int, int]]:

@@ -104,6 +104,17 @@ def weighted(plan: Plan, clocks: Clocks, weights: FloatArray) -> Plan:
     return plan._replace(scales=plan.scales * weights[clocks.of_scale])
 
 
+def without_zeros(plan: Plan) -> Plan:
+    """Return a plan without the groups whose scales are all zero."""
+    stays = np.array([plan.scales[first:end].any() for first, end in plan.groups[:, :2]], dtype=np.bool_)
+    groups = plan.groups[stays]
+    group_range = np.concatenate([[0], np.cumsum(stays)])[plan.group_range]
+    n_gain = int(group_range[-2])
+    table = groups[:n_gain, 2] != PLAIN
+    groups[:n_gain, 6] = np.argsort(np.argsort(table, kind="stable"), kind="stable")
+    return plan._replace(groups=groups, group_range=group_range, n_plain=int(n_gain - table.sum()))
+
+
 def clocks_of(plan: Plan, clocks: Clocks, c: int) -> set[int]:
     """Return which clocks multiply the rates of change `c`."""
     groups = plan.groups[plan.group_range[c] : plan.group_range[c + 1]]

@@ -14,7 +14,7 @@ from fsp.generator.plan import clocks_of, weighted
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fsp.arrays import FloatArray, IntArray
+    from fsp.arrays import BoolArray, FloatArray, IntArray
     from fsp.generator.kernels import Plan
     from fsp.generator.plan import Clocks, Jumps
     from fsp.model import Model
@@ -89,24 +89,32 @@ def find_sinks(model: Model, space: StateSpace, jumps: Jumps, adjoint: Plan) -> 
     rows = []
     for c, (change, reactions, timed) in enumerate(zip(jumps.changes, jumps.reactions, jumps.timed, strict=True)):
         sources, rates = _leaving(adjoint, c, bool(timed))
-        targets = space.encoding.decode(space.runs.take(sources)) + change
-        # Where the rate depends on time, what may leave at another time needs its sink now.
-        possible = (targets >= 0).all(axis=1)
-        sources, rates, targets = sources[possible], rates[possible], targets[possible]
+        own_name = "reaction " + ", ".join(str(model.reactions[k].name) for k in reactions)
+        broken: list[tuple[str, BoolArray]] = []
+        if timed or space.constraints:
+            targets = space.encoding.decode(space.runs.take(sources)) + change
+            # Where the rate depends on time, what may leave at another time needs its sink now.
+            possible = (targets >= 0).all(axis=1)
+            sources, rates, targets = sources[possible], rates[possible], targets[possible]
+            broken = [(constraint.label, ~constraint.holds(targets)) for constraint in space.constraints]
         if not len(sources):
             continue
         leaks.append(Leak(change, reactions, sources, rates))
-        unassigned = np.ones(len(sources), dtype=np.bool_)
-        own_name = "reaction " + ", ".join(str(model.reactions[k].name) for k in reactions)
-        row = np.zeros(len(sources), dtype=np.int64)
-        broken = [(constraint.label, ~constraint.holds(targets)) for constraint in space.constraints]
-        for name, chosen in [*broken, (own_name, unassigned.copy())]:
-            members = np.flatnonzero(chosen & unassigned)
-            unassigned[members] = False
-            if len(members):
-                row[members] = names.setdefault(name, len(names))
-        rows.append(row)
+        rows.append(_sorted_by_boundary(broken, own_name, len(sources), names))
     return Sinks(tuple(names), tuple(leaks), tuple(rows), len(space))
+
+
+def _sorted_by_boundary(broken: list[tuple[str, BoolArray]], own_name: str, n: int, names: dict[str, int]) -> IntArray:
+    """Return the sink of each of n jumps: the first boundary that it crosses, else its own; new `names` are added."""
+    row, unassigned = np.zeros(n, dtype=np.int64), np.ones(n, dtype=np.bool_)
+    for name, chosen in broken:
+        members = np.flatnonzero(chosen & unassigned)
+        unassigned[members] = False
+        if len(members):
+            row[members] = names.setdefault(name, len(names))
+    if unassigned.any():
+        row[unassigned] = names.setdefault(own_name, len(names))
+    return row
 
 
 def parts_of(sinks: Sinks, jumps: Jumps, adjoint: Plan, clocks: Clocks) -> list[Sinks]:

@@ -5,9 +5,12 @@ holds ``f^(k)(τ)/k!`` for all τ of a step.  The last one bounds the remainder 
 
     |f(m + x) - Σ_{k<=d} c_k x^k|  <=  max |f^(d+1)/(d+1)!| (h/2)^(d+1)  +  Σ_k |width of c_k| (h/2)^k
 
-Results of floating point are widened by a relative slack that exceeds their rounding.  A comparison, `min`, `max`,
+The arithmetic is that of `fsp.model.intervals`.  A comparison, `min`, `max`,
 `abs` or `floor` is resolved where the interval of its argument, or of its derivative, shows that it does not switch
 inside the step; where that is not seen, and for functions that are not covered, the answer is that there is no bound.
+
+Where a switch is, is known to rounding only, so that the ends of a step do not belong to its inside.  An interval for
+all that the function may be there, whichever side of its switches holds, bounds what the polynomial misses at the ends.
 
 References
 ----------
@@ -17,28 +20,19 @@ R. E. Moore, R. B. Kearfott, M. J. Cloud, Introduction to Interval Analysis, SIA
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import pairwise
 
+from fsp.model.intervals import NARY, ONE, UNARY, ZERO, Interval, NoBound, Series, constant_series, power
 from fsp.model.program import evaluate
-from fsp.model.tree import Call, Expression, Number, Time, depends_on_time, symbols
+from fsp.model.tree import Call, Expression, Number, Time, depends_on_time, symbols, walk
 
-Interval = tuple[float, float]
-Series = list[Interval]
-
-SLACK = 4e-16  # relative widening after an operation: more than the roundings of its few steps
-FUNCTION_SLACK = 2e-15  # after an elementary function
-INSETS = (1e-13, 1e-12, 1e-11, 1e-10, 1e-7, 1e-5)  # of a step, at either end: a switch there is not inside
-ULPS = 16.0  # of the end of a step: the least inset
-NEGLIGIBLE = 1e-9  # of a function: what it may be wrong by because of a switch in the inset
-ZERO: Interval = (0.0, 0.0)
-ONE: Interval = (1.0, 1.0)
-
-
-class NoBound(Exception):  # noqa: N818 - control flow of this module
-    """Interval arithmetic does not bound the function on the step."""
+ULPS = 16.0  # of the end of a step: so well is the place of a switch known
+BESIDE = 4.0  # times that: a step may start where a switch is neither inside nor surely at its end
+SHARES = (1e-13, 1e-12, 1e-11, 1e-10, 1e-7, 1e-5)  # of a step: where that is not enough, it is looked for so near
+NEGLIGIBLE = 1e-11  # of a function: what it may be wrong by because of a switch that near
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +46,10 @@ class Polynomial:
     coefficients
         c_0 … c_d.
     remainder
-        Bound on the distance from the function, on the step.
+        Bound on the distance from the function: in all of the step, but for its ends.
     rounding
-        The part of it that does not fall with the step: the rounding of the coefficients.
+        The part of it that does not fall with the step: the rounding of the coefficients, and the integral of the
+        distance at the ends of the step, over its length.
     """
 
     middle: float
@@ -67,9 +62,7 @@ class Polynomial:
         return reduce(lambda total, c: total * (t - self.middle) + c, reversed(self.coefficients), 0.0)
 
 
-def polynomial(
-    tree: Expression, start: float, end: float, degree: int, insets: tuple[float, ...] = INSETS
-) -> Polynomial | None:
+def polynomial(tree: Expression, start: float, end: float, degree: int, *, near: bool = False) -> Polynomial | None:
     """Return the Taylor polynomial of a function of time about the middle of a step; None where no bound is found.
 
     Parameters
@@ -77,28 +70,60 @@ def polynomial(
     tree
         A function of time alone.
     start, end
-        The step; a switch at an end of it does not count.
+        The step; a switch at an end of it does not count as inside.
     degree
         Degree of the polynomial.
-    insets
-        What counts as an end of the step, as shares of it, tried one after the other.
+    near
+        Whether the ends are no longer than the rounding of time asks for.
     """
-    for share in insets:
-        inset = max(share * (end - start), ULPS * math.ulp(end))
-        try:
-            found = _polynomial(tree, start, end, degree, inset)
-        except (NoBound, OverflowError, ZeroDivisionError, ValueError):
+    if not _switches(tree):
+        return _tried(tree, start, end, degree, 0.0)
+    for inset, certain in _insets(start, end, near):
+        found = _tried(tree, start, end, degree, inset)
+        if found is None:
             continue
-        if not math.isfinite(found.remainder):
-            return None
-        # Where a switch lies in the inset the function may be another there: so much of the step counts as wrong.
-        values = [float(evaluate(tree, {}, t)) for t in (start, end)]
-        missed = (
-            2.0 * inset / (end - start) * sum(abs(found.at(t) - v) for t, v in zip((start, end), values, strict=True))
-        )
-        if missed <= NEGLIGIBLE * max(abs(found.coefficients[0]), *map(abs, values)):
-            return replace(found, remainder=found.remainder + missed)
+        distance = _distance_at_ends(tree, found, start, end, inset)
+        missed = inset / (end - start) * distance
+        if certain or missed <= NEGLIGIBLE * (abs(found.coefficients[0]) + distance):
+            found = replace(found, remainder=found.remainder + missed, rounding=found.rounding + missed)
+            return found if math.isfinite(missed) else None
     return None
+
+
+def _insets(start: float, end: float, near: bool) -> Iterator[tuple[float, bool]]:
+    """Yield lengths of the ends of a step, and whether they are taken whatever they cost."""
+    least = ULPS * math.ulp(end)
+    yield least, True
+    if not near:
+        yield BESIDE * least, True
+        yield from ((share * (end - start), False) for share in SHARES if share * (end - start) > BESIDE * least)
+
+
+def _switches(tree: Expression) -> bool:
+    return any(isinstance(node, Call) and node.function in _SWITCHING for node in walk(tree))
+
+
+def _tried(tree: Expression, start: float, end: float, degree: int, inset: float) -> Polynomial | None:
+    try:
+        found = _polynomial(tree, start, end, degree, inset)
+    except _FAILURES:
+        return None
+    return found if math.isfinite(found.remainder) else None
+
+
+def _distance_at_ends(tree: Expression, found: Polynomial, start: float, end: float, inset: float) -> float:
+    """Return the sum of the largest distances from a function at either end of its step."""
+    half = 0.5 * (end - start)
+    slope = sum(k * abs(c) * half ** (k - 1) for k, c in enumerate(found.coefficients[1:], 1))
+    total = 0.0
+    for low, high in ((start, start + inset), (end - inset, end)):
+        try:
+            least, most = _Evaluation(low, high, low, high, hull=True).series(tree, 1)[0]
+        except _FAILURES:
+            return math.inf
+        at = found.at(low)
+        total += max(most - at, at - least) + slope * (high - low)
+    return total * (1.0 + 1e-12)
 
 
 def _polynomial(tree: Expression, start: float, end: float, degree: int, inset: float) -> Polynomial:
@@ -111,24 +136,27 @@ def _polynomial(tree: Expression, start: float, end: float, degree: int, inset: 
     return Polynomial(middle, tuple(0.5 * (low + high) for low, high in narrow), remainder, rounding)
 
 
-def enclosure(tree: Expression, start: float, end: float) -> Interval | None:
-    """Return an interval that holds a function of time on a step; None where none is found."""
-    try:
-        (value,) = _Evaluation(start, end, start, end, INSETS[0] * (end - start)).series(tree, 1)
-    except (NoBound, OverflowError, ZeroDivisionError, ValueError):
-        return None
-    return value
-
-
 def constant(tree: Expression, start: float, end: float) -> Polynomial | None:
     """Return the constant in the middle of all values of a function on a step, whichever side of its switches holds."""
     try:
         ((low, high),) = _Evaluation(start, end, start, end, hull=True).series(tree, 1)
-    except (NoBound, OverflowError, ZeroDivisionError, ValueError):
+    except _FAILURES:
         return None
     value = 0.5 * (low + high)
     remainder = max(high - value, value - low) * (1.0 + 1e-12)
     return Polynomial(0.5 * (start + end), (value,), remainder) if math.isfinite(remainder) else None
+
+
+def constant_inside(tree: Expression, start: float, end: float) -> float | None:
+    """Return the value of a function that is constant inside a step and has that value at its ends; None for others.
+
+    A switch nearer to an end than its place is known is seen by the value at the end alone.
+    """
+    found = _tried(tree, start, end, 0, ULPS * math.ulp(end))
+    if found is None or found.remainder > 0.0:
+        return None
+    value = found.coefficients[0]
+    return value if all(float(evaluate(tree, {}, t)) == value for t in (start, end)) else None
 
 
 class _Evaluation:
@@ -149,11 +177,11 @@ class _Evaluation:
         if isinstance(tree, Number) or not (isinstance(tree, (Call, Time))):
             if not isinstance(tree, Number):
                 raise NoBound
-            return _constant(tree.value, n)
+            return constant_series(tree.value, n)
         if isinstance(tree, Time):
             return [(self.low, self.high), ONE, *([ZERO] * n)][:n]
         if not depends_on_time(tree) and not symbols(tree):
-            return _constant(float(evaluate(tree, {})), n)
+            return constant_series(float(evaluate(tree, {})), n)
         return self._call(tree, n)
 
     def _call(self, tree: Call, n: int) -> Series:
@@ -161,13 +189,13 @@ class _Evaluation:
         if name in _SWITCHING:
             return self._switching(tree, n)
         if name == "^" and isinstance(arguments[1], Number):
-            return _power(self.series(arguments[0], n), arguments[1].value)
+            return power(self.series(arguments[0], n), arguments[1].value)
         if name == "^":
             return self.series(_as_exponential(tree), n)
-        if name in _NARY:
-            return reduce(_NARY[name], (self.series(a, n) for a in arguments))
-        if name in _UNARY:
-            return _UNARY[name](self.series(arguments[0], n))
+        if name in NARY:
+            return reduce(NARY[name], (self.series(a, n) for a in arguments))
+        if name in UNARY:
+            return UNARY[name](self.series(arguments[0], n))
         raise NoBound
 
     # ---- switches -----------------------------------------------------------------------------------------
@@ -185,12 +213,44 @@ class _Evaluation:
 
     def _of_both_sides(self, tree: Call) -> Interval:
         """Return an interval that holds all values that a function with switches may have."""
-        if tree.function not in ("piecewise", "min", "max"):
-            raise NoBound
-        every = tree.function != "piecewise"
-        values = tree.arguments if every or len(tree.arguments) % 2 else tree.arguments[:-1]
-        ends = [self.series(value, 1)[0] for value in (values if every else [*values[:-1:2], values[-1]])]
-        return min(low for low, _ in ends), max(high for _, high in ends)
+        name = tree.function
+        if name in _COMPARISONS or name in _LOGICAL:
+            return ZERO[0], ONE[1]
+        values = self._possible(tree) if name == "piecewise" else tree.arguments
+        ranges = [self._range(value) for value in values]
+        lows, highs = zip(*ranges, strict=True)
+        if name == "abs":
+            return 0.0, max(-lows[0], highs[0])
+        if name in ("floor", "ceil"):
+            rounded = math.floor if name == "floor" else math.ceil
+            return float(rounded(lows[0])), float(rounded(highs[0]))
+        return (max if name == "max" else min)(lows), (min if name == "min" else max)(highs)
+
+    def _possible(self, tree: Call) -> Iterator[Expression]:
+        """Yield the branches of a piecewise function that may hold somewhere."""
+        for value, condition in zip(tree.arguments[::2], tree.arguments[1::2], strict=False):
+            try:
+                holds = self._holds(condition)
+            except NoBound:
+                yield value
+                continue
+            if holds:
+                yield value
+                return
+        if len(tree.arguments) % 2:
+            yield tree.arguments[-1]
+
+    def _range(self, tree: Expression) -> Interval:
+        """Return an interval that holds all values: the natural one, or, where narrower, that about the middle."""
+        low, high = self.series(tree, 1)[0]
+        try:
+            slope = self.series(tree, 2)[1]
+        except _FAILURES:
+            return low, high
+        middle = 0.5 * (self.low + self.high)
+        reach = max(self.high - middle, middle - self.low) * max(-slope[0], slope[1]) * (1.0 + 1e-15)
+        least, most = _Evaluation(middle, middle, self.start, self.end, hull=True).series(tree, 1)[0]
+        return max(low, least - reach), min(high, most + reach)
 
     def _branch(self, tree: Call) -> Expression:
         """Return the argument that holds throughout the inside of the step."""
@@ -237,7 +297,7 @@ class _Evaluation:
         under = self._sign(Call("-", (tree.arguments[0], Number(above))))
         if over < 0 or under > 0:
             raise NoBound
-        return _constant(value, n)
+        return constant_series(value, n)
 
 
 def _sign_on(tree: Expression, low: float, high: float, depth: int) -> int:
@@ -258,24 +318,6 @@ def _sign_on(tree: Expression, low: float, high: float, depth: int) -> int:
     raise NoBound
 
 
-_SWITCHING = {
-    "abs",
-    "min",
-    "max",
-    "piecewise",
-    "floor",
-    "ceil",
-    "<",
-    "<=",
-    ">",
-    ">=",
-    "==",
-    "!=",
-    "&&",
-    "||",
-    "xor",
-    "!",
-}
 _COMPARISONS: dict[str, Callable[[int], bool]] = {
     "<": lambda sign: sign < 0,
     "<=": lambda sign: sign <= 0,
@@ -292,222 +334,10 @@ _LOGICAL: dict[str, Callable[[list[bool]], bool]] = {
 }
 
 
+_FAILURES = (NoBound, OverflowError, ZeroDivisionError, ValueError)
 _SWITCHING = {"abs", "min", "max", "piecewise", "floor", "ceil", *_COMPARISONS, *_LOGICAL}
-
-
-# ---- arithmetic of intervals ------------------------------------------------------------------------------
-
-
-def _widened(low: float, high: float, slack: float = SLACK) -> Interval:
-    if not (math.isfinite(low) and math.isfinite(high)):
-        raise NoBound
-    tiny = 5e-324
-    return low - slack * abs(low) - tiny, high + slack * abs(high) + tiny
-
-
-def _plus(a: Interval, b: Interval) -> Interval:
-    if a == ZERO or b == ZERO:
-        return b if a == ZERO else a
-    return _widened(a[0] + b[0], a[1] + b[1])
-
-
-def _minus(a: Interval) -> Interval:
-    return -a[1], -a[0]
-
-
-def _times(a: Interval, b: Interval) -> Interval:
-    if a == ZERO or b == ZERO:
-        return ZERO
-    products = (a[0] * b[0], a[0] * b[1], a[1] * b[0], a[1] * b[1])
-    return _widened(min(products), max(products))
-
-
-def _inverse(a: Interval) -> Interval:
-    if a[0] <= 0.0 <= a[1]:
-        raise NoBound
-    return _widened(1.0 / a[1], 1.0 / a[0])
-
-
-def _increasing(f: Callable[[float], float], a: Interval) -> Interval:
-    return _widened(f(a[0]), f(a[1]), FUNCTION_SLACK)
-
-
-def _sum(terms: list[Interval]) -> Interval:
-    return reduce(_plus, terms, ZERO)
-
-
-def _scaled(a: Interval, factor: float) -> Interval:
-    return _times(a, (factor, factor))
-
-
-def _over(a: Interval, k: int) -> Interval:
-    return _widened(a[0] / k, a[1] / k)
-
-
-# ---- arithmetic of series ---------------------------------------------------------------------------------
-
-
-def _constant(value: float, n: int) -> Series:
-    if not math.isfinite(value):
-        raise NoBound
-    return [(value, value) if value == 0.0 or value == int(value) else _widened(value, value), *([ZERO] * (n - 1))]
-
-
-def _add(a: Series, b: Series) -> Series:
-    return [_plus(x, y) for x, y in zip(a, b, strict=True)]
-
-
-def _negate(a: Series) -> Series:
-    return [_minus(x) for x in a]
-
-
-def _subtract(a: Series, b: Series) -> Series:
-    return _add(a, _negate(b))
-
-
-def _multiply(a: Series, b: Series) -> Series:
-    return [_sum([_times(a[i], b[k - i]) for i in range(k + 1)]) for k in range(len(a))]
-
-
-def _divide(a: Series, b: Series) -> Series:
-    inverse = _inverse(b[0])
-    quotient: Series = []
-    for k in range(len(a)):
-        rest = _sum([_times(b[i], quotient[k - i]) for i in range(1, k + 1)])
-        quotient.append(_times(_plus(a[k], _minus(rest)), inverse))
-    return quotient
-
-
-def _exponential(a: Series) -> Series:
-    result = [_increasing(math.exp, a[0])]
-    for k in range(1, len(a)):
-        terms = [_scaled(_times(a[i], result[k - i]), i) for i in range(1, k + 1)]
-        result.append(_over(_sum(terms), k))
-    return result
-
-
-def _logarithm(a: Series) -> Series:
-    if a[0][0] <= 0.0:
-        raise NoBound
-    low, high = math.log(a[0][0]), math.log(a[0][1])
-    result = [(low - FUNCTION_SLACK * (1.0 + abs(low)), high + FUNCTION_SLACK * (1.0 + abs(high)))]
-    inverse = _inverse(a[0])
-    for k in range(1, len(a)):
-        terms = [_scaled(_times(result[i], a[k - i]), i) for i in range(1, k)]
-        result.append(_times(_plus(a[k], _minus(_over(_sum(terms), k))), inverse))
-    return result
-
-
-def _power(a: Series, exponent: float) -> Series:
-    """Return aʳ: by products where r is a small whole number, else for positive a."""
-    if exponent == int(exponent) and 0 <= exponent <= 8:
-        return reduce(_multiply, [a] * int(exponent), _constant(1.0, len(a)))
-    if exponent == int(exponent) and -8 <= exponent < 0:
-        return _divide(_constant(1.0, len(a)), _power(a, -exponent))
-    if a[0] == ZERO and all(x == ZERO for x in a) and exponent > 0.0:
-        return a
-    if a[0][0] <= 0.0:
-        return _power_from_zero(a, exponent)
-    result = [_increasing(lambda x: x**exponent, a[0]) if exponent > 0.0 else _falling_power(a[0], exponent)]
-    if len(a) == 1:
-        return result
-    inverse = _inverse(a[0])
-    for k in range(1, len(a)):
-        terms = [_scaled(_times(a[i], result[k - i]), exponent * i - (k - i)) for i in range(1, k + 1)]
-        result.append(_times(_over(_sum(terms), k), inverse))
-    return result
-
-
-def _power_from_zero(a: Series, exponent: float) -> Series:
-    """Return aʳ for a that reaches down to zero, of at most as many terms as have a bound there.
-
-    Where a is negative its power is not defined; what rounding puts below zero is cut off.
-    """
-    if not (a[0][1] > 0.0 and exponent >= len(a) - 1):
-        raise NoBound
-    base = (0.0, a[0][1])
-    rise = [ZERO, *a[1:]]
-    total = _constant(0.0, len(a))
-    factor = [math.prod((exponent - i) / (i + 1) for i in range(k)) for k in range(len(a))]
-    for k in reversed(range(len(a))):  # Horner: Σ_k (r over k) a₀^(r - k) rise^k
-        power = ONE if exponent == k else _increasing(lambda x, k=k: x ** (exponent - k), base)  # type: ignore[misc]
-        total = _add(_multiply(total, rise), [_scaled(power, factor[k]), *([ZERO] * (len(a) - 1))])
-    return total
-
-
-def _falling_power(a: Interval, exponent: float) -> Interval:
-    return _widened(a[1] ** exponent, a[0] ** exponent, FUNCTION_SLACK)
 
 
 def _as_exponential(tree: Call) -> Expression:
     base, exponent = tree.arguments
     return Call("exp", (Call("*", (exponent, Call("ln", (base,)))),))
-
-
-def _sine(a: Interval) -> Interval:
-    """Return the range of the sine; the tops at π/2 + 2πk are found from the ends."""
-    low, high = math.sin(a[0]), math.sin(a[1])
-    turns = 2.0 * math.pi
-
-    def passes(phase: float) -> bool:
-        slack = 1e-15 * max(abs(a[0]), abs(a[1]), 1.0)
-        return math.floor((a[1] + slack - phase) / turns) > math.floor((a[0] - slack - phase) / turns)
-
-    top = 1.0 if passes(0.5 * math.pi) else max(low, high)
-    bottom = -1.0 if passes(-0.5 * math.pi) else min(low, high)
-    slack = 4e-16 * (1.0 + max(abs(a[0]), abs(a[1])))
-    return bottom - slack, top + slack
-
-
-def _cosine(a: Interval) -> Interval:
-    slack = 2e-16 * (2.0 + max(abs(a[0]), abs(a[1])))
-    return _sine((a[0] + 0.5 * math.pi - slack, a[1] + 0.5 * math.pi + slack))
-
-
-def _sine_and_cosine(a: Series) -> tuple[Series, Series]:
-    sine, cosine = [_sine(a[0])], [_cosine(a[0])]
-    for k in range(1, len(a)):
-        along = [_scaled(a[i], i) for i in range(1, k + 1)]
-        sine.append(_over(_sum([_times(x, cosine[k - 1 - i]) for i, x in enumerate(along)]), k))
-        cosine.append(_minus(_over(_sum([_times(x, sine[k - 1 - i]) for i, x in enumerate(along)]), k)))
-    return sine, cosine
-
-
-def _tangent(a: Series) -> Series:
-    return _divide(*_sine_and_cosine(a))
-
-
-def _hyperbolic(sign: float) -> Callable[[Series], Series]:
-    def of(a: Series) -> Series:
-        up, down = _exponential(a), _exponential(_negate(a))
-        return [_scaled(x, 0.5) for x in _add(up, [_scaled(y, sign) for y in down])]
-
-    return of
-
-
-def _hyperbolic_tangent(a: Series) -> Series:
-    """Return 1 - 2/(1 + e^{2a}), which does not overflow where the tangent is flat."""
-    grown = _exponential([_scaled(x, 2.0) for x in a])
-    below = _add(_constant(1.0, len(a)), grown)
-    return _subtract(_constant(1.0, len(a)), _divide(_constant(2.0, len(a)), below))
-
-
-_NARY: dict[str, Callable[[Series, Series], Series]] = {
-    "+": _add,
-    "-": _subtract,
-    "*": _multiply,
-    "/": _divide,
-}
-_UNARY: dict[str, Callable[[Series], Series]] = {
-    "neg": _negate,
-    "exp": _exponential,
-    "ln": _logarithm,
-    "log10": lambda a: [_scaled(x, 1.0 / math.log(10.0)) for x in _logarithm(a)],
-    "sqrt": lambda a: _power(a, 0.5),
-    "sin": lambda a: _sine_and_cosine(a)[0],
-    "cos": lambda a: _sine_and_cosine(a)[1],
-    "tan": _tangent,
-    "sinh": _hyperbolic(-1.0),
-    "cosh": _hyperbolic(1.0),
-    "tanh": _hyperbolic_tangent,
-}

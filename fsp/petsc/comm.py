@@ -85,10 +85,13 @@ class Communicator:
             return
         said: list[bytes | None] = self.mpi.allgather(None if error is None else _pickled(error))
         first = next(rank for rank, text in enumerate(said) if text is not None)
-        common = pickle.loads(said[first] or b"")
+        common: Any = pickle.loads(said[first] or b"")
         if len(set(said)) > 1:
             _name_rank(common, first, self.size)
-        raise common from error
+        common.agreed = True  # all ranks raise it, so it is to be printed once
+        if error is None:
+            raise common
+        raise common.with_traceback(error.__traceback__) from error.__cause__
 
     def share(self, make: Callable[[], T]) -> T:
         """Return on every rank what `make` returns on the first: it is called on that rank only, and pickled."""
@@ -202,7 +205,7 @@ class Communicator:
         try:
             yield
         except Exception as error:  # none may leave the other ranks waiting
-            end_all(self.mpi, describe(error))
+            end_all(self.mpi, describe(error), error)
             sys.exit(1)
 
 
@@ -212,19 +215,19 @@ def watch_exceptions() -> None:
     world = load().MPI.COMM_WORLD
     if world.Get_size() > 1:
         sys.excepthook = lambda kind, error, trace: end_all(
-            world, "".join(traceback.format_exception(kind, error, trace)).rstrip()
+            world, "".join(traceback.format_exception(kind, error, trace)).rstrip(), error
         )
 
 
-def end_all(mpi: Any, message: str) -> None:
+def end_all(mpi: Any, message: str, error: BaseException) -> None:
     """Print a message once and return where all ranks are here soon; else print it and end the other ranks.
 
     Parameters
     ----------
     mpi
         The communicator of mpi4py.
-    message
-        What to print on standard error.
+    message, error
+        What to print on standard error, and what it is about.
     """
     rank, size = mpi.Get_rank(), mpi.Get_size()
     request = mpi.Ibarrier()
@@ -234,10 +237,12 @@ def end_all(mpi: Any, message: str) -> None:
             print(f"{message}\n(rank {rank} of {size}; it ends the others)", file=sys.stderr, flush=True)
             mpi.Abort(1)
         time.sleep(0.001)
-    messages = mpi.allgather(message)
+    messages = mpi.allgather((message, getattr(error, "agreed", False)))
     if rank == 0:
-        for text in dict.fromkeys(messages):
-            print(text, file=sys.stderr, flush=True)
+        texts = list(dict.fromkeys(text for text, _ in messages))
+        if all(agreed for _, agreed in messages):
+            texts = [max(texts, key=len)]  # that of a rank on which it arose says where from
+        print("\n".join(texts), file=sys.stderr, flush=True)
     mpi.Barrier()  # mpirun ends all ranks when the first has failed: not before the message is out
 
 

@@ -20,9 +20,12 @@ from fsp.distribution.checks import check, read_only
 from fsp.errors import ArgumentError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     from fsp.arrays import BoolArray, FloatArray, IntArray
+    from fsp.distribution import Solution
     from fsp.petsc.comm import Communicator
     from fsp.petsc.space import StateSpace
 
@@ -98,6 +101,16 @@ class Distribution(SerialDistribution):
     def mass(self) -> float:
         """Sum of the stored probabilities."""
         return float(self.comm.sum(float(self.probabilities.sum())))
+
+    def shares_states_with(self, other: SerialDistribution) -> bool:
+        """Tell whether another distribution has the same states, as one object."""
+        return isinstance(other, Distribution) and self.space is other.space
+
+    @staticmethod
+    def _save(answer: Solution | SerialDistribution, path: str | Path) -> None:
+        from fsp.petsc.storage import save
+
+        save(answer, path)
 
     # ---- in one place -------------------------------------------------------------------------------------
 

@@ -19,9 +19,11 @@ from scipy import sparse
 from fsp.errors import BackendError, StateSpaceError
 from fsp.generator import Generator as LocalGenerator
 from fsp.generator import Leak
-from fsp.generator.generator import SHORT, n_pairs
-from fsp.generator.operator import RUN_STATES, Operator, RowOperator, RunOperator
-from fsp.generator.plan import jumps_of
+from fsp.generator.generator import LONG, RUN_STATES, SHORT, n_pairs
+from fsp.generator.inner import inner_runs
+from fsp.generator.operator import Operator, RowOperator, RunOperator
+from fsp.generator.plan import jumps_of, shape_of
+from fsp.generator.slices import slices_of
 from fsp.petsc.environment import load
 from fsp.petsc.halo import Halo
 
@@ -110,12 +112,21 @@ class Generator:
 
     def at(self, t: float) -> Generator:
         """Return the generator at time `t`: itself if no propensity depends on time.  Collective."""
-        if not self.model.is_time_dependent or t == self.t:
+        if self.is_constant or t == self.t:
             return self
         local = self.local
         with self.comm.agree():
             local = self.local.at(t) if self.is_scalable else LocalGenerator(self.model, self.halo.extended, t)
         return self._with(local)
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether no propensity depends on time."""
+        return self.local.is_constant
+
+    def held(self, values: FloatArray) -> Generator:
+        """Return ``Σ_l values[l] A_l``, (n_clocks,), at all times: where the functions of time stay as they are."""
+        return self._with(self.local.held(values))
 
     @cached_property
     def is_scalable(self) -> bool:
@@ -158,7 +169,8 @@ class Generator:
     @cached_property
     def T(self) -> Operator:  # noqa: N802 - the transpose, as numpy and scipy call it
         """The adjoint, whose products are collective."""
-        return RunOperator(self.local.plans[1], ghosts=self.halo, own=self.halo.own)
+        plan, own = self.local.plans[1], self.halo.own
+        return RunOperator(slices_of(plan, ()), ghosts=self.halo, own=own, inner=inner_runs(plan, *own))
 
     @cached_property
     def operator(self) -> Operator:
@@ -167,11 +179,18 @@ class Generator:
         What sinks hold is in the vectors of the first rank, zero in others'.  A solver's sums over a vector are sums
         over the ranks' vectors; products and their sums are collective.
         """
-        if len(self) < RUN_STATES or len(self) < SHORT * self.comm.sum(len(self.space.runs.keys)):
-            if self._ghosts is None:
+        mean_length = len(self) / self.comm.sum(len(self.space.runs.keys))
+        alone = self._ghosts is None
+        if len(self) < RUN_STATES or mean_length < SHORT:
+            if alone:
                 return RowOperator(self._closed_rows(), self.n_local)
             return RowOperator(self._own_rows(), self.n_local, self.halo, self.sinks)
-        return RunOperator(self.local.plans[0], self.sinks, ghosts=self._ghosts, own=self.halo.own)
+        plan, own = self.local.plans[0], self.halo.own
+        shape = shape_of(plan) if mean_length >= LONG else ()
+        if alone:
+            return RunOperator(slices_of(plan, shape, self.sinks), own=own)
+        inner = inner_runs(plan, *own)
+        return RunOperator(slices_of(plan, shape), ghosts=self.halo, own=own, inner=inner, sinks=self.sinks)
 
     @property
     def _ghosts(self) -> Halo | None:

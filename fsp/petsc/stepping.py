@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from fsp.solvers import kernels
-from fsp.solvers.base import NO_LIMIT, REPORT_WORK, UNIT_ROUNDOFF, Advance, LossLimit, Pulse
+from fsp.solvers.base import NO_LIMIT, REPORT_WORK, UNIT_ROUNDOFF, Advance, History, LossLimit, Pulse
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
@@ -71,6 +71,7 @@ class Stepper:
     """
 
     step_length = 0.0
+    history: History | None = None
 
     def __init__(self, generator: Generator, tol: float, integrator: Integrator) -> None:
         self._tol, self._integrator = tol, integrator

@@ -83,7 +83,7 @@ class _Stepping:
         self._generator, self._operator, self._comm = generator, generator.operator, generator.comm
         self._rate = generator.largest_exit_rate
         self._at = -1.0
-        self._timed = generator.model.is_time_dependent
+        self._timed = not generator.is_constant
         self._matrix = stack.enter_context(generator.closed_aij())
         self._jacobian = self._matrix.duplicate(copy=True)
         self._u, self._f = self._matrix.createVecs()

@@ -16,6 +16,7 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from contextlib import ExitStack
+from functools import partial
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,7 @@ from fsp.projection.pruning import choose as choose_pruning
 from fsp.projection.record import Record
 from fsp.projection.start import Start, first_space, first_vector, starting_point
 from fsp.solvers import NO_LIMIT, Choice, Chooser, LossLimit
+from fsp.solvers.clocks import constants_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -225,6 +227,8 @@ class _March:
         self._growth = growth
         self._backend = backend
         self._fixed = space is not None
+        self._held: FloatArray | None = None  # functions of time, where they stay as they are
+        self._held_until = begin.t
         self.space = first_space(growth, begin, hint) if space is None else space
         self._hinted = self.space if hint is not None else None
         self.p = first_vector(begin, self.space)
@@ -245,7 +249,10 @@ class _March:
 
     def go_to(self, target: float) -> None:
         """Advance to `target`, growing the space on the way."""
+        self._held_until = self.t  # no longer than to a target, as functions of time switch there
         while self.t < target:
+            if self._held_until < target:
+                self._hold(target)
             solver, started = self._choice.solver, self.t
             step = self._propagator.advance(
                 self.p,
@@ -308,8 +315,19 @@ class _March:
 
     def _bind(self) -> None:
         """Build the generator of the space and open a solver on it."""
-        self.generator = self._backend.generator(self.model, self.space, self.t)
+        generator = self._backend.generator(self.model, self.space, self.t)
+        self.generator = generator if self._held is None else generator.held(self._held)
         self._open(self._chooser.choose(self.generator, self._horizon, growing=self._growing))
+
+    def _hold(self, target: float) -> None:
+        """Take functions of time that stay as they are up to `target` for constants, which every solver can treat."""
+        if not (self.model.is_time_dependent and self.generator.is_scalable):
+            return
+        before, self._held = self._held, constants_on(self.generator.clocks, self.t, target)
+        if self._held is not None:
+            self._held_until = target
+        if self._held is not None or before is not None:
+            self._bind()
 
     def _reconsider(self) -> None:
         """Change the solver where another one now promises much less work."""
@@ -397,8 +415,14 @@ class _March:
         p = self.space.carry(self.p, space)
         dropped = self.p - space.carry(p, self.space)  # exact: an entry is carried, or 0
         self.ledger += ErrorLedger(pruning=self.space.comm.sum(float(dropped.sum())))
+        history = self._propagator.history
+        if history is not None:
+            history = history.carried(partial(self.space.carry, other=space))
+        self.finish()
         self.space, self.p = space, p
         self._bind()
+        if history is not None:
+            self._propagator.history = history
         self._accept()
 
     def _report(self, t: float) -> None:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
+
 from fsp.errors import ArgumentError, BackendError
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ def check_tol(tol: float) -> None:
 
 def require_constant_rates(generator: Generator, name: str) -> None:
     """Raise a BackendError if propensities depend on time, for a solver that cannot treat that."""
-    if generator.model.is_time_dependent:
+    if not generator.is_constant:
         raise BackendError(
             f"{name} must have propensities that do not depend on time, but this network's do; use solver='magnus' or "
             f"solver='implicit'."
@@ -110,6 +112,27 @@ class Advance:
     certified: bool = True
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class History:
+    """A solution on the last step, by its values in Chebyshev points.
+
+    Parameters
+    ----------
+    start, s
+        Of the step: its start and length.
+    values
+        In the order of the space, (count, n).
+    """
+
+    start: float
+    s: float
+    values: FloatArray
+
+    def carried(self, carry: Callable[[FloatArray], FloatArray]) -> History:
+        """Return the history on another space, onto which `carry` takes values."""
+        return History(self.start, self.s, np.stack([carry(value) for value in self.values]))
+
+
 class Propagator(Protocol):
     """A solver bound to one generator.
 
@@ -118,9 +141,13 @@ class Propagator(Protocol):
     step_length
         Length of the next step; 0 where the solver finds it anew each time.  It may be set, as where the solution goes
         on in another space and is as smooth as it was.
+    history
+        Solution of the last step, where the next one is extrapolated from it; None for other solvers.  It may be set
+        as well.
     """
 
     step_length: float
+    history: History | None
 
     def advance(
         self,

@@ -37,6 +37,7 @@ from fsp.solvers.base import (
     UNIT_ROUNDOFF,
     Advance,
     Heart,
+    History,
     LossLimit,
     Pulse,
     check_tol,
@@ -113,6 +114,7 @@ class _Expansion:
 
 class _ChebyshevPropagator:
     step_length = 0.0
+    history: History | None = None
 
     def __init__(self, generator: Generator, solver: Chebyshev) -> None:
         self._tol = solver.tol
@@ -197,11 +199,9 @@ class _ChebyshevPropagator:
         v[:] = 0.0
         norms[1] = self._operator.recur(w, v, total, (scale, 1.0, 0.0), (0.0, weights[1]))
         m = 1
-        A = self._operator.rows
+        A = self._operator.compiled
         if A is not None:
-            m = kernels.chebyshev(
-                A.indptr, A.indices, A.data, scale, v, w, total, weights, hit, x, tol, LARGEST_SPREAD, norms
-            )
+            m = kernels.chebyshev(A, scale, v, w, total, weights, hit, x, tol, LARGEST_SPREAD, norms)
             v, w = (v, w) if m % 2 else (w, v)
         error, spread = kernels.chebyshev_error(weights, hit, x, norms, m)
         while not error <= tol and spread <= LARGEST_SPREAD * mass and m + 1 < len(weights):

@@ -7,7 +7,6 @@ from math import inf, log2, sqrt
 from typing import TYPE_CHECKING
 
 from fsp.errors import ArgumentError
-from fsp.generator.operator import RowOperator
 from fsp.solvers.chebyshev import Chebyshev
 from fsp.solvers.implicit import Implicit
 from fsp.solvers.krylov import Krylov
@@ -35,7 +34,6 @@ SOLVERS: dict[
 # Work in units of one multiply-add of a product on runs, about 0.25 ns, fitted to measured runs.
 VECTOR_WORK = {"uniformization": 1.5, "chebyshev": 2.0, "krylov": 10.0, "rational": 100.0}  # per state and product
 CALL_WORK = {"uniformization": 1e3, "chebyshev": 1e4, "krylov": 2e4, "rational": 7e5}  # per product
-ROW_WORK = 4.0  # of a multiply-add of the assembled form
 KRYLOV_BYTES = 2**32  # of a basis, beyond which it is not chosen
 STEP_VECTORS = 22.0  # solves of one rational step
 FACTOR_SHARE = 0.5  # factorisations per rational step
@@ -105,7 +103,7 @@ class Chooser:
         """
         if self._asked is not None:
             return Choice(self._asked, "asked for")
-        if generator.model.is_time_dependent:
+        if not generator.is_constant:
             return self._timed(generator)
         work = self._work(generator, duration)
         if growing:  # an expansion that loses too much is thrown away as a whole
@@ -153,7 +151,7 @@ class Chooser:
         """Return the expected work of every solver, in multiply-adds."""
         n, nnz = len(generator), generator.work
         jumps = generator.largest_exit_rate * duration  # Λt
-        product = nnz * (ROW_WORK if isinstance(generator.operator, RowOperator) else 1.0)
+        product = nnz * generator.operator.work
         work = {}
         for name, factor in self._factor.items():
             unit = product + VECTOR_WORK[name] * n + CALL_WORK[name]

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
+from math import nextafter
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fsp.model.expression import evaluate
-from fsp.model.taylor import INSETS, Polynomial, constant, polynomial
+from fsp.model.taylor import BESIDE, ULPS, Polynomial, constant, constant_inside, polynomial
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fsp.arrays import FloatArray
     from fsp.model.tree import Expression
 
 DEGREE = 5  # of the polynomials that stand for functions of time
-SHORTEST_REACH = 1e-6  # of a step, over which a function must have a bound for a switch to be looked for
+SHORTEST_REACH = 1e-6  # of a step, over which a function must have a bound for a switch to be looked for, or of that
+TIME_ROUNDING = 1e-10  # of the time: the place of a switch may not be known better
 BISECTIONS = 60
 
 
@@ -47,6 +52,11 @@ class Nodes:
     to_modes: FloatArray
     modes: FloatArray
     slopes: FloatArray
+
+    @property
+    def lebesgue(self) -> float:
+        """A bound on ``Σ_i |ℓ_i|`` at any place."""
+        return 1.0 + 2.0 / np.pi * math.log(len(self.z))
 
 
 @lru_cache
@@ -83,11 +93,11 @@ class Clock:
     change
         Coefficients of ``g - g(middle)`` in powers of the distance from the middle.
     remainder
-        What that may be off.
+        What that may be off; see `fsp.model.taylor.Polynomial`.
     certified
         Whether the remainder is a bound.
     rounding
-        The part of the remainder that does not fall with the step.
+        The part of the remainder that does not fall with the step, and holds for its mean only.
     """
 
     middle: float
@@ -113,14 +123,32 @@ def clock_on(tree: Expression, start: float, end: float) -> Clock:
         best = polynomial(tree, start, end, degree)
         if best is not None:
             break
-    best = best or constant(tree, start, end)  # right beside a switch: on a short step either side will do
+    best = best or constant(tree, start, end)  # over a switch: on a short step either side will do
     certified = best is not None
     if best is None:
         best = _fitted(tree, start, end)
+    if end - start <= TIME_ROUNDING * abs(end):  # no shorter step would know better which side holds
+        best = replace(best, rounding=best.remainder)
     change = np.array(best.coefficients)
     middle = max(float(change[0]), 0.0)
     change[0] -= middle
     return Clock(middle, np.pad(change, (0, DEGREE + 1 - len(change))), best.remainder, certified, best.rounding)
+
+
+def constants_on(trees: Sequence[Expression], start: float, end: float) -> FloatArray | None:
+    """Return the values of functions of time that are constant from `start` to `end`, None where one is not.
+
+    A switch at an end does not count, but one beside it does: its place is known to the last digits of the time.
+    """
+    last = nextafter(end, start)
+    values = np.empty(len(trees))
+    for k, tree in enumerate(trees):
+        for first in (0.5 * (start + last), start):  # most are seen to change by half of it, which takes less time
+            value = constant_inside(tree, first, last)
+            if value is None:
+                return None
+            values[k] = value
+    return values
 
 
 def reach(tree: Expression, start: float, end: float) -> float:
@@ -130,14 +158,17 @@ def reach(tree: Expression, start: float, end: float) -> float:
     """
     if polynomial(tree, start, end, 0) is not None:
         return end
-    low, high = start + SHORTEST_REACH * (end - start), end
-    if low <= start or polynomial(tree, start, low, 0, INSETS[:1]) is None:
-        return end
+    least = start + BESIDE * ULPS * math.ulp(end)
+    low = high = end
+    while polynomial(tree, start, low, 0, near=True) is None:
+        if low <= least:
+            return end
+        low, high = max(start + SHORTEST_REACH * (low - start), least), low
     for _ in range(BISECTIONS):
         middle = 0.5 * (low + high)
         if middle in (low, high):
             break
-        low, high = (low, middle) if polynomial(tree, start, middle, 0, INSETS[:1]) is None else (middle, high)
+        low, high = (low, middle) if polynomial(tree, start, middle, 0, near=True) is None else (middle, high)
     return low
 
 

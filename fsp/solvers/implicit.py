@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.errors import ArgumentError, ConvergenceError
-from fsp.solvers.base import NO_LIMIT, REPORT_WORK, UNIT_ROUNDOFF, Advance, LossLimit, Pulse, check_tol
+from fsp.solvers.base import NO_LIMIT, REPORT_WORK, UNIT_ROUNDOFF, Advance, History, LossLimit, Pulse, check_tol
 from fsp.solvers.clocks import DEGREE, chebyshev_nodes, clock_on, reach
 from fsp.solvers.collocation import Collocation, radau
 from fsp.solvers.linear import ShiftedSystem
@@ -77,6 +77,8 @@ class Implicit:
 
 
 class _ImplicitPropagator:
+    history: History | None = None
+
     def __init__(self, generator: Generator, solver: Implicit) -> None:
         self._generator = generator
         self._tol = solver.tol
@@ -84,9 +86,9 @@ class _ImplicitPropagator:
         self._n = len(generator)
         self.step_length = 0.0
         self._systems: dict[float, tuple[Generator, list[ShiftedSystem]]] = {}
-        self._estimate = _exact_error
-        if generator.model.is_time_dependent:
-            self._estimate = _polynomial_error if generator.is_scalable else _sampled_error
+        self._course: type[_Course] = _Course
+        if not generator.is_constant:
+            self._course = _PolynomialCourse if generator.is_scalable else _SampledCourse
 
     def advance(
         self,
@@ -107,13 +109,14 @@ class _ImplicitPropagator:
         most = min(most, REPORT_WORK / (SOLVE_WORK * self._generator.work))  # products
         while t < t1 and rejected is None and n_matvec < most:
             h = self._within_switches(t, self._step_length(p, t, t1))
-            if h < SMALLEST_STEP * (t1 - t0):
+            if self.step_length < SMALLEST_STEP * (t1 - t0) or t + h == t:
                 raise ConvergenceError(
                     f"Implicit found no step at t = {t:.6g} whose error is below {tol_rate:.1e} per unit of time: the "
-                    f"step fell to {h:.1e}. Loosen `tol`, or use solver='uniformization'."
+                    f"step fell to {self.step_length:.1e}. Loosen `tol`, or use solver='uniformization'."
                 )
             # Below the noise of the products no step has an error that can be seen: what is seen is charged.
-            allowed = max(tol_rate * h, NOISE * self._noise(p, h))
+            noise = NOISE * self._noise(p, h)
+            allowed = max(tol_rate * h, noise)
             step = self._step(p, t, h, allowed)
             n_matvec += step.n_matvec
             if not step.error <= allowed:
@@ -131,13 +134,13 @@ class _ImplicitPropagator:
                     if kept == len(step.values) and t + h >= t1 * (1.0 - 1e-14)
                     else t + h * self._table.nodes[kept - 1]
                 )
-            self._grow_step(h, step.shape_error, allowed)
+            self._grow_step(h, max(step.shape_error - noise, 0.0), allowed)
         return Advance(p, lost, error, n_matvec, t, rounding, rejected, certified)
 
     def _noise(self, p: FloatArray, h: float) -> float:
-        """Return the rounding of the products of one step: roundoff × operations × what flows."""
+        """Return the rounding of one step: of its products, roundoff × operations × what flows, and of its values."""
         flow = 2.0 * h * float(self._generator.exit_rates @ p)
-        return UNIT_ROUNDOFF * flow * self._generator.roundings
+        return UNIT_ROUNDOFF * (flow * self._generator.roundings + float(p.sum()))
 
     def _step_length(self, p: FloatArray, t: float, t1: float) -> float:
         """Return the length of the next step: the current one, or an equal part of what is left."""
@@ -150,7 +153,7 @@ class _ImplicitPropagator:
 
     def _within_switches(self, t: float, h: float) -> float:
         """Shorten a step that goes over a time at which a rate may jump or bend."""
-        if not self._generator.model.is_time_dependent:
+        if self._generator.is_constant:
             return h
         end = min(reach(tree, t, t + h) for tree in self._generator.clocks)
         return h if end == t + h else end - t
@@ -180,9 +183,8 @@ class _ImplicitPropagator:
         frozen = self._generator.at(t + 0.5 * h)
         systems = self._factors(frozen, h)
         z = np.concatenate([p, np.zeros(self._generator.n_sinks)])
-        # The end of a step may be where a rate jumps: what holds before it counts.
-        before_end = t + h - 4.0 * np.spacing(t + h)
-        operators = [self._generator.at(min(t + c * h, before_end)).operator for c in table.nodes]
+        course = self._course(self._generator, t, h)
+        operators = [course.at(c).operator for c in table.nodes]
         values = np.tile(z, (table.n_stages, 1))  # (s, n + n_sinks)
         n_matvec = 0
         best = np.inf
@@ -197,14 +199,13 @@ class _ImplicitPropagator:
             best = size
             values += self._correction(defect, systems, frozen, h)
         stage_error = h * float(np.abs(residuals).sum(axis=1) @ table.lagrange_integrals)
-        shape_error, certified = self._estimate(self._generator, table, z, values, t, h)
-        if self._estimate is not _exact_error:  # the others see the whole residual
-            shape_error = max(shape_error - stage_error, 0.0)
+        shape = course.error(table, z, values)
+        shape_error = shape.error if course.sees_shape_only else max(shape.error - stage_error, 0.0)
         if size > 0.02 * allowed and iteration < STAGE_ITERATIONS:
             self._systems.clear()  # of another time, they may have served too long
         flow = max(self._noise(np.abs(U[: self._n]), h) for U in values)
-        rounding = flow + 8.0 * UNIT_ROUNDOFF * table.n_stages
-        return _Step(values, stage_error, shape_error, rounding, n_matvec, certified)
+        rounding = flow + 8.0 * UNIT_ROUNDOFF * table.n_stages + shape.rounding
+        return _Step(values, stage_error, shape_error, rounding, n_matvec, shape.certified)
 
     def _correction(self, defect: FloatArray, systems: list[ShiftedSystem], frozen: Generator, h: float) -> FloatArray:
         """Solve ``D - h (weights ⊗ A) D = defect``: states by the decoupled systems, sinks by quadrature."""
@@ -262,47 +263,92 @@ def _clip(values: FloatArray, n: int) -> tuple[FloatArray, FloatArray, float]:
     return clipped[:n], clipped[n:], float((clipped - values).sum())
 
 
-def _exact_error(
-    generator: Generator, table: Collocation, z: FloatArray, values: FloatArray, t: float, h: float
-) -> tuple[float, bool]:
-    """Return the integral of the 1-norm of the residual's part that vanishes at the nodes, and that it is a bound."""
-    leading = table.leading[1:] @ (values - z)  # the weights sum to zero: taken so, little cancels
-    return h * float(np.abs(generator.operator.apply(leading)).sum()) * table.node_integral, True
+@dataclass(frozen=True, slots=True)
+class _Residual:
+    error: float  # integral of its 1-norm
+    rounding: float = 0.0  # the part that does not fall with the step
+    certified: bool = True
 
 
-def _polynomial_error(
-    generator: Generator, table: Collocation, z: FloatArray, values: FloatArray, t: float, h: float
-) -> tuple[float, bool]:
-    """Bound the integral of the residual's 1-norm by its values in as many points as its degree asks for.
+class _Course:
+    """The generator in the course of one step: one that does not change.
 
-    The functions of time are replaced by polynomials; what these miss is added.
+    What the error is taken of must be what the stages are solved with, to the last bit of time: it may jump at the end.
     """
-    clocks = [clock_on(tree, t, t + h) for tree in generator.clocks]
-    nodes = chebyshev_nodes(table.n_stages + DEGREE + 1)
-    tau = 0.5 * (1.0 + nodes.z)
-    at, slope = table.interpolate(tau)
-    rise = values - z  # the slopes of a constant are zero: taken so, little cancels
-    remainders = np.array([2.0 * clock.remainder for clock in clocks])
-    missing = generator.with_clocks(remainders).exit_rates  # 2 Σ_l remainder_l c_l(x)
-    total = 0.0
-    for k, point in enumerate(tau):
-        frozen = generator.with_clocks(np.array([clock.at((point - 0.5) * h) for clock in clocks]))
-        y = z + at[k, 1:] @ rise
-        residual = float(np.abs(slope[k, 1:] @ rise / h - frozen.operator.apply(y)).sum())
-        total += (residual + float(missing @ np.abs(y[: len(missing)]))) * nodes.integrals[k]
-    return h * total, all(clock.certified for clock in clocks)
+
+    sees_shape_only = True  # not the residuals at the nodes
+
+    def __init__(self, generator: Generator, t: float, h: float) -> None:
+        self._generator, self._t, self._h = generator, t, h
+
+    def at(self, tau: float) -> Generator:
+        """Return the generator at the share `tau` of the step."""
+        return self._generator
+
+    def error(self, table: Collocation, z: FloatArray, values: FloatArray) -> _Residual:
+        """Return the integral of the 1-norm of the residual's part that vanishes at the nodes."""
+        leading = table.leading[1:] @ (values - z)  # the weights sum to zero: taken so, little cancels
+        return _Residual(self._h * float(np.abs(self._generator.operator.apply(leading)).sum()) * table.node_integral)
 
 
-def _sampled_error(
-    generator: Generator, table: Collocation, z: FloatArray, values: FloatArray, t: float, h: float
-) -> tuple[float, bool]:
-    """Estimate the integral of the residual's 1-norm from samples halfway between the nodes."""
-    edges = np.concatenate([[0.0], table.nodes])
-    tau = 0.5 * (edges[1:] + edges[:-1])
-    at, slope = table.interpolate(tau)
-    rise = values - z  # the slopes of a constant are zero: taken so, little cancels
-    total = 0.0
-    for k, point in enumerate(tau):
-        product = generator.at(t + point * h).operator.apply(z + at[k, 1:] @ rise)
-        total += float(np.abs(slope[k, 1:] @ rise / h - product).sum()) * (edges[k + 1] - edges[k])
-    return h * total, False
+class _PolynomialCourse(_Course):
+    """One whose functions of time are replaced by polynomials; what these miss is added to the error."""
+
+    sees_shape_only = False
+
+    def __init__(self, generator: Generator, t: float, h: float) -> None:
+        super().__init__(generator, t, h)
+        self._clocks = [clock_on(tree, t, t + h) for tree in generator.clocks]
+
+    def at(self, tau: float) -> Generator:
+        x = (tau - 0.5) * self._h
+        return self._generator.with_clocks(np.array([clock.at(x) for clock in self._clocks]))
+
+    def error(self, table: Collocation, z: FloatArray, values: FloatArray) -> _Residual:
+        """Bound the integral of the residual's 1-norm by its values in as many points as its degree asks for.
+
+        What the polynomials miss at the ends of the step is known for its integral only: it counts where most flows,
+        which exceeds the largest value in the points by no more than the Lebesgue constant.
+        """
+        nodes = chebyshev_nodes(table.n_stages + DEGREE + 1)
+        tau = 0.5 * (1.0 + nodes.z)
+        at, slope = table.interpolate(tau)
+        rise = values - z  # the slopes of a constant are zero: taken so, little cancels
+        missing = self._exit_rates([clock.missed for clock in self._clocks])
+        at_ends = self._exit_rates([clock.rounding for clock in self._clocks])
+        total, most = 0.0, 0.0
+        for k, point in enumerate(tau):
+            y = z + at[k, 1:] @ rise
+            residual = float(np.abs(slope[k, 1:] @ rise / self._h - self.at(point).operator.apply(y)).sum())
+            sizes = np.abs(y[: len(missing)])
+            total += (residual + 2.0 * float(missing @ sizes)) * nodes.integrals[k]
+            most = max(most, 2.0 * float(at_ends @ sizes))
+        certified = all(clock.certified for clock in self._clocks)
+        return _Residual(self._h * total, self._h * most * nodes.lebesgue, certified)
+
+    def _exit_rates(self, clocks: list[float]) -> FloatArray:
+        """Return ``Σ_l clocks[l] c_l(x)``."""
+        return self._generator.with_clocks(np.array(clocks)).exit_rates
+
+
+class _SampledCourse(_Course):
+    """One whose rates are no sums of products of functions of time and of the state."""
+
+    sees_shape_only = False
+
+    def at(self, tau: float) -> Generator:
+        # The end of a step may be where a rate jumps: what holds before it counts.
+        end = self._t + self._h
+        return self._generator.at(min(self._t + tau * self._h, end - 4.0 * np.spacing(end)))
+
+    def error(self, table: Collocation, z: FloatArray, values: FloatArray) -> _Residual:
+        """Estimate the integral of the residual's 1-norm from samples halfway between the nodes."""
+        edges = np.concatenate([[0.0], table.nodes])
+        tau = 0.5 * (edges[1:] + edges[:-1])
+        at, slope = table.interpolate(tau)
+        rise = values - z  # the slopes of a constant are zero: taken so, little cancels
+        total = 0.0
+        for k, point in enumerate(tau):
+            product = self.at(point).operator.apply(z + at[k, 1:] @ rise)
+            total += float(np.abs(slope[k, 1:] @ rise / self._h - product).sum()) * (edges[k + 1] - edges[k])
+        return _Residual(self._h * total, certified=False)

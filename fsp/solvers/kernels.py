@@ -6,8 +6,8 @@ import numpy as np
 from numba import njit
 from numba.extending import overload
 
+from fsp.generator.closed_kernels import multiply
 from fsp.generator.kernels import DOTS, RECURRENCE, REORDERED, STEP
-from fsp.generator.row_kernels import product_rows
 
 LARGEST_SPREAD = 1e3  # of Σ|u_j|‖v_j‖₁ over its start: beyond, cancellation costs more digits than a step is worth
 SUBSTEP = 1.5  # of the small exponential, times the norm of its matrix: longer, its Taylor terms would cancel
@@ -17,8 +17,8 @@ BLOCK = 2048  # entries that stay in the nearest cache while vectors are combine
 
 
 @njit(cache=True)
-def weighted_powers(indptr, indices, values, scale, v, w, total, weights, first, mean, k_end, steady, settled):
-    """Accumulate ``Σ_k weight_k Pᵏ v`` with ``P = I + scale A`` up to power `k_end`, on rows.
+def weighted_powers(A, scale, v, w, total, weights, first, mean, k_end, steady, settled):
+    """Accumulate ``Σ_k weight_k Pᵏ v`` with ``P = I + scale A`` up to power `k_end`.
 
     weights[j] belongs to power first + j.  The powers are written to w and v in turn.  Stops where they have
     settled: the rest of the sum differs from (rest of the weights) * v by at most
@@ -30,11 +30,10 @@ def weighted_powers(indptr, indices, values, scale, v, w, total, weights, first,
     k, change
         The power reached and the 1-norm of the last difference.
     """
-    n = len(v)
     change = np.inf
     for k in range(k_end):
         weight = weights[k - first] if k >= first else 0.0
-        change = product_rows(indptr, indices, values, 0, n, STEP, v, v, v, w, total, scale, 0.0, 0.0, weight, 0.0)[0]
+        change = multiply(A, STEP, v, v, w, total, scale, 0.0, 0.0, weight, 0.0)[0]
         v, w = w, v
         if change * moment_above(settled, first, mean, k) <= steady:
             return k + 1, change
@@ -42,22 +41,20 @@ def weighted_powers(indptr, indices, values, scale, v, w, total, weights, first,
 
 
 @njit(cache=True)
-def chebyshev(indptr, indices, values, scale, v, w, total, weights, hit, x, tol, largest_spread, norms):
+def chebyshev(A, scale, v, w, total, weights, hit, x, tol, largest_spread, norms):
     """Continue ``φ_{k+1} = 2 P φ_k - φ_{k-1}`` from φ_1 in v and φ_0 in w until the expansion meets `tol`.
 
     Adds ``weights[k] φ_k`` to the total, but for the last where m is even, and writes the 1-norms; stops as well where
-    the terms are too large, or at the last weight.  Returns the degree.  On rows.
+    the terms are too large, or at the last weight.  Returns the degree.
     """
-    n, m = len(v), 1
+    m = 1
     while m + 1 < len(weights):
         error, spread = chebyshev_error(weights, hit, x, norms, m)
         if error <= tol or not spread <= largest_spread * norms[0]:
             break
         # Two terms at once, every other time: `total` is then read and written half as often.
         a, b = (weights[m], weights[m + 1]) if m % 2 == 0 else (0.0, 0.0)
-        norms[m + 1] = product_rows(
-            indptr, indices, values, 0, n, RECURRENCE, v, v, v, w, total, 2.0 * scale, 2.0, -1.0, a, b
-        )[0]
+        norms[m + 1] = multiply(A, RECURRENCE, v, v, w, total, 2.0 * scale, 2.0, -1.0, a, b)[0]
         v, w = w, v
         m += 1
     return m
@@ -140,19 +137,18 @@ def _take_out(V, first, last, w, coefficients):
 
 
 @njit(cache=True)
-def arnoldi(indptr, indices, values, V, H, depth, size):
-    """Extend the Krylov basis from V[0] to `size` vectors, each orthogonalised against the last `depth` >= 2.
+def arnoldi(A, V, H, depth, first, size):
+    """Extend the Krylov basis from `first` to `size` vectors, each orthogonalised against the last `depth` >= 2.
 
     Rows of V (size + 1, n); H (size + 1, size) holds ``A V_m = V_m H_m + h v_{m+1} e_mᵀ``, exact for any depth.
     Neighbouring vectors are orthogonal, so the last two are projected out at once.  Returns the number of
-    vectors, smaller than `size` where the basis is invariant.  On rows.
+    vectors, smaller than `size` where the basis is invariant.
     """
-    n = V.shape[1]
     nothing = np.zeros(V.shape[1])
-    for j in range(size):
+    for j in range(first, size):
         before_last = V[j - 1] if j > 0 else nothing
         w = V[j + 1]
-        dots = product_rows(indptr, indices, values, 0, n, DOTS, V[j], V[j], before_last, w, w, 0.0, 0.0, 0.0, 0.0, 0.0)
+        dots = multiply(A, DOTS, V[j], before_last, w, w, 0.0, 0.0, 0.0, 0.0, 0.0)
         if not orthogonalise(V, H, j, depth, dots, nothing, None):
             return j + 1
     return size
@@ -336,9 +332,31 @@ def combine(V, coefficients, out):
 
 
 @njit(cache=True, fastmath=REORDERED)
-def one_norms(V, rows, norms):
-    """Write the 1-norms of the first `rows` rows of V into `norms`."""
-    for j in range(rows):
+def combine_both(V, coefficients, out, others, other):
+    """Do what `combine` does for two sums at once, since V is long; return what was cut off the first."""
+    n = len(out)
+    cut = 0.0
+    for start in range(0, n, BLOCK):
+        end = min(n, start + BLOCK)
+        for i in range(start, end):
+            out[i], other[i] = 0.0, 0.0
+        for j in range(len(coefficients)):
+            c, d = coefficients[j], others[j]
+            for i in range(start, end):
+                out[i] += c * V[j, i]
+                other[i] += d * V[j, i]
+        for i in range(start, end):
+            if out[i] < 0.0:
+                cut -= out[i]
+                out[i] = 0.0
+            other[i] = max(other[i], 0.0)
+    return cut
+
+
+@njit(cache=True, fastmath=REORDERED)
+def one_norms(V, first, end, norms):
+    """Write the 1-norms of the rows first..end of V into `norms`."""
+    for j in range(first, end):
         total = 0.0
         for i in range(V.shape[1]):
             total += abs(V[j, i])

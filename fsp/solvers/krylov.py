@@ -33,6 +33,7 @@ from fsp.solvers.base import (
     UNIT_ROUNDOFF,
     Advance,
     Heart,
+    History,
     LossLimit,
     Pulse,
     check_tol,
@@ -44,6 +45,10 @@ if TYPE_CHECKING:
 
     from fsp.arrays import FloatArray
     from fsp.generator import Generator
+
+FIRST_LOOK, LOOK = 16, 8  # vectors after which it is seen whether the step is long enough
+ENOUGH = 1.3
+LOOK_WORK = 1e5  # multiply-adds of a product that are worth it
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +91,7 @@ class Krylov:
 
 class _KrylovPropagator:
     step_length = 0.0
+    history: History | None = None
 
     def __init__(self, generator: Generator, solver: Krylov) -> None:
         self._tol = solver.tol
@@ -99,6 +105,8 @@ class _KrylovPropagator:
         self._size = min(solver.dimension, n_all)
         # A basis of the whole space must be orthogonal, or it would not be seen to be invariant.
         self._depth = self._size if self._size == n_all else solver.orthogonalization
+        looks = range(FIRST_LOOK, self._size, LOOK) if generator.work >= LOOK_WORK else ()
+        self._stops = (*looks, self._size)
         self._basis = np.empty((self._size + 1, self._operator.size))
 
     def advance(
@@ -146,35 +154,42 @@ class _KrylovPropagator:
         if beta == 0.0:
             return Advance(z, np.zeros(len(z) - self._n), 0.0, 0, horizon, 0.0)
         V[0] /= beta
-        m = self._expand(V, H, t)
-        norms = np.empty(m + 1)
-        kernels.one_norms(V, m + 1 if H[m, m - 1] > 0.0 else m, norms)
-        norms = beta * added(norms)
-        leak = beta * added(V[:m, self._n :].sum(axis=1))
-        residual_norm = H[m, m - 1] * norms[m] if H[m, m - 1] > 0.0 else 0.0
-        s, u, _, growth, s_kept, u_kept, error = kernels.flow(
-            H, m, self._depth, horizon, norms, leak, residual_norm, tol_rate, limit.offset, limit.rate
-        )
+        norms, m = np.zeros(self._size + 1), 0
+        for stop in self._stops:
+            first, m = m, self._expand(V, H, m, stop, t)
+            invariant = H[m, m - 1] == 0.0
+            new = slice(first + (first > 0), m if invariant else m + 1)
+            kernels.one_norms(V, new.start, new.stop, norms)
+            norms[new] = added(norms[new])
+            leak = beta * added(V[:m, self._n :].sum(axis=1))
+            residual_norm = 0.0 if invariant else H[m, m - 1] * beta * norms[m]
+            s, u, _, growth, s_kept, u_kept, error = kernels.flow(
+                H, m, self._depth, horizon, beta * norms, leak, residual_norm, tol_rate, limit.offset, limit.rate
+            )
+            # More vectors would only lead farther than the step goes.
+            if invariant or s >= horizon or leak @ u > ENOUGH * limit.at(s):
+                break
         end = np.empty(V.shape[1])
-        error += added(kernels.combine(V[:m], beta * u_kept, end))
+        rejected = np.empty(V.shape[1]) if s_kept < s else None
+        if rejected is None:
+            cut = kernels.combine(V[:m], beta * u_kept, end)
+        else:
+            cut = kernels.combine_both(V[:m], beta * u_kept, end, beta * u, rejected)
+        error += added(cut)
         rounding = UNIT_ROUNDOFF * growth * (2 * self._rate * s_kept * self._roundings + m + 2)
-        rejected = None
-        if s_kept < s:
-            rejected = np.empty(V.shape[1])
-            kernels.combine(V[:m], beta * u, rejected)
         return Advance(end, added(end[self._n :].copy()), error, m, s_kept, rounding, rejected)
 
-    def _expand(self, V: FloatArray, H: FloatArray, t: float) -> int:
-        """Extend the basis from V[0], at time t; return the number of vectors."""
+    def _expand(self, V: FloatArray, H: FloatArray, first: int, size: int, t: float) -> int:
+        """Extend the basis from `first` to `size` vectors, at time t; return their number, smaller if it is closed."""
         operator = self._operator
-        A = operator.rows
+        A = operator.compiled
         if A is not None:
-            return int(kernels.arnoldi(A.indptr, A.indices, A.data, V, H, self._depth, self._size))
+            return int(kernels.arnoldi(A, V, H, self._depth, first, size))
         nothing = np.zeros(V.shape[1])
-        for j in range(self._size):
+        for j in range(first, size):
             before_last = V[j - 1] if j > 0 else nothing
             dots = operator.product_and_dots(V[j], before_last, V[j + 1])
             self._heart.beat(t, 0.0, 0.0)
             if not kernels.next_vector(operator, V, H, j, self._depth, dots, nothing):
                 return j + 1
-        return self._size
+        return size

@@ -46,21 +46,6 @@ def force(W, J, scale, n, v, u, w):
 
 
 @njit(cache=True, fastmath=REORDERED)
-def mix(V, coefficients, out):
-    """Write ``Σ_j coefficients[i, j] V[j]`` into out[i], for all i in one pass over V."""
-    n = out.shape[1]
-    for start in range(0, n, BLOCK):
-        end = min(n, start + BLOCK)
-        for i in range(len(out)):
-            for x in range(start, end):
-                out[i, x] = 0.0
-            for j in range(coefficients.shape[1]):
-                c = coefficients[i, j]
-                for x in range(start, end):
-                    out[i, x] += c * V[j, x]
-
-
-@njit(cache=True, fastmath=REORDERED)
 def add_mixed(V, coefficients, out):
     """Add ``Σ_j coefficients[i, j] V[j]`` to out[i], for all i in one pass over V."""
     n = out.shape[1]
@@ -71,6 +56,31 @@ def add_mixed(V, coefficients, out):
                 c = coefficients[i, j]
                 for x in range(start, end):
                     out[i, x] += c * V[j, x]
+
+
+@njit(cache=True, fastmath=REORDERED)
+def residual_norms(changes, theta, W, modes, norms):
+    """Write ``‖Σ_l theta[l, i] changes[l, i] - Σ_k modes[i, k] W[k]‖₁`` to norms[i]."""
+    n_parts, count, n = changes.shape
+    residual = np.empty(BLOCK)
+    norms[:] = 0.0
+    for start in range(0, n, BLOCK):
+        end = min(n, start + BLOCK)
+        for i in range(count):
+            for x in range(end - start):
+                residual[x] = 0.0
+            for part in range(n_parts):
+                factor = theta[part, i]
+                for x in range(start, end):
+                    residual[x - start] += factor * changes[part, i, x]
+            for k in range(len(W)):
+                factor = modes[i, k]
+                for x in range(start, end):
+                    residual[x - start] -= factor * W[k, x]
+            total = 0.0
+            for x in range(end - start):
+                total += abs(residual[x])
+            norms[i] += total
 
 
 @njit(cache=True, fastmath=REORDERED)
@@ -149,7 +159,7 @@ def shifted(coefficients, x, scale, out):
 
 
 @njit(cache=True)
-def interpolation_error(H, m, depth, s, factors, interpolants, weights, outputs, targets, errors):
+def interpolation_error(H, m, depth, s, factors, interpolants, weights, outputs, targets, sizes, hopeless):
     """Bound what polynomials miss of functions ``factor(z) u_j((1 + z) s/2)``, z in [-1, 1], u(s) = exp(s H) e_1.
 
     Taylor steps of u, times the factor, less the interpolant, are polynomials in the place within the step, and the
@@ -165,13 +175,15 @@ def interpolation_error(H, m, depth, s, factors, interpolants, weights, outputs,
         Of the modulus of each error, (L, m).
     outputs, targets
         Functions ``outputs @ u``, (p, m), that should be the polynomials with coefficients `targets`, (p, N).
-    errors
-        Room for the integrals of what these miss, as shares of the step, (p,).
+    sizes
+        Weights of the modulus of each of their errors, (p,).
+    hopeless
+        Result above which only its size is of interest, and no more than a part of the step is looked at.
 
     Returns
     -------
     float
-        ``Σ_l Σ_j weights[l, j] ∫ |factor_l u_j - interpolant_lj| dz / 2``.
+        ``Σ_l Σ_j weights[l, j] ∫ |factor_l u_j - interpolant_lj| dz / 2``, and the same of the outputs.
     """
     size, bands = largest_column(H, m), diagonals(H, m, depth)
     steps = max(1, int(np.ceil(s * size / STRIDE)))
@@ -182,7 +194,6 @@ def interpolation_error(H, m, depth, s, factors, interpolants, weights, outputs,
     n_factors, d = factors.shape
     N = interpolants.shape[2]
     factor, polynomial, product = np.empty(d), np.empty(N), np.empty(MOST_TERMS + d)
-    errors[:] = 0.0
     total = 0.0
     for step in range(steps):
         z = 2.0 * step * h - 1.0
@@ -212,10 +223,12 @@ def interpolation_error(H, m, depth, s, factors, interpolants, weights, outputs,
                     for j in range(m):
                         value += outputs[i, j] * terms[k, j]
                 missed += abs(value - (polynomial[k] if k < N else 0.0)) / (k + 1)
-            errors[i] += missed * h
+            total += sizes[i] * missed * h
         for j in range(m):
             value = 0.0
             for k in range(count - 1, -1, -1):
                 value += terms[k, j]
             u[j] = value
+        if total > hopeless:
+            return total * steps / (step + 1)
     return total

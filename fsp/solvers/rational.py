@@ -11,9 +11,7 @@ and as the chain with its sinks does not expand the 1-norm::
 
     ‖exp(sA) p - y(s)‖₁  <=  (β/γ) ∫₀ˢ ( Σ_j ‖ρ_j‖₁ |g_j| + η ‖q‖₁ |g_k| )
 
-The small exponential is followed on a grid whose steps double, from the fastest mode of G to the whole step.  It is
-taken in the Schur form of H, where slow modes are not spoilt by the rounding of fast ones: squaring exp(sG) itself
-would lose as many digits as ‖sG‖ has, and G is as stiff as A.
+The small exponential, and the integrals of g, are those of `fsp.solvers.small_exponential`.
 
 References
 ----------
@@ -27,7 +25,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from math import ceil, floor, inf, log2
+from math import floor, inf, log2
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,12 +36,14 @@ from fsp.solvers.base import (
     NO_LIMIT,
     UNIT_ROUNDOFF,
     Advance,
+    History,
     LossLimit,
     Pulse,
     check_tol,
     require_constant_rates,
 )
 from fsp.solvers.linear import ShiftedSystem
+from fsp.solvers.small_exponential import PER_OCTAVE, Modes, doublings, follow, integrals, residual_integrals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,11 +55,9 @@ RATIO = 32.0  # of a step to its pole γ: measured least work from 1e-3 to 1e-9
 FIRST_STEP = 4.0  # times the mean waiting time
 LENGTHEN = 4.0
 INVARIANT = 1e-14  # of the norm of a vector: what is left of it when the basis is invariant
-TAYLOR_TERMS = 14  # for a matrix of norm 1/2: 0.5^15 / 15! < 1e-16
 FIRST_CHECK = 6  # dimension from which the error is looked at
 CHECK_EVERY = 3
 FEW, MANY = 18, 32  # vectors of a step after which the next one is longer, or shorter
-PER_OCTAVE = 8  # points of the grid while s doubles
 LARGEST_SPREAD = 1e3  # of Σ|u_j|‖v_j‖₁ over its start: beyond, cancellation costs more digits than a step is worth
 SMALLEST_STEP = 1e-13  # of the time asked for
 KEPT_FACTORS = 2
@@ -100,6 +98,8 @@ class Rational:
 
 class _RationalPropagator:
     """One generator's propagator; `step_length` is that of the next step, 0 where it is to be found."""
+
+    history: History | None = None
 
     def __init__(self, generator: Generator, solver: Rational) -> None:
         self._tol = solver.tol
@@ -240,6 +240,7 @@ class _Basis:
         self.invariant = False
         self.left = np.zeros(most)  # ‖ρ_j‖₁
         self.terms = np.zeros(most)  # what rounds in ρ_j
+        self._small: tuple[tuple[int, float], Modes, list[ComplexArray]] | None = None
         self.norms = np.zeros(most + 1)  # ‖v_j‖₁
         self.norms[0] = np.abs(self._V[0]).sum()
 
@@ -287,10 +288,16 @@ class _Basis:
             self.n_products += 1
         return weights
 
+    def small(self, h: float) -> tuple[Modes, list[ComplexArray]]:
+        """Return the modes of H and the doublings of a step; an estimate and the path that follows it share them."""
+        if self._small is None or self._small[0] != (self.size, h):
+            modes = Modes(self.square, self.gamma)
+            self._small = (self.size, h), modes, doublings(modes.G, h)
+        return self._small[1:]
+
     def error_estimate(self, h: float) -> float:
         """Return roughly the error of a step `h`: the residual at its end, times its length."""
-        modes = _Modes(self.square, self.gamma)
-        powers = doublings(modes.G, h)
+        modes, powers = self.small(h)
         if not np.isfinite(powers[-1]).all():
             return inf
         scale = self._H[self.size, self.size - 1] * self.norms[self.size]
@@ -312,18 +319,6 @@ class _Basis:
         return leak
 
 
-class _Modes:
-    """The Schur form of H: ``H = Q T Qᴴ``, ``G = (I - T⁻¹)/γ``, and e_1 in its basis; T and G are triangular."""
-
-    def __init__(self, H: FloatArray, gamma: float) -> None:
-        from scipy.linalg import schur, solve_triangular  # here, as only this solver needs it
-
-        T, self.Q = schur(H, output="complex")
-        self.inverse = solve_triangular(T, np.eye(len(T)))
-        self.G = (np.eye(len(T)) - self.inverse) / gamma
-        self.start = self.Q[0].conj()
-
-
 class _Path:
     """The small exponential over one step, with the bounds of error and rounding at every point of its grid.
 
@@ -340,18 +335,18 @@ class _Path:
     """
 
     def __init__(self, basis: _Basis, h: float, tol_rate: float) -> None:
-        modes = _Modes(basis.square, basis.gamma)
-        self.times, path = follow(doublings(modes.G, h), modes.start, h)
+        modes, powers = basis.small(h)
+        self.times, path = follow(powers, modes.start, h)
         self.u = (modes.Q @ path).real
         self.u[:, 0] = np.eye(basis.size)[0]
         g = np.abs(modes.Q @ (modes.inverse @ path))  # (size, m)
         scale = basis.beta / basis.gamma
-        self.errors = scale * _integrals(basis.weights() @ g, self.times)
+        self.errors = scale * residual_integrals(modes, powers, path, self.times, basis.weights())
         terms = UNIT_ROUNDOFF * (basis.system.roundings + basis.size + 2) * basis.terms[: basis.size]
         spread = basis.beta * (basis.norms[: basis.size] @ np.abs(self.u))
         # H is known to rounding, and a slow mode, where it is nearly 1, is divided by γ: s/γ roundings on the way.
         small = UNIT_ROUNDOFF * (basis.size + 2) * (1.0 + self.times / basis.gamma)
-        self.roundings = scale * _integrals(terms @ g, self.times) + small * np.maximum.accumulate(spread)
+        self.roundings = scale * integrals(terms @ g, self.times) + small * np.maximum.accumulate(spread)
         self._leaks = basis.leak() @ self.u
         allowed = np.maximum(tol_rate * self.times, NOISE * self.roundings)
         sound = (self.errors <= allowed) & (np.maximum.accumulate(spread) <= LARGEST_SPREAD * spread[0])
@@ -371,57 +366,3 @@ class _Path:
             return self.reached, self.reached
         first = int(np.argmax(over))
         return first - 1, min(self.reached, first + PER_OCTAVE)
-
-
-def doublings(G: ComplexArray, h: float) -> list[ComplexArray]:
-    """Return ``exp(h 2^{i-J} G)`` for i from 0 to J of a triangular G, the first one so short that its series settles.
-
-    Diagonals are not squared but taken anew each time, so that slow modes keep their digits.
-    """
-    x = float(np.abs(G).sum(axis=0).max()) * h
-    if not np.isfinite(x):
-        return [np.full_like(G, np.inf)]
-    J = max(ceil(log2(max(x, 1.0))) + 1, 5)
-    scaled = G * (h * 2.0**-J)
-    power = np.eye(len(G)) + scaled / TAYLOR_TERMS
-    for k in range(TAYLOR_TERMS - 1, 0, -1):
-        power = np.eye(len(G)) + (scaled @ power) / k
-    powers = [power]
-    diagonal = np.arange(len(G))
-    with np.errstate(all="ignore"):
-        for i in range(1, J + 1):
-            power = powers[-1] @ powers[-1]
-            power[diagonal, diagonal] = np.exp(h * 2.0 ** (i - J) * np.diag(G))
-            powers.append(power)
-    return powers
-
-
-def follow(powers: list[ComplexArray], start: ComplexArray, h: float) -> tuple[FloatArray, ComplexArray]:
-    """Return a grid on [0, h] whose steps double, (m,), and ``exp(s G) start`` on it, (size, m)."""
-    s = h * 2.0 ** (1 - len(powers))
-    u = powers[0] @ start
-    times, path = [0.0, s], [start, u]
-    with np.errstate(all="ignore"):
-        for i in range(len(powers) - 1):
-            parts = min(2**i, PER_OCTAVE)
-            power = powers[i - parts.bit_length() + 1]
-            for part in range(1, parts + 1):
-                u = power @ u
-                times.append(s * (1.0 + part / parts))
-                path.append(u)
-            s *= 2.0
-    times[-1] = h
-    values = np.array(path).T
-    return np.array(times), np.where(np.isfinite(values), values, 1e200)
-
-
-def _integrals(values: FloatArray, times: FloatArray) -> FloatArray:
-    """Return the integrals from 0 to each of `times` (m,), by the largest value at the ends of each cell and the next.
-
-    The ends alone would miss a residual that changes its sign twice within a cell, as that of an oscillation does.
-    """
-    ends = np.maximum(values[1:], values[:-1])
-    largest = ends.copy()
-    largest[1:] = np.maximum(largest[1:], ends[:-1])
-    largest[:-1] = np.maximum(largest[:-1], ends[1:])
-    return np.concatenate([[0.0], np.cumsum(largest * np.diff(times))])

@@ -25,6 +25,7 @@ from fsp.solvers.base import (
     UNIT_ROUNDOFF,
     Advance,
     Heart,
+    History,
     LossLimit,
     Pulse,
     check_tol,
@@ -73,6 +74,7 @@ class Uniformization:
 
 class _Uniformized:
     step_length = 0.0
+    history: History | None = None
 
     def __init__(self, generator: Generator, tol: float) -> None:
         self._tol = tol
@@ -139,11 +141,9 @@ class _Uniformized:
         v[:], total[:] = z, 0.0
         scale, steady = 1.0 / self._rate, 0.5 * tol
         k, k_end, change = 0, first + len(weights), np.inf
-        A = self._operator.rows
+        A = self._operator.compiled
         if A is not None:
-            k, change = kernels.weighted_powers(
-                A.indptr, A.indices, A.data, scale, v, w, total, weights, first, mean, k_end, steady, settled
-            )
+            k, change = kernels.weighted_powers(A, scale, v, w, total, weights, first, mean, k_end, steady, settled)
             v = v if k % 2 == 0 else w
         while k < k_end and not (k and change * kernels.moment_above(settled, first, mean, k - 1) <= steady):
             change = self._operator.step(v, w, total, scale, weights[k - first] if k >= first else 0.0)

@@ -1,0 +1,241 @@
+"""Interval arithmetic on numbers and on truncated Taylor series.
+
+A series holds the first Taylor coefficients ``f^(k)(τ)/k!``, each as an interval for all τ of a step.  Results of
+floating point are widened by a relative slack that exceeds their rounding.
+
+References
+----------
+R. E. Moore, R. B. Kearfott, M. J. Cloud, Introduction to Interval Analysis, SIAM 2009, doi:10.1137/1.9780898717716.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import reduce
+
+Interval = tuple[float, float]
+Series = list[Interval]
+
+SLACK = 4e-16  # relative widening after an operation: more than the roundings of its few steps
+FUNCTION_SLACK = 2e-15  # after an elementary function
+ZERO: Interval = (0.0, 0.0)
+ONE: Interval = (1.0, 1.0)
+
+
+class NoBound(Exception):  # noqa: N818 - control flow of its users
+    """Interval arithmetic does not bound the function on the step."""
+
+
+# ---- arithmetic of intervals ------------------------------------------------------------------------------
+
+
+def _widened(low: float, high: float, slack: float = SLACK) -> Interval:
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise NoBound
+    tiny = 5e-324
+    return low - slack * abs(low) - tiny, high + slack * abs(high) + tiny
+
+
+def _plus(a: Interval, b: Interval) -> Interval:
+    if a == ZERO or b == ZERO:
+        return b if a == ZERO else a
+    return _widened(a[0] + b[0], a[1] + b[1])
+
+
+def _minus(a: Interval) -> Interval:
+    return -a[1], -a[0]
+
+
+def _times(a: Interval, b: Interval) -> Interval:
+    if a == ZERO or b == ZERO:
+        return ZERO
+    products = (a[0] * b[0], a[0] * b[1], a[1] * b[0], a[1] * b[1])
+    return _widened(min(products), max(products))
+
+
+def _inverse(a: Interval) -> Interval:
+    if a[0] <= 0.0 <= a[1]:
+        raise NoBound
+    return _widened(1.0 / a[1], 1.0 / a[0])
+
+
+def _increasing(f: Callable[[float], float], a: Interval) -> Interval:
+    return _widened(f(a[0]), f(a[1]), FUNCTION_SLACK)
+
+
+def _sum(terms: list[Interval]) -> Interval:
+    return reduce(_plus, terms, ZERO)
+
+
+def _scaled(a: Interval, factor: float) -> Interval:
+    return _times(a, (factor, factor))
+
+
+def _over(a: Interval, k: int) -> Interval:
+    return _widened(a[0] / k, a[1] / k)
+
+
+# ---- arithmetic of series ---------------------------------------------------------------------------------
+
+
+def constant_series(value: float, n: int) -> Series:
+    """Return the series of a constant."""
+    if not math.isfinite(value):
+        raise NoBound
+    return [(value, value) if value == 0.0 or value == int(value) else _widened(value, value), *([ZERO] * (n - 1))]
+
+
+def _add(a: Series, b: Series) -> Series:
+    return [_plus(x, y) for x, y in zip(a, b, strict=True)]
+
+
+def _negate(a: Series) -> Series:
+    return [_minus(x) for x in a]
+
+
+def _subtract(a: Series, b: Series) -> Series:
+    return _add(a, _negate(b))
+
+
+def _multiply(a: Series, b: Series) -> Series:
+    return [_sum([_times(a[i], b[k - i]) for i in range(k + 1)]) for k in range(len(a))]
+
+
+def _divide(a: Series, b: Series) -> Series:
+    inverse = _inverse(b[0])
+    quotient: Series = []
+    for k in range(len(a)):
+        rest = _sum([_times(b[i], quotient[k - i]) for i in range(1, k + 1)])
+        quotient.append(_times(_plus(a[k], _minus(rest)), inverse))
+    return quotient
+
+
+def _exponential(a: Series) -> Series:
+    result = [_increasing(math.exp, a[0])]
+    for k in range(1, len(a)):
+        terms = [_scaled(_times(a[i], result[k - i]), i) for i in range(1, k + 1)]
+        result.append(_over(_sum(terms), k))
+    return result
+
+
+def _logarithm(a: Series) -> Series:
+    if a[0][0] <= 0.0:
+        raise NoBound
+    low, high = math.log(a[0][0]), math.log(a[0][1])
+    result = [(low - FUNCTION_SLACK * (1.0 + abs(low)), high + FUNCTION_SLACK * (1.0 + abs(high)))]
+    inverse = _inverse(a[0])
+    for k in range(1, len(a)):
+        terms = [_scaled(_times(result[i], a[k - i]), i) for i in range(1, k)]
+        result.append(_times(_plus(a[k], _minus(_over(_sum(terms), k))), inverse))
+    return result
+
+
+def power(a: Series, exponent: float) -> Series:
+    """Return aʳ: by products where r is a small whole number, else for positive a."""
+    if exponent == int(exponent) and 0 <= exponent <= 8:
+        return reduce(_multiply, [a] * int(exponent), constant_series(1.0, len(a)))
+    if exponent == int(exponent) and -8 <= exponent < 0:
+        return _divide(constant_series(1.0, len(a)), power(a, -exponent))
+    if a[0] == ZERO and all(x == ZERO for x in a) and exponent > 0.0:
+        return a
+    if a[0][0] <= 0.0:
+        return _power_from_zero(a, exponent)
+    result = [_increasing(lambda x: x**exponent, a[0]) if exponent > 0.0 else _falling_power(a[0], exponent)]
+    if len(a) == 1:
+        return result
+    inverse = _inverse(a[0])
+    for k in range(1, len(a)):
+        terms = [_scaled(_times(a[i], result[k - i]), exponent * i - (k - i)) for i in range(1, k + 1)]
+        result.append(_times(_over(_sum(terms), k), inverse))
+    return result
+
+
+def _power_from_zero(a: Series, exponent: float) -> Series:
+    """Return aʳ for a that reaches down to zero, of at most as many terms as have a bound there.
+
+    Where a is negative its power is not defined; what rounding puts below zero is cut off.
+    """
+    if not (a[0][1] > 0.0 and exponent >= len(a) - 1):
+        raise NoBound
+    base = (0.0, a[0][1])
+    rise = [ZERO, *a[1:]]
+    total = constant_series(0.0, len(a))
+    factor = [math.prod((exponent - i) / (i + 1) for i in range(k)) for k in range(len(a))]
+    for k in reversed(range(len(a))):  # Horner: Σ_k (r over k) a₀^(r - k) rise^k
+        power = ONE if exponent == k else _increasing(lambda x, k=k: x ** (exponent - k), base)  # type: ignore[misc]
+        total = _add(_multiply(total, rise), [_scaled(power, factor[k]), *([ZERO] * (len(a) - 1))])
+    return total
+
+
+def _falling_power(a: Interval, exponent: float) -> Interval:
+    return _widened(a[1] ** exponent, a[0] ** exponent, FUNCTION_SLACK)
+
+
+def _sine(a: Interval) -> Interval:
+    """Return the range of the sine; the tops at π/2 + 2πk are found from the ends."""
+    low, high = math.sin(a[0]), math.sin(a[1])
+    turns = 2.0 * math.pi
+
+    def passes(phase: float) -> bool:
+        slack = 1e-15 * max(abs(a[0]), abs(a[1]), 1.0)
+        return math.floor((a[1] + slack - phase) / turns) > math.floor((a[0] - slack - phase) / turns)
+
+    top = 1.0 if passes(0.5 * math.pi) else max(low, high)
+    bottom = -1.0 if passes(-0.5 * math.pi) else min(low, high)
+    slack = 4e-16 * (1.0 + max(abs(a[0]), abs(a[1])))
+    return bottom - slack, top + slack
+
+
+def _cosine(a: Interval) -> Interval:
+    slack = 2e-16 * (2.0 + max(abs(a[0]), abs(a[1])))
+    return _sine((a[0] + 0.5 * math.pi - slack, a[1] + 0.5 * math.pi + slack))
+
+
+def _sine_and_cosine(a: Series) -> tuple[Series, Series]:
+    sine, cosine = [_sine(a[0])], [_cosine(a[0])]
+    for k in range(1, len(a)):
+        along = [_scaled(a[i], i) for i in range(1, k + 1)]
+        sine.append(_over(_sum([_times(x, cosine[k - 1 - i]) for i, x in enumerate(along)]), k))
+        cosine.append(_minus(_over(_sum([_times(x, sine[k - 1 - i]) for i, x in enumerate(along)]), k)))
+    return sine, cosine
+
+
+def _tangent(a: Series) -> Series:
+    return _divide(*_sine_and_cosine(a))
+
+
+def _hyperbolic(sign: float) -> Callable[[Series], Series]:
+    def of(a: Series) -> Series:
+        up, down = _exponential(a), _exponential(_negate(a))
+        return [_scaled(x, 0.5) for x in _add(up, [_scaled(y, sign) for y in down])]
+
+    return of
+
+
+def _hyperbolic_tangent(a: Series) -> Series:
+    """Return 1 - 2/(1 + e^{2a}), which does not overflow where the tangent is flat."""
+    grown = _exponential([_scaled(x, 2.0) for x in a])
+    below = _add(constant_series(1.0, len(a)), grown)
+    return _subtract(constant_series(1.0, len(a)), _divide(constant_series(2.0, len(a)), below))
+
+
+NARY: dict[str, Callable[[Series, Series], Series]] = {
+    "+": _add,
+    "-": _subtract,
+    "*": _multiply,
+    "/": _divide,
+}
+UNARY: dict[str, Callable[[Series], Series]] = {
+    "neg": _negate,
+    "exp": _exponential,
+    "ln": _logarithm,
+    "log10": lambda a: [_scaled(x, 1.0 / math.log(10.0)) for x in _logarithm(a)],
+    "sqrt": lambda a: power(a, 0.5),
+    "sin": lambda a: _sine_and_cosine(a)[0],
+    "cos": lambda a: _sine_and_cosine(a)[1],
+    "tan": _tangent,
+    "sinh": _hyperbolic(-1.0),
+    "cosh": _hyperbolic(1.0),
+    "tanh": _hyperbolic_tangent,
+}

@@ -1,0 +1,120 @@
+"""The options that the commands share, and what their texts mean.
+
+Every error is an `ArgumentError` that names the option.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from fsp.errors import ArgumentError
+
+_SIZE = re.compile(r"([0-9]+\.?[0-9]*)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was asked for on the command line, whatever the command."""
+
+    model: str
+    settings: tuple[str, ...]
+    tol: float
+    max_states: int | None
+    max_memory: str | None
+    out: Path | None
+    plot: Path | None
+    marginal: tuple[str, ...]
+    as_json: bool
+    quiet: bool
+    resume: bool = False
+    save_every: float | None = None
+
+    def limits(self) -> dict[str, int]:
+        """Return the limits that were given; the others keep the solver's defaults."""
+        memory = None if self.max_memory is None else size_in_bytes(self.max_memory)
+        given = {"max_states": self.max_states, "max_memory": memory}
+        return {name: limit for name, limit in given.items() if limit is not None}
+
+
+SET = click.option(
+    "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Set a parameter or an initial count."
+)
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_SHARED = (
+    click.argument("model"),
+    SET,
+    click.option("--tol", default=1e-6, show_default=True, help="Error to reach, in the 1-norm."),
+    click.option("--max-states", type=int, help="Limit on the number of states."),
+    click.option("--max-memory", metavar="SIZE", help="Limit on memory, such as 8GiB or 500MB."),
+    click.option("--out", type=click.Path(path_type=Path), help="Write an HDF5 file."),
+    click.option("--plot", type=click.Path(path_type=Path), help="Draw a picture: .png, .pdf, .svg, ..."),
+    click.option("--marginal", multiple=True, metavar="SPECIES", help="Print a marginal distribution."),
+    JSON,
+    click.option("--quiet", is_flag=True, help="No progress."),
+)
+
+
+def shared_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give `command` the options that make a `Request`."""
+    for option in reversed(_SHARED):
+        command = option(command)
+    return command
+
+
+class SolverOption(click.Option):
+    """An option whose help names all solvers; they are imported when it is asked for."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Return the option and its help."""
+        from fsp.solvers import SOLVERS
+
+        *names, last = ["auto", *SOLVERS]
+        self.help = f"{', '.join(names)} or {last}."
+        return super().get_help_record(ctx)
+
+
+def named(texts: Sequence[str], option: str, form: str) -> Iterator[tuple[str, str]]:
+    """Split NAME=VALUE."""
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise ArgumentError(f"`{option}` must be {form}, but is '{text}'.")
+        yield name.strip(), value
+
+
+def points(texts: Sequence[str], option: str) -> list[float]:
+    """Return the numbers of 1,2,5 and FROM:TO:NUMBER."""
+    found: list[float] = []
+    for part in ",".join(texts).split(","):
+        ends = part.split(":")
+        if len(ends) == 1:
+            found.append(number(part, option))
+        elif len(ends) == 3 and ends[2].strip().isdigit() and int(ends[2]) > 1:
+            first, last = (number(end, option) for end in ends[:2])
+            steps = int(ends[2]) - 1
+            found += [*(first + (last - first) * i / steps for i in range(steps)), last]
+        else:
+            raise ArgumentError(f"`{option}` must be like 0:30:31 or 1,2,5, but has '{part}'.")
+    return found
+
+
+def number(text: str, option: str) -> float:
+    """Return a number."""
+    try:
+        return float(text)
+    except ValueError:
+        raise ArgumentError(f"`{option}` must be a number, but is '{text}'.") from None
+
+
+def size_in_bytes(text: str) -> int:
+    """Return a size such as 8GiB or 500MB."""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise ArgumentError(f"`--max-memory` must be a size such as 8GiB or 500MB, but is '{text}'.")
+    digits, prefix, binary = match.groups()
+    return int(float(digits) * (1024 if binary else 1000) ** " kmgt".index(prefix.lower() or " "))

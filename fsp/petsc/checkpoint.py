@@ -1,0 +1,268 @@
+"""Checkpoints of a distributed transient: every rank writes what it owns, and one rename makes them count.
+
+A folder holds *parts*, one of each rank for each distribution, and ``index.json``, which names the parts that belong
+together with their lengths and checksums.  Parts are written and flushed first, then the index is moved into place, so
+that the folder reads as the last complete checkpoint at any moment; parts that no index names are left over from a job
+that was killed, and are removed by the next checkpoint.  A distribution at a time that was asked for is written once.
+
+Parts hold runs of states with their probabilities in the order of the ranks, so any number of ranks can read them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import zlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fsp.distribution.ledger import PARTS, ErrorLedger
+from fsp.errors import ArgumentError
+from fsp.petsc.distribution import Distribution
+from fsp.petsc.space import StateSpace
+from fsp.space.encoding import Dependence, Encoding
+from fsp.space.runs import Runs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from fsp.petsc.comm import Communicator
+
+INDEX = "index.json"
+FORMAT_VERSION = 1
+_FIELDS = ("t", "closed", "model_name", "model_hash", "time_unit", "observables", "notes")
+_PART = re.compile(r"[0-9]{6,}-[0-9]{4,}-[0-9]{5,}\.part")
+Numbers = dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What a checkpoint holds.
+
+    Parameters
+    ----------
+    reached
+        Distributions at the times that were asked for and passed.
+    last
+        The one to go on from.
+    counts
+        Numbers that the computation keeps of itself.
+    """
+
+    reached: tuple[Distribution, ...]
+    last: Distribution
+    counts: Numbers
+
+
+class Checkpoint:
+    """The checkpoints of one computation in a folder.
+
+    Parameters
+    ----------
+    folder
+        Where; made if it is missing.
+    comm
+        The ranks, which must all see the folder.
+    identity
+        What a computation must share with the one that wrote a checkpoint to go on from it, by name.
+
+    Raises
+    ------
+    ArgumentError
+        If the folder cannot be made.
+    """
+
+    def __init__(self, folder: str | Path, comm: Communicator, identity: Mapping[str, Any]) -> None:
+        self.folder = Path(folder)
+        self._comm = comm
+        self._identity = json.loads(json.dumps(dict(identity)))
+        self._number, self._n_written = 0, 0
+        self._written: dict[float | None, dict[str, Any]] = {}
+        with comm.agree():
+            if comm.rank == 0:
+                try:
+                    self.folder.mkdir(parents=True, exist_ok=True)
+                except OSError as error:
+                    raise ArgumentError(
+                        f"`checkpoint` must be a folder, but '{self.folder}' is not: {error}."
+                    ) from None
+
+    # ---- write --------------------------------------------------------------------------------------------
+
+    def write(self, reached: Sequence[Distribution], last: Distribution, counts: Numbers) -> None:
+        """Write a checkpoint; when it returns, it is on the disk.
+
+        Raises
+        ------
+        OSError
+            If a part cannot be written, on all ranks; the checkpoint before it is still whole.
+        """
+        self._number, self._n_written = self._number + 1, 0
+        for one in reached:
+            if one.t not in self._written:
+                self._written[one.t] = self._write_one(one)
+        index = {
+            "format": "fsp checkpoint",
+            "format_version": FORMAT_VERSION,
+            "identity": self._identity,
+            "number": self._number,
+            "reached": [self._written[one.t] for one in reached],
+            "last": self._written.get(last.t) or self._write_one(last),
+            "counts": counts,
+        }
+        with self._comm.agree():
+            if self._comm.rank == 0:
+                _replace(self.folder / INDEX, json.dumps(index).encode())
+                self._sweep(index)
+
+    def _write_one(self, one: Distribution) -> dict[str, Any]:
+        space = one.space
+        name = f"{self._number:06d}-{self._n_written:04d}-{self._comm.rank:05d}.part"
+        self._n_written += 1
+        part: dict[str, Any] = {}
+        with self._comm.agree():
+            arrays = {
+                "keys": space.runs.keys,
+                "lengths": space.runs.lengths,
+                "probabilities": np.asarray(one.probabilities),
+            }
+            content = b"".join(np.ascontiguousarray(array).tobytes() for array in arrays.values())
+            _write_through(self.folder / name, content)
+            part = {"file": name, "bytes": len(content), "crc": zlib.crc32(content)}
+            part |= {"n_runs": len(space.runs.keys), "n": len(space.runs)}
+        fields = {name: getattr(one, name) for name in _FIELDS}
+        return {
+            "fields": json.loads(json.dumps(fields)),
+            "error": {**{part: getattr(one.error, part) for part in PARTS}, "certified": one.error.certified},
+            "species": list(one.species),
+            "encoding": _encoding_record(space.encoding),
+            "parts": self._comm.mpi.allgather(part),
+        }
+
+    def _sweep(self, index: Mapping[str, Any]) -> None:
+        """Remove what the index does not name."""
+        named = {part["file"] for entry in (*index["reached"], index["last"]) for part in entry["parts"]}
+        for path in self.folder.iterdir():
+            if _PART.fullmatch(path.name) and path.name not in named:
+                path.unlink(missing_ok=True)
+
+    # ---- read ---------------------------------------------------------------------------------------------
+
+    def read(self, moments: Any = None) -> Saved | None:
+        """Return what the last complete checkpoint holds, None where there is none.
+
+        Parameters
+        ----------
+        moments
+            Gives the bounds of the moments at a time, see `fsp.moments.moment_bounds`.
+
+        Raises
+        ------
+        ArgumentError
+            If the checkpoint is of another computation, damaged, or of a newer version.
+        """
+        index = self._comm.share(self._read_index)
+        if index is None:
+            return None
+        with self._comm.agree():
+            self._check(index)
+        reached = tuple(self._read_one(entry, moments) for entry in index["reached"])
+        for one, entry in zip(reached, index["reached"], strict=True):
+            self._written[one.t] = entry
+        self._number = int(index["number"])
+        return Saved(reached, self._read_one(index["last"], moments), dict(index["counts"]))
+
+    def _read_index(self) -> Any:
+        place = self.folder / INDEX
+        if not place.exists():
+            return None
+        try:
+            return json.loads(place.read_bytes())
+        except (OSError, ValueError) as error:
+            raise ArgumentError(f"`checkpoint` must hold an intact {INDEX}, but '{place}' is not: {error}.") from None
+
+    def _check(self, index: Mapping[str, Any]) -> None:
+        if int(index.get("format_version", 0)) > FORMAT_VERSION:
+            raise ArgumentError(
+                f"`checkpoint` must have format version {FORMAT_VERSION} or lower, but '{self.folder}' has "
+                f"{index['format_version']}. Upgrade fsp."
+            )
+        for name, value in self._identity.items():
+            if index["identity"].get(name) != value:
+                raise ArgumentError(
+                    f"`checkpoint` must be of the same computation, but '{self.folder}' was written with {name} = "
+                    f"{index['identity'].get(name)}, not {value}. Use another folder, or leave out --resume."
+                )
+
+    def _read_one(self, entry: Mapping[str, Any], moments: Any) -> Distribution:
+        comm, parts = self._comm, entry["parts"]
+        encoding = _encoding_of(entry["encoding"])
+        mine = parts[comm.rank * len(parts) // comm.size : (comm.rank + 1) * len(parts) // comm.size]
+        n_words = encoding.n_words
+        keys, lengths, p = np.empty((0, n_words), np.int64), np.empty(0, np.int64), np.empty(0)
+        with comm.agree():
+            for part in mine:
+                content = self._content(part)
+                a, b = 8 * n_words * part["n_runs"], 8 * (n_words + 1) * part["n_runs"]
+                keys = np.concatenate([keys, np.frombuffer(content[:a], np.int64).reshape(-1, n_words)])
+                lengths = np.concatenate([lengths, np.frombuffer(content[a:b], np.int64)])
+                p = np.concatenate([p, np.frombuffer(content[b:])])
+        # Runs that were cut between two ranks are joined again by the union.
+        runs = Runs.of_lengths(keys, lengths).union(Runs.of_lengths(keys[:0], lengths[:0]))
+        space = StateSpace(comm, entry["species"], encoding, runs)
+        own, _ = comm.exchange(p, space.ranges.cuts_of(runs))
+        fields = dict(entry["fields"], notes=tuple(entry["fields"]["notes"]))
+        bounds = None if moments is None else moments(fields["t"])
+        return Distribution(space, own, **fields, error=ErrorLedger(**entry["error"]), moments=bounds)
+
+    def _content(self, part: Mapping[str, Any]) -> bytes:
+        place = self.folder / str(part["file"])
+        try:
+            content = place.read_bytes()
+        except OSError as error:
+            raise ArgumentError(f"`checkpoint` must be whole, but a part of it cannot be read: {error}.") from None
+        if len(content) != part["bytes"] or zlib.crc32(content) != part["crc"]:
+            raise ArgumentError(
+                f"`checkpoint` must be intact, but '{place}' has {len(content)} bytes in place of {part['bytes']}, or "
+                f"other ones. Start anew without --resume."
+            )
+        return content
+
+
+def _encoding_record(encoding: Encoding) -> dict[str, Any]:
+    record = {name: list(getattr(encoding, name)) for name in ("kept", "word", "shift", "bits")}
+    laws = [asdict(law) | {"weights": law.weights.tolist()} for law in encoding.dependences]
+    return {**record, "capacity": encoding.capacity.tolist(), "dependences": laws}
+
+
+def _encoding_of(record: Mapping[str, Any]) -> Encoding:
+    laws = tuple(
+        Dependence(law["species"], law["constant"], np.array(law["weights"], dtype=np.int64), law["divisor"])
+        for law in record["dependences"]
+    )
+    kept, word, shift, bits = (tuple(record[name]) for name in ("kept", "word", "shift", "bits"))
+    return Encoding(kept, word, shift, bits, np.array(record["capacity"], dtype=np.int64), laws)
+
+
+def _write_through(path: Path, content: bytes) -> None:
+    """Write a file, and wait until it is on the disk."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file under another name, and move it in place."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    _write_through(temporary, content)
+    temporary.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
