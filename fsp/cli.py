@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import io
-import re
 import shutil
 import signal
 import sys
@@ -24,11 +23,13 @@ import click
 
 import fsp
 from fsp.errors import ArgumentError, BackendError, ConvergenceError, FSPError, ModelError, StateSpaceError
+from fsp.quantities import number, points, size
 
 if TYPE_CHECKING:
     from fsp.distribution import Distribution, Solution, Sweep
     from fsp.model import Model
     from fsp.projection import Progress, SweepProgress
+    from fsp.projection.batch import Batch
 
     Answer: TypeAlias = Solution | Distribution | Sweep
     Report: TypeAlias = Callable[[Progress | SweepProgress], None]
@@ -56,7 +57,6 @@ Exit status:
   7  solved, but the error is above the tolerance, or is not a bound
   130, 143  stopped by SIGINT (Ctrl-C) or SIGTERM; with --out, what was reached is saved
 """
-_SIZE = re.compile(r"([0-9]+\.?[0-9]*)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
 _SECONDS_BETWEEN_LINES = 5.0
 
 
@@ -79,7 +79,7 @@ class _Request:
 
     def limits(self) -> dict[str, int]:
         """Return the limits that were given; the others keep the solver's defaults."""
-        memory = None if self.max_memory is None else _bytes(self.max_memory)
+        memory = None if self.max_memory is None else size(self.max_memory, "--max-memory")
         given = {"max_states": self.max_states, "max_memory": memory}
         return {name: limit for name, limit in given.items() if limit is not None}
 
@@ -98,14 +98,22 @@ def _guarded(command: Callable[..., int]) -> Callable[..., None]:
         except tuple(kind for kind, _ in _CODES) as error:
             if debug:
                 raise
-            click.echo(f"fsp: error: {error or type(error).__name__}", err=True)
-            code = next(code for kind, code in _CODES if isinstance(error, kind))
+            click.echo(_error_line(error), err=True)
+            code = _code_of(error)
         except KeyboardInterrupt:
             click.echo("fsp: stopped", err=True)
             code = 128 + signal.SIGINT
         raise SystemExit(code)
 
     return guarded
+
+
+def _error_line(error: BaseException) -> str:
+    return f"fsp: error: {error or type(error).__name__}"
+
+
+def _code_of(error: BaseException) -> int:
+    return next((code for kind, code in _CODES if isinstance(error, kind)), 1)
 
 
 _SET = click.option(
@@ -186,12 +194,12 @@ def transient(
     request = _Request(**shared)
     if request.out is None and (request.resume or request.save_every is not None):
         raise ArgumentError("`--out` must name the file for --resume and --save-every, but is missing.")
-    options = {"times": _points(times, "--times"), "solver": solver}
+    options = {"times": points(",".join(times), "--times"), "solver": solver}
     if not sweeps:
         return _run(request, "transient", **options)
     if request.plot is not None:
         raise ArgumentError("`--plot` must have one solution to draw, but --sweep makes several.")
-    values = {name: _points([text], f"--sweep {name}") for name, text in _named(sweeps, "--sweep", "NAME=VALUES")}
+    values = {name: points(text, f"--sweep {name}") for name, text in _named(sweeps, "--sweep", "NAME=VALUES")}
     return _run(request, "sweep", values=values, pairs=pairs, processes=jobs, errors="keep", **options)
 
 
@@ -202,6 +210,40 @@ def transient(
 def stationary(method: str, **shared: Any) -> int:
     """Find the stationary distribution of MODEL (SBML or Antimony)."""
     return _run(_Request(**shared), "stationary", method=method)
+
+
+@main.command(epilog=_EPILOG)
+@click.argument("manifest", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the files and the summary.")
+@click.option("--ranks-per-job", type=click.IntRange(1), help="Under mpirun: ranks that solve a job together; one.")
+@click.option("--resume", is_flag=True, help="Skip the jobs whose files in --out are complete.")
+@click.option("--quiet", is_flag=True, help="No line for each job.")
+@_guarded
+def batch(manifest: Path, out: Path, ranks_per_job: int | None, resume: bool, quiet: bool) -> int:
+    """Solve all jobs of MANIFEST, a TOML file, each into a file of its own.
+
+    A job that fails does not end the others; what became of each is in summary.csv.
+    """
+    from fsp.petsc.environment import n_ranks_started
+    from fsp.projection.batch import solve_batch
+    from fsp.projection.manifest import read_manifest
+
+    def tell(line: str) -> None:
+        if not quiet:
+            click.echo(f"fsp: {line}", err=True)
+
+    many = n_ranks_started() > 1 or ranks_per_job is not None
+    if not many and all(job.backend != "petsc" for job in read_manifest(manifest)):
+        return _end_of_batch(solve_batch(manifest, out, resume=resume, tell=tell))
+    from fsp.petsc.batch import solve_in_groups
+    from fsp.petsc.comm import Communicator
+
+    comm = Communicator()
+    with comm.guard(_error_line, _code_of):
+        found = solve_in_groups(manifest, out, ranks_per_job or 1, resume=resume, tell=tell, comm=comm)
+    code = _end_of_batch(found, quiet=comm.rank > 0)
+    comm.mpi.Barrier()  # mpirun ends all ranks when one has failed: not before the table is out
+    return code
 
 
 @main.command(epilog=_EPILOG)
@@ -300,16 +342,23 @@ def _judge(answer: Answer, tol: float) -> int:
     return 0 if answer.error.total <= tol else _ABOVE_TOLERANCE
 
 
+def _end_of_batch(found: Batch, *, quiet: bool = False) -> int:
+    """Print what became of the jobs; return the exit status."""
+    if not quiet:
+        click.echo(str(found))
+    if found.signal is not None:
+        return 128 + found.signal
+    if found.failures:
+        return 1
+    return 0 if found.meets_tolerances else _ABOVE_TOLERANCE
+
+
 # ---- what was asked for
 
 
 def _model(path: str, settings: Sequence[str]) -> Model:
-    model = fsp.load(path)
-    values = {name: _number(value, f"--set {name}") for name, value in _named(settings, "--set", "NAME=VALUE")}
-    counts = {name: value for name, value in values.items() if name in model.species}
-    constants = {name: value for name, value in values.items() if name not in counts}
-    model = model.with_parameters(constants) if constants else model
-    return model.with_initial(counts) if counts else model
+    values = {name: number(value, f"--set {name}") for name, value in _named(settings, "--set", "NAME=VALUE")}
+    return fsp.load(path).with_values(values)
 
 
 def _named(texts: Sequence[str], option: str, form: str) -> Iterator[tuple[str, str]]:
@@ -319,36 +368,6 @@ def _named(texts: Sequence[str], option: str, form: str) -> Iterator[tuple[str, 
         if not equals:
             raise ArgumentError(f"`{option}` must be {form}, but is '{text}'.")
         yield name.strip(), value
-
-
-def _points(texts: Sequence[str], option: str) -> list[float]:
-    points: list[float] = []
-    for part in ",".join(texts).split(","):
-        ends = part.split(":")
-        if len(ends) == 1:
-            points.append(_number(part, option))
-        elif len(ends) == 3 and ends[2].strip().isdigit() and int(ends[2]) > 1:
-            first, last = (_number(end, option) for end in ends[:2])
-            steps = int(ends[2]) - 1
-            points += [*(first + (last - first) * i / steps for i in range(steps)), last]
-        else:
-            raise ArgumentError(f"`{option}` must be like 0:30:31 or 1,2,5, but has '{part}'.")
-    return points
-
-
-def _number(text: str, option: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise ArgumentError(f"`{option}` must be a number, but is '{text}'.") from None
-
-
-def _bytes(text: str) -> int:
-    match = _SIZE.fullmatch(text.strip())
-    if match is None:
-        raise ArgumentError(f"`--max-memory` must be a size such as 8GiB or 500MB, but is '{text}'.")
-    number, prefix, binary = match.groups()
-    return int(float(number) * (1024 if binary else 1000) ** " kmgt".index(prefix.lower() or " "))
 
 
 def _check_files(request: _Request) -> None:
