@@ -15,18 +15,21 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
 import fsp
 from fsp.errors import ArgumentError, BackendError, ConvergenceError, FSPError, ModelError, StateSpaceError
-from fsp.options import JSON, SET, Request, SolverOption, named, number, points, shared_options
+from fsp.options import JSON, SET, Request, SolverOption, named, shared_options
+from fsp.quantities import number, points
 
 if TYPE_CHECKING:
     from fsp.distribution import Distribution, Solution, Sweep
     from fsp.model import Model
     from fsp.projection import Progress, SweepProgress
+    from fsp.projection.batch import Batch
 
     Answer: TypeAlias = Solution | Distribution | Sweep
     Report: TypeAlias = Callable[[Progress | SweepProgress], None]
@@ -71,14 +74,22 @@ def _guarded(command: Callable[..., int]) -> Callable[..., None]:
         except tuple(kind for kind, _ in _CODES) as error:
             if debug:
                 raise
-            click.echo(f"fsp: error: {error or type(error).__name__}", err=True)
-            code = next(code for kind, code in _CODES if isinstance(error, kind))
+            click.echo(_error_line(error), err=True)
+            code = _code_of(error)
         except KeyboardInterrupt:
             click.echo("fsp: stopped", err=True)
             code = 128 + signal.SIGINT
         raise SystemExit(code)
 
     return guarded
+
+
+def _error_line(error: BaseException) -> str:
+    return f"fsp: error: {error or type(error).__name__}"
+
+
+def _code_of(error: BaseException) -> int:
+    return next((code for kind, code in _CODES if isinstance(error, kind)), 1)
 
 
 @click.group(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
@@ -122,12 +133,12 @@ def transient(
     request = Request(**shared)
     if request.out is None and (request.resume or request.save_every is not None):
         raise ArgumentError("`--out` must name the file for --resume and --save-every, but is missing.")
-    options = {"times": points(times, "--times"), "solver": solver}
+    options = {"times": points(",".join(times), "--times"), "solver": solver}
     if not sweeps:
         return _run(request, "transient", **options)
     if request.plot is not None:
         raise ArgumentError("`--plot` must have one solution to draw, but --sweep makes several.")
-    values = {name: points([text], f"--sweep {name}") for name, text in named(sweeps, "--sweep", "NAME=VALUES")}
+    values = {name: points(text, f"--sweep {name}") for name, text in named(sweeps, "--sweep", "NAME=VALUES")}
     return _run(request, "sweep", values=values, pairs=pairs, processes=jobs, errors="keep", **options)
 
 
@@ -138,6 +149,40 @@ def transient(
 def stationary(method: str, **shared: Any) -> int:
     """Find the stationary distribution of MODEL (SBML or Antimony)."""
     return _run(Request(**shared), "stationary", method=method)
+
+
+@main.command(epilog=_EPILOG)
+@click.argument("manifest", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the files and the summary.")
+@click.option("--ranks-per-job", type=click.IntRange(1), help="Under mpirun: ranks that solve a job together; one.")
+@click.option("--resume", is_flag=True, help="Skip the jobs whose files in --out are complete.")
+@click.option("--quiet", is_flag=True, help="No line for each job.")
+@_guarded
+def batch(manifest: Path, out: Path, ranks_per_job: int | None, resume: bool, quiet: bool) -> int:
+    """Solve all jobs of MANIFEST, a TOML file, each into a file of its own.
+
+    A job that fails does not end the others; what became of each is in summary.csv.
+    """
+    from fsp.petsc.environment import n_ranks_started
+    from fsp.projection.batch import solve_batch
+    from fsp.projection.manifest import read_manifest
+
+    def tell(line: str) -> None:
+        if not quiet:
+            click.echo(f"fsp: {line}", err=True)
+
+    many = n_ranks_started() > 1 or ranks_per_job is not None
+    if not many and all(job.backend != "petsc" for job in read_manifest(manifest)):
+        return _end_of_batch(solve_batch(manifest, out, resume=resume, tell=tell))
+    from fsp.petsc.batch import solve_in_groups
+    from fsp.petsc.comm import Communicator
+
+    comm = Communicator()
+    with comm.guard(_error_line, _code_of):
+        found = solve_in_groups(manifest, out, ranks_per_job or 1, resume=resume, tell=tell, comm=comm)
+    code = _end_of_batch(found, quiet=comm.rank > 0)
+    comm.mpi.Barrier()  # mpirun ends all ranks when one has failed: not before the table is out
+    return code
 
 
 @main.command(epilog=_EPILOG)
@@ -236,16 +281,23 @@ def _judge(answer: Answer, tol: float) -> int:
     return 0 if answer.error.total <= tol else _ABOVE_TOLERANCE
 
 
+def _end_of_batch(found: Batch, *, quiet: bool = False) -> int:
+    """Print what became of the jobs; return the exit status."""
+    if not quiet:
+        click.echo(str(found))
+    if found.signal is not None:
+        return 128 + found.signal
+    if found.failures:
+        return 1
+    return 0 if found.meets_tolerances else _ABOVE_TOLERANCE
+
+
 # ---- what was asked for
 
 
 def _model(path: str, settings: Sequence[str]) -> Model:
-    model = fsp.load(path)
     values = {name: number(value, f"--set {name}") for name, value in named(settings, "--set", "NAME=VALUE")}
-    counts = {name: value for name, value in values.items() if name in model.species}
-    constants = {name: value for name, value in values.items() if name not in counts}
-    model = model.with_parameters(constants) if constants else model
-    return model.with_initial(counts) if counts else model
+    return fsp.load(path).with_values(values)
 
 
 def _check_files(request: Request) -> None:

@@ -957,6 +957,39 @@ MUTANTS = [
         "sweep",
         only="single_run",
     ),
+    # ---- batches
+    mutant(
+        "a-file-of-another-tolerance-kept",
+        "projection/batch.py",
+        "== (model.hash, job.times, job.tol)",
+        "== (model.hash, job.times, head.tol)",
+        "batch",
+        only="another_computation",
+    ),
+    mutant(
+        "a-file-of-another-model-kept",
+        "projection/batch.py",
+        "== (model.hash, job.times, job.tol)",
+        "== (head.model_hash, job.times, job.tol)",
+        "batch",
+        only="model_file_that_changed",
+    ),
+    mutant(
+        "a-partial-file-kept",
+        "projection/batch.py",
+        "head is not None and head.complete and _is_of",
+        "head is not None and _is_of",
+        "batch",
+        only="signal",
+    ),
+    mutant(
+        "a-job-claimed-twice",
+        "projection/batch.py",
+        "os.O_CREAT | os.O_EXCL | os.O_WRONLY",
+        "os.O_CREAT | os.O_WRONLY",
+        "batch",
+        only="claimed_twice",
+    ),
     # ---- distributed
     mutant(
         "sums-of-one-rank",

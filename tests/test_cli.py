@@ -14,9 +14,8 @@ from click.testing import CliRunner
 from scipy import stats
 
 import fsp
-from fsp import cli
+from fsp import cli, quantities
 from fsp.distribution import Distribution, ErrorLedger, Solution
-from fsp.options import size_in_bytes
 from fsp.projection import Progress, SweepProgress
 
 BIRTH_DEATH = """
@@ -260,7 +259,7 @@ def test_a_file_that_cannot_be_written_is_1(model, monkeypatch, tmp_path):
     [("8GiB", 8 * 2**30), ("500MB", 500_000_000), ("1.5k", 1500), ("12", 12), ("2 TiB", 2**41)],
 )
 def test_sizes(text, size):
-    assert size_in_bytes(text) == size
+    assert quantities.size(text, "--max-memory") == size
 
 
 def test_only_given_limits_are_passed_on(model, monkeypatch):
