@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,12 +19,15 @@ from fsp.distribution import Distribution, ErrorLedger
 from fsp.errors import ArgumentError, BackendError, StateSpaceError, ToleranceWarning
 from fsp.generator import Generator
 from fsp.model.structure import irreversible_gain
+from fsp.projection.backend import SERIAL, backend_named
 from fsp.projection.growth import MAX_STATES, Growth, check_tolerance, starting_vector
 from fsp.projection.nullspace import METHODS, null_vector
 from fsp.projection.progress import Progress, ProgressCallback
 from fsp.projection.structure import absorption, close_leaks, closed_classes
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from fsp.arrays import FloatArray
     from fsp.model import Model
     from fsp.space import StateSpace
@@ -48,7 +52,10 @@ def stationary(
     *,
     space: StateSpace | None = None,
     method: str = "auto",
-    max_states: int = MAX_STATES,
+    backend: str = "serial",
+    comm: Any = None,
+    options: Mapping[str, Any] | None = None,
+    max_states: int | None = None,
     max_memory: int | None = None,
     progress: ProgressCallback | None = None,
 ) -> Distribution:
@@ -63,7 +70,11 @@ def stationary(
     space
         A fixed state space, with a reflecting boundary; by default the space grows until the estimate meets `tol`.
     method
-        ``"auto"``, ``"gth"``, ``"direct"`` or ``"iterative"``.
+        ``"auto"``, ``"gth"``, ``"direct"`` or ``"iterative"``; those of ranks: see `fsp.petsc.stationary`.
+    backend
+        ``"serial"``, or ``"petsc"``: spread over ranks.
+    comm, options
+        With ``"petsc"``: the ranks, and options of PETSc and SLEPc.
     max_states, max_memory
         Limits on the number of states and on bytes.
     progress
@@ -84,6 +95,13 @@ def stationary(
     BackendError
         If propensities depend on time.
     """
+    parts = backend_named(backend, comm)
+    if parts is not SERIAL:
+        on_ranks = import_module("fsp.petsc.stationary").stationary
+        more = {"comm": parts.comm, "options": options, "max_states": max_states, "max_memory": max_memory}
+        return on_ranks(model, tol, space=space, method=method, progress=progress, **more)  # type: ignore[no-any-return]
+    if options is not None:
+        raise ArgumentError("`options` must come with backend='petsc', but `backend` is 'serial'.")
     if model.is_time_dependent:
         raise BackendError(
             "A stationary distribution must have constant propensities, but this network's depend on time."
@@ -94,13 +112,13 @@ def stationary(
     report = progress or _silent
     if space is not None:
         return _on_fixed_space(model, space, tol, method)
-    growth = Growth(model, max_states, max_memory, stationary=True)
+    growth = Growth(model, max_states or MAX_STATES, max_memory, stationary=True)
     solved = _solve(model, growth.first(), method, None)
     change = 2.0
     confirming = False
     while solved.generator.n_sinks:
         before = solved
-        _refuse_accumulation(model, before, growth.count)
+        refuse_accumulation(model, before.generator.space, before.p, growth.count)
         weight = before.p + before.occupation
         ledger = ErrorLedger(truncation=change, integration=before.error, certified=False)
         grown = growth.grow(before.generator.space, before.generator, weight, None, ledger, everywhere=confirming)
@@ -155,11 +173,11 @@ def _solve(model: Model, space: StateSpace, method: str, guess: FloatArray | Non
     return _Solved(generator, p, end.occupation, end.lost, error, tuple(notes) if len(notes) > 1 else ())
 
 
-def _refuse_accumulation(model: Model, solved: _Solved, growths: int) -> None:
+def refuse_accumulation(model: Model, space: StateSpace, p: FloatArray, growths: int) -> None:
     """Raise where molecules are made and never lost: the answer would be one of the boundary only."""
-    if growths < SUSPECT_GROWTHS or not solved.p.any():
+    if growths < SUSPECT_GROWTHS:
         return
-    flux = model.propensities(solved.generator.space.states) @ solved.p  # (n_reactions,)
+    flux = np.asarray(space.comm.sum(model.propensities(space.local.states) @ p))  # (n_reactions,)
     gaining = irreversible_gain(model.change) & (flux > 1e-9 * flux.sum())
     if gaining.any():
         k = int(np.argmax(gaining))
