@@ -133,7 +133,7 @@ def transient(
 
 @main.command(epilog=_EPILOG)
 @shared_options
-@click.option("--method", default="auto", show_default=True, help="auto, gth, direct or iterative.")
+@click.option("--method", default="auto", show_default=True, help="auto, gth, direct, iterative, multilevel, local.")
 @_guarded
 def stationary(method: str, **shared: Any) -> int:
     """Find the stationary distribution of MODEL (SBML or Antimony)."""

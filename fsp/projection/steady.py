@@ -63,7 +63,7 @@ def stationary(
     space
         A fixed state space, with a reflecting boundary; by default the space grows until the estimate meets `tol`.
     method
-        ``"auto"``, ``"gth"``, ``"direct"`` or ``"iterative"``.
+        ``"auto"``, ``"gth"``, ``"direct"``, ``"iterative"``, ``"multilevel"`` or ``"local"``.
     max_states, max_memory
         Limits on the number of states and on bytes.
     progress
