@@ -143,6 +143,29 @@ def stationary(method: str, **shared: Any) -> int:
 @main.command(epilog=_EPILOG)
 @click.argument("model")
 @SET
+@click.option("--modes", default=3, show_default=True, help="Number of modes.")
+@click.option("--tol", default=1e-10, show_default=True, help="Error of the stationary distribution below the modes.")
+@JSON
+@_guarded
+def relaxation(model: str, settings: tuple[str, ...], modes: int, tol: float, as_json: bool) -> int:
+    """Print the slowest eigenvalues and relaxation times of MODEL (SBML or Antimony)."""
+    from fsp.distribution.records import to_json
+
+    found = fsp.relaxation(_model(model, settings), modes, tol)
+    record = {
+        "fsp": fsp.__version__,
+        "n_states": len(found.states),
+        "eigenvalues": [[value.real, value.imag] for value in found.eigenvalues.tolist()],
+        "times": found.times.tolist(),
+        "residuals": found.residuals.tolist(),
+    }
+    click.echo(to_json(record) if as_json else str(found))
+    return 0
+
+
+@main.command(epilog=_EPILOG)
+@click.argument("model")
+@SET
 @JSON
 @_guarded
 def info(model: str, settings: tuple[str, ...], as_json: bool) -> int:

@@ -798,6 +798,22 @@ MUTANTS = [
         only="cut_off",
     ),
     mutant(
+        "modes-with-any-residual",
+        "projection/relaxation.py",
+        "if not residual <= RELATIVE_RESIDUAL * abs(value) + rounding:",
+        "if not residual <= abs(value) + rounding:",
+        "relaxation",
+        only="wrong_pair",
+    ),
+    mutant(
+        "eigenvalues-that-are-rounding",
+        "projection/relaxation.py",
+        "if not abs(value) > rounding:",
+        "if not abs(value) >= 0.0:",
+        "relaxation",
+        only="rounding_hides",
+    ),
+    mutant(
         "nothing-outside-looked-for",
         "projection/localisation.py",
         "return whole, error + SLOWEST * float(np.abs(whole - p).sum())",
