@@ -144,7 +144,7 @@ def transient(
 
 @main.command(epilog=_EPILOG)
 @shared_options
-@click.option("--method", default="auto", show_default=True, help="auto, gth, direct or iterative.")
+@click.option("--method", default="auto", show_default=True, help="auto, gth, direct, iterative, multilevel, local.")
 @_guarded
 def stationary(method: str, **shared: Any) -> int:
     """Find the stationary distribution of MODEL (SBML or Antimony)."""
@@ -183,6 +183,29 @@ def batch(manifest: Path, out: Path, ranks_per_job: int | None, resume: bool, qu
     code = _end_of_batch(found, quiet=comm.rank > 0)
     comm.mpi.Barrier()  # mpirun ends all ranks when one has failed: not before the table is out
     return code
+
+
+@main.command(epilog=_EPILOG)
+@click.argument("model")
+@SET
+@click.option("--modes", default=3, show_default=True, help="Number of modes.")
+@click.option("--tol", default=1e-10, show_default=True, help="Error of the stationary distribution below the modes.")
+@JSON
+@_guarded
+def relaxation(model: str, settings: tuple[str, ...], modes: int, tol: float, as_json: bool) -> int:
+    """Print the slowest eigenvalues and relaxation times of MODEL (SBML or Antimony)."""
+    from fsp.distribution.records import to_json
+
+    found = fsp.relaxation(_model(model, settings), modes, tol)
+    record = {
+        "fsp": fsp.__version__,
+        "n_states": len(found.states),
+        "eigenvalues": [[value.real, value.imag] for value in found.eigenvalues.tolist()],
+        "times": found.times.tolist(),
+        "residuals": found.residuals.tolist(),
+    }
+    click.echo(to_json(record) if as_json else str(found))
+    return 0
 
 
 @main.command(epilog=_EPILOG)

@@ -17,7 +17,7 @@ from written_networks import network
 import fsp
 
 MODELS = Path(__file__).parent / "models"
-METHODS = ["gth", "direct", "iterative"]
+METHODS = ["gth", "direct", "iterative", "multilevel", "local"]
 
 
 @dataclass(frozen=True)
@@ -410,7 +410,7 @@ def test_bad_tolerances_are_refused(tol):
 
 @pytest.mark.parametrize("method", ["GTH", "power", "", None])
 def test_an_unknown_method_is_refused_with_the_names(method):
-    with pytest.raises(fsp.ArgumentError, match=r"`method`.*auto, gth, direct, iterative"):
+    with pytest.raises(fsp.ArgumentError, match=r"`method`.*auto, gth, direct, iterative, multilevel, local"):
         fsp.stationary(immigration_death().model, method=method)
 
 
