@@ -70,7 +70,8 @@ def stationary(
     space
         A fixed state space, with a reflecting boundary; by default the space grows until the estimate meets `tol`.
     method
-        ``"auto"``, ``"gth"``, ``"direct"``, ``"iterative"``, ``"multilevel"`` or ``"local"``; those of ranks: see `fsp.petsc.stationary`.
+        ``"auto"``, ``"gth"``, ``"direct"``, ``"iterative"``, ``"multilevel"`` or ``"local"``; those of ranks: see
+        `fsp.petsc.stationary`.
     backend
         ``"serial"``, or ``"petsc"``: spread over ranks.
     comm, options
