@@ -21,6 +21,7 @@ from time import perf_counter, process_time
 from typing import Any
 
 import boxes
+import mpi_bench
 import numpy as np
 import scipy
 from adaptive import CASES, Report, table
@@ -33,6 +34,7 @@ import fsp
 ROOT = Path(__file__).resolve().parent.parent
 WRITTEN = ROOT / "docs" / "benchmarks.md"
 RUNS = 5
+DISTRIBUTED = "distributed"  # the section that only --mpi asks for
 
 
 def timed(work: Callable[[], Any], runs: int = RUNS) -> tuple[float, Any]:
@@ -407,8 +409,8 @@ class Section:
     body: Callable[[], str]
 
 
-def sections(report: Report) -> dict[str, Section]:
-    """Return the parts of the page, by the names that --only takes."""
+def sections(report: Report, states: int = mpi_bench.STATES) -> dict[str, Section]:
+    """Return the parts of the page, by the names that --only takes, and that of --mpi on so many states."""
     return {
         "start-up": Section("Start-up", "Medians of five processes after a first one.", start_up),
         "products": Section("Products", PRODUCTS_NOTE, products),
@@ -419,13 +421,14 @@ def sections(report: Report) -> dict[str, Section]:
         "adaptive": Section("Transients on a space that adapts", ADAPTIVE_NOTE, report.text),
         "sweeps": Section("Sweeps", SWEEPS_NOTE, sweeps),
         "stationary": Section("Stationary distributions", STATIONARY_NOTE, stationary),
+        DISTRIBUTED: Section("Distributed", mpi_bench.NOTE, lambda: mpi_bench.distributed(states, mpi_bench.PRODUCTS)),
     }
 
 
 def arguments() -> argparse.Namespace:
     """Return the options, checked."""
     parser = argparse.ArgumentParser(prog="ci/bench", description=__doc__.split("\n")[0])
-    names = list(sections(Report()))
+    names = [name for name in sections(Report()) if name != DISTRIBUTED]
     parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="SECTION", help=", ".join(names))
     parser.add_argument(
         "--models",
@@ -434,6 +437,10 @@ def arguments() -> argparse.Namespace:
         default=[],
         metavar="MODEL",
         help="only these, of the adaptive transients; prints, and writes nothing",
+    )
+    parser.add_argument("--mpi", action="store_true", help="only the distributed section, on one rank and on two")
+    parser.add_argument(
+        "--mpi-states", type=int, metavar="N", help="the same on about so many states; prints, and writes nothing"
     )
     parser.add_argument("--long", action="store_true", help="also the adaptive transients that take long")
     return parser.parse_args()
@@ -448,15 +455,16 @@ def written() -> dict[str, str]:
 def main() -> None:
     options = arguments()
     report = Report(options.models, long=options.long)
-    everything = sections(report)
+    everything = sections(report, options.mpi_states or mpi_bench.STATES)
     page = written()
-    for name in ["adaptive"] if options.models else options.only:
+    distributed = options.mpi or options.mpi_states
+    for name in ["adaptive"] if options.models else [DISTRIBUTED] if distributed else options.only:
         section = everything[name]
         print(f"== {section.title}", file=sys.stderr)
         body = section.body()
         print(body, file=sys.stderr)
         page[section.title] = "\n\n".join([f"## {section.title}", *([section.note] if section.note else []), body])
-    if not options.models:
+    if not options.models and not options.mpi_states:
         head = (
             "# Benchmarks",
             f"Written by `ci/bench` on {platform.machine()}, Python {platform.python_version()}, numpy "
