@@ -183,6 +183,8 @@ def _write_time(group: Any, distribution: Distribution, previous: Any) -> None:
     else:
         group.create_dataset("states", data=states.astype(np.min_scalar_type(int(states.max()))), **_FILTERS)
     group.create_dataset("probabilities", data=distribution.probabilities, **_FILTERS)
+    if distribution.state_bounds is not None:
+        group.create_dataset("state_bounds", data=distribution.state_bounds, **_FILTERS)
     _write_texts(group, "notes", list(distribution.notes), (-1,))
     group.attrs.update(closed=distribution.closed, certified=distribution.error.certified)
     group.attrs.update({part: getattr(distribution.error, part) for part in PARTS})
@@ -273,6 +275,7 @@ def _read_time(group: Any, head: Mapping[str, Any], seen: dict[Any, Any]) -> Dis
         closed=fields["closed"],
         notes=tuple(map(str, group["notes"].asstr()[()])),
         moments=_read_moments(group["moments"], head["species"]) if "moments" in group else None,
+        state_bounds=group["state_bounds"][()] if "state_bounds" in group else None,
         **head,
     )
 
