@@ -47,7 +47,7 @@ _CODES: tuple[tuple[type[Exception], int], ...] = (
 _ABOVE_TOLERANCE = 7
 _EPILOG = """\b
 Exit status:
-  0  solved; the error bound (stationary: the estimate) meets the tolerance
+  0  solved; the error bound (stationary: or the estimate) meets the tolerance
   1  a file could not be written, or another failure
   2  wrong usage
   3  the model, or its file, is wrong
@@ -145,10 +145,13 @@ def transient(
 @main.command(epilog=_EPILOG)
 @shared_options
 @click.option("--method", default="auto", show_default=True, help="auto, gth, direct, iterative, multilevel, local.")
+@click.option(
+    "--lyapunov", metavar="FORMULA", help="Polynomial whose mean drift is negative far out, such as 'U^2 + 3*V'."
+)
 @_guarded
-def stationary(method: str, **shared: Any) -> int:
+def stationary(method: str, lyapunov: str | None, **shared: Any) -> int:
     """Find the stationary distribution of MODEL (SBML or Antimony)."""
-    return _run(Request(**shared), "stationary", method=method)
+    return _run(Request(**shared), "stationary", method=method, lyapunov=lyapunov)
 
 
 @main.command(epilog=_EPILOG)

@@ -248,6 +248,8 @@ def _write_rows(group: Any, name: str, distribution: Distribution) -> None:
 
 
 def _write_fields(group: Any, distribution: Distribution) -> None:
+    if distribution.state_bounds is not None:
+        group.create_dataset("state_bounds", data=distribution.state_bounds, **FILTERS)
     _write_texts(group, "notes", list(distribution.notes), (-1,))
     group.attrs.update(closed=distribution.closed, certified=distribution.error.certified)
     group.attrs.update({part: getattr(distribution.error, part) for part in PARTS})
@@ -338,6 +340,7 @@ def _read_time(group: Any, head: Mapping[str, Any], seen: dict[Any, Any]) -> Dis
         closed=fields["closed"],
         notes=tuple(map(str, group["notes"].asstr()[()])),
         moments=_read_moments(group["moments"], head["species"]) if "moments" in group else None,
+        state_bounds=group["state_bounds"][()] if "state_bounds" in group else None,
         **head,
     )
 
