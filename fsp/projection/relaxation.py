@@ -23,7 +23,7 @@ from scipy.sparse import linalg
 
 from fsp.errors import ArgumentError, ConvergenceError, StateSpaceError
 from fsp.generator import Generator
-from fsp.projection.growth import MAX_STATES, starting_vector
+from fsp.projection.growth import MAX_STATES, Growth, starting_vector
 from fsp.projection.nullspace import null_vector
 from fsp.projection.structure import close_leaks, closed_classes
 
@@ -131,13 +131,15 @@ def relaxation(
     BackendError
         If propensities depend on time.
     """
-    from fsp.projection.steady import stationary
+    from fsp.projection.steady import check_arguments, estimated
 
+    check_arguments(model, tol)
     if not isinstance(n_modes, int) or n_modes < 1:
         raise ArgumentError(f"`n_modes` must be a positive number, but is {n_modes!r}.")
     if space is None:
-        ended = stationary(model, tol, max_states=max_states, max_memory=max_memory)
-        space = model_space(model, ended.states)
+        # A space that is certified may have holes, whose rims would make slow modes of their own.
+        growth = Growth(model, max_states, max_memory, stationary=True)
+        space = model_space(model, estimated(model, growth, tol).states)
     generator = Generator(model, space)
     initial = starting_vector(model, space)
     closed = close_leaks(generator.to_csr(), generator.leak_rates, initial)

@@ -119,7 +119,7 @@ def stationary(
         return on_ranks(model, tol, space=space, method=method, progress=progress, **more)  # type: ignore[no-any-return]
     if options is not None:
         raise ArgumentError("`options` must come with backend='petsc', but `backend` is 'serial'.")
-    _check(model, tol, method)
+    check_arguments(model, tol, method)
     report = progress or _silent
     if space is not None:
         return _on_fixed_space(model, space, tol, method)
@@ -132,10 +132,11 @@ def stationary(
         return _proved(model, certifier.settle(growth, tol, report))
     except NoDriftCondition as missing:
         growth = Growth(model, max_states, max_memory, stationary=True)
-        return _estimated(model, growth, tol, method, report, str(missing))
+        return estimated(model, growth, tol, method, report, str(missing))
 
 
-def _check(model: Model, tol: float, method: str) -> None:
+def check_arguments(model: Model, tol: float, method: str = "auto") -> None:
+    """Raise an error unless a stationary distribution can be asked for like that."""
     if model.is_time_dependent:
         raise BackendError(
             "A stationary distribution must have constant propensities, but this network's depend on time."
@@ -145,10 +146,28 @@ def _check(model: Model, tol: float, method: str) -> None:
         raise ArgumentError(f"`method` must be one of {', '.join(['auto', *METHODS])}, but is '{method}'.")
 
 
-def _estimated(
-    model: Model, growth: Growth, tol: float, method: str, report: ProgressCallback, reason: str
+def estimated(
+    model: Model,
+    growth: Growth,
+    tol: float,
+    method: str = "auto",
+    report: ProgressCallback | None = None,
+    reason: str = "none was asked for",
 ) -> Distribution:
-    """Grow the space until the answer settles."""
+    """Return a stationary distribution on a space that grew until the answer settled; nothing is proved.
+
+    Parameters
+    ----------
+    model, tol, method
+        As in `stationary`.
+    growth
+        Chooses the states.
+    report
+        Called for every space.
+    reason
+        Why there is no proof.
+    """
+    report = report or _silent
     solved = _solve(model, growth.first(), method, None)
     change = 2.0
     confirming = False
