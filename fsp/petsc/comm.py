@@ -196,8 +196,12 @@ class Communicator:
     # ---- the end ------------------------------------------------------------------------------------------
 
     @contextmanager
-    def guard(self, describe: Callable[[BaseException], str] = str) -> Iterator[None]:
-        """End all ranks with one message and exit status 1 where the block raises, on one rank or on all.
+    def guard(
+        self,
+        describe: Callable[[BaseException], str] = str,
+        status: Callable[[BaseException], int] = lambda error: 1,
+    ) -> Iterator[None]:
+        """End all ranks with one message and an exit status where the block raises, on one rank or on all.
 
         Where the other ranks do not fail as well within GRACE seconds, they wait for something that will not come,
         and are ended.
@@ -206,7 +210,7 @@ class Communicator:
             yield
         except Exception as error:  # none may leave the other ranks waiting
             end_all(self.mpi, describe(error), error)
-            sys.exit(1)
+            sys.exit(status(error))
 
 
 @cache
