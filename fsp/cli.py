@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import functools
 import io
+import os
 import shutil
 import signal
 import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -122,9 +123,18 @@ def main() -> None:
 @click.option("--jobs", type=click.IntRange(1), help="Number of processes of a sweep; as many as processors.")
 @click.option("--resume", is_flag=True, help="Go on from --out, if that was begun.")
 @click.option("--save-every", type=click.FloatRange(0), metavar="SECONDS", help="Save to --out while it runs.")
+@click.option(
+    "--backend", default="serial", show_default=True, help="serial, or petsc: on the ranks that mpirun started."
+)
 @_guarded
 def transient(
-    times: tuple[str, ...], solver: str, sweeps: tuple[str, ...], pairs: bool, jobs: int | None, **shared: Any
+    times: tuple[str, ...],
+    solver: str,
+    sweeps: tuple[str, ...],
+    pairs: bool,
+    jobs: int | None,
+    backend: str,
+    **shared: Any,
 ) -> int:
     """Solve MODEL (SBML or Antimony) from its initial state up to some times.
 
@@ -133,7 +143,13 @@ def transient(
     request = Request(**shared)
     if request.out is None and (request.resume or request.save_every is not None):
         raise ArgumentError("`--out` must name the file for --resume and --save-every, but is missing.")
-    options = {"times": points(",".join(times), "--times"), "solver": solver}
+    options: dict[str, Any] = {"times": points(",".join(times), "--times"), "solver": solver}
+    if backend != "serial":
+        given = {"--sweep": sweeps, "--resume": request.resume, "--save-every": request.save_every is not None}
+        refused = [name for name, is_given in given.items() if is_given]
+        if refused:
+            raise ArgumentError(f"`{refused[0]}` must come with --backend serial, but that is '{backend}'.")
+        return _run_on_ranks(request, backend, **options)
     if not sweeps:
         return _run(request, "transient", **options)
     if request.plot is not None:
@@ -223,11 +239,32 @@ def info(model: str, settings: tuple[str, ...], as_json: bool) -> int:
     return 0
 
 
-def _run(request: Request, task: str, **options: Any) -> int:
+def _run_on_ranks(request: Request, backend: str, **options: Any) -> int:
+    """Do what `_run` does for a transient, on all ranks; the first one prints."""
+    from fsp.projection.backend import backend_named
+
+    comm = backend_named(backend).comm
+    with comm.guard(_error_line, _code_of):
+        model = comm.share(lambda: _model(request.model, request.settings))
+        with _only_first(comm.rank):
+            return _run(request, "transient", model, backend=backend, comm=comm, **options)
+
+
+@contextmanager
+def _only_first(rank: int) -> Iterator[None]:
+    """Let the first rank alone print."""
+    if rank == 0:
+        yield
+        return
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+        yield
+
+
+def _run(request: Request, task: str, model: Model | None = None, **options: Any) -> int:
     """Solve, print the answer, write the files, return the exit status."""
     options |= request.limits()
     _check_files(request)
-    model = _model(request.model, request.settings)
+    model = _model(request.model, request.settings) if model is None else model
     unknown = [name for name in request.marginal if name not in model.species]
     if unknown:
         raise ArgumentError(f"`--marginal` must be one of {', '.join(model.species)}, but is '{unknown[0]}'.")

@@ -8,7 +8,10 @@ import sys
 
 import launcher
 import pytest
+from click.testing import CliRunner
 
+import fsp
+from fsp import cli
 from fsp.errors import BackendError
 from fsp.petsc import environment
 
@@ -146,6 +149,54 @@ def test_a_job_that_fails_on_one_rank_alone_ends_all(manifest, tmp_path):
     )
     assert done.returncode != 0
     assert done.stderr.count("fsp: error: birth-k=1: failed: only here") == 1
+
+
+MODEL = launcher.ROOT / "examples" / "toggle_switch.ant"
+
+
+def fsp_on_ranks(n, *words):
+    return launcher.mpirun(n, "-m", "fsp", *words, timeout=TOO_LONG)
+
+
+@needs_mpi
+@pytest.mark.parametrize("n", [1, 3])
+def test_the_command_prints_once_what_it_prints_in_serial(n):
+    words = ["transient", MODEL, "--times", "0.5,1", "--tol", "1e-4", "--solver", "uniformization", "--marginal", "U"]
+    done = fsp_on_ranks(n, *words, "--backend", "petsc")
+    assert done.returncode == 0, done.stderr
+    alone = CliRunner().invoke(cli.main, list(map(str, words)))
+    rows, expected = done.stdout.splitlines(), alone.stdout.splitlines()
+    assert len(rows) == len(expected)
+    assert rows[:3] == expected[:3]  # the seconds differ
+    assert rows[4:] == expected[4:]
+
+
+@needs_mpi
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["--max-states", "10"], 4, "must be at most 10 "),
+        (["--solver", "rational"], 6, "'rational' factorises"),
+        (["--set", "nothing=1"], 3, "nothing"),
+        (["--sweep", "aV=1,2"], 2, "--backend serial"),
+        (["--tol", "2"], 2, "`tol` must be"),
+    ],
+)
+def test_errors_of_the_command_are_printed_once(words, code, message):
+    done = fsp_on_ranks(2, "transient", MODEL, "--times", "1", "--backend", "petsc", *words)
+    assert done.returncode == code
+    assert done.stderr.count("fsp: error") == done.stderr.count(message) == 1, done.stderr
+    assert done.stdout.count("\n") <= 8  # what mpirun says
+
+
+def test_backends_are_named_where_one_is_not_known():
+    done = CliRunner().invoke(cli.main, ["transient", str(MODEL), "--times", "1", "--backend", "cuda"])
+    assert done.exit_code == 2
+    model = fsp.Model(species={"X": 0}, reactions=[fsp.Reaction("0 -> X", mass_action=1.0)])
+    with pytest.raises(fsp.ArgumentError, match="one of serial, petsc"):
+        fsp.transient(model, 1.0, backend="cuda")
+    with pytest.raises(fsp.ArgumentError, match="`comm` must come with"):
+        fsp.transient(model, 1.0, comm=object())
 
 
 def test_what_is_missing_is_named(monkeypatch):
