@@ -16,6 +16,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -126,6 +127,12 @@ def main() -> None:
 @click.option(
     "--backend", default="serial", show_default=True, help="serial, or petsc: on the ranks that mpirun started."
 )
+@click.option(
+    "--checkpoint",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="With --backend petsc: where --save-every (a minute) saves, and --resume goes on, on any number of ranks.",
+)
 @_guarded
 def transient(
     times: tuple[str, ...],
@@ -134,6 +141,7 @@ def transient(
     pairs: bool,
     jobs: int | None,
     backend: str,
+    checkpoint: Path | None,
     **shared: Any,
 ) -> int:
     """Solve MODEL (SBML or Antimony) from its initial state up to some times.
@@ -141,15 +149,13 @@ def transient(
     Options that name one thing, like --times or --set, may be given several times.
     """
     request = Request(**shared)
-    if request.out is None and (request.resume or request.save_every is not None):
-        raise ArgumentError("`--out` must name the file for --resume and --save-every, but is missing.")
     options: dict[str, Any] = {"times": points(",".join(times), "--times"), "solver": solver}
     if backend != "serial":
-        given = {"--sweep": sweeps, "--resume": request.resume, "--save-every": request.save_every is not None}
-        refused = [name for name, is_given in given.items() if is_given]
-        if refused:
-            raise ArgumentError(f"`{refused[0]}` must come with --backend serial, but that is '{backend}'.")
-        return _run_on_ranks(request, backend, **options)
+        return _run_on_ranks(request, backend, checkpoint, bool(sweeps), **options)
+    if checkpoint is not None:
+        raise ArgumentError("`--checkpoint` must come with --backend petsc; --save-every writes to --out in serial.")
+    if request.out is None and (request.resume or request.save_every is not None):
+        raise ArgumentError("`--out` must name the file for --resume and --save-every, but is missing.")
     if not sweeps:
         return _run(request, "transient", **options)
     if request.plot is not None:
@@ -239,12 +245,19 @@ def info(model: str, settings: tuple[str, ...], as_json: bool) -> int:
     return 0
 
 
-def _run_on_ranks(request: Request, backend: str, **options: Any) -> int:
+def _run_on_ranks(request: Request, backend: str, checkpoint: Path | None, sweeps: bool, **options: Any) -> int:
     """Do what `_run` does for a transient, on all ranks; the first one prints."""
     from fsp.projection.backend import backend_named
 
     comm = backend_named(backend).comm
     with comm.guard(_error_line, _code_of):
+        if sweeps:
+            raise ArgumentError(f"`--sweep` must come with --backend serial, but that is '{backend}'.")
+        if checkpoint is not None:
+            options |= {"checkpoint": checkpoint, "resume": request.resume, "save_every": request.save_every}
+        elif request.resume or request.save_every is not None:
+            raise ArgumentError(f"`--checkpoint` must name a folder for --resume and --save-every with '{backend}'.")
+        request = replace(request, resume=False, save_every=None)
         model = comm.share(lambda: _model(request.model, request.settings))
         with _only_first(comm.rank):
             return _run(request, "transient", model, backend=backend, comm=comm, **options)

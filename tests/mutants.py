@@ -143,8 +143,8 @@ MUTANTS = [
     mutant(
         "magnus-forcing-of-wrong-sign",
         "solvers/magnus.py",
-        "dots = magnus_kernels.force(f.W, J, 1.0 / space.unit, n_all, v, u, w)",
-        "dots = magnus_kernels.force(f.W, J, -1.0 / space.unit, n_all, v, u, w)",
+        "magnus_kernels.force(f.W, J, 1.0 / space.unit, n_all, v, u, w)",
+        "magnus_kernels.force(f.W, J, -1.0 / space.unit, n_all, v, u, w)",
         "time_dependent",
         only="birth or switch",
     ),
@@ -158,7 +158,7 @@ MUTANTS = [
     ),
     mutant(
         "rates-held-that-change",
-        "solvers/clocks.py",
+        "model/taylor.py",
         "if found is None or found.remainder > 0.0:",
         "if found is None:",
         "time_dependent",
@@ -466,7 +466,7 @@ MUTANTS = [
     mutant(
         "uniformization-ignores-the-loss-limit",
         "solvers/uniformization.py",
-        "if following[self._n :].sum() > limit.at(end - t0):",
+        "if added(float(following[self._n :].sum())) > limit.at(end - t0):",
         "if False:",
         "solvers",
         only="uniformization",
@@ -497,15 +497,15 @@ MUTANTS = [
     mutant(
         "krylov-clip-not-counted",
         "solvers/krylov.py",
-        "error += kernels.combine(V[:m], beta * u_kept, end)",
-        "kernels.combine(V[:m], beta * u_kept, end)",
+        "cut = kernels.combine(V[:m], beta * u_kept, end)",
+        "cut = 0.0 * kernels.combine(V[:m], beta * u_kept, end)",
         "charges",
     ),
     mutant(
         "krylov-clip-of-a-rejected-step-not-counted",
         "solvers/krylov.py",
-        "error += kernels.combine_both(",
-        "kernels.combine_both(",
+        "cut = kernels.combine_both(",
+        "cut = 0.0 * kernels.combine_both(",
         "charges",
     ),
     mutant(
@@ -535,8 +535,8 @@ MUTANTS = [
     mutant(
         "chebyshev-clip-not-counted",
         "solvers/chebyshev.py",
-        "error += kernels.clip(total)",
-        "kernels.clip(total)",
+        "error += self._operator.added(kernels.clip(total))",
+        "self._operator.added(kernels.clip(total))",
         "charges",
     ),
     mutant(
@@ -549,7 +549,7 @@ MUTANTS = [
     mutant(
         "chebyshev-ignores-the-loss-limit",
         "solvers/chebyshev.py",
-        "if step.z[n:].sum() > limit.at(end - t0):",
+        "if added(float(step.z[n:].sum())) > limit.at(end - t0):",
         "if False:",
         "solvers",
         only="chebyshev",
@@ -595,8 +595,8 @@ MUTANTS = [
     mutant(
         "interval-halves-of-the-halves",
         "distribution/bounds.py",
-        "return (total + missing) / 2, (total - missing) / 2, float(slack)",
-        "return (total + missing) / 4, (total - missing) / 4, float(slack)",
+        "return (total + missing) / 2, (total - missing) / 2, SUMMED",
+        "return (total + missing) / 4, (total - missing) / 4, SUMMED",
         "distribution",
     ),
     mutant(
@@ -905,23 +905,23 @@ MUTANTS = [
     mutant(
         "flux-into-dropped-states-ignored",
         "projection/pruning.py",
-        "if inflow <= allowed else (low, middle - 1)",
-        "if True else (low, middle - 1)",
+        "if inflow <= allowed else (low, level - 1)",
+        "if True else (low, level - 1)",
         "adaptive",
         only="dropped or flux",
     ),
     mutant(
         "more-dropped-than-allowed",
         "projection/pruning.py",
-        "np.cumsum(ordered), mass,",
-        "np.cumsum(ordered), 2.0 * mass,",
+        "levels.highest(mass)",
+        "levels.highest(2.0 * mass)",
         "adaptive",
         only="dropped or budgets",
     ),
     mutant(
         "dropped-probability-not-charged",
         "projection/march.py",
-        "ErrorLedger(pruning=float(dropped.sum()))",
+        "ErrorLedger(pruning=self.space.comm.sum(float(dropped.sum())))",
         "ErrorLedger(pruning=0.0)",
         "adaptive",
         only="packet",

@@ -17,6 +17,7 @@ import warnings
 from collections import Counter
 from contextlib import ExitStack
 from functools import partial
+from importlib import import_module
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,7 @@ from fsp.solvers.clocks import constants_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
     from typing import Any
 
     from fsp.arrays import BoolArray, FloatArray, IntArray
@@ -73,6 +75,9 @@ def transient(
     progress: ProgressCallback | None = None,
     backend: str = "serial",
     comm: Any = None,
+    checkpoint: str | Path | None = None,
+    resume: bool = False,
+    save_every: float | None = None,
 ) -> Solution:
     """Solve the chemical master equation from the model's initial states, or from where an earlier solution ends.
 
@@ -103,6 +108,9 @@ def transient(
         is then spread over them, see `fsp.petsc`.
     comm
         The ranks, a communicator of mpi4py or petsc4py, with ``backend="petsc"``; None for all that were started.
+    checkpoint, resume, save_every
+        With ``backend="petsc"``: a folder for checkpoints; whether to go on from the one that is there, on any number
+        of ranks; seconds between them, a minute by default.
 
     Returns
     -------
@@ -130,18 +138,21 @@ def transient(
     ToleranceWarning
         If the bound on the error exceeds `tol`: a fixed `space` that is too small, or rounding.
     """
-    solution = solve(
-        model,
-        times,
-        tol,
-        start=start,
-        space=space,
-        solver=solver,
-        max_states=max_states,
-        max_memory=max_memory,
-        progress=progress,
-        backend=backend_named(backend, comm),
-    )
+    parts = backend_named(backend, comm)
+    given: dict[str, Any] = {"space": space, "solver": solver, "max_states": max_states, "max_memory": max_memory}
+    run: Callable[..., Solution] = partial(solve, model, tol=tol, progress=progress, backend=parts, **given)
+    if checkpoint is None:
+        solution = run(times, start=start)
+    elif parts is SERIAL or start is not None:
+        raise ArgumentError(
+            "`checkpoint` must come with backend='petsc' and without `start`; `save` writes what a serial run reached."
+        )
+    else:
+        keeper = import_module("fsp.petsc.resuming").solve_with_checkpoints
+        requested = checked_times(times).tolist()
+        solution = keeper(
+            run, model, requested, tol, comm=parts.comm, folder=checkpoint, resume=resume, every=save_every
+        )
     _warn_if_above(solution.error, tol, space)
     return solution
 
