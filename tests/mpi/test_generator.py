@@ -151,3 +151,14 @@ def test_forms_of_the_product_are_sums_over_all_ranks(comm, rng):
         all_.recur(V, W, total_, (0.1, 2.0, -1.0), (0.5, 0.2)), rel=1e-11
     )
     assert c[: one.n] == pytest.approx(W[: all_.n][mine], rel=1e-10, abs=1e-9)
+
+
+@pytest.mark.parametrize("n", [4, 12])
+def test_the_halo_of_a_box_is_a_slab_on_either_side(comm, n):
+    """The count that the model of scaling in docs/mpi.md starts from."""
+    chains = [Reaction(text, mass_action=1.0) for name in "ABC" for text in (f"0 -> {name}", f"{name} -> 0")]
+    model = Model(species=dict.fromkeys("ABC", 0), reactions=chains)
+    generator = Generator(model, StateSpace.box(model, n - 1, comm=comm))
+    sides = (comm.rank > 0) + (comm.rank + 1 < comm.size)
+    assert generator.n_local >= n * n
+    assert generator.halo.n_received == sides * n * n
