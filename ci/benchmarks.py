@@ -20,6 +20,8 @@ from statistics import median
 from time import perf_counter, process_time
 from typing import Any
 
+import boxes
+import mpi_bench
 import numpy as np
 import scipy
 from adaptive import CASES, Report, table
@@ -32,6 +34,7 @@ import fsp
 ROOT = Path(__file__).resolve().parent.parent
 WRITTEN = ROOT / "docs" / "benchmarks.md"
 RUNS = 5
+DISTRIBUTED = "distributed"  # the section that only --mpi asks for
 
 
 def timed(work: Callable[[], Any], runs: int = RUNS) -> tuple[float, Any]:
@@ -321,7 +324,9 @@ def stationary() -> str:
         peer = timed(lambda a=matrix: linalg.spsolve(a, np.ones(a.shape[0])), 0)[0] if len(d) < 50_000 else None
         ratio = "n/a" if peer is None else f"{peer / seconds:.2f}"
         rows.append(f"| {name} | {len(d):,} | {ratio} | {d.error.total:.1e} | {seconds:.3f} |")
-    return table("| model | states | one `spsolve` ÷ ours | estimated error | CPU s |", rows)
+    growing = table("| model | states | one `spsolve` ÷ ours | estimated error | CPU s |", rows)
+    head = "| box | states | ours: CPU s (true L1 error), MiB | `splu`, one state fixed | published |"
+    return f"{growing}\n\n{BOXES_NOTE}\n\n{table(head, boxes.rows())}"
 
 
 def start_up() -> str:
@@ -370,6 +375,11 @@ SWEEPS_NOTE = (
     "from the states that the one before it needed.  Several processes come on top of that."
 )
 STATIONARY_NOTE = "All solves of the growing space against one `spsolve` on the last."
+BOXES_NOTE = """\
+Null vectors on full reflecting boxes, each in a process of its own: seconds from the model on, assembly and the \
+search for closed classes included, `splu` in the same run; memory is the peak of the process.
+True errors are those against an elimination, or for ring3 a solve on all states of a smaller box.
+Published: user CPU seconds (true error) of Storm, PRISM, PETSc and MUMPS where they succeed."""
 ADAPTIVE_NOTE = """\
 Every benchmark model from its initial state, with no bounds from the user: states and solvers are chosen.
 Each run is a process of its own; seconds are user CPU after importing and with kernels loaded, memory is the peak of \
@@ -399,8 +409,8 @@ class Section:
     body: Callable[[], str]
 
 
-def sections(report: Report) -> dict[str, Section]:
-    """Return the parts of the page, by the names that --only takes."""
+def sections(report: Report, states: int = mpi_bench.STATES) -> dict[str, Section]:
+    """Return the parts of the page, by the names that --only takes, and that of --mpi on so many states."""
     return {
         "start-up": Section("Start-up", "Medians of five processes after a first one.", start_up),
         "products": Section("Products", PRODUCTS_NOTE, products),
@@ -411,13 +421,14 @@ def sections(report: Report) -> dict[str, Section]:
         "adaptive": Section("Transients on a space that adapts", ADAPTIVE_NOTE, report.text),
         "sweeps": Section("Sweeps", SWEEPS_NOTE, sweeps),
         "stationary": Section("Stationary distributions", STATIONARY_NOTE, stationary),
+        DISTRIBUTED: Section("Distributed", mpi_bench.NOTE, lambda: mpi_bench.distributed(states, mpi_bench.PRODUCTS)),
     }
 
 
 def arguments() -> argparse.Namespace:
     """Return the options, checked."""
     parser = argparse.ArgumentParser(prog="ci/bench", description=__doc__.split("\n")[0])
-    names = list(sections(Report()))
+    names = [name for name in sections(Report()) if name != DISTRIBUTED]
     parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="SECTION", help=", ".join(names))
     parser.add_argument(
         "--models",
@@ -426,6 +437,10 @@ def arguments() -> argparse.Namespace:
         default=[],
         metavar="MODEL",
         help="only these, of the adaptive transients; prints, and writes nothing",
+    )
+    parser.add_argument("--mpi", action="store_true", help="only the distributed section, on one rank and on two")
+    parser.add_argument(
+        "--mpi-states", type=int, metavar="N", help="the same on about so many states; prints, and writes nothing"
     )
     parser.add_argument("--long", action="store_true", help="also the adaptive transients that take long")
     return parser.parse_args()
@@ -440,15 +455,16 @@ def written() -> dict[str, str]:
 def main() -> None:
     options = arguments()
     report = Report(options.models, long=options.long)
-    everything = sections(report)
+    everything = sections(report, options.mpi_states or mpi_bench.STATES)
     page = written()
-    for name in ["adaptive"] if options.models else options.only:
+    distributed = options.mpi or options.mpi_states
+    for name in ["adaptive"] if options.models else [DISTRIBUTED] if distributed else options.only:
         section = everything[name]
         print(f"== {section.title}", file=sys.stderr)
         body = section.body()
         print(body, file=sys.stderr)
         page[section.title] = "\n\n".join([f"## {section.title}", *([section.note] if section.note else []), body])
-    if not options.models:
+    if not options.models and not options.mpi_states:
         head = (
             "# Benchmarks",
             f"Written by `ci/bench` on {platform.machine()}, Python {platform.python_version()}, numpy "

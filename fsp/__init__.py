@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from fsp.model import Model, Reaction, load
     from fsp.projection.march import transient
     from fsp.projection.progress import Progress
+    from fsp.projection.relaxation import Relaxation, relaxation
     from fsp.projection.steady import stationary
     from fsp.projection.sweep import sweep
     from fsp.solvers import Chebyshev, Implicit, Krylov, Magnus, Rational, Uniformization
@@ -49,6 +50,7 @@ _HOMES = {
     "Rational": "fsp.solvers",
     "Reaction": "fsp.model",
     "Solution": "fsp.distribution",
+    "Relaxation": "fsp.projection.relaxation",
     "StateSpace": "fsp.space",
     "StateSpaceError": "fsp.errors",
     "Sweep": "fsp.distribution",
@@ -56,6 +58,7 @@ _HOMES = {
     "Uniformization": "fsp.solvers",
     "load": "fsp.model",
     "read": "fsp.distribution",
+    "relaxation": "fsp.projection.relaxation",
     "stationary": "fsp.projection.steady",
     "sweep": "fsp.projection.sweep",
     "transient": "fsp.projection.march",
@@ -80,6 +83,7 @@ __all__ = [
     "Progress",
     "Rational",
     "Reaction",
+    "Relaxation",
     "Solution",
     "StateSpace",
     "StateSpaceError",
@@ -88,6 +92,7 @@ __all__ = [
     "Uniformization",
     "load",
     "read",
+    "relaxation",
     "stationary",
     "sweep",
     "transient",

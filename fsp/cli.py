@@ -16,18 +16,21 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
 import fsp
 from fsp.errors import ArgumentError, BackendError, ConvergenceError, FSPError, ModelError, StateSpaceError
-from fsp.options import JSON, SET, Request, SolverOption, named, number, points, shared_options
+from fsp.options import JSON, SET, Request, SolverOption, named, shared_options
+from fsp.quantities import number, points
 
 if TYPE_CHECKING:
     from fsp.distribution import Distribution, Solution, Sweep
     from fsp.model import Model
     from fsp.projection import Progress, SweepProgress
+    from fsp.projection.batch import Batch
 
     Answer: TypeAlias = Solution | Distribution | Sweep
     Report: TypeAlias = Callable[[Progress | SweepProgress], None]
@@ -45,7 +48,7 @@ _CODES: tuple[tuple[type[Exception], int], ...] = (
 _ABOVE_TOLERANCE = 7
 _EPILOG = """\b
 Exit status:
-  0  solved; the error bound (stationary: the estimate) meets the tolerance
+  0  solved; the error bound (stationary: or the estimate) meets the tolerance
   1  a file could not be written, or another failure
   2  wrong usage
   3  the model, or its file, is wrong
@@ -153,22 +156,82 @@ def transient(
         return _run_on_ranks(request, backend, times, solver, sweeps)
     if request.out is None and (request.resume or request.save_every is not None):
         raise ArgumentError("`--out` must name the file for --resume and --save-every, but is missing.")
-    options: dict[str, Any] = {"times": points(times, "--times"), "solver": solver}
+    options: dict[str, Any] = {"times": points(",".join(times), "--times"), "solver": solver}
     if not sweeps:
         return _run(request, "transient", **options)
     if request.plot is not None:
         raise ArgumentError("`--plot` must have one solution to draw, but --sweep makes several.")
-    values = {name: points([text], f"--sweep {name}") for name, text in named(sweeps, "--sweep", "NAME=VALUES")}
+    values = {name: points(text, f"--sweep {name}") for name, text in named(sweeps, "--sweep", "NAME=VALUES")}
     return _run(request, "sweep", values=values, pairs=pairs, processes=jobs, errors="keep", **options)
 
 
 @main.command(epilog=_EPILOG)
 @shared_options
-@click.option("--method", default="auto", show_default=True, help="auto, gth, direct or iterative.")
+@click.option("--method", default="auto", show_default=True, help="auto, gth, direct, iterative, multilevel, local.")
+@click.option(
+    "--lyapunov", metavar="FORMULA", help="Polynomial whose mean drift is negative far out, such as 'U^2 + 3*V'."
+)
 @_guarded
-def stationary(method: str, **shared: Any) -> int:
+def stationary(method: str, lyapunov: str | None, **shared: Any) -> int:
     """Find the stationary distribution of MODEL (SBML or Antimony)."""
-    return _run(Request(**shared), "stationary", method=method)
+    return _run(Request(**shared), "stationary", method=method, lyapunov=lyapunov)
+
+
+@main.command(epilog=_EPILOG)
+@click.argument("manifest", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the files and the summary.")
+@click.option("--ranks-per-job", type=click.IntRange(1), help="Under mpirun: ranks that solve a job together; one.")
+@click.option("--resume", is_flag=True, help="Skip the jobs whose files in --out are complete.")
+@click.option("--quiet", is_flag=True, help="No line for each job.")
+@_guarded
+def batch(manifest: Path, out: Path, ranks_per_job: int | None, resume: bool, quiet: bool) -> int:
+    """Solve all jobs of MANIFEST, a TOML file, each into a file of its own.
+
+    A job that fails does not end the others; what became of each is in summary.csv.
+    """
+    from fsp.petsc.environment import n_ranks_started
+    from fsp.projection.batch import solve_batch
+    from fsp.projection.manifest import read_manifest
+
+    def tell(line: str) -> None:
+        if not quiet:
+            click.echo(f"fsp: {line}", err=True)
+
+    many = n_ranks_started() > 1 or ranks_per_job is not None
+    if not many and all(job.backend != "petsc" for job in read_manifest(manifest)):
+        return _end_of_batch(solve_batch(manifest, out, resume=resume, tell=tell))
+    from fsp.petsc.batch import solve_in_groups
+    from fsp.petsc.comm import Communicator
+
+    comm = Communicator()
+    with comm.guard(_error_line, _code_of):
+        found = solve_in_groups(manifest, out, ranks_per_job or 1, resume=resume, tell=tell, comm=comm)
+    code = _end_of_batch(found, quiet=comm.rank > 0)
+    comm.mpi.Barrier()  # mpirun ends all ranks when one has failed: not before the table is out
+    return code
+
+
+@main.command(epilog=_EPILOG)
+@click.argument("model")
+@SET
+@click.option("--modes", default=3, show_default=True, help="Number of modes.")
+@click.option("--tol", default=1e-10, show_default=True, help="Error of the stationary distribution below the modes.")
+@JSON
+@_guarded
+def relaxation(model: str, settings: tuple[str, ...], modes: int, tol: float, as_json: bool) -> int:
+    """Print the slowest eigenvalues and relaxation times of MODEL (SBML or Antimony)."""
+    from fsp.distribution.records import to_json
+
+    found = fsp.relaxation(_model(model, settings), modes, tol)
+    record = {
+        "fsp": fsp.__version__,
+        "n_states": len(found.states),
+        "eigenvalues": [[value.real, value.imag] for value in found.eigenvalues.tolist()],
+        "times": found.times.tolist(),
+        "residuals": found.residuals.tolist(),
+    }
+    click.echo(to_json(record) if as_json else str(found))
+    return 0
 
 
 @main.command(epilog=_EPILOG)
@@ -193,7 +256,7 @@ def _run_on_ranks(request: Request, backend: str, times: Sequence[str], solver: 
     with redirect_stderr(sys.__stderr__), comm.guard(_error_line, _code_of):
         if refused:
             raise ArgumentError(f"`{refused[0]}` must come with --backend serial, but that is '{backend}'.")
-        options = {"times": points(times, "--times"), "solver": solver, "backend": backend, "comm": comm}
+        options = {"times": points(",".join(times), "--times"), "solver": solver, "backend": backend, "comm": comm}
         model = comm.share(lambda: _model(request.model, request.settings))
         with _only(comm.rank == 0):
             return _run(request, "transient", model, **options)
@@ -293,16 +356,23 @@ def _judge(answer: Answer, tol: float) -> int:
     return 0 if answer.error.total <= tol else _ABOVE_TOLERANCE
 
 
+def _end_of_batch(found: Batch, *, quiet: bool = False) -> int:
+    """Print what became of the jobs; return the exit status."""
+    if not quiet:
+        click.echo(str(found))
+    if found.signal is not None:
+        return 128 + found.signal
+    if found.failures:
+        return 1
+    return 0 if found.meets_tolerances else _ABOVE_TOLERANCE
+
+
 # ---- what was asked for
 
 
 def _model(path: str, settings: Sequence[str]) -> Model:
-    model = fsp.load(path)
     values = {name: number(value, f"--set {name}") for name, value in named(settings, "--set", "NAME=VALUE")}
-    counts = {name: value for name, value in values.items() if name in model.species}
-    constants = {name: value for name, value in values.items() if name not in counts}
-    model = model.with_parameters(constants) if constants else model
-    return model.with_initial(counts) if counts else model
+    return fsp.load(path).with_values(values)
 
 
 def _check_files(request: Request) -> None:

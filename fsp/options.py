@@ -5,7 +5,6 @@ Every error is an `ArgumentError` that names the option.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,7 @@ from pathlib import Path
 import click
 
 from fsp.errors import ArgumentError
-
-_SIZE = re.compile(r"([0-9]+\.?[0-9]*)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
+from fsp.quantities import size
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +34,7 @@ class Request:
 
     def limits(self) -> dict[str, int]:
         """Return the limits that were given; the others keep the solver's defaults."""
-        memory = None if self.max_memory is None else size_in_bytes(self.max_memory)
+        memory = None if self.max_memory is None else size(self.max_memory, "--max-memory")
         given = {"max_states": self.max_states, "max_memory": memory}
         return {name: limit for name, limit in given.items() if limit is not None}
 
@@ -85,36 +83,3 @@ def named(texts: Sequence[str], option: str, form: str) -> Iterator[tuple[str, s
         if not equals:
             raise ArgumentError(f"`{option}` must be {form}, but is '{text}'.")
         yield name.strip(), value
-
-
-def points(texts: Sequence[str], option: str) -> list[float]:
-    """Return the numbers of 1,2,5 and FROM:TO:NUMBER."""
-    found: list[float] = []
-    for part in ",".join(texts).split(","):
-        ends = part.split(":")
-        if len(ends) == 1:
-            found.append(number(part, option))
-        elif len(ends) == 3 and ends[2].strip().isdigit() and int(ends[2]) > 1:
-            first, last = (number(end, option) for end in ends[:2])
-            steps = int(ends[2]) - 1
-            found += [*(first + (last - first) * i / steps for i in range(steps)), last]
-        else:
-            raise ArgumentError(f"`{option}` must be like 0:30:31 or 1,2,5, but has '{part}'.")
-    return found
-
-
-def number(text: str, option: str) -> float:
-    """Return a number."""
-    try:
-        return float(text)
-    except ValueError:
-        raise ArgumentError(f"`{option}` must be a number, but is '{text}'.") from None
-
-
-def size_in_bytes(text: str) -> int:
-    """Return a size such as 8GiB or 500MB."""
-    match = _SIZE.fullmatch(text.strip())
-    if match is None:
-        raise ArgumentError(f"`--max-memory` must be a size such as 8GiB or 500MB, but is '{text}'.")
-    digits, prefix, binary = match.groups()
-    return int(float(digits) * (1024 if binary else 1000) ** " kmgt".index(prefix.lower() or " "))

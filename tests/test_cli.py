@@ -14,9 +14,8 @@ from click.testing import CliRunner
 from scipy import stats
 
 import fsp
-from fsp import cli
+from fsp import cli, quantities
 from fsp.distribution import Distribution, ErrorLedger, Solution
-from fsp.options import size_in_bytes
 from fsp.projection import Progress, SweepProgress
 
 BIRTH_DEATH = """
@@ -90,11 +89,20 @@ def test_files_are_written(model, tmp_path):
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
-def test_stationary_prints_an_estimate(model, tmp_path):
+def test_a_function_of_the_users_choice_is_checked(model):
+    done = run("stationary", model, "--lyapunov", "2*X + X^2")
+    assert done.exit_code == 0, done.stderr
+    assert "error ≤" in done.stdout
+    refused = run("stationary", model, "--lyapunov", "1/X")
+    assert refused.exit_code == 2
+    assert "`lyapunov`" in refused.stderr
+
+
+def test_stationary_prints_its_bound(model, tmp_path):
     done = run("stationary", model, "--marginal", "X", "--out", tmp_path / "pi.h5")
     assert done.exit_code == 0, done.stderr
     assert done.stdout.startswith("stationary: ")
-    assert "error ≈" in done.stdout
+    assert "error ≤" in done.stdout
     assert f"10  {stats.poisson.pmf(10, 10):.6f}" in " ".join(done.stdout.split()).replace(" ", "  ")
     assert fsp.read(tmp_path / "pi.h5").mean()["X"] == pytest.approx(10, rel=1e-4)
 
@@ -260,7 +268,7 @@ def test_a_file_that_cannot_be_written_is_1(model, monkeypatch, tmp_path):
     [("8GiB", 8 * 2**30), ("500MB", 500_000_000), ("1.5k", 1500), ("12", 12), ("2 TiB", 2**41)],
 )
 def test_sizes(text, size):
-    assert size_in_bytes(text) == size
+    assert quantities.size(text, "--max-memory") == size
 
 
 def test_only_given_limits_are_passed_on(model, monkeypatch):

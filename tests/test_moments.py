@@ -356,7 +356,9 @@ def test_intervals_hold_the_closed_forms():
 
 def test_intervals_hold_without_the_moment_equations():
     """The same law, its birth written so that the propensity is not seen to be constant."""
-    model = network({"X": 3}, ("0 -> X", "rate", "20*(1 + X^2)/(1 + X^2)"), ("X -> 0", "mass_action", 1.0))
+    model = network(
+        {"X": 3}, ("0 -> X", "rate", "20*(2 + X^2)/(1 + X^2) - 20/(1 + X^2)"), ("X -> 0", "mass_action", 1.0)
+    )
     mean, variance = law(exact.immigration_death(np.arange(120), 1.5, birth=20.0, death=1.0, start=3))
     widths = []
     for tol in (1e-2, 1e-4, 1e-6):

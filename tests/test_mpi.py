@@ -91,6 +91,66 @@ def test_a_guarded_error_ends_all_ranks_with_one_message(tmp_path, only):
     assert "Traceback" not in done.stderr
 
 
+MANIFEST = """
+[[jobs]]
+model = "birth.ant"
+times = 1
+sweep = { k = [1, 2, 3] }
+[[jobs]]
+model = "missing.ant"
+times = 1
+"""
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    (tmp_path / "birth.ant").write_text("birth: -> X; k\nX -> ; X\nk = 1; X = 0\nsubstanceOnly species X\n")
+    (tmp_path / "manifest.toml").write_text(MANIFEST)
+    return tmp_path / "manifest.toml"
+
+
+@needs_mpi
+def test_the_command_solves_a_batch_on_ranks(manifest, tmp_path):
+    done = launcher.mpirun(2, "-m", "fsp", "batch", manifest, "--out", tmp_path / "out", "--quiet")
+    assert done.returncode == 1
+    assert done.stdout.count("4 jobs: 3 solved, 1 failed") == 1
+    assert done.stdout.count("failed: missing: ") == 1
+    assert sorted(path.stem for path in (tmp_path / "out").glob("*.h5")) == [f"birth-k={k}" for k in (1, 2, 3)]
+    manifest.write_text(MANIFEST.split('[[jobs]]\nmodel = "missing')[0])
+    done = launcher.mpirun(2, "-m", "fsp", "batch", manifest, "--out", tmp_path / "out", "--resume")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("3 jobs: 3 kept") == 1
+
+
+@needs_mpi
+def test_a_bad_manifest_is_one_message_on_ranks(manifest, tmp_path):
+    manifest.write_text("tol = 1\n")
+    done = launcher.mpirun(3, "-m", "fsp", "batch", manifest, "--out", tmp_path / "out", timeout=TOO_LONG)
+    assert done.returncode == 2
+    assert done.stderr.count("fsp: error: `jobs` must be a list of tables") == 1
+    assert "Traceback" not in done.stderr
+
+
+@needs_mpi
+def test_a_job_that_fails_on_one_rank_alone_ends_all(manifest, tmp_path):
+    done = run_script(
+        tmp_path,
+        2,
+        "from pathlib import Path\n"
+        "import fsp\n"
+        "from fsp.petsc import Communicator, batch, comm\n"
+        "comm.GRACE = 0.5\n"
+        "def transient(model, times, tol, backend, comm):\n"
+        "    if comm.Get_rank() == 1:\n"
+        "        raise MemoryError('only here')\n"
+        "    comm.Barrier()\n"
+        "fsp.transient = transient\n"
+        f"batch.solve_in_groups(Path({str(manifest)!r}), Path({str(tmp_path / 'out')!r}), 2)\n",
+    )
+    assert done.returncode != 0
+    assert done.stderr.count("fsp: error: birth-k=1: failed: only here") == 1
+
+
 MODEL = launcher.ROOT / "examples" / "toggle_switch.ant"
 
 

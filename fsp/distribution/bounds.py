@@ -64,6 +64,48 @@ def event(probabilities: FloatArray, mask: BoolArray, error: ErrorLedger) -> Int
     return Interval(lower, upper, value, error.certified, "" if error.certified else ESTIMATED)
 
 
+def single_states(probabilities: FloatArray, mass: float, error: ErrorLedger) -> tuple[FloatArray, FloatArray]:
+    """Bound the probability of each stored state by the 1-norm error.
+
+    Parameters
+    ----------
+    probabilities
+        (n,) stored probabilities, or some of them.
+    mass
+        Sum of all that are stored.
+    error
+        Error of the probabilities.
+
+    Returns
+    -------
+    tuple
+        (n,) lower and (n,) upper bounds.
+    """
+    gained, lost, slack = _parts(np.array([mass]), error)
+    return np.maximum(probabilities - lost - slack, 0.0), np.minimum(probabilities + gained + slack, 1.0)
+
+
+def single_state(lower: float, upper: float, value: float, error: ErrorLedger) -> Interval:
+    """Return what is known of the probability of one stored state.
+
+    Parameters
+    ----------
+    lower, upper
+        Bounds of it.
+    value
+        The stored probability.
+    error
+        Error of the probabilities.
+
+    Returns
+    -------
+    Interval
+        Certified where the error is.
+    """
+    upper = max(lower, upper)
+    return Interval(lower, upper, min(max(value, lower), upper), error.certified, "" if error.certified else ESTIMATED)
+
+
 def closed_mean(probabilities: FloatArray, values: FloatArray, error: ErrorLedger) -> Interval:
     """Bound the mean of a function where every state that has probability is stored.
 

@@ -50,6 +50,35 @@ def check(states: IntArray, probabilities: FloatArray, species: Sequence[str], e
         raise ArgumentError(f"`probabilities` must have a sum in (0, 1], but it is {mass:.12g}.")
 
 
+def check_bounds(bounds: FloatArray | None, states: IntArray, probabilities: FloatArray) -> None:
+    """Check bounds of single states, which must come in the order in which states are kept.
+
+    Parameters
+    ----------
+    bounds
+        (2, n) lower and upper bounds, or None.
+    states
+        (n, d) copy numbers.
+    probabilities
+        (n,) probabilities.
+
+    Raises
+    ------
+    ArgumentError
+        If they do not fit.
+    """
+    if bounds is None:
+        return
+    if np.shape(bounds) != (2, len(probabilities)):
+        raise ArgumentError(
+            f"`state_bounds` must have the shape (2, {len(probabilities)}), but has {np.shape(bounds)}."
+        )
+    if not (bounds[0] <= bounds[1]).all():
+        raise ArgumentError("`state_bounds` must have lower bounds that are at most the upper ones, but they are not.")
+    if (np.lexsort(states.T[::-1]) != np.arange(len(states))).any():
+        raise ArgumentError("`states` must be sorted where `state_bounds` are given, but are not.")
+
+
 def read_only(array: Any) -> Any:
     """Return a view that cannot be written to; the owner of the memory keeps its rights.
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from fsp import analysis
 from fsp.arrays import BoolArray, FloatArray, IntArray
 from fsp.distribution import bounds
-from fsp.distribution.checks import check, read_only
+from fsp.distribution.checks import check, check_bounds, read_only
 from fsp.distribution.ledger import ErrorLedger, Interval
 from fsp.distribution.remarks import remarks
 from fsp.distribution.text import spread, when
@@ -63,6 +63,8 @@ class Distribution:
         Remarks of the solver that belong to the answer.
     moments
         What the model says about moments of the exact distribution, from `fsp.moments.moment_bounds`.
+    state_bounds
+        (2, n) lower and upper bounds of the probability of each state, where more is known than `error` says.
 
     Raises
     ------
@@ -83,12 +85,14 @@ class Distribution:
     observables: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     moments: MomentBounds | PendingBounds | None = None
+    state_bounds: FloatArray | None = None
 
     def __post_init__(self) -> None:
         states = np.asarray(self.states)
         probabilities = np.ascontiguousarray(self.probabilities, dtype=np.float64)
         species = tuple(self.species)
         check(states, probabilities, species, self.error)
+        check_bounds(self.state_bounds, states, probabilities)
         states, probabilities = analysis.sort_states(states.astype(np.int64, copy=False), probabilities)
         checked = {
             "states": read_only(states),
@@ -98,6 +102,7 @@ class Distribution:
             "closed": bool(self.closed),
             "observables": dict(self.observables),
             "notes": tuple(self.notes),
+            "state_bounds": None if self.state_bounds is None else read_only(np.asarray(self.state_bounds)),
         }
         for name, value in checked.items():
             object.__setattr__(self, name, value)
@@ -113,6 +118,18 @@ class Distribution:
     def shares_states_with(self, other: Distribution) -> bool:
         """Tell whether another distribution has the same states."""
         return self.states is other.states or np.array_equal(self.states, other.states)
+
+    @property
+    def lower(self) -> FloatArray:
+        """(n,) lower bounds of the probability of each state, certified where `error` is."""
+        own = bounds.single_states(self.probabilities, self.mass, self.error)[0]
+        return own if self.state_bounds is None else np.maximum(own, self.state_bounds[0])
+
+    @property
+    def upper(self) -> FloatArray:
+        """(n,) upper bounds of the probability of each state, certified where `error` is."""
+        own = bounds.single_states(self.probabilities, self.mass, self.error)[1]
+        return own if self.state_bounds is None else np.minimum(own, self.state_bounds[1])
 
     def probability(self, event: str | Mapping[str, int]) -> Interval:
         """Bound the probability of an event.
@@ -136,6 +153,15 @@ class Distribution:
         mask = self._mask(event) if isinstance(event, Mapping) else self._observe(event)
         if mask.dtype != np.bool_:
             raise ArgumentError(f"`event` must be a condition such as 'U > 40', but '{event}' is a number.")
+        if (
+            self.state_bounds is not None
+            and isinstance(event, Mapping)
+            and len(event) == len(self.species)
+            and mask.any()
+        ):
+            place = int(np.argmax(mask))
+            ends = float(self.lower[place]), float(self.upper[place])
+            return bounds.single_state(*ends, float(self.probabilities[place]), self.error)
         return bounds.event(*self._parts_of(mask), self.error)
 
     def expectation(self, formula: str) -> Interval:
@@ -261,6 +287,7 @@ class Distribution:
             species=species,
             error=self.error + rounding,
             moments=None if self.moments is None else self.moments.select(columns),
+            state_bounds=None,  # states that are not stored count in a marginal
         )
 
     @cached_property

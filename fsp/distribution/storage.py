@@ -26,6 +26,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,57 @@ def read(path: str | Path) -> Solution | Distribution | Sweep:
         ) from error
 
 
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What a file says of a solution, without its probabilities.
+
+    Parameters
+    ----------
+    model_hash, tol
+        Of what was solved.
+    asked
+        The times that were asked for.
+    complete
+        Whether all of them are there.
+    n_states, error
+        Number of states and error at the last time.
+    n_matvec
+        Number of products of the generator with a vector.
+    """
+
+    model_hash: str
+    tol: float
+    asked: tuple[float, ...]
+    complete: bool
+    n_states: int
+    error: ErrorLedger
+    n_matvec: int
+
+
+def read_head(path: Path) -> Head | None:
+    """Return what a file says of a solution; None where there is none that can be read."""
+    import h5py
+
+    if not path.is_file():
+        return None
+    try:
+        with h5py.File(path, "r") as file:
+            _check_format(file, path)
+            last = file["times"][max(file["times"])]
+            fields = _attributes(last)
+            return Head(
+                model_hash=_plain(file.attrs["model_hash"]),
+                tol=_plain(file.attrs["tol"]),
+                asked=tuple(file["asked"][()].tolist()),
+                complete=_plain(file.attrs["complete"]),
+                n_states=len(last["probabilities"]),
+                error=ErrorLedger(**{part: fields[part] for part in PARTS}, certified=fields["certified"]),
+                n_matvec=int(_attributes(file["statistics"]).get("n_matvec", 0)),
+            )
+    except (ArgumentError, OSError, KeyError, ValueError, TypeError, RuntimeError):
+        return None
+
+
 # ---- write
 
 
@@ -196,6 +248,8 @@ def _write_rows(group: Any, name: str, distribution: Distribution) -> None:
 
 
 def _write_fields(group: Any, distribution: Distribution) -> None:
+    if distribution.state_bounds is not None:
+        group.create_dataset("state_bounds", data=distribution.state_bounds, **FILTERS)
     _write_texts(group, "notes", list(distribution.notes), (-1,))
     group.attrs.update(closed=distribution.closed, certified=distribution.error.certified)
     group.attrs.update({part: getattr(distribution.error, part) for part in PARTS})
@@ -286,6 +340,7 @@ def _read_time(group: Any, head: Mapping[str, Any], seen: dict[Any, Any]) -> Dis
         closed=fields["closed"],
         notes=tuple(map(str, group["notes"].asstr()[()])),
         moments=_read_moments(group["moments"], head["species"]) if "moments" in group else None,
+        state_bounds=group["state_bounds"][()] if "state_bounds" in group else None,
         **head,
     )
 

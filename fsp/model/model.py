@@ -360,6 +360,29 @@ class Model:
         species = define.replaced(old, given, "Species", "Initial count of", others)
         return self._changed(species=species, initial=None)
 
+    def with_values(self, mapping: Mapping[str, Value]) -> Model:
+        """Return a copy with other parameters and initial counts.
+
+        Parameters
+        ----------
+        mapping
+            Values by name of a parameter or a species.
+
+        Returns
+        -------
+        Model
+            The copy.
+
+        Raises
+        ------
+        ModelError
+            As `with_parameters` and `with_initial` do.
+        """
+        counts = {name: value for name, value in mapping.items() if name in self.species}
+        constants = {name: value for name, value in mapping.items() if name not in counts}
+        model = self.with_parameters(constants) if constants else self
+        return model.with_initial(counts) if counts else model
+
     def starting_in(self, states: IntArray, probabilities: FloatArray) -> Model:
         """Return the same network, under the same hash, to be computed on from a distribution.
 

@@ -234,3 +234,73 @@ def irreversible_gain(change: IntArray) -> npt.NDArray[np.bool_]:
     if best.x is None:
         return np.zeros(r, dtype=np.bool_)
     return np.asarray(best.x[n_species:] > 0.5)
+
+
+def same_lattice(change: IntArray, steps: IntArray) -> npt.NDArray[np.bool_]:
+    """Tell which differences of states are whole combinations of the reactions, as reachable ones are.
+
+    Parameters
+    ----------
+    change
+        Net change of each species in each reaction, shape (n_reactions, n_species).
+    steps
+        Differences of states, shape (m, n_species).
+
+    Returns
+    -------
+    ndarray
+        Mask, shape (m,).
+    """
+    rest = np.array(steps, dtype=np.int64)
+    allowed = np.ones(len(rest), dtype=np.bool_)
+    for column, row in _hermite(change):
+        whole, left = np.divmod(rest[:, column], row[column])
+        allowed &= left == 0
+        rest -= whole[:, None] * np.array(row, dtype=np.int64)
+    return allowed & ~rest.any(axis=1)
+
+
+def _hermite(change: IntArray) -> list[tuple[int, Vector]]:
+    """Return a basis of the whole combinations of the rows in echelon form: pivot columns and rows."""
+    rows = [tuple(int(n) for n in row) for row in np.unique(change, axis=0)]
+    basis = []
+    for column in range(change.shape[1]):
+        while True:
+            own = sorted((row for row in rows if row[column]), key=lambda row: abs(row[column]))
+            if len(own) < 2:
+                break
+            least = own[0]
+            rows = [row for row in rows if not row[column]] + [least]
+            for row in own[1:]:
+                times = row[column] // least[column]
+                rows.append(tuple(x - times * y for x, y in zip(row, least, strict=True)))
+        if own:
+            basis.append((column, own[0]))
+            rows = [row for row in rows if row != own[0]]
+    return basis
+
+
+def producible(change: IntArray, needs: npt.NDArray[np.bool_], present: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Tell which species may ever be there.
+
+    Parameters
+    ----------
+    change
+        Net change of each species in each reaction, shape (n_reactions, n_species).
+    needs
+        Species without which a reaction does not happen, shape (n_reactions, n_species).
+    present
+        Species that are there at first, shape (n_species,).
+
+    Returns
+    -------
+    ndarray
+        Mask, shape (n_species,); all others stay at zero for ever.
+    """
+    found = present.copy()
+    while True:
+        possible = ~((needs | (change < 0)) & ~found).any(axis=1)
+        more = found | (change[possible] > 0).any(axis=0)
+        if (more == found).all():
+            return found
+        found = more

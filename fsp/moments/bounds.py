@@ -32,6 +32,7 @@ _MARGIN = 1e-12  # relative, of the few operations on norms
 _ORDERS_ONE, _ORDERS_MORE = 12, 4  # of single moments, for one unbounded species and for several
 _EVALUATED = 4  # of the conditions that bound all moments, those with the lowest means
 _MOST_SLOPES = 4
+_SETTLED = 30.0  # times of decay after which a start is forgotten
 _MOST_PROGRAMMES = 24  # for all unbounded species and each kind of slope, so that large networks take no longer
 
 
@@ -189,7 +190,7 @@ def moment_bounds(
     model
         The reaction network.
     t
-        Time since the start, in the model's unit.
+        Time since the start, in the model's unit; infinite for the stationary distribution that the chain tends to.
     initial_states, initial_probabilities
         (n, d) states and (n,) probabilities at time 0; by default the model's.
 
@@ -222,7 +223,9 @@ def _at(model: Model, t: float, states: IntArray, probabilities: FloatArray) -> 
     largest = model.species_bounds if usual else species_bounds(model.change, states)  # (d,)
     certificates = _certificates(model, t, largest, probabilities @ states)
     norms = np.array([_norms(own, t, states, probabilities) for own in certificates.drift])  # (d, ORDERS)
-    exact = {} if certificates.equations is None else certificates.equations.at(t, states, probabilities)
+    exact = (
+        {} if certificates.equations is None or math.isinf(t) else certificates.equations.at(t, states, probabilities)
+    )
     monomials = np.array(list(exact), dtype=np.int64).reshape(-1, model.n_species)
     means = np.array(list(exact.values()), dtype=float).reshape(-1, 2)
     open_ended = np.isinf(norms[:, 0]) & np.isinf(largest)
@@ -247,18 +250,21 @@ def _norms(own: Sequence[PowerBound | OrderBound], t: float, states: IntArray, p
 
 def _certificates(model: Model, t: float, largest: FloatArray, start: FloatArray) -> _Certificates:
     """Return the drift conditions made for times up to the next power of four; they hold at any time before it."""
-    horizon = 4.0 ** math.ceil(math.log(t, 4.0) - 1e-9) if t > 0 else 1.0
-    horizon = max(horizon, t)
+    if math.isinf(t):  # nothing depends on time: the horizon only says what to look for
+        horizon = _SETTLED / (min(_losses(rates(model, 0.0, largest)), default=_SETTLED))
+    else:
+        horizon = 4.0 ** math.ceil(math.log(t, 4.0) - 1e-9) if t > 0 else 1.0
+        horizon = max(horizon, t)
     known = _CACHE.setdefault(model, {})
-    key = horizon, largest.tobytes()
+    key = t if math.isinf(t) else horizon, largest.tobytes()
     if key not in known:
-        known[key] = _certify(model, horizon, largest, start)
+        known[key] = _certify(model, horizon, largest, start, math.isinf(t))
     return known[key]
 
 
-def _certify(model: Model, horizon: float, largest: FloatArray, start: FloatArray) -> _Certificates:
+def _certify(model: Model, horizon: float, largest: FloatArray, start: FloatArray, settled: bool) -> _Certificates:
     found = rates(model, horizon, largest)
-    search = _Search(found, horizon, largest, start)
+    search = _Search(found, horizon, largest, start, settled)
     drift = tuple(tuple(search.conditions(i)) for i in range(model.n_species))
     return _Certificates(drift, moment_equations(found, model.n_species), reasons(found))
 
@@ -270,6 +276,7 @@ class _Search(NamedTuple):
     horizon: float
     largest: FloatArray
     start: FloatArray
+    settled: bool  # whether bounds for t → ∞ are wanted
 
     def conditions(self, target: int) -> Iterator[PowerBound | OrderBound]:
         """Yield conditions that bound a species which stoichiometry does not."""
@@ -279,22 +286,15 @@ class _Search(NamedTuple):
         for growth in self._growths():
             bound = self._power_bound(target, growth)
             if bound is not None:
-                tame |= bool(bound.spreads) and bound.rate * Fraction(self.horizon) <= 3
+                slow = bound.rate < 0 if self.settled else bound.rate * Fraction(self.horizon) <= 3
+                tame |= bool(bound.spreads) and slow
                 yield bound
         if not tame and any(rate.superlinear for rate in self.rates):
             yield from self._order_bounds(target)
 
     def _growths(self) -> list[float]:
         """Choose the values of a to try: rates of decay, rates of growth, and what the horizon resolves."""
-        losses: set[float] = set()
-        gains: set[float] = set()
-        for rate in self.rates:
-            if rate.superlinear:
-                continue
-            _, slopes = affine_parts(rate.upper or {}, len(self.largest))
-            for step, slope in zip(rate.change, slopes, strict=True):
-                if step and slope > 0:
-                    (losses if step < 0 else gains).add(abs(step) * float(slope))
+        losses, gains = _losses(self.rates), _slopes(self.rates, 1)
         most = min(_MOST_SLOPES, _MOST_PROGRAMMES // int(np.isinf(self.largest).sum()))
         chosen = {0.0, 1.0 / self.horizon}
         if most > 1:
@@ -324,6 +324,24 @@ class _Search(NamedTuple):
         slow = [rate for rate in self.rates if not rate.superlinear]
         rough = linear_weights(slow, target, 1.0 / self.horizon, self.horizon, self.start, self.largest)
         return None if rough is None else exact_weights(rough, slow, target)
+
+
+def _losses(found: Sequence[Rate]) -> set[float]:
+    """Return the rates at which single molecules are lost, 1/time."""
+    return _slopes(found, -1)
+
+
+def _slopes(found: Sequence[Rate], sign: int) -> set[float]:
+    """Return the slopes of affine rates times the changes of one sign, 1/time."""
+    known: set[float] = set()
+    for rate in found:
+        if rate.superlinear:
+            continue
+        _, slopes = affine_parts(rate.upper or {}, len(rate.change))
+        known |= {
+            abs(step) * float(c) for step, c in zip(rate.change, slopes, strict=True) if step * sign > 0 and c > 0
+        }
+    return known
 
 
 def _few(values: set[float], most: int) -> list[float]:

@@ -58,6 +58,10 @@ class OrderBound:
         u = states @ np.array([float(w) for w in self.weights])  # (n,)
         start = float(u**self.order @ probabilities)
         found = np.full(ORDERS, np.inf)
+        if math.isinf(t):
+            if self.rate < 0:
+                found[self.order - 1] = (self.source / -self.rate) ** (1 / self.order) * (1 + 1e-12)
+            return found
         if self.rate * t < 600:
             gathered = math.expm1(self.rate * t) / self.rate if self.rate else t
             moment = (math.exp(self.rate * t) * start + gathered * self.source) * (1 + 1e-12)
@@ -92,7 +96,7 @@ def order_bound(
     above = image_above(function, weights, rates)
     if above is None:
         return None
-    excess = _without_bounded(plus(above, scaled(function, -Fraction(growth))), largest)
+    excess = without_bounded(plus(above, scaled(function, -Fraction(growth))), largest)
     source = highest(excess, len(weights))
     return None if source is None else OrderBound(weights, order, growth, source)
 
@@ -214,8 +218,21 @@ def _square(beta: Exponents, i: int, m: int) -> Polynomial:
     return {alpha: Fraction(c) for alpha, c in zip(raised, coefficients, strict=True) if c}
 
 
-def _without_bounded(polynomial: Polynomial, largest: FloatArray) -> Polynomial:
-    """Return an upper bound in which species with a largest count do not occur."""
+def without_bounded(polynomial: Polynomial, largest: FloatArray) -> Polynomial:
+    """Bound a polynomial from above by one in which species with a largest count do not occur.
+
+    Parameters
+    ----------
+    polynomial
+        In falling powers.
+    largest
+        (d,) largest counts; infinite where there are none.
+
+    Returns
+    -------
+    Polynomial
+        The bound.
+    """
     bounded = [i for i, n in enumerate(largest) if math.isfinite(n)]
     kept = []
     for alpha, c in polynomial.items():

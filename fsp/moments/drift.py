@@ -68,7 +68,7 @@ class PowerBound:
         Parameters
         ----------
         t
-            The time.
+            The time; infinite for the limit.
         states, probabilities
             (n, d) initial states and (n,) their probabilities.
 
@@ -77,6 +77,8 @@ class PowerBound:
         ndarray
             (ORDERS,) for q = 1, 2, …; infinite where rounding hides the bound.
         """
+        if math.isinf(t):
+            return self._limits()
         u = states @ np.array([float(w) for w in self.weights])  # (n,)
         unit = 2.0 ** round(math.log2(max(1.0, float(u.max()), float(self.source) * t)))
         orders = np.arange(len(self.spreads) + 2)  # 0, 1, …
@@ -92,8 +94,23 @@ class PowerBound:
         bounded = unit * moments ** (1.0 / orders[1:]) * (1.0 + _MARGIN)
         return np.where(np.isnan(bounded), np.inf, bounded)
 
+    def _limits(self) -> FloatArray:
+        """Return the limits for t → ∞: with a < 0 the triangular system forgets its start."""
+        orders = np.arange(len(self.spreads) + 2)
+        if self.rate >= 0:
+            return np.full(len(orders) - 1, np.inf)
+        unit = 2.0 ** round(math.log2(max(1.0, float(self.source / -self.rate))))
+        matrix, moments = _matrix(self, unit), np.ones(len(orders))
+        with np.errstate(over="ignore"):
+            for q in orders[1:]:
+                moments[q] = float(matrix[q, :q] @ moments[:q]) / -matrix[q, q] + 1e-290
+            bounded = unit * moments[1:] ** (1.0 / orders[1:]) * (1.0 + 2.0 * _MARGIN)
+        return np.where(np.isnan(bounded), np.inf, bounded)
+
     def mean(self, t: float, states: IntArray, probabilities: FloatArray) -> float:
         """Bound E u(t) without a margin, to tell which of several bounds are worth their computation."""
+        if math.isinf(t):
+            return float(self.source / -self.rate) if self.rate < 0 else math.inf
         start = float(probabilities @ (states @ np.array([float(w) for w in self.weights])))
         a, b = min(float(self.rate) * t, 600.0), float(self.source) * t
         return math.exp(a) * start + b * (math.expm1(a) / a if a else 1.0)
@@ -120,7 +137,12 @@ def _matrix(bound: PowerBound, unit: float) -> FloatArray:
 
 
 def linear_weights(
-    rates: Sequence[Rate], target: int, growth: float, horizon: float, start: FloatArray, largest: FloatArray
+    rates: Sequence[Rate],
+    target: int | Sequence[int],
+    growth: float,
+    horizon: float,
+    start: FloatArray,
+    largest: FloatArray,
 ) -> FloatArray | None:
     """Find weights with ``A (w·x) <= growth w·x + b`` by a linear programme.
 
@@ -129,7 +151,7 @@ def linear_weights(
     rates
         The propensities.
     target
-        The species with a weight of at least one.
+        The species, one or several, with weights of at least one.
     growth
         a, 1/time.
     horizon
@@ -193,7 +215,9 @@ class _Programme:
         self.above[d, s : s + d] = np.where(bounded, self.largest, 0.0)
         self.above[d, -1] = -1.0
 
-    def objective(self, start: FloatArray, target: int) -> tuple[FloatArray, list[tuple[float, float | None]]]:
+    def objective(
+        self, start: FloatArray, target: int | Sequence[int]
+    ) -> tuple[FloatArray, list[tuple[float, float | None]]]:
         """Minimise e^{aT} w·x0 + b (e^{aT} - 1)/(aT), with times in units of the horizon T."""
         cost = np.zeros(self.equal.shape[1])
         a = min(self.growth, 200.0)
@@ -202,7 +226,8 @@ class _Programme:
         cost[: self.d] = grown * start / max(grown, gathered)
         cost[-1] = gathered / max(grown, gathered)
         bounds: list[tuple[float, float | None]] = [(0.0, None)] * len(cost)
-        bounds[target] = (1.0, None)
+        for i in np.atleast_1d(target):
+            bounds[i] = (1.0, None)
         return cost, bounds
 
 

@@ -7,7 +7,9 @@ is bounded by comparing coefficients,
     Σ c_α x^α / Σ d_β x^β <= max_α c_α / d_α         if every α of N occurs in D,
 
 and by c_α/d_β x^(α-β) with the largest β <= α of D where one does not: a Hill function lies below a
-constant.  Time lies between 0 and the horizon.  Since counts are whole, x^a <= x^b for 0 < a <= b.
+constant; below, such a quotient is at least min_β c_β/d_β.  Time lies between 0 and the horizon.  Since counts are
+whole, x^a <= x^b for 0 < a <= b.  With the variables x - m the bounds hold on x >= m alone, where a condition such as
+X > 0 may be settled and a saturating rate be bounded from below.
 Functions that are not treated have no bound (None), which is not an error.
 """
 
@@ -28,6 +30,7 @@ _MOST_TERMS = 400
 _LARGEST_POWER = 8
 _WIDENED = Fraction(1, 10**13)  # relative; values of exp and of broken powers are correct to about 1e-16
 _UNIT_RANGE = {"sin", "cos", "tanh"}
+_COMPARED = {"<", "<=", ">", ">="}
 _TRUTHS = {"<", "<=", ">", ">=", "==", "!=", "&&", "||", "xor", "!", "implies"}
 
 
@@ -54,7 +57,9 @@ class Envelope:
 NOTHING = Envelope(None, None)
 
 
-def envelope(expr: Expression, species: Sequence[str], horizon: float = 0.0) -> Envelope:
+def envelope(
+    expr: Expression, species: Sequence[str], horizon: float = 0.0, lowest: Sequence[int] | None = None
+) -> Envelope:
     """Enclose a formula between polynomials.
 
     Parameters
@@ -65,30 +70,33 @@ def envelope(expr: Expression, species: Sequence[str], horizon: float = 0.0) -> 
         (d,) names of the variables.
     horizon
         The time lies between 0 and this.
+    lowest
+        (d,) counts m; by default zero.
 
     Returns
     -------
     Envelope
-        Bounds that hold for all whole counts >= 0.
+        Bounds that hold for all whole counts x >= m, as polynomials of x - m.
     """
-    return _Enclosing(species, horizon).of(expr)
+    return _Enclosing(species, horizon, lowest).of(expr)
 
 
 class _Enclosing:
     """Walk a tree and enclose its parts."""
 
-    def __init__(self, species: Sequence[str], horizon: float) -> None:
+    def __init__(self, species: Sequence[str], horizon: float, lowest: Sequence[int] | None) -> None:
         width = len(species)
         self._one: Powers = (Fraction(0),) * width
         unit = [tuple(Fraction(int(i == j)) for j in range(width)) for i in range(width)]
-        self._species = dict(zip(species, unit, strict=True))
+        least = [self._constant(Fraction(int(m))) for m in lowest or (0,) * width]
+        self._species = {name: {u: Fraction(1)} | m for name, u, m in zip(species, unit, least, strict=True)}
         self._time = Envelope({}, self._constant(Fraction(horizon)))
 
     def of(self, expr: Expression) -> Envelope:
         if isinstance(expr, Number):
             return self._number(expr.value)
         if isinstance(expr, Symbol):
-            return _exact({self._species[expr.name]: Fraction(1)}) if expr.name in self._species else NOTHING
+            return _exact(self._species[expr.name]) if expr.name in self._species else NOTHING
         if isinstance(expr, Time):
             return self._time
         return self._call(expr)
@@ -96,16 +104,46 @@ class _Enclosing:
     def _call(self, expr: Call) -> Envelope:
         name = expr.function
         if name in _TRUTHS:
-            return Envelope({}, self._constant(Fraction(1)))
-        if name == "piecewise":  # the values; conditions only choose among them
-            values = [a for k, a in enumerate(expr.arguments) if k % 2 == 0]
-            return self._among([self.of(a) for a in values])
+            truth = self._truth(expr)
+            return Envelope({}, self._constant(Fraction(1))) if truth is None else self._number(float(truth))
+        if name == "piecewise":
+            return self._among([self.of(a) for a in self._branches(expr)])
         parts = [self.of(a) for a in expr.arguments]
         if name in _UNIT_RANGE:
             lowest = 0 if name == "tanh" and _not_negative(parts[0].lower) else -1
             return Envelope(self._constant(Fraction(lowest)), self._constant(Fraction(1)))
         rule = self._rules.get(name)
         return rule(self, parts) if rule is not None else NOTHING
+
+    # ---- conditions
+
+    def _branches(self, expr: Call) -> list[Expression]:
+        """Return the values that a choice may have."""
+        values, conditions = expr.arguments[::2], expr.arguments[1::2]
+        possible = []
+        for k, value in enumerate(values):
+            truth = self._truth(conditions[k]) if k < len(conditions) else True
+            if truth is not False:
+                possible.append(value)
+            if truth:
+                break
+        return possible or list(values)
+
+    def _truth(self, condition: Expression) -> bool | None:
+        """Return what a comparison of two numbers comes to on all states, None where it varies or is not known."""
+        if not isinstance(condition, Call) or condition.function not in _COMPARED or len(condition.arguments) != 2:
+            return None
+        left, right = (self.of(a) for a in condition.arguments)
+        opposite = condition.function in ("<", "<=")
+        gap = self._difference([right, left] if opposite else [left, right])
+        below = _scale(gap.upper, Fraction(-1))
+        if condition.function in ("<", ">"):
+            return True if self._positive(gap.lower) else False if _not_negative(below) else None
+        return True if _not_negative(gap.lower) else False if self._positive(below) else None
+
+    def _positive(self, terms: Terms | None) -> bool:
+        """Return whether a polynomial is seen to be > 0 on all counts."""
+        return terms is not None and terms.get(self._one, Fraction(0)) > 0 and _not_negative(terms)
 
     # ---- numbers
 
@@ -168,7 +206,13 @@ class _Enclosing:
             return self._times(top, self._interval(1 / high, 1 / low))
         if not _not_negative(top.lower) or not _positive_terms(bottom.lower):
             return NOTHING
-        return Envelope({}, self._ratio(top.upper, bottom.lower))
+        return Envelope(self._least_ratio(top.lower, bottom.upper), self._ratio(top.upper, bottom.lower))
+
+    def _least_ratio(self, top: Terms | None, bottom: Terms | None) -> Terms:
+        """Bound N/D from below by a number."""
+        if top is None or bottom is None or any(c < 0 for c in top.values()):
+            return {}
+        return self._constant(min(top.get(powers, Fraction(0)) / c for powers, c in bottom.items() if c > 0))
 
     def _ratio(self, top: Terms | None, bottom: Terms | None) -> Terms | None:
         """Bound N/D from above, D without negative coefficients."""

@@ -50,7 +50,7 @@ class Rate:
         return self.upper is None or degree(self.upper) > 1
 
 
-def rates(model: Model, horizon: float, largest: FloatArray) -> tuple[Rate, ...]:
+def rates(model: Model, horizon: float, largest: FloatArray, lowest: Sequence[int] | None = None) -> tuple[Rate, ...]:
     """Bound the propensities of a model up to a time.
 
     Parameters
@@ -61,21 +61,23 @@ def rates(model: Model, horizon: float, largest: FloatArray) -> tuple[Rate, ...]
         Propensities that depend on time are bounded on [0, horizon].
     largest
         (d,) largest counts; infinite where there are none.
+    lowest
+        (d,) counts m: bounds hold at x >= m, as polynomials of x - m; by default zero.
 
     Returns
     -------
     tuple of Rate
         One for each reaction.
     """
-    return tuple(_rate(model, k, horizon, largest) for k in range(model.n_reactions))
+    return tuple(_rate(model, k, horizon, largest, lowest) for k in range(model.n_reactions))
 
 
-def _rate(model: Model, k: int, horizon: float, largest: FloatArray) -> Rate:
+def _rate(model: Model, k: int, horizon: float, largest: FloatArray, lowest: Sequence[int] | None) -> Rate:
     name, change = str(model.reactions[k].name), tuple(map(int, model.change[k]))
     law = model.rate_expressions[k]
     if law is None:
         return Rate(name, change, None, {}, None)
-    found = envelope(law, model.species, horizon)
+    found = envelope(law, model.species, horizon, lowest)
     upper = None if found.upper is None else in_falling_powers(found.upper, upper=True)
     below = {} if found.lower is None else in_falling_powers(found.lower, upper=False)
     exact = None if model.time_dependent[k] else found.polynomial

@@ -233,21 +233,34 @@ def end_all(mpi: Any, message: str, error: BaseException) -> None:
     message, error
         What to print on standard error, and what it is about.
     """
-    rank, size = mpi.Get_rank(), mpi.Get_size()
-    request = mpi.Ibarrier()
-    deadline = time.monotonic() + GRACE
-    while not request.Test():
-        if time.monotonic() > deadline:
-            print(f"{message}\n(rank {rank} of {size}; it ends the others)", file=sys.stderr, flush=True)
-            mpi.Abort(1)
-        time.sleep(0.001)
+    meet(mpi, message)
     messages = mpi.allgather((message, getattr(error, "agreed", False)))
-    if rank == 0:
+    if mpi.Get_rank() == 0:
         texts = list(dict.fromkeys(text for text, _ in messages))
         if all(agreed for _, agreed in messages):
             texts = [max(texts, key=len)]  # that of a rank on which it arose says where from
         print("\n".join(texts), file=sys.stderr, flush=True)
     mpi.Barrier()  # mpirun ends all ranks when the first has failed: not before the message is out
+
+
+def meet(mpi: Any, message: str | None) -> None:
+    """Return when all ranks are here; print a message and end all where this one has failed and others do not come.
+
+    Parameters
+    ----------
+    mpi
+        The communicator of mpi4py.
+    message
+        How this rank has failed; None where it has not, and waits as long as it takes.
+    """
+    request = mpi.Ibarrier()
+    deadline = time.monotonic() + GRACE
+    while not request.Test():
+        if message is not None and time.monotonic() > deadline:
+            place = f"rank {mpi.Get_rank()} of {mpi.Get_size()}"
+            print(f"{message}\n({place}; it ends the others)", file=sys.stderr, flush=True)
+            mpi.Abort(1)
+        time.sleep(0.001)
 
 
 def _pickled(error: Exception) -> bytes:

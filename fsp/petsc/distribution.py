@@ -64,6 +64,7 @@ class Distribution(SerialDistribution):
             "observables": {},
             "notes": (),
             "moments": None,
+            "state_bounds": None,
             **more,
             "space": space,
             "probabilities": read_only(np.ascontiguousarray(probabilities, dtype=np.float64)),

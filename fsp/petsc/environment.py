@@ -89,5 +89,5 @@ def _imported() -> tuple[Any, Any, Any]:
 
 def n_ranks_started() -> int:
     """Return how many ranks a launcher such as mpirun or srun says that it started; 1 where it says nothing."""
-    names = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MPI_LOCALNRANKS", "SLURM_NTASKS")
+    names = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MPI_LOCALNRANKS", "SLURM_STEP_NUM_TASKS")
     return max(int(os.environ.get(name, "1") or 1) for name in names)

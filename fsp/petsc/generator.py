@@ -184,7 +184,7 @@ class Generator:
         if len(self) < RUN_STATES or mean_length < SHORT:
             if alone:
                 return RowOperator(self._closed_rows(), self.n_local)
-            return RowOperator(self._own_rows(), self.n_local, self.halo, self.sinks)
+            return RowOperator(self.rows, self.n_local, self.halo, self.sinks)
         plan, own = self.local.plans[0], self.halo.own
         shape = shape_of(plan) if mean_length >= LONG else ()
         if alone:
@@ -199,13 +199,14 @@ class Generator:
     def _closed_rows(self) -> Any:
         """Return the rows of all states and after them the sinks, where there is one rank, (size, size) CSR array."""
         first, end = self.halo.own
-        rows = sparse.vstack([self._own_rows()[:, first:end], self.sinks], format="csr")
+        rows = sparse.vstack([self.rows[:, first:end], self.sinks], format="csr")
         matrix = sparse.csr_array((rows.data, rows.indices, rows.indptr), shape=(rows.shape[0], rows.shape[0]))
         matrix.sort_indices()
         return matrix
 
-    def _own_rows(self) -> Any:
-        """Return the own rows, (n_local, n_extended) CSR array."""
+    @property
+    def rows(self) -> Any:
+        """The rows of A of this rank, a column for each extended state, (n_local, n_extended) scipy CSR array."""
         first, end = self.halo.own
         return self.local.assembled()[first:end]
 
@@ -277,7 +278,7 @@ class Generator:
     def work(self) -> int:
         """Multiply-adds of one product on all ranks, as in serial.  Collective when first asked for."""
         if len(self) < RUN_STATES:
-            return int(self.comm.sum(self._own_rows().nnz + self.sinks.nnz))
+            return int(self.comm.sum(self.rows.nnz + self.sinks.nnz))
         plan = self.local.plans[0]
         own = np.searchsorted(plan.starts, self.halo.own).tolist()
         return int(self.comm.sum(self.n_local + n_pairs(plan, *own) + self.sinks.nnz))
@@ -304,7 +305,7 @@ class Generator:
             If a rank has more entries than PETSc's indices can count.
         """
         environment = load()
-        rows = self._own_rows()
+        rows = self.rows
         with self.comm.agree():
             if rows.nnz > environment.largest_index:
                 raise BackendError(
@@ -328,7 +329,7 @@ class Generator:
         What a sink holds is the sum over the ranks.
         """
         environment, k = load(), self.n_sinks
-        kind, rows = environment.index_type, self._own_rows()
+        kind, rows = environment.index_type, self.rows
         starts = self.space.ranges.starts
         owner = np.searchsorted(starts, self.halo.global_index, side="right") - 1
         column = (self.halo.global_index + k * owner)[None]  # (1, n_extended)

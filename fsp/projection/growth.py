@@ -123,6 +123,16 @@ class Growth:
         """Return the states to start from where a computation goes on from those of a space."""
         return space.grow(self._model, FIRST_STEPS, max_states=self._limit)
 
+    def with_states(self, space: StateSpace, states: IntArray) -> StateSpace:
+        """Return a space with `states` (m, n_species), and one reaction step around them.
+
+        Raises
+        ------
+        StateSpaceError
+            If the limit does not allow it.
+        """
+        return space.extend(self._model, states, 1, max_states=self._limit) if len(states) else space
+
     def grow(
         self,
         space: StateSpace,

@@ -1,20 +1,28 @@
-"""Null vectors of irreducible generators.
+"""Null vectors of irreducible generators: one table of solvers, and one check that each answer must pass.
 
-Three ways: GTH elimination (dense, no subtraction, full relative accuracy), inverse iteration
-``x ← σ (σ - A)⁻¹ x`` with one sparse factorisation (the resolvent of a chain keeps x non-negative and of mass 1 and
-shrinks what is not stationary by σ/(σ + gap)), and GMRES with an incomplete factorisation for large spaces.
-The error is an estimate: the last change, and the residual over the spectral gap that the iteration shows.
+===========  =======================================================================================================
+gth          elimination without a subtraction: every state has full relative accuracy (`fsp.projection.elimination`)
+local        the part of the chain that holds the probability, by one of the others (`fsp.projection.localisation`)
+multilevel   aggregation and disaggregation (`fsp.projection.multilevel`)
+direct       inverse iteration ``x ← σ (σ - A)⁻¹ x`` with one sparse factorisation: the resolvent keeps x non-negative
+             and of mass 1, and shrinks what is not stationary by σ/(σ + gap)
+iterative    inverse iteration by GMRES with an incomplete factorisation
+===========  =======================================================================================================
+
+Without a wish for one of them they are tried in the order that size and structure suggest, until an answer is finite,
+non-negative, of mass 1, with a small residual ‖A p‖₁ and a small estimated error.  The error is an estimate, but what
+a residual hides (its size is that of the error times the spectral gap) is not left to it: eliminations do not depend
+on the gap, and iterations go by their changes.
 
 References
 ----------
-W. K. Grassmann, M. I. Taksar, D. P. Heyman, Oper. Res. 33 (1985) 1107, doi:10.1287/opre.33.5.1107.
-W. J. Stewart, Introduction to the Numerical Solution of Markov Chains, Princeton 1994, ch. 2 and 4.
+W. J. Stewart, Introduction to the Numerical Solution of Markov Chains, Princeton 1994, ch. 2 to 6.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,14 +30,25 @@ from scipy import sparse
 from scipy.sparse import linalg
 
 from fsp.errors import ArgumentError, ConvergenceError
-from fsp.projection import kernels
+from fsp.projection.chain import Chain
+from fsp.projection.elimination import Elimination, analyse
+from fsp.projection.localisation import CUT_OFF, localised
+from fsp.projection.multilevel import cycles
+from fsp.projection.multilevel_kernels import FLOOR
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
 
-GTH_STATES = 400
-DIRECT_STATES = 100_000
-DIRECT_STATES_PLANAR = 1_500_000  # with at most 5 entries a row
+SMALL_STATES = 5_000  # elimination is at hand for any structure
+PLANAR_STATES = 300_000  # with at most 4 jumps into a state: birth-death chains and networks of two species
+PLANAR_JUMPS = 4.5
+LINEAR_JUMPS = 2.5  # birth-death chains
+LOCAL_STATES = 10_000  # states from which on the search for those that matter pays
+ELIMINATION_WORK = 1e9  # multiply-adds
+ROUNDING = 4 * 2.0**-53  # for each state that is eliminated
+SETTLED = 1e-11  # estimated error at which iterations end
+GOOD_ERROR = 1e-9  # estimated error with which no other solver is tried
+RELATIVE_RESIDUAL = 1e-9  # ‖A p‖₁ over the flux of jumps
 RELATIVE_SHIFT = 1e-10
 ITERATIVE_SHIFT = 1e-8
 ITERATIONS = 60
@@ -47,69 +66,164 @@ class NullVector:
         ‖A p‖₁, 1/time.
     error
         Estimated 1-norm error.
+    solver
+        Its name in `METHODS`.
+    reason
+        Why that one: what it was chosen for, and which ones failed before it.
     """
 
     p: FloatArray
     residual: float
     error: float
+    solver: str = ""
+    reason: str = ""
 
 
-def null_vector(matrix: Any, method: str, guess: FloatArray | None = None) -> NullVector:
+def null_vector(matrix: Any, method: str = "auto", guess: FloatArray | None = None) -> NullVector:
     """Return the stationary vector of an irreducible generator (CSR, columns sum to zero).
+
+    Parameters
+    ----------
+    matrix
+        Rates of the jumps j → i at [i, j], 1/time, (n, n); the diagonal is taken from what leaves each state.
+    method
+        A name in `METHODS`, or ``"auto"``.
+    guess
+        A vector near the answer, non-negative, of mass 1, (n,).
 
     Raises
     ------
     ArgumentError
         If `method` is not known.
     ConvergenceError
-        If the vector that comes back is not a distribution or does not converge.
+        If no vector that comes back passes the check.
     """
     if method not in ("auto", *METHODS):
         raise ArgumentError(f"`method` must be one of {', '.join(['auto', *METHODS])}, but is '{method}'.")
-    n = matrix.shape[0]
-    if n == 1:
-        return NullVector(np.ones(1), 0.0, 0.0)
-    found = METHODS[_by_size(matrix) if method == "auto" else method](matrix, guess)
-    if not np.isfinite(found.p).all() or found.p.min() < 0.0 or abs(found.p.sum() - 1.0) > 1e-9:
+    chain = Chain.of_generator(matrix)
+    if len(chain) == 1:
+        return NullVector(np.ones(1), 0.0, 0.0, "gth", "one state")
+    candidates, why = _order(chain) if method == "auto" else ((method,), "asked for")
+    best, failures = None, []
+    for name in candidates:
+        try:
+            found = _checked(chain, *METHODS[name](chain, guess))
+        except (ConvergenceError, MemoryError, RuntimeError) as failure:  # SuperLU raises RuntimeError where singular
+            failures.append(f"{name} failed: {failure}")
+            continue
+        if best is None or found.error < best.error:
+            best = replace(found, solver=name, reason="; ".join([why, *failures]))
+        if best.error <= GOOD_ERROR:
+            break
+        failures.append(f"{name} has an estimated error of {found.error:.1e}")
+    if best is None:
+        raise ConvergenceError(f"A stationary vector must pass the check of one solver, but {'; '.join(failures)}")
+    return best
+
+
+def _order(chain: Chain) -> tuple[tuple[str, ...], str]:
+    """Return the solvers to try, and why the first is the first."""
+    n = len(chain)
+    if n > LOCAL_STATES and len(chain.rates) > LINEAR_JUMPS * n:
+        last = ("gth", "multilevel") if _is_planar(chain) else ("multilevel",)
+        return ("local", *last, "direct", "iterative"), f"{n:,} states, few of which should matter"
+    if _plan(chain) is not None:
+        return ("gth", "multilevel", "direct", "iterative"), f"{n:,} states, a cheap elimination"
+    return ("multilevel", "direct", "iterative", "gth"), f"{n:,} states, an expensive elimination"
+
+
+def _is_planar(chain: Chain) -> bool:
+    n, jumps = len(chain), len(chain.rates)
+    return (n <= PLANAR_STATES and jumps <= PLANAR_JUMPS * n) or jumps <= LINEAR_JUMPS * n
+
+
+def _plan(chain: Chain) -> Elimination | None:
+    """Return the order of elimination of a chain where that is cheap."""
+    if len(chain) > SMALL_STATES and not _is_planar(chain):
+        return None
+    elimination = analyse(chain.indptr, chain.indices)
+    return elimination if elimination.work <= ELIMINATION_WORK else None
+
+
+def _checked(chain: Chain, p: FloatArray, error: float) -> NullVector:
+    """Return a vector that may be believed.
+
+    Raises
+    ------
+    ConvergenceError
+        If it is not a distribution, or not stationary.
+    """
+    if not np.isfinite(p).all() or p.min() < 0.0 or abs(p.sum() - 1.0) > 1e-9:
         raise ConvergenceError(
-            f"The stationary vector must be a distribution, but has sum {found.p.sum():.3g} and least entry "
-            f"{found.p.min():.3g}; try another `method` ({', '.join(METHODS)})."
+            f"the vector must be a distribution, but has sum {p.sum():.3g} and least entry {p.min():.3g}."
         )
-    return found
+    _, residual = chain.residual(p)
+    flux = float(chain.exits @ p)
+    if not residual <= RELATIVE_RESIDUAL * flux:
+        raise ConvergenceError(f"the residual must be small beside the flux {flux:.1e}, but is {residual:.1e}.")
+    return NullVector(p, residual, error)
 
 
-def _by_size(matrix: Any) -> str:
-    n = matrix.shape[0]
-    if n <= GTH_STATES:
-        return "gth"
-    planar = matrix.nnz <= 5.5 * n
-    return "direct" if n <= (DIRECT_STATES_PLANAR if planar else DIRECT_STATES) else "iterative"
+def _coherent(chain: Chain, p: FloatArray) -> FloatArray:
+    """Return `p` where no states at the floor of the multilevel method, whose p is not known, separate others.
+
+    Raises
+    ------
+    ConvergenceError
+        If sets that hold probability communicate through such states only: their weights are not known either.
+    """
+    known = np.flatnonzero(p > 1e3 * FLOOR)
+    if len(known) < len(p):
+        apart = p[known].sum() - p[chain.connected(known, p)].sum()
+        if apart > CUT_OFF:
+            raise ConvergenceError(
+                f"states that hold probability must communicate above {FLOOR:.0e}, but {apart:.1e} is apart."
+            )
+    return p
 
 
-def _gth(matrix: Any, guess: FloatArray | None) -> NullVector:
-    rates = np.asfortranarray(matrix.toarray())
-    np.fill_diagonal(rates, 0.0)
-    p = kernels.eliminate(np.ascontiguousarray(rates))
-    p /= p.sum()
-    n = len(p)
-    return NullVector(p, float(np.abs(matrix @ p).sum()), 4.0 * n * n * 2.0**-53)
+# ---- the solvers -----------------------------------------------------------------------------------------------
 
 
-def _direct(matrix: Any, guess: FloatArray | None) -> NullVector:
-    n = matrix.shape[0]
-    shift = RELATIVE_SHIFT * float(np.abs(matrix.diagonal()).max())
+def _gth(chain: Chain, guess: FloatArray | None) -> tuple[FloatArray, float]:
+    return analyse(chain.indptr, chain.indices).solve(chain.rates), ROUNDING * len(chain)
+
+
+def _local(chain: Chain, guess: FloatArray | None) -> tuple[FloatArray, float]:
+    p, error = localised(chain, guess, _gth_or_multilevel)
+    if guess is not None and error > GOOD_ERROR:  # it misled
+        return _local(chain, None)
+    return _coherent(chain, p), error
+
+
+def _gth_or_multilevel(chain: Chain, guess: FloatArray) -> tuple[FloatArray, float]:
+    elimination = _plan(chain)
+    if elimination is None:
+        return _multilevel(chain, guess)
+    return elimination.solve(chain.rates), ROUNDING * len(chain)
+
+
+def _multilevel(chain: Chain, guess: FloatArray | None) -> tuple[FloatArray, float]:
+    p, error = cycles(chain, np.full(len(chain), 1.0 / len(chain)) if guess is None else guess, SETTLED)
+    if guess is not None and error > GOOD_ERROR:
+        return _multilevel(chain, None)
+    return _coherent(chain, p), error
+
+
+def _direct(chain: Chain, guess: FloatArray | None) -> tuple[FloatArray, float]:
+    matrix, n = chain.generator(), len(chain)
+    shift = RELATIVE_SHIFT * float(chain.exits.max())
     p = np.full(n, 1.0 / n) if guess is None else guess
     for _ in range(4):
         lu = _resolvent(matrix, shift)
         p, change, ratio = _iterate_inverse(lu, p)
         gap = shift * (1.0 / ratio - 1.0) if ratio < 1.0 else 0.0
         if change < 1e-9 and gap > 0.0:
-            residual = float(np.abs(matrix @ p).sum())
-            return NullVector(p, residual, change + residual / gap)
+            return p, change + chain.residual(p)[1] / gap
         shift *= 1e-2
     raise ConvergenceError(
         f"Inverse iteration must settle, but its last change is {change:.1e}: the chain is nearly decomposable "
-        f"(spectral gap below {shift:.1e}). Try method='gth' on a small space."
+        f"(spectral gap below {shift:.1e}). Try method='gth'."
     )
 
 
@@ -135,10 +249,10 @@ def _iterate_inverse(lu: Any, p: FloatArray) -> tuple[FloatArray, float, float]:
     return p, change, max(ratio, 1e-12)
 
 
-def _iterative(matrix: Any, guess: FloatArray | None) -> NullVector:
+def _iterative(chain: Chain, guess: FloatArray | None) -> tuple[FloatArray, float]:
     """Inverse iteration as in `_direct`, its systems solved by GMRES for the correction ``(σ - A) d = A x``."""
-    n = matrix.shape[0]
-    shifted = (ITERATIVE_SHIFT * float(np.abs(matrix.diagonal()).max()) * sparse.eye_array(n) - matrix).tocsc()
+    matrix, n = chain.generator(), len(chain)
+    shifted = (ITERATIVE_SHIFT * float(chain.exits.max()) * sparse.eye_array(n) - matrix).tocsc()
     incomplete = linalg.spilu(shifted, drop_tol=1e-3, fill_factor=10.0, permc_spec="MMD_AT_PLUS_A")
     preconditioner = linalg.LinearOperator(matrix.shape, incomplete.solve)
     p = np.full(n, 1.0 / n) if guess is None else guess
@@ -156,12 +270,13 @@ def _iterative(matrix: Any, guess: FloatArray | None) -> NullVector:
             f"GMRES must settle within {ITERATIONS} cycles, but its last change is {changes[-1]:.1e}; "
             f"use method='direct' if memory allows."
         )
-    ratio = min(changes[-1] / changes[-2], 0.9)
-    return NullVector(p, float(np.abs(matrix @ p).sum()), changes[-1] / (1.0 - ratio))
+    return p, changes[-1] / (1.0 - min(changes[-1] / changes[-2], 0.9))
 
 
-METHODS: dict[str, Callable[[Any, FloatArray | None], NullVector]] = {
+METHODS: dict[str, Callable[[Chain, FloatArray | None], tuple[FloatArray, float]]] = {
     "gth": _gth,
     "direct": _direct,
     "iterative": _iterative,
+    "multilevel": _multilevel,
+    "local": _local,
 }

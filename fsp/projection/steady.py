@@ -1,16 +1,20 @@
-"""Stationary distributions on a space that grows until the answer settles.
+"""Stationary distributions on a space that grows until the error is bounded, or else until the answer settles.
 
-Jumps out of the space are suppressed (see `close_leaks`), the closed communicating classes are found, the null
-vector of each is computed and weighted by the probability of ending in it.  The space grows where the answer's
-probability would flow out; the change of the answer under growth estimates the truncation error.  Before it is
-accepted the space is grown once more from every state of its boundary.  The error is an estimate throughout.
+Where a drift condition is found (`fsp.moments.lyapunov`) or all states are stored, the error is a bound: see
+`certified`.  Elsewhere, and on a space that is given, it is an estimate.  Then jumps out of the space are suppressed
+(see `close_leaks`), the closed communicating classes are found, the null vector of each is computed and weighted by the
+probability of ending in it.  The space grows where the answer's probability would flow out; the change of the answer
+under growth estimates the truncation error.  Before it is accepted the space is grown once more from every state of its
+boundary.
 """
 
 from __future__ import annotations
 
+import math
 import warnings
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,12 +22,18 @@ from fsp.distribution import Distribution, ErrorLedger
 from fsp.errors import ArgumentError, BackendError, StateSpaceError, ToleranceWarning
 from fsp.generator import Generator
 from fsp.model.structure import irreversible_gain
+from fsp.moments import moment_bounds
+from fsp.moments.lyapunov import NoDriftCondition, drift_condition
+from fsp.projection.backend import SERIAL, backend_named
+from fsp.projection.certified import Certifier, Settled
 from fsp.projection.growth import MAX_STATES, Growth, check_tolerance, starting_vector
 from fsp.projection.nullspace import METHODS, null_vector
 from fsp.projection.progress import Progress, ProgressCallback
 from fsp.projection.structure import absorption, close_leaks, closed_classes
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from fsp.arrays import FloatArray
     from fsp.model import Model
     from fsp.space import StateSpace
@@ -48,7 +58,11 @@ def stationary(
     *,
     space: StateSpace | None = None,
     method: str = "auto",
-    max_states: int = MAX_STATES,
+    lyapunov: str | None = None,
+    backend: str = "serial",
+    comm: Any = None,
+    options: Mapping[str, Any] | None = None,
+    max_states: int | None = None,
     max_memory: int | None = None,
     progress: ProgressCallback | None = None,
 ) -> Distribution:
@@ -59,11 +73,19 @@ def stationary(
     model
         The reaction network; its propensities must not depend on time.
     tol
-        The estimated 1-norm error to reach.
+        The bound of the 1-norm error to reach; the estimate of it where there is no bound.
     space
         A fixed state space, with a reflecting boundary; by default the space grows until the estimate meets `tol`.
     method
-        ``"auto"``, ``"gth"``, ``"direct"`` or ``"iterative"``.
+        ``"auto"``, ``"gth"``, ``"direct"``, ``"iterative"``, ``"multilevel"`` or ``"local"``; those of ranks: see
+        `fsp.petsc.stationary`.
+    lyapunov
+        A polynomial of the species, such as ``"U^2 + 3*V"``, whose mean drift is negative far out, which is checked; by
+        default one is looked for.
+    backend
+        ``"serial"``, or ``"petsc"``: spread over ranks.
+    comm, options
+        With ``"petsc"``: the ranks, and options of PETSc and SLEPc.
     max_states, max_memory
         Limits on the number of states and on bytes.
     progress
@@ -72,18 +94,49 @@ def stationary(
     Returns
     -------
     Distribution
-        Its error is an estimate (``certified`` is False).  Where several closed classes are reached they are weighted
+        With a bound of its error and of the probability of each state, `lower` and `upper`.  Where none can be proved
+        ``error.certified`` is False, and ``notes`` say why.  Where several closed classes are reached they are weighted
         by their absorption probabilities and named in ``notes``.
 
     Raises
     ------
     StateSpaceError
-        If the estimate does not meet `tol` within the limits, or probability escapes to infinity.
+        If nothing is proved within the limits, the estimate does not meet `tol` within them, or probability escapes
+        to infinity.
+    ArgumentError
+        If an argument is wrong; `lyapunov` must grow with every species that has no largest count.
     ConvergenceError
         If a null vector cannot be computed.
     BackendError
         If propensities depend on time.
     """
+    parts = backend_named(backend, comm)
+    if parts is not SERIAL:
+        if lyapunov is not None:
+            raise ArgumentError("`lyapunov` must come with backend='serial': on ranks nothing is certified yet.")
+        on_ranks = import_module("fsp.petsc.stationary").stationary
+        more = {"comm": parts.comm, "options": options, "max_states": max_states, "max_memory": max_memory}
+        return on_ranks(model, tol, space=space, method=method, progress=progress, **more)  # type: ignore[no-any-return]
+    if options is not None:
+        raise ArgumentError("`options` must come with backend='petsc', but `backend` is 'serial'.")
+    check_arguments(model, tol, method)
+    report = progress or _silent
+    if space is not None:
+        return _on_fixed_space(model, space, tol, method)
+    max_states = max_states or MAX_STATES
+    growth = Growth(model, max_states, max_memory, stationary=True)
+    try:
+        certifier = Certifier(model, None if model.is_finite else drift_condition(model, lyapunov), method)
+        if not growth.affords(certifier.n_excepted):
+            raise NoDriftCondition(f"the drift condition needs {certifier.n_excepted:,} states")
+        return _proved(model, certifier.settle(growth, tol, report))
+    except NoDriftCondition as missing:
+        growth = Growth(model, max_states, max_memory, stationary=True)
+        return estimated(model, growth, tol, method, report, str(missing))
+
+
+def check_arguments(model: Model, tol: float, method: str = "auto") -> None:
+    """Raise an error unless a stationary distribution can be asked for like that."""
     if model.is_time_dependent:
         raise BackendError(
             "A stationary distribution must have constant propensities, but this network's depend on time."
@@ -91,16 +144,36 @@ def stationary(
     check_tolerance(tol)
     if method not in ("auto", *METHODS):
         raise ArgumentError(f"`method` must be one of {', '.join(['auto', *METHODS])}, but is '{method}'.")
-    report = progress or _silent
-    if space is not None:
-        return _on_fixed_space(model, space, tol, method)
-    growth = Growth(model, max_states, max_memory, stationary=True)
+
+
+def estimated(
+    model: Model,
+    growth: Growth,
+    tol: float,
+    method: str = "auto",
+    report: ProgressCallback | None = None,
+    reason: str = "none was asked for",
+) -> Distribution:
+    """Return a stationary distribution on a space that grew until the answer settled; nothing is proved.
+
+    Parameters
+    ----------
+    model, tol, method
+        As in `stationary`.
+    growth
+        Chooses the states.
+    report
+        Called for every space.
+    reason
+        Why there is no proof.
+    """
+    report = report or _silent
     solved = _solve(model, growth.first(), method, None)
     change = 2.0
     confirming = False
     while solved.generator.n_sinks:
         before = solved
-        _refuse_accumulation(model, before, growth.count)
+        refuse_accumulation(model, before.generator.space, before.p, growth.count)
         weight = before.p + before.occupation
         ledger = ErrorLedger(truncation=change, integration=before.error, certified=False)
         grown = growth.grow(before.generator.space, before.generator, weight, None, ledger, everywhere=confirming)
@@ -113,7 +186,27 @@ def stationary(
         if settled and confirming:
             break
         confirming = settled
+    uncertified = f"the error is an estimate: {reason}; a function given as `lyapunov` may help"
+    solved = replace(solved, notes=(*solved.notes, uncertified))
     return _distribution(model, solved, change if solved.generator.n_sinks else 0.0)
+
+
+def _proved(model: Model, found: Settled) -> Distribution:
+    return Distribution(
+        found.generator.space.states,
+        found.p,
+        model.species,
+        t=None,
+        error=found.error,
+        closed=found.generator.n_sinks == 0,
+        model_name=model.name,
+        model_hash=model.hash,
+        time_unit=model.time_unit,
+        observables=model.observables,
+        notes=found.notes,
+        moments=moment_bounds(model, math.inf),
+        state_bounds=np.stack([found.lower, np.maximum(found.lower, found.upper)]),
+    )
 
 
 def _on_fixed_space(model: Model, space: StateSpace, tol: float, method: str) -> Distribution:
@@ -155,11 +248,11 @@ def _solve(model: Model, space: StateSpace, method: str, guess: FloatArray | Non
     return _Solved(generator, p, end.occupation, end.lost, error, tuple(notes) if len(notes) > 1 else ())
 
 
-def _refuse_accumulation(model: Model, solved: _Solved, growths: int) -> None:
+def refuse_accumulation(model: Model, space: StateSpace, p: FloatArray, growths: int) -> None:
     """Raise where molecules are made and never lost: the answer would be one of the boundary only."""
-    if growths < SUSPECT_GROWTHS or not solved.p.any():
+    if growths < SUSPECT_GROWTHS:
         return
-    flux = model.propensities(solved.generator.space.states) @ solved.p  # (n_reactions,)
+    flux = np.asarray(space.comm.sum(model.propensities(space.local.states) @ p))  # (n_reactions,)
     gaining = irreversible_gain(model.change) & (flux > 1e-9 * flux.sum())
     if gaining.any():
         k = int(np.argmax(gaining))

@@ -121,16 +121,41 @@ def _points(
     unknown = [name for name in values if name not in known]
     if unknown:
         raise ArgumentError(f"`values` must be of {', '.join(known)}, but are of '{unknown[0]}'.")
-    lists = [_numbers(name, given) for name, given in values.items()]
-    if not lists:
+    if not values:
         raise ArgumentError("`values` must hold a name with its values, but is empty.")
+    return tuple(values), *combined(values, pairs)
+
+
+def combined(
+    values: Mapping[str, Sequence[float] | FloatArray | float], pairs: bool
+) -> tuple[FloatArray, tuple[int, ...]]:
+    """Combine the values of several names.
+
+    Parameters
+    ----------
+    values
+        Values by name.
+    pairs
+        Take the first values of all names together, then the second ones, and so on, instead of all combinations.
+
+    Returns
+    -------
+    points, shape
+        (n, n_names) values, the last name fastest, and the number of values of each name, or of all together.
+
+    Raises
+    ------
+    ArgumentError
+        If they are no lists of finite numbers, or differ in length where they are to be paired.
+    """
+    lists = [_numbers(name, given) for name, given in values.items()]
     lengths = tuple(len(one) for one in lists)
     if not pairs:
-        return tuple(values), np.array(list(product(*lists))), lengths
+        return np.array(list(product(*lists))), lengths
     if len(set(lengths)) > 1:
         counts = ", ".join(f"{n} of '{name}'" for name, n in zip(values, lengths, strict=True))
         raise ArgumentError(f"`values` must be equally many to be paired, but there are {counts}.")
-    return tuple(values), np.array(lists).T, lengths[:1]
+    return np.array(lists).T, lengths[:1]
 
 
 def _numbers(name: str, given: Sequence[float] | FloatArray | float) -> list[float]:

@@ -59,11 +59,7 @@ class Task:
 
     def at(self, values: Sequence[float]) -> Model:
         """Return the model at a point."""
-        given = dict(zip(self.names, values, strict=True))
-        counts = {name: value for name, value in given.items() if name in self.model.species}
-        constants = {name: value for name, value in given.items() if name not in counts}
-        model = self.model.with_parameters(constants) if constants else self.model
-        return model.with_initial(counts) if counts else model
+        return self.model.with_values(dict(zip(self.names, values, strict=True)))
 
     def solve(self, values: Sequence[float], hint: IntArray | None, **more: Any) -> Solution:
         """Return the solution at a point; `hint` are states that a neighbour needed."""

@@ -318,7 +318,7 @@ class _MagnusPropagator:
         """
         products = 2 * self._frozen.largest_exit_rate * length * self._roundings
         of_clocks = sum(clock.rounding * rate for clock, rate in zip(change.clocks, self._largest, strict=True))
-        mass = float(self._added(float(z.sum())))
+        mass: float = self._added(float(z.sum()))
         return UNIT_ROUNDOFF * growth * (products + size + 2) + 2.0 * change.length * of_clocks * mass
 
     def _rounding_of_forcing(self, space: _Space, f: Forcing) -> float:

@@ -1,0 +1,113 @@
+"""Batches on many ranks: groups of them take the jobs of a manifest one after the other.
+
+A group takes the next job that nobody has claimed, so none waits for another before the end.  A job does not depend on
+which group solves it, nor on what that has solved before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import fsp
+from fsp.errors import ArgumentError
+from fsp.petsc.comm import Communicator, meet
+from fsp.projection.batch import FAILED, PENDING, Batch, Plan, Row, prepare, solve_here, tell_all, tried
+
+if TYPE_CHECKING:
+    from fsp.distribution import Solution
+    from fsp.projection.batch import Tell
+
+
+def solve_in_groups(
+    manifest: Path,
+    folder: Path,
+    ranks_per_job: int = 1,
+    *,
+    resume: bool = False,
+    tell: Tell = lambda line: None,
+    comm: Any = None,
+) -> Batch:
+    """Solve the jobs of a manifest, each on a group of ranks.  Collective.
+
+    Parameters
+    ----------
+    manifest, folder, resume
+        As for `fsp.projection.batch.solve_batch`; all ranks must see the folder.
+    ranks_per_job
+        Ranks of a group; a divisor of their number.  Jobs that name no backend take ``"serial"`` on one rank and
+        ``"petsc"`` on several.
+    tell
+        Called with a line about each job that has ended, on one rank of the group.
+    comm
+        The ranks; None for all.
+
+    Returns
+    -------
+    Batch
+        What became of the jobs, the same on all ranks.
+
+    Raises
+    ------
+    ArgumentError
+        If the manifest is not as it must be, there is no such folder, or groups do not fit.
+    """
+    world = Communicator.of(comm)
+    plan: Plan = world.share(lambda: _prepared(manifest, folder, ranks_per_job, world.size, resume))
+    if world.rank == 0:
+        tell_all(plan.rows, tell)
+    group = Communicator(world.mpi.Split(world.rank // ranks_per_job, world.rank))
+    claims = plan.claims()
+    own: dict[int, Row] = {}
+    try:
+        while (number := group.share(lambda: next(claims, None))) is not None:
+            own[number] = row = _solved(group, plan, number, resume)
+            with group.agree():
+                if group.rank == 0:
+                    plan.end(number, row)
+                    tell(str(row))
+    finally:
+        group.mpi.Free()
+    for rows in world.mpi.allgather(own):
+        for number, row in rows.items():
+            plan.rows[number] = row
+    return world.share(plan.finish)
+
+
+def _prepared(manifest: Path, folder: Path, ranks_per_job: int, size: int, resume: bool) -> Plan:
+    if size % ranks_per_job:
+        raise ArgumentError(
+            f"`--ranks-per-job` must divide the number of ranks, {size}, but is {ranks_per_job}; start another number "
+            f"of ranks."
+        )
+    plan = prepare(manifest, folder, resume=resume)
+    for number in plan.order:
+        row = plan.rows[number]
+        backend = row.job.backend or ("serial" if ranks_per_job == 1 else "petsc")
+        if backend == "serial" and ranks_per_job > 1:
+            raise ArgumentError(
+                f"`backend` must be 'petsc' for a job on {ranks_per_job} ranks, but is 'serial' for '{row.job.name}'; "
+                f"leave out --ranks-per-job, or the backend."
+            )
+        plan.rows[number] = replace(row, job=replace(row.job, backend=backend))
+    return plan
+
+
+def _solved(group: Communicator, plan: Plan, number: int, resume: bool) -> Row:
+    """Solve a job on a group; return what became of it, the same on all its ranks.
+
+    Where it fails on some ranks alone, these end all: the others may wait for them in the middle of it.
+    """
+    row = plan.rows[number]
+    if row.job.backend == "serial":
+        return solve_here(plan, number, None, resume=resume)
+
+    def solve() -> Solution:
+        own: dict[str, Any] = {**row.job.options, "backend": "petsc", "comm": group.mpi}
+        return fsp.transient(plan.model(number), row.job.times, row.job.tol, **own)
+
+    done = tried(row, plan.folder / row.job.file, solve)
+    meet(group.mpi, f"fsp: error: {done}" if done.status == FAILED else None)
+    rows: list[Row] = group.mpi.allgather(done)
+    return next((one for one in rows if one.status in (FAILED, PENDING)), rows[0])

@@ -1,0 +1,269 @@
+"""Null vectors of irreducible generators that are spread over ranks.
+
+A vector x is corrected by ``d`` with ``A d = -A x`` until its residual is that of rounding or small enough: the
+systems are solved with a factorisation of A - σ (``"direct"``: this is inverse iteration), or by GMRES with incomplete
+factors (``"iterative"``).  With ``"eigen"`` the first x is that of SLEPc.
+No convergence flag is trusted.  What counts is the residual ‖A p‖₁ of the non-negative vector of mass one, and what it
+hides: the error is about ‖A⁺‖ times that, and ‖A⁺‖, about the inverse of the spectral gap, is estimated by power steps
+``z ← A⁺ z`` from a vector that is far from rest in the slow directions.
+
+References
+----------
+G. H. Golub, C. D. Meyer, SIAM J. Algebr. Discrete Methods 7 (1986) 273, doi:10.1137/0607031.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fsp.errors import ArgumentError, ConvergenceError
+from fsp.petsc.eigen import eigensolver
+from fsp.petsc.systems import DIRECT_STATES, LOOSE, diagonal, solver, vectors
+
+if TYPE_CHECKING:
+    from fsp.arrays import FloatArray
+    from fsp.petsc.comm import Communicator
+    from fsp.petsc.options import Options
+    from fsp.petsc.systems import Solver
+
+METHODS = ("direct", "iterative", "eigen")
+MOST_DIRECT_STATES = 2_000_000  # up to which it is tried last
+ROUNDS = 8
+LOOSEST = 0.1  # that the residual of a correction may be of its right side
+POWER_STEPS = 2
+POWER_RTOL = 1e-3
+SAFETY = 10.0  # over the estimate of ‖A⁺‖: far out it is larger, by the logarithm of the distance
+ROUNDING = 2.0**-52
+AT_REST = 4.0  # times the noise that a residual of rounding alone may be
+SETTLED = 1e-8  # residual, relative to the flow, from which on ‖A⁺‖ can be estimated
+MOST_NEGATIVE = 1e-6  # sum of the negative entries of a vector that is taken for a distribution
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NullVector:
+    """A stationary vector.
+
+    Parameters
+    ----------
+    p
+        This rank's part: non-negative, of sum 1 over all ranks, (n_local,).
+    residual
+        ‖A p‖₁, 1/time.
+    error
+        Estimated 1-norm error.
+    at_rest
+        Whether the residual is no more than rounding, so that no other method does better.
+    """
+
+    p: FloatArray
+    residual: float
+    error: float
+    at_rest: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Problem:
+    """An irreducible chain whose stationary vector is wanted.
+
+    Parameters
+    ----------
+    comm
+        The ranks.
+    matrix
+        Its generator, a PETSc matrix whose columns sum to zero.
+    place
+        A function of the state that tells slow directions apart, such as a sum of scaled counts, (n_local,).
+    target
+        Error from which on nothing need be improved.
+    options
+        What the user asks of PETSc.
+    """
+
+    comm: Communicator
+    matrix: Any
+    place: FloatArray
+    target: float
+    options: Options
+
+    @property
+    def n(self) -> int:
+        """Number of states of all ranks."""
+        return int(self.matrix.getSize()[0])
+
+
+def null_vector(problem: Problem, method: str = "auto", guess: FloatArray | None = None) -> NullVector:
+    """Return the stationary vector by the first method whose answer stands the checks; else the best that is one.
+
+    Parameters
+    ----------
+    problem
+        The chain.
+    method
+        One of `METHODS`, or ``"auto"``.
+    guess
+        This rank's part of a vector to begin with, (n_local,).
+
+    Raises
+    ------
+    ArgumentError
+        If `method` is not known.
+    ConvergenceError
+        If no vector that comes back is a distribution with a small residual.
+    """
+    if method not in ("auto", *METHODS):
+        raise ArgumentError(f"`method` must be one of {', '.join(['auto', *METHODS])}, but is {method!r}.")
+    if problem.n == 1:
+        return NullVector(np.ones(problem.matrix.getLocalSize()[0]), 0.0, 0.0, True)
+    best, failures = None, []
+    for name in _order(problem.n) if method == "auto" else (method,):
+        try:
+            found = _found_by(problem, name, guess)
+        except ConvergenceError as error:
+            failures.append(f"{name}: {error}")
+            continue
+        if best is None or found.error < best.error:
+            best = found
+        if best.error <= problem.target or best.at_rest:
+            break
+    if best is None:
+        raise ConvergenceError(
+            f"The stationary vector must be a distribution that products leave at rest, but none was found "
+            f"({'; '.join(failures)}); try another `method` ({', '.join(METHODS)}), or other `options`."
+        )
+    return best
+
+
+def _order(n: int) -> tuple[str, ...]:
+    if n <= DIRECT_STATES:
+        return "direct", "iterative"
+    return ("iterative", "direct") if n <= MOST_DIRECT_STATES else ("iterative",)
+
+
+def _found_by(problem: Problem, method: str, guess: FloatArray | None) -> NullVector:
+    inner = method
+    if method == "eigen":
+        inner = "direct" if problem.n <= MOST_DIRECT_STATES else "iterative"
+        x = _eigenvector(problem, inner)
+    elif guess is None:
+        # Not symmetric, so that it holds something of every slow direction.
+        x = 1.0 + problem.place
+    else:
+        x = np.array(guess)
+    matrix = problem.matrix
+    with (
+        vectors(matrix, 2) as work,
+        solver(problem.comm, matrix, problem.options, inner, singular=True) as system,
+    ):
+        return _corrected(_Chain(problem, system, work), x)
+
+
+class _Chain:
+    """A chain with a solver of its systems; vectors are this rank's parts, (n_local,)."""
+
+    def __init__(self, problem: Problem, system: Solver, work: tuple[Any, ...]) -> None:
+        self._problem, self._system, self._work = problem, system, work
+        self._exit_rates = np.abs(diagonal(problem.matrix))
+        self.target = problem.target
+
+    def product(self, x: FloatArray) -> FloatArray:
+        """Return A x."""
+        source, result = self._work
+        source.array[:] = x
+        self._problem.matrix.mult(source, result)
+        return np.array(result.array)
+
+    def solve(self, b: FloatArray, rtol: float = LOOSE) -> FloatArray:
+        """Return d with A d = b, roughly."""
+        return self._system.solve(b, rtol)
+
+    def norm(self, x: FloatArray) -> float:
+        """Return ‖x‖₁."""
+        return self.sum(np.abs(x))
+
+    def sum(self, x: FloatArray) -> float:
+        """Return the sum over all states."""
+        return float(self._problem.comm.sum(float(x.sum())))
+
+    def normalised(self, x: FloatArray) -> FloatArray:
+        """Return `x` divided by its sum.
+
+        Raises
+        ------
+        ConvergenceError
+            If it has none to speak of.
+        """
+        total, size = self.sum(x), self.norm(x)
+        if not 1e-3 * size < abs(total) < inf:
+            raise ConvergenceError(f"a vector of 1-norm {size:.1e} has the sum {total:.1e}")
+        return x / total
+
+    def noise(self, x: FloatArray) -> float:
+        """Return what rounding leaves of a residual: about half a unit in the last place of what flows in and out."""
+        return ROUNDING * self.sum(self._exit_rates * np.abs(x))
+
+    def hidden(self, x: FloatArray) -> float:
+        """Return an estimate of ‖A⁺‖, from below, by power steps that start from `x` times the place of a state."""
+        place = self._problem.place
+        z = x * (place - self.sum(x * place))
+        gain = 1.0 / float(self._problem.comm.max(float(self._exit_rates.max(initial=0.0))))  # at least
+        for _ in range(POWER_STEPS):
+            y = self.solve(z - x * self.sum(z), POWER_RTOL)
+            y -= x * self.sum(y)
+            gain = max(gain, self.norm(y) / max(self.norm(z), 1e-300))
+            z = y / max(self.norm(y), 1e-300)
+        return gain
+
+
+def _corrected(chain: _Chain, x: FloatArray) -> NullVector:
+    """Correct a vector until it is at rest."""
+    x = chain.normalised(x)
+    r = chain.product(x)
+    hidden, last, rtol = inf, inf, LOOSE
+    for _ in range(ROUNDS):
+        size, noise = chain.norm(r), chain.noise(x)
+        if size <= SETTLED / ROUNDING * noise:
+            hidden = chain.hidden(x) if hidden == inf else hidden
+            if SAFETY * hidden * (size + noise) <= chain.target or size <= noise or size > 0.5 * last:
+                break
+            needed = chain.target / (2.0 * SAFETY * hidden)
+            rtol = min(max(needed / size, LOOSE), LOOSEST)
+        last = size
+        x = chain.normalised(x - chain.solve(r, rtol))
+        r = chain.product(x)
+    return _checked(chain, x, hidden)
+
+
+def _checked(chain: _Chain, x: FloatArray, hidden: float) -> NullVector:
+    """Return the distribution that a vector is but for little.
+
+    Raises
+    ------
+    ConvergenceError
+        If it has negative entries, or a residual that is not small.
+    """
+    negative = -chain.sum(np.minimum(x, 0.0))
+    if not negative <= MOST_NEGATIVE:
+        raise ConvergenceError(f"negative entries sum to {negative:.1e}")
+    p = chain.normalised(np.maximum(x, 0.0))
+    residual, noise = chain.norm(chain.product(p)), chain.noise(p)
+    error = SAFETY * hidden * (residual + noise) if hidden < inf else 2.0
+    if not error < 1.0:
+        flow = noise / ROUNDING
+        raise ConvergenceError(f"the residual is {residual:.1e} of {flow:.1e} that flows, an error of {error:.1e}")
+    return NullVector(p, residual, error, residual <= AT_REST * noise)
+
+
+def _eigenvector(problem: Problem, inner: str) -> FloatArray:
+    """Return the eigenvector to the eigenvalue nearest to zero that SLEPc finds, of any size and sign."""
+    with (
+        eigensolver(problem.comm, problem.matrix, problem.options, 1, inner) as eps,
+        vectors(problem.matrix, 2) as pair,
+    ):
+        if eps.getConverged() < 1:
+            raise ConvergenceError(f"SLEPc's solver ended with reason {eps.getConvergedReason()} of EPSConvergedReason")
+        eps.getEigenpair(0, *pair)
+        return np.array(pair[0].array)

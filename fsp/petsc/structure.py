@@ -1,0 +1,264 @@
+"""Closed classes of a chain that is spread over ranks, and the probability of ending in each.
+
+Each rank finds the strongly connected parts of its own states; the graph of these parts, which is small unless jumps
+hardly ever lead back, is gathered, and all ranks find the classes of the whole chain in it alike.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse import csgraph
+
+from fsp.errors import ConvergenceError, StateSpaceError
+from fsp.petsc.environment import load
+from fsp.petsc.systems import block, vectors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from fsp.arrays import BoolArray, FloatArray, IntArray
+    from fsp.petsc.comm import Communicator
+    from fsp.petsc.generator import Generator
+
+    MeanTimes: TypeAlias = Callable[[Any, FloatArray], FloatArray]
+
+MOST_PARTS = 2_000_000  # of all ranks, whose graph every rank holds
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Parts:
+    """The strongly connected parts of each rank's states, as a graph that all ranks hold.
+
+    Parameters
+    ----------
+    label
+        Part of each of this rank's states, (n_local,).
+    n
+        Number of parts of all ranks.
+    edges
+        Jumps between different parts, from and to, (m, 2).
+    """
+
+    label: IntArray
+    n: int
+    edges: IntArray
+
+    def classes(self, more: IntArray) -> tuple[IntArray, BoolArray]:
+        """Return the class of each part, (n,), and which classes are closed where jumps `more` (k, 2) are added."""
+        edges = np.concatenate([self.edges, more])
+        graph = sparse.csr_array((np.ones(len(edges), dtype=np.int8), (edges[:, 0], edges[:, 1])), shape=(self.n,) * 2)
+        n_classes, label = csgraph.connected_components(graph, directed=True, connection="strong")
+        of_part = label.astype(np.int64)
+        ends = of_part[edges]
+        closed: BoolArray = np.ones(n_classes, dtype=np.bool_)
+        closed[ends[ends[:, 0] != ends[:, 1], 0]] = False
+        return of_part, closed
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClosedChain:
+    """The chain on a space with its leaks closed, as `fsp.projection.structure.close_leaks` does.
+
+    Parameters
+    ----------
+    rows
+        This rank's rows, (n_local, n) CSR array.
+    leak_rates
+        Rates at which transient states leave the space, (n_local,).
+    number
+        Closed class of each of this rank's states, -1 for transient ones, (n_local,).
+    sizes
+        Number of states of each closed class, (n_classes,).
+    """
+
+    comm: Communicator
+    rows: Any
+    leak_rates: FloatArray
+    number: IntArray
+    sizes: IntArray
+
+    @contextmanager
+    def matrix(self) -> Iterator[Any]:
+        """Make the PETSc matrix, which lives as long as the block."""
+        environment = load()
+        kind = environment.index_type
+        n_local, n = self.rows.shape
+        self.rows.sort_indices()  # PETSc takes that for granted, and makes a wrong matrix where it is not so
+        csr = (self.rows.indptr.astype(kind), self.rows.indices.astype(kind), self.rows.data)
+        matrix = environment.PETSc.Mat().createAIJ(((n_local, n), (n_local, n)), csr=csr, comm=self.comm.mpi)
+        try:
+            matrix.assemble()
+            yield matrix
+        finally:
+            matrix.destroy()
+
+
+def close_leaks(generator: Generator, start: FloatArray) -> ClosedChain:
+    """Return the chain on the space with its leaks closed: reflected, or led back to `start` (n_local,).
+
+    Raises
+    ------
+    StateSpaceError
+        If the space has more strongly connected parts than one rank can look at.
+    """
+    comm, leak_rates = generator.comm, generator.leak_rates
+    rows = generator.rows
+    parts = _parts_of(generator, rows)
+    first, end = generator.halo.own
+    n_local = end - first
+    diagonal = sparse.csr_array(
+        (leak_rates, np.arange(first, end), np.arange(n_local + 1)), shape=(n_local, rows.shape[1])
+    )
+    of_part, closed = parts.classes(np.empty((0, 2), dtype=np.int64))
+    leaks, begins = (_marked(comm, of_part[parts.label], len(closed), mask) for mask in (leak_rates > 0.0, start > 0.0))
+    trap = closed & leaks & ~begins
+    trapped = trap[of_part[parts.label]]
+    chain = _with_global_columns(generator, (rows + diagonal).tocsr())
+    if not comm.any(bool(trapped.any())):
+        return _numbered(generator, parts, of_part, closed, chain)
+    back, jumps = _led_back(generator, parts, start, np.where(trapped, leak_rates, 0.0))
+    own = np.arange(n_local)
+    kept = sparse.csr_array(
+        (np.where(trapped, leak_rates, 0.0), (own, own + generator.space.first)), shape=(n_local, len(generator))
+    )
+    of_part, closed = parts.classes(jumps)
+    return _numbered(generator, parts, of_part, closed, (chain - kept + back).tocsr())
+
+
+def _with_global_columns(generator: Generator, rows: Any) -> Any:
+    shape = (generator.n_local, len(generator))
+    return sparse.csr_array((rows.data, generator.halo.global_index[rows.indices], rows.indptr), shape=shape)
+
+
+def _parts_of(generator: Generator, rows: Any) -> Parts:
+    """Return the strongly connected parts of the states of each rank."""
+    comm, halo = generator.comm, generator.halo
+    first, end = halo.own
+    n, label = 0, np.empty(0, dtype=np.int32)
+    if generator.n_local:
+        n, label = csgraph.connected_components(rows[:, first:end], directed=True, connection="strong")
+    starts = comm.starts(n)
+    total = int(starts[-1])
+    if total > MOST_PARTS:
+        raise StateSpaceError(
+            f"The states must fall into at most {MOST_PARTS:,} parts in which every state leads to every other, but "
+            f"fall into {total:,}: jumps that nothing undoes. Use backend='serial', or a `space` without states that "
+            f"are left for good."
+        )
+    of_all = label.astype(np.int64) + starts[comm.rank]
+    values = of_all.astype(np.float64)
+    halo.begin(values)
+    of_extended = halo.finish(values, len(of_all), len(of_all)).astype(np.int64)
+    source, target = of_extended[rows.indices], np.repeat(of_all, np.diff(rows.indptr))
+    crossing = (source != target) & (rows.data > 0.0)
+    own = np.unique(np.stack([source[crossing], target[crossing]], axis=1), axis=0)
+    edges = np.concatenate(comm.mpi.allgather(own))
+    return Parts(of_all, total, edges)
+
+
+def _marked(comm: Communicator, number: IntArray, n: int, mask: BoolArray) -> BoolArray:
+    """Tell which of `n` groups have a state on any rank for which `mask` (n_local,) is true."""
+    found = np.zeros(n, dtype=np.int64)
+    found[number[mask]] = 1
+    return np.asarray(comm.max(found)) > 0
+
+
+def _led_back(generator: Generator, parts: Parts, start: FloatArray, rates: FloatArray) -> tuple[Any, IntArray]:
+    """Return jumps from states to `start`, at `rates` (n_local,): own rows, and jumps between parts, (k, 2)."""
+    comm, space = generator.comm, generator.space
+    sources = np.flatnonzero(rates > 0.0)
+    entries = np.flatnonzero(start > 0.0)
+    said = comm.mpi.allgather((sources + space.first, rates[sources], parts.label[sources], parts.label[entries]))
+    columns, values, left, entered = (np.concatenate(column) for column in zip(*said, strict=True))
+    data = np.outer(start[entries], values).ravel()
+    places = (np.repeat(entries, len(columns)), np.tile(columns, len(entries)))
+    back = sparse.coo_array((data, places), shape=(generator.n_local, len(generator))).tocsr()
+    pairs = np.stack(np.meshgrid(np.unique(left), np.unique(entered), indexing="ij"), axis=-1).reshape(-1, 2)
+    return back, pairs
+
+
+def _numbered(generator: Generator, parts: Parts, of_part: IntArray, closed: BoolArray, rows: Any) -> ClosedChain:
+    """Return the chain with its closed classes numbered in the order of their first states."""
+    comm = generator.comm
+    own = of_part[parts.label]
+    first_state = np.full(len(closed), len(generator), dtype=np.int64)
+    np.minimum.at(first_state, own, np.arange(generator.n_local) + generator.space.first)
+    first_state = np.asarray(comm.min(first_state))
+    chosen = np.flatnonzero(closed)
+    chosen = chosen[np.argsort(first_state[chosen], kind="stable")]
+    number = np.full(len(closed), -1, dtype=np.int64)
+    number[chosen] = np.arange(len(chosen))
+    of_state = number[own]
+    sizes = np.asarray(comm.sum(np.bincount(of_state[of_state >= 0], minlength=len(chosen))))
+    return ClosedChain(comm, rows, generator.leak_rates, of_state, sizes)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Absorption:
+    """Where a chain that starts in transient states ends; see `fsp.projection.structure.Absorption`.
+
+    Parameters
+    ----------
+    weights
+        Probability of ending in each closed class, (n_classes,).
+    occupation
+        Mean time spent in each of this rank's transient states, zero elsewhere, (n_local,).
+    lost
+        Probability of leaving the space before a closed class is reached.
+    """
+
+    weights: FloatArray
+    occupation: FloatArray
+    lost: float
+
+
+def absorption(chain: ClosedChain, matrix: Any, start: FloatArray, mean_times: MeanTimes) -> Absorption:
+    """Follow the distribution `start` (n_local,) into the closed classes; what leaks on the way is lost.
+
+    Parameters
+    ----------
+    chain, matrix
+        The chain, and its PETSc matrix.
+    start
+        The distribution.
+    mean_times
+        Solves a linear system: a PETSc matrix and this rank's part of the right side.
+
+    Raises
+    ------
+    ConvergenceError
+        If the probabilities do not sum to one.
+    """
+    comm = chain.comm
+    weights = _by_class(chain, start)
+    inside = chain.number < 0
+    occupation = np.zeros(len(start))
+    if not comm.any(bool(start[inside].any())):
+        return Absorption(weights, occupation, 0.0)
+    with block(comm, matrix, inside) as system, vectors(system, 1) as (leaks,):
+        leaks.array[:] = -chain.leak_rates[inside]
+        system.setDiagonal(leaks, addv=True)
+        occupation[inside] = np.maximum(mean_times(system, -start[inside]), 0.0)
+    with vectors(matrix, 2) as (times, flux):
+        times.array[:] = occupation
+        matrix.mult(times, flux)
+        weights = weights + _by_class(chain, flux.array)
+    lost = float(comm.sum(float(chain.leak_rates[inside] @ occupation[inside])))
+    if not abs(weights.sum() + lost - 1.0) < 1e-6:
+        raise ConvergenceError(
+            f"The absorption probabilities must sum to 1, but sum to {weights.sum() + lost:.3g}: the transient states "
+            f"are left so slowly that the probabilities cannot be told in double precision."
+        )
+    return Absorption(weights, occupation, lost)
+
+
+def _by_class(chain: ClosedChain, values: FloatArray) -> FloatArray:
+    """Return the sum of `values` (n_local,) over the states of each closed class."""
+    inside = chain.number >= 0
+    own = np.bincount(chain.number[inside], weights=values[inside], minlength=len(chain.sizes))
+    return np.asarray(chain.comm.sum(own.astype(np.float64)))  # of nothing it counts in integers

@@ -1,0 +1,196 @@
+"""Blocks of matrices and solvers of PETSc, each of which lives as long as a `with` block, on all ranks alike."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fsp.errors import ConvergenceError
+from fsp.petsc.environment import load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fsp.arrays import BoolArray, FloatArray
+    from fsp.petsc.comm import Communicator
+    from fsp.petsc.options import Options
+
+RELATIVE_SHIFT = 1e-14  # of a singular matrix, over its largest entry, before it is factorised
+LOOSE = 1e-6  # of a residual that one iterative solve must leave
+MOST_STEPS = 300
+DIRECT_STATES = 20_000  # up to which a factorisation is tried first
+REGULAR_RTOL = 1e-12
+MOST_LEFT = 1e-8  # of the right side, in the 1-norm
+FACTORISED = {
+    "ksp_type": "preonly",
+    "pc_type": "lu",
+    "pc_factor_mat_solver_type": "mumps",
+    "mat_mumps_icntl_7": 2,  # approximate minimum fill: half the time of the others on lattices
+}
+INCOMPLETE = {
+    "ksp_type": "gmres",
+    "ksp_gmres_restart": 60,
+    "ksp_pc_side": "right",
+    "ksp_norm_type": "unpreconditioned",
+    "pc_type": "bjacobi",
+    "sub_pc_type": "ilu",
+    "sub_pc_factor_shift_type": "nonzero",  # in one dimension the factors are complete, and as singular as the matrix
+    "sub_pc_factor_levels": 1,  # takes as long as 3 in two and in three dimensions, and a third of the memory
+}
+
+
+@contextmanager
+def vectors(matrix: Any, n: int) -> Iterator[tuple[Any, ...]]:
+    """Make `n` vectors that fit a matrix."""
+    made = tuple(matrix.createVecRight() for _ in range(n))
+    try:
+        yield made
+    finally:
+        for vector in made:
+            vector.destroy()
+
+
+@contextmanager
+def block(comm: Communicator, matrix: Any, members: BoolArray) -> Iterator[Any]:
+    """Make the block of a matrix that belongs to some states, a mask of this rank's, (n_local,)."""
+    environment = load()
+    first, _ = matrix.getOwnershipRange()
+    own = (np.flatnonzero(members) + first).astype(environment.index_type)
+    index = environment.PETSc.IS().createGeneral(own, comm=comm.mpi)
+    try:
+        made = matrix.createSubMatrix(index, index)
+    finally:
+        index.destroy()
+    try:
+        yield made
+    finally:
+        made.destroy()
+
+
+class Solver:
+    """A linear solver of PETSc for one matrix; made by `solver`."""
+
+    def __init__(self, comm: Communicator, ksp: Any, b: Any, x: Any) -> None:
+        self._comm, self._ksp, self._b, self._x = comm, ksp, b, x
+
+    def solve(self, b: FloatArray, rtol: float = LOOSE) -> FloatArray:
+        """Return this rank's part of the solution for its part of the right side, (n_local,).
+
+        Iterative solvers leave a residual of about `rtol` times the right side.
+
+        Raises
+        ------
+        ConvergenceError
+            If the solver says that it failed, or what it returns is not finite.  That it says nothing proves nothing.
+        """
+        self._b.array[:] = b
+        self._ksp.setTolerances(rtol=rtol, atol=1e-300, divtol=1e10, max_it=MOST_STEPS)
+        with petsc_errors():
+            self._ksp.solve(self._b, self._x)
+        reason = int(self._ksp.getConvergedReason())
+        found = np.array(self._x.array)
+        finite = self._comm.all(bool(np.isfinite(found).all()))
+        # Too many steps leave what has been reached, which is looked at.
+        if (reason <= 0 and reason != load().PETSc.KSP.ConvergedReason.DIVERGED_MAX_IT) or not finite:
+            raise ConvergenceError(f"PETSc's solver ended with reason {reason} of KSPConvergedReason")
+        return found
+
+
+@contextmanager
+def solver(comm: Communicator, matrix: Any, options: Options, method: str, *, singular: bool) -> Iterator[Solver]:
+    """Make a solver of systems with a matrix, a block of a generator.
+
+    Parameters
+    ----------
+    comm, matrix
+        The ranks and the matrix.
+    options
+        What the user asks for.
+    method
+        ``"direct"``: MUMPS; ``"iterative"``: GMRES with incomplete factors of each rank's block.
+    singular
+        Whether the columns sum to zero.  The matrix is then shifted for a direct solver; an iterative one is told.
+    """
+    direct = method == "direct"
+    made: list[Any] = []
+    with options.over(**(FACTORISED if direct else INCOMPLETE)) as prefix:
+        try:
+            if singular and direct:
+                matrix = matrix.duplicate(copy=True)
+                made.append(matrix)
+                matrix.shift(-RELATIVE_SHIFT * largest_rate(comm, matrix))
+            elif singular:
+                made += _tell_null_space(comm, matrix)
+            made += [matrix.createVecLeft(), matrix.createVecRight()]
+            b, x = made[-2:]
+            ksp = load().PETSc.KSP().create(comm.mpi)
+            made.append(ksp)
+            ksp.setOptionsPrefix(prefix)
+            ksp.setOperators(matrix)
+            with petsc_errors():
+                ksp.setFromOptions()
+                ksp.setUp()
+            yield Solver(comm, ksp, b, x)
+        finally:
+            for thing in reversed(made):
+                thing.destroy()
+
+
+def solution(comm: Communicator, matrix: Any, b: FloatArray, options: Options) -> FloatArray:
+    """Return this rank's part of the solution of a regular system, by the first method that leaves a small residual.
+
+    Raises
+    ------
+    ConvergenceError
+        If none does.
+    """
+    n = int(matrix.getSize()[0])
+    methods = ("direct", "iterative") if n <= DIRECT_STATES else ("iterative", "direct")
+    said = []
+    for method in methods:
+        try:
+            with solver(comm, matrix, options, method, singular=False) as system, vectors(matrix, 2) as (x, ax):
+                found = system.solve(b, REGULAR_RTOL)
+                x.array[:] = found
+                matrix.mult(x, ax)
+                left, whole = comm.sum(np.array([np.abs(ax.array - b).sum(), np.abs(b).sum()])).tolist()
+        except ConvergenceError as error:
+            said.append(f"{method}: {error}")
+            continue
+        if left <= MOST_LEFT * whole:
+            return found
+        said.append(f"{method}: a residual of {left:.1e}")
+    raise ConvergenceError(f"A linear system must be solved, but is not ({'; '.join(said)}).")
+
+
+def largest_rate(comm: Communicator, matrix: Any) -> float:
+    """Return the largest entry of the diagonal, in size."""
+    return float(comm.max(float(np.abs(diagonal(matrix)).max(initial=0.0))))
+
+
+def diagonal(matrix: Any) -> FloatArray:
+    """Return this rank's part of the diagonal, (n_local,)."""
+    with vectors(matrix, 1) as (d,):
+        matrix.getDiagonal(d)
+        return np.array(d.array)
+
+
+def _tell_null_space(comm: Communicator, matrix: Any) -> list[Any]:
+    """Tell a matrix that its columns sum to zero, so that right sides are made to."""
+    ones = matrix.createVecLeft()
+    ones.set(1.0)
+    ones.normalize()
+    space = load().PETSc.NullSpace().create(vectors=[ones], comm=comm.mpi)
+    matrix.setTransposeNullSpace(space)
+    return [space, ones]
+
+
+@contextmanager
+def petsc_errors() -> Iterator[None]:
+    """Turn an error of PETSc, which all ranks raise, into one of ours."""
+    try:
+        yield
+    except load().PETSc.Error as error:
+        raise ConvergenceError(f"PETSc ended with error {error.ierr}") from error

@@ -1,0 +1,383 @@
+"""Solve the jobs of a manifest into a folder, one file each.
+
+A job that fails is noted, and the others go on.  A job whose complete file is there, of the same model, times and
+tolerance, can be skipped; files come into being whole, so none that was begun reads as complete.
+
+Whoever solves a job claims it first, by making a file in the folder ``.begun``, which only one can.  What is claimed
+and did not end is left there by a batch that was killed: such jobs come last when it is resumed, so that a job that
+kills its processes does not keep the others from being solved.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import shutil
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import fsp
+from fsp.distribution import ErrorLedger, Solution
+from fsp.distribution.storage import Head, read_head
+from fsp.distribution.text import round_up, table
+from fsp.errors import ArgumentError, FSPError, Interrupted, ToleranceWarning
+from fsp.projection.manifest import Job, read_manifest
+from fsp.projection.march import transient
+from fsp.projection.stopping import Keeper, Stop, go_on
+
+if TYPE_CHECKING:
+    from fsp.model import Model
+
+SUMMARY = "summary.csv"
+BEGUN = ".begun"
+STATES = SOLVED, KEPT, FAILED, STOPPED, PENDING = "solved", "kept", "failed", "stopped", "to come"
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What became of a job.
+
+    Parameters
+    ----------
+    job
+        Which.
+    status
+        ``"solved"``, ``"kept"`` from an earlier batch, ``"failed"``, ``"stopped"``, or ``"to come"``.
+    n_states, error, n_matvec
+        Of its solution, at the last time; None where there is none.
+    seconds
+        Wall time that it took now.
+    reason
+        Why it failed.
+    """
+
+    job: Job
+    status: str = PENDING
+    n_states: int | None = None
+    error: ErrorLedger | None = None
+    n_matvec: int | None = None
+    seconds: float | None = None
+    reason: str = ""
+
+    @property
+    def meets_tolerance(self) -> bool:
+        """Whether a bound is there and not above the tolerance."""
+        return self.error is not None and self.error.certified and self.error.total <= self.job.tol
+
+    def found(self, status: str, answer: Solution | Head, seconds: float | None = None) -> Row:
+        """Return the row of a job that has an answer."""
+        n_states = answer.n_states if isinstance(answer, Head) else len(answer[-1])
+        return replace(
+            self, status=status, n_states=n_states, error=answer.error, n_matvec=answer.n_matvec, seconds=seconds
+        )
+
+    def failed(self, error: Exception, seconds: float | None = None) -> Row:
+        """Return the row of a job that ended in an error."""
+        text = str(error) or type(error).__name__
+        known = isinstance(error, FSPError | OSError | MemoryError)
+        return replace(
+            self, status=FAILED, reason=text if known else f"{type(error).__name__}: {text}", seconds=seconds
+        )
+
+    def __str__(self) -> str:
+        """Return a line for the log."""
+        if self.n_states is None or self.error is None:
+            return f"{self.job.name}: {self.status}{f': {self.reason}' if self.reason else ''}"
+        took = "" if self.seconds is None else f", {self.seconds:.3g} s"
+        return f"{self.job.name}: {self.status}, {self.n_states:,} states, {self.error.summary}{took}"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What became of all jobs.
+
+    Parameters
+    ----------
+    rows
+        In the order of the manifest.
+    signal
+        What stopped the batch before its end.
+    """
+
+    rows: tuple[Row, ...]
+    signal: int | None = None
+
+    @property
+    def failures(self) -> tuple[Row, ...]:
+        """The jobs that failed."""
+        return tuple(row for row in self.rows if row.status == FAILED)
+
+    @property
+    def meets_tolerances(self) -> bool:
+        """Whether every answer that is there has a bound within its tolerance."""
+        return all(row.meets_tolerance for row in self.rows if row.status in (SOLVED, KEPT))
+
+    def __str__(self) -> str:
+        """Return a table, a line of counts, and why jobs failed."""
+        lines = table(("job", "states", "error", "products", "s", "status"), [_cells(row) for row in self.rows])
+        counts = [(status, sum(row.status == status for row in self.rows)) for status in STATES]
+        lines.append(f"{len(self.rows)} jobs: {', '.join(f'{n} {status}' for status, n in counts if n)}")
+        return "\n".join([*lines, *(f"failed: {row.job.name}: {row.reason}" for row in self.failures)])
+
+    def to_csv(self) -> str:
+        """Return a table for programs: what was asked for, and what came of it."""
+        names = list(dict.fromkeys(name for row in self.rows for name in row.job.values))
+        text = io.StringIO()
+        write = csv.writer(text, lineterminator="\n").writerow
+        head = ["job", "status", "file", "model", *(f"set.{name}" for name in names), "times", "tol"]
+        write([*head, "states", "error", "certified", "products", "seconds", "reason"])
+        for row in self.rows:
+            job, error = row.job, row.error
+            asked = [*map(job.values.get, names), " ".join(map(repr, job.times)), job.tol]
+            bound = [None, None] if error is None else [error.total, error.certified]
+            file = job.file if row.status in (SOLVED, KEPT) else ""
+            found = [row.n_states, *bound, row.n_matvec, row.seconds, row.reason]
+            write([job.name, row.status, file, job.model, *asked, *found])
+        return text.getvalue()
+
+
+def _cells(row: Row) -> list[str]:
+    error = "-" if row.error is None else f"{row.error.sign} {round_up(row.error.total)}"
+    seconds = "-" if row.seconds is None else f"{row.seconds:.3g}"
+    counts = ["-" if n is None else f"{n:,}" for n in (row.n_states, row.n_matvec)]
+    return [row.job.name, counts[0], error, counts[1], seconds, row.status]
+
+
+# ---- before
+
+
+@dataclass(slots=True)
+class Plan:
+    """What is to be done.
+
+    Parameters
+    ----------
+    folder
+        Where files go.
+    rows
+        One for each job.
+    models
+        The networks, as their files have them, by path.
+    order
+        Numbers of the jobs that are to be solved, in the order in which they are begun.
+    """
+
+    folder: Path
+    rows: list[Row]
+    models: dict[Path, Model] = field(default_factory=dict)
+    order: list[int] = field(default_factory=list)
+
+    def model(self, number: int) -> Model:
+        """Return the network of a job, with its values."""
+        job = self.rows[number].job
+        return self.models[job.model].with_values(job.values)
+
+    def claims(self) -> Iterator[int]:
+        """Give the numbers of the jobs that nobody has begun, each as it is claimed for the caller."""
+        for number in self.order:
+            if _claim(self.folder / BEGUN / self.rows[number].job.name):
+                yield number
+
+    def end(self, number: int, row: Row) -> None:
+        """Enter what became of a job."""
+        self.rows[number] = row
+        (self.folder / BEGUN / row.job.name).write_text(row.status)
+
+    def finish(self, signal: int | None = None) -> Batch:
+        """Write the summary, and return what became of all jobs."""
+        batch = Batch(tuple(self.rows), signal)
+        temporary = self.folder / f".{SUMMARY}.tmp"
+        temporary.write_text(batch.to_csv(), encoding="utf-8")
+        temporary.replace(self.folder / SUMMARY)
+        shutil.rmtree(self.folder / BEGUN, ignore_errors=True)
+        return batch
+
+
+def prepare(manifest: Path, folder: Path, *, resume: bool) -> Plan:
+    """Read a manifest and its models, and find out what is to be done.
+
+    Parameters
+    ----------
+    manifest
+        The file.
+    folder
+        Where files go; made if it is missing.
+    resume
+        Skip the jobs whose files are complete.
+
+    Raises
+    ------
+    ArgumentError
+        If the manifest is not as it must be, or there is no such folder.
+    """
+    jobs = read_manifest(manifest)
+    plan = Plan(folder, [Row(job) for job in jobs])
+    broken = _load(plan, jobs)
+    killed = _begun_and_not_ended(folder)
+    for number, job in enumerate(jobs):
+        row = plan.rows[number]
+        try:
+            if job.model in broken:
+                raise broken[job.model]
+            plan.rows[number] = _kept(plan, number) if resume else row
+            plan.model(number)
+        except FSPError as error:
+            plan.rows[number] = row.failed(error)
+    todo = [number for number, row in enumerate(plan.rows) if row.status == PENDING]
+    plan.order = sorted(todo, key=lambda number: jobs[number].name in killed)
+    return plan
+
+
+def _load(plan: Plan, jobs: Sequence[Job]) -> dict[Path, FSPError]:
+    """Read the models; return why some cannot be."""
+    broken: dict[Path, FSPError] = {}
+    for job in jobs:
+        if job.model not in plan.models and job.model not in broken:
+            try:
+                plan.models[job.model] = fsp.load(job.model)
+            except FSPError as error:
+                broken[job.model] = error
+        if job.model in plan.models:
+            _check_names(job, plan.models[job.model])
+    return broken
+
+
+def _check_names(job: Job, model: Model) -> None:
+    known = [*model.parameters, *model.species]
+    for name in job.values:
+        if name not in known:
+            raise ArgumentError(
+                f"`set` and `sweep` must be of {', '.join(known)} for '{job.model}', but are of '{name}' in the job "
+                f"'{job.name}'."
+            )
+
+
+def _kept(plan: Plan, number: int) -> Row:
+    """Return the row of a job: what is complete is taken over."""
+    row = plan.rows[number]
+    head = read_head(plan.folder / row.job.file)
+    if head is not None and head.complete and _is_of(head, row.job, plan.model(number)):
+        return row.found(KEPT, head)
+    return row
+
+
+def _is_of(head: Head, job: Job, model: Model) -> bool:
+    """Tell whether a file holds what a job asks for."""
+    return (head.model_hash, head.asked, head.tol) == (model.hash, job.times, job.tol)
+
+
+def _begun_and_not_ended(folder: Path) -> set[str]:
+    """Make the folders; return the names of the jobs in which an earlier batch was killed."""
+    begun = folder / BEGUN
+    try:
+        begun.mkdir(parents=True, exist_ok=True)
+        files = list(begun.iterdir())
+        killed = {file.name for file in files if not file.stat().st_size}
+        for file in files:
+            file.unlink()
+    except OSError as error:
+        raise ArgumentError(
+            f"`--out` must be a folder that can be written to, but '{folder}' is not: {error}."
+        ) from None
+    return killed
+
+
+def _claim(path: Path) -> bool:
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+    except FileExistsError:
+        return False
+    return True
+
+
+# ---- the work
+
+
+def solve_batch(manifest: Path, folder: Path, *, resume: bool = False, tell: Tell = lambda line: None) -> Batch:
+    """Solve the jobs of a manifest one after the other.
+
+    Parameters
+    ----------
+    manifest
+        The file, see `read_manifest`.
+    folder
+        Where the files of the solutions go, and the summary; made if it is missing.
+    resume
+        Skip the jobs whose files are complete, and go on from those that are not.
+    tell
+        Called with a line about each job that has ended.
+
+    Returns
+    -------
+    Batch
+        What became of the jobs; where a signal came, those that were not begun are to come.
+
+    Raises
+    ------
+    ArgumentError
+        If the manifest is not as it must be, or there is no such folder.
+    """
+    plan = prepare(manifest, folder, resume=resume)
+    tell_all(plan.rows, tell)
+    with Stop() as stop:
+        for number in plan.claims():
+            row = solve_here(plan, number, Keeper(stop, None, None, None), resume=resume)
+            plan.end(number, row)
+            tell(str(row))
+            if row.status == STOPPED or stop.signal is not None:
+                break
+    return plan.finish(stop.signal)
+
+
+def tell_all(rows: Sequence[Row], tell: Tell) -> None:
+    """Say what is known before anything is solved."""
+    kept = sum(row.status == KEPT for row in rows)
+    if kept:
+        tell(f"{kept} of {len(rows)} jobs are kept")
+    for row in rows:
+        if row.status == FAILED:
+            tell(str(row))
+
+
+def solve_here(plan: Plan, number: int, progress: Keeper | None, *, resume: bool) -> Row:
+    """Solve a job in this process, and write its file; what is raised becomes part of the row."""
+    row, model = plan.rows[number], plan.model(number)
+    path = plan.folder / row.job.file
+
+    def solve() -> Solution:
+        head = read_head(path) if resume else None
+        if head is not None and _is_of(head, row.job, model):
+            earlier = fsp.read(path)
+            if isinstance(earlier, Solution):
+                report = progress if progress is not None else _ignore
+                return go_on(model, row.job.times, row.job.tol, earlier, progress=report, **row.job.options)
+        return transient(model, row.job.times, row.job.tol, progress=progress, **row.job.options)
+
+    return tried(row, path, solve)
+
+
+def tried(row: Row, path: Path, solve: Callable[[], Solution]) -> Row:
+    """Solve a job, and write its file; return what became of it."""
+    started = perf_counter()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ToleranceWarning)  # the summary says so
+            solution = solve()
+        solution.save(path)
+    except Interrupted as stop:
+        if stop.solution is not None:
+            stop.solution.save(path)
+        return replace(row, status=STOPPED)
+    except Exception as error:  # whatever it is, the other jobs go on
+        return row.failed(error, perf_counter() - started)
+    return row.found(SOLVED, solution, perf_counter() - started)
+
+
+def _ignore(progress: Any) -> None:
+    """Take no notice."""

@@ -1,0 +1,358 @@
+"""Bounds of the stationary distribution on all states, from a drift condition and one factorisation.
+
+Let z be a state and T the time at which the chain first meets it.  A function h >= 0 that tends to infinity, with
+
+    Σ_k a_k(x) (h(x + ν_k) - h(x)) <= -1        at every state x but z,
+
+lies above E_x T, so that the chain comes back to z from everywhere, in finite mean time: π exists, and is unique.
+For any y >= 0 on finitely many states, with r = A y and y(z) = c π(z), the difference c π - y is the occupation before
+T that starts from r.  Hence
+
+    Σ_x |c π(x) - y(x)|  <=  Σ_{x ≠ z} |r(x)| h(x),
+
+whatever y is, over all states.  Where y solves the equations inside a space with jumps out of it lost, r is what flows
+out, on states outside: then y <= c π, and the sum is all that is missing.
+
+h is glued: outside the space it is α + g/γ, with a drift condition ``A g <= -γ`` that is proved there; inside it is the
+smaller of that and of a solution v of the equations.  The smaller of two such functions is one again; where α + g/γ is
+the smaller one inside, the drift condition must hold too, so α is so large that this is not so at the states that it
+excepts.  The inequality for v is checked state by state with all roundings charged, so that nothing depends on how well
+the solver did.
+
+Single states: what comes back into the space does so at the states E that jumps from outside reach, at a total rate of
+at most R/(1 - q), with R the rate of leaving and q the largest probability of leaving before T from E; and at most R
+plus the largest rate of leaving times all that is missing.  The occupation from any of E lies below a solution w of the
+equations with all of E as sources at once.
+
+References
+----------
+P.-J. Courtois, P. Semal, Bounds for the positive eigenvectors of nonnegative matrices and for their approximations by
+decomposition, J. ACM 31 (1984) 804, doi:10.1145/1634.1637.
+T. Dayar, H. Hermanns, D. Spieler, V. Wolf, Numer. Linear Algebra Appl. 18 (2011) 931, doi:10.1002/nla.795.
+S. P. Meyn, R. L. Tweedie, Stability of Markovian processes III, Adv. Appl. Probab. 25 (1993) 518, doi:10.2307/1427522.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.sparse import linalg
+
+if TYPE_CHECKING:
+    from fsp.arrays import BoolArray, FloatArray, IntArray
+    from fsp.generator import Generator
+    from fsp.model import Model
+    from fsp.moments.lyapunov import DriftCondition
+    from fsp.space import StateSpace
+
+UNIT = 2.0**-53
+SLACK = 2e-14  # relative: pairwise sums over states, 20 + log2(n) additions in a row, and the operations on them
+KEPT = 1e-6  # of the right-hand sides that is added, so that a solution with roundings is above the exact one
+LEAST = 0.1  # of the drift that the function inside must show before it is scaled
+REFINEMENTS = 2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Certificate:
+    """A stationary distribution with bounds that hold on the infinite state space.
+
+    Parameters
+    ----------
+    p
+        (n,) probabilities, of a mass below one.
+    lower, upper
+        (n,) bounds of the probability of each stored state.
+    truncation, integration, rounding
+        Parts of a bound of the 1-norm distance to the exact distribution, over all states.
+    """
+
+    p: FloatArray
+    lower: FloatArray
+    upper: FloatArray
+    truncation: float
+    integration: float
+    rounding: float
+
+    @property
+    def total(self) -> float:
+        """The bound."""
+        return self.truncation + self.integration + self.rounding
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Boundary:
+    """The jumps out of the space, and g/γ where they lead and at the stored states."""
+
+    sources: IntArray  # (m,)
+    rates: FloatArray  # (m,)
+    beyond: FloatArray  # (m,) g/γ at the targets
+    within: FloatArray  # (n,) g/γ; infinite where there is no condition
+    excepted: IntArray  # stored states at which the drift may be above -γ
+
+
+def rate_outside(condition: DriftCondition, generator: Generator) -> float:
+    """Return γ such that ``A g <= -γ`` at all states that are not stored; not positive where there is none.
+
+    Parameters
+    ----------
+    condition
+        The drift condition.
+    generator
+        The generator on the stored states.
+
+    Returns
+    -------
+    float
+        γ, 1/time.
+    """
+    missing = generator.space.index(condition.states) < 0
+    return min(condition.elsewhere, -float(condition.drifts[missing].max(initial=-np.inf)))
+
+
+def certify(generator: Generator, z: int, condition: DriftCondition | None) -> Certificate | None:
+    """Solve for the stationary distribution of the class of a state, and bound its error.
+
+    Parameters
+    ----------
+    generator
+        The generator on a finite space.
+    z
+        Index of the state that the bounds are built around; one of high probability gives the best.
+    condition
+        A drift condition that excepts no state outside the space; None where no jump leaves the space.
+
+    Returns
+    -------
+    Certificate or None
+        None where nothing can be proved: the space is too small, a state of it does not lead to z, or rounding hides
+        the drift.
+    """
+    if generator.n_sinks and (condition is None or not rate_outside(condition, generator) > 0.0):
+        return None
+    keep = np.arange(len(generator)) != z
+    if not keep.any():
+        return None if generator.n_sinks else Certificate(np.ones(1), np.ones(1), np.ones(1), 0.0, 0.0, 0.0)
+    system = _Killed(generator.to_csr(), keep)
+    if system.factors is None:
+        return None
+    boundary = _boundary(generator, condition)
+    entries = np.flatnonzero(entered(generator.model, generator.space) & keep)
+    times = _hitting_times(generator, system, boundary, z)
+    if times is None:
+        return None
+    return _bounded(generator, z, system, boundary, entries, times)
+
+
+class _Killed:
+    """The equations ``-A`` on the space without one state; `keep` (n,) says which are left."""
+
+    def __init__(self, matrix: Any, keep: BoolArray) -> None:
+        self.keep = np.flatnonzero(keep)
+        self.matrix = (-matrix[self.keep][:, self.keep]).tocsc()
+        try:
+            # Diagonally dominant by columns: no pivoting is needed, and a symmetric ordering has less fill-in.
+            self.factors: Any = linalg.splu(
+                self.matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
+            )
+        except RuntimeError:  # singular: a part of the space is never left
+            self.factors = None
+
+    def solve(self, right: FloatArray) -> FloatArray:
+        """Return the (n,) occupation from sources `right` (n,), with refinement; zero at the state left out."""
+        return self._refined(self.matrix, right, "N")
+
+    def solve_adjoint(self, right: Any) -> FloatArray:
+        """Return the (n,) mean of the integral of `right` (n,) over the time before the state left out is met."""
+        return self._refined(self.matrix.T, right, "T")
+
+    def _refined(self, matrix: Any, right: FloatArray, side: str) -> FloatArray:
+        own = right[self.keep]
+        found = self.factors.solve(own, side)
+        for _ in range(REFINEMENTS):
+            found = found + self.factors.solve(own - matrix @ found, side)
+        whole = np.zeros(len(right))
+        whole[self.keep] = np.maximum(found, 0.0)
+        return whole
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Times:
+    """Bounds of h inside and at the targets of the jumps out, and of the probability of leaving first."""
+
+    inside: FloatArray  # (n,)
+    beyond: FloatArray  # (m,)
+    leaving: FloatArray  # (n,)
+
+
+def _boundary(generator: Generator, condition: DriftCondition | None) -> _Boundary:
+    if not generator.leaks or condition is None:
+        none = np.zeros(0)
+        return _Boundary(none.astype(np.int64), none, none, np.full(len(generator), np.inf), none.astype(np.int64))
+    gamma = rate_outside(condition, generator)
+    sources = np.concatenate([leak.sources for leak in generator.leaks])
+    change = np.concatenate([np.tile(leak.change, (len(leak.sources), 1)) for leak in generator.leaks])
+    targets = generator.space.states_at(sources) + change
+    place = generator.space.index(condition.states[condition.drifts > -gamma])
+    return _Boundary(
+        sources,
+        np.concatenate([leak.rates for leak in generator.leaks]),
+        condition.values(targets) / gamma,
+        condition.values(generator.space.states) / gamma,
+        place[place >= 0],
+    )
+
+
+def entered(model: Model, space: StateSpace) -> BoolArray:
+    """Tell which states of a space a jump from outside may lead to, whatever its rate.
+
+    Parameters
+    ----------
+    model
+        The reaction network.
+    space
+        The space.
+
+    Returns
+    -------
+    ndarray
+        Mask, (n,).
+    """
+    states = space.states
+    found = np.zeros(len(states), dtype=np.bool_)
+    for change in np.unique(model.change, axis=0):
+        before = states - change
+        possible = np.flatnonzero((before >= 0).all(axis=1) & ~found)
+        found[possible[space.index(before[possible]) < 0]] = True
+    return found
+
+
+def _hitting_times(generator: Generator, system: _Killed, boundary: _Boundary, z: int) -> _Times | None:
+    """Return a function with a drift of at most -1 at all states but z, checked; None where there is none."""
+    n = len(generator)
+    others = np.arange(n) != z
+    first = np.bincount(boundary.sources, boundary.rates * boundary.beyond, n)
+    solved = system.solve_adjoint(1.0 + first)  # v as if α were zero
+    leaving, alpha = np.zeros(n), 0.0
+    if len(boundary.sources):
+        spread = KEPT / max(1.0, float(solved.max()))
+        leaving = system.solve_adjoint(np.bincount(boundary.sources, boundary.rates, n) + spread)
+        core = boundary.excepted[boundary.excepted != z]
+        back = 1.0 - leaving[core]
+        if not (back > 0.0).all():
+            return None
+        need = (solved[core] - boundary.within[core] * (1.0 - SLACK)) / back
+        alpha = max(0.0, float(need.max(initial=0.0))) * (1.0 + 1e-6)
+        solved = solved + alpha * leaving
+        if (solved[core] > (alpha + boundary.within[core]) * (1.0 - SLACK)).any():
+            return None
+    glued = (alpha + boundary.within) * (1.0 + SLACK)  # (n,)
+    beyond = (alpha + boundary.beyond) * (1.0 + SLACK)  # (m,)
+    inside = np.minimum(solved, glued)
+    drift = min(1.0, _drift(generator, boundary, solved, inside, beyond, others & (solved <= glued)))
+    if not drift > LEAST:
+        return None
+    proved = _drift(generator, boundary, leaving, leaving, np.ones(len(boundary.rates)), others) > 0.0
+    return _Times(inside / drift, beyond / drift, leaving if proved else np.ones(n))
+
+
+def _drift(
+    generator: Generator,
+    boundary: _Boundary,
+    here: FloatArray,
+    inside: FloatArray,
+    beyond: FloatArray,
+    chosen: BoolArray,
+) -> float:
+    """Return the least of ``-Σ a(x) (f(target) - f(x))`` over chosen states (n,), roundings taken off.
+
+    f(x) is `here`; f at targets is `inside` or, out of the space, `beyond`.  They are taken as they are, so that only
+    rates and differences round.
+    """
+    matrix = generator.to_csr().tocoo()
+    n = len(here)
+    jumps = matrix.row != matrix.col
+    target, source, rate = matrix.row[jumps], matrix.col[jumps], matrix.data[jumps]
+    step = rate * (inside[target] - here[source])
+    out = boundary.rates * (beyond - here[boundary.sources])
+    change = np.bincount(source, step, n) + np.bincount(boundary.sources, out, n)
+    size = np.bincount(source, np.abs(step), n) + np.bincount(boundary.sources, np.abs(out), n)
+    return float((-change - roundings(generator) * size)[chosen].min(initial=np.inf))
+
+
+def roundings(generator: Generator) -> float:
+    """Relative error of a rate, of a product with it and of a sum over the jumps of a state."""
+    return UNIT * (generator.roundings + len(generator.model.reactions) + 4.0)
+
+
+def _bounded(
+    generator: Generator, z: int, system: _Killed, boundary: _Boundary, entries: IntArray, times: _Times
+) -> Certificate:
+    matrix = generator.to_csr()
+    n = len(generator)
+    jumps = np.asarray(matrix[:, [z]].todense()).ravel()
+    jumps[z] = 0.0
+    y = system.solve(jumps)
+    y[z] = 1.0
+    y /= y.sum()
+    residual = np.abs(matrix @ y)
+    charge = roundings(generator) * (abs(matrix) @ y)
+    residual[z] = charge[z] = 0.0
+    solved, rounded = float((residual * times.inside).sum()), float((charge * times.inside).sum())
+    leaked = boundary.rates * y[boundary.sources]
+    lost = float((leaked * times.beyond).sum()) * (1.0 + roundings(generator))
+    total = float(y.sum())
+    scale = (total + lost) * (1.0 + SLACK)
+    again = 1.0 - float(times.leaving[entries].max(initial=0.0))
+    largest = float(np.bincount(boundary.sources, boundary.rates, n).max(initial=0.0))
+    leaving = float(leaked.sum())
+    most_often = (leaving + float((residual + charge).sum())) / again if again > 0.0 else np.inf
+    coming = min(most_often, leaving + largest * (lost + solved + rounded))
+    single = _single_states(generator, system, entries, coming, residual + charge, z)
+    most = y + single.gained + np.minimum(single.error, solved + rounded)
+    least = y - np.minimum(single.error, solved + rounded)
+    return Certificate(
+        y / scale,
+        np.maximum(least / (scale + solved + rounded) * (1.0 - SLACK), 0.0),
+        np.minimum(most / max(total - solved - rounded, 1e-300) * (1.0 + SLACK), 1.0),
+        lost / scale * (1.0 + SLACK),
+        2.0 * solved / scale,
+        2.0 * rounded / scale + SLACK,
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Single:
+    """What a single state may hold more than y, from outside and from the residual of the equations, (n,)."""
+
+    gained: FloatArray
+    error: FloatArray
+
+
+def _single_states(
+    generator: Generator,
+    system: _Killed,
+    entries: IntArray,
+    coming: float,
+    residual: FloatArray,
+    z: int,
+) -> _Single:
+    n = len(residual)
+    sources = np.zeros(n)
+    sources[entries] = 1.0
+    spread = KEPT * max(1, len(entries)) / n
+    w = system.solve(sources + spread)
+    matrix = generator.to_csr()
+    # what the equations really have as sources, less all roundings
+    held = -(matrix @ w) - roundings(generator) * (abs(matrix) @ w)
+    held[z] = np.inf
+    unlimited = np.full(n, np.inf)
+    if not (held > 0.0).all():
+        return _Single(unlimited if len(entries) else np.zeros(n), unlimited)
+    error = float((residual / held).max()) * w * (1.0 + SLACK)
+    if not len(entries):
+        return _Single(np.zeros(n), error)
+    gained = coming / float(held[entries].min()) * w * (1.0 + SLACK)
+    gained[z] = error[z] = 0.0
+    return _Single(gained, error)

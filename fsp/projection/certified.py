@@ -1,0 +1,369 @@
+"""Stationary distributions whose error is a bound, on a space that grows until the bound meets the tolerance.
+
+The space holds the states that the drift condition excepts, as far as they can be reached, and grows where the answer's
+probability flows out.  One closed class: `certify` on all of the space also shows that every state leads to it.
+Several: a bound for each, on the states that its own may come to, weighted by the probabilities of ending there, whose
+error is at most the 1-norm of what the equations for the transient states leave, and what leaks out of those.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse import csgraph
+
+from fsp.distribution import ErrorLedger
+from fsp.errors import ConvergenceError, StateSpaceError, ToleranceWarning
+from fsp.generator import Generator
+from fsp.model.structure import producible, same_lattice
+from fsp.moments.lyapunov import NoDriftCondition
+from fsp.moments.rates import rates
+from fsp.projection.certificate import UNIT, Certificate, certify, entered, roundings
+from fsp.projection.growth import starting_vector
+from fsp.projection.nullspace import null_vector
+from fsp.projection.progress import Progress, ProgressCallback
+from fsp.projection.structure import Absorption, Classes, absorption, close_leaks, closed_classes
+from fsp.space import StateSpace
+
+if TYPE_CHECKING:
+    from fsp.arrays import BoolArray, FloatArray, IntArray
+    from fsp.model import Model
+    from fsp.moments.lyapunov import DriftCondition
+    from fsp.projection.growth import Growth
+
+NEGLIGIBLE = 1e-14  # probability of a closed class that is not solved
+SPARE = 0.25  # share of the drift elsewhere that excepted states may lack without being stored
+IMPROBABLE = 0.1  # of the most probable state, below which a state is not good to build bounds around
+ROUNDED = 0.5  # share of the tolerance that rounding takes, beyond which growing does not help
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Settled:
+    """An answer on a space.
+
+    Parameters
+    ----------
+    generator
+        Of the space.
+    p, lower, upper
+        (n,) probabilities and bounds of each.
+    error
+        The bounds; infinite truncation where nothing is proved.
+    weight
+        (n,) where probability flows out from.
+    notes
+        Remarks.
+    """
+
+    generator: Generator
+    p: FloatArray
+    lower: FloatArray
+    upper: FloatArray
+    error: ErrorLedger
+    weight: FloatArray
+    notes: tuple[str, ...] = ()
+
+    @property
+    def proved(self) -> bool:
+        """Whether there is a bound."""
+        return bool(np.isfinite(self.error.total))
+
+
+class Certifier:
+    """Bound the stationary distribution of one model on one space after another."""
+
+    def __init__(self, model: Model, condition: DriftCondition | None, method: str) -> None:
+        self._model, self._method = model, method
+        self._condition = condition  # without states that turn out not to be reached
+        found = rates(model, 0.0, np.full(model.n_species, np.inf))
+        self._needs = np.array(  # (R, d) species that are a factor of every term of a rate
+            [
+                [rate.upper is not None and all(alpha[i] > 0 for alpha in rate.upper) for i in range(model.n_species)]
+                for rate in found
+            ]
+        )
+
+    @property
+    def n_excepted(self) -> int:
+        """Number of states that have to be stored."""
+        return len(self._excepted())
+
+    def settle(self, growth: Growth, tol: float, report: ProgressCallback) -> Settled:
+        """Grow the space until the bound meets the tolerance, or rounding or the limits forbid it.
+
+        Parameters
+        ----------
+        growth
+            Chooses the states.
+        tol
+            The bound to reach.
+        report
+            Called for every space.
+
+        Returns
+        -------
+        Settled
+            With a `ToleranceWarning` where the bound is above `tol`.
+
+        Raises
+        ------
+        StateSpaceError
+            If nothing was proved within the limits.
+        NoDriftCondition
+            If nothing can be proved although no probability flows out.
+        """
+        space = growth.with_states(growth.first(), self._excepted())
+        best: Settled | None = None
+        guess: FloatArray | None = None
+        while True:
+            found = self.attempt(space, guess)
+            report(Progress(None, None, len(space), min(found.error.total, 2.0), "stationary"))
+            best = found if found.proved else best
+            if _ends(found, tol):
+                break
+            before = found.generator.space
+            try:
+                space = growth.grow(before, found.generator, found.weight, None, _finite(found.error))
+            except StateSpaceError:
+                if best is None or best.error.total > 1.0:
+                    raise
+                break
+            guess = before.carry(found.p, space)
+        if best is None:
+            raise NoDriftCondition("rounding hides the drift, or a stored state does not lead to the others")
+        if best.error.total > tol:
+            warnings.warn(f"The bound {best.error} exceeds tol = {tol:.1e}.", ToleranceWarning, stacklevel=4)
+        return best
+
+    def attempt(self, space: StateSpace, guess: FloatArray | None) -> Settled:
+        """Solve and certify on one space.
+
+        Parameters
+        ----------
+        space
+            The space, which holds the initial states.
+        guess
+            (n,) the answer so far; None at first.
+
+        Returns
+        -------
+        Settled
+            On the states of the space that may be reached.
+        """
+        reached = self._reached(space, self._model.initial_states)
+        if not reached.all():
+            guess = None if guess is None else guess[reached]
+            space, whole = space.restrict(reached), space
+            self._condition = self._narrowed(self._model.initial_states, whole, space)
+        generator = Generator(self._model, space)
+        initial = starting_vector(self._model, space)
+        closed = (generator.to_csr() + sparse.diags_array(generator.leak_rates)).tocsr()
+        classes = self._separate(generator, closed_classes(closed))
+        if len(classes.members) < 2:
+            return self._one(generator, guess)
+        end = absorption(closed, classes, generator.leak_rates, initial)
+        return self._several(generator, closed, classes, end)
+
+    def _separate(self, generator: Generator, classes: Classes) -> Classes:
+        """Return the classes that no way through the outside may lead from; others are pockets of the space."""
+        if len(classes.members) < 2:
+            return Classes((), np.ones(len(generator), dtype=np.bool_))
+        kept, transient = [], classes.transient.copy()
+        for members in classes.members:
+            ways = np.zeros(len(generator), dtype=np.bool_)
+            if generator.leak_rates[members].any():
+                ways = self._reached(generator.space, generator.space.states_at(members[:1]))
+                ways[members] = False
+            if (ways & ~classes.transient).any():
+                transient[members] = True
+            else:
+                kept.append(members)
+        return Classes(tuple(kept), transient)
+
+    def _one(self, generator: Generator, guess: FloatArray | None) -> Settled:
+        """Certify the only closed class, which every state of the space must be shown to lead to."""
+        if guess is not None and guess.any():
+            certificate = _around_mode(generator, int(np.argmax(guess)), self._condition)
+            if certificate is not None:
+                return _settled(generator, certificate)
+        initial = starting_vector(self._model, generator.space)
+        back = close_leaks(generator.to_csr(), generator.leak_rates, initial)
+        p = self._estimate(back, max(closed_classes(back).members, key=len))
+        certificate = None if guess is not None else _around_mode(generator, int(np.argmax(p)), self._condition)
+        if certificate is not None:
+            return _settled(generator, certificate)
+        unknown = ErrorLedger(truncation=np.inf)
+        return Settled(generator, p, np.zeros(len(p)), np.ones(len(p)), unknown, p)
+
+    def _estimate(self, closed: Any, members: IntArray) -> FloatArray:
+        """Return about the stationary vector of a closed class, (n,); bounds do not depend on how good it is."""
+        n = closed.shape[0]
+        p = np.zeros(n)
+        block = closed if len(members) == n else closed[members][:, members].tocsr()
+        try:
+            p[members] = null_vector(block, self._method).p
+        except ConvergenceError:
+            p[members] = 1.0 / len(members)
+        return p
+
+    # ---- which states may be reached
+
+    def _possible(self, states: IntArray, start: IntArray) -> BoolArray:
+        """Tell which states (m, d) may be reached from one of `start` (k, d), by lattice and by species present."""
+        change = self._model.change
+        if len(start) > 64:
+            return np.ones(len(states), dtype=np.bool_)
+        found = np.zeros(len(states), dtype=np.bool_)
+        for x in start:
+            there = producible(change, self._needs, x > 0)
+            found |= same_lattice(change, states - x) & ~states[:, ~there].any(axis=1)
+        return found
+
+    def _excepted(self) -> IntArray:
+        """Return the states that have to be stored."""
+        condition = self._condition
+        if condition is None:
+            return np.zeros((0, self._model.n_species), dtype=np.int64)
+        states = condition.states[condition.drifts > -SPARE * condition.elsewhere]
+        return states[self._possible(states, self._model.initial_states)]
+
+    def _reached(self, space: StateSpace, start: IntArray) -> BoolArray:
+        """Tell which states of a space may be reached from `start`, on a way through it or from outside."""
+        first = np.zeros(len(space), dtype=np.bool_)
+        entries = np.flatnonzero(entered(self._model, space))
+        first[entries[self._possible(space.states_at(entries), start)]] = True
+        first[space.index(start)] = True
+        if first.all():
+            return first
+        matrix = Generator(self._model, space).to_csr()
+        n = len(space)
+        source = sparse.csr_array(first[:, None].astype(np.float64))  # jumps from a state of its own
+        jumps = sparse.block_array([[abs(matrix), source], [None, sparse.csr_array((1, 1))]], format="csr")
+        order = csgraph.breadth_first_order(jumps.T.tocsr(), n, directed=True, return_predecessors=False)
+        found = np.zeros(n + 1, dtype=np.bool_)
+        found[order] = True
+        return found[:n]
+
+    def _narrowed(self, start: IntArray, whole: StateSpace, space: StateSpace) -> DriftCondition | None:
+        """Return the drift condition without states that cannot be reached: those of `whole` that `space` lacks."""
+        condition = self._condition
+        if condition is None:
+            return None
+        excluded = (whole.index(condition.states) >= 0) & (space.index(condition.states) < 0)
+        kept = ~excluded & self._possible(condition.states, start)
+        return replace(condition, states=condition.states[kept], drifts=condition.drifts[kept])
+
+    # ---- several closed classes
+
+    def _several(self, generator: Generator, closed: Any, classes: Classes, end: Absorption) -> Settled:
+        n = len(generator)
+        p, lower, upper = np.zeros(n), np.zeros(n), np.zeros(n)
+        off = _absorption_error(generator, classes, end)
+        error = ErrorLedger(truncation=off.lost, rounding=off.rounding)
+        notes = []
+        for members, weight in zip(classes.members, end.weights.tolist(), strict=True):
+            if weight <= NEGLIGIBLE:
+                error += ErrorLedger(truncation=weight)
+                continue
+            own = self._estimate(closed, members)
+            z = int(np.argmax(own))
+            found = self._of_class(generator, members, z)
+            if found is None:
+                error += ErrorLedger(truncation=np.inf)
+                p += weight * own
+                continue
+            kept, certificate = found
+            p[kept] += weight * certificate.p
+            lower[kept] += max(0.0, weight - off.total) * certificate.lower
+            upper[kept] += (weight + off.total) * certificate.upper
+            error += ErrorLedger(
+                weight * certificate.truncation, weight * certificate.integration, 0.0, weight * certificate.rounding
+            )
+            example = _example(generator.space, members[0])
+            notes.append(f"closed class of {len(members):,} states around ({example}), probability {weight:.6g}")
+        return Settled(
+            generator,
+            p,
+            lower,
+            np.minimum(upper, 1.0),
+            error,
+            p + end.occupation,
+            tuple(notes) if len(notes) > 1 else (),
+        )
+
+    def _of_class(self, generator: Generator, members: IntArray, z: int) -> tuple[IntArray, Certificate] | None:
+        """Certify one closed class around its state z, on the states that may be reached from z."""
+        leaks = bool(generator.leak_rates[members].any())
+        kept = members
+        condition = None
+        start = generator.space.states_at(np.array([z]))
+        if leaks:
+            kept = np.flatnonzero(self._reached(generator.space, start))
+        mask = np.zeros(len(generator), dtype=np.bool_)
+        mask[kept] = True
+        space = generator.space.restrict(mask)
+        if leaks:
+            condition = self._narrowed(start, generator.space, space)
+        own = Generator(self._model, space)
+        certificate = _around_mode(own, int(space.index(start)[0]), condition)
+        return None if certificate is None else (kept, certificate)
+
+
+@dataclass(frozen=True, slots=True)
+class _AbsorptionError:
+    """Bounds of ``Σ |exact - computed weight|`` of the closed classes."""
+
+    lost: float
+    rounding: float
+
+    @property
+    def total(self) -> float:
+        return self.lost + self.rounding
+
+
+def _absorption_error(generator: Generator, classes: Classes, end: Absorption) -> _AbsorptionError:
+    """Bound the error of the weights: what the equations of the transient states leave goes somewhere, once."""
+    inside = classes.transient
+    matrix = generator.to_csr()
+    initial = starting_vector(generator.model, generator.space)
+    rest = np.abs((initial + matrix @ end.occupation)[inside])
+    charge = roundings(generator) * (abs(matrix) @ end.occupation)
+    return _AbsorptionError(end.lost * (1.0 + 1e-12), float(rest.sum() + charge.sum()) + 1e-15 * len(classes.members))
+
+
+def _around_mode(generator: Generator, z: int, condition: DriftCondition | None) -> Certificate | None:
+    """Certify around z, and again around the mode that is found where z is improbable."""
+    first = certify(generator, z, condition)
+    if first is None or first.p[z] > IMPROBABLE * first.p.max():
+        return first
+    second = certify(generator, int(np.argmax(first.p)), condition)
+    return first if second is None or second.total > first.total else second
+
+
+def _settled(generator: Generator, found: Certificate) -> Settled:
+    error = ErrorLedger(truncation=found.truncation, integration=found.integration, rounding=found.rounding)
+    return Settled(generator, found.p, found.lower, found.upper, error, found.p)
+
+
+def _example(space: StateSpace, index: int) -> str:
+    state = space.states_at(np.array([index]))[0]
+    return ", ".join(f"{name}={x}" for name, x in zip(space.species, state, strict=True))
+
+
+def _ends(found: Settled, tol: float) -> bool:
+    """Tell whether growing the space is not needed, or does not help."""
+    generator = found.generator
+    if not generator.n_sinks:
+        return True
+    if found.proved:
+        return found.error.total <= tol or found.error.truncation <= (1.0 - ROUNDED) * tol
+    outflow = float(generator.leak_rates @ found.p)
+    return outflow <= UNIT * float(generator.exit_rates @ found.p)
+
+
+def _finite(error: ErrorLedger) -> ErrorLedger:
+    return error if np.isfinite(error.total) else ErrorLedger(truncation=2.0, certified=False)

@@ -1,0 +1,81 @@
+"""Numbers as they are written on the command line and in manifests: ``1,2,5``, ``0:30:31``, ``8GiB``."""
+
+from __future__ import annotations
+
+import re
+
+from fsp.errors import ArgumentError
+
+_SIZE = re.compile(r"([0-9]+\.?[0-9]*)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
+
+
+def number(text: str, where: str) -> float:
+    """Return a number.
+
+    Parameters
+    ----------
+    text
+        How it is written.
+    where
+        The option or key that it stands at, for the message.
+
+    Raises
+    ------
+    ArgumentError
+        If it is none.
+    """
+    try:
+        return float(text)
+    except ValueError:
+        raise ArgumentError(f"`{where}` must be a number, but is '{text}'.") from None
+
+
+def points(text: str, where: str) -> list[float]:
+    """Return the numbers of a list such as ``1,2,5``, of which ``FROM:TO:NUMBER`` gives several, with both ends.
+
+    Parameters
+    ----------
+    text
+        How they are written.
+    where
+        The option or key that they stand at, for the message.
+
+    Raises
+    ------
+    ArgumentError
+        If they are written otherwise.
+    """
+    found: list[float] = []
+    for part in text.split(","):
+        ends = part.split(":")
+        if len(ends) == 1:
+            found.append(number(part, where))
+        elif len(ends) == 3 and ends[2].strip().isdigit() and int(ends[2]) > 1:
+            first, last = (number(end, where) for end in ends[:2])
+            steps = int(ends[2]) - 1
+            found += [*(first + (last - first) * i / steps for i in range(steps)), last]
+        else:
+            raise ArgumentError(f"`{where}` must be like 0:30:31 or 1,2,5, but has '{part}'.")
+    return found
+
+
+def size(text: str, where: str) -> int:
+    """Return a number of bytes that is written like ``8GiB`` or ``500MB``.
+
+    Parameters
+    ----------
+    text
+        How it is written.
+    where
+        The option or key that it stands at, for the message.
+
+    Raises
+    ------
+    ArgumentError
+        If it is written otherwise.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise ArgumentError(f"`{where}` must be a size such as 8GiB or 500MB, but is '{text}'.")
+    digits, prefix, binary = match.groups()
+    return int(float(digits) * (1024 if binary else 1000) ** " kmgt".index(prefix.lower() or " "))

@@ -1,0 +1,253 @@
+"""Stationary distributions on ranks: closed forms, the serial answers, several classes, and solvers that lie."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from mpi_networks import random_network, toggle
+from test_stationary import CASES
+from written_networks import network
+
+import fsp
+from fsp.petsc import Generator, StateSpace, nullspace, options, relaxation, structure, systems
+from fsp.petsc.environment import load
+
+METHODS = ["direct", "iterative", "eigen"]
+NAMES = ["immigration-death", "binding", "telegraph, slow", "Schloegl", "two-stage product"]
+
+
+def on_ranks(comm, model, tol=1e-8, **more):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", fsp.ToleranceWarning)
+        return fsp.stationary(model, tol, backend="petsc", comm=comm, **more)
+
+
+def serial(model, tol=1e-8, **more):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", fsp.ToleranceWarning)
+        return fsp.stationary(model, tol, **more)
+
+
+def part(d):
+    """Return this rank's place in the whole."""
+    return slice(d.space.first, d.space.first + d.space.n_local)
+
+
+def total(comm, values):
+    return comm.sum(float(np.sum(values)))
+
+
+def true_error(comm, law, d):
+    exact = law(d.states) if len(d.states) else np.zeros(0)
+    return total(comm, np.abs(exact - d.probabilities)) + max(0.0, 1.0 - total(comm, exact))
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", NAMES)
+def test_true_error_and_estimate_are_within_the_tolerance(comm, name, method):
+    case = CASES[name]
+    d = on_ranks(comm, case.model, 1e-8, method=method)
+    assert true_error(comm, case.law, d) <= d.error.total <= 1e-8
+    assert not d.error.certified
+    assert d.notes == ()
+    assert d.mass == pytest.approx(1.0, abs=1e-12)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_box_gives_the_serial_answer_state_for_state(comm, method):
+    model, upper = toggle(), {"U": 45, "V": 20}
+    expected = serial(model, space=fsp.StateSpace.box(model, upper), method="gth")
+    d = on_ranks(comm, model, 1e-11, space=StateSpace.box(model, upper, comm=comm), method=method)
+    assert np.abs(d.probabilities - expected.probabilities[part(d)]).max(initial=0.0) <= 1e-12
+    assert d.error.truncation == pytest.approx(expected.error.truncation, rel=1e-6)
+    assert total(comm, np.abs(d.probabilities - expected.probabilities[part(d)])) <= d.error.integration
+
+
+@pytest.mark.parametrize("seed", range(16))
+def test_classes_traps_and_ways_into_them_are_the_serial_ones(comm, seed):
+    """In boxes jumps by two make classes, one-way jumps transient states, and boundaries pockets."""
+    rng = np.random.default_rng(seed)
+    model, _ = random_network(rng)
+    upper = rng.integers(2, 6, len(model.species))
+    expected = serial(model, space=fsp.StateSpace.box(model, upper))
+    d = on_ranks(comm, model, space=StateSpace.box(model, upper, comm=comm))
+    assert total(comm, np.abs(d.probabilities - expected.probabilities[part(d)])) <= 1e-9
+    assert set(d.notes) == set(expected.notes)
+    assert d.error.truncation == pytest.approx(expected.error.truncation, rel=1e-6, abs=1e-12)
+
+
+def test_classes_are_weighted_by_absorption(comm):
+    model = network({"A": 20, "B": 0, "C": 0}, ("A -> B", "mass_action", 1.0), ("A -> C", "mass_action", 3.0))
+    d, expected = on_ranks(comm, model), serial(model)
+    assert len(d.notes) == 21
+    assert set(d.notes) == set(expected.notes)
+    space = fsp.StateSpace.reachable(model)
+    weights = dict(zip(map(tuple, expected.states.tolist()), expected.probabilities.tolist(), strict=True))
+    assert len(d) == len(space) == len(weights)
+    assert d.probabilities == pytest.approx([weights[tuple(x)] for x in d.states.tolist()], abs=1e-12)
+
+
+def test_parities_are_weighted_by_the_start(comm):
+    model = network(
+        {"X": 0}, ("0 -> 2 X", "mass_action", 8.0), ("2 X -> 0", "mass_action", 1.0), initial={(0,): 0.3, (5,): 0.7}
+    )
+    d = on_ranks(comm, model, 1e-9)
+    assert total(comm, d.probabilities[d.states[:, 0] % 2 == 0]) == pytest.approx(0.3, abs=1e-9)
+    assert len(d.notes) == 2
+
+
+def test_too_many_parts_are_refused_with_the_way_out(comm, monkeypatch):
+    monkeypatch.setattr(structure, "MOST_PARTS", 5)
+    model = network({"A": 20, "B": 0}, ("A -> B", "mass_action", 1.0))
+    with pytest.raises(fsp.StateSpaceError, match=r"at most 5 parts.*backend='serial'"):
+        on_ranks(comm, model, space=StateSpace.reachable(model, comm=comm))
+
+
+def test_probability_that_escapes_is_refused(comm):
+    gone = network({"X": 0, "Y": 0}, ("0 -> X", "mass_action", 1.0), ("X -> Y", "mass_action", 1.0))
+    with pytest.raises(fsp.StateSpaceError, match="escapes"):
+        on_ranks(comm, gone)
+
+
+# ---- solvers that lie ------------------------------------------------------------------------------------------
+
+
+def wrong_mode(solver, b, rtol=0.0):
+    """Say that nothing need be corrected."""
+    return np.zeros_like(b)
+
+
+def too_little(solver, b, rtol=0.0):
+    """Correct one state in three."""
+    found = ORIGINAL(solver, b, rtol)
+    found[::3] = 0.0
+    return found
+
+
+ORIGINAL = systems.Solver.solve
+
+
+@pytest.mark.parametrize("lie", [wrong_mode, too_little])
+@pytest.mark.parametrize("method", ["direct", "iterative"])
+def test_a_solver_that_lies_is_found_out(comm, monkeypatch, lie, method):
+    monkeypatch.setattr(systems.Solver, "solve", lie)
+    model = toggle()
+    space = StateSpace.box(model, 30, comm=comm)
+    with pytest.raises(fsp.ConvergenceError, match=r"residual|negative|sum"):
+        on_ranks(comm, model, space=space, method=method)
+
+
+def test_an_eigensolver_that_returns_another_mode_is_found_out(comm, monkeypatch):
+    model = toggle()
+    space = StateSpace.box(model, 30, comm=comm)
+
+    def another(problem, inner):
+        return -problem.place
+
+    monkeypatch.setattr(nullspace, "_eigenvector", another)
+    monkeypatch.setattr(systems.Solver, "solve", wrong_mode)
+    with pytest.raises(fsp.ConvergenceError):
+        on_ranks(comm, model, space=space, method="eigen")
+
+
+def test_the_next_method_is_tried(comm, monkeypatch):
+    """The biconjugate gradients of PETSc call themselves converged on singular systems, and are not."""
+    model = toggle()
+    expected = serial(model, space=fsp.StateSpace.box(model, 40))
+    monkeypatch.setattr(nullspace, "_order", lambda n: ("iterative", "direct"))
+
+    def lie_unless_direct(solver, b, rtol=0.0):
+        return ORIGINAL(solver, b, rtol) if solver._ksp.getType() == "preonly" else np.ones_like(b)
+
+    monkeypatch.setattr(systems.Solver, "solve", lie_unless_direct)
+    d = on_ranks(comm, model, space=StateSpace.box(model, 40, comm=comm))
+    assert total(comm, np.abs(d.probabilities - expected.probabilities[part(d)])) <= 1e-11
+
+
+def test_what_a_residual_hides_is_estimated(comm):
+    """Two wells with rare jumps between them: the error is 10⁴ times the residual."""
+    model = network(
+        {"X": 0},
+        ("0 -> X", "rate", "3 + 32 * X^6 / (15^6 + X^6)"),
+        ("X -> 0", "mass_action", 1.0),
+    )
+    expected = serial(model, space=fsp.StateSpace.box(model, 80), method="gth")
+    d = on_ranks(comm, model, 1e-4, space=StateSpace.box(model, 80, comm=comm), method="iterative")
+    assert total(comm, np.abs(d.probabilities - expected.probabilities[part(d)])) <= d.error.integration
+
+
+# ---- options ---------------------------------------------------------------------------------------------------
+
+
+def test_options_are_set_only_during_the_call(comm, monkeypatch):
+    database = load().PETSc.Options()
+    database.setValue("fsp_ksp_gmres_restart", 17)
+    before = database.getAll()
+    model = toggle()
+    space = StateSpace.box(model, 20, comm=comm)
+    seen = []
+
+    def look(solver, b, rtol=0.0):
+        seen.append((solver._ksp.getType(), database.getAll()["fsp_ksp_gmres_restart"]))
+        return ORIGINAL(solver, b, rtol)
+
+    monkeypatch.setattr(systems.Solver, "solve", look)
+    monkeypatch.setattr("sys.argv", ["program", "-fsp_ksp_type", "fgmres", "--other", "-1"])
+    on_ranks(comm, model, space=space, method="iterative", options={"-fsp_ksp_gmres_restart": 11})
+    assert set(seen) == {("fgmres", "11")}
+    assert database.getAll() == before
+    with pytest.raises(fsp.ConvergenceError):
+        on_ranks(comm, model, space=space, method="iterative", options={"ksp_type": "no_such_type"})
+    assert database.getAll() == before
+    database.delValue("fsp_ksp_gmres_restart")
+
+
+def test_options_are_read_from_arguments():
+    arguments = ["x.ant", "-fsp_ksp_rtol", "-1e-3", "-fsp_ksp_monitor", "-fsp_eps_type", "jd", "--tol", "1"]
+    assert options.from_arguments(arguments) == {"ksp_rtol": "-1e-3", "ksp_monitor": "", "eps_type": "jd"}
+    assert options.without_options(arguments) == ["x.ant", "--tol", "1"]
+
+
+def test_wrong_arguments_are_refused(comm):
+    model = toggle()
+    for more, match in [
+        ({"options": {"speed": 1}}, "`options`.*speed"),
+        ({"method": "gth"}, "`method`.*direct, iterative, eigen"),
+        ({"space": fsp.StateSpace.box(model, 5)}, "`space`"),
+    ]:
+        with pytest.raises(fsp.ArgumentError, match=match):
+            on_ranks(comm, model, **more)
+    if comm.size > 1:
+        with pytest.raises(fsp.ArgumentError, match="same on all ranks"):
+            on_ranks(comm, model, options={"ksp_rtol": comm.rank})
+
+
+# ---- relaxation ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["direct", "iterative"])
+def test_relaxation_of_immigration_and_death(comm, method):
+    """Eigenvalues are multiples of the death rate."""
+    model = network({"X": 0}, ("0 -> X", "mass_action", 5.0), ("X -> 0", "mass_action", 0.7))
+    modes = relaxation(Generator(model, StateSpace.box(model, 80, comm=comm)), 3, method=method)
+    assert [mode.eigenvalue for mode in modes] == pytest.approx([-0.7, -1.4, -2.1], rel=1e-6)
+    assert modes[0].time == pytest.approx(1 / 0.7, rel=1e-6)
+
+
+def test_relaxation_in_cycles_and_in_several_classes(comm):
+    cycle = network(
+        {"A": 1, "B": 0, "C": 0, "N": 0},
+        ("A -> B", "mass_action", 2.0),
+        ("B -> C", "mass_action", 2.0),
+        ("C -> A", "mass_action", 2.0),
+    )
+    twice = StateSpace.from_states(
+        cycle.species, [[*row, n] for row in np.eye(3, dtype=int).tolist() for n in (0, 1)], comm=comm
+    )
+    modes = relaxation(Generator(cycle, twice), 4)
+    found = sorted((mode.eigenvalue for mode in modes), key=lambda value: value.imag)
+    assert found == pytest.approx([complex(-3.0, sign * np.sqrt(3.0)) for sign in (-1, -1, 1, 1)], rel=1e-7)
+    with pytest.raises(fsp.ArgumentError, match="`n`"):
+        relaxation(Generator(cycle, twice), 6)

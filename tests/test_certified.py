@@ -1,0 +1,358 @@
+"""Certified stationary distributions: bounds hold for every state, every event, every space, and are sharp."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from pathlib import Path
+
+import exact
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from random_networks import as_model, open_networks
+from test_stationary import CASES, ESCAPING, true_error
+from written_networks import network
+
+import fsp
+from fsp.model.structure import producible, same_lattice
+from fsp.moments.lyapunov import NoDriftCondition, drift_condition
+from fsp.projection.certificate import certify, rate_outside
+
+MODELS = Path(__file__).parent / "models"
+KNOWN = 1e-13  # relative error of the closed forms
+TANDEM = network(
+    {"X": 0, "Y": 0},
+    ("0 -> X", "mass_action", 1.0),
+    ("X -> Y", "rate", "piecewise(2, X > 0, 0)"),
+    ("Y -> 0", "rate", "piecewise(3, Y > 0, 0)"),
+)
+
+
+def exclusive_switch():
+    """Two genes' products compete for one promoter; parameters of the literature on truncations."""
+    return network(
+        {"D": 1, "D1": 0, "D2": 0, "P1": 0, "P2": 0},
+        ("D -> D + P1", "mass_action", 0.7),
+        ("D -> D + P2", "mass_action", 0.6),
+        ("P1 -> 0", "mass_action", 0.02),
+        ("P2 -> 0", "mass_action", 0.02),
+        ("D + P1 -> D1", "mass_action", 0.005),
+        ("D + P2 -> D2", "mass_action", 0.005),
+        ("D1 -> D + P1", "mass_action", 0.06),
+        ("D2 -> D + P2", "mass_action", 0.05),
+        ("D1 -> D1 + P1", "mass_action", 0.7),
+        ("D2 -> D2 + P2", "mass_action", 0.6),
+    )
+
+
+def assert_bounded(d, law):
+    """Every state lies between its bounds, and so do events."""
+    assert d.error.certified
+    assert (d.lower <= law * (1.0 + KNOWN)).all()
+    assert (law <= d.upper * (1.0 + KNOWN)).all()
+    assert (d.lower <= d.upper).all()
+
+
+# ---- laws in closed form ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("tol", [1e-3, 1e-7, 1e-11])
+def test_every_state_lies_in_its_interval_and_the_bound_is_sharp(name, tol):
+    case = CASES[name]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", fsp.ToleranceWarning)  # where rounding forbids 1e-11
+        d = fsp.stationary(case.model, tol)
+    law = case.law(d.states)
+    assert_bounded(d, law)
+    true = true_error(case, d)
+    assert true <= d.error.total + KNOWN
+    assert d.error.total <= max(100.0 * true, tol, 1e-10)
+    assert d.error.total - d.error.rounding <= tol
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_means_lie_in_their_intervals(name):
+    case = CASES[name]
+    d = fsp.stationary(case.model, 1e-7)
+    wide = fsp.stationary(case.model, 1e-11) if name != "queue" else d
+    law = case.law(wide.states)
+    for i, (species, interval) in enumerate(d.mean_interval().items()):
+        mean = math.fsum(wide.states[:, i] * law)
+        assert interval.lower <= mean + 1e-9
+        assert mean <= interval.upper + 1e-9
+        if name != "queue":  # whose drift is not linear in the count
+            assert interval.certified, species
+            assert interval.width <= 1e-3
+
+
+def test_a_slow_tail():
+    """M/M/1 at 90 % load: the tail falls by a tenth a step."""
+    model = network({"X": 0}, ("0 -> X", "mass_action", 2.7), ("X -> 0", "rate", "piecewise(3, X > 0, 0)"))
+    d = fsp.stationary(model, 1e-6)
+    law = exact.queue(d.states[:, 0], np.inf, arrival=2.7, service=3.0)
+    assert_bounded(d, law)
+    true = np.abs(d.probabilities - law).sum() + 1.0 - law.sum()
+    assert true <= d.error.total <= 1e-6
+
+
+def test_queues_in_series_with_a_function_that_the_user_gives():
+    with pytest.raises(NoDriftCondition):
+        drift_condition(TANDEM)
+    estimated = fsp.stationary(TANDEM, 1e-4)
+    assert not estimated.error.certified
+    assert any("`lyapunov`" in note for note in estimated.notes)
+    d = fsp.stationary(TANDEM, 1e-6, lyapunov="5*X + 2*Y")
+    x, y = d.states.T
+    assert_bounded(d, 0.5 * 0.5**x * (2 / 3) * (1 / 3) ** y)
+    assert d.error.total <= 1e-6
+
+
+@pytest.mark.parametrize("text", ["X - Y", "X*Y", "X", "Z + X", "exp(X) + Y", "X + Y + time", "X +"])
+def test_functions_that_cannot_serve_are_refused(text):
+    with pytest.raises(fsp.ArgumentError, match="lyapunov"):
+        fsp.stationary(TANDEM, 1e-3, lyapunov=text)
+
+
+@st.composite
+def birth_death(draw):
+    """Draw rates of a birth-death chain with at most linear births and at least as fast deaths, as formulas."""
+    number = st.sampled_from([0.1, 0.3, 1.0, 2.5, 7.0])
+    a, b, c, d = (draw(number) for _ in range(4))
+    births = draw(st.sampled_from([f"{a}", f"{a} + {b}*X/({c} + X)", f"{a} + {b}/(1 + (X/{c})^3)", f"{a} + 0.3*{d}*X"]))
+    deaths = draw(st.sampled_from([f"{d}*X", f"{d}*X + {b}*X*(X - 1)", f"{d}*X + {c}*X/({a} + X)"]))
+    return births, deaths, draw(st.integers(0, 12)), draw(st.sampled_from([1e-2, 1e-5, 1e-9]))
+
+
+@settings(max_examples=25)
+@given(birth_death())
+def test_random_birth_death_chains(drawn):
+    births, deaths, start, tol = drawn
+    model = network({"X": start}, ("0 -> X", "rate", births), ("X -> 0", "rate", deaths))
+    d = fsp.stationary(model, tol)
+    everywhere = np.arange(500)[:, None]
+    rates = model.propensities(everywhere)
+    law = exact.birth_death_stationary(rates[0], rates[1])
+    assert_bounded(d, law[d.states[:, 0]])
+    inside = np.zeros(len(law))
+    inside[d.states[:, 0]] = d.probabilities
+    assert np.abs(law - inside).sum() <= d.error.total + KNOWN
+    assert d.error.total <= tol
+
+
+# ---- any space ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["immigration-death", "two-stage product", "telegraph, slow", "pairs", "Schloegl"])
+@pytest.mark.parametrize("top", [12, 17, 25, 40])
+def test_the_bound_holds_on_any_space_and_around_any_state(name, top):
+    case = CASES[name]
+    condition = drift_condition(case.model)
+    model = case.model
+    names = np.array(model.species)[model.species_bounds > 99]
+    space = fsp.StateSpace.box(model, dict.fromkeys(names.tolist(), top))
+    laws = model.conservation_laws
+    kept = (space.states @ laws.T == model.initial_states @ laws.T).all(axis=1)
+    generator = fsp.Generator(model, space.restrict(kept))
+    law = case.law(generator.space.states)
+    proved = 0
+    for z in np.random.default_rng(top).integers(0, len(generator), 6).tolist():
+        found = certify(generator, z, condition)
+        if found is None:
+            continue
+        proved += 1
+        assert (found.lower <= law * (1.0 + KNOWN)).all()
+        assert (law <= found.upper * (1.0 + KNOWN)).all()
+        true = np.abs(law - found.p).sum() + max(0.0, 1.0 - law.sum())
+        assert true <= found.total + KNOWN
+    assert proved or rate_outside(condition, generator) <= 0.0 or top < 20
+
+
+def test_nothing_is_proved_where_an_excepted_state_is_missing():
+    model = CASES["immigration-death"].model
+    condition = drift_condition(model)
+    space = fsp.StateSpace.reachable(model, ["X <= 40"])
+    generator = fsp.Generator(model, space.restrict(space.states[:, 0] != 8))
+    assert rate_outside(condition, generator) <= 0.0
+    assert certify(generator, 12, condition) is None
+
+
+@pytest.mark.parametrize("name", ["toggle_hill", "schloegl", "repressilator", "toggle2", "phage_lambda", "pap_pili"])
+def test_drifts_are_what_the_condition_says(name):
+    """At random states near and far: at most -γ, or listed with a bound."""
+    model = fsp.load(MODELS / f"{name}.ant")
+    condition = drift_condition(model)
+    generator = np.random.default_rng(1)
+    scale = 10.0 ** generator.uniform(0, 5, (20000, 1))
+    states = (generator.exponential(1.0, (20000, model.n_species)) * scale).astype(np.int64)
+    bounded = np.isfinite(model.species_bounds)
+    states[:, bounded] = np.minimum(states[:, bounded], model.species_bounds[bounded].astype(np.int64))
+    for law in model.conservation_laws:
+        states = states[(states @ law) == model.initial_states[0] @ law]
+    assert len(states) > 50
+    drift = np.zeros(len(states))
+    for own, change in zip(model.propensities(states), model.change, strict=True):
+        drift += own * (condition.values(states + change) - condition.values(states)) * (own > 0)
+    listed = dict(zip(map(tuple, condition.states.tolist()), condition.drifts.tolist(), strict=True))
+    most = np.array([listed.get(tuple(x), -condition.elsewhere) for x in states.tolist()])
+    assert (drift <= most + 1e-9 * np.abs(drift)).all()
+
+
+@pytest.mark.parametrize("name", [name for name in ESCAPING if "queue" not in name])
+def test_chains_that_escape_have_no_drift_condition(name):
+    with pytest.raises(NoDriftCondition):
+        drift_condition(ESCAPING[name])
+
+
+@settings(max_examples=12)
+@given(open_networks())
+def test_two_tolerances_agree_within_their_bounds(drawn):
+    model = as_model(drawn)
+    rough, fine = fsp.stationary(model, 1e-3), fsp.stationary(model, 1e-8)
+    assert rough.error.certified
+    assert fine.error.certified
+    assert rough.distance(fine) <= rough.error.total + fine.error.total
+
+
+# ---- the literature ----------------------------------------------------------------------------------------
+
+
+def test_the_exclusive_switch_beats_the_published_bounds():
+    """Published: probability outside 2.7e-7, total state-wise width 3.7e-4."""
+    model = exclusive_switch()
+    d = fsp.stationary(model, 2.7e-7)
+    assert d.error.certified
+    assert len(d) <= 16_780  # what a Lyapunov set alone needs for 0.1
+    fine = fsp.stationary(model, 1e-10)
+    reference = dict(zip(map(tuple, fine.states.tolist()), fine.probabilities.tolist(), strict=True))
+    law = np.array([reference.get(tuple(x), 0.0) for x in d.states.tolist()])
+    assert (d.lower <= law + fine.error.total).all()
+    assert (law <= d.upper + fine.error.total).all()
+    assert (d.upper - d.lower).sum() <= 3.7e-4
+
+
+# ---- classes -----------------------------------------------------------------------------------------------
+
+
+def test_an_unreachable_closed_class_does_not_count():
+    """X never comes down to zero, where it would stay."""
+    model = network({"X": 3}, ("X -> 2 X", "mass_action", 2.0), ("2 X -> X", "mass_action", 0.5))
+    d = fsp.stationary(model, 1e-8)
+    law = exact.poisson(d.states[:, 0], 8.0) / -math.expm1(-8.0)
+    assert d.states[:, 0].min() == 1
+    assert_bounded(d, law)
+
+
+def test_parities_keep_their_weights_and_bounds():
+    model = network(
+        {"X": 0}, ("0 -> 2 X", "mass_action", 8.0), ("2 X -> 0", "mass_action", 1.0), initial={(0,): 0.3, (5,): 0.7}
+    )
+    d = fsp.stationary(model, 1e-8)
+    x = d.states[:, 0]
+    even, odd = math.cosh(4.0) * math.exp(-4.0), math.sinh(4.0) * math.exp(-4.0)
+    assert_bounded(d, exact.poisson(x, 4.0) * np.where(x % 2 == 0, 0.3 / even, 0.7 / odd))
+
+
+def test_a_choice_between_two_infinite_classes():
+    model = network(
+        {"G": 1, "A": 0, "B": 0, "X": 0},
+        ("G -> A", "mass_action", 1.0),
+        ("G -> B", "mass_action", 3.0),
+        ("A -> A + X", "mass_action", 5.0),
+        ("B -> B + X", "mass_action", 20.0),
+        ("X -> 0", "mass_action", 1.0),
+    )
+    d = fsp.stationary(model, 1e-7)
+    _, a, b, x = d.states.T
+    assert_bounded(d, 0.25 * a * exact.poisson(x, 5.0) + 0.75 * b * exact.poisson(x, 20.0))
+    assert d.error.total <= 1e-7
+    assert len(d.notes) == 2
+
+
+def test_rates_over_twelve_orders_of_magnitude():
+    """The bound that can be proved is above the tolerance, and says so; it holds."""
+    model = network(
+        {"Off": 1, "On": 0, "M": 0},
+        ("Off -> On", "mass_action", 1e-6),
+        ("On -> Off", "mass_action", 2e-6),
+        ("On -> On + M", "mass_action", 1e6),
+        ("M -> 0", "mass_action", 1e5),
+    )
+    with pytest.warns(fsp.ToleranceWarning, match="exceeds tol"):
+        d = fsp.stationary(model, 1e-6)
+    law = exact.telegraph_stationary(np.arange(d.states[:, 2].max() + 1), on=1e-6, off=2e-6, make=1e6, death=1e5)
+    assert_bounded(d, law[d.states[:, 1], d.states[:, 2]])
+    assert d.error.rounding > 0.5 * d.error.total
+
+
+@pytest.mark.parametrize(
+    "reactions",
+    [
+        (("X -> 2 X", "mass_action", 1.0), ("X -> 0", "mass_action", 1.0)),
+        (("0 -> X", "mass_action", 1.0), ("X -> 2 X", "mass_action", 1.0), ("X -> 0", "mass_action", 1.0)),
+    ],
+)
+def test_growth_at_criticality_is_refused(reactions):
+    with pytest.raises(fsp.StateSpaceError, match="stationary distribution must exist"):
+        fsp.stationary(network({"X": 3}, *reactions), 1e-6)
+
+
+def test_the_bound_reached_is_reported_where_the_states_are_limited():
+    model = CASES["two-stage product"].model
+    with pytest.warns(fsp.ToleranceWarning, match="exceeds tol"):
+        d = fsp.stationary(model, 1e-10, max_states=400)
+    assert d.error.certified
+    assert len(d) <= 400
+    assert 1e-10 < d.error.total < 1e-2
+    assert true_error(CASES["two-stage product"], d) <= d.error.total
+
+
+def test_lattices_and_species_that_never_come():
+    change = np.array([[2, 0], [-2, 1]])
+    steps = np.array([[2, 0], [1, 0], [0, 1], [0, 2], [-2, 1], [1, 1]])
+    assert same_lattice(change, steps).tolist() == [True, False, True, True, True, False]
+    needs = np.array([[True, False, False], [False, True, False]])
+    change = np.array([[0, 1, 0], [0, 0, 1]])
+    assert producible(change, needs, np.array([True, False, False])).tolist() == [True, True, True]
+    assert producible(change, needs, np.array([False, False, True])).tolist() == [False, False, True]
+
+
+# ---- the answer ---------------------------------------------------------------------------------------------
+
+
+def test_bounds_of_states_are_saved_and_used(tmp_path):
+    case = CASES["two-stage product"]
+    d = fsp.stationary(case.model, 1e-4)
+    again = fsp.read(_saved(d, tmp_path))
+    np.testing.assert_array_equal(again.lower, d.lower)
+    np.testing.assert_array_equal(again.upper, d.upper)
+    place = d.mode()
+    single = d.probability(place)
+    (index,) = np.flatnonzero((d.states == list(place.values())).all(axis=1))
+    assert single.certified
+    assert single.lower == d.lower[index]
+    assert single.upper == d.upper[index]
+    assert single.width < d.error.total
+    assert case.law(d.states[[index]])[0] in single
+
+
+def _saved(d, folder):
+    d.save(folder / "stationary.h5")
+    return folder / "stationary.h5"
+
+
+def test_bounds_of_states_follow_from_the_error_where_nothing_else_is_known():
+    d = fsp.transient(CASES["immigration-death"].model, [1.0], 1e-4)[0]
+    assert (d.lower <= d.probabilities).all()
+    assert (d.probabilities <= d.upper).all()
+    assert (d.upper - d.lower).max() <= d.error.total + 1e-12
+
+
+@pytest.mark.parametrize("wrong", [np.zeros((2, 1)), np.array([[0.2, 0.3], [0.1, 0.4]])])
+def test_bounds_that_do_not_fit_are_refused(wrong):
+    with pytest.raises(fsp.ArgumentError, match="state_bounds"):
+        fsp.Distribution(
+            np.array([[0], [1]]), np.array([0.5, 0.5]), ("X",), t=None, error=fsp.ErrorLedger(), state_bounds=wrong
+        )
