@@ -94,7 +94,18 @@ def _code_of(error: BaseException) -> int:
     return next((code for kind, code in _CODES if isinstance(error, kind)), 1)
 
 
-@click.group(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """The commands; where many ranks are started with wrong words, one of them says so."""
+
+    def main(self, *args: Any, **more: Any) -> Any:
+        """Read the words and run what they say."""
+        names = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID")
+        is_first = max(int(os.environ.get(name, "0") or 0) for name in names) == 0
+        with _only(is_first or not any(word.endswith("petsc") for word in sys.argv)):
+            return super().main(*args, **more)
+
+
+@click.group(cls=_Commands, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(fsp.__version__, prog_name="fsp")
 def main() -> None:
     """Solve the chemical master equation, with a bound on the total error."""
@@ -149,13 +160,13 @@ def transient(
     Options that name one thing, like --times or --set, may be given several times.
     """
     request = Request(**shared)
-    options: dict[str, Any] = {"times": points(",".join(times), "--times"), "solver": solver}
     if backend != "serial":
-        return _run_on_ranks(request, backend, checkpoint, bool(sweeps), **options)
+        return _run_on_ranks(request, backend, checkpoint, times, solver, sweeps)
     if checkpoint is not None:
         raise ArgumentError("`--checkpoint` must come with --backend petsc; --save-every writes to --out in serial.")
     if request.out is None and (request.resume or request.save_every is not None):
         raise ArgumentError("`--out` must name the file for --resume and --save-every, but is missing.")
+    options: dict[str, Any] = {"times": points(",".join(times), "--times"), "solver": solver}
     if not sweeps:
         return _run(request, "transient", **options)
     if request.plot is not None:
@@ -245,28 +256,31 @@ def info(model: str, settings: tuple[str, ...], as_json: bool) -> int:
     return 0
 
 
-def _run_on_ranks(request: Request, backend: str, checkpoint: Path | None, sweeps: bool, **options: Any) -> int:
+def _run_on_ranks(
+    request: Request, backend: str, checkpoint: Path | None, times: Sequence[str], solver: str, sweeps: Sequence[str]
+) -> int:
     """Do what `_run` does for a transient, on all ranks; the first one prints."""
     from fsp.projection.backend import backend_named
 
     comm = backend_named(backend).comm
-    with comm.guard(_error_line, _code_of):
+    with redirect_stderr(sys.__stderr__), comm.guard(_error_line, _code_of):
         if sweeps:
             raise ArgumentError(f"`--sweep` must come with --backend serial, but that is '{backend}'.")
+        options = {"times": points(",".join(times), "--times"), "solver": solver, "backend": backend, "comm": comm}
         if checkpoint is not None:
             options |= {"checkpoint": checkpoint, "resume": request.resume, "save_every": request.save_every}
         elif request.resume or request.save_every is not None:
             raise ArgumentError(f"`--checkpoint` must name a folder for --resume and --save-every with '{backend}'.")
         request = replace(request, resume=False, save_every=None)
         model = comm.share(lambda: _model(request.model, request.settings))
-        with _only_first(comm.rank):
-            return _run(request, "transient", model, backend=backend, comm=comm, **options)
+        with _only(comm.rank == 0):
+            return _run(request, "transient", model, **options)
 
 
 @contextmanager
-def _only_first(rank: int) -> Iterator[None]:
-    """Let the first rank alone print."""
-    if rank == 0:
+def _only(prints: bool) -> Iterator[None]:
+    """Print nothing unless this process is the one that `prints`."""
+    if prints:
         yield
         return
     with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):

@@ -180,6 +180,7 @@ def test_the_command_prints_once_what_it_prints_in_serial(n):
         (["--set", "nothing=1"], 3, "nothing"),
         (["--sweep", "aV=1,2"], 2, "--backend serial"),
         (["--tol", "2"], 2, "`tol` must be"),
+        (["--times", "soon"], 2, "`--times` must be"),
     ],
 )
 def test_errors_of_the_command_are_printed_once(words, code, message):
@@ -187,6 +188,13 @@ def test_errors_of_the_command_are_printed_once(words, code, message):
     assert done.returncode == code
     assert done.stderr.count("fsp: error") == done.stderr.count(message) == 1, done.stderr
     assert done.stdout.count("\n") <= 8  # what mpirun says
+
+
+@needs_mpi
+def test_wrong_words_are_refused_once():
+    done = fsp_on_ranks(2, "transient", MODEL, "--backend", "petsc")
+    assert done.returncode == 2
+    assert done.stderr.count("Missing option") == 1
 
 
 def test_backends_are_named_where_one_is_not_known():
