@@ -827,6 +827,7 @@ MUTANTS = [
         "p[members] = weight * found.p",
         "p[members] = found.p / len(classes.members)",
         "stationary",
+        only="estimates_of_classes",
     ),
     mutant(
         "change-under-growth-not-counted",
@@ -834,6 +835,7 @@ MUTANTS = [
         "return _distribution(model, solved, change if solved.generator.n_sinks else 0.0)",
         "return _distribution(model, solved, 0.0)",
         "stationary",
+        only="change_under_growth",
     ),
     # ---- certified stationary distributions
     mutant(
@@ -869,18 +871,26 @@ MUTANTS = [
         only="any_space",
     ),
     mutant(
-        "drift-of-growing-polynomials-settled",
+        "drift-upwards-taken-for-downwards",
         "moments/lyapunov.py",
-        "return all(c <= 0 or not any(alpha) for alpha, c in image.items())",
-        "return all(c <= 0 or sum(alpha) == 1 or not any(alpha) for alpha, c in image.items())",
+        "gamma = -image.get((0,) * len(lowest), Fraction(0))",
+        "gamma = abs(image.get((0,) * len(lowest), Fraction(0)))",
         "certified",
-        only="escape or drifts_are",
+        only="escape",
+    ),
+    mutant(
+        "indefinite-forms-pass-for-positive",
+        "moments/quadratic.py",
+        "if rows[k][k] < 0 or (rows[k][k] == 0 and any(rows[k][k:])):",
+        "if rows[k][k] == 0 and any(rows[k][k:]):",
+        "certified",
+        only="forms",
     ),
     mutant(
         "other-parity-may-be-reached",
         "model/structure.py",
-        "        allowed &= left == 0\n",
-        "",
+        "return np.asarray(~rest.any(axis=1))",
+        "return np.asarray(rest.any(axis=1) | True)",
         "certified",
         only="lattices or parities",
     ),

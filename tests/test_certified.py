@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from fractions import Fraction
 from pathlib import Path
 
 import exact
@@ -17,6 +18,7 @@ from written_networks import network
 
 import fsp
 from fsp.model.structure import producible, same_lattice
+from fsp.moments import lyapunov, quadratic
 from fsp.moments.lyapunov import NoDriftCondition, drift_condition
 from fsp.projection.certificate import certify, rate_outside
 
@@ -28,23 +30,6 @@ TANDEM = network(
     ("X -> Y", "rate", "piecewise(2, X > 0, 0)"),
     ("Y -> 0", "rate", "piecewise(3, Y > 0, 0)"),
 )
-
-
-def exclusive_switch():
-    """Two genes' products compete for one promoter; parameters of the literature on truncations."""
-    return network(
-        {"D": 1, "D1": 0, "D2": 0, "P1": 0, "P2": 0},
-        ("D -> D + P1", "mass_action", 0.7),
-        ("D -> D + P2", "mass_action", 0.6),
-        ("P1 -> 0", "mass_action", 0.02),
-        ("P2 -> 0", "mass_action", 0.02),
-        ("D + P1 -> D1", "mass_action", 0.005),
-        ("D + P2 -> D2", "mass_action", 0.005),
-        ("D1 -> D + P1", "mass_action", 0.06),
-        ("D2 -> D + P2", "mass_action", 0.05),
-        ("D1 -> D1 + P1", "mass_action", 0.7),
-        ("D2 -> D2 + P2", "mass_action", 0.6),
-    )
 
 
 def assert_bounded(d, law):
@@ -200,7 +185,7 @@ def test_drifts_are_what_the_condition_says(name):
     assert (drift <= most + 1e-9 * np.abs(drift)).all()
 
 
-@pytest.mark.parametrize("name", [name for name in ESCAPING if "queue" not in name])
+@pytest.mark.parametrize("name", ESCAPING)
 def test_chains_that_escape_have_no_drift_condition(name):
     with pytest.raises(NoDriftCondition):
         drift_condition(ESCAPING[name])
@@ -216,12 +201,74 @@ def test_two_tolerances_agree_within_their_bounds(drawn):
     assert rough.distance(fine) <= rough.error.total + fine.error.total
 
 
+@pytest.fixture
+def quadratic_forms(monkeypatch):
+    """Quadratic forms are tried whatever the number of excepted states."""
+    monkeypatch.setattr(lyapunov, "_MANY", -1)
+    monkeypatch.setattr(lyapunov._Search, "candidates", lambda self: [])
+
+
+def cascade():
+    return network(
+        {"M": 0, "P": 0},
+        ("0 -> M", "mass_action", 3.0),
+        ("M -> M + P", "mass_action", 2.0),
+        ("M -> 0", "mass_action", 0.5),
+        ("P -> 0", "mass_action", 0.4),
+    )
+
+
+def test_quadratic_forms_bound_as_linear_functions_do(quadratic_forms):
+    model = cascade()
+    condition = drift_condition(model)
+    assert condition.centre.tolist() == [6, 30]
+    d = fsp.stationary(model, 1e-7)
+    assert d.error.certified
+    assert d.error.total <= 1e-7
+    marginal = d.marginal("M")
+    law = exact.poisson(marginal.states[:, 0], 6.0)
+    assert np.abs(marginal.probabilities - law).sum() <= d.error.total
+    p = d.marginal("P")
+    assert p.mean()["P"] == pytest.approx(30.0, abs=1e-4)
+    assert p.variance()["P"] == pytest.approx(30.0 * (1.0 + 2.0 / 0.9), rel=1e-4)
+
+
+def test_drifts_of_quadratic_forms_are_what_the_condition_says(quadratic_forms):
+    model = cascade()
+    condition = drift_condition(model)
+    sides = np.meshgrid(np.arange(60), np.arange(0, 400), indexing="ij")
+    states = np.stack([side.ravel() for side in sides], axis=1)
+    drift = np.zeros(len(states))
+    for own, change in zip(model.propensities(states), model.change, strict=True):
+        below = (states + change).min(axis=1) < 0
+        drift += np.where(below, 0.0, own * (condition.values(states + change) - condition.values(states)))
+    listed = dict(zip(map(tuple, condition.states.tolist()), condition.drifts.tolist(), strict=True))
+    most = np.array([listed.get(tuple(x), -condition.elsewhere) for x in states.tolist()])
+    assert (drift <= most + 1e-9 * (1.0 + np.abs(drift))).all()
+    assert len(listed) < 1000
+
+
+@pytest.mark.parametrize(
+    ("matrix", "sign"),
+    [
+        ([[1, 0], [0, 1]], True),
+        ([[1, 2], [2, 4]], True),
+        ([[1, 2], [2, 3]], False),
+        ([[-1, 0], [0, 1]], False),
+        ([[0, 1], [1, 1]], False),
+        ([[2, 1, 1], [1, 2, 1], [1, 1, 0]], False),
+    ],
+)
+def test_forms_that_take_negative_values_are_seen(matrix, sign):
+    assert quadratic._not_negative([[Fraction(x) for x in row] for row in matrix]) is sign
+
+
 # ---- the literature ----------------------------------------------------------------------------------------
 
 
 def test_the_exclusive_switch_beats_the_published_bounds():
     """Published: probability outside 2.7e-7, total state-wise width 3.7e-4."""
-    model = exclusive_switch()
+    model = fsp.load(MODELS / "exclusive_switch.ant")
     d = fsp.stationary(model, 2.7e-7)
     assert d.error.certified
     assert len(d) <= 16_780  # what a Lyapunov set alone needs for 0.1

@@ -252,12 +252,10 @@ def same_lattice(change: IntArray, steps: IntArray) -> npt.NDArray[np.bool_]:
         Mask, shape (m,).
     """
     rest = np.array(steps, dtype=np.int64)
-    allowed = np.ones(len(rest), dtype=np.bool_)
     for column, row in _hermite(change):
-        whole, left = np.divmod(rest[:, column], row[column])
-        allowed &= left == 0
+        whole = rest[:, column] // row[column]
         rest -= whole[:, None] * np.array(row, dtype=np.int64)
-    return allowed & ~rest.any(axis=1)
+    return np.asarray(~rest.any(axis=1))
 
 
 def _hermite(change: IntArray) -> list[tuple[int, Vector]]:

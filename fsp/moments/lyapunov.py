@@ -28,6 +28,7 @@ from fsp.errors import ArgumentError, ModelError
 from fsp.model import Model
 from fsp.model.expression import depends_on_time, symbols
 from fsp.model.formula import parse
+from fsp.moments import quadratic
 from fsp.moments.dissipation import without_bounded
 from fsp.moments.drift import exact_weights, linear_weights
 from fsp.moments.envelope import envelope
@@ -38,6 +39,7 @@ _MARGIN = Fraction(1, 10**12)  # relative, for coefficients that formulas fold i
 _ROUNDINGS = 64 * 2.0**-53  # relative error of a rate times a difference, far more than it has
 _SHARE = Fraction(1, 10)  # of the largest drift upwards that the drift elsewhere is to reach
 _REGION = 20_000_000  # states in which drifts are computed
+_MANY = 10_000  # excepted states, beyond which a quadratic function is tried
 _LISTED = 5_000_000  # states that a condition may list
 _BLOCK = 1 << 17
 _FARTHEST = 1 << 40
@@ -51,23 +53,30 @@ class DriftCondition:
     Parameters
     ----------
     function
-        g in falling powers, without negative coefficients, and with a power of each species that has no largest count.
+        g in falling powers of x - centre: without negative coefficients and with a power of each species that has no
+        largest count, or a positive definite quadratic form.
     states
         (n, d) the states that are excepted.
     drifts
         (n,) upper bounds of A g there, 1/time.
     elsewhere
         γ > 0, 1/time.
+    centre
+        (d,) whole numbers.
+    precision
+        Relative error of `values`.
     """
 
     function: Polynomial
     states: IntArray
     drifts: FloatArray
     elsewhere: float
+    centre: IntArray
+    precision: float = 1e-14
 
     def values(self, states: IntArray) -> FloatArray:
-        """Return g at states (m, d), to a few roundings."""
-        return evaluate(self.function, states)
+        """Return g at states (m, d)."""
+        return np.maximum(evaluate(self.function, states - self.centre), 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +134,8 @@ def drift_condition(model: Model, lyapunov: str | None = None) -> DriftCondition
         condition = search.listed(proof)
         if condition is not None:
             found.append(condition)
+    if lyapunov is None and min((len(condition.states) for condition in found), default=0) > _MANY:
+        found += search.quadratic()
     if found:
         return min(found, key=lambda condition: len(condition.states))
     given = f"the drift of '{lyapunov}' could not be shown to be negative outside a finite set"
@@ -317,7 +328,31 @@ class _Search:
         listed = np.concatenate(kept)
         if len(listed) > _LISTED:
             return None
-        return DriftCondition(proof.function, listed, np.concatenate(drifts), gamma)
+        nowhere = np.zeros(len(proof.caps), dtype=np.int64)
+        return DriftCondition(proof.function, listed, np.concatenate(drifts), gamma, nowhere)
+
+    def quadratic(self) -> list[DriftCondition]:
+        """Return a condition with a quadratic form where all propensities are affine and no species is bounded."""
+        proposed = quadratic.propose(self.rates) if len(self._free) == len(self._largest) else None
+        if proposed is None:
+            return []
+        mean, covariance, P = proposed
+        centre = np.round(mean).astype(np.int64)
+        function = quadratic.form(P, centre)
+        image = self._image(function, None)
+        proof = None if image is None else quadratic.enclose(function, image, P, centre, covariance)
+        if image is None or proof is None:
+            return []
+        box, gamma = proof
+        if math.prod((box.upper - box.lower + 1.0).tolist()) > _REGION:
+            return []
+        sides = [np.arange(low, high + 1) for low, high in zip(box.lower, box.upper, strict=True)]
+        states = np.stack([axis.ravel() for axis in np.meshgrid(*sides, indexing="ij")], axis=1)
+        drifts = self._drifts(function, states)
+        above = drifts > -float(gamma) * (1 - 1e-12)
+        local = shifted(function, centre.tolist())
+        elsewhere = float(gamma) * (1 - 1e-12)
+        return [DriftCondition(local, states[above], drifts[above], elsewhere, centre, box.precision)]
 
     def _allowed(self, states: IntArray) -> np.ndarray:
         """Tell which states keep the conservation laws; where several values are started from, all may."""

@@ -90,6 +90,7 @@ class _Boundary:
     beyond: FloatArray  # (m,) g/γ at the targets
     within: FloatArray  # (n,) g/γ; infinite where there is no condition
     excepted: IntArray  # stored states at which the drift may be above -γ
+    slack: float  # relative error of g/γ
 
 
 def rate_outside(condition: DriftCondition, generator: Generator) -> float:
@@ -189,7 +190,7 @@ class _Times:
 def _boundary(generator: Generator, condition: DriftCondition | None) -> _Boundary:
     if not generator.leaks or condition is None:
         none = np.zeros(0)
-        return _Boundary(none.astype(np.int64), none, none, np.full(len(generator), np.inf), none.astype(np.int64))
+        return _Boundary(none.astype(np.int64), none, none, np.full(len(generator), np.inf), none.astype(np.int64), 0.0)
     gamma = rate_outside(condition, generator)
     sources = np.concatenate([leak.sources for leak in generator.leaks])
     change = np.concatenate([np.tile(leak.change, (len(leak.sources), 1)) for leak in generator.leaks])
@@ -201,6 +202,7 @@ def _boundary(generator: Generator, condition: DriftCondition | None) -> _Bounda
         condition.values(targets) / gamma,
         condition.values(generator.space.states) / gamma,
         place[place >= 0],
+        max(SLACK, 2.0 * condition.precision),
     )
 
 
@@ -242,13 +244,13 @@ def _hitting_times(generator: Generator, system: _Killed, boundary: _Boundary, z
         back = 1.0 - leaving[core]
         if not (back > 0.0).all():
             return None
-        need = (solved[core] - boundary.within[core] * (1.0 - SLACK)) / back
+        need = (solved[core] - boundary.within[core] * (1.0 - boundary.slack)) / back
         alpha = max(0.0, float(need.max(initial=0.0))) * (1.0 + 1e-6)
         solved = solved + alpha * leaving
-        if (solved[core] > (alpha + boundary.within[core]) * (1.0 - SLACK)).any():
+        if (solved[core] > (alpha + boundary.within[core]) * (1.0 - boundary.slack)).any():
             return None
-    glued = (alpha + boundary.within) * (1.0 + SLACK)  # (n,)
-    beyond = (alpha + boundary.beyond) * (1.0 + SLACK)  # (m,)
+    glued = (alpha + boundary.within) * (1.0 + boundary.slack)  # (n,)
+    beyond = (alpha + boundary.beyond) * (1.0 + boundary.slack)  # (m,)
     inside = np.minimum(solved, glued)
     drift = min(1.0, _drift(generator, boundary, solved, inside, beyond, others & (solved <= glued)))
     if not drift > LEAST:
