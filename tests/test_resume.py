@@ -72,12 +72,14 @@ def test_a_change_of_parameters_agrees_with_the_closed_form():
         first.joined(second)
 
 
-def test_a_stationary_distribution_starts_at_zero_and_stays_uncertified():
-    forever = fsp.stationary(BIRTH_DEATH, 1e-9)
-    later = fsp.transient(BIRTH_DEATH, [2.0], 1e-6, start=forever)
-    assert later.times.tolist() == [2.0]
-    assert later[0].distance(forever) <= 2e-6
-    assert not later.error.certified
+def test_a_stationary_distribution_starts_at_zero_and_is_certified_where_it_was():
+    space = fsp.StateSpace.box(BIRTH_DEATH, 400)
+    for forever in (fsp.stationary(BIRTH_DEATH, 1e-9), fsp.stationary(BIRTH_DEATH, 1e-9, space=space)):
+        later = fsp.transient(BIRTH_DEATH, [2.0], 1e-6, start=forever)
+        assert later.times.tolist() == [2.0]
+        assert later[0].distance(forever) <= 2e-6
+        assert later.error.certified == forever.error.certified
+    assert not forever.error.certified  # on a space that was given nothing is proved
 
 
 def test_species_may_come_in_another_order():
