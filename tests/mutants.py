@@ -1180,22 +1180,6 @@ MUTANTS = [
         only="test_space and 2",
     ),
     mutant(
-        "loss-of-one-rank",
-        "solvers/uniformization.py",
-        "if added(float(following[self._n :].sum())) > limit.at(end - t0):",
-        "if float(following[self._n :].sum()) > limit.at(end - t0):",
-        "mpi",
-        only="test_transient and 2",
-    ),
-    mutant(
-        "norms-of-one-rank",
-        "solvers/krylov.py",
-        "norms[new] = added(norms[new])",
-        "norms[new] = norms[new]",
-        "mpi",
-        only="test_transient and 2",
-    ),
-    mutant(
         "mass-of-mfn-unchecked",
         "petsc/mfn.py",
         "if not off <= MASS_FACTOR * error + MASS_ROUNDING * mass:",
