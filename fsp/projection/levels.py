@@ -40,7 +40,9 @@ class Levels:
         below, highest = comm.max(ends).tolist()
         place += below
         n = highest + below + 1
-        counts, sums = comm.sum(np.array([np.bincount(place, minlength=n), np.bincount(place, values, n)]))
+        # Numbers of one type on all ranks: of nothing numpy counts in integers.
+        own = np.array([np.bincount(place, minlength=n), np.bincount(place, values, n)], dtype=np.float64)
+        counts, sums = comm.sum(own)
         self._lowest = -below
         self._place = place
         self._places = np.flatnonzero(counts)  # levels lie at the lower ends of these
