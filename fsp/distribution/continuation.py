@@ -41,12 +41,12 @@ def joined(first: Solution, later: Solution) -> Solution:
         solver=later.solver,
         model_text=later.model_text or first.model_text,
         options=later.options,
-        statistics=_together(first.statistics, later.statistics),
+        statistics=together(first.statistics, later.statistics),
         asked=sorted(asked),
     )
 
 
-def _together(first: Mapping[str, float], later: Mapping[str, float]) -> dict[str, float]:
+def together(first: Mapping[str, float], later: Mapping[str, float]) -> dict[str, float]:
     """Add what two computations took; of their largest spaces, take the larger."""
     both = {**first, **later}
     for name in first.keys() & later.keys():

@@ -125,15 +125,10 @@ class Checkpoint:
         self._n_written += 1
         part: dict[str, Any] = {}
         with self._comm.agree():
-            arrays = {
-                "keys": space.runs.keys,
-                "lengths": space.runs.lengths,
-                "probabilities": np.asarray(one.probabilities),
-            }
-            content = b"".join(np.ascontiguousarray(array).tobytes() for array in arrays.values())
+            arrays = space.runs.keys, space.runs.lengths, one.probabilities
+            content = b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)
             _write_through(self.folder / name, content)
-            part = {"file": name, "bytes": len(content), "crc": zlib.crc32(content)}
-            part |= {"n_runs": len(space.runs.keys), "n": len(space.runs)}
+            part = {"file": name, "bytes": len(content), "crc": zlib.crc32(content), "n_runs": len(space.runs.keys)}
         fields = {name: getattr(one, name) for name in _FIELDS}
         return {
             "fields": json.loads(json.dumps(fields)),
@@ -152,13 +147,8 @@ class Checkpoint:
 
     # ---- read ---------------------------------------------------------------------------------------------
 
-    def read(self, moments: Any = None) -> Saved | None:
+    def read(self) -> Saved | None:
         """Return what the last complete checkpoint holds, None where there is none.
-
-        Parameters
-        ----------
-        moments
-            Gives the bounds of the moments at a time, see `fsp.moments.moment_bounds`.
 
         Raises
         ------
@@ -170,11 +160,11 @@ class Checkpoint:
             return None
         with self._comm.agree():
             self._check(index)
-        reached = tuple(self._read_one(entry, moments) for entry in index["reached"])
+        reached = tuple(self._read_one(entry) for entry in index["reached"])
         for one, entry in zip(reached, index["reached"], strict=True):
             self._written[one.t] = entry
         self._number = int(index["number"])
-        return Saved(reached, self._read_one(index["last"], moments), dict(index["counts"]))
+        return Saved(reached, self._read_one(index["last"]), dict(index["counts"]))
 
     def _read_index(self) -> Any:
         place = self.folder / INDEX
@@ -198,7 +188,7 @@ class Checkpoint:
                     f"{index['identity'].get(name)}, not {value}. Use another folder, or leave out --resume."
                 )
 
-    def _read_one(self, entry: Mapping[str, Any], moments: Any) -> Distribution:
+    def _read_one(self, entry: Mapping[str, Any]) -> Distribution:
         comm, parts = self._comm, entry["parts"]
         encoding = _encoding_of(entry["encoding"])
         mine = parts[comm.rank * len(parts) // comm.size : (comm.rank + 1) * len(parts) // comm.size]
@@ -216,8 +206,7 @@ class Checkpoint:
         space = StateSpace(comm, entry["species"], encoding, runs)
         own, _ = comm.exchange(p, space.ranges.cuts_of(runs))
         fields = dict(entry["fields"], notes=tuple(entry["fields"]["notes"]))
-        bounds = None if moments is None else moments(fields["t"])
-        return Distribution(space, own, **fields, error=ErrorLedger(**entry["error"]), moments=bounds)
+        return Distribution(space, own, **fields, error=ErrorLedger(**entry["error"]))
 
     def _content(self, part: Mapping[str, Any]) -> bytes:
         place = self.folder / str(part["file"])

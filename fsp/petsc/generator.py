@@ -304,23 +304,11 @@ class Generator:
         BackendError
             If a rank has more entries than PETSc's indices can count.
         """
-        environment = load()
-        rows = self.rows
-        with self.comm.agree():
-            if rows.nnz > environment.largest_index:
-                raise BackendError(
-                    f"The matrix must have at most {environment.largest_index:,} entries on each rank, but has "
-                    f"{rows.nnz:,}; use more ranks, a PETSc with 64-bit indices, or the matrix-free form."
-                )
-        kind = environment.index_type
-        columns = self.halo.global_index[rows.indices].astype(kind)
-        csr = (rows.indptr.astype(kind), columns, rows.data)
-        matrix = environment.PETSc.Mat().createAIJ(self._sizes, csr=csr, comm=self.comm.mpi)
-        try:
-            matrix.assemble()
+        columns = self.halo.global_index[self.rows.indices]
+        with self._assembled(
+            self._sizes, (self.rows.indptr, columns, self.rows.data), "the matrix-free form"
+        ) as matrix:
             yield matrix
-        finally:
-            matrix.destroy()
 
     @contextmanager
     def closed_aij(self) -> Iterator[Any]:
@@ -328,30 +316,36 @@ class Generator:
 
         What a sink holds is the sum over the ranks.
         """
-        environment, k = load(), self.n_sinks
-        kind, rows = environment.index_type, self.rows
+        k, rows = self.n_sinks, self.rows
         starts = self.space.ranges.starts
         owner = np.searchsorted(starts, self.halo.global_index, side="right") - 1
-        column = (self.halo.global_index + k * owner)[None]  # (1, n_extended)
+        column = self.halo.global_index + k * owner  # (n_extended,)
         first, end = self.halo.own
         sinks = self.sinks.tocsr()
         ends = np.concatenate([rows.indptr, rows.indptr[-1] + sinks.indptr[1:]])
-        columns = np.concatenate([column[0][rows.indices], column[0][sinks.indices + first]])
+        columns = np.concatenate([column[rows.indices], column[sinks.indices + first]])
         below = np.arange(k) + int(starts[self.comm.rank]) + k * self.comm.rank + end - first
         # Each sink has its place on the diagonal, for what is to be added there.
-        places = np.repeat(ends[end - first + 1 :], 1)
+        places = ends[end - first + 1 :].copy()
         columns = np.insert(columns, places, below)
         values = np.insert(np.concatenate([rows.data, sinks.data]), places, 0.0)
         ends[end - first + 1 :] += np.arange(1, k + 1)
+        n, n_all = self.n_local + k, len(self) + k * self.comm.size
+        with self._assembled(((n, n_all), (n, n_all)), (ends, columns, values), "another solver") as matrix:
+            yield matrix
+
+    @contextmanager
+    def _assembled(self, sizes: Any, csr: tuple[Any, Any, Any], way_out: str) -> Iterator[Any]:
+        """Make a PETSc matrix of this rank's rows, for as long as the block."""
+        environment, n_entries = load(), len(csr[2])
         with self.comm.agree():
-            if len(values) > environment.largest_index:
+            if n_entries > environment.largest_index:
                 raise BackendError(
                     f"The matrix must have at most {environment.largest_index:,} entries on each rank, but has "
-                    f"{len(values):,}; use more ranks, a PETSc with 64-bit indices, or another solver."
+                    f"{n_entries:,}; use more ranks, a PETSc with 64-bit indices, or {way_out}."
                 )
-        n, n_all = self.n_local + k, len(self) + k * self.comm.size
-        csr = (ends.astype(kind), columns.astype(kind), values)
-        matrix = environment.PETSc.Mat().createAIJ(((n, n_all), (n, n_all)), csr=csr, comm=self.comm.mpi)
+        starts, columns = (part.astype(environment.index_type) for part in csr[:2])
+        matrix = environment.PETSc.Mat().createAIJ(sizes, csr=(starts, columns, csr[2]), comm=self.comm.mpi)
         try:
             matrix.assemble()
             yield matrix

@@ -6,6 +6,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from fsp.distribution import Solution
+from fsp.distribution.continuation import together
 from fsp.errors import ArgumentError
 from fsp.petsc.checkpoint import Checkpoint, Saved
 
@@ -90,12 +91,8 @@ class _Writer:
         if not self._comm.share(lambda: monotonic() - self._last >= self._every):
             return
         so_far = reached()
-        counts: dict[str, Any] = dict(so_far.statistics)
-        for name, number in self._counts.items():
-            mine = counts.get(name, 0.0)
-            counts[name] = max(mine, number) if name.startswith("largest") else mine + number
         *passed, last = list[Any](so_far)
-        self._store.write([*self._before, *passed], last, counts)
+        self._store.write([*self._before, *passed], last, together(self._counts, so_far.statistics))
         self._last = monotonic()
 
 

@@ -14,9 +14,10 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from fsp.errors import ConvergenceError, StateSpaceError
+from fsp.errors import StateSpaceError
 from fsp.petsc.environment import load
 from fsp.petsc.systems import block, vectors
+from fsp.projection.structure import Absorption, absorbed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -198,27 +199,10 @@ def _numbered(generator: Generator, parts: Parts, of_part: IntArray, closed: Boo
     return ClosedChain(comm, rows, generator.leak_rates, of_state, sizes)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Absorption:
-    """Where a chain that starts in transient states ends; see `fsp.projection.structure.Absorption`.
-
-    Parameters
-    ----------
-    weights
-        Probability of ending in each closed class, (n_classes,).
-    occupation
-        Mean time spent in each of this rank's transient states, zero elsewhere, (n_local,).
-    lost
-        Probability of leaving the space before a closed class is reached.
-    """
-
-    weights: FloatArray
-    occupation: FloatArray
-    lost: float
-
-
 def absorption(chain: ClosedChain, matrix: Any, start: FloatArray, mean_times: MeanTimes) -> Absorption:
     """Follow the distribution `start` (n_local,) into the closed classes; what leaks on the way is lost.
+
+    The occupation is that of this rank's states; see `fsp.projection.structure.absorption`.
 
     Parameters
     ----------
@@ -249,12 +233,7 @@ def absorption(chain: ClosedChain, matrix: Any, start: FloatArray, mean_times: M
         matrix.mult(times, flux)
         weights = weights + _by_class(chain, flux.array)
     lost = float(comm.sum(float(chain.leak_rates[inside] @ occupation[inside])))
-    if not abs(weights.sum() + lost - 1.0) < 1e-6:
-        raise ConvergenceError(
-            f"The absorption probabilities must sum to 1, but sum to {weights.sum() + lost:.3g}: the transient states "
-            f"are left so slowly that the probabilities cannot be told in double precision."
-        )
-    return Absorption(weights, occupation, lost)
+    return absorbed(weights, occupation, lost)
 
 
 def _by_class(chain: ClosedChain, values: FloatArray) -> FloatArray:

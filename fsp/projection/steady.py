@@ -51,6 +51,9 @@ class _Solved:
     error: float
     notes: tuple[str, ...]
 
+    def estimate(self, truncation: float) -> ErrorLedger:
+        return ErrorLedger(truncation=truncation, integration=self.error, certified=False)
+
 
 def stationary(
     model: Model,
@@ -188,25 +191,15 @@ def estimated(
         confirming = settled
     uncertified = f"the error is an estimate: {reason}; a function given as `lyapunov` may help"
     solved = replace(solved, notes=(*solved.notes, uncertified))
-    return _distribution(model, solved, change if solved.generator.n_sinks else 0.0)
+    return _distribution(model, solved, solved.estimate(change if solved.generator.n_sinks else 0.0))
 
 
 def _proved(model: Model, found: Settled) -> Distribution:
-    return Distribution(
-        found.generator.space.states,
-        found.p,
-        model.species,
-        t=None,
-        error=found.error,
-        closed=found.generator.n_sinks == 0,
-        model_name=model.name,
-        model_hash=model.hash,
-        time_unit=model.time_unit,
-        observables=model.observables,
-        notes=found.notes,
-        moments=moment_bounds(model, math.inf),
-        state_bounds=np.stack([found.lower, np.maximum(found.lower, found.upper)]),
-    )
+    proved = {
+        "moments": moment_bounds(model, math.inf),
+        "state_bounds": np.stack([found.lower, np.maximum(found.lower, found.upper)]),
+    }
+    return _distribution(model, found, found.error, **proved)
 
 
 def _on_fixed_space(model: Model, space: StateSpace, tol: float, method: str) -> Distribution:
@@ -214,7 +207,7 @@ def _on_fixed_space(model: Model, space: StateSpace, tol: float, method: str) ->
     # Each jump that was suppressed would have led outside: flux over the exit rate is what may be missing.
     outflow = float(solved.generator.leak_rates @ solved.p)
     slowest = max(float(solved.generator.exit_rates @ solved.p), 1e-300)
-    found = _distribution(model, solved, min(2.0, 2.0 * outflow / slowest + 2.0 * solved.lost))
+    found = _distribution(model, solved, solved.estimate(min(2.0, 2.0 * outflow / slowest + 2.0 * solved.lost)))
     if found.error.total > tol:
         warnings.warn(
             f"The estimated error {found.error.total:.1e} exceeds tol = {tol:.1e}; give a larger `space` or none.",
@@ -263,19 +256,20 @@ def refuse_accumulation(model: Model, space: StateSpace, p: FloatArray, growths:
         )
 
 
-def _distribution(model: Model, solved: _Solved, truncation: float) -> Distribution:
+def _distribution(model: Model, solved: _Solved | Settled, error: ErrorLedger, **proved: Any) -> Distribution:
     return Distribution(
         solved.generator.space.states,
         solved.p,
         model.species,
         t=None,
-        error=ErrorLedger(truncation=truncation, integration=solved.error, certified=False),
+        error=error,
         closed=solved.generator.n_sinks == 0,
         model_name=model.name,
         model_hash=model.hash,
         time_unit=model.time_unit,
         observables=model.observables,
         notes=solved.notes,
+        **proved,
     )
 
 

@@ -84,6 +84,11 @@ def absorption(matrix: Any, classes: Classes, leak_rates: FloatArray, start: Flo
     flux = matrix @ occupation
     weights = weights + np.array([flux[members].sum() for members in classes.members])
     lost = float(leak_rates[inside] @ occupation[inside])
+    return absorbed(weights, occupation, lost)
+
+
+def absorbed(weights: FloatArray, occupation: FloatArray, lost: float) -> Absorption:
+    """Return where a chain ends, or raise a ConvergenceError unless that has all of its probability."""
     if not abs(weights.sum() + lost - 1.0) < 1e-6:
         raise ConvergenceError(
             f"The absorption probabilities must sum to 1, but sum to {weights.sum() + lost:.3g}: the transient states "

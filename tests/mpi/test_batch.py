@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-
 import numpy as np
 import pytest
 
@@ -109,9 +107,6 @@ def test_a_group_solves_a_job_together(comm, folder, monkeypatch):
             assert read_alike(comm, *files) == (True, 0.0)
 
 
-@pytest.mark.skipif(
-    "backend" not in inspect.signature(fsp.transient).parameters, reason="the loop has no distributed backend"
-)
 def test_distributed_answers_are_the_serial_ones(comm, folder):
     comm.share(lambda: (folder / "manifest.toml").write_text('backend = "petsc"\n' + JOBS))
     found = solve_in_groups(folder / "manifest.toml", folder / "out", comm.size, comm=comm)
