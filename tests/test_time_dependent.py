@@ -347,6 +347,7 @@ def test_rates_that_change_again_are_not_held_any_more():
         ("piecewise(1, time > 1, time > 1.000001, 2, 1)", 0.0, 2.0, None),
         ("piecewise(3, time < 1, time)", 0.5, 1.5, None),
         ("1 + 1e-13*sin(time)", 0.0, 1.0, None),
+        ("1 + 1e-17*sin(time)", 0.0, 1.0, None),
         ("exp(-time)", 0.0, 1.0, None),
     ],
 )

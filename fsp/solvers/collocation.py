@@ -38,6 +38,8 @@ class Collocation:
         c, (s,), the last one is 1.
     weights
         Butcher matrix, ``weights[i, j] = ∫₀^{c_i} ℓ_j``, (s, s).
+    weights_inverse
+        Its inverse.
     eigenvalues, vectors, inverse
         ``weights = vectors @ diag(eigenvalues) @ inverse``; complex pairs are neighbours.
     leading
@@ -50,6 +52,7 @@ class Collocation:
 
     nodes: FloatArray
     weights: FloatArray
+    weights_inverse: FloatArray
     eigenvalues: np.ndarray
     vectors: np.ndarray
     inverse: np.ndarray
@@ -87,6 +90,7 @@ def radau(n_stages: int) -> Collocation:
     return Collocation(
         nodes=nodes,
         weights=weights,
+        weights_inverse=np.linalg.inv(weights),
         eigenvalues=eigenvalues,
         vectors=vectors,
         inverse=np.linalg.inv(vectors),
