@@ -16,6 +16,7 @@ from typing import Any
 import launcher
 import numpy as np
 from adaptive import table
+from mpi_stationary import stationary_table
 from references import MODELS
 
 RANKS = (1, 2)
@@ -165,7 +166,7 @@ def distributed(states: int, n: int) -> str:
         ("ring3", cube),
     ]
     tables = [product_table(list(dict.fromkeys(cases))), scaling_table("ring3", cube, n), memory_table("ring3", cube)]
-    return "\n\n".join(tables)
+    return "\n\n".join([*tables, stationary_table(states)])
 
 
 def on_ranks(n: int, *words: Any) -> Any:

@@ -114,7 +114,24 @@ def main() -> None:
             stream.reconfigure(errors="replace")  # a terminal that lacks ≤ shows a question mark
 
 
-@main.command(epilog=_EPILOG)
+_BACKEND = click.option(
+    "--backend", default="serial", show_default=True, help="serial, or petsc: on the ranks that mpirun started."
+)
+
+
+class _PassesOptions(click.Command):
+    """A command that leaves -fsp_... to PETSc, which is told of them where its objects are made."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read all other arguments."""
+        if {"petsc", "--backend=petsc"} & set(args) and any(argument.startswith("-fsp_") for argument in args):
+            from fsp.petsc.options import without_options
+
+            args = without_options(args)
+        return super().parse_args(ctx, args)
+
+
+@main.command(epilog=_EPILOG, cls=_PassesOptions)
 @shared_options
 @click.option(
     "--times",
@@ -135,9 +152,7 @@ def main() -> None:
 @click.option("--jobs", type=click.IntRange(1), help="Number of processes of a sweep; as many as processors.")
 @click.option("--resume", is_flag=True, help="Go on from --out, if that was begun.")
 @click.option("--save-every", type=click.FloatRange(0), metavar="SECONDS", help="Save to --out while it runs.")
-@click.option(
-    "--backend", default="serial", show_default=True, help="serial, or petsc: on the ranks that mpirun started."
-)
+@_BACKEND
 @click.option(
     "--checkpoint",
     type=click.Path(path_type=Path),
@@ -161,7 +176,14 @@ def transient(
     """
     request = Request(**shared)
     if backend != "serial":
-        return _run_on_ranks(request, backend, checkpoint, times, solver, sweeps)
+
+        def asked() -> dict[str, Any]:
+            return _asked_of_ranks(request, backend, checkpoint, sweeps) | {
+                "times": points(",".join(times), "--times"),
+                "solver": solver,
+            }
+
+        return _run_on_ranks(request, "transient", backend, asked)
     if checkpoint is not None:
         raise ArgumentError("`--checkpoint` must come with --backend petsc; --save-every writes to --out in serial.")
     if request.out is None and (request.resume or request.save_every is not None):
@@ -175,16 +197,26 @@ def transient(
     return _run(request, "sweep", values=values, pairs=pairs, processes=jobs, errors="keep", **options)
 
 
-@main.command(epilog=_EPILOG)
+@main.command(epilog=_EPILOG, cls=_PassesOptions)
 @shared_options
-@click.option("--method", default="auto", show_default=True, help="auto, gth, direct, iterative, multilevel, local.")
+@click.option(
+    "--method",
+    default="auto",
+    show_default=True,
+    help="auto, gth, direct, iterative, multilevel, local; with --backend petsc auto, direct, iterative, eigen.",
+)
 @click.option(
     "--lyapunov", metavar="FORMULA", help="Polynomial whose mean drift is negative far out, such as 'U^2 + 3*V'."
 )
+@_BACKEND
 @_guarded
-def stationary(method: str, lyapunov: str | None, **shared: Any) -> int:
+def stationary(method: str, lyapunov: str | None, backend: str, **shared: Any) -> int:
     """Find the stationary distribution of MODEL (SBML or Antimony)."""
-    return _run(Request(**shared), "stationary", method=method, lyapunov=lyapunov)
+    request = Request(**shared)
+    options: dict[str, Any] = {"method": method, "lyapunov": lyapunov}
+    if backend != "serial":
+        return _run_on_ranks(request, "stationary", backend, lambda: options)
+    return _run(request, "stationary", **options)
 
 
 @main.command(epilog=_EPILOG)
@@ -256,25 +288,28 @@ def info(model: str, settings: tuple[str, ...], as_json: bool) -> int:
     return 0
 
 
-def _run_on_ranks(
-    request: Request, backend: str, checkpoint: Path | None, times: Sequence[str], solver: str, sweeps: Sequence[str]
-) -> int:
-    """Do what `_run` does for a transient, on all ranks; the first one prints."""
+def _asked_of_ranks(request: Request, backend: str, checkpoint: Path | None, sweeps: Sequence[str]) -> dict[str, Any]:
+    """Return what a transient on ranks is told of its checkpoints."""
+    if sweeps:
+        raise ArgumentError(f"`--sweep` must come with --backend serial, but that is '{backend}'.")
+    if checkpoint is not None:
+        return {"checkpoint": checkpoint, "resume": request.resume, "save_every": request.save_every}
+    if request.resume or request.save_every is not None:
+        raise ArgumentError(f"`--checkpoint` must name a folder for --resume and --save-every with '{backend}'.")
+    return {}
+
+
+def _run_on_ranks(request: Request, task: str, backend: str, asked: Callable[[], dict[str, Any]]) -> int:
+    """Do what `_run` does, on all ranks, with the options that `asked` returns; the first one prints."""
     from fsp.projection.backend import backend_named
 
     comm = backend_named(backend).comm
     with redirect_stderr(sys.__stderr__), comm.guard(_error_line, _code_of):
-        if sweeps:
-            raise ArgumentError(f"`--sweep` must come with --backend serial, but that is '{backend}'.")
-        options = {"times": points(",".join(times), "--times"), "solver": solver, "backend": backend, "comm": comm}
-        if checkpoint is not None:
-            options |= {"checkpoint": checkpoint, "resume": request.resume, "save_every": request.save_every}
-        elif request.resume or request.save_every is not None:
-            raise ArgumentError(f"`--checkpoint` must name a folder for --resume and --save-every with '{backend}'.")
+        options = {**asked(), "backend": backend, "comm": comm}
         request = replace(request, resume=False, save_every=None)
         model = comm.share(lambda: _model(request.model, request.settings))
         with _only(comm.rank == 0):
-            return _run(request, "transient", model, **options)
+            return _run(request, task, model, **options)
 
 
 @contextmanager

@@ -1219,6 +1219,38 @@ MUTANTS = [
         "mpi",
         only="one_rank_ends_all",
     ),
+    mutant(
+        "a-solver-that-lies-believed",
+        "petsc/nullspace.py",
+        "    if not error < 1.0:",
+        "    if error < 0.0:",
+        "mpi",
+        only="test_null_vectors and 1",
+    ),
+    mutant(
+        "residual-taken-for-the-error",
+        "petsc/nullspace.py",
+        "        for _ in range(POWER_STEPS):",
+        "        for _ in range(0):",
+        "mpi",
+        only="test_null_vectors and 1",
+    ),
+    mutant(
+        "classes-of-one-rank",
+        "petsc/structure.py",
+        "    edges = np.concatenate(comm.mpi.allgather(own))",
+        "    edges = own",
+        "mpi",
+        only="test_null_vectors and 3",
+    ),
+    mutant(
+        "options-that-stay",
+        "petsc/options.py",
+        "                database.delValue(name)",
+        "                pass",
+        "mpi",
+        only="test_null_vectors and 1",
+    ),
 ]
 
 

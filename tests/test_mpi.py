@@ -172,6 +172,18 @@ def test_the_command_prints_once_what_it_prints_in_serial(n):
 
 
 @needs_mpi
+@pytest.mark.parametrize("n", [1, 2])
+def test_the_command_for_stationary_distributions_passes_options_to_petsc(n):
+    words = ["stationary", MODEL, "--backend", "petsc", "--tol", "1e-4", "--method", "iterative"]
+    done = fsp_on_ranks(n, *words, "-fsp_ksp_type", "fgmres", "-fsp_ksp_gmres_restart", "40")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("stationary: ") == 1
+    refused = fsp_on_ranks(n, *words, "-fsp_speed", "2")
+    assert refused.returncode == 2
+    assert refused.stderr.count("`options` must be named after an object of PETSc") == 1
+
+
+@needs_mpi
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [

@@ -113,12 +113,11 @@ def stationary(
     BackendError
         If propensities depend on time.
     """
-    parts = backend_named(backend, comm)
-    if parts is not SERIAL:
+    if backend_named(backend, comm) is not SERIAL:
         if lyapunov is not None:
             raise ArgumentError("`lyapunov` must come with backend='serial': on ranks nothing is certified yet.")
         on_ranks = import_module("fsp.petsc.stationary").stationary
-        more = {"comm": parts.comm, "options": options, "max_states": max_states, "max_memory": max_memory}
+        more = {"comm": comm, "options": options, "max_states": max_states, "max_memory": max_memory}
         return on_ranks(model, tol, space=space, method=method, progress=progress, **more)  # type: ignore[no-any-return]
     if options is not None:
         raise ArgumentError("`options` must come with backend='petsc', but `backend` is 'serial'.")

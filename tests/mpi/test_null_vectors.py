@@ -183,6 +183,7 @@ def test_what_a_residual_hides_is_estimated(comm):
 
 def test_options_are_set_only_during_the_call(comm, monkeypatch):
     database = load().PETSc.Options()
+    assert not [name for name in database.getAll() if name.startswith("fsp_")]  # none is left of the tests above
     database.setValue("fsp_ksp_gmres_restart", 17)
     before = database.getAll()
     model = toggle()
