@@ -101,6 +101,14 @@ def test_many_starting_states_keep_the_bounds_of_a_conservation_law():
     assert later.mass == pytest.approx(1.0, abs=1e-6)
 
 
+@pytest.mark.parametrize("asked", [{"resume": True}, {"save_every": 60.0}, {"save_every": 0.0}])
+def test_checkpoints_that_nobody_would_write_are_refused(asked):
+    with pytest.raises(fsp.ArgumentError, match=f"`{next(iter(asked))}` must come with `checkpoint`"):
+        fsp.transient(ISOMERS, 1.0, **asked)
+    with pytest.raises(fsp.ArgumentError, match="`checkpoint` must come with backend='petsc'"):
+        fsp.transient(ISOMERS, 1.0, checkpoint="run", **asked)
+
+
 def ledger(**parts):
     return fsp.ErrorLedger(**parts)
 

@@ -110,7 +110,7 @@ def transient(
         The ranks, a communicator of mpi4py or petsc4py, with ``backend="petsc"``; None for all that were started.
     checkpoint, resume, save_every
         With ``backend="petsc"``: a folder for checkpoints; whether to go on from the one that is there, on any number
-        of ranks; seconds between them, a minute by default.
+        of ranks; seconds between them, a minute by default.  The last two must come with the first.
 
     Returns
     -------
@@ -141,20 +141,38 @@ def transient(
     parts = backend_named(backend, comm)
     given: dict[str, Any] = {"space": space, "solver": solver, "max_states": max_states, "max_memory": max_memory}
     run: Callable[..., Solution] = partial(solve, model, tol=tol, progress=progress, backend=parts, **given)
+    with parts.comm.agree():
+        _check_checkpoints(parts, checkpoint, start, resume, save_every)
+        requested = checked_times(times).tolist()
+    parts.comm.require_same((str(checkpoint), resume, save_every), "`checkpoint`, `resume` and `save_every`")
     if checkpoint is None:
-        solution = run(times, start=start)
-    elif parts is SERIAL or start is not None:
-        raise ArgumentError(
-            "`checkpoint` must come with backend='petsc' and without `start`; `save` writes what a serial run reached."
-        )
+        solution = run(requested, start=start)
     else:
         keeper = import_module("fsp.petsc.resuming").solve_with_checkpoints
-        requested = checked_times(times).tolist()
         solution = keeper(
             run, model, requested, tol, comm=parts.comm, folder=checkpoint, resume=resume, every=save_every
         )
     _warn_if_above(solution.error, tol, space)
     return solution
+
+
+def _check_checkpoints(
+    parts: Backend, checkpoint: str | Path | None, start: Any, resume: bool, save_every: float | None
+) -> None:
+    """Raise an ArgumentError where checkpoints are asked for in a way that would be ignored."""
+    if checkpoint is None:
+        for name, value in (("resume", resume or None), ("save_every", save_every)):
+            if value is not None:
+                raise ArgumentError(
+                    f"`{name}` must come with `checkpoint`, the folder that checkpoints are in, and backend='petsc', "
+                    f"but is {value!r} without; in serial `save` writes what was reached, and `start` goes on from it."
+                )
+    elif parts is SERIAL or start is not None:
+        raise ArgumentError(
+            "`checkpoint` must come with backend='petsc' and without `start`; `save` writes what a serial run reached."
+        )
+    elif save_every is not None and not save_every >= 0.0:
+        raise ArgumentError(f"`save_every` must be a number of seconds, 0 or more, but is {save_every!r}.")
 
 
 def solve(

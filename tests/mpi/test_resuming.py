@@ -70,6 +70,22 @@ def test_a_checkpoint_is_not_written_over(comm, folder):
         fsp.transient(MODEL, TIMES, 1e-3, backend="petsc", comm=comm, checkpoint=folder, resume=True)
 
 
-def test_checkpoints_belong_to_ranks(folder):
-    with pytest.raises(fsp.ArgumentError, match="backend='petsc'"):
-        fsp.transient(MODEL, TIMES, TOL, checkpoint=folder)
+@pytest.mark.parametrize(
+    ("asked", "match"),
+    [
+        ({"resume": True}, "`resume` must come with `checkpoint`"),
+        ({"save_every": 9.0}, "`save_every` must come with `checkpoint`"),
+        ({"save_every": -1.0, "checkpoint": "run"}, "`save_every` must be a number of seconds"),
+        ({"save_every": float("nan"), "checkpoint": "run"}, "`save_every` must be a number of seconds"),
+    ],
+)
+def test_what_would_be_ignored_is_refused_on_all_ranks(comm, asked, match):
+    with pytest.raises(fsp.ArgumentError, match=match):
+        solve(comm, **(asked if comm.rank == comm.size - 1 else {}))
+
+
+@pytest.mark.parametrize("asked", [{"resume": True}, {"save_every": 9.0}, {"checkpoint": "another"}])
+def test_ranks_that_ask_for_different_checkpoints_are_refused(comm, folder, asked):
+    if comm.size > 1:
+        with pytest.raises(fsp.ArgumentError, match="same on all ranks"):
+            solve(comm, **{"checkpoint": folder, **(asked if comm.rank else {})})
