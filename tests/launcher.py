@@ -10,7 +10,11 @@ import sys
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[1]
+WHERE = ROOT  # where ranks are started
+TOO_LONG = 60.0  # seconds in which a job that has failed must have ended
 
 
 @cache
@@ -60,7 +64,7 @@ def mpirun(n, *command, timeout=300.0):
     process = subprocess.Popen(
         list(map(str, arguments)),
         env=environment(),
-        cwd=ROOT,
+        cwd=WHERE,
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -77,3 +81,14 @@ def mpirun(n, *command, timeout=300.0):
             out, err = process.communicate()
         raise AssertionError(f"no end within {timeout} s on {n} ranks:\n{out}\n{err}") from None
     return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+
+def fsp_on_ranks(n, *words):
+    """Run the command ``fsp WORDS`` on `n` ranks."""
+    return mpirun(n, "-m", "fsp", *words, timeout=TOO_LONG)
+
+
+needs_mpi = pytest.mark.skipif(
+    bool(reason_to_skip()) and os.environ.get("FSP_MPI") != "required",
+    reason=f"no PETSc under mpirun: {reason_to_skip()}",
+)

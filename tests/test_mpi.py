@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import builtins
-import os
 import sys
 
 import launcher
 import pytest
 from click.testing import CliRunner
+from launcher import TOO_LONG, fsp_on_ranks, needs_mpi
 
 import fsp
 from fsp import cli
 from fsp.errors import BackendError
 from fsp.petsc import environment
 
-needs_mpi = pytest.mark.skipif(
-    bool(launcher.reason_to_skip()) and os.environ.get("FSP_MPI") != "required",
-    reason=f"no PETSc under mpirun: {launcher.reason_to_skip()}",
-)
 FILES = sorted((launcher.ROOT / "tests" / "mpi").glob("test_*.py"))
-TOO_LONG = 60.0  # seconds in which a job that has failed must have ended
 
 
 @needs_mpi
 @pytest.mark.parametrize("n", [1, 2, 3])
-@pytest.mark.parametrize(
-    "file", sorted((launcher.ROOT / "tests" / "mpi").glob("test_*.py")), ids=lambda path: path.stem
-)
+@pytest.mark.parametrize("file", FILES, ids=lambda path: path.stem)
 def test_on_ranks(file, n):
     flags = ["-q", "-x", "-p", "no:randomly", "-p", "no:cacheprovider", "--color=no"]
     done = launcher.mpirun(n, "-m", "pytest", *flags, file)
@@ -152,10 +145,6 @@ def test_a_job_that_fails_on_one_rank_alone_ends_all(manifest, tmp_path):
 
 
 MODEL = launcher.ROOT / "examples" / "toggle_switch.ant"
-
-
-def fsp_on_ranks(n, *words):
-    return launcher.mpirun(n, "-m", "fsp", *words, timeout=TOO_LONG)
 
 
 @needs_mpi

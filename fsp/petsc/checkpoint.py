@@ -3,7 +3,8 @@
 A folder holds *parts*, one of each rank for each distribution, and ``index.json``, which names the parts that belong
 together with their lengths and checksums.  Parts are written and flushed first, then the index is moved into place, so
 that the folder reads as the last complete checkpoint at any moment; parts that no index names are left over from a job
-that was killed, and are removed by the next checkpoint.  A distribution at a time that was asked for is written once.
+that was killed, and are removed before the next checkpoint.  The index has a checksum as well.  A distribution at a
+time that was asked for is written once.
 
 Parts hold runs of states with their probabilities in the order of the ranks, so any number of ranks can read them.
 """
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 INDEX = "index.json"
 FORMAT_VERSION = 1
+ANEW = "Begin anew, with another folder."
 _FIELDS = ("t", "closed", "model_name", "model_hash", "time_unit", "observables", "notes")
 _PART = re.compile(r"[0-9]{6,}-[0-9]{4,}-[0-9]{5,}\.part")
 Numbers = dict[str, float]
@@ -82,6 +84,8 @@ class Checkpoint:
         self._identity = json.loads(json.dumps(dict(identity)))
         self._number, self._n_written = 0, 0
         self._written: dict[float | None, dict[str, Any]] = {}
+        self._last: dict[str, Any] | None = None
+        self._is_clean = False
         with comm.agree():
             if comm.rank == 0:
                 try:
@@ -102,6 +106,11 @@ class Checkpoint:
             If a part cannot be written, on all ranks; the checkpoint before it is still whole.
         """
         self._number, self._n_written = self._number + 1, 0
+        if not self._is_clean:  # what a killed job left may fill the disk
+            with self._comm.agree():
+                if self._comm.rank == 0:
+                    self._sweep([entry for entry in (*self._written.values(), self._last) if entry is not None])
+            self._is_clean = True
         for one in reached:
             if one.t not in self._written:
                 self._written[one.t] = self._write_one(one)
@@ -116,8 +125,8 @@ class Checkpoint:
         }
         with self._comm.agree():
             if self._comm.rank == 0:
-                _replace(self.folder / INDEX, json.dumps(index).encode())
-                self._sweep(index)
+                _replace(self.folder / INDEX, json.dumps({**index, "crc": _checksum(index)}).encode())
+                self._sweep([*index["reached"], index["last"]])
 
     def _write_one(self, one: Distribution) -> dict[str, Any]:
         space = one.space
@@ -138,9 +147,9 @@ class Checkpoint:
             "parts": self._comm.mpi.allgather(part),
         }
 
-    def _sweep(self, index: Mapping[str, Any]) -> None:
-        """Remove what the index does not name."""
-        named = {part["file"] for entry in (*index["reached"], index["last"]) for part in entry["parts"]}
+    def _sweep(self, entries: Sequence[Mapping[str, Any]]) -> None:
+        """Remove all parts but those of some entries of the index."""
+        named = {part["file"] for entry in entries for part in entry["parts"]}
         for path in self.folder.iterdir():
             if _PART.fullmatch(path.name) and path.name not in named:
                 path.unlink(missing_ok=True)
@@ -163,7 +172,7 @@ class Checkpoint:
         reached = tuple(self._read_one(entry) for entry in index["reached"])
         for one, entry in zip(reached, index["reached"], strict=True):
             self._written[one.t] = entry
-        self._number = int(index["number"])
+        self._number, self._last = int(index["number"]), index["last"]
         return Saved(reached, self._read_one(index["last"]), dict(index["counts"]))
 
     def _read_index(self) -> Any:
@@ -171,12 +180,17 @@ class Checkpoint:
         if not place.exists():
             return None
         try:
-            return json.loads(place.read_bytes())
-        except (OSError, ValueError) as error:
-            raise ArgumentError(f"`checkpoint` must hold an intact {INDEX}, but '{place}' is not: {error}.") from None
+            index = dict(json.loads(place.read_bytes()))
+            if index.pop("crc", None) != _checksum(index):
+                raise ValueError("its checksum is another one")
+        except (OSError, ValueError, TypeError) as error:
+            raise ArgumentError(
+                f"`checkpoint` must hold an intact {INDEX}, but '{place}' is not: {error}. {ANEW}"
+            ) from None
+        return index
 
     def _check(self, index: Mapping[str, Any]) -> None:
-        if int(index.get("format_version", 0)) > FORMAT_VERSION:
+        if int(index["format_version"]) > FORMAT_VERSION:
             raise ArgumentError(
                 f"`checkpoint` must have format version {FORMAT_VERSION} or lower, but '{self.folder}' has "
                 f"{index['format_version']}. Upgrade fsp."
@@ -213,13 +227,19 @@ class Checkpoint:
         try:
             content = place.read_bytes()
         except OSError as error:
-            raise ArgumentError(f"`checkpoint` must be whole, but a part of it cannot be read: {error}.") from None
+            raise ArgumentError(
+                f"`checkpoint` must be whole, but a part of it cannot be read: {error}. {ANEW}"
+            ) from None
         if len(content) != part["bytes"] or zlib.crc32(content) != part["crc"]:
             raise ArgumentError(
                 f"`checkpoint` must be intact, but '{place}' has {len(content)} bytes in place of {part['bytes']}, or "
-                f"other ones. Start anew without --resume."
+                f"other ones. {ANEW}"
             )
         return content
+
+
+def _checksum(index: Mapping[str, Any]) -> int:
+    return zlib.crc32(json.dumps(index, sort_keys=True).encode())
 
 
 def _encoding_record(encoding: Encoding) -> dict[str, Any]:
@@ -238,11 +258,15 @@ def _encoding_of(record: Mapping[str, Any]) -> Encoding:
 
 
 def _write_through(path: Path, content: bytes) -> None:
-    """Write a file, and wait until it is on the disk."""
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    """Write a file, and wait until it is on the disk; where it cannot be written, nothing is left of it."""
+    try:
+        with path.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def _replace(path: Path, content: bytes) -> None:

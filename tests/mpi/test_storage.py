@@ -121,7 +121,7 @@ def test_another_computation_is_refused(comm, folder):
         Checkpoint(folder, comm, {**IDENTITY, "tol": 1e-3}).read()
 
 
-@pytest.mark.parametrize("damage", ["truncated", "flipped", "removed", "index"])
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "removed", "index", "digit", "empty"])
 def test_damage_is_seen(comm, folder, damage):
     Checkpoint(folder, comm, IDENTITY).write([], law(spaces(comm)[0], 2.0), {})
 
@@ -135,11 +135,14 @@ def test_damage_is_seen(comm, folder, damage):
             part.write_bytes(content[:-8] + bytes(8))
         elif damage == "removed":
             part.unlink()
+        elif damage == "digit":  # an index that reads well, of a smaller error
+            index["last"]["error"]["truncation"] *= 0.5
+            (folder / INDEX).write_text(json.dumps(index))
         else:
-            (folder / INDEX).write_text((folder / INDEX).read_text()[:-20])
+            (folder / INDEX).write_text((folder / INDEX).read_text()[:-20] if damage == "index" else "")
 
     comm.share(harm)
-    with pytest.raises(fsp.ArgumentError, match="checkpoint"):
+    with pytest.raises(fsp.ArgumentError, match=r"(?s)`checkpoint` must.*Begin anew"):
         Checkpoint(folder, comm, IDENTITY).read()
 
 

@@ -1,0 +1,199 @@
+"""Jobs that are killed, disks that are full, files that are damaged: real ranks, real signals, real file systems.
+
+A computation that was broken off goes on from its checkpoint, on another number of ranks, to an answer that is held
+against the law in closed form.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import threading
+import time
+import zlib
+
+import exact
+import launcher
+import numpy as np
+import pytest
+from launcher import TOO_LONG, fsp_on_ranks, needs_mpi
+
+import fsp
+
+pytestmark = needs_mpi
+MODEL = "birth: -> X; k\nX -> ; g*X\nk = 9; g = 0.8; X = 30\nsubstanceOnly species X\n"
+TOL = 1e-8
+N_TIMES = 60
+TIMES = np.linspace(0.05, 1.7, N_TIMES)
+MOST_SECONDS = 30.0  # until a job that is to be killed has written what it is to be killed after
+
+DYING = """
+import os, signal, sys
+from pathlib import Path
+from fsp.cli import main
+from fsp.petsc import Communicator, checkpoint
+
+guilty, name, after = int(sys.argv.pop(1)), sys.argv.pop(1), int(sys.argv.pop(1))
+rank, write, written = Communicator().rank, checkpoint._write_through, []
+Path(f"pid-{rank}").write_text(str(os.getpid()))
+
+def dying(path, content):
+    if rank == guilty and name in path.name:
+        written.append(path)
+        if len(written) == after:
+            path.write_bytes(content[: len(content) // 2])
+            os.kill(os.getpid(), signal.SIGKILL)
+    write(path, content)
+
+checkpoint._write_through = dying
+main()
+"""
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """Give a folder with the model and the program that dies, in which ranks are started."""
+    (tmp_path / "birth.ant").write_text(MODEL)
+    (tmp_path / "dying.py").write_text(DYING)
+    monkeypatch.setattr(launcher, "WHERE", tmp_path)
+    return tmp_path
+
+
+def words(folder, *more):
+    times = f"{TIMES[0]}:{TIMES[-1]}:{N_TIMES}"
+    asked = ["--times", times, "--tol", TOL, "--solver", "uniformization", "--checkpoint", folder, *more]
+    return ["transient", "birth.ant", "--backend", "petsc", "--quiet", *asked]
+
+
+def index_of(folder):
+    return json.loads((folder / "index.json").read_text())
+
+
+def n_saved(folder):
+    """Return how many of the times that were asked for a checkpoint holds, of which all parts must be whole."""
+    index = index_of(folder)
+    for part in (part for entry in (*index["reached"], index["last"]) for part in entry["parts"]):
+        content = (folder / part["file"]).read_bytes()
+        assert (len(content), zlib.crc32(content)) == (part["bytes"], part["crc"])
+    return len(index["reached"])
+
+
+def assert_resumed(n, place, folder):
+    """Go on, on `n` ranks, to the answer, whose error is known."""
+    done = fsp_on_ranks(n, *words(folder, "--resume", "--out", place / "out.h5"))
+    assert done.returncode == 0, done.stderr
+    solution = fsp.read(place / "out.h5")
+    assert solution.complete
+    assert solution.times == pytest.approx(TIMES)
+    for one in solution:
+        law = exact.immigration_death(one.states[:, 0], one.t, birth=9.0, death=0.8, start=30)
+        error = math.fsum(np.abs(law - one.probabilities)) + max(0.0, 1.0 - math.fsum(law))
+        assert error <= one.error.total + 1e-13
+        assert one.error.total <= TOL
+
+
+def kill_when_saved(place, folder, number):
+    """Kill the last rank that has told its process when there is the checkpoint of a number."""
+
+    def watch():
+        end = time.monotonic() + MOST_SECONDS
+        while time.monotonic() < end:
+            if (folder / "index.json").exists() and index_of(folder)["number"] >= number:
+                os.kill(int(max(place.glob("pid-*")).read_text()), signal.SIGKILL)
+                return
+            time.sleep(0.002)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize(
+    ("n", "guilty", "name", "after", "later"),
+    [
+        pytest.param(2, 1, ".part", 8, 3, id="in a part"),
+        pytest.param(2, 0, ".part", 8, 1, id="in a part of the first rank"),
+        pytest.param(3, 0, "index", 5, 2, id="in the index"),
+    ],
+)
+def test_a_rank_that_is_killed_while_it_writes_loses_nothing_that_was_saved(place, n, guilty, name, after, later):
+    folder = place / "run"
+    done = launcher.mpirun(n, "dying.py", guilty, name, after, *words(folder, "--save-every", "0"), timeout=TOO_LONG)
+    assert done.returncode != 0
+    assert n_saved(folder) < N_TIMES
+    assert index_of(folder)["number"] >= 3
+    assert_resumed(later, place, folder)
+
+
+def test_a_rank_that_is_killed_from_outside_loses_nothing_that_was_saved(place):
+    folder = place / "run"
+    killer = kill_when_saved(place, folder, 4)
+    done = launcher.mpirun(2, "dying.py", -1, "", 0, *words(folder, "--save-every", "0"), timeout=TOO_LONG)
+    killer.join()
+    assert done.returncode != 0
+    assert 0 < n_saved(folder) < N_TIMES
+    assert_resumed(1, place, folder)
+
+
+def test_damage_is_told_once_and_nothing_is_solved(place):
+    folder = place / "run"
+    assert fsp_on_ranks(1, *words(folder, "--save-every", "0")).returncode == 0
+    part = folder / index_of(folder)["last"]["parts"][0]["file"]
+    part.write_bytes(part.read_bytes()[:-8])
+    done = fsp_on_ranks(2, *words(folder, "--resume", "--out", place / "out.h5"))
+    assert done.returncode == 2
+    assert done.stderr.count("fsp: error: `checkpoint` must be intact") == 1
+    assert "Traceback" not in done.stderr
+    assert not (place / "out.h5").exists()
+
+
+@pytest.fixture
+def small_disk(place):
+    """Give a file system of a few pages."""
+    disk = place / "disk"
+    disk.mkdir()
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=96k", "tmpfs", disk], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        pytest.skip(f"a small file system cannot be mounted here: {done.stderr.strip()}")
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
+def test_a_full_disk_ends_all_ranks_with_one_message_and_leaves_the_checkpoint_before(place, small_disk):
+    folder = small_disk / "run"
+    done = fsp_on_ranks(2, *words(folder, "--save-every", "0"))
+    assert done.returncode == 1
+    assert done.stderr.count("No space left on device") == 1
+    assert "Traceback" not in done.stderr
+    assert 0 < n_saved(folder) < N_TIMES
+    subprocess.run(["mount", "-o", "remount,size=8m", small_disk], check=True)
+    assert_resumed(3, place, folder)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        ("fsp.transient(model, [2.0, 1.0] if rank else [1.0], backend='petsc')", "`times` must"),
+        ("fsp.stationary(model, -1.0 if rank else 1e-6, backend='petsc')", "`tol` must"),
+        (
+            "fsp.transient(model, [1.0], 1e-3 / (1 + rank), backend='petsc')",
+            "The problem must be the same on all ranks",
+        ),
+    ],
+)
+def test_bad_input_on_one_rank_ends_all_with_one_message(place, call, message):
+    (place / "script.py").write_text(
+        "import fsp\n"
+        "from fsp.petsc import Communicator\n"
+        "rank = Communicator().rank\n"
+        "model = fsp.Model(species={'X': 3}, reactions=[fsp.Reaction('X -> 0', mass_action=1.0)])\n"
+        f"{call}\n"
+    )
+    done = launcher.mpirun(2, "script.py", timeout=TOO_LONG)
+    assert done.returncode == 1
+    assert done.stderr.count(f"ArgumentError: {message}") == 1
