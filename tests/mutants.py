@@ -1244,6 +1244,14 @@ MUTANTS = [
         only="test_null_vectors and 3",
     ),
     mutant(
+        "broken-job-of-a-batch-begun-anew",
+        "petsc/batch.py",
+        "goes_on = resume and can_go_on(",
+        "goes_on = False and can_go_on(",
+        "mpi",
+        only="test_batch and 1",
+    ),
+    mutant(
         "index-written-in-place",
         "petsc/checkpoint.py",
         'temporary = path.with_name(f".{path.name}.tmp")',

@@ -34,7 +34,7 @@ DYING = """
 import os, signal, sys
 from pathlib import Path
 from fsp.cli import main
-from fsp.petsc import Communicator, checkpoint
+from fsp.petsc import Communicator, checkpoint, resuming
 
 guilty, name, after = int(sys.argv.pop(1)), sys.argv.pop(1), int(sys.argv.pop(1))
 rank, write, written = Communicator().rank, checkpoint._write_through, []
@@ -48,7 +48,7 @@ def dying(path, content):
             os.kill(os.getpid(), signal.SIGKILL)
     write(path, content)
 
-checkpoint._write_through = dying
+checkpoint._write_through, resuming.SECONDS_BETWEEN = dying, 0.0
 main()
 """
 
@@ -85,7 +85,10 @@ def assert_resumed(n, place, folder):
     """Go on, on `n` ranks, to the answer, whose error is known."""
     done = fsp_on_ranks(n, *words(folder, "--resume", "--out", place / "out.h5"))
     assert done.returncode == 0, done.stderr
-    solution = fsp.read(place / "out.h5")
+    assert_right(fsp.read(place / "out.h5"))
+
+
+def assert_right(solution):
     assert solution.complete
     assert solution.times == pytest.approx(TIMES)
     for one in solution:
@@ -136,6 +139,19 @@ def test_a_rank_that_is_killed_from_outside_loses_nothing_that_was_saved(place):
     assert done.returncode != 0
     assert 0 < n_saved(folder) < N_TIMES
     assert_resumed(1, place, folder)
+
+
+def test_a_batch_that_is_killed_goes_on_inside_its_job(place):
+    asked = f'backend = "petsc"\nmodel = "birth.ant"\ntol = {TOL}\ntimes = {TIMES.tolist()}\n[[jobs]]\n'
+    (place / "manifest.toml").write_text(asked)
+    batch = ["batch", "manifest.toml", "--out", "out", "--ranks-per-job", 2]
+    done = launcher.mpirun(2, "dying.py", 1, ".part", 8, *batch, timeout=TOO_LONG)
+    assert done.returncode != 0
+    assert 0 < n_saved(place / "out" / ".checkpoints" / "birth") < N_TIMES
+    done = fsp_on_ranks(2, *batch, "--resume")
+    assert done.returncode == 0, done.stderr
+    assert_right(fsp.read(place / "out" / "birth.h5"))
+    assert sorted(path.name for path in (place / "out").iterdir()) == ["birth.h5", "summary.csv"]
 
 
 def test_damage_is_told_once_and_nothing_is_solved(place):

@@ -1,11 +1,14 @@
 """Batches on many ranks: groups of them take the jobs of a manifest one after the other.
 
 A group takes the next job that nobody has claimed, so none waits for another before the end.  A job does not depend on
-which group solves it, nor on what that has solved before.
+which group solves it, nor on what that has solved before.  Checkpoints of the distributed jobs that are under way are
+in the folder ``.checkpoints``.
 """
 
 from __future__ import annotations
 
+import shutil
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,11 +16,14 @@ from typing import TYPE_CHECKING, Any
 import fsp
 from fsp.errors import ArgumentError
 from fsp.petsc.comm import Communicator, meet
-from fsp.projection.batch import FAILED, PENDING, Batch, Plan, Row, prepare, solve_here, tell_all, tried
+from fsp.petsc.resuming import can_go_on
+from fsp.projection.batch import FAILED, KEPT, PENDING, SOLVED, Batch, Plan, Row, prepare, solve_here, tell_all, tried
 
 if TYPE_CHECKING:
     from fsp.distribution import Solution
     from fsp.projection.batch import Tell
+
+CHECKPOINTS = ".checkpoints"
 
 
 def solve_in_groups(
@@ -34,7 +40,8 @@ def solve_in_groups(
     Parameters
     ----------
     manifest, folder, resume
-        As for `fsp.projection.batch.solve_batch`; all ranks must see the folder.
+        As for `fsp.projection.batch.solve_batch`; all ranks must see the folder.  Distributed jobs that were broken
+        off go on from their last checkpoint.
     ranks_per_job
         Ranks of a group; a divisor of their number.  Jobs that name no backend take ``"serial"`` on one rank and
         ``"petsc"`` on several.
@@ -66,13 +73,28 @@ def solve_in_groups(
             with group.agree():
                 if group.rank == 0:
                     plan.end(number, row)
+                    _drop_checkpoints(plan, row)
                     tell(str(row))
     finally:
         group.mpi.Free()
     for rows in world.mpi.allgather(own):
         for number, row in rows.items():
             plan.rows[number] = row
-    return world.share(plan.finish)
+    return world.share(lambda: _finished(plan))
+
+
+def _finished(plan: Plan) -> Batch:
+    for row in plan.rows:
+        _drop_checkpoints(plan, row)
+    with suppress(OSError):  # not empty where a job may go on, or not there
+        (plan.folder / CHECKPOINTS).rmdir()
+    return plan.finish()
+
+
+def _drop_checkpoints(plan: Plan, row: Row) -> None:
+    """Remove the checkpoints of a job whose file is complete."""
+    if row.status in (SOLVED, KEPT):
+        shutil.rmtree(plan.folder / CHECKPOINTS / row.job.name, ignore_errors=True)
 
 
 def _prepared(manifest: Path, folder: Path, ranks_per_job: int, size: int, resume: bool) -> Plan:
@@ -104,8 +126,12 @@ def _solved(group: Communicator, plan: Plan, number: int, resume: bool) -> Row:
         return solve_here(plan, number, None, resume=resume)
 
     def solve() -> Solution:
+        model, folder = plan.model(number), plan.folder / CHECKPOINTS / row.job.name
+        goes_on = resume and can_go_on(folder, group, model, row.job.times, row.job.tol)
+        if not goes_on:
+            group.share(lambda: shutil.rmtree(folder, ignore_errors=True))
         own: dict[str, Any] = {**row.job.options, "backend": "petsc", "comm": group.mpi}
-        return fsp.transient(plan.model(number), row.job.times, row.job.tol, **own)
+        return fsp.transient(model, row.job.times, row.job.tol, **own, checkpoint=folder, resume=goes_on)
 
     done = tried(row, plan.folder / row.job.file, solve)
     meet(group.mpi, f"fsp: error: {done}" if done.status == FAILED else None)

@@ -11,7 +11,7 @@ from fsp.errors import ArgumentError
 from fsp.petsc.checkpoint import Checkpoint, Saved
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from fsp.model import Model
@@ -60,7 +60,7 @@ def solve_with_checkpoints(
     ArgumentError
         If the checkpoint in the folder is of another computation, or is damaged, or is there without `resume`.
     """
-    store = Checkpoint(folder, comm, {"model": model.hash, "times": times, "tol": tol})
+    store = Checkpoint(folder, comm, _identity(model, times, tol))
     saved = store.read()
     if saved is not None and not resume:
         raise ArgumentError(
@@ -74,6 +74,19 @@ def solve_with_checkpoints(
     left = [t for t in times if before is None or t > before.times[-1]]
     later = solve(left, start=None if saved is None else saved.last, checkpoint=writer)
     return later if before is None else before.joined(later)
+
+
+def can_go_on(folder: Path, comm: Communicator, model: Model, times: Sequence[float], tol: float) -> bool:
+    """Tell whether a folder holds a whole checkpoint of a computation, the same on all ranks.  Collective."""
+    try:
+        return Checkpoint(folder, comm, _identity(model, times, tol)).read() is not None
+    except ArgumentError:  # of another one, or damaged
+        return False
+
+
+def _identity(model: Model, times: Sequence[float], tol: float) -> dict[str, Any]:
+    """Return what a computation shares with one that goes on from it."""
+    return {"model": model.hash, "times": list(times), "tol": tol}
 
 
 class _Writer:

@@ -7,8 +7,9 @@ import pytest
 
 import fsp
 from fsp.distribution import ErrorLedger
-from fsp.petsc import Distribution, StateSpace
-from fsp.petsc.batch import solve_in_groups
+from fsp.petsc import Distribution, StateSpace, resuming
+from fsp.petsc.batch import CHECKPOINTS, solve_in_groups
+from fsp.petsc.checkpoint import INDEX
 from fsp.projection.batch import SUMMARY, solve_batch
 
 MODEL = """
@@ -79,9 +80,11 @@ def test_what_is_complete_is_kept(comm, folder):
     assert statuses(found) == {**dict.fromkeys(NAMES, "kept"), NAMES[3]: "solved"}
 
 
-def law(model, times, tol, *, backend, comm):
+def law(model, times, tol, *, backend, comm, checkpoint, resume):
     """Stand in for a distributed transient: a uniform distribution over the reachable set."""
     assert backend == "petsc"
+    assert checkpoint.parent.name == CHECKPOINTS
+    assert not resume
     if model.parameters["k"] == 2:
         raise fsp.ConvergenceError("not with k = 2")
     space = StateSpace.reachable(model, comm=comm)
@@ -117,6 +120,48 @@ def test_distributed_answers_are_the_serial_ones(comm, folder):
         same, difference = read_alike(comm, folder / "out" / f"{name}.h5", folder / "serial" / f"{name}.h5")
         assert same
         assert difference <= 1e-12
+
+
+def test_a_job_that_was_broken_off_goes_on_inside(comm, folder, monkeypatch):
+    comm.share(lambda: (folder / "manifest.toml").write_text('backend = "petsc"\n' + JOBS))
+    monkeypatch.setattr(resuming, "SECONDS_BETWEEN", 0.0)
+    solve, first, ends = fsp.transient, {}, [0.6]
+
+    def watched(*given, checkpoint, **options):
+        def progress(now):
+            if now.t > ends[-1]:
+                raise RuntimeError("broken off")
+            first.setdefault(checkpoint.name, now.t)
+
+        return solve(*given, checkpoint=checkpoint, progress=progress, **options)
+
+    monkeypatch.setattr(fsp, "transient", watched)
+    found = solve_in_groups(folder / "manifest.toml", folder / "out", comm.size, comm=comm)
+    assert statuses(found) == dict.fromkeys(NAMES, "failed")
+    damaged, of_another, *whole = NAMES
+    checkpoints = folder / "out" / CHECKPOINTS
+
+    def harm():
+        (checkpoints / damaged / INDEX).write_text("{}")
+        (checkpoints / of_another / INDEX).write_bytes((checkpoints / whole[0] / INDEX).read_bytes())
+        return sorted(path.name for path in checkpoints.iterdir())
+
+    assert comm.share(harm) == sorted(NAMES)
+    begun = dict(first)
+    first.clear()
+    ends.append(2.0)
+    found = solve_in_groups(folder / "manifest.toml", folder / "out", comm.size, resume=True, comm=comm)
+    assert statuses(found) == dict.fromkeys(NAMES, "solved")
+    if comm.rank == 0:
+        assert min(first[name] for name in whole) > 0.5 >= begun[damaged] == first[damaged]
+        assert first[of_another] == begun[of_another]
+        assert not checkpoints.exists()
+    comm.share(lambda: (folder / "manifest.toml").write_text(JOBS))
+    comm.share(lambda: solve_batch(folder / "manifest.toml", folder / "serial"))
+    for name in NAMES:
+        same, difference = read_alike(comm, folder / "out" / f"{name}.h5", folder / "serial" / f"{name}.h5")
+        assert same
+        assert difference <= 1e-6
 
 
 def test_what_does_not_fit_is_refused_by_all(comm, folder):
