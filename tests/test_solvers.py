@@ -35,6 +35,7 @@ from fsp.solvers import (
     choice,
     kernels,
     krylov,
+    linear,
     rational,
     small_exponential,
 )
@@ -961,9 +962,9 @@ def test_rational_factorises_as_often_as_its_time_doubles(monkeypatch):
     made = []
 
     class Counted(rational.ShiftedSystem):
-        def __init__(self, matrix, shift):
+        def __init__(self, matrix, shift, band):
             made.append(shift)
-            super().__init__(matrix, shift)
+            super().__init__(matrix, shift, band)
 
     monkeypatch.setattr(rational, "ShiftedSystem", Counted)
     model = network({"A": 30, "B": 0}, ("A -> B", "mass_action", 1.0), ("B -> A", "mass_action", 1e7))
@@ -978,6 +979,33 @@ def test_rational_factorises_as_often_as_its_time_doubles(monkeypatch):
         assert step.n_matvec <= 60 * (len(made) + 2)
     assert counts[2] <= math.log(1e4 / 1e-6, rational.LENGTHEN) + 6
     assert all(math.log2(shift) == int(math.log2(shift)) for shift in made)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "width"),
+    [({"X": 60, "Y": 3}, 4), ({"X": 3, "Y": 60}, 8), ({"X": 60, "Y": 60}, None)],
+    ids=["states in order", "states out of order", "a wide square"],
+)
+@pytest.mark.parametrize("shift", [0.3, 0.2 + 0.5j], ids=["real", "complex"])
+def test_shifted_systems_are_solved_in_a_band_where_there_is_one(bounds, width, shift):
+    model = network(
+        {"X": 2, "Y": 1},
+        ("0 -> X", "rate", "30/(1 + Y^2)"),
+        ("X -> 0", "mass_action", 1.0),
+        ("0 -> Y", "rate", "8/(1 + X)"),
+        ("Y -> 0", "mass_action", 0.7),
+    )
+    matrix = fsp.Generator(model, fsp.StateSpace.box(model, upper=bounds)).to_csr()
+    band = linear.Band.of(matrix)
+    if width is None:
+        assert band is None
+    else:
+        assert band.width <= width
+        assert sorted(band.order.tolist()) == list(range(matrix.shape[0]))
+    rng = np.random.default_rng(7)
+    x = rng.normal(size=matrix.shape[0]) * (1.0 if isinstance(shift, float) else 1.0 + 1.0j)
+    solved = linear.ShiftedSystem(matrix, shift, band).solve(x - shift * (matrix @ x))
+    np.testing.assert_allclose(solved, x, rtol=0.0, atol=1e-12 * np.abs(x).max())
 
 
 def triangular(rng, n, scale):

@@ -10,6 +10,7 @@ from fsp.errors import ArgumentError
 from fsp.solvers.chebyshev import Chebyshev
 from fsp.solvers.implicit import Implicit
 from fsp.solvers.krylov import Krylov
+from fsp.solvers.linear import WIDEST_BAND
 from fsp.solvers.magnus import Magnus
 from fsp.solvers.rational import Rational
 from fsp.solvers.uniformization import Uniformization
@@ -35,7 +36,7 @@ SOLVERS: dict[
 VECTOR_WORK = {"uniformization": 1.5, "chebyshev": 2.0, "krylov": 10.0, "rational": 100.0}  # per state and product
 CALL_WORK = {"uniformization": 1e3, "chebyshev": 1e4, "krylov": 2e4, "rational": 7e5}  # per product
 KRYLOV_BYTES = 2**32  # of a basis, beyond which it is not chosen
-STEP_VECTORS = 22.0  # solves of one rational step
+STEP_VECTORS = 25.0  # solves of one rational step
 FACTOR_SHARE = 0.5  # factorisations per rational step
 REJECTED_STEPS = 2.0  # times the products of uniformization where steps are cut short by the loss
 CLEAR_GAIN = 1.5
@@ -187,6 +188,10 @@ def _direct_work(generator: Generator) -> tuple[float, float]:
     """Return the work of factorising a shifted generator, and of one solve, by the fill-in to expect."""
     n = float(len(generator))
     per_row = generator.work / n
+    extent = generator.space.top - generator.space.bottom
+    width = 1.0 + float(extent[extent > 0].min(initial=WIDEST_BAND))  # states that one jump of another species passes
+    if per_row <= 5.5 and width <= WIDEST_BAND:
+        return (300.0 + 5.0 * width**2) * n, 12.0 * width * n
     if per_row <= 3.5:  # a birth-death chain
         return 100.0 * n + 1e6, 20.0 * n
     if per_row <= 5.5:  # two species

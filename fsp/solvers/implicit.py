@@ -29,7 +29,7 @@ from fsp.errors import ArgumentError, ConvergenceError
 from fsp.solvers.base import NO_LIMIT, REPORT_WORK, UNIT_ROUNDOFF, Advance, History, LossLimit, Pulse, check_tol
 from fsp.solvers.clocks import DEGREE, chebyshev_nodes, clock_on, reach
 from fsp.solvers.collocation import Collocation, radau
-from fsp.solvers.linear import ShiftedSystem
+from fsp.solvers.linear import Band, ShiftedSystem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -231,6 +231,7 @@ class _ImplicitPropagator:
             while len(self._systems) >= KEPT_FACTORS:
                 self._systems.pop(next(iter(self._systems)))
             square = frozen.to_csr()
+            band = Band.of(square)
             systems: list[ShiftedSystem] = []
             for i, mu in enumerate(self._table.eigenvalues):
                 partner = int(np.argmin(np.abs(self._table.eigenvalues - mu.conjugate())))
@@ -238,7 +239,7 @@ class _ImplicitPropagator:
                 if partner < i:
                     systems.append(systems[partner])
                 else:
-                    systems.append(ShiftedSystem(square, h * (mu.real if real else mu)))
+                    systems.append(ShiftedSystem(square, h * (mu.real if real else mu), band))
             self._systems[key] = frozen, systems
         return self._systems[key][1]
 

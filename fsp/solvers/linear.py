@@ -1,59 +1,127 @@
 """Solve the shifted systems ``(I - σ A) x = b`` of an implicit method.
 
-Small and banded generators are factorised (SuperLU); where a factorisation would not fit, an incomplete one
-preconditions GMRES.  How well a system was solved is not trusted: the residual of the step contains it.
+Generators whose entries can be brought near the diagonal are factorised in place, other small or planar ones by
+SuperLU; where a factorisation would not fit, an incomplete one preconditions GMRES.  How well a system was solved is
+not trusted: the residual of the step contains it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
 
+from fsp.solvers import band_kernels
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fsp.arrays import IntArray
+
 DIRECT_STATES = 3_000
 DIRECT_STATES_PLANAR = 400_000  # with at most 5 entries a row: birth-death chains and two-species networks
+WIDEST_BAND = 16  # on either side of the diagonal: beyond, SuperLU solves faster
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Band:
+    """An order of the states in which all jumps are short.
+
+    Parameters
+    ----------
+    order
+        Its states, (n,).
+    rows, columns, width
+        The place of every entry of the matrix in that order, (nnz,), and the largest distance from the diagonal.
+    """
+
+    order: IntArray
+    rows: IntArray
+    columns: IntArray
+    width: int
+
+    @classmethod
+    def of(cls, matrix: Any) -> Band | None:
+        """Return the order that states have already, or that of Cuthill and McKee; None where jumps are long in it."""
+        n = matrix.shape[0]
+        entries = matrix.tocoo()
+        band = cls(np.arange(n), entries.row, entries.col, _width(entries.row, entries.col))
+        if band.width > WIDEST_BAND and _is_planar(matrix):
+            from scipy.sparse.csgraph import reverse_cuthill_mckee
+
+            order = reverse_cuthill_mckee(sparse.csr_array(matrix), symmetric_mode=False).astype(np.int64)
+            place = np.empty(n, dtype=np.int64)
+            place[order] = np.arange(n)
+            rows, columns = place[entries.row], place[entries.col]
+            band = cls(order, rows, columns, _width(rows, columns))
+        return band if band.width <= WIDEST_BAND else None
 
 
 class ShiftedSystem:
-    """Solver of ``(I - σ A) x = b`` for one complex or real σ."""
+    """Solver of ``(I - σ A) x = b`` for one complex or real σ; `band` is `Band.of` the matrix."""
 
-    def __init__(self, matrix: Any, shift: complex) -> None:
-        from scipy.sparse import linalg  # here, as its import costs as much as a small explicit solve
-
+    def __init__(self, matrix: Any, shift: complex, band: Band | None) -> None:
+        self.is_real = not isinstance(shift, complex)
         self._solve: Callable[[np.ndarray], np.ndarray]
-        n = matrix.shape[0]
-        entries = matrix.nnz / max(n, 1)
-        limit = DIRECT_STATES_PLANAR if entries <= 5.5 else DIRECT_STATES
-        self._matrix = (sparse.eye_array(n, format="csr") - shift * matrix).tocsc()
-        if n <= limit:
-            # Diagonally dominant by columns as Re σ > 0: no pivoting is needed, and a symmetric ordering has less
-            # fill-in.
-            self._solve = linalg.splu(
-                self._matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
-            ).solve
+        if band is not None:
+            self._solve = _in_band(matrix, shift, band)
+        elif matrix.shape[0] <= (DIRECT_STATES_PLANAR if _is_planar(matrix) else DIRECT_STATES):
+            self._solve = _factorised(_shifted(matrix, shift))
         else:
-            # Coarser than usual: the systems are dominated by their diagonal, and each serves few steps.
-            self._preconditioner = linalg.spilu(
-                self._matrix,
-                drop_tol=1e-2,
-                fill_factor=4.0,
-                permc_spec="MMD_AT_PLUS_A",
-                diag_pivot_thresh=0.0,
-                options={"SymmetricMode": True},
-            )
-            self._solve = self._iterate
+            self._solve = _preconditioned(_shifted(matrix, shift))
 
     def solve(self, b: np.ndarray) -> np.ndarray:
         """Return x for a right-hand side (n,)."""
-        real = self._matrix.dtype.kind == "f"  # a real eigenvalue: its right-hand side is real too
-        x: np.ndarray = self._solve(np.ascontiguousarray(b.real if real else b))
+        # A real eigenvalue: its right-hand side is real too.
+        x: np.ndarray = self._solve(np.ascontiguousarray(b.real if self.is_real else b))
         return x
 
-    def _iterate(self, b: np.ndarray) -> np.ndarray:
-        from scipy.sparse import linalg
 
-        preconditioner = linalg.LinearOperator(self._matrix.shape, self._preconditioner.solve, dtype=self._matrix.dtype)
-        x, _ = linalg.gmres(self._matrix, b, rtol=1e-13, atol=0.0, restart=40, maxiter=5, M=preconditioner)
-        return np.asarray(x)
+def _width(rows: IntArray, columns: IntArray) -> int:
+    return int(np.abs(rows - columns).max(initial=0))
+
+
+def _is_planar(matrix: Any) -> bool:
+    return bool(matrix.nnz <= 5.5 * matrix.shape[0])
+
+
+def _shifted(matrix: Any, shift: complex) -> Any:
+    return (sparse.eye_array(matrix.shape[0], format="csr") - shift * matrix).tocsc()
+
+
+def _in_band(matrix: Any, shift: complex, band: Band) -> Callable[[np.ndarray], np.ndarray]:
+    n, b = matrix.shape[0], band.width
+    values = np.zeros((n, 2 * b + 1), dtype=type(shift))
+    values[:, b] = 1.0
+    values[band.rows, b + band.columns - band.rows] -= shift * matrix.data
+    band_kernels.factorise(values)
+    padded = np.empty(n + 2 * b, dtype=values.dtype)
+
+    def solve(rhs: np.ndarray) -> np.ndarray:
+        x = np.empty(n, dtype=values.dtype)
+        band_kernels.substitute(values, band.order, rhs, padded, x)
+        return x
+
+    return solve
+
+
+def _factorised(matrix: Any) -> Any:
+    from scipy.sparse import linalg  # here, as its import costs as much as a small explicit solve
+
+    # Diagonally dominant by columns as Re σ > 0: no pivoting is needed, and a symmetric ordering has less fill-in.
+    options: dict[str, Any] = {"diag_pivot_thresh": 0.0, "options": {"SymmetricMode": True}}
+    return linalg.splu(matrix, permc_spec="MMD_AT_PLUS_A", **options).solve
+
+
+def _preconditioned(matrix: Any) -> Callable[[np.ndarray], np.ndarray]:
+    from scipy.sparse import linalg
+
+    # Coarser than usual: the systems are dominated by their diagonal, and each serves few steps.
+    options: dict[str, Any] = {"diag_pivot_thresh": 0.0, "options": {"SymmetricMode": True}}
+    incomplete = linalg.spilu(matrix, drop_tol=1e-2, fill_factor=4.0, permc_spec="MMD_AT_PLUS_A", **options)
+    preconditioner = linalg.LinearOperator(matrix.shape, incomplete.solve, dtype=matrix.dtype)
+    gmres = partial(linalg.gmres, matrix, rtol=1e-13, atol=0.0, restart=40, maxiter=5, M=preconditioner)
+    return lambda b: np.asarray(gmres(b)[0])

@@ -42,7 +42,7 @@ from fsp.solvers.base import (
     check_tol,
     require_constant_rates,
 )
-from fsp.solvers.linear import ShiftedSystem
+from fsp.solvers.linear import Band, ShiftedSystem
 from fsp.solvers.small_exponential import PER_OCTAVE, Modes, doublings, follow, integrals, residual_integrals
 
 if TYPE_CHECKING:
@@ -51,13 +51,13 @@ if TYPE_CHECKING:
     from fsp.arrays import ComplexArray, FloatArray
     from fsp.generator import Generator
 
-RATIO = 32.0  # of a step to its pole γ: measured least work from 1e-3 to 1e-9
+RATIO = 24.0  # of a step to its pole γ: measured least work from 1e-3 to 1e-9
 FIRST_STEP = 4.0  # times the mean waiting time
 LENGTHEN = 4.0
 INVARIANT = 1e-14  # of the norm of a vector: what is left of it when the basis is invariant
 FIRST_CHECK = 6  # dimension from which the error is looked at
 CHECK_EVERY = 3
-FEW, MANY = 18, 32  # vectors of a step after which the next one is longer, or shorter
+FEW, MANY = 24, 34  # vectors of a step after which the next one is longer, or shorter
 LARGEST_SPREAD = 1e3  # of Σ|u_j|‖v_j‖₁ over its start: beyond, cancellation costs more digits than a step is worth
 SMALLEST_STEP = 1e-13  # of the time asked for
 KEPT_FACTORS = 2
@@ -196,6 +196,7 @@ class _System:
         self.square, self.sinks = generator.to_csr(), generator.sinks
         self.exit_rates = generator.exit_rates
         self.roundings = generator.roundings
+        self._band = Band.of(self.square)
         self._known: dict[float, ShiftedSystem] = {}
 
     def pole_for(self, h: float, *, last: bool) -> tuple[float, ShiftedSystem]:
@@ -207,7 +208,7 @@ class _System:
         if gamma not in self._known:
             while len(self._known) >= KEPT_FACTORS:
                 self._known.pop(next(iter(self._known)))
-            self._known[gamma] = ShiftedSystem(self.square, gamma)
+            self._known[gamma] = ShiftedSystem(self.square, gamma, self._band)
         return gamma, self._known[gamma]
 
     def shifted(self, z: FloatArray, gamma: float) -> FloatArray:

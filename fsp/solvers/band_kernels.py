@@ -1,0 +1,53 @@
+"""Compiled kernels for matrices whose entries lie near the diagonal.
+
+Row i of a band of half-width b holds the columns i-b..i+b.  There is no pivoting: the matrices are dominated by their
+diagonals in every column, so that elimination lets no entry grow beyond twice the largest (Higham, Accuracy and
+Stability of Numerical Algorithms, 2002, theorem 9.9).
+"""
+
+from __future__ import annotations
+
+from numba import njit
+
+from fsp.generator.kernels import REORDERED
+
+
+@njit(cache=True, fastmath=REORDERED)
+def factorise(band):
+    """Overwrite a band (n, 2b + 1) by its factors: L below the diagonal, 1/U on it, U above."""
+    n, b = len(band), band.shape[1] // 2
+    for k in range(n):
+        inverse = 1.0 / band[k, b]
+        band[k, b] = inverse
+        for i in range(k + 1, min(n, k + b + 1)):
+            place = b + k - i
+            factor = band[i, place]
+            if factor == 0.0:
+                continue
+            factor *= inverse
+            band[i, place] = factor
+            for j in range(1, b + 1):
+                band[i, place + j] -= factor * band[k, b + j]
+
+
+@njit(cache=True, fastmath=REORDERED)
+def substitute(band, order, rhs, padded, x):
+    """Write the solution for a right-hand side (n,) to x.
+
+    Row i of the band is row ``order[i]`` of the system; `padded` (n + 2b,) is room for the vector between zeros.
+    """
+    n, b = len(band), band.shape[1] // 2
+    padded[:b] = 0.0
+    padded[n + b :] = 0.0
+    for i in range(n):
+        total = rhs[order[i]]
+        for k in range(b):
+            total -= band[i, k] * padded[i + k]
+        padded[i + b] = total
+    for i in range(n - 1, -1, -1):
+        total = padded[i + b]
+        for k in range(1, b + 1):
+            total -= band[i, b + k] * padded[i + b + k]
+        total *= band[i, b]
+        padded[i + b] = total
+        x[order[i]] = total
