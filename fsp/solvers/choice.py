@@ -189,12 +189,11 @@ def _direct_work(generator: Generator) -> tuple[float, float]:
     n = float(len(generator))
     per_row = generator.work / n
     extent = generator.space.top - generator.space.bottom
-    width = 1.0 + float(extent[extent > 0].min(initial=WIDEST_BAND))  # states that one jump of another species passes
-    if per_row <= 5.5 and width <= WIDEST_BAND:
+    # States that a jump passes in the best order: those that differ in the species with fewest counts.
+    width = 1.0 if per_row <= 3.5 else 1.0 + float(extent[extent > 0].min(initial=WIDEST_BAND))
+    if per_row <= 5.5 and width <= WIDEST_BAND:  # a chain, or two species
         return (300.0 + 5.0 * width**2) * n, 12.0 * width * n
-    if per_row <= 3.5:  # a birth-death chain
-        return 100.0 * n + 1e6, 20.0 * n
-    if per_row <= 5.5:  # two species
+    if per_row <= 5.5:
         return 90.0 * n**1.5 + 1e6, 60.0 * n
     return 16.0 * n * n + 1e6, 10.0 * n ** (4.0 / 3.0)
 
