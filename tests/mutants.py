@@ -1252,6 +1252,14 @@ MUTANTS = [
         only="test_batch and 1",
     ),
     mutant(
+        "types-of-reduced-numbers-not-checked",
+        "petsc/comm.py",
+        "if (total[-2:] != (marks * self.size if adds else marks)).any():",
+        "if (total[:0] != 0).any():",
+        "mpi",
+        only="test_comm and 2",
+    ),
+    mutant(
         "index-written-in-place",
         "petsc/checkpoint.py",
         'temporary = path.with_name(f".{path.name}.tmp")',

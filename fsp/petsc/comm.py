@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 LARGEST_MESSAGE = 2**31 - 1  # what MPI counts with an int: numbers that one call sends from, or brings to, one rank
+# The larger one of the bits of either is that of the other type, and the smaller one too, in the other place.
+_FLOAT_MARKS = np.array([1.0, 2.0])
+_INTEGER_MARKS = _FLOAT_MARKS[::-1].copy().view(np.int64)
 GRACE = 10.0  # seconds in which all ranks must fail, or one ends the others
 
 
@@ -138,14 +141,28 @@ class Communicator:
         return np.concatenate([[0], np.cumsum(counts)])
 
     def _reduce(self, value: Any, operation: Any) -> Any:
+        """Reduce numbers, and marks beside them that come out wrong on all ranks where types differ.
+
+        MPI would take the bits of a whole number for a float, as where numpy counts nothing in integers on a rank
+        that has no states.
+        """
         own = np.asarray(value)
+        if own.dtype.kind not in "biuf":
+            raise TypeError(f"What is reduced must be integers or floats, but is {value!r}.")
         if self.size == 1:
             return value
-        # A copy: what is reduced must be contiguous and may be a scalar.
-        sent = np.array(own, dtype=np.float64 if own.dtype.kind == "f" else np.int64, order="C", ndmin=1)
+        adds = operation == self._MPI.SUM
+        marks = _FLOAT_MARKS if own.dtype.kind == "f" else _INTEGER_MARKS
+        marks = np.ones_like(marks) if adds else marks
+        sent = np.concatenate([own.ravel(), marks], dtype=marks.dtype, casting="unsafe")
         total = np.empty_like(sent)
         self.mpi.Allreduce(sent, total, op=operation)
-        return total.reshape(own.shape) if own.ndim else total[0].item()
+        if (total[-2:] != (marks * self.size if adds else marks)).any():
+            raise TypeError(
+                f"Ranks must reduce numbers of one type, but this one has {own.dtype}, and another one has others."
+            )
+        total = total[:-2].reshape(own.shape)
+        return total if own.ndim else total.item()
 
     # ---- rows ---------------------------------------------------------------------------------------------
 

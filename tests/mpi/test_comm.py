@@ -47,6 +47,26 @@ def test_numbers_are_reduced(comm):
     assert comm.starts(comm.rank).tolist() == [0, *np.cumsum(np.arange(comm.size)).tolist()]
 
 
+@pytest.mark.parametrize("operation", ["sum", "max", "min"])
+@pytest.mark.parametrize("guilty", [0, -1])
+@pytest.mark.parametrize(("own", "other"), [(1, 1.0), (np.zeros(3, int), np.full(3, -2.5)), (0.0, True)])
+def test_numbers_of_different_types_are_refused_on_all_ranks(comm, operation, guilty, own, other):
+    """Of nothing numpy counts in integers: MPI would take the bits of one for the other."""
+    if comm.size > 1:
+        with pytest.raises(TypeError, match="numbers of one type"):
+            getattr(comm, operation)(own if comm.rank == guilty % comm.size else other)
+    with pytest.raises(TypeError, match="integers or floats"):
+        getattr(comm, operation)(1j)
+
+
+def test_reduced_numbers_keep_type_and_shape(comm):
+    for value in (3, 2.5, np.arange(6).reshape(2, 3), np.zeros((0, 2)), np.float32(0.5), np.arange(4.0)[::2], 2**62):
+        found = comm.max(value)
+        assert np.shape(found) == np.shape(value)
+        assert np.asarray(found).dtype.kind == np.asarray(value).dtype.kind
+        assert (np.asarray(found) == value).all()
+
+
 def test_what_the_first_rank_makes_is_shared(comm):
     assert comm.share(lambda: {"made by": comm.rank}) == {"made by": 0}
     with pytest.raises(ModelError, match="no file"):
