@@ -284,7 +284,9 @@ def relaxation(model: str, settings: tuple[str, ...], modes: int, tol: float, as
 def info(model: str, settings: tuple[str, ...], as_json: bool) -> int:
     """Print species, reactions, propensities and conservation laws of MODEL."""
     network = _model(model, settings)
-    click.echo(_model_json(network) if as_json else network.describe())
+    from fsp.moments.complexes import structure_text
+
+    click.echo(_model_json(network) if as_json else f"{network.describe()}\n{structure_text(network)}")
     return 0
 
 
@@ -556,6 +558,7 @@ def _json(answer: Answer, request: Request, seconds: float) -> str:
 def _model_json(model: Model) -> str:
     from fsp.distribution.records import to_json
     from fsp.model.expression import to_text
+    from fsp.moments.complexes import structure_record
 
     rates = [None if rate is None else to_text(rate) for rate in model.rate_expressions]
     reactions = [
@@ -579,6 +582,7 @@ def _model_json(model: Model) -> str:
         "parameters": dict(model.parameters),
         "reactions": reactions,
         "conservation_laws": model.conservation_laws.tolist(),
+        "mass_action": structure_record(model),
         "finite": bool(model.is_finite),
         "bounds": dict(zip(model.species, model.species_bounds.tolist(), strict=True)),
     }

@@ -837,6 +837,39 @@ MUTANTS = [
         "stationary",
         only="change_under_growth",
     ),
+    # ---- product forms
+    mutant(
+        "balance-of-positive-deficiency-taken-for-granted",
+        "moments/complexes.py",
+        "return top == bottom",
+        "return True",
+        "product_form",
+        only="decided_exactly",
+    ),
+    mutant(
+        "tails-of-a-product-form-forgotten",
+        "projection/product_form.py",
+        "tails += own.above(int(high[i]))",
+        "tails += 0.5 * own.above(int(high[i]))",
+        "product_form",
+        only="of_any_size",
+    ),
+    mutant(
+        "what-is-connected-outside-forgotten",
+        "projection/product_form.py",
+        "doubtful = float(weight[outside & ~own].sum())",
+        "doubtful = 0.0",
+        "product_form",
+        only="way_outside",
+    ),
+    mutant(
+        "all-states-of-the-lattice-taken-for-the-class",
+        "projection/product_form.py",
+        "own = label == label[place]",
+        "own = label >= 0",
+        "product_form",
+        only="classes_of_their_own",
+    ),
     # ---- certified stationary distributions
     mutant(
         "outflow-of-a-stationary-answer-halved",

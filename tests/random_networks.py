@@ -77,6 +77,23 @@ def open_networks(draw: st.DrawFn) -> dict[str, Any]:
     )
 
 
+@st.composite
+def reversible_networks(draw: st.DrawFn) -> dict[str, Any]:
+    """Draw 1–3 species and 1–3 reversible reactions of order 0–2, closed, or open by one species."""
+    n_species = draw(st.integers(1, 3))
+    weights = draw(st.lists(st.integers(1, 2), min_size=n_species, max_size=n_species))
+    complexes = [c for c in _complexes(n_species) if 1 <= sum(c) <= 2]
+    pairs = [(a, b) for a, b in itertools.combinations(complexes, 2) if _weight(a, weights) == _weight(b, weights)]
+    chosen = draw(st.lists(st.sampled_from(pairs), max_size=2, unique=True)) if pairs else []
+    empty = (0,) * n_species
+    first = (1, *empty[1:])
+    if not chosen or draw(st.booleans()):
+        chosen = [*chosen, (empty, draw(st.sampled_from([first, (2, *empty[1:])])))]
+    start = draw(st.lists(st.integers(0, 4), min_size=n_species, max_size=n_species))
+    both = [(a, b) for a, b in chosen] + [(b, a) for a, b in chosen]
+    return _network(start, [_reaction(a, b, draw(constants)) for a, b in both])
+
+
 def networks() -> st.SearchStrategy[dict[str, Any]]:
     """Draw `{"species": {name: count}, "reactions": [{"equation": …, "mass_action": …}]}`, closed or open."""
     return st.one_of(open_networks(), closed_networks())

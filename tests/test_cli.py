@@ -117,9 +117,11 @@ def test_info_describes_the_model(model):
     done = run("info", model)
     assert done.exit_code == 0, done.stderr
     assert "birth_death" in done.stdout
+    assert "deficiency 0, weakly reversible; complex balanced" in done.stdout
     record = json.loads(run("info", model, "--set", "k=3", "--json").stdout)
     assert record["parameters"]["k"] == 3
     assert record["reactions"][1]["change"] == {"X": -1}
+    assert record["mass_action"]["deficiency"] == 0
     assert record["finite"] is False
     assert record["bounds"] == {"X": None}  # JSON has no infinity
 

@@ -13,7 +13,7 @@ Colom, Silva, "Convex geometry and semiflows in P/T nets", LNCS 483 (1991), doi:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -114,7 +114,7 @@ def _minimal(rows: list[tuple[Vector, Vector]]) -> list[tuple[Vector, Vector]]:
     return [row for _, row in kept]
 
 
-def echelon(rows: Iterable[Vector], width: int) -> tuple[list[list[Fraction]], list[int]]:
+def echelon(rows: Iterable[Sequence[int | Fraction]], width: int) -> tuple[list[list[Fraction]], list[int]]:
     """Return the reduced row echelon form over the rationals, and its pivot columns."""
     matrix = [[Fraction(n) for n in row] for row in rows]
     pivots: list[int] = []
@@ -252,14 +252,25 @@ def same_lattice(change: IntArray, steps: IntArray) -> npt.NDArray[np.bool_]:
         Mask, shape (m,).
     """
     rest = np.array(steps, dtype=np.int64)
-    for column, row in _hermite(change):
+    for column, row in lattice_basis(change):
         whole = rest[:, column] // row[column]
         rest -= whole[:, None] * np.array(row, dtype=np.int64)
     return np.asarray(~rest.any(axis=1))
 
 
-def _hermite(change: IntArray) -> list[tuple[int, Vector]]:
-    """Return a basis of the whole combinations of the rows in echelon form: pivot columns and rows."""
+def lattice_basis(change: IntArray) -> list[tuple[int, Vector]]:
+    """Return a basis of all whole combinations of the reactions.
+
+    Parameters
+    ----------
+    change
+        Net change of each species in each reaction, shape (n_reactions, n_species).
+
+    Returns
+    -------
+    list of tuple
+        In echelon form: the pivot column and the (n_species,) row of each.
+    """
     rows = [tuple(int(n) for n in row) for row in np.unique(change, axis=0)]
     basis = []
     for column in range(change.shape[1]):

@@ -26,6 +26,7 @@ from fsp.projection.certificate import UNIT, Certificate, certify, entered, roun
 from fsp.projection.growth import starting_vector
 from fsp.projection.nullspace import null_vector
 from fsp.projection.progress import Progress, ProgressCallback
+from fsp.projection.settled import Settled, example
 from fsp.projection.structure import Absorption, Classes, absorption, close_leaks, closed_classes
 from fsp.space import StateSpace
 
@@ -39,38 +40,6 @@ NEGLIGIBLE = 1e-14  # probability of a closed class that is not solved
 SPARE = 0.25  # share of the drift elsewhere that excepted states may lack without being stored
 IMPROBABLE = 0.1  # of the most probable state, below which a state is not good to build bounds around
 ROUNDED = 0.5  # share of the tolerance that rounding takes, beyond which growing does not help
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Settled:
-    """An answer on a space.
-
-    Parameters
-    ----------
-    generator
-        Of the space.
-    p, lower, upper
-        (n,) probabilities and bounds of each.
-    error
-        The bounds; infinite truncation where nothing is proved.
-    weight
-        (n,) where probability flows out from.
-    notes
-        Remarks.
-    """
-
-    generator: Generator
-    p: FloatArray
-    lower: FloatArray
-    upper: FloatArray
-    error: ErrorLedger
-    weight: FloatArray
-    notes: tuple[str, ...] = ()
-
-    @property
-    def proved(self) -> bool:
-        """Whether there is a bound."""
-        return bool(np.isfinite(self.error.total))
 
 
 class Certifier:
@@ -283,8 +252,8 @@ class Certifier:
             error += ErrorLedger(
                 weight * certificate.truncation, weight * certificate.integration, 0.0, weight * certificate.rounding
             )
-            example = _example(generator.space, members[0])
-            notes.append(f"closed class of {len(members):,} states around ({example}), probability {weight:.6g}")
+            where = example(generator.space, int(members[0]))
+            notes.append(f"closed class of {len(members):,} states around ({where}), probability {weight:.6g}")
         return Settled(
             generator,
             p,
@@ -347,11 +316,6 @@ def _around_mode(generator: Generator, z: int, condition: DriftCondition | None)
 def _settled(generator: Generator, found: Certificate) -> Settled:
     error = ErrorLedger(truncation=found.truncation, integration=found.integration, rounding=found.rounding)
     return Settled(generator, found.p, found.lower, found.upper, error, found.p)
-
-
-def _example(space: StateSpace, index: int) -> str:
-    state = space.states_at(np.array([index]))[0]
-    return ", ".join(f"{name}={x}" for name, x in zip(space.species, state, strict=True))
 
 
 def _ends(found: Settled, tol: float) -> bool:

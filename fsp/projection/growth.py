@@ -106,6 +106,11 @@ class Growth:
         self._pace = _Pace()
         self.count = 0
 
+    @property
+    def limit(self) -> int:
+        """The number of states that memory and the limits allow."""
+        return self._limit
+
     def affords(self, n: int) -> bool:
         """Tell whether `n` states leave room for as many more."""
         return 2 * n <= self._limit

@@ -25,10 +25,12 @@ from fsp.model.structure import irreversible_gain
 from fsp.moments import moment_bounds
 from fsp.moments.lyapunov import NoDriftCondition, drift_condition
 from fsp.projection.backend import SERIAL, backend_named
-from fsp.projection.certified import Certifier, Settled
+from fsp.projection.certified import Certifier
 from fsp.projection.growth import MAX_STATES, Growth, check_tolerance, starting_vector
 from fsp.projection.nullspace import METHODS, null_vector
+from fsp.projection.product_form import product_form
 from fsp.projection.progress import Progress, ProgressCallback
+from fsp.projection.settled import Settled, example
 from fsp.projection.structure import absorption, close_leaks, closed_classes
 
 if TYPE_CHECKING:
@@ -127,6 +129,10 @@ def stationary(
         return _on_fixed_space(model, space, tol, method)
     max_states = max_states or MAX_STATES
     growth = Growth(model, max_states, max_memory, stationary=True)
+    exact = product_form(model, growth, tol) if method == "auto" and lyapunov is None else None
+    if exact is not None:
+        report(Progress(None, None, len(exact.p), exact.error.total, "stationary"))
+        return _proved(model, exact)
     try:
         certifier = Certifier(model, None if model.is_finite else drift_condition(model, lyapunov), method)
         if not growth.affords(certifier.n_excepted):
@@ -235,8 +241,8 @@ def _solve(model: Model, space: StateSpace, method: str, guess: FloatArray | Non
         found = null_vector(block, method, start)
         p[members] = weight * found.p
         error += weight * found.error
-        example = ", ".join(f"{s}={x}" for s, x in zip(space.species, space.states[members[0]], strict=True))
-        notes.append(f"closed class of {len(members):,} states around ({example}), probability {weight:.6g}")
+        where = example(space, int(members[0]))
+        notes.append(f"closed class of {len(members):,} states around ({where}), probability {weight:.6g}")
     return _Solved(generator, p, end.occupation, end.lost, error, tuple(notes) if len(notes) > 1 else ())
 
 

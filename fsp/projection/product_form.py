@@ -1,0 +1,357 @@
+"""Stationary distributions of complex-balanced networks: products of Poisson weights on the class of the initial state.
+
+With a complex-balanced equilibrium c (`fsp.moments.complexes`) the chain does not explode, every state is in a closed
+class Γ, and on it ``π(x) = w(x)/Σ_Γ w`` with ``w(x) = ∏ c_i^{x_i} / x_i!``.  Of the equilibria the one that keeps the
+conservation laws is taken.  Weights relative to those of the modes come from products of ratios, c/x for each molecule,
+so that their relative error is known state by state.
+
+The counts stored of each species are an interval.  Of all states that the lattice of the reactions allows within, those
+connected to a state of Γ are stored; of the others, those that only a way through the outside may connect count as
+missing, as does what Poisson variables have outside the intervals, divided by what they have on the stored states.
+
+References
+----------
+D. F. Anderson, G. Craciun, T. G. Kurtz, Bull. Math. Biol. 72 (2010) 1947, doi:10.1007/s11538-010-9517-4.
+D. F. Anderson, D. Cappelletti, M. Koyama, T. G. Kurtz, Non-explosivity of stochastically modeled reaction networks that
+are complex balanced, Bull. Math. Biol. 80 (2018) 2561, doi:10.1007/s11538-018-0473-8.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.sparse import csgraph
+
+from fsp.distribution import ErrorLedger
+from fsp.generator import Generator
+from fsp.model.structure import conservation_laws, lattice_basis
+from fsp.moments.complexes import UNIT, complex_balance, complex_graph
+from fsp.projection.settled import Settled, example
+from fsp.space import StateSpace
+
+if TYPE_CHECKING:
+    from fsp.arrays import FloatArray, IntArray
+    from fsp.model import Model
+    from fsp.moments.complexes import ComplexGraph, Equilibrium
+    from fsp.projection.growth import Growth
+
+MANY_STARTS = 64  # initial states, beyond which their classes are not looked at
+WHOLE = 50_000  # states of a finite class that are stored whatever their probability
+ROUNDS = 6
+NEWTON_STEPS = 200
+CLIMBS = 10_000
+SAFE = 1.0 + 1e-6  # for tails, whose logarithms round
+LEAST = 1e-280  # more than a probability that is taken for zero
+FLUSHED = 1e-305  # weights below, which may have lost digits, are
+THIN = 1e-20  # Poisson probability of the stored states
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Weights:
+    """Weights of the counts of one species, relative to its mode."""
+
+    first: int  # count of the first
+    relative: FloatArray  # (k,)
+    mode: int
+    highest: float  # the Poisson probability of the mode, from above
+    c: float
+    log: float  # of c
+    off: float  # relative error of a ratio of neighbours
+
+    @property
+    def largest(self) -> int:
+        return self.first + len(self.relative) - 1
+
+    def below(self, count: int) -> float:
+        """Bound the probability of fewer than `count` molecules; `count` is at most the mode."""
+        if count <= 0:
+            return 0.0
+        if count - 1 < self.first:
+            return LEAST
+        next_ = float(self.relative[count - 1 - self.first])
+        return max(self.highest * next_ / (1.0 - (count - 1) / self.c) * SAFE, LEAST)
+
+    def above(self, count: int) -> float:
+        """Bound the probability of more than `count` molecules; `count` is at least the mode."""
+        if count + 1 > self.largest:
+            return LEAST
+        next_ = float(self.relative[count + 1 - self.first])
+        return max(self.highest * next_ / (1.0 - self.c / (count + 2)) * SAFE, LEAST)
+
+    def interval(self, least: float) -> tuple[int, int]:
+        """Return the smallest interval around the mode beyond which tails are at most `least` on each side."""
+        low, high = self.mode, self.mode
+        while self.below(low) > least:
+            low -= 1
+        while self.above(high) > least:
+            high += 1
+        return low, high
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Class:
+    """The stored part of one closed class."""
+
+    space: StateSpace
+    p: FloatArray  # (n,) of mass 1 less what is missing
+    missing: float  # relative to what is stored
+    off: FloatArray  # (n,) relative error
+
+
+def product_form(model: Model, growth: Growth, tol: float) -> Settled | None:
+    """Return the stationary distribution of a complex-balanced network; None where it is not one, or is too large.
+
+    Parameters
+    ----------
+    model
+        The reaction network.
+    growth
+        Says how many states may be stored.
+    tol
+        Bound of the truncation error.
+    """
+    starts = model.initial_states
+    if len(starts) > MANY_STARTS or complex_graph(model) is None:
+        return None
+    found: list[tuple[_Class, float]] = []
+    for start, weight in zip(starts, model.initial_probabilities.tolist(), strict=True):
+        graph = complex_graph(model, start > 0)
+        balance = None if graph is None else complex_balance(graph)
+        if graph is None or balance is None or not graph.constants:  # without reactions there is nothing to weigh
+            return None
+        own = _ClosedClass(model, graph, balance, start)
+        known = next(
+            (k for k, (part, _) in enumerate(found) if own.inner is not None and own.inner in part.space), None
+        )
+        if known is not None:
+            found[known] = (found[known][0], found[known][1] + weight)
+            continue
+        part = own.stored(tol, growth)
+        if part is None:
+            return None
+        found.append((part, weight))
+    return _settled(model, found)
+
+
+class _ClosedClass:
+    """The closed class of one state of a complex-balanced network."""
+
+    def __init__(self, model: Model, graph: ComplexGraph, balance: Equilibrium, start: IntArray) -> None:
+        self._model, self._graph, self._start = model, graph, start
+        moving = graph.change.any(axis=0) | (start > 0)
+        self._species = np.flatnonzero(moving)
+        self._weights: list[_Weights] = []
+        log, error = _within_laws(graph, balance, start, self._species)
+        for value, off in zip(log.tolist(), error.tolist(), strict=True):
+            self._weights.append(_poisson(value, off))
+        self.inner = self._climb()
+
+    def stored(self, tol: float, growth: Growth) -> _Class | None:
+        """Return the part of the class that holds all but `tol` of its probability."""
+        largest = np.zeros(len(self._start))
+        largest[self._species] = self._model.species_bounds[self._species]
+        if np.isfinite(largest).all():
+            nothing, all_ = np.zeros(len(largest), dtype=np.int64), largest.astype(np.int64)
+            states = lattice_states(self._graph.change, self._start, nothing, all_, min(WHOLE, growth.limit))
+            if states is not None:
+                return self._connected(states, 0.0)
+        share = tol / (4.0 * len(self._species))
+        for _ in range(ROUNDS):
+            low, high, tails = self._intervals(share)
+            states = lattice_states(self._graph.change, self._start, low, high, growth.limit)
+            if states is None or not growth.affords(len(states)):
+                return None
+            part = self._connected(states, tails)
+            if part is None:
+                return None
+            if part.missing <= 0.5 * tol:
+                return part
+            share *= 0.2 * tol / part.missing
+            if share < LEAST:
+                return None
+        return None
+
+    def _intervals(self, share: float) -> tuple[IntArray, IntArray, float]:
+        """Return the least and largest counts stored, (d,) each, and what is beyond."""
+        low, high = np.zeros(len(self._start), dtype=np.int64), np.zeros(len(self._start), dtype=np.int64)
+        tails = 0.0
+        for i, own in zip(self._species.tolist(), self._weights, strict=True):
+            bound = self._model.species_bounds[i]
+            low[i], high[i] = own.interval(share)
+            tails += own.below(int(low[i]))
+            if high[i] < bound:
+                tails += own.above(int(high[i]))
+            else:
+                high[i] = int(bound)
+        return low, high, tails
+
+    def _climb(self) -> IntArray | None:
+        """Walk from the start to ever more probable states until none is next; None where that takes too long."""
+        x = self._start.copy()
+        reactants, change = self._graph.complexes[self._graph.source], self._graph.change
+        for _ in range(CLIMBS):
+            enabled = np.flatnonzero((x >= reactants).all(axis=1))
+            gains = [self._log(x, x + change[k]) for k in enabled.tolist()]
+            if not gains or max(gains) <= 1e-12:
+                return x
+            best = int(enabled[int(np.argmax(gains))])
+            x = x + self._far(x, reactants[best], change[best]) * change[best]
+        return None
+
+    def _far(self, x: IntArray, reactants: IntArray, change: IntArray) -> int:
+        """Return how often a reaction may fire, a power of two, and still lead to more probable states each time."""
+        times = 1
+        while True:
+            last = x + (2 * times - 1) * change
+            if (last < reactants).any() or self._log(last, last + change) <= 0.0:
+                return times
+            times *= 2
+
+    def _log(self, x: IntArray, y: IntArray) -> float:
+        """Return log w(y)/w(x)."""
+        gain = 0.0
+        for i, own in zip(self._species.tolist(), self._weights, strict=True):
+            if x[i] != y[i]:
+                gain += int(y[i] - x[i]) * own.log + math.lgamma(x[i] + 1) - math.lgamma(y[i] + 1)
+        return gain
+
+    def _connected(self, states: IntArray, tails: float) -> _Class | None:
+        """Tell the states of the class from others, and weigh them."""
+        if self.inner is None:
+            return None
+        space = StateSpace.from_states(self._model.species, states)
+        generator = Generator(self._model, space)
+        jumps = generator.to_csr()
+        place = int(space.index(self.inner[None])[0])
+        if place < 0:
+            return None
+        _, label = csgraph.connected_components(jumps, directed=True, connection="weak")
+        own = label == label[place]
+        weight, off = self._weigh(space.states)
+        scale = math.prod(w.highest / SAFE**2 for w in self._weights)  # from below
+        stored = float(weight[own].sum())
+        outside = np.zeros(len(space), dtype=np.bool_)
+        outside[np.isin(label, label[(generator.leak_rates > 0.0) & ~own])] = True
+        doubtful = float(weight[outside & ~own].sum())
+        if not stored * scale > THIN:
+            return None
+        missing = (tails / (scale * stored) + doubtful / stored) * SAFE
+        kept = space if own.all() else space.restrict(own)
+        return _Class(kept, weight[own] / (stored * (1.0 + missing)), missing, off[own])
+
+    def _weigh(self, states: IntArray) -> tuple[FloatArray, FloatArray]:
+        """Return w relative to its value at the modes, (n,), and its relative error, (n,)."""
+        weight, off = np.ones(len(states)), np.full(len(states), 4.0 * UNIT * (len(self._weights) + 1))
+        for i, own in zip(self._species.tolist(), self._weights, strict=True):
+            place = states[:, i] - own.first
+            inside = (place >= 0) & (place < len(own.relative))
+            weight *= np.where(inside, own.relative[np.clip(place, 0, len(own.relative) - 1)], 0.0)
+            off += own.off * np.abs(states[:, i] - own.mode)
+        weight[weight < FLUSHED] = 0.0
+        return weight, np.expm1(off)
+
+
+def _within_laws(
+    graph: ComplexGraph, balance: Equilibrium, start: IntArray, species: IntArray
+) -> tuple[FloatArray, FloatArray]:
+    """Return log c of some species for the equilibrium that keeps the laws, and bounds of its error."""
+    log, error = balance.log[species], balance.error[species]
+    laws = conservation_laws(graph.change[:, species])  # (n_laws, k)
+    values = laws @ start[species]
+    potential = np.zeros(len(laws))
+
+    def objective(at: FloatArray) -> float:
+        return float(np.exp(np.minimum(log + at @ laws, 700.0)).sum() - at @ values)
+
+    for _ in range(NEWTON_STEPS):  # the minimum of Σ c exp(W λ) - λ·values; any λ gives an equilibrium
+        c = np.exp(np.minimum(log + potential @ laws, 700.0))
+        slope = laws @ c - values
+        if not len(laws) or float(np.abs(slope).max()) <= 1e-9 * float(np.abs(values).max(initial=1.0)):
+            break
+        step = np.linalg.lstsq((laws * c) @ laws.T, -slope, rcond=None)[0]
+        step *= min(1.0, 20.0 / float(np.abs(step @ laws).max(initial=1.0)))
+        here = objective(potential)
+        while objective(potential + step) > here + 1e-4 * float(slope @ step) and np.abs(step).max() > 1e-12:
+            step *= 0.5
+        potential = potential + step
+    moved = np.abs(potential) @ np.abs(laws)
+    return log + potential @ laws, error + UNIT * (len(laws) + 3.0) * (moved + np.abs(log))
+
+
+def _poisson(log: float, error: float) -> _Weights:
+    """Tabulate the weights of one species."""
+    c = math.exp(log)
+    mode = math.floor(c)
+    reach = int(40.0 * math.sqrt(c)) + 400
+    up = np.cumprod(c / np.arange(mode + 1, mode + reach + 1))
+    down = np.cumprod(np.arange(mode, max(0, mode - reach), -1) / c)[::-1]
+    highest = min(1.0, math.exp(mode * log - c - math.lgamma(mode + 1)) * SAFE)
+    # a ratio is rounded once, like the product with it; c is off by its logarithm and the exponential
+    return _Weights(mode - len(down), np.concatenate([down, [1.0], up]), mode, highest, c, log, error + 4.0 * UNIT)
+
+
+def lattice_states(change: IntArray, start: IntArray, low: IntArray, high: IntArray, most: int) -> IntArray | None:
+    """Return all states of a box that differ from a state by whole combinations of the reactions.
+
+    Parameters
+    ----------
+    change
+        Net change of each reaction, (m, d).
+    start
+        The state, (d,), which may lie outside.
+    low, high
+        Least and largest counts, (d,).
+    most
+        Number of states beyond which none are returned.
+
+    Returns
+    -------
+    ndarray or None
+        (n, d); None where they are too many.
+    """
+    basis = lattice_basis(change)
+    states = start[None].astype(np.int64)  # (n, d)
+    for k in range(len(basis) + 1):
+        settled = np.ones(len(start), dtype=np.bool_)  # species that no later row changes
+        for _, row in basis[k:]:
+            settled &= np.array(row) == 0
+        states = states[((states >= low) & (states <= high))[:, settled].all(axis=1)]
+        if k == len(basis):
+            break
+        column, row = basis[k]
+        step = row[column]
+        ends = np.sort(
+            np.stack([(low[column] - states[:, column]) / step, (high[column] - states[:, column]) / step]), axis=0
+        )
+        first, last = np.ceil(ends[0]).astype(np.int64), np.floor(ends[1]).astype(np.int64)
+        count = np.maximum(last - first + 1, 0)
+        if count.sum() > most:
+            return None
+        origin = np.repeat(np.arange(len(states)), count)
+        times = np.arange(len(origin)) - np.repeat(np.cumsum(count) - count, count) + first[origin]
+        states = states[origin] + times[:, None] * np.array(row, dtype=np.int64)
+    return states
+
+
+def _settled(model: Model, found: list[tuple[_Class, float]]) -> Settled:
+    """Put the classes together."""
+    space = StateSpace.from_states(model.species, np.concatenate([part.space.states for part, _ in found]))
+    p, lower, upper = np.zeros(len(space)), np.zeros(len(space)), np.zeros(len(space))
+    error = ErrorLedger()
+    notes = ["product form: the network is complex balanced, and stored probabilities are exact but for rounding"]
+    for part, weight in found:
+        place = space.index(part.space.states)
+        mean = float(part.p @ part.off) / float(part.p.sum()) * (1.0 + 1e-9)  # of the sum of the weights
+        off = part.off + mean + 4.0 * UNIT
+        p[place] += weight * part.p
+        lower[place] += weight * part.p / (1.0 + off)
+        upper[place] += weight * (part.p * (1.0 + part.missing) * (1.0 + 2.0 * off) + LEAST)
+        error += ErrorLedger(weight * part.missing, 0.0, 0.0, weight * 2.0 * float(part.p @ off))
+        if len(found) > 1:
+            notes.append(
+                f"closed class around ({example(part.space, int(np.argmax(part.p)))}), probability {weight:.6g}"
+            )
+    return Settled(Generator(model, space), p, lower, np.minimum(upper, 1.0), error, p, tuple(notes))
