@@ -13,14 +13,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_networks import as_model, open_networks
+from scipy import sparse
 from test_stationary import CASES, ESCAPING, true_error
 from written_networks import network
 
 import fsp
-from fsp.model.structure import producible, same_lattice
+from fsp.model.structure import echelon, producible, same_lattice
 from fsp.moments import lyapunov, quadratic
 from fsp.moments.lyapunov import NoDriftCondition, drift_condition
 from fsp.projection.certificate import certify, rate_outside
+from fsp.projection.killed import Eliminated
 
 MODELS = Path(__file__).parent / "models"
 KNOWN = 1e-13  # relative error of the closed forms
@@ -132,7 +134,8 @@ def test_random_birth_death_chains(drawn):
 
 @pytest.mark.parametrize("name", ["immigration-death", "two-stage product", "telegraph, slow", "pairs", "Schloegl"])
 @pytest.mark.parametrize("top", [12, 17, 25, 40])
-def test_the_bound_holds_on_any_space_and_around_any_state(name, top):
+@pytest.mark.parametrize("eliminate", [False, True])
+def test_the_bound_holds_on_any_space_and_around_any_state(name, top, eliminate):
     case = CASES[name]
     condition = drift_condition(case.model)
     model = case.model
@@ -144,7 +147,7 @@ def test_the_bound_holds_on_any_space_and_around_any_state(name, top):
     law = case.law(generator.space.states)
     proved = 0
     for z in np.random.default_rng(top).integers(0, len(generator), 6).tolist():
-        found = certify(generator, z, condition)
+        found = certify(generator, z, condition, eliminate=eliminate)
         if found is None:
             continue
         proved += 1
@@ -318,20 +321,62 @@ def test_a_choice_between_two_infinite_classes():
     assert len(d.notes) == 2
 
 
-def test_rates_over_twelve_orders_of_magnitude():
-    """The bound that can be proved is above the tolerance, and says so; it holds."""
-    model = network(
+def switch(on, off, make, death):
+    return network(
         {"Off": 1, "On": 0, "M": 0},
-        ("Off -> On", "mass_action", 1e-6),
-        ("On -> Off", "mass_action", 2e-6),
-        ("On -> On + M", "mass_action", 1e6),
-        ("M -> 0", "mass_action", 1e5),
+        ("Off -> On", "mass_action", on),
+        ("On -> Off", "mass_action", off),
+        ("On -> On + M", "mass_action", make),
+        ("M -> 0", "mass_action", death),
     )
-    with pytest.warns(fsp.ToleranceWarning, match="exceeds tol"):
-        d = fsp.stationary(model, 1e-6)
-    law = exact.telegraph_stationary(np.arange(d.states[:, 2].max() + 1), on=1e-6, off=2e-6, make=1e6, death=1e5)
+
+
+@pytest.mark.parametrize("slow", [1e-2, 1e-6, 1e-10])
+def test_rates_over_twelve_orders_of_magnitude_and_more(slow):
+    """Rounding does not grow with the times between switches."""
+    d = fsp.stationary(switch(slow, 2 * slow, 1e6, 1e5), 1e-6)
+    top = d.states[:, 2].max() + 1
+    law = exact.telegraph_stationary(np.arange(top), on=slow, off=2 * slow, make=1e6, death=1e5)
     assert_bounded(d, law[d.states[:, 1], d.states[:, 2]])
-    assert d.error.rounding > 0.5 * d.error.total
+    assert d.error.total <= 1e-6
+
+
+def exactly(rates, z):
+    """Return the stationary vector over its value at z, and mean times to z, of a dense chain, in rationals."""
+    n = len(rates)
+    a = [[Fraction(rates[i, j]) if i != j else Fraction(0) for j in range(n)] for i in range(n)]
+    exits = [sum(a[i][j] for i in range(n)) for j in range(n)]
+    others = [k for k in range(n) if k != z]
+    rows = [[(exits[j] if i == j else -a[i][j]) for j in others] + [a[i][z]] for i in others]
+    y = [row[-1] for row in echelon(rows, n - 1)[0]]
+    rows = [[(exits[j] if i == j else -a[i][j]) for i in others] + [Fraction(1)] for j in others]
+    h = [row[-1] for row in echelon(rows, n - 1)[0]]
+    return others, y, h
+
+
+@settings(max_examples=15)
+@given(st.integers(2, 7), st.integers(0, 10**6))
+def test_eliminations_are_as_accurate_as_they_say_whatever_the_rates(n, seed):
+    """Entry by entry, against rationals, for rates over forty orders of magnitude."""
+    random = np.random.default_rng(seed)
+    rates = 10.0 ** random.uniform(-20, 20, (n, n))
+    np.fill_diagonal(rates, 0.0)
+    z = int(random.integers(n))
+    system = Eliminated(sparse.csr_array(rates - np.diag(rates.sum(axis=0))), np.zeros(n), z, 0.0)
+    others, y, h = exactly(rates, z)
+    sources = rates[:, z].copy()
+    assert system.relative < 1e-12
+    for found, true in ((system.solve(sources)[others], y), (system.solve_adjoint(np.ones(n))[others], h)):
+        off = [abs(Fraction(float(x)) / t - 1) for x, t in zip(found, true, strict=True)]
+        assert max(off) <= system.relative
+
+
+def test_what_is_not_accurate_is_refused():
+    rates = np.array([[-1e-200, 1.0], [1e-200, -1.0]])
+    with pytest.raises(RuntimeError, match="far apart"):
+        Eliminated(sparse.csr_array(rates), np.zeros(2), 1, 0.0)
+    with pytest.raises(RuntimeError, match="does not lead"):
+        Eliminated(sparse.csr_array(np.array([[0.0, 1.0], [0.0, -1.0]])), np.zeros(2), 1, 0.0)
 
 
 @pytest.mark.parametrize(

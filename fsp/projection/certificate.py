@@ -35,23 +35,23 @@ S. P. Meyn, R. L. Tweedie, Stability of Markovian processes III, Adv. Appl. Prob
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.sparse import linalg
+
+from fsp.projection.killed import UNIT, Eliminated, Factorised
 
 if TYPE_CHECKING:
     from fsp.arrays import BoolArray, FloatArray, IntArray
     from fsp.generator import Generator
     from fsp.model import Model
     from fsp.moments.lyapunov import DriftCondition
+    from fsp.projection.killed import Killed
     from fsp.space import StateSpace
 
-UNIT = 2.0**-53
 SLACK = 2e-14  # relative: pairwise sums over states, 20 + log2(n) additions in a row, and the operations on them
 KEPT = 1e-6  # of the right-hand sides that is added, so that a solution with roundings is above the exact one
 LEAST = 0.1  # of the drift that the function inside must show before it is scaled
-REFINEMENTS = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,7 +112,9 @@ def rate_outside(condition: DriftCondition, generator: Generator) -> float:
     return min(condition.elsewhere, -float(condition.drifts[missing].max(initial=-np.inf)))
 
 
-def certify(generator: Generator, z: int, condition: DriftCondition | None) -> Certificate | None:
+def certify(
+    generator: Generator, z: int, condition: DriftCondition | None, *, eliminate: bool = False
+) -> Certificate | None:
     """Solve for the stationary distribution of the class of a state, and bound its error.
 
     Parameters
@@ -123,6 +125,9 @@ def certify(generator: Generator, z: int, condition: DriftCondition | None) -> C
         Index of the state that the bounds are built around; one of high probability gives the best.
     condition
         A drift condition that excepts no state outside the space; None where no jump leaves the space.
+    eliminate
+        Whether equations are solved without a subtraction, so that rounding does not grow with return times: better
+        where rates are far apart.
 
     Returns
     -------
@@ -135,8 +140,9 @@ def certify(generator: Generator, z: int, condition: DriftCondition | None) -> C
     keep = np.arange(len(generator)) != z
     if not keep.any():
         return None if generator.n_sinks else Certificate(np.ones(1), np.ones(1), np.ones(1), 0.0, 0.0, 0.0)
-    system = _Killed(generator.to_csr(), keep)
-    if system.factors is None:
+    try:
+        system = _system(generator, z, eliminate)
+    except RuntimeError:  # singular: a part of the space is never left
         return None
     boundary = _boundary(generator, condition)
     entries = np.flatnonzero(entered(generator.model, generator.space) & keep)
@@ -146,36 +152,9 @@ def certify(generator: Generator, z: int, condition: DriftCondition | None) -> C
     return _bounded(generator, z, system, boundary, entries, times)
 
 
-class _Killed:
-    """The equations ``-A`` on the space without one state; `keep` (n,) says which are left."""
-
-    def __init__(self, matrix: Any, keep: BoolArray) -> None:
-        self.keep = np.flatnonzero(keep)
-        self.matrix = (-matrix[self.keep][:, self.keep]).tocsc()
-        try:
-            # Diagonally dominant by columns: no pivoting is needed, and a symmetric ordering has less fill-in.
-            self.factors: Any = linalg.splu(
-                self.matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
-            )
-        except RuntimeError:  # singular: a part of the space is never left
-            self.factors = None
-
-    def solve(self, right: FloatArray) -> FloatArray:
-        """Return the (n,) occupation from sources `right` (n,), with refinement; zero at the state left out."""
-        return self._refined(self.matrix, right, "N")
-
-    def solve_adjoint(self, right: Any) -> FloatArray:
-        """Return the (n,) mean of the integral of `right` (n,) over the time before the state left out is met."""
-        return self._refined(self.matrix.T, right, "T")
-
-    def _refined(self, matrix: Any, right: FloatArray, side: str) -> FloatArray:
-        own = right[self.keep]
-        found = self.factors.solve(own, side)
-        for _ in range(REFINEMENTS):
-            found = found + self.factors.solve(own - matrix @ found, side)
-        whole = np.zeros(len(right))
-        whole[self.keep] = np.maximum(found, 0.0)
-        return whole
+def _system(generator: Generator, z: int, eliminate: bool) -> Killed:
+    matrix = generator.to_csr()
+    return Eliminated(matrix, generator.leak_rates, z, roundings(generator)) if eliminate else Factorised(matrix, z)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -230,16 +209,19 @@ def entered(model: Model, space: StateSpace) -> BoolArray:
     return found
 
 
-def _hitting_times(generator: Generator, system: _Killed, boundary: _Boundary, z: int) -> _Times | None:
+def _hitting_times(generator: Generator, system: Killed, boundary: _Boundary, z: int) -> _Times | None:
     """Return a function with a drift of at most -1 at all states but z, checked; None where there is none."""
     n = len(generator)
     others = np.arange(n) != z
-    first = np.bincount(boundary.sources, boundary.rates * boundary.beyond, n)
-    solved = system.solve_adjoint(1.0 + first)  # v as if α were zero
+    known = np.isfinite(system.relative)  # solutions need no check
+    above = 1.0 + system.relative + boundary.slack + roundings(generator) if known else 1.0
+    first: FloatArray = np.bincount(boundary.sources, boundary.rates * boundary.beyond, n).astype(np.float64)
+    outflow: FloatArray = np.bincount(boundary.sources, boundary.rates, n).astype(np.float64)
+    solved = system.solve_adjoint(1.0 + first) * above + system.tiny  # v as if α were zero
     leaving, alpha = np.zeros(n), 0.0
     if len(boundary.sources):
-        spread = KEPT / max(1.0, float(solved.max()))
-        leaving = system.solve_adjoint(np.bincount(boundary.sources, boundary.rates, n) + spread)
+        spread = 0.0 if known else KEPT / max(1.0, float(solved.max()))
+        leaving = system.solve_adjoint(outflow + spread) * above + system.tiny
         core = boundary.excepted[boundary.excepted != z]
         back = 1.0 - leaving[core]
         if not (back > 0.0).all():
@@ -252,6 +234,8 @@ def _hitting_times(generator: Generator, system: _Killed, boundary: _Boundary, z
     glued = (alpha + boundary.within) * (1.0 + boundary.slack)  # (n,)
     beyond = (alpha + boundary.beyond) * (1.0 + boundary.slack)  # (m,)
     inside = np.minimum(solved, glued)
+    if known:
+        return _Times(inside, beyond, np.minimum(leaving, 1.0))
     drift = min(1.0, _drift(generator, boundary, solved, inside, beyond, others & (solved <= glued)))
     if not drift > LEAST:
         return None
@@ -289,7 +273,7 @@ def roundings(generator: Generator) -> float:
 
 
 def _bounded(
-    generator: Generator, z: int, system: _Killed, boundary: _Boundary, entries: IntArray, times: _Times
+    generator: Generator, z: int, system: Killed, boundary: _Boundary, entries: IntArray, times: _Times
 ) -> Certificate:
     matrix = generator.to_csr()
     n = len(generator)
@@ -298,20 +282,24 @@ def _bounded(
     y = system.solve(jumps)
     y[z] = 1.0
     y /= y.sum()
-    residual = np.abs(matrix @ y)
-    charge = roundings(generator) * (abs(matrix) @ y)
-    residual[z] = charge[z] = 0.0
-    solved, rounded = float((residual * times.inside).sum()), float((charge * times.inside).sum())
+    residual, charge = np.zeros(n), np.zeros(n)
+    if np.isfinite(system.relative):
+        solved, rounded = 0.0, system.relative + n * system.tiny
+    else:
+        residual = np.abs(matrix @ y)
+        charge = roundings(generator) * (abs(matrix) @ y)
+        residual[z] = charge[z] = 0.0
+        solved, rounded = float((residual * times.inside).sum()), float((charge * times.inside).sum())
     leaked = boundary.rates * y[boundary.sources]
-    lost = float((leaked * times.beyond).sum()) * (1.0 + roundings(generator))
+    lost = float((leaked * times.beyond).sum()) * (1.0 + roundings(generator)) * (1.0 + min(1.0, rounded))
     total = float(y.sum())
     scale = (total + lost) * (1.0 + SLACK)
     again = 1.0 - float(times.leaving[entries].max(initial=0.0))
     largest = float(np.bincount(boundary.sources, boundary.rates, n).max(initial=0.0))
-    leaving = float(leaked.sum())
+    leaving = float(leaked.sum()) * (1.0 + rounded)
     most_often = (leaving + float((residual + charge).sum())) / again if again > 0.0 else np.inf
     coming = min(most_often, leaving + largest * (lost + solved + rounded))
-    single = _single_states(generator, system, entries, coming, residual + charge, z)
+    single = _single_states(generator, system, entries, coming, residual + charge, y, z)
     most = y + single.gained + np.minimum(single.error, solved + rounded)
     least = y - np.minimum(single.error, solved + rounded)
     return Certificate(
@@ -334,15 +322,20 @@ class _Single:
 
 def _single_states(
     generator: Generator,
-    system: _Killed,
+    system: Killed,
     entries: IntArray,
     coming: float,
     residual: FloatArray,
+    y: FloatArray,
     z: int,
 ) -> _Single:
     n = len(residual)
     sources = np.zeros(n)
     sources[entries] = 1.0
+    if np.isfinite(system.relative):
+        gained = coming * (system.solve(sources) * (1.0 + system.relative) + system.tiny) * (1.0 + SLACK)
+        gained[z] = 0.0
+        return _Single(gained, system.relative * y + system.tiny)
     spread = KEPT * max(1, len(entries)) / n
     w = system.solve(sources + spread)
     matrix = generator.to_csr()

@@ -18,7 +18,7 @@ T. A. Davis, Direct Methods for Sparse Linear Systems, SIAM 2006, ch. 4 and 6.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
@@ -28,6 +28,28 @@ from fsp.projection import elimination_kernels as kernels
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
+
+
+class Factors(NamedTuple):
+    """What is left of the rates when states are eliminated, in the order of the elimination.
+
+    Parameters
+    ----------
+    starts, rows, values
+        Rates at which each state is left for later ones, by the state left.
+    ends, above, shares
+        Shares of what leaves a state that come from each later one, by the later state.
+    exits
+        Rates at which states are left for later ones, (n,).
+    """
+
+    starts: IntArray
+    rows: IntArray
+    ends: IntArray
+    above: IntArray
+    values: FloatArray
+    exits: FloatArray
+    shares: FloatArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,16 +86,12 @@ class Elimination:
         """Bytes that its factors take."""
         return 24 * int(self.counts.sum())
 
-    def solve(self, rates: FloatArray) -> FloatArray:
-        """Return the stationary vector, (n,), for rates (nnz,); its entries below 1e-308 are zero.
-
-        It is not finite where the chain is not irreducible.
-        """
-        n = len(self.parent)
+    def factorise(self, rates: FloatArray) -> Factors:
+        """Eliminate all states but the last, for rates (nnz,)."""
         starts = np.concatenate([[0], np.cumsum(self.counts)])
         rows, shares = np.empty(starts[-1], np.int32), np.empty(starts[-1])
         kernels.fill_pattern(self.pattern.indptr, self.pattern.indices, self.parent, starts, rows)
-        ends, above = kernels.eliminate(
+        ends, above, values, exits = kernels.eliminate(
             self.pattern.indptr,
             self.pattern.indices,
             self.columns.indptr,
@@ -84,8 +102,17 @@ class Elimination:
             rows,
             shares,
         )
+        return Factors(starts, rows, ends, above, values, exits, shares)
+
+    def solve(self, rates: FloatArray) -> FloatArray:
+        """Return the stationary vector, (n,), for rates (nnz,); its entries below 1e-308 are zero.
+
+        It is not finite where the chain is not irreducible.
+        """
+        n = len(self.parent)
+        factors = self.factorise(rates)
         mantissa, exponent = np.empty(n), np.empty(n, np.int64)
-        kernels.substitute(ends, above, shares, mantissa, exponent)
+        kernels.substitute(factors.ends, factors.above, factors.shares, mantissa, exponent)
         p = np.empty(n)
         largest = exponent[mantissa > 0.0].max(initial=-(2**60))
         p[self.order] = np.ldexp(mantissa, np.clip(exponent - largest, -2000, 0).astype(np.int32))
@@ -93,16 +120,20 @@ class Elimination:
         return p
 
 
-def analyse(indptr: IntArray, indices: IntArray) -> Elimination:
+def analyse(indptr: IntArray, indices: IntArray, last: int | None = None) -> Elimination:
     """Choose the order in which the states of a chain are eliminated.
 
     Parameters
     ----------
     indptr, indices
         Jumps j → i as entries j of row i, in the form of CSR, without a diagonal.
+    last
+        The state that is left in the end; by default any.
     """
     n, nnz = len(indptr) - 1, len(indices)
     order = np.argsort(_minimum_degree(indptr, indices), kind="stable")
+    if last is not None:
+        order = np.append(order[order != last], last)
     jumps = sparse.csr_array((np.arange(1, nnz + 1), indices, indptr), shape=(n, n))  # from 1: zeros might be dropped
     columns = jumps[order][:, order].tocsc()
     columns.sort_indices()

@@ -79,7 +79,8 @@ def _earlier(indptr, indices, parent, j, mark, path, found):
 def eliminate(indptr, indices, columns, targets, rates, parent, starts, rows, shares):
     """Eliminate state after state, column by column, without a subtraction.
 
-    Write `shares`, for which ``p_k = Σ_j share_kj p_j`` over the later states j; return their columns' starts and rows.
+    Write `shares`, for which ``p_k = Σ_j share_kj p_j`` over the later states j.  Return their columns' starts and
+    rows, the rates at which states are left for later ones, and the sums of these.
     """
     n = len(parent)
     x = np.zeros(n)
@@ -112,7 +113,7 @@ def eliminate(indptr, indices, columns, targets, rates, parent, starts, rows, sh
             total += x[i]
             x[i] = 0.0
         exits[j] = total
-    return ends, above
+    return ends, above, values, exits
 
 
 @njit(cache=True)
@@ -148,3 +149,44 @@ def substitute(ends, above, shares, mantissa, exponent):
                 exponent[k] = e + shift
             else:
                 mantissa[k] += math.ldexp(term, max(e - exponent[k], -2000))
+
+
+@njit(cache=True)
+def occupation(starts, rows, ends, above, values, exits, shares, b):
+    """Turn sources b (n,) into the mean times spent in each state before the last one is met; b[-1] is ignored."""
+    n = len(b)
+    for k in range(n - 1):
+        b[k] /= exits[k]
+        for q in range(starts[k], starts[k + 1]):
+            b[rows[q]] += values[q] * b[k]
+    b[n - 1] = 0.0
+    for j in range(n - 1, -1, -1):
+        for q in range(ends[j], ends[j + 1]):
+            b[above[q]] += shares[q] * b[j]
+
+
+@njit(cache=True)
+def mean_integral(starts, rows, ends, above, values, exits, shares, b):
+    """Turn rates of a cost b (n,) into what it comes to before the last state is met, from each state; b[-1] = 0."""
+    n = len(b)
+    for j in range(n - 1):
+        for q in range(ends[j], ends[j + 1]):
+            b[j] += shares[q] * b[above[q]]
+    b[n - 1] = 0.0
+    for k in range(n - 2, -1, -1):
+        total = b[k]
+        for q in range(starts[k], starts[k + 1]):
+            total += values[q] * b[rows[q]]
+        b[k] = total / exits[k]
+
+
+@njit(cache=True)
+def longest_path(parent, weights):
+    """Return the largest sum of weights (n,) along a way up the elimination tree."""
+    n = len(parent)
+    total = np.empty(n)
+    most = 0.0
+    for k in range(n - 1, -1, -1):
+        total[k] = weights[k] + (total[parent[k]] if parent[k] >= 0 else 0.0)
+        most = max(most, total[k])
+    return most

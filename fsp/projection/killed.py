@@ -1,0 +1,159 @@
+"""Linear systems of a chain that ends where it meets a state z, or leaves the space: ``-A`` without z.
+
+`Factorised` solves them fast, with an error that its caller has to see from residuals.  `Eliminated` solves them by
+eliminations without a subtraction, with relative errors that are bounded beforehand, whatever the rates:
+
+By the matrix tree theorem, mean times before the chain ends, and the stationary vector of the chain that goes back to z
+wherever it leaves the space, are ratios of sums of products of rates in which each state has at most one factor.  So a
+relative change δ of rates out of one state changes them by at most 2δ.  In the elimination, rates from j into k are
+passed on to where k leads: that changes the rates out of j only, with roundings of at most (c + 3)u for c ways out of
+k.  Errors add up to ``2u Σ_k c_k (c_k + 3)``, and as much for right-hand sides; those of the rates themselves, n of
+them in each product, to ``2 n ρ``; substitution adds its roundings along the elimination tree.
+
+References
+----------
+C. A. O'Cinneide, Entrywise perturbation theory and error analysis for Markov chains, Numer. Math. 65 (1993) 109,
+doi:10.1007/BF01385743.
+M. I. Freidlin, A. D. Wentzell, Random Perturbations of Dynamical Systems, Springer 1984, ch. 6.3.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse import linalg
+
+from fsp.projection import elimination_kernels as kernels
+from fsp.projection.chain import Chain
+from fsp.projection.elimination import analyse
+
+if TYPE_CHECKING:
+    from fsp.arrays import FloatArray
+
+UNIT = 2.0**-53
+REFINEMENTS = 2
+WORK = 1e9  # multiply-adds of an elimination
+SMALLEST = 1e-305
+NARROW = 1e-150  # products of two numbers above do not underflow
+
+
+class Killed(Protocol):
+    """The equations of a chain that ends at z.
+
+    Attributes
+    ----------
+    relative
+        Bound of the relative error of every entry of a solution with a right-hand side that is not negative; infinite
+        where there is none.
+    tiny
+        An error that it may have beyond that, of numbers near the smallest that a double holds.
+    """
+
+    relative: float
+    tiny: float
+
+    def solve(self, right: FloatArray) -> FloatArray:
+        """Return the (n,) occupation from sources `right` (n,), zero at z."""
+
+    def solve_adjoint(self, right: FloatArray) -> FloatArray:
+        """Return the (n,) mean of the integral of `right` (n,) over the time before the chain ends, zero at z."""
+
+
+class Factorised:
+    """Solutions by a sparse factorisation, with refinement.
+
+    Parameters
+    ----------
+    matrix
+        The generator on the space, diagonal with what leaves it, (n, n) CSR.
+    z
+        Index of the state.
+    """
+
+    relative = np.inf
+    tiny = 0.0
+
+    def __init__(self, matrix: Any, z: int) -> None:
+        self._keep = np.flatnonzero(np.arange(matrix.shape[0]) != z)
+        self._matrix = (-matrix[self._keep][:, self._keep]).tocsc()
+        # Diagonally dominant by columns: no pivoting is needed, and a symmetric ordering has less fill-in.
+        self._factors: Any = linalg.splu(
+            self._matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
+        )
+
+    def solve(self, right: FloatArray) -> FloatArray:
+        """Return the (n,) occupation from sources `right` (n,), zero at z."""
+        return self._refined(self._matrix, right, "N")
+
+    def solve_adjoint(self, right: FloatArray) -> FloatArray:
+        """Return the (n,) mean of the integral of `right` (n,) over the time before the chain ends, zero at z."""
+        return self._refined(self._matrix.T, right, "T")
+
+    def _refined(self, matrix: Any, right: FloatArray, side: str) -> FloatArray:
+        own = right[self._keep]
+        found = self._factors.solve(own, side)
+        for _ in range(REFINEMENTS):
+            found = found + self._factors.solve(own - matrix @ found, side)
+        whole = np.zeros(len(right))
+        whole[self._keep] = np.maximum(found, 0.0)
+        return whole
+
+
+class Eliminated:
+    """Solutions without a subtraction.
+
+    Parameters
+    ----------
+    matrix
+        The generator on the space, (n, n) CSR.
+    leak_rates
+        Rates of leaving the space, (n,).
+    z
+        Index of the state.
+    roundings
+        Relative error of the rates.
+
+    Raises
+    ------
+    RuntimeError
+        If a state does not lead to z or out of the space, an elimination takes too long, or rates are so far apart that
+        products of them are not normal numbers.
+    """
+
+    def __init__(self, matrix: Any, leak_rates: FloatArray, z: int, roundings: float) -> None:
+        n = matrix.shape[0]
+        back = sparse.csr_array((leak_rates, (np.full(n, z), np.arange(n))), shape=(n, n))
+        chain = Chain.of_generator((matrix + back).tocsr())
+        plan = analyse(chain.indptr, chain.indices, last=z)
+        if plan.work > WORK:
+            raise RuntimeError("the elimination takes too long")
+        self._order, self._factors = plan.order, plan.factorise(chain.rates)
+        exits = self._factors.exits[:-1]
+        if not (exits > 0.0).all():
+            raise RuntimeError("a state does not lead to z")
+        for numbers in (self._factors.values, self._factors.shares, exits):
+            if not ((numbers == 0.0) | ((numbers > NARROW) & (numbers < 1.0 / NARROW))).all():
+                raise RuntimeError("rates are too far apart")
+        self.tiny = n * SMALLEST * max(1.0, float(exits.max())) / min(1.0, float(exits.min()))
+        counts = plan.counts.astype(np.float64)
+        path = kernels.longest_path(plan.parent, 2.0 * counts + 4.0)
+        steps = 3.0 * float((counts * (counts + 4.0)).sum()) + path
+        self.relative = float(np.expm1(1.01 * (UNIT * steps + 2.0 * n * roundings)))
+
+    def solve(self, right: FloatArray) -> FloatArray:
+        """Return the (n,) occupation from sources `right` (n,), zero at z."""
+        return self._in_order(kernels.occupation, right)
+
+    def solve_adjoint(self, right: FloatArray) -> FloatArray:
+        """Return the (n,) mean of the integral of `right` (n,) over the time before the chain ends, zero at z."""
+        return self._in_order(kernels.mean_integral, right)
+
+    def _in_order(self, kernel: Any, right: FloatArray) -> FloatArray:
+        own = right[self._order].astype(np.float64)
+        own[-1] = 0.0
+        kernel(*self._factors, own)
+        whole = np.empty(len(own))
+        whole[self._order] = own
+        return whole
