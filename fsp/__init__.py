@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         ToleranceWarning,
     )
     from fsp.generator import Generator
-    from fsp.model import Model, Reaction, load
+    from fsp.model import Event, Model, Reaction, load
     from fsp.projection.march import transient
     from fsp.projection.progress import Progress
     from fsp.projection.relaxation import Relaxation, relaxation
@@ -36,6 +36,7 @@ _HOMES = {
     "ConvergenceError": "fsp.errors",
     "Distribution": "fsp.distribution",
     "ErrorLedger": "fsp.distribution",
+    "Event": "fsp.model",
     "FSPError": "fsp.errors",
     "Generator": "fsp.generator",
     "Implicit": "fsp.solvers",
@@ -71,6 +72,7 @@ __all__ = [
     "ConvergenceError",
     "Distribution",
     "ErrorLedger",
+    "Event",
     "FSPError",
     "Generator",
     "Implicit",

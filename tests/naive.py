@@ -87,3 +87,82 @@ def as_set(space: Any) -> set[State]:
     found = set(rows)
     assert len(found) == len(rows) == len(space)
     return found
+
+
+def settled(before: State, after: State, events: list[Any]) -> State:
+    """Return where a jump ends after the events, (holds, maps, priority) each, that it triggers, by priority.
+
+    Formulas see the state of the event's turn; events persist.
+    """
+    held, waiting = [holds(before) for holds, _, _ in events], set()
+    state = after
+    while True:
+        now = [holds(state) for holds, _, _ in events]
+        waiting |= {e for e, holds in enumerate(now) if holds and not held[e]}
+        held = now
+        if not waiting:
+            return state
+        first = max(waiting, key=lambda e: events[e][2])
+        waiting.remove(first)
+        state = events[first][1](state)
+
+
+def chain_with_events(
+    rates: dict[State, Callable[[State], float]],
+    events: list[Any],
+    begun: Iterable[State],
+    charts: list[Callable[[State], State]],
+    top: int,
+) -> tuple[dict[State, int], np.ndarray]:
+    """Return the place of each state that is reached below `top`, by jumps and by maps, and the dense generator."""
+    jumps: dict[State, list[tuple[State, float]]] = {}
+    pending = list(begun)
+    while pending:
+        x = pending.pop()
+        if x in jumps:
+            continue
+        ends = [
+            (settled(x, tuple(n + k for n, k in zip(x, nu, strict=True)), events), a(x))
+            for nu, a in rates.items()
+            if a(x) > 0
+        ]
+        jumps[x] = [(y, a) for y, a in ends if y != x and max(y) < top]
+        pending += [y for y, _ in jumps[x]] + [chart(x) for chart in charts]
+    place = {x: i for i, x in enumerate(sorted(jumps))}
+    matrix = np.zeros((len(place), len(place)))
+    for x, own in jumps.items():
+        for y, a in own:
+            matrix[place[y], place[x]] += a
+            matrix[place[x], place[x]] -= a
+    return place, matrix
+
+
+def with_events(
+    rates: dict[State, Callable[[State], float]],
+    events: list[Any],
+    start: State | dict[State, float],
+    times: list[float],
+    *,
+    top: int,
+    maps: Iterable[tuple[float, Callable[[State], State]]] = (),
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Return states (n, d) and the distributions (n,) at `times` of a chain with events, by the dense exponential.
+
+    `rates` gives the propensity of each change; counts stay below `top`, where jumps that would lead out are left
+    out.  `maps` are what happens to all states at known times, before the output at these.
+    """
+    from scipy.linalg import expm
+
+    begun, maps = (start if isinstance(start, dict) else {start: 1.0}), dict(maps)
+    place, matrix = chain_with_events(rates, events, begun, list(maps.values()), top)
+    p, t, found = np.zeros(len(place)), 0.0, []
+    for x, weight in begun.items():
+        p[place[x]] += weight
+    for stop in sorted({*times, *maps}):
+        p, t = expm(matrix * (stop - t)) @ p, stop
+        if stop in maps:
+            targets = [place[maps[stop](x)] for x in sorted(place)]
+            p = np.bincount(targets, weights=p, minlength=len(p))
+        if stop in times:
+            found.append(p)
+    return np.array(sorted(place)), found

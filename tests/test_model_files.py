@@ -98,6 +98,17 @@ ORDER = [
 ]
 
 
+def event(trigger, assigned, *, name="E0", flags='initialValue="true" persistent="true"', more="", values="true"):
+    inside = "".join(
+        f'<eventAssignment variable="{variable}">{math(term(value))}</eventAssignment>'
+        for variable, value in assigned.items()
+    )
+    return (
+        f'<event id="{name}" useValuesFromTriggerTime="{values}"><trigger {flags}>{math(trigger)}</trigger>{more}'
+        f"<listOfEventAssignments>{inside}</listOfEventAssignments></event>"
+    )
+
+
 def sbml(level=L3, attributes="", **lists):
     content = {"Compartments": [compartment()], **lists}
     body = "".join(of(kind, *content[kind]) for kind in ORDER if kind in content)
@@ -378,14 +389,33 @@ def test_the_unit_of_time(read):
 # ---------------------------------------------------------------------- what is refused
 
 GOOD = {"Species": [species("X", 1)], "Reactions": [reaction("r", ["X"], [], "X")]}
-EVENT = f'<event id="E0" useValuesFromTriggerTime="true"><trigger initialValue="true" persistent="true">{math(apply("gt", "X", 5))}</trigger></event>'  # noqa: E501
 CONSTRAINT = f'<constraint metaid="c0">{math(apply("gt", "X", 5))}</constraint>'
 
 
 @pytest.mark.parametrize(
     ("lists", "why"),
     [
-        ({"Events": [EVENT]}, "event 'E0'"),
+        (
+            {"Events": [event(apply("gt", "X", 5), {"X": 0}, more=f"<delay>{math(term(3))}</delay>")]},
+            "'E0' must take place when it is triggered",
+        ),
+        ({"Events": [event(apply("gt", "X", 5), {"Q": 0})]}, "'Q', which is no species"),
+        ({"Events": [event(apply("gt", "X", TIME), {"X": 0})]}, "compare the time with constants"),
+        (
+            {
+                "Events": [event(apply("gt", TIME, 1), {"f": 0})],
+                "Parameters": [parameter("f", None, "false")],
+                "Rules": [rule("assignmentRule", "f", "X")],
+            },
+            "'f', which a rule determines",
+        ),
+        (
+            {
+                "Events": [event(apply("gt", TIME, 1), {"n": 2})],
+                "Parameters": [parameter("n", None, "false")],
+            },
+            "must have a value before event 'E0'",
+        ),
         ({"Constraints": [CONSTRAINT]}, "constraint 'c0'"),
         ({"Rules": [rule("rateRule", "X", 1)]}, "rateRule for 'X'"),
         ({"Rules": [rule("algebraicRule", None, "X")]}, "algebraicRule for 'm1'"),
@@ -534,9 +564,61 @@ def test_malformed_antimony(read):
         read("model m()\n  X = 1;\n  a: X => => ; k\nend", name="bad.ant")
 
 
-def test_antimony_events_are_refused(read):
-    with pytest.raises(ModelError, match="event"):
-        read(ANTIMONY.replace("end", "at time > 3: X = 1;\nend"), name="a.ant")
+def test_antimony_events(read):
+    model = read(ANTIMONY.replace("end", "E: at time > 3, t0=false, priority=2: X = 1;\nend"), name="a.ant")
+    (found,) = model.events
+    assert (found.name, found.initial_value, found.persistent, found.rank) == ("E", False, True, 2.0)
+    assert model.has_timed_events
+    with pytest.raises(ModelError, match="has a delay"):
+        read(ANTIMONY.replace("end", "at 2 after time > 3: X = 1;\nend"), name="a.ant")
+
+
+def test_events_count_molecules(read):
+    """A concentration that is assigned becomes a number; a trigger compares the concentration."""
+    one = event(apply("geq", "X", 3), {"X": 0.5}, flags='initialValue="false" persistent="false"', values="false")
+    model = read(
+        Compartments=[compartment(size="2")],
+        Species=[species("X", 0, only="false")],
+        Reactions=[reaction("r", [], ["X"], 1)],
+        Events=[one],
+    )
+    (found,) = model.events
+    assert (found.initial_value, found.persistent, found.use_trigger_values) == (False, False, False)
+    assert model.change.tolist() == [[1], [-4]]  # at 6 molecules one is left
+    assert model.propensities([[4], [5]]).tolist() == [[1.0, 0.0], [0.0, 1.0]]
+
+
+def test_events_of_level_2(read):
+    text = sbml(L2, Events=[event(apply("geq", TIME, 3), {"X": 0}, flags="")], **GOOD)
+    (found,) = read(text.replace(' useValuesFromTriggerTime="true"', "")).events
+    assert (found.initial_value, found.persistent, found.use_trigger_values) == (True, True, True)
+    assert found.priority is None
+
+
+def test_what_was_assigned_at_the_start_does_not_follow_an_event(read):
+    """An initial assignment holds at t = 0 only, an assignment rule always."""
+    model = read(
+        Species=[species("X", 1)],
+        Parameters=[parameter(name, 1, "false") for name in ("k", "once")] + [parameter("always", None, "false")],
+        InitialAssignments=[f'<initialAssignment symbol="once">{math(apply("times", 3, "k"))}</initialAssignment>'],
+        Rules=[rule("assignmentRule", "always", apply("times", 3, "k"))],
+        Reactions=[reaction("a", [], ["X"], "once"), reaction("b", [], ["X"], "always")],
+        Events=[event(apply("geq", TIME, 2), {"k": 5})],
+    )
+    first, second = (phase.model(model.initial_states, model.initial_probabilities) for phase in model.phases(0, 4))
+    assert first.propensities([[1]]).ravel().tolist() == [3.0, 3.0]
+    assert second.propensities([[1]]).ravel().tolist() == [3.0, 15.0]
+
+
+def test_a_stoichiometry_that_an_event_changes_is_refused(read):
+    with pytest.raises(ModelError, match=r"Stoichiometry of 'X' .* formula of n"):
+        read(
+            Species=[species("X", 1)],
+            Parameters=[parameter("n", 2, "false")],
+            Reactions=[reaction("a", [], [reference("X", None, 'id="s"')], 1)],
+            InitialAssignments=[f'<initialAssignment symbol="s">{math(term("n"))}</initialAssignment>'],
+            Events=[event(apply("geq", TIME, 2), {"n": 3})],
+        )
 
 
 def test_parameters_at_loading(tmp_path):

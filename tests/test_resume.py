@@ -185,7 +185,7 @@ def test_a_ctrl_c_between_steps_leaves_a_consistent_answer(monkeypatch):
     original = _March._grow
 
     def grow(self, rejected):
-        if self.counts["growths"] == 0:
+        if self._work.counts["growths"] == 0:
             self.space = None  # half way through
             raise KeyboardInterrupt
         return original(self, rejected)

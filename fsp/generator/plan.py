@@ -54,6 +54,7 @@ class Jumps:
 
 def jumps_of(model: Model) -> Jumps:
     """Group the reactions by change."""
+    model.require_untimed("A generator")
     groups: dict[tuple[int, ...], list[int]] = {}
     for k, change in enumerate(model.change.tolist()):
         if any(change):

@@ -11,7 +11,7 @@ import graphlib
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,9 @@ from fsp.model.tree import (
     substitute,
     symbols,
 )  # fmt: skip
+
+if TYPE_CHECKING:
+    from fsp.model.event import Event
 
 Value = float | str | Expression
 Law = Expression | Callable[..., Any]
@@ -53,6 +56,10 @@ class Definition:
         The propensity of each reaction, before parameters are put in.
     initial
         Probability of each initial state, in place of the counts of `species`; or None.
+    events
+        The events, all with names, read.
+    held
+        Parameters whose formulas hold at the start only: what an event assigns does not change them.
     """
 
     name: str
@@ -62,6 +69,8 @@ class Definition:
     reactions: tuple[Reaction, ...]
     laws: tuple[Law, ...]
     initial: Mapping[tuple[int, ...], float] | None
+    events: tuple[Event, ...] = ()
+    held: frozenset[str] = frozenset()
 
 
 def read_value(

@@ -12,6 +12,8 @@ from fsp.model.tree import Expression, Number
 
 if TYPE_CHECKING:
     from fsp.model.definition import Definition
+    from fsp.model.event import Event
+    from fsp.model.firing import Rules
     from fsp.model.model import Model
 
 
@@ -35,6 +37,7 @@ def describe(model: Model, definition: Definition) -> str:
     lines += _section("Species", _species_rows(model))
     lines += _section("Parameters", _parameter_rows(model, definition))
     lines += _section("Reactions", _reaction_rows(model, definition))
+    lines += _section("Events", [[f"{event.name}:", _event_text(event)] for event in model.events])
     lines += _section("Conservation laws", [[text] for text in law_texts(model)])
     return "\n".join([*lines, "", _finite_text(model)])
 
@@ -111,7 +114,19 @@ def _reaction_rows(model: Model, definition: Definition) -> list[list[str]]:
     return rows
 
 
+def _event_text(event: Event) -> str:
+    """Return ``at time >= 25: X = 50, k = 2*k``, and what is not as usual."""
+    assigned = ", ".join(f"{name} = {to_text(tree)}" for name, tree in event.formulas.items())
+    unusual = [f"priority {to_text(event.priority)}"] if isinstance(event.priority, Expression) else []
+    unusual += [] if event.persistent else ["not persistent"]
+    unusual += [] if event.initial_value else ["false before the start"]
+    unusual += [] if event.use_trigger_values else ["with values of its turn"]
+    return f"at {to_text(event.condition)}: {assigned}" + "".join(f"; {text}" for text in unusual)
+
+
 def _finite_text(model: Model) -> str:
+    if model.has_timed_events:
+        return "State space: events at known times move it"
     bounds = zip(model.species, model.species_bounds.tolist(), strict=True)
     if model.is_finite:
         limits = ", ".join(f"{name} <= {int(bound)}" for name, bound in bounds)
@@ -120,7 +135,7 @@ def _finite_text(model: Model) -> str:
     return f"State space: not bounded by the stoichiometry in {free}"
 
 
-def canonical_text(model: Model, laws: Sequence[Expression | Callable[..., Any]]) -> str:
+def canonical_text(model: Model, laws: Sequence[Expression | Callable[..., Any]], rules: Rules | None) -> str:
     """Return all that decides a model's distributions as text, whatever way it was written.
 
     Parameters
@@ -129,6 +144,8 @@ def canonical_text(model: Model, laws: Sequence[Expression | Callable[..., Any]]
         The model.
     laws
         Propensities with parameters put in; callables enter by their code and all parameters.
+    rules
+        The events; those that the state triggers are among the reactions.
 
     Returns
     -------
@@ -141,6 +158,9 @@ def canonical_text(model: Model, laws: Sequence[Expression | Callable[..., Any]]
         text = to_text(law) if isinstance(law, Expression) else coded
         lines.append(f"{model.change[k].tolist()} {text}")
     start = zip(model.initial_states.tolist(), model.initial_probabilities.tolist(), strict=True)
+    if rules is not None and model.has_timed_events:
+        lines += [f"{name} = {model.parameters[name]!r}" for name in rules.variables]
+        lines += [f"{_event_text(event)}" for event in rules.events]
     return "\n".join([*lines, *(f"{state} {p!r}" for state, p in start)])
 
 

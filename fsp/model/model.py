@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from types import MappingProxyType
@@ -19,10 +19,14 @@ from fsp.model import propensity as propensities_of
 from fsp.model import structure
 from fsp.model.definition import Definition, Value
 from fsp.model.describe import canonical_text, describe
+from fsp.model.event import Event, read_events
 from fsp.model.factors import Product, factorise
+from fsp.model.firing import Rules
 from fsp.model.formula import parse_functions
 from fsp.model.infix import to_text
-from fsp.model.program import compiled
+from fsp.model.phases import Phase, are_timed, rules_of, started, with_landings
+from fsp.model.phases import phases as phases_of
+from fsp.model.program import compiled, evaluate
 from fsp.model.propensity import Propensity
 from fsp.model.reaction import Reaction, takes_time
 from fsp.model.tree import Expression, Number, depends_on_time, substitute, symbols
@@ -48,6 +52,8 @@ class Model:
         Functions for formulas, such as ``{"hill(x, K, n)": "x^n/(K^n + x^n)"}``.
     time_unit
         Unit of time for printing.
+    events
+        Assignments that take place when a condition becomes true.
 
     Attributes
     ----------
@@ -58,7 +64,12 @@ class Model:
     n_species, n_reactions : int
         Their numbers.
     reactions : tuple of Reaction
-        The reactions, all with names.
+        The reactions, all with names; a jump that makes the trigger of an event true is a reaction of its own.
+    events : tuple of Event
+        The events, all with names, their formulas as trees.
+    has_timed_events : bool
+        Whether an event takes place at a known time, or changes a parameter: the chain is then that of this network
+        only in phases, which `fsp.transient` puts together.
     parameters : Mapping[str, float]
         Value of each parameter that is constant, formulas computed.
     initial_states : ndarray
@@ -82,6 +93,8 @@ class Model:
     time_unit: str
     species: tuple[str, ...]
     reactions: tuple[Reaction, ...]
+    events: tuple[Event, ...]
+    has_timed_events: bool
     parameters: Mapping[str, float]
     initial_states: IntArray
     initial_probabilities: FloatArray
@@ -90,6 +103,9 @@ class Model:
     time_dependent: npt.NDArray[np.bool_]
     _laws: tuple[define.Law, ...]
     _definition: Definition
+    _expanded: Definition
+    _rules: Rules | None
+    _largest: FloatArray
     _resolved: Mapping[str, Expression]
 
     def __init__(
@@ -102,6 +118,7 @@ class Model:
         initial: Mapping[tuple[int, ...], float] | None = None,
         functions: Mapping[str, str] | None = None,
         time_unit: str = "",
+        events: Sequence[Event] = (),
     ) -> None:
         known = parse_functions(functions or {})
         given = dict(parameters or {})
@@ -119,30 +136,48 @@ class Model:
                 reactions=named,
                 laws=tuple(define.read_law(reaction, known, names) for reaction in named),
                 initial=None if initial is None else define.read_initial(initial, len(counts)),
+                events=read_events(events, known, names),
             )
         )
 
-    def _bind(self, definition: Definition) -> None:
-        """Compute all that is cheap and may fail."""
+    def _bind(self, definition: Definition, start: tuple[IntArray, FloatArray] | None = None) -> None:
+        """Compute all that is cheap and may fail.
+
+        Where events are reactions, these depend on the states that the chain starts in: `start`, (m, n_species) states
+        and (m,) probabilities, or what the definition says.
+        """
         define.check_known(definition)
         resolved = define.resolve(definition.parameters)
-        states, probabilities = define.start_distribution(definition, resolved)
-        laws = [substitute(law, resolved) if isinstance(law, Expression) else law for law in definition.laws]
-        timed = [depends_on_time(law) if isinstance(law, Expression) else takes_time(law) for law in laws]
         define.check_mass_action(definition, resolved)
+        rules = rules_of(definition, resolved) if definition.events else None
+        states, probabilities = define.start_distribution(definition, resolved) if start is None else start
+        expanded, largest = definition, np.full(len(definition.species), np.inf)
+        if rules is not None and start is None:
+            values = [float(evaluate(resolved[name], {})) for name in rules.variables]
+            states, probabilities = started(rules, values, states, probabilities)
+        if rules is not None and not are_timed(rules):
+            plain = _resolved_laws(definition, resolved)
+            expanded, largest = with_landings(definition, rules, plain, define.change_matrix(definition), states)
+        laws = _resolved_laws(expanded, resolved)
+        timed = [depends_on_time(law) if isinstance(law, Expression) else takes_time(law) for law in laws]
         vars(self).update(
             name=definition.name,
             time_unit=definition.time_unit,
             species=tuple(definition.species),
-            reactions=definition.reactions,
+            reactions=expanded.reactions,
+            events=definition.events,
+            has_timed_events=rules is not None and are_timed(rules),
             parameters=MappingProxyType({n: tree.value for n, tree in resolved.items() if isinstance(tree, Number)}),
             initial_states=_frozen(states),
             initial_probabilities=_frozen(probabilities),
-            change=_frozen(define.change_matrix(definition)),
+            change=_frozen(define.change_matrix(expanded)),
             rate_expressions=tuple(law if isinstance(law, Expression) else None for law in laws),
             _laws=tuple(laws),
             time_dependent=_frozen(np.array(timed)),
             _definition=definition,
+            _expanded=expanded,
+            _rules=rules,
+            _largest=largest,
             _resolved=resolved,
         )
 
@@ -172,6 +207,21 @@ class Model:
     def is_time_dependent(self) -> bool:
         """Whether a propensity depends on time."""
         return bool(self.time_dependent.any())
+
+    def require_untimed(self, what: str) -> None:
+        """Raise a `ModelError` where events at known times make the chain another one with time.
+
+        Parameters
+        ----------
+        what
+            What is not of such a model, for the message.
+        """
+        if self.has_timed_events:
+            names = ", ".join(f"'{event.name}'" for event in self.events)
+            raise ModelError(
+                f"{what} must be of a model without events at known times, but '{self.name}' has {names}; "
+                f"`fsp.transient` goes through them."
+            )
 
     @cached_property
     def observables(self) -> Mapping[str, str]:
@@ -281,13 +331,19 @@ class Model:
 
     @cached_property
     def conservation_laws(self) -> IntArray:
-        """Basis of the laws w with w·x constant, shape (n_laws, n_species)."""
+        """Basis of the laws w with w·x constant, shape (n_laws, n_species); none where events at known times may be."""
+        if self.has_timed_events:
+            return _frozen(np.empty((0, self.n_species), dtype=np.int64))
         return _frozen(structure.conservation_laws(self.change))
 
     @cached_property
     def species_bounds(self) -> FloatArray:
-        """Largest count of each species by stoichiometry, shape (n_species,); inf without limit."""
-        return _frozen(structure.species_bounds(self.change, self.initial_states))
+        """Largest count of each species by stoichiometry and events, shape (n_species,); inf without limit."""
+        if self.has_timed_events:
+            return _frozen(np.full(self.n_species, np.inf))
+        bounds = structure.species_bounds(self.change, self.initial_states)
+        held = bool((self.initial_states <= self._largest).all())
+        return _frozen(np.minimum(bounds, self._largest) if held else bounds)
 
     @property
     def is_finite(self) -> bool:
@@ -297,11 +353,11 @@ class Model:
     @cached_property
     def hash(self) -> str:
         """SHA-256 of the model's content, as hexadecimal text."""
-        return hashlib.sha256(canonical_text(self, self._laws).encode()).hexdigest()
+        return hashlib.sha256(canonical_text(self, self._laws, self._rules).encode()).hexdigest()
 
     def describe(self) -> str:
         """Return the model as text: species, parameters, reactions, conservation laws, finite or not."""
-        return describe(self, self._definition)
+        return describe(self, self._expanded)
 
     # ------------------------------------------------------------------ changed copies
 
@@ -399,9 +455,61 @@ class Model:
             The copy; its description is that of the original.
         """
         model = type(self).__new__(type(self))
-        vars(model).update(vars(self), hash=self.hash)
-        vars(model).pop("species_bounds", None)
-        vars(model).update(initial_states=states, initial_probabilities=probabilities)
+        if self.events and not self.has_timed_events:
+            model._bind(self._definition, (states, probabilities))
+        else:
+            vars(model).update(vars(self))
+            vars(model).pop("species_bounds", None)
+            vars(model).update(initial_states=states, initial_probabilities=probabilities)
+        vars(model).update(hash=self.hash)
+        return model
+
+    def phases(self, begin: float, end: float) -> Iterator[Phase]:
+        """Yield the stretches of time in which the chain is that of an ordinary network.
+
+        Parameters
+        ----------
+        begin, end
+            From when to when.  What events do at `begin` itself is taken to be done.
+
+        Yields
+        ------
+        Phase
+            The only one where there are no events at known times.
+        """
+        yield from phases_of(self, self._rules if self.has_timed_events else None, begin, end)
+
+    def in_phase(
+        self, values: Mapping[str, float], events: Sequence[Event], states: IntArray, probabilities: FloatArray
+    ) -> Model:
+        """Return the network of a phase, under the same hash.
+
+        Parameters
+        ----------
+        values
+            Values of the parameters that events assign.
+        events
+            The events that the state triggers.
+        states, probabilities
+            Where it begins: (m, n_species) and (m,).
+
+        Returns
+        -------
+        Model
+            The network.
+        """
+        fixed = {name: Number(self.parameters[name]) for name in self._definition.held if name in self.parameters}
+        fixed |= {name: Number(value) for name, value in values.items()}
+        definition = replace(
+            self._definition,
+            species=dict.fromkeys(self.species, Number(0.0)),
+            parameters={**self._definition.parameters, **fixed},
+            initial=None,
+            events=tuple(events),
+        )
+        model = type(self).__new__(type(self))
+        model._bind(definition, (states, probabilities))
+        vars(model).update(hash=self.hash)
         return model
 
     def _changed(self, **parts: Any) -> Model:
@@ -417,6 +525,11 @@ class Model:
         model = cls.__new__(cls)
         model._bind(definition)
         return model
+
+
+def _resolved_laws(definition: Definition, resolved: Mapping[str, Expression]) -> list[define.Law]:
+    """Return the propensities with parameters put in."""
+    return [substitute(law, resolved) if isinstance(law, Expression) else law for law in definition.laws]
 
 
 def _frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

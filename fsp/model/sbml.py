@@ -12,6 +12,7 @@ from fsp.errors import ModelError
 from fsp.model.definition import Definition
 from fsp.model.formula import FunctionDefinition, define_functions
 from fsp.model.model import Model
+from fsp.model.sbml_events import assigned_by_events, read_events
 from fsp.model.sbml_parts import Parts, each, read_formulas, read_species, read_values, refuse_missing
 from fsp.model.sbml_reactions import read_reactions
 
@@ -50,12 +51,14 @@ def read_sbml(text: str, source: str) -> Model:
         functions=_functions(model),
         rules={rule.getVariable(): rule.getMath() for rule in each(model, "Rule")},
         assignments={a.getSymbol(): a.getMath() for a in each(model, "InitialAssignment")},
+        changed=assigned_by_events(model),
     )
     read_values(parts, model)
     read_species(parts, model)
     read_formulas(parts, model)
     reactions, laws = read_reactions(parts, model)
-    refuse_missing(parts, laws)
+    events = read_events(parts, model)
+    refuse_missing(parts, laws, events)
     return Model.of_definition(
         Definition(
             name=model.getId() or model.getName() or source,
@@ -65,6 +68,8 @@ def read_sbml(text: str, source: str) -> Model:
             reactions=tuple(reactions),
             laws=tuple(laws),
             initial=None,
+            events=events,
+            held=frozenset(parts.assignments) & frozenset(parts.parameters) - frozenset(parts.rules),
         )
     )
 
@@ -114,8 +119,6 @@ def _refuse_packages(document: Element) -> None:
 
 def _refuse_rules(model: Element) -> None:
     """Refuse what no jump process of reactions expresses."""
-    for event in each(model, "Event"):
-        raise ModelError(f"Model must change by reactions only, but has event '{event.getId()}'; remove it.")
     for constraint in each(model, "Constraint"):
         name = constraint.getId() or constraint.getMetaId()
         raise ModelError(f"Model must change by reactions only, but has constraint '{name}'; remove it.")

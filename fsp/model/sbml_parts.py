@@ -8,12 +8,13 @@ value at time 0.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from fsp.errors import ModelError
 from fsp.model.definition import resolve
+from fsp.model.event import Event
 from fsp.model.formula import FunctionDefinition, from_ast
 from fsp.model.tree import Expression, Number, Symbol, at_time, call, depends_on_time, substitute, symbols
 
@@ -36,6 +37,8 @@ class Parts:
         What the symbol of a species in concentration stands for.
     rules, assignments
         MathML of each assignment rule and initial assignment, by what it determines.
+    changed
+        What events assign.
     missing
         Kind of each element that has an id and no value.
     """
@@ -43,6 +46,7 @@ class Parts:
     functions: Mapping[str, FunctionDefinition]
     rules: dict[str, Element]
     assignments: dict[str, Element]
+    changed: set[str] = field(default_factory=set)
     species: dict[str, Expression] = field(default_factory=dict)
     parameters: dict[str, Expression] = field(default_factory=dict)
     scale: dict[str, Expression] = field(default_factory=dict)
@@ -141,9 +145,10 @@ def _at_start(parts: Parts, tree: Expression, path: tuple[str, ...]) -> Expressi
     return at_time(substitute(tree, start), 0.0)
 
 
-def refuse_missing(parts: Parts, laws: list[Expression]) -> None:
+def refuse_missing(parts: Parts, laws: list[Expression], events: Iterable[Event]) -> None:
     """Refuse formulas that use an element without a value."""
     trees = [*laws, *parts.parameters.values(), *parts.species.values()]
+    trees += [tree for event in events for tree in (event.condition, *event.formulas.values())]
     used = sorted(frozenset().union(*map(symbols, trees)) & set(parts.missing))
     if used:
         kind = parts.missing[used[0]]

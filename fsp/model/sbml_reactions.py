@@ -42,7 +42,7 @@ def read_reactions(parts: Parts, model: Element) -> tuple[list[Reaction], list[E
     references = _references(parts, elements)
     laws = [_kinetic_law(parts, element) for element in elements]
     _add_named_values(parts, references, {e.getId(): law for e, law in zip(elements, laws, strict=True)})
-    constants = resolve(parts.parameters)
+    constants = resolve({name: tree for name, tree in parts.parameters.items() if name not in parts.changed})
     reactions = []
     for element, law in zip(elements, laws, strict=True):
         sides = _stoichiometry(element, parts, model, references, constants)

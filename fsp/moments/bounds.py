@@ -199,6 +199,7 @@ def moment_bounds(
     PendingBounds
         Its `bounds` are the `MomentBounds`.
     """
+    model.require_untimed("Bounds of moments")
     states = model.initial_states if initial_states is None else np.asarray(initial_states)
     weights = model.initial_probabilities if initial_probabilities is None else np.asarray(initial_probabilities)
     return PendingBounds(model, float(t), states, weights, range(model.n_species))

@@ -19,8 +19,8 @@ from typing import Any, NoReturn
 
 from fsp.errors import ArgumentError
 from fsp.projection.growth import check_tolerance
-from fsp.projection.march import checked_times
 from fsp.projection.sweep import combined
+from fsp.projection.times import checked_times
 from fsp.quantities import points, size
 from fsp.solvers import SOLVERS
 

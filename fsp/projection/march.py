@@ -14,7 +14,6 @@ J. Chem. Phys. 124 (2006) 044104, doi:10.1063/1.2145882.
 from __future__ import annotations
 
 import warnings
-from collections import Counter
 from contextlib import ExitStack
 from functools import partial
 from importlib import import_module
@@ -24,8 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.distribution import ErrorLedger
-from fsp.errors import ArgumentError, Interrupted, ToleranceWarning
-from fsp.model.switches import RESOLUTION, switch_times
+from fsp.errors import ArgumentError, BackendError, Interrupted, ToleranceWarning
 from fsp.moments import moment_bounds
 from fsp.projection.backend import SERIAL, backend_named
 from fsp.projection.changes import Changes
@@ -33,8 +31,9 @@ from fsp.projection.growth import MAX_STATES, Growth, check_tolerance
 from fsp.projection.progress import Progress, ProgressCallback
 from fsp.projection.pruning import Pruning
 from fsp.projection.pruning import choose as choose_pruning
-from fsp.projection.record import Record
+from fsp.projection.record import Record, Work
 from fsp.projection.start import Start, first_space, first_vector, starting_point
+from fsp.projection.times import checked_times, split_at, stops
 from fsp.solvers import NO_LIMIT, Choice, Chooser, LossLimit
 from fsp.solvers.clocks import constants_on
 
@@ -46,6 +45,7 @@ if TYPE_CHECKING:
     from fsp.arrays import BoolArray, FloatArray, IntArray
     from fsp.distribution import Distribution, Solution
     from fsp.model import Model
+    from fsp.model.phases import Phase
     from fsp.projection.backend import Backend
     from fsp.solvers import Solver
     from fsp.space import StateSpace
@@ -200,25 +200,29 @@ def solve(
         requested = checked_times(times)
         check_tolerance(tol)
         backend.check_solver(solver)
+        if model.has_timed_events:
+            _check_events(backend, space)
         begin = starting_point(model, start, tol)
         begin.check(requested)
     backend.comm.require_same((model.hash, requested.tolist(), tol, str(solver), max_states, max_memory), "The problem")
     max_states = MAX_STATES * backend.comm.size if max_states is None else max_states
     record = Record(model, requested, tol, {"max_states": max_states, "fixed_space": space is not None})
-    with ExitStack() as stack:
-        growth = Growth(begin.model, max_states, max_memory, backend=backend)
-        march = _March(begin, record, space, solver, growth, backend, stack, hint)
-        march.watch(progress, checkpoint)
-        try:
-            for t in _stops(model, requested):
-                march.go_to(float(t))
-                if t == requested[-1]:
-                    march.finish()
-                if t in requested:
-                    record.add(march.distribution())
-        except KeyboardInterrupt as stop:
-            raise Interrupted(f"stopped at t = {march.accepted[0]:.6g}", march.reached()) from stop
-    return record.solution(march.solver_text, march.counts)
+    left, work = requested, Work()
+    for phase in begin.model.phases(begin.t, record.t_end):
+        with ExitStack() as stack:
+            begin = begin.within(phase)
+            growth = Growth(begin.model, max_states, max_memory, backend=backend)
+            asked, left, until = split_at(left, phase.until, included=phase.output_first)
+            march = _March(begin, record, space, solver, growth, backend, stack, hint, work)
+            march.watch(progress, checkpoint)
+            try:
+                march.run(asked, until if len(left) else inf)
+            except KeyboardInterrupt as stop:
+                raise Interrupted(f"stopped at t = {march.accepted[0]:.6g}", march.reached()) from stop
+            if not len(left):
+                break
+            begin = march.fired(phase, until)
+    return record.solution(work.solver_text, work.counts)
 
 
 class _March:
@@ -234,12 +238,13 @@ class _March:
         backend: Backend,
         stack: ExitStack,
         hint: IntArray | None = None,
+        work: Work | None = None,
     ) -> None:
         self.model, self.begin, self.record = begin.model, begin, record
         self.t, self.t_end = begin.t, record.t_end
         tol, duration = begin.tol, max(self.t_end - begin.t, 1e-300)
         self.ledger = ErrorLedger()
-        self.counts = {"n_matvec": 0, "growths": 0, "prunings": 0, "largest_space": 0}
+        self._work = Work() if work is None else work
         least = TIMED_SHARE if self.model.is_time_dependent else INTEGRATION_SHARE
         share = min(max(least, INTEGRATION_NOISE / tol), LARGEST_INTEGRATION_SHARE)
         self._chooser = Chooser(solver, share * tol, backend.solvers, backend.automatic)
@@ -248,7 +253,6 @@ class _March:
         self._pruning_rate = PRUNING_SHARE * tol / duration
         self._changes = Changes(begin.t)
         self._step_lengths: dict[type, float] = {}
-        self._products: Counter[str] = Counter()
         self._stack = stack
         self._progress: ProgressCallback | None = None
         self._checkpoint: Callable[[Callable[[], Solution]], None] | None = None
@@ -258,6 +262,7 @@ class _March:
         self._fixed = space is not None
         self._held: FloatArray | None = None  # functions of time, where they stay as they are
         self._held_until = begin.t
+        self._until = inf  # where events take place, so that what is reached there is not yet the answer
         self.space = first_space(growth, begin, hint) if space is None else space
         self._hinted = self.space if hint is not None else None
         self.p = first_vector(begin, self.space)
@@ -271,10 +276,23 @@ class _March:
         self._progress, self._checkpoint = progress, checkpoint
         self._is_watched = self.space.comm.any(progress is not None or checkpoint is not None)
 
-    @property
-    def solver_text(self) -> str:
-        """The solver that did most of the products, and why it was taken."""
-        return max(self._products, key=self._products.__getitem__, default="none needed")
+    def run(self, asked: FloatArray, until: float) -> None:
+        """Go through a phase, up to `until`, and record what is asked for; the last one where `until` is infinite."""
+        stretch = stops(self.model, asked, self.begin.t, until)
+        for t in stretch.tolist():
+            self._until = until if t == until and t not in asked else inf
+            self.go_to(t)
+            if t == stretch[-1]:
+                self.finish()
+            if t in asked:
+                self.record.add(self.distribution())
+
+    def fired(self, phase: Phase, until: float) -> Start:
+        """Return where the next phase begins, after what events make of the states."""
+        has = self.p > 0.0
+        return self.begin.fired(
+            phase, until, self.space.states[has], self.p[has], self.begin.error + self.ledger, self.record.tol
+        )
 
     def go_to(self, target: float) -> None:
         """Advance to `target`, growing the space on the way."""
@@ -298,8 +316,8 @@ class _March:
                 rounding=step.rounding,
                 certified=solver.certified and step.certified,
             )
-            self.counts["n_matvec"] += step.n_matvec
-            self._products[f"{solver} ({self._choice.reason})"] += step.n_matvec
+            self._work.counts["n_matvec"] += step.n_matvec
+            self._work.products[f"{solver} ({self._choice.reason})"] += step.n_matvec
             self.p, self.t = step.p, step.t
             self._accept()
             self._step_lengths[type(solver)] = self._propagator.step_length
@@ -331,16 +349,17 @@ class _March:
             model_hash=self.model.hash,
             time_unit=self.model.time_unit,
             observables=self.model.observables,
-            moments=moment_bounds(self.model, t) if self.begin.exact else None,
+            moments=moment_bounds(self.model, t - self.begin.exact_since) if self.begin.exact else None,
         )
 
     def reached(self) -> Solution:
         """Return the answer so far, with the distribution to go on from as the last one."""
-        return self.record.so_far(self.distribution(), self.solver_text, self.counts)
+        return self.record.so_far(self.distribution(), self._work.solver_text, self._work.counts)
 
     def _accept(self) -> None:
         """Keep what belongs together in one place, since Ctrl-C may come between two assignments."""
-        self.accepted = (self.t, self.space, self.p, self.ledger, self._closed)
+        if self.t < self._until:
+            self.accepted = (self.t, self.space, self.p, self.ledger, self._closed)
 
     def _bind(self) -> None:
         """Build the generator of the space and open a solver on it."""
@@ -371,12 +390,13 @@ class _March:
         known = self._step_lengths.get(type(choice.solver))
         if known:  # the solution is as smooth as it was: no need to feel the way again
             self._propagator.step_length = known
-        self.counts["largest_space"] = max(self.counts["largest_space"], len(self.space))
+        self._work.counts["largest_space"] = max(self._work.counts["largest_space"], len(self.space))
 
     @property
     def _closed(self) -> bool:
         """Whether every state that the chain can reach is in the space."""
-        return self.generator.n_sinks == 0 and self.ledger.pruning == 0.0 and self.ledger.truncation == 0.0
+        lost = self.begin.error + self.ledger
+        return self.generator.n_sinks == 0 and lost.pruning == 0.0 and lost.truncation == 0.0
 
     @property
     def _growing(self) -> bool:
@@ -409,7 +429,7 @@ class _March:
             bearable=BEARABLE_SHARE * self._truncation_rate,
             kept=kept,
         )
-        self.counts["growths"] += 1
+        self._work.counts["growths"] += 1
         self._changes.grown(self.t)
         self._move_to(grown)
 
@@ -424,7 +444,7 @@ class _March:
         worth = pruning.share > LEAST_SHARE and saved > self._changes.caution * (NEW_SPACE[0] + NEW_SPACE[1] * n)
         self._changes.checked(self.t, worth)
         if worth:
-            self.counts["prunings"] += 1
+            self._work.counts["prunings"] += 1
             self._move_to(self.space.restrict(pruning.kept))
         return worth
 
@@ -456,7 +476,7 @@ class _March:
 
     def _report(self, t: float) -> None:
         """Say how far it is; a request to stop, on any rank, stops all."""
-        if not self._is_watched:
+        if not self._is_watched or self.t >= self._until:
             return
         comm, stop = self.space.comm, None
         with comm.agree():
@@ -477,29 +497,14 @@ class _March:
         return Progress(float(t), self.t_end, len(self.space), error, name, reached)
 
 
-def checked_times(times: Sequence[float] | FloatArray | float) -> FloatArray:
-    """Return `times` as an array (n,), or raise an ArgumentError unless they increase from zero or later."""
-    try:
-        values = np.atleast_1d(np.asarray(times, dtype=np.float64))
-    except (TypeError, ValueError):
-        raise ArgumentError(f"`times` must be numbers, but are {times!r}.") from None
-    if values.ndim != 1 or not len(values):
-        raise ArgumentError(f"`times` must be a list of at least one time, but has shape {values.shape}.")
-    if not np.isfinite(values).all() or values[0] < 0.0:
-        raise ArgumentError(f"`times` must be finite and not negative, but are {values.tolist()}.")
-    if (np.diff(values) <= 0.0).any():
-        k = int(np.argmax(np.diff(values) <= 0.0))
-        raise ArgumentError(f"`times` must increase, but {values[k]} is followed by {values[k + 1]}.")
-    return values
-
-
-def _stops(model: Model, requested: FloatArray) -> FloatArray:
-    """Return the requested times and, between them, those at which rates jump or bend: no step goes over one."""
-    if not model.is_time_dependent:
-        return requested
-    switches = switch_times(model.rate_expressions, float(requested[-1]))
-    gaps = np.abs(switches[:, None] - requested).min(axis=1)
-    return np.union1d(requested, switches[gaps > RESOLUTION * requested[-1]])
+def _check_events(backend: Backend, space: StateSpace | None) -> None:
+    """Refuse what events at known times do not go with."""
+    if backend is not SERIAL:
+        raise BackendError("Events at known times must be solved with backend='serial'; on ranks they are not treated.")
+    if space is not None:
+        raise ArgumentError(
+            "`space` must be left out where events take place at known times: each phase between them has its own."
+        )
 
 
 def _warn_if_above(ledger: ErrorLedger, tol: float, space: StateSpace | None) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,29 @@ if TYPE_CHECKING:
 
     from fsp.arrays import FloatArray
     from fsp.model import Model
+
+
+@dataclass(slots=True)
+class Work:
+    """What a computation has done so far.
+
+    Parameters
+    ----------
+    counts
+        Numbers of products, growths and prunings, and the largest number of states.
+    products
+        Number of products by solver, and why it was taken.
+    """
+
+    counts: dict[str, int] = field(
+        default_factory=lambda: {"n_matvec": 0, "growths": 0, "prunings": 0, "largest_space": 0}
+    )
+    products: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def solver_text(self) -> str:
+        """The solver that did most of the products, and why it was taken."""
+        return max(self.products, key=self.products.__getitem__, default="none needed")
 
 
 class Record:
@@ -32,7 +57,7 @@ class Record:
     def __init__(self, model: Model, requested: FloatArray, tol: float, options: Mapping[str, float | int]) -> None:
         self._model = model
         self._requested = requested
-        self._tol = tol
+        self.tol = tol
         self._options = dict(options)
         self._started = perf_counter()
         self._distributions: list[Distribution] = []
@@ -58,7 +83,7 @@ class Record:
     def _made_of(self, distributions: list[Distribution], solver: str, counts: Mapping[str, float]) -> Solution:
         return Solution(
             distributions,
-            tol=self._tol,
+            tol=self.tol,
             solver=solver,
             model_text=self._model.describe(),
             options={"solver": solver, **self._options},

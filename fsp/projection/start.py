@@ -6,21 +6,24 @@ the model is then: a change of parameters at the start time is one more continua
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fsp.distribution import Distribution, ErrorLedger, Solution
-from fsp.errors import ArgumentError, StateSpaceError
+from fsp.errors import ArgumentError, BackendError, StateSpaceError
+from fsp.model.phases import gathered
 from fsp.projection.growth import starting_vector
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
     from fsp.model import Model
+    from fsp.model.phases import Phase
     from fsp.projection.growth import Growth
     from fsp.space import StateSpace
 
+LEAST_LEFT = 0.01  # of the tolerance, for what comes after events that it was spent before
 HINT_SHARE = 1e-4  # of the tolerance: probability, over all states of a hint, that is not worth their place
 
 
@@ -40,6 +43,8 @@ class Start:
         What is left of the tolerance.
     exact
         Whether the distribution is the law that the network starts from, and not a result.
+    exact_since
+        The time at which it does.
     spread
         A space and probabilities of its states, (n_local,), where the start is spread over ranks and the model's
         initial distribution is not what is meant; else None.
@@ -51,6 +56,7 @@ class Start:
     tol: float
     exact: bool = True
     spread: tuple[StateSpace, FloatArray] | None = None
+    exact_since: float = 0.0
 
     def check(self, times: FloatArray) -> None:
         """Raise an ArgumentError if one of `times` lies before the start."""
@@ -59,6 +65,46 @@ class Start:
                 f"`times` must not be earlier than the start, t = {self.t:.12g}, but begin with {times[0]:.12g}; they "
                 f"count from zero, not from the start."
             )
+
+    def within(self, phase: Phase) -> Start:
+        """Return the beginning of a phase: the network is that of the phase."""
+        if not self.model.has_timed_events:
+            return self
+        model = phase.model(self.model.initial_states, self.model.initial_probabilities)
+        exact = self.exact and not (self.exact_since > 0.0 and model.is_time_dependent)
+        return replace(self, model=model, exact=exact)
+
+    def fired(
+        self, phase: Phase, t: float, states: IntArray, probabilities: FloatArray, error: ErrorLedger, tol: float
+    ) -> Start:
+        """Return where the next phase begins.
+
+        Parameters
+        ----------
+        phase
+            The phase that has ended.
+        t
+            When.
+        states, probabilities, error
+            What it came to: (n, n_species), (n,), and the error of that.
+        tol
+            Bound on the error at the end of the computation.
+
+        Returns
+        -------
+        Start
+            The beginning; exact, and free of error, where events take all states to one.
+        """
+        if phase.firing is None:
+            raise ValueError("`phase` must end by events, but is the last one.")
+        only = phase.firing.lands_on()
+        if only is not None:
+            begun = phase.network.starting_in(only[None], np.ones(1))
+            return Start(begun, t, ErrorLedger(), tol, exact_since=t)
+        mapped, gathered_probabilities, rounding = gathered(phase.firing.apply(states), probabilities)
+        begun = phase.network.starting_in(mapped, gathered_probabilities)
+        error += ErrorLedger(rounding=rounding)
+        return Start(begun, t, error, max(tol - error.total, LEAST_LEFT * tol), exact=False)
 
 
 def starting_point(model: Model, start: Solution | Distribution | None, tol: float) -> Start:
@@ -100,6 +146,11 @@ def starting_point(model: Model, start: Solution | Distribution | None, tol: flo
             raise ArgumentError(
                 f"`start` must have its species in the order of the model, {', '.join(model.species)}, where it is "
                 f"spread over ranks, but has {', '.join(first.species)}."
+            )
+        if model.events:
+            raise BackendError(
+                "`start` must be a serial solution where the model has events, but is spread over ranks; use "
+                "backend='serial'."
             )
         return Start(model, t, first.error, left, exact=False, spread=(space, first.probabilities))
     columns = [first.species.index(name) for name in model.species]

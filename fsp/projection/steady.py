@@ -145,6 +145,7 @@ def stationary(
 
 def check_arguments(model: Model, tol: float, method: str = "auto") -> None:
     """Raise an error unless a stationary distribution can be asked for like that."""
+    model.require_untimed("A stationary distribution")
     if model.is_time_dependent:
         raise BackendError(
             "A stationary distribution must have constant propensities, but this network's depend on time."

@@ -101,6 +101,7 @@ class StateSpace:
             If a bound is missing or not a non-negative integer, the box is empty or larger than a limit, or
             an initial state lies outside.
         """
+        model.require_untimed("A state space")
         bottom, top = checked_box(model, lower, upper)
         extents = [int(t) - int(b) + 1 for t, b in zip(top, bottom, strict=True)]
         check_size(f"The box of {' x '.join(map(str, extents))} states", prod(extents), model, max_states, max_memory)
@@ -138,6 +139,7 @@ class StateSpace:
         StateSpaceError
             If the closure is infinite or larger than a limit, or an initial state breaks a constraint.
         """
+        model.require_untimed("A state space")
         conditions = conditions_on(model, constraints)
         encoding = encoding_of_reachable(model)
         initial = Runs.of_keys(sorted_unique(encoding.encode(model.initial_states)))

@@ -1,0 +1,173 @@
+"""One event: a condition that becomes true, and what is assigned then."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+
+from fsp.errors import ModelError
+from fsp.model.definition import Value, read_value
+from fsp.model.formula import FunctionDefinition, is_name
+from fsp.model.tree import Expression, Number, depends_on_time, substitute, symbols
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """An assignment that takes place, without delay, when a condition becomes true.
+
+    Parameters
+    ----------
+    trigger
+        The condition, a formula of species, parameters and ``time``, such as ``"time >= 25"`` or ``"X >= 30"``; the
+        time may be compared with constants only.
+    assignments
+        Formula by name of a species, which must come out as a whole number, or of a parameter, which may be assigned
+        where the trigger holds no species.
+    name
+        Name for messages; a model gives ``e1``, ``e2``, … to those without.
+    priority
+        Of events that are triggered at once, the one of highest priority is executed first: a number, or a formula of
+        constants.  Events without one, or of equal ones, must lead to the same state in any order.
+    persistent
+        Whether the event is executed even if another one makes its trigger false before its turn.
+    initial_value
+        What the trigger was before the start: one that is true at t = 0 fires there if this is False.
+    use_trigger_values
+        Whether formulas are computed when the event is triggered, and not when its turn comes.
+    """
+
+    trigger: str | Expression
+    assignments: Mapping[str, Value] = field(hash=False)
+    name: str | None = None
+    priority: Value | None = None
+    persistent: bool = True
+    initial_value: bool = True
+    use_trigger_values: bool = True
+
+    @property
+    def condition(self) -> Expression:
+        """The trigger of an event that was read, as a tree."""
+        return _tree(self.trigger)
+
+    @property
+    def formulas(self) -> dict[str, Expression]:
+        """The assignments of an event that was read, as trees."""
+        return {name: _tree(value) for name, value in self.assignments.items()}
+
+    @property
+    def rank(self) -> float | None:
+        """The priority of an event that was read."""
+        return self.priority.value if isinstance(self.priority, Number) else None
+
+    def read(self, functions: Mapping[str, FunctionDefinition], names: Collection[str]) -> Event:
+        """Return the event with trees in place of texts."""
+        label = f"Event '{self.name}'"
+        if not isinstance(self.assignments, Mapping) or not all(map(is_name, self.assignments)):
+            given = self.assignments
+            raise ModelError(f"{label} must have assignments by name, such as {{'X': 0}}, but has {given!r}.")
+        values = {
+            name: read_value(value, f"Assignment of '{name}' by event '{self.name}'", functions, names)
+            for name, value in self.assignments.items()
+        }
+        trigger = read_value(self.trigger, f"Trigger of event '{self.name}'", functions, names)
+        priority = self.priority
+        if priority is not None:
+            priority = read_value(priority, f"Priority of event '{self.name}'", functions, names)
+        return replace(self, trigger=trigger, assignments=values, priority=priority)
+
+    def with_values(self, values: Mapping[str, Expression]) -> Event:
+        """Return an event that was read with symbols replaced by trees; its priority must become a number."""
+        priority = None if self.priority is None else substitute(_tree(self.priority), values)
+        if priority is not None and not isinstance(priority, Number):
+            held = ", ".join(sorted(symbols(priority))) or "time"
+            raise ModelError(f"Priority of event '{self.name}' must be constant, but depends on {held}.")
+        return replace(
+            self,
+            trigger=substitute(self.condition, values),
+            assignments={name: substitute(tree, values) for name, tree in self.formulas.items()},
+            priority=priority,
+        )
+
+
+def _tree(value: object) -> Expression:
+    if not isinstance(value, Expression):
+        raise TypeError(f"an event must be read before it is used, but holds {value!r}")
+    return value
+
+
+def read_events(
+    events: Collection[Event], functions: Mapping[str, FunctionDefinition], names: Collection[str]
+) -> tuple[Event, ...]:
+    """Return events with names, and trees in place of texts.
+
+    Parameters
+    ----------
+    events
+        As given.
+    functions
+        User-defined functions.
+    names
+        All species and parameters.
+
+    Raises
+    ------
+    ModelError
+        If one is malformed, or names are not different.
+    """
+    named = []
+    for k, event in enumerate(events, 1):
+        if not isinstance(event, Event):
+            raise ModelError(f"`events` must hold Event values, but holds {event!r}.")
+        named.append(replace(event, name=event.name or f"e{k}").read(functions, names))
+    given = [event.name for event in named]
+    twice = {name for name in given if given.count(name) > 1}
+    if twice:
+        raise ModelError(f"Event names must differ, but '{min(map(str, twice))}' is given twice.")
+    return tuple(named)
+
+
+def check_events(
+    events: Collection[Event], species: Collection[str], parameters: Mapping[str, Expression], formulas: Collection[str]
+) -> None:
+    """Raise a `ModelError` if events use unknown names, or assign what they may not.
+
+    Parameters
+    ----------
+    events
+        Events that were read, with constants put in.
+    species, parameters
+        What the model has.
+    formulas
+        The parameters that are formulas, which an assignment would contradict.
+    """
+    known = {*species, *parameters}
+    for event in events:
+        trees = [event.condition, *event.formulas.values()]
+        unknown = sorted(frozenset().union(*map(symbols, trees)).union(event.assignments) - known)
+        if unknown:
+            raise ModelError(
+                f"Event '{event.name}' must use species and parameters of the model, but uses '{unknown[0]}'; known "
+                f"are {', '.join([*species, *parameters])}."
+            )
+        for name, tree in event.formulas.items():
+            if name in formulas:
+                raise ModelError(
+                    f"Event '{event.name}' must assign species and parameters that have values, but assigns '{name}', "
+                    f"which is a formula."
+                )
+            if name in parameters:
+                _check_parameter(event, name, tree, species)
+
+
+def _check_parameter(event: Event, name: str, tree: Expression, species: Collection[str]) -> None:
+    held = sorted((symbols(event.condition) | symbols(tree)) & set(species))
+    if held:
+        raise ModelError(
+            f"Event '{event.name}' must not assign the parameter '{name}' by a trigger or a formula that depends on "
+            f"'{held[0]}', because its value would then be random; make '{name}' a species."
+        )
+
+
+def is_timed(events: Collection[Event], parameters: Collection[str]) -> bool:
+    """Return whether events take place at known times, or change parameters."""
+    return any(depends_on_time(event.condition) or set(event.assignments) & set(parameters) for event in events)

@@ -1,0 +1,267 @@
+"""Fire events on whole arrays of states: what is triggered is executed, by priority, until nothing is triggered.
+
+As the specification of SBML Level 3 has it (section 4.11): an event is triggered where its condition goes from false
+to true, also by the assignment of another event; what is triggered waits for its turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from fsp.arrays import BoolArray, FloatArray, IntArray
+from fsp.errors import ModelError
+from fsp.model.event import Event
+from fsp.model.program import Program, compiled
+from fsp.model.triggers import Moment, Trigger, check_roots, read_trigger
+
+MOST_ROUNDS = 1000  # of events after each other, beyond which a chain is taken for endless
+MOST_TIED = 5  # events whose orders are all tried
+
+
+class Rules:
+    """The events of a model, ready to be fired.
+
+    Parameters
+    ----------
+    events
+        Events that were read, with constants put in.
+    species
+        Names of the first columns of the arrays.
+    variables
+        Parameters that events assign: the other columns.
+
+    Attributes
+    ----------
+    events : tuple of Event
+        As given.
+    triggers : tuple of Trigger
+        Their conditions.
+    """
+
+    def __init__(self, events: Sequence[Event], species: Sequence[str], variables: Sequence[str]) -> None:
+        self.events, self.species, self.variables = tuple(events), tuple(species), tuple(variables)
+        self.names = (*self.species, *self.variables)
+        self.triggers = tuple(self._trigger(event) for event in self.events)
+        self._column = {name: j for j, name in enumerate(self.names)}
+        self._ranks = [event.rank for event in self.events]
+        self._values = [
+            [(self._column[name], compiled(tree)) for name, tree in event.formulas.items()] for event in self.events
+        ]
+
+    def _trigger(self, event: Event) -> Trigger:
+        what = f"Trigger of event '{event.name}'"
+        trigger = read_trigger(event.condition, what)
+        check_roots(trigger, self.species, event.condition, what)
+        return trigger
+
+    def chosen(self, events: Sequence[Event]) -> Rules:
+        """Return the rules of other events on the same columns."""
+        return Rules(events, self.species, self.variables)
+
+    def roots(self, columns: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return the times of all switches of each event, for values of the variables."""
+        return [
+            {name: compiled(switch.root)(columns, 0.0) for name, switch in trigger.switches.items()}
+            for trigger in self.triggers
+        ]
+
+    def truth(self, values: FloatArray, moment: Moment) -> BoolArray:
+        """Return whether each trigger holds.
+
+        Parameters
+        ----------
+        values
+            Counts, and values of the variables, (n, n_columns).
+        moment
+            When.
+
+        Returns
+        -------
+        ndarray
+            (n_events, n), bool.
+        """
+        found = np.zeros((len(self.events), len(values)), dtype=np.bool_)
+        columns: dict[str, Any] = {name: values[:, j] for name, j in self._column.items()}
+        with np.errstate(all="ignore"):
+            for row, (trigger, roots) in enumerate(zip(self.triggers, self.roots(columns), strict=True)):
+                truths = {name: s.holds(roots[name], moment) for name, s in trigger.switches.items()}
+                found[row] = np.asarray(compiled(trigger.tree)({**columns, **truths}, moment.t)) != 0
+        return found
+
+    def settle(self, values: FloatArray, was: BoolArray, moment: Moment) -> FloatArray:
+        """Fire what is triggered, and what that triggers.
+
+        Parameters
+        ----------
+        values
+            Counts, and values of the variables, (n, n_columns).
+        was
+            Whether each trigger held before, (n_events, n).
+        moment
+            When.
+
+        Returns
+        -------
+        ndarray
+            The values where nothing is left to be executed, (n, n_columns).
+
+        Raises
+        ------
+        ModelError
+            If a count becomes no whole number, the events do not come to an end, or their order matters and is open.
+        """
+        now = self.truth(values, moment)
+        pending = now & ~was
+        moving = np.flatnonzero(pending.any(axis=0))
+        settled = values.copy()
+        if len(moving):
+            firing = _Firing(self, moment, values[moving], now[:, moving])
+            firing.trigger(pending[:, moving])
+            settled[moving] = firing.run()
+        return settled
+
+    def assigned(self, e: int, values: FloatArray, t: float) -> FloatArray:
+        """Return what event `e` assigns in states (n, n_columns), (n, n_assignments); counts are whole."""
+        found = np.empty((len(values), len(self._values[e])))
+        columns = {name: values[:, j] for name, j in self._column.items()}
+        with np.errstate(all="ignore"):
+            for k, (column, program) in enumerate(self._values[e]):
+                found[:, k] = self._checked(e, column, program, columns, t)
+        return found
+
+    def _checked(self, e: int, column: int, program: Program, columns: Mapping[str, FloatArray], t: float) -> Any:
+        value = np.asarray(program(columns, np.float64(t)), dtype=np.float64)
+        is_count = column < len(self.species)
+        whole = np.round(value) if is_count else value
+        close = np.abs(value - whole) <= 1e-9 * np.maximum(1.0, np.abs(whole))
+        good = (close & (whole >= 0.0) & (whole <= 2.0**53)) if is_count else np.isfinite(value)
+        if not good.all():
+            shown = np.broadcast_to(value, next(iter(columns.values())).shape)
+            row = int(np.flatnonzero(~np.broadcast_to(good, shown.shape))[0])
+            state = {name: int(columns[name][row]) for name in self.species}
+            must = "be a whole number of molecules, 0 or more," if is_count else "be finite,"
+            raise ModelError(
+                f"Assignment of '{self.names[column]}' by event '{self.events[e].name}' must {must} but is "
+                f"{shown[row]:.12g} in state {state}."
+            )
+        return whole
+
+    def columns_of(self, e: int) -> list[int]:
+        """Return the columns that event `e` assigns."""
+        return [column for column, _ in self._values[e]]
+
+    def first(self, pending: BoolArray) -> BoolArray:
+        """Return which of the waiting events (n_events, n) may be the next one in each state."""
+        ranks = np.array([np.nan if rank is None else rank for rank in self._ranks])[:, None]
+        open_ended = (pending & np.isnan(ranks)).any(axis=0)  # without a priority it may come at any place
+        ranked = np.where(pending, np.nan_to_num(ranks, nan=-np.inf), -np.inf)
+        first: BoolArray = pending & (open_ended | (ranked == ranked.max(axis=0, initial=-np.inf)))
+        return first
+
+
+@dataclass(slots=True)
+class _Firing:
+    """Events that wait for their turn, in states that are looked at together.
+
+    Parameters
+    ----------
+    rules, moment
+        The events, and when.
+    values
+        (n, n_columns).
+    now
+        Whether each trigger holds, (n_events, n).
+    pending
+        Whether each event waits, (n_events, n).
+    stored
+        What each event computed when it was triggered, (n, n_assignments).
+    """
+
+    rules: Rules
+    moment: Moment
+    values: FloatArray
+    now: BoolArray
+    pending: BoolArray = field(init=False)
+    stored: dict[int, FloatArray] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.pending = np.zeros_like(self.now)
+        self.stored = {e: np.zeros((len(self.values), len(self.rules.columns_of(e)))) for e in range(len(self.now))}
+
+    def trigger(self, rising: BoolArray) -> None:
+        """Let events wait for their turn."""
+        self.pending |= rising
+        for e in np.flatnonzero(rising.any(axis=1)).tolist():
+            if self.rules.events[e].use_trigger_values:
+                rows = np.flatnonzero(rising[e])
+                self.stored[e][rows] = self.rules.assigned(e, self.values[rows], self.moment.t)
+
+    def part(self, rows: IntArray) -> _Firing:
+        """Return a copy for some of the states."""
+        copy = _Firing(self.rules, self.moment, self.values[rows].copy(), self.now[:, rows].copy())
+        copy.pending = self.pending[:, rows].copy()
+        copy.stored = {e: stored[rows].copy() for e, stored in self.stored.items()}
+        return copy
+
+    def run(self) -> FloatArray:
+        """Execute what waits until nothing does, and return the values."""
+        for _ in range(MOST_ROUNDS):
+            waiting = np.flatnonzero(self.pending.any(axis=0))
+            if not len(waiting):
+                return self.values
+            first = self.rules.first(self.pending)
+            tied = np.flatnonzero(first.sum(axis=0) > 1)
+            if len(tied):
+                self._settle_tied(tied, first)
+                continue
+            for e in np.flatnonzero(first.any(axis=1)):
+                self.execute(int(e), np.flatnonzero(first[e]))
+        names = ", ".join(str(self.rules.events[e].name) for e in np.flatnonzero(self.pending.any(axis=1)))
+        raise ModelError(f"Events must come to an end, but {names} trigger each other without end.")
+
+    def execute(self, e: int, rows: IntArray) -> None:
+        """Execute event `e` in some of the states."""
+        event, columns = self.rules.events[e], self.rules.columns_of(e)
+        found = self.stored[e][rows]
+        if not event.use_trigger_values:
+            found = self.rules.assigned(e, self.values[rows], self.moment.t)
+        self.values[rows[:, None], columns] = found
+        self.pending[e, rows] = False
+        new = self.now.copy()
+        new[:, rows] = self.rules.truth(self.values[rows], self.moment)
+        rising = new & ~self.now
+        self.now = new
+        for other, one in enumerate(self.rules.events):
+            if not one.persistent:
+                self.pending[other] &= new[other]
+        self.trigger(rising)
+
+    def _settle_tied(self, rows: IntArray, first: BoolArray) -> None:
+        """Execute events whose order is open, where it does not matter."""
+        patterns, kind = np.unique(first[:, rows], axis=1, return_inverse=True)
+        for k in range(patterns.shape[1]):
+            chosen = rows[kind.reshape(-1) == k]
+            tied = np.flatnonzero(patterns[:, k])
+            names = " and ".join(f"'{self.rules.events[e].name}'" for e in tied)
+            if len(tied) > MOST_TIED:
+                raise ModelError(f"Events {names} must have priorities, as they are triggered at once.")
+            ends = [self._after(int(e), chosen) for e in tied]
+            different = [end for end in ends if not np.array_equal(end, ends[0])]
+            if different:
+                raise ModelError(
+                    f"Events {names} must have different priorities, as they are triggered at once and their order "
+                    f"decides what comes of them: SBML leaves it open."
+                )
+            self.values[chosen] = ends[0]
+            self.pending[:, chosen] = False
+            self.now[:, chosen] = self.rules.truth(ends[0], self.moment)
+
+    def _after(self, e: int, rows: IntArray) -> FloatArray:
+        """Return what comes of some states where event `e` is executed first."""
+        copy = self.part(rows)
+        copy.execute(e, np.arange(len(rows)))
+        return copy.run()

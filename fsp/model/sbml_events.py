@@ -1,0 +1,111 @@
+"""The events of an SBML model, with assignments that count molecules.
+
+What Level 2 does not say is as in its specification: triggers are true before the start, events persist and have no
+priority.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fsp.errors import ModelError
+from fsp.model.event import Event
+from fsp.model.sbml_parts import Parts, each, is_concentration
+from fsp.model.tree import Expression, Number, Symbol, call
+
+Element = Any  # libsbml has no types
+
+
+def assigned_by_events(model: Element) -> set[str]:
+    """Return the ids that events assign."""
+    return {one.getVariable() for event in each(model, "Event") for one in each(event, "EventAssignment")}
+
+
+def read_events(parts: Parts, model: Element) -> tuple[Event, ...]:
+    """Read the events of a model whose species and values are read.
+
+    Parameters
+    ----------
+    parts
+        Species and values.
+    model
+        libsbml's model.
+
+    Returns
+    -------
+    tuple of Event
+        The events, with names.
+
+    Raises
+    ------
+    ModelError
+        If an event has a delay, no trigger, or assigns what it may not.
+    """
+    names: list[str] = []
+    events = []
+    for k, element in enumerate(each(model, "Event"), 1):
+        name = element.getId() or element.getName() or f"event {k}"
+        name = f"{name} ({k})" if name in names else name
+        names.append(name)
+        events.append(_event(parts, model, element, name))
+    return tuple(event for event in events if event.assignments)
+
+
+def _event(parts: Parts, model: Element, element: Element, name: str) -> Event:
+    what = f"event '{name}'"
+    if element.isSetDelay() and parts.read_math(element.getDelay().getMath(), f"Delay of {what}") != Number(0.0):
+        raise ModelError(
+            f"Event '{name}' must take place when it is triggered, but has a delay: what happens would depend on more "
+            f"than the state. Put a delay after a known time into the trigger."
+        )
+    trigger = element.getTrigger()
+    if trigger is None:
+        raise ModelError(f"Event '{name}' must have a trigger, but has none.")
+    new = model.getLevel() > 2
+    priority = element.getPriority() if new else None
+    return Event(
+        name=name,
+        trigger=parts.read_math(trigger.getMath(), f"Trigger of {what}"),
+        assignments=_assignments(parts, model, element, name),
+        priority=None if priority is None else parts.read_math(priority.getMath(), f"Priority of {what}"),
+        persistent=bool(trigger.getPersistent()) if new and trigger.isSetPersistent() else True,
+        initial_value=bool(trigger.getInitialValue()) if new and trigger.isSetInitialValue() else True,
+        use_trigger_values=_uses_trigger_values(element),
+    )
+
+
+def _uses_trigger_values(element: Element) -> bool:
+    return bool(element.getUseValuesFromTriggerTime()) if element.isSetUseValuesFromTriggerTime() else True
+
+
+def _assignments(parts: Parts, model: Element, element: Element, name: str) -> dict[str, Expression]:
+    found: dict[str, Expression] = {}
+    for one in each(element, "EventAssignment"):
+        variable = one.getVariable()
+        if one.getMath() is None:
+            continue  # of Level 3 Version 2: no assignment
+        known = any(find(variable) for find in (model.getSpecies, model.getParameter, model.getCompartment))
+        if not known or variable in parts.rules or variable in parts.missing:
+            _refuse(parts, name, variable)
+        tree = parts.read_math(one.getMath(), f"Assignment of '{variable}' by event '{name}'")
+        species = model.getSpecies(variable)
+        if species is not None and is_concentration(species, model):
+            tree = call("*", tree, Symbol(species.getCompartment()))
+        found[variable] = tree
+    for variable in found:
+        species = model.getSpecies(variable)
+        if species is not None and variable in parts.scale and species.getCompartment() in found:
+            raise ModelError(
+                f"Event '{name}' must not assign the concentration of '{variable}' and the size of its compartment "
+                f"'{species.getCompartment()}' at once; give '{variable}' hasOnlySubstanceUnits."
+            )
+    return found
+
+
+def _refuse(parts: Parts, name: str, variable: str) -> None:
+    if variable in parts.missing:
+        raise ModelError(
+            f"{parts.missing[variable]} '{variable}' must have a value before event '{name}' assigns one, but has none."
+        )
+    why = "which a rule determines" if variable in parts.rules else "which is no species, parameter or compartment"
+    raise ModelError(f"Event '{name}' must assign what may change, but assigns '{variable}', {why}.")
