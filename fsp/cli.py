@@ -290,6 +290,43 @@ def info(model: str, settings: tuple[str, ...], as_json: bool) -> int:
     return 0
 
 
+@main.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--case", "only", multiple=True, metavar="NUMBER", help="Only this case; may be given several times.")
+@click.option("--level", metavar="LxVy", help="SBML level and version of the model files, l3v1; the newest.")
+@click.option("--out", multiple=True, type=click.Path(path_type=Path), help="Write a file: .csv or .json.")
+@JSON
+@click.option("--quiet", is_flag=True, help="No progress.")
+@_guarded
+def suite(
+    folder: Path, only: tuple[str, ...], level: str | None, out: tuple[Path, ...], as_json: bool, quiet: bool
+) -> int:
+    """Compare the SBML stochastic test suite in DIR with certified solutions.
+
+    Exit status: 0 where all cases that are chemical master equations agree with their tables, 1 where one differs, 2
+    where one is not decided or cannot be read.
+    """
+    from fsp.distribution.records import to_json
+    from fsp.projection import SweepProgress
+    from fsp.verification.suite import run_suite
+
+    for path in out:
+        if path.suffix not in (".csv", ".json") or not path.resolve().parent.is_dir():
+            raise ArgumentError(f"`--out` must be a .csv or .json file in a folder that exists, but is '{path}'.")
+    with _progress(quiet) as report:
+
+        def tell(done: int, total: int, name: str) -> None:
+            if report is not None:
+                report(SweepProgress(done, total, 0, 0, 0.0, name, kind="cases"))
+
+        found = run_suite(folder, level=level, only=only, tell=tell)
+    record = to_json({"fsp": fsp.__version__, **found.record()})
+    click.echo(record if as_json else str(found))
+    for path in out:
+        path.write_text(found.to_csv() if path.suffix == ".csv" else record, encoding="utf-8")
+    return found.exit_status
+
+
 def _asked_of_ranks(request: Request, backend: str, checkpoint: Path | None, sweeps: Sequence[str]) -> dict[str, Any]:
     """Return what a transient on ranks is told of its checkpoints."""
     if sweeps:
@@ -510,7 +547,9 @@ def _status(progress: Progress | SweepProgress) -> str:
     if isinstance(progress, SweepProgress):
         failed = f" ({progress.failed} failed)" if progress.failed else ""
         last = f", last {progress.message}" if progress.message else ""
-        head = f"{progress.done} of {progress.total} points{failed}{last}"
+        head = f"{progress.done} of {progress.total} {progress.kind}{failed}{last}"
+        if not progress.n_states:
+            return head
         return f"{head}, up to {progress.n_states:,} states, error {progress.error:.1e}"
     reached = "" if progress.t is None else f"t = {progress.t:.4g} of {progress.t_end:.4g}, "
     message = f", {progress.message}" if progress.message else ""

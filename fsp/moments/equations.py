@@ -61,14 +61,22 @@ class MomentEquations:
             The lower and upper bound of the mean of each falling monomial.
         """
         start = np.array([_start(alpha, states, probabilities) for alpha in self.monomials])  # (m,)
-        propagator, error = exponential(self.matrix, t)  # (m, m)
-        with np.errstate(invalid="ignore"):
-            means = propagator @ start  # (m,)
+        means, error = self._means(t, start, np.ones(len(start)))
+        if np.isfinite(means).all():  # in units of their size there are fewer squarings, and so fewer roundings
+            sizes = np.exp2(np.round(np.log2(np.maximum(np.maximum(means, start), 1.0))))
+            scaled = self._means(t, start, sizes)
+            means, error = min((means, error), scaled, key=lambda found: found[1])
         error += _FORMULA + 4e-16 * len(start)
         if not np.isfinite(means).all() or error > 1e-3:
             return {}
         low, high = means * (1 - error), means * (1 + error) + 1e-290
         return dict(zip(self.monomials, zip(low.tolist(), high.tolist(), strict=True), strict=True))
+
+    def _means(self, t: float, start: FloatArray, units: FloatArray) -> tuple[FloatArray, float]:
+        """Return the moments (m,), computed in units that are powers of two, and their relative error."""
+        propagator, error = exponential(self.matrix * units / units[:, None], t)  # (m, m)
+        with np.errstate(invalid="ignore"):
+            return units * (propagator @ (start / units)), error
 
 
 def moment_equations(rates: Sequence[Rate], width: int) -> MomentEquations | None:

@@ -35,7 +35,7 @@ EXTENT_SHARE = 0.2  # of the extent of the space along a jump that a line may re
 HIT = 0.05  # share of the flux out of the space by a jump that asks for longer lines along it
 INTERVALS = 5.0  # growths along one jump that the remaining time should take
 NEGLECTED_FLUX = 0.01  # share of the flux out of the space whose sources are not followed
-ENUMERATED_STATES = 250  # a finite network with fewer states is enumerated at once
+ENUMERATED_STATES = 250  # a network that reaches fewer is enumerated at once
 CHEAP_STATES = 150  # that a growth may add where that is more than its share
 LONGEST_CHEAP = 64  # reactions
 LARGEST_GROWTH = 1.5  # of the space, beyond which states are not looked for farther around
@@ -117,11 +117,10 @@ class Growth:
 
     def first(self) -> StateSpace:
         """Return the states to start from: the whole reachable set where it is small, else a neighbourhood."""
-        if self._model.is_finite:
-            try:
-                return self._backend.reachable(self._model, max_states=min(self._limit, ENUMERATED_STATES))
-            except StateSpaceError:
-                pass
+        try:  # stoichiometry does not know of rates that vanish
+            return self._backend.reachable(self._model, max_states=min(self._limit, ENUMERATED_STATES))
+        except StateSpaceError:
+            pass
         return self._backend.reachable(self._model, steps=FIRST_STEPS, max_states=self._limit)
 
     def around(self, space: StateSpace) -> StateSpace:

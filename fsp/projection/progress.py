@@ -52,6 +52,8 @@ class SweepProgress:
         The point that was finished last.
     reached
         Gives the points that are done; None where there is none.
+    kind
+        What is counted.
     """
 
     done: int
@@ -61,6 +63,7 @@ class SweepProgress:
     error: float
     message: str
     reached: Callable[[], Sweep] | None = field(default=None, repr=False, compare=False)
+    kind: str = "points"
 
 
 ProgressCallback = Callable[[Progress], None]

@@ -1,0 +1,175 @@
+"""Folders of the SBML stochastic test suite: settings, tables of means and standard deviations, model files.
+
+A case NNNNN is a folder with ``NNNNN-settings.txt``, ``NNNNN-results.csv`` and one ``NNNNN-sbml-lLvV.xml`` for each
+level and version of SBML.
+
+References
+----------
+T. W. Evans, C. S. Gillespie, D. J. Wilkinson, The SBML discrete stochastic models test suite, Bioinformatics 24
+(2008) 285, doi:10.1093/bioinformatics/btm566.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fsp.arrays import FloatArray
+from fsp.errors import ArgumentError
+
+STATISTICS = ("mean", "sd")
+_FILE = re.compile(r".*-sbml-l(\d+)v(\d+)\.xml")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Case:
+    """One case of the suite.
+
+    Parameters
+    ----------
+    name
+        Its number, ``"00001"``.
+    path
+        The model file.
+    times
+        Times of the table, (n_times,).
+    amounts, concentrations
+        The variables that are given as amounts and as concentrations.
+    table
+        (n_times,) values by variable and statistic.
+    mean_range, sd_range
+        The suite's limits of its statistics Z and Y.
+    """
+
+    name: str
+    path: Path
+    times: FloatArray
+    amounts: tuple[str, ...]
+    concentrations: tuple[str, ...]
+    table: Mapping[tuple[str, str], FloatArray]
+    mean_range: tuple[float, float]
+    sd_range: tuple[float, float]
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Names of all variables of the table, in its order."""
+        return tuple(dict.fromkeys(variable for variable, _ in self.table))
+
+
+def find_cases(folder: Path) -> list[Path]:
+    """Return the folders of the cases in a folder, or that folder where it is one, in order.
+
+    Raises
+    ------
+    ArgumentError
+        If there is none.
+    """
+    candidates = [folder, *sorted(path for path in folder.iterdir() if path.is_dir())] if folder.is_dir() else []
+    found = [path for path in candidates if (path / f"{path.resolve().name}-settings.txt").is_file()]
+    if not found:
+        raise ArgumentError(
+            f"`DIR` must hold folders of cases such as 00001 with 00001-settings.txt, but '{folder}' has none."
+        )
+    return found
+
+
+def read_case(folder: Path, level: str | None = None) -> Case:
+    """Read a case.
+
+    Parameters
+    ----------
+    folder
+        Its folder.
+    level
+        Level and version of the model file, such as ``"l3v1"``; the newest by default.
+
+    Raises
+    ------
+    ArgumentError
+        If a part is missing or cannot be read.
+    """
+    name = folder.resolve().name
+    settings = _settings(folder / f"{name}-settings.txt")
+    try:
+        start, duration = float(settings["start"]), float(settings["duration"])
+        steps = int(settings["steps"])
+    except (KeyError, ValueError) as error:
+        raise ArgumentError(
+            f"Case {name} must give start, duration and steps in its settings, but not so: {error}."
+        ) from None
+    times = start + duration * np.arange(steps + 1) / steps
+    return Case(
+        name,
+        _model_file(folder, name, level),
+        times,
+        _names(settings.get("amount", "")),
+        _names(settings.get("concentration", "")),
+        _table(folder / f"{name}-results.csv", times),
+        _range(settings.get("meanRange"), name, 3.0),
+        _range(settings.get("sdRange"), name, 5.0),
+    )
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ArgumentError(f"A case must have the file '{path.name}', but it cannot be read: {error}.") from None
+
+
+def _settings(path: Path) -> dict[str, str]:
+    pairs = (line.partition(":") for line in _read(path).splitlines())
+    return {key.strip(): value.strip() for key, colon, value in pairs if colon}
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _range(text: str | None, name: str, usual: float) -> tuple[float, float]:
+    if not text:
+        return -usual, usual
+    try:
+        low, high = (float(part) for part in text.strip("() ").split(","))
+    except ValueError:
+        raise ArgumentError(f"Case {name} must give ranges such as (-3, 3), but gives '{text}'.") from None
+    return low, high
+
+
+def _model_file(folder: Path, name: str, level: str | None) -> Path:
+    found = {}
+    for path in folder.glob(f"{name}-sbml-l*v*.xml"):
+        match = _FILE.fullmatch(path.name)
+        if match:
+            found[int(match[1]), int(match[2])] = path
+    if level is None and found:
+        return found[max(found)]
+    for (one, version), path in found.items():
+        if level == f"l{one}v{version}":
+            return path
+    known = ", ".join(f"l{one}v{version}" for one, version in sorted(found)) or "none"
+    raise ArgumentError(f"Case {name} must have a model file of {level or 'some level'}, but has {known}.")
+
+
+def _table(path: Path, times: FloatArray) -> dict[tuple[str, str], FloatArray]:
+    head, *rows = list(csv.reader(_read(path).splitlines())) or [[]]
+    try:
+        numbers = np.array([[float(cell) for cell in row] for row in rows if row])
+    except ValueError as error:
+        raise ArgumentError(f"'{path.name}' must be a table of numbers, but is not: {error}.") from None
+    if numbers.shape != (len(times), len(head)) or not np.allclose(numbers[:, 0], times):
+        raise ArgumentError(
+            f"'{path.name}' must have a row for each of {len(times)} times, but has {len(rows)} rows of other times."
+        )
+    table = {}
+    for column, title in zip(numbers.T[1:], head[1:], strict=True):
+        variable, _, statistic = title.strip().rpartition("-")
+        if statistic in STATISTICS and not math.isnan(column[0]):
+            table[variable, statistic] = column
+    return table
