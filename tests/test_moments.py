@@ -597,3 +597,16 @@ def test_random_open_networks_hold_their_means(seed):
         broad, slim = loose.variance_interval()[name], tight.variance_interval()[name]
         assert broad.lower <= slim.upper
         assert slim.lower <= broad.upper
+
+
+def test_moments_of_many_molecules_keep_their_digits():
+    """A thousand molecules made per unit of time: in units of their size, moments take few squarings."""
+    model = fsp.Model(
+        species={"X": 0}, reactions=[fsp.Reaction("0 -> X", rate=1000.0), fsp.Reaction("X -> 0", mass_action=0.1)]
+    )
+    mean = 1e4 * -np.expm1(-5.0)
+    bounds = moment_bounds(model, 50.0).bounds
+    for value, (low, high) in zip((1.0, mean, mean**2), bounds.means, strict=True):
+        assert low <= value * (1 + 1e-15)
+        assert high >= value * (1 - 1e-15)
+        assert high - low < 1e-11 * value

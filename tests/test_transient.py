@@ -411,3 +411,14 @@ def test_the_bottleneck_is_not_pruned(solver):
     assert d.mean()["C"] == pytest.approx(mean, rel=1e-3)
     assert abs(d.probability({"A": 1}).value - math.exp(-1e-6 * t)) <= d.error.total
     assert d.error.total <= 1e-7
+
+
+def test_a_network_that_rates_close_is_enumerated():
+    """Dimers are made until no monomer is left: stoichiometry does not say so, and the space is whole all the same."""
+    model = fsp.Model(
+        species={"D": 0},
+        reactions=[fsp.Reaction("0 -> D", rate="(40 - 2*D)*(39 - 2*D)/2"), fsp.Reaction("D -> 0", mass_action=1.0)],
+    )
+    (dist,) = fsp.transient(model, [1.0], 1e-6)
+    assert (len(dist), dist.closed, dist.error.truncation) == (21, True, 0.0)
+    assert dist.mean_interval()["D"].certified

@@ -1,0 +1,133 @@
+"""The SBML stochastic test suite: its cases agree, wrong tables are told, and what is no CME is listed."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import fsp
+from fsp.cli import main
+from fsp.verification.cases import find_cases, read_case
+from fsp.verification.suite import AGREES, DIFFERS, NO_CME, OPEN, run_case, run_suite
+
+CASES = Path(__file__).parent / "stochastic_suite"
+SLOW = {"00007"}  # more than 100,000 states; all cases are in the benchmarks
+
+
+@pytest.mark.parametrize("name", [f"{n:05}" for n in range(1, 40, 2) if f"{n:05}" not in SLOW])
+def test_cases_agree_with_proof(name):
+    row = run_case(CASES / name)
+    assert row.verdict == AGREES, str(row)
+    assert all(column.interval.certified for column in row.columns)
+    assert row.worst.gap <= 1.0
+    assert row.error.certified
+
+
+@pytest.mark.parametrize("level", ["l2v4", "l3v1", "l3v2"])
+def test_all_levels_say_the_same(level):
+    """Assignment rules (00019) and events (00029)."""
+    report = run_suite(CASES, level=level, only=("00019", "00029"))
+    assert report.exit_status == 0
+    assert [len(row.columns) for row in report.rows] == [4, 2]
+
+
+def test_what_is_no_cme_is_listed_with_the_reason():
+    report = run_suite(CASES, only=("00040",))
+    assert [row.verdict for row in report.rows] == [NO_CME]
+    assert "distrib" in str(report)
+    assert report.exit_status == 2  # nothing agrees
+
+
+@pytest.fixture
+def changed(tmp_path):
+    """Return a function that copies a case with one number of its table changed."""
+
+    def copy(name, column, factor, row=20):
+        folder = tmp_path / name
+        shutil.copytree(CASES / name, folder)
+        file = folder / f"{name}-results.csv"
+        lines = [line.split(",") for line in file.read_text().splitlines()]
+        k = lines[0].index(column)
+        lines[row][k] = repr(float(lines[row][k]) * factor)
+        file.write_text("\n".join(map(",".join, lines)))
+        return folder
+
+    return copy
+
+
+@pytest.mark.parametrize(("column", "factor"), [("X-mean", 1 + 3e-6), ("X-sd", 1 - 1e-5)])
+def test_a_table_that_is_wrong_differs(changed, column, factor):
+    """By little more than is allowed; the place is said."""
+    row = run_case(changed("00021", column, factor))
+    assert row.verdict == DIFFERS
+    (wrong,) = [one for one in row.columns if one.verdict == DIFFERS]
+    assert f"{wrong.variable}-{wrong.statistic}" == column
+    assert wrong.t == 19.0
+    assert run_suite(changed("00027", "X-mean", 1.1).parent, only=("00027",)).exit_status == 1
+
+
+def test_what_no_interval_decides_is_open(monkeypatch):
+    """An interval that reaches beyond what is allowed proves nothing."""
+    monkeypatch.setattr("fsp.verification.suite.TOLERANCES", (1e-2,))
+    report = run_suite(CASES, only=("00031",))
+    assert [row.verdict for row in report.rows] == [OPEN]
+    assert "not decided: 00031: P" in str(report)
+    assert report.exit_status == 2
+
+
+def test_deviations_of_formulas_are_those_of_the_species():
+    """The variable y = 2 X of case 00019 has twice the deviation of X, and both have intervals."""
+    case = read_case(CASES / "00019")
+    row = run_case(CASES / "00019")
+    found = {(column.variable, column.statistic): column.interval for column in row.columns}
+    assert case.variables == ("X", "y")
+    assert found["y", "sd"].width < 1e-6
+    np.testing.assert_allclose(case.table["y", "sd"], 2 * case.table["X", "sd"], atol=2e-5)
+
+
+def test_concentrations_are_amounts_over_the_size(changed):
+    """The same case, its variable read as a concentration in a compartment of size 1."""
+    folder = changed("00027", "X-mean", 1.0)
+    settings = folder / "00027-settings.txt"
+    settings.write_text(
+        settings.read_text().replace("amount: X", "amount:").replace("concentration:", "concentration: X")
+    )
+    model = folder / "00027-sbml-l3v2.xml"
+    text = model.read_text()
+    sized = text.replace('<compartment id="Cell"', '<compartment id="Cell" size="2"')
+    model.write_text(sized)
+    row = run_case(folder)
+    assert row.verdict == DIFFERS
+    assert row.columns[0].expected == pytest.approx(2 * row.columns[0].interval.value, rel=1e-5)
+
+
+def test_the_command_writes_files_and_says_how_it_went(tmp_path):
+    run = CliRunner().invoke(
+        main, ["suite", str(CASES), "--case", "00027", "--case", "00040", "--out", str(tmp_path / "a.json"),
+               "--out", str(tmp_path / "a.csv"), "--quiet"]
+    )  # fmt: skip
+    assert run.exit_code == 0, run.output
+    assert "2 cases in" in run.output
+    record = json.loads((tmp_path / "a.json").read_text())
+    assert [case["verdict"] for case in record["cases"]] == [AGREES, NO_CME]
+    lines = (tmp_path / "a.csv").read_text().splitlines()
+    assert len(lines) == 4  # two columns and a case without
+    assert CliRunner().invoke(main, ["suite", str(tmp_path)]).exit_code == 2
+    assert CliRunner().invoke(main, ["suite", str(CASES), "--case", "99999"]).exit_code == 2
+    assert CliRunner().invoke(main, ["suite", str(CASES), "--out", str(tmp_path / "a.txt")]).exit_code == 2
+
+
+def test_broken_cases_are_refused_by_name(tmp_path, changed):
+    """Settings, tables and model files that are missing or wrong."""
+    assert len(find_cases(CASES)) == 21
+    assert find_cases(CASES / "00001") == [CASES / "00001"]
+    with pytest.raises(fsp.ArgumentError, match="of l1v2, but has l3v2"):
+        read_case(CASES / "00001", "l1v2")
+    folder = changed("00027", "X-mean", 1.0)
+    (folder / "00027-results.csv").write_text("time,X-mean\n0,1\n")
+    assert "a row for each of 51 times" in run_case(folder).reason
+    (folder / "00027-settings.txt").write_text("start: 0\n")
+    assert "start, duration and steps" in run_case(folder).reason
