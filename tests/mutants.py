@@ -48,6 +48,63 @@ def mutant(name, file, old, new, *tests, only=""):
 
 
 MUTANTS = [
+    # ---- events
+    mutant(
+        "events-of-lowest-priority-first",
+        "model/firing.py",
+        "ranked == ranked.max(axis=0, initial=-np.inf)",
+        "ranked == np.where(pending, ranked, np.inf).min(axis=0, initial=np.inf)",
+        "events",
+        only="priority or persist",
+    ),
+    mutant(
+        "strict-triggers-at-their-time",
+        "model/triggers.py",
+        "gap = np.where(gap == 0.0, 1.0, gap)",
+        "gap = np.where(gap == 0.0, 0.0, gap)",
+        "events",
+        only="output_at_the_time",
+    ),
+    mutant(
+        "error-forgotten-at-an-event",
+        "projection/start.py",
+        "error += ErrorLedger(rounding=rounding)",
+        "error = ErrorLedger(rounding=rounding)",
+        "events",
+        only="mapped_state_by_state",
+    ),
+    mutant(
+        "caps-that-events-do-not-keep",
+        "model/landings.py",
+        "return name in jump.deciding and bool((after[:, self.rules.species.index(name)] <= cap).all())",
+        "return True",
+        "events",
+        only="random_networks or trigger_each_other or incremented",
+    ),
+    mutant(
+        "landing-of-the-state-before-the-jump",
+        "model/landings.py",
+        "jumped = before + np.array([self.step.get(name, 0) for name in species], dtype=np.float64)",
+        "jumped = before + 0.0",
+        "events",
+        only="long_jumps or random_networks",
+    ),
+    mutant(
+        "closed-after-a-start-that-has-lost",
+        "projection/march.py",
+        "lost = self.begin.error + self.ledger",
+        "lost = self.ledger",
+        "resume",
+        only="not_closed",
+    ),
+    mutant(
+        "agreement-by-the-estimate-alone",
+        "verification/suite.py",
+        "farthest.append(max(abs(one.upper - value), abs(one.lower - value)) / unit)",
+        "farthest.append(abs(one.value - value) / unit)",
+        "suite",
+        only="no_interval_decides",
+    ),
     # ---- model
     mutant(
         "mass-action-without-factorial",

@@ -353,3 +353,14 @@ def test_a_signal_that_was_ignored_before_stays_ignored():
     finally:
         signal.signal(signal.SIGTERM, before)
         signal.signal(signal.SIGINT, own)
+
+
+def test_a_start_that_has_lost_probability_is_not_closed():
+    """What was lost may be anywhere, also where no jump leads from the states that are stored."""
+    before = fsp.transient(BIRTH_DEATH, [1.0], 1e-4)
+    names = [name for name, value in BIRTH_DEATH.parameters.items() if value]
+    assert before.error.truncation > 0.0
+    stopped = BIRTH_DEATH.with_parameters({name: 0.0 for name in names})
+    (after,) = fsp.transient(stopped, [1.5], 1e-3, start=before)
+    assert not after.closed
+    assert not any(interval.certified for interval in after.mean_interval().values())
