@@ -953,6 +953,14 @@ MUTANTS = [
         only="any_space",
     ),
     mutant(
+        "reflection-taken-for-nothing",
+        "projection/steady.py",
+        "ErrorLedger(truncation=apart * (1.0 + 1e-12))",
+        "ErrorLedger(truncation=0.0 * apart)",
+        "stationary",
+        only="fixed_space",
+    ),
+    mutant(
         "eliminations-lose-what-leaves-the-space",
         "projection/killed.py",
         "chain = Chain.of_generator((matrix + back).tocsr())",

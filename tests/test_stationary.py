@@ -368,16 +368,38 @@ def test_a_fixed_space_reflects():
         d = fsp.stationary(case.model, 1e-6, space=space)
     law = case.law(d.states)
     np.testing.assert_allclose(d.probabilities, law / law.sum(), atol=1e-13)
-    assert true_error(case, d) <= 10.0 * d.error.total  # an estimate from the flux at the boundary
+    assert d.error.certified
+    assert true_error(case, d) <= d.error.total <= 10.0 * true_error(case, d)
     assert len(d) == 19
+    every = case.law(d.states)
+    assert (d.lower <= every * (1 + 1e-13)).all()
+    assert (every <= d.upper * (1 + 1e-13)).all()
+
+
+def test_a_fixed_space_that_is_too_small_for_a_bound_says_so():
+    case = immigration_death()  # its drift is negative from 16 on
+    with pytest.warns(fsp.ToleranceWarning, match="estimated error"):
+        d = fsp.stationary(case.model, 1e-6, space=fsp.StateSpace.box(case.model, upper={"X": 9}))
+    assert not d.error.certified
+    assert any("too small" in note for note in d.notes)
+
+
+def test_a_boundary_that_only_holds_back_growth_is_no_answer():
+    """Without it there is no stationary distribution: the estimate is as large as an error can be."""
+    model = network({"X": 0}, ("0 -> X", "mass_action", 3.0))
+    with pytest.warns(fsp.ToleranceWarning):
+        d = fsp.stationary(model, space=fsp.StateSpace.box(model, upper={"X": 20}))
+    assert d.error.total >= 2.0
+    assert not d.error.certified
 
 
 def test_a_fixed_space_that_is_large_enough():
     case = immigration_death()
     space = fsp.StateSpace.box(case.model, upper={"X": 80})
     d = fsp.stationary(case.model, 1e-8, space=space)
-    assert true_error(case, d) <= 1e-8
-    assert d.error.total <= 1e-8
+    assert true_error(case, d) <= d.error.total <= 1e-8
+    assert d.error.certified
+    assert all(interval.certified for interval in d.mean_interval().values())
 
 
 def test_a_fixed_space_makes_a_truncated_queue_of_any_load():

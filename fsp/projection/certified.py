@@ -46,9 +46,8 @@ ROUNDED = 0.5  # share of the tolerance that rounding takes, beyond which growin
 class Certifier:
     """Bound the stationary distribution of one model on one space after another."""
 
-    def __init__(self, model: Model, condition: DriftCondition | None, method: str) -> None:
-        self._model, self._method = model, method
-        self._tol = np.inf
+    def __init__(self, model: Model, condition: DriftCondition | None, method: str, tol: float) -> None:
+        self._model, self._method, self._tol = model, method, tol
         self._condition = condition  # without states that turn out not to be reached
         found = rates(model, 0.0, np.full(model.n_species, np.inf))
         self._needs = np.array(  # (R, d) species that are a factor of every term of a rate
@@ -63,15 +62,13 @@ class Certifier:
         """Number of states that have to be stored."""
         return len(self._excepted())
 
-    def settle(self, growth: Growth, tol: float, report: ProgressCallback) -> Settled:
+    def settle(self, growth: Growth, report: ProgressCallback) -> Settled:
         """Grow the space until the bound meets the tolerance, or rounding or the limits forbid it.
 
         Parameters
         ----------
         growth
             Chooses the states.
-        tol
-            The bound to reach.
         report
             Called for every space.
 
@@ -88,7 +85,7 @@ class Certifier:
             If nothing can be proved although no probability flows out.
         """
         space = growth.with_states(growth.first(), self._excepted())
-        self._tol = tol
+        tol = self._tol
         best: Settled | None = None
         guess: FloatArray | None = None
         while True:

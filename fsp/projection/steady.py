@@ -1,11 +1,14 @@
 """Stationary distributions on a space that grows until the error is bounded, or else until the answer settles.
 
-Where a drift condition is found (`fsp.moments.lyapunov`) or all states are stored, the error is a bound: see
-`certified`.  Elsewhere, and on a space that is given, it is an estimate.  Then jumps out of the space are suppressed
-(see `close_leaks`), the closed communicating classes are found, the null vector of each is computed and weighted by the
-probability of ending in it.  The space grows where the answer's probability would flow out; the change of the answer
-under growth estimates the truncation error.  Before it is accepted the space is grown once more from every state of its
-boundary.
+A product form is taken where there is one (`product_form`).  Where a drift condition is found (`fsp.moments.lyapunov`)
+or all states are stored, the error is a bound: see `certified`.  Elsewhere it is an estimate.  Then jumps out of the
+space are suppressed (see `close_leaks`), the closed communicating classes are found, the null vector of each is
+computed and weighted by the probability of ending in it.  The space grows where the answer's probability would flow
+out; the change of the answer under growth estimates the truncation error.  Before it is accepted the space is grown
+once more from every state of its boundary.
+
+On a space that is given, jumps out of it are suppressed, and what can be proved is the distance from the chain without
+a boundary.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from fsp.distribution import Distribution, ErrorLedger
 from fsp.errors import ArgumentError, BackendError, StateSpaceError, ToleranceWarning
 from fsp.generator import Generator
 from fsp.model.structure import irreversible_gain
-from fsp.moments import moment_bounds
+from fsp.moments import PendingBounds, moment_bounds
 from fsp.moments.lyapunov import NoDriftCondition, drift_condition
 from fsp.projection.backend import SERIAL, backend_named
 from fsp.projection.certified import Certifier
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
     from fsp.space import StateSpace
 
 SUSPECT_GROWTHS = 5
+CERTIFIED_STATES = 100_000  # of a space that is given
 NEGLIGIBLE = 1e-14  # probability of a closed class that is not solved
 
 
@@ -80,7 +84,7 @@ def stationary(
     tol
         The bound of the 1-norm error to reach; the estimate of it where there is no bound.
     space
-        A fixed state space, with a reflecting boundary; by default the space grows until the estimate meets `tol`.
+        A fixed state space, with a reflecting boundary; by default the space grows until the bound meets `tol`.
     method
         ``"auto"``, ``"gth"``, ``"direct"``, ``"iterative"``, ``"multilevel"`` or ``"local"``; those of ranks: see
         `fsp.petsc.stationary`.
@@ -126,7 +130,7 @@ def stationary(
     check_arguments(model, tol, method)
     report = progress or _silent
     if space is not None:
-        return _on_fixed_space(model, space, tol, method)
+        return _on_fixed_space(model, space, tol, method, lyapunov)
     max_states = max_states or MAX_STATES
     growth = Growth(model, max_states, max_memory, stationary=True)
     exact = product_form(model, growth, tol) if method == "auto" and lyapunov is None else None
@@ -134,10 +138,10 @@ def stationary(
         report(Progress(None, None, len(exact.p), exact.error.total, "stationary"))
         return _proved(model, exact)
     try:
-        certifier = Certifier(model, None if model.is_finite else drift_condition(model, lyapunov), method)
+        certifier = _certifier(model, tol, method, lyapunov)
         if not growth.affords(certifier.n_excepted):
             raise NoDriftCondition(f"the drift condition needs {certifier.n_excepted:,} states")
-        return _proved(model, certifier.settle(growth, tol, report))
+        return _proved(model, certifier.settle(growth, report))
     except NoDriftCondition as missing:
         growth = Growth(model, max_states, max_memory, stationary=True)
         return estimated(model, growth, tol, method, report, str(missing))
@@ -201,26 +205,65 @@ def estimated(
 
 
 def _proved(model: Model, found: Settled) -> Distribution:
-    proved = {
-        "moments": moment_bounds(model, math.inf),
-        "state_bounds": np.stack([found.lower, np.maximum(found.lower, found.upper)]),
-    }
-    return _distribution(model, found, found.error, **proved)
+    bounds = np.stack([found.lower, np.maximum(found.lower, found.upper)])
+    return _distribution(model, found, found.error, moment_bounds(model, math.inf), bounds)
 
 
-def _on_fixed_space(model: Model, space: StateSpace, tol: float, method: str) -> Distribution:
+def _certifier(model: Model, tol: float, method: str, lyapunov: str | None) -> Certifier:
+    return Certifier(model, None if model.is_finite else drift_condition(model, lyapunov), method, tol)
+
+
+def _on_fixed_space(model: Model, space: StateSpace, tol: float, method: str, lyapunov: str | None) -> Distribution:
+    """Solve with a reflecting boundary; the error is the distance from the chain without one."""
     solved = _solve(model, space, method, None)
-    # Each jump that was suppressed would have led outside: flux over the exit rate is what may be missing.
-    outflow = float(solved.generator.leak_rates @ solved.p)
-    slowest = max(float(solved.generator.exit_rates @ solved.p), 1e-300)
-    found = _distribution(model, solved, solved.estimate(min(2.0, 2.0 * outflow / slowest + 2.0 * solved.lost)))
+    try:
+        found = _distribution(model, solved, *_distance(model, solved, tol, method, lyapunov))
+    except NoDriftCondition as missing:
+        # Each jump that was suppressed would have led outside: flux over the exit rate is what may be missing.
+        outflow = float(solved.generator.leak_rates @ solved.p)
+        slowest = max(float(solved.generator.exit_rates @ solved.p), 1e-300)
+        truncation = min(2.0, 2.0 * outflow / slowest + 2.0 * solved.lost)
+        if _gaining(model, space, solved.p) is not None:
+            truncation = 2.0
+        noted = replace(solved, notes=(*solved.notes, f"the error is an estimate: {missing}"))
+        found = _distribution(model, noted, solved.estimate(truncation))
     if found.error.total > tol:
+        named = "error bound" if found.error.certified else "estimated error"
         warnings.warn(
-            f"The estimated error {found.error.total:.1e} exceeds tol = {tol:.1e}; give a larger `space` or none.",
+            f"The {named} {found.error.total:.1e} exceeds tol = {tol:.1e}; give a larger `space` or none.",
             ToleranceWarning,
             stacklevel=3,
         )
     return found
+
+
+def _distance(
+    model: Model, solved: _Solved, tol: float, method: str, lyapunov: str | None
+) -> tuple[ErrorLedger, PendingBounds, FloatArray]:
+    """Bound the distance of an answer on a fixed space from the distribution on all states.
+
+    It is at most the distance from what can be proved on the same space, plus the bound of that.
+
+    Returns
+    -------
+    tuple
+        The bound, bounds of moments, and bounds of each state, (2, n).
+
+    Raises
+    ------
+    NoDriftCondition
+        If nothing can be proved on this space.
+    """
+    space = solved.generator.space
+    if len(space) > CERTIFIED_STATES:
+        raise NoDriftCondition(f"bounds on a given space are computed for at most {CERTIFIED_STATES:,} states")
+    proved = _certifier(model, tol, method, lyapunov).attempt(space, None)
+    if not proved.error.total < 1.0:
+        raise NoDriftCondition("the space is too small for a bound, or not all of it leads back")
+    inside = proved.generator.space
+    apart = float(np.abs(solved.p - inside.carry(proved.p, space)).sum())
+    bounds = np.stack([inside.carry(proved.lower, space), inside.carry(np.maximum(proved.lower, proved.upper), space)])
+    return proved.error + ErrorLedger(truncation=apart * (1.0 + 1e-12)), moment_bounds(model, math.inf), bounds
 
 
 def _solve(model: Model, space: StateSpace, method: str, guess: FloatArray | None) -> _Solved:
@@ -251,10 +294,8 @@ def refuse_accumulation(model: Model, space: StateSpace, p: FloatArray, growths:
     """Raise where molecules are made and never lost: the answer would be one of the boundary only."""
     if growths < SUSPECT_GROWTHS:
         return
-    flux = np.asarray(space.comm.sum(model.propensities(space.local.states) @ p))  # (n_reactions,)
-    gaining = irreversible_gain(model.change) & (flux > 1e-9 * flux.sum())
-    if gaining.any():
-        k = int(np.argmax(gaining))
+    k = _gaining(model, space, p)
+    if k is not None:
         raise StateSpaceError(
             f"A stationary distribution must exist, but reaction '{model.reactions[k].name}' goes on, and nothing "
             f"undoes what it adds: probability escapes to infinity. Add the loss, or give a `space` if a reflecting "
@@ -262,7 +303,20 @@ def refuse_accumulation(model: Model, space: StateSpace, p: FloatArray, growths:
         )
 
 
-def _distribution(model: Model, solved: _Solved | Settled, error: ErrorLedger, **proved: Any) -> Distribution:
+def _gaining(model: Model, space: StateSpace, p: FloatArray) -> int | None:
+    """Return a reaction that goes on although nothing undoes what it adds."""
+    flux = np.asarray(space.comm.sum(model.propensities(space.local.states) @ p))  # (n_reactions,)
+    gaining = irreversible_gain(model.change) & (flux > 1e-9 * flux.sum())
+    return int(np.argmax(gaining)) if gaining.any() else None
+
+
+def _distribution(
+    model: Model,
+    solved: _Solved | Settled,
+    error: ErrorLedger,
+    moments: PendingBounds | None = None,
+    state_bounds: FloatArray | None = None,
+) -> Distribution:
     return Distribution(
         solved.generator.space.states,
         solved.p,
@@ -275,7 +329,8 @@ def _distribution(model: Model, solved: _Solved | Settled, error: ErrorLedger, *
         time_unit=model.time_unit,
         observables=model.observables,
         notes=solved.notes,
-        **proved,
+        moments=moments,
+        state_bounds=state_bounds,
     )
 
 
