@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from fsp.projection.sweep import sweep
     from fsp.solvers import Chebyshev, Implicit, Krylov, Magnus, Rational, Uniformization
     from fsp.space import StateSpace
+    from fsp.verification import Histograms, Report, Runs, Summary, verify
 
 # Where each public name lives: imported at first use, so that `import fsp` stays fast.
 _HOMES = {
@@ -39,6 +40,7 @@ _HOMES = {
     "Event": "fsp.model",
     "FSPError": "fsp.errors",
     "Generator": "fsp.generator",
+    "Histograms": "fsp.verification",
     "Implicit": "fsp.solvers",
     "Interrupted": "fsp.errors",
     "Interval": "fsp.distribution",
@@ -52,8 +54,11 @@ _HOMES = {
     "Reaction": "fsp.model",
     "Solution": "fsp.distribution",
     "Relaxation": "fsp.projection.relaxation",
+    "Report": "fsp.verification",
+    "Runs": "fsp.verification",
     "StateSpace": "fsp.space",
     "StateSpaceError": "fsp.errors",
+    "Summary": "fsp.verification",
     "Sweep": "fsp.distribution",
     "ToleranceWarning": "fsp.errors",
     "Uniformization": "fsp.solvers",
@@ -63,6 +68,7 @@ _HOMES = {
     "stationary": "fsp.projection.steady",
     "sweep": "fsp.projection.sweep",
     "transient": "fsp.projection.march",
+    "verify": "fsp.verification",
 }
 
 __all__ = [
@@ -75,6 +81,7 @@ __all__ = [
     "Event",
     "FSPError",
     "Generator",
+    "Histograms",
     "Implicit",
     "Interrupted",
     "Interval",
@@ -86,9 +93,12 @@ __all__ = [
     "Rational",
     "Reaction",
     "Relaxation",
+    "Report",
+    "Runs",
     "Solution",
     "StateSpace",
     "StateSpaceError",
+    "Summary",
     "Sweep",
     "ToleranceWarning",
     "Uniformization",
@@ -98,6 +108,7 @@ __all__ = [
     "stationary",
     "sweep",
     "transient",
+    "verify",
 ]
 
 

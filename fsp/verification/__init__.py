@@ -1,3 +1,7 @@
-"""Verification of other programs, and of this one, against certified distributions."""
+"""Verification of simulators: statistics with a certified reference, and what they are worth."""
 
-from __future__ import annotations
+from fsp.verification.checking import verify
+from fsp.verification.report import Detectable, Finding, Report
+from fsp.verification.samples import Histograms, Runs, Summary
+
+__all__ = ["Detectable", "Finding", "Histograms", "Report", "Runs", "Summary", "verify"]

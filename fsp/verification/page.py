@@ -1,0 +1,189 @@
+"""One page of HTML for a report: tables, and pictures as SVG inside it."""
+
+from __future__ import annotations
+
+import io
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fsp.verification.law import Slack
+from fsp.verification.outcome import KINDS
+from fsp.verification.report import number
+from fsp.verification.samples import Summary
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.figure import Figure
+
+    from fsp.arrays import FloatArray, IntArray
+    from fsp.distribution import Distribution
+    from fsp.verification.report import Report
+    from fsp.verification.samples import Histograms, Runs
+
+MOST_TIMES, MOST_SPECIES = 4, 6  # that are drawn
+_COLOURS = {"pass": "#1a7f37", "fail": "#c62828", "undecided": "#9a6700"}
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #1f2328 }
+table { border-collapse: collapse; margin: 1rem 0 } td, th { padding: .2rem .7rem; text-align: left }
+th { border-bottom: 2px solid #d0d7de } td { border-bottom: 1px solid #eaeef2 }
+.verdict { color: #fff; padding: .2rem .8rem; border-radius: .4rem }
+.bad { color: #c62828 } svg { max-width: 100%; height: auto }
+"""
+
+
+def page(report: Report) -> str:
+    """Return the page.
+
+    Parameters
+    ----------
+    report
+        What it shows.
+
+    Returns
+    -------
+    str
+        HTML that refers to no other file.
+    """
+    name = escape(report.model_name or "model")
+    who = escape(report.simulator or "samples")
+    verdict = f'<span class="verdict" style="background:{_COLOURS[report.verdict]}">{report.verdict.upper()}</span>'
+    sign = "≤" if report.certified else "≈"
+    parts = [
+        f"<h1>{verdict} {who}: {name}</h1>",
+        f"<p>{report.n:,} runs, {len(report.times)} times, {len(report.tests):,} tests. An exact simulator fails with "
+        f"probability ≤ {report.alpha:g}. The error of the reference is {sign} {report.error:.1e}.</p>",
+        *([f"<p>Not decided: {escape(report.undecided)}</p>"] if report.undecided else []),
+        *_findings(report),
+        "<h2>Tests</h2>",
+        _kinds(report),
+        _rejected(report),
+        *_power(report),
+        *_pictures(report),
+        *(f"<p>{escape(note)}</p>" for note in report.notes),
+    ]
+    title = f"<title>{report.verdict}: {who}, {name}</title>"
+    head = f'<!doctype html><html lang="en"><head><meta charset="utf-8">{title}<style>{_STYLE}</style></head>'
+    return f"{head}<body>{''.join(parts)}</body></html>"
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]], bad: Sequence[bool] | None = None) -> str:
+    marks = bad if bad is not None else [False] * len(rows)
+    top = "".join(f"<th>{escape(cell)}</th>" for cell in header)
+    lines = [
+        f"<tr{' class=bad' if mark else ''}>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>"
+        for row, mark in zip(rows, marks, strict=True)
+    ]
+    return f"<table><tr>{top}</tr>{''.join(lines)}</table>"
+
+
+def _kinds(report: Report) -> str:
+    rows, bad = [], []
+    for kind, meaning in KINDS.items():
+        own = [test for test in report.tests if test.kind == kind]
+        if own:
+            worst = min(own, key=lambda test: test.p)
+            rejected = sum(test.adjusted <= report.alpha for test in own)
+            rows.append([kind, meaning, f"{len(own)}", f"{rejected}", number(worst.p), number(worst.adjusted)])
+            bad.append(rejected > 0)
+    return _table(["test", "looks at", "number", "rejected", "smallest p", "adjusted"], rows, bad)
+
+
+def _rejected(report: Report) -> str:
+    rows = [[test.name, number(test.p), number(test.adjusted), test.where] for test in report.rejected[:30]]
+    return _table(["rejected", "p", "adjusted", "where"], rows) if rows else "<p>No test rejects.</p>"
+
+
+def _findings(report: Report) -> list[str]:
+    if not report.findings:
+        return []
+    rows = [[f.text, "fits" if f.fits else "does not fit", f"{f.log_likelihood:+,.1f}"] for f in report.findings[:10]]
+    table = _table(["hypothesis", "", "log-likelihood"], rows, [f.fits for f in report.findings[:10]])
+    return ["<h2>What may be wrong</h2>", table]
+
+
+def _power(report: Report) -> list[str]:
+    if not report.detectable:
+        return []
+    rows = [
+        [one.parameter, f"{one.value:.6g}", f"+{100 * one.increase:.2g} %", f"-{100 * one.decrease:.2g} %", one.by]
+        for one in report.detectable
+    ]
+    head = f"<h2>Smallest errors that are found with probability {report.detectable[0].power:g}</h2>"
+    return [head, _table(["parameter", "value", "upwards", "downwards", "by"], rows)]
+
+
+def _pictures(report: Report) -> list[str]:
+    found = ["<h2>p-values</h2>", _svg(_p_values(report))]
+    if report.samples is not None and not isinstance(report.samples, Summary):
+        found += ["<h2>Expected and sampled</h2>", _svg(_marginals(report, report.samples))]
+        found.append(
+            "<p>Steps: runs; line: exact; band: where 99 % of the numbers of runs of an exact simulator lie.</p>"
+        )
+    return found
+
+
+def _svg(figure: Figure) -> str:
+    text = io.StringIO()
+    figure.savefig(text, format="svg")
+    return text.getvalue().partition("<svg")[2].join(["<svg", ""])
+
+
+def _figure(rows: int, columns: int, size: tuple[float, float]) -> tuple[Figure, Any]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def _p_values(report: Report) -> Figure:
+    """Draw the p-value of each test over time."""
+    figure, axes = _figure(1, 1, (9.0, 3.4))
+    axis = axes[0, 0]
+    for kind in KINDS:
+        own = [test for test in report.tests if test.kind == kind]
+        if own:
+            times = [report.times[-1] if test.time is None else test.time for test in own]
+            axis.semilogy(times, [max(test.p, 1e-30) for test in own], ".", label=kind, alpha=0.7)
+    axis.axhline(report.alpha / len(report.tests), color="#c62828", lw=1, label="level of the smallest")
+    axis.set(xlabel="time", ylabel="p")
+    axis.legend(ncols=2, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    return figure
+
+
+def _marginals(report: Report, samples: Runs | Histograms) -> Figure:
+    """Draw the numbers of runs and what is expected, for some times and species."""
+    worst = {name: [t.p for t in report.tests if name in t.species] for name in report.species}
+    species = sorted(report.species, key=lambda name: min(worst[name], default=1.0))[:MOST_SPECIES]
+    numbers = np.unique(np.linspace(0, len(report.times) - 1, MOST_TIMES).round().astype(int))
+    figure, axes = _figure(len(species), len(numbers), (2.6 * len(numbers) + 0.6, 2.2 * len(species)))
+    for row, name in enumerate(species):
+        for column, k in enumerate(numbers):
+            _one_marginal(axes[row, column], report.reference[int(k)].marginal(name), *samples.of(int(k), name))
+            if row == 0:
+                axes[row, column].set_title(f"t = {report.times[k]:.6g}", fontsize="small")
+        axes[row, 0].set_ylabel(name)
+    return figure
+
+
+def _one_marginal(axis: Any, dist: Distribution, values: IntArray, runs: FloatArray) -> None:
+    """Draw one distribution, in bins of equal width where there are many counts."""
+    from scipy import stats
+
+    n = float(runs.sum())
+    x, p = dist.states[:, 0], dist.probabilities
+    visible = p > 1e-4 * p.max()
+    low, high = min(x[visible].min(), values.min()), max(x[visible].max(), values.max()) + 1
+    edges = np.arange(low, high + (width := max(1, (high - low) // 50)), width)
+    if len(edges) < 2:
+        edges = np.array([low, low + 1])
+    expected = np.histogram(x, edges, weights=p)[0]
+    lower, upper = Slack.of(dist).interval(expected)
+    bottom, top = (np.asarray(stats.binom.ppf(level, n, ends)) for level, ends in ((0.005, lower), (0.995, upper)))
+    ends = np.append(bottom, bottom[-1:]), np.append(top, top[-1:])
+    axis.fill_between(edges, *ends, step="post", color="#9ec5fe", lw=0)
+    axis.stairs(np.histogram(values, edges, weights=runs)[0], edges, color="#c62828", lw=1)
+    axis.plot((edges[:-1] + edges[1:]) / 2, n * expected, color="#0a3069", lw=0.8)
+    axis.tick_params(labelsize="small")

@@ -1,0 +1,333 @@
+"""The verdict on a simulator, with what it rests on."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
+
+import numpy as np
+
+from fsp.distribution.text import round_up, table
+from fsp.errors import ArgumentError
+from fsp.verification.outcome import KINDS, Test
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from fsp.distribution import Distribution
+    from fsp.verification.samples import Samples
+
+EXIT_CODES = {"pass": 0, "fail": 1, "undecided": 2}
+_SHOWN = 8  # rejected tests that are printed
+
+
+@dataclass(frozen=True, slots=True)
+class Detectable:
+    """The smallest change of a rate constant that these tests find.
+
+    Parameters
+    ----------
+    parameter
+        Its name.
+    value
+        The model's value.
+    increase, decrease
+        The smallest relative changes upwards and downwards that are found with probability `power`; infinite where
+        no change that was looked at would be.
+    power
+        The probability.
+    by
+        The test that finds them.
+    """
+
+    parameter: str
+    value: float
+    increase: float
+    decrease: float
+    power: float
+    by: str
+
+    @property
+    def relative(self) -> float:
+        """The larger of both."""
+        return max(self.increase, self.decrease)
+
+    def __str__(self) -> str:
+        return f"{self.parameter} = {self.value:.6g}: {_percent(self.increase, '+')}, {_percent(self.decrease, '-')}"
+
+
+def _percent(change: float, sign: str) -> str:
+    return f"{sign}{100 * change:.2g} %" if math.isfinite(change) else f"{sign}none"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A hypothesis of what is wrong, and how well it fits.
+
+    Parameters
+    ----------
+    name, text
+        A key, and a sentence.
+    log_likelihood
+        Of the samples, merged to cells, more than under the model, in nats.
+    fits
+        Whether the samples pass the tests against the law of the hypothesis.
+    """
+
+    name: str
+    text: str
+    log_likelihood: float
+    fits: bool
+
+    def __str__(self) -> str:
+        return f"{self.text} ({'fits' if self.fits else 'does not fit'}, log-likelihood {self.log_likelihood:+,.1f})"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Report:
+    """What a verification found.
+
+    Parameters
+    ----------
+    model_name, model_hash
+        What the samples were compared with.
+    n
+        Number of runs.
+    alpha
+        Largest probability with which the samples of an exact simulator fail.
+    times, species
+        What was compared.
+    tests
+        All tests, with adjusted p-values.
+    error
+        Largest bound on the 1-norm error of the reference, and whether it is a bound.
+    certified
+        Whether it is one; without, nothing fails.
+    detectable
+        The smallest errors of rate constants that would have been found.
+    findings
+        Hypotheses of what is wrong, best first; empty where nothing is.
+    simulator
+        Its name.
+    notes
+        Remarks.
+    undecided
+        Why there is no verdict although no test rejects; empty where there is one.
+    reference, samples
+        What was compared, for pictures.
+    """
+
+    model_name: str
+    model_hash: str
+    n: int
+    alpha: float
+    times: tuple[float, ...]
+    species: tuple[str, ...]
+    tests: tuple[Test, ...]
+    error: float
+    certified: bool = True
+    detectable: tuple[Detectable, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    simulator: str = ""
+    notes: tuple[str, ...] = ()
+    undecided: str = ""
+    reference: Sequence[Distribution] = field(default=())
+    samples: Samples | None = None
+
+    @property
+    def rejected(self) -> tuple[Test, ...]:
+        """Tests whose adjusted p-value is at most `alpha`, the smallest first."""
+        return tuple(sorted((test for test in self.tests if test.adjusted <= self.alpha), key=lambda test: test.p))
+
+    @property
+    def verdict(self) -> str:
+        """``"pass"``, ``"fail"`` or ``"undecided"``."""
+        if self.rejected:
+            return "fail" if self.certified else "undecided"
+        return "undecided" if self.undecided else "pass"
+
+    @property
+    def passed(self) -> bool:
+        """Whether the verdict is a pass."""
+        return self.verdict == "pass"
+
+    @property
+    def exit_code(self) -> int:
+        """0 for a pass, 1 for a fail, 2 for neither."""
+        return EXIT_CODES[self.verdict]
+
+    @property
+    def smallest(self) -> Test:
+        """The test with the smallest p-value."""
+        return min(self.tests, key=lambda test: test.p)
+
+    @property
+    def explanations(self) -> tuple[Finding, ...]:
+        """The findings that fit."""
+        return tuple(finding for finding in self.findings if finding.fits)
+
+    def _head(self) -> list[str]:
+        who = self.simulator or "samples"
+        sign = "≤" if self.certified else "≈"
+        return [
+            f"{self.verdict.upper()}: {who}, {self.n:,} runs of {self.model_name or 'the model'}, "
+            f"{len(self.times)} times, {', '.join(self.species)}",
+            f"{len(self.tests):,} tests; an exact simulator fails with probability ≤ {self.alpha:g}; "
+            f"reference error {sign} {round_up(self.error)}",
+        ]
+
+    def _summary(self) -> list[str]:
+        rows = []
+        for kind in KINDS:
+            own = [test for test in self.tests if test.kind == kind]
+            if own:
+                worst = min(own, key=lambda test: test.p)
+                bad = sum(test.adjusted <= self.alpha for test in own)
+                rows.append([kind, f"{len(own)}", f"{bad}", number(worst.p), number(worst.adjusted)])
+        return table(["test", "number", "rejected", "smallest p", "adjusted"], rows)
+
+    def _suite(self) -> list[str]:
+        """Say what the suite's own criterion sees, and why it is not the one that decides."""
+        z = [abs(test.statistic) for test in self.tests if test.kind == "mean"]
+        y = [abs(test.statistic) for test in self.tests if test.kind == "variance"]
+        if not z or not y:
+            return []
+        return [
+            f"SBML suite's statistics, for information: |Z| up to {max(z):.3g} ({sum(v >= 3 for v in z)} of {len(z)} "
+            f"not below 3), |Y| up to {max(y):.3g} ({sum(v >= 5 for v in y)} of {len(y)} not below 5)"
+        ]
+
+    def __str__(self) -> str:
+        lines = [*self._head(), *self._summary(), *self._suite()]
+        lines += [f"  {test.name}: p = {number(test.p)}; {test.where}" for test in self.rejected[:_SHOWN]]
+        if len(self.rejected) > _SHOWN:
+            lines.append(f"  and {len(self.rejected) - _SHOWN} more")
+        if self.detectable:
+            power = self.detectable[0].power
+            lines.append(f"Smallest errors of rate constants that are found with probability {power:g}:")
+            lines += [f"  {one} (by the {one.by})" for one in self.detectable]
+        if self.findings:
+            fitting = self.explanations
+            lines.append("What fits:" if fitting else "Nothing that was tried fits; nearest:")
+            lines += [f"  {one}" for one in (fitting or self.findings)[:5]]
+        if self.undecided:
+            lines.append(f"undecided: {self.undecided}")
+        return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
+
+    def __repr__(self) -> str:
+        return f"<Report: {self.verdict}, {len(self.rejected)} of {len(self.tests)} tests reject, {self.n:,} runs>"
+
+    def to_json(self) -> str:
+        """Return the report as JSON."""
+        record: dict[str, Any] = {
+            "verdict": self.verdict,
+            "model_name": self.model_name,
+            "model_hash": self.model_hash,
+            "simulator": self.simulator,
+            "runs": self.n,
+            "alpha": self.alpha,
+            "times": list(self.times),
+            "species": list(self.species),
+            "reference_error": self.error,
+            "reference_certified": self.certified,
+            "tests": [
+                {
+                    "kind": test.kind,
+                    "time": test.time,
+                    "species": list(test.species),
+                    "statistic": test.statistic,
+                    "p": test.p,
+                    "adjusted_p": test.adjusted,
+                    "rejected": test.adjusted <= self.alpha,
+                    "where": test.where,
+                }
+                for test in self.tests
+            ],
+            "detectable": [
+                {
+                    "parameter": one.parameter,
+                    "value": one.value,
+                    "increase": _finite(one.increase),
+                    "decrease": _finite(one.decrease),
+                    "power": one.power,
+                    "by": one.by,
+                }
+                for one in self.detectable
+            ],
+            "findings": [
+                {"name": one.name, "text": one.text, "log_likelihood": one.log_likelihood, "fits": one.fits}
+                for one in self.findings
+            ],
+            "notes": list(self.notes),
+            "undecided": self.undecided,
+        }
+        return json.dumps(record, indent=2, ensure_ascii=False)
+
+    def to_junit(self) -> str:
+        """Return the report as JUnit XML: a test case for each kind of test, time and species."""
+        failures = len(self.rejected)
+        undecided = self.verdict == "undecided"
+        suite = ElementTree.Element(
+            "testsuite",
+            name=f"fsp verify {self.model_name}",
+            tests=str(len(self.tests) + undecided),
+            failures=str(failures if self.certified else 0),
+            errors=str(int(undecided)),
+        )
+        for test in self.tests:
+            case = ElementTree.SubElement(suite, "testcase", classname=self.model_name or "model", name=test.name)
+            if test.adjusted <= self.alpha and self.certified:
+                message = f"p = {number(test.p)}, adjusted {number(test.adjusted)}"
+                ElementTree.SubElement(case, "failure", message=message).text = test.where
+        if undecided:
+            case = ElementTree.SubElement(suite, "testcase", classname=self.model_name or "model", name="verdict")
+            ElementTree.SubElement(case, "error", message=self.undecided or "the reference is not certified")
+        ElementTree.SubElement(suite, "system-out").text = str(self)
+        ElementTree.indent(suite)
+        return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True)
+
+    def to_html(self) -> str:
+        """Return the report as one page with pictures, that needs no other file."""
+        from fsp.verification.page import page
+
+        return page(self)
+
+    def save(self, path: str | Path) -> None:
+        """Write the report to a file.
+
+        Parameters
+        ----------
+        path
+            It ends in ``.json``, ``.xml`` (JUnit), ``.html`` or ``.txt``.
+
+        Raises
+        ------
+        ArgumentError
+            If it ends in something else.
+        """
+        path = Path(path)
+        if path.suffix.lower() not in WRITERS:
+            raise ArgumentError(f"A report must be a file in {', '.join(WRITERS)}, but is '{path}'.")
+        path.write_text(WRITERS[path.suffix.lower()](self) + "\n", encoding="utf-8")
+
+
+WRITERS: dict[str, Callable[[Report], str]] = {
+    ".json": Report.to_json,
+    ".xml": Report.to_junit,
+    ".html": Report.to_html,
+    ".txt": str,
+}
+"""How a report is written, by the end of the file's name."""
+
+
+def number(p: float) -> str:
+    """Write a p-value with two digits."""
+    return f"{p:.2g}" if p >= 1e-300 or np.isnan(p) else "< 1e-300"
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

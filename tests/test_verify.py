@@ -1,0 +1,364 @@
+"""Verification: p-values hold for exact samplers, wrong ones are caught, bad input is named."""
+
+from __future__ import annotations
+
+import json
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import fsp
+from fsp.verification import statistics
+from fsp.verification.battery import Battery
+from fsp.verification.law import ScalarLaw, Slack
+from fsp.verification.reading import read_samples
+from fsp.verification.tree import grow
+
+TIMES = [0.5, 1.0, 2.0]
+TOTAL = 30
+
+
+def isomerization(forth=1.0, back=0.5):
+    return fsp.Model(
+        name="isomerization",
+        species={"A": TOTAL, "B": 0},
+        parameters={"forth": forth, "back": back},
+        reactions=[
+            fsp.Reaction("A -> B", mass_action="forth", name="forth"),
+            fsp.Reaction("B -> A", mass_action="back", name="back"),
+        ],
+    )
+
+
+def isomerization_runs(rng, n, times=TIMES, forth=1.0, back=0.5):
+    """Sample exactly: each molecule goes its own way, so the next count is a sum of two binomial ones."""
+    counts = np.zeros((n, len(times), 2), dtype=int)
+    a, earlier, rate = np.full(n, TOTAL), 0.0, forth + back
+    for k, t in enumerate(times):
+        gone = -np.expm1(-rate * (t - earlier))
+        a = rng.binomial(a, 1 - forth / rate * gone) + rng.binomial(TOTAL - a, back / rate * gone)
+        counts[:, k], earlier = np.stack([a, TOTAL - a], axis=1), t
+    return counts
+
+
+@pytest.fixture(scope="module")
+def reference():
+    return tuple(fsp.transient(isomerization(), TIMES, tol=1e-9))
+
+
+def runs_of(counts, times=TIMES):
+    return fsp.Runs(counts, np.array(times), ("A", "B"))
+
+
+# ---- statistics
+
+
+@pytest.mark.parametrize("n", [3, 40, 1000])
+@pytest.mark.parametrize("z", [0.5, 2.0, 5.0])
+def test_tail_of_a_mean_is_a_bound_of_the_exact_tail(n, z):
+    size, chance = 12, 0.3
+    x = np.arange(size + 1.0)
+    law = ScalarLaw.largest(x, stats.binom.pmf(x, size, chance), Slack())
+    least = int(np.ceil(n * size * chance + z * np.sqrt(n * size * chance * (1 - chance))))
+    exact = stats.binom.sf(least - 1, n * size, chance)
+    bound = statistics.mean_at_least(law, n, least / n)
+    assert bound >= exact * (1 - 1e-9)
+    if n == 1000:
+        assert bound <= 2 * exact
+
+
+def test_largest_law_is_above_all_that_the_slack_admits(rng):
+    values, slack = np.arange(6.0), Slack(0.05, 0.03)
+    masses = rng.dirichlet(np.ones(6)) * 0.98
+    law = ScalarLaw.largest(values, masses, slack)
+    assert law.weights.sum() == pytest.approx(1)
+    for place in range(6):  # all slack in one state
+        other = masses.copy()
+        other[place] += 0.05
+        assert all(law.weights[values > v].sum() >= min(1, other[values > v].sum()) - 1e-12 for v in values)
+
+
+def test_binomial_p_values_hold_for_all_probabilities_between_the_ends():
+    n, counts = 25, np.arange(26)
+    p = statistics.binomial(counts, np.full(26, n), np.full(26, 0.3), np.full(26, 0.4))
+    for chance in (0.3, 0.34, 0.4):
+        pmf = stats.binom.pmf(counts, n, chance)
+        assert all(pmf[p <= level].sum() <= level + 1e-12 for level in p)
+
+
+def test_holm():
+    assert statistics.holm(np.array([0.04, 0.01, 0.5])) == pytest.approx([0.08, 0.03, 0.5])
+
+
+def test_splits_of_a_tree_partition_all_runs(rng):
+    states = np.stack(np.meshgrid(np.arange(12), np.arange(9), indexing="ij"), axis=-1).reshape(-1, 2)
+    probabilities = rng.dirichlet(np.ones(len(states)))
+    tree = grow(states, probabilities, 1000, 20)
+    masses = tree.masses(states, probabilities)
+    assert len(masses) == 19
+    assert masses[0].sum() == pytest.approx(1)
+    for number, split in enumerate(tree.splits[1:], start=1):
+        assert masses[number].sum() == pytest.approx(masses[split.parent, 0 if split.is_left else 1])
+    assert masses.min() * 1000 >= 5
+    far = tree.masses(np.array([[500, 500]]), np.array([3.0]))
+    assert far[0].sum() == 3
+
+
+# ---- exact samplers pass
+
+
+def test_p_values_hold_for_an_exact_sampler(reference, rng):
+    battery, repeats = Battery(reference, 150), 150
+    found = [battery.run(runs_of(isomerization_runs(rng, 150))) for _ in range(repeats)]
+    p = np.array([[test.p for test in tests] for tests in found])  # (repeats, n_tests)
+    for level in (0.5, 0.1, 0.02):
+        allowed = stats.binom.isf(1e-7, repeats, level)
+        assert ((p <= level).sum(axis=0) <= allowed).all()
+    kinds = {test.kind for test in found[0]}
+    assert kinds == {"support", "joint", "marginal", "band", "mean", "variance", "repeats", "memory", "serial"}
+    family = np.array([min(test.adjusted for test in tests) for tests in found])
+    assert (family <= 0.1).sum() <= stats.binom.isf(1e-7, repeats, 0.1)
+
+
+def test_a_reference_that_is_off_by_its_error_raises_no_alarm(rng):
+    true = fsp.transient(isomerization(), [1.0], tol=1e-10)[0]
+    wrong = true.probabilities.copy()
+    top = int(np.argmax(wrong))
+    wrong[top] -= 0.1
+    moved = fsp.Distribution(
+        np.vstack([true.states, [[200, 0]]]),
+        np.append(wrong, 0.1),
+        true.species,
+        t=1.0,
+        error=fsp.ErrorLedger(truncation=0.2),
+    )
+    tests = Battery((moved,), 20_000).run(runs_of(isomerization_runs(rng, 20_000, [1.0]), [1.0]))
+    assert min(test.adjusted for test in tests) > 1e-3
+    without = fsp.Distribution(
+        moved.states, moved.probabilities, true.species, t=1.0, error=fsp.ErrorLedger(truncation=1e-6)
+    )
+    tests = Battery((without,), 20_000).run(runs_of(isomerization_runs(rng, 20_000, [1.0]), [1.0]))
+    assert min(test.adjusted for test in tests) < 1e-10
+
+
+def test_verify_passes_an_exact_sampler_at_all_sizes(rng):
+    for n in (1, 20, 3000):
+        report = fsp.verify(isomerization(), isomerization_runs(rng, n), TIMES)
+        assert report.passed
+        assert report.exit_code == 0
+        assert report.n == n
+
+
+# ---- wrong samplers fail
+
+
+def rejected_kinds(report):
+    return {test.kind for test in report.rejected}
+
+
+def test_a_wrong_rate_is_caught_and_said_where(rng):
+    report = fsp.verify(isomerization(), isomerization_runs(rng, 2000, forth=1.1), TIMES)
+    assert report.verdict == "fail"
+    assert {"mean", "marginal", "joint", "band"} <= rejected_kinds(report)
+    assert "expected" in report.rejected[0].where
+    assert report.exit_code == 1
+
+
+def test_a_state_that_cannot_be_is_caught_in_one_run(rng):
+    counts = isomerization_runs(rng, 500)
+    counts[7, 1] = 31, 0
+    report = fsp.verify(isomerization(), counts, TIMES)
+    assert rejected_kinds(report) == {"support"}
+    assert "A = 31" in report.rejected[0].where
+
+
+def test_a_spread_of_the_right_mean_is_caught(rng):
+    counts = isomerization_runs(rng, 4000)
+    counts[::2] = counts[1::2]  # each run twice: means vary more, and neighbours are equal
+    report = fsp.verify(isomerization(), counts, TIMES)
+    assert {"repeats", "serial", "memory"} <= rejected_kinds(report)
+
+
+def test_blocks_that_repeat_are_caught(rng):
+    counts = isomerization_runs(rng, 400)
+    report = fsp.verify(isomerization(), np.concatenate([counts, counts]), TIMES)
+    assert "repeats" in rejected_kinds(report)
+    assert "run i + 400" in next(test.where for test in report.rejected if test.kind == "repeats")
+
+
+def test_seeds_reused_in_any_order_are_caught(rng):
+    counts = isomerization_runs(rng, 200)[rng.integers(0, 200, 1000)]
+    assert "memory" in rejected_kinds(fsp.verify(isomerization(), counts, TIMES))
+
+
+def test_a_joint_distribution_with_the_right_marginals_is_caught(rng):
+    model = fsp.Model(
+        species={"X": 0, "Y": 0},
+        reactions=[
+            fsp.Reaction("0 -> X + Y", rate=6.0),
+            fsp.Reaction("X -> 0", mass_action=1.0),
+            fsp.Reaction("Y -> 0", mass_action=1.0),
+        ],
+    )
+    dist = fsp.transient(model, [1.0], tol=1e-8)[0]
+    place = rng.choice(len(dist), size=5000, p=dist.probabilities / dist.mass)
+    counts = dist.states[place][:, None, :].copy()
+    assert fsp.verify(model, counts, [1.0]).passed
+    counts[:, 0, 1] = rng.permutation(counts[:, 0, 1])
+    assert rejected_kinds(fsp.verify(model, counts, [1.0])) - {"support"} == {"joint"}
+
+
+# ---- histograms and summaries
+
+
+def test_summaries_are_tested_as_the_runs_are(rng):
+    for forth, verdict in ((1.0, "pass"), (1.1, "fail")):
+        counts = isomerization_runs(rng, 5000, forth=forth)
+        summary = fsp.Summary(counts.mean(axis=0), counts.std(axis=0, ddof=1), 5000, TIMES, ("A", "B"))
+        report = fsp.verify(isomerization(), summary)
+        assert report.verdict == verdict
+        assert {test.kind for test in report.tests} == {"mean", "variance"}
+    narrow = fsp.Summary(counts.mean(axis=0), counts.std(axis=0) * 0.9, 5000, TIMES, ("A", "B"))
+    assert "variance" in rejected_kinds(fsp.verify(isomerization(), narrow))
+
+
+def test_the_suites_statistics_are_reported_by_name(rng):
+    counts = isomerization_runs(rng, 1000, [1.0])
+    dist = fsp.transient(isomerization(), [1.0], tol=1e-9)[0]
+    report = fsp.verify(isomerization(), counts, [1.0])
+    z = next(test.statistic for test in report.tests if test.kind == "mean")
+    y = next(test.statistic for test in report.tests if test.kind == "variance")
+    assert z == pytest.approx(np.sqrt(1000) * (counts[:, 0, 0].mean() - dist.mean()["A"]) / dist.std()["A"])
+    assert y == pytest.approx(np.sqrt(500) * (counts[:, 0, 0].var(ddof=1) / dist.variance()["A"] - 1))
+    assert "|Z|" in str(report)
+
+
+# ---- reading
+
+
+@pytest.fixture
+def files(tmp_path, rng):
+    """Write the same runs in all forms."""
+    import h5py
+    import pandas
+
+    counts = isomerization_runs(rng, 12)
+    rows = [(run, t, *counts[run, k]) for run in range(12) for k, t in enumerate(TIMES)]
+    wide = pandas.DataFrame(rows, columns=["run", "time", "A", "B"])
+    wide.sample(frac=1, random_state=1).to_csv(tmp_path / "wide.csv", index=False)
+    wide.drop(columns="run").to_csv(tmp_path / "restarts.csv", index=False)
+    wide.melt(["run", "time"], var_name="species").to_csv(tmp_path / "long.csv", index=False)
+    wide.to_csv(tmp_path / "tabs.tsv", index=False, sep="\t")
+    (tmp_path / "runs").mkdir()
+    for run in range(12):
+        wide[wide.run == run].drop(columns="run").to_csv(tmp_path / "runs" / f"{run:02}.csv", index=False)
+    with h5py.File(tmp_path / "runs.h5", "w") as file:
+        file["samples"], file["time"] = counts, TIMES
+        file["species"] = ["A", "B"]
+    return tmp_path, counts, wide
+
+
+@pytest.mark.parametrize("name", ["wide.csv", "restarts.csv", "long.csv", "tabs.tsv", "runs", "runs/*.csv", "runs.h5"])
+def test_all_forms_hold_the_same_runs(files, name):
+    folder, counts, _ = files
+    found = read_samples(folder / name, ("A", "B"))
+    np.testing.assert_array_equal(found.counts, counts)
+    np.testing.assert_array_equal(found.times, TIMES)
+
+
+def test_tables_and_labelled_arrays_hold_the_same_runs(files):
+    import xarray
+
+    _, counts, wide = files
+    labels = xarray.DataArray(counts, dims=("run", "time", "species"), coords={"time": TIMES, "species": ["A", "B"]})
+    for given in (wide, labels, labels.transpose("time", "species", "run"), labels.to_dataset("species")):
+        np.testing.assert_array_equal(read_samples(given, ("A", "B")).counts, counts)
+    swapped = read_samples(wide, ("B", "A"), [2.0])
+    np.testing.assert_array_equal(swapped.counts, counts[:, 2:, ::-1])
+
+
+def test_histograms_and_tables_of_means_are_read(tmp_path):
+    (tmp_path / "histogram.csv").write_text("time,species,value,count\n1,A,3,10\n1,A,4,20\n")
+    values, numbers = read_samples(tmp_path / "histogram.csv", ("A",)).of(0, "A")
+    assert (values.tolist(), numbers.tolist()) == ([3, 4], [10, 20])
+    (tmp_path / "means.csv").write_text("time,species,mean,sd,runs\n1,A,3.5,1.2,100\n2,A,4.5,1.5,100\n")
+    found = read_samples(tmp_path / "means.csv", ("A",))
+    assert (found.mean[:, 0].tolist(), found.std[:, 0].tolist(), found.n) == ([3.5, 4.5], [1.2, 1.5], 100)
+    (tmp_path / "suite.csv").write_text("time,A-mean,A-sd\n0,100,0\n1,90,9\n")
+    found = read_samples(tmp_path / "suite.csv", ("A",), runs=1000)
+    assert (found.mean[:, 0].tolist(), found.n) == ([100, 90], 1000)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("run,time,A\n1,1,3\n", "lacks B"),
+        ("run,A,B\n1,1,3\n", "column 'time'"),
+        ("run,time,A,B\n1,1,3.5,2\n", "A in run 0 at t = 1 is 3.5"),
+        ("run,time,A,B\n1,1,-3,2\n", "A in run 0 at t = 1 is -3"),
+        ("run,time,A,B\n1,1,,2\n", "Column 'A'"),
+        ("run,time,A,B\n1,1,x,2\n", "Column 'A'"),
+        ("run,time,A,B\n1,1,1,2\n1,1,1,2\n", "each time once"),
+        ("run,time,A,B\n1,1,1,2\n1,2,1,2\n2,1,1,2\n", "each time once"),
+        ("run,time,[A],[B]\n1,1,1,2\n", "concentration"),
+        ("run,time,A,B\n1,1,1\n", "rows of 4 cells"),
+        ("run,time,A,B\n1,1,1,2\n1,2,1\n", "as many cells"),
+        ("hello\n", "columns with a header"),
+    ],
+)
+def test_bad_tables_are_refused_by_name(tmp_path, text, message):
+    path = tmp_path / "runs.csv"
+    path.write_text(text)
+    with pytest.raises(fsp.ArgumentError, match=message.replace("[", r"\[")):
+        read_samples(path, ("A", "B"))
+
+
+def test_bad_arrays_are_refused_by_name():
+    model, good = isomerization(), np.ones((5, 3, 2), dtype=int)
+    cases = [
+        (dict(samples=good[:, :2]), "of shape"),
+        (dict(samples=good * np.nan), "whole numbers"),
+        (dict(samples=good, times=[2, 1, 3]), "increasing"),
+        (dict(samples=good, times=None), "`times` must be given"),
+        (dict(samples=good, alpha=2), "`alpha`"),
+        (dict(samples=good, species=["A", "C"]), "has 'C'"),
+        (dict(samples="nowhere.csv"), "does not"),
+    ]
+    for given, message in cases:
+        with pytest.raises(fsp.ArgumentError, match=message):
+            fsp.verify(model, **({"times": TIMES} | given))
+
+
+# ---- reports
+
+
+def test_reports_are_read_back(rng, tmp_path):
+    report = fsp.verify(isomerization(), isomerization_runs(rng, 500, forth=1.3), TIMES, simulator="a & b < c")
+    report.save(tmp_path / "report.json")
+    record = json.loads((tmp_path / "report.json").read_text())
+    assert record["verdict"] == "fail"
+    assert sum(test["rejected"] for test in record["tests"]) == len(report.rejected)
+    report.save(tmp_path / "report.xml")
+    suite = ElementTree.parse(tmp_path / "report.xml").getroot()
+    assert int(suite.get("failures")) == len(suite.findall("testcase/failure")) == len(report.rejected)
+    assert int(suite.get("tests")) == len(report.tests)
+    page = report.to_html()
+    assert page.count("<svg") == page.count("</svg>") == 2
+    assert "a &amp; b &lt; c" in page
+    assert "http" not in page.replace("http://www.w3.org", "").replace("http://purl.org", "").replace(
+        "http://creativecommons.org", ""
+    ).replace("https://matplotlib.org", "")  # names in the pictures' metadata
+    with pytest.raises(fsp.ArgumentError, match=r"\.json"):
+        report.save(tmp_path / "report.docx")
+
+
+def test_an_estimate_fails_nobody(rng):
+    report = fsp.verify(isomerization(), isomerization_runs(rng, 500, forth=1.3), TIMES)
+    doubtful = fsp.Report(
+        **{name: getattr(report, name) for name in report.__dataclass_fields__} | {"certified": False}
+    )
+    assert doubtful.verdict == "undecided"
+    assert doubtful.exit_code == 2
+    assert ElementTree.fromstring(doubtful.to_junit()).get("failures") == "0"
