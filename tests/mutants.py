@@ -1307,7 +1307,15 @@ MUTANTS = [
         "if not off <= MASS_FACTOR * error + MASS_ROUNDING * mass:",
         "if not off <= 1.0:",
         "mpi",
-        only="test_transient and 2",
+        only="test_solvers and 2",
+    ),
+    mutant(
+        "error-of-petsc-steps-forgotten",
+        "petsc/stepping.py",
+        "            error += step.error + cut",
+        "            error += cut",
+        "mpi",
+        only="test_solvers and 1",
     ),
     mutant(
         "sinks-on-all-ranks",

@@ -1,21 +1,20 @@
-"""One contract for all integrators: the true 1-norm error of an advance is within what it reports.
-
-The reference is `scipy.linalg.expm` of the small dense generator whose last states are the sinks, or a closed form.
-"""
+"""Integrators keep their contract (tests/solver_contract.py), and each does what its own mathematics says."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import FrozenInstanceError, dataclass
+from dataclasses import FrozenInstanceError
 from itertools import pairwise
 
 import exact
 import mpmath
 import numpy as np
 import pytest
+import solver_contract
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, linalg, sparse, special
+from solver_contract import CHAINS, advance
 from written_networks import network
 
 import fsp
@@ -27,7 +26,6 @@ from fsp.projection.growth import starting_vector
 from fsp.solvers import (
     NO_LIMIT,
     SOLVERS,
-    Advance,
     Chooser,
     LossLimit,
     base,
@@ -45,44 +43,7 @@ from fsp.solvers.poisson import poisson_window
 UNIT = 2.0**-53
 
 
-IMMIGRATION = network({"X": 5}, ("0 -> X", "mass_action", 8.0), ("X -> 0", "mass_action", 1.0))
-ISOMERIZATION = network({"A": 12, "B": 0}, ("A -> B", "mass_action", 1.3), ("B -> A", "mass_action", 0.4))
-GENE = network(
-    {"M": 1, "P": 2},
-    ("0 -> M", "mass_action", 2.0),
-    ("M -> 0", "mass_action", 1.0),
-    ("M -> M + P", "mass_action", 4.0),
-    ("P -> 0", "mass_action", 0.5),
-)
-DECAY = network({"X": 20}, ("X -> 0", "mass_action", 1.0))
-PAIRS = network({"X": 3}, ("0 -> 3 X", "mass_action", 1.5), ("2 X -> 0", "mass_action", 0.4))
-CYCLE = network(
-    {"A": 5, "B": 0, "C": 0},
-    ("A -> B", "mass_action", 2.0),
-    ("B -> C", "mass_action", 2.0),
-    ("C -> A", "mass_action", 2.0),
-)
-SPREAD = network(
-    {"X": 0},
-    ("0 -> X", "mass_action", 8.0),
-    ("X -> 0", "mass_action", 1.0),
-    initial={(0,): 0.25, (7,): 0.5, (20,): 0.25},
-)
-BRANCHES = network(
-    {"X": 0, "Y": 0}, ("0 -> X", "mass_action", 3.0), ("0 -> Y", "mass_action", 1.0), ("X -> Y", "mass_action", 0.5)
-)
-
 box, reachable = fsp.StateSpace.box, fsp.StateSpace.reachable
-CHAINS = {
-    "immigration": (IMMIGRATION, box(IMMIGRATION, upper={"X": 20}), 2.0),
-    "isomerization": (ISOMERIZATION, reachable(ISOMERIZATION), 1.5),
-    "gene": (GENE, box(GENE, upper={"M": 6, "P": 14}), 1.5),
-    "decay": (DECAY, reachable(DECAY), 3.0),
-    "pairs": (PAIRS, box(PAIRS, upper={"X": 25}), 2.0),
-    "cycle": (CYCLE, reachable(CYCLE), 4.0),
-    "spread": (SPREAD, box(SPREAD, upper={"X": 24}), 1.0),
-    "branches": (BRANCHES, box(BRANCHES, upper={"X": 5, "Y": 6}), 2.5),
-}
 NAMES = [fsp.Uniformization, fsp.Krylov, fsp.Chebyshev, fsp.Rational, fsp.Implicit, fsp.Magnus]
 SETTINGS = {
     "uniformization": fsp.Uniformization(),
@@ -100,64 +61,8 @@ SETTINGS = {
 solvers = pytest.mark.parametrize("solver", SETTINGS.values(), ids=SETTINGS.keys())
 classes = pytest.mark.parametrize("make", NAMES, ids=lambda make: make.__name__)
 chains = pytest.mark.parametrize("chain", CHAINS)
-
-
-@dataclass(frozen=True)
-class Bound:
-    """A chain small enough for a dense exponential."""
-
-    model: fsp.Model
-    generator: fsp.Generator
-    p: np.ndarray
-    t: float
-
-    @property
-    def closed(self):
-        return self.generator.with_sinks.toarray()
-
-    def flow(self, p, t):
-        """Exact states and sinks after `t`, as far as rounding lets the dense exponential be."""
-        return linalg.expm(self.closed * t) @ np.concatenate([p, np.zeros(self.generator.n_sinks)])
-
-    def slack(self, t):
-        """What the dense exponential may be off."""
-        return 1e-13 + 4e-16 * float(np.abs(self.closed).sum(axis=0).max()) * t
-
-
-def bind(name):
-    model, space, t = CHAINS[name]
-    p = starting_vector(model, space)
-    p.flags.writeable = False  # a solver must not touch what it is given
-    return Bound(model, fsp.Generator(model, space), p, t)
-
-
-def advance(propagator, p, t0, t1, tol=None, limit=None):
-    """Advance all the way: one call may end early to report progress."""
-    total, share = None, tol
-    t = t0
-    while total is None or (t < t1 and total.rejected is None):
-        if tol is not None:
-            share = tol * (t1 - t) / (t1 - t0)
-        options = {} if limit is None else {"limit": LossLimit(limit.at(t - t0) - _lost(total), limit.rate)}
-        step = propagator.advance(p if total is None else total.p, t, t1, tol=share, **options)
-        assert isinstance(step, Advance)
-        assert t <= step.t <= t1
-        total = step if total is None else _joined(total, step)
-        t = total.t
-    return total
-
-
-def _lost(step):
-    return 0.0 if step is None else float(step.lost.sum())
-
-
-def _joined(a, b):
-    error, rounding, n = a.error + b.error, a.rounding + b.rounding, a.n_matvec + b.n_matvec
-    return Advance(b.p, a.lost + b.lost, error, n, b.t, rounding, b.rejected)
-
-
-def true_error(bound, step, t):
-    return float(np.abs(np.concatenate([step.p, step.lost]) - bound.flow(bound.p, t)).sum())
+corners = pytest.mark.parametrize("corner", solver_contract.CORNERS, ids=lambda corner: corner.__name__)
+bind = solver_contract.Binder()
 
 
 # ---- the contract -----------------------------------------------------------------------------------------
@@ -169,201 +74,32 @@ def true_error(bound, step, t):
 )
 @chains
 def test_true_error_is_within_the_reported_bound(name, tol, chain):
-    bound, solver = bind(chain), SETTINGS[name]
-    with solver.open(bound.generator) as propagator:
-        step = advance(propagator, bound.p, 0.0, bound.t, tol)
-    assert step.t == bound.t
-    assert step.rejected is None
-    assert step.p.shape == bound.p.shape
-    assert step.lost.shape == (bound.generator.n_sinks,)
-    assert true_error(bound, step, bound.t) <= step.error + step.rounding + bound.slack(bound.t)
-    assert step.error <= 1.5 * tol
-    assert 0.0 <= step.rounding < 1e-10
+    solver_contract.true_error_is_within_the_reported_bound(bind, chain, SETTINGS[name], tol)
 
 
 @solvers
 @chains
 def test_probabilities_are_not_negative_and_mass_is_kept(solver, chain):
-    bound = bind(chain)
-    with solver.open(bound.generator) as propagator:
-        step = advance(propagator, bound.p, 0.0, bound.t, 1e-6)
-    assert (step.p >= 0.0).all()
-    assert (step.lost >= 0.0).all()
-    assert abs(step.p.sum() + step.lost.sum() - 1.0) <= step.error + step.rounding + 1e-14
+    solver_contract.probabilities_are_not_negative_and_mass_is_kept(bind, chain, solver)
 
 
 @classes
 @chains
 def test_two_halves_are_the_whole(make, chain):
-    bound = bind(chain)
-    with make().open(bound.generator) as propagator:
-        whole = advance(propagator, bound.p, 0.0, bound.t, 1e-8)
-        first = advance(propagator, bound.p, 0.0, 0.5 * bound.t, 1e-8)
-        second = advance(propagator, first.p, 0.5 * bound.t, bound.t, 1e-8)
-    halves = np.concatenate([second.p, first.lost + second.lost])
-    gap = np.abs(halves - np.concatenate([whole.p, whole.lost])).sum()
-    steps = (whole, first, second)
-    assert gap <= sum(s.error + s.rounding for s in steps)
-    assert gap > 0.0 or make is fsp.Krylov  # they are different computations
-
-
-@classes
-def test_time_is_counted_from_the_start_of_the_advance(make):
-    bound = bind("gene")
-    with make(tol=1e-9).open(bound.generator) as propagator:
-        here = advance(propagator, bound.p, 0.0, 1.0)
-        later = advance(propagator, bound.p, 1e3, 1e3 + 1.0)
-    assert later.t == 1e3 + 1.0
-    assert np.abs(here.p - later.p).sum() <= here.error + later.error + 2e-12
-
-
-@classes
-def test_the_answers_of_one_propagator_do_not_share_memory(make):
-    bound = bind("immigration")
-    with make().open(bound.generator) as propagator:
-        first = advance(propagator, bound.p, 0.0, 1.0)
-        kept = first.p.copy()
-        advance(propagator, first.p, 1.0, 2.0)
-    np.testing.assert_array_equal(first.p, kept)
-
-
-@classes
-def test_half_a_distribution_advances_to_half_the_answer(make):
-    bound = bind("gene")
-    with make(tol=1e-9).open(bound.generator) as propagator:
-        whole = advance(propagator, bound.p, 0.0, bound.t)
-        half = advance(propagator, 0.5 * bound.p, 0.0, bound.t)
-    assert np.abs(whole.p - 2.0 * half.p).sum() <= whole.error + 2.0 * half.error + 1e-13
-
-
-@classes
-def test_the_tolerance_of_the_call_replaces_that_of_the_solver(make):
-    bound = bind("gene")
-    solver = make(tol=1e-3)
-    with solver.open(bound.generator) as propagator:
-        loose = advance(propagator, bound.p, 0.0, bound.t)
-    with solver.open(bound.generator) as propagator:
-        tight = advance(propagator, bound.p, 0.0, bound.t, 1e-10)
-    assert tight.error <= 1.5e-10
-    assert true_error(bound, tight, bound.t) <= 1.5e-10
-    assert loose.n_matvec < tight.n_matvec
-
-
-@classes
-def test_a_shorter_way_costs_its_share_of_the_tolerance(make):
-    bound = bind("immigration")
-    limit = LossLimit(1e-4, 0.0)
-    with make().open(bound.generator) as propagator:
-        for _ in range(20):  # a step that was too long may be shortened in the next call only
-            step = propagator.advance(bound.p, 0.0, 10.0, tol=1e-6, limit=limit)
-            if step.t > 0.0:
-                break
-    assert 0.0 < step.t < 10.0
-    assert step.error <= 1.5e-6 * step.t / 10.0
-
-
-# ---- the loss limit ---------------------------------------------------------------------------------------
+    solver_contract.two_halves_are_the_whole(bind, chain, make())
 
 
 @solvers
-@pytest.mark.parametrize("limit", [LossLimit(1e-6, 0.0), LossLimit(0.0, 1e-5), LossLimit(1e-4, 1e-5)], ids=str)
-@pytest.mark.parametrize("chain", ["immigration", "gene", "branches"])
+@pytest.mark.parametrize("limit", solver_contract.LIMITS, ids=str)
+@pytest.mark.parametrize("chain", solver_contract.LEAKY)
 def test_the_loss_limit_is_kept_at_the_time_reached(solver, limit, chain):
-    bound = bind(chain)
-    with solver.open(bound.generator) as propagator:
-        step = advance(propagator, bound.p, 0.0, 20.0, 1e-7, limit)
-    assert 0.0 <= step.t < 20.0
-    assert step.lost.sum() <= limit.at(step.t) + step.error + step.rounding
-    assert step.rejected is not None
-    assert step.rejected.shape == bound.p.shape
-    assert (step.rejected >= 0.0).all()
-    assert bound.generator.leak_rates @ step.rejected > 0.0  # it says where to grow
-    assert true_error(bound, step, step.t) <= step.error + step.rounding + bound.slack(step.t)
+    solver_contract.the_loss_limit_is_kept_at_the_time_reached(bind, chain, solver, limit)
 
 
 @classes
-def test_where_nothing_may_be_lost_nothing_moves(make):
-    bound = bind("branches")
-    full = (np.array(bound.generator.leak_rates) > 0.0).astype(float)
-    p = full / full.sum()
-    with make().open(bound.generator) as propagator:
-        step = propagator.advance(p, 0.0, 1.0, limit=LossLimit(0.0, 0.0))
-    assert step.t == 0.0
-    assert step.rejected is not None
-    assert step.lost.sum() == 0.0
-    np.testing.assert_allclose(step.p, p, rtol=1e-14)
-
-
-@classes
-def test_a_limit_that_is_never_met_changes_nothing(make):
-    bound = bind("immigration")
-    with make().open(bound.generator) as propagator:
-        step = advance(propagator, bound.p, 0.0, bound.t, 1e-9, LossLimit(0.9, 0.0))
-    assert step.t == bound.t
-    assert step.rejected is None
-    assert true_error(bound, step, bound.t) <= step.error + step.rounding + bound.slack(bound.t)
-
-
-# ---- corners ----------------------------------------------------------------------------------------------
-
-
-@classes
-def test_one_state_with_a_way_out(make):
-    model = network({"X": 0}, ("0 -> X", "mass_action", 2.0))
-    generator = fsp.Generator(model, box(model, upper={"X": 0}))
-    with make(tol=1e-10).open(generator) as propagator:
-        step = advance(propagator, np.ones(1), 0.0, 3.0)
-    gap = abs(step.p[0] - math.exp(-6.0)) + abs(step.lost[0] + math.expm1(-6.0))
-    assert gap <= step.error + step.rounding + 1e-15
-
-
-@classes
-def test_one_state_without_a_way_out(make):
-    model = network({"X": 0}, ("X -> 0", "mass_action", 2.0))
-    generator = fsp.Generator(model, reachable(model))
-    with make().open(generator) as propagator:
-        step = advance(propagator, np.ones(1), 0.0, 1e6)
-    assert step.t == 1e6
-    assert abs(step.p[0] - 1.0) <= step.error + step.rounding
-    assert step.error + step.rounding < 1e-12
-
-
-@classes
-def test_rates_of_zero(make):
-    model = network({"X": 3}, ("0 -> X", "mass_action", 0.0), ("X -> 0", "mass_action", 0.0))
-    space = box(model, upper={"X": 5})
-    with make().open(fsp.Generator(model, space)) as propagator:
-        step = advance(propagator, starting_vector(model, space), 0.0, 7.0)
-    np.testing.assert_allclose(step.p, starting_vector(model, space), atol=1e-14)
-    assert step.error + step.rounding < 1e-12
-
-
-@classes
-def test_an_absorbing_start_stays(make):
-    space = reachable(DECAY)
-    p = np.zeros(len(space))
-    p[space.index([0])] = 1.0
-    with make().open(fsp.Generator(DECAY, space)) as propagator:
-        step = advance(propagator, p, 0.0, 50.0)
-    np.testing.assert_allclose(step.p, p, atol=1e-12)
-
-
-@classes
-def test_long_after_everything_has_decayed(make):
-    space = reachable(DECAY)
-    with make(tol=1e-9).open(fsp.Generator(DECAY, space)) as propagator:
-        step = advance(propagator, starting_vector(DECAY, space), 0.0, 60.0)
-    gap = np.abs(step.p - exact.decay(np.arange(21), 60.0, rate=1.0, start=20)).sum()
-    assert gap <= step.error + step.rounding + 1e-14
-
-
-@classes
-def test_no_probability_stays_none(make):
-    bound = bind("gene")
-    with make().open(bound.generator) as propagator:
-        step = advance(propagator, np.zeros(len(bound.p)), 0.0, 1.0)
-    assert step.t == 1.0
-    assert step.p.sum() == step.lost.sum() == 0.0
+@corners
+def test_corners_of_the_contract(make, corner):
+    corner(bind, make, 1e-9)
 
 
 @pytest.mark.parametrize("fast", [1e3, 1e6])

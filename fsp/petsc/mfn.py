@@ -25,6 +25,7 @@ from fsp.petsc.environment import load
 from fsp.petsc.generator import require_ranks, values_of
 from fsp.petsc.options import Options
 from fsp.petsc.stepping import Pairs, Step, Stepper, pairs
+from fsp.petsc.systems import petsc_errors
 from fsp.solvers.base import check_tol, require_constant_rates
 
 if TYPE_CHECKING:
@@ -133,11 +134,12 @@ class _Exponential:
         function.setType("exp")
         function.setScale(h, 1.0)
         self._mfn.setTolerances(asked)
-        with self._options.over() as prefix:
-            self._mfn.setOptionsPrefix(prefix)
-            self._mfn.setFromOptions()
         self._x.getArray()[:] = z
-        self._mfn.solve(self._x, self._y)
+        with petsc_errors():
+            with self._options.over() as prefix:
+                self._mfn.setOptionsPrefix(prefix)
+                self._mfn.setFromOptions()
+            self._mfn.solve(self._x, self._y)
         reason = int(self._mfn.getConvergedReason())
         if reason < 0:
             raise ConvergenceError(

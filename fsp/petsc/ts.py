@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -133,6 +134,11 @@ class _Stepping:
         y = np.array(values_of(self._u))
         y[n:] = added(y[n:].copy()) if self._keeps_sinks else 0.0 * added(y[n:].copy())
         off = abs(added(float(y.sum())) - mass)
+        if not off < inf:
+            raise ConvergenceError(
+                f"TS must return finite numbers at t = {t:.6g}, but does not, though PETSc reports convergence. Loosen "
+                f"`tol` or choose another `kind`."
+            )
         return Step(y, spent * tol + off, self._n_products - before)
 
     @property
@@ -147,10 +153,10 @@ class _Stepping:
         ts.setStepNumber(0)
         ts.setMaxTime(t + h)
         ts.setTimeStep(min(self._length, h))
-        with self._options.over() as prefix:
-            ts.setOptionsPrefix(prefix)
-            ts.setFromOptions()
         try:
+            with self._options.over() as prefix:
+                ts.setOptionsPrefix(prefix)
+                ts.setFromOptions()
             ts.solve(self._u)
             reason = int(ts.getConvergedReason())
         except self._PETSc.Error as error:

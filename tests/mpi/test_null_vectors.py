@@ -44,8 +44,10 @@ def true_error(comm, law, d):
     return total(comm, np.abs(exact - d.probabilities)) + max(0.0, 1.0 - total(comm, exact))
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("name", "method"),
+    [*((name, "auto") for name in CASES), *((name, method) for name in NAMES for method in METHODS)],
+)
 def test_true_error_and_estimate_are_within_the_tolerance(comm, name, method):
     case = CASES[name]
     d = on_ranks(comm, case.model, 1e-8, method=method)
