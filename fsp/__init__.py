@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from fsp.projection.sweep import sweep
     from fsp.solvers import Chebyshev, Implicit, Krylov, Magnus, Rational, Uniformization
     from fsp.space import StateSpace
-    from fsp.verification import Histograms, Report, Runs, Summary, verify
+    from fsp.verification.checking import verify
+    from fsp.verification.report import Report
+    from fsp.verification.samples import Histograms, Runs, Summary
 
 # Where each public name lives: imported at first use, so that `import fsp` stays fast.
 _HOMES = {
@@ -40,7 +42,7 @@ _HOMES = {
     "Event": "fsp.model",
     "FSPError": "fsp.errors",
     "Generator": "fsp.generator",
-    "Histograms": "fsp.verification",
+    "Histograms": "fsp.verification.samples",
     "Implicit": "fsp.solvers",
     "Interrupted": "fsp.errors",
     "Interval": "fsp.distribution",
@@ -54,11 +56,11 @@ _HOMES = {
     "Reaction": "fsp.model",
     "Solution": "fsp.distribution",
     "Relaxation": "fsp.projection.relaxation",
-    "Report": "fsp.verification",
-    "Runs": "fsp.verification",
+    "Report": "fsp.verification.report",
+    "Runs": "fsp.verification.samples",
     "StateSpace": "fsp.space",
     "StateSpaceError": "fsp.errors",
-    "Summary": "fsp.verification",
+    "Summary": "fsp.verification.samples",
     "Sweep": "fsp.distribution",
     "ToleranceWarning": "fsp.errors",
     "Uniformization": "fsp.solvers",
@@ -68,7 +70,7 @@ _HOMES = {
     "stationary": "fsp.projection.steady",
     "sweep": "fsp.projection.sweep",
     "transient": "fsp.projection.march",
-    "verify": "fsp.verification",
+    "verify": "fsp.verification.checking",
 }
 
 __all__ = [
