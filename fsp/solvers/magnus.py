@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from fsp.arrays import FloatArray
     from fsp.generator import Generator
 
-BYTES = 5 * 2**26  # of a basis and the vectors at the nodes
+BYTES = 3 * 2**26  # of a basis and the vectors at the nodes
 NODES = (6, 9, 13)  # numbers of them that are tried
 MOST_PASSES = 6
 # Vectors of many states are made orthogonal to few others.  That holds while the polynomials beside the state are so
@@ -92,8 +92,8 @@ class Magnus:
     """
 
     tol: float = 1e-10
-    dimension: int = 50
-    orthogonalization: int = 4
+    dimension: int = 40
+    orthogonalization: int = 2
 
     def __post_init__(self) -> None:
         check_tol(self.tol)
