@@ -953,12 +953,12 @@ MUTANTS = [
         only="any_space",
     ),
     mutant(
-        "reflection-taken-for-nothing",
+        "growth-held-back-by-a-boundary-taken-for-an-answer",
         "projection/steady.py",
-        "ErrorLedger(truncation=apart * (1.0 + 1e-12))",
-        "ErrorLedger(truncation=0.0 * apart)",
+        "if _gaining(model, space, solved.p) is not None:",
+        "if False:",
         "stationary",
-        only="fixed_space",
+        only="holds_back_growth",
     ),
     mutant(
         "eliminations-lose-what-leaves-the-space",
