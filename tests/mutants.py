@@ -927,6 +927,31 @@ MUTANTS = [
         "product_form",
         only="classes_of_their_own",
     ),
+    # ---- detailed balance
+    mutant(
+        "tail-of-a-line-forgotten",
+        "projection/detailed_balance.py",
+        "beyond = weight * up[within]",
+        "beyond = 0.1 * weight * up[within]",
+        "detailed_balance",
+        only="queues",
+    ),
+    mutant(
+        "transient-states-of-a-line-not-seen",
+        "projection/detailed_balance.py",
+        "if (up[first:last] <= 0.0).any() or (down[first + 1 : last + 1] <= 0.0).any():",
+        "if False:",
+        "detailed_balance",
+        only="go_another_way",
+    ),
+    mutant(
+        "products-lose-their-exponents",
+        "projection/detailed_balance.py",
+        "own + np.cumsum(exponent[chosen]) + shift",
+        "np.cumsum(exponent[chosen]) + shift",
+        "detailed_balance",
+        only="range_of_a_double",
+    ),
     # ---- certified stationary distributions
     mutant(
         "outflow-of-a-stationary-answer-halved",

@@ -124,7 +124,7 @@ def test_random_networks_of_deficiency_zero(drawn):
     assert d.distance(solved) <= d.error.total + (solved.error.total if solved.error.certified else 1e-5)
 
 
-@pytest.mark.parametrize("tol", [1e-2, 1e-6, 1e-12])
+@pytest.mark.parametrize("tol", [1e-2, 1e-6, 1e-10])
 @pytest.mark.parametrize("mean", [0.03, 1.0, 40.0, 12345.6])
 def test_poisson_distributions_of_any_size(mean, tol):
     model = network({"X": 0}, ("0 -> X", "mass_action", mean), ("X -> 0", "mass_action", 1.0))

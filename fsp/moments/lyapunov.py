@@ -209,7 +209,7 @@ class _Search:
             return None
         # -γ, a share of the largest drift upwards, so that few states more than needed are excepted
         highest = Fraction(max(self._highest(first), 0.0))
-        return self._region(function, image, max(_SHARE * highest, first.elsewhere / 2))
+        return self._region(function, image, max(_SHARE * highest, first.elsewhere / 2)) or first
 
     def _highest(self, proof: _Proof) -> float:
         """Estimate the largest drift, which only chooses γ, from states all over the region."""

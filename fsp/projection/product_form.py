@@ -25,11 +25,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.sparse import csgraph
 
-from fsp.distribution import ErrorLedger
 from fsp.generator import Generator
 from fsp.model.structure import conservation_laws, lattice_basis
 from fsp.moments.complexes import UNIT, complex_balance, complex_graph
-from fsp.projection.settled import Settled, example
+from fsp.projection.settled import LEAST, ExactPart, Settled, settled_exactly
 from fsp.space import StateSpace
 
 if TYPE_CHECKING:
@@ -43,8 +42,8 @@ WHOLE = 50_000  # states of a finite class that are stored whatever their probab
 ROUNDS = 6
 NEWTON_STEPS = 200
 CLIMBS = 10_000
+NOTE = "product form: the network is complex balanced, and stored probabilities are exact but for rounding"
 SAFE = 1.0 + 1e-6  # for tails, whose logarithms round
-LEAST = 1e-280  # more than a probability that is taken for zero
 FLUSHED = 1e-305  # weights below, which may have lost digits, are
 THIN = 1e-20  # Poisson probability of the stored states
 
@@ -91,16 +90,6 @@ class _Weights:
         return low, high
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Class:
-    """The stored part of one closed class."""
-
-    space: StateSpace
-    p: FloatArray  # (n,) of mass 1 less what is missing
-    missing: float  # relative to what is stored
-    off: FloatArray  # (n,) relative error
-
-
 def product_form(model: Model, growth: Growth, tol: float) -> Settled | None:
     """Return the stationary distribution of a complex-balanced network; None where it is not one, or is too large.
 
@@ -116,7 +105,7 @@ def product_form(model: Model, growth: Growth, tol: float) -> Settled | None:
     starts = model.initial_states
     if len(starts) > MANY_STARTS or complex_graph(model) is None:
         return None
-    found: list[tuple[_Class, float]] = []
+    found: list[tuple[ExactPart, float]] = []
     for start, weight in zip(starts, model.initial_probabilities.tolist(), strict=True):
         graph = complex_graph(model, start > 0)
         balance = None if graph is None else complex_balance(graph)
@@ -133,7 +122,7 @@ def product_form(model: Model, growth: Growth, tol: float) -> Settled | None:
         if part is None:
             return None
         found.append((part, weight))
-    return _settled(model, found)
+    return settled_exactly(model, found, NOTE)
 
 
 class _ClosedClass:
@@ -149,7 +138,7 @@ class _ClosedClass:
             self._weights.append(_poisson(value, off))
         self.inner = self._climb()
 
-    def stored(self, tol: float, growth: Growth) -> _Class | None:
+    def stored(self, tol: float, growth: Growth) -> ExactPart | None:
         """Return the part of the class that holds all but `tol` of its probability."""
         largest = np.zeros(len(self._start))
         largest[self._species] = self._model.species_bounds[self._species]
@@ -218,7 +207,7 @@ class _ClosedClass:
                 gain += int(y[i] - x[i]) * own.log + math.lgamma(x[i] + 1) - math.lgamma(y[i] + 1)
         return gain
 
-    def _connected(self, states: IntArray, tails: float) -> _Class | None:
+    def _connected(self, states: IntArray, tails: float) -> ExactPart | None:
         """Tell the states of the class from others, and weigh them."""
         if self.inner is None:
             return None
@@ -240,7 +229,7 @@ class _ClosedClass:
             return None
         missing = (tails / (scale * stored) + doubtful / stored) * SAFE
         kept = space if own.all() else space.restrict(own)
-        return _Class(kept, weight[own] / (stored * (1.0 + missing)), missing, off[own])
+        return ExactPart(kept, weight[own] / (stored * (1.0 + missing)), missing, off[own])
 
     def _weigh(self, states: IntArray) -> tuple[FloatArray, FloatArray]:
         """Return w relative to its value at the modes, (n,), and its relative error, (n,)."""
@@ -334,24 +323,3 @@ def lattice_states(change: IntArray, start: IntArray, low: IntArray, high: IntAr
         times = np.arange(len(origin)) - np.repeat(np.cumsum(count) - count, count) + first[origin]
         states = states[origin] + times[:, None] * np.array(row, dtype=np.int64)
     return states
-
-
-def _settled(model: Model, found: list[tuple[_Class, float]]) -> Settled:
-    """Put the classes together."""
-    space = StateSpace.from_states(model.species, np.concatenate([part.space.states for part, _ in found]))
-    p, lower, upper = np.zeros(len(space)), np.zeros(len(space)), np.zeros(len(space))
-    error = ErrorLedger()
-    notes = ["product form: the network is complex balanced, and stored probabilities are exact but for rounding"]
-    for part, weight in found:
-        place = space.index(part.space.states)
-        mean = float(part.p @ part.off) / float(part.p.sum()) * (1.0 + 1e-9)  # of the sum of the weights
-        off = part.off + mean + 4.0 * UNIT
-        p[place] += weight * part.p
-        lower[place] += weight * part.p / (1.0 + off)
-        upper[place] += weight * (part.p * (1.0 + part.missing) * (1.0 + 2.0 * off) + LEAST)
-        error += ErrorLedger(weight * part.missing, 0.0, 0.0, weight * 2.0 * float(part.p @ off))
-        if len(found) > 1:
-            notes.append(
-                f"closed class around ({example(part.space, int(np.argmax(part.p)))}), probability {weight:.6g}"
-            )
-    return Settled(Generator(model, space), p, lower, np.minimum(upper, 1.0), error, p, tuple(notes))

@@ -1,4 +1,4 @@
-"""A stationary answer on a space, proved or not yet."""
+"""Stationary answers on a space: proved or not yet, or known but for rounding and what is not stored."""
 
 from __future__ import annotations
 
@@ -7,11 +7,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fsp.distribution import ErrorLedger
+from fsp.generator import Generator
+from fsp.space import StateSpace
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fsp.arrays import FloatArray
-    from fsp.distribution import ErrorLedger
-    from fsp.generator import Generator
-    from fsp.space import StateSpace
+    from fsp.model import Model
+
+UNIT = 2.0**-53
+LEAST = 1e-280  # more than a probability that is taken for zero
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +51,57 @@ class Settled:
     def proved(self) -> bool:
         """Whether there is a bound."""
         return bool(np.isfinite(self.error.total))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ExactPart:
+    """The stored part of a closed class whose distribution is known up to a factor.
+
+    Parameters
+    ----------
+    space
+        Its states.
+    p
+        (n,) probabilities, of mass ``1 / (1 + missing)``.
+    missing
+        Bound of what is not stored, relative to what is.
+    off
+        (n,) relative error of each before they were divided by their sum.
+    """
+
+    space: StateSpace
+    p: FloatArray
+    missing: float
+    off: FloatArray
+
+
+def settled_exactly(model: Model, found: Sequence[tuple[ExactPart, float]], note: str) -> Settled:
+    """Return the answer that consists of parts.
+
+    Parameters
+    ----------
+    model
+        The reaction network.
+    found
+        Closed classes and the probabilities of starting there.
+    note
+        What is known.
+    """
+    space = StateSpace.from_states(model.species, np.concatenate([part.space.states for part, _ in found]))
+    p, lower, upper = np.zeros(len(space)), np.zeros(len(space)), np.zeros(len(space))
+    error, notes = ErrorLedger(), [note]
+    for part, weight in found:
+        place = space.index(part.space.states)
+        mean = float(part.p @ part.off) / float(part.p.sum()) * (1.0 + 1e-9)  # of the sum of the weights
+        off = part.off + mean + 4.0 * UNIT
+        p[place] += weight * part.p
+        lower[place] += weight * part.p / (1.0 + off)
+        upper[place] += weight * (part.p * (1.0 + part.missing) * (1.0 + 2.0 * off) + LEAST)
+        error += ErrorLedger(weight * part.missing, 0.0, 0.0, weight * 2.0 * float(part.p @ off))
+        if len(found) > 1:
+            where = example(part.space, int(np.argmax(part.p)))
+            notes.append(f"closed class around ({where}), probability {weight:.6g}")
+    return Settled(Generator(model, space), p, lower, np.minimum(upper, 1.0), error, p, tuple(notes))
 
 
 def example(space: StateSpace, index: int) -> str:

@@ -1,11 +1,11 @@
 """Stationary distributions on a space that grows until the error is bounded, or else until the answer settles.
 
-A product form is taken where there is one (`product_form`).  Where a drift condition is found (`fsp.moments.lyapunov`)
-or all states are stored, the error is a bound: see `certified`.  Elsewhere it is an estimate.  Then jumps out of the
-space are suppressed (see `close_leaks`), the closed communicating classes are found, the null vector of each is
-computed and weighted by the probability of ending in it.  The space grows where the answer's probability would flow
-out; the change of the answer under growth estimates the truncation error.  Before it is accepted the space is grown
-once more from every state of its boundary.
+A product form (`product_form`) or detailed balance on a line (`detailed_balance`) is used where it holds.  Where a
+drift condition is found (`fsp.moments.lyapunov`) or all states are stored, the error is a bound: see `certified`.
+Elsewhere it is an estimate.  Then jumps out of the space are suppressed (see `close_leaks`), the closed communicating
+classes are found, the null vector of each is computed and weighted by the probability of ending in it.  The space grows
+where the answer's probability would flow out; the change of the answer under growth estimates the truncation error.
+Before it is accepted the space is grown once more from every state of its boundary.
 
 On a space that is given, jumps out of it are suppressed, and what can be proved is the distance from the chain without
 a boundary.
@@ -29,6 +29,7 @@ from fsp.moments import PendingBounds, moment_bounds
 from fsp.moments.lyapunov import NoDriftCondition, drift_condition
 from fsp.projection.backend import SERIAL, backend_named
 from fsp.projection.certified import Certifier
+from fsp.projection.detailed_balance import detailed_balance
 from fsp.projection.growth import MAX_STATES, Growth, check_tolerance, starting_vector
 from fsp.projection.nullspace import METHODS, null_vector
 from fsp.projection.product_form import product_form
@@ -133,10 +134,9 @@ def stationary(
         return _on_fixed_space(model, space, tol, method, lyapunov)
     max_states = max_states or MAX_STATES
     growth = Growth(model, max_states, max_memory, stationary=True)
-    exact = product_form(model, growth, tol) if method == "auto" and lyapunov is None else None
+    exact = _exactly(model, growth, tol, report) if method == "auto" and lyapunov is None else None
     if exact is not None:
-        report(Progress(None, None, len(exact.p), exact.error.total, "stationary"))
-        return _proved(model, exact)
+        return exact
     try:
         certifier = _certifier(model, tol, method, lyapunov)
         if not growth.affords(certifier.n_excepted):
@@ -202,6 +202,17 @@ def estimated(
     uncertified = f"the error is an estimate: {reason}; a function given as `lyapunov` may help"
     solved = replace(solved, notes=(*solved.notes, uncertified))
     return _distribution(model, solved, solved.estimate(change if solved.generator.n_sinks else 0.0))
+
+
+def _exactly(model: Model, growth: Growth, tol: float, report: ProgressCallback) -> Distribution | None:
+    """Return a distribution that is known but for rounding and the states left out; None where there is none."""
+    exact = product_form(model, growth, tol) or detailed_balance(model, growth, tol)
+    if exact is None:
+        return None
+    report(Progress(None, None, len(exact.p), exact.error.total, "stationary"))
+    if exact.error.total > tol:
+        warnings.warn(f"The bound {exact.error} exceeds tol = {tol:.1e}.", ToleranceWarning, stacklevel=4)
+    return _proved(model, exact)
 
 
 def _proved(model: Model, found: Settled) -> Distribution:

@@ -1,0 +1,127 @@
+"""Chains on a line: detailed balance gives every state to full accuracy, whatever the rates."""
+
+from __future__ import annotations
+
+import math
+import warnings
+
+import exact
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from test_certified import birth_death
+from written_networks import network
+
+import fsp
+from fsp.projection.detailed_balance import _products
+
+
+def is_exact(distribution):
+    return any("detailed balance" in note for note in distribution.notes)
+
+
+def chain(births, deaths, start=0, **more):
+    return network({"X": start}, ("0 -> X", "rate", births), ("X -> 0", "rate", deaths), **more)
+
+
+def assert_exact(d, law):
+    """The law holds within the bounds of each state and of the whole."""
+    assert is_exact(d)
+    assert d.error.certified
+    assert (d.lower <= law * (1.0 + 1e-13)).all()
+    assert (law <= d.upper * (1.0 + 1e-13)).all()
+    true = np.abs(d.probabilities - law).sum() + max(0.0, 1.0 - law.sum())
+    assert true <= d.error.total + 1e-13
+    assert d.error.truncation <= 100.0 * true + 1e-13
+
+
+@settings(max_examples=20)
+@given(birth_death())
+def test_random_birth_death_chains(drawn):
+    """The closed form, and the null vector within the sum of the bounds."""
+    births, deaths, start, tol = drawn
+    model = chain(births, deaths, start)
+    d = fsp.stationary(model, tol)
+    everywhere = np.arange(500)[:, None]
+    law = exact.birth_death_stationary(*model.propensities(everywhere))[d.states[:, 0]]
+    if is_exact(d):  # else a product form
+        assert_exact(d, law)
+    solved = fsp.stationary(model, tol, method="gth")
+    assert d.error.total <= tol
+    assert d.distance(solved) <= d.error.total + solved.error.total
+
+
+@pytest.mark.parametrize("tol", [1e-2, 1e-6, 1e-10])
+@pytest.mark.parametrize("load", [0.1, 0.9, 0.99])
+def test_queues(load, tol):
+    d = fsp.stationary(chain(load, "piecewise(1, X > 0, 0)"), tol)
+    assert_exact(d, (1.0 - load) * load ** d.states[:, 0])
+
+
+def test_a_valley_costs_no_digits():
+    """Two wells with nothing between them: the weights of both are known."""
+    model = chain("2 + 600*X^8/(40^8 + X^8)", "5*X", 3)
+    d = fsp.stationary(model, 1e-8)
+    assert is_exact(d)
+    assert d.error.rounding <= 1e-9
+    x = np.arange(d.states[:, 0].max() + 1)
+    rates = model.propensities(x[:, None])
+    logs = np.concatenate([[0.0], np.cumsum(np.log(rates[0, :-1]) - np.log(rates[1, 1:]))])
+    valley = np.argmin(logs[:100])
+    assert logs[valley] < min(logs[0], logs[120]) - 20.0
+    np.testing.assert_allclose(np.log(d.probabilities), logs - logs.max() + np.log(d.probabilities.max()), atol=1e-9)
+
+
+def test_finite_lines_of_any_direction_and_any_rates():
+    """2 A <-> B with a rate that only Python knows."""
+    model = network(
+        {"A": 61, "B": 0},
+        ("2 A -> B", "rate", lambda x: x["A"] * (x["A"] - 1) * 0.001),
+        ("B -> 2 A", "mass_action", 3.0),
+    )
+    d = fsp.stationary(model, 1e-9)
+    assert is_exact(d)
+    assert d.closed
+    solved = fsp.stationary(model, 1e-9, method="gth")
+    np.testing.assert_allclose(d.probabilities, solved.probabilities, rtol=1e-11)
+    assert d.error.total <= 1e-11
+
+
+def test_only_what_is_reached_counts():
+    """Births stop at 7 and deaths at 3, between which the chain stays."""
+    model = chain("piecewise(2, X < 7, 0)", "piecewise(X, X > 3, 0)", 5)
+    d = fsp.stationary(model, 1e-9)
+    law = np.array([2.0**k / math.factorial(k) for k in range(3, 8)])
+    assert d.states[:, 0].tolist() == [3, 4, 5, 6, 7]
+    assert_exact(d, law / law.sum())
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        network({"X": 5}, ("X -> 2 X", "rate", "X*piecewise(1, X < 9, 0)"), ("X -> 0", "mass_action", 1.0)),
+        chain("piecewise(2, X < 4, 0)", "piecewise(X, X > 4, 0)", 9),
+        chain("piecewise(2, X != 5, 0)", "X + 0.1*X/(1 + X)", 9),
+        network({"X": 0}, ("0 -> 2 X", "mass_action", 1.0), ("X -> 0", "mass_action", 1.0)),
+    ],
+)
+def test_transient_states_and_other_jumps_go_another_way(model):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert not is_exact(fsp.stationary(model, 1e-6))
+
+
+def test_several_initial_states_of_one_class():
+    model = chain("20/(1 + X/9)", "X", initial={(0,): 0.5, (300,): 0.5})
+    d = fsp.stationary(model, 1e-9)
+    law = exact.birth_death_stationary(*model.propensities(np.arange(400)[:, None]))
+    assert_exact(d, law[d.states[:, 0]])
+
+
+def test_products_beyond_the_range_of_a_double():
+    ratios = np.concatenate([np.full(3000, 0.3), np.full(3100, 1.0 / 0.3)])
+    product, mode = _products(ratios)
+    assert mode == 6100
+    assert product[mode] == 1.0
+    assert product[0] == pytest.approx(0.3**100, rel=1e-12)
+    assert product[3000] == 0.0
