@@ -439,6 +439,23 @@ class Model:
         model = self.with_parameters(constants) if constants else self
         return model.with_initial(counts) if counts else model
 
+    def with_laws(self, laws: Mapping[int, define.Law]) -> Model:
+        """Return a copy in which some reactions have other propensities.
+
+        Parameters
+        ----------
+        laws
+            The new propensity by the number of the reaction: a tree of species and parameters, or a callable as a
+            `Reaction` takes it.
+
+        Returns
+        -------
+        Model
+            The copy; its reactions keep their names and equations.
+        """
+        changed = tuple(laws.get(k, law) for k, law in enumerate(self._definition.laws))
+        return self._changed(laws=changed)
+
     def starting_in(self, states: IntArray, probabilities: FloatArray) -> Model:
         """Return the same network, under the same hash, to be computed on from a distribution.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +10,8 @@ import numpy as np
 from fsp.errors import ArgumentError
 from fsp.projection.march import transient
 from fsp.verification.battery import Battery
+from fsp.verification.diagnosis import diagnose
+from fsp.verification.power import detectable
 from fsp.verification.reading import read_samples
 from fsp.verification.report import Report
 from fsp.verification.samples import Summary
@@ -35,6 +38,8 @@ def verify(
     species: Sequence[str] | None = None,
     runs: int | None = None,
     tol: float | None = None,
+    power: float | None = 0.9,
+    diagnosis: bool = True,
     simulator: str = "",
     max_states: int | None = None,
 ) -> Report:
@@ -57,6 +62,10 @@ def verify(
         Number of runs of a table of means.
     tol
         Bound on the error of the reference; by default so small that it hardly widens the tests.
+    power
+        Probability for which the smallest detectable error of each rate constant is computed; None for none.
+    diagnosis
+        Whether to look for what is wrong where the samples fail, by solving changed models.
     simulator
         Name of what made the samples, for the report.
     max_states
@@ -75,13 +84,38 @@ def verify(
         If the reference cannot be computed within the limits.
     """
     checked_level(alpha)
+    if power is not None and not 0.5 < power < 1:
+        raise ArgumentError(f"`power` must be a probability above 0.5, but is {power}.")
     names = tuple(species) if species is not None else model.species
     unknown = [name for name in names if name not in model.species]
     if unknown:
         raise ArgumentError(f"`species` must be of {', '.join(model.species)}, but has '{unknown[0]}'.")
     found = read_samples(samples, names, times, runs)
     reference = transient(model, found.times, tolerance(found, alpha) if tol is None else tol, max_states=max_states)
-    return judge(model, found, reference, alpha=alpha, simulator=simulator)
+    report = judge(model, found, reference, alpha=alpha, simulator=simulator)
+    if diagnosis and report.rejected:
+        report = replace(report, findings=diagnose(model, found, report.battery, report.tests, alpha=alpha))
+    return report if power is None else with_power(report, model, reference, power)
+
+
+def with_power(report: Report, model: Model, reference: Solution, power: float) -> Report:
+    """Return the report with the smallest errors of rate constants that its tests find.
+
+    Parameters
+    ----------
+    report
+        What was found.
+    model, reference
+        The network and its solution at the times of the samples.
+    power
+        Probability of detection.
+    """
+    samples = report.samples
+    if samples is None:
+        return report
+    tests = len(report.tests)
+    found = detectable(model, reference, report.battery, samples, alpha=report.alpha, tests=tests, power=power)
+    return replace(report, detectable=found)
 
 
 def checked_level(alpha: float) -> None:
@@ -122,7 +156,7 @@ def judge(model: Model, samples: Samples, reference: Solution, *, alpha: float, 
     Report
         Without power and diagnosis.
     """
-    tests = Battery(tuple(reference), samples.n).run(samples)
+    battery = Battery(tuple(reference), samples.n)
     certified = reference.error.certified
     return Report(
         model_name=model.name,
@@ -131,11 +165,11 @@ def judge(model: Model, samples: Samples, reference: Solution, *, alpha: float, 
         alpha=alpha,
         times=tuple(samples.times.tolist()),
         species=samples.species,
-        tests=tests,
+        tests=battery.run(samples),
         error=reference.error.total,
         certified=certified,
         simulator=simulator,
         notes=() if certified else ("The error of the reference is an estimate, so nothing can fail.",),
-        reference=tuple(reference),
+        battery=battery,
         samples=samples,
     )

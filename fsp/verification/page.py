@@ -161,7 +161,7 @@ def _marginals(report: Report, samples: Runs | Histograms) -> Figure:
     figure, axes = _figure(len(species), len(numbers), (2.6 * len(numbers) + 0.6, 2.2 * len(species)))
     for row, name in enumerate(species):
         for column, k in enumerate(numbers):
-            _one_marginal(axes[row, column], report.reference[int(k)].marginal(name), *samples.of(int(k), name))
+            _one_marginal(axes[row, column], report.battery.reference[int(k)].marginal(name), *samples.of(int(k), name))
             if row == 0:
                 axes[row, column].set_title(f"t = {report.times[k]:.6g}", fontsize="small")
         axes[row, 0].set_ylabel(name)

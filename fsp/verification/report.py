@@ -13,12 +13,12 @@ import numpy as np
 
 from fsp.distribution.text import round_up, table
 from fsp.errors import ArgumentError
+from fsp.verification.battery import Battery
 from fsp.verification.outcome import KINDS, Test
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from fsp.distribution import Distribution
     from fsp.verification.samples import Samples
 
 EXIT_CODES = {"pass": 0, "fail": 1, "undecided": 2}
@@ -117,7 +117,7 @@ class Report:
         Remarks.
     undecided
         Why there is no verdict although no test rejects; empty where there is one.
-    reference, samples
+    battery, samples
         What was compared, for pictures.
     """
 
@@ -135,7 +135,7 @@ class Report:
     simulator: str = ""
     notes: tuple[str, ...] = ()
     undecided: str = ""
-    reference: Sequence[Distribution] = field(default=())
+    battery: Battery = field(default_factory=lambda: Battery((), 0))
     samples: Samples | None = None
 
     @property

@@ -146,9 +146,9 @@ def _cut(states: IntArray, weights: FloatArray, scale: FloatArray, least: float)
     with np.errstate(invalid="ignore", divide="ignore"):
         share = np.nan_to_num(_variances(states, weights) / np.square(scale))  # (d,)
     for axis in np.argsort(-share, kind="stable"):
-        if share[axis] <= 0:
-            return None
         grid, places = np.unique(states[:, axis], return_inverse=True)
+        if len(grid) < 2:
+            continue
         below = np.cumsum(np.bincount(places.reshape(-1), weights=weights))  # (len(grid),)
         smaller = np.minimum(below, below[-1] - below)[:-1]
         best = int(np.argmax(smaller))

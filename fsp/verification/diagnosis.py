@@ -1,0 +1,199 @@
+"""Which mistakes explain samples that failed.
+
+Each hypothesis has a law; the log-likelihood of the samples, merged to the cells of the tests, is compared with that
+under the right law, less half the logarithm of the number of runs for each number that was fitted (Schwarz).  A
+hypothesis fits where the samples pass the same tests, at the same level, against its law.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from math import log
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import optimize, stats
+
+from fsp.errors import FSPError
+from fsp.projection.march import transient
+from fsp.verification.battery import Battery
+from fsp.verification.hypotheses import TOL, Hypothesis, families, hypotheses, without_repeats
+from fsp.verification.report import Finding
+from fsp.verification.samples import Runs, Summary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from fsp.arrays import FloatArray
+    from fsp.distribution import Distribution
+    from fsp.model import Model
+    from fsp.verification.battery import Expected
+    from fsp.verification.hypotheses import Family
+    from fsp.verification.outcome import Test
+    from fsp.verification.samples import Histograms, Samples
+
+OF_RUNS = ("repeats", "memory", "serial")  # tests that no law of single times explains
+FLOOR = 1e-9  # of the probability of a cell, so that one run does not make a likelihood zero
+FIRST = 0.1  # relative change of a number that is fitted
+ROUNDS = 5
+_RANGE = 1e-3, 1e3  # of a fitted number
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Likelihood:
+    """The likelihood of samples, merged to the cells of a battery.
+
+    Parameters
+    ----------
+    cells
+        For each tree: the time number, the species, what is expected, and (n_splits, 2) numbers of runs.
+    """
+
+    cells: tuple[tuple[int, tuple[str, ...], Expected, FloatArray], ...]
+
+    @classmethod
+    def of(cls, battery: Battery, samples: Runs | Histograms) -> Likelihood:
+        """Prepare it: of the joint distribution at each time, or of each species where that is all there is."""
+        found = []
+        for k in range(len(samples.times)):
+            if isinstance(samples, Runs):
+                expected = battery.joint(k, samples.species)
+                found.append((k, samples.species, expected, expected.tree.masses(*samples.joint(k))))
+                continue
+            for name in samples.species:
+                expected = battery.marginal(k, name)
+                values, multiplicity = samples.of(k, name)
+                found.append((k, (name,), expected, expected.tree.masses(values[:, None], multiplicity)))
+        return cls(tuple(found))
+
+    def masses(self, law: Sequence[Distribution]) -> list[FloatArray]:
+        """Return the probabilities of all cells under a law."""
+        found = []
+        for k, names, expected, _ in self.cells:
+            one = law[k] if law[k].species == names else law[k].marginal(*names)
+            found.append(expected.tree.masses(one.states, one.probabilities))
+        return found
+
+    def __call__(self, masses: Sequence[FloatArray]) -> float:
+        """Return the log-likelihood under these probabilities."""
+        total = 0.0
+        for (_, _, _, seen), mass in zip(self.cells, masses, strict=True):
+            floored = np.maximum(mass, FLOOR)
+            total += float((seen * np.log(floored / floored.sum(axis=1, keepdims=True))).sum())
+        return total
+
+    def same(self, masses: Sequence[FloatArray], runs: int) -> float:
+        """Return the p-value of a χ² test that the samples, and as many runs as say, have one law (not exact)."""
+        p = [1.0]
+        for (_, _, _, seen), mass in zip(self.cells, masses, strict=True):
+            for split, share in zip(seen, mass, strict=True):
+                table = np.array([split, runs * share])
+                if (table.sum(axis=0) > 0).all() and (table.sum(axis=1) > 0).all():
+                    p.append(float(stats.chi2_contingency(table, correction=True).pvalue))
+        return min(1.0, len(p) * min(p))
+
+
+def diagnose(
+    model: Model, samples: Samples, battery: Battery, tests: Sequence[Test], *, alpha: float
+) -> tuple[Finding, ...]:
+    """Return hypotheses of what is wrong with samples that failed.
+
+    Parameters
+    ----------
+    model
+        The network.
+    samples
+        The samples.
+    battery
+        The tests that they failed.
+    tests
+        Their outcome.
+    alpha
+        The level at which a hypothesis fits.
+
+    Returns
+    -------
+    tuple of Finding
+        Those that fit first, then by likelihood.
+    """
+    if isinstance(samples, Summary):
+        return ()
+    found = list(_of_runs(samples, battery, tests, alpha))
+    if any(test.adjusted <= alpha for test in tests if test.kind not in OF_RUNS):
+        found += _of_laws(model, samples, battery, alpha)
+    return tuple(sorted(found, key=lambda finding: (not finding.fits, -finding.log_likelihood)))
+
+
+def _of_runs(samples: Runs | Histograms, battery: Battery, tests: Sequence[Test], alpha: float) -> Iterator[Finding]:
+    if not isinstance(samples, Runs) or all(test.adjusted > alpha for test in tests if test.kind in OF_RUNS):
+        return
+    distinct = without_repeats(samples)
+    repeats = any(test.adjusted <= alpha for test in tests if test.kind in ("repeats", "memory"))
+    if distinct is not None and repeats:
+        text = f"runs repeat, as with a seed that is used again: {distinct.n:,} of {samples.n:,} are distinct"
+        kept = Battery(battery.reference, distinct.n).run(distinct)
+        yield Finding("seeds", text, 0.0, min(test.adjusted for test in kept) > alpha)
+    else:
+        only = all(test.adjusted > alpha for test in tests if test.kind not in OF_RUNS)
+        yield Finding("dependence", "runs depend on those before them", 0.0, only)
+
+
+def _of_laws(model: Model, samples: Runs | Histograms, battery: Battery, alpha: float) -> list[Finding]:
+    likelihood = Likelihood.of(battery, samples)
+    base = likelihood(likelihood.masses(battery.reference))
+    found = []
+    tried: list[Hypothesis] = list(hypotheses(model, samples, battery.reference))
+    tried += [made for family in families(model) if (made := _fitted(family, samples, likelihood)) is not None]
+    for hypothesis in tried:
+        try:
+            law = hypothesis.law()
+            masses = likelihood.masses(law)
+            if hypothesis.sampled:
+                fits = likelihood.same(masses, hypothesis.sampled) > alpha
+            else:
+                fits = _passes(law, samples, alpha)
+        except FSPError:  # the mistaken model has no solution to compare with
+            continue
+        gain = likelihood(masses) - base - hypothesis.free * log(samples.n) / 2
+        if gain > 0:
+            found.append(Finding(hypothesis.name, hypothesis.text, gain, fits))
+    return found
+
+
+def _passes(law: Sequence[Distribution], samples: Runs | Histograms, alpha: float) -> bool:
+    tests = Battery(tuple(law), samples.n).run(samples)
+    return min(test.adjusted for test in tests if test.kind not in OF_RUNS) > alpha
+
+
+def _fitted(family: Family, samples: Runs | Histograms, likelihood: Likelihood) -> Hypothesis | None:
+    """Return the member of a family under which the samples are most likely."""
+    value, best = 1.0, None
+    try:
+        law = tuple(transient(family.model(value), samples.times, tol=TOL))
+        for _ in range(ROUNDS):
+            here = likelihood.masses(law)
+            near = likelihood.masses(tuple(transient(family.model(value * (1 + FIRST)), samples.times, tol=TOL)))
+            step = _best_step(likelihood, here, near)
+            new = float(np.clip(value * (1 + FIRST * step), *_RANGE))
+            trial = tuple(transient(family.model(new), samples.times, tol=TOL))
+            if likelihood(likelihood.masses(trial)) <= likelihood(here):
+                break
+            small = abs(new / value - 1) < 0.01 * FIRST
+            value, law, best = new, trial, new
+            if small:
+                break
+    except FSPError:
+        return None
+    if best is None:
+        return None
+    return Hypothesis(family.name, family.text.format(value), partial(tuple, law), free=1)
+
+
+def _best_step(likelihood: Likelihood, here: Sequence[FloatArray], near: Sequence[FloatArray]) -> float:
+    """Return how far to go from `here` through `near`, at which 1 is, for the largest likelihood."""
+
+    def loss(step: float) -> float:
+        return -likelihood([np.maximum(a + step * (b - a), 0.0) for a, b in zip(here, near, strict=True)])
+
+    return float(optimize.minimize_scalar(loss, bounds=(-8.0, 10.0), method="bounded").x)

@@ -1,0 +1,238 @@
+"""What is often wrong with a simulator, and the law that its samples would then have.
+
+A hypothesis gives a distribution for each time.  Where it has a number of its own (a factor of a rate, a volume, a
+step), that is fitted by maximum likelihood on the line through two laws, and solved anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fsp import analysis
+from fsp.distribution import Distribution, ErrorLedger
+from fsp.projection.march import transient
+from fsp.verification import variants
+from fsp.verification.samples import Runs
+
+if TYPE_CHECKING:
+    from fsp.arrays import FloatArray, IntArray
+    from fsp.model import Model
+    from fsp.verification.samples import Histograms
+
+    Law = Sequence[Distribution]
+
+TOL = 1e-7
+MOST_REACTIONS = 12  # whose rates are varied one by one
+TAU_RUNS = 20_000
+TAU_PARTS = (1, 2, 5, 10, 20)  # of the distance between output times
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """A mistake.
+
+    Parameters
+    ----------
+    name, text
+        A key, and a sentence.
+    law
+        Gives a distribution for each time; may raise an FSPError where the mistaken model cannot be solved.
+    free
+        How many numbers were fitted.
+    sampled
+        Whether the law is known from that many runs only, else 0.
+    """
+
+    name: str
+    text: str
+    law: Callable[[], Law]
+    free: int = 0
+    sampled: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Mistakes that differ by a number, which is 1 where there is none."""
+
+    name: str
+    text: str
+    model: Callable[[float], Model]
+
+
+def hypotheses(model: Model, samples: Runs | Histograms, reference: Law) -> Iterator[Hypothesis]:
+    """Yield what may be wrong, without numbers to fit.
+
+    Parameters
+    ----------
+    model
+        The network.
+    samples
+        The samples, whose times and largest counts matter.
+    reference
+        The right law.
+    """
+    times = samples.times
+    yield from _of_models(model, times)
+    yield from _of_outputs(model, samples, reference)
+    if isinstance(samples, Runs) and all(reaction.reactants is not None for reaction in model.reactions):
+        yield from _of_steps(model, times, reference)
+
+
+def families(model: Model) -> Iterator[Family]:
+    """Yield mistakes with a number to fit."""
+    names = [reaction.name for reaction in model.reactions]
+    for k, name in list(enumerate(names))[:MOST_REACTIONS]:
+        yield Family("rate", f"the rate of reaction '{name}' is {{:.4g}} times the right one", _scaling(model, [k]))
+    if len(names) > 1:
+        text = "all rates are {:.4g} times the right ones, as in another unit of time"
+        yield Family("time-scale", text, _scaling(model, range(len(names))))
+    if variants.has_orders(model):
+        text = "concentrations are taken as amounts, or the reverse: as if the volume were {:.4g}"
+        yield Family("volume", text, lambda volume: variants.in_volume(model, 1 / volume))
+
+
+def _scaling(model: Model, numbers: Sequence[int]) -> Callable[[float], Model]:
+    return lambda factor: variants.scaled(model, dict.fromkeys(numbers, factor))
+
+
+def solved(model: Model, times: FloatArray) -> Callable[[], Law]:
+    """Return a function that solves a model at these times."""
+    return lambda: tuple(transient(model, times, tol=TOL))
+
+
+def _of_models(model: Model, times: FloatArray) -> Iterator[Hypothesis]:
+    for k, species in variants.pairs(model):
+        name = model.reactions[k].name
+        text = f"the propensity of '{name}' has {species}² in place of {species} ({species} - 1)"
+        yield Hypothesis("square", text, solved(variants.squared(model, k, species), times))
+        text = f"the propensity of '{name}' has {species} ({species} - 1) in place of {species}²"
+        yield Hypothesis("falling", text, solved(variants.unsquared(model, k, species), times))
+        for factor, word in ((2.0, "twice"), (0.5, "half")):
+            text = f"the propensity of '{name}' is {word} the right one, as with a factor of the number of pairs"
+            yield Hypothesis(f"pairs-{word}", text, solved(variants.scaled(model, {k: factor}), times))
+    if model.n_reactions > 1:
+        for k, reaction in list(enumerate(model.reactions))[:MOST_REACTIONS]:
+            text = f"reaction '{reaction.name}' is missing"
+            yield Hypothesis("missing", text, solved(variants.scaled(model, {k: 0.0}), times))
+
+
+def _of_outputs(model: Model, samples: Runs | Histograms, reference: Law) -> Iterator[Hypothesis]:
+    times = samples.times
+    if len(times) > 1:
+        step = float(times[1] - times[0])
+        earlier = np.maximum(np.append(times[0] - step, times[:-1]), 0.0)
+        later = np.append(times[1:], times[-1] + step)
+        for moved, word in ((earlier, "before"), (later, "after")):
+            text = f"states are written one output time {word} the one they belong to"
+            yield Hypothesis(f"index-{word}", text, partial(_at, model, moved))
+    text = "the state after the first jump past an output time is written, not the one before it"
+    yield Hypothesis("after-jump", text, lambda: tuple(after_jump(model, one) for one in reference))
+    for cap, names in _ceilings(samples, reference).items():
+        columns = [reference[0].species.index(name) for name in names]
+        capped, wrapped = _truncated(reference, columns, cap)
+        who = " and ".join(names)
+        yield Hypothesis("capped", f"counts of {who} end at {cap}", partial(tuple, capped))
+        yield Hypothesis("wrapped", f"counts of {who} start anew above {cap}", partial(tuple, wrapped))
+
+
+def _ceilings(samples: Runs | Histograms, reference: Law) -> dict[int, list[str]]:
+    """Return the largest counts that were seen where larger ones are expected, with the species that have them."""
+    found: dict[int, list[str]] = {}
+    for name in samples.species:
+        cap = max(int(samples.of(k, name)[0].max()) for k in range(len(samples.times)))
+        column = reference[0].species.index(name)
+        if max(float(one.probabilities[one.states[:, column] > cap].sum()) for one in reference) * samples.n > 5:
+            found.setdefault(cap, []).append(name)
+    return found
+
+
+def _truncated(reference: Law, columns: Sequence[int], cap: int) -> tuple[Law, Law]:
+    """Return the law of counts that stop at `cap`, and that of counts that start again from zero above it."""
+    capped: list[Distribution] = []
+    wrapped: list[Distribution] = []
+    for one in reference:
+        counts = one.states[:, columns]
+        for found, reduced in ((capped, np.minimum(counts, cap)), (wrapped, counts % (cap + 1))):
+            states = one.states.copy()
+            states[:, columns] = reduced
+            found.append(_moved(one, states))
+    return capped, wrapped
+
+
+def _at(model: Model, times: FloatArray) -> Law:
+    """Return the law at times that increase but for repeats of zero."""
+    distinct = np.unique(times)
+    solution = transient(model, distinct, tol=TOL)
+    return tuple(solution[int(np.searchsorted(distinct, t))] for t in times)
+
+
+def _moved(one: Distribution, states: IntArray, probabilities: FloatArray | None = None) -> Distribution:
+    """Return the distribution of a function of the state."""
+    weights = one.probabilities if probabilities is None else probabilities
+    rows, sums, _ = analysis.marginal(states, weights)
+    return replace(one, states=rows, probabilities=sums, moments=None, state_bounds=None, closed=False)
+
+
+def after_jump(model: Model, one: Distribution) -> Distribution:
+    """Return the distribution of the state after the next jump; where there is none, of the state itself."""
+    rates = model.propensities(one.states, one.t or 0.0)  # (n_reactions, n)
+    total = rates.sum(axis=0)
+    moving = total > 0
+    states, weights = [one.states[~moving]], [one.probabilities[~moving]]
+    for change, rate in zip(model.change, rates, strict=True):
+        held = moving & (rate > 0)
+        states.append(one.states[held] + change)
+        weights.append(one.probabilities[held] * rate[held] / total[held])
+    return _moved(one, np.concatenate(states), np.concatenate(weights))
+
+
+def _of_steps(model: Model, times: FloatArray, reference: Law) -> Iterator[Hypothesis]:
+    step = float(np.diff(times, prepend=0.0).max())
+    for parts in TAU_PARTS:
+        text = f"rates are held for steps of {step / parts:.4g} (tau-leaping)"
+        yield Hypothesis("tau-leaping", text, partial(tau_leaping, model, times, step / parts, reference), 1, TAU_RUNS)
+
+
+def tau_leaping(model: Model, times: FloatArray, tau: float, reference: Law) -> Law:
+    """Return the law of tau-leaping with a fixed step, from many runs; counts are not let below zero.
+
+    Parameters
+    ----------
+    model
+        The network.
+    times
+        Output times.
+    tau
+        Longest step; steps end at the output times.
+    reference
+        Gives the form of the answer.
+    """
+    rng = np.random.default_rng(0)
+    place = rng.choice(len(model.initial_states), TAU_RUNS, p=model.initial_probabilities)
+    x, t, found = model.initial_states[place].copy(), 0.0, []
+    for end, one in zip(times.tolist(), reference, strict=True):
+        steps = max(1, int(np.ceil((end - t) / tau - 1e-9)))
+        length = (end - t) / steps
+        for i in range(steps if end > t else 0):
+            fired = rng.poisson(model.propensities(x, t + i * length) * length)  # (n_reactions, runs)
+            x = np.maximum(x + fired.T @ model.change, 0)
+        states, numbers = np.unique(x, axis=0, return_counts=True)
+        columns = [model.species.index(name) for name in one.species]
+        error = ErrorLedger(truncation=0.0, certified=False)
+        made = Distribution(states[:, columns], numbers / TAU_RUNS, one.species, t=one.t, error=error)
+        found.append(made)
+        t = end
+    return tuple(found)
+
+
+def without_repeats(runs: Runs) -> Runs | None:
+    """Return the first of each set of equal trajectories, None where none repeats."""
+    _, first = np.unique(runs.counts.reshape(runs.n, -1), axis=0, return_index=True)
+    if len(first) in (runs.n, 0):
+        return None
+    return Runs(runs.counts[np.sort(first)], runs.times, runs.species)

@@ -1,0 +1,305 @@
+"""The smallest error of each rate constant that the tests of a verification find with a given probability.
+
+With a parameter changed the model is solved again.  For each test the probability that it rejects by itself, at the
+level that Holm's procedure gives the smallest p-value, is computed under the changed law: of a mean from its normal
+law, of cells from the binomial laws of the splits.  The largest of these is a lower estimate of the probability that
+any test rejects.  Between the model and a change, laws are interpolated, which is exact to first order; the change is
+solved anew where the answer lies elsewhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from math import inf, sqrt
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import optimize, special
+
+from fsp.errors import FSPError
+from fsp.projection.march import transient
+from fsp.verification import statistics, variants
+from fsp.verification.report import Detectable
+from fsp.verification.samples import Runs, Summary
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from fsp.arrays import FloatArray
+    from fsp.distribution import Distribution, Solution
+    from fsp.model import Model
+    from fsp.verification.battery import Battery, Expected, Moment
+    from fsp.verification.samples import Samples
+
+TOL = 1e-7  # of the models with another parameter
+FIRST = 0.1  # relative change that is looked at first
+LARGEST_INCREASE, LARGEST_DECREASE = 10.0, 0.99
+CLOSE = 1.3  # ratio of the change that was solved to the one that is found
+MOST_SOLVED = 4  # changes of one parameter in one direction
+MUCH_WORK = 3e8  # products times states: above, one change is solved for each parameter, and extrapolated
+_LEVELS = (np.arange(40) + 0.5) / 40  # quantiles of a binomial count, to average over it
+_LOOKED_AT = 3  # tests of a kind whose power is computed
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Features:
+    """What the tests see of a law: all are linear in the probabilities.
+
+    Parameters
+    ----------
+    moments
+        (n_moments, 2) mean, and mean of the square, of each number of a run that is tested.
+    cells
+        (n_splits, 2) for each tree.
+    """
+
+    moments: FloatArray
+    cells: tuple[FloatArray, ...]
+
+    def towards(self, other: Features, share: float) -> Features:
+        """Return the features of a mixture, or beyond `other` where `share` is above one."""
+        mixed = tuple(np.maximum(a + share * (b - a), 0.0) for a, b in zip(self.cells, other.cells, strict=True))
+        return Features(self.moments + share * (other.moments - self.moments), mixed)
+
+
+class Power:
+    """The power of a battery of tests.
+
+    Parameters
+    ----------
+    battery
+        The tests.
+    samples
+        What they are made on; only its form matters.
+    level
+        p-value at which one test rejects by itself.
+    """
+
+    def __init__(self, battery: Battery, samples: Samples, level: float) -> None:
+        self.n = samples.n
+        self.level = level
+        self._moments: list[tuple[int, str, str, Moment]] = []
+        self._trees: list[tuple[int, tuple[str, ...], str, Expected]] = []
+        cells = not isinstance(samples, Summary)
+        for k in range(len(battery.reference)):
+            if isinstance(samples, Runs) and len(samples.species) > 1:
+                self._add_tree(k, samples.species, "joint", battery.joint(k, samples.species))
+            for name in samples.species:
+                expected = battery.marginal(k, name)
+                for kind, moment in zip(("mean", "variance"), expected.moments, strict=True):
+                    if len(moment.upper.values) > 1:
+                        self._moments.append((k, name, kind, moment))
+                if cells:
+                    self._add_tree(k, (name,), "marginal", expected)
+        self._critical: dict[int, tuple[float, float]] = {}
+        self.exact = self.features(battery.reference)
+
+    def _add_tree(self, k: int, names: tuple[str, ...], kind: str, expected: Expected) -> None:
+        if expected.tree.splits:
+            self._trees.append((k, names, kind, expected))
+
+    def features(self, law: Sequence[Distribution]) -> Features:
+        """Return what the tests see of a law, a distribution for each time."""
+        marginals: dict[tuple[int, tuple[str, ...]], Distribution] = {}
+
+        def of(k: int, names: tuple[str, ...]) -> Distribution:
+            if (k, names) not in marginals:
+                marginals[k, names] = law[k].marginal(*names)
+            return marginals[k, names]
+
+        moments = np.zeros((len(self._moments), 2))
+        for row, (k, name, _, moment) in enumerate(self._moments):
+            dist = of(k, (name,))
+            numbers, weights = moment.of(dist.states[:, 0]), dist.probabilities / dist.mass
+            moments[row] = weights @ numbers, weights @ np.square(numbers)
+        cells = []
+        for k, names, _, expected in self._trees:
+            dist = of(k, names)
+            cells.append(expected.tree.masses(dist.states, dist.probabilities))
+        return Features(moments, tuple(cells))
+
+    def of(self, other: Features) -> tuple[float, str]:
+        """Return the probability that the best single test rejects under a law, and what kind of test that is."""
+        found = [(0.0, "")]
+        found += list(self._of_moments(other))
+        found += list(self._of_cells(other))
+        return max(found)
+
+    def _of_moments(self, other: Features) -> Iterator[tuple[float, str]]:
+        spread = np.sqrt(np.maximum(other.moments[:, 1] - np.square(other.moments[:, 0]), 1e-300))
+        own = np.sqrt(np.maximum(self.exact.moments[:, 1] - np.square(self.exact.moments[:, 0]), 1e-300))
+        shift = np.abs(other.moments[:, 0] - self.exact.moments[:, 0]) / (spread + own)
+        for row in np.argsort(-shift)[:_LOOKED_AT]:
+            low, high = self._ends(int(row), float(self.exact.moments[row, 0]), float(own[row]))
+            error = spread[row] / sqrt(self.n)
+            mean = other.moments[row, 0]
+            yield float(special.ndtr((mean - high) / error) + special.ndtr((low - mean) / error)), self._moments[row][2]
+
+    def _ends(self, row: int, centre: float, spread: float) -> tuple[float, float]:
+        """Return the means below and above which the test rejects."""
+        if row not in self._critical:
+            moment = self._moments[row][3]
+            step = spread / sqrt(self.n)
+
+            def end(law: Callable[[float], float]) -> float:
+                def excess(z: float) -> float:
+                    return float(np.log(max(2 * law(z), 1e-290)) - np.log(self.level))
+
+                ceiling = 4.0
+                while excess(ceiling) > 0 and ceiling < 1e4:
+                    ceiling *= 1.5
+                return float(optimize.brentq(excess, 0.0, ceiling, xtol=1e-3)) if excess(ceiling) <= 0 else inf
+
+            above = end(lambda z: statistics.mean_at_least(moment.upper, self.n, centre + z * step))
+            below = end(lambda z: statistics.mean_at_least(moment.lower, self.n, -centre + z * step))
+            self._critical[row] = centre - below * step, centre + above * step
+        return self._critical[row]
+
+    def _of_cells(self, other: Features) -> Iterator[tuple[float, str]]:
+        distance = []
+        for mine, cells in zip(self.exact.cells, other.cells, strict=True):
+            share = mine / np.maximum(mine.sum(axis=1, keepdims=True), 1e-300)
+            gaps = cells / np.maximum(cells.sum(axis=1, keepdims=True), 1e-300) - share
+            noncentral = mine.sum(axis=1) * np.square(gaps[:, 0]) / (share[:, 0] * share[:, 1])
+            distance.append(float(np.nansum(noncentral)) / sqrt(2 * len(mine)))
+        for place in np.argsort(-np.array(distance))[:_LOOKED_AT] if distance else []:
+            _, _, kind, expected = self._trees[place]
+            yield self._of_splits(expected, other.cells[place]), kind
+
+    def _of_splits(self, expected: Expected, cells: FloatArray) -> float:
+        """Return the power of Fisher's combination, taken as normal with the means and variances of its terms."""
+        total = np.round(self.n * cells.sum(axis=1))[:, None]  # (splits, 1)
+        share = (cells[:, 0] / np.maximum(cells.sum(axis=1), 1e-300))[:, None]
+        spread = np.sqrt(total * share * (1 - share))
+        counts = np.clip(np.round(total * share + spread * special.ndtri(_LEVELS)), 0, total)  # (splits, levels)
+        low, high = expected.slack.interval(expected.masses)
+        least, most = low[:, 0] / (low[:, 0] + high[:, 1]), high[:, 0] / (high[:, 0] + low[:, 1])
+        shape = counts.shape
+        p = statistics.binomial(
+            counts,
+            np.broadcast_to(total, shape),
+            np.broadcast_to(least[:, None], shape),
+            np.broadcast_to(most[:, None], shape),
+        )
+        terms = -2 * np.log(np.maximum(p, statistics.SMALLEST))
+        mean, variance = terms.mean(axis=1).sum(), terms.var(axis=1).sum()
+        critical = float(special.chdtri(2 * len(cells), self.level))
+        return float(special.ndtr((mean - critical) / sqrt(max(variance, 1e-12))))
+
+
+def detectable(
+    model: Model, solution: Solution, battery: Battery, samples: Samples, *, alpha: float, tests: int, power: float
+) -> tuple[Detectable, ...]:
+    """Return the smallest detectable error of each parameter, or of each reaction that has none.
+
+    Parameters
+    ----------
+    model
+        The network.
+    solution
+        Its solution at the times of the samples.
+    battery
+        The tests.
+    samples
+        The samples, of which only the form and the number of runs matter.
+    alpha, tests
+        Level of all tests together, and their number.
+    power
+        Probability of detection, above one half.
+
+    Returns
+    -------
+    tuple of Detectable
+        In the order of the parameters; without those that change nothing.
+    """
+    looker = Power(battery, samples, alpha / tests)
+    little = solution.n_matvec * len(solution[-1]) > MUCH_WORK
+    found = []
+    for name, value, changed in _knobs(model):
+        search = _Search(looker, solution.times, changed, power, 1 if little else MOST_SOLVED)
+        up, by = search.smallest(+1.0)
+        down, other = search.smallest(-1.0)
+        if search.matters:
+            found.append(Detectable(name, value, up, down, power, by or other))
+    return tuple(found)
+
+
+def _knobs(model: Model) -> Iterator[tuple[str, float, Callable[[float], Model]]]:
+    """Yield name, value and the model with that value multiplied, of all that is a number."""
+    for name, value in model.parameters.items():
+        probe = model.with_parameters({name: value * (1 + FIRST)}) if value else model
+        if probe.rate_expressions != model.rate_expressions or (None in model.rate_expressions and value):
+            yield name, value, partial(_with_parameter, model, name, value)
+    if not model.parameters:
+        for k, reaction in enumerate(model.reactions):
+            yield f"rate of {reaction.name}", 1.0, partial(_with_rate, model, k)
+
+
+def _with_parameter(model: Model, name: str, value: float, factor: float) -> Model:
+    return model.with_parameters({name: value * factor})
+
+
+def _with_rate(model: Model, k: int, factor: float) -> Model:
+    return variants.scaled(model, {k: factor})
+
+
+class _Search:
+    """The search for the smallest change of one number."""
+
+    def __init__(
+        self, looker: Power, times: FloatArray, changed: Callable[[float], Model], power: float, most: int
+    ) -> None:
+        self.looker, self.times, self.changed, self.power, self.most = looker, times, changed, power, most
+        self.matters = True
+        self._first: dict[float, Features] = {}
+
+    def smallest(self, sign: float) -> tuple[float, str]:
+        """Return the smallest change of this sign that is found, infinite if none is, and by what kind of test."""
+        largest = LARGEST_INCREASE if sign > 0 else LARGEST_DECREASE
+        tried = FIRST
+        for _ in range(self.most):
+            features, side = self._at(sign * tried)
+            if features is None:
+                return inf, ""
+            change, by = self._crossing(features, side * tried, sign, largest)
+            if tried == largest or (change < inf and max(change / tried, tried / change) < CLOSE):
+                break
+            tried = float(np.clip(change, tried / 30, min(largest, tried * 30)))
+        return (change, by) if by else (inf, "")
+
+    def _at(self, change: float) -> tuple[Features | None, float]:
+        """Return the features at a change, None where the model cannot be solved; with `most` 1, one serves both."""
+        if self.most == 1 and self._first:
+            ((old, features),) = self._first.items()
+            return features, float(np.sign(old))
+        try:
+            features = self.looker.features(tuple(transient(self.changed(1 + change), self.times, tol=TOL)))
+        except FSPError:
+            return None, 1.0
+        self._first[change] = features
+        return features, float(np.sign(change))
+
+    def _crossing(self, other: Features, at: float, sign: float, largest: float) -> tuple[float, str]:
+        """Return the change at which the power is reached, on the line through the model and `other`."""
+        exact = self.looker.exact
+        gap = max(
+            float(np.abs(exact.moments - other.moments).max(initial=0)),
+            *(float(np.abs(a - b).max(initial=0)) for a, b in zip(exact.cells, other.cells, strict=True)),
+            0.0,
+        )
+        if gap < 10 * TOL:
+            self.matters = False
+            return inf, ""
+
+        def power_at(log_change: float) -> float:
+            return self.looker.of(exact.towards(other, sign * np.exp(log_change) / at))[0] - self.power
+
+        reach = min(largest, 30 * abs(at))
+        low, high = np.log(abs(at) / 1000), np.log(reach)
+        if power_at(high) < 0:
+            return inf if reach == largest and abs(at) == largest else reach, ""
+        if power_at(low) > 0:
+            return float(np.exp(low)), self.looker.of(exact.towards(other, sign * np.exp(low) / at))[1]
+        root = float(optimize.brentq(power_at, low, high, xtol=0.01))
+        return float(np.exp(root)), self.looker.of(exact.towards(other, sign * np.exp(root) / at))[1]
