@@ -1415,6 +1415,14 @@ MUTANTS = [
         only="test_comm and 2",
     ),
     mutant(
+        "columns-not-counted",
+        "petsc/systems.py",
+        "            if n > environment.largest_index:",
+        "            if len(csr[2]) > environment.largest_index:",
+        "mpi",
+        only="test_large_indices and 1",
+    ),
+    mutant(
         "index-written-in-place",
         "petsc/checkpoint.py",
         'temporary = path.with_name(f".{path.name}.tmp")',

@@ -39,8 +39,8 @@ class Environment:
 
     @property
     def largest_index(self) -> int:
-        """Largest index that PETSc can count to."""
-        return int(np.iinfo(self.index_type).max)
+        """Largest number of states or entries that PETSc can count to, which for itself it counts one further."""
+        return int(np.iinfo(self.index_type).max) - 1
 
 
 @cache

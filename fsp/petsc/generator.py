@@ -26,6 +26,7 @@ from fsp.generator.plan import jumps_of, shape_of
 from fsp.generator.slices import slices_of
 from fsp.petsc.environment import load
 from fsp.petsc.halo import Halo
+from fsp.petsc.systems import assembled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -305,9 +306,8 @@ class Generator:
             If a rank has more entries than PETSc's indices can count.
         """
         columns = self.halo.global_index[self.rows.indices]
-        with self._assembled(
-            self._sizes, (self.rows.indptr, columns, self.rows.data), "the matrix-free form"
-        ) as matrix:
+        rows = (self.rows.indptr, columns, self.rows.data)
+        with assembled(self.comm, self._sizes, rows, "the matrix-free form") as matrix:
             yield matrix
 
     @contextmanager
@@ -322,7 +322,8 @@ class Generator:
         column = self.halo.global_index + k * owner  # (n_extended,)
         first, end = self.halo.own
         sinks = self.sinks.tocsr()
-        ends = np.concatenate([rows.indptr, rows.indptr[-1] + sinks.indptr[1:]])
+        indptr = rows.indptr.astype(np.int64)  # the sum may be larger than either
+        ends = np.concatenate([indptr, indptr[-1] + sinks.indptr[1:]])
         columns = np.concatenate([column[rows.indices], column[sinks.indices + first]])
         below = np.arange(k) + int(starts[self.comm.rank]) + k * self.comm.rank + end - first
         # Each sink has its place on the diagonal, for what is to be added there.
@@ -331,26 +332,9 @@ class Generator:
         values = np.insert(np.concatenate([rows.data, sinks.data]), places, 0.0)
         ends[end - first + 1 :] += np.arange(1, k + 1)
         n, n_all = self.n_local + k, len(self) + k * self.comm.size
-        with self._assembled(((n, n_all), (n, n_all)), (ends, columns, values), "another solver") as matrix:
+        rows_of_all = (ends, columns, values)
+        with assembled(self.comm, ((n, n_all), (n, n_all)), rows_of_all, "another solver") as matrix:
             yield matrix
-
-    @contextmanager
-    def _assembled(self, sizes: Any, csr: tuple[Any, Any, Any], way_out: str) -> Iterator[Any]:
-        """Make a PETSc matrix of this rank's rows, for as long as the block."""
-        environment, n_entries = load(), len(csr[2])
-        with self.comm.agree():
-            if n_entries > environment.largest_index:
-                raise BackendError(
-                    f"The matrix must have at most {environment.largest_index:,} entries on each rank, but has "
-                    f"{n_entries:,}; use more ranks, a PETSc with 64-bit indices, or {way_out}."
-                )
-        starts, columns = (part.astype(environment.index_type) for part in csr[:2])
-        matrix = environment.PETSc.Mat().createAIJ(sizes, csr=(starts, columns, csr[2]), comm=self.comm.mpi)
-        try:
-            matrix.assemble()
-            yield matrix
-        finally:
-            matrix.destroy()
 
     @contextmanager
     def shell(self) -> Iterator[Any]:

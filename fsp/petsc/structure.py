@@ -15,8 +15,7 @@ from scipy import sparse
 from scipy.sparse import csgraph
 
 from fsp.errors import StateSpaceError
-from fsp.petsc.environment import load
-from fsp.petsc.systems import block, vectors
+from fsp.petsc.systems import assembled, block, vectors
 from fsp.projection.structure import Absorption, absorbed
 
 if TYPE_CHECKING:
@@ -86,17 +85,11 @@ class ClosedChain:
     @contextmanager
     def matrix(self) -> Iterator[Any]:
         """Make the PETSc matrix, which lives as long as the block."""
-        environment = load()
-        kind = environment.index_type
         n_local, n = self.rows.shape
         self.rows.sort_indices()  # PETSc takes that for granted, and makes a wrong matrix where it is not so
-        csr = (self.rows.indptr.astype(kind), self.rows.indices.astype(kind), self.rows.data)
-        matrix = environment.PETSc.Mat().createAIJ(((n_local, n), (n_local, n)), csr=csr, comm=self.comm.mpi)
-        try:
-            matrix.assemble()
+        csr = (self.rows.indptr, self.rows.indices, self.rows.data)
+        with assembled(self.comm, ((n_local, n), (n_local, n)), csr, "a smaller space") as matrix:
             yield matrix
-        finally:
-            matrix.destroy()
 
 
 def close_leaks(generator: Generator, start: FloatArray) -> ClosedChain:

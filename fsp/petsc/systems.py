@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fsp.errors import ConvergenceError
+from fsp.errors import BackendError, ConvergenceError
 from fsp.petsc.environment import load
 
 if TYPE_CHECKING:
@@ -39,6 +39,43 @@ INCOMPLETE = {
     "sub_pc_factor_shift_type": "nonzero",  # in one dimension the factors are complete, and as singular as the matrix
     "sub_pc_factor_levels": 1,  # takes as long as 3 in two and in three dimensions, and a third of the memory
 }
+
+
+@contextmanager
+def assembled(comm: Communicator, sizes: Any, csr: tuple[Any, Any, Any], way_out: str) -> Iterator[Any]:
+    """Make a PETSc matrix of type AIJ, which lives as long as the block.  Collective.
+
+    Parameters
+    ----------
+    comm
+        The ranks.
+    sizes
+        Rows and columns, each of this rank and of all.
+    csr
+        This rank's rows: where they end, columns in the whole matrix, values.
+    way_out
+        What to use in place of a matrix that is too large.
+
+    Raises
+    ------
+    BackendError
+        If there are more columns, or on a rank more entries, than PETSc's indices can count.
+    """
+    environment = load()
+    with comm.agree():
+        for what, n in (("columns", sizes[1][1]), ("entries on each rank", len(csr[2]))):
+            if n > environment.largest_index:
+                raise BackendError(
+                    f"The matrix must have at most {environment.largest_index:,} {what}, but has {n:,}; use more "
+                    f"ranks, a PETSc with 64-bit indices (on Debian: python3-petsc4py-64-real), or {way_out}."
+                )
+    ends, columns = (part.astype(environment.index_type) for part in csr[:2])
+    matrix = environment.PETSc.Mat().createAIJ(sizes, csr=(ends, columns, csr[2]), comm=comm.mpi)
+    try:
+        matrix.assemble()
+        yield matrix
+    finally:
+        matrix.destroy()
 
 
 @contextmanager
