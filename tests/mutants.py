@@ -74,6 +74,14 @@ MUTANTS = [
         only="mapped_state_by_state",
     ),
     mutant(
+        "moments-carried-as-if-conditions-held",
+        "moments/origin.py",
+        "certain |= not symbols(event.condition) & set(species)",
+        "certain = True",
+        "events",
+        only="carried",
+    ),
+    mutant(
         "caps-that-events-do-not-keep",
         "model/landings.py",
         "return name in jump.deciding and bool((after[:, self.rules.species.index(name)] <= cap).all())",

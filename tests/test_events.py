@@ -1,6 +1,7 @@
 """Events: at known times and triggered by the state, against chains that are written out by hand."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from scipy import stats
 import fsp
 from fsp import Event, ModelError, Reaction
 from fsp.moments import moment_bounds
+from fsp.moments.origin import mapped
 
 RATES = {"k": 1.0, "g": 0.1}
 TOL = 1e-8
@@ -150,6 +152,73 @@ def test_a_run_that_is_stopped_goes_on_through_events(stop, tmp_path):
     reached.save(tmp_path / "reached.h5")
     rest = fsp.transient(model, [4.0], TOL, start=fsp.read(tmp_path / "reached.h5"))[0]
     assert gap(rest, whole.states, whole.probabilities) <= rest.error.total + whole.error.total
+
+
+@pytest.mark.parametrize("tol", [1e-3, TOL])
+def test_means_are_bounded_after_events_too(tol):
+    """Moments are carried through what events make of the states: halves, doses, conditions."""
+    events = [
+        Event(trigger="time >= 2", assignments={"X": "floor(X/2)"}),
+        Event(trigger="time >= 3", assignments={"X": "X + 2*floor(time)"}),
+        Event(trigger="time >= 4 && X > 9", assignments={"X": 1}, name="once"),
+        Event(trigger="time >= 4.5", assignments={"X": "min(X, 12)"}),
+    ]
+    maps = [
+        (2.0, lambda x: (x[0] // 2,)),
+        (3.0, lambda x: (min(x[0] + 6, 59),)),
+        (4.5, lambda x: (min(x[0], 12),)),
+    ]
+    times = [1.5, 2.0, 2.5, 3.5, 5.0]
+    states, laws = with_events({(1,): lambda x: 2.0, (-1,): lambda x: 0.1 * x[0]}, [], (0,), times, top=60, maps=maps)
+    solution = fsp.transient(immigration_death(*events[:2], events[3], k=2.0), times, tol)
+    x = states[:, 0]
+    for dist, p in zip(solution, laws, strict=True):
+        mean, variance = dist.mean_interval()["X"], dist.variance_interval()["X"]
+        assert mean.certified
+        assert variance.certified
+        assert mean.lower - 1e-9 <= p @ x <= mean.upper + 1e-9
+        assert variance.lower - 1e-9 <= p @ x**2 - (p @ x) ** 2 <= variance.upper + 1e-9
+        assert mean.width < 300 * tol
+    on_condition = fsp.transient(immigration_death(*events[:3]), [4.0, 4.5], tol)
+    assert [dist.mean_interval()["X"].certified for dist in on_condition] == [False, False]  # jumps trigger from t = 4
+
+
+def test_moments_are_carried_by_their_bounds():
+    """Of what a condition on the state leaves alone, the bounds before stay; formulas are bounded by lines."""
+    events = [
+        Event(trigger="time >= 1 && X > 3", assignments={"X": 1}),
+        Event(trigger="time >= 1", assignments={"Y": "floor(X/2) + Y + 3", "Z": "X*Y"}),
+    ]
+    model = fsp.Model(
+        species={"X": 5, "Y": 0, "Z": 0},
+        reactions=[Reaction("0 -> X", rate=2.0), Reaction("0 -> Y", rate=1.0)],
+        events=events,
+    )
+    first, second = model.phases(0.0, 2.0)
+    before = moment_bounds(first.model(model.initial_states, model.initial_probabilities), 1.0).bounds
+    for alone, wanted in ((events[0], 0), (events[1], 1)):
+        rules = first.firing.rules
+        chosen = [event for event in rules.events if set(event.assignments) == set(alone.assignments)]
+        after = mapped(before, replace(first.firing, rules=rules.chosen(chosen)))
+        if wanted == 0:  # at most what it was, and 1
+            assert (after.norms[0] >= before.norms[0]).all()
+            assert (after.norms[0] <= before.norms[0] + 1.0 + 1e-6).all()
+        else:
+            expected = 0.5 * before.norms[0] + before.norms[1] + 3.0
+            np.testing.assert_allclose(after.norms[1], expected, rtol=1e-8)
+            assert np.isinf(after.norms[2]).all()
+    assert second.firing is None
+
+
+def test_a_change_of_parameters_keeps_the_moment_equations():
+    """Immigration is tripled at t = 1 and ends at t = 2: means are as sharp as without events."""
+    events = [Event(trigger=f"time >= {t}", assignments={"k": k}) for t, k in ((1, "3*k"), (2, "0"))]
+    left = math.exp(-0.1)
+    mean = ((1 - left) * 10 * left + 30 * (1 - left)) * left
+    interval = fsp.transient(immigration_death(*events), [3.0], 1e-4)[0].mean_interval()["X"]
+    assert interval.certified
+    assert interval.width < 1e-9
+    assert mean == pytest.approx(float(interval), abs=1e-9)
 
 
 # ---- triggered by the state

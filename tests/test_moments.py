@@ -29,6 +29,7 @@ from fsp.moments.drift import PowerBound, power_bound
 from fsp.moments.envelope import envelope, in_falling_powers
 from fsp.moments.equations import moment_equations
 from fsp.moments.exponential import exponential
+from fsp.moments.origin import Law
 from fsp.moments.rates import rates
 
 MODELS = Path(__file__).parent / "models"
@@ -162,7 +163,7 @@ def test_moment_equations_agree_with_a_tight_solution(model, t):
     largest = model.species_bounds
     equations = moment_equations(rates(model, t, largest), model.n_species)
     assert equations is not None
-    found = equations.at(t, model.initial_states, model.initial_probabilities)
+    found = equations.at(t, Law(model.initial_states, model.initial_probabilities))
     x = d.states.astype(float)
     for alpha, (low, high) in found.items():
         factors = [x[:, i] - k for i, n in enumerate(alpha) for k in range(n)]

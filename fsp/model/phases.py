@@ -159,6 +159,26 @@ class Firing:
         state: IntArray = self.apply(np.zeros((1, len(species)), dtype=np.int64))[0]
         return state
 
+    @property
+    def numbers(self) -> dict[str, float]:
+        """Values of the variables before, by name."""
+        return dict(zip(self.rules.variables, self.values, strict=True))
+
+    def possible(self) -> list[Event]:
+        """Return the events that may be executed, in some state: those that switch, and what they may trigger."""
+        species = set(self.rules.species)
+        found = [
+            event
+            for e, event in enumerate(self.rules.events)
+            if symbols(event.condition) & species or self._fires_anywhere(e)
+        ]
+        while True:
+            assigned = {name for event in found for name in event.assignments}
+            more = [e for e in self.rules.events if e not in found and symbols(e.condition) & assigned]
+            if not more:
+                return found
+            found += more
+
     def _fires_anywhere(self, e: int) -> bool:
         one = self.rules.chosen([self.rules.events[e]])
         start = np.array([[0.0] * len(self.rules.species) + list(self.values)])

@@ -21,10 +21,10 @@ import numpy as np
 
 from fsp.arrays import FloatArray, IntArray
 from fsp.model import Model
-from fsp.model.structure import species_bounds
 from fsp.moments.dissipation import OrderBound, order_bound
 from fsp.moments.drift import ORDERS, PowerBound, Weights, exact_weights, linear_weights, power_bound
 from fsp.moments.equations import MomentEquations, moment_equations
+from fsp.moments.origin import Law, Origin
 from fsp.moments.polynomial import Polynomial
 from fsp.moments.rates import Rate, affine_parts, rates, reasons
 
@@ -138,24 +138,21 @@ class PendingBounds:
         The reaction network.
     t
         The time.
-    states, probabilities
-        The initial distribution: (n, d) and (n,).
+    origin
+        What is known of the distribution at time 0.
     columns
         The species that are wanted, as columns.
     """
 
-    def __init__(
-        self, model: Model, t: float, states: IntArray, probabilities: FloatArray, columns: Sequence[int]
-    ) -> None:
-        self._model, self._t, self._columns = model, t, tuple(columns)
-        self._states, self._probabilities = states, probabilities
+    def __init__(self, model: Model, t: float, origin: Origin, columns: Sequence[int]) -> None:
+        self._model, self._t, self._origin, self._columns = model, t, origin, tuple(columns)
         self._found: MomentBounds | None = None
 
     @property
     def bounds(self) -> MomentBounds:
         """The bounds; computed once."""
         if self._found is None:
-            found = _at(self._model, self._t, self._states, self._probabilities)
+            found = _at(self._model, self._t, self._origin)
             self._found = found.select(self._columns)
         return self._found
 
@@ -164,7 +161,7 @@ class PendingBounds:
         if self._found is not None:
             return self._found.select(columns)
         chosen = [self._columns[i] for i in columns]
-        return PendingBounds(self._model, self._t, self._states, self._probabilities, chosen)
+        return PendingBounds(self._model, self._t, self._origin, chosen)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _same, (self.bounds,)  # a file or another process has no use for the model
@@ -180,6 +177,7 @@ def moment_bounds(
     *,
     initial_states: IntArray | None = None,
     initial_probabilities: FloatArray | None = None,
+    origin: Origin | None = None,
 ) -> PendingBounds:
     """Bound the moments of a model at a time.
 
@@ -193,6 +191,8 @@ def moment_bounds(
         Time since the start, in the model's unit; infinite for the stationary distribution that the chain tends to.
     initial_states, initial_probabilities
         (n, d) states and (n,) probabilities at time 0; by default the model's.
+    origin
+        What else is known of the distribution at time 0, in their place.
 
     Returns
     -------
@@ -202,7 +202,7 @@ def moment_bounds(
     model.require_untimed("Bounds of moments")
     states = model.initial_states if initial_states is None else np.asarray(initial_states)
     weights = model.initial_probabilities if initial_probabilities is None else np.asarray(initial_probabilities)
-    return PendingBounds(model, float(t), states, weights, range(model.n_species))
+    return PendingBounds(model, float(t), origin or Law(states, weights), range(model.n_species))
 
 
 # ---- what does not depend on the time
@@ -219,14 +219,11 @@ class _Certificates(NamedTuple):
 _CACHE: WeakKeyDictionary[Model, dict[tuple[float, bytes], _Certificates]] = WeakKeyDictionary()
 
 
-def _at(model: Model, t: float, states: IntArray, probabilities: FloatArray) -> MomentBounds:
-    usual = np.array_equal(states, model.initial_states)
-    largest = model.species_bounds if usual else species_bounds(model.change, states)  # (d,)
-    certificates = _certificates(model, t, largest, probabilities @ states)
-    norms = np.array([_norms(own, t, states, probabilities) for own in certificates.drift])  # (d, ORDERS)
-    exact = (
-        {} if certificates.equations is None or math.isinf(t) else certificates.equations.at(t, states, probabilities)
-    )
+def _at(model: Model, t: float, origin: Origin) -> MomentBounds:
+    largest = origin.largest(model)  # (d,)
+    certificates = _certificates(model, t, largest, origin.means())
+    norms = np.array([_norms(own, t, origin) for own in certificates.drift])  # (d, ORDERS)
+    exact = {} if certificates.equations is None or math.isinf(t) else certificates.equations.at(t, origin)
     monomials = np.array(list(exact), dtype=np.int64).reshape(-1, model.n_species)
     means = np.array(list(exact.values()), dtype=float).reshape(-1, 2)
     open_ended = np.isinf(norms[:, 0]) & np.isinf(largest)
@@ -235,14 +232,14 @@ def _at(model: Model, t: float, states: IntArray, probabilities: FloatArray) -> 
     return MomentBounds(model.species, largest, norms, monomials, means, reason)
 
 
-def _norms(own: Sequence[PowerBound | OrderBound], t: float, states: IntArray, probabilities: FloatArray) -> FloatArray:
+def _norms(own: Sequence[PowerBound | OrderBound], t: float, origin: Origin) -> FloatArray:
     powers = [bound for bound in own if isinstance(bound, PowerBound)]
-    powers.sort(key=lambda bound: bound.mean(t, states, probabilities))
+    powers.sort(key=lambda bound: bound.mean(t, origin))
     chosen: list[PowerBound | OrderBound] = [*powers[:_EVALUATED]]
     chosen += [bound for bound in own if isinstance(bound, OrderBound)]
     found = np.full((1 + len(chosen), ORDERS), np.inf)
     for row, bound in enumerate(chosen, start=1):
-        norms = bound.norms(t, states, probabilities)
+        norms = bound.norms(t, origin)
         found[row, : len(norms)] = norms
     best = found.min(axis=0)  # (ORDERS,)
     lowered: FloatArray = np.minimum.accumulate(best[::-1])[::-1]  # a norm is at most the next one

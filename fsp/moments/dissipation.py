@@ -24,8 +24,9 @@ from itertools import combinations_with_replacement
 
 import numpy as np
 
-from fsp.arrays import FloatArray, IntArray
+from fsp.arrays import FloatArray
 from fsp.moments.drift import ORDERS, Weights
+from fsp.moments.origin import Origin
 from fsp.moments.polynomial import Exponents, Polynomial, collect, degree, plus, power, scaled, shifted, times
 from fsp.moments.rates import Rate, reduced
 
@@ -53,16 +54,16 @@ class OrderBound:
     rate: float
     source: float
 
-    def norms(self, t: float, states: IntArray, probabilities: FloatArray) -> FloatArray:
+    def norms(self, t: float, origin: Origin) -> FloatArray:
         """Bound (E u(t)^q)^(1/q) as `PowerBound.norms` does; infinite at other orders."""
-        u = states @ np.array([float(w) for w in self.weights])  # (n,)
-        start = float(u**self.order @ probabilities)
+        weights = np.array([float(w) for w in self.weights])
+        start = float(origin.powers(weights, np.array([self.order]), 1.0)[0])
         found = np.full(ORDERS, np.inf)
         if math.isinf(t):
             if self.rate < 0:
                 found[self.order - 1] = (self.source / -self.rate) ** (1 / self.order) * (1 + 1e-12)
             return found
-        if self.rate * t < 600:
+        if self.rate * t < 600 and math.isfinite(start):
             gathered = math.expm1(self.rate * t) / self.rate if self.rate else t
             moment = (math.exp(self.rate * t) * start + gathered * self.source) * (1 + 1e-12)
             found[self.order - 1] = moment ** (1 / self.order) * (1 + 1e-12)

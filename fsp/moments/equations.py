@@ -19,9 +19,10 @@ from itertools import combinations_with_replacement
 
 import numpy as np
 
-from fsp.arrays import FloatArray, IntArray
+from fsp.arrays import FloatArray
 from fsp.moments.exponential import exponential
-from fsp.moments.polynomial import Exponents, Polynomial, degree, falling, plus, scaled, shifted, times
+from fsp.moments.origin import Origin
+from fsp.moments.polynomial import Exponents, Polynomial, degree, plus, scaled, shifted, times
 from fsp.moments.rates import Rate
 
 MOST_MOMENTS = 153  # 16 species with second moments
@@ -43,33 +44,35 @@ class MomentEquations:
         self.monomials = tuple(monomials)
         self.matrix = matrix
 
-    def at(self, t: float, states: IntArray, probabilities: FloatArray) -> dict[Exponents, tuple[float, float]]:
+    def at(self, t: float, origin: Origin) -> dict[Exponents, tuple[float, float]]:
         """Bound the moments at a time.
 
         Parameters
         ----------
         t
             The time.
-        states
-            (n, d) initial states.
-        probabilities
-            (n,) their probabilities.
+        origin
+            What is known of the distribution at time 0.
 
         Returns
         -------
         dict
             The lower and upper bound of the mean of each falling monomial.
         """
-        start = np.array([_start(alpha, states, probabilities) for alpha in self.monomials])  # (m,)
+        ends = np.array([origin.falling(alpha) for alpha in self.monomials])  # (m, 2)
+        lowest, start = ends[:, 0], ends[:, 1]
+        if not np.isfinite(start).all():
+            return {}
         means, error = self._means(t, start, np.ones(len(start)))
         if np.isfinite(means).all():  # in units of their size there are fewer squarings, and so fewer roundings
             sizes = np.exp2(np.round(np.log2(np.maximum(np.maximum(means, start), 1.0))))
-            scaled = self._means(t, start, sizes)
-            means, error = min((means, error), scaled, key=lambda found: found[1])
+            units = min(np.ones(len(start)), sizes, key=lambda units: self._means(t, start, units)[1])
+            means, error = self._means(t, start, units)
+            least = means if (lowest == start).all() else self._means(t, lowest, units)[0]
         error += _FORMULA + 4e-16 * len(start)
         if not np.isfinite(means).all() or error > 1e-3:
             return {}
-        low, high = means * (1 - error), means * (1 + error) + 1e-290
+        low, high = least * (1 - error), means * (1 + error) + 1e-290
         return dict(zip(self.monomials, zip(low.tolist(), high.tolist(), strict=True), strict=True))
 
     def _means(self, t: float, start: FloatArray, units: FloatArray) -> tuple[FloatArray, float]:
@@ -147,9 +150,3 @@ def _matrix(monomials: Sequence[Exponents], rates: Sequence[Rate]) -> FloatArray
 
 def _off_diagonal(matrix: FloatArray) -> FloatArray:
     return matrix - np.diag(matrix.diagonal())
-
-
-def _start(alpha: Exponents, states: IntArray, probabilities: FloatArray) -> float:
-    """Return the mean of a falling monomial at the start."""
-    values = [np.prod([float(falling(int(x), n)) for x, n in zip(row, alpha, strict=True)]) for row in states]
-    return float(np.dot(values, probabilities))

@@ -24,7 +24,6 @@ import numpy as np
 
 from fsp.distribution import ErrorLedger
 from fsp.errors import ArgumentError, BackendError, Interrupted, ToleranceWarning
-from fsp.moments import moment_bounds
 from fsp.projection.backend import SERIAL, backend_named
 from fsp.projection.changes import Changes
 from fsp.projection.growth import MAX_STATES, Growth, check_tolerance
@@ -349,7 +348,7 @@ class _March:
             model_hash=self.model.hash,
             time_unit=self.model.time_unit,
             observables=self.model.observables,
-            moments=moment_bounds(self.model, t - self.begin.exact_since) if self.begin.exact else None,
+            moments=self.begin.moments(t),
         )
 
     def reached(self) -> Solution:

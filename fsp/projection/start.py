@@ -14,6 +14,8 @@ import numpy as np
 from fsp.distribution import Distribution, ErrorLedger, Solution
 from fsp.errors import ArgumentError, BackendError, StateSpaceError
 from fsp.model.phases import gathered
+from fsp.moments import PendingBounds, moment_bounds
+from fsp.moments.origin import Carried
 from fsp.projection.growth import starting_vector
 
 if TYPE_CHECKING:
@@ -45,6 +47,8 @@ class Start:
         Whether the distribution is the law that the network starts from, and not a result.
     exact_since
         The time at which it does.
+    origin
+        What is known of the moments at time `t`, where the distribution is not exact.
     spread
         A space and probabilities of its states, (n_local,), where the start is spread over ranks and the model's
         initial distribution is not what is meant; else None.
@@ -57,6 +61,7 @@ class Start:
     exact: bool = True
     spread: tuple[StateSpace, FloatArray] | None = None
     exact_since: float = 0.0
+    origin: Carried | None = None
 
     def check(self, times: FloatArray) -> None:
         """Raise an ArgumentError if one of `times` lies before the start."""
@@ -104,7 +109,17 @@ class Start:
         mapped, gathered_probabilities, rounding = gathered(phase.firing.apply(states), probabilities)
         begun = phase.network.starting_in(mapped, gathered_probabilities)
         error += ErrorLedger(rounding=rounding)
-        return Start(begun, t, error, max(tol - error.total, LEAST_LEFT * tol), exact=False)
+        moments = self.moments(t)
+        origin = None if moments is None else Carried(moments, phase.firing)
+        return Start(begun, t, error, max(tol - error.total, LEAST_LEFT * tol), exact=False, origin=origin)
+
+    def moments(self, t: float) -> PendingBounds | None:
+        """Return the bounds of moments at a time; None where nothing is known."""
+        if self.exact:
+            return moment_bounds(self.model, t - self.exact_since)
+        if self.origin is None or self.model.is_time_dependent or self.model.events:
+            return None  # which states trigger is known for those that are stored, not for all that there may be
+        return moment_bounds(self.model, t - self.t, origin=self.origin)
 
 
 def starting_point(model: Model, start: Solution | Distribution | None, tol: float) -> Start:
@@ -155,7 +170,8 @@ def starting_point(model: Model, start: Solution | Distribution | None, tol: flo
         return Start(model, t, first.error, left, exact=False, spread=(space, first.probabilities))
     columns = [first.species.index(name) for name in model.species]
     begun = model.starting_in(first.states[:, columns], first.probabilities)
-    return Start(begun, t, first.error, left, exact=False)
+    origin = None if first.moments is None else Carried(first.moments.select(columns))
+    return Start(begun, t, first.error, left, exact=False, origin=origin)
 
 
 def worth_keeping(solution: Solution) -> IntArray:

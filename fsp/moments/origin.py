@@ -1,0 +1,216 @@
+"""What is known of the distribution that a chain begins with: the law itself, or bounds of its moments.
+
+Bounds are carried over from an earlier chain, by way of what events make of the states: with y <= b + Σ a_j x_j, all
+numbers non-negative, ``(E y^q)^(1/q) <= b + Σ a_j (E x_j^q)^(1/q)``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from fsp.arrays import FloatArray, IntArray
+from fsp.model import Model
+from fsp.model.expression import Expression, Number, Symbol, at_time, substitute, symbols
+from fsp.model.structure import species_bounds
+from fsp.moments.envelope import envelope, in_falling_powers
+from fsp.moments.polynomial import Exponents, falling
+from fsp.moments.polynomial import degree as falling_degree
+
+if TYPE_CHECKING:
+    from fsp.model.phases import Firing
+    from fsp.moments.bounds import MomentBounds, PendingBounds
+
+Affine = tuple[float, FloatArray]  # b and a (d,) of an upper bound b + Σ a_j x_j
+_MARGIN = 1e-12  # relative, of the few operations on norms
+_ROUNDED = 3e-9  # relative: events round what they assign to whole numbers
+
+
+class Origin(Protocol):
+    """What is known of the distribution at the beginning."""
+
+    def largest(self, model: Model) -> FloatArray:
+        """Return the largest count of each species that a model leads to from here, (d,)."""
+        ...
+
+    def means(self) -> FloatArray:
+        """Return the means, (d,), or what is known of them: they guide a search and prove nothing."""
+        ...
+
+    def powers(self, weights: FloatArray, orders: IntArray, unit: float) -> FloatArray:
+        """Return upper bounds of E (w·x/unit)^q for some orders q, (n_orders,)."""
+        ...
+
+    def falling(self, alpha: Exponents) -> tuple[float, float]:
+        """Return bounds of the mean of a falling monomial."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Law:
+    """A known distribution: (n, d) states and (n,) probabilities."""
+
+    states: IntArray
+    probabilities: FloatArray
+
+    def largest(self, model: Model) -> FloatArray:
+        """Return the largest counts by stoichiometry."""
+        usual = np.array_equal(self.states, model.initial_states)
+        return model.species_bounds if usual else species_bounds(model.change, self.states)
+
+    def means(self) -> FloatArray:
+        """Return the means."""
+        found: FloatArray = self.probabilities @ self.states
+        return found
+
+    def powers(self, weights: FloatArray, orders: IntArray, unit: float) -> FloatArray:
+        """Return E (w·x/unit)^q."""
+        u = self.states @ weights / unit  # (n,)
+        found: FloatArray = (u[:, None] ** orders).T @ self.probabilities
+        return found
+
+    def falling(self, alpha: Exponents) -> tuple[float, float]:
+        """Return the mean of a falling monomial, twice."""
+        values = [np.prod([float(falling(int(x), n)) for x, n in zip(row, alpha, strict=True)]) for row in self.states]
+        mean = float(np.dot(values, self.probabilities))
+        return mean, mean
+
+
+@dataclass(frozen=True, eq=False)
+class Carried:
+    """Bounds of the moments at the end of an earlier chain, and what events have made of its states since.
+
+    Parameters
+    ----------
+    earlier
+        The bounds.
+    firing
+        What events have made of the states; None for nothing.
+    """
+
+    earlier: MomentBounds | PendingBounds
+    firing: Firing | None = None
+
+    @cached_property
+    def bounds(self) -> MomentBounds:
+        """Bounds at the beginning; evaluated when they are asked for."""
+        found: MomentBounds = getattr(self.earlier, "bounds", None) or self.earlier  # type: ignore[assignment]
+        return found if self.firing is None else mapped(found, self.firing)
+
+    def largest(self, model: Model) -> FloatArray:
+        """Return the largest counts: of species that no reaction makes, and by conservation laws."""
+        start = self.bounds.largest
+        made = (model.change > 0).any(axis=0)
+        top = np.where(made, np.inf, start)
+        for law in model.conservation_laws:
+            own = np.flatnonzero(law)
+            if (law >= 0).all() and np.isfinite(start[own]).all():
+                top[own] = np.minimum(top[own], np.floor(law[own] @ start[own] / law[own]))
+        return top
+
+    def means(self) -> FloatArray:
+        """Return upper bounds of the means, zero where there are none."""
+        return np.nan_to_num(self.bounds.norms[:, 0], posinf=0.0)
+
+    def powers(self, weights: FloatArray, orders: IntArray, unit: float) -> FloatArray:
+        """Return upper bounds of E (w·x/unit)^q by Minkowski's inequality."""
+        own = np.flatnonzero(weights)
+        norms = np.concatenate([np.ones((len(own), 1)), self._norms()[own]], axis=1)  # (k, 1 + ORDERS)
+        sums = weights[own] @ norms / unit * (1.0 + _MARGIN)
+        with np.errstate(over="ignore"):
+            return np.where(orders == 0, 1.0, sums[orders] ** orders) * (1.0 + _MARGIN)
+
+    def _norms(self) -> FloatArray:
+        """Return norms, (d, ORDERS), that are finite for bounded species."""
+        found: FloatArray = np.minimum(self.bounds.norms, self.bounds.largest[:, None])
+        return found
+
+    def falling(self, alpha: Exponents) -> tuple[float, float]:
+        """Return bounds of the mean of a falling monomial; infinite where there are none."""
+        known = {tuple(row): k for k, row in enumerate(self.bounds.monomials.tolist())}
+        if not any(alpha):
+            return 1.0, 1.0
+        low, high = self.bounds.means[known[alpha]].tolist() if alpha in known else (0.0, math.inf)
+        return low, high
+
+
+# ---- what events make of bounds
+
+
+def mapped(bounds: MomentBounds, firing: Firing) -> MomentBounds:
+    """Return bounds of the moments after events.
+
+    Parameters
+    ----------
+    bounds
+        Before.
+    firing
+        The events.
+
+    Returns
+    -------
+    MomentBounds
+        After; infinite where nothing is known.
+    """
+    from fsp.moments.bounds import MomentBounds
+
+    largest, norms = bounds.largest.copy(), bounds.norms.copy()
+    finite = np.minimum(bounds.norms, bounds.largest[:, None])  # (d, ORDERS)
+    orders = np.arange(1, norms.shape[1] + 1)
+    changed = dict(_candidates(firing, bounds.species))
+    for i, candidates in changed.items():
+        tops, powers = [], []
+        for one in candidates:
+            b, a = (math.inf, np.zeros(len(largest))) if one is None else one
+            own = np.flatnonzero(a)
+            tops.append(b + float(a[own] @ bounds.largest[own]))
+            powers.append((b + a[own] @ finite[own]) * (1.0 + _ROUNDED))
+        largest[i] = math.floor(max(tops) * (1.0 + _ROUNDED)) if math.isfinite(max(tops)) else math.inf
+        with np.errstate(over="ignore"):
+            total = np.sum([power**orders for power in powers], axis=0)
+            norms[i] = total ** (1.0 / orders) * (1.0 + _MARGIN) if len(powers) > 1 else powers[0]
+    kept = ~bounds.monomials[:, list(changed)].any(axis=1)
+    return MomentBounds(bounds.species, largest, norms, bounds.monomials[kept], bounds.means[kept], bounds.reason)
+
+
+def _candidates(firing: Firing, species: tuple[str, ...]) -> Iterator[tuple[int, list[Affine | None]]]:
+    """Yield each species that may change, with upper bounds of what it may become; None where there is none."""
+    possible = firing.possible()
+    assigned = [name for event in possible for name in event.assignments]
+    for name in dict.fromkeys(name for name in assigned if name in species):
+        candidates: list[Affine | None] = []
+        certain = False
+        for event in possible:
+            if name not in event.assignments:
+                continue
+            tree = event.formulas[name]
+            others = {other for one in possible if one is not event for other in one.assignments}
+            known = not (symbols(tree) | symbols(event.condition)) & others
+            candidates.append(_affine(tree, species, firing) if known else None)
+            certain |= not symbols(event.condition) & set(species)
+        if not certain:
+            candidates.append(_affine(Symbol(name), species, firing))
+        yield species.index(name), candidates
+
+
+def _affine(tree: Expression, species: tuple[str, ...], firing: Firing) -> Affine | None:
+    """Return an affine upper bound of a formula, without negative terms."""
+    numbers = {name: Number(value) for name, value in firing.numbers.items()}
+    values = at_time(substitute(tree, numbers), firing.now.t)
+    upper = envelope(values, species).upper
+    if upper is None:
+        return None
+    constant, slopes = 0.0, np.zeros(len(species))
+    for alpha, c in in_falling_powers(upper, upper=True).items():
+        if c > 0 and falling_degree({alpha: c}) > 1:
+            return None
+        if c > 0 and any(alpha):
+            slopes[alpha.index(1)] = float(c)
+        elif c > 0:
+            constant = float(c)
+    return constant, slopes
