@@ -26,6 +26,8 @@ import fsp
 from fsp.errors import ArgumentError, BackendError, ConvergenceError, FSPError, ModelError, StateSpaceError
 from fsp.options import JSON, SET, Request, SolverOption, named, shared_options
 from fsp.quantities import number, points
+from fsp.verification.command import EPILOG as VERIFY_EPILOG
+from fsp.verification.command import verify
 
 if TYPE_CHECKING:
     from fsp.distribution import Distribution, Solution, Sweep
@@ -325,6 +327,9 @@ def suite(
     for path in out:
         path.write_text(found.to_csv() if path.suffix == ".csv" else record, encoding="utf-8")
     return found.exit_status
+
+
+main.command(name="verify", epilog=VERIFY_EPILOG)(_guarded(verify))
 
 
 def _asked_of_ranks(request: Request, backend: str, checkpoint: Path | None, sweeps: Sequence[str]) -> dict[str, Any]:

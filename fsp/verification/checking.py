@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,35 +16,43 @@ from fsp.verification.power import detectable
 from fsp.verification.reading import read_samples
 from fsp.verification.report import Report
 from fsp.verification.samples import Summary
+from fsp.verification.sequential import FIRST_RUNS, MOST_RUNS, ask
+from fsp.verification.sequential import until_detectable as take_until
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from fsp.arrays import FloatArray
     from fsp.distribution import Solution
     from fsp.model import Model
-    from fsp.verification.samples import Samples
+    from fsp.verification.samples import Runs, Samples
+    from fsp.verification.sequential import Simulator
 
 ALPHA = 1e-3
+POWER = 0.9
 LOOSEST, TIGHTEST = 1e-6, 1e-11  # tolerances of a reference
 SHARE = 1e-3  # of `alpha`, that runs in states which the reference does not store may make of a p-value
 
 
 def verify(
     model: Model,
-    samples: Any,
+    samples: Any = None,
     times: Sequence[float] | FloatArray | None = None,
     *,
     alpha: float = ALPHA,
     species: Sequence[str] | None = None,
+    simulator: str | Simulator | None = None,
     runs: int | None = None,
+    seed: int = 1,
+    until_detectable: float | None = None,
+    max_runs: int = MOST_RUNS,
     tol: float | None = None,
-    power: float | None = 0.9,
+    power: float | None = POWER,
     diagnosis: bool = True,
-    simulator: str = "",
     max_states: int | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> Report:
-    """Tell whether samples are those of the chemical master equation of a model.
+    """Tell whether samples, or a simulator, follow the chemical master equation of a model.
 
     Parameters
     ----------
@@ -51,25 +60,36 @@ def verify(
         The reaction network.
     samples
         Independent runs: an array (runs, times, species), a DataFrame, an xarray object, or the path of a CSV, HDF5
-        or NetCDF file; or histograms, or means and standard deviations.  See `fsp.verification.reading`.
+        or NetCDF file; or histograms, or means and standard deviations.  See `fsp.verification.reading`.  None where
+        a simulator is asked for them.
     times
-        The times of an array; of a table, those that are looked at.
+        The times of an array, or at which a simulator is asked; of a table, those that are looked at.
     alpha
         Largest probability with which an exact simulator fails, over all tests together.
     species
         Names of the array's species, or of those of a table that are looked at; those of the model by default.
+    simulator
+        What is asked for runs: an object with ``name`` and ``sample(model, times, runs, seed)``, or a name or command
+        of `fsp.verification.simulators`.  With `samples`, the name of what made them.
     runs
-        Number of runs of a table of means.
+        How many runs a simulator is asked for; with means, of how many runs they are.
+    seed
+        Where the simulator's random numbers begin.
+    until_detectable
+        Ask the simulator for more runs, twice as many each time, until it fails, or errors of this relative size in
+        every rate constant would be found, or there are `max_runs`.
+    max_runs
+        The largest number of runs then.
     tol
         Bound on the error of the reference; by default so small that it hardly widens the tests.
     power
         Probability for which the smallest detectable error of each rate constant is computed; None for none.
     diagnosis
         Whether to look for what is wrong where the samples fail, by solving changed models.
-    simulator
-        Name of what made the samples, for the report.
     max_states
         Limit on the number of states of the reference.
+    tell
+        Called with a line of progress now and then.
 
     Returns
     -------
@@ -86,36 +106,100 @@ def verify(
     checked_level(alpha)
     if power is not None and not 0.5 < power < 1:
         raise ArgumentError(f"`power` must be a probability above 0.5, but is {power}.")
-    names = tuple(species) if species is not None else model.species
-    unknown = [name for name in names if name not in model.species]
-    if unknown:
-        raise ArgumentError(f"`species` must be of {', '.join(model.species)}, but has '{unknown[0]}'.")
-    found = read_samples(samples, names, times, runs)
-    reference = transient(model, found.times, tolerance(found, alpha) if tol is None else tol, max_states=max_states)
-    report = judge(model, found, reference, alpha=alpha, simulator=simulator)
-    if diagnosis and report.rejected:
-        report = replace(report, findings=diagnose(model, found, report.battery, report.tests, alpha=alpha))
-    return report if power is None else with_power(report, model, reference, power)
+    say = tell or (lambda line: None)
+    study = Study(model, alpha, tol, power, diagnosis, max_states, say)
+    if samples is not None:
+        names = tuple(species) if species is not None else model.species
+        unknown = [name for name in names if name not in model.species]
+        if unknown:
+            raise ArgumentError(f"`species` must be of {', '.join(model.species)}, but has '{unknown[0]}'.")
+        found = read_samples(samples, names, times, runs)
+        return study.report(found, alpha, simulator if isinstance(simulator, str) else "")
+    asked = opened(simulator)
+    if times is None:
+        raise ArgumentError("`times` must be given to ask a simulator, but are missing.")
+
+    def batch(number_of_runs: int, number: int) -> Runs:
+        say(f"{asked.name}: {number_of_runs:,} runs")
+        return ask(asked, model, times, number_of_runs, seed + number - 1)
+
+    if until_detectable is None:
+        return study.report(batch(FIRST_RUNS if runs is None else runs, 1), alpha, asked.name)
+    sequential = replace(study, tol=tol or tolerance_of(max_runs, alpha), power=power or POWER)
+    return take_until(
+        lambda found, level: sequential.report(found, level, asked.name),
+        batch,
+        alpha=alpha,
+        target=until_detectable,
+        first=min(FIRST_RUNS if runs is None else runs, max_runs),
+        most=max_runs,
+        tell=tell,
+    )
 
 
-def with_power(report: Report, model: Model, reference: Solution, power: float) -> Report:
-    """Return the report with the smallest errors of rate constants that its tests find.
+@dataclass(slots=True)
+class Study:
+    """A model whose samples are judged, perhaps several times, and how.
 
     Parameters
     ----------
-    report
-        What was found.
-    model, reference
-        The network and its solution at the times of the samples.
-    power
-        Probability of detection.
+    model
+        The network.
+    alpha, tol, power, diagnosis, max_states, tell
+        As in `verify`.
     """
-    samples = report.samples
-    if samples is None:
-        return report
-    tests = len(report.tests)
-    found = detectable(model, reference, report.battery, samples, alpha=report.alpha, tests=tests, power=power)
-    return replace(report, detectable=found)
+
+    model: Model
+    alpha: float
+    tol: float | None
+    power: float | None
+    diagnosis: bool
+    max_states: int | None
+    tell: Callable[[str], None]
+    _reference: Solution | None = None
+
+    def reference(self, samples: Samples) -> Solution:
+        """Return the solution at the times of samples."""
+        if self._reference is None or not np.array_equal(self._reference.times, samples.times):
+            self.tell("reference")
+            tol = tolerance(samples, self.alpha) if self.tol is None else self.tol
+            self._reference = transient(self.model, samples.times, tol, max_states=self.max_states)
+        return self._reference
+
+    def report(self, samples: Samples, level: float, simulator: str) -> Report:
+        """Return the report of samples at a level.
+
+        Parameters
+        ----------
+        samples
+            The samples.
+        level
+            The largest probability with which those of an exact simulator fail.
+        simulator
+            Name of what made them.
+        """
+        reference = self.reference(samples)
+        report = judge(self.model, samples, reference, alpha=level, simulator=simulator)
+        if self.diagnosis and report.rejected:
+            self.tell("what may be wrong")
+            findings = diagnose(self.model, samples, report.battery, report.tests, alpha=level)
+            report = replace(report, findings=findings)
+        if self.power is None:
+            return report
+        self.tell("detectable errors")
+        tests = len(report.tests)
+        parts = self.model, reference, report.battery, samples
+        return replace(report, detectable=detectable(*parts, alpha=level, tests=tests, power=self.power))
+
+
+def opened(simulator: str | Simulator | None) -> Simulator:
+    """Return the simulator of a name or a command, or the one that is given."""
+    if simulator is None:
+        raise ArgumentError("`samples` or `simulator` must be given, but neither is.")
+    if not isinstance(simulator, str):
+        return simulator
+    found: Simulator = import_module("fsp.verification.simulators").open_simulator(simulator)
+    return found
 
 
 def checked_level(alpha: float) -> None:
@@ -130,9 +214,12 @@ def tolerance(samples: Samples, alpha: float) -> float:
     A run in a state that is not stored has a p-value of about n tol, which must be small beside `alpha`, shared by all
     tests; where only means are given, n tol is added to every p-value, since such runs may have been among them.
     """
-    tests = 2 * samples.mean.size if isinstance(samples, Summary) else 1
-    wanted = SHARE * alpha / (tests * samples.n)
-    return float(np.clip(wanted, TIGHTEST, LOOSEST))
+    return tolerance_of(samples.n, alpha, 2 * samples.mean.size if isinstance(samples, Summary) else 1)
+
+
+def tolerance_of(n: int, alpha: float, tests: int = 1) -> float:
+    """Return the tolerance for `n` runs, and as many tests to whose p-values its error is added."""
+    return float(np.clip(SHARE * alpha / (tests * n), TIGHTEST, LOOSEST))
 
 
 def judge(model: Model, samples: Samples, reference: Solution, *, alpha: float, simulator: str = "") -> Report:

@@ -37,6 +37,7 @@ OF_RUNS = ("repeats", "memory", "serial")  # tests that no law of single times e
 FLOOR = 1e-9  # of the probability of a cell, so that one run does not make a likelihood zero
 FIRST = 0.1  # relative change of a number that is fitted
 ROUNDS = 5
+MOST_FINDINGS = 6  # the likeliest hypotheses, whose fit is tested
 _RANGE = 1e-3, 1e3  # of a fitted number
 
 
@@ -142,23 +143,37 @@ def _of_runs(samples: Runs | Histograms, battery: Battery, tests: Sequence[Test]
 def _of_laws(model: Model, samples: Runs | Histograms, battery: Battery, alpha: float) -> list[Finding]:
     likelihood = Likelihood.of(battery, samples)
     base = likelihood(likelihood.masses(battery.reference))
-    found = []
+    found: list[tuple[float, Hypothesis, Sequence[Distribution], list[FloatArray]]] = []
     tried: list[Hypothesis] = list(hypotheses(model, samples, battery.reference))
     tried += [made for family in families(model) if (made := _fitted(family, samples, likelihood)) is not None]
     for hypothesis in tried:
         try:
             law = hypothesis.law()
             masses = likelihood.masses(law)
-            if hypothesis.sampled:
-                fits = likelihood.same(masses, hypothesis.sampled) > alpha
-            else:
-                fits = _passes(law, samples, alpha)
+            gain = likelihood(masses) - base - hypothesis.free * log(samples.n) / 2
+            if gain > 0:
+                found.append((gain, hypothesis, law, masses))
         except FSPError:  # the mistaken model has no solution to compare with
             continue
-        gain = likelihood(masses) - base - hypothesis.free * log(samples.n) / 2
-        if gain > 0:
-            found.append(Finding(hypothesis.name, hypothesis.text, gain, fits))
-    return found
+    found.sort(key=lambda one: -one[0])
+    return [
+        Finding(hypothesis.name, hypothesis.text, gain, _fits(hypothesis, law, masses, samples, likelihood, alpha))
+        for gain, hypothesis, law, masses in found[:MOST_FINDINGS]
+    ]
+
+
+def _fits(
+    hypothesis: Hypothesis,
+    law: Sequence[Distribution],
+    masses: Sequence[FloatArray],
+    samples: Runs | Histograms,
+    likelihood: Likelihood,
+    alpha: float,
+) -> bool:
+    """Return whether samples pass against the law of a hypothesis."""
+    if hypothesis.sampled:
+        return likelihood.same(masses, hypothesis.sampled) > alpha
+    return _passes(law, samples, alpha)
 
 
 def _passes(law: Sequence[Distribution], samples: Runs | Histograms, alpha: float) -> bool:

@@ -85,7 +85,7 @@ def _kinds(report: Report) -> str:
         own = [test for test in report.tests if test.kind == kind]
         if own:
             worst = min(own, key=lambda test: test.p)
-            rejected = sum(test.adjusted <= report.alpha for test in own)
+            rejected = sum(map(report.rejects, own))
             rows.append([kind, meaning, f"{len(own)}", f"{rejected}", number(worst.p), number(worst.adjusted)])
             bad.append(rejected > 0)
     return _table(["test", "looks at", "number", "rejected", "smallest p", "adjusted"], rows, bad)
@@ -147,7 +147,9 @@ def _p_values(report: Report) -> Figure:
         if own:
             times = [report.times[-1] if test.time is None else test.time for test in own]
             axis.semilogy(times, [max(test.p, 1e-30) for test in own], ".", label=kind, alpha=0.7)
-    axis.axhline(report.alpha / len(report.tests), color="#c62828", lw=1, label="level of the smallest")
+    axis.axhline(
+        (report.level or report.alpha) / len(report.tests), color="#c62828", lw=1, label="level of the smallest"
+    )
     axis.set(xlabel="time", ylabel="p")
     axis.legend(ncols=2, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     return figure

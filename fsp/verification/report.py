@@ -117,6 +117,8 @@ class Report:
         Remarks.
     undecided
         Why there is no verdict although no test rejects; empty where there is one.
+    level
+        Level of the adjusted p-values, where that is not `alpha`: of one of several looks at growing numbers of runs.
     battery, samples
         What was compared, for pictures.
     """
@@ -135,13 +137,18 @@ class Report:
     simulator: str = ""
     notes: tuple[str, ...] = ()
     undecided: str = ""
+    level: float | None = None
     battery: Battery = field(default_factory=lambda: Battery((), 0))
     samples: Samples | None = None
 
+    def rejects(self, test: Test) -> bool:
+        """Return whether a test rejects."""
+        return test.adjusted <= (self.alpha if self.level is None else self.level)
+
     @property
     def rejected(self) -> tuple[Test, ...]:
-        """Tests whose adjusted p-value is at most `alpha`, the smallest first."""
-        return tuple(sorted((test for test in self.tests if test.adjusted <= self.alpha), key=lambda test: test.p))
+        """Tests whose adjusted p-value is at most the level, the smallest first."""
+        return tuple(sorted(filter(self.rejects, self.tests), key=lambda test: test.p))
 
     @property
     def verdict(self) -> str:
@@ -186,7 +193,7 @@ class Report:
             own = [test for test in self.tests if test.kind == kind]
             if own:
                 worst = min(own, key=lambda test: test.p)
-                bad = sum(test.adjusted <= self.alpha for test in own)
+                bad = sum(map(self.rejects, own))
                 rows.append([kind, f"{len(own)}", f"{bad}", number(worst.p), number(worst.adjusted)])
         return table(["test", "number", "rejected", "smallest p", "adjusted"], rows)
 
@@ -242,7 +249,7 @@ class Report:
                     "statistic": test.statistic,
                     "p": test.p,
                     "adjusted_p": test.adjusted,
-                    "rejected": test.adjusted <= self.alpha,
+                    "rejected": self.rejects(test),
                     "where": test.where,
                 }
                 for test in self.tests
@@ -280,7 +287,7 @@ class Report:
         )
         for test in self.tests:
             case = ElementTree.SubElement(suite, "testcase", classname=self.model_name or "model", name=test.name)
-            if test.adjusted <= self.alpha and self.certified:
+            if self.rejects(test) and self.certified:
                 message = f"p = {number(test.p)}, adjusted {number(test.adjusted)}"
                 ElementTree.SubElement(case, "failure", message=message).text = test.where
         if undecided:

@@ -1,0 +1,138 @@
+"""The command `fsp verify`."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fsp.errors import ArgumentError
+from fsp.options import JSON, SET, named
+from fsp.quantities import number, points
+
+if TYPE_CHECKING:
+    from fsp.verification.report import Report
+
+EPILOG = """\b
+Exit status:
+  0  pass: no test rejects (with --until-detectable: and such errors would be found)
+  1  fail
+  2  not decided, wrong usage, or samples that cannot be used
+  3 to 6  as of the other commands: the model, a limit, no convergence, a missing simulator
+
+Samples are CSV with the columns run, time and a column for each species, or run, time, species, value; a folder of
+such files, one for each run; HDF5 or NetCDF.
+"""
+_OPTIONS = (
+    click.argument("model"),
+    SET,
+    click.option(
+        "--samples", "files", multiple=True, metavar="FILE", help="Runs, histograms, or means of a simulator."
+    ),
+    click.option("--simulator", metavar="NAME", help="Ask this simulator: roadrunner, gillespy2, copasi, ..."),
+    click.option("--command", metavar="TEXT", help="Ask a program: 'mysim {model} {seed} {out}' writes CSV to {out}."),
+    click.option("--times", multiple=True, metavar="TIMES", help="1,2,5 or FROM:TO:NUMBER; those of the file."),
+    click.option("--runs", type=click.IntRange(1), help="Number of runs.  [default: 1000]"),
+    click.option("--seed", default=1, show_default=True, help="Seed of the simulator."),
+    click.option("--species", multiple=True, metavar="NAME", help="Verify these species only."),
+    click.option("--alpha", default=1e-3, show_default=True, help="Largest probability of a false alarm."),
+    click.option("--until-detectable", type=float, metavar="ERROR", help="Take runs until such errors are detectable."),
+    click.option(
+        "--max-runs", type=click.IntRange(1), default=1_000_000, show_default=True, help="The most runs then."
+    ),
+    click.option("--tol", type=float, help="Error of the reference; chosen by the number of runs."),
+    click.option("--max-states", type=int, help="Limit on the number of states of the reference."),
+    click.option("--no-power", is_flag=True, help="Do not compute the smallest detectable errors."),
+    click.option("--no-diagnosis", is_flag=True, help="Do not look for what is wrong."),
+    click.option(
+        "--out",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        help="Write the report: .html, .json, .xml (JUnit) or .txt; may be given several times.",
+    ),
+    JSON,
+    click.option("--quiet", is_flag=True, help="No progress."),
+)
+
+
+def verify_options(command: Callable[..., int]) -> Callable[..., int]:
+    """Give `command` the options of `fsp verify`."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+@verify_options
+def verify(
+    model: str,
+    settings: tuple[str, ...],
+    times: tuple[str, ...],
+    out: tuple[Path, ...],
+    as_json: bool,
+    quiet: bool,
+    **options: Any,
+) -> int:
+    """Tell whether a simulator samples the chemical master equation of MODEL (SBML or Antimony).
+
+    Give --samples, or ask a --simulator or a --command for runs.
+    """
+    import fsp
+
+    source = _source(options)
+    _check_files(out)
+    values = {name: number(value, f"--set {name}") for name, value in named(settings, "--set", "NAME=VALUE")}
+    network = fsp.load(model).with_values(values)
+
+    def tell(line: str) -> None:
+        if not quiet:
+            click.echo(f"fsp: {line}", err=True)
+
+    report: Report = fsp.verify(
+        network,
+        times=points(",".join(times), "--times") if times else None,
+        species=options["species"] or None,
+        power=None if options["no_power"] else 0.9,
+        diagnosis=not options["no_diagnosis"],
+        tell=tell,
+        **{
+            name: options[name]
+            for name in ("alpha", "runs", "seed", "until_detectable", "max_runs", "tol", "max_states")
+        },
+        **source,
+    )
+    click.echo(report.to_json() if as_json else str(report))
+    for path in out:
+        report.save(path)
+    return report.exit_code
+
+
+def _source(options: dict[str, Any]) -> dict[str, Any]:
+    """Return where samples come from: exactly one of three options."""
+    given = [name for name in ("files", "simulator", "command") if options[name]]
+    if len(given) != 1:
+        words = "none is" if not given else f"{len(given)} are"
+        raise ArgumentError(f"One of `--samples`, `--simulator` and `--command` must be given, but {words}.")
+    if given == ["files"]:
+        if options["until_detectable"] is not None:
+            raise ArgumentError("`--until-detectable` must come with --simulator or --command, which give more runs.")
+        files = options["files"]
+        return {"samples": files[0] if len(files) == 1 else list(files), "simulator": ", ".join(files)}
+    if given == ["command"]:
+        try:
+            shlex.split(options["command"])
+        except ValueError as error:
+            raise ArgumentError(f"`--command` must be a command line, but {error}: {options['command']}") from None
+    return {"simulator": options[given[0]]}
+
+
+def _check_files(out: tuple[Path, ...]) -> None:
+    """Refuse files that cannot be written now, rather than after the runs."""
+    from fsp.verification.report import WRITERS
+
+    for path in out:
+        if path.suffix.lower() not in WRITERS or not path.resolve().parent.is_dir():
+            kinds = ", ".join(WRITERS)
+            raise ArgumentError(f"`--out` must be a file in {kinds} in a folder that exists, but is '{path}'.")

@@ -1,0 +1,134 @@
+"""Ask a simulator for runs until there is a verdict.
+
+The number of runs doubles from look to look.  Look k is made at the level alpha / (k (k + 1)), which sums to alpha over
+all looks, so the chance that an exact simulator ever fails is at most alpha, however many looks there are.  The
+simulator passes where no test rejects and the smallest detectable error of every rate constant is small enough, and is
+undecided where the runs are used up before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from fsp.errors import ArgumentError
+from fsp.verification.samples import Runs, checked_times
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from fsp.arrays import FloatArray
+    from fsp.model import Model
+    from fsp.verification.report import Report
+
+FIRST_RUNS = 1000
+MOST_RUNS = 1_000_000
+
+
+class Simulator(Protocol):
+    """What can be asked for runs."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    def sample(self, model: Model, times: Sequence[float] | FloatArray, runs: int, seed: int) -> NDArray[Any]:
+        """Return (runs, times, species) counts, species in the order of the model."""
+
+
+def ask(simulator: Simulator, model: Model, times: Any, runs: int, seed: int) -> Runs:
+    """Return runs of a simulator, checked.
+
+    Parameters
+    ----------
+    simulator
+        The simulator.
+    model
+        The network.
+    times
+        Output times.
+    runs
+        How many runs.
+    seed
+        Where its random numbers begin.
+
+    Raises
+    ------
+    ArgumentError
+        If what it gives is no array of as many runs.
+    """
+    if runs < 1:
+        raise ArgumentError(f"`runs` must be at least 1, but is {runs}.")
+    grid = checked_times(times)
+    found = Runs(np.asarray(simulator.sample(model, grid, runs, seed)), grid, model.species)
+    if found.n != runs:
+        raise ArgumentError(f"{simulator.name} must give {runs:,} runs, but gave {found.n:,}.")
+    return found
+
+
+def until_detectable(
+    look: Callable[[Runs, float], Report],
+    batch: Callable[[int, int], Runs],
+    *,
+    alpha: float,
+    target: float,
+    first: int = FIRST_RUNS,
+    most: int = MOST_RUNS,
+    tell: Callable[[str], None] | None = None,
+) -> Report:
+    """Take runs until fail, pass, or the limit.
+
+    Parameters
+    ----------
+    look
+        Gives the report of all runs so far at a level, with the detectable errors where no test rejects.
+    batch
+        Gives as many new runs as say, of the batch with this number.
+    alpha
+        Largest probability with which an exact simulator fails.
+    target
+        Relative error of a rate constant that must be detectable for a pass.
+    first, most
+        Runs of the first look, and largest number.
+    tell
+        Called with a line after each look.
+
+    Returns
+    -------
+    Report
+        That of the last look.
+
+    Raises
+    ------
+    ArgumentError
+        If `target` is not positive, or there are no runs.
+    """
+    if not target > 0 or not 1 <= first <= most:
+        raise ArgumentError(
+            f"`until_detectable` must be positive and `runs` at most `max_runs`, but they are {target}, {first} and "
+            f"{most}."
+        )
+    counts, number = None, 0
+    while True:
+        number += 1
+        done = 0 if counts is None else len(counts)
+        new = batch(min(first if counts is None else done, most - done), number)
+        counts = new.counts if counts is None else np.concatenate([counts, new.counts])
+        report = look(Runs(counts, new.times, new.species), alpha / (number * (number + 1)))
+        report = replace(report, alpha=alpha, level=alpha / (number * (number + 1)))
+        reached = max((one.relative for one in report.detectable), default=np.inf)
+        if tell is not None:
+            found = "" if report.rejected else f", errors of {100 * reached:.2g} % are detectable"
+            tell(f"look {number}, {len(counts):,} runs: {len(report.rejected)} tests reject{found}")
+        if report.rejected or reached <= target:
+            return report
+        if len(counts) >= most:
+            return replace(
+                report,
+                undecided=f"with {most:,} runs errors of {100 * reached:.2g} % of a rate constant are detectable, "
+                f"not of {100 * target:.2g} %",
+            )

@@ -1,0 +1,283 @@
+"""Verification: wrong simulators are caught at the printed power, and what is wrong with them is named."""
+
+from __future__ import annotations
+
+import json
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from scipy import stats
+
+import fsp
+from fsp import cli
+from fsp.verification import variants
+from fsp.verification.battery import Battery
+from fsp.verification.hypotheses import after_jump, tau_leaping
+
+TIMES = np.array([0.2, 0.4, 0.6, 0.8])
+
+
+def dimers(square="P*(P-1)/2"):
+    """Return production, dimerisation and decay; `square` is the number of pairs."""
+    return fsp.Model(
+        name="dimers",
+        species={"P": 10, "D": 0},
+        parameters={"make": 20.0, "pair": 0.06, "lose": 0.7},
+        reactions=[
+            fsp.Reaction("0 -> P", rate="make", name="making"),
+            fsp.Reaction("2 P -> D", rate=f"pair*{square}", name="pairing"),
+            fsp.Reaction("D -> 0", mass_action="lose", name="losing"),
+        ],
+    )
+
+
+def direct_method(model, times, runs, rng, *, late=False):
+    """Sample exactly, all runs at once; with `late` the state after the first jump past an output time is written."""
+    x = np.repeat(model.initial_states, runs, axis=0)
+    clock, counts = np.zeros(runs), np.zeros((runs, len(times), model.n_species), dtype=int)
+    active = np.arange(runs)
+    while len(active):
+        rates = model.propensities(x[active])  # (n_reactions, n)
+        total = rates.sum(axis=0)
+        later = clock[active] + rng.exponential(size=len(active)) / np.maximum(total, 1e-300)
+        choice = (np.cumsum(rates, axis=0) < rng.uniform(size=len(active)) * total).sum(axis=0)
+        after = x[active] + model.change[choice]
+        for k, t in enumerate(times):
+            passed = (clock[active] <= t) & (t < later)
+            counts[active[passed], k] = (after if late else x[active])[passed]
+        x[active], clock[active] = after, later
+        active = active[later <= times[-1]]
+    return counts
+
+
+class Sampler:
+    """A simulator, right where its model is."""
+
+    name = "sampler"
+
+    def __init__(self, wrong=None):
+        self.wrong = wrong
+
+    def sample(self, model, times, runs, seed):
+        return direct_method(self.wrong or model, times, runs, np.random.default_rng(seed))
+
+
+@pytest.fixture(scope="module")
+def solution():
+    return fsp.transient(dimers(), TIMES, tol=1e-9)
+
+
+def test_the_direct_method_of_these_tests_passes(rng):
+    report = fsp.verify(dimers(), direct_method(dimers(), TIMES, 3000, rng), TIMES, power=None)
+    assert report.passed, str(report)
+
+
+# ---- power
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_errors_of_the_printed_size_are_found_with_the_printed_probability(solution, rng, place):
+    model, n, repeats = dimers(), 400, 25
+    report = fsp.verify(model, direct_method(model, TIMES, n, rng), TIMES)
+    one = report.detectable[place]
+    assert one.parameter == ("make", "pair", "lose")[place]
+    battery = Battery(tuple(solution), n)
+    for factor in (1 + one.increase, 1 - one.decrease):
+        wrong = model.with_parameters({one.parameter: one.value * factor})
+        found = 0
+        for _ in range(repeats):
+            tests = battery.run(fsp.Runs(direct_method(wrong, TIMES, n, rng), TIMES, model.species))
+            found += min(test.adjusted for test in tests) <= 1e-3
+        assert found >= stats.binom.ppf(1e-5, repeats, 0.9)
+        halved = model.with_parameters({one.parameter: one.value * (1 + (factor - 1) / 4)})
+        tests = battery.run(fsp.Runs(direct_method(halved, TIMES, n, rng), TIMES, model.species))
+        assert min(test.adjusted for test in tests) > 1e-6
+
+
+def test_four_times_the_runs_find_half_the_error(rng):
+    model = dimers()
+    few, many = (fsp.verify(model, direct_method(model, TIMES, n, rng), TIMES).detectable for n in (1000, 4000))
+    for one, other in zip(few, many, strict=True):
+        assert one.relative / other.relative == pytest.approx(2, rel=0.15)
+
+
+def test_reactions_without_parameters_are_named(rng):
+    model = fsp.Model(species={"X": 20}, reactions=[fsp.Reaction("X -> 0", mass_action=1.0, name="decay")])
+    report = fsp.verify(model, direct_method(model, TIMES, 500, rng), TIMES)
+    assert [one.parameter for one in report.detectable] == ["rate of decay"]
+
+
+# ---- diagnosis
+
+
+def explained(counts, model=None, times=TIMES):
+    report = fsp.verify(model or dimers(), counts, times, power=None)
+    assert report.verdict == "fail"
+    assert report.explanations, str(report)
+    return report.explanations[0]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "name"),
+    [
+        (dimers("P*P/2 * piecewise(0, P < 2, 1)"), "square"),
+        (dimers("P*(P-1)"), "pairs-twice"),
+        (dimers("P*(P-1)/4"), "pairs-half"),
+        (variants.scaled(dimers(), {2: 0.0}), "missing"),
+    ],
+    ids=["square", "twice", "half", "missing"],
+)
+def test_wrong_propensities_are_named(wrong, name, rng):
+    assert explained(direct_method(wrong, TIMES, 6000, rng)).name == name
+
+
+def test_a_wrong_constant_is_named_and_measured(rng):
+    found = explained(direct_method(dimers().with_parameters(make=22.0), TIMES, 5000, rng))
+    assert found.name == "rate"
+    assert "'making'" in found.text
+    assert float(found.text.split(" is ")[1].split()[0]) == pytest.approx(1.1, abs=0.02)
+
+
+def test_concentrations_taken_as_amounts_are_named(rng):
+    found = explained(direct_method(variants.in_volume(dimers(), 0.8), TIMES, 5000, rng))
+    assert found.name == "volume"
+    assert float(found.text.split()[-1]) == pytest.approx(1.25, abs=0.04)
+
+
+def test_outputs_that_are_off_by_one_are_named(rng):
+    model = dimers()
+    grid = np.append(TIMES, 1.0)
+    assert explained(direct_method(model, grid, 1000, rng)[:, 1:]).name == "index-after"
+    assert explained(direct_method(model, np.append(0.0, TIMES), 1000, rng)[:, :-1]).name == "index-before"
+    assert explained(direct_method(model, TIMES, 2000, rng, late=True)).name == "after-jump"
+
+
+def test_truncated_counts_are_named(rng):
+    model = fsp.Model(species={"X": 0}, reactions=[fsp.Reaction("0 -> X", rate=40.0)])
+    counts = rng.poisson(40 * TIMES, size=(2000, len(TIMES)))[:, :, None]
+    assert explained(np.minimum(counts, 31), model).name == "capped"
+    assert explained(counts % 32, model).name == "wrapped"
+
+
+def test_tau_leaping_is_named(solution, rng):
+    found = tau_leaping(dimers(), TIMES, 0.1, tuple(solution))
+    counts = np.stack([one.states[rng.choice(len(one), 4000, p=one.probabilities)] for one in found], axis=1)
+    report = fsp.verify(dimers(), counts, TIMES, power=None)
+    names = [finding.name for finding in report.explanations]
+    assert "tau-leaping" in names
+
+
+def test_seeds_that_are_used_again_are_named(rng):
+    counts = direct_method(dimers(), TIMES, 150, rng)[rng.integers(0, 150, 1500)]
+    assert explained(counts).name == "seeds"
+
+
+def test_after_jump_is_one_step_of_the_embedded_chain():
+    reactions = [fsp.Reaction("X -> 0", mass_action=3.0), fsp.Reaction("0 -> X", rate="2*X")]
+    model = fsp.Model(species={"X": 2}, reactions=reactions)
+    start = fsp.Distribution(np.array([[0], [1], [2]]), [0.5, 0.3, 0.2], ("X",), t=0.0, error=fsp.ErrorLedger())
+    moved = after_jump(model, start)
+    expected = {0: 0.5 + 0.3 * 0.6, 1: 0.2 * 0.6, 2: 0.3 * 0.4, 3: 0.2 * 0.4}
+    assert dict(zip(moved.states[:, 0].tolist(), moved.probabilities.tolist(), strict=True)) == pytest.approx(expected)
+
+
+# ---- sequential
+
+
+def test_runs_are_taken_until_an_error_is_detectable():
+    lines = []
+    report = fsp.verify(dimers(), simulator=Sampler(), times=TIMES, until_detectable=0.3, runs=500, tell=lines.append)
+    assert report.passed
+    assert max(one.relative for one in report.detectable) <= 0.3
+    assert report.n in (1000, 2000, 4000)
+    assert report.level < report.alpha
+    assert any("look 2" in line for line in lines)
+
+
+def test_a_wrong_simulator_fails_early_and_a_limit_leaves_it_undecided():
+    wrong = Sampler(dimers().with_parameters(make=40.0))
+    report = fsp.verify(dimers(), simulator=wrong, times=TIMES, until_detectable=0.01, diagnosis=False)
+    assert (report.verdict, report.n) == ("fail", 1000)
+    report = fsp.verify(dimers(), simulator=Sampler(), times=TIMES, until_detectable=0.01, max_runs=2000)
+    assert (report.verdict, report.n, report.exit_code) == ("undecided", 2000, 2)
+    assert "not of 1 %" in str(report)
+
+
+def test_a_simulator_that_gives_something_else_is_refused():
+    class Odd(Sampler):
+        def sample(self, model, times, runs, seed):
+            return super().sample(model, times, runs - 1, seed)
+
+    with pytest.raises(fsp.ArgumentError, match="must give 50 runs, but gave 49"):
+        fsp.verify(dimers(), simulator=Odd(), times=TIMES, runs=50)
+    with pytest.raises(fsp.ArgumentError, match="`times`"):
+        fsp.verify(dimers(), simulator=Sampler())
+    with pytest.raises(fsp.ArgumentError, match="`samples` or `simulator`"):
+        fsp.verify(dimers())
+    with pytest.raises(fsp.ArgumentError, match="`until_detectable`"):
+        fsp.verify(dimers(), simulator=Sampler(), times=TIMES, until_detectable=0.0)
+
+
+# ---- the command
+
+ANTIMONY = """model decay
+  compartment cell = 1;
+  substanceOnly species X in cell;
+  losing: X => ; k*X;
+  X = 20; k = 1;
+end
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, rng):
+    (tmp_path / "decay.ant").write_text(ANTIMONY)
+    for name, k in (("good", 1.0), ("bad", 1.3)):
+        x = np.full(800, 20)
+        rows, earlier = [], 0.0
+        for t in (0.5, 1.0):
+            x, earlier = rng.binomial(x, np.exp(-k * (t - earlier))), t
+            rows += [f"{run},{t},{count}" for run, count in enumerate(x)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["run,time,X", *rows]) + "\n")
+    return tmp_path
+
+
+def run(*words):
+    return CliRunner().invoke(cli.main, ["verify", *map(str, words)])
+
+
+def test_the_command_passes_and_fails_by_its_exit_status(folder):
+    good = run(folder / "decay.ant", "--samples", folder / "good.csv", "--out", folder / "report.xml", "--quiet")
+    assert good.exit_code == 0, good.output
+    assert "PASS" in good.output
+    assert ElementTree.parse(folder / "report.xml").getroot().get("failures") == "0"
+    words = "--samples", folder / "bad.csv", "--json", "--quiet", "--no-power"
+    bad = run(folder / "decay.ant", *words, "--out", folder / "report.html")
+    assert bad.exit_code == 1
+    record = json.loads(bad.stdout)
+    assert record["findings"][0]["fits"]
+    assert "losing" in record["findings"][0]["text"]
+    assert "FAIL" in (folder / "report.html").read_text()
+    one = run(folder / "decay.ant", "--samples", folder / "bad.csv", "--set", "k=1.3", "--quiet", "--times", "1")
+    assert one.exit_code == 0, one.output
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "One of `--samples`"),
+        (("--samples", "none.csv"), "does not"),
+        (("--samples", "good.csv", "--out", "report.docx"), "`--out`"),
+        (("--samples", "good.csv", "--species", "Y"), "'Y'"),
+        (("--samples", "good.csv", "--times", "0.7"), "t"),
+        (("--samples", "good.csv", "--until-detectable", "0.1"), "`--until-detectable`"),
+        (("--samples", "good.csv", "--alpha", "3"), "`alpha`"),
+    ],
+)
+def test_the_command_refuses_by_status_2(folder, words, message, monkeypatch):
+    monkeypatch.chdir(folder)
+    found = run("decay.ant", *words, "--quiet")
+    assert found.exit_code == 2
+    assert message in found.output
