@@ -24,6 +24,7 @@ import boxes
 import mpi_bench
 import numpy as np
 import scipy
+import verification
 from adaptive import CASES, Report, table
 from references import MODELS
 from scipy.integrate import solve_ivp
@@ -435,6 +436,7 @@ def sections(report: Report, states: int = mpi_bench.STATES) -> dict[str, Sectio
         "adaptive": Section("Transients on a space that adapts", ADAPTIVE_NOTE, report.text),
         "sweeps": Section("Sweeps", SWEEPS_NOTE, sweeps),
         "stationary": Section("Stationary distributions", STATIONARY_NOTE, stationary),
+        "verification": Section("Verification", verification.NOTE, verification.false_alarms),
         DISTRIBUTED: Section("Distributed", mpi_bench.NOTE, lambda: mpi_bench.distributed(states, mpi_bench.PRODUCTS)),
     }
 

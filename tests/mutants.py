@@ -1462,6 +1462,47 @@ MUTANTS = [
         "mpi",
         only="test_null_vectors and 1",
     ),
+    # ---- verification
+    mutant(
+        "largest-law-without-slack",
+        "verification/law.py",
+        "np.cumsum(weights[::-1])[::-1] + slack.up",
+        "np.cumsum(weights[::-1])[::-1]",
+        "verify",
+        only="largest_law",
+    ),
+    mutant(
+        "splits-tested-without-the-error-of-the-reference",
+        "verification/tree.py",
+        "low, high = slack.interval(expected)",
+        "low, high = expected, expected",
+        "verify",
+        only="raises_no_alarm",
+    ),
+    mutant(
+        "tail-of-a-mean-as-if-normal",
+        "verification/statistics.py",
+        " + 2 * BERRY_ESSEEN * skew / sqrt(n)",
+        "",
+        "verify",
+        only="tail_of_a_mean",
+    ),
+    mutant(
+        "holm-without-the-number-of-tests",
+        "verification/statistics.py",
+        "np.arange(len(p), 0, -1)",
+        "1",
+        "verify",
+        only="holm",
+    ),
+    mutant(
+        "one-sided-binomial",
+        "verification/statistics.py",
+        "2 * np.minimum(at_most(",
+        "np.minimum(at_most(",
+        "verify",
+        only="binomial_p_values",
+    ),
 ]
 
 
