@@ -15,6 +15,7 @@ from fsp.verification.battery import Battery
 from fsp.verification.law import ScalarLaw, Slack
 from fsp.verification.reading import read_samples
 from fsp.verification.tree import grow
+from fsp.verification.two_times import _expected
 
 TIMES = [0.5, 1.0, 2.0]
 TOTAL = 30
@@ -208,6 +209,40 @@ def test_a_joint_distribution_with_the_right_marginals_is_caught(rng):
     assert fsp.verify(model, counts, [1.0]).passed
     counts[:, 0, 1] = rng.permutation(counts[:, 0, 1])
     assert rejected_kinds(fsp.verify(model, counts, [1.0])) - {"support"} == {"joint"}
+
+
+def test_times_that_are_sampled_each_by_itself_are_caught(rng):
+    counts = isomerization_runs(rng, 2000, [0.5, 0.7])
+    assert fsp.verify(isomerization(), counts, [0.5, 0.7]).passed
+    counts[:, 1] = rng.permutation(counts[:, 1])
+    report = fsp.verify(isomerization(), counts, [0.5, 0.7])
+    assert rejected_kinds(report) == {"two-time"}
+    assert [finding.name for finding in report.explanations] == ["two-time"]
+
+
+def test_the_law_at_two_times_is_that_of_independent_molecules():
+    model = isomerization()
+    first = fsp.transient(model, [0.5], tol=1e-10)[0]
+    expected, median = _expected(model, first, 0.7, "A", 1000)
+    a = np.arange(TOTAL + 1)
+    start, forth, back = (stats.binom.pmf(a, TOTAL, _stay(0.5)), _stay(0.2), _return(0.2))
+    for half in (0, 1):
+        held = (a > median) == half
+        law = sum(
+            start[x] * np.convolve(stats.binom.pmf(a, x, forth), stats.binom.pmf(a, TOTAL - x, back))[: TOTAL + 1]
+            for x in a[held]
+        )
+        own = expected.states[:, 0] == half
+        gaps = law[expected.states[own, 1]] - expected.probabilities[own]
+        assert np.abs(gaps).max() <= expected.slack.up + 1e-12
+
+
+def _stay(t):
+    return (0.5 + np.exp(-1.5 * t)) / 1.5
+
+
+def _return(t):
+    return 0.5 * -np.expm1(-1.5 * t) / 1.5
 
 
 # ---- histograms and summaries

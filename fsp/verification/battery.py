@@ -196,10 +196,10 @@ class Battery:
             self._joints[k] = Expected(found.states, found.probabilities, Slack.of(found), self.n, species)
         return self._joints[k]
 
-    def run(self, samples: Samples) -> tuple[Test, ...]:
-        """Return all tests of these samples, with adjusted p-values."""
+    def run(self, samples: Samples, more: Sequence[Test] = ()) -> tuple[Test, ...]:
+        """Return all tests of these samples, and `more`, with adjusted p-values of all."""
         found = self._of_summary(samples) if isinstance(samples, Summary) else self._of_counts(samples)
-        return adjusted(list(found))
+        return adjusted([*found, *more])
 
     def _of_counts(self, samples: Runs | Histograms) -> Iterator[Test]:
         for k, t in enumerate(samples.times.tolist()):
@@ -242,7 +242,7 @@ def adjusted(tests: Sequence[Test]) -> tuple[Test, ...]:
 def _joint_tests(expected: Expected, t: float, states: IntArray, multiplicity: FloatArray) -> Iterator[Test]:
     yield _support(expected, t, states, multiplicity)
     if len(expected.names) > 1:
-        yield _cells("joint", expected, t, states, multiplicity)
+        yield cells_test("joint", expected, t, states, multiplicity)
 
 
 def _support(expected: Expected, t: float, states: IntArray, multiplicity: FloatArray) -> Test:
@@ -260,8 +260,20 @@ def _support(expected: Expected, t: float, states: IntArray, multiplicity: Float
     return Test("support", t, species, count, min(1.0, float(p)), where=where)
 
 
-def _cells(kind: str, expected: Expected, t: float, states: IntArray, multiplicity: FloatArray) -> Test:
-    """Test the counts of all cells."""
+def cells_test(kind: str, expected: Expected, t: float, states: IntArray, multiplicity: FloatArray) -> Test:
+    """Test the counts of all cells.
+
+    Parameters
+    ----------
+    kind
+        Of the test.
+    expected
+        The reference.
+    t
+        The time.
+    states, multiplicity
+        Distinct states of the runs, and how many are in each.
+    """
     seen = expected.tree.masses(states, multiplicity)
     p = expected.tree.p_values(expected.masses, expected.slack, seen)
     where = ""
@@ -280,7 +292,7 @@ def _cells(kind: str, expected: Expected, t: float, states: IntArray, multiplici
 
 def _marginal_tests(expected: Expected, t: float, values: IntArray, multiplicity: FloatArray) -> Iterator[Test]:
     n = expected.n
-    yield _cells("marginal", expected, t, values[:, None], multiplicity)
+    yield cells_test("marginal", expected, t, values[:, None], multiplicity)
     yield _band(expected, t, values, multiplicity)
     mean = float(multiplicity @ values) / n
     std = float(np.sqrt(multiplicity @ np.square(values - mean) / max(n - 1, 1)))

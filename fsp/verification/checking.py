@@ -15,9 +15,10 @@ from fsp.verification.diagnosis import diagnose
 from fsp.verification.power import detectable
 from fsp.verification.reading import read_samples
 from fsp.verification.report import Report
-from fsp.verification.samples import Summary
+from fsp.verification.samples import Runs, Summary
 from fsp.verification.sequential import FIRST_RUNS, MOST_RUNS, ask
 from fsp.verification.sequential import until_detectable as take_until
+from fsp.verification.two_times import two_time_tests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from fsp.arrays import FloatArray
     from fsp.distribution import Solution
     from fsp.model import Model
-    from fsp.verification.samples import Runs, Samples
+    from fsp.verification.samples import Samples
     from fsp.verification.sequential import Simulator
 
 ALPHA = 1e-3
@@ -244,6 +245,7 @@ def judge(model: Model, samples: Samples, reference: Solution, *, alpha: float, 
         Without power and diagnosis.
     """
     battery = Battery(tuple(reference), samples.n)
+    more = tuple(two_time_tests(model, reference, samples)) if isinstance(samples, Runs) else ()
     certified = reference.error.certified
     return Report(
         model_name=model.name,
@@ -252,7 +254,7 @@ def judge(model: Model, samples: Samples, reference: Solution, *, alpha: float, 
         alpha=alpha,
         times=tuple(samples.times.tolist()),
         species=samples.species,
-        tests=battery.run(samples),
+        tests=battery.run(samples, more),
         error=reference.error.total,
         certified=certified,
         simulator=simulator,

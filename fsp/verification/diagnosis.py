@@ -121,7 +121,11 @@ def diagnose(
     if isinstance(samples, Summary):
         return ()
     found = list(_of_runs(samples, battery, tests, alpha))
-    if any(test.adjusted <= alpha for test in tests if test.kind not in OF_RUNS):
+    rejected = {test.kind for test in tests if test.adjusted <= alpha} - set(OF_RUNS)
+    if rejected == {"two-time"}:
+        text = "each time has the right distribution, but the times of a run do not belong together"
+        found.append(Finding("two-time", text, 0.0, True))
+    elif rejected:
         found += _of_laws(model, samples, battery, alpha)
     return tuple(sorted(found, key=lambda finding: (not finding.fits, -finding.log_likelihood)))
 

@@ -1,0 +1,94 @@
+"""The joint distribution of a species at two times, from the solver that gives the distribution at one.
+
+At the first time t the states are cut in two at the median of the species.  Each half, divided by its probability, is
+a start from which the model is solved to the second time u; the chain does not expand the 1-norm, so what is then
+known of (half at t, count at u) is off by the error at t and by those of the two solutions, weighted.  A simulator that
+samples each time by itself, or with the wrong memory, has the right distribution at both times and the wrong one here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fsp.distribution import Distribution, ErrorLedger
+from fsp.projection.march import transient
+from fsp.verification.battery import Expected, cells_test
+from fsp.verification.law import Slack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fsp.arrays import BoolArray
+    from fsp.distribution import Solution
+    from fsp.model import Model
+    from fsp.verification.outcome import Test
+    from fsp.verification.samples import Runs
+
+MOST_PAIRS, MOST_SPECIES = 2, 3
+TOL = 1e-9
+
+
+def two_time_tests(model: Model, solution: Solution, runs: Runs) -> Iterator[Test]:
+    """Return tests of pairs of neighbouring times, the first and the last.
+
+    Parameters
+    ----------
+    model
+        The network.
+    solution
+        Its solution at the times of the runs.
+    runs
+        The runs.
+    """
+    last = len(runs.times) - 2
+    for k in sorted({0, last})[-MOST_PAIRS:] if last >= 0 else []:
+        for name in runs.species[:MOST_SPECIES]:
+            found = _expected(model, solution[k], float(runs.times[k + 1]), name, runs.n)
+            if found is not None:
+                column = runs.species.index(name)
+                above = runs.counts[:, k, column] > found[1]
+                states = np.stack([above, runs.counts[:, k + 1, column]], axis=1).astype(np.int64)
+                rows, numbers = np.unique(states, axis=0, return_counts=True)
+                test = cells_test("two-time", found[0], float(runs.times[k + 1]), rows, numbers.astype(float))
+                yield replace(test, species=(name,))
+
+
+def _expected(model: Model, first: Distribution, t: float, name: str, n: int) -> tuple[Expected, int] | None:
+    """Return the law of (above the median at the first time, count at `t`), and the median; None if nothing varies."""
+    counts = first.states[:, first.species.index(name)]
+    order = np.argsort(counts, kind="stable")
+    sums = np.cumsum(first.probabilities[order])
+    median = int(counts[order][int(np.searchsorted(sums, sums[-1] / 2))])
+    median = min(median, int(counts.max()) - 1)
+    above: BoolArray = counts > median
+    if not 0.01 < float(first.probabilities[above].sum()) < 0.99:
+        return None
+    states, probabilities, error = [], [], first.error.total
+    for half in (False, True):
+        later, mass = _half(model, first, above == half, t)
+        own = later.marginal(name)
+        states.append(np.stack([np.full(len(own), half), own.states[:, 0]], axis=1).astype(np.int64))
+        probabilities.append(mass * own.probabilities)
+        error += mass * own.error.total
+    held = np.concatenate(probabilities)
+    missing = max(0.0, 1 - float(held.sum()))
+    slack = Slack((max(error, missing) + missing) / 2 + 1e-15, max(error - missing, 0.0) / 2 + 1e-15)
+    names = (f"[{name} > {median} at t = {first.t:.6g}]", name)
+    return Expected(np.concatenate(states), held, slack, n, names), median
+
+
+def _half(model: Model, first: Distribution, kept: BoolArray, t: float) -> tuple[Distribution, float]:
+    """Return what becomes of some of the states by time `t`, as a distribution, and their probability."""
+    mass = float(first.probabilities[kept].sum())
+    start = Distribution(
+        first.states[kept],
+        first.probabilities[kept] / mass,
+        first.species,
+        t=first.t,
+        error=ErrorLedger(rounding=1e-15),
+        model_hash=first.model_hash,
+    )
+    return transient(model, [t], tol=TOL, start=start)[0], mass
