@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import numpy as np
@@ -11,6 +12,7 @@ from scipy import stats
 
 import fsp
 from fsp.verification import statistics
+from fsp.verification.answers import Moments
 from fsp.verification.battery import Battery
 from fsp.verification.law import ScalarLaw, Slack
 from fsp.verification.reading import read_samples
@@ -268,6 +270,34 @@ def test_the_suites_statistics_are_reported_by_name(rng):
     assert z == pytest.approx(np.sqrt(1000) * (counts[:, 0, 0].mean() - dist.mean()["A"]) / dist.std()["A"])
     assert y == pytest.approx(np.sqrt(500) * (counts[:, 0, 0].var(ddof=1) / dist.variance()["A"] - 1))
     assert "|Z|" in str(report)
+
+
+# ---- other solvers
+
+
+def test_answers_of_solvers_are_held_to_what_they_claim():
+    model = isomerization()
+    good = fsp.transient(model, TIMES, tol=1e-5)
+    assert fsp.verify(model, good, claimed=1e-5).passed
+    for one, factor, verdict in ((good[-1], 0.999, "fail"), (good[-1], 1 - 1e-7, "pass")):
+        scaled = replace(one, probabilities=one.probabilities * factor, error=fsp.ErrorLedger(integration=1e-5))
+        report = fsp.verify(model, scaled)
+        assert report.verdict == verdict
+        assert ("1-norm" in str(report)) == (verdict == "fail")
+    exact = replace(good[-1], error=fsp.ErrorLedger())
+    assert fsp.verify(model, exact, claimed=1e-14).verdict != "pass"
+
+
+def test_moments_of_solvers_are_held_to_what_they_claim():
+    model = isomerization()
+    a = np.array([TOTAL * _stay(t) for t in TIMES])
+    variance = np.array([TOTAL * _stay(t) * (1 - _stay(t)) for t in TIMES])
+    mean, std = np.stack([a, TOTAL - a], axis=1), np.sqrt(np.stack([variance, variance], axis=1))
+    assert fsp.verify(model, Moments(mean, std, TIMES, ("A", "B")), claimed=1e-6).passed
+    for wrong in (Moments(mean * (1 + 1e-4), std, TIMES, ("A", "B")), Moments(mean, std * 1.001, TIMES, ("A", "B"))):
+        assert fsp.verify(model, wrong, claimed=1e-6).verdict == "fail"
+    with pytest.raises(fsp.ArgumentError, match="`claimed`"):
+        fsp.verify(model, Moments(mean, std, TIMES, ("A", "B")))
 
 
 # ---- reading

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fsp.distribution import Distribution, Solution
 from fsp.errors import ArgumentError
 from fsp.projection.march import transient
+from fsp.verification.answers import Moments, verify_answer
 from fsp.verification.battery import Battery
 from fsp.verification.diagnosis import diagnose
 from fsp.verification.power import detectable
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from fsp.arrays import FloatArray
-    from fsp.distribution import Solution
     from fsp.model import Model
     from fsp.verification.samples import Samples
     from fsp.verification.sequential import Simulator
@@ -47,6 +48,7 @@ def verify(
     seed: int = 1,
     until_detectable: float | None = None,
     max_runs: int = MOST_RUNS,
+    claimed: float | None = None,
     tol: float | None = None,
     power: float | None = POWER,
     diagnosis: bool = True,
@@ -81,6 +83,9 @@ def verify(
         every rate constant would be found, or there are `max_runs`.
     max_runs
         The largest number of runs then.
+    claimed
+        The error that `samples` may have where they are the answer of a solver: a `Distribution`, a `Solution`, or
+        `fsp.verification.answers.Moments`.
     tol
         Bound on the error of the reference; by default so small that it hardly widens the tests.
     power
@@ -109,6 +114,9 @@ def verify(
         raise ArgumentError(f"`power` must be a probability above 0.5, but is {power}.")
     say = tell or (lambda line: None)
     study = Study(model, alpha, tol, power, diagnosis, max_states, say)
+    if isinstance(samples, Distribution | Solution | Moments):
+        name = simulator if isinstance(simulator, str) else ""
+        return verify_answer(model, samples, claimed, name=name, max_states=max_states)
     if samples is not None:
         names = tuple(species) if species is not None else model.species
         unknown = [name for name in names if name not in model.species]

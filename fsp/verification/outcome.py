@@ -13,6 +13,8 @@ KINDS = {
     "variance": "mean squared distance of a species from its exact mean",
     "two-time": "joint distribution of a species at two times",
     "passage": "distribution of first passage times, in cells",
+    "distance": "1-norm distance of a solver's distribution, certified: p is 0 where it is more than claimed, else 1",
+    "moment": "mean or standard deviation of a solver, certified: p is 0 where it is off by more than claimed, else 1",
     "repeats": "equal trajectories of different runs",
     "memory": "what a run did before, given where it is, tells nothing of what it does next",
     "serial": "correlation of a run with the next run",

@@ -180,6 +180,11 @@ class Report:
     def _head(self) -> list[str]:
         who = self.simulator or "samples"
         sign = "≤" if self.certified else "≈"
+        if not self.n:
+            return [
+                f"{self.verdict.upper()}: {who}, {self.model_name or 'the model'}, {len(self.times)} times, "
+                f"{', '.join(self.species)}; reference error {sign} {round_up(self.error)}"
+            ]
         return [
             f"{self.verdict.upper()}: {who}, {self.n:,} runs of {self.model_name or 'the model'}, "
             f"{len(self.times)} times, {', '.join(self.species)}",
