@@ -15,6 +15,7 @@ from fsp.verification import statistics
 from fsp.verification.answers import Moments
 from fsp.verification.battery import Battery
 from fsp.verification.law import ScalarLaw, Slack
+from fsp.verification.passages import passage_law, verify_passages
 from fsp.verification.reading import read_samples
 from fsp.verification.tree import grow
 from fsp.verification.two_times import _expected
@@ -270,6 +271,26 @@ def test_the_suites_statistics_are_reported_by_name(rng):
     assert z == pytest.approx(np.sqrt(1000) * (counts[:, 0, 0].mean() - dist.mean()["A"]) / dist.std()["A"])
     assert y == pytest.approx(np.sqrt(500) * (counts[:, 0, 0].var(ddof=1) / dist.variance()["A"] - 1))
     assert "|Z|" in str(report)
+
+
+# ---- first passage
+
+
+def test_passage_times_of_a_pure_birth_are_gamma(rng):
+    model = fsp.Model(species={"X": 0}, reactions=[fsp.Reaction("0 -> X", rate=3.0)])
+    times = np.array([0.5, 1.0, 2.0])
+    law, slack, _, _ = passage_law(model, "X >= 4", times)
+    assert np.abs(law - stats.gamma.cdf(times, 4, scale=1 / 3)).max() <= slack.up + 1e-12
+    passages = rng.gamma(4, 1 / 3, 3000)
+    passages[passages > 2] = np.nan
+    assert verify_passages(model, "X >= 4", passages, 2.0).passed
+    assert verify_passages(model, "X >= 4", passages * 1.1, 2.0).verdict == "fail"
+    assert verify_passages(model, "X >= 5", passages, 2.0).verdict == "fail"
+    for given, until in (([-1.0], 2.0), ([], 2.0), ([1.0], 0.0)):
+        with pytest.raises(fsp.ArgumentError):
+            verify_passages(model, "X >= 4", given, until)
+    with pytest.raises(fsp.ArgumentError, match="a number"):
+        verify_passages(model, "X + 4", passages, 2.0)
 
 
 # ---- other solvers

@@ -151,7 +151,7 @@ def test_outputs_that_are_off_by_one_are_named(rng):
     grid = np.append(TIMES, 1.0)
     assert explained(direct_method(model, grid, 1000, rng)[:, 1:]).name == "index-after"
     assert explained(direct_method(model, np.append(0.0, TIMES), 1000, rng)[:, :-1]).name == "index-before"
-    assert explained(direct_method(model, TIMES, 2000, rng, late=True)).name == "after-jump"
+    assert explained(direct_method(model, TIMES, 1500, rng, late=True)).name == "after-jump"
 
 
 def test_truncated_counts_are_named(rng):

@@ -1,0 +1,128 @@
+"""First passage times: when a run first fulfils a condition, or how long it waits.
+
+In the model whose rates are zero where the condition holds, a run that has fulfilled it stays there: the probability of
+the condition at t is that of a passage up to t.  Passages are counted between the points of a grid that does not depend
+on them, and after it; each split of the grid is a binomial count, as in `fsp.verification.tree`.  The probability of an
+interval is a difference of two that are each off by the error of the solution, so it is off by at most twice that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fsp.distribution.observe import observe, read
+from fsp.errors import ArgumentError
+from fsp.model.expression import Number, call
+from fsp.projection.march import transient
+from fsp.verification.battery import Expected, adjusted, cells_test
+from fsp.verification.law import Slack
+from fsp.verification.report import Report
+
+if TYPE_CHECKING:
+    from fsp.arrays import FloatArray
+    from fsp.model import Model
+
+POINTS = 24  # of the grid
+TOL = 1e-9
+
+
+def verify_passages(
+    model: Model, condition: str, passages: Any, until: float, *, alpha: float = 1e-3, simulator: str = ""
+) -> Report:
+    """Tell whether first passage times are those of a model.
+
+    Parameters
+    ----------
+    model
+        The network.
+    condition
+        What a run first fulfils, such as ``"X >= 10"``.
+    passages
+        (n_runs,) the time at which each run first fulfilled it; NaN or infinite where it did not up to `until`.
+    until
+        How long runs were watched.
+    alpha
+        Largest probability with which an exact simulator fails.
+    simulator
+        Its name.
+
+    Returns
+    -------
+    Report
+        With one test.
+
+    Raises
+    ------
+    ArgumentError
+        If times are negative, `until` is not positive, or the condition cannot be read or is none.
+    """
+    times = np.asarray(passages, dtype=float).reshape(-1)
+    if len(times) == 0 or (times < 0).any():
+        raise ArgumentError("`passages` must be one time >= 0 for each run, but there is none, or one is negative.")
+    if not 0 < until < np.inf:
+        raise ArgumentError(f"`until` must be positive and finite, but is {until}.")
+    grid = until * np.arange(1, POINTS + 1) / POINTS
+    passed, slack, error, certified = passage_law(model, condition, grid)
+    masses = np.diff(np.concatenate([[0.0], passed, [1.0]])).clip(min=0.0)  # (POINTS + 1,), the last: not yet
+    expected = Expected(np.arange(POINTS + 1)[:, None], masses, slack, len(times), ("interval",))
+    cell = np.searchsorted(grid, np.where(np.isnan(times), np.inf, times), side="left")
+    cells, numbers = np.unique(cell, return_counts=True)
+    test = cells_test("passage", expected, until, cells[:, None], numbers.astype(float))
+    where = f"{test.where}; interval i ends at t = {until / POINTS:.6g} (i + 1)"
+    return Report(
+        model_name=model.name,
+        model_hash=model.hash,
+        n=len(times),
+        alpha=alpha,
+        times=(float(until),),
+        species=model.species,
+        tests=adjusted([replace(test, where=where)]),
+        error=error,
+        certified=certified,
+        simulator=simulator,
+        notes=(f"First passage to {condition}.",),
+    )
+
+
+def passage_law(model: Model, condition: str, times: FloatArray) -> tuple[FloatArray, Slack, float, bool]:
+    """Return the probability of a passage up to each time, and what differences of them leave open.
+
+    Parameters
+    ----------
+    model
+        The network.
+    condition
+        What is passed to.
+    times
+        (n,) increasing times.
+
+    Returns
+    -------
+    probabilities : ndarray
+        (n,).
+    slack : Slack
+        Of the difference of any two of them.
+    error : float
+        Of the solution, in the 1-norm.
+    certified : bool
+        Whether that is a bound.
+    """
+    tree = read(condition, model.species, model.observables, None)
+    rates = {}
+    for k, rate in enumerate(model.rate_expressions):
+        if rate is None:
+            raise ArgumentError(f"Reaction '{model.reactions[k].name}' must have a formula to stop at {condition}.")
+        rates[k] = call("piecewise", Number(0.0), tree, rate)
+    solution = transient(model.with_laws(rates), times, tol=TOL)
+    passed = []
+    for one in solution:
+        holds = observe(condition, one.states, one.species, model.observables, None)
+        if holds.dtype != np.bool_:
+            raise ArgumentError(f"`condition` must be one, such as 'X >= 10', but '{condition}' is a number.")
+        passed.append(float(one.probabilities[holds].sum()))
+    each = [Slack.of(one) for one in solution]
+    width = max(one.up for one in each) + max(one.down for one in each)
+    return np.maximum.accumulate(passed), Slack(width, width), solution.error.total, solution.error.certified
