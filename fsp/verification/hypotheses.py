@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 TOL = 1e-7
 MOST_REACTIONS = 12  # whose rates are varied one by one
-TAU_RUNS = 20_000
+TAU_RUNS = 10_000
 TAU_PARTS = (1, 2, 5, 10, 20)  # of the distance between output times
 
 
