@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from fsp.space import StateSpace
     from fsp.verification.checking import verify
     from fsp.verification.report import Report
+    from fsp.verification.sampler import ssa
     from fsp.verification.samples import Histograms, Runs, Summary
 
 # Where each public name lives: imported at first use, so that `import fsp` stays fast.
@@ -67,6 +68,7 @@ _HOMES = {
     "load": "fsp.model",
     "read": "fsp.distribution",
     "relaxation": "fsp.projection.relaxation",
+    "ssa": "fsp.verification.sampler",
     "stationary": "fsp.projection.steady",
     "sweep": "fsp.projection.sweep",
     "transient": "fsp.projection.march",
@@ -107,6 +109,7 @@ __all__ = [
     "load",
     "read",
     "relaxation",
+    "ssa",
     "stationary",
     "sweep",
     "transient",

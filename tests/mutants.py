@@ -48,6 +48,23 @@ def mutant(name, file, old, new, *tests, only=""):
 
 
 MUTANTS = [
+    # ---- sampler
+    mutant(
+        "thinning-accepts-all",
+        "verification/sampler_kernels.py",
+        "if _uniform(counter, key, words, place) * a[chosen] >= rate:",
+        "if _uniform(counter, key, words, place) * a[chosen] >= 2.0 * a[chosen]:",
+        "sampler",
+        only="thinned",
+    ),
+    mutant(
+        "sampler-reports-the-state-after-the-jump-late",
+        "verification/sampler_kernels.py",
+        "while o < n and times[o] < until:",
+        "while o < n and times[o] < t:",
+        "sampler",
+        only="absorbed",
+    ),
     # ---- events
     mutant(
         "events-of-lowest-priority-first",

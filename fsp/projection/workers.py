@@ -149,7 +149,7 @@ class Crew:
         return pool
 
     def _send(self, pool: ProcessPoolExecutor, chain: deque[Any], *, first: bool) -> None:
-        with _plain_start(self._content):
+        with plain_start(self._content):
             try:
                 future = pool.submit(_solve_point, chain[0][1], first)
             except BrokenProcessPool:  # it died while it had nothing to do
@@ -188,7 +188,7 @@ class Crew:
 
 
 @contextmanager
-def _plain_start(content: bytes) -> Iterator[None]:
+def plain_start(content: bytes) -> Iterator[None]:
     """Start processes on one thread each, and without the caller's script unless the model needs it.
 
     A spawned process imports the main script once more, which a script that does not guard its calls by

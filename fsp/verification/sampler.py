@@ -1,0 +1,248 @@
+"""The reference sampler: exact realisations of the jump process, for cross-checking only.
+
+Gillespie's direct method: in a state with propensities a_k, the waiting time is exponential with rate Σ a_k, and
+reaction k is next with probability a_k / Σ a_k.  Rates that depend on time are sampled by thinning: on a window of time
+their functions of time have bounds by interval arithmetic, and a proposal at the bound's rate is accepted with
+probability rate/bound.  The sampler shares the rate laws with the solvers and nothing else; a contract says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fsp.errors import ArgumentError, FSPError, ModelError
+from fsp.model.factors import factorise
+from fsp.model.switches import switch_times
+from fsp.model.taylor import constant
+from fsp.model.tree import Expression, Symbol, call, depends_on_time, symbols
+from fsp.verification import sampler_kernels as kernels
+from fsp.verification.sampler_programs import Programs
+from fsp.verification.samples import checked_times
+
+if TYPE_CHECKING:
+    from fsp.arrays import FloatArray, IntArray
+    from fsp.model import Model
+
+WINDOWS = 256  # in which functions of time are bounded
+CHUNKS = 64  # of the runs, between which progress is reported and Ctrl-C is heard
+
+Progress = Callable[[int, int], None]
+
+
+def ssa(
+    model: Model,
+    times: Sequence[float] | FloatArray | float,
+    runs: int = 1000,
+    *,
+    seed: int | None = None,
+    max_jumps: int = 10**9,
+    threads: int = 1,
+    progress: Progress | None = None,
+) -> IntArray:
+    """Sample realisations of a reaction network exactly.
+
+    Parameters
+    ----------
+    model
+        The network.  Rates that depend on time must be sums of products of functions of time and of species; callable
+        rates must not depend on time, and are slow.
+    times
+        Increasing times >= 0; the value at a time is the state after all jumps at or before it.
+    runs
+        Number of runs.
+    seed
+        Whole number >= 0 from which all random numbers come: the same runs again, whatever `threads` is, and run i is
+        the same whatever `runs` is (but for callable rates).  None for other ones each time.
+    max_jumps
+        Limit on the jumps, and the proposals, of one run.
+    threads
+        Number of threads.
+    progress
+        Called with the number of runs that are done, and of all.
+
+    Returns
+    -------
+    ndarray
+        Counts, shape (runs, n_times, n_species), int64.
+
+    Raises
+    ------
+    ArgumentError
+        If an argument is not as above.
+    ModelError
+        If the model has events at known times, or a rate is negative, not finite, makes a count negative, or depends on
+        time in a way that has no bound.
+    FSPError
+        If a run has more jumps than `max_jumps`, or a count exceeds 2⁵³: the network may explode.
+    """
+    for name, given, least in (("runs", runs, 1), ("threads", threads, 1), ("max_jumps", max_jumps, 1)):
+        _whole(name, given, least)
+    if seed is not None:
+        _whole("seed", seed, 0)
+    model.require_untimed("Samples of `fsp.ssa`")
+    grid = checked_times(times)
+    key = np.random.SeedSequence(seed).generate_state(2, np.uint64)
+    if any(law is None for law in model.rate_expressions):
+        return _in_step(model, grid, runs, key, max_jumps, progress)
+    network = _Network.of(model, float(grid[-1]))
+    out = np.empty((runs, len(grid), model.n_species), dtype=np.int64)
+    size = -(-runs // CHUNKS) if progress or threads > 1 or runs > CHUNKS else runs
+    chunks = [(i, min(i + size, runs)) for i in range(0, runs, size)]
+
+    def sample(chunk: tuple[int, int]) -> int:
+        where = np.empty(model.n_species + 1)
+        given = (*chunk, key, *network.arguments, grid, *network.clocks, max_jumps, out, where)
+        status, reaction, run = kernels.direct(*given)
+        if status != kernels.DONE:
+            raise _error(model, status, reaction, run, where, max_jumps)
+        return chunk[1] - chunk[0]
+
+    done = 0
+    pool = ThreadPoolExecutor(threads)
+    try:
+        for count in pool.map(sample, chunks):
+            done += count
+            if progress is not None:
+                progress(done, runs)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+    return out
+
+
+def _whole(name: str, given: Any, least: int) -> None:
+    if isinstance(given, bool) or not hasattr(given, "__index__") or given < least:
+        raise ArgumentError(f"`{name}` must be a whole number >= {least}, but is {given!r}.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Network:
+    """What the compiled loop reads: the part before the output times, and the part after them."""
+
+    arguments: tuple[Any, ...]
+    clocks: tuple[FloatArray, FloatArray]
+
+    @classmethod
+    def of(cls, model: Model, t_end: float) -> _Network:
+        laws = [law for law in model.rate_expressions if law is not None]
+        timed = model.time_dependent
+        functions: list[Expression] = []  # of time
+        bounds = [_bound(model, k, law, functions) if timed[k] else law for k, law in enumerate(laws)]
+        names = [*model.species, *(_clock(c) for c in range(len(functions))), "time"]
+        programs = Programs({name: i for i, name in enumerate(names)})
+        bound_places = np.array([programs.add(law) for law in bounds])
+        rate_places = np.array([programs.add(law) for law in laws])
+        code, numbers = programs.arrays()
+        moved = [np.flatnonzero(row) for row in model.change]
+        affected = [_readers(bounds, {model.species[j] for j in row}) for row in moved]
+        amounts = [row[j].astype(np.float64) for row, j in zip(model.change, moved, strict=True)]
+        p, starts = np.cumsum(model.initial_probabilities), model.initial_states.astype(np.float64)
+        arguments = (code, numbers, rate_places, bound_places, np.array(timed, dtype=np.bool_), programs.depth,
+                     starts, p, _pointer(moved), _joined(moved), np.concatenate([*amounts, np.empty(0)]),
+                     _pointer(affected), _joined(affected), np.flatnonzero(timed))  # fmt: skip
+        return cls(arguments, _windows(model, functions, t_end))
+
+
+def _clock(c: int) -> str:
+    return f"clock {c}"  # no species has such a name
+
+
+def _readers(laws: Sequence[Expression], names: set[str]) -> IntArray:
+    return np.array([k for k, law in enumerate(laws) if symbols(law) & names], dtype=np.int64)
+
+
+def _pointer(rows: Sequence[IntArray]) -> IntArray:
+    return np.cumsum([0, *map(len, rows)])
+
+
+def _joined(rows: Sequence[IntArray]) -> IntArray:
+    return np.concatenate([*rows, np.empty(0, dtype=np.int64)])
+
+
+def _bound(model: Model, k: int, law: Expression, functions: list[Expression]) -> Expression:
+    """Return a tree that bounds a rate, in which a bound takes the place of each function of time."""
+    products = factorise(law, model.species)
+    if products is None:
+        raise ModelError(
+            f"Rate of '{model.reactions[k].name}' must be a sum of products of functions of time and of species for "
+            f"`fsp.ssa`, but is not."
+        )
+    terms = []
+    for product in products:
+        scalar = product.scalar
+        if depends_on_time(scalar):
+            if scalar not in functions:
+                functions.append(scalar)
+            scalar = Symbol(_clock(functions.index(scalar)))
+        terms.append(call("*", scalar, *product.factors.values()))
+    return call("+", *terms)
+
+
+def _windows(model: Model, functions: list[Expression], t_end: float) -> tuple[FloatArray, FloatArray]:
+    """Return the ends of windows of time, (n + 1,), and a bound of each function in each, (n, n_functions)."""
+    if not functions or t_end == 0.0:
+        return np.array([0.0, np.inf]), np.zeros((1, len(functions)))
+    edges = np.union1d(np.linspace(0.0, t_end, WINDOWS + 1), switch_times(functions, t_end))
+    clocks = np.empty((len(edges) - 1, len(functions)))
+    for w in range(len(clocks)):
+        for c, function in enumerate(functions):
+            found = constant(function, float(edges[w]), float(edges[w + 1]))
+            if found is None:
+                raise ModelError(
+                    f"Rates of '{model.name}' must be bounded functions of time for `fsp.ssa`, but one has no bound "
+                    f"between t = {edges[w]:g} and {edges[w + 1]:g}."
+                )
+            clocks[w, c] = max(0.0, found.coefficients[0] + found.remainder)
+    return edges, clocks
+
+
+def _error(model: Model, status: int, k: int, run: int, where: FloatArray, most: int) -> FSPError:
+    """Return the error of a run that stopped."""
+    state = {name: int(x) for name, x in zip(model.species, where, strict=False)}
+    t, name = float(where[-1]), model.reactions[k].name
+    if status == kernels.TOO_MANY:
+        return FSPError(
+            f"Run {run} must have at most {most:,} jumps, but has more by t = {t:g}, in state {state}; the network may "
+            f"explode, or raise `max_jumps`."
+        )
+    if status == kernels.TOO_LARGE:
+        return FSPError(f"Counts must stay below 2^53, but '{name}' leads beyond it in run {run} at t = {t:g}.")
+    try:
+        model.propensity(k, where[None, :-1].astype(np.int64), t)  # raises with the rate, where it is no rate
+    except ModelError as error:
+        return error
+    fault = "make no count negative" if status == kernels.NEGATIVE else "stay within its bound in time"
+    return ModelError(f"Rate of '{name}' must {fault}, but does not in state {state} at t = {t:g} (run {run}).")
+
+
+def _in_step(model: Model, times: FloatArray, runs: int, key: Any, most: int, progress: Progress | None) -> IntArray:
+    """Sample all runs at once, one jump of each at a time: for rates that are callables on whole arrays."""
+    if model.is_time_dependent:
+        name = model.reactions[int(np.argmax(model.time_dependent))].name
+        raise ModelError(f"Rates must not depend on time where one is a callable for `fsp.ssa`, but '{name}' does.")
+    random = np.random.Generator(np.random.Philox(key=key))
+    out = np.empty((runs, len(times), model.n_species), dtype=np.int64)
+    p = model.initial_probabilities
+    active = np.arange(runs)
+    states = model.initial_states[random.choice(len(p), size=runs, p=p / p.sum())]  # (runs, n_species)
+    t, reported = np.zeros(runs), np.zeros(runs, dtype=np.int64)
+    for _ in range(most + 1):
+        sums = np.cumsum(model.propensities(states), axis=0)  # (n_reactions, n)
+        with np.errstate(divide="ignore"):
+            t = t + random.standard_exponential(len(t)) / sums[-1]
+        until = np.searchsorted(times, t, side="left")  # times before the jump
+        for i in np.flatnonzero(until > reported):
+            out[active[i], reported[i] : until[i]] = states[i]
+        going = until < len(times)
+        if progress is not None and not going.all():
+            progress(runs - int(going.sum()), runs)
+        if not going.any():
+            return out
+        active, states, t, reported, sums = active[going], states[going], t[going], until[going], sums[:, going]
+        drawn = random.random(len(t)) * sums[-1]
+        states = states + model.change[np.argmax(sums > drawn, axis=0)]
+    raise _error(model, kernels.TOO_MANY, 0, int(active[0]), np.append(states[0], t[0]), most)
