@@ -1,0 +1,154 @@
+"""Simulators that are command lines: each call writes a CSV file."""
+
+from __future__ import annotations
+
+import csv
+import shlex
+import string
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from fsp.arrays import FloatArray, IntArray
+from fsp.errors import ArgumentError, BackendError
+from fsp.verification.simulator_packages import whole
+
+PLACES = {"model", "seed", "out", "runs", "times"}
+NEAR = 1e-9  # relative: so well must a time in the file be one that was asked for
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command line with places.
+
+    Parameters
+    ----------
+    words
+        The program and its arguments, with ``{model}``, ``{seed}``, ``{out}``, ``{runs}``, ``{times}``.
+    timeout
+        Seconds that a call may take.
+    model
+        The SBML file; set by `with_model`.
+    """
+
+    words: tuple[str, ...]
+    timeout: float
+    model: str = ""
+
+    @classmethod
+    def of(cls, text: str, timeout: float) -> Command:
+        """Read a command line, or raise an ArgumentError."""
+        try:
+            words = tuple(shlex.split(text))
+            used = {name for word in words for _, name, _, _ in string.Formatter().parse(word) if name is not None}
+        except ValueError as error:
+            raise ArgumentError(f"Command must be a command line, but '{text}' is not: {error}.") from None
+        if not used <= PLACES or not {"model", "out"} <= used:
+            raise ArgumentError(
+                f"Command must have the places {{model}} and {{out}}, and may have {{seed}}, {{runs}} and {{times}}, "
+                f"but is '{text}'."
+            )
+        if "seed" not in used:
+            raise ArgumentError(f"Command must have the place {{seed}}, or all runs are alike, but is '{text}'.")
+        return cls(words, timeout)
+
+    @property
+    def program(self) -> str:
+        """Name of the program; of an interpreter, its script's."""
+        plain = [Path(word).name for word in self.words if "{" not in word and not word.startswith("-")]
+        return " ".join(plain[:2]) or self.words[0]
+
+    @property
+    def makes_many(self) -> bool:
+        """Whether a call makes several runs."""
+        return any("{runs}" in word for word in self.words)
+
+    @contextmanager
+    def with_model(self, sbml: str) -> Iterator[Command]:
+        """Yield the command for a model, in a temporary file."""
+        with tempfile.TemporaryDirectory(prefix="fsp_") as folder:
+            file = Path(folder) / "model.xml"
+            file.write_text(sbml, encoding="utf-8")
+            yield replace(self, model=str(file))
+
+    def run(self, species: tuple[str, ...], times: FloatArray, first: int, seeds: list[int]) -> IntArray:
+        """Make one call and return its runs, (runs, times, species).
+
+        Parameters
+        ----------
+        species
+            Columns of the file.
+        times
+            Output times.
+        first
+            Number of the first run.
+        seeds
+            One for each run; a call that makes several gets the first.
+
+        Raises
+        ------
+        BackendError
+            If the program fails, is too slow, or does not write what it must; the message names the run.
+        """
+        out = Path(self.model).with_name(f"run_{first}.csv")
+        places = {"model": self.model, "out": str(out), "seed": seeds[0], "runs": len(seeds),
+                  "times": ",".join(repr(t) for t in times.tolist())}  # fmt: skip
+        who = f"Run {first} of '{self.program}' (seed {seeds[0]})"
+        self._call([word.format(**places) for word in self.words], who)
+        if not out.exists():
+            raise BackendError(f"{who} must write the CSV file {{out}}, but wrote none.")
+        values = _read(out, species, times, len(seeds), who)
+        out.unlink()
+        return whole(values, self.program, species, times.tolist(), first)
+
+    def _call(self, words: list[str], who: str) -> None:
+        try:
+            done = subprocess.run(words, capture_output=True, text=True, timeout=self.timeout, check=False)
+        except subprocess.TimeoutExpired:
+            raise BackendError(f"{who} must end within {self.timeout:g} s, but did not; raise `timeout`.") from None
+        except OSError as error:
+            raise BackendError(f"{who} must start, but did not: {error}.") from None
+        if done.returncode != 0:
+            said = (done.stderr or done.stdout).strip().splitlines()
+            raise BackendError(f"{who} must exit with status 0, but exited with {done.returncode}: "
+                               f"{said[-1] if said else 'no message'}")  # fmt: skip
+
+
+def _read(file: Path, species: Sequence[str], times: FloatArray, runs: int, who: str) -> FloatArray:
+    """Return the runs of a file, (runs, times, species)."""
+    with file.open(encoding="utf-8", newline="") as handle:
+        rows = [[cell.strip() for cell in row] for row in csv.reader(handle) if row]
+    header = [name.strip('"') for name in rows[0]] if rows else []
+    lower = [name.lower() for name in header]
+    missing = [name for name in species if name not in header] + ([] if "time" in lower else ["time"])
+    if runs > 1 and "run" not in lower:
+        missing.append("run")
+    if missing:
+        raise BackendError(f"{who} must write the columns time, {', '.join(species)}, but lacks '{missing[0]}'.")
+    try:
+        table = np.array(rows[1:], dtype=np.float64).reshape(len(rows) - 1, len(header))
+    except ValueError:
+        raise BackendError(f"{who} must write numbers in equally long rows, but does not.") from None
+    labels = table[:, lower.index("run")] if "run" in lower else np.zeros(len(table))
+    if len(set(labels.tolist())) != runs:
+        raise BackendError(f"{who} must write {runs} runs, but writes {len(set(labels.tolist()))}.")
+    columns = [header.index(name) for name in species]
+    clock = table[:, lower.index("time")]
+    return np.array([_at(table[labels == run][:, columns], clock[labels == run], times, who)
+                     for run in sorted(set(labels.tolist()))])  # fmt: skip
+
+
+def _at(rows: FloatArray, clock: FloatArray, times: FloatArray, who: str) -> FloatArray:
+    """Return the rows at the times asked for; the last of several at one time."""
+    found = []
+    for t in times:
+        near = np.flatnonzero(np.abs(clock - t) <= NEAR * max(1.0, abs(t)))
+        if not len(near):
+            raise BackendError(f"{who} must write a row at t = {t:g}, but has none.")
+        found.append(rows[near[-1]])
+    return np.array(found)

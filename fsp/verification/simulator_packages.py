@@ -1,0 +1,198 @@
+"""The simulators that are Python packages: how each is called, in a process of its own."""
+
+from __future__ import annotations
+
+import math
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from functools import lru_cache, reduce
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from shutil import which
+from typing import Any
+
+import numpy as np
+
+from fsp.arrays import FloatArray, IntArray
+from fsp.errors import BackendError
+
+# module, and the package to install
+PACKAGES = {
+    "roadrunner": ("roadrunner", "libroadrunner"),
+    "gillespy2": ("gillespy2", "gillespy2"),
+    "gillespy2-tau": ("gillespy2", "gillespy2"),
+    "copasi": ("basico", "copasi-basico"),
+}
+TAU_TOLERANCE = 0.03  # the package's default
+LONGEST_GRID = 10_000  # points of an even grid that holds the output times
+
+Block = Callable[[Sequence[float], list[int]], FloatArray]  # times, seeds -> (runs, times, species)
+
+
+def require(name: str) -> None:
+    """Raise a BackendError unless the package of a simulator is installed."""
+    module, package = PACKAGES[name]
+    if find_spec(module) is None:
+        raise BackendError(
+            f"Simulator '{name}' must be installed, but the package '{package}' is not: pip install fsp-cme[verify]"
+        )
+
+
+def sample_block(
+    name: str, method: str | None, sbml: str, species: tuple[str, ...], times: tuple[float, ...], first: int,
+    seeds: list[int],
+) -> IntArray:  # fmt: skip
+    """Return the runs of some seeds, (runs, times, species).
+
+    Parameters
+    ----------
+    name, method
+        The simulator, and its method.
+    sbml
+        The model.
+    species
+        Order of the columns.
+    times
+        Output times.
+    first
+        Number of the first run, for messages.
+    seeds
+        One for each run.
+    """
+    try:
+        values = _opened(name, method, sbml, species)(times, seeds)
+    except BackendError:
+        raise
+    except Exception as error:
+        kind, last = type(error).__name__, first + len(seeds) - 1
+        raise BackendError(
+            f"Simulator '{name}' must run the model, but failed in runs {first} to {last}: {kind}: {error}"
+        ) from None
+    return whole(values, name, species, times, first)
+
+
+def whole(values: FloatArray, name: str, species: Sequence[str], times: Sequence[float], first: int) -> IntArray:
+    """Return counts as integers, or raise a BackendError that names the first that is none."""
+    rounded = np.rint(values)
+    bad = np.argwhere(~(np.abs(values - rounded) <= 1e-6 * np.maximum(1.0, np.abs(rounded))))
+    if len(bad):
+        run, k, j = bad[0].tolist()
+        raise BackendError(
+            f"Simulator '{name}' must give whole counts, but run {first + run} has {species[j]} = "
+            f"{values[run, k, j]:.17g} at t = {times[k]:g}."
+        )
+    return rounded.astype(np.int64)
+
+
+@lru_cache(maxsize=4)
+def _opened(name: str, method: str | None, sbml: str, species: tuple[str, ...]) -> Block:
+    if name == "roadrunner":
+        return _roadrunner(sbml, species)
+    if name == "copasi":
+        return _copasi(sbml, species, method or "directMethod")
+    return _gillespy2(sbml, species, name == "gillespy2-tau", method)
+
+
+def _roadrunner(sbml: str, species: tuple[str, ...]) -> Block:
+    roadrunner = import_module("roadrunner")
+    roadrunner.Logger.setLevel(roadrunner.Logger.LOG_ERROR)
+    runner = roadrunner.RoadRunner(sbml)
+    runner.setIntegrator("gillespie")
+    runner.integrator.variable_step_size = False
+    runner.timeCourseSelections = ["time", *species]  # names without brackets are amounts
+
+    def block(times: Sequence[float], seeds: list[int]) -> FloatArray:
+        grid = [0.0, *times] if times[0] > 0.0 else list(times)
+        out = np.empty((len(seeds), len(times), len(species)))
+        for i, seed in enumerate(seeds):
+            runner.resetAll()
+            runner.integrator.seed = seed
+            if len(grid) == 1:
+                out[i, 0] = [runner[name] for name in species]
+                continue
+            out[i] = np.asarray(runner.simulate(times=grid))[-len(times) :, 1:]
+        return out
+
+    return block
+
+
+def _copasi(sbml: str, species: tuple[str, ...], method: str) -> Block:
+    basico = import_module("basico")
+    model = basico.load_model_from_string(sbml)
+
+    def block(times: Sequence[float], seeds: list[int]) -> FloatArray:
+        grid = [0.0, *times] if times[0] > 0.0 else list(times)
+        out = np.empty((len(seeds), len(times), len(species)))
+        for i, seed in enumerate(seeds):
+            table = basico.run_time_course(
+                values=grid, start_time=0.0, method=method, use_seed=True, seed=seed, use_numbers=True, model=model
+            )
+            if len(table) != len(grid):
+                said = import_module("COPASI").CCopasiMessage.getAllMessageText()
+                raise BackendError(f"Simulator 'copasi' must give {len(grid)} times, but gives {len(table)}: {said}")
+            out[i] = table[list(species)].to_numpy()[-len(times) :]
+        return out
+
+    return block
+
+
+def _gillespy2(sbml: str, species: tuple[str, ...], tau: bool, method: str | None) -> Block:
+    gillespy2 = import_module("gillespy2")
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "model.xml"
+        file.write_text(sbml, encoding="utf-8")
+        model, errors = gillespy2.import_SBML(str(file))
+    if model is None:
+        raise BackendError(f"GillesPy2 must read the model, but says {errors}.")
+    for one in model.listOfSpecies.values():
+        one.mode = "discrete"  # its reader marks all species as continuous
+    kind = "TauLeaping" if tau else "SSA"
+    names = {"c++": f"{kind}CSolver", "numpy": "TauLeapingSolver" if tau else "NumPySSASolver"}
+    compiles = which("g++") is not None if method is None else method == "c++"
+    if compiles:
+        _show_scons()
+    make = getattr(gillespy2, names["c++" if compiles else "numpy"])
+    options = {"tau_tol": TAU_TOLERANCE} if tau else {}
+    solvers: dict[tuple[float, ...], Any] = {}
+
+    def block(times: Sequence[float], seeds: list[int]) -> FloatArray:
+        step, last = _even(times)
+        if tuple(times) not in solvers:  # a solver belongs to a model with its times
+            model.timespan(gillespy2.TimeSpan(np.arange(last + 1) * step))
+            solvers[tuple(times)] = make(model=model)
+        found = solvers[tuple(times)].run(number_of_trajectories=len(seeds), seed=seeds[0], **options)
+        rows = np.rint(np.array(times) / step).astype(int)
+        return np.array([[run[name][rows] for name in species] for run in found]).transpose(0, 2, 1)
+
+    return block
+
+
+def _show_scons() -> None:
+    """Let GillesPy2 find its build tool: it calls the interpreter behind a virtual environment, which lacks it."""
+    found = find_spec("SCons")
+    if found is not None and found.origin is not None:
+        home = str(Path(found.origin).parents[1])
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH")]))
+
+
+def _even(times: Sequence[float]) -> tuple[float, int]:
+    """Return the step and number of steps of the coarsest even grid from 0 that holds all times."""
+    exact = [Fraction(repr(float(t))) for t in times]
+    step = reduce(
+        lambda a, b: Fraction(math.gcd(a.numerator * b.denominator, b.numerator * a.denominator),
+                              a.denominator * b.denominator), exact, Fraction(0)) or Fraction(1)  # fmt: skip
+    if exact[-1] / step > LONGEST_GRID:
+        raise BackendError(
+            f"GillesPy2 must be given times on an even grid of at most {LONGEST_GRID:,} points, but the grid of "
+            f"these {len(times)} has {int(exact[-1] / step):,}."
+        )
+    return float(step), int(exact[-1] / step)
+
+
+def version(name: str) -> str:
+    """Return the version of a simulator's package."""
+    module: Any = import_module(PACKAGES[name][0])
+    return str(module.__version__)

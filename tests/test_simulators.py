@@ -1,0 +1,160 @@
+"""Adapters of simulators: a script that writes CSV always, packages where they are installed; and the SBML they get."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+from references import MODELS
+
+import fsp
+from fsp.model.sbml import read_sbml
+from fsp.model.sbml_writer import write_sbml
+from fsp.verification.simulator_packages import PACKAGES
+from fsp.verification.simulators import open_simulator, seeds_of
+
+DEATH = fsp.Model(species={"X": 40}, reactions=[fsp.Reaction("X -> 0", mass_action=1.0)])
+TIMES = [0.5, 1.0]
+
+# draws the survivors at each time; FAULT is put in by the tests
+SCRIPT = """
+import random, re, sys, time
+model, seed, out, runs = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
+random.seed(seed)
+fault = "FAULT"
+x0 = int(float(re.search('initialAmount="([0-9.]+)"', open(model).read()).group(1)))
+if fault == "crash":
+    sys.exit("cannot go on")
+if fault == "slow":
+    time.sleep(60)
+with open(out, "w") as file:
+    print("run,time,X" if fault != "columns" else "run,time,Y", file=file)
+    for run in range(runs):
+        x = x0
+        for t in ([0.5, 1.0] if fault != "times" else [0.5]):
+            x = sum(random.random() < 2.718281828459045 ** -0.5 for _ in range(x))
+            print(f"{run},{t},{x + 0.5 * (fault == 'half')}", file=file)
+"""
+
+
+@pytest.fixture
+def command(tmp_path):
+    def written(fault="", runs="1"):
+        script = tmp_path / "simulator.py"
+        script.write_text(SCRIPT.replace("FAULT", fault))
+        return f"{sys.executable} {script} {{model}} {{seed}} {{out}} {runs}"
+
+    return written
+
+
+def within_binomial_bands(sampled, n=40):
+    for k, t in enumerate(TIMES):
+        p = np.exp(-t)
+        assert abs(sampled[:, k, 0].mean() - n * p) < 5 * np.sqrt(n * p * (1 - p) / len(sampled))
+
+
+def test_a_command_that_makes_many_runs(command):
+    simulator = open_simulator(command(runs="{runs}"), processes=2)
+    seen = []
+    sampled = simulator.sample(DEATH, TIMES, 120, 1, lambda done, total: seen.append((done, total)))
+    assert sampled.shape == (120, 2, 1)
+    assert sampled.dtype == np.int64
+    assert seen[-1] == (120, 120)
+    within_binomial_bands(sampled)
+    alone = open_simulator(command(runs="{runs}"), processes=1)
+    np.testing.assert_array_equal(alone.sample(DEATH, TIMES, 120, 1), sampled)
+
+
+def test_a_command_that_makes_one_run(command):
+    simulator = open_simulator(command())
+    sampled = simulator.sample(DEATH, TIMES, 6, 2)
+    assert len(np.unique(sampled[:, :, 0], axis=0)) > 1
+    assert "simulator.py" in simulator.name
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("crash", "Run 0 .*exited with 1: cannot go on"),
+        ("slow", "must end within"),
+        ("columns", "lacks 'X'"),
+        ("times", "must write a row at t = 1"),
+        ("half", r"whole counts, but run 0 has X = \d+\.5 at t = 0.5"),
+    ],
+)
+def test_a_command_that_fails_is_named(command, fault, words):
+    with pytest.raises(fsp.BackendError, match=words):
+        open_simulator(command(fault), timeout=2.0 if fault == "slow" else 60.0).sample(DEATH, TIMES, 1, 3)
+
+
+def test_commands_and_names_are_checked():
+    for wrong in ("nonsense", "sim {model} {out}", "sim {model} {seed}", "sim {model} {seed} {out} {what}"):
+        with pytest.raises(fsp.ArgumentError):
+            open_simulator(wrong)
+    with pytest.raises(fsp.BackendError, match="must start"):
+        open_simulator("/no/such/program {model} {seed} {out}").sample(DEATH, TIMES, 1, 1)
+
+
+def test_seeds_differ_and_depend_on_the_run_alone():
+    many = seeds_of(5, 200_000)
+    assert len(set(many)) == len(many)
+    assert min(many) >= 1
+    assert max(many) < 2**31
+    assert seeds_of(5, 10) == many[:10]
+    assert seeds_of(6, 10) != many[:10]
+
+
+@pytest.mark.parametrize("name", sorted(PACKAGES))
+def test_packages(name):
+    if find_spec(PACKAGES[name][0]) is None:
+        with pytest.raises(fsp.BackendError, match=r"pip install fsp-cme\[verify\]"):
+            open_simulator(name)
+        pytest.skip(f"{PACKAGES[name][1]} is not installed")
+    runs = 150
+    sampled = open_simulator(name, processes=2).sample(DEATH, TIMES, runs, 4)
+    again = open_simulator(name, processes=1).sample(DEATH, TIMES, runs, 4)
+    np.testing.assert_array_equal(sampled, again)
+    assert len(np.unique(sampled[:, :, 0], axis=0)) > 20
+    if not name.endswith("tau"):
+        within_binomial_bands(sampled)
+
+
+def test_the_reference_is_a_simulator_of_files_too():
+    file = MODELS / "telegraph.ant"
+    sampled = open_simulator("fsp").sample(file, [1.0], 20, 5)
+    np.testing.assert_array_equal(sampled, fsp.ssa(fsp.load(file), [1.0], 20, seed=5))
+
+
+@pytest.mark.parametrize("file", sorted(MODELS.glob("*.ant")), ids=lambda file: file.stem)
+def test_written_models_have_the_same_propensities(file):
+    model = fsp.load(file)
+    back = read_sbml(write_sbml(model), "written")
+    assert back.species == model.species
+    np.testing.assert_array_equal(back.change, model.change)
+    np.testing.assert_array_equal(back.initial_states, model.initial_states)
+    states = np.random.default_rng(6).integers(1, 40, (50, model.n_species))
+    # libsbml writes 15 digits of a number
+    np.testing.assert_allclose(back.propensities(states, 1.5), model.propensities(states, 1.5), rtol=1e-13)
+
+
+def test_what_sbml_cannot_carry_is_refused():
+    by_code = fsp.Model(species={"X": 1}, reactions=[fsp.Reaction("X -> 0", rate=lambda x: x["X"], name="decay")])
+    with pytest.raises(fsp.ModelError, match="'decay' must be a formula"):
+        write_sbml(by_code)
+    spread = fsp.Model(species=["X"], reactions=[fsp.Reaction("X -> 0", rate="X")], initial={(1,): 0.5, (2,): 0.5})
+    with pytest.raises(fsp.ModelError, match="one state"):
+        write_sbml(spread)
+
+
+def test_written_names_and_functions():
+    reactions = [
+        fsp.Reaction("0 -> S", rate="k*min(S, compartment, 3) + quotient(S, 2)", name="a reaction"),
+        fsp.Reaction({"S": -1}, rate="S*(compartment > 1)", name="S2"),
+        fsp.Reaction("S + compartment -> 2 compartment", rate="1e-7*S*compartment"),
+    ]
+    model = fsp.Model(species={"S": 3, "compartment": 2}, parameters={"k": 0.1}, reactions=reactions, name="2 x")
+    back = read_sbml(write_sbml(model), "written")
+    states = np.random.default_rng(7).integers(1, 40, (50, 2))
+    np.testing.assert_allclose(back.propensities(states), model.propensities(states), rtol=1e-13)
