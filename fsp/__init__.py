@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from fsp.projection.sweep import sweep
     from fsp.solvers import Chebyshev, Implicit, Krylov, Magnus, Rational, Uniformization
     from fsp.space import StateSpace
+    from fsp.verification.approximations import Approximations, approximations
     from fsp.verification.checking import verify
     from fsp.verification.report import Report
     from fsp.verification.sampler import ssa
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 # Where each public name lives: imported at first use, so that `import fsp` stays fast.
 _HOMES = {
+    "Approximations": "fsp.verification.approximations",
     "ArgumentError": "fsp.errors",
     "BackendError": "fsp.errors",
     "ConvergenceError": "fsp.errors",
@@ -65,6 +67,7 @@ _HOMES = {
     "Sweep": "fsp.distribution",
     "ToleranceWarning": "fsp.errors",
     "Uniformization": "fsp.solvers",
+    "approximations": "fsp.verification.approximations",
     "load": "fsp.model",
     "read": "fsp.distribution",
     "relaxation": "fsp.projection.relaxation",
@@ -76,6 +79,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Approximations",
     "ArgumentError",
     "BackendError",
     "Chebyshev",
@@ -106,6 +110,7 @@ __all__ = [
     "Sweep",
     "ToleranceWarning",
     "Uniformization",
+    "approximations",
     "load",
     "read",
     "relaxation",
