@@ -121,6 +121,15 @@ def test_packages(name):
         within_binomial_bands(sampled)
 
 
+def test_gillespy2_divides_our_numbers_as_reals():
+    pytest.importorskip("gillespy2")
+    model = fsp.Model(
+        species={"X": 0}, reactions=[fsp.Reaction("0 -> X", rate="10/(4 + X)"), fsp.Reaction("X -> 0", rate="X")]
+    )
+    sampled = open_simulator("gillespy2", processes=1).sample(model, [2.0], 2000, 8)
+    assert abs(sampled.mean() - 1.6698) < 5 * sampled.std() / np.sqrt(2000)  # 1.418 with the rate rounded down
+
+
 def test_the_reference_is_a_simulator_of_files_too():
     file = MODELS / "telegraph.ant"
     sampled = open_simulator("fsp").sample(file, [1.0], 20, 5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import tempfile
 from collections.abc import Callable, Sequence
 from fractions import Fraction
@@ -29,6 +30,8 @@ PACKAGES = {
 TAU_TOLERANCE = 0.03  # the package's default
 LONGEST_GRID = 10_000  # points of an even grid that holds the output times
 
+_WHOLE = re.compile(r"(?<![\w.])(\d+)(?![\w.])")  # a number without a decimal point
+
 Block = Callable[[Sequence[float], list[int]], FloatArray]  # times, seeds -> (runs, times, species)
 
 
@@ -42,8 +45,8 @@ def require(name: str) -> None:
 
 
 def sample_block(
-    name: str, method: str | None, sbml: str, species: tuple[str, ...], times: tuple[float, ...], first: int,
-    seeds: list[int],
+    name: str, method: str | None, sbml: str, written: bool, species: tuple[str, ...], times: tuple[float, ...],
+    first: int, seeds: list[int],
 ) -> IntArray:  # fmt: skip
     """Return the runs of some seeds, (runs, times, species).
 
@@ -51,8 +54,8 @@ def sample_block(
     ----------
     name, method
         The simulator, and its method.
-    sbml
-        The model.
+    sbml, written
+        The model, and whether its numbers are ours.
     species
         Order of the columns.
     times
@@ -63,7 +66,7 @@ def sample_block(
         One for each run.
     """
     try:
-        values = _opened(name, method, sbml, species)(times, seeds)
+        values = _opened(name, method, sbml, written, species)(times, seeds)
     except BackendError:
         raise
     except Exception as error:
@@ -88,12 +91,12 @@ def whole(values: FloatArray, name: str, species: Sequence[str], times: Sequence
 
 
 @lru_cache(maxsize=4)
-def _opened(name: str, method: str | None, sbml: str, species: tuple[str, ...]) -> Block:
+def _opened(name: str, method: str | None, sbml: str, written: bool, species: tuple[str, ...]) -> Block:
     if name == "roadrunner":
         return _roadrunner(sbml, species)
     if name == "copasi":
         return _copasi(sbml, species, method or "directMethod")
-    return _gillespy2(sbml, species, name == "gillespy2-tau", method)
+    return _gillespy2(sbml, written, species, name == "gillespy2-tau", method)
 
 
 def _roadrunner(sbml: str, species: tuple[str, ...]) -> Block:
@@ -139,7 +142,7 @@ def _copasi(sbml: str, species: tuple[str, ...], method: str) -> Block:
     return block
 
 
-def _gillespy2(sbml: str, species: tuple[str, ...], tau: bool, method: str | None) -> Block:
+def _gillespy2(sbml: str, written: bool, species: tuple[str, ...], tau: bool, method: str | None) -> Block:
     gillespy2 = import_module("gillespy2")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.xml"
@@ -149,6 +152,10 @@ def _gillespy2(sbml: str, species: tuple[str, ...], tau: bool, method: str | Non
         raise BackendError(f"GillesPy2 must read the model, but says {errors}.")
     for one in model.listOfSpecies.values():
         one.mode = "discrete"  # its reader marks all species as continuous
+    if written:  # its C++ divides whole numbers as integers; the model's own numbers were parameters, or are real
+        for reaction in model.listOfReactions.values():
+            law = _WHOLE.sub(r"\1.0", reaction.propensity_function)
+            reaction.propensity_function = reaction.ode_propensity_function = law
     kind = "TauLeaping" if tau else "SSA"
     names = {"c++": f"{kind}CSolver", "numpy": "TauLeapingSolver" if tau else "NumPySSASolver"}
     compiles = which("g++") is not None if method is None else method == "c++"

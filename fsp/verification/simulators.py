@@ -154,8 +154,8 @@ class Reference:
 class Package:
     """A Python package, in processes of its own.
 
-    libRoadRunner is given a model's own file, where it has one; COPASI and GillesPy2 the same network as we write it,
-    since they read units and volumes of their own into files that state none.
+    libRoadRunner and GillesPy2 are given the own file of a model that has one; COPASI the same network as we write it,
+    since it takes amounts without a unit for moles.
     """
 
     name: str
@@ -172,10 +172,10 @@ class Package:
     ) -> IntArray:
         """Return counts; see `Simulator`."""
         network = model if isinstance(model, Model) else load(model)
-        own = self.name == "roadrunner" and not isinstance(model, Model)
+        own = self.name != "copasi" and not isinstance(model, Model)
         text = _own_text(Path(model)) if own and not isinstance(model, Model) else write_sbml(network)
         grid = tuple(checked_times(times).tolist())
-        job = (self.name, self.method, text, network.species, grid)
+        job = (self.name, self.method, text, not own, network.species, grid)
         seeds = seeds_of(seed, runs)
         with plain_start(b""):
             pool = ProcessPoolExecutor(min(self.processes, -(-runs // BLOCK)), get_context("spawn"))
