@@ -176,3 +176,36 @@ def test_what_is_no_jump_process_is_refused(model, error, words):
 def test_arguments_are_checked(wrong):
     with pytest.raises(fsp.ArgumentError):
         fsp.ssa(birth_death(), **({"times": [1.0], "runs": 3} | wrong))
+
+
+def test_events_at_known_times_map_the_runs():
+    halved = fsp.Event("time >= 2", {"X": "floor(X/2)"})
+    faster = fsp.Event("time >= 3", {"k": "4*k"})
+    model = birth_death("k", events=[halved, faster], parameters={"k": 5.0})
+    times = [1, 2, 2.5, 3, 4]
+    sampled = check_laws(model, times, 4000, seed=5)
+    np.testing.assert_array_equal(sampled, fsp.ssa(model, times, 4000, seed=5, threads=2))
+    assert sampled[:, 4].mean() > 2.0 * sampled[:, 3].mean()
+
+
+def test_events_of_the_state_and_of_rates_in_time():
+    full = fsp.Event("X >= 12", {"X": "3"})
+    emptied = fsp.Event("time >= 1.5", {"X": "0"})
+    model = birth_death("10*(1 + sin(3*time))", events=[full, emptied])
+    sampled = check_laws(model, [1, 1.5, 2], 3000, seed=6)
+    assert sampled.max() < 12
+    assert not sampled[:, 1].any()
+    done = []
+    fsp.ssa(model, [1, 2], 100, seed=6, progress=lambda k, n: done.append((k, n)))
+    assert done[-1] == (100, 100)
+    assert done == sorted(done)
+
+
+def test_events_at_known_times_and_callables_are_refused():
+    model = fsp.Model(
+        species={"X": 3},
+        reactions=[fsp.Reaction({"X": -1}, rate=lambda x: 1.0 * x["X"])],
+        events=[fsp.Event("time >= 1", {"X": "5"})],
+    )
+    with pytest.raises(fsp.ModelError, match="callable rates"):
+        fsp.ssa(model, [2.0], 10)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 
 from fsp.errors import ModelError
 from fsp.model.definition import Value, read_value
@@ -11,7 +11,7 @@ from fsp.model.formula import FunctionDefinition, is_name
 from fsp.model.tree import Expression, Number, depends_on_time, substitute, symbols
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Event:
     """An assignment that takes place, without delay, when a condition becomes true.
 
@@ -38,6 +38,7 @@ class Event:
 
     trigger: str | Expression
     assignments: Mapping[str, Value] = field(hash=False)
+    _: KW_ONLY
     name: str | None = None
     priority: Value | None = None
     persistent: bool = True

@@ -202,6 +202,29 @@ def _same(t: float, other: float) -> bool:
     return abs(t - other) <= SAME_TIME * max(1.0, abs(other))
 
 
+def split_at_events(requested: FloatArray, until: float, *, included: bool) -> tuple[FloatArray, FloatArray, float]:
+    """Split times at the end of a stretch of time.
+
+    Parameters
+    ----------
+    requested
+        Ascending times.
+    until
+        The end.
+    included
+        Whether the end itself belongs to the stretch.
+
+    Returns
+    -------
+    before, after, until
+        Both parts, and the end: the time asked for itself where one is meant to be the same.
+    """
+    close = requested[np.abs(requested - until) <= SAME_TIME * np.maximum(1.0, np.abs(requested))]
+    until = float(close[0]) if len(close) else until
+    count = int(np.searchsorted(requested, until, side="right" if included else "left"))
+    return requested[:count], requested[count:], until
+
+
 class Phase(NamedTuple):
     """A stretch of time in which the chain is that of an ordinary network.
 

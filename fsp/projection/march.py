@@ -24,6 +24,8 @@ import numpy as np
 
 from fsp.distribution import ErrorLedger
 from fsp.errors import ArgumentError, BackendError, Interrupted, ToleranceWarning
+from fsp.model.phases import split_at_events
+from fsp.model.times import checked_times
 from fsp.projection.backend import SERIAL, backend_named
 from fsp.projection.changes import Changes
 from fsp.projection.growth import MAX_STATES, Growth, check_tolerance
@@ -32,7 +34,7 @@ from fsp.projection.pruning import Pruning
 from fsp.projection.pruning import choose as choose_pruning
 from fsp.projection.record import Record, Work
 from fsp.projection.start import Start, first_space, first_vector, starting_point
-from fsp.projection.times import checked_times, split_at, stops
+from fsp.projection.times import stops
 from fsp.solvers import NO_LIMIT, Choice, Chooser, LossLimit
 from fsp.solvers.clocks import constants_on
 
@@ -211,7 +213,7 @@ def solve(
         with ExitStack() as stack:
             begin = begin.within(phase)
             growth = Growth(begin.model, max_states, max_memory, backend=backend)
-            asked, left, until = split_at(left, phase.until, included=phase.output_first)
+            asked, left, until = split_at_events(left, phase.until, included=phase.output_first)
             march = _March(begin, record, space, solver, growth, backend, stack, hint, work)
             march.watch(progress, checkpoint)
             try:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from fsp.distribution import Solution
 from fsp.errors import ArgumentError, Interrupted
+from fsp.model.times import checked_times
 from fsp.projection.march import transient
-from fsp.projection.times import checked_times
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

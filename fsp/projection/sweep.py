@@ -15,9 +15,9 @@ import numpy as np
 from fsp.distribution import Solution, Sweep
 from fsp.errors import ArgumentError, FSPError, Interrupted, ToleranceWarning
 from fsp.generator.threads import n_processors
+from fsp.model.times import checked_times
 from fsp.projection.growth import check_tolerance
 from fsp.projection.progress import SweepProgress
-from fsp.projection.times import checked_times
 from fsp.projection.workers import START_SECONDS, Chain, Crew, Outcome, Task, chains, one_by_one
 
 if TYPE_CHECKING:

@@ -16,10 +16,10 @@ import numpy as np
 
 from fsp.distribution import Distribution, Solution
 from fsp.errors import ArgumentError
+from fsp.model.times import checked_times
 from fsp.projection.march import transient
 from fsp.verification.outcome import Test
 from fsp.verification.report import Report
-from fsp.verification.samples import checked_times
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

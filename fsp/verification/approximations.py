@@ -33,9 +33,9 @@ from fsp.errors import ArgumentError, ConvergenceError, ModelError
 from fsp.model import Model, Reaction
 from fsp.model.program import compiled, evaluate
 from fsp.model.reaction import mass_action_law
+from fsp.model.times import checked_times
 from fsp.model.tree import ONE, Expression, Number, Symbol, call, substitute
 from fsp.projection.march import transient
-from fsp.verification.samples import checked_times
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fsp.errors import ArgumentError
-from fsp.verification.samples import Histograms, Runs, Samples, Summary, checked_times
+from fsp.model.times import checked_times
+from fsp.verification.samples import Histograms, Runs, Samples, Summary
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -17,12 +17,13 @@ import numpy as np
 
 from fsp.errors import ArgumentError, FSPError, ModelError
 from fsp.model.factors import factorise
+from fsp.model.phases import split_at_events
 from fsp.model.switches import switch_times
 from fsp.model.taylor import constant
+from fsp.model.times import checked_times
 from fsp.model.tree import Expression, Symbol, call, depends_on_time, symbols
 from fsp.verification import sampler_kernels as kernels
 from fsp.verification.sampler_programs import Programs
-from fsp.verification.samples import checked_times
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
@@ -50,7 +51,7 @@ def ssa(
     ----------
     model
         The network.  Rates that depend on time must be sums of products of functions of time and of species; callable
-        rates must not depend on time, and are slow.
+        rates must not depend on time, go with no events at known times, and are slow.
     times
         Increasing times >= 0; the value at a time is the state after all jumps at or before it.
     runs
@@ -59,7 +60,7 @@ def ssa(
         Whole number >= 0 from which all random numbers come: the same runs again, whatever `threads` is, and run i is
         the same whatever `runs` is (but for callable rates).  None for other ones each time.
     max_jumps
-        Limit on the jumps, and the proposals, of one run.
+        Limit on the jumps, and the proposals, of one run between two events at known times.
     threads
         Number of threads.
     progress
@@ -75,8 +76,7 @@ def ssa(
     ArgumentError
         If an argument is not as above.
     ModelError
-        If the model has events at known times, or a rate is negative, not finite, makes a count negative, or depends on
-        time in a way that has no bound.
+        If a rate is negative, not finite, makes a count negative, or depends on time in a way that has no bound.
     FSPError
         If a run has more jumps than `max_jumps`, or a count exceeds 2⁵³: the network may explode.
     """
@@ -84,19 +84,54 @@ def ssa(
         _whole(name, given, least)
     if seed is not None:
         _whole("seed", seed, 0)
-    model.require_untimed("Samples of `fsp.ssa`")
     grid = checked_times(times)
     key = np.random.SeedSequence(seed).generate_state(2, np.uint64)
     if any(law is None for law in model.rate_expressions):
+        model.require_untimed("Samples of `fsp.ssa` with callable rates")
         return _in_step(model, grid, runs, key, max_jumps, progress)
-    network = _Network.of(model, float(grid[-1]))
     out = np.empty((runs, len(grid), model.n_species), dtype=np.int64)
+    starts, p, at = model.initial_states, model.initial_probabilities, np.empty(0, dtype=np.int64)
+    phases = list(model.phases(0.0, float(grid[-1])))
+    left, begin = grid, 0.0
+    for k, phase in enumerate(phases):
+        asked, left, until = split_at_events(left, phase.until, included=phase.output_first)
+        stretch = np.append(asked, until) if len(left) else asked  # where it ends, events need the states
+        network = _Network.of(phase.model(starts, p), begin, float(stretch[-1]))
+        tell = progress and _share(progress, k, len(phases))
+        states = _sample(network, stretch, at, runs, (key, k), max_jumps, threads, tell)
+        done = len(grid) - len(left)
+        out[:, done - len(asked) : done] = states[:, : len(asked)]
+        if not len(left) or phase.firing is None:
+            break
+        starts, at = np.unique(phase.firing.apply(states[:, -1]), axis=0, return_inverse=True)
+        p, at, begin = np.bincount(at.reshape(-1)) / runs, at.reshape(-1), until
+    return out
+
+
+def _share(progress: Progress, k: int, n: int) -> Progress:
+    """Return what reports the progress of one of `n` phases as a share of the whole."""
+    return lambda done, total: progress((k * total + done) // n, total)
+
+
+def _sample(
+    network: _Network,
+    times: FloatArray,
+    at: IntArray,
+    runs: int,
+    stream: tuple[Any, int],
+    max_jumps: int,
+    threads: int,
+    progress: Progress | None,
+) -> IntArray:
+    """Sample one phase: the states of all runs at `times`, (runs, n_times, n_species)."""
+    model = network.model
+    out = np.empty((runs, len(times), model.n_species), dtype=np.int64)
     size = -(-runs // CHUNKS) if progress or threads > 1 or runs > CHUNKS else runs
     chunks = [(i, min(i + size, runs)) for i in range(0, runs, size)]
 
     def sample(chunk: tuple[int, int]) -> int:
         where = np.empty(model.n_species + 1)
-        given = (*chunk, key, *network.arguments, grid, *network.clocks, max_jumps, out, where)
+        given = (*chunk, *stream, *network.arguments(at), times, *network.clocks, max_jumps, out, where)
         status, reaction, run = kernels.direct(*given)
         if status != kernels.DONE:
             raise _error(model, status, reaction, run, where, max_jumps)
@@ -121,13 +156,20 @@ def _whole(name: str, given: Any, least: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Network:
-    """What the compiled loop reads: the part before the output times, and the part after them."""
+    """What the compiled loop reads of a network: programs, starts, changes, and functions of time."""
 
-    arguments: tuple[Any, ...]
+    model: Model
+    programs: tuple[Any, ...]
+    starts: tuple[FloatArray, FloatArray]
+    changes: tuple[Any, ...]
     clocks: tuple[FloatArray, FloatArray]
 
+    def arguments(self, at: IntArray) -> tuple[Any, ...]:
+        """Return what stands before the output times; `at` says in which of the starts each run begins."""
+        return (*self.programs, *self.starts, at, *self.changes)
+
     @classmethod
-    def of(cls, model: Model, t_end: float) -> _Network:
+    def of(cls, model: Model, begin: float, t_end: float) -> _Network:
         laws = [law for law in model.rate_expressions if law is not None]
         timed = model.time_dependent
         functions: list[Expression] = []  # of time
@@ -141,10 +183,10 @@ class _Network:
         affected = [_readers(bounds, {model.species[j] for j in row}) for row in moved]
         amounts = [row[j].astype(np.float64) for row, j in zip(model.change, moved, strict=True)]
         p, starts = np.cumsum(model.initial_probabilities), model.initial_states.astype(np.float64)
-        arguments = (code, numbers, rate_places, bound_places, np.array(timed, dtype=np.bool_), programs.depth,
-                     starts, p, _pointer(moved), _joined(moved), np.concatenate([*amounts, np.empty(0)]),
-                     _pointer(affected), _joined(affected), np.flatnonzero(timed))  # fmt: skip
-        return cls(arguments, _windows(model, functions, t_end))
+        of_rates = (code, numbers, rate_places, bound_places, np.array(timed, dtype=np.bool_), programs.depth)
+        changes = (_pointer(moved), _joined(moved), np.concatenate([*amounts, np.empty(0)]),
+                   _pointer(affected), _joined(affected), np.flatnonzero(timed))  # fmt: skip
+        return cls(model, of_rates, (starts, p), changes, _windows(model, functions, begin, t_end))
 
 
 def _clock(c: int) -> str:
@@ -182,11 +224,12 @@ def _bound(model: Model, k: int, law: Expression, functions: list[Expression]) -
     return call("+", *terms)
 
 
-def _windows(model: Model, functions: list[Expression], t_end: float) -> tuple[FloatArray, FloatArray]:
+def _windows(model: Model, functions: list[Expression], begin: float, t_end: float) -> tuple[FloatArray, FloatArray]:
     """Return the ends of windows of time, (n + 1,), and a bound of each function in each, (n, n_functions)."""
-    if not functions or t_end == 0.0:
-        return np.array([0.0, np.inf]), np.zeros((1, len(functions)))
-    edges = np.union1d(np.linspace(0.0, t_end, WINDOWS + 1), switch_times(functions, t_end))
+    if not functions or t_end == begin:
+        return np.array([begin, np.inf]), np.zeros((1, len(functions)))
+    switches = switch_times(functions, t_end)
+    edges = np.union1d(np.linspace(begin, t_end, WINDOWS + 1), switches[switches > begin])
     clocks = np.empty((len(edges) - 1, len(functions)))
     for w in range(len(clocks)):
         for c, function in enumerate(functions):

@@ -197,10 +197,11 @@ def _uniform(counter, key, words, place):
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def direct(first, last, key, code, numbers, rates, bounds, timed, depth, starts, cumulative, pointer, moved, amount,
-           reach, affected, clocked, times, windows, clocks, most, out, where):  # fmt: skip
-    """Sample runs `first` to `last` (excluded) into `out`, (runs, times, species).
+def direct(first, last, key, phase, code, numbers, rates, bounds, timed, depth, starts, cumulative, at, pointer, moved,
+           amount, reach, affected, clocked, times, windows, clocks, most, out, where):  # fmt: skip
+    """Sample runs `first` to `last` (excluded) into `out`, (runs, times, species), from the first of the `windows` on.
 
+    Run i starts in ``starts[at[i]]``, or where `at` is empty in one of them, drawn by their `cumulative` probabilities.
     Programs of rates and of their bounds begin and end at `rates` and `bounds`, (R, 2); `moved`, `amount` are the
     changes of reaction k from `pointer[k]` to `pointer[k + 1]`, `affected` the reactions whose bound reads them, from
     `reach[k]`; `clocked` those whose bound is another one in each of the `windows`, in which `clocks` are bounds.
@@ -217,15 +218,17 @@ def direct(first, last, key, code, numbers, rates, bounds, timed, depth, starts,
     counter, words, place = np.empty(4, np.uint64), np.empty(4, np.uint64), np.empty(1, np.int64)
     for run in range(first, last):
         counter[:] = np.uint64(0)
-        counter[2] = np.uint64(run)
+        counter[2], counter[3] = np.uint64(run), np.uint64(phase)
         place[0] = 4
         start = 0
-        if len(starts) > 1:
+        if len(at):
+            start = at[run]
+        elif len(starts) > 1:
             u = _uniform(counter, key, words, place) * cumulative[-1]
             start = min(np.searchsorted(cumulative, u, side="right"), len(starts) - 1)
         for j in range(d):
             values[j] = starts[start, j]
-        w, t, o, jumps = 0, 0.0, 0, 0
+        w, t, o, jumps = 0, windows[0], 0, 0
         values[d:-1] = clocks[0]
         for k in range(R):
             a[k] = value(code, bounds[k, 0], bounds[k, 1], numbers, values, stack)

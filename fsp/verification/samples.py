@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fsp.errors import ArgumentError
+from fsp.model.times import checked_times
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
@@ -185,20 +186,6 @@ class Summary:
 
 
 Samples = Runs | Histograms | Summary
-
-
-def checked_times(times: Any) -> FloatArray:
-    """Return increasing times >= 0 as an array, or raise an ArgumentError."""
-    array = np.atleast_1d(np.asarray(times, dtype=float))
-    if (
-        array.ndim != 1
-        or len(array) == 0
-        or not np.isfinite(array).all()
-        or array[0] < 0
-        or (np.diff(array) <= 0).any()
-    ):
-        raise ArgumentError(f"`times` must be increasing numbers >= 0, but are {array.tolist()[:20]}.")
-    return array
 
 
 def whole(numbers: Any, place: Any) -> IntArray:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from fsp.errors import ArgumentError
-from fsp.verification.samples import Runs, checked_times
+from fsp.model.times import checked_times
+from fsp.verification.samples import Runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -1,0 +1,30 @@
+"""Times that are asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fsp.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fsp.arrays import FloatArray
+
+
+def checked_times(times: Sequence[float] | FloatArray | float) -> FloatArray:
+    """Return `times` as an array (n,), or raise an ArgumentError unless they increase from zero or later."""
+    try:
+        values = np.atleast_1d(np.asarray(times, dtype=np.float64))
+    except (TypeError, ValueError):
+        raise ArgumentError(f"`times` must be numbers, but are {times!r}.") from None
+    if values.ndim != 1 or not len(values):
+        raise ArgumentError(f"`times` must be a list of at least one time, but has shape {values.shape}.")
+    if not np.isfinite(values).all() or values[0] < 0.0:
+        raise ArgumentError(f"`times` must be finite and not negative, but are {values.tolist()}.")
+    if (np.diff(values) <= 0.0).any():
+        k = int(np.argmax(np.diff(values) <= 0.0))
+        raise ArgumentError(f"`times` must increase, but {values[k]} is followed by {values[k + 1]}.")
+    return values
