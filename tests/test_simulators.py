@@ -106,6 +106,25 @@ def test_seeds_differ_and_depend_on_the_run_alone():
     assert seeds_of(6, 10) != many[:10]
 
 
+@pytest.mark.parametrize("seed", [1, 271, 635])
+def test_later_runs_have_seeds_of_their_own(seed):
+    batches, done = [], 0
+    while done < 100_000:
+        number = max(1000, done)
+        batches += seeds_of(seed, number, done)
+        done += number
+    assert len(set(batches)) == len(batches)
+    assert batches == seeds_of(seed, done)
+
+
+def test_the_reference_sampler_goes_on_with_new_runs():
+    model = fsp.Model(species={"X": 9}, reactions=[fsp.Reaction("X -> 0", mass_action=1.0)])
+    simulator = open_simulator("fsp")
+    one, more = (simulator.sample(model, [0.1, 0.5, 1.0], 200, 3, first=first) for first in (0, 200))
+    np.testing.assert_array_equal(one, simulator.sample(model, [0.1, 0.5, 1.0], 200, 3))
+    assert (one != more).any(axis=(1, 2)).mean() > 0.5
+
+
 @pytest.mark.parametrize("name", sorted(PACKAGES))
 def test_packages(name):
     if find_spec(PACKAGES[name][0]) is None:

@@ -10,8 +10,10 @@ from click.testing import CliRunner
 
 import fsp
 from fsp.cli import main
+from fsp.distribution.records import to_json
 from fsp.verification.cases import find_cases, read_case
 from fsp.verification.suite import AGREES, DIFFERS, NO_CME, OPEN, run_case, run_suite
+from fsp.verification.suite_simulator import run_simulator, suite_criterion
 
 CASES = Path(__file__).parent / "stochastic_suite"
 SLOW = {"00007"}  # more than 100,000 states; all cases are in the benchmarks
@@ -131,3 +133,68 @@ def test_broken_cases_are_refused_by_name(tmp_path, changed):
     assert "a row for each of 51 times" in run_case(folder).reason
     (folder / "00027-settings.txt").write_text("start: 0\n")
     assert "start, duration and steps" in run_case(folder).reason
+
+
+# ---- simulators
+
+
+class Direct:
+    name = "direct"
+
+    def __init__(self, change=lambda x: x):
+        self.change = change
+
+    def sample(self, model, times, runs, seed):
+        return self.change(fsp.ssa(fsp.load(model), times, runs, seed=seed))
+
+
+def test_an_exact_simulator_passes_where_the_suites_criterion_need_not():
+    report = run_simulator(CASES, Direct(), 500, only=("00003", "00019", "00027", "00031", "00040"))
+    found = {row.name: row for row in report.rows}
+    assert report.exit_status == 0
+    assert found.pop("00040").verdict == NO_CME
+    assert all(row.verdict == "pass" and row.outside[2] in (51, 102) for row in found.values())
+    for row in found.values():  # chances of Z beyond 3 are small, and those of Y where counts are nearly normal
+        assert row.outside[0] <= 2
+    assert json.loads(to_json(report.record()))["cases"][0]["case"] == "00003"
+    assert report.to_csv().count("\n") == 6
+
+
+def test_a_wrong_simulator_fails_by_both_criteria():
+    late = Direct(lambda x: np.concatenate([x[:, :1], x[:, :-1]], axis=1))
+    report = run_simulator(CASES, late, 2000, only=("00027",))
+    assert report.exit_status == 1
+    assert report.rows[0].suite_verdict == report.rows[0].verdict == "fail"
+    assert "fail: 00027: " in str(report)
+
+
+def test_what_a_simulator_cannot_do_is_told():
+    def broken(x):
+        raise fsp.BackendError("direct must run, but does not.")
+
+    report = run_simulator(CASES, Direct(broken), 10, only=("00027",))
+    assert report.exit_status == 2
+    assert "failed: 00027: direct must run" in str(report)
+
+
+def test_the_suites_statistics_are_those_of_its_definition():
+    model = fsp.load(CASES / "00027" / "00027-sbml-l3v2.xml")
+    case = read_case(CASES / "00027")
+    n, table = 50, case.table
+    runs = np.stack([np.full((len(case.times), 1), x) for x in range(n)])
+    z, y, of = suite_criterion(case, model, runs)
+    mu, sigma = table["X", "mean"], table["X", "sd"]
+    for count, limit, statistic in (
+        (z, 3, lambda k: np.sqrt(n) * (runs[:, k].mean() - mu[k]) / sigma[k]),
+        (y, 5, lambda k: np.sqrt(n / 2) * (np.square(runs[:, k] - mu[k]).mean() / sigma[k] ** 2 - 1)),
+    ):
+        assert count == 1 + sum(abs(statistic(k)) >= limit for k in range(1, of))  # at t = 0 the table has no spread
+
+
+def test_the_command_tests_a_program():
+    asked = ["suite", str(CASES), "--case", "00027", "--simulator", "fsp", "--runs", "200", "--quiet"]
+    found = CliRunner().invoke(main, asked)
+    assert found.exit_code == 0, found.output
+    assert "00027  ImmigrationDeath08" in found.output
+    both = CliRunner().invoke(main, [*asked, "--command", "x {model} {seed} {out}"])
+    assert both.exit_code == 2

@@ -79,6 +79,21 @@ def find_cases(folder: Path) -> list[Path]:
     return found
 
 
+def chosen_cases(folder: Path, only: tuple[str, ...]) -> list[Path]:
+    """Return the folders of the cases with the numbers `only`, of all where there are none.
+
+    Raises
+    ------
+    ArgumentError
+        If there is no case, or not one of those.
+    """
+    folders = [path for path in find_cases(folder) if not only or path.resolve().name in only]
+    missing = sorted(set(only) - {path.resolve().name for path in folders})
+    if missing:
+        raise ArgumentError(f"`--case` must be in '{folder}', but {missing[0]} is not.")
+    return folders
+
+
 def read_case(folder: Path, level: str | None = None) -> Case:
     """Read a case.
 

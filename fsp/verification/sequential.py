@@ -9,6 +9,7 @@ undecided where the runs are used up before.
 from __future__ import annotations
 
 from dataclasses import replace
+from inspect import signature
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -41,7 +42,7 @@ class Simulator(Protocol):
         """Return (runs, times, species) counts, species in the order of the model."""
 
 
-def ask(simulator: Simulator, model: Model, times: Any, runs: int, seed: int) -> Runs:
+def ask(simulator: Simulator, model: Model, times: Any, runs: int, seed: int, first: int = 0) -> Runs:
     """Return runs of a simulator, checked.
 
     Parameters
@@ -56,6 +57,9 @@ def ask(simulator: Simulator, model: Model, times: Any, runs: int, seed: int) ->
         How many runs.
     seed
         Where its random numbers begin.
+    first
+        How many runs it has been asked for before.  Simulators of `fsp.verification.simulators` number their runs on;
+        others are given another seed.
 
     Raises
     ------
@@ -65,7 +69,11 @@ def ask(simulator: Simulator, model: Model, times: Any, runs: int, seed: int) ->
     if runs < 1:
         raise ArgumentError(f"`runs` must be at least 1, but is {runs}.")
     grid = checked_times(times)
-    found = Runs(np.asarray(simulator.sample(model, grid, runs, seed)), grid, model.species)
+    more: dict[str, Any] = {}
+    if first:
+        counts_on = "first" in signature(simulator.sample).parameters
+        more, seed = ({"first": first}, seed) if counts_on else ({}, seed + first)
+    found = Runs(np.asarray(simulator.sample(model, grid, runs, seed, **more)), grid, model.species)
     if found.n != runs:
         raise ArgumentError(f"{simulator.name} must give {runs:,} runs, but gave {found.n:,}.")
     return found
@@ -88,7 +96,7 @@ def until_detectable(
     look
         Gives the report of all runs so far at a level, with the detectable errors where no test rejects.
     batch
-        Gives as many new runs as say, of the batch with this number.
+        Gives as many new runs as say, after as many others.
     alpha
         Largest probability with which an exact simulator fails.
     target
@@ -117,7 +125,7 @@ def until_detectable(
     while True:
         number += 1
         done = 0 if counts is None else len(counts)
-        new = batch(min(first if counts is None else done, most - done), number)
+        new = batch(min(first if counts is None else done, most - done), done)
         counts = new.counts if counts is None else np.concatenate([counts, new.counts])
         report = look(Runs(counts, new.times, new.species), alpha / (number * (number + 1)))
         report = replace(report, alpha=alpha, level=alpha / (number * (number + 1)))

@@ -49,6 +49,8 @@ class Simulator(Protocol):
         runs: int,
         seed: int,
         progress: Progress | None = None,
+        *,
+        first: int = 0,
     ) -> IntArray:
         """Return counts, shape (runs, n_times, n_species), int64.
 
@@ -64,6 +66,8 @@ class Simulator(Protocol):
             Where all seeds come from.
         progress
             Called with the number of runs that are done, and of all.
+        first
+            Number of the first run: of more runs after others with the same `seed`.
 
         Raises
         ------
@@ -120,14 +124,14 @@ def open_simulator(
     )
 
 
-def seeds_of(seed: int, runs: int) -> list[int]:
-    """Return a seed from 1 to 2³¹ - 1 for each run; no two are alike."""
+def seeds_of(seed: int, runs: int, first: int = 0) -> list[int]:
+    """Return a seed from 1 to 2³¹ - 1 for each run from number `first` on; no two numbers have the same."""
     if isinstance(seed, bool) or not hasattr(seed, "__index__") or seed < 0:
         raise ArgumentError(f"`seed` must be a whole number >= 0, but is {seed!r}.")
-    if not 1 <= runs < _MODULUS:
-        raise ArgumentError(f"`runs` must be at least 1 and below 2^31, but is {runs}.")
+    if not 1 <= runs < _MODULUS - first:
+        raise ArgumentError(f"`runs` must be at least 1 and below 2^31 in all, but is {first + runs}.")
     base = int(np.random.SeedSequence(seed).generate_state(1, np.uint64)[0])
-    return [(base + run * _STRIDE) % _MODULUS + 1 for run in range(runs)]
+    return [(base + run * _STRIDE) % _MODULUS + 1 for run in range(first, first + runs)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,10 +148,13 @@ class Reference:
         runs: int,
         seed: int,
         progress: Progress | None = None,
+        *,
+        first: int = 0,
     ) -> IntArray:
         """Return counts; see `Simulator`."""
         network = model if isinstance(model, Model) else load(model)
-        return ssa(network, times, runs, seed=seed, threads=self.threads, progress=progress)
+        own = seed if first == 0 else int(np.random.SeedSequence([seed, first]).generate_state(1, np.uint64)[0])
+        return ssa(network, times, runs, seed=own, threads=self.threads, progress=progress)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +176,8 @@ class Package:
         runs: int,
         seed: int,
         progress: Progress | None = None,
+        *,
+        first: int = 0,
     ) -> IntArray:
         """Return counts; see `Simulator`."""
         network = model if isinstance(model, Model) else load(model)
@@ -176,7 +185,7 @@ class Package:
         text = _own_text(Path(model)) if own and not isinstance(model, Model) else write_sbml(network)
         grid = tuple(checked_times(times).tolist())
         job = (self.name, self.method, text, not own, network.species, grid)
-        seeds = seeds_of(seed, runs)
+        seeds = seeds_of(seed, runs, first)
         with plain_start(b""):
             pool = ProcessPoolExecutor(min(self.processes, -(-runs // BLOCK)), get_context("spawn"))
             return _gathered(pool, lambda i, block: pool.submit(sample_block, *job, i, block), seeds,
@@ -202,11 +211,13 @@ class CommandLine:
         runs: int,
         seed: int,
         progress: Progress | None = None,
+        *,
+        first: int = 0,
     ) -> IntArray:
         """Return counts; see `Simulator`."""
         network = model if isinstance(model, Model) else load(model)
         text = write_sbml(network) if isinstance(model, Model) else _own_text(Path(model))
-        grid, seeds = checked_times(times), seeds_of(seed, runs)
+        grid, seeds = checked_times(times), seeds_of(seed, runs, first)
         size = BLOCK if self.command.makes_many else 1
         with self.command.with_model(text) as command:
             pool = ThreadPoolExecutor(self.processes)

@@ -22,10 +22,10 @@ import numpy as np
 from fsp.distribution import Interval
 from fsp.distribution import bounds as bounds_of
 from fsp.distribution.text import round_up, table
-from fsp.errors import ArgumentError, FSPError, ModelError, ToleranceWarning
+from fsp.errors import FSPError, ModelError, ToleranceWarning
 from fsp.model import load
 from fsp.projection.march import transient
-from fsp.verification.cases import STATISTICS, Case, find_cases, read_case
+from fsp.verification.cases import STATISTICS, Case, chosen_cases, read_case
 
 if TYPE_CHECKING:
     from fsp.distribution import Distribution, ErrorLedger, Solution
@@ -215,10 +215,7 @@ def run_suite(
     ArgumentError
         If there are no such cases.
     """
-    folders = [path for path in find_cases(folder) if not only or path.resolve().name in only]
-    missing = sorted(set(only) - {path.resolve().name for path in folders})
-    if missing:
-        raise ArgumentError(f"`--case` must be in '{folder}', but {missing[0]} is not.")
+    folders = chosen_cases(folder, only)
     started, rows = perf_counter(), []
     for k, path in enumerate(folders):
         tell(k, len(folders), path.resolve().name)
@@ -242,7 +239,7 @@ def run_case(folder: Path, level: str | None = None) -> Row:
 
 def _solved(case: Case, model: Model, started: float) -> Row:
     """Solve with smaller tolerances until every number is decided."""
-    formulas = {variable: _formula(case, model, variable) for variable in case.variables}
+    formulas = {variable: formula_of(case, model, variable) for variable in case.variables}
     row = Row(case.name, model.name, OPEN)
     for tol in TOLERANCES:
         with warnings.catch_warnings():
@@ -258,7 +255,7 @@ def _solved(case: Case, model: Model, started: float) -> Row:
     return row
 
 
-def _formula(case: Case, model: Model, variable: str) -> str | float:
+def formula_of(case: Case, model: Model, variable: str) -> str | float:
     """Return a variable of the table as a formula of the state, or its value where it has one."""
     known: str | float = variable
     if variable in model.parameters:

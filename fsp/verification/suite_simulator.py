@@ -1,0 +1,273 @@
+"""Simulators against the SBML stochastic test suite: by its own criterion, and by one whose false alarms are bounded.
+
+The suite's criterion, for n runs and the mean μ and the standard deviation σ of its table, is that at every time::
+
+    Z = √n (mean - μ)/σ  in (-3, 3),      Y = √(n/2) (S²/σ² - 1)  in (-5, 5),      S² = Σ (X - μ)²/n
+
+An exact simulator leaves the range of Z at one of 370 times, and that of Y more often where counts are not normal: the
+criterion says nothing about how probable a false alarm is.  `fsp.verify` does.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fsp.distribution.observe import observe
+from fsp.distribution.text import table
+from fsp.errors import FSPError, ModelError
+from fsp.model import load
+from fsp.verification.cases import Case, chosen_cases, read_case
+from fsp.verification.checking import verify
+from fsp.verification.suite import FAILED, NO_CME, formula_of
+
+if TYPE_CHECKING:
+    from fsp.arrays import FloatArray, IntArray
+    from fsp.model import Model
+    from fsp.verification.simulators import Simulator
+
+PASS, FAIL, UNDECIDED = "pass", "fail", "undecided"
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatorRow:
+    """What came of a case.
+
+    Parameters
+    ----------
+    name, model
+        Number of the case, and name of its model.
+    verdict
+        That of `fsp.verify`, or why there is none: ``"no CME"``, ``"failed"``.
+    outside
+        How many values of Z, and how many of Y, lie outside the suite's ranges, of how many each.
+    p
+        The smallest adjusted p-value.
+    rejected
+        What the tests that reject say, the worst first.
+    seconds
+        Wall time, of which `sampling` for the simulator.
+    reason
+        Why there is no verdict.
+    """
+
+    name: str
+    model: str
+    verdict: str
+    outside: tuple[int, int, int] | None = None
+    p: float | None = None
+    rejected: tuple[str, ...] = ()
+    seconds: float = 0.0
+    sampling: float = 0.0
+    reason: str = ""
+
+    @property
+    def suite_verdict(self) -> str:
+        """By the suite's criterion."""
+        if self.outside is None:
+            return ""
+        return FAIL if self.outside[0] or self.outside[1] else PASS
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatorReport:
+    """What came of all cases.
+
+    Parameters
+    ----------
+    simulator, runs, alpha
+        Its name; runs of each case; the largest probability with which an exact simulator fails any case.
+    rows
+        The cases.
+    seconds
+        Wall time.
+    """
+
+    simulator: str
+    runs: int
+    alpha: float
+    rows: tuple[SimulatorRow, ...]
+    seconds: float = field(default=0.0)
+
+    @property
+    def exit_status(self) -> int:
+        """0 where all cases pass `fsp.verify`, 1 where one fails, 2 where one has no verdict."""
+        found = {row.verdict for row in self.rows}
+        if FAIL in found:
+            return 1
+        return 2 if found & {UNDECIDED, FAILED} or PASS not in found else 0
+
+    def __str__(self) -> str:
+        """Return a table, what it means, and what is wrong where something is."""
+        header = ("case", "model", "Z outside", "Y outside", "suite", "smallest p", "s", "verdict")
+        lines = table(header, [_cells(row) for row in self.rows])
+        counts = [(v, sum(row.verdict == v for row in self.rows)) for v in (PASS, FAIL, UNDECIDED, NO_CME, FAILED)]
+        said = ", ".join(f"{n} {verdict}" for verdict, n in counts if n)
+        lines.append(f"{self.simulator}: {len(self.rows)} cases of {self.runs:,} runs in {self.seconds:.3g} s: {said}")
+        lines.append(
+            f"verdict: an exact simulator fails any case with probability ≤ {self.alpha:g}; "
+            f"suite: its criterion, which exact simulators fail at times"
+        )
+        for row in self.rows:
+            lines += [f"{row.verdict}: {row.name}: {text}" for text in (*row.rejected[:3], row.reason) if text]
+        return "\n".join(lines)
+
+    def to_csv(self) -> str:
+        """Return a table with a line for each case."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, _record(self.rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({**_record(row), "rejected": "; ".join(row.rejected)} for row in self.rows)
+        return text.getvalue()
+
+    def record(self) -> dict[str, Any]:
+        """Return all of it as plain dictionaries and lists."""
+        cases = [_record(row) for row in self.rows]
+        whole = {"simulator": self.simulator, "runs": self.runs, "alpha": self.alpha, "seconds": self.seconds}
+        return {**whole, "exit_status": self.exit_status, "cases": cases}
+
+
+def _cells(row: SimulatorRow) -> list[str]:
+    z = y = "-"
+    if row.outside is not None:
+        z, y = (f"{count} of {row.outside[2]}" for count in row.outside[:2])
+    p = "-" if row.p is None else f"{row.p:.2g}"
+    return [row.name, row.model or "-", z, y, row.suite_verdict or "-", p, f"{row.seconds:.3g}", row.verdict]
+
+
+def _record(row: SimulatorRow) -> dict[str, Any]:
+    z, y, of = row.outside or (None, None, None)
+    counted = {"z_outside": z, "y_outside": y, "of": of, "suite_verdict": row.suite_verdict or None}
+    found = {"case": row.name, "model": row.model, "verdict": row.verdict, **counted, "p": row.p}
+    return {
+        **found,
+        "rejected": list(row.rejected),
+        "seconds": row.seconds,
+        "sampling": row.sampling,
+        "reason": row.reason,
+    }
+
+
+def run_simulator(
+    folder: Path,
+    simulator: Simulator,
+    runs: int,
+    *,
+    seed: int = 1,
+    alpha: float = 1e-3,
+    level: str | None = None,
+    only: tuple[str, ...] = (),
+    tell: Callable[[int, int, str], None] = lambda done, total, name: None,
+) -> SimulatorReport:
+    """Ask a simulator for runs of the cases of a folder, and test them.
+
+    Parameters
+    ----------
+    folder
+        Folder of the suite, or of one case.
+    simulator
+        What is asked.
+    runs
+        How many runs of each case.
+    seed
+        Where its random numbers begin.
+    alpha
+        Largest probability with which an exact simulator fails any case; each case has an equal share of it.
+    level
+        Level and version of the model files, such as ``"l3v1"``; the newest by default.
+    only
+        Numbers of the cases; all by default.
+    tell
+        Called with the numbers of cases done and of all, and the name of the next one.
+
+    Returns
+    -------
+    SimulatorReport
+        What came of each.
+
+    Raises
+    ------
+    ArgumentError
+        If there are no such cases.
+    """
+    folders = chosen_cases(folder, only)
+    started, rows = perf_counter(), []
+    for k, path in enumerate(folders):
+        tell(k, len(folders), path.resolve().name)
+        rows.append(_run_case(path, simulator, runs, seed, alpha / len(folders), level))
+    return SimulatorReport(simulator.name, runs, alpha, tuple(rows), perf_counter() - started)
+
+
+def _run_case(
+    folder: Path, simulator: Simulator, runs: int, seed: int, alpha: float, level: str | None
+) -> SimulatorRow:
+    """Test one case; what goes wrong becomes the reason of its row."""
+    started, name = perf_counter(), folder.resolve().name
+    try:
+        case = read_case(folder, level)
+        try:
+            model = load(case.path)
+        except ModelError as error:
+            return SimulatorRow(name, "", NO_CME, reason=str(error), seconds=perf_counter() - started)
+        sampled = simulator.sample(case.path, case.times, runs, seed)
+        sampling = perf_counter() - started
+        report = verify(model, sampled, case.times, alpha=alpha, power=None, diagnosis=False, simulator=simulator.name)
+    except (FSPError, MemoryError) as error:
+        text = str(error) or type(error).__name__
+        return SimulatorRow(name, "", FAILED, reason=text, seconds=perf_counter() - started)
+    return SimulatorRow(
+        name,
+        model.name,
+        report.verdict,
+        suite_criterion(case, model, sampled),
+        min(test.adjusted for test in report.tests),
+        tuple(f"{test.name}: {test.where}" for test in report.rejected),
+        perf_counter() - started,
+        sampling,
+        report.undecided,
+    )
+
+
+def suite_criterion(case: Case, model: Model, sampled: IntArray) -> tuple[int, int, int]:
+    """Return how many values of Z, and of Y, are outside the suite's ranges, and of how many.
+
+    Parameters
+    ----------
+    case
+        The case, with its tables.
+    model
+        Its model.
+    sampled
+        Counts, (runs, n_times, n_species).
+    """
+    z = np.concatenate([one for one, _ in _statistics(case, model, sampled)])
+    y = np.concatenate([one for _, one in _statistics(case, model, sampled)])
+    (z_low, z_high), (y_low, y_high) = case.mean_range, case.sd_range
+    return int(((z <= z_low) | (z >= z_high)).sum()), int(((y <= y_low) | (y >= y_high)).sum()), len(z)
+
+
+def _statistics(case: Case, model: Model, sampled: IntArray) -> Iterator[tuple[FloatArray, FloatArray]]:
+    """Yield Z and Y of each variable at all times; 0 where nothing varies and nothing does in the samples."""
+    n, n_times, d = sampled.shape
+    for variable in case.variables:
+        mu, sigma = case.table.get((variable, "mean")), case.table.get((variable, "sd"))
+        if mu is None or sigma is None:
+            continue
+        formula = formula_of(case, model, variable)
+        states = sampled.reshape(-1, d)
+        values = np.full(n * n_times, formula) if isinstance(formula, float) else observe(
+            formula, states, model.species, model.observables, None
+        )  # fmt: skip
+        gaps = values.reshape(n, n_times) - mu
+        with np.errstate(divide="ignore", invalid="ignore"):
+            z = np.sqrt(n) * gaps.mean(axis=0) / sigma
+            y = np.sqrt(n / 2) * (np.square(gaps).mean(axis=0) / np.square(sigma) - 1)
+        still = (sigma == 0) & (np.abs(gaps).max(axis=0) <= 1e-9 * np.maximum(1.0, np.abs(mu)))
+        yield np.where(still, 0.0, z), np.where(still, 0.0, y)
