@@ -10,6 +10,7 @@ from scipy import stats
 
 import fsp
 from fsp import Event, ModelError, Reaction
+from fsp.model.expression import Number, call
 from fsp.moments import moment_bounds
 from fsp.moments.origin import mapped
 
@@ -394,6 +395,20 @@ def test_a_sweep_goes_through_events():
     model = immigration_death(Event(trigger="X >= top", assignments={"X": 0}), top=5.0)
     sweep = fsp.sweep(model, {"top": [3, 6]}, [2.0], TOL, processes=1)
     assert [len(sweep[i][-1]) for i in range(2)] == [3, 6]
+
+
+def test_other_laws_keep_the_events():
+    """A reaction at twice its rate: also where an event changes its constant, or makes a reaction of it."""
+    timed = immigration_death(Event(trigger="time >= 1", assignments={"k": "3*k"}))
+    faster = timed.with_laws({0: call("*", Number(2.0), timed.law(0))})
+    x = np.arange(60)
+    for dist, mean in zip(fsp.transient(faster.with_parameters(g=0), [1.0, 2.0], TOL), (2.0, 8.0), strict=True):
+        assert gap(dist, x[:, None], stats.poisson.pmf(x, mean)) <= dist.error.total + 1e-12
+    reset = immigration_death(Event(trigger="X >= 10", assignments={"X": 3}))
+    slower = reset.with_laws({k: call("*", Number(0.5), reset.law(k)) for k in range(3)})
+    assert [reaction.name for reaction in slower.reactions] == [reaction.name for reaction in reset.reactions]
+    (half,), (whole,) = fsp.transient(slower, [8.0], TOL), fsp.transient(reset, [4.0], TOL)
+    assert gap(half, whole.states, whole.probabilities) <= half.error.total + whole.error.total
 
 
 # ---- what is refused

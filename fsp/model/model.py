@@ -451,10 +451,23 @@ class Model:
         Returns
         -------
         Model
-            The copy; its reactions keep their names and equations.
+            The copy; its reactions keep their names and equations.  Where the state triggers events, it has the
+            reactions that they are, and no events.
         """
-        changed = tuple(laws.get(k, law) for k, law in enumerate(self._definition.laws))
-        return self._changed(laws=changed)
+        changed = tuple(laws.get(k, law) for k, law in enumerate(self._expanded.laws))
+        if not self.events or self.has_timed_events:
+            return self._changed(laws=changed)
+        start = zip(map(tuple, self.initial_states.tolist()), self.initial_probabilities.tolist(), strict=True)
+        model = type(self).__new__(type(self))
+        model._bind(replace(self._expanded, laws=changed, events=(), initial=dict(start)))
+        return model
+
+    def law(self, k: int) -> define.Law:
+        """Return the propensity of a reaction with constants put in; parameters that events assign stay symbols."""
+        law = self._expanded.laws[k]
+        variables = () if self._rules is None else self._rules.variables
+        constants = {name: tree for name, tree in self._resolved.items() if name not in variables}
+        return substitute(law, constants) if isinstance(law, Expression) and variables else self._laws[k]
 
     def starting_in(self, states: IntArray, probabilities: FloatArray) -> Model:
         """Return the same network, under the same hash, to be computed on from a distribution.

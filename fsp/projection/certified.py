@@ -102,6 +102,8 @@ class Certifier:
                     raise
                 break
             guess = before.carry(found.p, space)
+        if best is None and self._condition is None:
+            raise NoDriftCondition("a bound needs all of the finitely many states, which are too many to store")
         if best is None:
             raise NoDriftCondition("rounding hides the drift, or a stored state does not lead to the others")
         if best.error.total > tol:

@@ -36,6 +36,7 @@ HIT = 0.05  # share of the flux out of the space by a jump that asks for longer 
 INTERVALS = 5.0  # growths along one jump that the remaining time should take
 NEGLECTED_FLUX = 0.01  # share of the flux out of the space whose sources are not followed
 ENUMERATED_STATES = 250  # a network that reaches fewer is enumerated at once
+ENUMERATED_FOR_GOOD = 100_000  # the same of finite ones, where the answer is stationary: a bound needs all states
 CHEAP_STATES = 150  # that a growth may add where that is more than its share
 LONGEST_CHEAP = 64  # reactions
 LARGEST_GROWTH = 1.5  # of the space, beyond which states are not looked for farther around
@@ -117,8 +118,9 @@ class Growth:
 
     def first(self) -> StateSpace:
         """Return the states to start from: the whole reachable set where it is small, else a neighbourhood."""
+        most = ENUMERATED_FOR_GOOD if self._stationary and self._model.is_finite else ENUMERATED_STATES
         try:  # stoichiometry does not know of rates that vanish
-            return self._backend.reachable(self._model, max_states=min(self._limit, ENUMERATED_STATES))
+            return self._backend.reachable(self._model, max_states=min(self._limit, most))
         except StateSpaceError:
             pass
         return self._backend.reachable(self._model, steps=FIRST_STEPS, max_states=self._limit)

@@ -315,7 +315,9 @@ def refuse_accumulation(model: Model, space: StateSpace, p: FloatArray, growths:
 
 
 def _gaining(model: Model, space: StateSpace, p: FloatArray) -> int | None:
-    """Return a reaction that goes on although nothing undoes what it adds."""
+    """Return a reaction that goes on although nothing undoes what it adds; none does where states are finitely many."""
+    if model.is_finite:
+        return None
     flux = np.asarray(space.comm.sum(model.propensities(space.local.states) @ p))  # (n_reactions,)
     gaining = irreversible_gain(model.change) & (flux > 1e-9 * flux.sum())
     return int(np.argmax(gaining)) if gaining.any() else None

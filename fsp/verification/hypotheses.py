@@ -79,7 +79,11 @@ def hypotheses(model: Model, samples: Runs | Histograms, reference: Law) -> Iter
     times = samples.times
     yield from _of_models(model, times)
     yield from _of_outputs(model, samples, reference)
-    if isinstance(samples, Runs) and all(reaction.reactants is not None for reaction in model.reactions):
+    if (
+        isinstance(samples, Runs)
+        and not model.has_timed_events
+        and all(reaction.reactants is not None for reaction in model.reactions)
+    ):
         yield from _of_steps(model, times, reference)
 
 
@@ -130,8 +134,9 @@ def _of_outputs(model: Model, samples: Runs | Histograms, reference: Law) -> Ite
         for moved, word in ((earlier, "before"), (later, "after")):
             text = f"states are written one output time {word} the one they belong to"
             yield Hypothesis(f"index-{word}", text, partial(_at, model, moved))
-    text = "the state after the first jump past an output time is written, not the one before it"
-    yield Hypothesis("after-jump", text, lambda: tuple(after_jump(model, one) for one in reference))
+    if not model.has_timed_events:  # one jump is not all that may happen next
+        text = "the state after the first jump past an output time is written, not the one before it"
+        yield Hypothesis("after-jump", text, lambda: tuple(after_jump(model, one) for one in reference))
     for cap, names in _ceilings(samples, reference).items():
         columns = [reference[0].species.index(name) for name in names]
         capped, wrapped = _truncated(reference, columns, cap)

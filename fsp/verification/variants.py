@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fsp.model.expression import Number, Symbol, call
+from fsp.model.expression import Expression, Number, Symbol, call
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from fsp.model import Model
-    from fsp.model.expression import Expression
 
 
 def scaled(model: Model, factors: Mapping[int, float]) -> Model:
@@ -19,8 +18,8 @@ def scaled(model: Model, factors: Mapping[int, float]) -> Model:
 
 
 def _times(model: Model, k: int, factor: float) -> Expression | Callable[..., Any]:
-    tree = model.rate_expressions[k]
-    if tree is not None:
+    tree = model.law(k)
+    if isinstance(tree, Expression):
         return call("*", Number(factor), tree)
     rate = model.reactions[k].law.rate
 
@@ -49,7 +48,7 @@ def pairs(model: Model) -> list[tuple[int, str]]:
 def squared(model: Model, k: int, species: str) -> Model:
     """Return the model with x² in place of x (x - 1) in one propensity, which stays zero where it was."""
     x = Symbol(species)
-    tree = model.rate_expressions[k]
+    tree = model.law(k)
     ratio = call("/", x, call("max", call("-", x, Number(1.0)), Number(1.0)))
     return model.with_laws({k: call("*", tree, ratio)})  # type: ignore[arg-type]  # `pairs` have trees
 
@@ -57,7 +56,7 @@ def squared(model: Model, k: int, species: str) -> Model:
 def unsquared(model: Model, k: int, species: str) -> Model:
     """Return the model with x (x - 1) in place of x² in one propensity."""
     x = Symbol(species)
-    tree = model.rate_expressions[k]
+    tree = model.law(k)
     ratio = call("/", call("max", call("-", x, Number(1.0)), Number(0.0)), call("max", x, Number(1.0)))
     return model.with_laws({k: call("*", tree, ratio)})  # type: ignore[arg-type]  # `pairs` have trees
 
