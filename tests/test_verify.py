@@ -406,7 +406,7 @@ def test_bad_arrays_are_refused_by_name():
     cases = [
         (dict(samples=good[:, :2]), "of shape"),
         (dict(samples=good * np.nan), "whole numbers"),
-        (dict(samples=good, times=[2, 1, 3]), "increasing"),
+        (dict(samples=good, times=[2, 1, 3]), "must increase"),
         (dict(samples=good, times=None), "`times` must be given"),
         (dict(samples=good, alpha=2), "`alpha`"),
         (dict(samples=good, species=["A", "C"]), "has 'C'"),
