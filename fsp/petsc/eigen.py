@@ -31,7 +31,7 @@ MOST_CLASSES = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Relaxation:
+class Mode:
     """One way in which a chain comes to rest: ``exp(eigenvalue · t)``.
 
     Parameters
@@ -91,7 +91,7 @@ def eigensolver(comm: Communicator, matrix: Any, options: Options, n: int, inner
 
 def relaxation(
     generator: Generator, n: int = 1, *, method: str = "auto", options: Mapping[str, Any] | None = None
-) -> tuple[Relaxation, ...]:
+) -> tuple[Mode, ...]:
     """Return the `n` slowest ways to rest of the chain on a space whose boundary reflects.  Collective.
 
     Parameters
@@ -136,7 +136,7 @@ def relaxation(
     return tuple(sorted(moving, key=lambda pair: (-pair.eigenvalue.real, pair.eigenvalue.imag))[:n])
 
 
-def _pairs(comm: Communicator, matrix: Any, options: Options, n: int, inner: str) -> list[Relaxation]:
+def _pairs(comm: Communicator, matrix: Any, options: Options, n: int, inner: str) -> list[Mode]:
     """Return the eigenvalues that SLEPc finds, with residuals of our own.
 
     Raises
@@ -161,7 +161,7 @@ def _pairs(comm: Communicator, matrix: Any, options: Options, n: int, inner: str
                     f"What SLEPc returns must be eigenvalues of a generator, but {value:.3g} has a residual of "
                     f"{residual:.1e}; try another `method`, or other `options`."
                 )
-            found.append(Relaxation(value, residual))
+            found.append(Mode(value, residual))
     return found
 
 
