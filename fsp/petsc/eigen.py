@@ -28,6 +28,7 @@ INNER_RTOL = 1e-11
 MOST_DIRECT_STATES = 2_000_000
 MOST_RESIDUAL = 1e-5  # relative to the eigenvalue
 MOST_CLASSES = 64
+DAVIDSON = ("gd", "jd")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,18 @@ def eigensolver(comm: Communicator, matrix: Any, options: Options, n: int, inner
         Number of eigenvalues.
     inner
         How the shifted systems are solved: ``"direct"`` or ``"iterative"``.
+
+    Raises
+    ------
+    ArgumentError
+        If `options` ask for a Davidson method.
     """
+    asked = options.given.get("eps_type")
+    if asked in DAVIDSON:  # all ranks have the same options
+        raise ArgumentError(
+            f"`eps_type` must be one of SLEPc's Krylov or power methods, but is {asked!r}, which on generators breaks "
+            f"down or returns another mode; without a factorisation method='iterative' solves the shifted systems."
+        )
     environment = load()
     SLEPc = environment.SLEPc
     chosen = FACTORISED if inner == "direct" else {**INCOMPLETE, "ksp_rtol": INNER_RTOL}

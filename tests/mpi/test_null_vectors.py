@@ -239,6 +239,24 @@ def test_relaxation_of_immigration_and_death(comm, method):
     assert modes[0].time == pytest.approx(1 / 0.7, rel=1e-6)
 
 
+@pytest.mark.parametrize("kind", ["gd", "jd"])
+def test_davidson_methods_are_refused_with_the_way_out(comm, kind):
+    model, options = toggle(), {"eps_type": kind}
+    space = StateSpace.box(model, 20, comm=comm)
+    with pytest.raises(fsp.ArgumentError, match=f"`eps_type`.*'{kind}'.*method='iterative'"):
+        on_ranks(comm, model, space=space, method="eigen", options=options)
+    with pytest.raises(fsp.ArgumentError, match=f"`eps_type`.*'{kind}'.*method='iterative'"):
+        relaxation(Generator(model, space), 1, options=options)
+
+
+@pytest.mark.parametrize("kind", ["krylovschur", "arnoldi", "subspace"])
+def test_other_eigensolvers_are_taken(comm, kind):
+    model = network({"X": 0}, ("0 -> X", "mass_action", 5.0), ("X -> 0", "mass_action", 0.7))
+    space = StateSpace.box(model, 60, comm=comm)
+    modes = relaxation(Generator(model, space), 2, options={"eps_type": kind})
+    assert [mode.eigenvalue for mode in modes] == pytest.approx([-0.7, -1.4], rel=1e-6)
+
+
 def test_relaxation_in_cycles_and_in_several_classes(comm):
     cycle = network(
         {"A": 1, "B": 0, "C": 0, "N": 0},
