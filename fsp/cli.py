@@ -269,7 +269,7 @@ def relaxation(model: str, settings: tuple[str, ...], modes: int, tol: float, as
     found = fsp.relaxation(_model(model, settings), modes, tol)
     record = {
         "fsp": fsp.__version__,
-        "n_states": len(found.states),
+        "n_states": found.n_states,
         "eigenvalues": [[value.real, value.imag] for value in found.eigenvalues.tolist()],
         "times": found.times.tolist(),
         "residuals": found.residuals.tolist(),

@@ -5,10 +5,10 @@ The only home of petsc4py, slepc4py and mpi4py, which are imported when they are
 
 from fsp.petsc.comm import Communicator
 from fsp.petsc.distribution import Distribution
-from fsp.petsc.eigen import Mode, relaxation
+from fsp.petsc.eigen import relaxation
 from fsp.petsc.generator import Generator
 from fsp.petsc.mfn import MFN
 from fsp.petsc.space import StateSpace
 from fsp.petsc.ts import TS
 
-__all__ = ["MFN", "TS", "Communicator", "Distribution", "Generator", "Mode", "StateSpace", "relaxation"]
+__all__ = ["MFN", "TS", "Communicator", "Distribution", "Generator", "StateSpace", "relaxation"]

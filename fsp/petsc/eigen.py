@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
-from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -13,11 +11,12 @@ from fsp.errors import ArgumentError, ConvergenceError
 from fsp.petsc.environment import load
 from fsp.petsc.options import Options
 from fsp.petsc.systems import FACTORISED, INCOMPLETE, largest_rate, petsc_errors, vectors
+from fsp.projection.relaxation import Relaxation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from fsp.arrays import FloatArray
+    from fsp.arrays import ComplexArray, FloatArray
     from fsp.petsc.comm import Communicator
     from fsp.petsc.generator import Generator
 
@@ -29,27 +28,7 @@ MOST_DIRECT_STATES = 2_000_000
 MOST_RESIDUAL = 1e-5  # relative to the eigenvalue
 MOST_CLASSES = 64
 DAVIDSON = ("gd", "jd")
-
-
-@dataclass(frozen=True, slots=True)
-class Mode:
-    """One way in which a chain comes to rest: ``exp(eigenvalue · t)``.
-
-    Parameters
-    ----------
-    eigenvalue
-        Of the generator, 1/time; its real part is negative.
-    residual
-        ‖A v - λ v‖₁ / ‖v‖₁ for the eigenvector found, 1/time.
-    """
-
-    eigenvalue: complex
-    residual: float
-
-    @property
-    def time(self) -> float:
-        """Time in which the deviation falls to 1/e."""
-        return -1.0 / self.eigenvalue.real if self.eigenvalue.real < 0.0 else inf
+Pair: TypeAlias = "tuple[complex, float, ComplexArray]"
 
 
 @contextmanager
@@ -103,8 +82,8 @@ def eigensolver(comm: Communicator, matrix: Any, options: Options, n: int, inner
 
 def relaxation(
     generator: Generator, n: int = 1, *, method: str = "auto", options: Mapping[str, Any] | None = None
-) -> tuple[Mode, ...]:
-    """Return the `n` slowest ways to rest of the chain on a space whose boundary reflects.  Collective.
+) -> Relaxation:
+    """Return the `n` slowest modes of the chain on a space whose boundary reflects.  Collective.
 
     Parameters
     ----------
@@ -116,6 +95,11 @@ def relaxation(
         ``"direct"`` or ``"iterative"`` solution of shifted systems; ``"auto"`` by the number of states.
     options
         Options of SLEPc and PETSc, such as ``{"eps_ncv": 40}``.
+
+    Returns
+    -------
+    Relaxation
+        With states and right vectors of this rank; the stationary distribution and left vectors are not computed.
 
     Raises
     ------
@@ -139,17 +123,26 @@ def relaxation(
         classes = 1
         while True:
             found = _pairs(comm, matrix, asked, min(n + classes, len(generator)), inner)
-            moving = [pair for pair in found if abs(pair.eigenvalue) > zero]
+            moving = [pair for pair in found if abs(pair[0]) > zero]
             if len(moving) >= n or classes >= min(MOST_CLASSES, len(generator) - n):
                 break
             classes *= 2  # several closed classes: zero is an eigenvalue for each
     if len(moving) < n:
         raise ConvergenceError(f"The eigenvalues other than zero must be at least {n}, but SLEPc found {len(moving)}.")
-    return tuple(sorted(moving, key=lambda pair: (-pair.eigenvalue.real, pair.eigenvalue.imag))[:n])
+    moving.sort(key=lambda pair: (-pair[0].real, pair[0].imag))
+    values, residuals, right = zip(*moving[:n], strict=True)
+    return Relaxation(
+        np.array(values),
+        np.array(residuals),
+        len(generator),
+        generator.space.species,
+        generator.space.states,
+        np.stack(right, axis=1),
+    )
 
 
-def _pairs(comm: Communicator, matrix: Any, options: Options, n: int, inner: str) -> list[Mode]:
-    """Return the eigenvalues that SLEPc finds, with residuals of our own.
+def _pairs(comm: Communicator, matrix: Any, options: Options, n: int, inner: str) -> list[Pair]:
+    """Return the eigenvalues that SLEPc finds, residuals of our own, and this rank's parts of vectors of 1-norm one.
 
     Raises
     ------
@@ -167,13 +160,14 @@ def _pairs(comm: Communicator, matrix: Any, options: Options, n: int, inner: str
                 av.array - value.real * v.array + value.imag * w.array,
                 aw.array - value.real * w.array - value.imag * v.array,
             )
-            residual = _sum(comm, left) / _sum(comm, np.hypot(v.array, w.array))
+            size = _sum(comm, np.hypot(v.array, w.array))
+            residual = _sum(comm, left) / size
             if not residual <= max(MOST_RESIDUAL * abs(value), 1e3 * zero) or value.real > 1e3 * zero:
                 raise ConvergenceError(
                     f"What SLEPc returns must be eigenvalues of a generator, but {value:.3g} has a residual of "
                     f"{residual:.1e}; try another `method`, or other `options`."
                 )
-            found.append(Mode(value, residual))
+            found.append((value, residual, (v.array + 1j * w.array) / size))
     return found
 
 

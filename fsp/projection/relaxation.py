@@ -44,30 +44,33 @@ class Relaxation:
 
     Parameters
     ----------
-    states
-        The states that modes are given on, (n, n_species).
-    stationary
-        The stationary distribution, (n,).
     eigenvalues
         In falling order of their real parts, without zero, 1/time, (n_modes,).
+    residuals
+        ``‖A v - λ v‖₁ / ‖v‖₁`` of the right eigenvectors, 1/time, (n_modes,).
+    n_states
+        Number of states.
+    species
+        Names of the species.
+    states
+        The states that modes are given on, (n, n_species); where they are spread over ranks, those of this one.
     right
         Right eigenvectors as columns: how the probabilities deviate from the stationary ones, (n, n_modes).
     left
         Left eigenvectors, of largest modulus 1: nearly constant on metastable sets, (n, n_modes).
-        ``left.T @ right`` is the identity.
-    residuals
-        ``‖A v - λ v‖₁ / ‖v‖₁`` of the right eigenvectors, 1/time, (n_modes,).
-    species
-        Names of the species.
+        ``left.T @ right`` is the identity.  None on ranks, where right eigenvectors have 1-norm 1.
+    stationary
+        The stationary distribution, (n,); None on ranks.
     """
 
-    states: IntArray
-    stationary: FloatArray
     eigenvalues: ComplexArray
-    right: ComplexArray
-    left: ComplexArray
     residuals: FloatArray
+    n_states: int
     species: tuple[str, ...]
+    states: IntArray
+    right: ComplexArray
+    left: ComplexArray | None = None
+    stationary: FloatArray | None = None
 
     @property
     def gap(self) -> float:
@@ -82,7 +85,7 @@ class Relaxation:
 
     def __str__(self) -> str:
         """Return a line for each mode."""
-        lines = [f"relaxation: {len(self.states):,} states, spectral gap {self.gap:.4g}"]
+        lines = [f"relaxation: {self.n_states:,} states, spectral gap {self.gap:.4g}"]
         for k, (value, time, residual) in enumerate(zip(self.eigenvalues, self.times, self.residuals, strict=True), 1):
             shown = f"{value.real:.6g}" if value.imag == 0.0 else f"{value.real:.6g}{value.imag:+.6g}i"
             lines.append(f"  mode {k}: eigenvalue {shown}, relaxation time {time:.6g}, residual {residual:.1e}")
@@ -153,7 +156,8 @@ def relaxation(
     p = null_vector(matrix).p
     values, right, left = slowest(matrix, p, n_modes)
     residuals = _checked(matrix, values, right, left)
-    return Relaxation(space.states[members], p, values, right, left, residuals, tuple(model.species))
+    states = space.states[members]
+    return Relaxation(values, residuals, len(states), tuple(model.species), states, right, left, p)
 
 
 def model_space(model: Model, states: IntArray) -> StateSpace:

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pytest
 from mpi_networks import random_network, toggle
+from scipy import stats
 from test_stationary import CASES
 from written_networks import network
 
@@ -235,8 +236,18 @@ def test_relaxation_of_immigration_and_death(comm, method):
     """Eigenvalues are multiples of the death rate."""
     model = network({"X": 0}, ("0 -> X", "mass_action", 5.0), ("X -> 0", "mass_action", 0.7))
     modes = relaxation(Generator(model, StateSpace.box(model, 80, comm=comm)), 3, method=method)
-    assert [mode.eigenvalue for mode in modes] == pytest.approx([-0.7, -1.4, -2.1], rel=1e-6)
-    assert modes[0].time == pytest.approx(1 / 0.7, rel=1e-6)
+    assert isinstance(modes, fsp.Relaxation)
+    assert modes.eigenvalues == pytest.approx([-0.7, -1.4, -2.1], rel=1e-6)
+    assert modes.times[0] == pytest.approx(1 / 0.7, rel=1e-6)
+    assert "spectral gap 0.7" in str(modes)
+    law = stats.poisson(5 / 0.7)
+    x = modes.states[:, 0]
+    slowest = law.pmf(x) * (x - 5 / 0.7)  # of the linear function x, as a deviation
+    assert np.abs(modes.right[:, 0].imag).max(initial=0.0) <= 1e-9
+    inside = modes.right[:, 0].real
+    scale = comm.sum(float(inside @ slowest)) / comm.sum(float(slowest @ slowest))
+    assert comm.sum(float(np.abs(inside - scale * slowest).sum())) <= 1e-5
+    assert comm.sum(float(np.abs(inside).sum())) == pytest.approx(1.0, rel=1e-12)
 
 
 @pytest.mark.parametrize("kind", ["gd", "jd"])
@@ -254,7 +265,7 @@ def test_other_eigensolvers_are_taken(comm, kind):
     model = network({"X": 0}, ("0 -> X", "mass_action", 5.0), ("X -> 0", "mass_action", 0.7))
     space = StateSpace.box(model, 60, comm=comm)
     modes = relaxation(Generator(model, space), 2, options={"eps_type": kind})
-    assert [mode.eigenvalue for mode in modes] == pytest.approx([-0.7, -1.4], rel=1e-6)
+    assert modes.eigenvalues == pytest.approx([-0.7, -1.4], rel=1e-6)
 
 
 def test_relaxation_in_cycles_and_in_several_classes(comm):
@@ -268,7 +279,7 @@ def test_relaxation_in_cycles_and_in_several_classes(comm):
         cycle.species, [[*row, n] for row in np.eye(3, dtype=int).tolist() for n in (0, 1)], comm=comm
     )
     modes = relaxation(Generator(cycle, twice), 4)
-    found = sorted((mode.eigenvalue for mode in modes), key=lambda value: value.imag)
+    found = sorted(modes.eigenvalues, key=lambda value: value.imag)
     assert found == pytest.approx([complex(-3.0, sign * np.sqrt(3.0)) for sign in (-1, -1, 1, 1)], rel=1e-7)
     with pytest.raises(fsp.ArgumentError, match="`n`"):
         relaxation(Generator(cycle, twice), 6)
