@@ -10,8 +10,6 @@ import sys
 from functools import cache
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parents[1]
 WHERE = ROOT  # where ranks are started
 TOO_LONG = 60.0  # seconds in which a job that has failed must have ended
@@ -86,9 +84,3 @@ def mpirun(n, *command, timeout=300.0):
 def fsp_on_ranks(n, *words):
     """Run the command ``fsp WORDS`` on `n` ranks."""
     return mpirun(n, "-m", "fsp", *words, timeout=TOO_LONG)
-
-
-needs_mpi = pytest.mark.skipif(
-    bool(reason_to_skip()) and os.environ.get("FSP_MPI") != "required",
-    reason=f"no PETSc under mpirun: {reason_to_skip()}",
-)

@@ -8,7 +8,8 @@ import sys
 import launcher
 import pytest
 from click.testing import CliRunner
-from launcher import TOO_LONG, fsp_on_ranks, needs_mpi
+from launcher import TOO_LONG, fsp_on_ranks
+from mpi_needed import needs_mpi
 
 import fsp
 from fsp import cli
@@ -26,6 +27,14 @@ def test_on_ranks(file, n):
     done = launcher.mpirun(n, "-m", "pytest", *flags, file)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     assert done.stdout.count("passed") == n
+
+
+@needs_mpi
+def test_benchmarks_may_import_what_starts_ranks(tmp_path):
+    """A program under mpirun cannot start another one before it has called MPI."""
+    done = run_script(tmp_path, 1, "import launcher\nfrom mpi4py import MPI\nprint(MPI.COMM_WORLD.Get_size())\n")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["1"]
 
 
 def run_script(tmp_path, n, text):

@@ -19,7 +19,8 @@ import exact
 import launcher
 import numpy as np
 import pytest
-from launcher import TOO_LONG, fsp_on_ranks, needs_mpi
+from launcher import TOO_LONG, fsp_on_ranks
+from mpi_needed import needs_mpi
 
 import fsp
 
