@@ -142,7 +142,7 @@ def test_a_job_that_fails_on_one_rank_alone_ends_all(manifest, tmp_path):
         "import fsp\n"
         "from fsp.petsc import Communicator, batch, comm\n"
         "comm.GRACE = 0.5\n"
-        "def transient(model, times, tol, backend, comm):\n"
+        "def transient(model, times, tol, *, comm, **more):\n"
         "    if comm.Get_rank() == 1:\n"
         "        raise MemoryError('only here')\n"
         "    comm.Barrier()\n"

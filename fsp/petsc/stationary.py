@@ -25,7 +25,7 @@ from fsp.petsc.structure import absorption, close_leaks
 from fsp.petsc.systems import block, solution
 from fsp.projection.growth import MAX_STATES, Growth, check_tolerance, starting_vector
 from fsp.projection.progress import Progress
-from fsp.projection.steady import NEGLIGIBLE, refuse_accumulation
+from fsp.projection.steady import NEGLIGIBLE, gaining, refuse_accumulation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -149,6 +149,8 @@ def _on_fixed_space(model: Model, space: StateSpace, tol: float, settings: Setti
     generator, comm = solved.generator, space.comm
     outflow, slowest = comm.sum(np.array([generator.leak_rates @ solved.p, generator.exit_rates @ solved.p]))
     missing = 2.0 * outflow / max(slowest, 1e-300) + 2.0 * solved.lost
+    if gaining(model, cast("Any", space), solved.p) is not None:
+        missing = 2.0
     found = _distribution(model, solved, min(2.0, float(missing)))
     with comm.agree():  # a warning may be an error
         if found.error.total > tol and comm.rank == 0:

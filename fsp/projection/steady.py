@@ -234,7 +234,7 @@ def _on_fixed_space(model: Model, space: StateSpace, tol: float, method: str, ly
         outflow = float(solved.generator.leak_rates @ solved.p)
         slowest = max(float(solved.generator.exit_rates @ solved.p), 1e-300)
         truncation = min(2.0, 2.0 * outflow / slowest + 2.0 * solved.lost)
-        if _gaining(model, space, solved.p) is not None:
+        if gaining(model, space, solved.p) is not None:
             truncation = 2.0
         noted = replace(solved, notes=(*solved.notes, f"the error is an estimate: {missing}"))
         found = _distribution(model, noted, solved.estimate(truncation))
@@ -305,7 +305,7 @@ def refuse_accumulation(model: Model, space: StateSpace, p: FloatArray, growths:
     """Raise where molecules are made and never lost: the answer would be one of the boundary only."""
     if growths < SUSPECT_GROWTHS:
         return
-    k = _gaining(model, space, p)
+    k = gaining(model, space, p)
     if k is not None:
         raise StateSpaceError(
             f"A stationary distribution must exist, but reaction '{model.reactions[k].name}' goes on, and nothing "
@@ -314,13 +314,13 @@ def refuse_accumulation(model: Model, space: StateSpace, p: FloatArray, growths:
         )
 
 
-def _gaining(model: Model, space: StateSpace, p: FloatArray) -> int | None:
+def gaining(model: Model, space: StateSpace, p: FloatArray) -> int | None:
     """Return a reaction that goes on although nothing undoes what it adds; none does where states are finitely many."""
     if model.is_finite:
         return None
     flux = np.asarray(space.comm.sum(model.propensities(space.local.states) @ p))  # (n_reactions,)
-    gaining = irreversible_gain(model.change) & (flux > 1e-9 * flux.sum())
-    return int(np.argmax(gaining)) if gaining.any() else None
+    found = irreversible_gain(model.change) & (flux > 1e-9 * flux.sum())
+    return int(np.argmax(found)) if found.any() else None
 
 
 def _distribution(
