@@ -1,6 +1,7 @@
 """Approximations of the master equation in a growing volume: the error of the mean concentration falls as 1/V.
 
 Two molecules pair; in larger volumes with as much more of each, reaction-rate equations miss the mean by less and less.
+The number of A stays even: its law is far from a normal one in the 1-norm (L1 = 1), and near in Wasserstein's distance.
     python examples/volume.py --plot volume.png
 """
 
@@ -27,10 +28,7 @@ def compare():
 
 def test_volume():
     found = compare()
-    error = found.mean_error[:, 0, 1]  # of B
-    order = -np.polyfit(np.log(found.volumes), np.log(error), 1)[0]
-    print(f"The error of the mean concentration falls as V^-{order:.2f}.")
-    assert abs(order - 1) < 0.05
+    assert abs(found.order - 1).max() < 0.05
 
 
 def plot(found, file):

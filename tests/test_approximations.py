@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from written_networks import network
 
 import fsp
 
@@ -74,7 +75,8 @@ def test_it_prints_and_tabulates():
     found = fsp.approximations(DIMER, [1.0], volumes=[1, 2])
     assert len(found.table()) == 4
     text = str(found)
-    assert len(text.splitlines()) == 6
+    assert len(text.splitlines()) == 8
+    assert "falls as A V^-1.01, B V^-1.01" in text
     assert "RRE" in text
 
 
@@ -91,3 +93,40 @@ def test_what_cannot_be_approximated_is_refused():
     spread = fsp.Model(species=["X"], reactions=[fsp.Reaction("X -> 0", rate="X")], initial={(1,): 0.5, (2,): 0.5})
     with pytest.raises(fsp.ModelError, match="one state"):
         fsp.approximations(spread, 1.0)
+
+
+def test_conditions_are_scaled_with_the_density():
+    """Random states do not see that the rate of births ends at 100."""
+    births = "20*(X < 100)"
+    model = network({"X": 90}, ("0 -> X", "rate", births), ("X -> 0", "mass_action", 0.01))
+    found = fsp.approximations(model, 0.2, volumes=[1, 2])
+    assert found.cme_mean[1, 0, 0] == pytest.approx(2 * found.cme_mean[0, 0, 0], abs=0.1)
+    assert found.rre_mean[1, 0, 0] == pytest.approx(found.cme_mean[1, 0, 0], abs=0.1)
+    stopped = network({"X": 100}, ("X -> 0", "rate", "0.1*X*(X < 60)"))
+    assert fsp.approximations(stopped, 1.0, volumes=[1]).rre_mean[0, 0, 0] == pytest.approx(100.0)
+    pairs = network({"X": 100}, ("2 X -> 0", "rate", "0.1*X*(X - 1)*(X < 60)"))
+    with pytest.raises(fsp.ModelError, match="mass action with a condition"):
+        fsp.approximations(pairs, 1.0)
+
+
+def test_events_are_refused():
+    model = fsp.Model(
+        species={"X": 0},
+        reactions=[fsp.Reaction("0 -> X", mass_action=5.0)],
+        events=[fsp.Event("X >= 8", {"X": "0"}, name="reset")],
+    )
+    with pytest.raises(fsp.ModelError, match=r"no events.*'reset'"):
+        fsp.approximations(model, 1.0)
+
+
+def test_powers_that_are_no_whole_numbers_may_start_at_zero():
+    model = network({"X": 0}, ("0 -> X", "rate", "2 + 20*X^2.5/(10^2.5 + X^2.5)"), ("X -> 0", "mass_action", 1.0))
+    found = fsp.approximations(model, 2.0, volumes=[4, 8, 16])
+    assert found.order[0, 0] == pytest.approx(1.0, abs=0.2)
+
+
+def test_a_rate_that_jumps_where_the_solution_stays_is_told(monkeypatch):
+    monkeypatch.setattr("fsp.verification.approximations.MOST_EVALUATIONS", 2000)
+    model = network({"X": 90}, ("0 -> X", "rate", "20*(X < 100)"), ("X -> 0", "mass_action", 0.01))
+    with pytest.raises(fsp.ConvergenceError, match="must be smooth"):
+        fsp.approximations(model, 3.0, volumes=[1])

@@ -76,7 +76,7 @@ def polynomial(tree: Expression, start: float, end: float, degree: int, *, near:
     near
         Whether the ends are no longer than the rounding of time asks for.
     """
-    if not _switches(tree):
+    if not has_switches(tree):
         return _tried(tree, start, end, degree, 0.0)
     for inset, certain in _insets(start, end, near):
         found = _tried(tree, start, end, degree, inset)
@@ -99,7 +99,8 @@ def _insets(start: float, end: float, near: bool) -> Iterator[tuple[float, bool]
         yield from ((share * (end - start), False) for share in SHARES if share * (end - start) > BESIDE * least)
 
 
-def _switches(tree: Expression) -> bool:
+def has_switches(tree: Expression) -> bool:
+    """Tell whether a tree holds a function that may jump or bend, such as a comparison."""
     return any(isinstance(node, Call) and node.function in _SWITCHING for node in walk(tree))
 
 

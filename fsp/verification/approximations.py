@@ -33,6 +33,7 @@ from fsp.errors import ArgumentError, ConvergenceError, ModelError
 from fsp.model import Model, Reaction
 from fsp.model.program import compiled, evaluate
 from fsp.model.reaction import mass_action_law
+from fsp.model.taylor import has_switches
 from fsp.model.times import checked_times
 from fsp.model.tree import ONE, Expression, Number, Symbol, call, substitute
 from fsp.projection.march import transient
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-9  # relative, of the ordinary differential equations
 STEPS = 1000  # of Euler and Maruyama's method, over the whole time
 DIFFERENCE = 1e-6  # relative step of the central differences in J
+MOST_EVALUATIONS = 200_000  # of the right-hand side
 PROBES = 8  # states in which a formula is compared with mass action
 
 
@@ -93,6 +95,18 @@ class Approximations:
         distance: FloatArray = np.abs(self.rre_mean - self.cme_mean) / np.array(self.volumes)[:, None, None]
         return distance
 
+    @property
+    def order(self) -> FloatArray:
+        """Power of 1/V with which `mean_error` falls, by least squares, (times, species); NaN for a single volume."""
+        shape = self.mean_error.shape
+        if len(self.volumes) < 2:
+            return np.full(shape[1:], np.nan)
+        with np.errstate(divide="ignore"):
+            logs = np.log(self.mean_error).reshape(len(self.volumes), -1)
+        gaps = np.log(self.volumes) - np.mean(np.log(self.volumes))
+        order: FloatArray = -(gaps @ logs / (gaps @ gaps)).reshape(shape[1:])
+        return order
+
     def table(self) -> list[dict[str, Any]]:
         """Return a row for each volume, time and species."""
         names = ("cme_mean", "rre_mean", "cle_mean", "cme_sd", "lna_sd", "cle_sd", "mean_error", "l1", "wasserstein")
@@ -109,11 +123,18 @@ class Approximations:
         bound = self.error.max()
         lines = [f"{self.model_name}: master equation (error ≤ {bound:.1e}) and its approximations{noisy}"]
         lines.append(f"{'V':>8} {'t':>8} {'species':>8} {'mean':>11} {'RRE':>11} {'CLE':>11} {'sd':>10} {'LNA':>10} "
-                     f"{'CLE':>10} {'L1':>9}")  # fmt: skip
+                     f"{'CLE':>10} {'L1':>9} {'W1':>9}")  # fmt: skip
         for row in self.table():
             means = " ".join(f"{row[name]:11.5g}" for name in ("cme_mean", "rre_mean", "cle_mean"))
             sds = " ".join(f"{row[name]:10.4g}" for name in ("cme_sd", "lna_sd", "cle_sd"))
-            lines.append(f"{row['volume']:8g} {row['t']:8g} {row['species']:>8} {means} {sds} {row['l1']:9.2e}")
+            laws = f"{row['l1']:9.2e} {row['wasserstein']:9.2e}"
+            lines.append(f"{row['volume']:8g} {row['t']:8g} {row['species']:>8} {means} {sds} {laws}")
+        if len(self.volumes) > 1:
+            fall = (f"{name} V^{-order:.2f}" for name, order in zip(self.species, self.order[-1], strict=True))
+            lines.append(
+                f"mean concentration, master equation less reaction-rate equations: falls as {', '.join(fall)}"
+            )
+        lines.append("L1, W1: 1-norm and Wasserstein distance of the marginal from the normal law of linear noise")
         return "\n".join(lines)
 
 
@@ -160,7 +181,8 @@ def approximations(
     ArgumentError
         If an argument is not as above.
     ModelError
-        If a rate is a callable, events happen at known times, or the start is a distribution.
+        If a rate is a callable, or mass action of order two but for a condition; if the model has events, or starts in
+        a distribution.
     ConvergenceError
         If the reaction-rate equations cannot be solved, as where they explode.
     """
@@ -205,7 +227,10 @@ class _Network:
 
     @classmethod
     def of(cls, model: Model) -> _Network:
-        model.require_untimed("What is approximated")
+        if model.events:
+            raise ModelError(
+                f"'{model.name}' must have no events to be approximated, but has '{model.events[0].name}'."
+            )
         if len(model.initial_states) != 1:
             raise ModelError(
                 f"'{model.name}' must start in one state to be approximated, but starts in a distribution."
@@ -247,12 +272,21 @@ class _Network:
             with np.errstate(all="ignore"):
                 return np.array([np.broadcast_to(p(values, t), y.shape[1:]) for p in programs], dtype=float)
 
+        evaluations = [0]
+
         def slope(t: float, state: FloatArray) -> FloatArray:
             y, C = state[:d], state[d:].reshape(d, d)
             h = DIFFERENCE * np.maximum(np.abs(y), 1.0)
-            around = rates(np.column_stack([y, y[:, None] + np.diag(h), y[:, None] - np.diag(h)]), t)  # (R, 2d + 1)
+            below = np.minimum(h, np.maximum(y, 0.0))  # rates need not be defined for negative counts
+            around = rates(np.column_stack([y, y[:, None] + np.diag(h), y[:, None] - np.diag(below)]), t)  # (R, 2d + 1)
             f = around[:, 0]
-            J = S @ ((around[:, 1 : d + 1] - around[:, d + 1 :]) / (2.0 * h))
+            J = S @ ((around[:, 1 : d + 1] - around[:, d + 1 :]) / (h + below))
+            evaluations[0] += 1
+            if evaluations[0] > MOST_EVALUATIONS:
+                raise ConvergenceError(
+                    f"Reaction-rate equations of '{self.model.name}' must be smooth, but took {MOST_EVALUATIONS:,} "
+                    f"evaluations up to t = {t:g}: a rate jumps where the solution stays."
+                )
             return np.concatenate([S @ f, (J @ C + C @ J.T + (S * f) @ S.T).ravel()])
 
         start = np.concatenate([self.model.initial_states[0].astype(float), np.zeros(d * d)])
@@ -285,13 +319,21 @@ def _macroscopic(model: Model, k: int) -> tuple[Expression, int | None]:
     base = np.broadcast_to(evaluate(mass_action_law(ONE, reactants), values), (PROBES,))
     times = random.random(2)
     ratios = [np.asarray(evaluate(law, values, t)) / base for t in times]  # a constant may depend on time
+    order = sum(reactants.values())
     if not all(np.ptp(ratio) <= 1e-12 * np.abs(ratio).max() for ratio in ratios):
         return law, None
+    if has_switches(law):  # of which a few states tell nothing
+        if order < 2:
+            return law, None  # a rate of densities, of order 0 and 1 the same as mass action where no condition holds
+        raise ModelError(
+            f"Rate of '{reaction.name}' must be mass action, or no product of counts, to be scaled with the volume, "
+            f"but is mass action with a condition; give it as `mass_action`."
+        )
     one = {name: Number(float(n)) for name, n in reactants.items()}
     constant = substitute(law, one)  # there is one way to choose n of n
     powers = [call("^", Symbol(name), Number(float(n))) for name, n in reactants.items()]
     divisor = Number(float(math.prod(math.factorial(n) for n in reactants.values())))
-    return call("/", call("*", constant, *powers), divisor), sum(reactants.values())
+    return call("/", call("*", constant, *powers), divisor), order
 
 
 def _moments(d: Distribution) -> tuple[FloatArray, FloatArray]:
