@@ -19,6 +19,7 @@ import numpy as np
 import fsp
 from fsp.verification.simulator_packages import PACKAGES, version
 from fsp.verification.simulators import open_simulator
+from fsp.verification.statistics import band
 
 MODELS = Path(__file__).resolve().parents[1] / "tests" / "models"
 TIMES = {
@@ -50,7 +51,7 @@ def p_value(sampled, solution):
             exact[one.states[:, 0]] = one.probabilities
             counts = np.bincount(np.maximum(sampled[:, k, j], 0), minlength=top) / n
             distance = np.abs(np.cumsum(counts) - np.cumsum(exact)).max() - d.error.total
-            found.append((2 * np.exp(-2 * n * max(distance, 0.0) ** 2), f"{name}, t = {d.t:g}"))
+            found.append((band(n, distance), f"{name}, t = {d.t:g}"))
     p, where = min(found)
     return min(1.0, p * len(found)), where
 

@@ -1029,7 +1029,7 @@ MUTANTS = [
     mutant(
         "rounding-of-eliminations-forgotten",
         "projection/killed.py",
-        "self.relative = float(np.expm1(1.01 * (UNIT * steps + 2.0 * n * roundings)))",
+        "self.relative = float(np.expm1(1.01 * (UNIT_ROUNDOFF * steps + 2.0 * n * roundings)))",
         "self.relative = 0.0",
         "certified",
         only="whatever_the_rates",

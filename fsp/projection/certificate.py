@@ -39,7 +39,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.projection.killed import UNIT, Eliminated, Factorised
+from fsp.projection.killed import Eliminated, Factorised
+from fsp.solvers.base import UNIT_ROUNDOFF
 
 if TYPE_CHECKING:
     from fsp.arrays import BoolArray, FloatArray, IntArray
@@ -269,7 +270,7 @@ def _drift(
 
 def roundings(generator: Generator) -> float:
     """Relative error of a rate, of a product with it and of a sum over the jumps of a state."""
-    return UNIT * (generator.roundings + len(generator.model.reactions) + 4.0)
+    return UNIT_ROUNDOFF * (generator.roundings + len(generator.model.reactions) + 4.0)
 
 
 def _bounded(

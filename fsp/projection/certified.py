@@ -24,11 +24,11 @@ from fsp.moments.lyapunov import NoDriftCondition
 from fsp.moments.rates import rates
 from fsp.projection.certificate import Certificate, certify, entered, roundings
 from fsp.projection.growth import starting_vector
-from fsp.projection.killed import UNIT
 from fsp.projection.nullspace import null_vector
 from fsp.projection.progress import Progress, ProgressCallback
 from fsp.projection.settled import Settled, example
 from fsp.projection.structure import Absorption, Classes, absorption, close_leaks, closed_classes
+from fsp.solvers.base import UNIT_ROUNDOFF
 from fsp.space import StateSpace
 
 if TYPE_CHECKING:
@@ -335,7 +335,7 @@ def _ends(found: Settled, tol: float) -> bool:
     if found.proved:
         return found.error.total <= tol or found.error.truncation <= (1.0 - ROUNDED) * tol
     outflow = float(generator.leak_rates @ found.p)
-    return outflow <= UNIT * float(generator.exit_rates @ found.p)
+    return outflow <= UNIT_ROUNDOFF * float(generator.exit_rates @ found.p)
 
 
 def _finite(error: ErrorLedger) -> ErrorLedger:

@@ -22,6 +22,7 @@ import numpy as np
 from fsp.errors import ModelError
 from fsp.moments.lyapunov import NoDriftCondition, drift_condition
 from fsp.projection.settled import ExactPart, Settled, settled_exactly
+from fsp.solvers.base import UNIT_ROUNDOFF
 from fsp.space import StateSpace
 
 if TYPE_CHECKING:
@@ -30,8 +31,9 @@ if TYPE_CHECKING:
     from fsp.moments.lyapunov import DriftCondition
     from fsp.projection.growth import Growth
 
-UNIT = 2.0**-53
-OFF = 140.0 * UNIT  # relative error of a ratio of rates and of the product with it: each rate has far less than 64
+OFF = (
+    140.0 * UNIT_ROUNDOFF
+)  # relative error of a ratio of rates and of the product with it: each rate has far less than 64
 BLOCK = 500  # factors between 1/2 and 1 whose product is a normal number
 FIRST = 256  # states
 FLUSHED = 1e-305  # weights below, which may have lost digits, are taken for zero

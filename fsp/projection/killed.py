@@ -28,11 +28,11 @@ from scipy.sparse import linalg
 from fsp.projection import elimination_kernels as kernels
 from fsp.projection.chain import Chain
 from fsp.projection.elimination import analyse
+from fsp.solvers.base import UNIT_ROUNDOFF
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
 
-UNIT = 2.0**-53
 REFINEMENTS = 2
 WORK = 1e9  # multiply-adds of an elimination
 SMALLEST = 1e-305
@@ -140,7 +140,7 @@ class Eliminated:
         counts = plan.counts.astype(np.float64)
         path = kernels.longest_path(plan.parent, 2.0 * counts + 4.0)
         steps = 3.0 * float((counts * (counts + 4.0)).sum()) + path
-        self.relative = float(np.expm1(1.01 * (UNIT * steps + 2.0 * n * roundings)))
+        self.relative = float(np.expm1(1.01 * (UNIT_ROUNDOFF * steps + 2.0 * n * roundings)))
 
     def solve(self, right: FloatArray) -> FloatArray:
         """Return the (n,) occupation from sources `right` (n,), zero at z."""

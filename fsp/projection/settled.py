@@ -9,6 +9,7 @@ import numpy as np
 
 from fsp.distribution import ErrorLedger
 from fsp.generator import Generator
+from fsp.solvers.base import UNIT_ROUNDOFF
 from fsp.space import StateSpace
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from fsp.arrays import FloatArray
     from fsp.model import Model
 
-UNIT = 2.0**-53
 LEAST = 1e-280  # more than a probability that is taken for zero
 
 
@@ -93,7 +93,7 @@ def settled_exactly(model: Model, found: Sequence[tuple[ExactPart, float]], note
     for part, weight in found:
         place = space.index(part.space.states)
         mean = float(part.p @ part.off) / float(part.p.sum()) * (1.0 + 1e-9)  # of the sum of the weights
-        off = part.off + mean + 4.0 * UNIT
+        off = part.off + mean + 4.0 * UNIT_ROUNDOFF
         p[place] += weight * part.p
         lower[place] += weight * part.p / (1.0 + off)
         upper[place] += weight * (part.p * (1.0 + part.missing) * (1.0 + 2.0 * off) + LEAST)

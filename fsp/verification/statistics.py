@@ -20,7 +20,7 @@ Stat. 6 (1979) 65.
 
 from __future__ import annotations
 
-from math import erfc, exp, inf, sqrt
+from math import exp, sqrt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -155,11 +155,6 @@ def holm(p: FloatArray) -> FloatArray:
     adjusted = np.empty(len(p))
     adjusted[order] = np.minimum(stepped, 1.0)
     return adjusted
-
-
-def normal_tail(z: float) -> float:
-    """Return the probability that a normal number lies farther than `z` from its mean, on both sides."""
-    return inf if np.isnan(z) else erfc(abs(z) / sqrt(2))
 
 
 def weighted_cdf(values: IntArray, weights: FloatArray, grid: IntArray) -> FloatArray:

@@ -11,11 +11,11 @@ import csv
 import io
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from fsp.distribution import Distribution, ErrorLedger, Solution
     from fsp.model import Model
 
+R = TypeVar("R")  # a row
 RELATIVE = {"mean": 1e-6, "sd": 2e-6}  # what the tables are accurate to
 ABSOLUTE = 2.5e-5
 TOLERANCES = (1e-8, 1e-10, 1e-12)
@@ -215,26 +216,49 @@ def run_suite(
     ArgumentError
         If there are no such cases.
     """
-    folders = chosen_cases(folder, only)
-    started, rows = perf_counter(), []
-    for k, path in enumerate(folders):
-        tell(k, len(folders), path.resolve().name)
-        rows.append(run_case(path, level))
-    return SuiteReport(tuple(rows), perf_counter() - started)
+    started = perf_counter()
+    rows = in_turn(chosen_cases(folder, only), lambda path: run_case(path, level), tell)
+    return SuiteReport(rows, perf_counter() - started)
 
 
 def run_case(folder: Path, level: str | None = None) -> Row:
     """Solve one case, and compare it with its table; what goes wrong becomes the reason of its row."""
+    return attempted(folder, level, Row, _solved)
+
+
+def in_turn(folders: Sequence[Path], run: Callable[[Path], R], tell: Callable[[int, int, str], None]) -> tuple[R, ...]:
+    """Run cases one after the other, and tell of each before."""
+    rows = []
+    for k, path in enumerate(folders):
+        tell(k, len(folders), path.resolve().name)
+        rows.append(run(path))
+    return tuple(rows)
+
+
+def attempted(folder: Path, level: str | None, row: Callable[..., R], work: Callable[[Case, Model, float], R]) -> R:
+    """Read a case and work on it, which began at a time; what goes wrong becomes the reason of its row.
+
+    Parameters
+    ----------
+    folder
+        Folder of the case.
+    level
+        Level and version of the model file; the newest by default.
+    row
+        Makes a row of a name, a model's name, a verdict, and ``reason`` and ``seconds``.
+    work
+        Called with the case, its model and the time of the beginning.
+    """
     started, name = perf_counter(), folder.resolve().name
     try:
         case = read_case(folder, level)
         try:
             model = load(case.path)
         except ModelError as error:
-            return Row(name, "", NO_CME, reason=str(error), seconds=perf_counter() - started)
-        return _solved(case, model, started)
+            return row(name, "", NO_CME, reason=str(error), seconds=perf_counter() - started)
+        return work(case, model, started)
     except (FSPError, MemoryError) as error:
-        return Row(name, "", FAILED, reason=str(error) or type(error).__name__, seconds=perf_counter() - started)
+        return row(name, "", FAILED, reason=str(error) or type(error).__name__, seconds=perf_counter() - started)
 
 
 def _solved(case: Case, model: Model, started: float) -> Row:

@@ -22,11 +22,9 @@ import numpy as np
 
 from fsp.distribution.observe import observe
 from fsp.distribution.text import table
-from fsp.errors import FSPError, ModelError
-from fsp.model import load
-from fsp.verification.cases import Case, chosen_cases, read_case
+from fsp.verification.cases import Case, chosen_cases
 from fsp.verification.checking import verify
-from fsp.verification.suite import FAILED, NO_CME, formula_of
+from fsp.verification.suite import FAILED, NO_CME, attempted, formula_of, in_turn
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
@@ -198,32 +196,24 @@ def run_simulator(
         If there are no such cases.
     """
     folders = chosen_cases(folder, only)
-    started, rows = perf_counter(), []
-    for k, path in enumerate(folders):
-        tell(k, len(folders), path.resolve().name)
-        rows.append(_run_case(path, simulator, runs, seed, alpha / len(folders), level))
-    return SimulatorReport(simulator.name, runs, alpha, tuple(rows), perf_counter() - started)
+    started = perf_counter()
+
+    def test(case: Case, model: Model, begun: float) -> SimulatorRow:
+        return _tested(case, model, begun, simulator, (runs, seed), alpha / len(folders))
+
+    rows = in_turn(folders, lambda path: attempted(path, level, SimulatorRow, test), tell)
+    return SimulatorReport(simulator.name, runs, alpha, rows, perf_counter() - started)
 
 
-def _run_case(
-    folder: Path, simulator: Simulator, runs: int, seed: int, alpha: float, level: str | None
+def _tested(
+    case: Case, model: Model, started: float, simulator: Simulator, asked: tuple[int, int], alpha: float
 ) -> SimulatorRow:
-    """Test one case; what goes wrong becomes the reason of its row."""
-    started, name = perf_counter(), folder.resolve().name
-    try:
-        case = read_case(folder, level)
-        try:
-            model = load(case.path)
-        except ModelError as error:
-            return SimulatorRow(name, "", NO_CME, reason=str(error), seconds=perf_counter() - started)
-        sampled = simulator.sample(case.path, case.times, runs, seed)
-        sampling = perf_counter() - started
-        report = verify(model, sampled, case.times, alpha=alpha, power=None, diagnosis=False, simulator=simulator.name)
-    except (FSPError, MemoryError) as error:
-        text = str(error) or type(error).__name__
-        return SimulatorRow(name, "", FAILED, reason=text, seconds=perf_counter() - started)
+    """Test one case with as many runs as `asked`, from a seed."""
+    sampled = simulator.sample(case.path, case.times, *asked)
+    sampling = perf_counter() - started
+    report = verify(model, sampled, case.times, alpha=alpha, power=None, diagnosis=False, simulator=simulator.name)
     return SimulatorRow(
-        name,
+        case.name,
         model.name,
         report.verdict,
         suite_criterion(case, model, sampled),
@@ -247,8 +237,7 @@ def suite_criterion(case: Case, model: Model, sampled: IntArray) -> tuple[int, i
     sampled
         Counts, (runs, n_times, n_species).
     """
-    z = np.concatenate([one for one, _ in _statistics(case, model, sampled)])
-    y = np.concatenate([one for _, one in _statistics(case, model, sampled)])
+    z, y = map(np.concatenate, zip(*_statistics(case, model, sampled), strict=True))
     (z_low, z_high), (y_low, y_high) = case.mean_range, case.sd_range
     return int(((z <= z_low) | (z >= z_high)).sum()), int(((y <= y_low) | (y >= y_high)).sum()), len(z)
 
