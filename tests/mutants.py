@@ -914,8 +914,8 @@ MUTANTS = [
     mutant(
         "change-under-growth-not-counted",
         "projection/steady.py",
-        "return _distribution(model, solved, change if solved.generator.n_sinks else 0.0)",
-        "return _distribution(model, solved, 0.0)",
+        "solved.estimate(change if solved.generator.n_sinks else 0.0)",
+        "solved.estimate(0.0)",
         "stationary",
         only="change_under_growth",
     ),
@@ -1005,7 +1005,7 @@ MUTANTS = [
     mutant(
         "growth-held-back-by-a-boundary-taken-for-an-answer",
         "projection/steady.py",
-        "if _gaining(model, space, solved.p) is not None:",
+        "if gaining(model, space, solved.p) is not None:",
         "if False:",
         "stationary",
         only="holds_back_growth",
@@ -1135,7 +1135,7 @@ MUTANTS = [
     mutant(
         "closed-though-states-were-dropped",
         "projection/march.py",
-        "self.generator.n_sinks == 0 and self.ledger.pruning == 0.0 and self.ledger.truncation == 0.0",
+        "self.generator.n_sinks == 0 and lost.pruning == 0.0 and lost.truncation == 0.0",
         "self.generator.n_sinks == 0",
         "adaptive",
         only="closed",
