@@ -442,7 +442,8 @@ class _March:
         n = len(self.space)
         served = min(self.t_end - self.t, self._changes.until_growth(self.t))
         saved = pruning.share * self._chooser.least_work(self.generator, served)
-        worth = pruning.share > LEAST_SHARE and saved > self._changes.caution * (NEW_SPACE[0] + NEW_SPACE[1] * n)
+        cost = NEW_SPACE[0] + NEW_SPACE[1] * n + self._chooser.work_of_change(self._choice.solver, self.generator)
+        worth = pruning.share > LEAST_SHARE and saved > self._changes.caution * cost
         self._changes.checked(self.t, worth)
         if worth:
             self._work.counts["prunings"] += 1

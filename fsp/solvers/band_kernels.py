@@ -7,6 +7,7 @@ Stability of Numerical Algorithms, 2002, theorem 9.9).
 
 from __future__ import annotations
 
+import numpy as np
 from numba import njit
 
 from fsp.generator.kernels import REORDERED
@@ -30,24 +31,35 @@ def factorise(band):
                 band[i, place + j] -= factor * band[k, b + j]
 
 
-@njit(cache=True, fastmath=REORDERED)
+@njit(cache=True)
 def substitute(band, order, rhs, padded, x):
     """Write the solution for a right-hand side (n,) to x.
 
-    Row i of the band is row ``order[i]`` of the system; `padded` (n + 2b,) is room for the vector between zeros.
+    Row i of the band, of half-width b >= 1, is row ``order[i]`` of the system; `padded` (n + 2b,) is room for the vector
+    between zeros.
+
+    Each entry needs the one before it, so time goes by the latency from one to the next: that one comes last, from a
+    register, and nothing else is reordered.  Unsigned indices are not looked at for being negative.
     """
-    n, b = len(band), band.shape[1] // 2
+    n, b = np.uint64(len(band)), np.uint64(band.shape[1] // 2)
+    one = np.uint64(1)
     padded[:b] = 0.0
     padded[n + b :] = 0.0
+    entry = 0.0
     for i in range(n):
+        row = band[i]
         total = rhs[order[i]]
-        for k in range(b):
-            total -= band[i, k] * padded[i + k]
-        padded[i + b] = total
-    for i in range(n - 1, -1, -1):
+        for k in range(b - one):
+            total -= row[k] * padded[i + k]
+        entry = total - row[b - one] * entry
+        padded[i + b] = entry
+    entry = 0.0
+    for j in range(n):
+        i = n - one - j
+        row = band[i]
         total = padded[i + b]
-        for k in range(1, b + 1):
-            total -= band[i, b + k] * padded[i + b + k]
-        total *= band[i, b]
-        padded[i + b] = total
-        x[order[i]] = total
+        for k in range(one + one, b + one):
+            total -= row[b + k] * padded[i + b + k]
+        entry = (total - row[b + one] * entry) * row[b]
+        padded[i + b] = entry
+        x[order[i]] = entry

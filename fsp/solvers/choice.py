@@ -38,6 +38,7 @@ CALL_WORK = {"uniformization": 1e3, "chebyshev": 1e4, "krylov": 2e4, "rational":
 KRYLOV_BYTES = 2**32  # of a basis, beyond which it is not chosen
 STEP_VECTORS = 25.0  # solves of one rational step
 FACTOR_SHARE = 0.5  # factorisations per rational step
+SHORT_STEPS = 2.0  # rational steps that a change of the space costs
 REJECTED_STEPS = 2.0  # times the products of uniformization where steps are cut short by the loss
 CLEAR_GAIN = 1.5
 LEAST_WORK = 1e8  # below, a change of solver cannot pay
@@ -137,6 +138,12 @@ class Chooser:
         """Return the least work that is expected for `duration` units of time on `generator`."""
         return min(self._work(generator, duration).values())
 
+    def work_of_change(self, solver: Solver, generator: Generator) -> float:
+        """Return the work that a solver has with another space of this size, before its steps are as long again."""
+        if _name_of(solver) != "rational":
+            return 0.0
+        return SHORT_STEPS * STEP_VECTORS * _unit_work("rational", generator)
+
     def _timed(self, generator: Generator) -> Choice:
         """Return the solver for propensities that depend on time."""
         if "implicit" not in self._solvers:
@@ -150,18 +157,12 @@ class Chooser:
 
     def _work(self, generator: Generator, duration: float) -> dict[str, float]:
         """Return the expected work of every solver, in multiply-adds."""
-        n, nnz = len(generator), generator.work
+        n = len(generator)
         jumps = generator.largest_exit_rate * duration  # Λt
-        product = nnz * generator.operator.work
-        work = {}
-        for name, factor in self._factor.items():
-            unit = product + VECTOR_WORK[name] * n + CALL_WORK[name]
-            if name == "rational":
-                factorisation, solve = _direct_work(generator)
-                if factorisation > DIRECT_WORK:
-                    continue
-                unit += solve + FACTOR_SHARE / STEP_VECTORS * factorisation
-            work[name] = factor * self._expected_products(name, jumps) * unit
+        units = {name: _unit_work(name, generator) for name in self._factor}
+        work = {name: self._factor[name] * self._expected_products(name, jumps) * unit for name, unit in units.items()}
+        if units.get("rational") == inf:
+            del work["rational"]
         if 8 * n * (Krylov().dimension + 1) > KRYLOV_BYTES:
             work.pop("krylov", None)
         return work
@@ -182,6 +183,16 @@ class Chooser:
 
 def _name_of(solver: Solver) -> str:
     return next((name for name, kind in SOLVERS.items() if isinstance(solver, kind)), "")
+
+
+def _unit_work(name: str, generator: Generator) -> float:
+    """Return the work of one product, or solve, and of what a solver does with it, in multiply-adds; inf: too much."""
+    n = len(generator)
+    work = generator.work * generator.operator.work + VECTOR_WORK[name] * n + CALL_WORK[name]
+    if name == "rational":
+        factorisation, solve = _direct_work(generator)
+        work += solve + FACTOR_SHARE / STEP_VECTORS * factorisation if factorisation <= DIRECT_WORK else inf
+    return work
 
 
 def _direct_work(generator: Generator) -> tuple[float, float]:

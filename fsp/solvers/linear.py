@@ -35,7 +35,8 @@ class Band:
     order
         Its states, (n,).
     rows, columns, width
-        The place of every entry of the matrix in that order, (nnz,), and the largest distance from the diagonal.
+        The place of every entry of the matrix in that order, (nnz,), and the largest distance from the diagonal, at
+        least 1.
     """
 
     order: IntArray
@@ -81,7 +82,7 @@ class ShiftedSystem:
 
 
 def _width(rows: IntArray, columns: IntArray) -> int:
-    return int(np.abs(rows - columns).max(initial=0))
+    return int(np.abs(rows - columns).max(initial=1))
 
 
 def _is_planar(matrix: Any) -> bool:

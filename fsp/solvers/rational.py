@@ -25,13 +25,13 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from math import floor, inf, log2
+from math import floor, inf, log, log2
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fsp.errors import ArgumentError, ConvergenceError
-from fsp.solvers import kernels
+from fsp.solvers import kernels, rational_kernels
 from fsp.solvers.base import (
     NO_LIMIT,
     UNIT_ROUNDOFF,
@@ -54,9 +54,12 @@ if TYPE_CHECKING:
 RATIO = 24.0  # of a step to its pole γ: measured least work from 1e-3 to 1e-9
 FIRST_STEP = 4.0  # times the mean waiting time
 LENGTHEN = 4.0
+NEW_SPACE = 4.0  # times shorter is the first step on another space
 INVARIANT = 1e-14  # of the norm of a vector: what is left of it when the basis is invariant
+ORTHOGONAL = 1e-8  # cosine of two vectors of a basis that are left as they are
 FIRST_CHECK = 6  # dimension from which the error is looked at
-CHECK_EVERY = 3
+CHECK_EVERY = 3  # at least, until it is looked at again
+LIKELY = 0.8  # of the vectors that are missing, if the error falls as it did
 FEW, MANY = 24, 34  # vectors of a step after which the next one is longer, or shorter
 LARGEST_SPREAD = 1e3  # of Σ|u_j|‖v_j‖₁ over its start: beyond, cancellation costs more digits than a step is worth
 SMALLEST_STEP = 1e-13  # of the time asked for
@@ -106,6 +109,7 @@ class _RationalPropagator:
         self._system = _System(generator)
         self._size = min(solver.dimension, len(generator) + generator.n_sinks)
         self.step_length = 0.0
+        self._is_new = True
 
     def advance(
         self,
@@ -120,6 +124,9 @@ class _RationalPropagator:
     ) -> Advance:
         """Advance `p` from `t0` towards `t1`; see `fsp.solvers.base.Propagator`."""
         tol_rate = (self._tol if tol is None else tol) / (t1 - t0)
+        if self._is_new:  # what was cut off at the edge of the space is not smooth yet
+            self._is_new = False
+            self.step_length /= NEW_SPACE
         if self.step_length == 0.0:
             outflow = float(self._system.exit_rates @ p) / max(float(p.sum()), 1e-300)
             self.step_length = FIRST_STEP / outflow if outflow > 0.0 else t1 - t0
@@ -148,11 +155,10 @@ class _RationalPropagator:
         if not float(self._system.exit_rates @ p) > 0.0:
             return Advance(p, np.zeros(self._system.n_sinks), 0.0, 0, horizon, 0.0)
         basis = _Basis(self._system, self._system.pole_for(h, last=h < self.step_length), p, self._size)
-        path = None
+        path, check = None, _Checks()
         while path is None or not (path.reaches_end or basis.complete):
             basis.extend()
-            due = basis.size >= FIRST_CHECK and (basis.size - FIRST_CHECK) % CHECK_EVERY == 0
-            if basis.complete or (due and basis.error_estimate(h) <= max(tol_rate * h, basis.noise(h))):
+            if basis.complete or (basis.size >= check.due and check.met(basis, h, tol_rate)):
                 path = _Path(basis, h, tol_rate)
         self._adapt(h, path, basis.size)
         return self._end(basis, path, limit)
@@ -183,6 +189,33 @@ class _RationalPropagator:
             self.step_length = min(0.5 * h, max(float(path.times[path.reached]), h / 16.0))
         elif h >= self.step_length * (1.0 - 1e-12):
             self.step_length *= LENGTHEN if size <= FEW else (0.5 if size > MANY else 1.0)
+
+
+class _Checks:
+    """When to look at the error of a step whose basis grows: where it is likely to be small, by how it fell so far.
+
+    Attributes
+    ----------
+    due
+        Dimension at which to look next.
+    """
+
+    def __init__(self) -> None:
+        self.due = FIRST_CHECK
+        self._last: tuple[int, float] | None = None  # dimension, logarithm of the error over what is allowed
+
+    def met(self, basis: _Basis, h: float, tol_rate: float) -> bool:
+        """Return whether the error of a step `h` is about as small as it may be."""
+        excess = basis.error_estimate(h) / max(tol_rate * h, basis.noise(h))
+        self.due = basis.size + CHECK_EVERY
+        if excess <= 1.0:
+            return True
+        now = log(excess) if excess < inf else inf
+        if self._last is not None and now < self._last[1] < inf:
+            fall = (self._last[1] - now) / (basis.size - self._last[0])
+            self.due = max(self.due, basis.size + min(int(LIKELY * now / fall), basis.most // 2))
+        self._last = basis.size, now
+        return False
 
 
 class _System:
@@ -219,9 +252,14 @@ class _System:
         image[self.n :] -= gamma * (self.sinks @ states)
         return image
 
-    def size_of_terms(self, z: FloatArray, gamma: float) -> float:
-        """Return the sum of the terms of ``(I - γA) z`` in absolute value, which is what rounds."""
-        return float(np.abs(z).sum() + 2.0 * gamma * (self.exit_rates @ np.abs(z[: self.n])))
+    def complete(self, v: FloatArray, w: FloatArray, gamma: float) -> tuple[float, float]:
+        """Write the sinks of the solution w of ``(I - γA) w = v``; return its residual and what rounds in it."""
+        A, sinks = self.square, self.sinks
+        of_sinks = sinks.indptr, sinks.indices, sinks.data
+        left, terms = rational_kernels.residual(
+            A.indptr, A.indices, A.data, *of_sinks, self.exit_rates, gamma, v, w
+        )
+        return float(left), float(terms)
 
 
 class _Basis:
@@ -256,29 +294,38 @@ class _Basis:
         return self._H[: self.size, : self.size]
 
     def extend(self) -> None:
-        """Add the next vector: solve, orthogonalise twice."""
+        """Add the next vector: solve, orthogonalise."""
         j, n = self.size, self.system.n
-        v = self._V[j]
-        w = np.empty_like(v)
+        v, w = self._V[j], self._V[j + 1]
         w[:n] = self._solver.solve(v[:n])
-        w[n:] = v[n:] + self.gamma * (self.system.sinks @ w[:n])
-        self.left[j] = np.abs(v - self.system.shifted(w, self.gamma)).sum()
-        self.terms[j] = self.system.size_of_terms(w, self.gamma)
+        self.left[j], self.terms[j] = self.system.complete(v, w, self.gamma)
         self.n_products += 1
-        before = float(np.linalg.norm(w))
-        for _ in range(2):
-            coefficients = self._V[: j + 1] @ w
-            w -= coefficients @ self._V[: j + 1]
-            self._H[: j + 1, j] += coefficients
-        norm = float(np.linalg.norm(w))
+        before, norm = float(np.linalg.norm(w)), self._orthogonalise(w, j)
         self.size = j + 1
         self.invariant = norm <= INVARIANT * before
         if self.invariant:
             self.left[j] += float(np.abs(self.system.shifted(w, self.gamma)).sum())
             return
         self._H[j + 1, j] = norm
-        self._V[j + 1] = w / norm
-        self.norms[j + 1] = np.abs(self._V[j + 1]).sum()
+        w /= norm
+        self.norms[j + 1] = np.abs(w).sum()
+
+    def _orthogonalise(self, w: FloatArray, j: int) -> float:
+        """Make w orthogonal to the vectors up to j; return what is left of its norm.
+
+        The relation that H stands for holds whatever is left, so that a second round is made only where that shows.
+        """
+        V = self._V[: j + 1]
+        coefficients = V @ w
+        w -= coefficients @ V
+        self._H[: j + 1, j] = coefficients
+        norm = float(np.linalg.norm(w))
+        again = V @ w
+        if float(np.linalg.norm(again)) > ORTHOGONAL * norm:
+            w -= again @ V
+            self._H[: j + 1, j] += again
+            norm = float(np.linalg.norm(w))
+        return norm
 
     def weights(self) -> FloatArray:
         """Return the 1-norms that g_j is weighted with in the residual, less β/γ, (size,)."""
