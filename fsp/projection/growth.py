@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 MAX_STATES = 10_000_000
 FIRST_STEPS = 2
-EXTENT_SHARE = 0.2  # of the extent of the space along a jump that a line may reach
+EXTENT_SHARE = 0.3  # of the extent of the space along a jump that a line may reach
 HIT = 0.05  # share of the flux out of the space by a jump that asks for longer lines along it
 INTERVALS = 5.0  # growths along one jump that the remaining time should take
 NEGLECTED_FLUX = 0.01  # share of the flux out of the space whose sources are not followed

@@ -53,12 +53,12 @@ if TYPE_CHECKING:
 
 PRUNING_SHARE = 0.05  # of the tolerance, spent in proportion to time
 ROUNDING_SHARE = 0.05
-INTEGRATION_SHARE = 0.01  # so small that improbable states are not lost in noise; it costs a solver little
+INTEGRATION_SHARE = 0.03  # so small that improbable states are not lost in noise; it costs a solver little
 TIMED_SHARE = 0.2  # where rates depend on time: a smaller error costs a solver more there
 LARGEST_INTEGRATION_SHARE = 0.3
 INTEGRATION_NOISE = 1e-10  # error that a solver should not be asked to go below
 BEARABLE_SHARE = 0.3  # of the rate at which probability may leave the space, whose sources a growth does not follow
-FEWEST_PRUNED = 400  # states of a space that is worth pruning
+FEWEST_PRUNED = 1000  # states of a space that is worth pruning
 NEW_SPACE = 3e7, 500.0  # work of a new space and its generator: in multiply-adds, and for each state
 LEAST_SHARE = 0.1  # of the states that must go to be worth a new space of their own
 
@@ -418,7 +418,8 @@ class _March:
     def _grow(self, rejected: FloatArray) -> None:
         """Grow the space where the `rejected` vector would leave it, and drop what is not needed any more."""
         # What was added at this very time has not been reached yet, and stays.
-        pruning = self._choose_pruning(rejected) if self.t > self._changes.last else None
+        large = len(self.space) >= FEWEST_PRUNED
+        pruning = self._choose_pruning(rejected) if large and self.t > self._changes.last else None
         kept = pruning.kept if pruning is not None and pruning.share > 0.0 else None
         grown = self._growth.grow(
             self.space,

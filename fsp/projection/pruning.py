@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from fsp.arrays import BoolArray, FloatArray
     from fsp.generator import Generator
 
-INFLOW_SHARE = 0.2  # of the rate at which probability may leave the space, for what flows into dropped states
+INFLOW_SHARE = 0.02  # of the rate at which probability may leave the space, for what flows into dropped states
 BISECTIONS = 7  # of the number of states that are dropped
 
 

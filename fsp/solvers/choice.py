@@ -33,11 +33,12 @@ SOLVERS: dict[
 }
 
 # Work in units of one multiply-add of a product on runs, about 0.25 ns, fitted to measured runs.
-VECTOR_WORK = {"uniformization": 1.5, "chebyshev": 2.0, "krylov": 10.0, "rational": 100.0}  # per state and product
-CALL_WORK = {"uniformization": 1e3, "chebyshev": 1e4, "krylov": 2e4, "rational": 7e5}  # per product
+VECTOR_WORK = {"uniformization": 1.5, "chebyshev": 2.0, "krylov": 10.0, "rational": 55.0}  # per state and product
+CALL_WORK = {"uniformization": 1e3, "chebyshev": 1e4, "krylov": 2e4, "rational": 4.5e5}  # per product
 KRYLOV_BYTES = 2**32  # of a basis, beyond which it is not chosen
 STEP_VECTORS = 25.0  # solves of one rational step
 FACTOR_SHARE = 0.5  # factorisations per rational step
+STEPS_AN_OCTAVE = 0.4  # rational steps while time doubles
 SHORT_STEPS = 2.0  # rational steps that a change of the space costs
 REJECTED_STEPS = 2.0  # times the products of uniformization where steps are cut short by the loss
 CLEAR_GAIN = 1.5
@@ -111,6 +112,8 @@ class Chooser:
         if growing:  # an expansion that loses too much is thrown away as a whole
             work.pop("chebyshev")
             work["uniformization"] *= REJECTED_STEPS
+            if "rational" in work:
+                work["rational"] += _work_of_short_steps(generator)
         name = min(work, key=work.__getitem__)
         if current is not None:
             now = _name_of(current.solver)
@@ -140,9 +143,7 @@ class Chooser:
 
     def work_of_change(self, solver: Solver, generator: Generator) -> float:
         """Return the work that a solver has with another space of this size, before its steps are as long again."""
-        if _name_of(solver) != "rational":
-            return 0.0
-        return SHORT_STEPS * STEP_VECTORS * _unit_work("rational", generator)
+        return _work_of_short_steps(generator) if _name_of(solver) == "rational" else 0.0
 
     def _timed(self, generator: Generator) -> Choice:
         """Return the solver for propensities that depend on time."""
@@ -175,7 +176,7 @@ class Chooser:
             return 0.35 * jumps + 25.0
         if name == "chebyshev":
             return 0.3 * jumps + 120.0
-        steps = 0.6 * log2(1.0 + jumps)  # rational: steps grow with time
+        steps = STEPS_AN_OCTAVE * log2(1.0 + jumps)  # rational: steps grow with time
         if self._jumps_of_a_step < inf:
             steps = min(steps, jumps / self._jumps_of_a_step)
         return STEP_VECTORS * (1.0 + steps)
@@ -195,6 +196,11 @@ def _unit_work(name: str, generator: Generator) -> float:
     return work
 
 
+def _work_of_short_steps(generator: Generator) -> float:
+    """Return the work of the first steps of the rational solver on another space."""
+    return SHORT_STEPS * STEP_VECTORS * _unit_work("rational", generator)
+
+
 def _direct_work(generator: Generator) -> tuple[float, float]:
     """Return the work of factorising a shifted generator, and of one solve, by the fill-in to expect."""
     n = float(len(generator))
@@ -203,7 +209,7 @@ def _direct_work(generator: Generator) -> tuple[float, float]:
     # States that a jump passes in the best order: those that differ in the species with fewest counts.
     width = 1.0 if per_row <= 3.5 else 1.0 + float(extent[extent > 0].min(initial=WIDEST_BAND))
     if per_row <= 5.5 and width <= WIDEST_BAND:  # a chain, or two species
-        return (300.0 + 5.0 * width**2) * n, 12.0 * width * n
+        return (300.0 + 5.0 * width**2) * n, (10.0 + 2.2 * width) * n
     if per_row <= 5.5:
         return 90.0 * n**1.5 + 1e6, 60.0 * n
     return 16.0 * n * n + 1e6, 10.0 * n ** (4.0 / 3.0)

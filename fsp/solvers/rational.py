@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 RATIO = 24.0  # of a step to its pole γ: measured least work from 1e-3 to 1e-9
 FIRST_STEP = 4.0  # times the mean waiting time
 LENGTHEN = 4.0
-NEW_SPACE = 4.0  # times shorter is the first step on another space
+NEW_SPACE = 8.0  # times shorter is the first step on another space
 INVARIANT = 1e-14  # of the norm of a vector: what is left of it when the basis is invariant
 ORTHOGONAL = 1e-8  # cosine of two vectors of a basis that are left as they are
 FIRST_CHECK = 6  # dimension from which the error is looked at
