@@ -7,6 +7,8 @@ from numba import njit
 
 from fsp.generator.kernels import BLOCK, PLAIN, begin_of, first_source, read_coordinates, read_places, read_scales
 
+STATES = 4096  # of the rows that are filled together
+
 
 @njit(cache=True)
 def longest_run(starts):
@@ -75,35 +77,73 @@ def exit_rates(plan, out):
 
 
 @njit(cache=True)
-def _entries_of_run(plan, r, coordinates, rates, states):
-    """Write what each change brings to each state of run r: rates and source states (-1: none), (n_changes, length)."""
-    keys, starts, shifts, groups = plan.keys, plan.starts, plan.shifts, plan.groups
-    last = keys.shape[1] - 1
-    length = starts[r + 1] - starts[r]
-    run, position, place = np.empty(1, np.int64), np.zeros(1, np.int64), np.zeros(1, np.int64)
-    scale = np.zeros(1)
-    read_coordinates(keys, plan.fields, plan.dependents, r, 1, coordinates)
-    for c in range(len(shifts)):
-        for i in range(length):
-            rates[c, i] = 0.0
-            states[c, i] = -1
-        q = first_source(plan.sources[c, r])
+def _sources_of_block(plan, c, block, n, coordinates, pairs, of_pairs):
+    """Find the runs that change c leads from into each of n runs, with the coordinates of the run that is entered.
+
+    Writes to `pairs` (4, m) the run entered, counted from the block, the run left, where it begins counted from the
+    run entered, and the run whose coefficients count.  Returns their number, or -1 where there are more than m.
+    """
+    keys, starts, shifts = plan.keys, plan.starts, plan.shifts
+    last, count = keys.shape[1] - 1, 0
+    for j in range(n):
+        r = block + j
+        source = plan.sources[c, r]
+        q, length = first_source(source), starts[r + 1] - starts[r]
         while 0 <= q < len(keys):
             d = begin_of(keys, shifts, c, q, r, last)
             if d >= length:
                 break
-            begin, end = max(0, d), min(length, d + starts[q + 1] - starts[q])
-            run[0], position[0] = (r, 0) if plan.own else (q, d)
-            for i in range(begin, end):
-                states[c, i] = starts[q] - d + i
-            for g in range(plan.group_range[c], plan.group_range[c + 1]):
-                read_scales(
-                    groups, plan.products, plan.scales, plan.factors, plan.tables, g, coordinates, run, 1, scale
-                )
-                read_places(groups, plan.offsets, g, coordinates, run, position, 1, place)
-                for i in range(begin, end):
-                    rates[c, i] += scale[0] if groups[g, 2] == PLAIN else scale[0] * plan.tables[place[0] + i]
+            if count == pairs.shape[1]:
+                return -1
+            pairs[0, count], pairs[1, count] = j, q
+            pairs[2, count], pairs[3, count] = (0, r) if plan.own else (d, q)
+            for k in range(len(coordinates)):
+                of_pairs[k, count] = coordinates[k, j]
+            count += 1
+            if source >= -1:  # the only one
+                break
             q += 1
+    return count
+
+
+@njit(cache=True)
+def _entries_of_block(plan, c, block, n, coordinates, pairs, of_pairs, scale, place, rates, states):
+    """Write what change c brings to each state of n runs: rates and source states, -1 for none.
+
+    Returns whether there was room for all pairs of runs.
+    """
+    starts, groups, shifts, keys = plan.starts, plan.groups, plan.shifts, plan.keys
+    base, last = starts[block], keys.shape[1] - 1
+    size = starts[block + n] - base
+    for i in range(size):
+        rates[i] = 0.0
+        states[i] = -1
+    count = _sources_of_block(plan, c, block, n, coordinates, pairs, of_pairs)
+    if count < 0:
+        return False
+    for k in range(count):
+        r, q = block + pairs[0, k], pairs[1, k]
+        d = begin_of(keys, shifts, c, q, r, last)
+        begin, end = max(0, d), min(starts[r + 1] - starts[r], d + starts[q + 1] - starts[q])
+        first, source = starts[r] - base, starts[q] - d
+        for i in range(begin, end):
+            states[first + i] = source + i
+    for g in range(plan.group_range[c], plan.group_range[c + 1]):
+        run, position = pairs[3], pairs[2]
+        read_scales(groups, plan.products, plan.scales, plan.factors, plan.tables, g, of_pairs, run, count, scale)
+        read_places(groups, plan.offsets, g, of_pairs, run, position, count, place)
+        for k in range(count):
+            r, q = block + pairs[0, k], pairs[1, k]
+            d = begin_of(keys, shifts, c, q, r, last)
+            begin, end = max(0, d), min(starts[r + 1] - starts[r], d + starts[q + 1] - starts[q])
+            first, factor, t = starts[r] - base, scale[k], place[k]
+            if groups[g, 2] == PLAIN:
+                for i in range(begin, end):
+                    rates[first + i] += factor
+            else:
+                for i in range(begin, end):
+                    rates[first + i] += factor * plan.tables[t + i]
+    return True
 
 
 @njit(cache=True)
@@ -114,24 +154,41 @@ def fill_rows(plan, keep_zeros, n_above, exits, indptr, indices, values):
     diagonal belongs after the first `n_above`.  So every row comes out sorted, without a sort.
     """
     starts, n_changes = plan.starts, len(plan.shifts)
-    coordinates = np.zeros((len(plan.fields) + len(plan.dependents) + 1, 1), dtype=np.int64)
-    longest = longest_run(starts)
-    rates = np.empty((n_changes, longest))
-    states = np.empty((n_changes, longest), dtype=np.int64)
-    position = 0
+    n_runs, n_coordinates = len(starts) - 1, len(plan.fields) + len(plan.dependents)
+    width = max(longest_run(starts), STATES)
+    coordinates = np.zeros((n_coordinates + 1, BLOCK), dtype=np.int64)
+    rates = np.empty((n_changes, width))
+    states = np.empty((n_changes, width), dtype=np.int64)
+    room = 2 * BLOCK
+    block, position = 0, 0
     indptr[0] = 0
-    for r in range(len(starts) - 1):
-        _entries_of_run(plan, r, coordinates, rates, states)
-        start = starts[r]
-        for i in range(starts[r + 1] - start):
+    while block < n_runs:
+        n = 1
+        while n < min(BLOCK, n_runs - block) and starts[block + n + 1] - starts[block] <= width:
+            n += 1
+        read_coordinates(plan.keys, plan.fields, plan.dependents, block, n, coordinates)
+        pairs = np.empty((4, room), dtype=np.int64)
+        of_pairs = np.empty((n_coordinates + 1, room), dtype=np.int64)
+        scale, place = np.zeros(room), np.zeros(room, dtype=np.int64)
+        fits = True
+        for c in range(n_changes):
+            fits = fits and _entries_of_block(
+                plan, c, block, n, coordinates, pairs, of_pairs, scale, place, rates[c], states[c]
+            )
+        if not fits:
+            room *= 2
+            continue
+        base = starts[block]
+        for i in range(starts[block + n] - base):
             for c in range(n_changes + 1):
                 if c == n_above:
-                    indices[position], values[position] = start + i, -exits[start + i]
+                    indices[position], values[position] = base + i, -exits[base + i]
                     position += 1
                 if c < n_changes and states[c, i] >= 0 and (keep_zeros[c] or rates[c, i] > 0.0):
                     indices[position], values[position] = states[c, i], rates[c, i]
                     position += 1
-            indptr[start + i + 1] = position
+            indptr[base + i + 1] = position
+        block += n
     return position
 
 
