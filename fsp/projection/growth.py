@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 
 MAX_STATES = 10_000_000
 FIRST_STEPS = 2
-EXTENT_SHARE = 0.3  # of the extent of the space along a jump that a line may reach
+EXTENT_SHARE = 0.35  # of the extent of the space along a jump that a line may reach
 HIT = 0.05  # share of the flux out of the space by a jump that asks for longer lines along it
-INTERVALS = 5.0  # growths along one jump that the remaining time should take
+INTERVALS = 2.0  # growths along one jump that the remaining time should take
 NEGLECTED_FLUX = 0.01  # share of the flux out of the space whose sources are not followed
 ENUMERATED_STATES = 250  # a network that reaches fewer is enumerated at once
 ENUMERATED_FOR_GOOD = 100_000  # the same of finite ones, where the answer is stationary: a bound needs all states
