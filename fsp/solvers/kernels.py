@@ -93,6 +93,30 @@ def moment_above(settled, first, mean, k):
     return settled[1, k - first] if k >= first else mean - k
 
 
+@njit(cache=True, fastmath=REORDERED, inline="always")
+def add_rows(V, coefficients, first, end, out, at):
+    """Add ``Σ_k coefficients[k] V[k, first:end]`` to ``out[at:]``.
+
+    Four rows at a time, as each look at `out` costs as much as a row; unsigned indices need no check for being negative,
+    which would keep the loops from vector registers.
+    """
+    n, m = np.uint64(end - first), len(coefficients)
+    place, start = np.uint64(at), np.uint64(first)
+    k = 0
+    while k + 4 <= m:
+        a, b, c, d = coefficients[k], coefficients[k + 1], coefficients[k + 2], coefficients[k + 3]
+        p, q, r, s = V[k], V[k + 1], V[k + 2], V[k + 3]
+        for i in range(n):
+            x = start + i
+            out[place + i] += a * p[x] + b * q[x] + c * r[x] + d * s[x]
+        k += 4
+    while k < m:
+        a, p = coefficients[k], V[k]
+        for i in range(n):
+            out[place + i] += a * p[start + i]
+        k += 1
+
+
 @njit(cache=True, fastmath=REORDERED)
 def _subtract(w, a, v, b, u):
     """Write ``w -= a v + b u``; return the squared 2-norm of w."""
@@ -109,13 +133,13 @@ def _subtract_and_dot(V, first, last, w, a, v, b, u):
     n = len(w)
     coefficients = np.zeros(last)
     for start in range(0, n, BLOCK):
-        end = min(n, start + BLOCK)
-        for i in range(start, end):
+        begin, end = np.uint64(start), np.uint64(min(n, start + BLOCK))
+        for i in range(begin, end):
             w[i] -= a * v[i] + b * u[i]
         for k in range(first, last):
-            total = 0.0
-            for i in range(start, end):
-                total += V[k, i] * w[i]
+            row, total = V[k], 0.0
+            for i in range(begin, end):
+                total += row[i] * w[i]
             coefficients[k] += total
     return coefficients
 
@@ -127,11 +151,8 @@ def _take_out(V, first, last, w, coefficients):
     square = 0.0
     for start in range(0, n, BLOCK):
         end = min(n, start + BLOCK)
-        for k in range(first, last):
-            c = coefficients[k]
-            for i in range(start, end):
-                w[i] -= c * V[k, i]
-        for i in range(start, end):
+        add_rows(V[first:last], -coefficients[first:last], start, end, w, start)
+        for i in range(np.uint64(start), np.uint64(end)):
             square += w[i] * w[i]
     return square
 
@@ -311,6 +332,16 @@ def flow(H, m, depth, horizon, norms, leak, residual_norm, error_rate, loss_offs
     return s, u, error, growth, s_kept, kept, error_kept
 
 
+@njit(cache=True, fastmath=REORDERED, inline="always")
+def cut_off(out, first, end):
+    """Set negative entries of ``out[first:end]`` to zero, return the sum cut off."""
+    cut = 0.0
+    for i in range(np.uint64(first), np.uint64(end)):
+        cut -= min(out[i], 0.0)
+        out[i] = max(out[i], 0.0)
+    return cut
+
+
 @njit(cache=True, fastmath=REORDERED)
 def combine(V, coefficients, out):
     """Write ``Σ_j coefficients[j] V[j]`` into `out`, set negative entries to zero, return the sum cut off."""
@@ -318,16 +349,9 @@ def combine(V, coefficients, out):
     cut = 0.0
     for start in range(0, n, BLOCK):
         end = min(n, start + BLOCK)
-        for i in range(start, end):
-            out[i] = 0.0
-        for j in range(len(coefficients)):
-            c = coefficients[j]
-            for i in range(start, end):
-                out[i] += c * V[j, i]
-        for i in range(start, end):
-            if out[i] < 0.0:
-                cut -= out[i]
-                out[i] = 0.0
+        out[start:end] = 0.0
+        add_rows(V, coefficients, start, end, out, start)
+        cut += cut_off(out, start, end)
     return cut
 
 
@@ -338,26 +362,21 @@ def combine_both(V, coefficients, out, others, other):
     cut = 0.0
     for start in range(0, n, BLOCK):
         end = min(n, start + BLOCK)
-        for i in range(start, end):
-            out[i], other[i] = 0.0, 0.0
-        for j in range(len(coefficients)):
-            c, d = coefficients[j], others[j]
-            for i in range(start, end):
-                out[i] += c * V[j, i]
-                other[i] += d * V[j, i]
-        for i in range(start, end):
-            if out[i] < 0.0:
-                cut -= out[i]
-                out[i] = 0.0
-            other[i] = max(other[i], 0.0)
+        out[start:end] = 0.0
+        add_rows(V, coefficients, start, end, out, start)
+        other[start:end] = 0.0
+        add_rows(V, others, start, end, other, start)
+        cut += cut_off(out, start, end)
+        cut_off(other, start, end)
     return cut
 
 
 @njit(cache=True, fastmath=REORDERED)
 def one_norms(V, first, end, norms):
     """Write the 1-norms of the rows first..end of V into `norms`."""
+    n = np.uint64(V.shape[1])
     for j in range(first, end):
-        total = 0.0
-        for i in range(V.shape[1]):
-            total += abs(V[j, i])
+        row, total = V[j], 0.0
+        for i in range(n):
+            total += abs(row[i])
         norms[j] = total

@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 
 from fsp.generator.kernels import REORDERED
-from fsp.solvers.kernels import BLOCK, diagonals, largest_column, taylor_term
+from fsp.solvers.kernels import BLOCK, add_rows, diagonals, largest_column, taylor_term
 
 MOST_TERMS = 60  # of a Taylor step of the small exponential
 STRIDE = 3.0  # ‖H‖ times a Taylor step
@@ -27,14 +27,11 @@ def force(W, J, scale, n, v, u, w):
             total += J[k, i] * v[n + i]
         w[n + k] = total
     dot_v, dot_u, dot_w = 0.0, 0.0, 0.0
+    x = scale * v[n:]
     for start in range(0, n, BLOCK):
         end = min(n, start + BLOCK)
-        for k in range(p):
-            x = scale * v[n + k]
-            if x != 0.0:
-                for i in range(start, end):
-                    w[i] += x * W[k, i]
-        for i in range(start, end):
+        add_rows(W, x, start, end, w, start)
+        for i in range(np.uint64(start), np.uint64(end)):
             dot_v += w[i] * v[i]
             dot_u += w[i] * u[i]
             dot_w += w[i] * w[i]
@@ -52,10 +49,7 @@ def add_mixed(V, coefficients, out):
     for start in range(0, n, BLOCK):
         end = min(n, start + BLOCK)
         for i in range(len(out)):
-            for j in range(coefficients.shape[1]):
-                c = coefficients[i, j]
-                for x in range(start, end):
-                    out[i, x] += c * V[j, x]
+            add_rows(V, coefficients[i], start, end, out[i], start)
 
 
 @njit(cache=True, fastmath=REORDERED)
@@ -67,18 +61,12 @@ def residual_norms(changes, theta, W, modes, norms):
     for start in range(0, n, BLOCK):
         end = min(n, start + BLOCK)
         for i in range(count):
-            for x in range(end - start):
-                residual[x] = 0.0
+            residual[:] = 0.0
             for part in range(n_parts):
-                factor = theta[part, i]
-                for x in range(start, end):
-                    residual[x - start] += factor * changes[part, i, x]
-            for k in range(len(W)):
-                factor = modes[i, k]
-                for x in range(start, end):
-                    residual[x - start] -= factor * W[k, x]
+                add_rows(changes[part, i : i + 1], theta[part, i : i + 1], start, end, residual, 0)
+            add_rows(W, -modes[i], start, end, residual, 0)
             total = 0.0
-            for x in range(end - start):
+            for x in range(np.uint64(end - start)):
                 total += abs(residual[x])
             norms[i] += total
 
@@ -86,21 +74,17 @@ def residual_norms(changes, theta, W, modes, norms):
 @njit(cache=True, fastmath=REORDERED)
 def weighted_norms(V, n, weights, norms):
     """Write ``Σ_x |V[j, x]|`` to norms[0, j] and ``Σ_x weights[l, x] |V[j, x]|`` to norms[l + 1, j], over x < n."""
-    n_weights = len(weights)
+    length = np.uint64(n)
     for j in range(len(V)):
-        for c in range(n_weights + 1):
-            norms[c, j] = 0.0
-        for start in range(0, n, BLOCK):
-            end = min(n, start + BLOCK)
-            total = 0.0
-            for x in range(start, end):
-                total += abs(V[j, x])
-            norms[0, j] += total
-            for c in range(n_weights):
-                total = 0.0
-                for x in range(start, end):
-                    total += weights[c, x] * abs(V[j, x])
-                norms[c + 1, j] += total
+        row, total = V[j], 0.0
+        for x in range(length):
+            total += abs(row[x])
+        norms[0, j] = total
+        for c in range(len(weights)):
+            weight, total = weights[c], 0.0
+            for x in range(length):
+                total += weight[x] * abs(row[x])
+            norms[c + 1, j] = total
 
 
 @njit(cache=True)
