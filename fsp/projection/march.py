@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from fsp.model.phases import Phase
     from fsp.projection.backend import Backend
     from fsp.solvers import Solver
+    from fsp.solvers.base import History
     from fsp.space import StateSpace
 
 PRUNING_SHARE = 0.05  # of the tolerance, spent in proportion to time
@@ -417,6 +418,7 @@ class _March:
 
     def _grow(self, rejected: FloatArray) -> None:
         """Grow the space where the `rejected` vector would leave it, and drop what is not needed any more."""
+        history = self._leave_solver()
         # What was added at this very time has not been reached yet, and stays.
         large = len(self.space) >= FEWEST_PRUNED
         pruning = self._choose_pruning(rejected) if large and self.t > self._changes.last else None
@@ -433,7 +435,7 @@ class _March:
         )
         self._work.counts["growths"] += 1
         self._changes.grown(self.t)
-        self._move_to(grown)
+        self._move_to(grown, history)
 
     def _prune(self) -> bool:
         """Drop states if enough of them can go; return whether they went."""
@@ -448,7 +450,7 @@ class _March:
         self._changes.checked(self.t, worth)
         if worth:
             self._work.counts["prunings"] += 1
-            self._move_to(self.space.restrict(pruning.kept))
+            self._move_to(self.space.restrict(pruning.kept), self._leave_solver())
         return worth
 
     def _choose_pruning(self, ahead: FloatArray | None) -> Pruning:
@@ -462,15 +464,19 @@ class _March:
             return None
         return self._hinted.carry(np.ones(len(self._hinted.local)), self.space) > 0.0
 
-    def _move_to(self, space: StateSpace) -> None:
-        """Go on in another space; what its states do not hold is pruned."""
+    def _leave_solver(self) -> History | None:
+        """Let go of the solver before another space is made, which takes memory itself; return its history."""
+        history = self._propagator.history
+        self.finish()
+        return history
+
+    def _move_to(self, space: StateSpace, history: History | None) -> None:
+        """Go on in another space, with the history of the solver of this one; what it does not hold is pruned."""
         p = self.space.carry(self.p, space)
         dropped = self.p - space.carry(p, self.space)  # exact: an entry is carried, or 0
         self.ledger += ErrorLedger(pruning=self.space.comm.sum(float(dropped.sum())))
-        history = self._propagator.history
         if history is not None:
             history = history.carried(partial(self.space.carry, other=space))
-        self.finish()
         self.space, self.p = space, p
         self._bind()
         if history is not None:
