@@ -14,7 +14,7 @@ class _Announcement(event.Listener):
 
     def on_start(self, event: event.Event) -> None:
         function = event.data["dispatcher"].py_func
-        if function.__module__.startswith("fsp."):
+        if str(function.__module__).startswith("fsp."):
             logger.warning("fsp compiles its kernels: up to half a minute, once for each kind of network.")
             stop()
 

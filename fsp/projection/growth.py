@@ -10,7 +10,7 @@ window that moves is renewed as often on a long way as on a short one.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil, inf
+from math import ceil, inf, sqrt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 MAX_STATES = 10_000_000
 FIRST_STEPS = 2
 EXTENT_SHARE = 0.35  # of the extent of the space along a jump that a line may reach
+FEW_STATES = 20_000  # beyond, that share falls with the root of their number, as a new space costs less beside its states
+LEAST_EXTENT_SHARE = 0.15
 HIT = 0.05  # share of the flux out of the space by a jump that asks for longer lines along it
 INTERVALS = 2.0  # growths along one jump that the remaining time should take
 NEGLECTED_FLUX = 0.01  # share of the flux out of the space whose sources are not followed
@@ -314,7 +316,8 @@ def starting_vector(model: Model, space: StateSpace) -> FloatArray:
 def _reach(space: StateSpace, change: IntArray) -> int:
     """Return how many jumps by `change` a line may have at most: a share of the extent of the space along them."""
     moved = change != 0
-    return ceil(EXTENT_SHARE * int(((space.top - space.bottom)[moved] // np.abs(change)[moved]).min()))
+    share = max(EXTENT_SHARE * min(1.0, sqrt(FEW_STATES / len(space))), LEAST_EXTENT_SHARE)
+    return ceil(share * int(((space.top - space.bottom)[moved] // np.abs(change)[moved]).min()))
 
 
 def _threshold(flux: FloatArray, bearable: float, comm: Any) -> float:

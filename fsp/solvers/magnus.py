@@ -72,7 +72,7 @@ SLOWEST_GAIN = 0.5  # of a pass
 KRYLOV_SHARE = 0.4
 INTERPOLATION_SHARE = 0.2
 CLOCK_SHARE = 0.05
-MODE_SHARE = 0.1  # of modes of the forcing that are left out
+MODE_SHARE = 0.2  # of modes of the forcing that are left out
 LOSS_SAFETY = 0.98  # of the loss limit, kept by the uncorrected step
 SMALLEST_STEP = 1e-13  # of the time asked for
 
