@@ -55,8 +55,9 @@ if TYPE_CHECKING:
     from fsp.arrays import FloatArray
     from fsp.generator import Generator
 
-BYTES = 3 * 2**26  # of a basis and the vectors at the nodes
-NODES = (6, 9, 13)  # numbers of them that are tried
+BYTES = 3 * 2**26  # of a basis and all other vectors
+NODES = (5, 9, 13)  # numbers of them that are tried
+AT_ONCE = 2  # nodes whose values are held
 MOST_PASSES = 6
 # Vectors of many states are made orthogonal to few others.  That holds while the polynomials beside the state are so
 # small that they do not count; to more of them, and with larger polynomials, it holds on stiff networks as well.
@@ -184,8 +185,8 @@ class _MagnusPropagator:
         self._exits = np.array([operator.enter(part.exit_rates)[: self._n] for part in parts])
         self._exits = self._exits.reshape(len(parts), self._n)
         self._largest = [part.largest_exit_rate for part in parts]
-        affordable = int(BYTES / (8 * self._comm.max(self._all))) - 5  # vectors
-        held = len(parts) + 1  # for each node
+        affordable = int(BYTES / (8 * self._comm.max(self._all))) - AT_ONCE - 4  # vectors
+        held = len(parts) + 1  # for each node: its changes and its part of the forcing
         self._counts = [count for count in NODES if held * count + solver.dimension <= affordable] or [NODES[0]]
         most = self._counts[-1]
         self._size = max(12, min(solver.dimension, affordable - held * most))
@@ -194,7 +195,7 @@ class _MagnusPropagator:
         self._depth = solver.orthogonalization if many else max(DEPTH, solver.orthogonalization)
         self._unit = SMALL_UNIT if many else UNIT
         self._basis = np.empty((self._size + 1, self._all + most))
-        self._values = np.empty((most, self._all))  # y at the nodes
+        self._values = np.empty((AT_ONCE, self._all))  # y at some nodes
         self._changes = np.empty((len(parts), most, self._all))  # A_l y at the nodes
         self._forcing = np.empty((most, self._all))
         self._past: Past | None = None
@@ -252,7 +253,9 @@ class _MagnusPropagator:
             return self._told
         start, s, u = self._recent
         values = u @ self._basis[: u.shape[1], : self._all]
-        return History(start, s, np.stack([self._leave(value) for value in values]))
+        for value in values:  # in place: they take much memory
+            value[: self._n] = self._leave(value)
+        return History(start, s, values[:, : self._n])
 
     @history.setter
     def history(self, history: History | None) -> None:
@@ -286,7 +289,7 @@ class _MagnusPropagator:
             if step.error <= tol_rate * step.t:
                 if step.rejected is None:
                     self._plan_step(step.t, h)
-                    self._recent = t, step.t, space.scale * self._u
+                    self._remember(space, t, step.t)
                 return step
             if step.error / step.t > SLOWEST_GAIN * before:
                 break
@@ -474,25 +477,22 @@ class _MagnusPropagator:
     def _known(self, z: FloatArray, t: float) -> Past:
         """Find ``A_l y`` where y is known: at the start, or where the solution comes from another space."""
         if self._told is None:
-            self._values[0], past = z, Past(t, 0.0, 1)
-        else:
-            past = Past(self._told.start, self._told.s, len(self._told.values))
-            for value, told in zip(self._values, self._told.values, strict=False):
-                value[:] = self._enter(told)
-            self._told = None
-        self._differentiate(past.count)
-        return past
+            self._differentiate(z, 0)
+            return Past(t, 0.0, 1)
+        told, self._told = self._told, None
+        for i, value in enumerate(told.values):
+            self._differentiate(self._enter(value), i)
+        return Past(told.start, told.s, len(told.values))
 
-    def _differentiate(self, count: int) -> None:
-        """Write ``A_l y`` at the first `count` nodes."""
+    def _differentiate(self, y: FloatArray, node: int) -> None:
+        """Write ``A_l y`` at a node."""
         for k, part in enumerate(self._parts):
-            for value, image in zip(self._values[:count], self._changes[k], strict=False):
-                part.product(value, image)
-                self._products += 1
+            part.product(y, self._changes[k, node])
+            self._products += 1
 
     def _remember(self, space: _Space, t: float, s: float) -> None:
         """Keep what is needed of the solution from t to t + s, for a solver on another space to go on from."""
-        nodes = chebyshev_nodes(self._counts[0])
+        nodes = chebyshev_nodes(NODES[0])  # which every solver has room for
         u = np.empty((len(nodes.z), space.size))
         magnus_kernels.at_nodes(space.H, space.size, space.depth, 0.5 * s * (1.0 + nodes.z), u)
         self._recent = t, s, space.scale * u
@@ -506,8 +506,11 @@ class _MagnusPropagator:
             return 0.0
         nodes = self._nodes
         count = len(nodes.z)
-        np.matmul(space.scale * self._u, self._basis[: space.size, : self._all], out=self._values[:count])
-        self._differentiate(count)
+        for first in range(0, count, AT_ONCE):
+            u = space.scale * self._u[first : first + AT_ONCE]
+            np.matmul(u, self._basis[: space.size, : self._all], out=self._values[: len(u)])
+            for i, y in enumerate(self._values[: len(u)]):
+                self._differentiate(y, first + i)
         self._past = Past(t, s, count)
         modes = np.polynomial.chebyshev.chebvander((1.0 + nodes.z) * s / f.h - 1.0, len(f.W) - 1)  # (count, p)
         norms = np.empty(count)
