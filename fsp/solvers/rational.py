@@ -110,6 +110,7 @@ class _RationalPropagator:
         self._size = min(solver.dimension, len(generator) + generator.n_sinks)
         self.step_length = 0.0
         self._is_new = True
+        self._last_size = 0
 
     def advance(
         self,
@@ -155,11 +156,12 @@ class _RationalPropagator:
         if not float(self._system.exit_rates @ p) > 0.0:
             return Advance(p, np.zeros(self._system.n_sinks), 0.0, 0, horizon, 0.0)
         basis = _Basis(self._system, self._system.pole_for(h, last=h < self.step_length), p, self._size)
-        path, check = None, _Checks()
+        path, check = None, _Checks(self._last_size // 2)
         while path is None or not (path.reaches_end or basis.complete):
             basis.extend()
             if basis.complete or (basis.size >= check.due and check.met(basis, h, tol_rate)):
                 path = _Path(basis, h, tol_rate)
+        self._last_size = basis.size
         self._adapt(h, path, basis.size)
         return self._end(basis, path, limit)
 
@@ -200,8 +202,8 @@ class _Checks:
         Dimension at which to look next.
     """
 
-    def __init__(self) -> None:
-        self.due = FIRST_CHECK
+    def __init__(self, first: int) -> None:
+        self.due = max(FIRST_CHECK, first)
         self._last: tuple[int, float] | None = None  # dimension, logarithm of the error over what is allowed
 
     def met(self, basis: _Basis, h: float, tol_rate: float) -> bool:

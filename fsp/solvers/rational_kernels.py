@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from numba import njit
 
 from fsp.generator.kernels import REORDERED
@@ -24,8 +25,8 @@ def residual(indptr, indices, values, sink_indptr, sink_indices, sink_values, ex
     left, terms = 0.0, 0.0
     for i in range(n):
         image = 0.0
-        for k in range(indptr[i], indptr[i + 1]):
-            image += values[k] * w[indices[k]]
+        for k in range(np.uint64(indptr[i]), np.uint64(indptr[i + 1])):
+            image += values[k] * w[np.uint64(indices[k])]
         left += abs(v[i] - (w[i] - gamma * image))
         terms += abs(w[i]) * (1.0 + 2.0 * gamma * exit_rates[i])
     for i in range(len(sink_indptr) - 1):
