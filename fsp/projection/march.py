@@ -59,7 +59,7 @@ TIMED_SHARE = 0.2  # where rates depend on time: a smaller error costs a solver 
 LARGEST_INTEGRATION_SHARE = 0.3
 INTEGRATION_NOISE = 1e-10  # error that a solver should not be asked to go below
 BEARABLE_SHARE = 0.3  # of the rate at which probability may leave the space, whose sources a growth does not follow
-FEWEST_PRUNED = 1000  # states of a space that is worth pruning
+FEWEST_PRUNED = 400  # states of a space that is worth pruning
 NEW_SPACE = 3e7, 500.0  # work of a new space and its generator: in multiply-adds, and for each state
 LEAST_SHARE = 0.1  # of the states that must go to be worth a new space of their own
 
@@ -420,8 +420,7 @@ class _March:
         """Grow the space where the `rejected` vector would leave it, and drop what is not needed any more."""
         history = self._leave_solver()
         # What was added at this very time has not been reached yet, and stays.
-        large = len(self.space) >= FEWEST_PRUNED
-        pruning = self._choose_pruning(rejected) if large and self.t > self._changes.last else None
+        pruning = self._choose_pruning(rejected) if self.t > self._changes.last else None
         kept = pruning.kept if pruning is not None and pruning.share > 0.0 else None
         grown = self._growth.grow(
             self.space,
