@@ -717,6 +717,23 @@ def test_rational_factorises_as_often_as_its_time_doubles(monkeypatch):
     assert all(math.log2(shift) == int(math.log2(shift)) for shift in made)
 
 
+def test_what_rational_solves_leave_is_in_the_error(monkeypatch):
+    class Careless(rational.ShiftedSystem):
+        def solve(self, b):
+            return super().solve(b) * (1.0 + 1e-7 * np.cos(np.arange(len(b))))
+
+    monkeypatch.setattr(rational, "ShiftedSystem", Careless)
+    model = network({"A": 30, "B": 0}, ("A -> B", "mass_action", 1.0), ("B -> A", "mass_action", 1e4))
+    space = reachable(model)
+    generator, p = fsp.Generator(model, space), starting_vector(model, space)
+    with fsp.Rational(tol=1e-3).open(generator) as propagator:
+        step = advance(propagator, p, 0.0, 0.01)
+    with fsp.Uniformization(tol=1e-12).open(generator) as propagator:
+        exact_step = advance(propagator, p, 0.0, 0.01)
+    missed = np.abs(step.p - exact_step.p).sum()
+    assert 1e-9 < missed <= step.error + step.rounding + exact_step.error + exact_step.rounding
+
+
 @pytest.mark.parametrize(
     ("bounds", "width"),
     [({"X": 60, "Y": 3}, 4), ({"X": 3, "Y": 60}, 8), ({"X": 60, "Y": 60}, None)],
