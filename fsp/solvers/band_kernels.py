@@ -35,8 +35,8 @@ def factorise(band):
 def substitute(band, order, rhs, padded, x):
     """Write the solution for a right-hand side (n,) to x.
 
-    Row i of the band, of half-width b >= 1, is row ``order[i]`` of the system; `padded` (n + 2b,) is room for the vector
-    between zeros.
+    Row i of the band, of half-width b >= 1, is row ``order[i]`` of the system; `padded` (n + 2b,) is room for the
+    vector between zeros.
 
     Each entry needs the one before it, so time goes by the latency from one to the next: that one comes last, from a
     register, and nothing else is reordered.  Unsigned indices are not looked at for being negative.

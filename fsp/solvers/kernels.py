@@ -97,8 +97,8 @@ def moment_above(settled, first, mean, k):
 def add_rows(V, coefficients, first, end, out, at):
     """Add ``Σ_k coefficients[k] V[k, first:end]`` to ``out[at:]``.
 
-    Four rows at a time, as each look at `out` costs as much as a row; unsigned indices need no check for being negative,
-    which would keep the loops from vector registers.
+    Four rows at a time, as each look at `out` costs as much as a row; unsigned indices need no check for being
+    negative, which would keep the loops from vector registers.
     """
     n, m = np.uint64(end - first), len(coefficients)
     place, start = np.uint64(at), np.uint64(first)

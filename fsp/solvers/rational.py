@@ -258,9 +258,7 @@ class _System:
         """Write the sinks of the solution w of ``(I - γA) w = v``; return its residual and what rounds in it."""
         A, sinks = self.square, self.sinks
         of_sinks = sinks.indptr, sinks.indices, sinks.data
-        left, terms = rational_kernels.residual(
-            A.indptr, A.indices, A.data, *of_sinks, self.exit_rates, gamma, v, w
-        )
+        left, terms = rational_kernels.residual(A.indptr, A.indices, A.data, *of_sinks, self.exit_rates, gamma, v, w)
         return float(left), float(terms)
 
 
