@@ -373,7 +373,7 @@ def test_when_all_is_absorbed_little_is_kept():
     d = solution[-1]
     assert d.probability({"A": 0, "B": 0}).value == pytest.approx(1.0, abs=d.error.total)
     assert d.error.total <= 1e-6
-    assert len(d) <= 0.25 * solution.statistics["largest_space"]
+    assert len(d) <= 0.3 * solution.statistics["largest_space"]
     conserved(d)
 
 

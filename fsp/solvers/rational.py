@@ -64,6 +64,7 @@ FEW, MANY = 24, 34  # vectors of a step after which the next one is longer, or s
 LARGEST_SPREAD = 1e3  # of Σ|u_j|‖v_j‖₁ over its start: beyond, cancellation costs more digits than a step is worth
 SMALLEST_STEP = 1e-13  # of the time asked for
 KEPT_FACTORS = 2
+COMPLEX = 4.0  # roundings of a product of complex numbers
 NOISE = 5.0  # how many times the rounding of the products the residual of a step may show
 
 
@@ -392,8 +393,9 @@ class _Path:
         self.errors = scale * residual_integrals(modes, powers, path, self.times, basis.weights())
         terms = UNIT_ROUNDOFF * (basis.system.roundings + basis.size + 2) * basis.terms[: basis.size]
         spread = basis.beta * (basis.norms[: basis.size] @ np.abs(self.u))
-        # H is known to rounding, and a slow mode, where it is nearly 1, is divided by γ: s/γ roundings on the way.
-        small = UNIT_ROUNDOFF * (basis.size + 2) * (1.0 + self.times / basis.gamma)
+        # H is known to rounding, and a slow mode, where it is nearly 1, is divided by γ: s/γ roundings on the way, each
+        # of complex numbers.
+        small = COMPLEX * UNIT_ROUNDOFF * (basis.size + 2) * (1.0 + self.times / basis.gamma)
         self.roundings = scale * integrals(terms @ g, self.times) + small * np.maximum.accumulate(spread)
         self._leaks = basis.leak() @ self.u
         allowed = np.maximum(tol_rate * self.times, NOISE * self.roundings)
