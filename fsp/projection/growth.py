@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 MAX_STATES = 10_000_000
 FIRST_STEPS = 2
-EXTENT_SHARE = 0.35  # of the extent of the space along a jump that a line may reach
-FEW_STATES = 20_000  # beyond, that share falls with the root of their number: a new space costs less beside them
+EXTENT_SHARE = 0.4  # of the extent of the space along a jump that a line may reach
+FEW_STATES = 15_000  # beyond, that share falls with the root of their number: a new space costs less beside them
 LEAST_EXTENT_SHARE = 0.15
 HIT = 0.05  # share of the flux out of the space by a jump that asks for longer lines along it
 INTERVALS = 2.0  # growths along one jump that the remaining time should take
