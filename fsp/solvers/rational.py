@@ -161,7 +161,8 @@ class _RationalPropagator:
         while path is None or not (path.reaches_end or basis.complete):
             basis.extend()
             if basis.complete or (basis.size >= check.due and check.met(basis, h, tol_rate)):
-                path = _Path(basis, h, tol_rate)
+                with np.errstate(all="ignore"):  # where a basis is of no use yet, its exponential overflows
+                    path = _Path(basis, h, tol_rate)
         self._last_size = basis.size
         self._adapt(h, path, basis.size)
         return self._end(basis, path, limit)
