@@ -34,6 +34,7 @@ FIRST_STEPS = 2
 EXTENT_SHARE = 0.4  # of the extent of the space along a jump that a line may reach
 FEW_STATES = 15_000  # beyond, that share falls with the root of their number: a new space costs less beside them
 LEAST_EXTENT_SHARE = 0.15
+WIDE = 0.2  # of the largest extent: directions in which a space is wide
 HIT = 0.05  # share of the flux out of the space by a jump that asks for longer lines along it
 INTERVALS = 2.0  # growths along one jump that the remaining time should take
 NEGLECTED_FLUX = 0.01  # share of the flux out of the space whose sources are not followed
@@ -316,7 +317,9 @@ def starting_vector(model: Model, space: StateSpace) -> FloatArray:
 def _reach(space: StateSpace, change: IntArray) -> int:
     """Return how many jumps by `change` a line may have at most: a share of the extent of the space along them."""
     moved = change != 0
-    share = max(EXTENT_SHARE * min(1.0, sqrt(FEW_STATES / len(space))), LEAST_EXTENT_SHARE)
+    extent = space.top - space.bottom
+    wide = np.count_nonzero(extent >= WIDE * extent.max())  # in more directions a space grows by more states
+    share = max(EXTENT_SHARE * sqrt(min(1.0, FEW_STATES / len(space)) / wide), LEAST_EXTENT_SHARE)
     return ceil(share * int(((space.top - space.bottom)[moved] // np.abs(change)[moved]).min()))
 
 
