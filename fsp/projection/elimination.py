@@ -25,6 +25,7 @@ from scipy import sparse
 from scipy.sparse import linalg
 
 from fsp.projection import elimination_kernels as kernels
+from fsp.solvers.linear import WITHOUT_PIVOTING
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
@@ -152,13 +153,6 @@ def _minimum_degree(indptr: IntArray, indices: IntArray) -> IntArray:
     n = len(indptr) - 1
     jumps = sparse.csc_array((np.full(len(indices), -1.0), indices, indptr), shape=(n, n))
     system = (jumps + sparse.diags_array(1.0 + np.diff(indptr))).tocsc()
-    lu = linalg.spilu(
-        system,
-        permc_spec="MMD_AT_PLUS_A",
-        drop_tol=1.0,
-        fill_factor=1.0,
-        diag_pivot_thresh=0.0,
-        options={"SymmetricMode": True},
-    )
+    lu = linalg.spilu(system, drop_tol=1.0, fill_factor=1.0, **WITHOUT_PIVOTING)
     places: IntArray = lu.perm_c
     return places

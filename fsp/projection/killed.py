@@ -29,6 +29,7 @@ from fsp.projection import elimination_kernels as kernels
 from fsp.projection.chain import Chain
 from fsp.projection.elimination import analyse
 from fsp.solvers.base import UNIT_ROUNDOFF
+from fsp.solvers.linear import WITHOUT_PIVOTING
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
@@ -78,10 +79,7 @@ class Factorised:
     def __init__(self, matrix: Any, z: int) -> None:
         self._keep = np.flatnonzero(np.arange(matrix.shape[0]) != z)
         self._matrix = (-matrix[self._keep][:, self._keep]).tocsc()
-        # Diagonally dominant by columns: no pivoting is needed, and a symmetric ordering has less fill-in.
-        self._factors: Any = linalg.splu(
-            self._matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
-        )
+        self._factors: Any = linalg.splu(self._matrix, **WITHOUT_PIVOTING)
 
     def solve(self, right: FloatArray) -> FloatArray:
         """Return the (n,) occupation from sources `right` (n,), zero at z."""

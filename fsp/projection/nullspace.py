@@ -35,6 +35,7 @@ from fsp.projection.elimination import Elimination, analyse
 from fsp.projection.localisation import CUT_OFF, localised
 from fsp.projection.multilevel import cycles
 from fsp.projection.multilevel_kernels import FLOOR
+from fsp.solvers.linear import WITHOUT_PIVOTING
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
@@ -228,9 +229,8 @@ def _direct(chain: Chain, guess: FloatArray | None) -> tuple[FloatArray, float]:
 
 
 def _resolvent(matrix: Any, shift: float) -> Any:
-    # Diagonally dominant by columns: no pivoting is needed, and a symmetric ordering has less fill-in.
     shifted = (shift * sparse.eye_array(matrix.shape[0]) - matrix).tocsc()
-    return linalg.splu(shifted, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+    return linalg.splu(shifted, **WITHOUT_PIVOTING)
 
 
 def _iterate_inverse(lu: Any, p: FloatArray) -> tuple[FloatArray, float, float]:

@@ -26,6 +26,7 @@ from fsp.generator import Generator
 from fsp.projection.growth import MAX_STATES, Growth, starting_vector
 from fsp.projection.nullspace import null_vector
 from fsp.projection.structure import close_leaks, closed_classes
+from fsp.solvers.linear import WITHOUT_PIVOTING
 
 if TYPE_CHECKING:
     from fsp.arrays import ComplexArray, FloatArray, IntArray
@@ -194,12 +195,7 @@ def _dense_pairs(matrix: FloatArray, p: FloatArray, n_modes: int) -> tuple[Compl
 def _arnoldi_pairs(matrix: Any, p: FloatArray, wanted: int) -> tuple[ComplexArray, ComplexArray, ComplexArray]:
     n = len(p)
     shift = RELATIVE_SHIFT * float(np.abs(matrix.diagonal()).max())
-    lu: Any = linalg.splu(
-        (shift * sparse.eye_array(n) - matrix).tocsc(),
-        permc_spec="MMD_AT_PLUS_A",
-        diag_pivot_thresh=0.0,
-        options={"SymmetricMode": True},
-    )
+    lu: Any = linalg.splu((shift * sparse.eye_array(n) - matrix).tocsc(), **WITHOUT_PIVOTING)
     begin = np.random.default_rng(0).standard_normal(n)
 
     def forward(v: FloatArray) -> FloatArray:

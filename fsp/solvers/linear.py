@@ -23,6 +23,13 @@ if TYPE_CHECKING:
 
 DIRECT_STATES = 3_000
 DIRECT_STATES_PLANAR = 400_000  # with at most 5 entries a row: birth-death chains and two-species networks
+# Of SuperLU, for matrices that are diagonally dominant by columns, as those made of generators are: no pivoting is
+# needed, and a symmetric ordering has less fill-in.
+WITHOUT_PIVOTING: dict[str, Any] = {
+    "permc_spec": "MMD_AT_PLUS_A",
+    "diag_pivot_thresh": 0.0,
+    "options": {"SymmetricMode": True},
+}
 WIDEST_BAND = 16  # on either side of the diagonal: beyond, SuperLU solves faster
 
 
@@ -112,17 +119,14 @@ def _in_band(matrix: Any, shift: complex, band: Band) -> Callable[[np.ndarray], 
 def _factorised(matrix: Any) -> Any:
     from scipy.sparse import linalg  # here, as its import costs as much as a small explicit solve
 
-    # Diagonally dominant by columns as Re σ > 0: no pivoting is needed, and a symmetric ordering has less fill-in.
-    options: dict[str, Any] = {"diag_pivot_thresh": 0.0, "options": {"SymmetricMode": True}}
-    return linalg.splu(matrix, permc_spec="MMD_AT_PLUS_A", **options).solve
+    return linalg.splu(matrix, **WITHOUT_PIVOTING).solve
 
 
 def _preconditioned(matrix: Any) -> Callable[[np.ndarray], np.ndarray]:
     from scipy.sparse import linalg
 
     # Coarser than usual: the systems are dominated by their diagonal, and each serves few steps.
-    options: dict[str, Any] = {"diag_pivot_thresh": 0.0, "options": {"SymmetricMode": True}}
-    incomplete = linalg.spilu(matrix, drop_tol=1e-2, fill_factor=4.0, permc_spec="MMD_AT_PLUS_A", **options)
+    incomplete = linalg.spilu(matrix, drop_tol=1e-2, fill_factor=4.0, **WITHOUT_PIVOTING)
     preconditioner = linalg.LinearOperator(matrix.shape, incomplete.solve, dtype=matrix.dtype)
     gmres = partial(linalg.gmres, matrix, rtol=1e-13, atol=0.0, restart=40, maxiter=5, M=preconditioner)
     return lambda b: np.asarray(gmres(b)[0])
