@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from fsp.arrays import FloatArray
     from fsp.generator import Generator
 
-BYTES = 3 * 2**26  # of a basis and all other vectors
+BYTES = 11 * 2**24  # of a basis and all other vectors
 NODES = (5, 9, 13)  # numbers of them that are tried
 AT_ONCE = 2  # nodes whose values are held
 MOST_PASSES = 6
