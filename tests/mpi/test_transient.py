@@ -69,7 +69,7 @@ def test_the_adaptive_loop_gives_the_serial_states(comm, name, solver):
 @pytest.mark.parametrize("solver", ["uniformization", "chebyshev"])
 def test_pruned_spaces_are_the_serial_ones(comm, solver):
     model = Model(
-        species={"X": 400}, reactions=[Reaction("X -> 0", mass_action=1.0), Reaction("0 -> X", mass_action=5)]
+        species={"X": 1000}, reactions=[Reaction("X -> 0", mass_action=1.0), Reaction("0 -> X", mass_action=5)]
     )
     solution = on_ranks(model, [0.5, 3.0], 1e-6, comm, solver=solver)
     expected = serial(model, [0.5, 3.0], 1e-6, comm, solver=solver)
