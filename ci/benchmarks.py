@@ -385,9 +385,6 @@ The bound is checked twice: by the 1-norm distance to a run of another solver wi
 by the values stored in `tests/models`, of which the worst 1-norm over the stored counts of a marginal is shown.
 `≈` would mark an error that is an estimate.
 A case that takes long is run by `ci/bench --long` only.
-Two of them were run once for this version, with other work on the second core: goutsias_growing to t = 300 in 46.9 s \
-and 669 MiB, with 562,553 states, 8,977 products and ≤ 7.9e-05; goutsias to t = 1000 in 1,019 s and 1,371 MiB, with at \
-most 2,036,024 states, 55,008 products and ≤ 9.0e-04.
 
 The peers' figures are user CPU seconds on one core, measured on a loaded two-core machine with each tool's best \
 settings, at the same `tol`, which they take as a bound on truncation alone: PACMENSL (C++, PETSc; grows only) and \
