@@ -309,6 +309,14 @@ def test_a_window_on_a_long_way_is_renewed_as_often_as_its_own_width_is_passed()
         assert changes(fsp.transient(model, [t], 1e-6)) <= 1.5 * math.sqrt(t)
 
 
+@pytest.mark.parametrize("tol", [1e-2, 1e-3])
+def test_a_front_on_a_long_way_gets_longer_lines(tol):
+    """Two species on their way to 300 each: many states feed the front, which would else grow step by step."""
+    immigration = [(f"0 -> {x}", "mass_action", 300.0) for x in "XY"]
+    model = network({"X": 0, "Y": 0}, *immigration, *[(f"{x} -> 0", "mass_action", 1.0) for x in "XY"])
+    assert fsp.transient(model, [3.0], tol).statistics["growths"] <= 60
+
+
 @pytest.mark.parametrize("tol", [1e-2, 1e-4])
 def test_a_support_that_oscillates_comes_to_an_end(tol):
     """Predator and prey for one and a half rounds: the packet returns to where states were dropped."""
