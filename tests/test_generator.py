@@ -330,6 +330,13 @@ def test_one_state_and_absorbing_states():
         assert_is_generator(one)
 
 
+def test_hundreds_of_runs_may_lead_into_one():
+    """Every other state of one fiber leads into a fiber without holes: more sources than rows expect at first."""
+    model = network({"Y": 1, "X": 0}, ("Y -> 0", 2.0), ("X -> 0", 0.5))
+    space = StateSpace.from_states(("Y", "X"), [[0, x] for x in range(600)] + [[1, 2 * x] for x in range(300)])
+    assert_is_the_master_equation(model, space, [2.0, 0.5])
+
+
 @given(networks(), st.integers(1, 3))
 def test_operator_is_its_matrix(drawn, columns):
     model = as_model(drawn)

@@ -77,26 +77,32 @@ def exit_rates(plan, out):
 
 
 @njit(cache=True)
-def _sources_of_block(plan, c, block, n, coordinates, pairs, of_pairs):
-    """Find the runs that change c leads from into each of n runs, with the coordinates of the run that is entered.
+def _sources_of_block(plan, c, block, n, coordinates, states, pairs, of_pairs):
+    """Find the states that change c leads from into each state of n runs, -1 for none, and the pairs of such runs.
 
-    Writes to `pairs` (4, m) the run entered, counted from the block, the run left, where it begins counted from the
-    run entered, and the run whose coefficients count.  Returns their number, or -1 where there are more than m.
+    A column of `pairs` (5, m) holds where the run entered begins in the block, which of its states are entered (first
+    and end), the run whose coefficients count, and where that one begins; one of `of_pairs` the coordinates of the run
+    entered.  Returns the number of pairs, or -1 where there are more than m.
     """
     keys, starts, shifts = plan.keys, plan.starts, plan.shifts
-    last, count = keys.shape[1] - 1, 0
+    base, last, count = starts[block], keys.shape[1] - 1, 0
+    for i in range(starts[block + n] - base):
+        states[i] = -1
     for j in range(n):
         r = block + j
         source = plan.sources[c, r]
-        q, length = first_source(source), starts[r + 1] - starts[r]
+        q, length, start = first_source(source), starts[r + 1] - starts[r], starts[r] - base
         while 0 <= q < len(keys):
             d = begin_of(keys, shifts, c, q, r, last)
             if d >= length:
                 break
             if count == pairs.shape[1]:
                 return -1
-            pairs[0, count], pairs[1, count] = j, q
-            pairs[2, count], pairs[3, count] = (0, r) if plan.own else (d, q)
+            begin, end = max(0, d), min(length, d + starts[q + 1] - starts[q])
+            for i in range(begin, end):
+                states[start + i] = starts[q] - d + i
+            pairs[0, count], pairs[1, count], pairs[2, count] = start, begin, end
+            pairs[3, count], pairs[4, count] = (r, 0) if plan.own else (q, d)
             for k in range(len(coordinates)):
                 of_pairs[k, count] = coordinates[k, j]
             count += 1
@@ -107,43 +113,30 @@ def _sources_of_block(plan, c, block, n, coordinates, pairs, of_pairs):
 
 
 @njit(cache=True)
-def _entries_of_block(plan, c, block, n, coordinates, pairs, of_pairs, scale, place, rates, states):
-    """Write what change c brings to each state of n runs: rates and source states, -1 for none.
-
-    Returns whether there was room for all pairs of runs.
-    """
-    starts, groups, shifts, keys = plan.starts, plan.groups, plan.shifts, plan.keys
-    base, last = starts[block], keys.shape[1] - 1
-    size = starts[block + n] - base
+def _rates_of_block(plan, c, size, count, pairs, of_pairs, scale, place, rates):
+    """Write the rates at which change c enters each of `size` states of a block, by its pairs of runs."""
+    groups, tables = plan.groups, plan.tables
+    run, position = pairs[3], pairs[4]
     for i in range(size):
         rates[i] = 0.0
-        states[i] = -1
-    count = _sources_of_block(plan, c, block, n, coordinates, pairs, of_pairs)
-    if count < 0:
-        return False
-    for k in range(count):
-        r, q = block + pairs[0, k], pairs[1, k]
-        d = begin_of(keys, shifts, c, q, r, last)
-        begin, end = max(0, d), min(starts[r + 1] - starts[r], d + starts[q + 1] - starts[q])
-        first, source = starts[r] - base, starts[q] - d
-        for i in range(begin, end):
-            states[first + i] = source + i
     for g in range(plan.group_range[c], plan.group_range[c + 1]):
-        run, position = pairs[3], pairs[2]
-        read_scales(groups, plan.products, plan.scales, plan.factors, plan.tables, g, of_pairs, run, count, scale)
+        read_scales(groups, plan.products, plan.scales, plan.factors, tables, g, of_pairs, run, count, scale)
         read_places(groups, plan.offsets, g, of_pairs, run, position, count, place)
         for k in range(count):
-            r, q = block + pairs[0, k], pairs[1, k]
-            d = begin_of(keys, shifts, c, q, r, last)
-            begin, end = max(0, d), min(starts[r + 1] - starts[r], d + starts[q + 1] - starts[q])
-            first, factor, t = starts[r] - base, scale[k], place[k]
+            start, factor, t = pairs[0, k], scale[k], place[k]
             if groups[g, 2] == PLAIN:
-                for i in range(begin, end):
-                    rates[first + i] += factor
+                for i in range(pairs[1, k], pairs[2, k]):
+                    rates[start + i] += factor
             else:
-                for i in range(begin, end):
-                    rates[first + i] += factor * plan.tables[t + i]
-    return True
+                for i in range(pairs[1, k], pairs[2, k]):
+                    rates[start + i] += factor * tables[t + i]
+
+
+@njit(cache=True)
+def _room_for_pairs(n_coordinates, m):
+    """Return arrays for m pairs of runs: pairs, coordinates, scalars and places."""
+    coordinates = np.empty((n_coordinates + 1, m), dtype=np.int64)
+    return np.empty((5, m), dtype=np.int64), coordinates, np.zeros(m), np.zeros(m, dtype=np.int64)
 
 
 @njit(cache=True)
@@ -159,27 +152,23 @@ def fill_rows(plan, keep_zeros, n_above, exits, indptr, indices, values):
     coordinates = np.zeros((n_coordinates + 1, BLOCK), dtype=np.int64)
     rates = np.empty((n_changes, width))
     states = np.empty((n_changes, width), dtype=np.int64)
-    room = 2 * BLOCK
+    pairs, of_pairs, scale, place = _room_for_pairs(n_coordinates, 2 * BLOCK)
     block, position = 0, 0
     indptr[0] = 0
     while block < n_runs:
         n = 1
         while n < min(BLOCK, n_runs - block) and starts[block + n + 1] - starts[block] <= width:
             n += 1
-        read_coordinates(plan.keys, plan.fields, plan.dependents, block, n, coordinates)
-        pairs = np.empty((4, room), dtype=np.int64)
-        of_pairs = np.empty((n_coordinates + 1, room), dtype=np.int64)
-        scale, place = np.zeros(room), np.zeros(room, dtype=np.int64)
-        fits = True
-        for c in range(n_changes):
-            fits = fits and _entries_of_block(
-                plan, c, block, n, coordinates, pairs, of_pairs, scale, place, rates[c], states[c]
-            )
-        if not fits:
-            room *= 2
-            continue
         base = starts[block]
-        for i in range(starts[block + n] - base):
+        size = starts[block + n] - base
+        read_coordinates(plan.keys, plan.fields, plan.dependents, block, n, coordinates)
+        for c in range(n_changes):
+            count = _sources_of_block(plan, c, block, n, coordinates, states[c], pairs, of_pairs)
+            while count < 0:
+                pairs, of_pairs, scale, place = _room_for_pairs(n_coordinates, 2 * pairs.shape[1])
+                count = _sources_of_block(plan, c, block, n, coordinates, states[c], pairs, of_pairs)
+            _rates_of_block(plan, c, size, count, pairs, of_pairs, scale, place, rates[c])
+        for i in range(size):
             for c in range(n_changes + 1):
                 if c == n_above:
                     indices[position], values[position] = base + i, -exits[base + i]

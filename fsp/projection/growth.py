@@ -320,7 +320,7 @@ def _reach(space: StateSpace, change: IntArray) -> int:
     extent = space.top - space.bottom
     wide = np.count_nonzero(extent >= WIDE * extent.max())  # in more directions a space grows by more states
     share = max(EXTENT_SHARE * sqrt(min(1.0, FEW_STATES / len(space)) / wide), LEAST_EXTENT_SHARE)
-    return ceil(share * int(((space.top - space.bottom)[moved] // np.abs(change)[moved]).min()))
+    return ceil(share * int((extent[moved] // np.abs(change)[moved]).min()))
 
 
 def _threshold(flux: FloatArray, bearable: float, comm: Any) -> float:
