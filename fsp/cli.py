@@ -14,7 +14,7 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
@@ -74,6 +74,7 @@ def _guarded(command: Callable[..., int]) -> Callable[..., None]:
     @functools.wraps(command)
     def guarded(*, debug: bool, **options: Any) -> None:
         try:
+            _refuse_ranks(command.__name__, options)
             code = command(**options)
         except tuple(kind for kind, _ in _CODES) as error:
             if debug:
@@ -86,6 +87,21 @@ def _guarded(command: Callable[..., int]) -> Callable[..., None]:
         raise SystemExit(code)
 
     return guarded
+
+
+def _refuse_ranks(command: str, options: Mapping[str, Any]) -> None:
+    """Refuse a command of which every rank would do the whole, and write the same files."""
+    from fsp.petsc.environment import n_ranks_started, rank_started
+
+    if command == "batch" or options.get("backend", "serial") != "serial" or n_ranks_started() == 1:
+        return
+    if rank_started():
+        raise SystemExit(0)  # the first rank says it, and its status is that of mpirun
+    way = "give --backend petsc, or " if "backend" in options else ""
+    raise ArgumentError(
+        f"`fsp {command}` must be started once, but {n_ranks_started()} ranks were, each of which would do all of it; "
+        f"{way}start it without mpirun or srun."
+    )
 
 
 def _error_line(error: BaseException) -> str:
@@ -101,9 +117,9 @@ class _Commands(click.Group):
 
     def main(self, *args: Any, **more: Any) -> Any:
         """Read the words and run what they say."""
-        names = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID")
-        is_first = max(int(os.environ.get(name, "0") or 0) for name in names) == 0
-        with _only(is_first or not any(word.endswith("petsc") for word in sys.argv)):
+        from fsp.petsc.environment import rank_started
+
+        with _only(rank_started() == 0 or not any(word.endswith("petsc") for word in sys.argv)):
             return super().main(*args, **more)
 
 
@@ -368,8 +384,11 @@ def _run_on_ranks(request: Request, task: str, backend: str, asked: Callable[[],
     from fsp.projection.backend import backend_named
 
     comm = backend_named(backend).comm
+    from fsp.petsc.options import Options
+
     with redirect_stderr(sys.__stderr__), comm.guard(_error_line, _code_of):
         options = {**asked(), "backend": backend, "comm": comm}
+        Options(comm)  # refuses what the command line asks of PETSc by a wrong name
         request = replace(request, resume=False, save_every=None)
         model = comm.share(lambda: _model(request.model, request.settings))
         with _only(comm.rank == 0):

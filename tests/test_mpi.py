@@ -60,6 +60,45 @@ def test_an_error_on_one_rank_ends_all(tmp_path):
     assert "rank 1 of 3" in done.stderr
 
 
+SOLVED = (
+    "import fsp\n"
+    "from fsp.petsc import Communicator\n"
+    "model = fsp.Model(species={'X': 3}, reactions=[fsp.Reaction('X -> 0', mass_action=1.0)])\n"
+    "solution = fsp.transient(model, [1.0], backend='petsc')\n"
+)
+
+
+@needs_mpi
+def test_one_rank_may_print_a_solution(tmp_path):
+    done = run_script(tmp_path, 2, f"{SOLVED}if Communicator().rank == 0:\n    print(solution)\n")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("solver: ") == 1
+
+
+@needs_mpi
+def test_a_question_that_one_rank_asks_alone_is_refused(tmp_path):
+    done = run_script(tmp_path, 2, f"{SOLVED}if Communicator().rank == 0:\n    solution[0].marginal('X')\n")
+    assert done.returncode != 0
+    message = "rank 0 is in Distribution.marginal and rank 1 in the end of the program"
+    assert done.stderr.count(message) == 1
+
+
+@needs_mpi
+@pytest.mark.parametrize(
+    ("words", "way"),
+    [
+        (["transient", "--times", "1", "--out", "one.h5"], "give --backend petsc, or start it without mpirun"),
+        (["info"], "; start it without mpirun"),
+    ],
+)
+def test_a_command_for_one_process_is_refused_on_several(tmp_path, monkeypatch, words, way):
+    monkeypatch.setattr(launcher, "WHERE", tmp_path)
+    done = fsp_on_ranks(2, words[0], MODEL, *words[1:])
+    assert done.returncode == 2
+    assert done.stderr.count("fsp: error: ") == done.stderr.count(way) == 1
+    assert not list(tmp_path.iterdir())
+
+
 @needs_mpi
 @pytest.mark.parametrize("n", [1, 3])
 def test_an_error_on_all_ranks_is_printed_once(tmp_path, n):
@@ -176,6 +215,9 @@ def test_the_command_for_stationary_distributions_passes_options_to_petsc(n):
     done = fsp_on_ranks(n, *words, "-fsp_ksp_type", "fgmres", "-fsp_ksp_gmres_restart", "40")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("stationary: ") == 1
+    assert "has an option" not in done.stderr
+    mistyped = fsp_on_ranks(n, *words, "-fsp_ksp_typ", "fgmres")
+    assert mistyped.stderr.count("has an option -fsp_ksp_typ: the name may be mistyped") == 1
     refused = fsp_on_ranks(n, *words, "-fsp_speed", "2")
     assert refused.returncode == 2
     assert refused.stderr.count("`options` must be named after an object of PETSc") == 1
@@ -191,6 +233,7 @@ def test_the_command_for_stationary_distributions_passes_options_to_petsc(n):
         (["--sweep", "aV=1,2"], 2, "--backend serial"),
         (["--tol", "2"], 2, "`tol` must be"),
         (["--times", "soon"], 2, "`--times` must be"),
+        (["-fsp_speed", "2"], 2, "`options` must be named after"),  # also where no object of PETSc is made
     ],
 )
 def test_errors_of_the_command_are_printed_once(words, code, message):

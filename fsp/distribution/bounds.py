@@ -19,7 +19,7 @@ where K and H are Hölder's bounds of g and h over a part of p that weighs G, an
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 # numpy adds blocks of 128 in 8 lanes, then pairs: 20 + log2(n) additions in a row, each to half an eps.  This holds for
 # 2^62 numbers that are spread over 2^10 ranks.
 SUMMED = 92 * float(np.finfo(float).eps)
+Points: TypeAlias = tuple[FloatArray, FloatArray]  # probabilities and values of a function, (n,) each
 ESTIMATED = "the error is an estimate, not a bound"
 UNBOUNDED = "a 1-norm error does not bound the tail of the function on states that are not stored"
 OPEN = "no polynomial is known to bound the formula on states that are not stored"

@@ -188,7 +188,7 @@ class Distribution:
         if values.dtype == np.bool_:
             return bounds.event(*self._parts_of(values), self.error)
         self._require_finite(formula, values)
-        return self._bounded_mean(self._read(formula), values)
+        return self._bounded_mean(self._read(formula), self._points_of(values))
 
     def mean_interval(self) -> dict[str, Interval]:
         """Bound the mean copy number of each species.
@@ -212,23 +212,22 @@ class Distribution:
         return {name: self._variance_of(name, variances[name]) for name in self.species}
 
     def _mean_of(self, name: str) -> Interval:
-        return self._bounded_mean(Symbol(name), self.states[:, self._column(name)].astype(np.float64))
+        return self._bounded_mean(Symbol(name), self._points_about(name, 0.0, 1))
 
     def _variance_of(self, name: str, value: float) -> Interval:
         centre = float(round(self.mean()[name]))
-        values = np.square(self.states[:, self._column(name)] - centre, dtype=np.float64)  # (n,)
         square = call("^", call("-", Symbol(name), Number(centre)), Number(2.0))
-        spread_about = self._bounded_mean(square, values, not_negative=True)
+        spread_about = self._bounded_mean(square, self._points_about(name, centre, 2), not_negative=True)
         return bounds.variance(self._mean_of(name), spread_about, centre, value)
 
     @cached_property
     def _moment_bounds(self) -> MomentBounds | None:
         return self.moments.bounds if isinstance(self.moments, PendingBounds) else self.moments
 
-    def _bounded_mean(self, formula: Expression, values: FloatArray, *, not_negative: bool = False) -> Interval:
+    def _bounded_mean(self, formula: Expression, points: bounds.Points, *, not_negative: bool = False) -> Interval:
         """Bound the mean of a function by all that is known: stored states, tails, moment equations."""
         moments = self._moment_bounds
-        probabilities, values = self._points_of(values)
+        probabilities, values = points
         if moments is None and not self.closed:
             return bounds.unbounded_mean(probabilities, values)
         if moments is None:
@@ -245,9 +244,14 @@ class Distribution:
         """Return probabilities and the mask of an event, of all states or of as many as have the same sums."""
         return self.probabilities, mask
 
-    def _points_of(self, values: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def _points_of(self, values: FloatArray) -> bounds.Points:
         """Return probabilities and values, of all states or of as many as have the same sums and extremes."""
         return self.probabilities, values
+
+    def _points_about(self, name: str, centre: float, power: int) -> bounds.Points:
+        """Return the points of a power of the distance of a count from a centre."""
+        distance = self.states[:, self._column(name)] - centre  # (n,)
+        return self._points_of(np.asarray(distance**power, dtype=np.float64))
 
     def _require_finite(self, formula: str, values: FloatArray) -> None:
         if not np.isfinite(values).all():

@@ -1,34 +1,44 @@
 """What ranks say to each other: agreement on errors, sums, exchanges of rows, and an end that no rank waits for.
 
 The rules are in docs/mpi.md.  A block under `agree` holds no collective call; what it raises on any rank is raised on
-all ranks.
+all ranks.  What a user asks of things that are spread over ranks goes through `together`, which compares what the ranks
+ask: a question that one rank asks alone is refused when another asks something else, or has come to its end.
 """
 
 from __future__ import annotations
 
+import atexit
 import pickle
 import sys
 import time
 import traceback
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import cache, wraps
+from math import inf
+from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, TypeVar, cast
 
 import numpy as np
 
 from fsp.errors import ArgumentError, BackendError, FSPError
 from fsp.petsc.environment import load
+from fsp.petsc.options import say_unused
 
 if TYPE_CHECKING:
     from fsp.arrays import IntArray
 
 T = TypeVar("T")
+S = TypeVar("S")
+P = ParamSpec("P")
 LARGEST_MESSAGE = 2**31 - 1  # what MPI counts with an int: numbers that one call sends from, or brings to, one rank
 # The larger one of the bits of either is that of the other type, and the smaller one too, in the other place.
 _FLOAT_MARKS = np.array([1.0, 2.0])
 _INTEGER_MARKS = _FLOAT_MARKS[::-1].copy().view(np.int64)
 GRACE = 10.0  # seconds in which all ranks must fail, or one ends the others
+PATIENCE = 30.0  # seconds after which a rank says that it waits for the others to ask the same
+NAP = 1e-4  # seconds between looks at whether the others are there
+THE_END, A_FAILURE = "the end of the program", "an error"  # where a rank may be that is in no question
 
 
 class Communicator:
@@ -111,6 +121,49 @@ class Communicator:
         values = self.mpi.allgather(value)
         if any(other != values[0] for other in values):
             raise ArgumentError(f"{what} must be the same on all ranks, but is not: {sorted(set(map(str, values)))}.")
+
+    def together(self, what: str) -> None:
+        """Return when all ranks ask `what`.
+
+        A rank that has waited for PATIENCE says so, and waits on: the others may be at work.
+
+        Raises
+        ------
+        ArgumentError
+            On all ranks, if one asks something else or is at the end of its program.
+        """
+        if self.size == 1:
+            return
+        said = False
+
+        def waiting(seconds: float) -> None:
+            nonlocal said
+            if seconds > PATIENCE and not said:
+                said = True
+                self._print(
+                    f"fsp: rank {self.rank} of {self.size} has waited {PATIENCE:.0f} s in {what}, which all ranks must "
+                    f"call: it does not belong under `if rank == 0`"
+                )
+
+        asked = _compare(self.mpi, what, waiting)
+        if asked is None:
+            return
+        other = next(rank for rank, one in enumerate(asked) if one != asked[0])
+        error = ArgumentError(
+            f"All ranks must ask the same of what is spread over them, but rank 0 is in {asked[0]} and rank {other} in "
+            f"{asked[other]}; call it on all ranks, and print or draw what it returns on one."
+        )
+        if not {A_FAILURE, THE_END} & set(asked):
+            raise error
+        if A_FAILURE not in asked and self.rank == next(r for r, one in enumerate(asked) if one != THE_END):
+            traceback.print_stack()
+            self._print(f"{type(error).__name__}: {error}")
+            self.mpi.Abort(1)
+        _wait_for_the_end()
+
+    @staticmethod
+    def _print(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
 
     # ---- numbers ------------------------------------------------------------------------------------------
 
@@ -230,14 +283,59 @@ class Communicator:
             sys.exit(status(error))
 
 
+def collective(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
+    """Make a method of something with a `comm` one that all ranks must call, and refuse it where they do not."""
+
+    @wraps(method)
+    def asked(self: S, *args: P.args, **options: P.kwargs) -> T:
+        comm: Communicator = self.comm  # type: ignore[attr-defined]
+        comm.together(f"{type(self).__name__}.{method.__name__}")
+        return method(self, *args, **options)
+
+    return cast("Callable[Concatenate[S, P], T]", asked)
+
+
 @cache
 def watch_exceptions() -> None:
-    """See to it that an exception that nobody catches ends all ranks, and is printed once."""
+    """See to it that no rank waits for one that has ended: an exception that nobody catches ends all, and once."""
     world = load().MPI.COMM_WORLD
+    if world.Get_rank() == 0:
+        atexit.register(say_unused)
     if world.Get_size() > 1:
+        atexit.register(_end_together)
         sys.excepthook = lambda kind, error, trace: end_all(
             world, "".join(traceback.format_exception(kind, error, trace)).rstrip(), error
         )
+
+
+def _end_together() -> None:
+    """Meet the other ranks at the end; where one asks something of this rank instead, it ends all."""
+    if _compare(load().MPI.COMM_WORLD, THE_END, lambda seconds: None) is not None:
+        _wait_for_the_end()
+
+
+def _compare(mpi: Any, what: str, waiting: Callable[[float], None]) -> list[str] | None:
+    """Return None when all ranks have come with the same, else what each has come with.
+
+    `waiting` is called with the seconds that have passed until all are here.
+    """
+    mark = zlib.crc32(what.encode())
+    own, extremes = np.array([mark, -mark]), np.empty(2, dtype=np.int64)  # `own` must live until the request is done
+    request = mpi.Iallreduce(own, extremes, op=load().MPI.MAX)
+    since = time.monotonic()
+    while not request.Test():
+        waiting(time.monotonic() - since)
+        time.sleep(NAP)
+    if extremes[0] == -extremes[1]:
+        return None
+    asked: list[str] = mpi.allgather(what)
+    return asked
+
+
+def _wait_for_the_end() -> NoReturn:
+    """Wait until another rank, which knows what is wrong, has ended this one."""
+    while True:
+        time.sleep(1.0)
 
 
 def end_all(mpi: Any, message: str, error: BaseException) -> None:
@@ -270,14 +368,16 @@ def meet(mpi: Any, message: str | None) -> None:
     message
         How this rank has failed; None where it has not, and waits as long as it takes.
     """
-    request = mpi.Ibarrier()
-    deadline = time.monotonic() + GRACE
-    while not request.Test():
-        if message is not None and time.monotonic() > deadline:
+
+    def end(seconds: float = inf) -> None:
+        if message is not None and seconds > GRACE:
             place = f"rank {mpi.Get_rank()} of {mpi.Get_size()}"
             print(f"{message}\n({place}; it ends the others)", file=sys.stderr, flush=True)
             mpi.Abort(1)
-        time.sleep(0.001)
+
+    if _compare(mpi, A_FAILURE, end) is not None:
+        end()
+        _wait_for_the_end()
 
 
 def _pickled(error: Exception) -> bytes:

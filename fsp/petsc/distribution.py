@@ -2,7 +2,9 @@
 
 What concerns a few species is asked of their marginal, a serial distribution that all ranks have; what concerns all of
 them is reduced to a few points with the same sums and extremes, of which the serial bounds hold.
-Every method is collective.
+
+What is printed, the means and variances of each species and their intervals, is reduced when a distribution is made, so
+one rank may print it.  Every other method is collective, and refused where ranks ask different things.
 """
 
 from __future__ import annotations
@@ -18,14 +20,17 @@ from fsp.distribution import Distribution as SerialDistribution
 from fsp.distribution import ErrorLedger
 from fsp.distribution.checks import check, read_only
 from fsp.errors import ArgumentError
+from fsp.petsc.comm import collective
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from fsp.arrays import BoolArray, FloatArray, IntArray
-    from fsp.distribution import Solution
+    from fsp.distribution import Interval, Solution
+    from fsp.distribution.bounds import Points
     from fsp.petsc.comm import Communicator
     from fsp.petsc.space import StateSpace
 
@@ -54,6 +59,7 @@ class Distribution(SerialDistribution):
     """
 
     space: StateSpace
+    _points: Mapping[tuple[str, float, int], Points]
 
     def __init__(self, space: StateSpace, probabilities: FloatArray, **more: Any) -> None:
         fields: dict[str, Any] = {
@@ -83,6 +89,7 @@ class Distribution(SerialDistribution):
                 raise ArgumentError(f"`probabilities` must be finite and non-negative, but one is {worst[0]}.")
         one = np.zeros((1, len(space.species)), dtype=np.int64)
         check(one, np.array([self.mass]), space.species, self.error)
+        self._reduce()
 
     @cached_property
     def states(self) -> IntArray:
@@ -113,8 +120,38 @@ class Distribution(SerialDistribution):
 
         save(answer, path)
 
+    # ---- reduced when it is made ----------------------------------------------------------------------------
+
+    def _reduce(self) -> None:
+        """Reduce what is printed of each species: moments, and points of its count and of the square about its mean."""
+        states, means, variances = self.space.states, [], []  # (n_local, d)
+        points: dict[tuple[str, float, int], Points] = {}
+        for name, column in zip(self.species, states.T, strict=True):
+            count = column.astype(np.float64)  # (n_local,)
+            means.append(self.comm.sum(float((self.probabilities * count).sum())) / self.mass)
+            square = self.comm.sum(float((self.probabilities * (count - means[-1]) ** 2).sum()))
+            variances.append(square / self.mass)
+            centre = float(round(means[-1]))
+            points[name, 0.0, 1] = self._points_of(count)
+            points[name, centre, 2] = self._points_of((count - centre) ** 2)
+        vars(self).update(_means=np.array(means), _variances=np.array(variances), _points=points)
+
+    def _points_about(self, name: str, centre: float, power: int) -> Points:
+        return self._points[name, centre, power]
+
     # ---- in one place -------------------------------------------------------------------------------------
 
+    @collective
+    def probability(self, event: str | Mapping[str, int]) -> Interval:
+        """Bound the probability of an event; see `fsp.Distribution.probability`."""
+        return super().probability(event)
+
+    @collective
+    def expectation(self, formula: str) -> Interval:
+        """Bound the mean of a function of the state; see `fsp.Distribution.expectation`."""
+        return super().expectation(formula)
+
+    @collective
     def marginal(self, *species: str) -> SerialDistribution:
         """Sum over all other species; the answer is the same on all ranks, and in serial.
 
@@ -136,6 +173,7 @@ class Distribution(SerialDistribution):
             moments=None if self.moments is None else self.moments.select(columns),
         )
 
+    @collective
     def gathered(self) -> SerialDistribution | None:
         """Return the whole distribution on rank 0, and None on the others.
 
@@ -202,30 +240,24 @@ class Distribution(SerialDistribution):
             return super()._observe(formula)
         raise AssertionError("agree raises what the block raised")
 
-    @cached_property
-    def _means(self) -> FloatArray:
-        sums = [float((self.probabilities * column).sum()) for column in self.states.T]
-        return np.asarray(self.comm.sum(np.array(sums))) / self.mass
-
-    @cached_property
-    def _variances(self) -> FloatArray:
-        squares = [(self.probabilities * (x - m) ** 2).sum() for x, m in zip(self.states.T, self._means, strict=True)]
-        return np.asarray(self.comm.sum(np.array(squares))) / self.mass
-
+    @collective
     def covariance(self) -> FloatArray:
         """Return the (d, d) covariance matrix of the stored probability divided by its mass."""
         centred = (self.states - self._means).T  # (d, n_local)
         return np.asarray(self.comm.sum((centred * self.probabilities) @ centred.T)) / self.mass
 
+    @collective
     def moment(self, species: str | None = None, order: int = 1, /, **orders: int) -> float:
         """Compute a raw moment of the stored probability divided by its mass; see `fsp.Distribution.moment`."""
         named = [*([] if species is None else [species]), *orders]
         return self.marginal(*dict.fromkeys(named or self.species)).moment(species, order, **orders)
 
+    @collective
     def quantile(self, species: str, level: float) -> int:
         """Find the smallest copy number up to which the share `level` lies; see `fsp.Distribution.quantile`."""
         return self.marginal(species).quantile(species, level)
 
+    @collective
     def mode(self) -> dict[str, int]:
         """Return the most likely state, the first in lexicographic order of several."""
         own = float(self.probabilities.max(initial=-1.0))
@@ -233,11 +265,13 @@ class Distribution(SerialDistribution):
         best: list[tuple[float, Any]] = self.comm.mpi.allgather((own, state))
         return self._state(np.array(max(best, key=lambda pair: pair[0])[1]))
 
+    @collective
     def entropy(self) -> float:
         """Return the Shannon entropy in nats of the stored probability divided by its mass."""
         share = self.probabilities[self.probabilities > 0] / self.mass
         return max(0.0, float(self.comm.sum(float(-(share * np.log(share)).sum()))))
 
+    @collective
     def distance(self, other: SerialDistribution, kind: str = "l1") -> float:
         """Measure the distance to another distribution, spread over the same ranks; see `fsp.Distribution.distance`.
 

@@ -6,6 +6,7 @@ Ours all begin with ``fsp_``: ``-fsp_ksp_type bcgs`` on the command line of a pr
 
 from __future__ import annotations
 
+import ctypes
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 PREFIX = "fsp_"
 FLAG = f"-{PREFIX}"
+_asked: set[str] = set()  # of calls; those of the command line come to it at the end
+_used: set[str] = set()  # by an object of PETSc or SLEPc
 OBJECTS = ("bv", "ds", "eps", "fn", "ksp", "mat", "mfn", "pc", "rg", "snes", "st", "sub", "ts", "vec")
 
 
@@ -43,6 +46,7 @@ class Options:
         with comm.agree():
             self.given = {**from_arguments(sys.argv[1:]), **_named(given or {})}
         comm.require_same(sorted(self.given.items()), "`options`")
+        _asked.update(self.given)
 
     @contextmanager
     def over(self, **defaults: Any) -> Iterator[str]:
@@ -55,10 +59,31 @@ class Options:
                 database.setValue(name, value)
             yield PREFIX
         finally:
+            _used.update(name for name in self.given if _is_used(PREFIX + name))
             for name in wanted:
                 database.delValue(name)
             for name, value in before.items():
                 database.setValue(name, value)
+
+
+def say_unused() -> None:
+    """Print the options that no object has looked up: a name that is mistyped, or of an object that was not made."""
+    given = {argument.removeprefix(FLAG) for argument in sys.argv[1:] if argument.startswith(FLAG)}
+    unused = sorted((_asked | given) - _used)
+    if unused:
+        names = ", ".join(FLAG + name for name in unused)
+        print(
+            f"fsp: warning: no object of PETSc or SLEPc that was made has an option {names}: the name may be mistyped, "
+            f"or of an object that this run did not need",
+            file=sys.stderr,
+        )
+
+
+def _is_used(name: str) -> bool:
+    """Tell whether an option of PETSc's database was looked up; petsc4py 3.18 does not have this call."""
+    used = ctypes.c_int(0)
+    ctypes.CDLL(load().PETSc.__file__).PetscOptionsUsed(None, name.encode(), ctypes.byref(used))
+    return bool(used.value)
 
 
 def from_arguments(arguments: Sequence[str]) -> dict[str, str]:

@@ -120,6 +120,7 @@ def stationary(
         If propensities depend on time.
     """
     ranks = Communicator.of(comm if comm is not None or space is None else getattr(space, "comm", None))
+    ranks.together("fsp.stationary")
     with ranks.agree():
         _check(model, tol, space, method, ranks)
     settings = Settings(method, SHARE * tol, Options(ranks, options))

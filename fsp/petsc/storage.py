@@ -39,6 +39,7 @@ def save(answer: Solution | Any, path: str | Path) -> None:
     """
     distributions: Any = [answer] if hasattr(answer, "space") else list(answer)
     comm: Communicator = distributions[0].comm
+    comm.together("save")
     error: Exception | None = None
     sent = _Sender(comm, distributions)
     if comm.rank == 0:

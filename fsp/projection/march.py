@@ -143,6 +143,7 @@ def transient(
     parts = backend_named(backend, comm)
     given: dict[str, Any] = {"space": space, "solver": solver, "max_states": max_states, "max_memory": max_memory}
     run: Callable[..., Solution] = partial(solve, model, tol=tol, progress=progress, backend=parts, **given)
+    parts.comm.together("fsp.transient")
     with parts.comm.agree():
         _check_checkpoints(parts, checkpoint, start, resume, save_every)
         requested = checked_times(times).tolist()

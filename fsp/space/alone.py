@@ -26,6 +26,9 @@ class Alone:
     def require_same(self, value: Any, what: str) -> None:
         """Raise an ArgumentError unless all ranks have an equal `value`."""
 
+    def together(self, what: str) -> None:
+        """Return when all ranks ask `what`."""
+
     def agree(self) -> AbstractContextManager[None]:
         """Raise on every rank what the block raises on any."""
         return nullcontext()

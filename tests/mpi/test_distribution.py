@@ -61,6 +61,23 @@ def test_every_number_is_the_serial_one(comm, closed, with_moments):
     assert str(spread) == str(serial)
 
 
+def test_one_rank_may_ask_for_what_is_printed(comm):
+    spread, serial = pair(comm)
+    if comm.rank == comm.size - 1:
+        assert str(spread) == str(serial)
+        assert spread.mean_interval().keys() == spread.variance_interval().keys() == serial.mean().keys()
+        assert (spread.std(), len(spread)) == (pytest.approx(serial.std(), rel=REL), len(serial))
+
+
+def test_different_questions_are_refused_on_all_ranks(comm):
+    spread, serial = pair(comm)
+    ask = (lambda: spread.quantile("U", 0.5)) if comm.rank else (lambda: spread.probability("U > 3"))
+    if comm.size > 1:
+        with pytest.raises(fsp.ArgumentError, match=r"rank 0 is in Distribution.probability and rank 1 in .*quantile"):
+            ask()
+    assert spread.quantile("V", 0.9) == serial.quantile("V", 0.9)  # they go on together
+
+
 def test_marginals_are_serial_and_the_same_everywhere(comm):
     spread, serial = pair(comm)
     for names in (["U"], ["V"], ["V", "U"]):
