@@ -240,15 +240,17 @@ def stationary(method: str, lyapunov: str | None, backend: str, **shared: Any) -
 @main.command(epilog=_EPILOG)
 @click.argument("manifest", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the files and the summary.")
+@click.option("--jobs", type=click.IntRange(1), help="Jobs that are solved at a time; as many as processors.")
 @click.option("--ranks-per-job", type=click.IntRange(1), help="Under mpirun: ranks that solve a job together; one.")
 @click.option("--resume", is_flag=True, help="Skip the jobs whose files in --out are complete.")
 @click.option("--quiet", is_flag=True, help="No line for each job.")
 @_guarded
-def batch(manifest: Path, out: Path, ranks_per_job: int | None, resume: bool, quiet: bool) -> int:
+def batch(manifest: Path, out: Path, jobs: int | None, ranks_per_job: int | None, resume: bool, quiet: bool) -> int:
     """Solve all jobs of MANIFEST, a TOML file, each into a file of its own.
 
     A job that fails does not end the others; what became of each is in summary.csv.
     """
+    from fsp.generator.threads import n_processors
     from fsp.petsc.environment import n_ranks_started
     from fsp.projection.batch import solve_batch
     from fsp.projection.manifest import read_manifest
@@ -259,7 +261,10 @@ def batch(manifest: Path, out: Path, ranks_per_job: int | None, resume: bool, qu
 
     many = n_ranks_started() > 1 or ranks_per_job is not None
     if not many and all(job.backend != "petsc" for job in read_manifest(manifest)):
-        return _end_of_batch(solve_batch(manifest, out, resume=resume, tell=tell))
+        found = solve_batch(manifest, out, processes=jobs or n_processors(), resume=resume, tell=tell)
+        return _end_of_batch(found)
+    if jobs is not None:
+        raise ArgumentError(f"`--jobs` must be left out on ranks, which share the jobs, but is {jobs}.")
     from fsp.petsc.batch import solve_in_groups
     from fsp.petsc.comm import Communicator
 

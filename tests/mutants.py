@@ -1311,6 +1311,22 @@ MUTANTS = [
     ),
     # ---- batches
     mutant(
+        "batches-share-a-folder",
+        "projection/batch.py",
+        "    except BlockingIOError:\n        return False\n",
+        "    except BlockingIOError:\n        return True\n",
+        "batch",
+        only="two_batches",
+    ),
+    mutant(
+        "workers-are-not-told-to-end",
+        "projection/workers.py",
+        "                chain.pop()\n        self._terminate()\n",
+        "                chain.pop()\n",
+        "batch",
+        only="signal_stops_all",
+    ),
+    mutant(
         "a-file-of-another-tolerance-kept",
         "projection/batch.py",
         "== (model.hash, job.times, job.tol)",
@@ -1446,6 +1462,30 @@ MUTANTS = [
         "    edges = own",
         "mpi",
         only="test_null_vectors and 3",
+    ),
+    mutant(
+        "printing-asks-the-other-ranks",
+        "petsc/distribution.py",
+        "        return self._points[name, centre, power]\n",
+        "        return super()._points_about(name, centre, power)\n",
+        "mpi",
+        only="one_rank_may_print",
+    ),
+    mutant(
+        "different-questions-mixed",
+        "petsc/comm.py",
+        "        asked = _compare(self.mpi, what, waiting)\n",
+        '        asked = _compare(self.mpi, "a question", waiting)\n',
+        "mpi",
+        only="test_distribution and 2",
+    ),
+    mutant(
+        "every-rank-does-all",
+        "cli.py",
+        "or n_ranks_started() == 1:\n        return",
+        "or n_ranks_started() > 0:\n        return",
+        "mpi",
+        only="one_process_is_refused",
     ),
     mutant(
         "broken-job-of-a-batch-begun-anew",

@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import os
 import signal
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -16,7 +19,7 @@ import fsp
 from fsp import cli
 from fsp.distribution.storage import read_head
 from fsp.projection import batch
-from fsp.projection.batch import BEGUN, SUMMARY, prepare, solve_batch
+from fsp.projection.batch import BEGUN, SUMMARY, locked, prepare, solve_batch
 from fsp.projection.manifest import KEYS, read_manifest
 
 MODEL = """
@@ -65,7 +68,9 @@ def statuses(found):
 
 
 def run(*words):
-    return CliRunner().invoke(cli.main, [str(word) for word in words])
+    """Run the command in this process alone, where tests can change what it does."""
+    own = ["--jobs", "1"] if words[0] == "batch" else []
+    return CliRunner().invoke(cli.main, [str(word) for word in (*words, *own)])
 
 
 # ---- what a manifest stands for
@@ -246,6 +251,106 @@ def test_an_answer_above_its_tolerance_is_7(folder, monkeypatch, bound, certifie
 
     monkeypatch.setattr(batch, "transient", solve)
     assert run("batch", written(folder, ONE), "--out", folder / "out").exit_code == 7
+
+
+# ---- several at a time
+
+
+def test_jobs_in_processes_give_the_same_files(folder):
+    manifest, lines = written(folder, JOBS + '[[jobs]]\nmodel = "missing.ant"\ntimes = 1\nset = {}\n'), []
+    alone = solve_batch(manifest, folder / "alone")
+    found = solve_batch(manifest, folder / "out", processes=2, tell=lines.append)
+    assert statuses(found) == statuses(alone) == dict.fromkeys(NAMES, "solved") | {"missing": "failed"}
+    assert len(lines) == len(NAMES) + 1
+    for row in alone.rows[:-1]:
+        one, other = (fsp.read(where / row.job.file)[-1] for where in (folder / "alone", folder / "out"))
+        assert one.error == other.error
+        assert np.array_equal(one.probabilities, other.probabilities)
+
+
+DYING = """
+import os
+from fsp.cli import main
+from fsp.projection import batch
+
+class Dying(batch._Jobs):
+    def __call__(self, number, first):
+        if self.plan.rows[number].job.name == "huge":
+            os._exit(9)
+        return super().__call__(number, first)
+
+batch._Jobs = Dying
+"""
+
+
+def test_a_worker_that_dies_fails_its_job_alone(folder):
+    dying = '[[jobs]]\nname = "huge"\nmodel = "first.ant"\ntimes = 1\nset.k = 1e9\n'
+    (folder / "dying.py").write_text(DYING)
+    start = [sys.executable, "-c", "import dying; dying.main()"]  # workers find the module by the path of this process
+    words = [*start, "batch", written(folder, JOBS + dying), "--out", "out", "--jobs", "2"]
+    done = subprocess.run(list(map(str, words)), cwd=folder, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 1, done.stderr
+    assert f"{len(NAMES) + 1} jobs: {len(NAMES)} solved, 1 failed" in done.stdout
+    assert "failed: huge: the process that solved it was killed" in done.stdout
+
+
+TELLING = """
+import os
+from pathlib import Path
+from fsp.cli import main
+from fsp.projection import batch
+
+class Telling(batch._Jobs):
+    pass
+
+def call(keeper, progress, original=batch.Keeper.__call__):
+    Path(f"working-{os.getpid()}").touch()
+    original(keeper, progress)
+
+batch._Jobs, batch.Keeper.__call__ = Telling, call
+"""
+
+
+def test_a_signal_stops_all_processes_and_keeps_what_they_reached(folder):
+    text = '[[jobs]]\nmodel = "first.ant"\ntimes = [0.1, 1e7]\nsweep.k = [1, 2, 3]\nsolver = "uniformization"\n'
+    (folder / "telling.py").write_text(TELLING)
+    start = [sys.executable, "-c", "import telling; telling.main()"]
+    words = [*start, "batch", written(folder, text), "--out", "out", "--jobs", "2"]
+    process = subprocess.Popen(list(map(str, words)), cwd=folder, stdout=subprocess.PIPE, text=True)
+    while len(list(folder.glob("working-*"))) < 2 and process.poll() is None:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "3 jobs: 2 stopped, 1 to come" in out
+    assert [fsp.read(path).complete for path in (folder / "out").glob("*.h5")] == [False, False]
+
+
+def test_two_batches_do_not_share_a_folder(folder):
+    manifest = written(folder, ONE)
+    with locked(folder / "out"):
+        (folder / "out" / BEGUN).mkdir()
+        (folder / "out" / BEGUN / "first").write_text("")  # claimed by the other one
+        with pytest.raises(fsp.ArgumentError, match=rf"no other batch is at work.*process {os.getpid()} on"):
+            solve_batch(manifest, folder / "out")
+        assert (folder / "out" / BEGUN / "first").exists()
+    assert statuses(solve_batch(manifest, folder / "out")) == {"first": "solved"}
+    assert sorted(path.name for path in (folder / "out").iterdir()) == ["first.h5", SUMMARY]
+
+
+def test_a_model_that_cannot_be_read_does_not_end_the_others(folder, monkeypatch):
+    original = fsp.load
+
+    def load(path):
+        if path.stem == "second":
+            raise RecursionError("maximum recursion depth exceeded")
+        return original(path)
+
+    monkeypatch.setattr(fsp, "load", load)
+    done = run("batch", written(folder, JOBS), "--out", folder / "out")
+    assert done.exit_code == 1
+    assert "8 jobs: 6 solved, 2 failed" in done.output
+    assert "failed: other-second-tol=1e-05: RecursionError: maximum recursion depth" in done.output
 
 
 # ---- resume

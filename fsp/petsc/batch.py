@@ -8,7 +8,7 @@ in the folder ``.checkpoints``.
 from __future__ import annotations
 
 import shutil
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,20 @@ import fsp
 from fsp.errors import ArgumentError
 from fsp.petsc.comm import Communicator, meet
 from fsp.petsc.resuming import can_go_on
-from fsp.projection.batch import FAILED, KEPT, PENDING, SOLVED, Batch, Plan, Row, prepare, solve_here, tell_all, tried
+from fsp.projection.batch import (
+    FAILED,
+    KEPT,
+    PENDING,
+    SOLVED,
+    Batch,
+    Plan,
+    Row,
+    locked,
+    prepare,
+    solve_here,
+    tell_all,
+    tried,
+)
 
 if TYPE_CHECKING:
     from fsp.distribution import Solution
@@ -61,9 +74,19 @@ def solve_in_groups(
         If the manifest is not as it must be, there is no such folder, or groups do not fit.
     """
     world = Communicator.of(comm)
-    plan: Plan = world.share(lambda: _prepared(manifest, folder, ranks_per_job, world.size, resume))
-    if world.rank == 0:
-        tell_all(plan.rows, tell)
+    with ExitStack() as stack:
+        with world.agree():
+            if world.rank == 0:
+                stack.enter_context(locked(folder))
+        plan: Plan = world.share(lambda: _prepared(manifest, folder, ranks_per_job, world.size, resume))
+        if world.rank == 0:
+            tell_all(plan.rows, tell)
+        _in_groups(world, plan, ranks_per_job, resume, tell)
+        return world.share(lambda: _finished(plan))
+
+
+def _in_groups(world: Communicator, plan: Plan, ranks_per_job: int, resume: bool, tell: Tell) -> None:
+    """Solve the jobs, and enter on all ranks what became of them."""
     group = Communicator(world.mpi.Split(world.rank // ranks_per_job, world.rank))
     claims = plan.claims()
     own: dict[int, Row] = {}
@@ -80,7 +103,6 @@ def solve_in_groups(
     for rows in world.mpi.allgather(own):
         for number, row in rows.items():
             plan.rows[number] = row
-    return world.share(lambda: _finished(plan))
 
 
 def _finished(plan: Plan) -> Batch:

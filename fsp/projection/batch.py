@@ -6,6 +6,8 @@ tolerance, can be skipped; files come into being whole, so none that was begun r
 Whoever solves a job claims it first, by making a file in the folder ``.begun``, which only one can.  What is claimed
 and did not end is left there by a batch that was killed: such jobs come last when it is resumed, so that a job that
 kills its processes does not keep the others from being solved.
+
+A folder belongs to one batch at a time, which holds a lock on it.
 """
 
 from __future__ import annotations
@@ -16,10 +18,12 @@ import os
 import shutil
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from socket import gethostname
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import fsp
 from fsp.distribution import ErrorLedger, Solution
@@ -29,12 +33,14 @@ from fsp.errors import ArgumentError, FSPError, Interrupted, ToleranceWarning
 from fsp.projection.manifest import Job, read_manifest
 from fsp.projection.march import transient
 from fsp.projection.stopping import Keeper, Stop, go_on
+from fsp.projection.workers import Crew
 
 if TYPE_CHECKING:
     from fsp.model import Model
 
 SUMMARY = "summary.csv"
 BEGUN = ".begun"
+LOCK = ".lock"
 STATES = SOLVED, KEPT, FAILED, STOPPED, PENDING = "solved", "kept", "failed", "stopped", "to come"
 Tell = Callable[[str], None]
 
@@ -227,21 +233,21 @@ def prepare(manifest: Path, folder: Path, *, resume: bool) -> Plan:
                 raise broken[job.model]
             plan.rows[number] = _kept(plan, number) if resume else row
             plan.model(number)
-        except FSPError as error:
+        except Exception as error:
             plan.rows[number] = row.failed(error)
     todo = [number for number, row in enumerate(plan.rows) if row.status == PENDING]
     plan.order = sorted(todo, key=lambda number: jobs[number].name in killed)
     return plan
 
 
-def _load(plan: Plan, jobs: Sequence[Job]) -> dict[Path, FSPError]:
+def _load(plan: Plan, jobs: Sequence[Job]) -> dict[Path, Exception]:
     """Read the models; return why some cannot be."""
-    broken: dict[Path, FSPError] = {}
+    broken: dict[Path, Exception] = {}
     for job in jobs:
         if job.model not in plan.models and job.model not in broken:
             try:
                 plan.models[job.model] = fsp.load(job.model)
-            except FSPError as error:
+            except Exception as error:  # whatever it is, the other models go on
                 broken[job.model] = error
         if job.model in plan.models:
             _check_names(job, plan.models[job.model])
@@ -282,9 +288,7 @@ def _begun_and_not_ended(folder: Path) -> set[str]:
         for file in files:
             file.unlink()
     except OSError as error:
-        raise ArgumentError(
-            f"`--out` must be a folder that can be written to, but '{folder}' is not: {error}."
-        ) from None
+        raise _not_writable(folder, error) from None
     return killed
 
 
@@ -299,8 +303,10 @@ def _claim(path: Path) -> bool:
 # ---- the work
 
 
-def solve_batch(manifest: Path, folder: Path, *, resume: bool = False, tell: Tell = lambda line: None) -> Batch:
-    """Solve the jobs of a manifest one after the other.
+def solve_batch(
+    manifest: Path, folder: Path, *, processes: int = 1, resume: bool = False, tell: Tell = lambda line: None
+) -> Batch:
+    """Solve the jobs of a manifest, in this process or in several, which take the next one when they are free.
 
     Parameters
     ----------
@@ -308,6 +314,8 @@ def solve_batch(manifest: Path, folder: Path, *, resume: bool = False, tell: Tel
         The file, see `read_manifest`.
     folder
         Where the files of the solutions go, and the summary; made if it is missing.
+    processes
+        How many jobs are solved at a time, each by a process of its own on one thread; 1 for this process, on all.
     resume
         Skip the jobs whose files are complete, and go on from those that are not.
     tell
@@ -321,18 +329,106 @@ def solve_batch(manifest: Path, folder: Path, *, resume: bool = False, tell: Tel
     Raises
     ------
     ArgumentError
-        If the manifest is not as it must be, or there is no such folder.
+        If the manifest is not as it must be, there is no such folder, or another batch is at work in it.
     """
-    plan = prepare(manifest, folder, resume=resume)
-    tell_all(plan.rows, tell)
-    with Stop() as stop:
-        for number in plan.claims():
-            row = solve_here(plan, number, Keeper(stop, None, None, None), resume=resume)
-            plan.end(number, row)
-            tell(str(row))
-            if row.status == STOPPED or stop.signal is not None:
-                break
-    return plan.finish(stop.signal)
+    with locked(folder):
+        plan = prepare(manifest, folder, resume=resume)
+        tell_all(plan.rows, tell)
+        workers = min(processes, len(plan.order))
+        with Stop() as stop:
+            for number, row in _in_workers(plan, workers, stop, resume) if workers > 1 else _here(plan, stop, resume):
+                plan.end(number, row)
+                tell(str(row))
+        return plan.finish(stop.signal)
+
+
+def _here(plan: Plan, stop: Stop, resume: bool) -> Iterator[tuple[int, Row]]:
+    """Solve one job after the other in this process."""
+    for number in plan.claims():
+        row = solve_here(plan, number, Keeper(stop, None, None, None), resume=resume)
+        yield number, row
+        if row.status == STOPPED or stop.signal is not None:
+            break
+
+
+def _in_workers(plan: Plan, workers: int, stop: Stop, resume: bool) -> Iterator[tuple[int, Row]]:
+    """Solve jobs in processes; after a signal these save what they have reached, and no more are begun."""
+    crew = Crew(_Jobs(plan, resume), workers)
+    ending = False
+
+    def tick() -> None:
+        nonlocal ending
+        if stop.signal is not None and not ending:
+            ending = True
+            crew.wind_down()
+
+    for outcome in crew.solve(([(number, number)] for number in plan.claims()), tick):
+        if outcome.error is None:
+            yield outcome.index, outcome.found
+        elif stop.signal is None:  # else the signal came before the job had begun
+            yield outcome.index, plan.rows[outcome.index].failed(outcome.error)
+
+
+@dataclass(frozen=True, slots=True)
+class _Jobs:
+    """Solves jobs of a plan in a worker, which SIGTERM stops at a clean point."""
+
+    plan: Plan
+    resume: bool
+
+    def __call__(self, number: int, first: bool) -> Row:
+        with Stop(tell=False) as stop:
+            return solve_here(self.plan, number, Keeper(stop, None, None, None), resume=self.resume)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the lock on a folder, which ends with the process, however that ends; make the folder.
+
+    Raises
+    ------
+    ArgumentError
+        If another batch holds it, or the folder cannot be made.
+    """
+    path = folder / LOCK
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+")
+    except OSError as error:
+        raise _not_writable(folder, error) from None
+    with file:
+        if not _is_locked(file, path):
+            file.seek(0)
+            raise ArgumentError(
+                f"`--out` must be a folder in which no other batch is at work, but in '{folder}' is "
+                f"{file.read().strip() or 'one'}; wait for it, stop it, or give another folder."
+            )
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {gethostname()}")
+        file.flush()
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _is_locked(file: TextIO, path: Path) -> bool:
+    """Lock a file for this process, and tell whether that succeeded; file systems without locks let everybody in."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # the file system has no locks
+        return True
+    return path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat())  # not one just given up
+
+
+def _not_writable(folder: Path, error: OSError) -> ArgumentError:
+    return ArgumentError(f"`--out` must be a folder that can be written to, but '{folder}' is not: {error}.")
 
 
 def tell_all(rows: Sequence[Row], tell: Tell) -> None:

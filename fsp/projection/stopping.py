@@ -32,9 +32,15 @@ class Stop:
     """Hold the first SIGINT or SIGTERM back until the computation comes to a clean point; the second ends at once.
 
     A context; it acts only in the main thread, and on no signal that the process was started to ignore.
+
+    Parameters
+    ----------
+    tell
+        Say on standard error that a signal has come.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, tell: bool = True) -> None:
+        self._tell = tell
         self.signal: signal.Signals | None = None
         self._before: dict[signal.Signals, Any] = {}
 
@@ -53,7 +59,8 @@ class Stop:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
         self.signal = signal.Signals(number)
-        sys.stderr.write(f"fsp: {self.signal.name}: stopping at the next step; once more stops at once\n")
+        if self._tell:
+            sys.stderr.write(f"fsp: {self.signal.name}: stopping at the next step; once more stops at once\n")
 
 
 class Keeper:

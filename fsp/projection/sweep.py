@@ -18,7 +18,7 @@ from fsp.generator.threads import n_processors
 from fsp.model.times import checked_times
 from fsp.projection.growth import check_tolerance
 from fsp.projection.progress import SweepProgress
-from fsp.projection.workers import START_SECONDS, Chain, Crew, Outcome, Task, chains, one_by_one
+from fsp.projection.workers import START_SECONDS, Along, Chain, Crew, Outcome, Task, chains, one_by_one
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
@@ -228,7 +228,7 @@ class _Board:
                 kind = type(outcome.error) if isinstance(outcome.error, FSPError) else FSPError
                 raise kind(f"At {self._last}: {reason}") from outcome.error
             self._failures[outcome.index] = reason
-        self._solutions[outcome.index] = outcome.solution
+        self._solutions[outcome.index] = outcome.found
         self.report()
 
     def report(self, progress: object = None) -> None:
@@ -283,7 +283,7 @@ def _outcomes(task: Task, board: _Board, processes: int | None) -> Iterator[Outc
                 yield from one_by_one(task, todo, board.report)
                 return
     try:
-        crew = Crew(task, workers)
+        crew = Crew(Along(task), workers)
     except (AttributeError, TypeError, pickle.PicklingError) as error:
         if processes is not None:
             raise ArgumentError(

@@ -1,4 +1,4 @@
-"""Solve the points of a sweep, in this process or in several.
+"""Solve the points of a sweep, or the jobs of a batch, in this process or in several.
 
 Points are cut into chains of neighbours.  Along a chain each point starts from the states that the one before it
 needed, which spares most of the growths; a chain is solved by one worker, from its beginning, so that the answer does
@@ -13,11 +13,12 @@ import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from multiprocessing import get_context, parent_process
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -66,16 +67,30 @@ class Task:
         return solve(self.at(values), self.times, self.tol, hint=hint, **self.options, **more)
 
 
+class Along:
+    """Solves points of a chain, each from the states that the one before it needed."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._hint: IntArray | None = None
+
+    def __call__(self, values: Sequence[float], first: bool) -> Solution:
+        """Return the solution at a point, which may be the `first` of its chain."""
+        solution = self._task.solve(values, None if first else self._hint)
+        self._hint = worth_keeping(solution)
+        return solution
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A point that is done: its solution, or the error that it ended in."""
+    """An item that is done: what came of it, or the error that it ended in."""
 
     index: int
-    solution: Solution | None
+    found: Any
     error: Exception | None = None
 
 
-Chain = list[tuple[int, list[float]]]  # indices and values of points
+Chain = list[tuple[int, Any]]  # numbers of items, and what is known of them: values of points
 
 
 def chains(order: Sequence[int], points: FloatArray, workers: int) -> list[Chain]:
@@ -110,8 +125,8 @@ class Crew:
 
     Parameters
     ----------
-    task
-        What to solve; it must go through pickle.
+    work
+        What to do with an item, called with it and whether it is the first of its chain; it must go through pickle.
     workers
         How many.
 
@@ -121,27 +136,44 @@ class Crew:
         Whatever pickle raises of a model that it cannot take, such as one with a lambda.
     """
 
-    def __init__(self, task: Task, workers: int) -> None:
-        self._content = pickle.dumps(task)
+    def __init__(self, work: Callable[[Any, bool], Any], workers: int) -> None:
+        self._content = pickle.dumps(work)
         self._workers = workers
+        self._waiting: Iterator[Chain] = iter(())
         self._pools: list[ProcessPoolExecutor] = []
         self._running: dict[Future[Any], tuple[ProcessPoolExecutor, deque[Any]]] = {}
 
-    def solve(self, todo: Sequence[Chain], tick: Callable[[], None]) -> Iterator[Outcome]:
-        """Solve the chains; call `tick` a few times a second, which may raise KeyboardInterrupt."""
-        waiting = deque(deque(chain) for chain in todo)
+    def solve(self, todo: Iterable[Chain], tick: Callable[[], None]) -> Iterator[Outcome]:
+        """Go through the chains, each taken when a worker is free for it.
+
+        `tick` is called a few times a second; it may raise KeyboardInterrupt, which ends the workers.
+        """
+        self._waiting = iter(todo)
         ended = False
         try:
-            for _ in range(min(self._workers, len(waiting))):
-                self._send(self._pool(), waiting.popleft(), first=True)
+            for chain in islice(self._waiting, self._workers):
+                self._send(self._pool(), deque(chain), first=True)
             while self._running:
                 done, _ = wait(self._running, timeout=TICK, return_when=FIRST_COMPLETED)
                 tick()
                 for future in done:
-                    yield self._take(future, waiting)
+                    yield self._take(future)
             ended = True
         finally:
             self._stop(wait=ended)
+
+    def wind_down(self) -> None:
+        """Begin nothing more, and send SIGTERM to the workers, which end what they do at a clean point or at once."""
+        self._waiting = iter(())
+        for _, chain in self._running.values():
+            while len(chain) > 1:
+                chain.pop()
+        self._terminate()
+
+    def _terminate(self) -> None:
+        for pool in self._pools:
+            for process in list((getattr(pool, "_processes", None) or {}).values()):
+                process.terminate()
 
     def _pool(self) -> ProcessPoolExecutor:
         pool = ProcessPoolExecutor(1, get_context("spawn"), initializer=_prepare, initargs=(self._content,))
@@ -151,15 +183,15 @@ class Crew:
     def _send(self, pool: ProcessPoolExecutor, chain: deque[Any], *, first: bool) -> None:
         with plain_start(self._content):
             try:
-                future = pool.submit(_solve_point, chain[0][1], first)
+                future = pool.submit(_do, chain[0][1], first)
             except BrokenProcessPool:  # it died while it had nothing to do
                 self._pools.remove(pool)
                 pool = self._pool()
-                future = pool.submit(_solve_point, chain[0][1], True)
+                future = pool.submit(_do, chain[0][1], True)
         self._running[future] = (pool, chain)
 
-    def _take(self, future: Future[Any], waiting: deque[deque[Any]]) -> Outcome:
-        """Return what became of a point, and give its worker the next one."""
+    def _take(self, future: Future[Any]) -> Outcome:
+        """Return what became of an item, and give its worker the next one."""
         pool, chain = self._running.pop(future)
         index, _ = chain.popleft()
         error = future.exception()
@@ -169,8 +201,8 @@ class Crew:
             first = True
         else:
             first = False
-        if not chain and waiting:
-            chain, first = waiting.popleft(), True
+        if not chain:
+            chain, first = deque(next(self._waiting, ())), True
         if chain:
             self._send(pool, chain, first=first)
         if error is not None and not isinstance(error, FSPError | MemoryError):
@@ -179,11 +211,9 @@ class Crew:
 
     def _stop(self, *, wait: bool) -> None:
         """End the workers; unless told to `wait`, in the middle of what they do."""
+        if not wait:
+            self._terminate()
         for pool in self._pools:
-            processes = list((getattr(pool, "_processes", None) or {}).values())
-            if not wait:
-                for process in processes:
-                    process.terminate()
             pool.shutdown(wait=True, cancel_futures=True)
 
 
@@ -213,16 +243,15 @@ def plain_start(content: bytes) -> Iterator[None]:
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
-_task: Task | None = None
-_hint: IntArray | None = None
+_work: Callable[[Any, bool], Any] | None = None
 
 
 def _prepare(content: bytes) -> None:
     """Get ready in a worker."""
-    global _task
+    global _work
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_follow_parent, daemon=True).start()
-    _task = pickle.loads(content)
+    _work = pickle.loads(content)
 
 
 def _follow_parent() -> None:
@@ -233,11 +262,8 @@ def _follow_parent() -> None:
         os._exit(1)
 
 
-def _solve_point(values: list[float], first: bool) -> Solution:
-    """Solve a point in a worker, with the states of the one before unless it is the `first` of its chain."""
-    global _hint
-    if _task is None:
+def _do(item: Any, first: bool) -> Any:
+    """Do in a worker what is to be done with an item."""
+    if _work is None:
         raise RuntimeError("a worker must be prepared")
-    solution = _task.solve(values, None if first else _hint)
-    _hint = worth_keeping(solution)
-    return solution
+    return _work(item, first)
