@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import mpmath
 import numpy as np
 import pytest
+from scipy import sparse
 
-from fsp import Chebyshev, Generator, Implicit, Krylov, Model, Reaction, StateSpace, Uniformization
+import fsp
+from fsp import Chebyshev, Generator, Implicit, Krylov, Magnus, Model, Rational, Reaction, StateSpace, Uniformization
 from fsp.distribution import ErrorLedger
+from fsp.generator.closed_kernels import Rows
 from fsp.projection.growth import Growth
-from fsp.solvers import LossLimit, implicit, kernels
+from fsp.solvers import LossLimit, implicit, kernels, uniformization
 from fsp.solvers.collocation import radau
 
 
@@ -123,3 +127,185 @@ def test_growth_follows_the_flux():
     assert [11, 3] in grown
     assert [3, 11] not in grown
     assert [11, 9] not in grown
+
+
+# ---- nothing is dropped because it is small -----------------------------------------------------------------
+
+
+def exact_to_forty_digits(model, space, t):
+    """Probabilities on a small space, which nothing leaves, by the eigenvectors of its generator."""
+    matrix = Generator(model, space).to_csr().toarray()
+    with mpmath.workdps(40):
+        A = mpmath.matrix(matrix.tolist())
+        for j in range(len(matrix)):  # the diagonal is a sum, which would be rounded
+            A[j, j] = -mpmath.fsum(A[i, j] for i in range(len(matrix)) if i != j)
+        values, vectors = mpmath.eig(A)
+        p = mpmath.zeros(len(matrix), 1)
+        for row in space.index(model.initial_states):
+            p[int(row)] = 1
+        weights = mpmath.lu_solve(vectors, p)
+        return vectors * mpmath.matrix([w * mpmath.exp(v * t) for w, v in zip(weights, values, strict=True)])
+
+
+@pytest.mark.parametrize("slow", [1.3e-6, 4e-8])
+@pytest.mark.parametrize(("make", "t"), [(Krylov, 1.4e-3), (Krylov, 1e-5), (Magnus, 1e-5)])
+def test_a_leak_that_is_small_beside_the_fast_rates_is_in_the_bound(make, slow, t):
+    """What a slow reaction adds to a vector of the basis is 10⁻¹⁴ of it, and 10⁵ roundings of the answer."""
+    model = Model(
+        species={"A": 1, "B": 0, "C": 0},
+        reactions=[
+            Reaction("A -> B", mass_action=1e8),
+            Reaction("B -> A", mass_action=1e8),
+            Reaction("B -> C", mass_action=slow),
+        ],
+    )
+    d = fsp.transient(model, [t], 1e-9, solver=make(1e-11))[-1]
+    truth = exact_to_forty_digits(model, StateSpace.reachable(model), t)
+    gap = float(sum(abs(p - q) for p, q in zip(truth, d.probabilities.tolist(), strict=True)))
+    assert gap <= d.error.total
+    assert d.error.integration <= 1e-11 + 10.0 * d.error.rounding
+    assert d.error.rounding <= 20.0 * 2.0**-53 * 2e8 * t + 1e-13
+
+
+def test_a_basis_goes_on_where_what_is_left_of_a_vector_is_tiny():
+    A = np.array([[-1.0, 1.0, 0.0], [1.0, -1.0 - 2.0**-50, 0.0], [0.0, 2.0**-50, 0.0]])
+    V, H = np.zeros((4, 3)), np.zeros((4, 3))
+    V[0] = [1.0, 0.0, 0.0]
+    matrix = sparse.csr_array(A)
+    rows = Rows(matrix.indptr, matrix.indices, matrix.data)
+    m = kernels.arnoldi(rows, V, H, 3, 0, 3)
+    assert m == 2
+    assert 0.0 < H[2, 1] < 1e-14
+    left = A @ V[:m].T - V[: m + 1].T @ H[: m + 1, :m]
+    assert np.abs(left).max() <= 4e-16
+    assert V[m, 2] * H[m, m - 1] == pytest.approx(2.0**-50, rel=1e-12)
+
+
+@pytest.mark.parametrize("size", [1e-170, 1e-300])
+def test_numbers_whose_squares_vanish_do_not(size):
+    nothing, V, H = np.zeros(2), np.array([[1.0, 0.0], [0.0, 0.0]]), np.zeros((2, 1))
+    V[1] = [-size, size]
+    dots = (-size, 0.0, 0.0)
+    kernels.orthogonalise(V, H, 0, 2, dots, nothing, None)
+    assert H[1, 0] * V[1, 1] == pytest.approx(size, rel=1e-12)
+
+
+def test_what_a_taylor_series_leaves_out_is_charged():
+    m = 4
+    H = np.zeros((m + 1, m))
+    H[:m] = np.diag(np.full(m, -1.0)) + np.diag(np.full(m - 1, 1.0), -1)
+    leak = np.zeros(m)
+    *_, error = kernels.flow(H, m, m, 3.0, 2.0**-51, np.ones(m + 1), leak, 0.0, 1e-6, 1.0, 0.0)
+    assert 0.0 < error < 1e-15
+
+
+# ---- times are compared exactly -----------------------------------------------------------------------------
+
+
+def births(jumps, short):
+    """A box of births from none, a time, and the law there; `short` is by how much a step misses the time."""
+    model = Model(species={"A": 0}, reactions=[Reaction("0 -> A", mass_action=1.0)])
+    generator = Generator(model, StateSpace.box(model, {"A": int(3 * jumps + 60)}))
+    t = jumps * (1.0 + short)
+    with mpmath.workdps(30):
+        law, term = [], mpmath.exp(-mpmath.mpf(t))
+        for k in range(len(generator)):
+            law.append(term)
+            term *= mpmath.mpf(t) / (k + 1)
+    return generator, t, law
+
+
+def whole_way(solver, generator, t, tol=1e-13, **options):
+    p, total, rounding, now = start(generator), 0.0, 0.0, 0.0
+    with solver.open(generator) as propagator:
+        for name, value in options.items():
+            setattr(propagator, name, value)
+        while now < t:
+            step = propagator.advance(p, now, t, tol=tol * (t - now) / t, limit=LossLimit(0.9, 0.0))
+            p, now = step.p, step.t
+            total, rounding = total + step.error, rounding + step.rounding
+    return p, total, rounding
+
+
+@pytest.mark.parametrize(
+    ("solver", "jumps", "options"),
+    [
+        (Uniformization(), uniformization.FIRST_STRIDE, {}),
+        (Chebyshev(), 64.0, {"_stride": 64.0, "tol": 1e-11}),
+        (Magnus(dimension=60), 4.0, {"step_length": 4.0}),
+        (Rational(), 4.0, {"step_length": 4.0}),
+        (Implicit(), 4.0, {"step_length": 4.0}),
+    ],
+    ids=["uniformization", "chebyshev", "magnus", "rational", "implicit"],
+)
+@pytest.mark.parametrize("short", [9e-13, 9e-14, 3e-10])
+def test_a_step_that_nearly_reaches_the_target_does_not_jump_there(solver, jumps, options, short):
+    generator, t, law = births(jumps, short)
+    p, error, rounding = whole_way(solver, generator, t, **options)
+    gap = float(sum(abs(a - b) for a, b in zip(law, p.tolist(), strict=True)))
+    assert gap <= error + rounding + 2e-16 * len(law)
+    assert error + rounding <= 2e-11
+
+
+def test_krylov_does_not_jump_where_the_small_exponential_ends_early(monkeypatch):
+    generator, t, law = births(40.0, 0.0)
+    flow = kernels.flow
+    ended = []
+
+    def early(H, m, depth, horizon, *rest):
+        ended.append(horizon)
+        return flow(H, m, depth, horizon * (1.0 - 9e-14) if horizon > 1e-9 else horizon, *rest)
+
+    monkeypatch.setattr(kernels, "flow", early)
+    p, error, rounding = whole_way(Krylov(), generator, t)
+    gap = float(sum(abs(a - b) for a, b in zip(law, p.tolist(), strict=True)))
+    assert ended[-1] < 1e-9  # what is left is walked
+    assert gap <= error + rounding + 2e-16 * len(law)
+
+
+@pytest.mark.parametrize("make", [Uniformization, Krylov, Chebyshev, Magnus, Rational, Implicit])
+def test_a_way_of_one_float_is_a_step(make):
+    generator = bimolecular()
+    t0, t1 = 1e3, float(np.nextafter(1e3, np.inf))
+    with make().open(generator) as propagator:
+        step = propagator.advance(start(generator), t0, t1, tol=1e-12)
+    assert step.t == t1
+    assert np.abs(step.p - start(generator)).sum() <= 2.0 * (t1 - t0) * generator.largest_exit_rate + step.error + 1e-15
+
+
+def test_where_steps_are_shorter_than_a_float_the_time_is_named():
+    generator = bimolecular()
+    with Uniformization().open(generator) as propagator, pytest.raises(fsp.ConvergenceError, match="last digit"):
+        propagator.advance(start(generator), 1e22, 2e22, limit=LossLimit(1e-6, 0.0))
+
+
+# ---- numbers near the smallest --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("make", [Uniformization, Krylov, Chebyshev, Magnus, Rational, Implicit])
+@pytest.mark.parametrize(("k", "t"), [(0.01, 5e3), (0.01, 7.2e4), (0.2, 3e3), (0.7, 1e4)])
+def test_decay_to_extinction_ends_in_nothing_negative(make, k, t):
+    model = Model(species={"A": 3}, reactions=[Reaction("A -> 0", mass_action=k)])
+    d = fsp.transient(model, [t], 1e-6, solver=make())[-1]
+    assert (d.probabilities >= 0.0).all()
+    assert 1.0 - d.probability({"A": 0}).value <= d.error.total + 3.0 * np.exp(-k * t)
+    assert d.probability({"A": 0}).upper == 1.0
+
+
+@pytest.mark.parametrize("k", [0.1, 0.3, 1.1])
+def test_births_far_beyond_the_smallest_number(k):
+    model = Model(species={"A": 0}, reactions=[Reaction("0 -> A", mass_action=k)])
+    generator = Generator(model, StateSpace.box(model, {"A": 900}))
+    with Uniformization().open(generator) as propagator:
+        step = propagator.advance(start(generator), 0.0, 760.0 / k, tol=1e-8)
+        cut = propagator.advance(start(generator), 0.0, 760.0 / k, tol=1e-8, limit=LossLimit(1e-9, 0.0))
+    assert (step.p >= 0.0).all()
+    assert (step.lost >= 0.0).all()
+    assert (cut.p >= 0.0).all()
+
+
+def test_what_uniformization_clips_is_in_its_error(monkeypatch):
+    generator, clip = bimolecular(), kernels.clip
+    monkeypatch.setattr(kernels, "clip", lambda z: clip(z) + 0.25)
+    with Uniformization(1e-6).open(generator) as propagator:
+        assert propagator.advance(start(generator), 0.0, 0.1).error >= 0.25

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.solvers import kernels
-from fsp.solvers.base import NO_LIMIT, REPORT_WORK, UNIT_ROUNDOFF, Advance, History, LossLimit, Pulse
+from fsp.solvers.base import NO_LIMIT, REPORT_WORK, Advance, History, LossLimit, Pulse, landed, step_to
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
@@ -102,8 +103,8 @@ class Stepper:
         rejected = None
         while t < t1 and n_matvec < min(most, self._most) and (rejected is None or t == t0):
             stride = REPORTED_STRIDE if limit.offset == inf else self._stride
-            h = min(t1 - t, stride / self._rate)
-            end = t1 if h >= (t1 - t) * (1.0 - 1e-12) else t + h
+            h = step_to(t, stride / self._rate, t1)
+            end, held = landed(t, h, t1)
             step = self._integrator.step(z, t, h, 0.5 * tol_rate * h)
             n_matvec += step.n_matvec
             cut = added(kernels.clip(step.z))
@@ -117,5 +118,6 @@ class Stepper:
             self._stride = min(LONGEST_STRIDE, 2.0 * self._stride)
             z, t = step.z, end
             error += step.error + cut
-            rounding += UNIT_ROUNDOFF * (2.0 * self._rate * h * self._roundings + step.n_matvec) * added(float(z.sum()))
+            jumps, mass = 2.0 * self._rate * h, added(float(z.sum()))
+            rounding += (UNIT_ROUNDOFF * (jumps * self._roundings + step.n_matvec) + 2.0 * self._rate * held) * mass
         return Advance(self._operator.leave(z), added(z[n:].copy()), error, n_matvec, t, rounding, rejected, False)

@@ -39,8 +39,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.projection.killed import Eliminated, Factorised
-from fsp.solvers.base import UNIT_ROUNDOFF
 
 if TYPE_CHECKING:
     from fsp.arrays import BoolArray, FloatArray, IntArray

@@ -16,6 +16,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse import csgraph
 
+from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.distribution import ErrorLedger
 from fsp.errors import ConvergenceError, StateSpaceError, ToleranceWarning
 from fsp.generator import Generator
@@ -28,7 +29,6 @@ from fsp.projection.nullspace import null_vector
 from fsp.projection.progress import Progress, ProgressCallback
 from fsp.projection.settled import Settled, example
 from fsp.projection.structure import Absorption, Classes, absorption, close_leaks, closed_classes
-from fsp.solvers.base import UNIT_ROUNDOFF
 from fsp.space import StateSpace
 
 if TYPE_CHECKING:

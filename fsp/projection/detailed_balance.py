@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.errors import ModelError
 from fsp.moments.lyapunov import NoDriftCondition, drift_condition
 from fsp.projection.settled import ExactPart, Settled, settled_exactly
-from fsp.solvers.base import UNIT_ROUNDOFF
 from fsp.space import StateSpace
 
 if TYPE_CHECKING:

@@ -25,10 +25,10 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse import linalg
 
+from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.projection import elimination_kernels as kernels
 from fsp.projection.chain import Chain
 from fsp.projection.elimination import analyse
-from fsp.solvers.base import UNIT_ROUNDOFF
 from fsp.solvers.linear import WITHOUT_PIVOTING
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.distribution import ErrorLedger
 from fsp.generator import Generator
-from fsp.solvers.base import UNIT_ROUNDOFF
 from fsp.space import StateSpace
 
 if TYPE_CHECKING:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from math import inf
+from math import frexp, inf, ldexp, nextafter
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from fsp.errors import ArgumentError, BackendError
+from fsp.arithmetic import UNIT_ROUNDOFF, span, sum_error
+from fsp.errors import ArgumentError, BackendError, ConvergenceError
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
     from fsp.arrays import FloatArray
     from fsp.generator import Generator
 
-UNIT_ROUNDOFF = 2.0**-53
 REPORT_WORK = 2e9  # multiply-adds after which an advance returns, or a long step says how far it is
+CRUMB = 1e-9  # of a step: what would be left of the way after it is taken with it
+CLOSED_NOISE = 5.0  # times the rounding of products that is charged
+STEP_BITS = 24  # of a step length that shall add up without rounding
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,62 @@ def require_constant_rates(generator: Generator, name: str) -> None:
             f"{name} must have propensities that do not depend on time, but this network's do; use solver='magnus' or "
             f"solver='implicit'."
         )
+
+
+def step_to(t: float, h: float, t1: float) -> float:
+    """Return the length of a step of about `h` from `t` towards `t1`, at the end of which is a float.
+
+    Raises
+    ------
+    ConvergenceError
+        If there is no float so near.
+    """
+    end = t1 if t1 - t <= h * (1.0 + CRUMB) else t + h
+    if end <= t:
+        raise ConvergenceError(
+            f"A step must reach beyond t = {t:.17g}, but one of {h:.1e} is below the last digit of that time. Ask for "
+            f"an earlier time, or for `fsp.stationary`."
+        )
+    return span(t, end)
+
+
+def landed(t: float, s: float, t1: float) -> tuple[float, float]:
+    """Return the first float from ``t + s`` on, and how far that is; t1 where s is all of the way.
+
+    The solution y is held for that long, which is an error of at most so much times ``‖A y‖₁``: solvers charge it.
+    Lengths are chosen so that it is zero but where the time has fewer digits after a step than before.
+    """
+    end = t1 if s >= span(t, t1) else t + s
+    past = (end - (t + s)) - sum_error(t, s)
+    if past < 0.0:
+        following = nextafter(end, inf)
+        end, past = following, past + (following - end)
+    return end, nextafter(past, inf) if past > 0.0 else 0.0
+
+
+def short(h: float) -> float:
+    """Return a length, rounded down to so few digits that times add up without rounding."""
+    if h == inf:
+        return h
+    mantissa, exponent = frexp(h)
+    return ldexp(float(int(ldexp(mantissa, STEP_BITS))), exponent - STEP_BITS)
+
+
+def noise_of_closed(rate: float, roundings: int, mass: float) -> float:
+    """Return, per unit of time, what the residual of a closed Krylov basis may show for rounding.
+
+    More vectors would not make it smaller: the step is accepted, and what is seen is charged.
+
+    Parameters
+    ----------
+    rate
+        Largest exit rate.
+    roundings
+        Behind an entry of a product, and for each vector of the basis.
+    mass
+        1-norm of the vector that the basis begins with.
+    """
+    return CLOSED_NOISE * UNIT_ROUNDOFF * 2.0 * rate * roundings * mass
 
 
 class Heart:

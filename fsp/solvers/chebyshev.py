@@ -29,19 +29,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.errors import ArgumentError, ConvergenceError
 from fsp.solvers import kernels
 from fsp.solvers.base import (
     NO_LIMIT,
     REPORT_WORK,
-    UNIT_ROUNDOFF,
     Advance,
     Heart,
     History,
     LossLimit,
     Pulse,
     check_tol,
+    landed,
     require_constant_rates,
+    step_to,
 )
 
 if TYPE_CHECKING:
@@ -157,13 +159,13 @@ class _ChebyshevPropagator:
                     f"Chebyshev found no step at t = {t:.6g} whose error is below {tol_rate:.1e} per unit of time. "
                     f"Loosen `tol`, or use solver='uniformization'."
                 )
-            h = min(t1 - t, self._stride / self._rate)
+            h = step_to(t, self._stride / self._rate, t1)
             step = self._expand(z, t, h, tol_rate * h)
             n_matvec += step.n_matvec
             if step.z is None:
                 self._shorten(self._rate * h, step.spread)
                 continue
-            end = t1 if h >= (t1 - t) * (1.0 - 1e-12) else t + h
+            end, held = landed(t, h, t1)
             if added(float(step.z[n:].sum())) > limit.at(end - t0):
                 rejected = self._operator.leave(step.z).copy() if rejected is None else rejected
                 self._vectors[2] = step.z
@@ -171,6 +173,7 @@ class _ChebyshevPropagator:
                 continue
             self._vectors[2], z, t = z, step.z, end
             error, rounding = error + step.error, rounding + step.rounding
+            rounding += 2.0 * self._rate * held * added(float(z.sum()))
             self._lengthen(self._rate * h, step.spread)
         return Advance(self._operator.leave(z), added(z[n:].copy()), error, n_matvec, t, rounding, rejected)
 

@@ -25,8 +25,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fsp.arithmetic import UNIT_ROUNDOFF, span
 from fsp.errors import ArgumentError, ConvergenceError
-from fsp.solvers.base import NO_LIMIT, REPORT_WORK, UNIT_ROUNDOFF, Advance, History, LossLimit, Pulse, check_tol
+from fsp.solvers.base import (
+    CRUMB,
+    NO_LIMIT,
+    REPORT_WORK,
+    Advance,
+    History,
+    LossLimit,
+    Pulse,
+    check_tol,
+    landed,
+    short,
+    step_to,
+)
 from fsp.solvers.clocks import DEGREE, chebyshev_nodes, clock_on, reach
 from fsp.solvers.collocation import Collocation, radau
 from fsp.solvers.linear import Band, ShiftedSystem
@@ -109,7 +122,7 @@ class _ImplicitPropagator:
         most = min(most, REPORT_WORK / (SOLVE_WORK * self._generator.work))  # products
         while t < t1 and rejected is None and n_matvec < most:
             h = self._within_switches(t, self._step_length(p, t, t1))
-            if self.step_length < SMALLEST_STEP * (t1 - t0) or t + h == t:
+            if self.step_length < SMALLEST_STEP * (t1 - t0) or h <= 0.0:
                 raise ConvergenceError(
                     f"Implicit found no step at t = {t:.6g} whose error is below {tol_rate:.1e} per unit of time: the "
                     f"step fell to {self.step_length:.1e}. Loosen `tol`, or use solver='uniformization'."
@@ -129,11 +142,9 @@ class _ImplicitPropagator:
                 lost = lost + out
                 error, rounding = error + step.error + cut, rounding + step.rounding
                 certified = certified and step.certified
-                t = (
-                    t1
-                    if kept == len(step.values) and t + h >= t1 * (1.0 - 1e-14)
-                    else t + h * self._table.nodes[kept - 1]
-                )
+                t, held = landed(t, h * float(self._table.nodes[kept - 1]), t1)
+                if held > 0.0:
+                    rounding += 2.0 * held * float(self._generator.at(t).exit_rates @ p)
             self._grow_step(h, max(step.shape_error - noise, 0.0), allowed)
         return Advance(p, lost, error, n_matvec, t, rounding, rejected, certified)
 
@@ -147,20 +158,19 @@ class _ImplicitPropagator:
         if self.step_length == 0.0:
             outflow = float(self._generator.exit_rates @ p) / max(float(p.sum()), 1e-300)
             self.step_length = 0.5 / outflow if outflow > 0.0 else t1 - t
-        if self.step_length >= t1 - t:
-            return t1 - t
-        return self.step_length
+        self.step_length = short(self.step_length)  # factorisations serve steps of the same length
+        return step_to(t, self.step_length, t1)
 
     def _within_switches(self, t: float, h: float) -> float:
         """Shorten a step that goes over a time at which a rate may jump or bend."""
         if self._generator.is_constant:
             return h
         end = min(reach(tree, t, t + h) for tree in self._generator.clocks)
-        return h if end == t + h else end - t
+        return h if end == t + h else span(t, end)
 
     def _grow_step(self, h: float, error: float, allowed: float) -> None:
         """Lengthen the step where the error would still fit; a last, shorter step says nothing."""
-        if h >= self.step_length * (1.0 - 1e-12):
+        if h >= self.step_length * (1.0 - CRUMB):
             self.step_length = h * max(1.0, self._factor(error, allowed))
 
     def _factor(self, error: float, allowed: float) -> float:

@@ -8,8 +8,11 @@ from numba.extending import overload
 
 from fsp.generator.closed_kernels import multiply
 from fsp.generator.kernels import DOTS, RECURRENCE, REORDERED, STEP
+from fsp.solvers.base import CRUMB
 
 LARGEST_SPREAD = 1e3  # of Σ|u_j|‖v_j‖₁ over its start: beyond, cancellation costs more digits than a step is worth
+CLOSED = 1e-14  # of the norm of a vector: of what is left of it, rounding may be all
+NARROW = 1e-140  # 2-norm whose square may underflow: the 1-norm takes its place
 SUBSTEP = 1.5  # of the small exponential, times the norm of its matrix: longer, its Taylor terms would cancel
 FEW_ROWS = 8  # of a basis that a vector is made orthogonal to in one round
 BROKEN = 10.0  # times the loss that is allowed, beyond which a step goes no further
@@ -163,7 +166,7 @@ def arnoldi(A, V, H, depth, first, size):
 
     Rows of V (size + 1, n); H (size + 1, size) holds ``A V_m = V_m H_m + h v_{m+1} e_mᵀ``, exact for any depth.
     Neighbouring vectors are orthogonal, so the last two are projected out at once.  Returns the number of
-    vectors, smaller than `size` where the basis is invariant.
+    vectors, smaller than `size` where what is left of the last one may be rounding: v_{m+1} stands for it all the same.
     """
     nothing = np.zeros(V.shape[1])
     for j in range(first, size):
@@ -188,7 +191,9 @@ def _of_one_process(value, operator):
 
 @njit(cache=True, nogil=True)
 def orthogonalise(V, H, j, depth, dots, nothing, operator):
-    """Turn V[j + 1] = A V[j] into the next basis vector, column j of H; return whether there is one.
+    """Turn V[j + 1] = A V[j] into the next basis vector, column j of H; return whether more than rounding is left.
+
+    Whatever is left stays in the relation that H stands for: nothing is set to zero.
 
     The coefficients of vectors before the last two are found together, before any is subtracted: two passes, however
     many there are.
@@ -213,12 +218,14 @@ def orthogonalise(V, H, j, depth, dots, nothing, operator):
         for k in range(first, j + 1):
             H[k, j] += coefficients[k]
     norm = np.sqrt(square)
-    if norm <= 1e-14 * np.sqrt(before) or norm == 0.0:
-        H[j + 1, j] = 0.0
-        return False
+    if norm > NARROW:
+        w *= 1.0 / norm
+    else:
+        norm = added(np.abs(w).sum(), operator)
+        if norm > 0.0:
+            w /= norm
     H[j + 1, j] = norm
-    w *= 1.0 / norm
-    return True
+    return norm > CLOSED * np.sqrt(before)
 
 
 def next_vector(operator, V, H, j, depth, dots, nothing):
@@ -268,29 +275,38 @@ def taylor_term(bands, x, factor, y):
 
 
 @njit(cache=True)
-def flow(H, m, depth, horizon, norms, leak, residual_norm, error_rate, loss_offset, loss_rate, stride=SUBSTEP):
+def whole(length, tick):
+    """Return a length, rounded down to a whole number of ticks."""
+    return np.floor(length / tick) * tick
+
+
+@njit(cache=True)
+def flow(H, m, depth, horizon, tick, norms, leak, residual_norm, error_rate, loss_offset, loss_rate, stride=SUBSTEP):
     """Follow u(s) = exp(s H) e_1 from 0 until the error or the horizon stops it.
 
     The residual of the Krylov approximation is ``residual_norm * u_m(s)`` in the 1-norm; on each substep δ its
     integral is bounded by the Taylor terms, ``∫|u_m| <= Σ_k |(Hᵏ u)_m| δ^(k+1) / (k+1)!``.  The march ends
     before that integral passes ``error_rate * s``.  `leak` @ u is the probability in the sinks: the last
     time at which it kept below ``loss_offset + loss_rate * s`` is returned as well.  `stride` is ‖H‖ times a substep.
+    Substeps are whole numbers of `tick`, but for the last one, which ends at the horizon.
 
     Returns s, u(s), error, growth of Σ|u_j| norms_j, s_kept, u(s_kept), error_kept.
     """
     bands = diagonals(H, m, depth)
     size = largest_column(H, m)
-    delta = horizon if size == 0.0 else min(horizon, stride / size)
+    delta = horizon if size == 0.0 else min(horizon, whole(stride / size, tick))
     u = np.zeros(m)
     u[0] = 1.0
+    largest_norm = norms[:m].max()
     term, image = np.zeros(m + 2), np.zeros(m + 2)
     trial = np.empty(m)
     kept = u.copy()
     s, error, s_kept, error_kept, growth = 0.0, 0.0, 0.0, 0.0, norms[0]
     within = True
     for _ in range(100000):
-        step = min(delta, horizon - s)
-        if step <= 1e-14 * horizon:
+        is_last = horizon - s <= delta * (1.0 + CRUMB)
+        step = horizon - s if is_last else delta
+        if step <= 0.0:
             break
         scale = 0.0
         for i in range(m):
@@ -304,18 +320,20 @@ def flow(H, m, depth, horizon, norms, leak, residual_norm, error_rate, loss_offs
             for i in range(m):
                 trial[i] += term[i + 1]
             integral += abs(term[m]) * step / (k + 1)
-            if largest <= 1e-18 * scale:
+            if largest <= 1e-18 * scale and k + 1 >= 2.0 * step * size:
                 break
-        total = error + residual_norm * integral
+        ratio = step * size / (k + 1)
+        dropped = np.abs(term).sum() * ratio / (1.0 - ratio)  # the terms that follow, in the 1-norm
+        total = error + residual_norm * (integral + dropped * step) + largest_norm * dropped
         spread = 0.0
         for i in range(m):
             spread += norms[i] * abs(trial[i])
         if (total > error_rate * (s + step) and residual_norm > 0.0) or spread > LARGEST_SPREAD * norms[0]:
             if s > 0.0:
                 break
-            delta *= 0.25
+            delta = whole(0.25 * step, tick)
             continue
-        s += step
+        s = horizon if is_last else s + step
         error = total
         lost = 0.0
         for i in range(m):

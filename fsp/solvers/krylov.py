@@ -20,23 +20,25 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from math import inf, sqrt
+from math import inf, sqrt, ulp
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fsp.arithmetic import UNIT_ROUNDOFF, span
 from fsp.errors import ArgumentError, ConvergenceError
 from fsp.solvers import kernels
 from fsp.solvers.base import (
     NO_LIMIT,
     REPORT_WORK,
-    UNIT_ROUNDOFF,
     Advance,
     Heart,
     History,
     LossLimit,
     Pulse,
     check_tol,
+    landed,
+    noise_of_closed,
     require_constant_rates,
 )
 
@@ -101,10 +103,10 @@ class _KrylovPropagator:
         self._roundings = generator.roundings
         self._most = max(1.0, REPORT_WORK / generator.work)  # products
         self._heart = Heart(generator.work)
-        n_all = self._operator.added(self._operator.size)
-        self._size = min(solver.dimension, n_all)
-        # A basis of the whole space must be orthogonal, or it would not be seen to be invariant.
-        self._depth = self._size if self._size == n_all else solver.orthogonalization
+        self._n_all = self._operator.added(self._operator.size)
+        self._size = min(solver.dimension, self._n_all)
+        # A basis of the whole space must be orthogonal, or it would not be closed.
+        self._depth = self._size if self._size == self._n_all else solver.orthogonalization
         looks = range(FIRST_LOOK, self._size, LOOK) if generator.work >= LOOK_WORK else ()
         self._stops = (*looks, self._size)
         self._basis = np.empty((self._size + 1, self._operator.size))
@@ -127,9 +129,10 @@ class _KrylovPropagator:
         lost = np.zeros(len(z) - self._n)
         t, error, rounding, n_matvec = t0, 0.0, 0.0, 0
         rejected = None
+        self._tick = ulp(t1)
         while t < t1 and rejected is None and n_matvec < min(most, self._most):
             slack = limit.at(t - t0) - lost.sum()
-            step = self._step(z, t, t1 - t, tol_rate, LossLimit(slack, limit.rate))
+            step = self._step(z, t, span(t, t1), tol_rate, LossLimit(slack, limit.rate))
             n_matvec += step.n_matvec
             rejected = step.rejected
             if step.t == 0.0 and rejected is None:
@@ -138,8 +141,9 @@ class _KrylovPropagator:
                     f"Loosen `tol`, raise `dimension` ({self._size}), or use solver='implicit'."
                 )
             z, lost = step.p, lost + step.lost
+            t, held = landed(t, step.t, t1)
             error, rounding = error + step.error, rounding + step.rounding
-            t = t1 if step.t >= (t1 - t) * (1.0 - 1e-13) else t + step.t
+            rounding += 2.0 * self._rate * held * self._operator.added(float(z.sum()))
         if rejected is not None:
             rejected = self._operator.leave(rejected)
         return Advance(self._operator.leave(z), lost, error, n_matvec, t, rounding, rejected)
@@ -151,23 +155,36 @@ class _KrylovPropagator:
         V[0], V[0, self._n :] = z, 0.0
         added = self._operator.added
         beta = sqrt(added(float(V[0] @ V[0])))
-        if beta == 0.0:
-            return Advance(z, np.zeros(len(z) - self._n), 0.0, 0, horizon, 0.0)
+        if beta == 0.0:  # squares of the smallest numbers are zero
+            left = 2.0 * added(float(V[0].sum()))
+            return Advance(z, np.zeros(len(z) - self._n), left, 0, horizon, 0.0)
         V[0] /= beta
         norms, m = np.zeros(self._size + 1), 0
-        for stop in self._stops:
-            first, m = m, self._expand(V, H, m, stop, t)
-            invariant = H[m, m - 1] == 0.0
-            new = slice(first + (first > 0), m if invariant else m + 1)
+        while True:
+            first, stop = m, next(stop for stop in self._stops if stop > m)
+            m = self._expand(V, H, m, stop, t)
+            new = slice(first + (first > 0), m + 1)
             kernels.one_norms(V, new.start, new.stop, norms)
             norms[new] = added(norms[new])
             leak = beta * added(V[:m, self._n :].sum(axis=1))
-            residual_norm = 0.0 if invariant else H[m, m - 1] * beta * norms[m]
+            residual_norm = H[m, m - 1] * beta * norms[m]
+            is_closed = m < stop or m == self._n_all
+            noise = noise_of_closed(self._rate, self._roundings + m, beta * norms[0]) if is_closed else 0.0
             s, u, _, growth, s_kept, u_kept, error = kernels.flow(
-                H, m, self._depth, horizon, beta * norms, leak, residual_norm, tol_rate, limit.offset, limit.rate
+                H,
+                m,
+                self._depth,
+                horizon,
+                self._tick,
+                beta * norms,
+                leak,
+                residual_norm,
+                max(tol_rate, noise),
+                limit.offset,
+                limit.rate,
             )
             # More vectors would only lead farther than the step goes.
-            if invariant or s >= horizon or leak @ u > ENOUGH * limit.at(s):
+            if m == self._size or residual_norm == 0.0 or s >= horizon or leak @ u > ENOUGH * limit.at(s):
                 break
         end = np.empty(V.shape[1])
         rejected = np.empty(V.shape[1]) if s_kept < s else None
@@ -180,7 +197,10 @@ class _KrylovPropagator:
         return Advance(end, added(end[self._n :].copy()), error, m, s_kept, rounding, rejected)
 
     def _expand(self, V: FloatArray, H: FloatArray, first: int, size: int, t: float) -> int:
-        """Extend the basis from `first` to `size` vectors, at time t; return their number, smaller if it is closed."""
+        """Extend the basis from `first` to `size` vectors, at time t; return their number, smaller if it is closed.
+
+        It is closed where what is left of a vector may be rounding.
+        """
         operator = self._operator
         A = operator.compiled
         if A is not None:

@@ -28,23 +28,26 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from math import inf, sqrt
+from math import inf, sqrt, ulp
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fsp.arithmetic import UNIT_ROUNDOFF, span
 from fsp.errors import ArgumentError, BackendError, ConvergenceError
 from fsp.solvers import kernels, magnus_kernels
 from fsp.solvers.base import (
     NO_LIMIT,
     REPORT_WORK,
-    UNIT_ROUNDOFF,
     Advance,
     Heart,
     History,
     LossLimit,
     Pulse,
     check_tol,
+    landed,
+    noise_of_closed,
+    step_to,
 )
 from fsp.solvers.clocks import DEGREE, Clock, Nodes, chebyshev_nodes, clock_on, reach
 from fsp.solvers.forcing import Change, Forcing, Past
@@ -128,6 +131,8 @@ class _Space:
     ----------
     H, size
         The projected matrix, and the number of basis vectors.
+    width
+        Length of the vectors, of all ranks.
     depth
         Number of preceding vectors that each one is orthogonal to.
     scale
@@ -136,14 +141,18 @@ class _Space:
         ``scale ‖V_j‖₁``, and in every further row the same weighted by the exit rates of one A_l, (1 + L, size + 1).
     unit
         Scale of the forcing's polynomials in an augmented vector.
+    noise
+        Per unit of time, what the residual may show for rounding where the basis is closed.
     """
 
     H: FloatArray
     size: int
+    width: int
     depth: int
     scale: float
     norms: FloatArray
     unit: float
+    noise: float = 0.0
 
     @property
     def residual_norm(self) -> float:
@@ -222,14 +231,14 @@ class _MagnusPropagator:
         lost = np.zeros(len(z) - self._n)
         t, error, rounding, n_matvec, certified = t0, 0.0, 0.0, 0, True
         rejected = None
+        self._tick = ulp(t1)
         while t < t1 and rejected is None and n_matvec < min(most, self._most):
-            h = min(self.step_length, t1 - t)
-            if h < SMALLEST_STEP * max(t1 - t0, abs(t0)):
+            if self.step_length < SMALLEST_STEP * max(t1 - t0, abs(t0)):
                 raise ConvergenceError(
                     f"Magnus took no step at t = {t:.6g}: no step has an error below {tol_rate:.1e} per unit of time. "
                     f"Loosen `tol`, raise `dimension` ({self._size}), or use solver='implicit'."
                 )
-            end = t1 if h >= (t1 - t) * (1.0 - 1e-12) else t + h
+            end, _ = landed(t, step_to(t, self.step_length, t1), t1)
             self._products = 0
             try:
                 step = self._step(z, t, end, tol_rate, LossLimit(limit.at(t - t0) - lost.sum(), limit.rate))
@@ -240,8 +249,10 @@ class _MagnusPropagator:
             n_matvec += self._products
             rejected, certified = step.rejected, certified and step.certified
             z, lost = step.p, lost + step.lost
+            t, held = landed(t, step.t, t1)
             error, rounding = error + step.error, rounding + step.rounding
-            t = t1 if step.t >= (t1 - t) * (1.0 - 1e-13) else t + step.t
+            if held > 0.0:
+                rounding += 2.0 * self._generator.at(t).largest_exit_rate * held * self._added(float(z.sum()))
         if rejected is not None:
             rejected = self._leave(rejected)
         return Advance(self._leave(z), lost, error, n_matvec, t, rounding, rejected, certified)
@@ -270,11 +281,11 @@ class _MagnusPropagator:
         no_sinks = np.zeros(len(z) - self._n)
         z = np.concatenate([z[: self._n], no_sinks])
         end = min((reach(tree, t, end) for tree in self._trees), default=end)
-        h = end - t
+        h = span(t, end)
         clocks = [clock_on(tree, t, end) for tree in self._trees]
         self._check_clocks(z, clocks, h, tol_rate)
-        if not self._comm.any(bool(z.any())):
-            return Advance(z, no_sinks, 0.0, 0, h, 0.0)
+        if self._added(float(z @ z)) == 0.0:  # as are squares of the smallest numbers
+            return Advance(z, no_sinks, 2.0 * self._added(float(z.sum())), 0, h, 0.0)
         change = Change(clocks, -0.5 * h)
         self._frozen = self._generator.with_clocks(np.array([1.0, *(clock.middle for clock in clocks)]))
         before = np.inf
@@ -286,7 +297,7 @@ class _MagnusPropagator:
             if flow.kept == 0.0 and flow.reached > 0.0:
                 return Advance(z, no_sinks, 0.0, 0, 0.0, 0.0, self._combined(space, flow.u_reached)[0])
             step = self._checked(space, flow, change, f, z, t, tol_rate)
-            if step.error <= tol_rate * step.t:
+            if step.error <= (tol_rate + space.noise) * step.t:
                 if step.rejected is None:
                     self._plan_step(step.t, h)
                     self._remember(space, t, step.t)
@@ -294,7 +305,7 @@ class _MagnusPropagator:
             if step.error / step.t > SLOWEST_GAIN * before:
                 break
             before = step.error / step.t
-            h = min(h, 1.05 * step.t)
+            h = min(h, kernels.whole(1.05 * step.t, self._tick))
         raise _TooLong(0.5 * step.t)
 
     def _checked(
@@ -349,7 +360,7 @@ class _MagnusPropagator:
     def _solve(self, z: FloatArray, f: Forcing, t: float, error_rate: float, limit: LossLimit) -> tuple[_Space, _Flow]:
         """Build a Krylov space that reaches the end of the step or the loss limit, or as large a one as may be."""
         space = self._begin(z, f)
-        most = min(self._size, self._added(self._all + len(f.W)))
+        most = min(self._size, space.width)
         while True:
             self._extend(space, f, t, min(most, space.size + CHECKED_SIZE))
             flow = self._flow(space, f.h, error_rate, limit)
@@ -363,10 +374,11 @@ class _MagnusPropagator:
             space.size,
             space.depth,
             horizon,
+            self._tick,
             space.norms[0],
             space.scale * self._added(self._basis[: space.size, self._n : self._all].sum(axis=1)),
             space.residual_norm,
-            error_rate,
+            max(error_rate, space.noise),
             limit.offset * LOSS_SAFETY,
             limit.rate * LOSS_SAFETY,
             magnus_kernels.STRIDE,
@@ -381,7 +393,7 @@ class _MagnusPropagator:
         n_all, p = self._all, len(f.W)
         width = self._added(n_all + p)
         self._recent = None
-        full = self._size >= width  # a basis of all there is must be orthogonal, or it would not be seen to be one
+        full = self._size >= width  # a basis of all there is must be orthogonal, or it would not be closed
         # In proportion to the state: the forcing is divided by it, and nothing drowns in rounding.
         unit = self._unit * sqrt(self._added(float(z @ z))) / sqrt(max(p, 1))
         start = self._basis[0, : n_all + p]
@@ -390,14 +402,15 @@ class _MagnusPropagator:
         start /= scale
         H = np.zeros((self._size + 1, self._size))
         norms = np.zeros((1 + len(self._exits), self._size + 1))
-        return _Space(H, 0, width if full else self._depth, scale, norms, unit)
+        return _Space(H, 0, width, width if full else self._depth, scale, norms, unit)
 
     def _extend(self, space: _Space, f: Forcing, t: float, size: int) -> None:
-        """Extend a Krylov space of B, augmented by the forcing, to `size` vectors, or until it is invariant."""
+        """Extend a Krylov space of B, augmented by the forcing, to `size` vectors, or until it is closed."""
         n_all, p, first = self._all, len(f.W), space.size
         V, B = self._basis[:, : n_all + p], self._frozen.operator
         J = self._nodes.slopes[:p, :p] / f.h
         nothing = np.zeros(n_all + p)
+        is_closed = False
         while space.size < size:
             j = space.size
             v, w = V[j], V[j + 1]
@@ -407,13 +420,17 @@ class _MagnusPropagator:
             self._products += 1
             self._heart.beat(t, 0.0, 0.0)
             space.size += 1
-            if not kernels.next_vector(B, V, space.H, j, space.depth, dots, nothing):
+            is_closed = not kernels.next_vector(B, V, space.H, j, space.depth, dots, nothing)
+            if is_closed:
                 break
-        rows = slice(first + (first > 0), space.size + (space.H[space.size, space.size - 1] > 0.0))
+        rows = slice(first + (first > 0), space.size + 1)
         norms = np.empty((len(space.norms), rows.stop - rows.start))
         magnus_kernels.weighted_norms(self._basis[rows], self._n, self._exits, norms)
         norms[0] += np.abs(V[rows, self._n : n_all]).sum(axis=1)
         space.norms[:, rows] = space.scale * self._added(norms)
+        mass, roundings = float(space.norms[0, 0]), self._roundings + space.size
+        is_closed = is_closed or space.size == space.width
+        space.noise = noise_of_closed(self._frozen.largest_exit_rate, roundings, mass) if is_closed else 0.0
 
     # ---- correction ---------------------------------------------------------------------------------------
 
@@ -441,7 +458,8 @@ class _MagnusPropagator:
             if self._level + 1 < len(self._counts):
                 self._level += 1
             else:
-                s *= max(0.2, min(0.8, (allowed / missed) ** (1.0 / self._counts[self._level])))
+                factor = max(0.2, min(0.8, (allowed / missed) ** (1.0 / self._counts[self._level])))
+                s = kernels.whole(factor * s, self._tick)
         raise _TooLong(max(s, 0.25 * f.h))  # functions of time are known better on a shorter step
 
     def _plan_step(self, s: float, h: float) -> None:

@@ -30,17 +30,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fsp.arithmetic import UNIT_ROUNDOFF, span
 from fsp.errors import ArgumentError, ConvergenceError
 from fsp.solvers import kernels, rational_kernels
 from fsp.solvers.base import (
+    CRUMB,
     NO_LIMIT,
-    UNIT_ROUNDOFF,
     Advance,
     History,
     LossLimit,
     Pulse,
     check_tol,
+    landed,
     require_constant_rates,
+    short,
+    step_to,
 )
 from fsp.solvers.linear import Band, ShiftedSystem
 from fsp.solvers.small_exponential import PER_OCTAVE, Modes, doublings, follow, integrals, residual_integrals
@@ -141,21 +145,25 @@ class _RationalPropagator:
                     f"Rational found no step at t = {t:.6g} whose error is below {tol_rate:.1e} per unit of time: the "
                     f"step fell to {self.step_length:.1e}. Loosen `tol`, or use solver='uniformization'."
                 )
+            self.step_length = short(self.step_length)
             slack = limit.at(t - t0) - lost.sum()
-            step = self._step(p, t1 - t, tol_rate, LossLimit(slack, limit.rate))
+            step = self._step(p, t, t1, tol_rate, LossLimit(slack, limit.rate))
             n_matvec += step.n_matvec
             p, lost = step.p, lost + step.lost
             error, rounding, rejected = error + step.error, rounding + step.rounding, step.rejected
-            t = t1 if step.t >= (t1 - t) * (1.0 - 1e-13) else t + step.t
+            t, held = landed(t, step.t, t1)
+            rounding += 2.0 * held * float(self._system.exit_rates @ p)
             if pulse is not None:
                 pulse(t)
         return Advance(p, lost, error, n_matvec, t, rounding, rejected)
 
-    def _step(self, p: FloatArray, horizon: float, tol_rate: float, limit: LossLimit) -> Advance:
-        """Take one step of at most `horizon`, as far as error and loss allow; its `t` is its length, 0 for none."""
-        h = min(self.step_length, horizon)
-        if not float(self._system.exit_rates @ p) > 0.0:
-            return Advance(p, np.zeros(self._system.n_sinks), 0.0, 0, horizon, 0.0)
+    def _step(self, p: FloatArray, t: float, t1: float, tol_rate: float, limit: LossLimit) -> Advance:
+        """Take one step towards t1, as far as error and loss allow; its `t` is its length, 0 for none."""
+        h = step_to(t, self.step_length, t1)
+        stays = not float(self._system.exit_rates @ p) > 0.0
+        if stays or float(p @ p) == 0.0:  # squares of the smallest numbers are zero
+            left = 0.0 if stays else 2.0 * float(p.sum())
+            return Advance(p, np.zeros(self._system.n_sinks), left, 0, span(t, t1), 0.0)
         basis = _Basis(self._system, self._system.pole_for(h, last=h < self.step_length), p, self._size)
         path, check = None, _Checks(self._last_size // 2)
         while path is None or not (path.reaches_end or basis.complete):
@@ -191,7 +199,7 @@ class _RationalPropagator:
         """Choose the next step: longer where few vectors sufficed, shorter where many did not."""
         if not path.reaches_end:
             self.step_length = min(0.5 * h, max(float(path.times[path.reached]), h / 16.0))
-        elif h >= self.step_length * (1.0 - 1e-12):
+        elif h >= self.step_length * (1.0 - CRUMB):
             self.step_length *= LENGTHEN if size <= FEW else (0.5 if size > MANY else 1.0)
 
 

@@ -18,18 +18,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.solvers import kernels
 from fsp.solvers.base import (
     NO_LIMIT,
     REPORT_WORK,
-    UNIT_ROUNDOFF,
     Advance,
     Heart,
     History,
     LossLimit,
     Pulse,
     check_tol,
+    landed,
     require_constant_rates,
+    step_to,
 )
 from fsp.solvers.poisson import poisson_window
 
@@ -110,10 +112,11 @@ class _Uniformized:
         rejected = None
         while t < t1 and n_matvec < min(most, self._most) and (rejected is None or t == t0):
             longest = max(SHORTEST_REPORT, self._most) if limit.offset == np.inf or not n_sinks else self._stride
-            h = min(t1 - t, longest / self._rate)
-            end = t1 if h >= (t1 - t) * (1.0 - 1e-12) else t + h
+            h = step_to(t, longest / self._rate, t1)
+            end, held = landed(t, h, t1)
             following, settled, products = self._step(z, t, h, tol_rate * h)
             n_matvec += products
+            settled += added(kernels.clip(following))  # of the smallest numbers, which round to either side of zero
             if added(float(following[self._n :].sum())) > limit.at(end - t0):
                 rejected = self._operator.leave(following) if rejected is None else rejected
                 self._stride = 0.5 * self._rate * h
@@ -125,7 +128,7 @@ class _Uniformized:
             self._vectors[2] = z
             z, t = following, end
             error += settled
-            rounding += products * self._roundings * UNIT_ROUNDOFF * mass
+            rounding += (products * self._roundings * UNIT_ROUNDOFF + 2.0 * self._rate * held) * mass
         error += max(0.0, mass - added(float(z.sum())))
         return Advance(self._operator.leave(z), added(z[self._n :]), error, n_matvec, t, rounding, rejected)
 

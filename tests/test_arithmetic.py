@@ -1,0 +1,81 @@
+"""Sums, times and halves of sums are held against rational arithmetic."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import fsp
+from fsp.arithmetic import SUM_ROUNDING, half_sums, span, sum_error
+from fsp.solvers.base import landed, short, step_to
+
+times = st.floats(0.0, 1e12, allow_subnormal=True)
+lengths = st.floats(0.0, 1e13, exclude_min=True)
+
+
+@given(st.floats(-1e200, 1e200), st.floats(-1e200, 1e200))
+def test_the_error_of_a_sum_is_exact(a, b):
+    assert Fraction(a) + Fraction(b) == Fraction(a + b) + Fraction(sum_error(a, b))
+
+
+@given(times, times)
+def test_a_span_does_not_reach_beyond_its_end(a, b):
+    start, end = sorted((a, b))
+    length = span(start, end)
+    assert (
+        Fraction(start) + Fraction(length)
+        <= Fraction(end)
+        < Fraction(start) + Fraction(math.nextafter(length, math.inf))
+    )
+
+
+@given(times, lengths, times)
+def test_times_add_up_or_what_they_miss_is_known(t, h, t1):
+    if not t < t1:
+        return
+    try:
+        s = step_to(t, h, t1)
+    except fsp.ConvergenceError:
+        assert t + h == t
+        return
+    end, past = landed(t, s, t1)
+    assert t < end <= t1
+    assert Fraction(end) - Fraction(t) - Fraction(s) <= Fraction(past) <= 1.001 * math.ulp(end)
+    assert Fraction(past) >= 0
+    # A step that is cut short ends at the first float from there on; the target is reached by all of the way alone.
+    for share in (0.3, 1.0 - 1e-13):
+        cut = share * s
+        end, past = landed(t, cut, t1)
+        assert Fraction(end) - Fraction(t) - Fraction(cut) <= Fraction(past)
+        assert end == t or Fraction(math.nextafter(end, -math.inf)) < Fraction(t) + Fraction(cut) <= Fraction(end)
+
+
+@given(st.floats(1e-290, 1e290))
+def test_short_lengths_add_up(h):
+    length = short(h)
+    assert h * (1.0 - 2.0**-22) <= length <= h
+    assert all(Fraction(k * length) == k * Fraction(length) for k in (3, 1001, 2**28 + 1))
+
+
+@pytest.mark.parametrize("length", [math.inf, 0.0])
+def test_short_keeps_what_is_no_length(length):
+    assert short(length) == length
+
+
+@given(st.floats(0.0, 3.0), st.lists(st.floats(0.0, 1.0), min_size=1, max_size=40))
+def test_half_sums_are_rounded_outwards(error, numbers):
+    y = np.array(numbers)
+    above, below = half_sums(error, float(y.sum()))
+    missing = 1 - sum(Fraction(one) for one in numbers)
+    if abs(missing) <= error:  # else there is no such error
+        assert (Fraction(error) + missing) / 2 < Fraction(above)
+        assert (Fraction(error) - missing) / 2 < Fraction(below)
+    size = max(1.0, error, abs(float(missing)))
+    assert (
+        above + below <= max(error, abs(float(missing))) + 2.0 * SUM_ROUNDING * max(1.0, float(y.sum())) + 1e-15 * size
+    )
