@@ -635,6 +635,14 @@ MUTANTS = [
         only="half_sums",
     ),
     mutant(
+        "reference-above-one-taken-for-one",
+        "verification/law.py",
+        "up, down = half_sums(error, mass)",
+        "up, down = half_sums(error, min(mass, 1.0))",
+        "verify",
+        only="slack",
+    ),
+    mutant(
         "krylov-residual-norm-left-out",
         "solvers/krylov.py",
         "residual_norm = H[m, m - 1] * beta * norms[m]",

@@ -79,3 +79,14 @@ def test_half_sums_are_rounded_outwards(error, numbers):
     assert (
         above + below <= max(error, abs(float(missing))) + 2.0 * SUM_ROUNDING * max(1.0, float(y.sum())) + 1e-15 * size
     )
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_half_sums_hold_where_the_sum_rounds(seed):
+    y = np.random.default_rng(seed).random(3000)
+    y /= y.sum()
+    missing = 1 - sum(map(Fraction, y.tolist()))
+    error = math.nextafter(abs(float(missing)), 1.0)
+    for above, below in (half_sums(error, float(y.sum())), half_sums(error, float(np.bincount(y > 0, y)[1]))):
+        assert (Fraction(error) + missing) / 2 <= Fraction(above) <= 1e-13
+        assert (Fraction(error) - missing) / 2 <= Fraction(below) <= 1e-13

@@ -84,6 +84,22 @@ def test_largest_law_is_above_all_that_the_slack_admits(rng):
         assert all(law.weights[values > v].sum() >= min(1, other[values > v].sum()) - 1e-12 for v in values)
 
 
+@pytest.mark.parametrize("mass", [0.999, 1.0, 1.0009])
+def test_the_slack_of_a_reference_is_what_its_error_allows(mass):
+    """Its probability may exceed one by its error: an event may then have all of that too much."""
+    q = np.array([0.5, 0.3, 0.2]) * mass
+    d = fsp.Distribution(np.arange(3)[:, None], q, ["X"], error=fsp.ErrorLedger(integration=1e-3))
+    slack = Slack.of(d)
+    low, high = slack.interval(q)
+    assert slack.up == pytest.approx((1e-3 + 1.0 - mass) / 2, abs=1e-13)
+    assert slack.down == pytest.approx((1e-3 - 1.0 + mass) / 2, abs=1e-13)
+    for place in range(3):  # all of the error in one state, and the mass right
+        for sign in (1.0, -1.0):
+            p = q[place] + (1.0 - mass) / 2 + sign * 5e-4
+            assert low[place] <= p <= high[place]
+            assert p in d.probability({"X": place})
+
+
 def test_binomial_p_values_hold_for_all_probabilities_between_the_ends():
     n, counts = 25, np.arange(26)
     p = statistics.binomial(counts, np.full(26, n), np.full(26, 0.3), np.full(26, 0.4))

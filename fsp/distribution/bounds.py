@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF, half_sums
 from fsp.arrays import BoolArray, FloatArray
 from fsp.distribution.ledger import ErrorLedger, Interval
 from fsp.moments.envelope import Envelope, Terms, in_falling_powers
@@ -31,9 +32,6 @@ from fsp.moments.polynomial import Polynomial
 if TYPE_CHECKING:
     from fsp.moments import MomentBounds
 
-# numpy adds blocks of 128 in 8 lanes, then pairs: 20 + log2(n) additions in a row, each to half an eps.  This holds for
-# 2^62 numbers that are spread over 2^10 ranks.
-SUMMED = 92 * float(np.finfo(float).eps)
 Points: TypeAlias = tuple[FloatArray, FloatArray]  # probabilities and values of a function, (n,) each
 ESTIMATED = "the error is an estimate, not a bound"
 UNBOUNDED = "a 1-norm error does not bound the tail of the function on states that are not stored"
@@ -58,9 +56,10 @@ def event(probabilities: FloatArray, mask: BoolArray, error: ErrorLedger) -> Int
         Certified where the error is; the value is the stored probability of the event.
     """
     inside = float(probabilities[mask].sum())
-    gained, lost, slack = _parts(probabilities, error)
-    lower = max(0.0, inside - lost - slack)
-    upper = min(1.0, inside + gained + slack)
+    gained, lost = half_sums(error.total, float(probabilities.sum()))
+    slack = SUM_ROUNDING * inside
+    lower = max(0.0, math.nextafter(inside - (lost + slack), -math.inf))
+    upper = min(1.0, math.nextafter(inside + (gained + slack), math.inf))
     value = min(max(inside, lower), upper)
     return Interval(lower, upper, value, error.certified, "" if error.certified else ESTIMATED)
 
@@ -82,8 +81,9 @@ def single_states(probabilities: FloatArray, mass: float, error: ErrorLedger) ->
     tuple
         (n,) lower and (n,) upper bounds.
     """
-    gained, lost, slack = _parts(np.array([mass]), error)
-    return np.maximum(probabilities - lost - slack, 0.0), np.minimum(probabilities + gained + slack, 1.0)
+    gained, lost = half_sums(error.total, mass)
+    lower, upper = np.nextafter(probabilities - lost, -np.inf), np.nextafter(probabilities + gained, np.inf)
+    return np.maximum(lower, 0.0), np.minimum(upper, 1.0)
 
 
 def single_state(lower: float, upper: float, value: float, error: ErrorLedger) -> Interval:
@@ -125,11 +125,11 @@ def closed_mean(probabilities: FloatArray, values: FloatArray, error: ErrorLedge
         Certified where the error is; the value is the mean over the stored probability.
     """
     least, most = float(values.min()), float(values.max())
-    gained, lost, slack = _parts(probabilities, error)
-    missing = gained - lost  # delta
+    mass = float(probabilities.sum())
+    gained, lost = half_sums(error.total, mass)
     weighted = probabilities * values  # (n,)
-    centre = float(weighted.sum()) + missing * least
-    slack = slack * (float(np.abs(weighted).sum()) + 4 * max(abs(least), abs(most)))
+    centre = float(weighted.sum()) + (1.0 - mass) * least
+    slack = 2.0 * SUM_ROUNDING * (float(np.abs(weighted).sum()) + 4 * max(abs(least), abs(most)))
     lower = min(max(least, centre - lost * (most - least) - slack), most)
     upper = max(min(most, centre + gained * (most - least) + slack), lower)
     value = min(max(stored_mean(probabilities, values), lower), upper)
@@ -177,14 +177,14 @@ def tail_mean(
     Interval
         Certified where the error is, and the moments of both polynomials are bounded.
     """
-    gained, lost, slack = _parts(probabilities, error)
+    gained, lost = half_sums(error.total, float(probabilities.sum()))
     above, below = _gains(enclosing.upper, 1), _gains(enclosing.lower, -1)
     value = stored_mean(probabilities, values)
     if above is None or below is None:
         return Interval(-np.inf, np.inf, value, certified=False, reason=OPEN)
     weighted = probabilities * values  # (n,)
     centre, size = float(weighted.sum()), float(np.abs(weighted).sum())
-    slack *= size + 4.0 * lost * float(np.abs(values).max())
+    slack = 2.0 * SUM_ROUNDING * (size + 4.0 * lost * float(np.abs(values).max()))
     lower = centre - _tail(below, moments, gained) - lost * max(0.0, float(values.max())) - slack
     upper = centre + _tail(above, moments, gained) + lost * max(0.0, -float(values.min())) + slack
     lower = max(lower, 0.0 - _tail(below, moments, 1.0))  # what holds without the stored probabilities
@@ -242,7 +242,7 @@ def variance(mean: Interval, square: Interval, centre: float, value: float) -> I
     """
     shifts = [end - centre for end in mean]
     nearest = 0.0 if shifts[0] <= 0.0 <= shifts[1] else min(map(abs, shifts))
-    slack = 8.0 * float(np.finfo(float).eps) * (abs(square.upper) + max(map(abs, shifts)) ** 2)
+    slack = 16.0 * UNIT_ROUNDOFF * (abs(square.upper) + max(map(abs, shifts)) ** 2)
     if not math.isfinite(slack):
         return Interval(0.0, np.inf, value, certified=False, reason=mean.reason or square.reason)
     lower = max(0.0, square.lower - max(shift**2 for shift in shifts) - slack)
@@ -282,10 +282,3 @@ def stored_mean(probabilities: FloatArray, values: FloatArray) -> float:
         ``sum y f / sum y``.
     """
     return float((probabilities * values).sum() / probabilities.sum())
-
-
-def _parts(probabilities: FloatArray, error: ErrorLedger) -> tuple[float, float, float]:
-    """Return the largest weights of the positive and negative parts of p - y, and the rounding of a sum."""
-    missing = 1.0 - float(probabilities.sum())
-    total = max(error.total, abs(missing))  # less than |missing| only by rounding
-    return (total + missing) / 2, (total - missing) / 2, SUMMED

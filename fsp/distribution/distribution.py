@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fsp import analysis
+from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.arrays import BoolArray, FloatArray, IntArray
 from fsp.distribution import bounds
 from fsp.distribution.checks import check, check_bounds, read_only
@@ -283,7 +284,7 @@ class Distribution:
             raise ArgumentError(f"`species` must be one or more different names, but is {species}.")
         columns = [self._column(name) for name in species]
         states, probabilities, terms = analysis.marginal(self.states[:, columns], self.probabilities)
-        rounding = ErrorLedger(rounding=(terms - 1) * np.finfo(float).eps / 2 * self.mass)
+        rounding = ErrorLedger(rounding=(terms - 1) * UNIT_ROUNDOFF * self.mass)
         return replace(
             self,
             states=states,

@@ -28,6 +28,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse import csgraph
 
+from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.arrays import BoolArray, FloatArray, IntArray
 from fsp.model import Model
 from fsp.model.structure import echelon, producible
@@ -36,8 +37,9 @@ from fsp.moments.rates import rates
 Complex = tuple[int, ...]
 Jumps = dict[tuple[Complex, Complex], Fraction]  # rate constants of reactions between complexes
 
-UNIT = 2.0**-53
-ROUNDED = 16 * UNIT  # relative error of a rate constant that formulas fold, from the decimals that they are made of
+ROUNDED = (
+    16 * UNIT_ROUNDOFF
+)  # relative error of a rate constant that formulas fold, from the decimals that they are made of
 MANY = 100  # complexes of a linkage class, beyond which no equilibrium is looked for
 
 
@@ -219,11 +221,11 @@ def _solved(
         right = np.array([math.log(ratios[i]) for i in chosen])
     except (OverflowError, ValueError):  # beyond the range of a double
         return None
-    off = UNIT * (4.0 + 4.0 * np.abs(right)) + 2.0 * ROUNDED * np.array([sizes[i] for i in chosen])
+    off = UNIT_ROUNDOFF * (4.0 + 4.0 * np.abs(right)) + 2.0 * ROUNDED * np.array([sizes[i] for i in chosen])
     for row, pivot in zip(inverse, pivots, strict=True):
         weights = np.array([float(w) for w in row[width:]])
         log[pivot] = weights @ right
-        error[pivot] = np.abs(weights) @ (off + UNIT * (len(right) + 4.0) * np.abs(right))
+        error[pivot] = np.abs(weights) @ (off + UNIT_ROUNDOFF * (len(right) + 4.0) * np.abs(right))
     return Equilibrium(log, error * (1.0 + 1e-12))
 
 

@@ -14,10 +14,11 @@ import math
 
 import numpy as np
 
+from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.arrays import FloatArray
 
 _TERMS = 18  # of the Taylor series at a norm of at most 1/2: the remainder is below u/4 of the first entry it has
-_UNIT = float(np.finfo(float).eps)
+_UNIT = 2.0 * UNIT_ROUNDOFF
 
 
 def exponential(matrix: FloatArray, t: float) -> tuple[FloatArray, float]:

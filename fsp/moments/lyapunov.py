@@ -23,6 +23,7 @@ from functools import reduce
 
 import numpy as np
 
+from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.arrays import FloatArray, IntArray
 from fsp.errors import ArgumentError, ModelError
 from fsp.model import Model
@@ -36,7 +37,7 @@ from fsp.moments.polynomial import Polynomial, collect, falling, plus, scaled, s
 from fsp.moments.rates import Rate, affine_parts, rates, reasons
 
 _MARGIN = Fraction(1, 10**12)  # relative, for coefficients that formulas fold in floating point
-_ROUNDINGS = 64 * 2.0**-53  # relative error of a rate times a difference, far more than it has
+_ROUNDINGS = 64 * UNIT_ROUNDOFF  # relative error of a rate times a difference, far more than it has
 _SHARE = Fraction(1, 10)  # of the largest drift upwards that the drift elsewhere is to reach
 _REGION = 20_000_000  # states in which drifts are computed
 _MANY = 10_000  # excepted states, beyond which a quadratic function is tried

@@ -21,6 +21,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.arrays import FloatArray, IntArray
 from fsp.moments.polynomial import Polynomial, degree, from_power, plus, scaled
 from fsp.moments.rates import Rate, affine_parts
@@ -155,7 +156,7 @@ def enclose(
     scale = np.sqrt(np.diag(covariance))
     sizes = np.abs(P) * np.outer(scale, scale)
     least = float(np.linalg.eigvalsh(P * np.outer(scale, scale)).min())
-    precision = 16.0 * d * d * 2.0**-53 * float(np.linalg.norm(sizes)) / least
+    precision = 16.0 * d * d * UNIT_ROUNDOFF * float(np.linalg.norm(sizes)) / least
     lower = np.maximum(np.floor(centre - reach), 0).astype(np.int64)
     upper = np.ceil(centre + reach).astype(np.int64)
     return Quadratic(function, centre, lower, upper, level, share, precision), gamma

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fsp import analysis
+from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.distribution import Distribution as SerialDistribution
 from fsp.distribution import ErrorLedger
 from fsp.distribution.checks import check, read_only
@@ -169,7 +170,7 @@ class Distribution(SerialDistribution):
         added = int(self.comm.max(terms)) + ranks - 2
         return replace(
             self._serial(states, probabilities, species),
-            error=self.error + ErrorLedger(rounding=added * np.finfo(float).eps / 2 * self.mass),
+            error=self.error + ErrorLedger(rounding=added * UNIT_ROUNDOFF * self.mass),
             moments=None if self.moments is None else self.moments.select(columns),
         )
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.errors import ArgumentError, ConvergenceError
 from fsp.petsc.eigen import eigensolver
 from fsp.petsc.systems import DIRECT_STATES, LOOSE, diagonal, solver, vectors
@@ -37,7 +38,7 @@ LOOSEST = 0.1  # that the residual of a correction may be of its right side
 POWER_STEPS = 2
 POWER_RTOL = 1e-3
 SAFETY = 10.0  # over the estimate of ‖A⁺‖: far out it is larger, by the logarithm of the distance
-ROUNDING = 2.0**-52
+ROUNDING = 2.0 * UNIT_ROUNDOFF
 AT_REST = 4.0  # times the noise that a residual of rounding alone may be
 SETTLED = 1e-8  # residual, relative to the flow, from which on ‖A⁺‖ can be estimated
 MOST_NEGATIVE = 1e-6  # sum of the negative entries of a vector that is taken for a distribution

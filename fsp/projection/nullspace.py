@@ -29,6 +29,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse import linalg
 
+from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.errors import ArgumentError, ConvergenceError
 from fsp.projection.chain import Chain
 from fsp.projection.elimination import Elimination, analyse
@@ -46,7 +47,7 @@ PLANAR_JUMPS = 4.5
 LINEAR_JUMPS = 2.5  # birth-death chains
 LOCAL_STATES = 10_000  # states from which on the search for those that matter pays
 ELIMINATION_WORK = 1e9  # multiply-adds
-ROUNDING = 4 * 2.0**-53  # for each state that is eliminated
+ROUNDING = 4 * UNIT_ROUNDOFF  # for each state that is eliminated
 SETTLED = 1e-11  # estimated error at which iterations end
 GOOD_ERROR = 1e-9  # estimated error with which no other solver is tried
 RELATIVE_RESIDUAL = 1e-9  # ‖A p‖₁ over the flux of jumps

@@ -25,9 +25,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.sparse import csgraph
 
+from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.generator import Generator
 from fsp.model.structure import conservation_laws, lattice_basis
-from fsp.moments.complexes import UNIT, complex_balance, complex_graph
+from fsp.moments.complexes import complex_balance, complex_graph
 from fsp.projection.settled import LEAST, ExactPart, Settled, settled_exactly
 from fsp.space import StateSpace
 
@@ -233,7 +234,7 @@ class _ClosedClass:
 
     def _weigh(self, states: IntArray) -> tuple[FloatArray, FloatArray]:
         """Return w relative to its value at the modes, (n,), and its relative error, (n,)."""
-        weight, off = np.ones(len(states)), np.full(len(states), 4.0 * UNIT * (len(self._weights) + 1))
+        weight, off = np.ones(len(states)), np.full(len(states), 4.0 * UNIT_ROUNDOFF * (len(self._weights) + 1))
         for i, own in zip(self._species.tolist(), self._weights, strict=True):
             place = states[:, i] - own.first
             inside = (place >= 0) & (place < len(own.relative))
@@ -267,7 +268,7 @@ def _within_laws(
             step *= 0.5
         potential = potential + step
     moved = np.abs(potential) @ np.abs(laws)
-    return log + potential @ laws, error + UNIT * (len(laws) + 3.0) * (moved + np.abs(log))
+    return log + potential @ laws, error + UNIT_ROUNDOFF * (len(laws) + 3.0) * (moved + np.abs(log))
 
 
 def _poisson(log: float, error: float) -> _Weights:
@@ -279,7 +280,9 @@ def _poisson(log: float, error: float) -> _Weights:
     down = np.cumprod(np.arange(mode, max(0, mode - reach), -1) / c)[::-1]
     highest = min(1.0, math.exp(mode * log - c - math.lgamma(mode + 1)) * SAFE)
     # a ratio is rounded once, like the product with it; c is off by its logarithm and the exponential
-    return _Weights(mode - len(down), np.concatenate([down, [1.0], up]), mode, highest, c, log, error + 4.0 * UNIT)
+    return _Weights(
+        mode - len(down), np.concatenate([down, [1.0], up]), mode, highest, c, log, error + 4.0 * UNIT_ROUNDOFF
+    )
 
 
 def lattice_states(change: IntArray, start: IntArray, low: IntArray, high: IntArray, most: int) -> IntArray | None:

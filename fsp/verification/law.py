@@ -3,10 +3,10 @@
 The exact law p lies within ``error`` of the reference q >= 0 in the 1-norm, and q lacks the probability d.  So for
 every event E
 
-    q(E) - down <= p(E) <= q(E) + up,    up = (error + d)/2,    down = (error - d)/2,
+    q(E) - down <= p(E) <= q(E) + up,    up = (error + d)/2,    down = (error - d)/2
 
-and for every function g with values up to b the law with ``P(g > v) = min(1, q(g > v) + up)`` below b is
-stochastically larger than the exact one.  A test against that law, or against the largest or smallest admissible
+(`fsp.arithmetic.half_sums`), and for every function g with values up to b the law with
+``P(g > v) = min(1, q(g > v) + up)`` below b is stochastically larger than the exact one.  A test against that law, or against the largest or smallest admissible
 probability, holds for the exact one: nothing that the reference leaves open can cause a false alarm.
 """
 
@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fsp.arithmetic import UNIT_ROUNDOFF, half_sums
+
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
     from fsp.distribution import Distribution
-
-ROUNDING = 1e-15  # of a sum of probabilities
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,17 @@ class Slack:
     @classmethod
     def of(cls, reference: Distribution) -> Slack:
         """Return the slack of a distribution, by its error and the probability that it lacks."""
-        missing = max(0.0, 1.0 - reference.mass)
-        error = max(reference.error.total, missing)
-        return cls(min(1.0, (error + missing) / 2 + ROUNDING), min(1.0, (error - missing) / 2 + ROUNDING))
+        return cls.within(reference.error.total, reference.mass, len(reference))
+
+    @classmethod
+    def within(cls, error: float, mass: float, n: int) -> Slack:
+        """Return the slack of n probabilities, by their error in the 1-norm and their sum.
+
+        It covers the rounding of the sums that are made of them, in whatever order.
+        """
+        sums = n * UNIT_ROUNDOFF * max(mass, 1.0)
+        up, down = half_sums(error, mass)
+        return cls(min(1.0, up + sums), min(1.0, down + sums))
 
     def interval(self, mass: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the smallest and the largest probability of events whose reference probabilities are `mass`."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.distribution import Distribution, ErrorLedger
 from fsp.projection.march import transient
 from fsp.verification.battery import Expected, cells_test
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 MOST_PAIRS, MOST_SPECIES = 2, 3
 TOL = 1e-9
+ROUNDED = 4.0 * UNIT_ROUNDOFF  # of probabilities that are divided by their sum, which is multiplied with in the end
 
 
 def two_time_tests(model: Model, solution: Solution, runs: Runs) -> Iterator[Test]:
@@ -74,8 +76,7 @@ def _expected(model: Model, first: Distribution, t: float, name: str, n: int) ->
         probabilities.append(mass * own.probabilities)
         error += mass * own.error.total
     held = np.concatenate(probabilities)
-    missing = max(0.0, 1 - float(held.sum()))
-    slack = Slack((max(error, missing) + missing) / 2 + 1e-15, max(error - missing, 0.0) / 2 + 1e-15)
+    slack = Slack.within(error, float(held.sum()), len(held))
     names = (f"[{name} > {median} at t = {first.t:.6g}]", name)
     return Expected(np.concatenate(states), held, slack, n, names), median
 
@@ -88,7 +89,7 @@ def _half(model: Model, first: Distribution, kept: BoolArray, t: float) -> tuple
         first.probabilities[kept] / mass,
         first.species,
         t=first.t,
-        error=ErrorLedger(rounding=1e-15),
+        error=ErrorLedger(rounding=ROUNDED),
         model_hash=first.model_hash,
     )
     return transient(model, [t], tol=TOL, start=start)[0], mass
