@@ -24,7 +24,7 @@ import click
 
 import fsp
 from fsp.errors import ArgumentError, BackendError, ConvergenceError, FSPError, ModelError, StateSpaceError
-from fsp.options import JSON, SET, Request, SolverOption, named, shared_options
+from fsp.options import JSON, OVERWRITE, SET, Request, SolverOption, named, shared_options
 from fsp.quantities import number, points
 from fsp.verification.command import EPILOG as VERIFY_EPILOG
 from fsp.verification.command import verify
@@ -45,8 +45,6 @@ _CODES: tuple[tuple[type[Exception], int], ...] = (
     (ConvergenceError, 5),
     (BackendError, 6),
     (ArgumentError, 2),
-    (FSPError, 1),
-    (OSError, 1),
 )
 _ABOVE_TOLERANCE = 7
 _EPILOG = """\b
@@ -62,13 +60,15 @@ Exit status:
   130, 143  stopped by SIGINT (Ctrl-C) or SIGTERM; with --out, what was reached is saved
 """
 _SECONDS_BETWEEN_LINES = 5.0
+_KINDS = {"transient": "solution", "sweep": "sweep", "stationary": "distribution"}
+"""What a file holds of each task."""
 
 
 # ---- commands
 
 
-def _guarded(command: Callable[..., int]) -> Callable[..., None]:
-    """Give `command` the option --debug; turn its errors into a line and an exit status."""
+def _guarded(command: Callable[..., int], other: int = 1) -> Callable[..., None]:
+    """Give `command` the option --debug; turn its errors into a line and an exit status, `other` where it has none."""
 
     @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
     @functools.wraps(command)
@@ -76,11 +76,11 @@ def _guarded(command: Callable[..., int]) -> Callable[..., None]:
         try:
             _refuse_ranks(command.__name__, options)
             code = command(**options)
-        except tuple(kind for kind, _ in _CODES) as error:
+        except (FSPError, OSError, MemoryError) as error:
             if debug:
                 raise
             click.echo(_error_line(error), err=True)
-            code = _code_of(error)
+            code = _code_of(error, other)
         except KeyboardInterrupt:
             click.echo("fsp: stopped", err=True)
             code = 128 + signal.SIGINT
@@ -108,8 +108,11 @@ def _error_line(error: BaseException) -> str:
     return f"fsp: error: {error or type(error).__name__}"
 
 
-def _code_of(error: BaseException) -> int:
-    return next((code for kind, code in _CODES if isinstance(error, kind)), 1)
+_judged = functools.partial(_guarded, other=2)  # where 1 is a verdict
+
+
+def _code_of(error: BaseException, other: int = 1) -> int:
+    return next((code for kind, code in _CODES if isinstance(error, kind)), other)
 
 
 class _Commands(click.Group):
@@ -243,9 +246,18 @@ def stationary(method: str, lyapunov: str | None, backend: str, **shared: Any) -
 @click.option("--jobs", type=click.IntRange(1), help="Jobs that are solved at a time; as many as processors.")
 @click.option("--ranks-per-job", type=click.IntRange(1), help="Under mpirun: ranks that solve a job together; one.")
 @click.option("--resume", is_flag=True, help="Skip the jobs whose files in --out are complete.")
+@OVERWRITE
 @click.option("--quiet", is_flag=True, help="No line for each job.")
 @_guarded
-def batch(manifest: Path, out: Path, jobs: int | None, ranks_per_job: int | None, resume: bool, quiet: bool) -> int:
+def batch(
+    manifest: Path,
+    out: Path,
+    jobs: int | None,
+    ranks_per_job: int | None,
+    resume: bool,
+    overwrite: bool,
+    quiet: bool,
+) -> int:
     """Solve all jobs of MANIFEST, a TOML file, each into a file of its own.
 
     A job that fails does not end the others; what became of each is in summary.csv.
@@ -261,7 +273,9 @@ def batch(manifest: Path, out: Path, jobs: int | None, ranks_per_job: int | None
 
     many = n_ranks_started() > 1 or ranks_per_job is not None
     if not many and all(job.backend != "petsc" for job in read_manifest(manifest)):
-        found = solve_batch(manifest, out, processes=jobs or n_processors(), resume=resume, tell=tell)
+        found = solve_batch(
+            manifest, out, processes=jobs or n_processors(), resume=resume, overwrite=overwrite, tell=tell
+        )
         return _end_of_batch(found)
     if jobs is not None:
         raise ArgumentError(f"`--jobs` must be left out on ranks, which share the jobs, but is {jobs}.")
@@ -270,7 +284,8 @@ def batch(manifest: Path, out: Path, jobs: int | None, ranks_per_job: int | None
 
     comm = Communicator()
     with comm.guard(_error_line, _code_of):
-        found = solve_in_groups(manifest, out, ranks_per_job or 1, resume=resume, tell=tell, comm=comm)
+        asked = {"resume": resume, "overwrite": overwrite}
+        found = solve_in_groups(manifest, out, ranks_per_job or 1, **asked, tell=tell, comm=comm)
     code = _end_of_batch(found, quiet=comm.rank > 0)
     comm.mpi.Barrier()  # mpirun ends all ranks when one has failed: not before the table is out
     return code
@@ -323,21 +338,25 @@ def info(model: str, settings: tuple[str, ...], as_json: bool) -> int:
 @click.option("--seed", default=1, show_default=True, help="Seed of the simulator.")
 @click.option("--alpha", default=1e-3, show_default=True, help="Largest probability of a false alarm, over all cases.")
 @click.option("--out", multiple=True, type=click.Path(path_type=Path), help="Write a file: .csv or .json.")
+@OVERWRITE
 @JSON
 @click.option("--quiet", is_flag=True, help="No progress.")
-@_guarded
-def suite(folder: Path, out: tuple[Path, ...], as_json: bool, quiet: bool, **options: Any) -> int:
+@_judged
+def suite(folder: Path, out: tuple[Path, ...], overwrite: bool, as_json: bool, quiet: bool, **options: Any) -> int:
     """Compare the SBML stochastic test suite in DIR with certified solutions, or test a simulator on it.
 
     Exit status: 0 where all cases that are chemical master equations agree with their tables, or with the simulator; 1
     where one differs; 2 where one is not decided or cannot be read.
     """
     from fsp.distribution.records import to_json
+    from fsp.output import files
+    from fsp.output.replace import is_marked, require_outputs
     from fsp.projection import SweepProgress
 
     for path in out:
-        if path.suffix not in (".csv", ".json") or not path.resolve().parent.is_dir():
-            raise ArgumentError(f"`--out` must be a .csv or .json file in a folder that exists, but is '{path}'.")
+        if path.suffix not in (".csv", ".json"):
+            raise ArgumentError(f"`--out` must be a .csv or .json file, but is '{path}'.")
+    require_outputs([("--out", path, is_marked) for path in out], inputs=[], overwrite=overwrite)
     run = _suite_run(**options)
     with _progress(quiet) as report:
 
@@ -349,7 +368,7 @@ def suite(folder: Path, out: tuple[Path, ...], as_json: bool, quiet: bool, **opt
     record = to_json({"fsp": fsp.__version__, **found.record()})
     click.echo(record if as_json else str(found))
     for path in out:
-        path.write_text(found.to_csv() if path.suffix == ".csv" else record, encoding="utf-8")
+        files.write(path, found.to_csv() if path.suffix == ".csv" else record)
     return int(found.exit_status)
 
 
@@ -370,7 +389,7 @@ def _suite_run(
     return functools.partial(run_simulator, simulator=opened, runs=runs, seed=seed, alpha=alpha, **options)
 
 
-main.command(name="verify", epilog=VERIFY_EPILOG)(_guarded(verify))
+main.command(name="verify", epilog=VERIFY_EPILOG)(_judged(verify))
 
 
 def _asked_of_ranks(request: Request, backend: str, checkpoint: Path | None, sweeps: Sequence[str]) -> dict[str, Any]:
@@ -394,8 +413,8 @@ def _run_on_ranks(request: Request, task: str, backend: str, asked: Callable[[],
     with redirect_stderr(sys.__stderr__), comm.guard(_error_line, _code_of):
         options = {**asked(), "backend": backend, "comm": comm}
         Options(comm)  # refuses what the command line asks of PETSc by a wrong name
+        model = comm.share(lambda: _checked_model(request, task))
         request = replace(request, resume=False, save_every=None)
-        model = comm.share(lambda: _model(request.model, request.settings))
         with _only(comm.rank == 0):
             return _run(request, task, model, **options)
 
@@ -413,8 +432,7 @@ def _only(prints: bool) -> Iterator[None]:
 def _run(request: Request, task: str, model: Model | None = None, **options: Any) -> int:
     """Solve, print the answer, write the files, return the exit status."""
     options |= request.limits()
-    _check_files(request)
-    model = _model(request.model, request.settings) if model is None else model
+    model = _checked_model(request, task) if model is None else model
     unknown = [name for name in request.marginal if name not in model.species]
     if unknown:
         raise ArgumentError(f"`--marginal` must be one of {', '.join(model.species)}, but is '{unknown[0]}'.")
@@ -452,7 +470,7 @@ def _earlier(request: Request, task: str) -> Any:
     if not request.resume or request.out is None or not request.out.exists():
         return None
     earlier = fsp.read(request.out)
-    kind = {"transient": "solution", "sweep": "sweep"}[task]
+    kind = _KINDS[task]
     if type(earlier).__name__.lower() != kind:
         raise ArgumentError(
             f"`--resume` must find a {kind} in --out, but '{request.out}' holds a {type(earlier).__name__.lower()}."
@@ -478,7 +496,7 @@ def _write(answer: Answer, request: Request) -> None:
     if request.plot:
         from fsp import plot
 
-        plot.overview(answer).savefig(request.plot)  # type: ignore[arg-type]  # a sweep has none
+        plot.write(plot.overview(answer), request.plot)  # type: ignore[arg-type]  # a sweep has none
 
 
 def _judge(answer: Answer, tol: float) -> int:
@@ -513,17 +531,48 @@ def _model(path: str, settings: Sequence[str]) -> Model:
     return fsp.load(path).with_values(values)
 
 
-def _check_files(request: Request) -> None:
-    """Refuse files that cannot be written now, rather than after hours."""
-    for option, path in (("--out", request.out), ("--plot", request.plot)):
-        if path is not None and (path.is_dir() or not path.resolve().parent.is_dir()):
-            raise ArgumentError(f"`{option}` must be a file in a folder that exists, but is '{path}'.")
+def _checked_model(request: Request, task: str) -> Model:
+    """Return the model, once it is known that the answer can be written, and what it may replace."""
+    from fsp.output.replace import is_marked, require_outputs
+
     if request.plot is not None:
         from fsp.plot import SUFFIXES
 
         if request.plot.suffix.lower() not in SUFFIXES:
             kinds = ", ".join(SUFFIXES)
             raise ArgumentError(f"`--plot` must end in one of {kinds}, but is '{request.plot}'.")
+    asked = [("--out", request.out, _is_answer), ("--plot", request.plot, is_marked)]
+    outputs = [(option, path, is_own) for option, path, is_own in asked if path is not None]
+    require_outputs(outputs, inputs=[request.model], overwrite=request.overwrite)
+    if request.out is not None and not (request.resume or request.overwrite):
+        _require_no_loss(request.out, _KINDS[task])
+    return _model(request.model, request.settings)
+
+
+def _is_answer(path: Path) -> bool:
+    from fsp.distribution.storage import kept
+
+    return kept(path) is not None
+
+
+def _require_no_loss(out: Path, kind: str) -> None:
+    """Refuse to replace an answer by one of another kind, or one that --resume goes on from."""
+    from fsp.distribution.storage import kept
+
+    there = kept(out) if out.exists() else None
+    if there is None or not there.kind:
+        return
+    if there.kind != kind:
+        raise ArgumentError(
+            f"`--out` must be a new file, or one of a {kind}, but '{out}' holds a {there.kind}. Choose another name, "
+            f"or replace it with --overwrite."
+        )
+    if kind == "sweep" or not there.complete:
+        holds = "a sweep" if kind == "sweep" else "what was reached by a run that was stopped"
+        raise ArgumentError(
+            f"`--out` must not hold what would have to be computed again, but '{out}' holds {holds}. Go on from it "
+            f"with --resume, or replace it with --overwrite."
+        )
 
 
 # ---- while it runs

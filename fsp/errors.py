@@ -21,6 +21,10 @@ class ModelFileNotFoundError(ModelError, FileNotFoundError):
     """A model file does not exist or cannot be read."""
 
 
+class OutputError(FSPError, OSError):
+    """A file could not be written: the disk is full, or refuses; what was there before is unchanged."""
+
+
 class StateSpaceError(FSPError):
     """A state space is infinite, larger than its limit, or lacks the states that it needs."""
 
@@ -47,6 +51,10 @@ class Interrupted(KeyboardInterrupt):
     def __init__(self, message: str, solution: Any = None) -> None:
         super().__init__(message)
         self.solution = solution
+
+
+class FormatWarning(UserWarning):
+    """A file is of an earlier format, which has no checksum: damage of its numbers goes unnoticed."""
 
 
 class ToleranceWarning(UserWarning):

@@ -29,6 +29,7 @@ class Request:
     marginal: tuple[str, ...]
     as_json: bool
     quiet: bool
+    overwrite: bool = False
     resume: bool = False
     save_every: float | None = None
 
@@ -43,6 +44,7 @@ SET = click.option(
     "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Set a parameter or an initial count."
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace files that fsp did not write, and finished work.")
 _SHARED = (
     click.argument("model"),
     SET,
@@ -51,6 +53,7 @@ _SHARED = (
     click.option("--max-memory", metavar="SIZE", help="Limit on memory, such as 8GiB or 500MB."),
     click.option("--out", type=click.Path(path_type=Path), help="Write an HDF5 file."),
     click.option("--plot", type=click.Path(path_type=Path), help="Draw a picture: .png, .pdf, .svg, ..."),
+    OVERWRITE,
     click.option("--marginal", multiple=True, metavar="SPECIES", help="Print a marginal distribution."),
     JSON,
     click.option("--quiet", is_flag=True, help="No progress."),

@@ -1,16 +1,18 @@
 """Draw distributions: marginals, joint heat maps, means with standard deviations, and all three together.
 
 Figures are made without pyplot, so nothing is shared between them and no display is needed;
-`figure.savefig(path)` writes one.  Curves differ in colour (Okabe and Ito's, which colour-blind readers tell
-apart), line style and marker, bars in hatching; heat maps use viridis, which prints well in grey.  Every
-picture carries the 1-norm error of the probabilities, which is no error of the means.  Axes end where less
-than a millionth of the probability lies beyond.
+`figure.savefig(path)` writes one, and `write` does so whole or not at all.  Curves differ in colour (Okabe and Ito's,
+which colour-blind readers tell apart), line style and marker, bars in hatching; heat maps use viridis, which prints
+well in grey.  Every picture carries the 1-norm error of the probabilities, which is no error of the means.  Axes end
+where less than a millionth of the probability lies beyond.
 """
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +22,8 @@ from fsp.arrays import FloatArray
 from fsp.distribution import Distribution, ErrorLedger, Solution
 from fsp.distribution.text import when
 from fsp.errors import ArgumentError
+from fsp.output import files
+from fsp.output.replace import MARK
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -200,6 +204,34 @@ def overview(answer: Solution | Distribution, species: Sequence[str] = ()) -> Fi
             _draw_joint(figure.add_subplot(grid[:2, -1]), last.marginal(*pair), log=False)
         figure.suptitle(f"{last.model_name or 'model'}: 1-norm {_largest(times).summary}", fontsize=10)
     return figure
+
+
+def write(figure: Figure, path: Path) -> None:
+    """Write a picture, whole or not at all, that says where it comes from.
+
+    Parameters
+    ----------
+    figure
+        What to write.
+    path
+        Where to; it ends in one of `SUFFIXES`.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written; what was there before is unchanged.
+    """
+    kind = path.suffix.lower().removeprefix(".")
+    origin: dict[str, Any] = {
+        "png": {"metadata": {"Software": MARK}},
+        "jpg": {"pil_kwargs": {"comment": MARK}},
+        "jpeg": {"pil_kwargs": {"comment": MARK}},
+        "tif": {"pil_kwargs": {"description": MARK}},
+        "tiff": {"pil_kwargs": {"description": MARK}},
+    }.get(kind, {"metadata": {"Creator": MARK}})
+    picture = io.BytesIO()
+    figure.savefig(picture, format=kind, **origin)
+    files.write(path, picture.getvalue())
 
 
 # ---- panels

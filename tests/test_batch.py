@@ -232,6 +232,22 @@ def test_a_job_that_fails_does_not_end_the_others(folder, monkeypatch):
         assert not (folder / "out" / f"{name}.h5").exists()
 
 
+def test_files_of_others_stay(folder):
+    manifest, out = written(folder, ONE + ONE.replace("jobs]]", 'jobs]]\nname = "second"')), folder / "out"
+    out.mkdir()
+    (out / "first.h5").write_text("mine")
+    done = run("batch", manifest, "--out", out)
+    assert done.exit_code == 1
+    assert "2 jobs: 1 solved, 1 failed" in done.output
+    assert "failed: first: `--out` must be a new file, or one that fsp wrote" in done.output
+    assert (out / "first.h5").read_text() == "mine"
+    assert run("batch", manifest, "--out", out, "--overwrite").exit_code == 0
+    assert run("batch", manifest, "--out", out).exit_code == 0  # what a batch wrote it replaces
+    (out / SUMMARY).write_text("mine")
+    assert run("batch", manifest, "--out", out).exit_code == 2
+    assert (out / SUMMARY).read_text() == "mine"
+
+
 def test_a_folder_that_cannot_be_made(folder):
     (folder / "out").write_text("")
     done = run("batch", written(folder, JOBS), "--out", folder / "out")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import re
+import resource
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -179,6 +182,76 @@ def test_wrong_usage_is_2(model, words, reason):
 def test_files_are_checked_before_solving(model, option, monkeypatch):
     monkeypatch.setattr(fsp, "transient", lambda *a, **k: pytest.fail("solved first"))
     assert run("transient", model, "--times", 1, option, "nowhere/a.png").exit_code == 2
+
+
+@pytest.fixture
+def nothing_solved(monkeypatch):
+    for task in ("transient", "stationary", "sweep"):
+        monkeypatch.setattr(fsp, task, lambda *a, **k: pytest.fail("solved first"))
+
+
+@pytest.mark.usefixtures("nothing_solved")
+@pytest.mark.parametrize(
+    "task", [["transient", "--times", 1], ["stationary"], ["transient", "--times", 1, "--sweep", "k=1,2"]]
+)
+def test_a_command_replaces_nothing_that_is_not_its_own(task, model, tmp_path):
+    notes, before = tmp_path / "notes.png", Path(model).read_text()
+    notes.write_text("mine")
+    asked = [task[0], model, *task[1:]]
+    for option in ["--out"] if "--sweep" in task else ["--out", "--plot"]:
+        done = run(*asked, option, notes)
+        assert done.exit_code == 2
+        assert f"`{option}` must be a new file, or one that fsp wrote, but '{notes}' is neither." in done.stderr
+    for words in (["--out", model], ["--out", model, "--overwrite"], ["--out", "/dev/null", "--overwrite"]):
+        assert run(*asked, *words).exit_code == 2
+    assert notes.read_text() == "mine"
+    assert Path(model).read_text() == before
+
+
+def test_what_a_command_wrote_it_replaces(model, tmp_path):
+    out, picture = tmp_path / "run.h5", tmp_path / "run.png"
+    out.write_text("mine")
+    words = ["transient", model, "--times", "0,1", "--out", out, "--plot", picture]
+    assert run(*words).exit_code == 2
+    assert run(*words, "--overwrite").exit_code == 0
+    written = out.stat().st_mtime_ns, picture.stat().st_mtime_ns
+    assert run(*words).exit_code == 0
+    assert out.stat().st_mtime_ns > written[0]
+    assert picture.stat().st_mtime_ns > written[1]
+
+
+@pytest.mark.usefixtures("nothing_solved")
+def test_what_would_have_to_be_computed_again_is_not_replaced(model, tmp_path):
+    n = np.arange(3)[:, None]
+    times = [fsp.Distribution(n, [0.2, 0.3, 0.5], ("X",), t=t, error=fsp.ErrorLedger()) for t in (1.0, 2.0)]
+    sweep, stopped, stationary = (tmp_path / name for name in ("sweep.h5", "stopped.h5", "stationary.h5"))
+    one = Solution(times, tol=1e-3, solver="")
+    fsp.Sweep(["k"], np.array([[1.0]]), [one], shape=[1]).save(sweep)
+    Solution(times, tol=1e-3, solver="", asked=[1.0, 3.0]).save(stopped)
+    fsp.Distribution(n, [0.2, 0.3, 0.5], ("X",), t=None, error=fsp.ErrorLedger()).save(stationary)
+    transient = ["transient", model, "--times", 1, "--out"]
+    for words, reason in [
+        ([*transient, sweep], "or one of a solution, but '.*' holds a sweep"),
+        ([*transient, stationary], "or one of a solution, but '.*' holds a distribution"),
+        ([*transient, stopped], "holds what was reached by a run that was stopped. Go on from it with --resume"),
+        ([*transient, sweep, "--sweep", "k=1,2"], "holds a sweep. Go on from it with --resume, or replace it with"),
+    ]:
+        done = run(*words)
+        assert done.exit_code == 2
+        assert re.search(reason, done.stderr)
+
+
+@pytest.mark.usefixtures("nothing_solved")
+def test_files_are_tried_before_solving(model, tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        done = run("transient", model, "--times", 1, "--out", tmp_path / "a.h5")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert done.exit_code == 1
+    assert "`--out` must be a file that can be written" in done.stderr
+    assert not list(tmp_path.glob("*a.h5*"))
 
 
 @pytest.mark.parametrize("text", [None, "model broken", "X -> Y; k*Z*\n", ""])

@@ -35,21 +35,22 @@ DYING = """
 import os, signal, sys
 from pathlib import Path
 from fsp.cli import main
-from fsp.petsc import Communicator, checkpoint, resuming
+from fsp.output import files
+from fsp.petsc import Communicator, resuming
 
 guilty, name, after = int(sys.argv.pop(1)), sys.argv.pop(1), int(sys.argv.pop(1))
-rank, write, written = Communicator().rank, checkpoint._write_through, []
+rank, put, written = Communicator().rank, files.put, []
 Path(f"pid-{rank}").write_text(str(os.getpid()))
 
-def dying(path, content):
-    if rank == guilty and name in path.name:
-        written.append(path)
+def dying(file, content):
+    if rank == guilty and name in str(file.name):
+        written.append(file)
         if len(written) == after:
-            path.write_bytes(content[: len(content) // 2])
+            put(file, content[: len(content) // 2])
             os.kill(os.getpid(), signal.SIGKILL)
-    write(path, content)
+    put(file, content)
 
-checkpoint._write_through, resuming.SECONDS_BETWEEN = dying, 0.0
+files.put, resuming.SECONDS_BETWEEN = dying, 0.0
 main()
 """
 

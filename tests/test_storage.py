@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import h5py
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from scipy import stats
 
 import fsp
 from fsp.distribution import Distribution, ErrorLedger, Solution, storage
+from fsp.distribution.storage import read_head
 from fsp.errors import ArgumentError
 
 STATES = np.array([[u, 1000 * v] for u in range(5) for v in range(7)])
@@ -117,8 +120,7 @@ def test_times_with_the_same_states_share_them(solution, tmp_path):
 # ---- failures
 
 
-@pytest.mark.parametrize("failing", ["_write_fields", "_flush"])
-def test_a_failure_leaves_the_old_file_and_nothing_else(failing, solution, rng, tmp_path, monkeypatch):
+def test_a_failure_leaves_the_old_file_and_nothing_else(solution, rng, tmp_path, monkeypatch):
     path = tmp_path / "run.h5"
     one(1.0, rng).save(path)
     before = path.read_bytes()
@@ -126,13 +128,13 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(failing, solution, rng, 
 
     def fail(*arguments):
         calls.append(arguments)
-        if len(calls) == 2 or failing == "_flush":
-            raise OSError("No space left on device")
+        if len(calls) == 2:
+            raise RuntimeError("by chance")
         return original(*arguments)
 
-    original = getattr(storage, failing)
-    monkeypatch.setattr(storage, failing, fail)
-    with pytest.raises(OSError, match="No space left"):
+    original = storage._write_fields
+    monkeypatch.setattr(storage, "_write_fields", fail)
+    with pytest.raises(RuntimeError, match="by chance"):
         solution.save(path)
     assert path.read_bytes() == before
     assert [entry.name for entry in tmp_path.iterdir()] == ["run.h5"]
@@ -172,13 +174,47 @@ def test_other_files_are_refused(tmp_path):
         fsp.read(tmp_path / "other.h5")
 
 
+def sealed(path):
+    """Give a file that was changed the checksum of what it has become."""
+    content = path.read_bytes()
+    line = content.split(b"\n")[0]
+    digest = hashlib.sha256(content[storage.LINE :]).hexdigest().encode()
+    path.write_bytes((line[: -len(digest)] + digest + b"\n").ljust(storage.LINE, b"\0") + content[storage.LINE :])
+
+
+def test_the_first_line_tells_the_checksum(solution, tmp_path):
+    path = tmp_path / "run.h5"
+    solution.save(path)
+    line = path.read_bytes()[: storage.LINE].rstrip(b"\0").decode()
+    digest = hashlib.sha256(path.read_bytes()[512:]).hexdigest()
+    assert line == f"HDF5 after 512 bytes, written by fsp, format {storage.FORMAT_VERSION}, sha256 {digest}\n"
+
+
 def test_a_file_of_the_future_is_refused(rng, tmp_path):
     path = tmp_path / "run.h5"
     one(1.0, rng).save(path)
-    with h5py.File(path, "r+") as file:
-        file.attrs["format_version"] = 99
-    with pytest.raises(ArgumentError, match=r"format version 1 or lower, but .* has 99"):
-        fsp.read(path)
+    later = path.read_bytes().replace(b"format 2", b"format 9", 1)
+    (tmp_path / "later.h5").write_bytes(later)
+    with pytest.raises(ArgumentError, match=r"format version 2 or lower, but .* has 9. Upgrade"):
+        fsp.read(tmp_path / "later.h5")
+
+
+def test_the_format_before_is_read_with_a_word(solution, tmp_path):
+    """Version 1 is the same without the first line."""
+    solution.save(tmp_path / "run.h5")
+    with h5py.File(tmp_path / "run.h5") as new, h5py.File(tmp_path / "old.h5", "w") as old:
+        for name in new:
+            new.copy(name, old)
+        old.attrs.update({**new.attrs, "format_version": 1})
+    with pytest.warns(fsp.FormatWarning, match="format 1, which has no checksum"):
+        back = fsp.read(tmp_path / "old.h5")
+    assert all(same(a, b) for a, b in zip(solution, back, strict=True))
+    assert read_head(tmp_path / "old.h5").error == solution[-1].error
+    assert storage.kept(tmp_path / "old.h5") == storage.Kept("solution", True)
+    with h5py.File(tmp_path / "old.h5", "r+") as old:
+        old.attrs["format_version"] = 2
+    with pytest.raises(ArgumentError, match="its first line must be that of format 2"):
+        fsp.read(tmp_path / "old.h5")
 
 
 @pytest.mark.parametrize("part", ["times/00001/probabilities", "species", "times"])
@@ -199,13 +235,78 @@ def test_a_cut_file_is_refused(solution, tmp_path):
         fsp.read(path)
 
 
-def test_a_flipped_bit_is_noticed(solution, tmp_path):
+def test_a_flipped_bit_is_noticed_wherever_it_is(tmp_path):
+    """Every byte of the first line, and a sample of all others, attributes and padding among them."""
     path = tmp_path / "run.h5"
-    solution.save(path)
-    with h5py.File(path) as file:
-        chunk = file["times/00002/probabilities"].id.get_chunk_info(0)
-    content = bytearray(path.read_bytes())
-    content[chunk.byte_offset + chunk.size // 2] ^= 1
-    path.write_bytes(content)
-    with pytest.raises(ArgumentError, match="cannot be read"):
+    fsp.transient(DECAY, [1.0, 2.0], 1e-3).save(path)
+    content = path.read_bytes()
+    for place in [*range(100, storage.LINE), *range(512, len(content), 197), len(content) - 1]:
+        changed = bytearray(content)
+        changed[place] ^= 8
+        path.write_bytes(changed)
+        with pytest.raises(ArgumentError, match="cannot be read"):
+            fsp.read(path)
+        assert read_head(path) is None
+
+
+DECAY = fsp.Model(species={"X": 3}, reactions=[fsp.Reaction("X -> 0", mass_action=1.0)])
+T = "times/00000"
+
+
+def put(file, name, data=None, **options):
+    del file[name]
+    file.create_dataset(name, data=data, **options)
+
+
+def linked(file):
+    del file[f"{T}/probabilities"]
+    file[f"{T}/probabilities"] = h5py.ExternalLink("other.h5", "/p")
+
+
+def elsewhere(file):
+    n = len(file[f"{T}/states"])
+    put(file, f"{T}/states", shape=(n, 1), dtype="u1", external=[("/etc/passwd", 0, n)])
+
+
+CRAFTED = {
+    "many values": (lambda f: put(f, f"{T}/probabilities", shape=(10**12,), dtype="f8", chunks=(1024,)), "missing"),
+    "no values": (lambda f: put(f, f"{T}/probabilities", shape=(10**12,), dtype="f8"), "but has 0 bytes"),
+    "large pieces": (
+        lambda f: put(f, f"{T}/states", np.zeros((4, 1), "u1"), chunks=(2**26, 1), maxshape=(None, 1), compression=9),
+        "pieces no larger than itself",
+    ),
+    "link": (linked, "a link to another place"),
+    "other file": (elsewhere, "stored in another one"),
+    "fractions": (lambda f: put(f, f"{T}/states", f[f"{T}/states"][()] + 0.5), "must be unsigned integers"),
+    "words": (lambda f: put(f, f"{T}/states", ["a"], dtype=h5py.string_dtype()), "must be unsigned integers"),
+    "shape": (lambda f: put(f, f"{T}/states", np.zeros((4, 2), "u1")), r"must have the shape \(any, 1\)"),
+    "length": (lambda f: put(f, f"{T}/probabilities", np.ones(1)), "must have the shape"),
+    "past": (lambda f: f[T].attrs.update(t=np.nan), "'t' of /times/00000 must be a number, but is nan"),
+    "never": (lambda f: f[T].attrs.update(t=np.inf), "`t` must be finite"),
+    "no time": (lambda f: f[T].attrs.__delitem__("t"), "must increase"),
+    "error": (lambda f: f[T].attrs.update(truncation="0"), "'truncation' .* must be a number, but is '0'"),
+    "negative": (lambda f: f[T].attrs.update(truncation=-1.0), "must be non-negative"),
+    "certified": (lambda f: f[T].attrs.update(certified="no"), "must be true or false"),
+    "sweep": (lambda f: f.attrs.update(kind="sweep"), "/names must be there"),
+    "distribution": (lambda f: f.attrs.update(kind="distribution"), "must have one time"),
+    "nothing": (lambda f: f.attrs.update(kind="x"), "must be solution or distribution"),
+    "complete": (lambda f: f.attrs.update(complete=False), "'complete' must agree"),
+    "version": (lambda f: f.attrs.update(format_version=np.inf), "must be a whole number, but is inf"),
+    "group": (lambda f: [f.__delitem__("species"), f.create_group("species")], "/species must be a dataset"),
+    "nameless": (lambda f: put(f, "species", [""], dtype=h5py.string_dtype()), "one is empty"),
+    "option": (lambda f: f["options"].attrs.update(x=np.ones(3)), "must be a text or a number"),
+    "moments": (lambda f: put(f, f"{T}/moments/largest", -np.ones(1)), "some are negative"),
+}
+
+
+@pytest.mark.parametrize("kind", CRAFTED)
+def test_what_no_answer_is_is_refused_by_name(kind, tmp_path):
+    """Also where the checksum is right."""
+    path = tmp_path / "run.h5"
+    fsp.transient(DECAY, [1.0, 2.0], 1e-3).save(path)
+    change, words = CRAFTED[kind]
+    with h5py.File(path, "r+") as file:
+        change(file)
+    sealed(path)
+    with pytest.raises(ArgumentError, match=rf"(?s)run\.h5' cannot be read: .*({words})"):
         fsp.read(path)

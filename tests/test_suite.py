@@ -11,6 +11,8 @@ from click.testing import CliRunner
 import fsp
 from fsp.cli import main
 from fsp.distribution.records import to_json
+from fsp.output import files
+from fsp.output.replace import is_marked
 from fsp.verification.cases import find_cases, read_case
 from fsp.verification.suite import AGREES, DIFFERS, NO_CME, OPEN, run_case, run_suite
 from fsp.verification.suite_simulator import run_simulator, suite_criterion
@@ -106,7 +108,11 @@ def test_concentrations_are_amounts_over_the_size(changed):
     assert row.columns[0].expected == pytest.approx(2 * row.columns[0].interval.value, rel=1e-5)
 
 
-def test_the_command_writes_files_and_says_how_it_went(tmp_path):
+def full(file, content):
+    raise OSError("No space left on device")
+
+
+def test_the_command_writes_files_and_says_how_it_went(tmp_path, monkeypatch):
     run = CliRunner().invoke(
         main, ["suite", str(CASES), "--case", "00027", "--case", "00040", "--out", str(tmp_path / "a.json"),
                "--out", str(tmp_path / "a.csv"), "--quiet"]
@@ -117,6 +123,14 @@ def test_the_command_writes_files_and_says_how_it_went(tmp_path):
     assert [case["verdict"] for case in record["cases"]] == [AGREES, NO_CME]
     lines = (tmp_path / "a.csv").read_text().splitlines()
     assert len(lines) == 4  # two columns and a case without
+    assert is_marked(tmp_path / "a.json")
+    assert is_marked(tmp_path / "a.csv")
+    (tmp_path / "mine.csv").write_text("mine")
+    refused = CliRunner().invoke(main, ["suite", str(CASES), "--out", str(tmp_path / "mine.csv")])
+    assert refused.exit_code == 2
+    assert "one that fsp wrote" in refused.output
+    monkeypatch.setattr(files, "put", full)  # 1 is a verdict, and none was reached
+    assert CliRunner().invoke(main, ["suite", str(CASES), "--out", str(tmp_path / "a.csv")]).exit_code == 2
     assert CliRunner().invoke(main, ["suite", str(tmp_path)]).exit_code == 2
     assert CliRunner().invoke(main, ["suite", str(CASES), "--case", "99999"]).exit_code == 2
     assert CliRunner().invoke(main, ["suite", str(CASES), "--out", str(tmp_path / "a.txt")]).exit_code == 2

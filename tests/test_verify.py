@@ -11,12 +11,14 @@ import pytest
 from scipy import stats
 
 import fsp
+from fsp.output.replace import is_marked
 from fsp.verification import statistics
 from fsp.verification.answers import Moments
 from fsp.verification.battery import Battery
 from fsp.verification.law import ScalarLaw, Slack
 from fsp.verification.passages import passage_law, verify_passages
 from fsp.verification.reading import read_samples
+from fsp.verification.report import WRITERS
 from fsp.verification.tree import grow
 from fsp.verification.two_times import _expected
 
@@ -446,7 +448,10 @@ def test_reports_are_read_back(rng, tmp_path):
     suite = ElementTree.parse(tmp_path / "report.xml").getroot()
     assert int(suite.get("failures")) == len(suite.findall("testcase/failure")) == len(report.rejected)
     assert int(suite.get("tests")) == len(report.tests)
-    page = report.to_html()
+    for suffix in WRITERS:
+        report.save(tmp_path / f"report{suffix}")
+        assert is_marked(tmp_path / f"report{suffix}")
+    page = (tmp_path / "report.html").read_text()
     assert page.count("<svg") == page.count("</svg>") == 2
     assert "a &amp; b &lt; c" in page
     assert "http" not in page.replace("http://www.w3.org", "").replace("http://purl.org", "").replace(

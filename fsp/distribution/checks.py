@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -37,6 +38,8 @@ def check(states: IntArray, probabilities: FloatArray, species: Sequence[str], e
     shape = (len(probabilities), len(species))
     if len(set(species)) < len(species):
         raise ArgumentError(f"`species` must be different names, but are {', '.join(species)}.")
+    if not all(species):
+        raise ArgumentError("`species` must be names, but one is empty.")
     if probabilities.ndim != 1 or states.shape != shape or not all(shape):
         raise ArgumentError(f"`states` must have the shape {shape} and a row, but has {states.shape}.")
     if states.dtype.kind not in "iu" or states.min() < 0:
@@ -48,6 +51,13 @@ def check(states: IntArray, probabilities: FloatArray, species: Sequence[str], e
     mass = probabilities.sum()
     if not 0 < mass <= 1 + error.total + _MASS_SLACK:
         raise ArgumentError(f"`probabilities` must have a sum in (0, 1], but it is {mass:.12g}.")
+
+
+def check_time(t: float | None) -> float | None:
+    """Return a time as a float; refuse one that is not finite."""
+    if t is not None and not math.isfinite(t):
+        raise ArgumentError(f"`t` must be finite, or None for a stationary distribution, but is {t}.")
+    return None if t is None else float(t)
 
 
 def check_bounds(bounds: FloatArray | None, states: IntArray, probabilities: FloatArray) -> None:

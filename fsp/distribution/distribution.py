@@ -21,7 +21,7 @@ from fsp import analysis
 from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.arrays import BoolArray, FloatArray, IntArray
 from fsp.distribution import bounds
-from fsp.distribution.checks import check, check_bounds, read_only
+from fsp.distribution.checks import check, check_bounds, check_time, read_only
 from fsp.distribution.ledger import ErrorLedger, Interval
 from fsp.distribution.remarks import remarks
 from fsp.distribution.text import spread, when
@@ -99,7 +99,7 @@ class Distribution:
             "states": read_only(states),
             "probabilities": read_only(probabilities),
             "species": species,
-            "t": None if self.t is None else float(self.t),
+            "t": check_time(self.t),
             "closed": bool(self.closed),
             "observables": dict(self.observables),
             "notes": tuple(self.notes),
@@ -468,7 +468,14 @@ class Distribution:
         Parameters
         ----------
         path
-            Where to; an existing file is replaced once the new one is complete.
+            Where to; a file that is there is replaced once the new one is complete, whoever wrote it.
+
+        Raises
+        ------
+        ArgumentError
+            If the folder does not exist, or something is there that is no file.
+        OutputError
+            If it cannot be written; what was there before is unchanged.
         """
         self._save(self, path)
 

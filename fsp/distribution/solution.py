@@ -238,7 +238,14 @@ class Solution(Sequence[Distribution]):
         Parameters
         ----------
         path
-            Where to; an existing file is replaced once the new one is complete.
+            Where to; a file that is there is replaced once the new one is complete, whoever wrote it.
+
+        Raises
+        ------
+        ArgumentError
+            If the folder does not exist, or something is there that is no file.
+        OutputError
+            If it cannot be written; what was there before is unchanged.
         """
         self[0]._save(self, path)
 

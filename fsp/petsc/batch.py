@@ -45,6 +45,7 @@ def solve_in_groups(
     ranks_per_job: int = 1,
     *,
     resume: bool = False,
+    overwrite: bool = False,
     tell: Tell = lambda line: None,
     comm: Any = None,
 ) -> Batch:
@@ -52,7 +53,7 @@ def solve_in_groups(
 
     Parameters
     ----------
-    manifest, folder, resume
+    manifest, folder, resume, overwrite
         As for `fsp.projection.batch.solve_batch`; all ranks must see the folder.  Distributed jobs that were broken
         off go on from their last checkpoint.
     ranks_per_job
@@ -78,7 +79,7 @@ def solve_in_groups(
         with world.agree():
             if world.rank == 0:
                 stack.enter_context(locked(folder))
-        plan: Plan = world.share(lambda: _prepared(manifest, folder, ranks_per_job, world.size, resume))
+        plan: Plan = world.share(lambda: _prepared(manifest, folder, ranks_per_job, world.size, resume, overwrite))
         if world.rank == 0:
             tell_all(plan.rows, tell)
         _in_groups(world, plan, ranks_per_job, resume, tell)
@@ -119,13 +120,13 @@ def _drop_checkpoints(plan: Plan, row: Row) -> None:
         shutil.rmtree(plan.folder / CHECKPOINTS / row.job.name, ignore_errors=True)
 
 
-def _prepared(manifest: Path, folder: Path, ranks_per_job: int, size: int, resume: bool) -> Plan:
+def _prepared(manifest: Path, folder: Path, ranks_per_job: int, size: int, resume: bool, overwrite: bool) -> Plan:
     if size % ranks_per_job:
         raise ArgumentError(
             f"`--ranks-per-job` must divide the number of ranks, {size}, but is {ranks_per_job}; start another number "
             f"of ranks."
         )
-    plan = prepare(manifest, folder, resume=resume)
+    plan = prepare(manifest, folder, resume=resume, overwrite=overwrite)
     for number in plan.order:
         row = plan.rows[number]
         backend = row.job.backend or ("serial" if ranks_per_job == 1 else "petsc")

@@ -12,7 +12,6 @@ Parts hold runs of states with their probabilities in the order of the ranks, so
 from __future__ import annotations
 
 import json
-import os
 import re
 import zlib
 from dataclasses import asdict, dataclass
@@ -23,6 +22,7 @@ import numpy as np
 
 from fsp.distribution.ledger import PARTS, ErrorLedger
 from fsp.errors import ArgumentError
+from fsp.output import files
 from fsp.petsc.distribution import Distribution
 from fsp.petsc.space import StateSpace
 from fsp.space.encoding import Dependence, Encoding
@@ -76,6 +76,8 @@ class Checkpoint:
     ------
     ArgumentError
         If the folder cannot be made.
+    OutputError
+        If nothing can be written there.
     """
 
     def __init__(self, folder: str | Path, comm: Communicator, identity: Mapping[str, Any]) -> None:
@@ -94,6 +96,7 @@ class Checkpoint:
                     raise ArgumentError(
                         f"`checkpoint` must be a folder, but '{self.folder}' is not: {error}."
                     ) from None
+                files.try_writing(self.folder / INDEX, "checkpoint")
 
     # ---- write --------------------------------------------------------------------------------------------
 
@@ -102,7 +105,7 @@ class Checkpoint:
 
         Raises
         ------
-        OSError
+        OutputError
             If a part cannot be written, on all ranks; the checkpoint before it is still whole.
         """
         self._number, self._n_written = self._number + 1, 0
@@ -125,7 +128,7 @@ class Checkpoint:
         }
         with self._comm.agree():
             if self._comm.rank == 0:
-                _replace(self.folder / INDEX, json.dumps({**index, "crc": _checksum(index)}).encode())
+                files.write(self.folder / INDEX, json.dumps({**index, "crc": _checksum(index)}))
                 self._sweep([*index["reached"], index["last"]])
 
     def _write_one(self, one: Distribution) -> dict[str, Any]:
@@ -136,7 +139,7 @@ class Checkpoint:
         with self._comm.agree():
             arrays = space.runs.keys, space.runs.lengths, one.probabilities
             content = b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)
-            _write_through(self.folder / name, content)
+            files.write(self.folder / name, content)
             part = {"file": name, "bytes": len(content), "crc": zlib.crc32(content), "n_runs": len(space.runs.keys)}
         fields = {name: getattr(one, name) for name in _FIELDS}
         return {
@@ -151,7 +154,7 @@ class Checkpoint:
         """Remove all parts but those of some entries of the index."""
         named = {part["file"] for entry in entries for part in entry["parts"]}
         for path in self.folder.iterdir():
-            if _PART.fullmatch(path.name) and path.name not in named:
+            if (_PART.fullmatch(path.name) and path.name not in named) or files.is_left_over(path.name, _PART.pattern):
                 path.unlink(missing_ok=True)
 
     # ---- read ---------------------------------------------------------------------------------------------
@@ -255,27 +258,3 @@ def _encoding_of(record: Mapping[str, Any]) -> Encoding:
     )
     kept, word, shift, bits = (tuple(record[name]) for name in ("kept", "word", "shift", "bits"))
     return Encoding(kept, word, shift, bits, np.array(record["capacity"], dtype=np.int64), laws)
-
-
-def _write_through(path: Path, content: bytes) -> None:
-    """Write a file, and wait until it is on the disk; where it cannot be written, nothing is left of it."""
-    try:
-        with path.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError:
-        path.unlink(missing_ok=True)
-        raise
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file under another name, and move it in place."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    _write_through(temporary, content)
-    temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fsp.distribution import storage
+from fsp.output.files import held_signals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from fsp.distribution import Solution
     from fsp.petsc.comm import Communicator
     from fsp.petsc.distribution import Distribution
-
-PIECE = 2**18  # rows that are sent at once
 
 
 def save(answer: Solution | Any, path: str | Path) -> None:
@@ -35,20 +34,23 @@ def save(answer: Solution | Any, path: str | Path) -> None:
     Raises
     ------
     ArgumentError
-        If the folder does not exist.
+        If the folder does not exist, or something is there that is no file.
+    OutputError
+        If it cannot be written; what was there before is unchanged.
     """
     distributions: Any = [answer] if hasattr(answer, "space") else list(answer)
     comm: Communicator = distributions[0].comm
     comm.together("save")
     error: Exception | None = None
     sent = _Sender(comm, distributions)
-    if comm.rank == 0:
-        try:
-            storage.save(answer, path, sent.write)
-        except Exception as raised:  # the other ranks are still sending
-            error = raised
-    sent.finish()
-    comm.raise_together(error)
+    with held_signals():  # a rank that ended now would leave the others waiting
+        if comm.rank == 0:
+            try:
+                storage.save(answer, path, sent.rows)
+            except Exception as raised:  # the other ranks are still sending
+                error = raised
+        sent.finish()
+        comm.raise_together(error)
 
 
 class _Sender:
@@ -58,32 +60,23 @@ class _Sender:
         self._comm = comm
         self._kinds = {one.space: np.min_scalar_type(int(one.space.top.max())) for one in distributions}
         self._due: list[tuple[str, Distribution]] = []
+        self._under_way: Iterator[Any] = iter(())
         for i, one in enumerate(distributions):
             if not (i and one.shares_states_with(distributions[i - 1])):
                 self._due.append(("states", one))
             self._due.append(("probabilities", one))
 
-    def write(self, group: Any, name: str, distribution: Any) -> None:
-        """Make a dataset of the rows of all ranks; on the first rank."""
-        pieces = self._pieces(*self._due.pop(0))
-        n, kind = len(distribution), np.dtype(np.float64)
-        shape: tuple[int, ...] = (n,)
+    def rows(self, name: str, distribution: Any) -> storage.Rows:
+        """Give the rows of all ranks; on the first rank."""
+        self._under_way = self._pieces(*self._due.pop(0))
         if name == "states":
-            kind = self._kinds[distribution.space]
-            shape = (n, len(distribution.species))
-        try:
-            dataset, place = group.create_dataset(name, shape, kind, chunks=True, **storage.FILTERS), 0
-            for rows in pieces:
-                dataset[place : place + len(rows)] = rows
-                place += len(rows)
-        finally:
-            for _ in pieces:  # what comes after an error is taken from the others all the same
-                pass
+            return (len(distribution), len(distribution.species)), self._kinds[distribution.space], self._under_way
+        return (len(distribution),), np.dtype(np.float64), self._under_way
 
     def finish(self) -> None:
-        """Send, or take, what has not been."""
-        for name, distribution in self._due:
-            for _ in self._pieces(name, distribution):
+        """Send, or take, what has not been; also after an error, since the other ranks send all the same."""
+        for pieces in (self._under_way, *(self._pieces(name, distribution) for name, distribution in self._due)):
+            for _ in pieces:
                 pass
 
     def _pieces(self, name: str, distribution: Distribution) -> Iterator[Any]:
@@ -93,11 +86,11 @@ class _Sender:
         if self._comm.rank == 0:
             yield own
             for rank in range(1, self._comm.size):
-                for first in range(0, int(starts[rank + 1] - starts[rank]), PIECE):
-                    n = min(PIECE, int(starts[rank + 1] - starts[rank]) - first)
+                for first in range(0, int(starts[rank + 1] - starts[rank]), storage.PIECE):
+                    n = min(storage.PIECE, int(starts[rank + 1] - starts[rank]) - first)
                     rows = np.empty((n, *own.shape[1:]), own.dtype)
                     mpi.Recv(rows, source=rank)
                     yield rows
             return
-        for first in range(0, len(own), PIECE):
-            mpi.Ssend(np.ascontiguousarray(own[first : first + PIECE]), dest=0)
+        for first in range(0, len(own), storage.PIECE):
+            mpi.Ssend(np.ascontiguousarray(own[first : first + storage.PIECE]), dest=0)

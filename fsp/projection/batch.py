@@ -27,9 +27,11 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import fsp
 from fsp.distribution import ErrorLedger, Solution
-from fsp.distribution.storage import Head, read_head
+from fsp.distribution.storage import Head, kept, read_head
 from fsp.distribution.text import round_up, table
 from fsp.errors import ArgumentError, FSPError, Interrupted, ToleranceWarning
+from fsp.output import files
+from fsp.output.replace import is_marked, require_outputs, require_replaceable
 from fsp.projection.manifest import Job, read_manifest
 from fsp.projection.march import transient
 from fsp.projection.stopping import Keeper, Stop, go_on
@@ -198,14 +200,12 @@ class Plan:
     def finish(self, signal: int | None = None) -> Batch:
         """Write the summary, and return what became of all jobs."""
         batch = Batch(tuple(self.rows), signal)
-        temporary = self.folder / f".{SUMMARY}.tmp"
-        temporary.write_text(batch.to_csv(), encoding="utf-8")
-        temporary.replace(self.folder / SUMMARY)
+        files.write(self.folder / SUMMARY, batch.to_csv())
         shutil.rmtree(self.folder / BEGUN, ignore_errors=True)
         return batch
 
 
-def prepare(manifest: Path, folder: Path, *, resume: bool) -> Plan:
+def prepare(manifest: Path, folder: Path, *, resume: bool, overwrite: bool = False) -> Plan:
     """Read a manifest and its models, and find out what is to be done.
 
     Parameters
@@ -216,21 +216,27 @@ def prepare(manifest: Path, folder: Path, *, resume: bool) -> Plan:
         Where files go; made if it is missing.
     resume
         Skip the jobs whose files are complete.
+    overwrite
+        Replace files in the folder that fsp did not write.
 
     Raises
     ------
     ArgumentError
-        If the manifest is not as it must be, or there is no such folder.
+        If the manifest is not as it must be, or there is no such folder, or its summary must not be replaced.
+    OutputError
+        If nothing can be written there.
     """
     jobs = read_manifest(manifest)
     plan = Plan(folder, [Row(job) for job in jobs])
     broken = _load(plan, jobs)
     killed = _begun_and_not_ended(folder)
+    require_outputs([("--out", folder / SUMMARY, is_marked)], inputs=[manifest], overwrite=overwrite)
     for number, job in enumerate(jobs):
         row = plan.rows[number]
         try:
             if job.model in broken:
                 raise broken[job.model]
+            _require_replaceable(folder / job.file, [manifest, job.model], overwrite)
             plan.rows[number] = _kept(plan, number) if resume else row
             plan.model(number)
         except Exception as error:
@@ -273,6 +279,16 @@ def _kept(plan: Plan, number: int) -> Row:
     return row
 
 
+def _require_replaceable(file: Path, inputs: Sequence[Path], overwrite: bool) -> None:
+    """Refuse the place of a job's file where something else is."""
+    require_replaceable(file, "--out", inputs=inputs, overwrite=overwrite, is_own=_is_solution)
+
+
+def _is_solution(path: Path) -> bool:
+    there = kept(path)
+    return there is not None and there.kind in ("", "solution")
+
+
 def _is_of(head: Head, job: Job, model: Model) -> bool:
     """Tell whether a file holds what a job asks for."""
     return (head.model_hash, head.asked, head.tol) == (model.hash, job.times, job.tol)
@@ -283,9 +299,9 @@ def _begun_and_not_ended(folder: Path) -> set[str]:
     begun = folder / BEGUN
     try:
         begun.mkdir(parents=True, exist_ok=True)
-        files = list(begun.iterdir())
-        killed = {file.name for file in files if not file.stat().st_size}
-        for file in files:
+        claims = list(begun.iterdir())
+        killed = {file.name for file in claims if not file.stat().st_size}
+        for file in claims:
             file.unlink()
     except OSError as error:
         raise _not_writable(folder, error) from None
@@ -304,7 +320,13 @@ def _claim(path: Path) -> bool:
 
 
 def solve_batch(
-    manifest: Path, folder: Path, *, processes: int = 1, resume: bool = False, tell: Tell = lambda line: None
+    manifest: Path,
+    folder: Path,
+    *,
+    processes: int = 1,
+    resume: bool = False,
+    overwrite: bool = False,
+    tell: Tell = lambda line: None,
 ) -> Batch:
     """Solve the jobs of a manifest, in this process or in several, which take the next one when they are free.
 
@@ -318,6 +340,8 @@ def solve_batch(
         How many jobs are solved at a time, each by a process of its own on one thread; 1 for this process, on all.
     resume
         Skip the jobs whose files are complete, and go on from those that are not.
+    overwrite
+        Replace files in the folder that fsp did not write; else the jobs whose files they would be fail.
     tell
         Called with a line about each job that has ended.
 
@@ -332,7 +356,7 @@ def solve_batch(
         If the manifest is not as it must be, there is no such folder, or another batch is at work in it.
     """
     with locked(folder):
-        plan = prepare(manifest, folder, resume=resume)
+        plan = prepare(manifest, folder, resume=resume, overwrite=overwrite)
         tell_all(plan.rows, tell)
         workers = min(processes, len(plan.order))
         with Stop() as stop:
@@ -433,9 +457,9 @@ def _not_writable(folder: Path, error: OSError) -> ArgumentError:
 
 def tell_all(rows: Sequence[Row], tell: Tell) -> None:
     """Say what is known before anything is solved."""
-    kept = sum(row.status == KEPT for row in rows)
-    if kept:
-        tell(f"{kept} of {len(rows)} jobs are kept")
+    n_kept = sum(row.status == KEPT for row in rows)
+    if n_kept:
+        tell(f"{n_kept} of {len(rows)} jobs are kept")
     for row in rows:
         if row.status == FAILED:
             tell(str(row))

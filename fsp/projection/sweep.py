@@ -16,6 +16,7 @@ from fsp.distribution import Solution, Sweep
 from fsp.errors import ArgumentError, FSPError, Interrupted, ToleranceWarning
 from fsp.generator.threads import n_processors
 from fsp.model.times import checked_times
+from fsp.output.files import try_writing
 from fsp.projection.growth import check_tolerance
 from fsp.projection.progress import SweepProgress
 from fsp.projection.workers import START_SECONDS, Along, Chain, Crew, Outcome, Task, chains, one_by_one
@@ -77,6 +78,8 @@ def sweep(
     ------
     ArgumentError
         If a name is neither a parameter nor a species, or an argument is not as above.
+    OutputError
+        If `out` cannot be written; that is tried before anything is solved.
     FSPError
         The first error of a point, which is named, with ``errors="raise"``; or of the last one if all fail.
     Interrupted
@@ -93,6 +96,8 @@ def sweep(
         raise ArgumentError(f"`errors` must be one of {', '.join(ERRORS)}, but is '{errors}'.")
     if processes is not None and not processes >= 1:
         raise ArgumentError(f"`processes` must be at least one, but is {processes!r}.")
+    if out is not None:
+        try_writing(out, "out")
     task = Task(model, names, checked_times(times), tol, options)
     board = _Board(task, points, shape, resume, errors, progress)
     try:

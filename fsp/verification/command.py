@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fsp.errors import ArgumentError
-from fsp.options import JSON, SET, named
+from fsp.options import JSON, OVERWRITE, SET, named
+from fsp.output.replace import is_marked, require_outputs
 from fsp.quantities import number, points
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ EPILOG = """\b
 Exit status:
   0  pass: no test rejects (with --until-detectable: and such errors would be found)
   1  fail
-  2  not decided, wrong usage, or samples that cannot be used
+  2  not decided, wrong usage, samples that cannot be used, or a report that cannot be written
   3 to 6  as of the other commands: the model, a limit, no convergence, a missing simulator
 
 Samples are CSV with the columns run, time and a column for each species, or run, time, species, value; a folder of
@@ -53,6 +54,7 @@ _OPTIONS = (
         type=click.Path(path_type=Path),
         help="Write the report: .html, .json, .xml (JUnit) or .txt; may be given several times.",
     ),
+    OVERWRITE,
     JSON,
     click.option("--quiet", is_flag=True, help="No progress."),
 )
@@ -71,6 +73,7 @@ def verify(
     settings: tuple[str, ...],
     times: tuple[str, ...],
     out: tuple[Path, ...],
+    overwrite: bool,
     as_json: bool,
     quiet: bool,
     **options: Any,
@@ -82,7 +85,7 @@ def verify(
     import fsp
 
     source = _source(options)
-    _check_files(out)
+    _check_files(out, [model, *options["files"]], overwrite)
     values = {name: number(value, f"--set {name}") for name, value in named(settings, "--set", "NAME=VALUE")}
     network = fsp.load(model).with_values(values)
 
@@ -128,11 +131,11 @@ def _source(options: dict[str, Any]) -> dict[str, Any]:
     return {"simulator": options[given[0]]}
 
 
-def _check_files(out: tuple[Path, ...]) -> None:
-    """Refuse files that cannot be written now, rather than after the runs."""
+def _check_files(out: tuple[Path, ...], inputs: list[str], overwrite: bool) -> None:
+    """Refuse files that cannot be written now, or must not be, rather than after the runs."""
     from fsp.verification.report import WRITERS
 
     for path in out:
-        if path.suffix.lower() not in WRITERS or not path.resolve().parent.is_dir():
-            kinds = ", ".join(WRITERS)
-            raise ArgumentError(f"`--out` must be a file in {kinds} in a folder that exists, but is '{path}'.")
+        if path.suffix.lower() not in WRITERS:
+            raise ArgumentError(f"`--out` must be a file in {', '.join(WRITERS)}, but is '{path}'.")
+    require_outputs([("--out", path, is_marked) for path in out], inputs=inputs, overwrite=overwrite)

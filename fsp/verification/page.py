@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fsp import __version__
 from fsp.verification.law import Slack
 from fsp.verification.outcome import KINDS
 from fsp.verification.report import number
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 MOST_TIMES, MOST_SPECIES = 4, 6  # that are drawn
 _COLOURS = {"pass": "#1a7f37", "fail": "#c62828", "undecided": "#9a6700"}
+_ORIGIN = f'<meta name="generator" content="fsp {__version__}">'
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #1f2328 }
 table { border-collapse: collapse; margin: 1rem 0 } td, th { padding: .2rem .7rem; text-align: left }
@@ -65,7 +67,7 @@ def page(report: Report) -> str:
         *(f"<p>{escape(note)}</p>" for note in report.notes),
     ]
     title = f"<title>{report.verdict}: {who}, {name}</title>"
-    head = f'<!doctype html><html lang="en"><head><meta charset="utf-8">{title}<style>{_STYLE}</style></head>'
+    head = f'<!doctype html><html lang="en"><head><meta charset="utf-8">{_ORIGIN}{title}<style>{_STYLE}</style></head>'
     return f"{head}<body>{''.join(parts)}</body></html>"
 
 

@@ -11,8 +11,11 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from fsp import __version__
 from fsp.distribution.text import round_up, table
 from fsp.errors import ArgumentError
+from fsp.output import files
+from fsp.output.replace import MARK
 from fsp.verification.battery import Battery
 from fsp.verification.outcome import KINDS, Test
 
@@ -236,6 +239,7 @@ class Report:
     def to_json(self) -> str:
         """Return the report as JSON."""
         record: dict[str, Any] = {
+            "fsp": __version__,
             "verdict": self.verdict,
             "model_name": self.model_name,
             "model_hash": self.model_hash,
@@ -314,24 +318,26 @@ class Report:
         Parameters
         ----------
         path
-            It ends in ``.json``, ``.xml`` (JUnit), ``.html`` or ``.txt``.
+            It ends in ``.json``, ``.xml`` (JUnit), ``.html`` or ``.txt``; a file that is there is replaced.
 
         Raises
         ------
         ArgumentError
-            If it ends in something else.
+            If it ends in something else, or no file can be there.
+        OutputError
+            If it cannot be written; what was there before is unchanged.
         """
         path = Path(path)
         if path.suffix.lower() not in WRITERS:
             raise ArgumentError(f"A report must be a file in {', '.join(WRITERS)}, but is '{path}'.")
-        path.write_text(WRITERS[path.suffix.lower()](self) + "\n", encoding="utf-8")
+        files.write(path, WRITERS[path.suffix.lower()](self) + "\n")
 
 
 WRITERS: dict[str, Callable[[Report], str]] = {
     ".json": Report.to_json,
     ".xml": Report.to_junit,
     ".html": Report.to_html,
-    ".txt": str,
+    ".txt": lambda report: f"{report}\n{MARK}",
 }
 """How a report is written, by the end of the file's name."""
 

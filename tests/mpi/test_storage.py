@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -56,12 +54,12 @@ def test_a_file_is_that_of_the_serial_package(comm, folder):
 
 
 def test_a_file_that_cannot_be_written_is_an_error_of_all_ranks(comm, folder, monkeypatch):
-    from fsp.distribution import storage
+    from fsp.output import sink
 
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(storage, "_flush", full)
+    monkeypatch.setattr(sink, "put", full)
     with pytest.raises(OSError, match="No space left"):
         law(spaces(comm)[0], 1.0).save(folder / "run.h5")
     assert comm.share(lambda: list(folder.iterdir())) == []
@@ -149,21 +147,21 @@ def test_damage_is_seen(comm, folder, damage):
 @pytest.mark.parametrize("guilty", ["first", "last"])
 def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(comm, folder, monkeypatch, guilty):
     """As where the disk is full, on one rank, or a rank is killed: parts without an index count for nothing."""
-    from fsp.petsc import checkpoint
+    from fsp.output import files
 
     large, small = spaces(comm)
     writer = Checkpoint(folder, comm, IDENTITY)
     writer.write([], law(large, 1.0), {"n_matvec": 1})
-    write = checkpoint._write_through
+    put = files.put
 
-    def full(path: Path, content: bytes):
+    def full(file, content):
         if comm.rank == (0 if guilty == "first" else comm.size - 1):
-            path.write_bytes(content[: len(content) // 2])
-            raise OSError(28, "No space left on device", os.fspath(path))
-        write(path, content)
+            put(file, content[: len(content) // 2])
+            raise OSError(28, "No space left on device", file.name)
+        put(file, content)
 
-    monkeypatch.setattr(checkpoint, "_write_through", full)
-    with pytest.raises(OSError, match="No space left"):
+    monkeypatch.setattr(files, "put", full)
+    with pytest.raises(fsp.OutputError, match="No space left"):
         writer.write([], law(small, 2.0), {"n_matvec": 2})
     monkeypatch.undo()
     saved = Checkpoint(folder, comm, IDENTITY).read()

@@ -1,0 +1,1 @@
+"""What is written: files that are whole or not there, and which files may be replaced."""

@@ -1,0 +1,225 @@
+"""Write files whole or not at all.
+
+A file is written beside its place under a name of its own, flushed to the disk, and moved there by one rename: whoever
+looks finds the old file or the new one.  SIGINT and SIGTERM are held back meanwhile.  What a killed process leaves is
+removed by the next one that writes to the same place: a file that is being written is locked by its writer, and the
+system frees the locks of the dead.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import signal
+import stat
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from io import FileIO
+from pathlib import Path
+from types import FrameType
+
+from fsp.errors import ArgumentError, OutputError
+
+try:
+    import fcntl
+except ImportError:  # a system without such locks: what was left there stays
+    fcntl = None  # type: ignore[assignment]
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_TRIED = 4096  # bytes that are written to see whether a disk takes any
+_MARK = r"\.[0-9a-f]{8}\.tmp"
+
+
+def place_of(path: str | Path, what: str = "path") -> Path:
+    """Return where a file is to be written, through links.
+
+    Parameters
+    ----------
+    path
+        Its name.
+    what
+        The argument or option that names it.
+
+    Raises
+    ------
+    ArgumentError
+        If no file can be there: its folder does not exist, or there is a folder, a device, a pipe, a protected file.
+    """
+    try:
+        place = Path(path).resolve()  # through links: what they point to is replaced
+        in_folder = place.parent.is_dir()
+        is_there = in_folder and place.exists()
+        mode = place.stat().st_mode if is_there else stat.S_IFREG
+    except (OSError, RuntimeError, ValueError) as error:  # too long, a circle of links, a null byte
+        raise ArgumentError(
+            f"`{what}` must be a file that can be written, but {str(path)!r} is not: {error}."
+        ) from None
+    if not in_folder:
+        raise ArgumentError(f"`{what}` must lie in a folder that exists, but '{place.parent}' does not.")
+    if stat.S_ISDIR(mode):
+        raise ArgumentError(f"`{what}` must be a file in a folder that exists, but '{path}' is a folder.")
+    if not stat.S_ISREG(mode):
+        raise ArgumentError(f"`{what}` must be a regular file, or a new one, but '{path}' is a device or a pipe.")
+    if is_there and not os.access(place, os.W_OK):
+        raise ArgumentError(f"`{what}` must be a file that may be written, but '{path}' is protected against that.")
+    return place
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[FileIO]:
+    """Give a file to write to; what was at `path` is replaced once the block has ended and the disk holds it all.
+
+    Parameters
+    ----------
+    path
+        Where to.
+
+    Raises
+    ------
+    ArgumentError
+        If no file can be there.
+    OutputError
+        If it cannot be written; what was there stays, and nothing else is left.
+    """
+    place = place_of(path)
+    with held_signals():
+        try:
+            with _temporary(place) as file:
+                yield file
+                os.fsync(file.fileno())
+                os.replace(file.name, place)
+            _flush_folder(place.parent)
+        except OSError as error:
+            raise OutputError(
+                f"'{path}' must be written whole, but cannot be: {error.strerror or error}. What was there before is "
+                f"unchanged. Make room there, or write to another place."
+            ) from error
+
+
+def write(path: str | Path, content: bytes | str) -> None:
+    """Write a file, whole or not at all; texts in UTF-8.  What `replacing` raises."""
+    with replacing(path) as file:
+        put(file, content.encode() if isinstance(content, str) else content)
+
+
+def try_writing(path: str | Path, what: str = "path") -> None:
+    """Write a page beside a file, and take it away again, so that what fails does so now and not after hours.
+
+    Parameters
+    ----------
+    path
+        The file that is to be written later.
+    what
+        The argument or option that names it.
+
+    Raises
+    ------
+    ArgumentError
+        If no file can be there.
+    OutputError
+        If it cannot be written.
+    """
+    place = place_of(path, what)
+    with held_signals():
+        try:
+            with _temporary(place) as file:
+                put(file, bytes(_TRIED))
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise OutputError(
+                f"`{what}` must be a file that can be written, but '{path}' is not: {error.strerror or error}. "
+                f"Make room there, or choose another place."
+            ) from error
+
+
+def put(file: FileIO, content: bytes | memoryview) -> None:
+    """Write all of it, however little the system takes at once."""
+    left = memoryview(content)
+    while left.nbytes:
+        left = left[file.write(left) :]
+
+
+def is_left_over(name: str, of: str) -> bool:
+    """Tell whether a file bears the name of one that was being written, in place of the one whose name matches `of`."""
+    return re.fullmatch(rf"\.(?:{of}){_MARK}", name) is not None
+
+
+@contextmanager
+def held_signals() -> Iterator[None]:
+    """Hold SIGINT and SIGTERM back until the block has ended, in the main thread; others are not interrupted."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+
+    def notice(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+
+    before = {one: signal.getsignal(one) for one in SIGNALS}
+    heard = [one for one, handler in before.items() if handler not in (signal.SIG_IGN, None)]
+    for one in heard:
+        signal.signal(one, notice)
+    try:
+        yield
+    finally:
+        for one in heard:
+            signal.signal(one, before[one])
+        for number in came:
+            signal.raise_signal(number)
+
+
+@contextmanager
+def _temporary(place: Path) -> Iterator[FileIO]:
+    """Give a new file beside `place`, with its permissions; it is gone afterwards, unless it was moved away."""
+    _clear(place)
+    file = _created(place)
+    try:
+        if place.exists():
+            os.chmod(file.name, stat.S_IMODE(place.stat().st_mode))
+        yield file
+    finally:
+        file.close()
+        with suppress(OSError):
+            os.unlink(file.name)
+
+
+def _created(place: Path) -> FileIO:
+    """Make a file and lock it; anew where it was taken for a left-over before it was locked."""
+    while True:
+        file = FileIO(place.with_name(f".{place.name}.{secrets.token_hex(4)}.tmp"), "x+")
+        _is_free(file)
+        if os.path.exists(file.name):
+            return file
+        file.close()
+
+
+def _clear(place: Path) -> None:
+    """Remove what processes that were killed while they wrote to `place` have left."""
+    for entry in os.scandir(place.parent):
+        if is_left_over(entry.name, re.escape(place.name)):
+            with suppress(OSError), FileIO(entry.path, "r+") as file:
+                if _is_free(file):
+                    os.unlink(entry.path)
+
+
+def _is_free(file: FileIO) -> bool:
+    """Lock a file until it is closed; return whether nobody else had."""
+    if fcntl is None:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # another process has it, or the file system has no locks
+        return False
+    return True
+
+
+def _flush_folder(folder: Path) -> None:
+    """Wait until a rename is on the disk, where the system can tell."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

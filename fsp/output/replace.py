@@ -1,0 +1,113 @@
+"""Say whether a command may replace a file: never what it reads, and nothing else that fsp did not write, unasked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+from fsp import __version__
+from fsp.errors import ArgumentError
+from fsp.output.files import place_of, try_writing
+
+IsOwn: TypeAlias = Callable[[Path], bool]
+
+MARK = f"written by fsp {__version__}"
+"""What a file says of its origin where its kind has a place for it."""
+_MARKS = (
+    b"written by fsp ",
+    b'<meta name="generator" content="fsp ',
+    b'<testsuite name="fsp verify ',
+    b'{\n  "fsp": "',
+    b"case,model,verdict,",
+    b"job,status,file,model,",
+)
+_ENDS = 2**16  # bytes at either end of a file in which such words are
+
+
+def is_marked(path: Path) -> bool:
+    """Tell whether a file says that fsp wrote it."""
+    try:
+        with path.open("rb") as file:
+            ends = file.read(_ENDS)
+            file.seek(max(_ENDS, os.fstat(file.fileno()).st_size - _ENDS))
+            ends += file.read(_ENDS)
+    except OSError:  # what cannot be read is not known to be ours
+        return False
+    return any(mark in ends for mark in _MARKS)
+
+
+def require_outputs(
+    outputs: Sequence[tuple[str, Path, IsOwn]],
+    *,
+    inputs: Iterable[str | Path],
+    overwrite: bool,
+) -> None:
+    """Refuse files that a command must not or cannot write, before it does its work.
+
+    Parameters
+    ----------
+    outputs
+        Options, where each lets the command write, and what tells whether fsp wrote what is there.
+    inputs, overwrite
+        As for `require_replaceable`.
+
+    Raises
+    ------
+    ArgumentError
+        If one must not be replaced, or two are one.
+    OutputError
+        If one cannot be written.
+    """
+    known = list(inputs)
+    seen: set[Path] = set()
+    for option, path, is_own in outputs:
+        require_replaceable(path, option, inputs=known, overwrite=overwrite, is_own=is_own)
+        if (place := place_of(path, option)) in seen:
+            raise ArgumentError(f"`{option}` must be another file for each output, but is '{path}' twice.")
+        seen.add(place)
+        try_writing(path, option)
+
+
+def require_replaceable(
+    path: Path,
+    option: str,
+    *,
+    inputs: Iterable[str | Path] = (),
+    overwrite: bool = False,
+    is_own: IsOwn = is_marked,
+) -> None:
+    """Refuse a file that a command must not replace.
+
+    Parameters
+    ----------
+    path
+        Where the command is to write.
+    option
+        The option that says so.
+    inputs
+        What the command reads, which is never replaced.
+    overwrite
+        Whether any other file may be.
+    is_own
+        Tells whether fsp wrote a file.
+
+    Raises
+    ------
+    ArgumentError
+        If it must not be replaced.
+    """
+    place = place_of(path, option)
+    if not place.exists():
+        return
+    for other in inputs:
+        if os.path.exists(other) and os.path.samefile(place, other):
+            raise ArgumentError(
+                f"`{option}` must be another file than those that are read, but is '{other}'. Choose another name."
+            )
+    if not overwrite and not is_own(place):
+        raise ArgumentError(
+            f"`{option}` must be a new file, or one that fsp wrote, but '{path}' is neither. Choose another name, or "
+            f"replace it with --overwrite."
+        )
