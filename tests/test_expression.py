@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -25,7 +26,9 @@ from fsp.model.expression import (
     to_text,
 )
 from fsp.model.formula import parse, parse_functions
-from fsp.model.reaction import mass_action_law
+from fsp.model.model import Model
+from fsp.model.reaction import Reaction, mass_action_law
+from fsp.model.size import MOST_LEVELS, extent
 
 NAMES = ("X", "Y", "k", "S_1")
 
@@ -333,9 +336,66 @@ def test_a_function_needs_all_its_arguments():
         parse("f(1, 2)", what="Rate", functions=parse_functions({"f(x)": "x"}))
 
 
+def chain(kind, n):
+    """Return a formula of n levels, and what it is at `VALUES` in exact arithmetic."""
+    x = Fraction(3)
+    alternate = sum(((-1) ** i) * x for i in range(n))
+    return {
+        "sum": (" + ".join(["x"] * n), n * x),
+        "difference": (" - ".join(["x"] * n), x - (n - 1) * x),
+        "alternating": ("x" + "".join("-+"[i % 2] + "x" for i in range(n - 1)), alternate),
+        "right sums": ("x + (" * n + "1" + ")" * n, n * x + 1),
+        "right differences": ("x - (" * n + "0" + ")" * n, alternate),
+        "signs": ("-(x + " * n + "0" + ")" * n, sum((-1) ** (i + 1) * x for i in range(n))),
+        "quotients": ("x" + "*k/k" * (n // 2), x),
+        "right quotients": ("x/(" * (2 * (n // 2)) + "1" + ")" * (2 * (n // 2)), Fraction(1)),
+        "product": ("*".join(["x", *["k"] * 9, *["y"] * n]), x * 2**9),
+        "piecewise": ("piecewise(0, x < 0, " * n + "5" + ")" * n, Fraction(5)),
+        "maxima": ("max(x, " * n + "7" + ")" * n, Fraction(7)),
+        "logic": ("(x > 2 && " * n + "k > 1" + ")" * n, Fraction(1)),
+    }[kind]
+
+
+VALUES = {"x": 3.0, "k": 2.0, "y": 1.0}
+CHAINS = (
+    "sum", "difference", "alternating", "right sums", "right differences", "signs", "quotients", "right quotients",
+    "product", "piecewise", "maxima", "logic",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", CHAINS)
+def test_long_chains_of_one_kind_are_no_nesting(kind):
+    text, value = chain(kind, 700)
+    tree = read(text)
+    parts, levels = extent(tree)
+    assert levels <= MOST_LEVELS <= parts
+    assert float(evaluate(tree, VALUES)) == float(value)
+    assert evaluate(read(to_text(tree)), VALUES) == evaluate(tree, VALUES)
+
+
+def test_what_is_not_too_deep_stays_as_it_is_written():
+    text, _ = chain("difference", MOST_LEVELS - 2)
+    assert to_text(read(text)) == text
+
+
 def test_deep_nesting_is_refused():
-    with pytest.raises(ModelError, match="nest less deeply"):
+    assert extent(read("sin(" * 99 + "x" + ")" * 99))[1] == MOST_LEVELS
+    with pytest.raises(ModelError, match="must nest at most 100 levels deep, but nests 2001 deep") as refused:
         read("sin(" * 2000 + "x" + ")" * 2000)
+    assert len(str(refused.value)) < 400
+
+
+def test_definitions_that_stand_for_more_than_fits_are_refused():
+    functions = {"f0(x)": "x + x"} | {f"f{i}(x)": f"f{i - 1}(f{i - 1}(x))" for i in range(1, 40)}
+    with pytest.raises(ModelError, match="must have at most 100,000 numbers, names and functions"):
+        parse_functions(functions)
+    doubled = {f"p{i}": f"exp(p{i - 1}) + p{i - 1}" for i in range(1, 40)}
+    with pytest.raises(ModelError, match=r"Parameter 'p.*' must have at most 100,000 numbers"):
+        Model(
+            species={"X": 1},
+            parameters={"p0": "X", **doubled},
+            reactions=[Reaction("0 -> X", rate="p39")],
+        )
 
 
 def test_signs_after_an_operator_are_in_parentheses():

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -511,6 +515,89 @@ def test_malformed_sbml(read, text):
         read(text)
 
 
+@pytest.mark.parametrize("level", [L2, L3])
+@pytest.mark.parametrize(
+    ("twice", "what"),
+    [
+        ({"Species": [species("X", 1), species("X", 2)]}, "<species> id 'X' conflicts"),
+        ({"Parameters": [parameter("k", 1), parameter("k", 2)]}, "<parameter> id 'k' conflicts"),
+        ({"Compartments": [compartment(), compartment(size="2")]}, "<compartment> id 'cell' conflicts"),
+        ({"Reactions": [reaction("r", ["X"], [], "X")] * 2}, "<reaction> id 'r' conflicts|'r' is given twice"),
+        ({"Parameters": [parameter("r", 1)]}, "<reaction> id 'r' conflicts"),
+        (
+            {
+                "Parameters": [parameter("k", None, "false")],
+                "Rules": [rule("assignmentRule", "k", 1), rule("assignmentRule", "k", 2)],
+            },
+            "variable 'k' conflicts",
+        ),
+        (
+            {"Parameters": [parameter("k")], "InitialAssignments": [assign("k", 1), assign("k", 2)]},
+            "symbol 'k' conflicts",
+        ),
+        (
+            {
+                "Parameters": [parameter("k", None, "false")],
+                "InitialAssignments": [assign("k", 1)],
+                "Rules": [rule("assignmentRule", "k", 2)],
+            },
+            "'k' conflicts",
+        ),
+        ({"Species": [species("X", 1, extra='initialConcentration="2"')]}, "'X' cannot have both"),
+        ({"Parameters": [parameter("k")], "Rules": [rule("assignmentRule", "k", 2)]}, "'k' should have a constant"),
+        ({"Rules": [rule("assignmentRule", "q", 2)]}, "'q' does not refer to an existing"),
+        ({"InitialAssignments": [assign("q", 2)]}, "'q' does not refer to an existing"),
+    ],
+)
+def test_a_document_that_says_two_things_is_refused(read, twice, what, level):
+    with pytest.raises(ModelError, match=what) as refused:
+        read(sbml(level, **{**GOOD, **twice}))
+    assert "line 1" in str(refused.value) or "Names must differ" in str(refused.value) or "twice" in what
+
+
+def test_units_that_are_not_defined_say_nothing_about_counts(read):
+    text = sbml(**{**GOOD, "Parameters": [parameter("k").replace("/>", ' units="per_fortnight"/>')]})
+    assert read(text).parameters["k"] == 1.0
+
+
+def test_many_elements_within_each_other(read):
+    def nested(n):
+        law = "<apply><minus/>" * n + "<ci>X</ci>" + "</apply>" * n
+        return sbml(**{**GOOD, "Reactions": [reaction("r", ["X"], [], law)]})
+
+    assert rates(read(nested(900)), [3]) == [[3.0]]
+    with pytest.raises(ModelError, match="must have at most 1,000 elements within each other"):
+        read(nested(100_000))
+    filled = f"<!-- {'<a>' * 2000} -->"
+    assert read(sbml(**GOOD).replace("<model", filled + "<model")).species == ("X",)
+
+
+def test_entities_are_refused(read):
+    with pytest.raises(ModelError, match="defines XML entities"):
+        read(sbml(**GOOD).replace("<sbml", '<!DOCTYPE sbml [ <!ENTITY x SYSTEM "file:///etc/hostname"> ]><sbml'))
+
+
+def test_a_long_chain_of_rules_is_read(read):
+    names = [f"p{i}" for i in range(300)]
+    chained = [rule("assignmentRule", "p0", "X")]
+    chained += [rule("assignmentRule", b, apply("plus", a, 1)) for a, b in pairwise(names)]
+    model = read(
+        **{
+            **GOOD,
+            "Parameters": [parameter(name, None, "false") for name in names],
+            "Rules": chained[::-1],
+            "Reactions": [reaction("r", ["X"], [], apply("times", "X", names[-1]))],
+        }
+    )
+    assert rates(model, [2]) == [[2 * (2 + 299.0)]]
+
+
+@pytest.mark.parametrize("name", ["model.xml", "decay.ant"])
+def test_a_byte_order_mark_is_no_text(read, name):
+    text = sbml(**GOOD) if name.endswith("xml") else ANTIMONY
+    assert read("\ufeff" + text, name=name).species == ("X",)
+
+
 @pytest.mark.parametrize("declaration", ["", '<?xml version="1.0"?>', '<?xml version="1.0" encoding="UTF-8"?>'])
 def test_any_xml_declaration_will_do(read, declaration):
     text = sbml(**GOOD)
@@ -562,6 +649,73 @@ def test_sbml_is_known_by_its_content(read):
 def test_malformed_antimony(read):
     with pytest.raises(ModelError, match=r"bad\.ant.*line 3"):
         read("model m()\n  X = 1;\n  a: X => => ; k\nend", name="bad.ant")
+
+
+def test_antimony_names_are_ascii_and_texts_need_not_be(read):
+    assert read(ANTIMONY.replace("end", 'X is "protéine"; // étude\nend'), name="a.ant").species == ("X",)
+    with pytest.raises(ModelError, match="'λ' in line 5"):
+        read(ANTIMONY.replace("death: X => ; k*X", "death: X => ; k*λ"), name="a.ant")
+
+
+def test_antimony_files_that_import_themselves(read, tmp_path):
+    (tmp_path / "b.ant").write_text('import "c.ant"\n')
+    (tmp_path / "c.ant").write_text('// import "a.ant"\n/* import "a.ant" */ import "b.ant"\n')
+    with pytest.raises(ModelError, match=r"b\.ant -> c\.ant -> b\.ant is a circle"):
+        read('import "b.ant"\n' + ANTIMONY, name="a.ant")
+
+
+def test_an_import_comes_from_beside_the_file(read, tmp_path):
+    for folder, count in (("one", 4), ("two", 5)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "part.ant").write_text(f"model part()\n substanceOnly species X = {count};\nend\n")
+        whole = 'import "part.ant"\nmodel whole()\n p: part();\n r: p.X => ; p.X;\nend\n'
+        assert read(whole, name=f"{folder}/whole.ant").initial_states.tolist() == [[count]]
+
+
+@pytest.mark.parametrize("law", ["+".join(["X"] * 20_000), "exp(" * 600 + "X" + ")" * 600])
+def test_antimony_statements_of_any_length(read, law):
+    with pytest.raises(ModelError, match=r"in line 5 has|deep"):
+        read(ANTIMONY.replace("k*X", law), name="a.ant")
+
+
+def test_antimony_sums_and_products_of_many_terms(read):
+    terms = " + ".join(["X"] * 600 + ["k"] * 300)
+    assert rates(read(ANTIMONY.replace("k*X", terms), name="a.ant"), [3]) == [[2400.0]]
+
+
+IN_THREADS = """
+import sys, threading
+from fsp.model import Model, Reaction, load
+from fsp.errors import ModelError
+
+wrong = []
+
+def work(i):
+    for _ in range(10):
+        model = load(f"{sys.argv[1]}/t{i}.ant")
+        if model.initial_states[0, 0] != i + 1:
+            wrong.append((i, model.initial_states.tolist()))
+        try:
+            Model(species={"X": 0}, reactions=[Reaction("0 -> X", rate=f"{i} ${{i}}")])
+        except ModelError as error:
+            if str(i) not in str(error):
+                wrong.append((i, str(error)))
+
+load(f"{sys.argv[1]}/t0.ant")
+threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+print("wrong:", wrong)
+"""
+
+
+def test_files_are_read_in_threads(tmp_path):
+    for i in range(4):
+        (tmp_path / f"t{i}.ant").write_text(ANTIMONY.replace("X = 7", f"X = {i + 1}"))
+    done = subprocess.run(
+        [sys.executable, "-c", IN_THREADS, str(tmp_path)], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "wrong: []\n"), done.stderr[-500:]
 
 
 def test_antimony_events(read):

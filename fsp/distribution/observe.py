@@ -12,6 +12,7 @@ from fsp.arrays import IntArray
 from fsp.errors import ArgumentError, ModelError
 from fsp.model.expression import Expression, depends_on_time, evaluate, substitute, symbols
 from fsp.model.formula import parse
+from fsp.model.size import bounded
 
 
 def observe(
@@ -81,9 +82,9 @@ def read(formula: str, species: Sequence[str], observables: Mapping[str, str], t
         expression = parse(formula, what="formula")
         used = sorted(symbols(expression) & observables.keys())
         definitions = {name: parse(observables[name], what=f"observable '{name}'") for name in used}
+        expression = bounded(substitute(expression, definitions), "formula")
     except ModelError as error:
         raise ArgumentError(str(error)) from error
-    expression = substitute(expression, definitions)
     unknown = sorted(symbols(expression) - set(species))
     if unknown:
         known = ", ".join([*species, *observables])

@@ -1,14 +1,29 @@
-"""Antimony text, turned into SBML by the antimony library, which keeps one model list for the process."""
+"""Antimony text, turned into SBML by the antimony library, which keeps one model list for the process.
+
+What the library hangs or crashes at is refused before: files that import themselves, and statements that are very
+long or deep.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from fsp.errors import BackendError, ModelError
+from fsp.model.libraries import one_at_a_time
 from fsp.model.model import Model
 from fsp.model.sbml import read_sbml
 
+MOST_OPERATORS = 10_000  # in a statement: the library's time grows with their square, 3 s for this many
+MOST_PARENTHESES = 500  # within each other: the library's time grows with their square, and 3,000 take 4 s
 
+_IMPORT = re.compile(r'\bimport\s+"([^"\n]*)"')
+_UNREAD = re.compile(r'"[^"\n]*"|//[^\n]*|#[^\n]*|/\*.*?(?:\*/|\Z)', re.DOTALL)  # texts and comments
+_OPERATOR = re.compile(r"[-+*/^&|<>=]")
+
+
+@one_at_a_time
 def read_antimony(text: str, path: Path) -> Model:
     """Read Antimony text.
 
@@ -35,10 +50,68 @@ def read_antimony(text: str, path: Path) -> Model:
         import antimony
     except ImportError as error:
         raise BackendError(f"Antimony files need the package 'antimony', but it does not load: {error}.") from error
+    _check(text, path, ())
     antimony.clearPreviousLoads()
+    antimony.clearDirectories()
     antimony.addDirectory(str(path.parent))
     if antimony.loadAntimonyString(text) < 0:
         reason = " ".join(antimony.getLastError().split()).removeprefix("Error in ")
         raise ModelError(f"Antimony file '{path.name}' must be well formed, but has an error in {reason}")
     sbml = antimony.getSBMLString(antimony.getMainModuleName())
     return read_sbml(sbml, path.name)
+
+
+def _check(text: str, path: Path, importers: tuple[Path, ...]) -> None:
+    """Refuse what the library does not survive, in a file and in those that it imports."""
+    place = path.resolve()
+    if place in importers:
+        circle = " -> ".join(file.name for file in (*importers[importers.index(place) :], place))
+        raise ModelError(f"Antimony files must not import themselves, but {circle} is a circle.")
+    _check_statements(_UNREAD.sub(_blank, text), path)
+    for name in _IMPORT.findall(_UNREAD.sub(_without_comment, text)):
+        found = next((file for file in (path.parent / name, Path(name)) if file.is_file()), None)
+        if found is not None:  # the library says what is missing
+            _check(found.read_text(encoding="utf-8-sig", errors="replace"), found, (*importers, place))
+
+
+def _without_comment(match: re.Match[str]) -> str:
+    return match.group() if match.group().startswith('"') else _blank(match)
+
+
+def _blank(match: re.Match[str]) -> str:
+    return "\n" * match.group().count("\n")
+
+
+def _check_statements(text: str, path: Path) -> None:
+    """Check statements, whose strings and comments are taken out."""
+    strange = next((character for character in text if not character.isascii()), None)
+    if strange is not None:
+        line = text.count("\n", 0, text.index(strange)) + 1
+        raise ModelError(
+            f"Antimony file '{path.name}' must have names of letters a to z, digits and _, but has '{strange}' in "
+            f'line {line}; put other texts in quotes, as in: X is "{strange}".'
+        )
+    for line, statement in _statements(text):
+        operators, deepest = len(_OPERATOR.findall(statement)), _deepest(statement)
+        if operators > MOST_OPERATORS or deepest > MOST_PARENTHESES:
+            raise ModelError(
+                f"Antimony file '{path.name}' must have statements of at most {MOST_OPERATORS:,} operators and "
+                f"{MOST_PARENTHESES} parentheses within each other, but that in line {line} has {operators:,} and "
+                f"{deepest:,}."
+            )
+
+
+def _statements(text: str) -> Iterator[tuple[int, str]]:
+    """Yield each statement with the line that it begins in."""
+    line = 1
+    for statement in re.split(r"(?<=[;\n])", text):
+        yield line, statement
+        line += statement.count("\n")
+
+
+def _deepest(statement: str) -> int:
+    depth = deepest = 0
+    for sign in re.findall(r"[()]", statement):
+        depth += 1 if sign == "(" else -1
+        deepest = max(deepest, depth)
+    return deepest

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from fsp.errors import ModelError
 from fsp.model.formula import CONSTANTS, FunctionDefinition, is_name, parse
 from fsp.model.reaction import Reaction, mass_action_law
+from fsp.model.size import bounded
 from fsp.model.tree import (
     Call,
     Expression,
@@ -206,7 +207,7 @@ def resolve(parameters: Mapping[str, Expression]) -> dict[str, Expression]:
     """
     resolved: dict[str, Expression] = {}
     for name in _ordered(parameters, "Parameters"):
-        value = substitute(parameters[name], resolved)
+        value = bounded(substitute(parameters[name], resolved), f"Parameter '{name}'")
         if isinstance(value, Call) and not symbols(value) and not depends_on_time(value):
             raise ModelError(f"Parameter '{name}' must be finite, but its formula is not defined.")
         resolved[name] = value
@@ -246,7 +247,7 @@ def initial_counts(species: Mapping[str, Expression], resolved: Mapping[str, Exp
     trees = {name: at_time(substitute(tree, resolved), 0.0) for name, tree in species.items()}
     counts: dict[str, Expression] = {}
     for name in _ordered(trees, "Initial counts"):
-        counts[name] = substitute(trees[name], counts)
+        counts[name] = bounded(substitute(trees[name], counts), f"Initial count of '{name}'")
     return tuple(whole_count(counts[name], f"Initial count of '{name}'") for name in species)
 
 

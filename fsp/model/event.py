@@ -8,6 +8,7 @@ from dataclasses import KW_ONLY, dataclass, field, replace
 from fsp.errors import ModelError
 from fsp.model.definition import Value, read_value
 from fsp.model.formula import FunctionDefinition, is_name
+from fsp.model.size import bounded
 from fsp.model.tree import Expression, Number, depends_on_time, substitute, symbols
 
 
@@ -84,8 +85,11 @@ class Event:
             raise ModelError(f"Priority of event '{self.name}' must be constant, but depends on {held}.")
         return replace(
             self,
-            trigger=substitute(self.condition, values),
-            assignments={name: substitute(tree, values) for name, tree in self.formulas.items()},
+            trigger=bounded(substitute(self.condition, values), f"Trigger of event '{self.name}'"),
+            assignments={
+                name: bounded(substitute(tree, values), f"Assignment of '{name}' by event '{self.name}'")
+                for name, tree in self.formulas.items()
+            },
             priority=priority,
         )
 

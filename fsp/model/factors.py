@@ -16,7 +16,7 @@ import numpy as np
 
 from fsp.arrays import FloatArray
 from fsp.model.program import evaluate
-from fsp.model.tree import ONE, Call, Expression, Number, Symbol, call, depends_on_time, symbols
+from fsp.model.tree import ONE, Call, Expression, Number, Symbol, call, depends_on_time, joined, symbols
 
 _MOST_TERMS = 64
 _LARGEST_EXPANSION = 4  # (x + y)^n is multiplied out up to this n
@@ -131,12 +131,24 @@ def _expanded(left: list[Product], right: list[Product]) -> list[Product]:
 
 def _quotient(expr: Call, species: frozenset[str]) -> list[Product]:
     if expr.function == "*":
-        return reduce(_expanded, (_terms(a, species) for a in expr.arguments), [Product()])
+        return _product([_terms(a, species) for a in expr.arguments])
     top, bottom = expr.arguments
     below = _terms(bottom, species)
     if len(below) != 1:
         raise _NotFactorised
     return _expanded(_terms(top, species), [_inverse(below[0])])
+
+
+def _product(sums: list[list[Product]]) -> list[Product]:
+    """Multiply sums out; where each is one term, in one go, since a law may have thousands of factors."""
+    if any(len(terms) != 1 for terms in sums):
+        return reduce(_expanded, sums, [Product()])
+    factors: dict[str, list[list[Expression]]] = {}
+    for (term,) in sums:
+        for name, factor in term.factors.items():
+            factors.setdefault(name, []).append([factor])
+    scalar = joined("*", [[term.scalar] for (term,) in sums])
+    return [Product(scalar, {name: joined("*", groups) for name, groups in factors.items()})]
 
 
 def _inverse(product: Product) -> Product:
@@ -168,6 +180,8 @@ def _is_signed(tree: Expression) -> bool:
     if isinstance(tree, Call) and tree.function in ("*", "/"):
         # x (x - 1) is a number of pairs, although x - 1 is a difference
         return any(map(_is_signed, tree.arguments)) and not _counts_tuples(tree)
+    if isinstance(tree, Call) and tree.function == "+":
+        return any(map(_is_signed, tree.arguments))
     return isinstance(tree, Call) and tree.function in ("-", "neg")
 
 

@@ -36,7 +36,7 @@ def load(path: str | Path, /, **parameters: float | str) -> Model:
     file = Path(path)
     text = _read(file)
     suffix = file.suffix.lower()
-    is_sbml = suffix in _SBML or (suffix not in _ANTIMONY and text.lstrip("\ufeff \t\r\n").startswith("<"))
+    is_sbml = suffix in _SBML or (suffix not in _ANTIMONY and text.lstrip().startswith("<"))
     if is_sbml:
         from fsp.model.sbml import read_sbml
 
@@ -50,7 +50,7 @@ def load(path: str | Path, /, **parameters: float | str) -> Model:
 
 def _read(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8")
+        return file.read_text(encoding="utf-8-sig")  # editors on Windows begin a file with a byte order mark
     except UnicodeDecodeError:
         raise ModelError(f"Model file must be text in UTF-8, but '{file}' is not.") from None
     except OSError as error:

@@ -13,16 +13,20 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from typing import Any
 
 from fsp.errors import ModelError
 from fsp.model.functions import FUNCTIONS
-from fsp.model.tree import Expression, Number, Symbol, Time, call, substitute, symbols
+from fsp.model.libraries import one_at_a_time
+from fsp.model.size import bounded
+from fsp.model.tree import Expression, Number, Symbol, Time, call, joined, substitute, symbols
 
 # names that the formula language reads as constants; `time` is the time wherever it stands
 CONSTANTS = ("pi", "exponentiale", "avogadro", "true", "false", "inf", "infinity", "nan", "notanumber")
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _SIGNATURE = re.compile(r"\s*([A-Za-z_]\w*)\s*\(([\w\s,]*)\)\s*", re.ASCII)
+_LONGEST_QUOTE = 200  # characters of a formula in a message
 _STRANGE = re.compile(r"[^\w\s+\-*/^%()<>=!&|,.]", re.ASCII)
 
 _FROM_AST = {
@@ -55,6 +59,7 @@ def is_name(text: object) -> bool:
     return isinstance(text, str) and _NAME.fullmatch(text) is not None
 
 
+@one_at_a_time
 def parse(
     text: str,
     *,
@@ -85,14 +90,12 @@ def parse(
     ModelError
         If the text is not one arithmetic formula.
     """
-    try:
-        return from_ast(_ast(text, what, names), what=_quoted(what, text), functions=functions)
-    except RecursionError:
-        raise ModelError(f"{what} must nest less deeply, but is a formula of {len(text)} characters.") from None
+    return from_ast(_ast(text, what, names), what=_quoted(what, text), functions=functions)
 
 
 def _quoted(what: str, text: str) -> str:
-    return f"{what}, '{text}',"
+    shown = text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}…"
+    return f"{what}, '{shown}',"
 
 
 def _ast(text: str, what: str, names: Collection[str]) -> Any:
@@ -133,6 +136,8 @@ def _reason(text: str) -> str:
     if re.search(r"\w\s+(and|or|not|xor)\s+\w|\bnot\s+\w", text):
         return "holds a logical word between operands; write a && b, a || b, !a"
     message = " ".join(libsbml.getLastParseL3Error().split()).rstrip(".")
+    if len(text) > _LONGEST_QUOTE:  # which libsbml repeats
+        message = message[message.rfind("at position") :]
     return f"libsbml says: {message}" if message else ""
 
 
@@ -181,6 +186,42 @@ def from_ast(
     ModelError
         If it holds anything but arithmetic and known functions.
     """
+    pending: list[tuple[Any, list[int] | None]] = [(node, None)]
+    made: list[Expression] = []
+    while pending:
+        node, sizes = pending.pop()
+        if sizes is None:
+            children = _operands(node)
+            pending.append((node, [len(group) for group in children]))
+            pending.extend((child, None) for group in reversed(children) for child in reversed(group))
+            continue
+        start = len(made) - sum(sizes)
+        operands = iter(made[start:])
+        groups = [list(islice(operands, size)) for size in sizes]
+        made[start:] = [_converted(node, groups, what, functions or {})]
+    return bounded(made[0], what)
+
+
+def _operands(node: Any) -> list[list[Any]]:
+    """Return the children of a node; of ((a + b) + c) + d, however long, those of each sum in turn."""
+    import libsbml
+
+    kind, groups = node.getType(), []
+    while (
+        kind in (libsbml.AST_PLUS, libsbml.AST_TIMES, libsbml.AST_LOGICAL_AND, libsbml.AST_LOGICAL_OR)
+        and node.getNumChildren()
+        and node.getChild(0).getType() == kind
+    ):
+        groups.append([node.getChild(k) for k in range(1, node.getNumChildren())])
+        node = node.getChild(0)
+    groups.append([node.getChild(k) for k in range(node.getNumChildren())])
+    return groups[::-1]
+
+
+def _converted(
+    node: Any, groups: list[list[Expression]], what: str, functions: Mapping[str, FunctionDefinition]
+) -> Expression:
+    """Return the tree of a node whose operands are converted."""
     import libsbml
 
     kind = node.getType()
@@ -190,13 +231,13 @@ def from_ast(
         return Time()
     if kind == libsbml.AST_NAME:
         return Symbol(node.getName())
-    arguments = [from_ast(node.getChild(k), what=what, functions=functions) for k in range(node.getNumChildren())]
     if kind == libsbml.AST_FUNCTION:
-        return _inlined(node.getName(), arguments, what, functions or {})
+        return bounded(_inlined(node.getName(), groups[0], what, functions), what)
     if kind not in _function_names():
         why = _refused_types().get(kind, f"'{node.getName() or libsbml.formulaToL3String(node)}'")
         raise ModelError(f"{what} must be arithmetic, but holds {why}.")
-    return _built(_function_names()[kind], arguments, what)
+    name = _function_names()[kind]
+    return _built(name, groups[0], what) if len(groups) == 1 else joined(name, groups)
 
 
 def _number(node: Any, what: str) -> Number:
@@ -248,6 +289,7 @@ def _inlined(
     return substitute(definition.body, dict(zip(definition.arguments, arguments, strict=True)))
 
 
+@one_at_a_time
 def parse_functions(definitions: Mapping[str, str]) -> dict[str, FunctionDefinition]:
     """Read user-defined functions such as ``{"hill(x, K, n)": "x^n/(K^n + x^n)"}``.
 
@@ -329,5 +371,10 @@ def _called(node: Any) -> set[str]:
     """Return the names of the user-defined functions that a libsbml tree calls."""
     import libsbml
 
-    own = {node.getName()} if node.getType() == libsbml.AST_FUNCTION else set()
-    return own.union(*(_called(node.getChild(k)) for k in range(node.getNumChildren())))
+    names, pending = set(), [node]
+    while pending:
+        node = pending.pop()
+        if node.getType() == libsbml.AST_FUNCTION:
+            names.add(node.getName())
+        pending.extend(node.getChild(k) for k in range(node.getNumChildren()))
+    return names

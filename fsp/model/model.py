@@ -29,6 +29,7 @@ from fsp.model.phases import phases as phases_of
 from fsp.model.program import compiled, evaluate
 from fsp.model.propensity import Propensity
 from fsp.model.reaction import Reaction, takes_time
+from fsp.model.size import bounded
 from fsp.model.tree import Expression, Number, depends_on_time, substitute, symbols
 
 
@@ -559,7 +560,10 @@ class Model:
 
 def _resolved_laws(definition: Definition, resolved: Mapping[str, Expression]) -> list[define.Law]:
     """Return the propensities with parameters put in."""
-    return [substitute(law, resolved) if isinstance(law, Expression) else law for law in definition.laws]
+    return [
+        bounded(substitute(law, resolved), f"Rate of '{reaction.name}'") if isinstance(law, Expression) else law
+        for reaction, law in zip(definition.reactions, definition.laws, strict=True)
+    ]
 
 
 def _frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

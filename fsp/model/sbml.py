@@ -1,16 +1,19 @@
 """SBML Levels 2 and 3, read as a Markov jump process.
 
-Species are counted in molecules.  A kinetic law is extent per time, so it is the propensity as it
+A document in which libsbml's consistency check finds an error is refused: of two things with one name, it does not
+say which is meant.  Species are counted in molecules.  A kinetic law is extent per time, so it is the propensity as it
 stands.  What a jump process of reactions cannot express is refused by name.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from fsp.errors import ModelError
 from fsp.model.definition import Definition
 from fsp.model.formula import FunctionDefinition, define_functions
+from fsp.model.libraries import one_at_a_time
 from fsp.model.model import Model
 from fsp.model.sbml_events import assigned_by_events, read_events
 from fsp.model.sbml_parts import Parts, each, read_formulas, read_species, read_values, refuse_missing
@@ -18,12 +21,23 @@ from fsp.model.sbml_reactions import read_reactions
 
 Element = Any  # libsbml has no types
 
+MOST_NESTED = 1_000  # XML elements within each other: libsbml calls itself, and 10,000 end the process
+
+_TAG = re.compile(r"<(/?)[A-Za-z_](?:[^<>\"']|\"[^\"]*\"|'[^']*')*?(/?)>")
+_UNREAD = re.compile(r"<!--.*?-->|<!\[CDATA\[.*?\]\]>", re.DOTALL)
+
+_CATEGORIES = (
+    "IDENTIFIER_CONSISTENCY", "MATHML_CONSISTENCY", "GENERAL_CONSISTENCY", "UNITS_CONSISTENCY", "SBO_CONSISTENCY",
+    "OVERDETERMINED_MODEL", "MODELING_PRACTICE",
+)  # fmt: skip
+
 _RULES = {
     "rateRule": "changes it continuously, which a jump process does not",
     "algebraicRule": "constrains the state beside the reactions",
 }
 
 
+@one_at_a_time
 def read_sbml(text: str, source: str) -> Model:
     """Read SBML text.
 
@@ -59,7 +73,7 @@ def read_sbml(text: str, source: str) -> Model:
     reactions, laws = read_reactions(parts, model)
     events = read_events(parts, model)
     refuse_missing(parts, laws, events)
-    return Model.of_definition(
+    read = Model.of_definition(
         Definition(
             name=model.getId() or model.getName() or source,
             time_unit=_time_unit(model),
@@ -72,21 +86,18 @@ def read_sbml(text: str, source: str) -> Model:
             held=frozenset(parts.assignments) & frozenset(parts.parameters) - frozenset(parts.rules),
         )
     )
+    _check_consistency(document, source)  # last, since what is refused above says more of the way out
+    return read
 
 
 def _document(text: str, source: str) -> Element:
-    """Return libsbml's document after the checks that need no model."""
+    """Return libsbml's document after the checks that need no interpretation."""
     import libsbml
 
+    _check_text(text, source)
     document = libsbml.readSBMLFromString(text)
     _refuse_packages(document)
-    errors = (document.getError(k) for k in range(document.getNumErrors()))
-    for error in errors:
-        # the text is UTF-8 already, so a declaration that does not say so does no harm
-        harmless = error.getErrorId() == libsbml.MissingXMLEncoding
-        if error.getSeverity() >= libsbml.LIBSBML_SEV_ERROR and not harmless:
-            message = " ".join(error.getMessage().split()) or error.getShortMessage()
-            raise ModelError(f"SBML file '{source}' must be well formed, but line {error.getLine()}: {message}")
+    _refuse_errors(document, source, "well formed")
     if document.getModel() is None:
         raise ModelError(f"SBML file '{source}' must hold a model, but has none.")
     if document.getLevel() == 1:
@@ -95,6 +106,69 @@ def _document(text: str, source: str) -> Element:
             "convert it with libsbml's setLevelAndVersion(3, 2)."
         )
     return document
+
+
+def _check_consistency(document: Element, source: str) -> None:
+    """Refuse a document that contradicts itself, in which one of two meanings was read without a word.
+
+    Nothing reads the document afterwards: its formulas are checked first and then replaced, since libsbml's search for
+    circles, of which there are none here, takes time with the third power of the number of rules.
+    """
+    import libsbml
+
+    model, one = document.getModel(), libsbml.parseL3Formula("1")
+    _refuse_inconsistency(document, source, ("IDENTIFIER_CONSISTENCY", "MATHML_CONSISTENCY"))
+    for element in (*each(model, "Rule"), *each(model, "InitialAssignment")):
+        element.setMath(one)
+    _refuse_inconsistency(document, source, ("GENERAL_CONSISTENCY",))
+
+
+def _refuse_inconsistency(document: Element, source: str, kinds: tuple[str, ...]) -> None:
+    """Refuse what libsbml finds in some of its categories; units, annotations and practice are in none of them."""
+    import libsbml
+
+    for kind in _CATEGORIES:
+        document.setConsistencyChecks(getattr(libsbml, f"LIBSBML_CAT_{kind}"), kind in kinds)
+    document.getErrorLog().clearLog()  # of what does no harm: libsbml checks nothing beside an error
+    document.checkConsistency()
+    _refuse_errors(document, source, "valid")
+
+
+def _check_text(text: str, source: str) -> None:
+    """Refuse what the XML parser does not survive, or reads from elsewhere."""
+    plain = _UNREAD.sub("", text)
+    if "<!ENTITY" in plain:
+        raise ModelError(f"SBML file '{source}' must hold all its text, but defines XML entities; write them out.")
+    depth = 0
+    for closes, empty in _TAG.findall(plain):
+        depth += -1 if closes else 0 if empty else 1
+        if depth > MOST_NESTED:
+            raise ModelError(
+                f"SBML file '{source}' must have at most {MOST_NESTED:,} elements within each other, but has more; "
+                f"give sums and products all their operands at once."
+            )
+
+
+def _refuse_errors(document: Element, source: str, must: str) -> None:
+    """Raise the first error that libsbml found, unless it does no harm here."""
+    import libsbml
+
+    harmless = {
+        libsbml.MissingXMLEncoding,  # the text is UTF-8 already
+        libsbml.InvalidUnitIdSyntax,  # units say nothing about a jump process, whose species are counted
+        libsbml.DanglingUnitReference,
+        libsbml.UndeclaredSpeciesRef,  # a kinetic law may hold a species that is no modifier
+    }
+    for error in (document.getError(k) for k in range(document.getNumErrors())):
+        if error.getSeverity() >= libsbml.LIBSBML_SEV_ERROR and error.getErrorId() not in harmless:
+            raise ModelError(f"SBML file '{source}' must be {must}, but line {error.getLine()}: {_reason(error)}")
+
+
+def _reason(error: Element) -> str:
+    """Return what libsbml says of this file, without the rule that it recites before."""
+    lines = [" ".join(line.split()) for line in str(error.getMessage()).splitlines()]
+    said = [line for line in lines if line and not line.startswith("Reference: ")]
+    return said[-1] if said else str(error.getShortMessage())
 
 
 def _refuse_packages(document: Element) -> None:

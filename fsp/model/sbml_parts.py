@@ -116,33 +116,34 @@ def read_formulas(parts: Parts, model: Element) -> None:
         parts.parameters[name] = parts.read_math(parts.assignments[name], f"Initial assignment of '{name}'")
     for name in assigned:
         if name not in parts.species and varies(parts, parts.parameters[name]):
-            parts.parameters[name] = _at_start(parts, parts.parameters[name], (name,))
+            parts.parameters[name] = _at_start(parts, parts.parameters[name])
     _refuse_growth(parts, model)
     _hold_fixed(parts, model)
 
 
-def varies(parts: Parts, tree: Expression, path: tuple[str, ...] = ()) -> bool:
+def varies(parts: Parts, tree: Expression) -> bool:
     """Return whether a tree depends on species or time, also by way of parameters."""
-    if depends_on_time(tree):
-        return True
-    return any(
-        name in parts.species or (name in parts.parameters and name not in path
-                                  and varies(parts, parts.parameters[name], (*path, name)))
-        for name in symbols(tree)
-    )  # fmt: skip
+    reached = _reached(parts, tree)
+    return not reached.keys().isdisjoint(parts.species) or any(map(depends_on_time, [tree, *reached.values()]))
 
 
-def _at_start(parts: Parts, tree: Expression, path: tuple[str, ...]) -> Expression:
+def _reached(parts: Parts, tree: Expression) -> dict[str, Expression]:
+    """Return what has a value and a tree depends on, also by way of others, with its formula."""
+    reached: dict[str, Expression] = {}
+    pending = [tree]
+    while pending:
+        for name in symbols(pending.pop()) - reached.keys():
+            own = parts.species.get(name, parts.parameters.get(name))
+            if own is not None:
+                reached[name] = own
+                pending.append(own)
+    return reached
+
+
+def _at_start(parts: Parts, tree: Expression) -> Expression:
     """Return what an initial assignment is at time 0: later changes of species do not change it."""
-    start = {}
-    for name in symbols(tree):
-        own = parts.species.get(name, parts.parameters.get(name))
-        if own is None or not varies(parts, Symbol(name)):
-            continue
-        if name in path:
-            raise ModelError(f"Initial assignment of '{path[0]}' must not depend on itself, but does.")
-        start[name] = _at_start(parts, own, (*path, name))
-    return at_time(substitute(tree, start), 0.0)
+    varying = {name: own for name, own in _reached(parts, tree).items() if varies(parts, Symbol(name))}
+    return at_time(substitute(tree, resolve(varying)), 0.0)
 
 
 def refuse_missing(parts: Parts, laws: list[Expression], events: Iterable[Event]) -> None:
@@ -212,7 +213,7 @@ def _hold_fixed(parts: Parts, model: Element) -> None:
         name = species.getId()
         if name not in parts.species or not (species.getConstant() or species.getBoundaryCondition()):
             continue
-        amount = _at_start(parts, parts.species[name], (name,))
+        amount = _at_start(parts, parts.species[name])
         value = substitute(amount, resolve(parts.parameters))
         if isinstance(value, Number) and abs(value.value - round(value.value)) > 1e-9 * abs(value.value):
             parts.parameters[name] = amount

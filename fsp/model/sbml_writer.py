@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from fsp.errors import ModelError
 from fsp.model.formula import is_name
 from fsp.model.infix import to_text
+from fsp.model.libraries import one_at_a_time
 from fsp.model.reaction import net_change
 from fsp.model.tree import Call, symbols, walk
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _OF_VERSION_2 = {"min", "max", "quotient", "rem", "implies"}
 
 
+@one_at_a_time
 def write_sbml(model: Model) -> str:
     """Return a model as SBML Level 3 text.
 

@@ -116,22 +116,35 @@ def _minimal(rows: list[tuple[Vector, Vector]]) -> list[tuple[Vector, Vector]]:
 
 def echelon(rows: Iterable[Sequence[int | Fraction]], width: int) -> tuple[list[list[Fraction]], list[int]]:
     """Return the reduced row echelon form over the rationals, and its pivot columns."""
-    matrix = [[Fraction(n) for n in row] for row in rows]
+    given = list(rows)
+    matrix = [{j: Fraction(n) for j, n in enumerate(row) if n} for row in given]  # stoichiometries are mostly zeros
     pivots: list[int] = []
     for column in range(width):
         top = len(pivots)
-        found = next((i for i in range(top, len(matrix)) if matrix[i][column]), None)
+        found = next((i for i in range(top, len(matrix)) if column in matrix[i]), None)
         if found is None:
             continue
         matrix[top], matrix[found] = matrix[found], matrix[top]
         lead = matrix[top][column]
-        matrix[top] = [n / lead for n in matrix[top]]
+        matrix[top] = {j: n / lead for j, n in matrix[top].items()}
         for i, row in enumerate(matrix):
-            if i != top and row[column]:
-                factor = row[column]
-                matrix[i] = [n - factor * m for n, m in zip(row, matrix[top], strict=True)]
+            if i != top and column in row:
+                matrix[i] = _difference(row, row[column], matrix[top])
         pivots.append(column)
-    return matrix[: len(pivots)], pivots
+    length, zero = len(given[0]) if given else 0, Fraction(0)
+    return [[row.get(j, zero) for j in range(length)] for row in matrix[: len(pivots)]], pivots
+
+
+def _difference(row: dict[int, Fraction], factor: Fraction, other: dict[int, Fraction]) -> dict[int, Fraction]:
+    """Return row - factor·other without zeros."""
+    made = dict(row)
+    for j, n in other.items():
+        left = made.get(j, 0) - factor * n
+        if left:
+            made[j] = left
+        else:
+            made.pop(j, None)
+    return made
 
 
 def _null_space(reactions: list[Vector], n_species: int) -> list[Vector]:

@@ -9,7 +9,7 @@ species and the time in it, and factorises it.  `call` builds a node and folds c
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,6 +105,29 @@ def call(function: str, *arguments: Expression) -> Expression:
     if all(isinstance(a, Number) for a in arguments):
         return _folded(Call(function, arguments))
     return _without_neutral(function, arguments)
+
+
+def joined(function: str, groups: Sequence[Sequence[Expression]]) -> Expression:
+    """Return what `call` makes of a sum, of that and more terms, of that and more, in one go.
+
+    Parameters
+    ----------
+    function
+        A name in `FUNCTIONS`; an associative one.
+    groups
+        The arguments of the innermost call, and what each further call adds to it.
+
+    Returns
+    -------
+    Expression
+        The tree.
+    """
+    total = call(function, *groups[0])
+    for k, group in enumerate(groups[1:], 1):
+        if isinstance(total, Call) and total.function == function:
+            return call(function, total, *(argument for more in groups[k:] for argument in more))
+        total = call(function, total, *group)
+    return total
 
 
 def _folded(node: Call) -> Expression:

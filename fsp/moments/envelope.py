@@ -85,21 +85,24 @@ class _Enclosing:
     """Walk a tree and enclose its parts."""
 
     def __init__(self, species: Sequence[str], horizon: float, lowest: Sequence[int] | None) -> None:
-        width = len(species)
-        self._one: Powers = (Fraction(0),) * width
-        unit = [tuple(Fraction(int(i == j)) for j in range(width)) for i in range(width)]
-        least = [self._constant(Fraction(int(m))) for m in lowest or (0,) * width]
-        self._species = {name: {u: Fraction(1)} | m for name, u, m in zip(species, unit, least, strict=True)}
+        self._one: Powers = (Fraction(0),) * len(species)
+        self._place = {name: i for i, name in enumerate(species)}
+        self._lowest = lowest or (0,) * len(species)
         self._time = Envelope({}, self._constant(Fraction(horizon)))
 
     def of(self, expr: Expression) -> Envelope:
         if isinstance(expr, Number):
             return self._number(expr.value)
         if isinstance(expr, Symbol):
-            return _exact(self._species[expr.name]) if expr.name in self._species else NOTHING
+            return _exact(self._variable(self._place[expr.name])) if expr.name in self._place else NOTHING
         if isinstance(expr, Time):
             return self._time
         return self._call(expr)
+
+    def _variable(self, i: int) -> Terms:
+        """Return x - m + m for a species; made where it occurs, as a law holds few of many species."""
+        unit = (*self._one[:i], Fraction(1), *self._one[i + 1 :])
+        return {unit: Fraction(1)} | self._constant(Fraction(int(self._lowest[i])))
 
     def _call(self, expr: Call) -> Envelope:
         name = expr.function
