@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
+
+from fsp.compilation import njit
 
 REORDERED = {"reassoc", "contract", "nsz"}  # lets sums use vector registers; infinities and NaNs keep their meaning
 BLOCK = 64  # runs whose sources and scalars are found together

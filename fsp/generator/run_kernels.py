@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numba.extending import overload
 
+from fsp.compilation import njit
 from fsp.generator.kernels import DOTS, PRODUCT, RECURRENCE, REORDERED, STEP
 from fsp.generator.row_kernels import product_rows
 

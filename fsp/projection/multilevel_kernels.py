@@ -6,7 +6,8 @@ Chains are rows of off-diagonal rates (targets gather) and exit rates.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from fsp.compilation import njit
 
 FLOOR = 1e-250  # of a vector of mass about 1: cells keep conditional probabilities where these would underflow
 WEAK = 0.02  # share of the strongest flow into a state

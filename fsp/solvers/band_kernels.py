@@ -8,8 +8,8 @@ Stability of Numerical Algorithms, 2002, theorem 9.9).
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from fsp.compilation import njit
 from fsp.generator.kernels import REORDERED
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numba.extending import overload
 
+from fsp.compilation import njit
 from fsp.generator.closed_kernels import multiply
 from fsp.generator.kernels import DOTS, RECURRENCE, REORDERED, STEP
 from fsp.solvers.base import CRUMB

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from fsp.compilation import njit
 from fsp.generator.kernels import REORDERED
 
 

@@ -7,9 +7,8 @@ keys of power-of-two length (-1: empty slot), open addressing with linear probin
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from fsp.compilation import announce
+from fsp.compilation import announce, njit
 
 announce()
 

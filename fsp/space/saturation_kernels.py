@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from fsp.compilation import njit
 
 KEY, HEAD, WAITING = 0, 1, 2  # of a fiber: its key, its first cell, whether it is on the stack
 LOW, HIGH, NEXT, DONE_LOW, DONE_HIGH = 0, 1, 2, 3, 4  # of a cell

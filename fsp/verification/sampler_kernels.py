@@ -7,9 +7,9 @@ J. K. Salmon et al., Parallel random numbers: as easy as 1, 2, 3, SC 2011, doi:1
 P. A. W. Lewis, G. S. Shedler, Nav. Res. Logist. Q. 26:403, 1979, doi:10.1002/nav.3800260304 (thinning).
 """
 
-import numba
 import numpy as np
 
+from fsp.compilation import njit
 from fsp.verification.sampler_programs import CODES
 
 DONE, BAD_RATE, NEGATIVE, TOO_LARGE, TOO_MANY, NO_BOUND = range(6)
@@ -33,7 +33,7 @@ _ASIN, _ACOS, _ATAN = (CODES[n] for n in ("arcsin", "arccos", "arctan"))
 _ASINH, _ACOSH, _ATANH = (CODES[n] for n in ("arcsinh", "arccosh", "arctanh"))
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def _unary(op, x):
     if op == _NEG:
         return -x
@@ -87,7 +87,7 @@ def _unary(op, x):
     return np.arctanh(x)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def _binary(op, x, y):
     if op == _POW:
         return np.power(x, y)
@@ -124,7 +124,7 @@ def _binary(op, x, y):
     return 1.0 if x == 0.0 or y != 0.0 else 0.0
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def value(code, begin, end, numbers, values, stack):
     """Return the value of a program."""
     top = -1
@@ -160,7 +160,7 @@ def value(code, begin, end, numbers, values, stack):
     return stack[0]
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _high(a, b):
     """Return the upper half of a product of two words."""
     a0, a1, b0, b1 = a & _LOW, a >> _HALF, b & _LOW, b >> _HALF
@@ -169,7 +169,7 @@ def _high(a, b):
     return a1 * b1 + (middle >> _HALF) + (other >> _HALF)
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True)
 def refill(counter, key, words):
     """Advance the counter, (4,), by one, and fill `words`, (4,), with its random words."""
     counter[0] += _ONE
@@ -185,7 +185,7 @@ def refill(counter, key, words):
     words[0], words[1], words[2], words[3] = c0, c1, c2, c3
 
 
-@numba.njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True)
 def _uniform(counter, key, words, place):
     """Return a number in [0, 1) of the stream; `place`, (1,), is the next word."""
     if place[0] == 4:
@@ -196,7 +196,7 @@ def _uniform(counter, key, words, place):
     return np.float64(word >> _SHIFT) * 2.0**-53
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def direct(first, last, key, phase, code, numbers, rates, bounds, timed, depth, starts, cumulative, at, pointer, moved,
            amount, reach, affected, clocked, times, windows, clocks, most, out, where):  # fmt: skip
     """Sample runs `first` to `last` (excluded) into `out`, (runs, times, species), from the first of the `windows` on.
