@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import resource
 import subprocess
@@ -202,7 +203,8 @@ def test_a_command_replaces_nothing_that_is_not_its_own(task, model, tmp_path):
         done = run(*asked, option, notes)
         assert done.exit_code == 2
         assert f"`{option}` must be a new file, or one that fsp wrote, but '{notes}' is neither." in done.stderr
-    for words in (["--out", model], ["--out", model, "--overwrite"], ["--out", "/dev/null", "--overwrite"]):
+    os.mkfifo(tmp_path / "pipe")
+    for words in (["--out", model], ["--out", model, "--overwrite"], ["--out", tmp_path / "pipe", "--overwrite"]):
         assert run(*asked, *words).exit_code == 2
     assert notes.read_text() == "mine"
     assert Path(model).read_text() == before
