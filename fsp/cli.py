@@ -24,8 +24,8 @@ import click
 
 import fsp
 from fsp.errors import ArgumentError, BackendError, ConvergenceError, FSPError, ModelError, StateSpaceError
-from fsp.options import JSON, OVERWRITE, SET, Request, SolverOption, named, shared_options
-from fsp.quantities import number, points
+from fsp.options import JSON, OVERWRITE, SET, Request, SolverOption, named, shared_options, with_settings
+from fsp.quantities import points
 from fsp.verification.command import EPILOG as VERIFY_EPILOG
 from fsp.verification.command import verify
 
@@ -105,7 +105,9 @@ def _refuse_ranks(command: str, options: Mapping[str, Any]) -> None:
 
 
 def _error_line(error: BaseException) -> str:
-    return f"fsp: error: {error or type(error).__name__}"
+    if isinstance(error, MemoryError):
+        return "fsp: error: memory is exhausted; --max-memory and --max-states stop before it is"
+    return f"fsp: error: {str(error) or type(error).__name__}"
 
 
 _judged = functools.partial(_guarded, other=2)  # where 1 is a verdict
@@ -211,10 +213,11 @@ def transient(
         raise ArgumentError("`--out` must name the file for --resume and --save-every, but is missing.")
     options: dict[str, Any] = {"times": points(",".join(times), "--times"), "solver": solver}
     if not sweeps:
+        _refuse_without_sweep(pairs, jobs)
         return _run(request, "transient", **options)
     if request.plot is not None:
         raise ArgumentError("`--plot` must have one solution to draw, but --sweep makes several.")
-    values = {name: points(text, f"--sweep {name}") for name, text in named(sweeps, "--sweep", "NAME=VALUES")}
+    values = _swept(request, sweeps)
     return _run(request, "sweep", values=values, pairs=pairs, processes=jobs, errors="keep", **options)
 
 
@@ -392,6 +395,21 @@ def _suite_run(
 main.command(name="verify", epilog=VERIFY_EPILOG)(_judged(verify))
 
 
+def _refuse_without_sweep(pairs: bool, jobs: int | None) -> None:
+    for name, given in (("pairs", pairs), ("jobs", jobs is not None)):
+        if given:
+            raise ArgumentError(f"`--{name}` must come with --sweep, but there is none.")
+
+
+def _swept(request: Request, sweeps: Sequence[str]) -> dict[str, list[float]]:
+    """Return the values of --sweep by name."""
+    values = {name: points(text, f"--sweep {name}") for name, text in named(sweeps, "--sweep", "NAME=VALUES")}
+    twice = [name for name, _ in named(request.settings, "--set", "NAME=VALUE") if name in values]
+    if twice:
+        raise ArgumentError(f"`--set` and `--sweep` must not give the same name, but both give '{twice[0]}'.")
+    return values
+
+
 def _asked_of_ranks(request: Request, backend: str, checkpoint: Path | None, sweeps: Sequence[str]) -> dict[str, Any]:
     """Return what a transient on ranks is told of its checkpoints."""
     if sweeps:
@@ -527,8 +545,7 @@ def _end_of_batch(found: Batch, *, quiet: bool = False) -> int:
 
 
 def _model(path: str, settings: Sequence[str]) -> Model:
-    values = {name: number(value, f"--set {name}") for name, value in named(settings, "--set", "NAME=VALUE")}
-    return fsp.load(path).with_values(values)
+    return with_settings(fsp.load(path), settings)
 
 
 def _checked_model(request: Request, task: str) -> Model:

@@ -8,11 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from fsp.errors import ArgumentError
-from fsp.quantities import size
+from fsp.errors import ArgumentError, ModelError
+from fsp.quantities import number, size
+
+if TYPE_CHECKING:
+    from fsp.model import Model
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +83,28 @@ class SolverOption(click.Option):
         return super().get_help_record(ctx)
 
 
+def with_settings(model: Model, settings: Sequence[str]) -> Model:
+    """Return a model with the parameters and initial counts that --set gives."""
+    values = {name: number(value, f"--set {name}") for name, value in named(settings, "--set", "NAME=VALUE")}
+    try:
+        return model.with_values(values)
+    except ModelError:
+        known = [*model.parameters, *model.species]
+        unknown = next((name for name in values if name not in known), None)
+        if unknown is None:
+            raise
+        raise ArgumentError(f"`--set` must name one of {', '.join(known)}, but has '{unknown}'.") from None
+
+
 def named(texts: Sequence[str], option: str, form: str) -> Iterator[tuple[str, str]]:
     """Split NAME=VALUE."""
+    seen: set[str] = set()
     for text in texts:
         name, equals, value = text.partition("=")
-        if not equals:
+        name = name.strip()
+        if not equals or not name:
             raise ArgumentError(f"`{option}` must be {form}, but is '{text}'.")
-        yield name.strip(), value
+        if name in seen:
+            raise ArgumentError(f"`{option}` must give '{name}' once, but gives it several times.")
+        seen.add(name)
+        yield name, value

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 from fsp.errors import ArgumentError
 
+MOST_NUMBERS = 100_000  # in a list of times or of values: each gives a distribution, or a solution, of its own
+
+_NUMBER = re.compile(r"0*([2-9]|[1-9][0-9]+)")  # two or more
 _SIZE = re.compile(r"([0-9]+\.?[0-9]*)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
 
 
@@ -25,9 +29,12 @@ def number(text: str, where: str) -> float:
         If it is none.
     """
     try:
-        return float(text)
+        value = float(text)
     except ValueError:
-        raise ArgumentError(f"`{where}` must be a number, but is '{text}'.") from None
+        value = math.nan
+    if not math.isfinite(value):
+        raise ArgumentError(f"`{where}` must be a finite number, but is '{text}'.")
+    return value
 
 
 def points(text: str, where: str) -> list[float]:
@@ -50,12 +57,14 @@ def points(text: str, where: str) -> list[float]:
         ends = part.split(":")
         if len(ends) == 1:
             found.append(number(part, where))
-        elif len(ends) == 3 and ends[2].strip().isdigit() and int(ends[2]) > 1:
+        elif len(ends) == 3 and _NUMBER.fullmatch(ends[2].strip()):
             first, last = (number(end, where) for end in ends[:2])
-            steps = int(ends[2]) - 1
+            steps = min(int(ends[2][:9]), MOST_NUMBERS + 1) - 1
             found += [*(first + (last - first) * i / steps for i in range(steps)), last]
         else:
             raise ArgumentError(f"`{where}` must be like 0:30:31 or 1,2,5, but has '{part}'.")
+        if len(found) > MOST_NUMBERS:
+            raise ArgumentError(f"`{where}` must be at most {MOST_NUMBERS:,} numbers, but '{text[:40]}' are more.")
     return found
 
 

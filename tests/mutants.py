@@ -48,6 +48,87 @@ def mutant(name, file, old, new, *tests, only=""):
 
 
 MUTANTS = [
+    # ---- inputs
+    mutant(
+        "antimony-in-threads",
+        "model/libraries.py",
+        "        with _LOCK:\n            return",
+        "        if _LOCK:\n            return",
+        "model_files",
+        only="threads",
+    ),
+    mutant(
+        "contradictions-are-read",
+        "model/sbml.py",
+        "    _check_consistency(document, source)  # last",
+        "    _document(text, source)  # last",
+        "model_files",
+        only="two_things",
+    ),
+    mutant(
+        "libsbml-checks-nothing-beside-an-error",
+        "model/sbml.py",
+        "    document.getErrorLog().clearLog()",
+        "    document.getErrorLog()",
+        "model_files",
+        only="two_things",
+    ),
+    mutant(
+        "xml-of-any-depth",
+        "model/sbml.py",
+        "        if depth > MOST_NESTED:",
+        "        if depth > 10**9:",
+        "model_files",
+        only="within_each_other",
+    ),
+    mutant(
+        "formulas-of-any-size",
+        "model/size.py",
+        "    if parts > MOST_PARTS:",
+        "    if parts > MOST_PARTS**9:",
+        "expression",
+        only="stand_for_more",
+    ),
+    mutant(
+        "flat-differences-lose-signs",
+        "model/size.py",
+        'inverted ^ (node.function in ("-", "neg", "/")',
+        'inverted or (node.function in ("-", "neg", "/")',
+        "expression",
+        only="long_chains",
+    ),
+    mutant(
+        "broken-cache-files",
+        "compilation.py",
+        "        except Exception:  # a file that was cut short",
+        "        except KeyError:  # a file that was cut short",
+        "compilation",
+        only="cut_short",
+    ),
+    mutant(
+        "full-cache-disk",
+        "compilation.py",
+        "        except Exception as error:",
+        "        except KeyError as error:",
+        "compilation",
+        only="full_disk",
+    ),
+    mutant(
+        "texts-as-copy-numbers",
+        "distribution/distribution.py",
+        "if isinstance(count, bool) or not isinstance(count, int | np.integer):",
+        "if isinstance(count, bool):",
+        "arguments",
+        only="event",
+    ),
+    mutant(
+        "one-name-set-twice",
+        "options.py",
+        "        seen.add(name)",
+        "        seen.add(text)",
+        "arguments",
+        only="words",
+    ),
     # ---- sampler
     mutant(
         "thinning-accepts-all",

@@ -521,5 +521,7 @@ class Distribution:
     def _mask(self, counts: Mapping[str, int]) -> NDArray[Any]:
         mask = np.ones(len(self.states), dtype=bool)
         for name, count in counts.items():
+            if isinstance(count, bool) or not isinstance(count, int | np.integer):
+                raise ArgumentError(f"`event` must give whole copy numbers, but '{name}' is {count!r}.")
             mask &= self.states[:, self._column(name)] == count
         return mask

@@ -255,7 +255,11 @@ def whole_count(value: Expression, what: str) -> int:
     """Return a count as int, or raise a `ModelError` if it is not a whole number from 0 to 2⁵³."""
     number = value.value if isinstance(value, Number) else math.nan
     count = round(number) if math.isfinite(number) else -1
-    if not 0 <= count <= LARGEST_COUNT or abs(number - count) > 1e-9 * max(1, count):
+    if count > LARGEST_COUNT:
+        raise ModelError(
+            f"{what} must be at most {LARGEST_COUNT:,}, up to which doubles hold whole numbers, but is {number:.12g}."
+        )
+    if count < 0 or abs(number - count) > 1e-9 * max(1, count):
         raise ModelError(
             f"{what} must be a whole number of molecules, 0 or more, but is {number:.12g}; "
             "a master equation counts molecules."

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from os import PathLike
 from pathlib import Path
 
-from fsp.errors import ModelError, ModelFileNotFoundError
+from fsp.errors import ArgumentError, ModelError, ModelFileNotFoundError
 from fsp.model.model import Model
 
 _SBML, _ANTIMONY = (".xml", ".sbml"), (".ant", ".txt")
@@ -28,11 +29,15 @@ def load(path: str | Path, /, **parameters: float | str) -> Model:
 
     Raises
     ------
+    ArgumentError
+        If `path` is none.
     ModelFileNotFoundError
         If the file does not exist or cannot be read.
     ModelError
         If it is malformed, or holds what a master equation cannot express.
     """
+    if not isinstance(path, str | PathLike):
+        raise ArgumentError(f"`path` must be the name of a model file, but is {path!r}.")
     file = Path(path)
     text = _read(file)
     suffix = file.suffix.lower()

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from fsp.arrays import FloatArray
 
+MOST_TIMES = 100_000  # each has a distribution of its own, which is kept
+
 
 def checked_times(times: Sequence[float] | FloatArray | float) -> FloatArray:
     """Return `times` as an array (n,), or raise an ArgumentError unless they increase from zero or later."""
@@ -23,7 +25,12 @@ def checked_times(times: Sequence[float] | FloatArray | float) -> FloatArray:
     if values.ndim != 1 or not len(values):
         raise ArgumentError(f"`times` must be a list of at least one time, but has shape {values.shape}.")
     if not np.isfinite(values).all() or values[0] < 0.0:
-        raise ArgumentError(f"`times` must be finite and not negative, but are {values.tolist()}.")
+        raise ArgumentError(f"`times` must be finite and not negative, but are {values.tolist()[:10]}.")
+    tiny = np.finfo(np.float64).tiny
+    if ((values > 0.0) & (values < tiny)).any():
+        raise ArgumentError(f"`times` must be 0 or at least {tiny:.3g}, but are {values.tolist()[:3]}.")
+    if len(values) > MOST_TIMES:
+        raise ArgumentError(f"`times` must be at most {MOST_TIMES:,}, but are {len(values):,}.")
     if (np.diff(values) <= 0.0).any():
         k = int(np.argmax(np.diff(values) <= 0.0))
         raise ArgumentError(f"`times` must increase, but {values[k]} is followed by {values[k + 1]}.")

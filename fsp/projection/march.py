@@ -24,6 +24,7 @@ import numpy as np
 
 from fsp.distribution import ErrorLedger
 from fsp.errors import ArgumentError, BackendError, Interrupted, ToleranceWarning
+from fsp.model.arguments import check_call
 from fsp.model.phases import split_at_events
 from fsp.model.times import checked_times
 from fsp.projection.backend import SERIAL, backend_named
@@ -140,6 +141,7 @@ def transient(
     ToleranceWarning
         If the bound on the error exceeds `tol`: a fixed `space` that is too small, or rounding.
     """
+    check_call(model, max_states=max_states, max_memory=max_memory, progress=progress)
     parts = backend_named(backend, comm)
     given: dict[str, Any] = {"space": space, "solver": solver, "max_states": max_states, "max_memory": max_memory}
     run: Callable[..., Solution] = partial(solve, model, tol=tol, progress=progress, backend=parts, **given)

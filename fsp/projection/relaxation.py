@@ -23,6 +23,7 @@ from scipy.sparse import linalg
 
 from fsp.errors import ArgumentError, ConvergenceError, StateSpaceError
 from fsp.generator import Generator
+from fsp.model.arguments import check_call
 from fsp.projection.growth import MAX_STATES, Growth, starting_vector
 from fsp.projection.nullspace import null_vector
 from fsp.projection.structure import close_leaks, closed_classes
@@ -137,6 +138,7 @@ def relaxation(
     """
     from fsp.projection.steady import check_arguments, estimated
 
+    check_call(model, max_states=max_states, max_memory=max_memory)
     check_arguments(model, tol)
     if not isinstance(n_modes, int) or n_modes < 1:
         raise ArgumentError(f"`n_modes` must be a positive number, but is {n_modes!r}.")

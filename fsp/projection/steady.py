@@ -24,6 +24,7 @@ import numpy as np
 from fsp.distribution import Distribution, ErrorLedger
 from fsp.errors import ArgumentError, BackendError, StateSpaceError, ToleranceWarning
 from fsp.generator import Generator
+from fsp.model.arguments import check_call
 from fsp.model.structure import irreversible_gain
 from fsp.moments import PendingBounds, moment_bounds
 from fsp.moments.lyapunov import NoDriftCondition, drift_condition
@@ -120,6 +121,7 @@ def stationary(
     BackendError
         If propensities depend on time.
     """
+    check_call(model, max_states=max_states, max_memory=max_memory, progress=progress)
     if backend_named(backend, comm) is not SERIAL:
         if lyapunov is not None:
             raise ArgumentError("`lyapunov` must come with backend='serial': on ranks nothing is certified yet.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ import numpy as np
 from fsp.distribution import Solution, Sweep
 from fsp.errors import ArgumentError, FSPError, Interrupted, ToleranceWarning
 from fsp.generator.threads import n_processors
+from fsp.model.arguments import check_call
 from fsp.model.times import checked_times
 from fsp.output.files import try_writing
 from fsp.projection.growth import check_tolerance
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from fsp.projection.progress import SweepCallback
 
 ERRORS = ("raise", "keep")
+MOST_POINTS = 100_000  # each is a solution of its own, which is kept
+_LIMITS = ("max_states", "max_memory")
 TRIALS = (1, 2)  # points solved here before workers are started: the first may have had kernels to compile
 
 
@@ -90,6 +94,12 @@ def sweep(
     ToleranceWarning
         If the bound on the error of a point exceeds `tol`.
     """
+    check_call(model, progress=progress, **{name: options[name] for name in _LIMITS if name in options})
+    unknown = sorted(options.keys() - {"solver", *_LIMITS})
+    if unknown:
+        raise ArgumentError(
+            f"Further options of `sweep` must be of solver, {', '.join(_LIMITS)}, but there is '{unknown[0]}'."
+        )
     names, points, shape = _points(model, values, pairs)
     check_tolerance(tol)
     if errors not in ERRORS:
@@ -155,6 +165,9 @@ def combined(
     """
     lists = [_numbers(name, given) for name, given in values.items()]
     lengths = tuple(len(one) for one in lists)
+    n_points = lengths[0] if pairs else math.prod(lengths)
+    if n_points > MOST_POINTS:
+        raise ArgumentError(f"`values` must give at most {MOST_POINTS:,} points, but give {n_points:,}.")
     if not pairs:
         return np.array(list(product(*lists))), lengths
     if len(set(lengths)) > 1:

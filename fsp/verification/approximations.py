@@ -31,6 +31,7 @@ from scipy.stats import norm
 
 from fsp.errors import ArgumentError, ConvergenceError, ModelError
 from fsp.model import Model, Reaction
+from fsp.model.arguments import check_call
 from fsp.model.program import compiled, evaluate
 from fsp.model.reaction import mass_action_law
 from fsp.model.taylor import has_switches
@@ -186,6 +187,7 @@ def approximations(
     ConvergenceError
         If the reaction-rate equations cannot be solved, as where they explode.
     """
+    check_call(model, max_states=max_states)
     grid = checked_times(times)
     factors = tuple(float(v) for v in volumes)
     if not factors or not all(0.0 < v < math.inf for v in factors):

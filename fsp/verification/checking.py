@@ -11,6 +11,7 @@ import numpy as np
 
 from fsp.distribution import Distribution, Solution
 from fsp.errors import ArgumentError, ToleranceWarning
+from fsp.model.arguments import check_call
 from fsp.projection.march import transient
 from fsp.verification.answers import Moments, verify_answer
 from fsp.verification.battery import Battery
@@ -110,6 +111,7 @@ def verify(
     StateSpaceError, ConvergenceError
         If the reference cannot be computed within the limits.
     """
+    check_call(model, max_states=max_states)
     checked_level(alpha)
     if power is not None and not 0.5 < power < 1:
         raise ArgumentError(f"`power` must be a probability above 0.5, but is {power}.")

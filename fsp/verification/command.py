@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fsp.errors import ArgumentError
-from fsp.options import JSON, OVERWRITE, SET, named
+from fsp.options import JSON, OVERWRITE, SET, with_settings
 from fsp.output.replace import is_marked, require_outputs
-from fsp.quantities import number, points
+from fsp.quantities import points
 
 if TYPE_CHECKING:
     from fsp.verification.report import Report
@@ -86,8 +86,7 @@ def verify(
 
     source = _source(options)
     _check_files(out, [model, *options["files"]], overwrite)
-    values = {name: number(value, f"--set {name}") for name, value in named(settings, "--set", "NAME=VALUE")}
-    network = fsp.load(model).with_values(values)
+    network = with_settings(fsp.load(model), settings)
 
     def tell(line: str) -> None:
         if not quiet:

@@ -122,18 +122,27 @@ def _table(path: Path) -> Table:
             sample = file.read(4096)
             file.seek(0)
             separator = next((mark for mark in (",", "\t", ";") if mark in sample.partition("\n")[0]), None)
+            if not sample.strip():
+                raise ArgumentError(f"'{path}' must be a table, but is empty.")
             if separator is None:
                 raise ArgumentError(f"'{path}' must have columns with a header, but begins with '{sample[:40]}'.")
             rows = csv.reader(file, delimiter=separator)
             header = [name.strip().strip('"') for name in next(rows)]
-            columns: list[Sequence[str]] = list(zip(*[row for row in rows if row], strict=True))
-    except (UnicodeDecodeError, ValueError) as error:
-        raise ArgumentError(f"'{path}' must be a table with as many cells in each row, but {error}.") from None
-    if len(columns) != len(header):
-        raise ArgumentError(
-            f"'{path}' must have rows of {len(header)} cells, but has {len(columns)} columns of values."
-        )
+            cells = [_of_length(row, len(header), f"line {rows.line_num} of '{path}'") for row in rows if row]
+    except UnicodeDecodeError:
+        raise ArgumentError(f"'{path}' must be text in UTF-8, but is not.") from None
+    except csv.Error as error:
+        raise ArgumentError(f"'{path}' must be a table, but line {rows.line_num} is none: {error}.") from None
+    if not cells:
+        raise ArgumentError(f"'{path}' must have a row of values at least, but has a header only.")
+    columns: list[Sequence[str]] = list(zip(*cells, strict=True))
     return {name: _numbers(cells) for name, cells in zip(header, columns, strict=True)}
+
+
+def _of_length(row: list[str], n: int, what: str) -> list[str]:
+    if len(row) != n:
+        raise ArgumentError(f"Each row must have as many cells as the header, {n}, but {what} has {len(row)}.")
+    return row
 
 
 def _numbers(cells: Sequence[str]) -> NDArray[Any]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fsp.errors import ArgumentError, FSPError, ModelError
+from fsp.model.arguments import check_call
 from fsp.model.factors import factorise
 from fsp.model.phases import split_at_events
 from fsp.model.switches import switch_times
@@ -80,6 +81,7 @@ def ssa(
     FSPError
         If a run has more jumps than `max_jumps`, or a count exceeds 2⁵³: the network may explode.
     """
+    check_call(model, progress=progress)
     for name, given, least in (("runs", runs, 1), ("threads", threads, 1), ("max_jumps", max_jumps, 1)):
         _whole(name, given, least)
     if seed is not None:

@@ -1,0 +1,44 @@
+"""What the functions that solve a model check of their arguments before they begin."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from fsp.errors import ArgumentError
+from fsp.model.model import Model
+
+
+def check_call(model: object, *, max_states: object = None, max_memory: object = None, progress: object = None) -> None:
+    """Refuse arguments that are of another kind.
+
+    Parameters
+    ----------
+    model
+        Must be a `Model`.
+    max_states, max_memory
+        Must be positive whole numbers, or None.
+    progress
+        Must be a function, or None.
+
+    Raises
+    ------
+    ArgumentError
+        If one is not.
+    """
+    if not isinstance(model, Model):
+        is_path = isinstance(model, str | Path)
+        way = f"; read the file with fsp.load('{model}')" if is_path else ""
+        raise ArgumentError(f"`model` must be a fsp.Model, but is {model!r}{way}.")
+    for name, limit, unit in (("max_states", max_states, "states"), ("max_memory", max_memory, "bytes")):
+        if limit is not None and not _is_count(limit):
+            raise ArgumentError(f"`{name}` must be a number of {unit}, such as 10**9, but is {limit!r}.")
+    if progress is not None and not callable(progress):
+        raise ArgumentError(f"`progress` must be a function that is called now and then, or None, but is {progress!r}.")
+
+
+def _is_count(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer):
+        return False
+    return bool(value > 0) and float(value).is_integer()

@@ -1,0 +1,163 @@
+"""Arguments of another kind than a function or a command takes: one clear error each."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import fsp
+from fsp.cli import main
+from fsp.errors import ArgumentError, ModelError
+from fsp.quantities import points
+from fsp.verification.reading import read_samples
+
+MODEL = fsp.Model(
+    species={"X": 2}, parameters={"g": 1.0}, reactions=[fsp.Reaction("X -> 0", mass_action="g")], name="decay"
+)
+SOLVERS = {
+    "transient": lambda model, **more: fsp.transient(model, [1.0], **more),
+    "stationary": fsp.stationary,
+    "sweep": lambda model, **more: fsp.sweep(model, {"g": [1, 2]}, [1.0], **more),
+}
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "decay.ant"
+    path.write_text("substanceOnly species X; X = 2; g = 1; k := g*X; death: X => ; k;\n")
+    return str(path)
+
+
+@pytest.mark.parametrize("solve", SOLVERS.values(), ids=SOLVERS)
+@pytest.mark.parametrize(
+    ("wrong", "what"),
+    [
+        ({"max_memory": "1GB"}, "`max_memory` must be a number of bytes"),
+        ({"max_memory": True}, "`max_memory` must be a number of bytes"),
+        ({"max_states": 0}, "`max_states` must be a number of states"),
+        ({"max_states": -5}, "`max_states` must be a number of states"),
+        ({"max_states": 2.5}, "`max_states` must be a number of states"),
+        ({"max_states": float("nan")}, "`max_states` must be a number of states"),
+        ({"progress": True}, "`progress` must be a function"),
+    ],
+)
+def test_limits_and_progress(solve, wrong, what):
+    with pytest.raises(ArgumentError, match=what):
+        solve(MODEL, **wrong)
+
+
+@pytest.mark.parametrize(
+    "solve",
+    [*SOLVERS.values(), fsp.relaxation, lambda m: fsp.ssa(m, [1.0]), lambda m: fsp.approximations(m, [1.0])],
+)
+def test_a_model_is_no_file_name(solve):
+    with pytest.raises(ArgumentError, match=r"must be a fsp\.Model, but is 'm\.ant'; read the file with fsp\.load"):
+        solve("m.ant")
+
+
+def test_limits_may_be_whole_floats():
+    assert len(fsp.transient(MODEL, [1.0], max_states=1e3, max_memory=np.int64(2**30))) == 1
+
+
+def test_unknown_options_of_a_sweep_are_its_own():
+    with pytest.raises(ArgumentError, match=r"options of `sweep` must be of solver.* 'spce'"):
+        SOLVERS["sweep"](MODEL, spce=None)
+
+
+@pytest.mark.parametrize(
+    ("times", "what"),
+    [([1e-310], "0 or at least 2.23e-308"), (np.arange(200_000.0), "at most 100,000, but are 200,000")],
+)
+def test_times(times, what):
+    with pytest.raises(ArgumentError, match=what):
+        fsp.transient(MODEL, times)
+
+
+def test_points_of_a_sweep():
+    with pytest.raises(ArgumentError, match="at most 100,000 points, but give 250,000"):
+        fsp.sweep(MODEL, {"g": np.arange(1.0, 501.0), "X": np.arange(500.0)}, [1.0])
+
+
+@pytest.mark.parametrize("counts", [{"X": "1"}, {"X": 1.5}, {"X": True}, {"X": None}])
+def test_counts_of_an_event_are_whole(counts):
+    with pytest.raises(ArgumentError, match="whole copy numbers, but 'X' is"):
+        fsp.transient(MODEL, [1.0])[-1].probability(counts)
+
+
+def test_counts_that_doubles_do_not_hold():
+    with pytest.raises(ModelError, match="must be at most 9,007,199,254,740,992"):
+        MODEL.with_initial(X=10**18)
+
+
+@pytest.mark.parametrize("path", [None, 3, ["a.xml"]])
+def test_a_path_is_text(path):
+    with pytest.raises(ArgumentError, match="`path` must be the name of a model file"):
+        fsp.load(path)
+
+
+@pytest.mark.parametrize("text", ["0:1:1000000000", "0:1:" + "9" * 5000, ",".join(["1:2:60000"] * 2)])
+def test_lists_have_a_largest_length(text):
+    with pytest.raises(ArgumentError, match="must be at most 100,000 numbers"):
+        points(text, "--times")
+
+
+@pytest.mark.parametrize("text", ["0:1:²", "0:1:1", "0:1:0", "0:inf:3", "nan", "1,", "1:2:3:4"])
+def test_lists_that_are_none(text):
+    with pytest.raises(ArgumentError, match="--times"):
+        points(text, "--times")
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        (["--set", "q=1"], "`--set` must name one of .*X, but has 'q'"),
+        (["--set", "g=1", "--set", "g=2"], "must give 'g' once"),
+        (["--set", "g=nan"], "must be a finite number"),
+        (["--set", "=1"], "must be NAME=VALUE"),
+        (["--set", "g=1", "--sweep", "g=1,2"], "must not give the same name, but both give 'g'"),
+        (["--sweep", "g=1,2", "--sweep", "g=3"], "must give 'g' once"),
+        (["--pairs"], "`--pairs` must come with --sweep"),
+        (["--jobs", "2"], "`--jobs` must come with --sweep"),
+        (["--max-states", "0"], "`max_states` must be a number of states"),
+    ],
+)
+def test_words_of_the_command(file, words, what):
+    done = CliRunner().invoke(main, ["transient", file, "--times", "1", "--quiet", *words])
+    assert done.exit_code == 2
+    (line,) = done.stderr.splitlines()
+    assert re.match(f"fsp: error: .*{what}", line), line
+
+
+def test_what_a_rule_determines_may_be_set(file):
+    assert CliRunner().invoke(main, ["info", file, "--set", "k=0"]).exit_code == 0
+
+
+def test_memory_that_is_exhausted_is_said(file, monkeypatch):
+    def exhausted(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr(fsp, "transient", exhausted)
+    done = CliRunner().invoke(main, ["transient", file, "--times", "1", "--quiet"])
+    assert done.exit_code == 4
+    assert "memory is exhausted" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"", "is empty"),
+        (b"run,time,X\n", "has a header only"),
+        (b"run,time,X\n0,1,2\n0,2\n", "line 3 of .* has 2"),
+        (b"run,time,X\n0,1,2,9\n", "line 2 of .* has 4"),
+        (b"run,time,X\n0,1,\x00\n", "run|NUL|'X'"),
+        (bytes(range(256)) * 40, "UTF-8"),
+    ],
+)
+def test_tables_that_are_none(tmp_path, content, what):
+    path = tmp_path / "runs.csv"
+    path.write_bytes(content)
+    with pytest.raises(ArgumentError, match=what):
+        read_samples(path, ["X"])
