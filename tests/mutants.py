@@ -74,10 +74,10 @@ MUTANTS = [
         only="two_things",
     ),
     mutant(
-        "xml-of-any-depth",
+        "comments-nest",
         "model/sbml.py",
-        "        if depth > MOST_NESTED:",
-        "        if depth > 10**9:",
+        'plain = _UNREAD.sub("", text)',
+        "plain = text",
         "model_files",
         only="within_each_other",
     ),
