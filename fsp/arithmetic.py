@@ -5,9 +5,17 @@ from __future__ import annotations
 import math
 
 UNIT_ROUNDOFF = 2.0**-53
-# Of a sum of numbers >= 0, relative; proofs hang on it.  numpy adds blocks of 128 in 8 lanes, then pairs: 20 + log2(n)
-# additions in a row.  This holds for 2^62 numbers that are spread over 2^10 ranks.
-SUM_ROUNDING = 92 * UNIT_ROUNDOFF
+
+
+def sum_rounding(n: int) -> float:
+    """Bound the relative rounding of a sum of n numbers >= 0, as numpy adds, on up to 2¹⁰ ranks.
+
+    It adds blocks of 128 in 8 lanes, then pairs: 20 + log2(n) additions in a row.
+    """
+    return (30 + n.bit_length()) * UNIT_ROUNDOFF
+
+
+SUM_ROUNDING = sum_rounding(2**61)  # of any sum
 
 
 def sum_error(a: float, b: float) -> float:

@@ -462,3 +462,16 @@ def test_finite_networks_are_enumerated_and_certified():
     used_up = fsp.stationary(fsp.load(MODELS / "enzyme.ant"), 1e-6)
     assert used_up.error.certified
     assert used_up.probability("S == 0").lower >= 1.0 - 1e-10
+
+
+@pytest.mark.parametrize("rare", [3e-15, 2e-16])
+def test_a_class_that_is_too_improbable_to_be_solved_keeps_its_upper_bound(rare):
+    model = fsp.Model(
+        species={"A": 1, "B": 0, "C": 0},
+        reactions=[fsp.Reaction("A -> B", mass_action=1.0), fsp.Reaction("A -> C", mass_action=rare)],
+    )
+    d = fsp.stationary(model, 1e-6)
+    place = d.states.tolist().index([0, 0, 1])
+    assert d.lower[place] <= rare / (1.0 + rare) <= d.upper[place] <= rare + 1e-13
+    assert rare <= d.error.total <= 1e-13
+    assert d.error.certified

@@ -69,6 +69,34 @@ def test_output_at_the_time_of_an_event_is_what_the_trigger_says(trigger, count)
     assert gap(later, np.arange(120)[:, None], reset_law(7, 0.5)) <= later.error.total + 1e-13
 
 
+def decay_with_reset(k, when):
+    return fsp.Model(
+        species={"X": 5},
+        parameters={"when": when},
+        reactions=[fsp.Reaction("X -> 0", mass_action=k)],
+        events=[Event(trigger="time >= when", assignments={"X": 9})],
+    )
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e-13, 1e-30, 1e20])
+def test_events_come_at_their_time_in_any_unit(unit):
+    before, after = fsp.transient(decay_with_reset(1.0 / unit, 0.3 * unit), [0.25 * unit, 0.4 * unit], TOL)
+    for dist, n, t in ((before, 5, 0.25), (after, 9, 0.1)):
+        law = stats.binom.pmf(np.arange(10), n, math.exp(-t))
+        assert gap(dist, np.arange(10)[:, None], law) <= dist.error.total + 1e-13
+
+
+def test_an_event_that_is_moved_to_a_time_asked_for_is_charged():
+    k, when = 40.0, 0.1 + 0.2  # one unit in the last place after 0.3
+    at, later = fsp.transient(decay_with_reset(k, when), [0.3, 0.31], TOL)
+    assert at.states[at.probabilities.argmax()].tolist() == [9]
+    assert at.error.rounding >= 9.0 * k * (when - 0.3)
+    assert later.error.rounding < 1e-10
+    law = stats.binom.pmf(np.arange(10), 9, math.exp(-k * 0.01))
+    assert gap(later, np.arange(10)[:, None], law) <= later.error.total + 1e-13
+    assert fsp.transient(decay_with_reset(k, 0.3), [0.3], TOL)[0].error.total == 0.0
+
+
 @pytest.mark.parametrize("tol", [TOL, 1e-2])
 def test_a_distribution_is_mapped_state_by_state(tol):
     """Cell division at t = 3, twice: states that become one add up, and what was lost stays in the ledger."""

@@ -422,3 +422,10 @@ def test_a_network_that_rates_close_is_enumerated():
     (dist,) = fsp.transient(model, [1.0], 1e-6)
     assert (len(dist), dist.closed, dist.error.truncation) == (21, True, 0.0)
     assert dist.mean_interval()["D"].certified
+
+
+@pytest.mark.parametrize("short", [6e-13, -4e-13])
+def test_initial_probabilities_that_do_not_quite_sum_to_one_are_off_by_so_much(short):
+    model = network({"A": 1}, ("A -> 0", "mass_action", 1.0), initial={(1,): 0.5, (2,): 0.5 - short})
+    d = fsp.transient(model, [1.0], 1e-6)[-1]
+    assert abs(short) * 0.99 <= d.error.rounding <= abs(short) + 1e-13

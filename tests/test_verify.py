@@ -90,7 +90,7 @@ def test_largest_law_is_above_all_that_the_slack_admits(rng):
 def test_the_slack_of_a_reference_is_what_its_error_allows(mass):
     """Its probability may exceed one by its error: an event may then have all of that too much."""
     q = np.array([0.5, 0.3, 0.2]) * mass
-    d = fsp.Distribution(np.arange(3)[:, None], q, ["X"], error=fsp.ErrorLedger(integration=1e-3))
+    d = fsp.Distribution(np.arange(3)[:, None], q, ["X"], t=1.0, error=fsp.ErrorLedger(integration=1e-3))
     slack = Slack.of(d)
     low, high = slack.interval(q)
     assert slack.up == pytest.approx((1e-3 + 1.0 - mass) / 2, abs=1e-13)

@@ -22,7 +22,7 @@ from fsp.model.firing import Rules
 from fsp.model.landings import Landing, find_landings
 from fsp.model.reaction import Reaction, Stoichiometry
 from fsp.model.tree import Expression, Number, call, symbols
-from fsp.model.triggers import SAME_TIME, Moment
+from fsp.model.triggers import Moment, same_time
 
 if TYPE_CHECKING:
     from fsp.model.model import Model
@@ -198,10 +198,6 @@ class Firing:
 # ---- phases
 
 
-def _same(t: float, other: float) -> bool:
-    return abs(t - other) <= SAME_TIME * max(1.0, abs(other))
-
-
 def split_at_events(requested: FloatArray, until: float, *, included: bool) -> tuple[FloatArray, FloatArray, float]:
     """Split times at the end of a stretch of time.
 
@@ -219,7 +215,7 @@ def split_at_events(requested: FloatArray, until: float, *, included: bool) -> t
     before, after, until
         Both parts, and the end: the time asked for itself where one is meant to be the same.
     """
-    close = requested[np.abs(requested - until) <= SAME_TIME * np.maximum(1.0, np.abs(requested))]
+    close = requested[same_time(requested, until)]
     until = float(close[0]) if len(close) else until
     count = int(np.searchsorted(requested, until, side="right" if included else "left"))
     return requested[:count], requested[count:], until
@@ -296,7 +292,7 @@ class _Clock:
 
     def go_to(self, begin: float) -> None:
         """Pass what lies before a time, and what is done at it."""
-        while not _same(self.moment.t, begin):
+        while not same_time(self.moment.t, begin):
             if not self.moment.after:
                 self._pass(Moment(self.moment.t, after=True))
             root = self._next(begin)
@@ -325,9 +321,9 @@ class _Clock:
         """Return the first time after now, and not after `end`, at which a comparison switches."""
         columns = dict(zip(self._rules.variables, self.values, strict=True))
         roots = [float(root) for own in self._rules.roots(columns) for root in own.values()]
-        later = [r for r in roots if math.isfinite(r) and r > self.moment.t and not _same(self.moment.t, r)]
+        later = [r for r in roots if math.isfinite(r) and r > self.moment.t and not same_time(self.moment.t, r)]
         root = min(later, default=math.inf)
-        return root if root <= end or _same(root, end) else None
+        return root if root <= end or same_time(root, end) else None
 
     def _pass(self, now: Moment) -> Firing:
         firing = Firing(self._rules, self.moment, now, self.values)

@@ -18,9 +18,15 @@ from fsp.model.functions import COMPARISONS
 from fsp.model.infix import to_text
 from fsp.model.tree import ZERO, Call, Expression, Number, Symbol, Time, call, depends_on_time, substitute, symbols
 
-SAME_TIME = 1e-12  # relative: times that are meant to be the same
+SAME_TIME = 1e-12  # relative: times that are meant to be the same, and differ by the rounding of formulas
 _COMPARED = {**COMPARISONS, "!=": np.not_equal}
 _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
+
+
+def same_time(t: Any, other: Any) -> Any:
+    """Tell whether times, of whatever size, are meant to be the same."""
+    with np.errstate(invalid="ignore"):  # a root that is infinite is no time
+        return np.abs(t - other) <= SAME_TIME * np.minimum(np.abs(t), np.abs(other))
 
 
 class Moment(NamedTuple):
@@ -38,8 +44,7 @@ class Switch(NamedTuple):
 
     def holds(self, root: Any, moment: Moment) -> Any:
         """Return whether it holds at a moment, for values of the root, a float or (n,)."""
-        gap = np.asarray(moment.t - root)
-        gap = np.where(np.abs(gap) <= SAME_TIME * max(1.0, abs(moment.t)), 0.0, gap)
+        gap = np.where(same_time(moment.t, np.asarray(root)), 0.0, moment.t - root)
         if moment.after:
             gap = np.where(gap == 0.0, 1.0, gap)
         return _COMPARED[self.function](gap, 0.0)

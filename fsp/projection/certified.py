@@ -16,7 +16,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from fsp.arithmetic import UNIT_ROUNDOFF
+from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
 from fsp.distribution import ErrorLedger
 from fsp.errors import ConvergenceError, StateSpaceError, ToleranceWarning
 from fsp.generator import Generator
@@ -254,12 +254,14 @@ class Certifier:
         notes = []
         for members, weight in zip(classes.members, end.weights.tolist(), strict=True):
             if weight <= NEGLIGIBLE:
+                upper[members] = weight + off.total
                 error += ErrorLedger(truncation=weight)
                 continue
             own = self._estimate(closed, members)
             z = int(np.argmax(own))
             found = self._of_class(generator, members, z)
             if found is None:
+                upper[members] = weight + off.total
                 error += ErrorLedger(truncation=np.inf)
                 p += weight * own
                 continue
@@ -319,7 +321,8 @@ def _absorption_error(generator: Generator, classes: Classes, end: Absorption) -
     initial = starting_vector(generator.model, generator.space)
     rest = np.abs((initial + matrix @ end.occupation)[inside])
     charge = roundings(generator) * (abs(matrix) @ end.occupation)
-    return _AbsorptionError(end.lost * (1.0 + 1e-12), float(rest.sum() + charge.sum()) + 1e-15 * len(classes.members))
+    summed = (SUM_ROUNDING + roundings(generator)) * float(end.weights.sum())  # starts and fluxes, all >= 0
+    return _AbsorptionError(end.lost * (1.0 + 1e-12), float(rest.sum() + charge.sum()) + summed)
 
 
 def _settled(generator: Generator, found: Certificate) -> Settled:

@@ -6,6 +6,7 @@ the model is then: a change of parameters at the start time is one more continua
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -103,11 +104,16 @@ class Start:
         if phase.firing is None:
             raise ValueError("`phase` must end by events, but is the last one.")
         only = phase.firing.lands_on()
+        moved = 2.0 * abs(t - phase.until)  # to a time asked for: for so long the solution is held, before or after
         if only is not None:
             begun = phase.network.starting_in(only[None], np.ones(1))
-            return Start(begun, t, ErrorLedger(), tol, exact_since=t)
+            held = ErrorLedger(rounding=moved * _largest_exit_rate(begun, t) if moved else 0.0)
+            return Start(begun, t, held, tol, exact_since=t)
         mapped, gathered_probabilities, rounding = gathered(phase.firing.apply(states), probabilities)
         begun = phase.network.starting_in(mapped, gathered_probabilities)
+        if moved:
+            before = self.model.starting_in(states, probabilities)
+            rounding += moved * (_largest_exit_rate(before, t) + _largest_exit_rate(begun, t))
         error += ErrorLedger(rounding=rounding)
         moments = self.moments(t)
         origin = None if moments is None else Carried(moments, phase.firing)
@@ -120,6 +126,11 @@ class Start:
         if self.origin is None or self.model.is_time_dependent or self.model.events:
             return None  # which states trigger is known for those that are stored, not for all that there may be
         return moment_bounds(self.model, t - self.t, origin=self.origin)
+
+
+def _largest_exit_rate(model: Model, t: float) -> float:
+    """Return the largest exit rate of the initial states, 1/time."""
+    return float(model.propensities(model.initial_states, t).sum(axis=0).max(initial=0.0))
 
 
 def starting_point(model: Model, start: Solution | Distribution | None, tol: float) -> Start:
@@ -141,7 +152,8 @@ def starting_point(model: Model, start: Solution | Distribution | None, tol: flo
         If `start` is something else, its species differ, or its error leaves nothing of `tol`.
     """
     if start is None:
-        return Start(model, 0.0, ErrorLedger(), tol)
+        off = abs(1.0 - math.fsum(model.initial_probabilities.tolist()))  # what they were read with
+        return Start(model, 0.0, ErrorLedger(rounding=off), tol)
     if not isinstance(start, Solution | Distribution):
         raise ArgumentError(f"`start` must be a Solution or a Distribution, but is {start!r}.")
     first = start[-1] if isinstance(start, Solution) else start

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.arithmetic import UNIT_ROUNDOFF
+from fsp.arithmetic import UNIT_ROUNDOFF, sum_rounding
 from fsp.solvers import kernels
 from fsp.solvers.base import (
     NO_LIMIT,
@@ -81,7 +81,7 @@ class _Uniformized:
     def __init__(self, generator: Generator, tol: float) -> None:
         self._tol = tol
         self._operator = generator.operator
-        self._n = self._operator.n
+        self._n, self._all = self._operator.n, self._operator.added(self._operator.size)
         self._rate = generator.largest_exit_rate * (1.0 + 1e-12)  # Λ
         self._roundings = generator.roundings
         self._most = max(1.0, REPORT_WORK / generator.work)  # products
@@ -129,7 +129,9 @@ class _Uniformized:
             z, t = following, end
             error += settled
             rounding += (products * self._roundings * UNIT_ROUNDOFF + 2.0 * self._rate * held) * mass
+        # y <= p: what is missing is the error; each of the two sums may be off.
         error += max(0.0, mass - added(float(z.sum())))
+        rounding += 2.0 * sum_rounding(self._all) * mass
         return Advance(self._operator.leave(z), added(z[self._n :]), error, n_matvec, t, rounding, rejected)
 
     def _step(self, z: FloatArray, t: float, h: float, tol: float) -> tuple[FloatArray, float, int]:

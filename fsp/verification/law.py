@@ -6,8 +6,9 @@ every event E
     q(E) - down <= p(E) <= q(E) + up,    up = (error + d)/2,    down = (error - d)/2
 
 (`fsp.arithmetic.half_sums`), and for every function g with values up to b the law with
-``P(g > v) = min(1, q(g > v) + up)`` below b is stochastically larger than the exact one.  A test against that law, or against the largest or smallest admissible
-probability, holds for the exact one: nothing that the reference leaves open can cause a false alarm.
+``P(g > v) = min(1, q(g > v) + up)`` below b is stochastically larger than the exact one.  A test against that law, or
+against the largest or smallest admissible probability, holds for the exact one: nothing that the reference leaves open
+can cause a false alarm.
 """
 
 from __future__ import annotations
