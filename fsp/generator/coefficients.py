@@ -14,14 +14,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fsp.model import accuracy
+from fsp.model.accuracy import EXACT, Accuracy
 from fsp.model.expression import ONE, evaluate, split_number, symbols, tabulated
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from fsp.arrays import FloatArray, IntArray
     from fsp.generator.layout import Layout
     from fsp.model import Model
     from fsp.model.tree import Expression
 
+BLOCK = 8192  # states whose counts are looked at in one piece
 LARGEST_SHARE = 0.25  # of the number of states that shared tables may take; else rates are stored
 
 
@@ -41,6 +46,8 @@ class Term:
         A table over its counts for each species that is fixed along a run.
     table
         The species that varies along a run and its table; None where none does.
+    accuracy
+        How far the product may be from the exact one, but for its multiplications and the clock.
     """
 
     reaction: int
@@ -48,6 +55,7 @@ class Term:
     clock: Expression
     scalar: dict[int, FloatArray]
     table: tuple[int, FloatArray] | None
+    accuracy: Accuracy
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,11 +70,14 @@ class Joint:
         The tables one after the other, or, where `offsets` is None, one rate for each run.
     offsets
         Place in `values` of the first state of each run, (n_runs,).
+    accuracy
+        How far the values may be from the exact ones; those of a callable are what it says.
     """
 
     reaction: int
     values: FloatArray
     offsets: IntArray | None
+    accuracy: Accuracy
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,6 +87,7 @@ class _Factored:
     scale: float
     clock: Expression
     factors: dict[int, FloatArray]
+    accuracy: Accuracy
 
 
 def coefficients(model: Model, layout: Layout, k: int, t: float) -> tuple[list[Term | Joint], bool]:
@@ -120,10 +132,12 @@ def _tables(model: Model, layout: Layout, k: int) -> list[_Factored] | None:
     tables = []
     for product in products:
         factors = {}
+        off = accuracy.of_scale(product.scalar)
         for name, tree in product.factors.items():
             s = model.species.index(name)
             factors[s] = tabulated(tree, name, int(layout.top[s]))
-        tables.append(_Factored(*split_number(product.scalar), factors))
+            off = off.times(accuracy.of_table(tree, name, factors[s], int(layout.bottom[s])))
+        tables.append(_Factored(*split_number(product.scalar), factors, off))
     return tables
 
 
@@ -158,11 +172,22 @@ def _term(layout: Layout, k: int, product: _Factored) -> Term | None:
     if len(varying) > 1 or any(abs(int(layout.stride[s])) != 1 for s in varying):
         return None
     scalar = {s: factor for s, factor in factors.items() if s not in varying}
-    return Term(k, product.scale, product.clock, scalar, (varying[0], factors[varying[0]]) if varying else None)
+    table = (varying[0], factors[varying[0]]) if varying else None
+    return Term(k, product.scale, product.clock, scalar, table, product.accuracy)
 
 
 def _stored(model: Model, layout: Layout, k: int, t: float) -> Joint:
-    return Joint(k, layout.rates(model, k, t), layout.runs.starts[:-1])
+    law = model.rate_expressions[k]
+    off = EXACT if law is None else accuracy.of_columns(law, _blocks(model, layout, law), float(layout.top.max()), t)
+    return Joint(k, layout.rates(model, k, t), layout.runs.starts[:-1], off)
+
+
+def _blocks(model: Model, layout: Layout, law: Expression) -> Iterator[dict[str, FloatArray]]:
+    """Yield the counts of the species of a law in all states of a space."""
+    states = layout.space.states
+    own = [(name, s) for s, name in enumerate(model.species) if name in symbols(law)]
+    for first in range(0, len(states), BLOCK):
+        yield {name: states[first : first + BLOCK, s].astype(np.float64) for name, s in own}
 
 
 def _joint(model: Model, layout: Layout, k: int, law: Expression | None, t: float) -> Joint:
@@ -192,6 +217,7 @@ def _joint(model: Model, layout: Layout, k: int, law: Expression | None, t: floa
     if not (values.min() >= 0.0 and np.isfinite(values).all()):
         return _stored(model, layout, k, t)
     layout.check_low_counts(model, k, t)
+    off = accuracy.of_columns(law, [columns], float(layout.top.max()), t)
     if not varies:
-        return Joint(k, values[member], None)
-    return Joint(k, values, first[member] + origin - lowest[member])
+        return Joint(k, values[member], None, off)
+    return Joint(k, values, first[member] + origin - lowest[member], off)

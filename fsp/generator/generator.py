@@ -24,9 +24,11 @@ from fsp.errors import StateSpaceError
 from fsp.generator import entry_kernels, kernels
 from fsp.generator.layout import Layout, longest_runs, natural
 from fsp.generator.operator import Operator, RowOperator, RunOperator
-from fsp.generator.plan import Clocks, build, jumps_of, shape_of, weighted, without_zeros
+from fsp.generator.plan import Clocks, RateErrors, build, jumps_of, shape_of, weighted, without_zeros
 from fsp.generator.sinks import Sinks, find_sinks, parts_of
 from fsp.generator.slices import scaled, slices_of
+from fsp.model.roundoff import UNIT
+from fsp.model.taylor import constant
 
 if TYPE_CHECKING:
     from fsp.arrays import BoolArray, FloatArray, IntArray
@@ -59,7 +61,7 @@ class _Family:
         self.layout = natural(space.fitted(model))
         self.jumps = jumps_of(model)
         self._t = t
-        self.forward, self.adjoint, self.clocks = build(model, self.layout, self.jumps, t)
+        self.forward, self.adjoint, self.clocks, self.errors = build(model, self.layout, self.jumps, t)
         self.sinks = find_sinks(model, space, self.jumps, self.adjoint)
         self.closed_pattern: tuple[Any, Any] | None = None  # indices and indptr of `with_sinks`
 
@@ -73,7 +75,7 @@ class _Family:
         """The plan on the layout with the longest runs, before its scales are multiplied by the clocks."""
         if self.longest.order is None:
             return self.forward, self.clocks
-        forward, _, clocks = build(self.model, self.longest, self.jumps, self._t)
+        forward, _, clocks, _ = build(self.model, self.longest, self.jumps, self._t)
         return forward, clocks
 
     @cached_property
@@ -336,10 +338,38 @@ class Generator:
         return len(self) + n_pairs(plan, 0, len(plan.keys)) + int(self.sinks.nnz)
 
     @property
-    def roundings(self) -> int:
-        """Most rounded operations behind one entry of a product."""
+    def roundings(self) -> float:
+        """Most rounded operations behind one entry of a product, with those that its rates stand for.
+
+        A relative error δ of all rates changes ``A y`` by at most 2δ Σ_x a(x) |y(x)|.
+        """
+        return self.operations + 2.0 * self.rate_errors.relative / UNIT
+
+    @property
+    def operations(self) -> int:
+        """Most rounded operations behind one entry of a product, for given tables of rates."""
         factors = np.diff(self._forward.products, axis=1).max(initial=0)
         return len(self._forward.scales) + int(factors) + 3
+
+    @property
+    def rate_errors(self) -> RateErrors:
+        """How far rates may be from the exact ones."""
+        return self._family.errors
+
+    def misjudged(self, start: float, end: float) -> float:
+        """Bound the integral of ``2 Σ |error of a rate|`` out of any state, but for what `roundings` covers."""
+        total = 0.0
+        for index, error in enumerate(self.rate_errors.absolute.tolist()):
+            if error:
+                total += error * (1.0 if index == 0 else self._largest(index, start, end))
+        return 2.0 * total * (end - start)
+
+    def _largest(self, index: int, start: float, end: float) -> float:
+        """Bound a clock on a stretch of time."""
+        if self._held:
+            return float(self._weights[index])
+        found = constant(self.clocks[index], start, end)
+        return np.inf if found is None else abs(found.coefficients[0]) + found.remainder
 
     @property
     def nbytes(self) -> int:

@@ -7,6 +7,7 @@ few tables and not stored.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from fsp.generator import kernels
 from fsp.generator.coefficients import Joint, Term, coefficients, value_of
 from fsp.generator.kernels import PLAIN, STORED, TABLE, Plan
 from fsp.generator.layout import PIECE, Layout
+from fsp.model.accuracy import ORDINARY
 from fsp.model.expression import ONE
 
 if TYPE_CHECKING:
@@ -25,6 +27,11 @@ if TYPE_CHECKING:
     from fsp.model import Model
     from fsp.model.tree import Expression
 
+VISIBLE = 1e-12  # relative error of a rate that is worth a remark
+WAYS_OUT = (
+    "write it without, as 2*exp(-x/2)*sinh(x/2) in place of 1 - exp(-x), or x/(sqrt(a + x) + sqrt(a)) in place of "
+    "sqrt(a + x) - sqrt(a)"
+)
 MOST_SLOTS = 16  # slices added in one pass: beyond, the processor runs out of registers
 
 
@@ -100,6 +107,54 @@ class Clocks:
         return np.array([value_of(tree, t) for tree in self.trees])
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class RateErrors:
+    """How far the rates of a space may be from the exact ones, whatever the clocks.
+
+    Parameters
+    ----------
+    relative
+        Relative error of all rates, but for what is in `absolute`.
+    absolute
+        What the rates out of a state may be off beyond that, for each clock, (n_clocks,) 1/time.
+    worst
+        Largest relative error of a single rate; infinite where one is zero and may be another.
+    reaction
+        Index of the reaction whose rate has the largest error.
+    """
+
+    relative: float
+    absolute: FloatArray
+    worst: float
+    reaction: int
+
+    @classmethod
+    def of(cls, parts: list[Term | Joint], clocks: dict[Expression, int]) -> RateErrors:
+        """Collect the errors of all parts of the rates; they add up where they are not relative."""
+        absolute = np.zeros(len(clocks))
+        for part in parts:
+            absolute[clocks[part.clock if isinstance(part, Term) else ONE]] += part.accuracy.absolute
+        found = [(part.accuracy.relative, part.accuracy.worst) for part in parts]
+        relative, worst = (max(own, default=0.0) for own in (zip(*found, strict=True) if found else ((), ())))
+        least = max(parts, key=lambda part: (part.accuracy.absolute, part.accuracy.worst), default=None)
+        return cls(relative, absolute, worst, -1 if least is None else least.reaction)
+
+    @property
+    def lost(self) -> float:
+        """An estimate of what rounding in rate formulas does to an answer; 0 where that is nothing beside the rest."""
+        return min(2.0, self.worst) if self.worst > ORDINARY else 0.0
+
+    def remarks(self, model: Model) -> tuple[str, ...]:
+        """Name the rate whose formula loses digits, if one does."""
+        if not self.worst > VISIBLE:
+            return ()
+        digits = max(0, math.floor(-math.log10(self.worst)))
+        return (
+            f"the formula of the rate of '{model.reactions[self.reaction].name}' has {digits or 'no'} correct digits "
+            f"in some states, where it subtracts nearly equal numbers or decides within its rounding; {WAYS_OUT}",
+        )
+
+
 def weighted(plan: Plan, clocks: Clocks, weights: FloatArray) -> Plan:
     """Return a plan whose clocks have the values `weights`, (n_clocks,)."""
     return plan._replace(scales=plan.scales * weights[clocks.of_scale])
@@ -122,8 +177,8 @@ def clocks_of(plan: Plan, clocks: Clocks, c: int) -> set[int]:
     return {int(k) for first, end in groups[:, :2].tolist() for k in clocks.of_scale[first:end]}
 
 
-def build(model: Model, layout: Layout, jumps: Jumps, t: float) -> tuple[Plan, Plan, Clocks]:
-    """Return the plans of ``A v`` and ``Aᵀ v`` on a layout, and the clocks by which their scales are multiplied.
+def build(model: Model, layout: Layout, jumps: Jumps, t: float) -> tuple[Plan, Plan, Clocks, RateErrors]:
+    """Return the plans of ``A v`` and ``Aᵀ v`` on a layout, the clocks that multiply their scales, and their errors.
 
     What does not factorise in time is taken at time `t`.
 
@@ -142,7 +197,8 @@ def build(model: Model, layout: Layout, jumps: Jumps, t: float) -> tuple[Plan, P
     forward, adjoint = (writer.plan(changes, groups, adjoint=adjoint) for adjoint in (False, True))
     tables = writer.tables()
     clocks = Clocks(tuple(writer.clocks), np.array(writer.of_scale, dtype=np.int64), scalable)
-    return forward._replace(tables=tables), adjoint._replace(tables=tables), clocks
+    errors = RateErrors.of([part for own in parts for part in own], writer.clocks)
+    return forward._replace(tables=tables), adjoint._replace(tables=tables), clocks, errors
 
 
 def shape_of(plan: Plan) -> tuple[tuple[int, ...], ...]:

@@ -17,6 +17,7 @@ from fsp.errors import ArgumentError, ModelError
 from fsp.model import definition as define
 from fsp.model import propensity as propensities_of
 from fsp.model import structure
+from fsp.model.accuracy import errors
 from fsp.model.definition import Definition, Value
 from fsp.model.describe import canonical_text, describe
 from fsp.model.event import Event, read_events
@@ -280,6 +281,24 @@ class Model:
             If a value is negative, not finite, or positive where a count would become negative.
         """
         return propensities_of.evaluate_all(self._propensities, self._index, self._states(states), t)
+
+    def propensity_errors(self, states: npt.ArrayLike) -> FloatArray:
+        """Bound the rounding of propensities that do not depend on time.
+
+        Parameters
+        ----------
+        states
+            Counts, shape (n, n_species).
+
+        Returns
+        -------
+        ndarray
+            Bounds of ``|computed - exact|``, 1/time, shape (n_reactions, n); those of a callable are what it says.
+        """
+        counts = self._states(states)
+        columns = {name: counts[:, s].astype(np.float64) for s, name in enumerate(self.species)}
+        found = [0.0 if law is None else errors(law, columns, 0.0)[1] for law in self.rate_expressions]
+        return np.stack([np.broadcast_to(error, len(counts)) for error in found]).astype(np.float64)
 
     def factorised(self, k: int) -> tuple[Product, ...] | None:
         """Return the propensity of a reaction as a sum of products of one-species factors.

@@ -1,7 +1,7 @@
 """Times at which rates that depend on time jump or bend.
 
-Comparisons, min, max, abs, floor and ceil of arguments that hold no species change at times that can be found
-beforehand: a sign, or a whole part, that differs between neighbouring points of a grid is located by bisection.
+Comparisons, min, max, abs, floor, ceil, quotient and rem of arguments that hold no species change at times that can be
+found beforehand: a sign, or a whole part, that differs between neighbouring points of a grid is located by bisection.
 An argument that is monotone, such as ``time > 3``, is never missed; one that changes back within a grid step
 (a ten-thousandth of the whole time) is, and is left to the interval arithmetic of `fsp.model.taylor`, by which a solver
 sees that a step goes over it.  Callables cannot be looked into.
@@ -21,7 +21,7 @@ from fsp.model.tree import Call, Expression, depends_on_time, symbols, walk
 GRID_STEPS = 10_000
 RESOLUTION = 1e-12  # of the whole time
 COMPARED = {"<", "<=", ">", ">=", "==", "!=", "min", "max"}
-ROUNDED = {"floor", "ceil"}
+ROUNDED = {"floor", "ceil", "quotient"}
 
 
 def switch_times(laws: Iterable[Expression | None], t_end: float) -> FloatArray:
@@ -63,6 +63,8 @@ def _branches(law: Expression) -> Iterator[Callable[[FloatArray], FloatArray]]:
             yield _sign(node.arguments[0])
         elif node.function in ROUNDED:
             yield _value(node)
+        elif node.function == "rem":
+            yield _value(Call("quotient", node.arguments))
 
 
 def _sign(expr: Expression) -> Callable[[FloatArray], FloatArray]:

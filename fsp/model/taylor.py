@@ -25,9 +25,10 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import pairwise
 
+from fsp.model.accuracy import errors
 from fsp.model.intervals import NARY, ONE, UNARY, ZERO, Interval, NoBound, Series, constant_series, power
 from fsp.model.program import evaluate
-from fsp.model.tree import Call, Expression, Number, Time, depends_on_time, symbols, walk
+from fsp.model.tree import Call, Expression, Number, Time, call, depends_on_time, symbols, walk
 
 ULPS = 16.0  # of the end of a step: so well is the place of a switch known
 BESIDE = 4.0  # times that: a step may start where a switch is neither inside nor surely at its end
@@ -101,7 +102,7 @@ def _insets(start: float, end: float, near: bool) -> Iterator[tuple[float, bool]
 
 def has_switches(tree: Expression) -> bool:
     """Tell whether a tree holds a function that may jump or bend, such as a comparison."""
-    return any(isinstance(node, Call) and node.function in _SWITCHING for node in walk(tree))
+    return any(isinstance(node, Call) and node.function in _JUMPING for node in walk(tree))
 
 
 def _tried(tree: Expression, start: float, end: float, degree: int, inset: float) -> Polynomial | None:
@@ -178,21 +179,22 @@ class _Evaluation:
         if isinstance(tree, Number) or not (isinstance(tree, (Call, Time))):
             if not isinstance(tree, Number):
                 raise NoBound
-            return constant_series(tree.value, n)
+            return constant_series(tree.value, n, tree.error)
         if isinstance(tree, Time):
             return [(self.low, self.high), ONE, *([ZERO] * n)][:n]
         if not depends_on_time(tree) and not symbols(tree):
-            return constant_series(float(evaluate(tree, {})), n)
+            value, error = errors(tree, {}, 0.0)
+            return constant_series(float(value), n, float(error))
         return self._call(tree, n)
 
     def _call(self, tree: Call, n: int) -> Series:
         name, arguments = tree.function, tree.arguments
         if name in _SWITCHING:
             return self._switching(tree, n)
-        if name == "^" and isinstance(arguments[1], Number):
+        if name == "^" and isinstance(arguments[1], Number) and arguments[1].error <= math.ulp(arguments[1].value):
             return power(self.series(arguments[0], n), arguments[1].value)
-        if name == "^":
-            return self.series(_as_exponential(tree), n)
+        if name in _REWRITTEN:
+            return self.series(_REWRITTEN[name](*arguments), n)
         if name in NARY:
             return reduce(NARY[name], (self.series(a, n) for a in arguments))
         if name in UNARY:
@@ -275,16 +277,19 @@ class _Evaluation:
         if isinstance(tree, Call) and tree.function in _COMPARISONS:
             pairs = pairwise(tree.arguments)
             return all(_COMPARISONS[tree.function](self._sign(Call("-", pair))) for pair in pairs)
+        if isinstance(tree, Call) and tree.function == "implies":
+            tree = _REWRITTEN["implies"](*tree.arguments)
         if isinstance(tree, Call) and tree.function in _LOGICAL:
             return _LOGICAL[tree.function]([self._holds(a) for a in tree.arguments])
         return self._sign(tree) != 0
 
     def _sign(self, tree: Expression) -> int:
         """Return the sign of a function throughout the inside of the step."""
-        if isinstance(tree, Call) and not depends_on_time(tree) and not symbols(tree):
-            tree = Number(float(evaluate(tree, {})))
-        if isinstance(tree, Number):
-            return (tree.value > 0) - (tree.value < 0)
+        if not depends_on_time(tree) and not symbols(tree):
+            value, error = map(float, errors(tree, {}, 0.0))
+            if 0.0 < error >= abs(value):
+                raise NoBound
+            return (value > 0) - (value < 0)
         if self.end - self.start <= 2.0 * self.inset:
             raise NoBound
         return _sign_on(tree, self.start + self.inset, self.end - self.inset, depth=12)
@@ -337,8 +342,23 @@ _LOGICAL: dict[str, Callable[[list[bool]], bool]] = {
 
 _FAILURES = (NoBound, OverflowError, ZeroDivisionError, ValueError)
 _SWITCHING = {"abs", "min", "max", "piecewise", "floor", "ceil", *_COMPARISONS, *_LOGICAL}
+_JUMPING = {*_SWITCHING, "quotient", "rem", "implies"}
 
 
-def _as_exponential(tree: Call) -> Expression:
-    base, exponent = tree.arguments
-    return Call("exp", (Call("*", (exponent, Call("ln", (base,)))),))
+def _as_quotient(a: Expression, b: Expression) -> Expression:
+    ratio = Call("/", (a, b))
+    return Call("piecewise", (Call("floor", (ratio,)), Call(">=", (ratio, Number(0.0))), Call("ceil", (ratio,))))
+
+
+_INVERSES = {"sec": "cos", "csc": "sin", "cot": "tan", "sech": "cosh", "csch": "sinh", "coth": "tanh"}
+_ONE = Number(1.0)
+_REWRITTEN: dict[str, Callable[..., Expression]] = {
+    "^": lambda a, b: Call("exp", (Call("*", (b, Call("ln", (a,)))),)),
+    "log": lambda base, a: Call("/", (Call("ln", (a,)), Call("ln", (base,)))),
+    "root": lambda degree, a: Call("^", (a, call("/", _ONE, degree))),
+    "quotient": _as_quotient,
+    "rem": lambda a, b: Call("-", (a, Call("*", (b, _as_quotient(a, b))))),
+    "implies": lambda a, b: Call("||", (Call("!", (a,)), b)),
+    **{name: lambda a, of=of: Call("/", (_ONE, Call(of, (a,)))) for name, of in _INVERSES.items()},
+    **{f"arc{name}": lambda a, of=of: Call(f"arc{of}", (Call("/", (_ONE, a)),)) for name, of in _INVERSES.items()},
+}

@@ -9,20 +9,36 @@ species and the time in it, and factorises it.  `call` builds a node and folds c
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 
+from fsp.model import roundoff
 from fsp.model.functions import FUNCTIONS
 
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A constant."""
+    """A constant.
+
+    Parameters
+    ----------
+    value
+        Its value, which stands for the decimal that it prints as.
+    error
+        How far that may be from the value of the formula that was folded; numbers that print alike are equal.
+    """
 
     value: float
+    error: float = field(default=0.0, compare=False)
+
+    @property
+    def inexact(self) -> float:
+        """How far the value that is computed with may be from the exact one."""
+        return self.error + _off_decimal(self.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +64,14 @@ class Call:
 Expression = Number | Symbol | Time | Call
 
 ZERO, ONE = Number(0.0), Number(1.0)
+ERRORS_ROUND = 1.0 + 1e-6  # more than the rounding of the bounds themselves
+LARGEST_EXACT_POWER = 32
+EXACT: dict[str, Callable[[list[Fraction]], Fraction]] = {
+    "+": lambda a: sum(a, Fraction(0)),
+    "*": lambda a: math.prod(a, start=Fraction(1)),
+    "-": lambda a: a[0] - a[1],
+    "neg": lambda a: -a[0],
+}
 _ASSOCIATIVE = ("+", "*", "&&", "||")  # (a + b) + c is written and computed as a + b + c
 
 
@@ -107,6 +131,11 @@ def call(function: str, *arguments: Expression) -> Expression:
     return _without_neutral(function, arguments)
 
 
+def is_condition(function: str, k: int) -> bool:
+    """Return whether the argument k of a function is read as a truth value."""
+    return FUNCTIONS[function].logical or (function == "piecewise" and k % 2 == 1)
+
+
 def joined(function: str, groups: Sequence[Sequence[Expression]]) -> Expression:
     """Return what `call` makes of a sum, of that and more terms, of that and more, in one go.
 
@@ -131,26 +160,66 @@ def joined(function: str, groups: Sequence[Sequence[Expression]]) -> Expression:
 
 
 def _folded(node: Call) -> Expression:
-    function = FUNCTIONS[node.function]
-    values = [a.value for a in node.arguments if isinstance(a, Number)]
-    given: list[Any] = [v != 0 for v in values] if function.logical else [np.float64(v) for v in values]
-    if node.function == "piecewise":
-        given = [bool(v) if k % 2 else v for k, v in enumerate(given)]
+    numbers = [a for a in node.arguments if isinstance(a, Number)]
+    pairs: list[roundoff.Pair] = [(np.float64(a.value), a.inexact) for a in numbers]
+    given = [roundoff.as_truth(a) if is_condition(node.function, k) else a for k, a in enumerate(pairs)]
     with np.errstate(all="ignore"):
-        value = float(function.kernel(*given))
-    # a value that is not finite stays a call, so that it is met, and refused, where it is evaluated
-    return Number(value + 0.0) if math.isfinite(value) else node
+        found = roundoff.applied(node.function, given)
+        value, error = map(float, roundoff.as_number(found) if FUNCTIONS[node.function].truth else found)
+        value = float(FUNCTIONS[node.function].kernel(*(a for a, _ in given))) + 0.0
+    if not math.isfinite(value):  # it stays a call, so that it is met, and refused, where it is evaluated
+        return node
+    exact = None if any(a.error for a in numbers) else exactly(node.function, [decimal(a.value) for a in numbers])
+    if exact is not None:
+        return Number(value, _above(abs(exact - decimal(value))))
+    return Number(value, error * ERRORS_ROUND + _off_decimal(value) if error else 0.0)
+
+
+def decimal(value: float) -> Fraction:
+    """Return the decimal that a number prints as."""
+    return Fraction(repr(float(value)))
+
+
+@lru_cache(maxsize=4096)
+def _off_decimal(value: float) -> float:
+    """Return how far a number is from the decimal that it prints as."""
+    return _above(abs(decimal(value) - Fraction(value))) if math.isfinite(value) else 0.0
+
+
+def _above(size: Fraction) -> float:
+    return math.nextafter(float(size), math.inf) if size else 0.0
+
+
+def exactly(function: str, numbers: list[Fraction]) -> Fraction | None:
+    """Return what a function makes of exact numbers; None where that is not a short fraction."""
+    if function == "^":
+        base, exponent = numbers
+        short = exponent.denominator == 1 and abs(exponent) <= LARGEST_EXACT_POWER and (base or exponent > 0)
+        return base ** int(exponent) if short else None
+    if function == "/":
+        return numbers[0] / numbers[1] if numbers[1] else None
+    return EXACT[function](numbers) if function in EXACT else None
 
 
 def _without_neutral(function: str, arguments: tuple[Expression, ...]) -> Expression:
     """Drop x + 0, x - 0, x*1, x/1 and x^1, all of which are exact."""
     if function in ("+", "*"):
         neutral = ZERO if function == "+" else ONE
-        kept = tuple(a for a in arguments if a != neutral)
+        kept = tuple(a for a in arguments if not _is_exactly(a, neutral))
         return kept[0] if len(kept) == 1 else Call(function, kept)
-    if len(arguments) == 2 and arguments[1] == (ZERO if function == "-" else ONE) and function in "-/^":
+    if len(arguments) == 2 and function in "-/^" and _is_exactly(arguments[1], ZERO if function == "-" else ONE):
         return arguments[0]
     return Call(function, arguments)
+
+
+def _is_exactly(expr: Expression, number: Number) -> bool:
+    """Return whether a tree is a number, and not one that was folded to it with an error."""
+    return isinstance(expr, Number) and expr == number and not expr.error
+
+
+def folding_errors(expr: Expression) -> tuple[float, ...]:
+    """Return the errors of the numbers in a tree, in which trees that are equal may differ."""
+    return tuple(node.error for node in walk(expr) if isinstance(node, Number))
 
 
 def substitute(expr: Expression, replacements: Mapping[str, Expression]) -> Expression:

@@ -29,6 +29,7 @@ Terms = dict[Powers, Fraction]
 _MOST_TERMS = 400
 _LARGEST_POWER = 8
 _WIDENED = Fraction(1, 10**13)  # relative; values of exp and of broken powers are correct to about 1e-16
+KNOWN = 2.0**-50  # relative error of a folded number up to which it is one number, as margins of those who ask cover
 _UNIT_RANGE = {"sin", "cos", "tanh"}
 _COMPARED = {"<", "<=", ">", ">="}
 _TRUTHS = {"<", "<=", ">", ">=", "==", "!=", "&&", "||", "xor", "!", "implies"}
@@ -92,7 +93,7 @@ class _Enclosing:
 
     def of(self, expr: Expression) -> Envelope:
         if isinstance(expr, Number):
-            return self._number(expr.value)
+            return self._folded(expr)
         if isinstance(expr, Symbol):
             return _exact(self._variable(self._place[expr.name])) if expr.name in self._place else NOTHING
         if isinstance(expr, Time):
@@ -152,6 +153,13 @@ class _Enclosing:
 
     def _number(self, value: float) -> Envelope:
         return _exact(self._constant(Fraction(value))) if math.isfinite(value) else NOTHING
+
+    def _folded(self, number: Number) -> Envelope:
+        """Return a number; one that lost digits when it was folded is only known to lie in an interval."""
+        if not number.error > KNOWN * abs(number.value):
+            return self._number(number.value)
+        middle, off = Fraction(number.value), Fraction(number.inexact) if math.isfinite(number.inexact) else None
+        return NOTHING if off is None else self._interval(middle - off, middle + off)
 
     def _constant(self, value: Fraction) -> Terms:
         return {self._one: value} if value else {}

@@ -366,11 +366,13 @@ class _Search:
     def _drifts(self, function: Polynomial, states: IntArray) -> FloatArray:
         """Bound A g from above by its value and the rounding of it, (n,)."""
         propensities = self._model.propensities(states)  # (R, n)
+        errors = self._model.propensity_errors(states)  # (R, n)
         total = np.zeros(len(states))
-        for own, change in zip(propensities, self._model.change.tolist(), strict=True):
+        for own, error, change in zip(propensities, errors, self._model.change.tolist(), strict=True):
             difference = plus(shifted(function, change), scaled(function, Fraction(-1)))
             size = evaluate({alpha: abs(c) for alpha, c in difference.items()}, states)
-            total += own * evaluate(difference, states) + own * size * _ROUNDINGS * (1 + len(propensities))
+            total += own * evaluate(difference, states)
+            total += (own * _ROUNDINGS * (1 + len(propensities)) + error) * size
         return total
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from fsp.arrays import FloatArray, IntArray
-    from fsp.generator.plan import Jumps
+    from fsp.generator.plan import Jumps, RateErrors
     from fsp.generator.sinks import Sinks
     from fsp.model import Model
     from fsp.model.tree import Expression
@@ -285,9 +285,20 @@ class Generator:
         return int(self.comm.sum(self.n_local + n_pairs(plan, *own) + self.sinks.nnz))
 
     @cached_property
-    def roundings(self) -> int:
-        """Most rounded operations behind one entry of a product.  Collective when first asked for."""
-        return int(self.comm.max(self.local.roundings))
+    def roundings(self) -> float:
+        """Most rounded operations behind one entry of a product, as in serial.  Collective when first asked for."""
+        return float(self.comm.max(self.local.roundings))
+
+    @cached_property
+    def rate_errors(self) -> RateErrors:
+        """How far rates may be from the exact ones, on any rank.  Collective when first asked for."""
+        own = self.local.rate_errors
+        relative, worst = (float(self.comm.max(error)) for error in (own.relative, own.worst))
+        return replace(own, relative=relative, worst=worst)
+
+    def misjudged(self, start: float, end: float) -> float:
+        """Bound what errors of rates do from `start` to `end` beyond `roundings`, on any rank.  Collective."""
+        return float(self.comm.max(self.local.misjudged(start, end)))
 
     @property
     def nbytes(self) -> int:

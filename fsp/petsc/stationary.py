@@ -249,11 +249,12 @@ def _example(space: StateSpace, members: BoolArray) -> str:
 
 
 def _distribution(model: Model, solved: Solved, truncation: float) -> Distribution:
+    lost = solved.generator.rate_errors.lost
     return Distribution(
         solved.generator.space,
         solved.p,
         t=None,
-        error=ErrorLedger(truncation=truncation, integration=solved.error, certified=False),
+        error=ErrorLedger(truncation=truncation, integration=solved.error, rounding=lost, certified=False),
         closed=solved.generator.n_sinks == 0,
         model_name=model.name,
         model_hash=model.hash,

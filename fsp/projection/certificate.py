@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 
 SLACK = 2e-14  # relative: pairwise sums over states, 20 + log2(n) additions in a row, and the operations on them
 KEPT = 1e-6  # of the right-hand sides that is added, so that a solution with roundings is above the exact one
+LARGEST_ERROR = 0.01  # of a rate: what is proved of the rates that are computed says nothing of others
 LEAST = 0.1  # of the drift that the function inside must show before it is scaled
 
 
@@ -137,6 +138,8 @@ def certify(
         the drift.
     """
     if generator.n_sinks and (condition is None or not rate_outside(condition, generator) > 0.0):
+        return None
+    if not roundings(generator) < LARGEST_ERROR:
         return None
     keep = np.arange(len(generator)) != z
     if not keep.any():
@@ -270,7 +273,7 @@ def _drift(
 
 def roundings(generator: Generator) -> float:
     """Relative error of a rate, of a product with it and of a sum over the jumps of a state."""
-    return UNIT_ROUNDOFF * (generator.roundings + len(generator.model.reactions) + 4.0)
+    return UNIT_ROUNDOFF * (generator.operations + len(generator.model.reactions) + 4.0) + generator.rate_errors.worst
 
 
 def _bounded(

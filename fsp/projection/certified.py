@@ -8,7 +8,6 @@ error is at most the 1-norm of what the equations for the transient states leave
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,7 @@ from scipy.sparse import csgraph
 
 from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
 from fsp.distribution import ErrorLedger
-from fsp.errors import ConvergenceError, StateSpaceError, ToleranceWarning
+from fsp.errors import ConvergenceError, StateSpaceError
 from fsp.generator import Generator
 from fsp.model.structure import producible, same_lattice
 from fsp.moments.lyapunov import NoDriftCondition
@@ -27,7 +26,7 @@ from fsp.projection.certificate import Certificate, certify, entered, roundings
 from fsp.projection.growth import starting_vector
 from fsp.projection.nullspace import null_vector
 from fsp.projection.progress import Progress, ProgressCallback
-from fsp.projection.settled import Settled, example
+from fsp.projection.settled import Settled, example, warn_if_above
 from fsp.projection.structure import Absorption, Classes, absorption, close_leaks, closed_classes
 from fsp.space import StateSpace
 
@@ -106,8 +105,7 @@ class Certifier:
             raise NoDriftCondition("a bound needs all of the finitely many states, which are too many to store")
         if best is None:
             raise NoDriftCondition("rounding hides the drift, or a stored state does not lead to the others")
-        if best.error.total > tol:
-            warnings.warn(f"The bound {best.error} exceeds tol = {tol:.1e}.", ToleranceWarning, stacklevel=4)
+        warn_if_above(best, tol, stacklevel=5)
         return best
 
     def attempt(self, space: StateSpace, guess: FloatArray | None) -> Settled:

@@ -31,9 +31,8 @@ if TYPE_CHECKING:
     from fsp.moments.lyapunov import DriftCondition
     from fsp.projection.growth import Growth
 
-OFF = (
-    140.0 * UNIT_ROUNDOFF
-)  # relative error of a ratio of rates and of the product with it: each rate has far less than 64
+OFF = 16.0 * UNIT_ROUNDOFF  # relative error of a ratio of rates and of the product with it, but for that of the rates
+LARGEST_ERROR = 0.1  # of the logarithm of a probability, beyond which nothing is said here
 BLOCK = 500  # factors between 1/2 and 1 whose product is a normal number
 FIRST = 256  # states
 FLUSHED = 1e-305  # weights below, which may have lost digits, are taken for zero
@@ -109,32 +108,45 @@ class _Line:
         ------
         ModelError
             If a rate is not one.
+        NoDriftCondition
+            If rounding leaves rates unknown.
         """
         states = self._states(np.arange(min(n, self.n_most + 1), dtype=np.int64))
         if self._starts.max() >= len(states):
             return None
-        rates = self._model.propensities(states)  # (R, n)
-        goes_up = (self._model.change == self._step).all(axis=1)
-        up, down = rates[goes_up].sum(axis=0), rates[(self._model.change == -self._step).all(axis=1)].sum(axis=0)
+        up, off_up = self._rates(states, self._step)
+        down, off_down = self._rates(states, -self._step)
         first, last = self._ends(up, down)
         within = slice(first, last + 1)
         if (up[first:last] <= 0.0).any() or (down[first + 1 : last + 1] <= 0.0).any():
             return None
         weight, mode = _products(up[first:last] / down[first + 1 : last + 1])
+        off = np.concatenate([[0.0], np.cumsum(off_up[first:last] + off_down[first + 1 : last + 1] + OFF)])
+        off = np.abs(off - off[mode]) + 4.0 * OFF
+        if not np.isfinite([off[-1], off_up[last], off_down[first]]).all():
+            raise NoDriftCondition("a rate that is computed as zero may be another")
         if up[last] == 0.0:
-            return self._part(states[within], weight, mode, 0.0)
+            return self._part(states[within], weight, off, 0.0)
         if condition is None:
             return None
         rise = np.diff(condition.values(self._states(np.arange(first, last + 2))))
         size = np.abs(condition.values(self._states(np.arange(first + 1, last + 2)))) * 4.0 * condition.precision
-        beyond = weight * up[within] * (rise + size) / condition.elsewhere * (1.0 + 1e-9)
+        beyond = weight * up[within] * (1.0 + off_up[within]) * (rise + size) / condition.elsewhere * (1.0 + 1e-9)
         stored = np.cumsum(weight)
         allowed = np.arange(first, last + 1) >= max(self.place(condition.states), first + mode)
         enough = np.flatnonzero(allowed & (beyond <= 0.5 * tol * stored))
         if not len(enough):
             return None
         m = int(enough[0])
-        return self._part(states[first : first + m + 1], weight[: m + 1], mode, float(beyond[m] / stored[m]))
+        return self._part(states[first : first + m + 1], weight[: m + 1], off[: m + 1], float(beyond[m] / stored[m]))
+
+    def _rates(self, states: IntArray, step: IntArray) -> tuple[FloatArray, FloatArray]:
+        """Return the rate of moving by `step` from each state, (n,), and its relative error, (n,)."""
+        chosen = (self._model.change == step).all(axis=1)
+        rates = self._model.propensities(states)[chosen].sum(axis=0)
+        error = self._model.propensity_errors(states)[chosen].sum(axis=0)
+        off = np.divide(error, rates, out=np.where(error > 0.0, np.inf, 0.0), where=rates > 0.0)
+        return rates, off / (1.0 - np.minimum(off, 0.5)) + (int(chosen.sum()) - 1) * UNIT_ROUNDOFF
 
     def _ends(self, up: FloatArray, down: FloatArray) -> tuple[int, int]:
         """Return the first and the last state that can be come to."""
@@ -143,10 +155,12 @@ class _Line:
         stopped = np.flatnonzero(up[high:] <= 0.0)
         return (int(blocked[-1]) if len(blocked) else 0), (high + int(stopped[0]) if len(stopped) else len(up) - 1)
 
-    def _part(self, states: IntArray, weight: FloatArray, mode: int, missing: float) -> ExactPart:
+    def _part(self, states: IntArray, weight: FloatArray, log_off: FloatArray, missing: float) -> ExactPart:
         missing *= 1.0 + 1e-9
         weight = np.where(weight < FLUSHED, 0.0, weight)
-        off = np.expm1(OFF * (np.abs(np.arange(len(weight)) - mode) + 4.0))
+        if not log_off.max() < LARGEST_ERROR:
+            raise NoDriftCondition("rates are not known well enough")
+        off = np.expm1(log_off)
         space = StateSpace.from_states(self._model.species, states)
         order = space.index(states)
         p = np.empty(len(weight))

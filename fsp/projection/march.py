@@ -17,7 +17,7 @@ import warnings
 from contextlib import ExitStack
 from functools import partial
 from importlib import import_module
-from math import inf
+from math import inf, isfinite
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -157,7 +157,7 @@ def transient(
         solution = keeper(
             run, model, requested, tol, comm=parts.comm, folder=checkpoint, resume=resume, every=save_every
         )
-    _warn_if_above(solution.error, tol, space)
+    _warn_if_above(solution[-1], tol, space)
     return solution
 
 
@@ -249,6 +249,8 @@ class _March:
         self.t, self.t_end = begin.t, record.t_end
         tol, duration = begin.tol, max(self.t_end - begin.t, 1e-300)
         self.ledger = ErrorLedger()
+        self._of_rates = 0.0  # share of rate formulas in `rounding`
+        self._remarks: tuple[str, ...] = ()  # what to say of them
         self._work = Work() if work is None else work
         least = TIMED_SHARE if self.model.is_time_dependent else INTEGRATION_SHARE
         share = min(max(least, INTEGRATION_NOISE / tol), LARGEST_INTEGRATION_SHARE)
@@ -318,7 +320,7 @@ class _March:
             self.ledger += ErrorLedger(
                 truncation=float(step.lost.sum()),
                 integration=step.error,
-                rounding=step.rounding,
+                rounding=step.rounding + self._misjudged(started, step.t),
                 certified=solver.certified and step.certified,
             )
             self._work.counts["n_matvec"] += step.n_matvec
@@ -336,6 +338,19 @@ class _March:
                 self._reconsider()
             self._report(self.t)
 
+    def _misjudged(self, start: float, end: float) -> float:
+        """Bound what the rounding of rate formulas does in a step, but for what the solver charges."""
+        charge = min(2.0, self.generator.misjudged(start, end))
+        if charge:
+            self._of_rates += charge
+            self._remarks = self.generator.rate_errors.remarks(self.model)
+        return charge
+
+    def _notes(self, error: ErrorLedger) -> tuple[str, ...]:
+        """Name the rate whose rounding keeps the answer from its tolerance."""
+        spoiled = error.total > self.record.tol and self._of_rates > 0.5 * error.total
+        return self._remarks if spoiled else ()
+
     def finish(self) -> None:
         """Let go of the solver: its vectors may take more memory than the answer."""
         self._stack.close()
@@ -344,11 +359,13 @@ class _March:
     def distribution(self) -> Distribution:
         """Return the distribution at the time reached."""
         t, space, p, ledger, closed = self.accepted
+        error = self.begin.error + ledger
         return self._backend.distribution(
             space,
             p,
             t=t,
-            error=self.begin.error + ledger,
+            error=error,
+            notes=self._notes(error),
             closed=closed,
             model_name=self.model.name,
             model_hash=self.model.hash,
@@ -401,7 +418,8 @@ class _March:
     def _closed(self) -> bool:
         """Whether every state that the chain can reach is in the space."""
         lost = self.begin.error + self.ledger
-        return self.generator.n_sinks == 0 and lost.pruning == 0.0 and lost.truncation == 0.0
+        nothing_lost = self.generator.n_sinks == 0 and lost.pruning == 0.0 and lost.truncation == 0.0
+        return nothing_lost and isfinite(self.generator.rate_errors.worst)
 
     @property
     def _growing(self) -> bool:
@@ -518,12 +536,14 @@ def _check_events(backend: Backend, space: StateSpace | None) -> None:
         )
 
 
-def _warn_if_above(ledger: ErrorLedger, tol: float, space: StateSpace | None) -> None:
+def _warn_if_above(last: Distribution, tol: float, space: StateSpace | None) -> None:
+    ledger = last.error
     if ledger.total <= tol:
         return
     way_out = "give a larger `space` or leave it out" if space is not None else "ask for a larger `tol`"
     if ledger.rounding > 0.5 * ledger.total:
-        way_out = f"rounding alone may reach {ledger.rounding:.1e}: ask for a larger `tol`"
+        advice = "; ".join(last.notes) or "ask for a larger `tol`"
+        way_out = f"rounding alone may reach {ledger.rounding:.1e}: {advice}"
     warnings.warn(
         f"The error bound {ledger.total:.1e} exceeds tol = {tol:.1e}; {way_out}.",
         ToleranceWarning,

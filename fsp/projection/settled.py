@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.distribution import ErrorLedger
+from fsp.errors import ToleranceWarning
 from fsp.generator import Generator
 from fsp.space import StateSpace
 
@@ -102,6 +104,14 @@ def settled_exactly(model: Model, found: Sequence[tuple[ExactPart, float]], note
             where = example(part.space, int(np.argmax(part.p)))
             notes.append(f"closed class around ({where}), probability {weight:.6g}")
     return Settled(Generator(model, space), p, lower, np.minimum(upper, 1.0), error, p, tuple(notes))
+
+
+def warn_if_above(found: Settled, tol: float, stacklevel: int) -> None:
+    """Warn where the bound is above the tolerance, and name a rate that loses digits."""
+    if found.error.total <= tol:
+        return
+    why = "".join(f"; {remark}" for remark in found.generator.rate_errors.remarks(found.generator.model))
+    warnings.warn(f"The bound {found.error} exceeds tol = {tol:.1e}{why}.", ToleranceWarning, stacklevel=stacklevel)
 
 
 def example(space: StateSpace, index: int) -> str:

@@ -35,7 +35,7 @@ from fsp.projection.growth import MAX_STATES, Growth, check_tolerance, starting_
 from fsp.projection.nullspace import METHODS, null_vector
 from fsp.projection.product_form import product_form
 from fsp.projection.progress import Progress, ProgressCallback
-from fsp.projection.settled import Settled, example
+from fsp.projection.settled import Settled, example, warn_if_above
 from fsp.projection.structure import absorption, close_leaks, closed_classes
 
 if TYPE_CHECKING:
@@ -60,7 +60,13 @@ class _Solved:
     notes: tuple[str, ...]
 
     def estimate(self, truncation: float) -> ErrorLedger:
-        return ErrorLedger(truncation=truncation, integration=self.error, certified=False)
+        lost = self.generator.rate_errors.lost
+        return ErrorLedger(truncation=truncation, integration=self.error, rounding=lost, certified=False)
+
+    def noted(self, why: str) -> _Solved:
+        """Return the same, with what keeps it from being proved."""
+        generator = self.generator
+        return replace(self, notes=(*self.notes, why, *generator.rate_errors.remarks(generator.model)))
 
 
 def stationary(
@@ -202,7 +208,7 @@ def estimated(
             break
         confirming = settled
     uncertified = f"the error is an estimate: {reason}; a function given as `lyapunov` may help"
-    solved = replace(solved, notes=(*solved.notes, uncertified))
+    solved = solved.noted(uncertified)
     return _distribution(model, solved, solved.estimate(change if solved.generator.n_sinks else 0.0))
 
 
@@ -212,8 +218,7 @@ def _exactly(model: Model, growth: Growth, tol: float, report: ProgressCallback)
     if exact is None:
         return None
     report(Progress(None, None, len(exact.p), exact.error.total, "stationary"))
-    if exact.error.total > tol:
-        warnings.warn(f"The bound {exact.error} exceeds tol = {tol:.1e}.", ToleranceWarning, stacklevel=4)
+    warn_if_above(exact, tol, stacklevel=5)
     return _proved(model, exact)
 
 
@@ -238,7 +243,7 @@ def _on_fixed_space(model: Model, space: StateSpace, tol: float, method: str, ly
         truncation = min(2.0, 2.0 * outflow / slowest + 2.0 * solved.lost)
         if gaining(model, space, solved.p) is not None:
             truncation = 2.0
-        noted = replace(solved, notes=(*solved.notes, f"the error is an estimate: {missing}"))
+        noted = solved.noted(f"the error is an estimate: {missing}")
         found = _distribution(model, noted, solved.estimate(truncation))
     if found.error.total > tol:
         named = "error bound" if found.error.certified else "estimated error"

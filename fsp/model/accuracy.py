@@ -1,0 +1,361 @@
+"""How far the computed rate of a law may be from the exact one, on all counts that are used.
+
+Most laws are sums, products, quotients and powers of counts and positive numbers: their relative error follows from the
+tree alone.  Where terms may cancel, or another function occurs, the rules of `fsp.model.roundoff` run on the counts.  A
+condition that lies within its rounding is decided by fractions, where that can be.
+
+The exact rate is that of the decimals which the numbers of a law print as.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from fractions import Fraction
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fsp.arrays import FloatArray
+from fsp.model import roundoff
+from fsp.model.factors import split_number
+from fsp.model.functions import COMPARISONS
+from fsp.model.program import is_truth
+from fsp.model.roundoff import LARGEST_POWER, LARGEST_WHOLE, UNIT, Pair
+from fsp.model.tree import (
+    ERRORS_ROUND,
+    Call,
+    Expression,
+    Number,
+    Symbol,
+    Time,
+    decimal,
+    depends_on_time,
+    exactly,
+    folding_errors,
+    is_condition,
+)
+
+FLAT = 1.0 / 16.0  # of the largest value, down to which the relative error is taken; what is below counts by its size
+MOST_FRACTIONS = 2000  # conditions that are decided one by one
+KEPT_COUNTS = 2**15  # whose errors are kept for the next space
+ORDINARY = 64.0 * UNIT  # relative error up to which it stands for some more rounded operations
+FAR = 1e250  # sizes within which no step of a formula leaves the normal numbers
+
+
+class Accuracy(NamedTuple):
+    """Bounds of ``|computed - exact|`` for the values of a law, or of a factor of it.
+
+    Parameters
+    ----------
+    relative, absolute
+        Their sum, the first times the size of the value, is a bound at all counts; `relative` is at most `ORDINARY`.
+    worst
+        The largest relative error of a single value; infinite where one is zero and may be another.
+    largest
+        The largest value.
+    """
+
+    relative: float = 0.0
+    absolute: float = 0.0
+    worst: float = 0.0
+    largest: float = 1.0
+
+    def times(self, other: Accuracy) -> Accuracy:
+        """Return the accuracy of a product, but for the rounding of the product itself."""
+        most, others = self.largest * (1.0 + self.relative), other.largest * (1.0 + other.relative)
+        return Accuracy(
+            self.relative + other.relative + self.relative * other.relative,
+            _times(most, other.absolute) + _times(others, self.absolute) + _times(self.absolute, other.absolute),
+            self.worst + other.worst + self.worst * other.worst,
+            self.largest * other.largest,
+        )
+
+    @classmethod
+    def of_relative(cls, error: float, largest: float) -> Accuracy:
+        """Return the accuracy of values that have one relative error."""
+        return cls(min(error, ORDINARY), _times(largest, max(0.0, error - ORDINARY)), error, largest)
+
+
+EXACT = Accuracy()
+
+
+def _times(size: float, error: float) -> float:
+    return size * error if size and error else 0.0
+
+
+def of_scale(scalar: Expression) -> Accuracy:
+    """Return the accuracy of the number that `split_number` takes out of a tree without species."""
+    return _of_scale(scalar, folding_errors(scalar))
+
+
+@lru_cache(maxsize=4096)
+def _of_scale(scalar: Expression, folded: tuple[float, ...]) -> Accuracy:
+    if not depends_on_time(scalar):
+        value, error = errors(scalar, {}, 0.0)
+        return _of_values(np.atleast_1d(value), np.atleast_1d(error))
+    if not isinstance(scalar, Call) or scalar.function not in ("*", "/"):
+        return EXACT
+    parts = [of_scale(a) for a in scalar.arguments]
+    relative = sum(part.worst for part in parts) + len(parts) * UNIT
+    relative = relative / (1.0 - relative) if relative < 0.5 else math.inf
+    return Accuracy.of_relative(relative, abs(split_number(scalar)[0]))
+
+
+def of_table(factor: Expression, name: str, table: FloatArray, bottom: int) -> Accuracy:
+    """Return the accuracy of a factor, whose `table` begins at 0, at the counts of its species from `bottom` on."""
+    top = len(table) - 1
+    relative = structural(factor, 2.0 ** max(1, top).bit_length())
+    if relative is not None:
+        return Accuracy.of_relative(relative, float(np.abs(table[bottom:]).max(initial=0.0)))
+    value, error = _tabulated(factor, name, max(256, 2 ** int(top).bit_length()))
+    return _of_values(value[bottom : top + 1], error[bottom : top + 1])
+
+
+def of_columns(law: Expression, blocks: Iterable[Mapping[str, Any]], top: float, t: float) -> Accuracy:
+    """Return the accuracy of a law on columns of counts, block by block; no count is above `top`."""
+    relative = structural(law, max(1.0, top))
+    if relative is not None:
+        return Accuracy.of_relative(relative, 1.0)  # it is no factor, so that its largest value is not asked for
+    found = [_of_values(*map(np.atleast_1d, np.broadcast_arrays(*errors(law, block, t)))) for block in blocks]
+    return Accuracy(*(max(parts) for parts in zip(*found, strict=True))) if found else EXACT
+
+
+def _tabulated(factor: Expression, name: str, size: int) -> tuple[FloatArray, FloatArray]:
+    return (_kept if size <= KEPT_COUNTS else _kept.__wrapped__)(factor, folding_errors(factor), name, size)
+
+
+@lru_cache(maxsize=64)
+def _kept(factor: Expression, folded: tuple[float, ...], name: str, size: int) -> tuple[FloatArray, FloatArray]:
+    """Return value and error of a factor at the counts 0 … size, (size + 1,) each: spaces grow by little."""
+    counts = np.arange(size + 1.0)
+    value, error = errors(factor, {name: counts}, 0.0)
+    return np.broadcast_to(value, counts.shape), np.broadcast_to(error, counts.shape)
+
+
+def _of_values(value: FloatArray, error: FloatArray) -> Accuracy:
+    """Sum up errors (n,) of values (n,); what is no number is no rate either, and refused where it is met."""
+    known = np.isfinite(value)
+    size, error = np.abs(value[known]), error[known]
+    if not len(size):
+        return EXACT
+    with np.errstate(all="ignore"):
+        ratio = np.where(error > 0.0, error / size, 0.0)
+        largest = float(size.max())
+        relative = min(float(ratio[size >= FLAT * largest].max()), ORDINARY)
+        absolute = float(np.maximum(error - relative * (1.0 + 1e-9) * size, 0.0).max())
+    return Accuracy(relative * ERRORS_ROUND, absolute * ERRORS_ROUND, float(ratio.max()) * ERRORS_ROUND, largest)
+
+
+# ---- errors on arrays -----------------------------------------------------------------------------------------
+
+
+def errors(tree: Expression, values: Mapping[str, Any], t: float) -> Pair:
+    """Return what a tree comes to, as `fsp.model.program.evaluate` computes it, and a bound of its error.
+
+    Parameters
+    ----------
+    tree
+        The tree.
+    values
+        Counts, (n,) each, by name; they are exact.
+    t
+        The time, exact too.
+
+    Returns
+    -------
+    value, error
+        (n,) or numbers.
+    """
+    with np.errstate(all="ignore"):
+        value, error = _number(tree, values, np.float64(t))
+        return value, error * ERRORS_ROUND
+
+
+def _number(tree: Expression, values: Mapping[str, Any], t: Any) -> Pair:
+    pair = _pair(tree, values, t)
+    return roundoff.as_number(pair) if is_truth(tree) else pair
+
+
+def _truth(tree: Expression, values: Mapping[str, Any], t: Any) -> Pair:
+    pair = _pair(tree, values, t)
+    return pair if is_truth(tree) else roundoff.as_truth(pair)
+
+
+def _pair(tree: Expression, values: Mapping[str, Any], t: Any) -> Pair:
+    if isinstance(tree, Number):
+        return np.float64(tree.value), tree.inexact
+    if isinstance(tree, Symbol):
+        return values[tree.name], 0.0
+    if isinstance(tree, Time):
+        return t, 0.0
+    return _of_call(tree, values, t)
+
+
+def _of_call(tree: Call, values: Mapping[str, Any], t: Any) -> Pair:
+    arguments = list(tree.arguments)
+    if tree.function == "*":  # numbers first, as it is computed
+        arguments.sort(key=lambda a: not isinstance(a, Number))
+    pairs = [(_truth if is_condition(tree.function, k) else _number)(a, values, t) for k, a in enumerate(arguments)]
+    found = roundoff.applied(tree.function, pairs)
+    if tree.function in COMPARISONS and len(arguments) == 2 and np.any(found[1]):
+        return _decided(tree, values, found)
+    return found
+
+
+def _decided(tree: Call, values: Mapping[str, Any], found: Pair) -> Pair:
+    """Settle by fractions where a condition lies within its rounding."""
+    names = list(values)
+    holds, uncertain = (np.array(a) for a in np.broadcast_arrays(*found, *values.values())[:2])
+    open_ = np.argwhere(uncertain)
+    if len(open_) > MOST_FRACTIONS:
+        return found
+    columns = np.broadcast_arrays(*values.values(), uncertain)
+    for place in map(tuple, open_.tolist()):
+        counts = {name: Fraction(float(columns[k][place])) for k, name in enumerate(names)}
+        left, right = (_fraction(a, counts) for a in tree.arguments)
+        if left is not None and right is not None:
+            sign = (left > right) - (left < right)
+            uncertain[place] = bool(COMPARISONS[tree.function](sign, 0)) != bool(holds[place])
+    return holds, uncertain
+
+
+def _fraction(tree: Expression, counts: Mapping[str, Fraction]) -> Fraction | None:
+    """Return the exact value of a tree; None where it has none that is short."""
+    if isinstance(tree, Number):
+        return None if tree.error else decimal(tree.value)
+    if isinstance(tree, Symbol):
+        return counts[tree.name]
+    if isinstance(tree, Time):
+        return None
+    parts = [_fraction(a, counts) for a in tree.arguments]
+    known = [part for part in parts if part is not None]
+    return exactly(tree.function, known) if len(known) == len(parts) else None
+
+
+# ---- errors from the tree alone -------------------------------------------------------------------------------
+
+
+class _Shape(NamedTuple):
+    """What is known of a part at all counts: its relative error, sign, and the sizes it may have where it is not 0."""
+
+    error: float
+    positive: bool  # or zero
+    whole: bool
+    least: float
+    most: float
+
+
+class _Unknown(Exception):  # noqa: N818 - control flow inside this module only
+    """The relative error does not follow from the tree."""
+
+
+def structural(tree: Expression, top: float) -> float | None:
+    """Return a bound of the relative error at all counts up to `top` that follows from the form of a tree.
+
+    Parameters
+    ----------
+    tree
+        The tree.
+    top
+        The largest count.
+
+    Returns
+    -------
+    float or None
+        None where terms may cancel, a part may be anything, or a number that was folded has lost digits.
+    """
+    return _structural(tree, folding_errors(tree), top)
+
+
+@lru_cache(maxsize=4096)
+def _structural(tree: Expression, folded: tuple[float, ...], top: float) -> float | None:
+    try:
+        error = _shape(tree, top).error * ERRORS_ROUND
+    except (_Unknown, OverflowError, ZeroDivisionError):
+        return None
+    return error if error <= ORDINARY else None
+
+
+def _shape(tree: Expression, top: float) -> _Shape:
+    if isinstance(tree, Symbol):
+        return _Shape(0.0, True, True, 1.0, top)
+    if isinstance(tree, Number) and tree.value:
+        size = abs(tree.value)
+        whole = size.is_integer() and not tree.inexact
+        return _Shape(tree.inexact / size, tree.value > 0.0, whole, size, size)
+    if isinstance(tree, Call) and tree.function == "^":
+        return _raised(_shape(tree.arguments[0], top), tree.arguments[1])
+    if not isinstance(tree, Call) or tree.function not in _SHAPES:
+        raise _Unknown
+    parts = [_shape(a, top) for a in tree.arguments]
+    if tree.function == "*":
+        parts.sort(key=lambda part: not part.whole)
+    found = parts[0] if parts else _ONE
+    for part in parts[1:]:
+        found = _near(_SHAPES[tree.function](found, part))
+    return found
+
+
+def _near(shape: _Shape) -> _Shape:
+    if not 1.0 / FAR < shape.least <= shape.most < FAR:
+        raise _Unknown
+    return shape
+
+
+_ONE = _Shape(0.0, True, True, 1.0, 1.0)
+
+
+def _sum(a: _Shape, b: _Shape) -> _Shape:
+    whole = a.whole and b.whole and a.most + b.most <= LARGEST_WHOLE
+    if whole:
+        return _Shape(0.0, a.positive and b.positive, True, 1.0, a.most + b.most)
+    if not (a.positive and b.positive):
+        raise _Unknown
+    error = max(a.error, b.error)
+    return _Shape(error + UNIT * (1.0 + error), True, False, min(a.least, b.least), a.most + b.most)
+
+
+def _difference(a: _Shape, b: _Shape) -> _Shape:
+    if not (a.whole and b.whole and a.most + b.most <= LARGEST_WHOLE):
+        raise _Unknown
+    return _Shape(0.0, False, True, 1.0, a.most + b.most)
+
+
+def _product(a: _Shape, b: _Shape) -> _Shape:
+    positive, least, most = a.positive and b.positive, a.least * b.least, a.most * b.most
+    if a.whole and b.whole and most <= LARGEST_WHOLE:
+        return _Shape(0.0, positive, True, least, most)
+    error = a.error + b.error + a.error * b.error
+    return _Shape(error + UNIT * (1.0 + error), positive, False, least, most)
+
+
+def _quotient(a: _Shape, b: _Shape) -> _Shape:
+    error = (a.error + b.error) / (1.0 - b.error)
+    return _Shape(error + UNIT * (1.0 + error), a.positive and b.positive, False, a.least / b.most, a.most / b.least)
+
+
+def _raised(a: _Shape, exponent: Expression) -> _Shape:
+    if not isinstance(exponent, Number) or exponent.error or not exponent.value:
+        raise _Unknown
+    p = exponent.value
+    if p == int(p) and 2 <= abs(p) <= LARGEST_POWER:
+        power = a
+        for _ in range(int(abs(p)) - 1):  # repeated squaring doubles errors instead, which comes to the same
+            power = _near(_product(power, a))
+        return power if p > 0 else _quotient(_ONE, power)
+    if not a.positive:
+        raise _Unknown
+    off = abs(p) * -math.log1p(-a.error) + exponent.inexact * max(abs(math.log(a.least)), abs(math.log(a.most)))
+    units = 1.0 if p == 0.5 else roundoff.FUNCTION_UNITS
+    ends = a.least**p, a.most**p
+    return _near(_Shape(math.expm1(off) + units * UNIT * (1.0 + off), True, False, min(ends), max(ends)))
+
+
+_SHAPES: dict[str, Callable[[_Shape, _Shape], _Shape]] = {
+    "+": _sum,
+    "-": _difference,
+    "*": _product,
+    "/": _quotient,
+}
