@@ -214,62 +214,16 @@ def _hyperbolic(sign: float) -> Callable[[Series], Series]:
     return of
 
 
-def _integrated(start: Interval, a: Series, slope: Callable[[Series], Series]) -> Series:
-    """Return f(a), with ``f(a)' = slope(f(a)) a'``; each coefficient hangs on those before it alone."""
-    result = [start]
+def _hyperbolic_tangent(a: Series) -> Series:
+    """Return tanh, whose slope is ``1 - tanh²``: no exponential overflows where it is flat."""
+    result = [_increasing(math.tanh, a[0])]
     for k in range(1, len(a)):
-        s = slope([*result, *([ZERO] * (len(a) - k))])
-        result.append(_over(_sum([_times(_scaled(a[i], i), s[k - i]) for i in range(1, k + 1)]), k))
+        slope = _subtract(constant_series(1.0, k), _multiply(result, result))
+        slope[0] = (max(slope[0][0], 0.0), min(max(slope[0][1], 0.0), 1.0))
+        result.append(_over(_sum([_times(_scaled(a[i], i), slope[k - i]) for i in range(1, k + 1)]), k))
     return result
 
 
-def _hyperbolic_tangent(a: Series) -> Series:
-    """Return tanh, whose slope is ``1 - tanh²``: no exponential overflows where it is flat."""
-
-    def slope(t: Series) -> Series:
-        (low, high), *rest = _subtract(constant_series(1.0, len(t)), _multiply(t, t))
-        return [(max(low, 0.0), min(max(high, 0.0), 1.0)), *rest]
-
-    return _integrated(_increasing(math.tanh, a[0]), a, slope)
-
-
-def _inverse_function(
-    f: Callable[[float], float], slope: Callable[[Series, Series], Series]
-) -> Callable[[Series], Series]:
-    """Return the series of a rising f(a), from that of its slope, a function of one and of a²."""
-
-    def of(a: Series) -> Series:
-        along = slope(constant_series(1.0, len(a)), _multiply(a, a)) if len(a) > 1 else a
-        return _integrated(_increasing(f, a[0]), a, lambda value: along)
-
-    return of
-
-
-def _reciprocal(a: Series) -> Series:
-    return _divide(constant_series(1.0, len(a)), a)
-
-
-def _reciprocal_root(a: Series) -> Series:
-    return _reciprocal(power(a, 0.5))
-
-
-_HALF_TURN = _widened(0.5 * math.pi, 0.5 * math.pi)
-
-
-def _arc_cosine(a: Series) -> Series:
-    """Return π/2 - arcsin."""
-    (first, *rest) = _negate(INVERSE["arcsin"](a))
-    return [_plus(_HALF_TURN, first), *rest]
-
-
-INVERSE: dict[str, Callable[[Series], Series]] = {
-    "arctan": _inverse_function(math.atan, lambda one, square: _reciprocal(_add(one, square))),
-    "arctanh": _inverse_function(math.atanh, lambda one, square: _reciprocal(_subtract(one, square))),
-    "arcsin": _inverse_function(math.asin, lambda one, square: _reciprocal_root(_subtract(one, square))),
-    "arcsinh": _inverse_function(math.asinh, lambda one, square: _reciprocal_root(_add(one, square))),
-    "arccosh": _inverse_function(math.acosh, lambda one, square: _reciprocal_root(_subtract(square, one))),
-    "arccos": _arc_cosine,
-}
 NARY: dict[str, Callable[[Series, Series], Series]] = {
     "+": _add,
     "-": _subtract,
@@ -288,5 +242,4 @@ UNARY: dict[str, Callable[[Series], Series]] = {
     "sinh": _hyperbolic(-1.0),
     "cosh": _hyperbolic(1.0),
     "tanh": _hyperbolic_tangent,
-    **INVERSE,
 }

@@ -22,6 +22,8 @@ from fsp.model.reaction import Reaction, takes_time
 from fsp.model.tree import Call, Expression, Number, Symbol, call
 
 _BLOCK = 8192  # states in a block: a column of them is 64 KiB
+_ASKED_AGAIN = 64  # states, at most, for which a callable is asked twice
+_AGREEMENT = 1e-9  # relative, of its two answers, which may differ in rounding
 
 
 class Columns(dict[str, Any]):
@@ -157,21 +159,52 @@ def of_callable(
         for column in values.values():
             column.flags.writeable = False
         values |= {name: c(columns, t) if callable(c) else c for name, c in constants.items()}
-        view = MappingProxyType(values)
-        try:
-            value = np.asarray(rate(view, float(t)) if timed else rate(view), dtype=np.float64)
-        except Exception as error:
-            kind = type(error).__name__
-            raise ModelError(f"Rate of '{reaction.name}' must be computable, but raised {kind}: {error}.") from error
         n = len(columns.states) if isinstance(columns, Columns) else 0
-        if value.shape not in ((), (n,)):
-            raise ModelError(
-                f"Rate of '{reaction.name}' must return one value for each of {n} states, or one number, "
-                f"but returned shape {value.shape}; write it with numpy operations on whole arrays."
-            )
+        value = _answer(reaction, rate, values, (float(t),) if timed else (), n)
+        chosen = _others(n)
+        some = {name: v[chosen] if np.shape(v) == (n,) else v for name, v in values.items()}
+        again = _answer(reaction, rate, some, (float(t),) if timed else (), len(chosen))
+        _check_same(reaction, np.broadcast_to(value, (n,))[chosen], np.broadcast_to(again, (len(chosen),)), n)
         return value
 
     return Propensity(reaction, index, program, True, _needs(reaction, frozenset()), timed)
+
+
+def _answer(
+    reaction: Reaction, rate: Callable[..., Any], values: Mapping[str, Any], t: tuple[float, ...], n: int
+) -> FloatArray:
+    """Return what a callable says of n states, () or (n,)."""
+    try:
+        given = np.asarray(rate(MappingProxyType(dict(values)), *t))
+        value = given if np.iscomplexobj(given) else given.astype(np.float64)
+    except Exception as error:
+        kind = type(error).__name__
+        raise ModelError(f"Rate of '{reaction.name}' must be computable, but raised {kind}: {error}.") from error
+    if np.iscomplexobj(value):
+        raise ModelError(f"Rate of '{reaction.name}' must be real, but returned complex numbers.")
+    if value.shape not in ((), (n,)):
+        raise ModelError(
+            f"Rate of '{reaction.name}' must return one value for each of {n} states, or one number, "
+            f"but returned shape {value.shape}; write it with numpy operations on whole arrays."
+        )
+    return value
+
+
+def _others(n: int) -> npt.NDArray[np.int64]:
+    """Return some of n states, in another number than n."""
+    return np.zeros(2 * n, dtype=np.int64) if n < 2 else np.arange(0, n, 2 + n // _ASKED_AGAIN)
+
+
+def _check_same(reaction: Reaction, first: FloatArray, again: FloatArray, n: int) -> None:
+    """Raise a `ModelError` unless a callable says the same of some states as it said among all n."""
+    same = np.isclose(first, again, rtol=_AGREEMENT, atol=0.0, equal_nan=True)
+    if not same.all():
+        i = int(np.argmin(same))
+        raise ModelError(
+            f"Rate of '{reaction.name}' must depend on a state alone, but is {first[i]:.9g} in one of {n} states and "
+            f"{again[i]:.9g} in the same one of {len(again)}: it must use no random numbers, no sums over the arrays "
+            f"and not their length."
+        )
 
 
 def evaluate_all(

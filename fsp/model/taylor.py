@@ -350,7 +350,7 @@ def _as_quotient(a: Expression, b: Expression) -> Expression:
     return Call("piecewise", (Call("floor", (ratio,)), Call(">=", (ratio, Number(0.0))), Call("ceil", (ratio,))))
 
 
-_INVERSES = {"sec": "cos", "csc": "sin", "cot": "tan", "sech": "cosh", "csch": "sinh", "coth": "tanh"}
+_PARTNER = {"sec": "cos", "csc": "sin", "cot": "tan", "sech": "cosh", "csch": "sinh", "coth": "tanh"}
 _ONE = Number(1.0)
 _REWRITTEN: dict[str, Callable[..., Expression]] = {
     "^": lambda a, b: Call("exp", (Call("*", (b, Call("ln", (a,)))),)),
@@ -359,6 +359,5 @@ _REWRITTEN: dict[str, Callable[..., Expression]] = {
     "quotient": _as_quotient,
     "rem": lambda a, b: Call("-", (a, Call("*", (b, _as_quotient(a, b))))),
     "implies": lambda a, b: Call("||", (Call("!", (a,)), b)),
-    **{name: lambda a, of=of: Call("/", (_ONE, Call(of, (a,)))) for name, of in _INVERSES.items()},
-    **{f"arc{name}": lambda a, of=of: Call(f"arc{of}", (Call("/", (_ONE, a)),)) for name, of in _INVERSES.items()},
+    **{name: lambda a, of=of: Call("/", (_ONE, Call(of, (a,)))) for name, of in _PARTNER.items()},
 }
