@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from fsp.projection.relaxation import Relaxation, relaxation
     from fsp.projection.steady import stationary
     from fsp.projection.sweep import sweep
-    from fsp.solvers import Chebyshev, Implicit, Krylov, Magnus, Rational, Uniformization
+    from fsp.solvers import Chebyshev, Implicit, Krylov, Magnus, Rational, Squaring, Uniformization
     from fsp.space import StateSpace
     from fsp.verification.approximations import Approximations, approximations
     from fsp.verification.checking import verify
@@ -65,6 +65,7 @@ _HOMES = {
     "Relaxation": "fsp.projection.relaxation",
     "Report": "fsp.verification.report",
     "Runs": "fsp.verification.samples",
+    "Squaring": "fsp.solvers",
     "StateSpace": "fsp.space",
     "StateSpaceError": "fsp.errors",
     "Summary": "fsp.verification.samples",
@@ -110,6 +111,7 @@ __all__ = [
     "Report",
     "Runs",
     "Solution",
+    "Squaring",
     "StateSpace",
     "StateSpaceError",
     "Summary",

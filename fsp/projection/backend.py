@@ -14,7 +14,7 @@ from fsp.distribution import Distribution
 from fsp.errors import ArgumentError
 from fsp.generator import Generator
 from fsp.solvers import SOLVERS
-from fsp.solvers.choice import VECTOR_WORK
+from fsp.solvers.choice import AUTOMATIC
 from fsp.space import StateSpace
 from fsp.space.alone import ALONE
 
@@ -70,7 +70,7 @@ class Serial:
 
     comm = ALONE
     solvers: Mapping[str, type] = SOLVERS
-    automatic: Collection[str] = VECTOR_WORK
+    automatic: Collection[str] = AUTOMATIC
 
     def check_solver(self, solver: str | Solver) -> None:
         """Accept all; the solver itself refuses what it cannot do."""

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.distribution import ErrorLedger
-from fsp.errors import ArgumentError, BackendError, Interrupted, ToleranceWarning
+from fsp.errors import ArgumentError, BackendError, ConvergenceError, Interrupted, ToleranceWarning
 from fsp.model.arguments import check_call
 from fsp.model.phases import split_at_events
 from fsp.model.times import checked_times
@@ -49,12 +49,13 @@ if TYPE_CHECKING:
     from fsp.model import Model
     from fsp.model.phases import Phase
     from fsp.projection.backend import Backend
-    from fsp.solvers import Solver
+    from fsp.solvers import Advance, Solver
     from fsp.solvers.base import History
     from fsp.space import StateSpace
 
 PRUNING_SHARE = 0.05  # of the tolerance, spent in proportion to time
 ROUNDING_SHARE = 0.05
+BEARABLE_ROUNDING = 0.3  # of the tolerance: a solver that would round more is taken only if all do
 INTEGRATION_SHARE = 0.03  # so small that improbable states are not lost in noise; it costs a solver little
 TIMED_SHARE = 0.2  # where rates depend on time: a smaller error costs a solver more there
 LARGEST_INTEGRATION_SHARE = 0.3
@@ -254,12 +255,15 @@ class _March:
         self._work = Work() if work is None else work
         least = TIMED_SHARE if self.model.is_time_dependent else INTEGRATION_SHARE
         share = min(max(least, INTEGRATION_NOISE / tol), LARGEST_INTEGRATION_SHARE)
-        self._chooser = Chooser(solver, share * tol, backend.solvers, backend.automatic)
+        self._chooser = Chooser(
+            solver, share * tol, backend.solvers, backend.automatic, BEARABLE_ROUNDING * tol, duration
+        )
         self._integration_rate = min(share * tol, self._chooser.tol) / duration
         self._truncation_rate = (1.0 - share - PRUNING_SHARE - ROUNDING_SHARE) * tol / duration
         self._pruning_rate = PRUNING_SHARE * tol / duration
         self._changes = Changes(begin.t)
         self._step_lengths: dict[type, float] = {}
+        self._unchecked = 0  # products since it was last seen whether states can be dropped
         self._stack = stack
         self._progress: ProgressCallback | None = None
         self._checkpoint: Callable[[Callable[[], Solution]], None] | None = None
@@ -308,15 +312,13 @@ class _March:
             if self._held_until < target:
                 self._hold(target)
             solver, started = self._choice.solver, self.t
-            step = self._propagator.advance(
-                self.p,
-                self.t,
-                target,
-                tol=self._integration_rate * (target - self.t),
-                limit=self._loss_limit(),
-                pulse=self._report,
-                most=self._changes.products_until_check(solver) if self._growing else inf,
-            )
+            try:
+                step = self._advanced(target)
+            except ConvergenceError as failure:
+                self._chooser.give_way(solver, self.t, failure)
+                self._chooser.bound(anew=False)
+                self._open(self._chooser.choose(self.generator, self._horizon, growing=self._growing))
+                continue
             self.ledger += ErrorLedger(
                 truncation=float(step.lost.sum()),
                 integration=step.error,
@@ -332,9 +334,10 @@ class _March:
                 rate, length = self.generator.largest_exit_rate, self._propagator.step_length
                 steps = (self.t - started) / length if length else 0.0
                 self._chooser.learn(solver, step.n_matvec, rate * (self.t - started), steps)
+            self._chooser.advanced(solver, self.generator, step, self.t - started)
             if step.rejected is not None:
                 self._grow(step.rejected)
-            elif not self._prune():
+            elif self._unchecked or not self._prune():
                 self._reconsider()
             self._report(self.t)
 
@@ -350,6 +353,26 @@ class _March:
         """Name the rate whose rounding keeps the answer from its tolerance."""
         spoiled = error.total > self.record.tol and self._of_rates > 0.5 * error.total
         return self._remarks if spoiled else ()
+
+    def _advanced(self, target: float) -> Advance:
+        """Advance towards `target`, until it is time to look at the space or to say how far it is."""
+        solver = self._choice.solver
+        until_check = self._changes.products_until_check(solver) if self._growing else inf
+        report = self._chooser.products_of_a_report(solver, self.generator)
+        step = self._propagator.advance(
+            self.p,
+            self.t,
+            target,
+            tol=self._integration_rate * (target - self.t),
+            limit=self._loss_limit(),
+            pulse=self._report,
+            most=min(until_check - self._unchecked, report),
+        )
+        # What returned to report alone goes on with the space that it has.
+        self._unchecked += step.n_matvec
+        if not (step.t < target and report <= step.n_matvec and self._unchecked < until_check):
+            self._unchecked = 0
+        return step
 
     def finish(self) -> None:
         """Let go of the solver: its vectors may take more memory than the answer."""
@@ -387,6 +410,7 @@ class _March:
         """Build the generator of the space and open a solver on it."""
         generator = self._backend.generator(self.model, self.space, self.t)
         self.generator = generator if self._held is None else generator.held(self._held)
+        self._chooser.bound(anew=True)
         self._open(self._chooser.choose(self.generator, self._horizon, growing=self._growing))
 
     def _hold(self, target: float) -> None:
@@ -403,6 +427,7 @@ class _March:
         """Change the solver where another one now promises much less work."""
         choice = self._chooser.choose(self.generator, self._horizon, self._choice, growing=self._growing)
         if choice is not self._choice and choice.solver != self._choice.solver:
+            self._chooser.bound(anew=False)
             self._open(choice)
 
     def _open(self, choice: Choice) -> None:

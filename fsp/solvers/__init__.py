@@ -7,6 +7,7 @@ from fsp.solvers.implicit import Implicit
 from fsp.solvers.krylov import Krylov
 from fsp.solvers.magnus import Magnus
 from fsp.solvers.rational import Rational
+from fsp.solvers.squaring import Squaring
 from fsp.solvers.uniformization import Uniformization
 
 __all__ = [
@@ -24,5 +25,6 @@ __all__ = [
     "Pulse",
     "Rational",
     "Solver",
+    "Squaring",
     "Uniformization",
 ]

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from fsp.arrays import FloatArray
     from fsp.generator import Generator
 
-SMALLEST_STEP = 1e-13  # of the time asked for
+SMALLEST_STEP = 1e-13  # of the time asked for, or of the shortest mean waiting time
 STAGE_ITERATIONS = 25
 NOISE = 30.0  # how many times the rounding of the products the residual of a step may show
 KEPT_FACTORS = 2
@@ -98,6 +98,7 @@ class _ImplicitPropagator:
         self._table = radau(solver.stages)
         self._n = len(generator)
         self.step_length = 0.0
+        self._shortest = 1.0 / max(generator.largest_exit_rate, 1e-300)
         self._systems: dict[float, tuple[Generator, list[ShiftedSystem]]] = {}
         self._course: type[_Course] = _Course
         if not generator.is_constant:
@@ -122,7 +123,7 @@ class _ImplicitPropagator:
         most = min(most, REPORT_WORK / (SOLVE_WORK * self._generator.work))  # products
         while t < t1 and rejected is None and n_matvec < most:
             h = self._within_switches(t, self._step_length(p, t, t1))
-            if self.step_length < SMALLEST_STEP * (t1 - t0) or h <= 0.0:
+            if self.step_length < SMALLEST_STEP * min(t1 - t0, self._shortest) or h <= 0.0:
                 raise ConvergenceError(
                     f"Implicit found no step at t = {t:.6g} whose error is below {tol_rate:.1e} per unit of time: the "
                     f"step fell to {self.step_length:.1e}. Loosen `tol`, or use solver='uniformization'."

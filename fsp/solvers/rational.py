@@ -66,7 +66,7 @@ CHECK_EVERY = 3  # at least, until it is looked at again
 LIKELY = 0.8  # of the vectors that are missing, if the error falls as it did
 FEW, MANY = 24, 34  # vectors of a step after which the next one is longer, or shorter
 LARGEST_SPREAD = 1e3  # of Σ|u_j|‖v_j‖₁ over its start: beyond, cancellation costs more digits than a step is worth
-SMALLEST_STEP = 1e-13  # of the time asked for
+SMALLEST_STEP = 1e-13  # of the time asked for, or of the shortest mean waiting time
 KEPT_FACTORS = 2
 COMPLEX = 4.0  # roundings of a product of complex numbers
 NOISE = 5.0  # how many times the rounding of the products the residual of a step may show
@@ -140,7 +140,7 @@ class _RationalPropagator:
         t, error, rounding, n_matvec = t0, 0.0, 0.0, 0
         rejected = None
         while t < t1 and rejected is None and n_matvec < most:
-            if self.step_length < SMALLEST_STEP * (t1 - t0):
+            if self.step_length < SMALLEST_STEP * min(t1 - t0, self._system.shortest) or t + self.step_length == t:
                 raise ConvergenceError(
                     f"Rational found no step at t = {t:.6g} whose error is below {tol_rate:.1e} per unit of time: the "
                     f"step fell to {self.step_length:.1e}. Loosen `tol`, or use solver='uniformization'."
@@ -240,6 +240,7 @@ class _System:
         self.n, self.n_sinks = len(generator), generator.n_sinks
         self.square, self.sinks = generator.to_csr(), generator.sinks
         self.exit_rates = generator.exit_rates
+        self.shortest = 1.0 / max(generator.largest_exit_rate, 1e-300)
         self.roundings = generator.roundings
         self._band = Band.of(self.square)
         self._known: dict[float, ShiftedSystem] = {}

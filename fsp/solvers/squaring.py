@@ -1,0 +1,294 @@
+"""Squaring of transition matrices: any time in as many products as it has binary digits, for few states.
+
+``T = exp(hA)`` of the closed chain is summed by uniformization and squared to ``exp(2hA), exp(4hA), …``, of which the
+time asked for is put together.  Only non-negative numbers are added, so every entry of a product has a small relative
+error, and a column is known to be that of a stochastic matrix: where less than half of it jumps, the diagonal is one
+less what jumps, else the column is divided by its sum.  So what is held is, up to a relative error of each entry, an
+exactly stochastic M, and the error E = M - T has columns with sum zero.
+
+With B a bound of |E|, entry by entry, the states in groups g, and any column c_g for each, ``M² - T²``, which is
+``M E + E T``, gives::
+
+    (1)  B  <-  |M - c| B + Σ_g c_g S_g + B (M + B) + 4 θ M²,      S_g = min(Σ_{k in g} B_k, Σ_{k not in g} B_k)
+
+θ is the relative error of an entry of the product; ``|Σ_{k in g} E_k| <= S_g``, as a column of E has the sum zero.
+A group is what the chain no longer tells apart: columns of M that are nearly the same, and c_g one of them, so that the
+first term vanishes, and the second one with it where all of a column is in one group.  So errors add up in proportion
+to the jumps as long as the chain remembers where it was, and no longer, and what leaves a group, or the stored states,
+has a relative error however little it is.
+
+References
+----------
+J. Xue, Q. Ye, Entrywise relative perturbation bounds for exponentials of essentially non-negative
+matrices, Numer. Math. 110 (2008) 393, doi:10.1007/s00211-008-0167-3; bound of the squarings: this package.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from math import floor, inf, log2
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import sparse
+
+from fsp.errors import BackendError
+from fsp.solvers.base import (
+    NO_LIMIT,
+    UNIT_ROUNDOFF,
+    Advance,
+    History,
+    LossLimit,
+    Pulse,
+    check_tol,
+    require_constant_rates,
+)
+from fsp.solvers.poisson import poisson_window
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fsp.arrays import FloatArray, IntArray
+    from fsp.generator import Generator
+
+MOST_STATES = 400  # a squaring takes n³ multiply-adds
+FEWEST_JUMPS = 64.0  # Λ times the first power, at least: it is the number of states, as a squaring costs that many
+TAIL = 1e-60  # of the Poisson weights: far below what leaves a space that is large enough for a long time
+NEGLIGIBLE = 1e-150  # entries that are taken for zero, so that their products are no denormal numbers; charged
+ALIKE = 0.5  # 1-norm of the difference of two columns of one group
+MOST_COMPARED = 64  # places whose columns are compared: more are there only while little is forgotten
+UPWARD = 1.0 + 1e-12  # more than the rounding of a bound that is a sum over the states
+
+
+@dataclass(frozen=True, slots=True)
+class Squaring:
+    """Square transition matrices, for few states and any length of time.
+
+    Parameters
+    ----------
+    tol
+        Allowed 1-norm error of one advance; the error is as small as rounding lets it be, whatever is allowed.
+    """
+
+    tol: float = 1e-10
+
+    def __post_init__(self) -> None:
+        check_tol(self.tol)
+
+    @property
+    def certified(self) -> bool:
+        """The reported error is a bound."""
+        return True
+
+    @contextmanager
+    def open(self, generator: Generator) -> Iterator[_SquaringPropagator]:
+        """Bind to `generator`, of at most `MOST_STATES` states, whose propensities must not depend on time."""
+        require_constant_rates(generator, "Squaring")
+        if len(generator) > MOST_STATES:
+            raise BackendError(
+                f"Squaring must have at most {MOST_STATES} states, but this space has {len(generator):,}; use "
+                f"solver='rational' or solver='uniformization'."
+            )
+        yield _SquaringPropagator(generator)
+
+
+@dataclass(frozen=True, eq=False)
+class _Power:
+    """``exp(sA)`` of the closed chain.
+
+    Parameters
+    ----------
+    matrix
+        M but for the relative error of its entries, (N, N).
+    off
+        B, (N, N).
+    """
+
+    matrix: FloatArray
+    off: FloatArray
+
+    @cached_property
+    def errors(self) -> FloatArray:
+        """Bounds of the 1-norms of the columns of E, (N,)."""
+        errors: FloatArray = np.minimum(UPWARD * self.off.sum(axis=0), 2.0)
+        return errors
+
+
+class _SquaringPropagator:
+    step_length = 0.0
+    history: History | None = None
+
+    def __init__(self, generator: Generator) -> None:
+        closed = generator.with_sinks
+        self._n, self._size = len(generator), closed.shape[0]  # N
+        self._rate = 2.0 * generator.largest_exit_rate  # Λ: no diagonal entry of P suffers cancellation
+        self._P = sparse.csr_array(sparse.eye_array(self._size) + closed / (self._rate or 1.0))
+        self._roundings = generator.roundings + int(np.diff(self._P.indptr).max()) + 4  # of a product, and its weight
+        jumps = max(FEWEST_JUMPS, float(self._size))
+        self._first = 2.0 ** floor(log2(jumps / self._rate)) if self._rate > 0.0 else inf
+        self._powers: list[_Power] = []
+        self._pulse: Pulse | None = None
+        self._products, self._t = 0, 0.0
+
+    def advance(
+        self,
+        p: FloatArray,
+        t0: float,
+        t1: float,
+        *,
+        tol: float | None = None,
+        limit: LossLimit = NO_LIMIT,
+        pulse: Pulse | None = None,
+        most: float = inf,
+    ) -> Advance:
+        """Advance `p` from `t0` to `t1`; see `fsp.solvers.base.Propagator`.
+
+        The time covered is known in units of the first power and what is left of it.  After a loss that is too large
+        only shorter powers are tried, so that the time at which the limit is met is found by bisection.
+        """
+        self._pulse, self._products, self._t = pulse, 0, t0
+        z = np.concatenate([p, np.zeros(self._size - self._n)])
+        whole, rest = divmod(t1 - t0, self._first) if self._first < inf else (0.0, t1 - t0)
+        level, rejected = self._highest(z, whole, limit)
+        done, rounding = 0.0, 0.0
+        while level >= 0 and done < whole:
+            if done + 2.0**level > whole:
+                level -= 1
+                continue
+            y = self._applied(level, z)
+            if y[self._n :].sum() > limit.at((done + 2.0**level) * self._first):
+                rejected, level = y, level - 1
+                continue
+            rounding += UPWARD * float(self._powers[level].errors @ z) + self._of_product() * float(z.sum())
+            z, done = y, done + 2.0**level
+        s = done * self._first if done else 0.0
+        if rejected is None and rest > 0.0:
+            y, error = self._short(z, rest)
+            if y[self._n :].sum() > limit.at(t1 - t0):
+                rejected = y
+            else:
+                z, rounding, s = y, rounding + error, t1 - t0
+        states, lost = z[: self._n], z[self._n :].copy()
+        rejected = None if rejected is None else rejected[: self._n]
+        return Advance(states, lost, 0.0, self._products, t1 if s == t1 - t0 else t0 + s, rounding, rejected)
+
+    def _highest(self, z: FloatArray, whole: float, limit: LossLimit) -> tuple[int, FloatArray | None]:
+        """Return the level to begin with, and what lost too much at the next one: none above it is made."""
+        level = 0
+        while 2.0**level <= whole:
+            y = self._applied(level, z)
+            if y[self._n :].sum() > limit.at(2.0**level * self._first):
+                return level - 1, y
+            level += 1
+        return level - 1, None
+
+    def _applied(self, level: int, z: FloatArray) -> FloatArray:
+        """Return ``exp(2^level h A) z``, but for rounding."""
+        y: FloatArray = self._power(level).matrix @ z
+        self._products += 1
+        return y
+
+    def _of_product(self) -> float:
+        """Return the relative error of an entry of a product, with what its factors are off: θ."""
+        return float(UPWARD * UNIT_ROUNDOFF * (3 * self._size + 10))
+
+    def _weights(self, s: float) -> tuple[int, FloatArray, float]:
+        """Return the Poisson window of a time s, and the relative error of what is summed with it."""
+        first, weights = poisson_window(self._rate * s, TAIL)
+        last = first + len(weights)
+        return first, weights, UPWARD * UNIT_ROUNDOFF * (self._roundings * last + 2)
+
+    def _sum(self, s: float, z: FloatArray) -> tuple[FloatArray, float]:
+        """Return ``exp(sA) z`` for non-negative columns, without what the tail of the weights lacks, and its error."""
+        first, weights, relative = self._weights(s)
+        total = weights[-1] * z
+        for k in range(first + len(weights) - 2, -1, -1):
+            total = self._P @ total
+            if k >= first:
+                total += weights[k - first] * z
+        self._products += (first + len(weights) - 1) * (1 if z.ndim == 1 else z.shape[1])
+        return total, relative
+
+    def _short(self, z: FloatArray, s: float) -> tuple[FloatArray, float]:
+        """Return ``exp(sA) z`` for a time below that of the first power, and a bound of the rounding."""
+        if self._rate == 0.0:
+            return z, 0.0
+        y, relative = self._sum(s, z)
+        return y, (relative + 2.0 * TAIL) * float(z.sum())
+
+    def _power(self, level: int) -> _Power:
+        """Return ``exp(2^level h A)``."""
+        if not self._powers:
+            self._powers.append(self._first_power())
+        while len(self._powers) <= level:
+            self._powers.append(self._squared(self._powers[-1]))
+            if self._pulse is not None:
+                self._pulse(self._t)
+        return self._powers[level]
+
+    def _first_power(self) -> _Power:
+        matrix, relative = self._sum(self._first, np.eye(self._size))
+        return _Power(matrix, _rounded_up(_made_stochastic(matrix, relative), TAIL))
+
+    def _squared(self, power: _Power) -> _Power:
+        M, B = power.matrix, power.off
+        matrix = M @ M
+        self._products += self._size
+        off = _made_stochastic(matrix, self._of_product())
+        label, c = _groups(M)
+        off += np.abs(M - c[:, label]) @ B + c @ _sums(B, label) + B @ (M + B)  # (1)
+        return _Power(matrix, _rounded_up(off, self._size * NEGLIGIBLE))
+
+
+def _made_stochastic(matrix: FloatArray, relative: float) -> FloatArray:
+    """Make columns those of a stochastic matrix but for a relative error; return what that changes, (N, N)."""
+    matrix[matrix < NEGLIGIBLE] = 0.0
+    diagonal = np.einsum("ii->i", matrix)
+    own = diagonal.copy()
+    diagonal[:] = 0.0
+    moved = matrix.sum(axis=0)
+    near = moved <= 0.5
+    diagonal[:] = np.where(near, moved, own)
+    changed: FloatArray = 4.0 * relative * matrix
+    diagonal[:] = np.where(near, 1.0 - moved, own)
+    matrix /= np.where(near, 1.0, moved + own)
+    return changed
+
+
+def _rounded_up(off: FloatArray, dropped: float) -> FloatArray:
+    """Return a bound with its own rounding and what was taken for zero; no entry is off by more than one."""
+    bound: FloatArray = np.minimum(UPWARD * off + (dropped + NEGLIGIBLE), 1.0)
+    return bound
+
+
+def _groups(M: FloatArray) -> tuple[IntArray, FloatArray]:
+    """Return the group of each state, (N,), and the column that stands for each group, (N, n_groups).
+
+    States that are likeliest in the same place later are a group, and places with nearly the same columns are one.
+    """
+    places, label, counts = np.unique(M.argmax(axis=0), return_inverse=True, return_counts=True)
+    if len(places) > MOST_COMPARED:
+        return label, M[:, places]
+    group = np.empty(len(places), dtype=np.int64)
+    chosen: list[int] = []
+    for i in np.argsort(-counts, kind="stable").tolist():
+        distances = np.abs(M[:, chosen] - M[:, [places[i]]]).sum(axis=0)
+        if distances.min(initial=inf) > ALIKE:
+            chosen.append(int(places[i]))
+            group[i] = len(chosen) - 1
+        else:
+            group[i] = int(np.argmin(distances))
+    return group[label], M[:, chosen]
+
+
+def _sums(B: FloatArray, label: IntArray) -> FloatArray:
+    """Return S, (n_groups, N)."""
+    own = np.zeros((int(label.max()) + 1, len(label)))
+    np.add.at(own, label, B)
+    others = np.zeros_like(own)
+    others[1:] += np.cumsum(own, axis=0)[:-1]
+    others[:-1] += np.cumsum(own[::-1], axis=0)[-2::-1]
+    S: FloatArray = np.minimum(own, others)
+    return S

@@ -1,0 +1,122 @@
+"""`auto` changes the solver by itself where one fails, stalls or rounds too much."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import replace
+
+import pytest
+from written_networks import network
+
+import fsp
+from fsp.solvers import chebyshev, choice, implicit, krylov, magnus, rational, squaring
+
+ISOMERS = network({"A": 1, "B": 0}, ("A -> B", "mass_action", 1.0), ("B -> A", "mass_action", 2.0))
+STIFF = network(
+    {"A": 0, "B": 6},
+    ("2 B -> A + B", "mass_action", 3e5),
+    ("2 A -> A + B", "mass_action", 2.5e-6),
+    ("A + B -> 2 A", "mass_action", 0.08),
+)
+
+
+@pytest.mark.parametrize("t", [1e6, 1e11])
+def test_auto_avoids_the_solver_whose_rounding_would_miss_the_tolerance(t):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        d = fsp.transient(ISOMERS, [t], 1e-9)[-1]
+    assert abs(d.probability({"A": 1}).value - 2.0 / 3.0) <= d.error.total <= 1e-9
+
+
+@pytest.mark.parametrize("tol", [1e-4, 1e-9])
+def test_auto_takes_few_products_on_stiff_networks_of_few_states(tol):
+    solution = fsp.transient(STIFF, [2000.0], tol)
+    assert solution[-1].error.total <= tol
+    assert solution.statistics["n_matvec"] < 5_000
+
+
+def test_rounding_speaks_against_a_solver_with_less_work():
+    generator = fsp.Generator(ISOMERS, fsp.StateSpace.reachable(ISOMERS))
+    jumps = 100.0 * generator.largest_exit_rate
+    rounds = 2.0**-53 * generator.roundings * jumps
+    takes = [choice.Chooser("auto", 1e-9, rounding=share * rounds, span=100.0) for share in (2.0, 0.5)]
+    loose, sharp = (chooser.choose(generator, 100.0) for chooser in takes)
+    assert isinstance(loose.solver, fsp.Uniformization)
+    assert isinstance(sharp.solver, fsp.Squaring)
+    assert "too much rounding: uniformization" in sharp.reason
+
+
+def test_a_solver_that_fails_gives_way(monkeypatch):
+    """Every solver but one finds no step: the answer is that of the one that is left."""
+    failed = []
+
+    def fail(self, p, t0, t1, **options):
+        failed.append(type(self))
+        raise fsp.ConvergenceError(f"no step at t = {t0:.6g}")
+
+    for kind in (chebyshev._ChebyshevPropagator, krylov._KrylovPropagator, squaring._SquaringPropagator):
+        monkeypatch.setattr(kind, "advance", fail)
+    monkeypatch.setattr(rational._RationalPropagator, "advance", fail)
+    monkeypatch.setitem(choice.CALL_WORK, "uniformization", 1e12)  # the last that would be taken
+    model = network({"A": 300}, ("A -> 0", "mass_action", 1.0), ("0 -> A", "mass_action", 10.0))
+    space = fsp.StateSpace.box(model, upper={"A": 360})
+    d = fsp.transient(model, [0.3], 1e-8, space=space)[-1]
+    mean = 300.0 * math.exp(-0.3) + 10.0 * (1.0 - math.exp(-0.3))
+    assert d.error.total <= 1e-8
+    assert d.mean()["A"] == pytest.approx(mean, rel=1e-5)
+    assert len(failed) == len(set(failed)) >= 3
+
+
+def test_chebyshev_that_finds_no_step_is_no_error():
+    model = network({"A": 300}, ("A -> 0", "mass_action", 1.0), ("0 -> A", "mass_action", 10.0))
+    space = fsp.StateSpace.box(model, upper={"A": 360})
+    assert fsp.transient(model, [1.0], 4e-11, space=space)[-1].error.total <= 4e-11
+
+
+def test_where_all_fail_the_error_says_what_each_came_to(monkeypatch):
+    def fail(self, p, t0, t1, **options):
+        raise fsp.ConvergenceError("no step")
+
+    monkeypatch.setattr(implicit._ImplicitPropagator, "advance", fail)
+    monkeypatch.setattr(magnus._MagnusPropagator, "advance", fail)
+    model = network({"A": 3}, ("A -> 0", "rate", "A*(1 + sin(time))"))
+    with pytest.raises(fsp.ConvergenceError, match=r"implicit stopped at t = 0 .*; magnus stopped at t = 0 "):
+        fsp.transient(model, [1.0])
+    with pytest.raises(fsp.ConvergenceError, match=r"^no step$"):
+        fsp.transient(model, [1.0], solver="magnus")
+
+
+def test_a_solver_that_stalls_gives_way(monkeypatch):
+    """Steps that do not get longer, as those of the rational solver near the end of a stiff decay."""
+    advance = rational._RationalPropagator.advance
+    taken = []
+
+    def crawl(self, p, t0, t1, **options):
+        step = advance(self, p, t0, min(t1, t0 + 1e-6), **options)
+        taken.append(step.n_matvec)
+        assert len(taken) < 100
+        return replace(step, n_matvec=200)
+
+    monkeypatch.setattr(rational._RationalPropagator, "advance", crawl)
+    monkeypatch.setattr(choice, "MOST_STATES", 0)
+    solution = fsp.transient(STIFF, [2000.0], 1e-6)
+    assert solution[-1].error.total <= 1e-6
+    assert len(taken) > 3
+
+
+def test_a_solver_that_stalls_can_be_stopped_with_what_it_reached(monkeypatch):
+    """What was asked for does not give way, but returns so often that a stop loses little."""
+    monkeypatch.setattr(choice, "REPORT_WORK", 1e8)
+    seen = []
+
+    def stop(progress):
+        seen.append(progress.t)
+        if progress.reached()[-1].t > 0.0 or len(seen) > 200:
+            raise KeyboardInterrupt
+
+    with pytest.raises(fsp.Interrupted) as stopped:
+        fsp.transient(STIFF, [2000.0], 1e-6, solver="rational", progress=stop)
+    reached = stopped.value.solution[-1]
+    assert 0.0 < reached.t < 2000.0
+    assert reached.error.total <= 1e-6
