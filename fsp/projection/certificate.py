@@ -41,14 +41,13 @@ import numpy as np
 
 from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.projection.killed import Eliminated, Factorised
+from fsp.projection.reach import entered
 
 if TYPE_CHECKING:
     from fsp.arrays import BoolArray, FloatArray, IntArray
     from fsp.generator import Generator
-    from fsp.model import Model
     from fsp.moments.lyapunov import DriftCondition
     from fsp.projection.killed import Killed
-    from fsp.space import StateSpace
 
 SLACK = 2e-14  # relative: pairwise sums over states, 20 + log2(n) additions in a row, and the operations on them
 KEPT = 1e-6  # of the right-hand sides that is added, so that a solution with roundings is above the exact one
@@ -187,30 +186,6 @@ def _boundary(generator: Generator, condition: DriftCondition | None) -> _Bounda
         place[place >= 0],
         max(SLACK, 2.0 * condition.precision),
     )
-
-
-def entered(model: Model, space: StateSpace) -> BoolArray:
-    """Tell which states of a space a jump from outside may lead to, whatever its rate.
-
-    Parameters
-    ----------
-    model
-        The reaction network.
-    space
-        The space.
-
-    Returns
-    -------
-    ndarray
-        Mask, (n,).
-    """
-    states = space.states
-    found = np.zeros(len(states), dtype=np.bool_)
-    for change in np.unique(model.change, axis=0):
-        before = states - change
-        possible = np.flatnonzero((before >= 0).all(axis=1) & ~found)
-        found[possible[space.index(before[possible]) < 0]] = True
-    return found
 
 
 def _hitting_times(generator: Generator, system: Killed, boundary: _Boundary, z: int) -> _Times | None:

@@ -9,29 +9,28 @@ error is at most the 1-norm of what the equations for the transient states leave
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
-from scipy.sparse import csgraph
 
 from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
 from fsp.distribution import ErrorLedger
 from fsp.errors import ConvergenceError, StateSpaceError
 from fsp.generator import Generator
-from fsp.model.structure import producible, same_lattice
 from fsp.moments.lyapunov import NoDriftCondition
-from fsp.moments.rates import rates
-from fsp.projection.certificate import Certificate, certify, entered, roundings
+from fsp.projection.certificate import Certificate, certify, roundings
 from fsp.projection.growth import starting_vector
 from fsp.projection.nullspace import null_vector
 from fsp.projection.progress import Progress, ProgressCallback
+from fsp.projection.reach import Reach
 from fsp.projection.settled import Settled, example, warn_if_above
-from fsp.projection.structure import Absorption, Classes, absorption, close_leaks, closed_classes
+from fsp.projection.structure import Absorption, Classes, absorption, closed_classes, lead_back
 from fsp.space import StateSpace
 
 if TYPE_CHECKING:
-    from fsp.arrays import BoolArray, FloatArray, IntArray
+    from fsp.arrays import FloatArray, IntArray
     from fsp.model import Model
     from fsp.moments.lyapunov import DriftCondition
     from fsp.projection.growth import Growth
@@ -48,13 +47,7 @@ class Certifier:
     def __init__(self, model: Model, condition: DriftCondition | None, method: str, tol: float) -> None:
         self._model, self._method, self._tol = model, method, tol
         self._condition = condition  # without states that turn out not to be reached
-        found = rates(model, 0.0, np.full(model.n_species, np.inf))
-        self._needs = np.array(  # (R, d) species that are a factor of every term of a rate
-            [
-                [rate.upper is not None and all(alpha[i] > 0 for alpha in rate.upper) for i in range(model.n_species)]
-                for rate in found
-            ]
-        )
+        self._reach = Reach(model)
 
     @property
     def n_excepted(self) -> int:
@@ -123,7 +116,7 @@ class Certifier:
         Settled
             On the states of the space that may be reached.
         """
-        reached = self._reached(space, self._model.initial_states)
+        reached = self._reach.reached(space, self._model.initial_states)
         if not reached.all():
             guess = None if guess is None else guess[reached]
             space, whole = space.restrict(reached), space
@@ -133,8 +126,8 @@ class Certifier:
         closed = (generator.to_csr() + sparse.diags_array(generator.leak_rates)).tocsr()
         classes = self._separate(generator, closed_classes(closed))
         if len(classes.members) < 2:
-            return self._one(generator, guess)
-        end = absorption(closed, classes, generator.leak_rates, initial)
+            return self._one(generator, guess, classes)
+        end = absorption(closed, classes, generator.leak_rates, initial, roundings(generator))
         return self._several(generator, closed, classes, end)
 
     def _separate(self, generator: Generator, classes: Classes) -> Classes:
@@ -145,7 +138,7 @@ class Certifier:
         for members in classes.members:
             ways = np.zeros(len(generator), dtype=np.bool_)
             if generator.leak_rates[members].any():
-                ways = self._reached(generator.space, generator.space.states_at(members[:1]))
+                ways = self._reach.leads(generator.space, members)
                 ways[members] = False
             if (ways & ~classes.transient).any():
                 transient[members] = True
@@ -153,15 +146,19 @@ class Certifier:
                 kept.append(members)
         return Classes(tuple(kept), transient)
 
-    def _one(self, generator: Generator, guess: FloatArray | None) -> Settled:
+    def _one(self, generator: Generator, guess: FloatArray | None, classes: Classes) -> Settled:
         """Certify the only closed class, which every state of the space must be shown to lead to."""
         if guess is not None and guess.any():
             certificate = self._around_mode(generator, int(np.argmax(guess)), self._condition)
             if certificate is not None:
                 return _settled(generator, certificate)
         initial = starting_vector(self._model, generator.space)
-        back = close_leaks(generator.to_csr(), generator.leak_rates, initial)
-        p = self._estimate(back, max(closed_classes(back).members, key=len))
+        likely = initial if guess is None else guess
+        leads = partial(self._reach.leads, generator.space)
+        back = lead_back(generator.to_csr(), generator.leak_rates, initial, likely, leads)
+        known = classes.members[0][:1] if classes.members else np.zeros(0, dtype=np.int64)
+        found = max(closed_classes(back).members, key=lambda members: (np.isin(known, members).any(), len(members)))
+        p = self._estimate(back, found)
         certificate = None if guess is not None else self._around_mode(generator, int(np.argmax(p)), self._condition)
         if certificate is not None:
             return _settled(generator, certificate)
@@ -197,41 +194,13 @@ class Certifier:
 
     # ---- which states may be reached
 
-    def _possible(self, states: IntArray, start: IntArray) -> BoolArray:
-        """Tell which states (m, d) may be reached from one of `start` (k, d), by lattice and by species present."""
-        change = self._model.change
-        if len(start) > 64:
-            return np.ones(len(states), dtype=np.bool_)
-        found = np.zeros(len(states), dtype=np.bool_)
-        for x in start:
-            there = producible(change, self._needs, x > 0)
-            found |= same_lattice(change, states - x) & ~states[:, ~there].any(axis=1)
-        return found
-
     def _excepted(self) -> IntArray:
         """Return the states that have to be stored."""
         condition = self._condition
         if condition is None:
             return np.zeros((0, self._model.n_species), dtype=np.int64)
         states = condition.states[condition.drifts > -SPARE * condition.elsewhere]
-        return states[self._possible(states, self._model.initial_states)]
-
-    def _reached(self, space: StateSpace, start: IntArray) -> BoolArray:
-        """Tell which states of a space may be reached from `start`, on a way through it or from outside."""
-        first = np.zeros(len(space), dtype=np.bool_)
-        entries = np.flatnonzero(entered(self._model, space))
-        first[entries[self._possible(space.states_at(entries), start)]] = True
-        first[space.index(start)] = True
-        if first.all():
-            return first
-        matrix = Generator(self._model, space).to_csr()
-        n = len(space)
-        source = sparse.csr_array(first[:, None].astype(np.float64))  # jumps from a state of its own
-        jumps = sparse.block_array([[abs(matrix), source], [None, sparse.csr_array((1, 1))]], format="csr")
-        order = csgraph.breadth_first_order(jumps.T.tocsr(), n, directed=True, return_predecessors=False)
-        found = np.zeros(n + 1, dtype=np.bool_)
-        found[order] = True
-        return found[:n]
+        return states[self._reach.possible(states, self._model.initial_states)]
 
     def _narrowed(self, start: IntArray, whole: StateSpace, space: StateSpace) -> DriftCondition | None:
         """Return the drift condition without states that cannot be reached: those of `whole` that `space` lacks."""
@@ -239,7 +208,7 @@ class Certifier:
         if condition is None:
             return None
         excluded = (whole.index(condition.states) >= 0) & (space.index(condition.states) < 0)
-        kept = ~excluded & self._possible(condition.states, start)
+        kept = ~excluded & self._reach.possible(condition.states, start)
         return replace(condition, states=condition.states[kept], drifts=condition.drifts[kept])
 
     # ---- several closed classes
@@ -289,7 +258,7 @@ class Certifier:
         condition = None
         start = generator.space.states_at(np.array([z]))
         if leaks:
-            kept = np.flatnonzero(self._reached(generator.space, start))
+            kept = np.flatnonzero(self._reach.reached(generator.space, start))
         mask = np.zeros(len(generator), dtype=np.bool_)
         mask[kept] = True
         space = generator.space.restrict(mask)
@@ -313,14 +282,20 @@ class _AbsorptionError:
 
 
 def _absorption_error(generator: Generator, classes: Classes, end: Absorption) -> _AbsorptionError:
-    """Bound the error of the weights: what the equations of the transient states leave goes somewhere, once."""
+    """Bound the error of the weights, by that of each or by what the equations of the transient states leave.
+
+    What they leave goes somewhere, once.
+    """
+    lost = end.lost * (1.0 + 1e-12)
+    if np.isfinite(end.relative):
+        return _AbsorptionError(lost, end.relative)
     inside = classes.transient
     matrix = generator.to_csr()
     initial = starting_vector(generator.model, generator.space)
     rest = np.abs((initial + matrix @ end.occupation)[inside])
     charge = roundings(generator) * (abs(matrix) @ end.occupation)
     summed = (SUM_ROUNDING + roundings(generator)) * float(end.weights.sum())  # starts and fluxes, all >= 0
-    return _AbsorptionError(end.lost * (1.0 + 1e-12), float(rest.sum() + charge.sum()) + summed)
+    return _AbsorptionError(lost, float(rest.sum() + charge.sum()) + summed)
 
 
 def _settled(generator: Generator, found: Certificate) -> Settled:

@@ -17,6 +17,7 @@ import numpy as np
 
 from fsp.errors import ArgumentError, StateSpaceError
 from fsp.projection.backend import SERIAL
+from fsp.projection.escape import LIKELY, escape
 from fsp.projection.levels import Levels
 
 if TYPE_CHECKING:
@@ -46,7 +47,6 @@ LARGEST_GROWTH = 1.5  # of the space, beyond which states are not looked for far
 BYTES_PER_STATE = 8 * 80  # Krylov basis, generator, keys and states of a network with few reactions
 SUSPECT_GROWTHS = 30
 AROUND: tuple[int, ...] = ()  # in the place of a change: all reactions
-RAY = 2.0 ** np.arange(10, 21)
 
 
 class _Pace:
@@ -174,7 +174,7 @@ class Growth:
             sums = np.asarray(comm.sum(np.array([f.sum() for f in flux])))
         self.count += 1
         if self.count % SUSPECT_GROWTHS == 0:
-            self._refuse_escape(space, generator.leaks, flux, t)
+            self._refuse_escape(space, generator.leaks, flux, t, remaining)
         threshold = 0.0 if everywhere else _threshold(np.concatenate(flux), bearable, comm)
         lines = []
         for leak, f, whole in zip(generator.leaks, flux, sums, strict=True):
@@ -193,7 +193,7 @@ class Growth:
             states = np.concatenate([line.states for line in lines])
             grown = self._extended(base, states, around)
         except StateSpaceError:
-            self._refuse_escape(space, generator.leaks, flux, t)
+            self._refuse_escape(space, generator.leaks, flux, t, remaining)
             where = "" if t is None else f" at t = {t:.6g}"
             raise StateSpaceError(
                 f"The tolerance must be met with at most {self._limit:,} states (`{self._named}`), but{where} "
@@ -253,40 +253,41 @@ class Growth:
         return enabled
 
     def _refuse_escape(
-        self, space: StateSpace, leaks: Sequence[Leak], flux: Sequence[FloatArray], t: float | None
+        self,
+        space: StateSpace,
+        leaks: Sequence[Leak],
+        flux: Sequence[FloatArray],
+        t: float | None,
+        remaining: float,
     ) -> None:
-        """Raise where the mean drift along a reaction that only adds leads to infinity, and too fast.
+        """Raise where it is proved that what flows out runs away: see `fsp.projection.escape`.
 
-        For a transient that is faster than linear growth, which explodes; for a stationary distribution any
-        drift outwards.  It is looked at from the state that most probability flows out of.
+        A transient ends where that is by an explosion, a stationary distribution in any case.  It is looked at from the
+        state that most probability flows out of.
         """
         largest = [float(f.max(initial=0.0)) for f in flux]
         strongest = int(np.argmax(largest))
         top = space.comm.max(largest[strongest])
-        state = np.zeros(len(space.species))
+        state = np.zeros(len(space.species), dtype=np.int64)
         if len(flux[strongest]) and largest[strongest] == top:
-            state = space.states_at(leaks[strongest].sources[[int(np.argmax(flux[strongest]))]])[0].astype(np.float64)
+            state = space.states_at(leaks[strongest].sources[[int(np.argmax(flux[strongest]))]])[0]
         state = np.asarray(space.comm.max(state))
-        for k in np.flatnonzero((self._model.change >= 0).all(axis=1) & self._model.change.any(axis=1)):
-            direction = self._model.change[k]
-            ray = (state + RAY[:, None] * direction).astype(np.int64)
-            drift = _drift(self._model, ray, direction, t or 0.0)
-            place = np.maximum(ray @ direction, 1)
-            superlinear = drift[0] > 0.0 and drift[-1] > drift[0] * (place[-1] / place[0]) ** 1.1
-            name = self._model.reactions[k].name
-            if superlinear:
-                where = "" if t is None else f" at t = {t:.6g}"
-                raise StateSpaceError(
-                    f"The network must not explode, but{where} probability runs away along reaction '{name}', whose "
-                    f"rate grows faster than linearly: infinitely many jumps happen in finite time, and no finite "
-                    f"space holds the rest. Bound the rate, or end earlier."
-                )
-            if self._stationary and drift[-1] >= 0.0:
-                raise StateSpaceError(
-                    f"A stationary distribution must exist, but probability escapes along reaction '{name}', or "
-                    f"comes back too slowly to be followed: far out the mean drift along it is {drift[-1]:.3g} >= 0. "
-                    f"No closed class lies inside any truncation; give a `space` if a reflecting boundary is meant."
-                )
+        found = escape(self._model, state, 0.0 if t is None else t + remaining, remaining)
+        if found is None or not (found.explodes or self._stationary):
+            return
+        where = "" if t is None else f" at t = {t:.6g}"
+        raised = f"reaction '{found.reaction}' raises {found.species}, now {found.count:,},"
+        if found.explodes:
+            raise StateSpaceError(
+                f"The network must not explode, but{where} {raised} faster than linearly: from there infinitely many "
+                f"jumps happen in finite time with a probability of at least {LIKELY}, and no finite space holds "
+                f"the rest. Bound the rate, or end earlier."
+            )
+        never = "with a probability of at least 3/4" if found.leaves else "or after an infinite mean time only"
+        raise StateSpaceError(
+            f"A stationary distribution must exist, but {raised} so fast that it never falls below {found.level:,} "
+            f"again, {never}: probability escapes to infinity. Give a `space` if a reflecting boundary is meant."
+        )
 
 
 def check_tolerance(tol: float) -> None:
@@ -338,10 +339,3 @@ def _line_lengths(flux: FloatArray, threshold: float, top: float, longest: int) 
     share = np.log(flux / threshold) / np.log(top / threshold)
     lengths: IntArray = np.ceil(share * longest).astype(np.int64)
     return np.clip(lengths, 1, longest)
-
-
-def _drift(model: Model, states: IntArray, direction: IntArray, t: float) -> FloatArray:
-    """Mean rate of change of the position along `direction`, (n,)."""
-    weights = model.change @ direction / float(direction @ direction)
-    drift: FloatArray = weights @ model.propensities(states, t)
-    return drift

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fsp.errors import ConvergenceError
 from fsp.projection import multilevel_kernels as kernels
 from fsp.projection.chain import Chain
 from fsp.projection.elimination import Elimination, analyse
@@ -153,6 +154,11 @@ def cycles(chain: Chain, p: FloatArray, tol: float, most: int = CYCLES) -> tuple
         Estimated 1-norm error at which to end.
     most
         Number of cycles at which to end.
+
+    Raises
+    ------
+    ConvergenceError
+        If no cycle ends in numbers.
     """
     p = np.maximum(p, kernels.FLOOR)
     hierarchy = Hierarchy(chain, p)
@@ -162,6 +168,8 @@ def cycles(chain: Chain, p: FloatArray, tol: float, most: int = CYCLES) -> tuple
         if k in REBUILT:
             hierarchy, memory = Hierarchy(chain, p), []
         following = hierarchy.cycle(p)
+        if not np.isfinite(following).all():  # rates between cells have underflown
+            break
         change = following - p
         size = SLOWEST * float(np.abs(change).sum())
         since += 1
@@ -170,6 +178,8 @@ def cycles(chain: Chain, p: FloatArray, tol: float, most: int = CYCLES) -> tuple
         if error <= tol or since > STALLED:
             break
         p = _mixed(following, change, memory)
+    if not error < np.inf:
+        raise ConvergenceError("The cells must communicate, but rates between them are not normal numbers.")
     return best, error
 
 

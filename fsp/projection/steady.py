@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -29,25 +30,29 @@ from fsp.model.structure import irreversible_gain
 from fsp.moments import PendingBounds, moment_bounds
 from fsp.moments.lyapunov import NoDriftCondition, drift_condition
 from fsp.projection.backend import SERIAL, backend_named
+from fsp.projection.certificate import roundings
 from fsp.projection.certified import Certifier
 from fsp.projection.detailed_balance import detailed_balance
+from fsp.projection.excursions import Exits, followed
 from fsp.projection.growth import MAX_STATES, Growth, check_tolerance, starting_vector
 from fsp.projection.nullspace import METHODS, null_vector
 from fsp.projection.product_form import product_form
 from fsp.projection.progress import Progress, ProgressCallback
+from fsp.projection.reach import Reach
 from fsp.projection.settled import Settled, example, warn_if_above
-from fsp.projection.structure import absorption, close_leaks, closed_classes
+from fsp.projection.structure import absorption, close_leaks, closed_classes, lead_back
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from fsp.arrays import FloatArray
+    from fsp.arrays import FloatArray, IntArray
     from fsp.model import Model
     from fsp.space import StateSpace
 
 SUSPECT_GROWTHS = 5
 CERTIFIED_STATES = 100_000  # of a space that is given
 NEGLIGIBLE = 1e-14  # probability of a closed class that is not solved
+PASSING = 0.5  # share of the jumps that leave the space, from which on its closed classes only pass probability on
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,7 +62,15 @@ class _Solved:
     occupation: FloatArray  # mean times in transient states, (n,)
     lost: float  # probability of leaving the space before a closed class is reached
     error: float
+    modes: IntArray  # the most probable state of each closed class
     notes: tuple[str, ...]
+
+    @property
+    def lasting(self) -> FloatArray:
+        """Weights of what goes on, (n,): the way to the closed classes too where these are no more than its end."""
+        generator = self.generator
+        passing = generator.leak_rates @ self.p > PASSING * (generator.exit_rates @ self.p)
+        return self.p + self.occupation if passing else self.p
 
     def estimate(self, truncation: float) -> ErrorLedger:
         lost = self.generator.rate_errors.lost
@@ -188,28 +201,41 @@ def estimated(
     reason
         Why there is no proof.
     """
-    report = report or _silent
-    solved = _solve(model, growth.first(), method, None)
-    change = 2.0
-    confirming = False
-    while solved.generator.n_sinks:
-        before = solved
-        refuse_accumulation(model, before.generator.space, before.p, growth.count)
-        weight = before.p + before.occupation
-        ledger = ErrorLedger(truncation=change, integration=before.error, certified=False)
-        grown = growth.grow(before.generator.space, before.generator, weight, None, ledger, everywhere=confirming)
-        padded = np.zeros(len(grown))
-        padded[grown.index(before.generator.space.states)] = before.p
-        solved = _solve(model, grown, method, padded)
-        change = float(np.abs(solved.p - padded).sum()) + 2.0 * solved.lost
-        report(Progress(None, None, len(grown), change + solved.error, "stationary"))
-        settled = change + solved.error <= tol
-        if settled and confirming:
-            break
-        confirming = settled
+    solved, change = _settled(model, growth, tol, method, report or _silent)
     uncertified = f"the error is an estimate: {reason}; a function given as `lyapunov` may help"
     solved = solved.noted(uncertified)
-    return _distribution(model, solved, solved.estimate(change if solved.generator.n_sinks else 0.0))
+    return _distribution(model, solved, solved.estimate(change))
+
+
+def _settled(model: Model, growth: Growth, tol: float, method: str, report: ProgressCallback) -> tuple[_Solved, float]:
+    """Return the answer on a space that has grown until it settled, and its change under the last growth.
+
+    Before it is accepted the space grows from all of its boundary, and what leaves it by each kind of jump, however
+    seldom, is followed until most of it comes back: what never does takes all probability in the end.
+    """
+    reach = Reach(model)
+    solved = _solve(model, growth.first(), method, None, reach)
+    change, settled, away = 2.0, False, None
+    while solved.generator.n_sinks:
+        before, space = solved, solved.generator.space
+        refuse_accumulation(model, space, before.lasting, growth.count)
+        weight = before.p + before.occupation if away is None else away.occupation
+        ledger = ErrorLedger(truncation=change, integration=before.error, certified=False)
+        confirming = settled and away is None
+        grown = growth.grow(space, before.generator, weight, None, ledger, everywhere=confirming)
+        guess = space.carry(before.p, grown)
+        solved = _solve(model, grown, method, guess, reach)
+        change = float(np.abs(solved.p - guess).sum()) + 2.0 * solved.lost
+        report(Progress(None, None, len(grown), change + solved.error, "stationary"))
+        was, settled = settled, change + solved.error <= tol
+        if was and settled:
+            exits = Exits.of(before.generator, before.p) if away is None else away.exits
+            away = followed(solved.generator, exits, solved.modes, method)
+            if away.returns:
+                return solved, change
+        else:
+            away = None
+    return solved, 0.0
 
 
 def _exactly(model: Model, growth: Growth, tol: float, report: ProgressCallback) -> Distribution | None:
@@ -233,7 +259,7 @@ def _certifier(model: Model, tol: float, method: str, lyapunov: str | None) -> C
 
 def _on_fixed_space(model: Model, space: StateSpace, tol: float, method: str, lyapunov: str | None) -> Distribution:
     """Solve with a reflecting boundary; the error is the distance from the chain without one."""
-    solved = _solve(model, space, method, None)
+    solved = _solve(model, space, method, None, Reach(model), reflecting=True)
     try:
         found = _distribution(model, solved, *_distance(model, solved, tol, method, lyapunov))
     except NoDriftCondition as missing:
@@ -284,16 +310,24 @@ def _distance(
     return proved.error + ErrorLedger(truncation=apart * (1.0 + 1e-12)), moment_bounds(model, math.inf), bounds
 
 
-def _solve(model: Model, space: StateSpace, method: str, guess: FloatArray | None) -> _Solved:
+def _solve(
+    model: Model, space: StateSpace, method: str, guess: FloatArray | None, reach: Reach, *, reflecting: bool = False
+) -> _Solved:
     generator = Generator(model, space)
     initial = starting_vector(model, space)
-    closed = close_leaks(generator.to_csr(), generator.leak_rates, initial)
+    leads = partial(reach.leads, space)
+    matrix, leak_rates = generator.to_csr(), generator.leak_rates
+    if reflecting:
+        closed = close_leaks(matrix, leak_rates, initial, leads)
+    else:
+        closed = lead_back(matrix, leak_rates, initial, initial if guess is None else guess, leads)
     classes = closed_classes(closed)
-    end = absorption(closed, classes, generator.leak_rates, initial)
+    end = absorption(closed, classes, leak_rates, initial, roundings(generator))
     p = np.zeros(len(space))
-    error, notes = 0.0, []
+    error, modes, notes = 0.0, [], []
     for members, weight in zip(classes.members, end.weights, strict=True):
         if weight <= NEGLIGIBLE:
+            error += 2.0 * weight
             continue
         whole = len(members) == len(space)
         block = closed if whole else closed[members][:, members].tocsr()
@@ -303,9 +337,11 @@ def _solve(model: Model, space: StateSpace, method: str, guess: FloatArray | Non
         found = null_vector(block, method, start)
         p[members] = weight * found.p
         error += weight * found.error
+        modes.append(members[np.argmax(found.p)])
         where = example(space, int(members[0]))
         notes.append(f"closed class of {len(members):,} states around ({where}), probability {weight:.6g}")
-    return _Solved(generator, p, end.occupation, end.lost, error, tuple(notes) if len(notes) > 1 else ())
+    several = tuple(notes) if len(notes) > 1 else ()
+    return _Solved(generator, p, end.occupation, end.lost, error, np.array(modes, dtype=np.int64), several)
 
 
 def refuse_accumulation(model: Model, space: StateSpace, p: FloatArray, growths: int) -> None:
@@ -326,7 +362,8 @@ def gaining(model: Model, space: StateSpace, p: FloatArray) -> int | None:
     if model.is_finite:
         return None
     flux = np.asarray(space.comm.sum(model.propensities(space.local.states) @ p))  # (n_reactions,)
-    found = irreversible_gain(model.change) & (flux > 1e-9 * flux.sum())
+    endless = np.isinf(model.species_bounds)
+    found = irreversible_gain(model.change[:, endless]) & (flux > 1e-9 * flux.sum())
     return int(np.argmax(found)) if found.any() else None
 
 

@@ -9,9 +9,13 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse import csgraph, linalg
 
+from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.errors import ConvergenceError
+from fsp.projection.killed import Eliminated
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fsp.arrays import BoolArray, FloatArray, IntArray
 
 
@@ -56,18 +60,33 @@ class Absorption:
         Mean time spent in each transient state, zero elsewhere, (n,).
     lost
         Probability of leaving the space before a closed class is reached.
+    relative
+        Bound of the relative error of each of these; infinite where there is none.
     """
 
     weights: FloatArray
     occupation: FloatArray
     lost: float
+    relative: float = np.inf
 
 
-def absorption(matrix: Any, classes: Classes, leak_rates: FloatArray, start: FloatArray) -> Absorption:
+def absorption(
+    matrix: Any, classes: Classes, leak_rates: FloatArray, start: FloatArray, roundings: float
+) -> Absorption:
     """Follow the distribution `start` (n,) into the closed classes; what leaks on the way is lost.
 
     The mean times u spent in the transient states solve ``-(A - leak)_TT u = start_T``; what flows from them into a
-    class, plus what starts there, is its probability.
+    class, plus what starts there, is its probability.  They come from an elimination without a subtraction, so that
+    rates may be as far apart as they like; where that takes too long, from a factorisation.
+
+    Parameters
+    ----------
+    matrix
+        Rates of jumps, their diagonal without leaks, (n, n) CSR.
+    classes, leak_rates, start
+        Its closed classes, the rates of leaving the space, and the first distribution, (n,).
+    roundings
+        Relative error of the rates.
 
     Raises
     ------
@@ -78,40 +97,111 @@ def absorption(matrix: Any, classes: Classes, leak_rates: FloatArray, start: Flo
     occupation = np.zeros(matrix.shape[0])
     inside = np.flatnonzero(classes.transient)
     if not start[inside].any():
-        return Absorption(weights, occupation, 0.0)
-    system = sparse.diags_array(leak_rates[inside]) - matrix[inside][:, inside]
-    occupation[inside] = np.maximum(linalg.splu(system.tocsc()).solve(start[inside]), 0.0)
-    flux = matrix @ occupation
-    weights = weights + np.array([flux[members].sum() for members in classes.members])
-    lost = float(leak_rates[inside] @ occupation[inside])
-    return absorbed(weights, occupation, lost)
+        return Absorption(weights, occupation, 0.0, 0.0)
+    into = matrix[:, inside].tocsr()  # (n, n_transient)
+    leaks = leak_rates[inside]
+    out = leaks + np.asarray(into[~classes.transient].sum(axis=0)).ravel()  # rates of leaving the transient states
+    occupation[inside], relative = _mean_times(into[inside], leaks, out, start[inside], roundings)
+    entering = into @ occupation[inside]
+    weights = weights + np.array([entering[members].sum() for members in classes.members])
+    return absorbed(weights, occupation, float(leaks @ occupation[inside]), relative + len(inside) * UNIT_ROUNDOFF)
 
 
-def absorbed(weights: FloatArray, occupation: FloatArray, lost: float) -> Absorption:
+def _mean_times(
+    within: Any, leaks: FloatArray, out: FloatArray, start: FloatArray, roundings: float
+) -> tuple[FloatArray, float]:
+    """Return the mean times spent in transient states, (m,), and a bound of their relative error."""
+    m = len(start)
+    end = sparse.block_diag([within, sparse.csr_array((1, 1))], format="csr")  # and what they are left for
+    try:
+        system = Eliminated(end, np.append(out, 0.0), m, roundings)
+    except RuntimeError:  # too long, or products of rates that are no normal numbers
+        factors = linalg.splu((sparse.diags_array(leaks) - within).tocsc())
+        return np.maximum(factors.solve(start), 0.0), np.inf
+    return system.solve(np.append(start, 0.0))[:-1], system.relative + roundings
+
+
+def absorbed(weights: FloatArray, occupation: FloatArray, lost: float, relative: float = np.inf) -> Absorption:
     """Return where a chain ends, or raise a ConvergenceError unless that has all of its probability."""
     if not abs(weights.sum() + lost - 1.0) < 1e-6:
         raise ConvergenceError(
             f"The absorption probabilities must sum to 1, but sum to {weights.sum() + lost:.3g}: the transient states "
             f"are left so slowly that the probabilities cannot be told in double precision."
         )
-    return Absorption(weights, occupation, lost)
+    return Absorption(weights, occupation, lost, relative)
 
 
-def close_leaks(matrix: Any, leak_rates: FloatArray, start: FloatArray) -> Any:
+def close_leaks(
+    matrix: Any, leak_rates: FloatArray, start: FloatArray, leads: Callable[[IntArray], BoolArray] | None = None
+) -> Any:
     """Return the chain on the space with its leaks closed: reflected, or led back to `start`.
 
     A reflecting boundary gives the exact conditional distribution of a reversible chain.  In an irregular space it
     may also make a trap of states whose ways back are all cut off; jumps that leave such a closed class without
-    an initial state re-enter at those instead.  Transient states keep their leaks out of it: see `absorption`.
+    an initial state re-enter at those instead, unless `leads` says that there is no way to them: it tells which
+    states (n,) the members of a class may come to through the outside.  Transient states keep their leaks out of it:
+    see `absorption`.
     """
     reflecting = (matrix + sparse.diags_array(leak_rates)).tocsr()
-    trapped = np.zeros(len(start), dtype=np.bool_)
-    for members in closed_classes(reflecting).members:
-        trapped[members] = leak_rates[members].any() and not start[members].any()
+    entries = np.flatnonzero(start)
+    trapped = _traps(reflecting, leak_rates, entries, leads)
     if not trapped.any():
         return reflecting
-    leaking, entries = np.flatnonzero(trapped & (leak_rates > 0.0)), np.flatnonzero(start)
-    rates = np.outer(start[entries], leak_rates[leaking]).ravel()
-    places = (np.repeat(entries, len(leaking)), np.tile(leaking, len(entries)))
-    back = sparse.coo_array((rates, places), shape=matrix.shape)
-    return (matrix + sparse.diags_array(np.where(trapped, 0.0, leak_rates)) + back).tocsr()
+    rates = np.where(trapped, leak_rates, 0.0)
+    back = (start[z] * _led(rates, np.full(len(start), z)) for z in entries)
+    return (reflecting - sparse.diags_array(rates) + sum(back)).tocsr()
+
+
+def lead_back(
+    matrix: Any,
+    leak_rates: FloatArray,
+    start: FloatArray,
+    likely: FloatArray,
+    leads: Callable[[IntArray], BoolArray],
+) -> Any:
+    """Return the chain on the space with the leaks of each closed class led back to one of its states.
+
+    Its stationary vector is what the chain does between two visits of that state, but for what it does outside, and
+    a larger space only adds to it.  Reflection would hold states at the boundary whose ways on are cut off.  Traps are
+    those of `close_leaks`; transient states keep their leaks.
+
+    Parameters
+    ----------
+    matrix
+        The generator on the space, (n, n) CSR.
+    leak_rates, start
+        Rates of leaving the space, and the first distribution, (n,).
+    likely
+        Where the probability is, (n,): the state is the one with most of it, or of the start where there is none.
+    leads
+        As in `close_leaks`.
+    """
+    reflecting = (matrix + sparse.diags_array(leak_rates)).tocsr()
+    z = np.argmax(likely if likely.any() else start)
+    trapped = np.where(_traps(reflecting, leak_rates, np.array([z]), leads), leak_rates, 0.0)
+    joined = (reflecting - sparse.diags_array(trapped) + _led(trapped, np.full(len(start), z))).tocsr()
+    classes = closed_classes(joined)
+    into = np.full(len(start), -1)
+    entered = joined @ classes.transient.astype(np.float64)
+    for members in classes.members:
+        place = next((p[members] for p in (likely, start, entered) if p[members].any()), np.ones(1))
+        into[members] = members[np.argmax(place)]
+    rates = np.where((into >= 0) & (trapped == 0.0), leak_rates, 0.0)
+    return (joined - sparse.diags_array(rates) + _led(rates, into)).tocsr()
+
+
+def _traps(
+    reflecting: Any, leak_rates: FloatArray, entries: IntArray, leads: Callable[[IntArray], BoolArray] | None
+) -> BoolArray:
+    """Tell which states are in a closed class that leaks, and may lead through the outside to `entries`, in none."""
+    trapped = np.zeros(len(leak_rates), dtype=np.bool_)
+    for members in closed_classes(reflecting).members:
+        if leak_rates[members].any() and not np.isin(entries, members).any():
+            trapped[members] = leads is None or bool(leads(members)[entries].any())
+    return trapped
+
+
+def _led(rates: FloatArray, into: IntArray) -> Any:
+    """Return jumps at `rates` (n,) from each state into another, without what the diagonal loses: (n, n)."""
+    leaking = np.flatnonzero(rates)
+    return sparse.coo_array((rates[leaking], (into[leaking], leaking)), shape=(len(rates), len(rates)))

@@ -95,17 +95,9 @@ def sweep(
         If the bound on the error of a point exceeds `tol`.
     """
     check_call(model, progress=progress, **{name: options[name] for name in _LIMITS if name in options})
-    unknown = sorted(options.keys() - {"solver", *_LIMITS})
-    if unknown:
-        raise ArgumentError(
-            f"Further options of `sweep` must be of solver, {', '.join(_LIMITS)}, but there is '{unknown[0]}'."
-        )
+    _check_options(options, errors, processes)
     names, points, shape = _points(model, values, pairs)
     check_tolerance(tol)
-    if errors not in ERRORS:
-        raise ArgumentError(f"`errors` must be one of {', '.join(ERRORS)}, but is '{errors}'.")
-    if processes is not None and not processes >= 1:
-        raise ArgumentError(f"`processes` must be at least one, but is {processes!r}.")
     if out is not None:
         try_writing(out, "out")
     task = Task(model, names, checked_times(times), tol, options)
@@ -123,6 +115,18 @@ def sweep(
         found.save(out)
     _warn_if_above(found, tol)
     return found
+
+
+def _check_options(options: Mapping[str, Any], errors: str, processes: int | None) -> None:
+    unknown = sorted(options.keys() - {"solver", *_LIMITS})
+    if unknown:
+        raise ArgumentError(
+            f"Further options of `sweep` must be of solver, {', '.join(_LIMITS)}, but there is '{unknown[0]}'."
+        )
+    if errors not in ERRORS:
+        raise ArgumentError(f"`errors` must be one of {', '.join(ERRORS)}, but is '{errors}'.")
+    if processes is not None and not processes >= 1:
+        raise ArgumentError(f"`processes` must be at least one, but is {processes!r}.")
 
 
 # ---- points

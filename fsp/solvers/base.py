@@ -98,7 +98,7 @@ def short(h: float) -> float:
     return ldexp(float(int(ldexp(mantissa, STEP_BITS))), exponent - STEP_BITS)
 
 
-def noise_of_closed(rate: float, roundings: int, mass: float) -> float:
+def noise_of_closed(rate: float, roundings: float, mass: float) -> float:
     """Return, per unit of time, what the residual of a closed Krylov basis may show for rounding.
 
     More vectors would not make it smaller: the step is accepted, and what is seen is charged.

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from math import ceil, inf, log2, log10, sqrt
 from typing import TYPE_CHECKING
 
+from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.errors import ArgumentError, ConvergenceError
-from fsp.solvers.base import REPORT_WORK, UNIT_ROUNDOFF
+from fsp.solvers.base import REPORT_WORK
 from fsp.solvers.chebyshev import Chebyshev
 from fsp.solvers.implicit import Implicit
 from fsp.solvers.krylov import Krylov

@@ -34,10 +34,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import sparse
 
+from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.errors import BackendError
 from fsp.solvers.base import (
     NO_LIMIT,
-    UNIT_ROUNDOFF,
     Advance,
     History,
     LossLimit,

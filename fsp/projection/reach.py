@@ -1,0 +1,90 @@
+"""Which states may be reached, and some more: by the lattice of the reactions, species never made, and a space."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse import csgraph
+
+from fsp.generator import Generator
+from fsp.model.structure import producible, same_lattice
+from fsp.moments.rates import rates
+
+if TYPE_CHECKING:
+    from fsp.arrays import BoolArray, IntArray
+    from fsp.model import Model
+    from fsp.space import StateSpace
+
+FEW = 64  # states to start from, beyond which all may be reached
+
+
+class Reach:
+    """Tell which states the chain of one model may come to."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        found = rates(model, 0.0, np.full(model.n_species, np.inf))
+        self._needs = np.array(  # (R, d) species that are a factor of every term of a rate
+            [
+                [rate.upper is not None and all(alpha[i] > 0 for alpha in rate.upper) for i in range(model.n_species)]
+                for rate in found
+            ]
+        )
+
+    def possible(self, states: IntArray, start: IntArray) -> BoolArray:
+        """Tell which states (m, d) may be reached from one of `start` (k, d), by lattice and by species present."""
+        change = self._model.change
+        if len(start) > FEW:
+            return np.ones(len(states), dtype=np.bool_)
+        found = np.zeros(len(states), dtype=np.bool_)
+        for x in start:
+            there = producible(change, self._needs, x > 0)
+            found |= same_lattice(change, states - x) & ~states[:, ~there].any(axis=1)
+        return found
+
+    def reached(self, space: StateSpace, start: IntArray) -> BoolArray:
+        """Tell which states of a space may be reached from `start`, on a way through it or from outside."""
+        first = np.zeros(len(space), dtype=np.bool_)
+        entries = np.flatnonzero(entered(self._model, space))
+        first[entries[self.possible(space.states_at(entries), start)]] = True
+        first[space.index(start)] = True
+        if first.all():
+            return first
+        matrix = Generator(self._model, space).to_csr()
+        n = len(space)
+        source = sparse.csr_array(first[:, None].astype(np.float64))  # jumps from a state of its own
+        jumps = sparse.block_array([[abs(matrix), source], [None, sparse.csr_array((1, 1))]], format="csr")
+        order = csgraph.breadth_first_order(jumps.T.tocsr(), n, directed=True, return_predecessors=False)
+        found = np.zeros(n + 1, dtype=np.bool_)
+        found[order] = True
+        return found[:n]
+
+    def leads(self, space: StateSpace, members: IntArray) -> BoolArray:
+        """Tell which states of a space a closed class of it may lead to, all from its first one."""
+        return self.reached(space, space.states_at(members[:1]))
+
+
+def entered(model: Model, space: StateSpace) -> BoolArray:
+    """Tell which states of a space a jump from outside may lead to, whatever its rate.
+
+    Parameters
+    ----------
+    model
+        The reaction network.
+    space
+        The space.
+
+    Returns
+    -------
+    ndarray
+        Mask, (n,).
+    """
+    states = space.states
+    found = np.zeros(len(states), dtype=np.bool_)
+    for change in np.unique(model.change, axis=0):
+        before = states - change
+        possible = np.flatnonzero((before >= 0).all(axis=1) & ~found)
+        found[possible[space.index(before[possible]) < 0]] = True
+    return found
