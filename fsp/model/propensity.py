@@ -156,8 +156,6 @@ def of_callable(
 
     def program(columns: Mapping[str, Any], t: float) -> Any:
         values = {name: columns[name] for name in index}
-        for column in values.values():
-            column.flags.writeable = False
         values |= {name: c(columns, t) if callable(c) else c for name, c in constants.items()}
         n = len(columns.states) if isinstance(columns, Columns) else 0
         value = _answer(reaction, rate, values, (float(t),) if timed else (), n)
@@ -174,6 +172,9 @@ def _answer(
     reaction: Reaction, rate: Callable[..., Any], values: Mapping[str, Any], t: tuple[float, ...], n: int
 ) -> FloatArray:
     """Return what a callable says of n states, () or (n,)."""
+    for column in values.values():
+        if isinstance(column, np.ndarray):
+            column.flags.writeable = False
     try:
         given = np.asarray(rate(MappingProxyType(dict(values)), *t))
         value = given if np.iscomplexobj(given) else given.astype(np.float64)
