@@ -93,7 +93,7 @@ def with_settings(model: Model, settings: Sequence[str]) -> Model:
         unknown = next((name for name in values if name not in known), None)
         if unknown is None:
             raise
-        raise ArgumentError(f"`--set` must name one of {', '.join(known)}, but has '{unknown}'.") from None
+        raise ModelError(f"`--set` must name one of {', '.join(known)}, but has '{unknown}'.") from None
 
 
 def named(texts: Sequence[str], option: str, form: str) -> Iterator[tuple[str, str]]:

@@ -31,9 +31,9 @@ def number(text: str, where: str) -> float:
     try:
         value = float(text)
     except ValueError:
-        value = math.nan
+        raise ArgumentError(f"`{where}` must be a number, but is '{text}'.") from None
     if not math.isfinite(value):
-        raise ArgumentError(f"`{where}` must be a finite number, but is '{text}'.")
+        raise ArgumentError(f"`{where}` must be finite, but is '{text}'.")
     return value
 
 

@@ -113,9 +113,8 @@ def test_lists_that_are_none(text):
 @pytest.mark.parametrize(
     ("words", "what"),
     [
-        (["--set", "q=1"], "`--set` must name one of .*X, but has 'q'"),
         (["--set", "g=1", "--set", "g=2"], "must give 'g' once"),
-        (["--set", "g=nan"], "must be a finite number"),
+        (["--set", "g=nan"], "`--set g` must be finite"),
         (["--set", "=1"], "must be NAME=VALUE"),
         (["--set", "g=1", "--sweep", "g=1,2"], "must not give the same name, but both give 'g'"),
         (["--sweep", "g=1,2", "--sweep", "g=3"], "must give 'g' once"),
@@ -129,6 +128,12 @@ def test_words_of_the_command(file, words, what):
     assert done.exit_code == 2
     (line,) = done.stderr.splitlines()
     assert re.match(f"fsp: error: .*{what}", line), line
+
+
+def test_names_that_the_model_lacks(file):
+    done = CliRunner().invoke(main, ["info", file, "--set", "q=1"])
+    assert done.exit_code == 3
+    assert re.fullmatch("fsp: error: `--set` must name one of .*X, but has 'q'.\n", done.stderr)
 
 
 def test_what_a_rule_determines_may_be_set(file):
