@@ -1,0 +1,90 @@
+"""Write a failing case as a script that needs nothing but the package."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from pathlib import Path
+from pprint import pformat
+from typing import Any
+
+from examination.networks import Network
+
+HEAD = '''"""{title}
+
+{message}
+"""
+
+import fsp
+
+model = fsp.Model(
+    species={species},
+    parameters={parameters},
+    reactions=[
+{reactions}
+    ],{rest}
+)
+'''
+
+
+def write(folder: Path, kind: str, seed: int, network: Network, record: dict[str, Any]) -> Path:
+    """Write one script and return its path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    name = "-".join([kind, str(seed), record["door"], record["solver"], f"{record['tol']:g}", record["verdict"]])
+    path = folder / (name.replace(", ", "-").replace(" ", "-") + ".py")
+    path.write_text(text(kind, seed, network, record), encoding="utf-8")
+    return path
+
+
+def text(kind: str, seed: int, network: Network, record: dict[str, Any]) -> str:
+    """Return the script."""
+    rest = ""
+    if "initial" in network:
+        rest += f"\n    initial={ {tuple(state): p for state, p in network['initial']} },"
+    if "events" in network:
+        events = [(e.get("trigger", f"time >= {e.get('at')}"), e["assignments"]) for e in network["events"]]
+        rest += "\n    events=[" + ", ".join(f"fsp.Event({t!r}, {a!r})" for t, a in events) + "],"
+    head = HEAD.format(
+        title=f"{record['verdict'].capitalize()}: kind {kind}, seed {seed}.",
+        message="\n".join(textwrap.wrap(record.get("message", ""), 110)).replace("\\", "\\\\").replace('"""', "'''"),
+        species=json.dumps(list(network["species"]) if "initial" in network else network["species"]),
+        parameters=json.dumps(network["parameters"]),
+        reactions=textwrap.indent(
+            "\n".join(f"fsp.Reaction({_arguments(reaction)})," for reaction in network["reactions"]), 8 * " "
+        ),
+        rest=rest,
+    )
+    return head + _call(network, record) + _right(record)
+
+
+def _arguments(reaction: dict[str, Any]) -> str:
+    equation, *law = reaction.items()
+    return ", ".join([repr(equation[1]), *(f"{name}={value!r}" for name, value in law)])
+
+
+def _call(network: Network, record: dict[str, Any]) -> str:
+    times, tol, solver = network["times"], record["tol"], record["solver"]
+    match record["door"]:
+        case "stationary":
+            return f"answer = fsp.stationary(model, {tol!r}, method={solver!r})\nprint(answer)\n"
+        case "relaxation":
+            return "answer = fsp.relaxation(model, 2)\nprint(answer)\n"
+        case "sweep":
+            name, value = next(iter(network["parameters"].items()))
+            values = [float(f"{factor * value:.4g}") for factor in (0.7, 1.0, 1.3)]
+            return f"answer = fsp.sweep(model, { {name: values} }, {times}, {tol!r}, processes=1)\nprint(answer)\n"
+    space = f"fsp.StateSpace.box(model, upper={network['upper']})" if record["door"] == "box" else "None"
+    return f"answer = fsp.transient(model, {times}, {tol!r}, solver={solver!r}, space={space})[-1]\nprint(answer)\n"
+
+
+def _right(record: dict[str, Any]) -> str:
+    if not record.get("right"):
+        return ""
+    return f"right = {pformat(record['right'], width=110)}\nprint('right:', right)\n" + (
+        "if isinstance(right, dict):\n"
+        "    found = dict(zip(map(tuple, answer.states.tolist()), answer.probabilities.tolist(), strict=True))\n"
+        "    rest = sum(abs(right.get(x, 0.0) - found.get(x, 0.0)) for x in right.keys() | found.keys())\n"
+        "    print('distance', rest, 'bound', answer.error.total)\n"
+        if isinstance(record["right"], dict)
+        else ""
+    )
