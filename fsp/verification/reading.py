@@ -128,7 +128,7 @@ def _table(path: Path) -> Table:
                 raise ArgumentError(f"'{path}' must have columns with a header, but begins with '{sample[:40]}'.")
             rows = csv.reader(file, delimiter=separator)
             header = [name.strip().strip('"') for name in next(rows)]
-            cells = [_of_length(row, len(header), f"line {rows.line_num} of '{path}'") for row in rows if row]
+            cells = [_of_length(row, len(header), path, rows.line_num) for row in rows if row]
     except UnicodeDecodeError:
         raise ArgumentError(f"'{path}' must be text in UTF-8, but is not.") from None
     except csv.Error as error:
@@ -139,9 +139,9 @@ def _table(path: Path) -> Table:
     return {name: _numbers(cells) for name, cells in zip(header, columns, strict=True)}
 
 
-def _of_length(row: list[str], n: int, what: str) -> list[str]:
+def _of_length(row: list[str], n: int, path: Path, line: int) -> list[str]:
     if len(row) != n:
-        raise ArgumentError(f"Each row must have as many cells as the header, {n}, but {what} has {len(row)}.")
+        raise ArgumentError(f"'{path}' must have rows of {n} cells, as its header has, but line {line} has {len(row)}.")
     return row
 
 
