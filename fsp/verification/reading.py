@@ -141,7 +141,9 @@ def _table(path: Path) -> Table:
 
 def _of_length(row: list[str], n: int, path: Path, line: int) -> list[str]:
     if len(row) != n:
-        raise ArgumentError(f"'{path}' must have rows of {n} cells, as its header has, but line {line} has {len(row)}.")
+        raise ArgumentError(
+            f"'{path}' must have rows of {n} cells, as many cells as its header, but line {line} has {len(row)}."
+        )
     return row
 
 
