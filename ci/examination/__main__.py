@@ -11,7 +11,10 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from examination import crew, judging, networks, report, scripts
+from examination import broken, crew, inputs, judging, networks, report, scripts
+
+
+KINDS = {"networks": networks.KINDS, "inputs": broken.FORMATS}
 
 
 def main() -> int:
@@ -28,25 +31,39 @@ def main() -> int:
     timely = itertools.takewhile(lambda _: monotonic() < deadline, keys)
     begun, solves, done = monotonic(), 0, 0
     with log.open("a", encoding="utf-8") as written:
-        limits = {"jobs": options.jobs, "limit": options.limit, "preload": "examination.warm"}
-        for case in crew.run(judging.examine, timely, **limits):
+        for case in _run(options, timely):
             kind, seed = case.key
             records = [record for record in case.records if record["verdict"] != "no reference"]
             for record in records:
                 if record["verdict"] in report.FAILURES:
-                    scripts.write(Path(options.failures), kind, seed, networks.draw(kind, seed), record)
+                    _keep(Path(options.failures), options.what, kind, seed, record)
             line = {"kind": kind, "seed": seed, "note": case.note, "records": records}
             print(json.dumps(line), file=written, flush=True)
             solves, done = solves + sum(record.get("solved", 1) for record in records), done + 1
             rate = solves / (monotonic() - begun)
-            print(f"{done} networks, {solves} distributions, {rate:.1f} a second", end="\r", file=sys.stderr)
+            print(f"\r{done} cases, {solves} answers, {rate:.1f} a second", end="", file=sys.stderr)
     cases = list(_read(log))
     print(report.markdown(cases))
     return 1 if report.failures(cases) else 0
 
 
+def _run(options: argparse.Namespace, keys: Iterator[tuple[str, int]]) -> Iterator[crew.Case]:
+    limits = {"jobs": options.jobs, "limit": options.limit}
+    if options.what == "inputs":
+        return crew.run(inputs.examine, keys, preload="examination.warm_inputs", **limits)
+    return crew.run(judging.examine, keys, preload="examination.warm", **limits)
+
+
+def _keep(folder: Path, what: str, kind: str, seed: int, record: dict[str, Any]) -> None:
+    """Write what failed so that it can be tried again by itself."""
+    if what == "inputs":
+        scripts.write_input(folder, kind, seed, broken.draw(kind, seed), record)
+    else:
+        scripts.write(folder, kind, seed, networks.draw(kind, seed), record)
+
+
 def _keys(options: argparse.Namespace) -> Iterator[tuple[str, int]]:
-    kinds = options.kinds.split(",") if options.kinds else list(networks.KINDS)
+    kinds = options.kinds.split(",") if options.kinds else list(KINDS[options.what])
     for i in range(options.cases) if options.cases else itertools.count():
         yield kinds[i % len(kinds)], options.seed + i // len(kinds)
 
@@ -59,16 +76,19 @@ def _read(log: Path) -> Iterator[dict[str, Any]]:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="ci/examine", description=__doc__)
-    parser.add_argument("--cases", type=int, help="number of networks")
-    parser.add_argument("--seconds", type=float, help="begin no network after this time")
-    parser.add_argument("--seed", type=int, default=0, help="of the first network of each kind (default: 0)")
-    parser.add_argument("--kinds", help=f"of {','.join(networks.KINDS)} (default: all)")
+    parser.add_argument("what", nargs="?", choices=list(KINDS), default="networks")
+    parser.add_argument("--cases", type=int, help="number of networks, or of inputs")
+    parser.add_argument("--seconds", type=float, help="begin none after this time")
+    parser.add_argument("--seed", type=int, default=0, help="of the first one of each kind (default: 0)")
+    parser.add_argument("--kinds", help="; ".join(f"{what}: {','.join(kinds)}" for what, kinds in KINDS.items()))
     parser.add_argument("--jobs", type=int, default=2, help="processes (default: 2)")
     parser.add_argument("--limit", type=float, default=30.0, help="CPU seconds of a question (default: 30)")
-    parser.add_argument("--log", default="examination/log.jsonl", help="what is in it is not examined again")
-    parser.add_argument("--failures", default="examination/failures", help="folder for scripts of what failed")
+    parser.add_argument("--log", help="what is in it is not examined again (default: examination/WHAT.jsonl)")
+    parser.add_argument("--failures", help="folder for what failed (default: examination/WHAT)")
     parser.add_argument("--report", action="store_true", help="print the report of the log, and examine nothing")
     options = parser.parse_args()
+    options.log = options.log or f"examination/{options.what}.jsonl"
+    options.failures = options.failures or f"examination/{options.what}"
     if not options.report and options.cases is None and options.seconds is None:
         parser.error("one of --cases, --seconds and --report is needed")
     return options

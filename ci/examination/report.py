@@ -68,7 +68,7 @@ def _loose(records: list[Record]) -> list[str]:
     ratios = [
         r["bound"] / r["distance"]
         for r in records
-        if r["verdict"] in ("good", "above tol, said") and r["door"] != "relaxation" and r["distance"] > SMALLEST
+        if r["verdict"] in ("good", "above tol, said") and r["door"] != "relaxation" and r.get("distance", 0.0) > SMALLEST
     ]
     if len(ratios) < 2:
         return ["", ""]
@@ -78,7 +78,7 @@ def _loose(records: list[Record]) -> list[str]:
 def _reasons(records: list[Record]) -> list[str]:
     lines = []
     for verdict in VERDICTS[3:]:
-        reasons = Counter(_pattern(r.get("message", "")) for r in records if r["verdict"] == verdict)
+        reasons = Counter(f"{r['kind']}: {_pattern(r.get('message', ''))}" for r in records if r["verdict"] == verdict)
         if reasons:
             lines += ["", f"{verdict}:", ""]
             lines += [f"- {n:,} × {reason}" for reason, n in reasons.most_common(12)]

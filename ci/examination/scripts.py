@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shlex
 import textwrap
 from pathlib import Path
 from pprint import pformat
 from typing import Any
 
+from examination.broken import COMMON, Input, write_around
 from examination.networks import Network
 
 HEAD = '''"""{title}
@@ -88,3 +90,26 @@ def _right(record: dict[str, Any]) -> str:
         if isinstance(record["right"], dict)
         else ""
     )
+
+
+def write_input(folder: Path, form: str, seed: int, given: Input, record: dict[str, Any]) -> Path:
+    """Write a broken input with its file, and return the path of the script."""
+    place = folder / f"{form}-{seed}"
+    place.mkdir(parents=True, exist_ok=True)
+    write_around(place)
+    if given.file is not None:
+        (place / given.file[0]).write_bytes(given.file[1])
+    path = place / ("call.sh" if given.words is not None else "call.py")
+    said = " ".join(record["message"].split())
+    if given.words is None:
+        common = f"from pathlib import Path\n\nimport fsp\n\npath = Path('run.h5')\nmodel = {COMMON}\n"
+        path.write_text(f"# {record['verdict']}: {said}\n{common}{given.python}\nprint(answer)\n", encoding="utf-8")
+    else:
+        words = [
+            word.replace("{file}", given.file[0] if given.file else "")
+            .replace("{model}", "model.ant")
+            .replace("{folder}", ".")
+            for word in given.words
+        ]
+        path.write_text(f"# {record['verdict']}: {said}\nfsp {shlex.join(words)}\n", encoding="utf-8")
+    return path
