@@ -13,7 +13,6 @@ from typing import Any
 
 from examination import broken, crew, inputs, judging, networks, report, scripts
 
-
 KINDS = {"networks": networks.KINDS, "inputs": broken.FORMATS}
 
 
@@ -41,7 +40,8 @@ def main() -> int:
             print(json.dumps(line), file=written, flush=True)
             solves, done = solves + sum(record.get("solved", 1) for record in records), done + 1
             rate = solves / (monotonic() - begun)
-            print(f"\r{done} cases, {solves} answers, {rate:.1f} a second", end="", file=sys.stderr)
+            if sys.stderr.isatty():
+                print(f"\r{done} cases, {solves} answers, {rate:.1f} a second", end="", file=sys.stderr)
     cases = list(_read(log))
     print(report.markdown(cases))
     return 1 if report.failures(cases) else 0

@@ -182,7 +182,7 @@ def _deep(rng: Random) -> str:
 
 def _expanding(rng: Random) -> str:
     n = int(rng.choice([5, 20, 40]))
-    wrapped = '<lambda><bvar><ci>x</ci></bvar><apply><plus/>{0}<ci>x</ci></apply></lambda>'
+    wrapped = "<lambda><bvar><ci>x</ci></bvar><apply><plus/>{0}<ci>x</ci></apply></lambda>"
     made = []
     for i in range(n):
         inner = f"<apply><ci>f{i - 1}</ci><ci>x</ci></apply>" * 2 if i else "<ci>x</ci>"
@@ -221,7 +221,7 @@ SBML_CHANGES: list[tuple[str, str, Callable[[Random], str | bytes]]] = [
     ("BOM", "either", lambda rng: b"\xef\xbb\xbf" + SBML.encode()),
     ("UTF-16", "either", lambda rng: SBML.replace("UTF-8", "UTF-16").encode("utf-16")),
     ("Latin-1", "either", lambda rng: SBML.replace('id="birth_death"', 'id="m" name="caf\xe9"').encode("latin-1")),
-    ("Greek name", "either", _with('<species id="A"', '<species name="α" id="A"')),
+    ("Greek name", "either", _with('<species id="A"', '<species name="β" id="A"')),
     ("notes", "right", _with('id="birth_death">', 'id="birth_death"><notes><p>x</p></notes>')),
     ("long sum", "either", _law(_sum)),
     ("deep nesting", "either", _law(_deep)),
@@ -281,7 +281,7 @@ def antimony(rng: Random) -> Input:
 
 ANTIMONY_CHANGES = [
     ("as it is", "right", "A", "A"),
-    ("comment", "right", "model", "// α\nmodel"),
+    ("comment", "right", "model", "// β\nmodel"),
     ("CRLF", "right", "\n", "\r\n"),
     ("long sum", "either", "; k;", "; k{sum};"),
     ("brackets", "either", "; k;", "; {open}k{close};"),
@@ -408,14 +408,16 @@ def command(rng: Random) -> Input:
     return Input(name, expected, None, tuple(words.replace("{solve}", "transient {model} --quiet --json").split()))
 
 
-BAD_NUMBERS = ("nan", "inf", "-1", "1e400", "x", "''", "1e-400", "0x10", "1_000", "١")
 COMMANDS = [
     ("as it is", "right", "{solve} --times 0.5"),
     *((f"--times {n}", "refused", f"{{solve}} --times {n}") for n in ("nan", "inf", "-1", "x", "2,1", "0:1", "0:1:0")),
     ("--times of 1e12", "refused", "{solve} --times 0:1:1000000000000"),
     ("--times 1e-310", "either", "{solve} --times 1e-310"),
     ("--times 1e300", "either", "{solve} --times 1e300"),
-    *((f"--tol {n}", "refused", f"{{solve}} --times 0.5 --tol {n}") for n in ("0", "-1", "1", "nan", "inf", "x", "1e400")),
+    *(
+        (f"--tol {n}", "refused", f"{{solve}} --times 0.5 --tol {n}")
+        for n in ("0", "-1", "1", "nan", "inf", "x", "1e400")
+    ),
     ("--tol 1e-300", "either", "{solve} --times 0.5 --tol 1e-300"),
     *((f"--set {n}", "refused", f"{{solve}} --times 0.5 --set {n}") for n in ("q=1", "k", "k=", "k=x", "k=nan", "=3")),
     *((f"--set {n}", "refused", f"{{solve}} --times 0.5 --set {n}") for n in ("A=0.5", "A=-1", "k=-3", "k=inf")),
@@ -423,7 +425,10 @@ COMMANDS = [
     ("--set k=1e300", "either", "{solve} --times 0.5 --set k=1e300"),
     ("--set and --sweep", "refused", "{solve} --times 0.5 --set k=3 --sweep k=1,2"),
     ("--sweep of 1e12", "refused", "{solve} --times 0.5 --sweep k=0:1:1000000000000"),
-    *((f"--sweep {n}", "refused", f"{{solve}} --times 0.5 --sweep {n}") for n in ("q=1,2", "k=", "k", "k=x,y", "k=nan")),
+    *(
+        (f"--sweep {n}", "refused", f"{{solve}} --times 0.5 --sweep {n}")
+        for n in ("q=1,2", "k=", "k", "k=x,y", "k=nan")
+    ),
     ("--jobs 0", "refused", "{solve} --times 0.5 --sweep k=1,2 --jobs 0"),
     ("--jobs without --sweep", "refused", "{solve} --times 0.5 --jobs 2"),
     ("--pairs without --sweep", "refused", "{solve} --times 0.5 --pairs"),
@@ -465,9 +470,11 @@ _TRANSIENTS = (
     "[-1.0]", "[]", "['x']", "None", "[float('nan')]", "[float('inf')]", "[2.0, 1.0]", "[[1.0]]", "1j", "'soon'", "{}",
 )  # fmt: skip
 _OPTIONS = (
-    "tol=0", "tol=1.0", "tol=-1", "tol='1e-6'", "tol=None", "tol=float('nan')", "solver='best'", "solver=3", "solver=None",
+    "tol=0", "tol=1.0", "tol=-1",
+    "tol='1e-6'", "tol=None", "tol=float('nan')", "solver='best'", "solver=3", "solver=None",
     "solver=fsp.Krylov", "space=3", "space='box'", "max_states=0", "max_states='many'", "max_states=2", "max_states=-5",
-    "max_memory='1GB'", "max_memory=0", "max_memory=float('nan')", "progress=True", "backend='gpu'", "backend=3", "comm=3",
+    "max_memory='1GB'", "max_memory=0", "max_memory=float('nan')",
+    "progress=True", "backend='gpu'", "backend=3", "comm=3",
     "checkpoint='x'", "resume=True", "save_every=1", "start=3", "start='stationary!'", "speed=3",
 )  # fmt: skip
 _EVENTS = ("{'X': 1}", "{'A': '1'}", "{'A': 1.5}", "''", "'A +'", "'B > 1'", "'A'", "3", "None", "'A > '", "'f(A) > 1'")
@@ -545,9 +552,20 @@ CALLS: list[tuple[str, str, str]] = [
     ),
     *(
         ("", "refused", f"fsp.ssa(model, {given})")
-        for given in ("[1.0], 0", "[1.0], -1", "[-1.0], 5", "[1.0], 1.5", "[1.0], 5, seed='x'", "[], 5", "[1.0], 10**18")
+        for given in (
+            "[1.0], 0",
+            "[1.0], -1",
+            "[-1.0], 5",
+            "[1.0], 1.5",
+            "[1.0], 5, seed='x'",
+            "[], 5",
+            "[1.0], 10**18",
+        )
     ),
-    *(("", "refused", f"fsp.verify(model, {given}, [0.5])") for given in ("[]", "'none.csv'", "3", "[[['x']]]", "None")),
+    *(
+        ("", "refused", f"fsp.verify(model, {given}, [0.5])")
+        for given in ("[]", "'none.csv'", "3", "[[['x']]]", "None")
+    ),
     *(("", "refused", f"fsp.{solver}(tol=-1)") for solver in ("Krylov", "Uniformization", "Implicit", "Rational")),
     *(("", "refused", f"fsp.Krylov(dimension={n})") for n in ("0", "-1", "1.5", "'x'")),
     *(("", "refused", f"model.with_parameters({g})") for g in ("q=1", "k='x'", "k=float('nan')", "3", "k=-1.0, q=2")),

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -54,6 +55,7 @@ class _Worker:
     case: Case
     begun: float
     served: int = 1
+    died: bool = False
 
 
 def run(
@@ -80,60 +82,73 @@ def run(
     preload
         A module that the process imports from which workers are forked.
     """
-    context = mp.get_context("forkserver")
-    context.set_forkserver_preload([preload] if preload else [])
-    again: deque[Case] = deque()
-    workers: list[_Worker] = []
+    crew = _Crew(examine, keys, limit, preload)
     try:
-        while True:
-            while len(workers) < jobs and (case := _next(again, keys)) is not None:
-                workers.append(_start(context, examine, case, limit))
-            if not workers:
-                return
-            ready = wait([worker.connection for worker in workers], timeout=1.0)
-            for worker in list(workers):
-                if worker.connection in ready:
-                    finished = _listen(worker)
-                elif monotonic() - worker.begun > PATIENCE * limit:
-                    worker.process.kill()
-                    finished = _died(worker, "stall", f"no answer after {PATIENCE * limit:.0f} s")
-                else:
-                    continue
-                if not finished:
-                    continue
-                case = worker.case
-                if case.next >= 0 and case.deaths < MOST_DEATHS:
-                    again.append(case)
-                else:
-                    yield case
-                following = None if not worker.process.is_alive() else _next(again, keys)
-                if following is None or worker.served >= CASES_OF_A_WORKER:
-                    if following is not None:
-                        again.append(following)
-                    _end(worker)
-                    workers.remove(worker)
-                else:
-                    worker.case, worker.begun, worker.served = following, monotonic(), worker.served + 1
-                    worker.connection.send((following.key, following.next))
+        while crew.fill(jobs):
+            ready = wait([worker.connection for worker in crew.workers], timeout=1.0)
+            for worker in list(crew.workers):
+                if crew.has_finished(worker, worker.connection in ready):
+                    yield from crew.take(worker)
     finally:
-        for worker in workers:
+        for worker in crew.workers:
             worker.process.kill()
 
 
-def _next(again: deque[Case], keys: Iterator[Any]) -> Case | None:
-    if again:
-        return again.popleft()
-    key = next(keys, None)
-    return None if key is None else Case(key)
+class _Crew:
+    """The workers, and the cases that wait."""
 
+    def __init__(self, examine: Examine, keys: Iterator[Any], limit: float, preload: str | None) -> None:
+        self.context = mp.get_context("forkserver")
+        self.context.set_forkserver_preload([preload] if preload else [])
+        self.examine, self.keys, self.limit = examine, keys, limit
+        self.again: deque[Case] = deque()
+        self.workers: list[_Worker] = []
 
-def _start(context: Any, examine: Examine, case: Case, limit: float) -> _Worker:
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(examine, theirs, limit), daemon=True)
-    process.start()
-    theirs.close()
-    ours.send((case.key, case.next))
-    return _Worker(process, ours, case, monotonic())
+    def fill(self, jobs: int) -> bool:
+        """Start workers while there are cases; tell whether any works."""
+        while len(self.workers) < jobs and (case := self.next()) is not None:
+            self.workers.append(self.start(case))
+        return bool(self.workers)
+
+    def next(self) -> Case | None:
+        if self.again:
+            return self.again.popleft()
+        key = next(self.keys, None)
+        return None if key is None else Case(key)
+
+    def start(self, case: Case) -> _Worker:
+        ours, theirs = self.context.Pipe()
+        process = self.context.Process(target=_serve, args=(self.examine, theirs, self.limit))
+        process.start()
+        theirs.close()
+        ours.send((case.key, case.next))
+        return _Worker(process, ours, case, monotonic())
+
+    def has_finished(self, worker: _Worker, spoke: bool) -> bool:
+        """Listen to a worker; tell whether its case, or it itself, is at an end."""
+        if spoke:
+            return _listen(worker)
+        if monotonic() - worker.begun <= PATIENCE * self.limit:
+            return False
+        worker.process.kill()
+        _died(worker, "stall", f"no answer after {PATIENCE * self.limit:.0f} s")
+        return True
+
+    def take(self, worker: _Worker) -> Iterator[Case]:
+        """Yield the case of a worker if it is done, and give the worker another, or end it."""
+        case = worker.case
+        if case.next >= 0 and case.deaths < MOST_DEATHS:
+            self.again.append(case)
+        else:
+            yield case
+        tired = worker.served >= CASES_OF_A_WORKER or worker.died
+        following = None if tired else self.next()
+        if following is None:
+            _end(worker)
+            self.workers.remove(worker)
+        else:
+            worker.case, worker.begun, worker.served = following, monotonic(), worker.served + 1
+            worker.connection.send((following.key, following.next))
 
 
 def _end(worker: _Worker) -> None:
@@ -151,8 +166,10 @@ def _listen(worker: _Worker) -> bool:
         worker.process.join()
         code = worker.process.exitcode
         if code == -signal.SIGXCPU:
-            return _died(worker, "stall", "the limit of CPU seconds was reached")
-        return _died(worker, "leak", f"the process ended with {_exit(code)}")
+            _died(worker, "stall", "the limit of CPU seconds was reached")
+        else:
+            _died(worker, "leak", f"the process ended with {_exit(code)}")
+        return True
     worker.begun = monotonic()
     match word:
         case "ask":
@@ -168,17 +185,17 @@ def _listen(worker: _Worker) -> bool:
     return False
 
 
-def _died(worker: _Worker, verdict: str, message: str) -> bool:
-    case = worker.case
+def _died(worker: _Worker, verdict: str, message: str) -> None:
+    """Enter the end of a worker as that of its question, or of what comes before all questions."""
+    case, worker.died = worker.case, True
     worker.process.join(5.0)
     case.deaths += 1
     if case.asked:
         case.records.append({**case.asked, "verdict": verdict, "message": message})
         case.next, case.asked = case.next + 1, {}
-    else:  # the reference itself, or what prepares the case
+    else:
         case.note["left_out"] = message
         case.next = -1
-    return True
 
 
 def _exit(code: int | None) -> str:
@@ -187,9 +204,9 @@ def _exit(code: int | None) -> str:
 
 def _serve(examine: Examine, connection: Connection, limit: float) -> None:
     """Examine cases until the other end is closed."""
-    pages = int(open("/proc/self/statm").read().split()[0]) if _has_proc() else 0  # noqa: SIM115
-    if pages:
-        most = pages * resource.getpagesize() + MEMORY
+    statm = Path("/proc/self/statm")
+    if statm.exists():
+        most = int(statm.read_text().split()[0]) * resource.getpagesize() + MEMORY
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
     while True:
         try:
@@ -204,14 +221,6 @@ def _serve(examine: Examine, connection: Connection, limit: float) -> None:
         except Exception as error:  # of the examination itself: the case is left out, and says why
             connection.send(("note", {"left_out": "".join(traceback.format_exception_only(error)).strip()}))
         connection.send(("end", None))
-
-
-def _has_proc() -> bool:
-    try:
-        with open("/proc/self/statm"):
-            return True
-    except OSError:
-        return False
 
 
 def _allow(seconds: float) -> None:

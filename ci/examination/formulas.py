@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import operator
 from collections.abc import Callable, Mapping
+from functools import reduce
 from typing import Any
 
 import mpmath
@@ -27,6 +28,7 @@ COMPARISONS: dict[type, Callable[[Any, Any], Any]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
 }
+LOGIC: dict[type, Callable[[Any, Any], Any]] = {ast.And: operator.and_, ast.Or: operator.or_}
 IN_DIGITS: dict[str, Callable[..., Any]] = {
     "exp": mpmath.exp,
     "ln": mpmath.log,
@@ -87,25 +89,16 @@ def extended(value: Any) -> np.longdouble:
 
 
 def _value(tree: ast.expr, values: Mapping[str, Any], functions: Mapping[str, Any], number: Any) -> Any:
-    def of(node: ast.expr) -> Any:
-        match node:
-            case ast.Constant():
-                return number(node.value)
-            case ast.Name():
-                return values[node.id]
-            case ast.BinOp():
-                return BINARY[type(node.op)](of(node.left), of(node.right))
-            case ast.UnaryOp(op=ast.USub()):
-                return -of(node.operand)
-            case ast.Compare():
-                return COMPARISONS[type(node.ops[0])](of(node.left), of(node.comparators[0]))
-            case ast.BoolOp():
-                whole = of(node.values[0])
-                for other in node.values[1:]:
-                    whole = whole & of(other) if isinstance(node.op, ast.And) else whole | of(other)
-                return whole
-            case ast.Call(func=ast.Name(id=name)):
-                return functions[name](*map(of, node.args))
-        raise ValueError(f"The formula must consist of known parts, but has {ast.dump(node)}.")
+    def of(node: Any) -> Any:
+        return kinds[type(node)](node)
 
+    kinds: dict[type, Callable[[Any], Any]] = {
+        ast.Constant: lambda node: number(node.value),
+        ast.Name: lambda node: values[node.id],
+        ast.BinOp: lambda node: BINARY[type(node.op)](of(node.left), of(node.right)),
+        ast.UnaryOp: lambda node: -of(node.operand),
+        ast.Compare: lambda node: COMPARISONS[type(node.ops[0])](of(node.left), of(node.comparators[0])),
+        ast.BoolOp: lambda node: reduce(LOGIC[type(node.op)], map(of, node.values)),
+        ast.Call: lambda node: functions[node.func.id](*map(of, node.args)),
+    }
     return of(tree)

@@ -132,7 +132,9 @@ def _closed(rng: Random, slow: float, fast: float, molecules: int) -> Network:
     for _ in range(int(rng.integers(1, molecules + 1))):
         counts[str(rng.choice(list(names)))] += 1
     weight = {side: 2 if " " in side else 1 for side in sides}
-    reactions = []
+    first = next(name for name, count in counts.items() if count)  # something can happen at the start
+    other = next(name for name in names if name != first)
+    reactions = [_mass(f"{first} -> {other}", _rate(rng, slow, fast))]
     while len(reactions) < int(rng.integers(2, 6)):
         a, b = rng.choice(sides, 2, replace=False)
         if weight[str(a)] == weight[str(b)]:
@@ -264,8 +266,8 @@ def events(rng: Random) -> Network:
     return {
         **base,
         "species": {"A": x, "B": 0},
-        "events": [{"trigger": f"A >= {top}", "assignments": {"A": "0", "B": "min(B + 1, 4)"}}],
-        "upper": {"A": top + 1, "B": 5},
+        "events": [{"trigger": f"A >= {top}", "assignments": {"A": "0", "B": "B + 1"}}],
+        "upper": {"A": top + 1, "B": _above(k * t / (top - x))},
     }
 
 

@@ -38,7 +38,7 @@ SUBSTEPS = 2 * np.arange(1, 9)  # of the midpoint rule, to be extrapolated
 LARGEST_STEP = 1.0  # of the midpoint rule, times the largest exit rate
 
 
-class TooLarge(Exception):
+class TooLargeError(Exception):
     """The reference would take too long; the case is left out."""
 
 
@@ -101,7 +101,7 @@ class Reference:
                 if k is not None and y != x:
                     jumps.append((place[x], place[y] if inside else beyond, k))
             if len(place) > MOST_STATES:
-                raise TooLarge
+                raise TooLargeError
         n = len(place)
         return place, [(j, n if i == beyond else i, k) for j, i, k in jumps]
 
@@ -160,7 +160,7 @@ class Reference:
         by_vector = (jumps + 12.0 * math.sqrt(jumps) + 40.0) * (len(rates) + n + 4000.0)
         by_matrix = (max(math.log2(jumps + 1e-30), 0.0) + 16.0) * n**3 if n <= MOST_DENSE else math.inf
         if min(by_vector, by_matrix) > LARGEST_WORK:
-            raise TooLarge
+            raise TooLargeError
         if by_vector <= by_matrix:
             return self._uniformized(p, rates, Extended(t1) - Extended(t0)), 4.0 * UNIT * (jumps + 100.0)
         return self._exponential(rates.tobytes(), Extended(t1) - Extended(t0)) @ p, 4.0 * UNIT * (n + 100.0)
@@ -188,7 +188,7 @@ class Reference:
         P, mean = self._stochastic(rates, q), q * step
         weight = np.exp(-mean) if mean < 10_000 else None
         if weight is None:
-            raise TooLarge
+            raise TooLargeError
         total, summed, term = weight * p, weight, p
         for k in range(1, int(mean + 14 * np.sqrt(mean) + 60)):
             term = P @ term
@@ -223,7 +223,7 @@ class Reference:
         n = max(1, math.ceil(q * (t1 - t0) / LARGEST_STEP))
         n = max(n, math.ceil((t1 - t0) * self.network.get("fastest", 1.0)))
         if n * 3 * SUBSTEPS.sum() * (3.0 * len(self.source) + 10_000.0) > LARGEST_WORK:
-            raise TooLarge
+            raise TooLargeError
         coarse, fine = (self._steps(p, t0, t1, m) for m in (n, 2 * n))
         return fine, float(np.abs(coarse - fine).sum()) + 4.0 * UNIT * (q * (t1 - t0) + 100.0)
 
@@ -256,7 +256,7 @@ class Reference:
     def _closed(self) -> Any:
         """The rates between the states, columns to rows, without jumps out of the box."""
         if self.n > MOST_ELIMINATED:
-            raise TooLarge
+            raise TooLargeError
         Q = np.zeros((self.n, self.n), Extended)
         inside = self.target < self.n
         np.add.at(Q, (self.target[inside], self.source[inside]), self.rates(0.0)[inside])
@@ -295,7 +295,7 @@ class Reference:
     def gaps(self) -> dict[str, float]:
         """Return the slowest rates: of the whole chain, of its only closed class, or before it is absorbed."""
         if self.n > 320:
-            raise TooLarge
+            raise TooLargeError
         label, closed = self.classes
         Q = self._closed.astype(float)
         found = {"whole": _slowest(Q, len(closed))}

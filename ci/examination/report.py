@@ -32,14 +32,15 @@ def markdown(cases: Iterable[Record]) -> str:
     solves = sum(record.get("solved", 1) for record in records)
     left = Counter(case["note"]["left_out"] for case in cases if "left_out" in case["note"])
     cpu = sum(record.get("cpu", 0.0) for record in records)
+    of_networks = any("states" in case["note"] for case in cases)
     head = [
-        f"{len(cases):,} networks, {len(records):,} questions, {solves:,} distributions; "
+        f"{len(cases):,} cases, {len(records):,} questions, {solves:,} answers; "
         f"{cpu / max(len(records), 1):.3f} CPU seconds a question.",
         "",
         _table("kind", records, lambda record: record["kind"], Counter(case["kind"] for case in cases)),
-        "",
-        _table("asked", records, lambda record: f"{record['door']}, {record['solver']}"),
     ]
+    if of_networks:
+        head += ["", _table("question", records, lambda record: f"{record['door']}, {record['solver']}")]
     return "\n".join([*head, *_reasons(records), *_left_out(left)]) + "\n"
 
 
@@ -54,12 +55,15 @@ def _table(name: str, records: list[Record], key: Callable[[Record], str], cases
     for record in records:
         by[key(record)].append(record)
     shown = [v for v in VERDICTS if any(r["verdict"] == v for r in records)]
-    titles = [name, *(["networks"] if cases else []), "asked", *shown, "bound ÷ error: median", "90 %"]
+    loose = any("bound" in record for record in records)
+    titles = [name, *(["cases"] if cases else []), "asked", *shown]
+    titles += ["bound ÷ error: median", "90 %"] if loose else []
     lines = ["| " + " | ".join(titles) + " |", "|" + "---|" * len(titles)]
     for label, mine in [*sorted(by.items()), ("all", records)]:
         counts = Counter(record["verdict"] for record in mine)
         many = [str(cases[label] if label != "all" else cases.total())] if cases else []
-        row = [label, *many, f"{len(mine):,}", *(f"{counts[v]:,}" if counts[v] else "" for v in shown), *_loose(mine)]
+        row = [label, *many, f"{len(mine):,}", *(f"{counts[v]:,}" if counts[v] else "" for v in shown)]
+        row += _loose(mine) if loose else []
         lines.append("| " + " | ".join(row) + " |")
     return "\n".join(lines)
 
@@ -68,7 +72,9 @@ def _loose(records: list[Record]) -> list[str]:
     ratios = [
         r["bound"] / r["distance"]
         for r in records
-        if r["verdict"] in ("good", "above tol, said") and r["door"] != "relaxation" and r.get("distance", 0.0) > SMALLEST
+        if r["verdict"] in ("good", "above tol, said")
+        and r["door"] != "relaxation"
+        and r.get("distance", 0.0) > SMALLEST
     ]
     if len(ratios) < 2:
         return ["", ""]
@@ -81,12 +87,12 @@ def _reasons(records: list[Record]) -> list[str]:
         reasons = Counter(f"{r['kind']}: {_pattern(r.get('message', ''))}" for r in records if r["verdict"] == verdict)
         if reasons:
             lines += ["", f"{verdict}:", ""]
-            lines += [f"- {n:,} × {reason}" for reason, n in reasons.most_common(12)]
+            lines += [f"- {n:,} of {reason}" for reason, n in reasons.most_common(12)]
     return lines
 
 
 def _left_out(left: Counter[str]) -> list[str]:
-    return ["", "left out:", "", *(f"- {n:,} × {reason}" for reason, n in left.most_common(12))] if left else []
+    return ["", "left out:", "", *(f"- {n:,} of {reason}" for reason, n in left.most_common(12))] if left else []
 
 
 def _pattern(message: str) -> str:

@@ -6,7 +6,6 @@ import json
 import shlex
 import textwrap
 from pathlib import Path
-from pprint import pformat
 from typing import Any
 
 from examination.broken import COMMON, Input, write_around
@@ -70,26 +69,31 @@ def _call(network: Network, record: dict[str, Any]) -> str:
         case "stationary":
             return f"answer = fsp.stationary(model, {tol!r}, method={solver!r})\nprint(answer)\n"
         case "relaxation":
-            return "answer = fsp.relaxation(model, 2)\nprint(answer)\n"
+            return "answer = fsp.relaxation(model, 1)\nprint(answer)\n"
         case "sweep":
             name, value = next(iter(network["parameters"].items()))
             values = [float(f"{factor * value:.4g}") for factor in (0.7, 1.0, 1.3)]
             return f"answer = fsp.sweep(model, { {name: values} }, {times}, {tol!r}, processes=1)\nprint(answer)\n"
+    at = record.get("at", -1)
     space = f"fsp.StateSpace.box(model, upper={network['upper']})" if record["door"] == "box" else "None"
-    return f"answer = fsp.transient(model, {times}, {tol!r}, solver={solver!r}, space={space})[-1]\nprint(answer)\n"
+    return f"answer = fsp.transient(model, {times}, {tol!r}, solver={solver!r}, space={space})[{at}]\nprint(answer)\n"
 
 
 def _right(record: dict[str, Any]) -> str:
-    if not record.get("right"):
+    right = record.get("right")
+    if not right:
         return ""
-    return f"right = {pformat(record['right'], width=110)}\nprint('right:', right)\n" + (
-        "if isinstance(right, dict):\n"
-        "    found = dict(zip(map(tuple, answer.states.tolist()), answer.probabilities.tolist(), strict=True))\n"
-        "    rest = sum(abs(right.get(x, 0.0) - found.get(x, 0.0)) for x in right.keys() | found.keys())\n"
-        "    print('distance', rest, 'bound', answer.error.total)\n"
-        if isinstance(record["right"], dict)
-        else ""
-    )
+    if record["door"] == "relaxation":
+        return f"print('right:', {right})\n"
+    if record["door"] == "sweep":  # of one of its points
+        return ""
+    listed = ", ".join(f"{tuple(state)}: {p!r}" for state, p in right)
+    return textwrap.dedent(f"""\
+        right = {{{listed}}}
+        found = dict(zip(map(tuple, answer.states.tolist()), answer.probabilities.tolist(), strict=True))
+        rest = sum(abs(right.get(x, 0.0) - found.get(x, 0.0)) for x in right.keys() | found.keys())
+        print("distance", rest, "bound", answer.error.total)
+        """)
 
 
 def write_input(folder: Path, form: str, seed: int, given: Input, record: dict[str, Any]) -> Path:

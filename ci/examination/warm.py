@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from examination import judging, networks
-from examination.reference import TooLarge
+from examination.reference import TooLargeError
 
 KINDS = ("open", "bursts", "hill", "conserved", "classes", "absorbing", "timed", "events")
 
@@ -15,7 +15,7 @@ def warm() -> None:
         for door, solver in [*(("transient", name) for name in ("auto", *judging.SOLVERS)), ("stationary", "auto")]:
             try:
                 judge.ask(judging.Question(door, solver, 1e-4))
-            except TooLarge:
+            except TooLargeError:
                 continue
 
 
