@@ -148,7 +148,7 @@ class RateErrors:
         """Name the rate whose formula loses digits, if one does."""
         if not self.worst > VISIBLE:
             return ()
-        digits = max(0, math.floor(-math.log10(self.worst)))
+        digits = max(0, math.floor(-math.log10(min(self.worst, 1.0))))
         return (
             f"the formula of the rate of '{model.reactions[self.reaction].name}' has {digits or 'no'} correct digits "
             f"in some states, where it subtracts nearly equal numbers or decides within its rounding; {WAYS_OUT}",

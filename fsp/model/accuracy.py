@@ -68,7 +68,7 @@ class Accuracy(NamedTuple):
         return Accuracy(
             self.relative + other.relative + self.relative * other.relative,
             _times(most, other.absolute) + _times(others, self.absolute) + _times(self.absolute, other.absolute),
-            self.worst + other.worst + self.worst * other.worst,
+            self.worst + other.worst + _times(self.worst, other.worst),
             self.largest * other.largest,
         )
 

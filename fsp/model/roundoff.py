@@ -60,21 +60,21 @@ def multiplied(left: Pair, right: Pair) -> Pair:
     """Return a product."""
     (a, e), (b, f) = left, right
     value = a * b
-    exact = _whole(a, b, value) | ((a == 0.0) & (e == 0.0)) | ((b == 0.0) & (f == 0.0))
-    return value, np.abs(a) * f + np.abs(b) * e + e * f + np.where((e > 0.0) | (f > 0.0), TINY, 0.0) + np.where(
-        exact, 0.0, _rounded(value)
-    )
+    nothing = ((a == 0.0) & (e == 0.0)) | ((b == 0.0) & (f == 0.0))
+    known = _whole(a, b, value) & (e == 0.0) & (f == 0.0)
+    error = np.abs(a) * f + np.abs(b) * e + e * f + _rounded(value)
+    return value, np.where(nothing | known, 0.0, error)
 
 
 def divided(above: Pair, below: Pair) -> Pair:
     """Return a quotient: ``|a/b - x/y| <= (e + |a/b| f)/(|b| - f)``."""
     (a, e), (b, f) = above, below
     value = a / b
-    exact = (_whole(value, b, value * b) & (value * b == a)) | ((a == 0.0) & (e == 0.0))
+    nothing = (a == 0.0) & (e == 0.0) & (np.abs(b) > f)
+    known = _whole(value, b, value * b) & (value * b == a) & (e == 0.0) & (f == 0.0)
     left = np.abs(b) - f
-    carried = np.where(left > 0.0, (e + np.abs(value) * f) / left, np.inf)
-    known = (e == 0.0) & (f == 0.0)
-    return value, np.where(known, 0.0, carried + TINY) + np.where(exact, 0.0, _rounded(value))
+    error = np.where(left > 0.0, (e + np.abs(value) * f) / left, np.inf) + _rounded(value)
+    return value, np.where(nothing | known, 0.0, error)
 
 
 def negated(only: Pair) -> Pair:

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 SLACK = 2e-14  # relative: pairwise sums over states, 20 + log2(n) additions in a row, and the operations on them
 KEPT = 1e-6  # of the right-hand sides that is added, so that a solution with roundings is above the exact one
 LARGEST_ERROR = 0.01  # of a rate: what is proved of the rates that are computed says nothing of others
+UNKNOWN = 1e300  # stands for an infinite error: nothing times it is nothing
 LEAST = 0.1  # of the drift that the function inside must show before it is scaled
 
 
@@ -248,7 +249,8 @@ def _drift(
 
 def roundings(generator: Generator) -> float:
     """Relative error of a rate, of a product with it and of a sum over the jumps of a state."""
-    return UNIT_ROUNDOFF * (generator.operations + len(generator.model.reactions) + 4.0) + generator.rate_errors.worst
+    of_sums = UNIT_ROUNDOFF * (generator.operations + len(generator.model.reactions) + 4.0)
+    return of_sums + min(generator.rate_errors.worst, UNKNOWN)
 
 
 def _bounded(
