@@ -336,7 +336,7 @@ def test_bad_tolerances_are_refused(tol):
 @pytest.mark.parametrize("solver", ["Krylov", "expm", "", None, 3, fsp.Krylov])
 def test_an_unknown_solver_is_refused_with_the_names(solver):
     with pytest.raises(
-        fsp.ArgumentError, match=r"`solver`.*auto, uniformization, krylov, chebyshev, rational, implicit"
+        fsp.ArgumentError, match=r"`solver`.*auto, uniformization, krylov, chebyshev, rational, squaring, implicit"
     ):
         fsp.transient(decay().model, [1.0], solver=solver)
 
