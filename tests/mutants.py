@@ -992,9 +992,9 @@ MUTANTS = [
     # ---- distribution
     mutant(
         "interval-halves-of-the-halves",
-        "distribution/bounds.py",
-        "return (total + missing) / 2, (total - missing) / 2, SUMMED",
-        "return (total + missing) / 4, (total - missing) / 4, SUMMED",
+        "arithmetic.py",
+        "above, below = 0.5 * (total + missing) + slack, 0.5 * (total - missing) + slack",
+        "above, below = 0.25 * (total + missing) + slack, 0.25 * (total - missing) + slack",
         "distribution",
     ),
     mutant(
