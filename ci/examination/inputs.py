@@ -5,6 +5,7 @@ Every input has a process of its own, forked from one that has imported what is 
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import resource
@@ -60,10 +61,10 @@ def judge(given: Input, outcome: Outcome) -> tuple[str, str]:
     """Return the verdict, and what is wrong."""
     said = [line for line in outcome.err.strip().splitlines() if line.strip()]
     last = said[-1] if said else ""
-    if outcome.hung or outcome.status == -signal.SIGXCPU:
-        return "stall", f"{given.name}: no end after {SECONDS} s"
     if outcome.memory > MEMORY:
         return "leak", f"{given.name}: {outcome.memory >> 20} MiB; {last}"
+    if outcome.hung or outcome.status in (-signal.SIGXCPU, -signal.SIGKILL):
+        return "stall", f"{given.name}: no end after {SECONDS} s"
     if outcome.status < 0:
         return "leak", f"{given.name}: the process ended by {signal.Signals(-outcome.status).name}"
     if outcome.status == UNNAMED or "Traceback (most recent call last)" in outcome.err:
@@ -140,6 +141,7 @@ def _become(given: Input, folder: Path, replaced: dict[str, str], out: Path, err
     """Be the process of an input; does not return."""
     status = UNNAMED
     try:
+        faulthandler.disable()
         os.chdir(folder)
         for number, path in ((1, out), (2, err)):
             os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
@@ -150,6 +152,8 @@ def _become(given: Input, folder: Path, replaced: dict[str, str], out: Path, err
         used = resource.getrusage(resource.RUSAGE_SELF)
         soft = int(used.ru_utime + used.ru_stime) + SECONDS + 1
         resource.setrlimit(resource.RLIMIT_CPU, (soft, soft + 1))
+        warnings.resetwarnings()
+        warnings.showwarning = _say
         status = _python(given, folder) if given.words is None else _command(given.words, replaced)
     except BaseException:  # whatever it is, it must not go on in the examination
         traceback.print_exc()
@@ -157,6 +161,10 @@ def _become(given: Input, folder: Path, replaced: dict[str, str], out: Path, err
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
+
+
+def _say(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+    print(f"{category.__name__}: {message}", file=sys.stderr)
 
 
 def _command(words: tuple[str, ...], replaced: dict[str, str]) -> int:

@@ -78,7 +78,7 @@ def _loose(records: list[Record]) -> list[str]:
     ]
     if len(ratios) < 2:
         return ["", ""]
-    return [f"{median(ratios):.3g}", f"{quantiles(ratios, n=10)[-1]:.3g}"]
+    return [f"{median(ratios):.3g}", f"{quantiles(ratios, n=10, method='inclusive')[-1]:.3g}"]
 
 
 def _reasons(records: list[Record]) -> list[str]:
