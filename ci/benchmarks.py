@@ -27,6 +27,7 @@ import numpy as np
 import scipy
 import verification
 from adaptive import CASES, Report, table
+from examination import report as examined
 from references import MODELS
 from scipy.integrate import solve_ivp
 from scipy.sparse import linalg
@@ -37,6 +38,7 @@ ROOT = Path(__file__).resolve().parent.parent
 WRITTEN = ROOT / "docs" / "benchmarks.md"
 RUNS = 5
 DISTRIBUTED = "distributed"  # the section that only --mpi asks for
+EXAMINATION = "examination"  # the section that needs what ci/examine has logged
 
 
 def timed(work: Callable[[], Any], runs: int = RUNS) -> tuple[float, Any]:
@@ -347,6 +349,12 @@ def _wall(command: list[str], runs: int = RUNS, **environment: str) -> float:
     return median(seconds[-runs:])
 
 
+def examination() -> str:
+    """Return the tables of what ci/examine has logged."""
+    logs = [ROOT / "examination" / f"{what}.jsonl" for what in ("networks", "inputs")]
+    return "\n".join(examined.markdown(examined.read(log)) for log in logs if log.exists()).rstrip()
+
+
 PRODUCTS_NOTE = (
     "The generator on runs of states beside its CSR matrix: shortest of 15 products each, wall time.  The targets are "
     "4 times scipy on one core and 7 times on two for three species and 2 to 3 million states, 2 times where rates do "
@@ -375,6 +383,18 @@ Null vectors on full reflecting boxes, each in a process of its own: seconds fro
 search for closed classes included, `splu` in the same run; memory is the peak of the process.
 True errors are those against an elimination, or for ring3 a solve on all states of a smaller box.
 Published: user CPU seconds (true error) of Storm, PRISM, PETSc and MUMPS where they succeed."""
+EXAMINATION_NOTE = """\
+`ci/examine --seconds 1800` draws random networks of many kinds and holds what the package says of them against a \
+reference of its own in 80-bit arithmetic: its own states, rates from integers and 60 digits, uniformization and \
+squaring of matrices without negative entries, elimination without subtractions, dense eigenvalues.
+Asked are transients by all solvers at tolerances of 1e-2 to 1e-15, on spaces that adapt and on boxes, stationary \
+distributions, intervals of probabilities, means and variances, spectral gaps, and sweeps.
+`good`: the bound holds and meets the tolerance; `above tol, said`: it holds, is larger, and a warning says so; \
+`broken`: a bound, an interval or a gap is false; `refused, a box answers`: an error where the same is solved on a box \
+that is given; `leak`: an exception or a warning that is not the package's; `stall`: no answer after 30 CPU seconds.
+Errors below 1e-14 are left out of the ratios.
+`ci/examine inputs` gives files of all formats, words of the command and arguments of functions, broken or extreme, \
+to a process each, which must end within 10 s and 1 GiB with a named error or the right answer."""
 ADAPTIVE_NOTE = """\
 Every benchmark model from its initial state, with no bounds from the user: states and solvers are chosen.
 Each run is a process of its own; seconds are user CPU after importing and with kernels loaded, memory is the peak of \
@@ -417,6 +437,7 @@ def sections(report: Report, states: int = mpi_bench.STATES) -> dict[str, Sectio
         "sweeps": Section("Sweeps", SWEEPS_NOTE, sweeps),
         "stationary": Section("Stationary distributions", STATIONARY_NOTE, stationary),
         "verification": Section("Verification", verification.NOTE, verification.false_alarms),
+        EXAMINATION: Section("Examination", EXAMINATION_NOTE, examination),
         DISTRIBUTED: Section("Distributed", mpi_bench.NOTE, lambda: mpi_bench.distributed(states, mpi_bench.PRODUCTS)),
     }
 
@@ -425,7 +446,8 @@ def arguments() -> argparse.Namespace:
     """Return the options, checked."""
     parser = argparse.ArgumentParser(prog="ci/bench", description=__doc__.split("\n")[0])
     names = [name for name in sections(Report()) if name != DISTRIBUTED]
-    parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="SECTION", help=", ".join(names))
+    usual = [name for name in names if name != EXAMINATION]
+    parser.add_argument("--only", nargs="+", choices=names, default=usual, metavar="SECTION", help=", ".join(names))
     parser.add_argument(
         "--models",
         nargs="+",

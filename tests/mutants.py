@@ -4,7 +4,7 @@
     python tests/mutants.py NAME ...    some
     python tests/mutants.py --list      their names
 
-Each sabotage is made in a copy of `fsp/` and `tests/` in a temporary directory; the working tree is not touched.
+Each sabotage is made in a copy of `fsp/`, `tests/` and `ci/` in a temporary directory; the working tree is not touched.
 It counts as caught where a test fails that passes without it.  The exit status is 1 if one survives, or if its text is
 not found exactly once.  Where compiled code is sabotaged, everything is compiled anew.
 """
@@ -2108,7 +2108,7 @@ class Tree:
         self.folder = folder
         self.cache = folder / "numba"
         self.red = []  # tests that fail without a sabotage
-        for part in ("fsp", "tests"):
+        for part in ("fsp", "tests", "ci"):
             shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__", ".hypothesis"))
         shutil.copy2(ROOT / "pyproject.toml", folder)
         (folder / "mutants_plugin.py").write_text(PLUGIN)

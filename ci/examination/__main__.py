@@ -21,10 +21,10 @@ def main() -> int:
     options = _options()
     log = Path(options.log)
     if options.report:
-        print(report.markdown(_read(log)))
+        print(report.markdown(report.read(log)))
         return 0
     log.parent.mkdir(parents=True, exist_ok=True)
-    known = {(case["kind"], case["seed"]) for case in _read(log)}
+    known = {(case["kind"], case["seed"]) for case in report.read(log)}
     deadline = monotonic() + (options.seconds or float("inf"))
     keys = (key for key in _keys(options) if key not in known)
     timely = itertools.takewhile(lambda _: monotonic() < deadline, keys)
@@ -42,7 +42,7 @@ def main() -> int:
             rate = solves / (monotonic() - begun)
             if sys.stderr.isatty():
                 print(f"\r{done} cases, {solves} answers, {rate:.1f} a second", end="", file=sys.stderr)
-    cases = list(_read(log))
+    cases = list(report.read(log))
     print(report.markdown(cases))
     return 1 if report.failures(cases) else 0
 
@@ -66,12 +66,6 @@ def _keys(options: argparse.Namespace) -> Iterator[tuple[str, int]]:
     kinds = options.kinds.split(",") if options.kinds else list(KINDS[options.what])
     for i in range(options.cases) if options.cases else itertools.count():
         yield kinds[i % len(kinds)], options.seed + i // len(kinds)
-
-
-def _read(log: Path) -> Iterator[dict[str, Any]]:
-    if log.exists():
-        with log.open(encoding="utf-8") as lines:
-            yield from map(json.loads, lines)
 
 
 def _options() -> argparse.Namespace:

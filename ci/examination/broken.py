@@ -220,7 +220,7 @@ SBML_CHANGES: list[tuple[str, str, Callable[[Random], str | bytes]]] = [
     ("CRLF", "right", lambda rng: SBML.replace("\n", "\r\n")),
     ("BOM", "either", lambda rng: b"\xef\xbb\xbf" + SBML.encode()),
     ("UTF-16", "either", lambda rng: SBML.replace("UTF-8", "UTF-16").encode("utf-16")),
-    ("Latin-1", "either", lambda rng: SBML.replace('id="birth_death"', 'id="m" name="caf\xe9"').encode("latin-1")),
+    ("Latin-1", "either", lambda rng: SBML.replace('id="birth_death"', 'id="m" name="gar\xe7on"').encode("latin-1")),
     ("Greek name", "either", _with('<species id="A"', '<species name="β" id="A"')),
     ("notes", "right", _with('id="birth_death">', 'id="birth_death"><notes><p>x</p></notes>')),
     ("long sum", "either", _law(_sum)),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
@@ -23,6 +25,13 @@ VERDICTS = (
 SMALLEST = 1e-14  # errors below it say nothing about how loose a bound is
 
 Record = dict[str, Any]
+
+
+def read(log: Path) -> Iterator[Record]:
+    """Yield the cases of a log; none where there is no such file."""
+    if log.exists():
+        with log.open(encoding="utf-8") as lines:
+            yield from map(json.loads, lines)
 
 
 def markdown(cases: Iterable[Record]) -> str:
