@@ -116,10 +116,10 @@ class Clock:
         return self.middle + float(np.polynomial.polynomial.polyval(x, self.change))
 
 
-def clock_on(tree: Expression, start: float, end: float) -> Clock:
-    """Return a function of time on a step: of the degree that has the least remainder, bounded if possible."""
+def clock_on(tree: Expression, start: float, end: float, most: int = DEGREE) -> Clock:
+    """Return a function of time on a step, of the degree `most`, or lower where that has no bound."""
     best: Polynomial | None = None
-    for degree in (DEGREE, 2, 1, 0):
+    for degree in (most, 2, 1, 0):
         best = polynomial(tree, start, end, degree)
         if best is not None:
             break
@@ -132,7 +132,9 @@ def clock_on(tree: Expression, start: float, end: float) -> Clock:
     change = np.array(best.coefficients)
     middle = max(float(change[0]), 0.0)
     change[0] -= middle
-    return Clock(middle, np.pad(change, (0, DEGREE + 1 - len(change))), best.remainder, certified, best.rounding)
+    return Clock(
+        middle, np.pad(change, (0, max(most, DEGREE) + 1 - len(change))), best.remainder, certified, best.rounding
+    )
 
 
 def constants_on(trees: Sequence[Expression], start: float, end: float) -> FloatArray | None:

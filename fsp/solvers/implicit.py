@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from math import floor, inf, log2
 from typing import TYPE_CHECKING
 
@@ -40,20 +41,22 @@ from fsp.solvers.base import (
     short,
     step_to,
 )
-from fsp.solvers.clocks import DEGREE, chebyshev_nodes, clock_on, reach
+from fsp.solvers.clocks import chebyshev_nodes, clock_on, reach
 from fsp.solvers.collocation import Collocation, radau
 from fsp.solvers.linear import Band, ShiftedSystem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from fsp.arrays import FloatArray
     from fsp.generator import Generator
+    from fsp.generator.operator import Operator
 
 SMALLEST_STEP = 1e-13  # of the time asked for, or of the shortest mean waiting time
 STAGE_ITERATIONS = 25
 NOISE = 30.0  # how many times the rounding of the products the residual of a step may show
 KEPT_FACTORS = 2
+CLOCK_DEGREE = 8  # of the polynomials that stand for functions of time: what they miss is of the order of the stages
 NEAR = 0.03  # relative change of rates over which a factorisation still serves, as the stages are iterated
 SOLVE_WORK = 20.0  # of a stage's triangular solves, over that of its product
 
@@ -101,8 +104,11 @@ class _ImplicitPropagator:
         self._shortest = 1.0 / max(generator.largest_exit_rate, 1e-300)
         self._systems: dict[float, tuple[Generator, list[ShiftedSystem]]] = {}
         self._course: type[_Course] = _Course
+        self._parts: list[Operator] = []  # A_l, where A(t) is a sum of functions of time times these
         if not generator.is_constant:
             self._course = _PolynomialCourse if generator.is_scalable else _SampledCourse
+            if generator.is_scalable:
+                self._parts = [generator.part(index).operator for index in range(len(generator.clocks))]
 
     def advance(
         self,
@@ -194,13 +200,13 @@ class _ImplicitPropagator:
         frozen = self._generator.at(t + 0.5 * h)
         systems = self._factors(frozen, h)
         z = np.concatenate([p, np.zeros(self._generator.n_sinks)])
-        course = self._course(self._generator, t, h)
-        operators = [course.at(c).operator for c in table.nodes]
+        course = self._course(self._generator, t, h, self._parts)
+        products = [course.product(c) for c in table.nodes]
         values = np.tile(z, (table.n_stages, 1))  # (s, n + n_sinks)
         n_matvec = 0
         best = np.inf
         for iteration in range(STAGE_ITERATIONS + 1):
-            images = np.array([A.apply(U) for A, U in zip(operators, values, strict=True)])
+            images = np.array([A(U) for A, U in zip(products, values, strict=True)])
             n_matvec += table.n_stages
             defect = z + h * (table.weights @ images) - values  # (s, n + n_sinks)
             residuals = table.weights_inverse @ defect / -h  # ρ_i
@@ -290,12 +296,12 @@ class _Course:
 
     sees_shape_only = True  # not the residuals at the nodes
 
-    def __init__(self, generator: Generator, t: float, h: float) -> None:
-        self._generator, self._t, self._h = generator, t, h
+    def __init__(self, generator: Generator, t: float, h: float, parts: list[Operator]) -> None:
+        self._generator, self._t, self._h, self._parts = generator, t, h, parts
 
-    def at(self, tau: float) -> Generator:
-        """Return the generator at the share `tau` of the step."""
-        return self._generator
+    def product(self, tau: float) -> Callable[[FloatArray], FloatArray]:
+        """Return the product with the generator at the share `tau` of the step."""
+        return self._generator.operator.apply
 
     def error(self, table: Collocation, z: FloatArray, values: FloatArray) -> _Residual:
         """Return the integral of the 1-norm of the residual's part that vanishes at the nodes."""
@@ -308,13 +314,22 @@ class _PolynomialCourse(_Course):
 
     sees_shape_only = False
 
-    def __init__(self, generator: Generator, t: float, h: float) -> None:
-        super().__init__(generator, t, h)
-        self._clocks = [clock_on(tree, t, t + h) for tree in generator.clocks]
+    def __init__(self, generator: Generator, t: float, h: float, parts: list[Operator]) -> None:
+        super().__init__(generator, t, h, parts)
+        self._clocks = [clock_on(tree, t, t + h, CLOCK_DEGREE) for tree in generator.clocks]
 
-    def at(self, tau: float) -> Generator:
+    def product(self, tau: float) -> Callable[[FloatArray], FloatArray]:
+        # By the parts: a matrix for each of many points would take far longer to make than it serves.
         x = (tau - 0.5) * self._h
-        return self._generator.with_clocks(np.array([clock.at(x) for clock in self._clocks]))
+        values = [clock.at(x) for clock in self._clocks]
+
+        def apply(y: FloatArray) -> FloatArray:
+            image = values[0] * self._parts[0].apply(y)
+            for value, part in zip(values[1:], self._parts[1:], strict=True):
+                image += value * part.apply(y)
+            return image
+
+        return apply
 
     def error(self, table: Collocation, z: FloatArray, values: FloatArray) -> _Residual:
         """Bound the integral of the residual's 1-norm by its values in as many points as its degree asks for.
@@ -322,16 +337,16 @@ class _PolynomialCourse(_Course):
         What the polynomials miss at the ends of the step is known for its integral only: it counts where most flows,
         which exceeds the largest value in the points by no more than the Lebesgue constant.
         """
-        nodes = chebyshev_nodes(table.n_stages + DEGREE + 1)
+        nodes = chebyshev_nodes(table.n_stages + CLOCK_DEGREE + 1)
         tau = 0.5 * (1.0 + nodes.z)
-        at, slope = table.interpolate(tau)
+        at, slope = _in_nodes(table.n_stages, len(tau))
         rise = values - z  # the slopes of a constant are zero: taken so, little cancels
         missing = self._exit_rates([clock.missed for clock in self._clocks])
         at_ends = self._exit_rates([clock.rounding for clock in self._clocks])
         total, most = 0.0, 0.0
         for k, point in enumerate(tau):
             y = z + at[k, 1:] @ rise
-            residual = float(np.abs(slope[k, 1:] @ rise / self._h - self.at(point).operator.apply(y)).sum())
+            residual = float(np.abs(slope[k, 1:] @ rise / self._h - self.product(point)(y)).sum())
             sizes = np.abs(y[: len(missing)])
             total += (residual + 2.0 * float(missing @ sizes)) * nodes.integrals[k]
             most = max(most, 2.0 * float(at_ends @ sizes))
@@ -343,15 +358,21 @@ class _PolynomialCourse(_Course):
         return self._generator.with_clocks(np.array(clocks)).exit_rates
 
 
+@lru_cache
+def _in_nodes(n_stages: int, count: int) -> tuple[FloatArray, FloatArray]:
+    """Return what gives u and u' in Chebyshev points of a step, see `Collocation.interpolate`."""
+    return radau(n_stages).interpolate(0.5 * (1.0 + chebyshev_nodes(count).z))
+
+
 class _SampledCourse(_Course):
     """One whose rates are no sums of products of functions of time and of the state."""
 
     sees_shape_only = False
 
-    def at(self, tau: float) -> Generator:
+    def product(self, tau: float) -> Callable[[FloatArray], FloatArray]:
         # The end of a step may be where a rate jumps: what holds before it counts.
         end = self._t + self._h
-        return self._generator.at(min(self._t + tau * self._h, end - 4.0 * np.spacing(end)))
+        return self._generator.at(min(self._t + tau * self._h, end - 4.0 * np.spacing(end))).operator.apply
 
     def error(self, table: Collocation, z: FloatArray, values: FloatArray) -> _Residual:
         """Estimate the integral of the residual's 1-norm from samples halfway between the nodes."""
@@ -361,6 +382,6 @@ class _SampledCourse(_Course):
         rise = values - z  # the slopes of a constant are zero: taken so, little cancels
         total = 0.0
         for k, point in enumerate(tau):
-            product = self.at(point).operator.apply(z + at[k, 1:] @ rise)
+            product = self.product(point)(z + at[k, 1:] @ rise)
             total += float(np.abs(slope[k, 1:] @ rise / self._h - product).sum()) * (edges[k + 1] - edges[k])
         return _Residual(self._h * total, certified=False)
