@@ -26,6 +26,7 @@ import fsp
 from fsp.errors import ArgumentError, BackendError, ConvergenceError, FSPError, ModelError, StateSpaceError
 from fsp.options import JSON, OVERWRITE, SET, Request, SolverOption, named, shared_options, with_settings
 from fsp.quantities import points
+from fsp.ranks import n_ranks_started, rank_started
 from fsp.verification.command import EPILOG as VERIFY_EPILOG
 from fsp.verification.command import verify
 
@@ -91,8 +92,6 @@ def _guarded(command: Callable[..., int], other: int = 1) -> Callable[..., None]
 
 def _refuse_ranks(command: str, options: Mapping[str, Any]) -> None:
     """Refuse a command of which every rank would do the whole, and write the same files."""
-    from fsp.petsc.environment import n_ranks_started, rank_started
-
     if command == "batch" or options.get("backend", "serial") != "serial" or n_ranks_started() == 1:
         return
     if rank_started():
@@ -122,8 +121,6 @@ class _Commands(click.Group):
 
     def main(self, *args: Any, **more: Any) -> Any:
         """Read the words and run what they say."""
-        from fsp.petsc.environment import rank_started
-
         with _only(rank_started() == 0 or not any(word.endswith("petsc") for word in sys.argv)):
             return super().main(*args, **more)
 
@@ -266,7 +263,6 @@ def batch(
     A job that fails does not end the others; what became of each is in summary.csv.
     """
     from fsp.generator.threads import n_processors
-    from fsp.petsc.environment import n_ranks_started
     from fsp.projection.batch import solve_batch
     from fsp.projection.manifest import read_manifest
 
