@@ -208,7 +208,7 @@ class _SquaringPropagator:
             total = self._P @ total
             if k >= first:
                 total += weights[k - first] * z
-        self._products += (first + len(weights) - 1) * (1 if z.ndim == 1 else z.shape[1])
+        self._products += first + len(weights) - 1  # a product of matrices is one
         return total, relative
 
     def _short(self, z: FloatArray, s: float) -> tuple[FloatArray, float]:
@@ -235,7 +235,7 @@ class _SquaringPropagator:
     def _squared(self, power: _Power) -> _Power:
         M, B = power.matrix, power.off
         matrix = M @ M
-        self._products += self._size
+        self._products += 1
         off = _made_stochastic(matrix, self._of_product())
         label, c = _groups(M)
         off += np.abs(M - c[:, label]) @ B + c @ _sums(B, label) + B @ (M + B)  # (1)
