@@ -16,6 +16,7 @@ from scipy.sparse import csgraph
 
 from fsp.errors import StateSpaceError
 from fsp.petsc.systems import assembled, block, vectors
+from fsp.projection.reach import Reach
 from fsp.projection.structure import Absorption, absorbed
 
 if TYPE_CHECKING:
@@ -95,6 +96,8 @@ class ClosedChain:
 def close_leaks(generator: Generator, start: FloatArray) -> ClosedChain:
     """Return the chain on the space with its leaks closed: reflected, or led back to `start` (n_local,).
 
+    A class that can not lead to an initial state any more is closed, however it leaks.
+
     Raises
     ------
     StateSpaceError
@@ -111,6 +114,7 @@ def close_leaks(generator: Generator, start: FloatArray) -> ClosedChain:
     of_part, closed = parts.classes(np.empty((0, 2), dtype=np.int64))
     leaks, begins = (_marked(comm, of_part[parts.label], len(closed), mask) for mask in (leak_rates > 0.0, start > 0.0))
     trap = closed & leaks & ~begins
+    trap[trap] = _lead_to_start(generator, of_part[parts.label], np.flatnonzero(trap))
     trapped = trap[of_part[parts.label]]
     chain = _with_global_columns(generator, (rows + diagonal).tocsr())
     if not comm.any(bool(trapped.any())):
@@ -122,6 +126,15 @@ def close_leaks(generator: Generator, start: FloatArray) -> ClosedChain:
     )
     of_part, closed = parts.classes(jumps)
     return _numbered(generator, parts, of_part, closed, (chain - kept + back).tocsr())
+
+
+def _lead_to_start(generator: Generator, number: IntArray, classes: IntArray) -> BoolArray:
+    """Tell which of `classes` (k,) may lead to an initial state, as far as stoichiometry and factors of rates say."""
+    own = {c: generator.space.states_at(np.flatnonzero(number == c)[:1]) for c in classes.tolist()}
+    said = generator.comm.mpi.allgather({c: state for c, state in own.items() if len(state)})
+    reach, start = Reach(generator.model), generator.model.initial_states
+    first = [next(states[c] for states in said if c in states) for c in classes.tolist()]
+    return np.array([reach.possible(start, state).any() for state in first], dtype=np.bool_)
 
 
 def _with_global_columns(generator: Generator, rows: Any) -> Any:

@@ -138,7 +138,7 @@ class Certifier:
         for members in classes.members:
             ways = np.zeros(len(generator), dtype=np.bool_)
             if generator.leak_rates[members].any():
-                ways = self._reach.leads(generator.space, members)
+                ways = self._reach.reached(generator.space, generator.space.states_at(members[:1]))
                 ways[members] = False
             if (ways & ~classes.transient).any():
                 transient[members] = True

@@ -11,9 +11,10 @@ reactions that raise n, by u_k, and b_k(n) above the rates of those that lower i
     where it does not fall below m, as it is raised at a positive rate there: that has a probability of at least W(n).
 (3) Where even D(n) >= c n², c > 0, A V >= λ V with λ = m c by (1): ``e^(-λs) V`` is a submartingale until the time ζ of
     explosion, whence W(n) <= e^(-λs) + P(ζ <= s).
-(4) Where ``Σ a_k u_k >= Σ b_k d_k``, a rate a_k is positive and all are bounded, let τ be the time at which n falls
-    below m.  If its mean were finite, the mean of what n falls by between s and τ would vanish as s grows, and n at τ,
-    at most m - 1, would have a mean of no less than n at first: the mean of τ is infinite.
+(4) Where ``Σ a_k u_k >= Σ b_k d_k``, a rate a_k is positive, and all rates of change are at most linear in n, let τ be
+    the time at which n falls below m, of finite mean, and G(n) the mean time spent at n until then.  By Dynkin's
+    formula for min(n, K), which is less than at first at τ, Σ G(n) r n > c > 0 over the n within the longest jump of
+    K, for some r and c and all K: then Σ G(n), the mean of τ, is infinite, which it is.
 
 The bounds of rates are polynomials in falling powers of n - m with rational coefficients, whose signs are decided.
 
@@ -171,7 +172,7 @@ def _along(model: Model, i: int, n: int, horizon: float, remaining: float) -> Es
 def _lingers(bounds: _Bounds, steps: dict[int, int]) -> bool:
     """Tell whether (4) holds for constants as they are: a change by 1e-12 of them may make the time finite."""
     most = {k: bounds.above(k) for k in steps}
-    if not all(rate is not None and not any(c for j, c in rate.items() if j) for rate in most.values()):
+    if not all(rate is not None and not any(c for j, c in rate.items() if j > 1) for rate in most.values()):
         return False
     drift = _sum((Fraction(step), (bounds.below(k) if step > 0 else most[k]) or {}) for k, step in steps.items())
     raised = any(bounds.below(k).get(0, Fraction(0)) > 0 for k, step in steps.items() if step > 0)

@@ -1,9 +1,9 @@
-"""Whether what leaves a space comes back: excursions from its exits, followed in a larger space.
+"""Whether what leaves a space comes back: excursions from its exits, followed as far as it takes.
 
 An answer that does not change when its space grows tells nothing of what leaves it seldom and for good, such as by a
-gate that opens once in 10⁸ s: in the end all probability is there.  So an excursion begins at the exits by one kind of
-jump after the other, each as often as any other however small its flux is, and ends at a mode or out of the larger
-space.  The stationary vector of the chain that begins another one then says where it goes on.
+gate that opens once in 10⁸ s: in the end all probability is there.  So excursions begin at the exits by one kind of
+jump after the other, each as often as any other however small its flux is, and end where they come back.  The
+stationary vector of the chain that then begins another one says where they go on, which is where a space grows.
 """
 
 from __future__ import annotations
@@ -14,14 +14,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import sparse
 
-from fsp.projection.nullspace import null_vector
+from fsp.distribution import ErrorLedger
+from fsp.errors import StateSpaceError
+from fsp.generator import Generator
+from fsp.projection.chain import Chain
+from fsp.projection.nullspace import null_vector, plan
 from fsp.projection.structure import closed_classes
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
-    from fsp.generator import Generator
+    from fsp.model import Model
+    from fsp.projection.growth import Growth
+    from fsp.space import StateSpace
 
-MOST_AWAY = 0.5  # share of the excursions by one kind of jump that may leave the larger space
+MOST_AWAY = 0.5  # share of the excursions by one kind of jump that may go on out of the space they are followed in
+FOLLOWED = 40  # growths of that space
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,22 +43,26 @@ class Exits:
         (m,) their shares; those of each kind of jump sum to one.
     n_kinds
         Number of kinds of jumps.
+    flux
+        The largest flux by one kind, 1/time.
     """
 
     states: IntArray
     weights: FloatArray
     n_kinds: int
+    flux: float
 
     @classmethod
     def of(cls, generator: Generator, p: FloatArray) -> Exits:
         """Return the exits of the space of a generator where the probabilities are `p` (n,)."""
-        states, weights = [np.zeros((0, generator.space.states.shape[1]), dtype=np.int64)], [np.zeros(0)]
+        states, shares, most = [np.zeros((0, generator.space.states.shape[1]), dtype=np.int64)], [np.zeros(0)], 0.0
         for leak in generator.leaks:
             flux = leak.rates * p[leak.sources]
             if flux.any():
                 states.append(generator.space.states_at(leak.sources) + leak.change)
-                weights.append(flux / flux.sum())
-        return cls(np.concatenate(states), np.concatenate(weights), len(weights) - 1)
+                shares.append(flux / flux.sum())
+                most = max(most, float(flux.sum()))
+        return cls(np.concatenate(states), np.concatenate(shares), len(shares) - 1, most)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,50 +71,87 @@ class Away:
 
     Parameters
     ----------
-    exits
-        Where they begin.
-    occupation
-        (n,) time that they spend in each state of the larger space, in proportion.
+    times
+        (n,) mean time that one spends in each state, averaged over the kinds of jumps.
     returns
-        Whether at least half of those by each kind of jump end at a mode.
+        Whether at least half of those by each kind come back.
+    trapped
+        Whether they may end in a closed class that does not lead back.
     """
 
-    exits: Exits
-    occupation: FloatArray
+    times: FloatArray
     returns: bool
+    trapped: bool
 
 
-def followed(generator: Generator, exits: Exits, modes: IntArray, method: str) -> Away:
-    """Follow excursions in a space that holds the exits.
+def unfollowed(model: Model, growth: Growth, generator: Generator, p: FloatArray, tol: float) -> StateSpace | None:
+    """Return a larger space to solve on, where what leaves one has found more; None where it comes back.
+
+    Parameters
+    ----------
+    model, growth
+        The reaction network, and what chooses states.
+    generator, p
+        The generator on the space that is left, and the answer there, (n,).
+    tol
+        Probability that may be outside it.
+
+    Raises
+    ------
+    StateSpaceError
+        If what leaves does not come back as far as it is followed.
+    """
+    exits = Exits.of(generator, p)
+    if not exits.n_kinds:
+        return None
+    space = growth.with_states(generator.space, exits.states)
+    for _ in range(FOLLOWED):
+        wide = Generator(model, space)
+        away = followed(wide, generator.space, exits)
+        if away.trapped or (away.returns and exits.n_kinds * exits.flux * float(away.times.sum()) > tol):
+            return space
+        if away.returns:
+            return None
+        space = growth.grow(space, wide, away.times, None, ErrorLedger(truncation=2.0, certified=False), far=True)
+    raise StateSpaceError(
+        f"What leaves the states must come back, but in {len(space):,} states most of what leaves by some reaction "
+        f"does not, at up to {exits.flux:.1e} per unit of time: a closed class there would hold all probability. "
+        f"Give a function as `lyapunov`, or a `space` if a reflecting boundary is meant."
+    )
+
+
+def followed(generator: Generator, inner: StateSpace, exits: Exits) -> Away:
+    """Follow excursions from the exits of a space in a larger one that holds them.
 
     Parameters
     ----------
     generator
         The generator on the larger space.
+    inner
+        The space that they come back to.
     exits
-        The exits of the smaller one.
-    modes
-        Indices of the states, one in each closed class, at which excursions end.
-    method
-        As of `fsp.projection.nullspace.null_vector`.
+        Its exits.
     """
     n = len(generator)
-    if not exits.n_kinds:
-        return Away(exits, np.zeros(n), True)
-    entry = np.bincount(generator.space.index(exits.states), exits.weights, n)
-    ends = np.zeros(n)
-    ends[modes] = np.maximum(generator.exit_rates[modes], 1.0)
-    leaks = np.where(ends > 0.0, 0.0, generator.leak_rates)
-    jumps = generator.to_csr() @ sparse.diags_array((ends == 0.0).astype(np.float64))
-    again = sparse.csr_array((leaks + ends)[None, :])  # into a state of its own, from which the next one begins
-    begin = sparse.csr_array(entry[:, None])
-    chain = sparse.block_array([[jumps, begin], [again, None]], format="csr")
-    time = np.zeros(n + 1)
-    for members in closed_classes(chain).members:
-        if members[-1] < n:  # excursions end in a class without a mode
-            time[members] = 1.0
-        else:
-            time[members] = null_vector(chain[members][:, members].tocsr(), method).p
-    occupation = time[:n]
-    away, back = float(leaks @ occupation), float(ends @ occupation)
-    return Away(exits, occupation, bool(time[n]) and exits.n_kinds * away <= MOST_AWAY * (away + back))
+    outside = np.ones(n, dtype=np.bool_)
+    outside[generator.space.index(inner.states)] = False
+    out = np.flatnonzero(outside)
+    matrix = generator.to_csr()[:, out].tocsr()
+    leaks = generator.leak_rates[out]
+    back = np.asarray(matrix[~outside].sum(axis=0)).ravel()
+    entry = np.bincount(generator.space.index(exits.states), exits.weights / exits.n_kinds, n)[out]
+    # with a state of its own, at which one excursion has ended and the next one begins, at the rate 1
+    chain = sparse.block_array(
+        [[matrix[out], sparse.csr_array(entry[:, None])], [sparse.csr_array((leaks + back)[None, :]), None]],
+        format="csr",
+    )
+    found = closed_classes(chain).members
+    times = np.zeros(n)
+    if any(members[-1] < len(out) for members in found):
+        return Away(times, returns=False, trapped=True)
+    (members,) = found  # all begin again
+    block = chain[members][:, members].tocsr()
+    held = np.zeros(len(out) + 1)
+    held[members] = null_vector(block, "iterative" if plan(Chain.of_generator(block)) is None else "gth").p
+    times[out] = held[:-1] / held[-1]
+    return Away(times, returns=exits.n_kinds * float(leaks @ times[out]) <= MOST_AWAY, trapped=False)

@@ -154,12 +154,13 @@ class Growth:
         bearable: float = 0.0,
         kept: BoolArray | None = None,
         everywhere: bool = False,
+        far: bool = False,
     ) -> StateSpace:
         """Return a space that has grown: `weight` (n,) says where the probability is that flows out.
 
         States that are not `kept` (n,) are left out of it, and it should serve a good part of the `remaining` time.
         A flux of `bearable` may go on, 1/time.
-        With `everywhere`, grow from every state that leaks, whatever its weight.
+        With `everywhere`, grow from every state that leaks, whatever its weight; `far` as far as the space is wide.
 
         Raises
         ------
@@ -178,9 +179,11 @@ class Growth:
         threshold = 0.0 if everywhere else _threshold(np.concatenate(flux), bearable, comm)
         lines = []
         for leak, f, whole in zip(generator.leaks, flux, sums, strict=True):
+            reach = _reach(space, leak.change, far=far)
             if whole >= HIT * sums.sum():
-                self._pace.hit(tuple(leak.change.tolist()), t, remaining, max(FIRST_STEPS, _reach(space, leak.change)))
-            lines.append(self._lines(space, leak, f, threshold))
+                self._pace.hit(tuple(leak.change.tolist()), t, remaining, max(FIRST_STEPS, reach))
+            paced = reach if far else min(self._pace.length(tuple(leak.change.tolist())), reach)
+            lines.append(self._lines(space, leak, f, threshold, paced))
         # Where lines break off after few steps, jumps alternate: look around as far as they should have gone.
         followed, asked = comm.sum(np.array([[line.followed, line.asked] for line in lines]).sum(axis=0))
         if followed < 0.5 * asked:
@@ -219,14 +222,13 @@ class Growth:
             before, grown = grown, grown.grow(self._model, 1, seeds=fresh, max_states=self._limit)
         return grown
 
-    def _lines(self, space: StateSpace, leak: Leak, flux: FloatArray, threshold: float) -> _Lines:
+    def _lines(self, space: StateSpace, leak: Leak, flux: FloatArray, threshold: float, paced: int) -> _Lines:
         """Repeat one kind of jump from the states that feed it with more than `threshold`."""
         chosen = np.flatnonzero(flux >= threshold) if threshold > 0.0 else np.flatnonzero(flux > 0.0)
         weight = flux[chosen]
         n_chosen, top = space.comm.sum(len(chosen)), space.comm.max(float(weight.max(initial=0.0)))
         cheap = FIRST_STEPS if self._stationary else min(LONGEST_CHEAP, CHEAP_STATES // max(n_chosen, 1))
-        longest = max(1, cheap, min(self._pace.length(tuple(leak.change.tolist())), _reach(space, leak.change)))
-        length = _line_lengths(weight, threshold, top, longest)
+        length = _line_lengths(weight, threshold, top, max(1, cheap, paced))
         with space.comm.agree():
             return self._followed(space.states_at(leak.sources[chosen]), leak, weight, length)
 
@@ -283,10 +285,12 @@ class Growth:
                 f"jumps happen in finite time with a probability of at least {LIKELY}, and no finite space holds "
                 f"the rest. Bound the rate, or end earlier."
             )
-        never = "with a probability of at least 3/4" if found.leaves else "or after an infinite mean time only"
+        how = f"falls below {found.level:,} again after an infinite mean time only"
+        if found.leaves:
+            how = f"never falls below {found.level:,} again with a probability of at least 3/4: it escapes to infinity"
         raise StateSpaceError(
-            f"A stationary distribution must exist, but {raised} so fast that it never falls below {found.level:,} "
-            f"again, {never}: probability escapes to infinity. Give a `space` if a reflecting boundary is meant."
+            f"A stationary distribution must exist and be reached in finite mean time, but {raised} so fast that it "
+            f"{how}. Give a `space` if a reflecting boundary is meant."
         )
 
 
@@ -315,13 +319,13 @@ def starting_vector(model: Model, space: StateSpace) -> FloatArray:
     return p
 
 
-def _reach(space: StateSpace, change: IntArray) -> int:
-    """Return how many jumps by `change` a line may have at most: a share of the extent of the space along them."""
+def _reach(space: StateSpace, change: IntArray, *, far: bool) -> int:
+    """Return how many jumps by `change` a line may have at most: the extent of the space along them or a share."""
     moved = change != 0
     extent = space.top - space.bottom
     wide = np.count_nonzero(extent >= WIDE * extent.max())  # in more directions a space grows by more states
     share = max(EXTENT_SHARE * sqrt(min(1.0, FEW_STATES / len(space)) / wide), LEAST_EXTENT_SHARE)
-    return ceil(share * int((extent[moved] // np.abs(change)[moved]).min()))
+    return ceil((1.0 if far else share) * int((extent[moved] // np.abs(change)[moved]).min()))
 
 
 def _threshold(flux: FloatArray, bearable: float, comm: Any) -> float:

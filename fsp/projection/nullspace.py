@@ -129,7 +129,7 @@ def _order(chain: Chain) -> tuple[tuple[str, ...], str]:
     if n > LOCAL_STATES and len(chain.rates) > LINEAR_JUMPS * n:
         last = ("gth", "multilevel") if _is_planar(chain) else ("multilevel",)
         return ("local", *last, "direct", "iterative"), f"{n:,} states, few of which should matter"
-    if _plan(chain) is not None:
+    if plan(chain) is not None:
         return ("gth", "multilevel", "direct", "iterative"), f"{n:,} states, a cheap elimination"
     return ("multilevel", "direct", "iterative", "gth"), f"{n:,} states, an expensive elimination"
 
@@ -139,7 +139,7 @@ def _is_planar(chain: Chain) -> bool:
     return (n <= PLANAR_STATES and jumps <= PLANAR_JUMPS * n) or jumps <= LINEAR_JUMPS * n
 
 
-def _plan(chain: Chain) -> Elimination | None:
+def plan(chain: Chain) -> Elimination | None:
     """Return the order of elimination of a chain where that is cheap."""
     if len(chain) > SMALL_STATES and not _is_planar(chain):
         return None
@@ -199,7 +199,7 @@ def _local(chain: Chain, guess: FloatArray | None) -> tuple[FloatArray, float]:
 
 
 def _gth_or_multilevel(chain: Chain, guess: FloatArray) -> tuple[FloatArray, float]:
-    elimination = _plan(chain)
+    elimination = plan(chain)
     if elimination is None:
         return _multilevel(chain, guess)
     return elimination.solve(chain.rates), ROUNDING * len(chain)

@@ -61,9 +61,9 @@ class Reach:
         found[order] = True
         return found[:n]
 
-    def leads(self, space: StateSpace, members: IntArray) -> BoolArray:
-        """Tell which states of a space a closed class of it may lead to, all from its first one."""
-        return self.reached(space, space.states_at(members[:1]))
+    def leads(self, space: StateSpace, members: IntArray, others: IntArray) -> bool:
+        """Tell whether a closed class of a space may lead through the outside to one of other states of it."""
+        return bool(self.possible(space.states_at(others), space.states_at(members[:1])).any())
 
 
 def entered(model: Model, space: StateSpace) -> BoolArray:

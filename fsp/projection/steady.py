@@ -33,7 +33,7 @@ from fsp.projection.backend import SERIAL, backend_named
 from fsp.projection.certificate import roundings
 from fsp.projection.certified import Certifier
 from fsp.projection.detailed_balance import detailed_balance
-from fsp.projection.excursions import Exits, followed
+from fsp.projection.excursions import unfollowed
 from fsp.projection.growth import MAX_STATES, Growth, check_tolerance, starting_vector
 from fsp.projection.nullspace import METHODS, null_vector
 from fsp.projection.product_form import product_form
@@ -45,7 +45,7 @@ from fsp.projection.structure import absorption, close_leaks, closed_classes, le
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from fsp.arrays import FloatArray, IntArray
+    from fsp.arrays import FloatArray
     from fsp.model import Model
     from fsp.space import StateSpace
 
@@ -62,7 +62,6 @@ class _Solved:
     occupation: FloatArray  # mean times in transient states, (n,)
     lost: float  # probability of leaving the space before a closed class is reached
     error: float
-    modes: IntArray  # the most probable state of each closed class
     notes: tuple[str, ...]
 
     @property
@@ -204,7 +203,21 @@ def estimated(
     solved, change = _settled(model, growth, tol, method, report or _silent)
     uncertified = f"the error is an estimate: {reason}; a function given as `lyapunov` may help"
     solved = solved.noted(uncertified)
+    solved = replace(solved, notes=(*solved.notes, *_unseen(model, solved)))
     return _distribution(model, solved, solved.estimate(change))
+
+
+def _unseen(model: Model, solved: _Solved) -> list[str]:
+    """Return notes on what an estimate takes for granted: that what leaves comes back, and what never happens."""
+    if not solved.generator.n_sinks:
+        return []
+    outflow = float(solved.generator.leak_rates @ solved.p)
+    notes = [f"what leaves the states, {outflow:.1e} per unit of time, came back where it was followed"]
+    rates = model.propensities(solved.generator.space.states)
+    names = [str(reaction.name) for reaction, own in zip(model.reactions, rates, strict=True) if not own.any()]
+    if names:
+        notes.append(f"no stored state has a jump by {', '.join(names[:3])}: a class that it leads to is not seen")
+    return notes
 
 
 def _settled(model: Model, growth: Growth, tol: float, method: str, report: ProgressCallback) -> tuple[_Solved, float]:
@@ -215,26 +228,23 @@ def _settled(model: Model, growth: Growth, tol: float, method: str, report: Prog
     """
     reach = Reach(model)
     solved = _solve(model, growth.first(), method, None, reach)
-    change, settled, away = 2.0, False, None
+    change, settled = 2.0, False
+    found: StateSpace | None = None
     while solved.generator.n_sinks:
         before, space = solved, solved.generator.space
         refuse_accumulation(model, space, before.lasting, growth.count)
-        weight = before.p + before.occupation if away is None else away.occupation
         ledger = ErrorLedger(truncation=change, integration=before.error, certified=False)
-        confirming = settled and away is None
-        grown = growth.grow(space, before.generator, weight, None, ledger, everywhere=confirming)
+        weight = before.p + before.occupation
+        grown = found or growth.grow(space, before.generator, weight, None, ledger, everywhere=settled)
         guess = space.carry(before.p, grown)
         solved = _solve(model, grown, method, guess, reach)
         change = float(np.abs(solved.p - guess).sum()) + 2.0 * solved.lost
         report(Progress(None, None, len(grown), change + solved.error, "stationary"))
-        was, settled = settled, change + solved.error <= tol
-        if was and settled:
-            exits = Exits.of(before.generator, before.p) if away is None else away.exits
-            away = followed(solved.generator, exits, solved.modes, method)
-            if away.returns:
-                return solved, change
-        else:
-            away = None
+        confirmed = settled and found is None
+        settled = change + solved.error <= tol
+        found = unfollowed(model, growth, solved.generator, solved.p, tol) if confirmed and settled else None
+        if confirmed and settled and found is None:
+            return solved, change
     return solved, 0.0
 
 
@@ -324,7 +334,7 @@ def _solve(
     classes = closed_classes(closed)
     end = absorption(closed, classes, leak_rates, initial, roundings(generator))
     p = np.zeros(len(space))
-    error, modes, notes = 0.0, [], []
+    error, notes = 0.0, []
     for members, weight in zip(classes.members, end.weights, strict=True):
         if weight <= NEGLIGIBLE:
             error += 2.0 * weight
@@ -337,11 +347,9 @@ def _solve(
         found = null_vector(block, method, start)
         p[members] = weight * found.p
         error += weight * found.error
-        modes.append(members[np.argmax(found.p)])
         where = example(space, int(members[0]))
         notes.append(f"closed class of {len(members):,} states around ({where}), probability {weight:.6g}")
-    several = tuple(notes) if len(notes) > 1 else ()
-    return _Solved(generator, p, end.occupation, end.lost, error, np.array(modes, dtype=np.int64), several)
+    return _Solved(generator, p, end.occupation, end.lost, error, tuple(notes) if len(notes) > 1 else ())
 
 
 def refuse_accumulation(model: Model, space: StateSpace, p: FloatArray, growths: int) -> None:

@@ -132,15 +132,15 @@ def absorbed(weights: FloatArray, occupation: FloatArray, lost: float, relative:
 
 
 def close_leaks(
-    matrix: Any, leak_rates: FloatArray, start: FloatArray, leads: Callable[[IntArray], BoolArray] | None = None
+    matrix: Any, leak_rates: FloatArray, start: FloatArray, leads: Callable[[IntArray, IntArray], bool] | None = None
 ) -> Any:
     """Return the chain on the space with its leaks closed: reflected, or led back to `start`.
 
     A reflecting boundary gives the exact conditional distribution of a reversible chain.  In an irregular space it
     may also make a trap of states whose ways back are all cut off; jumps that leave such a closed class without
-    an initial state re-enter at those instead, unless `leads` says that there is no way to them: it tells which
-    states (n,) the members of a class may come to through the outside.  Transient states keep their leaks out of it:
-    see `absorption`.
+    an initial state re-enter at those instead, unless `leads` says that there is no way to them: it tells whether the
+    members of a class may come to others of the states through the outside.  Transient states keep their leaks out of
+    it: see `absorption`.
     """
     reflecting = (matrix + sparse.diags_array(leak_rates)).tocsr()
     entries = np.flatnonzero(start)
@@ -157,7 +157,7 @@ def lead_back(
     leak_rates: FloatArray,
     start: FloatArray,
     likely: FloatArray,
-    leads: Callable[[IntArray], BoolArray],
+    leads: Callable[[IntArray, IntArray], bool],
 ) -> Any:
     """Return the chain on the space with the leaks of each closed class led back to one of its states.
 
@@ -191,13 +191,13 @@ def lead_back(
 
 
 def _traps(
-    reflecting: Any, leak_rates: FloatArray, entries: IntArray, leads: Callable[[IntArray], BoolArray] | None
+    reflecting: Any, leak_rates: FloatArray, entries: IntArray, leads: Callable[[IntArray, IntArray], bool] | None
 ) -> BoolArray:
     """Tell which states are in a closed class that leaks, and may lead through the outside to `entries`, in none."""
     trapped = np.zeros(len(leak_rates), dtype=np.bool_)
     for members in closed_classes(reflecting).members:
         if leak_rates[members].any() and not np.isin(entries, members).any():
-            trapped[members] = leads is None or bool(leads(members)[entries].any())
+            trapped[members] = leads is None or leads(members, entries)
     return trapped
 
 
