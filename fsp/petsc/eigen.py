@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.errors import ArgumentError, ConvergenceError
 from fsp.petsc.environment import load
 from fsp.petsc.options import Options
+from fsp.petsc.structure import n_closed_classes
 from fsp.petsc.systems import FACTORISED, INCOMPLETE, largest_rate, petsc_errors, vectors
-from fsp.projection.relaxation import Relaxation
+from fsp.projection.relaxation import SETTLED, Relaxation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -100,6 +102,7 @@ def relaxation(
     -------
     Relaxation
         With states and right vectors of this rank; the stationary distribution and left vectors are not computed.
+        Eigenvalues are confirmed where the space has no way out, up to rounding.
 
     Raises
     ------
@@ -120,6 +123,7 @@ def relaxation(
             leaks.array[:] = generator.leak_rates
             matrix.setDiagonal(leaks, addv=True)
         zero = ZERO * largest_rate(comm, matrix)
+        rounding = UNIT_ROUNDOFF * largest_rate(comm, matrix)
         classes = 1
         while True:
             found = _pairs(comm, matrix, asked, min(n + classes, len(generator)), inner)
@@ -129,8 +133,15 @@ def relaxation(
             classes *= 2  # several closed classes: zero is an eigenvalue for each
     if len(moving) < n:
         raise ConvergenceError(f"The eigenvalues other than zero must be at least {n}, but SLEPc found {len(moving)}.")
+    n_zero = len(found) - len(moving)
+    if n_zero > 1 and n_zero > (n_closed := n_closed_classes(generator)):
+        raise ConvergenceError(
+            f"Eigenvalues must exceed {zero:.1e} to be told from zero, but {n_zero} do not, and {n_closed} closed "
+            f"classes account for as many only: the chain is nearly decomposable. Use `fsp.relaxation`."
+        )
     moving.sort(key=lambda pair: (-pair[0].real, pair[0].imag))
     values, residuals, right = zip(*moving[:n], strict=True)
+    errors = np.array(residuals) + rounding
     return Relaxation(
         np.array(values),
         np.array(residuals),
@@ -138,6 +149,8 @@ def relaxation(
         generator.space.species,
         generator.space.states,
         np.stack(right, axis=1),
+        confirmed=(errors <= SETTLED * np.abs(values)) & (generator.n_sinks == 0),
+        notes=() if generator.n_sinks == 0 else ("the eigenvalues are estimates: the boundary of the space reflects",),
     )
 
 

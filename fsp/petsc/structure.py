@@ -137,6 +137,12 @@ def _lead_to_start(generator: Generator, number: IntArray, classes: IntArray) ->
     return np.array([reach.possible(start, state).any() for state in first], dtype=np.bool_)
 
 
+def n_closed_classes(generator: Generator) -> int:
+    """Return the number of closed classes of the chain on a space whose boundary reflects."""
+    _, closed = _parts_of(generator, generator.rows).classes(np.empty((0, 2), dtype=np.int64))
+    return int(closed.sum())
+
+
 def _with_global_columns(generator: Generator, rows: Any) -> Any:
     shape = (generator.n_local, len(generator))
     return sparse.csr_array((rows.data, generator.halo.global_index[rows.indices], rows.indptr), shape=shape)

@@ -30,7 +30,7 @@ from fsp.projection.structure import Absorption, Classes, absorption, closed_cla
 from fsp.space import StateSpace
 
 if TYPE_CHECKING:
-    from fsp.arrays import FloatArray, IntArray
+    from fsp.arrays import BoolArray, FloatArray, IntArray
     from fsp.model import Model
     from fsp.moments.lyapunov import DriftCondition
     from fsp.projection.growth import Growth
@@ -52,7 +52,7 @@ class Certifier:
     @property
     def n_excepted(self) -> int:
         """Number of states that have to be stored."""
-        return len(self._excepted())
+        return len(self.excepted())
 
     def settle(self, growth: Growth, report: ProgressCallback) -> Settled:
         """Grow the space until the bound meets the tolerance, or rounding or the limits forbid it.
@@ -76,7 +76,7 @@ class Certifier:
         NoDriftCondition
             If nothing can be proved although no probability flows out.
         """
-        space = growth.with_states(growth.first(), self._excepted())
+        space = growth.with_states(growth.first(), self.excepted())
         tol = self._tol
         best: Settled | None = None
         guess: FloatArray | None = None
@@ -124,27 +124,31 @@ class Certifier:
         generator = Generator(self._model, space)
         initial = starting_vector(self._model, space)
         closed = (generator.to_csr() + sparse.diags_array(generator.leak_rates)).tocsr()
-        classes = self._separate(generator, closed_classes(closed))
+        classes = self.separate(generator, closed_classes(closed))
         if len(classes.members) < 2:
             return self._one(generator, guess, classes)
         end = absorption(closed, classes, generator.leak_rates, initial, roundings(generator))
         return self._several(generator, closed, classes, end)
 
-    def _separate(self, generator: Generator, classes: Classes) -> Classes:
+    def separate(self, generator: Generator, classes: Classes) -> Classes:
         """Return the classes that no way through the outside may lead from; others are pockets of the space."""
         if len(classes.members) < 2:
             return Classes((), np.ones(len(generator), dtype=np.bool_))
         kept, transient = [], classes.transient.copy()
         for members in classes.members:
-            ways = np.zeros(len(generator), dtype=np.bool_)
-            if generator.leak_rates[members].any():
-                ways = self._reach.reached(generator.space, generator.space.states_at(members[:1]))
-                ways[members] = False
-            if (ways & ~classes.transient).any():
+            if (self.onward(generator, members) & ~classes.transient).any():
                 transient[members] = True
             else:
                 kept.append(members)
         return Classes(tuple(kept), transient)
+
+    def onward(self, generator: Generator, members: IntArray) -> BoolArray:
+        """Tell which other states of the space a closed class may lead to, on a way through the outside, (n,)."""
+        ways = np.zeros(len(generator), dtype=np.bool_)
+        if generator.leak_rates[members].any():
+            ways = self._reach.reached(generator.space, generator.space.states_at(members[:1]))
+            ways[members] = False
+        return ways
 
     def _one(self, generator: Generator, guess: FloatArray | None, classes: Classes) -> Settled:
         """Certify the only closed class, which every state of the space must be shown to lead to."""
@@ -194,7 +198,7 @@ class Certifier:
 
     # ---- which states may be reached
 
-    def _excepted(self) -> IntArray:
+    def excepted(self) -> IntArray:
         """Return the states that have to be stored."""
         condition = self._condition
         if condition is None:

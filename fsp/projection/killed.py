@@ -22,12 +22,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from scipy import sparse
 from scipy.sparse import linalg
 
 from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.projection import elimination_kernels as kernels
-from fsp.projection.chain import Chain
+from fsp.projection.chain import Chain, led_back
 from fsp.projection.elimination import analyse
 from fsp.solvers.linear import WITHOUT_PIVOTING
 
@@ -122,8 +121,7 @@ class Eliminated:
 
     def __init__(self, matrix: Any, leak_rates: FloatArray, z: int, roundings: float) -> None:
         n = matrix.shape[0]
-        back = sparse.csr_array((leak_rates, (np.full(n, z), np.arange(n))), shape=(n, n))
-        chain = Chain.of_generator((matrix + back).tocsr())
+        chain = Chain.of_generator(led_back(matrix, leak_rates, z))
         plan = analyse(chain.indptr, chain.indices, last=z)
         if plan.work > WORK:
             raise RuntimeError("the elimination takes too long")

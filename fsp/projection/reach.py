@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import sparse
-from scipy.sparse import csgraph
 
 from fsp.generator import Generator
 from fsp.model.structure import producible, same_lattice
 from fsp.moments.rates import rates
+from fsp.projection.structure import reached
 
 if TYPE_CHECKING:
     from fsp.arrays import BoolArray, IntArray
@@ -52,14 +51,7 @@ class Reach:
         first[space.index(start)] = True
         if first.all():
             return first
-        matrix = Generator(self._model, space).to_csr()
-        n = len(space)
-        source = sparse.csr_array(first[:, None].astype(np.float64))  # jumps from a state of its own
-        jumps = sparse.block_array([[abs(matrix), source], [None, sparse.csr_array((1, 1))]], format="csr")
-        order = csgraph.breadth_first_order(jumps.T.tocsr(), n, directed=True, return_predecessors=False)
-        found = np.zeros(n + 1, dtype=np.bool_)
-        found[order] = True
-        return found[:n]
+        return reached(Generator(self._model, space).to_csr(), first)
 
     def leads(self, space: StateSpace, members: IntArray, others: IntArray) -> bool:
         """Tell whether a closed class of a space may lead through the outside to one of other states of it."""

@@ -1,43 +1,51 @@
 """How a network relaxes: the slowest eigenvalues of its generator, and their modes.
 
-On the states that hold the stationary distribution, jumps out of them suppressed, the eigenvalues of the generator are
-0 = λ₁ > Re λ₂ ≥ …; a deviation from the stationary distribution decays like ``exp(λ₂ t)`` in the end.  Shift-and-invert
-Arnoldi finds those next to zero: the largest eigenvalues of ``(σ - A)⁻¹``, from which the known stationary pair is
-projected out.  Eigenvalues are two-sided Rayleigh quotients, and every pair is checked by its residual.
+On the states that hold the stationary distribution the eigenvalues of the generator are 0 = λ₁ > Re λ₂ ≥ …; a deviation
+from the stationary distribution decays like ``exp(λ₂ t)`` in the end.  States that are left for good are left out.
+Where all ways end in single states the eigenvalues are those on the others: minus the decay rate, whose vector is the
+quasi-stationary distribution, and the following ones (`transients`).
+
+A space without a way out of it has the eigenvalues of the network.  Otherwise the space holds the states of the
+stationary distribution and those that a drift condition excepts, so that no slow mode lies outside; jumps that leave it
+come back at the most probable state, which makes no slow modes (`led_back`), or end the chain where it is absorbed.  It
+grows from all of its boundary, which shows how far the eigenvalues are from settled.  What is not shown is printed with
+``≈``.
 
 References
 ----------
-R. B. Lehoucq, D. C. Sorensen, C. Yang, ARPACK Users' Guide, SIAM 1998, doi:10.1137/1.9780898719628.
 C. Schütte, M. Sarich, Metastability and Markov State Models in Molecular Dynamics, AMS 2013.
 """
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import linalg as dense
 from scipy import sparse
-from scipy.sparse import linalg
 
-from fsp.errors import ArgumentError, ConvergenceError, StateSpaceError
+from fsp.distribution import ErrorLedger
+from fsp.errors import ArgumentError, ConvergenceError, StateSpaceError, ToleranceWarning
 from fsp.generator import Generator
 from fsp.model.arguments import check_call
+from fsp.moments.lyapunov import NoDriftCondition, drift_condition
+from fsp.projection.certified import Certifier
+from fsp.projection.chain import led_back
 from fsp.projection.growth import MAX_STATES, Growth, starting_vector
+from fsp.projection.modes import Block, Modes, slowest
 from fsp.projection.nullspace import null_vector
-from fsp.projection.structure import close_leaks, closed_classes
-from fsp.solvers.linear import WITHOUT_PIVOTING
+from fsp.projection.structure import Classes, close_leaks, closed_classes, reached
+from fsp.projection.transients import transient_modes
+from fsp.space import StateSpace
 
 if TYPE_CHECKING:
-    from fsp.arrays import ComplexArray, FloatArray, IntArray
+    from fsp.arrays import BoolArray, ComplexArray, FloatArray, IntArray
     from fsp.model import Model
-    from fsp.space import StateSpace
 
-DENSE_STATES = 200
-RELATIVE_SHIFT = 1e-8  # of the largest exit rate
-RELATIVE_RESIDUAL = 1e-6  # ‖A v - λ v‖₁ over |λ| ‖v‖₁
-ROUNDING = 1e-13  # of the largest exit rate: smaller eigenvalues are not told from zero
+SETTLED = 1e-6  # relative error of an eigenvalue that is printed without ≈
+STALLED = 8  # growths of the space after which the eigenvalues change no less
+GROWN_STATES = 30_000  # beyond which a space that was larger at first is grown once, and others no more
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,9 +68,21 @@ class Relaxation:
         Right eigenvectors as columns: how the probabilities deviate from the stationary ones, (n, n_modes).
     left
         Left eigenvectors, of largest modulus 1: nearly constant on metastable sets, (n, n_modes).
-        ``left.T @ right`` is the identity.  None on ranks, where right eigenvectors have 1-norm 1.
+        ``left.T @ right`` is the identity.  None on ranks, where right eigenvectors have 1-norm 1, and where transient
+        classes share an eigenvalue that has no left one.
     stationary
-        The stationary distribution, (n,); None on ranks.
+        The stationary distribution, (n,); None on ranks, and where the chain is absorbed.
+    quasi_stationary
+        Where all ways end in absorbing states, what the distribution on the others tends to as long as none is met,
+        (n,); else None.
+    errors
+        Estimated errors of the eigenvalues, of rounding and by what they changed when the space grew, 1/time,
+        (n_modes,); None where there is no estimate.
+    confirmed
+        Which eigenvalues are those of the network but for a relative error of 1e-6, as far as can be shown, (n_modes,);
+        others are printed with ``≈``.
+    notes
+        Remarks.
     """
 
     eigenvalues: ComplexArray
@@ -73,10 +93,14 @@ class Relaxation:
     right: ComplexArray
     left: ComplexArray | None = None
     stationary: FloatArray | None = None
+    quasi_stationary: FloatArray | None = None
+    errors: FloatArray | None = None
+    confirmed: BoolArray | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def gap(self) -> float:
-        """The spectral gap: the rate of the slowest mode, 1/time."""
+        """The spectral gap, or the rate of absorption in the end: the rate of the slowest mode, 1/time."""
         return float(-self.eigenvalues[0].real)
 
     @property
@@ -86,12 +110,59 @@ class Relaxation:
         return times
 
     def __str__(self) -> str:
-        """Return a line for each mode."""
-        lines = [f"relaxation: {self.n_states:,} states, spectral gap {self.gap:.4g}"]
-        for k, (value, time, residual) in enumerate(zip(self.eigenvalues, self.times, self.residuals, strict=True), 1):
+        """Return a line for each mode, and the notes."""
+        about = (
+            ["≈ "] * len(self.eigenvalues) if self.confirmed is None else ["" if c else "≈ " for c in self.confirmed]
+        )
+        found, named = (
+            ("states", "spectral gap") if self.quasi_stationary is None else ("transient states", "decay rate")
+        )
+        lines = [f"relaxation: {self.n_states:,} {found}, {named} {about[0]}{self.gap:.4g}"]
+        for k, (value, time, residual) in enumerate(zip(self.eigenvalues, self.times, self.residuals, strict=True)):
             shown = f"{value.real:.6g}" if value.imag == 0.0 else f"{value.real:.6g}{value.imag:+.6g}i"
-            lines.append(f"  mode {k}: eigenvalue {shown}, relaxation time {time:.6g}, residual {residual:.1e}")
-        return "\n".join(lines)
+            lines.append(
+                f"  mode {k + 1}: eigenvalue {about[k]}{shown}, relaxation time {about[k]}{time:.6g}, "
+                f"residual {residual:.1e}"
+            )
+        return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Found:
+    """The modes on one space.
+
+    Parameters
+    ----------
+    generator
+        Of the space.
+    members
+        Which of its states the modes are on, (n,).
+    modes
+        In falling order of the real parts of their eigenvalues.
+    p
+        The stationary vector, (n,); None where the chain is absorbed.
+    n_left_out
+        Number of states on the way from the initial ones that are left for good.
+    """
+
+    generator: Generator
+    members: IntArray
+    modes: Modes
+    p: FloatArray | None
+    n_left_out: int
+
+    @property
+    def leaks(self) -> bool:
+        """Whether the states have a way out of the space."""
+        return bool(self.generator.leak_rates[self.members].any())
+
+    @property
+    def weight(self) -> FloatArray:
+        """Where the modes are, (n_states,)."""
+        weight = np.zeros(len(self.generator))
+        right = np.abs(self.modes.right)
+        weight[self.members] = (right / right.sum(axis=0)).sum(axis=1)
+        return weight
 
 
 def relaxation(
@@ -103,7 +174,7 @@ def relaxation(
     max_states: int = MAX_STATES,
     max_memory: int | None = None,
 ) -> Relaxation:
-    """Return the slowest modes of the chain that the network ends in.
+    """Return the slowest modes of the chain that the network ends in, or of its way to absorbing states.
 
     Parameters
     ----------
@@ -112,153 +183,175 @@ def relaxation(
     n_modes
         Number of eigenvalues beside zero: those of least modulus.
     tol
-        Error of the stationary distribution whose states are taken, if there is no `space`: modes reach further out
-        than the stationary distribution does.
+        Error of the stationary distribution whose states are taken first, if there is no `space`.
     space
         The states, with a reflecting boundary.
     max_states, max_memory
-        Limits on the number of states and on bytes of the stationary distribution.
+        Limits on the number of states and on bytes.
 
     Returns
     -------
     Relaxation
-        Eigenvalues, times and modes of the chain on these states.  How far they are from those of the infinite chain
-        is not estimated: compare two values of `tol`.
+        Eigenvalues, times and modes; `confirmed` says which are those of the network on all of its states, and `notes`
+        why others may not be.
 
     Raises
     ------
     ArgumentError
         If `n_modes` is not a positive number, or too large for the number of states.
     StateSpaceError
-        If there is no stationary distribution, or several closed classes: each relaxes on its own.
+        If there is no stationary distribution, or several closed classes of more than one state: each relaxes on its
+        own.
     ConvergenceError
-        If a pair fails its check, or an eigenvalue cannot be told from zero in double precision.
+        If modes are not found, or an eigenvalue has no digits in double precision.
     BackendError
         If propensities depend on time.
     """
-    from fsp.projection.steady import check_arguments, estimated
+    from fsp.projection.steady import check_arguments
 
     check_call(model, max_states=max_states, max_memory=max_memory)
     check_arguments(model, tol)
     if not isinstance(n_modes, int) or n_modes < 1:
         raise ArgumentError(f"`n_modes` must be a positive number, but is {n_modes!r}.")
-    if space is None:
-        # A space that is certified may have holes, whose rims would make slow modes of their own.
-        growth = Growth(model, max_states, max_memory, stationary=True)
-        space = model_space(model, estimated(model, growth, tol).states)
+    if space is not None:
+        return _answer(model, _modes_on(model, space, n_modes, None), None, "the boundary of `space` reflects")
+    growth = Growth(model, max_states, max_memory, stationary=True)
+    begin, mode, missing = _beginning(model, growth, tol, max_states, max_memory)
+    found, changes = _settled(model, growth, begin, mode, n_modes)
+    return _answer(model, found, changes, missing)
+
+
+def _beginning(
+    model: Model, growth: Growth, tol: float, max_states: int, max_memory: int | None
+) -> tuple[StateSpace, IntArray, str]:
+    """Return a space that holds all slow modes, as far as is known, its most probable state, and what is not known."""
+    from fsp.projection.steady import stationary
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ToleranceWarning)
+        rest = stationary(model, tol, max_states=max_states, max_memory=max_memory)
+    missing = "" if rest.error.certified else "the stationary distribution is an estimate"
+    space = growth.first().union(StateSpace.from_states(model.species, rest.states))
+    if not model.is_finite:
+        try:
+            excepted = Certifier(model, drift_condition(model, None), "auto", tol).excepted()
+            if not growth.affords(len(excepted)):
+                raise NoDriftCondition(f"the drift condition needs {len(excepted):,} states")
+            space = growth.with_states(space, excepted)
+        except NoDriftCondition as failure:
+            missing = missing or str(failure)
+    return space, rest.states[[int(np.argmax(rest.probabilities))]], missing
+
+
+def _absorbs(generator: Generator, members: IntArray) -> bool:
+    return len(members) == 1 and not generator.leak_rates[members].any()
+
+
+def _settled(
+    model: Model, growth: Growth, space: StateSpace, mode: IntArray, n_modes: int
+) -> tuple[_Found, FloatArray]:
+    """Grow the space until the eigenvalues settle, or no longer come closer; return them, and how they changed last."""
+    found = _modes_on(model, space, n_modes, mode)
+    changes, least, since = np.full(n_modes, np.inf), np.inf, 0
+    ledger = ErrorLedger(truncation=2.0, certified=False)
+    most = max(GROWN_STATES, len(space))
+    while found.leaks and least > SETTLED and since < STALLED and len(space) <= most:
+        before = found
+        try:
+            space = growth.grow(space, found.generator, found.weight, None, ledger, everywhere=True)
+            found = _modes_on(model, space, n_modes, mode)
+        except (StateSpaceError, ConvergenceError):  # the limits, or vectors that double precision does not hold
+            break
+        changes = np.abs(found.modes.values - before.modes.values)
+        relative = float((changes / np.abs(found.modes.values)).max())
+        since = 0 if relative < least else since + 1
+        least = min(least, relative)
+    return found, changes
+
+
+def _modes_on(model: Model, space: StateSpace, n_modes: int, mode: IntArray | None) -> _Found:
+    """Return the modes on a space whose leaks are led back to the state `mode`, or reflected where there is none."""
     generator = Generator(model, space)
-    initial = starting_vector(model, space)
-    closed = close_leaks(generator.to_csr(), generator.leak_rates, initial)
-    classes = closed_classes(closed).members
-    if len(classes) != 1:
-        raise StateSpaceError(f"Relaxation must be that of one closed class, but the space has {len(classes)} of them.")
-    members = classes[0]
-    if n_modes > len(members) - 1:
-        raise ArgumentError(f"`n_modes` must be less than the number of states {len(members)}, but is {n_modes}.")
-    matrix = closed[members][:, members].tocsr()
-    p = null_vector(matrix).p
-    values, right, left = slowest(matrix, p, n_modes)
-    residuals = _checked(matrix, values, right, left)
-    states = space.states[members]
-    return Relaxation(values, residuals, len(states), tuple(model.species), states, right, left, p)
-
-
-def model_space(model: Model, states: IntArray) -> StateSpace:
-    """Return the space of given states of a model."""
-    from fsp.space import StateSpace
-
-    return StateSpace.from_states(model.species, states)
-
-
-def slowest(matrix: Any, p: FloatArray, n_modes: int) -> tuple[ComplexArray, ComplexArray, ComplexArray]:
-    """Return the eigenvalues of a generator next to zero, its null vector `p` apart, and their right and left vectors.
-
-    Pairs are biorthogonal, left vectors of largest modulus 1; eigenvalues are in falling order of their real parts.
-    """
-    wanted = min(n_modes + 1, len(p) - 1)  # one more: a pair of conjugates stays whole
-    if len(p) <= max(DENSE_STATES, 3 * wanted):
-        values, right, left = _dense_pairs(matrix.toarray(), p, n_modes)
-    else:
-        values, right, left = _arnoldi_pairs(matrix, p, wanted)
-    order = np.argsort(np.abs(values), kind="stable")[:n_modes]
-    order = order[np.argsort(-values[order].real, kind="stable")]
-    return values[order], right[:, order], left[:, order]
-
-
-def _dense_pairs(matrix: FloatArray, p: FloatArray, n_modes: int) -> tuple[ComplexArray, ComplexArray, ComplexArray]:
-    # A - p 1ᵀ times a rate moves the zero far out and changes no other pair.
-    far = 4.0 * float(np.abs(matrix.diagonal()).max()) + 1.0
-    triple: Any = dense.eig(matrix - far * np.outer(p, np.ones(len(p))), left=True, right=True)
-    values, left, right = triple
-    order = np.argsort(np.abs(values), kind="stable")[:n_modes]
-    return _paired(matrix, right[:, order], left[:, order].conj())
-
-
-def _arnoldi_pairs(matrix: Any, p: FloatArray, wanted: int) -> tuple[ComplexArray, ComplexArray, ComplexArray]:
-    n = len(p)
-    shift = RELATIVE_SHIFT * float(np.abs(matrix.diagonal()).max())
-    lu: Any = linalg.splu((shift * sparse.eye_array(n) - matrix).tocsc(), **WITHOUT_PIVOTING)
-    begin = np.random.default_rng(0).standard_normal(n)
-
-    def forward(v: FloatArray) -> FloatArray:
-        x = lu.solve(v - p * v.sum())
-        out: FloatArray = x - p * x.sum()
-        return out
-
-    def backward(f: FloatArray) -> FloatArray:
-        x = lu.solve(f - (p @ f), trans="T")
-        out: FloatArray = x - (p @ x)
-        return out
-
-    found: list[ComplexArray] = []
-    for apply, start in ((forward, begin * p), (backward, begin)):
-        operator = linalg.LinearOperator((n, n), matvec=apply, dtype=np.float64)
-        inverse, vectors, *_ = linalg.eigs(
-            operator, k=wanted, which="LM", v0=start, ncv=min(n - 1, max(4 * wanted, 24))
+    initial, leak_rates = starting_vector(model, space), generator.leak_rates
+    matrix = generator.to_csr()
+    reflecting = (matrix + sparse.diags_array(leak_rates)).tocsr()
+    ends = _reached_classes(reflecting, initial)
+    certifier = Certifier(model, None, "auto", 1.0)
+    apart = certifier.separate(generator, ends).members  # others are pockets of the space
+    if len(apart) > 1 and not all(_absorbs(generator, own) for own in apart):
+        raise StateSpaceError(
+            f"Relaxation must be that of one closed class, but {len(apart)} of them are reached, each of which relaxes "
+            f"on its own. Start in a state that leads to one of them only."
         )
-        order = np.lexsort((-inverse.imag, -np.round(np.abs(inverse) / np.abs(inverse).max(), 9)))
-        found.append(vectors[:, order])
-    return _paired(matrix, found[0], found[1])
+    if mode is not None:
+        closed, killed = led_back(matrix, leak_rates, int(space.index(mode)[0])), matrix
+    else:
+        back = (initial > 0.0) & np.any([certifier.onward(generator, own) for own in ends.members], axis=0)
+        closed = killed = close_leaks(matrix, leak_rates, initial) if back.any() else reflecting
+        leak_rates = np.zeros(len(space))
+    ends = _reached_classes(closed, initial)
+    passed = np.flatnonzero(ends.transient)
+    if all(_absorbs(generator, own) for own in ends.members):
+        return _Found(generator, passed, _sorted(_before_absorption(killed, leak_rates, passed, n_modes)), None, 0)
+    own = max(ends.members, key=len)
+    if n_modes > len(own) - 1:
+        raise ArgumentError(f"`n_modes` must be less than the number of states {len(own)}, but is {n_modes}.")
+    block = closed[own][:, own].tocsr()
+    p = null_vector(block).p
+    return _Found(generator, own, _sorted(slowest(Block(block, p, np.zeros(len(own))), n_modes)), p, len(passed))
 
 
-def _paired(matrix: Any, right: ComplexArray, left: ComplexArray) -> tuple[ComplexArray, ComplexArray, ComplexArray]:
-    """Return two-sided Rayleigh quotients, and the vectors as biorthogonal pairs.
-
-    The two sets span the same invariant subspace: the small pencil ``(leftᵀ A right, leftᵀ right)`` pairs them, which
-    matters where eigenvalues are close.
-    """
-    overlap = left.T @ right
-    values, mix = dense.eig(dense.solve(overlap, left.T @ (matrix @ right)))
-    right = right @ mix
-    left = dense.solve(left.T @ right, left.T).T
-    scale = left[np.argmax(np.abs(left), axis=0), np.arange(left.shape[1])]
-    left, right = left / scale, right * scale
-    real = np.abs(values.imag) <= 1e-10 * np.abs(values)
-    values = np.where(real, values.real, values)
-    left[:, real], right[:, real] = left[:, real].real, right[:, real].real
-    return values, right, left
+def _reached_classes(matrix: Any, initial: FloatArray) -> Classes:
+    """Return the closed classes that the initial states lead to, and the transient states on the way."""
+    inside = reached(matrix, initial)
+    classes = closed_classes(matrix)
+    return Classes(tuple(own for own in classes.members if inside[own].any()), inside & classes.transient)
 
 
-def _checked(matrix: Any, values: ComplexArray, right: ComplexArray, left: ComplexArray) -> FloatArray:
-    """Return the residuals of right eigenvectors, (n_modes,).
+def _before_absorption(matrix: Any, leak_rates: FloatArray, states: IntArray, n_modes: int) -> Modes:
+    """Return the modes on the transient `states` of a generator that ends where it leaves them."""
+    if not len(states):
+        raise StateSpaceError(
+            "Relaxation must be that of several states, but the initial state is absorbing. Start in another one."
+        )
+    columns = matrix[:, states]
+    absorbing = np.ones(matrix.shape[0])
+    absorbing[states] = 0.0
+    return transient_modes(columns[states].tocsr(), leak_rates[states] + absorbing @ columns, n_modes)
 
-    Raises
-    ------
-    ConvergenceError
-        If one is not small.
-    """
-    rounding = ROUNDING * float(np.abs(matrix.diagonal()).max())
-    residuals: FloatArray = np.abs(matrix @ right - right * values).sum(axis=0) / np.abs(right).sum(axis=0)
-    of_left = np.abs(matrix.T @ left - left * values).max(axis=0)
-    for value, residual in zip(values, np.maximum(residuals, of_left), strict=True):
-        if not abs(value) > rounding:
-            raise ConvergenceError(
-                f"Eigenvalues must exceed {rounding:.1e} to be told from zero, but one is {value.real:.1e}: the chain "
-                f"is nearly decomposable."
-            )
-        if not residual <= RELATIVE_RESIDUAL * abs(value) + rounding:
-            raise ConvergenceError(
-                f"The residual of an eigenvector must be small, but is {residual:.1e} for the eigenvalue "
-                f"{value.real:.3e}. Ask for fewer `n_modes`."
-            )
-    return residuals
+
+def _sorted(modes: Modes) -> Modes:
+    return modes.take(np.lexsort((modes.values.imag, -modes.values.real)))
+
+
+def _answer(model: Model, found: _Found, changes: FloatArray | None, missing: str) -> Relaxation:
+    modes, states = found.modes, found.generator.space.states_at(found.members)
+    size = np.abs(modes.values)
+    notes = [f"{found.n_left_out:,} states that are left for good are left out"] if found.n_left_out else []
+    if not found.leaks:
+        changes, missing = np.zeros(len(size)), ""
+    errors = None if changes is None or np.isinf(changes).any() else modes.errors * size + changes
+    confirmed = np.zeros(len(size), dtype=np.bool_)
+    if missing:
+        notes.append(f"the eigenvalues are estimates: {missing}")
+    elif errors is None:
+        notes.append("the eigenvalues are estimates: the space cannot grow")
+    else:
+        confirmed = errors <= SETTLED * size
+    if errors is not None and not (confirmed.all() or missing):
+        notes.append(f"eigenvalues with ≈ have relative errors of about {float((errors / size).max()):.1e}")
+    ends = np.abs(modes.right[:, 0].real) if found.p is None else None
+    return Relaxation(
+        modes.values,
+        modes.residuals,
+        len(states),
+        tuple(model.species),
+        states,
+        modes.right,
+        modes.left,
+        found.p,
+        None if ends is None else ends / ends.sum(),
+        errors,
+        confirmed,
+        tuple(notes),
+    )

@@ -48,6 +48,17 @@ def closed_classes(matrix: Any) -> Classes:
     return Classes(members, ~closed[label])
 
 
+def reached(matrix: Any, start: FloatArray | BoolArray) -> BoolArray:
+    """Tell which states jumps of `matrix` (n, n), j → i at [i, j], lead to from where `start` (n,) is not zero."""
+    n = matrix.shape[0]
+    source = sparse.csr_array((start > 0)[:, None].astype(np.float64))  # jumps from a state of its own
+    jumps = sparse.block_array([[abs(matrix), source], [None, sparse.csr_array((1, 1))]], format="csr")
+    order = csgraph.breadth_first_order(jumps.T.tocsr(), n, directed=True, return_predecessors=False)
+    found = np.zeros(n + 1, dtype=np.bool_)
+    found[order] = True
+    return found[:n]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Absorption:
     """Where a chain that starts in transient states ends.
