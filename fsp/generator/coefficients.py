@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 BLOCK = 8192  # states whose counts are looked at in one piece
 LARGEST_SHARE = 0.25  # of the number of states that shared tables may take; else rates are stored
+LONGEST_TABLE = 2**17, 4  # counts of a species, and for each state, beyond which few of them are in the space
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,7 +83,7 @@ class Joint:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Factored:
-    """One product of a law, its factors as tables over 0..top."""
+    """One product of a law, its factors as tables over the counts from the lowest to the highest of the space."""
 
     scale: float
     clock: Expression
@@ -125,9 +126,9 @@ def value_of(clock: Expression, t: float) -> float:
 
 
 def _tables(model: Model, layout: Layout, k: int) -> list[_Factored] | None:
-    """Return each product of a law, None where it does not factorise."""
-    products = model.factorised(k)
-    if products is None:
+    """Return each product of a law, None where it does not factorise or counts lie far apart."""
+    products, law = model.factorised(k), model.rate_expressions[k]
+    if products is None or law is None or _is_scattered(layout, symbols(law)):
         return None
     tables = []
     for product in products:
@@ -135,10 +136,18 @@ def _tables(model: Model, layout: Layout, k: int) -> list[_Factored] | None:
         off = accuracy.of_scale(product.scalar)
         for name, tree in product.factors.items():
             s = model.species.index(name)
-            factors[s] = tabulated(tree, name, int(layout.top[s]))
+            factors[s] = tabulated(tree, name, int(layout.bottom[s]), int(layout.top[s]))
             off = off.times(accuracy.of_table(tree, name, factors[s], int(layout.bottom[s])))
         tables.append(_Factored(*split_number(product.scalar), factors, off))
     return tables
+
+
+def _is_scattered(layout: Layout, names: frozenset[str]) -> bool:
+    """Tell whether a table over the counts of one of the species would be much longer than there are states."""
+    own = [layout.space.species.index(name) for name in names if name in layout.space.species]
+    extent = int((layout.top - layout.bottom)[own].max(initial=0))
+    shortest, per_state = LONGEST_TABLE
+    return extent > max(shortest, per_state * len(layout.space))
 
 
 def _certainly_propensities(model: Model, layout: Layout, k: int, products: list[_Factored]) -> bool:
@@ -157,10 +166,9 @@ def _certainly_propensities(model: Model, layout: Layout, k: int, products: list
         if not (product.scale >= 0.0 and isfinite(largest)):
             return False
     for s, change in enumerate(model.change[k].tolist()):
-        vanishing = all(
-            p.scale == 0.0 or (s in p.factors and not p.factors[s][: max(0, -change)].any()) for p in products
-        )
-        if layout.bottom[s] < -change and not vanishing:
+        low = max(0, -change - int(layout.bottom[s]))  # counts of the table that are too low for the reaction
+        vanishing = all(p.scale == 0.0 or (s in p.factors and not p.factors[s][:low].any()) for p in products)
+        if low and not vanishing:
             return False
     return True
 

@@ -313,7 +313,11 @@ class _Writer:
     def _factor(self, species: int, table: FloatArray, shift: IntArray) -> tuple[int, int]:
         """Return the coordinate and place of a scalar table, read at the target: its count less the change."""
         place = self._write(table)
-        return (-1, place) if species < 0 else (self._coordinate[species], place - int(shift[species]))
+        return (-1, place) if species < 0 else (self._coordinate[species], place - self._first(species, shift))
+
+    def _first(self, species: int, shift: IntArray) -> int:
+        """Return the count at the target at which a table is read at its beginning."""
+        return int(self._layout.bottom[species] + shift[species])
 
     def _table(self, group: _Group, shift: IntArray) -> tuple[int, int, int]:
         """Return coordinate or row, sign, and place of a group's table."""
@@ -322,10 +326,10 @@ class _Writer:
         if group.kind == STORED:
             return self._offsets(group), 0, 0
         if self._layout.stride[group.species] > 0:
-            return self._coordinate[group.species], 1, self._write(group.values) - int(shift[group.species])
+            return self._coordinate[group.species], 1, self._write(group.values) - self._first(group.species, shift)
         # Counts fall along the run: the table is written backwards.
         place = self._write(group.values[::-1]) + len(group.values) - 1
-        return self._coordinate[group.species], -1, place + int(shift[group.species])
+        return self._coordinate[group.species], -1, place + self._first(group.species, shift)
 
     def _offsets(self, group: _Group) -> int:
         if id(group.values) not in self._row:

@@ -104,13 +104,15 @@ def _of_scale(scalar: Expression, folded: tuple[float, ...]) -> Accuracy:
 
 
 def of_table(factor: Expression, name: str, table: FloatArray, bottom: int) -> Accuracy:
-    """Return the accuracy of a factor, whose `table` begins at 0, at the counts of its species from `bottom` on."""
-    top = len(table) - 1
+    """Return the accuracy of a factor, whose `table` begins at the count `bottom` of its species."""
+    top = bottom + len(table) - 1
     relative = structural(factor, 2.0 ** max(1, top).bit_length())
     if relative is not None:
-        return Accuracy.of_relative(relative, float(np.abs(table[bottom:]).max(initial=0.0)))
-    value, error = _tabulated(factor, name, max(256, 2 ** int(top).bit_length()))
-    return _of_values(value[bottom : top + 1], error[bottom : top + 1])
+        return Accuracy.of_relative(relative, float(np.abs(table).max(initial=0.0)))
+    if top <= KEPT_COUNTS:
+        value, error = _kept(factor, folding_errors(factor), name, max(256, 2 ** int(top).bit_length()))
+        return _of_values(value[bottom : top + 1], error[bottom : top + 1])
+    return _of_values(*_tabulated(factor, name, bottom, top))
 
 
 def of_columns(law: Expression, blocks: Iterable[Mapping[str, Any]], top: float, t: float) -> Accuracy:
@@ -122,14 +124,14 @@ def of_columns(law: Expression, blocks: Iterable[Mapping[str, Any]], top: float,
     return Accuracy(*(max(parts) for parts in zip(*found, strict=True))) if found else EXACT
 
 
-def _tabulated(factor: Expression, name: str, size: int) -> tuple[FloatArray, FloatArray]:
-    return (_kept if size <= KEPT_COUNTS else _kept.__wrapped__)(factor, folding_errors(factor), name, size)
-
-
 @lru_cache(maxsize=64)
-def _kept(factor: Expression, folded: tuple[float, ...], name: str, size: int) -> tuple[FloatArray, FloatArray]:
-    """Return value and error of a factor at the counts 0 … size, (size + 1,) each: spaces grow by little."""
-    counts = np.arange(size + 1.0)
+def _kept(factor: Expression, folded: tuple[float, ...], name: str, top: int) -> tuple[FloatArray, FloatArray]:
+    """Return value and error of a factor at the counts 0 … top, (top + 1,) each: spaces grow by little."""
+    return _tabulated(factor, name, 0, top)
+
+
+def _tabulated(factor: Expression, name: str, bottom: int, top: int) -> tuple[FloatArray, FloatArray]:
+    counts = np.arange(bottom, top + 1, dtype=np.float64)
     value, error = errors(factor, {name: counts}, 0.0)
     return np.broadcast_to(value, counts.shape), np.broadcast_to(error, counts.shape)
 

@@ -64,9 +64,9 @@ def factorise(expr: Expression, species: Collection[str]) -> tuple[Product, ...]
         return None
 
 
-def tabulated(factor: Expression, name: str, top: int) -> FloatArray:
-    """Return a factor at the counts 0 to `top` of its one species, (top + 1,)."""
-    counts = np.arange(top + 1.0)
+def tabulated(factor: Expression, name: str, bottom: int, top: int) -> FloatArray:
+    """Return a factor at the counts `bottom` to `top` of its one species, (top - bottom + 1,)."""
+    counts = np.arange(bottom, top + 1, dtype=np.float64)
     return np.broadcast_to(np.asarray(evaluate(factor, {name: counts}), dtype=np.float64), counts.shape)
 
 

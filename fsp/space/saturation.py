@@ -207,7 +207,7 @@ def _supports(model: Model, product: Product, top: IntArray) -> tuple[IntArray, 
     lowest, highest = np.zeros_like(top), top.copy()
     for name, tree in product.factors.items():
         s = model.species.index(name)
-        support = _support(tabulated(tree, name, int(top[s])))
+        support = _support(tabulated(tree, name, 0, int(top[s])))
         if support is None:
             return None
         lowest[s], highest[s] = support
