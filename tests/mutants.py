@@ -2071,6 +2071,47 @@ MUTANTS = [
         "storage",
         only="by_name",
     ),
+    # ---- the digits of compiled sums
+    mutant(
+        "reordered-sum-has-copies",
+        "solvers/kernels.py",
+        "@njit(cache=True, fastmath=REORDERED, forceinline=True)\ndef _subtract(",
+        "@njit(cache=True, fastmath=REORDERED)\ndef _subtract(",
+        "kernels",
+    ),
+    # ---- the examination
+    Mutant(
+        "judge-takes-a-bound-that-is-too-small",
+        "ci/examination/judging.py",
+        "    if d > bound:\n",
+        "    if d > 2.0 * bound:\n",
+        ("tests/test_examination.py",),
+        "too_small",
+    ),
+    Mutant(
+        "reference-squares-without-normalising",
+        "ci/examination/reference.py",
+        "            E = E @ E\n            E /= E.sum(axis=0)\n",
+        "            E = E @ E\n",
+        ("tests/test_examination.py",),
+        "stiff_chains",
+    ),
+    Mutant(
+        "stall-is-taken-for-an-end",
+        "ci/examination/crew.py",
+        "if monotonic() - worker.begun <= PATIENCE * self.limit:",
+        "if monotonic() - worker.begun <= 20.0 * PATIENCE * self.limit:",
+        ("tests/test_examination.py",),
+        "crew_goes_on",
+    ),
+    mutant(
+        "pruned-probability-is-not-charged",
+        "projection/march.py",
+        "self.ledger += ErrorLedger(pruning=self.space.comm.sum(float(dropped.sum())))",
+        "self.ledger += ErrorLedger(pruning=0.0 * self.space.comm.sum(float(dropped.sum())))",
+        "examination",
+        only="true_bounds",
+    ),
 ]
 
 

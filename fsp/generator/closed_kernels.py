@@ -24,7 +24,7 @@ def multiply(A, form, v, u, w, total, alpha, beta, gamma, weight_v, weight_w):
     raise NotImplementedError
 
 
-@overload(multiply)
+@overload(multiply, jit_options={"forceinline": True})
 def _multiply(A, form, v, u, w, total, alpha, beta, gamma, weight_v, weight_w):
     def of_rows(A, form, v, u, w, total, alpha, beta, gamma, weight_v, weight_w):
         factors = (alpha, beta, gamma, weight_v, weight_w)

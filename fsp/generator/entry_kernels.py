@@ -19,7 +19,7 @@ def longest_run(starts):
     return longest
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _read_block(plan, first, end, block, n, coordinates, integers, scale, place):
     """Write scalars and places of tables, (n_groups, BLOCK), of groups first..end as they belong to n runs themselves.
 
@@ -112,7 +112,7 @@ def _sources_of_block(plan, c, block, n, coordinates, states, pairs, of_pairs):
     return count
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _rates_of_block(plan, c, size, count, pairs, of_pairs, scale, place, rates):
     """Write the rates at which change c enters each of `size` states of a block, by its pairs of runs."""
     groups, tables = plan.groups, plan.tables

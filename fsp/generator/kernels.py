@@ -13,6 +13,8 @@ import numpy as np
 from fsp.compilation import njit
 
 REORDERED = {"reassoc", "contract", "nsz"}  # lets sums use vector registers; infinities and NaNs keep their meaning
+# What is compiled holds a copy of each kernel that it calls, and a process runs the copy that came first.  Copies of
+# reordered sums differ in their last digits, so kernels that others call, and that reorder, are inlined: `forceinline`.
 BLOCK = 64  # runs whose sources and scalars are found together
 FAR = 2**61  # distance of runs whose keys differ in a leading word
 
@@ -151,7 +153,7 @@ def read_coordinates(keys, fields, dependents, first, n, coordinates):
             coordinates[len(fields) + k, j] = total // dependents[k, 1]
 
 
-@njit(cache=True, fastmath=REORDERED)
+@njit(cache=True, fastmath=REORDERED, forceinline=True)
 def read_scales(groups, products, scales, factors, tables, g, coordinates, run, n, scale):
     """Write the scalar of group g on n runs; what is tabulated by run is read for `run` (n,), -1: no run, scalar 0."""
     for j in range(n):

@@ -104,7 +104,7 @@ def _add(out, at, v, origin, begin, end, scale, tables, place):
         out[a + i] += scale * tables[t + i] * v[b + i]
 
 
-@njit(cache=True, fastmath=REORDERED)
+@njit(cache=True, fastmath=REORDERED, forceinline=True)
 def write_runs(A, first, end, v, out, at):
     """Write ``A v`` for the states of runs first..end to ``out[at:]``."""
     # Read once: each look into the tuple would count a reference.
@@ -156,7 +156,7 @@ def next_batch(starts, first, end):
     return stop
 
 
-@njit(cache=True, fastmath=REORDERED)
+@njit(cache=True, fastmath=REORDERED, forceinline=True)
 def step(image, v, w, total, first, end, scale, weight):
     """Write ``w = v + scale image`` and add ``weight v`` to the total; return the 1-norm of the difference."""
     change = 0.0
@@ -171,7 +171,7 @@ def step(image, v, w, total, first, end, scale, weight):
     return change
 
 
-@njit(cache=True, fastmath=REORDERED)
+@njit(cache=True, fastmath=REORDERED, forceinline=True)
 def dots(v, u, w, first, end):
     """Return the dot products of w with v, u and w on entries first..end."""
     dot_v, dot_u, dot_w = 0.0, 0.0, 0.0
@@ -182,7 +182,7 @@ def dots(v, u, w, first, end):
     return dot_v, dot_u, dot_w
 
 
-@njit(cache=True, fastmath=REORDERED)
+@njit(cache=True, fastmath=REORDERED, forceinline=True)
 def recur(image, v, w, total, first, end, alpha, beta, gamma, weight_v, weight_w):
     """Write ``w = alpha image + beta v + gamma w``, add ``weight_v v + weight_w w`` to the total; return ``‖w‖₁``."""
     norm = 0.0
@@ -197,7 +197,7 @@ def recur(image, v, w, total, first, end, alpha, beta, gamma, weight_v, weight_w
     return norm
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def product_runs(A, first, end, form, x, v, u, w, total, alpha, beta, gamma, weight_v, weight_w, start):
     """Compute ``A x`` for the runs first..end, and what a form makes of it while it is in cache.
 

@@ -120,7 +120,7 @@ def add_rows(V, coefficients, first, end, out, at):
         k += 1
 
 
-@njit(cache=True, fastmath=REORDERED)
+@njit(cache=True, fastmath=REORDERED, forceinline=True)
 def _subtract(w, a, v, b, u):
     """Write ``w -= a v + b u``; return the squared 2-norm of w."""
     square = 0.0
@@ -130,7 +130,7 @@ def _subtract(w, a, v, b, u):
     return square
 
 
-@njit(cache=True, fastmath=REORDERED)
+@njit(cache=True, fastmath=REORDERED, forceinline=True)
 def _subtract_and_dot(V, first, last, w, a, v, b, u):
     """Write ``w -= a v + b u``; return the dot products of w with the rows first..last of V, (last,)."""
     n = len(w)
@@ -147,7 +147,7 @@ def _subtract_and_dot(V, first, last, w, a, v, b, u):
     return coefficients
 
 
-@njit(cache=True, fastmath=REORDERED)
+@njit(cache=True, fastmath=REORDERED, forceinline=True)
 def _take_out(V, first, last, w, coefficients):
     """Subtract multiples of the rows first..last of V from w; return the squared 2-norm of w."""
     n = len(w)
@@ -189,7 +189,7 @@ def _of_one_process(value, operator):
     return lambda value, operator: value
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def orthogonalise(V, H, j, depth, dots, nothing, operator):
     """Turn V[j + 1] = A V[j] into the next basis vector, column j of H; return whether more than rounding is left.
 
@@ -258,7 +258,7 @@ def diagonals(H, m, depth):
     return bands
 
 
-@njit(cache=True, fastmath=REORDERED)
+@njit(cache=True, fastmath=REORDERED, forceinline=True)
 def taylor_term(bands, x, factor, y):
     """Write ``factor H x`` to y; return its largest entry.  x and y are padded: entry i stands at i + 1."""
     m = bands.shape[1]

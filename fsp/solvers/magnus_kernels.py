@@ -87,7 +87,7 @@ def weighted_norms(V, n, weights, norms):
             norms[c + 1, j] = total
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _taylor(bands, u, step, terms):
     """Write the terms ``(step H)^k u / k!`` to the rows of `terms`; return how many there are."""
     m = len(u)
