@@ -1690,6 +1690,15 @@ MUTANTS = [
         "sweep",
         only="single_run",
     ),
+    # ---- stationary
+    mutant(
+        "slow-jumps-out-are-not-followed",
+        "projection/certified.py",
+        "None, error, everywhere=searched)",
+        "None, error)",
+        "relaxation",
+        only="slow_modes_have_all_digits",
+    ),
     # ---- batches
     mutant(
         "batches-share-a-folder",

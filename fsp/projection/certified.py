@@ -80,15 +80,18 @@ class Certifier:
         tol = self._tol
         best: Settled | None = None
         guess: FloatArray | None = None
+        searched = False
         while True:
             found = self.attempt(space, guess)
             report(Progress(None, None, len(space), min(found.error.total, 2.0), "stationary"))
             best = found if found.proved else best
-            if _ends(found, tol):
+            ends = _ends(found, tol)
+            if ends and (searched or found.proved or not found.generator.n_sinks):
                 break
-            before = found.generator.space
+            searched = ends  # a jump that hardly ever happens may lead to where most of the probability is
+            before, error = found.generator.space, _finite(found.error)
             try:
-                space = growth.grow(before, found.generator, found.weight, None, _finite(found.error))
+                space = growth.grow(before, found.generator, found.weight, None, error, everywhere=searched)
             except StateSpaceError:
                 if best is None or best.error.total > 1.0:
                     raise
