@@ -13,7 +13,7 @@ from scipy import sparse
 from written_networks import network
 
 import fsp
-from fsp.projection import localisation, nullspace
+from fsp.projection import localisation, multilevel, nullspace
 from fsp.projection.chain import Chain
 from fsp.projection.nullspace import METHODS, null_vector
 from fsp.projection.structure import close_leaks
@@ -292,3 +292,16 @@ def test_a_search_that_stops_short_says_so(monkeypatch):
     found = null_vector(matrix, "local")
     assert found.error > nullspace.GOOD_ERROR
     assert np.abs(found.p - law).sum() > 0.5
+
+
+def test_cells_whose_rates_are_no_numbers_end_in_a_named_error_and_another_solver(monkeypatch):
+    """Where the rates between cells underflow, the elimination of the coarsest chain is not finite."""
+    matrix = sparse.csr_array(np.array([[-1.0, 2.0, 0.0], [1.0, -3.0, 4.0], [0.0, 1.0, -4.0]]))
+    monkeypatch.setattr(multilevel.Hierarchy, "cycle", lambda self, p, before=2: np.full(len(p), np.nan))
+    with pytest.raises(fsp.ConvergenceError, match="not normal numbers"):
+        null_vector(matrix, "multilevel")
+    monkeypatch.setattr(nullspace, "_order", lambda chain: (("multilevel", "gth"), "as asked"))
+    found = null_vector(matrix)
+    assert found.solver == "gth"
+    assert "multilevel failed" in found.reason
+    assert np.abs(matrix @ found.p).sum() <= 1e-14

@@ -337,6 +337,21 @@ def test_a_gate_that_hardly_moves_is_open_as_often_as_it_should(opens, closes):
     assert d.error.total <= 1e-6
 
 
+def test_what_a_fast_pair_is_left_for_once_in_a_million_seconds():
+    """A and B are in balance, so that C and D are entered as 1 to 3."""
+    model = network(
+        {"A": 1, "B": 0, "C": 0, "D": 0},
+        ("A -> B", "mass_action", 1e6),
+        ("B -> A", "mass_action", 1e6),
+        ("A -> C", "mass_action", 1e-6),
+        ("B -> D", "mass_action", 3e-6),
+    )
+    d = fsp.stationary(model)
+    law = np.where(d.states[:, 2] == 1, 0.25, np.where(d.states[:, 3] == 1, 0.75, 0.0))
+    assert np.abs(d.probabilities - law).sum() <= 1e-11  # but for 1e-12 that begin in A
+    assert d.error.total <= 1e-11
+
+
 def hops(rates):
     """Let one molecule hop between places, at rates[i, j] from i to j."""
     n = len(rates)
@@ -609,21 +624,19 @@ def by_callables(*reactions):
 
 
 def test_a_way_out_that_is_taken_seldom_is_followed():
-    """Two steps of 1e-8, the first of which goes back at once, lead to a gate that is open for good."""
+    """A ladder whose rungs are left downwards at once, but for the last: a gate that is open for good."""
+    steps = [
+        *((f"R{i} -> R{i + 1}", 1e-3, f"R{i}") for i in range(8)),
+        *((f"R{i + 1} -> R{i}", 1.0, f"R{i + 1}") for i in range(7)),
+    ]
     model = network(
-        {"A": 1, "M": 0, "B": 0, "C": 0},
+        {**{f"R{i}": int(i == 0) for i in range(9)}, "C": 0},
         ("0 -> C", "mass_action", 4.0),
-        *by_callables(
-            ("A -> M", 1e-8, "A"),
-            ("M -> A", 1.0, "M"),
-            ("M -> B", 1e-8, "M"),
-            ("B -> B + C", 12.0, "B"),
-            ("C -> 0", 1.0, "C"),
-        ),
+        *by_callables(*steps, ("R8 -> R8 + C", 12.0, "R8"), ("C -> 0", 1.0, "C")),
     )
     d = fsp.stationary(model, 1e-6)
     assert not d.error.certified
-    law = exact.poisson(d.states[:, 3], 16.0) * d.states[:, 2]
+    law = exact.poisson(d.states[:, 9], 16.0) * d.states[:, 8]
     assert np.abs(d.probabilities - law).sum() <= 1e-6
 
 
@@ -639,7 +652,7 @@ def opened_by_many(least):
 
 
 def test_a_gate_that_opens_far_out_is_followed(unproved):
-    d = fsp.stationary(opened_by_many(16), 1e-3)  # that many are there for 6e-5 of the time
+    d = fsp.stationary(opened_by_many(40), 1e-3)  # that many are there for 1e-22 of the time
     law = exact.poisson(d.states[:, 2], 10.0) * d.states[:, 1]
     assert np.abs(d.probabilities - law).sum() <= 1e-3
 

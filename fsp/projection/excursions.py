@@ -15,7 +15,7 @@ import numpy as np
 from scipy import sparse
 
 from fsp.distribution import ErrorLedger
-from fsp.errors import StateSpaceError
+from fsp.errors import ConvergenceError, StateSpaceError
 from fsp.generator import Generator
 from fsp.projection.chain import Chain
 from fsp.projection.nullspace import null_vector, plan
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from fsp.space import StateSpace
 
 MOST_AWAY = 0.5  # share of the excursions by one kind of jump that may go on out of the space they are followed in
+LEAST = 1e-200  # share of the excursions: below, products of rates are not normal numbers
 FOLLOWED = 40  # growths of that space
 
 
@@ -39,30 +40,46 @@ class Exits:
     ----------
     states
         (m, d) the states outside.
-    weights
-        (m,) their shares; those of each kind of jump sum to one.
-    n_kinds
-        Number of kinds of jumps.
     flux
-        The largest flux by one kind, 1/time.
+        (m,) probability that comes to each, 1/time.
+    kinds
+        (m,) which kind of jump leads there.
+    changes
+        The kinds.
     """
 
     states: IntArray
-    weights: FloatArray
-    n_kinds: int
-    flux: float
+    flux: FloatArray
+    kinds: IntArray
+    changes: tuple[tuple[int, ...], ...]
 
     @classmethod
-    def of(cls, generator: Generator, p: FloatArray) -> Exits:
-        """Return the exits of the space of a generator where the probabilities are `p` (n,)."""
-        states, shares, most = [np.zeros((0, generator.space.states.shape[1]), dtype=np.int64)], [np.zeros(0)], 0.0
-        for leak in generator.leaks:
-            flux = leak.rates * p[leak.sources]
-            if flux.any():
-                states.append(generator.space.states_at(leak.sources) + leak.change)
-                shares.append(flux / flux.sum())
-                most = max(most, float(flux.sum()))
-        return cls(np.concatenate(states), np.concatenate(shares), len(shares) - 1, most)
+    def of(cls, generator: Generator, p: FloatArray, known: tuple[tuple[int, ...], ...] = ()) -> Exits:
+        """Return the exits, by kinds of jumps that are not known, where the probabilities are `p` (n,)."""
+        found = [(leak, leak.rates * p[leak.sources]) for leak in generator.leaks]
+        found = [(leak, flux) for leak, flux in found if flux.any() and tuple(leak.change.tolist()) not in known]
+        states = [generator.space.states_at(leak.sources) + leak.change for leak, _ in found]
+        return cls(
+            np.concatenate([np.zeros((0, len(generator.space.species)), dtype=np.int64), *states]),
+            np.concatenate([np.zeros(0), *(flux for _, flux in found)]),
+            np.repeat(np.arange(len(found)), [len(flux) for _, flux in found]),
+            tuple(tuple(leak.change.tolist()) for leak, _ in found),
+        )
+
+    def joined(self, more: Exits) -> Exits:
+        """Return these exits and others, by other kinds of jumps."""
+        return Exits(
+            np.concatenate([self.states, more.states]),
+            np.concatenate([self.flux, more.flux]),
+            np.concatenate([self.kinds, more.kinds + len(self.changes)]),
+            self.changes + more.changes,
+        )
+
+    @property
+    def shares(self) -> FloatArray:
+        """Shares of the exits that are one for each kind of jump, (m,)."""
+        shares: FloatArray = self.flux / np.bincount(self.kinds, self.flux)[self.kinds]
+        return shares
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,20 +89,22 @@ class Away:
     Parameters
     ----------
     times
-        (n,) mean time that one spends in each state, averaged over the kinds of jumps.
-    returns
-        Whether at least half of those by each kind come back.
+        (n,) mean time spent in each state, for the weights with which they begin.
+    lost
+        Weight of those that go on out of the space they are followed in.
     trapped
-        Whether they may end in a closed class that does not lead back.
+        Whether they may end in a closed class that does not lead back, or stay for longer than can be told.
     """
 
     times: FloatArray
-    returns: bool
+    lost: float
     trapped: bool
 
 
 def unfollowed(model: Model, growth: Growth, generator: Generator, p: FloatArray, tol: float) -> StateSpace | None:
     """Return a larger space to solve on, where what leaves one has found more; None where it comes back.
+
+    Kinds of jumps that are met on the way out are followed like those that lead out first.
 
     Parameters
     ----------
@@ -101,26 +120,31 @@ def unfollowed(model: Model, growth: Growth, generator: Generator, p: FloatArray
     StateSpaceError
         If what leaves does not come back as far as it is followed.
     """
-    exits = Exits.of(generator, p)
-    if not exits.n_kinds:
+    inner = generator.space
+    first = exits = Exits.of(generator, p)
+    if not exits.changes:
         return None
-    space = growth.with_states(generator.space, exits.states)
-    for _ in range(FOLLOWED):
+    space = growth.with_states(inner, exits.states)
+    for _ in range(FOLLOWED + model.n_reactions):
         wide = Generator(model, space)
-        away = followed(wide, generator.space, exits)
-        if away.trapped or (away.returns and exits.n_kinds * exits.flux * float(away.times.sum()) > tol):
+        away = followed(wide, inner, exits, exits.shares)
+        more = Exits.of(wide, away.times, exits.changes)
+        if away.trapped or followed(wide, inner, first, first.flux).times.sum() > tol:
             return space
-        if away.returns:
+        if away.lost > MOST_AWAY:
+            space = growth.grow(space, wide, away.times, None, ErrorLedger(truncation=2.0, certified=False), far=True)
+        elif more.changes:
+            space, exits = growth.with_states(space, more.states), exits.joined(more)
+        else:
             return None
-        space = growth.grow(space, wide, away.times, None, ErrorLedger(truncation=2.0, certified=False), far=True)
     raise StateSpaceError(
         f"What leaves the states must come back, but in {len(space):,} states most of what leaves by some reaction "
-        f"does not, at up to {exits.flux:.1e} per unit of time: a closed class there would hold all probability. "
+        f"does not, of {first.flux.sum():.1e} per unit of time: a closed class there would hold all probability. "
         f"Give a function as `lyapunov`, or a `space` if a reflecting boundary is meant."
     )
 
 
-def followed(generator: Generator, inner: StateSpace, exits: Exits) -> Away:
+def followed(generator: Generator, inner: StateSpace, exits: Exits, weights: FloatArray) -> Away:
     """Follow excursions from the exits of a space in a larger one that holds them.
 
     Parameters
@@ -129,8 +153,8 @@ def followed(generator: Generator, inner: StateSpace, exits: Exits) -> Away:
         The generator on the larger space.
     inner
         The space that they come back to.
-    exits
-        Its exits.
+    exits, weights
+        Its exits, and how often excursions begin at each, (m,).
     """
     n = len(generator)
     outside = np.ones(n, dtype=np.bool_)
@@ -139,19 +163,21 @@ def followed(generator: Generator, inner: StateSpace, exits: Exits) -> Away:
     matrix = generator.to_csr()[:, out].tocsr()
     leaks = generator.leak_rates[out]
     back = np.asarray(matrix[~outside].sum(axis=0)).ravel()
-    entry = np.bincount(generator.space.index(exits.states), exits.weights / exits.n_kinds, n)[out]
+    entry = np.bincount(generator.space.index(exits.states), weights / weights.sum(), n)[out]
+    entry[entry < LEAST] = 0.0
     # with a state of its own, at which one excursion has ended and the next one begins, at the rate 1
-    chain = sparse.block_array(
-        [[matrix[out], sparse.csr_array(entry[:, None])], [sparse.csr_array((leaks + back)[None, :]), None]],
-        format="csr",
-    )
+    begin, end = sparse.csr_array(entry[:, None]), sparse.csr_array((leaks + back)[None, :])
+    chain = sparse.block_array([[matrix[out], begin], [end, None]], format="csr")
     found = closed_classes(chain).members
     times = np.zeros(n)
     if any(members[-1] < len(out) for members in found):
-        return Away(times, returns=False, trapped=True)
+        return Away(times, float(weights.sum()), trapped=True)
     (members,) = found  # all begin again
     block = chain[members][:, members].tocsr()
     held = np.zeros(len(out) + 1)
-    held[members] = null_vector(block, "iterative" if plan(Chain.of_generator(block)) is None else "gth").p
-    times[out] = held[:-1] / held[-1]
-    return Away(times, returns=exits.n_kinds * float(leaks @ times[out]) <= MOST_AWAY, trapped=False)
+    try:
+        held[members] = null_vector(block, "iterative" if plan(Chain.of_generator(block)) is None else "gth").p
+    except ConvergenceError:  # they stay so long that products of rates are no normal numbers
+        return Away(times, float(weights.sum()), trapped=True)
+    times[out] = held[:-1] / held[-1] * weights.sum()
+    return Away(times, float(leaks @ times[out]), trapped=False)

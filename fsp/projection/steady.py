@@ -2,10 +2,10 @@
 
 A product form (`product_form`) or detailed balance on a line (`detailed_balance`) is used where it holds.  Where a
 drift condition is found (`fsp.moments.lyapunov`) or all states are stored, the error is a bound: see `certified`.
-Elsewhere it is an estimate.  Then jumps out of the space are suppressed (see `close_leaks`), the closed communicating
-classes are found, the null vector of each is computed and weighted by the probability of ending in it.  The space grows
-where the answer's probability would flow out; the change of the answer under growth estimates the truncation error.
-Before it is accepted the space is grown once more from every state of its boundary.
+Elsewhere it is an estimate.  Then jumps out of the space lead back (see `lead_back`), the closed communicating classes
+are found, the null vector of each is computed and weighted by the probability of ending in it.  The space grows where
+the answer's probability would flow out; the change of the answer under growth estimates the truncation error.  Before
+it is accepted the space is grown once more from every state of its boundary, and what leaves it is followed.
 
 On a space that is given, jumps out of it are suppressed, and what can be proved is the distance from the chain without
 a boundary.

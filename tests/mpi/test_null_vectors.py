@@ -285,3 +285,16 @@ def test_relaxation_in_cycles_and_in_several_classes(comm):
     assert found == pytest.approx([complex(-3.0, sign * np.sqrt(3.0)) for sign in (-1, -1, 1, 1)], rel=1e-7)
     with pytest.raises(fsp.ArgumentError, match="`n`"):
         relaxation(Generator(cycle, twice), 6)
+
+
+def test_a_gate_that_opens_for_good_is_open(comm):
+    """The class that it leads to leaks, and does not lead back to the start."""
+    model = network(
+        {"A": 1, "B": 0, "C": 0},
+        ("A -> B", "mass_action", 1e-8),
+        ("B -> B + C", "mass_action", 20.0),
+        ("C -> 0", "mass_action", 1.0),
+    )
+    d = on_ranks(comm, model, 1e-8)
+    law = stats.poisson.pmf(d.states[:, 2], 20.0) * d.states[:, 1]
+    assert total(comm, np.abs(d.probabilities - law)) <= d.error.total <= 1e-8
