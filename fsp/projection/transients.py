@@ -74,9 +74,9 @@ def transient_modes(matrix: Any, kills: FloatArray, n_modes: int) -> Modes:
 def _candidates(matrix: Any, kills: FloatArray, label: IntArray, n_modes: int) -> list[tuple[IntArray, Modes]]:
     """Return single modes, with the states of their class, that hold the `n_modes` slowest ones."""
     n = matrix.shape[0]
-    coo = matrix.tocoo()
-    crossing = label[coo.row] != label[coo.col]
-    leaving = kills + np.bincount(coo.col[crossing], coo.data[crossing], minlength=n)
+    jumps = matrix.tocoo()
+    crossing = label[jumps.row] != label[jumps.col]
+    leaving = kills + np.bincount(jumps.col[crossing], jumps.data[crossing], minlength=n)
     sizes = np.bincount(label)
     alone = np.flatnonzero(sizes[label] == 1)
     alone = alone[np.argsort(leaving[alone], kind="stable")]
