@@ -1746,6 +1746,15 @@ MUTANTS = [
         "sweep",
         only="single_run",
     ),
+    # ---- growth
+    mutant(
+        "noise-makes-spaces-grow",
+        "projection/march.py",
+        "allowed = max(allowed, noise)",
+        "allowed = max(allowed, 0.0)",
+        "adaptive",
+        only="below_rounding",
+    ),
     # ---- stationary
     mutant(
         "slow-jumps-out-are-not-followed",

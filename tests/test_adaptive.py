@@ -456,3 +456,15 @@ def test_a_stiff_network_is_followed_where_errors_lie_in_rounding():
     d = fsp.transient(model, [70.0], 1e-9, solver="rational")[-1]
     assert d.error.certified
     assert d.error.total <= 1e-9
+
+
+def test_a_tolerance_below_rounding_does_not_fill_the_space_with_noise():
+    """Two genes that repress each other: what a solver leaves at the boundary is no reason to grow."""
+    laws = {"0 -> A": "0.5/(1 + B^4)", "0 -> B": "0.6/(1 + A^4)", "A -> 0": "1.2*A", "B -> 0": "0.8*B"}
+    model = fsp.Model(
+        species={"A": 2, "B": 0}, reactions=[fsp.Reaction(equation, rate=law) for equation, law in laws.items()]
+    )
+    with pytest.warns(fsp.ToleranceWarning):
+        last = fsp.transient(model, [0.5], 1e-15, solver="rational")[-1]
+    assert len(last) < 2000
+    assert last.error.truncation <= last.error.integration + last.error.rounding < 1e-11

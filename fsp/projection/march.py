@@ -454,6 +454,9 @@ class _March:
         if not self._growing:
             return NO_LIMIT
         allowed = self._truncation_rate * (self.t - self.begin.t)
+        noise = self.ledger.integration + self.ledger.rounding
+        if noise > self.record.tol:  # it cannot be met, and states that hold no more than noise do not help
+            allowed = max(allowed, noise)
         return LossLimit(allowed - self.ledger.truncation, self._truncation_rate)
 
     @property
