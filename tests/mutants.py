@@ -2145,6 +2145,14 @@ MUTANTS = [
         "storage",
         only="by_name",
     ),
+    mutant(
+        "chains-of-a-sweep-begin-anew-in-workers",
+        "projection/workers.py",
+        "hint = self.begun.get(tuple(values)) if hint is None else hint",
+        "hint = None if parent_process() and hint is None else self.begun.get(tuple(values)) if hint is None else hint",
+        "sweep",
+        only="two_processes",
+    ),
     # ---- the digits of compiled sums
     mutant(
         "reordered-sum-has-copies",
@@ -2171,10 +2179,10 @@ MUTANTS = [
         "stiff_chains",
     ),
     Mutant(
-        "stall-is-taken-for-an-end",
+        "stall-is-taken-for-a-crash",
         "ci/examination/crew.py",
-        "if monotonic() - worker.begun <= PATIENCE * self.limit:",
-        "if monotonic() - worker.begun <= 20.0 * PATIENCE * self.limit:",
+        "if code == -signal.SIGXCPU:",
+        "if code == signal.SIGXCPU:",
         ("tests/test_examination.py",),
         "crew_goes_on",
     ),

@@ -8,6 +8,7 @@ import resource
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from io import FileIO
 
 import numpy as np
@@ -49,12 +50,15 @@ def dist(rng):
     return fsp.Distribution(np.arange(N)[:, None], rng.dirichlet(np.ones(N)), ("X",), t=1.0, error=fsp.ErrorLedger())
 
 
-@pytest.fixture
-def small_files():
-    """Give a function that limits the size of files, as a full disk does."""
+@contextmanager
+def small_files(size):
+    """Limit the size of files, as a full disk does; only inside a test, since reports are written to a file too."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def names(folder):
@@ -74,13 +78,12 @@ def test_permissions_stay(tmp_path):
 
 
 @pytest.mark.parametrize("limit", [100, 700, 5_000, 60_000])
-def test_a_full_disk_is_one_error_and_the_old_file_stays(limit, dist, small_files, tmp_path):
+def test_a_full_disk_is_one_error_and_the_old_file_stays(limit, dist, tmp_path):
     path = tmp_path / "run.h5"
     path.write_bytes(b"old")
-    small_files(limit)
-    with pytest.raises(fsp.OutputError, match=r"run\.h5' must be written whole, but cannot be: File too large") as told:
+    message = r"run\.h5' must be written whole, but cannot be: File too large"
+    with small_files(limit), pytest.raises(fsp.OutputError, match=message) as told:
         dist.save(path)
-    small_files(resource.RLIM_INFINITY)
     assert isinstance(told.value, OSError)
     assert path.read_bytes() == b"old"
     assert names(tmp_path) == ["run.h5"]
@@ -110,13 +113,14 @@ def test_what_a_disk_does_not_take_is_kept_and_told():
         assert told.value.errno == errno.ENOSPC
 
 
-def test_pictures_and_texts_are_whole_or_not_there(dist, small_files, tmp_path):
-    small_files(1000)
-    with pytest.raises(fsp.OutputError):
-        plot.write(plot.overview(dist), tmp_path / "a.png")
-    with pytest.raises(fsp.OutputError):
+def test_pictures_and_texts_are_whole_or_not_there(dist, tmp_path):
+    picture = plot.overview(dist)
+    with small_files(1000), pytest.raises(fsp.OutputError):
+        plot.write(picture, tmp_path / "a.png")
+    with small_files(1000), pytest.raises(fsp.OutputError):
         files.write(tmp_path / "a.csv", "x" * 1001)
-    with pytest.raises(fsp.OutputError, match=r"`--out` must be a file that can be written, but .*: File too large"):
+    message = r"`--out` must be a file that can be written, but .*: File too large"
+    with small_files(1000), pytest.raises(fsp.OutputError, match=message):
         files.try_writing(tmp_path / "a.csv", "--out")
     assert names(tmp_path) == []
 

@@ -128,7 +128,7 @@ LAWS = [  # formula, what it stands for
 @pytest.mark.parametrize(("text", "truth"), LAWS)
 def test_cancellation_is_bounded_within_a_few_hundred_times(text, truth):
     tree = read(text)
-    table = tabulated(tree, "A", 200)
+    table = tabulated(tree, "A", 0, 200)
     found = of_table(tree, "A", table, 0)
     with mpmath.workdps(60):
         off = np.array([float(abs(mpmath.mpf(v) - truth(a))) for a, v in enumerate(table.tolist())])
@@ -149,13 +149,13 @@ def test_cancellation_is_bounded_within_a_few_hundred_times(text, truth):
     ],
 )
 def test_ordinary_laws_keep_to_a_few_roundings(text, units):
-    found = of_table(read(text), "A", tabulated(read(text), "A", 500), 0)
+    found = of_table(read(text), "A", tabulated(read(text), "A", 0, 500), 0)
     assert found.absolute == 0.0
     assert found.relative == found.worst <= units * UNIT * 1.01
 
 
 def test_a_sum_of_nearly_nothing_counts_by_its_size():
-    found = of_table(read("exp(-0.1*A)"), "A", tabulated(read("exp(-0.1*A)"), "A", 3000), 0)
+    found = of_table(read("exp(-0.1*A)"), "A", tabulated(read("exp(-0.1*A)"), "A", 0, 3000), 0)
     assert found.relative < 20 * UNIT
     assert found.absolute < UNIT  # not the hundreds of units that exp(-300) is off, relative to itself
     assert found.worst > 100 * UNIT

@@ -15,6 +15,7 @@ import fsp
 from fsp.distribution import Sweep
 from fsp.projection.start import worth_keeping
 from fsp.projection.sweep import _snake
+from fsp.projection.workers import chains
 
 TIMES = [0.5, 1.0]
 TOL = 1e-6
@@ -42,6 +43,15 @@ def close(one, other):
     for a, b in zip(one, other, strict=True):
         assert a.distance(b) <= a.error.total + b.error.total + 1e-14
     return True
+
+
+def identical(one, other):
+    """Tell whether two sweeps have the same states, digits and bounds."""
+    pairs = [(a, b) for x, y in zip(one, other, strict=True) for a, b in zip(x, y, strict=True)]
+    return all(
+        np.array_equal(a.states, b.states) and np.array_equal(a.probabilities, b.probabilities) and a.error == b.error
+        for a, b in pairs
+    )
 
 
 # ---- points
@@ -181,13 +191,21 @@ def test_one_file_holds_all_points(swept, tmp_path):
 # ---- processes
 
 
-def test_workers_give_what_one_process_gives(model, swept, tmp_path):
+def test_two_processes_give_what_one_gives(model, swept, tmp_path):
     seen = []
     found = fsp.sweep(model, VALUES, TIMES, TOL, processes=2, out=tmp_path / "sweep.h5", progress=seen.append)
-    assert all(close(one, other) for one, other in zip(found, swept, strict=True))
-    assert all(close(one, other) for one, other in zip(fsp.read(tmp_path / "sweep.h5"), swept, strict=True))
+    assert identical(found, swept)
+    assert identical(fsp.read(tmp_path / "sweep.h5"), swept)
     assert max(moment.done for moment in seen) == 6
     assert {moment.total for moment in seen} == {6}
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5, 12, 100, 1000])
+def test_chains_begin_with_points_of_the_first_one(n):
+    first, *others = chains(range(n))
+    assert first == [chain[0] for chain in others]
+    assert [i for chain in others for i in chain] == list(range(n))
+    assert max(map(len, others)) <= 16
 
 
 def test_a_script_needs_no_guard(tmp_path):
@@ -243,7 +261,7 @@ def test_a_worker_that_is_killed_costs_its_point_only(model):
     def kill_first(moment):
         import multiprocessing
 
-        if moment.done == 1 and not killed:
+        if moment.done < 6 and not killed:
             killed.extend(multiprocessing.active_children())
             for child in killed:
                 child.kill()
@@ -274,7 +292,7 @@ def test_a_stopped_sweep_keeps_what_is_done_and_goes_on(model, swept, processes,
     whole = fsp.sweep(model, VALUES, TIMES, TOL, processes=1, resume=partial, progress=counted.append)
     assert min(moment.done for moment in counted) >= 2
     assert whole.complete
-    assert all(close(one, other) for one, other in zip(whole, swept, strict=True))
+    assert identical(whole, swept)
     with pytest.raises(fsp.ArgumentError, match="but `tol` differ"):
         fsp.sweep(model, VALUES, TIMES, 1e-5, resume=partial)
     with pytest.raises(fsp.ArgumentError, match="but the model differ"):

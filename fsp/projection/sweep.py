@@ -6,7 +6,9 @@ import math
 import pickle
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import product
+from math import inf
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -21,6 +23,7 @@ from fsp.model.times import checked_times
 from fsp.output.files import try_writing
 from fsp.projection.growth import check_tolerance
 from fsp.projection.progress import SweepProgress
+from fsp.projection.start import worth_keeping
 from fsp.projection.workers import START_SECONDS, Along, Chain, Crew, Outcome, Task, chains, one_by_one
 
 if TYPE_CHECKING:
@@ -31,7 +34,6 @@ if TYPE_CHECKING:
 ERRORS = ("raise", "keep")
 MOST_POINTS = 100_000  # each is a solution of its own, which is kept
 _LIMITS = ("max_states", "max_memory")
-TRIALS = (1, 2)  # points solved here before workers are started: the first may have had kernels to compile
 
 
 def sweep(
@@ -103,7 +105,7 @@ def sweep(
     task = Task(model, names, checked_times(times), tol, options)
     board = _Board(task, points, shape, resume, errors, progress)
     try:
-        for outcome in _outcomes(task, board, processes):
+        for outcome in _outcomes(board, processes):
             board.enter(outcome)
     except KeyboardInterrupt as stop:
         partial = board.sweep() if board.any else None
@@ -232,13 +234,21 @@ class _Board:
         """Whether a point has a solution."""
         return any(one is not None for one in self._solutions)
 
-    def todo(self) -> list[int]:
-        """Return the points to solve, neighbours beside each other."""
-        return [i for i in _snake(self._shape) if self._solutions[i] is None]
+    def left(self) -> tuple[list[Chain], Task]:
+        """Return the points to solve in chains, and the task with the states that these go on from."""
+        todo, begun = [], {}
+        for chain in chains(_snake(self._shape)):
+            k = next((k for k, i in enumerate(chain) if not self._is_done(i)), len(chain))
+            points = [(i, self._points[i].tolist()) for i in chain[k:] if not self._is_done(i)]
+            before = self._solutions[chain[k - 1]] if k else None
+            if points:
+                todo.append(points)
+            if points and before is not None:
+                begun[tuple(points[0][1])] = worth_keeping(before)
+        return todo, replace(self._task, begun=begun)
 
-    def chains(self, workers: int) -> list[Chain]:
-        """Return the points to solve in chains."""
-        return chains(self.todo(), self._points, workers)
+    def _is_done(self, i: int) -> bool:
+        return self._solutions[i] is not None or i in self._failures
 
     def enter(self, outcome: Outcome) -> None:
         """Take note of a point that is done."""
@@ -288,33 +298,39 @@ class _Board:
             self._solutions[i] = earlier[i]
 
 
-def _outcomes(task: Task, board: _Board, processes: int | None) -> Iterator[Outcome]:
-    """Solve the points: the first here, and the others in workers where these are worth their start."""
+def _outcomes(board: _Board, processes: int | None) -> Iterator[Outcome]:
+    """Solve the points: those that chains begin with here, and the others in workers where these are worth their start.
+
+    Which chains there are, and what they start from, does not depend on the workers.
+    """
+    todo, task = board.left()
+    if not todo:
+        return
+    started, seconds = perf_counter(), inf  # of the shortest point: others may have had kernels to compile
+    for outcome in one_by_one(task, todo[:1], board.report):
+        seconds = min(seconds, perf_counter() - started)
+        yield outcome
+        started = perf_counter()
+    todo, task = board.left()
     workers = n_processors() if processes is None else processes
-    todo = board.chains(workers)
-    if workers == 1 or not todo:
-        yield from one_by_one(task, todo, board.report)
-        return
-    if processes is None:
-        for n in TRIALS:
-            started = perf_counter()
-            yield from one_by_one(task, [todo[0][:n]], board.report)
-            todo = [chain for chain in (todo[0][n:], *todo[1:]) if chain]
-            expected = (perf_counter() - started) / n * sum(map(len, todo))
-            if expected * (1.0 - 1.0 / workers) < START_SECONDS:
-                yield from one_by_one(task, todo, board.report)
-                return
+    gain = seconds * sum(map(len, todo)) * (1.0 - 1.0 / workers)
+    crew = None
+    if todo and workers > 1 and (processes is not None or gain >= START_SECONDS):
+        crew = _crew(task, workers, processes)
+    yield from one_by_one(task, todo, board.report) if crew is None else crew.solve(todo, board.report)
+
+
+def _crew(task: Task, workers: int, processes: int | None) -> Crew | None:
+    """Return worker processes; None where the model does not go through pickle and they were not asked for."""
     try:
-        crew = Crew(Along(task), workers)
+        return Crew(Along(task), workers)
     except (AttributeError, TypeError, pickle.PicklingError) as error:
-        if processes is not None:
-            raise ArgumentError(
-                f"A model must go through pickle to be solved in {processes} processes, but this one does not "
-                f"({error}); use formulas or functions of a module as rates, or processes=1."
-            ) from error
-        yield from one_by_one(task, todo, board.report)
-        return
-    yield from crew.solve(todo, board.report)
+        if processes is None:
+            return None
+        raise ArgumentError(
+            f"A model must go through pickle to be solved in {processes} processes, but this one does not "
+            f"({error}); use formulas or functions of a module as rates, or processes=1."
+        ) from error
 
 
 def _warn_if_above(found: Sweep, tol: float) -> None:

@@ -1,8 +1,9 @@
 """Solve the points of a sweep, or the jobs of a batch, in this process or in several.
 
-Points are cut into chains of neighbours.  Along a chain each point starts from the states that the one before it
-needed, which spares most of the growths; a chain is solved by one worker, from its beginning, so that the answer does
-not depend on which worker is free first.  A worker that dies takes one point with it, and is replaced.
+Points are cut into chains of neighbours, which begin with points of a first chain, of long steps.  Along a chain each
+point starts from the states that the one before it needed, which spares most of the growths.  A chain is solved by one
+worker, from its beginning, so that the answer depends neither on how many workers there are nor on which is free first.
+A worker that dies takes one point with it, and is replaced.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from multiprocessing import get_context, parent_process
 from types import ModuleType
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
     from fsp.distribution import Solution
     from fsp.model import Model
 
-LONGEST_CHAIN = 16
-CHAINS_PER_WORKER = 2  # so that the workers end at about the same time
+CHAINS = 8  # to be aimed at: enough for workers to end at about the same time, few enough to be begun by one process
+SHORTEST_CHAIN, LONGEST_CHAIN = 4, 16
 START_SECONDS = 4.0  # of a worker, until it is worth its start
 TICK = 0.2  # seconds between looks at what the caller wants
 
@@ -50,6 +51,8 @@ class Task:
         What is varied: parameters, and species for their initial counts.
     times, tol, options
         As for `fsp.transient`.
+    begun
+        States that are known to be needed, by the values of points that chains go on with, (n, n_species).
     """
 
     model: Model
@@ -57,13 +60,15 @@ class Task:
     times: FloatArray
     tol: float
     options: Mapping[str, Any]
+    begun: Mapping[tuple[float, ...], IntArray] = field(default_factory=dict)
 
     def at(self, values: Sequence[float]) -> Model:
         """Return the model at a point."""
         return self.model.with_values(dict(zip(self.names, values, strict=True)))
 
     def solve(self, values: Sequence[float], hint: IntArray | None, **more: Any) -> Solution:
-        """Return the solution at a point; `hint` are states that a neighbour needed."""
+        """Return the solution at a point; `hint` are states that a neighbour needed, None at the first of a chain."""
+        hint = self.begun.get(tuple(values)) if hint is None else hint
         return solve(self.at(values), self.times, self.tol, hint=hint, **self.options, **more)
 
 
@@ -93,11 +98,14 @@ class Outcome:
 Chain = list[tuple[int, Any]]  # numbers of items, and what is known of them: values of points
 
 
-def chains(order: Sequence[int], points: FloatArray, workers: int) -> list[Chain]:
-    """Cut the points, in `order`, into chains for so many workers."""
-    length = max(1, min(LONGEST_CHAIN, -(-len(order) // (CHAINS_PER_WORKER * workers if workers > 1 else 1))))
-    pieces = [order[i : i + length] for i in range(0, len(order), length)]
-    return [[(i, points[i].tolist()) for i in piece] for piece in pieces]
+def chains(order: Sequence[int]) -> list[list[int]]:
+    """Cut points into chains, each of which begins with a point of the first: how depends on nothing but their number.
+
+    The first chain goes through the points in long steps, and the others from each of these to the next.
+    """
+    n = len(order)
+    length = min(max(-(-n // CHAINS), SHORTEST_CHAIN), LONGEST_CHAIN, max(2, n // 2))
+    return [list(order[::length]), *(list(order[i : i + length]) for i in range(0, n, length))]
 
 
 # ---- in this process
