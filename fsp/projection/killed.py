@@ -115,8 +115,8 @@ class Eliminated:
     Raises
     ------
     RuntimeError
-        If a state does not lead to z or out of the space, an elimination takes too long, or rates are so far apart that
-        products of them are not normal numbers.
+        If a state does not lead to z or out of the space, an elimination takes too long, rounding leaves no digits, or
+        rates are so far apart that products of them are not normal numbers.
     """
 
     def __init__(self, matrix: Any, leak_rates: FloatArray, z: int, roundings: float) -> None:
@@ -136,7 +136,10 @@ class Eliminated:
         counts = plan.counts.astype(np.float64)
         path = kernels.longest_path(plan.parent, 2.0 * counts + 4.0)
         steps = 3.0 * float((counts * (counts + 4.0)).sum()) + path
-        self.relative = float(np.expm1(1.01 * (UNIT_ROUNDOFF * steps + 2.0 * n * roundings)))
+        off = 1.01 * (UNIT_ROUNDOFF * steps + 2.0 * n * roundings)
+        if not off < 1.0:
+            raise RuntimeError("rounding leaves no digits")
+        self.relative = float(np.expm1(off))
 
     def solve(self, right: FloatArray) -> FloatArray:
         """Return the (n,) occupation from sources `right` (n,), zero at z."""
