@@ -298,7 +298,7 @@ def batch(
 @JSON
 @_guarded
 def relaxation(model: str, settings: tuple[str, ...], modes: int, tol: float, as_json: bool) -> int:
-    """Print the slowest eigenvalues and relaxation times of MODEL (SBML or Antimony)."""
+    """Print the slowest eigenvalues and relaxation times of MODEL (SBML or Antimony), or its rate of extinction."""
     from fsp.distribution.records import to_json
 
     found = fsp.relaxation(_model(model, settings), modes, tol)
@@ -308,6 +308,10 @@ def relaxation(model: str, settings: tuple[str, ...], modes: int, tol: float, as
         "eigenvalues": [[value.real, value.imag] for value in found.eigenvalues.tolist()],
         "times": found.times.tolist(),
         "residuals": found.residuals.tolist(),
+        "errors": None if found.errors is None else found.errors.tolist(),
+        "confirmed": [] if found.confirmed is None else found.confirmed.tolist(),
+        "absorbed": found.quasi_stationary is not None,
+        "notes": list(found.notes),
     }
     click.echo(to_json(record) if as_json else str(found))
     return 0

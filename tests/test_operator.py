@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -257,6 +259,44 @@ def test_huge_changes():
     for fused in (False, True):
         op = on_runs(generator._forward, generator.sinks, fused=fused)
         check_forms(op, generator.with_sinks, np.random.default_rng(1))
+
+
+def state_by_state(model, space):
+    """The matrix of a generator, dense, from the rates in every state."""
+    rates = model.propensities(space.states)
+    matrix = -np.diag(rates.sum(axis=0))
+    for change, own in zip(model.change, rates, strict=True):
+        target = space.index(space.states + change)
+        inside = np.flatnonzero(target >= 0)
+        np.add.at(matrix, (target[inside], inside), own[inside])
+    return matrix
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("low", [False, True])
+def test_tables_cover_no_more_than_the_counts_of_states(rng, name, low):
+    """Around 10⁸ molecules, and with a few besides: rates are right, and no table begins at zero."""
+    model = NETWORKS[name]
+    near = np.indices((4,) * model.n_species).reshape(model.n_species, -1).T
+    states = np.concatenate([near, near + 10**8]) if low else near + 10**8
+    space = StateSpace.from_states(model.species, states)
+    tracemalloc.start()
+    generator = Generator(model, space)
+    held, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert max(held, most) < 20_000_000
+    np.testing.assert_allclose(generator.to_csr().toarray(), state_by_state(model, space), rtol=1e-13)
+    check_forms(on_runs(generator._forward, generator.sinks), generator.with_sinks, rng)
+    check_forms(on_runs(generator._adjoint), generator.to_csr().T.tocsr(), rng)
+
+
+def test_tables_run_backwards_from_high_counts(rng):
+    """S is tied to P by a law, and falls along a run."""
+    model = network({"S": 10**8, "P": 3}, ("S -> P", "mass_action", 1e-8), ("P -> S", "mass_action", 1.0))
+    space = StateSpace.reachable(model, steps=40)
+    generator = Generator(model, space)
+    np.testing.assert_allclose(generator.to_csr().toarray(), state_by_state(model, space), rtol=1e-13)
+    check_forms(on_runs(generator._forward, generator.sinks), generator.with_sinks, rng)
 
 
 def test_the_operator_of_factorised_rates_is_small():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from time import perf_counter
@@ -662,3 +662,18 @@ def test_an_estimate_names_what_it_takes_for_granted(unproved):
     assert not d.error.certified
     assert any("r3" in note and "not seen" in note for note in d.notes)
     assert any("came back" in note for note in d.notes)
+
+
+def test_a_space_does_not_grow_where_rounding_keeps_from_the_tolerance(monkeypatch):
+    right = steady.null_vector
+
+    def rounded(*args):
+        return replace(right(*args), error=1e-9)
+
+    monkeypatch.setattr(steady, "null_vector", rounded)
+    model = network({"X": 0}, ("0 -> X", "rate", "5 + 0*X"), ("X -> 0", "mass_action", 1.0))
+    growth = steady.Growth(model, 3_000, None, stationary=True)
+    with pytest.warns(fsp.ToleranceWarning, match="estimated error"):
+        found = steady.estimated(model, growth, 1e-10)
+    assert found.error.total < 3e-9
+    assert len(found) < 500

@@ -204,7 +204,12 @@ def estimated(
     uncertified = f"the error is an estimate: {reason}; a function given as `lyapunov` may help"
     solved = solved.noted(uncertified)
     solved = replace(solved, notes=(*solved.notes, *_unseen(model, solved)))
-    return _distribution(model, solved, solved.estimate(change))
+    found = _distribution(model, solved, solved.estimate(change))
+    if found.error.total > tol:
+        warnings.warn(
+            f"The estimated error {found.error.total:.1e} exceeds tol = {tol:.1e}.", ToleranceWarning, stacklevel=3
+        )
+    return found
 
 
 def _unseen(model: Model, solved: _Solved) -> list[str]:

@@ -241,7 +241,7 @@ def test_relaxation_of_immigration_and_death(comm, method):
     assert isinstance(modes, fsp.Relaxation)
     assert modes.eigenvalues == pytest.approx([-0.7, -1.4, -2.1], rel=1e-6)
     assert modes.times[0] == pytest.approx(1 / 0.7, rel=1e-6)
-    assert "spectral gap 0.7" in str(modes)
+    assert "spectral gap ≈ 0.7" in str(modes)
     law = stats.poisson(5 / 0.7)
     x = modes.states[:, 0]
     slowest = law.pmf(x) * (x - 5 / 0.7)  # of the linear function x, as a deviation
@@ -298,3 +298,19 @@ def test_a_gate_that_opens_for_good_is_open(comm):
     d = on_ranks(comm, model, 1e-8)
     law = stats.poisson.pmf(d.states[:, 2], 20.0) * d.states[:, 1]
     assert total(comm, np.abs(d.probabilities - law)) <= d.error.total <= 1e-8
+
+
+def test_whole_spaces_confirm_and_modes_that_rounding_hides_are_refused(comm):
+    isomers = network({"A": 9, "B": 0}, ("A -> B", "mass_action", 0.5), ("B -> A", "mass_action", 1.0))
+    modes = relaxation(Generator(isomers, StateSpace.reachable(isomers, comm=comm)), 2)
+    assert modes.eigenvalues == pytest.approx([-1.5, -3.0], rel=1e-9)
+    assert "spectral gap 1.5" in str(modes)
+    gate = network(
+        {"A": 1, "B": 0, "X": 0},
+        ("A -> B", "mass_action", 1e-15),
+        ("B -> A", "mass_action", 1e-15),
+        ("0 -> X", "rate", "4 + 4*A"),
+        ("X -> 0", "mass_action", 1.0),
+    )
+    with pytest.raises(fsp.ConvergenceError, match="told from zero"):
+        relaxation(Generator(gate, StateSpace.box(gate, {"A": 1, "B": 1, "X": 30}, comm=comm)), 1)
