@@ -1272,8 +1272,8 @@ MUTANTS = [
     mutant(
         "rounding-grows-a-stationary-space",
         "projection/steady.py",
-        "was, settled = settled, change + solved.error <= tol or rounded",
-        "was, settled = settled, change + solved.error <= tol",
+        "settled = rounded or change + solved.error <= tol",
+        "settled = change + solved.error <= tol",
         "stationary",
         only="rounding_keeps",
     ),

@@ -246,7 +246,8 @@ def _settled(model: Model, growth: Growth, tol: float, method: str, report: Prog
         change = float(np.abs(solved.p - guess).sum()) + 2.0 * solved.lost
         report(Progress(None, None, len(grown), change + solved.error, "stationary"))
         confirmed = settled and found is None
-        settled = change + solved.error <= tol
+        rounded = change <= before.error + solved.error  # what the solvers leave hides what growing changes
+        settled = rounded or change + solved.error <= tol
         found = unfollowed(model, growth, solved.generator, solved.p, tol) if confirmed and settled else None
         if confirmed and settled and found is None:
             return solved, change
