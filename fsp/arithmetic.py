@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fsp.arrays import FloatArray
 
 UNIT_ROUNDOFF = 2.0**-53
 
@@ -16,6 +20,7 @@ def sum_rounding(n: int) -> float:
 
 
 SUM_ROUNDING = sum_rounding(2**61)  # of any sum
+MOST_EXACT = 2**17  # numbers that are added exactly: 2 ms
 
 
 def sum_error(a: float, b: float) -> float:
@@ -31,7 +36,16 @@ def span(start: float, end: float) -> float:
     return math.nextafter(length, -math.inf) if sum_error(end, -start) < 0.0 else length
 
 
-def half_sums(error: float, mass: float) -> tuple[float, float]:
+def missing_from(probabilities: FloatArray, off: float = 0.0) -> tuple[float, float]:
+    """Return 1 - Σ y of probabilities y (n,), and what that may be off; each y has a relative error of `off` itself."""
+    if len(probabilities) > MOST_EXACT:
+        mass = float(probabilities.sum())
+        return 1.0 - mass, (off + sum_rounding(len(probabilities))) * max(mass, 1.0)
+    missing = math.fsum([1.0, *(-probabilities).tolist()])  # rounded once
+    return missing, UNIT_ROUNDOFF * abs(missing) + 2.0 * off
+
+
+def half_sums(error: float, missing: float, off: float) -> tuple[float, float]:
     """Bound the weights of the positive and the negative part of p - y.
 
     With ``ε >= ‖p - y‖₁`` and ``δ = 1 - Σ y = Σ (p - y)`` they are at most (ε + δ)/2 and (ε - δ)/2: so far the
@@ -41,16 +55,19 @@ def half_sums(error: float, mass: float) -> tuple[float, float]:
     ----------
     error
         ε.
-    mass
-        Σ y, as numpy adds.
+    missing, off
+        δ, and what it may be off.
 
     Returns
     -------
     tuple
-        Both, rounded outwards, with what the sum may be off.
+        Both, rounded outwards.
     """
-    missing = 1.0 - mass
     total = max(error, abs(missing))  # less than |δ| only by rounding
-    slack = 0.5 * SUM_ROUNDING * max(mass, 1.0)
-    above, below = 0.5 * (total + missing) + slack, 0.5 * (total - missing) + slack
-    return math.nextafter(above, math.inf), math.nextafter(below, math.inf)
+    above, below = 0.5 * (total + missing + off), 0.5 * (total - missing + off)
+    return _beyond(above), _beyond(below)
+
+
+def _beyond(size: float) -> float:
+    """Round a sum outwards; what is exactly zero stays."""
+    return math.nextafter(size * (1.0 + 2.0 * UNIT_ROUNDOFF), math.inf) if size else 0.0

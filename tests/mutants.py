@@ -871,8 +871,8 @@ MUTANTS = [
     mutant(
         "reference-above-one-taken-for-one",
         "verification/law.py",
-        "up, down = half_sums(error, mass)",
-        "up, down = half_sums(error, min(mass, 1.0))",
+        "up, down = half_sums(error, 1.0 - mass, SUM_ROUNDING * max(mass, 1.0))",
+        "up, down = half_sums(error, max(1.0 - mass, 0.0), SUM_ROUNDING * max(mass, 1.0))",
         "verify",
         only="slack",
     ),

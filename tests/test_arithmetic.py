@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fsp
-from fsp.arithmetic import SUM_ROUNDING, half_sums, span, sum_error
+from fsp.arithmetic import SUM_ROUNDING, half_sums, missing_from, span, sum_error
 from fsp.solvers.base import landed, short, step_to
 
 times = st.floats(0.0, 1e12, allow_subnormal=True)
@@ -70,11 +70,11 @@ def test_short_keeps_what_is_no_length(length):
 @given(st.floats(0.0, 3.0), st.lists(st.floats(0.0, 1.0), min_size=1, max_size=40))
 def test_half_sums_are_rounded_outwards(error, numbers):
     y = np.array(numbers)
-    above, below = half_sums(error, float(y.sum()))
+    above, below = half_sums(error, *missing_from(y))
     missing = 1 - sum(Fraction(one) for one in numbers)
     if abs(missing) <= error:  # else there is no such error
-        assert (Fraction(error) + missing) / 2 < Fraction(above)
-        assert (Fraction(error) - missing) / 2 < Fraction(below)
+        assert (Fraction(error) + missing) / 2 <= Fraction(above)
+        assert (Fraction(error) - missing) / 2 <= Fraction(below)
     size = max(1.0, error, abs(float(missing)))
     assert (
         above + below <= max(error, abs(float(missing))) + 2.0 * SUM_ROUNDING * max(1.0, float(y.sum())) + 1e-15 * size
@@ -87,6 +87,12 @@ def test_half_sums_hold_where_the_sum_rounds(seed):
     y /= y.sum()
     missing = 1 - sum(map(Fraction, y.tolist()))
     error = math.nextafter(abs(float(missing)), 1.0)
-    for above, below in (half_sums(error, float(y.sum())), half_sums(error, float(np.bincount(y > 0, y)[1]))):
+    masses = (float(y.sum()), float(np.bincount(y > 0, y)[1]))
+    summed = [half_sums(error, 1.0 - mass, SUM_ROUNDING * max(mass, 1.0)) for mass in masses]
+    for above, below in (half_sums(error, *missing_from(y)), *summed):
         assert (Fraction(error) + missing) / 2 <= Fraction(above) <= 1e-13
         assert (Fraction(error) - missing) / 2 <= Fraction(below) <= 1e-13
+
+
+def test_what_a_certain_state_lacks_is_nothing():
+    assert half_sums(0.0, *missing_from(np.ones(1))) == (0.0, 0.0)

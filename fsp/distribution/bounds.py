@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF, half_sums
+from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF, half_sums, missing_from
 from fsp.arrays import BoolArray, FloatArray
 from fsp.distribution.ledger import ErrorLedger, Interval
 from fsp.moments.envelope import Envelope, Terms, in_falling_powers
@@ -56,7 +56,7 @@ def event(probabilities: FloatArray, mask: BoolArray, error: ErrorLedger) -> Int
         Certified where the error is; the value is the stored probability of the event.
     """
     inside = float(probabilities[mask].sum())
-    gained, lost = half_sums(error.total, float(probabilities.sum()))
+    gained, lost = half_sums(error.total, *missing_from(probabilities, SUM_ROUNDING))
     slack = SUM_ROUNDING * inside
     lower = max(0.0, math.nextafter(inside - (lost + slack), -math.inf))
     upper = min(1.0, math.nextafter(inside + (gained + slack), math.inf))
@@ -81,7 +81,7 @@ def single_states(probabilities: FloatArray, mass: float, error: ErrorLedger) ->
     tuple
         (n,) lower and (n,) upper bounds.
     """
-    gained, lost = half_sums(error.total, mass)
+    gained, lost = half_sums(error.total, 1.0 - mass, SUM_ROUNDING * max(mass, 1.0))
     lower, upper = np.nextafter(probabilities - lost, -np.inf), np.nextafter(probabilities + gained, np.inf)
     return np.maximum(lower, 0.0), np.minimum(upper, 1.0)
 
@@ -126,7 +126,7 @@ def closed_mean(probabilities: FloatArray, values: FloatArray, error: ErrorLedge
     """
     least, most = float(values.min()), float(values.max())
     mass = float(probabilities.sum())
-    gained, lost = half_sums(error.total, mass)
+    gained, lost = half_sums(error.total, 1.0 - mass, SUM_ROUNDING * max(mass, 1.0))
     weighted = probabilities * values  # (n,)
     centre = float(weighted.sum()) + (1.0 - mass) * least
     slack = 2.0 * SUM_ROUNDING * (float(np.abs(weighted).sum()) + 4 * max(abs(least), abs(most)))
@@ -155,7 +155,12 @@ def unbounded_mean(probabilities: FloatArray, values: FloatArray) -> Interval:
 
 
 def tail_mean(
-    probabilities: FloatArray, values: FloatArray, error: ErrorLedger, enclosing: Envelope, moments: MomentBounds
+    probabilities: FloatArray,
+    values: FloatArray,
+    error: ErrorLedger,
+    enclosing: Envelope,
+    moments: MomentBounds,
+    off: float,
 ) -> Interval:
     """Bound the mean of a function that polynomials enclose, by the moments that the model allows.
 
@@ -171,13 +176,15 @@ def tail_mean(
         Polynomials below and above the function on all states.
     moments
         Bounds of the moments of the exact distribution.
+    off
+        Relative rounding of the stored probabilities, where they are sums.
 
     Returns
     -------
     Interval
         Certified where the error is, and the moments of both polynomials are bounded.
     """
-    gained, lost = half_sums(error.total, float(probabilities.sum()))
+    gained, lost = half_sums(error.total, *missing_from(probabilities, off))
     above, below = _gains(enclosing.upper, 1), _gains(enclosing.lower, -1)
     value = stored_mean(probabilities, values)
     if above is None or below is None:

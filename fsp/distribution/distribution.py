@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,6 +87,7 @@ class Distribution:
     notes: tuple[str, ...] = ()
     moments: MomentBounds | PendingBounds | None = None
     state_bounds: FloatArray | None = None
+    _points_off: ClassVar[float] = 0.0  # relative rounding of the probabilities that `_points_of` gives
 
     def __post_init__(self) -> None:
         states = np.asarray(self.states)
@@ -238,7 +239,7 @@ class Distribution:
             found = bounds.closed_mean(probabilities, values, self.error)
         else:
             floor = Envelope({}, enclosing.upper) if not_negative else enclosing
-            found = bounds.tail_mean(probabilities, values, self.error, floor, moments)
+            found = bounds.tail_mean(probabilities, values, self.error, floor, moments, self._points_off)
         return bounds.with_equations(found, enclosing, moments)
 
     def _parts_of(self, mask: BoolArray) -> tuple[FloatArray, BoolArray]:

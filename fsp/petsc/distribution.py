@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from fsp import analysis
-from fsp.arithmetic import UNIT_ROUNDOFF
+from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
 from fsp.distribution import Distribution as SerialDistribution
 from fsp.distribution import ErrorLedger
 from fsp.distribution.checks import check, read_only
@@ -59,6 +59,7 @@ class Distribution(SerialDistribution):
         If arrays do not fit together, or probabilities have no mass or more than one.
     """
 
+    _points_off: ClassVar[float] = SUM_ROUNDING
     space: StateSpace
     _points: Mapping[tuple[str, float, int], Points]
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.arithmetic import UNIT_ROUNDOFF, half_sums
+from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF, half_sums
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
@@ -50,7 +50,7 @@ class Slack:
         It covers the rounding of the sums that are made of them, in whatever order.
         """
         sums = n * UNIT_ROUNDOFF * max(mass, 1.0)
-        up, down = half_sums(error, mass)
+        up, down = half_sums(error, 1.0 - mass, SUM_ROUNDING * max(mass, 1.0))
         return cls(min(1.0, up + sums), min(1.0, down + sums))
 
     def interval(self, mass: FloatArray) -> tuple[FloatArray, FloatArray]:
