@@ -831,8 +831,8 @@ MUTANTS = [
     mutant(
         "half-sums-rounded-to-nearest",
         "arithmetic.py",
-        "slack = 0.5 * SUM_ROUNDING * max(mass, 1.0)",
-        "slack = 0.0",
+        "return _beyond(above), _beyond(below)",
+        "return above, below",
         "arithmetic",
         only="half_sums",
     ),
@@ -993,8 +993,8 @@ MUTANTS = [
     mutant(
         "interval-halves-of-the-halves",
         "arithmetic.py",
-        "above, below = 0.5 * (total + missing) + slack, 0.5 * (total - missing) + slack",
-        "above, below = 0.25 * (total + missing) + slack, 0.25 * (total - missing) + slack",
+        "above, below = 0.5 * (total + missing + off), 0.5 * (total - missing + off)",
+        "above, below = 0.25 * (total + missing + off), 0.25 * (total - missing + off)",
         "distribution",
     ),
     mutant(
