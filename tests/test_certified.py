@@ -475,3 +475,31 @@ def test_a_class_that_is_too_improbable_to_be_solved_keeps_its_upper_bound(rare)
     assert d.lower[place] <= rare / (1.0 + rare) <= d.upper[place] <= rare + 1e-13
     assert rare <= d.error.total <= 1e-13
     assert d.error.certified
+
+
+def test_the_bound_is_no_smaller_than_the_mass_that_is_missing():
+    """A gate that hardly opens: all but rounding is known, and rounding is scaled off the mass."""
+    model = network(
+        {"off": 1, "on": 0, "X": 0},
+        ("off -> on", "mass_action", 4e-8),
+        ("on -> off", "mass_action", 0.6),
+        ("on -> on + X", "mass_action", 0.8),
+        ("X -> 0", "mass_action", 1.0),
+    )
+    d = fsp.stationary(model, 1e-12)
+    assert 1.0 - math.fsum(d.probabilities) <= d.error.total <= 1e-13
+
+
+def test_classes_that_no_reaction_leaves_are_not_taken_for_pockets():
+    """S becomes P or Q for good, and P makes X: by the lattice alone the classes would lead to each other."""
+    model = network(
+        {"S": 2, "P": 0, "Q": 0, "X": 0},
+        ("S -> P", "mass_action", 3.0),
+        ("S -> Q", "mass_action", 1.0),
+        ("P -> P + X", "mass_action", 0.2),
+        ("X -> 0", "mass_action", 1.5),
+    )
+    d = fsp.stationary(model, 1e-8)
+    assert d.error.certified
+    for n, weight in enumerate((1 / 16, 6 / 16, 9 / 16)):
+        assert weight in d.probability(f"P == {n}")

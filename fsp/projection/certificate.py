@@ -289,7 +289,7 @@ def _bounded(
         np.minimum(most / max(total - solved - rounded, 1e-300) * (1.0 + SLACK), 1.0),
         lost / scale * (1.0 + SLACK),
         2.0 * solved / scale,
-        2.0 * rounded / scale + SLACK,
+        2.0 * rounded / scale + 2.0 * SLACK,  # once for the sums, once for what is taken off by the scale
     )
 
 

@@ -40,7 +40,8 @@ class Reach:
         found = np.zeros(len(states), dtype=np.bool_)
         for x in start:
             there = producible(change, self._needs, x > 0)
-            found |= same_lattice(change, states - x) & ~states[:, ~there].any(axis=1)
+            happens = ~(self._needs & ~there).any(axis=1)  # (R,)
+            found |= same_lattice(change[happens], states - x) & ~states[:, ~there].any(axis=1)
         return found
 
     def reached(self, space: StateSpace, start: IntArray) -> BoolArray:

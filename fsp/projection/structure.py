@@ -127,9 +127,18 @@ def _mean_times(
     try:
         system = Eliminated(end, np.append(out, 0.0), m, roundings)
     except RuntimeError:  # too long, or products of rates that are no normal numbers
-        factors = linalg.splu((sparse.diags_array(leaks) - within).tocsc())
-        return np.maximum(factors.solve(start), 0.0), np.inf
+        return _factorised((sparse.diags_array(leaks) - within).tocsc(), start), np.inf
     return system.solve(np.append(start, 0.0))[:-1], system.relative + roundings
+
+
+def _factorised(matrix: Any, start: FloatArray) -> FloatArray:
+    try:
+        return np.maximum(linalg.splu(matrix).solve(start), 0.0)
+    except RuntimeError as failure:
+        raise ConvergenceError(
+            f"Transient states must be left in a time that double precision can tell, but the equations for it cannot "
+            f"be solved: {failure}."
+        ) from None
 
 
 def absorbed(weights: FloatArray, occupation: FloatArray, lost: float, relative: float = np.inf) -> Absorption:
