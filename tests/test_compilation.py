@@ -56,7 +56,7 @@ def test_a_full_disk_costs_time_only(source, monkeypatch, caplog):
     monkeypatch.setattr(caching.IndexDataCacheFile, "save", full)
     assert kernel(source)(3) == 7
     assert kernel(source)(3) == 7
-    assert [record.getMessage() for record in caplog.records] == [
+    assert [record.getMessage() for record in caplog.records if "keep" in record.getMessage()] == [
         "fsp cannot keep its compiled kernels (No space left on device): the next run compiles them again."
     ]
 
@@ -73,6 +73,5 @@ def test_where_nothing_can_be_written_a_temporary_folder_serves(tmp_path, monkey
     assert (first(3), second(3)) == (7, 7)
     assert sum(second.stats.cache_hits.values()) == 1
     assert os.environ["NUMBA_CACHE_DIR"].startswith(str(tmp_path))
-    assert len(caplog.records) == 1
-    assert "temporary folder" in caplog.text
+    assert sum("temporary folder" in record.getMessage() for record in caplog.records) == 1
     compilation._temporary_folder.cache_clear()

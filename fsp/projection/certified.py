@@ -224,6 +224,7 @@ class Certifier:
         n = len(generator)
         p, lower, upper = np.zeros(n), np.zeros(n), np.zeros(n)
         off = _absorption_error(generator, classes, end)
+        upper[classes.transient & ~closed_classes(closed).transient] = off.total  # pockets, for all that is proved
         error = ErrorLedger(truncation=off.lost, rounding=off.rounding)
         notes = []
         for members, weight in zip(classes.members, end.weights.tolist(), strict=True):
