@@ -2274,15 +2274,15 @@ MUTANTS = [
         "if code == -signal.SIGXCPU:",
         "if code == signal.SIGXCPU:",
         ("tests/test_examination.py",),
-        "crew_goes_on",
+        "hang_and_die",
     ),
     mutant(
-        "pruned-probability-is-not-charged",
+        "lost-probability-is-charged-by-a-tenth",
         "projection/march.py",
-        "self.ledger += ErrorLedger(pruning=self.space.comm.sum(float(dropped.sum())))",
-        "self.ledger += ErrorLedger(pruning=0.0 * self.space.comm.sum(float(dropped.sum())))",
+        "truncation=float(step.lost.sum()),",
+        "truncation=0.1 * float(step.lost.sum()),",
         "examination",
-        only="true_bounds",
+        only="true_bounds and hill",
     ),
 ]
 

@@ -287,15 +287,21 @@ def test_failure_is_written_as_a_script_that_runs(monkeypatch, tmp_path, capsys)
 
 
 def test_crew_goes_on_after_cases_that_hang_and_die(monkeypatch):
-    monkeypatch.setattr(crew, "PATIENCE", 3.0)
-    cases = iter(["works", "hangs", "dies", "sleeps", "fails"])
+    monkeypatch.setattr(crew, "PATIENCE", 100.0)  # so that the limit of the CPU comes first
+    cases = iter(["works", "hangs", "dies", "fails"])
     found = {case.key: case for case in crew.run(hanging_cases.hanging, cases, jobs=2, limit=1.0)}
     verdicts = {key: [record["verdict"] for record in case.records] for key, case in found.items()}
     assert verdicts["works"] == ["good", "good", "good"]
-    assert verdicts["hangs"] == verdicts["sleeps"] == ["good", "stall", "good"]
+    assert verdicts["hangs"] == ["good", "stall", "good"]
     assert verdicts["dies"] == ["good", "leak", "good"]
     assert "SIGKILL" in found["dies"].records[1]["message"]
     assert "of the examination" in found["fails"].note["left_out"]
+
+
+def test_crew_loses_patience_with_a_case_that_sleeps(monkeypatch):
+    monkeypatch.setattr(crew, "PATIENCE", 2.0)
+    (case,) = crew.run(hanging_cases.hanging, iter(["sleeps"]), jobs=1, limit=1.0)
+    assert [record["verdict"] for record in case.records] == ["good", "stall", "good"]
 
 
 def test_report_counts_what_failed_and_how_loose_bounds_are():
