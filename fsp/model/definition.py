@@ -111,6 +111,12 @@ def read_value(
     return Number(float(value))
 
 
+def check_mapping(what: str, given: object) -> None:
+    """Raise a `ModelError` unless an argument is a mapping, or left out."""
+    if given is not None and not isinstance(given, Mapping):
+        raise ModelError(f"`{what}` must be a mapping, such as {{'k': 2.0}}, but is {given!r}.")
+
+
 def check_names(species: Sequence[str], parameters: Collection[str]) -> None:
     """Raise a `ModelError` unless all names are identifiers, free, and different."""
     for kind, names in (("Species", species), ("Parameter", parameters)):

@@ -122,6 +122,8 @@ class Model:
         time_unit: str = "",
         events: Sequence[Event] = (),
     ) -> None:
+        for what, mapping in (("parameters", parameters), ("functions", functions), ("initial", initial)):
+            define.check_mapping(what, mapping)
         known = parse_functions(functions or {})
         given = dict(parameters or {})
         counts = define.read_counts(species, initial)
