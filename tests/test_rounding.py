@@ -335,7 +335,8 @@ def test_what_rounding_makes_uncertain_is_not_certified():
             fsp.Reaction("B -> X", rate="B"),
         ],
     )
-    answer = fsp.stationary(model, 1e-6)
+    with pytest.warns(fsp.ToleranceWarning):
+        answer = fsp.stationary(model, 1e-6)
     assert not answer.error.certified
     assert answer.error.rounding > 0.1
     assert any("'r2' has no correct digits" in note for note in answer.notes)

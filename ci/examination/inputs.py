@@ -121,7 +121,12 @@ def run(given: Input) -> Outcome:
         status, used, hung = _await(child)
         read = (path.read_text(encoding="utf-8", errors="replace") if path.exists() else "" for path in (out, err))
         code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
-        return Outcome(code, *read, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024, hung)
+        return Outcome(code, *read, used.ru_utime + used.ru_stime, _beyond_own(used.ru_maxrss), hung)
+
+
+def _beyond_own(kilobytes: int) -> int:
+    """Return bytes beyond those of this process, which a fork is counted with."""
+    return max(0, kilobytes - resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * 1024
 
 
 def _await(child: int) -> tuple[int, resource.struct_rusage, bool]:
