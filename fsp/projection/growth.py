@@ -45,7 +45,7 @@ CHEAP_STATES = 150  # that a growth may add where that is more than its share
 LONGEST_CHEAP = 64  # reactions
 LARGEST_GROWTH = 1.5  # of the space, beyond which states are not looked for farther around
 BYTES_PER_STATE = 8 * 80  # Krylov basis, generator, keys and states of a network with few reactions
-SUSPECT_GROWTHS = 30
+SUSPECT_GROWTHS = 10  # between looks for a proof that what flows out runs away
 AROUND: tuple[int, ...] = ()  # in the place of a change: all reactions
 
 
