@@ -1204,6 +1204,14 @@ MUTANTS = [
         only="wrong_pair",
     ),
     mutant(
+        "modes-by-modulus",
+        "projection/modes.py",
+        "np.lexsort((values.imag, -values.real))",
+        "np.lexsort((values.imag, np.abs(values)))",
+        "relaxation",
+        only="modulus_is_larger",
+    ),
+    mutant(
         "slow-modes-by-a-shift-only",
         "projection/modes.py",
         "if fast is None or fast.errors[:n_modes].max() > FEW_DIGITS:",
@@ -1232,7 +1240,7 @@ MUTANTS = [
     mutant(
         "modes-of-one-space-confirmed",
         "projection/relaxation.py",
-        "        changes = np.abs(found.modes.values - before.modes.values)\n",
+        "        changes = np.abs(_folded(found.modes.values) - _folded(before.modes.values))\n",
         "        changes = 0.0 * np.abs(found.modes.values)\n",
         "relaxation",
         only="cannot_be_shown or takes_long",

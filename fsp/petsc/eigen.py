@@ -13,6 +13,7 @@ from fsp.petsc.environment import load
 from fsp.petsc.options import Options
 from fsp.petsc.structure import n_closed_classes
 from fsp.petsc.systems import FACTORISED, INCOMPLETE, largest_rate, petsc_errors, vectors
+from fsp.projection.modes import MORE
 from fsp.projection.relaxation import SETTLED, Relaxation
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def relaxation(
         rounding = UNIT_ROUNDOFF * largest_rate(comm, matrix)
         classes = 1
         while True:
-            found = _pairs(comm, matrix, asked, min(n + classes, len(generator)), inner)
+            found = _pairs(comm, matrix, asked, min(n + classes + MORE, len(generator)), inner)
             moving = [pair for pair in found if abs(pair[0]) > zero]
             if len(moving) >= n or classes >= min(MOST_CLASSES, len(generator) - n):
                 break

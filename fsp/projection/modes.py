@@ -1,4 +1,4 @@
-"""Eigenvalues next to zero of a class of communicating states, with their right and left vectors.
+"""The slowest eigenvalues of a class of communicating states, with their right and left vectors.
 
 They are the inverses of the largest eigenvalues of a resolvent, on which Arnoldi iteration works; for few states it is
 made as a matrix.  Two resolvents serve:
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 DENSE_STATES = 200
 RELATIVE_SHIFT = 1e-8  # of the largest exit rate
+MORE = 8  # eigenvalues that are computed besides: with imaginary parts, slow modes are not next to zero
 FEW_DIGITS = 1e-8  # relative error of an eigenvalue beyond which an elimination is tried
 TOLD_APART = 1e-9  # of the largest eigenvalue of a resolvent: rounding of that hides smaller ones
 ROUNDINGS = 10.0 * UNIT_ROUNDOFF  # of a product of a resolvent or a generator, as measured, over that of moduli
@@ -83,7 +84,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Modes:
-    """Eigenvalues in rising order of their moduli, and pairs of vectors with ``left.T @ right`` the identity.
+    """Eigenvalues in falling order of their real parts, and pairs of vectors with ``left.T @ right`` the identity.
 
     Parameters
     ----------
@@ -115,7 +116,9 @@ class Modes:
 
 
 def slowest(block: Block, n_modes: int) -> Modes:
-    """Return the modes whose eigenvalues are next to zero, zero itself apart.
+    """Return the modes whose eigenvalues have the greatest real parts, zero itself apart, in falling order of those.
+
+    They are looked for among more eigenvalues of least modulus, and for few states among all.
 
     Raises
     ------
@@ -150,7 +153,13 @@ def _tried(way: Callable[[Block, int], Modes], block: Block, wanted: int) -> tup
         found = way(block, wanted)
     except ARNOLDI_ERRORS as failure:
         return None, str(failure) or type(failure).__name__
-    return (found, "") if np.isfinite(found.errors).all() else (None, "vectors are not finite")
+    return (None, "vectors are not finite") if np.isnan(found.errors).any() else (found, "")
+
+
+def _order(values: ComplexArray) -> IntArray:
+    """Return the order in which real parts fall, (m,)."""
+    order: IntArray = np.lexsort((values.imag, -values.real))
+    return order
 
 
 def _better(fast: Modes | None, slow: Modes | None) -> Modes | None:
@@ -186,12 +195,13 @@ def _shifted(block: Block, wanted: int) -> Modes:
         # A - p 1ᵀ times a rate moves the zero far out and changes no other pair.
         far = 0.0 if p is None else (4.0 * rate) * np.outer(p, np.ones(n))
         values, left, right = _triple(matrix.toarray() - far)
-        order = np.argsort(np.abs(values), kind="stable")[:wanted]
-        right, left = right[:, order], left[:, order]
     else:
         shift = RELATIVE_SHIFT * rate
         lu: Any = linalg.splu((shift * sparse.eye_array(n) - matrix).tocsc(), **WITHOUT_PIVOTING)
-        right, left = _arnoldi(*_deflated(lu.solve, lambda f: lu.solve(f, trans="T"), p), n, wanted)
+        inverse, left, right = _arnoldi(*_deflated(lu.solve, lambda f: lu.solve(f, trans="T"), p), n, wanted)
+        values = shift - 1.0 / inverse
+    chosen = _order(values)[:wanted]  # before they are paired, which mixes their errors
+    right, left = right[:, chosen], left[:, chosen]
     values, right, left = _paired(matrix @ right, right, left)
     off, off_left = matrix @ right - right * values, matrix.T @ left - left * values
     rounding = ROUNDINGS * (np.abs(left) * (abs(matrix) @ np.abs(right))).sum(axis=0)
@@ -209,11 +219,11 @@ def _eliminated(block: Block, wanted: int) -> Modes:
     forward, backward = _deflated(killed, adjoint, p)
     if n <= max(DENSE_STATES, 3 * wanted):
         inverse, left, right = _triple(_columns(forward, n))
-        order = np.argsort(-np.abs(inverse), kind="stable")[:wanted]
-        told = order[np.abs(inverse[order]) > TOLD_APART * np.abs(inverse).max()]
-        right, left = right[:, told], left[:, told]
     else:
-        right, left = _arnoldi(forward, backward, n, wanted)
+        inverse, left, right = _arnoldi(forward, backward, n, wanted)
+    told = np.flatnonzero(np.abs(inverse) > TOLD_APART * np.abs(inverse).max())
+    chosen = told[_order(-1.0 / inverse[told])[:wanted]]
+    right, left = right[:, chosen], left[:, chosen]
     right, left = _applied(forward, right), _applied(backward, left)  # their small entries are right too then
     inverse, right, left = _paired(_applied(forward, right), right, left)
     off = _applied(forward, right) - right * inverse
@@ -259,24 +269,21 @@ def _deflated(solve: Apply, adjoint: Apply, p: FloatArray | None) -> tuple[Apply
     return forward, backward
 
 
-def _arnoldi(forward: Apply, backward: Apply, n: int, wanted: int) -> tuple[ComplexArray, ComplexArray]:
-    """Return right and left vectors of the largest eigenvalues, as columns that belong together."""
+def _arnoldi(forward: Apply, backward: Apply, n: int, wanted: int) -> tuple[ComplexArray, ComplexArray, ComplexArray]:
+    """Return the `wanted` largest eigenvalues and some more, and left and right vectors that belong to them."""
     begin = np.random.default_rng(0).standard_normal(n)
+    k = min(wanted + MORE, n - 2)
     found = []
     for apply in (forward, backward):
         operator = linalg.LinearOperator((n, n), matvec=apply, dtype=np.float64)
-        values, vectors, *_ = linalg.eigs(
-            operator, k=wanted, which="LM", v0=apply(begin), ncv=min(n - 1, max(4 * wanted, 24))
-        )
+        values, vectors, *_ = linalg.eigs(operator, k=k, which="LM", v0=apply(begin), ncv=min(n - 1, max(3 * k, 24)))
         found.append((values, vectors))
     (values, right), (others, left) = found
-    told = np.abs(values) > TOLD_APART * np.abs(values).max()
-    values, right = values[told], right[:, told]
     partner = np.array([int(np.argmin(np.abs(others - value))) for value in values])
-    mutual = [
-        k for k, i in enumerate(partner) if np.argmin(np.abs(values - others[i])) == k
-    ]  # a pair of conjugates may be cut in one of them
-    return right[:, mutual], left[:, partner[mutual]]
+    mutual = np.array(  # a pair of conjugates may be cut in one of them
+        [k for k, i in enumerate(partner) if np.argmin(np.abs(values - others[i])) == k], dtype=np.int64
+    )
+    return values[mutual], left[:, partner[mutual]], right[:, mutual]
 
 
 def _triple(matrix: FloatArray) -> tuple[ComplexArray, ComplexArray, ComplexArray]:
@@ -318,4 +325,4 @@ def _moved(off: ComplexArray, off_left: ComplexArray, right: ComplexArray, left:
 
 
 def _ordered(modes: Modes) -> Modes:
-    return modes.take(np.argsort(np.abs(modes.values), kind="stable"))
+    return modes.take(_order(modes.values))

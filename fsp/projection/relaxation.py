@@ -181,7 +181,7 @@ def relaxation(
     model
         The reaction network; its propensities must not depend on time.
     n_modes
-        Number of eigenvalues beside zero: those of least modulus.
+        Number of eigenvalues beside zero: those of greatest real part among some more of least modulus.
     tol
         Error of the stationary distribution whose states are taken first, if there is no `space`.
     space
@@ -262,11 +262,16 @@ def _settled(
             found = _modes_on(model, space, n_modes, mode)
         except (StateSpaceError, ConvergenceError):  # the limits, or vectors that double precision does not hold
             break
-        changes = np.abs(found.modes.values - before.modes.values)
+        changes = np.abs(_folded(found.modes.values) - _folded(before.modes.values))
         relative = float((changes / np.abs(found.modes.values)).max())
         since = 0 if relative < least else since + 1
         least = min(least, relative)
     return found, changes
+
+
+def _folded(values: ComplexArray) -> ComplexArray:
+    """Return the one of each pair of conjugates that lies above: which comes first is chance."""
+    return values.real + 1j * np.abs(values.imag)
 
 
 def _modes_on(model: Model, space: StateSpace, n_modes: int, mode: IntArray | None) -> _Found:
@@ -292,13 +297,13 @@ def _modes_on(model: Model, space: StateSpace, n_modes: int, mode: IntArray | No
     ends = _reached_classes(closed, initial)
     passed = np.flatnonzero(ends.transient)
     if all(_absorbs(generator, own) for own in ends.members):
-        return _Found(generator, passed, _sorted(_before_absorption(killed, leak_rates, passed, n_modes)), None, 0)
+        return _Found(generator, passed, _before_absorption(killed, leak_rates, passed, n_modes), None, 0)
     own = max(ends.members, key=len)
     if n_modes > len(own) - 1:
         raise ArgumentError(f"`n_modes` must be less than the number of states {len(own)}, but is {n_modes}.")
     block = closed[own][:, own].tocsr()
     p = null_vector(block).p
-    return _Found(generator, own, _sorted(slowest(Block(block, p, np.zeros(len(own))), n_modes)), p, len(passed))
+    return _Found(generator, own, slowest(Block(block, p, np.zeros(len(own))), n_modes), p, len(passed))
 
 
 def _reached_classes(matrix: Any, initial: FloatArray) -> Classes:
@@ -318,10 +323,6 @@ def _before_absorption(matrix: Any, leak_rates: FloatArray, states: IntArray, n_
     absorbing = np.ones(matrix.shape[0])
     absorbing[states] = 0.0
     return transient_modes(columns[states].tocsr(), leak_rates[states] + absorbing @ columns, n_modes)
-
-
-def _sorted(modes: Modes) -> Modes:
-    return modes.take(np.lexsort((modes.values.imag, -modes.values.real)))
 
 
 def _answer(model: Model, found: _Found, changes: FloatArray | None, missing: str) -> Relaxation:

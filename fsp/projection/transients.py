@@ -57,9 +57,9 @@ def transient_modes(matrix: Any, kills: FloatArray, n_modes: int) -> Modes:
     if n_classes == 1:
         return slowest(Block(matrix, None, kills), n_modes)
     candidates = _candidates(matrix, kills, label.astype(np.int64), n_modes)
-    values = np.array([float(abs(modes.values[0])) for _, modes in candidates])
+    rates = np.array([-float(modes.values[0].real) for _, modes in candidates])
     chosen: list[Modes] = []
-    for k in np.argsort(values, kind="stable"):
+    for k in np.argsort(rates, kind="stable"):
         whole = _continued(matrix, *candidates[k])
         if whole is not None:
             chosen.append(whole)
