@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
@@ -23,8 +23,8 @@ SUM_ROUNDING = sum_rounding(2**61)  # of any sum
 MOST_EXACT = 2**17  # numbers that are added exactly: 2 ms
 
 
-def sum_error(a: float, b: float) -> float:
-    """Return ``a + b`` less what it is rounded to; exact (Knuth's two-sum)."""
+def sum_error(a: Any, b: Any) -> Any:
+    """Return ``a + b``, of numbers or of arrays, less what it is rounded to; exact (Knuth's two-sum)."""
     total = a + b
     of_b = total - a
     return (a - (total - of_b)) + (b - of_b)

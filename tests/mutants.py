@@ -141,7 +141,7 @@ MUTANTS = [
     mutant(
         "relative-errors-of-rates-are-free",
         "generator/generator.py",
-        "return self.operations + 2.0 * self.rate_errors.relative / UNIT",
+        "return self.operations + 2.0 * self.rate_errors.relative / UNIT_ROUNDOFF",
         "return float(self.operations)",
         "rounding",
         only="counts_twice",
@@ -173,8 +173,8 @@ MUTANTS = [
     mutant(
         "sums-do-not-round",
         "model/roundoff.py",
-        "return value, e + f + np.abs((a - (value - share)) + (b - share))",
-        "return value, e + f",
+        "return a + b, e + f + np.abs(sum_error(a, b))",
+        "return a + b, e + f",
         "rounding",
         only="formula_is_above",
     ),

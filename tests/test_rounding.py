@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import fsp
+from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.generator import Generator
 from fsp.model.accuracy import ORDINARY, errors, of_columns, of_table, structural
 from fsp.model.expression import Call, Number, Symbol, call, evaluate, tabulated
 from fsp.model.formula import parse
-from fsp.model.roundoff import UNIT
 from fsp.model.taylor import polynomial
 from fsp.space import StateSpace
 
@@ -151,14 +151,14 @@ def test_cancellation_is_bounded_within_a_few_hundred_times(text, truth):
 def test_ordinary_laws_keep_to_a_few_roundings(text, units):
     found = of_table(read(text), "A", tabulated(read(text), "A", 0, 500), 0)
     assert found.absolute == 0.0
-    assert found.relative == found.worst <= units * UNIT * 1.01
+    assert found.relative == found.worst <= units * UNIT_ROUNDOFF * 1.01
 
 
 def test_a_sum_of_nearly_nothing_counts_by_its_size():
     found = of_table(read("exp(-0.1*A)"), "A", tabulated(read("exp(-0.1*A)"), "A", 0, 3000), 0)
-    assert found.relative < 20 * UNIT
-    assert found.absolute < UNIT  # not the hundreds of units that exp(-300) is off, relative to itself
-    assert found.worst > 100 * UNIT
+    assert found.relative < 20 * UNIT_ROUNDOFF
+    assert found.absolute < UNIT_ROUNDOFF  # not the hundreds of units that exp(-300) is off, relative to itself
+    assert found.worst > 100 * UNIT_ROUNDOFF
 
 
 @pytest.mark.parametrize(

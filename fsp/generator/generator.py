@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
+from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.errors import StateSpaceError
 from fsp.generator import entry_kernels, kernels
 from fsp.generator.layout import Layout, longest_runs, natural
@@ -27,7 +28,6 @@ from fsp.generator.operator import Operator, RowOperator, RunOperator
 from fsp.generator.plan import Clocks, RateErrors, build, jumps_of, shape_of, weighted, without_zeros
 from fsp.generator.sinks import Sinks, find_sinks, parts_of
 from fsp.generator.slices import scaled, slices_of
-from fsp.model.roundoff import UNIT
 from fsp.model.taylor import constant
 
 if TYPE_CHECKING:
@@ -343,7 +343,7 @@ class Generator:
 
         A relative error δ of all rates changes ``A y`` by at most 2δ Σ_x a(x) |y(x)|.
         """
-        return self.operations + 2.0 * self.rate_errors.relative / UNIT
+        return self.operations + 2.0 * self.rate_errors.relative / UNIT_ROUNDOFF
 
     @property
     def operations(self) -> int:

@@ -17,12 +17,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.arrays import FloatArray
 from fsp.model import roundoff
 from fsp.model.factors import split_number
 from fsp.model.functions import COMPARISONS
 from fsp.model.program import is_truth
-from fsp.model.roundoff import LARGEST_POWER, LARGEST_WHOLE, UNIT, Pair
+from fsp.model.roundoff import LARGEST_POWER, LARGEST_WHOLE, Pair
 from fsp.model.tree import (
     ERRORS_ROUND,
     Call,
@@ -40,7 +41,7 @@ from fsp.model.tree import (
 FLAT = 1.0 / 16.0  # of the largest value, down to which the relative error is taken; what is below counts by its size
 MOST_FRACTIONS = 2000  # conditions that are decided one by one
 KEPT_COUNTS = 2**15  # whose errors are kept for the next space
-ORDINARY = 64.0 * UNIT  # relative error up to which it stands for some more rounded operations
+ORDINARY = 64.0 * UNIT_ROUNDOFF  # relative error up to which it stands for some more rounded operations
 FAR = 1e250  # sizes within which no step of a formula leaves the normal numbers
 
 
@@ -98,7 +99,7 @@ def _of_scale(scalar: Expression, folded: tuple[float, ...]) -> Accuracy:
     if not isinstance(scalar, Call) or scalar.function not in ("*", "/"):
         return EXACT
     parts = [of_scale(a) for a in scalar.arguments]
-    relative = sum(part.worst for part in parts) + len(parts) * UNIT
+    relative = sum(part.worst for part in parts) + len(parts) * UNIT_ROUNDOFF
     relative = relative / (1.0 - relative) if relative < 0.5 else math.inf
     return Accuracy.of_relative(relative, abs(split_number(scalar)[0]))
 
@@ -316,7 +317,7 @@ def _sum(a: _Shape, b: _Shape) -> _Shape:
     if not (a.positive and b.positive):
         raise _Unknown
     error = max(a.error, b.error)
-    return _Shape(error + UNIT * (1.0 + error), True, False, min(a.least, b.least), a.most + b.most)
+    return _Shape(error + UNIT_ROUNDOFF * (1.0 + error), True, False, min(a.least, b.least), a.most + b.most)
 
 
 def _difference(a: _Shape, b: _Shape) -> _Shape:
@@ -330,12 +331,13 @@ def _product(a: _Shape, b: _Shape) -> _Shape:
     if a.whole and b.whole and most <= LARGEST_WHOLE:
         return _Shape(0.0, positive, True, least, most)
     error = a.error + b.error + a.error * b.error
-    return _Shape(error + UNIT * (1.0 + error), positive, False, least, most)
+    return _Shape(error + UNIT_ROUNDOFF * (1.0 + error), positive, False, least, most)
 
 
 def _quotient(a: _Shape, b: _Shape) -> _Shape:
     error = (a.error + b.error) / (1.0 - b.error)
-    return _Shape(error + UNIT * (1.0 + error), a.positive and b.positive, False, a.least / b.most, a.most / b.least)
+    error += UNIT_ROUNDOFF * (1.0 + error)
+    return _Shape(error, a.positive and b.positive, False, a.least / b.most, a.most / b.least)
 
 
 def _raised(a: _Shape, exponent: Expression) -> _Shape:
@@ -352,7 +354,7 @@ def _raised(a: _Shape, exponent: Expression) -> _Shape:
     off = abs(p) * -math.log1p(-a.error) + exponent.inexact * max(abs(math.log(a.least)), abs(math.log(a.most)))
     units = 1.0 if p == 0.5 else roundoff.FUNCTION_UNITS
     ends = a.least**p, a.most**p
-    return _near(_Shape(math.expm1(off) + units * UNIT * (1.0 + off), True, False, min(ends), max(ends)))
+    return _near(_Shape(math.expm1(off) + units * UNIT_ROUNDOFF * (1.0 + off), True, False, min(ends), max(ends)))
 
 
 _SHAPES: dict[str, Callable[[_Shape, _Shape], _Shape]] = {

@@ -21,12 +21,12 @@ from typing import Any
 
 import numpy as np
 
+from fsp.arithmetic import UNIT_ROUNDOFF, sum_error
 from fsp.model.functions import COMPARISONS, FUNCTIONS
 
 Pair = tuple[Any, Any]  # value and error, or truth value and whether it is uncertain
 Rule = Callable[..., Pair]
 
-UNIT = 2.0**-53
 FUNCTION_UNITS = 8.0  # of a value of numpy's exp, log, pow, sin, …, whose libraries promise 4 units in the last place
 LARGEST_WHOLE = 2.0**53
 LEAST_NORMAL = 2.3e-308
@@ -45,15 +45,13 @@ def _whole(*numbers: Any) -> Any:
 def _rounded(value: Any, units: float = 1.0) -> Any:
     """Return the rounding of a result, that of numbers too small for all digits included."""
     size = np.abs(value)
-    return units * UNIT * size + np.where(size < LEAST_NORMAL, TINY, 0.0)
+    return units * UNIT_ROUNDOFF * size + np.where(size < LEAST_NORMAL, TINY, 0.0)
 
 
 def added(left: Pair, right: Pair) -> Pair:
-    """Return a sum; its own rounding is what the operands lack of it (Knuth)."""
+    """Return a sum; its own rounding is known."""
     (a, e), (b, f) = left, right
-    value = a + b
-    share = value - a
-    return value, e + f + np.abs((a - (value - share)) + (b - share))
+    return a + b, e + f + np.abs(sum_error(a, b))
 
 
 def multiplied(left: Pair, right: Pair) -> Pair:
@@ -130,7 +128,7 @@ def _stepped(kernel: Callable[[Any], Any], only: Pair) -> Pair:
     """Return a number rounded to a whole one: it is uncertain where the error reaches over a step."""
     a, e = only
     value = kernel(a)
-    reach = e * (1.0 + 4.0 * UNIT) + np.where(e > 0.0, np.abs(a) * UNIT, 0.0)
+    reach = e * (1.0 + 4.0 * UNIT_ROUNDOFF) + np.where(e > 0.0, np.abs(a) * UNIT_ROUNDOFF, 0.0)
     return value, np.maximum(kernel(a + reach) - value, value - kernel(a - reach))
 
 
@@ -146,7 +144,7 @@ def _remainder(left: Pair, right: Pair) -> Pair:
 def _factorial(only: Pair) -> Pair:
     a, e = only
     value = FUNCTIONS["factorial"].kernel(a)
-    return value, np.where(e > 0.0, np.inf, np.where(value <= LARGEST_WHOLE, 0.0, UNIT * value))
+    return value, np.where(e > 0.0, np.inf, np.where(value <= LARGEST_WHOLE, 0.0, UNIT_ROUNDOFF * value))
 
 
 # ---- functions ------------------------------------------------------------------------------------------------
@@ -186,7 +184,7 @@ def _of_logarithm(a: Any, e: Any, value: Any) -> Any:
 
 def _of_tangent(a: Any, e: Any, value: Any) -> Any:
     """Bound the change of tan: ``|sin(a - x)| / |cos a cos x|``."""
-    cosine = np.abs(np.cos(a)) - FUNCTION_UNITS * UNIT
+    cosine = np.abs(np.cos(a)) - FUNCTION_UNITS * UNIT_ROUNDOFF
     return np.where(cosine > e, e / (cosine * (cosine - e)), np.inf)
 
 
@@ -254,7 +252,7 @@ def _compared(name: str) -> Rule:
     def rule(*arguments: Pair) -> Pair:
         pairs = list(pairwise(arguments))
         holds = [kernel(a, b) for (a, _), (b, _) in pairs]
-        open_ = [(e + f > 0.0) & (np.abs(a - b) <= (e + f) * (1.0 + 4.0 * UNIT)) for (a, e), (b, f) in pairs]
+        open_ = [(e + f > 0.0) & (np.abs(a - b) <= (e + f) * (1.0 + 4.0 * UNIT_ROUNDOFF)) for (a, e), (b, f) in pairs]
         return reduce(np.logical_and, holds), reduce(np.logical_or, open_)
 
     return rule

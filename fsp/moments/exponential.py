@@ -18,7 +18,6 @@ from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.arrays import FloatArray
 
 _TERMS = 18  # of the Taylor series at a norm of at most 1/2: the remainder is below u/4 of the first entry it has
-_UNIT = 2.0 * UNIT_ROUNDOFF
 
 
 def exponential(matrix: FloatArray, t: float) -> tuple[FloatArray, float]:
@@ -54,4 +53,4 @@ def exponential(matrix: FloatArray, t: float) -> tuple[FloatArray, float]:
             total = total @ total
     # a path of up to n steps costs (n + 2) u a step; entries of M, its shift and the exponential add a few u
     steps = float(n + 4) ** 2
-    return np.where(np.isnan(total), np.inf, total), min(1.0, 2.0 * _UNIT * 2.0**squarings * steps)
+    return np.where(np.isnan(total), np.inf, total), min(1.0, 4.0 * UNIT_ROUNDOFF * 2.0**squarings * steps)
