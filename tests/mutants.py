@@ -1264,8 +1264,8 @@ MUTANTS = [
     mutant(
         "leaks-that-reflect",
         "projection/chain.py",
-        "back = sparse.csr_array((leak_rates, (np.full(n, z), np.arange(n))), shape=(n, n))",
-        "back = sparse.diags_array(leak_rates)",
+        "return (matrix + led(leak_rates, np.full(len(leak_rates), z))).tocsr()",
+        "return (matrix + sparse.diags_array(leak_rates)).tocsr()",
         "relaxation",
         only="bursts or boxes",
     ),
@@ -1427,7 +1427,7 @@ MUTANTS = [
     mutant(
         "classes-far-apart-weighted-by-a-factorisation",
         "projection/structure.py",
-        "system = Eliminated(end, np.append(out, 0.0), m, roundings)",
+        "system = Leaving(within, out, roundings)",
         "raise RuntimeError",
         "stationary",
         only="fast_pair",

@@ -80,6 +80,10 @@ def led_back(matrix: Any, leak_rates: FloatArray, z: int) -> Any:
     No set of states without z is left more slowly than by the chain without a boundary, where jumps out of the space
     may come back to it: unlike a reflecting boundary this makes no slow modes.
     """
-    n = matrix.shape[0]
-    back = sparse.csr_array((leak_rates, (np.full(n, z), np.arange(n))), shape=(n, n))
-    return (matrix + back).tocsr()
+    return (matrix + led(leak_rates, np.full(len(leak_rates), z))).tocsr()
+
+
+def led(rates: FloatArray, into: IntArray) -> Any:
+    """Return jumps at `rates` (n,) from each state into another, without what the diagonal loses: (n, n)."""
+    leaking = np.flatnonzero(rates)
+    return sparse.coo_array((rates[leaking], (into[leaking], leaking)), shape=(len(rates), len(rates)))

@@ -1,4 +1,4 @@
-"""Linear systems of a chain that ends where it meets a state z, or leaves the space: ``-A`` without z.
+"""Linear systems of a chain that ends where it meets a state z, or leaves the space: ``-A``, without z if there is one.
 
 `Factorised` solves them fast, with an error that its caller has to see from residuals.  `Eliminated` solves them by
 eliminations without a subtraction, with relative errors that are bounded beforehand, whatever the rates:
@@ -22,6 +22,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+from scipy import sparse
 from scipy.sparse import linalg
 
 from fsp.arithmetic import UNIT_ROUNDOFF
@@ -156,3 +157,35 @@ class Eliminated:
         whole = np.empty(len(own))
         whole[self._order] = own
         return whole
+
+
+class Leaving:
+    """Solutions without a subtraction where the chain ends only as it leaves the space.
+
+    Parameters
+    ----------
+    matrix
+        The generator on the space, (n, n) CSR.
+    leak_rates
+        Rates of leaving the space, (n,).
+    roundings
+        Relative error of the rates.
+
+    Raises
+    ------
+    RuntimeError
+        As `Eliminated` does.
+    """
+
+    def __init__(self, matrix: Any, leak_rates: FloatArray, roundings: float) -> None:
+        whole = sparse.block_diag([matrix, sparse.csr_array((1, 1))], format="csr")  # the outside is a state, met once
+        self._system = Eliminated(whole, np.append(leak_rates, 0.0), len(leak_rates), roundings)
+        self.relative = self._system.relative
+
+    def solve(self, right: FloatArray) -> FloatArray:
+        """Return the (n,) occupation from sources `right` (n,)."""
+        return self._system.solve(np.append(right, 0.0))[:-1]
+
+    def solve_adjoint(self, right: FloatArray) -> FloatArray:
+        """Return the (n,) mean of the integral of `right` (n,) over the time before the chain ends."""
+        return self._system.solve_adjoint(np.append(right, 0.0))[:-1]

@@ -32,7 +32,7 @@ from scipy.sparse import linalg
 
 from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.errors import ConvergenceError
-from fsp.projection.killed import Eliminated
+from fsp.projection.killed import Eliminated, Leaving
 from fsp.solvers.linear import WITHOUT_PIVOTING
 
 if TYPE_CHECKING:
@@ -239,13 +239,12 @@ def _eliminated(block: Block, wanted: int) -> Modes:
 
 def _killed(block: Block) -> tuple[Apply, Apply]:
     """Return the mean times before the chain ends, and the transpose: where it leaves the class, or meets a state."""
-    matrix, kills, n = block.matrix, block.kills, block.matrix.shape[0]
-    if block.p is not None:
-        system = Eliminated(matrix, np.zeros(n), int(np.argmax(block.p)), 0.0)
-        return system.solve, system.solve_adjoint
-    outside = sparse.block_array([[matrix, None], [None, sparse.csr_array((1, 1))]], format="csr")
-    system = Eliminated(outside, np.append(kills, 0.0), n, 0.0)
-    return lambda b: system.solve(np.append(b, 0.0))[:-1], lambda f: system.solve_adjoint(np.append(f, 0.0))[:-1]
+    system: Eliminated | Leaving
+    if block.p is None:
+        system = Leaving(block.matrix, block.kills, 0.0)
+    else:
+        system = Eliminated(block.matrix, np.zeros(len(block.p)), int(np.argmax(block.p)), 0.0)
+    return system.solve, system.solve_adjoint
 
 
 # ---- eigenpairs of operators ---------------------------------------------------------------------------------------

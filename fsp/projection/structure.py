@@ -11,7 +11,8 @@ from scipy.sparse import csgraph, linalg
 
 from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.errors import ConvergenceError
-from fsp.projection.killed import Eliminated
+from fsp.projection.chain import led
+from fsp.projection.killed import Leaving
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -122,13 +123,11 @@ def _mean_times(
     within: Any, leaks: FloatArray, out: FloatArray, start: FloatArray, roundings: float
 ) -> tuple[FloatArray, float]:
     """Return the mean times spent in transient states, (m,), and a bound of their relative error."""
-    m = len(start)
-    end = sparse.block_diag([within, sparse.csr_array((1, 1))], format="csr")  # and what they are left for
     try:
-        system = Eliminated(end, np.append(out, 0.0), m, roundings)
+        system = Leaving(within, out, roundings)
     except RuntimeError:  # too long, or products of rates that are no normal numbers
         return _factorised((sparse.diags_array(leaks) - within).tocsc(), start), np.inf
-    return system.solve(np.append(start, 0.0))[:-1], system.relative + roundings
+    return system.solve(start), system.relative + roundings
 
 
 def _factorised(matrix: Any, start: FloatArray) -> FloatArray:
@@ -168,7 +167,7 @@ def close_leaks(
     if not trapped.any():
         return reflecting
     rates = np.where(trapped, leak_rates, 0.0)
-    back = (start[z] * _led(rates, np.full(len(start), z)) for z in entries)
+    back = (start[z] * led(rates, np.full(len(start), z)) for z in entries)
     return (reflecting - sparse.diags_array(rates) + sum(back)).tocsr()
 
 
@@ -199,7 +198,7 @@ def lead_back(
     reflecting = (matrix + sparse.diags_array(leak_rates)).tocsr()
     z = np.argmax(likely if likely.any() else start)
     trapped = np.where(_traps(reflecting, leak_rates, np.array([z]), leads), leak_rates, 0.0)
-    joined = (reflecting - sparse.diags_array(trapped) + _led(trapped, np.full(len(start), z))).tocsr()
+    joined = (reflecting - sparse.diags_array(trapped) + led(trapped, np.full(len(start), z))).tocsr()
     classes = closed_classes(joined)
     into = np.full(len(start), -1)
     entered = joined @ classes.transient.astype(np.float64)
@@ -207,7 +206,7 @@ def lead_back(
         place = next((p[members] for p in (likely, start, entered) if p[members].any()), np.ones(1))
         into[members] = members[np.argmax(place)]
     rates = np.where((into >= 0) & (trapped == 0.0), leak_rates, 0.0)
-    return (joined - sparse.diags_array(rates) + _led(rates, into)).tocsr()
+    return (joined - sparse.diags_array(rates) + led(rates, into)).tocsr()
 
 
 def _traps(
@@ -219,9 +218,3 @@ def _traps(
         if leak_rates[members].any() and not np.isin(entries, members).any():
             trapped[members] = leads is None or leads(members, entries)
     return trapped
-
-
-def _led(rates: FloatArray, into: IntArray) -> Any:
-    """Return jumps at `rates` (n,) from each state into another, without what the diagonal loses: (n, n)."""
-    leaking = np.flatnonzero(rates)
-    return sparse.coo_array((rates[leaking], (into[leaking], leaking)), shape=(len(rates), len(rates)))
