@@ -1865,7 +1865,7 @@ MUTANTS = [
     # ---- batches
     mutant(
         "batches-share-a-folder",
-        "projection/batch.py",
+        "output/locks.py",
         "    except BlockingIOError:\n        return False\n",
         "    except BlockingIOError:\n        return True\n",
         "batch",
@@ -2173,7 +2173,7 @@ MUTANTS = [
     mutant(
         "files-at-work-taken-for-left-overs",
         "output/files.py",
-        "if _is_free(file):",
+        "if lock(file):",
         "if True:",
         "output",
         only="killed_process_left",

@@ -21,11 +21,7 @@ from pathlib import Path
 from types import FrameType
 
 from fsp.errors import ArgumentError, OutputError
-
-try:
-    import fcntl
-except ImportError:  # a system without such locks: what was left there stays
-    fcntl = None  # type: ignore[assignment]
+from fsp.output.locks import lock
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _TRIED = 4096  # bytes that are written to see whether a disk takes any
@@ -189,7 +185,7 @@ def _created(place: Path) -> FileIO:
     """Make a file and lock it; anew where it was taken for a left-over before it was locked."""
     while True:
         file = FileIO(place.with_name(f".{place.name}.{secrets.token_hex(4)}.tmp"), "x+")
-        _is_free(file)
+        lock(file)
         if os.path.exists(file.name):
             return file
         file.close()
@@ -200,19 +196,8 @@ def _clear(place: Path) -> None:
     for entry in os.scandir(place.parent):
         if is_left_over(entry.name, re.escape(place.name)):
             with suppress(OSError), FileIO(entry.path, "r+") as file:
-                if _is_free(file):
+                if lock(file):  # without locks it stays
                     os.unlink(entry.path)
-
-
-def _is_free(file: FileIO) -> bool:
-    """Lock a file until it is closed; return whether nobody else had."""
-    if fcntl is None:
-        return False
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:  # another process has it, or the file system has no locks
-        return False
-    return True
 
 
 def _flush_folder(folder: Path) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import fsp
 from fsp.errors import ArgumentError
+from fsp.output.locks import locked
 from fsp.petsc.comm import Communicator, meet
 from fsp.petsc.resuming import can_go_on
 from fsp.projection.batch import (
@@ -25,7 +26,6 @@ from fsp.projection.batch import (
     Batch,
     Plan,
     Row,
-    locked,
     prepare,
     solve_here,
     tell_all,

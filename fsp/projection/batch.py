@@ -18,12 +18,10 @@ import os
 import shutil
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from socket import gethostname
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 import fsp
 from fsp.distribution import ErrorLedger, Solution
@@ -31,6 +29,7 @@ from fsp.distribution.storage import Head, kept, read_head
 from fsp.distribution.text import round_up, table
 from fsp.errors import ArgumentError, FSPError, Interrupted, ToleranceWarning
 from fsp.output import files
+from fsp.output.locks import locked, not_writable
 from fsp.output.replace import is_marked, require_outputs, require_replaceable
 from fsp.projection.manifest import Job, read_manifest
 from fsp.projection.march import transient
@@ -42,7 +41,6 @@ if TYPE_CHECKING:
 
 SUMMARY = "summary.csv"
 BEGUN = ".begun"
-LOCK = ".lock"
 STATES = SOLVED, KEPT, FAILED, STOPPED, PENDING = "solved", "kept", "failed", "stopped", "to come"
 Tell = Callable[[str], None]
 
@@ -304,7 +302,7 @@ def _begun_and_not_ended(folder: Path) -> set[str]:
         for file in claims:
             file.unlink()
     except OSError as error:
-        raise _not_writable(folder, error) from None
+        raise not_writable(folder, error) from None
     return killed
 
 
@@ -403,56 +401,6 @@ class _Jobs:
     def __call__(self, number: int, first: bool) -> Row:
         with Stop(tell=False) as stop:
             return solve_here(self.plan, number, Keeper(stop, None, None, None), resume=self.resume)
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the lock on a folder, which ends with the process, however that ends; make the folder.
-
-    Raises
-    ------
-    ArgumentError
-        If another batch holds it, or the folder cannot be made.
-    """
-    path = folder / LOCK
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = path.open("a+")
-    except OSError as error:
-        raise _not_writable(folder, error) from None
-    with file:
-        if not _is_locked(file, path):
-            file.seek(0)
-            raise ArgumentError(
-                f"`--out` must be a folder in which no other batch is at work, but in '{folder}' is "
-                f"{file.read().strip() or 'one'}; wait for it, stop it, or give another folder."
-            )
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {gethostname()}")
-        file.flush()
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
-
-
-def _is_locked(file: TextIO, path: Path) -> bool:
-    """Lock a file for this process, and tell whether that succeeded; file systems without locks let everybody in."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # the file system has no locks
-        return True
-    return path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat())  # not one just given up
-
-
-def _not_writable(folder: Path, error: OSError) -> ArgumentError:
-    return ArgumentError(f"`--out` must be a folder that can be written to, but '{folder}' is not: {error}.")
 
 
 def tell_all(rows: Sequence[Row], tell: Tell) -> None:
