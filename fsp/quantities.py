@@ -7,7 +7,7 @@ import re
 
 from fsp.errors import ArgumentError
 
-MOST_NUMBERS = 100_000  # in a list of times or of values: each gives a distribution, or a solution, of its own
+MOST_NUMBERS = 100_000  # times, or points of a sweep: each gives a distribution of its own, which is kept
 
 _NUMBER = re.compile(r"0*([2-9]|[1-9][0-9]+)")  # two or more
 _SIZE = re.compile(r"([0-9]+\.?[0-9]*)\s*([kmgt]?)(i?)b?", re.IGNORECASE)

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.errors import ArgumentError
+from fsp.quantities import MOST_NUMBERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fsp.arrays import FloatArray
-
-MOST_TIMES = 100_000  # each has a distribution of its own, which is kept
 
 
 def checked_times(times: Sequence[float] | FloatArray | float) -> FloatArray:
@@ -29,8 +28,8 @@ def checked_times(times: Sequence[float] | FloatArray | float) -> FloatArray:
     tiny = np.finfo(np.float64).tiny
     if ((values > 0.0) & (values < tiny)).any():
         raise ArgumentError(f"`times` must be 0 or at least {tiny:.3g}, but are {values.tolist()[:3]}.")
-    if len(values) > MOST_TIMES:
-        raise ArgumentError(f"`times` must be at most {MOST_TIMES:,}, but are {len(values):,}.")
+    if len(values) > MOST_NUMBERS:
+        raise ArgumentError(f"`times` must be at most {MOST_NUMBERS:,}, but are {len(values):,}.")
     if (np.diff(values) <= 0.0).any():
         k = int(np.argmax(np.diff(values) <= 0.0))
         raise ArgumentError(f"`times` must increase, but {values[k]} is followed by {values[k + 1]}.")

@@ -25,6 +25,7 @@ from fsp.projection.growth import check_tolerance
 from fsp.projection.progress import SweepProgress
 from fsp.projection.start import worth_keeping
 from fsp.projection.workers import START_SECONDS, Along, Chain, Crew, Outcome, Task, chains, one_by_one
+from fsp.quantities import MOST_NUMBERS
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from fsp.projection.progress import SweepCallback
 
 ERRORS = ("raise", "keep")
-MOST_POINTS = 100_000  # each is a solution of its own, which is kept
 _LIMITS = ("max_states", "max_memory")
 
 
@@ -172,8 +172,8 @@ def combined(
     lists = [_numbers(name, given) for name, given in values.items()]
     lengths = tuple(len(one) for one in lists)
     n_points = lengths[0] if pairs else math.prod(lengths)
-    if n_points > MOST_POINTS:
-        raise ArgumentError(f"`values` must give at most {MOST_POINTS:,} points, but give {n_points:,}.")
+    if n_points > MOST_NUMBERS:
+        raise ArgumentError(f"`values` must give at most {MOST_NUMBERS:,} points, but give {n_points:,}.")
     if not pairs:
         return np.array(list(product(*lists))), lengths
     if len(set(lengths)) > 1:
