@@ -127,11 +127,12 @@ class Certifier:
         generator = Generator(self._model, space)
         initial = starting_vector(self._model, space)
         closed = (generator.to_csr() + sparse.diags_array(generator.leak_rates)).tocsr()
-        classes = self.separate(generator, closed_classes(closed))
+        all_closed = closed_classes(closed)
+        classes = self.separate(generator, all_closed)
         if len(classes.members) < 2:
             return self._one(generator, guess, classes)
         end = absorption(closed, classes, generator.leak_rates, initial, roundings(generator))
-        return self._several(generator, closed, classes, end)
+        return self._several(generator, closed, classes, end, pockets=classes.transient & ~all_closed.transient)
 
     def separate(self, generator: Generator, classes: Classes) -> Classes:
         """Return the classes that no way through the outside may lead from; others are pockets of the space."""
@@ -220,11 +221,13 @@ class Certifier:
 
     # ---- several closed classes
 
-    def _several(self, generator: Generator, closed: Any, classes: Classes, end: Absorption) -> Settled:
+    def _several(
+        self, generator: Generator, closed: Any, classes: Classes, end: Absorption, pockets: BoolArray
+    ) -> Settled:
         n = len(generator)
         p, lower, upper = np.zeros(n), np.zeros(n), np.zeros(n)
         off = _absorption_error(generator, classes, end)
-        upper[classes.transient & ~closed_classes(closed).transient] = off.total  # pockets, for all that is proved
+        upper[pockets] = off.total  # for all that is proved
         error = ErrorLedger(truncation=off.lost, rounding=off.rounding)
         notes = []
         for members, weight in zip(classes.members, end.weights.tolist(), strict=True):
