@@ -118,28 +118,33 @@ def run(given: Input) -> Outcome:
         child = os.fork()
         if child == 0:
             _become(given, folder, replaced, out, err)
-        status, used, hung = _await(child)
+        status, used, memory, hung = _await(child)
         read = (path.read_text(encoding="utf-8", errors="replace") if path.exists() else "" for path in (out, err))
         code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
-        return Outcome(code, *read, used.ru_utime + used.ru_stime, _beyond_own(used.ru_maxrss), hung)
+        return Outcome(code, *read, used.ru_utime + used.ru_stime, memory, hung)
 
 
-def _beyond_own(kilobytes: int) -> int:
-    """Return bytes beyond those of this process, which a fork is counted with."""
-    return max(0, kilobytes - resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * 1024
-
-
-def _await(child: int) -> tuple[int, resource.struct_rusage, bool]:
+def _await(child: int) -> tuple[int, resource.struct_rusage, int, bool]:
+    """Return the status, the resources used, the most memory beyond what this process holds, and whether it hung."""
     patience = monotonic() + PATIENCE * SECONDS
-    hung = False
+    shared, most, hung = _resident(os.getpid()), 0, False
     while True:
+        most = max(most, _resident(child))  # ru_maxrss would count what this process held at its own peak
         ended, status, used = os.wait4(child, os.WNOHANG)
         if ended:
-            return status, used, hung
+            return status, used, max(0, most - shared), hung
         if monotonic() > patience:
             hung = True
             os.kill(child, signal.SIGKILL)
         sleep(0.002)
+
+
+def _resident(process: int) -> int:
+    """Return the bytes that a process holds in memory; 0 of one that has ended."""
+    try:
+        return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * resource.getpagesize()
+    except (OSError, IndexError):
+        return 0
 
 
 def _become(given: Input, folder: Path, replaced: dict[str, str], out: Path, err: Path) -> None:
