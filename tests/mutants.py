@@ -1848,10 +1848,18 @@ MUTANTS = [
     mutant(
         "noise-makes-spaces-grow",
         "projection/march.py",
-        "allowed = max(allowed, noise)",
-        "allowed = max(allowed, 0.0)",
+        "max(allowed, self.ledger.integration + self.ledger.rounding)",
+        "max(allowed, 0.0)",
         "adaptive",
-        only="below_rounding",
+        only="below_rounding or seldom",
+    ),
+    mutant(
+        "magnus-asks-for-less-than-noise",
+        "solvers/magnus.py",
+        "tol_rate = max(tol_rate, noise_of_closed(self._frozen.largest_exit_rate, self._roundings, mass))",
+        "",
+        "adaptive",
+        only="that_no_step_meets",
     ),
     # ---- stationary
     mutant(

@@ -24,6 +24,7 @@ from fsp.projection.changes import Changes
 from fsp.projection.growth import CHEAP_STATES
 from fsp.projection.levels import Levels
 from fsp.projection.pruning import INFLOW_SHARE, choose
+from fsp.solvers import Magnus
 from fsp.space.alone import ALONE
 
 MODELS = Path(__file__).parent / "models"
@@ -465,6 +466,33 @@ def test_a_tolerance_below_rounding_does_not_fill_the_space_with_noise():
         species={"A": 2, "B": 0}, reactions=[fsp.Reaction(equation, rate=law) for equation, law in laws.items()]
     )
     with pytest.warns(fsp.ToleranceWarning):
-        last = fsp.transient(model, [0.5], 1e-15, solver="rational")[-1]
-    assert len(last) < 2000
+        last = fsp.transient(model, [0.5], 1e-15, solver="rational", max_states=2000)[-1]
     assert last.error.truncation <= last.error.integration + last.error.rounding < 1e-11
+
+
+def test_noise_of_a_gate_that_seldom_opens_does_not_fill_the_space():
+    """Noise is below the tolerance here, but flows out as fast as probability may."""
+    laws = {"off -> on": "3.6e-6*off", "on -> off": "1e-5*on", "on -> on + X": "8.75*on", "X -> 0": "X"}
+    model = fsp.Model(
+        species={"off": 1, "on": 0, "X": 0},
+        reactions=[fsp.Reaction(equation, rate=law) for equation, law in laws.items()],
+    )
+    with pytest.warns(fsp.ToleranceWarning):
+        error = fsp.transient(model, [5127.0], 1e-12, max_states=2000)[-1].error
+    assert error.truncation <= error.integration + error.rounding < 1e-9
+
+
+def test_magnus_ends_at_a_tolerance_that_no_step_meets():
+    model = fsp.Model(
+        species={"A": 3},
+        reactions=[fsp.Reaction("0 -> A", rate="2*(1 + sin(5*time))"), fsp.Reaction("A -> 0", rate="A")],
+    )
+    space = fsp.StateSpace.box(model, upper={"A": 60})
+    p, t, products, error, rounding = np.eye(61)[3], 0.0, 0, 0.0, 0.0
+    with Magnus(tol=1e-15).open(fsp.Generator(model, space)) as propagator:
+        while t < 2.0 and products < 40_000:
+            step = propagator.advance(p, t, 2.0, tol=0.5e-15 * (2.0 - t), most=1000)
+            p, t, products = step.p, step.t, products + step.n_matvec
+            error, rounding = error + step.error, rounding + step.rounding
+    assert t == 2.0
+    assert error <= 10.0 * rounding < 1e-9

@@ -344,7 +344,7 @@ def test_inputs_are_judged(monkeypatch, code, expected, found):
 def test_memory_of_an_input_counts_beyond_what_is_held_not_beyond_an_earlier_peak():
     peak = len(b"x" * (1500 << 20))
     outcome = inputs.run(broken.Input("made", "either", python=f"answer = len(b'x' * ({peak} - (300 << 20)))"))
-    assert 1100 << 20 < outcome.memory < 1400 << 20
+    assert 1000 << 20 < outcome.memory < 1400 << 20
 
 
 def test_command_is_judged_by_status_and_by_its_answer():

@@ -115,36 +115,32 @@ def run(given: Input) -> Outcome:
             path.write_bytes(given.file[1])
             replaced["{file}"] = str(path)
         out, err = folder / "stdout", folder / "stderr"
+        held = _resident()
         child = os.fork()
         if child == 0:
             _become(given, folder, replaced, out, err)
-        status, used, memory, hung = _await(child)
+        status, used, hung = _await(child)
         read = (path.read_text(encoding="utf-8", errors="replace") if path.exists() else "" for path in (out, err))
         code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
-        return Outcome(code, *read, used.ru_utime + used.ru_stime, memory, hung)
+        return Outcome(code, *read, used.ru_utime + used.ru_stime, max(0, 1024 * used.ru_maxrss - held), hung)
 
 
-def _await(child: int) -> tuple[int, resource.struct_rusage, int, bool]:
-    """Return the status, the resources used, the most memory beyond what this process holds, and whether it hung."""
+def _resident() -> int:
+    """Return the bytes that this process holds now: the peak of a fork of it begins there."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+def _await(child: int) -> tuple[int, resource.struct_rusage, bool]:
     patience = monotonic() + PATIENCE * SECONDS
-    shared, most, hung = _resident(os.getpid()), 0, False
+    hung = False
     while True:
-        most = max(most, _resident(child))  # ru_maxrss would count what this process held at its own peak
         ended, status, used = os.wait4(child, os.WNOHANG)
         if ended:
-            return status, used, max(0, most - shared), hung
+            return status, used, hung
         if monotonic() > patience:
             hung = True
             os.kill(child, signal.SIGKILL)
         sleep(0.002)
-
-
-def _resident(process: int) -> int:
-    """Return the bytes that a process holds in memory; 0 of one that has ended."""
-    try:
-        return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * resource.getpagesize()
-    except (OSError, IndexError):
-        return 0
 
 
 def _become(given: Input, folder: Path, replaced: dict[str, str], out: Path, err: Path) -> None:

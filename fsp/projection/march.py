@@ -454,9 +454,8 @@ class _March:
         if not self._growing:
             return NO_LIMIT
         allowed = self._truncation_rate * (self.t - self.begin.t)
-        noise = self.ledger.integration + self.ledger.rounding
-        if noise > self.record.tol:  # it cannot be met, and states that hold no more than noise do not help
-            allowed = max(allowed, noise)
+        # Where noise is above that, states that hold no more than noise do not help.
+        allowed = max(allowed, self.ledger.integration + self.ledger.rounding)
         return LossLimit(allowed - self.ledger.truncation, self._truncation_rate)
 
     @property

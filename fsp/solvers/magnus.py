@@ -283,11 +283,14 @@ class _MagnusPropagator:
         end = min((reach(tree, t, end) for tree in self._trees), default=end)
         h = span(t, end)
         clocks = [clock_on(tree, t, end) for tree in self._trees]
+        self._frozen = self._generator.with_clocks(np.array([1.0, *(clock.middle for clock in clocks)]))
+        mass = float(self._added(float(z.sum())))
+        # Below the noise of the products no error can be seen: what is seen is charged.
+        tol_rate = max(tol_rate, noise_of_closed(self._frozen.largest_exit_rate, self._roundings, mass))
         self._check_clocks(z, clocks, h, tol_rate)
         if self._added(float(z @ z)) == 0.0:  # as are squares of the smallest numbers
-            return Advance(z, no_sinks, 2.0 * self._added(float(z.sum())), 0, h, 0.0)
+            return Advance(z, no_sinks, 2.0 * mass, 0, h, 0.0)
         change = Change(clocks, -0.5 * h)
-        self._frozen = self._generator.with_clocks(np.array([1.0, *(clock.middle for clock in clocks)]))
         before = np.inf
         for self._passes in range(1, MOST_PASSES + 1):
             f = self._forced(change, z, t, h, MODE_SHARE * tol_rate)
