@@ -1228,6 +1228,14 @@ MUTANTS = [
         only="all_digits",
     ),
     mutant(
+        "rounding-of-rates-moves-no-eigenvalue",
+        "projection/relaxation.py",
+        "    elif not lost <= SETTLED:",
+        "    elif lost < 0.0:",
+        "relaxation",
+        only="without_digits",
+    ),
+    mutant(
         "a-given-space-confirms",
         "projection/relaxation.py",
         """    if missing:
@@ -1750,10 +1758,18 @@ MUTANTS = [
     mutant(
         "stalled-solver-stays",
         "solvers/choice.py",
-        "return rounds or self._effort.pace * duration > work[best]",
+        "return rounds or self._effort.pace * duration > left",
         "return False",
         "choice",
         only="stalls_gives_way",
+    ),
+    mutant(
+        "what-lies-behind-is-a-stall",
+        "solvers/choice.py",
+        "self._work(generator, self._effort.covered + duration, growing, instead_of=name)",
+        "self._work(generator, duration, growing, instead_of=name)",
+        "choice",
+        only="keeps_its_pace",
     ),
     mutant(
         "failed-solver-is-taken-again",

@@ -10,7 +10,7 @@ import pytest
 from written_networks import network
 
 import fsp
-from fsp.solvers import chebyshev, choice, implicit, krylov, magnus, rational, squaring
+from fsp.solvers import Advance, chebyshev, choice, implicit, krylov, magnus, rational, squaring
 
 ISOMERS = network({"A": 1, "B": 0}, ("A -> B", "mass_action", 1.0), ("B -> A", "mass_action", 2.0))
 STIFF = network(
@@ -103,6 +103,27 @@ def test_a_solver_that_stalls_gives_way(monkeypatch):
     solution = fsp.transient(STIFF, [2000.0], 1e-6)
     assert solution[-1].error.total <= 1e-6
     assert len(taken) > 3
+
+
+@pytest.mark.parametrize("growing", [False, True])
+def test_a_solver_that_keeps_its_pace_does_not_stall(growing):
+    """What it took for the time behind it is no reason to leave it for the little that is ahead."""
+    model = network({"A": 300}, ("A -> 0", "mass_action", 1.0), ("0 -> A", "mass_action", 10.0))
+    generator = fsp.Generator(model, fsp.StateSpace.box(model, upper={"A": 60_000}))
+    names = ("uniformization", "chebyshev", "krylov")  # whose work is in proportion to time
+    chooser = choice.Chooser("auto", 1e-8, {name: choice.SOLVERS[name] for name in names}, names)
+    current = choice.Choice(fsp.Krylov(tol=1e-8), "")
+    whole, left, steps = 1.0, 0.3, 20
+    expected = chooser._work(generator, whole, growing)
+    expected = min(amount for name, amount in expected.items() if name != "krylov")
+    n_matvec = round(1.3 * expected / choice._unit_work("krylov", generator) / steps)
+    for k in range(steps):
+        step = Advance(None, None, 0.0, n_matvec, (k + 1) * (whole - left) / steps, 0.0)
+        chooser.advanced(current.solver, generator, step, (whole - left) / steps)
+    assert chooser._effort.work > choice.STALLED * choice.LEAST_WORK
+    assert not chooser._stalls(current.solver, generator, left, growing)
+    chooser.advanced(current.solver, generator, replace(step, n_matvec=3 * steps * n_matvec), left / 100.0)
+    assert chooser._stalls(current.solver, generator, left, growing)
 
 
 def test_a_solver_that_stalls_can_be_stopped_with_what_it_reached(monkeypatch):

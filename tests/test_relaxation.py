@@ -197,6 +197,14 @@ def test_what_cannot_be_shown_is_an_estimate():
     assert found.errors[0] > 1e-6 * found.gap
 
 
+def test_a_rate_without_digits_gives_an_estimate():
+    """cos(A/7e7) - 1 in doubles: the eigenvalues are those of other rates."""
+    law = "5e15*(1 - cos(A/72500000.0))"
+    found = fsp.relaxation(network({"A": 3, "B": 0}, ("A -> B", "rate", law), ("B -> A", "mass_action", 0.87)), 1)
+    assert not found.confirmed.any()
+    assert "no correct digits" in str(found)
+
+
 def test_transient_states_are_left_out():
     model = network(
         {"A": 1, "B": 0, "C": 0},

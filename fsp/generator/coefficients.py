@@ -128,7 +128,7 @@ def value_of(clock: Expression, t: float) -> float:
 def _tables(model: Model, layout: Layout, k: int) -> list[_Factored] | None:
     """Return each product of a law, None where it does not factorise or counts lie far apart."""
     products, law = model.factorised(k), model.rate_expressions[k]
-    if products is None or law is None or _is_scattered(layout, symbols(law)):
+    if products is None or law is None or _is_scattered(layout, law):
         return None
     tables = []
     for product in products:
@@ -142,12 +142,14 @@ def _tables(model: Model, layout: Layout, k: int) -> list[_Factored] | None:
     return tables
 
 
-def _is_scattered(layout: Layout, names: frozenset[str]) -> bool:
+def _is_scattered(layout: Layout, law: Expression) -> bool:
     """Tell whether a table over the counts of one of the species would be much longer than there are states."""
-    own = [layout.space.species.index(name) for name in names if name in layout.space.species]
-    extent = int((layout.top - layout.bottom)[own].max(initial=0))
     shortest, per_state = LONGEST_TABLE
-    return extent > max(shortest, per_state * len(layout.space))
+    longest, extent = max(shortest, per_state * len(layout.space)), layout.top - layout.bottom
+    if extent.max(initial=0) <= longest:
+        return False
+    own = [layout.space.species.index(name) for name in symbols(law) if name in layout.space.species]
+    return bool(extent[own].max(initial=0) > longest)
 
 
 def _certainly_propensities(model: Model, layout: Layout, k: int, products: list[_Factored]) -> bool:

@@ -142,7 +142,7 @@ def relaxation(
         )
     moving.sort(key=lambda pair: (-pair[0].real, pair[0].imag))
     values, residuals, right = zip(*moving[:n], strict=True)
-    errors = np.array(residuals) + rounding
+    errors = np.array(residuals) + rounding + generator.rate_errors.worst * np.abs(values)
     return Relaxation(
         np.array(values),
         np.array(residuals),

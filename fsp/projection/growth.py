@@ -41,6 +41,7 @@ INTERVALS = 2.0  # growths along one jump that the remaining time should take
 NEGLECTED_FLUX = 0.01  # share of the flux out of the space whose sources are not followed
 ENUMERATED_STATES = 250  # a network that reaches fewer is enumerated at once
 ENUMERATED_FOR_GOOD = 100_000  # the same of finite ones, where the answer is stationary: a bound needs all states
+ENUMERATED_LINE = 4_000_000  # the same on a line, where 2e6 states are certified in 11 s, and followed in 70 s
 CHEAP_STATES = 150  # that a growth may add where that is more than its share
 LONGEST_CHEAP = 64  # reactions
 LARGEST_GROWTH = 1.5  # of the space, beyond which states are not looked for farther around
@@ -121,7 +122,9 @@ class Growth:
 
     def first(self) -> StateSpace:
         """Return the states to start from: the whole reachable set where it is small, else a neighbourhood."""
-        most = ENUMERATED_FOR_GOOD if self._stationary and self._model.is_finite else ENUMERATED_STATES
+        most = ENUMERATED_STATES
+        if self._stationary and self._model.is_finite:
+            most = ENUMERATED_LINE if np.linalg.matrix_rank(self._model.change) <= 1 else ENUMERATED_FOR_GOOD
         try:  # stoichiometry does not know of rates that vanish
             return self._backend.reachable(self._model, max_states=min(self._limit, most))
         except StateSpaceError:

@@ -331,10 +331,13 @@ def _answer(model: Model, found: _Found, changes: FloatArray | None, missing: st
     notes = [f"{found.n_left_out:,} states that are left for good are left out"] if found.n_left_out else []
     if not found.leaks:
         changes, missing = np.zeros(len(size)), ""
-    errors = None if changes is None or np.isinf(changes).any() else modes.errors * size + changes
+    lost, remarks = found.generator.rate_errors.worst, found.generator.rate_errors.remarks(model)
+    errors = None if changes is None or np.isinf(changes).any() else (modes.errors + lost) * size + changes
     confirmed = np.zeros(len(size), dtype=np.bool_)
     if missing:
         notes.append(f"the eigenvalues are estimates: {missing}")
+    elif not lost <= SETTLED:
+        notes.append(f"the eigenvalues are estimates: {'; '.join(remarks)}")
     elif errors is None:
         notes.append("the eigenvalues are estimates: the space cannot grow")
     else:

@@ -69,7 +69,7 @@ class Absorption:
     weights
         Probability of ending in each closed class, (n_classes,).
     occupation
-        Mean time spent in each transient state, zero elsewhere, (n,).
+        Mean time spent in each transient state, zero elsewhere, (n,); zero where all end in one class.
     lost
         Probability of leaving the space before a closed class is reached.
     relative
@@ -110,6 +110,8 @@ def absorption(
     inside = np.flatnonzero(classes.transient)
     if not start[inside].any():
         return Absorption(weights, occupation, 0.0, 0.0)
+    if len(weights) == 1 and not leak_rates.any():  # nowhere else to end, and nothing to grow
+        return Absorption(np.ones(1), occupation, 0.0, 0.0)
     into = matrix[:, inside].tocsr()  # (n, n_transient)
     leaks = leak_rates[inside]
     out = leaks + np.asarray(into[~classes.transient].sum(axis=0)).ravel()  # rates of leaving the transient states

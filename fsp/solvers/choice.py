@@ -76,7 +76,7 @@ FORGETTING = 0.9  # power that what was learnt of a solver is raised to while an
 LARGEST_FACTOR = 64.0  # by which a solver may need more, or fewer, products than expected
 DIRECT_WORK = 1e11  # of a factorisation that is still considered
 IMPLICIT_WORK = 4.0  # of the implicit solver, over that expected of the rational one
-STALLED = 2.0  # times the work that another solver promises for all that remains, which one may take and be behind
+STALLED = 2.0  # times the work that another solver promises for all of it, which one may take and be behind
 DISTRUST = 10.0  # times the work expected of a solver for each time that it gave way
 STEPPED = ("krylov", "chebyshev", "rational", "implicit")  # whose work can be far more than expected
 FACTORISING = ("rational", "implicit")
@@ -100,13 +100,14 @@ class _Effort:
 
     Parameters
     ----------
-    work
-        All of it.
+    work, covered
+        All of it, and the time that it served for.
     pace, rounding
         Work and charge for rounding per unit of time, in the last advance.
     """
 
     work: float = 0.0
+    covered: float = 0.0
     pace: float = 0.0
     rounding: float = 0.0
 
@@ -171,15 +172,10 @@ class Chooser:
             return Choice(self._asked, "asked for")
         if not generator.is_constant:
             return self._timed(generator)
-        if current is not None and self._stalls(current.solver, generator, duration):
+        if current is not None and self._stalls(current.solver, generator, duration, growing):
             self._leave(current.solver, "stalled")
             current = None
-        work = self._work(generator, duration)
-        if growing:  # an expansion that loses too much is thrown away as a whole
-            work.pop("chebyshev", None)
-            work["uniformization"] *= REJECTED_STEPS
-            if "rational" in work:
-                work["rational"] += _work_of_short_steps(generator)
+        work = self._work(generator, duration, growing)
         miss = {name: self._miss(name, generator, duration) for name in work}
         name = min(work, key=lambda name: (miss[name], work[name]))
         if current is not None:
@@ -209,7 +205,8 @@ class Chooser:
         """Take note of what an advance took."""
         work = step.n_matvec * _unit_work(_name_of(solver), generator)
         pace = work / covered if covered > 0.0 else inf
-        self._effort = _Effort(self._effort.work + work, pace, step.rounding / covered if covered > 0.0 else 0.0)
+        rounding = step.rounding / covered if covered > 0.0 else 0.0
+        self._effort = _Effort(self._effort.work + work, self._effort.covered + covered, pace, rounding)
 
     def products_of_a_report(self, solver: Solver, generator: Generator) -> float:
         """Return after how many products a solver should return, to say how far it is; it counts what is not a call."""
@@ -234,7 +231,7 @@ class Chooser:
 
     def least_work(self, generator: Generator, duration: float) -> float:
         """Return the least work that is expected for `duration` units of time on `generator`."""
-        return min(self._work(generator, duration).values())
+        return min(self._work(generator, duration, growing=False).values())
 
     def work_of_change(self, solver: Solver, generator: Generator) -> float:
         """Return the work that a solver has with another space of this size, before its steps are as long again."""
@@ -259,20 +256,21 @@ class Chooser:
             came_to = "; ".join(f"{name} {reached}" for name, reached in self._gave_way.items())
             raise ConvergenceError(f"A solver must get to the end, but none did: {came_to}.")
 
-    def _stalls(self, solver: Solver, generator: Generator, duration: float) -> bool:
-        """Return whether a solver took more work than another promises for the rest, and is no closer to the end.
+    def _stalls(self, solver: Solver, generator: Generator, duration: float, growing: bool) -> bool:
+        """Return whether a solver took more work than another promises from its start on, and is no closer to the end.
 
         The pace decides, or the rounding that it will come to, if the other one's keeps to what is allowed.
         """
         name = _name_of(solver)
         if name not in STEPPED or self._effort.work < STALLED * LEAST_WORK:
             return False
-        work = self._work(generator, duration, instead_of=name)
-        best = min(work, key=lambda name: (self._miss(name, generator, duration), work[name]))
-        if self._effort.work < STALLED * work[best]:
+        whole = self._work(generator, self._effort.covered + duration, growing, instead_of=name)
+        best = min(whole, key=lambda name: (self._miss(name, generator, duration), whole[name]))
+        if self._effort.work < STALLED * whole[best]:
             return False
         rounds = self._effort.rounding * self._span > self._allowed and not self._miss(best, generator, duration)
-        return rounds or self._effort.pace * duration > work[best]
+        left = self._work(generator, duration, growing, instead_of=name)[best]
+        return rounds or self._effort.pace * duration > left
 
     def _miss(self, name: str, generator: Generator, duration: float) -> int:
         """Return by how many decades a run with a solver would miss the rounding that is allowed; 0 if it would not."""
@@ -287,7 +285,7 @@ class Chooser:
             expected = UNIT_ROUNDOFF * generator.roundings * generator.largest_exit_rate * self._span
         return ceil(log10(expected / self._allowed)) if expected > self._allowed else 0
 
-    def _work(self, generator: Generator, duration: float, instead_of: str = "") -> dict[str, float]:
+    def _work(self, generator: Generator, duration: float, growing: bool, instead_of: str = "") -> dict[str, float]:
         """Return the expected work of every solver that did not give way, in multiply-adds.
 
         Of those that there are `instead_of` one, and where some gave way, the implicit one is one.
@@ -303,6 +301,11 @@ class Chooser:
             work["squaring"] = _work_of_squaring(generator, duration)
         if 8 * n * (Krylov().dimension + 1) > KRYLOV_BYTES:
             work.pop("krylov", None)
+        if growing:  # an expansion that loses too much is thrown away as a whole
+            work.pop("chebyshev", None)
+            work["uniformization"] *= REJECTED_STEPS
+            if "rational" in work:
+                work["rational"] += _work_of_short_steps(generator)
         return {
             name: amount * self._distrust.get(name, 1.0)
             for name, amount in work.items()
