@@ -1870,6 +1870,14 @@ MUTANTS = [
         only="below_rounding or seldom",
     ),
     mutant(
+        "noise-in-fast-modes-is-no-direction",
+        "solvers/rational.py",
+        "self.invariant = norm == 0.0 or off <= NOISE * noise",
+        "self.invariant = True",
+        "adaptive",
+        only="comes_to_rest",
+    ),
+    mutant(
         "magnus-asks-for-less-than-noise",
         "solvers/magnus.py",
         "tol_rate = max(tol_rate, noise_of_closed(self._frozen.largest_exit_rate, self._roundings, mass))",

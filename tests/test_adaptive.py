@@ -496,3 +496,24 @@ def test_magnus_ends_at_a_tolerance_that_no_step_meets():
             error, rounding = error + step.error, rounding + step.rounding
     assert t == 2.0
     assert error <= 10.0 * rounding < 1e-9
+
+
+@pytest.mark.parametrize("tol", [1e-9, 1e-15])
+def test_rational_keeps_long_steps_where_a_stiff_network_comes_to_rest(tol):
+    """A vector that does not move, but for fast modes that rounding leaves of it: they belong to the basis."""
+    model = network(
+        {"A": 2, "B": 3},
+        ("A -> B", "mass_action", 141.3),
+        ("B -> A", "mass_action", 0.46),
+        ("2 B -> A + B", "mass_action", 0.82),
+        ("A + B -> 2 A", "mass_action", 157_500.0),
+    )
+    space = fsp.StateSpace.reachable(model)
+    p, t, products, error, rounding = space.index([[2, 3]]) == np.arange(6), 0.0, 0, 0.0, 0.0
+    with fsp.Rational(tol=tol).open(fsp.Generator(model, space)) as propagator:
+        while t < 2206.0 and products < 1000:
+            step = propagator.advance(np.asarray(p, dtype=float), t, 2206.0, most=1000)
+            p, t, products = step.p, step.t, products + step.n_matvec
+            error, rounding = error + step.error, rounding + step.rounding
+    assert t == 2206.0
+    assert error <= max(tol, 10.0 * rounding) < 1e-6

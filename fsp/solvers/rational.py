@@ -313,9 +313,12 @@ class _Basis:
         self.n_products += 1
         before, norm = float(np.linalg.norm(w)), self._orthogonalise(w, j)
         self.size = j + 1
-        self.invariant = norm <= INVARIANT * before
+        if norm <= INVARIANT * before:
+            off = float(np.abs(self.system.shifted(w, self.gamma)).sum())
+            noise = UNIT_ROUNDOFF * (self.system.roundings + self.size + 2) * self.terms[j]
+            self.invariant = norm == 0.0 or off <= NOISE * noise  # else what is left, though small, is a direction
         if self.invariant:
-            self.left[j] += float(np.abs(self.system.shifted(w, self.gamma)).sum())
+            self.left[j] += off
             return
         self._H[j + 1, j] = norm
         w /= norm
