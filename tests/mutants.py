@@ -163,6 +163,14 @@ MUTANTS = [
         only="charged_for_its_rates or makes_uncertain",
     ),
     mutant(
+        "one-way-ends-are-those-of-the-first-start",
+        "projection/detailed_balance.py",
+        "and (np.ptp(ends, axis=0) == 0).all()",
+        "",
+        "stationary",
+        only="ends_of_one_way",
+    ),
+    mutant(
         "rates-on-a-line-are-exact",
         "projection/detailed_balance.py",
         "error = self._model.propensity_errors(states)[chosen].sum(axis=0)",
@@ -756,6 +764,14 @@ MUTANTS = [
         only="uniformization",
     ),
     mutant(
+        "substeps-do-not-round",
+        "solvers/krylov.py",
+        "kernels.SUBSTEP_ROUNDINGS * substeps",
+        "0.0 * substeps",
+        "charges",
+        only="charged_for_many_substeps",
+    ),
+    mutant(
         "uniformization-rounding-dropped",
         "solvers/uniformization.py",
         "products * self._roundings * UNIT_ROUNDOFF + 2.0",
@@ -1127,7 +1143,7 @@ MUTANTS = [
     mutant(
         "probability-lost-before-is-forgotten",
         "projection/march.py",
-        "LossLimit(allowed - self.ledger.truncation, ",
+        "LossLimit(max(allowed - self.ledger.truncation, 0.0), ",
         "LossLimit(allowed, ",
         "transient",
         "adaptive",
@@ -1304,7 +1320,7 @@ MUTANTS = [
     mutant(
         "tables-over-counts-of-no-state",
         "generator/coefficients.py",
-        "return extent > max(shortest, per_state * len(layout.space))",
+        "return bool(extent[own].max(initial=0) > longest)",
         "return False",
         "operator",
         only="cover_no_more",
@@ -1870,6 +1886,14 @@ MUTANTS = [
         only="below_rounding or seldom",
     ),
     mutant(
+        "steps-without-a-loss-are-refused",
+        "projection/march.py",
+        "max(allowed - self.ledger.truncation, 0.0)",
+        "allowed - self.ledger.truncation",
+        "adaptive",
+        only="implicit_grows_only",
+    ),
+    mutant(
         "noise-in-fast-modes-is-no-direction",
         "solvers/rational.py",
         "self.invariant = norm == 0.0 or off <= NOISE * noise",
@@ -1880,7 +1904,7 @@ MUTANTS = [
     mutant(
         "magnus-asks-for-less-than-noise",
         "solvers/magnus.py",
-        "tol_rate = max(tol_rate, noise_of_closed(self._frozen.largest_exit_rate, self._roundings, mass))",
+        "tol_rate = max(tol_rate, noise)",
         "",
         "adaptive",
         only="that_no_step_meets",

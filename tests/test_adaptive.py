@@ -482,6 +482,22 @@ def test_noise_of_a_gate_that_seldom_opens_does_not_fill_the_space():
     assert error.truncation <= error.integration + error.rounding < 1e-9
 
 
+@pytest.mark.parametrize(
+    ("rate", "t"), [("2.185e-05*off", 5.579), ("0.3*off", 2.0)], ids=["seldom opens", "often opens"]
+)
+def test_implicit_grows_only_where_probability_flows_out(rate, t):
+    """What it lost beyond its share, by rounding, is no reason to refuse a step that loses nothing."""
+    model = network(
+        {"off": 1, "on": 0, "X": 0},
+        ("off -> on", "rate", rate),
+        ("on -> off", "mass_action", 9e-8),
+        ("on -> on + X", "mass_action", 5.4),
+        ("X -> 0", "mass_action", 1.0),
+    )
+    error = fsp.transient(model, [t], 1e-12, solver="implicit", max_states=2000)[-1].error
+    assert error.total <= 1e-12
+
+
 def test_magnus_ends_at_a_tolerance_that_no_step_meets():
     model = fsp.Model(
         species={"A": 3},

@@ -200,6 +200,64 @@ def test_what_a_taylor_series_leaves_out_is_charged():
     assert 0.0 < error < 1e-15
 
 
+def test_many_substeps_round_no_more_than_is_charged():
+    m, horizon, stride = 12, 3.0, 3e-4
+    H = np.zeros((m + 1, m))
+    H[:m] = np.diag(np.full(m, -1.0)) + np.diag(np.full(m - 1, 1.0), -1) + np.diag(np.full(m - 1, 0.3), 1)
+    followed = kernels.flow(H, m, m, horizon, 2.0**-60, np.ones(m + 1), np.zeros(m), 0.0, 1e-6, 1.0, 0.0, stride)
+    s, _, substeps, growth, _, u, _ = followed
+    assert s == horizon
+    assert substeps > 10_000
+    with mpmath.workdps(30):
+        exact = mpmath.expm(mpmath.matrix(H[:m].tolist()) * horizon)[:, 0]
+        error = float(sum(abs(a - float(b)) for a, b in zip(exact, u, strict=True)))
+    charged = 2.0**-53 * growth * kernels.SUBSTEP_ROUNDINGS * substeps
+    assert charged / 300.0 <= error <= charged
+
+
+def immigration_death(n, t, k, g):
+    """Return the law from n molecules: binomial and Poisson ones added up."""
+    stays = mpmath.exp(-g * t)
+    mean = k / g * (1 - stays)
+    law = [mpmath.mpf(0)] * 140
+    comes = [mpmath.exp(-mean) * mean**j / mpmath.factorial(j) for j in range(len(law))]
+    for a in range(n + 1):
+        kept = mpmath.binomial(n, a) * stays**a * (1 - stays) ** (n - a)
+        for b in range(len(law) - a):
+            law[a + b] += kept * comes[b]
+    return law
+
+
+@pytest.mark.parametrize("tol", [1e-13, 1e-14, 1e-15])
+def test_krylov_is_charged_for_the_substeps_that_a_small_tolerance_takes(tol):
+    """Twice the molecules at one time, so that all probability lies on even counts: the residual falls slowly."""
+    k, g, t, after = mpmath.mpf(1.129), mpmath.mpf(0.5978), mpmath.mpf(2.71), mpmath.mpf(6.771) - mpmath.mpf(2.71)
+    model = Model(
+        species={"A": 5},
+        reactions=[Reaction("0 -> A", mass_action=1.129), Reaction("A -> 0", mass_action=0.5978)],
+        events=[fsp.Event("time >= 2.71", {"A": "2*A"})],
+    )
+    with pytest.warns(fsp.ToleranceWarning):
+        d = fsp.transient(model, [6.771], tol, solver="krylov")[0]
+    with mpmath.workdps(30):
+        law = [mpmath.mpf(0)] * 140
+        for n, weight in enumerate(immigration_death(5, t, k, g)[:30]):
+            for j, p in enumerate(immigration_death(2 * n, after, k, g)):
+                law[j] += weight * p
+        found = dict(zip(d.states[:, 0].tolist(), d.probabilities.tolist(), strict=True))
+        error = float(sum(abs(p - found.get(j, 0.0)) for j, p in enumerate(law)))
+    assert error <= d.error.total
+
+
+def test_krylov_is_charged_for_many_substeps(monkeypatch):
+    generator, t, law = births(40.0, 0.0)
+    flow = kernels.flow
+    monkeypatch.setattr(kernels, "flow", lambda *given: flow(*given, 1e-3))
+    p, error, rounding = whole_way(Krylov(), generator, t)
+    gap = float(sum(abs(a - b) for a, b in zip(law, p.tolist(), strict=True)))
+    assert gap <= error + rounding + 2e-16 * len(law)
+
+
 # ---- times are compared exactly -----------------------------------------------------------------------------
 
 

@@ -29,7 +29,7 @@ WIDER = 1.4  # of a box, each time
 LARGEST_BOX = 200_000
 MOST_WRITTEN = 400  # states whose probabilities are kept with a failure
 STIFFEST = 1e9  # largest exit rate over the gap of a relaxation that dense eigenvalues resolve
-MOST_MOLECULES = 1000  # of a network that is relaxed
+MOST_MOLECULES = 1000  # of a network whose end is looked at
 RELATIVE_GAP = 1e-3  # by which a spectral gap may be off
 MISSED = 10.0  # an estimate that is too small by more than this is counted
 
@@ -141,8 +141,6 @@ class Truth:
     @cached_property
     def gaps(self) -> list[float]:
         """The rates that may be called the gap, on which two boxes agree; raises TooLargeError where there are none."""
-        if max(self.network["species"].values()) > MOST_MOLECULES:  # boxes are of where it is at first, not in the end
-            raise TooLargeError
         first, second = (reference.gaps() for reference in self._two_boxes)
         fastest = self._two_boxes[1].fastest(0.0)
         agreed = [
@@ -156,6 +154,8 @@ class Truth:
 
     @cached_property
     def _two_boxes(self) -> tuple[Reference, Reference]:
+        if max(self.network["species"].values()) > MOST_MOLECULES:  # boxes are of where it is at first, not in the end
+            raise TooLargeError
         upper = self.network["upper"]
         first = Reference(self.network, upper)
         if not (first.target == first.n).any():

@@ -456,7 +456,7 @@ class _March:
         allowed = self._truncation_rate * (self.t - self.begin.t)
         # Where noise is above that, states that hold no more than noise do not help.
         allowed = max(allowed, self.ledger.integration + self.ledger.rounding)
-        return LossLimit(allowed - self.ledger.truncation, self._truncation_rate)
+        return LossLimit(max(allowed - self.ledger.truncation, 0.0), self._truncation_rate)
 
     @property
     def _horizon(self) -> float:

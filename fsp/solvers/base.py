@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 REPORT_WORK = 2e9  # multiply-adds after which an advance returns, or a long step says how far it is
 CRUMB = 1e-9  # of a step: what would be left of the way after it is taken with it
 CLOSED_NOISE = 5.0  # times the rounding of products that is charged
+OPEN_NOISE = 0.5  # the same: an error that adds no more to the charge is as good as none
 STEP_BITS = 24  # of a step length that shall add up without rounding
 
 
@@ -98,21 +99,25 @@ def short(h: float) -> float:
     return ldexp(float(int(ldexp(mantissa, STEP_BITS))), exponent - STEP_BITS)
 
 
-def noise_of_closed(rate: float, roundings: float, mass: float) -> float:
-    """Return, per unit of time, what the residual of a closed Krylov basis may show for rounding.
+def noise_of_products(rate: float, roundings: float, mass: float, vectors: int = 0) -> float:
+    """Return, per unit of time, what the residual of a Krylov basis may show for rounding.
 
-    More vectors would not make it smaller: the step is accepted, and what is seen is charged.
+    The residual of a closed basis shows it all, and more vectors would not make it smaller: the step is accepted, and
+    what is seen is charged.
 
     Parameters
     ----------
     rate
         Largest exit rate.
     roundings
-        Behind an entry of a product, and for each vector of the basis.
+        Behind an entry of a product.
     mass
         1-norm of the vector that the basis begins with.
+    vectors
+        Of the basis where it is closed, else 0.
     """
-    return CLOSED_NOISE * UNIT_ROUNDOFF * 2.0 * rate * roundings * mass
+    times = CLOSED_NOISE if vectors else OPEN_NOISE
+    return times * UNIT_ROUNDOFF * 2.0 * rate * (roundings + vectors) * mass
 
 
 class Heart:

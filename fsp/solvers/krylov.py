@@ -38,7 +38,7 @@ from fsp.solvers.base import (
     Pulse,
     check_tol,
     landed,
-    noise_of_closed,
+    noise_of_products,
     require_constant_rates,
 )
 
@@ -169,8 +169,8 @@ class _KrylovPropagator:
             leak = beta * added(V[:m, self._n :].sum(axis=1))
             residual_norm = H[m, m - 1] * beta * norms[m]
             is_closed = m < stop or m == self._n_all
-            noise = noise_of_closed(self._rate, self._roundings + m, beta * norms[0]) if is_closed else 0.0
-            s, u, _, growth, s_kept, u_kept, error = kernels.flow(
+            noise = noise_of_products(self._rate, self._roundings, beta * norms[0], m if is_closed else 0)
+            s, u, substeps, growth, s_kept, u_kept, error = kernels.flow(
                 H,
                 m,
                 self._depth,
@@ -193,7 +193,8 @@ class _KrylovPropagator:
         else:
             cut = kernels.combine_both(V[:m], beta * u_kept, end, beta * u, rejected)
         error += added(cut)
-        rounding = UNIT_ROUNDOFF * growth * (2 * self._rate * s_kept * self._roundings + m + 2)
+        products = 2 * self._rate * s_kept * self._roundings
+        rounding = UNIT_ROUNDOFF * growth * (products + kernels.SUBSTEP_ROUNDINGS * substeps + m + 2)
         return Advance(end, added(end[self._n :].copy()), error, m, s_kept, rounding, rejected)
 
     def _expand(self, V: FloatArray, H: FloatArray, first: int, size: int, t: float) -> int:

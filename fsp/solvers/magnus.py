@@ -46,7 +46,7 @@ from fsp.solvers.base import (
     Pulse,
     check_tol,
     landed,
-    noise_of_closed,
+    noise_of_products,
     step_to,
 )
 from fsp.solvers.clocks import DEGREE, Clock, Nodes, chebyshev_nodes, clock_on, reach
@@ -78,6 +78,7 @@ INTERPOLATION_SHARE = 0.2
 CLOCK_SHARE = 0.05
 MODE_SHARE = 0.2  # of modes of the forcing that are left out
 LOSS_SAFETY = 0.98  # of the loss limit, kept by the uncorrected step
+VALUES = 10.0 * UNIT_ROUNDOFF  # of a step: below, its error is that of its values
 SMALLEST_STEP = 1e-13  # of the time asked for
 
 
@@ -176,6 +177,7 @@ class _Flow:
     u_kept: FloatArray
     growth: float  # largest Σ|u_j| ‖V_j‖₁
     error: float  # at `kept`
+    substeps: int
 
 
 class _MagnusPropagator:
@@ -285,8 +287,9 @@ class _MagnusPropagator:
         clocks = [clock_on(tree, t, end) for tree in self._trees]
         self._frozen = self._generator.with_clocks(np.array([1.0, *(clock.middle for clock in clocks)]))
         mass = float(self._added(float(z.sum())))
-        # Below the noise of the products no error can be seen: what is seen is charged.
-        tol_rate = max(tol_rate, noise_of_closed(self._frozen.largest_exit_rate, self._roundings, mass))
+        # Below the noise of products and values no error can be seen: what is seen is charged.
+        noise = noise_of_products(self._frozen.largest_exit_rate, self._roundings, mass) + VALUES * mass / h
+        tol_rate = max(tol_rate, noise)
         self._check_clocks(z, clocks, h, tol_rate)
         if self._added(float(z @ z)) == 0.0:  # as are squares of the smallest numbers
             return Advance(z, no_sinks, 2.0 * mass, 0, h, 0.0)
@@ -323,12 +326,12 @@ class _MagnusPropagator:
                 raise _TooLong(0.25 * f.h)
         y, cut = self._combined(space, flow.u_kept)
         error = flow.error + length * missed + self._look(space, change, f, t, length) + cut
-        rounding = self._rounding(flow.growth, length, z, change, space.size)
+        rounding = self._rounding(flow, length, z, change, space.size)
         rounding += length * self._rounding_of_forcing(space, f)
         lost = self._added(y[self._n :].copy())
         return Advance(y, lost, error, 0, length, rounding, rejected, change.certified)
 
-    def _rounding(self, growth: float, length: float, z: FloatArray, change: Change, size: int) -> float:
+    def _rounding(self, flow: _Flow, length: float, z: FloatArray, change: Change, size: int) -> float:
         """Bound the rounding of a step by the model: that of the products, and that of the functions of time.
 
         The latter is known as the mean over the step that the functions were taken on: a cut step may hold all of it.
@@ -336,7 +339,8 @@ class _MagnusPropagator:
         products = 2 * self._frozen.largest_exit_rate * length * self._roundings
         of_clocks = sum(clock.rounding * rate for clock, rate in zip(change.clocks, self._largest, strict=True))
         mass: float = self._added(float(z.sum()))
-        return UNIT_ROUNDOFF * growth * (products + size + 2) + 2.0 * change.length * of_clocks * mass
+        products += kernels.SUBSTEP_ROUNDINGS * flow.substeps
+        return UNIT_ROUNDOFF * flow.growth * (products + size + 2) + 2.0 * change.length * of_clocks * mass
 
     def _rounding_of_forcing(self, space: _Space, f: Forcing) -> float:
         """Bound, per unit of time, the rounding of the forcing that is added to each product, by the model."""
@@ -372,7 +376,7 @@ class _MagnusPropagator:
 
     def _flow(self, space: _Space, horizon: float, error_rate: float, limit: LossLimit) -> _Flow:
         """Follow the small exponential as far as the tolerance allows."""
-        s, u, _, growth, s_kept, u_kept, error = kernels.flow(
+        s, u, substeps, growth, s_kept, u_kept, error = kernels.flow(
             space.H,
             space.size,
             space.depth,
@@ -386,7 +390,7 @@ class _MagnusPropagator:
             limit.rate * LOSS_SAFETY,
             magnus_kernels.STRIDE,
         )
-        return _Flow(float(s), u, float(s_kept), u_kept, float(growth), float(error))
+        return _Flow(float(s), u, float(s_kept), u_kept, float(growth), float(error), int(substeps))
 
     def _begin(self, z: FloatArray, f: Forcing) -> _Space:
         """Return the space of one vector: the state, and beside it the polynomials of the forcing.
@@ -431,9 +435,9 @@ class _MagnusPropagator:
         magnus_kernels.weighted_norms(self._basis[rows], self._n, self._exits, norms)
         norms[0] += np.abs(V[rows, self._n : n_all]).sum(axis=1)
         space.norms[:, rows] = space.scale * self._added(norms)
-        mass, roundings = float(space.norms[0, 0]), self._roundings + space.size
         is_closed = is_closed or space.size == space.width
-        space.noise = noise_of_closed(self._frozen.largest_exit_rate, roundings, mass) if is_closed else 0.0
+        rate, mass = self._frozen.largest_exit_rate, float(space.norms[0, 0])
+        space.noise = noise_of_products(rate, self._roundings, mass, space.size) if is_closed else 0.0
 
     # ---- correction ---------------------------------------------------------------------------------------
 
