@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 REPORT_WORK = 2e9  # multiply-adds after which an advance returns, or a long step says how far it is
 CRUMB = 1e-9  # of a step: what would be left of the way after it is taken with it
 CLOSED_NOISE = 5.0  # times the rounding of products that is charged
-OPEN_NOISE = 0.5  # the same: an error that adds no more to the charge is as good as none
+OPEN_NOISE = 0.1  # the same: an error that adds no more to the charge is as good as none
 STEP_BITS = 24  # of a step length that shall add up without rounding
 
 

@@ -13,7 +13,7 @@ from fsp.solvers.base import CRUMB
 LARGEST_SPREAD = 1e3  # of Σ|u_j|‖v_j‖₁ over its start: beyond, cancellation costs more digits than a step is worth
 CLOSED = 1e-14  # of the norm of a vector: of what is left of it, rounding may be all
 NARROW = 1e-140  # 2-norm whose square may underflow: the 1-norm takes its place
-SUBSTEP_ROUNDINGS = 4.0  # of the sum of a substep's terms, beside those of the terms; 0.8 were measured at most
+SUBSTEP_ROUNDINGS = 2.0  # of the sum of a substep's terms, beside those of the terms; 0.8 were measured at most
 SUBSTEP = 1.5  # of the small exponential, times the norm of its matrix: longer, its Taylor terms would cancel
 FEW_ROWS = 8  # of a basis that a vector is made orthogonal to in one round
 BROKEN = 10.0  # times the loss that is allowed, beyond which a step goes no further
