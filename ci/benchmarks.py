@@ -27,12 +27,12 @@ import numpy as np
 import scipy
 import verification
 from adaptive import CASES, Report, table
-from examination import report as examined
 from references import MODELS
 from scipy.integrate import solve_ivp
 from scipy.sparse import linalg
 
 import fsp
+from examination import report as examined
 
 ROOT = Path(__file__).resolve().parent.parent
 WRITTEN = ROOT / "docs" / "benchmarks.md"
@@ -393,6 +393,9 @@ distributions, intervals of probabilities, means and variances, spectral gaps, a
 `broken`: a bound, an interval or a gap is false; `refused, a box answers`: an error where the same is solved on a box \
 that is given; `leak`: an exception or a warning that is not the package's; `stall`: no answer after 30 CPU seconds.
 Errors below 1e-14 are left out of the ratios.
+Stalls are of solvers asked for by name, of steps that are short against the time asked for: uniformization and \
+Chebyshev on stiff networks, Rational at times of a billion relaxations with tolerances below its rounding; \
+`auto` has none.
 `ci/examine inputs` gives files of all formats, words of the command and arguments of functions, broken or extreme, \
 to a process each, which must end within 10 s and 1 GiB with a named error or the right answer."""
 ADAPTIVE_NOTE = """\

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 import fsp
 from fsp.cli import main
 from fsp.errors import ArgumentError, ModelError
+from fsp.projection.manifest import read_manifest
 from fsp.quantities import points
 from fsp.verification.reading import read_samples
 
@@ -56,6 +57,45 @@ def test_limits_and_progress(solve, wrong, what):
 def test_a_model_is_no_file_name(solve):
     with pytest.raises(ArgumentError, match=r"must be a fsp\.Model, but is 'm\.ant'; read the file with fsp\.load"):
         solve("m.ant")
+
+
+@pytest.mark.parametrize("space", [3, "box", [[0]]])
+@pytest.mark.parametrize(
+    "solve",
+    [
+        lambda space: fsp.transient(MODEL, [0.5], space=space),
+        lambda space: fsp.stationary(MODEL, space=space),
+        lambda space: fsp.relaxation(MODEL, space=space),
+    ],
+    ids=["transient", "stationary", "relaxation"],
+)
+def test_a_space_is_a_space(solve, space):
+    with pytest.raises(ArgumentError, match=r"`space` must be a fsp.StateSpace"):
+        solve(space)
+
+
+def test_steps_are_not_negative():
+    with pytest.raises(ArgumentError, match=r"`steps` must be a number of reactions, 0 or more, but is -1"):
+        fsp.StateSpace.reachable(MODEL, steps=-1)
+
+
+def test_parameters_are_a_mapping():
+    with pytest.raises(ModelError, match=r"must be a mapping, such as"):
+        MODEL.with_parameters(3)
+
+
+def test_a_model_within_itself_is_refused(tmp_path):
+    path = tmp_path / "m.ant"
+    path.write_text("model inner()\n  o: outer();\nend\nmodel outer()\n  i: inner();\n  A = 0;\nend\n")
+    with pytest.raises(ModelError, match=r"must have no model within itself, but 'inner' is"):
+        fsp.load(path)
+
+
+def test_deep_tables_of_a_manifest_are_refused(tmp_path):
+    path = tmp_path / "jobs.toml"
+    path.write_text("a = " + "[" * 5000 + "]" * 5000)
+    with pytest.raises(ArgumentError, match=r"tables too deep within each other"):
+        read_manifest(path)
 
 
 def test_limits_may_be_whole_floats():

@@ -295,7 +295,7 @@ ANTIMONY_CHANGES = [
     ("huge count", "either", "A = 0", "A = 1e18"),
     ("delay", "refused", "; k;", "; delay(k, 1);"),
     ("rate rule", "refused", "k = 3", "k' = 1"),
-    ("reversible", "refused", "A => ", "A -> "),
+    ("reversible", "either", "A => ", "A -> "),
     ("explosion", "refused", "; k;", "; k + A^3;"),
     ("keyword as a name", "either", "make:", "model:"),
     ("nothing", "refused", ANTIMONY, ""),

@@ -60,6 +60,8 @@ def examine(key: tuple[str, int], first: int) -> Iterator[tuple[str, Any]]:
 def judge(given: Input, outcome: Outcome) -> tuple[str, str]:
     """Return the verdict, and what is wrong."""
     said = [line for line in outcome.err.strip().splitlines() if line.strip()]
+    if not said and given.words is not None and "batch" in given.words:  # which lists jobs that failed as its answer
+        said = [line for line in outcome.out.strip().splitlines() if line.strip()]
     last = said[-1] if said else ""
     if outcome.memory > MEMORY:
         return "leak", f"{given.name}: {outcome.memory >> 20} MiB; {last}"
@@ -195,7 +197,9 @@ def _python(given: Input, folder: Path) -> int:
     warnings.simplefilter("ignore", fsp.ToleranceWarning)
     try:
         exec(given.python, names)
-    except fsp.FSPError as error:
+    except (fsp.FSPError, TypeError) as error:
+        if isinstance(error, TypeError) and "() got an unexpected keyword argument" not in str(error):
+            raise
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return NAMED
     answer = names["answer"]

@@ -238,6 +238,8 @@ class Judge:
                 verdict = getattr(self, f"_judge_{question.door}")(question, answer)
             except fsp.FSPError as error:
                 verdict = {"verdict": REFUSED, "message": f"{type(error).__name__}: {error}"}
+            except TooLargeError:  # of a point of a sweep
+                raise
             except Exception as error:  # whatever leaves the package by mistake
                 verdict = {"verdict": LEAK, "message": _place(error)}
         record |= {"seconds": perf_counter() - wall, "cpu": process_time() - cpu, **verdict}

@@ -20,6 +20,8 @@ MOST_PARENTHESES = 500  # within each other: the library's time grows with their
 
 _IMPORT = re.compile(r'\bimport\s+"([^"\n]*)"')
 _UNREAD = re.compile(r'"[^"\n]*"|//[^\n]*|#[^\n]*|/\*.*?(?:\*/|\Z)', re.DOTALL)  # texts and comments
+_MODULE = re.compile(r"^\s*(?:model|module)\s+\*?\s*(\w+).*?^\s*end\b", re.DOTALL | re.MULTILINE)
+_SUBMODEL = re.compile(r":\s*(\w+)\s*\(")
 _OPERATOR = re.compile(r"[-+*/^&|<>=]")
 
 
@@ -91,6 +93,7 @@ def _check_statements(text: str, path: Path) -> None:
             f"Antimony file '{path.name}' must have names of letters a to z, digits and _, but has '{strange}' in "
             f'line {line}; put other texts in quotes, as in: X is "{strange}".'
         )
+    _check_modules(text, path)
     for line, statement in _statements(text):
         operators, deepest = len(_OPERATOR.findall(statement)), _deepest(statement)
         if operators > MOST_OPERATORS or deepest > MOST_PARENTHESES:
@@ -99,6 +102,19 @@ def _check_statements(text: str, path: Path) -> None:
                 f"{MOST_PARENTHESES} parentheses within each other, but that in line {line} has {operators:,} and "
                 f"{deepest:,}."
             )
+
+
+def _check_modules(text: str, path: Path) -> None:
+    """Refuse models that are submodels of themselves, at which the library crashes."""
+    inside = {found.group(1): set(_SUBMODEL.findall(found.group())) for found in _MODULE.finditer(text)}
+    for name in inside:
+        reached, due = set[str](), [name]
+        while due:
+            more = inside.get(due.pop(), set()) - reached
+            reached |= more
+            due += more
+        if name in reached:
+            raise ModelError(f"Antimony file '{path.name}' must have no model within itself, but '{name}' is.")
 
 
 def _statements(text: str) -> Iterator[tuple[int, str]]:

@@ -10,13 +10,22 @@ from fsp.errors import ArgumentError
 from fsp.model.model import Model
 
 
-def check_call(model: object, *, max_states: object = None, max_memory: object = None, progress: object = None) -> None:
+def check_call(
+    model: object,
+    *,
+    space: object = None,
+    max_states: object = None,
+    max_memory: object = None,
+    progress: object = None,
+) -> None:
     """Refuse arguments that are of another kind.
 
     Parameters
     ----------
     model
         Must be a `Model`.
+    space
+        Must be a state space, of one process or of ranks, or None.
     max_states, max_memory
         Must be positive whole numbers, or None.
     progress
@@ -31,6 +40,8 @@ def check_call(model: object, *, max_states: object = None, max_memory: object =
         is_path = isinstance(model, str | Path)
         way = f"; read the file with fsp.load('{model}')" if is_path else ""
         raise ArgumentError(f"`model` must be a fsp.Model, but is {model!r}{way}.")
+    if space is not None and not (hasattr(space, "local") and hasattr(space, "species")):
+        raise ArgumentError(f"`space` must be a fsp.StateSpace, or None for one that is chosen, but is {space!r}.")
     for name, limit, unit in (("max_states", max_states, "states"), ("max_memory", max_memory, "bytes")):
         if limit is not None and not _is_count(limit):
             raise ArgumentError(f"`{name}` must be a number of {unit}, such as 10**9, but is {limit!r}.")

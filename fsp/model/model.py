@@ -403,6 +403,7 @@ class Model:
         ModelError
             If a name is no parameter, or a value is not finite.
         """
+        define.check_mapping("mapping", mapping)
         given = {**(mapping or {}), **values}
         old = self._definition.parameters
         return self._changed(parameters=define.replaced(old, given, "Parameter", "Parameter", self.species))

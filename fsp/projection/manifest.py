@@ -92,6 +92,10 @@ def read_manifest(path: Path) -> tuple[Job, ...]:
     """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ArgumentError(
+            f"`MANIFEST` must be a TOML file, but '{path}' has tables too deep within each other."
+        ) from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ArgumentError(f"`MANIFEST` must be a TOML file, but '{path}' cannot be read: {error}.") from None
     tables = content.pop("jobs", None)

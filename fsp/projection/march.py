@@ -142,7 +142,7 @@ def transient(
     ToleranceWarning
         If the bound on the error exceeds `tol`: a fixed `space` that is too small, or rounding.
     """
-    check_call(model, max_states=max_states, max_memory=max_memory, progress=progress)
+    check_call(model, space=space, max_states=max_states, max_memory=max_memory, progress=progress)
     parts = backend_named(backend, comm)
     given: dict[str, Any] = {"space": space, "solver": solver, "max_states": max_states, "max_memory": max_memory}
     run: Callable[..., Solution] = partial(solve, model, tol=tol, progress=progress, backend=parts, **given)

@@ -209,7 +209,7 @@ def relaxation(
     """
     from fsp.projection.steady import check_arguments
 
-    check_call(model, max_states=max_states, max_memory=max_memory)
+    check_call(model, space=space, max_states=max_states, max_memory=max_memory)
     check_arguments(model, tol)
     if not isinstance(n_modes, int) or n_modes < 1:
         raise ArgumentError(f"`n_modes` must be a positive number, but is {n_modes!r}.")

@@ -139,7 +139,7 @@ def stationary(
     BackendError
         If propensities depend on time.
     """
-    check_call(model, max_states=max_states, max_memory=max_memory, progress=progress)
+    check_call(model, space=space, max_states=max_states, max_memory=max_memory, progress=progress)
     if backend_named(backend, comm) is not SERIAL:
         if lyapunov is not None:
             raise ArgumentError("`lyapunov` must come with backend='serial': on ranks nothing is certified yet.")

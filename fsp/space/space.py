@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fsp.errors import StateSpaceError
+from fsp.errors import ArgumentError, StateSpaceError
 from fsp.space.alone import ALONE
 from fsp.space.closure import FieldOverflowError, close, sorted_unique
 from fsp.space.constraints import Constraint, ConstraintLike, as_constraints, lower_bound, upper_bound
@@ -136,10 +136,14 @@ class StateSpace:
 
         Raises
         ------
+        ArgumentError
+            If `steps` is negative.
         StateSpaceError
             If the closure is infinite or larger than a limit, or an initial state breaks a constraint.
         """
         model.require_untimed("A state space")
+        if steps is not None and not steps >= 0:
+            raise ArgumentError(f"`steps` must be a number of reactions, 0 or more, but is {steps!r}.")
         conditions = conditions_on(model, constraints)
         encoding = encoding_of_reachable(model)
         initial = Runs.of_keys(sorted_unique(encoding.encode(model.initial_states)))
