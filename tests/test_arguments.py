@@ -84,6 +84,24 @@ def test_parameters_are_a_mapping():
         MODEL.with_parameters(3)
 
 
+@pytest.mark.parametrize(
+    ("call", "what"),
+    [
+        (lambda: fsp.sweep(MODEL, 3, [0.5]), "`values` must be a mapping"),
+        (lambda: fsp.Model(species=3, reactions=[]), "`species` must be a mapping or a list of names"),
+        (lambda: fsp.transient(MODEL, range(10**9)), "`times` must be at most 100,000, but are 1,000,000,000"),
+        (lambda: fsp.read(3), "`path` must be that of a file"),
+        (lambda: fsp.Krylov(dimension="x"), "`dimension` must be at least 2, but is 'x'"),
+        (lambda: fsp.Implicit(stages=1), "`stages` must be 2 to 11, but is 1"),
+        (lambda: fsp.Rational(tol="x"), "`tol` must be positive, but is 'x'"),
+        (lambda: fsp.StateSpace.box(MODEL, upper=10**30), "`upper` must be a non-negative integer"),
+    ],
+)
+def test_values_of_another_kind(call, what):
+    with pytest.raises(fsp.FSPError, match=re.escape(what)):
+        call()
+
+
 def test_a_model_within_itself_is_refused(tmp_path):
     path = tmp_path / "m.ant"
     path.write_text("model inner()\n  o: outer();\nend\nmodel outer()\n  i: inner();\n  A = 0;\nend\n")

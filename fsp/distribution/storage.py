@@ -146,6 +146,8 @@ def read(path: str | Path) -> Answer:
     FormatWarning
         If it is of format 1, in which damage of numbers goes unnoticed.
     """
+    if not isinstance(path, str | Path):
+        raise ArgumentError(f"`path` must be that of a file, but is {path!r}.")
     place = Path(path)
     if not place.is_file():
         raise ArgumentError(f"`path` must be a file, but '{place}' is not there.")

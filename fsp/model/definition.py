@@ -323,7 +323,7 @@ def replaced(
 
 def read_counts(species: Mapping[str, Any] | Sequence[str], initial: object) -> dict[str, Any]:
     """Return the initial counts by name; zeros, which nobody reads, where a distribution is given."""
-    if isinstance(species, str):
+    if isinstance(species, str) or not isinstance(species, Mapping | Sequence):
         raise ModelError(f"`species` must be a mapping or a list of names, but is {species!r}.")
     if initial is None and not isinstance(species, Mapping) and len(species):
         raise ModelError(

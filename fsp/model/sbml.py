@@ -155,6 +155,8 @@ def _refuse_errors(document: Element, source: str, must: str) -> None:
 
     harmless = {
         libsbml.MissingXMLEncoding,  # the text is UTF-8 already
+        libsbml.NotesNotInXHTMLNamespace,  # notes are for people
+        libsbml.InvalidNotesContent,
         libsbml.InvalidUnitIdSyntax,  # units say nothing about a jump process, whose species are counted
         libsbml.DanglingUnitReference,
         libsbml.UndeclaredSpeciesRef,  # a kinetic law may hold a species that is no modifier

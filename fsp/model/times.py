@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,13 +11,14 @@ from fsp.errors import ArgumentError
 from fsp.quantities import MOST_NUMBERS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from fsp.arrays import FloatArray
 
 
 def checked_times(times: Sequence[float] | FloatArray | float) -> FloatArray:
     """Return `times` as an array (n,), or raise an ArgumentError unless they increase from zero or later."""
+    many = len(times) if isinstance(times, Sequence) else np.size(times)
+    if many > MOST_NUMBERS:  # before they take memory
+        raise ArgumentError(f"`times` must be at most {MOST_NUMBERS:,}, but are {many:,}.")
     try:
         values = np.atleast_1d(np.asarray(times, dtype=np.float64))
     except (TypeError, ValueError):
@@ -28,8 +30,6 @@ def checked_times(times: Sequence[float] | FloatArray | float) -> FloatArray:
     tiny = np.finfo(np.float64).tiny
     if ((values > 0.0) & (values < tiny)).any():
         raise ArgumentError(f"`times` must be 0 or at least {tiny:.3g}, but are {values.tolist()[:3]}.")
-    if len(values) > MOST_NUMBERS:
-        raise ArgumentError(f"`times` must be at most {MOST_NUMBERS:,}, but are {len(values):,}.")
     if (np.diff(values) <= 0.0).any():
         k = int(np.argmax(np.diff(values) <= 0.0))
         raise ArgumentError(f"`times` must increase, but {values[k]} is followed by {values[k + 1]}.")

@@ -138,6 +138,8 @@ def _points(
     model: Model, values: Mapping[str, Sequence[float] | FloatArray | float], pairs: bool
 ) -> tuple[tuple[str, ...], FloatArray, tuple[int, ...]]:
     """Return names, points (n, k), and the number of values of each name, or of all together."""
+    if not isinstance(values, Mapping):
+        raise ArgumentError(f"`values` must be a mapping, such as {{'k': [1, 2, 4]}}, but is {values!r}.")
     known = [*model.parameters, *model.species]
     unknown = [name for name in values if name not in known]
     if unknown:

@@ -45,10 +45,17 @@ NO_LIMIT = LossLimit()
 Pulse = Callable[[float], None]
 
 
-def check_tol(tol: float) -> None:
+def check_tol(tol: object) -> None:
     """Raise an ArgumentError unless the tolerance of a solver is positive."""
-    if not tol > 0.0:
-        raise ArgumentError(f"`tol` must be positive, but is {tol}.")
+    if not isinstance(tol, int | float | np.number) or not tol > 0.0:
+        raise ArgumentError(f"`tol` must be positive, but is {tol!r}.")
+
+
+def check_count(name: str, value: object, least: int, most: float = inf) -> None:
+    """Raise an ArgumentError unless an option of a solver is a whole number in a range."""
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or not least <= value <= most:
+        allowed = f"at least {least}" if most == inf else f"{least} to {most}"
+        raise ArgumentError(f"`{name}` must be {allowed}, but is {value!r}.")
 
 
 def require_constant_rates(generator: Generator, name: str) -> None:

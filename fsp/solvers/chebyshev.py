@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.arithmetic import UNIT_ROUNDOFF
-from fsp.errors import ArgumentError, ConvergenceError
+from fsp.errors import ConvergenceError
 from fsp.solvers import kernels
 from fsp.solvers.base import (
     NO_LIMIT,
@@ -40,6 +40,7 @@ from fsp.solvers.base import (
     History,
     LossLimit,
     Pulse,
+    check_count,
     check_tol,
     landed,
     require_constant_rates,
@@ -76,8 +77,7 @@ class Chebyshev:
 
     def __post_init__(self) -> None:
         check_tol(self.tol)
-        if self.degree < 20:
-            raise ArgumentError(f"`degree` must be at least 20, but is {self.degree}.")
+        check_count("degree", self.degree, 20)
 
     @property
     def certified(self) -> bool:

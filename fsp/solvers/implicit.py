@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.arithmetic import UNIT_ROUNDOFF, span
-from fsp.errors import ArgumentError, ConvergenceError
+from fsp.errors import ConvergenceError
 from fsp.solvers.base import (
     CRUMB,
     NO_LIMIT,
@@ -36,6 +36,7 @@ from fsp.solvers.base import (
     History,
     LossLimit,
     Pulse,
+    check_count,
     check_tol,
     landed,
     short,
@@ -78,8 +79,7 @@ class Implicit:
 
     def __post_init__(self) -> None:
         check_tol(self.tol)
-        if not 2 <= self.stages <= 11:
-            raise ArgumentError(f"`stages` must be 2 to 11, but is {self.stages}.")
+        check_count("stages", self.stages, 2, 11)
 
     @property
     def certified(self) -> bool:

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.arithmetic import UNIT_ROUNDOFF, span
-from fsp.errors import ArgumentError, ConvergenceError
+from fsp.errors import ConvergenceError
 from fsp.solvers import kernels
 from fsp.solvers.base import (
     NO_LIMIT,
@@ -36,6 +36,7 @@ from fsp.solvers.base import (
     History,
     LossLimit,
     Pulse,
+    check_count,
     check_tol,
     landed,
     noise_of_products,
@@ -73,11 +74,8 @@ class Krylov:
 
     def __post_init__(self) -> None:
         check_tol(self.tol)
-        if self.dimension < 2 or self.orthogonalization < 2:
-            raise ArgumentError(
-                f"`dimension` must be at least 2 and `orthogonalization` at least 2, but are {self.dimension} and "
-                f"{self.orthogonalization}."
-            )
+        check_count("dimension", self.dimension, 2)
+        check_count("orthogonalization", self.orthogonalization, 2)
 
     @property
     def certified(self) -> bool:

@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.arithmetic import UNIT_ROUNDOFF, span
-from fsp.errors import ArgumentError, BackendError, ConvergenceError
+from fsp.errors import BackendError, ConvergenceError
 from fsp.solvers import kernels, magnus_kernels
 from fsp.solvers.base import (
     NO_LIMIT,
@@ -44,6 +44,7 @@ from fsp.solvers.base import (
     History,
     LossLimit,
     Pulse,
+    check_count,
     check_tol,
     landed,
     noise_of_products,
@@ -102,11 +103,8 @@ class Magnus:
 
     def __post_init__(self) -> None:
         check_tol(self.tol)
-        if self.dimension < 10 or self.orthogonalization < 2:
-            raise ArgumentError(
-                f"`dimension` must be at least 10 and `orthogonalization` at least 2, but are {self.dimension} and "
-                f"{self.orthogonalization}."
-            )
+        check_count("dimension", self.dimension, 10)
+        check_count("orthogonalization", self.orthogonalization, 2)
 
     @property
     def certified(self) -> bool:

@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.arithmetic import UNIT_ROUNDOFF, span
-from fsp.errors import ArgumentError, ConvergenceError
+from fsp.errors import ConvergenceError
 from fsp.solvers import kernels, rational_kernels
 from fsp.solvers.base import (
     CRUMB,
@@ -40,6 +40,7 @@ from fsp.solvers.base import (
     History,
     LossLimit,
     Pulse,
+    check_count,
     check_tol,
     landed,
     require_constant_rates,
@@ -89,8 +90,7 @@ class Rational:
 
     def __post_init__(self) -> None:
         check_tol(self.tol)
-        if self.dimension < FIRST_CHECK:
-            raise ArgumentError(f"`dimension` must be at least {FIRST_CHECK}, but is {self.dimension}.")
+        check_count("dimension", self.dimension, FIRST_CHECK)
 
     @property
     def certified(self) -> bool:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from fsp.model import Model
 
 
+LARGEST_BOUND = 2**53  # doubles hold whole numbers up to this
+
+
 def bounds(model: Model, given: Mapping[str, int] | Sequence[int] | int, default: Any, what: str) -> IntArray:
     """Return one bound for each species, (n_species,): by name, in model order, or one for all.
 
@@ -44,11 +47,11 @@ def bounds(model: Model, given: Mapping[str, int] | Sequence[int] | int, default
 def _bound(name: str, value: Any, what: str) -> int:
     if not isinstance(value, int | float | np.number):
         raise StateSpaceError(f"`{what}` must be a non-negative integer, but is {value!r} for '{name}'.")
-    if not np.isfinite(value):
+    if not np.isfinite(float(value)):
         raise StateSpaceError(
             f"`{what}` must bound every species, but has none for '{name}' and no conservation law bounds it."
         )
-    if value < 0 or value != int(value):
+    if value < 0 or value != int(value) or value > LARGEST_BOUND:
         raise StateSpaceError(f"`{what}` must be a non-negative integer, but is {value!r} for '{name}'.")
     return int(value)
 
