@@ -27,12 +27,12 @@ import numpy as np
 import scipy
 import verification
 from adaptive import CASES, Report, table
+from examination import report as examined
 from references import MODELS
 from scipy.integrate import solve_ivp
 from scipy.sparse import linalg
 
 import fsp
-from examination import report as examined
 
 ROOT = Path(__file__).resolve().parent.parent
 WRITTEN = ROOT / "docs" / "benchmarks.md"

@@ -20,9 +20,10 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
-import fsp
 from examination import broken
 from examination.broken import Input
+
+import fsp
 
 SECONDS = 10  # of the CPU
 PATIENCE = 6.0  # wall seconds for each of them, on a machine that does other things too

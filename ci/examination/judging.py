@@ -13,10 +13,10 @@ from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
-
-import fsp
 from examination.networks import Network, draw
 from examination.reference import UNIT, Answer, Reference, TooLargeError
+
+import fsp
 
 SOLVERS = ("uniformization", "krylov", "chebyshev", "rational", "implicit", "magnus")
 OF_TIME = ("implicit", "magnus")  # take rates that depend on the time

@@ -23,10 +23,9 @@ from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
+from examination import formulas
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
-
-from examination import formulas
 
 Extended = np.longdouble
 UNIT = float(np.finfo(Extended).eps)

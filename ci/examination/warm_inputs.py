@@ -5,7 +5,6 @@ from __future__ import annotations
 import antimony  # noqa: F401
 import libsbml  # noqa: F401
 import matplotlib.pyplot  # noqa: F401
-
 from examination import broken, inputs
 
 
