@@ -26,7 +26,7 @@ from fsp.petsc.generator import require_ranks, values_of
 from fsp.petsc.options import Options
 from fsp.petsc.stepping import Pairs, Step, Stepper, pairs
 from fsp.petsc.systems import petsc_errors
-from fsp.solvers.base import check_tol, require_constant_rates
+from fsp.solvers.base import check_count, check_tol, require_constant_rates
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,8 +65,7 @@ class MFN:
         check_tol(self.tol)
         if self.kind not in ("expokit", "krylov"):
             raise ArgumentError(f"`kind` must be one of expokit, krylov, but is {self.kind!r}.")
-        if self.dimension < 2:
-            raise ArgumentError(f"`dimension` must be at least 2, but is {self.dimension}.")
+        check_count("dimension", self.dimension, 2)
         object.__setattr__(self, "options", pairs(self.options))
 
     @property
