@@ -5,10 +5,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from fsp.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from fsp.distribution import Distribution, ErrorLedger, Interval, Solution, Sweep, read
+    from fsp.distribution import Distribution, ErrorLedger, Interval, Solution, Sweep
     from fsp.errors import (
         ArgumentError,
         BackendError,
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     )
     from fsp.generator import Generator
     from fsp.model import Event, Model, Reaction, load
+    from fsp.output import pictures as plot  # noqa: F401
+    from fsp.output.storage import read
     from fsp.projection.march import transient
     from fsp.projection.progress import Progress
     from fsp.projection.relaxation import Relaxation, relaxation
@@ -74,7 +76,7 @@ _HOMES = {
     "Uniformization": "fsp.solvers",
     "approximations": "fsp.verification.approximations",
     "load": "fsp.model",
-    "read": "fsp.distribution",
+    "read": "fsp.output.storage",
     "relaxation": "fsp.projection.relaxation",
     "ssa": "fsp.verification.sampler",
     "stationary": "fsp.projection.steady",
@@ -131,6 +133,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "plot":
+        value: Any = import_module("fsp.output.pictures")
+        globals()[name] = value
+        return value
     if name not in _HOMES:
         raise AttributeError(f"module 'fsp' has no attribute '{name}'")
     value = getattr(import_module(_HOMES[name]), name)

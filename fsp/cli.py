@@ -299,7 +299,7 @@ def batch(
 @_guarded
 def relaxation(model: str, settings: tuple[str, ...], modes: int, tol: float, as_json: bool) -> int:
     """Print the slowest eigenvalues and relaxation times of MODEL (SBML or Antimony), or its rate of extinction."""
-    from fsp.distribution.records import to_json
+    from fsp.output.records import to_json
 
     found = fsp.relaxation(_model(model, settings), modes, tol)
     record = {
@@ -351,8 +351,8 @@ def suite(folder: Path, out: tuple[Path, ...], overwrite: bool, as_json: bool, q
     Exit status: 0 where all cases that are chemical master equations agree with their tables, or with the simulator; 1
     where one differs; 2 where one is not decided or cannot be read.
     """
-    from fsp.distribution.records import to_json
     from fsp.output import files
+    from fsp.output.records import to_json
     from fsp.output.replace import is_marked, require_outputs
     from fsp.projection import SweepProgress
 
@@ -512,9 +512,9 @@ def _write(answer: Answer, request: Request) -> None:
     if request.out:
         answer.save(request.out)
     if request.plot:
-        from fsp import plot
+        from fsp.output import pictures
 
-        plot.write(plot.overview(answer), request.plot)  # type: ignore[arg-type]  # a sweep has none
+        pictures.write(pictures.overview(answer), request.plot)  # type: ignore[arg-type]  # a sweep has none
 
 
 def _judge(answer: Answer, tol: float) -> int:
@@ -553,7 +553,7 @@ def _checked_model(request: Request, task: str) -> Model:
     from fsp.output.replace import is_marked, require_outputs
 
     if request.plot is not None:
-        from fsp.plot import SUFFIXES
+        from fsp.output.pictures import SUFFIXES
 
         if request.plot.suffix.lower() not in SUFFIXES:
             kinds = ", ".join(SUFFIXES)
@@ -567,14 +567,14 @@ def _checked_model(request: Request, task: str) -> Model:
 
 
 def _is_answer(path: Path) -> bool:
-    from fsp.distribution.storage import kept
+    from fsp.output.storage import kept
 
     return kept(path) is not None
 
 
 def _require_no_loss(out: Path, kind: str) -> None:
     """Refuse to replace an answer by one of another kind, or one that --resume goes on from."""
-    from fsp.distribution.storage import kept
+    from fsp.output.storage import kept
 
     there = kept(out) if out.exists() else None
     if there is None or not there.kind:
@@ -676,7 +676,7 @@ def _status(progress: Progress | SweepProgress) -> str:
 
 def _text(answer: Answer, request: Request, seconds: float) -> str:
     from fsp.distribution import Solution, Sweep
-    from fsp.distribution.records import marginal_text
+    from fsp.output.records import marginal_text
 
     width = shutil.get_terminal_size((120, 24)).columns
     if isinstance(answer, Sweep):
@@ -691,7 +691,7 @@ def _text(answer: Answer, request: Request, seconds: float) -> str:
 
 
 def _sweep_text(answer: Sweep, request: Request, seconds: float, width: int) -> str:
-    from fsp.distribution.records import marginal_text
+    from fsp.output.records import marginal_text
 
     lines = [str(answer), f"{answer.n_matvec:,} products, {seconds:.3g} s"]
     for name in request.marginal:
@@ -701,7 +701,7 @@ def _sweep_text(answer: Sweep, request: Request, seconds: float, width: int) -> 
 
 def _json(answer: Answer, request: Request, seconds: float) -> str:
     from fsp.distribution import Sweep
-    from fsp.distribution.records import answer_record, sweep_record, to_json
+    from fsp.output.records import answer_record, sweep_record, to_json
 
     head = {"fsp": fsp.__version__, "tol": request.tol, "seconds": seconds}
     if isinstance(answer, Sweep):
@@ -710,9 +710,9 @@ def _json(answer: Answer, request: Request, seconds: float) -> str:
 
 
 def _model_json(model: Model) -> str:
-    from fsp.distribution.records import to_json
     from fsp.model.expression import to_text
     from fsp.moments.complexes import structure_record
+    from fsp.output.records import to_json
 
     rates = [None if rate is None else to_text(rate) for rate in model.rate_expressions]
     reactions = [

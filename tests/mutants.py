@@ -302,7 +302,7 @@ MUTANTS = [
     ),
     mutant(
         "moments-carried-as-if-conditions-held",
-        "moments/origin.py",
+        "moments/carried.py",
         "certain |= not symbols(event.condition) & set(species)",
         "certain = True",
         "events",
@@ -1830,9 +1830,9 @@ MUTANTS = [
     ),
     mutant(
         "extra-time-kept-as-asked-for",
-        "distribution/continuation.py",
-        "[one for one in first if one.t in first.asked and one.t != begin]",
-        "[one for one in first if one.t != begin]",
+        "distribution/solution.py",
+        "[one for one in self if one.t in self.asked and one.t != begin]",
+        "[one for one in self if one.t != begin]",
         "resume",
         only="stopped_run",
     ),

@@ -17,8 +17,8 @@ from scipy import stats
 
 import fsp
 from fsp import cli
-from fsp.distribution.storage import read_head
 from fsp.output.locks import locked
+from fsp.output.storage import read_head
 from fsp.projection import batch
 from fsp.projection.batch import BEGUN, SUMMARY, prepare, solve_batch
 from fsp.projection.manifest import KEYS, read_manifest

@@ -12,7 +12,7 @@ import fsp
 from fsp import Event, ModelError, Reaction
 from fsp.model.expression import Number, call
 from fsp.moments import moment_bounds
-from fsp.moments.origin import mapped
+from fsp.moments.carried import mapped
 
 RATES = {"k": 1.0, "g": 0.1}
 TOL = 1e-8

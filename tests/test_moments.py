@@ -20,7 +20,6 @@ from written_networks import network
 
 import fsp
 from fsp.distribution.observe import read
-from fsp.distribution.records import answer_record
 from fsp.model.expression import evaluate
 from fsp.moments import MomentBounds, bounds, moment_bounds, polynomial
 from fsp.moments.bounds import _certificates
@@ -29,8 +28,9 @@ from fsp.moments.drift import PowerBound, power_bound
 from fsp.moments.envelope import envelope, in_falling_powers
 from fsp.moments.equations import moment_equations
 from fsp.moments.exponential import exponential
-from fsp.moments.origin import Law
+from fsp.moments.initial import KnownDistribution
 from fsp.moments.rates import rates
+from fsp.output.records import answer_record
 
 MODELS = Path(__file__).parent / "models"
 CHECKED = 200  # states at which an inequality is tried
@@ -163,7 +163,7 @@ def test_moment_equations_agree_with_a_tight_solution(model, t):
     largest = model.species_bounds
     equations = moment_equations(rates(model, t, largest), model.n_species)
     assert equations is not None
-    found = equations.at(t, Law(model.initial_states, model.initial_probabilities))
+    found = equations.at(t, KnownDistribution(model.initial_states, model.initial_probabilities))
     x = d.states.astype(float)
     for alpha, (low, high) in found.items():
         factors = [x[:, i] - k for i, n in enumerate(alpha) for k in range(n)]

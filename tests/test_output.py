@@ -15,9 +15,8 @@ import numpy as np
 import pytest
 
 import fsp
-from fsp import plot
-from fsp.distribution import storage
-from fsp.output import files
+from fsp.output import files, storage
+from fsp.output import pictures as plot
 from fsp.output.replace import is_marked, require_outputs, require_replaceable
 from fsp.output.sink import Sink
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fsp import plot
 from fsp.distribution import Distribution, ErrorLedger, Solution
 from fsp.errors import ArgumentError
+from fsp.output import pictures as plot
 
 N = 90
 

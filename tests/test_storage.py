@@ -10,9 +10,10 @@ import pytest
 from scipy import stats
 
 import fsp
-from fsp.distribution import Distribution, ErrorLedger, Solution, storage
-from fsp.distribution.storage import read_head
+from fsp.distribution import Distribution, ErrorLedger, Solution
 from fsp.errors import ArgumentError
+from fsp.output import storage
+from fsp.output.storage import read_head
 
 STATES = np.array([[u, 1000 * v] for u in range(5) for v in range(7)])
 

@@ -10,8 +10,8 @@ from click.testing import CliRunner
 
 import fsp
 from fsp.cli import main
-from fsp.distribution.records import to_json
 from fsp.output import files
+from fsp.output.records import to_json
 from fsp.output.replace import is_marked
 from fsp.verification.cases import find_cases, read_case
 from fsp.verification.suite import AGREES, DIFFERS, NO_CME, OPEN, run_case, run_suite

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from fsp import analysis
 from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.arrays import BoolArray, FloatArray, IntArray
-from fsp.distribution import bounds
+from fsp.distribution import bounds, doors, observe
 from fsp.distribution.checks import check, check_bounds, check_time, read_only
 from fsp.distribution.ledger import ErrorLedger, Interval
 from fsp.distribution.remarks import remarks
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     import pandas
     import xarray
     from matplotlib.figure import Figure
-
-    from fsp.distribution.solution import Solution
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -428,15 +426,11 @@ class Distribution:
 
     def to_pandas(self) -> pandas.DataFrame:
         """Return a table with a row for each state: the species and ``probability``."""
-        from fsp.distribution.tables import distribution_table
-
-        return distribution_table(self)
+        return doors.table(self)
 
     def to_xarray(self) -> xarray.DataArray:
         """Return `pmf` with a labelled axis for each species."""
-        from fsp.distribution.tables import distribution_array
-
-        return distribution_array(self)
+        return doors.array(self)
 
     def plot(self, *species: str, **options: Any) -> Figure:
         """Draw the marginal of one species, or the joint distribution of two as a heat map.
@@ -454,14 +448,7 @@ class Distribution:
             The picture; ``figure.savefig("file.png")`` writes it.
 
         """
-        from fsp import plot
-
-        names = species or self.species
-        if len(names) == 1:
-            return plot.marginals([self], names[0], **options)
-        if len(names) == 2:
-            return plot.joint(self, *names, **options)
-        raise ArgumentError(f"`species` must be one or two names to plot, but are {', '.join(names)}.")
+        return doors.plot(self, species or self.species, options)
 
     def save(self, path: str | Path) -> None:
         """Write an HDF5 file, whole or not at all.
@@ -481,22 +468,26 @@ class Distribution:
         self._save(self, path)
 
     @staticmethod
-    def _save(answer: Solution | Distribution, path: str | Path) -> None:
+    def _save(answer: Any, path: str | Path) -> None:
         """Write an answer of distributions of this kind."""
-        from fsp.distribution.storage import save
-
-        save(answer, path)
+        doors.save(answer, path)
 
     def __str__(self) -> str:
         head = f"{when(self.t, self.time_unit)}: {len(self):,} states, {self.error}"
         width = max(map(len, self.species))
         means, stds = self.mean(), self.std()
         rows = [f"  {name:<{width}}  {spread(means[name], stds[name])}" for name in self.species]
-        return "\n".join([head, *rows, *(f"  note: {note}" for note in (*self.notes, *remarks(self)))])
+        return "\n".join([head, *rows, *(f"  note: {note}" for note in (*self.notes, *self._remarks()))])
 
     def __repr__(self) -> str:
         species, place = ", ".join(self.species), when(self.t, self.time_unit)
         return f"<Distribution of {species}: {place}, {len(self):,} states, {self.error.summary}>"
+
+    def _remarks(self) -> list[str]:
+        """Say where printed means mislead; nothing where the error is an estimate, which the printed ``≈`` says."""
+        if self.moments is None or not self.error.certified:
+            return []
+        return remarks(self.mean(), self.mean_interval())
 
     def _column(self, name: str) -> int:
         if name not in self.species:
@@ -510,14 +501,10 @@ class Distribution:
         return dict(zip(self.species, row.tolist(), strict=True))
 
     def _observe(self, formula: str) -> NDArray[Any]:
-        from fsp.distribution.observe import observe
-
-        return observe(formula, self.states, self.species, self.observables, self.t)
+        return observe.observe(formula, self.states, self.species, self.observables, self.t)
 
     def _read(self, formula: str) -> Expression:
-        from fsp.distribution.observe import read
-
-        return read(formula, self.species, self.observables, self.t)
+        return observe.read(formula, self.species, self.observables, self.t)
 
     def _mask(self, counts: Mapping[str, int]) -> NDArray[Any]:
         mask = np.ones(len(self.states), dtype=bool)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
-if TYPE_CHECKING:
-    from fsp.distribution.distribution import Distribution
+from fsp.distribution.ledger import Interval
 
 _VISIBLE = 0.05
 """Share of the mean by which a printed mean may be off without a remark."""
@@ -13,23 +12,19 @@ _MOLECULES = 1e-3
 """Differences below this are not worth a remark."""
 
 
-def remarks(distribution: Distribution) -> list[str]:
+def remarks(means: Mapping[str, float], intervals: Mapping[str, Interval]) -> list[str]:
     """Compare the printed means of a distribution with their intervals.
 
     Parameters
     ----------
-    distribution
-        What is printed.
+    means, intervals
+        Of each species, by name.
 
     Returns
     -------
     list of str
-        A line for each mean that misleads, and one for all that are not bounded; none where the error is an estimate,
-        which the printed ``≈`` says.
+        A line for each mean that misleads, and one for all that are not bounded.
     """
-    if distribution.moments is None or not distribution.error.certified:
-        return []
-    means, intervals = distribution.mean(), distribution.mean_interval()
     open_ended = [name for name, interval in intervals.items() if not interval.certified]
     lines = []
     for name, interval in intervals.items():

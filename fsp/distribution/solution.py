@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, overload
 import numpy as np
 
 from fsp.arrays import FloatArray
+from fsp.distribution import doors
 from fsp.distribution.distribution import Distribution
 from fsp.distribution.ledger import ErrorLedger
-from fsp.distribution.remarks import remarks
 from fsp.distribution.text import round_up, spread, table, when
 from fsp.errors import ArgumentError
 
@@ -187,9 +187,22 @@ class Solution(Sequence[Distribution]):
         ArgumentError
             If models differ, as where a parameter was changed in between, or `later` does not begin at the end.
         """
-        from fsp.distribution.continuation import joined
-
-        return joined(self, later)
+        if (self.species, self.model_hash) != (later.species, later.model_hash):
+            raise ArgumentError("`later` must be of the same model, but is of another one, or of other parameters.")
+        end, begin = float(self.times[-1]), float(later.times[0])
+        if begin < end:
+            raise ArgumentError(f"`later` must begin where the other ends, t = {end:.12g}, but has t = {begin:.12g}.")
+        kept = [one for one in self if one.t in self.asked and one.t != begin]
+        asked = {t for t in self.asked if t <= end} | set(later.asked)
+        return Solution(
+            [*kept, *later],
+            tol=later.tol,
+            solver=later.solver,
+            model_text=later.model_text or self.model_text,
+            options=later.options,
+            statistics=together(self.statistics, later.statistics),
+            asked=sorted(asked),
+        )
 
     def mean(self) -> dict[str, FloatArray]:
         """Return the (n_times,) means of each species; see `Distribution.mean`."""
@@ -205,15 +218,11 @@ class Solution(Sequence[Distribution]):
 
     def to_pandas(self) -> pandas.DataFrame:
         """Return a table with a row for each time: states, mean and std of each species, error."""
-        from fsp.distribution.tables import solution_table
-
-        return solution_table(self)
+        return doors.table_of_times(self)
 
     def to_xarray(self) -> xarray.Dataset:
         """Return mean, std and error as arrays labelled by time and species."""
-        from fsp.distribution.tables import solution_dataset
-
-        return solution_dataset(self)
+        return doors.arrays_of_times(self)
 
     def plot(self, *species: str) -> Figure:
         """Draw means with standard deviations, marginals, and the joint distribution at the last time.
@@ -228,9 +237,7 @@ class Solution(Sequence[Distribution]):
         matplotlib.figure.Figure
             The picture; ``figure.savefig("file.png")`` writes it.
         """
-        from fsp import plot
-
-        return plot.overview(self, species)
+        return doors.overview(self, species)
 
     def save(self, path: str | Path) -> None:
         """Write an HDF5 file, whole or not at all.
@@ -273,7 +280,7 @@ class Solution(Sequence[Distribution]):
         """Return the notes of all times, and where means at the last time mislead or are not bounded."""
         notes = dict.fromkeys(note for distribution in self for note in distribution.notes)
         last = when(self[-1].t, self.time_unit)
-        return [*notes, *(f"{remark} ({last})" for remark in remarks(self[-1]))]
+        return [*notes, *(f"{remark} ({last})" for remark in self[-1]._remarks())]
 
     def __str__(self) -> str:
         lines = [self.table(), f"solver: {self.solver}", *(f"note: {note}" for note in self.remarks())]
@@ -324,3 +331,12 @@ def _check(distributions: Sequence[Distribution]) -> None:
     for other in distributions:
         if (other.species, other.model_hash) != (first.species, first.model_hash):
             raise ArgumentError("`distributions` must belong to one model, but they differ.")
+
+
+def together(first: Mapping[str, float], later: Mapping[str, float]) -> dict[str, float]:
+    """Add what two computations took; of their largest spaces, take the larger."""
+    both = {**first, **later}
+    for name in first.keys() & later.keys():
+        pair = first[name], later[name]
+        both[name] = max(pair) if name.startswith("largest") else sum(pair)
+    return both

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, overload
 import numpy as np
 
 from fsp.arrays import FloatArray
+from fsp.distribution import doors
 from fsp.distribution.ledger import ErrorLedger
 from fsp.distribution.solution import Solution
 from fsp.distribution.text import round_up, spread, table, when
@@ -206,18 +207,14 @@ class Sweep(Sequence[Solution]):
 
     def to_pandas(self) -> pandas.DataFrame:
         """Return a table with a row for each point and time: states, mean and std of each species, error."""
-        from fsp.distribution.tables import sweep_table
-
-        return sweep_table(self)
+        return doors.table_of_points(self)
 
     def to_xarray(self) -> xarray.Dataset:
         """Return mean, std and error as arrays labelled by parameters, time and species.
 
         Values that were taken in pairs have one dimension, ``point``.
         """
-        from fsp.distribution.tables import sweep_dataset
-
-        return sweep_dataset(self)
+        return doors.arrays_of_points(self)
 
     def save(self, path: str | Path) -> None:
         """Write one HDF5 file of all points, whole or not at all.
@@ -234,9 +231,7 @@ class Sweep(Sequence[Solution]):
         OutputError
             If it cannot be written; what was there before is unchanged.
         """
-        from fsp.distribution.storage import save
-
-        save(self, path)
+        doors.save(self, path)
 
     # ---- text
 

@@ -11,13 +11,14 @@ import graphlib
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fsp.errors import ModelError
-from fsp.model.formula import CONSTANTS, FunctionDefinition, is_name, parse
+from fsp.model.event import Event
+from fsp.model.formula import CONSTANTS, FunctionDefinition, is_name
 from fsp.model.reaction import Reaction, mass_action_law
 from fsp.model.size import bounded
 from fsp.model.tree import (
@@ -29,11 +30,8 @@ from fsp.model.tree import (
     substitute,
     symbols,
 )  # fmt: skip
+from fsp.model.values import Value, read_value
 
-if TYPE_CHECKING:
-    from fsp.model.event import Event
-
-Value = float | str | Expression
 Law = Expression | Callable[..., Any]
 
 LARGEST_COUNT = 2**53  # propensities are computed in doubles, which hold whole numbers up to this
@@ -72,43 +70,6 @@ class Definition:
     initial: Mapping[tuple[int, ...], float] | None
     events: tuple[Event, ...] = ()
     held: frozenset[str] = frozenset()
-
-
-def read_value(
-    value: object, what: str, functions: Mapping[str, FunctionDefinition], names: Collection[str]
-) -> Expression:
-    """Return the tree of a number, a formula or a tree.
-
-    Parameters
-    ----------
-    value
-        What was given.
-    what
-        What it is, for messages.
-    functions
-        User-defined functions.
-    names
-        All species and parameters, for formulas.
-
-    Returns
-    -------
-    Expression
-        The tree.
-
-    Raises
-    ------
-    ModelError
-        If it is neither, not finite, or not a formula.
-    """
-    if isinstance(value, Expression):
-        return value
-    if isinstance(value, str):
-        return parse(value, what=what, functions=functions, names=names)
-    if isinstance(value, bool) or not hasattr(value, "__float__") or np.ndim(value) != 0:  # type: ignore[arg-type]
-        raise ModelError(f"{what} must be a number or a formula, but is {value!r}.")
-    if not math.isfinite(float(value)):
-        raise ModelError(f"{what} must be finite, but is {value!r}.")
-    return Number(float(value))
 
 
 def check_mapping(what: str, given: object) -> None:

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from fsp.model.definition import Definition
     from fsp.model.event import Event
     from fsp.model.firing import Rules
-    from fsp.model.model import Model
+    from fsp.model.network import Network
 
 
-def describe(model: Model, definition: Definition) -> str:
+def describe(model: Network, definition: Definition) -> str:
     """Return what ``fsp info`` prints.
 
     Parameters
@@ -42,7 +42,7 @@ def describe(model: Model, definition: Definition) -> str:
     return "\n".join([*lines, "", _finite_text(model)])
 
 
-def law_texts(model: Model) -> list[str]:
+def law_texts(model: Network) -> list[str]:
     """Return the conservation laws of a model with their values: ``A + C = 20``.
 
     Parameters
@@ -82,7 +82,7 @@ def _section(title: str, rows: Sequence[Sequence[str]]) -> list[str]:
     return ["", title, *(f"  {line}".rstrip() for line in cells)]
 
 
-def _species_rows(model: Model) -> list[list[str]]:
+def _species_rows(model: Network) -> list[list[str]]:
     states = model.initial_states
     if len(states) == 1:
         return [[name, f"= {count}"] for name, count in zip(model.species, states[0].tolist(), strict=True)]
@@ -94,7 +94,7 @@ def _species_rows(model: Model) -> list[list[str]]:
     ]
 
 
-def _parameter_rows(model: Model, definition: Definition) -> list[list[str]]:
+def _parameter_rows(model: Network, definition: Definition) -> list[list[str]]:
     rows = []
     for name, tree in definition.parameters.items():
         formula = [] if isinstance(tree, Number) else [to_text(tree)]
@@ -103,7 +103,7 @@ def _parameter_rows(model: Model, definition: Definition) -> list[list[str]]:
     return rows
 
 
-def _reaction_rows(model: Model, definition: Definition) -> list[list[str]]:
+def _reaction_rows(model: Network, definition: Definition) -> list[list[str]]:
     rows = []
     for k, reaction in enumerate(model.reactions):
         law = definition.laws[k]
@@ -124,7 +124,7 @@ def _event_text(event: Event) -> str:
     return f"at {to_text(event.condition)}: {assigned}" + "".join(f"; {text}" for text in unusual)
 
 
-def _finite_text(model: Model) -> str:
+def _finite_text(model: Network) -> str:
     if model.has_timed_events:
         return "State space: events at known times move it"
     bounds = zip(model.species, model.species_bounds.tolist(), strict=True)
@@ -135,7 +135,7 @@ def _finite_text(model: Model) -> str:
     return f"State space: not bounded by the stoichiometry in {free}"
 
 
-def canonical_text(model: Model, laws: Sequence[Expression | Callable[..., Any]], rules: Rules | None) -> str:
+def canonical_text(model: Network, laws: Sequence[Expression | Callable[..., Any]], rules: Rules | None) -> str:
     """Return all that decides a model's distributions as text, whatever way it was written.
 
     Parameters

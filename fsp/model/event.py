@@ -6,10 +6,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import KW_ONLY, dataclass, field, replace
 
 from fsp.errors import ModelError
-from fsp.model.definition import Value, read_value
 from fsp.model.formula import FunctionDefinition, is_name
 from fsp.model.size import bounded
 from fsp.model.tree import Expression, Number, depends_on_time, substitute, symbols
+from fsp.model.values import Value, read_value
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from fsp.model import Model
 from fsp.moments.dissipation import OrderBound, order_bound
 from fsp.moments.drift import ORDERS, PowerBound, Weights, exact_weights, linear_weights, power_bound
 from fsp.moments.equations import MomentEquations, moment_equations
-from fsp.moments.origin import Law, Origin
+from fsp.moments.initial import InitialMoments, KnownDistribution
 from fsp.moments.polynomial import Polynomial
 from fsp.moments.rates import Rate, affine_parts, rates, reasons
 
@@ -138,21 +138,21 @@ class PendingBounds:
         The reaction network.
     t
         The time.
-    origin
+    initial
         What is known of the distribution at time 0.
     columns
         The species that are wanted, as columns.
     """
 
-    def __init__(self, model: Model, t: float, origin: Origin, columns: Sequence[int]) -> None:
-        self._model, self._t, self._origin, self._columns = model, t, origin, tuple(columns)
+    def __init__(self, model: Model, t: float, initial: InitialMoments, columns: Sequence[int]) -> None:
+        self._model, self._t, self._initial, self._columns = model, t, initial, tuple(columns)
         self._found: MomentBounds | None = None
 
     @property
     def bounds(self) -> MomentBounds:
         """The bounds; computed once."""
         if self._found is None:
-            found = _at(self._model, self._t, self._origin)
+            found = _at(self._model, self._t, self._initial)
             self._found = found.select(self._columns)
         return self._found
 
@@ -161,7 +161,7 @@ class PendingBounds:
         if self._found is not None:
             return self._found.select(columns)
         chosen = [self._columns[i] for i in columns]
-        return PendingBounds(self._model, self._t, self._origin, chosen)
+        return PendingBounds(self._model, self._t, self._initial, chosen)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _same, (self.bounds,)  # a file or another process has no use for the model
@@ -177,7 +177,7 @@ def moment_bounds(
     *,
     initial_states: IntArray | None = None,
     initial_probabilities: FloatArray | None = None,
-    origin: Origin | None = None,
+    initial: InitialMoments | None = None,
 ) -> PendingBounds:
     """Bound the moments of a model at a time.
 
@@ -191,7 +191,7 @@ def moment_bounds(
         Time since the start, in the model's unit; infinite for the stationary distribution that the chain tends to.
     initial_states, initial_probabilities
         (n, d) states and (n,) probabilities at time 0; by default the model's.
-    origin
+    initial
         What else is known of the distribution at time 0, in their place.
 
     Returns
@@ -202,7 +202,7 @@ def moment_bounds(
     model.require_untimed("Bounds of moments")
     states = model.initial_states if initial_states is None else np.asarray(initial_states)
     weights = model.initial_probabilities if initial_probabilities is None else np.asarray(initial_probabilities)
-    return PendingBounds(model, float(t), origin or Law(states, weights), range(model.n_species))
+    return PendingBounds(model, float(t), initial or KnownDistribution(states, weights), range(model.n_species))
 
 
 # ---- what does not depend on the time
@@ -219,11 +219,11 @@ class _Certificates(NamedTuple):
 _CACHE: WeakKeyDictionary[Model, dict[tuple[float, bytes], _Certificates]] = WeakKeyDictionary()
 
 
-def _at(model: Model, t: float, origin: Origin) -> MomentBounds:
-    largest = origin.largest(model)  # (d,)
-    certificates = _certificates(model, t, largest, origin.means())
-    norms = np.array([_norms(own, t, origin) for own in certificates.drift])  # (d, ORDERS)
-    exact = {} if certificates.equations is None or math.isinf(t) else certificates.equations.at(t, origin)
+def _at(model: Model, t: float, initial: InitialMoments) -> MomentBounds:
+    largest = initial.largest(model)  # (d,)
+    certificates = _certificates(model, t, largest, initial.means())
+    norms = np.array([_norms(own, t, initial) for own in certificates.drift])  # (d, ORDERS)
+    exact = {} if certificates.equations is None or math.isinf(t) else certificates.equations.at(t, initial)
     monomials = np.array(list(exact), dtype=np.int64).reshape(-1, model.n_species)
     means = np.array(list(exact.values()), dtype=float).reshape(-1, 2)
     open_ended = np.isinf(norms[:, 0]) & np.isinf(largest)
@@ -232,14 +232,14 @@ def _at(model: Model, t: float, origin: Origin) -> MomentBounds:
     return MomentBounds(model.species, largest, norms, monomials, means, reason)
 
 
-def _norms(own: Sequence[PowerBound | OrderBound], t: float, origin: Origin) -> FloatArray:
+def _norms(own: Sequence[PowerBound | OrderBound], t: float, initial: InitialMoments) -> FloatArray:
     powers = [bound for bound in own if isinstance(bound, PowerBound)]
-    powers.sort(key=lambda bound: bound.mean(t, origin))
+    powers.sort(key=lambda bound: bound.mean(t, initial))
     chosen: list[PowerBound | OrderBound] = [*powers[:_EVALUATED]]
     chosen += [bound for bound in own if isinstance(bound, OrderBound)]
     found = np.full((1 + len(chosen), ORDERS), np.inf)
     for row, bound in enumerate(chosen, start=1):
-        norms = bound.norms(t, origin)
+        norms = bound.norms(t, initial)
         found[row, : len(norms)] = norms
     best = found.min(axis=0)  # (ORDERS,)
     lowered: FloatArray = np.minimum.accumulate(best[::-1])[::-1]  # a norm is at most the next one

@@ -26,7 +26,7 @@ import numpy as np
 
 from fsp.arrays import FloatArray
 from fsp.moments.drift import ORDERS, Weights
-from fsp.moments.origin import Origin
+from fsp.moments.initial import InitialMoments
 from fsp.moments.polynomial import Exponents, Polynomial, collect, degree, plus, power, scaled, shifted, times
 from fsp.moments.rates import Rate, reduced
 
@@ -54,10 +54,10 @@ class OrderBound:
     rate: float
     source: float
 
-    def norms(self, t: float, origin: Origin) -> FloatArray:
+    def norms(self, t: float, initial: InitialMoments) -> FloatArray:
         """Bound (E u(t)^q)^(1/q) as `PowerBound.norms` does; infinite at other orders."""
         weights = np.array([float(w) for w in self.weights])
-        start = float(origin.powers(weights, np.array([self.order]), 1.0)[0])
+        start = float(initial.powers(weights, np.array([self.order]), 1.0)[0])
         found = np.full(ORDERS, np.inf)
         if math.isinf(t):
             if self.rate < 0:

@@ -33,7 +33,7 @@ import numpy as np
 from fsp.arrays import FloatArray
 from fsp.model.structure import echelon
 from fsp.moments.exponential import exponential
-from fsp.moments.origin import Origin
+from fsp.moments.initial import InitialMoments
 from fsp.moments.rates import Rate, affine_parts
 
 ORDERS = 24
@@ -63,14 +63,14 @@ class PowerBound:
     source: Fraction
     spreads: tuple[tuple[Fraction, Fraction], ...]
 
-    def norms(self, t: float, origin: Origin) -> FloatArray:
+    def norms(self, t: float, initial: InitialMoments) -> FloatArray:
         """Bound (E u(t)^q)^(1/q).
 
         Parameters
         ----------
         t
             The time; infinite for the limit.
-        origin
+        initial
             What is known of the distribution at time 0.
 
         Returns
@@ -82,11 +82,11 @@ class PowerBound:
             return self._limits()
         weights = np.array([float(w) for w in self.weights])
         orders = np.arange(len(self.spreads) + 2)  # 0, 1, …
-        size = float(origin.powers(weights, np.array([1]), 1.0)[0])
+        size = float(initial.powers(weights, np.array([1]), 1.0)[0])
         if not math.isfinite(size):
             return np.full(len(orders) - 1, np.inf)
         unit = 2.0 ** round(math.log2(max(1.0, size, float(self.source) * t)))
-        start = origin.powers(weights, orders, unit)  # (orders,)
+        start = initial.powers(weights, orders, unit)  # (orders,)
         try:
             propagator, error = exponential(_matrix(self, unit), t)
         except OverflowError:  # of a power of a very long jump
@@ -111,11 +111,11 @@ class PowerBound:
             bounded = unit * moments[1:] ** (1.0 / orders[1:]) * (1.0 + 2.0 * _MARGIN)
         return np.where(np.isnan(bounded), np.inf, bounded)
 
-    def mean(self, t: float, origin: Origin) -> float:
+    def mean(self, t: float, initial: InitialMoments) -> float:
         """Bound E u(t) without a margin, to tell which of several bounds are worth their computation."""
         if math.isinf(t):
             return float(self.source / -self.rate) if self.rate < 0 else math.inf
-        start = float(origin.powers(np.array([float(w) for w in self.weights]), np.array([1]), 1.0)[0])
+        start = float(initial.powers(np.array([float(w) for w in self.weights]), np.array([1]), 1.0)[0])
         a, b = min(float(self.rate) * t, 600.0), float(self.source) * t
         return math.exp(a) * start + b * (math.expm1(a) / a if a else 1.0)
 

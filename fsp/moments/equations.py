@@ -21,7 +21,7 @@ import numpy as np
 
 from fsp.arrays import FloatArray
 from fsp.moments.exponential import exponential
-from fsp.moments.origin import Origin
+from fsp.moments.initial import InitialMoments
 from fsp.moments.polynomial import Exponents, Polynomial, degree, plus, scaled, shifted, times
 from fsp.moments.rates import Rate
 
@@ -44,14 +44,14 @@ class MomentEquations:
         self.monomials = tuple(monomials)
         self.matrix = matrix
 
-    def at(self, t: float, origin: Origin) -> dict[Exponents, tuple[float, float]]:
+    def at(self, t: float, initial: InitialMoments) -> dict[Exponents, tuple[float, float]]:
         """Bound the moments at a time.
 
         Parameters
         ----------
         t
             The time.
-        origin
+        initial
             What is known of the distribution at time 0.
 
         Returns
@@ -59,7 +59,7 @@ class MomentEquations:
         dict
             The lower and upper bound of the mean of each falling monomial.
         """
-        ends = np.array([origin.falling(alpha) for alpha in self.monomials])  # (m, 2)
+        ends = np.array([initial.falling(alpha) for alpha in self.monomials])  # (m, 2)
         lowest, start = ends[:, 0], ends[:, 1]
         if not np.isfinite(start).all():
             return {}

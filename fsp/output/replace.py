@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from fsp import __version__
 from fsp.errors import ArgumentError
 from fsp.output.files import place_of, try_writing
+from fsp.version import __version__
 
 IsOwn: TypeAlias = Callable[[Path], bool]
 

@@ -6,7 +6,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from fsp.distribution import Solution
-from fsp.distribution.continuation import together
+from fsp.distribution.solution import together
 from fsp.errors import ArgumentError
 from fsp.petsc.checkpoint import Checkpoint, Saved
 

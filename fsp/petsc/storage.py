@@ -5,23 +5,37 @@ The first rank has the file open; the others send it their rows, one rank after 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from fsp.distribution import storage
+from fsp.output import storage
 from fsp.output.files import held_signals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from fsp.distribution import Solution
     from fsp.petsc.comm import Communicator
-    from fsp.petsc.distribution import Distribution
+    from fsp.petsc.space import StateSpace
 
 
-def save(answer: Solution | Any, path: str | Path) -> None:
+class Part(Protocol):
+    """What a rank has of a distribution that is spread over all."""
+
+    @property
+    def comm(self) -> Communicator:
+        """The ranks."""
+
+    @property
+    def space(self) -> StateSpace:
+        """The space, spread over them."""
+
+    def shares_states_with(self, other: Any) -> bool:
+        """Tell whether another one has the same states."""
+
+
+def save(answer: Any, path: str | Path) -> None:
     """Write a solution or a distribution, whole or not at all; `fsp.read` reads it.
 
     Parameters
@@ -56,10 +70,10 @@ def save(answer: Solution | Any, path: str | Path) -> None:
 class _Sender:
     """The rows of all distributions, in the order in which a file holds them."""
 
-    def __init__(self, comm: Communicator, distributions: list[Distribution]) -> None:
+    def __init__(self, comm: Communicator, distributions: list[Part]) -> None:
         self._comm = comm
         self._kinds = {one.space: np.min_scalar_type(int(one.space.top.max())) for one in distributions}
-        self._due: list[tuple[str, Distribution]] = []
+        self._due: list[tuple[str, Part]] = []
         self._under_way: Iterator[Any] = iter(())
         for i, one in enumerate(distributions):
             if not (i and one.shares_states_with(distributions[i - 1])):
@@ -79,7 +93,7 @@ class _Sender:
             for _ in pieces:
                 pass
 
-    def _pieces(self, name: str, distribution: Distribution) -> Iterator[Any]:
+    def _pieces(self, name: str, distribution: Part) -> Iterator[Any]:
         """Give the rows of all ranks on the first rank; send them on the others, and give nothing."""
         mpi, starts = self._comm.mpi, distribution.space.ranges.starts
         own = getattr(distribution, name)

@@ -25,12 +25,12 @@ from typing import TYPE_CHECKING, Any
 
 import fsp
 from fsp.distribution import ErrorLedger, Solution
-from fsp.distribution.storage import Head, kept, read_head
 from fsp.distribution.text import round_up, table
 from fsp.errors import ArgumentError, FSPError, Interrupted, ToleranceWarning
 from fsp.output import files
 from fsp.output.locks import locked, not_writable
 from fsp.output.replace import is_marked, require_outputs, require_replaceable
+from fsp.output.storage import Head, kept, read_head
 from fsp.projection.manifest import Job, read_manifest
 from fsp.projection.march import transient
 from fsp.projection.stopping import Keeper, Stop, go_on

@@ -298,7 +298,7 @@ class _March:
             if t in asked:
                 self.record.add(self.distribution())
 
-    def fired(self, phase: Phase, until: float) -> Start:
+    def fired(self, phase: Phase[Model], until: float) -> Start:
         """Return where the next phase begins, after what events make of the states."""
         has = self.p > 0.0
         return self.begin.fired(

@@ -14,9 +14,9 @@ import numpy as np
 
 from fsp.distribution import Distribution, ErrorLedger, Solution
 from fsp.errors import ArgumentError, BackendError, StateSpaceError
-from fsp.model.phases import gathered
+from fsp.model.event_maps import gathered
 from fsp.moments import PendingBounds, moment_bounds
-from fsp.moments.origin import Carried
+from fsp.moments.carried import Carried
 from fsp.projection.growth import starting_vector
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Start:
         Whether the distribution is the law that the network starts from, and not a result.
     exact_since
         The time at which it does.
-    origin
+    initial
         What is known of the moments at time `t`, where the distribution is not exact.
     spread
         A space and probabilities of its states, (n_local,), where the start is spread over ranks and the model's
@@ -62,7 +62,7 @@ class Start:
     exact: bool = True
     spread: tuple[StateSpace, FloatArray] | None = None
     exact_since: float = 0.0
-    origin: Carried | None = None
+    initial: Carried | None = None
 
     def check(self, times: FloatArray) -> None:
         """Raise an ArgumentError if one of `times` lies before the start."""
@@ -72,7 +72,7 @@ class Start:
                 f"count from zero, not from the start."
             )
 
-    def within(self, phase: Phase) -> Start:
+    def within(self, phase: Phase[Model]) -> Start:
         """Return the beginning of a phase: the network is that of the phase."""
         if not self.model.has_timed_events:
             return self
@@ -81,7 +81,7 @@ class Start:
         return replace(self, model=model, exact=exact)
 
     def fired(
-        self, phase: Phase, t: float, states: IntArray, probabilities: FloatArray, error: ErrorLedger, tol: float
+        self, phase: Phase[Model], t: float, states: IntArray, probabilities: FloatArray, error: ErrorLedger, tol: float
     ) -> Start:
         """Return where the next phase begins.
 
@@ -116,16 +116,16 @@ class Start:
             rounding += moved * (_largest_exit_rate(before, t) + _largest_exit_rate(begun, t))
         error += ErrorLedger(rounding=rounding)
         moments = self.moments(t)
-        origin = None if moments is None else Carried(moments, phase.firing)
-        return Start(begun, t, error, max(tol - error.total, LEAST_LEFT * tol), exact=False, origin=origin)
+        initial = None if moments is None else Carried(moments, phase.firing)
+        return Start(begun, t, error, max(tol - error.total, LEAST_LEFT * tol), exact=False, initial=initial)
 
     def moments(self, t: float) -> PendingBounds | None:
         """Return the bounds of moments at a time; None where nothing is known."""
         if self.exact:
             return moment_bounds(self.model, t - self.exact_since)
-        if self.origin is None or self.model.is_time_dependent or self.model.events:
+        if self.initial is None or self.model.is_time_dependent or self.model.events:
             return None  # which states trigger is known for those that are stored, not for all that there may be
-        return moment_bounds(self.model, t - self.t, origin=self.origin)
+        return moment_bounds(self.model, t - self.t, initial=self.initial)
 
 
 def _largest_exit_rate(model: Model, t: float) -> float:
@@ -182,8 +182,8 @@ def starting_point(model: Model, start: Solution | Distribution | None, tol: flo
         return Start(model, t, first.error, left, exact=False, spread=(space, first.probabilities))
     columns = [first.species.index(name) for name in model.species]
     begun = model.starting_in(first.states[:, columns], first.probabilities)
-    origin = None if first.moments is None else Carried(first.moments.select(columns))
-    return Start(begun, t, first.error, left, exact=False, origin=origin)
+    initial = None if first.moments is None else Carried(first.moments.select(columns))
+    return Start(begun, t, first.error, left, exact=False, initial=initial)
 
 
 def worth_keeping(solution: Solution) -> IntArray:

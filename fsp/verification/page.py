@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fsp import __version__
 from fsp.verification.law import Slack
 from fsp.verification.outcome import KINDS
 from fsp.verification.report import number
 from fsp.verification.samples import Summary
+from fsp.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,13 +11,13 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from fsp import __version__
 from fsp.distribution.text import round_up, table
 from fsp.errors import ArgumentError
 from fsp.output import files
 from fsp.output.replace import MARK
 from fsp.verification.battery import Battery
 from fsp.verification.outcome import KINDS, Test
+from fsp.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,7 +1,6 @@
-"""What is known of the distribution that a chain begins with: the law itself, or bounds of its moments.
+"""Bounds of moments carried over from an earlier chain, by way of what events make of the states.
 
-Bounds are carried over from an earlier chain, by way of what events make of the states: with y <= b + Σ a_j x_j, all
-numbers non-negative, ``(E y^q)^(1/q) <= b + Σ a_j (E x_j^q)^(1/q)``.
+With y <= b + Σ a_j x_j, all numbers non-negative, ``(E y^q)^(1/q) <= b + Σ a_j (E x_j^q)^(1/q)``.
 """
 
 from __future__ import annotations
@@ -10,75 +9,21 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from fsp.arrays import FloatArray, IntArray
 from fsp.model import Model
+from fsp.model.event_maps import Firing
 from fsp.model.expression import Expression, Number, Symbol, at_time, substitute, symbols
-from fsp.model.structure import species_bounds
+from fsp.moments.bounds import MomentBounds, PendingBounds
 from fsp.moments.envelope import envelope, in_falling_powers
-from fsp.moments.polynomial import Exponents, falling
+from fsp.moments.polynomial import Exponents
 from fsp.moments.polynomial import degree as falling_degree
-
-if TYPE_CHECKING:
-    from fsp.model.phases import Firing
-    from fsp.moments.bounds import MomentBounds, PendingBounds
 
 Affine = tuple[float, FloatArray]  # b and a (d,) of an upper bound b + Σ a_j x_j
 _MARGIN = 1e-12  # relative, of the few operations on norms
 _ROUNDED = 3e-9  # relative: events round what they assign to whole numbers
-
-
-class Origin(Protocol):
-    """What is known of the distribution at the beginning."""
-
-    def largest(self, model: Model) -> FloatArray:
-        """Return the largest count of each species that a model leads to from here, (d,)."""
-        ...
-
-    def means(self) -> FloatArray:
-        """Return the means, (d,), or what is known of them: they guide a search and prove nothing."""
-        ...
-
-    def powers(self, weights: FloatArray, orders: IntArray, unit: float) -> FloatArray:
-        """Return upper bounds of E (w·x/unit)^q for some orders q, (n_orders,)."""
-        ...
-
-    def falling(self, alpha: Exponents) -> tuple[float, float]:
-        """Return bounds of the mean of a falling monomial."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Law:
-    """A known distribution: (n, d) states and (n,) probabilities."""
-
-    states: IntArray
-    probabilities: FloatArray
-
-    def largest(self, model: Model) -> FloatArray:
-        """Return the largest counts by stoichiometry."""
-        usual = np.array_equal(self.states, model.initial_states)
-        return model.species_bounds if usual else species_bounds(model.change, self.states)
-
-    def means(self) -> FloatArray:
-        """Return the means."""
-        found: FloatArray = self.probabilities @ self.states
-        return found
-
-    def powers(self, weights: FloatArray, orders: IntArray, unit: float) -> FloatArray:
-        """Return E (w·x/unit)^q."""
-        u = self.states @ weights / unit  # (n,)
-        found: FloatArray = (u[:, None] ** orders).T @ self.probabilities
-        return found
-
-    def falling(self, alpha: Exponents) -> tuple[float, float]:
-        """Return the mean of a falling monomial, twice."""
-        values = [np.prod([float(falling(int(x), n)) for x, n in zip(row, alpha, strict=True)]) for row in self.states]
-        mean = float(np.dot(values, self.probabilities))
-        return mean, mean
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,8 +102,6 @@ def mapped(bounds: MomentBounds, firing: Firing) -> MomentBounds:
     MomentBounds
         After; infinite where nothing is known.
     """
-    from fsp.moments.bounds import MomentBounds
-
     largest, norms = bounds.largest.copy(), bounds.norms.copy()
     finite = np.minimum(bounds.norms, bounds.largest[:, None])  # (d, ORDERS)
     orders = np.arange(1, norms.shape[1] + 1)

@@ -42,16 +42,16 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from fsp import __version__
 from fsp.distribution.distribution import Distribution
-from fsp.distribution.fields import array, attribute, attributes, child, plain, texts
 from fsp.distribution.ledger import PARTS, ErrorLedger
 from fsp.distribution.solution import Solution
 from fsp.distribution.sweep import Sweep
 from fsp.errors import ArgumentError, FormatWarning
 from fsp.moments import MomentBounds
+from fsp.output.fields import array, attribute, attributes, child, plain, texts
 from fsp.output.files import put, replacing
 from fsp.output.sink import Sink
+from fsp.version import __version__
 
 FORMAT = "fsp"
 FORMAT_VERSION = 2

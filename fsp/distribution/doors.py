@@ -1,0 +1,87 @@
+"""Tables, pictures and files of a value: the one place where an arrow points back, to the writers in `fsp/output/`.
+
+Methods such as ``dist.plot()`` and ``solution.save()`` go through here; the contracts name it as their exception.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fsp.errors import ArgumentError
+
+if TYPE_CHECKING:
+    import pandas
+    import xarray
+    from matplotlib.figure import Figure
+
+    from fsp.distribution.distribution import Distribution
+    from fsp.distribution.solution import Solution
+    from fsp.distribution.sweep import Sweep
+
+
+def save(answer: Distribution | Solution | Sweep, path: str | Path) -> None:
+    """Write an HDF5 file, whole or not at all."""
+    from fsp.output.storage import save
+
+    save(answer, path)
+
+
+def plot(distribution: Distribution, species: tuple[str, ...], options: dict[str, Any]) -> Figure:
+    """Draw a marginal of one species, or the joint distribution of two."""
+    from fsp.output import pictures
+
+    if len(species) == 1:
+        return pictures.marginals([distribution], species[0], **options)
+    if len(species) == 2:
+        return pictures.joint(distribution, *species, **options)
+    raise ArgumentError(f"`species` must be one or two names to plot, but are {', '.join(species)}.")
+
+
+def overview(solution: Solution, species: tuple[str, ...]) -> Figure:
+    """Draw means, marginals and the last joint distribution."""
+    from fsp.output import pictures
+
+    return pictures.overview(solution, species)
+
+
+def table(distribution: Distribution) -> pandas.DataFrame:
+    """Make a row for each state."""
+    from fsp.output.tables import distribution_table
+
+    return distribution_table(distribution)
+
+
+def array(distribution: Distribution) -> xarray.DataArray:
+    """Make an axis for each species."""
+    from fsp.output.tables import distribution_array
+
+    return distribution_array(distribution)
+
+
+def table_of_times(solution: Solution) -> pandas.DataFrame:
+    """Make a row for each time."""
+    from fsp.output.tables import solution_table
+
+    return solution_table(solution)
+
+
+def arrays_of_times(solution: Solution) -> xarray.Dataset:
+    """Label moments by time and species."""
+    from fsp.output.tables import solution_dataset
+
+    return solution_dataset(solution)
+
+
+def table_of_points(sweep: Sweep) -> pandas.DataFrame:
+    """Make a row for each point and time."""
+    from fsp.output.tables import sweep_table
+
+    return sweep_table(sweep)
+
+
+def arrays_of_points(sweep: Sweep) -> xarray.Dataset:
+    """Label moments by parameters, time and species."""
+    from fsp.output.tables import sweep_dataset
+
+    return sweep_dataset(sweep)

@@ -1,0 +1,231 @@
+"""What a model is compiled to: changes, propensities, structure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from fsp.arrays import FloatArray, IntArray
+from fsp.errors import ArgumentError, ModelError
+from fsp.model import propensity as propensities_of
+from fsp.model import structure
+from fsp.model.accuracy import errors
+from fsp.model.definition import Law
+from fsp.model.event import Event
+from fsp.model.factors import Product, factorise
+from fsp.model.infix import to_text
+from fsp.model.program import compiled
+from fsp.model.propensity import Propensity
+from fsp.model.reaction import Reaction
+from fsp.model.tree import Expression, Number, depends_on_time, symbols
+
+
+class Network:
+    """The reactions of a model, their propensities, and what their stoichiometry implies; see `Model`."""
+
+    name: str
+    time_unit: str
+    species: tuple[str, ...]
+    reactions: tuple[Reaction, ...]
+    events: tuple[Event, ...]
+    has_timed_events: bool
+    parameters: Mapping[str, float]
+    initial_states: IntArray
+    initial_probabilities: FloatArray
+    change: IntArray
+    rate_expressions: tuple[Expression | None, ...]
+    time_dependent: npt.NDArray[np.bool_]
+    _laws: tuple[Law, ...]
+    _largest: FloatArray
+    _resolved: Mapping[str, Expression]
+
+    @property
+    def n_species(self) -> int:
+        """Number of species."""
+        return len(self.species)
+
+    @property
+    def n_reactions(self) -> int:
+        """Number of reactions."""
+        return len(self.reactions)
+
+    @property
+    def is_time_dependent(self) -> bool:
+        """Whether a propensity depends on time."""
+        return bool(self.time_dependent.any())
+
+    def require_untimed(self, what: str) -> None:
+        """Raise a `ModelError` where events at known times make the chain another one with time.
+
+        Parameters
+        ----------
+        what
+            What is not of such a model, for the message.
+        """
+        if self.has_timed_events:
+            names = ", ".join(f"'{event.name}'" for event in self.events)
+            raise ModelError(
+                f"{what} must be of a model without events at known times, but '{self.name}' has {names}; "
+                f"`fsp.transient` goes through them."
+            )
+
+    @cached_property
+    def observables(self) -> Mapping[str, str]:
+        """Formula, in species only, of each parameter that depends on species and not on time."""
+        return {
+            name: to_text(tree) for name, tree in self._resolved.items() if symbols(tree) and not depends_on_time(tree)
+        }
+
+    # ------------------------------------------------------------------ propensities
+
+    def propensity(self, k: int, states: npt.ArrayLike, t: float = 0.0) -> FloatArray:
+        """Evaluate the propensity of one reaction.
+
+        Parameters
+        ----------
+        k
+            Index of the reaction.
+        states
+            Counts, shape (n, n_species).
+        t
+            The time.
+
+        Returns
+        -------
+        ndarray
+            Propensities in 1/time, shape (n,).
+
+        Raises
+        ------
+        ModelError
+            If a value is negative, not finite, or positive where a count would become negative.
+        """
+        chosen = (self._propensities[k],)
+        values: FloatArray = propensities_of.evaluate_all(chosen, self._index, self._states(states), t)[0]
+        return values
+
+    def propensities(self, states: npt.ArrayLike, t: float = 0.0) -> FloatArray:
+        """Evaluate the propensities of all reactions.
+
+        Parameters
+        ----------
+        states
+            Counts, shape (n, n_species).
+        t
+            The time.
+
+        Returns
+        -------
+        ndarray
+            Propensities in 1/time, shape (n_reactions, n).
+
+        Raises
+        ------
+        ModelError
+            If a value is negative, not finite, or positive where a count would become negative.
+        """
+        return propensities_of.evaluate_all(self._propensities, self._index, self._states(states), t)
+
+    def propensity_errors(self, states: npt.ArrayLike) -> FloatArray:
+        """Bound the rounding of propensities that do not depend on time.
+
+        Parameters
+        ----------
+        states
+            Counts, shape (n, n_species).
+
+        Returns
+        -------
+        ndarray
+            Bounds of ``|computed - exact|``, 1/time, shape (n_reactions, n); those of a callable are what it says.
+        """
+        counts = self._states(states)
+        columns = {name: counts[:, s].astype(np.float64) for s, name in enumerate(self.species)}
+        found = [0.0 if law is None else errors(law, columns, 0.0)[1] for law in self.rate_expressions]
+        return np.stack([np.broadcast_to(error, len(counts)) for error in found]).astype(np.float64)
+
+    def factorised(self, k: int) -> tuple[Product, ...] | None:
+        """Return the propensity of a reaction as a sum of products of one-species factors.
+
+        Parameters
+        ----------
+        k
+            Index of the reaction.
+
+        Returns
+        -------
+        tuple of Product, or None
+            The products; None for a callable, or where there is no such sum.
+        """
+        return self._factorised[k]
+
+    @cached_property
+    def _factorised(self) -> tuple[tuple[Product, ...] | None, ...]:
+        return tuple(None if law is None else factorise(law, self.species) for law in self.rate_expressions)
+
+    @cached_property
+    def _index(self) -> Mapping[str, int]:
+        return {name: j for j, name in enumerate(self.species)}
+
+    @cached_property
+    def _propensities(self) -> tuple[Propensity, ...]:
+        return tuple(self._propensity(k) for k in range(self.n_reactions))
+
+    def _propensity(self, k: int) -> Propensity:
+        law, timed = self._laws[k], bool(self.time_dependent[k])
+        if isinstance(law, Expression):
+            return propensities_of.of_expression(self.reactions[k], self._index, law, timed)
+        return propensities_of.of_callable(self.reactions[k], self._index, law, self._constants(timed))
+
+    def _constants(self, timed: bool) -> dict[str, Any]:
+        """Return what a callable may ask for beside species; nothing that hides a time it does not take."""
+        return {
+            name: tree.value if isinstance(tree, Number) else compiled(tree)
+            for name, tree in self._resolved.items()
+            if timed or not depends_on_time(tree)
+        }
+
+    def _states(self, states: npt.ArrayLike) -> npt.NDArray[Any]:
+        array = np.asarray(states)
+        if array.ndim != 2 or array.shape[1] != self.n_species:
+            raise ArgumentError(f"`states` must have shape (n, {self.n_species}), but has {array.shape}.")
+        return array
+
+    # ------------------------------------------------------------------ structure
+
+    @cached_property
+    def conservation_laws(self) -> IntArray:
+        """Basis of the laws w with w·x constant, shape (n_laws, n_species); none where events at known times may be."""
+        if self.has_timed_events:
+            return frozen(np.empty((0, self.n_species), dtype=np.int64))
+        return frozen(structure.conservation_laws(self.change))
+
+    @cached_property
+    def species_bounds(self) -> FloatArray:
+        """Largest count of each species by stoichiometry and events, shape (n_species,); inf without limit."""
+        if self.has_timed_events:
+            return frozen(np.full(self.n_species, np.inf))
+        bounds = structure.species_bounds(self.change, self.initial_states)
+        held = bool((self.initial_states <= self._largest).all())
+        return frozen(np.minimum(bounds, self._largest) if held else bounds)
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether the stoichiometry alone makes the set of reachable states finite."""
+        return bool(np.isfinite(self.species_bounds).all())
+
+    def in_phase(
+        self, values: Mapping[str, float], events: Sequence[Event], states: IntArray, probabilities: FloatArray
+    ) -> Self:
+        """Return the network of a phase between events."""
+        raise NotImplementedError
+
+
+def frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return an array that can no longer be written to."""
+    array.flags.writeable = False
+    return array

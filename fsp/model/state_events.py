@@ -1,0 +1,94 @@
+"""Events of a definition as rules, and those that the state triggers as reactions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from fsp.arrays import FloatArray, IntArray
+from fsp.model.definition import Definition, Law, resolve
+from fsp.model.event import check_events, is_timed
+from fsp.model.firing import Rules
+from fsp.model.landings import Landing, find_landings
+from fsp.model.reaction import Reaction, Stoichiometry
+from fsp.model.tree import Expression, Number, call
+
+
+def rules_of(definition: Definition, resolved: Mapping[str, Expression]) -> Rules:
+    """Return the events of a model, ready to be fired.
+
+    Parameters
+    ----------
+    definition
+        The model.
+    resolved
+        Its parameters as trees of species and time.
+
+    Raises
+    ------
+    ModelError
+        If one of them cannot be carried by a Markov chain on counts, or is malformed.
+    """
+    assigned = {name for event in definition.events for name in event.assignments}
+    variables = [name for name in definition.parameters if name in assigned]
+    constants = resolve({name: tree for name, tree in definition.parameters.items() if name not in assigned})
+    events = [event.with_values(constants) for event in definition.events]
+    free = {name for name, tree in definition.parameters.items() if isinstance(tree, Number)} | definition.held
+    formulas = [n for n in variables if n not in free or not isinstance(resolved[n], Number)]
+    check_events(events, list(definition.species), definition.parameters, formulas)
+    return Rules(events, list(definition.species), variables)
+
+
+def are_timed(rules: Rules) -> bool:
+    """Return whether events take place at known times, or change parameters."""
+    return is_timed(rules.events, rules.variables)
+
+
+def with_landings(
+    definition: Definition, rules: Rules, laws: Sequence[Law], change: IntArray, states: IntArray
+) -> tuple[Definition, FloatArray]:
+    """Return a model in which the events that the state triggers are reactions.
+
+    Parameters
+    ----------
+    definition
+        The model.
+    rules
+        Its events.
+    laws
+        Propensities with parameters put in.
+    change
+        (n_reactions, d) net changes.
+    states
+        (m, d) initial states.
+
+    Returns
+    -------
+    Definition, ndarray
+        The model, and the largest count of each species that the events see to, (d,).
+    """
+    found = find_landings(rules, change, laws, states)
+    parts = [part for part in found.parts if not part.events or any(part.change)]
+    names: list[str] = []
+    reactions: list[Reaction] = []
+    guarded: list[Law] = []
+    for part in parts:
+        reaction, law = definition.reactions[part.reaction], definition.laws[part.reaction]
+        names.append(_name(str(reaction.name), part, names))
+        if part.guard == Number(1.0) or callable(law):
+            reactions.append(reaction)
+            guarded.append(law)
+            continue
+        net = {s: n for s, n in zip(definition.species, part.change, strict=True) if n}
+        sides = Stoichiometry(reaction.reactants, reaction.products, reaction.change)
+        sides = Stoichiometry(None, None, net) if part.events else sides
+        rate = call("*", law, part.guard)
+        reactions.append(Reaction.of_sides(sides, rate, name=names[-1], reversible=reaction.reversible))
+        guarded.append(rate)
+    return replace(definition, reactions=tuple(reactions), laws=tuple(guarded)), found.largest
+
+
+def _name(reaction: str, part: Landing, taken: Sequence[str]) -> str:
+    name = f"{reaction} with {part.events}" if part.events else reaction
+    same = sum(other == name or other.startswith(f"{name} (") for other in taken)
+    return f"{name} ({same + 1})" if same else name

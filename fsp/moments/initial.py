@@ -1,0 +1,63 @@
+"""Moments of the distribution that a chain begins with: those of a known distribution, or bounds of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from fsp.arrays import FloatArray, IntArray
+from fsp.model import Model
+from fsp.model.structure import species_bounds
+from fsp.moments.polynomial import Exponents, falling
+
+
+class InitialMoments(Protocol):
+    """What is known of the distribution at the beginning."""
+
+    def largest(self, model: Model) -> FloatArray:
+        """Return the largest count of each species that a model leads to from here, (d,)."""
+        ...
+
+    def means(self) -> FloatArray:
+        """Return the means, (d,), or what is known of them: they guide a search and prove nothing."""
+        ...
+
+    def powers(self, weights: FloatArray, orders: IntArray, unit: float) -> FloatArray:
+        """Return upper bounds of E (w·x/unit)^q for some orders q, (n_orders,)."""
+        ...
+
+    def falling(self, alpha: Exponents) -> tuple[float, float]:
+        """Return bounds of the mean of a falling monomial."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KnownDistribution:
+    """A known distribution: (n, d) states and (n,) probabilities."""
+
+    states: IntArray
+    probabilities: FloatArray
+
+    def largest(self, model: Model) -> FloatArray:
+        """Return the largest counts by stoichiometry."""
+        usual = np.array_equal(self.states, model.initial_states)
+        return model.species_bounds if usual else species_bounds(model.change, self.states)
+
+    def means(self) -> FloatArray:
+        """Return the means."""
+        found: FloatArray = self.probabilities @ self.states
+        return found
+
+    def powers(self, weights: FloatArray, orders: IntArray, unit: float) -> FloatArray:
+        """Return E (w·x/unit)^q."""
+        u = self.states @ weights / unit  # (n,)
+        found: FloatArray = (u[:, None] ** orders).T @ self.probabilities
+        return found
+
+    def falling(self, alpha: Exponents) -> tuple[float, float]:
+        """Return the mean of a falling monomial, twice."""
+        values = [np.prod([float(falling(int(x), n)) for x, n in zip(row, alpha, strict=True)]) for row in self.states]
+        mean = float(np.dot(values, self.probabilities))
+        return mean, mean
