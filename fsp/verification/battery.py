@@ -10,191 +10,27 @@ Every p-value holds for each number of runs; `statistics.holm` makes one verdict
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fsp.verification import statistics
+from fsp.verification.expected import RARE, Expected, Reference
 from fsp.verification.independence import independence_tests
-from fsp.verification.law import ScalarLaw, Slack
 from fsp.verification.outcome import Test
 from fsp.verification.samples import Runs, Summary
-from fsp.verification.tree import Tree, grow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from fsp.arrays import FloatArray, IntArray
-    from fsp.distribution import Distribution
     from fsp.verification.samples import Histograms, Samples
 
-JOINT_CELLS = 64
-MARGINAL_CELLS = 32
-RARE = 0.01  # expected runs in states that are called next to impossible
-
 
 @dataclass(frozen=True, eq=False)
-class Moment:
-    """What the mean of a number of each run may be: the number is cut off where it is next to impossible.
-
-    Parameters
-    ----------
-    low, high
-        The number is that of ``clip(x, low, high)``.
-    centre
-        None for the count itself; else it is the square of its distance from here.
-    upper, lower
-        The largest admissible law of the number, and that of its negative.
-    beyond
-        Probability that a run is cut off.
-    """
-
-    low: int
-    high: int
-    centre: float | None
-    upper: ScalarLaw
-    lower: ScalarLaw
-    beyond: float
-
-    def of(self, values: IntArray | FloatArray) -> FloatArray:
-        """Return the number for each count."""
-        cut = np.clip(values, self.low, self.high).astype(float)
-        return cut if self.centre is None else np.square(cut - self.centre)
-
-    def p_value(self, n: int, mean: float) -> float:
-        """Return the two-sided p-value of the mean over `n` runs."""
-        above = statistics.mean_at_least(self.upper, n, mean)
-        below = statistics.mean_at_least(self.lower, n, -mean)
-        return min(1.0, 2 * min(above, below))
-
-
-@dataclass(frozen=True, eq=False)
-class Expected:
-    """The reference for one species at one time, or for all of them, prepared for a number of runs.
-
-    Parameters
-    ----------
-    states, probabilities
-        (m, d) and (m,), of the reference.
-    slack
-        What it leaves open.
-    n
-        Number of runs.
-    names
-        (d,) species.
-    """
-
-    states: IntArray
-    probabilities: FloatArray
-    slack: Slack
-    n: int
-    names: tuple[str, ...]
-
-    @cached_property
-    def tree(self) -> Tree:
-        """Cells for this number of runs."""
-        cells = JOINT_CELLS if len(self.names) > 1 else MARGINAL_CELLS
-        return grow(self.states, self.probabilities, self.n, cells)
-
-    @cached_property
-    def masses(self) -> FloatArray:
-        """Probabilities of the two sides of each split."""
-        return self.tree.masses(self.states, self.probabilities)
-
-    @cached_property
-    def ranks(self) -> FloatArray:
-        """Bound of the probability of all states that are as improbable as each one, or more, (m,)."""
-        order = np.argsort(self.probabilities, kind="stable")
-        ranks = np.empty(len(order))
-        ranks[order] = np.cumsum(self.probabilities[order])
-        return np.minimum(1.0, ranks + self.slack.up)
-
-    def rank_of(self, states: IntArray) -> FloatArray:
-        """Return the (k,) ranks of states; one that the reference does not store has the least."""
-        _, place = np.unique(np.concatenate([self.states, states]), axis=0, return_inverse=True)
-        found = np.full(int(place.max()) + 1, self.slack.up)
-        found[place.reshape(-1)[: len(self.states)]] = self.ranks
-        return found[place.reshape(-1)[len(self.states) :]]
-
-    @cached_property
-    def mean(self) -> float:
-        """Mean of the only species."""
-        return float(self.probabilities @ self.states[:, 0]) / float(self.probabilities.sum())
-
-    def moment(self, centre: float | None, cut: float) -> Moment:
-        """Return the law of a count, or of its squared distance from `centre`, cut off where `cut` is beyond."""
-        values = self.states[:, 0]
-        below = np.cumsum(self.probabilities)
-        above = np.cumsum(self.probabilities[::-1])[::-1]
-        low = int(values[int(np.argmax(below > cut))])
-        high = int(values[len(values) - 1 - int(np.argmax(above[::-1] > cut))])
-        outside = (values < low) | (values > high)
-        beyond = float(self.probabilities[outside].sum()) + self.slack.up
-        empty = ScalarLaw(np.zeros(1), np.ones(1))
-        moment = Moment(low, high, centre, empty, empty, beyond)
-        numbers = moment.of(values)
-        upper = ScalarLaw.largest(numbers, self.probabilities, self.slack)
-        if centre is not None:  # states that are not stored may lie at either end of the cut
-            ends = moment.of(np.array([low, high]))
-            padded = np.append(numbers, ends), np.append(self.probabilities, [0.0, 0.0])
-            upper = ScalarLaw.largest(*padded, self.slack)
-            nearest = moment.of(np.array([np.clip(round(centre), low, high)]))
-            numbers = np.append(numbers, nearest)
-            lower = ScalarLaw.largest(-numbers, np.append(self.probabilities, 0.0), self.slack)
-        else:
-            lower = ScalarLaw.largest(-numbers, self.probabilities, self.slack)
-        return replace(moment, upper=upper, lower=lower)
-
-    @cached_property
-    def moments(self) -> tuple[Moment, Moment]:
-        """The laws of the count and of its squared distance from the mean, cut where runs are not expected."""
-        cut = RARE / self.n
-        return self.moment(None, cut), self.moment(self.mean, cut)
-
-    @cached_property
-    def spread(self) -> tuple[float, float]:
-        """Standard deviation and kurtosis of the only species."""
-        gaps = self.states[:, 0] - self.mean
-        weights = self.probabilities / self.probabilities.sum()
-        variance = float(weights @ np.square(gaps))
-        kurtosis = float(weights @ gaps.astype(float) ** 4) / variance**2 if variance > 0 else np.nan
-        return float(np.sqrt(variance)), kurtosis
-
-
-@dataclass(frozen=True, eq=False)
-class Battery:
-    """All tests for one reference and one number of runs.
-
-    Parameters
-    ----------
-    reference
-        A distribution for each time.
-    n
-        Number of runs.
-    """
-
-    reference: Sequence[Distribution]
-    n: int
-    _marginals: dict[tuple[int, str], Expected] = field(default_factory=dict)
-    _joints: dict[int, Expected] = field(default_factory=dict)
-
-    def marginal(self, k: int, species: str) -> Expected:
-        """Return what is expected of a species at time number `k`."""
-        if (k, species) not in self._marginals:
-            found = self.reference[k].marginal(species)
-            parts = found.states, found.probabilities, Slack.of(found), self.n, (species,)
-            self._marginals[k, species] = Expected(*parts)
-        return self._marginals[k, species]
-
-    def joint(self, k: int, species: tuple[str, ...]) -> Expected:
-        """Return what is expected of all species at time number `k`."""
-        if k not in self._joints:
-            one = self.reference[k]
-            found = one if one.species == species else one.marginal(*species)
-            self._joints[k] = Expected(found.states, found.probabilities, Slack.of(found), self.n, species)
-        return self._joints[k]
+class Battery(Reference):
+    """All tests for one reference and one number of runs; see `Reference`."""
 
     def run(self, samples: Samples, more: Sequence[Test] = ()) -> tuple[Test, ...]:
         """Return all tests of these samples, and `more`, with adjusted p-values of all."""

@@ -19,8 +19,8 @@ from fsp.errors import FSPError
 from fsp.projection.march import transient
 from fsp.verification.battery import Battery
 from fsp.verification.hypotheses import TOL, Hypothesis, families, hypotheses, without_repeats
-from fsp.verification.report import Finding
 from fsp.verification.samples import Runs, Summary
+from fsp.verification.verdict import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from fsp.arrays import FloatArray
     from fsp.distribution import Distribution
     from fsp.model import Model
-    from fsp.verification.battery import Expected
+    from fsp.verification.expected import Expected
     from fsp.verification.hypotheses import Family
     from fsp.verification.outcome import Test
     from fsp.verification.samples import Histograms, Samples

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from fsp.arrays import FloatArray, IntArray
-    from fsp.verification.battery import Battery, Expected
+    from fsp.verification.expected import Expected, Reference
     from fsp.verification.samples import Runs
 
 _STAKES = np.array([0.3, 1.0, 2.5])  # θ of the bets on repeats of pasts
@@ -39,14 +39,14 @@ _MOST_PAIRS = 2_000_000
 _FEWEST = 10  # runs
 
 
-def independence_tests(runs: Runs, battery: Battery, *, markov: bool) -> Iterator[Test]:
+def independence_tests(runs: Runs, expected_of: Reference, *, markov: bool) -> Iterator[Test]:
     """Return the tests of independence that these runs allow.
 
     Parameters
     ----------
     runs
         The runs.
-    battery
+    expected_of
         What is expected of them.
     markov
         Whether the runs hold all species, so that the present alone tells of the future.
@@ -54,14 +54,14 @@ def independence_tests(runs: Runs, battery: Battery, *, markov: bool) -> Iterato
     if runs.n < _FEWEST:
         return
     labels = _trajectories(runs.counts.reshape(runs.n, -1))
-    chance = min(_coincidence(battery.joint(k, runs.species)) for k in range(len(runs.times)))
+    chance = min(_coincidence(expected_of.joint(k, runs.species)) for k in range(len(runs.times)))
     if chance < 1:
         yield _repeats(labels, chance)
     if markov and len(runs.times) >= 3:
         yield _memory(runs.counts)
     last = len(runs.times) - 1
     for i, name in enumerate(runs.species):
-        expected = battery.marginal(last, name)
+        expected = expected_of.marginal(last, name)
         if expected.spread[0] > 0:
             yield _serial(expected, runs.counts[:, last, i], float(runs.times[last]))
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from fsp.verification.law import Slack
 from fsp.verification.outcome import KINDS
-from fsp.verification.report import number
 from fsp.verification.samples import Summary
+from fsp.verification.verdict import Verdict, number
 from fsp.version import __version__
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from fsp.arrays import FloatArray, IntArray
     from fsp.distribution import Distribution
-    from fsp.verification.report import Report
     from fsp.verification.samples import Histograms, Runs
 
 MOST_TIMES, MOST_SPECIES = 4, 6  # that are drawn
@@ -36,7 +35,7 @@ th { border-bottom: 2px solid #d0d7de } td { border-bottom: 1px solid #eaeef2 }
 """
 
 
-def page(report: Report) -> str:
+def page(report: Verdict) -> str:
     """Return the page.
 
     Parameters
@@ -81,7 +80,7 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]], bad: Sequence[b
     return f"<table><tr>{top}</tr>{''.join(lines)}</table>"
 
 
-def _kinds(report: Report) -> str:
+def _kinds(report: Verdict) -> str:
     rows, bad = [], []
     for kind, meaning in KINDS.items():
         own = [test for test in report.tests if test.kind == kind]
@@ -93,12 +92,12 @@ def _kinds(report: Report) -> str:
     return _table(["test", "looks at", "number", "rejected", "smallest p", "adjusted"], rows, bad)
 
 
-def _rejected(report: Report) -> str:
+def _rejected(report: Verdict) -> str:
     rows = [[test.name, number(test.p), number(test.adjusted), test.where] for test in report.rejected[:30]]
     return _table(["rejected", "p", "adjusted", "where"], rows) if rows else "<p>No test rejects.</p>"
 
 
-def _findings(report: Report) -> list[str]:
+def _findings(report: Verdict) -> list[str]:
     if not report.findings:
         return []
     rows = [[f.text, "fits" if f.fits else "does not fit", f"{f.log_likelihood:+,.1f}"] for f in report.findings[:10]]
@@ -106,7 +105,7 @@ def _findings(report: Report) -> list[str]:
     return ["<h2>What may be wrong</h2>", table]
 
 
-def _power(report: Report) -> list[str]:
+def _power(report: Verdict) -> list[str]:
     if not report.detectable:
         return []
     rows = [
@@ -117,7 +116,7 @@ def _power(report: Report) -> list[str]:
     return [head, _table(["parameter", "value", "upwards", "downwards", "by"], rows)]
 
 
-def _pictures(report: Report) -> list[str]:
+def _pictures(report: Verdict) -> list[str]:
     found = ["<h2>p-values</h2>", _svg(_p_values(report))]
     if report.samples is not None and not isinstance(report.samples, Summary):
         found += ["<h2>Expected and sampled</h2>", _svg(_marginals(report, report.samples))]
@@ -140,7 +139,7 @@ def _figure(rows: int, columns: int, size: tuple[float, float]) -> tuple[Figure,
     return figure, figure.subplots(rows, columns, squeeze=False)
 
 
-def _p_values(report: Report) -> Figure:
+def _p_values(report: Verdict) -> Figure:
     """Draw the p-value of each test over time."""
     figure, axes = _figure(1, 1, (9.0, 3.4))
     axis = axes[0, 0]
@@ -157,7 +156,7 @@ def _p_values(report: Report) -> Figure:
     return figure
 
 
-def _marginals(report: Report, samples: Runs | Histograms) -> Figure:
+def _marginals(report: Verdict, samples: Runs | Histograms) -> Figure:
     """Draw the numbers of runs and what is expected, for some times and species."""
     worst = {name: [t.p for t in report.tests if name in t.species] for name in report.species}
     species = sorted(report.species, key=lambda name: min(worst[name], default=1.0))[:MOST_SPECIES]

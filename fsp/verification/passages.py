@@ -17,7 +17,8 @@ from fsp.distribution.observe import observe, read
 from fsp.errors import ArgumentError
 from fsp.model.expression import Number, call
 from fsp.projection.march import transient
-from fsp.verification.battery import Expected, adjusted, cells_test
+from fsp.verification.battery import adjusted, cells_test
+from fsp.verification.expected import Expected
 from fsp.verification.law import Slack
 from fsp.verification.report import Report
 

@@ -20,8 +20,8 @@ from scipy import optimize, special
 from fsp.errors import FSPError
 from fsp.projection.march import transient
 from fsp.verification import statistics, variants
-from fsp.verification.report import Detectable
 from fsp.verification.samples import Runs, Summary
+from fsp.verification.verdict import Detectable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from fsp.arrays import FloatArray
     from fsp.distribution import Distribution, Solution
     from fsp.model import Model
-    from fsp.verification.battery import Battery, Expected, Moment
+    from fsp.verification.battery import Battery
+    from fsp.verification.expected import Expected, Moment
     from fsp.verification.samples import Samples
 
 TOL = 1e-7  # of the models with another parameter

@@ -16,7 +16,8 @@ import numpy as np
 from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.distribution import Distribution, ErrorLedger
 from fsp.projection.march import transient
-from fsp.verification.battery import Expected, cells_test
+from fsp.verification.battery import cells_test
+from fsp.verification.expected import Expected
 from fsp.verification.law import Slack
 
 if TYPE_CHECKING:

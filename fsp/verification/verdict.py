@@ -1,0 +1,175 @@
+"""The tests of a verification, and the verdict that follows from them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fsp.verification.battery import Battery
+from fsp.verification.outcome import Test
+
+if TYPE_CHECKING:
+    from fsp.verification.samples import Samples
+
+EXIT_CODES = {"pass": 0, "fail": 1, "undecided": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Detectable:
+    """The smallest change of a rate constant that these tests find.
+
+    Parameters
+    ----------
+    parameter
+        Its name.
+    value
+        The model's value.
+    increase, decrease
+        The smallest relative changes upwards and downwards that are found with probability `power`; infinite where
+        no change that was looked at would be.
+    power
+        The probability.
+    by
+        The test that finds them.
+    """
+
+    parameter: str
+    value: float
+    increase: float
+    decrease: float
+    power: float
+    by: str
+
+    @property
+    def relative(self) -> float:
+        """The larger of both."""
+        return max(self.increase, self.decrease)
+
+    def __str__(self) -> str:
+        return f"{self.parameter} = {self.value:.6g}: {_percent(self.increase, '+')}, {_percent(self.decrease, '-')}"
+
+
+def _percent(change: float, sign: str) -> str:
+    return f"{sign}{100 * change:.2g} %" if math.isfinite(change) else f"{sign}none"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A hypothesis of what is wrong, and how well it fits.
+
+    Parameters
+    ----------
+    name, text
+        A key, and a sentence.
+    log_likelihood
+        Of the samples, merged to cells, more than under the model, in nats.
+    fits
+        Whether the samples pass the tests against the law of the hypothesis.
+    """
+
+    name: str
+    text: str
+    log_likelihood: float
+    fits: bool
+
+    def __str__(self) -> str:
+        return f"{self.text} ({'fits' if self.fits else 'does not fit'}, log-likelihood {self.log_likelihood:+,.1f})"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Verdict:
+    """What a verification found, and what follows from it.
+
+    Parameters
+    ----------
+    model_name, model_hash
+        What the samples were compared with.
+    n
+        Number of runs.
+    alpha
+        Largest probability with which the samples of an exact simulator fail.
+    times, species
+        What was compared.
+    tests
+        All tests, with adjusted p-values.
+    error
+        Largest bound on the 1-norm error of the reference, and whether it is a bound.
+    certified
+        Whether it is one; without, nothing fails.
+    detectable
+        The smallest errors of rate constants that would have been found.
+    findings
+        Hypotheses of what is wrong, best first; empty where nothing is.
+    simulator
+        Its name.
+    notes
+        Remarks.
+    undecided
+        Why there is no verdict although no test rejects; empty where there is one.
+    level
+        Level of the adjusted p-values, where that is not `alpha`: of one of several looks at growing numbers of runs.
+    battery, samples
+        What was compared, for pictures.
+    """
+
+    model_name: str
+    model_hash: str
+    n: int
+    alpha: float
+    times: tuple[float, ...]
+    species: tuple[str, ...]
+    tests: tuple[Test, ...]
+    error: float
+    certified: bool = True
+    detectable: tuple[Detectable, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    simulator: str = ""
+    notes: tuple[str, ...] = ()
+    undecided: str = ""
+    level: float | None = None
+    battery: Battery = field(default_factory=lambda: Battery((), 0))
+    samples: Samples | None = None
+
+    def rejects(self, test: Test) -> bool:
+        """Return whether a test rejects."""
+        return test.adjusted <= (self.alpha if self.level is None else self.level)
+
+    @property
+    def rejected(self) -> tuple[Test, ...]:
+        """Tests whose adjusted p-value is at most the level, the smallest first."""
+        return tuple(sorted(filter(self.rejects, self.tests), key=lambda test: test.p))
+
+    @property
+    def verdict(self) -> str:
+        """``"pass"``, ``"fail"`` or ``"undecided"``."""
+        if self.rejected:
+            return "fail" if self.certified else "undecided"
+        return "undecided" if self.undecided else "pass"
+
+    @property
+    def passed(self) -> bool:
+        """Whether the verdict is a pass."""
+        return self.verdict == "pass"
+
+    @property
+    def exit_code(self) -> int:
+        """0 for a pass, 1 for a fail, 2 for neither."""
+        return EXIT_CODES[self.verdict]
+
+    @property
+    def smallest(self) -> Test:
+        """The test with the smallest p-value."""
+        return min(self.tests, key=lambda test: test.p)
+
+    @property
+    def explanations(self) -> tuple[Finding, ...]:
+        """The findings that fit."""
+        return tuple(finding for finding in self.findings if finding.fits)
+
+
+def number(p: float) -> str:
+    """Write a p-value with two digits."""
+    return f"{p:.2g}" if p >= 1e-300 or np.isnan(p) else "< 1e-300"
