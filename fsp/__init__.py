@@ -9,6 +9,7 @@ from fsp.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from fsp.distribution import Distribution, ErrorLedger, Interval, Solution, Sweep
+    from fsp.doors import stationary, transient
     from fsp.errors import (
         ArgumentError,
         BackendError,
@@ -22,14 +23,12 @@ if TYPE_CHECKING:
         ToleranceWarning,
     )
     from fsp.generator import Generator
+    from fsp.jobs.sweep import sweep
     from fsp.model import Event, Model, Reaction, load
     from fsp.output import pictures as plot  # noqa: F401
     from fsp.output.storage import read
-    from fsp.projection.march import transient
     from fsp.projection.progress import Progress
     from fsp.projection.relaxation import Relaxation, relaxation
-    from fsp.projection.steady import stationary
-    from fsp.projection.sweep import sweep
     from fsp.solvers import Chebyshev, Implicit, Krylov, Magnus, Rational, Squaring, Uniformization
     from fsp.space import StateSpace
     from fsp.verification.approximations import Approximations, approximations
@@ -76,12 +75,13 @@ _HOMES = {
     "Uniformization": "fsp.solvers",
     "approximations": "fsp.verification.approximations",
     "load": "fsp.model",
+    "plot": "fsp.output.pictures",
     "read": "fsp.output.storage",
     "relaxation": "fsp.projection.relaxation",
     "ssa": "fsp.verification.sampler",
-    "stationary": "fsp.projection.steady",
-    "sweep": "fsp.projection.sweep",
-    "transient": "fsp.projection.march",
+    "stationary": "fsp.doors",
+    "sweep": "fsp.jobs.sweep",
+    "transient": "fsp.doors",
     "verify": "fsp.verification.checking",
 }
 
@@ -133,13 +133,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "plot":
-        value: Any = import_module("fsp.output.pictures")
-        globals()[name] = value
-        return value
     if name not in _HOMES:
         raise AttributeError(f"module 'fsp' has no attribute '{name}'")
-    value = getattr(import_module(_HOMES[name]), name)
+    home = import_module(_HOMES[name])
+    value = home if name == "plot" else getattr(home, name)  # `fsp.plot` is a module by itself
     globals()[name] = value
     return value
 

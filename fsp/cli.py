@@ -32,9 +32,9 @@ from fsp.verification.command import verify
 
 if TYPE_CHECKING:
     from fsp.distribution import Distribution, Solution, Sweep
+    from fsp.jobs.batch import Batch
     from fsp.model import Model
     from fsp.projection import Progress, SweepProgress
-    from fsp.projection.batch import Batch
 
     Answer: TypeAlias = Solution | Distribution | Sweep
     Report: TypeAlias = Callable[[Progress | SweepProgress], None]
@@ -145,7 +145,7 @@ class _PassesOptions(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Read all other arguments."""
         if {"petsc", "--backend=petsc"} & set(args) and any(argument.startswith("-fsp_") for argument in args):
-            from fsp.petsc.options import without_options
+            from fsp.petsc.flags import without_options
 
             args = without_options(args)
         return super().parse_args(ctx, args)
@@ -263,8 +263,8 @@ def batch(
     A job that fails does not end the others; what became of each is in summary.csv.
     """
     from fsp.generator.threads import n_processors
-    from fsp.projection.batch import solve_batch
-    from fsp.projection.manifest import read_manifest
+    from fsp.jobs.batch import solve_batch
+    from fsp.jobs.manifest import read_manifest
 
     def tell(line: str) -> None:
         if not quiet:
@@ -278,7 +278,7 @@ def batch(
         return _end_of_batch(found)
     if jobs is not None:
         raise ArgumentError(f"`--jobs` must be left out on ranks, which share the jobs, but is {jobs}.")
-    from fsp.petsc.batch import solve_in_groups
+    from fsp.jobs.ranks import solve_in_groups
     from fsp.petsc.comm import Communicator
 
     comm = Communicator()
@@ -423,7 +423,7 @@ def _asked_of_ranks(request: Request, backend: str, checkpoint: Path | None, swe
 
 def _run_on_ranks(request: Request, task: str, backend: str, asked: Callable[[], dict[str, Any]]) -> int:
     """Do what `_run` does, on all ranks, with the options that `asked` returns; the first one prints."""
-    from fsp.projection.backend import backend_named
+    from fsp.doors import backend_named
 
     comm = backend_named(backend).comm
     from fsp.petsc.options import Options
@@ -467,7 +467,7 @@ def _solve(request: Request, task: str, model: Model, options: dict[str, Any], r
     """Solve, from where --resume says; where a signal comes, save what was reached and leave."""
     if task == "stationary":
         return fsp.stationary(model, progress=report, **options)
-    from fsp.projection.stopping import Keeper, Stop, go_on
+    from fsp.jobs.stopping import Keeper, Stop, go_on
 
     solve: Callable[..., Answer] = getattr(fsp, task)
     earlier = _earlier(request, task)

@@ -1846,7 +1846,7 @@ MUTANTS = [
     ),
     mutant(
         "another-model-resumed",
-        "projection/stopping.py",
+        "jobs/stopping.py",
         "earlier.model_hash == model.hash",
         "True",
         "resume",
@@ -1870,7 +1870,7 @@ MUTANTS = [
     ),
     mutant(
         "sweep-out-of-order",
-        "projection/sweep.py",
+        "jobs/sweep.py",
         "self._solutions[outcome.index] = outcome.found",
         "self._solutions[self.done] = outcome.found",
         "sweep",
@@ -1929,7 +1929,7 @@ MUTANTS = [
     ),
     mutant(
         "workers-are-not-told-to-end",
-        "projection/workers.py",
+        "jobs/workers.py",
         "                chain.pop()\n        self._terminate()\n",
         "                chain.pop()\n",
         "batch",
@@ -1937,7 +1937,7 @@ MUTANTS = [
     ),
     mutant(
         "a-file-of-another-tolerance-kept",
-        "projection/batch.py",
+        "jobs/batch.py",
         "== (model.hash, job.times, job.tol)",
         "== (model.hash, job.times, head.tol)",
         "batch",
@@ -1945,7 +1945,7 @@ MUTANTS = [
     ),
     mutant(
         "a-file-of-another-model-kept",
-        "projection/batch.py",
+        "jobs/batch.py",
         "== (model.hash, job.times, job.tol)",
         "== (head.model_hash, job.times, job.tol)",
         "batch",
@@ -1953,7 +1953,7 @@ MUTANTS = [
     ),
     mutant(
         "a-partial-file-kept",
-        "projection/batch.py",
+        "jobs/batch.py",
         "head is not None and head.complete and _is_of",
         "head is not None and _is_of",
         "batch",
@@ -1961,7 +1961,7 @@ MUTANTS = [
     ),
     mutant(
         "a-job-claimed-twice",
-        "projection/batch.py",
+        "jobs/batch.py",
         "os.O_CREAT | os.O_EXCL | os.O_WRONLY",
         "os.O_CREAT | os.O_WRONLY",
         "batch",
@@ -2098,7 +2098,7 @@ MUTANTS = [
     ),
     mutant(
         "broken-job-of-a-batch-begun-anew",
-        "petsc/batch.py",
+        "jobs/ranks.py",
         "goes_on = resume and can_go_on(",
         "goes_on = False and can_go_on(",
         "mpi",
@@ -2269,7 +2269,7 @@ MUTANTS = [
     ),
     mutant(
         "checksum-of-answers-not-checked",
-        "distribution/storage.py",
+        "output/storage.py",
         "found[2].decode() != _checksum(file)",
         "False",
         "storage",
@@ -2277,7 +2277,7 @@ MUTANTS = [
     ),
     mutant(
         "sizes-believed",
-        "distribution/fields.py",
+        "output/fields.py",
         "if data.id.get_num_chunks() != n_chunks:",
         "if False:",
         "storage",
@@ -2285,7 +2285,7 @@ MUTANTS = [
     ),
     mutant(
         "links-followed",
-        "distribution/fields.py",
+        "output/fields.py",
         "if not isinstance(link, h5py.HardLink):",
         "if False:",
         "storage",
@@ -2293,7 +2293,7 @@ MUTANTS = [
     ),
     mutant(
         "numbers-of-any-type-believed",
-        "distribution/fields.py",
+        "output/fields.py",
         "if type(value) is not kind or",
         "if",
         "storage",
@@ -2301,7 +2301,7 @@ MUTANTS = [
     ),
     mutant(
         "chains-of-a-sweep-begin-anew-in-workers",
-        "projection/workers.py",
+        "jobs/workers.py",
         "hint = self.begun.get(tuple(values)) if hint is None else hint",
         "hint = None if parent_process() and hint is None else self.begun.get(tuple(values)) if hint is None else hint",
         "sweep",

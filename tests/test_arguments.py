@@ -11,7 +11,7 @@ from click.testing import CliRunner
 import fsp
 from fsp.cli import main
 from fsp.errors import ArgumentError, ModelError
-from fsp.projection.manifest import read_manifest
+from fsp.jobs.manifest import read_manifest
 from fsp.quantities import points
 from fsp.verification.reading import read_samples
 

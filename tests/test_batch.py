@@ -17,11 +17,11 @@ from scipy import stats
 
 import fsp
 from fsp import cli
+from fsp.jobs import batch
+from fsp.jobs.batch import BEGUN, SUMMARY, prepare, solve_batch
+from fsp.jobs.manifest import KEYS, read_manifest
 from fsp.output.locks import locked
 from fsp.output.storage import read_head
-from fsp.projection import batch
-from fsp.projection.batch import BEGUN, SUMMARY, prepare, solve_batch
-from fsp.projection.manifest import KEYS, read_manifest
 
 MODEL = """
 model {name}
@@ -288,7 +288,7 @@ def test_jobs_in_processes_give_the_same_files(folder):
 DYING = """
 import os
 from fsp.cli import main
-from fsp.projection import batch
+from fsp.jobs import batch
 
 class Dying(batch._Jobs):
     def __call__(self, number, first):
@@ -315,7 +315,7 @@ TELLING = """
 import os
 from pathlib import Path
 from fsp.cli import main
-from fsp.projection import batch
+from fsp.jobs import batch
 
 class Telling(batch._Jobs):
     pass

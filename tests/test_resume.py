@@ -16,7 +16,7 @@ from written_networks import network
 
 import fsp
 from fsp import cli
-from fsp.projection.stopping import Stop
+from fsp.jobs.stopping import Stop
 
 BIRTH_DEATH = network({"X": 0}, ("0 -> X", "rate", "k"), ("X -> 0", "rate", "g*X"), parameters={"k": 30.0, "g": 1.0})
 ISOMERS = network({"A": 20, "B": 5}, ("A -> B", "mass_action", 1.3), ("B -> A", "mass_action", 0.4))
@@ -339,7 +339,7 @@ def test_the_command_sweeps(slow, tmp_path):
 
 def test_a_second_signal_ends_at_once():
     code = (
-        "import os, signal, time\nfrom fsp.projection.stopping import Stop\n"
+        "import os, signal, time\nfrom fsp.jobs.stopping import Stop\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "with Stop() as stop:\n"
         "    os.kill(os.getpid(), signal.SIGINT)\n    print(stop.signal.name, flush=True)\n"

@@ -13,9 +13,9 @@ from written_networks import network
 
 import fsp
 from fsp.distribution import Sweep
+from fsp.jobs.sweep import _snake
+from fsp.jobs.workers import chains
 from fsp.projection.start import worth_keeping
-from fsp.projection.sweep import _snake
-from fsp.projection.workers import chains
 
 TIMES = [0.5, 1.0]
 TOL = 1e-6

@@ -23,7 +23,7 @@ import numpy as np
 
 from fsp.errors import ArgumentError, BackendError, FSPError
 from fsp.petsc.environment import load
-from fsp.petsc.options import say_unused
+from fsp.petsc.flags import say_unused
 
 if TYPE_CHECKING:
     from fsp.arrays import IntArray

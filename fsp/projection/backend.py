@@ -1,17 +1,14 @@
 """What the loop works with: spaces, generators, solvers and answers of one process, or of many ranks.
 
-The loop is the same for both; a backend makes what differs.  That of many ranks is `fsp.petsc.backend`, which is
-imported when it is asked for by name.
+The loop is the same for both; a backend makes what differs.  That of many ranks is `fsp.petsc.backend`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fsp.distribution import Distribution
-from fsp.errors import ArgumentError
 from fsp.generator import Generator
 from fsp.solvers import SOLVERS
 from fsp.solvers.choice import AUTOMATIC
@@ -22,8 +19,6 @@ if TYPE_CHECKING:
     from fsp.arrays import FloatArray
     from fsp.model import Model
     from fsp.solvers import Solver
-
-BACKENDS = {"serial": "", "petsc": "fsp.petsc.backend"}  # where each lives
 
 
 class Backend(Protocol):
@@ -89,30 +84,3 @@ class Serial:
 
 
 SERIAL = Serial()
-
-
-def backend_named(name: str, comm: Any = None) -> Backend:
-    """Return a backend by its name.
-
-    Parameters
-    ----------
-    name
-        One of `BACKENDS`.
-    comm
-        The ranks, for a backend that has some; None for all.
-
-    Raises
-    ------
-    ArgumentError
-        If the name is not known, or `comm` is given to the serial one.
-    BackendError
-        If what it needs is not installed.
-    """
-    if not isinstance(name, str) or name not in BACKENDS:
-        raise ArgumentError(f"`backend` must be one of {', '.join(BACKENDS)}, but is {name!r}.")
-    if name == "serial":
-        if comm is not None:
-            raise ArgumentError("`comm` must come with backend='petsc', but `backend` is 'serial'.")
-        return SERIAL
-    backend: Backend = import_module(BACKENDS[name]).Ranks(comm)
-    return backend

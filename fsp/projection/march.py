@@ -13,21 +13,18 @@ J. Chem. Phys. 124 (2006) 044104, doi:10.1063/1.2145882.
 
 from __future__ import annotations
 
-import warnings
 from contextlib import ExitStack
 from functools import partial
-from importlib import import_module
 from math import inf, isfinite
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fsp.distribution import ErrorLedger
-from fsp.errors import ArgumentError, BackendError, ConvergenceError, Interrupted, ToleranceWarning
-from fsp.model.arguments import check_call
+from fsp.errors import ArgumentError, BackendError, ConvergenceError, Interrupted
 from fsp.model.phases import split_at_events
 from fsp.model.times import checked_times
-from fsp.projection.backend import SERIAL, backend_named
+from fsp.projection.backend import SERIAL
 from fsp.projection.changes import Changes
 from fsp.projection.growth import MAX_STATES, Growth, check_tolerance
 from fsp.projection.progress import Progress, ProgressCallback
@@ -41,8 +38,6 @@ from fsp.solvers.clocks import constants_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
-    from typing import Any
 
     from fsp.arrays import BoolArray, FloatArray, IntArray
     from fsp.distribution import Distribution, Solution
@@ -66,121 +61,6 @@ NEW_SPACE = 3e7, 500.0  # work of a new space and its generator: in multiply-add
 LEAST_SHARE = 0.1  # of the states that must go to be worth a new space of their own
 
 
-def transient(
-    model: Model,
-    times: Sequence[float] | FloatArray | float,
-    tol: float = 1e-6,
-    *,
-    start: Solution | Distribution | None = None,
-    space: StateSpace | None = None,
-    solver: str | Solver = "auto",
-    max_states: int | None = None,
-    max_memory: int | None = None,
-    progress: ProgressCallback | None = None,
-    backend: str = "serial",
-    comm: Any = None,
-    checkpoint: str | Path | None = None,
-    resume: bool = False,
-    save_every: float | None = None,
-) -> Solution:
-    """Solve the chemical master equation from the model's initial states, or from where an earlier solution ends.
-
-    Parameters
-    ----------
-    model
-        The reaction network.
-    times
-        Increasing times >= 0, in the model's unit of time; with `start`, not before it.
-    tol
-        Bound on the 1-norm error of the distribution at the last time; earlier times have less.
-    start
-        A solution, whose last distribution is meant, or a distribution over the same species, to go on from in place
-        of the initial states.  The model may have other parameters from there on.  A stationary distribution starts
-        at t = 0.  Its error is part of the answer's, and of `tol`.
-    space
-        A fixed state space; by default the space is chosen and grown to meet `tol`.
-    solver
-        ``"auto"``, a name of `fsp.solvers.SOLVERS`, or a solver value such as ``fsp.Krylov(dimension=60)``, whose own
-        `tol` then limits the integration error as well.
-    max_states, max_memory
-        Limits on the number of states and on bytes; reaching one before `tol` is met is an error.  Without
-        `max_states` the limit is ten million states, on each rank.
-    progress
-        Called with a `Progress` now and then, on the first rank; may raise KeyboardInterrupt.
-    backend
-        ``"serial"``, or ``"petsc"``: the same on many ranks, which all call this with the same arguments.  The answer
-        is then spread over them, see `fsp.petsc`.
-    comm
-        The ranks, a communicator of mpi4py or petsc4py, with ``backend="petsc"``; None for all that were started.
-    checkpoint, resume, save_every
-        With ``backend="petsc"``: a folder for checkpoints; whether to go on from the one that is there, on any number
-        of ranks; seconds between them, a minute by default.  The last two must come with the first.
-
-    Returns
-    -------
-    Solution
-        One distribution for each time, with its ledger.
-
-    Raises
-    ------
-    ArgumentError
-        If `times`, `tol`, `solver` or `backend` is not as above.
-    BackendError
-        If what `backend` needs is not installed, or the solver cannot treat the model there.
-    ModelError
-        If a propensity is negative, not finite, or leads to a negative count.
-    StateSpaceError
-        If the tolerance cannot be met within the limits, or `space` lacks an initial state.
-    ConvergenceError
-        If the solver cannot keep its tolerance.
-    Interrupted
-        On Ctrl-C, or where `progress` raised a KeyboardInterrupt; its ``solution`` is what was reached, and a `start`
-        to go on from.
-
-    Warns
-    -----
-    ToleranceWarning
-        If the bound on the error exceeds `tol`: a fixed `space` that is too small, or rounding.
-    """
-    check_call(model, space=space, max_states=max_states, max_memory=max_memory, progress=progress)
-    parts = backend_named(backend, comm)
-    given: dict[str, Any] = {"space": space, "solver": solver, "max_states": max_states, "max_memory": max_memory}
-    run: Callable[..., Solution] = partial(solve, model, tol=tol, progress=progress, backend=parts, **given)
-    parts.comm.together("fsp.transient")
-    with parts.comm.agree():
-        _check_checkpoints(parts, checkpoint, start, resume, save_every)
-        requested = checked_times(times).tolist()
-    parts.comm.require_same((str(checkpoint), resume, save_every), "`checkpoint`, `resume` and `save_every`")
-    if checkpoint is None:
-        solution = run(requested, start=start)
-    else:
-        keeper = import_module("fsp.petsc.resuming").solve_with_checkpoints
-        solution = keeper(
-            run, model, requested, tol, comm=parts.comm, folder=checkpoint, resume=resume, every=save_every
-        )
-    _warn_if_above(solution[-1], tol, space)
-    return solution
-
-
-def _check_checkpoints(
-    parts: Backend, checkpoint: str | Path | None, start: Any, resume: bool, save_every: float | None
-) -> None:
-    """Raise an ArgumentError where checkpoints are asked for in a way that would be ignored."""
-    if checkpoint is None:
-        for name, value in (("resume", resume or None), ("save_every", save_every)):
-            if value is not None:
-                raise ArgumentError(
-                    f"`{name}` must come with `checkpoint`, the folder that checkpoints are in, and backend='petsc', "
-                    f"but is {value!r} without; in serial `save` writes what was reached, and `start` goes on from it."
-                )
-    elif parts is SERIAL or start is not None:
-        raise ArgumentError(
-            "`checkpoint` must come with backend='petsc' and without `start`; `save` writes what a serial run reached."
-        )
-    elif save_every is not None and not save_every >= 0.0:
-        raise ArgumentError(f"`save_every` must be a number of seconds, 0 or more, but is {save_every!r}.")
-
-
 def solve(
     model: Model,
     times: Sequence[float] | FloatArray | float,
@@ -196,7 +76,7 @@ def solve(
     checkpoint: Callable[[Callable[[], Solution]], None] | None = None,
     backend: Backend = SERIAL,
 ) -> Solution:
-    """Do the work of `transient`.
+    """Do the work of `fsp.transient`.
 
     `hint` (n, n_species) are states that will be needed, as in a similar network.  `checkpoint` is called on all ranks
     where progress is reported, with a function, to be called on all or on none, that returns what was reached; what it
@@ -561,18 +441,3 @@ def _check_events(backend: Backend, space: StateSpace | None) -> None:
         raise ArgumentError(
             "`space` must be left out where events take place at known times: each phase between them has its own."
         )
-
-
-def _warn_if_above(last: Distribution, tol: float, space: StateSpace | None) -> None:
-    ledger = last.error
-    if ledger.total <= tol:
-        return
-    way_out = "give a larger `space` or leave it out" if space is not None else "ask for a larger `tol`"
-    if ledger.rounding > 0.5 * ledger.total:
-        advice = "; ".join(last.notes) or "ask for a larger `tol`"
-        way_out = f"rounding alone may reach {ledger.rounding:.1e}: {advice}"
-    warnings.warn(
-        f"The error bound {ledger.total:.1e} exceeds tol = {tol:.1e}; {way_out}.",
-        ToleranceWarning,
-        stacklevel=3,
-    )

@@ -17,19 +17,16 @@ import math
 import warnings
 from dataclasses import dataclass, replace
 from functools import partial
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fsp.distribution import Distribution, ErrorLedger
 from fsp.errors import ArgumentError, BackendError, StateSpaceError, ToleranceWarning
 from fsp.generator import Generator
-from fsp.model.arguments import check_call
 from fsp.model.structure import irreversible_gain
 from fsp.moments import PendingBounds, moment_bounds
 from fsp.moments.lyapunov import NoDriftCondition, drift_condition
-from fsp.projection.backend import SERIAL, backend_named
 from fsp.projection.certificate import roundings
 from fsp.projection.certified import Certifier
 from fsp.projection.detailed_balance import detailed_balance
@@ -43,8 +40,6 @@ from fsp.projection.settled import Settled, example, warn_if_above
 from fsp.projection.structure import absorption, close_leaks, closed_classes, lead_back
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from fsp.arrays import FloatArray
     from fsp.model import Model
     from fsp.space import StateSpace
@@ -88,66 +83,11 @@ def stationary(
     space: StateSpace | None = None,
     method: str = "auto",
     lyapunov: str | None = None,
-    backend: str = "serial",
-    comm: Any = None,
-    options: Mapping[str, Any] | None = None,
     max_states: int | None = None,
     max_memory: int | None = None,
     progress: ProgressCallback | None = None,
 ) -> Distribution:
-    """Return the stationary distribution that the network reaches from its initial states.
-
-    Parameters
-    ----------
-    model
-        The reaction network; its propensities must not depend on time.
-    tol
-        The bound of the 1-norm error to reach; the estimate of it where there is no bound.
-    space
-        A fixed state space, with a reflecting boundary; by default the space grows until the bound meets `tol`.
-    method
-        ``"auto"``, ``"gth"``, ``"direct"``, ``"iterative"``, ``"multilevel"`` or ``"local"``; those of ranks: see
-        `fsp.petsc.stationary`.
-    lyapunov
-        A polynomial of the species, such as ``"U^2 + 3*V"``, whose mean drift is negative far out, which is checked; by
-        default one is looked for.
-    backend
-        ``"serial"``, or ``"petsc"``: spread over ranks.
-    comm, options
-        With ``"petsc"``: the ranks, and options of PETSc and SLEPc.
-    max_states, max_memory
-        Limits on the number of states and on bytes.
-    progress
-        Called with a `Progress` for every space solved.
-
-    Returns
-    -------
-    Distribution
-        With a bound of its error and of the probability of each state, `lower` and `upper`.  Where none can be proved
-        ``error.certified`` is False, and ``notes`` say why.  Where several closed classes are reached they are weighted
-        by their absorption probabilities and named in ``notes``.
-
-    Raises
-    ------
-    StateSpaceError
-        If nothing is proved within the limits, the estimate does not meet `tol` within them, or probability escapes
-        to infinity.
-    ArgumentError
-        If an argument is wrong; `lyapunov` must grow with every species that has no largest count.
-    ConvergenceError
-        If a null vector cannot be computed.
-    BackendError
-        If propensities depend on time.
-    """
-    check_call(model, space=space, max_states=max_states, max_memory=max_memory, progress=progress)
-    if backend_named(backend, comm) is not SERIAL:
-        if lyapunov is not None:
-            raise ArgumentError("`lyapunov` must come with backend='serial': on ranks nothing is certified yet.")
-        on_ranks = import_module("fsp.petsc.stationary").stationary
-        more = {"comm": comm, "options": options, "max_states": max_states, "max_memory": max_memory}
-        return on_ranks(model, tol, space=space, method=method, progress=progress, **more)  # type: ignore[no-any-return]
-    if options is not None:
-        raise ArgumentError("`options` must come with backend='petsc', but `backend` is 'serial'.")
+    """Do the work of `fsp.stationary` in one process."""
     check_arguments(model, tol, method)
     report = progress or _silent
     if space is not None:
@@ -207,7 +147,7 @@ def estimated(
     found = _distribution(model, solved, solved.estimate(change))
     if found.error.total > tol:
         warnings.warn(
-            f"The estimated error {found.error.total:.1e} exceeds tol = {tol:.1e}.", ToleranceWarning, stacklevel=3
+            f"The estimated error {found.error.total:.1e} exceeds tol = {tol:.1e}.", ToleranceWarning, stacklevel=4
         )
     return found
 
@@ -292,7 +232,7 @@ def _on_fixed_space(model: Model, space: StateSpace, tol: float, method: str, ly
         warnings.warn(
             f"The {named} {found.error.total:.1e} exceeds tol = {tol:.1e}; give a larger `space` or none.",
             ToleranceWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
     return found
 

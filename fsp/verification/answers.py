@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.distribution import Distribution, Solution
+from fsp.doors import transient
 from fsp.errors import ArgumentError
 from fsp.model.times import checked_times
-from fsp.projection.march import transient
 from fsp.verification.outcome import Test
 from fsp.verification.report import Report
 

@@ -29,6 +29,7 @@ import numpy as np
 from scipy.integrate import solve_ivp
 from scipy.stats import norm
 
+from fsp.doors import transient
 from fsp.errors import ArgumentError, ConvergenceError, ModelError
 from fsp.model import Model, Reaction
 from fsp.model.arguments import check_call
@@ -37,7 +38,6 @@ from fsp.model.reaction import mass_action_law
 from fsp.model.taylor import has_switches
 from fsp.model.times import checked_times
 from fsp.model.tree import ONE, Expression, Number, Symbol, call, substitute
-from fsp.projection.march import transient
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fsp.distribution import Distribution, Solution
+from fsp.doors import transient
 from fsp.errors import ArgumentError, ToleranceWarning
 from fsp.model.arguments import check_call
-from fsp.projection.march import transient
 from fsp.verification.answers import Moments, verify_answer
 from fsp.verification.battery import Battery
 from fsp.verification.diagnosis import diagnose

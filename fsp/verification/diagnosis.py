@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import optimize, stats
 
+from fsp.doors import transient
 from fsp.errors import FSPError
-from fsp.projection.march import transient
 from fsp.verification.battery import Battery
 from fsp.verification.hypotheses import TOL, Hypothesis, families, hypotheses, without_repeats
 from fsp.verification.samples import Runs, Summary

@@ -15,7 +15,7 @@ import numpy as np
 
 from fsp import analysis
 from fsp.distribution import Distribution, ErrorLedger
-from fsp.projection.march import transient
+from fsp.doors import transient
 from fsp.verification import variants
 from fsp.verification.samples import Runs
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fsp.distribution.observe import observe, read
+from fsp.doors import transient
 from fsp.errors import ArgumentError
 from fsp.model.expression import Number, call
-from fsp.projection.march import transient
 from fsp.verification.battery import adjusted, cells_test
 from fsp.verification.expected import Expected
 from fsp.verification.law import Slack

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import optimize, special
 
+from fsp.doors import transient
 from fsp.errors import FSPError
-from fsp.projection.march import transient
 from fsp.verification import statistics, variants
 from fsp.verification.samples import Runs, Summary
 from fsp.verification.verdict import Detectable

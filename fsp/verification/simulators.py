@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from fsp.errors import ArgumentError
+from fsp.jobs.workers import plain_start
 from fsp.model import Model, load
 from fsp.model.sbml_writer import write_sbml
 from fsp.model.times import checked_times
-from fsp.projection.workers import plain_start
 from fsp.verification.sampler import ssa
 from fsp.verification.simulator_command import Command
 from fsp.verification.simulator_packages import PACKAGES, require, sample_block

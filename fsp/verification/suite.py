@@ -22,9 +22,9 @@ import numpy as np
 from fsp.distribution import Interval
 from fsp.distribution import bounds as bounds_of
 from fsp.distribution.text import round_up, table
+from fsp.doors import transient
 from fsp.errors import FSPError, ModelError, ToleranceWarning
 from fsp.model import load
-from fsp.projection.march import transient
 from fsp.verification.cases import STATISTICS, Case, chosen_cases, read_case
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import numpy as np
 
 from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.distribution import Distribution, ErrorLedger
-from fsp.projection.march import transient
+from fsp.doors import transient
 from fsp.verification.battery import cells_test
 from fsp.verification.expected import Expected
 from fsp.verification.law import Slack

@@ -7,10 +7,10 @@ import pytest
 
 import fsp
 from fsp.distribution import ErrorLedger
+from fsp.jobs.batch import SUMMARY, solve_batch
+from fsp.jobs.ranks import CHECKPOINTS, solve_in_groups
 from fsp.petsc import Distribution, StateSpace, resuming
-from fsp.petsc.batch import CHECKPOINTS, solve_in_groups
 from fsp.petsc.checkpoint import INDEX
-from fsp.projection.batch import SUMMARY, solve_batch
 
 MODEL = """
 model isomerization

@@ -12,7 +12,7 @@ from test_stationary import CASES
 from written_networks import network
 
 import fsp
-from fsp.petsc import Generator, StateSpace, nullspace, options, relaxation, structure, systems
+from fsp.petsc import Generator, StateSpace, flags, nullspace, relaxation, structure, systems
 from fsp.petsc.environment import load
 
 METHODS = ["direct", "iterative", "eigen"]
@@ -212,8 +212,8 @@ def test_options_are_set_only_during_the_call(comm, monkeypatch):
 
 def test_options_are_read_from_arguments():
     arguments = ["x.ant", "-fsp_ksp_rtol", "-1e-3", "-fsp_ksp_monitor", "-fsp_eps_type", "jd", "--tol", "1"]
-    assert options.from_arguments(arguments) == {"ksp_rtol": "-1e-3", "ksp_monitor": "", "eps_type": "jd"}
-    assert options.without_options(arguments) == ["x.ant", "--tol", "1"]
+    assert flags.from_arguments(arguments) == {"ksp_rtol": "-1e-3", "ksp_monitor": "", "eps_type": "jd"}
+    assert flags.without_options(arguments) == ["x.ant", "--tol", "1"]
 
 
 def test_wrong_arguments_are_refused(comm):

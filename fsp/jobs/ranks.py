@@ -15,10 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import fsp
 from fsp.errors import ArgumentError
-from fsp.output.locks import locked
-from fsp.petsc.comm import Communicator, meet
-from fsp.petsc.resuming import can_go_on
-from fsp.projection.batch import (
+from fsp.jobs.batch import (
     FAILED,
     KEPT,
     PENDING,
@@ -31,10 +28,13 @@ from fsp.projection.batch import (
     tell_all,
     tried,
 )
+from fsp.output.locks import locked
+from fsp.petsc.comm import Communicator, meet
+from fsp.petsc.resuming import can_go_on
 
 if TYPE_CHECKING:
     from fsp.distribution import Solution
-    from fsp.projection.batch import Tell
+    from fsp.jobs.batch import Tell
 
 CHECKPOINTS = ".checkpoints"
 
@@ -54,7 +54,7 @@ def solve_in_groups(
     Parameters
     ----------
     manifest, folder, resume, overwrite
-        As for `fsp.projection.batch.solve_batch`; all ranks must see the folder.  Distributed jobs that were broken
+        As for `fsp.jobs.batch.solve_batch`; all ranks must see the folder.  Distributed jobs that were broken
         off go on from their last checkpoint.
     ranks_per_job
         Ranks of a group; a divisor of their number.  Jobs that name no backend take ``"serial"`` on one rank and

@@ -18,13 +18,13 @@ import numpy as np
 from fsp.distribution import Solution, Sweep
 from fsp.errors import ArgumentError, FSPError, Interrupted, ToleranceWarning
 from fsp.generator.threads import n_processors
+from fsp.jobs.workers import START_SECONDS, Along, Chain, Crew, Outcome, Task, chains, one_by_one
 from fsp.model.arguments import check_call
 from fsp.model.times import checked_times
 from fsp.output.files import try_writing
 from fsp.projection.growth import check_tolerance
 from fsp.projection.progress import SweepProgress
 from fsp.projection.start import worth_keeping
-from fsp.projection.workers import START_SECONDS, Along, Chain, Crew, Outcome, Task, chains, one_by_one
 from fsp.quantities import MOST_NUMBERS
 
 if TYPE_CHECKING:

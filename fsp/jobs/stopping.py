@@ -14,9 +14,9 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 from fsp.distribution import Solution
+from fsp.doors import transient
 from fsp.errors import ArgumentError, Interrupted
 from fsp.model.times import checked_times
-from fsp.projection.march import transient
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

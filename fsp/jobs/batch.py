@@ -26,15 +26,15 @@ from typing import TYPE_CHECKING, Any
 import fsp
 from fsp.distribution import ErrorLedger, Solution
 from fsp.distribution.text import round_up, table
+from fsp.doors import transient
 from fsp.errors import ArgumentError, FSPError, Interrupted, ToleranceWarning
+from fsp.jobs.manifest import Job, read_manifest
+from fsp.jobs.stopping import Keeper, Stop, go_on
+from fsp.jobs.workers import Crew
 from fsp.output import files
 from fsp.output.locks import locked, not_writable
 from fsp.output.replace import is_marked, require_outputs, require_replaceable
 from fsp.output.storage import Head, kept, read_head
-from fsp.projection.manifest import Job, read_manifest
-from fsp.projection.march import transient
-from fsp.projection.stopping import Keeper, Stop, go_on
-from fsp.projection.workers import Crew
 
 if TYPE_CHECKING:
     from fsp.model import Model

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from fsp.errors import ArgumentError
+from fsp.jobs.sweep import combined
 from fsp.model.times import checked_times
 from fsp.projection.growth import check_tolerance
-from fsp.projection.sweep import combined
 from fsp.quantities import points, size
 from fsp.solvers import SOLVERS
 

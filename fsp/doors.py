@@ -1,0 +1,266 @@
+"""The doors: public functions that choose the engine by its name and call it, the one file that knows both.
+
+In one process that is `fsp.projection`, on many ranks `fsp.petsc`, which is imported when it is asked for.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fsp.errors import ArgumentError, ToleranceWarning
+from fsp.model.arguments import check_call
+from fsp.model.times import checked_times
+from fsp.projection import steady
+from fsp.projection.backend import SERIAL, Backend
+from fsp.projection.march import solve
+from fsp.projection.progress import ProgressCallback
+
+if TYPE_CHECKING:
+    from fsp.arrays import FloatArray
+    from fsp.distribution import Distribution, Solution
+    from fsp.model import Model
+    from fsp.solvers import Solver
+    from fsp.space import StateSpace
+
+BACKENDS = ("serial", "petsc")
+
+
+def transient(
+    model: Model,
+    times: Sequence[float] | FloatArray | float,
+    tol: float = 1e-6,
+    *,
+    start: Solution | Distribution | None = None,
+    space: StateSpace | None = None,
+    solver: str | Solver = "auto",
+    max_states: int | None = None,
+    max_memory: int | None = None,
+    progress: ProgressCallback | None = None,
+    backend: str = "serial",
+    comm: Any = None,
+    checkpoint: str | Path | None = None,
+    resume: bool = False,
+    save_every: float | None = None,
+) -> Solution:
+    """Solve the chemical master equation from the model's initial states, or from where an earlier solution ends.
+
+    Parameters
+    ----------
+    model
+        The reaction network.
+    times
+        Increasing times >= 0, in the model's unit of time; with `start`, not before it.
+    tol
+        Bound on the 1-norm error of the distribution at the last time; earlier times have less.
+    start
+        A solution, whose last distribution is meant, or a distribution over the same species, to go on from in place
+        of the initial states.  The model may have other parameters from there on.  A stationary distribution starts
+        at t = 0.  Its error is part of the answer's, and of `tol`.
+    space
+        A fixed state space; by default the space is chosen and grown to meet `tol`.
+    solver
+        ``"auto"``, a name of `fsp.solvers.SOLVERS`, or a solver value such as ``fsp.Krylov(dimension=60)``, whose own
+        `tol` then limits the integration error as well.
+    max_states, max_memory
+        Limits on the number of states and on bytes; reaching one before `tol` is met is an error.  Without
+        `max_states` the limit is ten million states, on each rank.
+    progress
+        Called with a `Progress` now and then, on the first rank; may raise KeyboardInterrupt.
+    backend
+        ``"serial"``, or ``"petsc"``: the same on many ranks, which all call this with the same arguments.  The answer
+        is then spread over them, see `fsp.petsc`.
+    comm
+        The ranks, a communicator of mpi4py or petsc4py, with ``backend="petsc"``; None for all that were started.
+    checkpoint, resume, save_every
+        With ``backend="petsc"``: a folder for checkpoints; whether to go on from the one that is there, on any number
+        of ranks; seconds between them, a minute by default.  The last two must come with the first.
+
+    Returns
+    -------
+    Solution
+        One distribution for each time, with its ledger.
+
+    Raises
+    ------
+    ArgumentError
+        If `times`, `tol`, `solver` or `backend` is not as above.
+    BackendError
+        If what `backend` needs is not installed, or the solver cannot treat the model there.
+    ModelError
+        If a propensity is negative, not finite, or leads to a negative count.
+    StateSpaceError
+        If the tolerance cannot be met within the limits, or `space` lacks an initial state.
+    ConvergenceError
+        If the solver cannot keep its tolerance.
+    Interrupted
+        On Ctrl-C, or where `progress` raised a KeyboardInterrupt; its ``solution`` is what was reached, and a `start`
+        to go on from.
+
+    Warns
+    -----
+    ToleranceWarning
+        If the bound on the error exceeds `tol`: a fixed `space` that is too small, or rounding.
+    """
+    check_call(model, space=space, max_states=max_states, max_memory=max_memory, progress=progress)
+    parts = backend_named(backend, comm)
+    parts.comm.together("fsp.transient")
+    with parts.comm.agree():
+        _check_checkpoints(parts, checkpoint, start, resume, save_every)
+        requested = checked_times(times).tolist()
+    parts.comm.require_same((str(checkpoint), resume, save_every), "`checkpoint`, `resume` and `save_every`")
+    given: dict[str, Any] = {"space": space, "solver": solver, "max_states": max_states, "max_memory": max_memory}
+    if checkpoint is None:
+        solution = solve(model, requested, tol, start=start, progress=progress, backend=parts, **given)
+    else:
+        from fsp.petsc.resuming import solve_with_checkpoints
+
+        solution = solve_with_checkpoints(
+            partial(solve, model, tol=tol, progress=progress, backend=parts, **given),
+            model,
+            requested,
+            tol,
+            comm=parts.comm,
+            folder=checkpoint,
+            resume=resume,
+            every=save_every,
+        )
+    _warn_if_above(solution[-1], tol, space)
+    return solution
+
+
+def stationary(
+    model: Model,
+    tol: float = 1e-6,
+    *,
+    space: StateSpace | None = None,
+    method: str = "auto",
+    lyapunov: str | None = None,
+    backend: str = "serial",
+    comm: Any = None,
+    options: Mapping[str, Any] | None = None,
+    max_states: int | None = None,
+    max_memory: int | None = None,
+    progress: ProgressCallback | None = None,
+) -> Distribution:
+    """Return the stationary distribution that the network reaches from its initial states.
+
+    Parameters
+    ----------
+    model
+        The reaction network; its propensities must not depend on time.
+    tol
+        The bound of the 1-norm error to reach; the estimate of it where there is no bound.
+    space
+        A fixed state space, with a reflecting boundary; by default the space grows until the bound meets `tol`.
+    method
+        ``"auto"``, ``"gth"``, ``"direct"``, ``"iterative"``, ``"multilevel"`` or ``"local"``; those of ranks: see
+        `fsp.petsc.stationary`.
+    lyapunov
+        A polynomial of the species, such as ``"U^2 + 3*V"``, whose mean drift is negative far out, which is checked; by
+        default one is looked for.
+    backend
+        ``"serial"``, or ``"petsc"``: spread over ranks.
+    comm, options
+        With ``"petsc"``: the ranks, and options of PETSc and SLEPc.
+    max_states, max_memory
+        Limits on the number of states and on bytes.
+    progress
+        Called with a `Progress` for every space solved.
+
+    Returns
+    -------
+    Distribution
+        With a bound of its error and of the probability of each state, `lower` and `upper`.  Where none can be proved
+        ``error.certified`` is False, and ``notes`` say why.  Where several closed classes are reached they are weighted
+        by their absorption probabilities and named in ``notes``.
+
+    Raises
+    ------
+    StateSpaceError
+        If nothing is proved within the limits, the estimate does not meet `tol` within them, or probability escapes
+        to infinity.
+    ArgumentError
+        If an argument is wrong; `lyapunov` must grow with every species that has no largest count.
+    ConvergenceError
+        If a null vector cannot be computed.
+    BackendError
+        If propensities depend on time.
+    """
+    check_call(model, space=space, max_states=max_states, max_memory=max_memory, progress=progress)
+    limits: dict[str, Any] = {"max_states": max_states, "max_memory": max_memory}
+    if backend_named(backend, comm) is not SERIAL:
+        from fsp.petsc.stationary import stationary as on_ranks
+
+        if lyapunov is not None:
+            raise ArgumentError("`lyapunov` must come with backend='serial': on ranks nothing is certified yet.")
+        given = {"space": space, "comm": comm, "options": options, **limits}
+        return on_ranks(model, tol, method=method, progress=progress, **given)
+    if options is not None:
+        raise ArgumentError("`options` must come with backend='petsc', but `backend` is 'serial'.")
+    return steady.stationary(model, tol, space=space, method=method, lyapunov=lyapunov, progress=progress, **limits)
+
+
+def backend_named(name: str, comm: Any = None) -> Backend:
+    """Return a backend by its name.
+
+    Parameters
+    ----------
+    name
+        One of `BACKENDS`.
+    comm
+        The ranks, for a backend that has some; None for all.
+
+    Raises
+    ------
+    ArgumentError
+        If the name is not known, or `comm` is given to the serial one.
+    BackendError
+        If what it needs is not installed.
+    """
+    if not isinstance(name, str) or name not in BACKENDS:
+        raise ArgumentError(f"`backend` must be one of {', '.join(BACKENDS)}, but is {name!r}.")
+    if name == "serial":
+        if comm is not None:
+            raise ArgumentError("`comm` must come with backend='petsc', but `backend` is 'serial'.")
+        return SERIAL
+    from fsp.petsc.backend import Ranks
+
+    return Ranks(comm)  # type: ignore[return-value]  # its spaces mirror the serial ones
+
+
+def _check_checkpoints(
+    parts: Backend, checkpoint: str | Path | None, start: Any, resume: bool, save_every: float | None
+) -> None:
+    """Raise an ArgumentError where checkpoints are asked for in a way that would be ignored."""
+    if checkpoint is None:
+        for name, value in (("resume", resume or None), ("save_every", save_every)):
+            if value is not None:
+                raise ArgumentError(
+                    f"`{name}` must come with `checkpoint`, the folder that checkpoints are in, and backend='petsc', "
+                    f"but is {value!r} without; in serial `save` writes what was reached, and `start` goes on from it."
+                )
+    elif parts is SERIAL or start is not None:
+        raise ArgumentError(
+            "`checkpoint` must come with backend='petsc' and without `start`; `save` writes what a serial run reached."
+        )
+    elif save_every is not None and not save_every >= 0.0:
+        raise ArgumentError(f"`save_every` must be a number of seconds, 0 or more, but is {save_every!r}.")
+
+
+def _warn_if_above(last: Distribution, tol: float, space: StateSpace | None) -> None:
+    ledger = last.error
+    if ledger.total <= tol:
+        return
+    way_out = "give a larger `space` or leave it out" if space is not None else "ask for a larger `tol`"
+    if ledger.rounding > 0.5 * ledger.total:
+        advice = "; ".join(last.notes) or "ask for a larger `tol`"
+        way_out = f"rounding alone may reach {ledger.rounding:.1e}: {advice}"
+    warnings.warn(
+        f"The error bound {ledger.total:.1e} exceeds tol = {tol:.1e}; {way_out}.",
+        ToleranceWarning,
+        stacklevel=3,
+    )

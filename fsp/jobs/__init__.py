@@ -1,0 +1,1 @@
+"""Work in many parts: sweeps, batches, stopping and going on."""

@@ -1,0 +1,75 @@
+"""The house as its plan says: no file leads back to itself, and no arrow points up."""
+
+from __future__ import annotations
+
+import ast
+import re
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import fsp
+
+ROOT = Path(fsp.__file__).parent
+DOORS = "fsp.distribution.doors"  # through which values open what writes them: the one exception
+TEXT = re.compile(r"fsp(\.\w+)+")
+
+
+def module_of(path):
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_of(path): path for path in ROOT.rglob("*.py")}
+
+
+def imports_of(source):
+    """Return the modules that a text imports: in functions, for types and by strings too."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and TEXT.fullmatch(node.value):
+            found.add(node.value)
+    known = {name if name in MODULES else name.rpartition(".")[0] for name in found}
+    return known & MODULES.keys()
+
+
+def graph():
+    """Return what each module imports; the package itself, which names all homes for later, is left out."""
+    arrows = {name: imports_of(path.read_text(encoding="utf-8")) - {name, "fsp"} for name, path in MODULES.items()}
+    return {name: found for name, found in arrows.items() if name != "fsp"}
+
+
+def circle(arrows):
+    """Return the modules of a circle; None where there is none."""
+    try:
+        list(TopologicalSorter(arrows).static_order())
+    except CycleError as error:
+        return error.args[1]
+    return None
+
+
+def test_no_file_leads_back_to_itself_but_through_the_doors_of_values():
+    arrows = graph()
+    assert any(name.startswith("fsp.output") for name in arrows[DOORS])
+    assert circle({name: found for name, found in arrows.items() if name != DOORS}) is None
+    assert circle(arrows) is not None  # by the doors
+
+
+def test_circles_are_seen_however_something_is_imported():
+    texts = {
+        "fsp.model.tree": "def f():\n    from fsp.space import StateSpace",
+        "fsp.space": "if TYPE_CHECKING:\n    from fsp.generator.plan import Plan",
+        "fsp.generator.plan": "home = import_module('fsp.model.tree')",
+    }
+    assert set(circle({name: imports_of(text) for name, text in texts.items()})) == set(texts)
+
+
+def test_every_room_is_on_the_map():
+    text = (ROOT.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    map_of_rooms = text[: text.index("\n## ", text.index("## Data flow") + 1)]
+    rooms = {path.relative_to(ROOT).parts[0] for path in MODULES.values()} - {"__init__.py", "__main__.py"}
+    missing = {room for room in rooms if f"fsp/{room.removesuffix('.py')}" not in map_of_rooms}
+    assert not missing
