@@ -188,7 +188,7 @@ def test_a_run_that_is_stopped_again_before_it_moves_loses_nothing():
 
 
 def test_a_ctrl_c_between_steps_leaves_a_consistent_answer(monkeypatch):
-    from fsp.projection.march import _March
+    from fsp.projection.transient import _March
 
     original = _March._grow
 

@@ -18,7 +18,7 @@ import numpy as np
 from fsp.errors import ArgumentError, StateSpaceError
 from fsp.projection.backend import SERIAL
 from fsp.projection.escape import LIKELY, escape
-from fsp.projection.levels import Levels
+from fsp.projection.thresholds import Thresholds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -333,7 +333,7 @@ def _reach(space: StateSpace, change: IntArray, *, far: bool) -> int:
 
 def _threshold(flux: FloatArray, bearable: float, comm: Any) -> float:
     """Return the flux below which sources together carry at most `bearable` or NEGLECTED_FLUX of all, and not half."""
-    levels = Levels(flux, comm)
+    levels = Thresholds(flux, comm)
     whole = levels.masses[-1]
     level = levels.highest(min(max(NEGLECTED_FLUX * whole, bearable), 0.5 * whole))
     return levels.value(level) if level else 0.0

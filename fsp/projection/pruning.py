@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.projection.levels import Levels
+from fsp.projection.thresholds import Thresholds
 
 if TYPE_CHECKING:
     from fsp.arrays import BoolArray, FloatArray
@@ -71,14 +71,14 @@ def choose(
     """
     space = generator.space
     present = p if ahead is None else np.maximum(p, ahead)
-    levels = Levels(present, space.comm)
+    levels = Thresholds(present, space.comm)
     kept = levels.above(_highest_level(generator, present, levels, mass, INFLOW_SHARE * outflow_rate))
     if wanted is not None:
         kept |= wanted
     return Pruning(kept, 1.0 - float(space.comm.sum(np.count_nonzero(kept))) / len(space))
 
 
-def _highest_level(generator: Generator, present: FloatArray, levels: Levels, mass: float, allowed: float) -> int:
+def _highest_level(generator: Generator, present: FloatArray, levels: Thresholds, mass: float, allowed: float) -> int:
     """Return the highest level below which at most `mass` lies, and the flux into which is at most `allowed`."""
     low, high = 0, levels.highest(mass)
     close = levels.numbers[high] / 2**BISECTIONS

@@ -25,14 +25,14 @@ from fsp.errors import ArgumentError, BackendError, ConvergenceError, Interrupte
 from fsp.model.phases import split_at_events
 from fsp.model.times import checked_times
 from fsp.projection.backend import SERIAL
-from fsp.projection.changes import Changes
 from fsp.projection.growth import MAX_STATES, Growth, check_tolerance
+from fsp.projection.pacing import Pacing
 from fsp.projection.progress import Progress, ProgressCallback
 from fsp.projection.pruning import Pruning
 from fsp.projection.pruning import choose as choose_pruning
-from fsp.projection.record import Record, Work
+from fsp.projection.recorder import Recorder, Work
 from fsp.projection.start import Start, first_space, first_vector, starting_point
-from fsp.projection.times import stops
+from fsp.projection.stop_times import stops
 from fsp.solvers import NO_LIMIT, Choice, Chooser, LossLimit
 from fsp.solvers.clocks import constants_on
 
@@ -92,7 +92,7 @@ def solve(
         begin.check(requested)
     backend.comm.require_same((model.hash, requested.tolist(), tol, str(solver), max_states, max_memory), "The problem")
     max_states = MAX_STATES * backend.comm.size if max_states is None else max_states
-    record = Record(model, requested, tol, {"max_states": max_states, "fixed_space": space is not None})
+    record = Recorder(model, requested, tol, {"max_states": max_states, "fixed_space": space is not None})
     left, work = requested, Work()
     for phase in begin.model.phases(begin.t, record.t_end):
         with ExitStack() as stack:
@@ -117,7 +117,7 @@ class _March:
     def __init__(
         self,
         begin: Start,
-        record: Record,
+        record: Recorder,
         space: StateSpace | None,
         solver: str | Solver,
         growth: Growth,
@@ -141,7 +141,7 @@ class _March:
         self._integration_rate = min(share * tol, self._chooser.tol) / duration
         self._truncation_rate = (1.0 - share - PRUNING_SHARE - ROUNDING_SHARE) * tol / duration
         self._pruning_rate = PRUNING_SHARE * tol / duration
-        self._changes = Changes(begin.t)
+        self._changes = Pacing(begin.t)
         self._step_lengths: dict[type, float] = {}
         self._unchecked = 0  # products since it was last seen whether states can be dropped
         self._stack = stack

@@ -15,7 +15,7 @@ CAUTION = 2.0  # times the work of a new space that must be saved by it; doubled
 CHECKED_PRODUCTS = 200.0  # after which it is seen whether states can be dropped; doubled each time where none can
 
 
-class Changes:
+class Pacing:
     """What one computation remembers of the changes of its space.
 
     Attributes

@@ -39,7 +39,7 @@ class Work:
         return max(self.products, key=self.products.__getitem__, default="none needed")
 
 
-class Record:
+class Recorder:
     """Distributions at the times that were asked for, as they are reached.
 
     Parameters

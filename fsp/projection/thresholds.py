@@ -1,4 +1,4 @@
-"""Levels of values that are spread over ranks: how much, and how many, lie below.
+"""Thresholds of values that are spread over ranks: how much, and how many, lie below.
 
 Sorting would bring all values together.  They are counted by size instead, in steps of one percent,
 which is as fine as a choice of states needs; the counts of all ranks add up, and do not depend on who has what.
@@ -18,7 +18,7 @@ SMALLEST = 5e-324
 LOWEST = -1074 * STEPS  # the level of the smallest number
 
 
-class Levels:
+class Thresholds:
     """Non-negative values counted by size.
 
     Parameters
