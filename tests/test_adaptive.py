@@ -25,7 +25,7 @@ from fsp.projection.pacing import Pacing
 from fsp.projection.pruning import INFLOW_SHARE, choose
 from fsp.projection.thresholds import Thresholds
 from fsp.solvers import Magnus
-from fsp.space.alone import ALONE
+from fsp.space.processes import SINGLE_PROCESS
 
 MODELS = Path(__file__).parent / "models"
 LADDER = [10.0**-digits for digits in range(2, 11)]
@@ -340,7 +340,7 @@ def test_a_support_that_oscillates_comes_to_an_end(tol):
 @settings(max_examples=200, deadline=None)
 def test_levels_count_what_lies_below(values, mass):
     values = np.array(values)
-    levels = Thresholds(values, ALONE)
+    levels = Thresholds(values, SINGLE_PROCESS)
     for level, (number, below) in enumerate(zip(levels.numbers[:-1], levels.masses[:-1], strict=True)):
         above = levels.above(level)
         assert number == np.count_nonzero(~above)

@@ -13,7 +13,7 @@ from fsp.generator import Generator
 from fsp.solvers import SOLVERS
 from fsp.solvers.choice import AUTOMATIC
 from fsp.space import StateSpace
-from fsp.space.alone import ALONE
+from fsp.space.processes import SINGLE_PROCESS
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
@@ -27,7 +27,7 @@ class Backend(Protocol):
     Attributes
     ----------
     comm
-        The ranks, see `fsp.space.alone`.
+        The ranks, see `fsp.space.processes`.
     solvers
         Solvers by name.
     automatic
@@ -63,7 +63,7 @@ class Backend(Protocol):
 class Serial:
     """One process."""
 
-    comm = ALONE
+    comm = SINGLE_PROCESS
     solvers: Mapping[str, type] = SOLVERS
     automatic: Collection[str] = AUTOMATIC
 

@@ -26,7 +26,7 @@ class Thresholds:
     values
         This rank's, (n,).
     comm
-        The ranks, see `fsp.space.alone`.
+        The ranks, see `fsp.space.processes`.
 
     Attributes
     ----------
