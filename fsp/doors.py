@@ -229,7 +229,7 @@ def backend_named(name: str, comm: Any = None) -> Backend:
         return SERIAL
     from fsp.petsc.backend import Ranks
 
-    return Ranks(comm)  # type: ignore[return-value]  # its spaces mirror the serial ones
+    return Ranks(comm)
 
 
 def _check_checkpoints(

@@ -19,7 +19,7 @@ from random_networks import as_model, moving_packets
 from written_networks import network
 
 import fsp
-from fsp.projection import transient
+from fsp.projection import budget
 from fsp.projection.growth import CHEAP_STATES
 from fsp.projection.pacing import Pacing
 from fsp.projection.pruning import INFLOW_SHARE, choose
@@ -281,9 +281,9 @@ def test_the_budgets_are_kept_at_every_time():
     """Spent in proportion to time: pruning by its share, truncation by what the other shares leave."""
     case, _ = PACKETS["conversion"]
     tol, times = 1e-4, np.linspace(0.05, 2.5, 25)
-    assert transient.LARGEST_INTEGRATION_SHARE + transient.PRUNING_SHARE + transient.ROUNDING_SHARE < 1.0
+    assert budget.LARGEST_INTEGRATION_SHARE + budget.PRUNING_SHARE + budget.ROUNDING_SHARE < 1.0
     for d in fsp.transient(case.model, times, tol):
-        assert d.error.pruning <= transient.PRUNING_SHARE * tol * d.t / times[-1] * (1.0 + 1e-9)
+        assert d.error.pruning <= budget.PRUNING_SHARE * tol * d.t / times[-1] * (1.0 + 1e-9)
         assert d.error.total <= tol * d.t / times[-1] * (1.0 + 1e-9)
         conserved(d)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -16,51 +15,18 @@ if TYPE_CHECKING:
     from fsp.model import Model
 
 
-@dataclass(slots=True)
-class Work:
-    """What a computation has done so far.
-
-    Parameters
-    ----------
-    counts
-        Numbers of products, growths and prunings, and the largest number of states.
-    products
-        Number of products by solver, and why it was taken.
-    """
-
-    counts: dict[str, int] = field(
-        default_factory=lambda: {"n_matvec": 0, "growths": 0, "prunings": 0, "largest_space": 0}
-    )
-    products: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def solver_text(self) -> str:
-        """The solver that did most of the products, and why it was taken."""
-        return max(self.products, key=self.products.__getitem__, default="none needed")
-
-
 class Recorder:
-    """Distributions at the times that were asked for, as they are reached.
-
-    Parameters
-    ----------
-    model
-        The network.
-    requested
-        The times asked for.
-    tol
-        The tolerance.
-    options
-        How the solution was asked for, besides its solver.
-    """
+    """Keep the distributions at the times that were asked for, and count the work, of all phases."""
 
     def __init__(self, model: Model, requested: FloatArray, tol: float, options: Mapping[str, float | int]) -> None:
         self._model = model
         self._requested = requested
         self.tol = tol
-        self._options = dict(options)
+        self._options = dict(options)  # how the solution was asked for, besides its solver
         self._started = perf_counter()
         self._distributions: list[Distribution] = []
+        self._counts = {"n_matvec": 0, "growths": 0, "prunings": 0, "largest_space": 0}
+        self._products: Counter[str] = Counter()  # by solver, and why it was taken
 
     @property
     def t_end(self) -> float:
@@ -71,22 +37,36 @@ class Recorder:
         """Keep the distribution at a time that was asked for."""
         self._distributions.append(distribution)
 
-    def solution(self, solver: str, counts: Mapping[str, float]) -> Solution:
+    def count(self, name: str) -> None:
+        """Count a growth or a pruning."""
+        self._counts[name] += 1
+
+    def count_products(self, solver: str, n_matvec: int) -> None:
+        """Count products of a solver, named with why it was taken."""
+        self._counts["n_matvec"] += n_matvec
+        self._products[solver] += n_matvec
+
+    def note_space(self, n_states: int) -> None:
+        """Take note of the size of a space."""
+        self._counts["largest_space"] = max(self._counts["largest_space"], n_states)
+
+    def solution(self) -> Solution:
         """Return the answer."""
-        return self._made_of(self._distributions, solver, counts)
+        return self._made_of(self._distributions)
 
-    def so_far(self, last: Distribution, solver: str, counts: Mapping[str, float]) -> Solution:
+    def so_far(self, last: Distribution) -> Solution:
         """Return what there is of the answer, and the distribution to go on from."""
-        before = [one for one in self._distributions if one.t != last.t]
-        return self._made_of([*before, last], solver, counts)
+        before = [distribution for distribution in self._distributions if distribution.t != last.t]
+        return self._made_of([*before, last])
 
-    def _made_of(self, distributions: list[Distribution], solver: str, counts: Mapping[str, float]) -> Solution:
+    def _made_of(self, distributions: list[Distribution]) -> Solution:
+        solver = max(self._products, key=self._products.__getitem__, default="none needed")  # of most products
         return Solution(
             distributions,
             tol=self.tol,
             solver=solver,
             model_text=self._model.describe(),
             options={"solver": solver, **self._options},
-            statistics={**counts, "seconds": perf_counter() - self._started},
+            statistics={**self._counts, "seconds": perf_counter() - self._started},
             asked=self._requested.tolist(),
         )

@@ -6,35 +6,26 @@ which is as fine as a choice of states needs; the counts of all ranks add up, an
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
     from fsp.arrays import BoolArray, FloatArray
+    from fsp.space.processes import Processes
 
-STEPS = 64  # of a level, to a factor of two
-SMALLEST = 5e-324
+STEPS = 64  # of a level, to a factor of two: one percent
+SMALLEST = 5e-324  # the least positive number: zero counts as that
 LOWEST = -1074 * STEPS  # the level of the smallest number
 
 
 class Thresholds:
-    """Non-negative values counted by size.
+    """Non-negative values, of which this process has some, (n,), counted by size.
 
-    Parameters
-    ----------
-    values
-        This rank's, (n,).
-    comm
-        The ranks, see `fsp.space.processes`.
-
-    Attributes
-    ----------
-    numbers, masses : (m,) arrays
-        How many values lie below each level, and their sum.
+    `numbers` and `masses` (m,) say how many values lie below each level, and their sum.
     """
 
-    def __init__(self, values: FloatArray, comm: Any) -> None:
+    def __init__(self, values: FloatArray, comm: Processes) -> None:
         place = np.floor(STEPS * np.log2(np.maximum(values, SMALLEST))).astype(np.int64)
         ends = np.array([-place.min(), place.max()]) if len(place) else np.array([LOWEST, LOWEST])
         below, highest = comm.max(ends).tolist()
