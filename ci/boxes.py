@@ -14,9 +14,9 @@ from references import MODELS
 from scipy.sparse import linalg
 
 import fsp
+from fsp.chains.classes import close_leaks, closed_classes
+from fsp.chains.null_vectors import null_vector
 from fsp.projection.growth import starting_vector
-from fsp.projection.nullspace import null_vector
-from fsp.projection.structure import close_leaks, closed_classes
 
 # Case: model, largest counts, those of the reference (beyond, less than 1e-13), its method, peers' CPU s (error).
 CASES = {

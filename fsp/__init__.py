@@ -10,6 +10,7 @@ from fsp.version import __version__ as __version__
 if TYPE_CHECKING:
     from fsp.distribution import Distribution, ErrorLedger, Interval, Solution, Sweep
     from fsp.doors import stationary, transient
+    from fsp.equilibrium.relaxation import Relaxation, relaxation
     from fsp.errors import (
         ArgumentError,
         BackendError,
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from fsp.output import pictures as plot  # noqa: F401
     from fsp.output.storage import read
     from fsp.projection.progress import Progress
-    from fsp.projection.relaxation import Relaxation, relaxation
     from fsp.solvers import Chebyshev, Implicit, Krylov, Magnus, Rational, Squaring, Uniformization
     from fsp.space import StateSpace
     from fsp.verification.approximations import Approximations, approximations
@@ -63,7 +63,7 @@ _HOMES = {
     "Rational": "fsp.solvers",
     "Reaction": "fsp.model",
     "Solution": "fsp.distribution",
-    "Relaxation": "fsp.projection.relaxation",
+    "Relaxation": "fsp.equilibrium.relaxation",
     "Report": "fsp.verification.report",
     "Runs": "fsp.verification.samples",
     "Squaring": "fsp.solvers",
@@ -77,7 +77,7 @@ _HOMES = {
     "load": "fsp.model",
     "plot": "fsp.output.pictures",
     "read": "fsp.output.storage",
-    "relaxation": "fsp.projection.relaxation",
+    "relaxation": "fsp.equilibrium.relaxation",
     "ssa": "fsp.verification.sampler",
     "stationary": "fsp.doors",
     "sweep": "fsp.jobs.sweep",

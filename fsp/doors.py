@@ -11,13 +11,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fsp.equilibrium.stationary import stationary as in_one_process
 from fsp.errors import ArgumentError, ToleranceWarning
 from fsp.model.arguments import check_call
 from fsp.model.times import checked_times
-from fsp.projection import steady
 from fsp.projection.backend import SERIAL, Backend
-from fsp.projection.march import solve
 from fsp.projection.progress import ProgressCallback
+from fsp.projection.transient import solve
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
@@ -201,7 +201,7 @@ def stationary(
         return on_ranks(model, tol, method=method, progress=progress, **given)
     if options is not None:
         raise ArgumentError("`options` must come with backend='petsc', but `backend` is 'serial'.")
-    return steady.stationary(model, tol, space=space, method=method, lyapunov=lyapunov, progress=progress, **limits)
+    return in_one_process(model, tol, space=space, method=method, lyapunov=lyapunov, progress=progress, **limits)
 
 
 def backend_named(name: str, comm: Any = None) -> Backend:
@@ -229,7 +229,7 @@ def backend_named(name: str, comm: Any = None) -> Backend:
         return SERIAL
     from fsp.petsc.backend import Ranks
 
-    return Ranks(comm)  # type: ignore[return-value]  # its spaces mirror the serial ones
+    return Ranks(comm)
 
 
 def _check_checkpoints(

@@ -132,8 +132,8 @@ MUTANTS = [
     # ---- rounding inside rate formulas
     mutant(
         "rates-are-exact",
-        "projection/march.py",
-        "rounding=step.rounding + self._misjudged(started, step.t),",
+        "projection/budget.py",
+        "rounding=step.rounding + of_rates,",
         "rounding=step.rounding,",
         "rounding",
         only="is_in_the_bound",
@@ -156,7 +156,7 @@ MUTANTS = [
     ),
     mutant(
         "stationary-rates-are-exact",
-        "projection/certificate.py",
+        "equilibrium/certificate.py",
         "return of_sums + min(generator.rate_errors.worst, UNKNOWN)",
         "return of_sums",
         "rounding",
@@ -164,7 +164,7 @@ MUTANTS = [
     ),
     mutant(
         "one-way-ends-are-those-of-the-first-start",
-        "projection/detailed_balance.py",
+        "equilibrium/detailed_balance.py",
         "and (np.ptp(ends, axis=0) == 0).all()",
         "",
         "stationary",
@@ -172,7 +172,7 @@ MUTANTS = [
     ),
     mutant(
         "rates-on-a-line-are-exact",
-        "projection/detailed_balance.py",
+        "equilibrium/detailed_balance.py",
         "error = self._model.propensity_errors(states)[chosen].sum(axis=0)",
         "error = 0.0 * rates",
         "rounding",
@@ -326,9 +326,9 @@ MUTANTS = [
     ),
     mutant(
         "closed-after-a-start-that-has-lost",
-        "projection/march.py",
-        "lost = self.begin.error + self.ledger",
-        "lost = self.ledger",
+        "projection/transient.py",
+        "lost, generator = self.budget.error,",
+        "lost, generator = self.budget.ledger,",
         "resume",
         only="not_closed",
     ),
@@ -458,9 +458,9 @@ MUTANTS = [
     ),
     mutant(
         "rates-held-for-too-long",
-        "projection/march.py",
-        "if self._held_until < target:",
-        "if self._held is None:",
+        "projection/engine.py",
+        "if self._held_until >= target or not (",
+        "if self._held is not None or not (",
         "time_dependent",
         only="jump",
     ),
@@ -878,7 +878,7 @@ MUTANTS = [
     ),
     mutant(
         "improbable-class-has-no-upper-bound",
-        "projection/certified.py",
+        "equilibrium/certifier.py",
         "                upper[members] = weight + off.total\n                error += ErrorLedger(truncation=weight)",
         "                error += ErrorLedger(truncation=weight)",
         "certified",
@@ -1119,30 +1119,30 @@ MUTANTS = [
     # ---- projection
     mutant(
         "loss-not-in-the-ledger",
-        "projection/march.py",
+        "projection/budget.py",
         "truncation=float(step.lost.sum()),",
         "truncation=0.0,",
         "transient",
     ),
     mutant(
         "rounding-not-in-the-ledger",
-        "projection/march.py",
-        "rounding=step.rounding + self._misjudged(started, step.t),",
+        "projection/budget.py",
+        "rounding=step.rounding + of_rates,",
         "rounding=0.0,",
         "transient",
     ),
     mutant(
         "estimate-called-a-bound",
-        "projection/march.py",
-        "certified=solver.certified and step.certified,",
-        "certified=solver.certified,",
+        "projection/budget.py",
+        "certified=certified and step.certified,",
+        "certified=certified,",
         "time_dependent",
         "transient",
         only="time or estimate",
     ),
     mutant(
         "probability-lost-before-is-forgotten",
-        "projection/march.py",
+        "projection/budget.py",
         "LossLimit(max(allowed - self.ledger.truncation, 0.0), ",
         "LossLimit(allowed, ",
         "transient",
@@ -1157,7 +1157,7 @@ MUTANTS = [
     ),
     mutant(
         "null-vector-with-any-residual",
-        "projection/nullspace.py",
+        "chains/null_vectors.py",
         "if not residual <= RELATIVE_RESIDUAL * flux:",
         "if not residual <= 10.0 * flux:",
         "nullspace",
@@ -1165,7 +1165,7 @@ MUTANTS = [
     ),
     mutant(
         "null-vector-of-any-sign",
-        "projection/nullspace.py",
+        "chains/null_vectors.py",
         "or p.min() < 0.0 or abs",
         "or abs",
         "nullspace",
@@ -1173,7 +1173,7 @@ MUTANTS = [
     ),
     mutant(
         "first-null-vector-whatever-its-error",
-        "projection/nullspace.py",
+        "chains/null_vectors.py",
         "if best.error <= GOOD_ERROR:",
         "if best.error <= 1.0:",
         "nullspace",
@@ -1181,7 +1181,7 @@ MUTANTS = [
     ),
     mutant(
         "elimination-that-forgets-what-comes-back",
-        "projection/elimination_kernels.py",
+        "chains/elimination_kernels.py",
         "        x[j] = 0.0  # what comes back to j is no jump\n",
         "",
         "nullspace",
@@ -1189,7 +1189,7 @@ MUTANTS = [
     ),
     mutant(
         "elimination-in-the-range-of-a-double",
-        "projection/elimination_kernels.py",
+        "chains/elimination_kernels.py",
         "mantissa[j], exponent[j] = m, e",
         "mantissa[j], exponent[j] = math.ldexp(m, max(e, -1070)), 0",
         "nullspace",
@@ -1197,7 +1197,7 @@ MUTANTS = [
     ),
     mutant(
         "cells-across-weak-links",
-        "projection/multilevel_kernels.py",
+        "chains/multilevel_kernels.py",
         "if best >= 0 and strongest >= WEAK * most:",
         "if best >= 0:",
         "nullspace",
@@ -1205,7 +1205,7 @@ MUTANTS = [
     ),
     mutant(
         "wells-cut-off",
-        "projection/localisation.py",
+        "chains/localisation.py",
         "if p[kept].sum() - p[within].sum() > CUT_OFF:",
         "if p[kept].sum() - p[within].sum() > 2.0:",
         "nullspace",
@@ -1213,7 +1213,7 @@ MUTANTS = [
     ),
     mutant(
         "modes-with-any-residual",
-        "projection/modes.py",
+        "chains/modes.py",
         "if not found.errors[worst] <= USELESS:",
         "if found.errors[worst] < 0.0:",
         "relaxation",
@@ -1221,7 +1221,7 @@ MUTANTS = [
     ),
     mutant(
         "modes-by-modulus",
-        "projection/modes.py",
+        "chains/modes.py",
         "np.lexsort((values.imag, -values.real))",
         "np.lexsort((values.imag, np.abs(values)))",
         "relaxation",
@@ -1229,7 +1229,7 @@ MUTANTS = [
     ),
     mutant(
         "slow-modes-by-a-shift-only",
-        "projection/modes.py",
+        "chains/modes.py",
         "if fast is None or fast.errors[:n_modes].max() > FEW_DIGITS:",
         "if fast is None:",
         "relaxation",
@@ -1237,7 +1237,7 @@ MUTANTS = [
     ),
     mutant(
         "slow-modes-mixed-with-noise",
-        "projection/modes.py",
+        "chains/modes.py",
         "TOLD_APART = 1e-9 ",
         "TOLD_APART = 0.0 ",
         "relaxation",
@@ -1245,7 +1245,7 @@ MUTANTS = [
     ),
     mutant(
         "rounding-of-rates-moves-no-eigenvalue",
-        "projection/relaxation.py",
+        "equilibrium/relaxation.py",
         "    elif not lost <= SETTLED:",
         "    elif lost < 0.0:",
         "relaxation",
@@ -1253,7 +1253,7 @@ MUTANTS = [
     ),
     mutant(
         "a-given-space-confirms",
-        "projection/relaxation.py",
+        "equilibrium/relaxation.py",
         """    if missing:
         notes""",
         """    if not notes and missing == "":
@@ -1263,7 +1263,7 @@ MUTANTS = [
     ),
     mutant(
         "modes-of-one-space-confirmed",
-        "projection/relaxation.py",
+        "equilibrium/relaxation.py",
         "        changes = np.abs(_folded(found.modes.values) - _folded(before.modes.values))\n",
         "        changes = 0.0 * np.abs(found.modes.values)\n",
         "relaxation",
@@ -1271,7 +1271,7 @@ MUTANTS = [
     ),
     mutant(
         "transient-states-kept",
-        "projection/relaxation.py",
+        "equilibrium/relaxation.py",
         "    own = max(ends.members, key=len)\n",
         "    own = np.union1d(max(ends.members, key=len), passed)\n",
         "relaxation",
@@ -1279,7 +1279,7 @@ MUTANTS = [
     ),
     mutant(
         "several-classes-as-one",
-        "projection/relaxation.py",
+        "equilibrium/relaxation.py",
         "if len(apart) > 1 and not all(",
         "if len(apart) > 9 and not all(",
         "relaxation",
@@ -1287,7 +1287,7 @@ MUTANTS = [
     ),
     mutant(
         "leaks-that-reflect",
-        "projection/chain.py",
+        "chains/chain.py",
         "return (matrix + led(leak_rates, np.full(len(leak_rates), z))).tocsr()",
         "return (matrix + sparse.diags_array(leak_rates)).tocsr()",
         "relaxation",
@@ -1295,7 +1295,7 @@ MUTANTS = [
     ),
     mutant(
         "quasi-stationary-without-what-follows",
-        "projection/transients.py",
+        "chains/transient_modes.py",
         "        whole[later] = lu.solve(source.real) + 1j * lu.solve(source.imag)\n",
         "        pass\n",
         "relaxation",
@@ -1303,7 +1303,7 @@ MUTANTS = [
     ),
     mutant(
         "rounding-grows-a-stationary-space",
-        "projection/steady.py",
+        "equilibrium/stationary.py",
         "settled = rounded or change + solved.error <= tol",
         "settled = change + solved.error <= tol",
         "stationary",
@@ -1335,7 +1335,7 @@ MUTANTS = [
     ),
     mutant(
         "nothing-outside-looked-for",
-        "projection/localisation.py",
+        "chains/localisation.py",
         "return whole, error + SLOWEST * float(np.abs(whole - p).sum())",
         "return whole, error",
         "nullspace",
@@ -1343,7 +1343,7 @@ MUTANTS = [
     ),
     mutant(
         "closed-classes-unweighted",
-        "projection/steady.py",
+        "equilibrium/stationary.py",
         "p[members] = weight * found.p",
         "p[members] = found.p / len(classes.members)",
         "stationary",
@@ -1351,7 +1351,7 @@ MUTANTS = [
     ),
     mutant(
         "change-under-growth-not-counted",
-        "projection/steady.py",
+        "equilibrium/stationary.py",
         "solved.estimate(change))",
         "solved.estimate(0.0))",
         "stationary",
@@ -1368,7 +1368,7 @@ MUTANTS = [
     ),
     mutant(
         "tails-of-a-product-form-forgotten",
-        "projection/product_form.py",
+        "equilibrium/product_form.py",
         "tails += own.above(int(high[i]))",
         "tails += 0.5 * own.above(int(high[i]))",
         "product_form",
@@ -1376,7 +1376,7 @@ MUTANTS = [
     ),
     mutant(
         "what-is-connected-outside-forgotten",
-        "projection/product_form.py",
+        "equilibrium/product_form.py",
         "doubtful = float(weight[outside & ~own].sum())",
         "doubtful = 0.0",
         "product_form",
@@ -1384,7 +1384,7 @@ MUTANTS = [
     ),
     mutant(
         "all-states-of-the-lattice-taken-for-the-class",
-        "projection/product_form.py",
+        "equilibrium/product_form.py",
         "own = label == label[place]",
         "own = label >= 0",
         "product_form",
@@ -1393,7 +1393,7 @@ MUTANTS = [
     # ---- detailed balance
     mutant(
         "tail-of-a-line-forgotten",
-        "projection/detailed_balance.py",
+        "equilibrium/detailed_balance.py",
         "beyond = weight * up[within]",
         "beyond = 0.1 * weight * up[within]",
         "detailed_balance",
@@ -1401,7 +1401,7 @@ MUTANTS = [
     ),
     mutant(
         "transient-states-of-a-line-not-seen",
-        "projection/detailed_balance.py",
+        "equilibrium/detailed_balance.py",
         "if (up[first:last] <= 0.0).any() or (down[first + 1 : last + 1] <= 0.0).any():",
         "if False:",
         "detailed_balance",
@@ -1409,7 +1409,7 @@ MUTANTS = [
     ),
     mutant(
         "products-lose-their-exponents",
-        "projection/detailed_balance.py",
+        "equilibrium/detailed_balance.py",
         "own + np.cumsum(exponent[chosen]) + shift",
         "np.cumsum(exponent[chosen]) + shift",
         "detailed_balance",
@@ -1418,7 +1418,7 @@ MUTANTS = [
     # ---- certified stationary distributions
     mutant(
         "outflow-of-a-stationary-answer-halved",
-        "projection/certificate.py",
+        "equilibrium/certificate.py",
         "leaked = boundary.rates * y[boundary.sources]",
         "leaked = 0.5 * boundary.rates * y[boundary.sources]",
         "certified",
@@ -1426,7 +1426,7 @@ MUTANTS = [
     ),
     mutant(
         "excepted-states-need-not-be-stored",
-        "projection/certificate.py",
+        "equilibrium/certificate.py",
         "return min(condition.elsewhere, -float(condition.drifts[missing].max(initial=-np.inf)))",
         "return condition.elsewhere",
         "certified",
@@ -1434,7 +1434,7 @@ MUTANTS = [
     ),
     mutant(
         "return-times-not-checked",
-        "projection/certificate.py",
+        "equilibrium/certificate.py",
         "drift = min(1.0, _drift(generator, boundary, solved, inside, beyond, others & (solved <= glued)))",
         "solved, inside, beyond, drift = 0.3 * solved, 0.3 * inside, 0.3 * beyond, 1.0",
         "certified",
@@ -1442,7 +1442,7 @@ MUTANTS = [
     ),
     mutant(
         "classes-that-leak-are-led-back-to-the-start",
-        "projection/structure.py",
+        "chains/classes.py",
         "trapped[members] = leads is None or leads(members, entries)",
         "trapped[members] = True",
         "stationary",
@@ -1450,15 +1450,15 @@ MUTANTS = [
     ),
     mutant(
         "classes-far-apart-weighted-by-a-factorisation",
-        "projection/structure.py",
-        "system = Leaving(within, out, roundings)",
+        "chains/classes.py",
+        "system = ExitTimes(within, out, roundings)",
         "raise RuntimeError",
         "stationary",
         only="fast_pair",
     ),
     mutant(
         "what-leaves-a-settled-space-is-not-followed",
-        "projection/excursions.py",
+        "equilibrium/excursions.py",
         "if not exits.changes:",
         "if True:",
         "stationary",
@@ -1466,7 +1466,7 @@ MUTANTS = [
     ),
     mutant(
         "excursions-are-not-conditional",
-        "projection/excursions.py",
+        "equilibrium/excursions.py",
         "shares: FloatArray = self.flux / np.bincount(self.kinds, self.flux)[self.kinds]",
         "shares: FloatArray = self.flux",
         "stationary",
@@ -1490,7 +1490,7 @@ MUTANTS = [
     ),
     mutant(
         "cycles-that-end-in-no-numbers",
-        "projection/multilevel.py",
+        "chains/multilevel.py",
         "if not np.isfinite(following).all():",
         "if False:",
         "nullspace",
@@ -1498,7 +1498,7 @@ MUTANTS = [
     ),
     mutant(
         "growth-held-back-by-a-boundary-taken-for-an-answer",
-        "projection/steady.py",
+        "equilibrium/stationary.py",
         "if gaining(model, space, solved.p) is not None:",
         "if False:",
         "stationary",
@@ -1506,7 +1506,7 @@ MUTANTS = [
     ),
     mutant(
         "eliminations-lose-what-leaves-the-space",
-        "projection/killed.py",
+        "chains/hitting_times.py",
         "chain = Chain.of_generator(led_back(matrix, leak_rates, z))",
         "chain = Chain.of_generator(matrix)",
         "certified",
@@ -1514,7 +1514,7 @@ MUTANTS = [
     ),
     mutant(
         "mean-times-of-eliminations-too-short",
-        "projection/elimination_kernels.py",
+        "chains/elimination_kernels.py",
         "total += values[q] * b[rows[q]]",
         "total += 0.9 * values[q] * b[rows[q]]",
         "certified",
@@ -1522,7 +1522,7 @@ MUTANTS = [
     ),
     mutant(
         "rounding-of-eliminations-forgotten",
-        "projection/killed.py",
+        "chains/hitting_times.py",
         "self.relative = float(np.expm1(off))",
         "self.relative = 0.0",
         "certified",
@@ -1530,7 +1530,7 @@ MUTANTS = [
     ),
     mutant(
         "what-comes-back-to-a-state-forgotten",
-        "projection/certificate.py",
+        "equilibrium/certificate.py",
         "most = y + single.gained + np.minimum(single.error, solved + rounded)",
         "most = y + np.minimum(single.error, solved + rounded)",
         "certified",
@@ -1596,9 +1596,9 @@ MUTANTS = [
     ),
     mutant(
         "dropped-probability-not-charged",
-        "projection/march.py",
-        "ErrorLedger(pruning=self.space.comm.sum(float(dropped.sum())))",
-        "ErrorLedger(pruning=0.0)",
+        "projection/transient.py",
+        "self.budget.drop(before.space.comm.sum(float(dropped.sum())))",
+        "self.budget.drop(0.0)",
         "adaptive",
         only="packet",
     ),
@@ -1628,17 +1628,17 @@ MUTANTS = [
     ),
     mutant(
         "closed-though-states-were-dropped",
-        "projection/march.py",
-        "self.generator.n_sinks == 0 and lost.pruning == 0.0 and lost.truncation == 0.0",
-        "self.generator.n_sinks == 0",
+        "projection/transient.py",
+        "generator.n_sinks == 0 and lost.pruning == 0.0 and lost.truncation == 0.0",
+        "generator.n_sinks == 0",
         "adaptive",
         only="closed",
     ),
     mutant(
         "shares-of-the-tolerance-above-one",
-        "projection/march.py",
-        "(1.0 - share - PRUNING_SHARE - ROUNDING_SHARE) * tol / duration",
-        "(1.0 + share + PRUNING_SHARE + ROUNDING_SHARE) * tol / duration",
+        "projection/budget.py",
+        "(1.0 - share - PRUNING_SHARE - ROUNDING_SHARE) * tol",
+        "(1.0 + share + PRUNING_SHARE + ROUNDING_SHARE) * tol",
         "adaptive",
         only="budgets or tolerance",
     ),
@@ -1805,8 +1805,8 @@ MUTANTS = [
     ),
     mutant(
         "stalled-solver-does-not-return",
-        "projection/march.py",
-        "most=min(until_check - self._unchecked, report),",
+        "projection/engine.py",
+        "most=min(until_check - self._pacing.unchecked, report),",
         "most=until_check,",
         "choice",
         only="can_be_stopped",
@@ -1814,17 +1814,17 @@ MUTANTS = [
     # ---- continuations and sweeps
     mutant(
         "start-without-its-error",
-        "projection/march.py",
-        "error = self.begin.error + ledger",
-        "error = ledger",
+        "projection/transient.py",
+        "error = self.begin.error + reached.ledger",
+        "error = reached.ledger",
         "resume",
         only="continuation or closed_form",
     ),
     mutant(
         "budget-counted-from-zero",
-        "projection/march.py",
-        "allowed = self._truncation_rate * (self.t - self.begin.t)",
-        "allowed = self._truncation_rate * self.t * 40",
+        "projection/budget.py",
+        "allowed = self.truncation_rate * (t - self._start.t)",
+        "allowed = self.truncation_rate * t * 40",
         "resume",
         only="continuation or goes_on",
     ),
@@ -1838,9 +1838,9 @@ MUTANTS = [
     ),
     mutant(
         "interrupted-between-space-and-probability",
-        "projection/march.py",
-        "t, space, p, ledger, closed = self.accepted",
-        "t, space, p, ledger, closed = self.t, self.space, self.p, self.ledger, False",
+        "projection/transient.py",
+        "reached, model = self.accepted,",
+        "reached, model = self.now,",
         "resume",
         only="ctrl_c",
     ),
@@ -1879,7 +1879,7 @@ MUTANTS = [
     # ---- growth
     mutant(
         "noise-makes-spaces-grow",
-        "projection/march.py",
+        "projection/budget.py",
         "max(allowed, self.ledger.integration + self.ledger.rounding)",
         "max(allowed, 0.0)",
         "adaptive",
@@ -1887,7 +1887,7 @@ MUTANTS = [
     ),
     mutant(
         "steps-without-a-loss-are-refused",
-        "projection/march.py",
+        "projection/budget.py",
         "max(allowed - self.ledger.truncation, 0.0)",
         "allowed - self.ledger.truncation",
         "adaptive",
@@ -1912,7 +1912,7 @@ MUTANTS = [
     # ---- stationary
     mutant(
         "slow-jumps-out-are-not-followed",
-        "projection/certified.py",
+        "equilibrium/certifier.py",
         "None, error, everywhere=searched)",
         "None, error)",
         "relaxation",
@@ -2050,7 +2050,7 @@ MUTANTS = [
     ),
     mutant(
         "a-solver-that-lies-believed",
-        "petsc/nullspace.py",
+        "petsc/null_vectors.py",
         "    if not error < 1.0:",
         "    if error < 0.0:",
         "mpi",
@@ -2058,7 +2058,7 @@ MUTANTS = [
     ),
     mutant(
         "residual-taken-for-the-error",
-        "petsc/nullspace.py",
+        "petsc/null_vectors.py",
         "        for _ in range(POWER_STEPS):",
         "        for _ in range(0):",
         "mpi",
@@ -2066,7 +2066,7 @@ MUTANTS = [
     ),
     mutant(
         "classes-of-one-rank",
-        "petsc/structure.py",
+        "petsc/classes.py",
         "    edges = np.concatenate(comm.mpi.allgather(own))",
         "    edges = own",
         "mpi",
@@ -2342,7 +2342,7 @@ MUTANTS = [
     ),
     mutant(
         "lost-probability-is-charged-by-a-tenth",
-        "projection/march.py",
+        "projection/budget.py",
         "truncation=float(step.lost.sum()),",
         "truncation=0.1 * float(step.lost.sum()),",
         "examination",

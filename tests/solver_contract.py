@@ -19,7 +19,7 @@ from written_networks import network
 import fsp
 from fsp.projection.growth import starting_vector
 from fsp.solvers import Advance, LossLimit
-from fsp.space.alone import ALONE
+from fsp.space.processes import SINGLE_PROCESS
 
 IMMIGRATION = network({"X": 5}, ("0 -> X", "mass_action", 8.0), ("X -> 0", "mass_action", 1.0))
 ISOMERIZATION = network({"A": 12, "B": 0}, ("A -> B", "mass_action", 1.3), ("B -> A", "mass_action", 0.4))
@@ -108,7 +108,7 @@ class Binder:
         whole = _space(fsp.StateSpace, model, upper)
         closed = fsp.Generator(model, whole).with_sinks.toarray()
         if self.comm is None:
-            space, generator, part, comm = whole, fsp.Generator(model, whole), slice(None), ALONE
+            space, generator, part, comm = whole, fsp.Generator(model, whole), slice(None), SINGLE_PROCESS
         else:
             from fsp.petsc import Generator, StateSpace
 

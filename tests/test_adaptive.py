@@ -19,13 +19,13 @@ from random_networks import as_model, moving_packets
 from written_networks import network
 
 import fsp
-from fsp.projection import march
-from fsp.projection.changes import Changes
+from fsp.projection import budget
 from fsp.projection.growth import CHEAP_STATES
-from fsp.projection.levels import Levels
+from fsp.projection.pacing import Pacing
 from fsp.projection.pruning import INFLOW_SHARE, choose
+from fsp.projection.thresholds import Thresholds
 from fsp.solvers import Magnus
-from fsp.space.alone import ALONE
+from fsp.space.processes import SINGLE_PROCESS
 
 MODELS = Path(__file__).parent / "models"
 LADDER = [10.0**-digits for digits in range(2, 11)]
@@ -281,9 +281,9 @@ def test_the_budgets_are_kept_at_every_time():
     """Spent in proportion to time: pruning by its share, truncation by what the other shares leave."""
     case, _ = PACKETS["conversion"]
     tol, times = 1e-4, np.linspace(0.05, 2.5, 25)
-    assert march.LARGEST_INTEGRATION_SHARE + march.PRUNING_SHARE + march.ROUNDING_SHARE < 1.0
+    assert budget.LARGEST_INTEGRATION_SHARE + budget.PRUNING_SHARE + budget.ROUNDING_SHARE < 1.0
     for d in fsp.transient(case.model, times, tol):
-        assert d.error.pruning <= march.PRUNING_SHARE * tol * d.t / times[-1] * (1.0 + 1e-9)
+        assert d.error.pruning <= budget.PRUNING_SHARE * tol * d.t / times[-1] * (1.0 + 1e-9)
         assert d.error.total <= tol * d.t / times[-1] * (1.0 + 1e-9)
         conserved(d)
 
@@ -340,7 +340,7 @@ def test_a_support_that_oscillates_comes_to_an_end(tol):
 @settings(max_examples=200, deadline=None)
 def test_levels_count_what_lies_below(values, mass):
     values = np.array(values)
-    levels = Levels(values, ALONE)
+    levels = Thresholds(values, SINGLE_PROCESS)
     for level, (number, below) in enumerate(zip(levels.numbers[:-1], levels.masses[:-1], strict=True)):
         above = levels.above(level)
         assert number == np.count_nonzero(~above)
@@ -355,7 +355,7 @@ def test_levels_count_what_lies_below(values, mass):
 
 def test_a_pruning_saves_work_only_until_the_next_growth():
     """The next growth is as far away as the last one was; once it is overdue, as far as has been waited for it."""
-    seen = Changes(0.0)
+    seen = Pacing(0.0)
     assert seen.until_growth(5.0) == math.inf
     seen.grown(6.0)
     seen.grown(8.0)

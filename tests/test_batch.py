@@ -444,14 +444,14 @@ def test_a_signal_keeps_what_was_reached(folder, monkeypatch):
 def test_a_job_that_killed_its_process_comes_last(folder, monkeypatch):
     manifest = written(folder, JOBS)
 
-    class Killed(BaseException):
+    class StoppedChain(BaseException):
         pass
 
     def die(model, *arguments, **options):
-        raise Killed
+        raise StoppedChain
 
     monkeypatch.setattr(batch, "transient", die)
-    with pytest.raises(Killed):
+    with pytest.raises(StoppedChain):
         solve_batch(manifest, folder / "out")
     monkeypatch.undo()
     assert [path.name for path in (folder / "out" / BEGUN).iterdir()] == NAMES[:1]

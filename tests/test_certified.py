@@ -18,11 +18,11 @@ from test_stationary import CASES, ESCAPING, true_error
 from written_networks import network
 
 import fsp
+from fsp.chains.hitting_times import Eliminated
+from fsp.equilibrium.certificate import certify, rate_outside
 from fsp.model.structure import echelon, producible, same_lattice
 from fsp.moments import lyapunov, quadratic
 from fsp.moments.lyapunov import NoDriftCondition, drift_condition
-from fsp.projection.certificate import certify, rate_outside
-from fsp.projection.killed import Eliminated
 
 MODELS = Path(__file__).parent / "models"
 KNOWN = 1e-13  # relative error of the closed forms

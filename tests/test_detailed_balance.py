@@ -13,7 +13,7 @@ from test_certified import birth_death
 from written_networks import network
 
 import fsp
-from fsp.projection.detailed_balance import _products
+from fsp.equilibrium.detailed_balance import _products
 
 
 def is_exact(distribution):

@@ -13,10 +13,10 @@ from scipy import sparse
 from written_networks import network
 
 import fsp
-from fsp.projection import localisation, multilevel, nullspace
-from fsp.projection.chain import Chain
-from fsp.projection.nullspace import METHODS, null_vector
-from fsp.projection.structure import close_leaks
+from fsp.chains import localisation, multilevel, null_vectors
+from fsp.chains.chain import Chain
+from fsp.chains.classes import close_leaks
+from fsp.chains.null_vectors import METHODS, null_vector
 
 MODELS = Path(__file__).parent / "models"
 
@@ -251,7 +251,7 @@ def wrong_answers(n):
 def test_an_answer_that_fails_its_check_falls_through_to_the_next_solver(monkeypatch, name):
     matrix, _ = birth_death(np.full(39, 1.0), np.full(39, 2.0))
     wrong = wrong_answers(40)[name]
-    monkeypatch.setitem(nullspace.METHODS, "gth", lambda chain, guess: (wrong, 0.0))
+    monkeypatch.setitem(null_vectors.METHODS, "gth", lambda chain, guess: (wrong, 0.0))
     found = null_vector(matrix)
     np.testing.assert_allclose(found.p, 0.5 ** np.arange(40) / (2.0 - 0.5**39), rtol=1e-9)
     assert found.solver == "multilevel"
@@ -263,12 +263,12 @@ def test_an_answer_that_fails_its_check_falls_through_to_the_next_solver(monkeyp
 def test_an_answer_with_a_large_estimated_error_is_kept_only_where_none_is_better(monkeypatch):
     matrix, _ = birth_death(np.full(8, 1.0), np.full(8, 2.0))
     exact = null_vector(matrix, "gth").p
-    monkeypatch.setitem(nullspace.METHODS, "gth", lambda chain, guess: (exact, 1e-3))
+    monkeypatch.setitem(null_vectors.METHODS, "gth", lambda chain, guess: (exact, 1e-3))
     found = null_vector(matrix)
     assert found.solver == "multilevel"
     assert "gth has an estimated error of 1.0e-03" in found.reason
     for name in ("multilevel", "direct", "iterative"):
-        monkeypatch.setitem(nullspace.METHODS, name, lambda chain, guess: (exact, 1e-2))
+        monkeypatch.setitem(null_vectors.METHODS, name, lambda chain, guess: (exact, 1e-2))
     assert null_vector(matrix).solver == "gth"
 
 
@@ -290,7 +290,7 @@ def test_a_search_that_stops_short_says_so(monkeypatch):
 
     monkeypatch.setattr(localisation, "_concentrated", one_well)
     found = null_vector(matrix, "local")
-    assert found.error > nullspace.GOOD_ERROR
+    assert found.error > null_vectors.GOOD_ERROR
     assert np.abs(found.p - law).sum() > 0.5
 
 
@@ -300,7 +300,7 @@ def test_cells_whose_rates_are_no_numbers_end_in_a_named_error_and_another_solve
     monkeypatch.setattr(multilevel.Hierarchy, "cycle", lambda self, p, before=2: np.full(len(p), np.nan))
     with pytest.raises(fsp.ConvergenceError, match="not normal numbers"):
         null_vector(matrix, "multilevel")
-    monkeypatch.setattr(nullspace, "_order", lambda chain: (("multilevel", "gth"), "as asked"))
+    monkeypatch.setattr(null_vectors, "_order", lambda chain: (("multilevel", "gth"), "as asked"))
     found = null_vector(matrix)
     assert found.solver == "gth"
     assert "multilevel failed" in found.reason

@@ -14,8 +14,8 @@ from random_networks import as_model, reversible_networks
 from written_networks import network
 
 import fsp
+from fsp.equilibrium.product_form import lattice_states
 from fsp.moments.complexes import complex_balance, complex_graph, structure_text
-from fsp.projection.product_form import lattice_states
 
 CYCLE = (("A -> B", "mass_action", 1.0), ("B -> C", "mass_action", 2.0), ("C -> A", "mass_action", 4.0))
 SCHLOEGL = (

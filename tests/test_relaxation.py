@@ -15,8 +15,8 @@ from scipy import sparse
 from written_networks import network
 
 import fsp
+from fsp.chains import modes
 from fsp.cli import main
-from fsp.projection import modes
 
 MODELS = Path(__file__).parent / "models"
 

@@ -7,6 +7,7 @@ import math
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -188,17 +189,14 @@ def test_a_run_that_is_stopped_again_before_it_moves_loses_nothing():
 
 
 def test_a_ctrl_c_between_steps_leaves_a_consistent_answer(monkeypatch):
-    from fsp.projection.march import _March
+    from fsp.projection.transient import Loop
 
-    original = _March._grow
+    def move_to(self, space):
+        self.budget.drop(0.5)  # half way through
+        self.now = replace(self.now, space=None, ledger=self.budget.ledger)
+        raise KeyboardInterrupt
 
-    def grow(self, rejected):
-        if self._work.counts["growths"] == 0:
-            self.space = None  # half way through
-            raise KeyboardInterrupt
-        return original(self, rejected)
-
-    monkeypatch.setattr(_March, "_grow", grow)
+    monkeypatch.setattr(Loop, "_move_to", move_to)
     with pytest.raises(fsp.Interrupted, match="stopped at t = ") as stop:
         fsp.transient(BIRTH_DEATH, [2.0], 1e-6)
     reached = stop.value.solution[-1]

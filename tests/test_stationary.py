@@ -15,8 +15,8 @@ from random_networks import as_model, open_networks
 from written_networks import network
 
 import fsp
+from fsp.equilibrium import stationary
 from fsp.moments.lyapunov import NoDriftCondition
-from fsp.projection import steady
 
 MODELS = Path(__file__).parent / "models"
 METHODS = ["gth", "direct", "iterative", "multilevel", "local"]
@@ -588,8 +588,8 @@ def unproved(monkeypatch):
     def nothing(model, lyapunov):
         raise NoDriftCondition("none is looked for")
 
-    monkeypatch.setattr(steady, "drift_condition", nothing)
-    monkeypatch.setattr(steady, "_exactly", lambda model, growth, tol, report: None)
+    monkeypatch.setattr(stationary, "drift_condition", nothing)
+    monkeypatch.setattr(stationary, "_exactly", lambda model, growth, tol, report: None)
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name not in FINITE])
@@ -663,16 +663,16 @@ def test_an_estimate_names_what_it_takes_for_granted(unproved):
 
 
 def test_a_space_does_not_grow_where_rounding_keeps_from_the_tolerance(monkeypatch):
-    right = steady.null_vector
+    right = stationary.null_vector
 
     def rounded(*args):
         return replace(right(*args), error=1e-9)
 
-    monkeypatch.setattr(steady, "null_vector", rounded)
+    monkeypatch.setattr(stationary, "null_vector", rounded)
     model = network({"X": 0}, ("0 -> X", "rate", "5 + 0*X"), ("X -> 0", "mass_action", 1.0))
-    growth = steady.Growth(model, 3_000, None, stationary=True)
+    growth = stationary.Growth(model, 3_000, None, stationary=True)
     with pytest.warns(fsp.ToleranceWarning, match="estimated error"):
-        found = steady.estimated(model, growth, 1e-10)
+        found = stationary.estimated(model, growth, 1e-10)
     assert found.error.total < 3e-9
     assert len(found) < 500
 

@@ -25,8 +25,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from fsp.errors import FSPError
-from fsp.projection.march import solve
 from fsp.projection.start import worth_keeping
+from fsp.projection.transient import solve
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray

@@ -1,10 +1,10 @@
-"""What the loop works with on many ranks, see `fsp.projection.backend`."""
+"""What the loop works with on many ranks: see `fsp.projection.backend`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fsp.errors import BackendError
+from fsp.errors import ArgumentError, BackendError
 from fsp.petsc.comm import Communicator
 from fsp.petsc.distribution import Distribution
 from fsp.petsc.generator import Generator
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from fsp.arrays import FloatArray
     from fsp.model import Model
     from fsp.solvers import Solver
+    from fsp.space.protocol import AnySpace
 
 RANK_SOLVERS: dict[str, type] = {
     "uniformization": Uniformization,
@@ -60,10 +61,17 @@ class Ranks:
         """Return the states that a network reaches."""
         return StateSpace.reachable(model, steps=steps, max_states=max_states, comm=self.comm)
 
-    def generator(self, model: Model, space: StateSpace, t: float) -> Generator:
+    def generator(self, model: Model, space: AnySpace, t: float = 0.0) -> Generator:
         """Return the generator of a space at a time."""
-        return Generator(model, space, t)
+        return Generator(model, spread(space), t)
 
-    def distribution(self, space: StateSpace, p: FloatArray, **rest: Any) -> Distribution:
+    def distribution(self, space: AnySpace, p: FloatArray, **rest: Any) -> Distribution:
         """Return the answer."""
-        return Distribution(space, p, **rest)
+        return Distribution(spread(space), p, **rest)
+
+
+def spread(space: AnySpace) -> StateSpace:
+    """Return a space that is spread over ranks as what it is; raise an ArgumentError for any other."""
+    if not isinstance(space, StateSpace):
+        raise ArgumentError(f"`space` must be a fsp.petsc.StateSpace with backend='petsc', but is {space!r}.")
+    return space

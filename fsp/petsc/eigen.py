@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from fsp.arithmetic import UNIT_ROUNDOFF
+from fsp.chains.modes import MORE
+from fsp.equilibrium.relaxation import SETTLED, Relaxation
 from fsp.errors import ArgumentError, ConvergenceError
+from fsp.petsc.classes import n_closed_classes
 from fsp.petsc.environment import load
 from fsp.petsc.options import Options
-from fsp.petsc.structure import n_closed_classes
 from fsp.petsc.systems import FACTORISED, INCOMPLETE, largest_rate, petsc_errors, vectors
-from fsp.projection.modes import MORE
-from fsp.projection.relaxation import SETTLED, Relaxation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

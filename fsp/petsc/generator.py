@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from fsp.arrays import FloatArray, IntArray
     from fsp.generator.plan import Jumps, RateErrors
+    from fsp.generator.protocol import AnyGenerator
     from fsp.generator.sinks import Sinks
     from fsp.model import Model
     from fsp.model.tree import Expression
@@ -407,3 +408,7 @@ def _own_leaks(sinks: Sinks, halo: Halo, jumps: Jumps) -> dict[int, tuple[Leak, 
             inside = replace(leak, sources=leak.sources[own] - first, rates=leak.rates[own])
             found[numbers[tuple(leak.change.tolist())]] = inside, rows[own]
     return found
+
+
+if TYPE_CHECKING:
+    _SPREAD: type[AnyGenerator] = Generator

@@ -38,7 +38,7 @@ def solve_with_checkpoints(
     Parameters
     ----------
     solve
-        Does it: called with the times that are left, and ``start`` and ``checkpoint`` as `fsp.projection.march.solve`.
+        `fsp.projection.transient.solve`, to be called with the times that are left, ``start`` and ``checkpoint``.
     model, times, tol
         The computation.
     comm

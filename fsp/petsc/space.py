@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from fsp.model import Model
     from fsp.space.constraints import Constraint, ConstraintLike
     from fsp.space.encoding import Encoding
+    from fsp.space.protocol import AnySpace
 
 
 class StateSpace:
@@ -306,3 +307,7 @@ def _box_runs(encoding: Encoding, bottom: IntArray, extents: Sequence[int], firs
     starts = np.stack([*fibers, np.zeros(high - low, dtype=np.int64)], axis=1).astype(np.int64) + bottom
     runs = Runs.of_lengths(encoding.encode(starts), np.full(high - low, length))
     return runs.part(first - low * length, end - low * length)
+
+
+if TYPE_CHECKING:
+    _SPREAD: type[AnySpace] = StateSpace

@@ -1,4 +1,4 @@
-"""Stationary distributions on spaces that are spread over ranks; mirrors `fsp.projection.steady`.
+"""Stationary distributions on spaces that are spread over ranks; mirrors `fsp.equilibrium.stationary`.
 
 The same steps: leaks closed, closed classes, a null vector of each, weighted by the probability of ending in it; on a
 given space, or on one that grows until the answer settles.  The error is an estimate throughout.
@@ -13,26 +13,26 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from fsp.distribution import ErrorLedger
+from fsp.equilibrium.stationary import NEGLIGIBLE, gaining, refuse_accumulation
 from fsp.errors import ArgumentError, BackendError, ToleranceWarning
 from fsp.petsc.backend import Ranks
+from fsp.petsc.classes import absorption, close_leaks
 from fsp.petsc.comm import Communicator
 from fsp.petsc.distribution import Distribution
 from fsp.petsc.generator import Generator
-from fsp.petsc.nullspace import METHODS, NullVector, Problem, null_vector
+from fsp.petsc.null_vectors import METHODS, NullVector, Problem, null_vector
 from fsp.petsc.options import Options
 from fsp.petsc.space import StateSpace
-from fsp.petsc.structure import absorption, close_leaks
 from fsp.petsc.systems import block, solution
 from fsp.projection.growth import MAX_STATES, Growth, check_tolerance, starting_vector
 from fsp.projection.progress import Progress
-from fsp.projection.steady import NEGLIGIBLE, gaining, refuse_accumulation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from fsp.arrays import BoolArray, FloatArray
     from fsp.model import Model
-    from fsp.petsc.structure import ClosedChain
+    from fsp.petsc.classes import ClosedChain
     from fsp.projection.progress import ProgressCallback
 
 SHARE = 0.1  # of the tolerance for the error of null vectors
@@ -69,7 +69,7 @@ class Solved:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How null vectors are found; `place` is that of `fsp.petsc.nullspace.Problem`."""
+    """How null vectors are found; `place` is that of `fsp.petsc.null_vectors.Problem`."""
 
     method: str
     target: float

@@ -1,4 +1,4 @@
-"""The FSP loop: transient (`march`) and stationary (`steady`) distributions on state spaces that adapt; sweeps."""
+"""The FSP loop: transient distributions on state spaces that move with the probability."""
 
 from fsp.projection.progress import Progress, SweepProgress
 

@@ -11,30 +11,34 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil, inf, sqrt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from fsp.errors import ArgumentError, StateSpaceError
 from fsp.projection.backend import SERIAL
 from fsp.projection.escape import LIKELY, escape
-from fsp.projection.levels import Levels
+from fsp.projection.thresholds import Thresholds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fsp.arrays import BoolArray, FloatArray, IntArray
     from fsp.distribution import ErrorLedger
-    from fsp.generator import Generator, Leak
+    from fsp.generator import Leak
+    from fsp.generator.protocol import AnyGenerator
     from fsp.model import Model
     from fsp.projection.backend import Backend
-    from fsp.space import StateSpace
+    from fsp.space.processes import Processes
+    from fsp.space.protocol import AnySpace
 
-MAX_STATES = 10_000_000
-FIRST_STEPS = 2
+S = TypeVar("S", bound="AnySpace")
+
+MAX_STATES = 10_000_000  # on each process, unless a limit is given: 640 bytes each are 6.4 GB
+FIRST_STEPS = 2  # reactions from the initial states within which the first ones lie; chosen, not measured
 EXTENT_SHARE = 0.4  # of the extent of the space along a jump that a line may reach
 FEW_STATES = 15_000  # beyond, that share falls with the root of their number: a new space costs less beside them
-LEAST_EXTENT_SHARE = 0.15
+LEAST_EXTENT_SHARE = 0.15  # that share at least, so that growths stay few; chosen, not measured
 WIDE = 0.2  # of the largest extent: directions in which a space is wide
 HIT = 0.05  # share of the flux out of the space by a jump that asks for longer lines along it
 INTERVALS = 2.0  # growths along one jump that the remaining time should take
@@ -73,19 +77,11 @@ class _Pace:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Lines:
-    """What repeating one kind of jump entered.
+    """The states that repeating one kind of jump entered."""
 
-    Parameters
-    ----------
-    states
-        The states entered, (m, n_species).
-    asked, followed
-        Lengths asked for and reached before the jump was no longer enabled, weighted by flux.
-    """
-
-    states: IntArray
-    asked: float
-    followed: float
+    states: IntArray  # (m, n_species)
+    asked: float  # length asked for, weighted by flux
+    followed: float  # the same, reached before the jump was no longer enabled
 
 
 class Growth:
@@ -101,7 +97,7 @@ class Growth:
         backend: Backend = SERIAL,
     ) -> None:
         self._model = model
-        self._backend = backend
+        self.backend = backend
         self._stationary = stationary
         for name, value in (("max_states", max_states), ("max_memory", max_memory)):
             if value is not None and not value >= (1 if name == "max_states" else BYTES_PER_STATE):
@@ -120,35 +116,29 @@ class Growth:
         """Tell whether `n` states leave room for as many more."""
         return 2 * n <= self._limit
 
-    def first(self) -> StateSpace:
+    def first(self) -> AnySpace:
         """Return the states to start from: the whole reachable set where it is small, else a neighbourhood."""
         most = ENUMERATED_STATES
         if self._stationary and self._model.is_finite:
             most = ENUMERATED_LINE if np.linalg.matrix_rank(self._model.change) <= 1 else ENUMERATED_FOR_GOOD
         try:  # stoichiometry does not know of rates that vanish
-            return self._backend.reachable(self._model, max_states=min(self._limit, most))
+            return self.backend.reachable(self._model, max_states=min(self._limit, most))
         except StateSpaceError:
             pass
-        return self._backend.reachable(self._model, steps=FIRST_STEPS, max_states=self._limit)
+        return self.backend.reachable(self._model, steps=FIRST_STEPS, max_states=self._limit)
 
-    def around(self, space: StateSpace) -> StateSpace:
+    def around(self, space: S) -> S:
         """Return the states to start from where a computation goes on from those of a space."""
         return space.grow(self._model, FIRST_STEPS, max_states=self._limit)
 
-    def with_states(self, space: StateSpace, states: IntArray) -> StateSpace:
-        """Return a space with `states` (m, n_species), and one reaction step around them.
-
-        Raises
-        ------
-        StateSpaceError
-            If the limit does not allow it.
-        """
+    def with_states(self, space: S, states: IntArray) -> S:
+        """Return a space with `states` (m, n_species), and one reaction step around them."""
         return space.extend(self._model, states, 1, max_states=self._limit) if len(states) else space
 
     def grow(
         self,
-        space: StateSpace,
-        generator: Generator,
+        space: S,
+        generator: AnyGenerator,
         weight: FloatArray,
         t: float | None,
         ledger: ErrorLedger,
@@ -158,17 +148,13 @@ class Growth:
         kept: BoolArray | None = None,
         everywhere: bool = False,
         far: bool = False,
-    ) -> StateSpace:
+    ) -> S:
         """Return a space that has grown: `weight` (n,) says where the probability is that flows out.
 
         States that are not `kept` (n,) are left out of it, and it should serve a good part of the `remaining` time.
         A flux of `bearable` may go on, 1/time.
         With `everywhere`, grow from every state that leaks, whatever its weight; `far` as far as the space is wide.
-
-        Raises
-        ------
-        StateSpaceError
-            If the limit does not allow it, or the network looks explosive.
+        A StateSpaceError says that the limit does not allow it, or that the network explodes.
         """
         comm = space.comm
         flux = [leak.rates if everywhere else leak.rates * weight[leak.sources] for leak in generator.leaks]
@@ -212,7 +198,7 @@ class Growth:
             )
         return grown
 
-    def _extended(self, base: StateSpace, states: IntArray, around: int) -> StateSpace:
+    def _extended(self, base: S, states: IntArray, around: int) -> S:
         """Return the space with `states` and up to `around` steps around them, as long as it does not grow too much."""
         grown = base.extend(self._model, states, 1, max_states=self._limit)
         before = base
@@ -225,7 +211,7 @@ class Growth:
             before, grown = grown, grown.grow(self._model, 1, seeds=fresh, max_states=self._limit)
         return grown
 
-    def _lines(self, space: StateSpace, leak: Leak, flux: FloatArray, threshold: float, paced: int) -> _Lines:
+    def _lines(self, space: AnySpace, leak: Leak, flux: FloatArray, threshold: float, paced: int) -> _Lines:
         """Repeat one kind of jump from the states that feed it with more than `threshold`."""
         chosen = np.flatnonzero(flux >= threshold) if threshold > 0.0 else np.flatnonzero(flux > 0.0)
         weight = flux[chosen]
@@ -259,7 +245,7 @@ class Growth:
 
     def _refuse_escape(
         self,
-        space: StateSpace,
+        space: AnySpace,
         leaks: Sequence[Leak],
         flux: Sequence[FloatArray],
         t: float | None,
@@ -303,14 +289,8 @@ def check_tolerance(tol: float) -> None:
         raise ArgumentError(f"`tol` must be a number between 0 and 1, but is {tol!r}.")
 
 
-def starting_vector(model: Model, space: StateSpace) -> FloatArray:
-    """Return the initial distribution on `space`, (n,).
-
-    Raises
-    ------
-    StateSpaceError
-        If an initial state is missing.
-    """
+def starting_vector(model: Model, space: AnySpace) -> FloatArray:
+    """Return the initial distribution on `space`, (n,); raise a StateSpaceError if an initial state is missing."""
     index = space.local.index(model.initial_states)
     missing = np.asarray(space.comm.max(index)) < 0
     if missing.any():
@@ -322,7 +302,7 @@ def starting_vector(model: Model, space: StateSpace) -> FloatArray:
     return p
 
 
-def _reach(space: StateSpace, change: IntArray, *, far: bool) -> int:
+def _reach(space: AnySpace, change: IntArray, *, far: bool) -> int:
     """Return how many jumps by `change` a line may have at most: the extent of the space along them or a share."""
     moved = change != 0
     extent = space.top - space.bottom
@@ -331,9 +311,9 @@ def _reach(space: StateSpace, change: IntArray, *, far: bool) -> int:
     return ceil((1.0 if far else share) * int((extent[moved] // np.abs(change)[moved]).min()))
 
 
-def _threshold(flux: FloatArray, bearable: float, comm: Any) -> float:
+def _threshold(flux: FloatArray, bearable: float, comm: Processes) -> float:
     """Return the flux below which sources together carry at most `bearable` or NEGLECTED_FLUX of all, and not half."""
-    levels = Levels(flux, comm)
+    levels = Thresholds(flux, comm)
     whole = levels.masses[-1]
     level = levels.highest(min(max(NEGLECTED_FLUX * whole, bearable), 0.5 * whole))
     return levels.value(level) if level else 0.0

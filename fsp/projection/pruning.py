@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.projection.levels import Levels
+from fsp.projection.thresholds import Thresholds
 
 if TYPE_CHECKING:
     from fsp.arrays import BoolArray, FloatArray
-    from fsp.generator import Generator
+    from fsp.generator.protocol import AnyGenerator
 
 INFLOW_SHARE = 0.02  # of the rate at which probability may leave the space, for what flows into dropped states
 BISECTIONS = 7  # of the number of states that are dropped
@@ -30,55 +30,37 @@ BISECTIONS = 7  # of the number of states that are dropped
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pruning:
-    """What stays.
+    """What stays."""
 
-    Parameters
-    ----------
-    kept
-        Mask of the states that stay, (n,).
-    share
-        Share of all states that go.
-    """
-
-    kept: BoolArray
-    share: float
+    kept: BoolArray  # mask of the states that stay, (n,)
+    share: float  # of all states, that go
 
 
 def choose(
-    generator: Generator,
+    generator: AnyGenerator,
     p: FloatArray,
     ahead: FloatArray | None,
     mass: float,
     outflow_rate: float,
     wanted: BoolArray | None = None,
 ) -> Pruning:
-    """Choose the states that are dropped.
+    """Choose the states that are dropped, which hold at most `mass` of the probabilities `p` (n,).
 
-    Parameters
-    ----------
-    generator
-        The generator of the space.
-    p
-        The probabilities, (n,).
-    ahead
-        Probabilities somewhat later, (n,), None where they are not known: what they need stays.
-    mass
-        Probability that may be dropped now.
-    outflow_rate
-        Rate at which probability may leave the space, 1/time.
-    wanted
-        States that stay whatever they hold, (n,).
+    What `ahead` (n,) needs, probabilities somewhat later, stays, and so does what is `wanted` (n,).  `outflow_rate` is
+    that at which probability may leave the space, 1/time.
     """
     space = generator.space
     present = p if ahead is None else np.maximum(p, ahead)
-    levels = Levels(present, space.comm)
+    levels = Thresholds(present, space.comm)
     kept = levels.above(_highest_level(generator, present, levels, mass, INFLOW_SHARE * outflow_rate))
     if wanted is not None:
         kept |= wanted
     return Pruning(kept, 1.0 - float(space.comm.sum(np.count_nonzero(kept))) / len(space))
 
 
-def _highest_level(generator: Generator, present: FloatArray, levels: Levels, mass: float, allowed: float) -> int:
+def _highest_level(
+    generator: AnyGenerator, present: FloatArray, levels: Thresholds, mass: float, allowed: float
+) -> int:
     """Return the highest level below which at most `mass` lies, and the flux into which is at most `allowed`."""
     low, high = 0, levels.highest(mass)
     close = levels.numbers[high] / 2**BISECTIONS

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from fsp.model import Model
     from fsp.model.phases import Phase
     from fsp.projection.growth import Growth
-    from fsp.space import StateSpace
+    from fsp.space.protocol import AnySpace
 
 LEAST_LEFT = 0.01  # of the tolerance, for what comes after events that it was spent before
 HINT_SHARE = 1e-4  # of the tolerance: probability, over all states of a hint, that is not worth their place
@@ -32,37 +32,16 @@ HINT_SHARE = 1e-4  # of the tolerance: probability, over all states of a hint, t
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Start:
-    """The beginning of a computation.
+    """The beginning of a computation."""
 
-    Parameters
-    ----------
-    model
-        The network; its initial distribution is that of the start.
-    t
-        The time.
-    error
-        What the distribution of the start is off by.
-    tol
-        What is left of the tolerance.
-    exact
-        Whether the distribution is the law that the network starts from, and not a result.
-    exact_since
-        The time at which it does.
-    initial
-        What is known of the moments at time `t`, where the distribution is not exact.
-    spread
-        A space and probabilities of its states, (n_local,), where the start is spread over ranks and the model's
-        initial distribution is not what is meant; else None.
-    """
-
-    model: Model
+    model: Model  # its initial distribution is that of the start, unless that is spread
     t: float
-    error: ErrorLedger
-    tol: float
-    exact: bool = True
-    spread: tuple[StateSpace, FloatArray] | None = None
-    exact_since: float = 0.0
-    initial: Carried | None = None
+    error: ErrorLedger  # of the distribution of the start
+    tol: float  # that is left
+    exact: bool = True  # whether the distribution is the law that the network starts from, and not a result
+    spread: tuple[AnySpace, FloatArray] | None = None  # over ranks: a space, and probabilities (n_local,)
+    exact_since: float = 0.0  # the time at which the network starts from it
+    initial: Carried | None = None  # known of the moments at time `t`, where the distribution is not exact
 
     def check(self, times: FloatArray) -> None:
         """Raise an ArgumentError if one of `times` lies before the start."""
@@ -83,23 +62,10 @@ class Start:
     def fired(
         self, phase: Phase[Model], t: float, states: IntArray, probabilities: FloatArray, error: ErrorLedger, tol: float
     ) -> Start:
-        """Return where the next phase begins.
+        """Return where the next phase begins, after one that ended at `t` with these `states` (n, d).
 
-        Parameters
-        ----------
-        phase
-            The phase that has ended.
-        t
-            When.
-        states, probabilities, error
-            What it came to: (n, n_species), (n,), and the error of that.
-        tol
-            Bound on the error at the end of the computation.
-
-        Returns
-        -------
-        Start
-            The beginning; exact, and free of error, where events take all states to one.
+        That is exact, and free of error, where events take all states to one.  `tol` bounds the error at the end of the
+        computation.
         """
         if phase.firing is None:
             raise ValueError("`phase` must end by events, but is the last one.")
@@ -134,22 +100,9 @@ def _largest_exit_rate(model: Model, t: float) -> float:
 
 
 def starting_point(model: Model, start: Solution | Distribution | None, tol: float) -> Start:
-    """Return where a computation of `model` begins.
+    """Return where a computation of `model` begins, with the error of `start`, which is part of `tol`.
 
-    Parameters
-    ----------
-    model
-        The network.
-    start
-        A solution, whose last distribution is meant, or a distribution (at t = 0 if it is a stationary one) over the
-        same species; None for the initial states of the model.
-    tol
-        Bound on the error at the end, that of the start included.
-
-    Raises
-    ------
-    ArgumentError
-        If `start` is something else, its species differ, or its error leaves nothing of `tol`.
+    `start` is that of `fsp.transient`; an ArgumentError says why it cannot be.
     """
     if start is None:
         off = abs(1.0 - math.fsum(model.initial_probabilities.tolist()))  # what they were read with
@@ -167,7 +120,7 @@ def starting_point(model: Model, start: Solution | Distribution | None, tol: flo
             f"{first.error}. Ask for a larger `tol`, or solve the start with a smaller one."
         )
     t, left = 0.0 if first.t is None else first.t, tol - first.error.total
-    space: Any = getattr(first, "space", None)
+    space: AnySpace | None = getattr(first, "space", None)
     if space is not None:
         if first.species != model.species:
             raise ArgumentError(
@@ -199,7 +152,7 @@ def worth_keeping(solution: Solution) -> IntArray:
     return np.unique(np.concatenate(kept), axis=0)
 
 
-def first_space(growth: Growth, begin: Start, hint: IntArray | None) -> StateSpace:
+def first_space(growth: Growth, begin: Start, hint: IntArray | None) -> AnySpace:
     """Return the first states of a computation, with those of `hint` (n, n_species) where they fit in.
 
     A hint costs nothing of the certificate: states that turn out to be of no use hold no probability.
@@ -213,14 +166,8 @@ def first_space(growth: Growth, begin: Start, hint: IntArray | None) -> StateSpa
         return space
 
 
-def first_vector(begin: Start, space: StateSpace) -> FloatArray:
-    """Return the distribution of a start on `space`, (n,).
-
-    Raises
-    ------
-    StateSpaceError
-        If `space` lacks one of its states.
-    """
+def first_vector(begin: Start, space: AnySpace) -> FloatArray:
+    """Return the distribution of a start on `space`, (n,); raise a StateSpaceError if that lacks one of its states."""
     if begin.spread is None:
         return starting_vector(begin.model, space)
     given, p = begin.spread

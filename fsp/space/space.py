@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fsp.errors import ArgumentError, StateSpaceError
-from fsp.space.alone import ALONE
 from fsp.space.closure import FieldOverflowError, close, sorted_unique
 from fsp.space.constraints import Constraint, ConstraintLike, as_constraints, lower_bound, upper_bound
 from fsp.space.encoding import Encoding, build_encoding
 from fsp.space.fields import encoding_of_reachable, encoding_with_room, margins, widest_encoding
 from fsp.space.limits import bounds, check_size, state_limit
+from fsp.space.processes import SINGLE_PROCESS
 from fsp.space.runs import Runs
 from fsp.space.saturation import saturate
 
@@ -52,7 +52,7 @@ class StateSpace:
         Conditions that all states fulfil, and that growth respects.
     """
 
-    comm = ALONE  # a space that is spread over ranks has its communicator here, and in `local` what this rank owns
+    comm = SINGLE_PROCESS  # where it is spread over ranks, their communicator; `local` is what this rank owns
 
     def __init__(
         self,

@@ -12,7 +12,7 @@ from test_stationary import CASES
 from written_networks import network
 
 import fsp
-from fsp.petsc import Generator, StateSpace, flags, nullspace, relaxation, structure, systems
+from fsp.petsc import Generator, StateSpace, classes, flags, null_vectors, relaxation, systems
 from fsp.petsc.environment import load
 
 METHODS = ["direct", "iterative", "eigen"]
@@ -104,7 +104,7 @@ def test_parities_are_weighted_by_the_start(comm):
 
 
 def test_too_many_parts_are_refused_with_the_way_out(comm, monkeypatch):
-    monkeypatch.setattr(structure, "MOST_PARTS", 5)
+    monkeypatch.setattr(classes, "MOST_PARTS", 5)
     model = network({"A": 20, "B": 0}, ("A -> B", "mass_action", 1.0))
     with pytest.raises(fsp.StateSpaceError, match=r"at most 5 parts.*backend='serial'"):
         on_ranks(comm, model, space=StateSpace.reachable(model, comm=comm))
@@ -151,7 +151,7 @@ def test_an_eigensolver_that_returns_another_mode_is_found_out(comm, monkeypatch
     def another(problem, inner):
         return -problem.place
 
-    monkeypatch.setattr(nullspace, "_eigenvector", another)
+    monkeypatch.setattr(null_vectors, "_eigenvector", another)
     monkeypatch.setattr(systems.Solver, "solve", wrong_mode)
     with pytest.raises(fsp.ConvergenceError):
         on_ranks(comm, model, space=space, method="eigen")
@@ -161,7 +161,7 @@ def test_the_next_method_is_tried(comm, monkeypatch):
     """The biconjugate gradients of PETSc call themselves converged on singular systems, and are not."""
     model = toggle()
     expected = serial(model, space=fsp.StateSpace.box(model, 40))
-    monkeypatch.setattr(nullspace, "_order", lambda n: ("iterative", "direct"))
+    monkeypatch.setattr(null_vectors, "_order", lambda n: ("iterative", "direct"))
 
     def lie_unless_direct(solver, b, rtol=0.0):
         return ORIGINAL(solver, b, rtol) if solver._ksp.getType() == "preonly" else np.ones_like(b)

@@ -16,7 +16,7 @@ from fsp.petsc import closure as of_closure
 from fsp.petsc import environment as of_environment
 from fsp.petsc import saturation as of_saturation
 from fsp.petsc import space as of_space
-from fsp.projection.levels import Levels
+from fsp.projection.thresholds import Thresholds
 from fsp.space.saturation import Firings
 
 SEEDS = range(25)
@@ -185,6 +185,6 @@ def test_no_rank_holds_the_whole_space(comm, monkeypatch):
 def test_levels_of_values_that_some_ranks_have_none_of(comm):
     """Probability leaves a space through the states of some ranks alone."""
     values = np.array([1e-3, 2e-3, 0.5, 0.5])
-    levels = Levels(values if comm.rank == comm.size - 1 else values[:0], comm)
+    levels = Thresholds(values if comm.rank == comm.size - 1 else values[:0], comm)
     assert (levels.numbers == [0.0, 1.0, 2.0, 4.0]).all()
     assert levels.masses == pytest.approx([0.0, 1e-3, 3e-3, 1.003], rel=1e-15)

@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fsp.chains import multilevel_kernels as kernels
+from fsp.chains.chain import Chain
+from fsp.chains.elimination import Elimination, analyse
 from fsp.errors import ConvergenceError
-from fsp.projection import multilevel_kernels as kernels
-from fsp.projection.chain import Chain
-from fsp.projection.elimination import Elimination, analyse
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray

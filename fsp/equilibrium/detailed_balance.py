@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.arithmetic import UNIT_ROUNDOFF
+from fsp.equilibrium.bounded import Bounded, ExactPart, joined_parts
 from fsp.errors import ModelError
 from fsp.moments.lyapunov import NoDriftCondition, drift_condition
-from fsp.projection.settled import ExactPart, Settled, settled_exactly
 from fsp.space import StateSpace
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ ONE_WAY = "the chain moves one way, and ends in one state"
 NOTE = "detailed balance: the chain moves on a line, and stored probabilities are exact but for rounding"
 
 
-def detailed_balance(model: Model, growth: Growth, tol: float) -> Settled | None:
+def detailed_balance(model: Model, growth: Growth, tol: float) -> Bounded | None:
     """Return the stationary distribution of a chain on a line; None where it is not one, or nothing is proved.
 
     Parameters
@@ -58,7 +58,7 @@ def detailed_balance(model: Model, growth: Growth, tol: float) -> Settled | None
     end = _end_of_one_way(model)
     if end is not None:
         space = StateSpace.from_states(model.species, end)
-        return settled_exactly(model, [(ExactPart(space, np.ones(1), 0.0, np.zeros(1)), 1.0)], ONE_WAY)
+        return joined_parts(model, [(ExactPart(space, np.ones(1), 0.0, np.zeros(1)), 1.0)], ONE_WAY)
     line = _Line.of(model)
     if line is None:
         return None
@@ -73,7 +73,7 @@ def detailed_balance(model: Model, growth: Growth, tol: float) -> Settled | None
             n *= 2
     except (NoDriftCondition, ModelError):
         return None
-    return None if part is None else settled_exactly(model, [(part, 1.0)], NOTE)
+    return None if part is None else joined_parts(model, [(part, 1.0)], NOTE)
 
 
 def _end_of_one_way(model: Model) -> IntArray | None:

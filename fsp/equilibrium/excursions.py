@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import sparse
 
+from fsp.chains.chain import Chain
+from fsp.chains.classes import closed_classes
+from fsp.chains.null_vectors import null_vector, plan
 from fsp.distribution import ErrorLedger
 from fsp.errors import ConvergenceError, StateSpaceError
 from fsp.generator import Generator
-from fsp.projection.chain import Chain
-from fsp.projection.nullspace import null_vector, plan
-from fsp.projection.structure import closed_classes
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray

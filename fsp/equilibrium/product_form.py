@@ -26,10 +26,10 @@ import numpy as np
 from scipy.sparse import csgraph
 
 from fsp.arithmetic import UNIT_ROUNDOFF
+from fsp.equilibrium.bounded import LEAST, Bounded, ExactPart, joined_parts
 from fsp.generator import Generator
 from fsp.model.structure import conservation_laws, lattice_basis
 from fsp.moments.complexes import complex_balance, complex_graph
-from fsp.projection.settled import LEAST, ExactPart, Settled, settled_exactly
 from fsp.space import StateSpace
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class _Weights:
         return low, high
 
 
-def product_form(model: Model, growth: Growth, tol: float) -> Settled | None:
+def product_form(model: Model, growth: Growth, tol: float) -> Bounded | None:
     """Return the stationary distribution of a complex-balanced network; None where it is not one, or is too large.
 
     Parameters
@@ -123,7 +123,7 @@ def product_form(model: Model, growth: Growth, tol: float) -> Settled | None:
         if part is None:
             return None
         found.append((part, weight))
-    return settled_exactly(model, found, NOTE)
+    return joined_parts(model, found, NOTE)
 
 
 class _ClosedClass:

@@ -21,23 +21,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fsp.chains.classes import absorption, close_leaks, closed_classes, lead_back
+from fsp.chains.null_vectors import METHODS, null_vector
 from fsp.distribution import Distribution, ErrorLedger
+from fsp.equilibrium.bounded import Bounded, example, warn_if_above
+from fsp.equilibrium.certificate import roundings
+from fsp.equilibrium.certifier import Certifier
+from fsp.equilibrium.detailed_balance import detailed_balance
+from fsp.equilibrium.excursions import unfollowed
+from fsp.equilibrium.product_form import product_form
+from fsp.equilibrium.reachability import Reachability
 from fsp.errors import ArgumentError, BackendError, StateSpaceError, ToleranceWarning
 from fsp.generator import Generator
 from fsp.model.structure import irreversible_gain
 from fsp.moments import PendingBounds, moment_bounds
 from fsp.moments.lyapunov import NoDriftCondition, drift_condition
-from fsp.projection.certificate import roundings
-from fsp.projection.certified import Certifier
-from fsp.projection.detailed_balance import detailed_balance
-from fsp.projection.excursions import unfollowed
 from fsp.projection.growth import MAX_STATES, Growth, check_tolerance, starting_vector
-from fsp.projection.nullspace import METHODS, null_vector
-from fsp.projection.product_form import product_form
 from fsp.projection.progress import Progress, ProgressCallback
-from fsp.projection.reach import Reach
-from fsp.projection.settled import Settled, example, warn_if_above
-from fsp.projection.structure import absorption, close_leaks, closed_classes, lead_back
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
@@ -171,7 +171,7 @@ def _settled(model: Model, growth: Growth, tol: float, method: str, report: Prog
     Before it is accepted the space grows from all of its boundary, and what leaves it by each kind of jump, however
     seldom, is followed until most of it comes back: what never does takes all probability in the end.
     """
-    reach = Reach(model)
+    reach = Reachability(model)
     solved = _solve(model, growth.first(), method, None, reach)
     change, settled = 2.0, False
     found: StateSpace | None = None
@@ -204,7 +204,7 @@ def _exactly(model: Model, growth: Growth, tol: float, report: ProgressCallback)
     return _proved(model, exact)
 
 
-def _proved(model: Model, found: Settled) -> Distribution:
+def _proved(model: Model, found: Bounded) -> Distribution:
     bounds = np.stack([found.lower, np.maximum(found.lower, found.upper)])
     return _distribution(model, found, found.error, moment_bounds(model, math.inf), bounds)
 
@@ -215,7 +215,7 @@ def _certifier(model: Model, tol: float, method: str, lyapunov: str | None) -> C
 
 def _on_fixed_space(model: Model, space: StateSpace, tol: float, method: str, lyapunov: str | None) -> Distribution:
     """Solve with a reflecting boundary; the error is the distance from the chain without one."""
-    solved = _solve(model, space, method, None, Reach(model), reflecting=True)
+    solved = _solve(model, space, method, None, Reachability(model), reflecting=True)
     try:
         found = _distribution(model, solved, *_distance(model, solved, tol, method, lyapunov))
     except NoDriftCondition as missing:
@@ -267,7 +267,13 @@ def _distance(
 
 
 def _solve(
-    model: Model, space: StateSpace, method: str, guess: FloatArray | None, reach: Reach, *, reflecting: bool = False
+    model: Model,
+    space: StateSpace,
+    method: str,
+    guess: FloatArray | None,
+    reach: Reachability,
+    *,
+    reflecting: bool = False,
 ) -> _Solved:
     generator = Generator(model, space)
     initial = starting_vector(model, space)
@@ -323,7 +329,7 @@ def gaining(model: Model, space: StateSpace, p: FloatArray) -> int | None:
 
 def _distribution(
     model: Model,
-    solved: _Solved | Settled,
+    solved: _Solved | Bounded,
     error: ErrorLedger,
     moments: PendingBounds | None = None,
     state_bounds: FloatArray | None = None,

@@ -40,14 +40,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.arithmetic import UNIT_ROUNDOFF
-from fsp.projection.killed import Eliminated, Factorised
-from fsp.projection.reach import entered
+from fsp.chains.hitting_times import Eliminated, Factorised
+from fsp.equilibrium.reachability import entered
 
 if TYPE_CHECKING:
     from fsp.arrays import BoolArray, FloatArray, IntArray
+    from fsp.chains.hitting_times import StoppedChain
     from fsp.generator import Generator
     from fsp.moments.lyapunov import DriftCondition
-    from fsp.projection.killed import Killed
 
 SLACK = 2e-14  # relative: pairwise sums over states, 20 + log2(n) additions in a row, and the operations on them
 KEPT = 1e-6  # of the right-hand sides that is added, so that a solution with roundings is above the exact one
@@ -156,7 +156,7 @@ def certify(
     return _bounded(generator, z, system, boundary, entries, times)
 
 
-def _system(generator: Generator, z: int, eliminate: bool) -> Killed:
+def _system(generator: Generator, z: int, eliminate: bool) -> StoppedChain:
     matrix = generator.to_csr()
     return Eliminated(matrix, generator.leak_rates, z, roundings(generator)) if eliminate else Factorised(matrix, z)
 
@@ -189,7 +189,7 @@ def _boundary(generator: Generator, condition: DriftCondition | None) -> _Bounda
     )
 
 
-def _hitting_times(generator: Generator, system: Killed, boundary: _Boundary, z: int) -> _Times | None:
+def _hitting_times(generator: Generator, system: StoppedChain, boundary: _Boundary, z: int) -> _Times | None:
     """Return a function with a drift of at most -1 at all states but z, checked; None where there is none."""
     n = len(generator)
     others = np.arange(n) != z
@@ -254,7 +254,7 @@ def roundings(generator: Generator) -> float:
 
 
 def _bounded(
-    generator: Generator, z: int, system: Killed, boundary: _Boundary, entries: IntArray, times: _Times
+    generator: Generator, z: int, system: StoppedChain, boundary: _Boundary, entries: IntArray, times: _Times
 ) -> Certificate:
     matrix = generator.to_csr()
     n = len(generator)
@@ -303,7 +303,7 @@ class _Single:
 
 def _single_states(
     generator: Generator,
-    system: Killed,
+    system: StoppedChain,
     entries: IntArray,
     coming: float,
     residual: FloatArray,

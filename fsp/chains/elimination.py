@@ -24,7 +24,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse import linalg
 
-from fsp.projection import elimination_kernels as kernels
+from fsp.chains import elimination_kernels as kernels
 from fsp.solvers.linear import WITHOUT_PIVOTING
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ shifted      ``(σ - A)⁻¹`` by a sparse factorisation, or A itself for few st
              Λ the largest exit rate, whatever their size;
 eliminated   the group inverse ``-A# = (1 - p 1ᵀ) G (1 - p 1ᵀ)`` of a closed class, G the mean times before its most
              probable state z is met, or ``-A⁻¹`` of a class that is left for good: both by eliminations without a
-             subtraction (`fsp.projection.killed`).  Relative errors are about u for the slowest eigenvalue λ₁, and
+             subtraction (`fsp.chains.hitting_times`).  Relative errors are about u for the slowest eigenvalue λ₁, and
              u λ_k / λ₁ for others.
 
 The second is used where the first leaves few digits, and each eigenvalue is taken from where its error is less.  With
@@ -31,8 +31,8 @@ from scipy import sparse
 from scipy.sparse import linalg
 
 from fsp.arithmetic import UNIT_ROUNDOFF
+from fsp.chains.hitting_times import Eliminated, ExitTimes
 from fsp.errors import ConvergenceError
-from fsp.projection.killed import Eliminated, Leaving
 from fsp.solvers.linear import WITHOUT_PIVOTING
 
 if TYPE_CHECKING:
@@ -239,9 +239,9 @@ def _eliminated(block: Block, wanted: int) -> Modes:
 
 def _killed(block: Block) -> tuple[Apply, Apply]:
     """Return the mean times before the chain ends, and the transpose: where it leaves the class, or meets a state."""
-    system: Eliminated | Leaving
+    system: Eliminated | ExitTimes
     if block.p is None:
-        system = Leaving(block.matrix, block.kills, 0.0)
+        system = ExitTimes(block.matrix, block.kills, 0.0)
     else:
         system = Eliminated(block.matrix, np.zeros(len(block.p)), int(np.argmax(block.p)), 0.0)
     return system.solve, system.solve_adjoint

@@ -26,9 +26,9 @@ from scipy import sparse
 from scipy.sparse import linalg
 
 from fsp.arithmetic import UNIT_ROUNDOFF
-from fsp.projection import elimination_kernels as kernels
-from fsp.projection.chain import Chain, led_back
-from fsp.projection.elimination import analyse
+from fsp.chains import elimination_kernels as kernels
+from fsp.chains.chain import Chain, led_back
+from fsp.chains.elimination import analyse
 from fsp.solvers.linear import WITHOUT_PIVOTING
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ SMALLEST = 1e-305
 NARROW = 1e-150  # products of two numbers above do not underflow
 
 
-class Killed(Protocol):
+class StoppedChain(Protocol):
     """The equations of a chain that ends at z.
 
     Attributes
@@ -159,7 +159,7 @@ class Eliminated:
         return whole
 
 
-class Leaving:
+class ExitTimes:
     """Solutions without a subtraction where the chain ends only as it leaves the space.
 
     Parameters

@@ -21,9 +21,9 @@ from scipy import sparse
 from scipy.sparse import csgraph, linalg
 
 from fsp.arithmetic import UNIT_ROUNDOFF
+from fsp.chains.classes import reached
+from fsp.chains.modes import Block, Modes, joined, slowest
 from fsp.errors import ArgumentError, ConvergenceError
-from fsp.projection.modes import Block, Modes, joined, slowest
-from fsp.projection.structure import reached
 
 if TYPE_CHECKING:
     from fsp.arrays import ComplexArray, FloatArray, IntArray

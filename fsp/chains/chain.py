@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse import csgraph
 
-from fsp.projection import multilevel_kernels as kernels
+from fsp.chains import multilevel_kernels as kernels
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray

@@ -24,7 +24,7 @@ LEAST = 1e-280  # more than a probability that is taken for zero
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Settled:
+class Bounded:
     """An answer on a space.
 
     Parameters
@@ -77,7 +77,7 @@ class ExactPart:
     off: FloatArray
 
 
-def settled_exactly(model: Model, found: Sequence[tuple[ExactPart, float]], note: str) -> Settled:
+def joined_parts(model: Model, found: Sequence[tuple[ExactPart, float]], note: str) -> Bounded:
     """Return the answer that consists of parts.
 
     Parameters
@@ -103,10 +103,10 @@ def settled_exactly(model: Model, found: Sequence[tuple[ExactPart, float]], note
         if len(found) > 1:
             where = example(part.space, int(np.argmax(part.p)))
             notes.append(f"closed class around ({where}), probability {weight:.6g}")
-    return Settled(Generator(model, space), p, lower, np.minimum(upper, 1.0), error, p, tuple(notes))
+    return Bounded(Generator(model, space), p, lower, np.minimum(upper, 1.0), error, p, tuple(notes))
 
 
-def warn_if_above(found: Settled, tol: float, stacklevel: int) -> None:
+def warn_if_above(found: Bounded, tol: float, stacklevel: int) -> None:
     """Warn where the bound is above the tolerance, and name a rate that loses digits."""
     if found.error.total <= tol:
         return

@@ -15,21 +15,9 @@ if TYPE_CHECKING:
 
 
 def stops(model: Model, requested: FloatArray, begin: float, until: float) -> FloatArray:
-    """Return the times at which a computation stops: no step goes over a time at which rates jump or bend.
+    """Return the times, ascending, at which a computation stops: no step passes one at which rates jump or bend.
 
-    Parameters
-    ----------
-    model
-        The network.
-    requested
-        Times asked for, from `begin` on.
-    begin, until
-        The stretch of time; `until` is a stop unless it is infinite.
-
-    Returns
-    -------
-    ndarray
-        Ascending times.
+    The times that are `requested` lie from `begin` on; `until` is a stop unless it is infinite.
     """
     fixed = requested if math.isinf(until) else np.union1d(requested, [until])
     if not model.is_time_dependent or not len(fixed):

@@ -14,10 +14,10 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse import csgraph
 
+from fsp.chains.classes import Absorption, absorbed
+from fsp.equilibrium.reachability import Reachability
 from fsp.errors import StateSpaceError
 from fsp.petsc.systems import assembled, block, vectors
-from fsp.projection.reach import Reach
-from fsp.projection.structure import Absorption, absorbed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -63,7 +63,7 @@ class Parts:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClosedChain:
-    """The chain on a space with its leaks closed, as `fsp.projection.structure.close_leaks` does.
+    """The chain on a space with its leaks closed, as `fsp.chains.classes.close_leaks` does.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def _lead_to_start(generator: Generator, number: IntArray, classes: IntArray) ->
     """Tell which of `classes` (k,) may lead to an initial state, as far as stoichiometry and factors of rates say."""
     own = {c: generator.space.states_at(np.flatnonzero(number == c)[:1]) for c in classes.tolist()}
     said = generator.comm.mpi.allgather({c: state for c, state in own.items() if len(state)})
-    reach, start = Reach(generator.model), generator.model.initial_states
+    reach, start = Reachability(generator.model), generator.model.initial_states
     first = [next(states[c] for states in said if c in states) for c in classes.tolist()]
     return np.array([reach.possible(start, state).any() for state in first], dtype=np.bool_)
 
@@ -214,7 +214,7 @@ def _numbered(generator: Generator, parts: Parts, of_part: IntArray, closed: Boo
 def absorption(chain: ClosedChain, matrix: Any, start: FloatArray, mean_times: MeanTimes) -> Absorption:
     """Follow the distribution `start` (n_local,) into the closed classes; what leaks on the way is lost.
 
-    The occupation is that of this rank's states; see `fsp.projection.structure.absorption`.
+    The occupation is that of this rank's states; see `fsp.chains.classes.absorption`.
 
     Parameters
     ----------

@@ -16,17 +16,17 @@ import numpy as np
 from scipy import sparse
 
 from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
+from fsp.chains.classes import Absorption, Classes, absorption, closed_classes, lead_back
+from fsp.chains.null_vectors import null_vector
 from fsp.distribution import ErrorLedger
+from fsp.equilibrium.bounded import Bounded, example, warn_if_above
+from fsp.equilibrium.certificate import Certificate, certify, roundings
+from fsp.equilibrium.reachability import Reachability
 from fsp.errors import ConvergenceError, StateSpaceError
 from fsp.generator import Generator
 from fsp.moments.lyapunov import NoDriftCondition
-from fsp.projection.certificate import Certificate, certify, roundings
 from fsp.projection.growth import starting_vector
-from fsp.projection.nullspace import null_vector
 from fsp.projection.progress import Progress, ProgressCallback
-from fsp.projection.reach import Reach
-from fsp.projection.settled import Settled, example, warn_if_above
-from fsp.projection.structure import Absorption, Classes, absorption, closed_classes, lead_back
 from fsp.space import StateSpace
 
 if TYPE_CHECKING:
@@ -47,14 +47,14 @@ class Certifier:
     def __init__(self, model: Model, condition: DriftCondition | None, method: str, tol: float) -> None:
         self._model, self._method, self._tol = model, method, tol
         self._condition = condition  # without states that turn out not to be reached
-        self._reach = Reach(model)
+        self._reach = Reachability(model)
 
     @property
     def n_excepted(self) -> int:
         """Number of states that have to be stored."""
         return len(self.excepted())
 
-    def settle(self, growth: Growth, report: ProgressCallback) -> Settled:
+    def settle(self, growth: Growth, report: ProgressCallback) -> Bounded:
         """Grow the space until the bound meets the tolerance, or rounding or the limits forbid it.
 
         Parameters
@@ -66,7 +66,7 @@ class Certifier:
 
         Returns
         -------
-        Settled
+        Bounded
             With a `ToleranceWarning` where the bound is above `tol`.
 
         Raises
@@ -78,7 +78,7 @@ class Certifier:
         """
         space = growth.with_states(growth.first(), self.excepted())
         tol = self._tol
-        best: Settled | None = None
+        best: Bounded | None = None
         guess: FloatArray | None = None
         searched = False
         while True:
@@ -104,7 +104,7 @@ class Certifier:
         warn_if_above(best, tol, stacklevel=5)
         return best
 
-    def attempt(self, space: StateSpace, guess: FloatArray | None) -> Settled:
+    def attempt(self, space: StateSpace, guess: FloatArray | None) -> Bounded:
         """Solve and certify on one space.
 
         Parameters
@@ -116,7 +116,7 @@ class Certifier:
 
         Returns
         -------
-        Settled
+        Bounded
             On the states of the space that may be reached.
         """
         reached = self._reach.reached(space, self._model.initial_states)
@@ -154,12 +154,12 @@ class Certifier:
             ways[members] = False
         return ways
 
-    def _one(self, generator: Generator, guess: FloatArray | None, classes: Classes) -> Settled:
+    def _one(self, generator: Generator, guess: FloatArray | None, classes: Classes) -> Bounded:
         """Certify the only closed class, which every state of the space must be shown to lead to."""
         if guess is not None and guess.any():
             certificate = self._around_mode(generator, int(np.argmax(guess)), self._condition)
             if certificate is not None:
-                return _settled(generator, certificate)
+                return _bounded(generator, certificate)
         initial = starting_vector(self._model, generator.space)
         likely = initial if guess is None else guess
         leads = partial(self._reach.leads, generator.space)
@@ -169,9 +169,9 @@ class Certifier:
         p = self._estimate(back, found)
         certificate = None if guess is not None else self._around_mode(generator, int(np.argmax(p)), self._condition)
         if certificate is not None:
-            return _settled(generator, certificate)
+            return _bounded(generator, certificate)
         unknown = ErrorLedger(truncation=np.inf)
-        return Settled(generator, p, np.zeros(len(p)), np.ones(len(p)), unknown, p)
+        return Bounded(generator, p, np.zeros(len(p)), np.ones(len(p)), unknown, p)
 
     def _estimate(self, closed: Any, members: IntArray) -> FloatArray:
         """Return about the stationary vector of a closed class, (n,); bounds do not depend on how good it is."""
@@ -223,7 +223,7 @@ class Certifier:
 
     def _several(
         self, generator: Generator, closed: Any, classes: Classes, end: Absorption, pockets: BoolArray
-    ) -> Settled:
+    ) -> Bounded:
         n = len(generator)
         p, lower, upper = np.zeros(n), np.zeros(n), np.zeros(n)
         off = _absorption_error(generator, classes, end)
@@ -252,7 +252,7 @@ class Certifier:
             )
             where = example(generator.space, int(members[0]))
             notes.append(f"closed class of {len(members):,} states around ({where}), probability {weight:.6g}")
-        return Settled(
+        return Bounded(
             generator,
             p,
             lower,
@@ -309,12 +309,12 @@ def _absorption_error(generator: Generator, classes: Classes, end: Absorption) -
     return _AbsorptionError(lost, float(rest.sum() + charge.sum()) + summed)
 
 
-def _settled(generator: Generator, found: Certificate) -> Settled:
+def _bounded(generator: Generator, found: Certificate) -> Bounded:
     error = ErrorLedger(truncation=found.truncation, integration=found.integration, rounding=found.rounding)
-    return Settled(generator, found.p, found.lower, found.upper, error, found.p)
+    return Bounded(generator, found.p, found.lower, found.upper, error, found.p)
 
 
-def _ends(found: Settled, tol: float) -> bool:
+def _ends(found: Bounded, tol: float) -> bool:
     """Tell whether growing the space is not needed, or does not help."""
     generator = found.generator
     if not generator.n_sinks:

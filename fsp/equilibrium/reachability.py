@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fsp.chains.classes import reached
 from fsp.generator import Generator
 from fsp.model.structure import producible, same_lattice
 from fsp.moments.rates import rates
-from fsp.projection.structure import reached
 
 if TYPE_CHECKING:
     from fsp.arrays import BoolArray, IntArray
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 FEW = 64  # states to start from, beyond which all may be reached
 
 
-class Reach:
+class Reachability:
     """Tell which states the chain of one model may come to."""
 
     def __init__(self, model: Model) -> None:

@@ -10,9 +10,9 @@ from scipy import sparse
 from scipy.sparse import csgraph, linalg
 
 from fsp.arithmetic import UNIT_ROUNDOFF
+from fsp.chains.chain import led
+from fsp.chains.hitting_times import ExitTimes
 from fsp.errors import ConvergenceError
-from fsp.projection.chain import led
-from fsp.projection.killed import Leaving
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -126,7 +126,7 @@ def _mean_times(
 ) -> tuple[FloatArray, float]:
     """Return the mean times spent in transient states, (m,), and a bound of their relative error."""
     try:
-        system = Leaving(within, out, roundings)
+        system = ExitTimes(within, out, roundings)
     except RuntimeError:  # too long, or products of rates that are no normal numbers
         return _factorised((sparse.diags_array(leaks) - within).tocsc(), start), np.inf
     return system.solve(start), system.relative + roundings

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.projection.multilevel import SLOWEST, Hierarchy, cycles
-from fsp.projection.multilevel_kernels import FLOOR
+from fsp.chains.multilevel import SLOWEST, Hierarchy, cycles
+from fsp.chains.multilevel_kernels import FLOOR
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fsp.arrays import FloatArray
-    from fsp.projection.chain import Chain
+    from fsp.chains.chain import Chain
 
 ROUGH_CYCLES = 3  # on the way to the states that hold the probability
 NEGLIGIBLE = 1e-16  # probability that is dropped at a time

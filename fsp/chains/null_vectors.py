@@ -1,9 +1,9 @@
 """Null vectors of irreducible generators: one table of solvers, and one check that each answer must pass.
 
 ===========  =======================================================================================================
-gth          elimination without a subtraction: every state has full relative accuracy (`fsp.projection.elimination`)
-local        the part of the chain that holds the probability, by one of the others (`fsp.projection.localisation`)
-multilevel   aggregation and disaggregation (`fsp.projection.multilevel`)
+gth          elimination without a subtraction: every state has full relative accuracy (`fsp.chains.elimination`)
+local        the part of the chain that holds the probability, by one of the others (`fsp.chains.localisation`)
+multilevel   aggregation and disaggregation (`fsp.chains.multilevel`)
 direct       inverse iteration ``x ← σ (σ - A)⁻¹ x`` with one sparse factorisation: the resolvent keeps x non-negative
              and of mass 1, and shrinks what is not stationary by σ/(σ + gap)
 iterative    inverse iteration by GMRES with an incomplete factorisation
@@ -30,12 +30,12 @@ from scipy import sparse
 from scipy.sparse import linalg
 
 from fsp.arithmetic import UNIT_ROUNDOFF
+from fsp.chains.chain import Chain
+from fsp.chains.elimination import Elimination, analyse
+from fsp.chains.localisation import CUT_OFF, localised
+from fsp.chains.multilevel import cycles
+from fsp.chains.multilevel_kernels import FLOOR
 from fsp.errors import ArgumentError, ConvergenceError
-from fsp.projection.chain import Chain
-from fsp.projection.elimination import Elimination, analyse
-from fsp.projection.localisation import CUT_OFF, localised
-from fsp.projection.multilevel import cycles
-from fsp.projection.multilevel_kernels import FLOOR
 from fsp.solvers.linear import WITHOUT_PIVOTING
 
 if TYPE_CHECKING:

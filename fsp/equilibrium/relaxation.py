@@ -25,18 +25,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
+from fsp.chains.chain import led_back
+from fsp.chains.classes import Classes, close_leaks, closed_classes, reached
+from fsp.chains.modes import Block, Modes, slowest
+from fsp.chains.null_vectors import null_vector
+from fsp.chains.transient_modes import transient_modes
 from fsp.distribution import ErrorLedger
+from fsp.equilibrium.certifier import Certifier
 from fsp.errors import ArgumentError, ConvergenceError, StateSpaceError, ToleranceWarning
 from fsp.generator import Generator
 from fsp.model.arguments import check_call
 from fsp.moments.lyapunov import NoDriftCondition, drift_condition
-from fsp.projection.certified import Certifier
-from fsp.projection.chain import led_back
 from fsp.projection.growth import MAX_STATES, Growth, starting_vector
-from fsp.projection.modes import Block, Modes, slowest
-from fsp.projection.nullspace import null_vector
-from fsp.projection.structure import Classes, close_leaks, closed_classes, reached
-from fsp.projection.transients import transient_modes
 from fsp.space import StateSpace
 
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ def relaxation(
     BackendError
         If propensities depend on time.
     """
-    from fsp.projection.steady import check_arguments
+    from fsp.equilibrium.stationary import check_arguments
 
     check_call(model, space=space, max_states=max_states, max_memory=max_memory)
     check_arguments(model, tol)
@@ -225,7 +225,7 @@ def _beginning(
     model: Model, growth: Growth, tol: float, max_states: int, max_memory: int | None
 ) -> tuple[StateSpace, IntArray, str]:
     """Return a space that holds all slow modes, as far as is known, its most probable state, and what is not known."""
-    from fsp.projection.steady import stationary
+    from fsp.equilibrium.stationary import stationary
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ToleranceWarning)

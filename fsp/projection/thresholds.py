@@ -1,4 +1,4 @@
-"""Levels of values that are spread over ranks: how much, and how many, lie below.
+"""Thresholds of values that are spread over ranks: how much, and how many, lie below.
 
 Sorting would bring all values together.  They are counted by size instead, in steps of one percent,
 which is as fine as a choice of states needs; the counts of all ranks add up, and do not depend on who has what.
@@ -6,35 +6,26 @@ which is as fine as a choice of states needs; the counts of all ranks add up, an
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
     from fsp.arrays import BoolArray, FloatArray
+    from fsp.space.processes import Processes
 
-STEPS = 64  # of a level, to a factor of two
-SMALLEST = 5e-324
+STEPS = 64  # of a level, to a factor of two: one percent
+SMALLEST = 5e-324  # the least positive number: zero counts as that
 LOWEST = -1074 * STEPS  # the level of the smallest number
 
 
-class Levels:
-    """Non-negative values counted by size.
+class Thresholds:
+    """Non-negative values, of which this process has some, (n,), counted by size.
 
-    Parameters
-    ----------
-    values
-        This rank's, (n,).
-    comm
-        The ranks, see `fsp.space.alone`.
-
-    Attributes
-    ----------
-    numbers, masses : (m,) arrays
-        How many values lie below each level, and their sum.
+    `numbers` and `masses` (m,) say how many values lie below each level, and their sum.
     """
 
-    def __init__(self, values: FloatArray, comm: Any) -> None:
+    def __init__(self, values: FloatArray, comm: Processes) -> None:
         place = np.floor(STEPS * np.log2(np.maximum(values, SMALLEST))).astype(np.int64)
         ends = np.array([-place.min(), place.max()]) if len(place) else np.array([LOWEST, LOWEST])
         below, highest = comm.max(ends).tolist()

@@ -1,0 +1,1 @@
+"""Finite chains: null vectors, elimination, communicating classes, hitting times, aggregation, modes."""

@@ -1,0 +1,1 @@
+"""Stationary distributions and their certificates, and how networks relax to them."""

@@ -1,0 +1,161 @@
+"""What advances the probability: the generator of the present space, and the solver that is open on it."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import TYPE_CHECKING, TypeAlias, cast
+
+from fsp.errors import ConvergenceError
+from fsp.solvers import NO_LIMIT, Choice, Chooser
+from fsp.solvers.clocks import constants_on
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import ExitStack
+
+    from fsp.arrays import FloatArray
+    from fsp.generator import Generator
+    from fsp.model import Model
+    from fsp.projection.backend import Backend
+    from fsp.projection.budget import Budget
+    from fsp.projection.pacing import Pacing
+    from fsp.solvers import Advance, Propagator, Pulse, Solver
+    from fsp.solvers.base import History
+    from fsp.space.protocol import AnySpace
+
+    Carry: TypeAlias = "Callable[[FloatArray], FloatArray]"
+
+
+class Engine:
+    """Bind, choose, open and change solvers; `stack` holds the one that is open."""
+
+    generator: Generator
+    _choice: Choice
+    _propagator: Propagator
+
+    def __init__(
+        self, model: Model, solver: str | Solver, budget: Budget, pacing: Pacing, backend: Backend, stack: ExitStack
+    ) -> None:
+        self._model, self._backend, self._pacing, self._stack = model, backend, pacing, stack
+        self._chooser = Chooser(
+            solver, budget.integration, backend.solvers, backend.automatic, budget.rounding, pacing.duration
+        )
+        self._step_lengths: dict[type, float] = {}  # of solvers, where they were left
+        self._held: FloatArray | None = None  # values of functions of time that are constant for the time being
+        self._held_until = -inf
+        self._history: History | None = None  # the last step of the solver that was left
+
+    @property
+    def growing(self) -> bool:
+        """Whether the space may grow."""
+        return self._pacing.adapts and self.generator.n_sinks > 0
+
+    @property
+    def solver(self) -> Solver:
+        """The solver that is open."""
+        return self._choice.solver
+
+    @property
+    def text(self) -> str:
+        """The solver that is open, and why."""
+        return f"{self.solver} ({self._choice.reason})"
+
+    # ---- the generator
+
+    def bind(self, space: AnySpace, t: float, carry: Carry | None = None) -> None:
+        """Build the generator of a space and open a solver on it; `carry` takes vectors of the last space there."""
+        # Solvers are typed by the serial generator, whose names the distributed one has.
+        generator = cast("Generator", self._backend.generator(self._model, space, t))
+        self.generator = generator if self._held is None else generator.held(self._held)
+        self._chooser.bound(anew=True)
+        self._open(self._chosen(t))
+        if carry is not None and self._history is not None:
+            self._propagator.history = self._history.carried(carry)
+
+    def hold(self, t: float, target: float) -> None:
+        """Take functions of time that are constant up to `target` for numbers, which every solver can treat."""
+        if self._held_until >= target or not (self._model.is_time_dependent and self.generator.is_scalable):
+            return
+        before, self._held = self._held, constants_on(self.generator.clocks, t, target)
+        if self._held is not None:
+            self._held_until = target
+        if self._held is not None or before is not None:
+            self.bind(self.generator.space, t)
+
+    def release(self, t: float) -> None:
+        """Hold nothing beyond time `t`, at which functions of time may switch."""
+        self._held_until = t
+
+    # ---- the solver
+
+    def advance(self, p: FloatArray, t: float, target: float, budget: Budget, pulse: Pulse) -> Advance | None:
+        """Advance towards `target`, until it is time to look at the space or to say how far it is.
+
+        None where the solver failed and gave way to another one.
+        """
+        until_check = self._pacing.products_until_check(self.solver) if self.growing else inf
+        report = self._chooser.products_of_a_report(self.solver, self.generator)
+        try:
+            step = self._propagator.advance(
+                p,
+                t,
+                target,
+                tol=budget.integration_for(self._chooser.tol, target - t),
+                limit=budget.loss_limit(t) if self.growing else NO_LIMIT,
+                pulse=pulse,
+                most=min(until_check - self._pacing.unchecked, report),
+            )
+        except ConvergenceError as failure:
+            self._chooser.give_way(self.solver, t, failure)
+            self._change_to(self._chosen(t))
+            return None
+        # An advance that came back only to report goes on with the space that it has.
+        reporting = step.t < target and report <= step.n_matvec
+        self._pacing.advanced(step.n_matvec, until_check, reporting=reporting)
+        return step
+
+    def learn(self, step: Advance, covered: float) -> None:
+        """Take note of what an advance took to cover so much time."""
+        solver, length = self.solver, self._propagator.step_length
+        self._step_lengths[type(solver)] = length
+        if covered > 0.0:
+            jumps = self.generator.largest_exit_rate * covered
+            self._chooser.learn(solver, step.n_matvec, jumps, covered / length if length else 0.0)
+        self._chooser.advanced(solver, self.generator, step, covered)
+
+    def reconsider(self, t: float) -> None:
+        """Change the solver where another one now promises much less work."""
+        choice = self._chosen(t, self._choice)
+        if choice is not self._choice and choice.solver != self.solver:
+            self._change_to(choice)
+
+    def saving(self, share: float, span: float) -> float:
+        """Return the work saved in `span` units of time by a space that lacks a share of its states."""
+        return share * self._chooser.least_work(self.generator, span)
+
+    def work_of_change(self) -> float:
+        """Return the work that the solver has with another space before its steps are as long again."""
+        return self._chooser.work_of_change(self.solver, self.generator)
+
+    def leave(self) -> None:
+        """Let go of the solver, whose vectors may take more memory than the answer; keep what the next one needs."""
+        self._history = self._propagator.history
+        self._stack.close()
+        del self._propagator
+
+    def _chosen(self, t: float, current: Choice | None = None) -> Choice:
+        growing = self.growing
+        horizon = self._pacing.horizon(t, growing=growing)
+        return self._chooser.choose(self.generator, horizon, current, growing=growing)
+
+    def _change_to(self, choice: Choice) -> None:
+        self._chooser.bound(anew=False)
+        self._open(choice)
+
+    def _open(self, choice: Choice) -> None:
+        self._choice = choice
+        self._stack.close()
+        self._propagator = self._stack.enter_context(choice.solver.open(self.generator))
+        known = self._step_lengths.get(type(choice.solver))
+        if known:  # the solution is as smooth as it was: no need to feel the way again
+            self._propagator.step_length = known

@@ -1,0 +1,37 @@
+"""Those who watch a computation: progress is reported to them, checkpoints are made, and they may stop it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from fsp.distribution import Solution
+    from fsp.projection.progress import Progress, ProgressCallback
+    from fsp.space.processes import Processes
+
+Checkpoint: TypeAlias = "Callable[[Callable[[], Solution]], None]"
+
+
+class Watch:
+    """Report to the first rank's `progress` and to all ranks' `checkpoint`; any rank may have one.  Collective."""
+
+    def __init__(self, comm: Processes, progress: ProgressCallback | None, checkpoint: Checkpoint | None) -> None:
+        self._comm, self._progress, self._checkpoint = comm, progress, checkpoint
+        self._is_on = comm.any(progress is not None or checkpoint is not None)
+
+    def report(self, moment: Callable[[], Progress], reached: Callable[[], Solution]) -> None:
+        """Say how far it is; a request to stop, on any rank, stops all."""
+        if not self._is_on:
+            return
+        stop = None
+        with self._comm.agree():
+            try:
+                if self._progress is not None and self._comm.rank == 0:
+                    self._progress(moment())
+            except KeyboardInterrupt as request:
+                stop = request
+        if self._comm.any(stop is not None):
+            raise stop or KeyboardInterrupt
+        if self._checkpoint is not None:
+            self._checkpoint(reached)
