@@ -1677,10 +1677,28 @@ MUTANTS = [
     mutant(
         "rational-other-residuals-left-out",
         "solvers/small_exponential.py",
-        "float(weights[-1]), float(np.linalg.norm(weights[:-1]))",
-        "float(weights[-1]), 0.0 * float(np.linalg.norm(weights[:-1]))",
+        "factors[:, None] * rows[:-1], slope",
+        "0.0 * factors[:, None] * rows[:-1], slope",
         "solvers",
         only="integrals",
+    ),
+    mutant(
+        "rational-residuals-weigh-each-other",
+        "solvers/small_exponential.py",
+        "    rows = weights[:, None] * (modes.Q @ modes.inverse)",
+        "    rows = np.append(np.full(len(weights) - 1, weights[:-1].max(initial=0.0)), weights[-1])[:, None] * (\n"
+        "        modes.Q @ modes.inverse\n"
+        "    )",
+        "solvers",
+        only="come_to_rest",
+    ),
+    mutant(
+        "rational-rows-do-not-change-in-a-cell",
+        "solvers/small_exponential.py",
+        "* growth * slope",
+        "* growth * 0.0 * slope",
+        "solvers",
+        only="vanish_where_a_cell_begins",
     ),
     mutant(
         "rational-sinks-not-integrated",

@@ -13,7 +13,7 @@ The Gramian of a doubled cell is that of its halves, ``R_2d = qr([R_d; R_d exp(d
 
 from __future__ import annotations
 
-from math import ceil, exp, inf, log2
+from math import ceil, exp, inf, log2, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 TAYLOR_TERMS = 14  # for a matrix of norm 1/2: 0.5^15 / 15! < 1e-16
 PER_OCTAVE = 8  # points of the grid while s doubles
 SMALLEST_BALANCE = 1e-8  # of two parts of the residual
+SMALLEST_SHARE = 0.1  # of the mean, which an entry of the residual is given
+SLOPE_SHARE = 0.125  # by which the squares of what is constant on the first cell are raised
 BLOCK = 8  # of a factorisation
 
 
@@ -88,8 +90,10 @@ def residual_integrals(
 ) -> FloatArray:
     """Bound ``∫₀ˢ Σ_j w_j |g_j|`` at every point of the grid of `follow`, (m,).
 
-    The last entry of g, which has nearly all of the weight, is kept apart from the others, of which
-    ``Σ_{j<k} w_j |g_j| <= ‖w‖₂ ‖g‖₂``; then ``a + b <= ((1 + ε) a² + (1 + 1/ε) b²)^½`` for any ε > 0.
+    The last entry of g, which is small at first, is kept apart from the others.  They are weighted by what they come
+    to, so that a large one with a small weight does not count with the weight of another:
+    ``(Σ_{j<k} w_j |g_j|)² <= Σ_{j<k} (w_j |g_j|)² / m_j`` for any m_j > 0 whose sum is 1.
+    Then ``a + b <= ((1 + ε) a² + (1 + 1/ε) b²)^½`` for any ε > 0.
 
     Parameters
     ----------
@@ -98,17 +102,19 @@ def residual_integrals(
     weights
         w, (size,).
     """
-    last, others = float(weights[-1]), float(np.linalg.norm(weights[:-1]))
-    row = last * (modes.Q[-1] @ modes.inverse)
+    rows = weights[:, None] * (modes.Q @ modes.inverse)
     steps = np.diff(times)
-    sampled = float(np.abs(row @ path[:, 1:]) @ steps)
-    others_sampled = others * float(np.linalg.norm(modes.inverse @ path[:, 1:], axis=0) @ steps)
-    balance = min(max(others_sampled / max(sampled, 1e-300), SMALLEST_BALANCE), 1.0 / SMALLEST_BALANCE)
-    rows = (np.sqrt(1.0 + balance) * row, np.sqrt(1.0 + 1.0 / balance) * others * modes.inverse)
+    sampled = np.abs(rows @ path[:, 1:]) @ steps
+    of_last, of_others = max(float(sampled[-1]), 1e-300), max(float(sampled[:-1].sum()), 1e-300)
+    balance = min(max(of_others / of_last, SMALLEST_BALANCE), 1.0 / SMALLEST_BALANCE)
+    shares = np.maximum(sampled[:-1] / of_others, SMALLEST_SHARE / len(weights))
+    factors = np.sqrt((1.0 + 1.0 / balance) * shares.sum() / shares)
+    slope = float((factors * weights[:-1]).max(initial=0.0)) * (modes.inverse @ modes.G)
+    parts = sqrt(1.0 + balance) * rows[-1], factors[:, None] * rows[:-1], slope
     bounds = np.full(len(steps), inf)
     levels = cell_levels(len(powers))
     with np.errstate(all="ignore"):
-        for level, factor in enumerate(gramian_factors(modes.G, powers[: levels[-1]], steps[0], *rows)):
+        for level, factor in enumerate(gramian_factors(modes.G, powers[: levels[-1]], steps[0], *parts)):
             cells = np.flatnonzero(levels == level)
             bounds[cells] = np.sqrt(steps[cells]) * np.linalg.norm(factor @ path[:, cells], axis=0)
     bounds[~np.isfinite(bounds)] = inf
@@ -125,14 +131,14 @@ def cell_levels(n_powers: int) -> IntArray:
 
 
 def gramian_factors(
-    G: ComplexArray, powers: list[ComplexArray], d: float, row: ComplexArray, rows: ComplexArray
+    G: ComplexArray, powers: list[ComplexArray], d: float, row: ComplexArray, rows: ComplexArray, slope: ComplexArray
 ) -> Iterator[ComplexArray]:
     """Yield a triangular R for a cell of length d and, by each of `powers`, for one twice as long.
 
     ``‖R x‖² >= ∫₀^d |row y|² + ‖rows y‖² dτ`` with ``y(τ) = exp(τG) x``, for any x.  On the first cell the series of
-    `row` is integrated exactly, and that of the other rows, which commute with G, is bounded by its norm.  On a doubled
-    cell the integral is that of its halves, the second of which starts from ``exp(dG) x``.  Factors, and no Gramians:
-    their squares would lose half of the digits.
+    `row` is integrated exactly, and of the other rows ``‖rows (y - x)‖ <= τ exp(τ‖G‖) ‖slope x‖``, which is nothing
+    where x is a slow mode.  On a doubled cell the integral is that of its halves, the second of which starts from
+    ``exp(dG) x``.  Factors, and no Gramians: their squares would lose half of the digits.
 
     Parameters
     ----------
@@ -145,7 +151,9 @@ def gramian_factors(
     row
         (n,).
     rows
-        (n, n), a function of G.
+        (m, n).
+    slope
+        Triangular, commutes with G, with ``‖rows G x‖ <= ‖slope x‖``, (n, n).
     """
     from scipy.linalg import lapack  # here, as only this solver needs it
 
@@ -157,7 +165,10 @@ def gramian_factors(
     series = np.sqrt(0.5 * d * w)[:, None] * (np.vander(0.5 * (x + 1.0), TAYLOR_TERMS + 1, increasing=True) @ terms)
     size = np.abs(G)
     growth = exp(d * float(np.sqrt(size.sum(axis=0).max() * size.sum(axis=1).max())))  # ‖G‖₂² <= ‖G‖₁ ‖G‖_∞
-    factor = lapack.ztpqrt(0, min(n, BLOCK), np.sqrt(d) * growth * rows, series)[0]
+    # (a + b)² <= (1 + δ) a² + (1 + 1/δ) b², and ∫₀^d τ² dτ = d³/3
+    constant = sqrt((1.0 + SLOPE_SHARE) * d) * rows
+    sloping = sqrt((1.0 + 1.0 / SLOPE_SHARE) * d**3 / 3.0) * growth * slope
+    factor = lapack.ztpqrt(0, min(n, BLOCK), sloping, np.concatenate([constant, series]))[0]
     yield factor
     for power in powers:
         factor = lapack.ztpqrt(n, min(n, BLOCK), factor, factor @ power)[0]
