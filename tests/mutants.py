@@ -55,7 +55,7 @@ MUTANTS = [
         "np.ascontiguousarray(array).tobytes()",
         "repr(array)",
         "fingerprint",
-        only="captured_array or global_array",
+        only="array",
     ),
     mutant(
         "globals-outside-the-hash",
