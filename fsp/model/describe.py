@@ -16,20 +16,7 @@ if TYPE_CHECKING:
 
 
 def describe(model: Network, definition: Definition) -> str:
-    """Return what ``fsp info`` prints.
-
-    Parameters
-    ----------
-    model
-        The model.
-    definition
-        Its formulas as given, in which parameters have their names.
-
-    Returns
-    -------
-    str
-        Several lines.
-    """
+    """Return what ``fsp info`` prints."""
     unit = f", time in {model.time_unit}" if model.time_unit else ""
     lines = [f"{model.name}: {model.n_species} species, {model.n_reactions} reactions{unit}"]
     lines += _section("Species", _species_rows(model))
@@ -41,18 +28,7 @@ def describe(model: Network, definition: Definition) -> str:
 
 
 def law_texts(model: Network) -> list[str]:
-    """Return the conservation laws of a model with their values: ``A + C = 20``.
-
-    Parameters
-    ----------
-    model
-        The model.
-
-    Returns
-    -------
-    list of str
-        One text for each law; several values where the initial states differ in them.
-    """
+    """Return the conservation laws of a model with their values: ``A + C = 20``."""
     texts = []
     for law in model.conservation_laws.tolist():
         values = sorted({sum(w * n for w, n in zip(law, x, strict=True)) for x in model.initial_states.tolist()})
