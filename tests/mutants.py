@@ -48,6 +48,39 @@ def mutant(name, file, old, new, *tests, only=""):
 
 
 MUTANTS = [
+    # ---- what a model's hash covers
+    mutant(
+        "arrays-by-their-print",
+        "model/fingerprint.py",
+        "np.ascontiguousarray(array).tobytes()",
+        "repr(array)",
+        "fingerprint",
+        only="array",
+    ),
+    mutant(
+        "globals-outside-the-hash",
+        "model/fingerprint.py",
+        "            yield from self._of_globals(function, names, held)\n",
+        "",
+        "fingerprint",
+        only="global",
+    ),
+    mutant(
+        "objects-by-their-class",
+        "model/fingerprint.py",
+        "else part for k, part in enumerate(reduced))",
+        "else part for k, part in enumerate(reduced[:2]))",
+        "fingerprint",
+        only="object",
+    ),
+    mutant(
+        "doubt-shares-a-hash",
+        "model/fingerprint.py",
+        'f"{digest}{_MARK}{uuid.uuid4().hex}" if doubts',
+        'f"{digest}{_MARK}" if doubts',
+        "fingerprint",
+        only="equals_nothing",
+    ),
     # ---- inputs
     mutant(
         "antimony-in-threads",

@@ -14,6 +14,7 @@ from fsp.distribution.distribution import Distribution
 from fsp.distribution.ledger import ErrorLedger
 from fsp.distribution.text import round_up, spread, table, when
 from fsp.errors import ArgumentError
+from fsp.model.fingerprint import why_different
 
 if TYPE_CHECKING:
     import pandas
@@ -188,7 +189,10 @@ class Solution(Sequence[Distribution]):
             If models differ, as where a parameter was changed in between, or `later` does not begin at the end.
         """
         if (self.species, self.model_hash) != (later.species, later.model_hash):
-            raise ArgumentError("`later` must be of the same model, but is of another one, or of other parameters.")
+            raise ArgumentError(
+                f"`later` must be of the same model, but is of another one, or of other parameters."
+                f"{why_different(self.model_hash, later.model_hash)}"
+            )
         end, begin = float(self.times[-1]), float(later.times[0])
         if begin < end:
             raise ArgumentError(f"`later` must begin where the other ends, t = {end:.12g}, but has t = {begin:.12g}.")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from fsp.distribution import Solution
 from fsp.doors import transient
 from fsp.errors import ArgumentError, Interrupted
+from fsp.model.fingerprint import why_different
 from fsp.model.times import checked_times
 
 if TYPE_CHECKING:
@@ -131,6 +132,7 @@ def go_on(
         raise ArgumentError(
             f"A run must be resumed with what it was begun with, but {' and '.join(different)} differ: it was begun "
             f"with tol = {earlier.tol:g} and times {', '.join(f'{t:g}' for t in earlier.asked)}."
+            f"{why_different(earlier.model_hash, model.hash)}"
         )
     if earlier.complete:
         return earlier

@@ -20,6 +20,7 @@ from fsp.errors import ArgumentError, FSPError, Interrupted, ToleranceWarning
 from fsp.generator.threads import n_processors
 from fsp.jobs.workers import START_SECONDS, Along, Chain, Crew, Outcome, Task, chains, one_by_one
 from fsp.model.arguments import check_call
+from fsp.model.fingerprint import why_different
 from fsp.model.times import checked_times
 from fsp.output.files import try_writing
 from fsp.projection.growth import check_tolerance
@@ -287,14 +288,15 @@ class _Board:
         """Keep the solutions of a sweep that was stopped, if it is this one."""
         same = earlier.names == self._task.names and np.array_equal(earlier.points, self._points)
         asked = {"the points": same, "`times`": np.array_equal(earlier.times, self._task.times)}
-        asked["`tol`"] = earlier.tol == self._task.tol
+        asked["`tol`"], why = earlier.tol == self._task.tol, ""
         if same:
             i = earlier.solved[0]
-            asked["the model"] = earlier[i].model_hash == self._task.at(self._points[i].tolist()).hash
+            hashes = earlier[i].model_hash, self._task.at(self._points[i].tolist()).hash
+            asked["the model"], why = hashes[0] == hashes[1], why_different(*hashes)
         different = [name for name, agrees in asked.items() if not agrees]
         if different:
             raise ArgumentError(
-                f"A sweep must be resumed with what it was begun with, but {' and '.join(different)} differ."
+                f"A sweep must be resumed with what it was begun with, but {' and '.join(different)} differ.{why}"
             )
         for i in earlier.solved:
             self._solutions[i] = earlier[i]

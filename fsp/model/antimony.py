@@ -27,27 +27,7 @@ _OPERATOR = re.compile(r"[-+*/^&|<>=]")
 
 @one_at_a_time
 def read_antimony(text: str, path: Path) -> Model:
-    """Read Antimony text.
-
-    Parameters
-    ----------
-    text
-        The text.
-    path
-        The file it is from, beside which imported files are looked for.
-
-    Returns
-    -------
-    Model
-        Its main model, submodels flattened.
-
-    Raises
-    ------
-    ModelError
-        If it is malformed, or holds what a master equation cannot express.
-    BackendError
-        If the antimony library is missing.
-    """
+    """Read Antimony text."""
     try:
         import antimony
     except ImportError as error:

@@ -18,24 +18,7 @@ def check_call(
     max_memory: object = None,
     progress: object = None,
 ) -> None:
-    """Refuse arguments that are of another kind.
-
-    Parameters
-    ----------
-    model
-        Must be a `Model`.
-    space
-        Must be a state space, of one process or of ranks, or None.
-    max_states, max_memory
-        Must be positive whole numbers, or None.
-    progress
-        Must be a function, or None.
-
-    Raises
-    ------
-    ArgumentError
-        If one is not.
-    """
+    """Refuse arguments that are of another kind."""
     if not isinstance(model, Model):
         is_path = isinstance(model, str | Path)
         way = f"; read the file with fsp.load('{model}')" if is_path else ""

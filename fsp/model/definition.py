@@ -39,36 +39,18 @@ LARGEST_COUNT = 2**53  # propensities are computed in doubles, which hold whole 
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A model as it was given, with every formula parsed.
-
-    Parameters
-    ----------
-    name, time_unit
-        For printing.
-    species
-        Initial count of each species.
-    parameters
-        Value of each parameter.
-    reactions
-        The reactions, all with names.
-    laws
-        The propensity of each reaction, before parameters are put in.
-    initial
-        Probability of each initial state, in place of the counts of `species`; or None.
-    events
-        The events, all with names, read.
-    held
-        Parameters whose formulas hold at the start only: what an event assigns does not change them.
-    """
+    """A model as it was given, with every formula parsed."""
 
     name: str
     time_unit: str
-    species: Mapping[str, Expression]
+    species: Mapping[str, Expression]  # initial count of each species
     parameters: Mapping[str, Expression]
-    reactions: tuple[Reaction, ...]
-    laws: tuple[Law, ...]
+    reactions: tuple[Reaction, ...]  # all with names
+    laws: tuple[Law, ...]  # the propensity of each reaction, before parameters are put in
+    # probability of each initial state, in place of the counts of `species`; or None
     initial: Mapping[tuple[int, ...], float] | None
-    events: tuple[Event, ...] = ()
+    events: tuple[Event, ...] = ()  # all with names, read
+    # parameters whose formulas hold at the start only: what an event assigns does not change them
     held: frozenset[str] = frozenset()
 
 
@@ -155,23 +137,7 @@ def check_known(definition: Definition) -> None:
 
 
 def resolve(parameters: Mapping[str, Expression]) -> dict[str, Expression]:
-    """Return each parameter as a tree of species and time only.
-
-    Parameters
-    ----------
-    parameters
-        Trees that may use other parameters.
-
-    Returns
-    -------
-    dict
-        The trees, in the order given.
-
-    Raises
-    ------
-    ModelError
-        If parameters depend on each other in a circle, or a constant one is not finite.
-    """
+    """Return each parameter as a tree of species and time only."""
     resolved: dict[str, Expression] = {}
     for name in _ordered(parameters, "Parameters"):
         value = bounded(substitute(parameters[name], resolved), f"Parameter '{name}'")
@@ -192,25 +158,7 @@ def _ordered(trees: Mapping[str, Expression], what: str) -> list[str]:
 
 
 def initial_counts(species: Mapping[str, Expression], resolved: Mapping[str, Expression]) -> tuple[int, ...]:
-    """Return the initial count of each species.
-
-    Parameters
-    ----------
-    species
-        Trees of the counts, which may use parameters and other species' initial counts.
-    resolved
-        The parameters as trees of species and time.
-
-    Returns
-    -------
-    tuple of int
-        Counts in the order of the species.
-
-    Raises
-    ------
-    ModelError
-        If a count is not a whole number from 0 to 2⁵³.
-    """
+    """Return the initial count of each species."""
     trees = {name: at_time(substitute(tree, resolved), 0.0) for name, tree in species.items()}
     counts: dict[str, Expression] = {}
     for name in _ordered(trees, "Initial counts"):
@@ -235,25 +183,7 @@ def whole_count(value: Expression, what: str) -> int:
 
 
 def read_initial(initial: Mapping[Any, float], n_species: int) -> dict[tuple[int, ...], float]:
-    """Check a distribution over initial states.
-
-    Parameters
-    ----------
-    initial
-        Probability by state, a tuple of counts in the order of the species.
-    n_species
-        Length of a state.
-
-    Returns
-    -------
-    dict
-        The states of positive probability.
-
-    Raises
-    ------
-    ModelError
-        If a state or a probability is none, or the sum is not 1.
-    """
+    """Check a distribution over initial states."""
     states: dict[tuple[int, ...], float] = {}
     for key, probability in initial.items():
         values = tuple(key) if isinstance(key, Sequence) else (key,)

@@ -1,11 +1,10 @@
-"""A model as text: for people (`fsp info`), and in one canonical form for its hash."""
+"""A model as text, as `fsp info` prints it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from types import CodeType
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from fsp.model.infix import number_text, to_text
 from fsp.model.tree import Expression, Number
@@ -13,48 +12,23 @@ from fsp.model.tree import Expression, Number
 if TYPE_CHECKING:
     from fsp.model.definition import Definition
     from fsp.model.event import Event
-    from fsp.model.firing import Rules
     from fsp.model.network import Network
 
 
 def describe(model: Network, definition: Definition) -> str:
-    """Return what ``fsp info`` prints.
-
-    Parameters
-    ----------
-    model
-        The model.
-    definition
-        Its formulas as given, in which parameters have their names.
-
-    Returns
-    -------
-    str
-        Several lines.
-    """
+    """Return what ``fsp info`` prints."""
     unit = f", time in {model.time_unit}" if model.time_unit else ""
     lines = [f"{model.name}: {model.n_species} species, {model.n_reactions} reactions{unit}"]
     lines += _section("Species", _species_rows(model))
     lines += _section("Parameters", _parameter_rows(model, definition))
     lines += _section("Reactions", _reaction_rows(model, definition))
-    lines += _section("Events", [[f"{event.name}:", _event_text(event)] for event in model.events])
+    lines += _section("Events", [[f"{event.name}:", event_text(event)] for event in model.events])
     lines += _section("Conservation laws", [[text] for text in law_texts(model)])
     return "\n".join([*lines, "", _finite_text(model)])
 
 
 def law_texts(model: Network) -> list[str]:
-    """Return the conservation laws of a model with their values: ``A + C = 20``.
-
-    Parameters
-    ----------
-    model
-        The model.
-
-    Returns
-    -------
-    list of str
-        One text for each law; several values where the initial states differ in them.
-    """
+    """Return the conservation laws of a model with their values: ``A + C = 20``."""
     texts = []
     for law in model.conservation_laws.tolist():
         values = sorted({sum(w * n for w, n in zip(law, x, strict=True)) for x in model.initial_states.tolist()})
@@ -114,7 +88,7 @@ def _reaction_rows(model: Network, definition: Definition) -> list[list[str]]:
     return rows
 
 
-def _event_text(event: Event) -> str:
+def event_text(event: Event) -> str:
     """Return ``at time >= 25: X = 50, k = 2*k``, and what is not as usual."""
     assigned = ", ".join(f"{name} = {to_text(tree)}" for name, tree in event.formulas.items())
     unusual = [f"priority {to_text(event.priority)}"] if isinstance(event.priority, Expression) else []
@@ -133,46 +107,3 @@ def _finite_text(model: Network) -> str:
         return f"State space: finite ({limits})"
     free = ", ".join(name for name, bound in bounds if math.isinf(bound))
     return f"State space: not bounded by the stoichiometry in {free}"
-
-
-def canonical_text(model: Network, laws: Sequence[Expression | Callable[..., Any]], rules: Rules | None) -> str:
-    """Return all that decides a model's distributions as text, whatever way it was written.
-
-    Parameters
-    ----------
-    model
-        The model.
-    laws
-        Propensities with parameters put in; callables enter by their code and all parameters.
-    rules
-        The events; those that the state triggers are among the reactions.
-
-    Returns
-    -------
-    str
-        The text that the model's hash is taken of.
-    """
-    lines = [" ".join(model.species)]
-    for k, law in enumerate(laws):
-        coded = f"{_code_text(law)} {sorted(model.parameters.items())}"
-        text = to_text(law) if isinstance(law, Expression) else coded
-        lines.append(f"{model.change[k].tolist()} {text}")
-    start = zip(model.initial_states.tolist(), model.initial_probabilities.tolist(), strict=True)
-    if rules is not None and model.has_timed_events:
-        lines += [f"{name} = {model.parameters[name]!r}" for name in rules.variables]
-        lines += [f"{_event_text(event)}" for event in rules.events]
-    return "\n".join([*lines, *(f"{state} {p!r}" for state, p in start)])
-
-
-def _code_text(function: object) -> str:
-    """Return code, constants, defaults and captured values of a callable."""
-    code = getattr(function, "__code__", None)
-    if not isinstance(code, CodeType):
-        return repr(function)
-    captured = [repr(cell.cell_contents) for cell in getattr(function, "__closure__", None) or ()]
-    return f"{_constants_text(code)} {captured} {getattr(function, '__defaults__', None)!r}"
-
-
-def _constants_text(code: CodeType) -> str:
-    constants = [_constants_text(c) if isinstance(c, CodeType) else repr(c) for c in code.co_consts]
-    return f"{code.co_code.hex()} {constants} {code.co_names}"

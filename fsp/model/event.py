@@ -103,22 +103,7 @@ def _tree(value: object) -> Expression:
 def read_events(
     events: Collection[Event], functions: Mapping[str, FunctionDefinition], names: Collection[str]
 ) -> tuple[Event, ...]:
-    """Return events with names, and trees in place of texts.
-
-    Parameters
-    ----------
-    events
-        As given.
-    functions
-        User-defined functions.
-    names
-        All species and parameters.
-
-    Raises
-    ------
-    ModelError
-        If one is malformed, or names are not different.
-    """
+    """Return events with names, and trees in place of texts."""
     named = []
     for k, event in enumerate(events, 1):
         if not isinstance(event, Event):
@@ -134,17 +119,7 @@ def read_events(
 def check_events(
     events: Collection[Event], species: Collection[str], parameters: Mapping[str, Expression], formulas: Collection[str]
 ) -> None:
-    """Raise a `ModelError` if events use unknown names, or assign what they may not.
-
-    Parameters
-    ----------
-    events
-        Events that were read, with constants put in.
-    species, parameters
-        What the model has.
-    formulas
-        The parameters that are formulas, which an assignment would contradict.
-    """
+    """Raise a `ModelError` if events use unknown names, or assign what they may not."""
     known = {*species, *parameters}
     for event in events:
         trees = [event.condition, *event.formulas.values()]

@@ -21,30 +21,14 @@ def started(
 ) -> tuple[IntArray, FloatArray]:
     """Return what events that fire at the start make of the initial distribution.
 
-    Parameters
-    ----------
-    rules, values
-        The events, and the values of the variables.
-    states, probabilities
-        The initial distribution, (m, d) and (m,).
-
-    Returns
-    -------
-    ndarray, ndarray
-        States in order, and their probabilities.
+    `states`, `probabilities`: the initial distribution, (m, d) and (m,).
     """
     firing = Firing(rules, None, START, tuple(values))
     return gathered(firing.apply(states), probabilities)[:2]
 
 
 def gathered(states: IntArray, probabilities: FloatArray) -> tuple[IntArray, FloatArray, float]:
-    """Add up the probabilities of equal states.
-
-    Returns
-    -------
-    states, probabilities, rounding
-        Different states in order, their probabilities, and a bound on the rounding of the sums.
-    """
+    """Add up the probabilities of equal states."""
     if not len(states):
         return states, probabilities, 0.0
     different, place = np.unique(states, axis=0, return_inverse=True)
@@ -60,33 +44,15 @@ def gathered(states: IntArray, probabilities: FloatArray) -> tuple[IntArray, Flo
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Firing:
-    """What events make of states at one moment.
-
-    Parameters
-    ----------
-    rules
-        The events.
-    before
-        The moment before, whose triggers are compared with; None for the start.
-    now
-        The moment.
-    values
-        Values of the variables before.
-    """
+    """What events make of states at one moment."""
 
     rules: Rules
-    before: Moment | None
+    before: Moment | None  # the moment before, whose triggers are compared with; None for the start
     now: Moment
-    values: tuple[float, ...]
+    values: tuple[float, ...]  # of the variables, before
 
     def apply(self, states: IntArray) -> IntArray:
-        """Return the states (n, d) after the events.
-
-        Raises
-        ------
-        ModelError
-            If a count becomes no whole number, or the events do not settle.
-        """
+        """Return the states (n, d) after the events."""
         after = self._settled(states.astype(np.float64))
         return after[:, : len(self.rules.species)].astype(np.int64)
 

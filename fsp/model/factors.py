@@ -24,17 +24,10 @@ _LARGEST_EXPANSION = 4  # (x + y)^n is multiplied out up to this n
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """One term of a factorised rate law.
+    """One term of a factorised rate law."""
 
-    Parameters
-    ----------
-    scalar
-        What depends on no species; may hold parameters and time.
-    factors
-        For each species in the term, a tree that depends on that species only, and not on time.
-    """
-
-    scalar: Expression = ONE
+    scalar: Expression = ONE  # what depends on no species; may hold parameters and time
+    # by species: a tree that depends on that species only, and not on time
     factors: dict[str, Expression] = field(default_factory=dict)
 
 
@@ -43,21 +36,7 @@ class _NotFactorised(Exception):  # noqa: N818 - control flow inside this module
 
 
 def factorise(expr: Expression, species: Collection[str]) -> tuple[Product, ...] | None:
-    """Write a tree as a sum of products of one-species factors.
-
-    Parameters
-    ----------
-    expr
-        The tree.
-    species
-        Which of its symbols are species; others count as constants.
-
-    Returns
-    -------
-    tuple of Product, or None
-        Products whose sum is the tree up to rounding; None where there is no such sum of at most 64
-        terms, or where it would have to subtract.
-    """
+    """Write a tree as a sum of products of one-species factors."""
     try:
         return tuple(_terms(expr, frozenset(species)))
     except _NotFactorised:
@@ -71,18 +50,7 @@ def tabulated(factor: Expression, name: str, bottom: int, top: int) -> FloatArra
 
 
 def split_number(scalar: Expression) -> tuple[float, Expression]:
-    """Write a tree without species as a number times a tree: terms that differ by a number share their tree.
-
-    Parameters
-    ----------
-    scalar
-        The tree.
-
-    Returns
-    -------
-    number, rest
-        Their product is the tree up to rounding; `rest` is one where the tree does not depend on time.
-    """
+    """Write a tree without species as a number times a tree: terms that differ by a number share their tree."""
     if not depends_on_time(scalar):
         return float(evaluate(scalar, {})), ONE
     if isinstance(scalar, Call) and scalar.function == "*":

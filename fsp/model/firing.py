@@ -23,24 +23,7 @@ MOST_TIED = 5  # events whose orders are all tried
 
 
 class Rules:
-    """The events of a model, ready to be fired.
-
-    Parameters
-    ----------
-    events
-        Events that were read, with constants put in.
-    species
-        Names of the first columns of the arrays.
-    variables
-        Parameters that events assign: the other columns.
-
-    Attributes
-    ----------
-    events : tuple of Event
-        As given.
-    triggers : tuple of Trigger
-        Their conditions.
-    """
+    """The events of a model, ready to be fired."""
 
     def __init__(self, events: Sequence[Event], species: Sequence[str], variables: Sequence[str]) -> None:
         self.events, self.species, self.variables = tuple(events), tuple(species), tuple(variables)
@@ -72,17 +55,7 @@ class Rules:
     def truth(self, values: FloatArray, moment: Moment) -> BoolArray:
         """Return whether each trigger holds.
 
-        Parameters
-        ----------
-        values
-            Counts, and values of the variables, (n, n_columns).
-        moment
-            When.
-
-        Returns
-        -------
-        ndarray
-            (n_events, n), bool.
+        `values`: counts, and values of the variables, (n, n_columns); returns (n_events, n), bool.
         """
         found = np.zeros((len(self.events), len(values)), dtype=np.bool_)
         columns: dict[str, Any] = {name: values[:, j] for name, j in self._column.items()}
@@ -95,24 +68,8 @@ class Rules:
     def settle(self, values: FloatArray, was: BoolArray, moment: Moment) -> FloatArray:
         """Fire what is triggered, and what that triggers.
 
-        Parameters
-        ----------
-        values
-            Counts, and values of the variables, (n, n_columns).
-        was
-            Whether each trigger held before, (n_events, n).
-        moment
-            When.
-
-        Returns
-        -------
-        ndarray
-            The values where nothing is left to be executed, (n, n_columns).
-
-        Raises
-        ------
-        ModelError
-            If a count becomes no whole number, the events do not come to an end, or their order matters and is open.
+        `values`: counts, and values of the variables, (n, n_columns); `was`: whether each trigger held before,
+        (n_events, n); returns the values where nothing is left to be executed, (n, n_columns).
         """
         now = self.truth(values, moment)
         pending = now & ~was
@@ -165,27 +122,14 @@ class Rules:
 
 @dataclass(slots=True)
 class _Firing:
-    """Events that wait for their turn, in states that are looked at together.
-
-    Parameters
-    ----------
-    rules, moment
-        The events, and when.
-    values
-        (n, n_columns).
-    now
-        Whether each trigger holds, (n_events, n).
-    pending
-        Whether each event waits, (n_events, n).
-    stored
-        What each event computed when it was triggered, (n, n_assignments).
-    """
+    """Events that wait for their turn, in states that are looked at together."""
 
     rules: Rules
     moment: Moment
-    values: FloatArray
-    now: BoolArray
-    pending: BoolArray = field(init=False)
+    values: FloatArray  # (n, n_columns)
+    now: BoolArray  # whether each trigger holds, (n_events, n)
+    pending: BoolArray = field(init=False)  # whether each event waits, (n_events, n)
+    # what each event computed when it was triggered, (n, n_assignments)
     stored: dict[int, FloatArray] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -67,29 +67,7 @@ def parse(
     functions: Mapping[str, FunctionDefinition] | None = None,
     names: Collection[str] = (),
 ) -> Expression:
-    """Read a formula.
-
-    Parameters
-    ----------
-    text
-        Infix text such as ``k*X/(K + X)`` or ``piecewise(1, X > 2 && time < 5, 0)``.
-    what
-        What the formula is, for messages: "Rate of 'birth'".
-    functions
-        User-defined functions, which are inlined.
-    names
-        Names that are symbols even where the language has a constant of that name, such as ``pi``.
-
-    Returns
-    -------
-    Expression
-        The tree.
-
-    Raises
-    ------
-    ModelError
-        If the text is not one arithmetic formula.
-    """
+    """Read a formula."""
     return from_ast(_ast(text, what, names), what=_quoted(what, text), functions=functions)
 
 
@@ -165,27 +143,7 @@ def from_ast(
     what: str,
     functions: Mapping[str, FunctionDefinition] | None = None,
 ) -> Expression:
-    """Turn libsbml's tree, of a formula or of MathML, into ours.
-
-    Parameters
-    ----------
-    node
-        A ``libsbml.ASTNode``.
-    what
-        What the formula is, for messages.
-    functions
-        User-defined functions, which are inlined.
-
-    Returns
-    -------
-    Expression
-        The tree.
-
-    Raises
-    ------
-    ModelError
-        If it holds anything but arithmetic and known functions.
-    """
+    """Turn libsbml's tree, of a formula or of MathML, into ours."""
     pending: list[tuple[Any, list[int] | None]] = [(node, None)]
     made: list[Expression] = []
     while pending:
@@ -291,23 +249,7 @@ def _inlined(
 
 @one_at_a_time
 def parse_functions(definitions: Mapping[str, str]) -> dict[str, FunctionDefinition]:
-    """Read user-defined functions such as ``{"hill(x, K, n)": "x^n/(K^n + x^n)"}``.
-
-    Parameters
-    ----------
-    definitions
-        The body of each function, by its name and arguments; they may use each other.
-
-    Returns
-    -------
-    dict
-        Definition by name, with functions inlined.
-
-    Raises
-    ------
-    ModelError
-        If one is malformed, uses a name that is not its argument, or itself.
-    """
+    """Read user-defined functions such as ``{"hill(x, K, n)": "x^n/(K^n + x^n)"}``."""
     asts: dict[str, tuple[tuple[str, ...], Any]] = {}
     for signature, body in definitions.items():
         match = _SIGNATURE.fullmatch(signature)
@@ -330,23 +272,7 @@ def _is_free(name: str) -> bool:
 
 
 def define_functions(asts: Mapping[str, tuple[tuple[str, ...], Any]]) -> dict[str, FunctionDefinition]:
-    """Turn the argument names and libsbml tree of each function into definitions, inlined in each other.
-
-    Parameters
-    ----------
-    asts
-        Argument names and libsbml tree of the body, by name of the function.
-
-    Returns
-    -------
-    dict
-        Definition by name.
-
-    Raises
-    ------
-    ModelError
-        If functions call each other in a circle, or a body uses a name that is not an argument.
-    """
+    """Turn the argument names and libsbml tree of each function into definitions, inlined in each other."""
     order = graphlib.TopologicalSorter({name: _called(body) & set(asts) for name, (_, body) in asts.items()})
     try:
         names = list(order.static_order())

@@ -22,25 +22,14 @@ _FACTORIALS = np.array([float(math.factorial(n)) for n in range(171)])  # 171! o
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """How one function of a rate law is computed.
+    """How one function of a rate law is computed."""
 
-    Parameters
-    ----------
-    kernel
-        Takes the arguments as floats or float64 arrays; takes truth values where `logical` is set.
-    least, most
-        Smallest and largest number of arguments.
-    truth
-        Whether the value is a truth value.
-    logical
-        Whether the arguments are truth values.
-    """
-
+    # takes the arguments as floats or float64 arrays; takes truth values where `logical` is set
     kernel: Callable[..., Any]
-    least: int
+    least: int  # number of arguments
     most: int = sys.maxsize
-    truth: bool = False
-    logical: bool = False
+    truth: bool = False  # whether the value is a truth value
+    logical: bool = False  # whether the arguments are truth values
 
 
 def _chain(compare: Callable[..., Any]) -> Callable[..., Any]:

@@ -17,18 +17,7 @@ _NAMED = {"<": "lt", "<=": "leq", ">": "gt", ">=": "geq", "==": "eq", "!=": "neq
 
 
 def to_text(expr: Expression) -> str:
-    """Return infix text that parses back to the same tree.
-
-    Parameters
-    ----------
-    expr
-        A tree as `parse` or `substitute` make it.
-
-    Returns
-    -------
-    str
-        For example ``k*X*(X - 1)/2``.
-    """
+    """Return infix text that parses back to the same tree."""
     return _text(expr)[0]
 
 

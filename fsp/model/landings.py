@@ -38,61 +38,27 @@ _ALWAYS = Moment(0.0)  # the triggers have no switches
 
 
 class Landing(NamedTuple):
-    """What becomes of a reaction in part of the states.
+    """What becomes of a reaction in part of the states."""
 
-    Parameters
-    ----------
-    reaction
-        Number of the reaction.
-    change
-        Net change of each species, (d,).
-    guard
-        Factor of the propensity, 0 or 1.
-    events
-        Names of the events; none where nothing is triggered.
-    """
-
-    reaction: int
-    change: tuple[int, ...]
-    guard: Expression
-    events: str
+    reaction: int  # number of the reaction
+    change: tuple[int, ...]  # net change of each species, (d,)
+    guard: Expression  # factor of the propensity, 0 or 1
+    events: str  # names of the events; none where nothing is triggered
 
 
 @dataclass(frozen=True, slots=True)
 class Landings:
-    """The reactions of a network with events that the state triggers.
+    """The reactions of a network with events that the state triggers."""
 
-    Parameters
-    ----------
-    parts
-        What becomes of each reaction.
-    largest
-        Largest count of each species that the events see to, infinite where they do not, (d,).
-    """
-
-    parts: tuple[Landing, ...]
-    largest: FloatArray
+    parts: tuple[Landing, ...]  # what becomes of each reaction
+    largest: FloatArray  # largest count of each species that the events see to, infinite where they do not, (d,)
 
 
 def find_landings(rules: Rules, change: IntArray, laws: Sequence[object], initial_states: IntArray) -> Landings:
     """Write events that the state triggers as reactions.
 
-    Parameters
-    ----------
-    rules
-        The events; their triggers hold species only.
-    change
-        Net change of each species in each reaction, (n_reactions, d).
-    laws
-        The propensities: trees, or callables.
-    initial_states
-        (m, d) states that the chain starts in.
-
-    Raises
-    ------
-    ModelError
-        If an event assigns what depends on time, if it triggers on a reaction with a callable, or if it makes
-        infinitely many different changes of the state.
+    `change`: net change of each species in each reaction, (n_reactions, d); `initial_states`: (m, d) states that the
+    chain starts in.
     """
     for event in rules.events:
         _check(event)
@@ -109,21 +75,11 @@ def _check(event: Event) -> None:
 
 
 class _Kept(NamedTuple):
-    """What all states of the chain have in common.
+    """What all states of the chain have in common."""
 
-    Parameters
-    ----------
-    box
-        Least and largest count of each species.
-    laws
-        (n_laws, d) conservation laws.
-    values
-        (n_laws, 2) least and largest value of each.
-    """
-
-    box: Box
-    laws: list[dict[str, int]]
-    values: list[tuple[float, float]]
+    box: Box  # least and largest count of each species
+    laws: list[dict[str, int]]  # (n_laws, d) conservation laws
+    values: list[tuple[float, float]]  # (n_laws, 2) least and largest value of each
 
     def allows(self, box: Box) -> bool:
         """Return whether states in a box may be among them."""
@@ -277,17 +233,7 @@ def _closure(first: Sequence[Event], events: Sequence[Event]) -> list[Event]:
 
 
 class _Jump:
-    """A reaction that triggers events.
-
-    Attributes
-    ----------
-    events : list of Event
-        What may be triggered, directly or by each other.
-    step : dict of str to int
-        Change of each species that the reaction changes.
-    deciding : list of str
-        The species on whose counts the whole change depends.
-    """
+    """A reaction that triggers events."""
 
     def __init__(self, rules: Rules, events: list[Event], step: dict[str, int], crossing: Expression) -> None:
         self.events, self.step, self._crossing = events, step, crossing

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -15,9 +14,10 @@ from fsp.arrays import FloatArray, IntArray
 from fsp.errors import ModelError
 from fsp.model import definition as define
 from fsp.model.definition import Definition
-from fsp.model.describe import canonical_text, describe
+from fsp.model.describe import describe
 from fsp.model.event import Event, read_events
 from fsp.model.event_maps import started
+from fsp.model.fingerprint import Fingerprint, fingerprint
 from fsp.model.firing import Rules
 from fsp.model.formula import parse_functions
 from fsp.model.network import Network, frozen
@@ -179,10 +179,19 @@ class Model(Network):
     def __str__(self) -> str:
         return self.describe()
 
-    @cached_property
+    @property
     def hash(self) -> str:
-        """SHA-256 of the model's content, as hexadecimal text."""
-        return hashlib.sha256(canonical_text(self, self._laws, self._rules).encode()).hexdigest()
+        """SHA-256 of the model's content, as hexadecimal text; equal to no other hash where `unrepeatable` says why."""
+        return self._fingerprint.hash
+
+    @property
+    def unrepeatable(self) -> str:
+        """What callables use that cannot be told by its content, so that no run is continued; empty if nothing."""
+        return self._fingerprint.doubts
+
+    @cached_property
+    def _fingerprint(self) -> Fingerprint:
+        return fingerprint(self, self._laws, self._rules, self._resolved)
 
     def describe(self) -> str:
         """Return the model as text: species, parameters, reactions, conservation laws, finite or not."""
@@ -321,7 +330,7 @@ class Model(Network):
             vars(model).update(vars(self))
             vars(model).pop("species_bounds", None)
             vars(model).update(initial_states=states, initial_probabilities=probabilities)
-        vars(model).update(hash=self.hash)
+        vars(model).update(_fingerprint=self._fingerprint)
         return model
 
     def phases(self, begin: float, end: float) -> Iterator[Phase[Model]]:
@@ -369,7 +378,7 @@ class Model(Network):
         )
         model = type(self).__new__(type(self))
         model._bind(definition, (states, probabilities))
-        vars(model).update(hash=self.hash)
+        vars(model).update(_fingerprint=self._fingerprint)
         return model
 
     def _changed(self, **parts: Any) -> Model:

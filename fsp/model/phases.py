@@ -27,22 +27,7 @@ N = TypeVar("N", bound=Network)
 
 
 def split_at_events(requested: FloatArray, until: float, *, included: bool) -> tuple[FloatArray, FloatArray, float]:
-    """Split times at the end of a stretch of time.
-
-    Parameters
-    ----------
-    requested
-        Ascending times.
-    until
-        The end.
-    included
-        Whether the end itself belongs to the stretch.
-
-    Returns
-    -------
-    before, after, until
-        Both parts, and the end: the time asked for itself where one is meant to be the same.
-    """
+    """Split times at the end of a stretch of time."""
     close = requested[same_time(requested, until)]
     until = float(close[0]) if len(close) else until
     count = int(np.searchsorted(requested, until, side="right" if included else "left"))
@@ -50,30 +35,14 @@ def split_at_events(requested: FloatArray, until: float, *, included: bool) -> t
 
 
 class Phase(NamedTuple, Generic[N]):
-    """A stretch of time in which the chain is that of an ordinary network.
+    """A stretch of time in which the chain is that of an ordinary network."""
 
-    Parameters
-    ----------
-    network
-        The whole model.
-    values
-        Values of the parameters that events assign.
-    events
-        The events that the state triggers.
-    until
-        When it ends; infinite for the last one.
-    firing
-        What events make of the states then.
-    output_first
-        Whether they do so right after that time, so that the state at it is the one before.
-    """
-
-    network: N
-    values: Mapping[str, float]
-    events: tuple[Event, ...]
-    until: float = math.inf
-    firing: Firing | None = None
-    output_first: bool = False
+    network: N  # of the whole time
+    values: Mapping[str, float]  # values of the parameters that events assign
+    events: tuple[Event, ...]  # the events that the state triggers
+    until: float = math.inf  # when it ends; infinite for the last one
+    firing: Firing | None = None  # what events make of the states then
+    output_first: bool = False  # whether they do so right after that time, so that the state at it is the one before
 
     def model(self, states: IntArray, probabilities: FloatArray) -> N:
         """Return the network of the phase, which begins in a distribution, (n, d) and (n,)."""
@@ -83,17 +52,7 @@ class Phase(NamedTuple, Generic[N]):
 
 
 def phases(model: N, rules: Rules | None, begin: float, end: float) -> Iterator[Phase[N]]:
-    """Yield the phases from one time to another.
-
-    Parameters
-    ----------
-    model
-        The network.
-    rules
-        Its events; None where it has none at known times.
-    begin, end
-        The times.  At `begin`, what events do at that very time is done already, and what they do right after is not.
-    """
+    """Yield the phases from one time to another."""
     if rules is None:
         yield Phase(model, {}, ())
         return

@@ -24,19 +24,7 @@ _LARGEST_POWER = 8  # beyond it, np.power is as fast
 def evaluate(expr: Expression, values: Values, t: float = 0.0) -> Any:
     """Evaluate a tree on numbers or on whole arrays.
 
-    Parameters
-    ----------
-    expr
-        The tree.
-    values
-        A float, or an array of shape (n,), for each symbol.
-    t
-        The time.
-
-    Returns
-    -------
-    float or ndarray
-        The value; NaN or infinite where the tree is not defined.  Truth values are bool.
+    `values`: a float, or an array of shape (n,), for each symbol.
     """
     with np.errstate(all="ignore"):
         return compiled(expr)(values, np.float64(t))

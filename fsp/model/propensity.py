@@ -41,47 +41,20 @@ class Columns(dict[str, Any]):
 
 @dataclass(frozen=True, slots=True)
 class Propensity:
-    """The propensity of one reaction, ready to evaluate.
+    """The propensity of one reaction, ready to evaluate."""
 
-    Parameters
-    ----------
-    reaction
-        The reaction, with its name.
-    index
-        Column of each species.
-    program
-        Compiled rate law, of `Columns` and the time.
-    whole
-        Whether the law must see all states at once: a callable is not known to be elementwise.
-    needs
-        Smallest count of each species that lets the reaction happen, where the law does not see to it.
-    time_dependent
-        Whether the time occurs in the law.
-    """
-
-    reaction: Reaction
-    index: Mapping[str, int]
-    program: Program
-    whole: bool
+    reaction: Reaction  # with its name
+    index: Mapping[str, int]  # column of each species
+    program: Program  # compiled rate law, of `Columns` and the time
+    whole: bool  # whether the law must see all states at once: a callable is not known to be elementwise
+    # smallest count of each species that lets the reaction happen, where the law does not see to it
     needs: tuple[tuple[str, int], ...]
-    time_dependent: bool
+    time_dependent: bool  # whether the time occurs in the law
 
     def fill(self, out: FloatArray, columns: Columns, t: float) -> None:
         """Write the propensity of a block of states.
 
-        Parameters
-        ----------
-        out
-            Where to write, shape (n,).
-        columns
-            The block.
-        t
-            The time.
-
-        Raises
-        ------
-        ModelError
-            If a value is negative or not finite, or is positive where a count would become negative.
+        `out`: where to write, shape (n,).
         """
         out[:] = self.program(columns, t)
         # written so that NaN, which compares false, fails as well
@@ -134,24 +107,7 @@ def _needs(reaction: Reaction, factors: frozenset[Expression]) -> tuple[tuple[st
 def of_callable(
     reaction: Reaction, index: Mapping[str, int], rate: Callable[..., Any], constants: Mapping[str, Any]
 ) -> Propensity:
-    """Return the propensity of a callable, whose faults become errors that name the reaction.
-
-    Parameters
-    ----------
-    reaction
-        The reaction.
-    index
-        Column of each species.
-    rate
-        The callable.
-    constants
-        A float, or a program of the species, for each parameter that it may ask for.
-
-    Returns
-    -------
-    Propensity
-        The propensity.
-    """
+    """Return the propensity of a callable, whose faults become errors that name the reaction."""
     timed = takes_time(rate)
 
     def program(columns: Mapping[str, Any], t: float) -> Any:
@@ -213,26 +169,7 @@ def evaluate_all(
 ) -> FloatArray:
     """Evaluate propensities on an array of states.
 
-    Parameters
-    ----------
-    propensities
-        Of R reactions.
-    index
-        Column of each species.
-    states
-        Counts, shape (n, d).
-    t
-        The time.
-
-    Returns
-    -------
-    ndarray
-        Propensities in 1/time, shape (R, n).
-
-    Raises
-    ------
-    ModelError
-        If a value is no propensity.
+    `states`: counts, shape (n, d); returns propensities in 1/time, shape (R, n).
     """
     n, time = len(states), np.float64(t)
     out = np.empty((len(propensities), n))

@@ -23,20 +23,7 @@ TOO_FAR = 2.0**31
 
 
 def enclosure(tree: Expression, box: Mapping[str, Range]) -> Range:
-    """Enclose the values of a tree.
-
-    Parameters
-    ----------
-    tree
-        The tree.
-    box
-        Least and largest value of each symbol.
-
-    Returns
-    -------
-    tuple of float
-        Least and largest value, infinite where there is no bound; 0 and 1 are the truth values.
-    """
+    """Enclose the values of a tree."""
     if isinstance(tree, Number):
         return tree.value, tree.value
     if isinstance(tree, Symbol):
@@ -148,20 +135,7 @@ _RULES: dict[str, Callable[[Sequence[Range]], Range]] = {
 
 
 def last_count(tree: Expression, name: str) -> int | None:
-    """Return the last count of a species at which a rate may be other than zero.
-
-    Parameters
-    ----------
-    tree
-        The rate.
-    name
-        The species.
-
-    Returns
-    -------
-    int or None
-        The count, -1 where the rate is zero; None where none was found.
-    """
+    """Return the last count of a species at which a rate may be other than zero."""
     low, high = -1.0, 1.0
     while enclosure(tree, {name: (high, math.inf)}) != (0.0, 0.0):
         low, high = high, 2.0 * high
@@ -176,28 +150,7 @@ def last_count(tree: Expression, name: str) -> int | None:
 def points(
     tree: Expression, names: Sequence[str], box: Box, possible: Callable[[Box], bool], most: int, what: str
 ) -> Iterator[tuple[int, ...]]:
-    """Yield the counts of some species with which a condition may hold.
-
-    Parameters
-    ----------
-    tree
-        The condition.
-    names
-        Which species.
-    box
-        Least and largest count of each species of the model.
-    possible
-        Tells whether states in a box are possible, as far as is seen.
-    most
-        Number of points that are not too many.
-    what
-        What makes the points matter, for messages.
-
-    Raises
-    ------
-    ModelError
-        If they are too many, or without end.
-    """
+    """Yield the counts of some species with which a condition may hold."""
     pending, found = [dict(box)], 0
     while pending:
         part = pending.pop()

@@ -154,20 +154,7 @@ def takes_time(rate: Callable[..., Any]) -> bool:
 
 
 def mass_action_law(constant: Expression, reactants: Mapping[str, int]) -> Expression:
-    """Return c ∏ binomial(xᵢ, nᵢ) as a tree, c ∏ xᵢ (xᵢ - 1) … / ∏ nᵢ!.
-
-    Parameters
-    ----------
-    constant
-        The tree of c.
-    reactants
-        The nᵢ.
-
-    Returns
-    -------
-    Expression
-        The tree; exactly 0 where a count is below its nᵢ, because a factor is.
-    """
+    """Return c ∏ binomial(xᵢ, nᵢ) as a tree, c ∏ xᵢ (xᵢ - 1) … / ∏ nᵢ!."""
     factors: list[Expression] = [constant]
     for species, n in reactants.items():
         factors += [call("-", Symbol(species), Number(float(k))) for k in range(n)]

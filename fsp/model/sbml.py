@@ -39,25 +39,7 @@ _RULES = {
 
 @one_at_a_time
 def read_sbml(text: str, source: str) -> Model:
-    """Read SBML text.
-
-    Parameters
-    ----------
-    text
-        The document.
-    source
-        Name of the file, for messages.
-
-    Returns
-    -------
-    Model
-        The model.
-
-    Raises
-    ------
-    ModelError
-        If it is malformed, or holds what a master equation cannot express.
-    """
+    """Read SBML text."""
     document = _document(text, source)
     model = document.getModel()
     _refuse_rules(model)

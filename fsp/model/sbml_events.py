@@ -22,25 +22,7 @@ def assigned_by_events(model: Element) -> set[str]:
 
 
 def read_events(parts: Parts, model: Element) -> tuple[Event, ...]:
-    """Read the events of a model whose species and values are read.
-
-    Parameters
-    ----------
-    parts
-        Species and values.
-    model
-        libsbml's model.
-
-    Returns
-    -------
-    tuple of Event
-        The events, with names.
-
-    Raises
-    ------
-    ModelError
-        If an event has a delay, no trigger, or assigns what it may not.
-    """
+    """Read the events of a model whose species and values are read."""
     names: list[str] = []
     events = []
     for k, element in enumerate(each(model, "Event"), 1):

@@ -23,57 +23,22 @@ Element = Any  # libsbml has no types
 
 @dataclass(slots=True)
 class Parts:
-    """What has been read of a model so far.
+    """What has been read of a model so far."""
 
-    Parameters
-    ----------
-    functions
-        Function definitions.
-    species
-        Initial count of each species of the state.
-    parameters
-        Value of everything else that has one: parameters, compartments, species under a rule.
-    scale
-        What the symbol of a species in concentration stands for.
-    rules, assignments
-        MathML of each assignment rule and initial assignment, by what it determines.
-    changed
-        What events assign.
-    missing
-        Kind of each element that has an id and no value.
-    """
-
-    functions: Mapping[str, FunctionDefinition]
+    functions: Mapping[str, FunctionDefinition]  # function definitions
+    # rules, assignments: mathML of each assignment rule and initial assignment, by what it determines
     rules: dict[str, Element]
     assignments: dict[str, Element]
-    changed: set[str] = field(default_factory=set)
-    species: dict[str, Expression] = field(default_factory=dict)
+    changed: set[str] = field(default_factory=set)  # what events assign
+    species: dict[str, Expression] = field(default_factory=dict)  # initial count of each species of the state
+    # value of everything else that has one: parameters, compartments, species under a rule
     parameters: dict[str, Expression] = field(default_factory=dict)
+    # what the symbol of a species in concentration stands for
     scale: dict[str, Expression] = field(default_factory=dict)
-    missing: dict[str, str] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)  # kind of each element that has an id and no value
 
     def read_math(self, ast: Element, what: str, local: Mapping[str, Expression] | None = None) -> Expression:
-        """Return MathML as a tree in which species stand for counts.
-
-        Parameters
-        ----------
-        ast
-            The math; None where the file has none.
-        what
-            What it belongs to, for messages.
-        local
-            What shadows the names of the model.
-
-        Returns
-        -------
-        Expression
-            The tree.
-
-        Raises
-        ------
-        ModelError
-            If it is missing, or holds anything but arithmetic.
-        """
+        """Return MathML as a tree in which species stand for counts."""
         if ast is None:
             raise ModelError(f"{what} must have math, but has none.")
         tree = from_ast(ast, what=what, functions=self.functions)

@@ -13,25 +13,7 @@ from fsp.model.tree import Expression, Number, Symbol, call, substitute, symbols
 
 
 def read_reactions(parts: Parts, model: Element) -> tuple[list[Reaction], list[Expression]]:
-    """Read the reactions of a model whose species and values are read.
-
-    Parameters
-    ----------
-    parts
-        Species and values; local parameters, called ``reaction.parameter``, are added.
-    model
-        libsbml's model.
-
-    Returns
-    -------
-    list of Reaction, list of Expression
-        The reactions and their propensities.
-
-    Raises
-    ------
-    ModelError
-        If a reaction is fast, has no kinetic law, or does not change species by whole numbers.
-    """
+    """Read the reactions of a model whose species and values are read."""
     elements = list(each(model, "Reaction"))
     for element in elements:
         if element.getFast():

@@ -20,25 +20,7 @@ _KINDS = {"+": "+", "-": "+", "neg": "+", "*": "*", "/": "*", "min": "min", "max
 
 
 def bounded(tree: Expression, what: str) -> Expression:
-    """Return a tree that is not too deep, or refuse it.
-
-    Parameters
-    ----------
-    tree
-        The tree.
-    what
-        What it is, for messages.
-
-    Returns
-    -------
-    Expression
-        The tree, or one of the same value with fewer levels.
-
-    Raises
-    ------
-    ModelError
-        If it has too many parts, or too many levels also when written flat.
-    """
+    """Return a tree that is not too deep, or refuse it."""
     parts, levels = extent(tree)
     if parts > MOST_PARTS:
         raise ModelError(

@@ -15,20 +15,7 @@ from fsp.model.tree import Expression, Number, call
 
 
 def rules_of(definition: Definition, resolved: Mapping[str, Expression]) -> Rules:
-    """Return the events of a model, ready to be fired.
-
-    Parameters
-    ----------
-    definition
-        The model.
-    resolved
-        Its parameters as trees of species and time.
-
-    Raises
-    ------
-    ModelError
-        If one of them cannot be carried by a Markov chain on counts, or is malformed.
-    """
+    """Return the events of a model, ready to be fired."""
     assigned = {name for event in definition.events for name in event.assignments}
     variables = [name for name in definition.parameters if name in assigned]
     constants = resolve({name: tree for name, tree in definition.parameters.items() if name not in assigned})
@@ -49,23 +36,8 @@ def with_landings(
 ) -> tuple[Definition, FloatArray]:
     """Return a model in which the events that the state triggers are reactions.
 
-    Parameters
-    ----------
-    definition
-        The model.
-    rules
-        Its events.
-    laws
-        Propensities with parameters put in.
-    change
-        (n_reactions, d) net changes.
-    states
-        (m, d) initial states.
-
-    Returns
-    -------
-    Definition, ndarray
-        The model, and the largest count of each species that the events see to, (d,).
+    `change`: (n_reactions, d) net changes; `states`: (m, d) initial states; returns the model, and the largest count of
+    each species that the events see to, (d,).
     """
     found = find_landings(rules, change, laws, states)
     parts = [part for part in found.parts if not part.events or any(part.change)]

@@ -3,7 +3,7 @@
 A law w keeps w·x constant: w S = 0 for the stoichiometric matrix S (species by reactions), an integer left
 null vector.  Laws without negative weights, such as A + B, are the extreme rays of a cone, found by
 Farkas' algorithm in exact arithmetic; others complete the basis.  The largest count of species i is
-bounded by the linear programme max {xᵢ : x = x₀ + S ξ, x ≥ 0, ξ ≥ 0}.
+bounded by the linear programme max {xᵢ : x = x₀ + S ξ, x ≥ 0, ξ ≥ 0}.  `change` is Sᵀ, (n_reactions, n_species).
 
 References
 ----------
@@ -30,18 +30,9 @@ _SLACK = 1e-9  # relative tolerance of the linear programmes
 
 
 def conservation_laws(change: IntArray) -> IntArray:
-    """Return a basis of the laws that every reaction keeps.
+    """Return a basis of the laws that every reaction keeps, (n_laws, n_species).
 
-    Parameters
-    ----------
-    change
-        Net change of each species in each reaction, shape (n_reactions, n_species).
-
-    Returns
-    -------
-    ndarray
-        Laws, shape (n_laws, n_species): whole weights without common divisor, those without negative
-        weights first, then by size.
+    Whole weights without common divisor, those without negative weights first, then by size.
     """
     n_species = change.shape[1]
     reactions = _distinct(change)
@@ -165,21 +156,10 @@ def _independent(laws: list[Vector], n_species: int) -> bool:
 
 
 def species_bounds(change: IntArray, initial_states: IntArray) -> FloatArray:
-    """Bound the count of each species over all states that the stoichiometry allows.
+    """Bound the count of each species over all states that the stoichiometry allows, (n_species,), inf without limit.
 
-    Parameters
-    ----------
-    change
-        Net change of each species in each reaction, shape (n_reactions, n_species).
-    initial_states
-        States that the chain can start in, shape (m, n_species).
-
-    Returns
-    -------
-    ndarray
-        Largest counts, shape (n_species,); infinite where the stoichiometry sets no limit.  With several
-        initial states the bound is over their convex hull, or, where they are many, over all counts within their
-        range that keep the conservation laws; neither is ever too small.
+    With several `initial_states` (m, n_species) the bound is over their convex hull, or, where they are many, over all
+    counts within their range that keep the conservation laws; neither is ever too small.
     """
     directions = np.unique(change[change.any(axis=1)], axis=0)  # (r, d)
     bounds: FloatArray = initial_states.max(axis=0).astype(float)  # (d,)
@@ -221,20 +201,10 @@ def _range(change: IntArray, directions: IntArray, initial_states: IntArray) -> 
 
 
 def irreversible_gain(change: IntArray) -> npt.NDArray[np.bool_]:
-    """Tell which reactions no stationary distribution can have going on.
+    """Tell which reactions no stationary distribution can have going on, (n_reactions,).
 
     A weighting w >= 0 of the species that no reaction lowers, ``w·ν_r >= 0``, rises for ever with every reaction
     that raises it; in a stationary state such reactions have no flux.  One linear programme finds them all.
-
-    Parameters
-    ----------
-    change
-        Net change of each species in each reaction, shape (n_reactions, n_species).
-
-    Returns
-    -------
-    ndarray
-        Mask of the reactions, shape (n_reactions,).
     """
     from scipy.optimize import linprog  # here, as its import costs as much as a small solve
 
@@ -250,20 +220,7 @@ def irreversible_gain(change: IntArray) -> npt.NDArray[np.bool_]:
 
 
 def same_lattice(change: IntArray, steps: IntArray) -> npt.NDArray[np.bool_]:
-    """Tell which differences of states are whole combinations of the reactions, as reachable ones are.
-
-    Parameters
-    ----------
-    change
-        Net change of each species in each reaction, shape (n_reactions, n_species).
-    steps
-        Differences of states, shape (m, n_species).
-
-    Returns
-    -------
-    ndarray
-        Mask, shape (m,).
-    """
+    """Tell which differences of states (m, n_species) are whole combinations of the reactions, (m,)."""
     rest = np.array(steps, dtype=np.int64)
     for column, row in lattice_basis(change):
         whole = rest[:, column] // row[column]
@@ -272,18 +229,7 @@ def same_lattice(change: IntArray, steps: IntArray) -> npt.NDArray[np.bool_]:
 
 
 def lattice_basis(change: IntArray) -> list[tuple[int, Vector]]:
-    """Return a basis of all whole combinations of the reactions.
-
-    Parameters
-    ----------
-    change
-        Net change of each species in each reaction, shape (n_reactions, n_species).
-
-    Returns
-    -------
-    list of tuple
-        In echelon form: the pivot column and the (n_species,) row of each.
-    """
+    """Return a basis of all whole combinations of the reactions, in echelon form: pivot column and row of each."""
     rows = [tuple(int(n) for n in row) for row in np.unique(change, axis=0)]
     basis = []
     for column in range(change.shape[1]):
@@ -303,21 +249,10 @@ def lattice_basis(change: IntArray) -> list[tuple[int, Vector]]:
 
 
 def producible(change: IntArray, needs: npt.NDArray[np.bool_], present: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Tell which species may ever be there.
+    """Tell which species may ever be there, (n_species,); all others stay at zero for ever.
 
-    Parameters
-    ----------
-    change
-        Net change of each species in each reaction, shape (n_reactions, n_species).
-    needs
-        Species without which a reaction does not happen, shape (n_reactions, n_species).
-    present
-        Species that are there at first, shape (n_species,).
-
-    Returns
-    -------
-    ndarray
-        Mask, shape (n_species,); all others stay at zero for ever.
+    Without the species of `needs` (n_reactions, n_species) a reaction does not happen; `present` (n_species,) are there
+    at first.
     """
     found = present.copy()
     while True:

@@ -25,20 +25,7 @@ ROUNDED = {"floor", "ceil", "quotient"}
 
 
 def switch_times(laws: Iterable[Expression | None], t_end: float) -> FloatArray:
-    """Return the times in (0, t_end) at which the rate laws jump or bend.
-
-    Parameters
-    ----------
-    laws
-        Rate laws in species and time; None for what cannot be looked into.
-    t_end
-        End of the time looked at.
-
-    Returns
-    -------
-    ndarray
-        Ascending times.
-    """
+    """Return the times in (0, t_end) at which the rate laws jump or bend."""
     grid = np.linspace(0.0, t_end, GRID_STEPS + 1)
     found: set[float] = set()
     for branch in {branch for law in laws if law is not None for branch in _branches(law)}:

@@ -38,24 +38,13 @@ NEGLIGIBLE = 1e-11  # of a function: what it may be wrong by because of a switch
 
 @dataclass(frozen=True, slots=True)
 class Polynomial:
-    """A function of time on a step, as a polynomial in the distance from its middle.
+    """A function of time on a step, as a polynomial in the distance from its middle."""
 
-    Parameters
-    ----------
-    middle
-        Middle of the step.
-    coefficients
-        c_0 … c_d.
-    remainder
-        Bound on the distance from the function: in all of the step, but for its ends.
-    rounding
-        The part of it that does not fall with the step: the rounding of the coefficients, and the integral of the
-        distance at the ends of the step, over its length.
-    """
-
-    middle: float
-    coefficients: tuple[float, ...]
-    remainder: float
+    middle: float  # middle of the step
+    coefficients: tuple[float, ...]  # c_0 … c_d
+    remainder: float  # bound on the distance from the function: in all of the step, but for its ends
+    # the part of it that does not fall with the step: the rounding of the coefficients, and the integral of the
+    # distance at the ends of the step, over its length
     rounding: float = 0.0
 
     def at(self, t: float) -> float:
@@ -64,19 +53,7 @@ class Polynomial:
 
 
 def polynomial(tree: Expression, start: float, end: float, degree: int, *, near: bool = False) -> Polynomial | None:
-    """Return the Taylor polynomial of a function of time about the middle of a step; None where no bound is found.
-
-    Parameters
-    ----------
-    tree
-        A function of time alone.
-    start, end
-        The step; a switch at an end of it does not count as inside.
-    degree
-        Degree of the polynomial.
-    near
-        Whether the ends are no longer than the rounding of time asks for.
-    """
+    """Return the Taylor polynomial of a function of time about the middle of a step; None where no bound is found."""
     if not has_switches(tree):
         return _tried(tree, start, end, degree, 0.0)
     for inset, certain in _insets(start, end, near):

@@ -22,17 +22,10 @@ from fsp.model.functions import FUNCTIONS
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A constant.
+    """A constant."""
 
-    Parameters
-    ----------
-    value
-        Its value, which stands for the decimal that it prints as.
-    error
-        How far that may be from the value of the formula that was folded; numbers that print alike are equal.
-    """
-
-    value: float
+    value: float  # stands for the decimal that it prints as
+    # how far that may be from the value of the formula that was folded; numbers that print alike are equal
     error: float = field(default=0.0, compare=False)
 
     @property
@@ -76,18 +69,7 @@ _ASSOCIATIVE = ("+", "*", "&&", "||")  # (a + b) + c is written and computed as 
 
 
 def walk(expr: Expression) -> Iterator[Expression]:
-    """Yield every node of a tree, parents before children.
-
-    Parameters
-    ----------
-    expr
-        The tree.
-
-    Yields
-    ------
-    Expression
-        A node.
-    """
+    """Yield every node of a tree, parents before children."""
     pending = [expr]
     while pending:
         node = pending.pop()
@@ -107,21 +89,7 @@ def depends_on_time(expr: Expression) -> bool:
 
 
 def call(function: str, *arguments: Expression) -> Expression:
-    """Return the tree of a function applied to trees, with constants folded.
-
-    Parameters
-    ----------
-    function
-        A name in `FUNCTIONS`.
-    *arguments
-        The arguments; their number is taken to fit the function.
-
-    Returns
-    -------
-    Expression
-        A number where all arguments are numbers and the value is finite, the other operand where one
-        is a neutral element, else a `Call`.
-    """
+    """Return the tree of a function applied to trees, with constants folded."""
     if function in _ASSOCIATIVE and arguments:
         head = arguments[0]
         if isinstance(head, Call) and head.function == function:
@@ -137,20 +105,7 @@ def is_condition(function: str, k: int) -> bool:
 
 
 def joined(function: str, groups: Sequence[Sequence[Expression]]) -> Expression:
-    """Return what `call` makes of a sum, of that and more terms, of that and more, in one go.
-
-    Parameters
-    ----------
-    function
-        A name in `FUNCTIONS`; an associative one.
-    groups
-        The arguments of the innermost call, and what each further call adds to it.
-
-    Returns
-    -------
-    Expression
-        The tree.
-    """
+    """Return what `call` makes of a sum, of that and more terms, of that and more, in one go."""
     total = call(function, *groups[0])
     for k, group in enumerate(groups[1:], 1):
         if isinstance(total, Call) and total.function == function:
@@ -223,20 +178,7 @@ def folding_errors(expr: Expression) -> tuple[float, ...]:
 
 
 def substitute(expr: Expression, replacements: Mapping[str, Expression]) -> Expression:
-    """Return a tree with symbols replaced by trees, and constants folded.
-
-    Parameters
-    ----------
-    expr
-        The tree.
-    replacements
-        The tree that takes the place of each symbol; all at once, so replacements are not searched again.
-
-    Returns
-    -------
-    Expression
-        The new tree.
-    """
+    """Return a tree with symbols replaced by trees, and constants folded."""
     if isinstance(expr, Symbol):
         return replacements.get(expr.name, expr)
     if isinstance(expr, Call):

@@ -52,18 +52,10 @@ class Switch(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """A condition on the state and on switches.
+    """A condition on the state and on switches."""
 
-    Parameters
-    ----------
-    tree
-        The condition, with a symbol in the place of each switch.
-    switches
-        The switches, by symbol.
-    """
-
-    tree: Expression
-    switches: dict[str, Switch]
+    tree: Expression  # the condition, with a symbol in the place of each switch
+    switches: dict[str, Switch]  # the switches, by symbol
 
     def between(self, roots: dict[str, float], moment: Moment, values: dict[str, Expression]) -> Expression:
         """Return the condition on the state that it is at a moment, for roots and other symbols with values."""
@@ -72,21 +64,7 @@ class Trigger:
 
 
 def read_trigger(tree: Expression, what: str) -> Trigger:
-    """Take the switches out of a trigger.
-
-    Parameters
-    ----------
-    tree
-        The trigger, constants put in.
-    what
-        What it is, for messages.
-
-    Raises
-    ------
-    ModelError
-        If the time is in it otherwise than by comparisons with what depends neither on time nor, as it stands there,
-        on species.
-    """
+    """Take the switches out of a trigger."""
     switches: dict[str, Switch] = {}
     return Trigger(_taken_out(tree, what, switches), switches)
 

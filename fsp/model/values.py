@@ -17,29 +17,7 @@ Value = float | str | Expression
 def read_value(
     value: object, what: str, functions: Mapping[str, FunctionDefinition], names: Collection[str]
 ) -> Expression:
-    """Return the tree of a number, a formula or a tree.
-
-    Parameters
-    ----------
-    value
-        What was given.
-    what
-        What it is, for messages.
-    functions
-        User-defined functions.
-    names
-        All species and parameters, for formulas.
-
-    Returns
-    -------
-    Expression
-        The tree.
-
-    Raises
-    ------
-    ModelError
-        If it is neither, not finite, or not a formula.
-    """
+    """Return the tree of a number, a formula or a tree."""
     if isinstance(value, Expression):
         return value
     if isinstance(value, str):

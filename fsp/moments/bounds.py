@@ -130,19 +130,7 @@ class MomentBounds:
 
 
 class PendingBounds:
-    """Moment bounds that are computed when they are asked for.
-
-    Parameters
-    ----------
-    model
-        The reaction network.
-    t
-        The time.
-    initial
-        What is known of the distribution at time 0.
-    columns
-        The species that are wanted, as columns.
-    """
+    """Moment bounds that are computed when they are asked for."""
 
     def __init__(self, model: Model, t: float, initial: InitialMoments, columns: Sequence[int]) -> None:
         self._model, self._t, self._initial, self._columns = model, t, initial, tuple(columns)

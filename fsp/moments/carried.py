@@ -28,18 +28,10 @@ _ROUNDED = 3e-9  # relative: events round what they assign to whole numbers
 
 @dataclass(frozen=True, eq=False)
 class Carried:
-    """Bounds of the moments at the end of an earlier chain, and what events have made of its states since.
-
-    Parameters
-    ----------
-    earlier
-        The bounds.
-    firing
-        What events have made of the states; None for nothing.
-    """
+    """Bounds of the moments at the end of an earlier chain, and what events have made of its states since."""
 
     earlier: MomentBounds | PendingBounds
-    firing: Firing | None = None
+    firing: Firing | None = None  # what events have made of the states; None for nothing
 
     @cached_property
     def bounds(self) -> MomentBounds:
@@ -88,20 +80,7 @@ class Carried:
 
 
 def mapped(bounds: MomentBounds, firing: Firing) -> MomentBounds:
-    """Return bounds of the moments after events.
-
-    Parameters
-    ----------
-    bounds
-        Before.
-    firing
-        The events.
-
-    Returns
-    -------
-    MomentBounds
-        After; infinite where nothing is known.
-    """
+    """Return bounds of the moments after events."""
     largest, norms = bounds.largest.copy(), bounds.norms.copy()
     finite = np.minimum(bounds.norms, bounds.largest[:, None])  # (d, ORDERS)
     orders = np.arange(1, norms.shape[1] + 1)

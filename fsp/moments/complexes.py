@@ -45,28 +45,14 @@ MANY = 100  # complexes of a linkage class, beyond which no equilibrium is looke
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ComplexGraph:
-    """A mass-action network as a graph of complexes.
+    """A mass-action network as a graph of complexes."""
 
-    Parameters
-    ----------
-    complexes
-        Counts of each species in each, (n, d).
-    source, target
-        Complexes of each reaction, (m,).
-    constants
-        κ of each reaction, for propensities κ x^(y).
-    linkage
-        Linkage class of each complex, (n,).
-    weakly_reversible
-        Whether each linkage class is strongly connected.
-    """
-
-    complexes: IntArray
-    source: IntArray
+    complexes: IntArray  # counts of each species in each, (n, d)
+    source: IntArray  # source, target: complexes of each reaction, (m,)
     target: IntArray
-    constants: tuple[Fraction, ...]
-    linkage: IntArray
-    weakly_reversible: bool
+    constants: tuple[Fraction, ...]  # κ of each reaction, for propensities κ x^(y)
+    linkage: IntArray  # linkage class of each complex, (n,)
+    weakly_reversible: bool  # whether each linkage class is strongly connected
 
     @property
     def change(self) -> IntArray:
@@ -87,29 +73,17 @@ class ComplexGraph:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Equilibrium:
-    """A complex-balanced equilibrium c; the others are ``c exp(W λ)``, with laws W and any λ.
+    """A complex-balanced equilibrium c; the others are ``c exp(W λ)``, with laws W and any λ."""
 
-    Parameters
-    ----------
-    log
-        Natural logarithm of each concentration, (d,).
-    error
-        Bound of the error of each of these, (d,).
-    """
-
-    log: FloatArray
-    error: FloatArray
+    log: FloatArray  # natural logarithm of each concentration, (d,)
+    error: FloatArray  # bound of the error of each of these, (d,)
 
 
 def complex_graph(model: Model, present: BoolArray | None = None) -> ComplexGraph | None:
     """Return the complexes of a network; None where a propensity is not of mass-action form.
 
-    Parameters
-    ----------
-    model
-        The reaction network.
-    present
-        Species that there are at first, (d,): reactions that can then never happen are left out; by default none are.
+    `present`: species that there are at first, (d,): reactions that can then never happen are left out; by default none
+    are.
     """
     found = rates(model, 0.0, np.full(model.n_species, np.inf))
     if any(rate.exact is None or any(c < 0 for c in rate.exact.values()) for rate in found):
@@ -157,13 +131,7 @@ def _graph(jumps: Jumps, width: int) -> ComplexGraph:
 
 
 def complex_balance(graph: ComplexGraph) -> Equilibrium | None:
-    """Return a complex-balanced equilibrium; None where there is none, or none is found.
-
-    Parameters
-    ----------
-    graph
-        The complexes.
-    """
+    """Return a complex-balanced equilibrium; None where there is none, or none is found."""
     if not graph.weakly_reversible:
         return None
     rows: list[list[Fraction]] = []
@@ -242,13 +210,7 @@ def _is_one(factors: Sequence[Fraction], exponents: Sequence[Fraction]) -> bool:
 
 
 def structure_record(model: Model) -> dict[str, int | bool] | None:
-    """Return what the complexes say; None where the network is not of mass-action form.
-
-    Parameters
-    ----------
-    model
-        The reaction network.
-    """
+    """Return what the complexes say; None where the network is not of mass-action form."""
     graph = complex_graph(model)
     if graph is None:
         return None

@@ -37,21 +37,11 @@ _MOST_COLUMNS = 1000
 
 @dataclass(frozen=True, eq=False)
 class OrderBound:
-    """The moment of order q of u = w·x, by ``A u^q <= a u^q + b``.
+    """The moment of order q of u = w·x, by ``A u^q <= a u^q + b``."""
 
-    Parameters
-    ----------
-    weights
-        (d,) w.
-    order
-        q.
-    rate, source
-        a and b, 1/time.
-    """
-
-    weights: Weights
-    order: int
-    rate: float
+    weights: Weights  # (d,) w
+    order: int  # q
+    rate: float  # rate, source: a and b, 1/time
     source: float
 
     def norms(self, t: float, initial: InitialMoments) -> FloatArray:
@@ -75,23 +65,7 @@ def order_bound(
 ) -> OrderBound | None:
     """Find b such that ``A (w·x)^q <= growth (w·x)^q + b``.
 
-    Parameters
-    ----------
-    weights
-        (d,) w.
-    order
-        q.
-    rates
-        The propensities.
-    growth
-        a, 1/time.
-    largest
-        (d,) largest counts, infinite where there are none.
-
-    Returns
-    -------
-    OrderBound or None
-        The bound; None where there is none, or none was found.
+    `weights`: (d,) w; `growth`: a, 1/time; `largest`: (d,) largest counts, infinite where there are none.
     """
     function = power(_linear(weights), order, len(weights))
     above = image_above(function, weights, rates)
@@ -105,19 +79,7 @@ def order_bound(
 def image_above(function: Polynomial, weights: Weights, rates: Sequence[Rate]) -> Polynomial | None:
     """Bound the generator's image of an increasing function of w·x from above.
 
-    Parameters
-    ----------
-    function
-        A power of w·x.
-    weights
-        (d,) w.
-    rates
-        The propensities.
-
-    Returns
-    -------
-    Polynomial or None
-        A polynomial above; None where a reaction that raises w·x has no bound.
+    `weights`: (d,) w.
     """
     parts = []
     for rate in rates:
@@ -141,20 +103,7 @@ def _bound_for(step: Fraction, rate: Rate) -> Polynomial | None:
 
 
 def highest(polynomial: Polynomial, width: int) -> float | None:
-    """Bound a polynomial from above on all states.
-
-    Parameters
-    ----------
-    polynomial
-        In falling powers.
-    width
-        Number of variables.
-
-    Returns
-    -------
-    float or None
-        A number that no value exceeds, and not below zero; None where no proof was found.
-    """
+    """Bound a polynomial from above on all states."""
     gains = [sum(alpha) for alpha, c in polynomial.items() if c > 0 and any(alpha)]
     if not gains:
         return _up(max(Fraction(0), polynomial.get((0,) * width, Fraction(0))))
@@ -222,17 +171,7 @@ def _square(beta: Exponents, i: int, m: int) -> Polynomial:
 def without_bounded(polynomial: Polynomial, largest: FloatArray) -> Polynomial:
     """Bound a polynomial from above by one in which species with a largest count do not occur.
 
-    Parameters
-    ----------
-    polynomial
-        In falling powers.
-    largest
-        (d,) largest counts; infinite where there are none.
-
-    Returns
-    -------
-    Polynomial
-        The bound.
+    `largest`: (d,) largest counts; infinite where there are none.
     """
     bounded = [i for i, n in enumerate(largest) if math.isfinite(n)]
     kept = []

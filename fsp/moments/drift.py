@@ -46,37 +46,17 @@ Weights = tuple[Fraction, ...]
 
 @dataclass(frozen=True, eq=False)
 class PowerBound:
-    """Moments of u = w·x by the triangular system.
+    """Moments of u = w·x by the triangular system."""
 
-    Parameters
-    ----------
-    weights
-        (d,) w.
-    rate, source
-        a, in 1/time, and b of ``A u <= a u + b``.
-    spreads
-        (A_j, B_j) for j = 2, 3, …, 1/time.
-    """
-
-    weights: Weights
-    rate: Fraction
+    weights: Weights  # (d,) w
+    rate: Fraction  # rate, source: a, in 1/time, and b of ``A u <= a u + b``
     source: Fraction
-    spreads: tuple[tuple[Fraction, Fraction], ...]
+    spreads: tuple[tuple[Fraction, Fraction], ...]  # (A_j, B_j) for j = 2, 3, …, 1/time
 
     def norms(self, t: float, initial: InitialMoments) -> FloatArray:
         """Bound (E u(t)^q)^(1/q).
 
-        Parameters
-        ----------
-        t
-            The time; infinite for the limit.
-        initial
-            What is known of the distribution at time 0.
-
-        Returns
-        -------
-        ndarray
-            (ORDERS,) for q = 1, 2, …; infinite where rounding hides the bound.
+        Returns (ORDERS,) for q = 1, 2, …; infinite where rounding hides the bound.
         """
         if math.isinf(t):
             return self._limits()
@@ -150,25 +130,8 @@ def linear_weights(
 ) -> FloatArray | None:
     """Find weights with ``A (w·x) <= growth w·x + b`` by a linear programme.
 
-    Parameters
-    ----------
-    rates
-        The propensities.
-    target
-        The species, one or several, with weights of at least one.
-    growth
-        a, 1/time.
-    horizon
-        The time at which the bound is to be low.
-    start
-        (d,) initial means.
-    largest
-        (d,) largest counts, infinite where there are none.
-
-    Returns
-    -------
-    ndarray or None
-        (d,) weights; None where there are none.
+    `growth`: a, 1/time; `start`: (d,) initial means; `largest`: (d,) largest counts, infinite where there are none;
+    returns (d,) weights; None where there are none.
     """
     from scipy.optimize import linprog  # here, as its import is slow
 
@@ -238,19 +201,7 @@ class _Programme:
 def exact_weights(weights: FloatArray, rates: Sequence[Rate], target: int) -> Weights | None:
     """Turn weights into rationals that keep exactly what they keep to rounding.
 
-    Parameters
-    ----------
-    weights
-        (d,) floating point weights.
-    rates
-        The propensities; superlinear reactions whose change of w·x is close to zero are to leave it alone.
-    target
-        The species whose weight is one in the end.
-
-    Returns
-    -------
-    tuple of Fraction, or None
-        (d,) weights; None where there are none.
+    `weights`: (d,) floating point weights; returns (d,) weights; None where there are none.
     """
     size = float(np.abs(weights).max())
     unit = np.eye(len(weights), dtype=int)
@@ -271,23 +222,7 @@ def power_bound(
 ) -> PowerBound | None:
     """Compute a, b and the A_j, B_j of weights, exactly.
 
-    Parameters
-    ----------
-    weights
-        (d,) rational weights.
-    rates
-        The propensities.
-    growth
-        A lower limit of a, 1/time.
-    largest
-        (d,) largest counts.
-    orders
-        Highest order of the moments.
-
-    Returns
-    -------
-    PowerBound or None
-        The bound; None where the weights do not have one.
+    `weights`: (d,) rational weights; `growth`: a lower limit of a, 1/time; `largest`: (d,) largest counts.
     """
     steps = [sum((w * n for w, n in zip(weights, rate.change, strict=True)), Fraction(0)) for rate in rates]
     if any(rate.superlinear and step > 0 for rate, step in zip(rates, steps, strict=True)):

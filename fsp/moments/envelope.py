@@ -63,21 +63,7 @@ def envelope(
 ) -> Envelope:
     """Enclose a formula between polynomials.
 
-    Parameters
-    ----------
-    expr
-        A formula of species and time.
-    species
-        (d,) names of the variables.
-    horizon
-        The time lies between 0 and this.
-    lowest
-        (d,) counts m; by default zero.
-
-    Returns
-    -------
-    Envelope
-        Bounds that hold for all whole counts x >= m, as polynomials of x - m.
+    `species`: (d,) names of the variables; `lowest`: (d,) counts m; by default zero.
     """
     return _Enclosing(species, horizon, lowest).of(expr)
 
@@ -389,20 +375,7 @@ def _not_negative(terms: Terms | None) -> bool:
 
 
 def in_falling_powers(terms: Terms, *, upper: bool) -> dict[falling.Exponents, Fraction]:
-    """Return a bound in whole falling powers.
-
-    Parameters
-    ----------
-    terms
-        A polynomial with real powers.
-    upper
-        Whether it is an upper bound, so that broken powers are rounded up where the sign is positive.
-
-    Returns
-    -------
-    dict
-        A polynomial above (`upper`) or below; the same one where all powers are whole.
-    """
+    """Return a bound in whole falling powers."""
     total: list[tuple[falling.Exponents, Fraction]] = []
     for powers, c in terms.items():
         whole = _whole_powers(powers, raise_them=(c > 0) == upper)

@@ -32,12 +32,7 @@ _FORMULA = 1e-13  # relative: what the coefficients of a formula are off by, fol
 class MomentEquations:
     """The closed equations of the moments of degree up to two.
 
-    Parameters
-    ----------
-    monomials
-        The falling monomials whose means are the unknowns.
-    matrix
-        (m, m) their generator, 1/time: ``d/dt E x^(α) = Σ_β matrix[α, β] E x^(β)``.
+    `matrix`: (m, m) their generator, 1/time: ``d/dt E x^(α) = Σ_β matrix[α, β] E x^(β)``.
     """
 
     def __init__(self, monomials: Sequence[Exponents], matrix: FloatArray) -> None:
@@ -45,20 +40,7 @@ class MomentEquations:
         self.matrix = matrix
 
     def at(self, t: float, initial: InitialMoments) -> dict[Exponents, tuple[float, float]]:
-        """Bound the moments at a time.
-
-        Parameters
-        ----------
-        t
-            The time.
-        initial
-            What is known of the distribution at time 0.
-
-        Returns
-        -------
-        dict
-            The lower and upper bound of the mean of each falling monomial.
-        """
+        """Bound the moments at a time."""
         ends = np.array([initial.falling(alpha) for alpha in self.monomials])  # (m, 2)
         lowest, start = ends[:, 0], ends[:, 1]
         if not np.isfinite(start).all():
@@ -83,20 +65,7 @@ class MomentEquations:
 
 
 def moment_equations(rates: Sequence[Rate], width: int) -> MomentEquations | None:
-    """Set up the moment equations.
-
-    Parameters
-    ----------
-    rates
-        The propensities.
-    width
-        Number d of species.
-
-    Returns
-    -------
-    MomentEquations or None
-        None where a propensity is not affine, depends on time, or the matrix has a negative entry off its diagonal.
-    """
+    """Set up the moment equations."""
     if any(rate.exact is None or degree(rate.exact) > 1 for rate in rates):
         return None
     for most in (2, 1):
@@ -109,20 +78,7 @@ def moment_equations(rates: Sequence[Rate], width: int) -> MomentEquations | Non
 
 
 def image(function: Polynomial, rates: Sequence[Rate]) -> Polynomial:
-    """Apply the generator to a function: ``Σ_k a_k(x) (f(x + ν_k) - f(x))``.
-
-    Parameters
-    ----------
-    function
-        The polynomial f.
-    rates
-        The propensities, with polynomials that they equal or are bounded by.
-
-    Returns
-    -------
-    Polynomial
-        The image.
-    """
+    """Apply the generator to a function: ``Σ_k a_k(x) (f(x + ν_k) - f(x))``."""
     parts = []
     touched = {i for alpha in function for i, n in enumerate(alpha) if n}
     for rate in rates:

@@ -23,19 +23,8 @@ _TERMS = 18  # of the Taylor series at a norm of at most 1/2: the remainder is b
 def exponential(matrix: FloatArray, t: float) -> tuple[FloatArray, float]:
     """Compute the exponential of a matrix whose entries off the diagonal are not negative.
 
-    Parameters
-    ----------
-    matrix
-        (n, n), 1/time; each entry within a relative unit roundoff of the one meant.
-    t
-        The time, >= 0.
-
-    Returns
-    -------
-    exponential : ndarray
-        (n, n), >= 0.
-    error : float
-        Bound on the relative error of every entry.
+    `matrix`: (n, n), 1/time; each entry within a relative unit roundoff of the one meant; returns (n, n),
+    >= 0, and a bound on the relative error of every entry.
     """
     n = len(matrix)
     shift = float(matrix.diagonal().min(initial=0.0))

@@ -49,31 +49,16 @@ _SLOPES = (1.0, 0.5, 0.1)  # of a rate of decay
 
 @dataclass(frozen=True, eq=False)
 class DriftCondition:
-    """A function g >= 0 with ``A g <= -elsewhere`` at all states but the listed ones.
+    """A function g >= 0 with ``A g <= -elsewhere`` at all states but the listed ones."""
 
-    Parameters
-    ----------
-    function
-        g in falling powers of x - centre: without negative coefficients and with a power of each species that has no
-        largest count, or a positive definite quadratic form.
-    states
-        (n, d) the states that are excepted.
-    drifts
-        (n,) upper bounds of A g there, 1/time.
-    elsewhere
-        γ > 0, 1/time.
-    centre
-        (d,) whole numbers.
-    precision
-        Relative error of `values`.
-    """
-
+    # g in falling powers of x - centre: without negative coefficients and with a power of each species that has no
+    # largest count, or a positive definite quadratic form
     function: Polynomial
-    states: IntArray
-    drifts: FloatArray
-    elsewhere: float
-    centre: IntArray
-    precision: float = 1e-14
+    states: IntArray  # (n, d) the states that are excepted
+    drifts: FloatArray  # (n,) upper bounds of A g there, 1/time
+    elsewhere: float  # γ > 0, 1/time
+    centre: IntArray  # (d,) whole numbers
+    precision: float = 1e-14  # relative error of `values`
 
     def values(self, states: IntArray) -> FloatArray:
         """Return g at states (m, d)."""
@@ -104,27 +89,7 @@ class NoDriftCondition(Exception):  # noqa: N818 - says why, to a caller that ha
 
 
 def drift_condition(model: Model, lyapunov: str | None = None) -> DriftCondition:
-    """Find a function whose drift is negative outside a finite set.
-
-    Parameters
-    ----------
-    model
-        The reaction network; its rates must not depend on time.
-    lyapunov
-        A polynomial of the species to use as g; by default several are tried.
-
-    Returns
-    -------
-    DriftCondition
-        Of the functions that are proved, the one with the fewest excepted states.
-
-    Raises
-    ------
-    NoDriftCondition
-        If none is found; the message says what stands in the way.
-    ArgumentError
-        If `lyapunov` is not a polynomial without negative coefficients that grows with every unbounded species.
-    """
+    """Find a function whose drift is negative outside a finite set."""
     search = _Search(model)
     if model.is_finite:
         raise NoDriftCondition("all states have to be stored where there are finitely many")
@@ -379,17 +344,8 @@ class _Search:
 def evaluate(polynomial: Polynomial, states: IntArray) -> FloatArray:
     """Evaluate a polynomial in falling powers on many states.
 
-    Parameters
-    ----------
-    polynomial
-        In falling powers.
-    states
-        (n, d) counts.
-
-    Returns
-    -------
-    ndarray
-        (n,) values; relative to the sum of the sizes of the terms the error is a few roundings for each term.
+    `states`: (n, d) counts; returns (n,) values; relative to the sum of the sizes of the terms the error is a few
+    roundings for each term.
     """
     total = np.zeros(len(states))
     for alpha, c in polynomial.items():

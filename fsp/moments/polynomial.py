@@ -25,18 +25,7 @@ Polynomial = Mapping[Exponents, Fraction]
 
 
 def collect(terms: Iterable[tuple[Exponents, Fraction]]) -> dict[Exponents, Fraction]:
-    """Add up the coefficients of equal monomials.
-
-    Parameters
-    ----------
-    terms
-        Pairs of exponents and coefficient.
-
-    Returns
-    -------
-    dict
-        The polynomial.
-    """
+    """Add up the coefficients of equal monomials."""
     total: dict[Exponents, Fraction] = {}
     for exponents, coefficient in terms:
         total[exponents] = total.get(exponents, Fraction(0)) + coefficient

@@ -35,46 +35,19 @@ Matrix = list[list[Fraction]]
 
 @dataclass(frozen=True, slots=True)
 class Quadratic:
-    """A function and the box outside which its drift is at most -γ.
+    """A function and the box outside which its drift is at most -γ."""
 
-    Parameters
-    ----------
-    function
-        g in falling powers of x.
-    centre
-        (d,) m.
-    lower, upper
-        (d,) ends of a box that holds all counts with g <= ℓ.
-    level
-        ℓ.
-    share
-        λ.
-    precision
-        Relative error of g, computed from x - m in floating point.
-    """
-
-    function: Polynomial
-    centre: IntArray
-    lower: IntArray
+    function: Polynomial  # g in falling powers of x
+    centre: IntArray  # (d,) m
+    lower: IntArray  # lower, upper: (d,) ends of a box that holds all counts with g <= ℓ
     upper: IntArray
-    level: Fraction
-    share: Fraction
-    precision: float
+    level: Fraction  # ℓ
+    share: Fraction  # λ
+    precision: float  # relative error of g, computed from x - m in floating point
 
 
 def propose(rates: Sequence[Rate]) -> tuple[FloatArray, FloatArray, FloatArray] | None:
-    """Return μ (d,), Σ (d, d) and P (d, d); None where a propensity is not affine or nothing is stable.
-
-    Parameters
-    ----------
-    rates
-        The propensities.
-
-    Returns
-    -------
-    tuple or None
-        Floating point numbers: nothing is claimed about them.
-    """
+    """Return μ (d,), Σ (d, d) and P (d, d); None where a propensity is not affine or nothing is stable."""
     if any(rate.exact is None or degree(rate.exact) > 1 for rate in rates):
         return None
     d = len(rates[0].change)
@@ -115,21 +88,7 @@ def enclose(
 ) -> tuple[Quadratic, Fraction] | None:
     """Prove that the drift of g is at most -γ outside a box.
 
-    Parameters
-    ----------
-    function, image
-        g, and a quadratic polynomial above A g, in falling powers.
-    P
-        (d, d) the matrix of g.
-    centre
-        (d,) m.
-    covariance
-        (d, d) about the inverse of P.
-
-    Returns
-    -------
-    tuple or None
-        The box and γ; None where no proof was found.
+    `P`: (d, d) the matrix of g; `centre`: (d,) m; `covariance`: (d, d) about the inverse of P.
     """
     if degree(image) > 2 or not _not_negative(_bordered(function, len(centre))):
         return None

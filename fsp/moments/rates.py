@@ -22,27 +22,13 @@ from fsp.moments.polynomial import Exponents, Polynomial, collect, degree, falli
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Bounds of one propensity on all reachable states.
-
-    Parameters
-    ----------
-    name
-        Name of the reaction.
-    change
-        (d,) net change of each species.
-    upper
-        Polynomial above; None where none was found.
-    lower
-        Polynomial below, affine; zero where none was found.
-    exact
-        The polynomial that the propensity is; None where it is none, or depends on time.
-    """
+    """Bounds of one propensity on all reachable states."""
 
     name: str
-    change: tuple[int, ...]
-    upper: Polynomial | None
-    lower: Polynomial
-    exact: Polynomial | None
+    change: tuple[int, ...]  # (d,) net change of each species
+    upper: Polynomial | None  # polynomial above; None where none was found
+    lower: Polynomial  # polynomial below, affine; zero where none was found
+    exact: Polynomial | None  # the polynomial that the propensity is; None where it is none, or depends on time
 
     @property
     def superlinear(self) -> bool:
@@ -53,21 +39,8 @@ class Rate:
 def rates(model: Model, horizon: float, largest: FloatArray, lowest: Sequence[int] | None = None) -> tuple[Rate, ...]:
     """Bound the propensities of a model up to a time.
 
-    Parameters
-    ----------
-    model
-        The reaction network.
-    horizon
-        Propensities that depend on time are bounded on [0, horizon].
-    largest
-        (d,) largest counts; infinite where there are none.
-    lowest
-        (d,) counts m: bounds hold at x >= m, as polynomials of x - m; by default zero.
-
-    Returns
-    -------
-    tuple of Rate
-        One for each reaction.
+    `largest`: (d,) largest counts; infinite where there are none; `lowest`: (d,) counts m: bounds hold at x >= m, as
+    polynomials of x - m; by default zero.
     """
     return tuple(_rate(model, k, horizon, largest, lowest) for k in range(model.n_reactions))
 
@@ -97,19 +70,7 @@ def _without_bounded(upper: Polynomial, largest: FloatArray) -> dict[Exponents, 
 def reduced(alpha: Exponents, c: Fraction, largest: FloatArray, *, keep_one: bool = True) -> tuple[Exponents, Fraction]:
     """Bound a term from above by putting bounded species at their largest counts.
 
-    Parameters
-    ----------
-    alpha, c
-        The term c x^(alpha), c > 0.
-    largest
-        (d,) largest counts, infinite where there are none.
-    keep_one
-        Whether one bounded factor stays where nothing else would.
-
-    Returns
-    -------
-    tuple
-        Exponents and coefficient of the bound.
+    `largest`: (d,) largest counts, infinite where there are none.
     """
     bounded = [i for i, n in enumerate(alpha) if n and np.isfinite(largest[i])]
     kept = [0 if i in bounded else n for i, n in enumerate(alpha)]

@@ -22,6 +22,7 @@ import numpy as np
 
 from fsp.distribution.ledger import PARTS, ErrorLedger
 from fsp.errors import ArgumentError
+from fsp.model.fingerprint import why_different
 from fsp.output import files
 from fsp.petsc.distribution import Distribution
 from fsp.petsc.space import StateSpace
@@ -203,6 +204,7 @@ class Checkpoint:
                 raise ArgumentError(
                     f"`checkpoint` must be of the same computation, but '{self.folder}' was written with {name} = "
                     f"{index['identity'].get(name)}, not {value}. Use another folder, or leave out --resume."
+                    f"{why_different(str(value))}"
                 )
 
     def _read_one(self, entry: Mapping[str, Any]) -> Distribution:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.errors import ArgumentError, BackendError, Interrupted
+from fsp.model.fingerprint import comparable
 from fsp.model.phases import split_at_events
 from fsp.model.times import checked_times
 from fsp.projection.backend import SERIAL, of_model
@@ -79,7 +80,9 @@ def solve(
             _check_events(backend, space)
         begin = starting_point(model, start, tol)
         begin.check(requested)
-    backend.comm.require_same((model.hash, requested.tolist(), tol, str(solver), max_states, max_memory), "The problem")
+    backend.comm.require_same(
+        (comparable(model.hash), requested.tolist(), tol, str(solver), max_states, max_memory), "The problem"
+    )
     max_states = MAX_STATES * backend.comm.size if max_states is None else max_states
     recorder = Recorder(model, requested, tol, {"max_states": max_states, "fixed_space": space is not None})
     watch = Watch(backend.comm, progress, checkpoint)
