@@ -123,7 +123,7 @@ MUTANTS = [
     ),
     mutant(
         "one-name-set-twice",
-        "options.py",
+        "command/options.py",
         "        seen.add(name)",
         "        seen.add(text)",
         "arguments",
@@ -261,7 +261,7 @@ MUTANTS = [
     # ---- sampler
     mutant(
         "thinning-accepts-all",
-        "verification/sampler_kernels.py",
+        "sampling/kernels.py",
         "if _uniform(counter, key, words, place) * a[chosen] >= rate:",
         "if _uniform(counter, key, words, place) * a[chosen] >= 2.0 * a[chosen]:",
         "sampler",
@@ -269,7 +269,7 @@ MUTANTS = [
     ),
     mutant(
         "sampler-reports-the-state-after-the-jump-late",
-        "verification/sampler_kernels.py",
+        "sampling/kernels.py",
         "while o < n and times[o] < until:",
         "while o < n and times[o] < t:",
         "sampler",
@@ -886,7 +886,7 @@ MUTANTS = [
     ),
     mutant(
         "reference-above-one-taken-for-one",
-        "verification/law.py",
+        "verification/slack.py",
         "up, down = half_sums(error, 1.0 - mass, SUM_ROUNDING * max(mass, 1.0))",
         "up, down = half_sums(error, max(1.0 - mass, 0.0), SUM_ROUNDING * max(mass, 1.0))",
         "verify",
@@ -1854,7 +1854,7 @@ MUTANTS = [
     ),
     mutant(
         "signal-without-its-status",
-        "cli.py",
+        "command/solve.py",
         "SystemExit(128 + (stop.signal or signal.SIGINT))",
         "SystemExit(1)",
         "resume",
@@ -2090,7 +2090,7 @@ MUTANTS = [
     ),
     mutant(
         "every-rank-does-all",
-        "cli.py",
+        "command/exits.py",
         "or n_ranks_started() == 1:\n        return",
         "or n_ranks_started() > 0:\n        return",
         "mpi",
@@ -2147,7 +2147,7 @@ MUTANTS = [
     # ---- verification
     mutant(
         "largest-law-without-slack",
-        "verification/law.py",
+        "verification/slack.py",
         "np.cumsum(weights[::-1])[::-1] + slack.up",
         "np.cumsum(weights[::-1])[::-1]",
         "verify",
@@ -2155,7 +2155,7 @@ MUTANTS = [
     ),
     mutant(
         "splits-tested-without-the-error-of-the-reference",
-        "verification/tree.py",
+        "verification/cells.py",
         "low, high = slack.interval(expected)",
         "low, high = expected, expected",
         "verify",
@@ -2261,7 +2261,7 @@ MUTANTS = [
     ),
     mutant(
         "finished-sweeps-replaced",
-        "cli.py",
+        "command/solve.py",
         'if kind == "sweep" or not there.complete:',
         "if not there.complete:",
         "cli",

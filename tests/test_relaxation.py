@@ -15,7 +15,7 @@ from scipy import sparse
 from written_networks import network
 
 import fsp
-from fsp.cli import main
+from fsp.command.main import main
 from fsp.projection import modes
 
 MODELS = Path(__file__).parent / "models"
