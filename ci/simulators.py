@@ -17,8 +17,8 @@ from time import perf_counter
 import numpy as np
 
 import fsp
-from fsp.verification.simulator_packages import PACKAGES, version
-from fsp.verification.simulators import open_simulator
+from fsp.sampling.packages import PACKAGES, version
+from fsp.sampling.simulators import open_simulator
 from fsp.verification.statistics import band
 
 MODELS = Path(__file__).resolve().parents[1] / "tests" / "models"

@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     from fsp.output import pictures as plot  # noqa: F401
     from fsp.output.storage import read
     from fsp.projection.progress import Progress
+    from fsp.sampling.sampler import ssa
     from fsp.solvers import Chebyshev, Implicit, Krylov, Magnus, Rational, Squaring, Uniformization
     from fsp.space import StateSpace
     from fsp.verification.approximations import Approximations, approximations
-    from fsp.verification.checking import verify
     from fsp.verification.report import Report
-    from fsp.verification.sampler import ssa
     from fsp.verification.samples import Histograms, Runs, Summary
+    from fsp.verification.verify import verify
 
 # Where each public name lives: imported at first use, so that `import fsp` stays fast.
 _HOMES = {
@@ -78,11 +78,11 @@ _HOMES = {
     "plot": "fsp.output.pictures",
     "read": "fsp.output.storage",
     "relaxation": "fsp.equilibrium.relaxation",
-    "ssa": "fsp.verification.sampler",
+    "ssa": "fsp.sampling.sampler",
     "stationary": "fsp.doors",
     "sweep": "fsp.jobs.sweep",
     "transient": "fsp.doors",
-    "verify": "fsp.verification.checking",
+    "verify": "fsp.verification.verify",
 }
 
 __all__ = [

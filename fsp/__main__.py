@@ -1,5 +1,5 @@
 """Run the command line with ``python -m fsp``."""
 
-from fsp.cli import main
+from fsp.command.main import main
 
 main()

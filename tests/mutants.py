@@ -156,7 +156,7 @@ MUTANTS = [
     ),
     mutant(
         "one-name-set-twice",
-        "options.py",
+        "command/options.py",
         "        seen.add(name)",
         "        seen.add(text)",
         "arguments",
@@ -294,7 +294,7 @@ MUTANTS = [
     # ---- sampler
     mutant(
         "thinning-accepts-all",
-        "verification/sampler_kernels.py",
+        "sampling/kernels.py",
         "if _uniform(counter, key, words, place) * a[chosen] >= rate:",
         "if _uniform(counter, key, words, place) * a[chosen] >= 2.0 * a[chosen]:",
         "sampler",
@@ -302,7 +302,7 @@ MUTANTS = [
     ),
     mutant(
         "sampler-reports-the-state-after-the-jump-late",
-        "verification/sampler_kernels.py",
+        "sampling/kernels.py",
         "while o < n and times[o] < until:",
         "while o < n and times[o] < t:",
         "sampler",
@@ -919,7 +919,7 @@ MUTANTS = [
     ),
     mutant(
         "reference-above-one-taken-for-one",
-        "verification/law.py",
+        "verification/slack.py",
         "up, down = half_sums(error, 1.0 - mass, SUM_ROUNDING * max(mass, 1.0))",
         "up, down = half_sums(error, max(1.0 - mass, 0.0), SUM_ROUNDING * max(mass, 1.0))",
         "verify",
@@ -1905,7 +1905,7 @@ MUTANTS = [
     ),
     mutant(
         "signal-without-its-status",
-        "cli.py",
+        "command/solve.py",
         "SystemExit(128 + (stop.signal or signal.SIGINT))",
         "SystemExit(1)",
         "resume",
@@ -2141,7 +2141,7 @@ MUTANTS = [
     ),
     mutant(
         "every-rank-does-all",
-        "cli.py",
+        "command/exits.py",
         "or n_ranks_started() == 1:\n        return",
         "or n_ranks_started() > 0:\n        return",
         "mpi",
@@ -2198,7 +2198,7 @@ MUTANTS = [
     # ---- verification
     mutant(
         "largest-law-without-slack",
-        "verification/law.py",
+        "verification/slack.py",
         "np.cumsum(weights[::-1])[::-1] + slack.up",
         "np.cumsum(weights[::-1])[::-1]",
         "verify",
@@ -2206,7 +2206,7 @@ MUTANTS = [
     ),
     mutant(
         "splits-tested-without-the-error-of-the-reference",
-        "verification/tree.py",
+        "verification/cells.py",
         "low, high = slack.interval(expected)",
         "low, high = expected, expected",
         "verify",
@@ -2312,7 +2312,7 @@ MUTANTS = [
     ),
     mutant(
         "finished-sweeps-replaced",
-        "cli.py",
+        "command/solve.py",
         'if kind == "sweep" or not there.complete:',
         "if not there.complete:",
         "cli",

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 import fsp
-from fsp.cli import main
+from fsp.command.main import main
 from fsp.errors import ArgumentError, ModelError
 from fsp.jobs.manifest import read_manifest
 from fsp.quantities import points

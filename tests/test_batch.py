@@ -16,7 +16,7 @@ from launcher import ROOT
 from scipy import stats
 
 import fsp
-from fsp import cli
+from fsp.command.main import main
 from fsp.jobs import batch
 from fsp.jobs.batch import BEGUN, SUMMARY, prepare, solve_batch
 from fsp.jobs.manifest import KEYS, read_manifest
@@ -71,7 +71,7 @@ def statuses(found):
 def run(*words):
     """Run the command in this process alone, where tests can change what it does."""
     own = ["--jobs", "1"] if words[0] == "batch" else []
-    return CliRunner().invoke(cli.main, [str(word) for word in (*words, *own)])
+    return CliRunner().invoke(main, [str(word) for word in (*words, *own)])
 
 
 # ---- what a manifest stands for
@@ -287,7 +287,7 @@ def test_jobs_in_processes_give_the_same_files(folder):
 
 DYING = """
 import os
-from fsp.cli import main
+from fsp.command.main import main
 from fsp.jobs import batch
 
 class Dying(batch._Jobs):
@@ -314,7 +314,7 @@ def test_a_worker_that_dies_fails_its_job_alone(folder):
 TELLING = """
 import os
 from pathlib import Path
-from fsp.cli import main
+from fsp.command.main import main
 from fsp.jobs import batch
 
 class Telling(batch._Jobs):

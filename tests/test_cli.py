@@ -18,7 +18,9 @@ from click.testing import CliRunner
 from scipy import stats
 
 import fsp
-from fsp import cli, quantities
+from fsp import quantities
+from fsp.command import progress
+from fsp.command.main import main
 from fsp.distribution import Distribution, ErrorLedger, Solution
 from fsp.projection import Progress, SweepProgress
 
@@ -45,7 +47,7 @@ def run(*words):
         runner = CliRunner(mix_stderr=False)
     except TypeError:  # click 8.2 keeps the two apart by itself
         runner = CliRunner()
-    return runner.invoke(cli.main, [str(word) for word in words])
+    return runner.invoke(main, [str(word) for word in words])
 
 
 def answer(error, t=1.0):
@@ -140,7 +142,7 @@ def test_version_and_help():
 
 def test_help_imports_nothing_heavy():
     code = (
-        "import sys\nfrom fsp.cli import main\n"
+        "import sys\nfrom fsp.command.main import main\n"
         "try: main(['--help'])\nexcept SystemExit: pass\n"
         "heavy = {'numpy', 'scipy', 'numba', 'h5py', 'matplotlib', 'rich', 'libsbml', 'antimony'}\n"
         "sys.exit(', '.join(heavy & set(sys.modules)) or 0)"
@@ -364,8 +366,8 @@ def test_only_given_limits_are_passed_on(model, monkeypatch):
 
 def test_plain_progress_is_rare(monkeypatch, capsys):
     now = [0.0]
-    monkeypatch.setattr(cli.time, "monotonic", lambda: now[0])
-    lines = cli._Lines()
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    lines = progress.Lines()
     for step in range(100):
         now[0] = 0.2 * step
         lines(Progress(step / 10, 10.0, 1000 + step, 1e-9, "krylov"))
@@ -384,21 +386,21 @@ def test_progress_on_a_terminal(t, monkeypatch):
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "150")
-    with cli._progress(False) as report:
+    with progress.shown_progress(False) as report:
         report(Progress(t, None if t is None else 1.0, 4321, 1e-9, "growing"))
     assert "4,321 states, error 1.0e-09" in terminal.getvalue()
 
 
 def test_progress_of_a_sweep_counts_points(capsys, monkeypatch):
-    monkeypatch.setattr(cli, "_SECONDS_BETWEEN_LINES", 0.0)
-    cli._Lines()(SweepProgress(3, 12, 1, 4321, 2e-7, "k = 2"))
+    monkeypatch.setattr(progress, "_SECONDS_BETWEEN_LINES", 0.0)
+    progress.Lines()(SweepProgress(3, 12, 1, 4321, 2e-7, "k = 2"))
     line = "fsp: 3 of 12 points (1 failed), last k = 2, up to 4,321 states, error 2.0e-07, 0 s\n"
     assert capsys.readouterr().err == line
-    assert cli._share(SweepProgress(3, 12, 1, 4321, 2e-7, "")) == (3, 12)
+    assert progress.share(SweepProgress(3, 12, 1, 4321, 2e-7, "")) == (3, 12)
 
 
 def test_quiet_has_no_progress():
-    with cli._progress(True) as report:
+    with progress.shown_progress(True) as report:
         assert report is None
 
 

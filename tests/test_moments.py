@@ -19,7 +19,7 @@ from scipy.linalg import expm
 from written_networks import network
 
 import fsp
-from fsp.distribution.observe import read
+from fsp.distribution.formulas import read_formula
 from fsp.model.expression import evaluate
 from fsp.moments import MomentBounds, bounds, moment_bounds, polynomial
 from fsp.moments.bounds import _certificates
@@ -102,7 +102,7 @@ FORMULAS = [
 @pytest.mark.parametrize("formula", FORMULAS)
 def test_polynomials_enclose_a_formula(formula, rng):
     horizon = 5.0
-    tree = read(formula, ("U", "V"), {}, 0.0)
+    tree = read_formula(formula, ("U", "V"), {}, 0.0)
     found = envelope(tree, ("U", "V"), horizon)
     assert found.upper is not None
     assert found.lower is not None
@@ -116,9 +116,9 @@ def test_polynomials_enclose_a_formula(formula, rng):
 
 
 def test_a_root_is_no_polynomial():
-    tree = read("sqrt(U)", ("U",), {}, 0.0)
+    tree = read_formula("sqrt(U)", ("U",), {}, 0.0)
     assert envelope(tree, ("U",)).polynomial is None
-    assert envelope(read("U^2", ("U",), {}, 0.0), ("U",)).polynomial == {(2,): 1, (1,): 1}
+    assert envelope(read_formula("U^2", ("U",), {}, 0.0), ("U",)).polynomial == {(2,): 1, (1,): 1}
 
 
 # ---- the exponential and the moment equations

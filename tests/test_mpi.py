@@ -12,7 +12,7 @@ from launcher import TOO_LONG, fsp_on_ranks
 from mpi_needed import needs_mpi
 
 import fsp
-from fsp import cli
+from fsp.command.main import main
 from fsp.errors import BackendError
 from fsp.petsc import environment
 
@@ -201,7 +201,7 @@ def test_the_command_prints_once_what_it_prints_in_serial(n):
     words = ["transient", MODEL, "--times", "0.5,1", "--tol", "1e-4", "--solver", "uniformization", "--marginal", "U"]
     done = fsp_on_ranks(n, *words, "--backend", "petsc")
     assert done.returncode == 0, done.stderr
-    alone = CliRunner().invoke(cli.main, list(map(str, words)))
+    alone = CliRunner().invoke(main, list(map(str, words)))
     rows, expected = done.stdout.splitlines(), alone.stdout.splitlines()
     assert len(rows) == len(expected)
     assert rows[:3] == expected[:3]  # the seconds differ
@@ -251,7 +251,7 @@ def test_wrong_words_are_refused_once():
 
 
 def test_backends_are_named_where_one_is_not_known():
-    done = CliRunner().invoke(cli.main, ["transient", str(MODEL), "--times", "1", "--backend", "cuda"])
+    done = CliRunner().invoke(main, ["transient", str(MODEL), "--times", "1", "--backend", "cuda"])
     assert done.exit_code == 2
     model = fsp.Model(species={"X": 0}, reactions=[fsp.Reaction("0 -> X", mass_action=1.0)])
     with pytest.raises(fsp.ArgumentError, match="one of serial, petsc"):

@@ -34,7 +34,7 @@ MOST_SECONDS = 30.0  # until a job that is to be killed has written what it is t
 DYING = """
 import os, signal, sys
 from pathlib import Path
-from fsp.cli import main
+from fsp.command.main import main
 from fsp.output import files
 from fsp.petsc import Communicator, resuming
 

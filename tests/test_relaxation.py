@@ -16,7 +16,7 @@ from written_networks import network
 
 import fsp
 from fsp.chains import modes
-from fsp.cli import main
+from fsp.command.main import main
 
 MODELS = Path(__file__).parent / "models"
 

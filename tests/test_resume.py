@@ -16,7 +16,7 @@ from scipy import stats
 from written_networks import network
 
 import fsp
-from fsp import cli
+from fsp.command.main import main
 from fsp.jobs.stopping import Stop
 
 BIRTH_DEATH = network({"X": 0}, ("0 -> X", "rate", "k"), ("X -> 0", "rate", "g*X"), parameters={"k": 30.0, "g": 1.0})
@@ -230,8 +230,8 @@ def begin(*words):
     """Start the command in a process whose progress lines come at once, and which waits a little at each."""
     code = (
         "import signal, time\nsignal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background\n"
-        "from fsp import cli\ncli._SECONDS_BETWEEN_LINES = 0.0\n"
-        "status = cli._status\ncli._status = lambda p: (time.sleep(0.1), status(p))[1]\ncli.main()"
+        "from fsp.command import main, progress\nprogress._SECONDS_BETWEEN_LINES = 0.0\n"
+        "status = progress.status\nprogress.status = lambda p: (time.sleep(0.1), status(p))[1]\nmain.main()"
     )
     command = [sys.executable, "-u", "-c", code, *map(str, words)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -250,7 +250,7 @@ def stop_at(process, mark, number):
 
 
 def fsp_command(*words):
-    return CliRunner().invoke(cli.main, [str(word) for word in words])
+    return CliRunner().invoke(main, [str(word) for word in words])
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -316,7 +316,7 @@ def test_a_stopped_sweep_is_resumed(slow, tmp_path):
 
 def test_the_command_sweeps(slow, tmp_path):
     words = ["transient", slow, "--times", "0.1,0.2", "--sweep", "A=0,2", "--sweep", "B=1:3:2", "--jobs", 1]
-    record = json.loads(CliRunner().invoke(cli.main, [*map(str, words), "--json", "--quiet"]).output)
+    record = json.loads(CliRunner().invoke(main, [*map(str, words), "--json", "--quiet"]).output)
     assert [point["parameters"] for point in record["points"]] == [
         {"A": 0, "B": 1},
         {"A": 0, "B": 3},

@@ -9,8 +9,8 @@ from references import MODELS
 import fsp
 from fsp.model.formula import parse
 from fsp.model.program import evaluate
-from fsp.verification import sampler_kernels as kernels
-from fsp.verification.sampler_programs import Programs
+from fsp.sampling import kernels as kernels
+from fsp.sampling.programs import Programs
 
 FALSE_ALARM = 1e-6  # of each comparison; seeds are fixed, so a comparison that holds once holds always
 

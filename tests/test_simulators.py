@@ -12,8 +12,8 @@ from references import MODELS
 import fsp
 from fsp.model.sbml import read_sbml
 from fsp.model.sbml_writer import write_sbml
-from fsp.verification.simulator_packages import PACKAGES
-from fsp.verification.simulators import open_simulator, seeds_of
+from fsp.sampling.packages import PACKAGES
+from fsp.sampling.simulators import open_simulator, seeds_of
 
 DEATH = fsp.Model(species={"X": 40}, reactions=[fsp.Reaction("X -> 0", mass_action=1.0)])
 TIMES = [0.5, 1.0]

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 import fsp
-from fsp.cli import main
+from fsp.command.main import main
 from fsp.output import files
 from fsp.output.records import to_json
 from fsp.output.replace import is_marked

@@ -13,13 +13,13 @@ from scipy import stats
 import fsp
 from fsp.output.replace import is_marked
 from fsp.verification import statistics
-from fsp.verification.answers import Moments
 from fsp.verification.battery import Battery
-from fsp.verification.law import ScalarLaw, Slack
+from fsp.verification.cells import grow
+from fsp.verification.other_solvers import Moments
 from fsp.verification.passages import passage_law, verify_passages
 from fsp.verification.reading import read_samples
 from fsp.verification.report import WRITERS
-from fsp.verification.tree import grow
+from fsp.verification.slack import ScalarLaw, Slack
 from fsp.verification.two_times import _expected
 
 TIMES = [0.5, 1.0, 2.0]

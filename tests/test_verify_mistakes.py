@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from scipy import stats
 
 import fsp
-from fsp import cli
+from fsp.command.main import main
 from fsp.verification import variants
 from fsp.verification.battery import Battery
 from fsp.verification.hypotheses import after_jump, tau_leaping
@@ -245,7 +245,7 @@ def folder(tmp_path, rng):
 
 
 def run(*words):
-    return CliRunner().invoke(cli.main, ["verify", *map(str, words)])
+    return CliRunner().invoke(main, ["verify", *map(str, words)])
 
 
 def test_the_command_passes_and_fails_by_its_exit_status(folder):

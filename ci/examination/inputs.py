@@ -177,7 +177,7 @@ def _say(message: Warning | str, category: type[Warning], *place: Any, **more: A
 
 
 def _command(words: tuple[str, ...], replaced: dict[str, str]) -> int:
-    from fsp import cli
+    from fsp.command.main import main
 
     arguments = []
     for word in words:
@@ -186,7 +186,7 @@ def _command(words: tuple[str, ...], replaced: dict[str, str]) -> int:
         arguments.append(word.replace("''", ""))
     sys.argv = ["fsp", *arguments]
     try:
-        cli.main(arguments)
+        main(arguments)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0 if end.code is None else 1
     return 0

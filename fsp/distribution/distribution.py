@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from fsp import analysis
 from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.arrays import BoolArray, FloatArray, IntArray
-from fsp.distribution import bounds, doors, observe
+from fsp.distribution import bounds, doors, formulas
 from fsp.distribution.checks import check, check_bounds, check_time, read_only
 from fsp.distribution.ledger import ErrorLedger, Interval
-from fsp.distribution.remarks import remarks
+from fsp.distribution.mean_notes import mean_notes
 from fsp.distribution.text import spread, when
 from fsp.errors import ArgumentError
 from fsp.model.expression import Expression, Number, Symbol, call
@@ -487,7 +487,7 @@ class Distribution:
         """Say where printed means mislead; nothing where the error is an estimate, which the printed ``≈`` says."""
         if self.moments is None or not self.error.certified:
             return []
-        return remarks(self.mean(), self.mean_interval())
+        return mean_notes(self.mean(), self.mean_interval())
 
     def _column(self, name: str) -> int:
         if name not in self.species:
@@ -501,10 +501,10 @@ class Distribution:
         return dict(zip(self.species, row.tolist(), strict=True))
 
     def _observe(self, formula: str) -> NDArray[Any]:
-        return observe.observe(formula, self.states, self.species, self.observables, self.t)
+        return formulas.values_on(self.states, formula, self.species, self.observables, self.t)
 
     def _read(self, formula: str) -> Expression:
-        return observe.read(formula, self.species, self.observables, self.t)
+        return formulas.read_formula(formula, self.species, self.observables, self.t)
 
     def _mask(self, counts: Mapping[str, int]) -> NDArray[Any]:
         mask = np.ones(len(self.states), dtype=bool)

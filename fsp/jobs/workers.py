@@ -11,20 +11,18 @@ from __future__ import annotations
 import os
 import pickle
 import signal
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from multiprocessing import get_context, parent_process
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from fsp.errors import FSPError
+from fsp.processes import plain_start
 from fsp.projection.start import worth_keeping
 from fsp.projection.transient import solve
 
@@ -223,32 +221,6 @@ class Crew:
             self._terminate()
         for pool in self._pools:
             pool.shutdown(wait=True, cancel_futures=True)
-
-
-@contextmanager
-def plain_start(content: bytes) -> Iterator[None]:
-    """Start processes on one thread each, and without the caller's script unless the model needs it.
-
-    A spawned process imports the main script once more, which a script that does not guard its calls by
-    ``if __name__ == "__main__"`` would have to expect, and which a notebook cannot give.  Ctrl-C reaches all processes
-    of a terminal: it is blocked while they start, which they inherit, so that the caller alone decides.
-    """
-    masks = hasattr(signal, "pthread_sigmask")
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if masks else None
-    threads, main = os.environ.get("OMP_NUM_THREADS"), sys.modules["__main__"]
-    os.environ["OMP_NUM_THREADS"] = "1"
-    if b"__main__" not in content:
-        sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
-        if threads is None:
-            del os.environ["OMP_NUM_THREADS"]
-        else:
-            os.environ["OMP_NUM_THREADS"] = threads
-        if blocked is not None:
-            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 _work: Callable[[Any, bool], Any] | None = None

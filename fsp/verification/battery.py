@@ -18,8 +18,8 @@ import numpy as np
 from fsp.verification import statistics
 from fsp.verification.expected import RARE, Expected, Reference
 from fsp.verification.independence import independence_tests
-from fsp.verification.outcome import Test
 from fsp.verification.samples import Runs, Summary
+from fsp.verification.test import Test
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -110,15 +110,15 @@ def cells_test(kind: str, expected: Expected, t: float, states: IntArray, multip
     states, multiplicity
         Distinct states of the runs, and how many are in each.
     """
-    seen = expected.tree.masses(states, multiplicity)
-    p = expected.tree.p_values(expected.masses, expected.slack, seen)
+    seen = expected.cells.masses(states, multiplicity)
+    p = expected.cells.p_values(expected.masses, expected.slack, seen)
     where = ""
     if len(p):
         worst = int(np.argmin(p))
         share = expected.masses[worst, 0] / expected.masses[worst].sum()
         total = seen[worst].sum()
         where = (
-            f"{expected.tree.describe(worst, expected.names)}: {seen[worst, 0]:,.0f} of {total:,.0f} runs, expected "
+            f"{expected.cells.describe(worst, expected.names)}: {seen[worst, 0]:,.0f} of {total:,.0f} runs, expected "
             f"{share * total:,.1f}"
         )
     statistic = float(-2 * np.log(np.maximum(p, statistics.SMALLEST)).sum())

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from fsp.model import Model
     from fsp.verification.expected import Expected
     from fsp.verification.hypotheses import Family
-    from fsp.verification.outcome import Test
     from fsp.verification.samples import Histograms, Samples
+    from fsp.verification.test import Test
 
 OF_RUNS = ("repeats", "memory", "serial")  # tests that no law of single times explains
 FLOOR = 1e-9  # of the probability of a cell, so that one run does not make a likelihood zero
@@ -48,7 +48,7 @@ class Likelihood:
     Parameters
     ----------
     cells
-        For each tree: the time number, the species, what is expected, and (n_splits, 2) numbers of runs.
+        For each set of cells: the time number, the species, what is expected, and (n_splits, 2) numbers of runs.
     """
 
     cells: tuple[tuple[int, tuple[str, ...], Expected, FloatArray], ...]
@@ -60,12 +60,12 @@ class Likelihood:
         for k in range(len(samples.times)):
             if isinstance(samples, Runs):
                 expected = battery.joint(k, samples.species)
-                found.append((k, samples.species, expected, expected.tree.masses(*samples.joint(k))))
+                found.append((k, samples.species, expected, expected.cells.masses(*samples.joint(k))))
                 continue
             for name in samples.species:
                 expected = battery.marginal(k, name)
                 values, multiplicity = samples.of(k, name)
-                found.append((k, (name,), expected, expected.tree.masses(values[:, None], multiplicity)))
+                found.append((k, (name,), expected, expected.cells.masses(values[:, None], multiplicity)))
         return cls(tuple(found))
 
     def masses(self, law: Sequence[Distribution]) -> list[FloatArray]:
@@ -73,7 +73,7 @@ class Likelihood:
         found = []
         for k, names, expected, _ in self.cells:
             one = law[k] if law[k].species == names else law[k].marginal(*names)
-            found.append(expected.tree.masses(one.states, one.probabilities))
+            found.append(expected.cells.masses(one.states, one.probabilities))
         return found
 
     def __call__(self, masses: Sequence[FloatArray]) -> float:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.verification import statistics
-from fsp.verification.law import ScalarLaw, Slack
-from fsp.verification.tree import Tree, grow
+from fsp.verification.cells import Cells, grow
+from fsp.verification.slack import ScalarLaw, Slack
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,15 +81,15 @@ class Expected:
     names: tuple[str, ...]
 
     @cached_property
-    def tree(self) -> Tree:
+    def cells(self) -> Cells:
         """Cells for this number of runs."""
-        cells = JOINT_CELLS if len(self.names) > 1 else MARGINAL_CELLS
-        return grow(self.states, self.probabilities, self.n, cells)
+        most = JOINT_CELLS if len(self.names) > 1 else MARGINAL_CELLS
+        return grow(self.states, self.probabilities, self.n, most)
 
     @cached_property
     def masses(self) -> FloatArray:
         """Probabilities of the two sides of each split."""
-        return self.tree.masses(self.states, self.probabilities)
+        return self.cells.masses(self.states, self.probabilities)
 
     @cached_property
     def ranks(self) -> FloatArray:

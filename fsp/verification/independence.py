@@ -25,7 +25,7 @@ import numpy as np
 from scipy import special
 
 from fsp.verification import statistics
-from fsp.verification.outcome import Test
+from fsp.verification.test import Test
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

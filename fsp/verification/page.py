@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fsp.verification.law import Slack
-from fsp.verification.outcome import KINDS
 from fsp.verification.samples import Summary
+from fsp.verification.slack import Slack
+from fsp.verification.test import KINDS
 from fsp.verification.verdict import Verdict, number
 from fsp.version import __version__
 

@@ -2,8 +2,8 @@
 
 In the model whose rates are zero where the condition holds, a run that has fulfilled it stays there: the probability of
 the condition at t is that of a passage up to t.  Passages are counted between the points of a grid that does not depend
-on them, and after it; each split of the grid is a binomial count, as in `fsp.verification.tree`.  The probability of an
-interval is a difference of two that are each off by the error of the solution, so it is off by at most twice that.
+on them, and after it; each split of the grid is a binomial count, as in `fsp.verification.cells`.  The error of the
+probability of an interval, a difference of two, is at most twice that of the solution.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fsp.distribution.observe import observe, read
+from fsp.distribution.formulas import read_formula, values_on
 from fsp.doors import transient
 from fsp.errors import ArgumentError
 from fsp.model.expression import Number, call
 from fsp.verification.battery import adjusted, cells_test
 from fsp.verification.expected import Expected
-from fsp.verification.law import Slack
 from fsp.verification.report import Report
+from fsp.verification.slack import Slack
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
@@ -111,7 +111,7 @@ def passage_law(model: Model, condition: str, times: FloatArray) -> tuple[FloatA
     certified : bool
         Whether that is a bound.
     """
-    tree = read(condition, model.species, model.observables, None)
+    tree = read_formula(condition, model.species, model.observables, None)
     rates = {}
     for k, rate in enumerate(model.rate_expressions):
         if rate is None:
@@ -120,7 +120,7 @@ def passage_law(model: Model, condition: str, times: FloatArray) -> tuple[FloatA
     solution = transient(model.with_laws(rates), times, tol=TOL)
     passed = []
     for one in solution:
-        holds = observe(condition, one.states, one.species, model.observables, None)
+        holds = values_on(one.states, condition, one.species, model.observables, None)
         if holds.dtype != np.bool_:
             raise ArgumentError(f"`condition` must be one, such as 'X >= 10', but '{condition}' is a number.")
         passed.append(float(one.probabilities[holds].sum()))

@@ -52,7 +52,7 @@ class Features:
     moments
         (n_moments, 2) mean, and mean of the square, of each number of a run that is tested.
     cells
-        (n_splits, 2) for each tree.
+        (n_splits, 2) for each set of cells.
     """
 
     moments: FloatArray
@@ -81,24 +81,24 @@ class Power:
         self.n = samples.n
         self.level = level
         self._moments: list[tuple[int, str, str, Moment]] = []
-        self._trees: list[tuple[int, tuple[str, ...], str, Expected]] = []
+        self._cells: list[tuple[int, tuple[str, ...], str, Expected]] = []
         cells = not isinstance(samples, Summary)
         for k in range(len(battery.reference)):
             if isinstance(samples, Runs) and len(samples.species) > 1:
-                self._add_tree(k, samples.species, "joint", battery.joint(k, samples.species))
+                self._add_cells(k, samples.species, "joint", battery.joint(k, samples.species))
             for name in samples.species:
                 expected = battery.marginal(k, name)
                 for kind, moment in zip(("mean", "variance"), expected.moments, strict=True):
                     if len(moment.upper.values) > 1:
                         self._moments.append((k, name, kind, moment))
                 if cells:
-                    self._add_tree(k, (name,), "marginal", expected)
+                    self._add_cells(k, (name,), "marginal", expected)
         self._critical: dict[int, tuple[float, float]] = {}
         self.exact = self.features(battery.reference)
 
-    def _add_tree(self, k: int, names: tuple[str, ...], kind: str, expected: Expected) -> None:
-        if expected.tree.splits:
-            self._trees.append((k, names, kind, expected))
+    def _add_cells(self, k: int, names: tuple[str, ...], kind: str, expected: Expected) -> None:
+        if expected.cells.splits:
+            self._cells.append((k, names, kind, expected))
 
     def features(self, law: Sequence[Distribution]) -> Features:
         """Return what the tests see of a law, a distribution for each time."""
@@ -115,9 +115,9 @@ class Power:
             numbers, weights = moment.of(dist.states[:, 0]), dist.probabilities / dist.mass
             moments[row] = weights @ numbers, weights @ np.square(numbers)
         cells = []
-        for k, names, _, expected in self._trees:
+        for k, names, _, expected in self._cells:
             dist = of(k, names)
-            cells.append(expected.tree.masses(dist.states, dist.probabilities))
+            cells.append(expected.cells.masses(dist.states, dist.probabilities))
         return Features(moments, tuple(cells))
 
     def of(self, other: Features) -> tuple[float, str]:
@@ -165,7 +165,7 @@ class Power:
             noncentral = mine.sum(axis=1) * np.square(gaps[:, 0]) / (share[:, 0] * share[:, 1])
             distance.append(float(np.nansum(noncentral)) / sqrt(2 * len(mine)))
         for place in np.argsort(-np.array(distance))[:_LOOKED_AT] if distance else []:
-            _, _, kind, expected = self._trees[place]
+            _, _, kind, expected = self._cells[place]
             yield self._of_splits(expected, other.cells[place]), kind
 
     def _of_splits(self, expected: Expected, cells: FloatArray) -> float:

@@ -12,8 +12,8 @@ from fsp.distribution.text import round_up, table
 from fsp.errors import ArgumentError
 from fsp.output import files
 from fsp.output.replace import MARK
-from fsp.verification.outcome import KINDS
 from fsp.verification.page import page
+from fsp.verification.test import KINDS
 from fsp.verification.verdict import Verdict, number
 from fsp.version import __version__
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from inspect import signature
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,27 +19,14 @@ from fsp.model.times import checked_times
 from fsp.verification.samples import Runs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from numpy.typing import NDArray
-
-    from fsp.arrays import FloatArray
     from fsp.model import Model
+    from fsp.sampling.simulator import Simulator
     from fsp.verification.report import Report
 
 FIRST_RUNS = 1000
 MOST_RUNS = 1_000_000
-
-
-class Simulator(Protocol):
-    """What can be asked for runs."""
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-
-    def sample(self, model: Model, times: Sequence[float] | FloatArray, runs: int, seed: int) -> NDArray[Any]:
-        """Return (runs, times, species) counts, species in the order of the model."""
 
 
 def ask(simulator: Simulator, model: Model, times: Any, runs: int, seed: int, first: int = 0) -> Runs:
@@ -58,7 +45,7 @@ def ask(simulator: Simulator, model: Model, times: Any, runs: int, seed: int, fi
     seed
         Where its random numbers begin.
     first
-        How many runs it has been asked for before.  Simulators of `fsp.verification.simulators` number their runs on;
+        How many runs it has been asked for before.  Simulators of `fsp.sampling.simulators` number their runs on;
         others are given another seed.
 
     Raises

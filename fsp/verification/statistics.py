@@ -28,7 +28,7 @@ from scipy import optimize, special
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
-    from fsp.verification.law import ScalarLaw
+    from fsp.verification.slack import ScalarLaw
 
 BERRY_ESSEEN = 0.4748
 SMALLEST = 1e-300  # p-values below are written as this

@@ -20,16 +20,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fsp.distribution.observe import observe
+from fsp.distribution.formulas import values_on
 from fsp.distribution.text import table
 from fsp.verification.cases import Case, chosen_cases
-from fsp.verification.checking import verify
 from fsp.verification.suite import FAILED, NO_CME, attempted, formula_of, in_turn
+from fsp.verification.verify import verify
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
     from fsp.model import Model
-    from fsp.verification.simulators import Simulator
+    from fsp.sampling.simulators import Adapter
 
 PASS, FAIL, UNDECIDED = "pass", "fail", "undecided"
 
@@ -155,7 +155,7 @@ def _record(row: SimulatorRow) -> dict[str, Any]:
 
 def run_simulator(
     folder: Path,
-    simulator: Simulator,
+    simulator: Adapter,
     runs: int,
     *,
     seed: int = 1,
@@ -206,7 +206,7 @@ def run_simulator(
 
 
 def _tested(
-    case: Case, model: Model, started: float, simulator: Simulator, asked: tuple[int, int], alpha: float
+    case: Case, model: Model, started: float, simulator: Adapter, asked: tuple[int, int], alpha: float
 ) -> SimulatorRow:
     """Test one case with as many runs as `asked`, from a seed."""
     sampled = simulator.sample(case.path, case.times, *asked)
@@ -251,8 +251,8 @@ def _statistics(case: Case, model: Model, sampled: IntArray) -> Iterator[tuple[F
             continue
         formula = formula_of(case, model, variable)
         states = sampled.reshape(-1, d)
-        values = np.full(n * n_times, formula) if isinstance(formula, float) else observe(
-            formula, states, model.species, model.observables, None
+        values = np.full(n * n_times, formula) if isinstance(formula, float) else values_on(
+            states, formula, model.species, model.observables, None
         )  # fmt: skip
         gaps = values.reshape(n, n_times) - mu
         with np.errstate(divide="ignore", invalid="ignore"):

@@ -18,7 +18,7 @@ from fsp.distribution import Distribution, ErrorLedger
 from fsp.doors import transient
 from fsp.verification.battery import cells_test
 from fsp.verification.expected import Expected
-from fsp.verification.law import Slack
+from fsp.verification.slack import Slack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from fsp.arrays import BoolArray
     from fsp.distribution import Solution
     from fsp.model import Model
-    from fsp.verification.outcome import Test
     from fsp.verification.samples import Runs
+    from fsp.verification.test import Test
 
 MOST_PAIRS, MOST_SPECIES = 2, 3
 TOL = 1e-9

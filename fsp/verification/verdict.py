@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.verification.battery import Battery
-from fsp.verification.outcome import Test
+from fsp.verification.test import Test
 
 if TYPE_CHECKING:
     from fsp.verification.samples import Samples

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fsp.arrays import FloatArray, IntArray
-    from fsp.verification.law import Slack
+    from fsp.verification.slack import Slack
 
 LEAST = 5.0  # expected runs of a cell
 
@@ -46,8 +46,8 @@ class Split:
 
 
 @dataclass(frozen=True, slots=True)
-class Tree:
-    """Splits, each after its parent."""
+class Cells:
+    """Cells by splits, each after its parent."""
 
     splits: tuple[Split, ...]
 
@@ -100,7 +100,7 @@ class Tree:
         return f"{head} where {' and '.join(parts)}" if parts else head
 
 
-def grow(states: IntArray, probabilities: FloatArray, n: int, cells: int) -> Tree:
+def grow(states: IntArray, probabilities: FloatArray, n: int, cells: int) -> Cells:
     """Return the splits for a law and a number of runs.
 
     Parameters
@@ -130,7 +130,7 @@ def grow(states: IntArray, probabilities: FloatArray, n: int, cells: int) -> Tre
         for part, side in ((held[left], True), (held[~left], False)):
             heapq.heappush(waiting, (-float(probabilities[part].sum()), ticket, part, len(splits) - 1, side))
             ticket += 1
-    return Tree(tuple(splits))
+    return Cells(tuple(splits))
 
 
 def _variances(states: IntArray, weights: FloatArray) -> FloatArray:

@@ -1,16 +1,16 @@
-"""The command `fsp verify`."""
+"""`fsp verify`."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from fsp.command.exits import judged
+from fsp.command.options import JSON, OVERWRITE, SET, load_model, with_options
 from fsp.errors import ArgumentError
-from fsp.options import JSON, OVERWRITE, SET, with_settings
 from fsp.output.replace import is_marked, require_outputs
 from fsp.quantities import points
 
@@ -60,14 +60,9 @@ _OPTIONS = (
 )
 
 
-def verify_options(command: Callable[..., int]) -> Callable[..., int]:
-    """Give `command` the options of `fsp verify`."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
-
-
-@verify_options
+@click.command(epilog=EPILOG)
+@with_options(*_OPTIONS)
+@judged
 def verify(
     model: str,
     settings: tuple[str, ...],
@@ -86,7 +81,7 @@ def verify(
 
     source = _source(options)
     _check_files(out, [model, *options["files"]], overwrite)
-    network = with_settings(fsp.load(model), settings)
+    network = load_model(model, settings)
 
     def tell(line: str) -> None:
         if not quiet:

@@ -12,7 +12,7 @@ _MOLECULES = 1e-3
 """Differences below this are not worth a remark."""
 
 
-def remarks(means: Mapping[str, float], intervals: Mapping[str, Interval]) -> list[str]:
+def mean_notes(means: Mapping[str, float], intervals: Mapping[str, Interval]) -> list[str]:
     """Compare the printed means of a distribution with their intervals.
 
     Parameters

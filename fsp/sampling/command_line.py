@@ -16,7 +16,7 @@ import numpy as np
 
 from fsp.arrays import FloatArray, IntArray
 from fsp.errors import ArgumentError, BackendError
-from fsp.verification.simulator_packages import whole
+from fsp.sampling.packages import whole
 
 PLACES = {"model", "seed", "out", "runs", "times"}
 NEAR = 1e-9  # relative: so well must a time in the file be one that was asked for

@@ -18,8 +18,8 @@ from fsp.distribution import Distribution, Solution
 from fsp.doors import transient
 from fsp.errors import ArgumentError
 from fsp.model.times import checked_times
-from fsp.verification.outcome import Test
 from fsp.verification.report import Report
+from fsp.verification.test import Test
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

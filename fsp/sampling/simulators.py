@@ -1,4 +1,4 @@
-"""Real simulators behind one seam: ``open_simulator(name).sample(model, times, runs, seed)``.
+"""Adapters of simulators: ``open_simulator(name).sample(model, times, runs, seed)``.
 
 Each run has a seed of its own, a function of the caller's seed and the number of the run; runs are computed in blocks
 of fixed size, so that the samples do not depend on the number of processes.
@@ -7,23 +7,24 @@ of fixed size, so that the samples do not depend on the number of processes.
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fsp.errors import ArgumentError
-from fsp.jobs.workers import plain_start
 from fsp.model import Model, load
 from fsp.model.sbml_writer import write_sbml
 from fsp.model.times import checked_times
-from fsp.verification.sampler import ssa
-from fsp.verification.simulator_command import Command
-from fsp.verification.simulator_packages import PACKAGES, require, sample_block
+from fsp.processes import plain_start
+from fsp.sampling.command_line import Command
+from fsp.sampling.packages import PACKAGES, require, sample_block
+from fsp.sampling.sampler import ssa
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
@@ -34,13 +35,13 @@ _MODULUS, _STRIDE = 2**31 - 1, 1_640_531_527  # seeds are 1 … 2³¹ - 1: what 
 Progress = Callable[[int, int], None]
 
 
-class Simulator(Protocol):
-    """A program that samples a reaction network."""
+class Adapter(ABC):
+    """A program behind the seam `Simulator`, which numbers its runs."""
 
     @property
+    @abstractmethod
     def name(self) -> str:
         """Name for reports."""
-        ...
 
     def sample(
         self,
@@ -74,12 +75,55 @@ class Simulator(Protocol):
         BackendError
             If the simulator is missing, fails, or gives what are no counts at these times.
         """
-        ...
+        file = None if isinstance(model, Model) else Path(model)
+        network = model if isinstance(model, Model) else load(model)
+        return self._sample(Job(network, file, checked_times(times), runs, seed, first, progress))
+
+    @abstractmethod
+    def _sample(self, job: Job) -> IntArray:
+        """Return the counts, shape (runs, n_times, n_species)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a simulator is asked for."""
+
+    model: Model
+    file: Path | None  # that the model was read from
+    times: FloatArray  # (n_times,)
+    runs: int
+    seed: int
+    first: int  # number of the first run
+    progress: Progress | None
+
+    @property
+    def text(self) -> str:
+        """SBML: of the file as it stands where there is one, else as we write it."""
+        return write_sbml(self.model) if self.file is None else _own_text(self.file)
+
+    def gathered(self, pool: Executor, submit: Callable[[int, list[int]], Future[IntArray]], size: int) -> IntArray:
+        """Return the runs of all blocks of a size, in their order; `submit` takes the first number and the seeds."""
+        seeds = seeds_of(self.seed, self.runs, self.first)
+        out = np.empty((self.runs, len(self.times), self.model.n_species), dtype=np.int64)
+        done = 0
+        with pool:
+            places = {submit(i, seeds[i : i + size]): i for i in range(0, self.runs, size)}
+            try:
+                for future in as_completed(places):
+                    block = future.result()
+                    out[places[future] : places[future] + len(block)] = block
+                    done += len(block)
+                    if self.progress is not None:
+                        self.progress(done, self.runs)
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+        return out
 
 
 def open_simulator(
     name: str, *, processes: int | None = None, timeout: float = 600.0, method: str | None = None
-) -> Simulator:
+) -> Adapter:
     """Return a simulator by name or by its command line.
 
     Parameters
@@ -98,7 +142,7 @@ def open_simulator(
 
     Returns
     -------
-    Simulator
+    Adapter
         With `name` and `sample`.
 
     Raises
@@ -135,65 +179,52 @@ def seeds_of(seed: int, runs: int, first: int = 0) -> list[int]:
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(Adapter):
     """The reference sampler, `fsp.ssa`."""
 
     threads: int
-    name: str = "fsp"
 
-    def sample(
-        self,
-        model: Model | str | Path,
-        times: Sequence[float] | FloatArray,
-        runs: int,
-        seed: int,
-        progress: Progress | None = None,
-        *,
-        first: int = 0,
-    ) -> IntArray:
-        """Return counts; see `Simulator`."""
-        network = model if isinstance(model, Model) else load(model)
-        own = seed if first == 0 else int(np.random.SeedSequence([seed, first]).generate_state(1, np.uint64)[0])
-        return ssa(network, times, runs, seed=own, threads=self.threads, progress=progress)
+    @property
+    def name(self) -> str:
+        """Name for reports."""
+        return "fsp"
+
+    def _sample(self, job: Job) -> IntArray:
+        seed = job.seed
+        if job.first:
+            seed = int(np.random.SeedSequence([job.seed, job.first]).generate_state(1, np.uint64)[0])
+        return ssa(job.model, job.times, job.runs, seed=seed, threads=self.threads, progress=job.progress)
 
 
 @dataclass(frozen=True, slots=True)
-class Package:
+class Package(Adapter):
     """A Python package, in processes of its own.
 
     libRoadRunner and GillesPy2 are given the own file of a model that has one; COPASI the same network as we write it,
     since it takes amounts without a unit for moles.
     """
 
-    name: str
+    package: str
     processes: int
     method: str | None = None
 
-    def sample(
-        self,
-        model: Model | str | Path,
-        times: Sequence[float] | FloatArray,
-        runs: int,
-        seed: int,
-        progress: Progress | None = None,
-        *,
-        first: int = 0,
-    ) -> IntArray:
-        """Return counts; see `Simulator`."""
-        network = model if isinstance(model, Model) else load(model)
-        own = self.name != "copasi" and not isinstance(model, Model)
-        text = _own_text(Path(model)) if own and not isinstance(model, Model) else write_sbml(network)
-        grid = tuple(checked_times(times).tolist())
-        job = (self.name, self.method, text, not own, network.species, grid)
-        seeds = seeds_of(seed, runs, first)
+    @property
+    def name(self) -> str:
+        """Name for reports."""
+        return self.package
+
+    def _sample(self, job: Job) -> IntArray:
+        written = self.name == "copasi" or job.file is None
+        text = write_sbml(job.model) if written else job.text
+        asked = (self.name, self.method, text, written, job.model.species, tuple(job.times.tolist()))
+        seeds_of(job.seed, job.runs, job.first)  # refused before a process is started
         with plain_start(b""):
-            pool = ProcessPoolExecutor(min(self.processes, -(-runs // BLOCK)), get_context("spawn"))
-            return _gathered(pool, lambda i, block: pool.submit(sample_block, *job, i, block), seeds,
-                             (len(grid), network.n_species), BLOCK, progress)  # fmt: skip
+            pool = ProcessPoolExecutor(min(self.processes, -(-job.runs // BLOCK)), get_context("spawn"))
+            return job.gathered(pool, lambda i, seeds: pool.submit(sample_block, *asked, i, seeds), BLOCK)
 
 
 @dataclass(frozen=True, slots=True)
-class CommandLine:
+class CommandLine(Adapter):
     """A program that writes CSV."""
 
     command: Command
@@ -204,25 +235,11 @@ class CommandLine:
         """Name for reports: the program."""
         return self.command.program
 
-    def sample(
-        self,
-        model: Model | str | Path,
-        times: Sequence[float] | FloatArray,
-        runs: int,
-        seed: int,
-        progress: Progress | None = None,
-        *,
-        first: int = 0,
-    ) -> IntArray:
-        """Return counts; see `Simulator`."""
-        network = model if isinstance(model, Model) else load(model)
-        text = write_sbml(network) if isinstance(model, Model) else _own_text(Path(model))
-        grid, seeds = checked_times(times), seeds_of(seed, runs, first)
+    def _sample(self, job: Job) -> IntArray:
         size = BLOCK if self.command.makes_many else 1
-        with self.command.with_model(text) as command:
-            pool = ThreadPoolExecutor(self.processes)
-            return _gathered(pool, lambda i, block: pool.submit(command.run, network.species, grid, i, block), seeds,
-                             (len(grid), network.n_species), size, progress)  # fmt: skip
+        with self.command.with_model(job.text) as command:
+            pool, species = ThreadPoolExecutor(self.processes), job.model.species
+            return job.gathered(pool, lambda i, seeds: pool.submit(command.run, species, job.times, i, seeds), size)
 
 
 def _own_text(path: Path) -> str:
@@ -236,29 +253,3 @@ def _own_text(path: Path) -> str:
     antimony.addDirectory(str(path.parent))
     antimony.loadAntimonyString(text)
     return str(antimony.getSBMLString(antimony.getMainModuleName()))
-
-
-def _gathered(
-    pool: Executor,
-    submit: Callable[[int, list[int]], Future[IntArray]],
-    seeds: list[int],
-    shape: tuple[int, int],
-    size: int,
-    progress: Progress | None,
-) -> IntArray:
-    """Return the runs of all blocks, in their order."""
-    out = np.empty((len(seeds), *shape), dtype=np.int64)
-    done = 0
-    with pool:
-        places = {submit(i, seeds[i : i + size]): i for i in range(0, len(seeds), size)}
-        try:
-            for future in as_completed(places):
-                block = future.result()
-                out[places[future] : places[future] + len(block)] = block
-                done += len(block)
-                if progress is not None:
-                    progress(done, len(seeds))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    return out

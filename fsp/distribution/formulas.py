@@ -15,9 +15,9 @@ from fsp.model.formula import parse
 from fsp.model.size import bounded
 
 
-def observe(
-    formula: str,
+def values_on(
     states: IntArray,
+    formula: str,
     species: Sequence[str],
     observables: Mapping[str, str],
     t: float | None,
@@ -47,14 +47,14 @@ def observe(
     ArgumentError
         If the formula cannot be read, names something else, or uses `time` where there is none.
     """
-    expression = read(formula, species, observables, t)
+    expression = read_formula(formula, species, observables, t)
     columns = {name: states[:, i].astype(float) for i, name in enumerate(species)}
     values = np.asarray(evaluate(expression, columns, 0.0 if t is None else t))
     dtype = np.bool_ if values.dtype == np.bool_ else np.float64
     return np.broadcast_to(values, len(states)).astype(dtype)
 
 
-def read(formula: str, species: Sequence[str], observables: Mapping[str, str], t: float | None) -> Expression:
+def read_formula(formula: str, species: Sequence[str], observables: Mapping[str, str], t: float | None) -> Expression:
     """Read a formula.
 
     Parameters

@@ -23,8 +23,8 @@ from fsp.model.switches import switch_times
 from fsp.model.taylor import constant
 from fsp.model.times import checked_times
 from fsp.model.tree import Expression, Symbol, call, depends_on_time, symbols
-from fsp.verification import sampler_kernels as kernels
-from fsp.verification.sampler_programs import Programs
+from fsp.sampling import kernels as kernels
+from fsp.sampling.programs import Programs
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray

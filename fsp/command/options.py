@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+import fsp
 from fsp.errors import ArgumentError, ModelError
 from fsp.quantities import number, size
 
@@ -64,11 +65,18 @@ _SHARED = (
 )
 
 
-def shared_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give `command` the options that make a `Request`."""
-    for option in reversed(_SHARED):
-        command = option(command)
-    return command
+def with_options(*options: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return what gives a command these options, in this order."""
+
+    def given(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return given
+
+
+shared_options = with_options(*_SHARED)  # they make a `Request`
 
 
 class SolverOption(click.Option):
@@ -108,3 +116,25 @@ def named(texts: Sequence[str], option: str, form: str) -> Iterator[tuple[str, s
             raise ArgumentError(f"`{option}` must give '{name}' once, but gives it several times.")
         seen.add(name)
         yield name, value
+
+
+def load_model(path: str, settings: Sequence[str]) -> Model:
+    """Read a model, and set what --set gives."""
+    return with_settings(fsp.load(path), settings)
+
+
+BACKEND = click.option(
+    "--backend", default="serial", show_default=True, help="serial, or petsc: on the ranks that mpirun started."
+)
+
+
+class PassesOptions(click.Command):
+    """A command that leaves -fsp_... to PETSc, which is told of them where its objects are made."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read all other arguments."""
+        if {"petsc", "--backend=petsc"} & set(args) and any(argument.startswith("-fsp_") for argument in args):
+            from fsp.petsc.flags import without_options
+
+            args = without_options(args)
+        return super().parse_args(ctx, args)

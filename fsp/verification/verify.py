@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, replace
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,9 +12,9 @@ from fsp.distribution import Distribution, Solution
 from fsp.doors import transient
 from fsp.errors import ArgumentError, ToleranceWarning
 from fsp.model.arguments import check_call
-from fsp.verification.answers import Moments, verify_answer
 from fsp.verification.battery import Battery
 from fsp.verification.diagnosis import diagnose
+from fsp.verification.other_solvers import Moments, verify_answer
 from fsp.verification.power import detectable
 from fsp.verification.reading import read_samples
 from fsp.verification.report import Report
@@ -29,8 +28,8 @@ if TYPE_CHECKING:
 
     from fsp.arrays import FloatArray
     from fsp.model import Model
+    from fsp.sampling.simulator import Simulator
     from fsp.verification.samples import Samples
-    from fsp.verification.sequential import Simulator
 
 ALPHA = 1e-3
 POWER = 0.9
@@ -75,7 +74,7 @@ def verify(
         Names of the array's species, or of those of a table that are looked at; those of the model by default.
     simulator
         What is asked for runs: an object with ``name`` and ``sample(model, times, runs, seed)``, or a name or command
-        of `fsp.verification.simulators`.  With `samples`, the name of what made them.
+        of `fsp.sampling.open_simulator`.  With `samples`, the name of what made them.
     runs
         How many runs a simulator is asked for; with means, of how many runs they are.
     seed
@@ -87,7 +86,7 @@ def verify(
         The largest number of runs then.
     claimed
         The error that `samples` may have where they are the answer of a solver: a `Distribution`, a `Solution`, or
-        `fsp.verification.answers.Moments`.
+        `fsp.verification.other_solvers.Moments`.
     tol
         Bound on the error of the reference; by default so small that it hardly widens the tests.
     power
@@ -212,8 +211,9 @@ def opened(simulator: str | Simulator | None) -> Simulator:
         raise ArgumentError("`samples` or `simulator` must be given, but neither is.")
     if not isinstance(simulator, str):
         return simulator
-    found: Simulator = import_module("fsp.verification.simulators").open_simulator(simulator)
-    return found
+    from fsp.sampling.simulators import open_simulator
+
+    return open_simulator(simulator)
 
 
 def checked_level(alpha: float) -> None:

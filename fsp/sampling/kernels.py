@@ -10,7 +10,7 @@ P. A. W. Lewis, G. S. Shedler, Nav. Res. Logist. Q. 26:403, 1979, doi:10.1002/na
 import numpy as np
 
 from fsp.compilation import njit
-from fsp.verification.sampler_programs import CODES
+from fsp.sampling.programs import CODES
 
 DONE, BAD_RATE, NEGATIVE, TOO_LARGE, TOO_MANY, NO_BOUND = range(6)
 LARGEST = 2.0**53

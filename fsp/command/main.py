@@ -1,0 +1,46 @@
+"""The `fsp` command: read a model, solve it, print the answer with its error, write files and pictures.
+
+Tables and JSON go to standard output; progress, warnings and errors to standard error.  The exit status tells a batch
+script what happened; `fsp --help` lists the codes.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from typing import Any
+
+import click
+
+from fsp.command.batch import batch
+from fsp.command.exits import EPILOG, printing_if
+from fsp.command.info import info
+from fsp.command.relaxation import relaxation
+from fsp.command.stationary import stationary
+from fsp.command.suite import suite
+from fsp.command.transient import transient
+from fsp.command.verify import verify
+from fsp.ranks import rank_started
+from fsp.version import __version__
+
+
+class _Commands(click.Group):
+    """The commands; where many ranks are started with wrong words, one of them says so."""
+
+    def main(self, *args: Any, **more: Any) -> Any:
+        """Read the words and run what they say."""
+        with printing_if(rank_started() == 0 or not any(word.endswith("petsc") for word in sys.argv)):
+            return super().main(*args, **more)
+
+
+@click.group(cls=_Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="fsp")
+def main() -> None:
+    """Solve the chemical master equation, with a bound on the total error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that lacks ≤ shows a question mark
+
+
+for command in (transient, stationary, batch, relaxation, info, suite, verify):
+    main.add_command(command)

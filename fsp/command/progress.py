@@ -1,0 +1,98 @@
+"""Progress on standard error: a bar on a terminal, lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeAlias
+
+import click
+
+if TYPE_CHECKING:
+    from fsp.projection import Progress, SweepProgress
+
+    Report: TypeAlias = Callable[[Progress | SweepProgress], None]
+
+_SECONDS_BETWEEN_LINES = 5.0  # chosen: a log of an hour stays below a thousand lines
+
+
+@contextmanager
+def warnings_as_lines() -> Iterator[None]:
+    """Write the warnings of a block when it has ended, a line each."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        try:
+            yield
+        finally:
+            for warning in caught:
+                click.echo(f"fsp: warning: {warning.message}", err=True)
+
+
+@contextmanager
+def shown_progress(quiet: bool) -> Iterator[Report | None]:
+    """Give a callback: a bar on a terminal, a line every few seconds elsewhere, None when quiet."""
+    if quiet:
+        yield None
+    elif not sys.stderr.isatty():
+        yield Lines()
+    else:
+        from rich import console, progress
+
+        columns = (
+            progress.SpinnerColumn(),
+            progress.BarColumn(24),
+            progress.TextColumn("{task.description}", markup=False),
+            progress.TimeElapsedColumn(),
+            progress.TextColumn("left"),
+            progress.TimeRemainingColumn(),
+        )
+        with progress.Progress(*columns, console=console.Console(stderr=True), transient=True) as bar:
+            task = bar.add_task("", total=None)
+
+            def report(moment: Progress | SweepProgress) -> None:
+                reached, end = share(moment)
+                bar.update(task, completed=reached, total=end, description=status(moment))
+
+            yield report
+
+
+class Lines:
+    """Print progress as plain lines, at most one every few seconds."""
+
+    def __init__(self) -> None:
+        self.start = self.last = time.monotonic()
+
+    def __call__(self, progress: Progress | SweepProgress) -> None:
+        """Print, if the last line is some seconds old."""
+        now = time.monotonic()
+        if now - self.last >= _SECONDS_BETWEEN_LINES:
+            self.last = now
+            click.echo(f"fsp: {status(progress)}, {now - self.start:.0f} s", err=True)
+
+
+def share(progress: Progress | SweepProgress) -> tuple[float, float | None]:
+    """Return how far it is, and how far it goes."""
+    from fsp.projection import Progress
+
+    if isinstance(progress, Progress):
+        return progress.t or 0.0, progress.t_end
+    return progress.done, progress.total
+
+
+def status(progress: Progress | SweepProgress) -> str:
+    """Say in a line how far it is."""
+    from fsp.projection import SweepProgress
+
+    if isinstance(progress, SweepProgress):
+        failed = f" ({progress.failed} failed)" if progress.failed else ""
+        last = f", last {progress.message}" if progress.message else ""
+        head = f"{progress.done} of {progress.total} {progress.kind}{failed}{last}"
+        if not progress.n_states:
+            return head
+        return f"{head}, up to {progress.n_states:,} states, error {progress.error:.1e}"
+    reached = "" if progress.t is None else f"t = {progress.t:.4g} of {progress.t_end:.4g}, "
+    message = f", {progress.message}" if progress.message else ""
+    return f"{reached}{progress.n_states:,} states, error {progress.error:.1e}{message}"

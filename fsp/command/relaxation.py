@@ -1,0 +1,36 @@
+"""`fsp relaxation`."""
+
+from __future__ import annotations
+
+import click
+
+import fsp
+from fsp.command.exits import EPILOG, guarded
+from fsp.command.options import JSON, SET, load_model
+
+
+@click.command(epilog=EPILOG)
+@click.argument("model")
+@SET
+@click.option("--modes", default=3, show_default=True, help="Number of modes.")
+@click.option("--tol", default=1e-10, show_default=True, help="Error of the stationary distribution below the modes.")
+@JSON
+@guarded
+def relaxation(model: str, settings: tuple[str, ...], modes: int, tol: float, as_json: bool) -> int:
+    """Print the slowest eigenvalues and relaxation times of MODEL (SBML or Antimony), or its rate of extinction."""
+    from fsp.output.records import to_json
+
+    found = fsp.relaxation(load_model(model, settings), modes, tol)
+    record = {
+        "fsp": fsp.__version__,
+        "n_states": found.n_states,
+        "eigenvalues": [[value.real, value.imag] for value in found.eigenvalues.tolist()],
+        "times": found.times.tolist(),
+        "residuals": found.residuals.tolist(),
+        "errors": None if found.errors is None else found.errors.tolist(),
+        "confirmed": [] if found.confirmed is None else found.confirmed.tolist(),
+        "absorbed": found.quasi_stationary is not None,
+        "notes": list(found.notes),
+    }
+    click.echo(to_json(record) if as_json else str(found))
+    return 0

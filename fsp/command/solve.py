@@ -1,0 +1,172 @@
+"""What the commands that solve have in common: read the model, solve, print, write, judge."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Callable
+from contextlib import redirect_stderr
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+import fsp
+from fsp.command.exits import ABOVE_TOLERANCE, code_of, error_line, printing_if
+from fsp.command.options import Request, load_model
+from fsp.command.printing import answer_json, answer_text
+from fsp.command.progress import shown_progress, warnings_as_lines
+from fsp.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from fsp.command.printing import Answer
+    from fsp.command.progress import Report
+    from fsp.model import Model
+
+KINDS = {"transient": "solution", "sweep": "sweep", "stationary": "distribution"}
+"""What a file holds of each task."""
+
+
+def run_on_ranks(request: Request, task: str, backend: str, asked: Callable[[], dict[str, Any]]) -> int:
+    """Do what `run` does, on all ranks, with the options that `asked` returns; the first one prints."""
+    from fsp.doors import backend_named
+
+    comm = backend_named(backend).comm
+    from fsp.petsc.options import Options
+
+    with redirect_stderr(sys.__stderr__), comm.guard(error_line, code_of):
+        options = {**asked(), "backend": backend, "comm": comm}
+        Options(comm)  # refuses what the command line asks of PETSc by a wrong name
+        model = comm.share(lambda: _checked_model(request, task))
+        request = replace(request, resume=False, save_every=None)
+        with printing_if(comm.rank == 0):
+            return run(request, task, model, **options)
+
+
+def run(request: Request, task: str, model: Model | None = None, **options: Any) -> int:
+    """Solve, print the answer, write the files, return the exit status."""
+    options |= request.limits()
+    model = _checked_model(request, task) if model is None else model
+    unknown = [name for name in request.marginal if name not in model.species]
+    if unknown:
+        raise ArgumentError(f"`--marginal` must be one of {', '.join(model.species)}, but is '{unknown[0]}'.")
+    started = time.perf_counter()
+    with warnings_as_lines(), shown_progress(request.quiet) as report:
+        answer = _solve(request, task, model, options | {"tol": request.tol}, report)
+    seconds = time.perf_counter() - started
+    click.echo((answer_json if request.as_json else answer_text)(answer, request, seconds))
+    _write(answer, request)
+    return _judge(answer, request.tol)
+
+
+def _solve(request: Request, task: str, model: Model, options: dict[str, Any], report: Report | None) -> Answer:
+    """Solve, from where --resume says; where a signal comes, save what was reached and leave."""
+    if task == "stationary":
+        return fsp.stationary(model, progress=report, **options)
+    from fsp.jobs.stopping import Keeper, Stop, go_on
+
+    solve: Callable[..., Answer] = getattr(fsp, task)
+    earlier = _earlier(request, task)
+    if earlier is not None and task == "transient":
+        solve, options = go_on, options | {"earlier": earlier}
+    elif earlier is not None:
+        options = options | {"resume": earlier}
+    with Stop() as stop:
+        try:
+            return solve(model, progress=Keeper(stop, report, request.out, request.save_every), **options)
+        except KeyboardInterrupt as error:
+            _keep(error, request)
+            raise SystemExit(128 + (stop.signal or signal.SIGINT)) from None
+
+
+def _earlier(request: Request, task: str) -> Any:
+    """Return what --resume goes on from, None where nothing was begun."""
+    if not request.resume or request.out is None or not request.out.exists():
+        return None
+    earlier = fsp.read(request.out)
+    kind = KINDS[task]
+    if type(earlier).__name__.lower() != kind:
+        raise ArgumentError(
+            f"`--resume` must find a {kind} in --out, but '{request.out}' holds a {type(earlier).__name__.lower()}."
+        )
+    return earlier
+
+
+def _keep(error: KeyboardInterrupt, request: Request) -> None:
+    """Save what was reached, and say so."""
+    solution = getattr(error, "solution", None)
+    kept = "nothing was saved"
+    if solution is not None and request.out is not None:
+        solution.save(request.out)
+        kept = f"what was reached is in {request.out}, and the same command with --resume goes on from there"
+    elif solution is not None:
+        kept += ", since there is no --out"
+    click.echo(f"fsp: {error or 'stopped'}; {kept}", err=True)
+
+
+def _write(answer: Answer, request: Request) -> None:
+    if request.out:
+        answer.save(request.out)
+    if request.plot:
+        from fsp.output import pictures
+
+        pictures.write(pictures.overview(answer), request.plot)  # type: ignore[arg-type]  # a sweep has none
+
+
+def _judge(answer: Answer, tol: float) -> int:
+    """Return the exit status; a stationary answer has an estimate and no more."""
+    from fsp.distribution import Distribution, Sweep
+
+    if isinstance(answer, Sweep) and answer.failures:
+        click.echo(f"fsp: error: {len(answer.failures)} of {len(answer)} points failed", err=True)
+        return 1
+    if not isinstance(answer, Distribution) and not answer.error.certified:
+        click.echo("fsp: warning: this error is an estimate, not a bound", err=True)
+        return ABOVE_TOLERANCE
+    return 0 if answer.error.total <= tol else ABOVE_TOLERANCE
+
+
+def _checked_model(request: Request, task: str) -> Model:
+    """Return the model, once it is known that the answer can be written, and what it may replace."""
+    from fsp.output.replace import is_marked, require_outputs
+
+    if request.plot is not None:
+        from fsp.output.pictures import SUFFIXES
+
+        if request.plot.suffix.lower() not in SUFFIXES:
+            kinds = ", ".join(SUFFIXES)
+            raise ArgumentError(f"`--plot` must end in one of {kinds}, but is '{request.plot}'.")
+    asked = [("--out", request.out, _is_answer), ("--plot", request.plot, is_marked)]
+    outputs = [(option, path, is_own) for option, path, is_own in asked if path is not None]
+    require_outputs(outputs, inputs=[request.model], overwrite=request.overwrite)
+    if request.out is not None and not (request.resume or request.overwrite):
+        _require_no_loss(request.out, KINDS[task])
+    return load_model(request.model, request.settings)
+
+
+def _is_answer(path: Path) -> bool:
+    from fsp.output.storage import kept
+
+    return kept(path) is not None
+
+
+def _require_no_loss(out: Path, kind: str) -> None:
+    """Refuse to replace an answer by one of another kind, or one that --resume goes on from."""
+    from fsp.output.storage import kept
+
+    there = kept(out) if out.exists() else None
+    if there is None or not there.kind:
+        return
+    if there.kind != kind:
+        raise ArgumentError(
+            f"`--out` must be a new file, or one of a {kind}, but '{out}' holds a {there.kind}. Choose another name, "
+            f"or replace it with --overwrite."
+        )
+    if kind == "sweep" or not there.complete:
+        holds = "a sweep" if kind == "sweep" else "what was reached by a run that was stopped"
+        raise ArgumentError(
+            f"`--out` must not hold what would have to be computed again, but '{out}' holds {holds}. Go on from it "
+            f"with --resume, or replace it with --overwrite."
+        )

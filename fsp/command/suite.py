@@ -1,0 +1,77 @@
+"""`fsp suite`."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+import fsp
+from fsp.command.exits import judged
+from fsp.command.options import JSON, OVERWRITE
+from fsp.command.progress import shown_progress
+from fsp.errors import ArgumentError
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--case", "only", multiple=True, metavar="NUMBER", help="Only this case; may be given several times.")
+@click.option("--level", metavar="LxVy", help="SBML level and version of the model files, l3v1; the newest.")
+@click.option("--simulator", metavar="NAME", help="Test this simulator: roadrunner, gillespy2, copasi, ...")
+@click.option("--command", metavar="TEXT", help="Test a program: 'mysim {model} {seed} {out}' writes CSV to {out}.")
+@click.option("--runs", type=click.IntRange(2), default=10_000, show_default=True, help="Its runs of each case.")
+@click.option("--seed", default=1, show_default=True, help="Seed of the simulator.")
+@click.option("--alpha", default=1e-3, show_default=True, help="Largest probability of a false alarm, over all cases.")
+@click.option("--out", multiple=True, type=click.Path(path_type=Path), help="Write a file: .csv or .json.")
+@OVERWRITE
+@JSON
+@click.option("--quiet", is_flag=True, help="No progress.")
+@judged
+def suite(folder: Path, out: tuple[Path, ...], overwrite: bool, as_json: bool, quiet: bool, **options: Any) -> int:
+    """Compare the SBML stochastic test suite in DIR with certified solutions, or test a simulator on it.
+
+    Exit status: 0 where all cases that are chemical master equations agree with their tables, or with the simulator; 1
+    where one differs; 2 where one is not decided or cannot be read.
+    """
+    from fsp.output import files
+    from fsp.output.records import to_json
+    from fsp.output.replace import is_marked, require_outputs
+    from fsp.projection import SweepProgress
+
+    for path in out:
+        if path.suffix not in (".csv", ".json"):
+            raise ArgumentError(f"`--out` must be a .csv or .json file, but is '{path}'.")
+    require_outputs([("--out", path, is_marked) for path in out], inputs=[], overwrite=overwrite)
+    run = _suite_run(**options)
+    with shown_progress(quiet) as report:
+
+        def tell(done: int, total: int, name: str) -> None:
+            if report is not None:
+                report(SweepProgress(done, total, 0, 0, 0.0, name, kind="cases"))
+
+        found = run(folder, tell=tell)
+    record = to_json({"fsp": fsp.__version__, **found.record()})
+    click.echo(record if as_json else str(found))
+    for path in out:
+        files.write(path, found.to_csv() if path.suffix == ".csv" else record)
+    return int(found.exit_status)
+
+
+def _suite_run(
+    simulator: str | None, command: str | None, runs: int, seed: int, alpha: float, **options: Any
+) -> Callable[..., Any]:
+    """Return what goes through the suite: a simulator, or the solver."""
+    if simulator and command:
+        raise ArgumentError("One of `--simulator` and `--command` must be given, but both are.")
+    if not (simulator or command):
+        from fsp.verification.suite import run_suite
+
+        return functools.partial(run_suite, **options)
+    from fsp.sampling.simulators import open_simulator
+    from fsp.verification.suite_simulator import run_simulator
+
+    opened = open_simulator(simulator or command or "")
+    return functools.partial(run_simulator, simulator=opened, runs=runs, seed=seed, alpha=alpha, **options)

@@ -1,0 +1,108 @@
+"""`fsp transient`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fsp.command.exits import EPILOG, guarded
+from fsp.command.options import BACKEND, PassesOptions, Request, SolverOption, named, shared_options
+from fsp.command.solve import run, run_on_ranks
+from fsp.errors import ArgumentError
+from fsp.quantities import points
+
+
+@click.command(epilog=EPILOG, cls=PassesOptions)
+@shared_options
+@click.option(
+    "--times",
+    multiple=True,
+    required=True,
+    metavar="TIMES",
+    help="1,2,5 or FROM:TO:NUMBER, with both ends.",
+)
+@click.option("--solver", cls=SolverOption, default="auto", show_default=True)
+@click.option(
+    "--sweep",
+    "sweeps",
+    multiple=True,
+    metavar="NAME=VALUES",
+    help="Solve at all these values, 1,2,5 or FROM:TO:NUMBER, of a parameter or an initial count.",
+)
+@click.option("--pairs", is_flag=True, help="Take the values of several --sweep in pairs, not in all combinations.")
+@click.option("--jobs", type=click.IntRange(1), help="Number of processes of a sweep; as many as processors.")
+@click.option("--resume", is_flag=True, help="Go on from --out, if that was begun.")
+@click.option("--save-every", type=click.FloatRange(0), metavar="SECONDS", help="Save to --out while it runs.")
+@BACKEND
+@click.option(
+    "--checkpoint",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="With --backend petsc: where --save-every (a minute) saves, and --resume goes on, on any number of ranks.",
+)
+@guarded
+def transient(
+    times: tuple[str, ...],
+    solver: str,
+    sweeps: tuple[str, ...],
+    pairs: bool,
+    jobs: int | None,
+    backend: str,
+    checkpoint: Path | None,
+    **shared: Any,
+) -> int:
+    """Solve MODEL (SBML or Antimony) from its initial state up to some times.
+
+    Options that name one thing, like --times or --set, may be given several times.
+    """
+    request = Request(**shared)
+    if backend != "serial":
+
+        def asked() -> dict[str, Any]:
+            return _asked_of_ranks(request, backend, checkpoint, sweeps) | {
+                "times": points(",".join(times), "--times"),
+                "solver": solver,
+            }
+
+        return run_on_ranks(request, "transient", backend, asked)
+    if checkpoint is not None:
+        raise ArgumentError("`--checkpoint` must come with --backend petsc; --save-every writes to --out in serial.")
+    if request.out is None and (request.resume or request.save_every is not None):
+        raise ArgumentError("`--out` must name the file for --resume and --save-every, but is missing.")
+    options: dict[str, Any] = {"times": points(",".join(times), "--times"), "solver": solver}
+    if not sweeps:
+        _refuse_without_sweep(pairs, jobs)
+        return run(request, "transient", **options)
+    if request.plot is not None:
+        raise ArgumentError("`--plot` must have one solution to draw, but --sweep makes several.")
+    values = _swept(request, sweeps)
+    return run(request, "sweep", values=values, pairs=pairs, processes=jobs, errors="keep", **options)
+
+
+def _refuse_without_sweep(pairs: bool, jobs: int | None) -> None:
+    for name, given in (("pairs", pairs), ("jobs", jobs is not None)):
+        if given:
+            raise ArgumentError(f"`--{name}` must come with --sweep, but there is none.")
+
+
+def _swept(request: Request, sweeps: Sequence[str]) -> dict[str, list[float]]:
+    """Return the values of --sweep by name."""
+    values = {name: points(text, f"--sweep {name}") for name, text in named(sweeps, "--sweep", "NAME=VALUES")}
+    twice = [name for name, _ in named(request.settings, "--set", "NAME=VALUE") if name in values]
+    if twice:
+        raise ArgumentError(f"`--set` and `--sweep` must not give the same name, but both give '{twice[0]}'.")
+    return values
+
+
+def _asked_of_ranks(request: Request, backend: str, checkpoint: Path | None, sweeps: Sequence[str]) -> dict[str, Any]:
+    """Return what a transient on ranks is told of its checkpoints."""
+    if sweeps:
+        raise ArgumentError(f"`--sweep` must come with --backend serial, but that is '{backend}'.")
+    if checkpoint is not None:
+        return {"checkpoint": checkpoint, "resume": request.resume, "save_every": request.save_every}
+    if request.resume or request.save_every is not None:
+        raise ArgumentError(f"`--checkpoint` must name a folder for --resume and --save-every with '{backend}'.")
+    return {}
