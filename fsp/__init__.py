@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from fsp.approximation.approximations import Approximations, approximations
+    from fsp.approximation.linear_noise import LinearNoise, linear_noise
     from fsp.distribution import Distribution, ErrorLedger, Interval, Solution, Sweep, read
     from fsp.errors import (
         ArgumentError,
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     from fsp.projection.sweep import sweep
     from fsp.solvers import Chebyshev, Implicit, Krylov, Magnus, Rational, Squaring, Uniformization
     from fsp.space import StateSpace
-    from fsp.verification.approximations import Approximations, approximations
     from fsp.verification.checking import verify
     from fsp.verification.report import Report
     from fsp.verification.sampler import ssa
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 # Where each public name lives: imported at first use, so that `import fsp` stays fast.
 _HOMES = {
-    "Approximations": "fsp.verification.approximations",
+    "Approximations": "fsp.approximation.approximations",
     "ArgumentError": "fsp.errors",
     "BackendError": "fsp.errors",
     "ConvergenceError": "fsp.errors",
@@ -54,6 +55,7 @@ _HOMES = {
     "Interval": "fsp.distribution",
     "Chebyshev": "fsp.solvers",
     "Krylov": "fsp.solvers",
+    "LinearNoise": "fsp.approximation.linear_noise",
     "Magnus": "fsp.solvers",
     "Model": "fsp.model",
     "ModelError": "fsp.errors",
@@ -72,7 +74,8 @@ _HOMES = {
     "Sweep": "fsp.distribution",
     "ToleranceWarning": "fsp.errors",
     "Uniformization": "fsp.solvers",
-    "approximations": "fsp.verification.approximations",
+    "approximations": "fsp.approximation.approximations",
+    "linear_noise": "fsp.approximation.linear_noise",
     "load": "fsp.model",
     "read": "fsp.distribution",
     "relaxation": "fsp.projection.relaxation",
@@ -100,6 +103,7 @@ __all__ = [
     "Interrupted",
     "Interval",
     "Krylov",
+    "LinearNoise",
     "Magnus",
     "Model",
     "ModelError",
@@ -119,6 +123,7 @@ __all__ = [
     "ToleranceWarning",
     "Uniformization",
     "approximations",
+    "linear_noise",
     "load",
     "read",
     "relaxation",

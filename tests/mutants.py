@@ -2348,6 +2348,55 @@ MUTANTS = [
         "examination",
         only="true_bounds and hill",
     ),
+    # ---- approximations
+    mutant(
+        "volumes-forget-the-order",
+        "approximation/scaling.py",
+        "Number(volume ** (1 - orders.pop()))",
+        "Number(volume ** (0 * orders.pop()))",
+        "approximations",
+        only="scaled_exactly",
+    ),
+    mutant(
+        "densities-are-mass-action",
+        "approximation/scaling.py",
+        " or len(terms) > len(found.upper):",
+        ":",
+        "approximations",
+        only="scaled_exactly",
+    ),
+    mutant(
+        "conditions-are-smooth",
+        "approximation/scaling.py",
+        "if isinstance(node, Call) and symbols(node) & own and has_switches",
+        "if isinstance(node, Number) and symbols(node) & own and has_switches",
+        "approximations",
+        only="refused_by_name",
+    ),
+    mutant(
+        "next-order-without-curvature",
+        "approximation/linear_noise.py",
+        '0.5 * np.einsum("rklm,lm->rk", f[3], C)',
+        '0.4 * np.einsum("rkl,l->rk", f[2], m)',
+        "approximations",
+        only="next_order",
+    ),
+    mutant(
+        "third-cumulant-is-left-out",
+        "approximation/linear_noise.py",
+        "A = S @ (inner @ C + 0.5 *",
+        "A = S @ (inner @ C + 0.0 *",
+        "approximations",
+        only="next_order",
+    ),
+    mutant(
+        "spectra-of-one-sign",
+        "approximation/linear_noise.py",
+        "return volume * np.real(",
+        "return 2.0 * volume * np.real(",
+        "approximations",
+        only="spectr",
+    ),
 ]
 
 
