@@ -9,6 +9,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from fsp.approximation.approximations import Approximations, approximations
+    from fsp.approximation.fokker_planck import FokkerPlanck, fokker_planck
     from fsp.approximation.linear_noise import LinearNoise, linear_noise
     from fsp.distribution import Distribution, ErrorLedger, Interval, Solution, Sweep, read
     from fsp.errors import (
@@ -47,6 +48,7 @@ _HOMES = {
     "ErrorLedger": "fsp.distribution",
     "Event": "fsp.model",
     "FSPError": "fsp.errors",
+    "FokkerPlanck": "fsp.approximation.fokker_planck",
     "FormatWarning": "fsp.errors",
     "Generator": "fsp.generator",
     "Histograms": "fsp.verification.samples",
@@ -75,6 +77,7 @@ _HOMES = {
     "ToleranceWarning": "fsp.errors",
     "Uniformization": "fsp.solvers",
     "approximations": "fsp.approximation.approximations",
+    "fokker_planck": "fsp.approximation.fokker_planck",
     "linear_noise": "fsp.approximation.linear_noise",
     "load": "fsp.model",
     "read": "fsp.distribution",
@@ -96,6 +99,7 @@ __all__ = [
     "ErrorLedger",
     "Event",
     "FSPError",
+    "FokkerPlanck",
     "FormatWarning",
     "Generator",
     "Histograms",
@@ -123,6 +127,7 @@ __all__ = [
     "ToleranceWarning",
     "Uniformization",
     "approximations",
+    "fokker_planck",
     "linear_noise",
     "load",
     "read",

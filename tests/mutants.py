@@ -2397,6 +2397,46 @@ MUTANTS = [
         "approximations",
         only="spectr",
     ),
+    mutant(
+        "hops-without-the-donor",
+        "approximation/lattice.py",
+        "return forward, math.exp(-2.0 * h) * forward",
+        "return forward, math.exp(-2.1 * h) * forward",
+        "fokker_planck",
+        only="independent or immigration",
+    ),
+    mutant(
+        "central-hops-drift-too-fast",
+        "approximation/lattice.py",
+        "(1.0 - h) / (2.0 * h * h)",
+        "(1.0 - h * h) / (2.0 * h * h)",
+        "fokker_planck",
+        only="immigration",
+    ),
+    mutant(
+        "hops-for-want-of-molecules",
+        "approximation/lattice.py",
+        'call("max", call("-", Symbol(name), Number(float(k * cells))), ZERO) if k else',
+        'call("abs", call("-", Symbol(name), Number(float(k * cells)))) if k else',
+        "fokker_planck",
+        only="want_of_molecules",
+    ),
+    mutant(
+        "cells-half-way-belong-above",
+        "approximation/lattice.py",
+        "np.where(between, 0.5 * p, p), 0.5 * p[between]",
+        "np.where(between, 1.0 * p, p), 0.0 * p[between]",
+        "fokker_planck",
+        only="independent or closed_form",
+    ),
+    mutant(
+        "nothing-is-extrapolated",
+        "approximation/fokker_planck.py",
+        "table = [(factor * fine - coarse) / (factor - 1.0)",
+        "table = [(factor * fine - fine) / (factor - 1.0)",
+        "fokker_planck",
+        only="orders_in_the_volume",
+    ),
 ]
 
 

@@ -84,7 +84,7 @@ def scaling(model: Model, k: int) -> Scaling:
     'X^2'
     """
     law, species = smooth_law(model, k), model.species
-    terms = _mass_action(model, k, law)
+    terms = mass_action(model, k, law)
     if terms is None:
         return Scaling(law, law, ZERO, None)
     f = plus(*(times(scalar, _monomials(own, species)) for scalar, own in terms))
@@ -119,8 +119,8 @@ def require_chain(model: Model) -> None:
         raise ModelError(f"'{model.name}' must have no events to be approximated, but has '{model.events[0].name}'.")
 
 
-def _mass_action(model: Model, k: int, law: Expression) -> tuple[tuple[Expression, Terms], ...] | None:
-    """Return a propensity as a sum of mass action, None where it is none."""
+def mass_action(model: Model, k: int, law: Expression) -> tuple[tuple[Expression, Terms], ...] | None:
+    """Return a propensity as a sum of mass action: factors without species, each with κ by α; None for other laws."""
     products: Sequence[tuple[Expression, Expression]] = [(ONE, law)]
     if depends_on_time(law):
         factorised = model.factorised(k)
