@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from fsp.approximation.approximations import Approximations, approximations
     from fsp.approximation.fokker_planck import FokkerPlanck, fokker_planck
+    from fsp.approximation.langevin import Langevin, langevin
     from fsp.approximation.linear_noise import LinearNoise, linear_noise
     from fsp.distribution import Distribution, ErrorLedger, Interval, Solution, Sweep, read
     from fsp.errors import (
@@ -57,6 +58,7 @@ _HOMES = {
     "Interval": "fsp.distribution",
     "Chebyshev": "fsp.solvers",
     "Krylov": "fsp.solvers",
+    "Langevin": "fsp.approximation.langevin",
     "LinearNoise": "fsp.approximation.linear_noise",
     "Magnus": "fsp.solvers",
     "Model": "fsp.model",
@@ -78,6 +80,7 @@ _HOMES = {
     "Uniformization": "fsp.solvers",
     "approximations": "fsp.approximation.approximations",
     "fokker_planck": "fsp.approximation.fokker_planck",
+    "langevin": "fsp.approximation.langevin",
     "linear_noise": "fsp.approximation.linear_noise",
     "load": "fsp.model",
     "read": "fsp.distribution",
@@ -107,6 +110,7 @@ __all__ = [
     "Interrupted",
     "Interval",
     "Krylov",
+    "Langevin",
     "LinearNoise",
     "Magnus",
     "Model",
@@ -128,6 +132,7 @@ __all__ = [
     "Uniformization",
     "approximations",
     "fokker_planck",
+    "langevin",
     "linear_noise",
     "load",
     "read",

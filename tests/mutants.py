@@ -2403,7 +2403,7 @@ MUTANTS = [
         "return forward, math.exp(-2.0 * h) * forward",
         "return forward, math.exp(-2.1 * h) * forward",
         "fokker_planck",
-        only="independent or immigration",
+        only="drift_and_variance",
     ),
     mutant(
         "central-hops-drift-too-fast",
@@ -2411,7 +2411,7 @@ MUTANTS = [
         "(1.0 - h) / (2.0 * h * h)",
         "(1.0 - h * h) / (2.0 * h * h)",
         "fokker_planck",
-        only="immigration",
+        only="drift_and_variance",
     ),
     mutant(
         "hops-for-want-of-molecules",
@@ -2427,7 +2427,7 @@ MUTANTS = [
         "np.where(between, 0.5 * p, p), 0.5 * p[between]",
         "np.where(between, 1.0 * p, p), 0.0 * p[between]",
         "fokker_planck",
-        only="independent or closed_form",
+        only="half_way",
     ),
     mutant(
         "nothing-is-extrapolated",
@@ -2435,7 +2435,23 @@ MUTANTS = [
         "table = [(factor * fine - coarse) / (factor - 1.0)",
         "table = [(factor * fine - fine) / (factor - 1.0)",
         "fokker_planck",
-        only="orders_in_the_volume",
+        only="extrapolation",
+    ),
+    mutant(
+        "langevin-paths-of-order-one",
+        "approximation/langevin.py",
+        "b = 2.0 * self.rates(y, t + h) - a",
+        "b = a",
+        "langevin",
+        only="weak_order",
+    ),
+    mutant(
+        "half-the-noise",
+        "approximation/langevin.py",
+        "eta[0::2] + eta[1::2]) / math.sqrt(2.0)",
+        "eta[0::2] + eta[1::2]) / 2.0",
+        "langevin",
+        only="too_long",
     ),
 ]
 

@@ -10,6 +10,7 @@ from scipy.integrate import quad, solve_ivp
 from written_networks import network
 
 import fsp
+from fsp.approximation.fokker_planck import _romberg
 from fsp.approximation.lattice import lattice, on_counts
 from fsp.approximation.scaling import ScaledNetwork
 
@@ -232,3 +233,30 @@ def test_quadrature_of_the_test_itself():
     norm = quad(lambda x: (10 + x) ** 39 * np.exp(-2 * x) / 1e60, 0, 60)[0]
     mean = quad(lambda x: x * (10 + x) ** 39 * np.exp(-2 * x) / 1e60, 0, 60)[0] / norm
     assert np.trapezoid(grid * density, grid) == pytest.approx(mean, rel=1e-6)
+
+
+# ---- the parts
+
+
+@pytest.mark.parametrize("cells", [1, 2, 8])
+def test_hops_have_the_drift_and_variance_of_the_propensity(cells):
+    h = 1.0 / cells
+    for scheme, spread in (("central", 1.0), ("scharfetter-gummel", h / np.tanh(h))):
+        chain = lattice(PAIRS, cells, scheme)
+        rates = chain.propensities([[7 * cells]])[:, 0]
+        jumps = h * chain.change[:, 0]
+        assert rates @ jumps == pytest.approx(10.0 - 2 * 0.25 * 7 * 6)
+        assert rates @ jumps**2 == pytest.approx(spread * (10.0 + 4 * 0.25 * 7 * 6))
+
+
+def test_cells_half_way_are_shared():
+    states, p = on_counts(np.array([[0], [1], [2], [3], [5]]), np.array([0.1, 0.2, 0.3, 0.15, 0.25]), 2)
+    assert states[:, 0].tolist() == [0, 1, 2, 3]
+    np.testing.assert_allclose(p, [0.2, 0.475, 0.2, 0.125], atol=1e-15)
+
+
+def test_extrapolation_is_exact_for_two_powers():
+    values = [[np.array([3.0 + 2 * h**2 - 5 * h**4])] for h in (0.5, 0.25, 0.125)]
+    best, error = _romberg(values)
+    np.testing.assert_allclose(best, 3.0, rtol=1e-13)
+    assert 0 < error.item() < 0.1

@@ -82,7 +82,7 @@ def lattice(model: Model, cells: int, scheme: str = "central") -> Model:
     """
     reactions = []
     for k, reaction in enumerate(model.reactions):
-        law, terms = _between_counts(model, k, cells)
+        law, terms = between_counts(model, k, cells)
         for rate, sign, side in zip(SCHEMES[scheme](1.0 / cells), (1, -1), ("", " (back)"), strict=True):
             change = {name: sign * n for name, n in reaction.change.items()}
             if rate > 0.0 and change:
@@ -98,7 +98,7 @@ def lattice(model: Model, cells: int, scheme: str = "central") -> Model:
     return Model(species=model.species, reactions=reactions, initial=initial, name=name, time_unit=model.time_unit)
 
 
-def _between_counts(model: Model, k: int, cells: int) -> tuple[Expression, Terms | None]:
+def between_counts(model: Model, k: int, cells: int) -> tuple[Expression, Terms | None]:
     """Return the propensity as a law of n, and its falling powers where it is mass action."""
     law = smooth_law(model, k)
     found = mass_action(model, k, law)
