@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING, Any
 from fsp.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from fsp.approximation.approximations import Approximations, approximations
+    from fsp.approximation.fokker_planck import FokkerPlanck, fokker_planck
+    from fsp.approximation.langevin import Langevin, langevin
+    from fsp.approximation.linear_noise import LinearNoise, linear_noise
     from fsp.distribution import Distribution, ErrorLedger, Interval, Solution, Sweep
     from fsp.doors import stationary, transient
     from fsp.equilibrium.relaxation import Relaxation, relaxation
@@ -32,14 +36,13 @@ if TYPE_CHECKING:
     from fsp.sampling.sampler import ssa
     from fsp.solvers import Chebyshev, Implicit, Krylov, Magnus, Rational, Squaring, Uniformization
     from fsp.space import StateSpace
-    from fsp.verification.approximations import Approximations, approximations
     from fsp.verification.report import Report
     from fsp.verification.samples import Histograms, Runs, Summary
     from fsp.verification.verify import verify
 
 # Where each public name lives: imported at first use, so that `import fsp` stays fast.
 _HOMES = {
-    "Approximations": "fsp.verification.approximations",
+    "Approximations": "fsp.approximation.approximations",
     "ArgumentError": "fsp.errors",
     "BackendError": "fsp.errors",
     "ConvergenceError": "fsp.errors",
@@ -47,6 +50,7 @@ _HOMES = {
     "ErrorLedger": "fsp.distribution",
     "Event": "fsp.model",
     "FSPError": "fsp.errors",
+    "FokkerPlanck": "fsp.approximation.fokker_planck",
     "FormatWarning": "fsp.errors",
     "Generator": "fsp.generator",
     "Histograms": "fsp.verification.samples",
@@ -55,6 +59,8 @@ _HOMES = {
     "Interval": "fsp.distribution",
     "Chebyshev": "fsp.solvers",
     "Krylov": "fsp.solvers",
+    "Langevin": "fsp.approximation.langevin",
+    "LinearNoise": "fsp.approximation.linear_noise",
     "Magnus": "fsp.solvers",
     "Model": "fsp.model",
     "ModelError": "fsp.errors",
@@ -73,7 +79,10 @@ _HOMES = {
     "Sweep": "fsp.distribution",
     "ToleranceWarning": "fsp.errors",
     "Uniformization": "fsp.solvers",
-    "approximations": "fsp.verification.approximations",
+    "approximations": "fsp.approximation.approximations",
+    "fokker_planck": "fsp.approximation.fokker_planck",
+    "langevin": "fsp.approximation.langevin",
+    "linear_noise": "fsp.approximation.linear_noise",
     "load": "fsp.model",
     "plot": "fsp.output.pictures",
     "read": "fsp.output.storage",
@@ -95,6 +104,7 @@ __all__ = [
     "ErrorLedger",
     "Event",
     "FSPError",
+    "FokkerPlanck",
     "FormatWarning",
     "Generator",
     "Histograms",
@@ -102,6 +112,8 @@ __all__ = [
     "Interrupted",
     "Interval",
     "Krylov",
+    "Langevin",
+    "LinearNoise",
     "Magnus",
     "Model",
     "ModelError",
@@ -121,6 +133,9 @@ __all__ = [
     "ToleranceWarning",
     "Uniformization",
     "approximations",
+    "fokker_planck",
+    "langevin",
+    "linear_noise",
     "load",
     "read",
     "relaxation",

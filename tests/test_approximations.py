@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
+
 import numpy as np
 import pytest
 from written_networks import network
 
 import fsp
+from fsp.approximation.derivatives import Tensors
+from fsp.approximation.scaling import ScaledNetwork
+from fsp.model.formula import parse
+from fsp.model.program import evaluate
+
+formula = partial(parse, what="A formula")
 
 DIMER = fsp.Model(
     species={"A": 20, "B": 0},
@@ -95,18 +104,17 @@ def test_what_cannot_be_approximated_is_refused():
         fsp.approximations(spread, 1.0)
 
 
-def test_conditions_are_scaled_with_the_density():
-    """Random states do not see that the rate of births ends at 100."""
-    births = "20*(X < 100)"
-    model = network({"X": 90}, ("0 -> X", "rate", births), ("X -> 0", "mass_action", 0.01))
-    found = fsp.approximations(model, 0.2, volumes=[1, 2])
-    assert found.cme_mean[1, 0, 0] == pytest.approx(2 * found.cme_mean[0, 0, 0], abs=0.1)
-    assert found.rre_mean[1, 0, 0] == pytest.approx(found.cme_mean[1, 0, 0], abs=0.1)
-    stopped = network({"X": 100}, ("X -> 0", "rate", "0.1*X*(X < 60)"))
-    assert fsp.approximations(stopped, 1.0, volumes=[1]).rre_mean[0, 0, 0] == pytest.approx(100.0)
-    pairs = network({"X": 100}, ("2 X -> 0", "rate", "0.1*X*(X - 1)*(X < 60)"))
-    with pytest.raises(fsp.ModelError, match="mass action with a condition"):
-        fsp.approximations(pairs, 1.0)
+@pytest.mark.parametrize("rate", ["20*(X < 100)", "piecewise(1, X < 60, 2)*X", "0.1*X*(X - 1)*(X >= 60)", "min(X, 5)"])
+def test_conditions_on_the_state_are_refused_by_name(rate):
+    model = network({"X": 90}, ("X -> 0", "rate", rate))
+    with pytest.raises(fsp.ModelError, match=r"Rate of 'r1' must be smooth in the counts.* of X"):
+        fsp.approximations(model, 0.2, volumes=[1])
+
+
+def test_conditions_on_time_are_not():
+    model = network({"X": 90}, ("X -> 0", "rate", "X*(time < 1)"))
+    found = fsp.approximations(model, 2.0, volumes=[1])
+    assert found.rre_mean[0, 0, 0] == pytest.approx(90 * np.exp(-1), rel=1e-7)
 
 
 def test_events_are_refused():
@@ -125,8 +133,122 @@ def test_powers_that_are_no_whole_numbers_may_start_at_zero():
     assert found.order[0, 0] == pytest.approx(1.0, abs=0.2)
 
 
-def test_a_rate_that_jumps_where_the_solution_stays_is_told(monkeypatch):
-    monkeypatch.setattr("fsp.verification.approximations.MOST_EVALUATIONS", 2000)
-    model = network({"X": 90}, ("0 -> X", "rate", "20*(X < 100)"), ("X -> 0", "mass_action", 0.01))
-    with pytest.raises(fsp.ConvergenceError, match="must be smooth"):
-        fsp.approximations(model, 3.0, volumes=[1])
+# ---- volumes
+
+LAWS = [  # written as; in a volume V; mean rate of concentrations
+    ("0.3*A*(A - 1)/2", "0.3*A*(A - 1)/2/V", "0.15*A^2"),
+    ("0.15*A^2 - 0.15*A", "0.15*A*(A - 1)/V", "0.15*A^2"),  # in ordinary powers
+    ("0.1*A*(A - 1)/2 + 0.2*A*B", "(0.1*A*(A - 1)/2 + 0.2*A*B)/V", "0.05*A^2 + 0.2*A*B"),
+    ("0.1*A*(A - 1)*(A - 2)/6 + 3*A", "0.1*A*(A - 1)*(A - 2)/6/V^2 + 3*A", "0.1*A^3/6 + 3*A"),
+    ("exp(-time)*A*(A - 1)", "exp(-time)*A*(A - 1)/V", "exp(-time)*A^2"),
+    ("A^2", "A^2/V", "A^2"),  # a density
+    ("A*(20 - A)", "A*(20 - A/V)", "A*(20 - A)"),
+    ("5*A/(3 + B)", "5*A/(3 + B/V)", "5*A/(3 + B)"),
+    ("7 + 2*A", "7*V + 2*A", "7 + 2*A"),
+]
+
+
+@pytest.mark.parametrize(("law", "scaled", "limit"), LAWS)
+def test_volumes_are_scaled_exactly(law, scaled, limit):
+    net = ScaledNetwork(network({"A": 4, "B": 2}, ("A -> B", "rate", law), ("B -> A", "mass_action", 1.0)))
+    states = np.array([[a, b] for a in range(19) for b in range(7)])
+    counts = {"A": states[:, 0].astype(float), "B": states[:, 1].astype(float)}
+    for V in (1.0, 2.0, 3.5, 1e4):
+        found = evaluate(net.model_in(V).rate_expressions[0], counts, 0.3)
+        np.testing.assert_allclose(found, evaluate(formula(scaled), counts | {"V": V}, 0.3), rtol=1e-12)
+    np.testing.assert_allclose(
+        evaluate(net.scalings[0].macroscopic, counts, 0.3), evaluate(formula(limit), counts, 0.3), rtol=1e-12
+    )
+
+
+@pytest.mark.parametrize("law", [law for law, _, _ in LAWS])
+def test_rates_of_concentrations_have_the_right_next_order(law):
+    """a_V(V y)/V - f - g/V falls as V⁻²."""
+    net = ScaledNetwork(network({"A": 4, "B": 2}, ("A -> B", "rate", law), ("B -> A", "mass_action", 1.0)))
+    own, y = net.scalings[0], {"A": 7.3, "B": 2.9}
+    gaps = []
+    for V in (1e3, 1e4):
+        rate = evaluate(net.model_in(V).rate_expressions[0], {n: V * v for n, v in y.items()}, 0.3) / V
+        gaps.append(abs(rate - evaluate(own.macroscopic, y, 0.3) - evaluate(own.correction, y, 0.3) / V))
+    assert gaps[1] <= gaps[0] / 50 + 1e-11
+
+
+# ---- derivatives and linear noise
+
+
+@pytest.mark.parametrize(
+    "law",
+    ["3*X^2.5/(2 + X^2.5)", "exp(-X/5)*sqrt(X + Y)", "X*Y*(X - 1)", "ln(1 + X) - log10(Y + 2)", "tanh(X/4)", "X^Y",
+     "-(X - Y)/(1 + X)^3", "sin(X)*cos(Y)"],
+)  # fmt: skip
+def test_derivatives_are_those_of_differences(law):
+    tensors, h = Tensors([formula(law)], ["X", "Y"], 3), 1e-5
+    y = np.array([2.3, 1.7])
+    found = tensors(y, 0.0)
+    for i, step in enumerate(h * np.eye(2)):
+        above, below = tensors(y + step, 0.0), tensors(y - step, 0.0)
+        for n in range(3):
+            np.testing.assert_allclose(found[n + 1][..., i], (above[n] - below[n]) / (2 * h), rtol=2e-6, atol=1e-8)
+
+
+def test_functions_without_a_derivative_are_named():
+    model = network({"X": 3}, ("X -> 0", "rate", "1 + arcsinh(X)*X"))
+    with pytest.raises(fsp.ModelError, match="arcsinh"):
+        fsp.linear_noise(model)
+
+
+def test_the_next_order_of_linear_noise():
+    """Errors of mean concentrations fall as V⁻¹ and V⁻², those of their variances as V⁻² and V⁻³."""
+    model = network({"X": 5}, ("0 -> X", "mass_action", 10.0), ("2 X -> 0", "mass_action", 0.5))
+    network_, noise, volumes = ScaledNetwork(model), fsp.linear_noise(model, 2.0), (2, 4, 8)
+    gaps = {(what, corrected): [] for what in ("mean", "variance") for corrected in (False, True)}
+    for V in volumes:
+        exact = fsp.transient(network_.model_in(V), 2.0, 1e-11)[-1]
+        for corrected in (False, True):
+            mean, covariance = noise.mean(V, corrected=corrected), noise.covariance(V, corrected=corrected)
+            gaps["mean", corrected].append(abs(exact.mean()["X"] - mean[0, 0]) / V)
+            gaps["variance", corrected].append(abs(exact.variance()["X"] - covariance[0, 0, 0]) / V**2)
+    expected = {("mean", False): 1, ("mean", True): 2, ("variance", False): 2, ("variance", True): 3}
+    for key, order in expected.items():
+        slopes = np.diff(np.log(gaps[key])) / np.log(2)
+        np.testing.assert_allclose(slopes, -order, atol=0.1, err_msg=str(key))
+
+
+def test_the_steady_state_is_where_the_expansion_in_time_ends():
+    noise, late = fsp.linear_noise(DIMER), fsp.linear_noise(DIMER, 60.0)
+    for name in ("concentrations", "noise", "mean_correction", "covariance_correction"):
+        np.testing.assert_allclose(getattr(noise, name), getattr(late, name), rtol=1e-7, atol=1e-8)
+    # A + 2 B is conserved: by every order
+    np.testing.assert_allclose(noise.mean(3, corrected=True) @ [1, 2], 60.0, rtol=1e-12)
+    np.testing.assert_allclose([1, 2] @ noise.covariance(corrected=True)[0] @ [1, 2], 0.0, atol=1e-12)
+
+
+def test_the_spectrum_of_an_ornstein_uhlenbeck_process():
+    model = network({"X": 0}, ("0 -> X", "mass_action", 20.0), ("X -> 0", "mass_action", 2.0))
+    frequencies = np.linspace(-40, 40, 9)
+    found = fsp.linear_noise(model).spectrum(frequencies, volume=3)[:, 0]
+    np.testing.assert_allclose(found, 3 * 40.0 / (frequencies**2 + 4.0), rtol=1e-10)
+    with pytest.raises(fsp.ArgumentError, match="steady state"):
+        fsp.linear_noise(model, 1.0).spectrum([1.0])
+
+
+def test_spectra_integrate_to_variances():
+    noise = fsp.linear_noise(DIMER)
+    w = np.tan(np.linspace(-np.pi / 2, np.pi / 2, 4001)[1:-1])  # ∫ dω = ∫ (1 + ω²) du
+    integral = ((1 + w**2)[:, None] * noise.spectrum(w)).sum(axis=0) * np.pi / 4000 / (2 * np.pi)
+    np.testing.assert_allclose(integral, np.diag(noise.noise[0]), rtol=1e-3)
+
+
+def test_a_steady_state_must_be_reached():
+    model = network({"X": 1}, ("0 -> X", "mass_action", 1.0))
+    with pytest.raises(fsp.ConvergenceError, match="stable steady state"):
+        fsp.linear_noise(model)
+    timed = network({"X": 1}, ("0 -> X", "rate", "exp(-time)"), ("X -> 0", "mass_action", 1.0))
+    with pytest.raises(fsp.ModelError, match="must be constant"):
+        fsp.linear_noise(timed)
+
+
+def test_no_room_bears_the_name_of_a_public_function():
+    """An import of the room would take the function's place."""
+    rooms = {path.stem for path in Path(fsp.__file__).parent.iterdir()}
+    assert not rooms & {name for name in fsp.__all__ if name.islower()}

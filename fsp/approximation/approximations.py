@@ -1,8 +1,6 @@
 """Approximations of the master equation, and their distance from it as the volume grows.
 
-In volume V the chain starts in V x₀ and a reaction has the propensity a_V(x).  Mass action of order n, also where it is
-written as a formula, is scaled as c V^(1-n) ∏ binomial(xᵢ, nᵢ), with the macroscopic rate f(y) = c ∏ yᵢ^nᵢ/nᵢ!; any
-other formula a(x) as V a(x/V), with f = a.  At V = 1 this is the model as given.  With concentrations y = x/V,
+How a network goes with the volume: `fsp.approximation.scaling`.  With concentrations y = x/V, macroscopic rates f,
 stoichiometry S, and J = ∂(S f)/∂y::
 
     reaction-rate equations      dy/dt = S f(y)
@@ -26,28 +24,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.integrate import solve_ivp
 from scipy.stats import norm
 
+from fsp.approximation.linear_noise import Expansion
+from fsp.approximation.scaling import ScaledNetwork
 from fsp.doors import transient
-from fsp.errors import ArgumentError, ConvergenceError, ModelError
-from fsp.model import Model, Reaction
+from fsp.errors import ArgumentError
+from fsp.model import Model
 from fsp.model.arguments import check_call
-from fsp.model.program import compiled, evaluate
-from fsp.model.reaction import mass_action_law
-from fsp.model.taylor import has_switches
+from fsp.model.program import compiled
 from fsp.model.times import checked_times
-from fsp.model.tree import ONE, Expression, Number, Symbol, call, substitute
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
     from fsp.distribution import Distribution
 
-TOLERANCE = 1e-9  # relative, of the ordinary differential equations
 STEPS = 1000  # of Euler and Maruyama's method, over the whole time
-DIFFERENCE = 1e-6  # relative step of the central differences in J
-MOST_EVALUATIONS = 200_000  # of the right-hand side
-PROBES = 8  # states in which a formula is compared with mass action
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -182,8 +174,7 @@ def approximations(
     ArgumentError
         If an argument is not as above.
     ModelError
-        If a rate is a callable, or mass action of order two but for a condition; if the model has events, or starts in
-        a distribution.
+        If a rate is a callable, or has a condition on the state; if the model has events, or starts in a distribution.
     ConvergenceError
         If the reaction-rate equations cannot be solved, as where they explode.
     """
@@ -194,9 +185,10 @@ def approximations(
         raise ArgumentError(f"`volumes` must be positive numbers, but are {list(volumes)}.")
     if runs < 0 or runs == 1 or steps < 1:
         raise ArgumentError(f"`runs` must be 0 or at least 2 and `steps` at least 1, but are {runs} and {steps}.")
-    network = _Network.of(model)
-    y, spread = network.linear_noise(grid)  # (T, d), (T, d, d)
-    variance = np.maximum(np.diagonal(spread, axis1=1, axis2=2), 0.0)  # (T, d)
+    network = ScaledNetwork(model)
+    noise = Expansion(network, next_order=False).at(grid)
+    y = noise.concentrations  # (T, d)
+    variance = np.maximum(np.diagonal(noise.noise, axis1=1, axis2=2), 0.0)  # (T, d)
     shape = (len(factors), len(grid), model.n_species)
     filled = {
         name: np.full(shape, np.nan) for name in ("cme_mean", "cme_sd", "cle_mean", "cle_sd", "l1", "wasserstein")
@@ -217,125 +209,6 @@ def approximations(
     scale = np.array(factors)[:, None, None]
     return Approximations(model.name, factors, tuple(grid.tolist()), model.species, runs, error=error,
                           rre_mean=scale * y, lna_sd=np.sqrt(scale * variance), **filled)  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class _Network:
-    """A model, with the macroscopic rate of each reaction, and its order where it is mass action."""
-
-    model: Model
-    macroscopic: tuple[Expression, ...]
-    orders: tuple[int | None, ...]
-
-    @classmethod
-    def of(cls, model: Model) -> _Network:
-        if model.events:
-            raise ModelError(
-                f"'{model.name}' must have no events to be approximated, but has '{model.events[0].name}'."
-            )
-        if len(model.initial_states) != 1:
-            raise ModelError(
-                f"'{model.name}' must start in one state to be approximated, but starts in a distribution."
-            )
-        found = [_macroscopic(model, k) for k in range(model.n_reactions)]
-        return cls(model, tuple(tree for tree, _ in found), tuple(order for _, order in found))
-
-    def model_in(self, volume: float) -> Model:
-        """Return the model in another volume."""
-        model = self.model
-        if volume == 1.0:
-            return model
-        start = volume * model.initial_states[0]
-        counts = np.rint(start)
-        if (np.abs(start - counts) > 1e-9 * np.maximum(1.0, counts)).any():
-            raise ArgumentError(f"`volumes` must make initial counts whole, but {volume:g} makes {start.tolist()}.")
-        reactions = []
-        for k, (reaction, order) in enumerate(zip(model.reactions, self.orders, strict=True)):
-            law = model.rate_expressions[k]
-            if law is None:
-                continue  # a callable, which `of` has refused
-            if order is None:
-                inner = {name: call("/", Symbol(name), Number(volume)) for name in model.species}
-                rate = call("*", Number(volume), substitute(law, inner))
-            else:
-                rate = call("*", Number(volume ** (1 - order)), law)
-            reactions.append(Reaction(dict(reaction.change), rate=rate, name=reaction.name))
-        species = dict(zip(model.species, counts.astype(int).tolist(), strict=True))
-        return Model(species=species, reactions=reactions, name=f"{model.name} at volume {volume:g}")
-
-    def linear_noise(self, times: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return concentrations, (T, d), and covariances C, (T, d, d)."""
-        d = self.model.n_species
-        S = self.model.change.T.astype(float)  # (d, R)
-        programs = [compiled(tree) for tree in self.macroscopic]
-
-        def rates(y: FloatArray, t: float) -> FloatArray:
-            values = dict(zip(self.model.species, y, strict=True))
-            with np.errstate(all="ignore"):
-                return np.array([np.broadcast_to(p(values, t), y.shape[1:]) for p in programs], dtype=float)
-
-        evaluations = [0]
-
-        def slope(t: float, state: FloatArray) -> FloatArray:
-            y, C = state[:d], state[d:].reshape(d, d)
-            h = DIFFERENCE * np.maximum(np.abs(y), 1.0)
-            below = np.minimum(h, np.maximum(y, 0.0))  # rates need not be defined for negative counts
-            around = rates(np.column_stack([y, y[:, None] + np.diag(h), y[:, None] - np.diag(below)]), t)  # (R, 2d + 1)
-            f = around[:, 0]
-            J = S @ ((around[:, 1 : d + 1] - around[:, d + 1 :]) / (h + below))
-            evaluations[0] += 1
-            if evaluations[0] > MOST_EVALUATIONS:
-                raise ConvergenceError(
-                    f"Reaction-rate equations of '{self.model.name}' must be smooth, but took {MOST_EVALUATIONS:,} "
-                    f"evaluations up to t = {t:g}: a rate jumps where the solution stays."
-                )
-            return np.concatenate([S @ f, (J @ C + C @ J.T + (S * f) @ S.T).ravel()])
-
-        start = np.concatenate([self.model.initial_states[0].astype(float), np.zeros(d * d)])
-        if times[-1] == 0.0:
-            found = start[None, :]
-        else:
-            done = solve_ivp(
-                slope, (0.0, float(times[-1])), start, "LSODA", t_eval=times, rtol=TOLERANCE, atol=TOLERANCE
-            )
-            if not done.success or not np.isfinite(done.y).all():
-                raise ConvergenceError(
-                    f"Reaction-rate equations of '{self.model.name}' must have a solution up to t = {times[-1]:g}, but "
-                    f"the integration ended: {done.message}"
-                )
-            found = done.y.T
-        return found[:, :d], found[:, d:].reshape(-1, d, d)
-
-
-def _macroscopic(model: Model, k: int) -> tuple[Expression, int | None]:
-    """Return the rate of concentrations in a large volume, and the order of mass action, None for another law."""
-    law, reaction = model.rate_expressions[k], model.reactions[k]
-    if law is None:
-        raise ModelError(f"Rate of '{reaction.name}' must be a formula to be approximated, but is a callable.")
-    reactants = reaction.reactants
-    if reactants is None:
-        return law, None
-    random = np.random.default_rng(0)
-    least = max(reactants.values(), default=0)
-    values = {name: random.integers(least, 40 + least, PROBES).astype(float) for name in model.species}
-    base = np.broadcast_to(evaluate(mass_action_law(ONE, reactants), values), (PROBES,))
-    times = random.random(2)
-    ratios = [np.asarray(evaluate(law, values, t)) / base for t in times]  # a constant may depend on time
-    order = sum(reactants.values())
-    if not all(np.ptp(ratio) <= 1e-12 * np.abs(ratio).max() for ratio in ratios):
-        return law, None
-    if has_switches(law):  # of which a few states tell nothing
-        if order < 2:
-            return law, None  # a rate of densities, of order 0 and 1 the same as mass action where no condition holds
-        raise ModelError(
-            f"Rate of '{reaction.name}' must be mass action, or no product of counts, to be scaled with the volume, "
-            f"but is mass action with a condition; give it as `mass_action`."
-        )
-    one = {name: Number(float(n)) for name, n in reactants.items()}
-    constant = substitute(law, one)  # there is one way to choose n of n
-    powers = [call("^", Symbol(name), Number(float(n))) for name, n in reactants.items()]
-    divisor = Number(float(math.prod(math.factorial(n) for n in reactants.values())))
-    return call("/", call("*", constant, *powers), divisor), order
 
 
 def _moments(d: Distribution) -> tuple[FloatArray, FloatArray]:

@@ -1,0 +1,1 @@
+"""What lies between the master equation and the mean: Fokker–Planck, Langevin, linear noise, closures of moments."""
