@@ -1571,7 +1571,7 @@ MUTANTS = [
     ),
     mutant(
         "drift-upwards-taken-for-downwards",
-        "moments/lyapunov.py",
+        "moments/drift_proof.py",
         "gamma = -image.get((0,) * len(lowest), Fraction(0))",
         "gamma = abs(image.get((0,) * len(lowest), Fraction(0)))",
         "certified",
