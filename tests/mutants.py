@@ -1111,7 +1111,7 @@ MUTANTS = [
     ),
     mutant(
         "hill-function-above-its-bound",
-        "moments/envelope.py",
+        "moments/envelope_rules.py",
         "max(shared, default=Fraction(0))",
         "min(shared, default=Fraction(0))",
         "moments",
@@ -1127,7 +1127,7 @@ MUTANTS = [
     ),
     mutant(
         "root-taken-for-a-polynomial",
-        "moments/envelope.py",
+        "moments/envelope_rules.py",
         "or not self.exact or any(p.denominator != 1 for powers in self.upper for p in powers)",
         "or not self.exact",
         "moments",
@@ -1571,7 +1571,7 @@ MUTANTS = [
     ),
     mutant(
         "drift-upwards-taken-for-downwards",
-        "moments/lyapunov.py",
+        "moments/drift_proof.py",
         "gamma = -image.get((0,) * len(lowest), Fraction(0))",
         "gamma = abs(image.get((0,) * len(lowest), Fraction(0)))",
         "certified",
@@ -1596,8 +1596,8 @@ MUTANTS = [
     mutant(
         "a-condition-that-may-hold-does",
         "moments/envelope.py",
-        "return True if self._positive(gap.lower) else False if _not_negative(below) else None",
-        "return True if self._positive(gap.lower) else False if _not_negative(below) else True",
+        "return True if self._positive(gap.lower) else False if not_negative(below) else None",
+        "return True if self._positive(gap.lower) else False if not_negative(below) else True",
         "moments",
         "certified",
         only="",

@@ -25,11 +25,12 @@ from fsp.moments import MomentBounds, bounds, moment_bounds, polynomial
 from fsp.moments.bounds import _certificates
 from fsp.moments.dissipation import OrderBound, highest, order_bound
 from fsp.moments.drift import PowerBound, power_bound
-from fsp.moments.envelope import envelope, in_falling_powers
+from fsp.moments.envelope import envelope
 from fsp.moments.equations import moment_equations
 from fsp.moments.exponential import exponential
 from fsp.moments.initial import KnownDistribution
 from fsp.moments.rates import rates
+from fsp.moments.terms import in_falling_powers
 from fsp.output.records import answer_record
 
 MODELS = Path(__file__).parent / "models"

@@ -26,8 +26,9 @@ import numpy as np
 from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF, half_sums, missing_from
 from fsp.arrays import BoolArray, FloatArray
 from fsp.distribution.ledger import ErrorLedger, Interval
-from fsp.moments.envelope import Envelope, Terms, in_falling_powers
+from fsp.moments.envelope_rules import Envelope
 from fsp.moments.polynomial import Polynomial
+from fsp.moments.terms import Terms, in_falling_powers
 
 if TYPE_CHECKING:
     from fsp.moments import MomentBounds

@@ -28,7 +28,8 @@ from fsp.distribution.text import spread, when
 from fsp.errors import ArgumentError
 from fsp.model.expression import Expression, Number, Symbol, call
 from fsp.moments import MomentBounds, PendingBounds
-from fsp.moments.envelope import Envelope, envelope
+from fsp.moments.envelope import envelope
+from fsp.moments.envelope_rules import Envelope
 
 if TYPE_CHECKING:
     import pandas

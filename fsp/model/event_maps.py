@@ -13,7 +13,7 @@ from fsp.model.firing import Rules
 from fsp.model.tree import symbols
 from fsp.model.triggers import Moment
 
-START = Moment(0.0)
+START = Moment(0.0)  # chains begin at time zero
 
 
 def started(

@@ -18,7 +18,7 @@ from fsp.arrays import FloatArray
 from fsp.model.program import evaluate
 from fsp.model.tree import ONE, Call, Expression, Number, Symbol, call, depends_on_time, joined, symbols
 
-_MOST_TERMS = 64
+_MOST_TERMS = 64  # of a law multiplied out, beyond which its values are stored instead; chosen, not measured
 _LARGEST_EXPANSION = 4  # (x + y)^n is multiplied out up to this n
 
 

@@ -19,8 +19,8 @@ Series = list[Interval]
 
 SLACK = 4e-16  # relative widening after an operation: more than the roundings of its few steps
 FUNCTION_SLACK = 2e-15  # after an elementary function
-ZERO: Interval = (0.0, 0.0)
-ONE: Interval = (1.0, 1.0)
+ZERO: Interval = (0.0, 0.0)  # exactly: what it multiplies is not widened
+ONE: Interval = (1.0, 1.0)  # exactly: the slope of the time
 
 
 class NoBound(Exception):  # noqa: N818 - control flow of its users

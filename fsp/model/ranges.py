@@ -19,7 +19,7 @@ Box = dict[str, Range]
 
 ANYTHING: Range = (-math.inf, math.inf)
 UNKNOWN: Range = (0.0, 1.0)  # of a truth value
-TOO_FAR = 2.0**31
+TOO_FAR = 2.0**31  # counts up to which an end is looked for: more do not fit the keys of states
 
 
 def enclosure(tree: Expression, box: Mapping[str, Range]) -> Range:

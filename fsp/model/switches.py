@@ -18,7 +18,7 @@ from fsp.arrays import FloatArray
 from fsp.model.program import compiled
 from fsp.model.tree import Call, Expression, depends_on_time, symbols, walk
 
-GRID_STEPS = 10_000
+GRID_STEPS = 10_000  # of the whole time: a switch that turns back within one is left to interval arithmetic
 RESOLUTION = 1e-12  # of the whole time
 COMPARED = {"<", "<=", ">", ">=", "==", "!=", "min", "max"}
 ROUNDED = {"floor", "ceil", "quotient"}

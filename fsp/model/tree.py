@@ -58,7 +58,7 @@ Expression = Number | Symbol | Time | Call
 
 ZERO, ONE = Number(0.0), Number(1.0)
 ERRORS_ROUND = 1.0 + 1e-6  # more than the rounding of the bounds themselves
-LARGEST_EXACT_POWER = 32
+LARGEST_EXACT_POWER = 32  # of fractions, whose digits grow with it; larger ones are bounded by rounding
 EXACT: dict[str, Callable[[list[Fraction]], Fraction]] = {
     "+": lambda a: sum(a, Fraction(0)),
     "*": lambda a: math.prod(a, start=Fraction(1)),

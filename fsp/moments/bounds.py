@@ -31,7 +31,7 @@ from fsp.moments.rates import Rate, affine_parts, rates, reasons
 _MARGIN = 1e-12  # relative, of the few operations on norms
 _ORDERS_ONE, _ORDERS_MORE = 12, 4  # of single moments, for one unbounded species and for several
 _EVALUATED = 4  # of the conditions that bound all moments, those with the lowest means
-_MOST_SLOPES = 4
+_MOST_SLOPES = 4  # rates of decay and of growth that are tried, spread over those of the network; chosen, not measured
 _SETTLED = 30.0  # times of decay after which a start is forgotten
 _MOST_PROGRAMMES = 24  # for all unbounded species and each kind of slope, so that large networks take no longer
 

@@ -17,9 +17,10 @@ from fsp.model import Model
 from fsp.model.event_maps import Firing
 from fsp.model.expression import Expression, Number, Symbol, at_time, substitute, symbols
 from fsp.moments.bounds import MomentBounds, PendingBounds
-from fsp.moments.envelope import envelope, in_falling_powers
+from fsp.moments.envelope import envelope
 from fsp.moments.polynomial import Exponents
 from fsp.moments.polynomial import degree as falling_degree
+from fsp.moments.terms import in_falling_powers
 
 Affine = tuple[float, FloatArray]  # b and a (d,) of an upper bound b + Σ a_j x_j
 _MARGIN = 1e-12  # relative, of the few operations on norms

@@ -32,7 +32,7 @@ from fsp.moments.rates import Rate, reduced
 
 _LOSS = 1e-12  # relative margin for coefficients that formulas fold in floating point
 _SMALL = 1e-6  # how far the programme keeps coefficients from zero, relative to the largest; above its own tolerance
-_MOST_COLUMNS = 1000
+_MOST_COLUMNS = 1000  # of a linear programme, beyond which no factors are looked for; chosen, not measured
 
 
 @dataclass(frozen=True, eq=False)

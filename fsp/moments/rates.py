@@ -16,8 +16,9 @@ import numpy as np
 
 from fsp.arrays import FloatArray
 from fsp.model import Model
-from fsp.moments.envelope import envelope, in_falling_powers
+from fsp.moments.envelope import envelope
 from fsp.moments.polynomial import Exponents, Polynomial, collect, degree, falling
+from fsp.moments.terms import in_falling_powers
 
 
 @dataclass(frozen=True, slots=True)

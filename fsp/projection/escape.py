@@ -34,9 +34,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.moments.envelope import NOTHING, envelope, in_falling_powers
+from fsp.moments.envelope import envelope
+from fsp.moments.envelope_rules import NOTHING
 from fsp.moments.polynomial import Exponents
 from fsp.moments.rates import reduced
+from fsp.moments.terms import in_falling_powers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
