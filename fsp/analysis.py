@@ -23,25 +23,7 @@ DENSE_LIMIT = 2**27
 
 
 def sort_states(states: IntArray, probabilities: FloatArray) -> tuple[IntArray, FloatArray]:
-    """Sort states lexicographically, the last species fastest.
-
-    Parameters
-    ----------
-    states
-        (n, d) copy numbers.
-    probabilities
-        (n,) probabilities.
-
-    Returns
-    -------
-    tuple
-        The same arrays where they are sorted already, sorted copies where not.
-
-    Raises
-    ------
-    ArgumentError
-        If a state occurs twice.
-    """
+    """Sort states lexicographically, the last species fastest."""
     falls, equal = _steps(states)
     if falls.any():
         order = np.lexsort(states.T[::-1])
@@ -66,21 +48,8 @@ def _steps(states: IntArray) -> tuple[BoolArray, BoolArray]:
 def marginal(states: IntArray, probabilities: FloatArray) -> tuple[IntArray, FloatArray, int]:
     """Add up the probabilities of equal rows.
 
-    Parameters
-    ----------
-    states
-        (n, d) copy numbers of the species that are kept; rows may repeat.
-    probabilities
-        (n,) probabilities.
-
-    Returns
-    -------
-    states : ndarray
-        (m, d) distinct rows in lexicographic order.
-    probabilities : ndarray
-        (m,) sums.
-    terms : int
-        The largest number of terms in one sum, which bounds its relative rounding error.
+    Rows may repeat.  Returns (m, d) distinct rows in lexicographic order, (m,) sums, and the largest number of terms in
+    one sum, which bounds its relative rounding.
     """
     low = states.min(axis=0)  # (d,)
     shape = [int(high) - int(least) + 1 for high, least in zip(states.max(axis=0), low, strict=True)]
@@ -107,27 +76,7 @@ def _sums(places: IntArray, probabilities: FloatArray) -> tuple[FloatArray, IntA
 
 
 def dense(states: IntArray, probabilities: FloatArray) -> tuple[FloatArray, tuple[IntArray, ...]]:
-    """Spread a distribution over the smallest box that holds its states.
-
-    Parameters
-    ----------
-    states
-        (n, d) copy numbers.
-    probabilities
-        (n,) probabilities.
-
-    Returns
-    -------
-    pmf : ndarray
-        One axis for each species.
-    support : tuple of ndarray
-        The copy numbers along each axis: from the smallest to the largest, without gaps.
-
-    Raises
-    ------
-    ArgumentError
-        If the box has more than `DENSE_LIMIT` cells.
-    """
+    """Spread a distribution over the smallest box that holds its states."""
     low, high = states.min(axis=0), states.max(axis=0)  # (d,)
     shape = [int(b) - int(a) + 1 for a, b in zip(low, high, strict=True)]
     if _cells(shape) > DENSE_LIMIT:
@@ -151,17 +100,7 @@ def _cells(shape: Sequence[int]) -> int:
 def mean(states: IntArray, probabilities: FloatArray) -> FloatArray:
     """Average each species over the stored probability.
 
-    Parameters
-    ----------
-    states
-        (n, d) copy numbers.
-    probabilities
-        (n,) probabilities.
-
-    Returns
-    -------
-    ndarray
-        (d,) means in copies.
+    Returns (d,) means in copies.
     """
     mass = probabilities.sum()
     return np.array([(probabilities * column).sum() / mass for column in states.T])
@@ -170,17 +109,7 @@ def mean(states: IntArray, probabilities: FloatArray) -> FloatArray:
 def variance(states: IntArray, probabilities: FloatArray) -> FloatArray:
     """Average the squared distance to the mean, for each species.
 
-    Parameters
-    ----------
-    states
-        (n, d) copy numbers.
-    probabilities
-        (n,) probabilities.
-
-    Returns
-    -------
-    ndarray
-        (d,) variances in copies squared.
+    Returns (d,) variances in copies squared.
     """
     mass, centre = probabilities.sum(), mean(states, probabilities)
     return np.array([(probabilities * (x - m) ** 2).sum() / mass for x, m in zip(states.T, centre, strict=True)])
@@ -189,17 +118,7 @@ def variance(states: IntArray, probabilities: FloatArray) -> FloatArray:
 def covariance(states: IntArray, probabilities: FloatArray) -> FloatArray:
     """Average the products of distances to the mean.
 
-    Parameters
-    ----------
-    states
-        (n, d) copy numbers.
-    probabilities
-        (n,) probabilities.
-
-    Returns
-    -------
-    ndarray
-        (d, d) covariances in copies squared.
+    Returns (d, d) covariances in copies squared.
     """
     centred = (states - mean(states, probabilities)).T  # (d, n)
     return np.asarray((centred * probabilities) @ centred.T / probabilities.sum())
@@ -208,19 +127,7 @@ def covariance(states: IntArray, probabilities: FloatArray) -> FloatArray:
 def moment(states: IntArray, probabilities: FloatArray, orders: Sequence[int]) -> float:
     """Average the product of powers ``prod x_i ** orders[i]`` (a raw moment).
 
-    Parameters
-    ----------
-    states
-        (n, d) copy numbers.
-    probabilities
-        (n,) probabilities.
-    orders
-        (d,) powers.
-
-    Returns
-    -------
-    float
-        The raw moment.
+    `states`: (n, d) copy numbers. `probabilities`: (n,) probabilities. `orders`: (d,) powers.
     """
     powers = probabilities.copy()
     for column, order in zip(states.T, orders, strict=True):
@@ -232,19 +139,7 @@ def moment(states: IntArray, probabilities: FloatArray, orders: Sequence[int]) -
 def quantile(values: IntArray, probabilities: FloatArray, level: float) -> int:
     """Find the smallest copy number up to which the share `level` of the stored probability lies.
 
-    Parameters
-    ----------
-    values
-        (n,) copy numbers in ascending order.
-    probabilities
-        (n,) probabilities.
-    level
-        Between 0 and 1.
-
-    Returns
-    -------
-    int
-        The quantile in copies; level 0 gives the smallest value that has positive probability.
+    `values`: (n,) copy numbers in ascending order.
     """
     values, probabilities = values[probabilities > 0], probabilities[probabilities > 0]
     cumulated = np.cumsum(probabilities) / probabilities.sum()
@@ -254,36 +149,12 @@ def quantile(values: IntArray, probabilities: FloatArray, level: float) -> int:
 
 
 def mode(states: IntArray, probabilities: FloatArray) -> IntArray:
-    """Find the most likely state, the first in lexicographic order where several are equally likely.
-
-    Parameters
-    ----------
-    states
-        (n, d) copy numbers.
-    probabilities
-        (n,) probabilities.
-
-    Returns
-    -------
-    ndarray
-        (d,) copy numbers.
-    """
+    """Find the most likely state, the first in lexicographic order where several are equally likely."""
     return np.asarray(states[int(np.argmax(probabilities))])
 
 
 def entropy(probabilities: FloatArray) -> float:
-    """Compute the Shannon entropy of the stored probability in nats.
-
-    Parameters
-    ----------
-    probabilities
-        (n,) probabilities.
-
-    Returns
-    -------
-    float
-        ``-sum w ln w`` with ``w`` the probabilities divided by their sum.
-    """
+    """Compute the Shannon entropy of the stored probability in nats."""
     share = probabilities[probabilities > 0] / probabilities.sum()
     return max(0.0, float(-(share * np.log(share)).sum()))
 
@@ -291,20 +162,7 @@ def entropy(probabilities: FloatArray) -> float:
 def align(
     states: IntArray, probabilities: FloatArray, other_states: IntArray, other_probabilities: FloatArray
 ) -> tuple[IntArray, FloatArray, FloatArray]:
-    """Put two distributions on the union of their states, with zeros where one of them has no state.
-
-    Parameters
-    ----------
-    states, other_states
-        (n, d) and (m, d) copy numbers of the same species.
-    probabilities, other_probabilities
-        (n,) and (m,) probabilities.
-
-    Returns
-    -------
-    tuple
-        The states of the union in lexicographic order, and the two vectors of probabilities on it.
-    """
+    """Put two distributions on the union of their states, with zeros where one of them has no state."""
     both = np.concatenate([states, other_states])  # (n + m, d)
     first = np.concatenate([probabilities, np.zeros(len(other_states))])
     second = np.concatenate([np.zeros(len(states)), other_probabilities])
@@ -361,25 +219,7 @@ def distance(
 ) -> float:
     """Measure how far apart two distributions over the same species are.
 
-    Parameters
-    ----------
-    states, other_states
-        (n, d) and (m, d) copy numbers.
-    probabilities, other_probabilities
-        (n,) and (m,) probabilities.
-    kind
-        A key of `DISTANCES`: ``l1``, ``tv`` (half of it), ``hellinger`` (at most 1), and for one species
-        ``kolmogorov`` (largest gap of the cumulated probabilities) and ``wasserstein`` (in copies).
-
-    Returns
-    -------
-    float
-        The distance.
-
-    Raises
-    ------
-    ArgumentError
-        If `kind` is unknown, or needs one species and there are several.
+    `kind` is a key of `DISTANCES`; ``hellinger`` is at most 1, ``wasserstein`` in copies.
     """
     if kind not in DISTANCES:
         raise ArgumentError(f"`kind` must be one of {', '.join(DISTANCES)}, but is '{kind}'.")

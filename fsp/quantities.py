@@ -14,20 +14,7 @@ _SIZE = re.compile(r"([0-9]+\.?[0-9]*)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
 
 
 def number(text: str, where: str) -> float:
-    """Return a number.
-
-    Parameters
-    ----------
-    text
-        How it is written.
-    where
-        The option or key that it stands at, for the message.
-
-    Raises
-    ------
-    ArgumentError
-        If it is none.
-    """
+    """Return a number."""
     try:
         value = float(text)
     except ValueError:
@@ -38,20 +25,7 @@ def number(text: str, where: str) -> float:
 
 
 def points(text: str, where: str) -> list[float]:
-    """Return the numbers of a list such as ``1,2,5``, of which ``FROM:TO:NUMBER`` gives several, with both ends.
-
-    Parameters
-    ----------
-    text
-        How they are written.
-    where
-        The option or key that they stand at, for the message.
-
-    Raises
-    ------
-    ArgumentError
-        If they are written otherwise.
-    """
+    """Return the numbers of a list such as ``1,2,5``, of which ``FROM:TO:NUMBER`` gives several, with both ends."""
     found: list[float] = []
     for part in text.split(","):
         ends = part.split(":")
@@ -69,20 +43,7 @@ def points(text: str, where: str) -> list[float]:
 
 
 def size(text: str, where: str) -> int:
-    """Return a number of bytes that is written like ``8GiB`` or ``500MB``.
-
-    Parameters
-    ----------
-    text
-        How it is written.
-    where
-        The option or key that it stands at, for the message.
-
-    Raises
-    ------
-    ArgumentError
-        If it is written otherwise.
-    """
+    """Return a number of bytes that is written like ``8GiB`` or ``500MB``."""
     match = _SIZE.fullmatch(text.strip())
     if match is None:
         raise ArgumentError(f"`{where}` must be a size such as 8GiB or 500MB, but is '{text}'.")

@@ -14,6 +14,8 @@ model bounds (`fsp.moments`), and, since the positive part of p - y is at most p
     sum_x y f - H - L max f  <=  sum_x p f  <=  sum_x y f + K + L max (-f),
 
 where K and H are Hölder's bounds of g and h over a part of p that weighs G, and the maxima are over stored states.
+
+Arrays are (n,), over the stored states.
 """
 
 from __future__ import annotations
@@ -40,22 +42,7 @@ OPEN = "no polynomial is known to bound the formula on states that are not store
 
 
 def event(probabilities: FloatArray, mask: BoolArray, error: ErrorLedger) -> Interval:
-    """Bound the probability of an event.
-
-    Parameters
-    ----------
-    probabilities
-        (n,) stored probabilities.
-    mask
-        (n,) True for the stored states of the event.
-    error
-        Error of the probabilities.
-
-    Returns
-    -------
-    Interval
-        Certified where the error is; the value is the stored probability of the event.
-    """
+    """Bound the probability of an event."""
     inside = float(probabilities[mask].sum())
     gained, lost = half_sums(error.total, *missing_from(probabilities, SUM_ROUNDING))
     slack = SUM_ROUNDING * inside
@@ -68,19 +55,7 @@ def event(probabilities: FloatArray, mask: BoolArray, error: ErrorLedger) -> Int
 def single_states(probabilities: FloatArray, mass: float, error: ErrorLedger) -> tuple[FloatArray, FloatArray]:
     """Bound the probability of each stored state by the 1-norm error.
 
-    Parameters
-    ----------
-    probabilities
-        (n,) stored probabilities, or some of them.
-    mass
-        Sum of all that are stored.
-    error
-        Error of the probabilities.
-
-    Returns
-    -------
-    tuple
-        (n,) lower and (n,) upper bounds.
+    Returns (n,) lower and (n,) upper bounds; `mass` is the sum of all that are stored, `probabilities` may be some.
     """
     gained, lost = half_sums(error.total, 1.0 - mass, SUM_ROUNDING * max(mass, 1.0))
     lower, upper = np.nextafter(probabilities - lost, -np.inf), np.nextafter(probabilities + gained, np.inf)
@@ -88,43 +63,13 @@ def single_states(probabilities: FloatArray, mass: float, error: ErrorLedger) ->
 
 
 def single_state(lower: float, upper: float, value: float, error: ErrorLedger) -> Interval:
-    """Return what is known of the probability of one stored state.
-
-    Parameters
-    ----------
-    lower, upper
-        Bounds of it.
-    value
-        The stored probability.
-    error
-        Error of the probabilities.
-
-    Returns
-    -------
-    Interval
-        Certified where the error is.
-    """
+    """Return what is known of the probability of one stored state."""
     upper = max(lower, upper)
     return Interval(lower, upper, min(max(value, lower), upper), error.certified, "" if error.certified else ESTIMATED)
 
 
 def closed_mean(probabilities: FloatArray, values: FloatArray, error: ErrorLedger) -> Interval:
-    """Bound the mean of a function where every state that has probability is stored.
-
-    Parameters
-    ----------
-    probabilities
-        (n,) stored probabilities.
-    values
-        (n,) finite values of the function.
-    error
-        Error of the probabilities.
-
-    Returns
-    -------
-    Interval
-        Certified where the error is; the value is the mean over the stored probability.
-    """
+    """Bound the mean of a function where every state that has probability is stored."""
     least, most = float(values.min()), float(values.max())
     mass = float(probabilities.sum())
     gained, lost = half_sums(error.total, 1.0 - mass, SUM_ROUNDING * max(mass, 1.0))
@@ -138,20 +83,7 @@ def closed_mean(probabilities: FloatArray, values: FloatArray, error: ErrorLedge
 
 
 def unbounded_mean(probabilities: FloatArray, values: FloatArray) -> Interval:
-    """Estimate the mean of a function of which nothing is known on the states that are not stored.
-
-    Parameters
-    ----------
-    probabilities
-        (n,) stored probabilities.
-    values
-        (n,) values of the function.
-
-    Returns
-    -------
-    Interval
-        Not certified: from minus to plus infinity, with the mean over the stored probability as its value.
-    """
+    """Estimate the mean of a function of which nothing is known on the states that are not stored."""
     return Interval(-np.inf, np.inf, stored_mean(probabilities, values), certified=False, reason=UNBOUNDED)
 
 
@@ -163,28 +95,7 @@ def tail_mean(
     moments: MomentBounds,
     off: float,
 ) -> Interval:
-    """Bound the mean of a function that polynomials enclose, by the moments that the model allows.
-
-    Parameters
-    ----------
-    probabilities
-        (n,) stored probabilities.
-    values
-        (n,) finite values of the function.
-    error
-        Error of the probabilities.
-    enclosing
-        Polynomials below and above the function on all states.
-    moments
-        Bounds of the moments of the exact distribution.
-    off
-        Relative rounding of the stored probabilities, where they are sums.
-
-    Returns
-    -------
-    Interval
-        Certified where the error is, and the moments of both polynomials are bounded.
-    """
+    """Bound the mean of a function that polynomials enclose, by the moments that the model allows."""
     gained, lost = half_sums(error.total, *missing_from(probabilities, off))
     above, below = _gains(enclosing.upper, 1), _gains(enclosing.lower, -1)
     value = stored_mean(probabilities, values)
@@ -203,22 +114,7 @@ def tail_mean(
 
 
 def with_equations(interval: Interval, enclosing: Envelope, moments: MomentBounds) -> Interval:
-    """Narrow an interval by the moment equations, where they give the mean of the function.
-
-    Parameters
-    ----------
-    interval
-        What is known from the probabilities.
-    enclosing
-        Polynomials below and above the function.
-    moments
-        Bounds of the moments of the exact distribution.
-
-    Returns
-    -------
-    Interval
-        Certified where the equations apply, else the one given.
-    """
+    """Narrow an interval by the moment equations, where they give the mean of the function."""
     polynomial = enclosing.polynomial
     exact = None if polynomial is None else moments.mean(polynomial)
     if exact is None:
@@ -230,24 +126,7 @@ def with_equations(interval: Interval, enclosing: Envelope, moments: MomentBound
 
 
 def variance(mean: Interval, square: Interval, centre: float, value: float) -> Interval:
-    """Bound a variance by ``E (X - c)² - (E X - c)²``.
-
-    Parameters
-    ----------
-    mean
-        The mean of X.
-    square
-        The mean of (X - c)².
-    centre
-        c, close to the mean.
-    value
-        The best estimate.
-
-    Returns
-    -------
-    Interval
-        Certified where both are.
-    """
+    """Bound a variance by ``E (X - c)² - (E X - c)²``."""
     shifts = [end - centre for end in mean]
     nearest = 0.0 if shifts[0] <= 0.0 <= shifts[1] else min(map(abs, shifts))
     slack = 16.0 * UNIT_ROUNDOFF * (abs(square.upper) + max(map(abs, shifts)) ** 2)
@@ -275,18 +154,5 @@ def _tail(polynomial: Polynomial, moments: MomentBounds, weight: float) -> float
 
 
 def stored_mean(probabilities: FloatArray, values: FloatArray) -> float:
-    """Average a function over the stored probability.
-
-    Parameters
-    ----------
-    probabilities
-        (n,) stored probabilities.
-    values
-        (n,) values of the function.
-
-    Returns
-    -------
-    float
-        ``sum y f / sum y``.
-    """
+    """Average a function over the stored probability."""
     return float((probabilities * values).sum() / probabilities.sum())

@@ -19,21 +19,7 @@ _MASS_SLACK = 1e-6
 def check(states: IntArray, probabilities: FloatArray, species: Sequence[str], error: ErrorLedger) -> None:
     """Check that arrays fit together and hold probabilities of copy numbers.
 
-    Parameters
-    ----------
-    states
-        (n, d) copy numbers.
-    probabilities
-        (n,) probabilities.
-    species
-        (d,) names.
-    error
-        Error of the probabilities.
-
-    Raises
-    ------
-    ArgumentError
-        If they do not.
+    `states`: (n, d) copy numbers. `probabilities`: (n,) probabilities. `species`: (d,) names.
     """
     shape = (len(probabilities), len(species))
     if len(set(species)) < len(species):
@@ -63,19 +49,7 @@ def check_time(t: float | None) -> float | None:
 def check_bounds(bounds: FloatArray | None, states: IntArray, probabilities: FloatArray) -> None:
     """Check bounds of single states, which must come in the order in which states are kept.
 
-    Parameters
-    ----------
-    bounds
-        (2, n) lower and upper bounds, or None.
-    states
-        (n, d) copy numbers.
-    probabilities
-        (n,) probabilities.
-
-    Raises
-    ------
-    ArgumentError
-        If they do not fit.
+    `bounds`: (2, n) lower and upper ones, or None.
     """
     if bounds is None:
         return
@@ -90,18 +64,7 @@ def check_bounds(bounds: FloatArray | None, states: IntArray, probabilities: Flo
 
 
 def read_only(array: Any) -> Any:
-    """Return a view that cannot be written to; the owner of the memory keeps its rights.
-
-    Parameters
-    ----------
-    array
-        An array.
-
-    Returns
-    -------
-    ndarray
-        The same memory.
-    """
+    """Return a view that cannot be written to; the owner of the memory keeps its rights."""
     view = array.view()
     view.flags.writeable = False
     return view

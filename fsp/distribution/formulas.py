@@ -24,28 +24,8 @@ def values_on(
 ) -> NDArray[Any]:
     """Evaluate a formula on states.
 
-    Parameters
-    ----------
-    formula
-        Infix text of species, observables and `time`.
-    states
-        (n, d) copy numbers.
-    species
-        (d,) names.
-    observables
-        Formulas that may be used by name.
-    t
-        The value of `time`, or None where there is none.
-
-    Returns
-    -------
-    ndarray
-        (n,) values: booleans where the formula is a condition, else floats.
-
-    Raises
-    ------
-    ArgumentError
-        If the formula cannot be read, names something else, or uses `time` where there is none.
+    `t` is the value of `time`, None where there is none.  Returns (n,) values: booleans where the formula is a
+    condition, else floats.
     """
     expression = read_formula(formula, species, observables, t)
     columns = {name: states[:, i].astype(float) for i, name in enumerate(species)}
@@ -55,29 +35,7 @@ def values_on(
 
 
 def read_formula(formula: str, species: Sequence[str], observables: Mapping[str, str], t: float | None) -> Expression:
-    """Read a formula.
-
-    Parameters
-    ----------
-    formula
-        Infix text of species, observables and `time`.
-    species
-        (d,) names.
-    observables
-        Formulas that may be used by name.
-    t
-        The value of `time`, or None where there is none.
-
-    Returns
-    -------
-    Expression
-        A tree of the species and the time.
-
-    Raises
-    ------
-    ArgumentError
-        If the formula cannot be read, names something else, or uses `time` where there is none.
-    """
+    """Read infix text of species, observables and `time`; what names something else is an ArgumentError."""
     try:
         expression = parse(formula, what="formula")
         used = sorted(symbols(expression) & observables.keys())

@@ -13,18 +13,7 @@ _MOLECULES = 1e-3
 
 
 def mean_notes(means: Mapping[str, float], intervals: Mapping[str, Interval]) -> list[str]:
-    """Compare the printed means of a distribution with their intervals.
-
-    Parameters
-    ----------
-    means, intervals
-        Of each species, by name.
-
-    Returns
-    -------
-    list of str
-        A line for each mean that misleads, and one for all that are not bounded.
-    """
+    """Compare the printed means of a distribution with their intervals."""
     open_ended = [name for name, interval in intervals.items() if not interval.certified]
     lines = []
     for name, interval in intervals.items():

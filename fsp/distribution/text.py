@@ -14,36 +14,12 @@ _DECIMALS = 12
 
 
 def round_up(value: float, digits: int = 2) -> str:
-    """Write a non-negative number with few digits, never smaller than it is.
-
-    Parameters
-    ----------
-    value
-        The number.
-    digits
-        Number of significant digits.
-
-    Returns
-    -------
-    str
-        For instance ``1.3e-08``; ``0`` for zero.
-    """
+    """Write a non-negative number with few digits, never smaller than it is."""
     return _significant(value, digits, ROUND_CEILING)
 
 
 def interval(lower: float, upper: float) -> str:
-    """Write an interval, rounded outwards to two digits of its width.
-
-    Parameters
-    ----------
-    lower, upper
-        The ends.
-
-    Returns
-    -------
-    str
-        For instance ``[0.1234, 0.1251]``.
-    """
+    """Write an interval, rounded outwards to two digits of its width."""
     width = upper - lower
     if width == 0 or not math.isfinite(width):
         return f"[{lower:.12g}, {upper:.12g}]"
@@ -70,54 +46,17 @@ def _significant(value: float, digits: int, rounding: str) -> str:
 
 
 def spread(mean: float, std: float) -> str:
-    """Write a mean and a standard deviation as ``31.2 ± 5.6``, with four digits of the latter.
-
-    Parameters
-    ----------
-    mean, std
-        Both in copies.
-
-    Returns
-    -------
-    str
-        The text.
-    """
+    """Write a mean and a standard deviation as ``31.2 ± 5.6``, with four digits of the latter."""
     return f"{mean:.6g} ± {std:.4g}"
 
 
 def when(t: float | None, time_unit: str = "") -> str:
-    """Write a time as ``t = 10 s``, and the lack of one as ``stationary``.
-
-    Parameters
-    ----------
-    t
-        The time, or None for a stationary distribution.
-    time_unit
-        The unit, or nothing.
-
-    Returns
-    -------
-    str
-        The text.
-    """
+    """Write a time as ``t = 10 s``, and the lack of one as ``stationary``."""
     return "stationary" if t is None else f"t = {t:.8g} {time_unit}".rstrip()
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lay cells out in columns that are aligned to the right.
-
-    Parameters
-    ----------
-    header
-        One cell for each column.
-    rows
-        The cells of each row.
-
-    Returns
-    -------
-    list of str
-        The lines, header first.
-    """
+    """Lay cells out in columns that are aligned to the right."""
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     lines = [header, *rows]
     return ["  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]

@@ -47,28 +47,15 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What became of a job.
-
-    Parameters
-    ----------
-    job
-        Which.
-    status
-        ``"solved"``, ``"kept"`` from an earlier batch, ``"failed"``, ``"stopped"``, or ``"to come"``.
-    n_states, error, n_matvec
-        Of its solution, at the last time; None where there is none.
-    seconds
-        Wall time that it took now.
-    reason
-        Why it failed.
-    """
+    """What became of a job."""
 
     job: Job
+    # ``"solved"``, ``"kept"`` from an earlier batch, ``"failed"``, ``"stopped"``, or ``"to come"``
     status: str = PENDING
-    n_states: int | None = None
+    n_states: int | None = None  # of its solution, at the last time, as is the error
     error: ErrorLedger | None = None
     n_matvec: int | None = None
-    seconds: float | None = None
+    seconds: float | None = None  # wall time that it took now
     reason: str = ""
 
     @property
@@ -101,18 +88,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What became of all jobs.
+    """What became of all jobs."""
 
-    Parameters
-    ----------
-    rows
-        In the order of the manifest.
-    signal
-        What stopped the batch before its end.
-    """
-
-    rows: tuple[Row, ...]
-    signal: int | None = None
+    rows: tuple[Row, ...]  # in the order of the manifest
+    signal: int | None = None  # what stopped the batch before its end
 
     @property
     def failures(self) -> tuple[Row, ...]:
@@ -160,23 +139,12 @@ def _cells(row: Row) -> list[str]:
 
 @dataclass(slots=True)
 class Plan:
-    """What is to be done.
-
-    Parameters
-    ----------
-    folder
-        Where files go.
-    rows
-        One for each job.
-    models
-        The networks, as their files have them, by path.
-    order
-        Numbers of the jobs that are to be solved, in the order in which they are begun.
-    """
+    """What is to be done."""
 
     folder: Path
-    rows: list[Row]
-    models: dict[Path, Model] = field(default_factory=dict)
+    rows: list[Row]  # one for each job
+    models: dict[Path, Model] = field(default_factory=dict)  # the networks, as their files have them, by path
+    # numbers of the jobs that are to be solved, in the order in which they are begun
     order: list[int] = field(default_factory=list)
 
     def model(self, number: int) -> Model:
@@ -204,26 +172,7 @@ class Plan:
 
 
 def prepare(manifest: Path, folder: Path, *, resume: bool, overwrite: bool = False) -> Plan:
-    """Read a manifest and its models, and find out what is to be done.
-
-    Parameters
-    ----------
-    manifest
-        The file.
-    folder
-        Where files go; made if it is missing.
-    resume
-        Skip the jobs whose files are complete.
-    overwrite
-        Replace files in the folder that fsp did not write.
-
-    Raises
-    ------
-    ArgumentError
-        If the manifest is not as it must be, or there is no such folder, or its summary must not be replaced.
-    OutputError
-        If nothing can be written there.
-    """
+    """Read a manifest and its models, and find out what is to be done."""
     jobs = read_manifest(manifest)
     plan = Plan(folder, [Row(job) for job in jobs])
     broken = _load(plan, jobs)
@@ -326,33 +275,7 @@ def solve_batch(
     overwrite: bool = False,
     tell: Tell = lambda line: None,
 ) -> Batch:
-    """Solve the jobs of a manifest, in this process or in several, which take the next one when they are free.
-
-    Parameters
-    ----------
-    manifest
-        The file, see `read_manifest`.
-    folder
-        Where the files of the solutions go, and the summary; made if it is missing.
-    processes
-        How many jobs are solved at a time, each by a process of its own on one thread; 1 for this process, on all.
-    resume
-        Skip the jobs whose files are complete, and go on from those that are not.
-    overwrite
-        Replace files in the folder that fsp did not write; else the jobs whose files they would be fail.
-    tell
-        Called with a line about each job that has ended.
-
-    Returns
-    -------
-    Batch
-        What became of the jobs; where a signal came, those that were not begun are to come.
-
-    Raises
-    ------
-    ArgumentError
-        If the manifest is not as it must be, there is no such folder, or another batch is at work in it.
-    """
+    """Solve the jobs of a manifest, in this process or in several, which take the next one when they are free."""
     with locked(folder):
         plan = prepare(manifest, folder, resume=resume, overwrite=overwrite)
         tell_all(plan.rows, tell)

@@ -45,31 +45,15 @@ _UNSAFE = re.compile(r"[^\w.+=-]")  # in the name of a file
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One transient of a batch.
+    """One transient of a batch."""
 
-    Parameters
-    ----------
-    name
-        Which no other job has; the file is called after it.
-    model
-        Path of the model's file.
-    values
-        What is set in it: parameters and initial counts, by name.
-    times, tol
-        As for `fsp.transient`.
-    backend
-        ``"serial"`` or ``"petsc"``; None for what the ranks suggest.
-    options
-        Further options of `fsp.transient`.
-    """
-
-    name: str
-    model: Path
-    values: Mapping[str, float]
+    name: str  # which no other job has; the file is called after it
+    model: Path  # path of the model's file
+    values: Mapping[str, float]  # what is set in it: parameters and initial counts, by name
     times: tuple[float, ...]
     tol: float
-    backend: str | None
-    options: Mapping[str, Any]
+    backend: str | None  # ``"serial"`` or ``"petsc"``; None for what the ranks suggest
+    options: Mapping[str, Any]  # further options of `fsp.transient`
 
     @property
     def file(self) -> str:
@@ -78,18 +62,7 @@ class Job:
 
 
 def read_manifest(path: Path) -> tuple[Job, ...]:
-    """Return the jobs of a manifest, in its order.
-
-    Parameters
-    ----------
-    path
-        The file; paths of models in it are relative to its folder.
-
-    Raises
-    ------
-    ArgumentError
-        If it is not there or not as it must be; the key and its value are named.
-    """
+    """Return the jobs of a manifest, in its order."""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except RecursionError:

@@ -49,31 +49,7 @@ def solve_in_groups(
     tell: Tell = lambda line: None,
     comm: Any = None,
 ) -> Batch:
-    """Solve the jobs of a manifest, each on a group of ranks.  Collective.
-
-    Parameters
-    ----------
-    manifest, folder, resume, overwrite
-        As for `fsp.jobs.batch.solve_batch`; all ranks must see the folder.  Distributed jobs that were broken
-        off go on from their last checkpoint.
-    ranks_per_job
-        Ranks of a group; a divisor of their number.  Jobs that name no backend take ``"serial"`` on one rank and
-        ``"petsc"`` on several.
-    tell
-        Called with a line about each job that has ended, on one rank of the group.
-    comm
-        The ranks; None for all.
-
-    Returns
-    -------
-    Batch
-        What became of the jobs, the same on all ranks.
-
-    Raises
-    ------
-    ArgumentError
-        If the manifest is not as it must be, there is no such folder, or groups do not fit.
-    """
+    """Solve the jobs of a manifest, each on a group of ranks.  Collective."""
     world = Communicator.of(comm)
     with ExitStack() as stack:
         with world.agree():

@@ -33,11 +33,6 @@ class Stop:
     """Hold the first SIGINT or SIGTERM back until the computation comes to a clean point; the second ends at once.
 
     A context; it acts only in the main thread, and on no signal that the process was started to ignore.
-
-    Parameters
-    ----------
-    tell
-        Say on standard error that a signal has come.
     """
 
     def __init__(self, *, tell: bool = True) -> None:
@@ -65,19 +60,7 @@ class Stop:
 
 
 class Keeper:
-    """A progress callback that stops where a signal came, and saves what was reached now and then.
-
-    Parameters
-    ----------
-    stop
-        Knows of the signals.
-    report
-        Called with every `Progress`.
-    out
-        The file to save to.
-    every
-        Seconds between two savings; None for none.
-    """
+    """A progress callback that stops where a signal came, and saves what was reached now and then."""
 
     def __init__(self, stop: Stop, report: Callable[[Any], None] | None, out: Path | None, every: float | None) -> None:
         self._stop, self._report = stop, report
@@ -105,22 +88,7 @@ def go_on(
     progress: Callable[[Progress], None],
     **options: Any,
 ) -> Solution:
-    """Return the solution that `earlier`, which was stopped, is the beginning of.
-
-    Parameters
-    ----------
-    model, times, tol, progress, options
-        As for `transient`; model, times and tolerance as they were.
-    earlier
-        What was reached then.
-
-    Raises
-    ------
-    ArgumentError
-        If model, times or tolerance differ.
-    Interrupted
-        As `transient` does, with all that was reached.
-    """
+    """Return the solution that `earlier`, which was stopped, is the beginning of."""
     requested = checked_times(times).tolist()
     asked = {
         "the model": earlier.model_hash == model.hash,

@@ -155,22 +155,7 @@ def combined(
 ) -> tuple[FloatArray, tuple[int, ...]]:
     """Combine the values of several names.
 
-    Parameters
-    ----------
-    values
-        Values by name.
-    pairs
-        Take the first values of all names together, then the second ones, and so on, instead of all combinations.
-
-    Returns
-    -------
-    points, shape
-        (n, n_names) values, the last name fastest, and the number of values of each name, or of all together.
-
-    Raises
-    ------
-    ArgumentError
-        If they are no lists of finite numbers, or differ in length where they are to be paired.
+    Returns (n, n_names) values, the last name fastest, and the number of values of each name, or of all together.
     """
     lists = [_numbers(name, given) for name, given in values.items()]
     lengths = tuple(len(one) for one in lists)

@@ -39,25 +39,14 @@ TICK = 0.2  # seconds between looks at what the caller wants
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What all points of a sweep have in common.
-
-    Parameters
-    ----------
-    model
-        The network.
-    names
-        What is varied: parameters, and species for their initial counts.
-    times, tol, options
-        As for `fsp.transient`.
-    begun
-        States that are known to be needed, by the values of points that chains go on with, (n, n_species).
-    """
+    """What all points of a sweep have in common."""
 
     model: Model
-    names: tuple[str, ...]
+    names: tuple[str, ...]  # what is varied: parameters, and species for their initial counts
     times: FloatArray
     tol: float
     options: Mapping[str, Any]
+    # states that are known to be needed, by the values of points that chains go on with, (n, n_species)
     begun: Mapping[tuple[float, ...], IntArray] = field(default_factory=dict)
 
     def at(self, values: Sequence[float]) -> Model:
@@ -127,20 +116,7 @@ def one_by_one(task: Task, todo: Sequence[Chain], progress: Callable[[Any], None
 
 
 class Crew:
-    """Worker processes, each with a chain of its own.
-
-    Parameters
-    ----------
-    work
-        What to do with an item, called with it and whether it is the first of its chain; it must go through pickle.
-    workers
-        How many.
-
-    Raises
-    ------
-    Exception
-        Whatever pickle raises of a model that it cannot take, such as one with a lambda.
-    """
+    """Worker processes, each with a chain of its own."""
 
     def __init__(self, work: Callable[[Any, bool], Any], workers: int) -> None:
         self._content = pickle.dumps(work)

@@ -20,22 +20,7 @@ _KINDS = {"u": "unsigned integers", "iu": "integers", "f": "floats"}
 
 
 def child(group: Any, name: str, kind: str = "group") -> Any:
-    """Return a group or dataset of this file.
-
-    Parameters
-    ----------
-    group
-        Where it is.
-    name
-        Its name there.
-    kind
-        ``"group"`` or ``"dataset"``.
-
-    Raises
-    ------
-    ValueError
-        If there is none, or it is something else, or in another file.
-    """
+    """Return a group or dataset of this file."""
     import h5py
 
     link = group.get(name, getlink=True)
@@ -51,22 +36,7 @@ def child(group: Any, name: str, kind: str = "group") -> Any:
 
 
 def array(group: Any, name: str, kinds: str, shape: Sequence[int | None]) -> NDArray[Any]:
-    """Read numbers.
-
-    Parameters
-    ----------
-    group, name
-        Which.
-    kinds
-        What they are, as numpy's codes of kinds.
-    shape
-        How many; None where any number will do.
-
-    Raises
-    ------
-    ValueError
-        If they are others, or not all in this file.
-    """
+    """Read numbers."""
     data = _stored(group, name)
     if data.dtype.kind not in kinds or data.dtype.itemsize > 8:
         raise ValueError(f"{data.name} must be {_KINDS[kinds]}, but is of type {data.dtype}")
@@ -90,20 +60,7 @@ def texts(group: Any, name: str, ndim: int) -> NDArray[Any]:
 
 
 def attribute(group: Any, name: str, kind: type) -> Any:
-    """Read an attribute.
-
-    Parameters
-    ----------
-    group, name
-        Which.
-    kind
-        ``str``, ``float``, ``int`` or ``bool``.
-
-    Raises
-    ------
-    ValueError
-        If it is missing, or of another type, or not a number where one is wanted.
-    """
+    """Read an attribute."""
     what = f"attribute '{name}' of {group.name}"
     if name not in group.attrs:
         raise ValueError(f"{what} must be there, but is missing")

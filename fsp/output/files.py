@@ -29,20 +29,7 @@ _MARK = r"\.[0-9a-f]{8}\.tmp"
 
 
 def place_of(path: str | Path, what: str = "path") -> Path:
-    """Return where a file is to be written, through links.
-
-    Parameters
-    ----------
-    path
-        Its name.
-    what
-        The argument or option that names it.
-
-    Raises
-    ------
-    ArgumentError
-        If no file can be there: its folder does not exist, or there is a folder, a device, a pipe, a protected file.
-    """
+    """Return where a file is to be written, through links."""
     try:
         place = Path(path).resolve()  # through links: what they point to is replaced
         in_folder = place.parent.is_dir()
@@ -65,20 +52,7 @@ def place_of(path: str | Path, what: str = "path") -> Path:
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[FileIO]:
-    """Give a file to write to; what was at `path` is replaced once the block has ended and the disk holds it all.
-
-    Parameters
-    ----------
-    path
-        Where to.
-
-    Raises
-    ------
-    ArgumentError
-        If no file can be there.
-    OutputError
-        If it cannot be written; what was there stays, and nothing else is left.
-    """
+    """Give a file to write to; what was at `path` is replaced once the block has ended and the disk holds it all."""
     place = place_of(path)
     with held_signals():
         try:
@@ -101,22 +75,7 @@ def write(path: str | Path, content: bytes | str) -> None:
 
 
 def try_writing(path: str | Path, what: str = "path") -> None:
-    """Write a page beside a file, and take it away again, so that what fails does so now and not after hours.
-
-    Parameters
-    ----------
-    path
-        The file that is to be written later.
-    what
-        The argument or option that names it.
-
-    Raises
-    ------
-    ArgumentError
-        If no file can be there.
-    OutputError
-        If it cannot be written.
-    """
+    """Write a page beside a file, and take it away again, so that what fails does so now and not after hours."""
     place = place_of(path, what)
     with held_signals():
         try:

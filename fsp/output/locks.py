@@ -34,13 +34,7 @@ def lock(file: IO[Any]) -> bool | None:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the lock on the folder of a batch, and make the folder; systems without locks let everybody in.
-
-    Raises
-    ------
-    ArgumentError
-        If another batch holds it, or the folder cannot be made.
-    """
+    """Hold the lock on the folder of a batch, and make the folder; systems without locks let everybody in."""
     path = folder / LOCK
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -207,20 +207,7 @@ def overview(answer: Solution | Distribution, species: Sequence[str] = ()) -> Fi
 
 
 def write(figure: Figure, path: Path) -> None:
-    """Write a picture, whole or not at all, that says where it comes from.
-
-    Parameters
-    ----------
-    figure
-        What to write.
-    path
-        Where to; it ends in one of `SUFFIXES`.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be written; what was there before is unchanged.
-    """
+    """Write a picture, whole or not at all, that says where it comes from."""
     kind = path.suffix.lower().removeprefix(".")
     origin: dict[str, Any] = {
         "png": {"metadata": {"Software": MARK}},

@@ -19,21 +19,7 @@ _COLUMN = 16
 
 
 def answer_record(answer: Solution | Distribution, marginals: Sequence[str] = ()) -> dict[str, Any]:
-    """Collect moments and errors of an answer in plain dictionaries and lists, at full precision.
-
-    Parameters
-    ----------
-    answer
-        A solution, or a single distribution.
-    marginals
-        Names of species whose marginal distributions are wanted.
-
-    Returns
-    -------
-    dict
-        What :func:`to_json` writes; ``times`` has an entry for each time, whose ``t`` is None if stationary, as is a
-        ``mean_interval`` that is not certified.
-    """
+    """Collect moments and errors of an answer in plain dictionaries and lists, at full precision."""
     times = list(answer) if isinstance(answer, Solution) else [answer]
     record: dict[str, Any] = {name: getattr(times[0], name) for name in ("model_name", "model_hash", "time_unit")}
     record["species"] = list(times[0].species)
@@ -45,20 +31,7 @@ def answer_record(answer: Solution | Distribution, marginals: Sequence[str] = ()
 
 
 def sweep_record(sweep: Sweep, marginals: Sequence[str] = ()) -> dict[str, Any]:
-    """Collect the records of all points of a sweep.
-
-    Parameters
-    ----------
-    sweep
-        The sweep.
-    marginals
-        Names of species whose marginal distributions are wanted.
-
-    Returns
-    -------
-    dict
-        ``points`` has an entry for each point: its ``parameters``, and its record or its ``failure``.
-    """
+    """Collect the records of all points of a sweep."""
     points: list[dict[str, Any]] = []
     for i, values in enumerate(sweep.points.tolist()):
         point: dict[str, Any] = {"parameters": dict(zip(sweep.names, values, strict=True))}
@@ -90,18 +63,7 @@ def _marginal_record(marginal: Distribution) -> dict[str, list[float]]:
 
 
 def to_json(record: Any) -> str:
-    """Write JSON that every reader accepts.
-
-    Parameters
-    ----------
-    record
-        Dictionaries, lists, texts and numbers; infinities and NaN, which JSON lacks, become null.
-
-    Returns
-    -------
-    str
-        The text.
-    """
+    """Write JSON that every reader accepts."""
     return json.dumps(_finite(record), indent=2, allow_nan=False, ensure_ascii=False)
 
 
@@ -114,22 +76,7 @@ def _finite(value: Any) -> Any:
 
 
 def marginal_text(answer: Solution | Distribution, species: str, width: int) -> str:
-    """Write the marginal distribution of a species: a row for each copy number, a column for each time.
-
-    Parameters
-    ----------
-    answer
-        A solution, or a single distribution.
-    species
-        The name.
-    width
-        Number of characters that fit; times that do not, the first ones, are left out.
-
-    Returns
-    -------
-    str
-        The lines.
-    """
+    """Write the marginal distribution of a species: a row for each copy number, a column for each time."""
     times = list(answer) if isinstance(answer, Solution) else [answer]
     shown = times[-max(1, (width - _COLUMN) // _COLUMN) :]
     marginals = [one.marginal(species) for one in shown]

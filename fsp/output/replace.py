@@ -44,22 +44,7 @@ def require_outputs(
     inputs: Iterable[str | Path],
     overwrite: bool,
 ) -> None:
-    """Refuse files that a command must not or cannot write, before it does its work.
-
-    Parameters
-    ----------
-    outputs
-        Options, where each lets the command write, and what tells whether fsp wrote what is there.
-    inputs, overwrite
-        As for `require_replaceable`.
-
-    Raises
-    ------
-    ArgumentError
-        If one must not be replaced, or two are one.
-    OutputError
-        If one cannot be written.
-    """
+    """Refuse files that a command must not or cannot write, before it does its work."""
     known = list(inputs)
     seen: set[Path] = set()
     for option, path, is_own in outputs:
@@ -78,26 +63,7 @@ def require_replaceable(
     overwrite: bool = False,
     is_own: IsOwn = is_marked,
 ) -> None:
-    """Refuse a file that a command must not replace.
-
-    Parameters
-    ----------
-    path
-        Where the command is to write.
-    option
-        The option that says so.
-    inputs
-        What the command reads, which is never replaced.
-    overwrite
-        Whether any other file may be.
-    is_own
-        Tells whether fsp wrote a file.
-
-    Raises
-    ------
-    ArgumentError
-        If it must not be replaced.
-    """
+    """Refuse a file that a command must not replace."""
     place = place_of(path, option)
     if not place.exists():
         return

@@ -14,13 +14,7 @@ from fsp.output.files import put
 
 
 class Sink:
-    """What h5py takes for an open file.
-
-    Parameters
-    ----------
-    file
-        Where to write.
-    """
+    """What h5py takes for an open file."""
 
     def __init__(self, file: FileIO) -> None:
         self._file = file

@@ -80,24 +80,7 @@ def own_rows(name: str, distribution: Distribution) -> Rows:
 
 
 def save(answer: Answer, path: str | Path, rows: RowSource = own_rows) -> None:
-    """Write a solution, a distribution or a sweep, whole or not at all.
-
-    Parameters
-    ----------
-    answer
-        What to write.
-    path
-        Where to; an existing file is replaced once the new one is complete.
-    rows
-        Gives the arrays of distributions, in the order in which they are asked for.
-
-    Raises
-    ------
-    ArgumentError
-        If the folder does not exist, or something is there that is no file.
-    OutputError
-        If it cannot be written, as where the disk is full; what was there before is unchanged.
-    """
+    """Write a solution, a distribution or a sweep, whole or not at all."""
     import h5py
 
     with replacing(path) as file:
@@ -166,29 +149,15 @@ def read(path: str | Path) -> Answer:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What a file says of a solution, without its probabilities.
+    """What a file says of a solution, without its probabilities."""
 
-    Parameters
-    ----------
-    model_hash, tol
-        Of what was solved.
-    asked
-        The times that were asked for.
-    complete
-        Whether all of them are there.
-    n_states, error
-        Number of states and error at the last time.
-    n_matvec
-        Number of products of the generator with a vector.
-    """
-
-    model_hash: str
+    model_hash: str  # of what was solved
     tol: float
-    asked: tuple[float, ...]
-    complete: bool
-    n_states: int
+    asked: tuple[float, ...]  # the times that were asked for
+    complete: bool  # whether all of them are there
+    n_states: int  # at the last time, as is the error
     error: ErrorLedger
-    n_matvec: int
+    n_matvec: int  # number of products of the generator with a vector
 
 
 def read_head(path: Path) -> Head | None:
@@ -212,18 +181,10 @@ def read_head(path: Path) -> Head | None:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What a file keeps, told without looking at all of it.
+    """What a file keeps, told without looking at all of it."""
 
-    Parameters
-    ----------
-    kind
-        ``"solution"``, ``"distribution"`` or ``"sweep"``; empty where it is damaged.
-    complete
-        False for a solution that was stopped.
-    """
-
-    kind: str = ""
-    complete: bool = True
+    kind: str = ""  # ``"solution"``, ``"distribution"`` or ``"sweep"``; empty where it is damaged
+    complete: bool = True  # False for a solution that was stopped
 
 
 def kept(path: Path) -> Kept | None:

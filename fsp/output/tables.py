@@ -19,18 +19,7 @@ if TYPE_CHECKING:
 
 
 def distribution_table(distribution: Distribution) -> pandas.DataFrame:
-    """Make a table with a row for each state.
-
-    Parameters
-    ----------
-    distribution
-        What to tabulate.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The species, in copies, and ``probability``; time and error are in ``attrs``.
-    """
+    """Make a table with a row for each state."""
     columns = {name: distribution.states[:, i] for i, name in enumerate(distribution.species)}
     frame = _optional("pandas").DataFrame({**columns, "probability": distribution.probabilities})
     frame.attrs.update(_attributes(distribution))
@@ -38,18 +27,7 @@ def distribution_table(distribution: Distribution) -> pandas.DataFrame:
 
 
 def distribution_array(distribution: Distribution) -> xarray.DataArray:
-    """Make a dense labelled array.
-
-    Parameters
-    ----------
-    distribution
-        What to convert.
-
-    Returns
-    -------
-    xarray.DataArray
-        ``probability`` with an axis for each species; time and error are in ``attrs``.
-    """
+    """Make a dense labelled array."""
     pmf, axes = distribution._dense
     return _optional("xarray").DataArray(  # type: ignore[no-any-return]
         pmf.copy(),
@@ -61,18 +39,7 @@ def distribution_array(distribution: Distribution) -> xarray.DataArray:
 
 
 def solution_table(solution: Solution) -> pandas.DataFrame:
-    """Make a table with a row for each time.
-
-    Parameters
-    ----------
-    solution
-        What to tabulate.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Index ``t``; columns ``n_states``, ``mean_<species>``, ``std_<species>``, ``error``, ``certified``.
-    """
+    """Make a table with a row for each time."""
     columns: dict[str, Any] = {"n_states": [len(distribution) for distribution in solution]}
     means, stds = solution.mean(), solution.std()
     for name in solution.species:
@@ -85,18 +52,7 @@ def solution_table(solution: Solution) -> pandas.DataFrame:
 
 
 def solution_dataset(solution: Solution) -> xarray.Dataset:
-    """Make labelled arrays over time and species.
-
-    Parameters
-    ----------
-    solution
-        What to convert.
-
-    Returns
-    -------
-    xarray.Dataset
-        ``mean`` and ``std`` over ``t`` and ``species``; ``error``, ``certified`` and ``n_states`` over ``t``.
-    """
+    """Make labelled arrays over time and species."""
     xarray = _optional("xarray")
     means, stds = solution.mean(), solution.std()
     return xarray.Dataset(  # type: ignore[no-any-return]
@@ -113,19 +69,7 @@ def solution_dataset(solution: Solution) -> xarray.Dataset:
 
 
 def sweep_table(sweep: Sweep) -> pandas.DataFrame:
-    """Make a table with a row for each point and time.
-
-    Parameters
-    ----------
-    sweep
-        What to tabulate.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Index: what was varied, then ``t``; columns as in :func:`solution_table`.  Points without a solution are left
-        out.
-    """
+    """Make a table with a row for each point and time."""
     pandas = _optional("pandas")
     tables = []
     for i in sweep.solved:
@@ -137,19 +81,7 @@ def sweep_table(sweep: Sweep) -> pandas.DataFrame:
 
 
 def sweep_dataset(sweep: Sweep) -> xarray.Dataset:
-    """Make labelled arrays over what was varied, time and species.
-
-    Parameters
-    ----------
-    sweep
-        What to convert.
-
-    Returns
-    -------
-    xarray.Dataset
-        ``mean`` and ``std`` over a dimension for each name (or ``point``, for values that were taken in pairs), ``t``
-        and ``species``; ``error`` over all but the species.  NaN where a point has no solution.
-    """
+    """Make labelled arrays over what was varied, time and species."""
     names, shape = sweep.names, sweep.shape
     dims, grid = (names, shape) if len(shape) == len(names) else (("point",), (len(sweep),))
     coordinates: dict[str, Any] = {"t": sweep.times, "species": list(sweep.species)}

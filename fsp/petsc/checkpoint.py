@@ -44,42 +44,15 @@ Numbers = dict[str, float]
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """What a checkpoint holds.
+    """What a checkpoint holds."""
 
-    Parameters
-    ----------
-    reached
-        Distributions at the times that were asked for and passed.
-    last
-        The one to go on from.
-    counts
-        Numbers that the computation keeps of itself.
-    """
-
-    reached: tuple[Distribution, ...]
-    last: Distribution
-    counts: Numbers
+    reached: tuple[Distribution, ...]  # distributions at the times that were asked for and passed
+    last: Distribution  # the one to go on from
+    counts: Numbers  # numbers that the computation keeps of itself
 
 
 class Checkpoint:
-    """The checkpoints of one computation in a folder.
-
-    Parameters
-    ----------
-    folder
-        Where; made if it is missing.
-    comm
-        The ranks, which must all see the folder.
-    identity
-        What a computation must share with the one that wrote a checkpoint to go on from it, by name.
-
-    Raises
-    ------
-    ArgumentError
-        If the folder cannot be made.
-    OutputError
-        If nothing can be written there.
-    """
+    """The checkpoints of one computation in a folder."""
 
     def __init__(self, folder: str | Path, comm: Communicator, identity: Mapping[str, Any]) -> None:
         self.folder = Path(folder)
@@ -102,13 +75,7 @@ class Checkpoint:
     # ---- write --------------------------------------------------------------------------------------------
 
     def write(self, reached: Sequence[Distribution], last: Distribution, counts: Numbers) -> None:
-        """Write a checkpoint; when it returns, it is on the disk.
-
-        Raises
-        ------
-        OutputError
-            If a part cannot be written, on all ranks; the checkpoint before it is still whole.
-        """
+        """Write a checkpoint; when it returns, it is on the disk."""
         self._number, self._n_written = self._number + 1, 0
         if not self._is_clean:  # what a killed job left may fill the disk
             with self._comm.agree():

@@ -36,22 +36,7 @@ class Part(Protocol):
 
 
 def save(answer: Any, path: str | Path) -> None:
-    """Write a solution or a distribution, whole or not at all; `fsp.read` reads it.
-
-    Parameters
-    ----------
-    answer
-        What to write, of distributions that are spread over ranks.
-    path
-        Where to, on the machine of the first rank.
-
-    Raises
-    ------
-    ArgumentError
-        If the folder does not exist, or something is there that is no file.
-    OutputError
-        If it cannot be written; what was there before is unchanged.
-    """
+    """Write a solution or a distribution, whole or not at all; `fsp.read` reads it."""
     distributions: Any = [answer] if hasattr(answer, "space") else list(answer)
     comm: Communicator = distributions[0].comm
     comm.together("save")

@@ -24,21 +24,12 @@ NEAR = 1e-9  # relative: so well must a time in the file be one that was asked f
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command line with places.
+    """A command line with places."""
 
-    Parameters
-    ----------
-    words
-        The program and its arguments, with ``{model}``, ``{seed}``, ``{out}``, ``{runs}``, ``{times}``.
-    timeout
-        Seconds that a call may take.
-    model
-        The SBML file; set by `with_model`.
-    """
-
+    # the program and its arguments, with ``{model}``, ``{seed}``, ``{out}``, ``{runs}``, ``{times}``
     words: tuple[str, ...]
-    timeout: float
-    model: str = ""
+    timeout: float  # seconds that a call may take
+    model: str = ""  # the SBML file; set by `with_model`
 
     @classmethod
     def of(cls, text: str, timeout: float) -> Command:
@@ -77,24 +68,7 @@ class Command:
             yield replace(self, model=str(file))
 
     def run(self, species: tuple[str, ...], times: FloatArray, first: int, seeds: list[int]) -> IntArray:
-        """Make one call and return its runs, (runs, times, species).
-
-        Parameters
-        ----------
-        species
-            Columns of the file.
-        times
-            Output times.
-        first
-            Number of the first run.
-        seeds
-            One for each run; a call that makes several gets the first.
-
-        Raises
-        ------
-        BackendError
-            If the program fails, is too slow, or does not write what it must; the message names the run.
-        """
+        """Make one call and return its runs, (runs, times, species)."""
         out = Path(self.model).with_name(f"run_{first}.csv")
         places = {"model": self.model, "out": str(out), "seed": seeds[0], "runs": len(seeds),
                   "times": ",".join(repr(t) for t in times.tolist())}  # fmt: skip

@@ -48,23 +48,7 @@ def sample_block(
     name: str, method: str | None, sbml: str, written: bool, species: tuple[str, ...], times: tuple[float, ...],
     first: int, seeds: list[int],
 ) -> IntArray:  # fmt: skip
-    """Return the runs of some seeds, (runs, times, species).
-
-    Parameters
-    ----------
-    name, method
-        The simulator, and its method.
-    sbml, written
-        The model, and whether its numbers are ours.
-    species
-        Order of the columns.
-    times
-        Output times.
-    first
-        Number of the first run, for messages.
-    seeds
-        One for each run.
-    """
+    """Return the runs of some seeds, (runs, times, species)."""
     try:
         values = _opened(name, method, sbml, written, species)(times, seeds)
     except BackendError:

@@ -27,15 +27,9 @@ _NEUTRAL = {"+": 0.0, "*": 1.0, "&&": 1.0, "||": 0.0, "xor": 0.0}
 
 @dataclass(slots=True)
 class Programs:
-    """Programs one after the other.
+    """Programs one after the other."""
 
-    Parameters
-    ----------
-    index
-        Place of each symbol among the values; the time has the name ``time``.
-    """
-
-    index: dict[str, int]
+    index: dict[str, int]  # place of each symbol among the values; the time has the name ``time``
     code: list[tuple[int, int]] = field(default_factory=list)
     numbers: list[float] = field(default_factory=list)
     depth: int = 1

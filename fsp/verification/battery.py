@@ -97,19 +97,7 @@ def _support(expected: Expected, t: float, states: IntArray, multiplicity: Float
 
 
 def cells_test(kind: str, expected: Expected, t: float, states: IntArray, multiplicity: FloatArray) -> Test:
-    """Test the counts of all cells.
-
-    Parameters
-    ----------
-    kind
-        Of the test.
-    expected
-        The reference.
-    t
-        The time.
-    states, multiplicity
-        Distinct states of the runs, and how many are in each.
-    """
+    """Test the counts of all cells."""
     seen = expected.cells.masses(states, multiplicity)
     p = expected.cells.p_values(expected.masses, expected.slack, seen)
     where = ""

@@ -29,31 +29,15 @@ _FILE = re.compile(r".*-sbml-l(\d+)v(\d+)\.xml")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Case:
-    """One case of the suite.
-
-    Parameters
-    ----------
-    name
-        Its number, ``"00001"``.
-    path
-        The model file.
-    times
-        Times of the table, (n_times,).
-    amounts, concentrations
-        The variables that are given as amounts and as concentrations.
-    table
-        (n_times,) values by variable and statistic.
-    mean_range, sd_range
-        The suite's limits of its statistics Z and Y.
-    """
+    """One case of the suite."""
 
     name: str
     path: Path
-    times: FloatArray
-    amounts: tuple[str, ...]
+    times: FloatArray  # times of the table, (n_times,)
+    amounts: tuple[str, ...]  # the variables that are given as amounts and as concentrations
     concentrations: tuple[str, ...]
-    table: Mapping[tuple[str, str], FloatArray]
-    mean_range: tuple[float, float]
+    table: Mapping[tuple[str, str], FloatArray]  # (n_times,) values by variable and statistic
+    mean_range: tuple[float, float]  # the suite's limits of its statistics Z and Y
     sd_range: tuple[float, float]
 
     @property
@@ -63,13 +47,7 @@ class Case:
 
 
 def find_cases(folder: Path) -> list[Path]:
-    """Return the folders of the cases in a folder, or that folder where it is one, in order.
-
-    Raises
-    ------
-    ArgumentError
-        If there is none.
-    """
+    """Return the folders of the cases in a folder, or that folder where it is one, in order."""
     candidates = [folder, *sorted(path for path in folder.iterdir() if path.is_dir())] if folder.is_dir() else []
     found = [path for path in candidates if (path / f"{path.resolve().name}-settings.txt").is_file()]
     if not found:
@@ -80,13 +58,7 @@ def find_cases(folder: Path) -> list[Path]:
 
 
 def chosen_cases(folder: Path, only: tuple[str, ...]) -> list[Path]:
-    """Return the folders of the cases with the numbers `only`, of all where there are none.
-
-    Raises
-    ------
-    ArgumentError
-        If there is no case, or not one of those.
-    """
+    """Return the folders of the cases with the numbers `only`, of all where there are none."""
     folders = [path for path in find_cases(folder) if not only or path.resolve().name in only]
     missing = sorted(set(only) - {path.resolve().name for path in folders})
     if missing:
@@ -95,20 +67,7 @@ def chosen_cases(folder: Path, only: tuple[str, ...]) -> list[Path]:
 
 
 def read_case(folder: Path, level: str | None = None) -> Case:
-    """Read a case.
-
-    Parameters
-    ----------
-    folder
-        Its folder.
-    level
-        Level and version of the model file, such as ``"l3v1"``; the newest by default.
-
-    Raises
-    ------
-    ArgumentError
-        If a part is missing or cannot be read.
-    """
+    """Read a case."""
     name = folder.resolve().name
     settings = _settings(folder / f"{name}-settings.txt")
     try:

@@ -27,20 +27,10 @@ LEAST = 5.0  # expected runs of a cell
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """A cell that is split: runs with ``x[axis] <= threshold`` go left.
+    """A cell that is split: runs with ``x[axis] <= threshold`` go left."""
 
-    Parameters
-    ----------
-    parent
-        The split above, or -1; and whether this one is on its left.
-    is_left
-        On which side of the parent.
-    axis, threshold
-        Where it splits.
-    """
-
-    parent: int
-    is_left: bool
+    parent: int  # the split above, or -1
+    is_left: bool  # on which side of the parent
     axis: int
     threshold: int
 
@@ -54,12 +44,7 @@ class Cells:
     def masses(self, states: IntArray, weights: FloatArray) -> FloatArray:
         """Return (n_splits, 2): the weight of the states that go left and right at each split.
 
-        Parameters
-        ----------
-        states
-            (n, d) copy numbers.
-        weights
-            (n,) probabilities, or numbers of runs.
+        `states`: (n, d) copy numbers. `weights`: (n,) probabilities, or numbers of runs.
         """
         found = np.zeros((len(self.splits), 2))
         sides: list[tuple[IntArray, IntArray]] = []
@@ -73,14 +58,7 @@ class Cells:
     def p_values(self, expected: FloatArray, slack: Slack, seen: FloatArray) -> FloatArray:
         """Return the (n_splits,) p-value of each split, valid given those of the splits before it.
 
-        Parameters
-        ----------
-        expected
-            (n_splits, 2) probabilities of the reference.
-        slack
-            How far those of the exact law may lie from them.
-        seen
-            (n_splits, 2) numbers of runs.
+        `expected`: (n_splits, 2) probabilities of the reference. `seen`: (n_splits, 2) numbers of runs.
         """
         low, high = slack.interval(expected)  # (n_splits, 2) each
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -103,16 +81,7 @@ class Cells:
 def grow(states: IntArray, probabilities: FloatArray, n: int, cells: int) -> Cells:
     """Return the splits for a law and a number of runs.
 
-    Parameters
-    ----------
-    states
-        (m, d) copy numbers.
-    probabilities
-        (m,) their probabilities.
-    n
-        Number of runs.
-    cells
-        The largest number of cells.
+    `states`: (m, d) copy numbers. `probabilities`: (m,) their probabilities.
     """
     held = np.flatnonzero(probabilities > 0)
     scale = np.sqrt(_variances(states[held], probabilities[held]))  # (d,)

@@ -43,14 +43,9 @@ _RANGE = 1e-3, 1e3  # of a fitted number
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Likelihood:
-    """The likelihood of samples, merged to the cells of a battery.
+    """The likelihood of samples, merged to the cells of a battery."""
 
-    Parameters
-    ----------
-    cells
-        For each set of cells: the time number, the species, what is expected, and (n_splits, 2) numbers of runs.
-    """
-
+    # for each set of cells: the time number, the species, what is expected, and (n_splits, 2) numbers of runs
     cells: tuple[tuple[int, tuple[str, ...], Expected, FloatArray], ...]
 
     @classmethod
@@ -98,26 +93,7 @@ class Likelihood:
 def diagnose(
     model: Model, samples: Samples, battery: Battery, tests: Sequence[Test], *, alpha: float
 ) -> tuple[Finding, ...]:
-    """Return hypotheses of what is wrong with samples that failed.
-
-    Parameters
-    ----------
-    model
-        The network.
-    samples
-        The samples.
-    battery
-        The tests that they failed.
-    tests
-        Their outcome.
-    alpha
-        The level at which a hypothesis fits.
-
-    Returns
-    -------
-    tuple of Finding
-        Those that fit first, then by likelihood.
-    """
+    """Return hypotheses of what is wrong with samples that failed."""
     if isinstance(samples, Summary):
         return ()
     found = list(_of_runs(samples, battery, tests, alpha))

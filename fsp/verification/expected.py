@@ -25,26 +25,14 @@ RARE = 0.01  # expected runs in states that are called next to impossible
 
 @dataclass(frozen=True, eq=False)
 class Moment:
-    """What the mean of a number of each run may be: the number is cut off where it is next to impossible.
+    """What the mean of a number of each run may be: the number is cut off where it is next to impossible."""
 
-    Parameters
-    ----------
-    low, high
-        The number is that of ``clip(x, low, high)``.
-    centre
-        None for the count itself; else it is the square of its distance from here.
-    upper, lower
-        The largest admissible law of the number, and that of its negative.
-    beyond
-        Probability that a run is cut off.
-    """
-
-    low: int
+    low: int  # the number is that of ``clip(x, low, high)``
     high: int
-    centre: float | None
-    upper: ScalarLaw
+    centre: float | None  # None for the count itself; else it is the square of its distance from here
+    upper: ScalarLaw  # the largest admissible law of the number, and that of its negative
     lower: ScalarLaw
-    beyond: float
+    beyond: float  # probability that a run is cut off
 
     def of(self, values: IntArray | FloatArray) -> FloatArray:
         """Return the number for each count."""
@@ -60,25 +48,13 @@ class Moment:
 
 @dataclass(frozen=True, eq=False)
 class Expected:
-    """The reference for one species at one time, or for all of them, prepared for a number of runs.
+    """The reference for one species at one time, or for all of them, prepared for a number of runs."""
 
-    Parameters
-    ----------
-    states, probabilities
-        (m, d) and (m,), of the reference.
-    slack
-        What it leaves open.
-    n
-        Number of runs.
-    names
-        (d,) species.
-    """
-
-    states: IntArray
+    states: IntArray  # (m, d) and (m,), of the reference
     probabilities: FloatArray
-    slack: Slack
+    slack: Slack  # what it leaves open
     n: int
-    names: tuple[str, ...]
+    names: tuple[str, ...]  # (d,) species
 
     @cached_property
     def cells(self) -> Cells:
@@ -153,15 +129,7 @@ class Expected:
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """A distribution for each time, prepared for a number of runs.
-
-    Parameters
-    ----------
-    reference
-        The distributions.
-    n
-        Number of runs.
-    """
+    """A distribution for each time, prepared for a number of runs."""
 
     reference: Sequence[Distribution]
     n: int

@@ -34,25 +34,14 @@ TAU_PARTS = (1, 2, 5, 10, 20)  # of the distance between output times
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """A mistake.
-
-    Parameters
-    ----------
-    name, text
-        A key, and a sentence.
-    law
-        Gives a distribution for each time; may raise an FSPError where the mistaken model cannot be solved.
-    free
-        How many numbers were fitted.
-    sampled
-        Whether the law is known from that many runs only, else 0.
-    """
+    """A mistake."""
 
     name: str
     text: str
+    # gives a distribution for each time; may raise an FSPError where the mistaken model cannot be solved
     law: Callable[[], Law]
-    free: int = 0
-    sampled: int = 0
+    free: int = 0  # how many numbers were fitted
+    sampled: int = 0  # the law is known from so many runs only; 0 where it is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +54,7 @@ class Family:
 
 
 def hypotheses(model: Model, samples: Runs | Histograms, reference: Law) -> Iterator[Hypothesis]:
-    """Yield what may be wrong, without numbers to fit.
-
-    Parameters
-    ----------
-    model
-        The network.
-    samples
-        The samples, whose times and largest counts matter.
-    reference
-        The right law.
-    """
+    """Yield what may be wrong, without numbers to fit."""
     times = samples.times
     yield from _of_models(model, times)
     yield from _of_outputs(model, samples, reference)
@@ -204,19 +183,7 @@ def _of_steps(model: Model, times: FloatArray, reference: Law) -> Iterator[Hypot
 
 
 def tau_leaping(model: Model, times: FloatArray, tau: float, reference: Law) -> Law:
-    """Return the law of tau-leaping with a fixed step, from many runs; counts are not let below zero.
-
-    Parameters
-    ----------
-    model
-        The network.
-    times
-        Output times.
-    tau
-        Longest step; steps end at the output times.
-    reference
-        Gives the form of the answer.
-    """
+    """Return the law of tau-leaping with a fixed step, from many runs; counts are not let below zero."""
     rng = np.random.default_rng(0)
     place = rng.choice(len(model.initial_states), TAU_RUNS, p=model.initial_probabilities)
     x, t, found = model.initial_states[place].copy(), 0.0, []

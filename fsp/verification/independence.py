@@ -40,17 +40,7 @@ _FEWEST = 10  # runs
 
 
 def independence_tests(runs: Runs, expected_of: Reference, *, markov: bool) -> Iterator[Test]:
-    """Return the tests of independence that these runs allow.
-
-    Parameters
-    ----------
-    runs
-        The runs.
-    expected_of
-        What is expected of them.
-    markov
-        Whether the runs hold all species, so that the present alone tells of the future.
-    """
+    """Return the tests of independence that these runs allow."""
     if runs.n < _FEWEST:
         return
     labels = _trajectories(runs.counts.reshape(runs.n, -1))

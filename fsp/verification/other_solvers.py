@@ -74,32 +74,7 @@ Answer = Distribution | Solution | Moments
 def verify_answer(
     model: Model, answer: Answer, claimed: float | None = None, *, name: str = "", max_states: int | None = None
 ) -> Report:
-    """Tell whether what another solver computed is as accurate as it claims.
-
-    Parameters
-    ----------
-    model
-        The network.
-    answer
-        A `Distribution`, a `Solution`, or `Moments`.
-    claimed
-        The error that is allowed: in the 1-norm, or relative of means and standard deviations (absolute below one);
-        of distributions, by default what their ledgers say.
-    name
-        Of the solver.
-    max_states
-        Limit on the number of states of the reference.
-
-    Returns
-    -------
-    Report
-        A pass, a fail, or undecided where our own error is too large to tell.
-
-    Raises
-    ------
-    ArgumentError
-        If `claimed` is missing or negative, a distribution has no time, or species are unknown.
-    """
+    """Tell whether what another solver computed is as accurate as it claims."""
     if isinstance(answer, Moments) and claimed is None:
         raise ArgumentError("`claimed` must say how accurate means and standard deviations are, but is missing.")
     if claimed is not None and not claimed >= 0:

@@ -36,18 +36,7 @@ th { border-bottom: 2px solid #d0d7de } td { border-bottom: 1px solid #eaeef2 }
 
 
 def page(report: Verdict) -> str:
-    """Return the page.
-
-    Parameters
-    ----------
-    report
-        What it shows.
-
-    Returns
-    -------
-    str
-        HTML that refers to no other file.
-    """
+    """Return the page."""
     name = escape(report.model_name or "model")
     who = escape(report.simulator or "samples")
     verdict = f'<span class="verdict" style="background:{_COLOURS[report.verdict]}">{report.verdict.upper()}</span>'

@@ -91,25 +91,8 @@ def verify_passages(
 def passage_law(model: Model, condition: str, times: FloatArray) -> tuple[FloatArray, Slack, float, bool]:
     """Return the probability of a passage up to each time, and what differences of them leave open.
 
-    Parameters
-    ----------
-    model
-        The network.
-    condition
-        What is passed to.
-    times
-        (n,) increasing times.
-
-    Returns
-    -------
-    probabilities : ndarray
-        (n,).
-    slack : Slack
-        Of the difference of any two of them.
-    error : float
-        Of the solution, in the 1-norm.
-    certified : bool
-        Whether that is a bound.
+    Returns (n,) probabilities, the slack of the difference of any two of them, the 1-norm error of the solution, and
+    whether that is a bound.
     """
     tree = read_formula(condition, model.species, model.observables, None)
     rates = {}

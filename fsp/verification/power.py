@@ -45,18 +45,10 @@ _LOOKED_AT = 3  # tests of a kind whose power is computed
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Features:
-    """What the tests see of a law: all are linear in the probabilities.
+    """What the tests see of a law: all are linear in the probabilities."""
 
-    Parameters
-    ----------
-    moments
-        (n_moments, 2) mean, and mean of the square, of each number of a run that is tested.
-    cells
-        (n_splits, 2) for each set of cells.
-    """
-
-    moments: FloatArray
-    cells: tuple[FloatArray, ...]
+    moments: FloatArray  # (n_moments, 2) mean, and mean of the square, of each number of a run that is tested
+    cells: tuple[FloatArray, ...]  # (n_splits, 2) for each set of cells
 
     def towards(self, other: Features, share: float) -> Features:
         """Return the features of a mixture, or beyond `other` where `share` is above one."""
@@ -65,17 +57,7 @@ class Features:
 
 
 class Power:
-    """The power of a battery of tests.
-
-    Parameters
-    ----------
-    battery
-        The tests.
-    samples
-        What they are made on; only its form matters.
-    level
-        p-value at which one test rejects by itself.
-    """
+    """The power of a battery of tests."""
 
     def __init__(self, battery: Battery, samples: Samples, level: float) -> None:
         self.n = samples.n
@@ -192,28 +174,7 @@ class Power:
 def detectable(
     model: Model, solution: Solution, battery: Battery, samples: Samples, *, alpha: float, tests: int, power: float
 ) -> tuple[Detectable, ...]:
-    """Return the smallest detectable error of each parameter, or of each reaction that has none.
-
-    Parameters
-    ----------
-    model
-        The network.
-    solution
-        Its solution at the times of the samples.
-    battery
-        The tests.
-    samples
-        The samples, of which only the form and the number of runs matter.
-    alpha, tests
-        Level of all tests together, and their number.
-    power
-        Probability of detection, above one half.
-
-    Returns
-    -------
-    tuple of Detectable
-        In the order of the parameters; without those that change nothing.
-    """
+    """Return the smallest detectable error of each parameter, or of each reaction that has none."""
     looker = Power(battery, samples, alpha / tests)
     little = solution.n_matvec * len(solution[-1]) > MUCH_WORK
     found = []

@@ -155,19 +155,7 @@ def _numbers(cells: Sequence[str]) -> NDArray[Any]:
 
 
 def from_table(table: Table, species: Sequence[str], runs: int | None, what: str) -> Samples:
-    """Return the samples of a table.
-
-    Parameters
-    ----------
-    table
-        Columns by name.
-    species
-        Names that are looked for.
-    runs
-        Number of runs of a summary, where the table does not say.
-    what
-        The table, for messages.
-    """
+    """Return the samples of a table."""
     lowered = {name.lower(): name for name in table}
     role = {
         part: lowered[alias]

@@ -189,15 +189,7 @@ Samples = Runs | Histograms | Summary
 
 
 def whole(numbers: Any, place: Any) -> IntArray:
-    """Return numbers as integers, or raise an ArgumentError that names the first that is no copy number.
-
-    Parameters
-    ----------
-    numbers
-        An array.
-    place
-        Gives the words for an index into it.
-    """
+    """Return numbers as integers, or raise an ArgumentError that names the first that is no copy number."""
     if np.issubdtype(numbers.dtype, np.integer) or numbers.dtype == np.bool_:
         bad, why = numbers < 0, "not be negative"
     elif np.issubdtype(numbers.dtype, np.floating):

@@ -30,29 +30,7 @@ MOST_RUNS = 1_000_000
 
 
 def ask(simulator: Simulator, model: Model, times: Any, runs: int, seed: int, first: int = 0) -> Runs:
-    """Return runs of a simulator, checked.
-
-    Parameters
-    ----------
-    simulator
-        The simulator.
-    model
-        The network.
-    times
-        Output times.
-    runs
-        How many runs.
-    seed
-        Where its random numbers begin.
-    first
-        How many runs it has been asked for before.  Simulators of `fsp.sampling.simulators` number their runs on;
-        others are given another seed.
-
-    Raises
-    ------
-    ArgumentError
-        If what it gives is no array of as many runs.
-    """
+    """Return runs of a simulator, checked."""
     if runs < 1:
         raise ArgumentError(f"`runs` must be at least 1, but is {runs}.")
     grid = checked_times(times)
@@ -76,33 +54,7 @@ def until_detectable(
     most: int = MOST_RUNS,
     tell: Callable[[str], None] | None = None,
 ) -> Report:
-    """Take runs until fail, pass, or the limit.
-
-    Parameters
-    ----------
-    look
-        Gives the report of all runs so far at a level, with the detectable errors where no test rejects.
-    batch
-        Gives as many new runs as say, after as many others.
-    alpha
-        Largest probability with which an exact simulator fails.
-    target
-        Relative error of a rate constant that must be detectable for a pass.
-    first, most
-        Runs of the first look, and largest number.
-    tell
-        Called with a line after each look.
-
-    Returns
-    -------
-    Report
-        That of the last look.
-
-    Raises
-    ------
-    ArgumentError
-        If `target` is not positive, or there are no runs.
-    """
+    """Take runs until fail, pass, or the limit."""
     if not target > 0 or not 1 <= first <= most:
         raise ArgumentError(
             f"`until_detectable` must be positive and `runs` at most `max_runs`, but they are {target}, {first} and "

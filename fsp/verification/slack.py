@@ -27,13 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Slack:
-    """How far the probability of any event may lie above and below that of the reference.
-
-    Parameters
-    ----------
-    up, down
-        The largest differences.
-    """
+    """How far the probability of any event may lie above and below that of the reference."""
 
     up: float = 0.0
     down: float = 0.0
@@ -60,31 +54,17 @@ class Slack:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScalarLaw:
-    """The law of a bounded number that each run has.
+    """The law of a bounded number that each run has."""
 
-    Parameters
-    ----------
-    values
-        (m,) increasing values.
-    weights
-        (m,) probabilities, which sum to one.
-    """
-
-    values: FloatArray
-    weights: FloatArray
+    values: FloatArray  # (m,) increasing values
+    weights: FloatArray  # (m,) probabilities, which sum to one
 
     @classmethod
     def largest(cls, values: FloatArray, masses: FloatArray, slack: Slack) -> ScalarLaw:
         """Return the stochastically largest law that the reference admits.
 
-        Parameters
-        ----------
-        values
-            (n,) the number in each state of the reference; no run has a larger one.
-        masses
-            (n,) probabilities of these states.
-        slack
-            Of the reference.
+        `values`: (n,) the number in each state of the reference; no run has a larger one. `masses`: (n,) probabilities
+        of these states.
         """
         grid, places = np.unique(values, return_inverse=True)
         weights = np.bincount(places.reshape(-1), weights=masses, minlength=len(grid))  # (m,)

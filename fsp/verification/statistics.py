@@ -36,20 +36,7 @@ _ROUNDING = 1 + 1e-9  # of the functions of scipy and the sums here, as a factor
 
 
 def binomial(count: Any, n: Any, low: Any, high: Any) -> FloatArray:
-    """Return p-values of counts whose success probabilities lie between `low` and `high`.
-
-    Parameters
-    ----------
-    count, n
-        Successes, of how many; arrays of one shape.
-    low, high
-        The ends of what the probability may be.
-
-    Returns
-    -------
-    ndarray
-        Two-sided p-values, twice the smaller tail.
-    """
+    """Return p-values of counts whose success probabilities lie between `low` and `high`."""
     return np.asarray(np.minimum(1.0, 2 * np.minimum(at_most(count, n, low), at_least(count, n, high))))
 
 
@@ -83,22 +70,7 @@ def band(n: int, distance: float) -> float:
 
 
 def mean_at_least(law: ScalarLaw, n: int, mean: float) -> float:
-    """Bound the probability that the mean of `n` independent numbers of this law is at least `mean`.
-
-    Parameters
-    ----------
-    law
-        The law of one number.
-    n
-        How many.
-    mean
-        What was seen.
-
-    Returns
-    -------
-    float
-        The bound.
-    """
+    """Bound the probability that the mean of `n` independent numbers of this law is at least `mean`."""
     held = law.weights > 0
     values, weights = law.values[held], law.weights[held]
     top = float(values[-1])
@@ -140,15 +112,7 @@ def _tilted(gaps: FloatArray, weights: FloatArray, theta: float) -> tuple[FloatA
 def holm(p: FloatArray) -> FloatArray:
     """Adjust p-values so that the chance of any false one at level a is at most a, however they depend on each other.
 
-    Parameters
-    ----------
-    p
-        (m,) p-values.
-
-    Returns
-    -------
-    ndarray
-        (m,) adjusted p-values, in the same order.
+    `p`: (m,) p-values. Returns (m,) adjusted p-values, in the same order.
     """
     order = np.argsort(p, kind="stable")
     stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))

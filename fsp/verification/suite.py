@@ -40,27 +40,13 @@ VERDICTS = AGREES, DIFFERS, OPEN, NO_CME, FAILED = "agrees", "differs", "not dec
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a table, compared.
-
-    Parameters
-    ----------
-    variable, statistic
-        Which: ``"X"``, ``"mean"``.
-    verdict
-        ``"agrees"``, ``"differs"`` or ``"not decided"``.
-    gap
-        The largest distance that an exact number may have from the table, in units of what is allowed.
-    t, expected
-        Where that is, and what the table has there.
-    interval
-        The interval there.
-    """
+    """One column of a table, compared."""
 
     variable: str
     statistic: str
-    verdict: str
-    gap: float
-    t: float
+    verdict: str  # ``"agrees"``, ``"differs"`` or ``"not decided"``
+    gap: float  # the largest distance that an exact number may have from the table, in units of what is allowed
+    t: float  # where that is, and what the table has there
     expected: float
     interval: Interval
 
@@ -73,33 +59,17 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What came of a case.
+    """What came of a case."""
 
-    Parameters
-    ----------
-    name, model
-        Number of the case, and name of its model.
-    verdict
-        One of `VERDICTS`.
-    columns
-        What was compared.
-    n_states, error, tol
-        Of the solution: largest space, error, tolerance.
-    seconds
-        Wall time.
-    reason
-        Why it is no CME, or failed.
-    """
-
-    name: str
+    name: str  # number of the case, and name of its model
     model: str
     verdict: str
     columns: tuple[Column, ...] = ()
-    n_states: int | None = None
+    n_states: int | None = None  # of the solution: largest space, error, tolerance
     error: ErrorLedger | None = None
     tol: float | None = None
     seconds: float = 0.0
-    reason: str = ""
+    reason: str = ""  # why it is no CME, or failed
 
     @property
     def worst(self) -> Column | None:
@@ -193,29 +163,7 @@ def run_suite(
     only: tuple[str, ...] = (),
     tell: Callable[[int, int, str], None] = lambda done, total, name: None,
 ) -> SuiteReport:
-    """Solve the cases of a folder, and compare them with their tables.
-
-    Parameters
-    ----------
-    folder
-        Folder of the suite, or of one case.
-    level
-        Level and version of the model files, such as ``"l3v1"``; the newest by default.
-    only
-        Numbers of the cases; all by default.
-    tell
-        Called with the numbers of cases done and of all, and the name of the next one.
-
-    Returns
-    -------
-    SuiteReport
-        What came of each.
-
-    Raises
-    ------
-    ArgumentError
-        If there are no such cases.
-    """
+    """Solve the cases of a folder, and compare them with their tables."""
     started = perf_counter()
     rows = in_turn(chosen_cases(folder, only), lambda path: run_case(path, level), tell)
     return SuiteReport(rows, perf_counter() - started)
@@ -236,19 +184,7 @@ def in_turn(folders: Sequence[Path], run: Callable[[Path], R], tell: Callable[[i
 
 
 def attempted(folder: Path, level: str | None, row: Callable[..., R], work: Callable[[Case, Model, float], R]) -> R:
-    """Read a case and work on it, which began at a time; what goes wrong becomes the reason of its row.
-
-    Parameters
-    ----------
-    folder
-        Folder of the case.
-    level
-        Level and version of the model file; the newest by default.
-    row
-        Makes a row of a name, a model's name, a verdict, and ``reason`` and ``seconds``.
-    work
-        Called with the case, its model and the time of the beginning.
-    """
+    """Read a case and work on it, which began at a time; what goes wrong becomes the reason of its row."""
     started, name = perf_counter(), folder.resolve().name
     try:
         case = read_case(folder, level)

@@ -36,35 +36,18 @@ PASS, FAIL, UNDECIDED = "pass", "fail", "undecided"
 
 @dataclass(frozen=True, slots=True)
 class SimulatorRow:
-    """What came of a case.
+    """What came of a case."""
 
-    Parameters
-    ----------
-    name, model
-        Number of the case, and name of its model.
-    verdict
-        That of `fsp.verify`, or why there is none: ``"no CME"``, ``"failed"``.
-    outside
-        How many values of Z, and how many of Y, lie outside the suite's ranges, of how many each.
-    p
-        The smallest adjusted p-value.
-    rejected
-        What the tests that reject say, the worst first.
-    seconds
-        Wall time, of which `sampling` for the simulator.
-    reason
-        Why there is no verdict.
-    """
-
-    name: str
+    name: str  # number of the case, and name of its model
     model: str
-    verdict: str
+    verdict: str  # that of `fsp.verify`, or why there is none: ``"no CME"``, ``"failed"``
+    # how many values of Z, and how many of Y, lie outside the suite's ranges, of how many each
     outside: tuple[int, int, int] | None = None
-    p: float | None = None
-    rejected: tuple[str, ...] = ()
-    seconds: float = 0.0
+    p: float | None = None  # the smallest adjusted p-value
+    rejected: tuple[str, ...] = ()  # what the tests that reject say, the worst first
+    seconds: float = 0.0  # wall time, of which `sampling` for the simulator
     sampling: float = 0.0
-    reason: str = ""
+    reason: str = ""  # why there is no verdict
 
     @property
     def suite_verdict(self) -> str:
@@ -76,21 +59,11 @@ class SimulatorRow:
 
 @dataclass(frozen=True, slots=True)
 class SimulatorReport:
-    """What came of all cases.
+    """What came of all cases."""
 
-    Parameters
-    ----------
-    simulator, runs, alpha
-        Its name; runs of each case; the largest probability with which an exact simulator fails any case.
-    rows
-        The cases.
-    seconds
-        Wall time.
-    """
-
-    simulator: str
+    simulator: str  # its name
     runs: int
-    alpha: float
+    alpha: float  # the largest probability with which an exact simulator fails any case
     rows: tuple[SimulatorRow, ...]
     seconds: float = field(default=0.0)
 
@@ -164,37 +137,7 @@ def run_simulator(
     only: tuple[str, ...] = (),
     tell: Callable[[int, int, str], None] = lambda done, total, name: None,
 ) -> SimulatorReport:
-    """Ask a simulator for runs of the cases of a folder, and test them.
-
-    Parameters
-    ----------
-    folder
-        Folder of the suite, or of one case.
-    simulator
-        What is asked.
-    runs
-        How many runs of each case.
-    seed
-        Where its random numbers begin.
-    alpha
-        Largest probability with which an exact simulator fails any case; each case has an equal share of it.
-    level
-        Level and version of the model files, such as ``"l3v1"``; the newest by default.
-    only
-        Numbers of the cases; all by default.
-    tell
-        Called with the numbers of cases done and of all, and the name of the next one.
-
-    Returns
-    -------
-    SimulatorReport
-        What came of each.
-
-    Raises
-    ------
-    ArgumentError
-        If there are no such cases.
-    """
+    """Ask a simulator for runs of the cases of a folder, and test them."""
     folders = chosen_cases(folder, only)
     started = perf_counter()
 
@@ -226,17 +169,7 @@ def _tested(
 
 
 def suite_criterion(case: Case, model: Model, sampled: IntArray) -> tuple[int, int, int]:
-    """Return how many values of Z, and of Y, are outside the suite's ranges, and of how many.
-
-    Parameters
-    ----------
-    case
-        The case, with its tables.
-    model
-        Its model.
-    sampled
-        Counts, (runs, n_times, n_species).
-    """
+    """Return how many values of Z, and of Y, are outside the suite's ranges, and of how many."""
     z, y = map(np.concatenate, zip(*_statistics(case, model, sampled), strict=True))
     (z_low, z_high), (y_low, y_high) = case.mean_range, case.sd_range
     return int(((z <= z_low) | (z >= z_high)).sum()), int(((y <= y_low) | (y >= y_high)).sum()), len(z)

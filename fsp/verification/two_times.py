@@ -35,17 +35,7 @@ ROUNDED = 4.0 * UNIT_ROUNDOFF  # of probabilities that are divided by their sum,
 
 
 def two_time_tests(model: Model, solution: Solution, runs: Runs) -> Iterator[Test]:
-    """Return tests of pairs of neighbouring times, the first and the last.
-
-    Parameters
-    ----------
-    model
-        The network.
-    solution
-        Its solution at the times of the runs.
-    runs
-        The runs.
-    """
+    """Return tests of pairs of neighbouring times, the first and the last."""
     last = len(runs.times) - 2
     for k in sorted({0, last})[-MOST_PAIRS:] if last >= 0 else []:
         for name in runs.species[:MOST_SPECIES]:

@@ -150,15 +150,7 @@ def verify(
 
 @dataclass(slots=True)
 class Study:
-    """A model whose samples are judged, perhaps several times, and how.
-
-    Parameters
-    ----------
-    model
-        The network.
-    alpha, tol, power, diagnosis, max_states, tell
-        As in `verify`.
-    """
+    """A model whose samples are judged, perhaps several times, and how."""
 
     model: Model
     alpha: float
@@ -180,17 +172,7 @@ class Study:
         return self._reference
 
     def report(self, samples: Samples, level: float, simulator: str) -> Report:
-        """Return the report of samples at a level.
-
-        Parameters
-        ----------
-        samples
-            The samples.
-        level
-            The largest probability with which those of an exact simulator fail.
-        simulator
-            Name of what made them.
-        """
+        """Return the report of samples at a level."""
         reference = self.reference(samples)
         report = judge(self.model, samples, reference, alpha=level, simulator=simulator)
         if self.diagnosis and report.rejected:
@@ -237,26 +219,7 @@ def tolerance_of(n: int, alpha: float, tests: int = 1) -> float:
 
 
 def judge(model: Model, samples: Samples, reference: Solution, *, alpha: float, simulator: str = "") -> Report:
-    """Test samples against a solution at their times.
-
-    Parameters
-    ----------
-    model
-        The network.
-    samples
-        The samples.
-    reference
-        Its solution at the samples' times.
-    alpha
-        The level.
-    simulator
-        Name of what made the samples.
-
-    Returns
-    -------
-    Report
-        Without power and diagnosis.
-    """
+    """Test samples against a solution at their times."""
     battery = Battery(tuple(reference), samples.n)
     more = tuple(two_time_tests(model, reference, samples)) if isinstance(samples, Runs) else ()
     certified = reference.error.certified
