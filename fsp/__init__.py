@@ -9,8 +9,8 @@ from fsp.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from fsp.distribution import Distribution, ErrorLedger, Interval, Solution, Sweep
-    from fsp.doors import stationary, transient
-    from fsp.equilibrium.relaxation import Relaxation, relaxation
+    from fsp.distribution.relaxation import Relaxation
+    from fsp.doors import relaxation, stationary, transient
     from fsp.errors import (
         ArgumentError,
         BackendError,
@@ -63,7 +63,7 @@ _HOMES = {
     "Rational": "fsp.solvers",
     "Reaction": "fsp.model",
     "Solution": "fsp.distribution",
-    "Relaxation": "fsp.equilibrium.relaxation",
+    "Relaxation": "fsp.distribution.relaxation",
     "Report": "fsp.verification.report",
     "Runs": "fsp.verification.samples",
     "Squaring": "fsp.solvers",
@@ -77,7 +77,7 @@ _HOMES = {
     "load": "fsp.model",
     "plot": "fsp.output.pictures",
     "read": "fsp.output.storage",
-    "relaxation": "fsp.equilibrium.relaxation",
+    "relaxation": "fsp.doors",
     "ssa": "fsp.verification.sampler",
     "stationary": "fsp.doors",
     "sweep": "fsp.jobs.sweep",
