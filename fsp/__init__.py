@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from fsp.approximation.langevin import Langevin, langevin
     from fsp.approximation.linear_noise import LinearNoise, linear_noise
     from fsp.distribution import Distribution, ErrorLedger, Interval, Solution, Sweep
-    from fsp.doors import stationary, transient
-    from fsp.equilibrium.relaxation import Relaxation, relaxation
+    from fsp.distribution.relaxation import Relaxation
+    from fsp.doors import relaxation, stationary, transient
     from fsp.errors import (
         ArgumentError,
         BackendError,
@@ -69,7 +69,7 @@ _HOMES = {
     "Rational": "fsp.solvers",
     "Reaction": "fsp.model",
     "Solution": "fsp.distribution",
-    "Relaxation": "fsp.equilibrium.relaxation",
+    "Relaxation": "fsp.distribution.relaxation",
     "Report": "fsp.verification.report",
     "Runs": "fsp.verification.samples",
     "Squaring": "fsp.solvers",
@@ -86,8 +86,8 @@ _HOMES = {
     "load": "fsp.model",
     "plot": "fsp.output.pictures",
     "read": "fsp.output.storage",
-    "relaxation": "fsp.equilibrium.relaxation",
     "ssa": "fsp.sampling.sampler",
+    "relaxation": "fsp.doors",
     "stationary": "fsp.doors",
     "sweep": "fsp.jobs.sweep",
     "transient": "fsp.doors",

@@ -1,6 +1,6 @@
 """The doors: public functions that choose the engine by its name and call it, the one file that knows both.
 
-In one process that is `fsp.projection`, on many ranks `fsp.petsc`, which is imported when it is asked for.
+In one process that is `fsp.projection` and `fsp.equilibrium`, on many ranks `fsp.petsc`, imported when asked for.
 """
 
 from __future__ import annotations
@@ -11,22 +11,26 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fsp.equilibrium.stationary import stationary as in_one_process
+from fsp.equilibrium.relaxation import relaxation as relaxation_in_one_process
+from fsp.equilibrium.stationary import stationary as stationary_in_one_process
 from fsp.errors import ArgumentError, ToleranceWarning
 from fsp.model.arguments import check_call
 from fsp.model.times import checked_times
 from fsp.projection.backend import SERIAL, Backend
+from fsp.projection.growth import MAX_STATES
 from fsp.projection.progress import ProgressCallback
 from fsp.projection.transient import solve
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
     from fsp.distribution import Distribution, Solution
+    from fsp.distribution.relaxation import Relaxation
     from fsp.model import Model
+    from fsp.petsc.backend import Ranks
     from fsp.solvers import Solver
     from fsp.space import StateSpace
 
-BACKENDS = ("serial", "petsc")
+BACKENDS = ("serial", "petsc")  # the first one is that of one process
 
 
 def transient(
@@ -106,14 +110,15 @@ def transient(
         If the bound on the error exceeds `tol`: a fixed `space` that is too small, or rounding.
     """
     check_call(model, space=space, max_states=max_states, max_memory=max_memory, progress=progress)
-    parts = backend_named(backend, comm)
+    ranks = _ranks(backend, comm)
+    parts: Backend = SERIAL if ranks is None else ranks
     parts.comm.together("fsp.transient")
     with parts.comm.agree():
-        _check_checkpoints(parts, checkpoint, start, resume, save_every)
+        _check_checkpoints(ranks is None, checkpoint, start, resume, save_every)
         requested = checked_times(times).tolist()
     parts.comm.require_same((str(checkpoint), resume, save_every), "`checkpoint`, `resume` and `save_every`")
     given: dict[str, Any] = {"space": space, "solver": solver, "max_states": max_states, "max_memory": max_memory}
-    if checkpoint is None:
+    if checkpoint is None or ranks is None:
         solution = solve(model, requested, tol, start=start, progress=progress, backend=parts, **given)
     else:
         from fsp.petsc.resuming import solve_with_checkpoints
@@ -123,7 +128,7 @@ def transient(
             model,
             requested,
             tol,
-            comm=parts.comm,
+            comm=ranks.comm,
             folder=checkpoint,
             resume=resume,
             every=save_every,
@@ -192,48 +197,127 @@ def stationary(
     """
     check_call(model, space=space, max_states=max_states, max_memory=max_memory, progress=progress)
     limits: dict[str, Any] = {"max_states": max_states, "max_memory": max_memory}
-    if backend_named(backend, comm) is not SERIAL:
+    if _ranks(backend, comm) is not None:
         from fsp.petsc.stationary import stationary as on_ranks
 
         if lyapunov is not None:
             raise ArgumentError("`lyapunov` must come with backend='serial': on ranks nothing is certified yet.")
         given = {"space": space, "comm": comm, "options": options, **limits}
         return on_ranks(model, tol, method=method, progress=progress, **given)
-    if options is not None:
-        raise ArgumentError("`options` must come with backend='petsc', but `backend` is 'serial'.")
-    return in_one_process(model, tol, space=space, method=method, lyapunov=lyapunov, progress=progress, **limits)
+    _require_serial(options=options)
+    return stationary_in_one_process(
+        model, tol, space=space, method=method, lyapunov=lyapunov, progress=progress, **limits
+    )
 
 
-def backend_named(name: str, comm: Any = None) -> Backend:
-    """Return a backend by its name.
+def relaxation(
+    model: Model,
+    n_modes: int = 3,
+    tol: float = 1e-10,
+    *,
+    space: StateSpace | None = None,
+    method: str = "auto",
+    backend: str = "serial",
+    comm: Any = None,
+    options: Mapping[str, Any] | None = None,
+    max_states: int | None = None,
+    max_memory: int | None = None,
+) -> Relaxation:
+    """Return the slowest modes of the chain that the network ends in, or of its way to absorbing states.
 
     Parameters
     ----------
-    name
-        One of `BACKENDS`.
-    comm
-        The ranks, for a backend that has some; None for all.
+    model
+        The reaction network; its propensities must not depend on time.
+    n_modes
+        Number of eigenvalues beside zero: those of greatest real part among some more of least modulus.
+    tol
+        Error of the stationary distribution whose states are taken first, if there is no `space`.
+    space
+        The states, with a reflecting boundary.
+    method
+        With ``backend="petsc"``: ``"direct"`` or ``"iterative"`` solution of shifted systems, ``"auto"`` by the number
+        of states.
+    backend
+        ``"serial"``, or ``"petsc"``: right vectors are then spread over ranks, others are not computed, and chains that
+        are absorbed are refused.
+    comm, options
+        With ``"petsc"``: the ranks, and options of PETSc and SLEPc, such as ``{"eps_ncv": 40}``.
+    max_states, max_memory
+        Limits on the number of states and on bytes; without `max_states` ten million states, on each rank.
+
+    Returns
+    -------
+    Relaxation
+        Eigenvalues, times and modes; `confirmed` says which are those of the network on all of its states, and `notes`
+        why others may not be.
 
     Raises
     ------
     ArgumentError
-        If the name is not known, or `comm` is given to the serial one.
+        If `n_modes` is not a positive number, or too large for the number of states, or another argument is wrong.
+    StateSpaceError
+        If there is no stationary distribution, or several closed classes of more than one state: each relaxes on its
+        own.
+    ConvergenceError
+        If modes are not found, or an eigenvalue has no digits in double precision.
+    BackendError
+        If propensities depend on time, or `backend` cannot treat the chain.
+    """
+    check_call(model, space=space, max_states=max_states, max_memory=max_memory)
+    ranks = _ranks(backend, comm)
+    limits: dict[str, Any] = {"max_memory": max_memory}
+    if ranks is not None:
+        from fsp.petsc.eigen import relaxation_of_model
+
+        given: dict[str, Any] = {"space": space, "method": method, "comm": comm, "options": options}
+        return relaxation_of_model(model, n_modes, tol, max_states=max_states, **given, **limits)
+    _require_serial(options=options, method=None if method == "auto" else method)
+    max_states = MAX_STATES if max_states is None else max_states
+    return relaxation_in_one_process(model, n_modes, tol, space=space, max_states=max_states, **limits)
+
+
+def ranks_named(name: str, comm: Any = None) -> Ranks:
+    """Return the ranks that a backend works on.
+
+    Parameters
+    ----------
+    name
+        One of `BACKENDS` but the serial one.
+    comm
+        The ranks; None for all.
+
+    Raises
+    ------
+    ArgumentError
+        If the name is not known.
     BackendError
         If what it needs is not installed.
     """
-    if not isinstance(name, str) or name not in BACKENDS:
+    if not isinstance(name, str) or name not in BACKENDS[1:]:
         raise ArgumentError(f"`backend` must be one of {', '.join(BACKENDS)}, but is {name!r}.")
-    if name == "serial":
-        if comm is not None:
-            raise ArgumentError("`comm` must come with backend='petsc', but `backend` is 'serial'.")
-        return SERIAL
     from fsp.petsc.backend import Ranks
 
     return Ranks(comm)
 
 
+def _ranks(backend: str, comm: Any) -> Ranks | None:
+    """Return the ranks of a backend, None for the serial one."""
+    if backend != BACKENDS[0]:
+        return ranks_named(backend, comm)
+    _require_serial(comm=comm)
+    return None
+
+
+def _require_serial(**options: Any) -> None:
+    """Raise an ArgumentError if one of these, which only ranks understand, is given."""
+    for name, value in options.items():
+        if value is not None:
+            raise ArgumentError(f"`{name}` must come with backend='petsc', but `backend` is 'serial'.")
+
+
 def _check_checkpoints(
-    parts: Backend, checkpoint: str | Path | None, start: Any, resume: bool, save_every: float | None
+    serial: bool, checkpoint: str | Path | None, start: Any, resume: bool, save_every: float | None
 ) -> None:
     """Raise an ArgumentError where checkpoints are asked for in a way that would be ignored."""
     if checkpoint is None:
@@ -243,7 +327,7 @@ def _check_checkpoints(
                     f"`{name}` must come with `checkpoint`, the folder that checkpoints are in, and backend='petsc', "
                     f"but is {value!r} without; in serial `save` writes what was reached, and `start` goes on from it."
                 )
-    elif parts is SERIAL or start is not None:
+    elif serial or start is not None:
         raise ArgumentError(
             "`checkpoint` must come with backend='petsc' and without `start`; `save` writes what a serial run reached."
         )

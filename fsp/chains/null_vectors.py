@@ -21,7 +21,7 @@ W. J. Stewart, Introduction to the Numerical Solution of Markov Chains, Princeto
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -35,92 +35,87 @@ from fsp.chains.elimination import Elimination, analyse
 from fsp.chains.localisation import CUT_OFF, localised
 from fsp.chains.multilevel import cycles
 from fsp.chains.multilevel_kernels import FLOOR
-from fsp.errors import ArgumentError, ConvergenceError
+from fsp.errors import ConvergenceError
 from fsp.solvers.linear import WITHOUT_PIVOTING
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
 
-SMALL_STATES = 5_000  # elimination is at hand for any structure
+SMALL_STATES = 5_000  # elimination is at hand for any structure; chosen, not measured
 PLANAR_STATES = 300_000  # with at most 4 jumps into a state: birth-death chains and networks of two species
-PLANAR_JUMPS = 4.5
+PLANAR_JUMPS = 4.5  # jumps a state of these: 4, and a few more of a third kind
 LINEAR_JUMPS = 2.5  # birth-death chains
 LOCAL_STATES = 10_000  # states from which on the search for those that matter pays
-ELIMINATION_WORK = 1e9  # multiply-adds
+ELIMINATION_WORK = 1e9  # multiply-adds: about a second
 ROUNDING = 4 * UNIT_ROUNDOFF  # for each state that is eliminated
 SETTLED = 1e-11  # estimated error at which iterations end
 GOOD_ERROR = 1e-9  # estimated error with which no other solver is tried
 RELATIVE_RESIDUAL = 1e-9  # ‖A p‖₁ over the flux of jumps
-RELATIVE_SHIFT = 1e-10
-ITERATIVE_SHIFT = 1e-8
-ITERATIONS = 60
+UNIT_MASS = 1e-9  # that the sum of a distribution may be off
+ABOVE_FLOOR = 1e3  # times the floor, from which on a probability is known
+RELATIVE_SHIFT = 1e-10  # over the largest exit rate, of the first resolvent; reduced where the gap is not larger
+ITERATIVE_SHIFT = 1e-8  # the same for GMRES, whose incomplete factors need more; chosen, not measured
+ITERATIONS = 60  # of inverse iteration, beyond which a chain is nearly decomposable; chosen, not measured
+DROPPED = 1e-3  # entries, relative, that incomplete factors leave out, and residual of a cycle of GMRES; not measured
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NullVector:
-    """A stationary vector.
+    """A stationary vector."""
 
-    Parameters
-    ----------
-    p
-        Non-negative, of sum 1, (n,).
-    residual
-        ‖A p‖₁, 1/time.
-    error
-        Estimated 1-norm error.
-    solver
-        Its name in `METHODS`.
-    reason
-        Why that one: what it was chosen for, and which ones failed before it.
+    p: FloatArray  # non-negative, of sum 1, (n,); on ranks the part of this one
+    residual: float  # ‖A p‖₁, 1/time
+    error: float  # estimated 1-norm error
+    at_rest: bool = False  # whether the residual is that of rounding, so that no other solver does better
+    solver: str = ""  # its name in the table
+    reason: str = ""  # what it was chosen for, and which ones failed before it
+
+
+def best_of(
+    names: Sequence[str],
+    why: str,
+    find: Callable[[str], NullVector],
+    target: float,
+    failures: tuple[type[Exception], ...] = (ConvergenceError,),
+) -> NullVector:
+    """Return the vector of the first of the solvers `names` whose error is at most `target`; else the best one.
+
+    A solver that raises one of `failures` gives way to the next; a ConvergenceError says how all failed.
     """
-
-    p: FloatArray
-    residual: float
-    error: float
-    solver: str = ""
-    reason: str = ""
+    best, said = None, []
+    for name in names:
+        try:
+            vector = find(name)
+        except failures as failure:
+            said.append(f"{name} failed: {failure}")
+            continue
+        if best is None or vector.error < best.error:
+            best = replace(vector, solver=name, reason="; ".join([why, *said]))
+        if best.error <= target or best.at_rest:
+            return best
+        said.append(f"{name} has an estimated error of {vector.error:.1e}")
+    if best is None:
+        raise ConvergenceError(
+            f"A stationary vector must pass the check of one solver, but {'; '.join(said)}. Try another `method`."
+        )
+    return best
 
 
 def null_vector(matrix: Any, method: str = "auto", guess: FloatArray | None = None) -> NullVector:
-    """Return the stationary vector of an irreducible generator (CSR, columns sum to zero).
+    """Return the stationary vector of an irreducible generator, (n, n) CSR, whose columns sum to zero.
 
-    Parameters
-    ----------
-    matrix
-        Rates of the jumps j → i at [i, j], 1/time, (n, n); the diagonal is taken from what leaves each state.
-    method
-        A name in `METHODS`, or ``"auto"``.
-    guess
-        A vector near the answer, non-negative, of mass 1, (n,).
-
-    Raises
-    ------
-    ArgumentError
-        If `method` is not known.
-    ConvergenceError
-        If no vector that comes back passes the check.
+    The diagonal is taken from what leaves each state.  `method` is a name in `METHODS` or ``"auto"``; `guess` (n,) is a
+    vector near the answer, non-negative, of mass 1.
     """
-    if method not in ("auto", *METHODS):
-        raise ArgumentError(f"`method` must be one of {', '.join(['auto', *METHODS])}, but is '{method}'.")
     chain = Chain.of_generator(matrix)
     if len(chain) == 1:
-        return NullVector(np.ones(1), 0.0, 0.0, "gth", "one state")
-    candidates, why = _order(chain) if method == "auto" else ((method,), "asked for")
-    best, failures = None, []
-    for name in candidates:
-        try:
-            found = _checked(chain, *METHODS[name](chain, guess))
-        except (ConvergenceError, MemoryError, RuntimeError) as failure:  # SuperLU raises RuntimeError where singular
-            failures.append(f"{name} failed: {failure}")
-            continue
-        if best is None or found.error < best.error:
-            best = replace(found, solver=name, reason="; ".join([why, *failures]))
-        if best.error <= GOOD_ERROR:
-            break
-        failures.append(f"{name} has an estimated error of {found.error:.1e}")
-    if best is None:
-        raise ConvergenceError(f"A stationary vector must pass the check of one solver, but {'; '.join(failures)}")
-    return best
+        return NullVector(np.ones(1), 0.0, 0.0, True, "gth", "one state")
+    names, why = _order(chain) if method == "auto" else ((method,), "asked for")
+
+    def find(name: str) -> NullVector:
+        return _checked(chain, *METHODS[name](chain, guess))
+
+    return best_of(names, why, find, GOOD_ERROR, (ConvergenceError, MemoryError, RuntimeError))  # the last is SuperLU's
 
 
 def _order(chain: Chain) -> tuple[tuple[str, ...], str]:
@@ -148,14 +143,8 @@ def plan(chain: Chain) -> Elimination | None:
 
 
 def _checked(chain: Chain, p: FloatArray, error: float) -> NullVector:
-    """Return a vector that may be believed.
-
-    Raises
-    ------
-    ConvergenceError
-        If it is not a distribution, or not stationary.
-    """
-    if not np.isfinite(p).all() or p.min() < 0.0 or abs(p.sum() - 1.0) > 1e-9:
+    """Return a vector that may be believed; raise a ConvergenceError if it is no distribution, or not stationary."""
+    if not np.isfinite(p).all() or p.min() < 0.0 or abs(p.sum() - 1.0) > UNIT_MASS:
         raise ConvergenceError(
             f"the vector must be a distribution, but has sum {p.sum():.3g} and least entry {p.min():.3g}."
         )
@@ -169,12 +158,10 @@ def _checked(chain: Chain, p: FloatArray, error: float) -> NullVector:
 def _coherent(chain: Chain, p: FloatArray) -> FloatArray:
     """Return `p` where no states at the floor of the multilevel method, whose p is not known, separate others.
 
-    Raises
-    ------
-    ConvergenceError
-        If sets that hold probability communicate through such states only: their weights are not known either.
+    A ConvergenceError says that sets that hold probability communicate through such states only: their weights are not
+    known either.
     """
-    known = np.flatnonzero(p > 1e3 * FLOOR)
+    known = np.flatnonzero(p > ABOVE_FLOOR * FLOOR)
     if len(known) < len(p):
         apart = p[known].sum() - p[chain.connected(known, p)].sum()
         if apart > CUT_OFF:
@@ -254,12 +241,12 @@ def _iterative(chain: Chain, guess: FloatArray | None) -> tuple[FloatArray, floa
     """Inverse iteration as in `_direct`, its systems solved by GMRES for the correction ``(σ - A) d = A x``."""
     matrix, n = chain.generator(), len(chain)
     shifted = (ITERATIVE_SHIFT * float(chain.exits.max()) * sparse.eye_array(n) - matrix).tocsc()
-    incomplete = linalg.spilu(shifted, drop_tol=1e-3, fill_factor=10.0, permc_spec="MMD_AT_PLUS_A")
+    incomplete = linalg.spilu(shifted, drop_tol=DROPPED, fill_factor=10.0, permc_spec="MMD_AT_PLUS_A")
     preconditioner = linalg.LinearOperator(matrix.shape, incomplete.solve)
     p = np.full(n, 1.0 / n) if guess is None else guess
     changes = [2.0]
     for _ in range(ITERATIONS):
-        correction, _ = linalg.gmres(shifted, matrix @ p, rtol=1e-3, restart=60, maxiter=1, M=preconditioner)
+        correction, _ = linalg.gmres(shifted, matrix @ p, rtol=DROPPED, restart=60, maxiter=1, M=preconditioner)
         following = np.maximum(p + correction, 0.0)
         following /= following.sum()
         changes.append(float(np.abs(following - p).sum()))

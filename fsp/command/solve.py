@@ -31,9 +31,9 @@ KINDS = {"transient": "solution", "sweep": "sweep", "stationary": "distribution"
 
 def run_on_ranks(request: Request, task: str, backend: str, asked: Callable[[], dict[str, Any]]) -> int:
     """Do what `run` does, on all ranks, with the options that `asked` returns; the first one prints."""
-    from fsp.doors import backend_named
+    from fsp.doors import ranks_named
 
-    comm = backend_named(backend).comm
+    comm = ranks_named(backend).comm
     from fsp.petsc.options import Options
 
     with redirect_stderr(sys.__stderr__), comm.guard(error_line, code_of):

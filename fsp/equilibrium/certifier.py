@@ -21,21 +21,24 @@ from fsp.chains.null_vectors import null_vector
 from fsp.distribution import ErrorLedger
 from fsp.equilibrium.bounded import Bounded, example, warn_if_above
 from fsp.equilibrium.certificate import Certificate, certify, roundings
+from fsp.equilibrium.estimate import NEGLIGIBLE
 from fsp.equilibrium.reachability import Reachability
-from fsp.errors import ConvergenceError, StateSpaceError
+from fsp.equilibrium.settling import Step, settle
+from fsp.errors import ConvergenceError
 from fsp.generator import Generator
 from fsp.moments.lyapunov import NoDriftCondition
+from fsp.projection.backend import serial
 from fsp.projection.growth import starting_vector
 from fsp.projection.progress import Progress, ProgressCallback
-from fsp.space import StateSpace
 
 if TYPE_CHECKING:
     from fsp.arrays import BoolArray, FloatArray, IntArray
     from fsp.model import Model
     from fsp.moments.lyapunov import DriftCondition
     from fsp.projection.growth import Growth
+    from fsp.space import StateSpace
+    from fsp.space.protocol import AnySpace
 
-NEGLIGIBLE = 1e-14  # probability of a closed class that is not solved
 SPARE = 0.25  # share of the drift elsewhere that excepted states may lack without being stored
 IMPROBABLE = 0.1  # of the most probable state, below which a state is not good to build bounds around
 ROUNDED = 0.5  # share of the tolerance that rounding takes, beyond which growing does not help
@@ -57,68 +60,21 @@ class Certifier:
     def settle(self, growth: Growth, report: ProgressCallback) -> Bounded:
         """Grow the space until the bound meets the tolerance, or rounding or the limits forbid it.
 
-        Parameters
-        ----------
-        growth
-            Chooses the states.
-        report
-            Called for every space.
-
-        Returns
-        -------
-        Bounded
-            With a `ToleranceWarning` where the bound is above `tol`.
-
-        Raises
-        ------
-        StateSpaceError
-            If nothing was proved within the limits.
-        NoDriftCondition
-            If nothing can be proved although no probability flows out.
+        A `ToleranceWarning` says that the bound is above the tolerance, a NoDriftCondition that nothing can be proved
+        although no probability flows out.
         """
-        space = growth.with_states(growth.first(), self.excepted())
-        tol = self._tol
-        best: Bounded | None = None
-        guess: FloatArray | None = None
-        searched = False
-        while True:
-            found = self.attempt(space, guess)
-            report(Progress(None, None, len(space), min(found.error.total, 2.0), "stationary"))
-            best = found if found.proved else best
-            ends = _ends(found, tol)
-            if ends and (searched or found.proved or not found.generator.n_sinks):
-                break
-            searched = ends  # a jump that hardly ever happens may lead to where most of the probability is
-            before, error = found.generator.space, _finite(found.error)
-            try:
-                space = growth.grow(before, found.generator, found.weight, None, error, everywhere=searched)
-            except StateSpaceError:
-                if best is None or best.error.total > 1.0:
-                    raise
-                break
-            guess = before.carry(found.p, space)
-        if best is None and self._condition is None:
+        proof = _Proof(self._tol, report)
+        settle(growth, growth.with_states(growth.first(), self.excepted()), self.attempt, proof)
+        if proof.best is None and self._condition is None:
             raise NoDriftCondition("a bound needs all of the finitely many states, which are too many to store")
-        if best is None:
+        if proof.best is None:
             raise NoDriftCondition("rounding hides the drift, or a stored state does not lead to the others")
-        warn_if_above(best, tol, stacklevel=5)
-        return best
+        warn_if_above(proof.best, self._tol, stacklevel=5)
+        return proof.best
 
-    def attempt(self, space: StateSpace, guess: FloatArray | None) -> Bounded:
-        """Solve and certify on one space.
-
-        Parameters
-        ----------
-        space
-            The space, which holds the initial states.
-        guess
-            (n,) the answer so far; None at first.
-
-        Returns
-        -------
-        Bounded
-            On the states of the space that may be reached.
-        """
+    def attempt(self, space: AnySpace, guess: FloatArray | None) -> Bounded:
+        """Solve and certify on those states of a space that may be reached; `guess` (n,) is the answer so far."""
+        space = serial(space)
         reached = self._reach.reached(space, self._model.initial_states)
         if not reached.all():
             guess = None if guess is None else guess[reached]
@@ -312,6 +268,31 @@ def _absorption_error(generator: Generator, classes: Classes, end: Absorption) -
 def _bounded(generator: Generator, found: Certificate) -> Bounded:
     error = ErrorLedger(truncation=found.truncation, integration=found.integration, rounding=found.rounding)
     return Bounded(generator, found.p, found.lower, found.upper, error, found.p)
+
+
+class _Proof:
+    """Ends where the bound meets the tolerance, or growing does not help."""
+
+    def __init__(self, tol: float, report: ProgressCallback) -> None:
+        self._tol, self._report = tol, report
+        self.best: Bounded | None = None
+        self._searched = False  # whether the space has grown from all of its boundary
+
+    @property
+    def suffices(self) -> bool:
+        """Whether the best bound says anything."""
+        return self.best is not None and self.best.error.total <= 1.0
+
+    def judge(self, candidate: Bounded, guess: FloatArray | None) -> Step | None:
+        """Return how to go on; None to end."""
+        total = min(candidate.error.total, 2.0)
+        self._report(Progress(None, None, len(candidate.generator.space), total, "stationary"))
+        self.best = candidate if candidate.proved else self.best
+        ends = _ends(candidate, self._tol)
+        if ends and (self._searched or candidate.proved or not candidate.generator.n_sinks):
+            return None
+        self._searched = ends  # a jump that hardly ever happens may lead to where most of the probability is
+        return Step(_finite(candidate.error), everywhere=self._searched)
 
 
 def _ends(found: Bounded, tol: float) -> bool:

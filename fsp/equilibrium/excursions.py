@@ -20,9 +20,11 @@ from fsp.chains.null_vectors import null_vector, plan
 from fsp.distribution import ErrorLedger
 from fsp.errors import ConvergenceError, StateSpaceError
 from fsp.generator import Generator
+from fsp.projection.backend import serial
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
+    from fsp.generator.protocol import AnyGenerator
     from fsp.model import Model
     from fsp.projection.growth import Growth
     from fsp.space import StateSpace
@@ -34,27 +36,15 @@ FOLLOWED = 40  # growths of that space
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Exits:
-    """Where jumps out of a space lead.
+    """Where jumps out of a space lead."""
 
-    Parameters
-    ----------
-    states
-        (m, d) the states outside.
-    flux
-        (m,) probability that comes to each, 1/time.
-    kinds
-        (m,) which kind of jump leads there.
-    changes
-        The kinds.
-    """
-
-    states: IntArray
-    flux: FloatArray
-    kinds: IntArray
-    changes: tuple[tuple[int, ...], ...]
+    states: IntArray  # (m, d), outside
+    flux: FloatArray  # (m,) probability that comes to each, 1/time
+    kinds: IntArray  # (m,) which kind of jump leads there
+    changes: tuple[tuple[int, ...], ...]  # the kinds
 
     @classmethod
-    def of(cls, generator: Generator, p: FloatArray, known: tuple[tuple[int, ...], ...] = ()) -> Exits:
+    def of(cls, generator: AnyGenerator, p: FloatArray, known: tuple[tuple[int, ...], ...] = ()) -> Exits:
         """Return the exits, by kinds of jumps that are not known, where the probabilities are `p` (n,)."""
         found = [(leak, leak.rates * p[leak.sources]) for leak in generator.leaks]
         found = [(leak, flux) for leak, flux in found if flux.any() and tuple(leak.change.tolist()) not in known]
@@ -84,43 +74,20 @@ class Exits:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Away:
-    """Where excursions go.
+    """Where excursions go."""
 
-    Parameters
-    ----------
-    times
-        (n,) mean time spent in each state, for the weights with which they begin.
-    lost
-        Weight of those that go on out of the space they are followed in.
-    trapped
-        Whether they may end in a closed class that does not lead back, or stay for longer than can be told.
-    """
-
-    times: FloatArray
-    lost: float
-    trapped: bool
+    times: FloatArray  # (n,) mean time spent in each state, for the weights with which they begin
+    lost: float  # weight of those that go on out of the space they are followed in
+    trapped: bool  # whether they may end in a closed class that does not lead back, or stay for longer than can be told
 
 
-def unfollowed(model: Model, growth: Growth, generator: Generator, p: FloatArray, tol: float) -> StateSpace | None:
+def unfollowed(model: Model, growth: Growth, generator: AnyGenerator, p: FloatArray, tol: float) -> StateSpace | None:
     """Return a larger space to solve on, where what leaves one has found more; None where it comes back.
 
-    Kinds of jumps that are met on the way out are followed like those that lead out first.
-
-    Parameters
-    ----------
-    model, growth
-        The reaction network, and what chooses states.
-    generator, p
-        The generator on the space that is left, and the answer there, (n,).
-    tol
-        Probability that may be outside it.
-
-    Raises
-    ------
-    StateSpaceError
-        If what leaves does not come back as far as it is followed.
+    Kinds of jumps that are met on the way out are followed like those that lead out first.  The answer on the space
+    that is left is `p` (n,), and `tol` may be outside it.
     """
-    inner = generator.space
+    inner = serial(generator.space)
     first = exits = Exits.of(generator, p)
     if not exits.changes:
         return None
@@ -145,17 +112,7 @@ def unfollowed(model: Model, growth: Growth, generator: Generator, p: FloatArray
 
 
 def followed(generator: Generator, inner: StateSpace, exits: Exits, weights: FloatArray) -> Away:
-    """Follow excursions from the exits of a space in a larger one that holds them.
-
-    Parameters
-    ----------
-    generator
-        The generator on the larger space.
-    inner
-        The space that they come back to.
-    exits, weights
-        Its exits, and how often excursions begin at each, (m,).
-    """
+    """Follow excursions from the `exits` of the space `inner`, with `weights` (m,), in a larger one that holds them."""
     n = len(generator)
     outside = np.ones(n, dtype=np.bool_)
     outside[generator.space.index(inner.states)] = False

@@ -128,6 +128,15 @@ def close_leaks(generator: Generator, start: FloatArray) -> ClosedChain:
     return _numbered(generator, parts, of_part, closed, (chain - kept + back).tocsr())
 
 
+def led_back(generator: Generator, into: FloatArray) -> ClosedChain:
+    """Return the chain that goes on from the state at which `into` (n_local,) is one wherever it leaves the space."""
+    parts = _parts_of(generator, generator.rows)
+    back, jumps = _led_back(generator, parts, into, generator.leak_rates)
+    of_part, closed = parts.classes(jumps)
+    chain = _with_global_columns(generator, generator.rows) + back
+    return _numbered(generator, parts, of_part, closed, chain.tocsr())
+
+
 def _lead_to_start(generator: Generator, number: IntArray, classes: IntArray) -> BoolArray:
     """Tell which of `classes` (k,) may lead to an initial state, as far as stoichiometry and factors of rates say."""
     own = {c: generator.space.states_at(np.flatnonzero(number == c)[:1]) for c in classes.tolist()}

@@ -2,85 +2,39 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import warnings
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from fsp.arithmetic import UNIT_ROUNDOFF
-from fsp.chains.modes import MORE
-from fsp.equilibrium.relaxation import SETTLED, Relaxation
-from fsp.errors import ArgumentError, ConvergenceError
-from fsp.petsc.classes import n_closed_classes
-from fsp.petsc.environment import load
+from fsp.chains.modes import MORE, Modes
+from fsp.equilibrium.relaxation import Spectrum, check_question, settled, several_classes
+from fsp.errors import ArgumentError, BackendError, ConvergenceError, ToleranceWarning
+from fsp.petsc.backend import Ranks, spread
+from fsp.petsc.classes import led_back, n_closed_classes
+from fsp.petsc.comm import Communicator
+from fsp.petsc.eigensolver import MOST_DIRECT_STATES, ZERO, eigensolver
+from fsp.petsc.generator import Generator
 from fsp.petsc.options import Options
-from fsp.petsc.systems import FACTORISED, INCOMPLETE, largest_rate, petsc_errors, vectors
+from fsp.petsc.stationary import stationary
+from fsp.petsc.systems import block, largest_rate, vectors
+from fsp.projection.growth import MAX_STATES, Growth
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
-    from fsp.arrays import ComplexArray, FloatArray
-    from fsp.petsc.comm import Communicator
-    from fsp.petsc.generator import Generator
+    from fsp.arrays import ComplexArray, FloatArray, IntArray
+    from fsp.distribution.relaxation import Relaxation
+    from fsp.model import Model
+    from fsp.petsc.distribution import Distribution
+    from fsp.petsc.space import StateSpace
+    from fsp.space.protocol import AnySpace
 
-SHIFT = 1e-7  # of the spectrum, over the largest rate: much smaller, rounding of the largest hides the others
-ZERO = 1e-13  # eigenvalue, over the largest rate, that rounding does not tell from zero
-EPS_TOL = 1e-9
-INNER_RTOL = 1e-11
-MOST_DIRECT_STATES = 2_000_000
-MOST_RESIDUAL = 1e-5  # relative to the eigenvalue
-MOST_CLASSES = 64
-DAVIDSON = ("gd", "jd")
+MOST_RESIDUAL = 1e-5  # relative to the eigenvalue; chosen, not measured
+MOST_CLASSES = 64  # closed classes, each with an eigenvalue of zero, that are looked past; chosen, not measured
 Pair: TypeAlias = "tuple[complex, float, ComplexArray]"
-
-
-@contextmanager
-def eigensolver(comm: Communicator, matrix: Any, options: Options, n: int, inner: str) -> Iterator[Any]:
-    """Solve for the `n` eigenvalues nearest to zero; the solver, which has run, lives as long as the block.
-
-    Parameters
-    ----------
-    comm, matrix, options
-        The ranks, a generator, and what the user asks for.
-    n
-        Number of eigenvalues.
-    inner
-        How the shifted systems are solved: ``"direct"`` or ``"iterative"``.
-
-    Raises
-    ------
-    ArgumentError
-        If `options` ask for a Davidson method.
-    """
-    asked = options.given.get("eps_type")
-    if asked in DAVIDSON:  # all ranks have the same options
-        raise ArgumentError(
-            f"`eps_type` must be one of SLEPc's Krylov or power methods, but is {asked!r}, which on generators breaks "
-            f"down or returns another mode; without a factorisation method='iterative' solves the shifted systems."
-        )
-    environment = load()
-    SLEPc = environment.SLEPc
-    chosen = FACTORISED if inner == "direct" else {**INCOMPLETE, "ksp_rtol": INNER_RTOL}
-    defaults = {
-        "eps_type": "krylovschur",
-        "eps_tol": EPS_TOL,
-        "st_type": "sinvert",
-        **{f"st_{name}": value for name, value in chosen.items()},
-    }
-    eps = SLEPc.EPS().create(comm.mpi)
-    try:
-        with options.over(**defaults) as prefix, petsc_errors():
-            eps.setOptionsPrefix(prefix)
-            eps.setOperators(matrix)
-            eps.setProblemType(SLEPc.EPS.ProblemType.NHEP)
-            eps.setWhichEigenpairs(SLEPc.EPS.Which.TARGET_MAGNITUDE)
-            eps.setTarget(SHIFT * largest_rate(comm, matrix))
-            eps.setDimensions(n)
-            eps.setFromOptions()
-            eps.solve()
-        yield eps
-    finally:
-        eps.destroy()
 
 
 def relaxation(
@@ -112,60 +66,125 @@ def relaxation(
     ConvergenceError
         If they are not found, or what is found is not an eigenvector.
     """
-    comm = generator.comm
-    if not 1 <= n < len(generator):
-        raise ArgumentError(f"`n` must be 1 to {len(generator) - 1:,}, since there is one more state, but is {n}.")
-    if method not in ("auto", "direct", "iterative"):
-        raise ArgumentError(f"`method` must be auto, direct or iterative, but is {method!r}.")
-    asked = Options(comm, options)
-    inner = method if method != "auto" else ("direct" if len(generator) <= MOST_DIRECT_STATES else "iterative")
+    return _reflecting(generator, n, method, Options(generator.comm, options), "`n`").answer(
+        None, "the boundary of the space reflects"
+    )
+
+
+def relaxation_of_model(
+    model: Model,
+    n_modes: int,
+    tol: float,
+    *,
+    space: StateSpace | None,
+    method: str,
+    comm: Any,
+    options: Mapping[str, Any] | None,
+    max_states: int | None,
+    max_memory: int | None,
+) -> Relaxation:
+    """Do the work of `fsp.relaxation` on ranks: the modes of the one closed class that the network ends in."""
+    ranks = Communicator.of(comm if comm is not None or space is None else getattr(space, "comm", None))
+    ranks.together("fsp.relaxation")
+    with ranks.agree():
+        check_question(model, n_modes, tol)
+        asked = Options(ranks, options)
+    if space is not None:
+        spectrum = _reflecting(Generator(model, spread(space)), n_modes, method, asked, "`n_modes`")
+        return spectrum.answer(None, "the boundary of `space` reflects")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ToleranceWarning)
+        rest = stationary(model, tol, comm=ranks, options=options, max_states=max_states, max_memory=max_memory)
+    limit = MAX_STATES * ranks.size if max_states is None else max_states
+    growth = Growth(model, limit, max_memory, stationary=True, backend=Ranks(ranks))
+    modes_on = partial(_led_back_modes, model, n_modes, _most_probable(rest), method, asked)
+    spectrum, changes = settled(growth, rest.space, modes_on)
+    return spectrum.answer(changes, "the stationary distribution is an estimate")
+
+
+def _most_probable(rest: Distribution) -> IntArray:
+    """Return the most probable state, the first one of several, (1, d), on all ranks."""
+    space, p = rest.space, rest.probabilities
+    largest = space.comm.max(float(p.max(initial=0.0)))
+    rows = space.comm.mpi.allgather(space.states_at(np.flatnonzero(p == largest)[:1]))
+    return np.asarray(next(states for states in rows if len(states)))
+
+
+def _led_back_modes(
+    model: Model, n_modes: int, mode: IntArray, method: str, asked: Options, space: AnySpace
+) -> Spectrum:
+    """Return the modes on the closed class of a space whose leaks are led back to the state `mode` (1, d)."""
+    space = spread(space)
+    generator, comm = Generator(model, space), space.comm
+    into = np.zeros(space.n_local)
+    own = space.local.index(mode)
+    into[own[own >= 0]] = 1.0
+    chain = led_back(generator, into)
+    if len(chain.sizes) > 1:
+        raise several_classes(len(chain.sizes))
+    if chain.sizes[0] == 1:
+        raise BackendError(
+            "Relaxation on ranks must be that of several states that lead to each other, but the chain is absorbed in "
+            "one; use backend='serial'."
+        )
+    members = chain.number == 0
+    with chain.matrix() as matrix:
+        if comm.all(bool(members.all())):
+            return _modes(generator, np.flatnonzero(members), matrix, n_modes, method, asked, "`n_modes`")
+        with block(comm, matrix, members) as of_class:
+            return _modes(generator, np.flatnonzero(members), of_class, n_modes, method, asked, "`n_modes`")
+
+
+def _reflecting(generator: Generator, n: int, method: str, asked: Options, named: str) -> Spectrum:
+    """Return the modes on a space whose boundary reflects."""
     with generator.aij() as matrix:
         with vectors(matrix, 1) as (leaks,):
             leaks.array[:] = generator.leak_rates
             matrix.setDiagonal(leaks, addv=True)
-        zero = ZERO * largest_rate(comm, matrix)
-        rounding = UNIT_ROUNDOFF * largest_rate(comm, matrix)
-        classes = 1
-        while True:
-            found = _pairs(comm, matrix, asked, min(n + classes + MORE, len(generator)), inner)
-            moving = [pair for pair in found if abs(pair[0]) > zero]
-            if len(moving) >= n or classes >= min(MOST_CLASSES, len(generator) - n):
-                break
-            classes *= 2  # several closed classes: zero is an eigenvalue for each
+        return _modes(generator, np.arange(generator.n_local), matrix, n, method, asked, named)
+
+
+def _modes(
+    generator: Generator, members: IntArray, matrix: Any, n: int, method: str, asked: Options, named: str
+) -> Spectrum:
+    """Return the `n` slowest modes of a PETSc matrix on the `members` of this rank's states, (m,).
+
+    `named` is what the user calls `n`.
+    """
+    comm, n_states = generator.comm, int(matrix.getSize()[0])
+    if not 1 <= n < n_states:
+        raise ArgumentError(f"{named} must be 1 to {n_states - 1:,}, since there is one more state, but is {n}.")
+    if method not in ("auto", "direct", "iterative"):
+        raise ArgumentError(f"`method` must be auto, direct or iterative, but is {method!r}.")
+    inner = method if method != "auto" else ("direct" if n_states <= MOST_DIRECT_STATES else "iterative")
+    zero = ZERO * largest_rate(comm, matrix)
+    rounding = UNIT_ROUNDOFF * largest_rate(comm, matrix)
+    classes = 1
+    while True:
+        pairs = _pairs(comm, matrix, asked, min(n + classes + MORE, n_states), inner)
+        moving = [pair for pair in pairs if abs(pair[0]) > zero]
+        if len(moving) >= n or classes >= min(MOST_CLASSES, n_states - n):
+            break
+        classes *= 2  # several closed classes: zero is an eigenvalue for each
     if len(moving) < n:
         raise ConvergenceError(f"The eigenvalues other than zero must be at least {n}, but SLEPc found {len(moving)}.")
-    n_zero = len(found) - len(moving)
+    n_zero = len(pairs) - len(moving)
     if n_zero > 1 and n_zero > (n_closed := n_closed_classes(generator)):
         raise ConvergenceError(
             f"Eigenvalues must exceed {zero:.1e} to be told from zero, but {n_zero} do not, and {n_closed} closed "
             f"classes account for as many only: the chain is nearly decomposable. Use `fsp.relaxation`."
         )
     moving.sort(key=lambda pair: (-pair[0].real, pair[0].imag))
-    values, residuals, right = zip(*moving[:n], strict=True)
-    errors = np.array(residuals) + rounding + generator.rate_errors.worst * np.abs(values)
-    return Relaxation(
-        np.array(values),
-        np.array(residuals),
-        len(generator),
-        generator.space.species,
-        generator.space.states,
-        np.stack(right, axis=1),
-        confirmed=(errors <= SETTLED * np.abs(values)) & (generator.n_sinks == 0),
-        notes=() if generator.n_sinks == 0 else ("the eigenvalues are estimates: the boundary of the space reflects",),
-    )
+    values, residuals, right = (np.array(column) for column in zip(*moving[:n], strict=True))
+    modes = Modes(values, residuals, (residuals + rounding) / np.abs(values), right.T, None)
+    return Spectrum(generator, members, n_states, modes)
 
 
 def _pairs(comm: Communicator, matrix: Any, options: Options, n: int, inner: str) -> list[Pair]:
-    """Return the eigenvalues that SLEPc finds, residuals of our own, and this rank's parts of vectors of 1-norm one.
-
-    Raises
-    ------
-    ConvergenceError
-        If a residual is not small.
-    """
+    """Return the eigenvalues that SLEPc finds, residuals of our own, and this rank's parts of vectors of 1-norm one."""
     zero = ZERO * largest_rate(comm, matrix)
     with eigensolver(comm, matrix, options, n, inner) as eps, vectors(matrix, 4) as (v, w, av, aw):
-        found = []
+        pairs = []
         for k in range(eps.getConverged()):
             value = complex(eps.getEigenpair(k, v, w))
             matrix.mult(v, av)
@@ -181,8 +200,8 @@ def _pairs(comm: Communicator, matrix: Any, options: Options, n: int, inner: str
                     f"What SLEPc returns must be eigenvalues of a generator, but {value:.3g} has a residual of "
                     f"{residual:.1e}; try another `method`, or other `options`."
                 )
-            found.append((value, residual, (v.array + 1j * w.array) / size))
-    return found
+            pairs.append((value, residual, (v.array + 1j * w.array) / size))
+    return pairs
 
 
 def _sum(comm: Communicator, values: FloatArray) -> float:

@@ -14,6 +14,7 @@ G. H. Golub, C. D. Meyer, SIAM J. Algebr. Discrete Methods 7 (1986) 273, doi:10.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any
@@ -21,8 +22,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fsp.arithmetic import UNIT_ROUNDOFF
-from fsp.errors import ArgumentError, ConvergenceError
-from fsp.petsc.eigen import eigensolver
+from fsp.chains.null_vectors import NullVector, best_of
+from fsp.errors import ConvergenceError
+from fsp.petsc.eigensolver import eigensolver
 from fsp.petsc.systems import DIRECT_STATES, LOOSE, diagonal, solver, vectors
 
 if TYPE_CHECKING:
@@ -31,64 +33,27 @@ if TYPE_CHECKING:
     from fsp.petsc.options import Options
     from fsp.petsc.systems import Solver
 
-METHODS = ("direct", "iterative", "eigen")
 MOST_DIRECT_STATES = 2_000_000  # up to which it is tried last
-ROUNDS = 8
+ROUNDS = 8  # corrections: each gains six digits or more, or the spectrum forbids it; chosen, not measured
 LOOSEST = 0.1  # that the residual of a correction may be of its right side
-POWER_STEPS = 2
-POWER_RTOL = 1e-3
+POWER_STEPS = 2  # the start is rich in slow directions; `SAFETY` covers what is missing
+POWER_RTOL = 1e-3  # of their residuals: an estimate needs no more
 SAFETY = 10.0  # over the estimate of ‖A⁺‖: far out it is larger, by the logarithm of the distance
-ROUNDING = 2.0 * UNIT_ROUNDOFF
+ROUNDING = 2.0 * UNIT_ROUNDOFF  # relative, of the product of a rate and of the sums in and out
 AT_REST = 4.0  # times the noise that a residual of rounding alone may be
 SETTLED = 1e-8  # residual, relative to the flow, from which on ‖A⁺‖ can be estimated
 MOST_NEGATIVE = 1e-6  # sum of the negative entries of a vector that is taken for a distribution
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class NullVector:
-    """A stationary vector.
-
-    Parameters
-    ----------
-    p
-        This rank's part: non-negative, of sum 1 over all ranks, (n_local,).
-    residual
-        ‖A p‖₁, 1/time.
-    error
-        Estimated 1-norm error.
-    at_rest
-        Whether the residual is no more than rounding, so that no other method does better.
-    """
-
-    p: FloatArray
-    residual: float
-    error: float
-    at_rest: bool
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class Problem:
-    """An irreducible chain whose stationary vector is wanted.
-
-    Parameters
-    ----------
-    comm
-        The ranks.
-    matrix
-        Its generator, a PETSc matrix whose columns sum to zero.
-    place
-        A function of the state that tells slow directions apart, such as a sum of scaled counts, (n_local,).
-    target
-        Error from which on nothing need be improved.
-    options
-        What the user asks of PETSc.
-    """
+    """An irreducible chain whose stationary vector is wanted."""
 
     comm: Communicator
-    matrix: Any
-    place: FloatArray
-    target: float
-    options: Options
+    matrix: Any  # its generator, a PETSc matrix whose columns sum to zero
+    place: FloatArray  # a function of the state that tells slow directions apart, (n_local,)
+    target: float  # error from which on nothing need be improved
+    options: Options  # what the user asks of PETSc
 
     @property
     def n(self) -> int:
@@ -97,45 +62,14 @@ class Problem:
 
 
 def null_vector(problem: Problem, method: str = "auto", guess: FloatArray | None = None) -> NullVector:
-    """Return the stationary vector by the first method whose answer stands the checks; else the best that is one.
+    """Return the stationary vector by the first solver whose answer stands the checks; else the best one.
 
-    Parameters
-    ----------
-    problem
-        The chain.
-    method
-        One of `METHODS`, or ``"auto"``.
-    guess
-        This rank's part of a vector to begin with, (n_local,).
-
-    Raises
-    ------
-    ArgumentError
-        If `method` is not known.
-    ConvergenceError
-        If no vector that comes back is a distribution with a small residual.
+    `method` is one of `METHODS` or ``"auto"``; `guess` (n_local,) is this rank's part of a vector to begin with.
     """
-    if method not in ("auto", *METHODS):
-        raise ArgumentError(f"`method` must be one of {', '.join(['auto', *METHODS])}, but is {method!r}.")
     if problem.n == 1:
-        return NullVector(np.ones(problem.matrix.getLocalSize()[0]), 0.0, 0.0, True)
-    best, failures = None, []
-    for name in _order(problem.n) if method == "auto" else (method,):
-        try:
-            found = _found_by(problem, name, guess)
-        except ConvergenceError as error:
-            failures.append(f"{name}: {error}")
-            continue
-        if best is None or found.error < best.error:
-            best = found
-        if best.error <= problem.target or best.at_rest:
-            break
-    if best is None:
-        raise ConvergenceError(
-            f"The stationary vector must be a distribution that products leave at rest, but none was found "
-            f"({'; '.join(failures)}); try another `method` ({', '.join(METHODS)}), or other `options`."
-        )
-    return best
+        return NullVector(np.ones(problem.matrix.getLocalSize()[0]), 0.0, 0.0, True, "direct", "one state")
+    names, why = (_order(problem.n), f"{problem.n:,} states") if method == "auto" else ((method,), "asked for")
+    return best_of(names, why, lambda name: METHODS[name](problem, guess), problem.target)
 
 
 def _order(n: int) -> tuple[str, ...]:
@@ -144,16 +78,32 @@ def _order(n: int) -> tuple[str, ...]:
     return ("iterative", "direct") if n <= MOST_DIRECT_STATES else ("iterative",)
 
 
-def _found_by(problem: Problem, method: str, guess: FloatArray | None) -> NullVector:
-    inner = method
-    if method == "eigen":
-        inner = "direct" if problem.n <= MOST_DIRECT_STATES else "iterative"
-        x = _eigenvector(problem, inner)
-    elif guess is None:
-        # Not symmetric, so that it holds something of every slow direction.
-        x = 1.0 + problem.place
-    else:
-        x = np.array(guess)
+def _direct(problem: Problem, guess: FloatArray | None) -> NullVector:
+    return _solved(problem, "direct", _begin(problem, guess))
+
+
+def _iterative(problem: Problem, guess: FloatArray | None) -> NullVector:
+    return _solved(problem, "iterative", _begin(problem, guess))
+
+
+def _eigen(problem: Problem, guess: FloatArray | None) -> NullVector:
+    inner = "direct" if problem.n <= MOST_DIRECT_STATES else "iterative"
+    return _solved(problem, inner, _eigenvector(problem, inner))
+
+
+METHODS: dict[str, Callable[[Problem, FloatArray | None], NullVector]] = {
+    "direct": _direct,
+    "iterative": _iterative,
+    "eigen": _eigen,
+}
+
+
+def _begin(problem: Problem, guess: FloatArray | None) -> FloatArray:
+    """Return a vector to begin with: not symmetric, so that it holds something of every slow direction."""
+    return 1.0 + problem.place if guess is None else np.array(guess)
+
+
+def _solved(problem: Problem, inner: str, x: FloatArray) -> NullVector:
     matrix = problem.matrix
     with (
         vectors(matrix, 2) as work,
@@ -190,13 +140,7 @@ class _Chain:
         return float(self._problem.comm.sum(float(x.sum())))
 
     def normalised(self, x: FloatArray) -> FloatArray:
-        """Return `x` divided by its sum.
-
-        Raises
-        ------
-        ConvergenceError
-            If it has none to speak of.
-        """
+        """Return `x` divided by its sum; raise a ConvergenceError if it has none to speak of."""
         total, size = self.sum(x), self.norm(x)
         if not 1e-3 * size < abs(total) < inf:
             raise ConvergenceError(f"a vector of 1-norm {size:.1e} has the sum {total:.1e}")
@@ -239,13 +183,7 @@ def _corrected(chain: _Chain, x: FloatArray) -> NullVector:
 
 
 def _checked(chain: _Chain, x: FloatArray, hidden: float) -> NullVector:
-    """Return the distribution that a vector is but for little.
-
-    Raises
-    ------
-    ConvergenceError
-        If it has negative entries, or a residual that is not small.
-    """
+    """Return the distribution that a vector is but for little; raise a ConvergenceError if it is not one."""
     negative = -chain.sum(np.minimum(x, 0.0))
     if not negative <= MOST_NEGATIVE:
         raise ConvergenceError(f"negative entries sum to {negative:.1e}")
