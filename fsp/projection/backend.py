@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 from fsp.distribution import Distribution
 from fsp.generator import Generator
 from fsp.solvers import SOLVERS
-from fsp.solvers.choice import AUTOMATIC
 from fsp.space import StateSpace
 from fsp.space.alone import ALONE
 
@@ -38,7 +37,7 @@ class Backend(Protocol):
     def comm(self) -> Any: ...  # noqa: D102 - above
 
     @property
-    def solvers(self) -> Mapping[str, type]: ...  # noqa: D102 - above
+    def solvers(self) -> Mapping[str, type[Solver]]: ...  # noqa: D102 - above
 
     @property
     def automatic(self) -> Collection[str]: ...  # noqa: D102 - above
@@ -64,8 +63,8 @@ class Serial:
     """One process."""
 
     comm = ALONE
-    solvers: Mapping[str, type] = SOLVERS
-    automatic: Collection[str] = AUTOMATIC
+    solvers: Mapping[str, type[Solver]] = SOLVERS
+    automatic: Collection[str] = SOLVERS
 
     def check_solver(self, solver: str | Solver) -> None:
         """Accept all; the solver itself refuses what it cannot do."""

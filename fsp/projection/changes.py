@@ -5,14 +5,10 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
-from fsp.solvers import Rational
-from fsp.solvers.choice import STEP_VECTORS
-
 if TYPE_CHECKING:
     from fsp.solvers import Solver
 
 CAUTION = 2.0  # times the work of a new space that must be saved by it; doubled where growth followed soon
-CHECKED_PRODUCTS = 200.0  # after which it is seen whether states can be dropped; doubled each time where none can
 
 
 class Changes:
@@ -49,8 +45,8 @@ class Changes:
         return max(self._between - waited, waited) if self._between < inf else inf
 
     def products_until_check(self, solver: Solver) -> float:
-        """Return after how many products it should be seen whether states can be dropped."""
-        return self._checks * (STEP_VECTORS if isinstance(solver, Rational) else CHECKED_PRODUCTS)
+        """Return after how many products it should be seen whether states can be dropped; more, where none could."""
+        return self._checks * solver.look
 
     def grown(self, t: float) -> None:
         """Take note of a growth at time `t`."""

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from fsp.model.phases import Phase
     from fsp.projection.backend import Backend
     from fsp.solvers import Advance, Solver
-    from fsp.solvers.base import History
+    from fsp.solvers.base import Memory
     from fsp.space import StateSpace
 
 PRUNING_SHARE = 0.05  # of the tolerance, spent in proportion to time
@@ -142,7 +142,7 @@ class _March:
         self._truncation_rate = (1.0 - share - PRUNING_SHARE - ROUNDING_SHARE) * tol / duration
         self._pruning_rate = PRUNING_SHARE * tol / duration
         self._changes = Changes(begin.t)
-        self._step_lengths: dict[type, float] = {}
+        self._memories: dict[type, Memory] = {}  # of the solvers that were left
         self._unchecked = 0  # products since it was last seen whether states can be dropped
         self._stack = stack
         self._progress: ProgressCallback | None = None
@@ -209,11 +209,6 @@ class _March:
             self._work.products[f"{solver} ({self._choice.reason})"] += step.n_matvec
             self.p, self.t = step.p, step.t
             self._accept()
-            self._step_lengths[type(solver)] = self._propagator.step_length
-            if self.t > started:
-                rate, length = self.generator.largest_exit_rate, self._propagator.step_length
-                steps = (self.t - started) / length if length else 0.0
-                self._chooser.learn(solver, step.n_matvec, rate * (self.t - started), steps)
             self._chooser.advanced(solver, self.generator, step, self.t - started)
             if step.rejected is not None:
                 self._grow(step.rejected)
@@ -301,6 +296,7 @@ class _March:
         if self._held is not None:
             self._held_until = target
         if self._held is not None or before is not None:
+            self._leave_solver()
             self._bind()
 
     def _reconsider(self) -> None:
@@ -308,15 +304,16 @@ class _March:
         choice = self._chooser.choose(self.generator, self._horizon, self._choice, growing=self._growing)
         if choice is not self._choice and choice.solver != self._choice.solver:
             self._chooser.bound(anew=False)
+            self._leave_solver()
             self._open(choice)
 
     def _open(self, choice: Choice) -> None:
         self._choice = choice
         self._stack.close()
         self._propagator = self._stack.enter_context(self._choice.solver.open(self.generator))
-        known = self._step_lengths.get(type(choice.solver))
-        if known:  # the solution is as smooth as it was: no need to feel the way again
-            self._propagator.step_length = known
+        memory = self._memories.get(type(choice.solver))
+        if memory is not None:  # the solution is as smooth as it was: no need to feel the way again
+            self._propagator.memory = memory
         self._work.counts["largest_space"] = max(self._work.counts["largest_space"], len(self.space))
 
     @property
@@ -346,7 +343,7 @@ class _March:
 
     def _grow(self, rejected: FloatArray) -> None:
         """Grow the space where the `rejected` vector would leave it, and drop what is not needed any more."""
-        history = self._leave_solver()
+        self._leave_solver()
         # What was added at this very time has not been reached yet, and stays.
         pruning = self._choose_pruning(rejected) if self.t > self._changes.last else None
         kept = pruning.kept if pruning is not None and pruning.share > 0.0 else None
@@ -362,7 +359,7 @@ class _March:
         )
         self._work.counts["growths"] += 1
         self._changes.grown(self.t)
-        self._move_to(grown, history)
+        self._move_to(grown)
 
     def _prune(self) -> bool:
         """Drop states if enough of them can go; return whether they went."""
@@ -377,7 +374,8 @@ class _March:
         self._changes.checked(self.t, worth)
         if worth:
             self._work.counts["prunings"] += 1
-            self._move_to(self.space.restrict(pruning.kept), self._leave_solver())
+            self._leave_solver()
+            self._move_to(self.space.restrict(pruning.kept))
         return worth
 
     def _choose_pruning(self, ahead: FloatArray | None) -> Pruning:
@@ -391,23 +389,20 @@ class _March:
             return None
         return self._hinted.carry(np.ones(len(self._hinted.local)), self.space) > 0.0
 
-    def _leave_solver(self) -> History | None:
-        """Let go of the solver before another space is made, which takes memory itself; return its history."""
-        history = self._propagator.history
+    def _leave_solver(self) -> None:
+        """Let go of the solver, as before another space is made, which takes memory itself; keep what it remembers."""
+        self._memories[type(self._choice.solver)] = self._propagator.memory
         self.finish()
-        return history
 
-    def _move_to(self, space: StateSpace, history: History | None) -> None:
-        """Go on in another space, with the history of the solver of this one; what it does not hold is pruned."""
+    def _move_to(self, space: StateSpace) -> None:
+        """Go on in another space, with what solvers remember of this one; what it does not hold is pruned."""
         p = self.space.carry(self.p, space)
         dropped = self.p - space.carry(p, self.space)  # exact: an entry is carried, or 0
         self.ledger += ErrorLedger(pruning=self.space.comm.sum(float(dropped.sum())))
-        if history is not None:
-            history = history.carried(partial(self.space.carry, other=space))
+        carry = partial(self.space.carry, other=space)
+        self._memories = {kind: memory.carried(carry) for kind, memory in self._memories.items()}
         self.space, self.p = space, p
         self._bind()
-        if history is not None:
-            self._propagator.history = history
         self._accept()
 
     def _report(self, t: float) -> None:
