@@ -30,6 +30,7 @@ from fsp.model.times import checked_times
 from fsp.projection.backend import SERIAL, backend_named
 from fsp.projection.changes import Changes
 from fsp.projection.growth import MAX_STATES, Growth, check_tolerance
+from fsp.projection.outlook import MOST_WORK, Outlook
 from fsp.projection.progress import Progress, ProgressCallback
 from fsp.projection.pruning import Pruning
 from fsp.projection.pruning import choose as choose_pruning
@@ -76,6 +77,7 @@ def transient(
     solver: str | Solver = "auto",
     max_states: int | None = None,
     max_memory: int | None = None,
+    max_work: float | None = None,
     progress: ProgressCallback | None = None,
     backend: str = "serial",
     comm: Any = None,
@@ -105,6 +107,9 @@ def transient(
     max_states, max_memory
         Limits on the number of states and on bytes; reaching one before `tol` is met is an error.  Without
         `max_states` the limit is ten million states, on each rank.
+    max_work
+        Multiply-adds that may lie ahead: where the end is farther away, at the pace that the run has, that is an error.
+        Without it the limit is 5e13, several hours of one core, on each rank; ``math.inf`` for none.
     progress
         Called with a `Progress` now and then, on the first rank; may raise KeyboardInterrupt.
     backend
@@ -132,7 +137,7 @@ def transient(
     StateSpaceError
         If the tolerance cannot be met within the limits, or `space` lacks an initial state.
     ConvergenceError
-        If the solver cannot keep its tolerance.
+        If the solver cannot keep its tolerance, or not get to the end within `max_work`.
     Interrupted
         On Ctrl-C, or where `progress` raised a KeyboardInterrupt; its ``solution`` is what was reached, and a `start`
         to go on from.
@@ -142,10 +147,12 @@ def transient(
     ToleranceWarning
         If the bound on the error exceeds `tol`: a fixed `space` that is too small, or rounding.
     """
-    check_call(model, space=space, max_states=max_states, max_memory=max_memory, progress=progress)
+    given: dict[str, Any] = {"max_states": max_states, "max_memory": max_memory, "max_work": max_work}
+    check_call(model, space=space, **given, progress=progress)
     parts = backend_named(backend, comm)
-    given: dict[str, Any] = {"space": space, "solver": solver, "max_states": max_states, "max_memory": max_memory}
-    run: Callable[..., Solution] = partial(solve, model, tol=tol, progress=progress, backend=parts, **given)
+    run: Callable[..., Solution] = partial(
+        solve, model, tol=tol, space=space, solver=solver, progress=progress, backend=parts, **given
+    )
     parts.comm.together("fsp.transient")
     with parts.comm.agree():
         _check_checkpoints(parts, checkpoint, start, resume, save_every)
@@ -192,6 +199,7 @@ def solve(
     solver: str | Solver = "auto",
     max_states: int | None = None,
     max_memory: int | None = None,
+    max_work: float | None = None,
     progress: ProgressCallback | None = None,
     checkpoint: Callable[[Callable[[], Solution]], None] | None = None,
     backend: Backend = SERIAL,
@@ -210,7 +218,9 @@ def solve(
             _check_events(backend, space)
         begin = starting_point(model, start, tol)
         begin.check(requested)
-    backend.comm.require_same((model.hash, requested.tolist(), tol, str(solver), max_states, max_memory), "The problem")
+    limits = (max_states, max_memory, max_work)
+    backend.comm.require_same((model.hash, requested.tolist(), tol, str(solver), *limits), "The problem")
+    max_work = MOST_WORK * backend.comm.size if max_work is None else max_work
     max_states = MAX_STATES * backend.comm.size if max_states is None else max_states
     record = Record(model, requested, tol, {"max_states": max_states, "fixed_space": space is not None})
     left, work = requested, Work()
@@ -219,7 +229,8 @@ def solve(
             begin = begin.within(phase)
             growth = Growth(begin.model, max_states, max_memory, backend=backend)
             asked, left, until = split_at_events(left, phase.until, included=phase.output_first)
-            march = _March(begin, record, space, solver, growth, backend, stack, hint, work)
+            outlook = Outlook(begin.t, min(phase.until, record.t_end), max_work)
+            march = _March(begin, record, space, solver, growth, backend, stack, outlook, hint, work)
             march.watch(progress, checkpoint)
             try:
                 march.run(asked, until if len(left) else inf)
@@ -243,6 +254,7 @@ class _March:
         growth: Growth,
         backend: Backend,
         stack: ExitStack,
+        outlook: Outlook,
         hint: IntArray | None = None,
         work: Work | None = None,
     ) -> None:
@@ -262,6 +274,7 @@ class _March:
         self._truncation_rate = (1.0 - share - PRUNING_SHARE - ROUNDING_SHARE) * tol / duration
         self._pruning_rate = PRUNING_SHARE * tol / duration
         self._changes = Changes(begin.t)
+        self._outlook = outlook
         self._step_lengths: dict[type, float] = {}
         self._unchecked = 0  # products since it was last seen whether states can be dropped
         self._stack = stack
@@ -315,9 +328,7 @@ class _March:
             try:
                 step = self._advanced(target)
             except ConvergenceError as failure:
-                self._chooser.give_way(solver, self.t, failure)
-                self._chooser.bound(anew=False)
-                self._open(self._chooser.choose(self.generator, self._horizon, growing=self._growing))
+                self._give_way(failure)
                 continue
             self.ledger += ErrorLedger(
                 truncation=float(step.lost.sum()),
@@ -334,12 +345,30 @@ class _March:
                 rate, length = self.generator.largest_exit_rate, self._propagator.step_length
                 steps = (self.t - started) / length if length else 0.0
                 self._chooser.learn(solver, step.n_matvec, rate * (self.t - started), steps)
-            self._chooser.advanced(solver, self.generator, step, self.t - started)
+            work = self._chooser.advanced(solver, self.generator, step, self.t - started)
+            if self._outlook.worked(work, step.n_matvec):
+                self._look_ahead()
             if step.rejected is not None:
                 self._grow(step.rejected)
             elif self._unchecked or not self._prune():
                 self._reconsider()
             self._report(self.t)
+
+    def _give_way(self, failure: ConvergenceError) -> None:
+        """Change a solver that failed, unless it was asked for."""
+        self._chooser.give_way(self._choice.solver, self.t, failure)
+        self._chooser.bound(anew=False)
+        self._open(self._chooser.choose(self.generator, self._horizon, growing=self._growing))
+
+    def _look_ahead(self) -> None:
+        """Refuse to go on where the end is too far away; on a space that stays as it is, by any solver."""
+        mean = np.asarray(self.space.comm.sum(self.p @ self.space.local.states))
+        left = self._outlook.look(self.t, mean, self._changes.last, self.begin.moments(self._outlook.end))
+        if left and self.t < self._outlook.end:
+            failure = self._outlook.refusal(self.t, left, type(self._choice.solver).__name__)
+            if not self._outlook.settled:
+                raise failure
+            self._give_way(failure)
 
     def _misjudged(self, start: float, end: float) -> float:
         """Bound what the rounding of rate formulas does in a step, but for what the solver charges."""

@@ -176,6 +176,8 @@ class Chooser:
             self._leave(current.solver, "stalled")
             current = None
         work = self._work(generator, duration, growing)
+        if not work:
+            raise self._none_left()
         miss = {name: self._miss(name, generator, duration) for name in work}
         name = min(work, key=lambda name: (miss[name], work[name]))
         if current is not None:
@@ -201,12 +203,13 @@ class Chooser:
         if anew:
             self._gave_way.clear()
 
-    def advanced(self, solver: Solver, generator: Generator, step: Advance, covered: float) -> None:
-        """Take note of what an advance took."""
+    def advanced(self, solver: Solver, generator: Generator, step: Advance, covered: float) -> float:
+        """Take note of what an advance took, and return it, in multiply-adds."""
         work = step.n_matvec * _unit_work(_name_of(solver), generator)
         pace = work / covered if covered > 0.0 else inf
         rounding = step.rounding / covered if covered > 0.0 else 0.0
         self._effort = _Effort(self._effort.work + work, self._effort.covered + covered, pace, rounding)
+        return work
 
     def products_of_a_report(self, solver: Solver, generator: Generator) -> float:
         """Return after how many products a solver should return, to say how far it is; it counts what is not a call."""
@@ -247,14 +250,14 @@ class Chooser:
         few = len(generator) <= (TIMED_IMPLICIT_STATES_PLANAR if planar else TIMED_IMPLICIT_STATES)
         if (few or "magnus" in self._gave_way) and "implicit" not in self._gave_way:
             return Choice(Implicit(self._tol), "auto: propensities depend on time, and factorisations are cheap")
-        self._check_left("magnus")
+        if "magnus" in self._gave_way:
+            raise self._none_left()
         return Choice(Magnus(self._tol), "auto: propensities depend on time")
 
-    def _check_left(self, last: str) -> None:
-        """Raise a ConvergenceError that says what each solver came to, if the last one that is left gave way."""
-        if last in self._gave_way:
-            came_to = "; ".join(f"{name} {reached}" for name, reached in self._gave_way.items())
-            raise ConvergenceError(f"A solver must get to the end, but none did: {came_to}.")
+    def _none_left(self) -> ConvergenceError:
+        """Return the error that says what each solver came to."""
+        came_to = "; ".join(f"{name} {reached}" for name, reached in self._gave_way.items())
+        return ConvergenceError(f"A solver must get to the end, but none did: {came_to}.")
 
     def _stalls(self, solver: Solver, generator: Generator, duration: float, growing: bool) -> bool:
         """Return whether a solver took more work than another promises from its start on, and is no closer to the end.
