@@ -1789,6 +1789,14 @@ MUTANTS = [
         "outlook",
         only="tries_another",
     ),
+    mutant(
+        "memory-of-a-state-whatever-its-species",
+        "projection/growth.py",
+        "    return BYTES_PER_STATE + BYTES_OF_EACH * max(0, model.n_species + model.n_reactions - FEW)",
+        "    return BYTES_PER_STATE",
+        "outlook",
+        only="many_species",
+    ),
     # ---- squaring and the choice of solvers
     mutant(
         "squaring-forgets-what-the-factor-was-off",

@@ -12,6 +12,7 @@ from written_networks import network
 import fsp
 from fsp.errors import ArgumentError, ConvergenceError
 from fsp.moments import moment_bounds
+from fsp.projection.growth import MAX_STATES, Growth, bytes_per_state, most_states
 from fsp.projection.outlook import FIRST_LOOK, Outlook
 from fsp.solvers import SOLVERS, Chooser
 
@@ -39,7 +40,7 @@ def test_a_space_that_moves_is_refused_by_the_way_that_is_left():
 
 def test_nothing_is_foreseen_while_steps_still_lengthen():
     times = [1e-9, 4e-9, 16e-9, 64e-9]
-    assert not any(looks(Outlook(0.0, 1.0, 1e13), times, [5.0] * 4, changed=-inf))
+    assert not any(looks(Outlook(0.0, 1.0, 1e12), times, [5.0] * 4, changed=-inf))
 
 
 def test_nothing_is_foreseen_of_a_space_that_moves_where_its_end_is_not_known():
@@ -120,6 +121,17 @@ def test_auto_says_what_each_solver_came_to_where_none_is_left():
         chooser.give_way(kind(), 0.5, ConvergenceError(f"{name} is too slow"))
     with pytest.raises(ConvergenceError, match=r"must get to the end, but none did: .*implicit stopped at t = 0.5"):
         chooser.choose(generator, 10.0)
+
+
+def test_memory_and_the_default_limit_know_of_states_of_many_species():
+    few = network({"A": 1}, ("A -> 0", "mass_action", 1.0))
+    names = [f"S{i}" for i in range(200)]
+    ring = [(f"{a} -> {b}", "mass_action", 1.0) for a, b in zip(names, names[1:] + names[:1], strict=True)]
+    many = network(dict.fromkeys(names, 1), *ring)
+    assert most_states(few) == MAX_STATES
+    assert bytes_per_state(many) > 2 * 8 * (many.n_species + many.n_reactions)  # counts and rates of a state, twice
+    assert most_states(many) * bytes_per_state(many) <= MAX_STATES * bytes_per_state(few)
+    assert Growth(many, MAX_STATES, 10**9).limit * bytes_per_state(many) <= 10**9
 
 
 @pytest.mark.parametrize("limit", [0.0, -1.0, "1e9", float("nan")])

@@ -29,7 +29,7 @@ from fsp.model.phases import split_at_events
 from fsp.model.times import checked_times
 from fsp.projection.backend import SERIAL, backend_named
 from fsp.projection.changes import Changes
-from fsp.projection.growth import MAX_STATES, Growth, check_tolerance
+from fsp.projection.growth import Growth, check_tolerance, most_states
 from fsp.projection.outlook import MOST_WORK, Outlook
 from fsp.projection.progress import Progress, ProgressCallback
 from fsp.projection.pruning import Pruning
@@ -106,7 +106,8 @@ def transient(
         `tol` then limits the integration error as well.
     max_states, max_memory
         Limits on the number of states and on bytes; reaching one before `tol` is met is an error.  Without
-        `max_states` the limit is ten million states, on each rank.
+        `max_states` the limit is ten million states, on each rank, and fewer where there are more than 64 species and
+        reactions: those that take as much memory.
     max_work
         Multiply-adds that may lie ahead: where the end is farther away, at the pace that the run has, that is an error.
         Without it the limit is 5e13, several hours of one core, on each rank; ``math.inf`` for none.
@@ -221,7 +222,7 @@ def solve(
     limits = (max_states, max_memory, max_work)
     backend.comm.require_same((model.hash, requested.tolist(), tol, str(solver), *limits), "The problem")
     max_work = MOST_WORK * backend.comm.size if max_work is None else max_work
-    max_states = MAX_STATES * backend.comm.size if max_states is None else max_states
+    max_states = most_states(model) * backend.comm.size if max_states is None else max_states
     record = Record(model, requested, tol, {"max_states": max_states, "fixed_space": space is not None})
     left, work = requested, Work()
     for phase in begin.model.phases(begin.t, record.t_end):
