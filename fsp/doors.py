@@ -43,6 +43,7 @@ def transient(
     solver: str | Solver = "auto",
     max_states: int | None = None,
     max_memory: int | None = None,
+    max_work: float | None = None,
     progress: ProgressCallback | None = None,
     backend: str = "serial",
     comm: Any = None,
@@ -71,7 +72,11 @@ def transient(
         `tol` then limits the integration error as well.
     max_states, max_memory
         Limits on the number of states and on bytes; reaching one before `tol` is met is an error.  Without
-        `max_states` the limit is ten million states, on each rank.
+        `max_states` the limit is ten million states, on each rank, and fewer where there are more than 64 species and
+        reactions: those that take as much memory.
+    max_work
+        Multiply-adds that may lie ahead: where the end is farther away, at the pace that the run has, that is an error.
+        Without it the limit is 5e13, several hours of one core, on each rank; ``math.inf`` for none.
     progress
         Called with a `Progress` now and then, on the first rank; may raise KeyboardInterrupt.
     backend
@@ -99,7 +104,7 @@ def transient(
     StateSpaceError
         If the tolerance cannot be met within the limits, or `space` lacks an initial state.
     ConvergenceError
-        If the solver cannot keep its tolerance.
+        If the solver cannot keep its tolerance, or not get to the end within `max_work`.
     Interrupted
         On Ctrl-C, or where `progress` raised a KeyboardInterrupt; its ``solution`` is what was reached, and a `start`
         to go on from.
@@ -109,7 +114,8 @@ def transient(
     ToleranceWarning
         If the bound on the error exceeds `tol`: a fixed `space` that is too small, or rounding.
     """
-    check_call(model, space=space, max_states=max_states, max_memory=max_memory, progress=progress)
+    limits: dict[str, Any] = {"max_states": max_states, "max_memory": max_memory, "max_work": max_work}
+    check_call(model, space=space, **limits, progress=progress)
     ranks = _ranks(backend, comm)
     parts: Backend = SERIAL if ranks is None else ranks
     parts.comm.together("fsp.transient")
@@ -117,7 +123,7 @@ def transient(
         _check_checkpoints(ranks is None, checkpoint, start, resume, save_every)
         requested = checked_times(times).tolist()
     parts.comm.require_same((str(checkpoint), resume, save_every), "`checkpoint`, `resume` and `save_every`")
-    given: dict[str, Any] = {"space": space, "solver": solver, "max_states": max_states, "max_memory": max_memory}
+    given: dict[str, Any] = {"space": space, "solver": solver, **limits}
     if checkpoint is None or ranks is None:
         solution = solve(model, requested, tol, start=start, progress=progress, backend=parts, **given)
     else:

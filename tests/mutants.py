@@ -1805,6 +1805,47 @@ MUTANTS = [
         "solvers",
         only="rational",
     ),
+    # ---- what lies ahead
+    mutant(
+        "outlook-by-the-time-alone",
+        "projection/outlook.py",
+        "if not way * (self._work - before.work) > self._most * moved:",
+        "if not way + 1.0:",
+        "outlook",
+        only="at_rest",
+    ),
+    mutant(
+        "outlook-believes-steps-that-lengthen",
+        "projection/outlook.py",
+        "if pace > STEADY * before.pace or ahead <= self._most:",
+        "if ahead <= self._most:",
+        "outlook",
+        only="lengthen",
+    ),
+    mutant(
+        "outlook-never-of-a-space-that-stays",
+        "projection/outlook.py",
+        "return ahead if self._work >= SETTLED_SHARE * self._most else 0.0",
+        "return 0.0",
+        "outlook",
+        only="stays",
+    ),
+    mutant(
+        "outlook-refuses-before-other-solvers-are-tried",
+        "projection/transient.py",
+        "            if not outlook.settled:\n                raise failure",
+        "            if outlook.settled:\n                raise failure",
+        "outlook",
+        only="tries_another",
+    ),
+    mutant(
+        "memory-of-a-state-whatever-its-species",
+        "projection/growth.py",
+        "    return BYTES_PER_STATE + BYTES_OF_EACH * max(0, model.n_species + model.n_reactions - FEW)",
+        "    return BYTES_PER_STATE",
+        "outlook",
+        only="many_species",
+    ),
     # ---- squaring and the choice of solvers
     mutant(
         "squaring-forgets-what-the-factor-was-off",

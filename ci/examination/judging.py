@@ -21,7 +21,8 @@ import fsp
 SOLVERS = ("uniformization", "krylov", "chebyshev", "rational", "implicit", "magnus")
 OF_TIME = ("implicit", "magnus")  # take rates that depend on the time
 STEP_BY_STEP = ("uniformization", "krylov", "chebyshev", "magnus")  # their work grows with the number of jumps
-MOST_JUMPS = 1e5  # for which these are asked by name
+MOST_JUMPS = 1e5  # for which these are asked by name: what they cost is their definition, no fault
+MOST_BOX_WORK = 3e9  # multiply-adds of that on a box, whose fastest state may never be reached: 1 to 10 s
 TOLERANCES = (1e-2, 1e-4, 1e-6, 1e-9, 1e-12, 1e-15)
 OUTSIDE = 1e-16  # probability beyond a reference box that is small enough
 GROWTHS = 3
@@ -64,8 +65,18 @@ class Question:
     tol: float
 
 
-def questions(network: Network, seed: int, jumps: float) -> list[Question]:
-    """Return what is asked of a network in which the fastest state is left `jumps` times."""
+def questions(network: Network, seed: int, jumps: float, box_work: float = 0.0) -> list[Question]:
+    """Return what is asked of a network.
+
+    Parameters
+    ----------
+    network, seed
+        The description, and what decides which questions are drawn.
+    jumps
+        How often the fastest state that is reached is left.
+    box_work
+        The same on the box, for each of its entries.
+    """
     rng = np.random.default_rng([7, seed])
     timed = any("time" in reaction.get("rate", "") for reaction in network["reactions"])
     named = [name for name in SOLVERS if name not in STEP_BY_STEP or jumps < MOST_JUMPS]
@@ -73,7 +84,8 @@ def questions(network: Network, seed: int, jumps: float) -> list[Question]:
     asked = [Question("transient", "auto", tol) for tol in TOLERANCES[:: 2 if timed else 1]]
     for solver in named:
         asked += [Question("transient", solver, float(tol)) for tol in rng.choice(TOLERANCES, 2, replace=False)]
-    asked += [Question("box", str(rng.choice(["auto", *named])), float(rng.choice(TOLERANCES))) for _ in range(2)]
+    boxed = ["auto"] + [name for name in named if name not in STEP_BY_STEP or box_work < MOST_BOX_WORK]
+    asked += [Question("box", str(rng.choice(boxed)), float(rng.choice(TOLERANCES))) for _ in range(2)]
     if not is_timed(network):
         asked += [Question("stationary", "auto", tol) for tol in TOLERANCES[:5:2]]
         asked += [Question("stationary", method, 1e-6) for method in ("gth", str(rng.choice(["direct", "multilevel"])))]
@@ -222,8 +234,11 @@ class Judge:
     def questions(self, seed: int) -> list[Question]:
         """Return what is asked of the network; raises TooLargeError where the reference cannot solve it."""
         reference, _ = self.truth.transients
-        fastest = max(reference.fastest(t) for t in (0.0, *self.network["times"]))
-        return questions(self.network, seed, fastest * self.network["times"][-1])
+        times = (0.0, *self.network["times"])
+        jumps = max(reference.fastest(t) for t in times) * times[-1]
+        entries = (len(reference.laws) + 1.0) * math.prod(top + 1 for top in reference.upper)
+        box_work = max(reference.fastest_of_box(t) for t in times) * times[-1] * entries
+        return questions(self.network, seed, jumps, box_work)
 
     def ask(self, question: Question) -> dict[str, Any]:
         """Return the record of one question; raises TooLargeError where the reference has no answer."""

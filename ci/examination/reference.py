@@ -17,6 +17,7 @@ E. Hairer, S. P. Nørsett, G. Wanner, Solving Ordinary Differential Equations I,
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping
 from functools import cached_property, lru_cache
@@ -125,6 +126,15 @@ class Reference:
     def fastest(self, t: float) -> float:
         """Return the largest exit rate at a time."""
         return float(self._largest_exit(self.rates(t)))
+
+    def fastest_of_box(self, t: float) -> float:
+        """Return the largest exit rate at a time in the corners of the box, whether they are reached or not."""
+        corners = np.array(list(itertools.product(*((0, top) for top in self.upper))))
+        exits = np.zeros(len(corners), Extended)
+        for law in self.laws:
+            untimed = [] if law.timed else [law.rate(tuple(x)) for x in corners.tolist()]
+            exits += law.at(corners, t) if law.timed else np.array(untimed, Extended)
+        return float(exits.max())
 
     # ---- transient
 

@@ -37,11 +37,12 @@ class Request:
     overwrite: bool = False
     resume: bool = False
     save_every: float | None = None
+    max_work: float | None = None
 
-    def limits(self) -> dict[str, int]:
+    def limits(self) -> dict[str, float]:
         """Return the limits that were given; the others keep the solver's defaults."""
         memory = None if self.max_memory is None else size(self.max_memory, "--max-memory")
-        given = {"max_states": self.max_states, "max_memory": memory}
+        given = {"max_states": self.max_states, "max_memory": memory, "max_work": self.max_work}
         return {name: limit for name, limit in given.items() if limit is not None}
 
 

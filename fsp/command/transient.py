@@ -34,6 +34,7 @@ from fsp.quantities import points
 )
 @click.option("--pairs", is_flag=True, help="Take the values of several --sweep in pairs, not in all combinations.")
 @click.option("--jobs", type=click.IntRange(1), help="Number of processes of a sweep; as many as processors.")
+@click.option("--max-work", type=float, help="Limit on the multiply-adds that lie ahead, 5e13 where none is given.")
 @click.option("--resume", is_flag=True, help="Go on from --out, if that was begun.")
 @click.option("--save-every", type=click.FloatRange(0), metavar="SECONDS", help="Save to --out while it runs.")
 @BACKEND

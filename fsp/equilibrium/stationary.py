@@ -33,7 +33,7 @@ from fsp.generator import Generator
 from fsp.moments import PendingBounds, moment_bounds
 from fsp.moments.lyapunov import NoDriftCondition, drift_condition
 from fsp.projection.backend import of_model, serial
-from fsp.projection.growth import MAX_STATES, Growth, starting_vector
+from fsp.projection.growth import Growth, most_states, starting_vector
 from fsp.projection.progress import Progress, ProgressCallback
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def stationary(
     report = progress or _silent
     if space is not None:
         return _on_fixed_space(model, space, tol, method, lyapunov)
-    max_states = max_states or MAX_STATES
+    max_states = max_states or most_states(model)
     growth = Growth(model, max_states, max_memory, stationary=True)
     exact = _exactly(model, growth, tol, report) if method == "auto" and lyapunov is None else None
     if exact is not None:

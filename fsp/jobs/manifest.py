@@ -35,6 +35,7 @@ KEYS = (
     "solver",
     "max_states",
     "max_memory",
+    "max_work",
     "backend",
 )
 BACKENDS = ("serial", "petsc")
@@ -188,6 +189,11 @@ class _Entry:
             if not isinstance(memory, str):
                 self._refuse("max_memory", 'a size such as "8GiB" or "500MB"')
             options["max_memory"] = size(memory, f"{self._where}max_memory")
+        work = self._given.get("max_work")
+        if work is not None:
+            if not isinstance(work, int | float) or isinstance(work, bool) or not work > 0:
+                self._refuse("max_work", "a positive number of multiply-adds")
+            options["max_work"] = work
         return options
 
     def _choice(self, key: str, names: tuple[str, ...]) -> str | None:

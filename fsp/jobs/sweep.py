@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from fsp.projection.progress import SweepCallback
 
 ERRORS = ("raise", "keep")
-_LIMITS = ("max_states", "max_memory")
+_LIMITS = ("max_states", "max_memory", "max_work")
 
 
 def sweep(
@@ -74,7 +74,8 @@ def sweep(
     progress
         Called with a `SweepProgress` now and then; may raise KeyboardInterrupt.
     **options
-        Further options of `transient`: ``solver``, ``max_states``, ``max_memory`` (of each process).
+        Further options of `transient`: ``solver``, ``max_states``, ``max_memory`` (of each process), ``max_work`` (of
+        each point).
 
     Returns
     -------

@@ -16,6 +16,7 @@ def check_call(
     space: object = None,
     max_states: object = None,
     max_memory: object = None,
+    max_work: object = None,
     progress: object = None,
 ) -> None:
     """Refuse arguments that are of another kind."""
@@ -28,6 +29,8 @@ def check_call(
     for name, limit, unit in (("max_states", max_states, "states"), ("max_memory", max_memory, "bytes")):
         if limit is not None and not _is_count(limit):
             raise ArgumentError(f"`{name}` must be a number of {unit}, such as 10**9, but is {limit!r}.")
+    if max_work is not None and not (isinstance(max_work, int | float | np.number) and max_work > 0):
+        raise ArgumentError(f"`max_work` must be a number of multiply-adds, such as 1e14, but is {max_work!r}.")
     if progress is not None and not callable(progress):
         raise ArgumentError(f"`progress` must be a function that is called now and then, or None, but is {progress!r}.")
 

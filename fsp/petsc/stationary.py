@@ -23,7 +23,7 @@ from fsp.petsc.null_vectors import METHODS, Problem, null_vector
 from fsp.petsc.options import Options
 from fsp.petsc.systems import block, solution
 from fsp.projection.backend import of_model
-from fsp.projection.growth import MAX_STATES, Growth, starting_vector
+from fsp.projection.growth import Growth, most_states, starting_vector
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -99,7 +99,7 @@ def stationary(
     solve = partial(_solve, model, Settings(method, SHARE * tol, Options(ranks, options)))
     if space is not None:
         return _on_fixed_space(solve(space, None), tol)
-    limit = MAX_STATES * ranks.size if max_states is None else max_states
+    limit = most_states(model) * ranks.size if max_states is None else max_states
     growth = Growth(model, limit, max_memory, stationary=True, backend=Ranks(ranks))
     estimate, change = settled(model, growth, tol, solve, progress)
     return _distribution(estimate, change)

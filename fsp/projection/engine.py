@@ -106,17 +106,21 @@ class Engine:
                 most=min(until_check - self._pacing.unchecked, report),
             )
         except ConvergenceError as failure:
-            self._chooser.give_way(self.solver, t, failure)
-            self._change_to(self._chosen(t))
+            self.give_way(t, failure)
             return None
         # An advance that came back only to report goes on with the space that it has.
         reporting = step.t < target and report <= step.n_matvec
         self._pacing.advanced(step.n_matvec, until_check, reporting=reporting)
         return step
 
-    def learn(self, step: Advance, covered: float) -> None:
-        """Take note of what an advance took to cover so much time."""
-        self._chooser.advanced(self.solver, self.generator, step, covered)
+    def give_way(self, t: float, failure: ConvergenceError) -> None:
+        """Change a solver that failed, unless it was asked for."""
+        self._chooser.give_way(self.solver, t, failure)
+        self._change_to(self._chosen(t))
+
+    def learn(self, step: Advance, covered: float) -> float:
+        """Take note of what an advance took to cover so much time, and return it, in multiply-adds."""
+        return self._chooser.advanced(self.solver, self.generator, step, covered)
 
     def reconsider(self, t: float) -> None:
         """Change the solver where another one now promises much less work."""

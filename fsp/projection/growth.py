@@ -50,6 +50,8 @@ CHEAP_STATES = 150  # that a growth may add where that is more than its share
 LONGEST_CHEAP = 64  # reactions
 LARGEST_GROWTH = 1.5  # of the space, beyond which states are not looked for farther around
 BYTES_PER_STATE = 8 * 80  # Krylov basis, generator, keys and states of a network with few reactions
+FEW = 64  # species and reactions together
+BYTES_OF_EACH = 8 * 5  # of those beyond: counts, keys of several words, rows; measured on 200 and 200: 17 kB a state
 SUSPECT_GROWTHS = 10  # between looks for a proof that what flows out runs away
 AROUND: tuple[int, ...] = ()  # in the place of a change: all reactions
 
@@ -99,10 +101,11 @@ class Growth:
         self._model = model
         self.backend = backend
         self._stationary = stationary
+        of_state = bytes_per_state(model)
         for name, value in (("max_states", max_states), ("max_memory", max_memory)):
-            if value is not None and not value >= (1 if name == "max_states" else BYTES_PER_STATE):
+            if value is not None and not value >= (1 if name == "max_states" else of_state):
                 raise ArgumentError(f"`{name}` must allow at least one state, but is {value!r}.")
-        self._limit = max_states if max_memory is None else min(max_states, max_memory // BYTES_PER_STATE)
+        self._limit = max_states if max_memory is None else min(max_states, max_memory // of_state)
         self._named = "max_states" if self._limit == max_states else "max_memory"
         self._pace = _Pace()
         self.count = 0
@@ -281,6 +284,16 @@ class Growth:
             f"A stationary distribution must exist and be reached in finite mean time, but {raised} so fast that it "
             f"{how}. Give a `space` if a reflecting boundary is meant."
         )
+
+
+def bytes_per_state(model: Model) -> int:
+    """Return the bytes that a state takes in a run: more where there are many species and reactions."""
+    return BYTES_PER_STATE + BYTES_OF_EACH * max(0, model.n_species + model.n_reactions - FEW)
+
+
+def most_states(model: Model) -> int:
+    """Return the default limit on the number of states: ten million, or those that fit into as much memory."""
+    return MAX_STATES * BYTES_PER_STATE // bytes_per_state(model)
 
 
 def check_tolerance(tol: float) -> None:

@@ -28,7 +28,8 @@ from fsp.model.times import checked_times
 from fsp.projection.backend import SERIAL, of_model
 from fsp.projection.budget import Budget
 from fsp.projection.engine import Engine
-from fsp.projection.growth import MAX_STATES, Growth, check_tolerance
+from fsp.projection.growth import Growth, check_tolerance, most_states
+from fsp.projection.outlook import MOST_WORK, Outlook
 from fsp.projection.pacing import Pacing
 from fsp.projection.progress import Progress, ProgressCallback
 from fsp.projection.pruning import Pruning
@@ -62,6 +63,7 @@ def solve(
     solver: str | Solver = "auto",
     max_states: int | None = None,
     max_memory: int | None = None,
+    max_work: float | None = None,
     progress: ProgressCallback | None = None,
     checkpoint: Checkpoint | None = None,
     backend: Backend = SERIAL,
@@ -81,9 +83,10 @@ def solve(
         begin = starting_point(model, start, tol)
         begin.check(requested)
     backend.comm.require_same(
-        (comparable(model.hash), requested.tolist(), tol, str(solver), max_states, max_memory), "The problem"
+        (comparable(model.hash), requested.tolist(), tol, str(solver), max_states, max_memory, max_work), "The problem"
     )
-    max_states = MAX_STATES * backend.comm.size if max_states is None else max_states
+    max_work = MOST_WORK * backend.comm.size if max_work is None else max_work
+    max_states = most_states(model) * backend.comm.size if max_states is None else max_states
     recorder = Recorder(model, requested, tol, {"max_states": max_states, "fixed_space": space is not None})
     watch = Watch(backend.comm, progress, checkpoint)
     left = requested
@@ -95,7 +98,8 @@ def solve(
             budget = Budget(begin, recorder.t_end, tol)
             pacing = Pacing(begin.t, recorder.t_end, adapts=space is None)
             engine = Engine(begin.model, solver, budget, pacing, backend, stack)
-            loop = Loop(begin, recorder, budget, engine, pacing, watch, growth)
+            outlook = Outlook(begin.t, min(phase.until, recorder.t_end), max_work)
+            loop = Loop(begin, recorder, budget, engine, pacing, outlook, watch, growth)
             loop.enter(first_space(growth, begin, hint) if space is None else space, hinted=hint is not None)
             try:
                 loop.run(asked, until if len(left) else inf)
@@ -131,12 +135,13 @@ class Loop:
         budget: Budget,
         engine: Engine,
         pacing: Pacing,
+        outlook: Outlook,
         watch: Watch,
         growth: Growth,
     ) -> None:
         self.begin, self.recorder = begin, recorder
         self.budget, self.engine, self.pacing, self.watch = budget, engine, pacing, watch
-        self._growth = growth
+        self._growth, self._outlook = growth, outlook
         self._until = inf  # where events take place, so that what is reached there is not yet the answer
         self._hinted: AnySpace | None = None  # states that stay, as a similar network needed them
 
@@ -179,7 +184,20 @@ class Loop:
         self.budget.charge(step, started.t, self.engine.generator, certified=self.engine.solver.certified)
         self.recorder.count_products(self.engine.text, step.n_matvec)
         self._accept(step.t, started.space, step.p)
-        self.engine.learn(step, step.t - started.t)
+        work = self.engine.learn(step, step.t - started.t)
+        if self._outlook.worked(work, step.n_matvec):
+            self._look_ahead()
+
+    def _look_ahead(self) -> None:
+        """Refuse to go on where the end is too far away; on a space that stays as it is, by any solver."""
+        now, outlook = self.now, self._outlook
+        mean = np.asarray(now.space.comm.sum(now.p @ now.space.local.states))
+        left = outlook.look(now.t, mean, self.pacing.last, self.begin.moments(outlook.end))
+        if left and now.t < outlook.end:
+            failure = outlook.refusal(now.t, left, type(self.engine.solver).__name__)
+            if not outlook.settled:
+                raise failure
+            self.engine.give_way(now.t, failure)
 
     def _grow(self, rejected: FloatArray) -> None:
         """Grow the space where the `rejected` vector would leave it, and drop what is not needed any more."""

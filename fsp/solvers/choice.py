@@ -129,8 +129,8 @@ class Chooser:
         if anew:
             self._gave_way.clear()
 
-    def advanced(self, solver: Solver, generator: Generator, step: Advance, covered: float) -> None:
-        """Take note of what an advance took; what is known of solvers that did not work fades."""
+    def advanced(self, solver: Solver, generator: Generator, step: Advance, covered: float) -> float:
+        """Take note of what an advance took, and return it, in multiply-adds; what is known of others fades."""
         stretch = Stretch(covered, span=self._span)
         if covered > 0.0:
             self._learn(solver, generator, step, stretch)
@@ -138,6 +138,7 @@ class Chooser:
         pace = work / covered if covered > 0.0 else inf
         rounding = step.rounding / covered if covered > 0.0 else 0.0
         self._effort = _Effort(self._effort.work + work, self._effort.covered + covered, pace, rounding)
+        return work
 
     def _learn(self, solver: Solver, generator: Generator, step: Advance, stretch: Stretch) -> None:
         """Take note of how many products a solver used for a stretch."""

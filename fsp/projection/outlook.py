@@ -1,0 +1,119 @@
+"""Foresee whether a run gets to its end within the work that it may take.
+
+Work is counted, not timed.  The pace is that of the latter half of all work so far, and it counts only where it was no
+slower in the half before, since steps that still lengthen say nothing.  It is believed in two cases:
+
+- The space has not changed for that half, so that nothing but the solver decides, and a five hundredth of the work
+  allowed is done.  Another solver is then tried, unless this one was asked for.
+- The space moves.  Then what is left is not only time, of which more and more is passed once all is at rest, but a way:
+  from the mean now to the mean at the end, of which `fsp.moments` knows bounds where rates are affine.  The lesser of
+  what the time and what the way would take must be more than is allowed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fsp.errors import ConvergenceError
+
+if TYPE_CHECKING:
+    from fsp.arrays import FloatArray
+    from fsp.moments import MomentBounds, PendingBounds
+
+MOST_WORK = 5e13  # multiply-adds ahead of a run on one core, of which measured runs do 1e9 to 4e9 a second
+FIRST_LOOK = 1e9  # multiply-adds; then each time that they have doubled
+SETTLED_SHARE = 0.002  # of the work allowed, after which the pace on a space that stays as it is is believed
+STEADY = 1.5  # times faster than in the half before: beyond, steps still lengthen
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """Where a run was when its work had last doubled: work, time, mean of each species, and its pace to there."""
+
+    work: float
+    t: float
+    mean: FloatArray
+    pace: float
+
+
+class Outlook:
+    """What is left of a run.
+
+    Parameters
+    ----------
+    t, end
+        Where the run begins and ends.
+    most
+        Work that it may take, in multiply-adds.
+
+    Attributes
+    ----------
+    settled
+        Whether the space stayed as it was between the last two looks.
+    """
+
+    def __init__(self, t: float, end: float, most: float) -> None:
+        self.end = end
+        self._most = most
+        self._work = 0.0
+        self._products = 0
+        self._mark = _Mark(0.0, t, np.zeros(0), 0.0)
+        self.settled = False
+
+    def worked(self, work: float, products: int) -> bool:
+        """Take note of work in multiply-adds, and of the products in it; return whether it is time to look ahead."""
+        self._work += work if work < inf else 0.0
+        self._products += products
+        return self._work >= max(FIRST_LOOK, 2.0 * self._mark.work)
+
+    def look(self, t: float, mean: FloatArray, changed: float, known: PendingBounds | None) -> float:
+        """Return the work that is foreseen beyond time `t`, 0.0 where it is allowed or nobody can say.
+
+        Parameters
+        ----------
+        t
+            Time reached.
+        mean
+            Of each species there, (n_species,).
+        changed
+            When the space changed last.
+        known
+            Of the moments at the end; None where nothing is.
+        """
+        before, pace = self._mark, (t - self._mark.t) / (self._work - self._mark.work)
+        self._mark = _Mark(self._work, t, mean, pace)
+        self.settled = changed <= before.t
+        ahead = (self.end - t) / pace if pace > 0.0 else inf
+        if pace > STEADY * before.pace or ahead <= self._most:
+            return 0.0
+        if self.settled:
+            return ahead if self._work >= SETTLED_SHARE * self._most else 0.0
+        way = 0.0 if known is None else _way(mean, known.bounds)
+        moved = float(np.abs(mean - before.mean).sum())
+        if not way * (self._work - before.work) > self._most * moved:
+            return 0.0
+        return min(ahead, way * (self._work - before.work) / moved if moved else inf)
+
+    def refusal(self, t: float, ahead: float, solver: str) -> ConvergenceError:
+        """Return the error that says what was reached and what is left."""
+        products = self._products * ahead / self._work
+        way_out = "use solver='auto'" if self.settled else "end earlier"
+        return ConvergenceError(
+            f"The run must end within {self._most:.0e} multiply-adds (`max_work`), but {solver} was at t = {t:.6g} "
+            f"after {self._work:.0e}, and at its pace t = {self.end:.6g} is {ahead:.0e} away, {products:.0e} products; "
+            f"{way_out}, or raise `max_work` (a second of one core is 1e9 to 4e9)."
+        )
+
+
+def _way(mean: FloatArray, bounds: MomentBounds) -> float:
+    """Return how many counts the mean is away from where it is at the end, at least, over all species."""
+    means = dict(zip(map(tuple, bounds.monomials.tolist()), bounds.means.tolist(), strict=True))
+    way = 0.0
+    for species, unit in enumerate(np.eye(len(mean), dtype=int).tolist()):
+        low, high = means.get(tuple(unit), (0.0, inf))
+        way += max(low - mean[species], mean[species] - high, 0.0)
+    return way
