@@ -9,6 +9,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from fsp.approximation.approximations import Approximations, approximations
+    from fsp.approximation.closures import MomentClosure, moment_closure
     from fsp.approximation.fokker_planck import FokkerPlanck, fokker_planck
     from fsp.approximation.langevin import Langevin, langevin
     from fsp.approximation.linear_noise import LinearNoise, linear_noise
@@ -63,6 +64,7 @@ _HOMES = {
     "Magnus": "fsp.solvers",
     "Model": "fsp.model",
     "ModelError": "fsp.errors",
+    "MomentClosure": "fsp.approximation.closures",
     "OutputError": "fsp.errors",
     "Progress": "fsp.projection.progress",
     "Rational": "fsp.solvers",
@@ -83,6 +85,7 @@ _HOMES = {
     "langevin": "fsp.approximation.langevin",
     "linear_noise": "fsp.approximation.linear_noise",
     "load": "fsp.model",
+    "moment_closure": "fsp.approximation.closures",
     "read": "fsp.distribution",
     "relaxation": "fsp.projection.relaxation",
     "ssa": "fsp.verification.sampler",
@@ -115,6 +118,7 @@ __all__ = [
     "Magnus",
     "Model",
     "ModelError",
+    "MomentClosure",
     "OutputError",
     "Progress",
     "Rational",
@@ -135,6 +139,7 @@ __all__ = [
     "langevin",
     "linear_noise",
     "load",
+    "moment_closure",
     "read",
     "relaxation",
     "ssa",
