@@ -10,6 +10,7 @@ from fsp.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from fsp.approximation.approximations import Approximations, approximations
+    from fsp.approximation.closures import MomentClosure, moment_closure
     from fsp.approximation.fokker_planck import FokkerPlanck, fokker_planck
     from fsp.approximation.langevin import Langevin, langevin
     from fsp.approximation.linear_noise import LinearNoise, linear_noise
@@ -67,6 +68,7 @@ _HOMES = {
     "LinearNoise": "fsp.approximation.linear_noise",
     "Model": "fsp.model",
     "ModelError": "fsp.errors",
+    "MomentClosure": "fsp.approximation.closures",
     "OutputError": "fsp.errors",
     "Progress": "fsp.projection.progress",
     "Reaction": "fsp.model",
@@ -84,6 +86,7 @@ _HOMES = {
     "langevin": "fsp.approximation.langevin",
     "linear_noise": "fsp.approximation.linear_noise",
     "load": "fsp.model",
+    "moment_closure": "fsp.approximation.closures",
     "plot": "fsp.output.pictures",
     "read": "fsp.output.storage",
     "ssa": "fsp.sampling.sampler",
@@ -117,6 +120,7 @@ __all__ = [
     "Magnus",
     "Model",
     "ModelError",
+    "MomentClosure",
     "OutputError",
     "Progress",
     "Rational",
@@ -137,6 +141,7 @@ __all__ = [
     "langevin",
     "linear_noise",
     "load",
+    "moment_closure",
     "read",
     "relaxation",
     "ssa",

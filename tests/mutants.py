@@ -2561,6 +2561,30 @@ MUTANTS = [
         "langevin",
         only="too_long",
     ),
+    mutant(
+        "poisson-cumulants-of-pairs",
+        "approximation/closures.py",
+        'alone = self._closure == "poisson" and sum(1 for n in alpha if n) == 1',
+        'alone = self._closure == "poisson"',
+        "closures",
+        only="poisson_laws",
+    ),
+    mutant(
+        "log-normal-of-pairs",
+        "approximation/closures.py",
+        "pairs = n * (n - 1) // 2 if i == j else",
+        "pairs = n * (n + 1) // 2 if i == j else",
+        "closures",
+        only="log_normal",
+    ),
+    mutant(
+        "negative-moments-go-on",
+        "approximation/closures.py",
+        "negative.terminal = True",
+        "negative.terminal = False",
+        "closures",
+        only="failures",
+    ),
 ]
 
 
