@@ -89,12 +89,24 @@ def test_an_explosion_is_called_one_where_it_happens_in_time(n, remaining):
         assert found.explodes
 
 
+GATED = network({"G": 1, "X": 3}, ("G -> 0", "mass_action", 1.0), ("2 X + G -> 3 X + G", "mass_action", 1.0))
+
+
+@pytest.mark.parametrize("n", [0, 1, 5, 20, 100, 1000, 10**6])
+@pytest.mark.parametrize("remaining", [1e-4, 1e-2, 1.0, 1e3, math.inf])
+@pytest.mark.parametrize("model", [explosive(6.0), explosive(1e-3), queue(1.3), GATED, schnakenberg(10.0)])
+def test_explosions_alone_are_those_that_are_found_otherwise(model, n, remaining):
+    state = np.full(model.n_species, n)
+    every = escape(model, state, 0.0, remaining)
+    alone = escape(model, state, 0.0, remaining, explosions=True)
+    assert (alone is not None and alone.explodes) == (every is not None and every.explodes)
+
+
 def test_a_queue_at_its_capacity_comes_back_after_an_infinite_mean_time():
     found = escape(queue(1.0), np.array([100]))
     assert (found.explodes, found.leaves, found.level) == (False, False, 25)
 
 
-GATED = network({"G": 1, "X": 3}, ("G -> 0", "mass_action", 1.0), ("2 X + G -> 3 X + G", "mass_action", 1.0))
 UNPROVED = {
     "Brusselator": brusselator(10.0),
     "Schnakenberg": schnakenberg(10.0),

@@ -13,9 +13,10 @@ from scipy import stats
 import fsp
 from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.generator import Generator
-from fsp.model.accuracy import ORDINARY, errors, of_columns, of_table, structural
+from fsp.model.accuracy import ORDINARY, errors, of_columns, structural
 from fsp.model.expression import Call, Number, Symbol, call, evaluate, tabulated
 from fsp.model.formula import parse
+from fsp.model.tables import Factor
 from fsp.model.taylor import polynomial
 from fsp.space import StateSpace
 
@@ -129,13 +130,28 @@ LAWS = [  # formula, what it stands for
 def test_cancellation_is_bounded_within_a_few_hundred_times(text, truth):
     tree = read(text)
     table = tabulated(tree, "A", 0, 200)
-    found = of_table(tree, "A", table, 0)
+    found = Factor(tree, "A").over(0, 200).accuracy
     with mpmath.workdps(60):
         off = np.array([float(abs(mpmath.mpf(v) - truth(a))) for a, v in enumerate(table.tolist())])
     assert (off <= found.relative * np.abs(table) + found.absolute).all()
     assert (off[table > 0] <= found.worst * table[table > 0]).all()
     assert found.relative <= ORDINARY * 1.001
     assert found.relative * table.max() + found.absolute <= 400.0 * off.max() + 1e-13 * table.max()
+
+
+@pytest.mark.parametrize("text", [text for text, _ in LAWS] + ["A*(A - 1)/2", "A^2/(25 + A^2)"])
+def test_a_factor_is_the_same_whatever_was_asked_of_it_before(text):
+    """Values, extremes and errors are those of the counts asked for, of a range that is kept or not."""
+    tree = read(text)
+    factor = Factor(tree, "A")
+    for bottom, top in [(0, 200), (0, 210), (5, 210), (190, 250), (0, 3), (0, 300), (250, 300), (40000, 40100)]:
+        found, alone = factor.over(bottom, top), Factor(tree, "A").over(bottom, top)
+        values = tabulated(tree, "A", bottom, top)
+        np.testing.assert_allclose(found.values, values, rtol=1e-14)
+        assert (found.least, found.largest) == (found.values.min(), found.values.max())
+        assert found.accuracy == alone.accuracy
+        off = errors(tree, {"A": np.arange(bottom, top + 1.0)}, 0.0)[1]
+        assert (off <= found.accuracy.relative * np.abs(values) + found.accuracy.absolute + 1e-13 * off).all()
 
 
 @pytest.mark.parametrize(
@@ -149,13 +165,13 @@ def test_cancellation_is_bounded_within_a_few_hundred_times(text, truth):
     ],
 )
 def test_ordinary_laws_keep_to_a_few_roundings(text, units):
-    found = of_table(read(text), "A", tabulated(read(text), "A", 0, 500), 0)
+    found = Factor(read(text), "A").over(0, 500).accuracy
     assert found.absolute == 0.0
     assert found.relative == found.worst <= units * UNIT_ROUNDOFF * 1.01
 
 
 def test_a_sum_of_nearly_nothing_counts_by_its_size():
-    found = of_table(read("exp(-0.1*A)"), "A", tabulated(read("exp(-0.1*A)"), "A", 0, 3000), 0)
+    found = Factor(read("exp(-0.1*A)"), "A").over(0, 3000).accuracy
     assert found.relative < 20 * UNIT_ROUNDOFF
     assert found.absolute < UNIT_ROUNDOFF  # not the hundreds of units that exp(-300) is off, relative to itself
     assert found.worst > 100 * UNIT_ROUNDOFF

@@ -16,7 +16,7 @@ import numpy as np
 
 from fsp.model import accuracy
 from fsp.model.accuracy import EXACT, Accuracy
-from fsp.model.expression import ONE, evaluate, split_number, symbols, tabulated
+from fsp.model.expression import ONE, evaluate, symbols
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
     from fsp.generator.layout import Layout
     from fsp.model import Model
+    from fsp.model.tables import Tabulated
     from fsp.model.tree import Expression
 
 BLOCK = 8192  # states whose counts are looked at in one piece
 LARGEST_SHARE = 0.25  # of the number of states that shared tables may take; else rates are stored
-LONGEST_TABLE = 2**17, 4  # counts of a species, and for each state, beyond which few of them are in the space
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,7 +87,7 @@ class _Factored:
 
     scale: float
     clock: Expression
-    factors: dict[int, FloatArray]
+    factors: dict[int, Tabulated]
     accuracy: Accuracy
 
 
@@ -112,7 +112,7 @@ def coefficients(model: Model, layout: Layout, k: int, t: float) -> tuple[list[T
     certain = _certainly_propensities(model, layout, k, products)
     if not certain or any(not p.scale * value_of(p.clock, t) >= 0.0 for p in products):
         layout.rates(model, k, t)  # raises where a state of the space is concerned
-        if not all(isfinite(p.scale) and all(np.isfinite(f).all() for f in p.factors.values()) for p in products):
+        if not all(isfinite(p.scale) and all(map(_is_finite, p.factors.values())) for p in products):
             return [_stored(model, layout, k, t)], not timed
     parts = [_term(layout, k, product) for product in products]
     if any(part is None for part in parts):
@@ -127,29 +127,16 @@ def value_of(clock: Expression, t: float) -> float:
 
 def _tables(model: Model, layout: Layout, k: int) -> list[_Factored] | None:
     """Return each product of a law, None where it does not factorise or counts lie far apart."""
-    products, law = model.factorised(k), model.rate_expressions[k]
-    if products is None or law is None or _is_scattered(layout, law):
+    products, law = model.tables(k), model.rate_expressions[k]
+    if products is None or law is None or (layout.scattered and layout.scattered & symbols(law)):
         return None
-    tables = []
+    bottom, top = layout.extremes
+    found = []
     for product in products:
-        factors = {}
-        off = accuracy.of_scale(product.scalar)
-        for name, tree in product.factors.items():
-            s = model.species.index(name)
-            factors[s] = tabulated(tree, name, int(layout.bottom[s]), int(layout.top[s]))
-            off = off.times(accuracy.of_table(tree, name, factors[s], int(layout.bottom[s])))
-        tables.append(_Factored(*split_number(product.scalar), factors, off))
-    return tables
-
-
-def _is_scattered(layout: Layout, law: Expression) -> bool:
-    """Tell whether a table over the counts of one of the species would be much longer than there are states."""
-    shortest, per_state = LONGEST_TABLE
-    longest, extent = max(shortest, per_state * len(layout.space)), layout.top - layout.bottom
-    if extent.max(initial=0) <= longest:
-        return False
-    own = [layout.space.species.index(name) for name in symbols(law) if name in layout.space.species]
-    return bool(extent[own].max(initial=0) > longest)
+        factors = {s: factor.over(bottom[s], top[s]) for s, factor in product.factors.items()}
+        off = accuracy.of_product([product.accuracy, *(factor.accuracy for factor in factors.values())])
+        found.append(_Factored(product.scale, product.clock, factors, off))
+    return found
 
 
 def _certainly_propensities(model: Model, layout: Layout, k: int, products: list[_Factored]) -> bool:
@@ -157,22 +144,26 @@ def _certainly_propensities(model: Model, layout: Layout, k: int, products: list
 
     Clocks are taken to be positive.
     """
-    largest = 0.0
+    total = 0.0
     for product in products:
         size = product.scale
         for factor in product.factors.values():
-            if not factor.min() >= 0.0:
+            if not factor.least >= 0.0:
                 return False
-            size *= float(factor.max())
-        largest += size
-        if not (product.scale >= 0.0 and isfinite(largest)):
+            size *= factor.largest
+        total += size
+        if not (product.scale >= 0.0 and isfinite(total)):
             return False
+    bottom, _ = layout.extremes
     for s, change in enumerate(model.change[k].tolist()):
-        low = max(0, -change - int(layout.bottom[s]))  # counts of the table that are too low for the reaction
-        vanishing = all(p.scale == 0.0 or (s in p.factors and not p.factors[s][:low].any()) for p in products)
-        if low and not vanishing:
+        low = -change - bottom[s]  # counts of the table that are too low for the reaction
+        if low > 0 and any(p.scale and (s not in p.factors or p.factors[s].values[:low].any()) for p in products):
             return False
     return True
+
+
+def _is_finite(factor: Tabulated) -> bool:
+    return bool(np.isfinite(factor.values).all())
 
 
 def _term(layout: Layout, k: int, product: _Factored) -> Term | None:
@@ -181,8 +172,8 @@ def _term(layout: Layout, k: int, product: _Factored) -> Term | None:
     varying = [s for s in factors if layout.stride[s] != 0]
     if len(varying) > 1 or any(abs(int(layout.stride[s])) != 1 for s in varying):
         return None
-    scalar = {s: factor for s, factor in factors.items() if s not in varying}
-    table = (varying[0], factors[varying[0]]) if varying else None
+    scalar = {s: factor.values for s, factor in factors.items() if s not in varying}
+    table = (varying[0], factors[varying[0]].values) if varying else None
     return Term(k, product.scale, product.clock, scalar, table, product.accuracy)
 
 

@@ -337,7 +337,7 @@ class Generator:
         plan = self._forward
         return len(self) + n_pairs(plan, 0, len(plan.keys)) + int(self.sinks.nnz)
 
-    @property
+    @cached_property
     def roundings(self) -> float:
         """Most rounded operations behind one entry of a product, with those that its rates stand for.
 
@@ -345,11 +345,11 @@ class Generator:
         """
         return self.operations + 2.0 * self.rate_errors.relative / UNIT_ROUNDOFF
 
-    @property
+    @cached_property
     def operations(self) -> int:
         """Most rounded operations behind one entry of a product, for given tables of rates."""
-        factors = np.diff(self._forward.products, axis=1).max(initial=0)
-        return len(self._forward.scales) + int(factors) + 3
+        first, end = self._forward.products.T
+        return len(self._forward.scales) + int((end - first).max(initial=0)) + 3
 
     @property
     def rate_errors(self) -> RateErrors:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 PIECE = 4096  # states
 SHORT_RUN = 16.0  # mean length of a run below which another species is tried
+LONGEST_TABLE = 2**17, 4  # counts of a species, and for each state, beyond which few of them are in the space
 LONGER = 2.0  # times the mean length that another species must promise
 
 
@@ -77,6 +78,18 @@ class Layout:
     def bottom(self) -> IntArray:
         """Smallest count of each species, (n_species,)."""
         return self.space.bottom
+
+    @cached_property
+    def extremes(self) -> tuple[list[int], list[int]]:
+        """Smallest and largest count of each species."""
+        return self.bottom.tolist(), self.top.tolist()
+
+    @cached_property
+    def scattered(self) -> frozenset[str]:
+        """The species of whose counts, from the smallest to the largest, few are in the space."""
+        shortest, per_state = LONGEST_TABLE
+        wide = self.top - self.bottom > max(shortest, per_state * len(self.space))
+        return frozenset(self.space.species[s] for s in np.flatnonzero(wide))
 
     def rates(self, model: Model, k: int, t: float) -> FloatArray:
         """Return the propensity of a reaction in every state, (n,), checked."""

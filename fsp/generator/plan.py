@@ -269,18 +269,19 @@ class _Writer:
         factors: list[tuple[int, int]] = []
         rows: list[tuple[int, ...]] = []
         group_range = [0]
-        slots = _slots(groups)
+        slots, bottom = _slots(groups), self._layout.bottom
         for change, own in zip(changes, groups, strict=True):
-            shift = 0 * change if adjoint else change
+            # the counts at the target at which tables are read at their beginning
+            first_counts = (bottom if adjoint else bottom + change).tolist()
             for group in own:
                 first = len(products)
                 for scale, clock, scalar in group.products:
                     begin = len(factors)
-                    factors += [self._factor(s, table, shift) for s, table in scalar]
+                    factors += [self._factor(s, table, first_counts) for s, table in scalar]
                     scales.append(scale)
                     self.of_scale.append(self.clocks.setdefault(clock, len(self.clocks)))
                     products.append((begin, len(factors)))
-                rows.append((first, len(products), group.kind, *self._table(group, shift), next(slots)))
+                rows.append((first, len(products), group.kind, *self._table(group, first_counts), next(slots)))
             group_range.append(len(rows))
         encoding, runs = self._layout.encoding, self._layout.runs
         sign = -1 if adjoint else 1
@@ -310,26 +311,22 @@ class _Writer:
             own=int(adjoint),
         )
 
-    def _factor(self, species: int, table: FloatArray, shift: IntArray) -> tuple[int, int]:
+    def _factor(self, species: int, table: FloatArray, first_counts: list[int]) -> tuple[int, int]:
         """Return the coordinate and place of a scalar table, read at the target: its count less the change."""
         place = self._write(table)
-        return (-1, place) if species < 0 else (self._coordinate[species], place - self._first(species, shift))
+        return (-1, place) if species < 0 else (self._coordinate[species], place - first_counts[species])
 
-    def _first(self, species: int, shift: IntArray) -> int:
-        """Return the count at the target at which a table is read at its beginning."""
-        return int(self._layout.bottom[species] + shift[species])
-
-    def _table(self, group: _Group, shift: IntArray) -> tuple[int, int, int]:
+    def _table(self, group: _Group, first_counts: list[int]) -> tuple[int, int, int]:
         """Return coordinate or row, sign, and place of a group's table."""
         if group.kind == PLAIN:
             return 0, 0, 0
         if group.kind == STORED:
             return self._offsets(group), 0, 0
-        if self._layout.stride[group.species] > 0:
-            return self._coordinate[group.species], 1, self._write(group.values) - self._first(group.species, shift)
+        species, table = group.species, group.values
+        if self._layout.stride[species] > 0:
+            return self._coordinate[species], 1, self._write(table) - first_counts[species]
         # Counts fall along the run: the table is written backwards.
-        place = self._write(group.values[::-1]) + len(group.values) - 1
-        return self._coordinate[group.species], -1, place + self._first(group.species, shift)
+        return self._coordinate[species], -1, self._write(table[::-1]) + len(table) - 1 + first_counts[species]
 
     def _offsets(self, group: _Group) -> int:
         if id(group.values) not in self._row:

@@ -10,9 +10,9 @@ The exact rate is that of the decimals which the numbers of a law print as.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
-from functools import lru_cache
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,13 +34,11 @@ from fsp.model.tree import (
     decimal,
     depends_on_time,
     exactly,
-    folding_errors,
     is_condition,
 )
 
 FLAT = 1.0 / 16.0  # of the largest value, down to which the relative error is taken; what is below counts by its size
 MOST_FRACTIONS = 2000  # conditions that are decided one by one
-KEPT_COUNTS = 2**15  # whose errors are kept for the next space
 ORDINARY = 64.0 * UNIT_ROUNDOFF  # relative error up to which it stands for some more rounded operations
 FAR = 1e250  # sizes within which no step of a formula leaves the normal numbers
 
@@ -86,16 +84,22 @@ def _times(size: float, error: float) -> float:
     return size * error if size and error else 0.0
 
 
+def of_product(factors: Sequence[Accuracy]) -> Accuracy:
+    """Return the accuracy of a product, but for the rounding of its multiplications."""
+    relative = worst = 0.0
+    largest = 1.0
+    for factor in factors:
+        if factor.absolute:
+            return reduce(Accuracy.times, factors)
+        relative, worst, largest = relative + factor.relative, worst + factor.worst, largest * factor.largest
+    return Accuracy(relative / (1.0 - relative), 0.0, worst / (1.0 - worst), largest)
+
+
 def of_scale(scalar: Expression) -> Accuracy:
     """Return the accuracy of the number that `split_number` takes out of a tree without species."""
-    return _of_scale(scalar, folding_errors(scalar))
-
-
-@lru_cache(maxsize=4096)
-def _of_scale(scalar: Expression, folded: tuple[float, ...]) -> Accuracy:
     if not depends_on_time(scalar):
         value, error = errors(scalar, {}, 0.0)
-        return _of_values(np.atleast_1d(value), np.atleast_1d(error))
+        return of_values(np.atleast_1d(value), np.atleast_1d(error))
     if not isinstance(scalar, Call) or scalar.function not in ("*", "/"):
         return EXACT
     parts = [of_scale(a) for a in scalar.arguments]
@@ -104,40 +108,16 @@ def _of_scale(scalar: Expression, folded: tuple[float, ...]) -> Accuracy:
     return Accuracy.of_relative(relative, abs(split_number(scalar)[0]))
 
 
-def of_table(factor: Expression, name: str, table: FloatArray, bottom: int) -> Accuracy:
-    """Return the accuracy of a factor, whose `table` begins at the count `bottom` of its species."""
-    top = bottom + len(table) - 1
-    relative = structural(factor, 2.0 ** max(1, top).bit_length())
-    if relative is not None:
-        return Accuracy.of_relative(relative, float(np.abs(table).max(initial=0.0)))
-    if top <= KEPT_COUNTS:
-        value, error = _kept(factor, folding_errors(factor), name, max(256, 2 ** int(top).bit_length()))
-        return _of_values(value[bottom : top + 1], error[bottom : top + 1])
-    return _of_values(*_tabulated(factor, name, bottom, top))
-
-
 def of_columns(law: Expression, blocks: Iterable[Mapping[str, Any]], top: float, t: float) -> Accuracy:
     """Return the accuracy of a law on columns of counts, block by block; no count is above `top`."""
     relative = structural(law, max(1.0, top))
     if relative is not None:
         return Accuracy.of_relative(relative, 1.0)  # it is no factor, so that its largest value is not asked for
-    found = [_of_values(*map(np.atleast_1d, np.broadcast_arrays(*errors(law, block, t)))) for block in blocks]
+    found = [of_values(*map(np.atleast_1d, np.broadcast_arrays(*errors(law, block, t)))) for block in blocks]
     return Accuracy(*(max(parts) for parts in zip(*found, strict=True))) if found else EXACT
 
 
-@lru_cache(maxsize=64)
-def _kept(factor: Expression, folded: tuple[float, ...], name: str, top: int) -> tuple[FloatArray, FloatArray]:
-    """Return value and error of a factor at the counts 0 … top, (top + 1,) each: spaces grow by little."""
-    return _tabulated(factor, name, 0, top)
-
-
-def _tabulated(factor: Expression, name: str, bottom: int, top: int) -> tuple[FloatArray, FloatArray]:
-    counts = np.arange(bottom, top + 1, dtype=np.float64)
-    value, error = errors(factor, {name: counts}, 0.0)
-    return np.broadcast_to(value, counts.shape), np.broadcast_to(error, counts.shape)
-
-
-def _of_values(value: FloatArray, error: FloatArray) -> Accuracy:
+def of_values(value: FloatArray, error: FloatArray) -> Accuracy:
     """Sum up errors (n,) of values (n,); what is no number is no rate either, and refused where it is met."""
     known = np.isfinite(value)
     size, error = np.abs(value[known]), error[known]
@@ -269,11 +249,6 @@ def structural(tree: Expression, top: float) -> float | None:
     float or None
         None where terms may cancel, a part may be anything, or a number that was folded has lost digits.
     """
-    return _structural(tree, folding_errors(tree), top)
-
-
-@lru_cache(maxsize=4096)
-def _structural(tree: Expression, folded: tuple[float, ...], top: float) -> float | None:
     try:
         error = _shape(tree, top).error * ERRORS_ROUND
     except (_Unknown, OverflowError, ZeroDivisionError):

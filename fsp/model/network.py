@@ -21,6 +21,7 @@ from fsp.model.infix import to_text
 from fsp.model.program import compiled
 from fsp.model.propensity import Propensity
 from fsp.model.reaction import Reaction
+from fsp.model.tables import Factor, ProductTables, product_tables
 from fsp.model.tree import Expression, Number, depends_on_time, symbols
 
 
@@ -166,6 +167,17 @@ class Network:
     @cached_property
     def _factorised(self) -> tuple[tuple[Product, ...] | None, ...]:
         return tuple(None if law is None else factorise(law, self.species) for law in self.rate_expressions)
+
+    def tables(self, k: int) -> tuple[ProductTables, ...] | None:
+        """Return the products of `factorised`, ready to be tabulated, with their errors; all generators share them."""
+        return self._tables[k]
+
+    @cached_property
+    def _tables(self) -> tuple[tuple[ProductTables, ...] | None, ...]:
+        known: dict[tuple[object, ...], Factor] = {}
+        return tuple(
+            None if products is None else product_tables(products, self._index, known) for products in self._factorised
+        )
 
     @cached_property
     def _index(self) -> Mapping[str, int]:

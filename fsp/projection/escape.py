@@ -16,6 +16,9 @@ reactions that raise n, by u_k, and b_k(n) above the rates of those that lower i
     formula for min(n, K), which is less than at first at τ, Σ G(n) r n > c > 0 over the n within the longest jump of
     K, for some r and c and all K: then Σ G(n), the mean of τ, is infinite, which it is.
 
+(5) For (3), c N² <= D(N) at any N >= m, and D(N) is at most the ``Σ a_k u_k`` of any state with the count N: where that
+    of one with a very large N leaves no c that is large enough, no bound of a rate has to be made.
+
 The bounds of rates are polynomials in falling powers of n - m with rational coefficients, whose signs are decided.
 
 References
@@ -29,11 +32,12 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 from fractions import Fraction
-from math import exp, inf
+from math import exp, inf, isfinite
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fsp.model.expression import evaluate
 from fsp.moments.envelope import envelope
 from fsp.moments.envelope_rules import NOTHING
 from fsp.moments.polynomial import Exponents
@@ -51,6 +55,7 @@ Powers = dict[int, Fraction]  # coefficients by degree, in falling powers of n -
 MARGIN = Fraction(1, 10**12)  # relative, for constants that formulas fold in floating point
 SHARE = 4  # of the count at which the level is: W = 3/4
 LIKELY = 0.5  # probability of an explosion that is called one
+FAR = 2.0**60  # N of (5), in units of the count
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,9 @@ class Escape:
     leaves: bool
 
 
-def escape(model: Model, state: IntArray, horizon: float = 0.0, remaining: float = inf) -> Escape | None:
+def escape(
+    model: Model, state: IntArray, horizon: float = 0.0, remaining: float = inf, *, explosions: bool = False
+) -> Escape | None:
     """Return the most that is proved about running away from a state; None where nothing is.
 
     Parameters
@@ -92,13 +99,34 @@ def escape(model: Model, state: IntArray, horizon: float = 0.0, remaining: float
         Latest time of propensities that depend on it.
     remaining
         Time in which an explosion has to happen.
+    explosions
+        Whether nothing else is asked for.
     """
     if model.events:
         return None
     endless = np.flatnonzero(np.isinf(model.species_bounds)).tolist()
+    if explosions:
+        endless = [i for i in endless if _may_explode(model, i, state, horizon, remaining)]
     found = [_along(model, i, int(state[i]), horizon, remaining) for i in endless]
     proved = [one for one in found if one is not None]
     return max(proved, key=lambda one: (one.explodes, one.leaves), default=None)
+
+
+def _may_explode(model: Model, i: int, state: IntArray, horizon: float, remaining: float) -> bool:
+    """Tell whether an explosion along a species could be proved by (3): (5)."""
+    n = max(1, int(state[i]))
+    far = dict(zip(model.species, map(float, state), strict=True)) | {model.species[i]: FAR * n}
+    rate = 0.0
+    for law, step in zip(model.rate_expressions, model.change[:, i].tolist(), strict=True):
+        if step > 0 and law is not None:
+            rate += step * float(evaluate(law, far, horizon))
+    return not isfinite(rate) or _is_likely(n, rate / (FAR * n) ** 2, remaining)
+
+
+def _is_likely(n: int, c: float, remaining: float) -> bool:
+    """Tell whether (3) makes an explosion likely from a count n in the time that remains."""
+    m = n // SHARE
+    return c > 0.0 and 1.0 - m / n - exp(-m * c * remaining) >= LIKELY
 
 
 class _Bounds:
@@ -164,7 +192,7 @@ def _along(model: Model, i: int, n: int, horizon: float, remaining: float) -> Es
     leaves = D[0] > 0 and min(D.values()) >= 0
     # with t = n - m, n² = t (t - 1) + (2m + 1) t + m²
     c = min(D[2], D[1] / (2 * m + 1), D[0] / (m * m)) if leaves else Fraction(0)
-    explodes = c > 0 and 1.0 - m / n - exp(-m * float(c) * remaining) >= LIKELY
+    explodes = _is_likely(n, float(c), remaining)
     if not leaves and not _lingers(_Bounds(model, i, m, horizon, Fraction(0)), steps):
         return None
     strongest = max(steps, key=lambda k: steps[k] * sum(c * (n - m) ** j for j, c in (rates[k] or {}).items()))

@@ -266,7 +266,8 @@ class Growth:
         if len(flux[strongest]) and largest[strongest] == top:
             state = space.states_at(leaks[strongest].sources[[int(np.argmax(flux[strongest]))]])[0]
         state = np.asarray(space.comm.max(state))
-        found = escape(self._model, state, 0.0 if t is None else t + remaining, remaining)
+        horizon = 0.0 if t is None else t + remaining
+        found = escape(self._model, state, horizon, remaining, explosions=not self._stationary)
         if found is None or not (found.explodes or self._stationary):
             return
         where = "" if t is None else f" at t = {t:.6g}"

@@ -45,6 +45,26 @@ def weighted_powers(A, scale, v, w, total, weights, first, mean, k_end, steady, 
 
 
 @njit(cache=True)
+def horner(data, indices, indptr, weights, first, Z):
+    """Return ``Σ_k weights[k] P^(first + k) Z`` for a CSR matrix P (N, N) and few columns Z (N, m), by Horner."""
+    total = weights[-1] * Z
+    product = np.empty_like(total)
+    for k in range(len(weights) - 2, -first - 1, -1):
+        for i in range(len(Z)):
+            row = product[i]
+            row[:] = 0.0
+            for entry in range(indptr[i], indptr[i + 1]):
+                value, source = data[entry], total[indices[entry]]
+                for j in range(len(row)):
+                    row[j] += value * source[j]
+            if k >= 0:
+                for j in range(len(row)):
+                    row[j] += weights[k] * Z[i, j]
+        total, product = product, total
+    return total
+
+
+@njit(cache=True)
 def chebyshev(A, scale, v, w, total, weights, hit, x, tol, largest_spread, norms):
     """Continue ``φ_{k+1} = 2 P φ_k - φ_{k-1}`` from φ_1 in v and φ_0 in w until the expansion meets `tol`.
 

@@ -35,7 +35,7 @@ from scipy import sparse
 
 from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.errors import BackendError
-from fsp.solvers import costs
+from fsp.solvers import costs, kernels
 from fsp.solvers.base import LossLimit, Solver, check_tol
 from fsp.solvers.costs import Cost
 from fsp.solvers.poisson import poisson_window
@@ -194,13 +194,10 @@ class _SquaringPropagator(MatrixPropagator):
     def _sum(self, s: float, z: FloatArray) -> tuple[FloatArray, float]:
         """Return ``exp(sA) z`` for non-negative columns, without what the tail of the weights lacks, and its error."""
         first, weights, relative = self._weights(s)
-        total = weights[-1] * z
-        for k in range(first + len(weights) - 2, -1, -1):
-            total = self._P @ total
-            if k >= first:
-                total += weights[k - first] * z
+        P = self._P
+        total = kernels.horner(P.data, P.indices, P.indptr, weights, first, z.reshape(len(z), -1))
         self._products += first + len(weights) - 1  # a product of matrices is one
-        return total, relative
+        return total.reshape(z.shape), relative
 
     def _short(self, z: FloatArray, s: float) -> tuple[FloatArray, float]:
         """Return ``exp(sA) z`` for a time below that of the first power, and a bound of the rounding."""

@@ -1,0 +1,130 @@
+"""Products of one-species factors as tables over counts, with their errors: what all spaces of a network share.
+
+A factor is looked at over a whole range of counts, 0 … 2ⁿ - 1, of which a space takes its own: spaces grow by little,
+and what is known of a range serves the next one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from fsp.arrays import FloatArray
+from fsp.model.accuracy import Accuracy, errors, of_scale, of_values, structural
+from fsp.model.factors import Product, split_number, tabulated
+from fsp.model.tree import Expression, folding_errors
+
+FEWEST_KEPT = 2**8  # counts of a range that is kept for the next space
+MOST_KEPT = 2**15
+
+
+class Tabulated(NamedTuple):
+    """A factor over the counts of a space.
+
+    Parameters
+    ----------
+    values
+        Its values, (n_counts,).
+    least, largest
+        Their extremes; not a number where a value is none.
+    accuracy
+        How far they may be from the exact ones.
+    """
+
+    values: FloatArray
+    least: float
+    largest: float
+    accuracy: Accuracy
+
+
+class _Range(NamedTuple):
+    """A factor over a range of counts: its values, (n_counts,), and their relative error, or else the error of each."""
+
+    values: FloatArray
+    relative: float | None
+    error: FloatArray
+
+
+class Factor:
+    """What depends on one species in a product.
+
+    Parameters
+    ----------
+    tree
+        The factor.
+    name
+        The species.
+    """
+
+    def __init__(self, tree: Expression, name: str) -> None:
+        self._tree, self._name = tree, name
+        self._kept: _Range | None = None
+        self._last: tuple[int, int, Tabulated] | None = None
+
+    def over(self, bottom: int, top: int) -> Tabulated:
+        """Return the factor at the counts from `bottom` to `top`."""
+        last = self._last
+        if last is None or last[:2] != (bottom, top):
+            last = self._last = (bottom, top, self._tabulated(bottom, top))
+        return last[2]
+
+    def _tabulated(self, bottom: int, top: int) -> Tabulated:
+        values, relative, error = self._range(bottom, top)
+        least, largest = float(values.min()), float(values.max())
+        if relative is None:
+            return Tabulated(values, least, largest, of_values(values, error))
+        return Tabulated(values, least, largest, Accuracy.of_relative(relative, max(abs(least), abs(largest))))
+
+    def _range(self, bottom: int, top: int) -> _Range:
+        if top >= MOST_KEPT:
+            return self._computed(bottom, top)
+        size, kept = max(FEWEST_KEPT, 2 ** top.bit_length()), self._kept
+        if kept is None or len(kept.values) != size:
+            kept = self._kept = self._computed(0, size - 1)
+        values, relative, error = kept
+        return _Range(values[bottom : top + 1], relative, error[bottom : top + 1])
+
+    def _computed(self, bottom: int, top: int) -> _Range:
+        values, relative = tabulated(self._tree, self._name, bottom, top), structural(self._tree, max(1.0, top))
+        if relative is not None:
+            return _Range(values, relative, values[:0])
+        counts = np.arange(bottom, top + 1, dtype=np.float64)
+        error = errors(self._tree, {self._name: counts}, 0.0)[1]
+        return _Range(values, None, np.broadcast_to(error, counts.shape))
+
+
+class ProductTables(NamedTuple):
+    """One product of a law, its factors ready to be tabulated.
+
+    Parameters
+    ----------
+    scale
+        What depends on no species, but for the clock.
+    clock
+        What depends on time.
+    accuracy
+        How far the scale may be from the exact one.
+    factors
+        The factors, by the index of their species.
+    """
+
+    scale: float
+    clock: Expression
+    accuracy: Accuracy
+    factors: dict[int, Factor]
+
+
+def product_tables(
+    products: Sequence[Product], index: Mapping[str, int], known: dict[tuple[object, ...], Factor]
+) -> tuple[ProductTables, ...]:
+    """Return the products of a law; factors that are in several laws are one, of those that are `known`."""
+    found = []
+    for product in products:
+        factors = {}
+        for name, tree in product.factors.items():
+            factors[index[name]] = known.setdefault((tree, folding_errors(tree)), Factor(tree, name))
+        scale, clock = split_number(product.scalar)
+        found.append(ProductTables(scale, clock, of_scale(product.scalar), factors))
+    return tuple(found)
