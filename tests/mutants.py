@@ -821,14 +821,6 @@ MUTANTS = [
         only="loss_limit and (uniformization or chebyshev)",
     ),
     mutant(
-        "rejected-state-is-overwritten",
-        "solvers/stepping.py",
-        "rejected = self.leave(step.rejected).copy()",
-        "rejected = self.leave(step.rejected)",
-        "solvers",
-        only="was_rejected",
-    ),
-    mutant(
         "steps-that-are-estimates-are-bounds",
         "solvers/stepping.py",
         "z, certified = step.z, certified and step.certified",

@@ -328,16 +328,6 @@ def test_settling_before_the_first_weight_is_paid_for(t, tol):
     assert gap <= step.error + step.rounding + 1e-16
 
 
-@pytest.mark.parametrize("make", [fsp.Uniformization, fsp.Chebyshev])
-def test_the_state_that_was_rejected_is_not_the_one_that_was_accepted(make):
-    """It is of a later time, so that it feeds the loss more: where the space must grow is read off it."""
-    bound = bind("immigration")
-    with make(1e-7).open(bound.generator) as propagator:
-        step = propagator.advance(bound.p, 0.0, 20.0, limit=LossLimit(1e-6, 0.0))
-    assert 0.0 < step.t < 20.0
-    assert bound.generator.leak_rates @ step.rejected > 2.0 * (bound.generator.leak_rates @ step.p)
-
-
 # ---- forms of the operator --------------------------------------------------------------------------------
 
 

@@ -22,7 +22,7 @@ Algebra Appl. 7 (2000) 27; residual and certificate: this package, docs/certific
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, log
 from typing import TYPE_CHECKING
 
@@ -92,7 +92,8 @@ class _ChebyshevPropagator(StridingPropagator):
         if self.stride < self.shortest:
             self.stride = self.first
             return Step(z, 0.0)
-        return super().step(z, t, t1, tol_rate, limit)
+        step = super().step(z, t, t1, tol_rate, limit)
+        return step if step.rejected is None else replace(step, rejected=step.rejected.copy())
 
     def _shorten(self, x: float) -> None:
         """Shorten the step after terms grew: by the logarithm of the spread, which is proportional to x."""

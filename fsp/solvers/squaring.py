@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import sparse
 
-from fsp.arithmetic import UNIT_ROUNDOFF
+from fsp.arithmetic import UNIT_ROUNDOFF, span
 from fsp.errors import BackendError
 from fsp.solvers import costs, kernels
 from fsp.solvers.base import LossLimit, Solver, check_tol
@@ -143,7 +143,8 @@ class _SquaringPropagator(MatrixPropagator):
         only shorter powers are tried, so that the time at which the limit is met is found by bisection.
         """
         self._products, self._t = 0, t
-        whole, rest = divmod(t1 - t, self._first) if self._first < inf else (0.0, t1 - t)
+        way = span(t, t1)
+        whole, rest = divmod(way, self._first) if self._first < inf else (0.0, way)
         level, rejected = self._highest(z, whole, limit)
         done, rounding = 0.0, 0.0
         while level >= 0 and done < whole:
@@ -159,10 +160,10 @@ class _SquaringPropagator(MatrixPropagator):
         s = done * self._first if done else 0.0
         if rejected is None and rest > 0.0:
             y, error = self._short(z, rest)
-            if y[self._n :].sum() > limit.at(t1 - t):
+            if y[self._n :].sum() > limit.at(way):
                 rejected = y
             else:
-                z, rounding, s = y, rounding + error, t1 - t
+                z, rounding, s = y, rounding + error, way
         return Step(z, s, 0.0, rounding, self._products, rejected)
 
     def _highest(self, z: FloatArray, whole: float, limit: LossLimit) -> tuple[int, FloatArray | None]:

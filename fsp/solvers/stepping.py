@@ -36,7 +36,7 @@ class Step:
     error: float = 0.0
     rounding: float = 0.0
     n_matvec: int = 0
-    rejected: FloatArray | None = None  # where more than the limit would be in the sinks, (size,)
+    rejected: FloatArray | None = None  # where more than the limit would be in the sinks, (size,); see `Stepping.leave`
     tries_again: bool = False  # where it was not taken: whether a shorter one may be
     certified: bool = True
 
@@ -96,7 +96,10 @@ class Stepping:
         return self.generator.operator.enter(p)
 
     def leave(self, z: FloatArray) -> FloatArray:
-        """Return the states' part in the order of the space, (n,); it may share memory with `z`."""
+        """Return the states' part in the order of the space, (n,); it may share memory with `z`.
+
+        So a rejected vector may be overwritten by the step that is tried next: a space then grows where that one is.
+        """
         return self.generator.operator.leave(z)
 
     def added(self, value: Any) -> Any:
@@ -147,7 +150,7 @@ class Stepping:
             step = self.step(z, t, t1, tol_rate, LossLimit(limit.at(t - t0), limit.rate))
             n_matvec += step.n_matvec
             if step.rejected is not None and rejected is None:
-                rejected = self.leave(step.rejected).copy()
+                rejected = self.leave(step.rejected)
             if step.length > 0.0:
                 z, certified = step.z, certified and step.certified
                 t, held = landed(t, step.length, t1)
