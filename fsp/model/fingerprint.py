@@ -26,7 +26,7 @@ import numpy as np
 from fsp.model.compiled import Compiled, Fingerprint
 from fsp.model.describe import event_text
 from fsp.model.infix import to_text
-from fsp.model.tree import Expression
+from fsp.model.tree import Expression, Number
 
 _MARK = "?"  # before the number of a hash that equals no other
 _ATOMS = (type(None), bool, int, float, complex, str, type(Ellipsis), type(NotImplemented), range)
@@ -54,7 +54,8 @@ def fingerprint(own: Compiled) -> Fingerprint:
         texts.append(f"{own.change[k].tolist()} {text}")
         doubts += [f"rate of '{own.expanded.reactions[k].name}': {doubt}"] if doubt else []
     if own.rules is not None and own.has_timed_events:
-        texts += [f"{name} = {own.resolved[name].value!r}" for name in own.rules.variables]
+        values = {name: tree.value for name, tree in own.resolved.items() if isinstance(tree, Number)}
+        texts += [f"{name} = {values[name]!r}" for name in own.rules.variables]
         texts += [event_text(event) for event in own.rules.events]
     start = zip(own.states.tolist(), own.probabilities.tolist(), strict=True)
     lines = [" ".join(own.definition.species), *texts, *(f"{state} {p!r}" for state, p in start)]
