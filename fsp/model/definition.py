@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fsp.errors import ModelError
-from fsp.model.event import Event
-from fsp.model.formula import CONSTANTS, FunctionDefinition, is_name
+from fsp.model.event import Event, read_events
+from fsp.model.formula import CONSTANTS, FunctionDefinition, is_name, parse_functions
 from fsp.model.reaction import Reaction, mass_action_law
 from fsp.model.size import bounded
 from fsp.model.tree import (
@@ -52,6 +52,35 @@ class Definition:
     events: tuple[Event, ...] = ()  # all with names, read
     # parameters whose formulas hold at the start only: what an event assigns does not change them
     held: frozenset[str] = frozenset()
+
+
+def read_definition(
+    species: Mapping[str, Any] | Sequence[str],
+    reactions: Sequence[Reaction],
+    parameters: Mapping[str, Value],
+    initial: Mapping[tuple[int, ...], float] | None,
+    functions: Mapping[str, str],
+    events: Sequence[Event],
+    name: str,
+    time_unit: str,
+) -> Definition:
+    """Parse and check what a model is made of, as `fsp.Model` takes it."""
+    known = parse_functions(functions)
+    counts = read_counts(species, initial)
+    check_not_empty(counts, reactions)
+    check_names(list(species), parameters)
+    names = [*counts, *parameters]
+    named = named_reactions(reactions, list(counts))
+    return Definition(
+        name=name,
+        time_unit=time_unit,
+        species={n: read_value(v, f"Initial count of '{n}'", known, names) for n, v in counts.items()},
+        parameters={n: read_value(v, f"Parameter '{n}'", known, names) for n, v in parameters.items()},
+        reactions=named,
+        laws=tuple(read_law(reaction, known, names) for reaction in named),
+        initial=None if initial is None else read_initial(initial, len(counts)),
+        events=read_events(events, known, names),
+    )
 
 
 def check_mapping(what: str, given: object) -> None:

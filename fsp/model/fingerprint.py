@@ -17,19 +17,16 @@ import sys
 import sysconfig
 import types
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from fsp.model.compiled import Compiled, Fingerprint
 from fsp.model.describe import event_text
 from fsp.model.infix import to_text
-from fsp.model.tree import Expression
-
-if TYPE_CHECKING:
-    from fsp.model.firing import Rules
-    from fsp.model.network import Network
+from fsp.model.tree import Expression, Number
 
 _MARK = "?"  # before the number of a hash that equals no other
 _ATOMS = (type(None), bool, int, float, complex, str, type(Ellipsis), type(NotImplemented), range)
@@ -46,31 +43,22 @@ class _UnrepeatableError(Exception):
     """What an object does cannot be told from its content."""
 
 
-class Fingerprint(NamedTuple):
-    """The hash of a model, and which callables cannot be told by their content; empty where all can."""
+def fingerprint(own: Compiled) -> Fingerprint:
+    """Return the hash of a model, from its rates, the events at known times (others are rates), and its start.
 
-    hash: str
-    doubts: str
-
-
-def fingerprint(
-    model: Network, laws: Sequence[object], rules: Rules | None, values: Mapping[str, Expression]
-) -> Fingerprint:
-    """Return the SHA-256 of a model; with a mark and a number of its own where a callable cannot be told by content.
-
-    `laws` are the propensities with parameters put in, `rules` its events (those that the state triggers are among the
-    reactions), `values` its parameters as trees of species and time, for which a callable may ask.
+    It has a mark and a number of its own where a callable cannot be told by its content.
     """
     texts, doubts = [], []
-    for k, law in enumerate(laws):
-        text, doubt = (to_text(law), "") if isinstance(law, Expression) else _callable_text(law, values)
-        texts.append(f"{model.change[k].tolist()} {text}")
-        doubts += [f"rate of '{model.reactions[k].name}': {doubt}"] if doubt else []
-    if rules is not None and model.has_timed_events:
-        texts += [f"{name} = {model.parameters[name]!r}" for name in rules.variables]
-        texts += [event_text(event) for event in rules.events]
-    start = zip(model.initial_states.tolist(), model.initial_probabilities.tolist(), strict=True)
-    lines = [" ".join(model.species), *texts, *(f"{state} {p!r}" for state, p in start)]
+    for k, law in enumerate(own.laws):
+        text, doubt = (to_text(law), "") if isinstance(law, Expression) else _callable_text(law, own.resolved)
+        texts.append(f"{own.change[k].tolist()} {text}")
+        doubts += [f"rate of '{own.expanded.reactions[k].name}': {doubt}"] if doubt else []
+    if own.rules is not None and own.has_timed_events:
+        values = {name: tree.value for name, tree in own.resolved.items() if isinstance(tree, Number)}
+        texts += [f"{name} = {values[name]!r}" for name in own.rules.variables]
+        texts += [event_text(event) for event in own.rules.events]
+    start = zip(own.states.tolist(), own.probabilities.tolist(), strict=True)
+    lines = [" ".join(own.definition.species), *texts, *(f"{state} {p!r}" for state, p in start)]
     digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
     return Fingerprint(f"{digest}{_MARK}{uuid.uuid4().hex}" if doubts else digest, "; ".join(doubts))
 

@@ -5,30 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from types import MappingProxyType
 from typing import Any
-
-import numpy as np
 
 from fsp.arrays import FloatArray, IntArray
 from fsp.errors import ModelError
 from fsp.model import definition as define
+from fsp.model.compiled import Compiled, Fingerprint, compile_definition
 from fsp.model.definition import Definition
 from fsp.model.describe import describe
-from fsp.model.event import Event, read_events
-from fsp.model.event_maps import started
-from fsp.model.fingerprint import Fingerprint, fingerprint
-from fsp.model.firing import Rules
-from fsp.model.formula import parse_functions
-from fsp.model.network import Network, frozen
+from fsp.model.event import Event
+from fsp.model.fingerprint import fingerprint
+from fsp.model.network import Network
 from fsp.model.phases import Phase
 from fsp.model.phases import phases as phases_of
-from fsp.model.program import evaluate
-from fsp.model.reaction import Reaction, takes_time
-from fsp.model.size import bounded
-from fsp.model.state_events import are_timed, rules_of, with_landings
-from fsp.model.tree import Expression, Number, depends_on_time, substitute
-from fsp.model.values import Value, read_value
+from fsp.model.reaction import Reaction
+from fsp.model.tree import Expression, Number, substitute
+from fsp.model.values import Value
 
 
 class Model(Network):
@@ -36,6 +28,8 @@ class Model(Network):
 
     Parameters
     ----------
+    compiled
+        What a model file or another model was compiled to, in place of all the others.
     species
         Initial count by name, in the order of the states; a count may be a formula of parameters.  Only
         the names where `initial` is given.
@@ -54,49 +48,19 @@ class Model(Network):
     events
         Assignments that take place when a condition becomes true.
 
-    Attributes
-    ----------
-    name, time_unit : str
-        As given.
-    species : tuple of str
-        Names, in the order of the columns of a state.
-    n_species, n_reactions : int
-        Their numbers.
-    reactions : tuple of Reaction
-        The reactions, all with names; a jump that makes the trigger of an event true is a reaction of its own.
-    events : tuple of Event
-        The events, all with names, their formulas as trees.
-    has_timed_events : bool
-        Whether an event takes place at a known time, or changes a parameter: the chain is then that of this network
-        only in phases, which `fsp.transient` puts together.
-    parameters : Mapping[str, float]
-        Value of each parameter that is constant, formulas computed.
-    initial_states : ndarray
-        Initial states, shape (m, n_species), sorted.
-    initial_probabilities : ndarray
-        Their probabilities, shape (m,).
-    change : ndarray
-        Net change of each species in each reaction, shape (n_reactions, n_species).
-    rate_expressions : tuple of Expression or None
-        Propensities as trees of species and time; None for callables.
-    time_dependent : ndarray
-        Whether each propensity depends on time, shape (n_reactions,), bool.
-
     Raises
     ------
     ModelError
         If a part is malformed or does not fit the others.
     """
 
-    _definition: Definition
-    _expanded: Definition
-    _rules: Rules | None
-
     def __init__(
         self,
+        compiled: Compiled | None = None,
+        /,
         *,
-        species: Mapping[str, int | Value] | Sequence[str],
-        reactions: Sequence[Reaction],
+        species: Mapping[str, int | Value] | Sequence[str] = (),
+        reactions: Sequence[Reaction] = (),
         parameters: Mapping[str, Value] | None = None,
         name: str = "model",
         initial: Mapping[tuple[int, ...], float] | None = None,
@@ -104,74 +68,15 @@ class Model(Network):
         time_unit: str = "",
         events: Sequence[Event] = (),
     ) -> None:
-        for what, mapping in (("parameters", parameters), ("functions", functions), ("initial", initial)):
-            define.check_mapping(what, mapping)
-        known = parse_functions(functions or {})
-        given = dict(parameters or {})
-        counts = define.read_counts(species, initial)
-        define.check_not_empty(counts, reactions)
-        define.check_names(list(species), given)
-        names = [*counts, *given]
-        named = define.named_reactions(reactions, list(counts))
-        self._bind(
-            Definition(
-                name=str(name),
-                time_unit=str(time_unit),
-                species={n: read_value(v, f"Initial count of '{n}'", known, names) for n, v in counts.items()},
-                parameters={n: read_value(v, f"Parameter '{n}'", known, names) for n, v in given.items()},
-                reactions=named,
-                laws=tuple(define.read_law(reaction, known, names) for reaction in named),
-                initial=None if initial is None else define.read_initial(initial, len(counts)),
-                events=read_events(events, known, names),
-            )
-        )
-
-    def _bind(self, definition: Definition, start: tuple[IntArray, FloatArray] | None = None) -> None:
-        """Compute all that is cheap and may fail.
-
-        Where events are reactions, these depend on the states that the chain starts in: `start`, (m, n_species) states
-        and (m,) probabilities, or what the definition says.
-        """
-        define.check_known(definition)
-        resolved = define.resolve(definition.parameters)
-        define.check_mass_action(definition, resolved)
-        rules = rules_of(definition, resolved) if definition.events else None
-        states, probabilities = define.start_distribution(definition, resolved) if start is None else start
-        expanded, largest = definition, np.full(len(definition.species), np.inf)
-        if rules is not None and start is None:
-            values = [float(evaluate(resolved[name], {})) for name in rules.variables]
-            states, probabilities = started(rules, values, states, probabilities)
-        if rules is not None and not are_timed(rules):
-            plain = _resolved_laws(definition, resolved)
-            expanded, largest = with_landings(definition, rules, plain, define.change_matrix(definition), states)
-        laws = _resolved_laws(expanded, resolved)
-        timed = [depends_on_time(law) if isinstance(law, Expression) else takes_time(law) for law in laws]
-        vars(self).update(
-            name=definition.name,
-            time_unit=definition.time_unit,
-            species=tuple(definition.species),
-            reactions=expanded.reactions,
-            events=definition.events,
-            has_timed_events=rules is not None and are_timed(rules),
-            parameters=MappingProxyType({n: tree.value for n, tree in resolved.items() if isinstance(tree, Number)}),
-            initial_states=frozen(states),
-            initial_probabilities=frozen(probabilities),
-            change=frozen(define.change_matrix(expanded)),
-            rate_expressions=tuple(law if isinstance(law, Expression) else None for law in laws),
-            _laws=tuple(laws),
-            time_dependent=frozen(np.array(timed)),
-            _definition=definition,
-            _expanded=expanded,
-            _rules=rules,
-            _largest=largest,
-            _resolved=resolved,
-        )
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"Model is immutable; make a changed copy with with_parameters() instead of '{name} ='.")
+        if compiled is None:
+            for what, mapping in (("parameters", parameters), ("functions", functions), ("initial", initial)):
+                define.check_mapping(what, mapping)
+            parts = (species, reactions, parameters or {}, initial, functions or {}, events, str(name), str(time_unit))
+            compiled = compile_definition(define.read_definition(*parts))
+        super().__init__(compiled)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self).of_definition, (self._definition,)
+        return type(self).of_definition, (self._compiled.definition,)
 
     def __repr__(self) -> str:
         return f"Model({self.name!r}, {self.n_species} species, {self.n_reactions} reactions)"
@@ -191,11 +96,11 @@ class Model(Network):
 
     @cached_property
     def _fingerprint(self) -> Fingerprint:
-        return fingerprint(self, self._laws, self._rules, self._resolved)
+        return self._compiled.fingerprint or fingerprint(self._compiled)
 
     def describe(self) -> str:
         """Return the model as text: species, parameters, reactions, conservation laws, finite or not."""
-        return describe(self, self._expanded)
+        return describe(self, self._compiled.expanded)
 
     # ------------------------------------------------------------------ changed copies
 
@@ -221,7 +126,7 @@ class Model(Network):
         """
         define.check_mapping("mapping", mapping)
         given = {**(mapping or {}), **values}
-        old = self._definition.parameters
+        old = self._compiled.definition.parameters
         return self._changed(parameters=define.replaced(old, given, "Parameter", "Parameter", self.species))
 
     def with_initial(self, mapping: Mapping[str, int | Value] | None = None, /, **counts: int | Value) -> Model:
@@ -246,12 +151,12 @@ class Model(Network):
         """
         given = {**(mapping or {}), **counts}
         missing = [name for name in self.species if name not in given]
-        if self._definition.initial is not None and missing:
+        if self._compiled.definition.initial is not None and missing:
             raise ModelError(
                 f"`with_initial` must give all counts where the model starts in a distribution, "
                 f"but leaves out '{missing[0]}'."
             )
-        old, others = self._definition.species, self._definition.parameters
+        old, others = self._compiled.definition.species, self._compiled.definition.parameters
         species = define.replaced(old, given, "Species", "Initial count of", others)
         return self._changed(species=species, initial=None)
 
@@ -293,20 +198,18 @@ class Model(Network):
             The copy; its reactions keep their names and equations.  Where the state triggers events, it has the
             reactions that they are, and no events.
         """
-        changed = tuple(laws.get(k, law) for k, law in enumerate(self._expanded.laws))
+        changed = tuple(laws.get(k, law) for k, law in enumerate(self._compiled.expanded.laws))
         if not self.events or self.has_timed_events:
             return self._changed(laws=changed)
         start = zip(map(tuple, self.initial_states.tolist()), self.initial_probabilities.tolist(), strict=True)
-        model = type(self).__new__(type(self))
-        model._bind(replace(self._expanded, laws=changed, events=(), initial=dict(start)))
-        return model
+        return Model(compile_definition(replace(self._compiled.expanded, laws=changed, events=(), initial=dict(start))))
 
     def law(self, k: int) -> define.Law:
         """Return the propensity of a reaction with constants put in; parameters that events assign stay symbols."""
-        law = self._expanded.laws[k]
-        variables = () if self._rules is None else self._rules.variables
-        constants = {name: tree for name, tree in self._resolved.items() if name not in variables}
-        return substitute(law, constants) if isinstance(law, Expression) and variables else self._laws[k]
+        law = self._compiled.expanded.laws[k]
+        variables = () if self._compiled.rules is None else self._compiled.rules.variables
+        constants = {name: tree for name, tree in self._compiled.resolved.items() if name not in variables}
+        return substitute(law, constants) if isinstance(law, Expression) and variables else self._compiled.laws[k]
 
     def starting_in(self, states: IntArray, probabilities: FloatArray) -> Model:
         """Return the same network, under the same hash, to be computed on from a distribution.
@@ -323,15 +226,11 @@ class Model(Network):
         Model
             The copy; its description is that of the original.
         """
-        model = type(self).__new__(type(self))
+        start = states, probabilities
         if self.events and not self.has_timed_events:
-            model._bind(self._definition, (states, probabilities))
-        else:
-            vars(model).update(vars(self))
-            vars(model).pop("species_bounds", None)
-            vars(model).update(initial_states=states, initial_probabilities=probabilities)
-        vars(model).update(_fingerprint=self._fingerprint)
-        return model
+            return Model(replace(compile_definition(self._compiled.definition, start), fingerprint=self._fingerprint))
+        begun = replace(self._compiled, states=states, probabilities=probabilities, fingerprint=self._fingerprint)
+        return Model(begun)
 
     def phases(self, begin: float, end: float) -> Iterator[Phase[Model]]:
         """Yield the stretches of time in which the chain is that of an ordinary network.
@@ -346,7 +245,7 @@ class Model(Network):
         Phase
             The only one where there are no events at known times.
         """
-        yield from phases_of(self, self._rules if self.has_timed_events else None, begin, end)
+        yield from phases_of(self, self._compiled.rules if self.has_timed_events else None, begin, end)
 
     def in_phase(
         self, values: Mapping[str, float], events: Sequence[Event], states: IntArray, probabilities: FloatArray
@@ -367,38 +266,26 @@ class Model(Network):
         Model
             The network.
         """
-        fixed = {name: Number(self.parameters[name]) for name in self._definition.held if name in self.parameters}
+        fixed = {
+            name: Number(self.parameters[name]) for name in self._compiled.definition.held if name in self.parameters
+        }
         fixed |= {name: Number(value) for name, value in values.items()}
         definition = replace(
-            self._definition,
+            self._compiled.definition,
             species=dict.fromkeys(self.species, Number(0.0)),
-            parameters={**self._definition.parameters, **fixed},
+            parameters={**self._compiled.definition.parameters, **fixed},
             initial=None,
             events=tuple(events),
         )
-        model = type(self).__new__(type(self))
-        model._bind(definition, (states, probabilities))
-        vars(model).update(_fingerprint=self._fingerprint)
-        return model
+        compiled = compile_definition(definition, (states, probabilities))
+        return Model(replace(compiled, fingerprint=self._fingerprint))
 
     def _changed(self, **parts: Any) -> Model:
-        model = type(self).__new__(type(self))
-        model._bind(replace(self._definition, **parts))
-        return model
+        return Model(compile_definition(replace(self._compiled.definition, **parts)))
 
     @classmethod
     def of_definition(cls, definition: Definition) -> Model:
         """Make a model from parts that are parsed already, as model files give them."""
         define.check_names(list(definition.species), definition.parameters)
         define.check_not_empty(definition.species, definition.reactions)
-        model = cls.__new__(cls)
-        model._bind(definition)
-        return model
-
-
-def _resolved_laws(definition: Definition, resolved: Mapping[str, Expression]) -> list[define.Law]:
-    """Return the propensities with parameters put in."""
-    return [
-        bounded(substitute(law, resolved), f"Rate of '{reaction.name}'") if isinstance(law, Expression) else law
-        for reaction, law in zip(definition.reactions, definition.laws, strict=True)
-    ]
+        return cls(compile_definition(definition))

@@ -1,48 +1,89 @@
-"""What a model is compiled to: changes, propensities, structure."""
+"""What a model is compiled to: where its chain lies and jumps (`JumpStructure`), and at what rates (`Network`)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, Self
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from fsp.arrays import FloatArray, IntArray
+from fsp.arrays import BoolArray, FloatArray, IntArray
 from fsp.errors import ArgumentError, ModelError
 from fsp.model import propensity as propensities_of
 from fsp.model import structure
 from fsp.model.accuracy import errors
-from fsp.model.definition import Law
+from fsp.model.compiled import Compiled, frozen
 from fsp.model.event import Event
 from fsp.model.factors import Product, factorise
 from fsp.model.infix import to_text
-from fsp.model.program import compiled
+from fsp.model.program import compiled as program
 from fsp.model.propensity import Propensity
 from fsp.model.reaction import Reaction
 from fsp.model.tables import Factor, ProductTables, product_tables
 from fsp.model.tree import Expression, Number, depends_on_time, symbols
 
 
-class Network:
-    """The reactions of a model, their propensities, and what their stoichiometry implies; see `Model`."""
+class JumpStructure:
+    """Species, jumps, where the chain starts, and what the stoichiometry implies; immutable."""
 
-    name: str
-    time_unit: str
-    species: tuple[str, ...]
-    reactions: tuple[Reaction, ...]
-    events: tuple[Event, ...]
-    has_timed_events: bool
-    parameters: Mapping[str, float]
-    initial_states: IntArray
-    initial_probabilities: FloatArray
-    change: IntArray
-    rate_expressions: tuple[Expression | None, ...]
-    time_dependent: npt.NDArray[np.bool_]
-    _laws: tuple[Law, ...]
-    _largest: FloatArray
-    _resolved: Mapping[str, Expression]
+    _compiled: Compiled
+
+    def __init__(self, compiled: Compiled) -> None:
+        object.__setattr__(self, "_compiled", compiled)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"Model is immutable; make a changed copy with with_parameters() instead of '{name} ='.")
+
+    @property
+    def name(self) -> str:
+        """Name for printing."""
+        return self._compiled.definition.name
+
+    @property
+    def time_unit(self) -> str:
+        """Unit of time for printing."""
+        return self._compiled.definition.time_unit
+
+    @cached_property
+    def species(self) -> tuple[str, ...]:
+        """Names of the species, in the order of the columns of a state."""
+        return tuple(self._compiled.definition.species)
+
+    @property
+    def reactions(self) -> tuple[Reaction, ...]:
+        """The reactions, all with names; a jump that makes the trigger of an event true is a reaction of its own."""
+        return self._compiled.expanded.reactions
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """The events, all with names, their formulas as trees."""
+        return self._compiled.definition.events
+
+    @property
+    def has_timed_events(self) -> bool:
+        """Whether an event takes place at a known time, or changes a parameter.
+
+        The chain is then that of this network only in phases, which `fsp.transient` puts together.
+        """
+        return self._compiled.has_timed_events
+
+    @property
+    def initial_states(self) -> IntArray:
+        """Initial states, shape (m, n_species), sorted."""
+        return self._compiled.states
+
+    @property
+    def initial_probabilities(self) -> FloatArray:
+        """Probabilities of the initial states, shape (m,)."""
+        return self._compiled.probabilities
+
+    @property
+    def change(self) -> IntArray:
+        """Net change of each species in each reaction, shape (n_reactions, n_species)."""
+        return self._compiled.change
 
     @property
     def n_species(self) -> int:
@@ -53,11 +94,6 @@ class Network:
     def n_reactions(self) -> int:
         """Number of reactions."""
         return len(self.reactions)
-
-    @property
-    def is_time_dependent(self) -> bool:
-        """Whether a propensity depends on time."""
-        return bool(self.time_dependent.any())
 
     def require_untimed(self, what: str) -> None:
         """Raise a `ModelError` where events at known times make the chain another one with time.
@@ -75,13 +111,59 @@ class Network:
             )
 
     @cached_property
+    def conservation_laws(self) -> IntArray:
+        """Basis of the laws w with w·x constant, shape (n_laws, n_species); none where events at known times may be."""
+        if self.has_timed_events:
+            return frozen(np.empty((0, self.n_species), dtype=np.int64))
+        return frozen(structure.conservation_laws(self.change))
+
+    @cached_property
+    def species_bounds(self) -> FloatArray:
+        """Largest count of each species by stoichiometry and events, shape (n_species,); inf without limit."""
+        if self.has_timed_events:
+            return frozen(np.full(self.n_species, np.inf))
+        bounds = structure.species_bounds(self.change, self.initial_states)
+        held = bool((self.initial_states <= self._compiled.largest).all())
+        return frozen(np.minimum(bounds, self._compiled.largest) if held else bounds)
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether the stoichiometry alone makes the set of reachable states finite."""
+        return bool(np.isfinite(self.species_bounds).all())
+
+
+class Network(JumpStructure):
+    """The reactions of a model with their propensities; see `Model`."""
+
+    @cached_property
+    def parameters(self) -> Mapping[str, float]:
+        """Value of each parameter that is constant, formulas computed."""
+        resolved = self._compiled.resolved.items()
+        return MappingProxyType({name: tree.value for name, tree in resolved if isinstance(tree, Number)})
+
+    @cached_property
+    def rate_expressions(self) -> tuple[Expression | None, ...]:
+        """Propensities as trees of species and time; None for callables."""
+        return tuple(law if isinstance(law, Expression) else None for law in self._compiled.laws)
+
+    @property
+    def time_dependent(self) -> BoolArray:
+        """Whether each propensity depends on time, shape (n_reactions,)."""
+        return self._compiled.time_dependent
+
+    @property
+    def is_time_dependent(self) -> bool:
+        """Whether a propensity depends on time."""
+        return bool(self.time_dependent.any())
+
+    @cached_property
     def observables(self) -> Mapping[str, str]:
         """Formula, in species only, of each parameter that depends on species and not on time."""
         return {
-            name: to_text(tree) for name, tree in self._resolved.items() if symbols(tree) and not depends_on_time(tree)
+            name: to_text(tree)
+            for name, tree in self._compiled.resolved.items()
+            if symbols(tree) and not depends_on_time(tree)
         }
-
-    # ------------------------------------------------------------------ propensities
 
     def propensity(self, k: int, states: npt.ArrayLike, t: float = 0.0) -> FloatArray:
         """Evaluate the propensity of one reaction.
@@ -188,7 +270,7 @@ class Network:
         return tuple(self._propensity(k) for k in range(self.n_reactions))
 
     def _propensity(self, k: int) -> Propensity:
-        law, timed = self._laws[k], bool(self.time_dependent[k])
+        law, timed = self._compiled.laws[k], bool(self.time_dependent[k])
         if isinstance(law, Expression):
             return propensities_of.of_expression(self.reactions[k], self._index, law, timed)
         return propensities_of.of_callable(self.reactions[k], self._index, law, self._constants(timed))
@@ -196,8 +278,8 @@ class Network:
     def _constants(self, timed: bool) -> dict[str, Any]:
         """Return what a callable may ask for beside species; nothing that hides a time it does not take."""
         return {
-            name: tree.value if isinstance(tree, Number) else compiled(tree)
-            for name, tree in self._resolved.items()
+            name: tree.value if isinstance(tree, Number) else program(tree)
+            for name, tree in self._compiled.resolved.items()
             if timed or not depends_on_time(tree)
         }
 
@@ -206,38 +288,3 @@ class Network:
         if array.ndim != 2 or array.shape[1] != self.n_species:
             raise ArgumentError(f"`states` must have shape (n, {self.n_species}), but has {array.shape}.")
         return array
-
-    # ------------------------------------------------------------------ structure
-
-    @cached_property
-    def conservation_laws(self) -> IntArray:
-        """Basis of the laws w with w·x constant, shape (n_laws, n_species); none where events at known times may be."""
-        if self.has_timed_events:
-            return frozen(np.empty((0, self.n_species), dtype=np.int64))
-        return frozen(structure.conservation_laws(self.change))
-
-    @cached_property
-    def species_bounds(self) -> FloatArray:
-        """Largest count of each species by stoichiometry and events, shape (n_species,); inf without limit."""
-        if self.has_timed_events:
-            return frozen(np.full(self.n_species, np.inf))
-        bounds = structure.species_bounds(self.change, self.initial_states)
-        held = bool((self.initial_states <= self._largest).all())
-        return frozen(np.minimum(bounds, self._largest) if held else bounds)
-
-    @property
-    def is_finite(self) -> bool:
-        """Whether the stoichiometry alone makes the set of reachable states finite."""
-        return bool(np.isfinite(self.species_bounds).all())
-
-    def in_phase(
-        self, values: Mapping[str, float], events: Sequence[Event], states: IntArray, probabilities: FloatArray
-    ) -> Self:
-        """Return the network of a phase between events."""
-        raise NotImplementedError
-
-
-def frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return an array that can no longer be written to."""
-    array.flags.writeable = False
-    return array

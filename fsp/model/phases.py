@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
 
@@ -19,11 +19,31 @@ from fsp.arrays import FloatArray, IntArray
 from fsp.model.event import Event
 from fsp.model.event_maps import START, Firing
 from fsp.model.firing import Rules
-from fsp.model.network import Network
 from fsp.model.tree import Expression, Number, symbols
 from fsp.model.triggers import Moment, same_time
 
-N = TypeVar("N", bound=Network)
+
+class Phased(Protocol):
+    """A network whose events at known times make phases."""
+
+    @property
+    def parameters(self) -> Mapping[str, float]:
+        """Value of each parameter that is constant."""
+        ...
+
+    @property
+    def has_timed_events(self) -> bool:
+        """Whether an event takes place at a known time, or changes a parameter."""
+        ...
+
+    def in_phase(
+        self, values: Mapping[str, float], events: Sequence[Event], states: IntArray, probabilities: FloatArray
+    ) -> Self:
+        """Return the network of a phase between events."""
+        ...
+
+
+N = TypeVar("N", bound=Phased)
 
 
 def split_at_events(requested: FloatArray, until: float, *, included: bool) -> tuple[FloatArray, FloatArray, float]:

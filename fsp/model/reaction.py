@@ -31,7 +31,7 @@ class Law(NamedTuple):
 
 
 class Stoichiometry(NamedTuple):
-    """What a reaction consumes and makes, and the net change, by species."""
+    """What a reaction consumes and makes, and the net change, which leaves out species that are held fixed."""
 
     reactants: dict[str, int] | None
     products: dict[str, int] | None
@@ -45,7 +45,8 @@ class Reaction:
     Parameters
     ----------
     equation
-        ``"A + 2 B -> C"``, with ``0`` or nothing for an empty side; or the net change ``{"A": -1}``.
+        ``"A + 2 B -> C"``, with ``0`` or nothing for an empty side; or the net change ``{"A": -1}``; or what a model
+        file says of both.
     rate
         The propensity in 1/time: a formula of species counts, parameters and ``time``, or a callable.
         A callable takes a mapping from every species and parameter name to float64 arrays of shape (n,)
@@ -55,6 +56,8 @@ class Reaction:
         The constant c of c ∏ binomial(xᵢ, nᵢ), in 1/time: a number or a formula of parameters.
     name
         Name for messages and tables; a model gives ``r1``, ``r2``, … to those without.
+    reversible
+        Whether a file calls it reversible, for messages.
 
     Attributes
     ----------
@@ -83,54 +86,29 @@ class Reaction:
 
     def __init__(
         self,
-        equation: str | Mapping[str, int],
+        equation: str | Mapping[str, int] | Stoichiometry,
         *,
         rate: Rate | None = None,
         mass_action: float | str | Expression | None = None,
         name: str | None = None,
+        reversible: bool = False,
     ) -> None:
         label = f"Reaction '{name if name is not None else equation}'"
-        _check_law(label, equation, rate, mass_action)
-        if name is not None and (not isinstance(name, str) or not name.strip()):
-            raise ModelError(f"Name of a reaction must be a text, but is {name!r}.")
-        sides = _read_change(label, equation) if isinstance(equation, Mapping) else _read_sides(label, equation)
-        self._fill(sides, Law(rate, mass_action), name)
-
-    def _fill(self, sides: Stoichiometry, law: Law, name: str | None, reversible: bool = False) -> None:
-        values = {"law": law, "name": name, "reversible": reversible, **sides._asdict()}
+        if isinstance(equation, Stoichiometry):
+            sides = equation
+        else:
+            _check_law(label, equation, rate, mass_action)
+            if name is not None and (not isinstance(name, str) or not name.strip()):
+                raise ModelError(f"Name of a reaction must be a text, but is {name!r}.")
+            sides = _read_change(label, equation) if isinstance(equation, Mapping) else _read_sides(label, equation)
+        values = {"law": Law(rate, mass_action), "name": name, "reversible": reversible, **sides._asdict()}
         for key, value in (values | {"equation": _equation(sides)}).items():
             object.__setattr__(self, key, value)
 
-    @classmethod
-    def of_sides(cls, sides: Stoichiometry, rate: Expression, *, name: str, reversible: bool = False) -> Reaction:
-        """Make a reaction whose net change is not the difference of its sides.
-
-        Parameters
-        ----------
-        sides
-            Both sides, and the net change, which leaves out species that a model file holds fixed.
-        rate
-            The propensity.
-        name
-            Its name.
-        reversible
-            Whether the file calls it reversible, for messages.
-
-        Returns
-        -------
-        Reaction
-            The reaction.
-        """
-        reaction = cls.__new__(cls)
-        reaction._fill(sides, Law(rate, None), name, reversible)
-        return reaction
-
     def named(self, name: str) -> Reaction:
         """Return the same reaction with a name."""
-        reaction = type(self).__new__(type(self))
         sides = Stoichiometry(self.reactants, self.products, self.change)
-        reaction._fill(sides, self.law, name, self.reversible)
-        return reaction
+        return Reaction(sides, **self.law._asdict(), name=name, reversible=self.reversible)
 
     @property
     def order(self) -> int | None:

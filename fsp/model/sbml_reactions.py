@@ -29,7 +29,7 @@ def read_reactions(parts: Parts, model: Element) -> tuple[list[Reaction], list[E
     for element, law in zip(elements, laws, strict=True):
         sides = _stoichiometry(element, parts, model, references, constants)
         reversible = bool(element.getReversible())
-        reactions.append(Reaction.of_sides(sides, law, name=element.getId(), reversible=reversible))
+        reactions.append(Reaction(sides, rate=law, name=element.getId(), reversible=reversible))
     return reactions, laws
 
 

@@ -55,7 +55,7 @@ def with_landings(
         sides = Stoichiometry(reaction.reactants, reaction.products, reaction.change)
         sides = Stoichiometry(None, None, net) if part.events else sides
         rate = call("*", law, part.guard)
-        reactions.append(Reaction.of_sides(sides, rate, name=names[-1], reversible=reaction.reversible))
+        reactions.append(Reaction(sides, rate=rate, name=names[-1], reversible=reaction.reversible))
         guarded.append(rate)
     return replace(definition, reactions=tuple(reactions), laws=tuple(guarded)), found.largest
 
