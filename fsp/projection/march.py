@@ -425,6 +425,8 @@ class _March:
 
     def _reconsider(self) -> None:
         """Change the solver where another one now promises much less work."""
+        if self.t >= self.t_end:
+            return
         choice = self._chooser.choose(self.generator, self._horizon, self._choice, growing=self._growing)
         if choice is not self._choice and choice.solver != self._choice.solver:
             self._chooser.bound(anew=False)
