@@ -1385,8 +1385,8 @@ MUTANTS = [
     mutant(
         "tables-over-counts-of-no-state",
         "generator/layout.py",
-        "wide = self.top - self.bottom > max(shortest, per_state * len(self.space))",
-        "wide = np.zeros_like(self.top)",
+        "counts if top - bottom > longest)",
+        "counts if False)",
         "operator",
         only="cover_no_more",
     ),

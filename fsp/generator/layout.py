@@ -88,8 +88,9 @@ class Layout:
     def scattered(self) -> frozenset[str]:
         """The species of whose counts, from the smallest to the largest, few are in the space."""
         shortest, per_state = LONGEST_TABLE
-        wide = self.top - self.bottom > max(shortest, per_state * len(self.space))
-        return frozenset(self.space.species[s] for s in np.flatnonzero(wide))
+        longest = max(shortest, per_state * len(self.space))
+        counts = zip(self.space.species, *self.extremes, strict=True)
+        return frozenset(name for name, bottom, top in counts if top - bottom > longest)
 
     def rates(self, model: Model, k: int, t: float) -> FloatArray:
         """Return the propensity of a reaction in every state, (n,), checked."""
