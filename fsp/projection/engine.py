@@ -124,6 +124,8 @@ class Engine:
 
     def reconsider(self, t: float) -> None:
         """Change the solver where another one now promises much less work."""
+        if self._pacing.remaining(t) <= 0.0:
+            return
         choice = self._chosen(t, self._choice)
         if choice is not self._choice and choice.solver != self.solver:
             self.leave()
