@@ -42,7 +42,7 @@ KEYS = (
     "backend",
 )
 BACKENDS = ("serial", "petsc")
-TOL = 1e-6
+DEFAULT_TOL = 1e-6  # that of `fsp.transient`
 LONGEST_NAME = 200  # characters, of the 255 bytes that file systems take
 _UNSAFE = re.compile(r"[^\w.+=-]")  # in the name of a file
 
@@ -150,7 +150,7 @@ class _Entry:
         return found
 
     def _tolerances(self) -> list[tuple[float, str]]:
-        given = self._given.get("tol", TOL)
+        given = self._given.get("tol", DEFAULT_TOL)
         tolerances = given if isinstance(given, list) and given else [given]
         for tol in tolerances:
             if not _is_number(tol):

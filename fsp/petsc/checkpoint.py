@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from fsp.petsc.comm import Communicator
 
 INDEX = "index.json"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 1  # it rises where a reader of the version before would be wrong or would fail
 ANEW = "Begin anew, with another folder."
 _FIELDS = ("t", "closed", "model_name", "model_hash", "time_unit", "observables", "notes")
 _PART = re.compile(r"[0-9]{6,}-[0-9]{4,}-[0-9]{5,}\.part")
