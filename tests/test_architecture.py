@@ -7,6 +7,8 @@ import re
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+import mutants
+
 import fsp
 
 ROOT = Path(fsp.__file__).parent
@@ -73,3 +75,14 @@ def test_every_room_is_on_the_map():
     rooms = {path.relative_to(ROOT).parts[0] for path in MODULES.values()} - {"__init__.py", "__main__.py"}
     missing = {room for room in rooms if f"fsp/{room.removesuffix('.py')}" not in map_of_rooms}
     assert not missing
+
+
+def test_each_sabotage_finds_its_text_once():
+    wrong = {}
+    for mutant in mutants.MUTANTS:
+        path = ROOT.parent / mutant.file
+        count = path.read_text(encoding="utf-8").count(mutant.old) if path.is_file() else 0
+        if count != 1:
+            wrong[mutant.name] = f"{count} times in {mutant.file}"
+    assert not wrong
+    assert len({mutant.name for mutant in mutants.MUTANTS}) == len(mutants.MUTANTS)

@@ -12,7 +12,7 @@ from scipy import stats
 import fsp
 from fsp.distribution import Distribution, ErrorLedger, Solution
 from fsp.errors import ArgumentError
-from fsp.output import storage
+from fsp.output import layout, storage
 from fsp.output.storage import read_head
 
 STATES = np.array([[u, 1000 * v] for u in range(5) for v in range(7)])
@@ -133,8 +133,8 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(solution, rng, tmp_path,
             raise RuntimeError("by chance")
         return original(*arguments)
 
-    original = storage._write_fields
-    monkeypatch.setattr(storage, "_write_fields", fail)
+    original = layout._write_fields
+    monkeypatch.setattr(layout, "_write_fields", fail)
     with pytest.raises(RuntimeError, match="by chance"):
         solution.save(path)
     assert path.read_bytes() == before
@@ -188,7 +188,7 @@ def test_the_first_line_tells_the_checksum(solution, tmp_path):
     solution.save(path)
     line = path.read_bytes()[: storage.LINE].rstrip(b"\0").decode()
     digest = hashlib.sha256(path.read_bytes()[512:]).hexdigest()
-    assert line == f"HDF5 after 512 bytes, written by fsp, format {storage.FORMAT_VERSION}, sha256 {digest}\n"
+    assert line == f"HDF5 after 512 bytes, written by fsp, format {layout.FORMAT_VERSION}, sha256 {digest}\n"
 
 
 def test_a_file_of_the_future_is_refused(rng, tmp_path):

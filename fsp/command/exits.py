@@ -14,6 +14,7 @@ import click
 from fsp.errors import ArgumentError, BackendError, ConvergenceError, FSPError, ModelError, StateSpaceError
 from fsp.ranks import n_ranks_started, rank_started
 
+# As `EPILOG` says.
 _CODES: tuple[tuple[type[Exception], int], ...] = (
     (ModelError, 3),
     (StateSpaceError, 4),

@@ -51,6 +51,7 @@ SET = click.option(
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace files that fsp did not write, and finished work.")
+# In the order of the help.
 _SHARED = (
     click.argument("model"),
     SET,

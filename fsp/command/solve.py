@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import redirect_stderr
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,14 +66,12 @@ def _solve(request: Request, task: str, model: Model, options: dict[str, Any], r
     """Solve, from where --resume says; where a signal comes, save what was reached and leave."""
     if task == "stationary":
         return fsp.stationary(model, progress=report, **options)
-    from fsp.jobs.stopping import Keeper, Stop, go_on
+    from fsp.jobs.stopping import Keeper, Stop, transient_from
 
-    solve: Callable[..., Answer] = getattr(fsp, task)
     earlier = _earlier(request, task)
-    if earlier is not None and task == "transient":
-        solve, options = go_on, options | {"earlier": earlier}
-    elif earlier is not None:
-        options = options | {"resume": earlier}
+    solve: Callable[..., Answer] = partial(fsp.sweep, resume=earlier)
+    if task == "transient":
+        solve = partial(transient_from, earlier)
     with Stop() as stop:
         try:
             return solve(model, progress=Keeper(stop, report, request.out, request.save_every), **options)

@@ -27,6 +27,7 @@ Exit status:
 Samples are CSV with the columns run, time and a column for each species, or run, time, species, value; a folder of
 such files, one for each run; HDF5 or NetCDF.
 """
+# In the order of the help.
 _OPTIONS = (
     click.argument("model"),
     SET,

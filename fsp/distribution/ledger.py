@@ -64,6 +64,11 @@ class ErrorLedger:
         return math.fsum((self.truncation, self.integration, self.pruning, self.rounding))
 
     @property
+    def terms(self) -> dict[str, float]:
+        """The terms by name, in the order in which they are printed."""
+        return {name: getattr(self, name) for name in PARTS}
+
+    @property
     def sign(self) -> str:
         """Return ``≤`` for a bound and ``≈`` for an estimate."""
         return "≤" if self.certified else "≈"
@@ -76,11 +81,11 @@ class ErrorLedger:
     def __add__(self, other: ErrorLedger) -> ErrorLedger:
         if not isinstance(other, ErrorLedger):
             return NotImplemented
-        terms = {name: getattr(self, name) + getattr(other, name) for name in PARTS}
+        terms = {name: term + other.terms[name] for name, term in self.terms.items()}
         return ErrorLedger(**terms, certified=self.certified and other.certified)
 
     def __str__(self) -> str:
-        parts = [f"{name} {round_up(getattr(self, name))}" for name in PARTS if getattr(self, name) > 0]
+        parts = [f"{name} {round_up(term)}" for name, term in self.terms.items() if term > 0]
         return f"{self.summary} ({', '.join(parts)})" if parts else self.summary
 
 

@@ -26,10 +26,9 @@ from typing import TYPE_CHECKING, Any
 import fsp
 from fsp.distribution import ErrorLedger, Solution
 from fsp.distribution.text import round_up, table
-from fsp.doors import transient
 from fsp.errors import ArgumentError, FSPError, Interrupted, ToleranceWarning
 from fsp.jobs.manifest import Job, read_manifest
-from fsp.jobs.stopping import Keeper, Stop, go_on
+from fsp.jobs.stopping import Keeper, Stop, transient_from
 from fsp.jobs.workers import Crew
 from fsp.output import files
 from fsp.output.locks import locked, not_writable
@@ -221,7 +220,7 @@ def _kept(plan: Plan, number: int) -> Row:
     """Return the row of a job: what is complete is taken over."""
     row = plan.rows[number]
     head = read_head(plan.folder / row.job.file)
-    if head is not None and head.complete and _is_of(head, row.job, plan.model(number)):
+    if head is not None and head.complete and head.asked == row.job.asked(plan.model(number)):
         return row.found(KEPT, head)
     return row
 
@@ -234,11 +233,6 @@ def _require_replaceable(file: Path, inputs: Sequence[Path], overwrite: bool) ->
 def _is_solution(path: Path) -> bool:
     there = kept(path)
     return there is not None and there.kind in ("", "solution")
-
-
-def _is_of(head: Head, job: Job, model: Model) -> bool:
-    """Tell whether a file holds what a job asks for."""
-    return (head.model_hash, head.asked, head.tol) == (model.hash, job.times, job.tol)
 
 
 def _begun_and_not_ended(folder: Path) -> set[str]:
@@ -343,12 +337,9 @@ def solve_here(plan: Plan, number: int, progress: Keeper | None, *, resume: bool
 
     def solve() -> Solution:
         head = read_head(path) if resume else None
-        if head is not None and _is_of(head, row.job, model):
-            earlier = fsp.read(path)
-            if isinstance(earlier, Solution):
-                report = progress if progress is not None else _ignore
-                return go_on(model, row.job.times, row.job.tol, earlier, progress=report, **row.job.options)
-        return transient(model, row.job.times, row.job.tol, progress=progress, **row.job.options)
+        begun = head is not None and head.asked == row.job.asked(model)
+        earlier: Any = fsp.read(path) if begun else None
+        return transient_from(earlier, model, row.job.times, row.job.tol, progress=progress, **row.job.options)
 
     return tried(row, path, solve)
 
@@ -368,7 +359,3 @@ def tried(row: Row, path: Path, solve: Callable[[], Solution]) -> Row:
     except Exception as error:  # whatever it is, the other jobs go on
         return row.failed(error, perf_counter() - started)
     return row.found(SOLVED, solution, perf_counter() - started)
-
-
-def _ignore(progress: Any) -> None:
-    """Take no notice."""

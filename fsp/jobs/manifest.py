@@ -15,14 +15,18 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import product
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from fsp.distribution.continuation import Asked
 from fsp.errors import ArgumentError
 from fsp.jobs.sweep import combined
 from fsp.model.times import checked_times
 from fsp.projection.growth import check_tolerance
 from fsp.quantities import points, size
 from fsp.solvers import SOLVERS
+
+if TYPE_CHECKING:
+    from fsp.model import Model
 
 KEYS = (
     "model",
@@ -39,7 +43,7 @@ KEYS = (
     "backend",
 )
 BACKENDS = ("serial", "petsc")
-TOL = 1e-6
+DEFAULT_TOL = 1e-6  # that of `fsp.transient`
 LONGEST_NAME = 200  # characters, of the 255 bytes that file systems take
 _UNSAFE = re.compile(r"[^\w.+=-]")  # in the name of a file
 
@@ -60,6 +64,10 @@ class Job:
     def file(self) -> str:
         """Name of the file of its solution."""
         return f"{self.name}.h5"
+
+    def asked(self, model: Model) -> Asked:
+        """Return what it asks of its model, which has its values."""
+        return Asked.of(model, self.times, self.tol)
 
 
 def read_manifest(path: Path) -> tuple[Job, ...]:
@@ -143,7 +151,7 @@ class _Entry:
         return found
 
     def _tolerances(self) -> list[tuple[float, str]]:
-        given = self._given.get("tol", TOL)
+        given = self._given.get("tol", DEFAULT_TOL)
         tolerances = given if isinstance(given, list) and given else [given]
         for tol in tolerances:
             if not _is_number(tol):

@@ -126,7 +126,7 @@ def _solved(group: Communicator, plan: Plan, number: int, resume: bool) -> Row:
 
     def solve() -> Solution:
         model, folder = plan.model(number), plan.folder / CHECKPOINTS / row.job.name
-        goes_on = resume and can_go_on(folder, group, model, row.job.times, row.job.tol)
+        goes_on = resume and can_go_on(folder, group, row.job.asked(model))
         if not goes_on:
             group.share(lambda: shutil.rmtree(folder, ignore_errors=True))
         own: dict[str, Any] = {**row.job.options, "backend": "petsc", "comm": group.mpi}

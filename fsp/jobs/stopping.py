@@ -7,22 +7,20 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
-from fsp.distribution import Solution
+from fsp.distribution.continuation import Asked, Continuation
 from fsp.doors import transient
-from fsp.errors import ArgumentError, Interrupted
-from fsp.model.fingerprint import why_different
 from fsp.model.times import checked_times
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fsp.arrays import FloatArray
+    from fsp.distribution import Solution
     from fsp.model import Model
     from fsp.projection.progress import Progress, SweepProgress
 
@@ -79,38 +77,16 @@ class Keeper:
             self._saved = monotonic()
 
 
-def go_on(
+def transient_from(
+    earlier: Solution | None,
     model: Model,
     times: Sequence[float] | FloatArray,
     tol: float,
-    earlier: Solution,
     *,
-    progress: Callable[[Progress], None],
+    progress: Callable[[Any], None] | None = None,
     **options: Any,
 ) -> Solution:
-    """Return the solution that `earlier`, which was stopped, is the beginning of."""
-    requested = checked_times(times).tolist()
-    asked = {
-        "the model": earlier.model_hash == model.hash,
-        "`times`": list(earlier.asked) == requested,
-        "`tol`": earlier.tol == tol,
-    }
-    different = [name for name, agrees in asked.items() if not agrees]
-    if different:
-        raise ArgumentError(
-            f"A run must be resumed with what it was begun with, but {' and '.join(different)} differ: it was begun "
-            f"with tol = {earlier.tol:g} and times {', '.join(f'{t:g}' for t in earlier.asked)}."
-            f"{why_different(earlier.model_hash, model.hash)}"
-        )
-    if earlier.complete:
-        return earlier
-
-    def report(moment: Progress) -> None:
-        reached = moment.reached
-        progress(moment if reached is None else replace(moment, reached=lambda: earlier.joined(reached())))
-
-    try:
-        rest = transient(model, earlier.pending, tol, start=earlier, progress=report, **options)
-    except Interrupted as stop:
-        raise Interrupted(str(stop), earlier.joined(stop.solution)) from stop
-    return earlier.joined(rest)
+    """Return `fsp.transient` of all times, of which `earlier`, which was stopped, may have the first."""
+    whole = Continuation(Asked.of(model, checked_times(times).tolist(), tol), earlier)
+    tell = whole.telling(progress)
+    return whole.run(lambda left, start: transient(model, left, tol, start=start, progress=tell, **options))

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fsp.distribution import Solution, Sweep
+from fsp.distribution.continuation import Asked, require_same
 from fsp.errors import ArgumentError, FSPError, Interrupted, ToleranceWarning
 from fsp.generator.threads import n_processors
 from fsp.jobs.workers import START_SECONDS, Along, Chain, Crew, Outcome, Task, chains, one_by_one
 from fsp.model.arguments import check_call
-from fsp.model.fingerprint import why_different
 from fsp.model.times import checked_times
 from fsp.output.files import try_writing
 from fsp.projection.growth import check_tolerance
@@ -273,17 +273,11 @@ class _Board:
     def _take_over(self, earlier: Sweep) -> None:
         """Keep the solutions of a sweep that was stopped, if it is this one."""
         same = earlier.names == self._task.names and np.array_equal(earlier.points, self._points)
-        asked = {"the points": same, "`times`": np.array_equal(earlier.times, self._task.times)}
-        asked["`tol`"], why = earlier.tol == self._task.tol, ""
-        if same:
-            i = earlier.solved[0]
-            hashes = earlier[i].model_hash, self._task.at(self._points[i].tolist()).hash
-            asked["the model"], why = hashes[0] == hashes[1], why_different(*hashes)
-        different = [name for name, agrees in asked.items() if not agrees]
-        if different:
-            raise ArgumentError(
-                f"A sweep must be resumed with what it was begun with, but {' and '.join(different)} differ.{why}"
-            )
+        require_same("sweep", [] if same else ["the points"])
+        i = earlier.solved[0]
+        asked = Asked.of(self._task.at(self._points[i].tolist()), self._task.times.tolist(), self._task.tol)
+        begun = Asked.by(earlier[i])
+        require_same("sweep", asked.differences(begun), why=asked.why(begun))
         for i in earlier.solved:
             self._solutions[i] = earlier[i]
 

@@ -33,6 +33,7 @@ SUFFIXES = (".png", ".pdf", ".svg", ".jpg", ".jpeg", ".tif", ".tiff", ".eps")
 """Kinds of picture files that matplotlib writes."""
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+# As many as colours, so that curves differ in print.
 _LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (3, 1)))
 _MARKERS = ("o", "s", "^", "D", "v", "P")
 _HATCHES = ("", "////", "....", "\\\\\\\\", "xxxx", "++++")
@@ -40,13 +41,14 @@ _LEFT_OUT = 1e-6
 """Share of the probability that may lie beyond either end of an axis."""
 _POINT_MASS = 0.999
 """A time with more in one state, such as the start, is left out beside others: it would flatten them."""
-_MOST_CURVES = 5
-_MOST_SPECIES = 6
+_MOST_CURVES = 5  # in a panel: more cannot be told apart; chosen
+_MOST_SPECIES = len(COLOURS)
 _MOST_BARS = 5
 """Up to this number of copies, bars; above it curves."""
-_MOST_MARKERS = 40
+_MOST_MARKERS = 40  # more run into each other at the width of a panel
 _DECADES = 8
 """A logarithmic scale shows this many decades below its largest value."""
+# For columns of journals: 9 points, thin lines, nothing that a printer loses.
 _STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.labelsize": 9,

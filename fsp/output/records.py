@@ -8,14 +8,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from fsp.distribution.distribution import Distribution
-from fsp.distribution.ledger import PARTS
 from fsp.distribution.solution import Solution
 from fsp.distribution.sweep import PENDING, Sweep
 from fsp.distribution.text import table, when
 
 _SHOWN = 5e-7
 """Smaller probabilities are left out of printed marginals, which have six decimals."""
-_COLUMN = 16
+_COLUMN = 16  # characters of a column: a time such as "t = 12.345678 min"
 
 
 def answer_record(answer: Solution | Distribution, marginals: Sequence[str] = ()) -> dict[str, Any]:
@@ -43,14 +42,13 @@ def sweep_record(sweep: Sweep, marginals: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def _time_record(one: Distribution, marginals: Sequence[str]) -> dict[str, Any]:
-    parts = {part: getattr(one.error, part) for part in PARTS}
     record: dict[str, Any] = {
         "t": one.t,
         "n_states": len(one),
         "mean": one.mean(),
         "mean_interval": {name: [*found] if found.certified else None for name, found in one.mean_interval().items()},
         "std": one.std(),
-        "error": {"total": one.error.total, **parts, "certified": one.error.certified},
+        "error": {"total": one.error.total, **one.error.terms, "certified": one.error.certified},
         "notes": list(one.notes),
     }
     if marginals:
@@ -63,7 +61,7 @@ def _marginal_record(marginal: Distribution) -> dict[str, list[float]]:
 
 
 def to_json(record: Any) -> str:
-    """Write JSON that every reader accepts."""
+    """Write JSON that every reader accepts: infinities and NaN, which it lacks, become null."""
     return json.dumps(_finite(record), indent=2, allow_nan=False, ensure_ascii=False)
 
 

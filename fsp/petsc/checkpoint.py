@@ -14,13 +14,14 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fsp.distribution.ledger import PARTS, ErrorLedger
+from fsp.distribution import Solution
+from fsp.distribution.ledger import ErrorLedger
 from fsp.errors import ArgumentError
 from fsp.model.fingerprint import why_different
 from fsp.output import files
@@ -32,32 +33,23 @@ from fsp.space.runs import Runs
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from fsp.distribution.continuation import Asked
     from fsp.petsc.comm import Communicator
 
 INDEX = "index.json"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 1  # it rises where a reader of the version before would be wrong or would fail
 ANEW = "Begin anew, with another folder."
 _FIELDS = ("t", "closed", "model_name", "model_hash", "time_unit", "observables", "notes")
 _PART = re.compile(r"[0-9]{6,}-[0-9]{4,}-[0-9]{5,}\.part")
-Numbers = dict[str, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Saved:
-    """What a checkpoint holds."""
-
-    reached: tuple[Distribution, ...]  # distributions at the times that were asked for and passed
-    last: Distribution  # the one to go on from
-    counts: Numbers  # numbers that the computation keeps of itself
 
 
 class Checkpoint:
     """The checkpoints of one computation in a folder."""
 
-    def __init__(self, folder: str | Path, comm: Communicator, identity: Mapping[str, Any]) -> None:
+    def __init__(self, folder: str | Path, comm: Communicator, asked: Asked) -> None:
         self.folder = Path(folder)
         self._comm = comm
-        self._identity = json.loads(json.dumps(dict(identity)))
+        self._asked = asked
         self._number, self._n_written = 0, 0
         self._written: dict[float | None, dict[str, Any]] = {}
         self._last: dict[str, Any] | None = None
@@ -74,25 +66,29 @@ class Checkpoint:
 
     # ---- write --------------------------------------------------------------------------------------------
 
-    def write(self, reached: Sequence[Distribution], last: Distribution, counts: Numbers) -> None:
-        """Write a checkpoint; when it returns, it is on the disk."""
+    def write(self, reached: Solution) -> None:
+        """Write what was reached, the last distribution to go on from; when it returns, it is on the disk.
+
+        Where a part cannot be written an OutputError is raised on all ranks; the checkpoint before it is still whole.
+        """
+        *passed, last = list[Any](reached)
         self._number, self._n_written = self._number + 1, 0
         if not self._is_clean:  # what a killed job left may fill the disk
             with self._comm.agree():
                 if self._comm.rank == 0:
                     self._sweep([entry for entry in (*self._written.values(), self._last) if entry is not None])
             self._is_clean = True
-        for one in reached:
+        for one in passed:
             if one.t not in self._written:
                 self._written[one.t] = self._write_one(one)
-        index = {
+        index: dict[str, Any] = {
             "format": "fsp checkpoint",
             "format_version": FORMAT_VERSION,
-            "identity": self._identity,
+            "identity": asdict(self._asked),
             "number": self._number,
-            "reached": [self._written[one.t] for one in reached],
+            "reached": [self._written[one.t] for one in passed],
             "last": self._written.get(last.t) or self._write_one(last),
-            "counts": counts,
+            "counts": reached.statistics,
         }
         with self._comm.agree():
             if self._comm.rank == 0:
@@ -112,7 +108,7 @@ class Checkpoint:
         fields = {name: getattr(one, name) for name in _FIELDS}
         return {
             "fields": json.loads(json.dumps(fields)),
-            "error": {**{part: getattr(one.error, part) for part in PARTS}, "certified": one.error.certified},
+            "error": {**one.error.terms, "certified": one.error.certified},
             "species": list(one.species),
             "encoding": _encoding_record(space.encoding),
             "parts": self._comm.mpi.allgather(part),
@@ -127,7 +123,7 @@ class Checkpoint:
 
     # ---- read ---------------------------------------------------------------------------------------------
 
-    def read(self) -> Saved | None:
+    def read(self) -> Solution | None:
         """Return what the last complete checkpoint holds, None where there is none.
 
         Raises
@@ -144,7 +140,12 @@ class Checkpoint:
         for one, entry in zip(reached, index["reached"], strict=True):
             self._written[one.t] = entry
         self._number, self._last = int(index["number"]), index["last"]
-        return Saved(reached, self._read_one(index["last"]), dict(index["counts"]))
+        last = self._read_one(index["last"])
+        done = [one for one in reached if one.t != last.t]
+        statistics = dict(index["counts"])
+        return Solution(
+            [*done, last], tol=self._asked.tol, solver="checkpoint", statistics=statistics, asked=self._asked.times
+        )
 
     def _read_index(self) -> Any:
         place = self.folder / INDEX
@@ -166,7 +167,7 @@ class Checkpoint:
                 f"`checkpoint` must have format version {FORMAT_VERSION} or lower, but '{self.folder}' has "
                 f"{index['format_version']}. Upgrade fsp."
             )
-        for name, value in self._identity.items():
+        for name, value in json.loads(json.dumps(asdict(self._asked))).items():
             if index["identity"].get(name) != value:
                 raise ArgumentError(
                     f"`checkpoint` must be of the same computation, but '{self.folder}' was written with {name} = "

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from fsp.arrays import BoolArray, FloatArray, IntArray
     from fsp.distribution import Interval, Solution
     from fsp.distribution.bounds import Points
+    from fsp.distribution.statistics import Statistics
     from fsp.petsc.comm import Communicator
     from fsp.petsc.space import StateSpace
 
@@ -94,7 +95,7 @@ class Distribution(SerialDistribution):
         self._reduce()
 
     @cached_property
-    def states(self) -> IntArray:
+    def states(self) -> IntArray:  # type: ignore[override]  # a value does not change
         """The states of this rank, (n_local, d)."""
         return read_only(self.space.states)  # type: ignore[no-any-return]
 
@@ -274,7 +275,7 @@ class Distribution(SerialDistribution):
         return max(0.0, float(self.comm.sum(float(-(share * np.log(share)).sum()))))
 
     @collective
-    def distance(self, other: SerialDistribution, kind: str = "l1") -> float:
+    def distance(self, other: Statistics, kind: str = "l1") -> float:
         """Measure the distance to another distribution, spread over the same ranks; see `fsp.Distribution.distance`.
 
         Distances of one species are those of the marginals.

@@ -22,6 +22,7 @@ OPERATIONS = (
 CODES = {name: code for code, name in enumerate(OPERATIONS)}
 _COMPARISONS = {"<", "<=", ">", ">=", "=="}
 _RECIPROCAL = {"sec": "cos", "csc": "sin", "cot": "tan", "sech": "cosh", "csch": "sinh", "coth": "tanh"}
+# What an operation on no argument is.
 _NEUTRAL = {"+": 0.0, "*": 1.0, "&&": 1.0, "||": 0.0, "xor": 0.0}
 
 

@@ -18,7 +18,7 @@ from scipy import optimize, stats
 from fsp.doors import transient
 from fsp.errors import FSPError
 from fsp.verification.battery import Battery
-from fsp.verification.hypotheses import TOL, Hypothesis, families, hypotheses, without_repeats
+from fsp.verification.hypotheses import LAW_TOL, Hypothesis, families, hypotheses, without_repeats
 from fsp.verification.samples import Runs, Summary
 from fsp.verification.verdict import Finding
 
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
 OF_RUNS = ("repeats", "memory", "serial")  # tests that no law of single times explains
 FLOOR = 1e-9  # of the probability of a cell, so that one run does not make a likelihood zero
-FIRST = 0.1  # relative change of a number that is fitted
-ROUNDS = 5
+FIT_STEP = 0.1  # relative change of a number that is fitted
+ROUNDS = 5  # of fitting a number: steps of Gauss and Newton, which converge in two or three; chosen
 MOST_FINDINGS = 6  # the likeliest hypotheses, whose fit is tested
 _RANGE = 1e-3, 1e3  # of a fitted number
 
@@ -165,16 +165,16 @@ def _fitted(family: Family, samples: Runs | Histograms, likelihood: Likelihood) 
     """Return the member of a family under which the samples are most likely."""
     value, best = 1.0, None
     try:
-        law = tuple(transient(family.model(value), samples.times, tol=TOL))
+        law = tuple(transient(family.model(value), samples.times, tol=LAW_TOL))
         for _ in range(ROUNDS):
             here = likelihood.masses(law)
-            near = likelihood.masses(tuple(transient(family.model(value * (1 + FIRST)), samples.times, tol=TOL)))
+            near = likelihood.masses(tuple(transient(family.model(value * (1 + FIT_STEP)), samples.times, tol=LAW_TOL)))
             step = _best_step(likelihood, here, near)
-            new = float(np.clip(value * (1 + FIRST * step), *_RANGE))
-            trial = tuple(transient(family.model(new), samples.times, tol=TOL))
+            new = float(np.clip(value * (1 + FIT_STEP * step), *_RANGE))
+            trial = tuple(transient(family.model(new), samples.times, tol=LAW_TOL))
             if likelihood(likelihood.masses(trial)) <= likelihood(here):
                 break
-            small = abs(new / value - 1) < 0.01 * FIRST
+            small = abs(new / value - 1) < 0.01 * FIT_STEP
             value, law, best = new, trial, new
             if small:
                 break

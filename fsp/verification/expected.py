@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
     from fsp.distribution import Distribution
 
-JOINT_CELLS = 64
-MARGINAL_CELLS = 32
+JOINT_CELLS, MARGINAL_CELLS = 64, 32  # the most: more cells dilute the power of Fisher's combination; chosen
 RARE = 0.01  # expected runs in states that are called next to impossible
 
 

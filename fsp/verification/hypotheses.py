@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
     Law = Sequence[Distribution]
 
-TOL = 1e-7
-MOST_REACTIONS = 12  # whose rates are varied one by one
-TAU_RUNS = 10_000
-TAU_PARTS = (1, 2, 5, 10, 20)  # of the distance between output times
+LAW_TOL = 1e-7  # of the law of a mistake: far below what a test tells apart with 10⁶ runs
+MOST_REACTIONS = 12  # chosen, not measured: whose rates are varied one by one
+TAU_RUNS = 10_000  # of tau-leaping, whose law is known from them: their error is that of 10,000 samples; chosen
+TAU_PARTS = (1, 2, 5, 10, 20)  # chosen: of the distance between output times
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def _scaling(model: Model, numbers: Sequence[int]) -> Callable[[float], Model]:
 
 def solved(model: Model, times: FloatArray) -> Callable[[], Law]:
     """Return a function that solves a model at these times."""
-    return lambda: tuple(transient(model, times, tol=TOL))
+    return lambda: tuple(transient(model, times, tol=LAW_TOL))
 
 
 def _of_models(model: Model, times: FloatArray) -> Iterator[Hypothesis]:
@@ -151,7 +151,7 @@ def _truncated(reference: Law, columns: Sequence[int], cap: int) -> tuple[Law, L
 def _at(model: Model, times: FloatArray) -> Law:
     """Return the law at times that increase but for repeats of zero."""
     distinct = np.unique(times)
-    solution = transient(model, distinct, tol=TOL)
+    solution = transient(model, distinct, tol=LAW_TOL)
     return tuple(solution[int(np.searchsorted(distinct, t))] for t in times)
 
 

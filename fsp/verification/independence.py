@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from fsp.verification.expected import Expected, Reference
     from fsp.verification.samples import Runs
 
-_STAKES = np.array([0.3, 1.0, 2.5])  # θ of the bets on repeats of pasts
-_MOST_PAIRS = 2_000_000
-_FEWEST = 10  # runs
+_STAKES = np.array([0.3, 1.0, 2.5])  # θ of the bets on repeats of pasts: chosen, any are valid
+_MOST_PAIRS = 2_000_000  # of equal runs that are kept: 32 MB
+_FEWEST = 10  # runs, for fewer of which no dependence could be seen
 
 
 def independence_tests(runs: Runs, expected_of: Reference, *, markov: bool) -> Iterator[Test]:

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from fsp.model import Model
 
 FINEST = 1e-11  # tolerance of the reference, at the least
-ROUNDING = 1e-13
+# Of the sums that are compared here: 900 units of rounding, ten times `SUM_ROUNDING`.
+SUM_SLACK = 1e-13
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,7 +130,7 @@ def _distances(
         states = np.concatenate([own.states, theirs.states])
         _, place = np.unique(states, axis=0, return_inverse=True)
         gaps = np.bincount(place.reshape(-1), np.concatenate([own.probabilities, -theirs.probabilities]))
-        distance, error = float(np.abs(gaps).sum()), own.error.total + ROUNDING
+        distance, error = float(np.abs(gaps).sum()), own.error.total + SUM_SLACK
         least, most = max(0.0, distance - error), distance + error
         where = f"off by {least:.2e} to {most:.2e} in the 1-norm, claimed {claim:.2e}"
         wrong = least > claim
@@ -147,7 +148,7 @@ def _moments(reference: Solution, answer: Moments, claimed: float) -> Iterator[t
                 ("standard deviation", float(answer.std[k, i]), spread),
             ):
                 low, high = _ends(found) if kind == "mean" else (sqrt(max(0.0, end)) for end in _ends(found))
-                allowed = claimed * max(1.0, abs(value)) + ROUNDING * max(1.0, abs(value))
+                allowed = claimed * max(1.0, abs(value)) + SUM_SLACK * max(1.0, abs(value))
                 least, most = max(0.0, low - value, value - high), max(abs(value - low), abs(value - high))
                 wrong = found.certified and least > allowed
                 where = f"{kind} of {name} is {value:.10g}, exact between {low:.10g} and {high:.10g}"

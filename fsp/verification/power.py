@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from fsp.verification.expected import Expected, Moment
     from fsp.verification.samples import Samples
 
-TOL = 1e-7  # of the models with another parameter
-FIRST = 0.1  # relative change that is looked at first
+VARIANT_TOL = 1e-7  # of the models with another parameter
+FIRST_CHANGE = 0.1  # relative change that is looked at first
 LARGEST_INCREASE, LARGEST_DECREASE = 10.0, 0.99
 CLOSE = 1.3  # ratio of the change that was solved to the one that is found
 MOST_SOLVED = 4  # changes of one parameter in one direction
@@ -190,7 +190,7 @@ def detectable(
 def _knobs(model: Model) -> Iterator[tuple[str, float, Callable[[float], Model]]]:
     """Yield name, value and the model with that value multiplied, of all that is a number."""
     for name, value in model.parameters.items():
-        probe = model.with_parameters({name: value * (1 + FIRST)}) if value else model
+        probe = model.with_parameters({name: value * (1 + FIRST_CHANGE)}) if value else model
         if probe.rate_expressions != model.rate_expressions or (None in model.rate_expressions and value):
             yield name, value, partial(_with_parameter, model, name, value)
     if not model.parameters:
@@ -219,7 +219,7 @@ class _Search:
     def smallest(self, sign: float) -> tuple[float, str]:
         """Return the smallest change of this sign that is found, infinite if none is, and by what kind of test."""
         largest = LARGEST_INCREASE if sign > 0 else LARGEST_DECREASE
-        tried = FIRST
+        tried = FIRST_CHANGE
         for _ in range(self.most):
             features, side = self._at(sign * tried)
             if features is None:
@@ -236,7 +236,7 @@ class _Search:
             ((old, features),) = self._first.items()
             return features, float(np.sign(old))
         try:
-            features = self.looker.features(tuple(transient(self.changed(1 + change), self.times, tol=TOL)))
+            features = self.looker.features(tuple(transient(self.changed(1 + change), self.times, tol=VARIANT_TOL)))
         except FSPError:
             return None, 1.0
         self._first[change] = features
@@ -250,7 +250,7 @@ class _Search:
             *(float(np.abs(a - b).max(initial=0)) for a, b in zip(exact.cells, other.cells, strict=True)),
             0.0,
         )
-        if gap < 10 * TOL:
+        if gap < 10 * VARIANT_TOL:
             self.matters = False
             return inf, ""
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
@@ -11,6 +10,7 @@ from xml.etree import ElementTree
 from fsp.distribution.text import round_up, table
 from fsp.errors import ArgumentError
 from fsp.output import files
+from fsp.output.records import to_json
 from fsp.output.replace import MARK
 from fsp.verification.page import page
 from fsp.verification.test import KINDS
@@ -109,25 +109,12 @@ class Report(Verdict):
                 }
                 for test in self.tests
             ],
-            "detectable": [
-                {
-                    "parameter": one.parameter,
-                    "value": one.value,
-                    "increase": _finite(one.increase),
-                    "decrease": _finite(one.decrease),
-                    "power": one.power,
-                    "by": one.by,
-                }
-                for one in self.detectable
-            ],
-            "findings": [
-                {"name": one.name, "text": one.text, "log_likelihood": one.log_likelihood, "fits": one.fits}
-                for one in self.findings
-            ],
+            "detectable": [asdict(smallest) for smallest in self.detectable],
+            "findings": [asdict(finding) for finding in self.findings],
             "notes": list(self.notes),
             "undecided": self.undecided,
         }
-        return json.dumps(record, indent=2, ensure_ascii=False)
+        return to_json(record)
 
     def to_junit(self) -> str:
         """Return the report as JUnit XML: a test case for each kind of test, time and species."""
@@ -184,7 +171,3 @@ WRITERS: dict[str, Callable[[Report], str]] = {
     ".txt": lambda report: f"{report}\n{MARK}",
 }
 """How a report is written, by the end of the file's name."""
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from fsp.sampling.simulator import Simulator
     from fsp.verification.report import Report
 
-FIRST_RUNS = 1000
-MOST_RUNS = 1_000_000
+FIRST_RUNS, MOST_RUNS = 1000, 1_000_000  # of the first look, and at the most: defaults of `fsp.verify`
 
 
 def ask(simulator: Simulator, model: Model, times: Any, runs: int, seed: int, first: int = 0) -> Runs:

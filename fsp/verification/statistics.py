@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
     from fsp.verification.slack import ScalarLaw
 
-BERRY_ESSEEN = 0.4748
+BERRY_ESSEEN = 0.4748  # a proof hangs on it: Shevtsova's constant, for identical laws
 SMALLEST = 1e-300  # p-values below are written as this
 _ROUNDING = 1 + 1e-9  # of the functions of scipy and the sums here, as a factor of a p-value
 

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")  # a row
 RELATIVE = {"mean": 1e-6, "sd": 2e-6}  # what the tables are accurate to
-ABSOLUTE = 2.5e-5
-TOLERANCES = (1e-8, 1e-10, 1e-12)
+ABSOLUTE = 2.5e-5  # the same of small numbers
+TOLERANCES = (1e-8, 1e-10, 1e-12)  # tried in turn until every number is decided
 VERDICTS = AGREES, DIFFERS, OPEN, NO_CME, FAILED = "agrees", "differs", "not decided", "no CME", "failed"
 
 

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from fsp.verification.samples import Runs
     from fsp.verification.test import Test
 
-MOST_PAIRS, MOST_SPECIES = 2, 3
-TOL = 1e-9
+MOST_PAIRS, MOST_SPECIES = 2, 3  # that are tested, two solutions each; chosen
+HALF_TOL = 1e-9  # of the solution from each half, little beside the spread of 10⁶ runs
 ROUNDED = 4.0 * UNIT_ROUNDOFF  # of probabilities that are divided by their sum, which is multiplied with in the end
 
 
@@ -83,4 +83,4 @@ def _half(model: Model, first: Distribution, kept: BoolArray, t: float) -> tuple
         error=ErrorLedger(rounding=ROUNDED),
         model_hash=first.model_hash,
     )
-    return transient(model, [t], tol=TOL, start=start)[0], mass
+    return transient(model, [t], tol=HALF_TOL, start=start)[0], mass

@@ -14,7 +14,7 @@ from fsp.verification.test import Test
 if TYPE_CHECKING:
     from fsp.verification.samples import Samples
 
-EXIT_CODES = {"pass": 0, "fail": 1, "undecided": 2}
+EXIT_CODES = {"pass": 0, "fail": 1, "undecided": 2}  # as docs/command_line.md says
 
 
 @dataclass(frozen=True, slots=True)

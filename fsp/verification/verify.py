@@ -31,8 +31,7 @@ if TYPE_CHECKING:
     from fsp.sampling.simulator import Simulator
     from fsp.verification.samples import Samples
 
-ALPHA = 1e-3
-POWER = 0.9
+ALPHA, POWER = 1e-3, 0.9  # defaults: a false alarm in a thousand verifications, the usual power of a test
 LOOSEST, TIGHTEST = 1e-6, 1e-11  # tolerances of a reference
 SHARE = 1e-3  # of `alpha`, that runs in states which the reference does not store may make of a p-value
 

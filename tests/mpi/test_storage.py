@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,11 +11,12 @@ from mpi_networks import toggle
 
 import fsp
 from fsp.distribution import ErrorLedger
+from fsp.distribution.continuation import Asked
 from fsp.petsc import Distribution, StateSpace
 from fsp.petsc.checkpoint import INDEX, Checkpoint
 
 MODEL = toggle(D=1)
-IDENTITY = {"model": "toggle", "times": [1.0, 2.5], "tol": 1e-6}
+ASKED = Asked("x", (1.0, 2.5), 1e-6)
 
 
 def law(space, t):
@@ -26,6 +28,11 @@ def law(space, t):
 def spaces(comm):
     large = StateSpace.reachable(MODEL, ["U <= 60", "V <= 40"], comm=comm)
     return large, large.restrict("U + V < 70")
+
+
+def so_far(*distributions, **counts):
+    """Return what a computation has reached."""
+    return fsp.Solution(distributions, tol=ASKED.tol, solver="", statistics=counts, asked=ASKED.times)
 
 
 @pytest.fixture
@@ -81,20 +88,20 @@ def assert_same(found, expected):
 
 def test_a_checkpoint_comes_back(comm, folder):
     large, small = spaces(comm)
-    writer = Checkpoint(folder, comm, IDENTITY)
+    writer = Checkpoint(folder, comm, ASKED)
     assert writer.read() is None
-    writer.write([law(large, 1.0)], law(small, 1.5), {"n_matvec": 12})
-    writer.write([law(large, 1.0)], law(large, 2.0), {"n_matvec": 34})
-    saved = Checkpoint(folder, comm, IDENTITY).read()
-    assert saved.counts == {"n_matvec": 34}
-    assert_same(saved.reached[0], law(large, 1.0))
-    assert_same(saved.last, law(large, 2.0))
+    writer.write(so_far(law(large, 1.0), law(small, 1.5), n_matvec=12))
+    writer.write(so_far(law(large, 1.0), law(large, 2.0), n_matvec=34))
+    saved = Checkpoint(folder, comm, ASKED).read()
+    assert saved.statistics == {"n_matvec": 34}
+    assert_same(saved[0], law(large, 1.0))
+    assert_same(saved[-1], law(large, 2.0))
     names = comm.share(lambda: sorted(path.name for path in folder.iterdir()))
     assert len(names) == 1 + 2 * comm.size  # nothing is left of what no index names
-    reader = Checkpoint(folder, comm, IDENTITY)
+    reader = Checkpoint(folder, comm, ASKED)
     saved = reader.read()
-    reader.write(saved.reached, law(small, 2.25), {})
-    assert_same(Checkpoint(folder, comm, IDENTITY).read().reached[0], law(large, 1.0))
+    reader.write(so_far(saved[0], law(small, 2.25)))
+    assert_same(Checkpoint(folder, comm, ASKED).read()[0], law(large, 1.0))
 
 
 def test_a_checkpoint_of_another_number_of_ranks(comm, folder):
@@ -104,24 +111,24 @@ def test_a_checkpoint_of_another_number_of_ranks(comm, folder):
     alone = Communicator(comm.mpi.Split(comm.rank, 0))
     if comm.rank == 0:
         space = spaces(alone)[0]
-        Checkpoint(folder / "of one", alone, IDENTITY).write([], law(space, 2.0), {})
+        Checkpoint(folder / "of one", alone, ASKED).write(so_far(law(space, 2.0)))
     comm.mpi.Barrier()
-    assert_same(Checkpoint(folder / "of one", comm, IDENTITY).read().last, law(spaces(comm)[0], 2.0))
-    Checkpoint(folder / "of all", comm, IDENTITY).write([], law(spaces(comm)[0], 2.0), {})
+    assert_same(Checkpoint(folder / "of one", comm, ASKED).read()[-1], law(spaces(comm)[0], 2.0))
+    Checkpoint(folder / "of all", comm, ASKED).write(so_far(law(spaces(comm)[0], 2.0)))
     if comm.rank == 0:
-        assert_same(Checkpoint(folder / "of all", alone, IDENTITY).read().last, law(spaces(alone)[0], 2.0))
+        assert_same(Checkpoint(folder / "of all", alone, ASKED).read()[-1], law(spaces(alone)[0], 2.0))
     comm.mpi.Barrier()
 
 
 def test_another_computation_is_refused(comm, folder):
-    Checkpoint(folder, comm, IDENTITY).write([], law(spaces(comm)[0], 2.0), {})
+    Checkpoint(folder, comm, ASKED).write(so_far(law(spaces(comm)[0], 2.0)))
     with pytest.raises(fsp.ArgumentError, match=r"tol = 1e-06, not 0\.001"):
-        Checkpoint(folder, comm, {**IDENTITY, "tol": 1e-3}).read()
+        Checkpoint(folder, comm, replace(ASKED, tol=1e-3)).read()
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "removed", "index", "digit", "empty"])
 def test_damage_is_seen(comm, folder, damage):
-    Checkpoint(folder, comm, IDENTITY).write([], law(spaces(comm)[0], 2.0), {})
+    Checkpoint(folder, comm, ASKED).write(so_far(law(spaces(comm)[0], 2.0)))
 
     def harm():
         index = json.loads((folder / INDEX).read_text())
@@ -141,7 +148,7 @@ def test_damage_is_seen(comm, folder, damage):
 
     comm.share(harm)
     with pytest.raises(fsp.ArgumentError, match=r"(?s)`checkpoint` must.*Begin anew"):
-        Checkpoint(folder, comm, IDENTITY).read()
+        Checkpoint(folder, comm, ASKED).read()
 
 
 @pytest.mark.parametrize("guilty", ["first", "last"])
@@ -150,8 +157,8 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(comm, folder,
     from fsp.output import files
 
     large, small = spaces(comm)
-    writer = Checkpoint(folder, comm, IDENTITY)
-    writer.write([], law(large, 1.0), {"n_matvec": 1})
+    writer = Checkpoint(folder, comm, ASKED)
+    writer.write(so_far(law(large, 1.0), n_matvec=1))
     put = files.put
 
     def full(file, content):
@@ -162,10 +169,10 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(comm, folder,
 
     monkeypatch.setattr(files, "put", full)
     with pytest.raises(fsp.OutputError, match="No space left"):
-        writer.write([], law(small, 2.0), {"n_matvec": 2})
+        writer.write(so_far(law(small, 2.0), n_matvec=2))
     monkeypatch.undo()
-    saved = Checkpoint(folder, comm, IDENTITY).read()
-    assert saved.counts == {"n_matvec": 1}
-    assert_same(saved.last, law(large, 1.0))
-    writer.write([], law(small, 2.0), {"n_matvec": 3})
-    assert_same(Checkpoint(folder, comm, IDENTITY).read().last, law(small, 2.0))
+    saved = Checkpoint(folder, comm, ASKED).read()
+    assert saved.statistics == {"n_matvec": 1}
+    assert_same(saved[-1], law(large, 1.0))
+    writer.write(so_far(law(small, 2.0), n_matvec=3))
+    assert_same(Checkpoint(folder, comm, ASKED).read()[-1], law(small, 2.0))

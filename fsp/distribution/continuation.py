@@ -1,0 +1,107 @@
+"""Go on from what an earlier computation has reached: one way for runs, sweeps, batches and checkpoints on ranks.
+
+`Asked` is what a computation shares with one that goes on from it.  A `Continuation` holds what is asked and what is
+done, and calls what solves for the rest; wherever what is done comes from, a file, a checkpoint or the memory, it is a
+`Solution` that is not complete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from fsp.errors import ArgumentError, Interrupted
+from fsp.model.fingerprint import why_different
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fsp.distribution.solution import Solution
+    from fsp.model import Model
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked: a model, by its hash, at times, to a tolerance."""
+
+    model: str
+    times: tuple[float, ...]
+    tol: float
+
+    @classmethod
+    def of(cls, model: Model, times: Sequence[float], tol: float) -> Asked:
+        """Return what is asked of a model."""
+        return cls(model.hash, tuple(map(float, times)), float(tol))
+
+    @classmethod
+    def by(cls, solution: Solution) -> Asked:
+        """Return what a solution was asked for, whether it is complete or not."""
+        return cls(solution.model_hash, solution.asked, solution.tol)
+
+    def differences(self, begun: Asked) -> list[str]:
+        """Return the words for what another computation was begun with."""
+        same = {
+            "the model": self.model == begun.model,
+            "`times`": self.times == begun.times,
+            "`tol`": self.tol == begun.tol,
+        }
+        return [name for name, agrees in same.items() if not agrees]
+
+    def why(self, begun: Asked) -> str:
+        """Return what to add where a model cannot be the same one."""
+        return why_different(self.model, begun.model)
+
+
+def require_same(what: str, different: Sequence[str], more: str = "", why: str = "") -> None:
+    """Raise an ArgumentError that names what differs from what a run or a sweep was begun with."""
+    if different:
+        raise ArgumentError(
+            f"A {what} must be resumed with what it was begun with, but {' and '.join(different)} differ{more}.{why}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Continuation:
+    """A transient, of which `done` has the beginning, None where there is none.
+
+    An ArgumentError says where that is of another model, or was asked for other times or another tolerance.
+    """
+
+    asked: Asked
+    done: Solution | None = None
+
+    def __post_init__(self) -> None:
+        if self.done is not None:
+            begun = Asked.by(self.done)
+            times = ", ".join(f"{t:g}" for t in begun.times)
+            more = f": it was begun with tol = {begun.tol:g} and times {times}"
+            require_same("run", self.asked.differences(begun), more, self.asked.why(begun))
+
+    def run(self, solve: Callable[[Sequence[float], Solution | None], Solution]) -> Solution:
+        """Return the whole solution; `solve` is called with the times that are left, and what to start from."""
+        if self.done is None:
+            return solve(self.asked.times, None)
+        if self.done.complete:
+            return self.done
+        try:
+            return self.done.joined(solve(self.done.pending, self.done))
+        except Interrupted as stop:
+            raise Interrupted(str(stop), self.whole(stop.solution)) from stop
+
+    def whole(self, rest: Solution | None) -> Any:
+        """Return what is done and the rest that was reached as one."""
+        if self.done is None or rest is None:
+            return rest if self.done is None else self.done
+        return self.done.joined(rest)
+
+    def telling(self, progress: Callable[[Any], None] | None) -> Callable[[Any], None] | None:
+        """Return a progress callback for the rest, of which `progress` hears as of the whole."""
+        if progress is None or self.done is None:
+            return progress
+
+        def tell(moment: Any) -> None:
+            reached = moment.reached
+            progress(moment if reached is None else replace(moment, reached=lambda: self.whole(reached())))
+
+        return tell

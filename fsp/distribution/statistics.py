@@ -1,0 +1,163 @@
+"""Numbers of the stored probabilities of a distribution, divided by their mass; see `fsp.analysis`."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fsp import analysis
+from fsp.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from fsp.arrays import FloatArray, IntArray
+
+
+class Statistics:
+    """What a distribution says of the probability that it stores; the 1-norm error bounds none of it."""
+
+    states: IntArray
+    probabilities: FloatArray
+    species: tuple[str, ...]
+
+    def mean(self) -> dict[str, float]:
+        """Return the mean copy number of each species, of the stored probability divided by its mass."""
+        return self._by_species(self._means)
+
+    def variance(self) -> dict[str, float]:
+        """Return the variance of each species, of the stored probability divided by its mass."""
+        return self._by_species(self._variances)
+
+    def std(self) -> dict[str, float]:
+        """Return the standard deviation of each species, of the stored probability divided by its mass."""
+        return self._by_species(np.sqrt(self._variances))
+
+    def covariance(self) -> FloatArray:
+        """Return the (d, d) covariance matrix of the stored probability divided by its mass."""
+        return analysis.covariance(self.states, self.probabilities)
+
+    def moment(self, species: str | None = None, order: int = 1, /, **orders: int) -> float:
+        """Compute a raw moment of the stored probability divided by its mass.
+
+        Parameters
+        ----------
+        species, order
+            One species and its power: ``moment("U", 2)`` is the mean of U².
+        **orders
+            Powers by name: ``moment(U=2, V=1)`` is the mean of U² V.
+
+        Returns
+        -------
+        float
+            The moment.
+
+        Raises
+        ------
+        ArgumentError
+            If no species is named, one is unknown, or an order is not a non-negative integer.
+        """
+        powers = dict(orders) if species is None else {species: order, **orders}
+        if not powers:
+            raise ArgumentError("`moment` must be given a species, as in moment('U', 2) or moment(U=2, V=1).")
+        row = [0] * len(self.species)
+        for name, power in powers.items():
+            if isinstance(power, bool) or not isinstance(power, int | np.integer) or power < 0:
+                raise ArgumentError(f"Order of '{name}' must be a non-negative integer, but is {power!r}.")
+            row[self._column(name)] = int(power)
+        return analysis.moment(self.states, self.probabilities, row)
+
+    def quantile(self, species: str, level: float) -> int:
+        """Find the smallest copy number up to which the share `level` of the stored probability lies.
+
+        Parameters
+        ----------
+        species
+            The name.
+        level
+            Between 0 and 1; 0.5 gives the median.
+
+        Returns
+        -------
+        int
+            The quantile in copies.
+
+        Raises
+        ------
+        ArgumentError
+            If the species is unknown, or the level is outside [0, 1].
+        """
+        if not 0 <= level <= 1:
+            raise ArgumentError(f"`level` must be between 0 and 1, but is {level}.")
+        column = self.states[:, [self._column(species)]]  # (n, 1)
+        values, probabilities, _ = analysis.marginal(column, self.probabilities)
+        return analysis.quantile(values[:, 0], probabilities, level)
+
+    def mode(self) -> dict[str, int]:
+        """Return the most likely state, the first in lexicographic order of several."""
+        return self._state(analysis.mode(self.states, self.probabilities))
+
+    def entropy(self) -> float:
+        """Return the Shannon entropy in nats of the stored probability divided by its mass."""
+        return analysis.entropy(self.probabilities)
+
+    def distance(self, other: Statistics, kind: str = "l1") -> float:
+        """Measure the distance between the stored probabilities of two distributions.
+
+        For ``l1`` it differs from that of the exact distributions by at most the sum of the two errors.
+
+        Parameters
+        ----------
+        other
+            A distribution over the same species, in any order.
+        kind
+            ``l1``, ``tv``, ``hellinger``, or, for one species, ``kolmogorov`` or ``wasserstein``.
+
+        Returns
+        -------
+        float
+            The distance.
+
+        Raises
+        ------
+        ArgumentError
+            If the species differ, or `kind` is unknown or needs one species.
+        """
+        if sorted(self.species) != sorted(other.species):
+            raise ArgumentError(f"`other` must have the species {self.species}, but has {other.species}.")
+        columns = [other._column(name) for name in self.species]
+        return analysis.distance(self.states, self.probabilities, other.states[:, columns], other.probabilities, kind)
+
+    @property
+    def pmf(self) -> FloatArray:
+        """Probabilities as a dense array: one axis for each species, over `support`."""
+        return self._dense[0]
+
+    @property
+    def support(self) -> IntArray | tuple[IntArray, ...]:
+        """Copy numbers along the axis of `pmf`, without gaps; a tuple of them for several species."""
+        axes = self._dense[1]
+        return axes[0] if len(axes) == 1 else axes
+
+    @cached_property
+    def _dense(self) -> tuple[FloatArray, tuple[IntArray, ...]]:
+        return analysis.dense(self.states, self.probabilities)
+
+    @cached_property
+    def _means(self) -> FloatArray:
+        return analysis.mean(self.states, self.probabilities)
+
+    @cached_property
+    def _variances(self) -> FloatArray:
+        return analysis.variance(self.states, self.probabilities)
+
+    def _column(self, name: str) -> int:
+        if name not in self.species:
+            raise ArgumentError(f"Species must be one of {', '.join(self.species)}, but is '{name}'.")
+        return self.species.index(name)
+
+    def _by_species(self, numbers: FloatArray) -> dict[str, float]:
+        return dict(zip(self.species, numbers.tolist(), strict=True))
+
+    def _state(self, row: IntArray) -> dict[str, int]:
+        return dict(zip(self.species, row.tolist(), strict=True))

@@ -1,0 +1,225 @@
+"""What is where in a file of HDF5 that `fsp.output.storage` writes and reads.
+
+/             attributes: format = "fsp", format_version, kind ("solution", "distribution" or "sweep"), fsp_version,
+              numpy_version, h5py_version, created (UTC), model_name, model_hash, time_unit, tol, solver, complete
+/asked        (k,) the times asked for: more than are there where `complete` is false, and the last one there is then
+              where the computation goes on, a time that need not be among them
+/species      (d,) names;  /observables (k, 2) names and formulas;  /model_text scalar
+/options      attributes: how the solution was asked for;  /statistics attributes: what it took
+/times/00000  attributes: t (absent when stationary), closed, certified, truncation, integration, pruning,
+              rounding; datasets: states (n, d) in the smallest unsigned integers that fit,
+              probabilities (n,) in float64, notes (k,); group moments, where the model bounds any (see
+              `fsp.moments.MomentBounds`): largest (d,), norms (d, 24), monomials (m, d), means (m, 2)
+
+A sweep has, beside format, kind and versions:
+
+/             attribute: shape (k,), the number of values of each name, or of points where names were taken in pairs
+/names        (k,) what was varied;  /points/values (n, k);  /points/failures (n,) reasons, empty where there is none
+/points/00000 a solution, laid out as above; absent where there is none
+
+Times that share their states share one dataset by hard links.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from fsp.distribution.distribution import Distribution
+from fsp.distribution.ledger import PARTS, ErrorLedger
+from fsp.distribution.solution import Solution
+from fsp.distribution.sweep import Sweep
+from fsp.moments import MomentBounds
+from fsp.output.fields import array, attribute, attributes, child, texts
+from fsp.version import __version__
+
+FORMAT = "fsp"
+FORMAT_VERSION = 2  # it rises where a reader of the version before would be wrong or would fail
+# Chosen: gzip at 4 is what every HDF5 reader has; shuffled bytes of floats pack better.
+FILTERS = {"compression": "gzip", "compression_opts": 4, "shuffle": True}
+_NAMES = ("model_name", "model_hash", "time_unit")
+
+Answer: TypeAlias = Solution | Distribution | Sweep
+_RowWriter: TypeAlias = Callable[[Any, str, Distribution], None]
+
+
+# ---- write
+
+
+def write_versions(file: Any, answer: Answer) -> None:
+    """Write the format, the kind of answer, and what wrote it when."""
+    import h5py
+
+    file.attrs.update(
+        format=FORMAT,
+        format_version=FORMAT_VERSION,
+        fsp_version=__version__,
+        numpy_version=np.__version__,
+        h5py_version=h5py.__version__,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        kind=type(answer).__name__.lower(),
+    )
+
+
+def write_sweep(file: Any, sweep: Sweep, write_rows: _RowWriter) -> None:
+    """Write a sweep, a group for each point that has a solution."""
+    file.attrs["shape"] = np.array(sweep.shape)
+    _write_texts(file, "names", list(sweep.names), (-1,))
+    points = file.create_group("points")
+    points["values"] = sweep.points
+    _write_texts(points, "failures", [sweep.failures.get(i, "") for i in range(len(sweep))], (-1,))
+    for i in sweep.solved:
+        write_answer(points.create_group(f"{i:05d}"), sweep[i], write_rows)
+
+
+def write_answer(group: Any, answer: Solution | Distribution, write_rows: _RowWriter) -> None:
+    """Write a solution or a distribution; `write_rows` writes the large arrays."""
+    distributions = list(answer) if isinstance(answer, Solution) else [answer]
+    _write_head(group, answer, distributions[0])
+    for i, distribution in enumerate(distributions):
+        time = group.create_group(f"times/{i:05d}")
+        if i and distribution.shares_states_with(distributions[i - 1]):
+            time["states"] = group[f"times/{i - 1:05d}/states"]
+        else:
+            write_rows(time, "states", distribution)
+        write_rows(time, "probabilities", distribution)
+        _write_fields(time, distribution)
+
+
+def _write_head(file: Any, answer: Solution | Distribution, first: Distribution) -> None:
+    file.attrs.update(kind=type(answer).__name__.lower(), **{name: getattr(first, name) for name in _NAMES})
+    _write_texts(file, "species", list(first.species), (-1,))
+    _write_texts(file, "observables", [word for pair in first.observables.items() for word in pair], (-1, 2))
+    if isinstance(answer, Solution):
+        file.attrs.update(tol=answer.tol, solver=answer.solver, complete=answer.complete)
+        file["asked"] = np.array(answer.asked)
+        _write_texts(file, "model_text", [answer.model_text], ())
+        file.create_group("options").attrs.update(answer.options)
+        file.create_group("statistics").attrs.update(answer.statistics)
+
+
+def _write_fields(group: Any, distribution: Distribution) -> None:
+    if distribution.state_bounds is not None:
+        group.create_dataset("state_bounds", data=distribution.state_bounds, **FILTERS)
+    _write_texts(group, "notes", list(distribution.notes), (-1,))
+    group.attrs.update(closed=distribution.closed, certified=distribution.error.certified)
+    group.attrs.update(distribution.error.terms)
+    if distribution.t is not None:
+        group.attrs["t"] = distribution.t
+    if distribution._moment_bounds is not None:
+        _write_moments(group.create_group("moments"), distribution._moment_bounds)
+
+
+def _write_moments(group: Any, bounds: MomentBounds) -> None:
+    for name in ("largest", "norms", "monomials", "means"):
+        group.create_dataset(name, data=getattr(bounds, name))
+    group.attrs["reason"] = bounds.reason
+
+
+def _write_texts(group: Any, name: str, words: list[str], shape: tuple[int, ...]) -> None:
+    import h5py
+
+    group.create_dataset(name, data=np.array(words, dtype=object).reshape(shape), dtype=h5py.string_dtype())
+
+
+# ---- read
+
+
+def read_sweep(file: Any) -> Sweep:
+    """Read a sweep; a ValueError says what is not as it must be."""
+    names = tuple(texts(file, "names", 1))
+    points = child(file, "points")
+    values = array(points, "values", "f", (None, len(names)))
+    reasons = dict(enumerate(map(str, texts(points, "failures", 1))))
+    if len(reasons) != len(values):
+        raise ValueError(f"/points/failures must be {len(values)}, but are {len(reasons)}")
+    solutions = [_read_point(points, f"{i:05d}") for i in range(len(values))]
+    twofold = [i for i, reason in reasons.items() if reason and solutions[i] is not None]
+    if twofold:
+        raise ValueError(f"point {twofold[0]} must be solved or have failed, but both is said")
+    failures = {i: reason for i, reason in reasons.items() if reason}
+    shape = np.asarray(file.attrs["shape"])
+    if shape.dtype.kind not in "iu":
+        raise ValueError(f"attribute 'shape' of / must be whole numbers, but is {shape!r:.80}")
+    return Sweep(names, values, solutions, shape=shape.tolist(), failures=failures)
+
+
+def _read_point(points: Any, key: str) -> Solution | None:
+    if key not in points:
+        return None
+    answer = read_answer(child(points, key))
+    if not isinstance(answer, Solution):
+        raise ValueError(f"/points/{key} must be a solution, but is a distribution")
+    return answer
+
+
+def read_answer(file: Any) -> Solution | Distribution:
+    """Read a solution or a distribution; a ValueError says what is not as it must be."""
+    kind = attribute(file, "kind", str)
+    if kind not in ("solution", "distribution"):
+        raise ValueError(f"attribute 'kind' of {file.name} must be solution or distribution, but is '{kind:.20}'")
+    head: dict[str, Any] = {name: attribute(file, name, str) for name in _NAMES}
+    head["species"] = tuple(texts(file, "species", 1))
+    head["observables"] = {str(name): str(formula) for name, formula in texts(file, "observables", 2)}
+    times, seen = child(file, "times"), dict[Any, Any]()
+    keys = [f"{i:05d}" for i in range(len(times))]
+    distributions = [_read_time(child(times, key), head, seen) for key in keys]
+    if kind == "distribution":
+        if len(distributions) != 1 or "tol" in file.attrs:
+            raise ValueError("a distribution must have one time and no tolerance, but this is a solution")
+        return distributions[0]
+    return _read_solution(file, distributions)
+
+
+def _read_solution(file: Any, distributions: list[Distribution]) -> Solution:
+    answer = Solution(
+        distributions,
+        tol=attribute(file, "tol", float),
+        solver=attribute(file, "solver", str),
+        model_text=str(texts(file, "model_text", 0)),
+        options=attributes(child(file, "options")),
+        statistics=attributes(child(file, "statistics")),  # type: ignore[arg-type]  # numbers, where we wrote them
+        asked=array(file, "asked", "f", (None,)).tolist() if "asked" in file else (),
+    )
+    if answer.complete != attribute(file, "complete", bool):
+        raise ValueError("attribute 'complete' must agree with the times that were asked for, but does not")
+    return answer
+
+
+def _read_time(group: Any, head: Mapping[str, Any], seen: dict[Any, Any]) -> Distribution:
+    import h5py
+
+    d = len(head["species"])
+    address = h5py.h5o.get_info(child(group, "states", "dataset").id).addr  # the same for hard links
+    if address not in seen:
+        seen[address] = array(group, "states", "u", (None, d)).astype(np.int64)
+    n = len(seen[address])
+    return Distribution(
+        seen[address],
+        array(group, "probabilities", "f", (n,)),
+        t=attribute(group, "t", float) if "t" in group.attrs else None,
+        error=read_error(group),
+        closed=attribute(group, "closed", bool),
+        notes=tuple(map(str, texts(group, "notes", 1))),
+        moments=_read_moments(child(group, "moments"), head["species"]) if "moments" in group else None,
+        state_bounds=array(group, "state_bounds", "f", (2, n)) if "state_bounds" in group else None,
+        **head,
+    )
+
+
+def read_error(group: Any) -> ErrorLedger:
+    """Read the error of the distribution in a group."""
+    parts = {part: attribute(group, part, float) for part in PARTS}
+    return ErrorLedger(**parts, certified=attribute(group, "certified", bool))
+
+
+def _read_moments(group: Any, species: tuple[str, ...]) -> MomentBounds:
+    d, monomials = len(species), array(group, "monomials", "iu", (None, len(species)))
+    largest, norms = array(group, "largest", "f", (d,)), array(group, "norms", "f", (d, None))
+    means = array(group, "means", "f", (len(monomials), 2))
+    if (means[:, 0] > means[:, 1]).any() or largest.min() < 0 or norms.min(initial=0.0) < 0:
+        raise ValueError(f"{group.name} must be bounds of moments, but some are negative or the wrong way round")
+    return MomentBounds(species, largest, norms, monomials, means, reason=attribute(group, "reason", str))
