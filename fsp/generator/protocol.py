@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from fsp.arrays import FloatArray
     from fsp.generator.generator import Generator
     from fsp.generator.operator import Operator
-    from fsp.generator.plan import RateErrors
+    from fsp.generator.rate_errors import RateErrors
     from fsp.generator.sinks import Leak
     from fsp.model import Model
     from fsp.model.tree import Expression

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fsp.arrays import BoolArray, FloatArray, IntArray
+    from fsp.generator.jumps import Jumps
     from fsp.generator.kernels import Plan
-    from fsp.generator.plan import Clocks, Jumps
+    from fsp.generator.plan import Clocks
     from fsp.model import Model
     from fsp.space import StateSpace
 

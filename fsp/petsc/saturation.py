@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.errors import StateSpaceError
 from fsp.petsc.ranges import NO_KEY, Ranges, send_runs
 from fsp.space.runs import Runs
-from fsp.space.saturation import EVERY_FIBER, Firings
+from fsp.space.saturation import EVERY_FIBER, MORE, Firings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from fsp.petsc.comm import Communicator
     from fsp.space.constraints import Constraint
     from fsp.space.encoding import Encoding
+    from fsp.space.limits import Limit
 
 FIRST_STATES = 100_000  # that a rank may find before fibers are spread
 REGROWN = 2  # times the states of the rank with most that one may have found until they are spread anew
@@ -36,7 +36,7 @@ def saturate(
     encoding: Encoding,
     initial: Runs,
     constraints: Sequence[Constraint],
-    limit: tuple[int, str],
+    limit: Limit,
 ) -> Runs | None:
     """Return this rank's part of the closure of `initial`, None on all ranks where that needs a search by levels.
 
@@ -62,10 +62,10 @@ class _Saturation:
         Width of the field of the last coordinate: a fiber is a key without it.
     """
 
-    def __init__(self, comm: Communicator, firings: Firings, bits: int, limit: tuple[int, str]) -> None:
+    def __init__(self, comm: Communicator, firings: Firings, bits: int, limit: Limit) -> None:
         self._comm, self._firings, self._limit = comm, firings, limit
         self._last_field = (1 << bits) - 1
-        self._most = min(FIRST_STATES, limit[0]) if comm.size > 1 else limit[0]
+        self._most = min(FIRST_STATES, limit.states) if comm.size > 1 else limit.states
         self._take(np.full(comm.size, NO_KEY))
 
     def _take(self, firsts: IntArray) -> None:
@@ -90,7 +90,7 @@ class _Saturation:
             total, n_stopped, n_lost = self._comm.sum(np.array([size, stopped, lost])).tolist()
             if n_lost:
                 return None
-            self._check(total)
+            self._limit.require(total, MORE)
             own, received = self._sent_away(runs)
             if n_stopped:
                 known, fresh = nothing, self._spread(own.union(received))
@@ -98,13 +98,6 @@ class _Saturation:
                 known, fresh = own, received
                 going = self._comm.any(len(own.union(received)) > len(own))
         return known
-
-    def _check(self, total: int) -> None:
-        if total > self._limit[0]:
-            raise StateSpaceError(
-                f"The number of states must be at most {self._limit[0]:,} (`{self._limit[1]}`), but more can be "
-                f"reached; raise the limit or add constraints."
-            )
 
     def _sent_away(self, runs: Runs) -> tuple[Runs, Runs]:
         """Send the runs in the ranges of other ranks to them; return those of this one, and what has come."""
@@ -124,5 +117,5 @@ class _Saturation:
         firsts[inside] = runs.take(bounds[inside] - starts[self._comm.rank])[:, 0] & ~self._last_field
         self._take(self._comm.max(firsts))
         own = send_runs(self._comm, runs, self._ranges.cuts_of(runs))
-        self._most = min(max(FIRST_STATES, REGROWN * self._comm.max(len(own))), self._limit[0])
+        self._most = min(max(FIRST_STATES, REGROWN * self._comm.max(len(own))), self._limit.states)
         return own
