@@ -14,21 +14,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Jumps:
-    """The changes of a network, in falling lexicographic order; those of zero do nothing.
+    """The changes of a network, in falling lexicographic order; those of zero do nothing."""
 
-    Parameters
-    ----------
-    changes
-        Copy numbers added, (n_changes, n_species).
-    reactions
-        Indices of the reactions of each.
-    timed
-        Whether a rate of each depends on time, (n_changes,).
-    """
-
-    changes: IntArray
-    reactions: tuple[tuple[int, ...], ...]
-    timed: BoolArray
+    changes: IntArray  # copy numbers added, (n_changes, n_species)
+    reactions: tuple[tuple[int, ...], ...]  # indices of the reactions of each
+    timed: BoolArray  # whether a rate of each depends on time, (n_changes,)
 
     @property
     def n_above(self) -> int:

@@ -44,21 +44,11 @@ class _Group:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Clocks:
-    """How the scales of a plan depend on time.
+    """How the scales of a plan depend on time."""
 
-    Parameters
-    ----------
-    trees
-        The functions of time; the first is one.
-    of_scale
-        Which of them multiplies each scale, (n_scales,).
-    scalable
-        Whether a plan for another time differs by its scales alone.
-    """
-
-    trees: tuple[Expression, ...]
-    of_scale: IntArray
-    scalable: bool
+    trees: tuple[Expression, ...]  # the functions of time; the first is one
+    of_scale: IntArray  # which of them multiplies each scale, (n_scales,)
+    scalable: bool  # whether a plan for another time differs by its scales alone
 
     def values(self, t: float) -> FloatArray:
         """Return the functions at time `t`, (n_clocks,)."""
@@ -90,12 +80,7 @@ def clocks_of(plan: Plan, clocks: Clocks, c: int) -> set[int]:
 def build(model: Model, layout: Layout, jumps: Jumps, t: float) -> tuple[Plan, Plan, Clocks, RateErrors]:
     """Return the plans of ``A v`` and ``Aᵀ v`` on a layout, the clocks that multiply their scales, and their errors.
 
-    What does not factorise in time is taken at time `t`.
-
-    Raises
-    ------
-    ModelError
-        If a propensity is negative, not finite, or positive where a count would become negative.
+    What does not factorise in time is taken at time `t`.  A ModelError names what is no propensity.
     """
     found = [[coefficients(model, layout, k, t) for k in ks] for ks in jumps.reactions]
     scalable = all(of_reaction for own in found for _, of_reaction in own)

@@ -29,24 +29,12 @@ WAYS_OUT = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RateErrors:
-    """How far the rates of a space may be from the exact ones, whatever the clocks.
+    """How far the rates of a space may be from the exact ones, whatever the clocks."""
 
-    Parameters
-    ----------
-    relative
-        Relative error of all rates, but for what is in `absolute`.
-    absolute
-        What the rates out of a state may be off beyond that, for each clock, (n_clocks,) 1/time.
-    worst
-        Largest relative error of a single rate; infinite where one is zero and may be another.
-    reaction
-        Index of the reaction whose rate has the largest error.
-    """
-
-    relative: float
-    absolute: FloatArray
-    worst: float
-    reaction: int
+    relative: float  # relative error of all rates, but for what is in `absolute`
+    absolute: FloatArray  # what the rates out of a state may be off beyond that, for each clock, (n_clocks,) 1/time
+    worst: float  # largest relative error of a single rate; infinite where one is zero and may be another
+    reaction: int  # index of the reaction whose rate has the largest error
 
     @classmethod
     def of(cls, parts: list[Term | Joint], clocks: dict[Expression, int]) -> RateErrors:

@@ -12,7 +12,7 @@ import numpy as np
 
 from fsp.petsc.ranges import Ranges, balanced_counts, send_runs
 from fsp.space.closure import Closure, sort_keys
-from fsp.space.runs import Runs
+from fsp.space.runs import KeyRuns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +39,7 @@ class SpreadClosure(Closure):
         model: Model,
         encoding: Encoding,
         constraints: Sequence[Constraint],
-        runs: Runs,
+        runs: KeyRuns,
         frontier: IntArray,
         limit: Limit,
     ) -> None:
@@ -75,7 +75,7 @@ class SpreadClosure(Closure):
     def _move(self) -> None:
         """Make all ranks own equally many states."""
         self._merge()
-        frontier = Runs.of_keys(self._frontier)
+        frontier = KeyRuns.of_keys(self._frontier)
         starts = self._comm.starts(len(self.runs))
         self.runs = send_runs(self._comm, self.runs, balanced_counts(self._comm, starts))
         self._size = len(self.runs)

@@ -40,7 +40,7 @@ P = ParamSpec("P")
 LARGEST_MESSAGE = 2**31 - 1  # what MPI counts with an int: numbers that one call sends from, or brings to, one rank
 # The larger one of the bits of either is that of the other type, and the smaller one too, in the other place.
 _FLOAT_MARKS = np.array([1.0, 2.0])
-_INTEGER_MARKS = _FLOAT_MARKS[::-1].copy().view(np.int64)
+_INTEGER_MARKS = _FLOAT_MARKS[::-1].copy().view(np.int64)  # as above
 PATIENCE = 30.0  # seconds after which a rank says that it waits for the others to ask the same
 
 

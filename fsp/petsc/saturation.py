@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.petsc.ranges import NO_KEY, Ranges, send_runs
-from fsp.space.runs import Runs
+from fsp.space.runs import KeyRuns
 from fsp.space.saturation import EVERY_FIBER, MORE, Firings
 
 if TYPE_CHECKING:
@@ -34,17 +34,11 @@ def saturate(
     comm: Communicator,
     model: Model,
     encoding: Encoding,
-    initial: Runs,
+    initial: KeyRuns,
     constraints: Sequence[Constraint],
     limit: Limit,
-) -> Runs | None:
-    """Return this rank's part of the closure of `initial`, None on all ranks where that needs a search by levels.
-
-    Raises
-    ------
-    StateSpaceError
-        If it has more states than the limit.
-    """
+) -> KeyRuns | None:
+    """Return this rank's part of the closure of `initial`, None on all ranks where that needs a search by levels."""
     firings = None
     with comm.agree():
         firings = Firings.of(model, encoding, constraints)
@@ -54,13 +48,7 @@ def saturate(
 
 
 class _Saturation:
-    """A set that is closed, on each rank the fibers of its range.
-
-    Parameters
-    ----------
-    bits
-        Width of the field of the last coordinate: a fiber is a key without it.
-    """
+    """A set that is closed, on each rank the fibers of its range: keys without the last `bits`."""
 
     def __init__(self, comm: Communicator, firings: Firings, bits: int, limit: Limit) -> None:
         self._comm, self._firings, self._limit = comm, firings, limit
@@ -75,7 +63,7 @@ class _Saturation:
         self._first = 0 if rank == 0 else min(int(firsts[rank]), EVERY_FIBER)
         self._end = EVERY_FIBER if rank + 1 == self._comm.size else min(int(firsts[rank + 1]), EVERY_FIBER)
 
-    def close(self, initial: Runs) -> Runs | None:
+    def close(self, initial: KeyRuns) -> KeyRuns | None:
         """Return this rank's fibers of the closure, None on all ranks where a fiber falls into too many intervals."""
         nothing = initial.part(0, 0)
         known, fresh = nothing, initial
@@ -83,7 +71,7 @@ class _Saturation:
         while going:
             rows = [np.concatenate(pair) for pair in ((known.keys, fresh.keys), (known.lengths, fresh.lengths))]
             found, runs, size = self._firings.close(
-                Runs.of_lengths(*rows), self._most, n_done=len(known.keys), first=self._first, end=self._end
+                KeyRuns.of_lengths(*rows), self._most, n_done=len(known.keys), first=self._first, end=self._end
             )
             stopped = size > self._most
             lost = not found and not stopped
@@ -99,7 +87,7 @@ class _Saturation:
                 going = self._comm.any(len(own.union(received)) > len(own))
         return known
 
-    def _sent_away(self, runs: Runs) -> tuple[Runs, Runs]:
+    def _sent_away(self, runs: KeyRuns) -> tuple[KeyRuns, KeyRuns]:
         """Send the runs in the ranges of other ranks to them; return those of this one, and what has come."""
         counts = self._ranges.cuts_of(runs)
         before = int(counts[: self._comm.rank].sum())
@@ -108,7 +96,7 @@ class _Saturation:
         counts[self._comm.rank] = 0
         return own, send_runs(self._comm, away[0].union(away[1]), counts)
 
-    def _spread(self, runs: Runs) -> Runs:
+    def _spread(self, runs: KeyRuns) -> KeyRuns:
         """Let ranks own about equally many states; return the runs of this one."""
         starts = self._comm.starts(len(runs))
         bounds = np.array([rank * int(starts[-1]) // self._comm.size for rank in range(self._comm.size)])

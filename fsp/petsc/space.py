@@ -25,7 +25,7 @@ from fsp.space.closure import sorted_unique
 from fsp.space.encoding import build_encoding
 from fsp.space.fields import encoding_of_reachable, margins
 from fsp.space.limits import check_size, state_limit
-from fsp.space.runs import Runs
+from fsp.space.runs import KeyRuns
 from fsp.space.space import box_constraints, checked_box, conditions_on
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class StateSpace(BaseSpace):
         comm: Communicator,
         species: Sequence[str],
         encoding: Encoding,
-        runs: Runs,
+        runs: KeyRuns,
         constraints: Sequence[Constraint] = (),
     ) -> None:
         ranges = Ranges.of(comm, runs)
@@ -206,7 +206,7 @@ class StateSpace(BaseSpace):
 
     # ---- growth, see `fsp.space.base` ---------------------------------------------------------------------
 
-    def _with(self, runs: Runs, encoding: Encoding | None = None) -> StateSpace:
+    def _with(self, runs: KeyRuns, encoding: Encoding | None = None) -> StateSpace:
         return StateSpace(self.comm, self.species, encoding or self.encoding, runs, self.constraints)
 
     def _default_limit(self) -> int:
@@ -220,7 +220,7 @@ class StateSpace(BaseSpace):
         received, _ = self.comm.exchange(keys, self.ranges.counts_of(keys))
         return sorted_unique(received)
 
-    def _moved(self, runs: Runs) -> Runs:
+    def _moved(self, runs: KeyRuns) -> KeyRuns:
         return send_runs(self.comm, runs, self.ranges.cuts_of(runs))
 
 
@@ -243,15 +243,15 @@ def check_indices(n: int) -> None:
         )
 
 
-def _box_runs(encoding: Encoding, bottom: IntArray, extents: Sequence[int], first: int, end: int) -> Runs:
+def _box_runs(encoding: Encoding, bottom: IntArray, extents: Sequence[int], first: int, end: int) -> KeyRuns:
     """Return the states first..end of a box, whose fibers are numbered one after the other."""
     length = extents[-1]
     if first >= end:
-        return Runs.of_keys(np.empty((0, encoding.n_words), dtype=np.int64))
+        return KeyRuns.of_keys(np.empty((0, encoding.n_words), dtype=np.int64))
     low, high = first // length, -(-end // length)
     fibers = np.unravel_index(np.arange(low, high), extents[:-1]) if len(extents) > 1 else ()
     starts = np.stack([*fibers, np.zeros(high - low, dtype=np.int64)], axis=1).astype(np.int64) + bottom
-    runs = Runs.of_lengths(encoding.encode(starts), np.full(high - low, length))
+    runs = KeyRuns.of_lengths(encoding.encode(starts), np.full(high - low, length))
     return runs.part(first - low * length, end - low * length)
 
 

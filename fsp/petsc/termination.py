@@ -68,15 +68,7 @@ def wait_for_the_end() -> NoReturn:
 
 
 def end_all(mpi: Any, message: str, error: BaseException) -> None:
-    """Print a message once and return where all ranks are here soon; else print it and end the other ranks.
-
-    Parameters
-    ----------
-    mpi
-        The communicator of mpi4py.
-    message, error
-        What to print on standard error, and what it is about.
-    """
+    """Print a message about an error once and return where all ranks come here; else print it and end the others."""
     meet(mpi, message)
     messages = mpi.allgather((message, getattr(error, "agreed", False)))
     if mpi.Get_rank() == 0:
@@ -90,12 +82,7 @@ def end_all(mpi: Any, message: str, error: BaseException) -> None:
 def meet(mpi: Any, message: str | None) -> None:
     """Return when all ranks are here; print a message and end all where this one has failed and others do not come.
 
-    Parameters
-    ----------
-    mpi
-        The communicator of mpi4py.
-    message
-        How this rank has failed; None where it has not, and waits as long as it takes.
+    `message` is None where this rank has not failed, and waits as long as it takes.
     """
 
     def end(seconds: float = inf) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from fsp.space.closure import FieldOverflowError, sorted_unique
 from fsp.space.fields import encoding_with_room, widest_encoding
 from fsp.space.limits import state_limit
-from fsp.space.runs import Runs
+from fsp.space.runs import KeyRuns
 
 if TYPE_CHECKING:
     from fsp.arrays import IntArray
@@ -28,7 +28,7 @@ class BaseSpace(ABC):
     comm: Processes
     species: tuple[str, ...]
     encoding: Encoding
-    runs: Runs
+    runs: KeyRuns
     constraints: tuple[Constraint, ...]
 
     @abstractmethod
@@ -98,14 +98,14 @@ class BaseSpace(ABC):
             self.encoding.require(states, self.species)
             keys = self.encoding.encode(states)
         keys = self._owned(sorted_unique(keys))
-        new = Runs.of_keys(keys[self.runs.locate(keys) < 0])
+        new = KeyRuns.of_keys(keys[self.runs.locate(keys) < 0])
         joined = self._with(self.runs.union(new))
         seeds = joined.runs.locate(joined._moved(new).expand())
         return joined.grow(model, steps, seeds=seeds, max_states=max_states)
 
     def encoded(self, encoding: Encoding) -> Self:
         """Return the same states in another encoding, which keeps their order."""
-        return self._with(Runs.of_keys(encoding.encode(self.states)), encoding)
+        return self._with(KeyRuns.of_keys(encoding.encode(self.states)), encoding)
 
     def fitted(self, model: Model) -> Self:
         """Return the same states in fields with room for the changes of `model`, such as an operator needs."""
@@ -119,7 +119,7 @@ class BaseSpace(ABC):
     # ---- what processes do differently --------------------------------------------------------------------
 
     @abstractmethod
-    def _with(self, runs: Runs, encoding: Encoding | None = None) -> Self:
+    def _with(self, runs: KeyRuns, encoding: Encoding | None = None) -> Self:
         """Return the space of these runs with the constraints of this one."""
 
     @abstractmethod
@@ -135,5 +135,5 @@ class BaseSpace(ABC):
         """Return which of the sorted keys of all processes are for this one, each once, sorted."""
 
     @abstractmethod
-    def _moved(self, runs: Runs) -> Runs:
+    def _moved(self, runs: KeyRuns) -> KeyRuns:
         """Return which of the states that processes owned before are this one's now."""

@@ -14,7 +14,7 @@ import numpy as np
 from fsp.errors import ModelError, StateSpaceError
 from fsp.space import kernels
 from fsp.space.fields import margins
-from fsp.space.runs import Runs
+from fsp.space.runs import KeyRuns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,18 +68,10 @@ class KeySet:
 
 
 class Closure:
-    """A set of states that grows by reactions.
+    """A set of states, `runs` of which are this process's own, that grows by reactions.
 
-    Parameters
-    ----------
-    processes, model, encoding, constraints
-        As of the space; states that break a constraint are not entered.
-    runs
-        This process's states, the frontier among them.
-    frontier
-        Keys of own states that are to be mapped on, sorted, (m, n_words).
-    limit
-        Largest number of states of the whole set.
+    `frontier` (m, n_words) are the keys of own states that are to be mapped on, sorted; states that break one of the
+    `constraints` are not entered.
     """
 
     def __init__(
@@ -88,7 +80,7 @@ class Closure:
         model: Model,
         encoding: Encoding,
         constraints: Sequence[Constraint],
-        runs: Runs,
+        runs: KeyRuns,
         frontier: IntArray,
         limit: Limit,
     ) -> None:
@@ -109,12 +101,7 @@ class Closure:
     def follow(self, steps: int | None) -> None:
         """Add what up to `steps` reactions reach from the frontier; None for the whole closure.
 
-        Raises
-        ------
-        StateSpaceError
-            If the closure is seen to be infinite, or passes the limit.
-        FieldOverflowError
-            If a count does not fit its bit field.
+        A FieldOverflowError says that a count does not fit its bit field.
         """
         infinite = steps is None and not self._constraints and not self._model.is_finite
         pump = Pump(self._model) if infinite else None
@@ -160,7 +147,7 @@ class Closure:
     def _merge(self) -> None:
         """Enter the fresh levels into the runs."""
         keys = np.concatenate([self._frontier[:0], *self._fresh])
-        self.runs = self.runs.union(Runs.of_keys(sort_keys(keys)))
+        self.runs = self.runs.union(KeyRuns.of_keys(sort_keys(keys)))
         self._fresh = []
 
 

@@ -20,13 +20,7 @@ LARGEST_BOUND = 2**53  # doubles hold whole numbers up to this
 
 
 def bounds(model: Model, given: Mapping[str, int] | Sequence[int] | int, default: Any, what: str) -> IntArray:
-    """Return one bound for each species, (n_species,): by name, in model order, or one for all.
-
-    Raises
-    ------
-    StateSpaceError
-        If a bound is missing, of an unknown species, or not a non-negative integer.
-    """
+    """Return one bound for each species, (n_species,): `given` by name, in model order, or one for all, checked."""
     values: dict[str, Any]
     if isinstance(given, int | float | np.number):
         values = dict.fromkeys(model.species, given)

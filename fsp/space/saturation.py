@@ -18,7 +18,7 @@ from fsp.arrays import IntArray
 from fsp.model.expression import evaluate, tabulated
 from fsp.space import saturation_kernels
 from fsp.space.linear import Inequality
-from fsp.space.runs import Runs
+from fsp.space.runs import KeyRuns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,8 +82,8 @@ class Firings(NamedTuple):
         )
 
     def close(
-        self, runs: Runs, max_states: int, *, n_done: int = 0, first: int = 0, end: int = EVERY_FIBER
-    ) -> tuple[bool, Runs, int]:
+        self, runs: KeyRuns, max_states: int, *, n_done: int = 0, first: int = 0, end: int = EVERY_FIBER
+    ) -> tuple[bool, KeyRuns, int]:
         """Return whether all states were found, their runs, sorted, and the number of states in the range.
 
         See `fsp.space.saturation_kernels.saturate`; `runs` need not be sorted.
@@ -92,19 +92,13 @@ class Firings(NamedTuple):
             runs.keys[:, 0], runs.lengths, n_done, first, end, self, max_states
         )
         order = np.argsort(keys)
-        return bool(found), Runs.of_lengths(keys[order][:, None], lengths[order]), int(size)
+        return bool(found), KeyRuns.of_lengths(keys[order][:, None], lengths[order]), int(size)
 
 
 def saturate(
-    model: Model, encoding: Encoding, initial: Runs, constraints: Sequence[Constraint], limit: Limit
-) -> Runs | None:
-    """Return the closure of `initial` under all reactions, or None where it cannot be found by whole runs.
-
-    Raises
-    ------
-    StateSpaceError
-        If it has more states than the limit.
-    """
+    model: Model, encoding: Encoding, initial: KeyRuns, constraints: Sequence[Constraint], limit: Limit
+) -> KeyRuns | None:
+    """Return the closure of `initial` under all reactions, or None where it cannot be found by whole runs."""
     firings = Firings.of(model, encoding, constraints)
     if firings is None:
         return None

@@ -221,30 +221,17 @@ def _runs_of(nodes, cells, counts):
 
 @njit(cache=True)
 def saturate(keys, lengths, n_done, first, end, ways, max_states):
-    """Close a set of runs under jumps, interval by interval.
+    """Close a set of runs, (n,) keys and lengths, under jumps, interval by interval.
 
     A fiber is a node of a hash table; its states are a list of intervals (cells), each with the part of it that was
     mapped on by every jump already.  Nodes with more than that wait on a stack, so that what is added meanwhile is
     mapped on at once.  Jumps by ±1 along the fiber are followed to their end before.
 
-    Parameters
-    ----------
-    keys, lengths
-        The runs to start from.
-    n_done
-        How many of them, the first ones, are mapped on already and have no image outside.
-    first, end
-        Range of the fibers that are mapped on; runs outside are found, but not followed.
-    ways
-        The ways in which reactions fire, see `fsp.space.saturation.Firings`.
-    max_states
-        Number of states in the range that ends the search.
+    The first `n_done` runs are mapped on already and have no image outside.  Fibers in first..end are mapped on; runs
+    outside are found, but not followed.  `ways` are `fsp.space.saturation.Firings`.
 
-    Returns
-    -------
-    found, keys, lengths, size
-        The runs, not sorted.  All are found unless a fiber falls into too many intervals, or `size`, the number of
-        states in the range, passes `max_states`, where the search is ended.
+    Returns whether all were found, keys and lengths of the runs, not sorted, and the number of states in the range.
+    All are found unless a fiber falls into too many intervals, or more than `max_states` in the range end the search.
     """
     # Read once: each look into the tuple would count a reference.
     shift, bits, changes, starts, weights, bounds = (

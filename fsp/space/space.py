@@ -21,7 +21,7 @@ from fsp.space.encoding import Encoding, build_encoding
 from fsp.space.fields import encoding_of_reachable, margins
 from fsp.space.limits import Limit, bounds, check_size, state_limit
 from fsp.space.processes import SINGLE_PROCESS
-from fsp.space.runs import Runs
+from fsp.space.runs import KeyRuns
 from fsp.space.saturation import saturate
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class StateSpace(BaseSpace):
     ----------
     species : tuple of str
         Names of the columns of `states`.
-    runs : Runs
+    runs : KeyRuns
         Sorted keys of the states.
     encoding : Encoding
         Map between states and keys.
@@ -59,7 +59,7 @@ class StateSpace(BaseSpace):
         self,
         species: Sequence[str],
         encoding: Encoding,
-        runs: Runs,
+        runs: KeyRuns,
         constraints: Sequence[Constraint] = (),
     ) -> None:
         self.species = tuple(species)
@@ -110,7 +110,7 @@ class StateSpace(BaseSpace):
         encoding.require(top[None], model.species)
         constraints = box_constraints(model, bottom, top)
         keys = _box_keys(encoding, bottom, [*extents[:-1], 1])
-        return cls(model.species, encoding, Runs.of_lengths(keys, np.full(len(keys), extents[-1])), constraints)
+        return cls(model.species, encoding, KeyRuns.of_lengths(keys, np.full(len(keys), extents[-1])), constraints)
 
     @classmethod
     def reachable(
@@ -147,7 +147,7 @@ class StateSpace(BaseSpace):
             raise ArgumentError(f"`steps` must be a number of reactions, 0 or more, but is {steps!r}.")
         conditions = conditions_on(model, constraints)
         encoding = encoding_of_reachable(model)
-        initial = Runs.of_keys(sorted_unique(encoding.encode(model.initial_states)))
+        initial = KeyRuns.of_keys(sorted_unique(encoding.encode(model.initial_states)))
         start = cls(model.species, encoding, initial, conditions)
         if steps is None:
             limit = state_limit(model, max_states, max_memory, MAX_RUN_STATES)
@@ -170,7 +170,7 @@ class StateSpace(BaseSpace):
         top = rows.max(axis=0) if len(rows) else np.zeros(len(species))
         encoding = build_encoding(np.asarray(top, dtype=np.float64), np.ones(len(species), dtype=np.int64))
         encoding.require(rows.astype(np.int64), species)
-        return cls(species, encoding, Runs.of_keys(sorted_unique(encoding.encode(rows.astype(np.int64)))))
+        return cls(species, encoding, KeyRuns.of_keys(sorted_unique(encoding.encode(rows.astype(np.int64)))))
 
     # ---- looking ------------------------------------------------------------------------------------------
 
@@ -243,24 +243,19 @@ class StateSpace(BaseSpace):
         if self.encoding is other.encoding:
             return self.runs.carry(values, other.runs)
         inside = other.encoding.holds(self.states)  # a state that does not fit would get the key of another one
-        return Runs.of_keys(other.encoding.encode(self.states[inside])).carry(values[inside], other.runs)
+        return KeyRuns.of_keys(other.encoding.encode(self.states[inside])).carry(values[inside], other.runs)
 
     @cached_property
     def top(self) -> IntArray:
         """Largest count of each species, (n_species,)."""
-        return np.asarray(self._ends.max(axis=0, initial=0))
+        return np.asarray(self.encoding.decode(self.runs.ends()).max(axis=0, initial=0))
 
     @cached_property
     def bottom(self) -> IntArray:
         """Smallest count of each species, (n_species,)."""
-        return np.asarray(self._ends.min(axis=0))
+        return np.asarray(self.encoding.decode(self.runs.ends()).min(axis=0))
 
-    @property
-    def _ends(self) -> IntArray:
-        """First and last states of the runs: along a run every count is monotone, so they hold the extremes."""
-        return self.encoding.decode(np.concatenate([self.runs.keys, self.runs.last_keys()]))
-
-    def _with(self, runs: Runs, encoding: Encoding | None = None) -> StateSpace:
+    def _with(self, runs: KeyRuns, encoding: Encoding | None = None) -> StateSpace:
         return StateSpace(self.species, encoding or self.encoding, runs, self.constraints)
 
     def _default_limit(self) -> int:
@@ -272,7 +267,7 @@ class StateSpace(BaseSpace):
     def _owned(self, keys: IntArray) -> IntArray:
         return keys
 
-    def _moved(self, runs: Runs) -> Runs:
+    def _moved(self, runs: KeyRuns) -> KeyRuns:
         return runs
 
 
@@ -287,13 +282,7 @@ def _box_keys(encoding: Encoding, bottom: IntArray, extents: list[int]) -> IntAr
 def checked_box(
     model: Model, lower: Mapping[str, int] | Sequence[int] | int, upper: Mapping[str, int] | Sequence[int] | int
 ) -> tuple[IntArray, IntArray]:
-    """Return the smallest and largest counts of a box, (n_species,) each.
-
-    Raises
-    ------
-    StateSpaceError
-        If it is empty, a bound is none, or an initial state lies outside.
-    """
+    """Return the smallest and largest counts of a box that holds the initial states, (n_species,) each."""
     top = bounds(model, upper, model.species_bounds, "upper")
     bottom = bounds(model, lower, np.zeros(model.n_species), "lower")
     if (bottom > top).any():
@@ -318,13 +307,7 @@ def box_constraints(model: Model, bottom: IntArray, top: IntArray) -> list[Const
 
 
 def conditions_on(model: Model, constraints: ConstraintLike | Sequence[ConstraintLike]) -> tuple[Constraint, ...]:
-    """Return constraints on the states of a network, whose initial states must fulfil them.
-
-    Raises
-    ------
-    StateSpaceError
-        If one does not.
-    """
+    """Return constraints on the states of a network, whose initial states must fulfil them."""
     conditions = as_constraints(constraints, model.species)
     for constraint in conditions:
         broken = ~constraint.holds(model.initial_states)
