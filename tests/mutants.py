@@ -148,9 +148,9 @@ MUTANTS = [
     ),
     mutant(
         "errors-of-clocked-rates-are-free",
-        "generator/generator.py",
-        "total += error * (1.0 if index == 0 else self._largest(index, start, end))",
-        "total += error * (1.0 if index == 0 else 0.0)",
+        "generator/rate_errors.py",
+        "total += error * (_largest(clocks[index], start, end) if known is None else known)",
+        "total += error * (0.0 if known is None else known)",
         "rounding",
         only="switched_by_time",
     ),
@@ -427,8 +427,8 @@ MUTANTS = [
     mutant(
         "sinks-of-one-time",
         "generator/generator.py",
-        "self._sinks = family.sinks_of(weights)",
-        "self._sinks = family.sinks",
+        "return self._family.sinks_of(self._weights)",
+        "return self._family.sinks",
         "time_dependent",
         only="generator or leaves",
     ),
@@ -540,8 +540,8 @@ MUTANTS = [
     mutant(
         "overflow-of-a-field-unseen",
         "space/closure.py",
-        "if (states > encoding.capacity - margins).any():",
-        "if False:",
+        "overflows = bool((states > self._encoding.capacity - margins(self._model)).any())",
+        "overflows = False",
         "space",
     ),
     mutant(
@@ -568,15 +568,15 @@ MUTANTS = [
     mutant(
         "limit-on-states-forgets-the-first",
         "space/closure.py",
-        "size = len(present)",
-        "size = 0",
+        "self._size = len(runs)  # with the fresh levels",
+        "self._size = 0",
         "space",
     ),
     mutant(
         "growth-ignores-its-seeds",
-        "space/space.py",
-        "self.runs.expand() if seeds is None else self.runs.take(seeds),",
-        "self.runs.expand(),",
+        "space/base.py",
+        "self.runs.expand() if seeds is None else self.runs.take(np.sort(seeds))",
+        "self.runs.expand()",
         "space",
     ),
     # ---- generator
@@ -610,7 +610,7 @@ MUTANTS = [
     ),
     mutant(
         "jumps-in-rising-order",
-        "generator/plan.py",
+        "generator/jumps.py",
         "sorted(groups, reverse=True)",
         "sorted(groups)",
         "generator",
@@ -2098,7 +2098,7 @@ MUTANTS = [
     ),
     mutant(
         "an-error-that-nobody-hears-of",
-        "petsc/comm.py",
+        "petsc/termination.py",
         "            mpi.Abort(1)",
         "            break",
         "mpi",
@@ -2139,8 +2139,8 @@ MUTANTS = [
     mutant(
         "different-questions-mixed",
         "petsc/comm.py",
-        "        asked = _compare(self.mpi, what, waiting)\n",
-        '        asked = _compare(self.mpi, "a question", waiting)\n',
+        "        asked = compare(self.mpi, what, waiting)\n",
+        '        asked = compare(self.mpi, "a question", waiting)\n',
         "mpi",
         only="test_distribution and 2",
     ),
