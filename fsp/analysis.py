@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.arrays import BoolArray, FloatArray, IntArray
 from fsp.errors import ArgumentError
 
@@ -143,7 +144,7 @@ def quantile(values: IntArray, probabilities: FloatArray, level: float) -> int:
     """
     values, probabilities = values[probabilities > 0], probabilities[probabilities > 0]
     cumulated = np.cumsum(probabilities) / probabilities.sum()
-    slack = len(values) * np.finfo(float).eps  # a sum that should equal `level` may fall short by rounding
+    slack = 2.0 * len(values) * UNIT_ROUNDOFF  # a sum that should equal `level` may fall short by rounding
     place = int(np.searchsorted(cumulated, level - slack))
     return int(values[min(place, len(values) - 1)])
 

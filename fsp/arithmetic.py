@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
 
-UNIT_ROUNDOFF = 2.0**-53
+UNIT_ROUNDOFF = 2.0**-53  # u of doubles: an operation is rounded by at most u times its result
 
 
 def sum_rounding(n: int) -> float:
@@ -46,22 +46,10 @@ def missing_from(probabilities: FloatArray, off: float = 0.0) -> tuple[float, fl
 
 
 def half_sums(error: float, missing: float, off: float) -> tuple[float, float]:
-    """Bound the weights of the positive and the negative part of p - y.
+    """Bound the weights of the positive and the negative part of p - y, rounded outwards.
 
-    With ``ε >= ‖p - y‖₁`` and ``δ = 1 - Σ y = Σ (p - y)`` they are at most (ε + δ)/2 and (ε - δ)/2: so far the
-    probability of any event may lie above and below its stored part.
-
-    Parameters
-    ----------
-    error
-        ε.
-    missing, off
-        δ, and what it may be off.
-
-    Returns
-    -------
-    tuple
-        Both, rounded outwards.
+    With ``ε >= ‖p - y‖₁`` and ``δ = 1 - Σ y = Σ (p - y)``, `missing` up to `off`, they are at most (ε + δ)/2 and
+    (ε - δ)/2: so far the probability of any event may lie above and below its stored part.
     """
     total = max(error, abs(missing))  # less than |δ| only by rounding
     above, below = 0.5 * (total + missing + off), 0.5 * (total - missing + off)

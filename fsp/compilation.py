@@ -50,15 +50,7 @@ def stop() -> None:
 
 
 def njit(*, cache: bool, **options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Return numba's decorator of a kernel, whose cache does without a disk that can be read or written.
-
-    Parameters
-    ----------
-    cache
-        Whether compiled code is kept.
-    **options
-        As numba takes them.
-    """
+    """Return numba's decorator of a kernel, whose cache does without a disk that can be read or written."""
 
     def compiled(function: Callable[..., Any]) -> Any:
         dispatcher = numba.njit(**options)(function)

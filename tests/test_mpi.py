@@ -48,8 +48,8 @@ def test_an_error_on_one_rank_ends_all(tmp_path):
     done = run_script(
         tmp_path,
         3,
-        "from fsp.petsc import Communicator, comm\n"
-        "comm.GRACE = 0.5\n"
+        "from fsp.petsc import Communicator, termination\n"
+        "termination.GRACE = 0.5\n"
         "ranks = Communicator()\n"
         "if ranks.rank == 1:\n"
         "    raise ValueError('only here')\n"
@@ -119,8 +119,8 @@ def test_a_guarded_error_ends_all_ranks_with_one_message(tmp_path, only):
     done = run_script(
         tmp_path,
         3,
-        "from fsp.petsc import Communicator, comm\n"
-        "comm.GRACE = 0.5\n"
+        "from fsp.petsc import Communicator, termination\n"
+        "termination.GRACE = 0.5\n"
         "ranks = Communicator()\n"
         "with ranks.guard(lambda error: f'Error: {error}'):\n"
         f"    if {only}:\n"
@@ -179,8 +179,8 @@ def test_a_job_that_fails_on_one_rank_alone_ends_all(manifest, tmp_path):
         2,
         "from pathlib import Path\n"
         "import fsp\n"
-        "from fsp.jobs import ranks\nfrom fsp.petsc import Communicator, comm\n"
-        "comm.GRACE = 0.5\n"
+        "from fsp.jobs import ranks\nfrom fsp.petsc import Communicator, termination\n"
+        "termination.GRACE = 0.5\n"
         "def transient(model, times, tol, *, comm, **more):\n"
         "    if comm.Get_rank() == 1:\n"
         "        raise MemoryError('only here')\n"

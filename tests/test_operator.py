@@ -116,8 +116,8 @@ def test_all_forms_on_all_spaces(rng, name, fused):
     model = NETWORKS[name]
     for space in spaces(model, rng):
         generator = Generator(model, space)
-        check_forms(on_runs(generator._forward, generator.sinks, fused=fused), generator.with_sinks, rng)
-        check_forms(on_runs(generator._adjoint, fused=fused), generator.to_csr().T.tocsr(), rng)
+        check_forms(on_runs(generator.plans[0], generator.sinks, fused=fused), generator.with_sinks, rng)
+        check_forms(on_runs(generator.plans[1], fused=fused), generator.to_csr().T.tocsr(), rng)
         check_forms(RowOperator(generator.with_sinks, len(space)), generator.with_sinks, rng)
 
 
@@ -131,7 +131,7 @@ def test_compiled_loops_see_the_closed_chain_in_all_forms(rng, fused):
     for space in spaces(PAIRS, rng):
         generator = Generator(PAIRS, space)
         rows = RowOperator(generator.with_sinks, len(space))
-        for op in (on_runs(generator._forward, generator.sinks, fused=fused), rows):
+        for op in (on_runs(generator.plans[0], generator.sinks, fused=fused), rows):
             A = op.compiled
             op._compute = lambda form, v, u, w, total, factors, A=A: multiplied(A, form, v, u, w, total, factors)
             check_forms(op, generator.with_sinks, rng)
@@ -168,9 +168,9 @@ def test_long_runs_in_pieces(rng, name, monkeypatch):
     model = NETWORKS[name]
     for space in spaces(model, rng):
         generator = Generator(model, space)
-        assert generator._forward.starts[-1] == len(space)
-        assert np.diff(generator._forward.starts).max() <= 3
-        check_forms(on_runs(generator._forward, generator.sinks), generator.with_sinks, rng)
+        assert generator.plans[0].starts[-1] == len(space)
+        assert np.diff(generator.plans[0].starts).max() <= 3
+        check_forms(on_runs(generator.plans[0], generator.sinks), generator.with_sinks, rng)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -181,7 +181,7 @@ def test_several_threads(rng, name, monkeypatch):
     for space in spaces(model, rng):
         generator = Generator(model, space)
         for op in (
-            on_runs(generator._forward, generator.sinks),
+            on_runs(generator.plans[0], generator.sinks),
             RowOperator(generator.with_sinks, len(space)),
         ):
             check_forms(op, generator.with_sinks, rng)
@@ -208,7 +208,7 @@ def test_runs_along_another_species(rng, name):
 def operator_plans(generator, turned):
     from fsp.generator.plan import build
 
-    return build(generator.model, turned, generator._jumps, generator.t)[:2]
+    return build(generator.model, turned, generator._family.jumps, generator.t)[:2]
 
 
 def test_the_species_that_makes_runs_longest_runs_last():
@@ -243,7 +243,7 @@ def test_random_sets_of_a_network_with_laws(seed, share):
         return
     generator = Generator(ENZYME, space)
     v = rng.standard_normal(len(space) + generator.n_sinks)
-    op = on_runs(generator._forward, generator.sinks, fused=True)
+    op = on_runs(generator.plans[0], generator.sinks, fused=True)
     close(op.apply(v), generator.with_sinks @ v, abs(generator.with_sinks) @ np.abs(v))
 
 
@@ -257,7 +257,7 @@ def test_huge_changes():
     states = [[x + d, y] for x in (0, 10**6, 2 * 10**6) for d in range(4) for y in range(12)]
     generator = Generator(model, StateSpace.from_states(model.species, states))
     for fused in (False, True):
-        op = on_runs(generator._forward, generator.sinks, fused=fused)
+        op = on_runs(generator.plans[0], generator.sinks, fused=fused)
         check_forms(op, generator.with_sinks, np.random.default_rng(1))
 
 
@@ -286,8 +286,8 @@ def test_tables_cover_no_more_than_the_counts_of_states(rng, name, low):
     tracemalloc.stop()
     assert max(held, most) < 20_000_000
     np.testing.assert_allclose(generator.to_csr().toarray(), state_by_state(model, space), rtol=1e-13)
-    check_forms(on_runs(generator._forward, generator.sinks), generator.with_sinks, rng)
-    check_forms(on_runs(generator._adjoint), generator.to_csr().T.tocsr(), rng)
+    check_forms(on_runs(generator.plans[0], generator.sinks), generator.with_sinks, rng)
+    check_forms(on_runs(generator.plans[1]), generator.to_csr().T.tocsr(), rng)
 
 
 def test_tables_run_backwards_from_high_counts(rng):
@@ -296,7 +296,7 @@ def test_tables_run_backwards_from_high_counts(rng):
     space = StateSpace.reachable(model, steps=40)
     generator = Generator(model, space)
     np.testing.assert_allclose(generator.to_csr().toarray(), state_by_state(model, space), rtol=1e-13)
-    check_forms(on_runs(generator._forward, generator.sinks), generator.with_sinks, rng)
+    check_forms(on_runs(generator.plans[0], generator.sinks), generator.with_sinks, rng)
 
 
 def test_the_operator_of_factorised_rates_is_small():

@@ -20,7 +20,7 @@ from fsp.space import space as of_space
 from fsp.space.closure import KeySet, sort_keys
 from fsp.space.constraints import as_constraints
 from fsp.space.encoding import build_encoding
-from fsp.space.runs import Runs
+from fsp.space.runs import KeyRuns
 
 MODELS = Path(__file__).parent / "models"
 FAR = [0, 2**15 - 3, 2**16 - 2, 2**20 - 3, 2**30, 2**31 - 40]  # close below the widths of bit fields
@@ -744,14 +744,14 @@ def test_locate_against_numpy(rng, n, n_words):
     queries = rng.integers(-5, 65, (500, n_words))
     equal = (keys[None] == queries[:, None]).all(axis=2)
     expected = np.where(equal.any(axis=1), equal.argmax(axis=1), -1) if len(keys) else np.full(500, -1)
-    np.testing.assert_array_equal(Runs.of_keys(keys).locate(queries), expected)
+    np.testing.assert_array_equal(KeyRuns.of_keys(keys).locate(queries), expected)
 
 
 @pytest.mark.parametrize("n_words", [1, 2, 3])
 @pytest.mark.parametrize("n", [1, 50, 2000])
 def test_runs_are_the_keys(rng, n, n_words):
     keys = sorted_keys(rng, n, n_words)
-    runs = Runs.of_keys(keys)
+    runs = KeyRuns.of_keys(keys)
     assert len(runs) == len(keys)
     np.testing.assert_array_equal(runs.expand(), keys)
     some = rng.integers(0, len(keys), 30)
@@ -768,12 +768,12 @@ def test_selections_and_unions_of_runs(rng, n_words):
     keys = sorted_keys(rng, 1500, n_words)
     for share in (0.0, 0.1, 0.5, 0.97, 1.0):
         kept = rng.random(len(keys)) < share
-        one, other = Runs.of_keys(keys).select(kept), Runs.of_keys(keys).select(rng.random(len(keys)) < 0.5)
+        one, other = KeyRuns.of_keys(keys).select(kept), KeyRuns.of_keys(keys).select(rng.random(len(keys)) < 0.5)
         np.testing.assert_array_equal(one.expand(), keys[kept])
         both = one.union(other)
         expected = np.unique(np.concatenate([one.expand(), other.expand()]), axis=0)
         np.testing.assert_array_equal(both.expand(), expected)
-        assert len(both.keys) == len(Runs.of_keys(expected).keys)
+        assert len(both.keys) == len(KeyRuns.of_keys(expected).keys)
 
 
 @settings(max_examples=100)
@@ -847,8 +847,8 @@ def test_values_are_carried_under_a_conservation_law_and_into_wider_fields(rng):
 
 def test_runs_are_carried_word_by_word():
     """Keys that agree in their last word only are not the same state."""
-    a = Runs.of_keys(np.array([[0, 5], [0, 6], [1, 5], [2, 7]]))
-    b = Runs.of_keys(np.array([[0, 6], [0, 7], [1, 4], [1, 5], [1, 6], [2, 6]]))
+    a = KeyRuns.of_keys(np.array([[0, 5], [0, 6], [1, 5], [2, 7]]))
+    b = KeyRuns.of_keys(np.array([[0, 6], [0, 7], [1, 4], [1, 5], [1, 6], [2, 6]]))
     np.testing.assert_array_equal(a.carry(np.array([1.0, 2.0, 3.0, 4.0]), b), [2.0, 0.0, 0.0, 3.0, 0.0, 0.0])
 
 

@@ -17,20 +17,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chain:
-    """Rates of jumps j → i as entries j of row i, and the rates at which states are left.
+    """Rates of jumps j → i as entries j of row i, and the rates at which states are left."""
 
-    Parameters
-    ----------
-    indptr, indices, rates
-        In the form of CSR, positive off-diagonal rates, 1/time.
-    exits
-        Their sums over each column, (n,): no state is left at another rate, whatever was rounded.
-    """
-
+    # In the form of CSR; positive off-diagonal rates, 1/time, (nnz,).
     indptr: IntArray
     indices: IntArray
     rates: FloatArray
-    exits: FloatArray
+    exits: FloatArray  # their sums over each column, (n,): no state is left at another rate, whatever was rounded
 
     @classmethod
     def of_generator(cls, matrix: Any) -> Chain:

@@ -22,18 +22,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Classes:
-    """The closed communicating classes of a generator.
+    """The closed communicating classes of a generator."""
 
-    Parameters
-    ----------
-    members
-        Indices of the states of each closed class, ascending.
-    transient
-        Mask of the states in none of them, (n,).
-    """
-
-    members: tuple[IntArray, ...]
-    transient: BoolArray
+    members: tuple[IntArray, ...]  # indices of the states of each closed class, ascending
+    transient: BoolArray  # mask of the states in none of them, (n,)
 
 
 def closed_classes(matrix: Any) -> Classes:
@@ -62,24 +54,13 @@ def reached(matrix: Any, start: FloatArray | BoolArray) -> BoolArray:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Absorption:
-    """Where a chain that starts in transient states ends.
+    """Where a chain that starts in transient states ends."""
 
-    Parameters
-    ----------
-    weights
-        Probability of ending in each closed class, (n_classes,).
-    occupation
-        Mean time spent in each transient state, zero elsewhere, (n,); zero where all end in one class.
-    lost
-        Probability of leaving the space before a closed class is reached.
-    relative
-        Bound of the relative error of each of these; infinite where there is none.
-    """
-
-    weights: FloatArray
+    weights: FloatArray  # probability of ending in each closed class, (n_classes,)
+    # Mean time spent in each transient state, zero elsewhere, (n,); zero where all end in one class.
     occupation: FloatArray
-    lost: float
-    relative: float = np.inf
+    lost: float  # probability of leaving the space before a closed class is reached
+    relative: float = np.inf  # bound of the relative error of each of these; infinite where there is none
 
 
 def absorption(
@@ -89,21 +70,8 @@ def absorption(
 
     The mean times u spent in the transient states solve ``-(A - leak)_TT u = start_T``; what flows from them into a
     class, plus what starts there, is its probability.  They come from an elimination without a subtraction, so that
-    rates may be as far apart as they like; where that takes too long, from a factorisation.
-
-    Parameters
-    ----------
-    matrix
-        Rates of jumps, their diagonal without leaks, (n, n) CSR.
-    classes, leak_rates, start
-        Its closed classes, the rates of leaving the space, and the first distribution, (n,).
-    roundings
-        Relative error of the rates.
-
-    Raises
-    ------
-    ConvergenceError
-        If the transient states are left so slowly that double precision does not tell the probabilities.
+    rates may be as far apart as they like; where that takes too long, from a factorisation.  `matrix` (n, n) CSR has a
+    diagonal without leaks, and rates are right but for the relative error `roundings`.
     """
     weights = np.array([start[members].sum() for members in classes.members])
     occupation = np.zeros(matrix.shape[0])
@@ -180,22 +148,12 @@ def lead_back(
     likely: FloatArray,
     leads: Callable[[IntArray, IntArray], bool],
 ) -> Any:
-    """Return the chain on the space with the leaks of each closed class led back to one of its states.
+    """Return the chain of a generator with the leaks of each closed class led back to one of its states.
 
-    Its stationary vector is what the chain does between two visits of that state, but for what it does outside, and
-    a larger space only adds to it.  Reflection would hold states at the boundary whose ways on are cut off.  Traps are
-    those of `close_leaks`; transient states keep their leaks.
-
-    Parameters
-    ----------
-    matrix
-        The generator on the space, (n, n) CSR.
-    leak_rates, start
-        Rates of leaving the space, and the first distribution, (n,).
-    likely
-        Where the probability is, (n,): the state is the one with most of it, or of the start where there is none.
-    leads
-        As in `close_leaks`.
+    Its stationary vector is what the chain does between two visits of that state, but for what it does outside, and a
+    larger space only adds to it.  Reflection would hold states at the boundary whose ways on are cut off.  The state is
+    the one with most of `likely` (n,), or of `start` (n,) where there is none.  Traps are those of `close_leaks`;
+    transient states keep their leaks.
     """
     reflecting = (matrix + sparse.diags_array(leak_rates)).tocsr()
     z = np.argmax(likely if likely.any() else start)

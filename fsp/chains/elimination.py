@@ -32,50 +32,26 @@ if TYPE_CHECKING:
 
 
 class Factors(NamedTuple):
-    """What is left of the rates when states are eliminated, in the order of the elimination.
+    """What is left of the rates when states are eliminated, in the order of the elimination."""
 
-    Parameters
-    ----------
-    starts, rows, values
-        Rates at which each state is left for later ones, by the state left.
-    ends, above, shares
-        Shares of what leaves a state that come from each later one, by the later state.
-    exits
-        Rates at which states are left for later ones, (n,).
-    """
-
-    starts: IntArray
+    starts: IntArray  # with rows and values: rates at which each state is left for later ones, by the state left
     rows: IntArray
-    ends: IntArray
+    ends: IntArray  # with above and shares: shares of what leaves a state that come from later ones, by the later state
     above: IntArray
     values: FloatArray
-    exits: FloatArray
+    exits: FloatArray  # rates at which states are left for later ones, (n,)
     shares: FloatArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Elimination:
-    """An order of elimination for all chains with the same jumps, and what it costs.
+    """An order of elimination for all chains with the same jumps, and what it costs."""
 
-    Parameters
-    ----------
-    order
-        The states in the order in which they are eliminated, (n,).
-    columns
-        The jumps in that order, (n, n) CSC; its values say which of the rates belongs there.
-    pattern
-        Symmetric pattern of the jumps, (n, n) CSR.
-    parent
-        Elimination tree, (n,).
-    counts
-        Entries below the diagonal of each column of the factor, (n,).
-    """
-
-    order: IntArray
-    columns: Any
-    pattern: Any
-    parent: IntArray
-    counts: IntArray
+    order: IntArray  # the states in the order in which they are eliminated, (n,)
+    columns: Any  # the jumps in that order, (n, n) CSC; its values say which of the rates belongs there
+    pattern: Any  # symmetric pattern of the jumps, (n, n) CSR
+    parent: IntArray  # elimination tree, (n,)
+    counts: IntArray  # entries below the diagonal of each column of the factor, (n,)
 
     @property
     def work(self) -> float:
@@ -122,14 +98,9 @@ class Elimination:
 
 
 def analyse(indptr: IntArray, indices: IntArray, last: int | None = None) -> Elimination:
-    """Choose the order in which the states of a chain are eliminated.
+    """Choose the order in which the states of a chain, whose jumps are CSR without a diagonal, are eliminated.
 
-    Parameters
-    ----------
-    indptr, indices
-        Jumps j → i as entries j of row i, in the form of CSR, without a diagonal.
-    last
-        The state that is left in the end; by default any.
+    `last` is the state that is left in the end; by default any.
     """
     n, nnz = len(indptr) - 1, len(indices)
     order = np.argsort(_minimum_degree(indptr, indices), kind="stable")

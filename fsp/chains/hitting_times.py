@@ -34,26 +34,19 @@ from fsp.solvers.linear import WITHOUT_PIVOTING
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
 
-REFINEMENTS = 2
-WORK = 1e9  # multiply-adds of an elimination
-SMALLEST = 1e-305
+REFINEMENTS = 2  # the second gains what the first rounds; answers are checked
+WORK = 1e9  # multiply-adds of an elimination: about a second
+SMALLEST = 1e-305  # more than a product that underflows, and its roundings, is off
 NARROW = 1e-150  # products of two numbers above do not underflow
 
 
 class StoppedChain(Protocol):
-    """The equations of a chain that ends at z.
+    """The equations of a chain that ends at z."""
 
-    Attributes
-    ----------
-    relative
-        Bound of the relative error of every entry of a solution with a right-hand side that is not negative; infinite
-        where there is none.
-    tiny
-        An error that it may have beyond that, of numbers near the smallest that a double holds.
-    """
-
+    # Bound of the relative error of every entry of a solution with a right-hand side that is not negative; infinite
+    # where there is none.
     relative: float
-    tiny: float
+    tiny: float  # an error that it may have beyond that, of numbers near the smallest that a double holds
 
     def solve(self, right: FloatArray) -> FloatArray:
         """Return the (n,) occupation from sources `right` (n,), zero at z."""
@@ -63,15 +56,7 @@ class StoppedChain(Protocol):
 
 
 class Factorised:
-    """Solutions by a sparse factorisation, with refinement.
-
-    Parameters
-    ----------
-    matrix
-        The generator on the space, diagonal with what leaves it, (n, n) CSR.
-    z
-        Index of the state.
-    """
+    """Solutions by a sparse factorisation, with refinement, for a generator `matrix` (n, n) CSR and a state `z`."""
 
     relative = np.inf
     tiny = 0.0
@@ -100,24 +85,10 @@ class Factorised:
 
 
 class Eliminated:
-    """Solutions without a subtraction.
+    """Solutions without a subtraction, for a generator whose rates have relative errors of `roundings`.
 
-    Parameters
-    ----------
-    matrix
-        The generator on the space, (n, n) CSR.
-    leak_rates
-        Rates of leaving the space, (n,).
-    z
-        Index of the state.
-    roundings
-        Relative error of the rates.
-
-    Raises
-    ------
-    RuntimeError
-        If a state does not lead to z or out of the space, an elimination takes too long, rounding leaves no digits, or
-        rates are so far apart that products of them are not normal numbers.
+    A RuntimeError says that a state does not lead to z or out of the space, an elimination takes too long, rounding
+    leaves no digits, or rates are so far apart that products of them are not normal numbers.
     """
 
     def __init__(self, matrix: Any, leak_rates: FloatArray, z: int, roundings: float) -> None:
@@ -160,22 +131,7 @@ class Eliminated:
 
 
 class ExitTimes:
-    """Solutions without a subtraction where the chain ends only as it leaves the space.
-
-    Parameters
-    ----------
-    matrix
-        The generator on the space, (n, n) CSR.
-    leak_rates
-        Rates of leaving the space, (n,).
-    roundings
-        Relative error of the rates.
-
-    Raises
-    ------
-    RuntimeError
-        As `Eliminated` does.
-    """
+    """Solutions without a subtraction where the chain ends only as it leaves the space: see `Eliminated`."""
 
     def __init__(self, matrix: Any, leak_rates: FloatArray, roundings: float) -> None:
         whole = sparse.block_diag([matrix, sparse.csr_array((1, 1))], format="csr")  # the outside is a state, met once

@@ -29,22 +29,15 @@ ROUGH_CYCLES = 3  # on the way to the states that hold the probability
 NEGLIGIBLE = 1e-16  # probability that is dropped at a time
 SHRINKING = 0.5  # another look follows where at most this share of the states is left
 CUT_OFF = 1e-12  # probability
-TAIL_SWEEPS = 3
+TAIL_SWEEPS = 3  # of a guess, which spread it over its neighbours; chosen, not measured
 
 
 def localised(
     chain: Chain, guess: FloatArray | None, solve: Callable[[Chain, FloatArray], tuple[FloatArray, float]]
 ) -> tuple[FloatArray, float]:
-    """Return the stationary vector (n,) and its estimated error.
+    """Return the stationary vector (n,) of an irreducible chain and its estimated error.
 
-    Parameters
-    ----------
-    chain
-        An irreducible chain.
-    guess
-        A vector near the answer, or None, (n,).
-    solve
-        Returns the stationary vector of a small chain, beginning with another, and its error.
+    `guess` (n,) is about that, and `solve` does the same for a small chain, beginning with another vector.
     """
     if guess is None:
         hierarchy = Hierarchy(chain, np.full(len(chain), 1.0 / len(chain)))

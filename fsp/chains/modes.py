@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from fsp.arrays import ComplexArray, FloatArray, IntArray
 
-DENSE_STATES = 200
+DENSE_STATES = 200  # whose eigenvalues are all computed, in milliseconds; chosen, not measured
 RELATIVE_SHIFT = 1e-8  # of the largest exit rate
 MORE = 8  # eigenvalues that are computed besides: with imaginary parts, slow modes are not next to zero
 FEW_DIGITS = 1e-8  # relative error of an eigenvalue beyond which an elimination is tried
@@ -55,21 +55,11 @@ Apply: TypeAlias = "Callable[[FloatArray], FloatArray]"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Block:
-    """A class of communicating states.
+    """A class of communicating states."""
 
-    Parameters
-    ----------
-    matrix
-        Its generator, the diagonal with all that leaves each state, (n, n) CSR.
-    p
-        Its stationary vector where it is closed, (n,).
-    kills
-        Rates of leaving the class where it is not, (n,).
-    """
-
-    matrix: Any
-    p: FloatArray | None
-    kills: FloatArray
+    matrix: Any  # its generator, the diagonal with all that leaves each state, (n, n) CSR
+    p: FloatArray | None  # its stationary vector where it is closed, (n,)
+    kills: FloatArray  # rates of leaving the class where it is not, (n,)
 
     @property
     def largest_rate(self) -> float:
@@ -84,23 +74,12 @@ class Block:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Modes:
-    """Eigenvalues in falling order of their real parts, and pairs of vectors with ``left.T @ right`` the identity.
+    """Eigenvalues in falling order of their real parts, and pairs of vectors with ``left.T @ right`` the identity."""
 
-    Parameters
-    ----------
-    values
-        Eigenvalues, 1/time, (m,).
-    residuals
-        ``‖A v - λ v‖₁ / ‖v‖₁``, 1/time, (m,).
-    errors
-        Estimated relative errors of the eigenvalues, (m,).
-    right, left
-        Vectors as columns, left ones of largest modulus 1, (n, m); no left ones where an eigenvalue has none.
-    """
-
-    values: ComplexArray
-    residuals: FloatArray
-    errors: FloatArray
+    values: ComplexArray  # eigenvalues, 1/time, (m,)
+    residuals: FloatArray  # ``‖A v - λ v‖₁ / ‖v‖₁``, 1/time, (m,)
+    errors: FloatArray  # estimated relative errors of the eigenvalues, (m,)
+    # Vectors as columns, left ones of largest modulus 1, (n, m); no left ones where an eigenvalue has none.
     right: ComplexArray
     left: ComplexArray | None
 
@@ -119,11 +98,6 @@ def slowest(block: Block, n_modes: int) -> Modes:
     """Return the modes whose eigenvalues have the greatest real parts, zero itself apart, in falling order of those.
 
     They are looked for among more eigenvalues of least modulus, and for few states among all.
-
-    Raises
-    ------
-    ConvergenceError
-        If they are not found, or one has no digits.
     """
     wanted = min(n_modes + 1, block.n_modes)  # one more: a pair of conjugates stays whole
     fast, failure = _tried(_shifted, block, wanted)

@@ -32,43 +32,25 @@ if TYPE_CHECKING:
 
 COARSEST = 300  # cells
 LEAST_COARSENING = 0.9  # a level with more than this share of the cells of the one before is the last
-SWEEPS = 2
+SWEEPS = 2  # forwards and backwards once
 WINDOW = 10  # iterates that are combined
 REBUILT = (3, 8)  # cycles before which states are joined anew, by what is known by then
-CYCLES = 150
+CYCLES = 150  # beyond which another solver takes less time; chosen, not measured
 STALLED = 15  # cycles without a smaller change
 SLOWEST = 50.0  # error over change of a cycle that leaves 0.98 of the error
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Level:
-    """A chain and its cells.
+    """A chain and its cells."""
 
-    Parameters
-    ----------
-    chain
-        The chain of this level; its rates are overwritten, but for those of the first.
-    cell
-        Cell of each state, (n,).
-    at
-        Which rate of the next level each rate belongs to, -1 inside a cell, (nnz,).
-    """
-
-    chain: Chain
-    cell: IntArray
-    at: IntArray
+    chain: Chain  # the chain of this level; its rates are overwritten, but for those of the first
+    cell: IntArray  # cell of each state, (n,)
+    at: IntArray  # which rate of the next level each rate belongs to, -1 inside a cell, (nnz,)
 
 
 class Hierarchy:
-    """The levels of a chain.
-
-    Parameters
-    ----------
-    chain
-        An irreducible chain.
-    p
-        Probabilities that decide which states are joined, and weight them, (n,).
-    """
+    """The levels of an irreducible chain; probabilities `p` (n,) decide which states are joined, and weight them."""
 
     def __init__(self, chain: Chain, p: FloatArray) -> None:
         self.levels: list[_Level] = []
@@ -144,21 +126,7 @@ def _aggregate(level: _Level, below: Chain, p: FloatArray) -> FloatArray:
 def cycles(chain: Chain, p: FloatArray, tol: float, most: int = CYCLES) -> tuple[FloatArray, float]:
     """Return the stationary vector (n,) of an irreducible chain and its estimated error.
 
-    Parameters
-    ----------
-    chain
-        The chain.
-    p
-        The vector to begin with, non-negative, (n,).
-    tol
-        Estimated 1-norm error at which to end.
-    most
-        Number of cycles at which to end.
-
-    Raises
-    ------
-    ConvergenceError
-        If no cycle ends in numbers.
+    Cycles begin with `p` (n,), and end at an estimated 1-norm error of `tol`, or after so many at `most`.
     """
     p = np.maximum(p, kernels.FLOOR)
     hierarchy = Hierarchy(chain, p)

@@ -32,23 +32,9 @@ RELATIVE_RESIDUAL = 1e-6  # of a vector beyond which its eigenvalue is that of a
 
 
 def transient_modes(matrix: Any, kills: FloatArray, n_modes: int) -> Modes:
-    """Return the modes next to zero on transient states.
+    """Return the modes next to zero of transient states, left for good at the rates `kills` (n,).
 
-    Parameters
-    ----------
-    matrix
-        The generator on them, the diagonal with all that leaves each state, (n, n) CSR.
-    kills
-        Rates of leaving all of them, (n,).
-    n_modes
-        Number of modes.
-
-    Raises
-    ------
-    ArgumentError
-        If there are not so many states.
-    ConvergenceError
-        If they are not found.
+    `matrix` (n, n) CSR is the generator on them, its diagonal with all that leaves each state.
     """
     n = matrix.shape[0]
     if n_modes > n:

@@ -20,33 +20,19 @@ if TYPE_CHECKING:
     from fsp.arrays import FloatArray
     from fsp.model import Model
 
-LEAST = 1e-280  # more than a probability that is taken for zero
+LEAST = 1e-280  # above all probabilities that are taken for zero, which lie below 1e-305
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bounded:
-    """An answer on a space.
-
-    Parameters
-    ----------
-    generator
-        Of the space.
-    p, lower, upper
-        (n,) probabilities and bounds of each.
-    error
-        The bounds; infinite truncation where nothing is proved.
-    weight
-        (n,) where probability flows out from.
-    notes
-        Remarks.
-    """
+    """An answer on a space."""
 
     generator: Generator
-    p: FloatArray
-    lower: FloatArray
+    p: FloatArray  # (n,) probabilities
+    lower: FloatArray  # (n,) bounds of each
     upper: FloatArray
-    error: ErrorLedger
-    weight: FloatArray
+    error: ErrorLedger  # the bounds; infinite truncation where nothing is proved
+    weight: FloatArray  # (n,) where probability flows out from
     notes: tuple[str, ...] = ()
 
     @property
@@ -57,38 +43,16 @@ class Bounded:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ExactPart:
-    """The stored part of a closed class whose distribution is known up to a factor.
-
-    Parameters
-    ----------
-    space
-        Its states.
-    p
-        (n,) probabilities, of mass ``1 / (1 + missing)``.
-    missing
-        Bound of what is not stored, relative to what is.
-    off
-        (n,) relative error of each before they were divided by their sum.
-    """
+    """The stored part of a closed class whose distribution is known up to a factor."""
 
     space: StateSpace
-    p: FloatArray
-    missing: float
-    off: FloatArray
+    p: FloatArray  # (n,) probabilities, of mass ``1 / (1 + missing)``
+    missing: float  # bound of what is not stored, relative to what is
+    off: FloatArray  # (n,) relative error of each before they were divided by their sum
 
 
 def joined_parts(model: Model, found: Sequence[tuple[ExactPart, float]], note: str) -> Bounded:
-    """Return the answer that consists of parts.
-
-    Parameters
-    ----------
-    model
-        The reaction network.
-    found
-        Closed classes and the probabilities of starting there.
-    note
-        What is known.
-    """
+    """Return the answer that consists of closed classes with the probabilities of starting there."""
     space = StateSpace.from_states(model.species, np.concatenate([part.space.states for part, _ in found]))
     p, lower, upper = np.zeros(len(space)), np.zeros(len(space)), np.zeros(len(space))
     error, notes = ErrorLedger(), [note]

@@ -2,16 +2,21 @@
 
 Let z be a state and T the time at which the chain first meets it.  A function h >= 0 that tends to infinity, with
 
-    Σ_k a_k(x) (h(x + ν_k) - h(x)) <= -1        at every state x but z,
+(1) Σ_k a_k(x) (h(x + ν_k) - h(x)) <= -1        at every state x but z,
 
 lies above E_x T, so that the chain comes back to z from everywhere, in finite mean time: π exists, and is unique.
 For any y >= 0 on finitely many states, with r = A y and y(z) = c π(z), the difference c π - y is the occupation before
 T that starts from r.  Hence
 
-    Σ_x |c π(x) - y(x)|  <=  Σ_{x ≠ z} |r(x)| h(x),
+(2) Σ_x |c π(x) - y(x)|  <=  Σ_{x ≠ z} |r(x)| h(x),
 
-whatever y is, over all states.  Where y solves the equations inside a space with jumps out of it lost, r is what flows
-out, on states outside: then y <= c π, and the sum is all that is missing.
+whatever y is, over all states.  Let y, of mass 1, solve the equations inside a space with jumps out of it lost, but for
+a residual.  What flows out is r on states outside; its part of the sum in (2) is `lost`, and that of the residual and
+of its roundings is `off`.  So c π = y + m + e with m >= 0, Σ m <= lost and Σ |e| <= off, and with S = 1 + lost
+
+(3) 1 - off <= c <= S + off;
+(4) Σ_x |π - y/S| <= (lost + 2 off)/S.  For the sum of π - y/S is lost/S, and that of its negative part at most off/S:
+    y - c π <= e⁻, which does where c <= S; else (c - S)/S joins it, and c - S <= Σ e⁺ - Σ e⁻.
 
 h is glued: outside the space it is α + g/γ, with a drift condition ``A g <= -γ`` that is proved there; inside it is the
 smaller of that and of a solution v of the equations.  The smaller of two such functions is one again; where α + g/γ is
@@ -19,10 +24,14 @@ the smaller one inside, the drift condition must hold too, so α is so large tha
 excepts.  The inequality for v is checked state by state with all roundings charged, so that nothing depends on how well
 the solver did.
 
-Single states: what comes back into the space does so at the states E that jumps from outside reach, at a total rate of
-at most R/(1 - q), with R the rate of leaving and q the largest probability of leaving before T from E; and at most R
-plus the largest rate of leaving times all that is missing.  The occupation from any of E lies below a solution w of the
-equations with all of E as sources at once.
+Single states: what comes back into the space does so at the states E that jumps from outside reach, at a total rate
+`coming`.  With R the rate at which y leaves, and q the largest probability of leaving before T from E,
+
+(5) coming <= (R + Σ |r inside|)/(1 - q), a geometric series of returns;
+(6) coming <= R + (largest rate of leaving) (lost + off), by (2);
+(7) c π(x) <= y(x) + coming w(x) + error(x), where w, a solution of the equations with all of E as sources at once, lies
+    above the occupation from any of E, and error(x) is what the residual makes of this state, at most `off`;
+(8) c π(x) >= y(x) - error(x), as what comes back only adds.
 
 References
 ----------
@@ -53,27 +62,19 @@ SLACK = 2e-14  # relative: pairwise sums over states, 20 + log2(n) additions in 
 KEPT = 1e-6  # of the right-hand sides that is added, so that a solution with roundings is above the exact one
 LARGEST_ERROR = 0.01  # of a rate: what is proved of the rates that are computed says nothing of others
 UNKNOWN = 1e300  # stands for an infinite error: nothing times it is nothing
-LEAST = 0.1  # of the drift that the function inside must show before it is scaled
+LEAST_DRIFT = 0.1  # that the function inside must show before it is scaled
+ABOVE = 1e-6  # of α, by which it is larger than needed, so that rounding does not undo it
+NO_MASS = 1e-300  # in place of a mass that is not positive: then nothing is known from above
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Certificate:
-    """A stationary distribution with bounds that hold on the infinite state space.
+    """A stationary distribution with bounds that hold on the infinite state space."""
 
-    Parameters
-    ----------
-    p
-        (n,) probabilities, of a mass below one.
-    lower, upper
-        (n,) bounds of the probability of each stored state.
-    truncation, integration, rounding
-        Parts of a bound of the 1-norm distance to the exact distribution, over all states.
-    """
-
-    p: FloatArray
-    lower: FloatArray
+    p: FloatArray  # (n,) probabilities, of a mass below one
+    lower: FloatArray  # (n,) bounds of the probability of each stored state
     upper: FloatArray
-    truncation: float
+    truncation: float  # parts of a bound of the 1-norm distance to the exact distribution, over all states
     integration: float
     rounding: float
 
@@ -96,20 +97,7 @@ class _Boundary:
 
 
 def rate_outside(condition: DriftCondition, generator: Generator) -> float:
-    """Return γ such that ``A g <= -γ`` at all states that are not stored; not positive where there is none.
-
-    Parameters
-    ----------
-    condition
-        The drift condition.
-    generator
-        The generator on the stored states.
-
-    Returns
-    -------
-    float
-        γ, 1/time.
-    """
+    """Return γ, 1/time, such that ``A g <= -γ`` at all states that are not stored; not positive where there is none."""
     missing = generator.space.index(condition.states) < 0
     return min(condition.elsewhere, -float(condition.drifts[missing].max(initial=-np.inf)))
 
@@ -117,25 +105,12 @@ def rate_outside(condition: DriftCondition, generator: Generator) -> float:
 def certify(
     generator: Generator, z: int, condition: DriftCondition | None, *, eliminate: bool = False
 ) -> Certificate | None:
-    """Solve for the stationary distribution of the class of a state, and bound its error.
+    """Solve for the stationary distribution of the class of state `z`, and bound its error.
 
-    Parameters
-    ----------
-    generator
-        The generator on a finite space.
-    z
-        Index of the state that the bounds are built around; one of high probability gives the best.
-    condition
-        A drift condition that excepts no state outside the space; None where no jump leaves the space.
-    eliminate
-        Whether equations are solved without a subtraction, so that rounding does not grow with return times: better
-        where rates are far apart.
-
-    Returns
-    -------
-    Certificate or None
-        None where nothing can be proved: the space is too small, a state of it does not lead to z, or rounding hides
-        the drift.
+    A state of high probability gives the best bounds.  The drift condition excepts no state outside the space; None
+    where no jump leaves that.  `eliminate` solves without a subtraction, so that rounding does not grow with return
+    times: better where rates are far apart.  None comes back where nothing can be proved: the space is too small, a
+    state of it does not lead to z, or rounding hides the drift.
     """
     if generator.n_sinks and (condition is None or not rate_outside(condition, generator) > 0.0):
         return None
@@ -207,7 +182,7 @@ def _hitting_times(generator: Generator, system: StoppedChain, boundary: _Bounda
         if not (back > 0.0).all():
             return None
         need = (solved[core] - boundary.within[core] * (1.0 - boundary.slack)) / back
-        alpha = max(0.0, float(need.max(initial=0.0))) * (1.0 + 1e-6)
+        alpha = max(0.0, float(need.max(initial=0.0))) * (1.0 + ABOVE)
         solved = solved + alpha * leaving
         if (solved[core] > (alpha + boundary.within[core]) * (1.0 - boundary.slack)).any():
             return None
@@ -217,7 +192,7 @@ def _hitting_times(generator: Generator, system: StoppedChain, boundary: _Bounda
     if known:
         return _Times(inside, beyond, np.minimum(leaving, 1.0))
     drift = min(1.0, _drift(generator, boundary, solved, inside, beyond, others & (solved <= glued)))
-    if not drift > LEAST:
+    if not drift > LEAST_DRIFT:
         return None
     proved = _drift(generator, boundary, leaving, leaving, np.ones(len(boundary.rates)), others) > 0.0
     return _Times(inside / drift, beyond / drift, leaving if proved else np.ones(n))
@@ -256,41 +231,63 @@ def roundings(generator: Generator) -> float:
 def _bounded(
     generator: Generator, z: int, system: StoppedChain, boundary: _Boundary, entries: IntArray, times: _Times
 ) -> Certificate:
-    matrix = generator.to_csr()
-    n = len(generator)
-    jumps = np.asarray(matrix[:, [z]].todense()).ravel()
-    jumps[z] = 0.0
-    y = system.solve(jumps)
-    y[z] = 1.0
-    y /= y.sum()
-    residual, charge = np.zeros(n), np.zeros(n)
-    if np.isfinite(system.relative):
-        solved, rounded = 0.0, system.relative + n * system.tiny
+    y = _solution(generator, z, system)
+    residual, charge = _left(generator, system, y, z)
+    # The parts of the sum in (2): inside, by the solver and by rounding, and outside.
+    if np.isfinite(system.relative):  # errors are known beforehand, and there is nothing to look at
+        solved, rounded = 0.0, system.relative + len(generator) * system.tiny
     else:
-        residual = np.abs(matrix @ y)
-        charge = roundings(generator) * (abs(matrix) @ y)
-        residual[z] = charge[z] = 0.0
         solved, rounded = float((residual * times.inside).sum()), float((charge * times.inside).sum())
     leaked = boundary.rates * y[boundary.sources]
     lost = float((leaked * times.beyond).sum()) * (1.0 + roundings(generator)) * (1.0 + min(1.0, rounded))
     total = float(y.sum())
-    scale = (total + lost) * (1.0 + SLACK)
-    again = 1.0 - float(times.leaving[entries].max(initial=0.0))
-    largest = float(np.bincount(boundary.sources, boundary.rates, n).max(initial=0.0))
-    leaving = float(leaked.sum()) * (1.0 + rounded)
-    most_often = (leaving + float((residual + charge).sum())) / again if again > 0.0 else np.inf
-    coming = min(most_often, leaving + largest * (lost + solved + rounded))
+    scale = (total + lost) * (1.0 + SLACK)  # S
+    leaving = float(leaked.sum()) * (1.0 + rounded)  # R
+    coming = min(
+        _returning(leaving + float((residual + charge).sum()), times.leaving[entries]),  # (5)
+        leaving + _largest_outflow(generator, boundary) * (lost + solved + rounded),  # (6)
+    )
     single = _single_states(generator, system, entries, coming, residual + charge, y, z)
-    most = y + single.gained + np.minimum(single.error, solved + rounded)
-    least = y - np.minimum(single.error, solved + rounded)
+    error = np.minimum(single.error, solved + rounded)
+    upper, lower = y + single.gained + error, y - error  # (7), (8)
     return Certificate(
         y / scale,
-        np.maximum(least / (scale + solved + rounded) * (1.0 - SLACK), 0.0),
-        np.minimum(most / max(total - solved - rounded, 1e-300) * (1.0 + SLACK), 1.0),
-        lost / scale * (1.0 + SLACK),
-        2.0 * solved / scale,
-        2.0 * rounded / scale + 2.0 * SLACK,  # once for the sums, once for what is taken off by the scale
+        np.maximum(lower / (scale + solved + rounded) * (1.0 - SLACK), 0.0),  # (3), (8)
+        np.minimum(upper / max(total - solved - rounded, NO_MASS) * (1.0 + SLACK), 1.0),  # (3), (7)
+        lost / scale * (1.0 + SLACK),  # (4)
+        2.0 * solved / scale,  # (4)
+        2.0 * rounded / scale + 2.0 * SLACK,  # (4); once for the sums, once for what is taken off by the scale
     )
+
+
+def _solution(generator: Generator, z: int, system: StoppedChain) -> FloatArray:
+    """Return y, (n,), of mass 1: the occupation of the states between two visits of z, jumps out of the space lost."""
+    jumps = np.asarray(generator.to_csr()[:, [z]].todense()).ravel()
+    jumps[z] = 0.0
+    y = system.solve(jumps)
+    y[z] = 1.0
+    y /= y.sum()
+    return y
+
+
+def _left(generator: Generator, system: StoppedChain, y: FloatArray, z: int) -> tuple[FloatArray, FloatArray]:
+    """Return |A y| but at z, and what rounding may hide of it, (n,); zero where errors are known beforehand."""
+    if np.isfinite(system.relative):
+        return np.zeros(len(y)), np.zeros(len(y))
+    matrix = generator.to_csr()
+    residual, charge = np.abs(matrix @ y), roundings(generator) * (abs(matrix) @ y)
+    residual[z] = charge[z] = 0.0
+    return residual, charge
+
+
+def _returning(rate: float, leaving: FloatArray) -> float:
+    """Return the rate of coming back, where each return leaves again with a probability in `leaving` (m,): (5)."""
+    staying = 1.0 - float(leaving.max(initial=0.0))
+    return rate / staying if staying > 0.0 else np.inf
+
+
+def _largest_outflow(generator: Generator, boundary: _Boundary) -> float:
+    return float(np.bincount(boundary.sources, boundary.rates, len(generator)).max(initial=0.0))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

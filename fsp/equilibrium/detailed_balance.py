@@ -44,17 +44,7 @@ NOTE = "detailed balance: the chain moves on a line, and stored probabilities ar
 
 
 def detailed_balance(model: Model, growth: Growth, tol: float) -> Bounded | None:
-    """Return the stationary distribution of a chain on a line; None where it is not one, or nothing is proved.
-
-    Parameters
-    ----------
-    model
-        The reaction network.
-    growth
-        Says how many states may be stored.
-    tol
-        Bound of the truncation error.
-    """
+    """Return the stationary distribution of a chain on a line; None where it is not one, or nothing is proved."""
     end = _end_of_one_way(model)
     if end is not None:
         space = StateSpace.from_states(model.species, end)
@@ -134,15 +124,7 @@ class _Line:
         return int(k[(self._states(k) == states).all(axis=1)].max(initial=-1))
 
     def stored(self, n: int, condition: DriftCondition | None, tol: float) -> ExactPart | None:
-        """Return what holds all but `tol` of the probability; None where n states do not, or there are transient ones.
-
-        Raises
-        ------
-        ModelError
-            If a rate is not one.
-        NoDriftCondition
-            If rounding leaves rates unknown.
-        """
+        """Return what holds all but `tol` of the probability; None where n states do not, or some are transient."""
         states = self._states(np.arange(min(n, self.n_most + 1), dtype=np.int64))
         if self._starts.max() >= len(states):
             return None

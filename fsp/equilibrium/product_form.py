@@ -40,9 +40,9 @@ if TYPE_CHECKING:
 
 MANY_STARTS = 64  # initial states, beyond which their classes are not looked at
 WHOLE = 50_000  # states of a finite class that are stored whatever their probability
-ROUNDS = 6
-NEWTON_STEPS = 200
-CLIMBS = 10_000
+ROUNDS = 6  # of wider intervals: the second one meets the tolerance but for correlations; chosen, not measured
+NEWTON_STEPS = 200  # any result is an equilibrium, so that stopping early costs states alone
+CLIMBS = 10_000  # lines of steps to the mode; each doubles its length, so that few are needed
 NOTE = "product form: the network is complex balanced, and stored probabilities are exact but for rounding"
 SAFE = 1.0 + 1e-6  # for tails, whose logarithms round
 FLUSHED = 1e-305  # weights below, which may have lost digits, are
@@ -92,17 +92,7 @@ class _Weights:
 
 
 def product_form(model: Model, growth: Growth, tol: float) -> Bounded | None:
-    """Return the stationary distribution of a complex-balanced network; None where it is not one, or is too large.
-
-    Parameters
-    ----------
-    model
-        The reaction network.
-    growth
-        Says how many states may be stored.
-    tol
-        Bound of the truncation error.
-    """
+    """Return the stationary distribution of a complex-balanced network; None where it is not one, or is too large."""
     starts = model.initial_states
     if len(starts) > MANY_STARTS or complex_graph(model) is None:
         return None
@@ -286,23 +276,9 @@ def _poisson(log: float, error: float) -> _Weights:
 
 
 def lattice_states(change: IntArray, start: IntArray, low: IntArray, high: IntArray, most: int) -> IntArray | None:
-    """Return all states of a box that differ from a state by whole combinations of the reactions.
+    """Return all states (n, d) of a box that differ from `start` (d,) by whole combinations of `change` (m, d).
 
-    Parameters
-    ----------
-    change
-        Net change of each reaction, (m, d).
-    start
-        The state, (d,), which may lie outside.
-    low, high
-        Least and largest counts, (d,).
-    most
-        Number of states beyond which none are returned.
-
-    Returns
-    -------
-    ndarray or None
-        (n, d); None where they are too many.
+    None where they are more than `most`.
     """
     basis = lattice_basis(change)
     states = start[None].astype(np.int64)  # (n, d)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from fsp.model import Model
     from fsp.space import StateSpace
 
-FEW = 64  # states to start from, beyond which all may be reached
+FEW = 64  # states to start from, beyond which all are taken to be reached: so nothing is left out
 
 
 class Reachability:
@@ -24,11 +24,11 @@ class Reachability:
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        found = rates(model, 0.0, np.full(model.n_species, np.inf))
+        laws = rates(model, 0.0, np.full(model.n_species, np.inf))
         self._needs = np.array(  # (R, d) species that are a factor of every term of a rate
             [
                 [rate.upper is not None and all(alpha[i] > 0 for alpha in rate.upper) for i in range(model.n_species)]
-                for rate in found
+                for rate in laws
             ]
         )
 
@@ -60,24 +60,11 @@ class Reachability:
 
 
 def entered(model: Model, space: StateSpace) -> BoolArray:
-    """Tell which states of a space a jump from outside may lead to, whatever its rate.
-
-    Parameters
-    ----------
-    model
-        The reaction network.
-    space
-        The space.
-
-    Returns
-    -------
-    ndarray
-        Mask, (n,).
-    """
+    """Tell which states of a space a jump from outside may lead to, whatever its rate, (n,)."""
     states = space.states
-    found = np.zeros(len(states), dtype=np.bool_)
+    mask = np.zeros(len(states), dtype=np.bool_)
     for change in np.unique(model.change, axis=0):
         before = states - change
-        possible = np.flatnonzero((before >= 0).all(axis=1) & ~found)
-        found[possible[space.index(before[possible]) < 0]] = True
-    return found
+        possible = np.flatnonzero((before >= 0).all(axis=1) & ~mask)
+        mask[possible[space.index(before[possible]) < 0]] = True
+    return mask

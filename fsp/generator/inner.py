@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.space.runs import Runs, precede
+from fsp.space.runs import KeyRuns, precede
 
 if TYPE_CHECKING:
     from fsp.generator.kernels import Plan
@@ -15,22 +15,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Inner:
-    """A range of runs that read own states alone.
+    """A range of runs that read own states alone."""
 
-    Parameters
-    ----------
-    first, end
-        The range.
-    others
-        The ranges of the other own runs.
-    head, tail
-        Of the own states, those others read only states before `head` and from `tail` on.
-    """
-
-    first: int
+    first: int  # the range
     end: int
-    others: tuple[tuple[int, int], ...] = ()
-    head: int = 0
+    others: tuple[tuple[int, int], ...] = ()  # the ranges of the other own runs
+    head: int = 0  # of the own states, those others read only states before `head` and from `tail` on
     tail: int = 0
 
 
@@ -47,7 +37,7 @@ def inner_runs(plan: Plan, first: int, end: int) -> Inner:
     low, high = np.searchsorted(plan.starts, (first, end)).tolist()
     if low == high:
         return Inner(low, low)
-    own = Runs(plan.keys[low:high], plan.starts[low : high + 1] - first)
+    own = KeyRuns(plan.keys[low:high], plan.starts[low : high + 1] - first)
     keys, last = own.keys, own.last_keys()
     beyond = last[-1].copy()
     beyond[-1] += 1

@@ -27,53 +27,25 @@ class Plan(NamedTuple):
 
     A group is a coefficient ``(Σ products) × table``; the groups of change c are `group_range[c]` to
     `group_range[c + 1]`, those of the exit rate come last.
-
-    Parameters
-    ----------
-    keys, starts
-        Pieces of runs: first keys (n_runs, n_words) and first indices (n_runs + 1,).
-    shifts
-        Distance from the key of a source to that of its target, (n_changes, n_words).
-    fields
-        Word, shift and mask of each coordinate that is a bit field, (n_fields, 3).
-    dependents
-        Constant, divisor and weights of each coordinate that is an affine function of the fields.
-    tables
-        Pool of all tables; it begins with as many zeros as a run has states at most.
-    scales, products
-        Scale of each product, and the range of its factors (n_products, 2).
-    factors
-        Coordinate (-1: number of the source run) and place of the table of each factor, (n_factors, 2).
-    groups
-        First and last product, kind, coordinate or row of offsets, sign of the coordinate, place of the table,
-        slot in the fused pass, (n_groups, 7).
-    group_range
-        (n_changes + 2,).
-    n_plain
-        Number of slots without a table, which come first.
-    sources
-        The run that each change leads from into each run, see `find_sources`, (n_changes, n_runs).
-    offsets
-        Place in `tables` of the first state of each run, (n_rows, n_runs).
-    own
-        1 where a coefficient belongs to the run that is written (the adjoint), 0 where to the one that is read.
     """
 
-    keys: Any
-    starts: Any
-    shifts: Any
-    fields: Any
-    dependents: Any
-    tables: Any
-    scales: Any
-    products: Any
-    factors: Any
+    keys: Any  # first keys of pieces of runs, (n_runs, n_words)
+    starts: Any  # their first indices, (n_runs + 1,)
+    shifts: Any  # distance from the key of a source to that of its target, (n_changes, n_words)
+    fields: Any  # word, shift and mask of each coordinate that is a bit field, (n_fields, 3)
+    dependents: Any  # constant, divisor and weights of each coordinate that is an affine function of the fields
+    tables: Any  # pool of all tables; it begins with as many zeros as a run has states at most
+    scales: Any  # scale of each product, (n_products,)
+    products: Any  # the range of its factors, (n_products, 2)
+    factors: Any  # coordinate (-1: number of the source run) and place of the table of each factor, (n_factors, 2)
+    # first and last product, kind, coordinate or row of offsets, sign of the coordinate, place of the table, slot in
+    # the fused pass, (n_groups, 7)
     groups: Any
-    group_range: Any
-    n_plain: int
-    sources: Any
-    offsets: Any
-    own: int
+    group_range: Any  # (n_changes + 2,)
+    n_plain: int  # number of slots without a table, which come first
+    sources: Any  # the run that each change leads from into each run, see `find_sources`, (n_changes, n_runs)
+    offsets: Any  # place in `tables` of the first state of each run, (n_rows, n_runs)
+    own: int  # 1 where a coefficient belongs to the run that is written (the adjoint), 0 where to the one that is read
 
 
 @njit(cache=True, inline="always")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.generator import kernels
-from fsp.space.runs import Runs
+from fsp.space.runs import KeyRuns
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
@@ -29,24 +29,12 @@ LONGER = 2.0  # times the mean length that another species must promise
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """Runs of a space, ready for an operator.
+    """KeyRuns of a space, ready for an operator."""
 
-    Parameters
-    ----------
-    space
-        The space, in fields with room for the network's changes.
-    encoding
-        Keys of the runs.
-    runs
-        The pieces of runs.
-    order
-        Index in the space of the state at each place, (n,); None where they are the same.
-    """
-
-    space: StateSpace
-    encoding: Encoding
-    runs: Runs
-    order: IntArray | None = None
+    space: StateSpace  # the space, in fields with room for the network's changes
+    encoding: Encoding  # keys of the runs
+    runs: KeyRuns  # the pieces of runs
+    order: IntArray | None = None  # index in the space of the state at each place, (n,); None where they are the same
 
     @property
     def mean_length(self) -> float:
@@ -135,10 +123,10 @@ def turned(space: StateSpace, species: int) -> Layout:
     encoding = space.encoding.with_last(species)
     keys = encoding.encode(space.states)
     order = np.argsort(keys[:, 0], kind="stable") if encoding.n_words == 1 else np.lexsort(keys.T[::-1])
-    return Layout(space, encoding, _pieces(Runs.of_keys(keys[order])), order)
+    return Layout(space, encoding, _pieces(KeyRuns.of_keys(keys[order])), order)
 
 
-def _pieces(runs: Runs) -> Runs:
+def _pieces(runs: KeyRuns) -> KeyRuns:
     """Cut runs into pieces of at most PIECE states."""
     lengths = runs.lengths
     if lengths.max() <= PIECE:
@@ -148,4 +136,4 @@ def _pieces(runs: Runs) -> Runs:
     offset = (np.arange(len(run)) - (np.cumsum(n_pieces) - n_pieces)[run]) * PIECE
     keys = runs.keys[run]
     keys[:, -1] += offset
-    return Runs(keys, np.append(runs.starts[run] + offset, len(runs)))
+    return KeyRuns(keys, np.append(runs.starts[run] + offset, len(runs)))

@@ -24,30 +24,21 @@ if TYPE_CHECKING:
     from fsp.generator.inner import Inner
     from fsp.generator.slices import Slices
 
-STATES_PER_THREAD = 50_000
+STATES_PER_THREAD = 50_000  # whose product outweighs handing it to a thread; chosen, not measured
 COMPILED_STATES = 200_000  # from here on a call from Python costs nothing beside a product
-# Work of a multiply-add, in units of one where all slices are added in one pass.
-PASSES_WORK = 2.0
-ROW_WORK = 4.0
+PASSES_WORK = 2.0  # of a multiply-add, in units of one where all slices are added in one pass
+ROW_WORK = 4.0  # the same of rows: within the ratios of products in docs/benchmarks.md
 
 Factors = tuple[float, float, float, float, float]  # alpha, beta, gamma, weight of v, weight of w
 Sums = tuple[float, float, float]
-NO_FACTORS = (0.0, 0.0, 0.0, 0.0, 0.0)
+NO_FACTORS = (0.0, 0.0, 0.0, 0.0, 0.0)  # of the forms that take none
 
 
 class Ghosts(Protocol):
-    """The states of other ranks that an operator of own states reads.
+    """The states of other ranks that an operator of own states reads."""
 
-    Attributes
-    ----------
-    first
-        How many of them come before the own states in the order of the plan.
-    keeps_sinks
-        Whether this rank keeps what the sinks hold; in the vectors of the others it is zero.
-    """
-
-    first: int
-    keeps_sinks: bool
+    first: int  # how many of them come before the own states in the order of the plan
+    keeps_sinks: bool  # whether this rank keeps what the sinks hold; in the vectors of the others it is zero
 
     def begin(self, v: FloatArray) -> None:
         """Start to bring them, and to give away own ones, with which `v` begins, (n,) or (size,)."""
@@ -63,30 +54,16 @@ class Ghosts(Protocol):
 
 
 class Operator:
-    """The closed chain of a generator.
+    """The closed chain of a generator: `n` states, and with the sinks `size`.
 
-    Parameters
-    ----------
-    n, size
-        Number of states, and of states and sinks.
-    order
-        Index in the space of the state at each place, (n,); None where they are the same.
-    ghosts
-        The states of other ranks; None where there are none.
-    sinks
-        Rates into each sink from the own states, (n_sinks, n) CSR; needed where there are ghosts.
-
-    Attributes
-    ----------
-    compiled : Rows, Slices or None
-        What `fsp.generator.closed_kernels.multiply` takes, where solvers should loop over products in compiled code:
-        one thread, and products so short that calls from Python count.
-    work : float
-        Work of a multiply-add, in units of one where all slices of a run are added in one pass.
+    `order` (n,) is the index in the space of the state at each place, None where they are the same.  Where states of
+    other ranks are read, `ghosts` brings them, and `sinks` (n_sinks, n) CSR are the rates of the own states into each.
     """
 
+    # What `fsp.generator.closed_kernels.multiply` takes, where solvers should loop over products in compiled code: one
+    # thread, and products so short that calls from Python count.
     compiled: Rows | Slices | None = None
-    work: float
+    work: float  # of a multiply-add, in units of one where all slices of a run are added in one pass
     _shares: list[tuple[int, int]]
 
     def __init__(
@@ -115,13 +92,7 @@ class Operator:
         return p
 
     def apply(self, p: FloatArray) -> FloatArray:
-        """Return ``A p`` in the order of the space: for (n,), for the closed chain (size,), or by columns (n, m).
-
-        Raises
-        ------
-        ArgumentError
-            If the shape of `p` is another.
-        """
+        """Return ``A p`` in the order of the space: for (n,), for the closed chain (size,), or by columns (n, m)."""
         v = np.asarray(p, dtype=np.float64)
         if v.ndim == 2 and len(v) in (self.n, self.size):
             return np.stack([self.apply(column) for column in v.T], axis=1)
@@ -225,20 +196,9 @@ class Operator:
 
 
 class RunOperator(Operator):
-    """The operator on runs of states.
+    """The operator on runs of states: `slices` are the generator with its sinks, in the order of the runs.
 
-    Parameters
-    ----------
-    slices
-        The generator with its sinks, in the order of the runs.
-    order
-        See `Operator`.
-    ghosts
-        The states of other ranks.
-    own, inner
-        The range of states of the plan that are not among them, and the runs that read only those; None for all.
-    sinks
-        See `Operator`.
+    `own` is the range of states of the plan that are not `ghosts`, `inner` the runs that read only those; None for all.
     """
 
     def __init__(
@@ -298,18 +258,7 @@ class RunOperator(Operator):
 
 
 class RowOperator(Operator):
-    """The operator as the CSR matrix of the closed chain.
-
-    Parameters
-    ----------
-    matrix
-        scipy CSR array with a column for each state that is read; where there are no ghosts, the sinks are among its
-        rows and columns.
-    n
-        Number of states.
-    ghosts, sinks
-        See `Operator`.
-    """
+    """The operator as a CSR matrix with a column for each state that is read: without ghosts, of the closed chain."""
 
     work = ROW_WORK
 

@@ -7,7 +7,6 @@ few tables and not stored.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -17,59 +16,18 @@ from fsp.generator import kernels
 from fsp.generator.coefficients import Joint, Term, coefficients, value_of
 from fsp.generator.kernels import PLAIN, STORED, TABLE, Plan
 from fsp.generator.layout import PIECE, Layout
-from fsp.model.accuracy import ORDINARY
+from fsp.generator.rate_errors import RateErrors
 from fsp.model.expression import ONE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from fsp.arrays import BoolArray, FloatArray, IntArray
+    from fsp.arrays import FloatArray, IntArray
+    from fsp.generator.jumps import Jumps
     from fsp.model import Model
     from fsp.model.tree import Expression
 
-VISIBLE = 1e-12  # relative error of a rate that is worth a remark
-WAYS_OUT = (
-    "write it without, as 2*exp(-x/2)*sinh(x/2) in place of 1 - exp(-x), or x/(sqrt(a + x) + sqrt(a)) in place of "
-    "sqrt(a + x) - sqrt(a)"
-)
 MOST_SLOTS = 16  # slices added in one pass: beyond, the processor runs out of registers
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Jumps:
-    """The changes of a network, in falling lexicographic order; those of zero do nothing.
-
-    Parameters
-    ----------
-    changes
-        Copy numbers added, (n_changes, n_species).
-    reactions
-        Indices of the reactions of each.
-    timed
-        Whether a rate of each depends on time, (n_changes,).
-    """
-
-    changes: IntArray
-    reactions: tuple[tuple[int, ...], ...]
-    timed: BoolArray
-
-    @property
-    def n_above(self) -> int:
-        """Number of changes before that of the diagonal, zero."""
-        return sum(tuple(change) > (0,) * len(change) for change in self.changes.tolist())
-
-
-def jumps_of(model: Model) -> Jumps:
-    """Group the reactions by change."""
-    model.require_untimed("A generator")
-    groups: dict[tuple[int, ...], list[int]] = {}
-    for k, change in enumerate(model.change.tolist()):
-        if any(change):
-            groups.setdefault(tuple(change), []).append(k)
-    ordered = sorted(groups, reverse=True)
-    reactions = tuple(tuple(groups[change]) for change in ordered)
-    timed = np.array([bool(model.time_dependent[list(ks)].any()) for ks in reactions], dtype=np.bool_)
-    return Jumps(np.array(ordered, dtype=np.int64).reshape(len(ordered), model.n_species), reactions, timed)
 
 
 @dataclass(slots=True, eq=False)
@@ -86,73 +44,15 @@ class _Group:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Clocks:
-    """How the scales of a plan depend on time.
+    """How the scales of a plan depend on time."""
 
-    Parameters
-    ----------
-    trees
-        The functions of time; the first is one.
-    of_scale
-        Which of them multiplies each scale, (n_scales,).
-    scalable
-        Whether a plan for another time differs by its scales alone.
-    """
-
-    trees: tuple[Expression, ...]
-    of_scale: IntArray
-    scalable: bool
+    trees: tuple[Expression, ...]  # the functions of time; the first is one
+    of_scale: IntArray  # which of them multiplies each scale, (n_scales,)
+    scalable: bool  # whether a plan for another time differs by its scales alone
 
     def values(self, t: float) -> FloatArray:
         """Return the functions at time `t`, (n_clocks,)."""
         return np.array([value_of(tree, t) for tree in self.trees])
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class RateErrors:
-    """How far the rates of a space may be from the exact ones, whatever the clocks.
-
-    Parameters
-    ----------
-    relative
-        Relative error of all rates, but for what is in `absolute`.
-    absolute
-        What the rates out of a state may be off beyond that, for each clock, (n_clocks,) 1/time.
-    worst
-        Largest relative error of a single rate; infinite where one is zero and may be another.
-    reaction
-        Index of the reaction whose rate has the largest error.
-    """
-
-    relative: float
-    absolute: FloatArray
-    worst: float
-    reaction: int
-
-    @classmethod
-    def of(cls, parts: list[Term | Joint], clocks: dict[Expression, int]) -> RateErrors:
-        """Collect the errors of all parts of the rates; they add up where they are not relative."""
-        absolute = np.zeros(len(clocks))
-        for part in parts:
-            absolute[clocks[part.clock if isinstance(part, Term) else ONE]] += part.accuracy.absolute
-        found = [(part.accuracy.relative, part.accuracy.worst) for part in parts]
-        relative, worst = (max(own, default=0.0) for own in (zip(*found, strict=True) if found else ((), ())))
-        least = max(parts, key=lambda part: (part.accuracy.absolute, part.accuracy.worst), default=None)
-        return cls(relative, absolute, worst, -1 if least is None else least.reaction)
-
-    @property
-    def lost(self) -> float:
-        """An estimate of what rounding in rate formulas does to an answer; 0 where that is nothing beside the rest."""
-        return min(2.0, self.worst) if self.worst > ORDINARY else 0.0
-
-    def remarks(self, model: Model) -> tuple[str, ...]:
-        """Name the rate whose formula loses digits, if one does."""
-        if not self.worst > VISIBLE:
-            return ()
-        digits = max(0, math.floor(-math.log10(min(self.worst, 1.0))))
-        return (
-            f"the formula of the rate of '{model.reactions[self.reaction].name}' has {digits or 'no'} correct digits "
-            f"in some states, where it subtracts nearly equal numbers or decides within its rounding; {WAYS_OUT}",
-        )
 
 
 def weighted(plan: Plan, clocks: Clocks, weights: FloatArray) -> Plan:
@@ -160,7 +60,7 @@ def weighted(plan: Plan, clocks: Clocks, weights: FloatArray) -> Plan:
     return plan._replace(scales=plan.scales * weights[clocks.of_scale])
 
 
-def without_zeros(plan: Plan) -> Plan:
+def without_zero_groups(plan: Plan) -> Plan:
     """Return a plan without the groups whose scales are all zero."""
     stays = np.array([plan.scales[first:end].any() for first, end in plan.groups[:, :2]], dtype=np.bool_)
     groups = plan.groups[stays]
@@ -180,12 +80,7 @@ def clocks_of(plan: Plan, clocks: Clocks, c: int) -> set[int]:
 def build(model: Model, layout: Layout, jumps: Jumps, t: float) -> tuple[Plan, Plan, Clocks, RateErrors]:
     """Return the plans of ``A v`` and ``Aᵀ v`` on a layout, the clocks that multiply their scales, and their errors.
 
-    What does not factorise in time is taken at time `t`.
-
-    Raises
-    ------
-    ModelError
-        If a propensity is negative, not finite, or positive where a count would become negative.
+    What does not factorise in time is taken at time `t`.  A ModelError names what is no propensity.
     """
     found = [[coefficients(model, layout, k, t) for k in ks] for ks in jumps.reactions]
     scalable = all(of_reaction for own in found for _, of_reaction in own)

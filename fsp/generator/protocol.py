@@ -8,29 +8,15 @@ if TYPE_CHECKING:
     from fsp.arrays import FloatArray
     from fsp.generator.generator import Generator
     from fsp.generator.operator import Operator
-    from fsp.generator.plan import RateErrors
+    from fsp.generator.rate_errors import RateErrors
     from fsp.generator.sinks import Leak
     from fsp.model import Model
     from fsp.model.tree import Expression
     from fsp.space.protocol import AnySpace
 
 
-class AnyGenerator(Protocol):
-    """A `fsp.Generator` or a `fsp.petsc.Generator`.
-
-    Vectors, and the sources of leaks, are those of this process's own states, (n,); single numbers are of all states.
-    """
-
-    @property
-    def model(self) -> Model: ...
-
-    @property
-    def space(self) -> AnySpace: ...
-
-    @property
-    def t(self) -> float: ...
-
-    # ---- time
+class InTime(Protocol):
+    """How a generator depends on time, and the generators of other times and parts that are made of it."""
 
     @property
     def is_constant(self) -> bool: ...
@@ -50,6 +36,22 @@ class AnyGenerator(Protocol):
     def with_clocks(self, values: FloatArray) -> Self: ...
 
     def is_near(self, other: Self, tolerance: float) -> bool: ...
+
+
+class AnyGenerator(InTime, Protocol):
+    """A `fsp.Generator` or a `fsp.petsc.Generator`.
+
+    Vectors, and the sources of leaks, are those of this process's own states, (n,); single numbers are of all states.
+    """
+
+    @property
+    def model(self) -> Model: ...
+
+    @property
+    def space(self) -> AnySpace: ...
+
+    @property
+    def t(self) -> float: ...
 
     # ---- products
 

@@ -15,54 +15,31 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fsp.arrays import BoolArray, FloatArray, IntArray
+    from fsp.generator.jumps import Jumps
     from fsp.generator.kernels import Plan
-    from fsp.generator.plan import Clocks, Jumps
+    from fsp.generator.plan import Clocks
     from fsp.model import Model
     from fsp.space import StateSpace
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Leak:
-    """The jumps of one kind that leave the space.
+    """The jumps of one kind that leave the space."""
 
-    Parameters
-    ----------
-    change
-        Copy numbers added, (n_species,).
-    reactions
-        Indices of the reactions.
-    sources
-        Indices of the states that they leave from, (m,).
-    rates
-        Their rates, (m,), 1/time.
-    """
-
-    change: IntArray
-    reactions: tuple[int, ...]
-    sources: IntArray
-    rates: FloatArray
+    change: IntArray  # copy numbers added, (n_species,)
+    reactions: tuple[int, ...]  # indices of the reactions
+    sources: IntArray  # indices of the states that they leave from, (m,)
+    rates: FloatArray  # their rates, (m,), 1/time
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sinks:
-    """What leaves a space.
+    """What leaves a space."""
 
-    Parameters
-    ----------
-    names
-        The boundary that each sink stands for.
-    leaks
-        The jumps, by kind.
-    rows
-        The sink that each jump of each leak goes to, (m,) each.
-    n
-        Number of states.
-    """
-
-    names: tuple[str, ...]
-    leaks: tuple[Leak, ...]
-    rows: tuple[IntArray, ...]
-    n: int
+    names: tuple[str, ...]  # the boundary that each sink stands for
+    leaks: tuple[Leak, ...]  # the jumps, by kind
+    rows: tuple[IntArray, ...]  # the sink that each jump of each leak goes to, (m,) each
+    n: int  # number of states
 
     def matrix(self) -> Any:
         """Return the rates into each sink, (n_sinks, n) scipy sparse array."""

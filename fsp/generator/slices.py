@@ -21,57 +21,28 @@ PLACES_32 = 2**31 - 2**16  # entries of a vector, and of the tables, whose place
 
 
 class Slices(NamedTuple):
-    """One operator of the closed chain, ready for products.
+    """One operator of the closed chain, ready for products."""
 
-    Parameters
-    ----------
-    shape
-        () for a pass over each slice, or three tuples whose lengths say how many slots the pass over all slices has.
-    starts
-        First index of each run, (n_runs + 1,).
-    origins
-        Place in the vector of what is added to the first state of a run, were it reached, (n_runs, n_slots).
-    begins, ends
-        The states of a run that a slice reaches, (n_runs, n_slots).
-    places
-        Place in `tables` of the first state of a run, (n_runs, n_slots).
-    scales
-        Scalars, (n_runs, n_slots).
-    low, high
-        The states of a run that all its slices reach, (n_runs,).
-    loss_places, loss_scales
-        The same for the exit rate: (n_runs, n_loss), and (n_runs, n_loss + 1), the last scalar of what has no table.
-    more_from
-        First of the further slices of each run, into which one change leads from several runs, (n_runs + 1,).
-    more
-        Slot, origin, begin, end, place of the further slices, (n_more, 5).
-    more_scales
-        Their scalars, (n_more,).
-    tables
-        Pool of all tables.
-    n_plain
-        Number of slots without a table, which come first.
-    sink_starts, sink_indices, sink_rates
-        Rates into the sinks, as CSR arrays.
-    """
-
+    # () for a pass over each slice, or three tuples whose lengths say how many slots the pass over all slices has
     shape: Any
-    starts: Any
-    origins: Any
-    begins: Any
-    ends: Any
-    places: Any
-    scales: Any
-    low: Any
+    starts: Any  # first index of each run, (n_runs + 1,)
+    origins: Any  # place in the vector of what is added to the first state of a run, were it reached, (n_runs, n_slots)
+    begins: Any  # the first state of a run that a slice reaches, (n_runs, n_slots)
+    ends: Any  # and the first after them
+    places: Any  # place in `tables` of the first state of a run, (n_runs, n_slots)
+    scales: Any  # scalars, (n_runs, n_slots)
+    low: Any  # the same of what all slices of a run reach, (n_runs,)
     high: Any
+    # the same for the exit rate: (n_runs, n_loss), and (n_runs, n_loss + 1), the last scalar of what has no table
     loss_places: Any
     loss_scales: Any
+    # first of the further slices of each run, into which one change leads from several runs, (n_runs + 1,)
     more_from: Any
-    more: Any
-    more_scales: Any
-    tables: Any
-    n_plain: int
-    sink_starts: Any
+    more: Any  # slot, origin, begin, end, place of the further slices, (n_more, 5)
+    more_scales: Any  # their scalars, (n_more,)
+    tables: Any  # pool of all tables
+    n_plain: int  # number of slots without a table, which come first
+    sink_starts: Any  # rates into the sinks, as CSR arrays: indptr
     sink_indices: Any
     sink_rates: Any
 

@@ -29,8 +29,9 @@ from fsp.jobs.batch import (
     tried,
 )
 from fsp.output.locks import locked
-from fsp.petsc.comm import Communicator, meet
+from fsp.petsc.comm import Communicator
 from fsp.petsc.resuming import can_go_on
+from fsp.petsc.termination import meet
 
 if TYPE_CHECKING:
     from fsp.distribution import Solution

@@ -28,7 +28,7 @@ from fsp.output import files
 from fsp.petsc.distribution import Distribution
 from fsp.petsc.space import StateSpace
 from fsp.space.encoding import Dependence, Encoding
-from fsp.space.runs import Runs
+from fsp.space.runs import KeyRuns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -188,8 +188,8 @@ class Checkpoint:
                 keys = np.concatenate([keys, np.frombuffer(content[:a], np.int64).reshape(-1, n_words)])
                 lengths = np.concatenate([lengths, np.frombuffer(content[a:b], np.int64)])
                 p = np.concatenate([p, np.frombuffer(content[b:])])
-        # Runs that were cut between two ranks are joined again by the union.
-        runs = Runs.of_lengths(keys, lengths).union(Runs.of_lengths(keys[:0], lengths[:0]))
+        # KeyRuns that were cut between two ranks are joined again by the union.
+        runs = KeyRuns.of_lengths(keys, lengths).union(KeyRuns.of_lengths(keys[:0], lengths[:0]))
         space = StateSpace(comm, entry["species"], encoding, runs)
         own, _ = comm.exchange(p, space.ranges.cuts_of(runs))
         fields = dict(entry["fields"], notes=tuple(entry["fields"]["notes"]))

@@ -33,21 +33,11 @@ MOST_PARTS = 2_000_000  # of all ranks, whose graph every rank holds
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Parts:
-    """The strongly connected parts of each rank's states, as a graph that all ranks hold.
+    """The strongly connected parts of each rank's states, as a graph that all ranks hold."""
 
-    Parameters
-    ----------
-    label
-        Part of each of this rank's states, (n_local,).
-    n
-        Number of parts of all ranks.
-    edges
-        Jumps between different parts, from and to, (m, 2).
-    """
-
-    label: IntArray
-    n: int
-    edges: IntArray
+    label: IntArray  # part of each of this rank's states, (n_local,)
+    n: int  # number of parts of all ranks
+    edges: IntArray  # jumps between different parts, from and to, (m, 2)
 
     def classes(self, more: IntArray) -> tuple[IntArray, BoolArray]:
         """Return the class of each part, (n,), and which classes are closed where jumps `more` (k, 2) are added."""
@@ -63,25 +53,13 @@ class Parts:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClosedChain:
-    """The chain on a space with its leaks closed, as `fsp.chains.classes.close_leaks` does.
-
-    Parameters
-    ----------
-    rows
-        This rank's rows, (n_local, n) CSR array.
-    leak_rates
-        Rates at which transient states leave the space, (n_local,).
-    number
-        Closed class of each of this rank's states, -1 for transient ones, (n_local,).
-    sizes
-        Number of states of each closed class, (n_classes,).
-    """
+    """The chain on a space with its leaks closed, as `fsp.chains.classes.close_leaks` does."""
 
     comm: Communicator
-    rows: Any
-    leak_rates: FloatArray
-    number: IntArray
-    sizes: IntArray
+    rows: Any  # this rank's rows, (n_local, n) CSR array
+    leak_rates: FloatArray  # rates at which transient states leave the space, (n_local,)
+    number: IntArray  # closed class of each of this rank's states, -1 for transient ones, (n_local,)
+    sizes: IntArray  # number of states of each closed class, (n_classes,)
 
     @contextmanager
     def matrix(self) -> Iterator[Any]:
@@ -97,11 +75,6 @@ def close_leaks(generator: Generator, start: FloatArray) -> ClosedChain:
     """Return the chain on the space with its leaks closed: reflected, or led back to `start` (n_local,).
 
     A class that can not lead to an initial state any more is closed, however it leaks.
-
-    Raises
-    ------
-    StateSpaceError
-        If the space has more strongly connected parts than one rank can look at.
     """
     comm, leak_rates = generator.comm, generator.leak_rates
     rows = generator.rows
@@ -221,23 +194,10 @@ def _numbered(generator: Generator, parts: Parts, of_part: IntArray, closed: Boo
 
 
 def absorption(chain: ClosedChain, matrix: Any, start: FloatArray, mean_times: MeanTimes) -> Absorption:
-    """Follow the distribution `start` (n_local,) into the closed classes; what leaks on the way is lost.
+    """Follow the distribution `start` (n_local,) into the closed classes of a chain; what leaks on the way is lost.
 
-    The occupation is that of this rank's states; see `fsp.chains.classes.absorption`.
-
-    Parameters
-    ----------
-    chain, matrix
-        The chain, and its PETSc matrix.
-    start
-        The distribution.
-    mean_times
-        Solves a linear system: a PETSc matrix and this rank's part of the right side.
-
-    Raises
-    ------
-    ConvergenceError
-        If the probabilities do not sum to one.
+    `matrix` is that of the chain in PETSc, and `mean_times` solves a system with one; see
+    `fsp.chains.classes.absorption`.
     """
     comm = chain.comm
     weights = _by_class(chain, start)

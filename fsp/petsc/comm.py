@@ -1,4 +1,4 @@
-"""What ranks say to each other: agreement on errors, sums, exchanges of rows, and an end that no rank waits for.
+"""What ranks say to each other: agreement on errors, sums, and exchanges of rows.
 
 The rules are in docs/mpi.md.  A block under `agree` holds no collective call; what it raises on any rank is raised on
 all ranks.  What a user asks of things that are spread over ranks goes through `together`, which compares what the ranks
@@ -7,38 +7,41 @@ ask: a question that one rank asks alone is refused when another asks something 
 
 from __future__ import annotations
 
-import atexit
 import pickle
 import sys
-import time
 import traceback
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache, wraps
-from math import inf
-from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, TypeVar, cast
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
 import numpy as np
 
 from fsp.errors import ArgumentError, BackendError, FSPError
 from fsp.petsc.environment import load
-from fsp.petsc.flags import say_unused
+from fsp.petsc.termination import A_FAILURE, THE_END, compare, end_all, wait_for_the_end, watch_exceptions
 
 if TYPE_CHECKING:
     from fsp.arrays import IntArray
 
+
+class _Spread(Protocol):
+    """What is spread over ranks."""
+
+    @property
+    def comm(self) -> Communicator:
+        """The ranks."""
+        ...
+
+
 T = TypeVar("T")
-S = TypeVar("S")
+S = TypeVar("S", bound=_Spread)
 P = ParamSpec("P")
 LARGEST_MESSAGE = 2**31 - 1  # what MPI counts with an int: numbers that one call sends from, or brings to, one rank
 # The larger one of the bits of either is that of the other type, and the smaller one too, in the other place.
 _FLOAT_MARKS = np.array([1.0, 2.0])
-_INTEGER_MARKS = _FLOAT_MARKS[::-1].copy().view(np.int64)
-GRACE = 10.0  # seconds in which all ranks must fail, or one ends the others
+_INTEGER_MARKS = _FLOAT_MARKS[::-1].copy().view(np.int64)  # as above
 PATIENCE = 30.0  # seconds after which a rank says that it waits for the others to ask the same
-NAP = 1e-4  # seconds between looks at whether the others are there
-THE_END, A_FAILURE = "the end of the program", "an error"  # where a rank may be that is in no question
 
 
 class Communicator:
@@ -108,13 +111,13 @@ class Communicator:
 
     def share(self, make: Callable[[], T]) -> T:
         """Return on every rank what `make` returns on the first: it is called on that rank only, and pickled."""
-        value: T | None = None
+        made: list[T] = []
         with self.agree():
             if self.rank == 0:
-                value = make()
+                made = [make()]
                 if self.size > 1:
-                    pickle.dumps(value)
-        return self.mpi.bcast(value) if self.size > 1 else value  # type: ignore[return-value]
+                    pickle.dumps(made)
+        return (self.mpi.bcast(made) if self.size > 1 else made)[0]
 
     def require_same(self, value: Any, what: str) -> None:
         """Raise an ArgumentError unless all ranks have an equal `value`."""
@@ -145,7 +148,7 @@ class Communicator:
                     f"call: it does not belong under `if rank == 0`"
                 )
 
-        asked = _compare(self.mpi, what, waiting)
+        asked = compare(self.mpi, what, waiting)
         if asked is None:
             return
         other = next(rank for rank, one in enumerate(asked) if one != asked[0])
@@ -159,7 +162,7 @@ class Communicator:
             traceback.print_stack()
             self._print(f"{type(error).__name__}: {error}")
             self.mpi.Abort(1)
-        _wait_for_the_end()
+        wait_for_the_end()
 
     @staticmethod
     def _print(line: str) -> None:
@@ -288,96 +291,10 @@ def collective(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S
 
     @wraps(method)
     def asked(self: S, *args: P.args, **options: P.kwargs) -> T:
-        comm: Communicator = self.comm  # type: ignore[attr-defined]
-        comm.together(f"{type(self).__name__}.{method.__name__}")
+        self.comm.together(f"{type(self).__name__}.{method.__name__}")
         return method(self, *args, **options)
 
     return cast("Callable[Concatenate[S, P], T]", asked)
-
-
-@cache
-def watch_exceptions() -> None:
-    """See to it that no rank waits for one that has ended: an exception that nobody catches ends all, and once."""
-    world = load().MPI.COMM_WORLD
-    if world.Get_rank() == 0:
-        atexit.register(say_unused)
-    if world.Get_size() > 1:
-        atexit.register(_end_together)
-        sys.excepthook = lambda kind, error, trace: end_all(
-            world, "".join(traceback.format_exception(kind, error, trace)).rstrip(), error
-        )
-
-
-def _end_together() -> None:
-    """Meet the other ranks at the end; where one asks something of this rank instead, it ends all."""
-    if _compare(load().MPI.COMM_WORLD, THE_END, lambda seconds: None) is not None:
-        _wait_for_the_end()
-
-
-def _compare(mpi: Any, what: str, waiting: Callable[[float], None]) -> list[str] | None:
-    """Return None when all ranks have come with the same, else what each has come with.
-
-    `waiting` is called with the seconds that have passed until all are here.
-    """
-    mark = zlib.crc32(what.encode())
-    own, extremes = np.array([mark, -mark]), np.empty(2, dtype=np.int64)  # `own` must live until the request is done
-    request = mpi.Iallreduce(own, extremes, op=load().MPI.MAX)
-    since = time.monotonic()
-    while not request.Test():
-        waiting(time.monotonic() - since)
-        time.sleep(NAP)
-    if extremes[0] == -extremes[1]:
-        return None
-    asked: list[str] = mpi.allgather(what)
-    return asked
-
-
-def _wait_for_the_end() -> NoReturn:
-    """Wait until another rank, which knows what is wrong, has ended this one."""
-    while True:
-        time.sleep(1.0)
-
-
-def end_all(mpi: Any, message: str, error: BaseException) -> None:
-    """Print a message once and return where all ranks are here soon; else print it and end the other ranks.
-
-    Parameters
-    ----------
-    mpi
-        The communicator of mpi4py.
-    message, error
-        What to print on standard error, and what it is about.
-    """
-    meet(mpi, message)
-    messages = mpi.allgather((message, getattr(error, "agreed", False)))
-    if mpi.Get_rank() == 0:
-        texts = list(dict.fromkeys(text for text, _ in messages))
-        if all(agreed for _, agreed in messages):
-            texts = [max(texts, key=len)]  # that of a rank on which it arose says where from
-        print("\n".join(texts), file=sys.stderr, flush=True)
-    mpi.Barrier()  # mpirun ends all ranks when the first has failed: not before the message is out
-
-
-def meet(mpi: Any, message: str | None) -> None:
-    """Return when all ranks are here; print a message and end all where this one has failed and others do not come.
-
-    Parameters
-    ----------
-    mpi
-        The communicator of mpi4py.
-    message
-        How this rank has failed; None where it has not, and waits as long as it takes.
-    """
-
-    def end(seconds: float = inf) -> None:
-        if message is not None and seconds > GRACE:
-            place = f"rank {mpi.Get_rank()} of {mpi.Get_size()}"
-            print(f"{message}\n({place}; it ends the others)", file=sys.stderr, flush=True)
-            mpi.Abort(1)
-
-    if _compare(mpi, A_FAILURE, end) is not None:
-        end()
-        _wait_for_the_end()
 
 
 def _pickled(error: Exception) -> bytes:

@@ -27,19 +27,7 @@ DAVIDSON = ("gd", "jd")
 def eigensolver(comm: Communicator, matrix: Any, options: Options, n: int, inner: str) -> Iterator[Any]:
     """Solve for the `n` eigenvalues nearest to zero; the solver, which has run, lives as long as the block.
 
-    Parameters
-    ----------
-    comm, matrix, options
-        The ranks, a generator, and what the user asks for.
-    n
-        Number of eigenvalues.
-    inner
-        How the shifted systems are solved: ``"direct"`` or ``"iterative"``.
-
-    Raises
-    ------
-    ArgumentError
-        If `options` ask for a Davidson method.
+    `inner` says how the shifted systems are solved: ``"direct"`` or ``"iterative"``.
     """
     asked = options.given.get("eps_type")
     if asked in DAVIDSON:  # all ranks have the same options

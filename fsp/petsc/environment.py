@@ -10,7 +10,7 @@ import numpy as np
 
 from fsp.errors import BackendError
 
-OLDEST = (3, 18)
+OLDEST = (3, 18)  # of PETSc and SLEPc: that of Debian 12, on which the tests run
 HOW_TO_INSTALL = """\
 Debian, Ubuntu:      apt-get install python3-petsc4py python3-slepc4py python3-mpi4py openmpi-bin, and an environment
                      made by ci/mpi, whose numpy is older than 2
@@ -21,20 +21,12 @@ a cluster's PETSc:   export PETSC_DIR=... PETSC_ARCH=... SLEPC_DIR=...
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """PETSc, SLEPc and MPI as they are installed here.
+    """PETSc, SLEPc and MPI as they are installed here."""
 
-    Parameters
-    ----------
-    PETSc, SLEPc, MPI
-        The modules.
-    index_type
-        Type of PETSc's indices, int32 or int64.
-    """
-
-    PETSc: Any
+    PETSc: Any  # the modules
     SLEPc: Any
     MPI: Any
-    index_type: type[np.signedinteger[Any]]
+    index_type: type[np.signedinteger[Any]]  # type of PETSc's indices, int32 or int64
 
     @property
     def largest_index(self) -> int:
@@ -44,13 +36,7 @@ class Environment:
 
 @cache
 def load() -> Environment:
-    """Import what is installed.
-
-    Raises
-    ------
-    BackendError
-        If something is missing, older than 3.18, or made for complex numbers.
-    """
+    """Import what is installed; a BackendError says what is missing, too old, or made for complex numbers."""
     modules = _imported()
     PETSc, SLEPc, MPI = modules
     for name, version in (("PETSc", PETSc.Sys.getVersion()), ("SLEPc", SLEPc.Sys.getVersion())):

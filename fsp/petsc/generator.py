@@ -7,36 +7,33 @@ matrix, with global columns.  Sinks are counted on each rank for its own states;
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import sparse
 
-from fsp.errors import BackendError, StateSpaceError
+from fsp.errors import BackendError
 from fsp.generator import Generator as LocalGenerator
-from fsp.generator import Leak
-from fsp.generator.generator import LONG, RUN_STATES, SHORT, n_pairs
+from fsp.generator.base import check_space
+from fsp.generator.family import LONG
+from fsp.generator.generator import RUN_STATES, SHORT
 from fsp.generator.inner import inner_runs
+from fsp.generator.jumps import jumps_of
+from fsp.generator.matrices import n_pairs
 from fsp.generator.operator import Operator, RowOperator, RunOperator
-from fsp.generator.plan import jumps_of, shape_of
+from fsp.generator.plan import shape_of
+from fsp.generator.sinks import Leak, Sinks
 from fsp.generator.slices import slices_of
-from fsp.petsc.environment import load
 from fsp.petsc.halo import Halo
-from fsp.petsc.systems import assembled
+from fsp.petsc.matrices import PETScMatrices
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from fsp.arrays import FloatArray, IntArray
-    from fsp.generator.plan import Jumps, RateErrors
+    from fsp.generator.jumps import Jumps
     from fsp.generator.protocol import AnyGenerator
-    from fsp.generator.sinks import Sinks
+    from fsp.generator.rate_errors import RateErrors
     from fsp.model import Model
-    from fsp.model.tree import Expression
     from fsp.petsc.space import StateSpace
 
 
@@ -64,7 +61,7 @@ class _Frame:
         self.names = tuple(dict.fromkeys(name for _, _, name in every))
 
 
-class Generator:
+class Generator(PETScMatrices):
     """The CME generator A on a space that is spread over ranks; `generator @ p` is the product.
 
     Vectors are the parts of this rank: (n_local,) arrays in the order of its states.  Methods that say so are
@@ -86,12 +83,7 @@ class Generator:
     """
 
     def __init__(self, model: Model, space: StateSpace, t: float = 0.0) -> None:
-        if not len(space):
-            raise StateSpaceError("A generator must have a state, but the space is empty.")
-        if space.species != model.species:
-            raise StateSpaceError(
-                f"The space must have the species of the model, {model.species}, but has {space.species}."
-            )
+        check_space(model, space)
         frame = _Frame(model, space)
         with space.comm.agree():
             local = LocalGenerator(model, frame.halo.extended, t)
@@ -101,7 +93,8 @@ class Generator:
     def _take(self, frame: _Frame, local: LocalGenerator) -> None:
         self._frame, self.local = frame, local
         self.model, self.space, self.comm, self.halo = frame.model, frame.space, frame.comm, frame.halo
-        self.t = local.t
+        self.n_local = frame.halo.n
+        self.t, self.is_constant, self.clocks = local.t, local.is_constant, local.clocks
 
     def _with(self, local: LocalGenerator) -> Generator:
         if local is self.local:
@@ -121,25 +114,15 @@ class Generator:
             local = self.local.at(t) if self.is_scalable else LocalGenerator(self.model, self.halo.extended, t)
         return self._with(local)
 
-    @property
-    def is_constant(self) -> bool:
-        """Whether no propensity depends on time."""
-        return self.local.is_constant
+    @cached_property
+    def is_scalable(self) -> bool:
+        """Whether ``A(t) = Σ_l clock_l(t) A_l`` with constant A_l.  Collective when first asked for."""
+        same = self.comm.mpi.allgather(tuple(map(str, self.clocks)))
+        return self.comm.all(self.local.is_scalable) and len(set(same)) == 1
 
     def held(self, values: FloatArray) -> Generator:
         """Return ``Σ_l values[l] A_l``, (n_clocks,), at all times: where the functions of time stay as they are."""
         return self._with(self.local.held(values))
-
-    @cached_property
-    def is_scalable(self) -> bool:
-        """Whether ``A(t) = Σ_l clock_l(t) A_l`` with constant A_l.  Collective when first asked for."""
-        same = self.comm.mpi.allgather(tuple(map(str, self.local.clocks)))
-        return self.comm.all(self.local.is_scalable) and len(set(same)) == 1
-
-    @property
-    def clocks(self) -> tuple[Expression, ...]:
-        """The functions of time clock_l, as trees; the first is one."""
-        return self.local.clocks
 
     def part(self, index: int) -> Generator:
         """Return A_l, the part of the generator that one clock multiplies."""
@@ -155,19 +138,6 @@ class Generator:
 
     # ---- the operator -------------------------------------------------------------------------------------
 
-    def __len__(self) -> int:
-        """Return the number of states of all ranks."""
-        return len(self.space)
-
-    @property
-    def n_local(self) -> int:
-        """Number of states of this rank."""
-        return self.halo.n
-
-    def __matmul__(self, p: FloatArray) -> FloatArray:
-        """Return this rank's part of ``A p`` for its part of `p`, (n_local,).  Collective."""
-        return self.operator.apply(p)
-
     @cached_property
     def T(self) -> Operator:  # noqa: N802 - the transpose, as numpy and scipy call it
         """The adjoint, whose products are collective."""
@@ -182,29 +152,17 @@ class Generator:
         over the ranks' vectors; products and their sums are collective.
         """
         mean_length = len(self) / self.comm.sum(len(self.space.runs.keys))
-        alone = self._ghosts is None
+        is_spread = self.comm.size > 1
         if len(self) < RUN_STATES or mean_length < SHORT:
-            if alone:
-                return RowOperator(self._closed_rows(), self.n_local)
-            return RowOperator(self.rows, self.n_local, self.halo, self.sinks)
+            if is_spread:
+                return RowOperator(self.rows, self.n_local, self.halo, self.sinks)
+            return RowOperator(self.closed_rows(), self.n_local)
         plan, own = self.local.plans[0], self.halo.own
         shape = shape_of(plan) if mean_length >= LONG else ()
-        if alone:
+        if not is_spread:
             return RunOperator(slices_of(plan, shape, self.sinks), own=own)
         inner = inner_runs(plan, *own)
         return RunOperator(slices_of(plan, shape), ghosts=self.halo, own=own, inner=inner, sinks=self.sinks)
-
-    @property
-    def _ghosts(self) -> Halo | None:
-        return self.halo if self.comm.size > 1 else None
-
-    def _closed_rows(self) -> Any:
-        """Return the rows of all states and after them the sinks, where there is one rank, (size, size) CSR array."""
-        first, end = self.halo.own
-        rows = sparse.vstack([self.rows[:, first:end], self.sinks], format="csr")
-        matrix = sparse.csr_array((rows.data, rows.indices, rows.indptr), shape=(rows.shape[0], rows.shape[0]))
-        matrix.sort_indices()
-        return matrix
 
     @property
     def rows(self) -> Any:
@@ -225,54 +183,19 @@ class Generator:
         return float(self.comm.max(self.exit_rates.max(initial=0.0)))
 
     @cached_property
-    def leaks(self) -> tuple[Leak, ...]:
-        """The jumps that leave the space, by kind: the same kinds on all ranks, each with this rank's sources."""
-        return tuple(leak for leak, _ in self._own)
-
-    @property
-    def sink_names(self) -> tuple[str, ...]:
-        """The boundary that each sink stands for, as on all ranks."""
-        return self._frame.names
-
-    @property
-    def n_sinks(self) -> int:
-        """Number of sinks; 0 where no jump leaves the space."""
-        return len(self.sink_names)
-
-    @cached_property
-    def sinks(self) -> Any:
-        """Rates into each sink from this rank's states, (n_sinks, n_local) scipy sparse array, 1/time."""
-        shape = (self.n_sinks, self.n_local)
-        if not self._own:
-            return sparse.csr_array(shape)
-        row = np.concatenate([rows for _, rows in self._own])
-        column = np.concatenate([leak.sources for leak, _ in self._own])
-        rates = np.concatenate([leak.rates for leak, _ in self._own])
-        return sparse.coo_array((rates, (row, column)), shape=shape).tocsr()
-
-    @cached_property
-    def leak_rates(self) -> FloatArray:
-        """Rate of leaving the space from each of this rank's states, (n_local,), 1/time."""
-        rates = np.zeros(self.n_local)
-        for leak in self.leaks:
-            rates[leak.sources] += leak.rates
-        return rates
-
-    @cached_property
-    def _own(self) -> list[tuple[Leak, IntArray]]:
-        """Leaks of the own states, and the sink of each jump."""
-        sinks, jumps = self.local.ways_out, self._frame.jumps
-        own = _own_leaks(sinks, self.halo, jumps)
-        number = np.array([self.sink_names.index(n) if n in self.sink_names else -1 for n in sinks.names], dtype=int)
+    def ways_out(self) -> Sinks:
+        """The jumps that leave the space from own states: kinds and sinks are the same on all ranks, as in serial."""
+        frame, local = self._frame, self.local.ways_out
+        own = _own_leaks(local, self.halo, frame.jumps)
+        number = np.array([frame.names.index(n) if n in frame.names else -1 for n in local.names], dtype=np.int64)
         nothing = np.empty(0, dtype=np.int64)
-        found = []
-        for c in self._frame.kinds:
-            if c in own:
-                leak, rows = own[c]
-                found.append((leak, number[rows]))
-            else:
-                found.append((Leak(jumps.changes[c], jumps.reactions[c], nothing, np.empty(0)), nothing))
-        return found
+        leaks, rows = [], []
+        for c in frame.kinds:
+            none = Leak(frame.jumps.changes[c], frame.jumps.reactions[c], nothing, np.empty(0)), nothing
+            leak, row = own.get(c, none)
+            leaks.append(leak)
+            rows.append(number[row])
+        return Sinks(frame.names, tuple(leaks), tuple(rows), self.n_local)
 
     # ---- what a product costs -----------------------------------------------------------------------------
 
@@ -300,95 +223,6 @@ class Generator:
     def misjudged(self, start: float, end: float) -> float:
         """Bound what errors of rates do from `start` to `end` beyond `roundings`, on any rank.  Collective."""
         return float(self.comm.max(self.local.misjudged(start, end)))
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes that the operator takes on this rank."""
-        return self.operator.nbytes
-
-    # ---- PETSc --------------------------------------------------------------------------------------------
-
-    @contextmanager
-    def aij(self) -> Iterator[Any]:
-        """Make A as a PETSc matrix of type AIJ, which lives as long as the block.  Collective.
-
-        Raises
-        ------
-        BackendError
-            If a rank has more entries than PETSc's indices can count.
-        """
-        columns = self.halo.global_index[self.rows.indices]
-        rows = (self.rows.indptr, columns, self.rows.data)
-        with assembled(self.comm, self._sizes, rows, "the matrix-free form") as matrix:
-            yield matrix
-
-    @contextmanager
-    def closed_aij(self) -> Iterator[Any]:
-        """Make the closed chain as a PETSc matrix, sinks of this rank's own after its states.  Collective.
-
-        What a sink holds is the sum over the ranks.
-        """
-        k, rows = self.n_sinks, self.rows
-        starts = self.space.ranges.starts
-        owner = np.searchsorted(starts, self.halo.global_index, side="right") - 1
-        column = self.halo.global_index + k * owner  # (n_extended,)
-        first, end = self.halo.own
-        sinks = self.sinks.tocsr()
-        indptr = rows.indptr.astype(np.int64)  # the sum may be larger than either
-        ends = np.concatenate([indptr, indptr[-1] + sinks.indptr[1:]])
-        columns = np.concatenate([column[rows.indices], column[sinks.indices + first]])
-        below = np.arange(k) + int(starts[self.comm.rank]) + k * self.comm.rank + end - first
-        # Each sink has its place on the diagonal, for what is to be added there.
-        places = ends[end - first + 1 :].copy()
-        columns = np.insert(columns, places, below)
-        values = np.insert(np.concatenate([rows.data, sinks.data]), places, 0.0)
-        ends[end - first + 1 :] += np.arange(1, k + 1)
-        n, n_all = self.n_local + k, len(self) + k * self.comm.size
-        rows_of_all = (ends, columns, values)
-        with assembled(self.comm, ((n, n_all), (n, n_all)), rows_of_all, "another solver") as matrix:
-            yield matrix
-
-    @contextmanager
-    def shell(self) -> Iterator[Any]:
-        """Make A as a PETSc matrix whose products are those of `operator`, for as long as the block.  Collective."""
-        matrix = load().PETSc.Mat().createPython(self._sizes, _Shell(self), comm=self.comm.mpi)
-        try:
-            matrix.setUp()
-            yield matrix
-        finally:
-            matrix.destroy()
-
-    @property
-    def _sizes(self) -> tuple[tuple[int, int], tuple[int, int]]:
-        return (self.n_local, len(self)), (self.n_local, len(self))
-
-
-class _Shell:
-    """What PETSc calls to apply a generator."""
-
-    def __init__(self, generator: Generator) -> None:
-        self._generator = generator
-
-    def mult(self, matrix: Any, x: Any, y: Any) -> None:
-        """Write A x to y."""
-        self._generator.operator.product(values_of(x), y.getArray())
-
-    def multTranspose(self, matrix: Any, x: Any, y: Any) -> None:  # noqa: N802 - PETSc's name
-        """Write Aᵀ x to y."""
-        y.getArray()[:] = self._generator.T @ values_of(x)
-
-    def getDiagonal(self, matrix: Any, y: Any) -> None:  # noqa: N802 - PETSc's name
-        """Write the diagonal of A to y."""
-        y.getArray()[:] = -self._generator.exit_rates
-
-
-def values_of(x: Any) -> FloatArray:
-    """Return this rank's part of a PETSc vector, (n_local,), which must not be written to.
-
-    Its flag says that it may be: kernels are compiled for such arrays.
-    """
-    view = x.getArray(readonly=True).__array_interface__
-    return np.asarray(SimpleNamespace(__array_interface__={**view, "data": (view["data"][0], False)}))
 
 
 def require_ranks(generator: Any, name: str) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from fsp.petsc.space import StateSpace, locate
 from fsp.space import StateSpace as LocalSpace
 from fsp.space.closure import sorted_unique
-from fsp.space.runs import Runs, precede
+from fsp.space.runs import KeyRuns, precede
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
@@ -24,21 +24,8 @@ TAG = 4711  # of messages with values
 class Halo:
     """The extended states of one rank, and the messages that bring their values.
 
-    Parameters
-    ----------
-    space
-        The states, in fields with room for the changes.
-    changes
-        What jumps add to counts, (n_changes, n_species).
-
-    Attributes
-    ----------
-    extended : fsp.StateSpace
-        The states before the own ones, the own ones, and those after.
-    first : int
-        How many come before the own ones.
-    global_index : (n_extended,) int array
-        Index of each extended state in the whole space.
+    `space` has fields with room for the `changes` (n_changes, n_species).  `extended` are the states before the own
+    ones, `first` of them, the own ones, and those after; `global_index` (n_extended,) are their indices in the space.
     """
 
     def __init__(self, space: StateSpace, changes: IntArray) -> None:
@@ -46,7 +33,7 @@ class Halo:
         self.n = space.n_local
         keys, index = _neighbours(space, changes)
         n_before = int(np.searchsorted(index, space.first))
-        before, after = Runs.of_keys(keys[:n_before]), Runs.of_keys(keys[n_before:])
+        before, after = KeyRuns.of_keys(keys[:n_before]), KeyRuns.of_keys(keys[n_before:])
         own_index = np.arange(space.first, space.first + self.n)
         self.global_index = np.concatenate([index[:n_before], own_index, index[n_before:]])
         if not self.n:  # a plan needs a state; nothing comes of it
@@ -128,7 +115,7 @@ def _shifted_away(space: StateSpace, shift: IntArray) -> IntArray:
     nothing = np.empty((0, runs.keys.shape[1]), dtype=np.int64)
     if size == 1 or not len(runs):
         return nothing
-    moved = Runs(runs.keys + shift, runs.starts)
+    moved = KeyRuns(runs.keys + shift, runs.starts)
     away = np.zeros(len(moved.keys), dtype=np.bool_)
     last = moved.last_keys()
     begin = space.ranges.firsts[rank] if rank else None
@@ -137,7 +124,7 @@ def _shifted_away(space: StateSpace, shift: IntArray) -> IntArray:
         away |= precede(moved.keys, begin)
     if end is not None:
         away |= ~precede(last, end)
-    some = Runs.of_lengths(moved.keys[away], moved.lengths[away]).expand() if away.any() else nothing
+    some = KeyRuns.of_lengths(moved.keys[away], moved.lengths[away]).expand() if away.any() else nothing
     outside = np.zeros(len(some), dtype=np.bool_)
     if begin is not None:
         outside |= precede(some, begin)
@@ -146,16 +133,16 @@ def _shifted_away(space: StateSpace, shift: IntArray) -> IntArray:
     return some[outside]
 
 
-def _any_state(space: StateSpace) -> Runs:
+def _any_state(space: StateSpace) -> KeyRuns:
     """Return one state of the space."""
     owner = int(np.argmax(np.diff(space.ranges.starts) > 0))
-    return Runs.of_keys(space.ranges.firsts[owner][None].copy())
+    return KeyRuns.of_keys(space.ranges.firsts[owner][None].copy())
 
 
-def _joined(*parts: Runs) -> Runs:
+def _joined(*parts: KeyRuns) -> KeyRuns:
     """Return the states of sorted sets one after the other; runs that touch stay apart."""
     keys = np.concatenate([part.keys for part in parts])
-    return Runs.of_lengths(keys, np.concatenate([part.lengths for part in parts]))
+    return KeyRuns.of_lengths(keys, np.concatenate([part.lengths for part in parts]))
 
 
 def _compact(indices: IntArray) -> Any:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.space.closure import sorted_unique
-from fsp.space.runs import Runs
+from fsp.space.runs import KeyRuns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,22 +24,15 @@ SAMPLES = 128  # keys of each rank that splitters are chosen from
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ranges:
-    """The range of keys of each rank.
+    """The range of keys of each rank."""
 
-    Parameters
-    ----------
-    firsts
-        First key of each rank, (size, n_words); that of the first rank is not looked at, since all lower keys are its
-        own.  An empty range begins where the next one does.
-    starts
-        Index of the first state of each rank, and the number of states, (size + 1,).
-    """
-
+    # first key of each rank, (size, n_words); that of the first rank is not looked at, since all lower keys are its
+    # own. An empty range begins where the next one does
     firsts: IntArray
-    starts: IntArray
+    starts: IntArray  # index of the first state of each rank, and the number of states, (size + 1,)
 
     @classmethod
-    def of(cls, comm: Communicator, runs: Runs) -> Ranges:
+    def of(cls, comm: Communicator, runs: KeyRuns) -> Ranges:
         """Return the ranges where each rank owns `runs`."""
         n_words = runs.keys.shape[1]
         own = runs.keys[0] if len(runs) else np.full(n_words, NO_KEY)
@@ -70,7 +63,7 @@ class Ranges:
             begins = np.array([place_of(keys, first) for first in self.firsts[1:].tolist()], dtype=np.int64)
         return np.diff(np.concatenate([[0], begins, [len(keys)]]))
 
-    def cuts_of(self, runs: Runs) -> IntArray:
+    def cuts_of(self, runs: KeyRuns) -> IntArray:
         """Return how many of the states of `runs` belong to each rank, (size,)."""
         return np.diff(np.array([0, *(runs.below(first) for first in self.firsts[1:].tolist()), len(runs)]))
 
@@ -80,7 +73,7 @@ def place_of(keys: IntArray, key: Sequence[int]) -> int:
     return bisect_left(range(len(keys)), tuple(key), key=lambda i: tuple(keys[i].tolist()))
 
 
-def send_runs(comm: Communicator, runs: Runs, counts: IntArray) -> Runs:
+def send_runs(comm: Communicator, runs: KeyRuns, counts: IntArray) -> KeyRuns:
     """Send `counts` (size,) states, in their order, to each rank; return the set of what has come."""
     ends = np.cumsum(counts)
     parts = [runs.part(int(end - n), int(end)) for n, end in zip(counts, ends, strict=True) if n]
@@ -90,7 +83,7 @@ def send_runs(comm: Communicator, runs: Runs, counts: IntArray) -> Runs:
     received, _ = comm.exchange(rows, of_rank)
     received = received[np.lexsort(received[:, -2::-1].T)]
     # The union joins runs that were cut or have come from several ranks.
-    return Runs.of_lengths(np.ascontiguousarray(received[:, :-1]), received[:, -1]).union(runs.part(0, 0))
+    return KeyRuns.of_lengths(np.ascontiguousarray(received[:, :-1]), received[:, -1]).union(runs.part(0, 0))
 
 
 def balanced_counts(comm: Communicator, starts: IntArray) -> IntArray:
@@ -101,7 +94,7 @@ def balanced_counts(comm: Communicator, starts: IntArray) -> IntArray:
     return counts
 
 
-def sort_to_ranks(comm: Communicator, keys: IntArray) -> Runs:
+def sort_to_ranks(comm: Communicator, keys: IntArray) -> KeyRuns:
     """Return this rank's part of the set of `keys` (m, n_words) of all ranks: repeats merged, ranges about equal.
 
     Splitters are chosen from samples of each rank's keys.
@@ -110,12 +103,12 @@ def sort_to_ranks(comm: Communicator, keys: IntArray) -> Runs:
     chosen = own[np.linspace(0, len(own) - 1, min(SAMPLES, len(own))).astype(np.int64)]
     sample = sorted_unique(np.concatenate(comm.mpi.allgather(chosen)))
     if not len(sample):
-        return Runs.of_keys(own)
+        return KeyRuns.of_keys(own)
     firsts = sample[[rank * len(sample) // comm.size for rank in range(comm.size)]]
     splitters = Ranges(firsts, np.zeros(comm.size + 1, dtype=np.int64))
     received, _ = comm.exchange(own, splitters.counts_of(own))
-    return Runs.of_keys(sorted_unique(received))
+    return KeyRuns.of_keys(sorted_unique(received))
 
 
-def _rows_of(runs: Runs) -> IntArray:
+def _rows_of(runs: KeyRuns) -> IntArray:
     return np.concatenate([runs.keys, runs.lengths[:, None]], axis=1)

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.errors import StateSpaceError
 from fsp.petsc.ranges import NO_KEY, Ranges, send_runs
-from fsp.space.runs import Runs
-from fsp.space.saturation import EVERY_FIBER, Firings
+from fsp.space.runs import KeyRuns
+from fsp.space.saturation import EVERY_FIBER, MORE, Firings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from fsp.petsc.comm import Communicator
     from fsp.space.constraints import Constraint
     from fsp.space.encoding import Encoding
+    from fsp.space.limits import Limit
 
 FIRST_STATES = 100_000  # that a rank may find before fibers are spread
 REGROWN = 2  # times the states of the rank with most that one may have found until they are spread anew
@@ -34,17 +34,11 @@ def saturate(
     comm: Communicator,
     model: Model,
     encoding: Encoding,
-    initial: Runs,
+    initial: KeyRuns,
     constraints: Sequence[Constraint],
-    limit: tuple[int, str],
-) -> Runs | None:
-    """Return this rank's part of the closure of `initial`, None on all ranks where that needs a search by levels.
-
-    Raises
-    ------
-    StateSpaceError
-        If it has more states than the limit.
-    """
+    limit: Limit,
+) -> KeyRuns | None:
+    """Return this rank's part of the closure of `initial`, None on all ranks where that needs a search by levels."""
     firings = None
     with comm.agree():
         firings = Firings.of(model, encoding, constraints)
@@ -54,18 +48,12 @@ def saturate(
 
 
 class _Saturation:
-    """A set that is closed, on each rank the fibers of its range.
+    """A set that is closed, on each rank the fibers of its range: keys without the last `bits`."""
 
-    Parameters
-    ----------
-    bits
-        Width of the field of the last coordinate: a fiber is a key without it.
-    """
-
-    def __init__(self, comm: Communicator, firings: Firings, bits: int, limit: tuple[int, str]) -> None:
+    def __init__(self, comm: Communicator, firings: Firings, bits: int, limit: Limit) -> None:
         self._comm, self._firings, self._limit = comm, firings, limit
         self._last_field = (1 << bits) - 1
-        self._most = min(FIRST_STATES, limit[0]) if comm.size > 1 else limit[0]
+        self._most = min(FIRST_STATES, limit.states) if comm.size > 1 else limit.states
         self._take(np.full(comm.size, NO_KEY))
 
     def _take(self, firsts: IntArray) -> None:
@@ -75,7 +63,7 @@ class _Saturation:
         self._first = 0 if rank == 0 else min(int(firsts[rank]), EVERY_FIBER)
         self._end = EVERY_FIBER if rank + 1 == self._comm.size else min(int(firsts[rank + 1]), EVERY_FIBER)
 
-    def close(self, initial: Runs) -> Runs | None:
+    def close(self, initial: KeyRuns) -> KeyRuns | None:
         """Return this rank's fibers of the closure, None on all ranks where a fiber falls into too many intervals."""
         nothing = initial.part(0, 0)
         known, fresh = nothing, initial
@@ -83,14 +71,14 @@ class _Saturation:
         while going:
             rows = [np.concatenate(pair) for pair in ((known.keys, fresh.keys), (known.lengths, fresh.lengths))]
             found, runs, size = self._firings.close(
-                Runs.of_lengths(*rows), self._most, n_done=len(known.keys), first=self._first, end=self._end
+                KeyRuns.of_lengths(*rows), self._most, n_done=len(known.keys), first=self._first, end=self._end
             )
             stopped = size > self._most
             lost = not found and not stopped
             total, n_stopped, n_lost = self._comm.sum(np.array([size, stopped, lost])).tolist()
             if n_lost:
                 return None
-            self._check(total)
+            self._limit.require(total, MORE)
             own, received = self._sent_away(runs)
             if n_stopped:
                 known, fresh = nothing, self._spread(own.union(received))
@@ -99,14 +87,7 @@ class _Saturation:
                 going = self._comm.any(len(own.union(received)) > len(own))
         return known
 
-    def _check(self, total: int) -> None:
-        if total > self._limit[0]:
-            raise StateSpaceError(
-                f"The number of states must be at most {self._limit[0]:,} (`{self._limit[1]}`), but more can be "
-                f"reached; raise the limit or add constraints."
-            )
-
-    def _sent_away(self, runs: Runs) -> tuple[Runs, Runs]:
+    def _sent_away(self, runs: KeyRuns) -> tuple[KeyRuns, KeyRuns]:
         """Send the runs in the ranges of other ranks to them; return those of this one, and what has come."""
         counts = self._ranges.cuts_of(runs)
         before = int(counts[: self._comm.rank].sum())
@@ -115,7 +96,7 @@ class _Saturation:
         counts[self._comm.rank] = 0
         return own, send_runs(self._comm, away[0].union(away[1]), counts)
 
-    def _spread(self, runs: Runs) -> Runs:
+    def _spread(self, runs: KeyRuns) -> KeyRuns:
         """Let ranks own about equally many states; return the runs of this one."""
         starts = self._comm.starts(len(runs))
         bounds = np.array([rank * int(starts[-1]) // self._comm.size for rank in range(self._comm.size)])
@@ -124,5 +105,5 @@ class _Saturation:
         firsts[inside] = runs.take(bounds[inside] - starts[self._comm.rank])[:, 0] & ~self._last_field
         self._take(self._comm.max(firsts))
         own = send_runs(self._comm, runs, self._ranges.cuts_of(runs))
-        self._most = min(max(FIRST_STATES, REGROWN * self._comm.max(len(own))), self._limit[0])
+        self._most = min(max(FIRST_STATES, REGROWN * self._comm.max(len(own))), self._limit.states)
         return own

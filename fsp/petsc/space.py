@@ -15,16 +15,17 @@ import numpy as np
 
 from fsp.errors import StateSpaceError
 from fsp.petsc import environment
-from fsp.petsc.closure import Closure
+from fsp.petsc.closure import SpreadClosure
 from fsp.petsc.comm import Communicator
 from fsp.petsc.ranges import Ranges, balanced_counts, send_runs, sort_to_ranks
 from fsp.petsc.saturation import saturate
 from fsp.space import StateSpace as LocalSpace
-from fsp.space.closure import FieldOverflowError, sorted_unique
+from fsp.space.base import BaseSpace
+from fsp.space.closure import sorted_unique
 from fsp.space.encoding import build_encoding
-from fsp.space.fields import encoding_of_reachable, encoding_with_room, margins, widest_encoding
+from fsp.space.fields import encoding_of_reachable, margins
 from fsp.space.limits import check_size, state_limit
-from fsp.space.runs import Runs
+from fsp.space.runs import KeyRuns
 from fsp.space.space import box_constraints, checked_box, conditions_on
 
 if TYPE_CHECKING:
@@ -34,10 +35,11 @@ if TYPE_CHECKING:
     from fsp.model import Model
     from fsp.space.constraints import Constraint, ConstraintLike
     from fsp.space.encoding import Encoding
+    from fsp.space.limits import Limit
     from fsp.space.protocol import AnySpace
 
 
-class StateSpace:
+class StateSpace(BaseSpace):
     """A finite set of states, sorted lexicographically, a contiguous part of it on each rank.
 
     Make one with `box`, `reachable` or `from_states`.
@@ -57,7 +59,7 @@ class StateSpace:
         comm: Communicator,
         species: Sequence[str],
         encoding: Encoding,
-        runs: Runs,
+        runs: KeyRuns,
         constraints: Sequence[Constraint] = (),
     ) -> None:
         ranges = Ranges.of(comm, runs)
@@ -65,9 +67,11 @@ class StateSpace:
         if not ranges.is_balanced:
             runs = send_runs(comm, runs, balanced_counts(comm, ranges.starts))
             ranges = Ranges.of(comm, runs)
-        self.comm = comm
+        self.comm: Communicator = comm
         self.ranges = ranges
         self.local = LocalSpace(species, encoding, runs, constraints)
+        self.species, self.constraints = self.local.species, self.local.constraints
+        self.encoding, self.runs = encoding, runs
 
     # ---- making one ---------------------------------------------------------------------------------------
 
@@ -134,10 +138,6 @@ class StateSpace:
         encoding = build_encoding(np.asarray(top, dtype=np.float64), np.ones(len(species), dtype=np.int64))
         return cls(comm, species, encoding, sort_to_ranks(comm, encoding.encode(own.states)))
 
-    def _with(self, runs: Runs, encoding: Encoding | None = None) -> StateSpace:
-        """Return the space of these runs with the constraints of this one."""
-        return StateSpace(self.comm, self.species, encoding or self.encoding, runs, self.constraints)
-
     # ---- looking ------------------------------------------------------------------------------------------
 
     def __len__(self) -> int:
@@ -146,26 +146,6 @@ class StateSpace:
 
     def __repr__(self) -> str:
         return f"StateSpace({len(self):,} states of {', '.join(self.species)} on {self.comm.size} ranks)"
-
-    @property
-    def species(self) -> tuple[str, ...]:
-        """Names of the species."""
-        return self.local.species
-
-    @property
-    def encoding(self) -> Encoding:
-        """Map between states and keys, the same on all ranks."""
-        return self.local.encoding
-
-    @property
-    def constraints(self) -> tuple[Constraint, ...]:
-        """Conditions that all states fulfil, and that growth respects."""
-        return self.local.constraints
-
-    @property
-    def runs(self) -> Runs:
-        """Sorted keys of this rank's states."""
-        return self.local.runs
 
     @property
     def n_local(self) -> int:
@@ -181,10 +161,6 @@ class StateSpace:
     def states(self) -> IntArray:
         """The states of this rank, (n_local, n_species)."""
         return self.local.states
-
-    def states_at(self, indices: IntArray) -> IntArray:
-        """Return this rank's states at `indices` (m,) within its own part, (m, n_species)."""
-        return self.local.states_at(indices)
 
     @cached_property
     def top(self) -> IntArray:
@@ -210,43 +186,6 @@ class StateSpace:
 
     # ---- changing -----------------------------------------------------------------------------------------
 
-    def grow(
-        self, model: Model, steps: int | None = 1, *, seeds: IntArray | None = None, max_states: int | None = None
-    ) -> StateSpace:
-        """Return the space with all states that up to `steps` reactions reach, within the constraints.
-
-        `seeds` are indices within this rank's part; all states if None.
-        """
-        limit = state_limit(model, max_states, None, environment.load().largest_index)
-        return self._grown(model, steps, seeds, limit)
-
-    def _grown(self, model: Model, steps: int | None, seeds: IntArray | None, limit: tuple[int, str]) -> StateSpace:
-        if not self.encoding.carries(model.change, self.top):
-            return self._wider(model)._grown(model, steps, seeds, limit)
-        frontier = self.runs.expand() if seeds is None else self.runs.take(np.sort(seeds))
-        closure = Closure(self.comm, model, self.encoding, self.constraints, self.runs, frontier, self.ranges, limit)
-        try:
-            closure.follow(steps)
-        except FieldOverflowError:
-            return self._wider(model)._grown(model, steps, seeds, limit)
-        return self._with(closure.runs)
-
-    def extend(self, model: Model, states: IntArray, steps: int = 1, *, max_states: int | None = None) -> StateSpace:
-        """Return the space with the `states` (m, n_species) of all ranks and what up to `steps` reactions reach."""
-        if self.comm.any(bool((states > self.encoding.capacity).any())):
-            return self._wider(model).extend(model, states, steps, max_states=max_states)
-        with self.comm.agree():
-            self.encoding.require(states, self.species)
-            keys = self.encoding.encode(states)
-        sent = sorted_unique(keys)
-        received, _ = self.comm.exchange(sent, self.ranges.counts_of(sent))
-        keys = sorted_unique(received)
-        new = Runs.of_keys(keys[self.runs.locate(keys) < 0])
-        joined = self._with(self.runs.union(new))
-        # The ranges may have moved.
-        seeds = send_runs(self.comm, new, joined.ranges.cuts_of(new)).expand()
-        return joined.grow(model, steps, seeds=joined.runs.locate(seeds), max_states=max_states)
-
     def restrict(self, condition: ConstraintLike | BoolArray) -> StateSpace:
         """Return the states that fulfil a condition: a mask of this rank's states (n_local,), text, or a callable."""
         with self.comm.agree():
@@ -265,17 +204,24 @@ class StateSpace:
         carried += runs.carry(received, other.runs)
         return carried
 
-    def encoded(self, encoding: Encoding) -> StateSpace:
-        """Return the same states in another encoding, which keeps their order."""
-        return self._with(self.local.encoded(encoding).runs, encoding)
+    # ---- growth, see `fsp.space.base` ---------------------------------------------------------------------
 
-    def fitted(self, model: Model) -> StateSpace:
-        """Return the same states in fields with room for the changes of `model`, such as an operator needs."""
-        encoding = encoding_with_room(self.encoding, model, self.top)
-        return self if encoding is self.encoding else self.encoded(encoding)
+    def _with(self, runs: KeyRuns, encoding: Encoding | None = None) -> StateSpace:
+        return StateSpace(self.comm, self.species, encoding or self.encoding, runs, self.constraints)
 
-    def _wider(self, model: Model) -> StateSpace:
-        return self.encoded(widest_encoding(self.encoding, model, self.top, self.species))
+    def _default_limit(self) -> int:
+        return environment.load().largest_index
+
+    def _closure(self, model: Model, frontier: IntArray, limit: Limit) -> SpreadClosure:
+        rest = (model, self.encoding, self.constraints, self.runs, frontier, limit)
+        return SpreadClosure(self.comm, self.ranges, *rest)
+
+    def _owned(self, keys: IntArray) -> IntArray:
+        received, _ = self.comm.exchange(keys, self.ranges.counts_of(keys))
+        return sorted_unique(received)
+
+    def _moved(self, runs: KeyRuns) -> KeyRuns:
+        return send_runs(self.comm, runs, self.ranges.cuts_of(runs))
 
 
 def locate(space: StateSpace, keys: IntArray) -> IntArray:
@@ -297,15 +243,15 @@ def check_indices(n: int) -> None:
         )
 
 
-def _box_runs(encoding: Encoding, bottom: IntArray, extents: Sequence[int], first: int, end: int) -> Runs:
+def _box_runs(encoding: Encoding, bottom: IntArray, extents: Sequence[int], first: int, end: int) -> KeyRuns:
     """Return the states first..end of a box, whose fibers are numbered one after the other."""
     length = extents[-1]
     if first >= end:
-        return Runs.of_keys(np.empty((0, encoding.n_words), dtype=np.int64))
+        return KeyRuns.of_keys(np.empty((0, encoding.n_words), dtype=np.int64))
     low, high = first // length, -(-end // length)
     fibers = np.unravel_index(np.arange(low, high), extents[:-1]) if len(extents) > 1 else ()
     starts = np.stack([*fibers, np.zeros(high - low, dtype=np.int64)], axis=1).astype(np.int64) + bottom
-    runs = Runs.of_lengths(encoding.encode(starts), np.full(high - low, length))
+    runs = KeyRuns.of_lengths(encoding.encode(starts), np.full(high - low, length))
     return runs.part(first - low * length, end - low * length)
 
 

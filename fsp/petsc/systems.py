@@ -19,16 +19,18 @@ if TYPE_CHECKING:
 
 RELATIVE_SHIFT = 1e-14  # of a singular matrix, over its largest entry, before it is factorised
 LOOSE = 1e-6  # of a residual that one iterative solve must leave
-MOST_STEPS = 300
+MOST_STEPS = 300  # of an iterative solver, whose result is looked at; chosen, not measured
 DIRECT_STATES = 20_000  # up to which a factorisation is tried first
-REGULAR_RTOL = 1e-12
+REGULAR_RTOL = 1e-12  # of regular systems, below `MOST_LEFT`
 MOST_LEFT = 1e-8  # of the right side, in the 1-norm
+# Options of PETSc for a factorisation by MUMPS.
 FACTORISED = {
     "ksp_type": "preonly",
     "pc_type": "lu",
     "pc_factor_mat_solver_type": "mumps",
     "mat_mumps_icntl_7": 2,  # approximate minimum fill: half the time of the others on lattices
 }
+# Options of PETSc for GMRES with incomplete factors of each rank's block.
 INCOMPLETE = {
     "ksp_type": "gmres",
     "ksp_gmres_restart": 60,
@@ -45,21 +47,9 @@ INCOMPLETE = {
 def assembled(comm: Communicator, sizes: Any, csr: tuple[Any, Any, Any], way_out: str) -> Iterator[Any]:
     """Make a PETSc matrix of type AIJ, which lives as long as the block.  Collective.
 
-    Parameters
-    ----------
-    comm
-        The ranks.
-    sizes
-        Rows and columns, each of this rank and of all.
-    csr
-        This rank's rows: where they end, columns in the whole matrix, values.
-    way_out
-        What to use in place of a matrix that is too large.
-
-    Raises
-    ------
-    BackendError
-        If there are more columns, or on a rank more entries, than PETSc's indices can count.
+    `sizes` are rows and columns, each of this rank and of all; `csr` are this rank's rows: where they end, columns in
+    the whole matrix, values.  A BackendError says what to use, such as `way_out`, where there are more columns, or on a
+    rank more entries, than PETSc's indices can count.
     """
     environment = load()
     with comm.agree():
@@ -115,12 +105,8 @@ class Solver:
     def solve(self, b: FloatArray, rtol: float = LOOSE) -> FloatArray:
         """Return this rank's part of the solution for its part of the right side, (n_local,).
 
-        Iterative solvers leave a residual of about `rtol` times the right side.
-
-        Raises
-        ------
-        ConvergenceError
-            If the solver says that it failed, or what it returns is not finite.  That it says nothing proves nothing.
+        Iterative solvers leave a residual of about `rtol` times the right side.  A ConvergenceError says that the
+        solver says that it failed, or returned what is not finite.  That it says nothing proves nothing.
         """
         self._b.array[:] = b
         self._ksp.setTolerances(rtol=rtol, atol=1e-300, divtol=1e10, max_it=MOST_STEPS)
@@ -139,16 +125,8 @@ class Solver:
 def solver(comm: Communicator, matrix: Any, options: Options, method: str, *, singular: bool) -> Iterator[Solver]:
     """Make a solver of systems with a matrix, a block of a generator.
 
-    Parameters
-    ----------
-    comm, matrix
-        The ranks and the matrix.
-    options
-        What the user asks for.
-    method
-        ``"direct"``: MUMPS; ``"iterative"``: GMRES with incomplete factors of each rank's block.
-    singular
-        Whether the columns sum to zero.  The matrix is then shifted for a direct solver; an iterative one is told.
+    `method` is ``"direct"``: MUMPS, or ``"iterative"``: GMRES with incomplete factors of each rank's block.  Where it
+    is `singular`, columns sum to zero: the matrix is then shifted for a direct solver; an iterative one is told.
     """
     direct = method == "direct"
     made: list[Any] = []
@@ -176,13 +154,7 @@ def solver(comm: Communicator, matrix: Any, options: Options, method: str, *, si
 
 
 def solution(comm: Communicator, matrix: Any, b: FloatArray, options: Options) -> FloatArray:
-    """Return this rank's part of the solution of a regular system, by the first method that leaves a small residual.
-
-    Raises
-    ------
-    ConvergenceError
-        If none does.
-    """
+    """Return this rank's part of the solution of a regular system, by the first method that leaves a small residual."""
     n = int(matrix.getSize()[0])
     methods = ("direct", "iterative") if n <= DIRECT_STATES else ("iterative", "direct")
     said = []

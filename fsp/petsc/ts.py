@@ -19,7 +19,8 @@ import numpy as np
 
 from fsp.errors import ArgumentError, ConvergenceError
 from fsp.petsc.environment import load
-from fsp.petsc.generator import require_ranks, values_of
+from fsp.petsc.generator import require_ranks
+from fsp.petsc.matrices import values_of
 from fsp.petsc.options import Options
 from fsp.petsc.stepping import Pairs, Stepper, pairs
 from fsp.solvers.base import Solver, check_tol

@@ -13,7 +13,8 @@ import numpy as np
 
 from fsp.errors import ModelError, StateSpaceError
 from fsp.space import kernels
-from fsp.space.runs import Runs
+from fsp.space.fields import margins
+from fsp.space.runs import KeyRuns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
     from fsp.model import Model
     from fsp.space.constraints import Constraint
     from fsp.space.encoding import Encoding
+    from fsp.space.limits import Limit
+    from fsp.space.processes import Processes
 
+# Times that a reaction is tried from one state: close together at first, then as far as tables of counts go.
 PUMPED_COUNTS = np.unique(np.concatenate([np.arange(1, 65), 2 ** np.arange(21)]))
 
 
@@ -63,70 +67,88 @@ class KeySet:
             kernels.insert_all(self._table, old)
 
 
-def close(
-    model: Model,
-    encoding: Encoding,
-    present: Runs,
-    frontier: IntArray,
-    *,
-    steps: int | None,
-    constraints: Sequence[Constraint],
-    max_states: int,
-    limit_name: str,
-) -> Runs:
-    """Return the states that up to `steps` reactions reach from `frontier` and that are not `present`.
+class Closure:
+    """A set of states, `runs` of which are this process's own, that grows by reactions.
 
-    Parameters
-    ----------
-    present
-        States that are in the space already, the frontier among them.
-    frontier
-        Keys to start from, (m, n_words).
-    steps
-        Number of reactions; None for the whole closure.
-    constraints
-        States that break one of them are not entered.
-    max_states, limit_name
-        Limit on the size of the whole space, and what the caller calls it.
-
-    Raises
-    ------
-    StateSpaceError
-        If the closure is seen to be infinite, or passes `max_states`.
-    FieldOverflowError
-        If a count does not fit its bit field.
+    `frontier` (m, n_words) are the keys of own states that are to be mapped on, sorted; states that break one of the
+    `constraints` are not entered.
     """
-    visited = KeySet(encoding.n_words)
-    visited.add(frontier)
-    shifts = np.array([encoding.shift_of(change) for change in model.change])  # (n_reactions, n_words)
-    margins = np.abs(model.change).max(axis=0)  # room that the next shift needs
-    pump = Pump(model) if steps is None and not constraints and not model.is_finite else None
-    accepted: list[IntArray] = []
-    size = len(present)
-    states = encoding.decode(frontier)
-    level = 0
-    while len(frontier) and (steps is None or level < steps):
-        enabled = enabled_jumps(model, states)  # (n_reactions, n_frontier)
-        if pump is not None:
-            pump.test(states, enabled)
-        # Sorted, so that neighbours are looked up one after the other.
-        frontier = sort_keys(visited.expand(frontier, enabled, shifts))
-        frontier = frontier[present.locate(frontier) < 0]
-        states = encoding.decode(frontier)
-        if (states > encoding.capacity - margins).any():
+
+    def __init__(
+        self,
+        processes: Processes,
+        model: Model,
+        encoding: Encoding,
+        constraints: Sequence[Constraint],
+        runs: KeyRuns,
+        frontier: IntArray,
+        limit: Limit,
+    ) -> None:
+        self._processes, self._model, self._encoding = processes, model, encoding
+        self._constraints, self._limit = constraints, limit
+        self.runs = runs
+        self._size = len(runs)  # with the fresh levels
+        self._shifts = np.array([encoding.shift_of(change) for change in model.change])  # (n_reactions, n_words)
+        self._fresh: list[IntArray] = []  # levels that are not among the runs yet
+        self._start_from(frontier)
+
+    def _start_from(self, frontier: IntArray) -> None:
+        """Map these keys on, and forget which others have been met."""
+        self._frontier, self._states = frontier, self._encoding.decode(frontier)
+        self._visited = KeySet(self._encoding.n_words)
+        self._visited.add(frontier)
+
+    def follow(self, steps: int | None) -> None:
+        """Add what up to `steps` reactions reach from the frontier; None for the whole closure.
+
+        A FieldOverflowError says that a count does not fit its bit field.
+        """
+        infinite = steps is None and not self._constraints and not self._model.is_finite
+        pump = Pump(self._model) if infinite else None
+        level, going = 0, self._processes.any(len(self._frontier) > 0)
+        while going and (steps is None or level < steps):
+            level += 1
+            going = self._advance(pump, level)
+        self._merge()
+
+    def _advance(self, pump: Pump | None, level: int) -> bool:
+        """Map the frontier on; tell whether there is a new one."""
+        new = self._frontier[:0]
+        with self._processes.agree():
+            enabled = enabled_jumps(self._model, self._states)  # (n_reactions, n_frontier)
+            if pump is not None:
+                pump.test(self._states, enabled)
+            # Sorted, so that neighbours are looked up one after the other.
+            new = sort_keys(self._visited.expand(self._frontier, enabled, self._shifts))
+        own = self._owned(new)
+        own = own[self.runs.locate(own) < 0]
+        states = self._encoding.decode(own)
+        overflows = bool((states > self._encoding.capacity - margins(self._model)).any())
+        with self._processes.agree():
+            if self._constraints and not overflows:
+                own, states = fulfilling(own, states, self._constraints)
+        self._frontier, self._states = own, states
+        self._fresh.append(own)
+        self._size += len(own)
+        total, n_frontier, n_overflows = self._processes.sum(np.array([self._size, len(own), overflows])).tolist()
+        if n_overflows:
             raise FieldOverflowError
-        if constraints:
-            frontier, states = fulfilling(frontier, states, constraints)
-        size += len(frontier)
-        if size > max_states:
-            raise StateSpaceError(
-                f"The number of states must be at most {max_states:,} (`{limit_name}`), but {level + 1} reaction "
-                f"steps reach more than that; raise the limit or add constraints."
-            )
-        accepted.append(frontier)
-        level += 1
-    keys = np.concatenate([*accepted, np.empty((0, encoding.n_words), dtype=np.int64)])
-    return Runs.of_keys(sort_keys(keys))
+        self._limit.require(total, f"{level} reaction steps reach more than that")
+        self._balance(total)
+        return bool(n_frontier)
+
+    def _owned(self, new: IntArray) -> IntArray:
+        """Return which of the new keys of all processes are for this one, sorted."""
+        return new
+
+    def _balance(self, total: int) -> None:
+        """Move states between processes where they have become uneven."""
+
+    def _merge(self) -> None:
+        """Enter the fresh levels into the runs."""
+        keys = np.concatenate([self._frontier[:0], *self._fresh])
+        self.runs = self.runs.union(KeyRuns.of_keys(sort_keys(keys)))
+        self._fresh = []
 
 
 def sort_keys(keys: IntArray) -> IntArray:

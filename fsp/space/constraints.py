@@ -19,33 +19,17 @@ ConstraintLike = str | Callable[[Mapping[str, Any]], Any]
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """A condition that every state of a space fulfils.
+    """A condition that every state of a space fulfils."""
 
-    Parameters
-    ----------
-    label
-        Text of the condition: names the boundary through which probability leaves.
-    holds
-        Map states (n, n_species) to bool (n,).
-    linear
-        The same as linear inequalities, None where it is no such condition.
-    """
-
-    label: str
-    holds: Callable[[IntArray], BoolArray]
-    linear: tuple[Inequality, ...] | None = None
+    label: str  # text of the condition: names the boundary through which probability leaves
+    holds: Callable[[IntArray], BoolArray]  # map states (n, n_species) to bool (n,)
+    linear: tuple[Inequality, ...] | None = None  # the same as linear inequalities, None where it is no such condition
 
 
 def as_constraints(
     conditions: ConstraintLike | Sequence[ConstraintLike], species: Sequence[str]
 ) -> tuple[Constraint, ...]:
-    """Return the conditions as constraints on states of these species.
-
-    Raises
-    ------
-    StateSpaceError
-        If a condition names something that is not a species, or is neither text nor callable.
-    """
+    """Return the conditions, each text or a callable, as constraints on states of these species."""
     if isinstance(conditions, str) or callable(conditions):
         conditions = [conditions]
     return tuple(_as_constraint(c, tuple(species)) for c in conditions)

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     from fsp.arrays import BoolArray, FloatArray, IntArray
 
-WORD_BITS = 62
-WIDEST_FIELD = 31
-NARROWEST_OPEN_FIELD = 16
+WORD_BITS = 62  # of 64: keys are not negative, and key(x) + key(ν) does not overflow
+WIDEST_FIELD = 31  # bits of a count without a bound: two of them fill a word
+NARROWEST_OPEN_FIELD = 16  # bits to which such a field shrinks before a key gets more words: chosen, not measured
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,26 +41,14 @@ class Dependence:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Encoding:
-    """Map states (n, n_species) to keys (n, n_words) and back.
+    """Map states (n, n_species) to keys (n, n_words) and back."""
 
-    Parameters
-    ----------
-    kept
-        Index of each species that owns a bit field, ascending.
-    word, shift, bits
-        Place and width of each field, in the order of `kept`.
-    capacity
-        Largest count of each species that the encoding holds, (n_species,).
-    dependences
-        The species without a field.
-    """
-
-    kept: tuple[int, ...]
-    word: tuple[int, ...]
+    kept: tuple[int, ...]  # index of each species that owns a bit field, ascending
+    word: tuple[int, ...]  # place and width of each field, in the order of `kept`
     shift: tuple[int, ...]
     bits: tuple[int, ...]
-    capacity: IntArray
-    dependences: tuple[Dependence, ...] = ()
+    capacity: IntArray  # largest count of each species that the encoding holds, (n_species,)
+    dependences: tuple[Dependence, ...] = ()  # the species without a field
 
     @property
     def n_species(self) -> int:
@@ -155,20 +143,11 @@ def build_encoding(
     wide: bool = False,
     exact: bool = False,
 ) -> Encoding:
-    """Lay out the bit fields for species with these bounds.
+    """Lay out the bit fields for species with counts up to `bounds` (n_species,), ``inf`` where none is known.
 
-    Parameters
-    ----------
-    bounds
-        Largest count of each species, (n_species,), ``inf`` where none is known.
-    margins
-        Largest change of each species in one reaction, (n_species,): room that every field has beyond its bound.
-    dependences
-        Species that need no field.
-    wide
-        Give species without a bound the widest field, whatever that costs in words.
-    exact
-        Give every species, all of which have bounds, the field it needs, even if that is wider than usual.
+    Every field has room for `margins` (n_species,), the largest changes in a reaction, beyond its bound; `dependences`
+    need no field.  With `wide`, species without a bound get the widest field, whatever that costs in words; with
+    `exact`, all of them have bounds and get the fields that they need, even if these are wider than usual.
     """
     dropped = {law.species for law in dependences}
     kept = tuple(s for s in range(len(bounds)) if s not in dropped)

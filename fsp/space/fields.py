@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fsp.arrays import IntArray
     from fsp.model import Model
 
-LARGEST_CHANGE = 2**30
+LARGEST_CHANGE = 2**30  # half of the widest field, so that it holds a count and a change
 
 
 def encoding_of_reachable(model: Model) -> Encoding:
@@ -44,10 +44,7 @@ def encoding_with_room(encoding: Encoding, model: Model, top: IntArray) -> Encod
 def widest_encoding(encoding: Encoding, model: Model, top: IntArray, species: Sequence[str]) -> Encoding:
     """Return the encoding with the widest fields for states up to `top`, with room for the changes of `model`.
 
-    Raises
-    ------
-    StateSpaceError
-        If `encoding` has the widest fields already.
+    Where `encoding` has the widest fields already, that is refused.
     """
     laws = _laws_kept(encoding, model)
     limits = model.species_bounds if laws else np.full(model.n_species, np.inf)
@@ -63,13 +60,7 @@ def widest_encoding(encoding: Encoding, model: Model, top: IntArray, species: Se
 
 
 def margins(model: Model) -> IntArray:
-    """Return the largest change of each species in one reaction, (n_species,).
-
-    Raises
-    ------
-    StateSpaceError
-        If one is larger than any field allows.
-    """
+    """Return the largest change of each species in one reaction, (n_species,): at most what fields allow."""
     largest: IntArray = np.abs(model.change).max(axis=0)
     if largest.max() > LARGEST_CHANGE:
         s = int(np.argmax(largest))

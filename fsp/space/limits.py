@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -20,13 +20,7 @@ LARGEST_BOUND = 2**53  # doubles hold whole numbers up to this
 
 
 def bounds(model: Model, given: Mapping[str, int] | Sequence[int] | int, default: Any, what: str) -> IntArray:
-    """Return one bound for each species, (n_species,): by name, in model order, or one for all.
-
-    Raises
-    ------
-    StateSpaceError
-        If a bound is missing, of an unknown species, or not a non-negative integer.
-    """
+    """Return one bound for each species, (n_species,): `given` by name, in model order, or one for all, checked."""
     values: dict[str, Any]
     if isinstance(given, int | float | np.number):
         values = dict.fromkeys(model.species, given)
@@ -61,11 +55,26 @@ def bytes_per_state(model: Model) -> int:
     return 8 * (model.n_species + 2)
 
 
-def state_limit(model: Model, max_states: int | None, max_memory: int | None, default: int) -> tuple[int, str]:
-    """Return the largest number of states allowed, and the name of the limit that says so."""
+class Limit(NamedTuple):
+    """Largest number of states, and what the caller calls it."""
+
+    states: int
+    name: str
+
+    def require(self, n: int, how: str) -> None:
+        """Raise a StateSpaceError, which says `how` there are more, unless there are at most so many states."""
+        if n > self.states:
+            raise StateSpaceError(
+                f"The number of states must be at most {self.states:,} (`{self.name}`), but {how}; raise the limit "
+                f"or add constraints."
+            )
+
+
+def state_limit(model: Model, max_states: int | None, max_memory: int | None, default: int) -> Limit:
+    """Return the stricter one of two limits; `default` states where the first is not given."""
     most = default if max_states is None else max_states
     affordable = most if max_memory is None else max_memory // bytes_per_state(model)
-    return (most, "max_states") if most <= affordable else (affordable, "max_memory")
+    return Limit(most, "max_states") if most <= affordable else Limit(affordable, "max_memory")
 
 
 def check_size(what: str, n: int, model: Model, max_states: int, max_memory: int | None) -> None:

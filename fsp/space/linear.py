@@ -20,18 +20,10 @@ LARGEST = 2**31  # of a coefficient or bound: sums over states stay exact
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Inequality:
-    """``weights · x <= bound``.
+    """``weights · x <= bound``."""
 
-    Parameters
-    ----------
-    weights
-        One for each species, (n_species,).
-    bound
-        The bound.
-    """
-
-    weights: IntArray
-    bound: int
+    weights: IntArray  # one for each species, (n_species,)
+    bound: int  # the bound
 
 
 class _NotLinearError(Exception):

@@ -20,22 +20,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Runs:
-    """A sorted set of keys.
+class KeyRuns:
+    """A sorted set of keys."""
 
-    Parameters
-    ----------
-    keys
-        Key of the first state of each run, (n_runs, n_words).
-    starts
-        Index of the first state of each run, and the number of states, (n_runs + 1,).
-    """
-
-    keys: IntArray
-    starts: IntArray
+    keys: IntArray  # key of the first state of each run, (n_runs, n_words)
+    starts: IntArray  # index of the first state of each run, and the number of states, (n_runs + 1,)
 
     @classmethod
-    def of_keys(cls, keys: IntArray) -> Runs:
+    def of_keys(cls, keys: IntArray) -> KeyRuns:
         """Return the runs of sorted, distinct keys (n, n_words)."""
         first = np.ones(len(keys), dtype=np.bool_)
         first[1:] = keys[1:, -1] != keys[:-1, -1] + 1
@@ -45,7 +37,7 @@ class Runs:
         return cls(np.ascontiguousarray(keys[starts[:-1]]), starts)
 
     @classmethod
-    def of_lengths(cls, keys: IntArray, lengths: IntArray) -> Runs:
+    def of_lengths(cls, keys: IntArray, lengths: IntArray) -> KeyRuns:
         """Return the runs with these first keys (n_runs, n_words) and lengths (n_runs,)."""
         return cls(keys, np.concatenate([[0], np.cumsum(lengths)]))
 
@@ -64,6 +56,10 @@ class Runs:
         keys[:, -1] += self.lengths - 1
         return keys
 
+    def ends(self) -> IntArray:
+        """Return the keys of the first and last states: along a run every count is monotone, so they hold extremes."""
+        return np.concatenate([self.keys, self.last_keys()])
+
     def expand(self) -> IntArray:
         """Return all keys, (n, n_words)."""
         keys: IntArray = kernels.expand_runs(self.keys, self.starts)
@@ -81,21 +77,21 @@ class Runs:
         found: IntArray = kernels.locate(self.keys, self.starts, queries)
         return found
 
-    def select(self, kept: BoolArray) -> Runs:
+    def select(self, kept: BoolArray) -> KeyRuns:
         """Return the states where `kept` (n,) is true."""
         keys, lengths = kernels.select(self.keys, self.starts, kept)
-        return Runs.of_lengths(keys, lengths)
+        return KeyRuns.of_lengths(keys, lengths)
 
-    def part(self, first: int, end: int) -> Runs:
+    def part(self, first: int, end: int) -> KeyRuns:
         """Return the states first..end."""
         if first >= end:
-            return Runs(self.keys[:0], np.zeros(1, dtype=np.int64))
+            return KeyRuns(self.keys[:0], np.zeros(1, dtype=np.int64))
         low = int(np.searchsorted(self.starts, first, side="right")) - 1
         high = int(np.searchsorted(self.starts, end, side="left"))
         keys = self.keys[low:high].copy()
         keys[0, -1] += first - self.starts[low]
         starts = np.clip(self.starts[low : high + 1], first, end) - first
-        return Runs(keys, starts)
+        return KeyRuns(keys, starts)
 
     def below(self, key: Sequence[int]) -> int:
         """Return the number of states whose keys are smaller than `key` (n_words,)."""
@@ -108,12 +104,12 @@ class Runs:
         reached = min(target[-1] - first[-1], length) if target[:-1] == first[:-1] else length
         return int(self.starts[run]) + reached
 
-    def union(self, other: Runs) -> Runs:
+    def union(self, other: KeyRuns) -> KeyRuns:
         """Return the states of either set."""
         keys, lengths = kernels.unite(self.keys, self.starts, other.keys, other.starts)
-        return Runs.of_lengths(keys.copy(), lengths)
+        return KeyRuns.of_lengths(keys.copy(), lengths)
 
-    def carry(self, values: FloatArray, other: Runs) -> FloatArray:
+    def carry(self, values: FloatArray, other: KeyRuns) -> FloatArray:
         """Return on the states of `other` the values (n,) that belong to the states of this set, 0 elsewhere."""
         carried = np.zeros(len(other))
         kernels.carry(self.keys, self.starts, values, other.keys, other.starts, carried)

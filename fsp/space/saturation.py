@@ -10,26 +10,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import isfinite, lcm
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from fsp.errors import StateSpaceError
+from fsp.arrays import IntArray
 from fsp.model.expression import evaluate, tabulated
 from fsp.space import saturation_kernels
 from fsp.space.linear import Inequality
-from fsp.space.runs import Runs
+from fsp.space.runs import KeyRuns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fsp.arrays import FloatArray, IntArray
+    from fsp.arrays import FloatArray
     from fsp.model import Model
     from fsp.model.expression import Product
     from fsp.space.constraints import Constraint
     from fsp.space.encoding import Encoding
+    from fsp.space.limits import Limit
 
-EVERY_FIBER = 2**62
+EVERY_FIBER = 2**62  # above all keys of one word, see `fsp.space.encoding.WORD_BITS`
+MORE = "more can be reached"
 LARGEST_TABLE = 10_000_000  # counts of a species that are looked at one by one
 
 
@@ -42,29 +44,16 @@ class _Firing:
     highest: IntArray
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Firings:
-    """The ways in which the reactions of a network fire, as the arrays that the kernel takes.
+class Firings(NamedTuple):
+    """The ways in which the reactions of a network fire, as the arrays that the kernel takes."""
 
-    Parameters
-    ----------
-    shift, bits
-        Fields of the keys' coordinates, (n_coordinates,).
-    changes
-        Of each way of firing, (n, n_coordinates).
-    starts, weights, bounds
-        Its inequalities.
-    limits, limit_bounds
-        Inequalities that every state fulfils.
-    """
-
-    shift: IntArray
+    shift: IntArray  # (n_coordinates,) of the fields of the keys' coordinates, the last one lowest
     bits: IntArray
-    changes: IntArray
-    starts: IntArray
+    changes: IntArray  # (n, n_coordinates) of each way of firing
+    starts: IntArray  # (n + 1,) its inequalities are the rows starts[t] to starts[t + 1]
     weights: IntArray
     bounds: IntArray
-    limits: IntArray
+    limits: IntArray  # inequalities that every state fulfils
     limit_bounds: IntArray
 
     @classmethod
@@ -93,68 +82,28 @@ class Firings:
         )
 
     def close(
-        self, runs: Runs, max_states: int, *, n_done: int = 0, first: int = 0, end: int = EVERY_FIBER
-    ) -> tuple[bool, Runs, int]:
-        """Close a set under the firings.
+        self, runs: KeyRuns, max_states: int, *, n_done: int = 0, first: int = 0, end: int = EVERY_FIBER
+    ) -> tuple[bool, KeyRuns, int]:
+        """Return whether all states were found, their runs, sorted, and the number of states in the range.
 
-        Parameters
-        ----------
-        runs
-            The set, which need not be sorted.
-        max_states
-            Number of states in the range at which to end.
-        n_done, first, end
-            See `fsp.space.saturation_kernels.saturate`.
-
-        Returns
-        -------
-        found, runs, size
-            Whether all were found, the runs, sorted, and the number of states in the range.
+        See `fsp.space.saturation_kernels.saturate`; `runs` need not be sorted.
         """
         found, keys, lengths, size = saturation_kernels.saturate(
-            runs.keys[:, 0],
-            runs.lengths,
-            n_done,
-            first,
-            end,
-            self.shift,
-            self.bits,
-            self.changes,
-            self.starts,
-            self.weights,
-            self.bounds,
-            self.limits,
-            self.limit_bounds,
-            max_states,
+            runs.keys[:, 0], runs.lengths, n_done, first, end, self, max_states
         )
         order = np.argsort(keys)
-        return bool(found), Runs.of_lengths(keys[order][:, None], lengths[order]), int(size)
+        return bool(found), KeyRuns.of_lengths(keys[order][:, None], lengths[order]), int(size)
 
 
 def saturate(
-    model: Model,
-    encoding: Encoding,
-    initial: Runs,
-    constraints: Sequence[Constraint],
-    max_states: int,
-    limit_name: str,
-) -> Runs | None:
-    """Return the closure of `initial` under all reactions, or None where it cannot be found by whole runs.
-
-    Raises
-    ------
-    StateSpaceError
-        If it has more than `max_states` states.
-    """
+    model: Model, encoding: Encoding, initial: KeyRuns, constraints: Sequence[Constraint], limit: Limit
+) -> KeyRuns | None:
+    """Return the closure of `initial` under all reactions, or None where it cannot be found by whole runs."""
     firings = Firings.of(model, encoding, constraints)
     if firings is None:
         return None
-    found, runs, size = firings.close(initial, max_states)
-    if size > max_states:
-        raise StateSpaceError(
-            f"The number of states must be at most {max_states:,} (`{limit_name}`), but more can be reached; raise "
-            f"the limit or add constraints."
-        )
+    found, runs, size = firings.close(initial, limit.states)
+    limit.require(size, MORE)
     return runs if found else None
 
 

@@ -8,10 +8,11 @@ from fsp.compilation import njit
 
 KEY, HEAD, WAITING = 0, 1, 2  # of a fiber: its key, its first cell, whether it is on the stack
 LOW, HIGH, NEXT, DONE_LOW, DONE_HIGH = 0, 1, 2, 3, 4  # of a cell
+NODES, CELLS, STACKED, SIZE, WALKED = 0, 1, 2, 3, 4  # of counts: fibers, cells, the stack, states, cells looked at
 MOST_STEPS = 10_000_000  # cells looked at, beside 50 for every part that is mapped on: fibers with many holes take more
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _interval(weights, bounds, first, end, counts):
     """Return the last coordinate's interval in which rows first..end hold, the others being `counts`."""
     n = len(counts) - 1
@@ -31,8 +32,9 @@ def _interval(weights, bounds, first, end, counts):
 
 
 @njit(cache=True)
-def _grown(array):
-    larger = np.empty((2 * len(array), array.shape[1]), dtype=np.int64)
+def _grown(array, size):
+    """Return the rows of an array and room for more, `size` in all."""
+    larger = np.empty((size, array.shape[1]), dtype=np.int64)
     for i in range(len(array)):
         for k in range(array.shape[1]):
             larger[i, k] = array[i, k]
@@ -40,10 +42,13 @@ def _grown(array):
 
 
 @njit(cache=True)
-def _empty_table(size):
+def _table_of(nodes, n_nodes, size):
+    """Return the hash table of the fibers."""
     table = np.empty(size, dtype=np.int64)
     for i in range(size):
         table[i] = -1
+    for m in range(n_nodes):
+        table[_slot_of(table, nodes, nodes[m, KEY])] = m
     return table
 
 
@@ -125,138 +130,164 @@ def _take_part(cells, cell):
 
 
 @njit(cache=True)
-def saturate(
-    keys,
-    lengths,
-    n_done,
-    first,
-    end,
-    shift,
-    bits,
-    changes,
-    starts,
-    weights,
-    bounds,
-    limits,
-    limit_bounds,
-    max_states,
-):
-    """Close a set of runs under jumps, interval by interval.
+def _room(table, nodes, cells, stack, counts, more):
+    """Return the arrays with room for `more` fibers and cells."""
+    if counts[NODES] + more > len(nodes):
+        size = max(2 * len(nodes), counts[NODES] + more)
+        nodes, stack = _grown(nodes, size), _grown(stack, size)
+    if 2 * (counts[NODES] + more) > len(table):
+        size = len(table)
+        while size < 2 * (counts[NODES] + more):
+            size *= 2
+        table = _table_of(nodes, counts[NODES], size)
+    if counts[CELLS] + more > len(cells):
+        cells = _grown(cells, max(2 * len(cells), counts[CELLS] + more))
+    return table, nodes, cells, stack
+
+
+@njit(cache=True, forceinline=True)
+def _node_of(table, nodes, counts, key):
+    """Return the node of a fiber, a new one where it has none."""
+    slot = _slot_of(table, nodes, key)
+    if table[slot] < 0:
+        table[slot] = counts[NODES]
+        nodes[counts[NODES], KEY], nodes[counts[NODES], HEAD], nodes[counts[NODES], WAITING] = key, -1, 0
+        counts[NODES] += 1
+    return table[slot]
+
+
+@njit(cache=True, forceinline=True)
+def _enter(table, nodes, cells, stack, counts, node, key, a, b, own, done):
+    """Enter the interval [a, b] into a fiber, and let it wait where it is this rank's `own`, and not `done`.
+
+    `node` is the one that is mapped on at the moment, to which one comes back anyway.
+    """
+    reached = _node_of(table, nodes, counts, key)
+    cell = counts[CELLS]
+    fresh, steps = _unite(cells, cell, nodes, reached, a, b)
+    counts[WALKED] += steps
+    if fresh == 0:
+        return
+    counts[CELLS] += 1
+    if done:
+        cells[cell, DONE_LOW], cells[cell, DONE_HIGH] = a, b
+    if own:
+        counts[SIZE] += fresh
+        if not done and not nodes[reached, WAITING] and reached != node:
+            stack[counts[STACKED], 0] = reached
+            counts[STACKED] += 1
+            nodes[reached, WAITING] = 1
+
+
+@njit(cache=True, forceinline=True)
+def _open_cell(nodes, cells, node):
+    """Return a cell of a fiber of which not all is mapped on, -1 for none."""
+    cell = nodes[node, HEAD]
+    while cell >= 0 and cells[cell, DONE_LOW] == cells[cell, LOW] and cells[cell, DONE_HIGH] == cells[cell, HIGH]:
+        cell = cells[cell, NEXT]
+    return cell
+
+
+@njit(cache=True, forceinline=True)
+def _decode(key, shift, bits, counts):
+    """Write the coordinates of a key."""
+    for k in range(len(shift)):
+        counts[k] = (key >> shift[k]) & ((1 << bits[k]) - 1)
+
+
+@njit(cache=True, forceinline=True)
+def _fiber_of(shift, counts):
+    """Return the key of a fiber: that of its state whose last coordinate is 0."""
+    key = np.int64(0)
+    for k in range(len(shift) - 1):
+        key += counts[k] << shift[k]
+    return key
+
+
+@njit(cache=True)
+def _runs_of(nodes, cells, counts):
+    """Return the first keys and the lengths of all intervals."""
+    keys, lengths = np.empty(counts[CELLS], np.int64), np.empty(counts[CELLS], np.int64)
+    n = 0
+    for m in range(counts[NODES]):
+        cell = nodes[m, HEAD]
+        while cell >= 0:
+            keys[n] = nodes[m, KEY] + cells[cell, LOW]
+            lengths[n] = cells[cell, HIGH] - cells[cell, LOW] + 1
+            n += 1
+            cell = cells[cell, NEXT]
+    return keys[:n], lengths[:n]
+
+
+@njit(cache=True)
+def saturate(keys, lengths, n_done, first, end, ways, max_states):
+    """Close a set of runs, (n,) keys and lengths, under jumps, interval by interval.
 
     A fiber is a node of a hash table; its states are a list of intervals (cells), each with the part of it that was
     mapped on by every jump already.  Nodes with more than that wait on a stack, so that what is added meanwhile is
     mapped on at once.  Jumps by ±1 along the fiber are followed to their end before.
 
-    Parameters
-    ----------
-    keys, lengths
-        The runs to start from.
-    n_done
-        How many of them, the first ones, are mapped on already and have no image outside.
-    first, end
-        Range of the fibers that are mapped on; runs outside are found, but not followed.
-    shift, bits
-        Fields of the keys' coordinates, the last one lowest.
-    changes
-        Of each way of firing, (n, n_coordinates).
-    starts, weights, bounds
-        Its inequalities are rows starts[t] to starts[t + 1].
-    limits, limit_bounds
-        Inequalities that every state fulfils.
+    The first `n_done` runs are mapped on already and have no image outside.  Fibers in first..end are mapped on; runs
+    outside are found, but not followed.  `ways` are `fsp.space.saturation.Firings`.
 
-    Returns
-    -------
-    found, keys, lengths, size
-        The runs, not sorted.  All are found unless a fiber falls into too many intervals, or `size`, the number of
-        states in the range, passes `max_states`, where the search is ended.
+    Returns whether all were found, keys and lengths of the runs, not sorted, and the number of states in the range.
+    All are found unless a fiber falls into too many intervals, or more than `max_states` in the range end the search.
     """
+    # Read once: each look into the tuple would count a reference.
+    shift, bits, changes, starts, weights, bounds = (
+        ways.shift,
+        ways.bits,
+        ways.changes,
+        ways.starts,
+        ways.weights,
+        ways.bounds,
+    )
+    limits, limit_bounds = ways.limits, ways.limit_bounds
     n = len(shift)
-    table = _empty_table(1 << 12)
+    counts = np.zeros(5, np.int64)
     nodes, cells = np.empty((1 << 10, 3), dtype=np.int64), np.empty((1 << 10, 5), dtype=np.int64)
     stack = np.empty((1 << 10, 1), dtype=np.int64)
-    n_nodes, n_cells, n_waiting, size, walked, fired = 0, 0, 0, 0, 0, 0
+    table = _table_of(nodes, 0, 1 << 12)
     source, target = np.zeros(n, np.int64), np.zeros(n, np.int64)
-    given, t, entry_low, entry_high = 0, len(changes), 0, 0
-    node = -1  # a part of which is mapped on
-    found = True
-    while found:
-        # The next interval to enter: a given run, or the image of a part of a fiber under firing t.
-        done = given < n_done
-        if given < len(keys):
-            for k in range(n):
-                target[k] = (keys[given] >> shift[k]) & ((1 << bits[k]) - 1)
-            a, b = target[n - 1], target[n - 1] + lengths[given] - 1
-            given += 1
-        elif t == len(changes):
-            cell = nodes[node, HEAD] if node >= 0 else -1
-            while (
-                cell >= 0 and cells[cell, DONE_LOW] == cells[cell, LOW] and cells[cell, DONE_HIGH] == cells[cell, HIGH]
-            ):
-                cell = cells[cell, NEXT]
-            if cell >= 0:
-                entry_low, entry_high = _take_part(cells, cell)
-                t = 0
-                fired += 1
-            elif n_waiting == 0:
-                break
-            else:
-                n_waiting -= 1
-                node = stack[n_waiting, 0]
-                nodes[node, WAITING] = 0
-                for k in range(n):
-                    source[k] = (nodes[node, KEY] >> shift[k]) & ((1 << bits[k]) - 1)
-            continue
-        else:
-            a, b = _interval(weights, bounds, starts[t], starts[t + 1], source)
-            a, b = max(a, entry_low) + changes[t, n - 1], min(b, entry_high) + changes[t, n - 1]
-            for k in range(n):
-                target[k] = source[k] + changes[t, k]
-            t += 1
-            if a > b:
-                continue
+    for given in range(len(keys)):
+        table, nodes, cells, stack = _room(table, nodes, cells, stack, counts, 1)
+        _decode(keys[given], shift, bits, target)
         floor, ceiling = _interval(limits, limit_bounds, 0, len(limits), target)
-        a, b = max(a, floor), min(b, ceiling)
-        if a > b:
-            continue
-        key = np.int64(0)
-        for k in range(n - 1):
-            key += target[k] << shift[k]
+        a, b = max(target[n - 1], floor), min(target[n - 1] + lengths[given] - 1, ceiling)
+        key, done = _fiber_of(shift, target), given < n_done
         own = first <= key < end
-        if own and not done:
+        if own and not done and a <= b:
             a, b = _follow(a, b, target, changes, starts, weights, bounds, floor, ceiling)
-        slot = _slot_of(table, nodes, key)
-        if table[slot] < 0:
-            if n_nodes == len(nodes):
-                nodes, stack = _grown(nodes), _grown(stack)
-            nodes[n_nodes, KEY], nodes[n_nodes, HEAD], nodes[n_nodes, WAITING] = key, -1, 0
-            table[slot] = n_nodes
-            n_nodes += 1
-            if 2 * n_nodes > len(table):
-                table = _empty_table(2 * len(table))
-                for m in range(n_nodes):
-                    table[_slot_of(table, nodes, nodes[m, KEY])] = m
-        reached = table[_slot_of(table, nodes, key)]
-        if n_cells == len(cells):
-            cells = _grown(cells)
-        fresh, steps = _unite(cells, n_cells, nodes, reached, a, b)
-        walked += steps
-        if fresh > 0:
-            if done:
-                cells[n_cells, DONE_LOW], cells[n_cells, DONE_HIGH] = a, b
-            n_cells += 1
-            size += fresh if own else 0
-            if own and not done and not nodes[reached, WAITING] and reached != node:
-                stack[n_waiting, 0] = reached
-                n_waiting += 1
-                nodes[reached, WAITING] = 1
-        found = size <= max_states and walked <= MOST_STEPS + 50 * fired
-    run_keys, run_lengths = np.empty(n_cells, np.int64), np.empty(n_cells, np.int64)
-    n_runs = 0
-    for m in range(n_nodes):
-        cell = nodes[m, HEAD]
-        while cell >= 0:
-            run_keys[n_runs] = nodes[m, KEY] + cells[cell, LOW]
-            run_lengths[n_runs] = cells[cell, HIGH] - cells[cell, LOW] + 1
-            n_runs += 1
-            cell = cells[cell, NEXT]
-    return found, run_keys[:n_runs], run_lengths[:n_runs], size
+        if a <= b:
+            _enter(table, nodes, cells, stack, counts, -1, key, a, b, own, done)
+    fired, found = 0, counts[SIZE] <= max_states
+    while found and counts[STACKED] > 0:
+        counts[STACKED] -= 1
+        node = stack[counts[STACKED], 0]
+        nodes[node, WAITING] = 0
+        _decode(nodes[node, KEY], shift, bits, source)
+        cell = _open_cell(nodes, cells, node)
+        while found and cell >= 0:
+            low, high = _take_part(cells, cell)
+            fired += 1
+            table, nodes, cells, stack = _room(table, nodes, cells, stack, counts, len(changes))
+            for t in range(len(changes)):
+                a, b = _interval(weights, bounds, starts[t], starts[t + 1], source)
+                a, b = max(a, low) + changes[t, n - 1], min(b, high) + changes[t, n - 1]
+                if a > b:
+                    continue
+                for k in range(n):
+                    target[k] = source[k] + changes[t, k]
+                floor, ceiling = _interval(limits, limit_bounds, 0, len(limits), target)
+                a, b = max(a, floor), min(b, ceiling)
+                if a > b:
+                    continue
+                key = _fiber_of(shift, target)
+                own = first <= key < end
+                if own:
+                    a, b = _follow(a, b, target, changes, starts, weights, bounds, floor, ceiling)
+                _enter(table, nodes, cells, stack, counts, node, key, a, b, own, False)
+            found = counts[SIZE] <= max_states and counts[WALKED] <= MOST_STEPS + 50 * fired
+            cell = _open_cell(nodes, cells, node)
+    run_keys, run_lengths = _runs_of(nodes, cells, counts)
+    return found, run_keys, run_lengths, counts[SIZE]

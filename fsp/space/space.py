@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fsp.errors import ArgumentError, StateSpaceError
-from fsp.space.closure import FieldOverflowError, close, sorted_unique
+from fsp.space.base import BaseSpace
+from fsp.space.closure import Closure, sorted_unique
 from fsp.space.constraints import Constraint, ConstraintLike, as_constraints, lower_bound, upper_bound
 from fsp.space.encoding import Encoding, build_encoding
-from fsp.space.fields import encoding_of_reachable, encoding_with_room, margins, widest_encoding
-from fsp.space.limits import bounds, check_size, state_limit
+from fsp.space.fields import encoding_of_reachable, margins
+from fsp.space.limits import Limit, bounds, check_size, state_limit
 from fsp.space.processes import SINGLE_PROCESS
-from fsp.space.runs import Runs
+from fsp.space.runs import KeyRuns
 from fsp.space.saturation import saturate
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ MAX_STATES = 20_000_000  # of a set that is enumerated state by state
 MAX_RUN_STATES = 1_000_000_000  # of a set that is known run by run
 
 
-class StateSpace:
+class StateSpace(BaseSpace):
     """A finite set of states, sorted lexicographically, the last species fastest.
 
     Make one with `box`, `reachable` or `from_states`.
@@ -44,7 +45,7 @@ class StateSpace:
     ----------
     species : tuple of str
         Names of the columns of `states`.
-    runs : Runs
+    runs : KeyRuns
         Sorted keys of the states.
     encoding : Encoding
         Map between states and keys.
@@ -58,7 +59,7 @@ class StateSpace:
         self,
         species: Sequence[str],
         encoding: Encoding,
-        runs: Runs,
+        runs: KeyRuns,
         constraints: Sequence[Constraint] = (),
     ) -> None:
         self.species = tuple(species)
@@ -109,7 +110,7 @@ class StateSpace:
         encoding.require(top[None], model.species)
         constraints = box_constraints(model, bottom, top)
         keys = _box_keys(encoding, bottom, [*extents[:-1], 1])
-        return cls(model.species, encoding, Runs.of_lengths(keys, np.full(len(keys), extents[-1])), constraints)
+        return cls(model.species, encoding, KeyRuns.of_lengths(keys, np.full(len(keys), extents[-1])), constraints)
 
     @classmethod
     def reachable(
@@ -146,14 +147,14 @@ class StateSpace:
             raise ArgumentError(f"`steps` must be a number of reactions, 0 or more, but is {steps!r}.")
         conditions = conditions_on(model, constraints)
         encoding = encoding_of_reachable(model)
-        initial = Runs.of_keys(sorted_unique(encoding.encode(model.initial_states)))
+        initial = KeyRuns.of_keys(sorted_unique(encoding.encode(model.initial_states)))
         start = cls(model.species, encoding, initial, conditions)
         if steps is None:
-            limits = state_limit(model, max_states, max_memory, MAX_RUN_STATES)
-            closure = saturate(model, encoding, initial, conditions, *limits)
+            limit = state_limit(model, max_states, max_memory, MAX_RUN_STATES)
+            closure = saturate(model, encoding, initial, conditions, limit)
             if closure is not None:
                 return cls(model.species, encoding, closure, conditions)
-        return start._grown(model, steps, None, *state_limit(model, max_states, max_memory, MAX_STATES))
+        return start._grown(model, steps, None, state_limit(model, max_states, max_memory, MAX_STATES))
 
     @classmethod
     def from_states(cls, species: Sequence[str], states: ArrayLike) -> StateSpace:
@@ -169,7 +170,7 @@ class StateSpace:
         top = rows.max(axis=0) if len(rows) else np.zeros(len(species))
         encoding = build_encoding(np.asarray(top, dtype=np.float64), np.ones(len(species), dtype=np.int64))
         encoding.require(rows.astype(np.int64), species)
-        return cls(species, encoding, Runs.of_keys(sorted_unique(encoding.encode(rows.astype(np.int64)))))
+        return cls(species, encoding, KeyRuns.of_keys(sorted_unique(encoding.encode(rows.astype(np.int64)))))
 
     # ---- looking ------------------------------------------------------------------------------------------
 
@@ -185,10 +186,6 @@ class StateSpace:
         states = self.encoding.decode(self.runs.expand())
         states.setflags(write=False)
         return states
-
-    def states_at(self, indices: IntArray) -> IntArray:
-        """Return the states at `indices` (m,), (m, n_species), without making all others."""
-        return self.encoding.decode(self.runs.take(indices))
 
     def index(self, states: ArrayLike) -> Any:
         """Return the index of each of `states`, -1 for a state outside.
@@ -221,69 +218,6 @@ class StateSpace:
 
     # ---- changing -----------------------------------------------------------------------------------------
 
-    def grow(
-        self,
-        model: Model,
-        steps: int | None = 1,
-        *,
-        seeds: IntArray | None = None,
-        max_states: int = MAX_STATES,
-    ) -> StateSpace:
-        """Return the space with all states that up to `steps` reactions reach, within the constraints.
-
-        Parameters
-        ----------
-        steps
-            Number of reactions; None for the whole closure.
-        seeds
-            Indices of the states to start from; all if None.
-        max_states
-            Limit on the number of states.
-
-        Raises
-        ------
-        StateSpaceError
-            If the closure is infinite or passes `max_states`.
-        """
-        return self._grown(model, steps, seeds, max_states, "max_states")
-
-    def _grown(
-        self, model: Model, steps: int | None, seeds: IntArray | None, max_states: int, limit_name: str
-    ) -> StateSpace:
-        if not self.encoding.carries(model.change, self.top):
-            return self._wider(model)._grown(model, steps, seeds, max_states, limit_name)
-        try:
-            new = close(
-                model,
-                self.encoding,
-                self.runs,
-                self.runs.expand() if seeds is None else self.runs.take(seeds),
-                steps=steps,
-                constraints=self.constraints,
-                max_states=max_states,
-                limit_name=limit_name,
-            )
-        except FieldOverflowError:
-            return self._wider(model)._grown(model, steps, seeds, max_states, limit_name)
-        return StateSpace(self.species, self.encoding, self.runs.union(new), self.constraints)
-
-    def extend(self, model: Model, states: IntArray, steps: int = 1, *, max_states: int = MAX_STATES) -> StateSpace:
-        """Return the space with `states` (m, n_species) and all that up to `steps` reactions reach from those.
-
-        Raises
-        ------
-        StateSpaceError
-            If it would have more than `max_states` states, or a state is negative or breaks a conservation law
-            of the space.
-        """
-        if (states > self.encoding.capacity).any():
-            return self._wider(model).extend(model, states, steps, max_states=max_states)
-        self.encoding.require(states, self.species)
-        keys = sorted_unique(self.encoding.encode(states))
-        new = keys[self.runs.locate(keys) < 0]
-        joined = StateSpace(self.species, self.encoding, self.runs.union(Runs.of_keys(new)), self.constraints)
-        return joined.grow(model, steps, seeds=joined.runs.locate(new), max_states=max_states)
-
     def restrict(self, condition: ConstraintLike | BoolArray) -> StateSpace:
         """Return the states that fulfil a condition: a mask (n,), text, or a callable."""
         if isinstance(condition, np.ndarray):
@@ -294,7 +228,7 @@ class StateSpace:
             raise StateSpaceError(
                 f"A mask must be bool of shape ({len(self)},), but is {kept.dtype} of shape {kept.shape}."
             )
-        return StateSpace(self.species, self.encoding, self.runs.select(kept), self.constraints)
+        return self._with(self.runs.select(kept))
 
     def union(self, other: StateSpace) -> StateSpace:
         """Return the states of either space (without constraints, which need not hold for both)."""
@@ -309,35 +243,32 @@ class StateSpace:
         if self.encoding is other.encoding:
             return self.runs.carry(values, other.runs)
         inside = other.encoding.holds(self.states)  # a state that does not fit would get the key of another one
-        return Runs.of_keys(other.encoding.encode(self.states[inside])).carry(values[inside], other.runs)
+        return KeyRuns.of_keys(other.encoding.encode(self.states[inside])).carry(values[inside], other.runs)
 
     @cached_property
     def top(self) -> IntArray:
         """Largest count of each species, (n_species,)."""
-        return np.asarray(self._ends.max(axis=0, initial=0))
+        return np.asarray(self.encoding.decode(self.runs.ends()).max(axis=0, initial=0))
 
     @cached_property
     def bottom(self) -> IntArray:
         """Smallest count of each species, (n_species,)."""
-        return np.asarray(self._ends.min(axis=0))
+        return np.asarray(self.encoding.decode(self.runs.ends()).min(axis=0))
 
-    @property
-    def _ends(self) -> IntArray:
-        """First and last states of the runs: along a run every count is monotone, so they hold the extremes."""
-        return self.encoding.decode(np.concatenate([self.runs.keys, self.runs.last_keys()]))
+    def _with(self, runs: KeyRuns, encoding: Encoding | None = None) -> StateSpace:
+        return StateSpace(self.species, encoding or self.encoding, runs, self.constraints)
 
-    def encoded(self, encoding: Encoding) -> StateSpace:
-        """Return the same states in another encoding, which keeps their order."""
-        return StateSpace(self.species, encoding, Runs.of_keys(encoding.encode(self.states)), self.constraints)
+    def _default_limit(self) -> int:
+        return MAX_STATES
 
-    def fitted(self, model: Model) -> StateSpace:
-        """Return the same states in fields with room for the changes of `model`, such as an operator needs."""
-        encoding = encoding_with_room(self.encoding, model, self.top)
-        return self if encoding is self.encoding else self.encoded(encoding)
+    def _closure(self, model: Model, frontier: IntArray, limit: Limit) -> Closure:
+        return Closure(self.comm, model, self.encoding, self.constraints, self.runs, frontier, limit)
 
-    def _wider(self, model: Model) -> StateSpace:
-        """Return the same states in the widest fields, with room for the changes of `model`."""
-        return self.encoded(widest_encoding(self.encoding, model, self.top, self.species))
+    def _owned(self, keys: IntArray) -> IntArray:
+        return keys
+
+    def _moved(self, runs: KeyRuns) -> KeyRuns:
+        return runs
 
 
 def _box_keys(encoding: Encoding, bottom: IntArray, extents: list[int]) -> IntArray:
@@ -351,13 +282,7 @@ def _box_keys(encoding: Encoding, bottom: IntArray, extents: list[int]) -> IntAr
 def checked_box(
     model: Model, lower: Mapping[str, int] | Sequence[int] | int, upper: Mapping[str, int] | Sequence[int] | int
 ) -> tuple[IntArray, IntArray]:
-    """Return the smallest and largest counts of a box, (n_species,) each.
-
-    Raises
-    ------
-    StateSpaceError
-        If it is empty, a bound is none, or an initial state lies outside.
-    """
+    """Return the smallest and largest counts of a box that holds the initial states, (n_species,) each."""
     top = bounds(model, upper, model.species_bounds, "upper")
     bottom = bounds(model, lower, np.zeros(model.n_species), "lower")
     if (bottom > top).any():
@@ -382,13 +307,7 @@ def box_constraints(model: Model, bottom: IntArray, top: IntArray) -> list[Const
 
 
 def conditions_on(model: Model, constraints: ConstraintLike | Sequence[ConstraintLike]) -> tuple[Constraint, ...]:
-    """Return constraints on the states of a network, whose initial states must fulfil them.
-
-    Raises
-    ------
-    StateSpaceError
-        If one does not.
-    """
+    """Return constraints on the states of a network, whose initial states must fulfil them."""
     conditions = as_constraints(constraints, model.species)
     for constraint in conditions:
         broken = ~constraint.holds(model.initial_states)

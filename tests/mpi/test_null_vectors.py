@@ -252,6 +252,33 @@ def test_relaxation_of_immigration_and_death(comm, method):
     assert comm.sum(float(np.abs(inside).sum())) == pytest.approx(1.0, rel=1e-12)
 
 
+def test_relaxation_of_a_model_is_that_of_one_process(comm):
+    """The space grows on ranks too, and jumps out of it lead back to the most probable state."""
+    model = network({"X": 0}, ("0 -> X", "mass_action", 5.0), ("X -> 0", "mass_action", 0.7))
+    modes = fsp.relaxation(model, 2, 1e-8, backend="petsc", comm=comm)
+    expected = fsp.relaxation(model, 2, 1e-8)
+    for found in (modes, expected):
+        assert (np.abs(found.eigenvalues - [-0.7, -1.4]) <= found.errors + 1e-12).all()
+        assert (found.errors <= 1e-5).all()
+    assert total(comm, len(modes.states)) == modes.n_states
+    assert any("estimate" in note for note in modes.notes)
+    space = StateSpace.box(model, 60, comm=comm)
+    on_space = fsp.relaxation(model, 2, backend="petsc", comm=comm, space=space)
+    assert on_space.eigenvalues == pytest.approx(relaxation(Generator(model, space), 2).eigenvalues, rel=1e-9)
+
+
+def test_relaxation_of_several_or_absorbing_classes_is_refused(comm):
+    absorbed = network({"A": 5}, ("A -> 0", "mass_action", 1.0))
+    with pytest.raises(fsp.BackendError, match=r"absorbed.*backend='serial'"):
+        fsp.relaxation(absorbed, 1, 1e-8, backend="petsc", comm=comm)
+    rings = [(f"{x} -> {y}", "mass_action", 1.0) for x, y in ("BC", "CB", "DE", "ED")]
+    choice = network(
+        {"A": 1, "B": 0, "C": 0, "D": 0, "E": 0}, ("A -> B", "mass_action", 1.0), ("A -> D", "mass_action", 2.0), *rings
+    )
+    with pytest.raises(fsp.StateSpaceError, match="one closed class, but 2"):
+        fsp.relaxation(choice, 1, 1e-8, backend="petsc", comm=comm)
+
+
 @pytest.mark.parametrize("kind", ["gd", "jd"])
 def test_davidson_methods_are_refused_with_the_way_out(comm, kind):
     model, options = toggle(), {"eps_type": kind}

@@ -1,0 +1,109 @@
+"""What the generators of one process and of many ranks have in common: products, and what leaves the space."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fsp.errors import StateSpaceError
+
+if TYPE_CHECKING:
+    from fsp.arrays import FloatArray
+    from fsp.generator.operator import Operator
+    from fsp.generator.sinks import Leak, Sinks
+    from fsp.model import Model
+    from fsp.model.tree import Expression
+    from fsp.space.protocol import AnySpace
+
+
+class BaseGenerator(ABC):
+    """A generator, whose vectors are those of this process's own states, (n,)."""
+
+    model: Model
+    space: AnySpace
+    t: float
+    is_constant: bool
+    """Whether no propensity depends on time."""
+    clocks: tuple[Expression, ...]
+    """The functions of time clock_l, as trees; the first is one."""
+
+    __array_ufunc__ = None  # numpy leaves `array @ generator` to us, and we do not define it
+
+    def __len__(self) -> int:
+        """Return the number of states of the space."""
+        return len(self.space)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(n, n)."""
+        return (len(self), len(self))
+
+    def __matmul__(self, p: FloatArray) -> FloatArray:
+        """Return ``A p`` for a vector (n,) or the columns of an array (n, m)."""
+        return self.operator.apply(p)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the operator takes in this process."""
+        return self.operator.nbytes
+
+    @property
+    @abstractmethod
+    def operator(self) -> Operator:
+        """The closed chain, sinks after own states."""
+
+    @property
+    @abstractmethod
+    def T(self) -> Operator:  # noqa: N802 - the transpose, as numpy and scipy call it
+        """The adjoint."""
+
+    # ---- rates, and what leaves the space -----------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def exit_rates(self) -> FloatArray:
+        """Full exit rate of each own state, (n,), 1/time."""
+
+    @property
+    @abstractmethod
+    def ways_out(self) -> Sinks:
+        """The jumps that leave the space from own states, with the sink that each goes to."""
+
+    @property
+    def leaks(self) -> tuple[Leak, ...]:
+        """The jumps that leave the space, by kind."""
+        return self.ways_out.leaks
+
+    @cached_property
+    def leak_rates(self) -> FloatArray:
+        """Rate of leaving the space from each state, (n,), 1/time."""
+        rates = np.zeros(self.ways_out.n)
+        for leak in self.leaks:
+            rates[leak.sources] += leak.rates
+        return rates
+
+    @cached_property
+    def sinks(self) -> Any:
+        """Rates into each sink, (n_sinks, n) scipy sparse array, 1/time."""
+        return self.ways_out.matrix()
+
+    @property
+    def sink_names(self) -> tuple[str, ...]:
+        """The boundary that each sink stands for."""
+        return self.ways_out.names
+
+    @property
+    def n_sinks(self) -> int:
+        """Number of sinks; 0 where no jump leaves the space."""
+        return len(self.sink_names)
+
+
+def check_space(model: Model, space: AnySpace) -> None:
+    """Raise a StateSpaceError unless a space holds states of the model."""
+    if space.species != model.species:
+        raise StateSpaceError(f"The space must be of the model's species {model.species}, but is of {space.species}.")
+    if not len(space):
+        raise StateSpaceError("The space must have at least one state, but is empty.")
