@@ -690,8 +690,8 @@ MUTANTS = [
     mutant(
         "source-read-at-the-target",
         "generator/plan.py",
-        "shift = 0 * change if adjoint else change",
-        "shift = 0 * change",
+        "(bottom if adjoint else bottom + change).tolist()",
+        "bottom.tolist()",
         "operator",
     ),
     mutant(
@@ -704,8 +704,8 @@ MUTANTS = [
     mutant(
         "falling-table-written-forwards",
         "generator/plan.py",
-        "self._write(group.values[::-1])",
-        "self._write(group.values)",
+        "self._write(table[::-1])",
+        "self._write(table)",
         "operator",
     ),
     mutant(
@@ -776,8 +776,8 @@ MUTANTS = [
     mutant(
         "low-counts-unchecked",
         "generator/coefficients.py",
-        "if low and not vanishing:",
-        "if False:",
+        "if low > 0 and any(",
+        "if False and any(",
         "generator",
     ),
     mutant(
