@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 
 KINDS = ("arkimex", "rosw", "bdf")
 FIRST_SHARE = 0.01  # of the tolerance, for the local error of one step
-LARGEST_SHARE = 0.1
+LARGEST_SHARE = 0.1  # the same, where steps are few; chosen, not measured
 TRIALS = 4  # of a time, each with a smaller local error
 LINEAR_TOL = 1e-11  # of the linear systems, relative
-MOST_STEPS = 1_000_000
+MOST_STEPS = 1_000_000  # hours of small systems: PETSc's own limit is none
 
 
 @dataclass(frozen=True, slots=True)
