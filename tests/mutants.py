@@ -1936,8 +1936,8 @@ MUTANTS = [
     mutant(
         "noise-in-fast-modes-is-no-direction",
         "solvers/rational.py",
-        "self.invariant = norm == 0.0 or off <= NOISE * noise",
-        "self.invariant = True",
+        "invariant = norm == 0.0 or off <= NOISE * noise",
+        "invariant = True",
         "adaptive",
         only="comes_to_rest",
     ),

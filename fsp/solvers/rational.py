@@ -230,15 +230,23 @@ class _Basis:
         self.beta = float(np.linalg.norm(self._V[0]))
         self._V[0] /= self.beta
         self._H = np.zeros((most + 1, most))
-        self.most = most
         self.size = 0
         self.n_products = 0
-        self.invariant = False
         self.left = np.zeros(most)  # ‖ρ_j‖₁
         self.terms = np.zeros(most)  # what rounds in ρ_j
         self._small: tuple[tuple[int, float], Modes, list[ComplexArray]] | None = None
         self.norms = np.zeros(most + 1)  # ‖v_j‖₁
         self.norms[0] = np.abs(self._V[0]).sum()
+
+    @property
+    def most(self) -> int:
+        """Largest number of vectors."""
+        return self._H.shape[1]
+
+    @property
+    def invariant(self) -> bool:
+        """Whether nothing is left of the next vector but rounding."""
+        return self.size > 0 and not self._H[self.size, self.size - 1]
 
     @property
     def complete(self) -> bool:
@@ -259,11 +267,12 @@ class _Basis:
         self.n_products += 1
         before, norm = float(np.linalg.norm(w)), self._orthogonalise(w, j)
         self.size = j + 1
+        invariant = False
         if norm <= INVARIANT * before:
             off = float(np.abs(self.system.shifted(w, self.gamma)).sum())
             noise = UNIT_ROUNDOFF * (self.system.roundings + self.size + 2) * self.terms[j]
-            self.invariant = norm == 0.0 or off <= NOISE * noise  # else what is left, though small, is a direction
-        if self.invariant:
+            invariant = norm == 0.0 or off <= NOISE * noise  # else what is left, though small, is a direction
+        if invariant:
             self.left[j] += off
             return
         self._H[j + 1, j] = norm
