@@ -259,7 +259,7 @@ class Generator(_Matrices):
         plan = self.plans[0]
         return len(self) + n_pairs(plan, 0, len(plan.keys)) + int(self.sinks.nnz)
 
-    @property
+    @cached_property
     def roundings(self) -> float:
         """Most rounded operations behind one entry of a product, with those that its rates stand for.
 
@@ -267,11 +267,12 @@ class Generator(_Matrices):
         """
         return self.operations + 2.0 * self.rate_errors.relative / UNIT_ROUNDOFF
 
-    @property
+    @cached_property
     def operations(self) -> int:
         """Most rounded operations behind one entry of a product, for given tables of rates."""
-        factors = np.diff(self.plans[0].products, axis=1).max(initial=0)
-        return len(self.plans[0].scales) + int(factors) + 3
+        plan = self.plans[0]
+        first, end = plan.products.T  # of the factors of each product
+        return len(plan.scales) + int((end - first).max(initial=0)) + 3
 
     def misjudged(self, start: float, end: float) -> float:
         """Bound the integral of ``2 Σ |error of a rate|`` out of any state, but for what `roundings` covers."""
