@@ -270,8 +270,9 @@ class Generator(_Matrices):
     @cached_property
     def operations(self) -> int:
         """Most rounded operations behind one entry of a product, for given tables of rates."""
-        factors = np.diff(self.plans[0].products, axis=1).max(initial=0)
-        return len(self.plans[0].scales) + int(factors) + 3
+        plan = self.plans[0]
+        first, end = plan.products.T  # of the factors of each product
+        return len(plan.scales) + int((end - first).max(initial=0)) + 3
 
     def misjudged(self, start: float, end: float) -> float:
         """Bound the integral of ``2 Σ |error of a rate|`` out of any state, but for what `roundings` covers."""

@@ -32,6 +32,8 @@ REGROWN = 1.5  # times the number of states at the last move, from which on they
 class SpreadClosure(Closure):
     """A set of states that grows by reactions, on each rank the states of its range."""
 
+    _comm: Communicator
+
     def __init__(
         self,
         comm: Communicator,
@@ -44,7 +46,7 @@ class SpreadClosure(Closure):
         limit: Limit,
     ) -> None:
         super().__init__(comm, model, encoding, constraints, runs, frontier, limit)
-        self._comm, self._ranges = comm, ranges
+        self._ranges = ranges
         self._moved_at = 0  # number of states
 
     def _owned(self, new: IntArray) -> IntArray:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from fsp.arrays import IntArray
     from fsp.petsc.comm import Communicator
 
-NO_KEY = np.iinfo(np.int64).max
+NO_KEY = np.iinfo(np.int64).max  # above all keys: where a rank has none
 TOLERATED = 0.02  # relative difference from the mean at which states are not moved between ranks
 SAMPLES = 128  # keys of each rank that splitters are chosen from
 
@@ -43,11 +43,6 @@ class Ranges:
             if counts[rank] == 0:
                 firsts[rank] = firsts[rank + 1]
         return cls(firsts, np.concatenate([[0], np.cumsum(counts)]))
-
-    @classmethod
-    def all_first(cls, comm: Communicator, n_words: int) -> Ranges:
-        """Return the ranges where the first rank owns all keys."""
-        return cls(np.full((comm.size, n_words), NO_KEY), np.zeros(comm.size + 1, dtype=np.int64))
 
     @property
     def is_balanced(self) -> bool:

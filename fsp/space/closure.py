@@ -76,7 +76,7 @@ class Closure:
 
     def __init__(
         self,
-        processes: Processes,
+        comm: Processes,
         model: Model,
         encoding: Encoding,
         constraints: Sequence[Constraint],
@@ -84,7 +84,7 @@ class Closure:
         frontier: IntArray,
         limit: Limit,
     ) -> None:
-        self._processes, self._model, self._encoding = processes, model, encoding
+        self._comm, self._model, self._encoding = comm, model, encoding
         self._constraints, self._limit = constraints, limit
         self.runs = runs
         self._size = len(runs)  # with the fresh levels
@@ -105,7 +105,7 @@ class Closure:
         """
         infinite = steps is None and not self._constraints and not self._model.is_finite
         pump = Pump(self._model) if infinite else None
-        level, going = 0, self._processes.any(len(self._frontier) > 0)
+        level, going = 0, self._comm.any(len(self._frontier) > 0)
         while going and (steps is None or level < steps):
             level += 1
             going = self._advance(pump, level)
@@ -114,7 +114,7 @@ class Closure:
     def _advance(self, pump: Pump | None, level: int) -> bool:
         """Map the frontier on; tell whether there is a new one."""
         new = self._frontier[:0]
-        with self._processes.agree():
+        with self._comm.agree():
             enabled = enabled_jumps(self._model, self._states)  # (n_reactions, n_frontier)
             if pump is not None:
                 pump.test(self._states, enabled)
@@ -124,13 +124,13 @@ class Closure:
         own = own[self.runs.locate(own) < 0]
         states = self._encoding.decode(own)
         overflows = bool((states > self._encoding.capacity - margins(self._model)).any())
-        with self._processes.agree():
+        with self._comm.agree():
             if self._constraints and not overflows:
                 own, states = fulfilling(own, states, self._constraints)
         self._frontier, self._states = own, states
         self._fresh.append(own)
         self._size += len(own)
-        total, n_frontier, n_overflows = self._processes.sum(np.array([self._size, len(own), overflows])).tolist()
+        total, n_frontier, n_overflows = self._comm.sum(np.array([self._size, len(own), overflows])).tolist()
         if n_overflows:
             raise FieldOverflowError
         self._limit.require(total, f"{level} reaction steps reach more than that")
