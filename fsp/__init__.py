@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from fsp.solvers import METHODS
 from fsp.version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -29,7 +30,13 @@ if TYPE_CHECKING:
     from fsp.output import pictures as plot  # noqa: F401
     from fsp.output.storage import read
     from fsp.projection.progress import Progress
-    from fsp.solvers import Chebyshev, Implicit, Krylov, Magnus, Rational, Squaring, Uniformization
+    from fsp.solvers.chebyshev import Chebyshev
+    from fsp.solvers.implicit import Implicit
+    from fsp.solvers.krylov import Krylov
+    from fsp.solvers.magnus import Magnus
+    from fsp.solvers.rational import Rational
+    from fsp.solvers.squaring import Squaring
+    from fsp.solvers.uniformization import Uniformization
     from fsp.space import StateSpace
     from fsp.verification.approximations import Approximations, approximations
     from fsp.verification.checking import verify
@@ -50,29 +57,22 @@ _HOMES = {
     "FormatWarning": "fsp.errors",
     "Generator": "fsp.generator",
     "Histograms": "fsp.verification.samples",
-    "Implicit": "fsp.solvers",
     "Interrupted": "fsp.errors",
     "Interval": "fsp.distribution",
-    "Chebyshev": "fsp.solvers",
-    "Krylov": "fsp.solvers",
-    "Magnus": "fsp.solvers",
     "Model": "fsp.model",
     "ModelError": "fsp.errors",
     "OutputError": "fsp.errors",
     "Progress": "fsp.projection.progress",
-    "Rational": "fsp.solvers",
     "Reaction": "fsp.model",
     "Solution": "fsp.distribution",
     "Relaxation": "fsp.distribution.relaxation",
     "Report": "fsp.verification.report",
     "Runs": "fsp.verification.samples",
-    "Squaring": "fsp.solvers",
     "StateSpace": "fsp.space",
     "StateSpaceError": "fsp.errors",
     "Summary": "fsp.verification.samples",
     "Sweep": "fsp.distribution",
     "ToleranceWarning": "fsp.errors",
-    "Uniformization": "fsp.solvers",
     "approximations": "fsp.verification.approximations",
     "load": "fsp.model",
     "plot": "fsp.output.pictures",
@@ -130,16 +130,18 @@ __all__ = [
     "transient",
     "verify",
 ]
+__all__ += [name for name in METHODS if name not in __all__]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    place = _HOMES.get(name) or METHODS.get(name)
+    if place is None:
         raise AttributeError(f"module 'fsp' has no attribute '{name}'")
-    home = import_module(_HOMES[name])
+    home = import_module(place)
     value = home if name == "plot" else getattr(home, name)  # `fsp.plot` is a module by itself
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+    return sorted([*globals(), *_HOMES, *METHODS])

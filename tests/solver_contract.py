@@ -124,6 +124,11 @@ def _space(kind, model, upper, **more):
     return kind.reachable(model, **more) if upper is None else kind.box(model, upper=upper, **more)
 
 
+def tolerances(make):
+    """Return tolerances, from loose to tight, that a solver can be held to: estimates come from low orders."""
+    return (1e-3, 1e-7, 1e-11) if make().certified else (1e-3, 1e-4, 1e-5)
+
+
 def advance(propagator, p, t0, t1, tol=None, limit=None):
     """Advance all the way: one call may end early to report progress."""
     total, share = None, tol

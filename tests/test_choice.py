@@ -10,7 +10,19 @@ import pytest
 from written_networks import network
 
 import fsp
-from fsp.solvers import Advance, chebyshev, choice, implicit, krylov, magnus, rational, squaring
+from fsp.solvers import (
+    SOLVERS,
+    Advance,
+    chebyshev,
+    choice,
+    implicit,
+    krylov,
+    magnus,
+    rational,
+    squaring,
+    uniformization,
+)
+from fsp.solvers.costs import Stretch
 
 ISOMERS = network({"A": 1, "B": 0}, ("A -> B", "mass_action", 1.0), ("B -> A", "mass_action", 2.0))
 STIFF = network(
@@ -40,7 +52,7 @@ def test_rounding_speaks_against_a_solver_with_less_work():
     generator = fsp.Generator(ISOMERS, fsp.StateSpace.reachable(ISOMERS))
     jumps = 100.0 * generator.largest_exit_rate
     rounds = 2.0**-53 * generator.roundings * jumps
-    takes = [choice.Chooser("auto", 1e-9, rounding=share * rounds, span=100.0) for share in (2.0, 0.5)]
+    takes = [choice.Chooser("auto", 1e-9, SOLVERS, rounding=share * rounds, span=100.0) for share in (2.0, 0.5)]
     loose, sharp = (chooser.choose(generator, 100.0) for chooser in takes)
     assert isinstance(loose.solver, fsp.Uniformization)
     assert isinstance(sharp.solver, fsp.Squaring)
@@ -58,7 +70,7 @@ def test_a_solver_that_fails_gives_way(monkeypatch):
     for kind in (chebyshev._ChebyshevPropagator, krylov._KrylovPropagator, squaring._SquaringPropagator):
         monkeypatch.setattr(kind, "advance", fail)
     monkeypatch.setattr(rational._RationalPropagator, "advance", fail)
-    monkeypatch.setitem(choice.CALL_WORK, "uniformization", 1e12)  # the last that would be taken
+    monkeypatch.setattr(uniformization, "CALL_WORK", 1e12)  # the last that would be taken
     model = network({"A": 300}, ("A -> 0", "mass_action", 1.0), ("0 -> A", "mass_action", 10.0))
     space = fsp.StateSpace.box(model, upper={"A": 360})
     d = fsp.transient(model, [0.3], 1e-8, space=space)[-1]
@@ -99,7 +111,7 @@ def test_a_solver_that_stalls_gives_way(monkeypatch):
         return replace(step, n_matvec=200)
 
     monkeypatch.setattr(rational._RationalPropagator, "advance", crawl)
-    monkeypatch.setattr(choice, "MOST_STATES", 0)
+    monkeypatch.setattr(squaring, "MOST_STATES", 0)
     solution = fsp.transient(STIFF, [2000.0], 1e-6)
     assert solution[-1].error.total <= 1e-6
     assert len(taken) > 3
@@ -111,19 +123,20 @@ def test_a_solver_that_keeps_its_pace_does_not_stall(growing):
     model = network({"A": 300}, ("A -> 0", "mass_action", 1.0), ("0 -> A", "mass_action", 10.0))
     generator = fsp.Generator(model, fsp.StateSpace.box(model, upper={"A": 60_000}))
     names = ("uniformization", "chebyshev", "krylov")  # whose work is in proportion to time
-    chooser = choice.Chooser("auto", 1e-8, {name: choice.SOLVERS[name] for name in names}, names)
+    chooser = choice.Chooser("auto", 1e-8, SOLVERS, names)
     current = choice.Choice(fsp.Krylov(tol=1e-8), "")
     whole, left, steps = 1.0, 0.3, 20
-    expected = chooser._work(generator, whole, growing)
-    expected = min(amount for name, amount in expected.items() if name != "krylov")
-    n_matvec = round(1.3 * expected / choice._unit_work("krylov", generator) / steps)
+    stretch = Stretch(left, growing)
+    costs = chooser._costs(generator, Stretch(whole, growing), instead_of="krylov")
+    expected = min(cost.work(1.0, growing) for cost in costs.values())
+    n_matvec = round(1.3 * expected / current.solver.cost(generator, stretch).unit / steps)
     for k in range(steps):
         step = Advance(None, None, 0.0, n_matvec, (k + 1) * (whole - left) / steps, 0.0)
         chooser.advanced(current.solver, generator, step, (whole - left) / steps)
     assert chooser._effort.work > choice.STALLED * choice.LEAST_WORK
-    assert not chooser._stalls(current.solver, generator, left, growing)
+    assert not chooser._stalls(current.solver, generator, stretch)
     chooser.advanced(current.solver, generator, replace(step, n_matvec=3 * steps * n_matvec), left / 100.0)
-    assert chooser._stalls(current.solver, generator, left, growing)
+    assert chooser._stalls(current.solver, generator, stretch)
 
 
 def test_a_solver_that_stalls_can_be_stopped_with_what_it_reached(monkeypatch):

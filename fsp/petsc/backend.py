@@ -11,7 +11,7 @@ from fsp.petsc.generator import Generator
 from fsp.petsc.mfn import MFN
 from fsp.petsc.space import StateSpace
 from fsp.petsc.ts import TS
-from fsp.solvers import SOLVERS, Chebyshev, Krylov, Magnus, Uniformization
+from fsp.solvers import SOLVERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,16 +21,10 @@ if TYPE_CHECKING:
     from fsp.solvers import Solver
     from fsp.space.protocol import AnySpace
 
-RANK_SOLVERS: dict[str, type] = {
-    "uniformization": Uniformization,
-    "krylov": Krylov,
-    "chebyshev": Chebyshev,
-    "magnus": Magnus,
-    "mfn": MFN,
-    "ts": TS,
+RANK_SOLVERS: dict[str, type[Solver]] = {
+    **{name: kind for name, kind in SOLVERS.items() if kind.on_ranks},
+    **{kind.name(): kind for kind in (MFN, TS)},
 }
-# Chosen automatically.  Krylov is not: its basis hangs on the last digits of sums, which depend on the number of ranks.
-AUTOMATIC = ("uniformization", "chebyshev")
 
 
 class Ranks:
@@ -42,19 +36,19 @@ class Ranks:
         Communicator of mpi4py, petsc4py or this package; None for all ranks.
     """
 
-    solvers: Mapping[str, type] = RANK_SOLVERS
-    automatic = AUTOMATIC
+    solvers: Mapping[str, type[Solver]] = RANK_SOLVERS
+    automatic = tuple(name for name, kind in RANK_SOLVERS.items() if kind.is_reproducible)
 
     def __init__(self, comm: Any = None) -> None:
         self.comm = Communicator.of(comm)
 
     def check_solver(self, solver: str | Solver) -> None:
         """Raise a BackendError for a solver that works in one process alone."""
-        name = next((name for name, kind in SOLVERS.items() if solver == name or isinstance(solver, kind)), None)
-        if name is not None and name not in self.solvers:
+        kind = SOLVERS.get(solver) if isinstance(solver, str) else type(solver)
+        if kind is not None and not getattr(kind, "on_ranks", True):
             raise BackendError(
-                f"`solver` must work on vectors that are spread over ranks with backend='petsc', but '{name}' "
-                f"factorises the matrix in one process; use {', '.join(self.solvers)}, or backend='serial'."
+                f"`solver` must work on vectors that are spread over ranks with backend='petsc', but '{kind.name()}' "
+                f"works on matrices of one process; use {', '.join(self.solvers)}, or backend='serial'."
             )
 
     def reachable(self, model: Model, *, steps: int | None = None, max_states: int) -> StateSpace:

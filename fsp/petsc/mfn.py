@@ -25,9 +25,10 @@ from fsp.petsc.environment import load
 from fsp.petsc.generator import require_ranks
 from fsp.petsc.matrices import values_of
 from fsp.petsc.options import Options
-from fsp.petsc.stepping import Pairs, Step, Stepper, pairs
+from fsp.petsc.stepping import Pairs, Stepper, pairs
 from fsp.petsc.systems import petsc_errors
-from fsp.solvers.base import check_count, check_tol, require_constant_rates
+from fsp.solvers.base import Solver, check_count, check_tol
+from fsp.solvers.stepping import Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +43,7 @@ MASS_ROUNDING = 1e-11  # of the mass
 
 
 @dataclass(frozen=True, slots=True)
-class MFN:
+class MFN(Solver):
     """Approximate ``exp(tA) p`` with SLEPc.
 
     Parameters
@@ -61,6 +62,7 @@ class MFN:
     kind: str = "expokit"
     dimension: int = 30
     options: Mapping[str, Any] | Pairs = ()
+    on_ranks = True
 
     def __post_init__(self) -> None:
         check_tol(self.tol)
@@ -75,12 +77,12 @@ class MFN:
         return False
 
     @contextmanager
-    def open(self, generator: Generator) -> Iterator[Stepper]:
+    def open(self, generator: Any) -> Iterator[Stepper]:
         """Bind to a distributed `generator`, whose propensities must not depend on time."""
         require_ranks(generator, "MFN")
-        require_constant_rates(generator.local, "MFN")
+        self.check(generator.local)
         with ExitStack() as stack:
-            yield Stepper(generator, self.tol, _Exponential(generator, self, stack))
+            yield Stepper(generator, self, _Exponential(generator, self, stack))
 
 
 class _Closed:
@@ -128,7 +130,7 @@ class _Exponential:
         """Return exp(hA) z for a vector of the closed chain, with an error of about `tol`."""
         before, mass = self._closed.count, self._operator.added(float(z.sum()))
         if mass == 0.0:
-            return Step(z.copy(), 0.0, 0)
+            return Step(z.copy(), h)
         asked = max(tol / (EXPOKIT_FACTOR * self._root * h), SMALLEST_TOL)
         function = self._mfn.getFN()
         function.setType("exp")
@@ -154,4 +156,4 @@ class _Exponential:
                 f"MFN must keep the mass {mass:.6g} at t = {t:.6g}, but returned one that is off by {off:.1e}, though "
                 f"SLEPc reports convergence. Use kind='expokit', shorter times, or solver='chebyshev'."
             )
-        return Step(y, error + off, self._closed.count - before)
+        return Step(y, h, error + off, n_matvec=self._closed.count - before)

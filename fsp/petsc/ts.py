@@ -22,8 +22,9 @@ from fsp.petsc.environment import load
 from fsp.petsc.generator import require_ranks
 from fsp.petsc.matrices import values_of
 from fsp.petsc.options import Options
-from fsp.petsc.stepping import Pairs, Step, Stepper, pairs
-from fsp.solvers.base import check_tol
+from fsp.petsc.stepping import Pairs, Stepper, pairs
+from fsp.solvers.base import Solver, check_tol
+from fsp.solvers.stepping import Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +41,7 @@ MOST_STEPS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class TS:
+class TS(Solver):
     """Integrate ``dp/dt = A p`` with PETSc's implicit time steppers.
 
     Parameters
@@ -56,6 +57,7 @@ class TS:
     tol: float = 1e-8
     kind: str = "arkimex"
     options: Mapping[str, Any] | Pairs = ()
+    on_ranks = True
 
     def __post_init__(self) -> None:
         check_tol(self.tol)
@@ -69,11 +71,11 @@ class TS:
         return False
 
     @contextmanager
-    def open(self, generator: Generator) -> Iterator[Stepper]:
+    def open(self, generator: Any) -> Iterator[Stepper]:
         """Bind to a distributed `generator`."""
         require_ranks(generator, "TS")
         with ExitStack() as stack:
-            yield Stepper(generator, self.tol, _Stepping(generator, self, stack))
+            yield Stepper(generator, self, _Stepping(generator, self, stack))
 
 
 class _Stepping:
@@ -124,7 +126,7 @@ class _Stepping:
         before, added, n = self._n_products, self._operator.added, self._operator.n
         mass = added(float(z.sum()))
         if mass == 0.0:
-            return Step(z.copy(), 0.0, 0)
+            return Step(z.copy(), h)
         for _ in range(TRIALS):
             self._u.getArray()[:] = z
             n_steps = self._solve(t, h, self._share * tol)
@@ -140,7 +142,7 @@ class _Stepping:
                 f"TS must return finite numbers at t = {t:.6g}, but does not, though PETSc reports convergence. Loosen "
                 f"`tol` or choose another `kind`."
             )
-        return Step(y, spent * tol + off, self._n_products - before)
+        return Step(y, h, spent * tol + off, n_matvec=self._n_products - before)
 
     @property
     def _keeps_sinks(self) -> bool:

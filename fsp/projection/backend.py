@@ -12,7 +12,6 @@ from fsp.distribution import Distribution
 from fsp.errors import ArgumentError
 from fsp.generator import Generator
 from fsp.solvers import SOLVERS
-from fsp.solvers.choice import AUTOMATIC
 from fsp.space import StateSpace
 from fsp.space.processes import SINGLE_PROCESS
 
@@ -34,7 +33,7 @@ class Backend(Protocol):
         ...
 
     @property
-    def solvers(self) -> Mapping[str, type]:
+    def solvers(self) -> Mapping[str, type[Solver]]:
         """Solvers by name."""
         ...
 
@@ -64,8 +63,8 @@ class Serial:
     """One process."""
 
     comm = SINGLE_PROCESS
-    solvers: Mapping[str, type] = SOLVERS
-    automatic: Collection[str] = AUTOMATIC
+    solvers: Mapping[str, type[Solver]] = SOLVERS
+    automatic: Collection[str] = SOLVERS
 
     def check_solver(self, solver: str | Solver) -> None:
         """Accept all; the solver itself refuses what it cannot do."""

@@ -6,7 +6,8 @@ from math import inf
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from fsp.errors import ConvergenceError
-from fsp.solvers import NO_LIMIT, Choice, Chooser
+from fsp.solvers.base import NO_LIMIT
+from fsp.solvers.choice import Choice, Chooser
 from fsp.solvers.clocks import constants_on
 
 if TYPE_CHECKING:
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
     from fsp.projection.backend import Backend
     from fsp.projection.budget import Budget
     from fsp.projection.pacing import Pacing
-    from fsp.solvers import Advance, Propagator, Pulse, Solver
-    from fsp.solvers.base import History
+    from fsp.solvers.base import Advance, Memory, Propagator, Pulse, Solver
     from fsp.space.protocol import AnySpace
 
     Carry: TypeAlias = "Callable[[FloatArray], FloatArray]"
@@ -40,10 +40,9 @@ class Engine:
         self._chooser = Chooser(
             solver, budget.integration, backend.solvers, backend.automatic, budget.rounding, pacing.duration
         )
-        self._step_lengths: dict[type, float] = {}  # of solvers, where they were left
+        self._memories: dict[type, Memory] = {}  # of the solvers that were left
         self._held: FloatArray | None = None  # values of functions of time that are constant for the time being
         self._held_until = -inf
-        self._history: History | None = None  # the last step of the solver that was left
 
     @property
     def growing(self) -> bool:
@@ -68,9 +67,9 @@ class Engine:
         generator = cast("Generator", self._backend.generator(self._model, space, t))
         self.generator = generator if self._held is None else generator.held(self._held)
         self._chooser.bound(anew=True)
+        if carry is not None:
+            self._memories = {kind: memory.carried(carry) for kind, memory in self._memories.items()}
         self._open(self._chosen(t))
-        if carry is not None and self._history is not None:
-            self._propagator.history = self._history.carried(carry)
 
     def hold(self, t: float, target: float) -> None:
         """Take functions of time that are constant up to `target` for numbers, which every solver can treat."""
@@ -80,6 +79,7 @@ class Engine:
         if self._held is not None:
             self._held_until = target
         if self._held is not None or before is not None:
+            self.leave()
             self.bind(self.generator.space, t)
 
     def release(self, t: float) -> None:
@@ -116,17 +116,13 @@ class Engine:
 
     def learn(self, step: Advance, covered: float) -> None:
         """Take note of what an advance took to cover so much time."""
-        solver, length = self.solver, self._propagator.step_length
-        self._step_lengths[type(solver)] = length
-        if covered > 0.0:
-            jumps = self.generator.largest_exit_rate * covered
-            self._chooser.learn(solver, step.n_matvec, jumps, covered / length if length else 0.0)
-        self._chooser.advanced(solver, self.generator, step, covered)
+        self._chooser.advanced(self.solver, self.generator, step, covered)
 
     def reconsider(self, t: float) -> None:
         """Change the solver where another one now promises much less work."""
         choice = self._chosen(t, self._choice)
         if choice is not self._choice and choice.solver != self.solver:
+            self.leave()
             self._change_to(choice)
 
     def saving(self, share: float, span: float) -> float:
@@ -138,8 +134,8 @@ class Engine:
         return self._chooser.work_of_change(self.solver, self.generator)
 
     def leave(self) -> None:
-        """Let go of the solver, whose vectors may take more memory than the answer; keep what the next one needs."""
-        self._history = self._propagator.history
+        """Let go of the solver, whose vectors may take more memory than the answer; keep what it remembers."""
+        self._memories[type(self.solver)] = self._propagator.memory
         self._stack.close()
         del self._propagator
 
@@ -156,6 +152,6 @@ class Engine:
         self._choice = choice
         self._stack.close()
         self._propagator = self._stack.enter_context(choice.solver.open(self.generator))
-        known = self._step_lengths.get(type(choice.solver))
-        if known:  # the solution is as smooth as it was: no need to feel the way again
-            self._propagator.step_length = known
+        memory = self._memories.get(type(choice.solver))
+        if memory is not None:  # the solution is as smooth as it was: no need to feel the way again
+            self._propagator.memory = memory

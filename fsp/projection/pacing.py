@@ -5,15 +5,11 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING
 
-from fsp.solvers import Rational
-from fsp.solvers.choice import STEP_VECTORS
-
 if TYPE_CHECKING:
     from fsp.solvers import Solver
 
 CAUTION = 2.0  # times the work of a new space that must be saved by it; doubled where growth followed soon
 FORGOTTEN = 0.7  # of that caution stays after each look; chosen, not measured
-CHECKED_PRODUCTS = 200.0  # after which it is seen whether states can be dropped; doubled each time where none can
 FEWEST_PRUNED = 400  # states of a space that is worth pruning
 NEW_SPACE = 3e7, 500.0  # work of a new space and its generator: in multiply-adds, and for each state
 LEAST_SHARE = 0.1  # of the states that must go to be worth a new space of their own
@@ -55,8 +51,8 @@ class Pacing:
         return max(self._between - waited, waited) if self._between < inf else inf
 
     def products_until_check(self, solver: Solver) -> float:
-        """Return after how many products it should be seen whether states can be dropped."""
-        return self._checks * (STEP_VECTORS if isinstance(solver, Rational) else CHECKED_PRODUCTS)
+        """Return after how many products it should be seen whether states can be dropped; more, where none could."""
+        return self._checks * solver.look
 
     def advanced(self, n_matvec: int, until_check: float, *, reporting: bool) -> None:
         """Take note of an advance; unless it came back only to report, it is time for a look."""

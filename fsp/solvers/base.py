@@ -7,17 +7,19 @@ probability vector and reports a bound on what it did wrong.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import frexp, inf, ldexp, nextafter
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
 
 from fsp.arithmetic import UNIT_ROUNDOFF, span, sum_error
 from fsp.errors import ArgumentError, BackendError, ConvergenceError
+from fsp.solvers.costs import Cost, Stretch
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
+    from collections.abc import Iterator
 
     from fsp.arrays import FloatArray
     from fsp.generator import Generator
@@ -58,23 +60,8 @@ def check_count(name: str, value: object, least: int, most: float = inf) -> None
         raise ArgumentError(f"`{name}` must be {allowed}, but is {value!r}.")
 
 
-def require_constant_rates(generator: Generator, name: str) -> None:
-    """Raise a BackendError if propensities depend on time, for a solver that cannot treat that."""
-    if not generator.is_constant:
-        raise BackendError(
-            f"{name} must have propensities that do not depend on time, but this network's do; use solver='magnus' or "
-            f"solver='implicit'."
-        )
-
-
 def step_to(t: float, h: float, t1: float) -> float:
-    """Return the length of a step of about `h` from `t` towards `t1`, at the end of which is a float.
-
-    Raises
-    ------
-    ConvergenceError
-        If there is no float so near.
-    """
+    """Return the length of a step of about `h` from `t` towards `t1`, at the end of which is a float."""
     end = t1 if t1 - t <= h * (1.0 + CRUMB) else t + h
     if end <= t:
         raise ConvergenceError(
@@ -110,98 +97,51 @@ def noise_of_products(rate: float, roundings: float, mass: float, vectors: int =
     """Return, per unit of time, what the residual of a Krylov basis may show for rounding.
 
     The residual of a closed basis shows it all, and more vectors would not make it smaller: the step is accepted, and
-    what is seen is charged.
-
-    Parameters
-    ----------
-    rate
-        Largest exit rate.
-    roundings
-        Behind an entry of a product.
-    mass
-        1-norm of the vector that the basis begins with.
-    vectors
-        Of the basis where it is closed, else 0.
+    what is seen is charged.  `rate` is the largest exit rate, `roundings` are those behind an entry of a product, and
+    `mass` is the 1-norm of the vector that the basis begins with; its `vectors` count where it is closed.
     """
     times = CLOSED_NOISE if vectors else OPEN_NOISE
     return times * UNIT_ROUNDOFF * 2.0 * rate * (roundings + vectors) * mass
 
 
-class Heart:
-    """Calls a pulse now and then: after every REPORT_WORK of products.
-
-    Parameters
-    ----------
-    work
-        Multiply-adds of one product.
-    """
-
-    def __init__(self, work: float) -> None:
-        self._work = work
-        self._done = 0.0
-        self.pulse: Pulse | None = None
-
-    def beat(self, t: float, h: float, share: float) -> None:
-        """Take note of a product, `share` of the way into the step from `t` to ``t + h``."""
-        self._done += self._work
-        if self._done >= REPORT_WORK and self.pulse is not None:
-            self._done = 0.0
-            self.pulse(t + min(share, 1.0) * h)
-
-
 @dataclass(frozen=True, slots=True)
 class Advance:
-    """What one call of `Propagator.advance` did.
+    """What one call of `Propagator.advance` did."""
 
-    Parameters
-    ----------
-    p
-        Non-negative probability vector at time `t`, (n,).
-    lost
-        Probability that went into each sink, (n_sinks,).
-    error
-        Bound (estimate, where the solver is not certified) on the 1-norm of what integration added to the error.
-    n_matvec
-        Number of products with the generator.
-    t
-        Time reached: before the time asked for if the loss limit was met or the solver wants to report progress.
-    rounding
-        Bound on the rounding error, by the model in docs/certificate.md.
-    rejected
-        The state that broke the loss limit, (n,): where its probability sits, the space must grow.
-    certified
-        Whether the error is a bound, where the solver's are.
-    """
-
-    p: FloatArray
-    lost: FloatArray
-    error: float
-    n_matvec: int
-    t: float
-    rounding: float
-    rejected: FloatArray | None = field(default=None)
-    certified: bool = True
+    p: FloatArray  # non-negative probability vector at time `t`, (n,)
+    lost: FloatArray  # probability that went into each sink, (n_sinks,)
+    error: float  # bound (estimate, where the solver is not certified) on the 1-norm of what integration added
+    n_matvec: int  # products with the generator, or solves
+    t: float  # reached: before the time asked for if the loss limit was met or the solver wants to report progress
+    rounding: float  # bound on the rounding error, by the model in docs/certificate.md
+    rejected: FloatArray | None = field(default=None)  # the state that broke the limit, (n,): where the space must grow
+    certified: bool = True  # whether the error is a bound, where the solver's are
+    step_length: float = 0.0  # of the next step; 0 where the method has none
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class History:
-    """A solution on the last step, by its values in Chebyshev points.
+    """A solution on the last step, by its values in Chebyshev points."""
 
-    Parameters
-    ----------
-    start, s
-        Of the step: its start and length.
-    values
-        In the order of the space, (count, n).
-    """
-
-    start: float
-    s: float
-    values: FloatArray
+    start: float  # of the step
+    s: float  # its length
+    values: FloatArray  # in the order of the space, (count, n)
 
     def carried(self, carry: Callable[[FloatArray], FloatArray]) -> History:
         """Return the history on another space, onto which `carry` takes values."""
         return History(self.start, self.s, np.stack([carry(value) for value in self.values]))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Memory:
+    """What a propagator knows that serves another one of its solver: where it goes on, in this space or in another."""
+
+    step_length: float = 0.0  # 0: unknown
+    history: History | None = None
+
+    def carried(self, carry: Callable[[FloatArray], FloatArray]) -> Memory:
+        """Return the memory on another space, onto which `carry` takes values."""
+        return Memory(self.step_length, None if self.history is None else self.history.carried(carry))
 
 
 class Propagator(Protocol):
@@ -209,16 +149,11 @@ class Propagator(Protocol):
 
     Attributes
     ----------
-    step_length
-        Length of the next step; 0 where the solver finds it anew each time.  It may be set, as where the solution goes
-        on in another space and is as smooth as it was.
-    history
-        Solution of the last step, where the next one is extrapolated from it; None for other solvers.  It may be set
-        as well.
+    memory
+        What serves a propagator that goes on from here; it may be set before the first advance.
     """
 
-    step_length: float
-    history: History | None
+    memory: Memory
 
     def advance(
         self,
@@ -239,19 +174,63 @@ class Propagator(Protocol):
         ...
 
 
-class Solver(Protocol):
-    """Numerical parameters of an integrator."""
+class Solver:
+    """Numerical parameters of an integrator, a frozen value; `open` binds it to a generator.
 
-    @property
-    def tol(self) -> float:
-        """Allowed 1-norm error of one advance."""
-        ...
+    A method is a subclass, with a row in `fsp.solvers`.
+
+    Attributes
+    ----------
+    on_ranks
+        Whether it works on vectors that are spread over ranks.
+    is_reproducible
+        Whether its steps are the same for any number of ranks, up to the last digits.
+    look
+        Products, or solves, after which it is seen whether states can be dropped.
+    """
+
+    __slots__ = ()
+    on_ranks: ClassVar[bool] = False
+    is_reproducible: ClassVar[bool] = True
+    look: ClassVar[float] = 200.0  # a look takes about as long as ten products
+
+    if TYPE_CHECKING:
+        tol: float  # allowed 1-norm error of one advance, a field of every solver
 
     @property
     def certified(self) -> bool:
-        """Whether the reported error is a bound."""
-        ...
+        """The reported error is a bound, where `Advance.certified` says so."""
+        return True
 
-    def open(self, generator: Generator) -> AbstractContextManager[Propagator]:
-        """Bind to `generator`."""
-        ...
+    @classmethod
+    def name(cls) -> str:
+        """Return what it is asked for by."""
+        return cls.__name__.lower()
+
+    def cost(self, generator: Generator, stretch: Stretch) -> Cost:
+        """Return what a stretch of time is expected to take; by default it is never chosen but by name."""
+        return Cost()
+
+    def check(self, generator: Generator) -> None:
+        """Raise a BackendError where it cannot treat a generator: by default, where rates depend on time."""
+        if not generator.is_constant:
+            raise BackendError(
+                f"{type(self).__name__} must have propensities that do not depend on time, but this network's do; use "
+                f"solver='magnus' or solver='implicit'."
+            )
+
+    def bind(self, generator: Generator) -> Propagator:
+        """Return the propagator of a generator."""
+        raise NotImplementedError
+
+    @contextmanager
+    def open(self, generator: Generator) -> Iterator[Propagator]:
+        """Bind to `generator` for as long as the block.
+
+        Raises
+        ------
+        BackendError
+            If the solver cannot treat it.
+        """
+        self.check(generator)
+        yield self.bind(generator)

@@ -22,46 +22,33 @@ Algebra Appl. 7 (2000) 27; residual and certificate: this package, docs/certific
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, log
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fsp.arithmetic import UNIT_ROUNDOFF
-from fsp.errors import ConvergenceError
-from fsp.solvers import kernels
-from fsp.solvers.base import (
-    NO_LIMIT,
-    REPORT_WORK,
-    Advance,
-    Heart,
-    History,
-    LossLimit,
-    Pulse,
-    check_count,
-    check_tol,
-    landed,
-    require_constant_rates,
-    step_to,
-)
+from fsp.solvers import costs, kernels
+from fsp.solvers.base import LossLimit, Solver, check_count, check_tol
+from fsp.solvers.stepping import Step, StridingPropagator
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from fsp.arrays import FloatArray
     from fsp.generator import Generator
+    from fsp.solvers.costs import Cost, Stretch
 
-FIRST_STRIDE = 16.0  # Λ times the first step
-SHORTEST_STRIDE = 0.5
+# Λ times the first step, and the shortest one; chosen, not measured.
+FIRST_STRIDE, SHORTEST_STRIDE = 16.0, 0.5
 LARGEST_SPREAD = 1e3  # of Σ|weight_k| ‖φ_k‖₁ over the mass: beyond, cancellation costs more digits than a step is worth
-WANTED_SPREAD = 10.0
+WANTED_SPREAD = 10.0  # a step is chosen so that cancellation costs one digit
+# Work beside a product, in multiply-adds: of each state, and of the call; fitted to measured runs.
+STATE_WORK, CALL_WORK = 2.0, 1e4
 NEGLIGIBLE = 1e-18  # weight of a term that is not summed
 
 
 @dataclass(frozen=True, slots=True)
-class Chebyshev:
+class Chebyshev(Solver):
     """Expand ``exp(tA) p`` in Chebyshev polynomials, in adaptive steps.
 
     Parameters
@@ -74,128 +61,60 @@ class Chebyshev:
 
     tol: float = 1e-10
     degree: int = 2000
+    on_ranks = True
 
     def __post_init__(self) -> None:
         check_tol(self.tol)
         check_count("degree", self.degree, 20)
 
-    @property
-    def certified(self) -> bool:
-        """The reported error is a bound."""
-        return True
+    def cost(self, generator: Generator, stretch: Stretch) -> Cost:
+        """Expect fewer products than jumps, unless steps are cut short: then whole ones are lost; see `Solver.cost`."""
+        products = inf if stretch.growing else 0.3 * costs.jumps(generator, stretch) + 120.0
+        return costs.of_products(generator, stretch, products, STATE_WORK, CALL_WORK, may_stall=True)
 
-    @contextmanager
-    def open(self, generator: Generator) -> Iterator[_ChebyshevPropagator]:
-        """Bind to `generator`, whose propensities must not depend on time."""
-        require_constant_rates(generator, "Chebyshev")
-        yield _ChebyshevPropagator(generator, self)
+    def bind(self, generator: Generator) -> _ChebyshevPropagator:
+        """Return the propagator of a generator."""
+        return _ChebyshevPropagator(generator, self)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Expansion:
-    """One step that was tried.
-
-    Parameters
-    ----------
-    z
-        Its result, (size,); None where the terms grew too much.
-    error, rounding
-        Bounds.
-    n_matvec
-        Number of products.
-    spread
-        ``Σ|weight_k| ‖φ_k‖₁`` over the mass.
-    """
-
-    z: FloatArray | None
-    error: float
-    rounding: float
-    n_matvec: int
-    spread: float
-
-
-class _ChebyshevPropagator:
-    step_length = 0.0
-    history: History | None = None
+class _ChebyshevPropagator(StridingPropagator):
+    first, shortest = FIRST_STRIDE, SHORTEST_STRIDE
 
     def __init__(self, generator: Generator, solver: Chebyshev) -> None:
-        self._tol = solver.tol
+        super().__init__(generator, solver)
         self._degree = solver.degree
         self._operator = generator.operator
-        self._n = self._operator.n
-        self._rate = generator.largest_exit_rate  # Λ
-        self._roundings = generator.roundings
-        self._most = max(1.0, REPORT_WORK / generator.work)  # products
-        self._heart = Heart(generator.work)
-        self._stride = FIRST_STRIDE
-        self._vectors = [np.empty(self._operator.size) for _ in range(3)]
+        self._spread = 0.0  # of the last expansion: Σ|weight_k| ‖φ_k‖₁ over the mass
+        self._vectors = [np.empty(self._operator.size) for _ in range(2)]
 
-    def advance(
-        self,
-        p: FloatArray,
-        t0: float,
-        t1: float,
-        *,
-        tol: float | None = None,
-        limit: LossLimit = NO_LIMIT,
-        pulse: Pulse | None = None,
-        most: float = inf,
-    ) -> Advance:
-        """Advance `p` from `t0` towards `t1`; see `fsp.solvers.base.Propagator`."""
-        n, added = self._n, self._operator.added
-        if self._rate == 0.0:
-            return Advance(p.copy(), np.zeros(self._operator.size - n), 0.0, 0, t1, 0.0)
-        self._heart.pulse = pulse
-        tol_rate = (self._tol if tol is None else tol) / (t1 - t0)
-        z = self._operator.enter(p)
-        t, error, rounding, n_matvec = t0, 0.0, 0.0, 0
-        rejected = None
-        while t < t1 and n_matvec < min(most, self._most) and (rejected is None or t == t0):
-            if self._stride < SHORTEST_STRIDE:
-                if rejected is not None:
-                    self._stride = FIRST_STRIDE
-                    break
-                raise ConvergenceError(
-                    f"Chebyshev found no step at t = {t:.6g} whose error is below {tol_rate:.1e} per unit of time. "
-                    f"Loosen `tol`, or use solver='uniformization'."
-                )
-            h = step_to(t, self._stride / self._rate, t1)
-            step = self._expand(z, t, h, tol_rate * h)
-            n_matvec += step.n_matvec
-            if step.z is None:
-                self._shorten(self._rate * h, step.spread)
-                continue
-            end, held = landed(t, h, t1)
-            if added(float(step.z[n:].sum())) > limit.at(end - t0):
-                rejected = self._operator.leave(step.z).copy() if rejected is None else rejected
-                self._vectors[2] = step.z
-                self._stride = 0.5 * self._rate * h
-                continue
-            self._vectors[2], z, t = z, step.z, end
-            error, rounding = error + step.error, rounding + step.rounding
-            rounding += 2.0 * self._rate * held * added(float(z.sum()))
-            self._lengthen(self._rate * h, step.spread)
-        return Advance(self._operator.leave(z), added(z[n:].copy()), error, n_matvec, t, rounding, rejected)
+    def step(self, z: FloatArray, t: float, t1: float, tol_rate: float, limit: LossLimit) -> Step:
+        """Take a step, unless the last ones have become too short; see `Stepping.step`."""
+        if self.stride < self.shortest:
+            self.stride = self.first
+            return Step(z, 0.0)
+        step = super().step(z, t, t1, tol_rate, limit)
+        return step if step.rejected is None else replace(step, rejected=step.rejected.copy())
 
-    def _shorten(self, x: float, spread: float) -> None:
+    def _shorten(self, x: float) -> None:
         """Shorten the step after terms grew: by the logarithm of the spread, which is proportional to x."""
+        spread = self._spread
         factor = log(WANTED_SPREAD) / log(spread) if np.isfinite(spread) and spread > 1.0 else 0.25
-        self._stride = x * min(0.5, max(0.1, factor))
+        self.stride = x * min(0.5, max(0.1, factor))
 
-    def _lengthen(self, x: float, spread: float) -> None:
+    def lengthen(self, x: float) -> None:
         """Choose the next step; a last, shorter one says nothing."""
-        if x > 0.99 * self._stride:
-            self._stride = x * min(2.0, max(0.5, log(WANTED_SPREAD) / log(max(spread, 1.0 + 1e-3))))
+        if x > 0.99 * self.stride:
+            self.stride = x * min(2.0, max(0.5, log(WANTED_SPREAD) / log(max(self._spread, 1.0 + 1e-3))))
 
-    def _expand(self, z: FloatArray, t: float, h: float, tol: float) -> _Expansion:
-        """Return exp(hA) z, from time t on, with an error of at most `tol`."""
-        x = self._rate * h
+    def tried(self, z: FloatArray, t: float, h: float, tol: float) -> Step:
+        """Return the expansion of exp(hA) z; see `StridingPropagator.tried`."""
+        x = self.rate * h
         weights, hit = _weights(x, self._degree)
-        v, w, total = self._vectors
+        (v, w), total = self._vectors, self.spare
         mass = self._operator.added(float(z.sum()))
         norms = np.zeros(len(weights) + 1)
         norms[0] = mass
-        scale = 1.0 / self._rate
+        scale = 1.0 / self.rate
         w[:] = z
         np.multiply(z, weights[0], out=total)
         # φ_1 = P z; from then on v holds φ_k, and w, which holds φ_{k-1}, becomes φ_{k+1}.
@@ -212,17 +131,20 @@ class _ChebyshevPropagator:
             norms[m + 1] = self._operator.recur(v, w, total, (2.0 * scale, 2.0, -1.0), pair)
             v, w = w, v
             m += 1
-            self._heart.beat(t, h, m / len(weights))
+            self.heart.beat(t, h, m / len(weights))
             error, spread = kernels.chebyshev_error(weights, hit, x, norms, m)
         # Where m is even φ_m was not added: the bound holds with it and without.
         if not error <= tol:
-            return _Expansion(None, np.inf, 0.0, m, max(spread / max(mass, 1e-300), 10.0 * WANTED_SPREAD))
+            self._spread = max(spread / max(mass, 1e-300), 10.0 * WANTED_SPREAD)
+            self._shorten(x)
+            return Step(z, 0.0, n_matvec=m, tries_again=True)
         error += self._operator.added(kernels.clip(total))
         # φ_k rounds in each of its k products; the recurrence makes up to k - j + 1 times it of what was rounded at j.
         k = np.arange(m + 1.0)
         terms = weights[: m + 1] * 0.5 * (k + 1.0) * (k + 2.0) * np.maximum.accumulate(norms[: m + 1])
-        rounding = UNIT_ROUNDOFF * (self._roundings + 6) * float(terms.sum())
-        return _Expansion(total, error, rounding, m, spread / max(mass, 1e-300))
+        rounding = UNIT_ROUNDOFF * (self.roundings + 6) * float(terms.sum())
+        self._spread = spread / max(mass, 1e-300)
+        return Step(total, h, error, rounding, m)
 
 
 def _weights(x: float, degree: int) -> tuple[FloatArray, FloatArray]:

@@ -18,42 +18,38 @@ E. Hairer, G. Wanner, Solving Ordinary Differential Equations II, 2nd ed., IV.8,
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from math import floor, inf, log2
+from math import floor, log2
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fsp.arithmetic import UNIT_ROUNDOFF, span
-from fsp.errors import ConvergenceError
-from fsp.solvers.base import (
-    CRUMB,
-    NO_LIMIT,
-    REPORT_WORK,
-    Advance,
-    History,
-    LossLimit,
-    Pulse,
-    check_count,
-    check_tol,
-    landed,
-    short,
-    step_to,
-)
+from fsp.solvers import costs
+from fsp.solvers.base import CRUMB, LossLimit, Solver, check_count, check_tol, short, step_to
 from fsp.solvers.clocks import chebyshev_nodes, clock_on, reach
 from fsp.solvers.collocation import Collocation, radau
+from fsp.solvers.costs import Cost
 from fsp.solvers.linear import Band, ShiftedSystem
+from fsp.solvers.rational import Rational
+from fsp.solvers.stepping import MatrixPropagator, Step
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from fsp.arrays import FloatArray
     from fsp.generator import Generator
     from fsp.generator.operator import Operator
+    from fsp.solvers.costs import Stretch
 
 SMALLEST_STEP = 1e-13  # of the time asked for, or of the shortest mean waiting time
+# Work beside a solve, in multiply-adds: of each state, and of the call; fitted to measured runs.
+STATE_WORK, CALL_WORK = 100.0, 1e5
+TIMES_RATIONAL = 4.0  # the work expected of `Rational`, for constant rates
+# States up to which it is chosen over `Magnus` where rates depend on time, as each step looks at the residual in a
+# dozen points and factorises more often: of any network, and of chains and networks of two species.
+TIMED_STATES, TIMED_STATES_PLANAR = 300, 1_000
 STAGE_ITERATIONS = 25
 NOISE = 30.0  # how many times the rounding of the products the residual of a step may show
 KEPT_FACTORS = 2
@@ -63,7 +59,7 @@ SOLVE_WORK = 20.0  # of a stage's triangular solves, over that of its product
 
 
 @dataclass(frozen=True, slots=True)
-class Implicit:
+class Implicit(Solver):
     """Integrate by Radau IIA collocation, in adaptive steps.
 
     Parameters
@@ -81,26 +77,33 @@ class Implicit:
         check_tol(self.tol)
         check_count("stages", self.stages, 2, 11)
 
-    @property
-    def certified(self) -> bool:
-        """The reported error is a bound, where `Advance.certified` says so."""
-        return True
+    def cost(self, generator: Generator, stretch: Stretch) -> Cost:
+        """Expect more than `Rational` would, for constant rates, or little for few states; see `Solver.cost`."""
+        solves = costs.of_solves(generator, stretch, STATE_WORK, CALL_WORK)
+        cost = Cost(0.0, solves.unit, solves.unit)
+        if not stretch.is_timed:
+            rational = Rational(self.tol).cost(generator, stretch)
+            # Its rounding is that of what flows, which nobody knows beforehand.
+            return replace(cost, other=TIMES_RATIONAL * rational.work(1.0, False), may_stall=True, is_resort=True)
+        n = len(generator)
+        few = TIMED_STATES_PLANAR if generator.work <= 5.5 * n else TIMED_STATES
+        if not generator.is_scalable:
+            return replace(cost, reason="propensities depend on time, which does not factor out")
+        return replace(cost, other=n * n / few, reason="propensities depend on time, and factorisations are cheap")
 
-    @contextmanager
-    def open(self, generator: Generator) -> Iterator[_ImplicitPropagator]:
-        """Bind to `generator`."""
-        yield _ImplicitPropagator(generator, self)
+    def check(self, generator: Generator) -> None:
+        """Accept all generators."""
+
+    def bind(self, generator: Generator) -> _ImplicitPropagator:
+        """Return the propagator of a generator."""
+        return _ImplicitPropagator(generator, self)
 
 
-class _ImplicitPropagator:
-    history: History | None = None
-
+class _ImplicitPropagator(MatrixPropagator):
     def __init__(self, generator: Generator, solver: Implicit) -> None:
-        self._generator = generator
-        self._tol = solver.tol
+        super().__init__(generator, solver)
         self._table = radau(solver.stages)
         self._n = len(generator)
-        self.step_length = 0.0
         self._shortest = 1.0 / max(generator.largest_exit_rate, 1e-300)
         self._systems: dict[float, tuple[Generator, list[ShiftedSystem]]] = {}
         self._course: type[_Course] = _Course
@@ -110,69 +113,52 @@ class _ImplicitPropagator:
             if generator.is_scalable:
                 self._parts = [generator.part(index).operator for index in range(len(generator.clocks))]
 
-    def advance(
-        self,
-        p: FloatArray,
-        t0: float,
-        t1: float,
-        *,
-        tol: float | None = None,
-        limit: LossLimit = NO_LIMIT,
-        pulse: Pulse | None = None,
-        most: float = inf,
-    ) -> Advance:
-        """Advance `p` from `t0` towards `t1`; see `fsp.solvers.base.Propagator`."""
-        tol_rate = (self._tol if tol is None else tol) / (t1 - t0)
-        lost = np.zeros(self._generator.n_sinks)
-        t, error, rounding, n_matvec, certified = t0, 0.0, 0.0, 0, True
-        rejected = None
-        most = min(most, REPORT_WORK / (SOLVE_WORK * self._generator.work))  # products
-        while t < t1 and rejected is None and n_matvec < most:
-            h = self._within_switches(t, self._step_length(p, t, t1))
-            if self.step_length < SMALLEST_STEP * min(t1 - t0, self._shortest) or h <= 0.0:
-                raise ConvergenceError(
-                    f"Implicit found no step at t = {t:.6g} whose error is below {tol_rate:.1e} per unit of time: the "
-                    f"step fell to {self.step_length:.1e}. Loosen `tol`, or use solver='uniformization'."
-                )
-            # Below the noise of the products no step has an error that can be seen: what is seen is charged.
-            noise = NOISE * self._noise(p, h)
-            allowed = max(tol_rate * h, noise)
-            step = self._step(p, t, h, allowed)
-            n_matvec += step.n_matvec
-            if not step.error <= allowed:
-                self.step_length = h * self._factor(step.error, allowed)
-                continue
-            kept = self._kept(step, lost, limit, t - t0, h)
-            rejected = None if kept == len(step.values) else np.maximum(step.values[-1, : self._n], 0.0)
-            if kept:
-                p, out, cut = _clip(step.values[kept - 1], self._n)
-                lost = lost + out
-                error, rounding = error + step.error + cut, rounding + step.rounding
-                certified = certified and step.certified
-                t, held = landed(t, h * float(self._table.nodes[kept - 1]), t1)
-                if held > 0.0:
-                    rounding += 2.0 * held * float(self._generator.at(t).exit_rates @ p)
-            self._grow_step(h, max(step.shape_error - noise, 0.0), allowed)
-        return Advance(p, lost, error, n_matvec, t, rounding, rejected, certified)
+    @property
+    def products_of_a_report(self) -> float:
+        """Products of stages after which an advance returns."""
+        return super().products_of_a_report / SOLVE_WORK
+
+    def step(self, z: FloatArray, t: float, t1: float, tol_rate: float, limit: LossLimit) -> Step:
+        """Take a step up to the last stage that keeps to the loss limit; see `Stepping.step`."""
+        p, lost = z[: self._n], z[self._n :]
+        h = self._within_switches(t, self._step_length(p, t, t1))
+        if self.step_length < SMALLEST_STEP * min(t1 - t, self._shortest) or h <= 0.0:
+            return Step(z, 0.0)
+        # Below the noise of the products no step has an error that can be seen: what is seen is charged.
+        noise = NOISE * self._noise(p, h)
+        allowed = max(tol_rate * h, noise)
+        stages = self._step(p, t, h, allowed)
+        if not stages.error <= allowed:
+            self.step_length = h * self._factor(stages.error, allowed)
+            return Step(z, 0.0, n_matvec=stages.n_matvec, tries_again=True)
+        self._grow_step(h, max(stages.shape_error - noise, 0.0), allowed)
+        kept = self._kept(stages, float(lost.sum()), limit, h)
+        rejected = None if kept == len(stages.values) else np.maximum(stages.values[-1], 0.0)
+        if not kept:
+            return Step(z, 0.0, n_matvec=stages.n_matvec, rejected=rejected)
+        end, cut = _clip(stages.values[kept - 1])
+        end[self._n :] += lost
+        length, error = h * float(self._table.nodes[kept - 1]), stages.error + cut
+        return Step(end, length, error, stages.rounding, stages.n_matvec, rejected, certified=stages.certified)
 
     def _noise(self, p: FloatArray, h: float) -> float:
         """Return the rounding of one step: of its products, roundoff × operations × what flows, and of its values."""
-        flow = 2.0 * h * float(self._generator.exit_rates @ p)
-        return UNIT_ROUNDOFF * (flow * self._generator.roundings + float(p.sum()))
+        flow = 2.0 * h * float(self.generator.exit_rates @ p)
+        return UNIT_ROUNDOFF * (flow * self.generator.roundings + float(p.sum()))
 
     def _step_length(self, p: FloatArray, t: float, t1: float) -> float:
         """Return the length of the next step: the current one, or an equal part of what is left."""
         if self.step_length == 0.0:
-            outflow = float(self._generator.exit_rates @ p) / max(float(p.sum()), 1e-300)
+            outflow = float(self.generator.exit_rates @ p) / max(float(p.sum()), 1e-300)
             self.step_length = 0.5 / outflow if outflow > 0.0 else t1 - t
         self.step_length = short(self.step_length)  # factorisations serve steps of the same length
         return step_to(t, self.step_length, t1)
 
     def _within_switches(self, t: float, h: float) -> float:
         """Shorten a step that goes over a time at which a rate may jump or bend."""
-        if self._generator.is_constant:
+        if self.generator.is_constant:
             return h
-        end = min(reach(tree, t, t + h) for tree in self._generator.clocks)
+        end = min(reach(tree, t, t + h) for tree in self.generator.clocks)
         return h if end == t + h else span(t, end)
 
     def _grow_step(self, h: float, error: float, allowed: float) -> None:
@@ -187,20 +173,20 @@ class _ImplicitPropagator:
         """
         ratio = allowed / error if error > 0.0 else np.inf
         factor: float = min(8.0, max(0.125, 0.8 * ratio ** (1.0 / self._table.n_stages)))
-        return factor if not self._generator.is_scalable else 2.0 ** floor(log2(factor))
+        return factor if not self.generator.is_scalable else 2.0 ** floor(log2(factor))
 
-    def _kept(self, step: _Step, lost: FloatArray, limit: LossLimit, since: float, h: float) -> int:
+    def _kept(self, stages: _Stages, lost: float, limit: LossLimit, h: float) -> int:
         """Return up to which stage the probability lost keeps to the limit."""
-        gone = lost.sum() + step.values[:, self._n :].sum(axis=1)  # (s,)
-        within = gone <= limit.offset + limit.rate * (since + h * self._table.nodes)
+        gone = lost + stages.values[:, self._n :].sum(axis=1)  # (s,)
+        within = gone <= limit.offset + limit.rate * h * self._table.nodes
         return int(len(within) if within.all() else np.argmin(within))
 
-    def _step(self, p: FloatArray, t: float, h: float, allowed: float) -> _Step:
+    def _step(self, p: FloatArray, t: float, h: float, allowed: float) -> _Stages:
         table = self._table
-        frozen = self._generator.at(t + 0.5 * h)
+        frozen = self.generator.at(t + 0.5 * h)
         systems = self._factors(frozen, h)
-        z = np.concatenate([p, np.zeros(self._generator.n_sinks)])
-        course = self._course(self._generator, t, h, self._parts)
+        z = np.concatenate([p, np.zeros(self.generator.n_sinks)])
+        course = self._course(self.generator, t, h, self._parts)
         products = [course.product(c) for c in table.nodes]
         values = np.tile(z, (table.n_stages, 1))  # (s, n + n_sinks)
         n_matvec = 0
@@ -222,7 +208,7 @@ class _ImplicitPropagator:
             self._systems.clear()  # of another time, they may have served too long
         flow = max(self._noise(np.abs(U[: self._n]), h) for U in values)
         rounding = flow + 8.0 * UNIT_ROUNDOFF * table.n_stages + shape.rounding
-        return _Step(values, stage_error, shape_error, rounding, n_matvec, shape.certified)
+        return _Stages(values, stage_error, shape_error, rounding, n_matvec, shape.certified)
 
     def _correction(self, defect: FloatArray, systems: list[ShiftedSystem], frozen: Generator, h: float) -> FloatArray:
         """Solve ``D - h (weights ⊗ A) D = defect``: states by the decoupled systems, sinks by quadrature."""
@@ -262,7 +248,7 @@ class _ImplicitPropagator:
 
 
 @dataclass(frozen=True, slots=True)
-class _Step:
+class _Stages:
     values: FloatArray  # (s, n + n_sinks)
     stage_error: float  # of the residuals at the nodes
     shape_error: float  # of the residual between them, which falls with the step
@@ -275,10 +261,10 @@ class _Step:
         return self.stage_error + self.shape_error
 
 
-def _clip(values: FloatArray, n: int) -> tuple[FloatArray, FloatArray, float]:
+def _clip(values: FloatArray) -> tuple[FloatArray, float]:
     """Return states and sinks with negative entries set to zero, and the sum cut off."""
     clipped = np.maximum(values, 0.0)
-    return clipped[:n], clipped[n:], float((clipped - values).sum())
+    return clipped, float((clipped - values).sum())
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fsp.arrays import IntArray
+    from fsp.generator import Generator
 
-DIRECT_STATES = 3_000
+DIRECT_STATES = 3_000  # beyond, the fill-in of networks of many species takes too much memory; chosen, not measured
 DIRECT_STATES_PLANAR = 400_000  # with at most 5 entries a row: birth-death chains and two-species networks
 # Of SuperLU, for matrices that are diagonally dominant by columns, as those made of generators are: no pivoting is
 # needed, and a symmetric ordering has less fill-in.
@@ -31,6 +33,7 @@ WITHOUT_PIVOTING: dict[str, Any] = {
     "options": {"SymmetricMode": True},
 }
 WIDEST_BAND = 16  # on either side of the diagonal: beyond, SuperLU solves faster
+DIRECT_WORK = 1e11  # of a factorisation that is still considered: half a minute
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,3 +133,19 @@ def _preconditioned(matrix: Any) -> Callable[[np.ndarray], np.ndarray]:
     preconditioner = linalg.LinearOperator(matrix.shape, incomplete.solve, dtype=matrix.dtype)
     gmres = partial(linalg.gmres, matrix, rtol=1e-13, atol=0.0, restart=40, maxiter=5, M=preconditioner)
     return lambda b: np.asarray(gmres(b)[0])
+
+
+def direct_work(generator: Generator) -> tuple[float, float]:
+    """Return the work of factorising a shifted generator, and of one solve, by the fill-in to expect; inf: too much."""
+    n = float(len(generator))
+    per_row = generator.work / n
+    extent = generator.space.top - generator.space.bottom
+    # States that a jump passes in the best order: those that differ in the species with fewest counts.
+    width = 1.0 if per_row <= 3.5 else 1.0 + float(extent[extent > 0].min(initial=WIDEST_BAND))
+    if per_row <= 5.5 and width <= WIDEST_BAND:  # a chain, or two species
+        factorisation, solve = (300.0 + 5.0 * width**2) * n, (10.0 + 2.2 * width) * n
+    elif per_row <= 5.5:
+        factorisation, solve = 90.0 * n**1.5 + 1e6, 60.0 * n
+    else:
+        factorisation, solve = 16.0 * n * n + 1e6, 10.0 * n ** (4.0 / 3.0)
+    return factorisation if factorisation <= DIRECT_WORK else inf, solve

@@ -23,7 +23,6 @@ BIT 44 (2004) 595, doi:10.1023/B:BITN.0000046805.27551.3b; M. A. Botchev, V. Gri
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass
 from math import floor, inf, log, log2
 from typing import TYPE_CHECKING
@@ -31,31 +30,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.arithmetic import UNIT_ROUNDOFF, span
-from fsp.errors import ConvergenceError
-from fsp.solvers import kernels, rational_kernels
-from fsp.solvers.base import (
-    CRUMB,
-    NO_LIMIT,
-    Advance,
-    History,
-    LossLimit,
-    Pulse,
-    check_count,
-    check_tol,
-    landed,
-    require_constant_rates,
-    short,
-    step_to,
-)
+from fsp.solvers import costs, kernels, rational_kernels
+from fsp.solvers.base import CRUMB, LossLimit, Solver, check_count, check_tol, short, step_to
 from fsp.solvers.linear import Band, ShiftedSystem
 from fsp.solvers.small_exponential import PER_OCTAVE, Modes, doublings, follow, integrals, residual_integrals
+from fsp.solvers.stepping import MatrixPropagator, Step
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from fsp.arrays import ComplexArray, FloatArray
     from fsp.generator import Generator
+    from fsp.solvers.costs import Cost, Stretch
 
+# Work beside a solve, in multiply-adds: of each state, and of the call; fitted to measured runs.
+STATE_WORK, CALL_WORK = 55.0, 4.5e5
 RATIO = 24.0  # of a step to its pole γ: measured least work from 1e-3 to 1e-9
 FIRST_STEP = 4.0  # times the mean waiting time
 LENGTHEN = 4.0
@@ -74,7 +61,7 @@ NOISE = 5.0  # how many times the rounding of the products the residual of a ste
 
 
 @dataclass(frozen=True, slots=True)
-class Rational:
+class Rational(Solver):
     """Approximate ``exp(tA) p`` in rational Krylov subspaces with one real pole, for stiff networks.
 
     Parameters
@@ -87,83 +74,57 @@ class Rational:
 
     tol: float = 1e-10
     dimension: int = 40
+    look = costs.STEP_VECTORS
 
     def __post_init__(self) -> None:
         check_tol(self.tol)
         check_count("dimension", self.dimension, FIRST_CHECK)
 
-    @property
-    def certified(self) -> bool:
-        """The reported error is a bound."""
-        return True
+    def cost(self, generator: Generator, stretch: Stretch) -> Cost:
+        """Expect steps that grow with time; see `Solver.cost`."""
+        return costs.of_solves(generator, stretch, STATE_WORK, CALL_WORK)
 
-    @contextmanager
-    def open(self, generator: Generator) -> Iterator[_RationalPropagator]:
-        """Bind to `generator`, whose propensities must not depend on time."""
-        require_constant_rates(generator, "Rational")
-        yield _RationalPropagator(generator, self)
+    def bind(self, generator: Generator) -> _RationalPropagator:
+        """Return the propagator of a generator."""
+        return _RationalPropagator(generator, self)
 
 
-class _RationalPropagator:
-    """One generator's propagator; `step_length` is that of the next step, 0 where it is to be found."""
-
-    history: History | None = None
+class _RationalPropagator(MatrixPropagator):
+    products_of_a_report = inf  # what calls it counts its solves
 
     def __init__(self, generator: Generator, solver: Rational) -> None:
-        self._tol = solver.tol
+        super().__init__(generator, solver)
         self._system = _System(generator)
         self._size = min(solver.dimension, len(generator) + generator.n_sinks)
-        self.step_length = 0.0
         self._is_new = True
         self._last_size = 0
 
-    def advance(
-        self,
-        p: FloatArray,
-        t0: float,
-        t1: float,
-        *,
-        tol: float | None = None,
-        limit: LossLimit = NO_LIMIT,
-        pulse: Pulse | None = None,
-        most: float = inf,
-    ) -> Advance:
-        """Advance `p` from `t0` towards `t1`; see `fsp.solvers.base.Propagator`."""
-        tol_rate = (self._tol if tol is None else tol) / (t1 - t0)
+    def step(self, z: FloatArray, t: float, t1: float, tol_rate: float, limit: LossLimit) -> Step:
+        """Take one step towards t1, as far as error and loss allow; see `Stepping.step`."""
+        n = self._system.n
+        p = z[:n]
         if self._is_new:  # what was cut off at the edge of the space is not smooth yet
             self._is_new = False
             self.step_length /= NEW_SPACE
         if self.step_length == 0.0:
             outflow = float(self._system.exit_rates @ p) / max(float(p.sum()), 1e-300)
-            self.step_length = FIRST_STEP / outflow if outflow > 0.0 else t1 - t0
-        lost = np.zeros(self._system.n_sinks)
-        t, error, rounding, n_matvec = t0, 0.0, 0.0, 0
-        rejected = None
-        while t < t1 and rejected is None and n_matvec < most:
-            if self.step_length < SMALLEST_STEP * min(t1 - t0, self._system.shortest) or t + self.step_length == t:
-                raise ConvergenceError(
-                    f"Rational found no step at t = {t:.6g} whose error is below {tol_rate:.1e} per unit of time: the "
-                    f"step fell to {self.step_length:.1e}. Loosen `tol`, or use solver='uniformization'."
-                )
-            self.step_length = short(self.step_length)
-            slack = limit.at(t - t0) - lost.sum()
-            step = self._step(p, t, t1, tol_rate, LossLimit(slack, limit.rate))
-            n_matvec += step.n_matvec
-            p, lost = step.p, lost + step.lost
-            error, rounding, rejected = error + step.error, rounding + step.rounding, step.rejected
-            t, held = landed(t, step.t, t1)
-            rounding += 2.0 * held * float(self._system.exit_rates @ p)
-            if pulse is not None:
-                pulse(t)
-        return Advance(p, lost, error, n_matvec, t, rounding, rejected)
+            self.step_length = FIRST_STEP / outflow if outflow > 0.0 else t1 - t
+        if self.step_length < SMALLEST_STEP * min(t1 - t, self._system.shortest) or t + self.step_length == t:
+            return Step(z, 0.0)
+        self.step_length = short(self.step_length)
+        step = self._step(p, t, t1, tol_rate, LossLimit(limit.offset - float(z[n:].sum()), limit.rate))
+        if step.length > 0.0:
+            step.z[n:] += z[n:]
+        self.heart.tell(t + step.length)
+        return step
 
-    def _step(self, p: FloatArray, t: float, t1: float, tol_rate: float, limit: LossLimit) -> Advance:
-        """Take one step towards t1, as far as error and loss allow; its `t` is its length, 0 for none."""
+    def _step(self, p: FloatArray, t: float, t1: float, tol_rate: float, limit: LossLimit) -> Step:
+        """Take one step from empty sinks."""
         h = step_to(t, self.step_length, t1)
         stays = not float(self._system.exit_rates @ p) > 0.0
         if stays or float(p @ p) == 0.0:  # squares of the smallest numbers are zero
             left = 0.0 if stays else 2.0 * float(p.sum())
-            return Advance(p, np.zeros(self._system.n_sinks), left, 0, span(t, t1), 0.0)
+            return Step(self.enter(p), span(t, t1), left)
         basis = _Basis(self._system, self._system.pole_for(h, last=h < self.step_length), p, self._size)
         path, check = None, _Checks(self._last_size // 2)
         while path is None or not (path.reaches_end or basis.complete):
@@ -175,25 +136,16 @@ class _RationalPropagator:
         self._adapt(h, path, basis.size)
         return self._end(basis, path, limit)
 
-    def _end(self, basis: _Basis, path: _Path, limit: LossLimit) -> Advance:
+    def _end(self, basis: _Basis, path: _Path, limit: LossLimit) -> Step:
         kept, beyond = path.kept(limit)
         z = basis.combine(path.u[:, kept])
-        cut = kernels.clip(z)
+        error, rounding = float(path.errors[kept]) + kernels.clip(z), float(path.roundings[kept])
         rejected = None
         if beyond > kept:
             rejected = basis.combine(path.u[:, beyond])
             kernels.clip(rejected)
-            rejected = rejected[: self._system.n]
-        p, lost = z[: self._system.n], z[self._system.n :]
-        return Advance(
-            p,
-            lost,
-            float(path.errors[kept]) + cut,
-            basis.n_products,
-            float(path.times[kept]),
-            float(path.roundings[kept]),
-            rejected,
-        )
+        length = float(path.times[kept])
+        return Step(z, length, error, rounding, basis.n_products, rejected, tries_again=rejected is None)
 
     def _adapt(self, h: float, path: _Path, size: int) -> None:
         """Choose the next step: longer where few vectors sufficed, shorter where many did not."""

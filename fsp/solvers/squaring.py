@@ -25,7 +25,6 @@ matrices, Numer. Math. 110 (2008) 393, doi:10.1007/s00211-008-0167-3; bound of t
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from math import floor, inf, log2
@@ -34,24 +33,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import sparse
 
-from fsp.arithmetic import UNIT_ROUNDOFF
+from fsp.arithmetic import UNIT_ROUNDOFF, span
 from fsp.errors import BackendError
-from fsp.solvers.base import (
-    NO_LIMIT,
-    Advance,
-    History,
-    LossLimit,
-    Pulse,
-    check_tol,
-    require_constant_rates,
-)
+from fsp.solvers import costs
+from fsp.solvers.base import LossLimit, Solver, check_tol
+from fsp.solvers.costs import Cost
 from fsp.solvers.poisson import poisson_window
+from fsp.solvers.stepping import MatrixPropagator, Step
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from fsp.arrays import FloatArray, IntArray
     from fsp.generator import Generator
+    from fsp.solvers.costs import Stretch
 
 MOST_STATES = 400  # a squaring takes n³ multiply-adds
 FEWEST_JUMPS = 64.0  # Λ times the first power, at least: it is the number of states, as a squaring costs that many
@@ -59,11 +52,15 @@ TAIL = 1e-60  # of the Poisson weights: far below what leaves a space that is la
 NEGLIGIBLE = 1e-150  # entries that are taken for zero, so that their products are no denormal numbers; charged
 ALIKE = 0.5  # 1-norm of the difference of two columns of one group
 MOST_COMPARED = 64  # places whose columns are compared: more are there only while little is forgotten
+# Work in multiply-adds: of binding, of a level, and of that for each of n³; fitted to measured runs.
+BINDING_WORK, LEVEL_WORK, CUBE_WORK = 2e6, 5e5, 3.5
+FIRST_LEVELS = 3.0  # levels that the first power and the last, short one cost
+BYTES = 2**30  # of all powers, beyond which it is not chosen
 UPWARD = 1.0 + 1e-12  # more than the rounding of a bound that is a sum over the states
 
 
 @dataclass(frozen=True, slots=True)
-class Squaring:
+class Squaring(Solver):
     """Square transition matrices, for few states and any length of time.
 
     Parameters
@@ -77,21 +74,29 @@ class Squaring:
     def __post_init__(self) -> None:
         check_tol(self.tol)
 
-    @property
-    def certified(self) -> bool:
-        """The reported error is a bound."""
-        return True
+    def cost(self, generator: Generator, stretch: Stretch) -> Cost:
+        """Expect one squaring while time doubles; see `Solver.cost`."""
+        n = len(generator)
+        jumps = 2.0 * costs.jumps(generator, stretch)
+        levels = log2(max(1.0, jumps / max(FEWEST_JUMPS, n)))
+        rounding = 40.0 * UNIT_ROUNDOFF * n * (1.0 + levels)
+        levels += FIRST_LEVELS
+        if stretch.is_timed or n > MOST_STATES or 16 * n * n * levels > BYTES:
+            return Cost()
+        return Cost(0.0, other=BINDING_WORK + levels * (LEVEL_WORK + CUBE_WORK * n**3), rounding=rounding)
 
-    @contextmanager
-    def open(self, generator: Generator) -> Iterator[_SquaringPropagator]:
-        """Bind to `generator`, of at most `MOST_STATES` states, whose propensities must not depend on time."""
-        require_constant_rates(generator, "Squaring")
+    def check(self, generator: Generator) -> None:
+        """Raise a BackendError where rates depend on time, or of more than `MOST_STATES` states."""
+        Solver.check(self, generator)
         if len(generator) > MOST_STATES:
             raise BackendError(
                 f"Squaring must have at most {MOST_STATES} states, but this space has {len(generator):,}; use "
                 f"solver='rational' or solver='uniformization'."
             )
-        yield _SquaringPropagator(generator)
+
+    def bind(self, generator: Generator) -> _SquaringPropagator:
+        """Return the propagator of a generator."""
+        return _SquaringPropagator(generator, self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,41 +121,30 @@ class _Power:
         return errors
 
 
-class _SquaringPropagator:
-    step_length = 0.0
-    history: History | None = None
+class _SquaringPropagator(MatrixPropagator):
+    products_of_a_report = inf  # a step is all of the way
 
-    def __init__(self, generator: Generator) -> None:
+    def __init__(self, generator: Generator, solver: Squaring) -> None:
+        super().__init__(generator, solver)
         closed = generator.with_sinks
         self._n, self._size = len(generator), closed.shape[0]  # N
-        self._rate = 2.0 * generator.largest_exit_rate  # Λ: no diagonal entry of P suffers cancellation
+        self._rate = 2.0 * self.rate  # Λ: no diagonal entry of P suffers cancellation
         self._P = sparse.csr_array(sparse.eye_array(self._size) + closed / (self._rate or 1.0))
-        self._roundings = generator.roundings + int(np.diff(self._P.indptr).max()) + 4  # of a product, and its weight
+        self._terms = self.roundings + int(np.diff(self._P.indptr).max()) + 4  # that round in a product and its weight
         jumps = max(FEWEST_JUMPS, float(self._size))
         self._first = 2.0 ** floor(log2(jumps / self._rate)) if self._rate > 0.0 else inf
         self._powers: list[_Power] = []
-        self._pulse: Pulse | None = None
         self._products, self._t = 0, 0.0
 
-    def advance(
-        self,
-        p: FloatArray,
-        t0: float,
-        t1: float,
-        *,
-        tol: float | None = None,
-        limit: LossLimit = NO_LIMIT,
-        pulse: Pulse | None = None,
-        most: float = inf,
-    ) -> Advance:
-        """Advance `p` from `t0` to `t1`; see `fsp.solvers.base.Propagator`.
+    def step(self, z: FloatArray, t: float, t1: float, tol_rate: float, limit: LossLimit) -> Step:
+        """Go all of the way, or as far as the loss limit allows; see `Stepping.step`.
 
         The time covered is known in units of the first power and what is left of it.  After a loss that is too large
         only shorter powers are tried, so that the time at which the limit is met is found by bisection.
         """
-        self._pulse, self._products, self._t = pulse, 0, t0
-        z = np.concatenate([p, np.zeros(self._size - self._n)])
-        whole, rest = divmod(t1 - t0, self._first) if self._first < inf else (0.0, t1 - t0)
+        self._products, self._t = 0, t
+        way = span(t, t1)
+        whole, rest = divmod(way, self._first) if self._first < inf else (0.0, way)
         level, rejected = self._highest(z, whole, limit)
         done, rounding = 0.0, 0.0
         while level >= 0 and done < whole:
@@ -166,13 +160,11 @@ class _SquaringPropagator:
         s = done * self._first if done else 0.0
         if rejected is None and rest > 0.0:
             y, error = self._short(z, rest)
-            if y[self._n :].sum() > limit.at(t1 - t0):
+            if y[self._n :].sum() > limit.at(way):
                 rejected = y
             else:
-                z, rounding, s = y, rounding + error, t1 - t0
-        states, lost = z[: self._n], z[self._n :].copy()
-        rejected = None if rejected is None else rejected[: self._n]
-        return Advance(states, lost, 0.0, self._products, t1 if s == t1 - t0 else t0 + s, rounding, rejected)
+                z, rounding, s = y, rounding + error, way
+        return Step(z, s, 0.0, rounding, self._products, rejected)
 
     def _highest(self, z: FloatArray, whole: float, limit: LossLimit) -> tuple[int, FloatArray | None]:
         """Return the level to begin with, and what lost too much at the next one: none above it is made."""
@@ -198,7 +190,7 @@ class _SquaringPropagator:
         """Return the Poisson window of a time s, and the relative error of what is summed with it."""
         first, weights = poisson_window(self._rate * s, TAIL)
         last = first + len(weights)
-        return first, weights, UPWARD * UNIT_ROUNDOFF * (self._roundings * last + 2)
+        return first, weights, UPWARD * UNIT_ROUNDOFF * (self._terms * last + 2)
 
     def _sum(self, s: float, z: FloatArray) -> tuple[FloatArray, float]:
         """Return ``exp(sA) z`` for non-negative columns, without what the tail of the weights lacks, and its error."""
@@ -224,8 +216,7 @@ class _SquaringPropagator:
             self._powers.append(self._first_power())
         while len(self._powers) <= level:
             self._powers.append(self._squared(self._powers[-1]))
-            if self._pulse is not None:
-                self._pulse(self._t)
+            self.heart.tell(self._t)
         return self._powers[level]
 
     def _first_power(self) -> _Power:

@@ -269,7 +269,7 @@ def test_relaxation_of_a_model_is_that_of_one_process(comm):
 
 def test_relaxation_of_several_or_absorbing_classes_is_refused(comm):
     absorbed = network({"A": 5}, ("A -> 0", "mass_action", 1.0))
-    with pytest.raises(fsp.BackendError, match="absorbed.*backend='serial'"):
+    with pytest.raises(fsp.BackendError, match=r"absorbed.*backend='serial'"):
         fsp.relaxation(absorbed, 1, 1e-8, backend="petsc", comm=comm)
     rings = [(f"{x} -> {y}", "mass_action", 1.0) for x, y in ("BC", "CB", "DE", "ED")]
     choice = network(
