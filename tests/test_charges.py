@@ -14,7 +14,7 @@ from fsp import Chebyshev, Generator, Implicit, Krylov, Magnus, Model, Rational,
 from fsp.distribution import ErrorLedger
 from fsp.generator.closed_kernels import Rows
 from fsp.projection.growth import Growth
-from fsp.solvers import LossLimit, implicit, kernels, stepping
+from fsp.solvers import LossLimit, implicit, kernels, small_exponential_kernels, stepping
 from fsp.solvers.collocation import radau
 
 
@@ -196,7 +196,7 @@ def test_what_a_taylor_series_leaves_out_is_charged():
     H = np.zeros((m + 1, m))
     H[:m] = np.diag(np.full(m, -1.0)) + np.diag(np.full(m - 1, 1.0), -1)
     leak = np.zeros(m)
-    *_, error = kernels.flow(H, m, m, 3.0, 2.0**-51, np.ones(m + 1), leak, 0.0, 1e-6, 1.0, 0.0)
+    *_, error = small_exponential_kernels.flow(H, m, m, 3.0, 2.0**-51, np.ones(m + 1), leak, 0.0, 1e-6, 1.0, 0.0)
     assert 0.0 < error < 1e-15
 
 
@@ -204,14 +204,16 @@ def test_many_substeps_round_no_more_than_is_charged():
     m, horizon, stride = 12, 3.0, 3e-4
     H = np.zeros((m + 1, m))
     H[:m] = np.diag(np.full(m, -1.0)) + np.diag(np.full(m - 1, 1.0), -1) + np.diag(np.full(m - 1, 0.3), 1)
-    followed = kernels.flow(H, m, m, horizon, 2.0**-60, np.ones(m + 1), np.zeros(m), 0.0, 1e-6, 1.0, 0.0, stride)
+    followed = small_exponential_kernels.flow(
+        H, m, m, horizon, 2.0**-60, np.ones(m + 1), np.zeros(m), 0.0, 1e-6, 1.0, 0.0, stride
+    )
     s, _, substeps, growth, _, u, _ = followed
     assert s == horizon
     assert substeps > 10_000
     with mpmath.workdps(30):
         exact = mpmath.expm(mpmath.matrix(H[:m].tolist()) * horizon)[:, 0]
         error = float(sum(abs(a - float(b)) for a, b in zip(exact, u, strict=True)))
-    charged = 2.0**-53 * growth * kernels.SUBSTEP_ROUNDINGS * substeps
+    charged = 2.0**-53 * growth * small_exponential_kernels.SUBSTEP_ROUNDINGS * substeps
     assert charged / 300.0 <= error <= charged
 
 
@@ -251,7 +253,7 @@ def test_krylov_is_charged_for_the_substeps_that_a_small_tolerance_takes(tol):
 
 def test_krylov_is_charged_for_many_substeps(monkeypatch):
     generator, t, law = births(40.0, 0.0)
-    flow = kernels.flow
+    flow = small_exponential_kernels.flow
     monkeypatch.setattr(kernels, "flow", lambda *given: flow(*given, 1e-3))
     p, error, rounding = whole_way(Krylov(), generator, t)
     gap = float(sum(abs(a - b) for a, b in zip(law, p.tolist(), strict=True)))
@@ -308,14 +310,14 @@ def test_a_step_that_nearly_reaches_the_target_does_not_jump_there(solver, jumps
 
 def test_krylov_does_not_jump_where_the_small_exponential_ends_early(monkeypatch):
     generator, t, law = births(40.0, 0.0)
-    flow = kernels.flow
+    flow = small_exponential_kernels.flow
     ended = []
 
     def early(H, m, depth, horizon, *rest):
         ended.append(horizon)
         return flow(H, m, depth, horizon * (1.0 - 9e-14) if horizon > 1e-9 else horizon, *rest)
 
-    monkeypatch.setattr(kernels, "flow", early)
+    monkeypatch.setattr(small_exponential_kernels, "flow", early)
     p, error, rounding = whole_way(Krylov(), generator, t)
     gap = float(sum(abs(a - b) for a, b in zip(law, p.tolist(), strict=True)))
     assert ended[-1] < 1e-9  # what is left is walked

@@ -36,6 +36,7 @@ from fsp.solvers import (
     linear,
     rational,
     small_exponential,
+    small_exponential_kernels,
 )
 from fsp.solvers.collocation import radau
 from fsp.solvers.poisson import poisson_window
@@ -460,13 +461,15 @@ def test_flow_follows_the_small_exponential(rng, horizon):
     H = np.zeros((m + 1, m))
     H[:m] = np.triu(rng.normal(size=(m, m)), -1) - 4.0 * np.eye(m)
     far, norms, leak = 1e300, np.ones(m + 1), np.zeros(m)
-    followed = kernels.flow(H, m, m, horizon, math.ulp(9.0), norms, leak, 1.0, far, far, 0.0)
+    followed = small_exponential_kernels.flow(H, m, m, horizon, math.ulp(9.0), norms, leak, 1.0, far, far, 0.0)
     s, u, substeps, growth, s_kept, kept, error = followed
     assert s == s_kept == horizon
     truth = linalg.expm(horizon * H[:m])[:, 0]
     np.testing.assert_allclose(u, truth, atol=1e-13 * growth)
     np.testing.assert_array_equal(u, kept)
-    assert substeps == max(1, math.ceil(horizon * np.abs(H).sum(axis=0).max() / kernels.SUBSTEP * (1.0 - 1e-9)))
+    assert substeps == max(
+        1, math.ceil(horizon * np.abs(H).sum(axis=0).max() / small_exponential_kernels.SUBSTEP * (1.0 - 1e-9))
+    )
     modulus, _ = integrate.quad(lambda r: abs(linalg.expm(r * H[:m])[m - 1, 0]), 0.0, horizon, limit=200)
     assert modulus * (1.0 - 1e-6) <= error
     assert error <= 10.0 * modulus + 1e-18 * m
@@ -477,10 +480,12 @@ def test_flow_ends_before_the_error_or_the_loss_is_too_large():
     H = np.zeros((m + 1, m))
     H[:m] = np.diag(np.full(m, -1.0)) + np.diag(np.full(m - 1, 1.0), -1)  # u_j(s) = e^(−s) s^j / j!
     norms, leak = np.ones(m + 1), np.array([0.0, 0.0, 1.0, 0.0])
-    s, *_, error = kernels.flow(H, m, m, 50.0, math.ulp(50.0), norms, leak, 1.0, 1e-6, 1e300, 0.0)
+    s, *_, error = small_exponential_kernels.flow(H, m, m, 50.0, math.ulp(50.0), norms, leak, 1.0, 1e-6, 1e300, 0.0)
     assert 0.0 < s < 50.0
     assert 0.0 < error <= 1e-6 * s
-    s, _, _, _, s_kept, kept, _ = kernels.flow(H, m, m, 50.0, math.ulp(50.0), norms, leak, 0.0, 1e-6, 1e-3, 0.0)
+    s, _, _, _, s_kept, kept, _ = small_exponential_kernels.flow(
+        H, m, m, 50.0, math.ulp(50.0), norms, leak, 0.0, 1e-6, 1e-3, 0.0
+    )
     assert s_kept < s
     assert leak @ kept <= 1e-3
     np.testing.assert_allclose(kept, [math.exp(-s_kept) * s_kept**j / math.factorial(j) for j in range(m)], atol=1e-13)

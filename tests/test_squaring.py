@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
 import mpmath
 import numpy as np
@@ -11,6 +12,7 @@ from scipy import stats
 from written_networks import network
 
 import fsp
+from fsp.arithmetic import span
 from fsp.solvers import LossLimit
 from fsp.solvers.squaring import _Power
 
@@ -174,3 +176,16 @@ def test_progress_is_told_while_powers_are_made():
     with fsp.Squaring().open(generator) as propagator:
         propagator.advance(p, 2.0, 1e6, pulse=told.append)
         assert told == [2.0] * (len(propagator._powers) - 1)
+
+
+def test_it_goes_no_farther_than_asked():
+    """The distance of two times may round up: what is beyond the target was not asked for, and what is left is paid."""
+    generator, p = chain(network({"A": 30, "B": 0}, ("A -> B", "mass_action", 1.0), ("B -> A", "mass_action", 1e7)))
+    t0, t1 = 1e-4, 1e4
+    distance = Fraction(t1) - Fraction(t0)
+    assert t1 - t0 > distance
+    with fsp.Squaring().open(generator) as propagator:
+        step = propagator.advance(p, t0, t1)
+    assert step.t == t1
+    flow = 2.0 * 30.0  # 30 jumps per unit of time to B, and as many back
+    assert step.rounding >= 2.0 * float(distance - Fraction(span(t0, t1))) * 0.9 * flow

@@ -22,7 +22,7 @@ from fsp.model.formula import parse
 from fsp.model.taylor import constant, polynomial
 from fsp.projection.growth import starting_vector
 from fsp.solvers import LossLimit
-from fsp.solvers.base import History
+from fsp.solvers.base import History, Memory
 from fsp.solvers.clocks import chebyshev_nodes, clock_on, constants_on, reach
 
 SOLVERS = [fsp.Magnus, fsp.Implicit]
@@ -309,6 +309,23 @@ def test_a_history_that_is_wrong_costs_products_and_no_accuracy():
     mean = poisson_mean(lambda s: 6 * (1 + 0.5 * math.sin(3 * s)), lambda s: 1.0, 1.0)
     assert np.abs(step.p - stats.poisson.pmf(np.arange(51), mean)).sum() <= step.error + step.rounding + 1e-11
     assert step.error <= 1e-7
+
+
+def test_a_memory_of_another_time_is_a_length_of_steps_alone():
+    model = network({"X": 0}, ("0 -> X", "rate", "6*(1 + 0.5*sin(3*time))"), ("X -> 0", "mass_action", 1.0))
+    space = fsp.StateSpace.box(model, upper={"X": 50})
+    generator, solver = fsp.Generator(model, space), fsp.Magnus()
+    with solver.open(generator) as propagator:
+        step = propagator.advance(starting_vector(model, space), 0.0, 0.5, tol=1e-7)
+        memory = propagator.memory
+    assert memory.history is not None
+    found = []
+    for known in (memory, Memory(memory.step_length)):
+        with solver.open(generator) as propagator:
+            propagator.memory = known
+            found.append(propagator.advance(step.p, 2.0, 2.5, tol=1e-7))
+    assert found[0].n_matvec == found[1].n_matvec
+    np.testing.assert_array_equal(found[0].p, found[1].p)
 
 
 # ---- rates that stay as they are --------------------------------------------------------------------------

@@ -34,10 +34,11 @@ if TYPE_CHECKING:
 
 KINDS = ("arkimex", "rosw", "bdf")
 FIRST_SHARE = 0.01  # of the tolerance, for the local error of one step
-LARGEST_SHARE = 0.1
+LARGEST_SHARE = 0.1  # the same, where steps are few; chosen, not measured
+SHORTEST_STEP = 1e-3  # first one of a solve, of the shortest mean waiting time
 TRIALS = 4  # of a time, each with a smaller local error
 LINEAR_TOL = 1e-11  # of the linear systems, relative
-MOST_STEPS = 1_000_000
+MOST_STEPS = 1_000_000  # hours of small systems: PETSc's own limit is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,34 +83,24 @@ class _Stepping:
     """Takes steps with PETSc, on vectors in which every rank has sinks of its own for its own states."""
 
     def __init__(self, generator: Generator, solver: TS, stack: ExitStack) -> None:
-        environment = load()
-        self._PETSc, self._solver = environment.PETSc, solver
-        self._generator, self._operator, self._comm = generator, generator.operator, generator.comm
-        self._rate = generator.largest_exit_rate
-        self._at = -1.0
-        self._timed = not generator.is_constant
-        self._matrix = stack.enter_context(generator.closed_aij())
-        self._jacobian = self._matrix.duplicate(copy=True)
-        self._u, self._f = self._matrix.createVecs()
-        for part in (self._jacobian, self._u, self._f):
-            stack.callback(part.destroy)
-        self._n_all = int(self._u.getSize())
-        self._shift: tuple[float, float] | None = None
-        self._n_products = 0
+        self._PETSc, self._solver, self._comm = load().PETSc, solver, generator.comm
+        self._operator = generator.operator
+        self._system = _System(generator, stack)
         self._share = FIRST_SHARE
-        self._length = 1.0 / max(self._rate, 1e-300)
+        self._shortest = 1.0 / max(generator.largest_exit_rate, 1e-300)
+        self._length = self._shortest
         self._options = Options(generator.comm, dict(pairs(solver.options)))
         self._ts = stack.enter_context(self._made())
 
     @contextmanager
     def _made(self) -> Iterator[Any]:
-        ts = self._PETSc.TS().create(comm=self._comm.mpi)
+        ts, system = self._PETSc.TS().create(comm=self._comm.mpi), self._system
         try:
             ts.setProblemType(ts.ProblemType.LINEAR)
             ts.setEquationType(ts.EquationType.IMPLICIT)
             ts.setType(self._solver.kind)
-            ts.setIFunction(self._residual, self._f)
-            ts.setIJacobian(self._jacobian_of, self._jacobian)
+            ts.setIFunction(system.residual, system.f)
+            ts.setIJacobian(system.jacobian_of, system.jacobian)
             ts.setExactFinalTime(ts.ExactFinalTime.MATCHSTEP)
             ts.setMaxSteps(MOST_STEPS)
             snes = ts.getSNES()
@@ -123,35 +114,31 @@ class _Stepping:
 
     def step(self, z: FloatArray, t: float, h: float, tol: float) -> Step:
         """Return the vector at t + h for a vector of the closed chain, with an error of about `tol`."""
-        before, added, n = self._n_products, self._operator.added, self._operator.n
+        before, added, n = self._system.n_products, self._operator.added, self._operator.n
         mass = added(float(z.sum()))
         if mass == 0.0:
             return Step(z.copy(), h)
         for _ in range(TRIALS):
-            self._u.getArray()[:] = z
+            self._system.u.getArray()[:] = z
             n_steps = self._solve(t, h, self._share * tol)
             spent = n_steps * self._share
             self._share = min(LARGEST_SHARE, 0.5 / n_steps)
             if spent <= 1.0:
                 break
-        y = np.array(values_of(self._u))
-        y[n:] = added(y[n:].copy()) if self._keeps_sinks else 0.0 * added(y[n:].copy())
+        y = np.array(values_of(self._system.u))
+        y[n:] = (1.0 if self._comm.rank == 0 else 0.0) * added(y[n:].copy())  # the first rank keeps what sinks hold
         off = abs(added(float(y.sum())) - mass)
         if not off < inf:
             raise ConvergenceError(
                 f"TS must return finite numbers at t = {t:.6g}, but does not, though PETSc reports convergence. Loosen "
                 f"`tol` or choose another `kind`."
             )
-        return Step(y, h, spent * tol + off, n_matvec=self._n_products - before)
-
-    @property
-    def _keeps_sinks(self) -> bool:
-        return self._comm.rank == 0
+        return Step(y, h, spent * tol + off, n_matvec=self._system.n_products - before)
 
     def _solve(self, t: float, h: float, local_error: float) -> int:
         """Integrate over a time, in steps whose local errors are at most `local_error` in the 1-norm; count them."""
         ts = self._ts
-        ts.setTolerances(rtol=0.0, atol=local_error / self._n_all)
+        ts.setTolerances(rtol=0.0, atol=local_error / int(self._system.u.getSize()))
         ts.setTime(t)
         ts.setStepNumber(0)
         ts.setMaxTime(t + h)
@@ -160,7 +147,7 @@ class _Stepping:
             with self._options.over() as prefix:
                 ts.setOptionsPrefix(prefix)
                 ts.setFromOptions()
-            ts.solve(self._u)
+            ts.solve(self._system.u)
             reason = int(ts.getConvergedReason())
         except self._PETSc.Error as error:
             raise ConvergenceError(
@@ -172,29 +159,45 @@ class _Stepping:
                 f"TS stopped at t = {t:.6g} for PETSc's reason {reason} (-1: a linear system was not solved, -2: step "
                 f"rejected too often). Loosen `tol` or choose another preconditioner in `options`."
             )
-        self._length = max(float(ts.getTimeStep()), 1e-3 / self._rate)
+        self._length = max(float(ts.getTimeStep()), SHORTEST_STEP * self._shortest)
         return int(ts.getStepNumber())
+
+
+class _System:
+    """``u' - A(t) u = 0`` as PETSc calls it; counts products."""
+
+    def __init__(self, generator: Generator, stack: ExitStack) -> None:
+        self._generator, self._timed = generator, not generator.is_constant
+        self._same, self._different = (getattr(load().PETSc.Mat.Structure, name) for name in ("SAME", "DIFFERENT"))
+        self._matrix = stack.enter_context(generator.closed_aij())
+        self.jacobian = self._matrix.duplicate(copy=True)
+        self.u, self.f = self._matrix.createVecs()
+        for part in (self.jacobian, self.u, self.f):
+            stack.callback(part.destroy)
+        self._at = -1.0  # time of the matrix
+        self._shift: tuple[float, float] | None = None
+        self.n_products = 0
 
     def _at_time(self, t: float) -> Any:
         """Return the matrix at a time."""
         if self._timed and t != self._at:
             with self._generator.at(t).closed_aij() as current:
-                current.copy(self._matrix, structure=self._PETSc.Mat.Structure.DIFFERENT)
+                current.copy(self._matrix, structure=self._different)
             self._at = t
         return self._matrix
 
-    def _residual(self, ts: Any, t: float, u: Any, slope: Any, f: Any) -> None:
+    def residual(self, ts: Any, t: float, u: Any, slope: Any, f: Any) -> None:
         """Write ``u' - A u`` to f."""
-        self._n_products += 1
+        self.n_products += 1
         self._at_time(t).mult(u, f)
         f.aypx(-1.0, slope)
 
-    def _jacobian_of(self, ts: Any, t: float, u: Any, slope: Any, shift: float, J: Any, P: Any) -> None:
+    def jacobian_of(self, ts: Any, t: float, u: Any, slope: Any, shift: float, J: Any, P: Any) -> None:
         """Write ``shift I - A`` to P."""
         now = (shift, t if self._timed else 0.0)
         if self._shift == now:
             return
-        self._at_time(t).copy(P, structure=self._PETSc.Mat.Structure.SAME)
+        self._at_time(t).copy(P, structure=self._same)
         P.scale(-1.0)
         P.shift(shift)
         self._shift = now

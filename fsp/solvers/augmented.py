@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.arithmetic import UNIT_ROUNDOFF
-from fsp.solvers import kernels, magnus_kernels
+from fsp.solvers import kernels, magnus_kernels, small_exponential_kernels
 from fsp.solvers.base import NO_LIMIT, History, LossLimit, noise_of_products
 from fsp.solvers.clocks import chebyshev_nodes
 
@@ -117,7 +117,7 @@ class AugmentedBasis:
 
     def flow(self, space: Space, horizon: float, error_rate: float, limit: LossLimit = NO_LIMIT) -> Flow:
         """Follow the small exponential as far as the tolerance and the limit allow."""
-        s, u, substeps, growth, s_kept, u_kept, error = kernels.flow(
+        s, u, substeps, growth, s_kept, u_kept, error = small_exponential_kernels.flow(
             space.H,
             space.size,
             space.depth,
@@ -129,7 +129,7 @@ class AugmentedBasis:
             max(error_rate, space.noise),
             limit.offset * LOSS_SAFETY,
             limit.rate * LOSS_SAFETY,
-            magnus_kernels.STRIDE,
+            small_exponential_kernels.STRIDE,
         )
         return Flow(float(s), u, float(s_kept), u_kept, float(growth), float(error), int(substeps))
 
@@ -153,7 +153,7 @@ class AugmentedBasis:
         """Keep what is needed of the solution from t to t + s, for a solver on another space to go on from."""
         nodes = chebyshev_nodes(REMEMBERED_NODES)
         u = np.empty((len(nodes.z), space.size))
-        magnus_kernels.at_nodes(space.H, space.size, space.depth, 0.5 * s * (1.0 + nodes.z), u)
+        small_exponential_kernels.at_nodes(space.H, space.size, space.depth, 0.5 * s * (1.0 + nodes.z), u)
         self._recent = t, s, space.scale * u
 
     def forget(self) -> None:

@@ -23,35 +23,19 @@ if TYPE_CHECKING:
 DEGREE = 5  # of the polynomials that stand for functions of time
 SHORTEST_REACH = 1e-6  # of a step, over which a function must have a bound for a switch to be looked for, or of that
 TIME_ROUNDING = 1e-10  # of the time: the place of a switch may not be known better
-BISECTIONS = 60
+BISECTIONS = 60  # more than the digits of a float: the place of a switch is known to the last one
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Nodes:
-    """Interpolation in Chebyshev points of [-1, 1], which stand for a step.
+    """Interpolation in Chebyshev points of [-1, 1], which stand for a step."""
 
-    Parameters
-    ----------
-    z
-        The points, from -1 to 1, (N,).
-    integrals
-        ∫|ℓ_i|, as shares of the step, (N,).
-    to_powers
-        ``to_powers @ values`` are the coefficients in powers of z, (N, N).
-    to_modes
-        ``to_modes @ values`` are those in Chebyshev polynomials T_k, (N, N).
-    modes
-        Coefficients in powers of z of each T_k, (N, N).
-    slopes
-        ``T_k' = Σ_i slopes[k, i] T_i``, by the share of the step, (N, N).
-    """
-
-    z: FloatArray
-    integrals: FloatArray
-    to_powers: FloatArray
-    to_modes: FloatArray
-    modes: FloatArray
-    slopes: FloatArray
+    z: FloatArray  # the points, from -1 to 1, (N,)
+    integrals: FloatArray  # ∫|ℓ_i|, as shares of the step, (N,)
+    to_powers: FloatArray  # ``to_powers @ values`` are the coefficients in powers of z, (N, N)
+    to_modes: FloatArray  # ``to_modes @ values`` are those in Chebyshev polynomials T_k, (N, N)
+    modes: FloatArray  # coefficients in powers of z of each T_k, (N, N)
+    slopes: FloatArray  # ``T_k' = Σ_i slopes[k, i] T_i``, by the share of the step, (N, N)
 
     @property
     def lebesgue(self) -> float:
@@ -84,27 +68,13 @@ def chebyshev_nodes(n: int) -> Nodes:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Clock:
-    """A function of time on one step.
+    """A function of time on one step."""
 
-    Parameters
-    ----------
-    middle
-        Its value in the middle.
-    change
-        Coefficients of ``g - g(middle)`` in powers of the distance from the middle.
-    remainder
-        What that may be off; see `fsp.model.taylor.Polynomial`.
-    certified
-        Whether the remainder is a bound.
-    rounding
-        The part of the remainder that does not fall with the step, and holds for its mean only.
-    """
-
-    middle: float
-    change: FloatArray
-    remainder: float
-    certified: bool
-    rounding: float = 0.0
+    middle: float  # its value in the middle
+    change: FloatArray  # coefficients of ``g - g(middle)`` in powers of the distance from the middle
+    remainder: float  # bound on the error of that; see `fsp.model.taylor.Polynomial`
+    certified: bool  # whether the remainder is a bound
+    rounding: float = 0.0  # the part of the remainder that does not fall with the step, and holds for its mean only
 
     @property
     def missed(self) -> float:

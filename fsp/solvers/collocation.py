@@ -30,35 +30,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Collocation:
-    """Tables of the s-stage Radau IIA method on [0, 1].
+    """Tables of the s-stage Radau IIA method on [0, 1]."""
 
-    Parameters
-    ----------
-    nodes
-        c, (s,), the last one is 1.
-    weights
-        Butcher matrix, ``weights[i, j] = ∫₀^{c_i} ℓ_j``, (s, s).
-    weights_inverse
-        Its inverse.
-    eigenvalues, vectors, inverse
-        ``weights = vectors @ diag(eigenvalues) @ inverse``; complex pairs are neighbours.
-    leading
-        Leading coefficient of the polynomial through (0, p), (c_i, U_i): ``leading[0] p + leading[1:] @ U``.
-    lagrange_integrals
-        ∫₀¹ |ℓ_i|, (s,).
-    node_integral
-        ∫₀¹ |Π_i (τ - c_i)|.
-    """
-
-    nodes: FloatArray
-    weights: FloatArray
+    nodes: FloatArray  # c, (s,), the last one is 1
+    weights: FloatArray  # Butcher matrix, ``weights[i, j] = ∫₀^{c_i} ℓ_j``, (s, s)
     weights_inverse: FloatArray
-    eigenvalues: np.ndarray
+    eigenvalues: np.ndarray  # ``weights = vectors @ diag(eigenvalues) @ inverse``; complex pairs are neighbours
     vectors: np.ndarray
     inverse: np.ndarray
-    leading: FloatArray
-    lagrange_integrals: FloatArray
-    node_integral: float
+    leading: FloatArray  # of the polynomial through (0, p), (c_i, U_i): ``leading[0] p + leading[1:] @ U`` at degree s
+    lagrange_integrals: FloatArray  # ∫₀¹ |ℓ_i|, (s,)
+    node_integral: float  # ∫₀¹ |Π_i (τ - c_i)|
 
     @property
     def n_stages(self) -> int:

@@ -65,13 +65,7 @@ def jumps(generator: Generator, stretch: Stretch) -> float:
 def of_products(
     generator: Generator, stretch: Stretch, products: float, per_state: float, per_call: float, may_stall: bool = False
 ) -> Cost:
-    """Return the cost of a method that multiplies, for constant rates.
-
-    Parameters
-    ----------
-    per_state, per_call
-        Work beside each product, of each state, and of the call.
-    """
+    """Return the cost of a method that multiplies, for constant rates, with its work for each state and each call."""
     unit = generator.work * generator.operator.work + per_state * len(generator) + per_call
     rounding = UNIT_ROUNDOFF * generator.roundings * generator.largest_exit_rate * stretch.span  # of every product
     products = inf if stretch.is_timed else products

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.solvers import kernels, magnus_kernels
+from fsp.solvers import magnus_kernels, small_exponential_kernels
 from fsp.solvers.augmented import Forcing
 from fsp.solvers.clocks import DEGREE, Clock, Nodes, chebyshev_nodes
 
@@ -57,7 +57,7 @@ class Change:
         """Return the coefficients of each θ_l in powers of z, from -1 to 1 on a step of length s, (L, DEGREE + 1)."""
         out = np.empty((len(self.clocks), DEGREE + 1))
         for row, clock in zip(out, self.clocks, strict=True):
-            magnus_kernels.shifted(clock.change, self.start + 0.5 * s, 0.5 * s, row)
+            small_exponential_kernels.shifted(clock.change, self.start + 0.5 * s, 0.5 * s, row)
         return out
 
     def at(self, s: float, z: FloatArray) -> FloatArray:
@@ -169,7 +169,7 @@ class ChangingParts:
                 self._level += 1
             else:
                 factor = max(0.2, min(0.8, (allowed / fit.missed) ** (1.0 / self._counts[self._level])))
-                s = kernels.whole(factor * s, space.tick)
+                s = small_exponential_kernels.whole(factor * s, space.tick)
         raise TooLong(max(s, 0.25 * f.h))  # functions of time are known better on a shorter step
 
     def _with_fewer_nodes(
@@ -194,7 +194,7 @@ class ChangingParts:
         nodes, m = self.nodes, space.size
         count, p = len(nodes.z), len(f.W)
         u = np.empty((count, m))
-        magnus_kernels.at_nodes(space.H, m, space.depth, 0.5 * s * (1.0 + nodes.z), u)
+        small_exponential_kernels.at_nodes(space.H, m, space.depth, 0.5 * s * (1.0 + nodes.z), u)
         factors = change.factors(s)
         values = change.at(s, nodes.z)[:, :, None] * u[None]  # (L, count, m)
         interpolants = np.einsum("ki,lij->ljk", nodes.to_powers, values)
@@ -203,8 +203,8 @@ class ChangingParts:
         # T_k on the step of the forcing, in powers of z on this one
         targets = np.empty((p, max(p, 1)))
         for k in range(p):
-            magnus_kernels.shifted(nodes.modes[k, :p].copy(), s / f.h - 1.0, s / f.h, targets[k])
-        missed = magnus_kernels.interpolation_error(
+            small_exponential_kernels.shifted(nodes.modes[k, :p].copy(), s / f.h - 1.0, s / f.h, targets[k])
+        missed = small_exponential_kernels.interpolation_error(
             space.H,
             m,
             space.depth,

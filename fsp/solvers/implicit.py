@@ -50,9 +50,9 @@ TIMES_RATIONAL = 4.0  # the work expected of `Rational`, for constant rates
 # States up to which it is chosen over `Magnus` where rates depend on time, as each step looks at the residual in a
 # dozen points and factorises more often: of any network, and of chains and networks of two species.
 TIMED_STATES, TIMED_STATES_PLANAR = 300, 1_000
-STAGE_ITERATIONS = 25
+STAGE_ITERATIONS = 25  # beyond, a shorter step is cheaper; chosen, not measured
 NOISE = 30.0  # how many times the rounding of the products the residual of a step may show
-KEPT_FACTORS = 2
+KEPT_FACTORS = 2  # of the present step and of a last, shorter one
 CLOCK_DEGREE = 8  # of the polynomials that stand for functions of time: what they miss is of the order of the stages
 NEAR = 0.03  # relative change of rates over which a factorisation still serves, as the stages are iterated
 SOLVE_WORK = 20.0  # of a stage's triangular solves, over that of its product

@@ -8,15 +8,10 @@ from numba.extending import overload
 from fsp.compilation import njit
 from fsp.generator.closed_kernels import multiply
 from fsp.generator.kernels import DOTS, RECURRENCE, REORDERED, STEP
-from fsp.solvers.base import CRUMB
 
-LARGEST_SPREAD = 1e3  # of Σ|u_j|‖v_j‖₁ over its start: beyond, cancellation costs more digits than a step is worth
 CLOSED = 1e-14  # of the norm of a vector: of what is left of it, rounding may be all
 NARROW = 1e-140  # 2-norm whose square may underflow: the 1-norm takes its place
-SUBSTEP_ROUNDINGS = 2.0  # of the sum of a substep's terms, beside those of the terms; 0.8 were measured at most
-SUBSTEP = 1.5  # of the small exponential, times the norm of its matrix: longer, its Taylor terms would cancel
 FEW_ROWS = 8  # of a basis that a vector is made orthogonal to in one round
-BROKEN = 10.0  # times the loss that is allowed, beyond which a step goes no further
 BLOCK = 2048  # entries that stay in the nearest cache while vectors are combined
 
 
@@ -27,12 +22,8 @@ def weighted_powers(A, scale, v, w, total, weights, first, mean, k_end, steady, 
     weights[j] belongs to power first + j.  The powers are written to w and v in turn.  Stops where they have
     settled: the rest of the sum differs from (rest of the weights) * v by at most
     ``‖Pv - v‖₁ Σ_{j>k} (j - k) weight_j <= steady``, as P does not expand the 1-norm; `settled` holds the sums of the
-    weights above each power and of their first moments, (2, len(weights)).
-
-    Returns
-    -------
-    k, change
-        The power reached and the 1-norm of the last difference.
+    weights above each power and of their first moments, (2, len(weights)).  Returns the power reached and the 1-norm of
+    the last difference.
     """
     change = np.inf
     for k in range(k_end):
@@ -234,123 +225,6 @@ def next_vector(operator, V, H, j, depth, dots, nothing):
     if operator.is_spread:
         return orthogonalise.py_func(V, H, j, depth, dots, nothing, operator)
     return orthogonalise(V, H, j, depth, dots, nothing, None)
-
-
-@njit(cache=True)
-def largest_column(H, m):
-    """Return the 1-norm of the upper Hessenberg matrix H[:m, :m]."""
-    size = 0.0
-    for j in range(m):
-        column = 0.0
-        for i in range(min(m, j + 2)):
-            column += abs(H[i, j])
-        size = max(size, column)
-    return size
-
-
-@njit(cache=True)
-def diagonals(H, m, depth):
-    """Return the diagonals of H[:m, :m] from the one below the main one on, row i at column i + 1 of a padded array."""
-    bands = np.zeros((min(depth, m) + 1, m))
-    for k in range(len(bands)):
-        for i in range(m):
-            if 0 <= i + k - 1 < m:
-                bands[k, i] = H[i, i + k - 1]
-    return bands
-
-
-@njit(cache=True, fastmath=REORDERED, forceinline=True)
-def taylor_term(bands, x, factor, y):
-    """Write ``factor H x`` to y; return its largest entry.  x and y are padded: entry i stands at i + 1."""
-    m = bands.shape[1]
-    for i in range(m):
-        y[i + 1] = bands[0, i] * x[i] + bands[1, i] * x[i + 1]
-    for k in range(2, len(bands)):
-        for i in range(m - k + 1):
-            y[i + 1] += bands[k, i] * x[i + k]
-    largest = 0.0
-    for i in range(1, m + 1):
-        y[i] *= factor
-        largest = max(largest, abs(y[i]))
-    return largest
-
-
-@njit(cache=True)
-def whole(length, tick):
-    """Return a length, rounded down to a whole number of ticks."""
-    return np.floor(length / tick) * tick
-
-
-@njit(cache=True)
-def flow(H, m, depth, horizon, tick, norms, leak, residual_norm, error_rate, loss_offset, loss_rate, stride=SUBSTEP):
-    """Follow u(s) = exp(s H) e_1 from 0 until the error or the horizon stops it.
-
-    The residual of the Krylov approximation is ``residual_norm * u_m(s)`` in the 1-norm; on each substep δ its
-    integral is bounded by the Taylor terms, ``∫|u_m| <= Σ_k |(Hᵏ u)_m| δ^(k+1) / (k+1)!``.  The march ends
-    before that integral passes ``error_rate * s``.  `leak` @ u is the probability in the sinks: the last
-    time at which it kept below ``loss_offset + loss_rate * s`` is returned as well.  `stride` is ‖H‖ times a substep.
-    Substeps are whole numbers of `tick`, but for the last one, which ends at the horizon.
-
-    Returns s, u(s), the number of substeps, growth of Σ|u_j| norms_j, s_kept, u(s_kept), error_kept.
-    """
-    bands = diagonals(H, m, depth)
-    size = largest_column(H, m)
-    delta = horizon if size == 0.0 else min(horizon, whole(stride / size, tick))
-    u = np.zeros(m)
-    u[0] = 1.0
-    largest_norm = norms[:m].max()
-    term, image = np.zeros(m + 2), np.zeros(m + 2)
-    trial = np.empty(m)
-    kept = u.copy()
-    s, error, s_kept, error_kept, growth = 0.0, 0.0, 0.0, 0.0, norms[0]
-    within = True
-    substeps = 0
-    for _ in range(100000):
-        is_last = horizon - s <= delta * (1.0 + CRUMB)
-        step = horizon - s if is_last else delta
-        if step <= 0.0:
-            break
-        scale = 0.0
-        for i in range(m):
-            term[i + 1] = u[i]
-            trial[i] = u[i]
-            scale = max(scale, abs(u[i]))
-        integral = abs(u[m - 1]) * step
-        for k in range(1, 60):
-            largest = taylor_term(bands, term, step / k, image)
-            term, image = image, term
-            for i in range(m):
-                trial[i] += term[i + 1]
-            integral += abs(term[m]) * step / (k + 1)
-            if largest <= 1e-18 * scale and k + 1 >= 2.0 * step * size:
-                break
-        ratio = step * size / (k + 1)
-        dropped = np.abs(term).sum() * ratio / (1.0 - ratio)  # the terms that follow, in the 1-norm
-        total = error + residual_norm * (integral + dropped * step) + largest_norm * dropped
-        spread = 0.0
-        for i in range(m):
-            spread += norms[i] * abs(trial[i])
-        if (total > error_rate * (s + step) and residual_norm > 0.0) or spread > LARGEST_SPREAD * norms[0]:
-            if s > 0.0:
-                break
-            delta = whole(0.25 * step, tick)
-            continue
-        s = horizon if is_last else s + step
-        substeps += 1
-        error = total
-        lost = 0.0
-        for i in range(m):
-            u[i] = trial[i]
-            lost += leak[i] * u[i]
-        growth = max(growth, spread)
-        within = within and lost <= loss_offset + loss_rate * s
-        if within:
-            s_kept, error_kept = s, error
-            for i in range(m):
-                kept[i] = u[i]
-        elif s >= 2.0 * s_kept and lost > BROKEN * (loss_offset + loss_rate * s):
-            break  # far enough to see where the space must grow
-    return s, u, substeps, growth, s_kept, kept, error_kept
 
 
 @njit(cache=True, fastmath=REORDERED, inline="always")

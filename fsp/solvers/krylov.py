@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.arithmetic import UNIT_ROUNDOFF, span
-from fsp.solvers import costs, kernels
+from fsp.solvers import costs, kernels, small_exponential_kernels
 from fsp.solvers.base import LossLimit, Solver, check_count, check_tol, noise_of_products
 from fsp.solvers.stepping import Step, Stepping
 
@@ -115,7 +115,7 @@ class _KrylovPropagator(Stepping):
             residual_norm = H[m, m - 1] * beta * norms[m]
             is_closed = m < stop or m == self._n_all
             noise = noise_of_products(self.rate, self.roundings, beta * norms[0], m if is_closed else 0)
-            s, u, substeps, growth, s_kept, u_kept, error = kernels.flow(
+            s, u, substeps, growth, s_kept, u_kept, error = small_exponential_kernels.flow(
                 H,
                 m,
                 self._depth,
@@ -140,7 +140,7 @@ class _KrylovPropagator(Stepping):
         end[self._n :] += z[self._n :]
         error += added(cut)
         products = 2 * self.rate * s_kept * self.roundings
-        rounding = UNIT_ROUNDOFF * growth * (products + kernels.SUBSTEP_ROUNDINGS * substeps + m + 2)
+        rounding = UNIT_ROUNDOFF * growth * (products + small_exponential_kernels.SUBSTEP_ROUNDINGS * substeps + m + 2)
         return Step(end, s_kept, error, rounding, m, rejected)
 
     def _expand(self, V: FloatArray, H: FloatArray, first: int, size: int, t: float) -> int:

@@ -38,21 +38,12 @@ DIRECT_WORK = 1e11  # of a factorisation that is still considered: half a minute
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Band:
-    """An order of the states in which all jumps are short.
+    """An order of the states in which all jumps are short."""
 
-    Parameters
-    ----------
-    order
-        Its states, (n,).
-    rows, columns, width
-        The place of every entry of the matrix in that order, (nnz,), and the largest distance from the diagonal, at
-        least 1.
-    """
-
-    order: IntArray
-    rows: IntArray
+    order: IntArray  # its states, (n,)
+    rows: IntArray  # the place of every entry of the matrix in that order, (nnz,)
     columns: IntArray
-    width: int
+    width: int  # the largest distance from the diagonal, at least 1
 
     @classmethod
     def of(cls, matrix: Any) -> Band | None:

@@ -34,7 +34,7 @@ import numpy as np
 
 from fsp.arithmetic import UNIT_ROUNDOFF, span
 from fsp.errors import BackendError
-from fsp.solvers import costs, kernels
+from fsp.solvers import costs, small_exponential_kernels
 from fsp.solvers.augmented import AugmentedBasis
 from fsp.solvers.base import LossLimit, Solver, check_count, check_tol, landed, noise_of_products, step_to
 from fsp.solvers.clocks import DEGREE, clock_on, reach
@@ -55,8 +55,8 @@ MOST_PASSES = 6  # each repeats the step with a better forcing; chosen, not meas
 FIRST_STEP = 200.0  # times the largest exit rate
 SLOWEST_GAIN = 0.5  # of a pass
 # Shares of the tolerance of a step; what is left is that of the residual's values in the nodes.  Chosen, not measured.
-KRYLOV_SHARE = 0.4
-CLOCK_SHARE = 0.05
+KRYLOV_SHARE = 0.4  # of the Krylov space
+CLOCK_SHARE = 0.05  # of polynomials in time, at the start of a step
 MODE_SHARE = 0.2  # of modes of the forcing that are left out
 VALUES = 10.0 * UNIT_ROUNDOFF  # of a step: below, its error is that of its values
 SMALLEST_STEP = 1e-13  # of the time asked for
@@ -186,7 +186,7 @@ class _MagnusPropagator(Stepping):
             if step.error / step.length > SLOWEST_GAIN * before:
                 break
             before = step.error / step.length
-            h = min(h, kernels.whole(1.05 * step.length, tick))
+            h = min(h, small_exponential_kernels.whole(1.05 * step.length, tick))
         raise TooLong(0.5 * step.length)
 
     def _check_clocks(self, z: FloatArray, change: Change, h: float, tol_rate: float) -> None:
@@ -221,7 +221,7 @@ class _MagnusPropagator(Stepping):
         products = 2 * space.frozen.largest_exit_rate * length * self.roundings
         of_clocks = sum(clock.rounding * rate for clock, rate in zip(change.clocks, self._parts.largest, strict=True))
         mass: float = self.added(float(z.sum()))
-        products += kernels.SUBSTEP_ROUNDINGS * flow.substeps
+        products += small_exponential_kernels.SUBSTEP_ROUNDINGS * flow.substeps
         return UNIT_ROUNDOFF * flow.growth * (products + space.size + 2) + 2.0 * change.length * of_clocks * mass
 
     def _plan_step(self, s: float, h: float, passes: int) -> None:

@@ -1,4 +1,4 @@
-"""Compiled kernels of `Magnus`: a Krylov space with polynomial forcing, and what is read off its small exponential."""
+"""Compiled kernels of `Magnus`: the forcing, its residual, and norms of a basis."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ import numpy as np
 
 from fsp.compilation import njit
 from fsp.generator.kernels import REORDERED
-from fsp.solvers.kernels import BLOCK, add_rows, diagonals, largest_column, taylor_term
-
-MOST_TERMS = 60  # of a Taylor step of the small exponential
-STRIDE = 3.0  # ‖H‖ times a Taylor step
+from fsp.solvers.kernels import BLOCK, add_rows
 
 
 @njit(cache=True, fastmath=REORDERED)
@@ -85,134 +82,3 @@ def weighted_norms(V, n, weights, norms):
             for x in range(length):
                 total += weight[x] * abs(row[x])
             norms[c + 1, j] = total
-
-
-@njit(cache=True, forceinline=True)
-def _taylor(bands, u, step, terms):
-    """Write the terms ``(step H)^k u / k!`` to the rows of `terms`; return how many there are."""
-    m = len(u)
-    term, image = np.zeros(m + 2), np.zeros(m + 2)
-    scale = 0.0
-    for i in range(m):
-        terms[0, i] = u[i]
-        term[i + 1] = u[i]
-        scale = max(scale, abs(u[i]))
-    for k in range(1, MOST_TERMS):
-        largest = taylor_term(bands, term, step / k, image)
-        term, image = image, term
-        terms[k, :] = term[1 : m + 1]
-        if largest <= 1e-19 * scale:
-            return k + 1
-    return MOST_TERMS
-
-
-@njit(cache=True)
-def at_nodes(H, m, depth, nodes, out):
-    """Write ``exp(s H) e_1`` to out[i] for every s = nodes[i], ascending."""
-    size, bands = largest_column(H, m), diagonals(H, m, depth)
-    terms = np.empty((MOST_TERMS, m))
-    u = np.zeros(m)
-    u[0] = 1.0
-    s = 0.0
-    for i in range(len(nodes)):
-        steps = int(np.ceil((nodes[i] - s) * size / STRIDE))
-        for _ in range(steps):
-            count = _taylor(bands, u, (nodes[i] - s) / steps, terms)
-            for j in range(m):
-                total = 0.0
-                for k in range(count - 1, -1, -1):
-                    total += terms[k, j]
-                u[j] = total
-        s = nodes[i]
-        out[i, :] = u
-
-
-@njit(cache=True)
-def shifted(coefficients, x, scale, out):
-    """Write to `out` the coefficients in y of the polynomial Σ_k coefficients[k] z^k at z = x + scale y."""
-    n = len(coefficients)
-    for k in range(n):
-        out[k] = coefficients[k]
-    for i in range(n - 1):  # Taylor shift by repeated synthetic division
-        for k in range(n - 2, i - 1, -1):
-            out[k] += x * out[k + 1]
-    power = 1.0
-    for k in range(n):
-        out[k] *= power
-        power *= scale
-
-
-@njit(cache=True)
-def interpolation_error(H, m, depth, s, factors, interpolants, weights, outputs, targets, sizes, hopeless):
-    """Bound what polynomials miss of functions ``factor(z) u_j((1 + z) s/2)``, z in [-1, 1], u(s) = exp(s H) e_1.
-
-    Taylor steps of u, times the factor, less the interpolant, are polynomials in the place within the step, and the
-    integral of the modulus of one is at most that of the moduli of its terms.
-
-    Parameters
-    ----------
-    factors
-        Coefficients in z of the factors, (L, d + 1).
-    interpolants
-        Coefficients in z of the interpolant of each product, (L, m, N).
-    weights
-        Of the modulus of each error, (L, m).
-    outputs, targets
-        Functions ``outputs @ u``, (p, m), that should be the polynomials with coefficients `targets`, (p, N).
-    sizes
-        Weights of the modulus of each of their errors, (p,).
-    hopeless
-        Result above which only its size is of interest, and no more than a part of the step is looked at.
-
-    Returns
-    -------
-    float
-        ``Σ_l Σ_j weights[l, j] ∫ |factor_l u_j - interpolant_lj| dz / 2``, and the same of the outputs.
-    """
-    size, bands = largest_column(H, m), diagonals(H, m, depth)
-    steps = max(1, int(np.ceil(s * size / STRIDE)))
-    h = 1.0 / steps
-    terms = np.empty((MOST_TERMS, m))
-    u = np.zeros(m)
-    u[0] = 1.0
-    n_factors, d = factors.shape
-    N = interpolants.shape[2]
-    factor, polynomial, product = np.empty(d), np.empty(N), np.empty(MOST_TERMS + d)
-    total = 0.0
-    for step in range(steps):
-        z = 2.0 * step * h - 1.0
-        count = _taylor(bands, u, h * s, terms)
-        for c in range(n_factors):
-            shifted(factors[c], z, 2.0 * h, factor)
-            for j in range(m):
-                if weights[c, j] == 0.0:
-                    continue
-                shifted(interpolants[c, j], z, 2.0 * h, polynomial)
-                length = max(count + d - 1, N)
-                for k in range(length):
-                    product[k] = -polynomial[k] if k < N else 0.0
-                for a in range(d):
-                    for k in range(count):
-                        product[a + k] += factor[a] * terms[k, j]
-                missed = 0.0
-                for k in range(length):
-                    missed += abs(product[k]) / (k + 1)
-                total += weights[c, j] * missed * h
-        for i in range(len(outputs)):
-            shifted(targets[i], z, 2.0 * h, polynomial)
-            missed = 0.0
-            for k in range(max(count, N)):
-                value = 0.0
-                if k < count:
-                    for j in range(m):
-                        value += outputs[i, j] * terms[k, j]
-                missed += abs(value - (polynomial[k] if k < N else 0.0)) / (k + 1)
-            total += sizes[i] * missed * h
-        for j in range(m):
-            value = 0.0
-            for k in range(count - 1, -1, -1):
-                value += terms[k, j]
-            u[j] = value
-        if total > hopeless:
-            return total * steps / (step + 1)
-    return total

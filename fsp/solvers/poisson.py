@@ -21,19 +21,9 @@ if TYPE_CHECKING:
 
 
 def poisson_window(mean: float, tail: float) -> tuple[int, FloatArray]:
-    """Return the first index and the weights of the Poisson law with all but `tail` of its mass.
+    """Return the first index and the weights of the Poisson law of mean λ >= 0 with all but `tail` of its mass.
 
-    Parameters
-    ----------
-    mean
-        λ >= 0.
-    tail
-        Mass that may be cut off, 0 < tail < 1.
-
-    Returns
-    -------
-    first, weights
-        weights[j] <= P(N = first + j) up to rounding; their sum is 1 - tail.
+    ``weights[j] <= P(N = first + j)`` up to rounding; their sum is 1 - tail.
     """
     first = _left_edge(mean, tail / 2)
     last = _right_edge(mean, tail / 2)

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 STATE_WORK, CALL_WORK = 55.0, 4.5e5
 RATIO = 24.0  # of a step to its pole γ: measured least work from 1e-3 to 1e-9
 FIRST_STEP = 4.0  # times the mean waiting time
-LENGTHEN = 4.0
+LENGTHEN = 4.0  # times the step after one of few vectors; chosen, not measured
 NEW_SPACE = 8.0  # times shorter is the first step on another space
 INVARIANT = 1e-14  # of the norm of a vector: what is left of it when the basis is invariant
 ORTHOGONAL = 1e-8  # cosine of two vectors of a basis that are left as they are
@@ -55,7 +55,7 @@ LIKELY = 0.8  # of the vectors that are missing, if the error falls as it did
 FEW, MANY = 24, 34  # vectors of a step after which the next one is longer, or shorter
 LARGEST_SPREAD = 1e3  # of Σ|u_j|‖v_j‖₁ over its start: beyond, cancellation costs more digits than a step is worth
 SMALLEST_STEP = 1e-13  # of the time asked for, or of the shortest mean waiting time
-KEPT_FACTORS = 2
+KEPT_FACTORS = 2  # of the present step and of a last, shorter one
 COMPLEX = 4.0  # roundings of a product of complex numbers
 NOISE = 5.0  # how many times the rounding of the products the residual of a step may show
 
@@ -156,16 +156,10 @@ class _RationalPropagator(MatrixPropagator):
 
 
 class _Checks:
-    """When to look at the error of a step whose basis grows: where it is likely to be small, by how it fell so far.
-
-    Attributes
-    ----------
-    due
-        Dimension at which to look next.
-    """
+    """When to look at the error of a step whose basis grows: where it is likely to be small, by how it fell so far."""
 
     def __init__(self, first: int) -> None:
-        self.due = max(FIRST_CHECK, first)
+        self.due = max(FIRST_CHECK, first)  # dimension at which to look next
         self._last: tuple[int, float] | None = None  # dimension, logarithm of the error over what is allowed
 
     def met(self, basis: _Basis, h: float, tol_rate: float) -> bool:
@@ -236,15 +230,23 @@ class _Basis:
         self.beta = float(np.linalg.norm(self._V[0]))
         self._V[0] /= self.beta
         self._H = np.zeros((most + 1, most))
-        self.most = most
         self.size = 0
         self.n_products = 0
-        self.invariant = False
         self.left = np.zeros(most)  # ‖ρ_j‖₁
         self.terms = np.zeros(most)  # what rounds in ρ_j
         self._small: tuple[tuple[int, float], Modes, list[ComplexArray]] | None = None
         self.norms = np.zeros(most + 1)  # ‖v_j‖₁
         self.norms[0] = np.abs(self._V[0]).sum()
+
+    @property
+    def most(self) -> int:
+        """Largest number of vectors."""
+        return self._H.shape[1]
+
+    @property
+    def invariant(self) -> bool:
+        """Whether nothing is left of the next vector but rounding."""
+        return self.size > 0 and not self._H[self.size, self.size - 1]
 
     @property
     def complete(self) -> bool:
@@ -265,11 +267,12 @@ class _Basis:
         self.n_products += 1
         before, norm = float(np.linalg.norm(w)), self._orthogonalise(w, j)
         self.size = j + 1
+        invariant = False
         if norm <= INVARIANT * before:
             off = float(np.abs(self.system.shifted(w, self.gamma)).sum())
             noise = UNIT_ROUNDOFF * (self.system.roundings + self.size + 2) * self.terms[j]
-            self.invariant = norm == 0.0 or off <= NOISE * noise  # else what is left, though small, is a direction
-        if self.invariant:
+            invariant = norm == 0.0 or off <= NOISE * noise  # else what is left, though small, is a direction
+        if invariant:
             self.left[j] += off
             return
         self._H[j + 1, j] = norm
@@ -336,16 +339,8 @@ class _Basis:
 class _Path:
     """The small exponential over one step, with the bounds of error and rounding at every point of its grid.
 
-    Attributes
-    ----------
-    times : (m,) float array
-        0 and the points of the grid.
-    u : (size, m) float array
-        ``exp(s G) e_1`` there.
-    errors, roundings : (m,) float arrays
-        Bounds up to there.
-    reached : int
-        The last point whose error keeps to its share.
+    `times` (m,) are 0 and the points of the grid, `u` (size, m) is ``exp(s G) e_1`` there, `errors` and `roundings` are
+    bounds up to there, (m,), and `reached` is the last point whose error keeps to its share.
     """
 
     def __init__(self, basis: _Basis, h: float, tol_rate: float) -> None:

@@ -1,4 +1,4 @@
-"""Compiled kernels of `Rational`: what a solve left of its system."""
+"""Compiled kernel of `Rational`: the residual of a solve."""
 
 from __future__ import annotations
 
@@ -12,14 +12,8 @@ from fsp.generator.kernels import REORDERED
 def residual(indptr, indices, values, sink_indptr, sink_indices, sink_values, exit_rates, gamma, v, w):
     """Complete the solution w of ``(I - γA) w = v``, whose states are given, by its sinks; measure it.
 
-    The generator (n, n) and the rates into the sinks are CSR arrays.
-
-    Returns
-    -------
-    left
-        ``‖v - (I - γA) w‖₁``.
-    terms
-        Sum of the terms of ``(I - γA) w`` in absolute value, which is what rounds.
+    The generator (n, n) and the rates into the sinks are CSR arrays.  Returns ``‖v - (I - γA) w‖₁``, and the sum of the
+    terms of ``(I - γA) w`` in absolute value, which is what rounds.
     """
     n = len(indptr) - 1
     left, terms = 0.0, 0.0

@@ -101,18 +101,10 @@ class Squaring(Solver):
 
 @dataclass(frozen=True, eq=False)
 class _Power:
-    """``exp(sA)`` of the closed chain.
+    """``exp(sA)`` of the closed chain."""
 
-    Parameters
-    ----------
-    matrix
-        M but for the relative error of its entries, (N, N).
-    off
-        B, (N, N).
-    """
-
-    matrix: FloatArray
-    off: FloatArray
+    matrix: FloatArray  # M but for the relative error of its entries, (N, N)
+    off: FloatArray  # B, (N, N)
 
     @cached_property
     def errors(self) -> FloatArray:
