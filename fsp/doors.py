@@ -168,15 +168,17 @@ def stationary(
     space
         A fixed state space, with a reflecting boundary; by default the space grows until the bound meets `tol`.
     method
-        ``"auto"``, ``"gth"``, ``"direct"``, ``"iterative"``, ``"multilevel"`` or ``"local"``; those of ranks: see
-        `fsp.petsc.stationary`.
+        ``"auto"``, ``"gth"``, ``"direct"``, ``"iterative"``, ``"multilevel"`` or ``"local"``.  With ``"petsc"``
+        ``"direct"``: inverse iteration with MUMPS, ``"iterative"``: GMRES with incomplete factors, ``"eigen"``: SLEPc's
+        EPS; ``"auto"`` goes by the number of states, and to the next one where the checks fail.
     lyapunov
         A polynomial of the species, such as ``"U^2 + 3*V"``, whose mean drift is negative far out, which is checked; by
         default one is looked for.
     backend
         ``"serial"``, or ``"petsc"``: spread over ranks.
     comm, options
-        With ``"petsc"``: the ranks, and options of PETSc and SLEPc.
+        With ``"petsc"``: the ranks, and options of PETSc and SLEPc, such as ``{"ksp_type": "bcgs"}``; those named
+        ``-fsp_...`` on the command line of the program are added.
     max_states, max_memory
         Limits on the number of states and on bytes.
     progress

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 REFINEMENTS = 2  # the second gains what the first rounds; answers are checked
 WORK = 1e9  # multiply-adds of an elimination: about a second
-SMALLEST = 1e-305  # more than a product that underflows, and its roundings, is off
+UNDERFLOW = 1e-305  # more than a product that underflows, and its roundings, is off
 NARROW = 1e-150  # products of two numbers above do not underflow
 
 
@@ -104,7 +104,7 @@ class Eliminated:
         for numbers in (self._factors.values, self._factors.shares, exits):
             if not ((numbers == 0.0) | ((numbers > NARROW) & (numbers < 1.0 / NARROW))).all():
                 raise RuntimeError("rates are too far apart")
-        self.tiny = n * SMALLEST * max(1.0, float(exits.max())) / min(1.0, float(exits.min()))
+        self.tiny = n * UNDERFLOW * max(1.0, float(exits.max())) / min(1.0, float(exits.min()))
         counts = plan.counts.astype(np.float64)
         path = kernels.longest_path(plan.parent, 2.0 * counts + 4.0)
         steps = 3.0 * float((counts * (counts + 4.0)).sum()) + path

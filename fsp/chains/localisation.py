@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from fsp.chains.chain import Chain
 
 ROUGH_CYCLES = 3  # on the way to the states that hold the probability
-NEGLIGIBLE = 1e-16  # probability that is dropped at a time
+DROPPED_MASS = 1e-16  # probability that is dropped at a time
 SHRINKING = 0.5  # another look follows where at most this share of the states is left
 CUT_OFF = 1e-12  # probability
 TAIL_SWEEPS = 3  # of a guess, which spread it over its neighbours; chosen, not measured
@@ -80,7 +80,7 @@ def _cut(chain: Chain, p: FloatArray) -> FloatArray:
         order = np.argsort(better)
         p = np.zeros(len(chain))
         p[states] = better
-        kept = states[np.sort(order[np.cumsum(better[order]) > NEGLIGIBLE])]
+        kept = states[np.sort(order[np.cumsum(better[order]) > DROPPED_MASS])]
         within = chain.connected(kept, p)
         if p[kept].sum() - p[within].sum() > CUT_OFF:
             return p

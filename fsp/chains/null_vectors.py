@@ -48,7 +48,7 @@ LINEAR_JUMPS = 2.5  # birth-death chains
 LOCAL_STATES = 10_000  # states from which on the search for those that matter pays
 ELIMINATION_WORK = 1e9  # multiply-adds: about a second
 ROUNDING = 4 * UNIT_ROUNDOFF  # for each state that is eliminated
-SETTLED = 1e-11  # estimated error at which iterations end
+ITERATED_ERROR = 1e-11  # estimated error at which iterations end
 GOOD_ERROR = 1e-9  # estimated error with which no other solver is tried
 RELATIVE_RESIDUAL = 1e-9  # ‖A p‖₁ over the flux of jumps
 UNIT_MASS = 1e-9  # that the sum of a distribution may be off
@@ -193,7 +193,7 @@ def _gth_or_multilevel(chain: Chain, guess: FloatArray) -> tuple[FloatArray, flo
 
 
 def _multilevel(chain: Chain, guess: FloatArray | None) -> tuple[FloatArray, float]:
-    p, error = cycles(chain, np.full(len(chain), 1.0 / len(chain)) if guess is None else guess, SETTLED)
+    p, error = cycles(chain, np.full(len(chain), 1.0 / len(chain)) if guess is None else guess, ITERATED_ERROR)
     if guess is not None and error > GOOD_ERROR:
         return _multilevel(chain, None)
     return _coherent(chain, p), error

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from fsp.arrays import FloatArray
     from fsp.model import Model
 
-LEAST = 1e-280  # above all probabilities that are taken for zero, which lie below 1e-305
+FLUSHED = 1e-305  # weights below, which may have lost digits, are taken for zero
+LEAST_BOUND = 1e-280  # above all probabilities that are taken for zero, which lie below 1e-305
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,7 +63,7 @@ def joined_parts(model: Model, found: Sequence[tuple[ExactPart, float]], note: s
         off = part.off + mean + 4.0 * UNIT_ROUNDOFF
         p[place] += weight * part.p
         lower[place] += weight * part.p / (1.0 + off)
-        upper[place] += weight * (part.p * (1.0 + part.missing) * (1.0 + 2.0 * off) + LEAST)
+        upper[place] += weight * (part.p * (1.0 + part.missing) * (1.0 + 2.0 * off) + LEAST_BOUND)
         error += ErrorLedger(weight * part.missing, 0.0, 0.0, weight * 2.0 * float(part.p @ off))
         if len(found) > 1:
             where = example(part.space, int(np.argmax(part.p)))

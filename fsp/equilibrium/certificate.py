@@ -60,7 +60,7 @@ if TYPE_CHECKING:
 
 SLACK = 2e-14  # relative: pairwise sums over states, 20 + log2(n) additions in a row, and the operations on them
 KEPT = 1e-6  # of the right-hand sides that is added, so that a solution with roundings is above the exact one
-LARGEST_ERROR = 0.01  # of a rate: what is proved of the rates that are computed says nothing of others
+LARGEST_RATE_ERROR = 0.01  # of a rate: what is proved of the rates that are computed says nothing of others
 UNKNOWN = 1e300  # stands for an infinite error: nothing times it is nothing
 LEAST_DRIFT = 0.1  # that the function inside must show before it is scaled
 ABOVE = 1e-6  # of α, by which it is larger than needed, so that rounding does not undo it
@@ -114,7 +114,7 @@ def certify(
     """
     if generator.n_sinks and (condition is None or not rate_outside(condition, generator) > 0.0):
         return None
-    if not roundings(generator) < LARGEST_ERROR:
+    if not roundings(generator) < LARGEST_RATE_ERROR:
         return None
     keep = np.arange(len(generator)) != z
     if not keep.any():

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.arithmetic import UNIT_ROUNDOFF
-from fsp.equilibrium.bounded import Bounded, ExactPart, joined_parts
+from fsp.equilibrium.bounded import FLUSHED, Bounded, ExactPart, joined_parts
 from fsp.errors import ModelError
 from fsp.moments.lyapunov import NoDriftCondition, drift_condition
 from fsp.space import StateSpace
@@ -34,11 +34,10 @@ if TYPE_CHECKING:
     from fsp.projection.growth import Growth
 
 OFF = 16.0 * UNIT_ROUNDOFF  # relative error of a ratio of rates and of the product with it, but for that of the rates
-LARGEST_ERROR = 0.1  # of the logarithm of a probability, beyond which nothing is said here
+LARGEST_LOG_ERROR = 0.1  # of the logarithm of a probability, beyond which nothing is said here
 BLOCK = 500  # factors between 1/2 and 1 whose product is a normal number
 FIRST = 256  # states
 ROWS = 2**16  # states whose rates are looked at at once
-FLUSHED = 1e-305  # weights below, which may have lost digits, are taken for zero
 ONE_WAY = "the chain moves one way, and ends in one state"
 NOTE = "detailed balance: the chain moves on a line, and stored probabilities are exact but for rounding"
 
@@ -172,7 +171,7 @@ class _Line:
     def _part(self, states: IntArray, weight: FloatArray, log_off: FloatArray, missing: float) -> ExactPart:
         missing *= 1.0 + 1e-9
         weight = np.where(weight < FLUSHED, 0.0, weight)
-        if not log_off.max() < LARGEST_ERROR:
+        if not log_off.max() < LARGEST_LOG_ERROR:
             raise NoDriftCondition("rates are not known well enough")
         off = np.expm1(log_off)
         space = StateSpace.from_states(self._model.species, states)

@@ -32,12 +32,12 @@ if TYPE_CHECKING:
     from fsp.projection.progress import ProgressCallback
     from fsp.space.protocol import AnySpace
 
-SUSPECT_GROWTHS = 5  # of the space, before it is looked at whether molecules are made and never lost
+GAINING_GROWTHS = 5  # of the space, before it is looked at whether molecules are made and never lost
 NEGLIGIBLE = 1e-14  # probability of a closed class that is not solved
 PASSING = 0.5  # share of the jumps that leave the space, from which on its closed classes only pass probability on
 KNOWN = 0.5  # share of the weight of a class that a guess must hold to be one; chosen, not measured
 UNDONE = 1e-9  # share of all jumps that a reaction must have for what it adds to matter
-SLOWEST = 1e-300  # jumps in unit time, so that shares of them are finite
+NO_FLOW = 1e-300  # jumps in unit time, so that shares of them are finite
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,7 +84,7 @@ class Estimate:
         outflow, flow = self.flows
         if gaining(self.generator.model, self.generator.space, self.p) is not None:
             return 2.0
-        return min(2.0, 2.0 * outflow / max(flow, SLOWEST) + 2.0 * self.lost)
+        return min(2.0, 2.0 * outflow / max(flow, NO_FLOW) + 2.0 * self.lost)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -193,7 +193,7 @@ def check_arguments(model: Model, tol: float, method: str = "auto", methods: Col
 
 def refuse_accumulation(model: Model, space: AnySpace, p: FloatArray, growths: int) -> None:
     """Raise where molecules are made and never lost: the answer would be one of the boundary only."""
-    if growths < SUSPECT_GROWTHS:
+    if growths < GAINING_GROWTHS:
         return
     k = gaining(model, space, p)
     if k is not None:

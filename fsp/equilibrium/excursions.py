@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from fsp.space import StateSpace
 
 MOST_AWAY = 0.5  # share of the excursions by one kind of jump that may go on out of the space they are followed in
-LEAST = 1e-200  # share of the excursions: below, products of rates are not normal numbers
+FAINTEST = 1e-200  # share of the excursions: below, products of rates are not normal numbers
 FOLLOWED = 40  # growths of that space
 
 
@@ -121,7 +121,7 @@ def followed(generator: Generator, inner: StateSpace, exits: Exits, weights: Flo
     leaks = generator.leak_rates[out]
     back = np.asarray(matrix[~outside].sum(axis=0)).ravel()
     entry = np.bincount(generator.space.index(exits.states), weights / weights.sum(), n)[out]
-    entry[entry < LEAST] = 0.0
+    entry[entry < FAINTEST] = 0.0
     # with a state of its own, at which one excursion has ended and the next one begins, at the rate 1
     begin, end = sparse.csr_array(entry[:, None]), sparse.csr_array((leaks + back)[None, :])
     chain = sparse.block_array([[matrix[out], begin], [end, None]], format="csr")

@@ -26,7 +26,7 @@ import numpy as np
 from scipy.sparse import csgraph
 
 from fsp.arithmetic import UNIT_ROUNDOFF
-from fsp.equilibrium.bounded import LEAST, Bounded, ExactPart, joined_parts
+from fsp.equilibrium.bounded import FLUSHED, LEAST_BOUND, Bounded, ExactPart, joined_parts
 from fsp.generator import Generator
 from fsp.model.structure import conservation_laws, lattice_basis
 from fsp.moments.complexes import complex_balance, complex_graph
@@ -45,7 +45,6 @@ NEWTON_STEPS = 200  # any result is an equilibrium, so that stopping early costs
 CLIMBS = 10_000  # lines of steps to the mode; each doubles its length, so that few are needed
 NOTE = "product form: the network is complex balanced, and stored probabilities are exact but for rounding"
 SAFE = 1.0 + 1e-6  # for tails, whose logarithms round
-FLUSHED = 1e-305  # weights below, which may have lost digits, are
 THIN = 1e-20  # Poisson probability of the stored states
 
 
@@ -70,16 +69,16 @@ class _Weights:
         if count <= 0:
             return 0.0
         if count - 1 < self.first:
-            return LEAST
+            return LEAST_BOUND
         next_ = float(self.relative[count - 1 - self.first])
-        return max(self.highest * next_ / (1.0 - (count - 1) / self.c) * SAFE, LEAST)
+        return max(self.highest * next_ / (1.0 - (count - 1) / self.c) * SAFE, LEAST_BOUND)
 
     def above(self, count: int) -> float:
         """Bound the probability of more than `count` molecules; `count` is at least the mode."""
         if count + 1 > self.largest:
-            return LEAST
+            return LEAST_BOUND
         next_ = float(self.relative[count + 1 - self.first])
-        return max(self.highest * next_ / (1.0 - self.c / (count + 2)) * SAFE, LEAST)
+        return max(self.highest * next_ / (1.0 - self.c / (count + 2)) * SAFE, LEAST_BOUND)
 
     def interval(self, least: float) -> tuple[int, int]:
         """Return the smallest interval around the mode beyond which tails are at most `least` on each side."""
@@ -150,7 +149,7 @@ class _ClosedClass:
             if part.missing <= 0.5 * tol:
                 return part
             share *= 0.2 * tol / part.missing
-            if share < LEAST:
+            if share < LEAST_BOUND:
                 return None
         return None
 

@@ -28,13 +28,7 @@ RANK_SOLVERS: dict[str, type[Solver]] = {
 
 
 class Ranks:
-    """A group of ranks.
-
-    Parameters
-    ----------
-    comm
-        Communicator of mpi4py, petsc4py or this package; None for all ranks.
-    """
+    """A group of ranks: a communicator of mpi4py, petsc4py or this package; None for all ranks."""
 
     solvers: Mapping[str, type[Solver]] = RANK_SOLVERS
     automatic = tuple(name for name, kind in RANK_SOLVERS.items() if kind.is_reproducible)

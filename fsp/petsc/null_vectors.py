@@ -24,7 +24,7 @@ import numpy as np
 from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.chains.null_vectors import NullVector, best_of
 from fsp.errors import ConvergenceError
-from fsp.petsc.eigensolver import eigensolver
+from fsp.petsc.eigensolver import MOST_DIRECT_STATES, eigensolver
 from fsp.petsc.systems import DIRECT_STATES, LOOSE, diagonal, solver, vectors
 
 if TYPE_CHECKING:
@@ -33,15 +33,14 @@ if TYPE_CHECKING:
     from fsp.petsc.options import Options
     from fsp.petsc.systems import Solver
 
-MOST_DIRECT_STATES = 2_000_000  # up to which it is tried last
-ROUNDS = 8  # corrections: each gains six digits or more, or the spectrum forbids it; chosen, not measured
+CORRECTIONS = 8  # corrections: each gains six digits or more, or the spectrum forbids it; chosen, not measured
 LOOSEST = 0.1  # that the residual of a correction may be of its right side
 POWER_STEPS = 2  # the start is rich in slow directions; `SAFETY` covers what is missing
 POWER_RTOL = 1e-3  # of their residuals: an estimate needs no more
 SAFETY = 10.0  # over the estimate of ‖A⁺‖: far out it is larger, by the logarithm of the distance
-ROUNDING = 2.0 * UNIT_ROUNDOFF  # relative, of the product of a rate and of the sums in and out
+NOISE = 2.0 * UNIT_ROUNDOFF  # relative, of the product of a rate and of the sums in and out
 AT_REST = 4.0  # times the noise that a residual of rounding alone may be
-SETTLED = 1e-8  # residual, relative to the flow, from which on ‖A⁺‖ can be estimated
+ESTIMABLE = 1e-8  # residual, relative to the flow, from which on ‖A⁺‖ can be estimated
 MOST_NEGATIVE = 1e-6  # sum of the negative entries of a vector that is taken for a distribution
 
 
@@ -148,7 +147,7 @@ class _Chain:
 
     def noise(self, x: FloatArray) -> float:
         """Return what rounding leaves of a residual: about half a unit in the last place of what flows in and out."""
-        return ROUNDING * self.sum(self._exit_rates * np.abs(x))
+        return NOISE * self.sum(self._exit_rates * np.abs(x))
 
     def hidden(self, x: FloatArray) -> float:
         """Return an estimate of ‖A⁺‖, from below, by power steps that start from `x` times the place of a state."""
@@ -168,9 +167,9 @@ def _corrected(chain: _Chain, x: FloatArray) -> NullVector:
     x = chain.normalised(x)
     r = chain.product(x)
     hidden, last, rtol = inf, inf, LOOSE
-    for _ in range(ROUNDS):
+    for _ in range(CORRECTIONS):
         size, noise = chain.norm(r), chain.noise(x)
-        if size <= SETTLED / ROUNDING * noise:
+        if size <= ESTIMABLE / NOISE * noise:
             hidden = chain.hidden(x) if hidden == inf else hidden
             if SAFETY * hidden * (size + noise) <= chain.target or size <= noise or size > 0.5 * last:
                 break
@@ -191,7 +190,7 @@ def _checked(chain: _Chain, x: FloatArray, hidden: float) -> NullVector:
     residual, noise = chain.norm(chain.product(p)), chain.noise(p)
     error = SAFETY * hidden * (residual + noise) if hidden < inf else 2.0
     if not error < 1.0:
-        flow = noise / ROUNDING
+        flow = noise / NOISE
         raise ConvergenceError(f"the residual is {residual:.1e} of {flow:.1e} that flows, an error of {error:.1e}")
     return NullVector(p, residual, error, residual <= AT_REST * noise)
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from fsp.projection.progress import ProgressCallback
     from fsp.space.protocol import AnySpace
 
-SHARE = 0.1  # of the tolerance for the error of null vectors; chosen, not measured
+NULL_VECTOR_SHARE = 0.1  # of the tolerance for the error of null vectors; chosen, not measured
 GOLDEN = 0.6180339887498949  # ratio whose multiples are spread evenly over an interval
 
 
@@ -61,42 +61,13 @@ def stationary(
     max_memory: int | None = None,
     progress: ProgressCallback | None = None,
 ) -> Distribution:
-    """Return the stationary distribution, spread over ranks; see `fsp.stationary`.  Collective.
-
-    Parameters
-    ----------
-    model, tol, max_states, max_memory
-        As of `fsp.stationary`.
-    space
-        A `fsp.petsc.StateSpace`, with a reflecting boundary; by default a space that grows.
-    method
-        ``"direct"``: inverse iteration with MUMPS.  ``"iterative"``: GMRES with incomplete factors.  ``"eigen"``:
-        SLEPc's EPS.  ``"auto"``: by the number of states, and the next one where the checks fail.
-    comm
-        The ranks; None for all, or those of `space`.
-    options
-        Options of PETSc and SLEPc, such as ``{"ksp_type": "bcgs"}``; those named ``-fsp_...`` on the command line
-        of the program are added.
-    progress
-        Called on every rank.
-
-    Raises
-    ------
-    ArgumentError
-        If an argument is wrong, or `space` is not spread over `comm`.
-    StateSpaceError
-        If the estimate does not meet `tol` within the limits, or probability escapes to infinity.
-    ConvergenceError
-        If a null vector cannot be computed.
-    BackendError
-        If propensities depend on time.
-    """
+    """Do the work of `fsp.stationary` on ranks, the communicator `comm`, or those of `space`.  Collective."""
     ranks = Communicator.of(comm if comm is not None or space is None else getattr(space, "comm", None))
     ranks.together("fsp.stationary")
     with ranks.agree():
         check_arguments(model, tol, method, METHODS)
         _check_space(space, ranks)
-    solve = partial(_solve, model, Settings(method, SHARE * tol, Options(ranks, options)))
+    solve = partial(_solve, model, Settings(method, NULL_VECTOR_SHARE * tol, Options(ranks, options)))
     if space is not None:
         return _on_fixed_space(solve(space, None), tol)
     limit = most_states(model) * ranks.size if max_states is None else max_states

@@ -6,7 +6,8 @@ from math import inf
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from fsp.errors import ConvergenceError
-from fsp.solvers import NO_LIMIT, Choice, Chooser
+from fsp.solvers.base import NO_LIMIT
+from fsp.solvers.choice import Choice, Chooser
 from fsp.solvers.clocks import constants_on
 
 if TYPE_CHECKING:
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
     from fsp.projection.backend import Backend
     from fsp.projection.budget import Budget
     from fsp.projection.pacing import Pacing
-    from fsp.solvers import Advance, Propagator, Pulse, Solver
-    from fsp.solvers.base import Memory
+    from fsp.solvers.base import Advance, Memory, Propagator, Pulse, Solver
     from fsp.space.protocol import AnySpace
 
     Carry: TypeAlias = "Callable[[FloatArray], FloatArray]"
@@ -66,9 +66,9 @@ class Engine:
         # Solvers are typed by the serial generator, whose names the distributed one has.
         generator = cast("Generator", self._backend.generator(self._model, space, t))
         self.generator = generator if self._held is None else generator.held(self._held)
+        self._chooser.bound(anew=True)
         if carry is not None:
             self._memories = {kind: memory.carried(carry) for kind, memory in self._memories.items()}
-        self._chooser.bound(anew=True)
         self._open(self._chosen(t))
 
     def hold(self, t: float, target: float) -> None:

@@ -60,47 +60,24 @@ FAR = 2.0**60  # N of (5), in units of the count
 
 @dataclass(frozen=True, slots=True)
 class Escape:
-    """What is proved of a state in which a species has a high count.
+    """What is proved of a state in which a species has a high count."""
 
-    Parameters
-    ----------
-    species, count
-        The species, and its count.
-    reaction
-        Name of the reaction that raises it most.
-    level
-        The count m below which it does not fall.
-    explodes
-        Whether that is by an explosion, of a probability of at least `LIKELY` in the time asked for: (3).
-    leaves
-        Whether it does not fall below with a probability of at least 3/4: (2); else that takes infinite mean time: (4).
-    """
-
-    species: str
+    species: str  # the species, and its count
     count: int
-    reaction: str
-    level: int
-    explodes: bool
+    reaction: str  # name of the reaction that raises it most
+    level: int  # the count m below which it does not fall
+    explodes: bool  # whether that is by an explosion, of a probability of at least `LIKELY` in the time asked for: (3)
+    # Whether it does not fall below with a probability of at least 3/4: (2); else that takes infinite mean time: (4).
     leaves: bool
 
 
 def escape(
     model: Model, state: IntArray, horizon: float = 0.0, remaining: float = inf, *, explosions: bool = False
 ) -> Escape | None:
-    """Return the most that is proved about running away from a state; None where nothing is.
+    """Return the most that is proved about running away from a state (d,); None where nothing is.
 
-    Parameters
-    ----------
-    model
-        The reaction network.
-    state
-        (d,) the state.
-    horizon
-        Latest time of propensities that depend on it.
-    remaining
-        Time in which an explosion has to happen.
-    explosions
-        Whether nothing else is asked for.
+    Propensities that depend on time do so up to `horizon`, and an explosion has to happen in the time `remaining`.
+    With `explosions` nothing else is asked for.
     """
     if model.events:
         return None
