@@ -272,10 +272,11 @@ class _Board:
     def _take_over(self, earlier: Sweep) -> None:
         """Keep the solutions of a sweep that was stopped, if it is this one."""
         same = earlier.names == self._task.names and np.array_equal(earlier.points, self._points)
-        require_same("sweep", [] if same else ["the points"])
         i = earlier.solved[0]
-        asked = Asked.of(self._task.at(self._points[i].tolist()), self._task.times.tolist(), self._task.tol)
-        require_same("sweep", asked.differences(Asked.by(earlier[i])))
+        begun = Asked.by(earlier[i])
+        model = self._task.at(self._points[i].tolist()).hash if same else begun.model
+        asked = Asked(model, tuple(self._task.times.tolist()), self._task.tol)
+        require_same("sweep", [*([] if same else ["the points"]), *asked.differences(begun)])
         for i in earlier.solved:
             self._solutions[i] = earlier[i]
 
