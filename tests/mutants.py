@@ -2072,6 +2072,14 @@ MUTANTS = [
         only="ctrl_c",
     ),
     mutant(
+        "another-tolerance-resumed",
+        "distribution/continuation.py",
+        "self.tol == begun.tol",
+        "True",
+        "sweep",
+        only="stopped_sweep_keeps and 1",
+    ),
+    mutant(
         "another-model-resumed",
         "distribution/continuation.py",
         "self.model == begun.model",

@@ -5,11 +5,14 @@ from __future__ import annotations
 import ast
 import re
 from graphlib import CycleError, TopologicalSorter
+from importlib import import_module
 from pathlib import Path
 
+import modules
 import mutants
 
 import fsp
+from fsp import errors
 
 ROOT = Path(fsp.__file__).parent
 DOORS = "fsp.distribution.doors"  # through which values open what writes them: the one exception
@@ -86,3 +89,17 @@ def test_each_sabotage_finds_its_text_once():
             wrong[mutant.name] = f"{count} times in {mutant.file}"
     assert not wrong
     assert len({mutant.name for mutant in mutants.MUTANTS}) == len(mutants.MUTANTS)
+
+
+def test_every_module_has_its_line():
+    assert modules.PAGE.read_text(encoding="utf-8") == modules.page(), "write it anew: python ci/modules.py"
+
+
+def test_what_is_public_is_imported_under_its_name_in_the_reference():
+    page = (ROOT.parent / "docs" / "reference.md").read_text(encoding="utf-8")
+    names = set(re.findall(r"^::: (\S+)$", page, flags=re.MULTILINE))
+    assert {f"fsp.{name}" for name in fsp.__all__} - names <= {f"fsp.{name}" for name in vars(errors)}
+    for home in ("fsp.sampling", "fsp.verification"):
+        for name in import_module(home).__all__:
+            assert f"{home}.{name}" in names
+            assert getattr(import_module(home), name).__module__.startswith("fsp.")

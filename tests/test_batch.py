@@ -151,7 +151,7 @@ ONE = '[[jobs]]\nmodel = "first.ant"\ntimes = 1\n'
     ],
 )
 def test_bad_manifests_are_refused_before_anything_is_solved(folder, monkeypatch, text, words):
-    monkeypatch.setattr(batch, "transient", lambda *a, **k: pytest.fail("solved first"))
+    monkeypatch.setattr(fsp, "transient", lambda *a, **k: pytest.fail("solved first"))
     with pytest.raises(fsp.ArgumentError, match=words):
         solve_batch(written(folder, text), folder / "out")
     assert run("batch", folder / "manifest.toml", "--out", folder / "out").exit_code == 2
@@ -210,14 +210,14 @@ def test_a_job_that_fails_does_not_end_the_others(folder, monkeypatch):
     text += '[[jobs]]\nname = "small"\nmodel = "first.ant"\ntimes = 3\nmax_states = 2\n'
     text += '[[jobs]]\nname = "half"\nmodel = "first.ant"\ntimes = 3\nset.X = 0.5\n'
     (folder / "broken.ant").write_text("X -> Y; k*Z*")
-    original = batch.transient
+    original = fsp.transient
 
     def strange(model, times, tol, **options):
         if model.parameters["k"] == 5:
             raise ZeroDivisionError("by chance")
         return original(model, times, tol, **options)
 
-    monkeypatch.setattr(batch, "transient", strange)
+    monkeypatch.setattr(fsp, "transient", strange)
     done = run("batch", written(folder, text), "--out", folder / "out")
     assert done.exit_code == 1
     assert "12 jobs: 6 solved, 6 failed" in done.output
@@ -258,7 +258,7 @@ def test_a_folder_that_cannot_be_made(folder):
 
 @pytest.mark.parametrize(("bound", "certified"), [(1e-3, True), (1e-9, False)])
 def test_an_answer_above_its_tolerance_is_7(folder, monkeypatch, bound, certified):
-    original = batch.transient
+    original = fsp.transient
 
     def solve(*arguments, **options):
         (one,) = original(*arguments, **options)
@@ -266,7 +266,7 @@ def test_an_answer_above_its_tolerance_is_7(folder, monkeypatch, bound, certifie
         off = fsp.Distribution(one.states, 0.99 * one.probabilities, one.species, t=one.t, error=error)
         return fsp.Solution([off], tol=1e-6, solver="by hand")
 
-    monkeypatch.setattr(batch, "transient", solve)
+    monkeypatch.setattr(fsp, "transient", solve)
     assert run("batch", written(folder, ONE), "--out", folder / "out").exit_code == 7
 
 
@@ -450,7 +450,7 @@ def test_a_job_that_killed_its_process_comes_last(folder, monkeypatch):
     def die(model, *arguments, **options):
         raise StoppedChain
 
-    monkeypatch.setattr(batch, "transient", die)
+    monkeypatch.setattr(fsp, "transient", die)
     with pytest.raises(StoppedChain):
         solve_batch(manifest, folder / "out")
     monkeypatch.undo()

@@ -354,7 +354,7 @@ def test_only_given_limits_are_passed_on(model, monkeypatch):
     seen = []
 
     def solve(network, times, **options):
-        seen.append((times, sorted(options)))
+        seen.append((list(times), sorted(options)))
         return Solution([answer(ErrorLedger())], tol=1e-6, solver="")
 
     monkeypatch.setattr(fsp, "transient", solve)

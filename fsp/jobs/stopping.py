@@ -12,8 +12,8 @@ from time import monotonic
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
+import fsp
 from fsp.distribution.continuation import Asked, Continuation
-from fsp.doors import transient
 from fsp.model.times import checked_times
 
 if TYPE_CHECKING:
@@ -88,5 +88,13 @@ def transient_from(
 ) -> Solution:
     """Return `fsp.transient` of all times, of which `earlier`, which was stopped, may have the first."""
     whole = Continuation(Asked.of(model, checked_times(times).tolist(), tol), earlier)
-    tell = whole.telling(progress)
-    return whole.run(lambda left, start: transient(model, left, tol, start=start, progress=tell, **options))
+    options |= {"tol": tol, "progress": whole.telling(progress)}
+
+    def solve(left: Sequence[float], start: Solution | None) -> Solution:
+        return (
+            fsp.transient(model, left, **options)
+            if start is None
+            else fsp.transient(model, left, start=start, **options)
+        )
+
+    return whole.run(solve)

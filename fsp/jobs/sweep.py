@@ -273,11 +273,15 @@ class _Board:
     def _take_over(self, earlier: Sweep) -> None:
         """Keep the solutions of a sweep that was stopped, if it is this one."""
         same = earlier.names == self._task.names and np.array_equal(earlier.points, self._points)
-        require_same("sweep", [] if same else ["the points"])
         i = earlier.solved[0]
-        asked = Asked.of(self._task.at(self._points[i].tolist()), self._task.times.tolist(), self._task.tol)
         begun = Asked.by(earlier[i])
-        require_same("sweep", asked.differences(begun), why=asked.why(begun))
+        model = self._task.at(self._points[i].tolist()).hash if same else begun.model
+        asked = Asked(model, tuple(self._task.times.tolist()), self._task.tol)
+        require_same(
+            "sweep",
+            [*([] if same else ["the points"]), *asked.differences(begun)],
+            why=asked.why(begun) if same else "",
+        )
         for i in earlier.solved:
             self._solutions[i] = earlier[i]
 

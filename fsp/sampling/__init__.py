@@ -6,7 +6,11 @@ Nothing here solves, and no solver is imported: samples are an independent check
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fsp.sampling.simulator import Simulator
+    from fsp.sampling.simulators import Adapter, open_simulator
 
 # Where each public name lives: imported at first use, so that the sampler loads no adapter.
 _HOMES = {

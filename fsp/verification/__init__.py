@@ -6,7 +6,14 @@ Nothing is imported here, so that the statistics load no solver.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fsp.verification.other_solvers import Moments
+    from fsp.verification.passages import verify_passages
+    from fsp.verification.reading import read_samples
+    from fsp.verification.test import Test
+    from fsp.verification.verdict import Detectable, Finding
 
 # Where each public name lives that `fsp` itself does not have: imported at first use.
 _HOMES = {
