@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from fsp.approximation.approximations import Approximations, approximations
     from fsp.approximation.closures import MomentClosure, moment_closure
+    from fsp.approximation.comparison import Comparison, compare
     from fsp.approximation.fokker_planck import FokkerPlanck, fokker_planck
     from fsp.approximation.langevin import Langevin, langevin
     from fsp.approximation.linear_noise import LinearNoise, linear_noise
@@ -45,6 +46,7 @@ _HOMES = {
     "Approximations": "fsp.approximation.approximations",
     "ArgumentError": "fsp.errors",
     "BackendError": "fsp.errors",
+    "Comparison": "fsp.approximation.comparison",
     "ConvergenceError": "fsp.errors",
     "Distribution": "fsp.distribution",
     "ErrorLedger": "fsp.distribution",
@@ -81,6 +83,7 @@ _HOMES = {
     "ToleranceWarning": "fsp.errors",
     "Uniformization": "fsp.solvers",
     "approximations": "fsp.approximation.approximations",
+    "compare": "fsp.approximation.comparison",
     "fokker_planck": "fsp.approximation.fokker_planck",
     "langevin": "fsp.approximation.langevin",
     "linear_noise": "fsp.approximation.linear_noise",
@@ -100,6 +103,7 @@ __all__ = [
     "ArgumentError",
     "BackendError",
     "Chebyshev",
+    "Comparison",
     "ConvergenceError",
     "Distribution",
     "ErrorLedger",
@@ -135,6 +139,7 @@ __all__ = [
     "ToleranceWarning",
     "Uniformization",
     "approximations",
+    "compare",
     "fokker_planck",
     "langevin",
     "linear_noise",

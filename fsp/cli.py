@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import click
 
 import fsp
+from fsp.approximation.command import approximations
 from fsp.errors import ArgumentError, BackendError, ConvergenceError, FSPError, ModelError, StateSpaceError
 from fsp.options import JSON, OVERWRITE, SET, Request, SolverOption, named, shared_options, with_settings
 from fsp.quantities import points
@@ -392,6 +393,7 @@ def _suite_run(
     return functools.partial(run_simulator, simulator=opened, runs=runs, seed=seed, alpha=alpha, **options)
 
 
+main.command(name="approximations", epilog=_EPILOG)(_guarded(approximations))
 main.command(name="verify", epilog=VERIFY_EPILOG)(_judged(verify))
 
 
