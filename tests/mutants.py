@@ -2499,7 +2499,7 @@ MUTANTS = [
         "return np.abs(self[name].mean - self.cme_mean) / self._scale",
         "return np.abs(self[name].mean - self.cme_mean)",
         "approximations",
-        only="fall_as_theory",
+        only="fitted_orders",
     ),
 ]
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from scipy.stats import norm, poisson
+from scipy.stats import binom, norm
 from written_networks import network
 
 import fsp
-from fsp.approximation.approximations import THEORY
+from fsp.approximation.approximations import THEORY, Approximated
 from fsp.approximation.derivatives import Tensors
 from fsp.approximation.distances import l1, normal_law, wasserstein
 from fsp.approximation.pictures import overview
@@ -69,19 +69,41 @@ def test_fokker_planck_falls_as_theory_says_and_is_exact_to_a_higher_order_in_ba
 
 
 def test_distances_are_certified_intervals():
-    """The 1-norm and Wasserstein distance of two Poisson laws, whose truncations cover the exact ones."""
-    model = network({"X": 0}, ("0 -> X", "mass_action", 6.0), ("X -> 0", "mass_action", 1.0))
-    p, q = fsp.transient(model, 1.0, 1e-4)[-1], fsp.transient(model, 2.0, 1e-3)[-1]
-    k = np.arange(200)
-    a, b = (poisson(6 * (1 - np.exp(-t))).pmf(k) for t in (1.0, 2.0))
-    for found, exact in ((l1(p, q), np.abs(a - b).sum()), (wasserstein(p, q), 6 * (np.exp(-1) - np.exp(-2)))):
+    """Of two laws that are stored with an error each, which the intervals cover."""
+    k = np.arange(41)
+    a, b = binom(40, 0.3).pmf(k), binom(40, 0.35).pmf(k)
+    shift = 1e-3 * (np.arange(41) == 8)
+
+    def stored(p, error):
+        return fsp.Distribution(k[:, None], p, ("X",), t=1.0, error=fsp.ErrorLedger(truncation=error), closed=True)
+
+    p, q = stored(a - shift, 1e-3), stored(b, 0.0)
+    for found, exact in ((l1(p, q), np.abs(a - b).sum()), (wasserstein(p, q), 40 * 0.05)):
         assert found.certified
         assert found.lower <= exact <= found.upper
-        assert found.width < 0.1
+        assert found.lower < found.value < found.upper
+        assert abs(found.value - exact) > 1e-5
+    assert l1(p, q).width == pytest.approx(2e-3)
+    assert wasserstein(p, q).width == pytest.approx(2 * 40 * 1e-3)
+    assert not wasserstein(q, p, 0.01).certified
     law = normal_law(3.0, 4.0, "X", 1.0)
     assert law.mass == pytest.approx(1.0, abs=1e-15)
     assert law.pmf[0] == pytest.approx(norm.cdf(0.5, 3.0, 2.0))
     assert normal_law(3.2, 0.0, "X", None).probability({"X": 3}).value == 1.0
+
+
+def test_fitted_orders_are_of_concentrations_that_stand_out():
+    volumes, shape = np.array([1.0, 2.0, 4.0]), (3, 1, 1)
+    own, exact = Approximated.empty("normal", shape), (5 * volumes).reshape(shape)
+    own.mean[:], own.variance[:] = exact + 0.1 / volumes.reshape(shape), exact + 0.3
+    own.mean_off[:], own.variance_off[:] = 0.0, np.array([0.0, 0.0, 1.0]).reshape(shape)
+    tight = np.repeat(exact[..., None], 2, axis=-1)
+    found = fsp.Approximations("m", (1.0, 2.0, 4.0), (1.0,), ("X",), exact, exact, tight, tight,
+                               np.zeros((3, 1)), True, (), {"normal": own})  # fmt: skip
+    assert found.order("normal").item() == pytest.approx(2.0)
+    assert found.order("normal", "variance").item() == pytest.approx(2.0)
+    own.mean_off[:] = 1.0
+    assert np.isnan(found.order("normal")).all()
 
 
 def test_formulas_that_are_mass_action_scale_as_mass_action():

@@ -124,7 +124,7 @@ def _errors(
 ) -> None:
     errors = (found.mean_error(method) if of == "mean" else found.variance_error(method))[:, -1, j]
     order = found.order(method, of)[-1, j]
-    label = method if np.isnan(order) else f"{method}: $V^{{-{order:.2f}}}$"
+    label = method if np.isnan(order) else f"{method}: $V^{{{-order:.2f}}}$"
     seen = errors > 0.0
     if seen.any():
         low = np.minimum(off, 0.99 * errors)[seen]
