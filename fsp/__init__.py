@@ -11,6 +11,7 @@ from fsp.version import __version__ as __version__
 if TYPE_CHECKING:
     from fsp.approximation.approximations import Approximations, approximations
     from fsp.approximation.closures import MomentClosure, moment_closure
+    from fsp.approximation.comparison import Comparison, compare
     from fsp.approximation.fokker_planck import FokkerPlanck, fokker_planck
     from fsp.approximation.langevin import Langevin, langevin
     from fsp.approximation.linear_noise import LinearNoise, linear_noise
@@ -53,6 +54,7 @@ _HOMES = {
     "Approximations": "fsp.approximation.approximations",
     "ArgumentError": "fsp.errors",
     "BackendError": "fsp.errors",
+    "Comparison": "fsp.approximation.comparison",
     "ConvergenceError": "fsp.errors",
     "Distribution": "fsp.distribution",
     "ErrorLedger": "fsp.distribution",
@@ -82,6 +84,7 @@ _HOMES = {
     "Sweep": "fsp.distribution",
     "ToleranceWarning": "fsp.errors",
     "approximations": "fsp.approximation.approximations",
+    "compare": "fsp.approximation.comparison",
     "fokker_planck": "fsp.approximation.fokker_planck",
     "langevin": "fsp.approximation.langevin",
     "linear_noise": "fsp.approximation.linear_noise",
@@ -102,6 +105,7 @@ __all__ = [
     "ArgumentError",
     "BackendError",
     "Chebyshev",
+    "Comparison",
     "ConvergenceError",
     "Distribution",
     "ErrorLedger",
@@ -137,6 +141,7 @@ __all__ = [
     "ToleranceWarning",
     "Uniformization",
     "approximations",
+    "compare",
     "fokker_planck",
     "langevin",
     "linear_noise",

@@ -2712,6 +2712,30 @@ MUTANTS = [
         "closures",
         only="failures",
     ),
+    mutant(
+        "distances-without-their-errors",
+        "approximation/distances.py",
+        "value - off), min(2.0, value + off)",
+        "value), min(2.0, value)",
+        "approximations",
+        only="certified_intervals",
+    ),
+    mutant(
+        "nothing-beyond-the-stored-states",
+        "approximation/distances.py",
+        "slack += top * law.error.total + (",
+        "slack = 0.0 * top * law.error.total + 0.0 * (",
+        "approximations",
+        only="certified_intervals",
+    ),
+    mutant(
+        "orders-of-molecules",
+        "approximation/approximations.py",
+        "return np.abs(self[name].mean - self.cme_mean) / self._scale",
+        "return np.abs(self[name].mean - self.cme_mean)",
+        "approximations",
+        only="fitted_orders",
+    ),
 ]
 
 

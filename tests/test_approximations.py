@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
+from scipy.stats import binom, norm
 from written_networks import network
 
 import fsp
+from fsp.approximation.approximations import THEORY, Approximated
 from fsp.approximation.derivatives import Tensors
+from fsp.approximation.distances import l1, normal_law, wasserstein
+from fsp.approximation.pictures import overview
 from fsp.approximation.scaling import ScaledNetwork
+from fsp.command.main import main
 from fsp.model.formula import parse
 from fsp.model.program import evaluate
 
@@ -23,21 +30,80 @@ DIMER = fsp.Model(
 )
 
 
+INSIDE = DIMER.with_initial(A=12, B=4)
+
+
 def test_linear_networks_have_exact_moments():
     reactions = [fsp.Reaction("0 -> M", mass_action=4.0), fsp.Reaction("M -> 0", rate="M"),
                  fsp.Reaction("M -> M + P", rate="2*M"), fsp.Reaction("P -> 0", mass_action=0.5)]  # fmt: skip
     model = fsp.Model(species={"M": 2, "P": 0}, reactions=reactions)
-    found = fsp.approximations(model, [0.0, 0.5, 1.0], volumes=[1, 2.5], tol=1e-9)
-    np.testing.assert_allclose(found.rre_mean, found.cme_mean, atol=1e-5)
-    np.testing.assert_allclose(found.lna_sd, found.cme_sd, atol=1e-5)
+    found = fsp.approximations(model, [0.0, 0.5, 1.0], volumes=[1, 2.5], tol=1e-9, methods=["linear-noise", "normal"])
+    for own in found.values():
+        np.testing.assert_allclose(own.mean, found.cme_mean, atol=1e-5)
+        np.testing.assert_allclose(own.variance, found.cme_variance, atol=1e-4)
+    assert (found.mean_bounds[..., 0] <= found.cme_mean + 1e-6).all()
+    assert (found.cme_mean <= found.mean_bounds[..., 1] + 1e-6).all()
+    assert np.ptp(found.mean_bounds, axis=-1).max() < 1e-4
 
 
-def test_the_error_of_the_mean_falls_as_one_over_the_volume():
-    found = fsp.approximations(DIMER, [0.5, 2.0], volumes=[2, 4, 8])
-    ratio = found.mean_error[:-1] / found.mean_error[1:]
-    np.testing.assert_allclose(ratio, 2.0, rtol=0.03)
-    assert np.abs(found.lna_sd[-1] / found.cme_sd[-1] - 1).max() < np.abs(found.lna_sd[0] / found.cme_sd[0] - 1).max()
-    assert (np.diff(found.l1[:, :, 1], axis=0) < 0).all()  # B; the counts of A are even, a normal law is not
+def test_errors_fall_as_theory_says():
+    methods = ["rate-equations", "linear-noise", "next-order", "normal", "zero-cumulant", "poisson", "log-normal"]
+    found = fsp.approximations(DIMER, [1.0, 2.0], volumes=[2, 4, 8], methods=methods)
+    for name in methods:
+        for of, power in zip(("mean", "variance"), THEORY[name], strict=True):
+            if power is not None:
+                np.testing.assert_allclose(found.order(name, of), power, atol=0.2, err_msg=f"{of} of {name}")
+    assert (np.diff(found["linear-noise"].l1[:, :, 1, 1], axis=0) < 0).all()  # B; the counts of A are even
+
+
+def test_fokker_planck_falls_as_theory_says_and_is_exact_to_a_higher_order_in_balance():
+    found = fsp.approximations(INSIDE, None, volumes=[2, 4, 8], methods=["fokker-planck", "linear-noise"], tol=1e-9)
+    assert found.times is None
+    np.testing.assert_allclose(found.order("fokker-planck"), 3.0, atol=0.25)
+    np.testing.assert_allclose(found.order("linear-noise"), 1.0, atol=0.1)
+    own = found["fokker-planck"]
+    assert (own.joint[:, 0, 0] <= own.joint[:, 0, 1]).all()
+    assert (own.joint[:, 0, 1] <= own.joint[:, 0, 2]).all()
+    assert (own.l1[..., 1] <= own.joint[..., None, 1] + 1e-12).all()  # a marginal is never farther
+    assert "stationary" in str(found)
+
+
+def test_distances_are_certified_intervals():
+    """Of two laws that are stored with an error each, which the intervals cover."""
+    k = np.arange(41)
+    a, b = binom(40, 0.3).pmf(k), binom(40, 0.35).pmf(k)
+    shift = 1e-3 * (np.arange(41) == 8)
+
+    def stored(p, error):
+        return fsp.Distribution(k[:, None], p, ("X",), t=1.0, error=fsp.ErrorLedger(truncation=error), closed=True)
+
+    p, q = stored(a - shift, 1e-3), stored(b, 0.0)
+    for found, exact in ((l1(p, q), np.abs(a - b).sum()), (wasserstein(p, q), 40 * 0.05)):
+        assert found.certified
+        assert found.lower <= exact <= found.upper
+        assert found.lower < found.value < found.upper
+        assert abs(found.value - exact) > 1e-5
+    assert l1(p, q).width == pytest.approx(2e-3)
+    assert wasserstein(p, q).width == pytest.approx(2 * 40 * 1e-3)
+    assert not wasserstein(q, p, 0.01).certified
+    law = normal_law(3.0, 4.0, "X", 1.0)
+    assert law.mass == pytest.approx(1.0, abs=1e-15)
+    assert law.pmf[0] == pytest.approx(norm.cdf(0.5, 3.0, 2.0))
+    assert normal_law(3.2, 0.0, "X", None).probability({"X": 3}).value == 1.0
+
+
+def test_fitted_orders_are_of_concentrations_that_stand_out():
+    volumes, shape = np.array([1.0, 2.0, 4.0]), (3, 1, 1)
+    own, exact = Approximated.empty("normal", shape), (5 * volumes).reshape(shape)
+    own.mean[:], own.variance[:] = exact + 0.1 / volumes.reshape(shape), exact + 0.3
+    own.mean_off[:], own.variance_off[:] = 0.0, np.array([0.0, 0.0, 1.0]).reshape(shape)
+    tight = np.repeat(exact[..., None], 2, axis=-1)
+    found = fsp.Approximations("m", (1.0, 2.0, 4.0), (1.0,), ("X",), exact, exact, tight, tight,
+                               np.zeros((3, 1)), True, (), {"normal": own})  # fmt: skip
+    assert found.order("normal").item() == pytest.approx(2.0)
+    assert found.order("normal", "variance").item() == pytest.approx(2.0)
+    own.mean_off[:] = 1.0
+    assert np.isnan(found.order("normal")).all()
 
 
 def test_formulas_that_are_mass_action_scale_as_mass_action():
@@ -46,8 +112,9 @@ def test_formulas_that_are_mass_action_scale_as_mass_action():
         reactions=[fsp.Reaction("2 A -> B", mass_action=0.05), fsp.Reaction("B -> 2 A", mass_action=0.3)],
     )
     one, other = (fsp.approximations(m, 1.0, volumes=[3]) for m in (DIMER, plain))
-    for name in ("cme_mean", "cme_sd", "rre_mean", "lna_sd", "l1", "wasserstein"):
-        np.testing.assert_allclose(getattr(one, name), getattr(other, name), rtol=1e-6, atol=1e-9)
+    for name in one:
+        for part in ("mean", "variance", "l1", "wasserstein"):
+            np.testing.assert_allclose(getattr(one[name], part), getattr(other[name], part), rtol=1e-6, atol=1e-9)
 
 
 def test_other_formulas_are_scaled_by_density():
@@ -67,32 +134,48 @@ def test_constants_that_depend_on_time():
         species={"X": 0}, reactions=[fsp.Reaction("0 -> X", rate="5*exp(-time)"), fsp.Reaction("X -> 0", rate="X")]
     )
     found = fsp.approximations(model, 1.0, volumes=[1, 3])
-    np.testing.assert_allclose(found.rre_mean[:, 0, 0], np.array([1, 3]) * 5 * np.exp(-1), rtol=1e-6)
-    np.testing.assert_allclose(found.cme_mean, found.rre_mean, rtol=1e-5)
+    np.testing.assert_allclose(found["rate-equations"].mean[:, 0, 0], np.array([1, 3]) * 5 * np.exp(-1), rtol=1e-6)
+    np.testing.assert_allclose(found.cme_mean, found["rate-equations"].mean, rtol=1e-5)
 
 
-def test_langevin_paths():
-    found = fsp.approximations(DIMER, [0.5, 2.0], volumes=[8], runs=4000, seed=1, steps=400)
-    again = fsp.approximations(DIMER, [0.5, 2.0], volumes=[8], runs=4000, seed=1, steps=400)
-    np.testing.assert_array_equal(found.cle_mean, again.cle_mean)
-    allowed = 5 * found.cme_sd / np.sqrt(4000) + 0.2  # sampling, and the approximation itself
-    assert (np.abs(found.cle_mean - found.cme_mean) < allowed).all()
-    assert (np.abs(found.cle_sd / found.cme_sd - 1) < 0.08).all()
+def test_sampled_paths_have_no_order():
+    found = fsp.approximations(INSIDE, [0.5], volumes=[4, 8], methods=["langevin"], runs=1000, seed=1, steps=100)
+    own = found["langevin"]
+    assert (np.abs(own.mean - found.cme_mean) < 5 * own.mean_off + 0.1).all()
+    assert np.isnan(found.order("langevin")).all()
+    assert (own.wasserstein[..., 0] < own.wasserstein[..., 1]).all()
 
 
 def test_it_prints_and_tabulates():
     found = fsp.approximations(DIMER, [1.0], volumes=[1, 2])
-    assert len(found.table()) == 4
+    assert len(found.table()) == 12
     text = str(found)
-    assert len(text.splitlines()) == 8
-    assert "falls as A V^-1.01, B V^-1.01" in text
-    assert "RRE" in text
+    assert "rate-equations: means A V^-1.01, B V^-1.01 (V^-1)" in text
+    assert json.loads(json.dumps(found.record()))["model"] == "model"
+    assert list(found) == ["rate-equations", "linear-noise", "next-order"]
 
 
-@pytest.mark.parametrize("wrong", [{"volumes": []}, {"volumes": [-1]}, {"volumes": [0.123]}, {"runs": 1}, {"steps": 0}])
+def test_methods_that_fail_say_so(monkeypatch):
+    monkeypatch.setattr("fsp.approximation.closures.MOST_EVALUATIONS", 5)
+    found = fsp.approximations(DIMER, 1.0, [1], methods=["linear-noise", "normal"])
+    assert np.isnan(found["normal"].mean).all()
+    assert np.isfinite(found["linear-noise"].mean).all()
+    assert "normal: failed at V = 1: the moments change ever faster" in str(found)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"volumes": []}, {"volumes": [-1]}, {"volumes": [0.123]}, {"methods": []}, {"methods": ["euler"]},
+     {"methods": "normal"}, {"methods": ["langevin"], "runs": 1}, {"methods": ["fokker-planck"], "spacing": 0.3}],
+)  # fmt: skip
 def test_arguments_are_checked(wrong):
     with pytest.raises(fsp.ArgumentError):
         fsp.approximations(DIMER, 1.0, **wrong)
+
+
+def test_paths_are_not_stationary():
+    with pytest.raises(fsp.ArgumentError, match="without 'langevin'"):
+        fsp.approximations(DIMER, None, methods=["langevin"])
 
 
 def test_what_cannot_be_approximated_is_refused():
@@ -102,6 +185,38 @@ def test_what_cannot_be_approximated_is_refused():
     spread = fsp.Model(species=["X"], reactions=[fsp.Reaction("X -> 0", rate="X")], initial={(1,): 0.5, (2,): 0.5})
     with pytest.raises(fsp.ModelError, match="one state"):
         fsp.approximations(spread, 1.0)
+
+
+# ---- two networks
+
+
+FULL = network({"S": 40, "E": 5, "C": 0, "P": 0}, ("S + E -> C", "mass_action", 1.0),
+               ("C -> S + E", "mass_action", 20.0), ("C -> E + P", "mass_action", 1.0), name="full")  # fmt: skip
+SHORT = network({"S": 40, "P": 0}, ("S -> P", "rate", "5*S/(21 + S)"), name="short")
+
+
+def test_a_reduction_is_held_against_the_network_that_it_stands_for():
+    found = fsp.compare(FULL, SHORT, [1.0, 4.0], ["P"])
+    exact = [fsp.transient(m, [1.0, 4.0], 1e-6) for m in (FULL, SHORT)]
+    for k in range(2):
+        gap = exact[0][k].marginal("P").distance(exact[1][k].marginal("P"))
+        assert found.l1[k]["P"].certified
+        assert gap in found.l1[k]["P"]
+        assert 0.01 < gap < 0.2
+    assert fsp.compare(FULL, SHORT, 1.0).species == ("S", "P")
+    assert "full and short: distributions of P" in str(found)
+    faster = network({"S": 40, "E": 5, "C": 0, "P": 0}, ("S + E -> C", "mass_action", 10.0),
+                     ("C -> S + E", "mass_action", 209.0), ("C -> E + P", "mass_action", 1.0))  # fmt: skip
+    better = fsp.compare(faster, SHORT, [4.0], ["P"])
+    assert better.l1[0]["P"].upper < found.l1[1]["P"].lower + 0.01
+
+
+def test_a_network_is_no_farther_than_nothing_from_itself():
+    found = fsp.compare(SHORT, SHORT, [1.0])
+    assert found.joint[0].lower == 0.0
+    assert found.wasserstein[0]["P"].lower == 0.0
+    with pytest.raises(fsp.ArgumentError, match="which share S, P, but are E"):
+        fsp.compare(FULL, SHORT, 1.0, ["E"])
 
 
 @pytest.mark.parametrize("rate", ["20*(X < 100)", "piecewise(1, X < 60, 2)*X", "0.1*X*(X - 1)*(X >= 60)", "min(X, 5)"])
@@ -114,7 +229,7 @@ def test_conditions_on_the_state_are_refused_by_name(rate):
 def test_conditions_on_time_are_not():
     model = network({"X": 90}, ("X -> 0", "rate", "X*(time < 1)"))
     found = fsp.approximations(model, 2.0, volumes=[1])
-    assert found.rre_mean[0, 0, 0] == pytest.approx(90 * np.exp(-1), rel=1e-7)
+    assert found["rate-equations"].mean[0, 0, 0] == pytest.approx(90 * np.exp(-1), rel=1e-7)
 
 
 def test_events_are_refused():
@@ -130,7 +245,7 @@ def test_events_are_refused():
 def test_powers_that_are_no_whole_numbers_may_start_at_zero():
     model = network({"X": 0}, ("0 -> X", "rate", "2 + 20*X^2.5/(10^2.5 + X^2.5)"), ("X -> 0", "mass_action", 1.0))
     found = fsp.approximations(model, 2.0, volumes=[4, 8, 16])
-    assert found.order[0, 0] == pytest.approx(1.0, abs=0.2)
+    assert found.order("rate-equations")[0, 0] == pytest.approx(1.0, abs=0.2)
 
 
 # ---- volumes
@@ -252,3 +367,31 @@ def test_no_room_bears_the_name_of_a_public_function():
     """An import of the room would take the function's place."""
     rooms = {path.stem for path in Path(fsp.__file__).parent.iterdir()}
     assert not rooms & {name for name in fsp.__all__ if name.islower()}
+
+
+# ---- pictures and the command
+
+
+def test_the_picture_shows_laws_and_errors():
+    found = fsp.approximations(DIMER, [1.0], volumes=[1, 2, 4, 8])
+    figure = found.plot()
+    assert [axes.get_title("left") for axes in figure.axes][:3] == ["V = 1", "V = 2", "V = 8"]
+    legends = [text.get_text() for text in figure.axes[3].get_legend().get_texts()]
+    assert legends == ["rate-equations: $V^{-1.01}$", "linear-noise: $V^{-1.01}$", "next-order: $V^{-2.01}$"]
+    with pytest.raises(fsp.ArgumentError, match="one of A, B"):
+        overview(found, "C")
+
+
+def test_the_command(tmp_path):
+    file = tmp_path / "pairs.ant"
+    file.write_text("species A, B; 2A => B; 0.05*A*(A-1)/2; B => 2A; 0.3*B; A = 20; B = 0")
+    out, picture = tmp_path / "found.json", tmp_path / "found.png"
+    words = ["approximations", str(file), "--volumes", "1,2", "--method", "linear-noise", "--method", "fokker-planck"]
+    result = CliRunner().invoke(main, [*words, "--out", str(out), "--plot", str(picture), "--species", "B"])
+    assert result.exit_code == 0, result.output
+    assert "stationary" in result.output
+    assert picture.read_bytes()[:4] == b"\x89PNG"
+    record = json.loads(out.read_text())
+    assert {row["method"] for row in record["rows"]} == {"linear-noise", "fokker-planck"}
+    assert CliRunner().invoke(main, [*words, "--plot", "picture.doc"]).exit_code == 2
+    assert CliRunner().invoke(main, ["approximations", str(file), "--method", "euler"]).exit_code == 2

@@ -85,8 +85,7 @@ def test_conversions_of_moments():
 
 def test_failures_are_said():
     found = fsp.moment_closure(HUNT, [1.0, 20.0], "zero-cumulant")
-    assert not found.failure.startswith("the moments have")
-    assert "negative at t = " in found.failure or "diverge" in found.failure or "faster" in found.failure
+    assert "becomes negative at t = 1" in found.failure
     assert np.isfinite(found.means[0]).all()
     assert np.isnan(found.means[1]).all()
     assert "failed: the" in str(found)

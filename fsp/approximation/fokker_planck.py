@@ -62,6 +62,8 @@ class FokkerPlanck:
         (T,) over whole counts, of the finest; their error has what the spacing does, an estimate, in `integration`.
     mesh
         (T,) estimates of what the spacing does, in the 1-norm.
+    levels
+        For each spacing T distributions over whole counts.
     """
 
     model_name: str
@@ -71,6 +73,7 @@ class FokkerPlanck:
     lattices: tuple[tuple[Distribution, ...], ...]
     distributions: tuple[Distribution, ...]
     mesh: tuple[float, ...]
+    levels: tuple[tuple[Distribution, ...], ...]
 
     def __getitem__(self, index: int) -> Distribution:
         return self.distributions[index]
@@ -89,6 +92,13 @@ class FokkerPlanck:
         """Return the (T, d, d) covariances, extrapolated to spacing zero, and estimates of their errors."""
         rows = [[h * h * analysis.covariance(d.states, d.probabilities) for d in row] for h, row in self._rows]
         return _romberg(rows)
+
+    def wasserstein_error(self) -> FloatArray:
+        """Return estimates of what the spacing does to the marginals, in the Wasserstein distance, (T, d)."""
+        times = list(zip(*self.levels, strict=True))
+        return np.array(
+            [[_mesh_error([d.marginal(x) for d in own], "wasserstein") for x in self.species] for own in times]
+        )
 
     @property
     def _rows(self) -> list[tuple[float, tuple[Distribution, ...]]]:
@@ -182,10 +192,10 @@ def fokker_planck(
         return tuple(transient(chain, times, tol, max_states=max_states, progress=progress))
 
     lattices = tuple(solved(h) for h in spacings)
-    on_whole = [[_coarse(d, h, model) for d in row] for h, row in zip(spacings, lattices, strict=True)]
+    on_whole = tuple(tuple(_coarse(d, h, model) for d in row) for h, row in zip(spacings, lattices, strict=True))
     mesh = tuple(_mesh_error(levels) for levels in zip(*on_whole, strict=True))
     finest = tuple(_with_mesh(d, error, spacing) for d, error in zip(on_whole[-1], mesh, strict=True))
-    return FokkerPlanck(model.name, model.species, scheme, tuple(spacings), lattices, finest, mesh)
+    return FokkerPlanck(model.name, model.species, scheme, tuple(spacings), lattices, finest, mesh, on_whole)
 
 
 def _is_spacing(spacing: object) -> bool:
@@ -201,8 +211,8 @@ def _coarse(d: Distribution, h: float, model: Model) -> Distribution:
     )  # fmt: skip
 
 
-def _mesh_error(levels: Sequence[Distribution]) -> float:
-    changes = [fine.distance(coarse) for coarse, fine in pairwise(levels)]
+def _mesh_error(levels: Sequence[Distribution], kind: str = "l1") -> float:
+    changes = [fine.distance(coarse, kind) for coarse, fine in pairwise(levels)]
     low, high = RATIOS
     ratio = changes[0] / changes[1] if len(changes) > 1 and changes[1] > 0.0 else 2.0
     return changes[-1] / (min(max(ratio, low), high) - 1.0)

@@ -104,6 +104,13 @@ class Langevin:
             states, p, self.species, t=self.times[k], error=noise, model_name=self.model_name, notes=(note,)
         )
 
+    def wasserstein_error(self) -> FloatArray:
+        """Return the mean Wasserstein distance that sampling leaves, Σ √(F (1 - F)/runs), (T, d)."""
+        runs = self.samples.shape[1]
+        share = np.arange(1, runs) / runs
+        gaps = np.diff(np.sort(self.samples, axis=1), axis=1)  # (T, runs - 1, d)
+        return np.asarray(np.einsum("n,tnd->td", np.sqrt(share * (1.0 - share) / runs), gaps))
+
     def __str__(self) -> str:
         runs = self.samples.shape[1]
         lines = [f"{self.model_name}: Langevin equation, {runs:,} {self.variant} paths, {self.steps} steps of order 2"]

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from fsp.command.approximations import approximations
 from fsp.command.batch import batch
 from fsp.command.exits import EPILOG, printing_if
 from fsp.command.info import info
@@ -42,5 +43,5 @@ def main() -> None:
             stream.reconfigure(errors="replace")  # a terminal that lacks ≤ shows a question mark
 
 
-for command in (transient, stationary, batch, relaxation, info, suite, verify):
+for command in (approximations, transient, stationary, batch, relaxation, info, suite, verify):
     main.add_command(command)

@@ -1,0 +1,97 @@
+"""`fsp approximations`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fsp.command.exits import EPILOG, guarded
+from fsp.command.options import JSON, OVERWRITE, SET, load_model, with_options
+from fsp.errors import ArgumentError
+from fsp.output import files
+from fsp.output.replace import is_marked, require_outputs
+from fsp.quantities import points
+
+_OPTIONS = (
+    click.argument("model"),
+    SET,
+    click.option("--times", multiple=True, metavar="TIMES", help="1,2,5 or FROM:TO:NUMBER; stationary without."),
+    click.option(
+        "--volumes", default="1,3,10,30", show_default=True, metavar="VOLUMES", help="1,3,10 or FROM:TO:NUMBER."
+    ),
+    click.option(
+        "--method",
+        "methods",
+        multiple=True,
+        metavar="NAME",
+        help="rate-equations, linear-noise, next-order, fokker-planck, langevin, normal, zero-cumulant, poisson or "
+        "log-normal; several times.  [default: the first three]",
+    ),
+    click.option("--tol", default=1e-8, show_default=True, help="1-norm error of the master equation."),
+    click.option("--spacing", default=0.25, show_default=True, help="Of the lattice of the Fokker-Planck equation."),
+    click.option("--runs", type=click.IntRange(2), default=10_000, show_default=True, help="Langevin paths."),
+    click.option("--steps", type=click.IntRange(2), default=400, show_default=True, help="Their steps."),
+    click.option("--seed", default=1, show_default=True, help="Their seed."),
+    click.option("--max-states", type=int, help="Limit on the number of states."),
+    click.option("--species", metavar="NAME", help="Draw this species; the first."),
+    click.option("--plot", type=click.Path(path_type=Path), help="Draw a picture: .png, .pdf, .svg, ..."),
+    click.option("--out", type=click.Path(path_type=Path), help="Write all numbers to a .json file."),
+    OVERWRITE,
+    JSON,
+)
+
+
+@click.command(epilog=EPILOG)
+@with_options(*_OPTIONS)
+@guarded
+def approximations(
+    model: str,
+    settings: tuple[str, ...],
+    times: tuple[str, ...],
+    volumes: str,
+    methods: tuple[str, ...],
+    species: str | None,
+    plot: Path | None,
+    out: Path | None,
+    overwrite: bool,
+    as_json: bool,
+    **options: Any,
+) -> int:
+    """Hold approximations of MODEL (SBML or Antimony) against its master equation in growing volumes."""
+    import fsp
+    from fsp.approximation.approximations import USUAL
+    from fsp.output.records import to_json
+
+    _check_files(model, plot, out, overwrite)
+    network = load_model(model, settings)
+    found = fsp.approximations(
+        network,
+        points(",".join(times), "--times") if times else None,
+        points(volumes, "--volumes"),
+        methods=methods or USUAL,
+        **options,
+    )
+    record = to_json({"fsp": fsp.__version__, **found.record()})
+    click.echo(record if as_json else str(found))
+    if out is not None:
+        files.write(out, record)
+    if plot is not None:
+        from fsp.approximation.pictures import overview
+        from fsp.output.pictures import write
+
+        write(overview(found, species), plot)
+    return 0
+
+
+def _check_files(model: str, plot: Path | None, out: Path | None, overwrite: bool) -> None:
+    """Refuse files that cannot be written now, or must not be, rather than after the work."""
+    from fsp.output.pictures import SUFFIXES
+
+    if plot is not None and plot.suffix.lower() not in SUFFIXES:
+        raise ArgumentError(f"`--plot` must be a file in {', '.join(SUFFIXES)}, but is '{plot}'.")
+    if out is not None and out.suffix != ".json":
+        raise ArgumentError(f"`--out` must be a .json file, but is '{out}'.")
+    outputs = [(f"--{name}", path, is_marked) for name, path in (("plot", plot), ("out", out)) if path is not None]
+    require_outputs(outputs, inputs=[model], overwrite=overwrite)
