@@ -1455,22 +1455,6 @@ MUTANTS = [
         only="change_under_growth",
     ),
     mutant(
-        "estimates-accepted-before-all-of-the-boundary-has-grown",
-        "equilibrium/estimate.py",
-        "confirming = self._settled and self._larger is None",
-        "confirming = self._larger is None",
-        "stationary",
-        only="estimate or gate",
-    ),
-    mutant(
-        "a-larger-space-that-was-found-is-not-taken",
-        "equilibrium/settling.py",
-        "            space = step.space\n",
-        "            space = None\n",
-        "stationary",
-        only="opens_far_out",
-    ),
-    mutant(
         "limits-end-a-growth-that-proved-nothing",
         "equilibrium/settling.py",
         "if not criterion.suffices:",
@@ -1487,28 +1471,12 @@ MUTANTS = [
         only="any_space",
     ),
     mutant(
-        "parts-of-an-exact-answer-without-their-rounding",
-        "equilibrium/bounded.py",
-        "off = part.off + mean + 4.0 * UNIT_ROUNDOFF",
-        "off = 0.0 * part.off",
-        "detailed_balance",
-        "product_form",
-    ),
-    mutant(
         "a-space-flaps-between-pruning-and-growth",
         "projection/pacing.py",
         "return max(self._between - waited, waited) if self._between < inf else inf",
         "return self._between",
         "adaptive",
         only="until_the_next_growth",
-    ),
-    mutant(
-        "requests-to-stop-are-not-heard",
-        "projection/watch.py",
-        "if self._comm.any(stop is not None):",
-        "if False:",
-        "resume",
-        only="progress or interrupt or stop",
     ),
     # ---- product forms
     mutant(
