@@ -157,6 +157,7 @@ def test_a_job_that_was_broken_off_goes_on_inside(comm, folder, monkeypatch):
         assert first[of_another] == begun[of_another]
         assert not checkpoints.exists()
     comm.share(lambda: (folder / "manifest.toml").write_text(JOBS))
+    monkeypatch.undo()
     comm.share(lambda: solve_batch(folder / "manifest.toml", folder / "serial"))
     for name in NAMES:
         same, difference = read_alike(comm, folder / "out" / f"{name}.h5", folder / "serial" / f"{name}.h5")
