@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from hypothesis import given, settings
+from random_networks import as_model, networks
 from scipy.stats import binom, norm
 from written_networks import network
 
@@ -286,6 +288,18 @@ def test_rates_of_concentrations_have_the_right_next_order(law):
         rate = evaluate(net.model_in(V).rate_expressions[0], {n: V * v for n, v in y.items()}, 0.3) / V
         gaps.append(abs(rate - evaluate(own.macroscopic, y, 0.3) - evaluate(own.correction, y, 0.3) / V))
     assert gaps[1] <= gaps[0] / 50 + 1e-11
+
+
+@settings(max_examples=30)
+@given(networks())
+def test_random_networks_are_scaled_by_their_orders(drawn):
+    model = as_model(drawn)
+    scaled = ScaledNetwork(model).model_in(3.0)
+    states = np.random.default_rng(0).integers(0, 7, (40, model.n_species))
+    orders = np.array([reaction.order for reaction in model.reactions])
+    expected = model.propensities(states) * 3.0 ** (1 - orders)[:, None]
+    np.testing.assert_allclose(scaled.propensities(states), expected, rtol=1e-13)
+    assert (scaled.initial_states == 3 * model.initial_states).all()
 
 
 # ---- derivatives and linear noise
