@@ -254,7 +254,7 @@ def test_krylov_is_charged_for_the_substeps_that_a_small_tolerance_takes(tol):
 def test_krylov_is_charged_for_many_substeps(monkeypatch):
     generator, t, law = births(40.0, 0.0)
     flow = small_exponential_kernels.flow
-    monkeypatch.setattr(kernels, "flow", lambda *given: flow(*given, 1e-3))
+    monkeypatch.setattr(small_exponential_kernels, "flow", lambda *given: flow(*given, 1e-3))
     p, error, rounding = whole_way(Krylov(), generator, t)
     gap = float(sum(abs(a - b) for a, b in zip(law, p.tolist(), strict=True)))
     assert gap <= error + rounding + 2e-16 * len(law)

@@ -187,11 +187,14 @@ class Solver:
         Whether its steps are the same for any number of ranks, up to the last digits.
     look
         Products, or solves, after which it is seen whether states can be dropped.
+    is_resort
+        Whether it is to be chosen, for constant rates, only where another one gave way.
     """
 
     __slots__ = ()
     on_ranks: ClassVar[bool] = False
     is_reproducible: ClassVar[bool] = True
+    is_resort: ClassVar[bool] = False
     look: ClassVar[float] = 200.0  # a look takes about as long as ten products
 
     if TYPE_CHECKING:

@@ -131,27 +131,25 @@ class Chooser:
 
     def advanced(self, solver: Solver, generator: Generator, step: Advance, covered: float) -> float:
         """Take note of what an advance took, and return it, in multiply-adds; what is known of others fades."""
-        stretch = Stretch(covered, span=self._span)
+        used = solver.name()
+        if covered > 0.0 and step.step_length > 0.0:
+            self._strides[used] = generator.largest_exit_rate * step.step_length
+        cost = solver.cost(generator, Stretch(covered, span=self._span, stride=self._strides.get(used, inf)))
         if covered > 0.0:
-            self._learn(solver, generator, step, stretch)
-        work = step.n_matvec * solver.cost(generator, stretch).unit
+            self._learn(used, step.n_matvec, cost.products)
+        work = step.n_matvec * cost.unit
         pace = work / covered if covered > 0.0 else inf
         rounding = step.rounding / covered if covered > 0.0 else 0.0
         self._effort = _Effort(self._effort.work + work, self._effort.covered + covered, pace, rounding)
         return work
 
-    def _learn(self, solver: Solver, generator: Generator, step: Advance, stretch: Stretch) -> None:
-        """Take note of how many products a solver used for a stretch."""
-        used = solver.name()
-        if step.step_length > 0.0:
-            self._strides[used] = generator.largest_exit_rate * step.step_length
+    def _learn(self, used: str, n_matvec: int, expected: float) -> None:
+        """Take note of how many products a solver used, and of how many were expected."""
         for name in self._factor:
             if name != used:
                 self._factor[name] **= FORGETTING
-                continue
-            expected = solver.cost(generator, replace(stretch, stride=self._strides.get(used, inf))).products
-            if step.n_matvec and 0.0 < expected < inf:
-                self._factor[name] = min(max(step.n_matvec / expected, 1.0 / LARGEST_FACTOR), LARGEST_FACTOR)
+            elif n_matvec and 0.0 < expected < inf:
+                self._factor[name] = min(max(n_matvec / expected, 1.0 / LARGEST_FACTOR), LARGEST_FACTOR)
 
     def products_of_a_report(self, solver: Solver, generator: Generator) -> float:
         """Return after how many products a solver should return, to say how far it is; it counts what is not a call."""
@@ -207,10 +205,10 @@ class Chooser:
         """
         found = {}
         for name, solver in self._solvers.items():
-            if name != instead_of and name not in self._gave_way:
+            is_open = stretch.is_timed or not solver.is_resort or instead_of or self._distrust
+            if is_open and name != instead_of and name not in self._gave_way:
                 cost = solver.cost(generator, replace(stretch, stride=self._strides.get(name, inf)))
-                is_open = not cost.is_resort or instead_of or self._distrust
-                if is_open and cost.work(1.0, stretch.growing) < inf:
+                if cost.work(1.0, stretch.growing) < inf:
                     found[name] = cost
         return found
 

@@ -48,7 +48,6 @@ class Cost:
     restart: float = 0.0
     rounding: float = 0.0  # to be charged
     may_stall: bool = False  # whether it can be far more
-    is_resort: bool = False  # to be chosen only where another solver gave way
     reason: str = ""  # to choose it, beside the work
 
     def work(self, factor: float, growing: bool) -> float:

@@ -72,6 +72,7 @@ class Implicit(Solver):
 
     tol: float = 1e-10
     stages: int = 7
+    is_resort = True
 
     def __post_init__(self) -> None:
         check_tol(self.tol)
@@ -84,7 +85,7 @@ class Implicit(Solver):
         if not stretch.is_timed:
             rational = Rational(self.tol).cost(generator, stretch)
             # Its rounding is that of what flows, which nobody knows beforehand.
-            return replace(cost, other=TIMES_RATIONAL * rational.work(1.0, False), may_stall=True, is_resort=True)
+            return replace(cost, other=TIMES_RATIONAL * rational.work(1.0, False), may_stall=True)
         n = len(generator)
         few = TIMED_STATES_PLANAR if generator.work <= 5.5 * n else TIMED_STATES
         if not generator.is_scalable:
