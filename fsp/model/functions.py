@@ -38,7 +38,6 @@ class Function:
     least: int  # number of arguments
     most: int = sys.maxsize
     truth: bool = False  # whether the value is a truth value
-    logical: bool = False  # whether the arguments are truth values
     ast: tuple[str, ...] = ()  # libsbml's names of its node, without AST_
     sign: str = ""  # that stands before its argument, or between them
     level: int = ATOM  # how tightly the text of a call binds
@@ -47,6 +46,11 @@ class Function:
     exact: Callable[[list[Fraction]], Fraction | None] | None = None  # of fractions; None where that is not short
     span: spans.Rule | None = None  # of values that are computed from ranges of arguments
     series: Callable[..., intervals.Series] | None = None  # of truncated Taylor series of one or two arguments
+
+    @property
+    def logical(self) -> bool:
+        """Whether the arguments are truth values."""
+        return self.truth and self.level != COMPARISON
 
 
 def _chain(compare: Callable[..., Any]) -> Callable[..., Any]:
@@ -190,21 +194,21 @@ FUNCTIONS: dict[str, Function] = {  # one row each; rounding has its own, in `fs
         span=spans.of_equality(False),
     ),
     "&&": Function(
-        lambda *a: reduce(np.logical_and, a, np.True_), 0, truth=True, logical=True, ast=("LOGICAL_AND",),
+        lambda *a: reduce(np.logical_and, a, np.True_), 0, truth=True, ast=("LOGICAL_AND",),
         sign=" && ", level=LOGICAL, named="and", span=spans.of_all,
     ),
     "||": Function(
-        lambda *a: reduce(np.logical_or, a, np.False_), 0, truth=True, logical=True, ast=("LOGICAL_OR",),
+        lambda *a: reduce(np.logical_or, a, np.False_), 0, truth=True, ast=("LOGICAL_OR",),
         sign=" || ", level=LOGICAL, named="or", span=spans.of_any,
     ),
     "xor": Function(
-        lambda *a: reduce(np.logical_xor, a, np.False_), 0, truth=True, logical=True, ast=("LOGICAL_XOR",)
+        lambda *a: reduce(np.logical_xor, a, np.False_), 0, truth=True, ast=("LOGICAL_XOR",)
     ),
     "!": Function(
-        np.logical_not, 1, 1, True, True, ast=("LOGICAL_NOT",), sign="!", level=SIGN, span=spans.of_not
+        np.logical_not, 1, 1, True, ast=("LOGICAL_NOT",), sign="!", level=SIGN, span=spans.of_not
     ),
     "implies": Function(
-        lambda a, b: np.logical_not(a) | b, 2, 2, True, True, ast=("LOGICAL_IMPLIES",), version=2
+        lambda a, b: np.logical_not(a) | b, 2, 2, True, ast=("LOGICAL_IMPLIES",), version=2
     ),
     **_trigonometric(),
 }  # fmt: skip

@@ -310,7 +310,7 @@ def _as_quotient(a: Expression, b: Expression) -> Expression:
     return Call("piecewise", (Call("floor", (ratio,)), Call(">=", (ratio, Number(0.0))), Call("ceil", (ratio,))))
 
 
-_ONE = Number(1.0)
+_ONE = Number(1.0)  # which reciprocals are of
 _REWRITTEN: dict[str, Callable[..., Expression]] = {
     "^": lambda a, b: Call("exp", (Call("*", (b, Call("ln", (a,)))),)),
     "log": lambda base, a: Call("/", (Call("ln", (a,)), Call("ln", (base,)))),
