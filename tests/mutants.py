@@ -48,6 +48,23 @@ def mutant(name, file, old, new, *tests, only=""):
 
 
 MUTANTS = [
+    # ---- enclosures of rate laws
+    mutant(
+        "span-of-a-difference-from-equal-ends",
+        "model/spans.py",
+        "return a - d, b - c",
+        "return a - c, b - d",
+        "ranges",
+        only="enclosure",
+    ),
+    mutant(
+        "comparison-decided-at-its-best-ends",
+        "model/spans.py",
+        "all(compare(a[1], b[0]) for a, b in pairs)",
+        "all(compare(a[0], b[1]) for a, b in pairs)",
+        "ranges",
+        only="enclosure",
+    ),
     # ---- what a model's hash covers
     mutant(
         "arrays-by-their-print",

@@ -29,16 +29,6 @@ _SIGNATURE = re.compile(r"\s*([A-Za-z_]\w*)\s*\(([\w\s,]*)\)\s*", re.ASCII)
 _LONGEST_QUOTE = 200  # characters of a formula in a message
 _STRANGE = re.compile(r"[^\w\s+\-*/^%()<>=!&|,.]", re.ASCII)
 
-_FROM_AST = {
-    "PLUS": "+", "TIMES": "*", "MINUS": "-", "DIVIDE": "/", "POWER": "^", "FUNCTION_POWER": "^",
-    "FUNCTION_ABS": "abs", "FUNCTION_EXP": "exp", "FUNCTION_LN": "ln", "FUNCTION_LOG": "log",
-    "FUNCTION_ROOT": "root", "FUNCTION_FLOOR": "floor", "FUNCTION_CEILING": "ceil",
-    "FUNCTION_FACTORIAL": "factorial", "FUNCTION_MIN": "min", "FUNCTION_MAX": "max",
-    "FUNCTION_QUOTIENT": "quotient", "FUNCTION_REM": "rem", "FUNCTION_PIECEWISE": "piecewise",
-    "RELATIONAL_LT": "<", "RELATIONAL_LEQ": "<=", "RELATIONAL_GT": ">", "RELATIONAL_GEQ": ">=",
-    "RELATIONAL_EQ": "==", "RELATIONAL_NEQ": "!=", "LOGICAL_AND": "&&", "LOGICAL_OR": "||",
-    "LOGICAL_XOR": "xor", "LOGICAL_NOT": "!", "LOGICAL_IMPLIES": "implies",
-}  # fmt: skip
 _REFUSED = {
     "FUNCTION_DELAY": "a delay, which is no Markov process",
     "FUNCTION_RATE_OF": "a rate of change (rateOf), which a jump process does not have",
@@ -124,10 +114,7 @@ def _function_names() -> dict[int, str]:
     """Return the name in `FUNCTIONS` for each node type of libsbml."""
     import libsbml
 
-    special = {"arc" + n for n in ("sin", "cos", "tan", "sec", "csc", "cot")}
-    circular = special | {n[3:] for n in special} | {n + "h" for n in special} | {n[3:] + "h" for n in special}
-    types = {getattr(libsbml, f"AST_{key}"): name for key, name in _FROM_AST.items()}
-    return types | {getattr(libsbml, f"AST_FUNCTION_{name.upper()}"): name for name in circular}
+    return {getattr(libsbml, f"AST_{key}"): name for name, row in FUNCTIONS.items() for key in row.ast}
 
 
 @cache

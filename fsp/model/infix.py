@@ -4,16 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from fsp.model.functions import COMPARISONS
+from fsp.model.functions import ATOM, COMPARISON, FUNCTIONS, POWER, PRODUCT, SIGN
 from fsp.model.tree import Call, Expression, Number, Symbol, Time
-
-# how tightly each kind of text binds, as in libsbml's grammar, where "and" binds no tighter than "or"
-_LOGICAL, _COMPARISON, _SUM, _PRODUCT, _SIGN, _POWER, _ATOM = range(7)
-_INFIX = {"||": (" || ", _LOGICAL), "&&": (" && ", _LOGICAL), "+": (" + ", _SUM), "*": ("*", _PRODUCT)}
-_PAIR = {"-": (" - ", _SUM), "/": ("/", _PRODUCT)}
-_NAMED = {"<": "lt", "<=": "leq", ">": "gt", ">=": "geq", "==": "eq", "!=": "neq"} | {
-    "+": "plus", "*": "times", "&&": "and", "||": "or",
-}  # fmt: skip
 
 
 def to_text(expr: Expression) -> str:
@@ -34,28 +26,26 @@ def number_text(value: float) -> str:
 def _text(expr: Expression) -> tuple[str, int]:
     """Return the text of a tree and how tightly it binds."""
     if isinstance(expr, Number):
-        return number_text(expr.value), _SIGN if expr.value < 0 else _ATOM
+        return number_text(expr.value), SIGN if expr.value < 0 else ATOM
     if isinstance(expr, Symbol):
-        return expr.name, _ATOM
+        return expr.name, ATOM
     if isinstance(expr, Time):
-        return "time", _ATOM
+        return "time", ATOM
     return _call_text(expr)
 
 
 def _call_text(node: Call) -> tuple[str, int]:
-    arguments = node.arguments
-    if node.function in _INFIX and len(arguments) > 1:
-        return _joined(node, *_INFIX[node.function])
-    if node.function in _PAIR:
-        return _joined(node, *_PAIR[node.function])
-    if node.function in COMPARISONS or node.function == "!=":
+    arguments, row = node.arguments, FUNCTIONS[node.function]
+    if row.level == COMPARISON:
         return _comparison(node)
-    if node.function == "^":
-        return f"{_bound(arguments[0], _ATOM)}^{_bound(arguments[1], _POWER)}", _POWER
-    if node.function in ("neg", "!"):
-        return f"{'-' if node.function == 'neg' else '!'}{_bound(arguments[0], _POWER)}", _SIGN
+    if row.level <= PRODUCT and len(arguments) > 1:
+        return _joined(node, row.sign, row.level)
+    if row.level == POWER:
+        return f"{_bound(arguments[0], ATOM)}^{_bound(arguments[1], POWER)}", POWER
+    if row.level == SIGN:
+        return f"{row.sign}{_bound(arguments[0], POWER)}", SIGN
     inside = ", ".join(to_text(a) for a in arguments)
-    return f"{_NAMED.get(node.function, node.function)}({inside})", _ATOM
+    return f"{row.named or node.function}({inside})", ATOM
 
 
 def _joined(node: Call, sign: str, level: int) -> tuple[str, int]:
@@ -67,15 +57,15 @@ def _joined(node: Call, sign: str, level: int) -> tuple[str, int]:
 def _tighter(operand: Expression, level: int) -> int:
     """Return the level that an operand right of a sign must bind at; a signed one gets parentheses."""
     signed = isinstance(operand, Number) or (isinstance(operand, Call) and operand.function == "neg")
-    return _POWER if signed else level + 1
+    return POWER if signed else level + 1
 
 
 def _comparison(node: Call) -> tuple[str, int]:
     # the parser reads (a < b) < c as a < b < c, so a nested comparison takes the functional form
     texts = [_text(a) for a in node.arguments]
-    if all(level > _COMPARISON for _, level in texts):
-        return f" {node.function} ".join(text for text, _ in texts), _COMPARISON
-    return f"{_NAMED[node.function]}({', '.join(text for text, _ in texts)})", _ATOM
+    if all(level > COMPARISON for _, level in texts):
+        return f" {node.function} ".join(text for text, _ in texts), COMPARISON
+    return f"{FUNCTIONS[node.function].named}({', '.join(text for text, _ in texts)})", ATOM
 
 
 def _bound(expr: Expression, level: int) -> str:

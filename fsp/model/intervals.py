@@ -87,23 +87,28 @@ def constant_series(value: float, n: int, error: float = 0.0) -> Series:
     return [(value, value) if exact else _widened(value - error, value + error), *([ZERO] * (n - 1))]
 
 
-def _add(a: Series, b: Series) -> Series:
+def added(a: Series, b: Series) -> Series:
+    """Return a sum."""
     return [_plus(x, y) for x, y in zip(a, b, strict=True)]
 
 
-def _negate(a: Series) -> Series:
+def negated(a: Series) -> Series:
+    """Return the series with the other sign."""
     return [_minus(x) for x in a]
 
 
-def _subtract(a: Series, b: Series) -> Series:
-    return _add(a, _negate(b))
+def subtracted(a: Series, b: Series) -> Series:
+    """Return a difference."""
+    return added(a, negated(b))
 
 
-def _multiply(a: Series, b: Series) -> Series:
+def multiplied(a: Series, b: Series) -> Series:
+    """Return a product."""
     return [_sum([_times(a[i], b[k - i]) for i in range(k + 1)]) for k in range(len(a))]
 
 
-def _divide(a: Series, b: Series) -> Series:
+def divided(a: Series, b: Series) -> Series:
+    """Return a quotient."""
     inverse = _inverse(b[0])
     quotient: Series = []
     for k in range(len(a)):
@@ -112,7 +117,8 @@ def _divide(a: Series, b: Series) -> Series:
     return quotient
 
 
-def _exponential(a: Series) -> Series:
+def exponential(a: Series) -> Series:
+    """Return exp a."""
     result = [_increasing(math.exp, a[0])]
     for k in range(1, len(a)):
         terms = [_scaled(_times(a[i], result[k - i]), i) for i in range(1, k + 1)]
@@ -120,7 +126,8 @@ def _exponential(a: Series) -> Series:
     return result
 
 
-def _logarithm(a: Series) -> Series:
+def logarithm(a: Series) -> Series:
+    """Return ln a."""
     if a[0][0] <= 0.0:
         raise NoBound
     low, high = math.log(a[0][0]), math.log(a[0][1])
@@ -135,9 +142,9 @@ def _logarithm(a: Series) -> Series:
 def power(a: Series, exponent: float) -> Series:
     """Return aʳ: by products where r is a small whole number, else for positive a."""
     if exponent == int(exponent) and 0 <= exponent <= 8:
-        return reduce(_multiply, [a] * int(exponent), constant_series(1.0, len(a)))
+        return reduce(multiplied, [a] * int(exponent), constant_series(1.0, len(a)))
     if exponent == int(exponent) and -8 <= exponent < 0:
-        return _divide(constant_series(1.0, len(a)), power(a, -exponent))
+        return divided(constant_series(1.0, len(a)), power(a, -exponent))
     if a[0] == ZERO and all(x == ZERO for x in a) and exponent > 0.0:
         return a
     if a[0][0] <= 0.0:
@@ -165,7 +172,7 @@ def _power_from_zero(a: Series, exponent: float) -> Series:
     factor = [math.prod((exponent - i) / (i + 1) for i in range(k)) for k in range(len(a))]
     for k in reversed(range(len(a))):  # Horner: Σ_k (r over k) a₀^(r - k) rise^k
         power = ONE if exponent == k else _increasing(lambda x, k=k: x ** (exponent - k), base)  # type: ignore[misc]
-        total = _add(_multiply(total, rise), [_scaled(power, factor[k]), *([ZERO] * (len(a) - 1))])
+        total = added(multiplied(total, rise), [_scaled(power, factor[k]), *([ZERO] * (len(a) - 1))])
     return total
 
 
@@ -193,7 +200,8 @@ def _cosine(a: Interval) -> Interval:
     return _sine((a[0] + 0.5 * math.pi - slack, a[1] + 0.5 * math.pi + slack))
 
 
-def _sine_and_cosine(a: Series) -> tuple[Series, Series]:
+def sine_and_cosine(a: Series) -> tuple[Series, Series]:
+    """Return sin a and cos a, which are each other's slopes."""
     sine, cosine = [_sine(a[0])], [_cosine(a[0])]
     for k in range(1, len(a)):
         along = [_scaled(a[i], i) for i in range(1, k + 1)]
@@ -202,44 +210,31 @@ def _sine_and_cosine(a: Series) -> tuple[Series, Series]:
     return sine, cosine
 
 
-def _tangent(a: Series) -> Series:
-    return _divide(*_sine_and_cosine(a))
+def tangent(a: Series) -> Series:
+    """Return tan a."""
+    return divided(*sine_and_cosine(a))
 
 
-def _hyperbolic(sign: float) -> Callable[[Series], Series]:
+def hyperbolic(sign: float) -> Callable[[Series], Series]:
+    """Return the rule of cosh, or of sinh with the sign -1."""
+
     def of(a: Series) -> Series:
-        up, down = _exponential(a), _exponential(_negate(a))
-        return [_scaled(x, 0.5) for x in _add(up, [_scaled(y, sign) for y in down])]
+        up, down = exponential(a), exponential(negated(a))
+        return [_scaled(x, 0.5) for x in added(up, [_scaled(y, sign) for y in down])]
 
     return of
 
 
-def _hyperbolic_tangent(a: Series) -> Series:
+def hyperbolic_tangent(a: Series) -> Series:
     """Return tanh, whose slope is ``1 - tanh²``: no exponential overflows where it is flat."""
     result = [_increasing(math.tanh, a[0])]
     for k in range(1, len(a)):
-        slope = _subtract(constant_series(1.0, k), _multiply(result, result))
+        slope = subtracted(constant_series(1.0, k), multiplied(result, result))
         slope[0] = (max(slope[0][0], 0.0), min(max(slope[0][1], 0.0), 1.0))
         result.append(_over(_sum([_times(_scaled(a[i], i), slope[k - i]) for i in range(1, k + 1)]), k))
     return result
 
 
-NARY: dict[str, Callable[[Series, Series], Series]] = {
-    "+": _add,
-    "-": _subtract,
-    "*": _multiply,
-    "/": _divide,
-}
-UNARY: dict[str, Callable[[Series], Series]] = {
-    "neg": _negate,
-    "exp": _exponential,
-    "ln": _logarithm,
-    "log10": lambda a: [_scaled(x, 1.0 / math.log(10.0)) for x in _logarithm(a)],
-    "sqrt": lambda a: power(a, 0.5),
-    "sin": lambda a: _sine_and_cosine(a)[0],
-    "cos": lambda a: _sine_and_cosine(a)[1],
-    "tan": _tangent,
-    "sinh": _hyperbolic(-1.0),
-    "cosh": _hyperbolic(1.0),
-    "tanh": _hyperbolic_tangent,
-}
+def common_logarithm(a: Series) -> Series:
+    """Return log10 a."""
+    return [_scaled(x, 1.0 / math.log(10.0)) for x in logarithm(a)]

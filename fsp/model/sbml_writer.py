@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from fsp.errors import ModelError
 from fsp.model.formula import is_name
+from fsp.model.functions import FUNCTIONS
 from fsp.model.infix import to_text
 from fsp.model.libraries import one_at_a_time
 from fsp.model.reaction import net_change
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from fsp.model.model import Model
     from fsp.model.reaction import Reaction
     from fsp.model.tree import Expression
-
-_OF_VERSION_2 = {"min", "max", "quotient", "rem", "implies"}
 
 
 @one_at_a_time
@@ -49,7 +48,7 @@ def write_sbml(model: Model) -> str:
     if len(model.initial_states) != 1:
         raise ModelError(f"'{model.name}' must start in one state to be written as SBML, but starts in a distribution.")
     laws = [_law(model, k) for k in range(model.n_reactions)]
-    version = 2 if any(isinstance(n, Call) and n.function in _OF_VERSION_2 for law in laws for n in walk(law)) else 1
+    version = max((FUNCTIONS[n.function].version for law in laws for n in walk(law) if isinstance(n, Call)), default=1)
     document = libsbml.SBMLDocument(3, version)
     made = document.createModel()
     made.setId(re.sub(r"\W", "_", model.name, flags=re.ASCII) if is_name(model.name[:1]) else "model")

@@ -26,7 +26,8 @@ from functools import reduce
 from itertools import pairwise
 
 from fsp.model.accuracy import errors
-from fsp.model.intervals import NARY, ONE, UNARY, ZERO, Interval, NoBound, Series, constant_series, power
+from fsp.model.functions import COMPARISON, FUNCTIONS, PARTNER
+from fsp.model.intervals import ONE, ZERO, Interval, NoBound, Series, constant_series, power
 from fsp.model.program import evaluate
 from fsp.model.tree import Call, Expression, Number, Time, call, depends_on_time, symbols, walk
 
@@ -172,11 +173,11 @@ class _Evaluation:
             return power(self.series(arguments[0], n), arguments[1].value)
         if name in _REWRITTEN:
             return self.series(_REWRITTEN[name](*arguments), n)
-        if name in NARY:
-            return reduce(NARY[name], (self.series(a, n) for a in arguments))
-        if name in UNARY:
-            return UNARY[name](self.series(arguments[0], n))
-        raise NoBound
+        rule = FUNCTIONS[name].series
+        if rule is None:
+            raise NoBound
+        parts = [self.series(a, n) for a in arguments]
+        return reduce(rule, parts) if FUNCTIONS[name].most > 1 else rule(*parts)
 
     # ---- switches -----------------------------------------------------------------------------------------
 
@@ -194,7 +195,7 @@ class _Evaluation:
     def _of_both_sides(self, tree: Call) -> Interval:
         """Return an interval that holds all values that a function with switches may have."""
         name = tree.function
-        if name in _COMPARISONS or name in _LOGICAL:
+        if FUNCTIONS[name].truth:
             return ZERO[0], ONE[1]
         values = self._possible(tree) if name == "piecewise" else tree.arguments
         ranges = [self._range(value) for value in values]
@@ -251,14 +252,12 @@ class _Evaluation:
 
     def _holds(self, tree: Expression) -> bool:
         """Return whether a condition is true throughout the inside of the step."""
-        if isinstance(tree, Call) and tree.function in _COMPARISONS:
-            pairs = pairwise(tree.arguments)
-            return all(_COMPARISONS[tree.function](self._sign(Call("-", pair))) for pair in pairs)
-        if isinstance(tree, Call) and tree.function == "implies":
-            tree = _REWRITTEN["implies"](*tree.arguments)
-        if isinstance(tree, Call) and tree.function in _LOGICAL:
-            return _LOGICAL[tree.function]([self._holds(a) for a in tree.arguments])
-        return self._sign(tree) != 0
+        if not isinstance(tree, Call) or not FUNCTIONS[tree.function].truth:
+            return self._sign(tree) != 0
+        row = FUNCTIONS[tree.function]
+        if row.level == COMPARISON:
+            return all(bool(row.kernel(self._sign(Call("-", pair)), 0)) for pair in pairwise(tree.arguments))
+        return bool(row.kernel(*map(self._holds, tree.arguments)))
 
     def _sign(self, tree: Expression) -> int:
         """Return the sign of a function throughout the inside of the step."""
@@ -301,25 +300,9 @@ def _sign_on(tree: Expression, low: float, high: float, depth: int) -> int:
     raise NoBound
 
 
-_COMPARISONS: dict[str, Callable[[int], bool]] = {
-    "<": lambda sign: sign < 0,
-    "<=": lambda sign: sign <= 0,
-    ">": lambda sign: sign > 0,
-    ">=": lambda sign: sign >= 0,
-    "==": lambda sign: sign == 0,
-    "!=": lambda sign: sign != 0,
-}
-_LOGICAL: dict[str, Callable[[list[bool]], bool]] = {
-    "&&": all,
-    "||": any,
-    "xor": lambda values: sum(values) % 2 == 1,
-    "!": lambda values: not values[0],
-}
-
-
 _FAILURES = (NoBound, OverflowError, ZeroDivisionError, ValueError)
-_SWITCHING = {"abs", "min", "max", "piecewise", "floor", "ceil", *_COMPARISONS, *_LOGICAL}
-_JUMPING = {*_SWITCHING, "quotient", "rem", "implies"}
+_SWITCHING = {"abs", "min", "max", "piecewise", "floor", "ceil", *(name for name, f in FUNCTIONS.items() if f.truth)}
+_JUMPING = {*_SWITCHING, "quotient", "rem"}
 
 
 def _as_quotient(a: Expression, b: Expression) -> Expression:
@@ -327,14 +310,12 @@ def _as_quotient(a: Expression, b: Expression) -> Expression:
     return Call("piecewise", (Call("floor", (ratio,)), Call(">=", (ratio, Number(0.0))), Call("ceil", (ratio,))))
 
 
-_PARTNER = {"sec": "cos", "csc": "sin", "cot": "tan", "sech": "cosh", "csch": "sinh", "coth": "tanh"}
-_ONE = Number(1.0)
+_ONE = Number(1.0)  # which reciprocals are of
 _REWRITTEN: dict[str, Callable[..., Expression]] = {
     "^": lambda a, b: Call("exp", (Call("*", (b, Call("ln", (a,)))),)),
     "log": lambda base, a: Call("/", (Call("ln", (a,)), Call("ln", (base,)))),
     "root": lambda degree, a: Call("^", (a, call("/", _ONE, degree))),
     "quotient": _as_quotient,
     "rem": lambda a, b: Call("-", (a, Call("*", (b, _as_quotient(a, b))))),
-    "implies": lambda a, b: Call("||", (Call("!", (a,)), b)),
-    **{name: lambda a, of=of: Call("/", (_ONE, Call(of, (a,)))) for name, of in _PARTNER.items()},
+    **{name: lambda a, of=of: Call("/", (_ONE, Call(of, (a,)))) for name, of in PARTNER.items()},
 }

@@ -9,7 +9,7 @@ species and the time in it, and factorises it.  `call` builds a node and folds c
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
@@ -58,13 +58,6 @@ Expression = Number | Symbol | Time | Call
 
 ZERO, ONE = Number(0.0), Number(1.0)
 ERRORS_ROUND = 1.0 + 1e-6  # more than the rounding of the bounds themselves
-LARGEST_EXACT_POWER = 32  # of fractions, whose digits grow with it; larger ones are bounded by rounding
-EXACT: dict[str, Callable[[list[Fraction]], Fraction]] = {
-    "+": lambda a: sum(a, Fraction(0)),
-    "*": lambda a: math.prod(a, start=Fraction(1)),
-    "-": lambda a: a[0] - a[1],
-    "neg": lambda a: -a[0],
-}
 _ASSOCIATIVE = ("+", "*", "&&", "||")  # (a + b) + c is written and computed as a + b + c
 
 
@@ -147,13 +140,8 @@ def _above(size: Fraction) -> float:
 
 def exactly(function: str, numbers: list[Fraction]) -> Fraction | None:
     """Return what a function makes of exact numbers; None where that is not a short fraction."""
-    if function == "^":
-        base, exponent = numbers
-        short = exponent.denominator == 1 and abs(exponent) <= LARGEST_EXACT_POWER and (base or exponent > 0)
-        return base ** int(exponent) if short else None
-    if function == "/":
-        return numbers[0] / numbers[1] if numbers[1] else None
-    return EXACT[function](numbers) if function in EXACT else None
+    rule = FUNCTIONS[function].exact
+    return None if rule is None else rule(numbers)
 
 
 def _without_neutral(function: str, arguments: tuple[Expression, ...]) -> Expression:

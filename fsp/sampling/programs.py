@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fsp.arrays import FloatArray, IntArray
+from fsp.model.functions import PARTNER
 from fsp.model.tree import Call, Expression, Number, Symbol
 
 OPERATIONS = (
@@ -21,7 +22,6 @@ OPERATIONS = (
 )  # fmt: skip
 CODES = {name: code for code, name in enumerate(OPERATIONS)}
 _COMPARISONS = {"<", "<=", ">", ">=", "=="}
-_RECIPROCAL = {"sec": "cos", "csc": "sin", "cot": "tan", "sech": "cosh", "csch": "sinh", "coth": "tanh"}
 # What an operation on no argument is.
 _NEUTRAL = {"+": 0.0, "*": 1.0, "&&": 1.0, "||": 0.0, "xor": 0.0}
 
@@ -80,8 +80,8 @@ class Programs:
         """Append an operation on one argument; a sum of one is the argument, a logical one whether it holds."""
         inverse = name.startswith("arc")
         base = name.removeprefix("arc")
-        if base in _RECIPROCAL:
-            steps = ["inverse", f"arc{_RECIPROCAL[base]}"] if inverse else [_RECIPROCAL[base], "inverse"]
+        if base in PARTNER:
+            steps = ["inverse", f"arc{PARTNER[base]}"] if inverse else [PARTNER[base], "inverse"]
             for step in steps:
                 self._do(step)
         elif name in _NEUTRAL:
