@@ -129,8 +129,9 @@ def run(given: Input) -> Outcome:
 
 
 def _resident() -> int:
-    """Return the bytes that this process holds now: the peak of a fork of it begins there."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+    """Return the bytes of its own that this process holds now: a fork begins with them, and without pages of files."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith(("RssAnon:", "RssShmem:")))
 
 
 def _await(child: int) -> tuple[int, resource.struct_rusage, bool]:

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from fsp.approximation.approximations import Approximations
     from fsp.arrays import FloatArray
     from fsp.distribution import Distribution
 
@@ -33,7 +32,7 @@ _STYLE: dict[Any, Any] = {
 }
 
 
-def overview(found: Approximations, species: str | None = None) -> Figure:
+def overview(found: Any, species: str | None = None) -> Figure:
     """Draw the law of one species at the last time in up to three volumes, and the errors against the volume.
 
     Parameters
@@ -87,7 +86,7 @@ def colour(i: int) -> str:
     return COLOURS[i % len(COLOURS)]
 
 
-def _laws(axes: Axes, found: Approximations, v: int, j: int) -> None:
+def _laws(axes: Axes, found: Any, v: int, j: int) -> None:
     exact = found.laws[v][-1].marginal(found.species[j])
     others = [(i, m, own.laws.get((v, j))) for i, (m, own) in enumerate(found.methods.items())]
     drawn = [(i, method, law) for i, method, law in others if law is not None]
@@ -119,9 +118,7 @@ def _curve(law: Distribution, low: int, high: int) -> tuple[FloatArray, FloatArr
     return counts.astype(np.float64), p
 
 
-def _errors(
-    axes: Axes, found: Approximations, method: str, of: str, off: FloatArray, j: int, style: dict[str, Any]
-) -> None:
+def _errors(axes: Axes, found: Any, method: str, of: str, off: FloatArray, j: int, style: dict[str, Any]) -> None:
     errors = (found.mean_error(method) if of == "mean" else found.variance_error(method))[:, -1, j]
     order = found.order(method, of)[-1, j]
     label = method if np.isnan(order) else f"{method}: $V^{{{-order:.2f}}}$"
@@ -139,7 +136,7 @@ def _distances(axes: Axes, volumes: FloatArray, ends: FloatArray, method: str, s
         axes.errorbar(volumes[seen], value, (low, ends[seen, 2] - value), label=method, markersize=4, **style)
 
 
-def _finish(panels: list[Axes], found: Approximations, name: str) -> None:
+def _finish(panels: list[Axes], found: Any, name: str) -> None:
     titles = (f"error of the mean of {name}/V", f"error of the variance of {name}/V", f"1-norm distance, law of {name}")
     for axes, title in zip(panels, titles, strict=True):
         axes.set(xlabel="volume V", xscale="log", yscale="log")

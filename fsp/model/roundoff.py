@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from fsp.arithmetic import UNIT_ROUNDOFF, sum_error
-from fsp.model.functions import COMPARISONS, FUNCTIONS
+from fsp.model.functions import COMPARISONS, FUNCTIONS, PARTNER
 
 Pair = tuple[Any, Any]  # value and error, or truth value and whether it is uncertain
 Rule = Callable[..., Pair]
@@ -200,7 +200,6 @@ _DIRECT: dict[str, Rule] = {
     "arcsinh": _moved(np.arcsinh, lambda a, e, value: e),
     "arccosh": _monotone(np.arccosh), "arctanh": _monotone(np.arctanh),
 }  # fmt: skip
-_PARTNER = {"sec": "cos", "csc": "sin", "cot": "tan", "sech": "cosh", "csch": "sinh", "coth": "tanh"}
 _ONE: Pair = (np.float64(1.0), 0.0)
 
 
@@ -226,8 +225,8 @@ FUNCTION_RULES: dict[str, Rule] = {
         np.sqrt, lambda a, e, value: np.fmin(e / np.abs(value), np.sqrt(e)), 1.0
     ),  # the root is rounded correctly
     **_DIRECT,
-    **{name: _reciprocal(_DIRECT[of]) for name, of in _PARTNER.items()},
-    **{f"arc{name}": _inverted(_DIRECT[f"arc{of}"]) for name, of in _PARTNER.items()},
+    **{name: _reciprocal(_DIRECT[of]) for name, of in PARTNER.items()},
+    **{f"arc{name}": _inverted(_DIRECT[f"arc{of}"]) for name, of in PARTNER.items()},
 }
 
 

@@ -132,8 +132,9 @@ class Chooser:
     def advanced(self, solver: Solver, generator: Generator, step: Advance, covered: float) -> float:
         """Take note of what an advance took, and return it, in multiply-adds; what is known of others fades."""
         used = solver.name()
-        if covered > 0.0 and step.step_length > 0.0:
-            self._strides[used] = generator.largest_exit_rate * step.step_length
+        stride = generator.largest_exit_rate * step.step_length  # 0 where no jump can happen, or no step is known
+        if covered > 0.0 and stride > 0.0:
+            self._strides[used] = stride
         cost = solver.cost(generator, Stretch(covered, span=self._span, stride=self._strides.get(used, inf)))
         if covered > 0.0:
             self._learn(used, step.n_matvec, cost.products)
