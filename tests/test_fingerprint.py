@@ -20,7 +20,7 @@ from scipy.interpolate import CubicSpline
 
 import fsp
 from fsp import Event, Model, Reaction
-from fsp.jobs.stopping import go_on
+from fsp.jobs.stopping import transient_from
 
 TABLE = np.linspace(0.0, 1.0, 5000)
 SCALE = 2.0
@@ -253,4 +253,4 @@ def test_a_run_with_such_a_rate_is_not_gone_on_with_elsewhere():
     with pytest.raises(fsp.ArgumentError, match=r"(?s)same model, but .*`model.unrepeatable` says what"):
         first.joined(other)
     with pytest.raises(fsp.ArgumentError, match=r"(?s)the model differ.*`model.unrepeatable` says what"):
-        go_on(locked(), [1.0], 1e-4, first, progress=lambda _: None)
+        transient_from(first, locked(), [1.0], 1e-4)

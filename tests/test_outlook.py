@@ -90,7 +90,7 @@ STIFF = network({"A": 1, "B": 0}, ("A -> B", "mass_action", 5.0), ("2 A -> A + B
 
 def test_steps_without_end_on_a_box_are_refused_and_the_way_out_works(monkeypatch):
     monkeypatch.setattr("fsp.projection.outlook.FIRST_LOOK", 1e7)
-    monkeypatch.setattr("fsp.solvers.uniformization.REPORT_WORK", 2e7)
+    monkeypatch.setattr("fsp.solvers.base.REPORT_WORK", 2e7)
     space = fsp.StateSpace.box(STIFF, upper={"A": 8, "B": 8})
     with pytest.raises(ConvergenceError, match=r"Uniformization was at .* use solver='auto', or raise `max_work`"):
         fsp.transient(STIFF, [40.0], space=space, solver="uniformization", max_work=1e11)
@@ -116,7 +116,7 @@ def test_auto_tries_another_solver_before_it_refuses(monkeypatch):
 def test_auto_says_what_each_solver_came_to_where_none_is_left():
     model = network({"A": 4, "B": 0}, ("A -> B", "mass_action", 1.0), ("B -> A", "mass_action", 3.0))
     generator = fsp.Generator(model, fsp.StateSpace.reachable(model))
-    chooser = Chooser("auto", 1e-7)
+    chooser = Chooser("auto", 1e-7, SOLVERS)
     for name, kind in SOLVERS.items():
         chooser.give_way(kind(), 0.5, ConvergenceError(f"{name} is too slow"))
     with pytest.raises(ConvergenceError, match=r"must get to the end, but none did: .*implicit stopped at t = 0.5"):
