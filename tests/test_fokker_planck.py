@@ -38,10 +38,9 @@ def stationary_density(drift, diffusion, top):
 )  # by another program
 def test_distances_of_an_independent_computation(cells, distance):
     exact = fsp.transient(BIRTHS, 5.0, 1e-9)[-1]
-    own = fsp.transient(lattice(BIRTHS, cells, "scharfetter-gummel"), 5.0, 1e-8)[-1]
-    found = dense(*on_counts(own.states, own.probabilities, cells), 120)
-    gap = np.abs(found - dense(exact.states, exact.probabilities, 120)).sum()
-    assert gap == pytest.approx(distance, rel=5e-3)
+    found = fsp.fokker_planck(BIRTHS, 5.0, 1 / cells, tol=1e-8)[-1]
+    assert found.distance(exact) == pytest.approx(distance, rel=5e-3)
+    assert not found.error.certified
 
 
 @pytest.mark.parametrize(
@@ -98,7 +97,7 @@ def test_at_spacing_one_the_central_hops_are_the_reactions():
 )
 def test_stationary_densities_in_closed_form(model, drift, diffusion, top, spacing):
     grid, density = stationary_density(drift, diffusion, top)
-    found = fsp.fokker_planck(model, None, spacing, tol=1e-9)
+    found = fsp.fokker_planck(model, None, spacing, tol=1e-9, scheme="central")
     assert all(d.error.certified for row in found.lattices for d in row)
     assert not found[-1].error.certified
     mean = np.trapezoid(grid * density, grid)
@@ -121,7 +120,7 @@ def test_orders_in_the_volume_without_detailed_balance():
     for V in (4, 8, 16):
         exact, found = (
             fsp.stationary(own.model_in(V), 1e-11),
-            fsp.fokker_planck(own.model_in(V), None, 1 / 4, tol=1e-10),
+            fsp.fokker_planck(own.model_in(V), None, 1 / 4, tol=1e-10, scheme="central"),
         )
         mean, variance = exact.mean()["X"], exact.variance()["X"]
         assert found.mean()[1].item() < 1e-6
@@ -144,7 +143,7 @@ def test_orders_in_the_volume_with_detailed_balance():
     for V in (1, 2, 4):
         exact, found = (
             fsp.stationary(own.model_in(V), 1e-12),
-            fsp.fokker_planck(own.model_in(V), None, 1 / 8, tol=1e-11),
+            fsp.fokker_planck(own.model_in(V), None, 1 / 8, tol=1e-11, scheme="central"),
         )
         mean, variance = (
             found.mean()[0][0, 1] - exact.mean()["B"],
@@ -185,7 +184,7 @@ def test_what_cannot_happen_for_want_of_molecules_does_not():
 def test_two_species_against_the_moments_of_a_linear_network():
     model = network({"M": 9, "P": 12}, ("0 -> M", "mass_action", 9.0), ("M -> 0", "mass_action", 1.0),
                     ("M -> M + P", "mass_action", 1.5), ("P -> 0", "mass_action", 1.0))  # fmt: skip
-    noise, found = fsp.linear_noise(model, 0.4), fsp.fokker_planck(model, 0.4, 1 / 2, tol=1e-7)
+    noise, found = fsp.linear_noise(model, 0.4), fsp.fokker_planck(model, 0.4, 1 / 2, tol=1e-7, scheme="central")
     np.testing.assert_allclose(found.mean()[0], noise.mean(), rtol=1e-5)
     np.testing.assert_allclose(found.covariance()[0], noise.covariance(), rtol=1e-4)
     assert found.species == ("M", "P")
@@ -195,7 +194,7 @@ def test_it_starts_in_distributions_and_prints():
     model = fsp.Model(
         species=["X"], reactions=[fsp.Reaction("X -> 0", mass_action=1.0)], initial={(4,): 0.5, (8,): 0.5}
     )
-    found = fsp.fokker_planck(model, [0.0, 0.5], 1 / 4)
+    found = fsp.fokker_planck(model, [0.0, 0.5], 1 / 4, scheme="central")
     np.testing.assert_allclose(found.mean()[0][:, 0], [6.0, 6.0 * np.exp(-0.5)], rtol=1e-6)
     text = str(found)
     assert "lattices of spacing 1, 0.5, 0.25 (central)" in text
@@ -204,9 +203,9 @@ def test_it_starts_in_distributions_and_prints():
     assert "estimate of what the spacing 1/4 does" in " ".join(found[-1].notes)
 
 
-@pytest.mark.parametrize("spacing", [0.3, 2, 0, -0.5, "1/8", 1, 2**-11])
+@pytest.mark.parametrize("spacing", [0.3, 2, 0, -0.5, "1/8", 2**-11])
 def test_spacings_are_halves_of_halves(spacing):
-    with pytest.raises(fsp.ArgumentError, match="`spacing` must be 1/2, 1/4"):
+    with pytest.raises(fsp.ArgumentError, match="`spacing` must be 1, 1/2, 1/4"):
         fsp.fokker_planck(BIRTHS, 1.0, spacing)
 
 

@@ -452,7 +452,8 @@ def _expansion(job: _Job, *, corrected: bool) -> _Found:
 
 
 def _fokker_planck(job: _Job) -> _Found:
-    found = fokker_planck(job.model, job.times, job.spacing, tol=job.tol, max_states=job.max_states)
+    h, tol, limit = job.spacing, job.tol, job.max_states
+    found = fokker_planck(job.model, job.times, h, tol=tol, scheme="central", max_states=limit)  # of exact diffusion
     (mean, off), (covariance, covariance_off) = found.mean(), found.covariance()
     variance, variance_off = (np.diagonal(c, axis1=1, axis2=2) for c in (covariance, covariance_off))
     return _Found(mean, variance, off, variance_off, found.distributions, found.wasserstein_error())

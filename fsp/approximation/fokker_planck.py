@@ -37,8 +37,9 @@ if TYPE_CHECKING:
     from fsp.model import Model
     from fsp.projection.progress import ProgressCallback
 
-MOST_SPECIES = 3
-FINEST = 1.0 / 1024
+MOST_SPECIES = 3  # a lattice of spacing 1/8 has 512 states for each of theirs
+FINEST = 2.0**-10  # chosen, not measured
+LARGEST_DISTANCE = 2.0  # of two distributions in the 1-norm
 RATIOS = 1.25, 4.0  # of successive changes
 
 
@@ -125,7 +126,7 @@ def fokker_planck(
     spacing: float = 1 / 8,
     *,
     tol: float = 1e-6,
-    scheme: str = "central",
+    scheme: str = "scharfetter-gummel",
     max_states: int | None = None,
     progress: ProgressCallback | None = None,
 ) -> FokkerPlanck:
@@ -138,11 +139,13 @@ def fokker_planck(
     times
         Increasing times >= 0; None for the stationary distribution.
     spacing
-        Of the finest lattice, in molecules: 1/2, 1/4, 1/8, …; twice and four times that are solved too.
+        Of the finest lattice, in molecules: 1/2, 1/4, 1/8, …; twice and four times that, up to 1, are solved too.  With
+        1 there is no coarser lattice to estimate the error from.
     tol
         Bound on the 1-norm error of each lattice, in time and by truncation.
     scheme
-        ``"central"``, or ``"scharfetter-gummel"``, whose variances are off by a share of h²/3.
+        ``"scharfetter-gummel"``, whose diffusion is too large by a share of about h²/3, or ``"central"``, whose
+        diffusion is exact; at h = 1 its hops are the reactions themselves.
     max_states
         Limit on the number of states of a lattice.
     progress
@@ -183,7 +186,7 @@ def fokker_planck(
         raise ArgumentError(f"`scheme` must be one of {', '.join(SCHEMES)}, but is {scheme!r}.")
     spacings = [2**k * spacing for k in (2, 1, 0) if 2**k * spacing <= 1.0] if _is_spacing(spacing) else []
     if not spacings:
-        raise ArgumentError(f"`spacing` must be 1/2, 1/4, 1/8, … down to 1/1024, but is {spacing!r}.")
+        raise ArgumentError(f"`spacing` must be 1, 1/2, 1/4, … down to 1/1024, but is {spacing!r}.")
 
     def solved(h: float) -> tuple[Distribution, ...]:
         chain = lattice(model, round(1.0 / h), scheme)
@@ -199,7 +202,7 @@ def fokker_planck(
 
 
 def _is_spacing(spacing: object) -> bool:
-    return isinstance(spacing, float | int) and FINEST <= spacing <= 0.5 and math.frexp(spacing)[0] == 0.5
+    return isinstance(spacing, float | int) and FINEST <= spacing <= 1.0 and math.frexp(spacing)[0] == 0.5
 
 
 def _coarse(d: Distribution, h: float, model: Model) -> Distribution:
@@ -213,6 +216,8 @@ def _coarse(d: Distribution, h: float, model: Model) -> Distribution:
 
 def _mesh_error(levels: Sequence[Distribution], kind: str = "l1") -> float:
     changes = [fine.distance(coarse, kind) for coarse, fine in pairwise(levels)]
+    if not changes:  # no coarser lattice to compare with: nothing is known
+        return LARGEST_DISTANCE if kind == "l1" else math.inf
     low, high = RATIOS
     ratio = changes[0] / changes[1] if len(changes) > 1 and changes[1] > 0.0 else 2.0
     return changes[-1] / (min(max(ratio, low), high) - 1.0)
@@ -239,4 +244,4 @@ def _romberg(rows: list[list[FloatArray]]) -> tuple[FloatArray, FloatArray]:
         factor, finest = 4.0**power, table[-1]
         table = [(factor * fine - coarse) / (factor - 1.0) for coarse, fine in pairwise(table)]
         changes.append(np.abs(table[-1] - (table[-2] if len(table) > 1 else finest)))
-    return table[-1], changes[0]
+    return table[-1], changes[0] if changes else np.full_like(table[-1], math.inf)
