@@ -42,7 +42,7 @@ class Ranks:
         if kind is not None and not getattr(kind, "on_ranks", True):
             raise BackendError(
                 f"`solver` must work on vectors that are spread over ranks with backend='petsc', but '{kind.name()}' "
-                f"works on matrices of one process; use {', '.join(self.solvers)}, or backend='serial'."
+                f"factorises the matrix in one process; use {', '.join(self.solvers)}, or backend='serial'."
             )
 
     def reachable(self, model: Model, *, steps: int | None = None, max_states: int) -> StateSpace:
