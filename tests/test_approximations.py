@@ -409,3 +409,33 @@ def test_the_command(tmp_path):
     assert {row["method"] for row in record["rows"]} == {"linear-noise", "fokker-planck"}
     assert CliRunner().invoke(main, [*words, "--plot", "picture.doc"]).exit_code == 2
     assert CliRunner().invoke(main, ["approximations", str(file), "--method", "euler"]).exit_code == 2
+
+
+# ---- what a user tried
+
+
+def test_exact_methods_have_no_order_to_fit():
+    chain = network({"X": 0, "Y": 0}, ("0 -> X", "mass_action", 5.0), ("X -> Y", "mass_action", 1.0),
+                    ("Y -> 0", "mass_action", 1.0))  # fmt: skip
+    found = fsp.approximations(chain, 1.0, [1, 2, 4], methods=["linear-noise"], tol=1e-6)
+    assert np.isnan(found.order("linear-noise")).all()
+    assert (found.mean_bounds[..., 0] <= found.cme_mean).all()
+    assert (found.cme_mean <= found.mean_bounds[..., 1]).all()
+
+
+def test_rate_equations_that_run_away_end_in_an_error():
+    with pytest.raises(fsp.ConvergenceError, match="runs away to infinity"):
+        fsp.linear_noise(network({"X": 2}, ("2 X -> 3 X", "mass_action", 1.0)), 1.0)
+
+
+@pytest.mark.parametrize("equation", ["2 X -> 0", "2 X -> X", "3 X -> X"])
+def test_a_state_that_is_approached_like_a_power_of_time_is_no_stable_steady_state(equation):
+    with pytest.raises(fsp.ConvergenceError, match="must reach a stable steady state"):
+        fsp.linear_noise(network({"X": 1}, (equation, "mass_action", 1.0)), None)
+
+
+@pytest.mark.parametrize("volumes", [2, "abc", [], [0.0], [1, float("inf")]])
+def test_volumes_that_are_none_are_refused(volumes):
+    model = network({"X": 0}, ("0 -> X", "mass_action", 1.0), ("X -> 0", "mass_action", 1.0))
+    with pytest.raises(fsp.ArgumentError, match="`volumes` must be positive numbers"):
+        fsp.approximations(model, 1.0, volumes)

@@ -53,6 +53,7 @@ THEORY: dict[str, tuple[int | None, int | None]] = {
 }
 """Powers of 1/V with which errors of means and of variances of concentrations fall."""
 USUAL = ("rate-equations", "linear-noise", "next-order")
+INTEGRATED = 1e-9  # that integration leaves of moments: ten times the tolerance of the differential equations
 WHOLE = 3.0  # errors beyond this many times what the numbers are off by count in fitted powers
 
 
@@ -377,8 +378,10 @@ def approximations(
         factors,
         None if grid is None else tuple(grid.tolist()),
         model.species,
-        cme_mean=np.array([[list(d.mean().values()) for d in row] for row in exact]),
-        cme_variance=np.array([[list(d.variance().values()) for d in row] for row in exact]),
+        cme_mean=np.clip([[list(d.mean().values()) for d in row] for row in exact], *np.moveaxis(mean_bounds, -1, 0)),
+        cme_variance=np.clip(
+            [[list(d.variance().values()) for d in row] for row in exact], *np.moveaxis(variance_bounds, -1, 0)
+        ),
         mean_bounds=mean_bounds,
         variance_bounds=variance_bounds,
         error=np.array([[d.error.total for d in row] for row in exact]),
@@ -391,7 +394,10 @@ def approximations(
 def _checked(
     volumes: Sequence[float], methods: Sequence[str], grid: FloatArray | None
 ) -> tuple[tuple[float, ...], tuple[str, ...]]:
-    factors = tuple(float(v) for v in volumes)
+    try:
+        factors = tuple(map(float, volumes))
+    except (TypeError, ValueError):
+        raise ArgumentError(f"`volumes` must be positive numbers, such as [1, 10], but are {volumes!r}.") from None
     if not factors or not all(0.0 < v < math.inf for v in factors):
         raise ArgumentError(f"`volumes` must be positive numbers, but are {list(volumes)}.")
     unknown = [name for name in methods if name not in METHODS]
@@ -414,7 +420,8 @@ def _bounds(interval: Interval) -> tuple[float, float]:
 
 def _fill(own: Approximated, v: int, found: _Found, exact: Sequence[Distribution]) -> None:
     own.mean[v], own.variance[v] = found.mean, found.variance
-    own.mean_off[v], own.variance_off[v] = found.mean_off, found.variance_off
+    own.mean_off[v] = np.maximum(found.mean_off, INTEGRATED * np.abs(found.mean).max())
+    own.variance_off[v] = np.maximum(found.variance_off, INTEGRATED * np.abs(found.variance).max())
     own.notes.extend([found.note] if found.note else [])
     for k, law in enumerate(found.laws):
         joint = None if isinstance(law, Sequence) else law

@@ -173,6 +173,8 @@ def langevin(
     ...     fsp.Reaction("0 -> X", mass_action=10), fsp.Reaction("X -> 0", mass_action=1)])
     >>> print(fsp.langevin(births, [1.0, 5.0], seed=1))
     """
+    if times is None:
+        raise ArgumentError("`times` must be times >= 0, but is None: paths are sampled at times.")
     check_call(model)
     require_chain(model)
     grid = checked_times(times)

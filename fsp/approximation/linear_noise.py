@@ -53,6 +53,9 @@ LEAST = 1e-12  # of these, absolute, times the largest initial concentration or 
 DOUBLINGS = 60  # of the time in which a steady state is looked for
 NEAR = 1e-3  # relative length of Newton's step from where it is tried
 NEWTON = 20  # steps at most
+SLOWEST = 1e-10  # decay of a stable steady state, of the fastest at the start: less is lost in rounding
+DECAYS = 4.0  # times of the slowest decay in which an exponential approach is told from that of a power, at most 2
+FAR = 1e12  # times the initial values: rate equations beyond run away to infinity
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -276,11 +279,11 @@ class Expansion:
         """Follow the rate equations until Newton's method takes over; return z (s,)."""
         _, J = self._rates(np.zeros(len(self._change)), 0.0)
         t, length, z = 0.0, 1.0 / max(float(np.abs(J).max(initial=0.0)), 1e-9), np.zeros(len(self._change))
-        flow = partial(self._flow)
+        flow, slowest = partial(self._flow), SLOWEST * float(np.abs(J).max(initial=0.0))
         for _ in range(DOUBLINGS):
             z = self._integrated(flow, z, t, np.array([t + length]))[-1]
             t, length = t + length, 2.0 * length
-            found = self._newton(z)
+            found = self._newton(z, max(DECAYS / t, slowest))
             if found is not None:
                 return found
         raise ConvergenceError(
@@ -292,12 +295,15 @@ class Expansion:
         slope: FloatArray = self._change @ self._f(self._concentrations(z), t)[0]
         return slope
 
-    def _newton(self, start: FloatArray) -> FloatArray | None:
-        """Return the stable steady state close to `start` (s,), None where there is none."""
+    def _newton(self, start: FloatArray, slowest: float) -> FloatArray | None:
+        """Return the stable steady state close to `start` (s,), decaying at least so fast; None where there is none.
+
+        Where a state is approached like a power of time, as by 2 A -> 0, the slowest rate times the time is at most 2.
+        """
         z, scale = start, 1.0 + np.abs(self._concentrations(start)).max()
         for k in range(NEWTON):
             f, J = self._rates(z, 0.0)
-            if not np.isfinite(J).all() or not np.linalg.eigvals(J).real.max(initial=-1.0) < 0.0:
+            if not np.isfinite(J).all() or not np.linalg.eigvals(J).real.max(initial=-np.inf) < -slowest:
                 return None
             step = -np.linalg.solve(J, self._change @ f[0])
             if k == 0 and not np.abs(step).max(initial=0.0) <= NEAR * scale:
@@ -312,11 +318,20 @@ class Expansion:
         if times[-1] == t0:
             return start[None, :]
         atol = LEAST * max(1.0, float(np.abs(self._origin).max()))
-        done = solve_ivp(slope, (t0, float(times[-1])), start, "LSODA", t_eval=times, rtol=TOLERANCE, atol=atol)
-        if not done.success or not np.isfinite(done.y).all():
+        far = FAR * (1.0 + float(np.abs(start).max()) + float(np.abs(self._origin).max()))
+
+        def runs_away(_: float, v: FloatArray) -> float:
+            return far - float(np.abs(v).max())
+
+        runs_away.terminal = True  # type: ignore[attr-defined]
+        with np.errstate(over="ignore", invalid="ignore"):
+            done = solve_ivp(
+                slope, (t0, float(times[-1])), start, "LSODA", t_eval=times, rtol=TOLERANCE, atol=atol, events=runs_away
+            )
+        if done.status != 0 or not np.isfinite(done.y).all():
             raise ConvergenceError(
                 f"Expansion of '{self._model.name}' must have a solution up to t = {times[-1]:g}, but the integration "
-                f"ended: {done.message}"
+                f"ended: {'it runs away to infinity' if done.status == 1 else done.message}"
             )
         found: FloatArray = done.y.T
         return found
