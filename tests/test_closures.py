@@ -29,6 +29,17 @@ def test_linear_networks_need_none(closure):
     np.testing.assert_allclose(settled.covariances, steady.covariance(), rtol=1e-6)
 
 
+@pytest.mark.parametrize("closure", CLOSURES)
+@pytest.mark.parametrize("rate", [10.0, 60.0, 1e4])
+def test_immigration_and_death_in_closed_form(closure, rate):
+    """Variances are differences of numbers that are 10,000 times as large."""
+    model = network({"X": 50}, ("0 -> X", "mass_action", rate), ("X -> 0", "mass_action", 1.0))
+    found, left = fsp.moment_closure(model, 1.0, closure), math.exp(-1.0)
+    born = rate * (1 - left)
+    assert found.means[0, 0] == pytest.approx(born + 50 * left, rel=1e-11)
+    assert found.covariances[0, 0, 0] == pytest.approx(born + 50 * left * (1 - left), rel=1e-9)
+
+
 @pytest.mark.parametrize("order", [2, 3])
 def test_the_poisson_closure_is_exact_for_a_poisson_law(order):
     """Complex balanced at 10: x of X -> 2 X against pairs."""

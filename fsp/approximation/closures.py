@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 CLOSURES = {"normal": (2, 2), "zero-cumulant": (3, 6), "poisson": (2, 6), "log-normal": (2, 2)}
 """The order that each closure has by default, and at most."""
 
-TOLERANCE = 1e-10  # relative, of the ordinary differential equations
+TOLERANCE = 1e-13  # relative, of moments, as variances are differences of large ones
 NEGATIVE = 1e-6  # of 1 + mean²: a variance below minus this is no rounding
 MOST_EVALUATIONS = 20_000  # of the equations
 DOUBLINGS = 40  # of the time after which moments must have settled
@@ -224,7 +224,7 @@ class _Equations:
         negative.terminal = True  # type: ignore[attr-defined]
         with np.errstate(all="ignore"):
             done = solve_ivp(
-                self._slope, (t, end), v, "LSODA", events=negative, rtol=TOLERANCE, atol=1e-12 * (1.0 + np.abs(v).max())
+                self._slope, (t, end), v, "LSODA", events=negative, rtol=TOLERANCE, atol=1e-12 * (1.0 + np.abs(v))
             )
         last = done.y[:, -1]
         if done.status == 1:
