@@ -31,7 +31,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -279,7 +278,7 @@ class Expansion:
         """Follow the rate equations until Newton's method takes over; return z (s,)."""
         _, J = self._rates(np.zeros(len(self._change)), 0.0)
         t, length, z = 0.0, 1.0 / max(float(np.abs(J).max(initial=0.0)), 1e-9), np.zeros(len(self._change))
-        flow, slowest = partial(self._flow), SLOWEST * float(np.abs(J).max(initial=0.0))
+        flow, slowest = self._flow, SLOWEST * float(np.abs(J).max(initial=0.0))
         for _ in range(DOUBLINGS):
             z = self._integrated(flow, z, t, np.array([t + length]))[-1]
             t, length = t + length, 2.0 * length
