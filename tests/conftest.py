@@ -25,5 +25,5 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 @pytest.fixture
 def rng(request):
-    """Give a generator that each test has for itself, whatever the order of the tests."""
-    return np.random.default_rng(zlib.crc32(request.node.nodeid.encode()))
+    """Give a generator that each test has for itself, whatever the order of the tests and the folder of the file."""
+    return np.random.default_rng(zlib.crc32(f"{request.path.name}::{request.node.name}".encode()))

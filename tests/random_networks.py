@@ -138,3 +138,13 @@ def as_model(network: dict[str, Any]) -> Any:
     return fsp.Model(
         species=network["species"], reactions=[fsp.Reaction(**reaction) for reaction in network["reactions"]]
     )
+
+
+@st.composite
+def birth_death(draw):
+    """Draw rates of a birth-death chain with at most linear births and at least as fast deaths, as formulas."""
+    number = st.sampled_from([0.1, 0.3, 1.0, 2.5, 7.0])
+    a, b, c, d = (draw(number) for _ in range(4))
+    births = draw(st.sampled_from([f"{a}", f"{a} + {b}*X/({c} + X)", f"{a} + {b}/(1 + (X/{c})^3)", f"{a} + 0.3*{d}*X"]))
+    deaths = draw(st.sampled_from([f"{d}*X", f"{d}*X + {b}*X*(X - 1)", f"{d}*X + {c}*X/({a} + X)"]))
+    return births, deaths, draw(st.integers(0, 12)), draw(st.sampled_from([1e-2, 1e-5, 1e-9]))

@@ -2,8 +2,8 @@
 reports.
 
 The reference is `scipy.linalg.expm` of the small dense generator whose last states are the sinks, or a closed form.
-Contracts are functions of a `Binder`, which makes the generators, and of a solver; tests/test_solvers.py calls them in
-one process and tests/mpi/test_solvers.py on ranks.
+Contracts are functions of a `Binder`, which makes the generators, and of a solver; tests/solvers/test_solvers.py calls
+them in one process and tests/mpi/test_solvers.py on ranks.
 """
 
 from __future__ import annotations

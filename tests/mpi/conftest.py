@@ -1,4 +1,4 @@
-"""Tests that all ranks run together; tests/test_mpi.py starts them under mpirun.
+"""Tests that all ranks run together; tests/petsc/test_mpi.py starts them under mpirun.
 
 Every rank runs the same tests in the same order on the same random numbers.  A test that fails on a rank ends the job.
 """

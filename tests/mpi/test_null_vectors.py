@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from mpi_networks import random_network, toggle
 from scipy import stats
-from test_stationary import CASES
+from stationary_cases import CASES
 from written_networks import network
 
 import fsp

@@ -7,7 +7,6 @@ import pickle
 from dataclasses import replace
 from fractions import Fraction
 from math import comb
-from pathlib import Path
 
 import exact
 import numpy as np
@@ -15,6 +14,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from random_networks import as_model, networks
+from references import MODELS
 from scipy.linalg import expm
 from written_networks import network
 
@@ -33,7 +33,6 @@ from fsp.moments.rates import rates
 from fsp.moments.terms import in_falling_powers
 from fsp.output.records import answer_record
 
-MODELS = Path(__file__).parent / "models"
 CHECKED = 200  # states at which an inequality is tried
 
 

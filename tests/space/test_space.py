@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import tracemalloc
 from math import comb, inf, nan
-from pathlib import Path
 
 import naive
 import numpy as np
@@ -13,6 +12,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from random_networks import NAMES, as_model, closed_networks, networks, open_networks
+from references import MODELS
 
 import fsp
 from fsp import Model, Reaction, StateSpace, StateSpaceError
@@ -22,7 +22,6 @@ from fsp.space.constraints import as_constraints
 from fsp.space.encoding import build_encoding
 from fsp.space.runs import KeyRuns
 
-MODELS = Path(__file__).parent / "models"
 FAR = [0, 2**15 - 3, 2**16 - 2, 2**20 - 3, 2**30, 2**31 - 40]  # close below the widths of bit fields
 
 

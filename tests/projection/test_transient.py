@@ -6,7 +6,6 @@ The true error is taken over all states: what is exact but not stored counts too
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import exact
 import numpy as np
@@ -14,12 +13,12 @@ import pytest
 from exact_cases import CASES, FINITE, Case, decay, errors, immigration_death, isomerization, solve
 from hypothesis import given, settings
 from random_networks import as_model, networks, open_networks
+from references import MODELS
 from written_networks import network
 
 import fsp
 from fsp.projection.growth import SUSPECT_GROWTHS
 
-MODELS = Path(__file__).parent / "models"
 SOLVERS = ["uniformization", "krylov", "chebyshev", "implicit"]
 solvers = pytest.mark.parametrize("solver", [*SOLVERS, "auto"])
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import mpmath
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from references import MODELS
 from scipy import sparse
 from written_networks import network
 
@@ -17,8 +16,6 @@ from fsp.chains import localisation, multilevel, null_vectors
 from fsp.chains.chain import Chain
 from fsp.chains.classes import close_leaks
 from fsp.chains.null_vectors import METHODS, null_vector
-
-MODELS = Path(__file__).parent / "models"
 
 
 def generator_of(rates):

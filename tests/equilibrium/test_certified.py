@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 import warnings
 from fractions import Fraction
-from pathlib import Path
 
 import exact
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from random_networks import as_model, open_networks
+from random_networks import as_model, birth_death, open_networks
+from references import MODELS
 from scipy import sparse
-from test_stationary import CASES, ESCAPING, true_error
+from stationary_cases import CASES, ESCAPING, true_error
 from written_networks import network
 
 import fsp
@@ -24,7 +24,6 @@ from fsp.model.structure import echelon, producible, same_lattice
 from fsp.moments import lyapunov, quadratic
 from fsp.moments.lyapunov import NoDriftCondition, drift_condition
 
-MODELS = Path(__file__).parent / "models"
 KNOWN = 1e-13  # relative error of the closed forms
 TANDEM = network(
     {"X": 0, "Y": 0},
@@ -101,16 +100,6 @@ def test_queues_in_series_with_a_function_that_the_user_gives():
 def test_functions_that_cannot_serve_are_refused(text):
     with pytest.raises(fsp.ArgumentError, match="lyapunov"):
         fsp.stationary(TANDEM, 1e-3, lyapunov=text)
-
-
-@st.composite
-def birth_death(draw):
-    """Draw rates of a birth-death chain with at most linear births and at least as fast deaths, as formulas."""
-    number = st.sampled_from([0.1, 0.3, 1.0, 2.5, 7.0])
-    a, b, c, d = (draw(number) for _ in range(4))
-    births = draw(st.sampled_from([f"{a}", f"{a} + {b}*X/({c} + X)", f"{a} + {b}/(1 + (X/{c})^3)", f"{a} + 0.3*{d}*X"]))
-    deaths = draw(st.sampled_from([f"{d}*X", f"{d}*X + {b}*X*(X - 1)", f"{d}*X + {c}*X/({a} + X)"]))
-    return births, deaths, draw(st.integers(0, 12)), draw(st.sampled_from([1e-2, 1e-5, 1e-9]))
 
 
 @settings(max_examples=25)

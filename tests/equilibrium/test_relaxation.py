@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import mpmath
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
+from launcher import ROOT
 from random_networks import as_model, open_networks
+from references import MODELS
 from scipy import sparse
 from written_networks import network
 
 import fsp
 from fsp.chains import modes
 from fsp.command.main import main
-
-MODELS = Path(__file__).parent / "models"
 
 
 def immigration_death(birth=12.0, death=0.8):
@@ -366,7 +365,7 @@ def test_bad_numbers_of_modes_are_refused(n_modes):
 
 
 def test_the_command_prints_modes():
-    example = Path(__file__).parents[1] / "examples" / "toggle_switch.ant"
+    example = ROOT / "examples" / "toggle_switch.ant"
     shown = CliRunner().invoke(main, ["relaxation", str(example), "--modes", "2"])
     assert shown.exit_code == 0
     assert shown.output.count("relaxation time") == 2

@@ -9,7 +9,7 @@ import exact
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from test_certified import birth_death
+from random_networks import birth_death
 from written_networks import network
 
 import fsp

@@ -2,11 +2,11 @@
 
 import json
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from launcher import ROOT
 
 import fsp
 from fsp.command.main import main
@@ -17,7 +17,7 @@ from fsp.verification.cases import find_cases, read_case
 from fsp.verification.suite import AGREES, DIFFERS, NO_CME, OPEN, run_case, run_suite
 from fsp.verification.suite_simulator import run_simulator, suite_criterion
 
-CASES = Path(__file__).parent / "stochastic_suite"
+CASES = ROOT / "tests" / "stochastic_suite"
 SLOW = {"00007"}  # more than 100,000 states; all cases are in the benchmarks
 
 

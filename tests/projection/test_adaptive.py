@@ -6,7 +6,6 @@ References are closed forms, or uniformization in plain numpy on a space that no
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import exact
 import numpy as np
@@ -16,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive import uniformized
 from random_networks import as_model, moving_packets
+from references import MODELS
 from written_networks import network
 
 import fsp
@@ -27,7 +27,6 @@ from fsp.projection.thresholds import Thresholds
 from fsp.solvers import Magnus
 from fsp.space.processes import SINGLE_PROCESS
 
-MODELS = Path(__file__).parent / "models"
 LADDER = [10.0**-digits for digits in range(2, 11)]
 cases = pytest.mark.parametrize("name", CASES)
 

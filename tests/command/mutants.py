@@ -1,0 +1,38 @@
+"""Sabotages of `fsp/command/`; tests/mutants.py tries them."""
+
+from mutants import mutant
+
+MUTANTS = [
+    mutant(
+        "one-name-set-twice",
+        "command/options.py",
+        "        seen.add(name)",
+        "        seen.add(text)",
+        "arguments",
+        only="words",
+    ),
+    mutant(
+        "signal-without-its-status",
+        "command/solve.py",
+        "SystemExit(128 + (stop.signal or signal.SIGINT))",
+        "SystemExit(1)",
+        "resume",
+        only="signal_ends",
+    ),
+    mutant(
+        "every-rank-does-all",
+        "command/exits.py",
+        "or n_ranks_started() == 1:\n        return",
+        "or n_ranks_started() > 0:\n        return",
+        "mpi",
+        only="one_process_is_refused",
+    ),
+    mutant(
+        "finished-sweeps-replaced",
+        "command/solve.py",
+        'if kind == "sweep" or not there.complete:',
+        "if not there.complete:",
+        "cli",
+        only="computed_again",
+    ),
+]
