@@ -30,9 +30,10 @@ if TYPE_CHECKING:
         StateSpaceError,
         ToleranceWarning,
     )
+    from fsp.formats import load
     from fsp.generator import Generator
     from fsp.jobs.sweep import sweep
-    from fsp.model import Event, Model, Reaction, load
+    from fsp.model import Event, Model, Reaction
     from fsp.output import pictures as plot  # noqa: F401
     from fsp.output.storage import read
     from fsp.projection.progress import Progress
@@ -88,7 +89,7 @@ _HOMES = {
     "fokker_planck": "fsp.approximation.fokker_planck",
     "langevin": "fsp.approximation.langevin",
     "linear_noise": "fsp.approximation.linear_noise",
-    "load": "fsp.model",
+    "load": "fsp.formats",
     "moment_closure": "fsp.approximation.closures",
     "plot": "fsp.output.pictures",
     "read": "fsp.output.storage",

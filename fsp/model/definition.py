@@ -30,11 +30,9 @@ from fsp.model.tree import (
     substitute,
     symbols,
 )  # fmt: skip
-from fsp.model.values import Value, read_value
+from fsp.model.values import LARGEST_COUNT, Value, nearest_whole, read_value
 
 Law = Expression | Callable[..., Any]
-
-LARGEST_COUNT = 2**53  # propensities are computed in doubles, which hold whole numbers up to this
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,17 +196,17 @@ def initial_counts(species: Mapping[str, Expression], resolved: Mapping[str, Exp
 def whole_count(value: Expression, what: str) -> int:
     """Return a count as int, or raise a `ModelError` if it is not a whole number from 0 to 2⁵³."""
     number = value.value if isinstance(value, Number) else math.nan
-    count = round(number) if math.isfinite(number) else -1
-    if count > LARGEST_COUNT:
+    if number > LARGEST_COUNT:
         raise ModelError(
             f"{what} must be at most {LARGEST_COUNT:,}, up to which doubles hold whole numbers, but is {number:.12g}."
         )
-    if count < 0 or abs(number - count) > 1e-9 * max(1, count):
+    count = float(nearest_whole(np.array(number)))
+    if not count >= 0.0:
         raise ModelError(
             f"{what} must be a whole number of molecules, 0 or more, but is {number:.12g}; "
             "a master equation counts molecules."
         )
-    return count
+    return int(count)
 
 
 def read_initial(initial: Mapping[Any, float], n_species: int) -> dict[tuple[int, ...], float]:

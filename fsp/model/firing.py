@@ -17,6 +17,7 @@ from fsp.errors import ModelError
 from fsp.model.event import Event
 from fsp.model.program import Program, compiled
 from fsp.model.triggers import Moment, Trigger, check_roots, read_trigger
+from fsp.model.values import LARGEST_COUNT, nearest_whole
 
 MOST_ROUNDS = 1000  # of events after each other, beyond which a chain is taken for endless
 MOST_TIED = 5  # events whose orders are all tried
@@ -93,9 +94,8 @@ class Rules:
     def _checked(self, e: int, column: int, program: Program, columns: Mapping[str, FloatArray], t: float) -> Any:
         value = np.asarray(program(columns, np.float64(t)), dtype=np.float64)
         is_count = column < len(self.species)
-        whole = np.round(value) if is_count else value
-        close = np.abs(value - whole) <= 1e-9 * np.maximum(1.0, np.abs(whole))
-        good = (close & (whole >= 0.0) & (whole <= 2.0**53)) if is_count else np.isfinite(value)
+        whole = nearest_whole(value) if is_count else value
+        good = (whole >= 0.0) & (whole <= LARGEST_COUNT) if is_count else np.isfinite(value)
         if not good.all():
             shown = np.broadcast_to(value, next(iter(columns.values())).shape)
             row = int(np.flatnonzero(~np.broadcast_to(good, shown.shape))[0])

@@ -7,11 +7,26 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 
+from fsp.arithmetic import UNIT_ROUNDOFF
+from fsp.arrays import FloatArray
 from fsp.errors import ModelError
 from fsp.model.formula import FunctionDefinition, parse
 from fsp.model.tree import Expression, Number
 
 Value = float | str | Expression
+
+LARGEST_COUNT = 2**53  # propensities are computed in doubles, which hold whole numbers up to this
+_DIGITS = 1e-9  # relative: of values that a file gives with ten digits
+_PART = 1e-6  # of a molecule: more than that is a part of one, and no rounding of many
+
+
+def nearest_whole(values: FloatArray) -> FloatArray:
+    """Return the whole number that each value is within rounding of, NaN where there is none; only 0 itself is 0."""
+    whole = np.round(values)
+    size = np.abs(whole)
+    with np.errstate(invalid="ignore"):
+        close = np.abs(values - whole) <= np.minimum(_DIGITS * size, _PART + 16 * UNIT_ROUNDOFF * size)
+    return np.where(close, whole, np.nan)
 
 
 def read_value(

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.errors import ArgumentError
-from fsp.model import Model, load
-from fsp.model.sbml_writer import write_sbml
+from fsp.formats import load
+from fsp.formats.sbml_writer import write_sbml
+from fsp.model import Model
 from fsp.model.times import checked_times
 from fsp.processes import plain_start
 from fsp.sampling.command_line import Command

@@ -24,7 +24,7 @@ from fsp.distribution import bounds as bounds_of
 from fsp.distribution.text import round_up, table
 from fsp.doors import transient
 from fsp.errors import FSPError, ModelError, ToleranceWarning
-from fsp.model import load
+from fsp.formats import load
 from fsp.verification.cases import STATISTICS, Case, chosen_cases, read_case
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import pytest
 from references import MODELS
 
 import fsp
-from fsp.model.sbml import read_sbml
-from fsp.model.sbml_writer import write_sbml
+from fsp.formats.sbml import read_sbml
+from fsp.formats.sbml_writer import write_sbml
 from fsp.sampling.packages import PACKAGES
 from fsp.sampling.simulators import open_simulator, seeds_of
 

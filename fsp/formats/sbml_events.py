@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from fsp.errors import ModelError
+from fsp.formats.sbml_parts import Parts, each, is_concentration
 from fsp.model.event import Event
-from fsp.model.sbml_parts import Parts, each, is_concentration
 from fsp.model.tree import Expression, Number, Symbol, call
 
 Element = Any  # libsbml has no types

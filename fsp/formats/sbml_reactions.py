@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from fsp.errors import ModelError
+from fsp.formats.sbml_parts import Element, Parts, each
 from fsp.model.definition import resolve
 from fsp.model.reaction import Reaction, Stoichiometry, net_change
-from fsp.model.sbml_parts import Element, Parts, each
 from fsp.model.tree import Expression, Number, Symbol, call, substitute, symbols
+from fsp.model.values import nearest_whole
 
 
 def read_reactions(parts: Parts, model: Element) -> tuple[list[Reaction], list[Expression]]:
@@ -130,12 +134,12 @@ def _check_changeable(reaction: Element, reference: Element, species: Any, parts
 
 def _whole(tree: Expression, reaction: Element, reference: Element) -> int:
     value = tree.value if isinstance(tree, Number) else float("nan")
-    count = round(value) if abs(value) < float("inf") else 0
-    if not abs(value - count) <= 1e-9 * max(1.0, abs(value)):
+    count = float(nearest_whole(np.array(value)))
+    if math.isnan(count):
         varies = "" if isinstance(tree, Number) else ", which is no constant"
         given = f"{value:g}" if isinstance(tree, Number) else f"a formula of {', '.join(sorted(symbols(tree)))}"
         raise ModelError(
             f"Stoichiometry of '{reference.getSpecies()}' in reaction '{reaction.getId()}' must be a whole "
             f"number, but is {given}{varies}."
         )
-    return count
+    return int(count)

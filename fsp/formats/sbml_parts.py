@@ -12,11 +12,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from fsp.errors import ModelError
 from fsp.model.definition import resolve
 from fsp.model.event import Event
 from fsp.model.formula import FunctionDefinition, from_ast
 from fsp.model.tree import Expression, Number, Symbol, at_time, call, depends_on_time, substitute, symbols
+from fsp.model.values import nearest_whole
 
 Element = Any  # libsbml has no types
 
@@ -180,6 +183,6 @@ def _hold_fixed(parts: Parts, model: Element) -> None:
             continue
         amount = _at_start(parts, parts.species[name])
         value = substitute(amount, resolve(parts.parameters))
-        if isinstance(value, Number) and abs(value.value - round(value.value)) > 1e-9 * abs(value.value):
+        if isinstance(value, Number) and np.isnan(nearest_whole(np.array(value.value))):
             parts.parameters[name] = amount
             del parts.species[name]

@@ -11,13 +11,13 @@ import re
 from typing import Any
 
 from fsp.errors import ModelError
+from fsp.formats.sbml_events import assigned_by_events, read_events
+from fsp.formats.sbml_parts import Parts, each, read_formulas, read_species, read_values, refuse_missing
+from fsp.formats.sbml_reactions import read_reactions
 from fsp.model.definition import Definition
 from fsp.model.formula import FunctionDefinition, define_functions
 from fsp.model.libraries import one_at_a_time
 from fsp.model.model import Model
-from fsp.model.sbml_events import assigned_by_events, read_events
-from fsp.model.sbml_parts import Parts, each, read_formulas, read_species, read_values, refuse_missing
-from fsp.model.sbml_reactions import read_reactions
 
 Element = Any  # libsbml has no types
 

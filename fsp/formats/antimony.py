@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fsp.errors import BackendError, ModelError
+from fsp.formats.sbml import read_sbml
 from fsp.model.libraries import one_at_a_time
 from fsp.model.model import Model
-from fsp.model.sbml import read_sbml
 
 MOST_OPERATORS = 10_000  # in a statement: the library's time grows with their square, 3 s for this many
 MOST_PARENTHESES = 500  # within each other: the library's time grows with their square, and 3,000 take 4 s

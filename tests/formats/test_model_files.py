@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fsp.errors import ModelError, ModelFileNotFoundError
-from fsp.model import load
+from fsp.formats import load
 
 L3 = 'xmlns="http://www.sbml.org/sbml/level3/version2/core" level="3" version="2"'
 L2 = 'xmlns="http://www.sbml.org/sbml/level2/version4" level="2" version="4"'
@@ -313,6 +313,23 @@ def test_nested_functions(read):
         Reactions=[reaction("r", ["X"], [], apply("times", apply("<ci>outer</ci>", 1, "X"), "X"))],
     )
     assert rates(model, [3]) == [[3 * 31.0]]
+
+
+@pytest.mark.parametrize("tiny", ["1e-10", "1e-11", "1.66054e-24"])
+def test_nothing_is_taken_for_zero(read, tiny):
+    """An amount, a stoichiometry or a conversion factor next to zero is refused as 0.4 is."""
+    change = [reaction("r", ["X"], [reference("Y", tiny)], law="X")]
+    with pytest.raises(ModelError, match=f"'X' must be a whole number of molecules, 0 or more, but is {tiny}"):
+        read(Species=[species("X", tiny)], Reactions=[reaction("r", ["X"], law="X")])
+    with pytest.raises(ModelError, match=r"'Y' in reaction 'r' must be a whole number"):
+        read(Species=[species("X", "5"), species("Y")], Reactions=change)
+    with pytest.raises(ModelError, match=r"'X' in reaction 'r' must be a whole number"):
+        read(
+            attributes='conversionFactor="f"',
+            Parameters=[parameter("f", tiny)],
+            Species=[species("X", "5")],
+            Reactions=[reaction("r", ["X"], law="X")],
+        )
 
 
 def test_stoichiometries(read):
@@ -685,7 +702,8 @@ def test_antimony_sums_and_products_of_many_terms(read):
 
 IN_THREADS = """
 import sys, threading
-from fsp.model import Model, Reaction, load
+from fsp.formats import load
+from fsp.model import Model, Reaction
 from fsp.errors import ModelError
 
 wrong = []

@@ -43,11 +43,11 @@ def load(path: str | Path, /, **parameters: float | str) -> Model:
     suffix = file.suffix.lower()
     is_sbml = suffix in _SBML or (suffix not in _ANTIMONY and text.lstrip().startswith("<"))
     if is_sbml:
-        from fsp.model.sbml import read_sbml
+        from fsp.formats.sbml import read_sbml
 
         model = read_sbml(text, file.name)
     else:
-        from fsp.model.antimony import read_antimony
+        from fsp.formats.antimony import read_antimony
 
         model = read_antimony(text, file)
     return model.with_parameters(parameters) if parameters else model
