@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         ModelError,
         OutputError,
         StateSpaceError,
+        ModelWarning,
         ToleranceWarning,
     )
     from fsp.formats import load
@@ -83,6 +84,7 @@ _HOMES = {
     "StateSpaceError": "fsp.errors",
     "Summary": "fsp.verification.samples",
     "Sweep": "fsp.distribution",
+    "ModelWarning": "fsp.errors",
     "ToleranceWarning": "fsp.errors",
     "approximations": "fsp.approximation.approximations",
     "compare": "fsp.approximation.comparison",
@@ -139,6 +141,7 @@ __all__ = [
     "StateSpaceError",
     "Summary",
     "Sweep",
+    "ModelWarning",
     "ToleranceWarning",
     "Uniformization",
     "approximations",

@@ -59,3 +59,7 @@ class FormatWarning(UserWarning):
 
 class ToleranceWarning(UserWarning):
     """An answer is returned whose error bound is larger than the tolerance asked for."""
+
+
+class ModelWarning(UserWarning):
+    """Something that a model file says was not followed, or something that it leaves out was taken for granted."""

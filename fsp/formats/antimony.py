@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fsp.errors import BackendError, ModelError
-from fsp.formats.sbml import read_sbml
+from fsp.formats.sbml import Finish, as_it_stands, read_sbml
 from fsp.model.libraries import one_at_a_time
 from fsp.model.model import Model
 
@@ -26,8 +26,8 @@ _OPERATOR = re.compile(r"[-+*/^&|<>=]")
 
 
 @one_at_a_time
-def read_antimony(text: str, path: Path) -> Model:
-    """Read Antimony text."""
+def read_antimony(text: str, path: Path, finish: Finish = as_it_stands) -> Model:
+    """Read Antimony text; `finish` makes the model of what it says."""
     try:
         import antimony
     except ImportError as error:
@@ -40,7 +40,7 @@ def read_antimony(text: str, path: Path) -> Model:
         reason = " ".join(antimony.getLastError().split()).removeprefix("Error in ")
         raise ModelError(f"Antimony file '{path.name}' must be well formed, but has an error in {reason}")
     sbml = antimony.getSBMLString(antimony.getMainModuleName())
-    return read_sbml(sbml, path.name)
+    return read_sbml(sbml, path.name, finish)
 
 
 def _check(text: str, path: Path, importers: tuple[Path, ...]) -> None:

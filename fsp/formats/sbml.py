@@ -8,12 +8,14 @@ stands.  What a jump process of reactions cannot express is refused by name.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from fsp.errors import ModelError
 from fsp.formats.sbml_events import assigned_by_events, read_events
 from fsp.formats.sbml_parts import Parts, each, read_formulas, read_species, read_values, refuse_missing
 from fsp.formats.sbml_reactions import read_reactions
+from fsp.formats.units import Units, read_units
 from fsp.model.definition import Definition
 from fsp.model.formula import FunctionDefinition, define_functions
 from fsp.model.libraries import one_at_a_time
@@ -37,9 +39,17 @@ _RULES = {
 }
 
 
+Finish = Callable[[Definition, Units], Model]
+
+
+def as_it_stands(definition: Definition, _: Units) -> Model:
+    """Make a model of a file whose amounts are counts and whose laws are propensities."""
+    return Model.of_definition(definition)
+
+
 @one_at_a_time
-def read_sbml(text: str, source: str) -> Model:
-    """Read SBML text."""
+def read_sbml(text: str, source: str, finish: Finish = as_it_stands) -> Model:
+    """Read SBML text; `finish` makes the model of what it says."""
     document = _document(text, source)
     model = document.getModel()
     _refuse_rules(model)
@@ -55,7 +65,7 @@ def read_sbml(text: str, source: str) -> Model:
     reactions, laws = read_reactions(parts, model)
     events = read_events(parts, model)
     refuse_missing(parts, laws, events)
-    read = Model.of_definition(
+    read = finish(
         Definition(
             name=model.getId() or model.getName() or source,
             time_unit=_time_unit(model),
@@ -66,7 +76,8 @@ def read_sbml(text: str, source: str) -> Model:
             initial=None,
             events=events,
             held=frozenset(parts.assignments) & frozenset(parts.parameters) - frozenset(parts.rules),
-        )
+        ),
+        read_units(model),
     )
     _check_consistency(document, source)  # last, since what is refused above says more of the way out
     return read

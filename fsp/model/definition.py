@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fsp.errors import ModelError
+from fsp.model.conversion import NOT_CONVERTED, Conversion
 from fsp.model.event import Event, read_events
 from fsp.model.formula import CONSTANTS, FunctionDefinition, is_name, parse_functions
 from fsp.model.reaction import Reaction, mass_action_law
@@ -50,6 +51,7 @@ class Definition:
     events: tuple[Event, ...] = ()  # all with names, read
     # parameters whose formulas hold at the start only: what an event assigns does not change them
     held: frozenset[str] = frozenset()
+    conversion: Conversion = NOT_CONVERTED
 
 
 def read_definition(
@@ -184,13 +186,24 @@ def _ordered(trees: Mapping[str, Expression], what: str) -> list[str]:
         raise ModelError(f"{what} must not depend on themselves, but {circle} is a circle.") from None
 
 
+def initial_amounts(definition: Definition) -> dict[str, float]:
+    """Return the initial amount of each species, which need not be whole; NaN where it has none."""
+    found = _initial(definition.species, resolve(definition.parameters))
+    return {name: tree.value if isinstance(tree, Number) else math.nan for name, tree in found.items()}
+
+
 def initial_counts(species: Mapping[str, Expression], resolved: Mapping[str, Expression]) -> tuple[int, ...]:
     """Return the initial count of each species."""
+    found = _initial(species, resolved)
+    return tuple(whole_count(found[name], f"Initial count of '{name}'") for name in species)
+
+
+def _initial(species: Mapping[str, Expression], resolved: Mapping[str, Expression]) -> dict[str, Expression]:
     trees = {name: at_time(substitute(tree, resolved), 0.0) for name, tree in species.items()}
     counts: dict[str, Expression] = {}
     for name in _ordered(trees, "Initial counts"):
         counts[name] = bounded(substitute(trees[name], counts), f"Initial count of '{name}'")
-    return tuple(whole_count(counts[name], f"Initial count of '{name}'") for name in species)
+    return {name: counts[name] for name in species}
 
 
 def whole_count(value: Expression, what: str) -> int:

@@ -23,6 +23,7 @@ def describe(model: Network, definition: Definition) -> str:
     lines += _section("Parameters", _parameter_rows(model, definition))
     lines += _section("Reactions", _reaction_rows(model, definition))
     lines += _section("Events", [[f"{event.name}:", event_text(event)] for event in model.events])
+    lines += _section("Made of the file", [[text] for text in str(definition.conversion).splitlines()])
     lines += _section("Conservation laws", [[text] for text in law_texts(model)])
     return "\n".join([*lines, "", _finite_text(model)])
 

@@ -11,6 +11,7 @@ from fsp.arrays import FloatArray, IntArray
 from fsp.errors import ModelError
 from fsp.model import definition as define
 from fsp.model.compiled import Compiled, Fingerprint, compile_definition
+from fsp.model.conversion import Conversion
 from fsp.model.definition import Definition
 from fsp.model.describe import describe
 from fsp.model.event import Event
@@ -97,6 +98,11 @@ class Model(Network):
     @cached_property
     def _fingerprint(self) -> Fingerprint:
         return self._compiled.fingerprint or fingerprint(self._compiled)
+
+    @property
+    def conversion(self) -> Conversion:
+        """What was made of the model file so that its species are counted; false where nothing was."""
+        return self._compiled.definition.conversion
 
     def describe(self) -> str:
         """Return the model as text: species, parameters, reactions, conservation laws, finite or not."""

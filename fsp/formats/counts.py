@@ -1,0 +1,229 @@
+"""Concentrations to counts: N = s a molecules for an amount a of the file, propensities s law(N/s).
+
+A kinetic law is extent per time in the units of the file.  With s molecules in a unit of amount, a reaction that
+takes place v times per time in those units is s v reactions of molecules: the law keeps its value at the same
+concentrations.  Where a law is mass action, κ ∏ a_i^(n_i) of n_i reactants each, the propensity is κ s^(1 − Σ n_i)
+∏ N_i (N_i − 1) … (N_i − n_i + 1), of which the law is the limit of many molecules.
+
+References
+----------
+T. G. Kurtz, J. Chem. Phys. 57 (1972) 2976, doi:10.1063/1.1678692.
+D. T. Gillespie, J. Comput. Phys. 22 (1976) 403, doi:10.1016/0021-9991(76)90041-3.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from fsp.errors import ArgumentError, ModelError
+from fsp.formats.units import AVOGADRO, Units
+from fsp.model.conversion import Conversion
+from fsp.model.definition import Definition, Law, initial_amounts, replaced, resolve
+from fsp.model.event import Event
+from fsp.model.tree import Expression, Number, Symbol, call, substitute
+from fsp.model.values import LARGEST_COUNT, nearest_whole
+
+ROUNDINGS = ("nearest", "mean", "poisson")
+FORMS = "auto, as-is, volume=1fL or omega=100"
+MOST_STATES = 100_000  # that a start is spread over: more are no start but a space
+_TAIL = 1e-15  # of each Poisson law of the start that is left out on either side
+
+_PREFIX = {"": 1.0, "m": 1e-3, "u": 1e-6, "µ": 1e-6, "n": 1e-9, "p": 1e-12, "f": 1e-15, "a": 1e-18}
+_VOLUME = re.compile(r"([0-9.]+(?:e[-+]?[0-9]+)?)\s*(?:([munpfaµ]?)l|([munµ]?)m(?:\^?3|³))", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How counts were asked for: `kind` is auto, as-is, omega (molecules in a unit) or volume (litres)."""
+
+    kind: str
+    value: float = math.nan
+    text: str = ""
+
+
+def read_counts(text: object) -> Asked:
+    """Read what `counts` says."""
+    if isinstance(text, str):
+        kind, _, value = (part.strip() for part in text.partition("="))
+        if kind in ("auto", "as-is") and not value:
+            return Asked(kind, text=text)
+        found = _positive(value) if kind == "omega" else _litres(value) if kind == "volume" else None
+        if found is not None:
+            return Asked(kind, found, value)
+    raise ArgumentError(f"`counts` must be {FORMS}, but is {text!r}.")
+
+
+def _positive(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if 0.0 < value < math.inf else None
+
+
+def _litres(text: str) -> float | None:
+    match = _VOLUME.fullmatch(text)
+    number = None if match is None else _positive(match.group(1))
+    if match is None or number is None:
+        return None
+    litre, metre = match.group(2), match.group(3)
+    return number * (_PREFIX[litre.lower()] if metre is None else 1e3 * _PREFIX[metre.lower()] ** 3)
+
+
+def in_molecules(
+    definition: Definition, units: Units, asked: Asked, rounding: str, starts: Mapping[str, float | str]
+) -> Definition:
+    """Return a definition whose species are counts, with what was done in its conversion.
+
+    `starts`: initial counts that take the place of the file's, by name.
+    """
+    if rounding not in ROUNDINGS:
+        raise ArgumentError(f"`rounding` must be one of {', '.join(ROUNDINGS)}, but is {rounding!r}.")
+    plain = _begun(definition, starts)
+    amounts = initial_amounts(plain)
+    are_whole = not np.isnan(nearest_whole(np.array(list(amounts.values())))).any()
+    if asked.kind == "as-is" or (asked.kind == "auto" and are_whole):
+        return _as_it_stands(plain, units, "" if asked.kind == "as-is" else "all initial amounts are whole numbers")
+    scale, why, assumptions = _scale(amounts, units, asked)
+    value = substitute(scale, resolve(definition.parameters))
+    if not isinstance(value, Number):
+        raise ModelError("`counts` must make a number of molecules of an amount, but the compartment has no one size.")
+    step = f"an amount of 1 is {value.value:.6g} molecules ({why})"
+    scaled = _begun(_scaled(definition, scale, Conversion((step,), assumptions)), starts)
+    return _started(scaled, rounding, asked)
+
+
+def _begun(definition: Definition, starts: Mapping[str, float | str]) -> Definition:
+    """Return a definition with some initial counts replaced."""
+    species = replaced(definition.species, starts, "Species", "Initial count of", definition.parameters)
+    return replace(definition, species=species)
+
+
+def _as_it_stands(definition: Definition, units: Units, why: str) -> Definition:
+    said = [f"species are in {units.name} by the file, and are counted in molecules here" + (f": {why}" if why else "")]
+    said += ["counts='volume=...' (--counts volume=1fL) or 'omega=...' converts"]
+    assumptions = ("; ".join(said),) if units.are_moles else ()
+    return replace(definition, conversion=Conversion(definition.conversion.steps, assumptions))
+
+
+def _scale(amounts: Mapping[str, float], units: Units, asked: Asked) -> tuple[Expression, str, tuple[str, ...]]:
+    """Return the molecules in a unit of amount, a formula of the sizes of compartments, why, and what was assumed."""
+    if asked.kind == "omega":
+        return Number(asked.value), f"omega={asked.text}", ()
+    if units.mixed:
+        raise ModelError("Species must be in one unit of substance to be counted, but are in several; use omega=....")
+    if asked.kind == "volume":
+        return _in_volume(units, asked)
+    if not units.are_moles:
+        _refuse_parts(amounts)
+    return Number(float(units.molecules or 1.0)), f"the file's unit of substance is {units.name}", ()
+
+
+def _in_volume(units: Units, asked: Asked) -> tuple[Expression, str, tuple[str, ...]]:
+    assumed = []
+    if units.molecules is None:
+        assumed.append("the file declares no unit of substance; amounts were taken for moles")
+    elif not units.are_moles:
+        raise ModelError(
+            "Species must be in moles to be counted in a volume, but the file counts items; use counts='omega=...', "
+            "the molecules in one unit."
+        )
+    if units.litres is None:
+        assumed.append("the file declares no unit of volume; sizes of compartments were taken for litres")
+    first, *others = units.compartments
+    if others:
+        assumed.append(f"compartment '{first}' gets the volume, and the others keep their ratio to it")
+    molecules = (units.molecules or AVOGADRO) * asked.value / (units.litres or 1.0)
+    return call("/", Number(molecules), Symbol(first)), f"volume={asked.text} for compartment '{first}'", tuple(assumed)
+
+
+def _refuse_parts(amounts: Mapping[str, float]) -> None:
+    name, value = next((n, a) for n, a in amounts.items() if np.isnan(nearest_whole(np.array(a))))
+    raise ModelError(
+        f"Initial count of '{name}' must be a whole number of molecules, 0 or more, but is {value:.12g}; a master "
+        f"equation counts molecules. Where amounts are concentrations, say how many molecules a unit is: "
+        f"counts='omega=100' (--counts omega=100), or counts='volume=1fL' for moles per litre in such a cell."
+    )
+
+
+def _scaled(definition: Definition, scale: Expression, conversion: Conversion) -> Definition:
+    """Return a definition in which species are s times their amounts."""
+    names = definition.species
+    amounts = {name: call("/", Symbol(name), scale) for name in names}
+
+    def law(given: Law) -> Law:
+        return call("*", substitute(given, amounts), scale) if isinstance(given, Expression) else given
+
+    def formula(name: str, tree: Expression) -> Expression:
+        own = substitute(tree, amounts)
+        return call("*", own, scale) if name in names else own
+
+    def event(given: Event) -> Event:
+        assigned = {name: formula(name, tree) for name, tree in given.formulas.items()}
+        priority = substitute(given.priority, amounts) if isinstance(given.priority, Expression) else given.priority
+        return replace(given, trigger=substitute(given.condition, amounts), assignments=assigned, priority=priority)
+
+    return replace(
+        definition,
+        laws=tuple(map(law, definition.laws)),
+        species={name: formula(name, tree) for name, tree in names.items()},
+        parameters={name: substitute(tree, amounts) for name, tree in definition.parameters.items()},
+        events=tuple(map(event, definition.events)),
+        conversion=conversion,
+    )
+
+
+def _started(definition: Definition, rounding: str, asked: Asked) -> Definition:
+    """Return a definition that starts in whole counts, with what was rounded."""
+    means = initial_amounts(definition)
+    name, most = max(means.items(), key=lambda item: item[1])
+    if not most <= LARGEST_COUNT:
+        way = "counts='volume=1fL' (--counts volume=1fL), or as large as the cell is"
+        raise ModelError(
+            f"Initial count of '{name}' must be at most {LARGEST_COUNT:,}, but {most:.6g} molecules are in its "
+            f"compartment; give {way}{', a smaller one' if asked.kind != 'auto' else ''}."
+        )
+    parts = {name: m for name, m in means.items() if np.isnan(nearest_whole(np.array(m)))}
+    if rounding == "nearest" or not parts:
+        species = {
+            name: call("floor", call("+", tree, Number(0.5))) if name in parts else tree
+            for name, tree in definition.species.items()
+        }
+        steps = [f"{name} starts at {m:.6g}, rounded to {math.floor(m + 0.5)}" for name, m in parts.items()]
+        return replace(definition, species=species, conversion=definition.conversion.and_then(*steps))
+    chosen = parts if rounding == "mean" else {name: m for name, m in means.items() if m > 0.0}
+    laws = [_law(means[name], rounding if name in chosen else "") for name in means]
+    size = math.prod(len(law) for law in laws)
+    if size > MOST_STATES:
+        raise ModelError(
+            f"The start must be spread over at most {MOST_STATES:,} states, but rounding='{rounding}' spreads it over "
+            f"{size:,}; use rounding='nearest'."
+        )
+    states = {tuple(count for count, _ in row): math.prod(p for _, p in row) for row in itertools.product(*laws)}
+    total = math.fsum(states.values())
+    how = "over the two whole numbers beside it" if rounding == "mean" else "in a Poisson law"
+    steps = [f"{name} starts at {means[name]:.6g} on average, {how}" for name in chosen]
+    return replace(
+        definition,
+        initial={state: p / total for state, p in states.items()},
+        conversion=definition.conversion.and_then(*steps),
+    )
+
+
+def _law(mean: float, rounding: str) -> list[tuple[int, float]]:
+    """Return counts with their probabilities: of two neighbours, of a Poisson law, or the one that the mean is."""
+    if rounding == "mean":
+        below = math.floor(mean)
+        return [(below, below + 1 - mean), (below + 1, mean - below)]
+    if rounding == "poisson":
+        from scipy.stats import poisson
+
+        counts = np.arange(poisson.ppf(_TAIL, mean), poisson.isf(_TAIL, mean) + 1.0)
+        return list(zip(counts.astype(int).tolist(), poisson.pmf(counts, mean).tolist(), strict=True))
+    return [(round(mean), 1.0)]

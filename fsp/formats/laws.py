@@ -1,0 +1,283 @@
+"""Rate laws against what their reactions consume: net laws split, powers counted in tuples, laws that need no reactant.
+
+A propensity is never negative, and zero where a reactant is missing.  Files that were written for concentrations hold
+net rates, `kf A B − kr C`, and powers, `k A^2`: the first are two propensities, the second is the limit of
+`k A (A − 1)` for many molecules.  What is said here is what was seen in states that the network reaches, and at counts
+below those that a reaction consumes; nothing is said of the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from fsp.arrays import FloatArray, IntArray
+from fsp.errors import ModelError
+from fsp.model.compiled import Compiled, compile_definition
+from fsp.model.definition import Definition, Law
+from fsp.model.factors import Product, factorise, tabulated
+from fsp.model.infix import to_text
+from fsp.model.program import evaluate
+from fsp.model.reaction import Reaction, Stoichiometry
+from fsp.model.tree import ONE, Call, Expression, Number, Symbol, call, symbols
+
+WALKS = 16  # random paths along which laws are looked at, all at once; chosen, not measured
+STEPS = 40  # jumps of each; fewer where there are many reactions
+EVALUATIONS = 20_000  # laws times steps, so that a network of thousands of reactions takes a second
+LARGEST_POWER = 8  # of a reactant that is told from other functions of its count
+
+
+def judged(definition: Definition, mass_action: bool, scaled: bool) -> Definition:
+    """Return a definition whose laws are propensities as far as can be seen, or raise a `ModelError`.
+
+    `mass_action`: count powers of reactants in tuples; `scaled`: do so for laws that are mass action in full, since
+    amounts were converted to counts.
+    """
+    compiled = compile_definition(definition)
+    states = _states(definition, compiled)
+    split = _split(definition, compiled, states)
+    counted = _counted(split, mass_action, scaled)
+    if counted is not definition:
+        compiled = compile_definition(counted)
+    _check(counted, compiled, states)
+    return counted
+
+
+# ---------------------------------------------------------------------- states that are looked at
+
+
+def _states(definition: Definition, compiled: Compiled) -> IntArray:
+    """Return states that the network reaches, (n, d): along random walks in which net laws go both ways."""
+    rng = np.random.default_rng(0)
+    change = np.array([[r.change.get(name, 0) for name in definition.species] for r in definition.reactions])
+    x = compiled.states[rng.integers(0, len(compiled.states), WALKS)]
+    seen = [compiled.states[:WALKS], x]
+    laws = compiled.laws[: len(change)]
+    for _ in range(max(1, min(STEPS, EVALUATIONS // max(1, len(change))))):
+        rates = _values(laws, definition, x)
+        ways = np.concatenate([rates > 0.0, rates < 0.0])  # (2 R, WALKS)
+        jumps = np.concatenate([change, -change])
+        ways &= (x[None, :, :] + jumps[:, None, :] >= 0).all(axis=2) & jumps.any(axis=1)[:, None]
+        chosen = np.argmax(rng.random(ways.shape) * ways, axis=0)
+        x = x + np.where(ways.any(axis=0)[:, None], jumps[chosen], 0)
+        seen.append(x)
+    return np.unique(np.concatenate(seen), axis=0)
+
+
+def _values(laws: Sequence[Law], definition: Definition, states: IntArray) -> FloatArray:
+    """Return the laws at states, (R, n); zero for callables and where a law is not defined."""
+    return np.stack([_value(law, definition, states) for law in laws])
+
+
+def _value(law: Law, definition: Definition, states: IntArray) -> FloatArray:
+    if not isinstance(law, Expression):
+        return np.zeros(len(states))
+    columns = {name: states[:, j].astype(np.float64) for j, name in enumerate(definition.species)}
+    found = {name: columns.get(name, np.nan) for name in symbols(law)}  # what events assign has no value here
+    value = np.broadcast_to(np.asarray(evaluate(law, found), dtype=np.float64), len(states))
+    return np.nan_to_num(value, nan=0.0, posinf=0.0, neginf=0.0)
+
+
+# ---------------------------------------------------------------------- net laws
+
+
+def _split(definition: Definition, compiled: Compiled, states: IntArray) -> Definition:
+    """Return a definition in which net laws that become negative are two reactions each."""
+    reactions: list[Reaction] = []
+    laws: list[Law] = []
+    steps = []
+    taken = {str(reaction.name) for reaction in definition.reactions}
+    for k, (reaction, law) in enumerate(zip(definition.reactions, definition.laws, strict=True)):
+        values = _value(compiled.laws[k], definition, states)
+        if not isinstance(law, Expression) or not (values < 0.0).any():
+            reactions.append(reaction)
+            laws.append(law)
+            continue
+        forth, back = _parts(law)
+        if back is None or reaction.reactants is None or reaction.products is None:
+            _refuse_negative(definition, reaction, law, values, states)
+        names = [_free(f"{reaction.name}_{way}", taken) for way in ("forward", "reverse")]
+        reactions += [reaction.named(names[0]), _reversed(reaction, names[1])]
+        laws += [forth, back]
+        steps.append(f"{reaction.name}: split into {names[0]} at {to_text(forth)} and {names[1]} at {to_text(back)}")
+    if not steps:
+        return definition
+    conversion = definition.conversion.and_then(*steps)
+    return replace(definition, reactions=tuple(reactions), laws=tuple(laws), conversion=conversion)
+
+
+def _free(name: str, taken: set[str]) -> str:
+    while name in taken:
+        name += "_"
+    taken.add(name)
+    return name
+
+
+def _reversed(reaction: Reaction, name: str) -> Reaction:
+    change = {species: -n for species, n in reaction.change.items()}
+    sides = Stoichiometry(reaction.products, reaction.reactants, change)
+    return Reaction(sides, **reaction.law._asdict(), name=name)
+
+
+def _refuse_negative(
+    definition: Definition, reaction: Reaction, law: Expression, values: FloatArray, states: IntArray
+) -> None:
+    i = int(np.argmin(values))
+    state = dict(zip(definition.species, states[i].tolist(), strict=True))
+    raise ModelError(
+        f"Propensity of '{reaction.name}' must be 0 or more, but is {values[i]:.6g} in state {state}, and its law "
+        f"{_shortened(to_text(law))} is no difference of two; write a reaction for each direction."
+    )
+
+
+def _parts(law: Expression) -> tuple[Expression, Expression | None]:
+    """Write a law as a difference of two: sums of the terms of one sign.  None where there is only one."""
+    more, less = _signed(law)
+    if not more or not less:
+        return law, None
+    return call("+", *more) if len(more) > 1 else more[0], call("+", *less) if len(less) > 1 else less[0]
+
+
+def _signed(tree: Expression) -> tuple[list[Expression], list[Expression]]:
+    """Return the terms of a sum with a plus and those with a minus; common factors stay with each."""
+    if isinstance(tree, Number) and tree.value < 0.0:
+        return [], [Number(-tree.value, tree.error)]
+    if not isinstance(tree, Call):
+        return [tree], []
+    parts = [_signed(argument) for argument in tree.arguments]
+    if tree.function in ("+", "-", "neg"):
+        signs = [1] * len(parts) if tree.function == "+" else [1, -1][-len(parts) :]
+        more = [term for (plus, minus), sign in zip(parts, signs, strict=True) for term in (plus, minus)[sign < 0]]
+        less = [term for (plus, minus), sign in zip(parts, signs, strict=True) for term in (minus, plus)[sign < 0]]
+        return more, less
+    inner = [k for k, (_, minus) in enumerate(parts) if minus]
+    if tree.function not in ("*", "/") or len(inner) != 1 or (tree.function == "/" and inner != [0]):
+        return [tree], []
+    k = inner[0]
+
+    def around(term: Expression) -> Expression:
+        return call(tree.function, *tree.arguments[:k], term, *tree.arguments[k + 1 :])
+
+    return [around(term) for term in parts[k][0]], [around(term) for term in parts[k][1]]
+
+
+# ---------------------------------------------------------------------- powers of counts
+
+
+def _counted(definition: Definition, mass_action: bool, scaled: bool) -> Definition:
+    """Return a definition in which powers of reactants are numbers of tuples, where that is asked for."""
+    if not (mass_action or scaled):
+        return definition
+    laws, steps = list(definition.laws), []
+    for k, (reaction, law) in enumerate(zip(definition.reactions, definition.laws, strict=True)):
+        new = in_tuples(law, reaction, definition.species, in_full=not mass_action)
+        if new is not None:
+            laws[k] = new
+            steps.append(f"{reaction.name}: {_shortened(to_text(law))} counts tuples, {_shortened(to_text(new))}")
+    if not steps:
+        return definition
+    return replace(definition, laws=tuple(laws), conversion=definition.conversion.and_then(*steps))
+
+
+def in_tuples(law: Law, reaction: Reaction, species: Collection[str], *, in_full: bool = False) -> Expression | None:
+    """Return a law with A (A - 1) … in place of powers of a reactant of which several molecules are consumed.
+
+    None where there is none; with `in_full`, also where the law is not mass action in all reactants.
+    """
+    several = {name: n for name, n in (reaction.reactants or {}).items() if n > 1}
+    terms = factorise(law, species) if isinstance(law, Expression) and several else None
+    if terms is None:
+        return None
+    found = [{name: _power(tree, name) for name, tree in term.factors.items()} for term in terms]
+    if in_full and any(powers != reaction.reactants for powers in found):
+        return None
+    new = [_in_tuples(term, powers, several) for term, powers in zip(terms, found, strict=True)]
+    if all(term is None for term in new):
+        return None
+    whole = [_product(old) if term is None else term for old, term in zip(terms, new, strict=True)]
+    return call("+", *whole) if len(whole) > 1 else whole[0]
+
+
+def _power(tree: Expression, name: str) -> int | None:
+    """Return n where a function of one count is its power A^n, else None."""
+    values = tabulated(tree, name, 1, LARGEST_POWER)
+    counts = np.arange(1, LARGEST_POWER + 1, dtype=np.float64)
+    with np.errstate(all="ignore"):
+        n = round(float(np.nan_to_num(np.log2(values[1] / values[0]), posinf=0.0, neginf=0.0)))
+    return n if values[0] == 1.0 and np.allclose(values, counts**n, rtol=1e-12, atol=0.0) else None
+
+
+def _in_tuples(term: Product, powers: Mapping[str, int | None], several: Mapping[str, int]) -> Expression | None:
+    factors, changed = dict(term.factors), False
+    for name, n in several.items():
+        power = powers.get(name)
+        if power is not None and 1 < power <= n:
+            steps = [call("-", Symbol(name), Number(float(k))) for k in range(power)]
+            factors[name], changed = call("*", *steps), True
+    return _product(Product(term.scalar, factors)) if changed else None
+
+
+def _product(term: Product) -> Expression:
+    return call("*", ONE, term.scalar, *term.factors.values())
+
+
+# ---------------------------------------------------------------------- reactants that are missing
+
+
+def _check(definition: Definition, compiled: Compiled, states: IntArray) -> None:
+    """Raise a `ModelError` at a law that is positive where a reaction lacks what it consumes."""
+    assigned = {name for event in definition.events for name in event.assignments}
+    never_less = {
+        name for j, name in enumerate(definition.species) if (compiled.change[:, j] >= 0).all() and name not in assigned
+    }
+    least = dict(zip(definition.species, compiled.states.min(axis=0).tolist(), strict=True))
+    for reaction, law, full in zip(definition.reactions, definition.laws, compiled.laws, strict=False):
+        for name, n in _needed(reaction):
+            if isinstance(full, Expression) and not (name in never_less and least[name] >= n):
+                _check_one(definition, reaction, (law, full), name, n, states)
+
+
+def _needed(reaction: Reaction) -> Iterator[tuple[str, int]]:
+    """Yield what a reaction consumes, with how many; species that are held fixed are no reactants."""
+    for name, n in (reaction.reactants or {}).items():
+        if reaction.change.get(name, 0) == (reaction.products or {}).get(name, 0) - n:
+            yield name, n
+
+
+def _check_one(
+    definition: Definition, reaction: Reaction, law: tuple[Law, Expression], name: str, n: int, states: IntArray
+) -> None:
+    j = list(definition.species).index(name)
+    given, full = law
+    for count in range(n):
+        where = states[states[:, j] == count]
+        if name in symbols(full):
+            where = states.copy()
+            where[:, j] = count
+        values = _value(full, definition, where) if len(where) else np.zeros(0)
+        if not (values > 0.0).any():
+            continue
+        i = int(np.argmax(values > 0.0))
+        state = dict(zip(definition.species, where[i].tolist(), strict=True))
+        raise ModelError(
+            f"Propensity of '{reaction.name}' must be 0 where there are fewer than {n} {name}, of which it consumes "
+            f"{n}, but is {values[i]:.6g} in state {state}; {_way_out(definition, reaction, given, name, n)}."
+        )
+
+
+def _way_out(definition: Definition, reaction: Reaction, law: Law, name: str, n: int) -> str:
+    counted = in_tuples(law, reaction, definition.species)
+    if counted is not None and isinstance(law, Expression):
+        return (
+            f"its law {_shortened(to_text(law))} is that of concentrations: load the file with mass_action=True "
+            f"(--mass-action), which makes it {_shortened(to_text(counted))}"
+        )
+    catalyst = reaction.change.get(name, 0) == 0
+    modifier = f", or list '{name}' as a modifier, if it is none of its reactants" if catalyst else ""
+    return f"multiply its law by piecewise(1, {name} >= {n}, 0){modifier}"
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:77]}..."

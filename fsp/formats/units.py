@@ -1,0 +1,106 @@
+"""Units of an SBML model: how many molecules its unit of substance is, how many litres its compartments are.
+
+A unit counts as declared where the file says so: by `substanceUnits` and `volumeUnits` of Level 3, by a unit definition
+called `substance` or `volume` of Level 2, or on the species and compartments themselves.  The units that Level 2 takes
+without a word, mole and litre, are declared by nobody.
+
+References
+----------
+SBML Level 3 Version 2 Core, sections 4.4 and 4.6.
+Avogadro constant: BIPM, The International System of Units, 9th edition (2019), exact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from fsp.formats.sbml_parts import each
+
+Element = Any  # libsbml has no types
+
+AVOGADRO = (
+    6.02214076e23  # exact; the `avogadro` of SBML's formulas is that of its specification
+)
+_LITRES = {"litre": 1.0, "liter": 1.0, "metre": 1e3, "meter": 1e3}  # of a litre, and of a cubic metre
+
+
+@dataclass(frozen=True, slots=True)
+class Units:
+    """What a model file says of its units; None where it says nothing, or something else."""
+
+    molecules: float | None = None  # in the unit of substance
+    name: str = ""  # of the unit of substance, as people write it
+    litres: float | None = None  # in the unit of volume
+    compartments: tuple[str, ...] = ()  # of the species, the one with most of them first
+    mixed: bool = False  # species are in different units of substance
+
+    @property
+    def are_moles(self) -> bool:
+        """Whether species are declared to be in moles, or parts of them."""
+        return self.molecules is not None and self.molecules != 1.0
+
+
+def read_units(model: Element) -> Units:
+    """Read the units of a model."""
+    declared = [_substance(model, species) for species in each(model, "Species")]
+    known = list(dict.fromkeys(declared))
+    molecules, name = known[0] if len(known) == 1 else (None, "")
+    where = [species.getCompartment() for species in each(model, "Species")]
+    order = sorted(set(where), key=lambda one: (-where.count(one), where.index(one)))
+    return Units(molecules, name, _volume(model, order), tuple(order), mixed=len(known) > 1)
+
+
+def _substance(model: Element, species: Element) -> tuple[float | None, str]:
+    """Return the molecules in the unit of a species, and its name."""
+    own = species.getSubstanceUnits() or (model.getSubstanceUnits() if model.getLevel() > 2 else "")
+    own = own or ("substance" if model.getUnitDefinition("substance") is not None else "")
+    kinds = _kinds(model, own)
+    if kinds is None or len(kinds) != 1:
+        return None, ""
+    ((kind, exponent, factor),) = kinds
+    if exponent != 1 or kind not in ("mole", "item", "dimensionless"):
+        return None, ""
+    return (factor * AVOGADRO if kind == "mole" else factor), _written(factor, kind)
+
+
+def _written(factor: float, kind: str) -> str:
+    prefixes = {1e-3: "milli", 1e-6: "micro", 1e-9: "nano", 1e-12: "pico", 1e-15: "femto"}
+    near = next((text for value, text in prefixes.items() if abs(factor / value - 1.0) < 1e-9), None)
+    return f"{near}{kind}" if near else kind if factor == 1.0 else f"{factor:g} {kind}"
+
+
+def _volume(model: Element, compartments: list[str]) -> float | None:
+    """Return the litres in the unit of the volume of the compartments that species are in; None where they differ."""
+    found = set()
+    for name in compartments:
+        compartment = model.getCompartment(name)
+        own = compartment.getUnits() or (model.getVolumeUnits() if model.getLevel() > 2 else "")
+        own = own or ("volume" if model.getUnitDefinition("volume") is not None else "")
+        kinds = _kinds(model, own)
+        litres = None
+        if kinds is not None and len(kinds) == 1 and kinds[0][0] in _LITRES:
+            kind, exponent, factor = kinds[0]
+            good = exponent == (3 if kind in ("metre", "meter") else 1)
+            litres = _LITRES[kind] * factor if good else None
+        found.add(litres)
+    return found.pop() if len(found) == 1 else None
+
+
+def _kinds(model: Element, name: str) -> list[tuple[str, float, float]] | None:
+    """Return the base units of a unit as (kind, exponent, factor with its exponent); None where there is none."""
+    import libsbml
+
+    if not name:
+        return None
+    definition = model.getUnitDefinition(name)
+    if definition is None:
+        kind = libsbml.UnitKind_forName(name)
+        return None if kind == libsbml.UNIT_KIND_INVALID else [(libsbml.UnitKind_toString(kind), 1.0, 1.0)]
+    found = []
+    for k in range(definition.getNumUnits()):
+        unit = definition.getUnit(k)
+        exponent = float(unit.getExponentAsDouble())
+        factor = (float(unit.getMultiplier()) * 10.0 ** unit.getScale()) ** exponent
+        found.append((str(libsbml.UnitKind_toString(unit.getKind())), exponent, factor))
+    return found
