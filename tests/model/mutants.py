@@ -64,7 +64,7 @@ MUTANTS = [
         "model/sbml.py",
         "    _check_consistency(document, source)  # last",
         "    _document(text, source)  # last",
-        "model_files",
+        "sbml_refusals",
         only="two_things",
     ),
     mutant(
@@ -72,7 +72,7 @@ MUTANTS = [
         "model/sbml.py",
         "    document.getErrorLog().clearLog()",
         "    document.getErrorLog()",
-        "model_files",
+        "sbml_refusals",
         only="two_things",
     ),
     mutant(
@@ -80,7 +80,7 @@ MUTANTS = [
         "model/sbml.py",
         'plain = _UNREAD.sub("", text)',
         "plain = text",
-        "model_files",
+        "sbml_refusals",
         only="within_each_other",
     ),
     mutant(
@@ -274,7 +274,7 @@ MUTANTS = [
         "model/taylor.py",
         "max(abs(wide[0]), abs(wide[1])) * half ** (degree + 1)",
         "max(abs(wide[0]), abs(wide[1])) * (0.5 * half) ** (degree + 1)",
-        "time_dependent",
+        "taylor",
         only="remainder",
     ),
     mutant(
@@ -282,7 +282,7 @@ MUTANTS = [
         "model/intervals.py",
         "return -a[1], -a[0]",
         "return -a[0], -a[1]",
-        "time_dependent",
+        "taylor",
         only="remainder",
     ),
     mutant(
@@ -290,7 +290,7 @@ MUTANTS = [
         "model/taylor.py",
         "missed = inset / (end - start) * distance",
         "missed = 0.0 * distance",
-        "time_dependent",
+        "taylor",
         only="covers_the_integral",
     ),
     mutant(
@@ -299,6 +299,8 @@ MUTANTS = [
         "if len(signs) == 1 and 0 not in signs:",
         "if 0 not in signs:",
         "time_dependent",
+        "taylor",
+        "clocks",
         only="switch",
     ),
     mutant(
