@@ -187,13 +187,13 @@ MUTANTS = [
         "moments/terms.py",
         "raise_them=(c > 0) == upper",
         "raise_them=upper",
-        "envelopes",
+        "envelope",
     ),
     mutant(
         "numbers-rounded-to-no-side",
         "moments/terms.py",
         "raised * (1 + side * _WIDENED)",
         "raised * (1 - side * _WIDENED)",
-        "envelopes",
+        "envelope",
     ),
 ]
