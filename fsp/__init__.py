@@ -26,9 +26,9 @@ if TYPE_CHECKING:
         FSPError,
         Interrupted,
         ModelError,
+        ModelWarning,
         OutputError,
         StateSpaceError,
-        ModelWarning,
         ToleranceWarning,
     )
     from fsp.formats import load
@@ -127,6 +127,7 @@ __all__ = [
     "Magnus",
     "Model",
     "ModelError",
+    "ModelWarning",
     "MomentClosure",
     "OutputError",
     "Progress",
@@ -141,7 +142,6 @@ __all__ = [
     "StateSpaceError",
     "Summary",
     "Sweep",
-    "ModelWarning",
     "ToleranceWarning",
     "Uniformization",
     "approximations",

@@ -5,10 +5,10 @@ Every error is an `ArgumentError` that names the option.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -19,6 +19,43 @@ from fsp.quantities import number, size
 if TYPE_CHECKING:
     from fsp.model import Model
 
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a computation may take; what is None keeps the solver's default."""
+
+    max_states: int | None
+    max_memory: str | None
+    max_work: float | None = None
+
+    def given(self) -> dict[str, float]:
+        """Return the limits that were given."""
+        memory = None if self.max_memory is None else size(self.max_memory, "--max-memory")
+        limits = {"max_states": self.max_states, "max_memory": memory, "max_work": self.max_work}
+        return {name: limit for name, limit in limits.items() if limit is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """What is written, what may be replaced, and what is gone on from."""
+
+    out: Path | None
+    plot: Path | None
+    overwrite: bool
+    resume: bool = False
+    save_every: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Printing:
+    """What is printed."""
+
+    marginal: tuple[str, ...]
+    as_json: bool
+    quiet: bool
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -27,23 +64,19 @@ class Request:
     model: str
     settings: tuple[str, ...]
     tol: float
-    max_states: int | None
-    max_memory: str | None
-    out: Path | None
-    plot: Path | None
-    marginal: tuple[str, ...]
-    as_json: bool
-    quiet: bool
-    overwrite: bool = False
-    resume: bool = False
-    save_every: float | None = None
-    max_work: float | None = None
+    limits: Limits
+    files: Files
+    printing: Printing
 
-    def limits(self) -> dict[str, float]:
-        """Return the limits that were given; the others keep the solver's defaults."""
-        memory = None if self.max_memory is None else size(self.max_memory, "--max-memory")
-        given = {"max_states": self.max_states, "max_memory": memory, "max_work": self.max_work}
-        return {name: limit for name, limit in given.items() if limit is not None}
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Request:
+        """Return what the shared options, and those that some commands add, ask for."""
+        left = dict(options)
+
+        def taken(part: type[T]) -> T:
+            return part(**{own.name: left.pop(own.name) for own in fields(part) if own.name in left})  # type: ignore[arg-type]
+
+        return cls(limits=taken(Limits), files=taken(Files), printing=taken(Printing), **left)
 
 
 SET = click.option(

@@ -27,7 +27,7 @@ def answer_text(answer: Answer, request: Request, seconds: float) -> str:
         lines = [answer.table(width), work, *(f"note: {note}" for note in answer.remarks())]
     else:
         lines = [str(answer), f"{seconds:.3g} s"]
-    tables = [f"\n{marginal_text(answer, name, width)}" for name in request.marginal]
+    tables = [f"\n{marginal_text(answer, name, width)}" for name in request.printing.marginal]
     return "\n".join(lines + tables)
 
 
@@ -35,7 +35,7 @@ def _sweep_text(answer: Sweep, request: Request, seconds: float, width: int) -> 
     from fsp.output.records import marginal_text
 
     lines = [str(answer), f"{answer.n_matvec:,} products, {seconds:.3g} s"]
-    for name in request.marginal:
+    for name in request.printing.marginal:
         lines += [f"\n{answer.label(i)}\n{marginal_text(answer[i], name, width)}" for i in answer.solved]
     return "\n".join(lines)
 
@@ -47,5 +47,5 @@ def answer_json(answer: Answer, request: Request, seconds: float) -> str:
 
     head = {"fsp": fsp.__version__, "tol": request.tol, "seconds": seconds}
     if isinstance(answer, Sweep):
-        return to_json({**head, **sweep_record(answer, request.marginal)})
-    return to_json({**head, **answer_record(answer, request.marginal)})
+        return to_json({**head, **sweep_record(answer, request.printing.marginal)})
+    return to_json({**head, **answer_record(answer, request.printing.marginal)})

@@ -41,23 +41,23 @@ def run_on_ranks(request: Request, task: str, backend: str, asked: Callable[[], 
         options = {**asked(), "backend": backend, "comm": comm}
         Options(comm)  # refuses what the command line asks of PETSc by a wrong name
         model = comm.share(lambda: _checked_model(request, task))
-        request = replace(request, resume=False, save_every=None)
+        request = replace(request, files=replace(request.files, resume=False, save_every=None))
         with printing_if(comm.rank == 0):
             return run(request, task, model, **options)
 
 
 def run(request: Request, task: str, model: Model | None = None, **options: Any) -> int:
     """Solve, print the answer, write the files, return the exit status."""
-    options |= request.limits()
+    options |= request.limits.given()
     model = _checked_model(request, task) if model is None else model
-    unknown = [name for name in request.marginal if name not in model.species]
+    unknown = [name for name in request.printing.marginal if name not in model.species]
     if unknown:
         raise ArgumentError(f"`--marginal` must be one of {', '.join(model.species)}, but is '{unknown[0]}'.")
     started = time.perf_counter()
-    with warnings_as_lines(), shown_progress(request.quiet) as report:
+    with warnings_as_lines(), shown_progress(request.printing.quiet) as report:
         answer = _solve(request, task, model, options | {"tol": request.tol}, report)
     seconds = time.perf_counter() - started
-    click.echo((answer_json if request.as_json else answer_text)(answer, request, seconds))
+    click.echo((answer_json if request.printing.as_json else answer_text)(answer, request, seconds))
     _write(answer, request)
     return _judge(answer, request.tol)
 
@@ -74,7 +74,7 @@ def _solve(request: Request, task: str, model: Model, options: dict[str, Any], r
         solve = partial(transient_from, earlier)
     with Stop() as stop:
         try:
-            return solve(model, progress=Keeper(stop, report, request.out, request.save_every), **options)
+            return solve(model, progress=Keeper(stop, report, request.files.out, request.files.save_every), **options)
         except KeyboardInterrupt as error:
             _keep(error, request)
             raise SystemExit(128 + (stop.signal or signal.SIGINT)) from None
@@ -82,14 +82,13 @@ def _solve(request: Request, task: str, model: Model, options: dict[str, Any], r
 
 def _earlier(request: Request, task: str) -> Any:
     """Return what --resume goes on from, None where nothing was begun."""
-    if not request.resume or request.out is None or not request.out.exists():
+    if not request.files.resume or request.files.out is None or not request.files.out.exists():
         return None
-    earlier = fsp.read(request.out)
+    earlier = fsp.read(request.files.out)
     kind = KINDS[task]
-    if type(earlier).__name__.lower() != kind:
-        raise ArgumentError(
-            f"`--resume` must find a {kind} in --out, but '{request.out}' holds a {type(earlier).__name__.lower()}."
-        )
+    there = type(earlier).__name__.lower()
+    if there != kind:
+        raise ArgumentError(f"`--resume` must find a {kind} in --out, but '{request.files.out}' holds a {there}.")
     return earlier
 
 
@@ -97,21 +96,21 @@ def _keep(error: KeyboardInterrupt, request: Request) -> None:
     """Save what was reached, and say so."""
     solution = getattr(error, "solution", None)
     kept = "nothing was saved"
-    if solution is not None and request.out is not None:
-        solution.save(request.out)
-        kept = f"what was reached is in {request.out}, and the same command with --resume goes on from there"
+    if solution is not None and request.files.out is not None:
+        solution.save(request.files.out)
+        kept = f"what was reached is in {request.files.out}, and the same command with --resume goes on from there"
     elif solution is not None:
         kept += ", since there is no --out"
     click.echo(f"fsp: {error or 'stopped'}; {kept}", err=True)
 
 
 def _write(answer: Answer, request: Request) -> None:
-    if request.out:
-        answer.save(request.out)
-    if request.plot:
+    if request.files.out:
+        answer.save(request.files.out)
+    if request.files.plot:
         from fsp.output import pictures
 
-        pictures.write(pictures.overview(answer), request.plot)  # type: ignore[arg-type]  # a sweep has none
+        pictures.write(pictures.overview(answer), request.files.plot)  # type: ignore[arg-type]  # a sweep has none
 
 
 def _judge(answer: Answer, tol: float) -> int:
@@ -131,17 +130,17 @@ def _checked_model(request: Request, task: str) -> Model:
     """Return the model, once it is known that the answer can be written, and what it may replace."""
     from fsp.output.replace import is_marked, require_outputs
 
-    if request.plot is not None:
+    if request.files.plot is not None:
         from fsp.output.pictures import SUFFIXES
 
-        if request.plot.suffix.lower() not in SUFFIXES:
+        if request.files.plot.suffix.lower() not in SUFFIXES:
             kinds = ", ".join(SUFFIXES)
-            raise ArgumentError(f"`--plot` must end in one of {kinds}, but is '{request.plot}'.")
-    asked = [("--out", request.out, _is_answer), ("--plot", request.plot, is_marked)]
+            raise ArgumentError(f"`--plot` must end in one of {kinds}, but is '{request.files.plot}'.")
+    asked = [("--out", request.files.out, _is_answer), ("--plot", request.files.plot, is_marked)]
     outputs = [(option, path, is_own) for option, path, is_own in asked if path is not None]
-    require_outputs(outputs, inputs=[request.model], overwrite=request.overwrite)
-    if request.out is not None and not (request.resume or request.overwrite):
-        _require_no_loss(request.out, KINDS[task])
+    require_outputs(outputs, inputs=[request.model], overwrite=request.files.overwrite)
+    if request.files.out is not None and not (request.files.resume or request.files.overwrite):
+        _require_no_loss(request.files.out, KINDS[task])
     return load_model(request.model, request.settings)
 
 

@@ -26,7 +26,7 @@ from fsp.command.solve import run, run_on_ranks
 @guarded
 def stationary(method: str, lyapunov: str | None, backend: str, **shared: Any) -> int:
     """Find the stationary distribution of MODEL (SBML or Antimony)."""
-    request = Request(**shared)
+    request = Request.of(shared)
     options: dict[str, Any] = {"method": method, "lyapunov": lyapunov}
     if backend != "serial":
         return run_on_ranks(request, "stationary", backend, lambda: options)

@@ -59,7 +59,7 @@ def transient(
 
     Options that name one thing, like --times or --set, may be given several times.
     """
-    request = Request(**shared)
+    request = Request.of(shared)
     if backend != "serial":
 
         def asked() -> dict[str, Any]:
@@ -71,13 +71,13 @@ def transient(
         return run_on_ranks(request, "transient", backend, asked)
     if checkpoint is not None:
         raise ArgumentError("`--checkpoint` must come with --backend petsc; --save-every writes to --out in serial.")
-    if request.out is None and (request.resume or request.save_every is not None):
+    if request.files.out is None and (request.files.resume or request.files.save_every is not None):
         raise ArgumentError("`--out` must name the file for --resume and --save-every, but is missing.")
     options: dict[str, Any] = {"times": points(",".join(times), "--times"), "solver": solver}
     if not sweeps:
         _refuse_without_sweep(pairs, jobs)
         return run(request, "transient", **options)
-    if request.plot is not None:
+    if request.files.plot is not None:
         raise ArgumentError("`--plot` must have one solution to draw, but --sweep makes several.")
     values = _swept(request, sweeps)
     return run(request, "sweep", values=values, pairs=pairs, processes=jobs, errors="keep", **options)
@@ -103,7 +103,7 @@ def _asked_of_ranks(request: Request, backend: str, checkpoint: Path | None, swe
     if sweeps:
         raise ArgumentError(f"`--sweep` must come with --backend serial, but that is '{backend}'.")
     if checkpoint is not None:
-        return {"checkpoint": checkpoint, "resume": request.resume, "save_every": request.save_every}
-    if request.resume or request.save_every is not None:
+        return {"checkpoint": checkpoint, "resume": request.files.resume, "save_every": request.files.save_every}
+    if request.files.resume or request.files.save_every is not None:
         raise ArgumentError(f"`--checkpoint` must name a folder for --resume and --save-every with '{backend}'.")
     return {}

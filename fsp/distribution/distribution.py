@@ -33,8 +33,19 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class Provenance:
+    """The model that an answer belongs to, and what its solver remarks."""
+
+    model_name: str = ""
+    model_hash: str = ""
+    time_unit: str = ""
+    observables: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, eq=False, repr=False)
-class Distribution(Intervals):
+class Distribution(Intervals, Provenance):
     """Probabilities of states at one time, or in the stationary regime.
 
     Parameters
@@ -75,11 +86,6 @@ class Distribution(Intervals):
     t: float | None
     error: ErrorLedger
     closed: bool = False
-    model_name: str = ""
-    model_hash: str = ""
-    time_unit: str = ""
-    observables: Mapping[str, str] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
     moments: MomentBounds | PendingBounds | None = None
     state_bounds: FloatArray | None = None
 

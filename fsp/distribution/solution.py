@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, overload
 
 import numpy as np
@@ -12,6 +11,7 @@ from fsp.arrays import FloatArray
 from fsp.distribution import doors
 from fsp.distribution.distribution import Distribution
 from fsp.distribution.ledger import ErrorLedger
+from fsp.distribution.series import Numbers, Series
 from fsp.distribution.text import round_up, spread, table, when
 from fsp.errors import ArgumentError
 from fsp.model.fingerprint import why_different
@@ -25,7 +25,7 @@ _SAME_TIME = 1e-12
 """Relative difference up to which two times are the same, so that ``3 * 0.1`` finds ``0.3``."""
 
 
-class Solution(Sequence[Distribution]):
+class Solution(Series[Distribution]):
     """Distributions at the times of a transient solution.
 
     A sequence: ``solution[-1]``, ``len(solution)``, ``for dist in solution``; a slice is a `Solution`.
@@ -95,38 +95,14 @@ class Solution(Sequence[Distribution]):
             statistics=self.statistics,
         )
 
-    def __iter__(self) -> Iterator[Distribution]:
-        return iter(self._distributions)
-
     @property
-    def complete(self) -> bool:
-        """Whether all times that were asked for are there."""
-        return not self.pending
+    def _first(self) -> Distribution:
+        return self._distributions[0]
 
     @property
     def times(self) -> FloatArray:
         """The (n_times,) times."""
         return np.array([distribution.t for distribution in self], dtype=float)
-
-    @property
-    def species(self) -> tuple[str, ...]:
-        """Names of the species."""
-        return self[0].species
-
-    @property
-    def model_name(self) -> str:
-        """Name of the model."""
-        return self[0].model_name
-
-    @property
-    def model_hash(self) -> str:
-        """Hash of the model."""
-        return self[0].model_hash
-
-    @property
-    def time_unit(self) -> str:
-        """Unit of the times; empty where the model has none."""
-        return self[0].time_unit
 
     @property
     def errors(self) -> list[ErrorLedger]:
@@ -208,18 +184,6 @@ class Solution(Sequence[Distribution]):
             asked=sorted(asked),
         )
 
-    def mean(self) -> dict[str, FloatArray]:
-        """Return the (n_times,) means of each species; see `Distribution.mean`."""
-        return self._over_time([distribution.mean() for distribution in self])
-
-    def variance(self) -> dict[str, FloatArray]:
-        """Return the (n_times,) variances of each species; see `Distribution.variance`."""
-        return self._over_time([distribution.variance() for distribution in self])
-
-    def std(self) -> dict[str, FloatArray]:
-        """Return the (n_times,) standard deviations of each species; see `Distribution.std`."""
-        return self._over_time([distribution.std() for distribution in self])
-
     def to_pandas(self) -> pandas.DataFrame:
         """Return a table with a row for each time: states, mean and std of each species, error."""
         return doors.table_of_times(self)
@@ -243,23 +207,6 @@ class Solution(Sequence[Distribution]):
         """
         return doors.overview(self, species)
 
-    def save(self, path: str | Path) -> None:
-        """Write an HDF5 file, whole or not at all.
-
-        Parameters
-        ----------
-        path
-            Where to; a file that is there is replaced once the new one is complete, whoever wrote it.
-
-        Raises
-        ------
-        ArgumentError
-            If the folder does not exist, or something is there that is no file.
-        OutputError
-            If it cannot be written; what was there before is unchanged.
-        """
-        self[0]._save(self, path)
-
     def table(self, width: int | None = None) -> str:
         """Write a row for each time: states, mean ± std of each species, error.
 
@@ -273,7 +220,7 @@ class Solution(Sequence[Distribution]):
         str
             The lines.
         """
-        rows = [_row(distribution) for distribution in self]
+        rows = [[f"{distribution.t:.8g}", *cells(distribution)] for distribution in self]
         header = [f"t [{self.time_unit}]" if self.time_unit else "t", "states", *self.species, "error"]
         lines = table(header, rows)
         if width is None or len(lines[0]) <= width:
@@ -301,19 +248,16 @@ class Solution(Sequence[Distribution]):
             f"up to {when(self[-1].t, self.time_unit)}{left}, {self.error.summary}>"
         )
 
-    def _over_time(self, numbers: Sequence[Mapping[str, float]]) -> dict[str, FloatArray]:
-        return {name: np.array([row[name] for row in numbers]) for name in self.species}
+    def _of_each(self, numbers: Numbers) -> dict[str, FloatArray]:
+        rows = [numbers(distribution) for distribution in self]
+        return {name: np.array([row[name] for row in rows]) for name in self.species}
 
 
-def _row(distribution: Distribution) -> list[str]:
+def cells(distribution: Distribution) -> list[str]:
+    """Return the row of a distribution in a table: states, mean ± std of each species, error."""
     means, stds, error = distribution.mean(), distribution.std(), distribution.error
-    cells = [spread(means[name], stds[name]) for name in distribution.species]
-    return [
-        f"{distribution.t:.8g}",
-        f"{len(distribution):,}",
-        *cells,
-        f"{error.sign} {round_up(error.total)}",
-    ]
+    spreads = [spread(means[name], stds[name]) for name in distribution.species]
+    return [f"{len(distribution):,}", *spreads, f"{error.sign} {round_up(error.total)}"]
 
 
 def _block(distribution: Distribution) -> str:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
 from fsp.arrays import FloatArray
 from fsp.distribution import doors
+from fsp.distribution.distribution import Distribution
 from fsp.distribution.ledger import ErrorLedger
-from fsp.distribution.solution import Solution
-from fsp.distribution.text import round_up, spread, table, when
+from fsp.distribution.series import Numbers, Series
+from fsp.distribution.solution import Solution, cells
+from fsp.distribution.text import table, when
 from fsp.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 PENDING = "not computed yet"
 
 
-class Sweep(Sequence[Solution]):
+class Sweep(Series[Solution]):
     """Solutions of a transient at many points, each a choice of parameters and initial counts.
 
     A sequence: ``sweep[0]``, ``len(sweep)``, ``for solution in sweep``, in the order in which the points were given,
@@ -40,6 +41,13 @@ class Sweep(Sequence[Solution]):
         Number of values of each name where all were combined, and one number where they were taken in pairs.
     failures
         Why a point has no solution, by its index.
+
+    Attributes
+    ----------
+    solved : tuple of int
+        Indices of the points that have a solution.
+    pending : tuple of int
+        Indices of the points that were not computed yet, where the sweep was stopped.
 
     Raises
     ------
@@ -61,6 +69,8 @@ class Sweep(Sequence[Solution]):
         self.shape = tuple(int(n) for n in shape)
         self.failures = dict(failures or {})
         self._solutions = tuple(solutions)
+        self.solved = tuple(i for i, solution in enumerate(self._solutions) if solution is not None)
+        self.pending = tuple(i for i in range(len(self)) if self._solutions[i] is None and i not in self.failures)
         if self.points.shape != (len(self._solutions), len(self.names)) or np.prod(self.shape) != len(self.points):
             raise ArgumentError(
                 f"`points` must have a row for each of {len(self._solutions)} solutions and a column for each of "
@@ -89,24 +99,6 @@ class Sweep(Sequence[Solution]):
                 f"{self.failures.get(place, PENDING)}."
             )
         return solution
-
-    def __iter__(self) -> Iterator[Solution]:
-        return (self[i] for i in range(len(self)))
-
-    @property
-    def solved(self) -> tuple[int, ...]:
-        """Indices of the points that have a solution."""
-        return tuple(i for i, solution in enumerate(self._solutions) if solution is not None)
-
-    @property
-    def pending(self) -> tuple[int, ...]:
-        """Indices of the points that were not computed yet, where the sweep was stopped."""
-        return tuple(i for i, one in enumerate(self._solutions) if one is None and i not in self.failures)
-
-    @property
-    def complete(self) -> bool:
-        """Whether every point was tried."""
-        return not self.pending
 
     @property
     def parameters(self) -> dict[str, FloatArray]:
@@ -154,33 +146,18 @@ class Sweep(Sequence[Solution]):
     # ---- what all have in common
 
     @property
-    def _first(self) -> Solution:
-        return self[self.solved[0]]
+    def _first(self) -> Distribution:
+        return self[self.solved[0]][0]
 
     @property
     def times(self) -> FloatArray:
         """The (n_times,) times."""
-        return self._first.times
-
-    @property
-    def species(self) -> tuple[str, ...]:
-        """Names of the species."""
-        return self._first.species
-
-    @property
-    def model_name(self) -> str:
-        """Name of the model."""
-        return self._first.model_name
-
-    @property
-    def time_unit(self) -> str:
-        """Unit of the times; empty where the model has none."""
-        return self._first.time_unit
+        return self[self.solved[0]].times
 
     @property
     def tol(self) -> float:
         """The tolerance that was asked for at every point."""
-        return self._first.tol
+        return self[self.solved[0]].tol
 
     @property
     def error(self) -> ErrorLedger:
@@ -193,18 +170,6 @@ class Sweep(Sequence[Solution]):
         """Number of products of the generator with a vector, at all points together."""
         return sum(self[i].n_matvec for i in self.solved)
 
-    def mean(self) -> dict[str, FloatArray]:
-        """Return the (n_points, n_times) means of each species; NaN where a point has no solution."""
-        return self._over_points([None if s is None else s.mean() for s in self._solutions])
-
-    def variance(self) -> dict[str, FloatArray]:
-        """Return the (n_points, n_times) variances of each species; NaN where a point has no solution."""
-        return self._over_points([None if s is None else s.variance() for s in self._solutions])
-
-    def std(self) -> dict[str, FloatArray]:
-        """Return the (n_points, n_times) standard deviations; NaN where a point has no solution."""
-        return self._over_points([None if s is None else s.std() for s in self._solutions])
-
     def to_pandas(self) -> pandas.DataFrame:
         """Return a table with a row for each point and time: states, mean and std of each species, error."""
         return doors.table_of_points(self)
@@ -215,23 +180,6 @@ class Sweep(Sequence[Solution]):
         Values that were taken in pairs have one dimension, ``point``.
         """
         return doors.arrays_of_points(self)
-
-    def save(self, path: str | Path) -> None:
-        """Write one HDF5 file of all points, whole or not at all.
-
-        Parameters
-        ----------
-        path
-            Where to; a file that is there is replaced once the new one is complete, whoever wrote it.
-
-        Raises
-        ------
-        ArgumentError
-            If the folder does not exist, or something is there that is no file.
-        OutputError
-            If it cannot be written; what was there before is unchanged.
-        """
-        doors.save(self, path)
 
     # ---- text
 
@@ -245,10 +193,7 @@ class Sweep(Sequence[Solution]):
         solution = self._solutions[i]
         if solution is None:
             return [*values, "-", *("-" for _ in self.species), "failed" if i in self.failures else "to come"]
-        last = solution[-1]
-        means, stds, error = last.mean(), last.std(), last.error
-        cells = [spread(means[name], stds[name]) for name in self.species]
-        return [*values, f"{len(last):,}", *cells, f"{error.sign} {round_up(error.total)}"]
+        return [*values, *cells(solution[-1])]
 
     def __str__(self) -> str:
         head = f"{when(float(self.times[-1]), self.time_unit)}, {len(self):,} points, {self.error.summary}"
@@ -262,6 +207,7 @@ class Sweep(Sequence[Solution]):
             f"{self.error.summary}>"
         )
 
-    def _over_points(self, numbers: Sequence[Mapping[str, FloatArray] | None]) -> dict[str, FloatArray]:
-        missing = np.full(len(self.times), np.nan)
-        return {name: np.array([missing if row is None else row[name] for row in numbers]) for name in self.species}
+    def _of_each(self, numbers: Numbers) -> dict[str, FloatArray]:
+        missing = dict.fromkeys(self.species, np.full(len(self.times), np.nan))
+        rows = [missing if solution is None else solution._of_each(numbers) for solution in self._solutions]
+        return {name: np.array([row[name] for row in rows]) for name in self.species}

@@ -19,9 +19,7 @@ from fsp.formats.sbml_parts import each
 
 Element = Any  # libsbml has no types
 
-AVOGADRO = (
-    6.02214076e23  # exact; the `avogadro` of SBML's formulas is that of its specification
-)
+AVOGADRO = 6.02214076e23  # exact; the `avogadro` of SBML's formulas is that of its specification
 _LITRES = {"litre": 1.0, "liter": 1.0, "metre": 1e3, "meter": 1e3}  # of a litre, and of a cubic metre
 
 

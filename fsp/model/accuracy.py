@@ -282,7 +282,7 @@ def _near(shape: _Shape) -> _Shape:
     return shape
 
 
-_ONE = _Shape(0.0, True, True, 1.0, 1.0)
+_ONE = _Shape(0.0, True, True, 1.0, 1.0)  # exact, positive and whole
 
 
 def _sum(a: _Shape, b: _Shape) -> _Shape:

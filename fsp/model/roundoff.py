@@ -28,9 +28,9 @@ Pair = tuple[Any, Any]  # value and error, or truth value and whether it is unce
 Rule = Callable[..., Pair]
 
 FUNCTION_UNITS = 8.0  # of a value of numpy's exp, log, pow, sin, …, whose libraries promise 4 units in the last place
-LARGEST_WHOLE = 2.0**53
-LEAST_NORMAL = 2.3e-308
-TINY = 5e-324
+LARGEST_WHOLE = 2.0**53  # whole numbers up to it are floats, so sums and products of them are exact
+LEAST_NORMAL = 2.3e-308  # above the least float with all its digits, 2**-1022; below it a relative error says nothing
+TINY = 5e-324  # the least positive float, 2**-1074: what an operation on numbers that small may miss
 LARGEST_POWER = 8  # up to it whole powers are products
 
 
@@ -200,7 +200,7 @@ _DIRECT: dict[str, Rule] = {
     "arcsinh": _moved(np.arcsinh, lambda a, e, value: e),
     "arccosh": _monotone(np.arccosh), "arctanh": _monotone(np.arctanh),
 }  # fmt: skip
-_ONE: Pair = (np.float64(1.0), 0.0)
+_ONE: Pair = (np.float64(1.0), 0.0)  # exact
 
 
 def _reciprocal(rule: Rule) -> Rule:
@@ -217,6 +217,7 @@ def _root(degree: Pair, x: Pair) -> Pair:
     return _general_power(x, divided(_ONE, degree))
 
 
+# Of exp, ``|exp(a + e) - exp(a)| ≤ exp(a) expm1(|e|)``; of a root, the smaller of ``e/√a`` and √e.
 FUNCTION_RULES: dict[str, Rule] = {
     "exp": _moved(np.exp, lambda a, e, value: value * np.expm1(e)),
     "ln": _moved(np.log, _of_logarithm),

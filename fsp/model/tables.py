@@ -17,7 +17,7 @@ from fsp.model.factors import Product, split_number, tabulated
 from fsp.model.tree import Expression, folding_errors
 
 FEWEST_KEPT = 2**8  # counts of a range that is kept for the next space
-MOST_KEPT = 2**15
+MOST_KEPT = 2**15  # counts above it are computed when asked for: 256 KiB a factor were chosen as the most to keep
 
 
 class Tabulated(NamedTuple):

@@ -79,9 +79,9 @@ class Finding:
         return f"{self.text} ({'fits' if self.fits else 'does not fit'}, log-likelihood {self.log_likelihood:+,.1f})"
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Verdict:
-    """What a verification found, and what follows from it.
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class Subject:
+    """What was compared with what.
 
     Parameters
     ----------
@@ -89,10 +89,32 @@ class Verdict:
         What the samples were compared with.
     n
         Number of runs.
-    alpha
-        Largest probability with which the samples of an exact simulator fail.
     times, species
         What was compared.
+    simulator
+        Its name.
+    battery, samples
+        What was compared, for pictures.
+    """
+
+    model_name: str
+    model_hash: str
+    n: int
+    times: tuple[float, ...]
+    species: tuple[str, ...]
+    simulator: str = ""
+    battery: Battery = field(default_factory=lambda: Battery((), 0))
+    samples: Samples | None = None
+
+
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class Verdict(Subject):
+    """What a verification found, and what follows from it.
+
+    Parameters
+    ----------
+    alpha
+        Largest probability with which the samples of an exact simulator fail.
     tests
         All tests, with adjusted p-values.
     error
@@ -103,35 +125,23 @@ class Verdict:
         The smallest errors of rate constants that would have been found.
     findings
         Hypotheses of what is wrong, best first; empty where nothing is.
-    simulator
-        Its name.
     notes
         Remarks.
     undecided
         Why there is no verdict although no test rejects; empty where there is one.
     level
         Level of the adjusted p-values, where that is not `alpha`: of one of several looks at growing numbers of runs.
-    battery, samples
-        What was compared, for pictures.
     """
 
-    model_name: str
-    model_hash: str
-    n: int
     alpha: float
-    times: tuple[float, ...]
-    species: tuple[str, ...]
     tests: tuple[Test, ...]
     error: float
     certified: bool = True
     detectable: tuple[Detectable, ...] = ()
     findings: tuple[Finding, ...] = ()
-    simulator: str = ""
     notes: tuple[str, ...] = ()
     undecided: str = ""
     level: float | None = None
-    battery: Battery = field(default_factory=lambda: Battery((), 0))
-    samples: Samples | None = None
 
     def rejects(self, test: Test) -> bool:
         """Return whether a test rejects."""

@@ -120,7 +120,7 @@ MUTANTS = [
         "chains/classes.py",
         "trapped[members] = leads is None or leads(members, entries)",
         "trapped[members] = True",
-        "stationary",
+        "closed_classes",
         only="opens_for_good",
     ),
     mutant(
@@ -128,7 +128,7 @@ MUTANTS = [
         "chains/classes.py",
         "system = ExitTimes(within, out, roundings)",
         "raise RuntimeError",
-        "stationary",
+        "closed_classes",
         only="fast_pair",
     ),
     mutant(

@@ -31,6 +31,7 @@ MUTANTS = [
         "upper = centre + _tail(above, moments, gained)",
         "upper = centre",
         "moments",
+        "moment_equations",
         only="without",
     ),
     mutant(

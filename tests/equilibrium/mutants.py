@@ -16,7 +16,7 @@ MUTANTS = [
         "equilibrium/detailed_balance.py",
         "and (np.ptp(ends, axis=0) == 0).all()",
         "",
-        "stationary",
+        "estimate",
         only="ends_of_one_way",
     ),
     mutant(
@@ -82,7 +82,7 @@ MUTANTS = [
         "equilibrium/estimate.py",
         "self._settled = rounded or self.change + candidate.error <= self._tol",
         "self._settled = self.change + candidate.error <= self._tol",
-        "stationary",
+        "estimate",
         only="rounding_keeps",
     ),
     mutant(
@@ -90,7 +90,7 @@ MUTANTS = [
         "equilibrium/estimate.py",
         "p[closed.members] = weight * vector.p",
         "p[closed.members] = vector.p / len(end.weights)",
-        "stationary",
+        "estimate",
         only="estimates_of_classes",
     ),
     mutant(
@@ -98,7 +98,7 @@ MUTANTS = [
         "equilibrium/stationary.py",
         "estimate.ledger(change))",
         "estimate.ledger(0.0))",
-        "stationary",
+        "estimate",
         only="change_under_growth",
     ),
     mutant(
@@ -194,7 +194,7 @@ MUTANTS = [
         "equilibrium/excursions.py",
         "if not exits.changes:",
         "if True:",
-        "stationary",
+        "estimate",
         only="followed",
     ),
     mutant(
@@ -202,7 +202,7 @@ MUTANTS = [
         "equilibrium/excursions.py",
         "shares: FloatArray = self.flux / np.bincount(self.kinds, self.flux)[self.kinds]",
         "shares: FloatArray = self.flux",
-        "stationary",
+        "estimate",
         only="followed",
     ),
     mutant(
@@ -228,5 +228,19 @@ MUTANTS = [
         "return Step(_finite(candidate.error))",
         "relaxation",
         only="slow_modes_have_all_digits",
+    ),
+    mutant(
+        "what-parts-do-not-store-left-out-of-their-bounds",
+        "equilibrium/bounded.py",
+        "(part.p * (1.0 + part.missing) * (1.0 + 2.0 * off) + LEAST_BOUND)",
+        "(part.p * (1.0 + 2.0 * off) + LEAST_BOUND)",
+        "bounded",
+    ),
+    mutant(
+        "rounding-of-parts-left-out-of-their-error",
+        "equilibrium/bounded.py",
+        "weight * 2.0 * float(part.p @ off)",
+        "0.0",
+        "bounded",
     ),
 ]

@@ -8,7 +8,7 @@ MUTANTS = [
         "formats/sbml.py",
         "    _check_consistency(document, source)  # last",
         "    _document(text, source)  # last",
-        "model_files",
+        "sbml_refusals",
         only="two_things",
     ),
     mutant(
@@ -16,7 +16,7 @@ MUTANTS = [
         "formats/sbml.py",
         "    document.getErrorLog().clearLog()",
         "    document.getErrorLog()",
-        "model_files",
+        "sbml_refusals",
         only="two_things",
     ),
     mutant(
@@ -24,7 +24,7 @@ MUTANTS = [
         "formats/sbml.py",
         'plain = _UNREAD.sub("", text)',
         "plain = text",
-        "model_files",
+        "sbml_refusals",
         only="within_each_other",
     ),
 ]

@@ -69,6 +69,8 @@ MUTANTS = [
         "weights = self._family.clocks.values(self.t)\n",
         "generator",
         "time_dependent",
+        "taylor",
+        "clocks",
     ),
     mutant(
         "sink-missing-where-the-rate-is-zero-now",
@@ -208,5 +210,12 @@ MUTANTS = [
         "reads_others |= precede(keys, keys[0])",
         "mpi",
         only="test_generator and 2",
+    ),
+    mutant(
+        "errors-of-rates-counted-once",
+        "generator/rate_errors.py",
+        "return 2.0 * total * (end - start)",
+        "return total * (end - start)",
+        "rounding",
     ),
 ]

@@ -250,7 +250,7 @@ MUTANTS = [
         "model/taylor.py",
         "max(abs(wide[0]), abs(wide[1])) * half ** (degree + 1)",
         "max(abs(wide[0]), abs(wide[1])) * (0.5 * half) ** (degree + 1)",
-        "time_dependent",
+        "taylor",
         only="remainder",
     ),
     mutant(
@@ -258,7 +258,7 @@ MUTANTS = [
         "model/intervals.py",
         "return -a[1], -a[0]",
         "return -a[0], -a[1]",
-        "time_dependent",
+        "taylor",
         only="remainder",
     ),
     mutant(
@@ -266,7 +266,7 @@ MUTANTS = [
         "model/taylor.py",
         "missed = inset / (end - start) * distance",
         "missed = 0.0 * distance",
-        "time_dependent",
+        "taylor",
         only="covers_the_integral",
     ),
     mutant(
@@ -275,6 +275,8 @@ MUTANTS = [
         "if len(signs) == 1 and 0 not in signs:",
         "if 0 not in signs:",
         "time_dependent",
+        "taylor",
+        "clocks",
         only="switch",
     ),
     mutant(

@@ -6,6 +6,7 @@ The references are closed forms: Poisson and binomial laws whose parameters are 
 from __future__ import annotations
 
 import math
+from functools import partial
 from itertools import pairwise
 
 import mpmath
@@ -19,18 +20,14 @@ from written_networks import network
 import fsp
 from fsp.model.expression import ONE, evaluate, split_number
 from fsp.model.formula import parse
-from fsp.model.taylor import constant, polynomial
 from fsp.projection.growth import starting_vector
 from fsp.solvers import LossLimit
 from fsp.solvers.base import History, Memory
-from fsp.solvers.clocks import chebyshev_nodes, clock_on, constants_on, reach
+from fsp.solvers.clocks import chebyshev_nodes, constants_on
 
+tree = partial(parse, what="function of time")
 SOLVERS = [fsp.Magnus, fsp.Implicit]
 solvers = pytest.mark.parametrize("make", SOLVERS, ids=lambda make: make.__name__)
-
-
-def tree(text):
-    return parse(text, what="function of time")
 
 
 def march(solver, generator, p, t0, t1, tol):
@@ -45,7 +42,7 @@ def march(solver, generator, p, t0, t1, tol):
     return p, lost, error, certified
 
 
-# ---- closed forms -----------------------------------------------------------------------------------------
+# ---- closed forms
 
 
 def poisson_mean(k, g, t):
@@ -201,7 +198,7 @@ def test_a_pulse_of_which_nothing_is_known_beforehand_is_not_missed(make):
     assert answer.error.total <= 1e-6
 
 
-# ---- both solvers -----------------------------------------------------------------------------------------
+# ---- both solvers
 
 CLOCKS = ["1 + 0.5*sin({})*cos(time)", "exp(-{}*time)", "1/(1 + {}*time)", "sqrt(0.5 + {}*time)", "2^(-time*{})"]
 
@@ -328,7 +325,7 @@ def test_a_memory_of_another_time_is_a_length_of_steps_alone():
     np.testing.assert_array_equal(found[0].p, found[1].p)
 
 
-# ---- rates that stay as they are --------------------------------------------------------------------------
+# ---- rates that stay as they are
 
 
 def test_rates_that_are_held_are_treated_by_solvers_for_constant_rates():
@@ -391,7 +388,7 @@ def test_a_generator_that_is_held_is_the_one_of_its_time():
         assert held.sink_names == then.sink_names
 
 
-# ---- structure of the generator in time -------------------------------------------------------------------
+# ---- structure of the generator in time
 
 
 def test_a_generator_is_the_sum_of_its_parts():
@@ -420,103 +417,3 @@ def test_numbers_are_split_from_functions_of_time():
     assert number == 0.375
     assert rest == tree("exp(-time)")
     assert split_number(tree("2*3")) == (6.0, ONE)
-
-
-# ---- Taylor polynomials -----------------------------------------------------------------------------------
-
-FUNCTIONS = [
-    ("1/(6e8*2^(time/2100))", 100.0, 106.0),
-    ("sin(3*time) + 1.5", 1.0, 1.4),
-    ("exp(-time)*time^2.5", 0.5, 0.8),
-    ("time^3.1", 0.0, 0.5),
-    ("tanh(time - 3) + cosh(time/9)", 2.0, 2.3),
-    ("log10(1 + time) + ln(2 + time^2)", 0.0, 0.5),
-    ("sqrt(1 + time)/(2 + cos(time))", 1.0, 2.0),
-    ("abs(time - 3) + max(time, 1) + min(2, time)", 3.0, 4.0),
-    ("piecewise(exp(time), time < 1, 7)", 0.5, 1.0),
-    ("floor(time/0.3) + tan(time/9)", 0.3, 0.6),
-    ("time^-3 + (2 + time)^(1/(1 + time))", 1.0, 1.5),
-]
-
-
-@pytest.mark.parametrize(("text", "start", "end"), FUNCTIONS)
-@pytest.mark.parametrize("degree", [0, 2, 5])
-def test_the_remainder_is_above_the_true_one(text, start, end, degree):
-    function = tree(text)
-    found = polynomial(function, start, end, degree)
-    if found is None:
-        assert (text, degree) == ("time^3.1", 5)  # its derivatives are infinite at zero
-        return
-    inside = np.linspace(start, end, 2003)[1:-1]
-    values = np.array([float(evaluate(function, {}, t)) for t in inside])
-    missed = max(abs(found.at(t) - value) for t, value in zip(inside, values, strict=True))
-    assert missed <= found.remainder + 4e-16 * np.abs(values).max()
-    assert found.remainder <= 60.0 * 10.0**degree * missed + 1e-12 * np.abs(values).max()
-
-
-@pytest.mark.parametrize(("text", "start", "end"), FUNCTIONS)
-def test_a_constant_is_as_far_from_all_values_as_it_says(text, start, end):
-    function = tree(text)
-    found = constant(function, start, end)
-    values = np.array([float(evaluate(function, {}, t)) for t in np.linspace(start, end, 2003)[1:-1]])
-    assert np.abs(values - found.coefficients[0]).max() <= found.remainder
-
-
-@settings(max_examples=200, deadline=None)
-@given(
-    start=st.floats(0.0, 10.0),
-    length=st.floats(-9.0, 1.0).map(lambda exponent: 10.0**exponent),
-    places=st.lists(st.tuples(st.floats(-15.0, -0.5), st.booleans()), min_size=1, max_size=4),
-    values=st.lists(st.sampled_from([0.0, 1.0, 2.5, 1e4, 1e9]), min_size=5, max_size=5),
-)
-def test_the_remainder_covers_the_integral_over_switches_near_the_ends(start, length, places, values):
-    end = start + length
-    switches = sorted(start + length * 10.0**x if first else end - length * 10.0**x for x, first in places)
-    branches = "".join(f"{v}, time < {s!r}, " for v, s in zip(values, switches, strict=False))
-    found = polynomial(tree(f"piecewise({branches}{values[len(switches)]})"), start, end, 0)
-    if found is None:
-        return
-    edges = np.clip([start, *switches, end], start, end)
-    distances = np.abs(np.array(values[: len(switches) + 1]) - found.coefficients[0])
-    assert distances @ np.diff(edges) <= found.remainder * (end - start) * (1.0 + 1e-12)
-
-
-@pytest.mark.parametrize("text", ["piecewise(1, sin(time) > 0, 0)", "floor(time)", "abs(sin(time))", "1/(time - 3.05)"])
-def test_there_is_no_bound_over_a_switch_or_a_pole(text):
-    assert polynomial(tree(text), 2.9, 3.2, 3) is None
-
-
-@pytest.mark.parametrize("text", ["floor(time) + atan(time)", "abs(sin(time))*atan(time)"])
-def test_a_fit_over_a_switch_is_an_estimate(text):
-    assert not clock_on(tree(text), 2.9, 3.2).certified
-
-
-@pytest.mark.parametrize(
-    "text", ["piecewise(1, sin(time) > 0, 0)", "piecewise(7, time > 4, 2, time > 3, 9)", "max(time, 3)"]
-)
-def test_a_constant_over_a_switch_holds_both_sides(text):
-    clock = clock_on(tree(text), 2.9, 3.2)
-    values = [float(evaluate(tree(text), {}, t)) for t in np.linspace(2.9, 3.2, 301)]
-    assert clock.certified
-    assert max(abs(value - clock.at(0.0)) for value in values) <= clock.remainder
-
-
-def test_the_reach_ends_at_the_switch():
-    assert reach(tree("piecewise(1, sin(time) > 0, 0)"), 2.9, 3.2) == pytest.approx(math.pi, abs=1e-9)
-    assert reach(tree("floor(time)"), 2.9, 3.2) == pytest.approx(3.0, abs=1e-9)
-    assert reach(tree("exp(time)"), 2.9, 3.2) == 3.2
-    assert reach(tree("arctan(time)"), 2.9, 3.2) == 3.2  # not covered
-
-
-@pytest.mark.parametrize("n", [2, 6, 9, 13])
-def test_interpolation_in_chebyshev_points(n):
-    nodes = chebyshev_nodes(n)
-    power = nodes.z ** (n - 1)
-    z = np.linspace(-1, 1, 33)
-    at = np.polynomial.polynomial.polyval(z, nodes.to_powers @ power)
-    np.testing.assert_allclose(at, z ** (n - 1), atol=1e-11)
-    by_modes = np.polynomial.chebyshev.chebval(z, nodes.to_modes @ power)
-    np.testing.assert_allclose(by_modes, z ** (n - 1), atol=1e-12)
-    fine = np.linspace(-1, 1, 40_001)
-    moduli = np.abs(np.vander(fine, n, increasing=True) @ nodes.to_powers)
-    np.testing.assert_allclose(integrate.trapezoid(moduli, fine, axis=0) / 2, nodes.integrals, rtol=1e-6)

@@ -71,6 +71,8 @@ MUTANTS = [
         "certified=certified and step.certified,",
         "certified=certified,",
         "time_dependent",
+        "taylor",
+        "clocks",
         "transient",
         only="time or estimate",
     ),
@@ -280,5 +282,19 @@ MUTANTS = [
         "truncation=0.1 * float(step.lost.sum()),",
         "examination",
         only="true_bounds and hill",
+    ),
+    mutant(
+        "a-request-to-stop-is-not-heard",
+        "projection/watch.py",
+        "if self._comm.any(stop is not None):",
+        "if False:",
+        "watch",
+    ),
+    mutant(
+        "checkpoints-need-progress",
+        "projection/watch.py",
+        "comm.any(progress is not None or checkpoint is not None)",
+        "comm.any(progress is not None)",
+        "watch",
     ),
 ]

@@ -17,6 +17,8 @@ MUTANTS = [
         "magnus_kernels.force(f.W, f.slopes, 1.0 / space.unit, n_all, v, u, w)",
         "magnus_kernels.force(f.W, f.slopes, -1.0 / space.unit, n_all, v, u, w)",
         "time_dependent",
+        "taylor",
+        "clocks",
         only="birth or switch",
     ),
     mutant(
@@ -41,6 +43,9 @@ MUTANTS = [
         "weights * ((1.0 - tail) / weights.sum())",
         "weights / weights.sum()",
         "solvers",
+        "implicit",
+        "poisson",
+        "uniformization",
         only="poisson or uniformization",
     ),
     mutant(
@@ -49,6 +54,7 @@ MUTANTS = [
         "return total, change * kernels.moment_above(settled, first, mean, k - 1), k",
         "return total, 0.0, k",
         "solvers",
+        "uniformization",
         only="uniformization or settl",
     ),
     mutant(
@@ -57,6 +63,7 @@ MUTANTS = [
         "if change * moment_above(settled, first, mean, k) <= steady:",
         "if change <= steady:",
         "solvers",
+        "uniformization",
         only="uniformization or settl",
     ),
     mutant(
@@ -89,6 +96,8 @@ MUTANTS = [
         "return Fit(s, float(missed), u)",
         "return Fit(s, 0.0 * float(missed), u)",
         "time_dependent",
+        "taylor",
+        "clocks",
         only="switch or decay or birth",
     ),
     mutant(
@@ -96,7 +105,7 @@ MUTANTS = [
         "solvers/collocation.py",
         "return sum(abs(_integral(f, a, b)) for a, b in pairwise(edges))",
         "return abs(sum(_integral(f, a, b) for a, b in pairwise(edges)))",
-        "solvers",
+        "collocation",
         only="integrals_of_the_basis",
     ),
     mutant(
@@ -177,7 +186,9 @@ MUTANTS = [
         "        if step <= 0.0:\n",
         "        if step <= 1e-13 * horizon:\n",
         "charges",
-        "solvers",
+        "poisson",
+        "uniformization",
+        "krylov",
         only="jump or flow",
     ),
     mutant(
@@ -202,6 +213,7 @@ MUTANTS = [
         "residual_norm = H[m, m - 1] * beta * norms[m]",
         "residual_norm = 0.0",
         "solvers",
+        "krylov",
         only="krylov",
     ),
     mutant(
@@ -210,6 +222,7 @@ MUTANTS = [
         "H[m, m - 1] * beta * norms[m]",
         "H[m, m - 1] * beta",
         "solvers",
+        "krylov",
         only="krylov",
     ),
     mutant(
@@ -232,6 +245,7 @@ MUTANTS = [
         "rounding = UNIT_ROUNDOFF * growth * ",
         "rounding = 0.0 * growth * ",
         "solvers",
+        "krylov",
         only="krylov",
     ),
     mutant(
@@ -240,6 +254,8 @@ MUTANTS = [
         "within = within and lost <= loss_offset + loss_rate * s",
         "within = True",
         "solvers",
+        "poisson",
+        "krylov",
         only="krylov or flow",
     ),
     mutant(
@@ -248,6 +264,8 @@ MUTANTS = [
         "return x * (hit[m] * norms[m - 1] + hit[m - 1] * norms[m]) + weights[m] * norms[m], spread",
         "return weights[m] * norms[m], spread",
         "solvers",
+        "choice",
+        "chebyshev",
         only="chebyshev",
     ),
     mutant(
@@ -291,6 +309,10 @@ MUTANTS = [
         "return int(len(within) if within.all() else np.argmin(within))",
         "return len(within)",
         "solvers",
+        "choice",
+        "implicit",
+        "collocation",
+        "rational",
         only="implicit or radau or residual or inhomogeneous or clock",
     ),
     mutant(
@@ -299,6 +321,7 @@ MUTANTS = [
         "return _Residual(self._h * total, self._h * most",
         "return _Residual(0.0 * total, self._h * most",
         "time_dependent",
+        "taylor",
         only="implicit or Implicit or bound",
     ),
     mutant(
@@ -307,6 +330,8 @@ MUTANTS = [
         "weights[-1] += self._H[self.size, self.size - 1] * float(np.abs(q).sum())",
         "weights[-1] += float(np.abs(q).sum())",
         "solvers",
+        "choice",
+        "rational",
         only="rational",
     ),
     mutant(
@@ -315,6 +340,8 @@ MUTANTS = [
         "scale = basis.beta / basis.gamma\n",
         "scale = basis.beta\n",
         "solvers",
+        "choice",
+        "rational",
         only="rational",
     ),
     mutant(
@@ -323,6 +350,10 @@ MUTANTS = [
         "ends = np.maximum(values[1:], values[:-1])",
         "ends = np.minimum(values[1:], values[:-1])",
         "solvers",
+        "choice",
+        "collocation",
+        "rational",
+        "small_exponential",
         only="rational or integrals",
     ),
     mutant(
@@ -330,7 +361,8 @@ MUTANTS = [
         "solvers/small_exponential.py",
         "lapack.ztpqrt(n, min(n, BLOCK), factor, factor @ power)[0]",
         "factor @ power",
-        "solvers",
+        "collocation",
+        "small_exponential",
         only="integrals",
     ),
     mutant(
@@ -338,7 +370,8 @@ MUTANTS = [
         "solvers/small_exponential.py",
         "factors[:, None] * rows[:-1], slope",
         "0.0 * factors[:, None] * rows[:-1], slope",
-        "solvers",
+        "collocation",
+        "small_exponential",
         only="integrals",
     ),
     mutant(
@@ -348,7 +381,7 @@ MUTANTS = [
         "    rows = np.append(np.full(len(weights) - 1, weights[:-1].max(initial=0.0)), weights[-1])[:, None] * (\n"
         "        modes.Q @ modes.inverse\n"
         "    )",
-        "solvers",
+        "rational",
         only="come_to_rest",
     ),
     mutant(
@@ -356,7 +389,7 @@ MUTANTS = [
         "solvers/small_exponential.py",
         "* growth * slope",
         "* growth * 0.0 * slope",
-        "solvers",
+        "small_exponential",
         only="vanish_where_a_cell_begins",
     ),
     mutant(
@@ -364,7 +397,7 @@ MUTANTS = [
         "solvers/rational_kernels.py",
         "w[n + i] = v[n + i] + gamma * image",
         "w[n + i] = v[n + i]",
-        "solvers",
+        "rational",
         only="weights_of_a_rational or covers_the_integral",
     ),
     mutant(
@@ -372,7 +405,7 @@ MUTANTS = [
         "solvers/rational_kernels.py",
         "left += abs(v[i] - (w[i] - gamma * image))",
         "left += 0.0 * abs(v[i] - (w[i] - gamma * image))",
-        "solvers",
+        "rational",
         only="rational_solves_leave",
     ),
     mutant(
@@ -380,7 +413,7 @@ MUTANTS = [
         "solvers/band_kernels.py",
         "entry = (total - row[b + one] * entry) * row[b]",
         "entry = total * row[b]",
-        "solvers",
+        "linear",
         only="band or banded",
     ),
     mutant(
@@ -389,6 +422,8 @@ MUTANTS = [
         "float(path.errors[kept]) + kernels.clip(z)",
         "float(path.errors[kept]) + 0.0 * kernels.clip(z)",
         "solvers",
+        "choice",
+        "rational",
         only="rational",
     ),
     mutant(
@@ -397,6 +432,9 @@ MUTANTS = [
         "power[diagonal, diagonal] = np.exp(h * 2.0 ** (i - J) * np.diag(G))",
         "pass",
         "solvers",
+        "choice",
+        "rational",
+        "small_exponential",
         only="rational or doublings",
     ),
     mutant(
@@ -405,6 +443,8 @@ MUTANTS = [
         "if not over.any():",
         "if True:",
         "solvers",
+        "choice",
+        "rational",
         only="rational",
     ),
     mutant(
@@ -500,5 +540,30 @@ MUTANTS = [
         "@njit(cache=True, fastmath=REORDERED, forceinline=True)\ndef _subtract(",
         "@njit(cache=True, fastmath=REORDERED)\ndef _subtract(",
         "kernels",
+    ),
+    mutant(
+        "fits-are-called-bounds",
+        "solvers/clocks.py",
+        "certified = best is not None",
+        "certified = True",
+        "time_dependent",
+        only="without_a_bound",
+    ),
+    mutant(
+        "integrals-of-interpolation-cancel",
+        "solvers/clocks.py",
+        "np.abs(0.25 * (b - a) * w @ (np.vander(at, n, increasing=True) @ powers))",
+        "0.25 * (b - a) * w @ (np.vander(at, n, increasing=True) @ powers)",
+        "clocks",
+        only="interpolation",
+    ),
+    mutant(
+        "poisson-window-too-narrow",
+        "solvers/poisson.py",
+        "exp(-mean * ((1.0 + y) * log1p(y) - y))",
+        "exp(-1.5 * mean * ((1.0 + y) * log1p(y) - y))",
+        "implicit",
+        "poisson",
+        only="poisson",
     ),
 ]

@@ -7,12 +7,14 @@ import warnings
 from dataclasses import replace
 
 import pytest
+from solver_cases import NAMES, bind, box, reachable
 from written_networks import network
 
 import fsp
 from fsp.solvers import (
     SOLVERS,
     Advance,
+    Chooser,
     chebyshev,
     choice,
     implicit,
@@ -154,3 +156,75 @@ def test_a_solver_that_stalls_can_be_stopped_with_what_it_reached(monkeypatch):
     reached = stopped.value.solution[-1]
     assert 0.0 < reached.t < 2000.0
     assert reached.error.total <= 1e-6
+
+
+# ---- what it takes
+
+
+def test_auto_says_what_it_takes_and_why():
+    bound = bind("immigration")
+    choice = Chooser("auto", 1e-7, SOLVERS).choose(bound.generator, 1.0)
+    assert type(choice.solver) in NAMES
+    assert choice.solver.tol == 1e-7
+    assert choice.reason.startswith("auto: ")
+    assert all(name in choice.reason for name in ("uniformization", "krylov", "chebyshev", "rational", "squaring"))
+
+
+def test_auto_takes_the_rational_solver_where_the_chain_is_stiff():
+    model = network({"A": 600, "B": 0}, ("A -> B", "mass_action", 1.0), ("B -> A", "mass_action", 1e7))
+    generator = fsp.Generator(model, reachable(model))
+    assert isinstance(Chooser("auto", 1e-7, SOLVERS).choose(generator, 100.0).solver, fsp.Rational)
+    assert not isinstance(Chooser("auto", 1e-7, SOLVERS).choose(generator, 1e-9).solver, fsp.Rational)
+
+
+def test_auto_takes_the_implicit_solver_where_rates_depend_on_time():
+    model = network({"X": 0}, ("0 -> X", "rate", "1 + sin(time)"))
+    generator = fsp.Generator(model, box(model, upper={"X": 9}))
+    choice = Chooser("auto", 1e-7, SOLVERS).choose(generator, 1.0)
+    assert isinstance(choice.solver, fsp.Implicit)
+    assert "time" in choice.reason
+
+
+def test_auto_takes_no_basis_that_does_not_fit():
+    bound = bind("immigration")
+    assert "krylov" in Chooser("auto", 1e-7, SOLVERS).choose(bound.generator, 1.0).reason
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(krylov, "BASIS_BYTES", 100)
+        assert "krylov" not in Chooser("auto", 1e-7, SOLVERS).choose(bound.generator, 1.0).reason
+
+
+# ---- what auto learns
+
+
+def test_auto_stays_where_a_change_would_gain_little_and_leaves_where_it_learns_better():
+    model = network({"A": 400, "B": 0}, ("A -> B", "mass_action", 1.0), ("B -> A", "mass_action", 50.0))
+    generator = fsp.Generator(model, reachable(model))
+    chooser = Chooser("auto", 1e-7, SOLVERS)
+    first = chooser.choose(generator, 10.0)
+    assert chooser.choose(generator, 10.0, first) is first
+    products = int(50 * generator.largest_exit_rate * 10.0)
+    for _ in range(8):  # it needs fifty times as many as any would
+        chooser.advanced(first.solver, generator, Advance(None, None, 0.0, products, 10.0, 0.0), 10.0)
+    later = chooser.choose(generator, 10.0, first)
+    assert type(later.solver) is not type(first.solver)
+
+
+def test_what_auto_learnt_fades_while_another_solver_works():
+    chooser = Chooser("auto", 1e-7, SOLVERS)
+    generator = bind("immigration").generator
+    time = 1_000.0 / generator.largest_exit_rate
+    chooser.advanced(fsp.Uniformization(), generator, Advance(None, None, 0.0, 5_000, time, 0.0), time)
+    held = [chooser._factor["uniformization"]]
+    for _ in range(20):
+        chooser.advanced(fsp.Krylov(), generator, Advance(None, None, 0.0, 375, time, 0.0), time)
+        held.append(chooser._factor["uniformization"])
+    assert held[0] > 3.0
+    assert held == sorted(held, reverse=True)
+    assert held[-1] == pytest.approx(1.0, abs=0.3)
+    assert chooser._factor["krylov"] == pytest.approx(1.0, abs=1e-9)
+
+
+def test_auto_takes_no_chebyshev_where_steps_are_cut_short():
+    bound = bind("immigration")
+    assert "chebyshev" in Chooser("auto", 1e-7, SOLVERS).choose(bound.generator, 1.0).reason
+    assert "chebyshev" not in Chooser("auto", 1e-7, SOLVERS).choose(bound.generator, 1.0, growing=True).reason

@@ -1,0 +1,45 @@
+"""Closed classes that are known up to a factor are joined with bounds that hold whatever rounding did to them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from written_networks import network
+
+import fsp
+from fsp.equilibrium.bounded import ExactPart, joined_parts
+
+MODEL = network({"X": 0}, ("0 -> 2 X", "mass_action", 8.0), ("2 X -> 0", "mass_action", 1.0))
+
+
+def part(first, exact, off, signs, kept):
+    """Return a class of every second count as it is computed: each weight off by up to `off`, `kept` of them stored."""
+    weights = exact * (1.0 + off * signs)
+    stored, missing = weights[:kept], exact[kept:].sum() / (exact[:kept].sum() * (1.0 - off))
+    states = fsp.StateSpace.from_states(("X",), first + 2 * np.arange(kept)[:, None])
+    return ExactPart(states, stored / stored.sum() / (1.0 + missing), missing, np.full(kept, off))
+
+
+@pytest.mark.parametrize("off", [1e-15, 1e-6, 1e-3])
+@pytest.mark.parametrize("kept", [3, 8, 12])
+@pytest.mark.parametrize("weight", [1.0, 0.3])
+def test_exact_probabilities_lie_within_the_bounds(off, kept, weight, rng):
+    size = 12
+    laws = rng.dirichlet(np.ones(size), 2)  # of each class, the largest first
+    laws = -np.sort(-laws, axis=1)
+    for trial in range(20):
+        signs = rng.choice([-1.0, 1.0], (2, size))
+        if trial == 0:  # the weights that are stored shrink while one of them grows
+            signs[:] = -1.0
+            signs[:, 0] = 1.0
+        weights = [weight, 1.0 - weight] if weight < 1.0 else [1.0]
+        parts = [part(k, laws[k], off, signs[k], kept) for k in range(len(weights))]
+        found = joined_parts(MODEL, list(zip(parts, weights, strict=True)), "note")
+        exact = np.zeros(2 * size)
+        for k, own in enumerate(weights):
+            exact[k::2] = own * laws[k]
+        stored = found.generator.space.states[:, 0]
+        assert (found.lower <= exact[stored] * (1.0 + 1e-15)).all()
+        assert (exact[stored] <= found.upper * (1.0 + 1e-15)).all()
+        gap = np.abs(found.p - exact[stored]).sum() + np.delete(exact, stored).sum()
+        assert gap <= found.error.total + 1e-15

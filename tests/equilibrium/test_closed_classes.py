@@ -1,0 +1,210 @@
+"""Several closed classes, absorbing states and slow classes keep their weights."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import exact
+import numpy as np
+import pytest
+from written_networks import network
+
+import fsp
+
+# ---- several closed classes, absorbing states
+
+
+def by_state(d):
+    return dict(zip(map(tuple, d.states.tolist()), d.probabilities.tolist(), strict=True))
+
+
+def test_two_absorbing_states_are_weighted_by_the_rates_into_them():
+    model = network({"A": 1, "B": 0, "C": 0}, ("A -> B", "mass_action", 1.0), ("A -> C", "mass_action", 3.0))
+    d = fsp.stationary(model)
+    assert by_state(d)[0, 1, 0] == pytest.approx(0.25, abs=1e-12)
+    assert by_state(d)[0, 0, 1] == pytest.approx(0.75, abs=1e-12)
+    assert by_state(d)[1, 0, 0] == 0.0
+    assert len(d.notes) == 2
+    assert any("B=1" in note and "0.25" in note for note in d.notes)
+    assert any("C=1" in note and "0.75" in note for note in d.notes)
+
+
+def test_many_molecules_choose_for_themselves():
+    """20 molecules each go to B or C: 21 absorbing states, binomial weights."""
+    model = network({"A": 20, "B": 0, "C": 0}, ("A -> B", "mass_action", 1.0), ("A -> C", "mass_action", 3.0))
+    d = fsp.stationary(model)
+    weights = exact.binomial(d.states[:, 1], 20, 0.25) * (d.states[:, 0] == 0)
+    np.testing.assert_allclose(d.probabilities, weights, atol=1e-12)
+    assert len(d.notes) == 21
+
+
+@pytest.mark.parametrize("start", [0, 1, 6, 7])
+def test_parity_is_kept(start):
+    """0 ⇌ 2 X: Poisson on the even or on the odd numbers, whichever the start is in."""
+    model = network({"X": start}, ("0 -> 2 X", "mass_action", 8.0), ("2 X -> 0", "mass_action", 1.0))
+    d = fsp.stationary(model, 1e-9)
+    x = d.states[:, 0]
+    law = exact.poisson(x, 4.0) * (x % 2 == start % 2)
+    law /= 0.5 * (1.0 + (-1) ** (start % 2) * math.exp(-8.0))
+    assert np.abs(d.probabilities - law).sum() <= 1e-9
+    assert not d.probabilities[x % 2 != start % 2].any()
+
+
+def test_parities_are_weighted_by_the_start():
+    model = network(
+        {"X": 0}, ("0 -> 2 X", "mass_action", 8.0), ("2 X -> 0", "mass_action", 1.0), initial={(0,): 0.3, (5,): 0.7}
+    )
+    d = fsp.stationary(model, 1e-9, method="gth")
+    assert d.probabilities[d.states[:, 0] % 2 == 0].sum() == pytest.approx(0.3, abs=1e-9)
+    assert len(d.notes) == 2
+    assert any("0.3" in note for note in d.notes)
+    assert any("0.7" in note for note in d.notes)
+
+
+def test_an_absorbing_network_ends_in_its_absorbing_state():
+    for model in (
+        network({"X": 40}, ("X -> 0", "mass_action", 1.0)),
+        network({"X": 7}, ("2 X -> X", "mass_action", 1.0)),
+    ):
+        d = fsp.stationary(model)
+        assert d.probabilities.max() == pytest.approx(1.0, abs=1e-12)
+        assert d.mode()["X"] == (0 if model.reactions[0].order == 1 else 1)
+        assert d.closed
+
+
+def test_a_branching_process_that_dies_out():
+    model = network({"X": 3}, ("X -> 2 X", "mass_action", 0.5), ("X -> 0", "mass_action", 1.0))
+    d = fsp.stationary(model, 1e-6)
+    assert by_state(d)[0,] == pytest.approx(1.0, abs=1e-6)
+
+
+def test_a_gene_that_is_switched_off_for_good():
+    """The transient class holds the start; what it leaves behind decays: everything ends at zero molecules."""
+    model = network(
+        {"On": 1, "M": 0},
+        ("On -> 0", "mass_action", 0.2),
+        ("On -> On + M", "mass_action", 5.0),
+        ("M -> 0", "mass_action", 1.0),
+    )
+    d = fsp.stationary(model, 1e-8)
+    assert by_state(d)[0, 0] == pytest.approx(1.0, abs=1e-8)
+
+
+# ---- slow classes
+
+
+def gate(opens, closes, start=0):
+    """A gate that makes C when open: a telegraph; for good where nothing closes it."""
+    reactions = [("A -> B", "mass_action", opens), ("B -> B + C", "mass_action", 20.0), ("C -> 0", "mass_action", 1.0)]
+    if closes:
+        reactions.append(("B -> A", "mass_action", closes))
+    return network({"A": 1, "B": 0, "C": start}, *reactions)
+
+
+@pytest.mark.parametrize("opens", [1e-12, 1e-8, 1e-4, 1.0])
+@pytest.mark.parametrize("start", [0, 45])
+def test_a_gate_that_opens_for_good_is_open(opens, start):
+    d = fsp.stationary(gate(opens, 0.0, start), 1e-6)
+    law = exact.poisson(d.states[:, 2], 20.0) * d.states[:, 1]
+    assert d.error.certified
+    assert np.abs(d.probabilities - law).sum() + 1.0 - law.sum() <= d.error.total <= 1e-6
+
+
+@pytest.mark.parametrize(("opens", "closes"), [(1e-8, 1e-10), (1e-10, 1e-8), (1e-3, 1e-9), (1e-13, 1e-13)])
+def test_a_gate_that_hardly_moves_is_open_as_often_as_it_should(opens, closes):
+    d = fsp.stationary(gate(opens, closes), 1e-6)
+    interval = d.probability({"B": 1})
+    assert interval.certified
+    assert interval.lower - 1e-15 <= opens / (opens + closes) <= interval.upper + 1e-15
+    assert d.error.total <= 1e-6
+
+
+def test_what_a_fast_pair_is_left_for_once_in_a_million_seconds():
+    """A and B are in balance, so that C and D are entered as 1 to 3."""
+    model = network(
+        {"A": 1, "B": 0, "C": 0, "D": 0},
+        ("A -> B", "mass_action", 1e6),
+        ("B -> A", "mass_action", 1e6),
+        ("A -> C", "mass_action", 1e-6),
+        ("B -> D", "mass_action", 3e-6),
+    )
+    d = fsp.stationary(model)
+    law = np.where(d.states[:, 2] == 1, 0.25, np.where(d.states[:, 3] == 1, 0.75, 0.0))
+    assert np.abs(d.probabilities - law).sum() <= 1e-11  # but for 1e-12 that begin in A
+    assert d.error.total <= 1e-11
+
+
+def hops(rates):
+    """Let one molecule hop between places, at rates[i, j] from i to j."""
+    n = len(rates)
+    reactions = [(f"S{i} -> S{j}", "mass_action", rates[i, j]) for i in range(n) for j in range(n) if rates[i, j]]
+    return network({f"S{i}": int(i == 0) for i in range(n)}, *reactions)
+
+
+def places(rates):
+    """Return where a hopping molecule is in the end, in rationals: the limit of the Laplace transform, s p̂(s), s → 0.
+
+    States are eliminated in turn; those that are left when no jump is, are where it ends.
+    """
+    n = len(rates)
+    rate = [[Fraction(float(r)) for r in row] for row in rates]
+    reach = np.linalg.matrix_power((rates > 0) + np.eye(n), n) > 0
+    ends = [i for i in range(n) if all(reach[j, i] for j in range(n) if reach[i, j])]
+    p = [Fraction(0)] * n
+    weight = absorbed_at(rate, ends)
+    for i in ends:
+        own = [j for j in ends if reach[i, j]]
+        law = balanced([[rate[a][b] for b in own] for a in own])
+        p[i] = sum(weight[j] for j in own) * law[own.index(i)]
+    return np.array([float(x) for x in p])
+
+
+def absorbed_at(rate, ends):
+    n = len(rate)
+    rate = [row[:] for row in rate]
+    if 0 in ends:
+        return {j: Fraction(int(j == 0)) for j in ends}
+    for k in range(n - 1, 0, -1):
+        if k in ends:
+            continue
+        total = sum(rate[k][j] for j in range(n) if j != k)
+        for i in range(n):
+            if i != k and rate[i][k] and total:
+                for j in range(n):
+                    if j not in (i, k):
+                        rate[i][j] += rate[i][k] * rate[k][j] / total
+            rate[i][k] = Fraction(0)
+    total = sum(rate[0][j] for j in ends)
+    return {j: rate[0][j] / total for j in ends}
+
+
+def balanced(rate):
+    n = len(rate)
+    if n == 1:
+        return [Fraction(1)]
+    shares = []
+    for k in range(n - 1, 0, -1):
+        total = sum(rate[k][:k])
+        shares.append([rate[i][k] / total for i in range(k)])
+        for i in range(k):
+            for j in range(k):
+                if i != j:
+                    rate[i][j] += rate[i][k] * rate[k][j] / total
+    p = [Fraction(1)]
+    for share in reversed(shares):
+        p.append(sum(x * s for x, s in zip(p, share, strict=True)))
+    return [x / sum(p) for x in p]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_classes_and_ladders_with_rates_far_apart(seed):
+    """Jumps between seven places, at 1e-10 to 1e5, some of which are never left."""
+    rng = np.random.default_rng(seed)
+    rates = 10.0 ** rng.uniform(-10.0, 5.0, (7, 7)) * (rng.random((7, 7)) < 0.35)
+    np.fill_diagonal(rates, 0.0)
+    d = fsp.stationary(hops(rates), 1e-6, method="gth")
+    law = places(rates)
+    true = np.abs(d.probabilities - law[np.argmax(d.states, axis=1)]).sum()
+    assert true <= d.error.total + 1e-15
+    assert d.error.total <= 1e-6

@@ -1,0 +1,134 @@
+"""Without a drift condition there is an estimate, which is honest and says so."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import exact
+import numpy as np
+import pytest
+from stationary_cases import CASES, FINITE, true_error
+from written_networks import network
+
+import fsp
+from fsp.equilibrium import stationary
+from fsp.moments.lyapunov import NoDriftCondition
+
+
+@pytest.fixture
+def unproved(monkeypatch):
+    """No drift condition is found, and no law is known."""
+
+    def nothing(model, lyapunov):
+        raise NoDriftCondition("none is looked for")
+
+    monkeypatch.setattr(stationary, "drift_condition", nothing)
+    monkeypatch.setattr(stationary, "_exactly", lambda model, growth, tol, report: None)
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name not in FINITE])
+def test_estimates_are_honest_and_labelled(name, unproved):
+    case = CASES[name]
+    d = fsp.stationary(case.model, 1e-7)
+    assert true_error(case, d) <= 1e-7
+    assert not d.error.certified
+    assert "≈" in str(d.error)
+    assert any("none is looked for" in note and "`lyapunov`" in note for note in d.notes)
+    assert not any(interval.certified for interval in d.mean_interval().values())
+
+
+def test_truncation_of_an_estimate_is_its_change_under_growth(unproved):
+    model = network({"X": 0}, ("0 -> X", "mass_action", 20.0), ("X -> 0", "mass_action", 1.0))
+    assert 0.0 < fsp.stationary(model, 1e-6).error.truncation <= 1e-6
+
+
+def test_estimates_of_classes_have_their_weights(unproved):
+    model = network(
+        {"X": 0}, ("0 -> 2 X", "mass_action", 8.0), ("2 X -> 0", "mass_action", 1.0), initial={(0,): 0.3, (5,): 0.7}
+    )
+    d = fsp.stationary(model, 1e-9, method="gth")
+    assert d.probabilities[d.states[:, 0] % 2 == 0].sum() == pytest.approx(0.3, abs=1e-9)
+
+
+def by_callables(*reactions):
+    """Return reactions whose rates are callables, which nothing is proved about."""
+    return [(equation, "rate", lambda x, k=k, name=name: k * x[name]) for equation, k, name in reactions]
+
+
+def test_a_way_out_that_is_taken_seldom_is_followed():
+    """A ladder whose rungs are left downwards at once, but for the last: a gate that is open for good."""
+    steps = [
+        *((f"R{i} -> R{i + 1}", 1e-3, f"R{i}") for i in range(8)),
+        *((f"R{i + 1} -> R{i}", 1.0, f"R{i + 1}") for i in range(7)),
+    ]
+    model = network(
+        {**{f"R{i}": int(i == 0) for i in range(9)}, "C": 0},
+        ("0 -> C", "mass_action", 4.0),
+        *by_callables(*steps, ("R8 -> R8 + C", 12.0, "R8"), ("C -> 0", 1.0, "C")),
+    )
+    d = fsp.stationary(model, 1e-6)
+    assert not d.error.certified
+    law = exact.poisson(d.states[:, 9], 16.0) * d.states[:, 8]
+    assert np.abs(d.probabilities - law).sum() <= 1e-6
+
+
+def opened_by_many(least):
+    """A gate that opens from so many molecules on, of a Poisson law of mean 5, and then makes as many again."""
+    return network(
+        {"A": 1, "B": 0, "C": 0},
+        ("0 -> C", "mass_action", 5.0),
+        ("C -> 0", "mass_action", 1.0),
+        ("A -> B", "rate", lambda x: 1.0 * x["A"] * (x["C"] >= least)),
+        ("B -> B + C", "mass_action", 5.0),
+    )
+
+
+def test_a_gate_that_opens_far_out_is_followed(unproved):
+    d = fsp.stationary(opened_by_many(40), 1e-3)  # that many are there for 1e-22 of the time
+    law = exact.poisson(d.states[:, 2], 10.0) * d.states[:, 1]
+    assert np.abs(d.probabilities - law).sum() <= 1e-3
+
+
+def test_an_estimate_names_what_it_takes_for_granted(unproved):
+    d = fsp.stationary(opened_by_many(10**6), 1e-3)
+    assert not d.error.certified
+    assert any("r3" in note and "not seen" in note for note in d.notes)
+    assert any("came back" in note for note in d.notes)
+
+
+def test_a_space_does_not_grow_where_rounding_keeps_from_the_tolerance(monkeypatch):
+    right = stationary.null_vector
+
+    def rounded(*args):
+        return replace(right(*args), error=1e-9)
+
+    monkeypatch.setattr(stationary, "null_vector", rounded)
+    model = network({"X": 0}, ("0 -> X", "rate", "5 + 0*X"), ("X -> 0", "mass_action", 1.0))
+    growth = stationary.Growth(model, 3_000, None, stationary=True)
+    with pytest.warns(fsp.ToleranceWarning, match="estimated error"):
+        found = stationary.estimated(model, growth, 1e-10)
+    assert found.error.total < 3e-9
+    assert len(found) < 500
+
+
+@pytest.mark.parametrize("change", ["A -> B", "2 A -> B", "2 A -> 3 B"])
+def test_a_chain_of_one_way_ends_in_one_state(change):
+    """Twelve million molecules, and no state is stored but the last."""
+    model = network({"A": 12_191_211, "B": 0}, (change, "mass_action", 1.3e-7), (change, "rate", "0.1*A*(A - 1)"))
+    d = fsp.stationary(model)
+    taken, made = (int(part.split()[0]) if " " in part else 1 for part in change.split(" -> "))
+    left = 12_191_211 % taken if taken > 1 else 0
+    assert d.probability({"A": left, "B": 12_191_211 // taken * made}).lower >= 1.0 - 1e-12
+    assert len(d) == 1
+    assert d.error.certified
+
+
+def test_ends_of_one_way_that_differ_are_not_taken_for_one():
+    model = fsp.Model(
+        species=("A", "B"),
+        reactions=[fsp.Reaction("2 A -> B", mass_action=1.0)],
+        initial={(5, 0): 0.25, (4, 0): 0.75},
+    )
+    d = fsp.stationary(model)
+    assert d.probability({"A": 1, "B": 2}).lower == pytest.approx(0.25, abs=1e-12)
+    assert d.probability({"A": 0, "B": 2}).lower == pytest.approx(0.75, abs=1e-12)

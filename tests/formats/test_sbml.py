@@ -1,0 +1,294 @@
+"""What SBML documents mean: species, compartments, rules, reactions."""
+
+from __future__ import annotations
+
+import pytest
+from written_sbml import (
+    L2,
+    L3,
+    TIME,
+    apply,
+    assign,
+    compartment,
+    math,
+    parameter,
+    rates,
+    reaction,
+    reference,
+    rule,
+    sbml,
+    species,
+    term,
+)
+
+from fsp.errors import ModelError
+
+# ---- species
+
+
+@pytest.mark.parametrize("level", [L2, L3])
+def test_amounts(read, level):
+    text = sbml(
+        level,
+        Species=[species("X", 7)],
+        Parameters=[parameter("k", 3)],
+        Reactions=[reaction("death", ["X"], [], apply("times", "k", "X"))],
+    )
+    if level == L2:
+        text = text.replace(' constant="true" ></speciesReference>', "></speciesReference>")
+    model = read(text)
+    assert model.name == "m"
+    assert model.species == ("X",)
+    assert model.initial_states.tolist() == [[7]]
+    assert rates(model, [4]) == [[12.0]]
+    assert model.change.tolist() == [[-1]]
+    assert [r.name for r in model.reactions] == ["death"]
+
+
+def test_concentrations_are_counts_by_size(read):
+    model = read(
+        Compartments=[compartment(size="4")],
+        Species=[
+            species("X", "2.5", only="false", kind="initialConcentration"),
+            species("Y", 3, only="false"),
+        ],
+        Parameters=[parameter("k", 2)],
+        Reactions=[reaction("r", ["X", "Y"], [], apply("times", "cell", "k", "X", "Y"))],
+    )
+    assert model.initial_states.tolist() == [[10, 3]]
+    assert rates(model, [10, 3]) == [[4 * 2 * (10 / 4) * (3 / 4)]]
+    larger = model.with_parameters(cell=8)
+    assert larger.initial_states.tolist() == [[20, 3]]
+    assert rates(larger, [10, 3]) == [[8 * 2 * (10 / 8) * (3 / 8)]]
+    assert larger.factorised(0) is not None
+
+
+def test_initial_assignments_mean_what_the_symbol_means(read):
+    model = read(
+        Compartments=[compartment(size="2")],
+        Species=[species("X", None, only="false"), species("Y", 1), species("Z", None)],
+        Parameters=[parameter("n", 3), parameter("half", None)],
+        InitialAssignments=[
+            assign("X", "n"),
+            assign("Y", apply("times", "n", 4)),
+            assign("Z", apply("plus", "X", "Y")),
+            assign("half", apply("divide", "n", 2)),
+        ],
+        Reactions=[reaction("r", ["X"], ["Y"], "0"), reaction("s", ["Z"], [], apply("times", "half", "Z"))],
+    )
+    assert model.initial_states.tolist() == [[6, 12, 15]]
+    assert model.with_parameters(n=5).initial_states.tolist() == [[10, 20, 25]]
+    assert model.with_parameters(n=5).parameters["half"] == 2.5
+
+
+def test_an_initial_assignment_does_not_follow_the_state(read):
+    model = read(
+        Species=[species("X", 6)],
+        Parameters=[parameter("k", None), parameter("y", None, "false")],
+        InitialAssignments=[assign("k", apply("times", "y", 2))],
+        Rules=[rule("assignmentRule", "y", apply("plus", "X", TIME))],
+        Reactions=[reaction("r", ["X"], [], apply("times", "k", "X"))],
+    )
+    assert model.parameters["k"] == 12.0
+    assert not model.is_time_dependent
+
+
+@pytest.mark.parametrize("level", [L2, L3])
+def test_a_compartment_without_size(read, level):
+    lists = {
+        "Compartments": [compartment(size=None)],
+        "Reactions": [reaction("r", ["X"], [], apply("times", 2, "X"))],
+    }
+    model = read(sbml(level, Species=[species("X", 5)], **lists))
+    assert rates(model, [3]) == [[6.0]]
+    with pytest.raises(ModelError, match="Compartment 'cell' must have a size"):
+        read(sbml(level, Species=[species("X", 5, only="false")], **lists))
+
+
+def test_no_dimensions_are_amounts(read):
+    text = sbml(
+        Compartments=[compartment(size=None)],
+        Species=[species("X", 5, only="false")],
+        Reactions=[reaction("r", ["X"], [], apply("times", 2, "X"))],
+    )
+    assert rates(read(text.replace('spatialDimensions="3"', 'spatialDimensions="0"')), [3]) == [[6.0]]
+
+
+def test_boundary_and_constant_species(read):
+    model = read(
+        Compartments=[compartment(size="2")],
+        Species=[
+            species("X", 0),
+            species("B", 5, boundary="true"),
+            species("C", 4, constant="true", boundary="true"),
+            species("D", "0.5", boundary="true", constant="true"),
+            species("E", "0.5", only="false", kind="initialAmount", boundary="true"),
+        ],
+        Reactions=[reaction("r", ["B", "D"], ["X"], apply("times", "B", "C", "D", "E"))],
+    )
+    assert model.species == ("X", "B", "C")
+    assert model.change.tolist() == [[1, 0, 0]]
+    assert rates(model, [0, 5, 4]) == [[5 * 4 * 0.5 * 0.25]]
+    assert model.parameters["D"] == 0.5
+
+
+def test_assignment_rules(read):
+    model = read(
+        Species=[species("X", 3), species("T", None)],
+        Parameters=[parameter("k", 2), parameter("a", None, "false"), parameter("b", None, "false")],
+        Rules=[
+            rule("assignmentRule", "b", apply("times", "a", 2)),
+            rule("assignmentRule", "a", apply("times", "k", 5)),
+            rule("assignmentRule", "T", apply("plus", "X", "b")),
+        ],
+        Reactions=[reaction("r", ["X"], [], apply("times", "T", "X"))],
+    )
+    assert model.species == ("X",)
+    assert model.observables == {"T": "X + 20"}
+    assert rates(model, [3]) == [[3 * 23.0]]
+    assert rates(model.with_parameters(k=1), [3]) == [[3 * 13.0]]
+
+
+def test_time_makes_rates_time_dependent(read):
+    model = read(
+        Species=[species("X", 3)],
+        Parameters=[parameter("k", None, "false")],
+        Rules=[rule("assignmentRule", "k", apply("times", 2, TIME))],
+        Reactions=[
+            reaction("r", ["X"], [], apply("times", "k", "X")),
+            reaction("s", [], ["X"], TIME),
+            reaction("u", [], ["X"], 1),
+        ],
+    )
+    assert model.time_dependent.tolist() == [True, True, False]
+    assert rates(model, [3], t=2.0) == [[12.0, 2.0, 1.0]]
+
+
+# ---- reactions
+
+
+@pytest.mark.parametrize("level", [L2, L3])
+def test_local_parameters_shadow(read, level):
+    name = "Parameter" if level == L2 else "LocalParameter"
+    tag = name[0].lower() + name[1:]
+    local = f'<listOf{name}s><{tag} id="k" value="5"/></listOf{name}s>'
+    law = apply("times", "k", "X")
+    model = read(
+        sbml(
+            level,
+            Species=[species("X", 3)],
+            Parameters=[parameter("k", 2)],
+            Reactions=[reaction("a", ["X"], [], law, local=local), reaction("b", ["X"], [], law)],
+        )
+    )
+    assert rates(model, [3]) == [[15.0, 6.0]]
+    assert dict(model.parameters) == {"cell": 1.0, "k": 2.0, "a.k": 5.0}
+    assert rates(model.with_parameters({"a.k": 1.0}), [3]) == [[3.0, 6.0]]
+
+
+def test_nested_functions(read):
+    def function(name, arguments, body):
+        bound = "".join(f"<bvar><ci>{a}</ci></bvar>" for a in arguments)
+        return f'<functionDefinition id="{name}">{math(f"<lambda>{bound}{body}</lambda>")}</functionDefinition>'
+
+    model = read(
+        FunctionDefinitions=[
+            function("outer", "xy", apply("plus", apply("<ci>inner</ci>", "y"), "x")),
+            function("inner", "x", apply("times", "x", 10)),
+        ],
+        Species=[species("X", 3)],
+        Reactions=[reaction("r", ["X"], [], apply("times", apply("<ci>outer</ci>", 1, "X"), "X"))],
+    )
+    assert rates(model, [3]) == [[3 * 31.0]]
+
+
+@pytest.mark.parametrize("tiny", ["1e-10", "1e-11", "1.66054e-24"])
+def test_nothing_is_taken_for_zero(read, tiny):
+    """An amount, a stoichiometry or a conversion factor next to zero is refused as 0.4 is."""
+    change = [reaction("r", ["X"], [reference("Y", tiny)], law="X")]
+    with pytest.raises(ModelError, match=f"'X' must be a whole number of molecules, 0 or more, but is {tiny}"):
+        read(Species=[species("X", tiny)], Reactions=[reaction("r", ["X"], law="X")])
+    with pytest.raises(ModelError, match=r"'Y' in reaction 'r' must be a whole number"):
+        read(Species=[species("X", "5"), species("Y")], Reactions=change)
+    with pytest.raises(ModelError, match=r"'X' in reaction 'r' must be a whole number"):
+        read(
+            attributes='conversionFactor="f"',
+            Parameters=[parameter("f", tiny)],
+            Species=[species("X", "5")],
+            Reactions=[reaction("r", ["X"], law="X")],
+        )
+
+
+def test_stoichiometries(read):
+    model = read(
+        Species=[species("X", 9), species("Y", 0), species("M", 2)],
+        Reactions=[
+            reaction("a", [reference("X", 2), "X"], [reference("Y", "2.0")], 0),
+            reaction("b", ["X", "M"], ["M", "Y"], 0),
+            reaction("c", [], ["Y"], "M", modifiers=["M"]),
+        ],
+    )
+    assert model.change.tolist() == [[-3, 2, 0], [-1, 1, 0], [0, 1, 0]]
+    assert model.reactions[0].equation == "3 X -> 2 Y"
+    assert model.reactions[1].equation == "X + M -> M + Y"
+
+
+def test_computed_stoichiometries(read):
+    model = read(
+        Species=[species("X", 9), species("Y", 0)],
+        Parameters=[parameter("n", 2)],
+        InitialAssignments=[assign("sy", apply("plus", "n", 1))],
+        Reactions=[reaction("a", ["X"], [reference("Y", None, 'id="sy"')], apply("times", "sy", "X"))],
+    )
+    assert model.change.tolist() == [[-1, 3]]
+    assert rates(model, [2, 0]) == [[6.0]]
+    inside = f"<stoichiometryMath>{math(term('n'))}</stoichiometryMath>"
+    text = sbml(
+        L2,
+        Species=[species("X", 9)],
+        Parameters=[parameter("n", 4)],
+        Reactions=[reaction("a", [f'<speciesReference species="X">{inside}</speciesReference>'], [], 0)],
+    )
+    assert read(text).change.tolist() == [[-4]]
+
+
+def test_conversion_factors(read):
+    parts = {
+        "Parameters": [parameter("f", 3), parameter("g", 2)],
+        "Reactions": [reaction("a", ["X"], [reference("Y", "0.5")], 0)],
+    }
+    model = read(
+        sbml(
+            attributes='conversionFactor="g"',
+            **parts,
+            Species=[species("X", 9, extra='conversionFactor="f"'), species("Y", 0)],
+        )
+    )
+    assert model.change.tolist() == [[-3, 1]]
+
+
+def test_the_rate_of_a_reaction_by_its_id(read):
+    model = read(
+        Species=[species("X", 9)],
+        Reactions=[
+            reaction("a", ["X"], [], apply("times", 2, "X")),
+            reaction("b", [], ["X"], apply("divide", "a", 4)),
+        ],
+    )
+    assert rates(model, [6]) == [[12.0, 3.0]]
+
+
+def test_reversible_reactions_are_taken_as_they_stand(read):
+    model = read(
+        Species=[species("X", 9), species("Y", 0)],
+        Reactions=[reaction("a", ["X"], ["Y"], apply("minus", "X", "Y"), reversible="true")],
+    )
+    assert rates(model, [6, 1]) == [[5.0]]
+    with pytest.raises(ModelError, match=r"Propensity of 'a' .* is -2 .* two reactions"):
+        rates(model, [1, 3])
+
+
+def test_the_unit_of_time(read):
+    lists = {"Species": [species("X", 1)], "Reactions": [reaction("a", ["X"], [], "X")]}
+    assert read(sbml(attributes='timeUnits="second"', **lists)).time_unit == "second"
+    assert read(**lists).time_unit == ""

@@ -1,0 +1,246 @@
+"""SBML that no master equation expresses is refused by name, and what is harmless is read."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from written_sbml import (
+    ANTIMONY,
+    GOOD,
+    L2,
+    L3,
+    TIME,
+    apply,
+    assign,
+    compartment,
+    event,
+    math,
+    parameter,
+    rates,
+    reaction,
+    reference,
+    rule,
+    sbml,
+    species,
+    term,
+)
+
+from fsp.errors import ModelError
+
+DELAY = '<csymbol encoding="text" definitionURL="http://www.sbml.org/sbml/symbols/delay">delay</csymbol>'
+RATE_OF = '<csymbol encoding="text" definitionURL="http://www.sbml.org/sbml/symbols/rateOf">rateOf</csymbol>'
+CONSTRAINT = f'<constraint metaid="c0">{math(apply("gt", "X", 5))}</constraint>'
+
+
+@pytest.mark.parametrize(
+    ("lists", "why"),
+    [
+        (
+            {"Events": [event(apply("gt", "X", 5), {"X": 0}, more=f"<delay>{math(term(3))}</delay>")]},
+            "'E0' must take place when it is triggered",
+        ),
+        ({"Events": [event(apply("gt", "X", 5), {"Q": 0})]}, "'Q', which is no species"),
+        ({"Events": [event(apply("gt", "X", TIME), {"X": 0})]}, "compare the time with constants"),
+        (
+            {
+                "Events": [event(apply("gt", TIME, 1), {"f": 0})],
+                "Parameters": [parameter("f", None, "false")],
+                "Rules": [rule("assignmentRule", "f", "X")],
+            },
+            "'f', which a rule determines",
+        ),
+        (
+            {
+                "Events": [event(apply("gt", TIME, 1), {"n": 2})],
+                "Parameters": [parameter("n", None, "false")],
+            },
+            "must have a value before event 'E0'",
+        ),
+        ({"Constraints": [CONSTRAINT]}, "constraint 'c0'"),
+        ({"Rules": [rule("rateRule", "X", 1)]}, "rateRule for 'X'"),
+        ({"Rules": [rule("algebraicRule", None, "X")]}, "algebraicRule for 'm1'"),
+        ({"Rules": [rule("assignmentRule", "X", 1)]}, "'r' must not change 'X'"),
+        ({"Species": [species("X", 1, constant="true")]}, "'X', which is constant"),
+        ({"Species": [species("X", "1.5")]}, "'X' must be a whole number"),
+        ({"Species": [species("X", None)]}, "Species 'X' must have an initial amount"),
+        ({"Species": [species("X", "NaN")]}, "Species 'X' must have a finite value"),
+        ({"Species": [species("X", 1).replace('"cell"', '"cave"')]}, "Species 'X' must be in a compartment"),
+        ({"Reactions": [reaction("r", ["X"], [], None)]}, "Reaction 'r' must have a kinetic law"),
+        (
+            {"Reactions": [reaction("r", [reference("X", "0.5")], [], "X")]},
+            "'X' in reaction 'r' must be a whole",
+        ),
+        (
+            {"Reactions": [reaction("r", [reference("X", None)], [], "X")]},
+            "'X' in reaction 'r' must be given",
+        ),
+        ({"Reactions": [reaction("r", ["Z"], [], "X")]}, "Reaction 'r' must be between species"),
+        ({"Reactions": [reaction("r", ["X"], [], apply(DELAY, "X", 1))]}, "Kinetic law of 'r' .* delay"),
+        ({"Reactions": [reaction("r", ["X"], [], apply(RATE_OF, "X"))]}, "Kinetic law of 'r' .*rateOf"),
+        ({"Reactions": [reaction("r", ["X"], [], "q")]}, "uses 'q'"),
+        ({"Reactions": [reaction("r", ["X"], [], "<notanumber/>")]}, "finite numbers"),
+        (
+            {"Reactions": [reaction("r", ["X"], [], "k")], "Parameters": [parameter("k", None)]},
+            "Parameter 'k' must have a value",
+        ),
+        ({"InitialAssignments": [assign("X", apply("divide", 1, 3))]}, "'X' must be a whole number"),
+        ({"Species": [], "Reactions": [reaction("r", [], [], 1)]}, "at least one species"),
+        ({"Reactions": []}, "at least one reaction"),
+        (
+            {
+                "Compartments": [compartment(extra='constant="false"')],
+                "Species": [species("X", 1, only="false")],
+                "Rules": [rule("assignmentRule", "cell", apply("plus", 1, TIME))],
+            },
+            "compartment 'cell' varies",
+        ),
+        (
+            {"Parameters": [parameter("a", None, "false")], "Rules": [rule("assignmentRule", "a", "a")]},
+            "circle",
+        ),
+    ],
+)
+def test_what_a_master_equation_cannot_express(read, lists, why):
+    with pytest.raises(ModelError, match=why):
+        read(**{**GOOD, **lists})
+
+
+def test_amounts_may_be_in_a_compartment_that_varies(read):
+    model = read(
+        **{
+            **GOOD,
+            "Compartments": [compartment(extra='constant="false"')],
+            "Rules": [rule("assignmentRule", "cell", apply("plus", 1, TIME))],
+            "Reactions": [reaction("r", ["X"], [], apply("divide", "X", "cell"))],
+        }
+    )
+    assert rates(model, [3], t=2.0) == [[1.0]]
+
+
+def test_fast_reactions_are_refused(read):
+    level = 'xmlns="http://www.sbml.org/sbml/level3/version1/core" level="3" version="1"'
+    text = sbml(level, **GOOD).replace("<reaction ", '<reaction fast="true" ')
+    with pytest.raises(ModelError, match=r"Reaction 'r' .* fast"):
+        read(text)
+
+
+@pytest.mark.parametrize("package", ["distrib", "comp"])
+def test_required_packages_are_refused(read, package):
+    uri = f"http://www.sbml.org/sbml/level3/version1/{package}/version1"
+    with pytest.raises(ModelError, match=rf"requires the package '{package}'"):
+        read(sbml(f'{L3} xmlns:{package}="{uri}" {package}:required="true"', **GOOD))
+
+
+def test_packages_that_are_not_required_are_ignored(read):
+    uri = "http://www.sbml.org/sbml/level3/version1/layout/version1"
+    assert read(sbml(f'{L3} xmlns:layout="{uri}" layout:required="false"', **GOOD)).species == ("X",)
+
+
+def test_level_1_is_refused(read):
+    text = (
+        '<sbml xmlns="http://www.sbml.org/sbml/level1" level="1" version="2"><model name="m">'
+        '<listOfCompartments><compartment name="c"/></listOfCompartments></model></sbml>'
+    )
+    with pytest.raises(ModelError, match=r"Level 1.*setLevelAndVersion"):
+        read(text)
+
+
+@pytest.mark.parametrize("text", ["<sbml", "<a/>", "", sbml().replace("</model>", ""), f"<sbml {L3}/>"])
+def test_malformed_sbml(read, text):
+    with pytest.raises(ModelError, match=r"model\.xml"):
+        read(text)
+
+
+@pytest.mark.parametrize("level", [L2, L3])
+@pytest.mark.parametrize(
+    ("twice", "what"),
+    [
+        ({"Species": [species("X", 1), species("X", 2)]}, "<species> id 'X' conflicts"),
+        ({"Parameters": [parameter("k", 1), parameter("k", 2)]}, "<parameter> id 'k' conflicts"),
+        ({"Compartments": [compartment(), compartment(size="2")]}, "<compartment> id 'cell' conflicts"),
+        ({"Reactions": [reaction("r", ["X"], [], "X")] * 2}, "<reaction> id 'r' conflicts|'r' is given twice"),
+        ({"Parameters": [parameter("r", 1)]}, "<reaction> id 'r' conflicts"),
+        (
+            {
+                "Parameters": [parameter("k", None, "false")],
+                "Rules": [rule("assignmentRule", "k", 1), rule("assignmentRule", "k", 2)],
+            },
+            "variable 'k' conflicts",
+        ),
+        (
+            {"Parameters": [parameter("k")], "InitialAssignments": [assign("k", 1), assign("k", 2)]},
+            "symbol 'k' conflicts",
+        ),
+        (
+            {
+                "Parameters": [parameter("k", None, "false")],
+                "InitialAssignments": [assign("k", 1)],
+                "Rules": [rule("assignmentRule", "k", 2)],
+            },
+            "'k' conflicts",
+        ),
+        ({"Species": [species("X", 1, extra='initialConcentration="2"')]}, "'X' cannot have both"),
+        ({"Parameters": [parameter("k")], "Rules": [rule("assignmentRule", "k", 2)]}, "'k' should have a constant"),
+        ({"Rules": [rule("assignmentRule", "q", 2)]}, "'q' does not refer to an existing"),
+        ({"InitialAssignments": [assign("q", 2)]}, "'q' does not refer to an existing"),
+    ],
+)
+def test_a_document_that_says_two_things_is_refused(read, twice, what, level):
+    with pytest.raises(ModelError, match=what) as refused:
+        read(sbml(level, **{**GOOD, **twice}))
+    assert "line 1" in str(refused.value) or "Names must differ" in str(refused.value) or "twice" in what
+
+
+def test_units_that_are_not_defined_say_nothing_about_counts(read):
+    text = sbml(**{**GOOD, "Parameters": [parameter("k").replace("/>", ' units="per_fortnight"/>')]})
+    assert read(text).parameters["k"] == 1.0
+
+
+def test_many_elements_within_each_other(read):
+    def nested(n):
+        law = "<apply><minus/>" * n + "<ci>X</ci>" + "</apply>" * n
+        return sbml(**{**GOOD, "Reactions": [reaction("r", ["X"], [], law)]})
+
+    assert rates(read(nested(900)), [3]) == [[3.0]]
+    with pytest.raises(ModelError, match="must have at most 1,000 elements within each other"):
+        read(nested(100_000))
+    filled = f"<!-- {'<a>' * 2000} -->"
+    assert read(sbml(**GOOD).replace("<model", filled + "<model")).species == ("X",)
+
+
+def test_entities_are_refused(read):
+    with pytest.raises(ModelError, match="defines XML entities"):
+        read(sbml(**GOOD).replace("<sbml", '<!DOCTYPE sbml [ <!ENTITY x SYSTEM "file:///etc/hostname"> ]><sbml'))
+
+
+def test_a_long_chain_of_rules_is_read(read):
+    names = [f"p{i}" for i in range(300)]
+    chained = [rule("assignmentRule", "p0", "X")]
+    chained += [rule("assignmentRule", b, apply("plus", a, 1)) for a, b in pairwise(names)]
+    model = read(
+        **{
+            **GOOD,
+            "Parameters": [parameter(name, None, "false") for name in names],
+            "Rules": chained[::-1],
+            "Reactions": [reaction("r", ["X"], [], apply("times", "X", names[-1]))],
+        }
+    )
+    assert rates(model, [2]) == [[2 * (2 + 299.0)]]
+
+
+@pytest.mark.parametrize("name", ["model.xml", "decay.ant"])
+def test_a_byte_order_mark_is_no_text(read, name):
+    text = sbml(**GOOD) if name.endswith("xml") else ANTIMONY
+    assert read("\ufeff" + text, name=name).species == ("X",)
+
+
+@pytest.mark.parametrize("declaration", ["", '<?xml version="1.0"?>', '<?xml version="1.0" encoding="UTF-8"?>'])
+def test_any_xml_declaration_will_do(read, declaration):
+    text = sbml(**GOOD)
+    assert read(declaration + text[text.index("<sbml") :]).species == ("X",)
+
+
+def test_malformed_sbml_names_the_line(read):
+    with pytest.raises(ModelError, match="line 3"):
+        read('<?xml version="1.0"?>\n<sbml ' + L3 + ">\n<model></sbml>")
