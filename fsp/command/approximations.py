@@ -8,15 +8,14 @@ from typing import Any
 import click
 
 from fsp.command.exits import EPILOG, guarded
-from fsp.command.options import JSON, OVERWRITE, SET, load_model, with_options
+from fsp.command.options import JSON, OVERWRITE, SOURCE, Source, takes_source, with_options
 from fsp.errors import ArgumentError
 from fsp.output import files
 from fsp.output.replace import is_marked, require_outputs
 from fsp.quantities import points
 
 _OPTIONS = (
-    click.argument("model"),
-    SET,
+    *SOURCE,
     click.option("--times", multiple=True, metavar="TIMES", help="1,2,5 or FROM:TO:NUMBER; stationary without."),
     click.option(
         "--volumes", default="1,3,10,30", show_default=True, metavar="VOLUMES", help="1,3,10 or FROM:TO:NUMBER."
@@ -46,9 +45,9 @@ _OPTIONS = (
 @click.command(epilog=EPILOG)
 @with_options(*_OPTIONS)
 @guarded
+@takes_source
 def approximations(
-    model: str,
-    settings: tuple[str, ...],
+    source: Source,
     times: tuple[str, ...],
     volumes: str,
     methods: tuple[str, ...],
@@ -64,8 +63,8 @@ def approximations(
     from fsp.approximation.approximations import USUAL
     from fsp.output.records import to_json
 
-    _check_files(model, plot, out, overwrite)
-    network = load_model(model, settings)
+    _check_files(source.model, plot, out, overwrite)
+    network = source.load()
     found = fsp.approximations(
         network,
         points(",".join(times), "--times") if times else None,

@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING
 import click
 
 from fsp.command.exits import EPILOG, guarded
-from fsp.command.options import JSON, SET, load_model
+from fsp.command.options import JSON, SOURCE, Source, takes_source, with_options
 
 if TYPE_CHECKING:
     from fsp.model import Model
 
 
 @click.command(epilog=EPILOG)
-@click.argument("model")
-@SET
+@with_options(*SOURCE)
 @JSON
 @guarded
-def info(model: str, settings: tuple[str, ...], as_json: bool) -> int:
+@takes_source
+def info(source: Source, as_json: bool) -> int:
     """Print species, reactions, propensities and conservation laws of MODEL."""
-    network = load_model(model, settings)
+    network = source.load()
     from fsp.moments.complexes import structure_text
 
     click.echo(_model_json(network) if as_json else f"{network.describe()}\n{structure_text(network)}")

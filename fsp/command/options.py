@@ -5,6 +5,7 @@ Every error is an `ArgumentError` that names the option.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -12,8 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-import fsp
-from fsp.errors import ArgumentError, ModelError
+from fsp.errors import ArgumentError
 from fsp.quantities import number, size
 
 if TYPE_CHECKING:
@@ -58,11 +58,31 @@ class Printing:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """What was asked for on the command line, whatever the command."""
+class Source:
+    """The model file, and how it is read."""
 
     model: str
     settings: tuple[str, ...]
+    counts: str
+    rounding: str
+    mass_action: bool
+
+    def load(self) -> Model:
+        """Read the model, with a line for each thing that was assumed."""
+        from fsp.formats.readers import read_model
+
+        values = {name: number(value, f"--set {name}") for name, value in named(self.settings, "--set", "NAME=VALUE")}
+        model = read_model(Path(self.model), values, self.counts, self.rounding, self.mass_action, "`--set`")
+        for text in model.conversion.assumptions:
+            click.echo(f"fsp: {text}", err=True)
+        return model
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was asked for on the command line, whatever the command."""
+
+    source: Source
     tol: float
     limits: Limits
     files: Files
@@ -76,18 +96,27 @@ class Request:
         def taken(part: type[T]) -> T:
             return part(**{own.name: left.pop(own.name) for own in fields(part) if own.name in left})  # type: ignore[arg-type]
 
-        return cls(limits=taken(Limits), files=taken(Files), printing=taken(Printing), **left)
+        return cls(source=taken(Source), limits=taken(Limits), files=taken(Files), printing=taken(Printing), **left)
 
 
-SET = click.option(
-    "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Set a parameter or an initial count."
+# They make a `Source`.
+SOURCE = (
+    click.argument("model"),
+    click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Set a parameter or an initial count."),
+    click.option(
+        "--counts",
+        default="auto",
+        show_default=True,
+        help="How amounts become molecules: auto, as-is, omega=100 (molecules in a unit), volume=1fL (of moles).",
+    ),
+    click.option("--rounding", default="nearest", show_default=True, help="Of such counts: nearest, mean or poisson."),
+    click.option("--mass-action", is_flag=True, help="Make k*A^2 of 2 A -> B count pairs, k*A*(A - 1)."),
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace files that fsp did not write, and finished work.")
 # In the order of the help.
 _SHARED = (
-    click.argument("model"),
-    SET,
+    *SOURCE,
     click.option("--tol", default=1e-6, show_default=True, help="Error to reach, in the 1-norm."),
     click.option("--max-states", type=int, help="Limit on the number of states."),
     click.option("--max-memory", metavar="SIZE", help="Limit on memory, such as 8GiB or 500MB."),
@@ -111,6 +140,17 @@ def with_options(*options: Callable[..., Any]) -> Callable[[Callable[..., Any]],
     return given
 
 
+def takes_source(command: Callable[..., int]) -> Callable[..., int]:
+    """Give a command the options of `SOURCE` as one argument, `source`."""
+
+    @functools.wraps(command)
+    def taking(**options: Any) -> int:
+        source = Source(**{own.name: options.pop(own.name) for own in fields(Source)})
+        return command(source=source, **options)
+
+    return taking
+
+
 shared_options = with_options(*_SHARED)  # they make a `Request`
 
 
@@ -126,19 +166,6 @@ class SolverOption(click.Option):
         return super().get_help_record(ctx)
 
 
-def with_settings(model: Model, settings: Sequence[str]) -> Model:
-    """Return a model with the parameters and initial counts that --set gives."""
-    values = {name: number(value, f"--set {name}") for name, value in named(settings, "--set", "NAME=VALUE")}
-    try:
-        return model.with_values(values)
-    except ModelError:
-        known = [*model.parameters, *model.species]
-        unknown = next((name for name in values if name not in known), None)
-        if unknown is None:
-            raise
-        raise ModelError(f"`--set` must name one of {', '.join(known)}, but has '{unknown}'.") from None
-
-
 def named(texts: Sequence[str], option: str, form: str) -> Iterator[tuple[str, str]]:
     """Split NAME=VALUE."""
     seen: set[str] = set()
@@ -151,11 +178,6 @@ def named(texts: Sequence[str], option: str, form: str) -> Iterator[tuple[str, s
             raise ArgumentError(f"`{option}` must give '{name}' once, but gives it several times.")
         seen.add(name)
         yield name, value
-
-
-def load_model(path: str, settings: Sequence[str]) -> Model:
-    """Read a model, and set what --set gives."""
-    return with_settings(fsp.load(path), settings)
 
 
 BACKEND = click.option(

@@ -6,21 +6,21 @@ import click
 
 import fsp
 from fsp.command.exits import EPILOG, guarded
-from fsp.command.options import JSON, SET, load_model
+from fsp.command.options import JSON, SOURCE, Source, takes_source, with_options
 
 
 @click.command(epilog=EPILOG)
-@click.argument("model")
-@SET
+@with_options(*SOURCE)
 @click.option("--modes", default=3, show_default=True, help="Number of modes.")
 @click.option("--tol", default=1e-10, show_default=True, help="Error of the stationary distribution below the modes.")
 @JSON
 @guarded
-def relaxation(model: str, settings: tuple[str, ...], modes: int, tol: float, as_json: bool) -> int:
+@takes_source
+def relaxation(source: Source, modes: int, tol: float, as_json: bool) -> int:
     """Print the slowest eigenvalues and relaxation times of MODEL (SBML or Antimony), or its rate of extinction."""
     from fsp.output.records import to_json
 
-    found = fsp.relaxation(load_model(model, settings), modes, tol)
+    found = fsp.relaxation(source.load(), modes, tol)
     record = {
         "fsp": fsp.__version__,
         "n_states": found.n_states,

@@ -16,7 +16,7 @@ import click
 
 import fsp
 from fsp.command.exits import ABOVE_TOLERANCE, code_of, error_line, printing_if
-from fsp.command.options import Request, load_model
+from fsp.command.options import Request
 from fsp.command.printing import answer_json, answer_text
 from fsp.command.progress import shown_progress, warnings_as_lines
 from fsp.errors import ArgumentError
@@ -138,10 +138,10 @@ def _checked_model(request: Request, task: str) -> Model:
             raise ArgumentError(f"`--plot` must end in one of {kinds}, but is '{request.files.plot}'.")
     asked = [("--out", request.files.out, _is_answer), ("--plot", request.files.plot, is_marked)]
     outputs = [(option, path, is_own) for option, path, is_own in asked if path is not None]
-    require_outputs(outputs, inputs=[request.model], overwrite=request.files.overwrite)
+    require_outputs(outputs, inputs=[request.source.model], overwrite=request.files.overwrite)
     if request.files.out is not None and not (request.files.resume or request.files.overwrite):
         _require_no_loss(request.files.out, KINDS[task])
-    return load_model(request.model, request.settings)
+    return request.source.load()
 
 
 def _is_answer(path: Path) -> bool:

@@ -92,7 +92,7 @@ def _refuse_without_sweep(pairs: bool, jobs: int | None) -> None:
 def _swept(request: Request, sweeps: Sequence[str]) -> dict[str, list[float]]:
     """Return the values of --sweep by name."""
     values = {name: points(text, f"--sweep {name}") for name, text in named(sweeps, "--sweep", "NAME=VALUES")}
-    twice = [name for name, _ in named(request.settings, "--set", "NAME=VALUE") if name in values]
+    twice = [name for name, _ in named(request.source.settings, "--set", "NAME=VALUE") if name in values]
     if twice:
         raise ArgumentError(f"`--set` and `--sweep` must not give the same name, but both give '{twice[0]}'.")
     return values

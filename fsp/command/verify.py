@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fsp.command.exits import judged
-from fsp.command.options import JSON, OVERWRITE, SET, load_model, with_options
+from fsp.command.options import JSON, OVERWRITE, SOURCE, Source, takes_source, with_options
 from fsp.errors import ArgumentError
 from fsp.output.replace import is_marked, require_outputs
 from fsp.quantities import points
@@ -29,8 +29,7 @@ such files, one for each run; HDF5 or NetCDF.
 """
 # In the order of the help.
 _OPTIONS = (
-    click.argument("model"),
-    SET,
+    *SOURCE,
     click.option(
         "--samples", "files", multiple=True, metavar="FILE", help="Runs, histograms, or means of a simulator."
     ),
@@ -64,9 +63,9 @@ _OPTIONS = (
 @click.command(epilog=EPILOG)
 @with_options(*_OPTIONS)
 @judged
+@takes_source
 def verify(
-    model: str,
-    settings: tuple[str, ...],
+    source: Source,
     times: tuple[str, ...],
     out: tuple[Path, ...],
     overwrite: bool,
@@ -80,9 +79,9 @@ def verify(
     """
     import fsp
 
-    source = _source(options)
-    _check_files(out, [model, *options["files"]], overwrite)
-    network = load_model(model, settings)
+    samples = _source(options)
+    _check_files(out, [source.model, *options["files"]], overwrite)
+    network = source.load()
 
     def tell(line: str) -> None:
         if not quiet:
@@ -99,7 +98,7 @@ def verify(
             name: options[name]
             for name in ("alpha", "runs", "seed", "until_detectable", "max_runs", "tol", "max_states")
         },
-        **source,
+        **samples,
     )
     click.echo(report.to_json() if as_json else str(report))
     for path in out:

@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fsp.errors import ArgumentError, ModelError
+from fsp.formats.powers import scaled, terms_of, total
 from fsp.formats.units import AVOGADRO, Units
 from fsp.model.conversion import Conversion
 from fsp.model.definition import Definition, Law, initial_amounts, replaced, resolve
@@ -95,8 +96,8 @@ def in_molecules(
     if not isinstance(value, Number):
         raise ModelError("`counts` must make a number of molecules of an amount, but the compartment has no one size.")
     step = f"an amount of 1 is {value.value:.6g} molecules ({why})"
-    scaled = _begun(_scaled(definition, scale, Conversion((step,), assumptions)), starts)
-    return _started(scaled, rounding, asked)
+    counted = _begun(_scaled(definition, scale, Conversion((step,), assumptions)), starts)
+    return _started(counted, rounding, asked)
 
 
 def _begun(definition: Definition, starts: Mapping[str, float | str]) -> Definition:
@@ -157,8 +158,15 @@ def _scaled(definition: Definition, scale: Expression, conversion: Conversion) -
     names = definition.species
     amounts = {name: call("/", Symbol(name), scale) for name in names}
 
+    values = resolve(definition.parameters)
+
     def law(given: Law) -> Law:
-        return call("*", substitute(given, amounts), scale) if isinstance(given, Expression) else given
+        if not isinstance(given, Expression):
+            return given
+        known = [scaled(term, scale) for term in terms_of(given, names, values) or ()]
+        if not known or None in known:
+            return call("*", substitute(given, amounts), scale)
+        return total([tree for tree in known if tree is not None])
 
     def formula(name: str, tree: Expression) -> Expression:
         own = substitute(tree, amounts)

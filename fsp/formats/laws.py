@@ -8,25 +8,24 @@ below those that a reaction consumes; nothing is said of the rest.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from fsp.arrays import FloatArray, IntArray
+from fsp.arrays import BoolArray, FloatArray, IntArray
 from fsp.errors import ModelError
+from fsp.formats.powers import Term, product, terms_of, total, written
 from fsp.model.compiled import Compiled, compile_definition
-from fsp.model.definition import Definition, Law
-from fsp.model.factors import Product, factorise, tabulated
+from fsp.model.definition import Definition, Law, resolve
 from fsp.model.infix import to_text
 from fsp.model.program import evaluate
 from fsp.model.reaction import Reaction, Stoichiometry
-from fsp.model.tree import ONE, Call, Expression, Number, Symbol, call, symbols
+from fsp.model.tree import Call, Expression, Number, call, symbols
 
 WALKS = 16  # random paths along which laws are looked at, all at once; chosen, not measured
 STEPS = 40  # jumps of each; fewer where there are many reactions
 EVALUATIONS = 20_000  # laws times steps, so that a network of thousands of reactions takes a second
-LARGEST_POWER = 8  # of a reactant that is told from other functions of its count
 
 
 def judged(definition: Definition, mass_action: bool, scaled: bool) -> Definition:
@@ -55,13 +54,14 @@ def _states(definition: Definition, compiled: Compiled) -> IntArray:
     x = compiled.states[rng.integers(0, len(compiled.states), WALKS)]
     seen = [compiled.states[:WALKS], x]
     laws = compiled.laws[: len(change)]
+    jumps = np.concatenate([change, -change])
     for _ in range(max(1, min(STEPS, EVALUATIONS // max(1, len(change))))):
         rates = _values(laws, definition, x)
-        ways = np.concatenate([rates > 0.0, rates < 0.0])  # (2 R, WALKS)
-        jumps = np.concatenate([change, -change])
-        ways &= (x[None, :, :] + jumps[:, None, :] >= 0).all(axis=2) & jumps.any(axis=1)[:, None]
+        reachable = np.stack([(row + jumps >= 0).all(axis=1) for row in x], axis=1)  # (2 R, WALKS)
+        ways = np.concatenate([rates > 0.0, rates < 0.0]) & reachable
         chosen = np.argmax(rng.random(ways.shape) * ways, axis=0)
-        x = x + np.where(ways.any(axis=0)[:, None], jumps[chosen], 0)
+        moving: BoolArray = ways.any(axis=0)
+        x = x + np.where(moving[:, None], jumps[chosen], 0)
         seen.append(x)
     return np.unique(np.concatenate(seen), axis=0)
 
@@ -95,9 +95,10 @@ def _split(definition: Definition, compiled: Compiled, states: IntArray) -> Defi
             reactions.append(reaction)
             laws.append(law)
             continue
-        forth, back = _parts(law)
-        if back is None or reaction.reactants is None or reaction.products is None:
-            _refuse_negative(definition, reaction, law, values, states)
+        more, less = _signed(law)
+        if not more or not less or reaction.reactants is None:
+            raise _negative(definition, reaction, law, values, states)
+        forth, back = total(more), total(less)
         names = [_free(f"{reaction.name}_{way}", taken) for way in ("forward", "reverse")]
         reactions += [reaction.named(names[0]), _reversed(reaction, names[1])]
         laws += [forth, back]
@@ -121,23 +122,15 @@ def _reversed(reaction: Reaction, name: str) -> Reaction:
     return Reaction(sides, **reaction.law._asdict(), name=name)
 
 
-def _refuse_negative(
+def _negative(
     definition: Definition, reaction: Reaction, law: Expression, values: FloatArray, states: IntArray
-) -> None:
+) -> ModelError:
     i = int(np.argmin(values))
     state = dict(zip(definition.species, states[i].tolist(), strict=True))
-    raise ModelError(
+    return ModelError(
         f"Propensity of '{reaction.name}' must be 0 or more, but is {values[i]:.6g} in state {state}, and its law "
         f"{_shortened(to_text(law))} is no difference of two; write a reaction for each direction."
     )
-
-
-def _parts(law: Expression) -> tuple[Expression, Expression | None]:
-    """Write a law as a difference of two: sums of the terms of one sign.  None where there is only one."""
-    more, less = _signed(law)
-    if not more or not less:
-        return law, None
-    return call("+", *more) if len(more) > 1 else more[0], call("+", *less) if len(less) > 1 else less[0]
 
 
 def _signed(tree: Expression) -> tuple[list[Expression], list[Expression]]:
@@ -172,8 +165,8 @@ def _counted(definition: Definition, mass_action: bool, scaled: bool) -> Definit
         return definition
     laws, steps = list(definition.laws), []
     for k, (reaction, law) in enumerate(zip(definition.reactions, definition.laws, strict=True)):
-        new = in_tuples(law, reaction, definition.species, in_full=not mass_action)
-        if new is not None:
+        new = _in_tuples(definition, reaction, law, in_full=not mass_action)
+        if new is not None and isinstance(law, Expression):
             laws[k] = new
             steps.append(f"{reaction.name}: {_shortened(to_text(law))} counts tuples, {_shortened(to_text(new))}")
     if not steps:
@@ -181,46 +174,35 @@ def _counted(definition: Definition, mass_action: bool, scaled: bool) -> Definit
     return replace(definition, laws=tuple(laws), conversion=definition.conversion.and_then(*steps))
 
 
-def in_tuples(law: Law, reaction: Reaction, species: Collection[str], *, in_full: bool = False) -> Expression | None:
+def _in_tuples(definition: Definition, reaction: Reaction, law: Law, *, in_full: bool = False) -> Expression | None:
     """Return a law with A (A - 1) … in place of powers of a reactant of which several molecules are consumed.
 
     None where there is none; with `in_full`, also where the law is not mass action in all reactants.
     """
     several = {name: n for name, n in (reaction.reactants or {}).items() if n > 1}
-    terms = factorise(law, species) if isinstance(law, Expression) and several else None
+    terms = terms_of(law, definition.species, resolve(definition.parameters)) if several else None
     if terms is None:
         return None
-    found = [{name: _power(tree, name) for name, tree in term.factors.items()} for term in terms]
-    if in_full and any(powers != reaction.reactants for powers in found):
+    if in_full and any({name: p.n for name, p in term.powers.items()} != reaction.reactants for term in terms):
         return None
-    new = [_in_tuples(term, powers, several) for term, powers in zip(terms, found, strict=True)]
-    if all(term is None for term in new):
+    changed = [
+        [name for name, p in term.powers.items() if not p.in_tuples and 1 < (p.n or 0) <= several.get(name, 0)]
+        for term in terms
+    ]
+    if not any(changed):
         return None
-    whole = [_product(old) if term is None else term for old, term in zip(terms, new, strict=True)]
-    return call("+", *whole) if len(whole) > 1 else whole[0]
+    return total([_written(term, names) for term, names in zip(terms, changed, strict=True)])
 
 
-def _power(tree: Expression, name: str) -> int | None:
-    """Return n where a function of one count is its power A^n, else None."""
-    values = tabulated(tree, name, 1, LARGEST_POWER)
-    counts = np.arange(1, LARGEST_POWER + 1, dtype=np.float64)
-    with np.errstate(all="ignore"):
-        n = round(float(np.nan_to_num(np.log2(values[1] / values[0]), posinf=0.0, neginf=0.0)))
-    return n if values[0] == 1.0 and np.allclose(values, counts**n, rtol=1e-12, atol=0.0) else None
-
-
-def _in_tuples(term: Product, powers: Mapping[str, int | None], several: Mapping[str, int]) -> Expression | None:
-    factors, changed = dict(term.factors), False
-    for name, n in several.items():
-        power = powers.get(name)
-        if power is not None and 1 < power <= n:
-            steps = [call("-", Symbol(name), Number(float(k))) for k in range(power)]
-            factors[name], changed = call("*", *steps), True
-    return _product(Product(term.scalar, factors)) if changed else None
-
-
-def _product(term: Product) -> Expression:
-    return call("*", ONE, term.scalar, *term.factors.values())
+def _written(term: Term, in_tuples: list[str]) -> Expression:
+    """Return a product in which some powers count tuples."""
+    return product(
+        term.scalar,
+        [
+            written(power.scalar, name, power.n or 0, True) if name in in_tuples else power.tree
+            for name, power in term.powers.items()
+        ],
+    )
 
 
 # ---------------------------------------------------------------------- reactants that are missing
@@ -268,7 +250,7 @@ def _check_one(
 
 
 def _way_out(definition: Definition, reaction: Reaction, law: Law, name: str, n: int) -> str:
-    counted = in_tuples(law, reaction, definition.species)
+    counted = _in_tuples(definition, reaction, law)
     if counted is not None and isinstance(law, Expression):
         return (
             f"its law {_shortened(to_text(law))} is that of concentrations: load the file with mass_action=True "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from os import PathLike
@@ -14,7 +14,7 @@ from fsp.formats.counts import in_molecules, read_counts
 from fsp.formats.laws import judged
 from fsp.formats.sbml import Finish, read_sbml
 from fsp.formats.units import Units
-from fsp.model.definition import Definition, replaced
+from fsp.model.definition import Definition, check_not_empty, replaced
 from fsp.model.model import Model
 
 _SBML, _ANTIMONY = (".xml", ".sbml"), (".ant", ".txt")
@@ -76,19 +76,31 @@ def load(
     """
     if not isinstance(path, str | PathLike):
         raise ArgumentError(f"`path` must be the name of a model file, but is {path!r}.")
+    model = read_model(Path(path), values, counts, rounding, mass_action)
+    for text in model.conversion.assumptions:
+        warnings.warn(f"{model.name}: {text}.", ModelWarning, stacklevel=2)
+    return model
+
+
+def read_model(
+    file: Path, values: Mapping[str, float | str], counts: str, rounding: str, mass_action: bool, where: str = "Value"
+) -> Model:
+    """Read a model as `load` does, which says what was assumed; `where`: what gives the values, for messages."""
     asked = read_counts(counts)
 
     def finish(definition: Definition, units: Units) -> Model:
+        check_not_empty(definition.species, definition.reactions)
+        known = [*definition.parameters, *definition.species]
+        unknown = next((name for name in values if name not in known), None)
+        if unknown is not None:
+            raise ModelError(f"{where} must name one of {', '.join(known)}, but has '{unknown}'.")
         starts = {name: value for name, value in values.items() if name in definition.species}
         constants = {name: value for name, value in values.items() if name not in starts}
         parameters = replaced(definition.parameters, constants, "Parameter", "Parameter", definition.species)
         counted = in_molecules(replace(definition, parameters=parameters), units, asked, rounding, starts)
         return Model.of_definition(judged(counted, mass_action, scaled=bool(counted.conversion.steps)))
 
-    model = _reader(Path(path))(finish)
-    for text in model.conversion.assumptions:
-        warnings.warn(f"{model.name}: {text}.", ModelWarning, stacklevel=2)
-    return model
+    return _reader(file)(finish)
 
 
 def _reader(file: Path) -> Callable[[Finish], Model]:

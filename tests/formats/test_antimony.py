@@ -58,8 +58,8 @@ def test_antimony_statements_of_any_length(read, law):
 
 
 def test_antimony_sums_and_products_of_many_terms(read):
-    terms = " + ".join(["X"] * 600 + ["k"] * 300)
-    assert rates(read(ANTIMONY.replace("k*X", terms), name="a.ant"), [3]) == [[2400.0]]
+    terms = " + ".join(["X"] * 600 + ["k*X"] * 300)
+    assert rates(read(ANTIMONY.replace("k*X", terms), name="a.ant"), [3]) == [[3600.0]]
 
 
 def test_antimony_events(read):

@@ -60,7 +60,7 @@ def test_parameters_at_loading(tmp_path):
     file = tmp_path / "decay.ant"
     file.write_text(ANTIMONY)
     assert load(file, k=5).parameters["k"] == 5.0
-    with pytest.raises(ModelError, match="is 'q'"):
+    with pytest.raises(ModelError, match=r"must name one of .*, but has 'q'"):
         load(str(file), q=5)
 
 

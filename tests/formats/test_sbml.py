@@ -278,14 +278,14 @@ def test_the_rate_of_a_reaction_by_its_id(read):
     assert rates(model, [6]) == [[12.0, 3.0]]
 
 
-def test_reversible_reactions_are_taken_as_they_stand(read):
+def test_a_net_law_is_two_reactions(read):
     model = read(
         Species=[species("X", 9), species("Y", 0)],
         Reactions=[reaction("a", ["X"], ["Y"], apply("minus", "X", "Y"), reversible="true")],
     )
-    assert rates(model, [6, 1]) == [[5.0]]
-    with pytest.raises(ModelError, match=r"Propensity of 'a' .* is -2 .* two reactions"):
-        rates(model, [1, 3])
+    assert rates(model, [6, 1]) == [[6.0, 1.0]]
+    assert [reaction.equation for reaction in model.reactions] == ["X -> Y", "Y -> X"]
+    assert str(model.conversion) == "a: split into a_forward at X and a_reverse at Y"
 
 
 def test_the_unit_of_time(read):

@@ -1,0 +1,99 @@
+"""Rate laws as sums of products of powers of amounts, c A^n, or of numbers of tuples, c A (A − 1) … (A − n + 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from fsp.arrays import FloatArray
+from fsp.model.factors import factorise, tabulated
+from fsp.model.tree import ONE, Expression, Number, Symbol, call, substitute
+
+LARGEST_POWER = 6  # that is told from other functions of a count
+_SAME = 1e-12  # relative difference of values of a power: a few roundings
+
+
+@dataclass(frozen=True, slots=True)
+class Power:
+    """A factor of a law that depends on one amount: as written, or c times a power or a number of tuples."""
+
+    tree: Expression
+    scalar: Expression = ONE  # c
+    n: int | None = None  # None where it is neither
+    in_tuples: bool = False  # A (A - 1) … of n factors; of n = 1 both are the same
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One product of a law: what depends on no amount, times a power of each of some."""
+
+    scalar: Expression
+    powers: dict[str, Power]
+
+    @property
+    def order(self) -> int | None:
+        """The sum of all powers; None where a factor is none."""
+        known = [power.n for power in self.powers.values() if power.n is not None]
+        return sum(known) if len(known) == len(self.powers) else None
+
+
+def terms_of(law: object, species: Collection[str], values: Mapping[str, Expression]) -> list[Term] | None:
+    """Write a law as a sum of products; None where it is none.  `values`: parameters as trees of species and time."""
+    products = factorise(law, species) if isinstance(law, Expression) else None
+    if products is None:
+        return None
+    return [Term(p.scalar, {name: _power(tree, name, values) for name, tree in p.factors.items()}) for p in products]
+
+
+def _power(tree: Expression, name: str, values: Mapping[str, Expression]) -> Power:
+    """Return what a function of one amount is."""
+    table = tabulated(substitute(tree, values), name, 1, LARGEST_POWER + 2)
+    counts = np.arange(1.0, LARGEST_POWER + 3.0)
+    for n in range(1, LARGEST_POWER + 1):
+        for in_tuples, shape in ((False, counts**n), (True, _tuples(counts, n))):
+            if _is_multiple(table, shape):
+                scalar = call("/", substitute(tree, {name: Number(float(n))}), Number(float(shape[n - 1])))
+                return Power(tree, scalar, n, in_tuples)
+    return Power(tree)
+
+
+def _tuples(counts: FloatArray, n: int) -> FloatArray:
+    tuples: FloatArray = np.prod([counts - k for k in range(n)], axis=0)
+    return tuples
+
+
+def _is_multiple(table: FloatArray, shape: FloatArray) -> bool:
+    last = table[-1] / shape[-1]
+    return bool(np.isfinite(last) and last != 0.0 and np.allclose(table, last * shape, rtol=_SAME, atol=0.0))
+
+
+def written(scalar: Expression, name: str, n: int, in_tuples: bool) -> Expression:
+    """Return c A^n, or c A (A - 1) …."""
+    if in_tuples:
+        return call("*", scalar, *(call("-", Symbol(name), Number(float(k))) for k in range(n)))
+    return call("*", scalar, call("^", Symbol(name), Number(float(n))))
+
+
+def product(scalar: Expression, factors: Iterable[Expression]) -> Expression:
+    """Return a product without factors that are one."""
+    return call("*", ONE, scalar, *factors)
+
+
+def total(terms: list[Expression]) -> Expression:
+    """Return a sum."""
+    return call("+", *terms) if len(terms) > 1 else terms[0]
+
+
+def scaled(term: Term, scale: Expression) -> Expression | None:
+    """Return s κ ∏ c_i (N_i/s)^(n_i) = κ s^(1 − Σ n_i) ∏ c_i N_i^(n_i) as a tree of counts N; tuples stay tuples.
+
+    None where a factor is no power.
+    """
+    if term.order is None:
+        return None
+    factor = ONE if term.order == 1 else call("^", scale, Number(1.0 - term.order))
+    scalars = [term.scalar, *(power.scalar for power in term.powers.values()), factor]
+    counts = [written(ONE, name, power.n or 0, power.in_tuples) for name, power in term.powers.items()]
+    return product(ONE, [*(s for s in scalars if s != ONE), *counts])

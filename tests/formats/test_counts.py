@@ -1,0 +1,215 @@
+"""Concentrations to counts: laws keep their values at the same concentrations, and mass action counts tuples."""
+
+from __future__ import annotations
+
+import math
+import warnings
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.linalg import expm
+from written_sbml import apply, compartment, parameter, reaction, reference, species
+
+import fsp
+from fsp.command.main import main
+from fsp.errors import ArgumentError, ModelError, ModelWarning
+from fsp.formats.counts import read_counts
+
+AVOGADRO = 6.02214076e23
+
+# Pairs that meet in a vessel of V litres, in moles per litre, and what the molecules of A become.
+MOLES = """model pairs
+  unit substance = 1 mole; unit volume = 1 litre; unit time_unit = 1 second;
+  compartment v = {volume}; species A in v, D in v;
+  meet: 2 A => D; v*k*A*A;
+  A = {start}; D = 0; k = 4e5;
+end
+"""
+CONCENTRATIONS = """model mixed
+  compartment cell = 1; species A in cell, B in cell, E in cell, C in cell;
+  bind: A + E => C; cell*k1*A*E;
+  part: C => A + E; cell*k2*C;
+  pair: 2 B => A; cell*k3*B^2;
+  make: => B; cell*v/(K + A^2);
+  A = 0.6; B = 0.25; E = 0.3; C = 0; k1 = 8; k2 = 0.3; k3 = 0.4; v = 2; K = 0.7;
+end
+"""
+
+
+@pytest.fixture
+def load(tmp_path):
+    def loading(text, **asked):
+        file = tmp_path / "model.ant"
+        file.write_text(text)
+        return fsp.load(file, **asked)
+
+    return loading
+
+
+def test_moles_in_a_small_vessel_are_counted_by_avogadros_number(load):
+    """The mean of A is that of a chain written down here, A -> A - 2 at k/(N_A V) A (A - 1)."""
+    model = load(MOLES.format(volume=2e-15, start=3e-8))
+    start = round(3e-8 * 2e-15 * AVOGADRO)
+    assert model.initial_states.tolist() == [[start, 0]]
+    counts = np.arange(start, -1, -2)
+    rates = 4e5 / (AVOGADRO * 2e-15) * counts * (counts - 1.0)
+    chain = np.diag(-rates) + np.diag(rates[:-1], -1)
+    mean = counts @ expm(2.0 * chain)[:, 0]
+    assert fsp.transient(model, [2.0], 1e-9)[-1].mean()["A"] == pytest.approx(mean, rel=1e-7)
+    assert "36.1328, rounded to 36" in str(model.conversion)
+
+
+def test_a_volume_that_is_the_files_changes_nothing(load):
+    text = MOLES.format(volume=2e-15, start=3e-8)
+    own, asked = load(text), load(text, counts="volume=2fL")
+    states = own.initial_states - [[4, 0]]
+    np.testing.assert_allclose(own.propensities(states), asked.propensities(states), rtol=1e-13)
+    np.testing.assert_array_equal(own.initial_states, asked.initial_states)
+
+
+@settings(max_examples=25)
+@given(
+    omega=st.sampled_from([1.0, 2.5, 20.0, 1e3]),
+    state=st.tuples(*[st.integers(0, 60)] * 4),
+)
+def test_propensities_are_laws_at_the_same_concentrations(tmp_path_factory, omega, state):
+    """Ω law(N/Ω); pairs of B at k/Ω N (N - 1)."""
+    file = tmp_path_factory.mktemp("models") / "mixed.ant"
+    file.write_text(CONCENTRATIONS)
+    model = fsp.load(file, counts=f"omega={omega}")
+    a, _, e, c = (n / omega for n in state)
+    pairs = 0.4 * state[1] * (state[1] - 1) / omega
+    expected = [omega * 8 * a * e, omega * 0.3 * c, pairs, omega * 2 / (0.7 + a * a)]
+    np.testing.assert_allclose(model.propensities([state])[:, 0], expected, rtol=1e-12)
+
+
+def test_a_law_that_counts_pairs_already_does_so_in_any_volume(load):
+    text = CONCENTRATIONS.replace("k3*B^2", "k3*B*(B - 1/cell)")
+    model = load(text, counts="omega=20")
+    state = [3, 7, 1, 2]
+    np.testing.assert_allclose(
+        model.propensities([state]), load(CONCENTRATIONS, counts="omega=20").propensities([state]), rtol=1e-12
+    )
+
+
+def test_values_are_set_before_a_file_is_judged(load):
+    """0.6, 0.25 and 0.3 in a compartment of 20 are 12, 5 and 6; in one of 1 they are no counts."""
+    with pytest.raises(ModelError, match=r"'A' must be a whole number .* is 0\.6; .*counts='omega=100'"):
+        load(CONCENTRATIONS, mass_action=True)
+    assert load(CONCENTRATIONS, mass_action=True, cell=20).initial_states.tolist() == [[12, 5, 6, 0]]
+    assert load(CONCENTRATIONS, counts="omega=10", E=7).initial_states.tolist() == [[6, 3, 7, 0]]
+
+
+def test_rounding_keeps_the_mean_or_takes_the_nearest(load):
+    asked = {"counts": "omega=10.3"}
+    means = np.array([6.18, 2.575, 3.09, 0.0])
+    nearest = load(CONCENTRATIONS, **asked)
+    assert nearest.initial_states.tolist() == [[6, 3, 3, 0]]
+    both = load(CONCENTRATIONS, rounding="mean", **asked)
+    assert len(both.initial_states) == 8
+    np.testing.assert_allclose(both.initial_probabilities @ both.initial_states, means, rtol=1e-13)
+    spread = load(CONCENTRATIONS, rounding="poisson", **asked)
+    np.testing.assert_allclose(spread.initial_probabilities @ spread.initial_states, means, rtol=1e-12)
+    centred = spread.initial_states - means
+    np.testing.assert_allclose(spread.initial_probabilities @ centred**2, means, rtol=1e-10)
+    with pytest.raises(ModelError, match=r"at most 100,000 states, but rounding='poisson' spreads it over"):
+        load(CONCENTRATIONS, counts="omega=3000.1", rounding="poisson")
+
+
+def test_events_and_rules_are_in_the_units_of_the_file(load):
+    text = """model dose
+      compartment v = 2; species A in v; T := A + 1;
+      lose: A => ; v*k*A*T;
+      A = 0.35; k = 0.1;
+      E: at (time >= 1): A = A + 0.5;
+    end
+    """
+    model = load(text, counts="omega=10")
+    np.testing.assert_allclose(model.propensities([[7], [4]])[0], [20 * 0.1 * 0.35 * 1.35, 20 * 0.1 * 0.2 * 1.2])
+    still = load(text, counts="omega=10", k=0.0)
+    assert fsp.transient(still, [2.0])[-1].mean()["A"] == 17.0
+
+
+def test_units_that_are_not_followed_are_said(read):
+    """Sixty moles are sixty molecules, as some tools write them, with a warning."""
+    lists = {
+        "Species": [species("X", 60)],
+        "Reactions": [reaction("r", ["X"], law="X")],
+        "attributes": 'substanceUnits="mole"',
+    }
+    with pytest.warns(ModelWarning, match=r"species are in mole by the file, and are counted in molecules here"):
+        model = read(**lists)
+    assert model.initial_states.tolist() == [[60]]
+    assert "mole" in model.describe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read(**{**lists, "attributes": 'substanceUnits="item"'})
+    with pytest.raises(ModelError, match=r"at most 9,007,199,254,740,992, but 3\.6\d*e\+25 molecules"):
+        read(**{**lists, "Species": [species("X", 60.5)]})
+
+
+@pytest.mark.parametrize(("unit", "molecules"), [("nmole", 1e-9), ("millimole", 1e-3)])
+def test_parts_of_a_mole(read, unit, molecules):
+    scale = round(math.log10(molecules))
+    definition = (
+        f'<unitDefinition id="{unit}"><listOfUnits><unit kind="mole" exponent="1" scale="{scale}" multiplier="1"/>'
+        "</listOfUnits></unitDefinition>"
+    )
+    amount = 41.2 / (molecules * AVOGADRO)
+    model = read(
+        UnitDefinitions=[definition],
+        attributes=f'substanceUnits="{unit}"',
+        Species=[species("X", amount)],
+        Reactions=[reaction("r", ["X"], law="X")],
+    )
+    assert model.initial_states.tolist() == [[41]]
+
+
+def test_a_volume_without_units_says_what_it_takes_for_granted(read):
+    lists = {
+        "Compartments": [compartment("cell", 1)],
+        "attributes": 'volumeUnits="litre"',
+        "Species": [species("X", 1e-7, only="false", kind="initialConcentration"), species("Y", only="false")],
+        "Parameters": [parameter("k", 3)],
+        "Reactions": [reaction("r", [reference("X", 2)], ["Y"], law=apply("times", "cell", "k", "X", "X"))],
+    }
+    with pytest.warns(ModelWarning, match="amounts were taken for moles"):
+        model = read(loading={"counts": "volume=1fL"}, **lists)
+    count = AVOGADRO * 1e-15 * 1e-7
+    assert model.initial_states[0, 0] == round(count)
+    per_pair = 3 / (AVOGADRO * 1e-15)
+    np.testing.assert_allclose(model.propensities([[5, 0]]), [[per_pair * 20]], rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("volume=1fL", 1e-15), ("volume= 2.5 pl", 2.5e-12), ("volume=1um^3", 1e-15), ("volume=3 µm3", 3e-15),
+     ("volume=1e-3nL", 1e-12), ("omega=100", 100.0)],
+)  # fmt: skip
+def test_volumes_and_sizes(text, value):
+    assert read_counts(text).value == pytest.approx(value, rel=1e-14)
+
+
+@pytest.mark.parametrize("text", ["", "moles", "omega", "omega=0", "omega=-3", "volume=1", "volume=1km", 3])
+def test_what_is_no_way_to_count(load, text):
+    with pytest.raises(ArgumentError, match=r"`counts` must be auto, as-is, volume=1fL or omega=100, but is"):
+        load(CONCENTRATIONS, counts=text)
+
+
+def test_the_command_converts_and_says_so(tmp_path):
+    file = tmp_path / "mixed.ant"
+    file.write_text(CONCENTRATIONS)
+    refused = CliRunner().invoke(main, ["info", str(file)])
+    assert refused.exit_code == 3
+    assert "--counts omega=100" in refused.stderr
+    done = CliRunner().invoke(main, ["info", str(file), "--counts", "omega=100"])
+    assert done.exit_code == 0
+    assert "an amount of 1 is 100 molecules (omega=100)" in done.stdout
+    out = tmp_path / "run.h5"
+    CliRunner().invoke(
+        main, ["transient", str(file), "--counts", "omega=10", "--times", "0.1", "--tol", "1e-3", "--out", str(out)]
+    )
+    assert "an amount of 1 is 10 molecules" in fsp.read(out).model_text

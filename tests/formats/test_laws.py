@@ -1,0 +1,138 @@
+"""Rate laws of files against what their reactions consume: split, counted in tuples, or refused with a way out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import fsp
+from fsp.command.main import main
+from fsp.errors import ModelError
+
+HEAD = "model m\n  compartment v = 1; substanceOnly species A in v, B in v, C in v;\n"
+
+
+@pytest.fixture
+def load(tmp_path):
+    def loading(reactions, values="A = 6; B = 5; C = 0; k = 0.3; q = 0.7;", **asked):
+        file = tmp_path / "model.ant"
+        file.write_text(f"{HEAD}  {reactions}\n  {values}\nend\n")
+        return fsp.load(file, **asked)
+
+    return loading
+
+
+# ---------------------------------------------------------------------- net laws
+
+
+@pytest.mark.parametrize(
+    ("law", "forth", "back"),
+    [
+        ("k*A*B - q*C", lambda a, b, c: 0.3 * a * b, lambda a, b, c: 0.7 * c),
+        ("v*(k*A*B - q*C)", lambda a, b, c: 0.3 * a * b, lambda a, b, c: 0.7 * c),
+        ("(k*A*B - q*C)/(1 + A + C)", lambda a, b, c: 0.3 * a * b / (1 + a + c), lambda a, b, c: 0.7 * c / (1 + a + c)),
+        ("-q*C + k*A*B", lambda a, b, c: 0.3 * a * b, lambda a, b, c: 0.7 * c),
+        ("k*(A*B - C/q) - 0.1*C", lambda a, b, c: 0.3 * a * b, lambda a, b, c: 0.3 * c / 0.7 + 0.1 * c),
+    ],
+)
+def test_a_difference_is_two_reactions(load, law, forth, back):
+    model = load(f"J: A + B -> C; {law};")
+    assert [r.name for r in model.reactions] == ["J_forward", "J_reverse"]
+    np.testing.assert_array_equal(model.change, [[-1, -1, 1], [1, 1, -1]])
+    states = np.array([[6, 5, 0], [3, 2, 3], [1, 0, 5]])
+    expected = [[f(*map(float, x)) for x in states] for f in (forth, back)]
+    np.testing.assert_allclose(model.propensities(states), expected, rtol=1e-13)
+    assert "J: split into J_forward at" in str(model.conversion)
+
+
+def test_a_split_law_has_the_law_of_two_reactions(load):
+    net = load("J: A + B -> C; k*A*B - q*C;")
+    apart = load("f: A + B => C; k*A*B; b: C => A + B; q*C;")
+    d, e = (fsp.transient(model, [2.0], 1e-8)[-1] for model in (net, apart))
+    assert d.distance(e) <= d.error.total + e.error.total
+
+
+def test_differences_that_are_never_negative_are_one_law(load):
+    """Pairs, and complements of a conserved number."""
+    model = load("f: 2 A => B; k*A*(A - 1); g: A => C; q*A*(11 - B - C)*0.1;", "A = 6; B = 0; C = 0; k = 1; q = 1;")
+    assert [r.name for r in model.reactions] == ["f", "g"]
+    assert not model.conversion
+
+
+def test_negative_laws_that_are_no_difference_are_refused(load):
+    with pytest.raises(ModelError, match=r"'J' must be 0 or more, but is -.* in state .* no difference of two"):
+        load("J: A => C; k*A*cos(A);")
+
+
+def test_names_of_parts_are_free(load):
+    model = load("J: A => C; k*A - q*C; J_forward: B => ; k*B;")
+    assert len({r.name for r in model.reactions}) == 3
+
+
+# ---------------------------------------------------------------------- powers
+
+
+@pytest.mark.parametrize("start", [6, 7])
+@pytest.mark.parametrize("products", ["C", "A + C", ""])
+def test_the_law_of_concentrations_is_refused_from_any_start(load, start, products):
+    """Whether one molecule can be left over or not, and whether it would be consumed."""
+    text, values = f"J: 2 A => {products}; k*A*A; g: B => ; B;", f"A = {start}; B = 1; C = 0; k = 0.3;"
+    with pytest.raises(ModelError, match=r"'J' must be 0 where there are fewer than 2 A.*mass_action=True"):
+        load(text, values)
+    model = load(text, values, mass_action=True)
+    np.testing.assert_allclose(model.propensities([[1, 0, 0], [4, 0, 0]])[0], [0.0, 0.3 * 12], rtol=1e-14)
+    assert "J: k*A*A counts tuples, k*(A*(A - 1))" in str(model.conversion)
+
+
+@pytest.mark.parametrize(
+    ("equation", "law", "at"),
+    [
+        ("2 A + B => C", "k*A^2*B", 0.3 * 5 * 4 * 3),
+        ("3 A => C", "k*A^3", 0.3 * 5 * 4 * 3),
+        ("3 A => C", "k*pow(A, 3)/6", 0.3 * 10),
+        ("2 A => C", "k*A*A/(1 + B)", 0.3 * 5 * 4 / 4),
+        ("2 A + 2 B => C", "A^2*B^2", 20 * 6),
+    ],
+)
+def test_tuples_of_every_shape(load, equation, law, at):
+    model = load(f"J: {equation}; {law};", mass_action=True)
+    assert model.propensities([[5, 3, 0]])[0, 0] == pytest.approx(at, rel=1e-14)
+
+
+def test_right_laws_are_left_alone(load):
+    text = "J: 2 A => C; k*A*(A - 1)/2; h: A + B => A; B*A/(3 + A); z: => A; q;"
+    assert str(load(text).conversion) == str(load(text, mass_action=True).conversion) == ""
+
+
+def test_the_command_counts_tuples(tmp_path):
+    file = tmp_path / "m.ant"
+    file.write_text(HEAD + "J: 2 A => C; k*A^2; A = 7; B = 0; C = 0; k = 0.2;\nend\n")
+    refused = CliRunner().invoke(main, ["info", str(file)])
+    assert refused.exit_code == 3
+    assert "--mass-action" in refused.stderr
+    assert "counts tuples" in CliRunner().invoke(main, ["info", str(file), "--mass-action"]).stdout
+
+
+# ---------------------------------------------------------------------- reactants that are missing
+
+
+@pytest.mark.parametrize(
+    ("reactions", "why"),
+    [
+        ("J: A => ; q;", r"fewer than 1 A.*piecewise\(1, A >= 1, 0\)"),
+        ("J: A => A + C; q; d: A => ; A;", r"fewer than 1 A.*modifier"),
+        ("J: A + B => C; k*A;", "fewer than 1 B"),
+        ("J: 2 A => C; k*A;", "fewer than 2 A"),
+    ],
+)
+def test_laws_without_their_reactants(load, reactions, why):
+    with pytest.raises(ModelError, match=rf"'J' must be 0 where there are {why}"):
+        load(reactions)
+
+
+def test_what_is_always_there_may_be_left_out_of_a_law(load):
+    """A catalyst that nothing takes away, a boundary species, a complement that says the same."""
+    assert load("J: A => A + C; q;").n_reactions == 1
+    assert load("J: $A => C; q;", "A = 0; B = 0; C = 0; q = 1;").n_reactions == 1
+    assert load("J: A + B => C; k*A*(5 - C);").n_reactions == 1
