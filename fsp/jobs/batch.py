@@ -27,7 +27,7 @@ import fsp
 from fsp.distribution import ErrorLedger, Solution
 from fsp.distribution.text import round_up, table
 from fsp.errors import ArgumentError, FSPError, Interrupted, ToleranceWarning
-from fsp.jobs.manifest import Job, read_manifest
+from fsp.jobs.manifest import Job, Source, read_manifest
 from fsp.jobs.stopping import Keeper, Stop, transient_from
 from fsp.jobs.workers import Crew
 from fsp.output import files
@@ -142,14 +142,14 @@ class Plan:
 
     folder: Path
     rows: list[Row]  # one for each job
-    models: dict[Path, Model] = field(default_factory=dict)  # the networks, as their files have them, by path
+    models: dict[Source, Model] = field(default_factory=dict)  # the networks, as their files have them
     # numbers of the jobs that are to be solved, in the order in which they are begun
     order: list[int] = field(default_factory=list)
 
     def model(self, number: int) -> Model:
         """Return the network of a job, with its values."""
         job = self.rows[number].job
-        return self.models[job.model].with_values(job.values)
+        return self.models[job.source].with_values(job.values)
 
     def claims(self) -> Iterator[int]:
         """Give the numbers of the jobs that nobody has begun, each as it is claimed for the caller."""
@@ -180,8 +180,8 @@ def prepare(manifest: Path, folder: Path, *, resume: bool, overwrite: bool = Fal
     for number, job in enumerate(jobs):
         row = plan.rows[number]
         try:
-            if job.model in broken:
-                raise broken[job.model]
+            if job.source in broken:
+                raise broken[job.source]
             _require_replaceable(folder / job.file, [manifest, job.model], overwrite)
             plan.rows[number] = _kept(plan, number) if resume else row
             plan.model(number)
@@ -192,17 +192,17 @@ def prepare(manifest: Path, folder: Path, *, resume: bool, overwrite: bool = Fal
     return plan
 
 
-def _load(plan: Plan, jobs: Sequence[Job]) -> dict[Path, Exception]:
+def _load(plan: Plan, jobs: Sequence[Job]) -> dict[Source, Exception]:
     """Read the models; return why some cannot be."""
-    broken: dict[Path, Exception] = {}
+    broken: dict[Source, Exception] = {}
     for job in jobs:
-        if job.model not in plan.models and job.model not in broken:
+        if job.source not in plan.models and job.source not in broken:
             try:
-                plan.models[job.model] = fsp.load(job.model)
+                plan.models[job.source] = fsp.load(job.model, **dict(job.reading))
             except Exception as error:  # whatever it is, the other models go on
-                broken[job.model] = error
-        if job.model in plan.models:
-            _check_names(job, plan.models[job.model])
+                broken[job.source] = error
+        if job.source in plan.models:
+            _check_names(job, plan.models[job.source])
     return broken
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from fsp.distribution.continuation import Asked
 from fsp.errors import ArgumentError
+from fsp.formats.counts import ROUNDINGS, read_counts
 from fsp.jobs.sweep import combined
 from fsp.model.times import checked_times
 from fsp.projection.growth import check_tolerance
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 KEYS = (
     "model",
+    "counts",
+    "rounding",
+    "mass_action",
     "name",
     "times",
     "tol",
@@ -48,6 +52,9 @@ LONGEST_NAME = 200  # characters, of the 255 bytes that file systems take
 _UNSAFE = re.compile(r"[^\w.+=-]")  # in the name of a file
 
 
+Source = tuple[Path, tuple[tuple[str, Any], ...]]  # a model's file, and how it is read
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """One transient of a batch."""
@@ -59,6 +66,12 @@ class Job:
     tol: float
     backend: str | None  # ``"serial"`` or ``"petsc"``; None for what the ranks suggest
     options: Mapping[str, Any]  # further options of `fsp.transient`
+    reading: tuple[tuple[str, Any], ...] = ()  # options of `fsp.load`
+
+    @property
+    def source(self) -> Source:
+        """The model's file and how it is read."""
+        return self.model, self.reading
 
     @property
     def file(self) -> str:
@@ -121,9 +134,9 @@ class _Entry:
 
     def jobs(self) -> list[Job]:
         """Return all combinations."""
-        options, backend = self._options(), self._choice("backend", BACKENDS)
+        options, backend, reading = self._options(), self._choice("backend", BACKENDS), self._reading()
         return [
-            Job(self._name(model, [*labels, of_times, of_tol]), model, values, times, tol, backend, options)
+            Job(self._name(model, [*labels, of_times, of_tol]), model, values, times, tol, backend, options, reading)
             for model, (times, of_times), (tol, of_tol), (values, labels) in product(
                 self._models(), self._times(), self._tolerances(), self._values()
             )
@@ -203,6 +216,16 @@ class _Entry:
                 self._refuse("max_work", "a positive number of multiply-adds")
             options["max_work"] = work
         return options
+
+    def _reading(self) -> tuple[tuple[str, Any], ...]:
+        """Return the options of `fsp.load` that are given."""
+        given = {key: self._given[key] for key in ("counts", "rounding", "mass_action") if key in self._given}
+        self._choice("rounding", ROUNDINGS)
+        if not isinstance(given.get("mass_action", False), bool):
+            self._refuse("mass_action", "true or false")
+        if "counts" in given:
+            self._checked("counts", read_counts, given["counts"])
+        return tuple(given.items())
 
     def _choice(self, key: str, names: tuple[str, ...]) -> str | None:
         given = self._given.get(key)

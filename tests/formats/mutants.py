@@ -41,7 +41,7 @@ MUTANTS = [
         "Number(1.0 - term.order)",
         "Number(0.0)",
         "counts",
-        only="same_concentrations or avogadro",
+        only="same_concentrations",
     ),
     mutant(
         "powers-stay-powers-in-counts",
