@@ -31,7 +31,8 @@ from scipy.sparse import csgraph
 from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.arrays import BoolArray, FloatArray, IntArray
 from fsp.model import Model
-from fsp.model.structure import echelon, producible
+from fsp.model.elimination import echelon
+from fsp.model.structure import producible
 from fsp.moments.rates import rates
 
 Complex = tuple[int, ...]
