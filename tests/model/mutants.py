@@ -256,10 +256,10 @@ MUTANTS = [
         "structure",
     ),
     mutant(
-        "echelon-form-keeps-what-it-should-cancel",
+        "echelon-form-that-is-not-reduced",
         "model/elimination.py",
-        "own, factor = other[column] // shared, row[column] // shared",
-        "own, factor = row[column] // shared, row[column] // shared",
+        "row = _without(row, column, found[column])",
+        "row = dict(row)",
         "structure",
     ),
     mutant(

@@ -36,6 +36,7 @@ def test_textbook_laws():
     assert laws([-1, -1, 1], [1, 1, -1]) == [[1, 0, 1], [0, 1, 1]]  # A + B <-> C
     assert laws([-2, 1], [2, -1]) == [[1, 2]]  # 2 A <-> B
     assert laws([-1, -1, 1, 0], [1, 1, -1, 0], [0, 1, -1, 1]) == [[0, 1, 1, 0], [1, 0, 1, 1]]  # S, E, ES, P
+    assert laws([-1, -2, 1, 0], [1, 2, -1, 0], [0, 1, -1, 1]) == [[1, 0, 1, 1], [0, 1, 2, 1]]  # S, E, ES2, P
     assert laws([1], [-1]) == []
     assert laws([0, 1]) == [[1, 0]]  # a species that nothing changes
 
