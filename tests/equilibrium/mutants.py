@@ -229,4 +229,12 @@ MUTANTS = [
         "relaxation",
         only="slow_modes_have_all_digits",
     ),
+    mutant(
+        "lines-that-share-species-are-multiplied",
+        "equilibrium/product_form.py",
+        "if not (touched & used).any() and step.any():",
+        "if step.any():",
+        "product_form",
+        only="held_are_refused",
+    ),
 ]

@@ -125,4 +125,12 @@ MUTANTS = [
         "space",
         only="carried",
     ),
+    mutant(
+        "block-of-a-closure-without-its-jumps",
+        "space/closure.py",
+        "enabled[:, i : i + width], shifts)",
+        "enabled[:, :width], shifts)",
+        "space",
+        only="in_blocks",
+    ),
 ]

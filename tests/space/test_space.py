@@ -16,6 +16,7 @@ from references import MODELS
 
 import fsp
 from fsp import Model, Reaction, StateSpace, StateSpaceError
+from fsp.space import closure
 from fsp.space import space as of_space
 from fsp.space.closure import KeySet, sort_keys
 from fsp.space.constraints import as_constraints
@@ -859,3 +860,11 @@ def test_states_at_indices_are_those_of_the_list(rng):
         indices = rng.integers(0, len(space), 50)
         np.testing.assert_array_equal(space.states_at(indices), space.states[indices])
         np.testing.assert_array_equal(space.states_at(np.empty(0, dtype=np.int64)), space.states[:0])
+
+
+@pytest.mark.parametrize("block", [1, 7, 1000])
+def test_a_closure_in_blocks_is_the_same(monkeypatch, block):
+    model = fsp.load(MODELS / "enzyme.ant")
+    whole = StateSpace.reachable(model, steps=12)
+    monkeypatch.setattr(closure, "BLOCK", block)
+    np.testing.assert_array_equal(StateSpace.reachable(model, steps=12).states, whole.states)
