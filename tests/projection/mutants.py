@@ -282,14 +282,6 @@ MUTANTS = [
         only="true_bounds and hill",
     ),
     mutant(
-        "paths-that-meet-refute-too",
-        "projection/refutation.py",
-        "(times > duration).all() and len(np.unique(states, axis=0)) == n",
-        "(times > duration).all()",
-        "refutation",
-        only="can_be_solved",
-    ),
-    mutant(
         "too-few-paths-refute",
         "projection/refutation.py",
         "inside = 1.0 + sqrt(2.0 * most * doubt)",
