@@ -27,6 +27,7 @@ from scipy.sparse import csgraph
 
 from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.equilibrium.bounded import FLUSHED, LEAST_BOUND, Bounded, ExactPart, joined_parts
+from fsp.errors import StateSpaceError
 from fsp.generator import Generator
 from fsp.model.structure import conservation_laws, lattice_basis
 from fsp.moments.complexes import complex_balance, complex_graph
@@ -45,6 +46,7 @@ NEWTON_STEPS = 200  # any result is an equilibrium, so that stopping early costs
 CLIMBS = 10_000  # lines of steps to the mode; each doubles its length, so that few are needed
 NOTE = "product form: the network is complex balanced, and stored probabilities are exact but for rounding"
 SAFE = 1.0 + 1e-6  # for tails, whose logarithms round
+LINE = 64  # states on a line that count; any number is right
 THIN = 1e-20  # Poisson probability of the stored states
 
 
@@ -108,6 +110,8 @@ def product_form(model: Model, growth: Growth, tol: float) -> Bounded | None:
         if known is not None:
             found[known] = (found[known][0], found[known][1] + weight)
             continue
+        if len(starts) == 1:
+            own.refuse_too_large(tol, growth)
         part = own.stored(tol, growth)
         if part is None:
             return None
@@ -127,6 +131,42 @@ class _ClosedClass:
         for value, off in zip(log.tolist(), error.tolist(), strict=True):
             self._weights.append(_poisson(value, off))
         self.inner = self._climb()
+
+    def refuse_too_large(self, tol: float, growth: Growth) -> None:
+        """Raise a StateSpaceError where no states within the limit hold all but `tol` of the probability, nor half.
+
+        Reactions that share no species can fire in any combination from an inner state x, so that
+        ``Σ_Γ w >= w(x) ∏_k Σ_m w(x + m ν_k)/w(x)`` over such reactions; no state weighs more than the modes together.
+        """
+        x = self.inner
+        if x is None:
+            return
+        modes = np.zeros_like(x)
+        modes[self._species] = [own.mode for own in self._weights]
+        least = math.log(1.0 - tol) + self._log(modes, x)
+        reactants, change = self._graph.complexes[self._graph.source], self._graph.change
+        used = np.zeros(len(x), dtype=np.bool_)
+        for needs, step in zip(reactants, change, strict=True):
+            touched = (needs > 0) | (step != 0)
+            if not (touched & used).any() and step.any():
+                used |= touched
+                least += self._log_of_line(x, needs, step)
+        if least > math.log(2.0 * growth.limit):
+            raise StateSpaceError(
+                f"The stationary distribution must be held by at most {growth.limit:,} states (`{growth.limited_by}`), "
+                f"but needs at least 10^{math.floor(least / math.log(10.0))} by its product form; raise the limit, or "
+                f"sample the network (`fsp.ssa`)."
+            )
+
+    def _log_of_line(self, x: IntArray, needs: IntArray, step: IntArray) -> float:
+        """Return the logarithm of Σ_m w(x + m ν)/w(x) over some states that a reaction leads to from x."""
+        weight, last = 1.0, x
+        for _ in range(LINE):
+            if (last < needs).any():
+                break
+            last = last + step
+            weight += math.exp(min(self._log(x, last), 0.0))  # less where x is not the most probable one
+        return math.log(weight)
 
     def stored(self, tol: float, growth: Growth) -> ExactPart | None:
         """Return the part of the class that holds all but `tol` of its probability."""

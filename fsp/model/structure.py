@@ -1,30 +1,36 @@
 """What the stoichiometry alone says: conservation laws, and the largest count of each species.
 
 A law w keeps w·x constant: w S = 0 for the stoichiometric matrix S (species by reactions), an integer left
-null vector.  Laws without negative weights, such as A + B, are the extreme rays of a cone, found by
-Farkas' algorithm in exact arithmetic; others complete the basis.  The largest count of species i is
-bounded by the linear programme max {xᵢ : x = x₀ + S ξ, x ≥ 0, ξ ≥ 0}.  `change` is Sᵀ, (n_reactions, n_species).
+null vector.  Laws without negative weights, such as A + B, are combinations of the extreme rays of a cone, which are
+found in exact arithmetic; others complete the basis.  The largest count of species i is bounded by the linear programme
+
+    max {xᵢ : x = x₀ + S ξ, x ≥ 0, ξ ≥ 0} = min {y·x₀ : y ≥ eᵢ, y S ≤ 0}.
+
+Any law y is allowed on the right, and only laws are where a combination of the reactions with positive weights changes
+nothing, as y S ≤ 0 is then y S = 0: the bound is the least w·x₀/wᵢ of the rays.  `change` is Sᵀ,
+(n_reactions, n_species).
 
 References
 ----------
+T. S. Motzkin et al., "The double description method", Contributions to the Theory of Games II (1953) 51.
 Colom, Silva, "Convex geometry and semiflows in P/T nets", LNCS 483 (1991), doi:10.1007/3-540-53863-1_22.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from fractions import Fraction
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from fsp.arrays import FloatArray, IntArray
+from fsp.arrays import BoolArray, FloatArray, IntArray
+from fsp.model.elimination import Echelon
 
 Vector = tuple[int, ...]
 
-_MOST_RAYS = 2000  # Farkas' algorithm can grow exponentially; beyond this, laws of any sign must do
+_MOST_RAYS = 2000  # their number can grow exponentially; beyond this, laws of any sign must do
 _MANY_STATES = 200  # initial states, beyond which their hull is not worked out
 _SLACK = 1e-9  # relative tolerance of the linear programmes
 
@@ -35,14 +41,11 @@ def conservation_laws(change: IntArray) -> IntArray:
     Whole weights without common divisor, those without negative weights first, then by size.
     """
     n_species = change.shape[1]
-    reactions = _distinct(change)
-    n_laws = n_species - len(echelon(reactions, n_species)[1])
-    candidates = [*sorted(_rays(reactions, n_species), key=_size), *_null_space(reactions, n_species)]
-    laws: list[Vector] = []
-    for law in candidates:
-        if len(laws) < n_laws and _independent([*laws, law], n_species):
-            laws.append(law)
-    return np.array(laws, dtype=np.int64).reshape(n_laws, n_species)
+    found = _null_space(change)
+    of_any_sign = sorted(map(_primitive, found.values()), key=lambda law: (sum(map(abs, law)), law))
+    form = Echelon(n_species)
+    laws = [law for law in [*sorted(_rays(found), key=_size), *of_any_sign] if form.rank < len(found) and form.add(law)]
+    return np.array(laws, dtype=np.int64).reshape(len(found), n_species)
 
 
 def _distinct(change: IntArray) -> list[Vector]:
@@ -62,97 +65,70 @@ def _size(law: Vector) -> tuple[int, int, Vector]:
     return sum(law), sum(n != 0 for n in law), tuple(-n for n in law)
 
 
-def _rays(reactions: list[Vector], n_species: int) -> list[Vector]:
-    """Return the non-negative laws of smallest support; none where there are too many to enumerate."""
-    unit = [tuple(int(i == j) for j in range(n_species)) for i in range(n_species)]
-    rows = [(tuple(reaction[i] for reaction in reactions), unit[i]) for i in range(n_species)]
-    pending = set(range(len(reactions)))
-    while pending and rows:
-        column = min(pending, key=lambda j: (_cost(rows, j), j))
-        pending.remove(column)
-        if _cost(rows, column) > _MOST_RAYS:
+def _null_space(change: IntArray) -> dict[int, Vector]:
+    """Return a basis of the laws of any sign: each is positive at one species where all others are 0, its key."""
+    form = Echelon(change.shape[1])
+    for direction in sorted(_distinct(change), key=lambda row: (sum(n != 0 for n in row), row)):
+        form.add(direction)
+    reduced = form.reduced()
+    found = {}
+    for free in sorted(set(range(change.shape[1])) - set(reduced)):
+        touched = {pivot: row for pivot, row in reduced.items() if free in row}
+        common = math.lcm(*(row[pivot] // math.gcd(row[pivot], row[free]) for pivot, row in touched.items()))
+        law = [0] * change.shape[1]
+        law[free] = common
+        for pivot, row in touched.items():
+            law[pivot] = -row[free] * common // row[pivot]
+        found[free] = tuple(law)
+    return found
+
+
+def _rays(basis: Mapping[int, Vector]) -> list[Vector]:
+    """Return the non-negative laws of smallest support; none where there are too many to enumerate.
+
+    A law is a combination of those of the basis.  It is not negative at their own species for weights y >= 0; the
+    conditions at all other species are added one after the other (the double description of the cone).
+    """
+    rays, conditions = list(basis.values()), set(basis)
+    while True:
+        costs = {i: _cost(rays, i) for i in range(len(rays[0]) if rays else 0)}
+        negative = {i: cost for i, (n_negative, cost) in costs.items() if n_negative}
+        if not negative:
+            return rays
+        species = min(negative, key=lambda i: (negative[i], i))
+        if negative[species] > _MOST_RAYS:
             return []
-        rows = _minimal([row for row in rows if row[0][column] == 0] + _combined(rows, column))
-    return [law for _, law in rows]
+        conditions.add(species)
+        rays = _minimal([ray for ray in rays if ray[species] >= 0] + _combined(rays, species), conditions)
 
 
-def _cost(rows: list[tuple[Vector, Vector]], column: int) -> int:
-    """Return how many combinations the elimination of a column makes."""
-    signs = [row[0][column] for row in rows]
-    return sum(n > 0 for n in signs) * sum(n < 0 for n in signs)
+def _cost(rays: list[Vector], species: int) -> tuple[int, int]:
+    """Return how many rays are negative at a species, and how many combinations keep them from it."""
+    weights = [ray[species] for ray in rays]
+    n_negative = sum(n < 0 for n in weights)
+    return n_negative, n_negative * sum(n > 0 for n in weights)
 
 
-def _combined(rows: list[tuple[Vector, Vector]], column: int) -> list[tuple[Vector, Vector]]:
-    """Return the non-negative combinations of two rows that cancel a column."""
+def _combined(rays: list[Vector], species: int) -> list[Vector]:
+    """Return the non-negative combinations of two rays that are 0 at a species."""
     combined = []
-    for gain, law_up in (row for row in rows if row[0][column] > 0):
-        for loss, law_down in (row for row in rows if row[0][column] < 0):
-            a, b = -loss[column], gain[column]
-            joint = tuple(a * x + b * y for x, y in zip(gain + law_up, loss + law_down, strict=True))
+    for up in (ray for ray in rays if ray[species] > 0):
+        for down in (ray for ray in rays if ray[species] < 0):
+            a, b = -down[species], up[species]
+            joint = [a * x + b * y for x, y in zip(up, down, strict=True)]
             divisor = math.gcd(*joint)
-            joint = tuple(n // divisor for n in joint)
-            combined.append((joint[: len(gain)], joint[len(gain) :]))
+            combined.append(tuple(n // divisor for n in joint))
     return combined
 
 
-def _minimal(rows: list[tuple[Vector, Vector]]) -> list[tuple[Vector, Vector]]:
-    """Drop repeated rows and those whose support holds the support of another."""
-    kept: list[tuple[frozenset[int], tuple[Vector, Vector]]] = []
-    supported = [(frozenset(i for i, n in enumerate(row[1]) if n), row) for row in dict.fromkeys(rows)]
-    for support, row in sorted(supported, key=lambda pair: (len(pair[0]), pair[1][1])):
+def _minimal(rays: list[Vector], conditions: Collection[int]) -> list[Vector]:
+    """Drop repeated rays and those that are positive wherever another is, at the species of the conditions."""
+    kept: list[tuple[frozenset[int], Vector]] = []
+    supported = [(frozenset(i for i in conditions if ray[i]), ray) for ray in dict.fromkeys(rays)]
+    for support, ray in sorted(supported, key=lambda pair: (len(pair[0]), pair[1])):
         if not any(other <= support for other, _ in kept):
-            kept.append((support, row))
-    return [row for _, row in kept]
-
-
-def echelon(rows: Iterable[Sequence[int | Fraction]], width: int) -> tuple[list[list[Fraction]], list[int]]:
-    """Return the reduced row echelon form over the rationals, and its pivot columns."""
-    given = list(rows)
-    matrix = [{j: Fraction(n) for j, n in enumerate(row) if n} for row in given]  # stoichiometries are mostly zeros
-    pivots: list[int] = []
-    for column in range(width):
-        top = len(pivots)
-        found = next((i for i in range(top, len(matrix)) if column in matrix[i]), None)
-        if found is None:
-            continue
-        matrix[top], matrix[found] = matrix[found], matrix[top]
-        lead = matrix[top][column]
-        matrix[top] = {j: n / lead for j, n in matrix[top].items()}
-        for i, row in enumerate(matrix):
-            if i != top and column in row:
-                matrix[i] = _difference(row, row[column], matrix[top])
-        pivots.append(column)
-    length, zero = len(given[0]) if given else 0, Fraction(0)
-    return [[row.get(j, zero) for j in range(length)] for row in matrix[: len(pivots)]], pivots
-
-
-def _difference(row: dict[int, Fraction], factor: Fraction, other: dict[int, Fraction]) -> dict[int, Fraction]:
-    """Return row - factor·other without zeros."""
-    made = dict(row)
-    for j, n in other.items():
-        left = made.get(j, 0) - factor * n
-        if left:
-            made[j] = left
-        else:
-            made.pop(j, None)
-    return made
-
-
-def _null_space(reactions: list[Vector], n_species: int) -> list[Vector]:
-    """Return a basis of the laws of any sign, smallest first."""
-    matrix, pivots = echelon(reactions, n_species)
-    laws = []
-    for free in sorted(set(range(n_species)) - set(pivots)):
-        law = [Fraction(int(i == free)) for i in range(n_species)]
-        for row, pivot in zip(matrix, pivots, strict=True):
-            law[pivot] = -row[free]
-        common = math.lcm(*(n.denominator for n in law))
-        laws.append(_primitive(tuple(int(n * common) for n in law)))
-    return sorted(laws, key=lambda law: (sum(map(abs, law)), law))
-
-
-def _independent(laws: list[Vector], n_species: int) -> bool:
-    return len(echelon(laws, n_species)[1]) == len(laws)
+            kept.append((support, ray))
+    return [ray for _, ray in kept]
 
 
 def species_bounds(change: IntArray, initial_states: IntArray) -> FloatArray:
@@ -165,39 +141,102 @@ def species_bounds(change: IntArray, initial_states: IntArray) -> FloatArray:
     bounds: FloatArray = initial_states.max(axis=0).astype(float)  # (d,)
     endless = (directions[(directions >= 0).all(axis=1)] > 0).any(axis=0)  # made by a reaction that consumes nothing
     bounds[endless] = math.inf
-    produced = np.flatnonzero((directions > 0).any(axis=0) & ~endless)
-    if not len(produced):
+    produced = np.asarray((directions > 0).any(axis=0) & ~endless)  # (d,)
+    if not produced.any():
         return bounds
-    from scipy.optimize import linprog  # here, as its import costs as much as a small solve
-
-    # unknowns: ξ (r,) and what says where the chain started; x = counts @ unknowns ≥ 0
-    few = len(initial_states) <= _MANY_STATES
-    counts, conditions = (_hull if few else _range)(change, directions, initial_states)
-    for i in produced:
-        best = linprog(-counts[i], **conditions)
-        value = -float(best.fun or 0.0) if best.status == 0 else math.inf  # unbounded, or no bound proven
-        bounds[i] = math.inf if math.isinf(value) else max(bounds[i], math.floor(value + _SLACK * max(1.0, value)))
+    known = _bounds_of_laws(directions, initial_states[0]) if len(initial_states) == 1 else None
+    bounds[produced] = _programmes(directions, initial_states, produced) if known is None else known[produced]
     return bounds
 
 
-def _hull(change: IntArray, directions: IntArray, initial_states: IntArray) -> tuple[FloatArray, dict[str, Any]]:
-    """Return counts and conditions where the weights λ (m,) of the initial states are unknowns, Σλ = 1."""
-    start = np.unique(initial_states, axis=0)  # (m, d)
-    counts = np.concatenate([directions, start]).T.astype(float)  # (d, r + m)
-    weights = np.concatenate([np.zeros(len(directions)), np.ones(len(start))])[None, :]  # (1, r + m)
-    return counts, {"A_ub": -counts, "b_ub": np.zeros(len(counts)), "A_eq": weights, "b_eq": [1.0]}
+def _bounds_of_laws(directions: IntArray, start: IntArray) -> FloatArray | None:
+    """Return the bounds by the laws, (d,); None where others may be less, or the rays are too many."""
+    basis = _null_space(directions)
+    rays = _rays(basis)
+    if (basis and not rays) or not _returns(directions):
+        return None
+    bounds = np.full(len(start), math.inf)
+    for ray in rays:
+        held = sum(weight * n for weight, n in zip(ray, start.tolist(), strict=True))
+        for i, weight in enumerate(ray):
+            if weight:
+                bounds[i] = min(bounds[i], held // weight)
+    return bounds
 
 
-def _range(change: IntArray, directions: IntArray, initial_states: IntArray) -> tuple[FloatArray, dict[str, Any]]:
-    """Return counts and conditions where the state (d,) that the chain started in is unknown, within its range."""
-    laws = conservation_laws(change)  # (n_laws, d)
-    kept = initial_states @ laws.T  # (m, n_laws)
-    counts = np.concatenate([directions.T, np.eye(change.shape[1])], axis=1)  # (d, r + d)
-    law = np.concatenate([np.zeros((len(laws), len(directions))), laws], axis=1)
-    limits = [np.zeros(len(counts)), kept.max(axis=0), -kept.min(axis=0)]
-    ends = zip(initial_states.min(axis=0).tolist(), initial_states.max(axis=0).tolist(), strict=True)
-    conditions = {"A_ub": np.concatenate([-counts, law, -law]), "b_ub": np.concatenate(limits)}
-    return counts, {**conditions, "bounds": [(0.0, None)] * len(directions) + list(ends)}
+def _returns(directions: IntArray) -> bool:
+    """Tell whether a combination of all directions (r, d) with positive weights changes nothing."""
+    if not len(_one_way(directions)):
+        return True
+    if ((directions > 0).any(axis=0) != (directions < 0).any(axis=0)).any():
+        return False
+    from scipy.optimize import linprog  # here, as its import costs as much as a small solve
+    from scipy.sparse import csc_array
+
+    columns: Any = csc_array(directions.T.astype(float))  # (d, r)
+    found = linprog(np.zeros(len(directions)), A_eq=columns, b_eq=np.zeros(columns.shape[0]), bounds=(1.0, None))
+    return bool(found.status == 0)
+
+
+def _one_way(directions: IntArray) -> IntArray:
+    """Return the directions (r, d) whose reverse is not among them."""
+    given = set(map(tuple, directions.tolist()))
+    alone = [row for row in directions.tolist() if tuple(-n for n in row) not in given]
+    return np.array(alone, dtype=np.int64).reshape(-1, directions.shape[1])
+
+
+def _programmes(directions: IntArray, initial_states: IntArray, produced: BoolArray) -> FloatArray:
+    """Return the bounds of the species that are `produced` (d,) by the linear programme, one for each.
+
+    What reversible directions keep, W x, only the others change: W x = W (x₀ + S ξ) with ξ of these.
+    """
+    from scipy.optimize import linprog  # here, as its import costs as much as a small solve
+    from scipy.sparse import csc_array
+
+    one_way = _one_way(directions)  # (r, d)
+    alone = set(map(tuple, one_way.tolist()))
+    both = np.array([row for row in directions.tolist() if tuple(row) not in alone]).reshape(-1, directions.shape[1])
+    kept = np.array(list(_null_space(both).values()), dtype=float).reshape(-1, directions.shape[1])  # W (k, d)
+    start = (_hull if len(initial_states) <= _MANY_STATES else _range)(directions, initial_states)
+    # unknowns: x (d,), ξ (r,), and s (m,)
+    moved = np.concatenate([kept, -kept @ one_way.T, -kept @ start.states], axis=1)  # (k, d + r + m)
+    own = np.concatenate([np.zeros((len(start.equal), moved.shape[1] - start.equal.shape[1])), start.equal], axis=1)
+    table: Any = csc_array(np.concatenate([moved, own]))
+    right = np.concatenate([np.zeros(len(moved)), start.right])
+    limits: Any = [(0.0, None)] * (moved.shape[1] - len(start.limits)) + start.limits
+    found = []
+    for i in np.flatnonzero(produced):
+        best = linprog(-np.eye(1, len(limits), int(i))[0], A_eq=table, b_eq=right, bounds=limits)
+        value = -float(best.fun or 0.0) if best.status == 0 else math.inf  # unbounded, or no bound proven
+        least = initial_states[:, i].max()
+        found.append(math.inf if math.isinf(value) else max(least, math.floor(value + _SLACK * max(1.0, value))))
+    return np.array(found, dtype=float)
+
+
+class _Beginning(NamedTuple):
+    """Where the chain may have started: ``states @ s`` with unknowns s, ``equal @ s = right`` within the limits."""
+
+    states: FloatArray  # (d, m)
+    equal: FloatArray  # (k, m)
+    right: FloatArray  # (k,)
+    limits: list[tuple[float, float | None]]  # (m,)
+
+
+def _hull(_: IntArray, initial_states: IntArray) -> _Beginning:
+    """Return all mixtures of the initial states."""
+    states = np.unique(initial_states, axis=0).T.astype(float)  # (d, m)
+    m = states.shape[1]
+    return _Beginning(states, np.ones((1, m)), np.ones(1), [(0.0, None)] * m)
+
+
+def _range(directions: IntArray, initial_states: IntArray) -> _Beginning:
+    """Return all states within the range of the initial ones whose laws are; s are its counts, and the laws'."""
+    laws = conservation_laws(directions)  # (k, d)
+    values = np.concatenate([initial_states, initial_states @ laws.T], axis=1)  # (m, d + k)
+    k, d = laws.shape
+    limits = list(zip(values.min(axis=0).tolist(), values.max(axis=0).tolist(), strict=True))
+    equal = np.concatenate([laws, -np.eye(k)], axis=1)
+    return _Beginning(np.eye(d, d + k), equal, np.zeros(k), limits)
 
 
 def irreversible_gain(change: IntArray) -> npt.NDArray[np.bool_]:

@@ -31,7 +31,8 @@ from scipy.sparse import csgraph
 from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.arrays import BoolArray, FloatArray, IntArray
 from fsp.model import Model
-from fsp.model.structure import echelon, producible
+from fsp.model.elimination import echelon
+from fsp.model.structure import producible
 from fsp.moments.rates import rates
 
 Complex = tuple[int, ...]
@@ -40,7 +41,8 @@ Jumps = dict[tuple[Complex, Complex], Fraction]  # rate constants of reactions b
 ROUNDED = (
     16 * UNIT_ROUNDOFF
 )  # relative error of a rate constant that formulas fold, from the decimals that they are made of
-MANY = 100  # complexes of a linkage class, beyond which no equilibrium is looked for
+MANY = 300  # complexes of a linkage class, beyond which no equilibrium is looked for
+MOST_WORK = 1e6  # complexes times reactions of one: a ring of 300, or 100 of which each pair has a reaction
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,7 +141,8 @@ def complex_balance(graph: ComplexGraph) -> Equilibrium | None:
     sizes: list[int] = []
     for label in range(graph.n_linkage_classes):
         members = np.flatnonzero(graph.linkage == label)
-        if len(members) > MANY:
+        arrows = int(np.isin(graph.source, members).sum())
+        if len(members) > MANY or len(members) * arrows > MOST_WORK:
             return None
         weights = _walk(graph, members)
         for i, weight in zip(members[1:], weights[1:], strict=True):

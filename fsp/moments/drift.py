@@ -31,7 +31,7 @@ from functools import lru_cache
 import numpy as np
 
 from fsp.arrays import FloatArray
-from fsp.model.structure import echelon
+from fsp.model.elimination import echelon
 from fsp.moments.exponential import exponential
 from fsp.moments.initial import InitialMoments
 from fsp.moments.rates import Rate, affine_parts

@@ -115,6 +115,11 @@ class Growth:
         """The number of states that memory and the limits allow."""
         return self._limit
 
+    @property
+    def limited_by(self) -> str:
+        """What the caller calls this limit."""
+        return self._named
+
     def affords(self, n: int) -> bool:
         """Tell whether `n` states leave room for as many more."""
         return 2 * n <= self._limit

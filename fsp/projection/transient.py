@@ -35,6 +35,7 @@ from fsp.projection.progress import Progress, ProgressCallback
 from fsp.projection.pruning import Pruning
 from fsp.projection.pruning import choose as choose_pruning
 from fsp.projection.recorder import Recorder
+from fsp.projection.refutation import refuse_too_large
 from fsp.projection.start import Start, first_space, first_vector, starting_point
 from fsp.projection.stop_times import stops
 from fsp.projection.watch import Checkpoint, Watch
@@ -94,6 +95,8 @@ def solve(
         begin = begin.within(phase)
         growth = Growth(begin.model, max_states, max_memory, backend=backend)
         asked, left, until = split_at_events(left, phase.until, included=phase.output_first)
+        if space is None:
+            refuse_too_large(growth, begin, min(phase.until, recorder.t_end), tol)
         with ExitStack() as stack:
             budget = Budget(begin, recorder.t_end, tol)
             pacing = Pacing(begin.t, recorder.t_end, adapts=space is None)

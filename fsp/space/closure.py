@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 # Times that a reaction is tried from one state: close together at first, then as far as tables of counts go.
 PUMPED_COUNTS = np.unique(np.concatenate([np.arange(1, 65), 2 ** np.arange(21)]))
 
+BLOCK = 2**20  # jumps that are entered at once: the table is made for as many new keys, most of which may be known
+
 
 class FieldOverflowError(Exception):
     """A count left its bit field: the closure is to be repeated with a wider encoding."""
@@ -48,14 +50,20 @@ class KeySet:
 
     def expand(self, frontier: IntArray, enabled: BoolArray, shifts: IntArray) -> IntArray:
         """Enter the targets of the enabled jumps (n_reactions, len(frontier)); return the new ones."""
+        width = max(1, BLOCK // max(1, len(shifts)))
+        blocks = range(0, len(frontier), width)
+        found = [self._expand(frontier[i : i + width], enabled[:, i : i + width], shifts) for i in blocks]
+        return np.concatenate(found) if found else frontier[:0]
+
+    def _expand(self, frontier: IntArray, enabled: BoolArray, shifts: IntArray) -> IntArray:
         candidates = int(np.count_nonzero(enabled))
         self._reserve(candidates)
         fresh = np.empty((candidates, self._table.shape[1]), dtype=np.int64)
         if shifts.shape[1] == 1:  # the usual case, compiled on its own
             flat = [array.reshape(-1) for array in (self._table, frontier, shifts, fresh)]
-            n = int(kernels.expand_words(flat[0], flat[1], enabled, flat[2], flat[3]))
+            n = int(kernels.expand_words(flat[0], flat[1], np.ascontiguousarray(enabled), flat[2], flat[3]))
         else:
-            n = int(kernels.expand(self._table, frontier, enabled, shifts, fresh))
+            n = int(kernels.expand(self._table, frontier, np.ascontiguousarray(enabled), shifts, fresh))
         self.count += n
         return fresh[:n]
 

@@ -243,4 +243,12 @@ MUTANTS = [
         "0.0",
         "bounded",
     ),
+    mutant(
+        "lines-that-share-species-are-multiplied",
+        "equilibrium/product_form.py",
+        "if not (touched & used).any() and step.any():",
+        "if step.any():",
+        "product_form",
+        only="held_are_refused",
+    ),
 ]

@@ -20,7 +20,8 @@ from written_networks import network
 import fsp
 from fsp.chains.hitting_times import Eliminated
 from fsp.equilibrium.certificate import certify, rate_outside
-from fsp.model.structure import echelon, producible, same_lattice
+from fsp.model.elimination import echelon
+from fsp.model.structure import producible, same_lattice
 from fsp.moments.lyapunov import NoDriftCondition, drift_condition
 
 KNOWN = 1e-13  # relative error of the closed forms

@@ -226,3 +226,16 @@ def test_limits_and_wishes_go_another_way():
     assert not is_product(fsp.stationary(model, 1e-6, method="gth"))
     assert not is_product(fsp.stationary(model, 1e-6, lyapunov="X"))
     assert lattice_states(np.array([[1, 0], [0, 1]]), np.zeros(2, int), np.zeros(2, int), np.full(2, 99), 5000) is None
+
+
+def test_laws_on_more_states_than_can_be_held_are_refused_by_number():
+    names = [f"S{i}" for i in range(60)]
+    ring = [(f"{a} -> {b}", "mass_action", 1.0) for a, b in zip(names, names[1:] + names[:1], strict=True)]
+    full = network(dict.fromkeys(names, 1), *ring)
+    with pytest.raises(fsp.StateSpaceError, match=r"at most 100 states \(`max_states`\), but needs at least 10\^"):
+        fsp.stationary(full, max_states=100)
+    one = network(dict.fromkeys(names, 0) | {"S0": 1}, *ring)
+    assert len(fsp.stationary(one, max_states=200)) == 60
+    leaves = [f"A -> B{i}" for i in range(40)] + [f"B{i} -> A" for i in range(40)]
+    star = network({"A": 1} | {f"B{i}": 0 for i in range(40)}, *((arrow, "mass_action", 1.0) for arrow in leaves))
+    assert len(fsp.stationary(star, max_states=200)) == 41  # though 40 reactions are possible in one

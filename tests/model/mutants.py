@@ -220,8 +220,22 @@ MUTANTS = [
     mutant(
         "conservation-laws-combined-wrongly",
         "model/structure.py",
-        "a, b = -loss[column], gain[column]",
-        "a, b = gain[column], -loss[column]",
+        "a, b = -down[species], up[species]",
+        "a, b = up[species], -down[species]",
+        "structure",
+    ),
+    mutant(
+        "laws-alone-bound-what-does-not-return",
+        "model/structure.py",
+        "(basis and not rays) or not _returns(directions)",
+        "basis and not rays",
+        "structure",
+    ),
+    mutant(
+        "echelon-form-that-is-not-reduced",
+        "model/elimination.py",
+        "row = _without(row, column, found[column])",
+        "row = dict(row)",
         "structure",
     ),
     mutant(

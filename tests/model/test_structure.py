@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fsp.model.elimination import echelon
 from fsp.model.structure import conservation_laws, species_bounds
 
 
@@ -35,8 +36,31 @@ def test_textbook_laws():
     assert laws([-1, -1, 1], [1, 1, -1]) == [[1, 0, 1], [0, 1, 1]]  # A + B <-> C
     assert laws([-2, 1], [2, -1]) == [[1, 2]]  # 2 A <-> B
     assert laws([-1, -1, 1, 0], [1, 1, -1, 0], [0, 1, -1, 1]) == [[0, 1, 1, 0], [1, 0, 1, 1]]  # S, E, ES, P
+    assert laws([-1, -2, 1, 0], [1, 2, -1, 0], [0, 1, -1, 1]) == [[1, 0, 1, 1], [0, 1, 2, 1]]  # S, E, ES2, P
     assert laws([1], [-1]) == []
     assert laws([0, 1]) == [[1, 0]]  # a species that nothing changes
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(1, 5).flatmap(lambda d: st.lists(st.lists(st.integers(-3, 3), min_size=d, max_size=d), max_size=6)))
+def test_the_echelon_form_is_reduced_and_spans_the_rows(rows):
+    width = len(rows[0]) if rows else 0
+    found, pivots = echelon(rows, width)
+    assert pivots == sorted(pivots)
+    assert len(pivots) == (np.linalg.matrix_rank(np.array(rows)) if rows else 0)
+    for k, row in enumerate(found):
+        assert [row[pivot] for pivot in pivots] == [int(j == k) for j in range(len(pivots))]
+        assert not any(row[: pivots[k]])
+    for row in rows:  # the weights in which a row consists of them stand at the pivots
+        parts = [[row[pivot] * n for n in own] for pivot, own in zip(pivots, found, strict=True)]
+        assert row == [sum(column) for column in zip(*parts, strict=True)] or not any(row)
+
+
+def test_rings_of_many_species_have_one_law():
+    ring = np.eye(300, dtype=np.int64)
+    change = np.roll(ring, 1, axis=1) - ring
+    assert conservation_laws(change).tolist() == [[1] * 300]
+    assert species_bounds(change, np.ones((1, 300), dtype=np.int64)).tolist() == [300.0] * 300
 
 
 def test_a_law_of_mixed_sign_is_found():
@@ -104,6 +128,9 @@ def test_bounds():
     assert bounds([[1], [-1]], [0]) == [math.inf]
     assert bounds([[-1]], [7]) == [7.0]
     assert bounds([[0, 0]], [3, 4]) == [3.0, 4.0]
+    assert bounds([[-1, 1], [0, -1]], [3, 0]) == [3.0, 3.0]  # no law, but nothing that makes A
+    assert bounds([[-1, 1, 0], [0, -1, 1], [1, 0, -1], [-1, -1, 0]], [2, 1, 0]) == [3.0, 3.0, 3.0]
+    assert bounds([[-1, 1, 0], [0, -1, 1], [1, 0, -1]], [2, 1, 0]) == [3.0, 3.0, 3.0]  # no reverse, but a way back
     assert bounds([[-1, 1]], [3, 0], [5, 1]) == [5.0, 6.0]
 
 

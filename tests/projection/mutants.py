@@ -297,4 +297,12 @@ MUTANTS = [
         "comm.any(progress is not None)",
         "watch",
     ),
+    mutant(
+        "too-few-paths-refute",
+        "projection/refutation.py",
+        "inside = 1.0 + sqrt(2.0 * most * doubt)",
+        "inside = 1.0 + sqrt(most * doubt)",
+        "refutation",
+        only="trillion",
+    ),
 ]

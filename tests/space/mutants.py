@@ -200,4 +200,12 @@ MUTANTS = [
         "carrying",
         only="carried",
     ),
+    mutant(
+        "block-of-a-closure-without-its-jumps",
+        "space/closure.py",
+        "enabled[:, i : i + width], shifts)",
+        "enabled[:, :width], shifts)",
+        "closure",
+        only="in_blocks",
+    ),
 ]

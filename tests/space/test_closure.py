@@ -16,6 +16,7 @@ from space_cases import network, rows_of, starts
 
 import fsp
 from fsp import Model, Reaction, StateSpace, StateSpaceError
+from fsp.space import closure
 
 
 @given(networks(), st.integers(0, 9))
@@ -179,3 +180,11 @@ def test_every_initial_state_is_a_start():
     assert naive.as_set(StateSpace.reachable(model)) == expected
     with pytest.raises(StateSpaceError, match=r"\[5, 1\] breaks"):
         StateSpace.reachable(model, "A <= 4")
+
+
+@pytest.mark.parametrize("block", [1, 7, 1000])
+def test_a_closure_in_blocks_is_the_same(monkeypatch, block):
+    model = fsp.load(MODELS / "enzyme.ant")
+    whole = StateSpace.reachable(model, steps=12)
+    monkeypatch.setattr(closure, "BLOCK", block)
+    np.testing.assert_array_equal(StateSpace.reachable(model, steps=12).states, whole.states)
