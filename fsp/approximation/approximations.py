@@ -463,7 +463,7 @@ def _fokker_planck(job: _Job) -> _Found:
     found = fokker_planck(job.model, job.times, h, tol=tol, scheme="central", max_states=limit)  # of exact diffusion
     (mean, off), (covariance, covariance_off) = found.mean(), found.covariance()
     variance, variance_off = (np.diagonal(c, axis1=1, axis2=2) for c in (covariance, covariance_off))
-    return _Found(mean, variance, off, variance_off, found.distributions, found.wasserstein_error())
+    return _Found(mean, variance, off, variance_off, found.extrapolated, found.wasserstein_error())
 
 
 def _langevin(job: _Job) -> _Found:
