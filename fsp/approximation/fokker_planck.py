@@ -198,13 +198,7 @@ def fokker_planck(
     >>> fsp.fokker_planck(births, 5.0)[-1].distance(fsp.transient(births, 5.0)[-1])
     """
     check_call(model, max_states=max_states, progress=progress)
-    require_chain(model)
-    if model.n_species > MOST_SPECIES:
-        raise ArgumentError(
-            f"`model` must have at most {MOST_SPECIES} species for the Fokker-Planck equation, but has "
-            f"{model.n_species}; `fsp.langevin` samples it."
-        )
-    spacings = _spacings(spacing, scheme)
+    spacings = require_lattices(model, spacing, scheme)
 
     def solved(h: float) -> tuple[Distribution, ...]:
         chain = lattice(model, round(1.0 / h), scheme)
@@ -237,8 +231,14 @@ def fokker_planck(
     )
 
 
-def _spacings(spacing: float, scheme: str) -> tuple[float, ...]:
-    """Return up to three spacings, from the coarsest."""
+def require_lattices(model: Model, spacing: float, scheme: str) -> tuple[float, ...]:
+    """Return up to three spacings, from the coarsest, or raise what there is against lattices of a model."""
+    require_chain(model)
+    if model.n_species > MOST_SPECIES:
+        raise ArgumentError(
+            f"`model` must have at most {MOST_SPECIES} species for the Fokker-Planck equation, but has "
+            f"{model.n_species}; `fsp.langevin` samples it."
+        )
     if scheme not in SCHEMES:
         raise ArgumentError(f"`scheme` must be one of {', '.join(SCHEMES)}, but is {scheme!r}.")
     known = isinstance(spacing, float | int) and FINEST <= spacing <= 1.0 and math.frexp(spacing)[0] == 0.5

@@ -173,7 +173,7 @@ MUTANTS = [
     ),
     mutant(
         "orders-of-molecules",
-        "approximation/approximations.py",
+        "approximation/approximated.py",
         "return np.abs(self[name].mean - self.cme_mean) / self._scale",
         "return np.abs(self[name].mean - self.cme_mean)",
         "approximations",

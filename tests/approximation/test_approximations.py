@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from scipy.stats import binom, norm
 from written_networks import network
 
 import fsp
-from fsp.approximation.approximations import THEORY, Approximated
+from fsp.approximation.approximated import THEORY, Approximated
 from fsp.approximation.derivatives import Tensors
 from fsp.approximation.distances import l1, normal_law, wasserstein
 from fsp.approximation.pictures import overview
@@ -168,15 +169,30 @@ def test_methods_that_fail_say_so(monkeypatch):
 @pytest.mark.parametrize(
     "wrong",
     [{"volumes": []}, {"volumes": [-1]}, {"volumes": [0.123]}, {"methods": []}, {"methods": ["euler"]},
-     {"methods": "normal"}, {"methods": ["langevin"], "runs": 1}, {"methods": ["fokker-planck"], "spacing": 0.3}],
+     {"methods": "normal"}, {"methods": ["langevin"], "runs": 1}, {"methods": ["fokker-planck"], "spacing": 0.3},
+     {"methods": ["fokker-planck"], "spacing": 1}, {"methods": ["fokker-planck"], "scheme": "upwind"},
+     {"methods": ["langevin"], "variant": "complex"}, {"progress": 3}],
 )  # fmt: skip
-def test_arguments_are_checked(wrong):
+def test_arguments_are_checked_before_anything_is_solved(monkeypatch, wrong):
+    monkeypatch.setattr("fsp.approximation.approximations.transient", None)
     with pytest.raises(fsp.ArgumentError):
         fsp.approximations(DIMER, 1.0, **wrong)
 
 
+def test_hops_variants_and_progress_are_passed_on():
+    near = DIMER.with_initial(A=4, B=0)
+    seen, usual = [], {"volumes": [1], "methods": ["fokker-planck", "langevin"], "runs": 100, "steps": 10}
+    one = fsp.approximations(near, 0.5, progress=seen.append, **usual)
+    other = fsp.approximations(near, 0.5, scheme="scharfetter-gummel", variant="reflected", **usual)
+    for name in one:
+        assert (one[name].variance != other[name].variance).all()
+    np.testing.assert_array_equal(one["langevin"].mean, fsp.approximations(near, 0.5, **usual)["langevin"].mean)
+    assert {moment.message.split(",")[1].strip() for moment in seen} == {"master equation", "fokker-planck"}
+    assert all(moment.message.startswith("V = 1, ") for moment in seen)
+
+
 def test_paths_are_not_stationary():
-    with pytest.raises(fsp.ArgumentError, match="without 'langevin'"):
+    with pytest.raises(fsp.ArgumentError, match=r"`times` must be times >= 0 for 'langevin'.*`fsp.relaxation`"):
         fsp.approximations(DIMER, None, methods=["langevin"])
 
 
@@ -408,7 +424,18 @@ def test_the_command(tmp_path):
     record = json.loads(out.read_text())
     assert {row["method"] for row in record["rows"]} == {"linear-noise", "fokker-planck"}
     assert CliRunner().invoke(main, [*words, "--plot", "picture.doc"]).exit_code == 2
-    assert CliRunner().invoke(main, ["approximations", str(file), "--method", "euler"]).exit_code == 2
+    for wrong in (["--method", "euler"], ["--species", "C"], ["--scheme", "upwind", "--method", "fokker-planck"]):
+        result = CliRunner().invoke(main, ["approximations", str(file), *wrong])
+        assert result.exit_code == 2
+        assert "must be" in result.output
+
+
+def test_defaults_of_the_command_are_those_of_python():
+    own = {parameter.name: parameter.default for parameter in main.commands["approximations"].params}
+    defaults = {name: p.default for name, p in inspect.signature(fsp.approximations).parameters.items()}
+    for name in ("methods", "tol", "spacing", "scheme", "runs", "steps", "variant", "seed"):
+        assert own[name] == defaults[name]
+    assert tuple(map(float, own["volumes"].split(","))) == defaults["volumes"]
 
 
 # ---- what a user tried
