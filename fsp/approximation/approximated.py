@@ -55,6 +55,9 @@ class Approximated:
         upper end; NaN where the method has no law.
     joint
         1-norm distances of the joint laws, (volumes, times, 3).
+    joint_wasserstein
+        The largest Wasserstein distance of projections of the joint laws, which is at most theirs; an estimate,
+        (volumes, times).
     laws
         Marginals at the last time, by volume and species.
     notes
@@ -69,6 +72,7 @@ class Approximated:
     l1: FloatArray
     wasserstein: FloatArray
     joint: FloatArray
+    joint_wasserstein: FloatArray
     laws: dict[tuple[int, int], Distribution] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
@@ -77,7 +81,7 @@ class Approximated:
         """Return one without numbers."""
         mean, variance, mean_off, variance_off = (np.full(shape, np.nan) for _ in range(4))
         near, moved, joint = (np.full((*own, 3), np.nan) for own in (shape, shape, shape[:2]))
-        return cls(name, mean, variance, mean_off, variance_off, near, moved, joint)
+        return cls(name, mean, variance, mean_off, variance_off, near, moved, joint, joint[..., 0].copy())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -194,6 +198,10 @@ class Approximations(Mapping[str, Approximated]):
             "certified": self.certified,
             "error": self.error.tolist(),
             "rows": self.table(),
+            "joint": {
+                name: {"l1": own.joint.tolist(), "wasserstein_at_least": own.joint_wasserstein.tolist()}
+                for name, own in self.methods.items()
+            },
             "orders": {name: {of: self.order(name, of).tolist() for of in ("mean", "variance")} for name in self},
             "notes": {name: own.notes for name, own in self.methods.items() if own.notes},
         }
@@ -219,8 +227,18 @@ class Approximations(Mapping[str, Approximated]):
             for name, own in self.methods.items():
                 far = f"{_ends(own.l1[v, k, j])} {_ends(own.wasserstein[v, k, j])}"
                 lines.append(f"{at} {name:>16} {own.mean[v, k, j]:11.5g} {_sd(own.variance[v, k, j])}  {far}".rstrip())
+            if j == len(self.species) - 1 > 0:
+                lines += self._joint(f"{self.volumes[v]:7g} {when:>10} {'joint':>8}", v, k)
         lines += self._orders() if len(self.volumes) > 1 else []
         return "\n".join([*lines, *(f"{name}: {note}" for name, own in self.methods.items() for note in own.notes)])
+
+    def _joint(self, at: str, v: int, k: int) -> list[str]:
+        """Return a line for each method that has a joint law."""
+        return [
+            f"{at} {name:>16} {'':22}  {_ends(own.joint[v, k])}    >= {own.joint_wasserstein[v, k]:.3e}"
+            for name, own in self.methods.items()
+            if np.isfinite(own.joint[v, k, 1])
+        ]
 
     def _orders(self) -> list[str]:
         lines = ["errors of mean concentrations and of their variances fall as (theory):"]

@@ -16,7 +16,7 @@ import numpy as np
 
 from fsp.approximation import usual
 from fsp.approximation.approximated import Approximated, Approximations
-from fsp.approximation.distances import l1, wasserstein
+from fsp.approximation.distances import l1, sliced, wasserstein
 from fsp.approximation.fokker_planck import require_lattices
 from fsp.approximation.langevin import require_paths
 from fsp.approximation.linear_noise import Expansion
@@ -193,9 +193,10 @@ def _fill(own: Approximated, v: int, found: Found, exact: Sequence[Distribution]
     own.variance_off[v] = np.maximum(found.variance_off, INTEGRATED * np.abs(found.variance).max())
     own.notes.extend([found.note] if found.note else [])
     for k, law in enumerate(found.laws):
-        joint = None if isinstance(law, Sequence) else law
+        joint = found.joints[k]
         if joint is not None:
             own.joint[v, k] = _three(l1(exact[k], joint))
+            own.joint_wasserstein[v, k] = sliced(exact[k], joint)
         for j, name in enumerate(exact[k].species):
             marginal, other = exact[k].marginal(name), law[j] if isinstance(law, Sequence) else law.marginal(name)
             off = None if found.wasserstein_off is None else float(found.wasserstein_off[k, j])

@@ -16,9 +16,11 @@ from scipy.stats import binom, norm
 from written_networks import network
 
 import fsp
+from fsp import analysis
 from fsp.approximation.approximated import THEORY, Approximated
 from fsp.approximation.derivatives import Tensors
-from fsp.approximation.distances import l1, normal_law, wasserstein
+from fsp.approximation.distances import l1, sliced, wasserstein
+from fsp.approximation.normal import joint_normal_law, normal_law
 from fsp.approximation.pictures import overview
 from fsp.approximation.scaling import ScaledNetwork
 from fsp.command.main import main
@@ -93,6 +95,45 @@ def test_distances_are_certified_intervals():
     assert law.mass == pytest.approx(1.0, abs=1e-15)
     assert law.pmf[0] == pytest.approx(norm.cdf(0.5, 3.0, 2.0))
     assert normal_law(3.2, 0.0, "X", None).probability({"X": 3}).value == 1.0
+
+
+def test_joint_normal_laws_have_their_moments_and_obey_conservation_laws():
+    free = network({"A": 30, "B": 30}, ("0 -> A", "mass_action", 1.0), ("0 -> B", "mass_action", 1.0))
+    mean, covariance = np.array([40.0, 50.5]), np.array([[30.0, 12.0], [12.0, 20.0]])
+    law = joint_normal_law(mean, covariance, free, 1.0)
+    np.testing.assert_allclose(list(law.mean().values()), mean, rtol=1e-6)
+    np.testing.assert_allclose(analysis.covariance(law.states, law.probabilities), covariance, rtol=1e-6)
+    noise = fsp.linear_noise(DIMER, 1.0)
+    law = joint_normal_law(noise.mean()[0], noise.covariance()[0], DIMER, 1.0)
+    assert (law.states @ [1, 2] == 20).all()
+    assert law.mean()["B"] == pytest.approx(noise.mean()[0, 1], abs=0.02)
+    assert joint_normal_law(mean, np.array([[1.0, 1.0], [1.0, 1.0]]), free, 1.0) is None  # on a line of its own
+    assert joint_normal_law(mean, np.array([[1.0, 2.0], [2.0, 1.0]]), free, 1.0) is None  # no covariance
+    assert joint_normal_law(mean, 1e9 * np.eye(2), free, 1.0) is None  # too many counts
+    assert joint_normal_law(mean, np.zeros((2, 2)), free, 0.0).states.tolist() == [[40, 50]]
+
+
+def test_joint_distances_of_all_methods_with_a_law():
+    methods = ["linear-noise", "next-order", "fokker-planck", "normal", "poisson"]
+    found = fsp.approximations(INSIDE, [0.5], volumes=[2], methods=methods)
+    for (
+        own
+    ) in found.values():  # of B; A keeps its parity in the joint law, and marginals of normal laws are by differences
+        assert own.l1[0, 0, 1, 1] <= own.joint[0, 0, 1] + 0.02
+        assert own.wasserstein[0, 0, 1, 1] <= own.joint_wasserstein[0, 0] + 0.02
+    assert ">= " in str(found)
+    assert found.record()["joint"]["normal"]["l1"][0][0][1] == found["normal"].joint[0, 0, 1]
+
+
+@pytest.mark.parametrize("d", [2, 3])
+def test_the_sliced_distance_is_that_of_a_shift_at_most(d):
+    states = np.stack(np.meshgrid(*[np.arange(4)] * d), axis=-1).reshape(-1, d)
+    p, names = np.full(len(states), 1.0 / len(states)), tuple("ABC"[:d])
+    shift = np.arange(d) + 1
+    near, far = (fsp.Distribution(x, p, names, t=1.0, error=fsp.ErrorLedger()) for x in (states, states + shift))
+    length = np.linalg.norm(shift)
+    assert sliced(near, far) == pytest.approx(length, rel=1e-12)
+    assert sliced(near, near) == 0.0
 
 
 def test_fitted_orders_are_of_concentrations_that_stand_out():
