@@ -155,10 +155,7 @@ class Approximations(Mapping[str, Approximated]):
             the master equation, are off by.
         """
         errors = self.mean_error(name) if of == "mean" else self.variance_error(name)
-        own, ends = self[name], self.mean_bounds if of == "mean" else self.variance_bounds
-        known = np.diff(ends, axis=-1)[..., 0]  # what the certificate of the master equation leaves
-        off = (own.mean_off if of == "mean" else own.variance_off) + np.where(np.isfinite(known), known, 0.0)
-        off = off / self._scale ** (1 if of == "mean" else 2)
+        off = self.unknown(name, of)
         fitted = np.full(errors.shape[1:], np.nan)
         for place in np.ndindex(fitted.shape):
             e = errors[(slice(None), *place)]
@@ -166,6 +163,27 @@ class Approximations(Mapping[str, Approximated]):
             if clear.sum() > 1:
                 fitted[place] = -np.polyfit(np.log(np.array(self.volumes)[clear]), np.log(e[clear]), 1)[0]
         return fitted
+
+    def unknown(self, name: str, of: str = "mean") -> FloatArray:
+        """Return what an error may be off by, (volumes, times, species).
+
+        Parameters
+        ----------
+        name
+            The method.
+        of
+            ``"mean"`` or ``"variance"``.
+
+        Returns
+        -------
+        ndarray
+            What the method's own numbers are off by, and what the certificate of the master equation leaves; of
+            concentrations, like the errors.
+        """
+        own, ends = self[name], self.mean_bounds if of == "mean" else self.variance_bounds
+        known = np.diff(ends, axis=-1)[..., 0]
+        off = (own.mean_off if of == "mean" else own.variance_off) + np.where(np.isfinite(known), known, 0.0)
+        return np.asarray(off / self._scale ** (1 if of == "mean" else 2))
 
     @property
     def _scale(self) -> FloatArray:
@@ -241,11 +259,14 @@ class Approximations(Mapping[str, Approximated]):
         ]
 
     def _orders(self) -> list[str]:
-        lines = ["errors of mean concentrations and of their variances fall as (theory):"]
+        lines = ["errors of mean concentrations and of their variances fall as (theory; - where no error stands out):"]
         for name, theory in ((name, THEORY[name]) for name in self):
             parts = []
             for of, power in zip(("mean", "variance"), theory, strict=True):
-                own = ", ".join(f"{x} V^{-p:.2f}" for x, p in zip(self.species, self.order(name, of)[-1], strict=True))
+                own = ", ".join(
+                    f"{x} -" if np.isnan(p) else f"{x} V^{-p:.2f}"
+                    for x, p in zip(self.species, self.order(name, of)[-1], strict=True)
+                )
                 parts += [f"{of}s {own} (V^-{power})"] if power else []
             lines.append(f"{name:>16}: {'; '.join(parts)}")
         return lines

@@ -127,20 +127,14 @@ def approximations(
                 _fill(found[name], v, METHODS[name](job), exact[-1])
             except (ConvergenceError, StateSpaceError) as failure:
                 found[name].notes.append(f"failed at V = {volume:g}: {failure}")
-    intervals = [[(d.mean_interval(), d.variance_interval()) for d in row] for row in exact]
-    mean_bounds, variance_bounds = (
-        np.array([[[_bounds(at[part][x]) for x in model.species] for at in row] for row in intervals])
-        for part in (0, 1)
-    )
+    (mean, mean_bounds), (variance, variance_bounds) = (_moments(exact, of) for of in ("mean", "variance"))
     return Approximations(
         model.name,
         factors,
         None if grid is None else tuple(grid.tolist()),
         model.species,
-        cme_mean=np.clip([[list(d.mean().values()) for d in row] for row in exact], *np.moveaxis(mean_bounds, -1, 0)),
-        cme_variance=np.clip(
-            [[list(d.variance().values()) for d in row] for row in exact], *np.moveaxis(variance_bounds, -1, 0)
-        ),
+        cme_mean=mean,
+        cme_variance=variance,
         mean_bounds=mean_bounds,
         variance_bounds=variance_bounds,
         error=np.array([[d.error.total for d in row] for row in exact]),
@@ -181,6 +175,14 @@ def _exact(
     if grid is None:
         return (stationary(model, tol, max_states=max_states, progress=progress),)
     return tuple(transient(model, grid, tol, max_states=max_states, progress=progress))
+
+
+def _moments(exact: Sequence[Sequence[Distribution]], of: str) -> tuple[FloatArray, FloatArray]:
+    """Return means or variances (volumes, times, species), and their bounds, (…, 2), within which they lie."""
+    values = np.array([[list(getattr(d, of)().values()) for d in row] for row in exact])
+    ends = [[[_bounds(i) for i in getattr(d, f"{of}_interval")().values()] for d in row] for row in exact]
+    bounds = np.array(ends)
+    return np.clip(values, bounds[..., 0], bounds[..., 1]), bounds
 
 
 def _bounds(interval: Interval) -> tuple[float, float]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 FAR = 9.0  # standard deviations beyond which a normal law has nothing
 REACH = 6.5  # standard deviations to which a joint law is stored: the density is 1e-9 of the largest there
 MOST_CELLS = 4_000_000  # counts in the box of a joint law: 100 MB for three species
-SINGULAR = 1e-10  # of the largest eigenvalue of a covariance: less is rounding
+SINGULAR = 1e-7  # of the largest eigenvalue of a covariance: less is what integration leaves of closures
 
 
 def normal_law(mean: float, variance: float, species: str, t: float | None) -> Distribution:

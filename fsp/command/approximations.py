@@ -15,7 +15,8 @@ from fsp.output import files
 from fsp.output.replace import is_marked, require_outputs
 from fsp.quantities import points
 
-_OPTIONS = (  # defaults are those of Python
+# defaults are those of Python:
+_OPTIONS = (
     click.argument("model"),
     SET,
     click.option("--times", multiple=True, metavar="TIMES", help="1,2,5 or FROM:TO:NUMBER; stationary without."),

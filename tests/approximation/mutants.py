@@ -198,8 +198,8 @@ MUTANTS = [
     mutant(
         "nothing-runs-away",
         "approximation/linear_noise.py",
-        "runs_away.terminal = True",
-        "runs_away.terminal = False",
+        "if done.status != 0 or not",
+        "if done.status < 0 or not",
         "approximations",
         only="run_away",
     ),
@@ -214,8 +214,8 @@ MUTANTS = [
     mutant(
         "means-out-of-their-bounds",
         "approximation/approximations.py",
-        "cme_mean=np.clip([[list(d.mean().values()) for d in row] for row in exact], *np.moveaxis(mean_bounds, -1, 0)),",
-        "cme_mean=np.array([[list(d.mean().values()) for d in row] for row in exact]),",
+        "return np.clip(values, bounds[..., 0], bounds[..., 1]), bounds",
+        "return values, bounds",
         "approximations",
         only="exact_methods",
     ),

@@ -114,15 +114,17 @@ def test_joint_normal_laws_have_their_moments_and_obey_conservation_laws():
 
 
 def test_joint_distances_of_all_methods_with_a_law():
-    methods = ["linear-noise", "next-order", "fokker-planck", "normal", "poisson"]
+    """Of B: A keeps its parity in a joint law; marginals of normal laws are by differences."""
+    methods = ["linear-noise", "next-order", "fokker-planck", "normal", "zero-cumulant", "poisson"]
     found = fsp.approximations(INSIDE, [0.5], volumes=[2], methods=methods)
-    for (
-        own
-    ) in found.values():  # of B; A keeps its parity in the joint law, and marginals of normal laws are by differences
+    for name in methods[:-1]:
+        own = found[name]
         assert own.l1[0, 0, 1, 1] <= own.joint[0, 0, 1] + 0.02
         assert own.wasserstein[0, 0, 1, 1] <= own.joint_wasserstein[0, 0] + 0.02
     assert ">= " in str(found)
     assert found.record()["joint"]["normal"]["l1"][0][0][1] == found["normal"].joint[0, 0, 1]
+    assert np.isnan(found["poisson"].joint).all()  # this closure does not keep A + 2 B
+    assert "no joint law at V = 2" in " ".join(found["poisson"].notes)
 
 
 @pytest.mark.parametrize("d", [2, 3])
@@ -449,6 +451,8 @@ def test_the_picture_shows_laws_and_errors():
     assert [axes.get_title("left") for axes in figure.axes][:3] == ["V = 1", "V = 2", "V = 8"]
     legends = [text.get_text() for text in figure.axes[3].get_legend().get_texts()]
     assert legends == ["rate-equations: $V^{-1.01}$", "linear-noise: $V^{-1.01}$", "next-order: $V^{-2.01}$"]
+    low, high = figure.axes[5].get_ylim()
+    assert high >= 9.99 * low
     with pytest.raises(fsp.ArgumentError, match="one of A, B"):
         overview(found, "C")
 
@@ -487,6 +491,8 @@ def test_exact_methods_have_no_order_to_fit():
                     ("Y -> 0", "mass_action", 1.0))  # fmt: skip
     found = fsp.approximations(chain, 1.0, [1, 2, 4], methods=["linear-noise"], tol=1e-6)
     assert np.isnan(found.order("linear-noise")).all()
+    assert "linear-noise: means X -, Y - (V^-1); variances X -, Y - (V^-2)" in str(found)
+    assert [text.get_text() for text in found.plot().axes[3].texts] == ["nothing stands out of\nwhat is known"]
     assert (found.mean_bounds[..., 0] <= found.cme_mean).all()
     assert (found.cme_mean <= found.mean_bounds[..., 1]).all()
 
