@@ -217,7 +217,7 @@ MUTANTS = [
         "return np.clip(values, bounds[..., 0], bounds[..., 1]), bounds",
         "return values, bounds",
         "approximations",
-        only="exact_methods",
+        only="means_lie",
     ),
     mutant(
         "arguments-are-checked-late",

@@ -6,6 +6,7 @@ import inspect
 import json
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,12 +19,14 @@ from written_networks import network
 import fsp
 from fsp import analysis
 from fsp.approximation.approximated import THEORY, Approximated
+from fsp.approximation.approximations import _moments
 from fsp.approximation.derivatives import Tensors
 from fsp.approximation.distances import l1, sliced, wasserstein
 from fsp.approximation.normal import joint_normal_law, normal_law
 from fsp.approximation.pictures import overview
 from fsp.approximation.scaling import ScaledNetwork
 from fsp.command.main import main
+from fsp.distribution import Interval
 from fsp.model.formula import parse
 from fsp.model.program import evaluate
 
@@ -495,6 +498,13 @@ def test_exact_methods_have_no_order_to_fit():
     assert [text.get_text() for text in found.plot().axes[3].texts] == ["nothing stands out of\nwhat is known"]
     assert (found.mean_bounds[..., 0] <= found.cme_mean).all()
     assert (found.cme_mean <= found.mean_bounds[..., 1]).all()
+
+
+def test_means_lie_in_their_bounds():
+    law = SimpleNamespace(mean=lambda: {"X": 2.0}, mean_interval=lambda: {"X": Interval(2.1, 2.2, 2.1, True, "")})
+    values, bounds = _moments([[law]], "mean")
+    assert values.tolist() == [[[2.1]]]
+    assert bounds.tolist() == [[[[2.1, 2.2]]]]
 
 
 def test_rate_equations_that_run_away_end_in_an_error():
