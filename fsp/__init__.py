@@ -9,7 +9,8 @@ from fsp.solvers import METHODS
 from fsp.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from fsp.approximation.approximations import Approximations, approximations
+    from fsp.approximation.approximated import Approximations
+    from fsp.approximation.approximations import approximations
     from fsp.approximation.closures import MomentClosure, moment_closure
     from fsp.approximation.comparison import Comparison, compare
     from fsp.approximation.fokker_planck import FokkerPlanck, fokker_planck
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
 
 # Where each public name lives: imported at first use, so that `import fsp` stays fast.
 _HOMES = {
-    "Approximations": "fsp.approximation.approximations",
+    "Approximations": "fsp.approximation.approximated",
     "ArgumentError": "fsp.errors",
     "BackendError": "fsp.errors",
     "Comparison": "fsp.approximation.comparison",

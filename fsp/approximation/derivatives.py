@@ -98,6 +98,7 @@ def _over(a: Expression) -> Expression:
     return call("/", ONE, a)
 
 
+# rules of differentiation, by the function:
 _RULES: dict[str, Callable[[Pairs], Expression]] = {
     "+": lambda pairs: plus(*(slope for _, slope in pairs)),
     "-": lambda pairs: plus(pairs[0][1], _negated(pairs[1][1])),

@@ -6,17 +6,22 @@ With p, q within ε_p, ε_q of the laws that are stored, y and z, in the 1-norm,
     | W(p, q) - W(y, z) |   <= Σ over both:  N ε + E (X - N)⁺,      W = Σ_k |F(k) - G(k)|
 
 N being the largest count that is stored, beyond which only the moments of the model bound what there may be.
+
+The Wasserstein distance of joint laws is a linear programme of as many variables as there are pairs of states; its
+largest projection, which is one of one species, bounds it from below.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import norm
+from scipy.stats import wasserstein_distance
 
-from fsp.distribution import Distribution, ErrorLedger, Interval
+from fsp import analysis
+from fsp.distribution import Distribution, Interval
 from fsp.distribution.bounds import ESTIMATED
 
-FAR = 9.0  # standard deviations beyond which a normal law has nothing
+SLICES = 16  # directions of projections of joint laws, of 40,000 states each in 0.4 s
+SEED = 1  # of these directions, so that a distance is the same again
 
 
 def l1(first: Distribution, second: Distribution) -> Interval:
@@ -64,25 +69,25 @@ def wasserstein(first: Distribution, second: Distribution, off: float | None = N
     return Interval(max(0.0, value - slack), value + slack, value, not reasons, reasons[0] if reasons else "")
 
 
-def normal_law(mean: float, variance: float, species: str, t: float | None) -> Distribution:
-    """Return a normal law on whole counts: that of the nearest count, what lies below zero at zero.
+def sliced(first: Distribution, second: Distribution) -> float:
+    """Return the largest Wasserstein distance of projections of two joint laws: at most theirs, in Euclidean distance.
 
     Parameters
     ----------
-    mean, variance
-        Of the law.
-    species, t
-        Whose count, and when.
+    first, second
+        The laws, each taken with its own mass.
 
     Returns
     -------
-    Distribution
-        It has no error.
+    float
+        In molecules, over `SLICES` directions, the axes, and that between the means.
     """
-    sd = float(np.sqrt(max(variance, 0.0)))
-    low, high = max(0, int(mean - FAR * sd) - 1), max(1, int(mean + FAR * sd) + 2)
-    counts = np.arange(low, high + 1)
-    below = norm.cdf(counts + 0.5, mean, sd) if sd > 0.0 else (counts + 0.5 > mean).astype(float)
-    below[-1] = 1.0
-    p = np.maximum(np.diff(below, prepend=0.0), 0.0)
-    return Distribution(counts[:, None], p / max(1.0, p.sum()), (species,), t=t, error=ErrorLedger())
+    d = first.states.shape[1]
+    between = analysis.mean(second.states, second.probabilities) - analysis.mean(first.states, first.probabilities)
+    random = np.random.default_rng(SEED).standard_normal((SLICES, d))
+    directions = np.concatenate([np.eye(d), between[None, :] if between.any() else random[:1], random])
+    directions /= np.linalg.norm(directions, axis=1)[:, None]
+    return max(
+        float(wasserstein_distance(first.states @ n, second.states @ n, first.probabilities, second.probabilities))
+        for n in directions
+    )

@@ -1,13 +1,8 @@
 """The chemical Fokker–Planck equation, solved on lattices of successive spacings.
 
 Each lattice is an ordinary network (`fsp.approximation.lattice`), so that what is lost in time and at the edges is
-bounded; what the spacing does is estimated.  With Δ the 1-norm of the change between spacings h and 2h, r the ratio of
-the change before to Δ, between 1¼ and 4 (which a method of second order reaches in the limit), the error at h is
-
-    ≈ Δ/(r - 1).
-
-Means and covariances are extrapolated to h = 0 by Romberg's scheme in powers of h².  The boundary lies half a cell
-below zero, which adds an error of order h times the density there.
+bounded.  What the spacing does is estimated, and laws, means and covariances are extrapolated to spacing zero, by
+`fsp.approximation.extrapolation`.
 
 References
 ----------
@@ -17,19 +12,21 @@ H. A. Kramers, Physica 7 (1940) 284; J. E. Moyal, J. R. Stat. Soc. B 11 (1949) 1
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fsp import analysis
-from fsp.approximation.lattice import SCHEMES, lattice, on_counts
+from fsp.approximation import extrapolation
+from fsp.approximation.lattice import SCHEMES, diffusion, lattice, on_counts
 from fsp.approximation.scaling import require_chain
-from fsp.distribution import Distribution, ErrorLedger
+from fsp.distribution import Distribution
 from fsp.doors import stationary, transient
-from fsp.errors import ArgumentError
+from fsp.errors import ArgumentError, ToleranceWarning
 from fsp.model.arguments import check_call
 
 if TYPE_CHECKING:
@@ -39,15 +36,15 @@ if TYPE_CHECKING:
 
 MOST_SPECIES = 3  # a lattice of spacing 1/8 has 512 states for each of theirs
 FINEST = 2.0**-10  # chosen, not measured
-LARGEST_DISTANCE = 2.0  # of two distributions in the 1-norm
-RATIOS = 1.25, 4.0  # of successive changes
+USUAL_SCHEME = "scharfetter-gummel"  # positive at every spacing
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FokkerPlanck:
     """Solutions of the Fokker–Planck equation at T times, or the stationary one.
 
-    It is indexed as distributions over whole counts: the probability of a count is that of the cells nearest to it.
+    It is indexed as distributions over whole counts of the finest lattice: the probability of a count is that of the
+    cells nearest to it.
 
     Parameters
     ----------
@@ -61,10 +58,15 @@ class FokkerPlanck:
         For each spacing T distributions over n = x/h, with certified errors.
     distributions
         (T,) over whole counts, of the finest; their error has what the spacing does, an estimate, in `integration`.
+    extrapolated
+        (T,) over whole counts, extrapolated to spacing zero; what is left of the spacing, an estimate, is in
+        `integration`.
     mesh
-        (T,) estimates of what the spacing does, in the 1-norm.
+        (T,) estimates of what the spacing does to `distributions`, in the 1-norm.
     levels
         For each spacing T distributions over whole counts.
+    at_zero
+        (T,) how much probability is, or was, where a count is zero, so that the boundary is felt.
     """
 
     model_name: str
@@ -73,8 +75,10 @@ class FokkerPlanck:
     spacings: tuple[float, ...]
     lattices: tuple[tuple[Distribution, ...], ...]
     distributions: tuple[Distribution, ...]
+    extrapolated: tuple[Distribution, ...]
     mesh: tuple[float, ...]
     levels: tuple[tuple[Distribution, ...], ...]
+    at_zero: tuple[float, ...]
 
     def __getitem__(self, index: int) -> Distribution:
         return self.distributions[index]
@@ -87,23 +91,40 @@ class FokkerPlanck:
 
     def mean(self) -> tuple[FloatArray, FloatArray]:
         """Return the (T, d) means, extrapolated to spacing zero, and estimates of their errors."""
-        return _romberg([[h * analysis.mean(d.states, d.probabilities) for d in row] for h, row in self._rows])
+        return self._at_spacing_zero(1)
 
     def covariance(self) -> tuple[FloatArray, FloatArray]:
         """Return the (T, d, d) covariances, extrapolated to spacing zero, and estimates of their errors."""
-        rows = [[h * h * analysis.covariance(d.states, d.probabilities) for d in row] for h, row in self._rows]
-        return _romberg(rows)
+        return self._at_spacing_zero(2)
+
+    def _at_spacing_zero(self, degree: int) -> tuple[FloatArray, FloatArray]:
+        """Extrapolate the means, degree one, or covariances, degree two; add what time and truncation leave."""
+        hs, scheme = self.spacings, self.scheme
+        shares = np.array([1.0 if degree == 1 else diffusion(h, scheme) for h in hs])
+        moment = analysis.mean if degree == 1 else analysis.covariance
+        best, off = [], []
+        for at_zero, own in zip(self.at_zero, zip(*self.lattices, strict=True), strict=True):
+            boundary = at_zero > extrapolation.FELT
+            values = np.array([h**degree * moment(d.states, d.probabilities) for h, d in zip(hs, own, strict=True)])
+            value, spacing = extrapolation.moments(values, hs, scheme, shares=shares, boundary=boundary)
+            beside = 0.0 if boundary else at_zero
+            lost = np.array([h**degree * _displaced(d, degree, beside) for h, d in zip(hs, own, strict=True)])
+            best.append(value)
+            off.append(spacing + np.tensordot(extrapolation.error_weights(hs, scheme, boundary=boundary), lost, 1))
+        return np.array(best), np.array(off)
 
     def wasserstein_error(self) -> FloatArray:
-        """Return estimates of what the spacing does to the marginals, in the Wasserstein distance, (T, d)."""
-        times = list(zip(*self.levels, strict=True))
+        """Return estimates of how far the extrapolated marginals are off, in the Wasserstein distance, (T, d)."""
         return np.array(
-            [[_mesh_error([d.marginal(x) for d in own], "wasserstein") for x in self.species] for own in times]
+            [[self._wasserstein_off(own, x) for x in self.species] for own in zip(*self.levels, strict=True)]
         )
 
-    @property
-    def _rows(self) -> list[tuple[float, tuple[Distribution, ...]]]:
-        return list(zip(self.spacings, self.lattices, strict=True))
+    def _wasserstein_off(self, levels: Sequence[Distribution], x: str) -> float:
+        def moved(a: Distribution, b: Distribution) -> float:
+            return a.distance(b, "wasserstein")
+
+        marginals = [d.marginal(x) for d in levels]
+        return extrapolation.law_error(marginals, self.spacings, self.scheme, moved, math.inf)
 
     def __str__(self) -> str:
         fractions = ", ".join(f"{h:g}" for h in self.spacings)
@@ -125,8 +146,8 @@ def fokker_planck(
     times: Sequence[float] | FloatArray | float | None,
     spacing: float = 1 / 8,
     *,
-    tol: float = 1e-6,
-    scheme: str = "scharfetter-gummel",
+    tol: float = 1e-10,
+    scheme: str = USUAL_SCHEME,
     max_states: int | None = None,
     progress: ProgressCallback | None = None,
 ) -> FokkerPlanck:
@@ -142,10 +163,11 @@ def fokker_planck(
         Of the finest lattice, in molecules: 1/2, 1/4, 1/8, …; twice and four times that, up to 1, are solved too.  With
         1 there is no coarser lattice to estimate the error from.
     tol
-        Bound on the 1-norm error of each lattice, in time and by truncation.
+        Bound on the 1-norm error of each lattice, in time and by truncation.  Variances are off by it times the square
+        of how far a law reaches, hence the default.
     scheme
         ``"scharfetter-gummel"``, whose diffusion is too large by a share of about h²/3, or ``"central"``, whose
-        diffusion is exact; at h = 1 its hops are the reactions themselves.
+        diffusion is exact, for spacings below 1: there its hops are the reactions themselves.
     max_states
         Limit on the number of states of a lattice.
     progress
@@ -154,7 +176,7 @@ def fokker_planck(
     Returns
     -------
     FokkerPlanck
-        Distributions over whole counts, and extrapolated means and covariances.
+        Distributions over whole counts, of the finest lattice and extrapolated; extrapolated means and covariances.
 
     Raises
     ------
@@ -176,6 +198,41 @@ def fokker_planck(
     >>> fsp.fokker_planck(births, 5.0)[-1].distance(fsp.transient(births, 5.0)[-1])
     """
     check_call(model, max_states=max_states, progress=progress)
+    spacings = require_lattices(model, spacing, scheme)
+
+    def solved(h: float) -> tuple[Distribution, ...]:
+        chain = lattice(model, round(1.0 / h), scheme)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ToleranceWarning)  # rounding on fine lattices, which their errors hold
+            if times is None:
+                return (stationary(chain, tol, max_states=max_states, progress=progress),)
+            return tuple(transient(chain, times, tol, max_states=max_states, progress=progress))
+
+    lattices = tuple(solved(h) for h in spacings)
+    levels = tuple(tuple(_on_counts(d, h, model) for d in row) for h, row in zip(spacings, lattices, strict=True))
+    by_time = list(zip(*levels, strict=True))
+    mesh = tuple(extrapolation.lattice_error(own, spacings, scheme) for own in by_time)
+    finest = tuple(
+        extrapolation.with_spacing(d, off, f"at 1/{round(1 / spacing)}")
+        for d, off in zip(levels[-1], mesh, strict=True)
+    )
+    limits = tuple(extrapolation.law(own, spacings, scheme) for own in by_time)
+    return FokkerPlanck(
+        model.name,
+        model.species,
+        scheme,
+        spacings,
+        lattices,
+        finest,
+        limits,
+        mesh,
+        levels,
+        _at_zero(model, lattices[-1]),
+    )
+
+
+def require_lattices(model: Model, spacing: float, scheme: str) -> tuple[float, ...]:
+    """Return up to three spacings, from the coarsest, or raise what there is against lattices of a model."""
     require_chain(model)
     if model.n_species > MOST_SPECIES:
         raise ArgumentError(
@@ -184,28 +241,18 @@ def fokker_planck(
         )
     if scheme not in SCHEMES:
         raise ArgumentError(f"`scheme` must be one of {', '.join(SCHEMES)}, but is {scheme!r}.")
-    spacings = [2**k * spacing for k in (2, 1, 0) if 2**k * spacing <= 1.0] if _is_spacing(spacing) else []
-    if not spacings:
+    known = isinstance(spacing, float | int) and FINEST <= spacing <= 1.0 and math.frexp(spacing)[0] == 0.5
+    if not known:
         raise ArgumentError(f"`spacing` must be 1, 1/2, 1/4, … down to 1/1024, but is {spacing!r}.")
-
-    def solved(h: float) -> tuple[Distribution, ...]:
-        chain = lattice(model, round(1.0 / h), scheme)
-        if times is None:
-            return (stationary(chain, tol, max_states=max_states, progress=progress),)
-        return tuple(transient(chain, times, tol, max_states=max_states, progress=progress))
-
-    lattices = tuple(solved(h) for h in spacings)
-    on_whole = tuple(tuple(_coarse(d, h, model) for d in row) for h, row in zip(spacings, lattices, strict=True))
-    mesh = tuple(_mesh_error(levels) for levels in zip(*on_whole, strict=True))
-    finest = tuple(_with_mesh(d, error, spacing) for d, error in zip(on_whole[-1], mesh, strict=True))
-    return FokkerPlanck(model.name, model.species, scheme, tuple(spacings), lattices, finest, mesh, on_whole)
+    if spacing == 1.0 and scheme == "central":
+        raise ArgumentError(
+            "`spacing` must be below 1 for central hops, but is 1, where they are the reactions themselves and the "
+            "lattice is the master equation; give 1/2, or `scheme='scharfetter-gummel'`."
+        )
+    return tuple(float(2**k * spacing) for k in (2, 1, 0) if 2**k * spacing <= 1.0)
 
 
-def _is_spacing(spacing: object) -> bool:
-    return isinstance(spacing, float | int) and FINEST <= spacing <= 1.0 and math.frexp(spacing)[0] == 0.5
-
-
-def _coarse(d: Distribution, h: float, model: Model) -> Distribution:
+def _on_counts(d: Distribution, h: float, model: Model) -> Distribution:
     """Return a distribution over the lattice as one over whole counts."""
     states, p = on_counts(d.states, d.probabilities, round(1.0 / h))
     return Distribution(
@@ -214,34 +261,15 @@ def _coarse(d: Distribution, h: float, model: Model) -> Distribution:
     )  # fmt: skip
 
 
-def _mesh_error(levels: Sequence[Distribution], kind: str = "l1") -> float:
-    changes = [fine.distance(coarse, kind) for coarse, fine in pairwise(levels)]
-    if not changes:  # no coarser lattice to compare with: nothing is known
-        return LARGEST_DISTANCE if kind == "l1" else math.inf
-    low, high = RATIOS
-    ratio = changes[0] / changes[1] if len(changes) > 1 and changes[1] > 0.0 else 2.0
-    return changes[-1] / (min(max(ratio, low), high) - 1.0)
+def _at_zero(model: Model, laws: Sequence[Distribution]) -> tuple[float, ...]:
+    """Return for each time the largest probability of a count of zero, then, at an earlier time, or at the start."""
+    start = float(model.initial_probabilities[(model.initial_states == 0).any(axis=1)].sum())
+    own = [float(d.probabilities[(d.states == 0).any(axis=1)].sum()) for d in laws]
+    return tuple(accumulate(own, max, initial=0.0 if laws[0].t is None else start))[1:]
 
 
-def _with_mesh(d: Distribution, mesh: float, h: float) -> Distribution:
-    note = f"the error has an estimate of what the spacing 1/{round(1 / h)} does, {mesh:.1e}, in `integration`"
-    error = d.error + ErrorLedger(integration=mesh, certified=False)
-    return Distribution(
-        d.states, d.probabilities, d.species, t=d.t, error=error, notes=(*d.notes, note), model_name=d.model_name,
-        model_hash=d.model_hash, time_unit=d.time_unit,
-    )  # fmt: skip
-
-
-def _romberg(rows: list[list[FloatArray]]) -> tuple[FloatArray, FloatArray]:
-    """Extrapolate values at spacings …, 4h, 2h, h, which differ from those at zero by powers of h².
-
-    The error is estimated by the change of the first extrapolation, which is right where the boundary at zero adds a
-    power of h.
-    """
-    table = [np.array(row) for row in rows]
-    changes = []
-    for power in range(1, len(rows)):
-        factor, finest = 4.0**power, table[-1]
-        table = [(factor * fine - coarse) / (factor - 1.0) for coarse, fine in pairwise(table)]
-        changes.append(np.abs(table[-1] - (table[-2] if len(table) > 1 else finest)))
-    return table[-1], changes[0] if changes else np.full_like(table[-1], math.inf)
+def _displaced(d: Distribution, degree: int, beside: float) -> FloatArray:
+    """Return what the error of a law over the lattice, and more, does to its moments if it is farthest away."""
+    reach = np.abs(d.states - analysis.mean(d.states, d.probabilities)).max(axis=0)  # (d,)
+    displaced: FloatArray = (d.error.total + beside) * (reach if degree == 1 else np.outer(reach, reach))
+    return displaced

@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp import analysis
+from fsp.approximation import usual
 from fsp.approximation.lattice import between_counts
 from fsp.approximation.scaling import require_chain
 from fsp.distribution import Distribution, ErrorLedger
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
     from fsp.arrays import FloatArray
     from fsp.model import Model
 
-STEPS = 400  # of the finer path, over the whole time
 VARIANTS = ("clipped", "reflected")
 
 
@@ -126,11 +126,11 @@ class Langevin:
 def langevin(
     model: Model,
     times: Sequence[float] | FloatArray | float,
-    runs: int = 10_000,
+    runs: int = usual.RUNS,
     *,
     seed: int | None = None,
-    steps: int = STEPS,
-    variant: str = "clipped",
+    steps: int = usual.STEPS,
+    variant: str = usual.VARIANT,
 ) -> Langevin:
     """Sample the chemical Langevin equation.
 
@@ -173,15 +173,10 @@ def langevin(
     ...     fsp.Reaction("0 -> X", mass_action=10), fsp.Reaction("X -> 0", mass_action=1)])
     >>> print(fsp.langevin(births, [1.0, 5.0], seed=1))
     """
-    if times is None:
-        raise ArgumentError("`times` must be times >= 0, but is None: paths are sampled at times.")
     check_call(model)
+    require_paths(times, runs, steps, variant)
     require_chain(model)
     grid = checked_times(times)
-    if not (_is_number(runs) and runs >= 2) or not (_is_number(steps) and steps >= 2):
-        raise ArgumentError(f"`runs` and `steps` must be whole numbers, at least 2, but are {runs!r} and {steps!r}.")
-    if variant not in VARIANTS:
-        raise ArgumentError(f"`variant` must be one of {', '.join(VARIANTS)}, but is {variant!r}.")
     stepper = Stepper(model, variant)
     random = np.random.Generator(np.random.Philox(seed))
     fine = coarse = stepper.start(runs, random)
@@ -206,6 +201,19 @@ def langevin(
     return Langevin(
         model.name, model.species, tuple(grid.tolist()), variant, steps, np.array(samples), off[:, 0], off[:, 1]
     )
+
+
+def require_paths(times: object, runs: object, steps: object, variant: object) -> None:
+    """Raise what there is against arguments of paths."""
+    if times is None:
+        raise ArgumentError(
+            "`times` must be times >= 0 for 'langevin', but is None: paths are sampled at times, and are stationary "
+            "only in the limit; give a time that is many of the longest relaxation times, which `fsp.relaxation` finds."
+        )
+    if not (_is_number(runs) and _is_number(steps)):
+        raise ArgumentError(f"`runs` and `steps` must be whole numbers, at least 2, but are {runs!r} and {steps!r}.")
+    if variant not in VARIANTS:
+        raise ArgumentError(f"`variant` must be one of {', '.join(VARIANTS)}, but is {variant!r}.")
 
 
 class Stepper:
@@ -252,4 +260,4 @@ def _moments(x: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and int(value) >= 2

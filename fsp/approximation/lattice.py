@@ -55,6 +55,13 @@ SCHEMES: dict[str, Callable[[float], tuple[float, float]]] = {
 }
 """Rates u and w of the hops forwards and backwards, for each unit of the propensity."""
 
+
+def diffusion(h: float, scheme: str) -> float:
+    """Return the variance c(h) of a hop, for each unit of the propensity and of time: 1 but for numerical diffusion."""
+    forward, back = SCHEMES[scheme](h)
+    return (forward + back) * h * h
+
+
 _POSITIVE = {"+", "*", "/", "^", "exp", "sqrt"}  # of what is not negative
 
 

@@ -17,10 +17,14 @@ if TYPE_CHECKING:
     from fsp.arrays import FloatArray
     from fsp.distribution import Distribution
 
-COLUMNS = 3
+COLUMNS = 3  # of volumes above, and of panels of errors below
+EDGE = 1.2  # volumes between the first or last and the frame, as a factor
+DECADE = 10.0  # ends of an axis of errors are apart by this factor at least, so that one of its ticks has a number
 LEFT_OUT = 1e-5  # of the probability, beyond either end of an axis
+# that methods are told apart without colours:
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (3, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
+# small type, no frame, texts that can be edited:
 _STYLE: dict[Any, Any] = {
     "font.size": 9,
     "legend.fontsize": 7,
@@ -45,8 +49,8 @@ def overview(found: Any, species: str | None = None) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        Above, laws; below, errors of mean concentrations, of their variances, and 1-norm distances, with what each
-        method's own numbers are off by as bars.
+        Above, laws; below, errors of mean concentrations and of their variances that stand out of what they may be off
+        by, which is drawn as bars, and 1-norm distances with their intervals.
 
     Raises
     ------
@@ -66,13 +70,14 @@ def overview(found: Any, species: str | None = None) -> Figure:
         grid = figure.add_gridspec(2, COLUMNS)
         for column, v in enumerate(shown):
             _laws(figure.add_subplot(grid[0, column]), found, v, j)
+        figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(found) + 1)
         below = [figure.add_subplot(grid[1, column]) for column in range(COLUMNS)]
         scale = np.array(found.volumes)
         for i, (method, own) in enumerate(found.methods.items()):
             style = {"color": colour(i), "linestyle": LINES[i % len(LINES)], "marker": MARKERS[i % len(MARKERS)]}
-            _errors(below[0], found, method, "mean", own.mean_off[:, -1, j] / scale, j, style)
+            _errors(below[0], found, method, "mean", j, style)
             if method != "rate-equations":
-                _errors(below[1], found, method, "variance", own.variance_off[:, -1, j] / scale**2, j, style)
+                _errors(below[1], found, method, "variance", j, style)
             _distances(below[2], scale, own.l1[:, -1, j], method, style)
         _finish(below, found, name)
         when = "stationary" if found.times is None else f"t = {found.times[-1]:g}"
@@ -101,7 +106,6 @@ def _laws(axes: Axes, found: Any, v: int, j: int) -> None:
     axes.set_ylabel("probability")
     axes.set_xlim(low - 0.5, high + 0.5)
     axes.set_ylim(bottom=0.0)
-    axes.legend()
 
 
 def _limits(law: Distribution) -> tuple[int, int]:
@@ -118,14 +122,14 @@ def _curve(law: Distribution, low: int, high: int) -> tuple[FloatArray, FloatArr
     return counts.astype(np.float64), p
 
 
-def _errors(axes: Axes, found: Any, method: str, of: str, off: FloatArray, j: int, style: dict[str, Any]) -> None:
+def _errors(axes: Axes, found: Any, method: str, of: str, j: int, style: dict[str, Any]) -> None:
+    """Draw the errors that stand out of what they may be off by."""
     errors = (found.mean_error(method) if of == "mean" else found.variance_error(method))[:, -1, j]
-    order = found.order(method, of)[-1, j]
+    off, order = found.unknown(method, of)[:, -1, j], found.order(method, of)[-1, j]
     label = method if np.isnan(order) else f"{method}: $V^{{{-order:.2f}}}$"
-    seen = errors > 0.0
+    seen = errors > off
     if seen.any():
-        low = np.minimum(off, 0.99 * errors)[seen]
-        axes.errorbar(np.array(found.volumes)[seen], errors[seen], (low, off[seen]), label=label, markersize=4, **style)
+        axes.errorbar(np.array(found.volumes)[seen], errors[seen], off[seen], label=label, markersize=4, **style)
 
 
 def _distances(axes: Axes, volumes: FloatArray, ends: FloatArray, method: str, style: dict[str, Any]) -> None:
@@ -142,8 +146,13 @@ def _finish(panels: list[Axes], found: Any, name: str) -> None:
         axes.set(xlabel="volume V", xscale="log", yscale="log")
         axes.set_title(title, loc="left")
         axes.set_xticks(found.volumes, [f"{v:g}" for v in found.volumes])
-        axes.minorticks_off()
+        axes.xaxis.minorticks_off()
+        axes.set_xlim(found.volumes[0] / EDGE, found.volumes[-1] * EDGE)
+        low, high = axes.get_ylim()
+        missing = max(1.0, DECADE * low / high)
+        axes.set_ylim(low / missing**0.5, high * missing**0.5)
         if axes.get_legend_handles_labels()[0]:
             axes.legend()
         else:
-            axes.set_visible(False)
+            axes.set_yticks([])
+            axes.text(0.5, 0.5, "nothing stands out of\nwhat is known", ha="center", transform=axes.transAxes)

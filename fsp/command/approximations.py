@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from fsp.approximation import usual
 from fsp.command.exits import EPILOG, guarded
 from fsp.command.options import JSON, OVERWRITE, SOURCE, Source, takes_source, with_options
 from fsp.errors import ArgumentError
@@ -14,31 +15,41 @@ from fsp.output import files
 from fsp.output.replace import is_marked, require_outputs
 from fsp.quantities import points
 
+# defaults are those of Python:
 _OPTIONS = (
     *SOURCE,
     click.option("--times", multiple=True, metavar="TIMES", help="1,2,5 or FROM:TO:NUMBER; stationary without."),
     click.option(
-        "--volumes", default="1,3,10,30", show_default=True, metavar="VOLUMES", help="1,3,10 or FROM:TO:NUMBER."
+        "--volumes",
+        default=",".join(f"{v:g}" for v in usual.VOLUMES),
+        show_default=True,
+        metavar="VOLUMES",
+        help="1,3,10 or FROM:TO:NUMBER.",
     ),
     click.option(
         "--method",
         "methods",
         multiple=True,
+        default=usual.METHODS,
+        show_default=True,
         metavar="NAME",
         help="rate-equations, linear-noise, next-order, fokker-planck, langevin, normal, zero-cumulant, poisson or "
-        "log-normal; several times.  [default: the first three]",
+        "log-normal; several times.",
     ),
-    click.option("--tol", default=1e-8, show_default=True, help="1-norm error of the master equation."),
-    click.option("--spacing", default=0.25, show_default=True, help="Of the lattice of the Fokker-Planck equation."),
-    click.option("--runs", type=click.IntRange(2), default=10_000, show_default=True, help="Langevin paths."),
-    click.option("--steps", type=click.IntRange(2), default=400, show_default=True, help="Their steps."),
-    click.option("--seed", default=1, show_default=True, help="Their seed."),
+    click.option("--tol", default=usual.TOL, show_default=True, help="1-norm error of the master equation."),
+    click.option("--spacing", default=usual.SPACING, show_default=True, help="Of lattices of Fokker-Planck."),
+    click.option("--scheme", default=usual.SCHEME, show_default=True, help="Their hops: central, scharfetter-gummel."),
+    click.option("--runs", type=click.IntRange(2), default=usual.RUNS, show_default=True, help="Langevin paths."),
+    click.option("--steps", type=click.IntRange(2), default=usual.STEPS, show_default=True, help="Their steps."),
+    click.option("--variant", default=usual.VARIANT, show_default=True, help="Below zero: clipped, reflected."),
+    click.option("--seed", default=usual.SEED, show_default=True, help="Their seed."),
     click.option("--max-states", type=int, help="Limit on the number of states."),
     click.option("--species", metavar="NAME", help="Draw this species; the first."),
     click.option("--plot", type=click.Path(path_type=Path), help="Draw a picture: .png, .pdf, .svg, ..."),
     click.option("--out", type=click.Path(path_type=Path), help="Write all numbers to a .json file."),
     OVERWRITE,
     JSON,
+    click.option("--quiet", is_flag=True, help="No progress."),
 )
 
 
@@ -56,22 +67,27 @@ def approximations(
     out: Path | None,
     overwrite: bool,
     as_json: bool,
+    quiet: bool,
     **options: Any,
 ) -> int:
     """Hold approximations of MODEL (SBML or Antimony) against its master equation in growing volumes."""
     import fsp
-    from fsp.approximation.approximations import USUAL
+    from fsp.command.progress import shown_progress, warnings_as_lines
     from fsp.output.records import to_json
 
     _check_files(source.model, plot, out, overwrite)
     network = source.load()
-    found = fsp.approximations(
-        network,
-        points(",".join(times), "--times") if times else None,
-        points(volumes, "--volumes"),
-        methods=methods or USUAL,
-        **options,
-    )
+    if species is not None and species not in network.species:
+        raise ArgumentError(f"`--species` must be one of {', '.join(network.species)}, but is '{species}'.")
+    with warnings_as_lines(), shown_progress(quiet) as report:
+        found = fsp.approximations(
+            network,
+            points(",".join(times), "--times") if times else None,
+            points(volumes, "--volumes"),
+            methods=methods,
+            progress=report,
+            **options,
+        )
     record = to_json({"fsp": fsp.__version__, **found.record()})
     click.echo(record if as_json else str(found))
     if out is not None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,12 +17,16 @@ from scipy.stats import binom, norm
 from written_networks import network
 
 import fsp
-from fsp.approximation.approximations import THEORY, Approximated
+from fsp import analysis
+from fsp.approximation.approximated import THEORY, Approximated
+from fsp.approximation.approximations import _moments
 from fsp.approximation.derivatives import Tensors
-from fsp.approximation.distances import l1, normal_law, wasserstein
+from fsp.approximation.distances import l1, sliced, wasserstein
+from fsp.approximation.normal import joint_normal_law, normal_law
 from fsp.approximation.pictures import overview
 from fsp.approximation.scaling import ScaledNetwork
 from fsp.command.main import main
+from fsp.distribution import Interval
 from fsp.model.formula import parse
 from fsp.model.program import evaluate
 
@@ -92,6 +98,47 @@ def test_distances_are_certified_intervals():
     assert law.mass == pytest.approx(1.0, abs=1e-15)
     assert law.pmf[0] == pytest.approx(norm.cdf(0.5, 3.0, 2.0))
     assert normal_law(3.2, 0.0, "X", None).probability({"X": 3}).value == 1.0
+
+
+def test_joint_normal_laws_have_their_moments_and_obey_conservation_laws():
+    free = network({"A": 30, "B": 30}, ("0 -> A", "mass_action", 1.0), ("0 -> B", "mass_action", 1.0))
+    mean, covariance = np.array([40.0, 50.5]), np.array([[30.0, 12.0], [12.0, 20.0]])
+    law = joint_normal_law(mean, covariance, free, 1.0)
+    np.testing.assert_allclose(list(law.mean().values()), mean, rtol=1e-6)
+    np.testing.assert_allclose(analysis.covariance(law.states, law.probabilities), covariance, rtol=1e-6)
+    noise = fsp.linear_noise(DIMER, 1.0)
+    law = joint_normal_law(noise.mean()[0], noise.covariance()[0], DIMER, 1.0)
+    assert (law.states @ [1, 2] == 20).all()
+    assert law.mean()["B"] == pytest.approx(noise.mean()[0, 1], abs=0.02)
+    assert joint_normal_law(mean, np.array([[1.0, 1.0], [1.0, 1.0]]), free, 1.0) is None  # on a line of its own
+    assert joint_normal_law(mean, np.array([[1.0, 2.0], [2.0, 1.0]]), free, 1.0) is None  # no covariance
+    assert joint_normal_law(mean, 1e9 * np.eye(2), free, 1.0) is None  # too many counts
+    assert joint_normal_law(mean, np.zeros((2, 2)), free, 0.0).states.tolist() == [[40, 50]]
+
+
+def test_joint_distances_of_all_methods_with_a_law():
+    """Of B: A keeps its parity in a joint law; marginals of normal laws are by differences."""
+    methods = ["linear-noise", "next-order", "fokker-planck", "normal", "zero-cumulant", "poisson"]
+    found = fsp.approximations(INSIDE, [0.5], volumes=[2], methods=methods)
+    for name in methods[:-1]:
+        own = found[name]
+        assert own.l1[0, 0, 1, 1] <= own.joint[0, 0, 1] + 0.02
+        assert own.wasserstein[0, 0, 1, 1] <= own.joint_wasserstein[0, 0] + 0.02
+    assert ">= " in str(found)
+    assert found.record()["joint"]["normal"]["l1"][0][0][1] == found["normal"].joint[0, 0, 1]
+    assert np.isnan(found["poisson"].joint).all()  # this closure does not keep A + 2 B
+    assert "no joint law at V = 2" in " ".join(found["poisson"].notes)
+
+
+@pytest.mark.parametrize("d", [2, 3])
+def test_the_sliced_distance_is_that_of_a_shift_at_most(d):
+    states = np.stack(np.meshgrid(*[np.arange(4)] * d), axis=-1).reshape(-1, d)
+    p, names = np.full(len(states), 1.0 / len(states)), tuple("ABC"[:d])
+    shift = np.arange(d) + 1
+    near, far = (fsp.Distribution(x, p, names, t=1.0, error=fsp.ErrorLedger()) for x in (states, states + shift))
+    length = np.linalg.norm(shift)
+    assert sliced(near, far) == pytest.approx(length, rel=1e-12)
+    assert sliced(near, near) == 0.0
 
 
 def test_fitted_orders_are_of_concentrations_that_stand_out():
@@ -168,15 +215,30 @@ def test_methods_that_fail_say_so(monkeypatch):
 @pytest.mark.parametrize(
     "wrong",
     [{"volumes": []}, {"volumes": [-1]}, {"volumes": [0.123]}, {"methods": []}, {"methods": ["euler"]},
-     {"methods": "normal"}, {"methods": ["langevin"], "runs": 1}, {"methods": ["fokker-planck"], "spacing": 0.3}],
+     {"methods": "normal"}, {"methods": ["langevin"], "runs": 1}, {"methods": ["fokker-planck"], "spacing": 0.3},
+     {"methods": ["fokker-planck"], "spacing": 1}, {"methods": ["fokker-planck"], "scheme": "upwind"},
+     {"methods": ["langevin"], "variant": "complex"}, {"progress": 3}],
 )  # fmt: skip
-def test_arguments_are_checked(wrong):
+def test_arguments_are_checked_before_anything_is_solved(monkeypatch, wrong):
+    monkeypatch.setattr("fsp.approximation.approximations.transient", None)
     with pytest.raises(fsp.ArgumentError):
         fsp.approximations(DIMER, 1.0, **wrong)
 
 
+def test_hops_variants_and_progress_are_passed_on():
+    near = DIMER.with_initial(A=4, B=0)
+    seen, usual = [], {"volumes": [1], "methods": ["fokker-planck", "langevin"], "runs": 100, "steps": 10}
+    one = fsp.approximations(near, 0.5, progress=seen.append, **usual)
+    other = fsp.approximations(near, 0.5, scheme="scharfetter-gummel", variant="reflected", **usual)
+    for name in one:
+        assert (one[name].variance != other[name].variance).all()
+    np.testing.assert_array_equal(one["langevin"].mean, fsp.approximations(near, 0.5, **usual)["langevin"].mean)
+    assert {moment.message.split(",")[1].strip() for moment in seen} == {"master equation", "fokker-planck"}
+    assert all(moment.message.startswith("V = 1, ") for moment in seen)
+
+
 def test_paths_are_not_stationary():
-    with pytest.raises(fsp.ArgumentError, match="without 'langevin'"):
+    with pytest.raises(fsp.ArgumentError, match=r"`times` must be times >= 0 for 'langevin'.*`fsp.relaxation`"):
         fsp.approximations(DIMER, None, methods=["langevin"])
 
 
@@ -392,6 +454,8 @@ def test_the_picture_shows_laws_and_errors():
     assert [axes.get_title("left") for axes in figure.axes][:3] == ["V = 1", "V = 2", "V = 8"]
     legends = [text.get_text() for text in figure.axes[3].get_legend().get_texts()]
     assert legends == ["rate-equations: $V^{-1.01}$", "linear-noise: $V^{-1.01}$", "next-order: $V^{-2.01}$"]
+    low, high = figure.axes[5].get_ylim()
+    assert high >= 9.99 * low
     with pytest.raises(fsp.ArgumentError, match="one of A, B"):
         overview(found, "C")
 
@@ -408,7 +472,18 @@ def test_the_command(tmp_path):
     record = json.loads(out.read_text())
     assert {row["method"] for row in record["rows"]} == {"linear-noise", "fokker-planck"}
     assert CliRunner().invoke(main, [*words, "--plot", "picture.doc"]).exit_code == 2
-    assert CliRunner().invoke(main, ["approximations", str(file), "--method", "euler"]).exit_code == 2
+    for wrong in (["--method", "euler"], ["--species", "C"], ["--scheme", "upwind", "--method", "fokker-planck"]):
+        result = CliRunner().invoke(main, ["approximations", str(file), *wrong])
+        assert result.exit_code == 2
+        assert "must be" in result.output
+
+
+def test_defaults_of_the_command_are_those_of_python():
+    own = {parameter.name: parameter.default for parameter in main.commands["approximations"].params}
+    defaults = {name: p.default for name, p in inspect.signature(fsp.approximations).parameters.items()}
+    for name in ("methods", "tol", "spacing", "scheme", "runs", "steps", "variant", "seed"):
+        assert own[name] == defaults[name]
+    assert tuple(map(float, own["volumes"].split(","))) == defaults["volumes"]
 
 
 # ---- what a user tried
@@ -419,8 +494,17 @@ def test_exact_methods_have_no_order_to_fit():
                     ("Y -> 0", "mass_action", 1.0))  # fmt: skip
     found = fsp.approximations(chain, 1.0, [1, 2, 4], methods=["linear-noise"], tol=1e-6)
     assert np.isnan(found.order("linear-noise")).all()
+    assert "linear-noise: means X -, Y - (V^-1); variances X -, Y - (V^-2)" in str(found)
+    assert [text.get_text() for text in found.plot().axes[3].texts] == ["nothing stands out of\nwhat is known"]
     assert (found.mean_bounds[..., 0] <= found.cme_mean).all()
     assert (found.cme_mean <= found.mean_bounds[..., 1]).all()
+
+
+def test_means_lie_in_their_bounds():
+    law = SimpleNamespace(mean=lambda: {"X": 2.0}, mean_interval=lambda: {"X": Interval(2.1, 2.2, 2.1, True, "")})
+    values, bounds = _moments([[law]], "mean")
+    assert values.tolist() == [[[2.1]]]
+    assert bounds.tolist() == [[[[2.1, 2.2]]]]
 
 
 def test_rate_equations_that_run_away_end_in_an_error():

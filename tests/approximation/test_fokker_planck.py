@@ -10,7 +10,7 @@ from scipy.integrate import quad, solve_ivp
 from written_networks import network
 
 import fsp
-from fsp.approximation.fokker_planck import _romberg
+from fsp.approximation import extrapolation
 from fsp.approximation.lattice import lattice, on_counts
 from fsp.approximation.scaling import ScaledNetwork
 
@@ -109,8 +109,8 @@ def test_stationary_densities_in_closed_form(model, drift, diffusion, top, spaci
         edges, grid, np.concatenate([[0], np.cumsum(0.5 * (density[1:] + density[:-1]) * np.diff(grid))])
     )
     gap = np.abs(dense(found[-1].states, found[-1].probabilities, 400)[: int(top)] - np.diff(cumulated)).sum()
-    assert gap <= 1.5 * found.mesh[0] + 1e-6
-    assert found.mesh[0] < 1e-3
+    assert gap <= found.mesh[0] + 1e-6
+    assert found.mesh[0] < 2e-3
 
 
 def test_orders_in_the_volume_without_detailed_balance():
@@ -149,7 +149,7 @@ def test_orders_in_the_volume_with_detailed_balance():
             found.mean()[0][0, 1] - exact.mean()["B"],
             found.covariance()[0][0, 1, 1] - exact.variance()["B"],
         )
-        assert found.mean()[1][0, 1] < 0.05 * abs(mean)
+        assert found.mean()[1][0, 1] < 0.1 * abs(mean)
         gaps.append([abs(mean) / V, abs(variance) / V**2])
     np.testing.assert_allclose(np.diff(np.log(gaps), axis=0) / np.log(2), -3.0, atol=0.1)
 
@@ -200,7 +200,7 @@ def test_it_starts_in_distributions_and_prints():
     assert "lattices of spacing 1, 0.5, 0.25 (central)" in text
     assert "spacing ≈" in text
     assert len(found) == 2
-    assert "estimate of what the spacing 1/4 does" in " ".join(found[-1].notes)
+    assert "estimate of what the spacing does" in " ".join(found[-1].notes)
 
 
 @pytest.mark.parametrize("spacing", [0.3, 2, 0, -0.5, "1/8", 2**-11])
@@ -254,8 +254,76 @@ def test_cells_half_way_are_shared():
     np.testing.assert_allclose(p, [0.2, 0.475, 0.2, 0.125], atol=1e-15)
 
 
-def test_extrapolation_is_exact_for_two_powers():
-    values = [[np.array([3.0 + 2 * h**2 - 5 * h**4])] for h in (0.5, 0.25, 0.125)]
-    best, error = _romberg(values)
-    np.testing.assert_allclose(best, 3.0, rtol=1e-13)
-    assert 0 < error.item() < 0.1
+@pytest.mark.parametrize(
+    ("scheme", "z"), [("central", lambda h: h**2), ("scharfetter-gummel", lambda h: h / np.tanh(h) - 1)]
+)
+def test_extrapolation_is_exact_for_two_powers(scheme, z):
+    hs = np.array([0.5, 0.25, 0.125])
+    for boundary, own in ((False, z(hs) ** 2), (True, hs)):
+        values = (3.0 + 2 * z(hs) - 5 * own)[:, None]
+        best, off = extrapolation.moments(values, hs, scheme, shares=np.ones(3), boundary=boundary)
+        np.testing.assert_allclose(best, 3.0, rtol=1e-12)
+        assert 0 < off.item() < 2
+
+
+# ---- what the spacing leaves
+
+
+@pytest.mark.parametrize("scheme", ["central", "scharfetter-gummel"])
+@pytest.mark.parametrize(("rate", "start"), [(60.0, 40), (200.0, 300)])
+def test_moments_of_immigration_and_death_in_closed_form_by_default(scheme, rate, start):
+    """Away from zero; means and variances to 1e-8, within what is said of their errors."""
+    model = network({"X": start}, ("0 -> X", "mass_action", rate), ("X -> 0", "mass_action", 1.0))
+    found, left = fsp.fokker_planck(model, [0.5, 2.0], scheme=scheme), np.exp([-0.5, -2.0])
+    mean = rate * (1 - left) + start * left
+    variance = rate * (1 - left) + start * left * (1 - left)
+    for (value, off), exact in ((found.mean(), mean), (found.covariance(), variance)):
+        np.testing.assert_allclose(value.ravel(), exact, rtol=1e-8)
+        assert (np.abs(value.ravel() - exact) <= off.ravel()).all()
+        assert (off.ravel() <= 1e-6 * exact).all()
+
+
+@pytest.mark.parametrize("scheme", ["central", "scharfetter-gummel"])
+@pytest.mark.parametrize("rate", [1.0, 2.0, 5.0, 10.0])
+@pytest.mark.parametrize("cells", [2, 4, 8])
+def test_moments_with_probability_at_zero_lie_within_their_errors(scheme, rate, cells):
+    grid, density = stationary_density(lambda x: rate - x, lambda x: rate + x, 70.0)
+    model = network({"X": 1}, ("0 -> X", "mass_action", rate), ("X -> 0", "mass_action", 1.0))
+    found = fsp.fokker_planck(model, None, 1 / cells, scheme=scheme)
+    mean = np.trapezoid(grid * density, grid)
+    variance = np.trapezoid((grid - mean) ** 2 * density, grid)
+    for (value, off), exact in ((found.mean(), mean), (found.covariance(), variance)):
+        assert abs(value.item() - exact) <= off.item() + 1e-7
+        if cells > 2:
+            assert off.item() < 0.2 * exact
+
+
+@pytest.mark.parametrize("rate", [2.0, 10.0])
+def test_laws_are_extrapolated_to_spacing_zero(rate):
+    grid, density = stationary_density(lambda x: rate - x, lambda x: rate + x, 70.0)
+    cumulated = np.concatenate([[0], np.cumsum(0.5 * (density[1:] + density[:-1]) * np.diff(grid))])
+    exact = np.diff(np.interp(np.concatenate([[0.0], np.arange(69) + 0.5]), grid, cumulated))
+    model = network({"X": 1}, ("0 -> X", "mass_action", rate), ("X -> 0", "mass_action", 1.0))
+    for spacing in (1 / 4, 1 / 8):
+        found = fsp.fokker_planck(model, None, spacing)
+        gaps = [np.abs(dense(d.states, d.probabilities, 300)[:69] - exact).sum()
+                for d in (found.extrapolated[0], found[0])]  # fmt: skip
+        assert gaps[0] < 0.7 * gaps[1]
+        assert gaps[0] <= found.extrapolated[0].error.total
+        assert gaps[1] <= found[0].error.total
+    assert found.extrapolated[0].mass == pytest.approx(1.0, abs=1e-8)
+
+
+def test_the_change_is_below_a_thousandth_by_default():
+    """Of the extrapolated law, and of the distance from the master equation, at mean 10."""
+    exact = fsp.transient(BIRTHS, 5.0, 1e-9)[-1]
+    usual, finer = fsp.fokker_planck(BIRTHS, 5.0), fsp.fokker_planck(BIRTHS, 5.0, 1 / 16)
+    assert usual.extrapolated[-1].error.total < 1e-3
+    assert usual.extrapolated[-1].distance(finer.extrapolated[-1]) < 1e-3
+    assert abs(usual[-1].distance(exact) - finer[-1].distance(exact)) < 1e-3
+
+
+def test_at_spacing_one_central_hops_are_no_fokker_planck_equation():
+    with pytest.raises(fsp.ArgumentError, match=r"below 1 for central hops.*the master equation"):
+        fsp.fokker_planck(BIRTHS, 1.0, 1, scheme="central")
+    assert np.isinf(fsp.fokker_planck(BIRTHS, 1.0, 1).mean()[1]).all()

@@ -1,0 +1,111 @@
+"""What each approximation says of a network in one volume, by one table of methods."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fsp.approximation.closures import CLOSURES, moment_closure
+from fsp.approximation.fokker_planck import fokker_planck
+from fsp.approximation.langevin import langevin
+from fsp.approximation.normal import joint_normal_law, normal_law
+
+if TYPE_CHECKING:
+    from fsp.approximation.linear_noise import LinearNoise
+    from fsp.arrays import FloatArray
+    from fsp.distribution import Distribution
+    from fsp.model import Model
+    from fsp.projection.progress import ProgressCallback
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a method says in one volume: (T, d) moments, and its laws at each time, joint or by species and joint."""
+
+    mean: FloatArray
+    variance: FloatArray
+    mean_off: FloatArray | float = 0.0
+    variance_off: FloatArray | float = 0.0
+    laws: Sequence[Distribution | Sequence[Distribution]] = ()
+    joints: Sequence[Distribution | None] = ()
+    wasserstein_off: FloatArray | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One volume, with the arguments of `fokker_planck` for lattices and of `langevin` for paths."""
+
+    model: Model
+    volume: float
+    times: FloatArray | None
+    noise: LinearNoise
+    lattices: Mapping[str, Any]
+    paths: Mapping[str, Any]
+    progress: ProgressCallback | None
+
+
+def _rate_equations(job: Job) -> Found:
+    mean = job.noise.mean(job.volume)
+    return Found(mean, np.zeros_like(mean))
+
+
+def _expansion(job: Job, *, corrected: bool) -> Found:
+    mean = job.noise.mean(job.volume, corrected=corrected)
+    return _normal(job, mean, job.noise.covariance(job.volume, corrected=corrected))
+
+
+def _normal(job: Job, mean: FloatArray, covariance: FloatArray, note: str = "") -> Found:
+    """Return normal laws with means (T, d) and covariances (T, d, d)."""
+    variance, names = np.diagonal(covariance, axis1=1, axis2=2), job.model.species
+    times: Sequence[float | None] = [None] if job.times is None else job.times.tolist()
+    moments = list(zip(mean, covariance, times, strict=True))
+    laws = [
+        [normal_law(m, s, name, t) for m, s, name in zip(own, np.diag(spread), names, strict=True)]
+        for own, spread, t in moments
+        if np.isfinite(own).all()
+    ]
+    joints: list[Distribution | None] = [row[0] for row in laws]
+    if len(names) > 1:
+        joints = [joint_normal_law(own, spread, job.model, t) for own, spread, t in moments]
+        if None in joints and not note:
+            note = f"no joint law at V = {job.volume:g}: it has no density on the counts, or too many of them"
+    return Found(mean, variance, laws=laws, joints=joints, note=note)
+
+
+def _fokker_planck(job: Job) -> Found:
+    found = fokker_planck(job.model, job.times, progress=job.progress, **job.lattices)
+    (mean, off), (covariance, covariance_off) = found.mean(), found.covariance()
+    variance, variance_off = (np.diagonal(c, axis1=1, axis2=2) for c in (covariance, covariance_off))
+    return Found(mean, variance, off, variance_off, found.extrapolated, found.extrapolated,
+                 found.wasserstein_error())  # fmt: skip
+
+
+def _langevin(job: Job) -> Found:
+    found = langevin(job.model, [] if job.times is None else job.times, **job.paths)
+    variance = found.std() ** 2
+    noise = variance * math.sqrt(2.0 / (found.samples.shape[1] - 1))
+    laws = [found.distribution(k) for k in range(len(found.times))]
+    return Found(found.mean(), variance, found.standard_error() + found.mean_error,
+                  noise + 2.0 * found.std() * found.std_error, laws, laws, found.wasserstein_error())  # fmt: skip
+
+
+def _closure(job: Job, *, name: str) -> Found:
+    found = moment_closure(job.model, job.times, name)
+    note = f"failed at V = {job.volume:g}: {found.failure}" if found.failure else ""
+    return _normal(job, found.means, found.covariances, note)
+
+
+METHODS: dict[str, Callable[[Job], Found]] = {
+    "rate-equations": _rate_equations,
+    "linear-noise": partial(_expansion, corrected=False),
+    "next-order": partial(_expansion, corrected=True),
+    "fokker-planck": _fokker_planck,
+    "langevin": _langevin,
+    **{name: partial(_closure, name=name) for name in CLOSURES},
+}
