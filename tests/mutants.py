@@ -3,6 +3,12 @@
     python tests/mutants.py             all, two at a time
     python tests/mutants.py NAME ...    some
     python tests/mutants.py --list      their names
+    python tests/mutants.py --generated arithmetic.py [TEST ...]
+
+The last one makes its sabotages itself, in a module of `fsp/` in which bounds are made: each comparison, sum,
+difference, sign, minimum and maximum is turned into its opposite, one at a time.  TEST are names as in test_NAME.py;
+without them the tests that are named after the module must notice, or else those of its room.  Not each survivor is a
+fault of the tests: a difference that only makes a bound larger is none.
 
 Each sabotage is made in a copy of `fsp/`, `tests/` and `ci/` in a temporary directory; the working tree is not touched.
 It counts as caught where a test fails that passes without it.  The exit status is 1 if one survives, or if its text is
@@ -12,6 +18,7 @@ not found exactly once.  Where compiled code is sabotaged, everything is compile
 from __future__ import annotations
 
 import argparse
+import ast
 import os
 import queue
 import shutil
@@ -21,6 +28,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from runpy import run_path
 from time import perf_counter
@@ -59,6 +67,64 @@ def all_mutants():
     """Return the mutants of all rooms; each room's are beside its tests."""
     pages = [TESTS / "mutants_of_the_house.py", *sorted(TESTS.glob("*/mutants.py"))]
     return [mutant for page in pages for mutant in run_path(str(page))["MUTANTS"]]
+
+
+OPPOSITES = {
+    ast.Lt: ("<", ">="),
+    ast.LtE: ("<=", ">"),
+    ast.Gt: (">", "<="),
+    ast.GtE: (">=", "<"),
+    ast.Eq: ("==", "!="),
+    ast.NotEq: ("!=", "=="),
+    ast.Add: ("+", "-"),
+    ast.Sub: ("-", "+"),
+    ast.USub: ("-", "+"),
+}
+EXTREMES = {"max": "min", "min": "max", "maximum": "minimum", "minimum": "maximum", "floor": "ceil", "ceil": "floor"}
+
+
+def generated(module, names):
+    """Return the sabotages of a module, each the text of the whole file with one operation turned into its opposite."""
+    path = ROOT / "fsp" / module
+    text = path.read_text()
+    lines = text.splitlines(keepends=True)
+    starts = [0, *accumulate(len(line.encode()) for line in lines)]
+    tests = [_test_file(name) for name in names] or _tests_of(path)
+    for first, end, old, new in sorted(_opposites(ast.parse(text), starts, text.encode())):
+        changed = text.encode()[:first] + new.encode() + text.encode()[end:]
+        line = next(k for k, start in enumerate(starts) if start > first)
+        name = f"{module}:{line}:{first - starts[line - 1] + 1} {old} is {new}"
+        yield Mutant(name, f"fsp/{module}", text, changed.decode(), tuple(tests), "")
+
+
+def _opposites(tree, starts, text):
+    """Yield beginning, end, text and opposite of each operation."""
+
+    def operator(after, before, kind):
+        old, new = OPPOSITES[kind]
+        first = text.index(old.encode(), after, before)
+        return first, first + len(old), old, new
+
+    for node in (node for node in ast.walk(tree) if isinstance(node, ast.expr)):
+        kind = type(getattr(node, "op", None) or getattr(node, "ops", [None])[0])
+        if isinstance(node, ast.UnaryOp) and kind is ast.USub:
+            yield operator(starts[node.lineno - 1] + node.col_offset, _end(node, starts), kind)
+        elif isinstance(node, ast.Compare | ast.BinOp) and kind in OPPOSITES:
+            yield operator(_end(node.left, starts), _end(node, starts), kind)
+        elif isinstance(node, ast.Call):
+            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            if name in EXTREMES:
+                yield _end(node.func, starts) - len(name), _end(node.func, starts), name, EXTREMES[name]
+
+
+def _end(node, starts):
+    return starts[node.end_lineno - 1] + node.end_col_offset
+
+
+def _tests_of(path):
+    """Return the tests that are named after a module, or else those of its room."""
+    own = [test for test in TESTS.rglob(f"test_{path.stem}.py") if test.parent.name in (path.parent.name, "tests")]
+    return [str(test.relative_to(ROOT)) for test in own or sorted((TESTS / path.parent.name).glob("test_*.py"))]
 
 
 PLUGIN = """
@@ -168,7 +234,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--list", action="store_true", help="print the names")
+    parser.add_argument("--generated", metavar="MODULE", help="turn each operation of fsp/MODULE into its opposite")
     arguments = parser.parse_args()
+    if arguments.generated:
+        return report(list(generated(arguments.generated, arguments.names)))
     known = {mutant.name: mutant for mutant in all_mutants()}
     unknown = sorted(set(arguments.names) - set(known))
     if unknown:

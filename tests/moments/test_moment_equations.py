@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import mpmath
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -28,6 +29,20 @@ def test_the_exponential_keeps_the_relative_accuracy_of_every_entry(rng):
         np.testing.assert_allclose(found, expm(matrix * t), rtol=1e-11 + error, atol=1e-300)
     found, error = exponential(np.array([[-1e4, 0.0], [1e-6, 0.0]]), 1e3)  # what scipy's loses: e^-1e7, 1e-10
     assert found[1, 0] == pytest.approx(1e-10, rel=2 * error)
+
+
+@pytest.mark.parametrize("n", [1, 2, 4])
+@pytest.mark.parametrize("size", [0.4, 3.0, 40.0, 600.0])
+def test_the_error_of_the_exponential_is_a_bound_for_every_entry(n, size, rng):
+    """Held against forty digits: little series alone, and many squarings, each of which doubles what there was."""
+    for _ in range(6):
+        matrix = rng.uniform(0, size / n, (n, n))
+        np.fill_diagonal(matrix, -rng.uniform(0.5 * size, size, n))
+        found, error = exponential(matrix, 1.0)
+        with mpmath.workdps(40):
+            exact = mpmath.expm(mpmath.matrix(matrix.tolist()))
+            for i, j in np.ndindex(n, n):
+                assert abs(found[i, j] - exact[i, j]) <= error * exact[i, j]
 
 
 CONSTANTS = st.sampled_from([0.1, 0.3, 1.0, 2.0])
