@@ -64,7 +64,7 @@ def test_events_are_sharp_and_rounded_outwards():
     for mask, certain in ((np.ones(3, bool), 1.0), (np.zeros(3, bool), 0.0)):
         found = bounds.event(y, mask, ledger(1e-3))
         assert certain in found
-        assert found.width <= 5e-4 + 1e-15
+        assert found.width <= 5e-4 + ROUNDED
 
 
 @pytest.mark.parametrize("size", SIZES)
