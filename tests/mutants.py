@@ -19,12 +19,15 @@ from __future__ import annotations
 
 import argparse
 import ast
+import importlib
 import os
 import queue
+import resource
 import shutil
 import subprocess
 import sys
 import tempfile
+from bisect import bisect_right
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,6 +35,8 @@ from itertools import accumulate
 from pathlib import Path
 from runpy import run_path
 from time import perf_counter
+
+import pytest
 
 TESTS = Path(__file__).resolve().parent
 ROOT = TESTS.parent
@@ -83,18 +88,14 @@ OPPOSITES = {
 EXTREMES = {"max": "min", "min": "max", "maximum": "minimum", "minimum": "maximum", "floor": "ceil", "ceil": "floor"}
 
 
-def generated(module, names):
-    """Return the sabotages of a module, each the text of the whole file with one operation turned into its opposite."""
-    path = ROOT / "fsp" / module
-    text = path.read_text()
-    lines = text.splitlines(keepends=True)
-    starts = [0, *accumulate(len(line.encode()) for line in lines)]
-    tests = [_test_file(name) for name in names] or _tests_of(path)
+def generated(module, text):
+    """Yield the sabotages of a module, each as its name and the whole text with one operation turned around."""
+    lines = text.encode().splitlines(keepends=True)
+    starts = [0, *accumulate(map(len, lines))]
     for first, end, old, new in sorted(_opposites(ast.parse(text), starts, text.encode())):
+        line = bisect_right(starts, first)
         changed = text.encode()[:first] + new.encode() + text.encode()[end:]
-        line = next(k for k, start in enumerate(starts) if start > first)
-        name = f"{module}:{line}:{first - starts[line - 1] + 1} {old} is {new}"
-        yield Mutant(name, f"fsp/{module}", text, changed.decode(), tuple(tests), "")
+        yield f"{module}:{line}:{first - starts[line - 1] + 1} {old} is {new}", changed.decode()
 
 
 def _opposites(tree, starts, text):
@@ -121,10 +122,12 @@ def _end(node, starts):
     return starts[node.end_lineno - 1] + node.end_col_offset
 
 
-def _tests_of(path):
-    """Return the tests that are named after a module, or else those of its room."""
-    own = [test for test in TESTS.rglob(f"test_{path.stem}.py") if test.parent.name in (path.parent.name, "tests")]
-    return [str(test.relative_to(ROOT)) for test in own or sorted((TESTS / path.parent.name).glob("test_*.py"))]
+def generated_tests(module, names):
+    """Return the tests of these names, else those that are named after a module, or else those of its room."""
+    home = TESTS / Path(module).parent
+    own = [home / f"test_{Path(module).stem}.py"]
+    tests = [ROOT / _test_file(name) for name in names] or [test for test in own if test.exists()]
+    return list(map(str, tests or sorted(home.glob("test_*.py"))))
 
 
 PLUGIN = """
@@ -237,7 +240,7 @@ def main():
     parser.add_argument("--generated", metavar="MODULE", help="turn each operation of fsp/MODULE into its opposite")
     arguments = parser.parse_args()
     if arguments.generated:
-        return report(list(generated(arguments.generated, arguments.names)))
+        return report_generated(arguments.generated, arguments.names)
     known = {mutant.name: mutant for mutant in all_mutants()}
     unknown = sorted(set(arguments.names) - set(known))
     if unknown:
@@ -247,6 +250,42 @@ def main():
         print("\n".join(f"{mutant.name:42}{mutant.file}" for mutant in chosen))
         return 0
     return report(chosen)
+
+
+def report_generated(module, names):
+    """Try the sabotages of a module, each in a process of its own that has not yet read what reads the module."""
+    os.chdir(ROOT)
+    sys.path.insert(0, str(ROOT))
+    home = importlib.import_module("fsp." + module.removesuffix(".py").replace("/", "."))
+    text = Path(home.__file__).read_text()
+    tests = generated_tests(module, names)
+    if notices(home, text, tests):
+        print(f"{', '.join(tests)} must pass without any sabotage, but do not.")
+        return 1
+    sabotages, caught = list(generated(module, text)), 0
+    for name, changed in sabotages:
+        red = notices(home, changed, tests)
+        caught += red
+        print(f"{'caught' if red else 'SURVIVES':10}{name}", flush=True)
+    print(f"{caught} of {len(sabotages)} caught")
+    return int(caught < len(sabotages))
+
+
+def notices(home, text, tests):
+    """Return whether tests fail, or come to no end, where a module has this text."""
+    child = os.fork()
+    if child:
+        return os.waitpid(child, 0)[1] != 0
+    failed = True
+    resource.setrlimit(resource.RLIMIT_CPU, (int(TIME_LIMIT), int(TIME_LIMIT)))
+    silent = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silent, 1)
+    os.dup2(silent, 2)
+    try:
+        exec(compile(text, home.__file__, "exec"), vars(home))
+        failed = pytest.main(["-x", "-q", "-p", "no:randomly", "-p", "no:cacheprovider", *tests]) != 0
+    finally:
+        os._exit(int(failed))
 
 
 def report(chosen):

@@ -152,7 +152,7 @@ MUTANTS = [
         "if _off_diagonal(matrix).min(initial=0.0) >= 0.0:",
         "if len(matrix):",
         "moment_equations",
-        only="without_closed",
+        only="cancel",
     ),
     mutant(
         "too-few-terms-of-an-exponential",
