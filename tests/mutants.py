@@ -3,6 +3,12 @@
     python tests/mutants.py             all, two at a time
     python tests/mutants.py NAME ...    some
     python tests/mutants.py --list      their names
+    python tests/mutants.py --generated arithmetic.py [TEST ...]
+
+The last one makes its sabotages itself, in a module of `fsp/` in which bounds are made: each comparison, sum,
+difference, sign, minimum and maximum is turned into its opposite, one at a time.  TEST are names as in test_NAME.py;
+without them the tests that are named after the module must notice, or else those of its room.  Not each survivor is a
+fault of the tests: a difference that only makes a bound larger is none.
 
 Each sabotage is made in a copy of `fsp/`, `tests/` and `ci/` in a temporary directory; the working tree is not touched.
 It counts as caught where a test fails that passes without it.  The exit status is 1 if one survives, or if its text is
@@ -12,18 +18,25 @@ not found exactly once.  Where compiled code is sabotaged, everything is compile
 from __future__ import annotations
 
 import argparse
+import ast
+import importlib
 import os
 import queue
+import resource
 import shutil
 import subprocess
 import sys
 import tempfile
+from bisect import bisect_right
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from runpy import run_path
 from time import perf_counter
+
+import pytest
 
 TESTS = Path(__file__).resolve().parent
 ROOT = TESTS.parent
@@ -59,6 +72,62 @@ def all_mutants():
     """Return the mutants of all rooms; each room's are beside its tests."""
     pages = [TESTS / "mutants_of_the_house.py", *sorted(TESTS.glob("*/mutants.py"))]
     return [mutant for page in pages for mutant in run_path(str(page))["MUTANTS"]]
+
+
+OPPOSITES = {
+    ast.Lt: ("<", ">="),
+    ast.LtE: ("<=", ">"),
+    ast.Gt: (">", "<="),
+    ast.GtE: (">=", "<"),
+    ast.Eq: ("==", "!="),
+    ast.NotEq: ("!=", "=="),
+    ast.Add: ("+", "-"),
+    ast.Sub: ("-", "+"),
+    ast.USub: ("-", "+"),
+}
+EXTREMES = {"max": "min", "min": "max", "maximum": "minimum", "minimum": "maximum", "floor": "ceil", "ceil": "floor"}
+
+
+def generated(module, text):
+    """Yield the sabotages of a module, each as its name and the whole text with one operation turned around."""
+    lines = text.encode().splitlines(keepends=True)
+    starts = [0, *accumulate(map(len, lines))]
+    for first, end, old, new in sorted(_opposites(ast.parse(text), starts, text.encode())):
+        line = bisect_right(starts, first)
+        changed = text.encode()[:first] + new.encode() + text.encode()[end:]
+        yield f"{module}:{line}:{first - starts[line - 1] + 1} {old} is {new}", changed.decode()
+
+
+def _opposites(tree, starts, text):
+    """Yield beginning, end, text and opposite of each operation."""
+
+    def operator(after, before, kind):
+        old, new = OPPOSITES[kind]
+        first = text.index(old.encode(), after, before)
+        return first, first + len(old), old, new
+
+    for node in (node for node in ast.walk(tree) if isinstance(node, ast.expr)):
+        kind = type(getattr(node, "op", None) or getattr(node, "ops", [None])[0])
+        if isinstance(node, ast.UnaryOp) and kind is ast.USub:
+            yield operator(starts[node.lineno - 1] + node.col_offset, _end(node, starts), kind)
+        elif isinstance(node, ast.Compare | ast.BinOp) and kind in OPPOSITES:
+            yield operator(_end(node.left, starts), _end(node, starts), kind)
+        elif isinstance(node, ast.Call):
+            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            if name in EXTREMES:
+                yield _end(node.func, starts) - len(name), _end(node.func, starts), name, EXTREMES[name]
+
+
+def _end(node, starts):
+    return starts[node.end_lineno - 1] + node.end_col_offset
+
+
+def generated_tests(module, names):
+    """Return the tests of these names, else those that are named after a module, or else those of its room."""
+    home = TESTS / Path(module).parent
+    own = [home / f"test_{Path(module).stem}.py"]
+    tests = [ROOT / _test_file(name) for name in names] or [test for test in own if test.exists()]
+    return list(map(str, tests or sorted(home.glob("test_*.py"))))
 
 
 PLUGIN = """
@@ -168,7 +237,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--list", action="store_true", help="print the names")
+    parser.add_argument("--generated", metavar="MODULE", help="turn each operation of fsp/MODULE into its opposite")
     arguments = parser.parse_args()
+    if arguments.generated:
+        return report_generated(arguments.generated, arguments.names)
     known = {mutant.name: mutant for mutant in all_mutants()}
     unknown = sorted(set(arguments.names) - set(known))
     if unknown:
@@ -178,6 +250,42 @@ def main():
         print("\n".join(f"{mutant.name:42}{mutant.file}" for mutant in chosen))
         return 0
     return report(chosen)
+
+
+def report_generated(module, names):
+    """Try the sabotages of a module, each in a process of its own that has not yet read what reads the module."""
+    os.chdir(ROOT)
+    sys.path.insert(0, str(ROOT))
+    home = importlib.import_module("fsp." + module.removesuffix(".py").replace("/", "."))
+    text = Path(home.__file__).read_text()
+    tests = generated_tests(module, names)
+    if notices(home, text, tests):
+        print(f"{', '.join(tests)} must pass without any sabotage, but do not.")
+        return 1
+    sabotages, caught = list(generated(module, text)), 0
+    for name, changed in sabotages:
+        red = notices(home, changed, tests)
+        caught += red
+        print(f"{'caught' if red else 'SURVIVES':10}{name}", flush=True)
+    print(f"{caught} of {len(sabotages)} caught")
+    return int(caught < len(sabotages))
+
+
+def notices(home, text, tests):
+    """Return whether tests fail, or come to no end, where a module has this text."""
+    child = os.fork()
+    if child:
+        return os.waitpid(child, 0)[1] != 0
+    failed = True
+    resource.setrlimit(resource.RLIMIT_CPU, (int(TIME_LIMIT), int(TIME_LIMIT)))
+    silent = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silent, 1)
+    os.dup2(silent, 2)
+    try:
+        exec(compile(text, home.__file__, "exec"), vars(home))
+        failed = pytest.main(["-x", "-q", "-p", "no:randomly", "-p", "no:cacheprovider", *tests]) != 0
+    finally:
+        os._exit(int(failed))
 
 
 def report(chosen):

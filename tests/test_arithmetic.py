@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fsp
-from fsp.arithmetic import SUM_ROUNDING, half_sums, missing_from, span, sum_error
+from fsp.arithmetic import MOST_EXACT, SUM_ROUNDING, half_sums, missing_from, span, sum_error
 from fsp.solvers.base import landed, short, step_to
 
 times = st.floats(0.0, 1e12, allow_subnormal=True)
@@ -92,6 +92,15 @@ def test_half_sums_hold_where_the_sum_rounds(seed):
     for above, below in (half_sums(error, *missing_from(y)), *summed):
         assert (Fraction(error) + missing) / 2 <= Fraction(above) <= 1e-13
         assert (Fraction(error) - missing) / 2 <= Fraction(below) <= 1e-13
+
+
+def test_what_many_probabilities_lack_is_known_but_for_the_rounding_of_their_sum(rng):
+    y = rng.random(MOST_EXACT + 1)
+    for share in (1.0, 0.7, 1.0 + 1e-9):
+        p = share * y / y.sum()
+        missing, off = missing_from(p, 1e-14)
+        exact = 1.0 - math.fsum(p)
+        assert abs(missing - exact) <= off <= 1e-13
 
 
 def test_what_a_certain_state_lacks_is_nothing():

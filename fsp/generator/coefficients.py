@@ -33,52 +33,24 @@ LARGEST_SHARE = 0.25  # of the number of states that shared tables may take; els
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Term:
-    """One product of a factorised rate law.
+    """One product of a factorised rate law."""
 
-    Parameters
-    ----------
-    reaction
-        Index of the reaction.
-    scale
-        What depends on no species, but for the clock.
-    clock
-        What depends on time, as a tree; its value at the time multiplies the scale.
-    scalar
-        A table over its counts for each species that is fixed along a run.
-    table
-        The species that varies along a run and its table; None where none does.
-    accuracy
-        How far the product may be from the exact one, but for its multiplications and the clock.
-    """
-
-    reaction: int
-    scale: float
-    clock: Expression
-    scalar: dict[int, FloatArray]
-    table: tuple[int, FloatArray] | None
-    accuracy: Accuracy
+    reaction: int  # its index
+    scale: float  # what depends on no species, but for the clock
+    clock: Expression  # what depends on time; its value at the time multiplies the scale
+    scalar: dict[int, FloatArray]  # a table over its counts for each species that is fixed along a run
+    table: tuple[int, FloatArray] | None  # the species that varies along a run and its table; None where none does
+    accuracy: Accuracy  # of the product, but for its multiplications and the clock
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Joint:
-    """A rate law whose values are tabulated run by run.
+    """A rate law whose values are tabulated run by run."""
 
-    Parameters
-    ----------
-    reaction
-        Index of the reaction.
-    values
-        The tables one after the other, or, where `offsets` is None, one rate for each run.
-    offsets
-        Place in `values` of the first state of each run, (n_runs,).
-    accuracy
-        How far the values may be from the exact ones; those of a callable are what it says.
-    """
-
-    reaction: int
-    values: FloatArray
-    offsets: IntArray | None
-    accuracy: Accuracy
+    reaction: int  # its index
+    values: FloatArray  # the tables one after the other, or, where `offsets` is None, one rate for each run
+    offsets: IntArray | None  # place in `values` of the first state of each run, (n_runs,)
+    accuracy: Accuracy  # of the values; those of a callable are what it says
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,17 +64,10 @@ class _Factored:
 
 
 def coefficients(model: Model, layout: Layout, k: int, t: float) -> tuple[list[Term | Joint], bool]:
-    """Return the propensity of reaction `k` at time `t` on the runs of a layout.
+    """Return the parts of the propensity of reaction `k` at time `t` on the runs of a layout, and whether they scale.
 
-    Returns
-    -------
-    parts, scalable
-        `scalable` says that the parts are right at any time at which no clock times its scale is negative.
-
-    Raises
-    ------
-    ModelError
-        If it is negative, not finite, or positive where a count would become negative, in a state of the space.
+    Parts that do are right at any time at which no clock times its scale is negative.  A propensity that is negative,
+    not finite, or positive where a count would become negative, is refused.
     """
     law = model.rate_expressions[k]
     products = _tables(model, layout, k)

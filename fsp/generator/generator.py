@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fsp.arithmetic import UNIT_ROUNDOFF
+from fsp.errors import BackendError
 from fsp.generator import entry_kernels
 from fsp.generator.base import BaseGenerator, check_space
 from fsp.generator.family import LONG, Family
@@ -31,6 +32,7 @@ from fsp.generator.slices import scaled, slices_of
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
     from fsp.generator.kernels import Plan
+    from fsp.generator.protocol import AnyGenerator
     from fsp.generator.sinks import Sinks
     from fsp.model import Model
     from fsp.space import StateSpace
@@ -277,3 +279,14 @@ class Generator(_Matrices):
     def misjudged(self, start: float, end: float) -> float:
         """Bound the integral of ``2 Σ |error of a rate|`` out of any state, but for what `roundings` covers."""
         return self.rate_errors.charge(self.clocks, self._weights if self._is_held else None, start, end)
+
+
+def in_one_process(generator: AnyGenerator) -> Generator:
+    """Return a generator of one process as what it is, for those who need its matrix; refuse one on ranks."""
+    if not isinstance(generator, Generator):
+        raise BackendError(f"`generator` must be of one process to have a matrix, but is {generator!r}.")
+    return generator
+
+
+if TYPE_CHECKING:
+    _SERIAL: type[AnyGenerator] = Generator

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
-    from fsp.generator.generator import Generator
     from fsp.generator.operator import Operator
     from fsp.generator.rate_errors import RateErrors
     from fsp.generator.sinks import Leak
@@ -101,7 +100,3 @@ class AnyGenerator(InTime, Protocol):
 
     @property
     def n_sinks(self) -> int: ...
-
-
-if TYPE_CHECKING:
-    _SERIAL: type[AnyGenerator] = Generator

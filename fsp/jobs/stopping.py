@@ -88,13 +88,9 @@ def transient_from(
 ) -> Solution:
     """Return `fsp.transient` of all times, of which `earlier`, which was stopped, may have the first."""
     whole = Continuation(Asked.of(model, checked_times(times).tolist(), tol), earlier)
-    options |= {"tol": tol, "progress": whole.telling(progress)}
+    progress = whole.telling(progress)
 
     def solve(left: Sequence[float], start: Solution | None) -> Solution:
-        return (
-            fsp.transient(model, left, **options)
-            if start is None
-            else fsp.transient(model, left, start=start, **options)
-        )
+        return fsp.transient(model, left, tol, start=start, progress=progress, **options)
 
     return whole.run(solve)

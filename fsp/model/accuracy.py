@@ -44,22 +44,12 @@ FAR = 1e250  # sizes within which no step of a formula leaves the normal numbers
 
 
 class Accuracy(NamedTuple):
-    """Bounds of ``|computed - exact|`` for the values of a law, or of a factor of it.
+    """Bounds of ``|computed - exact|`` for the values of a law, or of a factor of it."""
 
-    Parameters
-    ----------
-    relative, absolute
-        Their sum, the first times the size of the value, is a bound at all counts; `relative` is at most `ORDINARY`.
-    worst
-        The largest relative error of a single value; infinite where one is zero and may be another.
-    largest
-        The largest value.
-    """
-
-    relative: float = 0.0
+    relative: float = 0.0  # times the size of the value, plus `absolute`, is a bound at all counts; at most `ORDINARY`
     absolute: float = 0.0
-    worst: float = 0.0
-    largest: float = 1.0
+    worst: float = 0.0  # largest relative error of a single value; infinite where one is zero and may be another
+    largest: float = 1.0  # value
 
     def times(self, other: Accuracy) -> Accuracy:
         """Return the accuracy of a product, but for the rounding of the product itself."""
@@ -137,19 +127,7 @@ def of_values(value: FloatArray, error: FloatArray) -> Accuracy:
 def errors(tree: Expression, values: Mapping[str, Any], t: float) -> Pair:
     """Return what a tree comes to, as `fsp.model.program.evaluate` computes it, and a bound of its error.
 
-    Parameters
-    ----------
-    tree
-        The tree.
-    values
-        Counts, (n,) each, by name; they are exact.
-    t
-        The time, exact too.
-
-    Returns
-    -------
-    value, error
-        (n,) or numbers.
+    `values`: counts by name, (n,) each, exact, as the time is; returns arrays (n,) or numbers.
     """
     with np.errstate(all="ignore"):
         value, error = _number(tree, values, np.float64(t))
@@ -237,17 +215,7 @@ class _Unknown(Exception):  # noqa: N818 - control flow inside this module only
 def structural(tree: Expression, top: float) -> float | None:
     """Return a bound of the relative error at all counts up to `top` that follows from the form of a tree.
 
-    Parameters
-    ----------
-    tree
-        The tree.
-    top
-        The largest count.
-
-    Returns
-    -------
-    float or None
-        None where terms may cancel, a part may be anything, or a number that was folded has lost digits.
+    None where terms may cancel, a part may be anything, or a number that was folded has lost digits.
     """
     try:
         error = _shape(tree, top).error * ERRORS_ROUND

@@ -12,12 +12,12 @@ import numpy.typing as npt
 from fsp.arrays import BoolArray, FloatArray, IntArray
 from fsp.model import definition as define
 from fsp.model.definition import Definition, Law
+from fsp.model.event_execution import Rules
 from fsp.model.event_maps import started
-from fsp.model.firing import Rules
 from fsp.model.program import evaluate
 from fsp.model.reaction import takes_time
 from fsp.model.size import bounded
-from fsp.model.state_events import are_timed, rules_of, with_landings
+from fsp.model.state_events import are_timed, rules_of, with_triggered_reactions
 from fsp.model.tree import Expression, depends_on_time, substitute
 
 
@@ -67,7 +67,7 @@ def compile_definition(definition: Definition, start: tuple[IntArray, FloatArray
     expanded, largest = definition, np.full(len(definition.species), np.inf)
     if rules is not None and not are_timed(rules):
         plain = _resolved_laws(definition, resolved)
-        expanded, largest = with_landings(definition, rules, plain, define.change_matrix(definition), states)
+        expanded, largest = with_triggered_reactions(definition, rules, plain, define.change_matrix(definition), states)
     laws = _resolved_laws(expanded, resolved)
     timed = [depends_on_time(law) if isinstance(law, Expression) else takes_time(law) for law in laws]
     return Compiled(

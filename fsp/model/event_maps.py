@@ -9,7 +9,7 @@ import numpy as np
 
 from fsp.arrays import FloatArray, IntArray
 from fsp.model.event import Event
-from fsp.model.firing import Rules
+from fsp.model.event_execution import Rules
 from fsp.model.tree import symbols
 from fsp.model.triggers import Moment
 

@@ -1,9 +1,9 @@
 """The phases of a network, between which events take place.
 
 In a phase no comparison of the time with a constant switches, and parameters keep their values: the chain is that of
-an ordinary network, whose reactions know of the events that the state triggers (`landings`).  Between two phases the
-distribution is mapped, state by state.  What happens to parameters does not depend on the state, so that the phases
-are known beforehand.
+an ordinary network, whose reactions know of the events that the state triggers (`triggered_reactions`).  Between two
+phases the distribution is mapped, state by state.  What happens to parameters does not depend on the state, so that
+the phases are known beforehand.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import numpy as np
 
 from fsp.arrays import FloatArray, IntArray
 from fsp.model.event import Event
+from fsp.model.event_execution import Rules
 from fsp.model.event_maps import START, Firing
-from fsp.model.firing import Rules
 from fsp.model.tree import Expression, Number, symbols
 from fsp.model.triggers import Moment, same_time
 

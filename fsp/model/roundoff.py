@@ -308,12 +308,7 @@ RULES: dict[str, Rule] = {
 def applied(name: str, arguments: Sequence[Pair]) -> Pair:
     """Return a function of numbers or truth values with its error; infinite where nothing is known.
 
-    Parameters
-    ----------
-    name
-        A name in `FUNCTIONS`.
-    arguments
-        Value and error, or truth value and uncertainty, of each argument, as the kernel takes them.
+    `arguments`: value and error, or truth value and uncertainty, of each, as the kernel takes them.
     """
     value, error = RULES[name](*arguments)
     if FUNCTIONS[name].truth:

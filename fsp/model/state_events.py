@@ -8,10 +8,10 @@ from dataclasses import replace
 from fsp.arrays import FloatArray, IntArray
 from fsp.model.definition import Definition, Law, resolve
 from fsp.model.event import check_events, is_timed
-from fsp.model.firing import Rules
-from fsp.model.landings import Landing, find_landings
+from fsp.model.event_execution import Rules
 from fsp.model.reaction import Reaction, Stoichiometry
 from fsp.model.tree import Expression, Number, call
+from fsp.model.triggered_reactions import TriggeredReaction, find_triggered_reactions
 
 
 def rules_of(definition: Definition, resolved: Mapping[str, Expression]) -> Rules:
@@ -31,7 +31,7 @@ def are_timed(rules: Rules) -> bool:
     return is_timed(rules.events, rules.variables)
 
 
-def with_landings(
+def with_triggered_reactions(
     definition: Definition, rules: Rules, laws: Sequence[Law], change: IntArray, states: IntArray
 ) -> tuple[Definition, FloatArray]:
     """Return a model in which the events that the state triggers are reactions.
@@ -39,7 +39,7 @@ def with_landings(
     `change`: (n_reactions, d) net changes; `states`: (m, d) initial states; returns the model, and the largest count of
     each species that the events see to, (d,).
     """
-    found = find_landings(rules, change, laws, states)
+    found = find_triggered_reactions(rules, change, laws, states)
     parts = [part for part in found.parts if not part.events or any(part.change)]
     names: list[str] = []
     reactions: list[Reaction] = []
@@ -60,7 +60,7 @@ def with_landings(
     return replace(definition, reactions=tuple(reactions), laws=tuple(guarded)), found.largest
 
 
-def _name(reaction: str, part: Landing, taken: Sequence[str]) -> str:
+def _name(reaction: str, part: TriggeredReaction, taken: Sequence[str]) -> str:
     name = f"{reaction} with {part.events}" if part.events else reaction
     same = sum(other == name or other.startswith(f"{name} (") for other in taken)
     return f"{name} ({same + 1})" if same else name

@@ -21,20 +21,10 @@ MOST_KEPT = 2**15  # counts above it are computed when asked for: 256 KiB a fact
 
 
 class Tabulated(NamedTuple):
-    """A factor over the counts of a space.
+    """A factor over the counts of a space."""
 
-    Parameters
-    ----------
-    values
-        Its values, (n_counts,).
-    least, largest
-        Their extremes; not a number where a value is none.
-    accuracy
-        How far they may be from the exact ones.
-    """
-
-    values: FloatArray
-    least: float
+    values: FloatArray  # (n_counts,)
+    least: float  # their extremes; not a number where a value is none
     largest: float
     accuracy: Accuracy
 
@@ -48,15 +38,7 @@ class _Range(NamedTuple):
 
 
 class Factor:
-    """What depends on one species in a product.
-
-    Parameters
-    ----------
-    tree
-        The factor.
-    name
-        The species.
-    """
+    """What depends on one species, `name`, in a product."""
 
     def __init__(self, tree: Expression, name: str) -> None:
         self._tree, self._name = tree, name
@@ -96,24 +78,12 @@ class Factor:
 
 
 class ProductTables(NamedTuple):
-    """One product of a law, its factors ready to be tabulated.
+    """One product of a law, its factors ready to be tabulated."""
 
-    Parameters
-    ----------
-    scale
-        What depends on no species, but for the clock.
-    clock
-        What depends on time.
-    accuracy
-        How far the scale may be from the exact one.
-    factors
-        The factors, by the index of their species.
-    """
-
-    scale: float
-    clock: Expression
-    accuracy: Accuracy
-    factors: dict[int, Factor]
+    scale: float  # what depends on no species, but for the clock
+    clock: Expression  # what depends on time
+    accuracy: Accuracy  # of the scale
+    factors: dict[int, Factor]  # by the index of their species
 
 
 def product_tables(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias
 
 from fsp.errors import ConvergenceError
 from fsp.solvers.base import NO_LIMIT
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
 
     from fsp.arrays import FloatArray
-    from fsp.generator import Generator
+    from fsp.generator.protocol import AnyGenerator
     from fsp.model import Model
     from fsp.projection.backend import Backend
     from fsp.projection.budget import Budget
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class Engine:
     """Bind, choose, open and change solvers; `stack` holds the one that is open."""
 
-    generator: Generator
+    generator: AnyGenerator
     _choice: Choice
     _propagator: Propagator
 
@@ -63,8 +63,7 @@ class Engine:
 
     def bind(self, space: AnySpace, t: float, carry: Carry | None = None) -> None:
         """Build the generator of a space and open a solver on it; `carry` takes vectors of the last space there."""
-        # Solvers are typed by the serial generator, whose names the distributed one has.
-        generator = cast("Generator", self._backend.generator(self._model, space, t))
+        generator = self._backend.generator(self._model, space, t)
         self.generator = generator if self._held is None else generator.held(self._held)
         self._chooser.bound(anew=True)
         if carry is not None:

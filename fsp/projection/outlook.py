@@ -41,20 +41,7 @@ class _Mark:
 
 
 class Outlook:
-    """What is left of a run.
-
-    Parameters
-    ----------
-    t, end
-        Where the run begins and ends.
-    most
-        Work that it may take, in multiply-adds.
-
-    Attributes
-    ----------
-    settled
-        Whether the space stayed as it was between the last two looks.
-    """
+    """What is left of a run from `t` to `end`, which may take `most` multiply-adds."""
 
     def __init__(self, t: float, end: float, most: float) -> None:
         self.end = end
@@ -62,7 +49,7 @@ class Outlook:
         self._work = 0.0
         self._products = 0
         self._mark = _Mark(0.0, t, np.zeros(0), 0.0)
-        self.settled = False
+        self.settled = False  # whether the space stayed as it was between the last two looks
 
     def worked(self, work: float, products: int) -> bool:
         """Take note of work in multiply-adds, and of the products in it; return whether it is time to look ahead."""
@@ -73,16 +60,8 @@ class Outlook:
     def look(self, t: float, mean: FloatArray, changed: float, known: PendingBounds | None) -> float:
         """Return the work that is foreseen beyond time `t`, 0.0 where it is allowed or nobody can say.
 
-        Parameters
-        ----------
-        t
-            Time reached.
-        mean
-            Of each species there, (n_species,).
-        changed
-            When the space changed last.
-        known
-            Of the moments at the end; None where nothing is.
+        `mean`: of each species there, (n_species,); `changed`: when the space changed last; `known`: bounds of the
+        moments at the end, None where there are none.
         """
         before, pace = self._mark, (t - self._mark.t) / (self._work - self._mark.work)
         self._mark = _Mark(self._work, t, mean, pace)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from fsp.arrays import FloatArray
-    from fsp.generator import Generator
+    from fsp.generator.protocol import AnyGenerator
 
 REPORT_WORK = 2e9  # multiply-adds after which an advance returns, or a long step says how far it is
 CRUMB = 1e-9  # of a step: what would be left of the way after it is taken with it
@@ -210,11 +210,11 @@ class Solver:
         """Return what it is asked for by."""
         return cls.__name__.lower()
 
-    def cost(self, generator: Generator, stretch: Stretch) -> Cost:
+    def cost(self, generator: AnyGenerator, stretch: Stretch) -> Cost:
         """Return what a stretch of time is expected to take; by default it is never chosen but by name."""
         return Cost()
 
-    def check(self, generator: Generator) -> None:
+    def check(self, generator: AnyGenerator) -> None:
         """Raise a BackendError where it cannot treat a generator: by default, where rates depend on time."""
         if not generator.is_constant:
             raise BackendError(
@@ -222,12 +222,12 @@ class Solver:
                 f"solver='magnus' or solver='implicit'."
             )
 
-    def bind(self, generator: Generator) -> Propagator:
+    def bind(self, generator: AnyGenerator) -> Propagator:
         """Return the propagator of a generator."""
         raise NotImplementedError
 
     @contextmanager
-    def open(self, generator: Generator) -> Iterator[Propagator]:
+    def open(self, generator: AnyGenerator) -> Iterator[Propagator]:
         """Bind to `generator` for as long as the block.
 
         Raises

@@ -13,7 +13,7 @@ from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.solvers.linear import direct_work
 
 if TYPE_CHECKING:
-    from fsp.generator import Generator
+    from fsp.generator.protocol import AnyGenerator
 
 # Of methods that factorise, as runs have shown.
 STEP_VECTORS = 25.0  # solves of one step
@@ -56,13 +56,18 @@ class Cost:
         return products + self.other + (self.restart if growing else 0.0)
 
 
-def jumps(generator: Generator, stretch: Stretch) -> float:
+def jumps(generator: AnyGenerator, stretch: Stretch) -> float:
     """Return Λt."""
     return generator.largest_exit_rate * stretch.duration
 
 
 def of_products(
-    generator: Generator, stretch: Stretch, products: float, per_state: float, per_call: float, may_stall: bool = False
+    generator: AnyGenerator,
+    stretch: Stretch,
+    products: float,
+    per_state: float,
+    per_call: float,
+    may_stall: bool = False,
 ) -> Cost:
     """Return the cost of a method that multiplies, for constant rates, with its work for each state and each call."""
     unit = generator.work * generator.operator.work + per_state * len(generator) + per_call
@@ -71,7 +76,7 @@ def of_products(
     return Cost(products, unit, per_call, rounding=rounding, may_stall=may_stall)
 
 
-def of_solves(generator: Generator, stretch: Stretch, per_state: float, per_call: float) -> Cost:
+def of_solves(generator: AnyGenerator, stretch: Stretch, per_state: float, per_call: float) -> Cost:
     """Return the cost of a method that factorises, for constant rates: its steps grow with time."""
     factorisation, solve = direct_work(generator)
     unit = generator.work * generator.operator.work + per_state * len(generator)

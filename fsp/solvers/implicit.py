@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.arithmetic import UNIT_ROUNDOFF, span
+from fsp.generator.generator import in_one_process
 from fsp.solvers import costs
 from fsp.solvers.base import CRUMB, LossLimit, Solver, check_count, check_tol, short, step_to
 from fsp.solvers.clocks import chebyshev_nodes, clock_on, reach
@@ -39,8 +40,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fsp.arrays import FloatArray
-    from fsp.generator import Generator
     from fsp.generator.operator import Operator
+    from fsp.generator.protocol import AnyGenerator
     from fsp.solvers.costs import Stretch
 
 SMALLEST_STEP = 1e-13  # of the time asked for, or of the shortest mean waiting time
@@ -78,7 +79,7 @@ class Implicit(Solver):
         check_tol(self.tol)
         check_count("stages", self.stages, 2, 11)
 
-    def cost(self, generator: Generator, stretch: Stretch) -> Cost:
+    def cost(self, generator: AnyGenerator, stretch: Stretch) -> Cost:
         """Expect more than `Rational` would, for constant rates, or little for few states; see `Solver.cost`."""
         solves = costs.of_solves(generator, stretch, STATE_WORK, CALL_WORK)
         cost = Cost(0.0, solves.unit, solves.unit)
@@ -92,21 +93,21 @@ class Implicit(Solver):
             return replace(cost, reason="propensities depend on time, which does not factor out")
         return replace(cost, other=n * n / few, reason="propensities depend on time, and factorisations are cheap")
 
-    def check(self, generator: Generator) -> None:
+    def check(self, generator: AnyGenerator) -> None:
         """Accept all generators."""
 
-    def bind(self, generator: Generator) -> _ImplicitPropagator:
+    def bind(self, generator: AnyGenerator) -> _ImplicitPropagator:
         """Return the propagator of a generator."""
         return _ImplicitPropagator(generator, self)
 
 
 class _ImplicitPropagator(MatrixPropagator):
-    def __init__(self, generator: Generator, solver: Implicit) -> None:
+    def __init__(self, generator: AnyGenerator, solver: Implicit) -> None:
         super().__init__(generator, solver)
         self._table = radau(solver.stages)
         self._n = len(generator)
         self._shortest = 1.0 / max(generator.largest_exit_rate, 1e-300)
-        self._systems: dict[float, tuple[Generator, list[ShiftedSystem]]] = {}
+        self._systems: dict[float, tuple[AnyGenerator, list[ShiftedSystem]]] = {}
         self._course: type[_Course] = _Course
         self._parts: list[Operator] = []  # A_l, where A(t) is a sum of functions of time times these
         if not generator.is_constant:
@@ -211,7 +212,9 @@ class _ImplicitPropagator(MatrixPropagator):
         rounding = flow + 8.0 * UNIT_ROUNDOFF * table.n_stages + shape.rounding
         return _Stages(values, stage_error, shape_error, rounding, n_matvec, shape.certified)
 
-    def _correction(self, defect: FloatArray, systems: list[ShiftedSystem], frozen: Generator, h: float) -> FloatArray:
+    def _correction(
+        self, defect: FloatArray, systems: list[ShiftedSystem], frozen: AnyGenerator, h: float
+    ) -> FloatArray:
         """Solve ``D - h (weights ⊗ A) D = defect``: states by the decoupled systems, sinks by quadrature."""
         table = self._table
         transformed = table.inverse @ defect[:, : self._n]
@@ -227,14 +230,14 @@ class _ImplicitPropagator(MatrixPropagator):
         sinks = defect[:, self._n :] + h * (table.weights @ (frozen.sinks @ states.T).T)
         return np.concatenate([states, sinks], axis=1)
 
-    def _factors(self, frozen: Generator, h: float) -> list[ShiftedSystem]:
+    def _factors(self, frozen: AnyGenerator, h: float) -> list[ShiftedSystem]:
         key = h
         if key in self._systems and not frozen.is_near(self._systems[key][0], NEAR):
             self._systems.pop(key)
         if key not in self._systems:
             while len(self._systems) >= KEPT_FACTORS:
                 self._systems.pop(next(iter(self._systems)))
-            square = frozen.to_csr()
+            square = in_one_process(frozen).to_csr()
             band = Band.of(square)
             systems: list[ShiftedSystem] = []
             for i, mu in enumerate(self._table.eigenvalues):
@@ -283,7 +286,7 @@ class _Course:
 
     sees_shape_only = True  # not the residuals at the nodes
 
-    def __init__(self, generator: Generator, t: float, h: float, parts: list[Operator]) -> None:
+    def __init__(self, generator: AnyGenerator, t: float, h: float, parts: list[Operator]) -> None:
         self._generator, self._t, self._h, self._parts = generator, t, h, parts
 
     def product(self, tau: float) -> Callable[[FloatArray], FloatArray]:
@@ -301,7 +304,7 @@ class _PolynomialCourse(_Course):
 
     sees_shape_only = False
 
-    def __init__(self, generator: Generator, t: float, h: float, parts: list[Operator]) -> None:
+    def __init__(self, generator: AnyGenerator, t: float, h: float, parts: list[Operator]) -> None:
         super().__init__(generator, t, h, parts)
         self._clocks = [clock_on(tree, t, t + h, CLOCK_DEGREE) for tree in generator.clocks]
 

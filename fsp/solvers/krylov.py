@@ -31,7 +31,7 @@ from fsp.solvers.stepping import Step, Stepping
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
-    from fsp.generator import Generator
+    from fsp.generator.protocol import AnyGenerator
     from fsp.solvers.costs import Cost, Stretch
 
 FIRST_LOOK, LOOK = 16, 8  # vectors after which it is seen whether the step is long enough
@@ -67,13 +67,13 @@ class Krylov(Solver):
         check_count("dimension", self.dimension, 2)
         check_count("orthogonalization", self.orthogonalization, 2)
 
-    def cost(self, generator: Generator, stretch: Stretch) -> Cost:
+    def cost(self, generator: AnyGenerator, stretch: Stretch) -> Cost:
         """Expect fewer products than jumps, if there is memory for a basis; see `Solver.cost`."""
         fits = 8 * len(generator) * (self.dimension + 1) <= BASIS_BYTES
         products = 0.35 * costs.jumps(generator, stretch) + 25.0 if fits else inf
         return costs.of_products(generator, stretch, products, STATE_WORK, CALL_WORK, may_stall=True)
 
-    def bind(self, generator: Generator) -> _KrylovPropagator:
+    def bind(self, generator: AnyGenerator) -> _KrylovPropagator:
         """Return the propagator of a generator."""
         return _KrylovPropagator(generator, self)
 
@@ -81,7 +81,7 @@ class Krylov(Solver):
 class _KrylovPropagator(Stepping):
     way_out = "raise `dimension`, or use solver='implicit'"
 
-    def __init__(self, generator: Generator, solver: Krylov) -> None:
+    def __init__(self, generator: AnyGenerator, solver: Krylov) -> None:
         super().__init__(generator, solver)
         self._operator = generator.operator
         self._n = self._operator.n

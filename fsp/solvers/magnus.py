@@ -43,7 +43,7 @@ from fsp.solvers.stepping import Step, Stepping
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
-    from fsp.generator import Generator
+    from fsp.generator.protocol import AnyGenerator
     from fsp.solvers.augmented import Flow, Forcing, Space
     from fsp.solvers.base import History
     from fsp.solvers.costs import Cost, Stretch
@@ -86,14 +86,14 @@ class Magnus(Solver):
         check_count("dimension", self.dimension, 10)
         check_count("orthogonalization", self.orthogonalization, 2)
 
-    def cost(self, generator: Generator, stretch: Stretch) -> Cost:
+    def cost(self, generator: AnyGenerator, stretch: Stretch) -> Cost:
         """Expect work in proportion to the states where rates depend on time, in units of `Implicit`'s."""
         cost = costs.of_products(generator, stretch, inf, STATE_WORK, CALL_WORK)
         if not stretch.is_timed:
             return cost
         return replace(cost, products=0.0, other=float(len(generator)), reason="propensities depend on time")
 
-    def check(self, generator: Generator) -> None:
+    def check(self, generator: AnyGenerator) -> None:
         """Raise a BackendError unless propensities are sums of functions of time times functions of the state."""
         if not generator.is_scalable:
             raise BackendError(
@@ -101,7 +101,7 @@ class Magnus(Solver):
                 "species, but this network has others; use solver='implicit'."
             )
 
-    def bind(self, generator: Generator) -> _MagnusPropagator:
+    def bind(self, generator: AnyGenerator) -> _MagnusPropagator:
         """Return the propagator of a generator."""
         return _MagnusPropagator(generator, self)
 
@@ -109,7 +109,7 @@ class Magnus(Solver):
 class _MagnusPropagator(Stepping):
     way_out = "raise `dimension`, or use solver='implicit'"
 
-    def __init__(self, generator: Generator, solver: Magnus) -> None:
+    def __init__(self, generator: AnyGenerator, solver: Magnus) -> None:
         super().__init__(generator, solver)
         self._n = generator.operator.n
         vectors = int(BYTES / (8 * generator.space.comm.max(generator.operator.size))) - AT_ONCE - 4

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.arithmetic import UNIT_ROUNDOFF, span
+from fsp.generator.generator import in_one_process
 from fsp.solvers import costs, kernels, rational_kernels
 from fsp.solvers.base import CRUMB, LossLimit, Solver, check_count, check_tol, short, step_to
 from fsp.solvers.linear import Band, ShiftedSystem
@@ -38,7 +39,7 @@ from fsp.solvers.stepping import MatrixPropagator, Step
 
 if TYPE_CHECKING:
     from fsp.arrays import ComplexArray, FloatArray
-    from fsp.generator import Generator
+    from fsp.generator.protocol import AnyGenerator
     from fsp.solvers.costs import Cost, Stretch
 
 # Work beside a solve, in multiply-adds: of each state, and of the call; fitted to measured runs.
@@ -80,11 +81,11 @@ class Rational(Solver):
         check_tol(self.tol)
         check_count("dimension", self.dimension, FIRST_CHECK)
 
-    def cost(self, generator: Generator, stretch: Stretch) -> Cost:
+    def cost(self, generator: AnyGenerator, stretch: Stretch) -> Cost:
         """Expect steps that grow with time; see `Solver.cost`."""
         return costs.of_solves(generator, stretch, STATE_WORK, CALL_WORK)
 
-    def bind(self, generator: Generator) -> _RationalPropagator:
+    def bind(self, generator: AnyGenerator) -> _RationalPropagator:
         """Return the propagator of a generator."""
         return _RationalPropagator(generator, self)
 
@@ -92,7 +93,7 @@ class Rational(Solver):
 class _RationalPropagator(MatrixPropagator):
     products_of_a_report = inf  # what calls it counts its solves
 
-    def __init__(self, generator: Generator, solver: Rational) -> None:
+    def __init__(self, generator: AnyGenerator, solver: Rational) -> None:
         super().__init__(generator, solver)
         self._system = _System(generator)
         self._size = min(solver.dimension, len(generator) + generator.n_sinks)
@@ -182,9 +183,9 @@ class _System:
     Poles are powers of two, so that one serves steps of like length.
     """
 
-    def __init__(self, generator: Generator) -> None:
+    def __init__(self, generator: AnyGenerator) -> None:
         self.n, self.n_sinks = len(generator), generator.n_sinks
-        self.square, self.sinks = generator.to_csr(), generator.sinks
+        self.square, self.sinks = in_one_process(generator).to_csr(), generator.sinks
         self.exit_rates = generator.exit_rates
         self.shortest = 1.0 / max(generator.largest_exit_rate, 1e-300)
         self.roundings = generator.roundings

@@ -35,6 +35,7 @@ from scipy import sparse
 
 from fsp.arithmetic import UNIT_ROUNDOFF, span
 from fsp.errors import BackendError
+from fsp.generator.generator import in_one_process
 from fsp.solvers import costs, kernels
 from fsp.solvers.base import LossLimit, Solver, check_tol
 from fsp.solvers.costs import Cost
@@ -43,7 +44,7 @@ from fsp.solvers.stepping import MatrixPropagator, Step
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
-    from fsp.generator import Generator
+    from fsp.generator.protocol import AnyGenerator
     from fsp.solvers.costs import Stretch
 
 MOST_STATES = 400  # a squaring takes n³ multiply-adds
@@ -74,7 +75,7 @@ class Squaring(Solver):
     def __post_init__(self) -> None:
         check_tol(self.tol)
 
-    def cost(self, generator: Generator, stretch: Stretch) -> Cost:
+    def cost(self, generator: AnyGenerator, stretch: Stretch) -> Cost:
         """Expect one squaring while time doubles; see `Solver.cost`."""
         n = len(generator)
         jumps = 2.0 * costs.jumps(generator, stretch)
@@ -85,7 +86,7 @@ class Squaring(Solver):
             return Cost()
         return Cost(0.0, other=BINDING_WORK + levels * (LEVEL_WORK + CUBE_WORK * n**3), rounding=rounding)
 
-    def check(self, generator: Generator) -> None:
+    def check(self, generator: AnyGenerator) -> None:
         """Raise a BackendError where rates depend on time, or of more than `MOST_STATES` states."""
         Solver.check(self, generator)
         if len(generator) > MOST_STATES:
@@ -94,7 +95,7 @@ class Squaring(Solver):
                 f"solver='rational' or solver='uniformization'."
             )
 
-    def bind(self, generator: Generator) -> _SquaringPropagator:
+    def bind(self, generator: AnyGenerator) -> _SquaringPropagator:
         """Return the propagator of a generator."""
         return _SquaringPropagator(generator, self)
 
@@ -116,9 +117,9 @@ class _Power:
 class _SquaringPropagator(MatrixPropagator):
     products_of_a_report = inf  # a step is all of the way
 
-    def __init__(self, generator: Generator, solver: Squaring) -> None:
+    def __init__(self, generator: AnyGenerator, solver: Squaring) -> None:
         super().__init__(generator, solver)
-        closed = generator.with_sinks
+        closed = in_one_process(generator).with_sinks
         self._n, self._size = len(generator), closed.shape[0]  # N
         self._rate = 2.0 * self.rate  # Λ: no diagonal entry of P suffers cancellation
         self._P = sparse.csr_array(sparse.eye_array(self._size) + closed / (self._rate or 1.0))

@@ -18,7 +18,7 @@ from fsp.solvers.base import NO_LIMIT, Advance, LossLimit, Memory, Pulse, landed
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
-    from fsp.generator import Generator
+    from fsp.generator.protocol import AnyGenerator
     from fsp.solvers.base import History, Solver
 
 # Λ times a step, where probability may leave; chosen, not measured.
@@ -76,7 +76,7 @@ class Stepping:
     history: History | None = None
     way_out = "use solver='uniformization'"  # where no step is found
 
-    def __init__(self, generator: Generator, solver: Solver) -> None:
+    def __init__(self, generator: AnyGenerator, solver: Solver) -> None:
         self.generator = generator
         self.solver = solver
         self.rate = generator.largest_exit_rate  # Λ
@@ -208,7 +208,7 @@ class StridingPropagator(Stepping):
     first = FIRST_STRIDE
     shortest = SHORTEST_STRIDE
 
-    def __init__(self, generator: Generator, solver: Solver) -> None:
+    def __init__(self, generator: AnyGenerator, solver: Solver) -> None:
         super().__init__(generator, solver)
         self.stride = self.first
         self.spare = np.empty(generator.operator.size)

@@ -25,7 +25,7 @@ from fsp.solvers.stepping import Step, StridingPropagator
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
-    from fsp.generator import Generator
+    from fsp.generator.protocol import AnyGenerator
     from fsp.solvers.costs import Cost, Stretch
 
 # Work beside a product, in multiply-adds: of each state, and of the call; fitted to measured runs.
@@ -50,19 +50,19 @@ class Uniformization(Solver):
     def __post_init__(self) -> None:
         check_tol(self.tol)
 
-    def cost(self, generator: Generator, stretch: Stretch) -> Cost:
+    def cost(self, generator: AnyGenerator, stretch: Stretch) -> Cost:
         """Expect as many products as jumps; see `Solver.cost`."""
         x = costs.jumps(generator, stretch)
         rejected = REJECTED_STEPS if stretch.growing else 1.0
         return costs.of_products(generator, stretch, rejected * (x + 5.0 * sqrt(x) + 10.0), STATE_WORK, CALL_WORK)
 
-    def bind(self, generator: Generator) -> _Uniformized:
+    def bind(self, generator: AnyGenerator) -> _Uniformized:
         """Return the propagator of a generator."""
         return _Uniformized(generator, self)
 
 
 class _Uniformized(StridingPropagator):
-    def __init__(self, generator: Generator, solver: Uniformization) -> None:
+    def __init__(self, generator: AnyGenerator, solver: Uniformization) -> None:
         super().__init__(generator, solver)
         self._operator = generator.operator
         self.rate *= 1.0 + 1e-12  # more than its rounding: P has no negative entry

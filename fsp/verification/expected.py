@@ -99,16 +99,11 @@ class Expected:
         moment = Moment(low, high, centre, empty, empty, beyond)
         numbers = moment.of(values)
         upper = ScalarLaw.largest(numbers, self.probabilities, self.slack)
-        if centre is not None:  # states that are not stored may lie at either end of the cut
-            ends = moment.of(np.array([low, high]))
-            padded = np.append(numbers, ends), np.append(self.probabilities, [0.0, 0.0])
-            upper = ScalarLaw.largest(*padded, self.slack)
+        masses = self.probabilities
+        if centre is not None:  # a state that is not stored may lie nearer; farther ones are at the ends of the cut
             nearest = moment.of(np.array([np.clip(round(centre), low, high)]))
-            numbers = np.append(numbers, nearest)
-            lower = ScalarLaw.largest(-numbers, np.append(self.probabilities, 0.0), self.slack)
-        else:
-            lower = ScalarLaw.largest(-numbers, self.probabilities, self.slack)
-        return replace(moment, upper=upper, lower=lower)
+            numbers, masses = np.append(numbers, nearest), np.append(masses, 0.0)
+        return replace(moment, upper=upper, lower=ScalarLaw.largest(-numbers, masses, self.slack))
 
     @cached_property
     def moments(self) -> tuple[Moment, Moment]:

@@ -216,6 +216,6 @@ MUTANTS = [
         "generator/rate_errors.py",
         "return 2.0 * total * (end - start)",
         "return total * (end - start)",
-        "rounding",
+        "rate_errors",
     ),
 ]

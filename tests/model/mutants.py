@@ -173,7 +173,7 @@ MUTANTS = [
     ),
     mutant(
         "events-of-lowest-priority-first",
-        "model/firing.py",
+        "model/event_execution.py",
         "ranked == ranked.max(axis=0, initial=-np.inf)",
         "ranked == np.where(pending, ranked, np.inf).min(axis=0, initial=np.inf)",
         "events",
@@ -189,15 +189,15 @@ MUTANTS = [
     ),
     mutant(
         "caps-that-events-do-not-keep",
-        "model/landings.py",
+        "model/triggered_reactions.py",
         "return name in jump.deciding and bool((after[:, self.rules.species.index(name)] <= cap).all())",
         "return True",
         "events",
         only="random_networks or trigger_each_other or incremented",
     ),
     mutant(
-        "landing-of-the-state-before-the-jump",
-        "model/landings.py",
+        "triggered-by-the-state-before-the-jump",
+        "model/triggered_reactions.py",
         "jumped = before + np.array([self.step.get(name, 0) for name in species], dtype=np.float64)",
         "jumped = before + 0.0",
         "events",

@@ -144,6 +144,7 @@ MUTANTS = [
         "least = means if (lowest == start).all() else self._means(t, lowest, units)[0]",
         "least = means",
         "moment_equations",
+        only="of_a_range",
     ),
     mutant(
         "equations-that-lose-digits-are-taken",
@@ -151,6 +152,7 @@ MUTANTS = [
         "if _off_diagonal(matrix).min(initial=0.0) >= 0.0:",
         "if len(matrix):",
         "moment_equations",
+        only="cancel",
     ),
     mutant(
         "too-few-terms-of-an-exponential",
@@ -158,7 +160,7 @@ MUTANTS = [
         "_TERMS = 18",
         "_TERMS = 8",
         "moment_equations",
-        only="exponential",
+        only="of_the_exponential",
     ),
     mutant(
         "squarings-round-nothing",
@@ -166,7 +168,7 @@ MUTANTS = [
         "4.0 * UNIT_ROUNDOFF * 2.0**squarings * steps",
         "4.0 * UNIT_ROUNDOFF * steps",
         "moment_equations",
-        only="exponential",
+        only="of_the_exponential",
     ),
     mutant(
         "losses-of-an-upper-bound-raised",

@@ -546,8 +546,8 @@ MUTANTS = [
         "solvers/clocks.py",
         "certified = best is not None",
         "certified = True",
-        "time_dependent",
-        only="without_a_bound",
+        "clocks",
+        only="fit_over_a_switch",
     ),
     mutant(
         "integrals-of-interpolation-cancel",

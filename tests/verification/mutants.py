@@ -89,7 +89,7 @@ MUTANTS = [
         'call("piecewise", Number(0.0), tree, rate)',
         "rate",
         "expected",
-        only="passage",
+        only="passed",
     ),
     mutant(
         "slack-left-out-of-ranks",
@@ -100,10 +100,10 @@ MUTANTS = [
         only="rank",
     ),
     mutant(
-        "states-that-are-not-stored-are-near-the-mean",
+        "states-that-are-not-stored-are-far-from-the-mean",
         "verification/expected.py",
-        "ends = moment.of(np.array([low, high]))",
-        "ends = moment.of(np.array([round(centre), round(centre)]))",
+        "nearest = moment.of(np.array([np.clip(round(centre), low, high)]))",
+        "nearest = moment.of(np.array([high]))",
         "expected",
         only="moment",
     ),

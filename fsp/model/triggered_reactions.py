@@ -24,7 +24,7 @@ import numpy as np
 from fsp.arrays import FloatArray, IntArray
 from fsp.errors import ModelError
 from fsp.model.event import Event
-from fsp.model.firing import Rules
+from fsp.model.event_execution import Rules
 from fsp.model.ranges import Box, enclosure, last_count, points
 from fsp.model.structure import conservation_laws, species_bounds
 from fsp.model.tree import Call, Expression, Number, Symbol, call, depends_on_time, substitute, symbols
@@ -37,7 +37,7 @@ _SOME_COUNT = 2.0**30  # in place of counts on which a change does not depend; s
 _ALWAYS = Moment(0.0)  # the triggers have no switches
 
 
-class Landing(NamedTuple):
+class TriggeredReaction(NamedTuple):
     """What becomes of a reaction in part of the states."""
 
     reaction: int  # number of the reaction
@@ -47,14 +47,16 @@ class Landing(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Landings:
+class TriggeredReactions:
     """The reactions of a network with events that the state triggers."""
 
-    parts: tuple[Landing, ...]  # what becomes of each reaction
+    parts: tuple[TriggeredReaction, ...]  # what becomes of each reaction
     largest: FloatArray  # largest count of each species that the events see to, infinite where they do not, (d,)
 
 
-def find_landings(rules: Rules, change: IntArray, laws: Sequence[object], initial_states: IntArray) -> Landings:
+def find_triggered_reactions(
+    rules: Rules, change: IntArray, laws: Sequence[object], initial_states: IntArray
+) -> TriggeredReactions:
     """Write events that the state triggers as reactions.
 
     `change`: net change of each species in each reaction, (n_reactions, d); `initial_states`: (m, d) states that the
@@ -123,7 +125,7 @@ class _Search:
                 cap = max(cap, last + step)
         return cap
 
-    def run(self) -> Landings:
+    def run(self) -> TriggeredReactions:
         known = np.empty((0, self.change.shape[1]), dtype=np.int64)
         for _ in range(MOST_PASSES + sum(map(len, self.caps.values()))):
             broken: set[str] = set()
@@ -134,7 +136,7 @@ class _Search:
             new = np.unique(np.array([part.change for part in parts if part.events], dtype=np.int64), axis=0)
             together = np.unique(np.concatenate([known, new.reshape(-1, known.shape[1])]), axis=0)
             if len(together) == len(known):
-                return Landings(tuple(parts), self._largest())
+                return TriggeredReactions(tuple(parts), self._largest())
             known = together
         names = ", ".join(str(event.name) for event in self.rules.events)
         raise ModelError(
@@ -155,16 +157,16 @@ class _Search:
         named = [{s: w for s, w in zip(self.rules.species, law, strict=True) if w} for law in laws.tolist()]
         return _Kept(box, named, list(zip(values.min(axis=0).tolist(), values.max(axis=0).tolist(), strict=True)))
 
-    def _parts(self, kept: _Kept, broken: set[str]) -> list[Landing]:
-        parts: list[Landing] = []
+    def _parts(self, kept: _Kept, broken: set[str]) -> list[TriggeredReaction]:
+        parts: list[TriggeredReaction] = []
         for k in range(len(self.change)):
             parts += self._split(k, kept, broken)
         return parts
 
-    def _split(self, k: int, kept: _Kept, broken: set[str]) -> list[Landing]:
+    def _split(self, k: int, kept: _Kept, broken: set[str]) -> list[TriggeredReaction]:
         """Return the parts of one reaction; enter into `broken` the caps that it does not keep."""
         step = {name: int(n) for name, n in zip(self.rules.species, self.change[k], strict=True) if n}
-        plain = Landing(k, tuple(self.change[k].tolist()), Number(1.0), "")
+        plain = TriggeredReaction(k, tuple(self.change[k].tolist()), Number(1.0), "")
         box = {name: (float(max(0, -step.get(name, 0))), top) for name, (_, top) in kept.box.items()}
         first = [e for e in self.rules.events if symbols(e.condition) & step.keys()]
         first = [e for e in first if enclosure(_crossing(e, step), box) != (0.0, 0.0)]
@@ -185,7 +187,7 @@ class _Search:
         broken |= {name for name, caps in self.caps.items() if caps and not self._keeps(name, caps[0], jump, after)}
         names = ", ".join(str(event.name) for event in jump.events)
         changes = (after - before).astype(np.int64)  # (n, d)
-        landed = [Landing(k, change, guard, names) for change, guard in jump.grouped(found, changes)]
+        landed = [TriggeredReaction(k, change, guard, names) for change, guard in jump.grouped(found, changes)]
         return [plain._replace(guard=_opposite(jump.told(found))), *landed]
 
     def _keeps(self, name: str, cap: int, jump: _Jump, after: FloatArray) -> bool:

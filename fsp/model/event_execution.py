@@ -1,4 +1,4 @@
-"""Fire events on whole arrays of states: what is triggered is executed, by priority, until nothing is triggered.
+"""Execute events on whole arrays of states: what is triggered is executed, by priority, until nothing is triggered.
 
 As the specification of SBML Level 3 has it (section 4.11): an event is triggered where its condition goes from false
 to true, also by the assignment of another event; what is triggered waits for its turn.
@@ -77,9 +77,9 @@ class Rules:
         moving = np.flatnonzero(pending.any(axis=0))
         settled = values.copy()
         if len(moving):
-            firing = _Firing(self, moment, values[moving], now[:, moving])
-            firing.trigger(pending[:, moving])
-            settled[moving] = firing.run()
+            execution = _Execution(self, moment, values[moving], now[:, moving])
+            execution.trigger(pending[:, moving])
+            settled[moving] = execution.run()
         return settled
 
     def assigned(self, e: int, values: FloatArray, t: float) -> FloatArray:
@@ -121,7 +121,7 @@ class Rules:
 
 
 @dataclass(slots=True)
-class _Firing:
+class _Execution:
     """Events that wait for their turn, in states that are looked at together."""
 
     rules: Rules
@@ -144,9 +144,9 @@ class _Firing:
                 rows = np.flatnonzero(rising[e])
                 self.stored[e][rows] = self.rules.assigned(e, self.values[rows], self.moment.t)
 
-    def part(self, rows: IntArray) -> _Firing:
+    def part(self, rows: IntArray) -> _Execution:
         """Return a copy for some of the states."""
-        copy = _Firing(self.rules, self.moment, self.values[rows].copy(), self.now[:, rows].copy())
+        copy = _Execution(self.rules, self.moment, self.values[rows].copy(), self.now[:, rows].copy())
         copy.pending = self.pending[:, rows].copy()
         copy.stored = {e: stored[rows].copy() for e, stored in self.stored.items()}
         return copy

@@ -1,0 +1,206 @@
+"""Ranges of single numbers hold for every distribution within the 1-norm error, and are no wider than it makes them.
+
+The exact p lives on the stored states and on two that are not stored; y has what rounding and solvers made of it.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+import fsp
+from fsp.arithmetic import SUM_ROUNDING
+from fsp.distribution import bounds
+from fsp.distribution.ledger import Interval
+from fsp.moments.envelope_rules import Envelope
+
+N, AWAY = 9, 2  # states that are stored, and that are not
+SIZES = [0.0, 1e-12, 1e-3, 0.2]
+ROUNDED = 1e-13  # more than sums of a few numbers are rounded
+
+
+def pairs(rng, size, away=AWAY):
+    """Yield (exact (N + away,), stored (N,), 1-norm distance): spread, and concentrated where it matters most."""
+    for trial in range(40):
+        p = rng.dirichlet(np.ones(N + away))
+        y = p[:N].copy()
+        if trial % 2:  # all that is lost in one place, all that is won in another
+            first, second = rng.choice(N, 2, replace=False)
+            moved = min(size / 2, y[first])
+            y[first] -= moved
+            y[second] += moved * rng.choice([0.0, 1.0])
+        else:
+            y *= 1.0 + size * rng.uniform(-1.0, 0.0, N)
+        yield p, y, float(np.abs(p[:N] - y).sum() + p[N:].sum())
+
+
+def ledger(error):
+    return fsp.ErrorLedger(integration=error)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_events(size, rng):
+    for p, y, error in pairs(rng, size):
+        for _ in range(10):
+            mask = rng.random(N) < 0.5
+            found = bounds.event(y, mask, ledger(error))
+            inside = float(p[:N][mask].sum())
+            for outside in (0.0, float(p[N:].sum())):  # states that are not stored may be in the event
+                assert found.lower - ROUNDED <= inside + outside <= found.upper + ROUNDED
+            assert 0.0 <= found.lower <= found.value <= found.upper <= 1.0
+            assert found.value == min(max(float(y[mask].sum()), found.lower), found.upper)
+            assert found.width <= error + 2.0 * ROUNDED
+            assert found.certified
+
+
+def test_events_are_sharp_and_rounded_outwards():
+    y = np.array([0.5, 0.25, 0.25])
+    lower, upper = bounds.event(y, np.array([True, False, False]), ledger(0.0))
+    assert lower < 0.5 < upper
+    assert upper - lower <= 4.0 * SUM_ROUNDING
+    for mask, certain in ((np.ones(3, bool), 1.0), (np.zeros(3, bool), 0.0)):
+        found = bounds.event(y, mask, ledger(1e-3))
+        assert certain in found
+        assert found.width <= 5e-4 + ROUNDED
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_single_states(size, rng):
+    for p, y, error in pairs(rng, size):
+        lower, upper = bounds.single_states(y, float(y.sum()), ledger(error))
+        assert (lower - ROUNDED <= p[:N]).all()
+        assert (p[:N] <= upper + ROUNDED).all()
+        assert (lower >= 0.0).all()
+        assert (upper <= 1.0).all()
+        assert (upper - lower <= error + 2.0 * ROUNDED).all()
+        for k in range(N):
+            one = bounds.single_state(float(lower[k]), float(upper[k]), float(y[k]), ledger(error))
+            assert tuple(one) == (lower[k], upper[k])
+            assert one.value == min(max(y[k], lower[k]), upper[k])
+
+
+def test_ends_that_crossed_by_rounding_are_one():
+    crossed = bounds.single_state(0.3, 0.2, 0.25, ledger(0.0))
+    assert (crossed.lower, crossed.upper, crossed.value) == (0.3, 0.3, 0.3)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("shift", [0.0, -4.0, -20.0, 3.0])
+def test_means_where_all_states_are_stored(size, shift, rng):
+    values = np.arange(N) + shift
+    for p, y, error in pairs(rng, size, away=0):
+        found = bounds.closed_mean(y, values, ledger(error))
+        mean = float(p @ values)
+        spread = float(np.ptp(values))
+        slack = ROUNDED * (1.0 + np.abs(values).max())
+        assert found.lower - slack <= mean <= found.upper + slack
+        assert values.min() <= found.lower <= found.value <= found.upper <= values.max()
+        assert found.width <= error * spread + 2.0 * slack
+        assert found.value == min(max(bounds.stored_mean(y, values), found.lower), found.upper)
+        assert bounds.stored_mean(y, values) == pytest.approx(y @ values / y.sum())
+
+
+def test_means_of_functions_that_nothing_bounds():
+    found = bounds.unbounded_mean(np.array([0.5, 0.25]), np.array([1.0, 4.0]))
+    assert (found.lower, found.upper, found.value, found.certified) == (-np.inf, np.inf, 2.0, False)
+
+
+class Tails:
+    """What a model would say of moments, from the exact distribution: the most that a part of it can have."""
+
+    reason = "no reason"
+
+    def __init__(self, p, known=None):
+        self.p, self.known = p, known
+
+    def tail(self, alpha, weight):
+        values = np.array([math.prod(x - k for k in range(alpha[0])) for x in range(len(self.p))], dtype=float)
+        total = 0.0
+        for k in np.argsort(-values):
+            part = min(weight, self.p[k])
+            total, weight = total + part * values[k], weight - part
+        return total
+
+    def mean(self, polynomial):
+        return self.known
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(("slope", "offset"), [(1, 0), (1, -4), (-2, 3), (1, -20), (-1, 0)])
+@pytest.mark.parametrize("most", [0, 1])
+def test_means_where_polynomials_bound_the_tail(size, slope, offset, most, rng):
+    """``slope x + offset``, or ``max(slope x + offset, 0)``: far out they may have probability that is not stored."""
+    line = {(Fraction(1),): Fraction(slope), (Fraction(0),): Fraction(offset)}
+    line = {powers: c for powers, c in line.items() if c}
+    enclosing = Envelope({}, {powers: c for powers, c in line.items() if c > 0}) if most else Envelope(line, line)
+    x = np.arange(N + AWAY)
+    values = np.maximum(slope * x + offset, 0.0) if most else slope * x + float(offset)
+    for p, y, error in pairs(rng, size):
+        found = bounds.tail_mean(y, values[:N], ledger(error), enclosing, Tails(p), 0.0)
+        mean, scale = float(p @ values), 1.0 + np.abs(values).max()
+        assert found.certified
+        assert found.value == min(max(bounds.stored_mean(y, values[:N]), found.lower), found.upper)
+        assert found.lower - ROUNDED * scale <= mean <= found.upper + ROUNDED * scale
+        assert found.lower <= found.value <= found.upper
+        # all that was lost or won may be where the function is largest
+        assert found.width <= 4.0 * error * (abs(slope) * (N + AWAY) + abs(offset)) + 2.0 * ROUNDED * scale
+
+
+def test_means_that_no_polynomial_bounds_are_open():
+    y, values = np.array([0.5, 0.5]), np.array([1.0, 3.0])
+    for enclosing in (Envelope(None, {}), Envelope({}, None)):
+        found = bounds.tail_mean(y, values, ledger(0.0), enclosing, Tails(y), 0.0)
+        assert (found.certified, found.value, found.reason) == (False, 2.0, bounds.OPEN)
+        assert not np.isfinite(found.lower)
+        assert not np.isfinite(found.upper)
+
+
+def test_equations_narrow_an_interval():
+    line = {(Fraction(1),): Fraction(1)}
+    interval = Interval(1.0, 4.0, 2.0, certified=True)
+    found = [
+        (bounds.with_equations(interval, Envelope(line, line), Tails(None, known)), expected)
+        for known, expected in (((2.5, 3.0), (2.5, 3.0)), ((0.0, 1.5), (1.0, 1.5)), ((3.5, 9.0), (3.5, 4.0)))
+    ]
+    for own, expected in found:
+        assert tuple(own) == expected
+        assert own.value == min(max(2.0, expected[0]), expected[1])
+    apart = bounds.with_equations(interval, Envelope(line, line), Tails(None, (5.0, 6.0)))
+    assert tuple(apart) == (5.0, 6.0)  # what does not agree cannot both be a bound: the equations are
+    open_ = bounds.with_equations(
+        bounds.unbounded_mean(np.ones(1), np.ones(1)), Envelope(line, line), Tails(None, (5.0, 6.0))
+    )
+    assert (*open_, open_.certified) == (5.0, 6.0, True)
+    assert bounds.with_equations(interval, Envelope({}, line), Tails(None, (2.0, 3.0))) is interval
+    assert bounds.with_equations(interval, Envelope(line, line), Tails(None, None)) is interval
+
+
+@pytest.mark.parametrize("off", [0.0, 1e-9, 0.1, 3.0])
+@pytest.mark.parametrize("centre", [4.0, 0.0, 9.0])
+def test_variances(off, centre, rng):
+    for _ in range(40):
+        p, x = rng.dirichlet(np.ones(N)), np.arange(N)
+        mean, square = float(p @ x), float(p @ (x - centre) ** 2)
+        ends = [sorted(rng.uniform(-off, off, 2)) for _ in range(2)]
+        about = Interval(mean + min(ends[0][0], 0.0), mean + max(ends[0][1], 0.0), mean, certified=True)
+        spread = Interval(square + min(ends[1][0], 0.0), square + max(ends[1][1], 0.0), square, certified=True)
+        exact = float(p @ (x - mean) ** 2)
+        found = bounds.variance(about, spread, centre, exact)
+        assert found.lower - 1e-12 <= exact <= found.upper + 1e-12
+        assert 0.0 <= found.lower <= found.upper
+        assert found.value == min(max(exact, found.lower), found.upper)
+        farthest = max(abs(about.lower - centre), abs(about.upper - centre))
+        assert found.width <= spread.width + 2.0 * farthest * about.width + 1e-12 * (1.0 + farthest**2)
+        assert found.certified
+
+
+def test_a_variance_of_which_an_end_is_not_known_is_open():
+    nothing = Interval(-np.inf, np.inf, 2.0, certified=False, reason="why")
+    found = bounds.variance(nothing, Interval(0.0, 1.0, 0.5, certified=True), 2.0, 0.5)
+    assert (found.lower, found.upper, found.value) == (0.0, np.inf, 0.5)
+    assert (found.certified, found.reason) == (False, "why")
+    found = bounds.variance(Interval(1.0, 2.0, 1.5, certified=True), nothing, 2.0, 0.5)
+    assert (found.certified, found.reason) == (False, "why")
