@@ -1,4 +1,4 @@
-"""Model files: SBML and Antimony, read as jump processes and written for simulators."""
+"""Model files: SBML, Antimony and formats of other tools, read as jump processes and written for other tools."""
 
 from __future__ import annotations
 

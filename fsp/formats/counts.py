@@ -96,7 +96,8 @@ def in_molecules(
     if not isinstance(value, Number):
         raise ModelError("`counts` must make a number of molecules of an amount, but the compartment has no one size.")
     step = f"an amount of 1 is {value.value:.6g} molecules ({why})"
-    counted = _begun(_scaled(definition, scale, Conversion((step,), assumptions)), starts)
+    conversion = Conversion((*definition.conversion.steps, step), assumptions)
+    counted = _begun(_scaled(definition, scale, conversion), starts)
     return _started(counted, rounding, asked)
 
 

@@ -1,4 +1,4 @@
-"""Model files: which reader a file needs, by its suffix or its first character."""
+"""Model files and model objects of other tools: which reader each needs."""
 
 from __future__ import annotations
 
@@ -6,22 +6,34 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from importlib import import_module
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 from fsp.errors import ArgumentError, ModelError, ModelFileNotFoundError, ModelWarning
 from fsp.formats.counts import in_molecules, read_counts
+from fsp.formats.kinds import kind_of
 from fsp.formats.laws import judged
 from fsp.formats.sbml import Finish, read_sbml
 from fsp.formats.units import Units
 from fsp.model.definition import Definition, check_not_empty, replaced
 from fsp.model.model import Model
 
-_SBML, _ANTIMONY = (".xml", ".sbml"), (".ant", ".txt")
+Values = Mapping[str, float | str]
+
+# The module of this package that reads each kind, and its function; imported when one is met.
+_READERS = {
+    "antimony": ("antimony", "read_antimony"),
+    "net": ("bionetgen_net", "read_net"),
+    "bngl": ("bionetgen", "read_bngl"),
+    "stochkit": ("stochkit", "read_stochkit"),
+}
+_OBJECTS = {"gillespy2": ("gillespy2_models", "read_gillespy2"), "pysb": ("bionetgen", "read_pysb")}
 
 
 def load(
-    path: str | Path,
+    path: str | Path | Any,
     /,
     *,
     counts: str = "auto",
@@ -29,13 +41,13 @@ def load(
     mass_action: bool = False,
     **values: float | str,
 ) -> Model:
-    """Read a model from an SBML (Levels 2 and 3) or Antimony file, with its species counted in molecules.
+    """Read a model from a file, or from a model object of another tool, with its species counted in molecules.
 
     Parameters
     ----------
     path
-        The file: ``.xml`` or ``.sbml`` for SBML, ``.ant`` or ``.txt`` for Antimony; any other is
-        SBML if it begins with ``<``.
+        The file: SBML (Levels 2 and 3), Antimony, BioNetGen's ``.net`` and ``.bngl``, or StochKit's XML, told by
+        what it holds, and by its suffix where that is silent.  Or a model of GillesPy2 or of PySB.
     counts
         How amounts of the file become numbers of molecules: ``"as-is"``, ``"omega=100"`` (molecules in a unit of
         amount, which is the concentration where compartments have size 1), ``"volume=1fL"`` (moles, in such a
@@ -60,6 +72,8 @@ def load(
     ------
     ArgumentError
         If an argument is none of these.
+    BackendError
+        If a package is missing that the format needs.
     ModelFileNotFoundError
         If the file does not exist or cannot be read.
     ModelError
@@ -74,18 +88,29 @@ def load(
     --------
     >>> fsp.load("glycolysis.xml", counts="volume=1fL")  # doctest: +SKIP
     """
-    if not isinstance(path, str | PathLike):
-        raise ArgumentError(f"`path` must be the name of a model file, but is {path!r}.")
-    model = read_model(Path(path), values, counts, rounding, mass_action)
+    if isinstance(path, str | PathLike):
+        read = _reader(Path(path))
+    elif (package := _package(path)) is not None:
+        read = partial(_reading(*_OBJECTS[package]), path)
+    else:
+        raise ArgumentError(
+            f"`path` must be the name of a model file, or a model of {' or '.join(_OBJECTS)}, but is {path!r}."
+        )
+    model = _finished(read, values, counts, rounding, mass_action, "Value")
     for text in model.conversion.assumptions:
         warnings.warn(f"{model.name}: {text}.", ModelWarning, stacklevel=2)
     return model
 
 
-def read_model(
-    file: Path, values: Mapping[str, float | str], counts: str, rounding: str, mass_action: bool, where: str = "Value"
-) -> Model:
+def read_model(file: Path, values: Values, counts: str, rounding: str, mass_action: bool, where: str) -> Model:
     """Read a model as `load` does, which says what was assumed; `where`: what gives the values, for messages."""
+    return _finished(_reader(file), values, counts, rounding, mass_action, where)
+
+
+def _finished(
+    read: Callable[[Finish], Model], values: Values, counts: str, rounding: str, mass_action: bool, where: str
+) -> Model:
+    """Read a model and make counts and propensities of what it says."""
     asked = read_counts(counts)
 
     def finish(definition: Definition, units: Units) -> Model:
@@ -98,21 +123,31 @@ def read_model(
         constants = {name: value for name, value in values.items() if name not in starts}
         parameters = replaced(definition.parameters, constants, "Parameter", "Parameter", definition.species)
         counted = in_molecules(replace(definition, parameters=parameters), units, asked, rounding, starts)
-        return Model.of_definition(judged(counted, mass_action, scaled=bool(counted.conversion.steps)))
+        return Model.of_definition(
+            judged(counted, mass_action, scaled=counted.conversion.steps != definition.conversion.steps)
+        )
 
-    return _reader(file)(finish)
+    return read(finish)
 
 
 def _reader(file: Path) -> Callable[[Finish], Model]:
     """Return what reads a file."""
     text = _read(file)
-    suffix = file.suffix.lower()
-    is_sbml = suffix in _SBML or (suffix not in _ANTIMONY and text.lstrip().startswith("<"))
-    if is_sbml:
+    kind = kind_of(text, file.name)
+    if kind == "sbml":
         return partial(read_sbml, text, file.name)
-    from fsp.formats.antimony import read_antimony
+    return partial(_reading(*_READERS[kind]), text, file)
 
-    return partial(read_antimony, text, file)
+
+def _reading(module: str, function: str) -> Callable[..., Model]:
+    found: Callable[..., Model] = getattr(import_module(f"fsp.formats.{module}"), function)
+    return found
+
+
+def _package(given: object) -> str | None:
+    """Return the package that an object is a model of, without importing it."""
+    modules = {kind.__module__.partition(".")[0] for kind in type(given).__mro__ if kind.__name__ == "Model"}
+    return next((package for package in _OBJECTS if package in modules), None)
 
 
 def _read(file: Path) -> str:

@@ -1,0 +1,39 @@
+"""Formulas of other tools, in C, Python or BioNetGen's muParser, written as ours."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection
+
+_SPELLINGS = (
+    (re.compile(r"\b(?:std::|math\.|np\.|numpy\.)"), ""),
+    (re.compile(r"\*\*"), "^"),
+    (re.compile(r"\band\b"), "&&"),
+    (re.compile(r"\bor\b"), "||"),
+    (re.compile(r"\bnot\b"), "!"),
+    (re.compile(r"~="), "!="),
+    (re.compile(r"\blog(?=\s*\()"), "ln"),
+    (re.compile(r"\bfabs(?=\s*\()"), "abs"),
+)
+_EMPTY_CALL = re.compile(r"\b(\w+)\s*\(\s*\)")
+_WORD = re.compile(r"\b[A-Za-z_]\w*\b(?!\s*\()")
+
+# What those languages have beside our own functions; log2 is in none of ours.
+FUNCTIONS = {
+    "if(condition, yes, no)": "piecewise(yes, condition, no)",
+    "rint(x)": "floor(x + 0.5)",
+    "log2(x)": "ln(x)/ln(2)",
+}
+
+
+def as_ours(text: str, names: Collection[str]) -> str:
+    """Return a formula as ours: powers, logical words, log(x) as the natural one, f() of observables as a name.
+
+    `names`: those of the model, which come before `t` as the time and `_pi`.
+    """
+    for pattern, ours in _SPELLINGS:
+        text = pattern.sub(ours, text)
+    words = {"t": "time", "_pi": repr(math.pi), "_e": repr(math.e)}
+    words = {word: ours for word, ours in words.items() if word not in names}
+    return _WORD.sub(lambda found: words.get(found.group(), found.group()), _EMPTY_CALL.sub(r"\1", text))

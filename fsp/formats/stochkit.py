@@ -1,0 +1,105 @@
+"""Models of StochKit 2 in XML, and of StochSS, which kept its format.
+
+Mass action is combinatorial, as StochKit counts it: k x (x − 1)/2 of two equal reactants.  A customized propensity is
+the propensity itself, in C: log(x) is the natural logarithm.
+
+References
+----------
+K. R. Sanft et al., Bioinformatics 27 (2011) 2457, doi:10.1093/bioinformatics/btr401.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+from fsp.errors import ModelError
+from fsp.formats.foreign_formulas import FUNCTIONS, as_ours
+from fsp.formats.sbml import Finish, as_it_stands
+from fsp.formats.units import Units
+from fsp.model.definition import read_definition
+from fsp.model.model import Model
+from fsp.model.reaction import Reaction, Stoichiometry, net_change
+
+Element = ElementTree.Element
+
+_PARTS = {
+    "Description", "Info", "NumberOfReactions", "NumberOfSpecies", "Units", "ParametersList", "ReactionsList",
+    "SpeciesList",
+}  # fmt: skip
+
+
+def read_stochkit(text: str, path: Path, finish: Finish = as_it_stands) -> Model:
+    """Read StochKit's XML; `finish` makes the model of what it says."""
+    root = parsed_xml(text, path.name, "StochKit")
+    strange = next((part.tag for part in root if part.tag not in _PARTS), None)
+    if strange is not None:
+        raise ModelError(
+            f"StochKit file '{path.name}' must have parameters, reactions and species, but has <{strange}>; write "
+            "events in SBML or Antimony."
+        )
+    units = _said(root, "Units", "population")
+    if units != "population":
+        raise ModelError(
+            f"StochKit file '{path.name}' must be in population units, but is in {units}; write counts, or SBML."
+        )
+    parameters = {_said(one, "Id"): _said(one, "Expression") for one in root.iterfind("ParametersList/Parameter")}
+    species = {_said(one, "Id"): _said(one, "InitialPopulation") for one in root.iterfind("SpeciesList/Species")}
+    names = [*parameters, *species]
+    definition = read_definition(
+        {name: as_ours(value, names) for name, value in species.items()},
+        [_reaction(one, names) for one in root.iterfind("ReactionsList/Reaction")],
+        {name: as_ours(value, names) for name, value in parameters.items()},
+        None,
+        FUNCTIONS,
+        (),
+        _said(root, "Description", "") or path.stem,
+        "",
+    )
+    return finish(definition, Units())
+
+
+def parsed_xml(text: str, source: str, what: str) -> Element:
+    """Return the root of an XML text, which must not define entities."""
+    if "<!ENTITY" in text:
+        raise ModelError(f"{what} file '{source}' must hold all its text, but defines XML entities; write them out.")
+    try:
+        return ElementTree.fromstring(text)
+    except ElementTree.ParseError as error:
+        raise ModelError(f"{what} file '{source}' must be well-formed XML, but is not: {error}.") from None
+
+
+def _said(element: Element, name: str, otherwise: str | None = None) -> str:
+    """Return the text of a part of an element."""
+    text = (element.findtext(name) or "").strip() or otherwise
+    if text is None:
+        of = (element.findtext("Id") or "").strip()
+        raise ModelError(f"StochKit's <{element.tag}> '{of}' must have <{name}>, but has none.")
+    return text
+
+
+def _reaction(element: Element, names: Collection[str]) -> Reaction:
+    name, kind = _said(element, "Id"), _said(element, "Type")
+    reactants, products = (dict(_side(element, side, name)) for side in ("Reactants", "Products"))
+    sides = Stoichiometry(reactants, products, net_change(reactants, products))
+    if kind == "mass-action":
+        return Reaction(sides, mass_action=as_ours(_said(element, "Rate"), names), name=name)
+    if kind == "customized":
+        return Reaction(sides, rate=as_ours(_said(element, "PropensityFunction"), names), name=name)
+    raise ModelError(f"Reaction '{name}' must be mass-action or customized, but is {kind}; write its propensity.")
+
+
+def _side(element: Element, side: str, name: str) -> Iterator[tuple[str, int]]:
+    """Yield the species of a side with their stoichiometry."""
+    seen = set()
+    for reference in element.iterfind(f"{side}/SpeciesReference"):
+        species, count = reference.get("id", ""), reference.get("stoichiometry", "1")
+        if not count.isdecimal() or species in seen:
+            problem = f"'{count}' of '{species}'" if species not in seen else f"'{species}' twice"
+            raise ModelError(
+                f"{side} of reaction '{name}' must be species with whole numbers, each once, but has {problem}."
+            )
+        seen.add(species)
+        if int(count):
+            yield species, int(count)
