@@ -20,9 +20,8 @@ from fsp.quantities import points
 @click.option(
     "--times",
     multiple=True,
-    required=True,
     metavar="TIMES",
-    help="1,2,5 or FROM:TO:NUMBER, with both ends.",
+    help="1,2,5 or FROM:TO:NUMBER, with both ends; an archive (.omex, .sedml) may give its own.",
 )
 @click.option("--solver", cls=SolverOption, default="auto", show_default=True)
 @click.option(
@@ -64,7 +63,7 @@ def transient(
 
         def asked() -> dict[str, Any]:
             return _asked_of_ranks(request, backend, checkpoint, sweeps) | {
-                "times": points(",".join(times), "--times"),
+                "times": _times(times, request),
                 "solver": solver,
             }
 
@@ -73,7 +72,7 @@ def transient(
         raise ArgumentError("`--checkpoint` must come with --backend petsc; --save-every writes to --out in serial.")
     if request.files.out is None and (request.files.resume or request.files.save_every is not None):
         raise ArgumentError("`--out` must name the file for --resume and --save-every, but is missing.")
-    options: dict[str, Any] = {"times": points(",".join(times), "--times"), "solver": solver}
+    options: dict[str, Any] = {"times": _times(times, request), "solver": solver}
     if not sweeps:
         _refuse_without_sweep(pairs, jobs)
         return run(request, "transient", **options)
@@ -81,6 +80,18 @@ def transient(
         raise ArgumentError("`--plot` must have one solution to draw, but --sweep makes several.")
     values = _swept(request, sweeps)
     return run(request, "sweep", values=values, pairs=pairs, processes=jobs, errors="keep", **options)
+
+
+def _times(times: Sequence[str], request: Request) -> list[float]:
+    """Return the times that are asked for, on the command line or by the file."""
+    if times:
+        return points(",".join(times), "--times")
+    from fsp.formats import time_course
+
+    found = time_course(request.source.model)
+    if not found:
+        raise click.UsageError("Missing option '--times': MODEL is no archive that asks for a time course.")
+    return found
 
 
 def _refuse_without_sweep(pairs: bool, jobs: int | None) -> None:

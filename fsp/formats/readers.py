@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fsp.errors import ArgumentError, ModelError, ModelFileNotFoundError, ModelWarning
+from fsp.formats.archives import Content, beside, in_archive, in_sedml
 from fsp.formats.counts import in_molecules, read_counts
 from fsp.formats.kinds import kind_of
 from fsp.formats.laws import judged
@@ -46,8 +47,9 @@ def load(
     Parameters
     ----------
     path
-        The file: SBML (Levels 2 and 3), Antimony, BioNetGen's ``.net`` and ``.bngl``, or StochKit's XML, told by
-        what it holds, and by its suffix where that is silent.  Or a model of GillesPy2 or of PySB.
+        The file: SBML (Levels 2 and 3), Antimony, BioNetGen's ``.net`` and ``.bngl``, StochKit's XML, SED-ML or a
+        COMBINE archive, told by what it holds, and by its suffix where that says nothing.
+        Or a model of GillesPy2 or of PySB.
     counts
         How amounts of the file become numbers of molecules: ``"as-is"``, ``"omega=100"`` (molecules in a unit of
         amount, which is the concentration where compartments have size 1), ``"volume=1fL"`` (moles, in such a
@@ -130,13 +132,40 @@ def _finished(
     return read(finish)
 
 
+def time_course(path: str | Path) -> list[float]:
+    """Return the times that a COMBINE archive or a SED-ML document asks for.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    list[float]
+        The times at which its one time course gives results; empty where it asks for none, or is a model alone.
+
+    Raises
+    ------
+    ModelFileNotFoundError
+        If the file does not exist or cannot be read.
+    ModelError
+        If it is malformed, or asks for several time courses.
+
+    Examples
+    --------
+    >>> solution = fsp.transient(fsp.load("x.omex"), time_course("x.omex"))  # doctest: +SKIP
+    """
+    return list(_content(Path(path)).times)
+
+
 def _reader(file: Path) -> Callable[[Finish], Model]:
     """Return what reads a file."""
-    text = _read(file)
-    kind = kind_of(text, file.name)
+    content = _content(file)
+    kind = kind_of(content.text, content.name)
     if kind == "sbml":
-        return partial(read_sbml, text, file.name)
-    return partial(_reading(*_READERS[kind]), text, file)
+        return partial(read_sbml, content.text, content.name)
+    return partial(_reading(*_READERS[kind]), content.text, file.parent / content.name)
 
 
 def _reading(module: str, function: str) -> Callable[..., Model]:
@@ -150,11 +179,19 @@ def _package(given: object) -> str | None:
     return next((package for package in _OBJECTS if package in modules), None)
 
 
-def _read(file: Path) -> str:
+def _content(file: Path) -> Content:
+    """Return the model that a file holds or refers to."""
     try:
-        return file.read_text(encoding="utf-8-sig")  # editors on Windows begin a file with a byte order mark
-    except UnicodeDecodeError:
-        raise ModelError(f"Model file must be text in UTF-8, but '{file}' is not.") from None
+        data = file.read_bytes()
     except OSError as error:
         reason = error.strerror or str(error)
         raise ModelFileNotFoundError(f"Model file must exist and be readable, but '{file}' is not: {reason}.") from None
+    if data.startswith(b"PK"):
+        return in_archive(data, file.name)
+    try:
+        text = data.decode("utf-8-sig")  # editors on Windows begin a file with a byte order mark
+    except UnicodeDecodeError:
+        raise ModelError(f"Model file must be text in UTF-8, but '{file}' is not.") from None
+    if kind_of(text, file.name) == "sedml":
+        return in_sedml(text, file.name, beside(file))
+    return Content(text.replace("\r\n", "\n").replace("\r", "\n"), file.name)

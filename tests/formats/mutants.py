@@ -139,4 +139,28 @@ MUTANTS = [
         "other_formats",
         only="what_they_hold",
     ),
+    mutant(
+        "changes-of-a-simulation-are-lost",
+        "formats/archives.py",
+        '        found[0].set(parts["attribute"], change.get("newValue", ""))',
+        "        pass",
+        "archives",
+        only="without_times or beside_its_model",
+    ),
+    mutant(
+        "an-archive-asks-for-points-of-its-own",
+        "formats/archives.py",
+        "np.linspace(first, last, number + 1)",
+        "np.linspace(first, last, number)",
+        "archives",
+        only="without_times",
+    ),
+    mutant(
+        "the-first-model-is-the-master",
+        "formats/archives.py",
+        "    if len(chosen) > 1:",
+        "    if not chosen:",
+        "archives",
+        only="refused_of_an_archive",
+    ),
 ]

@@ -294,7 +294,7 @@ def test_actions_that_change_a_model_are_refused(read):
 def test_rules_become_a_network(read, action):
     model = read(RULES.format(action), name="dimer.bngl")
     np.testing.assert_allclose(model.propensities(np.array([[7, 0]])), [[0.15 * 42]])
-    with pytest.raises(ModelError, match="generate a network of, but: .*Molecule Z"):
+    with pytest.raises(ModelError, match=r"generate a network of, but: .*Molecule Z"):
         read(RULES.format(action).replace("A(b!1).A", "A(b!1).Z"), name="dimer.bngl")
 
 
