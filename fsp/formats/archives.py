@@ -155,7 +155,7 @@ def _times(simulation: Element, source: str) -> tuple[float, ...]:
     if _tag(simulation) != "uniformTimeCourse":
         return ()
     given = {key: simulation.get(key, "") for key in ("initialTime", "outputStartTime", "outputEndTime")}
-    steps = simulation.get("numberOfSteps") or simulation.get("numberOfPoints", "")  # of the same meaning: steps
+    steps = simulation.get("numberOfSteps", simulation.get("numberOfPoints", ""))  # of the same meaning: steps
     try:
         begin, first, last = (float(text) for text in given.values())
         number = int(steps)

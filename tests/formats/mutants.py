@@ -163,4 +163,20 @@ MUTANTS = [
         "archives",
         only="refused_of_an_archive",
     ),
+    mutant(
+        "what-leaves-prism-bounds-stays",
+        "formats/prism.py",
+        "(lost'=true)\"",
+        'true"',
+        "prism",
+        only="the_same",
+    ),
+    mutant(
+        "prism-waits-for-no-reactants",
+        "formats/prism.py",
+        "zip(names, change.tolist(), strict=True) if n < 0]",
+        "zip(names, change.tolist(), strict=True) if n < -1]",
+        "prism",
+        only="the_same",
+    ),
 ]
