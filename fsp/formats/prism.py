@@ -70,6 +70,8 @@ def write_prism(model: Model, upper: Mapping[str, int] | None = None) -> str:
 
     Examples
     --------
+    >>> import fsp
+    >>> from fsp.formats.prism import write_prism
     >>> network = fsp.Model(species={"S": 4}, reactions=[fsp.Reaction("S -> 0", mass_action=0.5)])
     >>> print(write_prism(network))
     ctmc

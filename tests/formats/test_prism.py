@@ -122,7 +122,7 @@ def test_storm_reads_the_same_chain(name, tmp_path):
     lost = stormpy.parse_properties('P=? [ F<=1 "lost" ]', program) if upper else []
     built = stormpy.build_model(program, [*properties, *lost])
     states, matrix = chain(text)
-    outside = [upper is not None and built.labeling.has_state_label("lost", k) for k in range(built.nr_states)]
+    outside = [upper is not None and "lost" in built.labeling.get_labels_of_state(k) for k in range(built.nr_states)]
     assert outside.count(False) == len(states) - (None in states)
     here = [state is not None and state[0] == int(start) for state in states]
     found = stormpy.model_checking(built, properties[0]).get_value(built.initial_states[0])
