@@ -53,13 +53,13 @@ def read_net(text: str, path: Path, finish: Finish = as_it_stands) -> Model:
     formula = _formulas(names, path.name)
     groups = _groups(blocks["groups"], path.name)
     patterns = {fields["index"]: fields["name"] for _, fields in blocks["species"]}
+    _check_numbers(blocks["reactions"], groups, patterns, path.name)
     species = _species(patterns, names, groups)
     parameters = {fields["name"]: formula(fields["value"]) for _, fields in blocks["parameters"]}
     parameters |= {name: _sum(members, species) for name, members in groups.items() if name not in species.values()}
     parameters |= {fields["name"]: formula(_global(fields, number, path)) for number, fields in blocks["functions"]}
     counts = {species[fields["index"]]: formula(fields["value"]) for _, fields in blocks["species"]}
     held = {species[index] for index, pattern in patterns.items() if "$" in pattern}
-    _check_numbers(blocks["reactions"], groups, species, path.name)
     reactions = [_reaction(fields, species, held, formula) for _, fields in blocks["reactions"]]
     definition = read_definition(counts, reactions, parameters, None, {}, (), path.stem, "")
     return finish(replace(definition, conversion=Conversion(_renamed(patterns, species))), Units())

@@ -228,6 +228,7 @@ REFUSED = {
     "hill.net": (net("1 3 Hill k K"), "law Hill of BioNetGen must have its constants"),
     "total.net": (net("1 3 k TotalRate"), "'k TotalRate'"),
     "twice.net": (net("1 0 k", species=SPECIES.replace("3 C", "2 C")), "species that differ, but has '2' twice"),
+    "member.net": (net("1 0 k", groups="begin groups\n1 X 1,9\nend groups\n"), "has number 9"),
     "number.net": (net("1 9 k"), "species of the file, but has number 9"),
     "events.xml": (kit().replace("<Species", "<EventsList/><Species", 1), "<EventsList>; write events in SBML"),
     "units.xml": (kit().replace("<ParametersList", "<Units>concentration</Units><ParametersList"), "population units"),
