@@ -96,7 +96,7 @@ def in_molecules(
     if not isinstance(value, Number):
         raise ModelError("`counts` must make a number of molecules of an amount, but the compartment has no one size.")
     step = f"an amount of 1 is {value.value:.6g} molecules ({why})"
-    counted = _begun(_scaled(definition, scale, Conversion((step,), assumptions)), starts)
+    counted = _begun(_scaled(definition, scale, Conversion((*definition.conversion.steps, step), assumptions)), starts)
     return _started(counted, rounding, asked)
 
 

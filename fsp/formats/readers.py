@@ -29,7 +29,7 @@ def load(
     mass_action: bool = False,
     **values: float | str,
 ) -> Model:
-    """Read a model from an SBML (Levels 2 and 3) or Antimony file, with its species counted in molecules.
+    """Read a model from an SBML (Levels 1 to 3) or Antimony file, with its species counted in molecules.
 
     Parameters
     ----------

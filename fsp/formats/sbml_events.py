@@ -86,8 +86,7 @@ def _assignments(parts: Parts, model: Element, element: Element, name: str) -> d
 
 def _refuse(parts: Parts, name: str, variable: str) -> None:
     if variable in parts.missing:
-        raise ModelError(
-            f"{parts.missing[variable]} '{variable}' must have a value before event '{name}' assigns one, but has none."
-        )
+        kind, has = parts.missing[variable]
+        raise ModelError(f"{kind} '{variable}' must have a value before event '{name}' assigns one, but has {has}.")
     why = "which a rule determines" if variable in parts.rules else "which is no species, parameter or compartment"
     raise ModelError(f"Event '{name}' must assign what may change, but assigns '{variable}', {why}.")

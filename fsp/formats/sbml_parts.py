@@ -8,9 +8,10 @@ value at time 0.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,6 +23,13 @@ from fsp.model.tree import Expression, Number, Symbol, at_time, call, depends_on
 from fsp.model.values import nearest_whole
 
 Element = Any  # libsbml has no types
+
+
+class Missing(NamedTuple):
+    """An element without a value that formulas could use."""
+
+    kind: str
+    has: str = "none"  # or a value that is not finite
 
 
 @dataclass(slots=True)
@@ -38,7 +46,8 @@ class Parts:
     parameters: dict[str, Expression] = field(default_factory=dict)
     # what the symbol of a species in concentration stands for
     scale: dict[str, Expression] = field(default_factory=dict)
-    missing: dict[str, str] = field(default_factory=dict)  # kind of each element that has an id and no value
+    # kind of each element that has an id and no finite value, and what it has
+    missing: dict[str, Missing] = field(default_factory=dict)
 
     def read_math(self, ast: Element, what: str, local: Mapping[str, Expression] | None = None) -> Expression:
         """Return MathML as a tree in which species stand for counts."""
@@ -62,10 +71,17 @@ def read_values(parts: Parts, model: Element) -> None:
             name = element.getId()
             if name in parts.rules or name in parts.assignments:
                 parts.parameters[name] = Number(0.0)  # holds the place; `read_formulas` fills it
-            elif getattr(element, f"isSet{value}")():
-                parts.parameters[name] = _finite(getattr(element, f"get{value}")(), f"{kind} '{name}'")
             else:
-                parts.missing[name] = kind
+                read_number(parts, name, element, value, kind)
+
+
+def read_number(parts: Parts, name: str, element: Element, attribute: str, kind: str) -> None:
+    """Read the value of an element; what has none, or one that is not finite, is missed only where it is used."""
+    value = getattr(element, f"get{attribute}")() if getattr(element, f"isSet{attribute}")() else math.nan
+    if math.isfinite(value):
+        parts.parameters[name] = Number(value)
+    else:
+        parts.missing[name] = Missing(kind, "none" if math.isnan(value) else f"{value}")
 
 
 def _finite(value: float, what: str) -> Number:
@@ -120,9 +136,9 @@ def refuse_missing(parts: Parts, laws: list[Expression], events: Iterable[Event]
     trees += [tree for event in events for tree in (event.condition, *event.formulas.values())]
     used = sorted(frozenset().union(*map(symbols, trees)) & set(parts.missing))
     if used:
-        kind = parts.missing[used[0]]
+        kind, has = parts.missing[used[0]]
         what = "size" if kind == "Compartment" else "value"
-        raise ModelError(f"{kind} '{used[0]}' must have a {what}, because a formula uses it, but has none.")
+        raise ModelError(f"{kind} '{used[0]}' must have a {what}, because a formula uses it, but has {has}.")
 
 
 # ---------------------------------------------------------------------- species

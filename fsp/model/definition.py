@@ -52,6 +52,7 @@ class Definition:
     # parameters whose formulas hold at the start only: what an event assigns does not change them
     held: frozenset[str] = frozenset()
     conversion: Conversion = NOT_CONVERTED
+    constraints: tuple[str, ...] = ()  # parameters that are conditions which a file says should hold
 
 
 def read_definition(

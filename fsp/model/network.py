@@ -165,6 +165,12 @@ class Network(JumpStructure):
             if symbols(tree) and not depends_on_time(tree)
         }
 
+    @cached_property
+    def constraints(self) -> Mapping[str, str]:
+        """Formula, in species and time only, of each condition that the model file says should hold."""
+        trees = {name: self._compiled.resolved[name] for name in self._compiled.definition.constraints}
+        return {name: to_text(tree) for name, tree in trees.items() if symbols(tree) <= set(self.species)}
+
     def propensity(self, k: int, states: npt.ArrayLike, t: float = 0.0) -> FloatArray:
         """Evaluate the propensity of one reaction.
 
