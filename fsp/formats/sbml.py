@@ -18,15 +18,11 @@ from fsp.formats.units import Units, read_units
 from fsp.model.conversion import Conversion
 from fsp.model.definition import Definition
 from fsp.model.formula import FunctionDefinition, define_functions, is_name
+from fsp.model.infix import to_text
 from fsp.model.libraries import one_at_a_time
 from fsp.model.model import Model
 
 Element = Any  # libsbml has no types
-
-_RULES = {
-    "rateRule": "changes it continuously, which a jump process does not",
-    "algebraicRule": "constrains the state beside the reactions",
-}
 
 
 Finish = Callable[[Definition, Units], Model]
@@ -45,7 +41,8 @@ def read_sbml(text: str, source: str, finish: Finish = as_it_stands) -> Model:
     _refuse_rules(model)
     parts = Parts(
         functions=_functions(model),
-        rules={rule.getVariable(): rule.getMath() for rule in each(model, "Rule")},
+        rules={rule.getVariable(): rule.getMath() for rule in each(model, "Rule") if not rule.isRate()},
+        rates={rule.getVariable(): rule.getMath() for rule in each(model, "Rule") if rule.isRate()},
         assignments={a.getSymbol(): a.getMath() for a in each(model, "InitialAssignment")},
         changed=assigned_by_events(model),
     )
@@ -56,6 +53,7 @@ def read_sbml(text: str, source: str, finish: Finish = as_it_stands) -> Model:
     constraints = _read_constraints(parts, model)
     events = read_events(parts, model)
     refuse_missing(parts, laws, events)
+    solved = [f"{name} = {to_text(course.value)}, by its rate rule" for name, course in parts.courses.items()]
     read = finish(
         Definition(
             name=model.getId() or model.getName() or source,
@@ -66,9 +64,9 @@ def read_sbml(text: str, source: str, finish: Finish = as_it_stands) -> Model:
             laws=tuple(laws),
             initial=None,
             events=events,
-            conversion=Conversion(converted),
+            conversion=Conversion((*converted, *solved)),
             constraints=constraints,
-            held=frozenset(parts.assignments) & frozenset(parts.parameters) - frozenset(parts.rules),
+            held=frozenset(map(parts.holder, parts.assignments)) & frozenset(parts.parameters) - frozenset(parts.rules),
         ),
         read_units(model),
     )
@@ -79,10 +77,18 @@ def read_sbml(text: str, source: str, finish: Finish = as_it_stands) -> Model:
 def _refuse_rules(model: Element) -> None:
     """Refuse what no jump process of reactions expresses."""
     for rule in each(model, "Rule"):
-        why = _RULES.get(rule.getElementName())
-        if why is not None:
-            name = rule.getVariable() or rule.getMetaId()
-            raise ModelError(f"Model must change by reactions only, but {rule.getElementName()} for '{name}' {why}.")
+        name = rule.getVariable() or rule.getMetaId()
+        if rule.isAlgebraic():
+            why = "constrains the state beside the reactions"
+        elif rule.isRate() and not (model.getNumReactions() and _is_value(model, name)):
+            why = "changes it continuously, which a jump process does not; write reactions, as X -> 0 for X' = -k*X"
+        else:
+            continue
+        raise ModelError(f"Model must change by reactions only, but {rule.getElementName()} for '{name}' {why}.")
+
+
+def _is_value(model: Element, name: str) -> bool:
+    return model.getParameter(name) is not None or model.getCompartment(name) is not None
 
 
 def _read_constraints(parts: Parts, model: Element) -> tuple[str, ...]:

@@ -81,7 +81,7 @@ def _assignments(parts: Parts, model: Element, element: Element, name: str) -> d
                 f"Event '{name}' must not assign the concentration of '{variable}' and the size of its compartment "
                 f"'{species.getCompartment()}' at once; give '{variable}' hasOnlySubstanceUnits."
             )
-    return found
+    return {parts.holder(v): parts.courses[v].start_for(t) if v in parts.courses else t for v, t in found.items()}
 
 
 def _refuse(parts: Parts, name: str, variable: str) -> None:

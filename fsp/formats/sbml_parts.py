@@ -8,6 +8,7 @@ value at time 0.
 
 from __future__ import annotations
 
+import graphlib
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fsp.errors import ModelError
+from fsp.formats.rate_rules import Course, course
 from fsp.model.definition import resolve
 from fsp.model.event import Event
 from fsp.model.formula import FunctionDefinition, from_ast
@@ -37,10 +39,12 @@ class Parts:
     """What has been read of a model so far."""
 
     functions: Mapping[str, FunctionDefinition]  # function definitions
-    # rules, assignments: mathML of each assignment rule and initial assignment, by what it determines
+    # rules, rates, assignments: mathML of each assignment rule, rate rule and initial assignment, by what it determines
     rules: dict[str, Element]
+    rates: dict[str, Element]
     assignments: dict[str, Element]
     changed: set[str] = field(default_factory=set)  # what events assign
+    courses: dict[str, Course] = field(default_factory=dict)  # closed forms of what has a rate rule
     species: dict[str, Expression] = field(default_factory=dict)  # initial count of each species of the state
     # value of everything else that has one: parameters, compartments, species under a rule
     parameters: dict[str, Expression] = field(default_factory=dict)
@@ -48,6 +52,10 @@ class Parts:
     scale: dict[str, Expression] = field(default_factory=dict)
     # kind of each element that has an id and no finite value, and what it has
     missing: dict[str, Missing] = field(default_factory=dict)
+
+    def holder(self, name: str) -> str:
+        """Return the parameter that holds a value that is assigned: that at time zero where a rate rule changes it."""
+        return self.courses[name].start if name in self.courses else name
 
     def read_math(self, ast: Element, what: str, local: Mapping[str, Expression] | None = None) -> Expression:
         """Return MathML as a tree in which species stand for counts."""
@@ -95,14 +103,51 @@ def read_formulas(parts: Parts, model: Element) -> None:
     determined = [n for n in parts.rules if n in parts.parameters]
     for name in determined:
         parts.parameters[name] = parts.read_math(parts.rules[name], f"Assignment rule of '{name}'")
+    for name in _in_order(parts):
+        _solve(parts, name)
     assigned = [n for n in parts.assignments if n in parts.parameters and n not in parts.rules]
-    for name in assigned:
-        parts.parameters[name] = parts.read_math(parts.assignments[name], f"Initial assignment of '{name}'")
-    for name in assigned:
+    held = {name: parts.holder(name) for name in assigned}
+    for given, name in held.items():
+        parts.parameters[name] = parts.read_math(parts.assignments[given], f"Initial assignment of '{given}'")
+    for name in held.values():
         if name not in parts.species and varies(parts, parts.parameters[name]):
             parts.parameters[name] = _at_start(parts, parts.parameters[name])
     _refuse_growth(parts, model)
     _hold_fixed(parts, model)
+
+
+def _in_order(parts: Parts) -> list[str]:
+    """Return what has a rate rule and a value, each after those that its rate depends on."""
+    names = [name for name in parts.rates if name in parts.parameters]
+    trees = {name: parts.read_math(parts.rates[name], f"Rate rule of '{name}'") for name in names}
+    order = graphlib.TopologicalSorter(
+        {name: _reached(parts, tree).keys() & set(names) - {name} for name, tree in trees.items()}
+    )
+    try:
+        return list(order.static_order())
+    except graphlib.CycleError as error:
+        circle = " -> ".join(error.args[1])
+        raise ModelError(f"Rate rules must not depend on each other in a circle, but {circle} is one.") from None
+
+
+def _solve(parts: Parts, name: str) -> None:
+    """Give what has a rate rule its closed form; the value at time zero is a parameter of its own."""
+    rate = parts.read_math(parts.rates[name], f"Rate rule of '{name}'")
+    reached = _reached(parts, rate)
+    random = sorted(reached.keys() & (parts.species.keys() | parts.changed) - {name})
+    if random:
+        raise ModelError(
+            f"rateRule for '{name}' must depend on time and constants alone, but depends on '{random[0]}'; a value "
+            f"that changes with the state is a species that reactions change."
+        )
+    formulas = {n: own for n, own in reached.items() if n in parts.rules or n in parts.courses}
+    constants = {n: own for n, own in reached.items() if isinstance(own, Number) and n not in parts.assignments}
+    found = course(name, substitute(rate, resolve(formulas)), {n: c for n, c in constants.items() if n != name})
+    parts.courses[name] = found
+    parts.parameters[found.start] = parts.parameters[name]
+    parts.parameters[name] = found.value
+    if name in parts.changed:
+        parts.changed.add(found.start)
 
 
 def varies(parts: Parts, tree: Expression) -> bool:

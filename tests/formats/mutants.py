@@ -107,4 +107,20 @@ MUTANTS = [
         "sbml_documents",
         only="may_be_parameters",
     ),
+    mutant(
+        "integrals-begin-anywhere",
+        "formats/rate_rules.py",
+        'call("-", primitive, at_time(primitive, 0.0))',
+        "primitive",
+        "rate_rules",
+        only="closed_form_solves",
+    ),
+    mutant(
+        "events-set-the-start-to-what-they-assign",
+        "formats/rate_rules.py",
+        'return call("/", call("-", value, self.made), self.growth)',
+        "return value",
+        "rate_rules",
+        only="halve",
+    ),
 ]
