@@ -173,6 +173,8 @@ def _scaled(definition: Definition, scale: Expression, conversion: Conversion) -
         return call("*", own, scale) if name in names else own
 
     def event(given: Event) -> Event:
+        if given.draws:
+            raise ModelError(f"Event '{given.name}' must count molecules to draw them, but amounts are to be converted.")
         assigned = {name: formula(name, tree) for name, tree in given.formulas.items()}
         priority = substitute(given.priority, amounts) if isinstance(given.priority, Expression) else given.priority
         return replace(given, trigger=substitute(given.condition, amounts), assignments=assigned, priority=priority)

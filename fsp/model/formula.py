@@ -147,6 +147,27 @@ def from_ast(
     return bounded(made[0], what)
 
 
+@one_at_a_time
+def applied_at_top(
+    value: object,
+    what: str,
+    known: Collection[str],
+    functions: Mapping[str, FunctionDefinition],
+    names: Collection[str],
+) -> tuple[str, list[Expression]] | None:
+    """Return a function that a text, or libsbml's tree, applies to all the rest, and its arguments.
+
+    None where it is none of those that are `known`, or one that is defined.
+    """
+    if value is None or isinstance(value, Expression | int | float) or callable(value):
+        return None
+    node = _ast(value, what, names) if isinstance(value, str) else value
+    name = node.getName() if hasattr(node, "getName") else None
+    if name not in known or name in functions:
+        return None
+    return str(name), [from_ast(node.getChild(k), what=what, functions=functions) for k in range(node.getNumChildren())]
+
+
 def _operands(node: Any) -> list[list[Any]]:
     """Return the children of a node; of ((a + b) + c) + d, however long, those of each sum in turn."""
     import libsbml
