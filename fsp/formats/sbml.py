@@ -66,6 +66,7 @@ def read_sbml(text: str, source: str, finish: Finish = as_it_stands) -> Model:
             events=events,
             conversion=Conversion((*converted, *solved)),
             constraints=constraints,
+            draws=parts.draws,
             held=frozenset(map(parts.holder, parts.assignments)) & frozenset(parts.parameters) - frozenset(parts.rules),
         ),
         read_units(model),

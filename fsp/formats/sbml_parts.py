@@ -19,6 +19,7 @@ import numpy as np
 from fsp.errors import ModelError
 from fsp.formats.rate_rules import Course, course
 from fsp.model.definition import resolve
+from fsp.model.draws import Draw, read_draw
 from fsp.model.event import Event
 from fsp.model.formula import FunctionDefinition, from_ast
 from fsp.model.tree import Expression, Number, Symbol, at_time, call, depends_on_time, substitute, symbols
@@ -44,6 +45,7 @@ class Parts:
     rates: dict[str, Element]
     assignments: dict[str, Element]
     changed: set[str] = field(default_factory=set)  # what events assign
+    draws: dict[str, Draw] = field(default_factory=dict)  # laws of initial counts
     courses: dict[str, Course] = field(default_factory=dict)  # closed forms of what has a rate rule
     species: dict[str, Expression] = field(default_factory=dict)  # initial count of each species of the state
     # value of everything else that has one: parameters, compartments, species under a rule
@@ -216,6 +218,10 @@ def is_concentration(species: Element, model: Element) -> bool:
 def _initial_count(parts: Parts, species: Element, model: Element) -> Expression:
     name, size = species.getId(), Symbol(species.getCompartment())
     if name in parts.assignments:
+        draw = read_draw(parts.assignments[name], f"Initial assignment of '{name}'", parts.functions, ())
+        if draw is not None:
+            parts.draws[name] = draw.with_values(parts.scale)
+            return Number(0.0)
         value = parts.read_math(parts.assignments[name], f"Initial assignment of '{name}'")
         return call("*", value, size) if is_concentration(species, model) else value
     if species.isSetInitialAmount():

@@ -1,6 +1,7 @@
 """Random whole numbers with a law: what an event may assign, how many molecules there are at the start, or in a burst.
 
-    binomial(n, p), bernoulli(p), poisson(mean), geometric(mean) with P(m) = (1 − q) q^m, q = mean/(1 + mean)
+    binomial(n, p), bernoulli(p), poisson(mean), geometric(mean) with P(m) = (1 − q) q^m, q = mean/(1 + mean),
+    choice(p₀, p₁, …) with P(m) = p_m
 
 Probabilities are lower bounds: each is computed by sums and products of positive numbers, whose relative error is that
 of a count of roundings, and reduced by it.  What they lack to one, tails included, is the distance from the exact law.
@@ -84,14 +85,14 @@ def read_draw(
     if found is None:
         return None
     name, arguments = found
-    if len(arguments) != LAWS[name].size:
+    if LAWS[name].size not in (None, len(arguments)):
         raise ModelError(f"{what} must give {LAWS[name].size} arguments to '{name}', but gives {len(arguments)}.")
     return Draw(name, tuple(arguments))
 
 
 def _lower(counts: IntArray, weights: FloatArray, roundings: int) -> Law:
-    """Return a law from weights (k,) that are off by so many roundings each, tails of TAIL left out."""
-    relative = (roundings + len(weights) + 4) * UNIT_ROUNDOFF * 1.01 + TAIL
+    """Return a law from weights (k,) that are off by so many roundings each, and their sum likewise."""
+    relative = (2 * roundings + len(weights) + 4) * UNIT_ROUNDOFF * 1.01 + TAIL
     return Law(counts, weights / math.fsum(weights.tolist()) * (1.0 - relative))
 
 
@@ -132,11 +133,19 @@ def _geometric(mean: float) -> Law:
     if size > MOST_COUNTS:
         raise ValueError(f"the mean {mean:g}, which needs more than {MOST_COUNTS:,} counts")
     counts = np.arange(size)
-    return _lower(counts, q**counts, 6 * size)
+    weights: FloatArray = np.power(q, counts.astype(np.float64))
+    return _lower(counts, weights, 3 * size + 4)
+
+
+def _choice(*probabilities: float) -> Law:
+    weights = np.array(probabilities)
+    if not (weights >= 0.0).all() or abs(math.fsum(probabilities) - 1.0) > 1e-12:
+        raise ValueError(f"the probabilities {', '.join(f'{p:g}' for p in probabilities)}, which do not sum to 1")
+    return _lower(np.arange(len(weights)), weights, 1)
 
 
 class _Row(NamedTuple):
-    size: int  # number of arguments
+    size: int | None  # number of arguments; any where it is None
     of: Callable[..., Law]
     sample: Callable[..., Any]  # of numpy's generator and arrays of arguments
 
@@ -145,5 +154,6 @@ LAWS = {
     "binomial": _Row(2, _binomial, lambda rng, n, p: rng.binomial(n.astype(np.int64), p)),
     "bernoulli": _Row(1, lambda p: _binomial(1.0, p), lambda rng, p: rng.binomial(1, p)),
     "poisson": _Row(1, _poisson, lambda rng, mean: rng.poisson(mean)),
+    "choice": _Row(None, _choice, lambda rng, *p: (rng.random() > np.cumsum(p, axis=0)).sum(axis=0)),
     "geometric": _Row(1, _geometric, lambda rng, mean: rng.geometric(1.0 / (1.0 + mean)) - 1),
 }

@@ -51,7 +51,9 @@ class Rules:
         """Return the arguments of a draw in states (n, n_columns), (n, n_arguments)."""
         columns = {one: values[:, j] for one, j in self._column.items()}
         programs = [compiled(tree) for tree in self.draws[name][1].arguments]
-        found = [np.broadcast_to(np.asarray(p(columns, np.float64(t)), dtype=np.float64), len(values)) for p in programs]
+        found = [
+            np.broadcast_to(np.asarray(p(columns, np.float64(t)), dtype=np.float64), len(values)) for p in programs
+        ]
         return np.stack(found, axis=1)
 
     def roots(self, columns: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -34,6 +34,13 @@ _REFUSED = {
     "FUNCTION_RATE_OF": "a rate of change (rateOf), which a jump process does not have",
     "LAMBDA": "a lambda, which belongs in a function definition",
 }
+_RANDOM = ("BERNOULLI", "BINOMIAL", "CAUCHY", "CHISQUARE", "EXPONENTIAL", "GAMMA", "LAPLACE", "LOGNORMAL", "NORMAL",
+           "POISSON", "RAYLEIGH", "UNIFORM")  # fmt: skip
+_REFUSED |= {
+    f"DISTRIB_FUNCTION_{name}": f"a random number ({name.lower()}); binomial, bernoulli, poisson and geometric may "
+    "stand alone where molecules are counted, at the start and in events at known times"
+    for name in _RANDOM
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +168,7 @@ def applied_at_top(
     """
     if value is None or isinstance(value, Expression | int | float) or callable(value):
         return None
-    node = _ast(value, what, names) if isinstance(value, str) else value
+    node: Any = _ast(value, what, names) if isinstance(value, str) else value
     name = node.getName() if hasattr(node, "getName") else None
     if name not in known or name in functions:
         return None
