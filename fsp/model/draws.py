@@ -150,10 +150,10 @@ class _Row(NamedTuple):
     sample: Callable[..., Any]  # of numpy's generator and arrays of arguments
 
 
-LAWS = {
+LAWS = {  # those that have whole numbers and a closed form
     "binomial": _Row(2, _binomial, lambda rng, n, p: rng.binomial(n.astype(np.int64), p)),
     "bernoulli": _Row(1, lambda p: _binomial(1.0, p), lambda rng, p: rng.binomial(1, p)),
     "poisson": _Row(1, _poisson, lambda rng, mean: rng.poisson(mean)),
-    "choice": _Row(None, _choice, lambda rng, *p: (rng.random() > np.cumsum(p, axis=0)).sum(axis=0)),
+    "choice": _Row(None, _choice, lambda rng, *p: (rng.random(p[0].shape) > np.cumsum(p, axis=0)).sum(axis=0)),
     "geometric": _Row(1, _geometric, lambda rng, mean: rng.geometric(1.0 / (1.0 + mean)) - 1),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import cached_property
 from types import MappingProxyType
@@ -155,6 +156,13 @@ class Network(JumpStructure):
     def is_time_dependent(self) -> bool:
         """Whether a propensity depends on time."""
         return bool(self.time_dependent.any())
+
+    @cached_property
+    def start_lacks(self) -> float:
+        """What the probabilities of the initial states lack to one where they are lower bounds, drawn from laws."""
+        definition = self._compiled.definition
+        drawn = definition.draws or any(event.draws for event in definition.events)
+        return max(0.0, 1.0 - math.fsum(self.initial_probabilities.tolist())) if drawn else 0.0
 
     @cached_property
     def observables(self) -> Mapping[str, str]:

@@ -379,6 +379,14 @@ MUTANTS = [
         "number_text(float(p)) for p in given.values()",
         "number_text(1.0 / len(given)) for p in given.values()",
         "draws",
-        only="mixture",
+        only="cases",
+    ),
+    mutant(
+        "what-a-random-start-lacks-has-no-moments",
+        "model/network.py",
+        "1.0 - math.fsum(self.initial_probabilities.tolist())) if drawn else 0.0",
+        "1.0 - math.fsum(self.initial_probabilities.tolist())) if not drawn else 0.0",
+        "draws",
+        only="hold_its_tail",
     ),
 ]

@@ -12,6 +12,7 @@ from scipy import stats
 import fsp
 from fsp import Event, ModelError, Reaction
 from fsp.model.draws import LAWS
+from fsp.moments.initial import KnownDistribution
 
 TOL = 1e-8
 ROUNDING = 1e-12  # of scipy's tables
@@ -96,12 +97,13 @@ def test_draws_of_one_event_are_independent():
         reactions=[Reaction("Z -> 0", rate="0*Z")],
         events=[Event("time >= 1", {"Y": "binomial(X, 0.5)", "Z": "binomial(X, 0.5)", "X": 0})],
     )
-    dist = fsp.transient(model, [2.0], TOL)[-1]
+    (phase, _) = model.phases(0.0, 2.0)
+    states, p, lost = phase.firing.mapped(model.initial_states, model.initial_probabilities)
     one = stats.binom.pmf(np.arange(6), 5, 0.5)
-    found = {(y, z): p for (_, y, z), p in zip(dist.states.tolist(), dist.probabilities.tolist(), strict=True)}
-    for y in range(6):
-        for z in range(6):
-            assert found.get((y, z), 0.0) == pytest.approx(one[y] * one[z], abs=dist.error.total + ROUNDING)
+    found = {(y, z): probability for (_, y, z), probability in zip(states.tolist(), p.tolist(), strict=True)}
+    assert len(found) == 36
+    for (y, z), probability in found.items():
+        assert probability == pytest.approx(one[y] * one[z], abs=lost + ROUNDING)
 
 
 def test_only_states_that_trigger_are_drawn_anew():
@@ -109,6 +111,17 @@ def test_only_states_that_trigger_are_drawn_anew():
     model = production(events=[Event("time >= 1", {"X": "poisson(3)"})])
     dist = fsp.transient(model, [1.0], TOL)[-1]
     assert distance(dist, stats.poisson.pmf(np.arange(60), 3.0)) <= dist.error.total + ROUNDING
+
+
+@pytest.mark.parametrize("name", ["choice", "bernoulli", "poisson", "geometric", "binomial"])
+def test_laws_are_sampled_as_they_are(name):
+    arguments = {"choice": (0.2, 0.5, 0.3), "bernoulli": (0.3,), "binomial": (6, 0.3)}.get(name, (1.5,))
+    found = LAWS[name].of(*map(float, arguments))
+    sampled = LAWS[name].sample(np.random.default_rng(3), *(np.full(20_000, float(a)) for a in arguments))
+    counts = np.bincount(sampled, minlength=len(found.counts))[: len(found.counts)]
+    expected = 20_000 * found.probabilities
+    often = expected > 10
+    assert (np.abs(counts - expected)[often] <= 5 * np.sqrt(expected[often])).all()
 
 
 def test_samples_draw_what_the_equation_spreads():
@@ -163,6 +176,9 @@ def test_a_random_start_decays_as_its_law():
         dist = fsp.transient(changed, [0.7], TOL)[-1]
         exact = stats.poisson.pmf(np.arange(120), mean * math.exp(-0.7))
         assert distance(dist, exact) <= dist.error.total + ROUNDING
+        interval = dist.mean_interval()["X"]
+        assert interval.lower <= mean * math.exp(-0.7) <= interval.upper
+        assert interval.upper - interval.lower < 1e-6
     assert model.with_initial(X=3).initial_states.tolist() == [[3]]
 
 
@@ -189,6 +205,15 @@ def test_a_random_rate_is_a_mixture():
     assert interval.lower <= 0.25 * 0.5 + 0.75 * 3.0 <= interval.upper
 
 
+def test_the_cases_of_a_random_rate_have_its_probabilities():
+    model = fsp.Model(
+        species={"X": 2}, parameters={"k": {0.5: 0.25, 3.0: 0.75}}, reactions=[Reaction("0 -> X", rate="k")]
+    )
+    assert model.species == ("X", "k_case")
+    assert model.initial_probabilities == pytest.approx([0.25, 0.75])
+    assert model.propensities([[2, 0], [2, 1]]).tolist() == [[0.5, 3.0]]
+
+
 @pytest.mark.parametrize(
     ("parameters", "why"),
     [({"k": {1.0: 0.5, 2.0: 0.4}}, "do not sum to 1"), ({"k": {}}, "values with probabilities")],
@@ -196,6 +221,18 @@ def test_a_random_rate_is_a_mixture():
 def test_probabilities_of_a_random_rate_sum_to_one(parameters, why):
     with pytest.raises(ModelError, match=why):
         fsp.Model(species={"X": 0}, parameters=parameters, reactions=[Reaction("0 -> X", rate="k")])
+
+
+def test_moments_of_a_random_start_hold_its_tail():
+    """The means of the law itself lie between the bounds, and no count is the largest that there may be."""
+    for law, exact in (("poisson(7)", stats.poisson(7)), ("geometric(3)", stats.geom(0.25, loc=-1))):
+        model = fsp.Model(species={"X": law}, reactions=[Reaction("X -> 0", rate="X")])
+        start = KnownDistribution(model.initial_states, model.initial_probabilities, model.start_lacks)
+        low, high = start.falling((1,))
+        assert low < exact.mean() < high < exact.mean() + 1e-9
+        low, high = start.falling((2,))
+        assert low < exact.moment(2) - exact.mean() < high < low + 1e-7
+        assert np.isinf(start.largest(model)).all()
 
 
 # ---- bursts
