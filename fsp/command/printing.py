@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
 import fsp
@@ -14,10 +15,10 @@ if TYPE_CHECKING:
     Answer: TypeAlias = Solution | Distribution | Sweep
 
 
-def answer_text(answer: Answer, request: Request, seconds: float) -> str:
-    """Write the answer for a terminal of its width."""
+def answer_text(answer: Answer, request: Request, seconds: float, constraints: Mapping[str, str]) -> str:
+    """Write the answer for a terminal of its width; `constraints`: those of the model, by name."""
     from fsp.distribution import Solution, Sweep
-    from fsp.output.records import marginal_text
+    from fsp.output.records import marginal_text, violation_lines
 
     width = shutil.get_terminal_size((120, 24)).columns
     if isinstance(answer, Sweep):
@@ -27,6 +28,7 @@ def answer_text(answer: Answer, request: Request, seconds: float) -> str:
         lines = [answer.table(width), work, *(f"note: {note}" for note in answer.remarks())]
     else:
         lines = [str(answer), f"{seconds:.3g} s"]
+    lines += violation_lines(answer, constraints)
     tables = [f"\n{marginal_text(answer, name, width)}" for name in request.printing.marginal]
     return "\n".join(lines + tables)
 
@@ -40,7 +42,7 @@ def _sweep_text(answer: Sweep, request: Request, seconds: float, width: int) -> 
     return "\n".join(lines)
 
 
-def answer_json(answer: Answer, request: Request, seconds: float) -> str:
+def answer_json(answer: Answer, request: Request, seconds: float, constraints: Mapping[str, str]) -> str:
     """Write the answer for programs."""
     from fsp.distribution import Sweep
     from fsp.output.records import answer_record, sweep_record, to_json
@@ -48,4 +50,4 @@ def answer_json(answer: Answer, request: Request, seconds: float) -> str:
     head = {"fsp": fsp.__version__, "tol": request.tol, "seconds": seconds}
     if isinstance(answer, Sweep):
         return to_json({**head, **sweep_record(answer, request.printing.marginal)})
-    return to_json({**head, **answer_record(answer, request.printing.marginal)})
+    return to_json({**head, **answer_record(answer, request.printing.marginal, constraints)})

@@ -57,7 +57,7 @@ def run(request: Request, task: str, model: Model | None = None, **options: Any)
     with warnings_as_lines(), shown_progress(request.printing.quiet) as report:
         answer = _solve(request, task, model, options | {"tol": request.tol}, report)
     seconds = time.perf_counter() - started
-    click.echo((answer_json if request.printing.as_json else answer_text)(answer, request, seconds))
+    click.echo((answer_json if request.printing.as_json else answer_text)(answer, request, seconds, model.constraints))
     _write(answer, request)
     return _judge(answer, request.tol)
 

@@ -91,6 +91,8 @@ def in_molecules(
     are_whole = not np.isnan(nearest_whole(np.array(list(amounts.values())))).any()
     if asked.kind == "as-is" or (asked.kind == "auto" and are_whole):
         return _as_it_stands(plain, units, "" if asked.kind == "as-is" else "all initial amounts are whole numbers")
+    if plain.draws:
+        raise ModelError(f"Initial count of '{min(plain.draws)}' must be of molecules to be drawn; use counts='as-is'.")
     scale, why, assumptions = _scale(amounts, units, asked)
     value = substitute(scale, resolve(definition.parameters))
     if not isinstance(value, Number):
@@ -104,7 +106,8 @@ def in_molecules(
 def _begun(definition: Definition, starts: Mapping[str, float | str]) -> Definition:
     """Return a definition with some initial counts replaced."""
     species = replaced(definition.species, starts, "Species", "Initial count of", definition.parameters)
-    return replace(definition, species=species)
+    random = {name: draw for name, draw in definition.draws.items() if name not in starts}
+    return replace(definition, species=species, draws=random)
 
 
 def _as_it_stands(definition: Definition, units: Units, why: str) -> Definition:
@@ -174,6 +177,10 @@ def _scaled(definition: Definition, scale: Expression, conversion: Conversion) -
         return call("*", own, scale) if name in names else own
 
     def event(given: Event) -> Event:
+        if given.draws:
+            raise ModelError(
+                f"Event '{given.name}' must count molecules to draw them, but amounts are to be converted."
+            )
         assigned = {name: formula(name, tree) for name, tree in given.formulas.items()}
         priority = substitute(given.priority, amounts) if isinstance(given.priority, Expression) else given.priority
         return replace(given, trigger=substitute(given.condition, amounts), assignments=assigned, priority=priority)

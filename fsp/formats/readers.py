@@ -47,7 +47,7 @@ def load(
     Parameters
     ----------
     path
-        The file: SBML (Levels 2 and 3), Antimony, BioNetGen's ``.net`` and ``.bngl``, StochKit's XML, SED-ML or a
+        The file: SBML (Levels 1 to 3), Antimony, BioNetGen's ``.net`` and ``.bngl``, StochKit's XML, SED-ML or a
         COMBINE archive, told by what it holds, and by its suffix where that says nothing.
         Or a model of GillesPy2 or of PySB.
     counts

@@ -10,7 +10,8 @@ from typing import Any
 
 from fsp.errors import ModelError
 from fsp.formats.sbml_parts import Parts, each, is_concentration
-from fsp.model.event import Event
+from fsp.model.draws import Draw, read_draw
+from fsp.model.event import Event, named_draws
 from fsp.model.tree import Expression, Number, Symbol, call
 
 Element = Any  # libsbml has no types
@@ -45,10 +46,12 @@ def _event(parts: Parts, model: Element, element: Element, name: str) -> Event:
         raise ModelError(f"Event '{name}' must have a trigger, but has none.")
     new = model.getLevel() > 2
     priority = element.getPriority() if new else None
+    assignments, draws = _assignments(parts, model, element, name)
     return Event(
         name=name,
         trigger=parts.read_math(trigger.getMath(), f"Trigger of {what}"),
-        assignments=_assignments(parts, model, element, name),
+        assignments=assignments,
+        draws=draws,
         priority=None if priority is None else parts.read_math(priority.getMath(), f"Priority of {what}"),
         persistent=bool(trigger.getPersistent()) if new and trigger.isSetPersistent() else True,
         initial_value=bool(trigger.getInitialValue()) if new and trigger.isSetInitialValue() else True,
@@ -60,8 +63,12 @@ def _uses_trigger_values(element: Element) -> bool:
     return bool(element.getUseValuesFromTriggerTime()) if element.isSetUseValuesFromTriggerTime() else True
 
 
-def _assignments(parts: Parts, model: Element, element: Element, name: str) -> dict[str, Expression]:
+def _assignments(
+    parts: Parts, model: Element, element: Element, name: str
+) -> tuple[dict[str, Expression], dict[str, Draw]]:
+    """Return what an event assigns, and the random numbers in it by the names that stand for them."""
     found: dict[str, Expression] = {}
+    draws: dict[str, Draw] = {}
     for one in each(element, "EventAssignment"):
         variable = one.getVariable()
         if one.getMath() is None:
@@ -69,7 +76,13 @@ def _assignments(parts: Parts, model: Element, element: Element, name: str) -> d
         known = any(find(variable) for find in (model.getSpecies, model.getParameter, model.getCompartment))
         if not known or variable in parts.rules or variable in parts.missing:
             _refuse(parts, name, variable)
-        tree = parts.read_math(one.getMath(), f"Assignment of '{variable}' by event '{name}'")
+        what = f"Assignment of '{variable}' by event '{name}'"
+        draw = read_draw(one.getMath(), what, parts.functions, ())
+        if draw is None:
+            tree: Expression = parts.read_math(one.getMath(), what)
+        else:
+            own, symbols_of = named_draws({variable: draw.with_values(parts.scale)})
+            tree, draws = symbols_of[variable], draws | own
         species = model.getSpecies(variable)
         if species is not None and is_concentration(species, model):
             tree = call("*", tree, Symbol(species.getCompartment()))
@@ -81,13 +94,13 @@ def _assignments(parts: Parts, model: Element, element: Element, name: str) -> d
                 f"Event '{name}' must not assign the concentration of '{variable}' and the size of its compartment "
                 f"'{species.getCompartment()}' at once; give '{variable}' hasOnlySubstanceUnits."
             )
-    return found
+    held = {parts.holder(v): parts.courses[v].start_for(t) if v in parts.courses else t for v, t in found.items()}
+    return held, draws
 
 
 def _refuse(parts: Parts, name: str, variable: str) -> None:
     if variable in parts.missing:
-        raise ModelError(
-            f"{parts.missing[variable]} '{variable}' must have a value before event '{name}' assigns one, but has none."
-        )
+        kind, has = parts.missing[variable]
+        raise ModelError(f"{kind} '{variable}' must have a value before event '{name}' assigns one, but has {has}.")
     why = "which a rule determines" if variable in parts.rules else "which is no species, parameter or compartment"
     raise ModelError(f"Event '{name}' must assign what may change, but assigns '{variable}', {why}.")

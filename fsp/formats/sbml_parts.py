@@ -8,14 +8,18 @@ value at time 0.
 
 from __future__ import annotations
 
+import graphlib
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fsp.errors import ModelError
+from fsp.formats.rate_rules import Course, course
 from fsp.model.definition import resolve
+from fsp.model.draws import Draw, read_draw
 from fsp.model.event import Event
 from fsp.model.formula import FunctionDefinition, from_ast
 from fsp.model.tree import Expression, Number, Symbol, at_time, call, depends_on_time, substitute, symbols
@@ -24,21 +28,36 @@ from fsp.model.values import nearest_whole
 Element = Any  # libsbml has no types
 
 
+class Missing(NamedTuple):
+    """An element without a value that formulas could use."""
+
+    kind: str
+    has: str = "none"  # or a value that is not finite
+
+
 @dataclass(slots=True)
 class Parts:
     """What has been read of a model so far."""
 
     functions: Mapping[str, FunctionDefinition]  # function definitions
-    # rules, assignments: mathML of each assignment rule and initial assignment, by what it determines
+    # rules, rates, assignments: mathML of each assignment rule, rate rule and initial assignment, by what it determines
     rules: dict[str, Element]
+    rates: dict[str, Element]
     assignments: dict[str, Element]
     changed: set[str] = field(default_factory=set)  # what events assign
+    draws: dict[str, Draw] = field(default_factory=dict)  # laws of initial counts
+    courses: dict[str, Course] = field(default_factory=dict)  # closed forms of what has a rate rule
     species: dict[str, Expression] = field(default_factory=dict)  # initial count of each species of the state
     # value of everything else that has one: parameters, compartments, species under a rule
     parameters: dict[str, Expression] = field(default_factory=dict)
     # what the symbol of a species in concentration stands for
     scale: dict[str, Expression] = field(default_factory=dict)
-    missing: dict[str, str] = field(default_factory=dict)  # kind of each element that has an id and no value
+    # kind of each element that has an id and no finite value, and what it has
+    missing: dict[str, Missing] = field(default_factory=dict)
+
+    def holder(self, name: str) -> str:
+        """Return the parameter that holds a value that is assigned: that at time zero where a rate rule changes it."""
+        return self.courses[name].start if name in self.courses else name
 
     def read_math(self, ast: Element, what: str, local: Mapping[str, Expression] | None = None) -> Expression:
         """Return MathML as a tree in which species stand for counts."""
@@ -62,10 +81,17 @@ def read_values(parts: Parts, model: Element) -> None:
             name = element.getId()
             if name in parts.rules or name in parts.assignments:
                 parts.parameters[name] = Number(0.0)  # holds the place; `read_formulas` fills it
-            elif getattr(element, f"isSet{value}")():
-                parts.parameters[name] = _finite(getattr(element, f"get{value}")(), f"{kind} '{name}'")
             else:
-                parts.missing[name] = kind
+                read_number(parts, name, element, value, kind)
+
+
+def read_number(parts: Parts, name: str, element: Element, attribute: str, kind: str) -> None:
+    """Read the value of an element; what has none, or one that is not finite, is missed only where it is used."""
+    value = getattr(element, f"get{attribute}")() if getattr(element, f"isSet{attribute}")() else math.nan
+    if math.isfinite(value):
+        parts.parameters[name] = Number(value)
+    else:
+        parts.missing[name] = Missing(kind, "none" if math.isnan(value) else f"{value}")
 
 
 def _finite(value: float, what: str) -> Number:
@@ -79,14 +105,51 @@ def read_formulas(parts: Parts, model: Element) -> None:
     determined = [n for n in parts.rules if n in parts.parameters]
     for name in determined:
         parts.parameters[name] = parts.read_math(parts.rules[name], f"Assignment rule of '{name}'")
+    for name in _in_order(parts):
+        _solve(parts, name)
     assigned = [n for n in parts.assignments if n in parts.parameters and n not in parts.rules]
-    for name in assigned:
-        parts.parameters[name] = parts.read_math(parts.assignments[name], f"Initial assignment of '{name}'")
-    for name in assigned:
+    held = {name: parts.holder(name) for name in assigned}
+    for given, name in held.items():
+        parts.parameters[name] = parts.read_math(parts.assignments[given], f"Initial assignment of '{given}'")
+    for name in held.values():
         if name not in parts.species and varies(parts, parts.parameters[name]):
             parts.parameters[name] = _at_start(parts, parts.parameters[name])
     _refuse_growth(parts, model)
     _hold_fixed(parts, model)
+
+
+def _in_order(parts: Parts) -> list[str]:
+    """Return what has a rate rule and a value, each after those that its rate depends on."""
+    names = [name for name in parts.rates if name in parts.parameters]
+    trees = {name: parts.read_math(parts.rates[name], f"Rate rule of '{name}'") for name in names}
+    order = graphlib.TopologicalSorter(
+        {name: _reached(parts, tree).keys() & set(names) - {name} for name, tree in trees.items()}
+    )
+    try:
+        return list(order.static_order())
+    except graphlib.CycleError as error:
+        circle = " -> ".join(error.args[1])
+        raise ModelError(f"Rate rules must not depend on each other in a circle, but {circle} is one.") from None
+
+
+def _solve(parts: Parts, name: str) -> None:
+    """Give what has a rate rule its closed form; the value at time zero is a parameter of its own."""
+    rate = parts.read_math(parts.rates[name], f"Rate rule of '{name}'")
+    reached = _reached(parts, rate)
+    random = sorted(reached.keys() & (parts.species.keys() | parts.changed) - {name})
+    if random:
+        raise ModelError(
+            f"rateRule for '{name}' must depend on time and constants alone, but depends on '{random[0]}'; a value "
+            f"that changes with the state is a species that reactions change."
+        )
+    formulas = {n: own for n, own in reached.items() if n in parts.rules or n in parts.courses}
+    constants = {n: own for n, own in reached.items() if isinstance(own, Number) and n not in parts.assignments}
+    found = course(name, substitute(rate, resolve(formulas)), {n: c for n, c in constants.items() if n != name})
+    parts.courses[name] = found
+    parts.parameters[found.start] = parts.parameters[name]
+    parts.parameters[name] = found.value
+    if name in parts.changed:
+        parts.changed.add(found.start)
 
 
 def varies(parts: Parts, tree: Expression) -> bool:
@@ -120,9 +183,9 @@ def refuse_missing(parts: Parts, laws: list[Expression], events: Iterable[Event]
     trees += [tree for event in events for tree in (event.condition, *event.formulas.values())]
     used = sorted(frozenset().union(*map(symbols, trees)) & set(parts.missing))
     if used:
-        kind = parts.missing[used[0]]
+        kind, has = parts.missing[used[0]]
         what = "size" if kind == "Compartment" else "value"
-        raise ModelError(f"{kind} '{used[0]}' must have a {what}, because a formula uses it, but has none.")
+        raise ModelError(f"{kind} '{used[0]}' must have a {what}, because a formula uses it, but has {has}.")
 
 
 # ---------------------------------------------------------------------- species
@@ -155,6 +218,10 @@ def is_concentration(species: Element, model: Element) -> bool:
 def _initial_count(parts: Parts, species: Element, model: Element) -> Expression:
     name, size = species.getId(), Symbol(species.getCompartment())
     if name in parts.assignments:
+        draw = read_draw(parts.assignments[name], f"Initial assignment of '{name}'", parts.functions, ())
+        if draw is not None:
+            parts.draws[name] = draw.with_values(parts.scale)
+            return Number(0.0)
         value = parts.read_math(parts.assignments[name], f"Initial assignment of '{name}'")
         return call("*", value, size) if is_concentration(species, model) else value
     if species.isSetInitialAmount():

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fsp.errors import ModelError
-from fsp.formats.sbml_parts import Element, Parts, each
+from fsp.formats.sbml_parts import Element, Parts, each, read_number
 from fsp.model.definition import resolve
 from fsp.model.reaction import Reaction, Stoichiometry, net_change
 from fsp.model.tree import Expression, Number, Symbol, call, substitute, symbols
@@ -47,10 +47,7 @@ def _kinetic_law(parts: Parts, reaction: Element) -> Expression:
         parameter = law.getLocalParameter(k) if law.getLevel() > 2 else law.getParameter(k)
         full = f"{name}.{parameter.getId()}"
         local[parameter.getId()] = Symbol(full)
-        if parameter.isSetValue():
-            parts.parameters[full] = Number(parameter.getValue())
-        else:
-            parts.missing[full] = "Local parameter"
+        read_number(parts, full, parameter, "Value", "Local parameter")
     return parts.read_math(law.getMath(), f"Kinetic law of '{name}'", local)
 
 

@@ -10,23 +10,29 @@ from __future__ import annotations
 import graphlib
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.errors import ModelError
 from fsp.model.conversion import NOT_CONVERTED, Conversion
+from fsp.model.draws import Draw, read_draw
 from fsp.model.event import Event, read_events
 from fsp.model.formula import CONSTANTS, FunctionDefinition, is_name, parse_functions
-from fsp.model.reaction import Reaction, mass_action_law
+from fsp.model.infix import number_text
+from fsp.model.reaction import Reaction, in_burst, mass_action_law
 from fsp.model.size import bounded
 from fsp.model.tree import (
     Call,
     Expression,
     Number,
+    Symbol,
     at_time,
+    call,
     depends_on_time,
     substitute,
     symbols,
@@ -34,6 +40,8 @@ from fsp.model.tree import (
 from fsp.model.values import LARGEST_COUNT, Value, nearest_whole, read_value
 
 Law = Expression | Callable[..., Any]
+
+MOST_DRAWN = 10_000_000  # states that laws of the start are spread over: as many as a space holds by default
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +60,14 @@ class Definition:
     # parameters whose formulas hold at the start only: what an event assigns does not change them
     held: frozenset[str] = frozenset()
     conversion: Conversion = NOT_CONVERTED
+    draws: Mapping[str, Draw] = field(default_factory=dict)  # laws of initial counts, in place of those of `species`
+    constraints: tuple[str, ...] = ()  # parameters that are conditions which a file says should hold
 
 
 def read_definition(
     species: Mapping[str, Any] | Sequence[str],
     reactions: Sequence[Reaction],
-    parameters: Mapping[str, Value],
+    parameters: Mapping[str, Any],
     initial: Mapping[tuple[int, ...], float] | None,
     functions: Mapping[str, str],
     events: Sequence[Event],
@@ -69,18 +79,47 @@ def read_definition(
     counts = read_counts(species, initial)
     check_not_empty(counts, reactions)
     check_names(list(species), parameters)
+    counts, parameters = with_cases(counts, parameters)
     names = [*counts, *parameters]
+    draws = {n: read_draw(v, f"Initial count of '{n}'", known, names) for n, v in counts.items()}
+    random = {n: draw for n, draw in draws.items() if draw is not None}
+    if random and initial is not None:
+        raise ModelError(f"`initial` must hold the whole start, but '{min(random)}' has a law of its own.")
     named = named_reactions(reactions, list(counts))
+    jumps, laws = with_bursts(named, [read_law(reaction, known, names) for reaction in named])
     return Definition(
         name=name,
         time_unit=time_unit,
-        species={n: read_value(v, f"Initial count of '{n}'", known, names) for n, v in counts.items()},
+        species={
+            n: Number(0.0) if n in random else read_value(v, f"Initial count of '{n}'", known, names)
+            for n, v in counts.items()
+        },
         parameters={n: read_value(v, f"Parameter '{n}'", known, names) for n, v in parameters.items()},
-        reactions=named,
-        laws=tuple(read_law(reaction, known, names) for reaction in named),
+        reactions=jumps,
+        laws=laws,
         initial=None if initial is None else read_initial(initial, len(counts)),
         events=read_events(events, known, names),
+        draws=random,
     )
+
+
+def with_cases(counts: Mapping[str, Any], parameters: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return species and parameters in which a parameter that is random follows a species that never changes.
+
+    ``{"k": {2.0: 0.5, 6.0: 0.5}}`` becomes k = piecewise(2, k_case == 0, 6), and k_case is 0 or 1.
+    """
+    species, values = dict(counts), dict(parameters)
+    for name, given in parameters.items():
+        if not isinstance(given, Mapping):
+            continue
+        case, numbers = f"{name}_case", [read_value(value, f"Parameter '{name}'", {}, ()) for value in given]
+        if case in species or case in values or not numbers:
+            raise ModelError(f"Parameter '{name}' must have values with probabilities, and '{case}' free for its case.")
+        conditions = [call("==", Symbol(case), Number(float(k))) for k in range(len(numbers) - 1)]
+        pairs = [part for pair in zip(numbers[:-1], conditions, strict=True) for part in pair]
+        values[name] = call("piecewise", *pairs, numbers[-1]) if pairs else numbers[0]
+        species[case] = f"choice({', '.join(number_text(float(p)) for p in given.values())})"
+    return species, values
 
 
 def check_mapping(what: str, given: object) -> None:
@@ -143,6 +182,32 @@ def read_law(reaction: Reaction, functions: Mapping[str, FunctionDefinition], na
         c = read_value(constant, f"Mass action constant of '{reaction.name}'", functions, names)
         return mass_action_law(c, reaction.reactants or {})
     return read_value(rate, f"Rate of '{reaction.name}'", functions, names)
+
+
+def with_bursts(reactions: Sequence[Reaction], laws: Sequence[Law]) -> tuple[tuple[Reaction, ...], tuple[Law, ...]]:
+    """Return reactions in which those that take place in bursts are one for each size.
+
+    Their propensities have the probabilities as factors, with an error that holds what all of them lack to one.
+    """
+    jumps: list[tuple[Reaction, Law]] = []
+    for reaction, law in zip(reactions, laws, strict=True):
+        what = f"Burst of '{reaction.name}'"
+        draw = None if reaction.burst is None else read_draw(reaction.burst, what, {}, ())
+        if reaction.burst is None:
+            jumps.append((reaction, law))
+            continue
+        if draw is None or not isinstance(law, Expression):
+            has = f"is {reaction.burst!r}" if draw is None else "has a callable as its rate"
+            raise ModelError(f"{what} must be a law such as 'geometric(3)', with a formula as the rate, but {has}.")
+        sizes, p = draw.law_of_numbers
+        total = math.fsum(p.tolist())
+        made = p[sizes > 0] / total  # the nearest numbers, of which moments are made
+        lacking = 2.0 * (1.0 - total) / max(math.fsum(made.tolist()), UNIT_ROUNDOFF)
+        for size, probability in zip(sizes[sizes > 0].tolist(), made.tolist(), strict=True):
+            rate = call("*", Number(probability, probability * lacking), law)
+            jumps.append((in_burst(reaction, size, rate), rate))
+    named, rates = zip(*jumps, strict=True) if jumps else ((), ())
+    return named, rates
 
 
 def check_known(definition: Definition) -> None:
@@ -299,7 +364,27 @@ def start_distribution(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     """Return the initial states in order, shape (m, n_species), and their probabilities, shape (m,)."""
     initial = definition.initial
+    if initial is None and definition.draws:
+        return _drawn_start(definition, resolved)
     if initial is None:
         initial = {initial_counts(definition.species, resolved): 1.0}
     states = sorted(initial)
     return np.array(states, dtype=np.int64), np.array([initial[state] for state in states])
+
+
+def _drawn_start(
+    definition: Definition, resolved: Mapping[str, Expression]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Return the product of the laws of the initial counts, in order."""
+    fixed = {name: tree for name, tree in definition.species.items() if name not in definition.draws}
+    counts = dict(zip(fixed, initial_counts(fixed, resolved), strict=True))
+    laws = {name: draw.with_values(resolved).law_of_numbers for name, draw in definition.draws.items()}
+    size = math.prod(len(law.counts) for law in laws.values())
+    if size > MOST_DRAWN:
+        raise ModelError(f"Initial counts must have at most {MOST_DRAWN:,} states with probability, but have {size:,}.")
+    axes = [laws[name].counts if name in laws else np.array([counts[name]]) for name in definition.species]
+    grid = np.meshgrid(*axes, indexing="ij")
+    p = reduce(
+        np.multiply.outer, [laws[name].probabilities if name in laws else np.ones(1) for name in definition.species]
+    )
+    return np.stack([axis.ravel() for axis in grid], axis=1).astype(np.int64), np.ravel(p)

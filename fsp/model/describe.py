@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from fsp.model.infix import number_text, to_text
-from fsp.model.tree import Expression, Number
+from fsp.model.tree import Expression, Number, Symbol
 
 if TYPE_CHECKING:
     from fsp.model.definition import Definition
@@ -91,12 +91,17 @@ def _reaction_rows(model: Network, definition: Definition) -> list[list[str]]:
 
 def event_text(event: Event) -> str:
     """Return ``at time >= 25: X = 50, k = 2*k``, and what is not as usual."""
-    assigned = ", ".join(f"{name} = {to_text(tree)}" for name, tree in event.formulas.items())
+    assigned = ", ".join(_assignment_text(event, name, tree) for name, tree in event.formulas.items())
     unusual = [f"priority {to_text(event.priority)}"] if isinstance(event.priority, Expression) else []
     unusual += [] if event.persistent else ["not persistent"]
     unusual += [] if event.initial_value else ["false before the start"]
     unusual += [] if event.use_trigger_values else ["with values of its turn"]
     return f"at {to_text(event.condition)}: {assigned}" + "".join(f"; {text}" for text in unusual)
+
+
+def _assignment_text(event: Event, name: str, tree: Expression) -> str:
+    draw = event.draws.get(tree.name) if isinstance(tree, Symbol) else None
+    return f"{name} = {to_text(tree)}" if draw is None else f"{name} ~ {draw}"
 
 
 def _finite_text(model: Network) -> str:

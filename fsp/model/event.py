@@ -6,9 +6,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import KW_ONLY, dataclass, field, replace
 
 from fsp.errors import ModelError
+from fsp.model.draws import Draw, read_draw
 from fsp.model.formula import FunctionDefinition, is_name
 from fsp.model.size import bounded
-from fsp.model.tree import Expression, Number, depends_on_time, substitute, symbols
+from fsp.model.tree import Expression, Number, Symbol, depends_on_time, substitute, symbols
 from fsp.model.values import Value, read_value
 
 
@@ -35,6 +36,8 @@ class Event:
         What the trigger was before the start: one that is true at t = 0 fires there if this is False.
     use_trigger_values
         Whether formulas are computed when the event is triggered, and not when its turn comes.
+    draws
+        Random numbers that assignments hold by name; found in texts such as ``{"X": "binomial(X, 0.5)"}``.
     """
 
     trigger: str | Expression
@@ -45,6 +48,7 @@ class Event:
     persistent: bool = True
     initial_value: bool = True
     use_trigger_values: bool = True
+    draws: Mapping[str, Draw] = field(default_factory=dict, repr=False, hash=False)
 
     @property
     def condition(self) -> Expression:
@@ -67,15 +71,18 @@ class Event:
         if not isinstance(self.assignments, Mapping) or not all(map(is_name, self.assignments)):
             given = self.assignments
             raise ModelError(f"{label} must have assignments by name, such as {{'X': 0}}, but has {given!r}.")
+        whats = {name: f"Assignment of '{name}' by event '{self.name}'" for name in self.assignments}
+        found = {name: read_draw(value, whats[name], functions, names) for name, value in self.assignments.items()}
+        draws, symbols_of = named_draws({name: draw for name, draw in found.items() if draw is not None})
         values = {
-            name: read_value(value, f"Assignment of '{name}' by event '{self.name}'", functions, names)
+            name: symbols_of[name] if name in symbols_of else read_value(value, whats[name], functions, names)
             for name, value in self.assignments.items()
         }
         trigger = read_value(self.trigger, f"Trigger of event '{self.name}'", functions, names)
         priority = self.priority
         if priority is not None:
             priority = read_value(priority, f"Priority of event '{self.name}'", functions, names)
-        return replace(self, trigger=trigger, assignments=values, priority=priority)
+        return replace(self, trigger=trigger, assignments=values, priority=priority, draws={**self.draws, **draws})
 
     def with_values(self, values: Mapping[str, Expression]) -> Event:
         """Return an event that was read with symbols replaced by trees; its priority must become a number."""
@@ -91,7 +98,14 @@ class Event:
                 for name, tree in self.formulas.items()
             },
             priority=priority,
+            draws={name: draw.with_values(values) for name, draw in self.draws.items()},
         )
+
+
+def named_draws(draws: Mapping[str, Draw]) -> tuple[dict[str, Draw], dict[str, Symbol]]:
+    """Return draws by the names that stand for them in formulas, and these by what is assigned."""
+    names = {assigned: f"{assigned} ~ {draw}" for assigned, draw in draws.items()}
+    return {names[one]: draw for one, draw in draws.items()}, {one: Symbol(name) for one, name in names.items()}
 
 
 def _tree(value: object) -> Expression:
@@ -123,7 +137,8 @@ def check_events(
     known = {*species, *parameters}
     for event in events:
         trees = [event.condition, *event.formulas.values()]
-        unknown = sorted(frozenset().union(*map(symbols, trees)).union(event.assignments) - known)
+        used = frozenset().union(*map(symbols, trees), *(draw.symbols for draw in event.draws.values()))
+        unknown = sorted(used.union(event.assignments) - known - event.draws.keys())
         if unknown:
             raise ModelError(
                 f"Event '{event.name}' must use species and parameters of the model, but uses '{unknown[0]}'; known "
@@ -137,10 +152,22 @@ def check_events(
                 )
             if name in parameters:
                 _check_parameter(event, name, tree, species)
+        if event.draws:
+            _check_draws(event, species)
+
+
+def _check_draws(event: Event, species: Collection[str]) -> None:
+    held = sorted(symbols(event.condition) & set(species))
+    if held or not event.use_trigger_values:
+        why = f"is triggered by '{held[0]}'" if held else "uses values of its turn"
+        raise ModelError(
+            f"Event '{event.name}' must take place at a known time, with values of its trigger, to draw random "
+            f"numbers, but {why}; write reactions, one for each outcome, at the rate of the trigger."
+        )
 
 
 def _check_parameter(event: Event, name: str, tree: Expression, species: Collection[str]) -> None:
-    held = sorted((symbols(event.condition) | symbols(tree)) & set(species))
+    held = sorted((symbols(event.condition) | symbols(tree)) & {*species, *event.draws})
     if held:
         raise ModelError(
             f"Event '{event.name}' must not assign the parameter '{name}' by a trigger or a formula that depends on "

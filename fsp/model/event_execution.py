@@ -28,7 +28,8 @@ class Rules:
 
     def __init__(self, events: Sequence[Event], species: Sequence[str], variables: Sequence[str]) -> None:
         self.events, self.species, self.variables = tuple(events), tuple(species), tuple(variables)
-        self.names = (*self.species, *self.variables)
+        self.draws = {name: (e, draw) for e, event in enumerate(self.events) for name, draw in event.draws.items()}
+        self.names = (*self.species, *self.variables, *self.draws)
         self.triggers = tuple(self._trigger(event) for event in self.events)
         self._column = {name: j for j, name in enumerate(self.names)}
         self._ranks = [event.rank for event in self.events]
@@ -45,6 +46,15 @@ class Rules:
     def chosen(self, events: Sequence[Event]) -> Rules:
         """Return the rules of other events on the same columns."""
         return Rules(events, self.species, self.variables)
+
+    def arguments(self, name: str, values: FloatArray, t: float) -> FloatArray:
+        """Return the arguments of a draw in states (n, n_columns), (n, n_arguments)."""
+        columns = {one: values[:, j] for one, j in self._column.items()}
+        programs = [compiled(tree) for tree in self.draws[name][1].arguments]
+        found = [
+            np.broadcast_to(np.asarray(p(columns, np.float64(t)), dtype=np.float64), len(values)) for p in programs
+        ]
+        return np.stack(found, axis=1)
 
     def roots(self, columns: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Return the times of all switches of each event, for values of the variables."""

@@ -34,6 +34,13 @@ _REFUSED = {
     "FUNCTION_RATE_OF": "a rate of change (rateOf), which a jump process does not have",
     "LAMBDA": "a lambda, which belongs in a function definition",
 }
+_RANDOM = ("BERNOULLI", "BINOMIAL", "CAUCHY", "CHISQUARE", "EXPONENTIAL", "GAMMA", "LAPLACE", "LOGNORMAL", "NORMAL",
+           "POISSON", "RAYLEIGH", "UNIFORM")  # fmt: skip
+_REFUSED |= {
+    f"DISTRIB_FUNCTION_{name}": f"a random number ({name.lower()}); binomial, bernoulli, poisson and geometric may "
+    "stand alone where molecules are counted, at the start and in events at known times"
+    for name in _RANDOM
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +152,27 @@ def from_ast(
         groups = [list(islice(operands, size)) for size in sizes]
         made[start:] = [_converted(node, groups, what, functions or {})]
     return bounded(made[0], what)
+
+
+@one_at_a_time
+def applied_at_top(
+    value: object,
+    what: str,
+    known: Collection[str],
+    functions: Mapping[str, FunctionDefinition],
+    names: Collection[str],
+) -> tuple[str, list[Expression]] | None:
+    """Return a function that a text, or libsbml's tree, applies to all the rest, and its arguments.
+
+    None where it is none of those that are `known`, or one that is defined.
+    """
+    if value is None or isinstance(value, Expression | int | float) or callable(value):
+        return None
+    node: Any = _ast(value, what, names) if isinstance(value, str) else value
+    name = node.getName() if hasattr(node, "getName") else None
+    if name not in known or name in functions:
+        return None
+    return str(name), [from_ast(node.getChild(k), what=what, functions=functions) for k in range(node.getNumChildren())]
 
 
 def _operands(node: Any) -> list[list[Any]]:

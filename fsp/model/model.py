@@ -32,12 +32,13 @@ class Model(Network):
     compiled
         What a model file or another model was compiled to, in place of all the others.
     species
-        Initial count by name, in the order of the states; a count may be a formula of parameters.  Only
-        the names where `initial` is given.
+        Initial count by name, in the order of the states; a count may be a formula of parameters, or a random number,
+        ``"poisson(5)"``, ``"binomial(10, 0.5)"``, ``"geometric(3)"``.  Only the names where `initial` is given.
     reactions
         The reactions.
     parameters
-        Value by name: numbers, or formulas of other parameters, species and ``time``.
+        Value by name: numbers, or formulas of other parameters, species and ``time``; or values with their
+        probabilities, ``{"k": {2.0: 0.5, 6.0: 0.5}}``, for one that is random.
     name
         Name for printing.
     initial
@@ -62,7 +63,7 @@ class Model(Network):
         *,
         species: Mapping[str, int | Value] | Sequence[str] = (),
         reactions: Sequence[Reaction] = (),
-        parameters: Mapping[str, Value] | None = None,
+        parameters: Mapping[str, Value | Mapping[float, float]] | None = None,
         name: str = "model",
         initial: Mapping[tuple[int, ...], float] | None = None,
         functions: Mapping[str, str] | None = None,
@@ -164,7 +165,8 @@ class Model(Network):
             )
         old, others = self._compiled.definition.species, self._compiled.definition.parameters
         species = define.replaced(old, given, "Species", "Initial count of", others)
-        return self._changed(species=species, initial=None)
+        random = {name: draw for name, draw in self._compiled.definition.draws.items() if name not in given}
+        return self._changed(species=species, initial=None, draws=random)
 
     def with_values(self, mapping: Mapping[str, Value]) -> Model:
         """Return a copy with other parameters and initial counts.

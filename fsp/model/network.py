@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import cached_property
 from types import MappingProxyType
@@ -157,6 +158,13 @@ class Network(JumpStructure):
         return bool(self.time_dependent.any())
 
     @cached_property
+    def start_lacks(self) -> float:
+        """What the probabilities of the initial states lack to one where they are lower bounds, drawn from laws."""
+        definition = self._compiled.definition
+        drawn = definition.draws or any(event.draws for event in definition.events)
+        return max(0.0, 1.0 - math.fsum(self.initial_probabilities.tolist())) if drawn else 0.0
+
+    @cached_property
     def observables(self) -> Mapping[str, str]:
         """Formula, in species only, of each parameter that depends on species and not on time."""
         return {
@@ -164,6 +172,12 @@ class Network(JumpStructure):
             for name, tree in self._compiled.resolved.items()
             if symbols(tree) and not depends_on_time(tree)
         }
+
+    @cached_property
+    def constraints(self) -> Mapping[str, str]:
+        """Formula, in species and time only, of each condition that the model file says should hold."""
+        trees = {name: self._compiled.resolved[name] for name in self._compiled.definition.constraints}
+        return {name: to_text(tree) for name, tree in trees.items() if symbols(tree) <= set(self.species)}
 
     def propensity(self, k: int, states: npt.ArrayLike, t: float = 0.0) -> FloatArray:
         """Evaluate the propensity of one reaction.

@@ -58,6 +58,10 @@ class Reaction:
         Name for messages and tables; a model gives ``r1``, ``r2``, … to those without.
     reversible
         Whether a file calls it reversible, for messages.
+    burst
+        Law of the number of times that a reaction makes what it makes on balance: ``"geometric(3)"``, ``"poisson(2)"``,
+        ``"binomial(10, 0.5)"``, in numbers.  ``G -> G + P`` in bursts makes as many P at once; a model has a reaction
+        for each size, such as ``r1 (4)``.
 
     Attributes
     ----------
@@ -83,6 +87,7 @@ class Reaction:
     name: str | None
     law: Law
     reversible: bool
+    burst: str | None
 
     def __init__(
         self,
@@ -92,6 +97,7 @@ class Reaction:
         mass_action: float | str | Expression | None = None,
         name: str | None = None,
         reversible: bool = False,
+        burst: str | None = None,
     ) -> None:
         label = f"Reaction '{name if name is not None else equation}'"
         if isinstance(equation, Stoichiometry):
@@ -101,14 +107,15 @@ class Reaction:
             if name is not None and (not isinstance(name, str) or not name.strip()):
                 raise ModelError(f"Name of a reaction must be a text, but is {name!r}.")
             sides = _read_change(label, equation) if isinstance(equation, Mapping) else _read_sides(label, equation)
-        values = {"law": Law(rate, mass_action), "name": name, "reversible": reversible, **sides._asdict()}
+        values = {"law": Law(rate, mass_action), "name": name, "reversible": reversible, "burst": burst}
+        values |= sides._asdict()
         for key, value in (values | {"equation": _equation(sides)}).items():
             object.__setattr__(self, key, value)
 
     def named(self, name: str) -> Reaction:
         """Return the same reaction with a name."""
         sides = Stoichiometry(self.reactants, self.products, self.change)
-        return Reaction(sides, **self.law._asdict(), name=name, reversible=self.reversible)
+        return Reaction(sides, **self.law._asdict(), name=name, reversible=self.reversible, burst=self.burst)
 
     @property
     def order(self) -> int | None:
@@ -194,6 +201,17 @@ def net_change(reactants: Mapping[str, int], products: Mapping[str, int]) -> dic
     """Return products minus reactants, without the species that do not change."""
     difference = {s: products.get(s, 0) - reactants.get(s, 0) for s in [*reactants, *products]}
     return {species: n for species, n in difference.items() if n != 0}
+
+
+def in_burst(reaction: Reaction, size: int, rate: Expression) -> Reaction:
+    """Return a reaction that makes so many times what another one makes on balance, at its own propensity."""
+    made = {species: n * (size - 1) for species, n in reaction.change.items() if n > 0}
+    products = reaction.products
+    if products is not None:
+        products = {species: n + made.get(species, 0) for species, n in products.items()}
+    change = {species: n + made.get(species, 0) for species, n in reaction.change.items()}
+    sides = Stoichiometry(reaction.reactants, products, change)
+    return Reaction(sides, rate=rate, name=f"{reaction.name} ({size})", reversible=reaction.reversible)
 
 
 def _read_side(label: str, side: str) -> dict[str, int]:

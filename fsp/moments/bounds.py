@@ -190,7 +190,9 @@ def moment_bounds(
     model.require_untimed("Bounds of moments")
     states = model.initial_states if initial_states is None else np.asarray(initial_states)
     weights = model.initial_probabilities if initial_probabilities is None else np.asarray(initial_probabilities)
-    return PendingBounds(model, float(t), initial or KnownDistribution(states, weights), range(model.n_species))
+    lacking = model.start_lacks if initial_states is None else 0.0
+    known = initial or KnownDistribution(states, weights, lacking)
+    return PendingBounds(model, float(t), known, range(model.n_species))
 
 
 # ---- what does not depend on the time

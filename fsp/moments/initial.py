@@ -12,6 +12,8 @@ from fsp.model import Model
 from fsp.model.structure import species_bounds
 from fsp.moments.polynomial import Exponents, falling
 
+_ABOVE = 3.0  # times what is lacking: a probability is at most (1 + r)/(1 − r) of its lower bound, r its error
+
 
 class InitialMoments(Protocol):
     """What is known of the distribution at the beginning."""
@@ -35,13 +37,21 @@ class InitialMoments(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KnownDistribution:
-    """A known distribution: (n, d) states and (n,) probabilities."""
+    """A known distribution: (n, d) states and (n,) probabilities.
+
+    Where it is drawn from laws, probabilities are lower bounds that lack `lacking` to one, and any count may be above
+    those that are kept: with a probability of `TAIL`, hundreds of times less than what is lacking, so that all that is
+    lacking at the largest state that is kept has more of each moment than the tails have.
+    """
 
     states: IntArray
     probabilities: FloatArray
+    lacking: float = 0.0
 
     def largest(self, model: Model) -> FloatArray:
         """Return the largest counts by stoichiometry."""
+        if self.lacking:
+            return np.full(self.states.shape[1], np.inf)
         usual = np.array_equal(self.states, model.initial_states)
         return model.species_bounds if usual else species_bounds(model.change, self.states)
 
@@ -53,11 +63,13 @@ class KnownDistribution:
     def powers(self, weights: FloatArray, orders: IntArray, unit: float) -> FloatArray:
         """Return E (w·x/unit)^q."""
         u = self.states @ weights / unit  # (n,)
-        found: FloatArray = (u[:, None] ** orders).T @ self.probabilities
+        values = u[:, None] ** orders  # (n, n_orders)
+        found: FloatArray = values.T @ self.probabilities
+        found += _ABOVE * self.lacking * (found + values.max(axis=0))
         return found
 
     def falling(self, alpha: Exponents) -> tuple[float, float]:
-        """Return the mean of a falling monomial, twice."""
+        """Return the mean of a falling monomial, twice where it is known exactly."""
         values = [np.prod([float(falling(int(x), n)) for x, n in zip(row, alpha, strict=True)]) for row in self.states]
         mean = float(np.dot(values, self.probabilities))
-        return mean, mean
+        return mean, mean + _ABOVE * self.lacking * (mean + float(max(values)))

@@ -4,25 +4,35 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from fsp.distribution.distribution import Distribution
+from fsp.distribution.ledger import Interval
 from fsp.distribution.solution import Solution
 from fsp.distribution.sweep import PENDING, Sweep
 from fsp.distribution.text import table, when
+from fsp.model.expression import depends_on_time
+from fsp.model.formula import parse
 
 _SHOWN = 5e-7
 """Smaller probabilities are left out of printed marginals, which have six decimals."""
+NO_CONSTRAINTS: Mapping[str, str] = MappingProxyType({})  # which cannot be written to
 _COLUMN = 16  # characters of a column: a time such as "t = 12.345678 min"
 
 
-def answer_record(answer: Solution | Distribution, marginals: Sequence[str] = ()) -> dict[str, Any]:
-    """Collect moments and errors of an answer in plain dictionaries and lists, at full precision."""
+def answer_record(
+    answer: Solution | Distribution, marginals: Sequence[str] = (), constraints: Mapping[str, str] = NO_CONSTRAINTS
+) -> dict[str, Any]:
+    """Collect moments and errors of an answer in plain dictionaries and lists, at full precision.
+
+    `constraints`: conditions by name, whose violations are told.
+    """
     times = list(answer) if isinstance(answer, Solution) else [answer]
     record: dict[str, Any] = {name: getattr(times[0], name) for name in ("model_name", "model_hash", "time_unit")}
     record["species"] = list(times[0].species)
-    record["times"] = [_time_record(one, marginals) for one in times]
+    record["times"] = [_time_record(one, marginals, constraints) for one in times]
     if isinstance(answer, Solution):
         names = ("tol", "solver", "options", "statistics")
         record |= {name: getattr(answer, name) for name in names}
@@ -41,7 +51,32 @@ def sweep_record(sweep: Sweep, marginals: Sequence[str] = ()) -> dict[str, Any]:
     return {"names": list(sweep.names), "shape": list(sweep.shape), "tol": sweep.tol, "points": points}
 
 
-def _time_record(one: Distribution, marginals: Sequence[str]) -> dict[str, Any]:
+def violations(one: Distribution, constraints: Mapping[str, str]) -> dict[str, Interval]:
+    """Return the probability that each condition does not hold; not of those that need a time where there is none."""
+    timeless = {name for name, text in constraints.items() if not depends_on_time(parse(text, what=name))}
+    known = {name: text for name, text in constraints.items() if one.t is not None or name in timeless}
+    return {name: one.probability(f"!({text})") for name, text in known.items()}
+
+
+def violation_lines(answer: Solution | Distribution, constraints: Mapping[str, str]) -> list[str]:
+    """Write the probability that each condition is violated, at the time at which it is largest."""
+    if not constraints:
+        return []
+    times = list(answer) if isinstance(answer, Solution) else [answer]
+    found = [violations(one, constraints) for one in times]
+    lines = []
+    for name in found[0]:
+        k = max(range(len(times)), key=lambda k: found[k][name].upper)
+        largest = f" at t = {times[k].t:.12g}, the largest of {len(times)} times" if len(times) > 1 else ""
+        interval = found[k][name]
+        lines.append(
+            f"constraint '{name}' ({constraints[name]}) violated with probability "
+            f"[{interval.lower:.6g}, {interval.upper:.6g}]{largest}"
+        )
+    return lines
+
+
+def _time_record(one: Distribution, marginals: Sequence[str], constraints: Mapping[str, str]) -> dict[str, Any]:
     record: dict[str, Any] = {
         "t": one.t,
         "n_states": len(one),
@@ -51,6 +86,8 @@ def _time_record(one: Distribution, marginals: Sequence[str]) -> dict[str, Any]:
         "error": {"total": one.error.total, **one.error.terms, "certified": one.error.certified},
         "notes": list(one.notes),
     }
+    if constraints:
+        record["violations"] = {name: [*found] for name, found in violations(one, constraints).items()}
     if marginals:
         record["marginals"] = {name: _marginal_record(one.marginal(name)) for name in marginals}
     return record

@@ -14,7 +14,6 @@ import numpy as np
 
 from fsp.distribution import Distribution, ErrorLedger, Solution
 from fsp.errors import ArgumentError, BackendError, StateSpaceError
-from fsp.model.event_maps import gathered
 from fsp.moments import PendingBounds, moment_bounds
 from fsp.moments.carried import Carried
 from fsp.projection.growth import starting_vector
@@ -75,7 +74,7 @@ class Start:
             begun = phase.network.starting_in(only[None], np.ones(1))
             held = ErrorLedger(rounding=moved * _largest_exit_rate(begun, t) if moved else 0.0)
             return Start(begun, t, held, tol, exact_since=t)
-        mapped, gathered_probabilities, rounding = gathered(phase.firing.apply(states), probabilities)
+        mapped, gathered_probabilities, rounding = phase.firing.mapped(states, probabilities)
         begun = phase.network.starting_in(mapped, gathered_probabilities)
         if moved:
             before = self.model.starting_in(states, probabilities)

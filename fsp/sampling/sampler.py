@@ -94,7 +94,7 @@ def ssa(
     out = np.empty((runs, len(grid), model.n_species), dtype=np.int64)
     starts, p, at = model.initial_states, model.initial_probabilities, np.empty(0, dtype=np.int64)
     phases = list(model.phases(0.0, float(grid[-1])))
-    left, begin = grid, 0.0
+    left, begin, rng = grid, 0.0, np.random.default_rng(np.random.SeedSequence([*key.tolist(), 1]))
     for k, phase in enumerate(phases):
         asked, left, until = split_at_events(left, phase.until, included=phase.output_first)
         stretch = np.append(asked, until) if len(left) else asked  # where it ends, events need the states
@@ -105,7 +105,7 @@ def ssa(
         out[:, done - len(asked) : done] = states[:, : len(asked)]
         if not len(left) or phase.firing is None:
             break
-        starts, at = np.unique(phase.firing.apply(states[:, -1]), axis=0, return_inverse=True)
+        starts, at = np.unique(phase.firing.sampled(states[:, -1], rng), axis=0, return_inverse=True)
         p, at, begin = np.bincount(at.reshape(-1)) / runs, at.reshape(-1), until
     return out
 
