@@ -14,7 +14,7 @@ from fsp.formats.counts import in_molecules, read_counts
 from fsp.formats.laws import judged
 from fsp.formats.sbml import Finish, read_sbml
 from fsp.formats.units import Units
-from fsp.model.definition import Definition, check_not_empty, replaced
+from fsp.model.definition import Definition, check_names, check_not_empty, replaced
 from fsp.model.model import Model
 
 _SBML, _ANTIMONY = (".xml", ".sbml"), (".ant", ".txt")
@@ -98,7 +98,8 @@ def read_model(
         constants = {name: value for name, value in values.items() if name not in starts}
         parameters = replaced(definition.parameters, constants, "Parameter", "Parameter", definition.species)
         counted = in_molecules(replace(definition, parameters=parameters), units, asked, rounding, starts)
-        return Model.of_definition(judged(counted, mass_action, scaled=bool(counted.conversion.steps)))
+        check_names(list(counted.species), counted.parameters)
+        return Model(judged(counted, mass_action, scaled=bool(counted.conversion.steps)))
 
     return _reader(file)(finish)
 

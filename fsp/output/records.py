@@ -11,6 +11,7 @@ from fsp.distribution.distribution import Distribution
 from fsp.distribution.solution import Solution
 from fsp.distribution.sweep import PENDING, Sweep
 from fsp.distribution.text import table, when
+from fsp.patience import Patience
 
 _SHOWN = 5e-7
 """Smaller probabilities are left out of printed marginals, which have six decimals."""
@@ -22,7 +23,8 @@ def answer_record(answer: Solution | Distribution, marginals: Sequence[str] = ()
     times = list(answer) if isinstance(answer, Solution) else [answer]
     record: dict[str, Any] = {name: getattr(times[0], name) for name in ("model_name", "model_hash", "time_unit")}
     record["species"] = list(times[0].species)
-    record["times"] = [_time_record(one, marginals) for one in times]
+    patience = Patience()
+    record["times"] = [_time_record(one, marginals, patience) for one in times]
     if isinstance(answer, Solution):
         names = ("tol", "solver", "options", "statistics")
         record |= {name: getattr(answer, name) for name in names}
@@ -41,15 +43,20 @@ def sweep_record(sweep: Sweep, marginals: Sequence[str] = ()) -> dict[str, Any]:
     return {"names": list(sweep.names), "shape": list(sweep.shape), "tol": sweep.tol, "points": points}
 
 
-def _time_record(one: Distribution, marginals: Sequence[str]) -> dict[str, Any]:
+def _time_record(one: Distribution, marginals: Sequence[str], patience: Patience) -> dict[str, Any]:
+    intervals = patience.within(one.mean_interval)
+    late = [] if intervals is not None else [patience.left_out("intervals of the means", "dist.mean_interval()")]
+    known = intervals or {}
     record: dict[str, Any] = {
         "t": one.t,
         "n_states": len(one),
         "mean": one.mean(),
-        "mean_interval": {name: [*found] if found.certified else None for name, found in one.mean_interval().items()},
+        "mean_interval": {
+            name: [*known[name]] if name in known and known[name].certified else None for name in one.species
+        },
         "std": one.std(),
         "error": {"total": one.error.total, **one.error.terms, "certified": one.error.certified},
-        "notes": list(one.notes),
+        "notes": [*one.notes, *late],
     }
     if marginals:
         record["marginals"] = {name: _marginal_record(one.marginal(name)) for name in marginals}
