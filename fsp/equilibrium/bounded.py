@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fsp.model import Model
 
 FLUSHED = 1e-305  # weights below, which may have lost digits, are taken for zero
-MOST_LISTED = 8  # closed classes with a line of their own; chosen: as many as are read
+MOST_LISTED = 24  # closed classes with a line of their own; chosen: as many as fit a screen
 LEAST_BOUND = 1e-280  # above all probabilities that are taken for zero, which lie below 1e-305
 
 

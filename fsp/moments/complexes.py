@@ -228,8 +228,9 @@ def structure_record(model: Model) -> dict[str, int | bool] | None:
     }
 
 
-def structure_text(model: Model, patience: Patience) -> str:
-    """Return the same for people."""
+def structure_text(model: Model, patience: Patience | None = None) -> str:
+    """Return the same for people, where there is time for it; by default a second."""
+    patience = patience or Patience()
     record = patience.within(lambda: (structure_record(model),))
     if record is None:
         return patience.left_out("Complexes", "fsp.moments.complexes.structure_record(model)")
