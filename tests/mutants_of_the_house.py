@@ -4,6 +4,22 @@ from mutants import Mutant, mutant
 
 MUTANTS = [
     mutant(
+        "what-is-printed-has-no-budget",
+        "patience.py",
+        "        active.check()\n",
+        "        active\n",
+        "patience",
+        only="takes_longer",
+    ),
+    mutant(
+        "each-part-of-a-print-has-a-budget-of-its-own",
+        "patience.py",
+        "            self._spent += self._clock() - self._since",
+        "            self._spent = 0.0",
+        "patience",
+        only="shared",
+    ),
+    mutant(
         "broken-cache-files",
         "compilation.py",
         "        except Exception:  # a file that was cut short",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import click
@@ -21,17 +22,29 @@ if TYPE_CHECKING:
 def info(source: Source, as_json: bool) -> int:
     """Print species, reactions, propensities and conservation laws of MODEL."""
     network = source.load()
-    from fsp.moments.complexes import structure_text
-
-    click.echo(_model_json(network) if as_json else f"{network.describe()}\n{structure_text(network)}")
+    click.echo(_model_json(network) if as_json else _model_text(network))
     return 0
+
+
+def _model_text(model: Model) -> str:
+    from fsp.moments.complexes import structure_text
+    from fsp.patience import Patience
+
+    patience = Patience()
+    return f"{model.describe(patience)}\n{structure_text(model, patience)}"
 
 
 def _model_json(model: Model) -> str:
     from fsp.model.expression import to_text
     from fsp.moments.complexes import structure_record
     from fsp.output.records import to_json
+    from fsp.patience import Patience
 
+    patience = Patience()
+    laws = patience.within(lambda: model.conservation_laws.tolist())
+    largest = patience.within(lambda: model.species_bounds.tolist())
+    complexes = patience.within(lambda: (structure_record(model),))
+    found = {"conservation_laws": laws, "bounds": largest, "mass_action": complexes}
     rates = [None if rate is None else to_text(rate) for rate in model.rate_expressions]
     reactions = [
         {
@@ -53,9 +66,10 @@ def _model_json(model: Model) -> str:
         "initial_probabilities": model.initial_probabilities.tolist(),
         "parameters": dict(model.parameters),
         "reactions": reactions,
-        "conservation_laws": model.conservation_laws.tolist(),
-        "mass_action": structure_record(model),
-        "finite": bool(model.is_finite),
-        "bounds": dict(zip(model.species, model.species_bounds.tolist(), strict=True)),
+        "conservation_laws": laws,
+        "mass_action": complexes[0] if complexes else None,
+        "finite": None if largest is None else all(map(math.isfinite, largest)),
+        "bounds": None if largest is None else dict(zip(model.species, largest, strict=True)),
+        "left_out": [name for name, value in found.items() if value is None],
     }
     return to_json(record)

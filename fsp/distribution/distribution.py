@@ -26,6 +26,7 @@ from fsp.distribution.mean_notes import mean_notes
 from fsp.distribution.text import spread, when
 from fsp.errors import ArgumentError
 from fsp.moments import MomentBounds, PendingBounds
+from fsp.patience import Patience
 
 if TYPE_CHECKING:
     import pandas
@@ -212,4 +213,8 @@ class Distribution(Intervals, Provenance):
         """Say where printed means mislead; nothing where the error is an estimate, which the printed ``≈`` says."""
         if self.moments is None or not self.error.certified:
             return []
-        return mean_notes(self.mean(), self.mean_interval())
+        patience = Patience()
+        intervals = patience.within(self.mean_interval)
+        if intervals is None:
+            return [patience.left_out("intervals of the means", "dist.mean_interval()")]
+        return mean_notes(self.mean(), intervals)

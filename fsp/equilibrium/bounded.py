@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from fsp.model import Model
 
 FLUSHED = 1e-305  # weights below, which may have lost digits, are taken for zero
+MOST_LISTED = 24  # closed classes with a line of their own; chosen: as many as fit a screen
 LEAST_BOUND = 1e-280  # above all probabilities that are taken for zero, which lie below 1e-305
 
 
@@ -56,7 +57,7 @@ def joined_parts(model: Model, found: Sequence[tuple[ExactPart, float]], note: s
     """Return the answer that consists of closed classes with the probabilities of starting there."""
     space = StateSpace.from_states(model.species, np.concatenate([part.space.states for part, _ in found]))
     p, lower, upper = np.zeros(len(space)), np.zeros(len(space)), np.zeros(len(space))
-    error, notes = ErrorLedger(), [note]
+    error, classes = ErrorLedger(), []
     for part, weight in found:
         place = space.index(part.space.states)
         mean = float(part.p @ part.off) / float(part.p.sum()) * (1.0 + 1e-9)  # of the sum of the weights
@@ -65,10 +66,18 @@ def joined_parts(model: Model, found: Sequence[tuple[ExactPart, float]], note: s
         lower[place] += weight * part.p / (1.0 + off)
         upper[place] += weight * (part.p * (1.0 + part.missing) * (1.0 + 2.0 * off) + LEAST_BOUND)
         error += ErrorLedger(weight * part.missing, 0.0, 0.0, weight * 2.0 * float(part.p @ off))
-        if len(found) > 1:
-            where = example(part.space, int(np.argmax(part.p)))
-            notes.append(f"closed class around ({where}), probability {weight:.6g}")
-    return Bounded(Generator(model, space), p, lower, np.minimum(upper, 1.0), error, p, tuple(notes))
+        classes.append((f"closed class around ({example(part.space, int(np.argmax(part.p)))})", weight))
+    notes = (note, *class_notes(classes))
+    return Bounded(Generator(model, space), p, lower, np.minimum(upper, 1.0), error, p, notes)
+
+
+def class_notes(classes: Sequence[tuple[str, float]]) -> tuple[str, ...]:
+    """Return a line for each closed class and its probability; one for all where they are many, none for a single."""
+    lines = [f"{text}, probability {weight:.6g}" for text, weight in classes]
+    if len(lines) <= MOST_LISTED:
+        return tuple(lines) if len(lines) > 1 else ()
+    likeliest = max(range(len(lines)), key=lambda i: classes[i][1])
+    return (f"{len(lines):,} closed classes, of which the likeliest is a {lines[likeliest]}",)
 
 
 def warn_if_above(found: Bounded, tol: float, stacklevel: int) -> None:

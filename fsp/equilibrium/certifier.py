@@ -19,7 +19,7 @@ from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
 from fsp.chains.classes import Absorption, Classes, absorption, closed_classes, lead_back
 from fsp.chains.null_vectors import null_vector
 from fsp.distribution import ErrorLedger
-from fsp.equilibrium.bounded import Bounded, example, warn_if_above
+from fsp.equilibrium.bounded import Bounded, class_notes, example, warn_if_above
 from fsp.equilibrium.certificate import Certificate, certify, roundings
 from fsp.equilibrium.estimate import NEGLIGIBLE
 from fsp.equilibrium.reachability import Reachability
@@ -185,7 +185,7 @@ class Certifier:
         off = _absorption_error(generator, classes, end)
         upper[pockets] = off.total  # for all that is proved
         error = ErrorLedger(truncation=off.lost, rounding=off.rounding)
-        notes = []
+        classed: list[tuple[str, float]] = []
         for members, weight in zip(classes.members, end.weights.tolist(), strict=True):
             if weight <= NEGLIGIBLE:
                 upper[members] = weight + off.total
@@ -207,7 +207,7 @@ class Certifier:
                 weight * certificate.truncation, weight * certificate.integration, 0.0, weight * certificate.rounding
             )
             where = example(generator.space, int(members[0]))
-            notes.append(f"closed class of {len(members):,} states around ({where}), probability {weight:.6g}")
+            classed.append((f"closed class of {len(members):,} states around ({where})", weight))
         return Bounded(
             generator,
             p,
@@ -215,7 +215,7 @@ class Certifier:
             np.minimum(upper, 1.0),
             error,
             p + end.occupation,
-            tuple(notes) if len(notes) > 1 else (),
+            class_notes(classed),
         )
 
     def _of_class(self, generator: Generator, members: IntArray, z: int) -> tuple[IntArray, Certificate] | None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fsp.distribution import ErrorLedger
+from fsp.equilibrium.bounded import class_notes
 from fsp.equilibrium.settling import Step, settle
 from fsp.errors import ArgumentError, BackendError, StateSpaceError
 from fsp.model.structure import irreversible_gain
@@ -102,7 +103,7 @@ def weighted(
 ) -> Estimate:
     """Return the answer of classes weighted by the probability of ending in each; `guess` (n,) is about that."""
     p = np.zeros(len(end.occupation))
-    error, notes = 0.0, []
+    error, solved = 0.0, []
     for closed, weight in zip(classes, end.weights.tolist(), strict=True):
         if weight <= NEGLIGIBLE:
             error += 2.0 * weight
@@ -112,8 +113,8 @@ def weighted(
         vector = closed.solve(begin / mass if begin is not None and mass > KNOWN * weight else None)
         p[closed.members] = weight * vector.p
         error += weight * vector.error
-        notes.append(f"closed class of {closed.n_states:,} states around ({closed.example}), probability {weight:.6g}")
-    return Estimate(generator, p, end.occupation, end.lost, error, tuple(notes) if len(notes) > 1 else ())
+        solved.append((f"closed class of {closed.n_states:,} states around ({closed.example})", weight))
+    return Estimate(generator, p, end.occupation, end.lost, error, class_notes(solved))
 
 
 def settled(

@@ -10,87 +10,106 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
-from fsp.arrays import BoolArray, FloatArray, IntArray
+from fsp.arrays import FloatArray, IntArray
 from fsp.errors import ModelError
 from fsp.formats.powers import Term, product, terms_of, total, written
 from fsp.model.compiled import Compiled, compile_definition
-from fsp.model.definition import Definition, Law, resolve
+from fsp.model.definition import Definition, Law, change_matrix, resolve
 from fsp.model.infix import to_text
-from fsp.model.program import evaluate
+from fsp.model.program import Program
+from fsp.model.program import compiled as program
 from fsp.model.reaction import Reaction, Stoichiometry
-from fsp.model.tree import Call, Expression, Number, call, symbols
+from fsp.model.tree import ZERO, Call, Expression, Number, Symbol, call, symbols
 
 WALKS = 16  # random paths along which laws are looked at, all at once; chosen, not measured
 STEPS = 40  # jumps of each; fewer where there are many reactions
 EVALUATIONS = 20_000  # laws times steps, so that a network of thousands of reactions takes a second
 
 
-def judged(definition: Definition, mass_action: bool, scaled: bool) -> Definition:
-    """Return a definition whose laws are propensities as far as can be seen, or raise a `ModelError`.
+def judged(definition: Definition, mass_action: bool, scaled: bool) -> Compiled:
+    """Compile a definition whose laws are propensities as far as can be seen, or raise a `ModelError`.
 
     `mass_action`: count powers of reactants in tuples; `scaled`: do so for laws that are mass action in full, since
     amounts were converted to counts.
     """
     compiled = compile_definition(definition)
-    states = _states(definition, compiled)
-    split = _split(definition, compiled, states)
+    programs = _programs(compiled)
+    states = _states(compiled, programs)
+    split = _split(definition, programs, states)
     counted = _counted(split, mass_action, scaled)
     if counted is not definition:
         compiled = compile_definition(counted)
-    _check(counted, compiled, states)
-    return counted
+        programs = _programs(compiled)
+    _check(counted, compiled, programs, states)
+    return compiled
 
 
 # ---------------------------------------------------------------------- states that are looked at
 
 
-def _states(definition: Definition, compiled: Compiled) -> IntArray:
+def _programs(compiled: Compiled) -> list[Program]:
+    """Return the laws of the reactions that were written, ready to be evaluated; 0 for callables."""
+    laws = compiled.laws[: len(compiled.definition.reactions)]
+    return [program(law) if isinstance(law, Expression) else program(ZERO) for law in laws]
+
+
+def _states(compiled: Compiled, programs: Sequence[Program]) -> IntArray:
     """Return states that the network reaches, (n, d): along random walks in which net laws go both ways."""
     rng = np.random.default_rng(0)
-    change = np.array([[r.change.get(name, 0) for name in definition.species] for r in definition.reactions])
+    species = list(compiled.definition.species)
+    change = change_matrix(compiled.definition)
     x = compiled.states[rng.integers(0, len(compiled.states), WALKS)]
     seen = [compiled.states[:WALKS], x]
-    laws = compiled.laws[: len(change)]
     jumps = np.concatenate([change, -change])
+    taking, taken = np.nonzero(jumps < 0)  # jumps, and the species that they take
     for _ in range(max(1, min(STEPS, EVALUATIONS // max(1, len(change))))):
-        rates = _values(laws, definition, x)
-        reachable = np.stack([(row + jumps >= 0).all(axis=1) for row in x], axis=1)  # (2 R, WALKS)
-        ways = np.concatenate([rates > 0.0, rates < 0.0]) & reachable
+        rates = _values(programs, _counts(species, x), WALKS)
+        ways = np.concatenate([rates > 0.0, rates < 0.0])  # (2 R, WALKS)
+        for walk, short in enumerate(x[:, taken] + jumps[taking, taken] < 0):
+            ways[taking[short], walk] = False
         chosen = np.argmax(rng.random(ways.shape) * ways, axis=0)
-        moving: BoolArray = ways.any(axis=0)
+        moving = np.asarray(ways.any(axis=0))
         x = x + np.where(moving[:, None], jumps[chosen], 0)
         seen.append(x)
     return np.unique(np.concatenate(seen), axis=0)
 
 
-def _values(laws: Sequence[Law], definition: Definition, states: IntArray) -> FloatArray:
-    """Return the laws at states, (R, n); zero for callables and where a law is not defined."""
-    return np.stack([_value(law, definition, states) for law in laws])
+class _Counts(dict[str, FloatArray | float]):
+    """Counts by species; what events assign has no value here."""
+
+    def __missing__(self, name: str) -> float:
+        return np.nan
 
 
-def _value(law: Law, definition: Definition, states: IntArray) -> FloatArray:
-    if not isinstance(law, Expression):
-        return np.zeros(len(states))
-    columns = {name: states[:, j].astype(np.float64) for j, name in enumerate(definition.species)}
-    found = {name: columns.get(name, np.nan) for name in symbols(law)}  # what events assign has no value here
-    value = np.broadcast_to(np.asarray(evaluate(law, found), dtype=np.float64), len(states))
-    return np.nan_to_num(value, nan=0.0, posinf=0.0, neginf=0.0)
+def _counts(species: Sequence[str], states: IntArray) -> _Counts:
+    return _Counts(zip(species, states.T.astype(np.float64), strict=True))
+
+
+def _values(laws: Sequence[Program], counts: _Counts, n: int) -> FloatArray:
+    """Return laws at n states, (R, n); zero where they are not defined."""
+    values = np.empty((len(laws), n))
+    with np.errstate(all="ignore"):
+        for row, law in zip(values, laws, strict=True):
+            row[:] = law(counts, 0.0)
+    values[~np.isfinite(values)] = 0.0
+    return values
 
 
 # ---------------------------------------------------------------------- net laws
 
 
-def _split(definition: Definition, compiled: Compiled, states: IntArray) -> Definition:
+def _split(definition: Definition, programs: Sequence[Program], states: IntArray) -> Definition:
     """Return a definition in which net laws that become negative are two reactions each."""
     reactions: list[Reaction] = []
     laws: list[Law] = []
     steps = []
     taken = {str(reaction.name) for reaction in definition.reactions}
-    for k, (reaction, law) in enumerate(zip(definition.reactions, definition.laws, strict=True)):
-        values = _value(compiled.laws[k], definition, states)
+    every = _values(programs, _counts(list(definition.species), states), len(states))
+    for reaction, law, values in zip(definition.reactions, definition.laws, every, strict=True):
         if not isinstance(law, Expression) or not (values < 0.0).any():
             reactions.append(reaction)
             laws.append(law)
@@ -208,17 +227,23 @@ def _written(term: Term, in_tuples: list[str]) -> Expression:
 # ---------------------------------------------------------------------- reactants that are missing
 
 
-def _check(definition: Definition, compiled: Compiled, states: IntArray) -> None:
+def _check(definition: Definition, compiled: Compiled, programs: Sequence[Program], states: IntArray) -> None:
     """Raise a `ModelError` at a law that is positive where a reaction lacks what it consumes."""
     assigned = {name for event in definition.events for name in event.assignments}
     never_less = {
         name for j, name in enumerate(definition.species) if (compiled.change[:, j] >= 0).all() and name not in assigned
     }
     least = dict(zip(definition.species, compiled.states.min(axis=0).tolist(), strict=True))
-    for reaction, law, full in zip(definition.reactions, definition.laws, compiled.laws, strict=False):
+    counts = _counts(list(definition.species), states)
+    for k, (reaction, full) in enumerate(zip(definition.reactions, programs, strict=True)):
         for name, n in _needed(reaction):
-            if isinstance(full, Expression) and not (name in never_less and least[name] >= n):
-                _check_one(definition, reaction, (law, full), name, n, states)
+            law = compiled.laws[k]
+            if (name in never_less and least[name] >= n) or (n == 1 and _has_factor(law, name)):
+                continue
+            missing = _Missing(name, n, isinstance(law, Expression) and name in symbols(law))
+            found = missing.law_there(full, counts, len(states))
+            if found is not None:
+                raise _positive(definition, k, missing, found, states)
 
 
 def _needed(reaction: Reaction) -> Iterator[tuple[str, int]]:
@@ -228,25 +253,41 @@ def _needed(reaction: Reaction) -> Iterator[tuple[str, int]]:
             yield name, n
 
 
-def _check_one(
-    definition: Definition, reaction: Reaction, law: tuple[Law, Expression], name: str, n: int, states: IntArray
-) -> None:
-    j = list(definition.species).index(name)
-    given, full = law
-    for count in range(n):
-        where = states[states[:, j] == count]
-        if name in symbols(full):
-            where = states.copy()
-            where[:, j] = count
-        values = _value(full, definition, where) if len(where) else np.zeros(0)
-        if not (values > 0.0).any():
-            continue
-        i = int(np.argmax(values > 0.0))
-        state = dict(zip(definition.species, where[i].tolist(), strict=True))
-        raise ModelError(
-            f"Propensity of '{reaction.name}' must be 0 where there are fewer than {n} {name}, of which it consumes "
-            f"{n}, but is {values[i]:.6g} in state {state}; {_way_out(definition, reaction, given, name, n)}."
-        )
+def _has_factor(law: Law, name: str) -> bool:
+    """Tell whether a law is a product with a count itself, so that it is zero, or not defined, without it."""
+    return isinstance(law, Call) and law.function == "*" and Symbol(name) in law.arguments
+
+
+class _Missing(NamedTuple):
+    """A reactant of which a reaction consumes n."""
+
+    name: str
+    n: int
+    in_law: bool
+
+    def law_there(self, law: Program, counts: _Counts, n_states: int) -> tuple[int, int, float] | None:
+        """Return a count of less than n, the place of a state, and the law there, where it is positive."""
+        own = counts[self.name]
+        for count in range(self.n):
+            held = np.full(n_states, float(count))
+            (values,) = _values([law], _Counts({**counts, self.name: held}) if self.in_law else counts, n_states)
+            values = np.where((own == count) | self.in_law, values, 0.0)
+            if (values > 0.0).any():
+                i = int(np.argmax(values > 0.0))
+                return count, i, float(values[i])
+        return None
+
+
+def _positive(
+    definition: Definition, k: int, missing: _Missing, found: tuple[int, int, float], states: IntArray
+) -> ModelError:
+    (count, i, value), (name, n, _) = found, missing
+    reaction, law = definition.reactions[k], definition.laws[k]
+    state = {**dict(zip(definition.species, states[i].tolist(), strict=True)), name: count}
+    return ModelError(
+        f"Propensity of '{reaction.name}' must be 0 where there are fewer than {n} {name}, of which it consumes "
+        f"{n}, but is {value:.6g} in state {state}; {_way_out(definition, reaction, law, name, n)}."
+    )
 
 
 def _way_out(definition: Definition, reaction: Reaction, law: Law, name: str, n: int) -> str:

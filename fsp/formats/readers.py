@@ -18,7 +18,7 @@ from fsp.formats.kinds import kind_of
 from fsp.formats.laws import judged
 from fsp.formats.sbml import Finish, read_sbml
 from fsp.formats.units import Units
-from fsp.model.definition import Definition, check_not_empty, replaced
+from fsp.model.definition import Definition, check_names, check_not_empty, replaced
 from fsp.model.model import Model
 
 Values = Mapping[str, float | str]
@@ -125,9 +125,9 @@ def _finished(
         constants = {name: value for name, value in values.items() if name not in starts}
         parameters = replaced(definition.parameters, constants, "Parameter", "Parameter", definition.species)
         counted = in_molecules(replace(definition, parameters=parameters), units, asked, rounding, starts)
-        return Model.of_definition(
-            judged(counted, mass_action, scaled=counted.conversion.steps != definition.conversion.steps)
-        )
+        check_names(list(counted.species), counted.parameters)
+        scaled = counted.conversion.steps != definition.conversion.steps
+        return Model(judged(counted, mass_action, scaled))
 
     return read(finish)
 

@@ -84,8 +84,10 @@ def _add_named_values(parts: Parts, references: Mapping[str, Expression], laws: 
     """Add what formulas may use beside parameters: stoichiometries and rates of reactions, by id."""
     named = {**references, **laws}
     pending = [*laws.values(), *parts.parameters.values(), *references.values()]
+    unread = named.keys() - parts.parameters.keys() - parts.species.keys()
     while pending:
-        used = (symbols(pending.pop()) & set(named)) - set(parts.parameters) - set(parts.species)
+        used = symbols(pending.pop()) & unread
+        unread -= used
         for name in sorted(used):
             parts.parameters[name] = named[name]
             pending.append(named[name])

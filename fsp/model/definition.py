@@ -355,8 +355,12 @@ def check_mass_action(definition: Definition, resolved: Mapping[str, Expression]
 
 def change_matrix(definition: Definition) -> npt.NDArray[np.int64]:
     """Return the net change of each species in each reaction, shape (n_reactions, n_species)."""
-    rows = [[reaction.change.get(name, 0) for name in definition.species] for reaction in definition.reactions]
-    return np.array(rows, dtype=np.int64)
+    columns = {name: j for j, name in enumerate(definition.species)}
+    change = np.zeros((len(definition.reactions), len(columns)), dtype=np.int64)
+    for row, reaction in zip(change, definition.reactions, strict=True):
+        for name, n in reaction.change.items():
+            row[columns[name]] = n
+    return change
 
 
 def start_distribution(

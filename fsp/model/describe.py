@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from fsp.model.infix import number_text, to_text
 from fsp.model.tree import Expression, Number, Symbol
+from fsp.patience import Patience, check_patience
 
 if TYPE_CHECKING:
     from fsp.model.definition import Definition
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
     from fsp.model.network import Network
 
 
-def describe(model: Network, definition: Definition) -> str:
-    """Return what ``fsp info`` prints."""
+def describe(model: Network, definition: Definition, patience: Patience) -> str:
+    """Return what ``fsp info`` prints; laws and bounds only where there is time for them."""
     unit = f", time in {model.time_unit}" if model.time_unit else ""
     lines = [f"{model.name}: {model.n_species} species, {model.n_reactions} reactions{unit}"]
     lines += _section("Species", _species_rows(model))
@@ -24,14 +25,17 @@ def describe(model: Network, definition: Definition) -> str:
     lines += _section("Reactions", _reaction_rows(model, definition))
     lines += _section("Events", [[f"{event.name}:", event_text(event)] for event in model.events])
     lines += _section("Made of the file", [[text] for text in str(definition.conversion).splitlines()])
-    lines += _section("Conservation laws", [[text] for text in law_texts(model)])
-    return "\n".join([*lines, "", _finite_text(model)])
+    laws = patience.within(lambda: law_texts(model))
+    lines += _section("Conservation laws", [[text] for text in laws or ()])
+    late = [] if laws is not None else ["", patience.left_out("Conservation laws", "model.conservation_laws")]
+    return "\n".join([*lines, *late, "", _finite_text(model, patience)])
 
 
 def law_texts(model: Network) -> list[str]:
     """Return the conservation laws of a model with their values: ``A + C = 20``."""
     texts = []
     for law in model.conservation_laws.tolist():
+        check_patience()
         values = sorted({sum(w * n for w, n in zip(law, x, strict=True)) for x in model.initial_states.tolist()})
         texts.append(f"{_sum_text(law, model.species)} = {' or '.join(map(str, values))}")
     return texts
@@ -104,10 +108,13 @@ def _assignment_text(event: Event, name: str, tree: Expression) -> str:
     return f"{name} = {to_text(tree)}" if draw is None else f"{name} ~ {draw}"
 
 
-def _finite_text(model: Network) -> str:
+def _finite_text(model: Network, patience: Patience) -> str:
     if model.has_timed_events:
         return "State space: events at known times move it"
-    bounds = zip(model.species, model.species_bounds.tolist(), strict=True)
+    largest = patience.within(lambda: model.species_bounds.tolist())
+    if largest is None:
+        return patience.left_out("State space: bounds", "model.species_bounds")
+    bounds = zip(model.species, largest, strict=True)
     if model.is_finite:
         limits = ", ".join(f"{name} <= {int(bound)}" for name, bound in bounds)
         return f"State space: finite ({limits})"

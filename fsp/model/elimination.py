@@ -14,6 +14,8 @@ import math
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
+from fsp.patience import check_patience
+
 Row = dict[int, int]
 
 
@@ -31,8 +33,12 @@ class Echelon:
 
     def add(self, row: Sequence[int | Fraction]) -> bool:
         """Add a row; return whether it is independent of those before."""
-        left = _whole(row)
+        return self.add_row(_whole(row))
+
+    def add_row(self, left: Row) -> bool:
+        """Add a whole row without common divisor as `add` does."""
         while left:
+            check_patience()
             column = min(left)
             if column >= self._width:
                 return False
@@ -46,6 +52,7 @@ class Echelon:
         """Return the rows of the reduced form, each a multiple of its own, by ascending pivots."""
         found: dict[int, Row] = {}
         for pivot in sorted(self._rows, reverse=True):
+            check_patience()
             row = self._rows[pivot]
             for column in sorted(row.keys() & found.keys()):
                 row = _without(row, column, found[column])

@@ -22,6 +22,7 @@ from fsp.model.phases import phases as phases_of
 from fsp.model.reaction import Reaction
 from fsp.model.tree import Expression, Number, substitute
 from fsp.model.values import Value
+from fsp.patience import Patience
 
 
 class Model(Network):
@@ -105,9 +106,20 @@ class Model(Network):
         """What was made of the model file so that its species are counted; false where nothing was."""
         return self._compiled.definition.conversion
 
-    def describe(self) -> str:
-        """Return the model as text: species, parameters, reactions, conservation laws, finite or not."""
-        return describe(self, self._compiled.expanded)
+    def describe(self, patience: Patience | None = None) -> str:
+        """Return the model as text: species, parameters, reactions, conservation laws, finite or not.
+
+        Parameters
+        ----------
+        patience
+            The CPU time that laws and bounds may take; by default a second.  What takes longer is left out, and said.
+
+        Returns
+        -------
+        str
+            The lines.
+        """
+        return describe(self, self._compiled.expanded, patience or Patience())
 
     # ------------------------------------------------------------------ changed copies
 

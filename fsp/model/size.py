@@ -21,6 +21,8 @@ _KINDS = {"+": "+", "-": "+", "neg": "+", "*": "*", "/": "*", "min": "min", "max
 
 def bounded(tree: Expression, what: str) -> Expression:
     """Return a tree that is not too deep, or refuse it."""
+    if _is_small(tree):
+        return tree
     parts, levels = extent(tree)
     if parts > MOST_PARTS:
         raise ModelError(
@@ -33,6 +35,16 @@ def bounded(tree: Expression, what: str) -> Expression:
     if levels > MOST_LEVELS:
         raise ModelError(f"{what} must nest at most {MOST_LEVELS} levels deep, but nests {levels} deep.")
     return tree
+
+
+def _is_small(tree: Expression) -> bool:
+    """Tell, in less time than `extent`, that a tree is far below both limits; most are."""
+    pending = [tree]
+    for _ in range(MOST_LEVELS):
+        if not pending:
+            return True
+        pending.extend(_children(pending.pop()))
+    return False
 
 
 def extent(tree: Expression) -> tuple[int, int]:

@@ -26,7 +26,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fsp.arrays import BoolArray, FloatArray, IntArray
-from fsp.model.elimination import Echelon
+from fsp.model.elimination import Echelon, Row
+from fsp.patience import check_patience
 
 Vector = tuple[int, ...]
 
@@ -48,10 +49,14 @@ def conservation_laws(change: IntArray) -> IntArray:
     return np.array(laws, dtype=np.int64).reshape(len(found), n_species)
 
 
-def _distinct(change: IntArray) -> list[Vector]:
-    """Return the different directions of the reactions: a reverse or repeated one adds no condition."""
-    directions = {_primitive(tuple(int(n) for n in row)) for row in change}
-    return sorted(direction for direction in directions if any(direction))
+def _distinct(change: IntArray) -> list[Row]:
+    """Return the different directions of the reactions, sparsest first: a reverse or repeated one adds no condition."""
+    rows = change[change.any(axis=1)]
+    rows = rows // np.gcd.reduce(rows, axis=1, keepdims=True)
+    first = np.take_along_axis(rows, (rows != 0).argmax(axis=1)[:, None], axis=1)
+    found = np.unique(rows * np.sign(first), axis=0)  # in lexical order
+    by_size = np.argsort((found != 0).sum(axis=1), kind="stable")
+    return [{int(j): int(row[j]) for j in np.flatnonzero(row)} for row in found[by_size]]
 
 
 def _primitive(vector: Vector) -> Vector:
@@ -68,8 +73,8 @@ def _size(law: Vector) -> tuple[int, int, Vector]:
 def _null_space(change: IntArray) -> dict[int, Vector]:
     """Return a basis of the laws of any sign: each is positive at one species where all others are 0, its key."""
     form = Echelon(change.shape[1])
-    for direction in sorted(_distinct(change), key=lambda row: (sum(n != 0 for n in row), row)):
-        form.add(direction)
+    for direction in _distinct(change):
+        form.add_row(direction)
     reduced = form.reduced()
     found = {}
     for free in sorted(set(range(change.shape[1])) - set(reduced)):
@@ -113,6 +118,7 @@ def _combined(rays: list[Vector], species: int) -> list[Vector]:
     """Return the non-negative combinations of two rays that are 0 at a species."""
     combined = []
     for up in (ray for ray in rays if ray[species] > 0):
+        check_patience()
         for down in (ray for ray in rays if ray[species] < 0):
             a, b = -down[species], up[species]
             joint = [a * x + b * y for x, y in zip(up, down, strict=True)]
@@ -126,6 +132,7 @@ def _minimal(rays: list[Vector], conditions: Collection[int]) -> list[Vector]:
     kept: list[tuple[frozenset[int], Vector]] = []
     supported = [(frozenset(i for i in conditions if ray[i]), ray) for ray in dict.fromkeys(rays)]
     for support, ray in sorted(supported, key=lambda pair: (len(pair[0]), pair[1])):
+        check_patience()
         if not any(other <= support for other, _ in kept):
             kept.append((support, ray))
     return [ray for _, ray in kept]
@@ -195,7 +202,8 @@ def _programmes(directions: IntArray, initial_states: IntArray, produced: BoolAr
 
     one_way = _one_way(directions)  # (r, d)
     alone = set(map(tuple, one_way.tolist()))
-    both = np.array([row for row in directions.tolist() if tuple(row) not in alone]).reshape(-1, directions.shape[1])
+    there_and_back = [row for row in directions.tolist() if tuple(row) not in alone]
+    both = np.array(there_and_back, dtype=np.int64).reshape(-1, directions.shape[1])
     kept = np.array(list(_null_space(both).values()), dtype=float).reshape(-1, directions.shape[1])  # W (k, d)
     start = (_hull if len(initial_states) <= _MANY_STATES else _range)(directions, initial_states)
     # unknowns: x (d,), ξ (r,), and s (m,)
@@ -206,6 +214,7 @@ def _programmes(directions: IntArray, initial_states: IntArray, produced: BoolAr
     limits: Any = [(0.0, None)] * (moved.shape[1] - len(start.limits)) + start.limits
     found = []
     for i in np.flatnonzero(produced):
+        check_patience()
         best = linprog(-np.eye(1, len(limits), int(i))[0], A_eq=table, b_eq=right, bounds=limits)
         value = -float(best.fun or 0.0) if best.status == 0 else math.inf  # unbounded, or no bound proven
         least = initial_states[:, i].max()

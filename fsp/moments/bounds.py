@@ -252,7 +252,7 @@ def _certificates(model: Model, t: float, largest: FloatArray, start: FloatArray
 
 def _certify(model: Model, horizon: float, largest: FloatArray, start: FloatArray, settled: bool) -> _Certificates:
     found = rates(model, horizon, largest)
-    search = _Search(found, horizon, largest, start, settled)
+    search = _Search(found, horizon, largest, start, settled, {})
     drift = tuple(tuple(search.conditions(i)) for i in range(model.n_species))
     return _Certificates(drift, moment_equations(found, model.n_species), reasons(found))
 
@@ -265,6 +265,7 @@ class _Search(NamedTuple):
     largest: FloatArray
     start: FloatArray
     settled: bool  # whether bounds for t → ∞ are wanted
+    known: dict[tuple[Weights, int, float], OrderBound | None]  # by weights, order and growth: species share them
 
     def conditions(self, target: int) -> Iterator[PowerBound | OrderBound]:
         """Yield conditions that bound a species which stoichiometry does not."""
@@ -303,7 +304,10 @@ class _Search(NamedTuple):
         for weights in dict.fromkeys([unit, ones, self._slow_weights(target) or unit]):
             for order in range(1, 1 + (_ORDERS_ONE if len(free) == 1 else _ORDERS_MORE)):
                 for growth in (-10.0 / self.horizon, -1.0 / self.horizon, 1.0 / self.horizon, 10.0 / self.horizon):
-                    bound = order_bound(weights, order, self.rates, growth, self.largest)
+                    key = weights, order, growth
+                    if key not in self.known:
+                        self.known[key] = order_bound(weights, order, self.rates, growth, self.largest)
+                    bound = self.known[key]
                     if bound is not None:
                         yield bound
 

@@ -35,6 +35,7 @@ from fsp.model.elimination import echelon
 from fsp.moments.exponential import exponential
 from fsp.moments.initial import InitialMoments
 from fsp.moments.rates import Rate, affine_parts
+from fsp.patience import check_patience
 
 ORDERS = 24
 """Highest order of the moments that are bounded."""
@@ -135,6 +136,7 @@ def linear_weights(
     """
     from scipy.optimize import linprog  # here, as its import is slow
 
+    check_patience()
     programme = _Programme(rates, growth, horizon, largest)
     cost, bounds = programme.objective(start, target)
     best = linprog(

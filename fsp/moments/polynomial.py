@@ -19,6 +19,8 @@ from functools import lru_cache
 from itertools import product
 from math import comb, factorial, prod
 
+from fsp.patience import check_patience
+
 Exponents = tuple[int, ...]
 Polynomial = Mapping[Exponents, Fraction]
 """Coefficient of each falling monomial; zero coefficients are left out."""
@@ -28,6 +30,7 @@ def collect(terms: Iterable[tuple[Exponents, Fraction]]) -> dict[Exponents, Frac
     """Add up the coefficients of equal monomials."""
     total: dict[Exponents, Fraction] = {}
     for exponents, coefficient in terms:
+        check_patience()
         total[exponents] = total.get(exponents, Fraction(0)) + coefficient
     return {exponents: coefficient for exponents, coefficient in total.items() if coefficient}
 

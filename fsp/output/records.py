@@ -15,6 +15,7 @@ from fsp.distribution.sweep import PENDING, Sweep
 from fsp.distribution.text import table, when
 from fsp.model.expression import depends_on_time
 from fsp.model.formula import parse
+from fsp.patience import Patience
 
 _SHOWN = 5e-7
 """Smaller probabilities are left out of printed marginals, which have six decimals."""
@@ -32,7 +33,8 @@ def answer_record(
     times = list(answer) if isinstance(answer, Solution) else [answer]
     record: dict[str, Any] = {name: getattr(times[0], name) for name in ("model_name", "model_hash", "time_unit")}
     record["species"] = list(times[0].species)
-    record["times"] = [_time_record(one, marginals, constraints) for one in times]
+    patience = Patience()
+    record["times"] = [_time_record(one, marginals, constraints, patience) for one in times]
     if isinstance(answer, Solution):
         names = ("tol", "solver", "options", "statistics")
         record |= {name: getattr(answer, name) for name in names}
@@ -76,15 +78,22 @@ def violation_lines(answer: Solution | Distribution, constraints: Mapping[str, s
     return lines
 
 
-def _time_record(one: Distribution, marginals: Sequence[str], constraints: Mapping[str, str]) -> dict[str, Any]:
+def _time_record(
+    one: Distribution, marginals: Sequence[str], constraints: Mapping[str, str], patience: Patience
+) -> dict[str, Any]:
+    intervals = patience.within(one.mean_interval)
+    late = [] if intervals is not None else [patience.left_out("intervals of the means", "dist.mean_interval()")]
+    known = intervals or {}
     record: dict[str, Any] = {
         "t": one.t,
         "n_states": len(one),
         "mean": one.mean(),
-        "mean_interval": {name: [*found] if found.certified else None for name, found in one.mean_interval().items()},
+        "mean_interval": {
+            name: [*known[name]] if name in known and known[name].certified else None for name in one.species
+        },
         "std": one.std(),
         "error": {"total": one.error.total, **one.error.terms, "certified": one.error.certified},
-        "notes": list(one.notes),
+        "notes": [*one.notes, *late],
     }
     if constraints:
         record["violations"] = {name: [*found] for name, found in violations(one, constraints).items()}

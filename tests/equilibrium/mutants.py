@@ -4,6 +4,14 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "many-classes-are-many-lines",
+        "equilibrium/bounded.py",
+        "if len(lines) <= MOST_LISTED:",
+        "if len(lines) >= MOST_LISTED:",
+        "patience",
+        only="classes",
+    ),
+    mutant(
         "stationary-rates-are-exact",
         "equilibrium/certificate.py",
         "return of_sums + min(generator.rate_errors.worst, UNKNOWN)",

@@ -4,6 +4,13 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "a-factor-does-for-two-molecules",
+        "formats/laws.py",
+        "or (n == 1 and _has_factor(law, name))",
+        "or _has_factor(law, name)",
+        "laws",
+    ),
+    mutant(
         "contradictions-are-read",
         "formats/sbml.py",
         "    check_consistency(document, source)  # last",
@@ -54,8 +61,8 @@ MUTANTS = [
     mutant(
         "missing-reactants-pass",
         "formats/laws.py",
-        "    for count in range(n):",
-        "    for count in range(0):",
+        "        for count in range(self.n):",
+        "        for count in range(0):",
         "laws",
         only="without_their_reactants or any_start",
     ),
