@@ -353,15 +353,15 @@ def test_sizes(text, size):
 def test_only_given_limits_are_passed_on(model, monkeypatch):
     seen = []
 
-    def solve(network, times, **options):
+    def solve(network, times, tol, **options):
         seen.append((list(times), sorted(options)))
         return Solution([answer(ErrorLedger())], tol=1e-6, solver="")
 
     monkeypatch.setattr(fsp, "transient", solve)
     run("transient", model, "--times", "0:30:4", "--quiet")
     run("transient", model, "--times", 1, "--max-memory", "1GiB", "--max-states", 9)
-    assert seen[0] == ([0, 10, 20, 30], ["progress", "solver", "tol"])
-    assert seen[1] == ([1], ["max_memory", "max_states", "progress", "solver", "tol"])
+    assert seen[0] == ([0, 10, 20, 30], ["progress", "solver", "start"])
+    assert seen[1] == ([1], ["max_memory", "max_states", "progress", "solver", "start"])
 
 
 def test_plain_progress_is_rare(monkeypatch, capsys):
