@@ -70,7 +70,7 @@ def approximations(
     quiet: bool,
     **options: Any,
 ) -> int:
-    """Hold approximations of MODEL (SBML or Antimony) against its master equation in growing volumes."""
+    """Hold approximations of MODEL, a file against its master equation in growing volumes."""
     import fsp
     from fsp.command.progress import shown_progress, warnings_as_lines
     from fsp.output.records import to_json

@@ -17,7 +17,7 @@ from fsp.command.options import JSON, SOURCE, Source, takes_source, with_options
 @guarded
 @takes_source
 def relaxation(source: Source, modes: int, tol: float, as_json: bool) -> int:
-    """Print the slowest eigenvalues and relaxation times of MODEL (SBML or Antimony), or its rate of extinction."""
+    """Print the slowest eigenvalues and relaxation times of MODEL, a file, or its rate of extinction."""
     from fsp.output.records import to_json
 
     found = fsp.relaxation(source.load(), modes, tol)

@@ -25,7 +25,7 @@ from fsp.command.solve import run, run_on_ranks
 @BACKEND
 @guarded
 def stationary(method: str, lyapunov: str | None, backend: str, **shared: Any) -> int:
-    """Find the stationary distribution of MODEL (SBML or Antimony)."""
+    """Find the stationary distribution of MODEL, a file."""
     request = Request.of(shared)
     options: dict[str, Any] = {"method": method, "lyapunov": lyapunov}
     if backend != "serial":

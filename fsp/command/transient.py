@@ -54,7 +54,7 @@ def transient(
     checkpoint: Path | None,
     **shared: Any,
 ) -> int:
-    """Solve MODEL (SBML or Antimony) from its initial state up to some times.
+    """Solve MODEL, a file from its initial state up to some times.
 
     Options that name one thing, like --times or --set, may be given several times.
     """

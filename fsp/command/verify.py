@@ -73,7 +73,7 @@ def verify(
     quiet: bool,
     **options: Any,
 ) -> int:
-    """Tell whether a simulator samples the chemical master equation of MODEL (SBML or Antimony).
+    """Tell whether a simulator samples the chemical master equation of MODEL, a file.
 
     Give --samples, or ask a --simulator or a --command for runs.
     """

@@ -35,6 +35,7 @@ FORMS = "auto, as-is, volume=1fL or omega=100"
 MOST_STATES = 100_000  # that a start is spread over: more are no start but a space
 _TAIL = 1e-15  # of each Poisson law of the start that is left out on either side
 
+# of the SI
 _PREFIX = {"": 1.0, "m": 1e-3, "u": 1e-6, "µ": 1e-6, "n": 1e-9, "p": 1e-12, "f": 1e-15, "a": 1e-18}
 _VOLUME = re.compile(r"([0-9.]+(?:e[-+]?[0-9]+)?)\s*(?:([munpfaµ]?)l|([munµ]?)m(?:\^?3|³))", re.IGNORECASE)
 

@@ -150,7 +150,8 @@ class _Row(NamedTuple):
     sample: Callable[..., Any]  # of numpy's generator and arrays of arguments
 
 
-LAWS = {  # those that have whole numbers and a closed form
+# those that have whole numbers and a closed form
+LAWS = {
     "binomial": _Row(2, _binomial, lambda rng, n, p: rng.binomial(n.astype(np.int64), p)),
     "bernoulli": _Row(1, lambda p: _binomial(1.0, p), lambda rng, p: rng.binomial(1, p)),
     "poisson": _Row(1, _poisson, lambda rng, mean: rng.poisson(mean)),

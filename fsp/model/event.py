@@ -71,11 +71,11 @@ class Event:
         if not isinstance(self.assignments, Mapping) or not all(map(is_name, self.assignments)):
             given = self.assignments
             raise ModelError(f"{label} must have assignments by name, such as {{'X': 0}}, but has {given!r}.")
-        whats = {name: f"Assignment of '{name}' by event '{self.name}'" for name in self.assignments}
-        found = {name: read_draw(value, whats[name], functions, names) for name, value in self.assignments.items()}
+        labels = {name: f"Assignment of '{name}' by event '{self.name}'" for name in self.assignments}
+        found = {name: read_draw(value, labels[name], functions, names) for name, value in self.assignments.items()}
         draws, symbols_of = named_draws({name: draw for name, draw in found.items() if draw is not None})
         values = {
-            name: symbols_of[name] if name in symbols_of else read_value(value, whats[name], functions, names)
+            name: symbols_of[name] if name in symbols_of else read_value(value, labels[name], functions, names)
             for name, value in self.assignments.items()
         }
         trigger = read_value(self.trigger, f"Trigger of event '{self.name}'", functions, names)

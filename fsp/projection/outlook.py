@@ -26,9 +26,8 @@ if TYPE_CHECKING:
 
 MOST_WORK = 5e13  # multiply-adds ahead of a run on one core, of which measured runs do 1e9 to 4e9 a second
 FIRST_LOOK = 1e9  # multiply-adds; then each time that they have doubled
-SETTLED_SHARE = (
-    0.0004  # of the work allowed, after which the pace on a space that stays as it is is believed: 5 to 10 s by default
-)
+# of the work allowed, after which the pace on a space that stays as it is is believed: 5 to 10 s by default
+SETTLED_SHARE = 0.0004
 STEADY = 1.5  # times faster than in the half before: beyond, steps still lengthen
 
 
