@@ -269,6 +269,16 @@ def test_a_source_with_net_laws_is_a_product_of_poisson_numbers(solve):
     assert off(dist, law) <= dist.error.total + ROUNDING
 
 
+def test_a_constant_that_is_a_random_species():
+    """It never changes, so that X(t) is a mixture of two Poisson numbers."""
+    reactions = [fsp.Reaction("0 -> X", rate="K"), fsp.Reaction("X -> 0", rate="X")]
+    model = fsp.Model(species=["K", "X"], initial={(1, 0): 0.25, (4, 0): 0.75}, reactions=reactions)
+    dist = fsp.transient(model, [1.5], TOL)[-1]
+    share = 1 - exp(-1.5)
+    law = {(k, n): w * stats.poisson.pmf(n, k * share) for (k, w), n in product([(1, 0.25), (4, 0.75)], range(50))}
+    assert off(dist, law) <= dist.error.total + ROUNDING
+
+
 def test_a_rate_that_swings_with_time(solve):
     text = ant("ABC", "f: A + B => C; (1 + sin(time))*A*B; b: C => A + B; 2*C; A = 4; B = 3; C = 0;")
     dist = solve(text, 1.1).marginal("C")
