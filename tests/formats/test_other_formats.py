@@ -207,18 +207,6 @@ def test_amounts_of_a_network_are_converted_and_names_kept(read):
     assert any("A(x) is called" in step for step in model.conversion.steps)
 
 
-def test_birth_and_death_is_the_same_in_all_formats(read):
-    """One network, in four formats, is one distribution."""
-    antimony = "model m()\n species A = 7; compartment c = 1; A in c;\n => A; 0.3; A => ; 0.6*A;\nend\n"
-    files = {
-        "a.ant": antimony,
-        "b.net": net("0 1 k", "1 0 q", species="begin species\n1 A() 7\nend species\n", groups=""),
-    }
-    first, *others = (fsp.transient(read(text, name=name), [1.0], 1e-8)[-1] for name, text in files.items())
-    for other in others:
-        assert first.distance(other) <= first.error.total + other.error.total
-
-
 REFUSED = {
     "action.net": (net("1 0 k") + "simulate_ode({t_end=>5})\n", "hold a network alone, but has 'simulate_ode"),
     "units.net": (net("1 0 k") + 'substanceUnits("Concentration")\n', 'must count in numbers.*substanceUnits'),
