@@ -21,6 +21,7 @@ import numpy as np
 import fsp
 from fsp.errors import FSPError, ModelWarning
 
+# what COPASI leaves of the locale is ASCII, so that encodings are named
 STATES = 5  # random states of each file
 LARGEST = 40  # count of a species in them
 LARGEST_DIFFERENCE = 1e-12  # relative: a law of a few hundred operations, rounded
@@ -40,9 +41,9 @@ def documents(paths: list[Path]) -> Iterator[tuple[Path, str]]:
     for path in sorted(file for start in paths for file in ([start] if start.is_file() else start.rglob("*"))):
         if path.suffix == ".ant":
             antimony.clearPreviousLoads()
-            antimony.loadAntimonyString(path.read_text())
+            antimony.loadAntimonyString(path.read_text(encoding="utf-8"))
             yield path, antimony.getSBMLString(antimony.getMainModuleName())
-        elif path.suffix == ".xml" and "<sbml" in (text := path.read_text()):
+        elif path.suffix == ".xml" and "<sbml" in (text := path.read_text(encoding="utf-8")):
             yield path, text
 
 
@@ -51,7 +52,7 @@ def loaded(text: str, counts: str) -> fsp.Model:
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore", ModelWarning)
         file = Path(folder) / "model.xml"
-        file.write_text(text)
+        file.write_text(text, encoding="utf-8")
         return fsp.load(file, counts=counts)
 
 
@@ -61,14 +62,17 @@ def difference(text: str, seed: int = 1) -> float:
 
     model, other = loaded(text, "as-is"), roadrunner.RoadRunner(text)
     names = [str(name) for name in other.model.getReactionIds()]
-    settable = {*map(str, other.model.getFloatingSpeciesIds()), *map(str, other.model.getBoundarySpeciesIds())}
+    floating = list(map(str, other.model.getFloatingSpeciesIds()))
+    boundary = set(map(str, other.model.getBoundarySpeciesIds()))
     states = np.random.default_rng(seed).integers(0, LARGEST, (STATES, len(model.species)))
     largest = 0.0
     for state, own in zip(states, model.propensities(states).T, strict=True):
         for name, count in zip(model.species, state, strict=True):
-            own_name = name if name in settable else name.removesuffix("_")  # words of formulas are renamed
-            if own_name in settable:
-                other.setValue(own_name, float(count))  # the amount
+            given = name if name in {*floating, *boundary} else name.removesuffix("_")  # words of formulas are renamed
+            if given in floating:  # by index, since "time" sets the time
+                other.model.setFloatingSpeciesAmounts([floating.index(given)], [float(count)])
+            elif given in boundary:
+                other.setValue(given, float(count))
         rates = dict(zip(names, map(float, other.model.getReactionRates()), strict=True))
         net = dict.fromkeys(rates, 0.0)
         for reaction, value in zip(model.reactions, own, strict=True):
