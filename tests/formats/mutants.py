@@ -4,6 +4,14 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "eight-counts-make-a-power",
+        "formats/powers.py",
+        "        counts, table = _widely(resolved, name)",
+        "        pass",
+        "counts",
+        only="switch",
+    ),
+    mutant(
         "species-hide-local-parameters",
         "formats/sbml_parts.py",
         "{**self.scale, **(local or {})}",

@@ -124,10 +124,11 @@ class Draft:
             guards = [self.guard(name, n * self.species[name][2]) for (name, _), n in sides[0].items()]
             hidden = [name for name in names if name not in {*self.species, "cell", "medium"}]
             hidden += [name for name in self.species if name not in {s for side in sides for s, _ in side}]
-            shadows = {
-                name: draw(positive) for name in draw(st.lists(st.sampled_from(hidden), max_size=2, unique=True))
-            }
-            law = apply("times", draw(formulas(names)), *guards) if guards else apply("plus", draw(formulas(names)), 0)
+            formula = draw(formulas(names))
+            hidden = [name for name in hidden if name == formula or f"<ci>{name}</ci>" in str(formula)] or ["k"]
+            chosen = draw(st.lists(st.sampled_from(hidden), max_size=2, unique=True))
+            shadows = {name: draw(positive) for name in chosen}
+            law = apply("times", formula, *guards) if guards else apply("plus", formula, 0)
             tags = [f'id="n{k}{s}{i}"' for s in "RP" for i in range(2)]
             lists = [
                 [reference(name, n, tags[2 * s + i]) for i, ((name, _), n) in enumerate(sides[s].items())]
