@@ -21,7 +21,6 @@ import numpy as np
 import fsp
 from fsp.errors import FSPError, ModelWarning
 
-# what COPASI leaves of the locale is ASCII, so that encodings are named
 STATES = 5  # random states of each file
 LARGEST = 40  # count of a species in them
 LARGEST_DIFFERENCE = 1e-12  # relative: a law of a few hundred operations, rounded
@@ -38,6 +37,7 @@ def documents(paths: list[Path]) -> Iterator[tuple[Path, str]]:
     """Yield SBML of all files of models below paths."""
     import antimony
 
+    # encodings are named, since COPASI sets the locale to ASCII
     for path in sorted(file for start in paths for file in ([start] if start.is_file() else start.rglob("*"))):
         if path.suffix == ".ant":
             antimony.clearPreviousLoads()

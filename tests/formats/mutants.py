@@ -77,8 +77,8 @@ MUTANTS = [
     mutant(
         "powers-stay-powers-in-counts",
         "formats/readers.py",
-        "scaled=counted.conversion.steps != definition.conversion.steps",
-        "scaled=False",
+        "scaled = counted.conversion.steps != definition.conversion.steps",
+        "scaled = False",
         "counts",
         only="same_concentrations or avogadro",
     ),
