@@ -37,10 +37,20 @@ def compartment(name="cell", size="1", extra='constant="true"'):
     return f'<compartment id="{name}" {shown} spatialDimensions="3" {extra}/>'
 
 
-def species(name, amount="0", *, only="true", boundary="false", constant="false", kind="initialAmount", extra=""):
+def species(
+    name,
+    amount="0",
+    *,
+    only="true",
+    boundary="false",
+    constant="false",
+    kind="initialAmount",
+    extra="",
+    home="cell",
+):
     start = "" if amount is None else f'{kind}="{amount}"'
     return (
-        f'<species id="{name}" compartment="cell" {start} hasOnlySubstanceUnits="{only}" '
+        f'<species id="{name}" compartment="{home}" {start} hasOnlySubstanceUnits="{only}" '
         f'boundaryCondition="{boundary}" constant="{constant}" {extra}/>'
     )
 
@@ -75,6 +85,21 @@ def rule(kind, variable, content):
 
 def assign(symbol, content):
     return f'<initialAssignment symbol="{symbol}">{math(term(content))}</initialAssignment>'
+
+
+def local(**values):
+    inside = "".join(f'<localParameter id="{name}" value="{value!r}"/>' for name, value in values.items())
+    return f"<listOfLocalParameters>{inside}</listOfLocalParameters>" if values else ""
+
+
+def function(name, arguments, body):
+    bound = "".join(f"<bvar><ci>{argument}</ci></bvar>" for argument in arguments)
+    return f'<functionDefinition id="{name}">{math(f"<lambda>{bound}{term(body)}</lambda>")}</functionDefinition>'
+
+
+def unit(name, kind, scale=0, multiplier=1):
+    inside = f'<unit kind="{kind}" exponent="1" scale="{scale}" multiplier="{multiplier}"/>'
+    return f'<unitDefinition id="{name}"><listOfUnits>{inside}</listOfUnits></unitDefinition>'
 
 
 ORDER = [

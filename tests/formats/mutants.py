@@ -4,6 +4,30 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "eight-counts-make-a-power",
+        "formats/powers.py",
+        "        counts, table = _widely(resolved, name)",
+        "        pass",
+        "counts",
+        only="switch",
+    ),
+    mutant(
+        "species-hide-local-parameters",
+        "formats/sbml_parts.py",
+        "{**self.scale, **(local or {})}",
+        "{**(local or {}), **self.scale}",
+        "random_sbml",
+        only="direct_reading",
+    ),
+    mutant(
+        "no-conversion-factor-of-the-model",
+        "formats/sbml_reactions.py",
+        "species.getConversionFactor() or model.getConversionFactor()",
+        "species.getConversionFactor()",
+        "random_sbml",
+        only="direct_reading",
+    ),
+    mutant(
         "a-factor-does-for-two-molecules",
         "formats/laws.py",
         "or (n == 1 and _has_factor(law, name))",

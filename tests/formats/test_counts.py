@@ -213,3 +213,14 @@ def test_the_command_converts_and_says_so(tmp_path):
         main, ["transient", str(file), "--counts", "omega=10", "--times", "0.1", "--tol", "1e-3", "--out", str(out)]
     )
     assert "an amount of 1 is 10 molecules" in fsp.read(out).model_text
+
+
+@pytest.mark.parametrize("limit", [20, 3000])
+def test_a_law_that_is_a_power_up_to_a_switch_keeps_its_switch(load, limit):
+    """Eight small counts do not tell A from piecewise(A, A < 20, 0)."""
+    text = f"""model cut
+      compartment c = 1; substanceOnly species A in c; lose: A => ; k*piecewise(A, A < {limit}, 0); A = 8; k = 0.5;
+    end"""
+    model = load(text, counts="omega=10")
+    states = np.array([[10 * limit - 1], [10 * limit], [20 * limit]])
+    assert model.propensities(states)[0] == pytest.approx([0.5 * (10 * limit - 1), 0.0, 0.0], rel=1e-12)
