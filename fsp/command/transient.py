@@ -90,7 +90,7 @@ def _times(times: Sequence[str], request: Request) -> list[float]:
 
     found = time_course(request.source.model)
     if not found:
-        raise click.UsageError("Missing option '--times': MODEL is no archive that asks for a time course.")
+        raise ArgumentError("Missing option '--times': MODEL is no archive that asks for a time course.")
     return found
 
 

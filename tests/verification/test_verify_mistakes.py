@@ -130,7 +130,7 @@ def explained(counts, model=None, times=TIMES):
     ids=["square", "twice", "half", "missing"],
 )
 def test_wrong_propensities_are_named(wrong, name, rng):
-    assert explained(direct_method(wrong, TIMES, 6000, rng)).name == name
+    assert explained(direct_method(wrong, TIMES, 20_000, rng)).name == name
 
 
 def test_a_wrong_constant_is_named_and_measured(rng):
