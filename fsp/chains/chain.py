@@ -12,7 +12,7 @@ from scipy.sparse import csgraph
 from fsp.chains import multilevel_kernels as kernels
 
 if TYPE_CHECKING:
-    from fsp.arrays import FloatArray, IntArray
+    from fsp.arrays import FloatArray, IntArray, rows_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,7 +29,7 @@ class Chain:
     def of_generator(cls, matrix: Any) -> Chain:
         """Return the chain of a generator whose columns sum to zero (CSR)."""
         n = matrix.shape[0]
-        return cls(*kernels.part_of(matrix.indptr, matrix.indices, matrix.data, np.arange(n, dtype=np.int32), n))
+        return cls(*kernels.part_of(*rows_of(matrix), matrix.data, np.arange(n, dtype=np.int32), n))
 
     def __len__(self) -> int:
         return len(self.exits)

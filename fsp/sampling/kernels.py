@@ -9,8 +9,15 @@ P. A. W. Lewis, G. S. Shedler, Nav. Res. Logist. Q. 26:403, 1979, doi:10.1002/na
 
 import numpy as np
 
-from fsp.compilation import njit
-from fsp.sampling.programs import CODES
+from fsp.compilation.kernel import I8, Bools, Floats, Floats2, Ints, Ints2, Ints3, Words, kernel
+
+OPERATIONS = (
+    "number", "value", "+", "-", "*", "/", "^", "neg", "abs", "exp", "ln", "log10", "log", "sqrt", "root", "floor",
+    "ceil", "factorial", "min", "max", "quotient", "rem", "select", "<", "<=", ">", ">=", "==", "!=", "&&", "||",
+    "xor", "!", "implies", "inverse", "sin", "cos", "tan", "sinh", "cosh", "tanh", "arcsin", "arccos", "arctan",
+    "arcsinh", "arccosh", "arctanh",
+)  # fmt: skip
+CODES = {name: code for code, name in enumerate(OPERATIONS)}
 
 DONE, BAD_RATE, NEGATIVE, TOO_LARGE, TOO_MANY, NO_BOUND = range(6)
 LARGEST = 2.0**53  # counts up to here are floats exactly
@@ -33,7 +40,7 @@ _ASIN, _ACOS, _ATAN = (CODES[n] for n in ("arcsin", "arccos", "arctan"))
 _ASINH, _ACOSH, _ATANH = (CODES[n] for n in ("arcsinh", "arccosh", "arctanh"))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def _unary(op, x):
     if op == _NEG:
         return -x
@@ -87,7 +94,7 @@ def _unary(op, x):
     return np.arctanh(x)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def _binary(op, x, y):
     if op == _POW:
         return np.power(x, y)
@@ -124,8 +131,8 @@ def _binary(op, x, y):
     return 1.0 if x == 0.0 or y != 0.0 else 0.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def value(code, begin, end, numbers, values, stack):
+@kernel(nogil=True, error_model="numpy")
+def value(code: Ints2, begin: I8, end: I8, numbers: Floats, values: Floats, stack: Floats):
     """Return the value of a program."""
     top = -1
     for i in range(begin, end):
@@ -160,7 +167,7 @@ def value(code, begin, end, numbers, values, stack):
     return stack[0]
 
 
-@njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def _high(a, b):
     """Return the upper half of a product of two words."""
     a0, a1, b0, b1 = a & _LOW, a >> _HALF, b & _LOW, b >> _HALF
@@ -169,8 +176,8 @@ def _high(a, b):
     return a1 * b1 + (middle >> _HALF) + (other >> _HALF)
 
 
-@njit(cache=True, nogil=True)
-def refill(counter, key, words):
+@kernel(nogil=True)
+def refill(counter: Words, key: Words, words: Words):
     """Advance the counter, (4,), by one, and fill `words`, (4,), with its random words."""
     counter[0] += _ONE
     if counter[0] == np.uint64(0):
@@ -185,7 +192,7 @@ def refill(counter, key, words):
     words[0], words[1], words[2], words[3] = c0, c1, c2, c3
 
 
-@njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def _uniform(counter, key, words, place):
     """Return a number in [0, 1) of the stream; `place`, (1,), is the next word."""
     if place[0] == 4:
@@ -196,9 +203,11 @@ def _uniform(counter, key, words, place):
     return np.float64(word >> _SHIFT) * 2.0**-53
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def direct(first, last, key, phase, code, numbers, rates, bounds, timed, depth, starts, cumulative, at, pointer, moved,
-           amount, reach, affected, clocked, times, windows, clocks, most, out, where):  # fmt: skip
+@kernel(nogil=True, error_model="numpy")
+def direct(first: I8, last: I8, key: Words, phase: I8, code: Ints2, numbers: Floats, rates: Ints2, bounds: Ints2,
+           timed: Bools, depth: I8, starts: Floats2, cumulative: Floats, at: Ints, pointer: Ints, moved: Ints,
+           amount: Floats, reach: Ints, affected: Ints, clocked: Ints, times: Floats, windows: Floats,
+           clocks: Floats2, most: I8, out: Ints3, where: Floats):  # fmt: skip
     """Sample runs `first` to `last` (excluded) into `out`, (runs, times, species), from the first of the `windows` on.
 
     Run i starts in ``starts[at[i]]``, or where `at` is empty in one of them, drawn by their `cumulative` probabilities.
@@ -221,7 +230,13 @@ def direct(first, last, key, phase, code, numbers, rates, bounds, timed, depth, 
         start = at[run] if len(at) else 0
         if not len(at) and len(starts) > 1:
             u = _uniform(counter, key, words, place) * cumulative[-1]
-            start = min(np.searchsorted(cumulative, u, side="right"), len(starts) - 1)
+            start, beyond = 0, len(starts) - 1
+            while start < beyond:  # the first whose cumulative probability is above u, or the last
+                middle = (start + beyond) // 2
+                if cumulative[middle] > u:
+                    beyond = middle
+                else:
+                    start = middle + 1
         for j in range(d):
             values[j] = starts[start, j]
         w, t, o, jumps = 0, windows[0], 0, 0

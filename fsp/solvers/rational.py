@@ -31,13 +31,14 @@ import numpy as np
 
 from fsp.arithmetic import UNIT_ROUNDOFF, span
 from fsp.solvers import costs, kernels, rational_kernels
-from fsp.solvers.base import CRUMB, LossLimit, Solver, check_count, check_tol, short, step_to
+from fsp.solvers.base import LossLimit, Solver, check_count, check_tol, short, step_to
 from fsp.solvers.linear import Band, ShiftedSystem
 from fsp.solvers.small_exponential import PER_OCTAVE, Modes, doublings, follow, integrals, residual_integrals
+from fsp.solvers.small_exponential_kernels import CRUMB
 from fsp.solvers.stepping import MatrixPropagator, Step
 
 if TYPE_CHECKING:
-    from fsp.arrays import ComplexArray, FloatArray
+    from fsp.arrays import ComplexArray, FloatArray, rows_of
     from fsp.generator import Generator
     from fsp.solvers.costs import Cost, Stretch
 
@@ -214,8 +215,8 @@ class _System:
     def complete(self, v: FloatArray, w: FloatArray, gamma: float) -> tuple[float, float]:
         """Write the sinks of the solution w of ``(I - γA) w = v``; return its residual and what rounds in it."""
         A, sinks = self.square, self.sinks
-        of_sinks = sinks.indptr, sinks.indices, sinks.data
-        left, terms = rational_kernels.residual(A.indptr, A.indices, A.data, *of_sinks, self.exit_rates, gamma, v, w)
+        of_sinks = *rows_of(sinks), sinks.data
+        left, terms = rational_kernels.residual(*rows_of(A), A.data, *of_sinks, self.exit_rates, gamma, v, w)
         return float(left), float(terms)
 
 

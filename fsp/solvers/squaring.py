@@ -42,7 +42,7 @@ from fsp.solvers.poisson import poisson_window
 from fsp.solvers.stepping import MatrixPropagator, Step
 
 if TYPE_CHECKING:
-    from fsp.arrays import FloatArray, IntArray
+    from fsp.arrays import FloatArray, IntArray, rows_of
     from fsp.generator import Generator
     from fsp.solvers.costs import Stretch
 
@@ -188,7 +188,7 @@ class _SquaringPropagator(MatrixPropagator):
         """Return ``exp(sA) z`` for non-negative columns, without what the tail of the weights lacks, and its error."""
         first, weights, relative = self._weights(s)
         P = self._P
-        total = kernels.horner(P.data, P.indices, P.indptr, weights, first, z.reshape(len(z), -1))
+        total = kernels.horner(*rows_of(P), P.data, weights, first, z.reshape(len(z), -1))
         self._products += first + len(weights) - 1  # a product of matrices is one
         return total.reshape(z.shape), relative
 
