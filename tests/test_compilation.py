@@ -125,20 +125,20 @@ def compilations(tmp_path, monkeypatch):
     """Let nothing be compiled, in an empty cache; return what would have been."""
     made = []
 
-    def note(path, level):
+    def note(path, part, level):
         made.append(level)
         path.write_bytes(b"code")
 
     monkeypatch.setenv("FSP_CACHE_DIR", str(tmp_path / "kept"))
     monkeypatch.setattr(objects, "PACKAGE", tmp_path)
-    monkeypatch.setattr(objects, "fingerprint", lambda: "f")
+    monkeypatch.setattr(objects, "fingerprint", lambda part: "f")
     monkeypatch.setattr(objects, "_compile", note)
     return made
 
 
 def test_what_is_compiled_is_kept(compilations, tmp_path):
-    first, second = objects.find(), objects.find()
-    assert first == second == tmp_path / "kept" / objects.name_of(objects.levels()[0])
+    first, second = objects.find("states"), objects.find("states")
+    assert first == second == tmp_path / "kept" / objects.name_of("states", objects.levels()[0])
     assert compilations == objects.levels()[:1]
 
 
@@ -147,15 +147,15 @@ def test_the_package_comes_first_and_the_best_level(compilations, tmp_path):
     folder.mkdir()
     able = objects.levels()
     for level in reversed(able):
-        (folder / objects.name_of(level)).write_bytes(b"code")
-        assert objects.find() == folder / objects.name_of(level)
+        (folder / objects.name_of("states", level)).write_bytes(b"code")
+        assert objects.find("states") == folder / objects.name_of("states", level)
     assert not compilations
 
 
 def test_objects_of_other_sources_are_not_taken(compilations, tmp_path, monkeypatch):
-    objects.find()
-    monkeypatch.setattr(objects, "fingerprint", lambda: "g")
-    objects.find()
+    objects.find("states")
+    monkeypatch.setattr(objects, "fingerprint", lambda part: "g")
+    objects.find("states")
     assert len(compilations) == 2
 
 
@@ -164,16 +164,16 @@ def test_every_source_of_a_kernel_counts(tmp_path, monkeypatch):
         (tmp_path / room).mkdir()
         (tmp_path / room / "kernels.py").write_text("1")
     monkeypatch.setattr(objects, "PACKAGE", tmp_path)
-    seen = {objects.fingerprint()}
+    seen = {objects.fingerprint("states")}
     for room in ("space", "compilation"):
         (tmp_path / room / "kernels.py").write_text("2")
-        seen.add(objects.fingerprint())
+        seen.add(objects.fingerprint("states"))
     assert len(seen) == 3
 
 
 def test_a_cache_that_cannot_be_written_costs_time_only(compilations, tmp_path, monkeypatch, caplog):
     (tmp_path / "kept").write_text("a file where the folder should be")
-    path = objects.find()
+    path = objects.find("states")
     assert path.is_file()
     assert "cannot keep its compiled kernels" in caplog.text
     assert os.environ["FSP_CACHE_DIR"] == str(path.parent)
@@ -183,7 +183,7 @@ def test_a_cache_that_cannot_be_written_costs_time_only(compilations, tmp_path, 
 def test_without_a_compiler_the_way_out_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(BackendError, match=r"pip install 'fsp-cme\[jit\]'"):
-        objects._compile(tmp_path / "none.o", "x86-64-v2")
+        objects._compile(tmp_path / "none.o", "states", "x86-64-v2")
     assert not list(tmp_path.iterdir())
 
 

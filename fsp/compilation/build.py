@@ -110,6 +110,11 @@ class Build:
         passes.add_global_dead_code_eliminate_pass()
         passes.run(module, binding.create_pass_builder(machine, binding.create_pipeline_tuning_options()))
         module.verify()
+        missing = sorted(
+            one.name for one in module.functions if one.name.startswith(("NRT_", "numba_")) and one.is_declaration
+        )
+        if missing:
+            raise RuntimeError(f"Kernels must need C's library and Python alone, but need {', '.join(missing)}.")
         code: bytes = machine.emit_object(module)
         return code
 

@@ -127,7 +127,8 @@ class Caller:
         self._require(builder.icmp_signed("==", flags, INT(ORDERED)), otherwise)
         lengths = builder.bitcast(self._field(value, DIMENSIONS, POINTER), LONG.as_pointer())
         shape = [self._item(lengths, k) for k in range(kind.ndim)]
-        strides, size = [], LONG(wanted.itemsize)
+        strides: list[Any] = []
+        size = LONG(wanted.itemsize)
         for length in reversed(shape):
             strides.insert(0, size)
             size = builder.mul(size, length)

@@ -494,11 +494,4 @@ MUTANTS = [
         "adaptive",
         only="that_no_step_meets",
     ),
-    mutant(
-        "reordered-sum-has-copies",
-        "solvers/kernels.py",
-        "@njit(cache=True, fastmath=REORDERED, forceinline=True)\ndef _subtract(",
-        "@njit(cache=True, fastmath=REORDERED)\ndef _subtract(",
-        "kernels",
-    ),
 ]
