@@ -141,7 +141,7 @@ MUTANTS = [
     mutant(
         "squares-that-vanish-taken-for-nothing",
         "solvers/kernels.py",
-        "norm = added(np.abs(w).sum(), operator)",
+        "norm = added(np.abs(w).sum())",
         "norm = added(0.0, operator)",
         "charges",
         only="squares",
