@@ -87,10 +87,9 @@ class Build:
         self.kernels[f"{function.__module__}.{function.__qualname__}"] = dispatcher, list(names)
         return dispatcher
 
-    def object_code(self) -> bytes:
-        """Return the object: all kernels, and the functions by which Python calls them."""
+    def linked(self) -> Any:
+        """Return one module of all kernels, and of the functions by which Python calls them."""
         from llvmlite import binding
-        from numba.core.registry import cpu_target
 
         from fsp.compilation.calling import Caller
 
@@ -105,18 +104,26 @@ class Build:
         for part in [*module.functions, *module.global_variables]:
             if not part.is_declaration and part.name not in self.kernels:
                 part.linkage = "internal"
-        machine = cpu_target.target_context.codegen()._tm
-        passes = binding.create_new_module_pass_manager()
-        passes.add_global_dead_code_eliminate_pass()
-        passes.run(module, binding.create_pass_builder(machine, binding.create_pipeline_tuning_options()))
-        module.verify()
-        missing = sorted(
-            one.name for one in module.functions if one.name.startswith(("NRT_", "numba_")) and one.is_declaration
-        )
-        if missing:
-            raise RuntimeError(f"Kernels must need C's library and Python alone, but need {', '.join(missing)}.")
-        code: bytes = machine.emit_object(module)
-        return code
+        return module
+
+
+def object_code(module: Any) -> bytes:
+    """Return the object of a module, without what nothing calls."""
+    from llvmlite import binding
+    from numba.core.registry import cpu_target
+
+    machine = cpu_target.target_context.codegen()._tm
+    passes = binding.create_new_module_pass_manager()
+    passes.add_global_dead_code_eliminate_pass()
+    passes.add_strip_dead_prototype_pass()
+    passes.run(module, binding.create_pass_builder(machine, binding.create_pipeline_tuning_options()))
+    module.verify()
+    undefined = (one.name for one in module.functions if one.is_declaration)
+    missing = sorted(name for name in undefined if name.startswith(("NRT_", "numba_")))
+    if missing:
+        raise RuntimeError(f"Kernels must need C's library and Python alone, but need {', '.join(missing)}.")
+    code: bytes = machine.emit_object(module)
+    return code
 
 
 def _type_of(hint: Any, index: str, number: str) -> Any:
@@ -137,7 +144,7 @@ def main(path: str, part: str, level: str) -> None:
     for source in objects.sources(part):
         importlib.import_module(f"fsp.{source.parent.name}.{source.stem}")
     unfinished = Path(path).with_suffix(f".{os.getpid()}")
-    unfinished.write_bytes(build.object_code())
+    unfinished.write_bytes(object_code(build.linked()))
     unfinished.replace(path)
 
 
