@@ -9,10 +9,11 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse import csgraph
 
+from fsp.arrays import rows_of
 from fsp.chains import multilevel_kernels as kernels
 
 if TYPE_CHECKING:
-    from fsp.arrays import FloatArray, IntArray, rows_of
+    from fsp.arrays import FloatArray, IntArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)

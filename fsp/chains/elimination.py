@@ -24,11 +24,12 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse import linalg
 
+from fsp.arrays import rows_of
 from fsp.chains import elimination_kernels as kernels
 from fsp.solvers.linear import WITHOUT_PIVOTING
 
 if TYPE_CHECKING:
-    from fsp.arrays import FloatArray, IntArray, rows_of
+    from fsp.arrays import FloatArray, IntArray
 
 
 class Factors(NamedTuple):

@@ -203,6 +203,19 @@ def _uniform(counter, key, words, place):
     return np.float64(word >> _SHIFT) * 2.0**-53
 
 
+@kernel(inline="always")
+def _copy(values, target):
+    for j in range(len(values)):
+        target[j] = values[j]
+
+
+@kernel(inline="always")
+def _tell(values, t, where):
+    """Write the state and the time, at which a run stopped."""
+    _copy(values[: len(where) - 1], where)
+    where[-1] = t
+
+
 @kernel(nogil=True, error_model="numpy")
 def direct(first: I8, last: I8, key: Words, phase: I8, code: Ints2, numbers: Floats, rates: Ints2, bounds: Ints2,
            timed: Bools, depth: I8, starts: Floats2, cumulative: Floats, at: Ints, pointer: Ints, moved: Ints,
@@ -240,38 +253,39 @@ def direct(first: I8, last: I8, key: Words, phase: I8, code: Ints2, numbers: Flo
         for j in range(d):
             values[j] = starts[start, j]
         w, t, o, jumps = 0, windows[0], 0, 0
-        values[d:-1] = clocks[0]
+        _copy(clocks[0], values[d:])
         for k in range(R):
             a[k] = value(code, bounds[k, 0], bounds[k, 1], numbers, values, stack)
         while True:
             total = 0.0
             for k in range(R):
                 if not (a[k] >= 0.0 and a[k] < np.inf):
-                    where[:d], where[d] = values[:d], t
+                    _tell(values, t, where)
                     return BAD_RATE, k, run
                 total += a[k]
             wait = -np.log1p(-_uniform(counter, key, words, place)) / total if total > 0.0 else np.inf
             arrival = t + wait
             until = min(arrival, windows[w + 1])
             while o < n and times[o] < until:
-                out[run, o] = values[:d].astype(np.int64)
+                _copy(values[:d], out[run, o])
                 o += 1
             if o == n:
                 break
             if arrival >= windows[w + 1]:
                 if w + 2 == len(windows):  # the last time is the end of the last window
-                    out[run, o:] = values[:d].astype(np.int64)
+                    for late in range(o, n):
+                        _copy(values[:d], out[run, late])
                     break
                 w += 1
                 t = windows[w]
-                values[d:-1] = clocks[w]
+                _copy(clocks[w], values[d:])
                 for k in clocked:
                     a[k] = value(code, bounds[k, 0], bounds[k, 1], numbers, values, stack)
                 continue
             t = arrival
             jumps += 1
             if jumps > most:
-                where[:d], where[d] = values[:d], t
+                _tell(values, t, where)
                 return TOO_MANY, 0, run
             left = _uniform(counter, key, words, place) * total
             chosen = -1
@@ -285,7 +299,7 @@ def direct(first: I8, last: I8, key: Words, phase: I8, code: Ints2, numbers: Flo
                 values[-1] = t
                 rate = value(code, rates[chosen, 0], rates[chosen, 1], numbers, values, stack)
                 if not (rate >= 0.0 and rate <= a[chosen] * (1.0 + SLACK)):
-                    where[:d], where[d] = values[:d], t
+                    _tell(values, t, where)
                     return (NO_BOUND if rate >= 0.0 and rate < np.inf else BAD_RATE), chosen, run
                 if _uniform(counter, key, words, place) * a[chosen] >= rate:
                     continue
@@ -296,7 +310,7 @@ def direct(first: I8, last: I8, key: Words, phase: I8, code: Ints2, numbers: Flo
                     status = NEGATIVE if values[j] < 0.0 else TOO_LARGE
                     for back in range(pointer[chosen], i + 1):
                         values[moved[back]] -= amount[back]
-                    where[:d], where[d] = values[:d], t
+                    _tell(values, t, where)
                     return status, chosen, run
             for i in range(reach[chosen], reach[chosen + 1]):
                 k = affected[i]

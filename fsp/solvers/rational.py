@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.arithmetic import UNIT_ROUNDOFF, span
+from fsp.arrays import rows_of
 from fsp.solvers import costs, kernels, rational_kernels
 from fsp.solvers.base import LossLimit, Solver, check_count, check_tol, short, step_to
 from fsp.solvers.linear import Band, ShiftedSystem
@@ -38,7 +39,7 @@ from fsp.solvers.small_exponential_kernels import CRUMB
 from fsp.solvers.stepping import MatrixPropagator, Step
 
 if TYPE_CHECKING:
-    from fsp.arrays import ComplexArray, FloatArray, rows_of
+    from fsp.arrays import ComplexArray, FloatArray
     from fsp.generator import Generator
     from fsp.solvers.costs import Cost, Stretch
 

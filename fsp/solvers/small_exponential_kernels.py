@@ -94,7 +94,9 @@ def flow(
     delta = horizon if size == 0.0 else min(horizon, whole(stride / size, tick))
     u = np.zeros(m)
     u[0] = 1.0
-    largest_norm = norms[:m].max()
+    largest_norm = 0.0
+    for i in range(m):
+        largest_norm = max(largest_norm, norms[i])
     term, image = np.zeros(m + 2), np.zeros(m + 2)
     trial = np.empty(m)
     kept = u.copy()
@@ -162,7 +164,8 @@ def _taylor(bands, u, step, terms):
     for k in range(1, MOST_TERMS):
         largest = taylor_term(bands, term, step / k, image)
         term, image = image, term
-        terms[k, :] = term[1 : m + 1]
+        for i in range(m):
+            terms[k, i] = term[i + 1]
         if largest <= 1e-19 * scale:
             return k + 1
     return MOST_TERMS
@@ -186,7 +189,8 @@ def at_nodes(H: Floats2, m: I8, depth: I8, nodes: Floats, out: Floats2):
                     total += terms[k, j]
                 u[j] = total
         s = nodes[i]
-        out[i, :] = u
+        for j in range(m):
+            out[i, j] = u[j]
 
 
 @kernel()

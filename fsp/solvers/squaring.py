@@ -34,6 +34,7 @@ import numpy as np
 from scipy import sparse
 
 from fsp.arithmetic import UNIT_ROUNDOFF, span
+from fsp.arrays import rows_of
 from fsp.errors import BackendError
 from fsp.solvers import costs, kernels
 from fsp.solvers.base import LossLimit, Solver, check_tol
@@ -42,7 +43,7 @@ from fsp.solvers.poisson import poisson_window
 from fsp.solvers.stepping import MatrixPropagator, Step
 
 if TYPE_CHECKING:
-    from fsp.arrays import FloatArray, IntArray, rows_of
+    from fsp.arrays import FloatArray, IntArray
     from fsp.generator import Generator
     from fsp.solvers.costs import Stretch
 
