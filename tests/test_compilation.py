@@ -23,7 +23,7 @@ RUNS = np.array([[3], [10]]), np.array([0, 2, 5])  # keys 3, 4 and 10, 11, 12
 
 
 def selected(keys=RUNS[0], starts=RUNS[1], kept=(True, False, True, True, True)):
-    return kernels.select(keys, starts, np.array(kept))
+    return kernels.select(keys, starts, np.array(kept, dtype=bool))
 
 
 # ---- calls
@@ -72,6 +72,11 @@ def test_other_numbers_are_refused(number):
 def test_other_numbers_of_arguments_are_refused():
     with pytest.raises(TypeError, match="must be given 3 arguments"):
         solver_kernels.add_scaled(np.zeros(2), 1.0)
+
+
+def test_a_kernel_without_types_is_not_for_python():
+    with pytest.raises(TypeError, match="annotate its parameters"):
+        kernels._enter(np.zeros((8, 1), np.int64), RUNS[0], 0, RUNS[0], 0)
 
 
 def test_numbers_of_numpy_are_numbers():
@@ -160,15 +165,16 @@ def test_objects_of_other_sources_are_not_taken(compilations, tmp_path, monkeypa
 
 
 def test_every_source_of_a_kernel_counts(tmp_path, monkeypatch):
-    for room in ("space", "compilation"):
-        (tmp_path / room).mkdir()
-        (tmp_path / room / "kernels.py").write_text("1")
+    files = [tmp_path / "space" / "kernels.py", *(tmp_path / "compilation" / f"{name}.py" for name in objects.BUILDERS)]
+    for file in files:
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("1")
     monkeypatch.setattr(objects, "PACKAGE", tmp_path)
     seen = {objects.fingerprint("states")}
-    for room in ("space", "compilation"):
-        (tmp_path / room / "kernels.py").write_text("2")
+    for file in files:
+        file.write_text("2")
         seen.add(objects.fingerprint("states"))
-    assert len(seen) == 3
+    assert len(seen) == 1 + len(files)
 
 
 def test_a_cache_that_cannot_be_written_costs_time_only(compilations, tmp_path, monkeypatch, caplog):

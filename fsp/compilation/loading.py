@@ -44,9 +44,10 @@ def _engine(part: str) -> Any:
 
 def load(name: str) -> Callable[..., Any]:
     """Return the kernel of a name as a function of Python."""
-    method = _Method(
-        name.encode(), _engine(objects.part_of(name.split(".")[1])).get_function_address(name), FASTCALL, None
-    )
+    address = _engine(objects.part_of(name.split(".")[1])).get_function_address(name)
+    if not address:
+        raise TypeError(f"A kernel that Python calls must have types, but `{name}` has none: annotate its parameters.")
+    method = _Method(name.encode(), address, FASTCALL, None)
     _methods.append(method)
     make = ctypes.pythonapi.PyCFunction_NewEx
     make.restype, make.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p]

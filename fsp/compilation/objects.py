@@ -29,6 +29,7 @@ logger = logging.getLogger("fsp")
 PACKAGE = Path(__file__).parents[1]
 # Rooms whose kernels call each other are compiled together; what is apart is compiled by processes of their own.
 PARTS = {"products": ("generator", "solvers"), "states": ("chains", "sampling", "space")}
+BUILDERS = ("build", "calling", "kernel")  # what an object depends on, beside the kernels
 # Best first: what a processor must have (the psABI's levels), beside what LLVM calls it.
 LEVELS = {
     "x86-64-v3": {"avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe"},
@@ -49,7 +50,7 @@ def sources(part: str) -> list[Path]:
 def fingerprint(part: str) -> str:
     """Return what tells objects of other sources, systems and kinds of Python apart."""
     digest = hashlib.sha256(f"{sys.platform} {platform.machine()} {object.__basicsize__}".encode())
-    for path in [*sources(part), *sorted(PACKAGE.glob("compilation/*.py"))]:
+    for path in [*sources(part), *(PACKAGE / "compilation" / f"{name}.py" for name in BUILDERS)]:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 

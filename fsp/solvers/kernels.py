@@ -269,8 +269,8 @@ def arnoldi(A: Slices, V: Floats2, H: Floats2, depth: I8, first: I8, size: I8):
 def next_vector(operator, V, H, j, depth, dots, nothing):
     """Do what `orthogonalise` does for vectors of an operator, which may be spread over ranks."""
     if operator.is_spread:
-        return orthogonalise.py_func(V, H, j, depth, dots, nothing)
-    return orthogonalise(V, H, j, depth, dots, nothing, None)
+        return orthogonalise.function(V, H, j, depth, dots, nothing, operator.added)
+    return orthogonalise_here(V, H, j, depth, dots, nothing)
 
 
 @kernel(fastmath=REORDERED, inline="always")
