@@ -233,7 +233,7 @@ class ChangingParts:
         self._past = Past(t, s, count)
         modes = np.polynomial.chebyshev.chebvander((1.0 + nodes.z) * s / f.h - 1.0, len(f.W) - 1)  # (count, p)
         norms = np.empty(count)
-        magnus_kernels.residual_norms(self._changes[:, :count], change.at(s, nodes.z), f.W, modes, norms)
+        magnus_kernels.residual_norms(self._changes, change.at(s, nodes.z), f.W, modes, norms)
         return s * float(self._operator.added(norms) @ nodes.integrals)
 
     def _known(self, z: FloatArray, t: float) -> Past:
