@@ -15,7 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fsp.compilation import kernel, objects
+from fsp.compilation import kernel
+from fsp.compilation.parts import PARTS, sources
 
 RUNTIME = """
 ; What numba's counted memory is: the count, what frees it (nothing of its own), the data, the size.
@@ -139,9 +140,9 @@ def _type_of(hint: Any, index: str, number: str) -> Any:
 def main(path: str, part: str, level: str) -> None:
     """Write the object for a level of processors: whole, or not at all."""
     os.environ |= {"NUMBA_CPU_NAME": level, "NUMBA_CPU_FEATURES": "", "NUMBA_DISABLE_JIT": "0"}
-    build = Build(objects.PARTS[part])
+    build = Build(PARTS[part])
     kernel.compiler = build.compile
-    for source in objects.sources(part):
+    for source in sources(part):
         importlib.import_module(f"fsp.{source.parent.name}.{source.stem}")
     unfinished = Path(path).with_suffix(f".{os.getpid()}")
     unfinished.write_bytes(object_code(build.linked()))
