@@ -22,11 +22,12 @@ class KernelsHook(BuildHookInterface[Any]):
         """Write the objects, which `artifacts` in pyproject.toml puts into the wheel."""
         sys.path.insert(0, self.root)
         from fsp.compilation import objects
+        from fsp.compilation.parts import PARTS
 
         folder = Path(self.root, "fsp", "compilation")
         given = os.environ.get("FSP_CPU_LEVELS")
         levels = given.split(",") if given else objects.levels()[:1]
-        wanted = {objects.name_of(part, level): (part, level) for part in objects.PARTS for level in levels}
+        wanted = {objects.name_of(part, level): (part, level) for part in PARTS for level in levels}
         for old in folder.glob("*.o"):
             if old.name not in wanted:
                 old.unlink()

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fsp.compilation import objects
+from fsp.compilation import objects, parts
 from fsp.compilation.kernel import Kernel
 from fsp.errors import BackendError
 from fsp.generator import row_kernels
@@ -136,6 +136,7 @@ def compilations(tmp_path, monkeypatch):
 
     monkeypatch.setenv("FSP_CACHE_DIR", str(tmp_path / "kept"))
     monkeypatch.setattr(objects, "PACKAGE", tmp_path)
+    monkeypatch.setattr(parts, "PACKAGE", tmp_path)
     monkeypatch.setattr(objects, "fingerprint", lambda part: "f")
     monkeypatch.setattr(objects, "_compile", note)
     return made
@@ -170,6 +171,7 @@ def test_every_source_of_a_kernel_counts(tmp_path, monkeypatch):
         file.parent.mkdir(exist_ok=True)
         file.write_text("1")
     monkeypatch.setattr(objects, "PACKAGE", tmp_path)
+    monkeypatch.setattr(parts, "PACKAGE", tmp_path)
     seen = {objects.fingerprint("states")}
     for file in files:
         file.write_text("2")

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fsp.compilation import kernel, objects
+from fsp.compilation import parts
 
 RUNTIME = """
 ; What numba's counted memory is: the count, what frees it (nothing of its own), the data, the size.
@@ -69,7 +69,7 @@ class Build:
         import numba
 
         if function.__module__.split(".")[1] not in self._rooms:
-            return kernel.Kernel(function)
+            return function
         dispatcher = numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **options)(function)
         hints = typing.get_type_hints(function, include_extras=True)
         names = function.__code__.co_varnames[: function.__code__.co_argcount]
@@ -101,9 +101,9 @@ class Build:
             nogil = bool(dispatcher.targetoptions.get("nogil"))
             caller = Caller(overloads[0].target_context, name, ", ".join(parameters), nogil=nogil)
             module.link_in(binding.parse_assembly(caller.text(overloads)))
-        for part in [*module.functions, *module.global_variables]:
-            if not part.is_declaration and part.name not in self.kernels:
-                part.linkage = "internal"
+        for value in [*module.functions, *module.global_variables]:
+            if not value.is_declaration and value.name not in self.kernels:
+                value.linkage = "internal"
         return module
 
 
@@ -131,17 +131,17 @@ def _type_of(hint: Any, index: str, number: str) -> Any:
     from numba import types
 
     if hasattr(hint, "_fields"):
-        parts = typing.get_type_hints(hint, include_extras=True)
-        return types.NamedTuple([_type_of(parts[name], index, number) for name in hint._fields], hint)
+        fields = typing.get_type_hints(hint, include_extras=True)
+        return types.NamedTuple([_type_of(fields[name], index, number) for name in hint._fields], hint)
     return eval(hint.__metadata__[0].replace("index", index).replace("number", number), vars(types))
 
 
 def main(path: str, part: str, level: str) -> None:
     """Write the object for a level of processors: whole, or not at all."""
     os.environ |= {"NUMBA_CPU_NAME": level, "NUMBA_CPU_FEATURES": "", "NUMBA_DISABLE_JIT": "0"}
-    build = Build(objects.PARTS[part])
-    kernel.compiler = build.compile
-    for source in objects.sources(part):
+    build = Build(parts.PARTS[part])
+    parts.compiler = build.compile
+    for source in parts.sources(part):
         importlib.import_module(f"fsp.{source.parent.name}.{source.stem}")
     unfinished = Path(path).with_suffix(f".{os.getpid()}")
     unfinished.write_bytes(object_code(build.linked()))

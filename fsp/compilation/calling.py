@@ -20,9 +20,9 @@ DOUBLE = ir.DoubleType()
 HEAD = object.__basicsize__  # of every object of Python: its count of references and its type
 # Places of the fields of arrays (``PyArrayObject_fields``), and of the number of the type in a dtype.
 DATA, DIMENSIONS, DTYPE, FLAGS = HEAD, HEAD + 16, HEAD + 40, HEAD + 48
-TYPE_NUMBER = HEAD + 12
-N_DIMENSIONS = HEAD + 8
-TYPE = HEAD - 8
+TYPE_NUMBER = HEAD + 12  # of a dtype
+N_DIMENSIONS = HEAD + 8  # of an array
+TYPE = HEAD - 8  # of every object
 ORDERED = 0x0101  # NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any, TypeAlias
 
+from fsp.compilation import parts
+
 # What an annotation means is numba's name of a type: arrays are contiguous, rows first.
 I8: TypeAlias = Annotated[Any, "i8"]
 F8: TypeAlias = Annotated[Any, "f8"]
@@ -30,9 +32,6 @@ Indices2: TypeAlias = Annotated[Any, "index[:, ::1]"]
 Numbers: TypeAlias = Annotated[Any, "number[::1]"]
 Numbers2: TypeAlias = Annotated[Any, "number[:, ::1]"]
 Sums: TypeAlias = Annotated[Any, "UniTuple(f8, 3)"]
-
-# What compiles a kernel, while the package is built: see `fsp.compilation.build`.
-compiler: Callable[[Callable[..., Any], dict[str, Any]], Any] | None = None
 
 
 class Kernel:
@@ -79,6 +78,6 @@ def kernel(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     """
 
     def mark(function: Callable[..., Any]) -> Any:
-        return Kernel(function) if compiler is None else compiler(function, options)
+        return Kernel(function) if parts.compiler is None else parts.compiler(function, options)
 
     return mark

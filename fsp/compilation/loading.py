@@ -11,6 +11,7 @@ import numpy as np
 from llvmlite import binding
 
 from fsp.compilation import objects
+from fsp.compilation.parts import part_of
 
 FASTCALL = 0x0080  # METH_FASTCALL of Python's C interface
 
@@ -44,7 +45,7 @@ def _engine(part: str) -> Any:
 
 def load(name: str) -> Callable[..., Any]:
     """Return the kernel of a name as a function of Python."""
-    address = _engine(objects.part_of(name.split(".")[1])).get_function_address(name)
+    address = _engine(part_of(name.split(".")[1])).get_function_address(name)
     if not address:
         raise TypeError(f"A kernel that Python calls must have types, but `{name}` has none: annotate its parameters.")
     method = _Method(name.encode(), address, FASTCALL, None)

@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from fsp.compilation.parts import PACKAGE, sources
 from fsp.errors import BackendError
 
 try:
@@ -26,25 +27,12 @@ except ImportError:  # not on Windows, where two processes may compile the same
 
 logger = logging.getLogger("fsp")
 
-PACKAGE = Path(__file__).parents[1]
-# Rooms whose kernels call each other are compiled together; what is apart is compiled by processes of their own.
-PARTS = {"products": ("generator", "solvers"), "states": ("chains", "sampling", "space")}
 BUILDERS = ("build", "calling", "kernel")  # what an object depends on, beside the kernels
 # Best first: what a processor must have (the psABI's levels), beside what LLVM calls it.
 LEVELS = {
     "x86-64-v3": {"avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe"},
     "x86-64-v2": {"cx16", "popcnt", "sahf", "sse3", "sse4.1", "sse4.2", "ssse3"},
 }
-
-
-def part_of(room: str) -> str:
-    """Return the part to which the kernels of a room belong."""
-    return next(part for part, rooms in PARTS.items() if room in rooms)
-
-
-def sources(part: str) -> list[Path]:
-    """Return the files of the kernels of a part."""
-    return sorted(path for room in PARTS[part] for path in PACKAGE.glob(f"{room}/*kernels.py"))
 
 
 def fingerprint(part: str) -> str:

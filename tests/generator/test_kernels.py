@@ -10,8 +10,8 @@ import sys
 import typing
 
 import fsp
-from fsp.compilation import objects
 from fsp.compilation.kernel import Kernel
+from fsp.compilation.parts import PARTS, sources
 
 PROBE = """
 import hashlib
@@ -60,7 +60,7 @@ def test_a_kernel_has_types_for_all_parameters_or_for_none():
 
 def test_every_kernel_belongs_to_a_part():
     assert {kernel.function.__module__ for kernel in kernels().values()} <= {
-        f"fsp.{path.parent.name}.{path.stem}" for part in objects.PARTS for path in objects.sources(part)
+        f"fsp.{path.parent.name}.{path.stem}" for part in PARTS for path in sources(part)
     }
 
 
