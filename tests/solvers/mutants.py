@@ -151,7 +151,7 @@ MUTANTS = [
         "squares-that-vanish-taken-for-nothing",
         "solvers/kernels.py",
         "norm = added(np.abs(w).sum())",
-        "norm = added(0.0, operator)",
+        "norm = added(0.0)",
         "charges",
         only="squares",
     ),
