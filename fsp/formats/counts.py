@@ -26,6 +26,7 @@ from fsp.formats.powers import scaled, terms_of, total
 from fsp.formats.units import AVOGADRO, Units
 from fsp.model.conversion import Conversion
 from fsp.model.definition import Definition, Law, initial_amounts, replaced, resolve
+from fsp.model.draws import Draw
 from fsp.model.event import Event
 from fsp.model.tree import Expression, Number, Symbol, call, substitute
 from fsp.model.values import LARGEST_COUNT, nearest_whole
@@ -33,7 +34,6 @@ from fsp.model.values import LARGEST_COUNT, nearest_whole
 ROUNDINGS = ("nearest", "mean", "poisson")
 FORMS = "auto, as-is, volume=1fL or omega=100"
 MOST_STATES = 100_000  # that a start is spread over: more are no start but a space
-_TAIL = 1e-15  # of each Poisson law of the start that is left out on either side
 
 # of the SI
 _PREFIX = {"": 1.0, "m": 1e-3, "u": 1e-6, "µ": 1e-6, "n": 1e-9, "p": 1e-12, "f": 1e-15, "a": 1e-18}
@@ -214,33 +214,25 @@ def _started(definition: Definition, rounding: str, asked: Asked) -> Definition:
         }
         steps = [f"{name} starts at {m:.6g}, rounded to {math.floor(m + 0.5)}" for name, m in parts.items()]
         return replace(definition, species=species, conversion=definition.conversion.and_then(*steps))
-    chosen = parts if rounding == "mean" else {name: m for name, m in means.items() if m > 0.0}
-    laws = [_law(means[name], rounding if name in chosen else "") for name in means]
-    size = math.prod(len(law) for law in laws)
-    if size > MOST_STATES:
+    draws = {name: Draw("poisson", (Number(m),)) for name, m in means.items() if m > 0.0 and rounding == "poisson"}
+    laws = {name: _neighbours(m) if name in parts else [(round(m), 1.0)] for name, m in means.items()}
+    sizes = [len(draws[name].law_of_numbers.counts) if name in draws else len(law) for name, law in laws.items()]
+    if math.prod(sizes) > MOST_STATES:
         raise ModelError(
             f"The start must be spread over at most {MOST_STATES:,} states, but rounding='{rounding}' spreads it over "
-            f"{size:,}; use rounding='nearest'."
+            f"{math.prod(sizes):,}; use rounding='nearest'."
         )
-    states = {tuple(count for count, _ in row): math.prod(p for _, p in row) for row in itertools.product(*laws)}
-    total = math.fsum(states.values())
-    how = "over the two whole numbers beside it" if rounding == "mean" else "in a Poisson law"
-    steps = [f"{name} starts at {means[name]:.6g} on average, {how}" for name in chosen]
-    return replace(
-        definition,
-        initial={state: p / total for state, p in states.items()},
-        conversion=definition.conversion.and_then(*steps),
-    )
+    how = "in a Poisson law" if draws else "over the two whole numbers beside it"
+    steps = [f"{name} starts at {means[name]:.6g} on average, {how}" for name in draws or parts]
+    conversion = definition.conversion.and_then(*steps)
+    if draws:
+        return replace(definition, draws=draws, conversion=conversion)
+    rows = itertools.product(*laws.values())
+    states = {tuple(count for count, _ in row): math.prod(p for _, p in row) for row in rows}
+    return replace(definition, initial=states, conversion=conversion)
 
 
-def _law(mean: float, rounding: str) -> list[tuple[int, float]]:
-    """Return counts with their probabilities: of two neighbours, of a Poisson law, or the one that the mean is."""
-    if rounding == "mean":
-        below = math.floor(mean)
-        return [(below, below + 1 - mean), (below + 1, mean - below)]
-    if rounding == "poisson":
-        from scipy.stats import poisson
-
-        counts = np.arange(poisson.ppf(_TAIL, mean), poisson.isf(_TAIL, mean) + 1.0)
-        return list(zip(counts.astype(int).tolist(), poisson.pmf(counts, mean).tolist(), strict=True))
-    return [(round(mean), 1.0)]
+def _neighbours(mean: float) -> list[tuple[int, float]]:
+    """Return the two counts beside a mean, with the probabilities that keep it."""
+    below = math.floor(mean)
+    return [(below, below + 1 - mean), (below + 1, mean - below)]

@@ -8,7 +8,7 @@ below those that a reaction consumes; nothing is said of the rest.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -182,9 +182,9 @@ def _counted(definition: Definition, mass_action: bool, scaled: bool) -> Definit
     """Return a definition in which powers of reactants are numbers of tuples, where that is asked for."""
     if not (mass_action or scaled):
         return definition
-    laws, steps = list(definition.laws), []
+    laws, steps, values = list(definition.laws), [], resolve(definition.parameters)
     for k, (reaction, law) in enumerate(zip(definition.reactions, definition.laws, strict=True)):
-        new = _in_tuples(definition, reaction, law, in_full=not mass_action)
+        new = _in_tuples(law, reaction, definition.species, values, in_full=not mass_action)
         if new is not None and isinstance(law, Expression):
             laws[k] = new
             steps.append(f"{reaction.name}: {_shortened(to_text(law))} counts tuples, {_shortened(to_text(new))}")
@@ -193,13 +193,21 @@ def _counted(definition: Definition, mass_action: bool, scaled: bool) -> Definit
     return replace(definition, laws=tuple(laws), conversion=definition.conversion.and_then(*steps))
 
 
-def _in_tuples(definition: Definition, reaction: Reaction, law: Law, *, in_full: bool = False) -> Expression | None:
+def _in_tuples(
+    law: Law,
+    reaction: Reaction,
+    species: Collection[str],
+    values: Mapping[str, Expression],
+    *,
+    in_full: bool = False,
+) -> Expression | None:
     """Return a law with A (A - 1) … in place of powers of a reactant of which several molecules are consumed.
 
-    None where there is none; with `in_full`, also where the law is not mass action in all reactants.
+    None where there is none; with `in_full`, also where the law is not mass action in all reactants.  `values`:
+    parameters as trees of species and time.
     """
     several = {name: n for name, n in (reaction.reactants or {}).items() if n > 1}
-    terms = terms_of(law, definition.species, resolve(definition.parameters)) if several else None
+    terms = terms_of(law, species, values) if several else None
     if terms is None:
         return None
     if in_full and any({name: p.n for name, p in term.powers.items()} != reaction.reactants for term in terms):
@@ -291,7 +299,7 @@ def _positive(
 
 
 def _way_out(definition: Definition, reaction: Reaction, law: Law, name: str, n: int) -> str:
-    counted = _in_tuples(definition, reaction, law)
+    counted = _in_tuples(law, reaction, definition.species, resolve(definition.parameters))
     if counted is not None and isinstance(law, Expression):
         return (
             f"its law {_shortened(to_text(law))} is that of concentrations: load the file with mass_action=True "

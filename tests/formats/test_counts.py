@@ -115,6 +115,7 @@ def test_rounding_keeps_the_mean_or_takes_the_nearest(load):
     np.testing.assert_allclose(spread.initial_probabilities @ spread.initial_states, means, rtol=1e-12)
     centred = spread.initial_states - means
     np.testing.assert_allclose(spread.initial_probabilities @ centred**2, means, rtol=1e-10)
+    assert 1.0 - 1e-12 < spread.initial_probabilities.sum() < 1.0  # tails are charged, not shared out
     with pytest.raises(ModelError, match=r"at most 100,000 states, but rounding='poisson' spreads it over"):
         load(CONCENTRATIONS, counts="omega=3000.1", rounding="poisson")
 
