@@ -1,4 +1,4 @@
-"""The doors: public functions that choose the engine by its name and call it, the one file that knows both.
+"""The doors: public functions that choose the backend by its name and call it, the one file that knows both.
 
 In one process that is `fsp.projection` and `fsp.equilibrium`, on many ranks `fsp.petsc`, imported when asked for.
 """
@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fsp import defaults
 from fsp.equilibrium.relaxation import relaxation as relaxation_in_one_process
 from fsp.equilibrium.stationary import stationary as stationary_in_one_process
 from fsp.errors import ArgumentError, ToleranceWarning
@@ -36,7 +37,7 @@ BACKENDS = ("serial", "petsc")  # the first one is that of one process
 def transient(
     model: Model,
     times: Sequence[float] | FloatArray | float,
-    tol: float = 1e-6,
+    tol: float = defaults.TOL,
     *,
     start: Solution | Distribution | None = None,
     space: StateSpace | None = None,
@@ -145,7 +146,7 @@ def transient(
 
 def stationary(
     model: Model,
-    tol: float = 1e-6,
+    tol: float = defaults.TOL,
     *,
     space: StateSpace | None = None,
     method: str = "auto",
@@ -220,8 +221,8 @@ def stationary(
 
 def relaxation(
     model: Model,
-    n_modes: int = 3,
-    tol: float = 1e-10,
+    n_modes: int = defaults.MODES,
+    tol: float = defaults.RELAXATION_TOL,
     *,
     space: StateSpace | None = None,
     method: str = "auto",

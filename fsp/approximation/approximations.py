@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.approximation import usual
+from fsp.approximation import defaults
 from fsp.approximation.approximated import Approximated, Approximations
 from fsp.approximation.distances import l1, sliced, wasserstein
 from fsp.approximation.fokker_planck import require_lattices
@@ -40,16 +40,16 @@ INTEGRATED = 1e-9  # that integration leaves of moments: ten times the tolerance
 def approximations(
     model: Model,
     times: Sequence[float] | FloatArray | float | None,
-    volumes: Sequence[float] = usual.VOLUMES,
+    volumes: Sequence[float] = defaults.VOLUMES,
     *,
-    methods: Sequence[str] = usual.METHODS,
-    tol: float = usual.TOL,
-    spacing: float = usual.SPACING,
-    scheme: str = usual.SCHEME,
-    runs: int = usual.RUNS,
-    steps: int = usual.STEPS,
-    variant: str = usual.VARIANT,
-    seed: int | None = usual.SEED,
+    methods: Sequence[str] = defaults.METHODS,
+    tol: float = defaults.TOL,
+    spacing: float = defaults.SPACING,
+    scheme: str = defaults.SCHEME,
+    runs: int = defaults.RUNS,
+    steps: int = defaults.STEPS,
+    variant: str = defaults.VARIANT,
+    seed: int | None = defaults.SEED,
     max_states: int | None = None,
     progress: ProgressCallback | None = None,
 ) -> Approximations:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fsp import defaults
 from fsp.approximation.distances import l1, wasserstein
 from fsp.distribution import Distribution, Interval
 from fsp.doors import stationary, transient
@@ -63,7 +64,7 @@ def compare(
     times: Sequence[float] | FloatArray | float | None,
     species: Sequence[str] | None = None,
     *,
-    tol: float = 1e-6,
+    tol: float = defaults.TOL,
     max_states: int | None = None,
 ) -> Comparison:
     """Compare the master equations of two networks on species that they share.

@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp import analysis
-from fsp.approximation import usual
+from fsp.approximation import defaults
 from fsp.approximation.lattice import between_counts
 from fsp.approximation.scaling import require_chain
 from fsp.distribution import Distribution, ErrorLedger
@@ -126,11 +126,11 @@ class Langevin:
 def langevin(
     model: Model,
     times: Sequence[float] | FloatArray | float,
-    runs: int = usual.RUNS,
+    runs: int = defaults.RUNS,
     *,
     seed: int | None = None,
-    steps: int = usual.STEPS,
-    variant: str = usual.VARIANT,
+    steps: int = defaults.STEPS,
+    variant: str = defaults.VARIANT,
 ) -> Langevin:
     """Sample the chemical Langevin equation.
 

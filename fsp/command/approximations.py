@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from fsp.approximation import usual
+from fsp.approximation import defaults
 from fsp.command.exits import EPILOG, guarded
 from fsp.command.options import JSON, OVERWRITE, SOURCE, Source, takes_source, with_options
 from fsp.errors import ArgumentError
@@ -21,7 +21,7 @@ _OPTIONS = (
     click.option("--times", multiple=True, metavar="TIMES", help="1,2,5 or FROM:TO:NUMBER; stationary without."),
     click.option(
         "--volumes",
-        default=",".join(f"{v:g}" for v in usual.VOLUMES),
+        default=",".join(f"{v:g}" for v in defaults.VOLUMES),
         show_default=True,
         metavar="VOLUMES",
         help="1,3,10 or FROM:TO:NUMBER.",
@@ -30,19 +30,19 @@ _OPTIONS = (
         "--method",
         "methods",
         multiple=True,
-        default=usual.METHODS,
+        default=defaults.METHODS,
         show_default=True,
         metavar="NAME",
         help="rate-equations, linear-noise, next-order, fokker-planck, langevin, normal, zero-cumulant, poisson or "
         "log-normal; several times.",
     ),
-    click.option("--tol", default=usual.TOL, show_default=True, help="1-norm error of the master equation."),
-    click.option("--spacing", default=usual.SPACING, show_default=True, help="Of lattices of Fokker-Planck."),
-    click.option("--scheme", default=usual.SCHEME, show_default=True, help="Their hops: central, scharfetter-gummel."),
-    click.option("--runs", type=click.IntRange(2), default=usual.RUNS, show_default=True, help="Langevin paths."),
-    click.option("--steps", type=click.IntRange(2), default=usual.STEPS, show_default=True, help="Their steps."),
-    click.option("--variant", default=usual.VARIANT, show_default=True, help="Below zero: clipped, reflected."),
-    click.option("--seed", default=usual.SEED, show_default=True, help="Their seed."),
+    click.option("--tol", default=defaults.TOL, show_default=True, help="1-norm error of the master equation."),
+    click.option("--spacing", default=defaults.SPACING, show_default=True, help="Of lattices of Fokker-Planck."),
+    click.option("--scheme", default=defaults.SCHEME, show_default=True, help="Hops: central, scharfetter-gummel."),
+    click.option("--runs", type=click.IntRange(2), default=defaults.RUNS, show_default=True, help="Langevin paths."),
+    click.option("--steps", type=click.IntRange(2), default=defaults.STEPS, show_default=True, help="Their steps."),
+    click.option("--variant", default=defaults.VARIANT, show_default=True, help="Below zero: clipped, reflected."),
+    click.option("--seed", default=defaults.SEED, show_default=True, help="Their seed."),
     click.option("--max-states", type=int, help="Limit on the number of states."),
     click.option("--species", metavar="NAME", help="Draw this species; the first."),
     click.option("--plot", type=click.Path(path_type=Path), help="Draw a picture: .png, .pdf, .svg, ..."),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from fsp import defaults
 from fsp.errors import ArgumentError
 from fsp.quantities import number, size
 
@@ -117,7 +118,7 @@ OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace files that f
 # In the order of the help.
 _SHARED = (
     *SOURCE,
-    click.option("--tol", default=1e-6, show_default=True, help="Error to reach, in the 1-norm."),
+    click.option("--tol", default=defaults.TOL, show_default=True, help="Error to reach, in the 1-norm."),
     click.option("--max-states", type=int, help="Limit on the number of states."),
     click.option("--max-memory", metavar="SIZE", help="Limit on memory, such as 8GiB or 500MB."),
     click.option("--out", type=click.Path(path_type=Path), help="Write an HDF5 file."),

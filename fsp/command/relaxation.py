@@ -5,14 +5,20 @@ from __future__ import annotations
 import click
 
 import fsp
+from fsp import defaults
 from fsp.command.exits import EPILOG, guarded
 from fsp.command.options import JSON, SOURCE, Source, takes_source, with_options
 
 
 @click.command(epilog=EPILOG)
 @with_options(*SOURCE)
-@click.option("--modes", default=3, show_default=True, help="Number of modes.")
-@click.option("--tol", default=1e-10, show_default=True, help="Error of the stationary distribution below the modes.")
+@click.option("--modes", default=defaults.MODES, show_default=True, help="Number of modes.")
+@click.option(
+    "--tol",
+    default=defaults.RELAXATION_TOL,
+    show_default=True,
+    help="Error of the stationary distribution below the modes.",
+)
 @JSON
 @guarded
 @takes_source

@@ -17,8 +17,8 @@ from fsp.distribution import ErrorLedger
 from fsp.equilibrium.bounded import class_notes
 from fsp.equilibrium.settling import Step, settle
 from fsp.errors import ArgumentError, BackendError, StateSpaceError
+from fsp.model.arguments import check_tolerance
 from fsp.model.structure import irreversible_gain
-from fsp.projection.growth import check_tolerance
 from fsp.projection.progress import Progress
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fsp import defaults
 from fsp.chains.classes import absorption, close_leaks, closed_classes, lead_back
 from fsp.chains.null_vectors import METHODS, null_vector
 from fsp.distribution import Distribution, ErrorLedger
@@ -51,7 +52,7 @@ SUM = 1e-12  # relative rounding of a sum of distances, far above that of pairwi
 
 def stationary(
     model: Model,
-    tol: float = 1e-6,
+    tol: float = defaults.TOL,
     *,
     space: StateSpace | None = None,
     method: str = "auto",

@@ -17,12 +17,13 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from fsp import defaults
 from fsp.distribution.continuation import Asked
 from fsp.errors import ArgumentError
 from fsp.formats.counts import ROUNDINGS, read_counts
 from fsp.jobs.sweep import combined
+from fsp.model.arguments import check_tolerance
 from fsp.model.times import checked_times
-from fsp.projection.growth import check_tolerance
 from fsp.quantities import points, size
 from fsp.solvers import SOLVERS
 
@@ -47,7 +48,6 @@ KEYS = (
     "backend",
 )
 BACKENDS = ("serial", "petsc")
-DEFAULT_TOL = 1e-6  # that of `fsp.transient`
 LONGEST_NAME = 200  # characters, of the 255 bytes that file systems take
 _UNSAFE = re.compile(r"[^\w.+=-]")  # in the name of a file
 
@@ -164,7 +164,7 @@ class _Entry:
         return found
 
     def _tolerances(self) -> list[tuple[float, str]]:
-        given = self._given.get("tol", DEFAULT_TOL)
+        given = self._given.get("tol", defaults.TOL)
         tolerances = given if isinstance(given, list) and given else [given]
         for tol in tolerances:
             if not _is_number(tol):

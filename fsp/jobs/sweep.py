@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fsp import defaults
 from fsp.distribution import Solution, Sweep
 from fsp.distribution.continuation import Asked, require_same
 from fsp.errors import ArgumentError, FSPError, Interrupted, ToleranceWarning
 from fsp.generator.threads import n_processors
 from fsp.jobs.workers import START_SECONDS, Along, Chain, Crew, Outcome, Task, chains, one_by_one
-from fsp.model.arguments import check_call
+from fsp.model.arguments import check_call, check_tolerance
 from fsp.model.times import checked_times
 from fsp.output.files import try_writing
-from fsp.projection.growth import check_tolerance
 from fsp.projection.progress import SweepProgress
 from fsp.projection.start import worth_keeping
 from fsp.quantities import MOST_NUMBERS
@@ -41,7 +41,7 @@ def sweep(
     model: Model,
     values: Mapping[str, Sequence[float] | FloatArray | float],
     times: Sequence[float] | FloatArray | float,
-    tol: float = 1e-6,
+    tol: float = defaults.TOL,
     *,
     pairs: bool = False,
     processes: int | None = None,

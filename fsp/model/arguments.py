@@ -35,6 +35,12 @@ def check_call(
         raise ArgumentError(f"`progress` must be a function that is called now and then, or None, but is {progress!r}.")
 
 
+def check_tolerance(tol: float) -> None:
+    """Raise an ArgumentError unless `tol` is a number between 0 and 1."""
+    if not isinstance(tol, float | int | np.number) or not 0.0 < tol < 1.0:
+        raise ArgumentError(f"`tol` must be a number between 0 and 1, but is {tol!r}.")
+
+
 def _is_count(value: object) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float | np.integer):
         return False

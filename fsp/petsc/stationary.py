@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fsp import defaults
 from fsp.equilibrium.estimate import ClosedClass, Estimate, check_arguments, settled, weighted
 from fsp.errors import ArgumentError, ToleranceWarning
 from fsp.petsc.backend import Ranks, spread
@@ -51,7 +52,7 @@ class Settings:
 
 def stationary(
     model: Model,
-    tol: float = 1e-6,
+    tol: float = defaults.TOL,
     *,
     space: StateSpace | None = None,
     method: str = "auto",

@@ -302,12 +302,6 @@ def most_states(model: Model) -> int:
     return MAX_STATES * BYTES_PER_STATE // bytes_per_state(model)
 
 
-def check_tolerance(tol: float) -> None:
-    """Raise an ArgumentError unless `tol` is a number between 0 and 1."""
-    if not isinstance(tol, float | int | np.number) or not 0.0 < tol < 1.0:
-        raise ArgumentError(f"`tol` must be a number between 0 and 1, but is {tol!r}.")
-
-
 def starting_vector(model: Model, space: AnySpace) -> FloatArray:
     """Return the initial distribution on `space`, (n,); raise a StateSpaceError if an initial state is missing."""
     index = space.local.index(model.initial_states)

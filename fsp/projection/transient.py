@@ -22,13 +22,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.errors import ArgumentError, BackendError, Interrupted
+from fsp.model.arguments import check_tolerance
 from fsp.model.fingerprint import comparable
 from fsp.model.phases import split_at_events
 from fsp.model.times import checked_times
 from fsp.projection.backend import SERIAL, of_model
 from fsp.projection.budget import Budget
 from fsp.projection.engine import Engine
-from fsp.projection.growth import Growth, check_tolerance, most_states
+from fsp.projection.growth import Growth, most_states
 from fsp.projection.outlook import MOST_WORK, Outlook
 from fsp.projection.pacing import Pacing
 from fsp.projection.progress import Progress, ProgressCallback
