@@ -137,16 +137,46 @@ def moment(states: IntArray, probabilities: FloatArray, orders: Sequence[int]) -
     return float(powers.sum() / probabilities.sum())
 
 
-def quantile(values: IntArray, probabilities: FloatArray, level: float) -> int:
-    """Find the smallest copy number up to which the share `level` of the stored probability lies.
+def ratio(numerators: FloatArray, denominators: FloatArray) -> FloatArray:
+    """Divide (d,) numbers; nan where the denominator is 0."""
+    return np.asarray(np.divide(numerators, denominators, np.full(len(numerators), np.nan), where=denominators > 0))
+
+
+def skewness(states: IntArray, probabilities: FloatArray) -> FloatArray:
+    """Compute ``E (X - m)³ / σ³`` of each species, (d,); nan where σ is 0."""
+    share = probabilities / probabilities.sum()
+    off = states - mean(states, probabilities)  # (n, d)
+    return ratio(share @ off**3, variance(states, probabilities) ** 1.5)
+
+
+def quantile(values: IntArray, probabilities: FloatArray, levels: FloatArray | float) -> IntArray:
+    """Find the smallest copy numbers up to which the shares `levels` of the stored probability lie.
 
     `values`: (n,) copy numbers in ascending order.
     """
     values, probabilities = values[probabilities > 0], probabilities[probabilities > 0]
     cumulated = np.cumsum(probabilities) / probabilities.sum()
     slack = 2.0 * len(values) * UNIT_ROUNDOFF  # a sum that should equal `level` may fall short by rounding
-    place = int(np.searchsorted(cumulated, level - slack))
-    return int(values[min(place, len(values) - 1)])
+    places = np.searchsorted(cumulated, levels - slack)
+    return np.asarray(values[np.minimum(places, len(values) - 1)])
+
+
+def middle(values: IntArray, probabilities: FloatArray, left_out: float) -> tuple[int, int]:
+    """Find the range of copies that leaves out at most the share `left_out` at either end; `values` ascend, (n,)."""
+    low = quantile(values, probabilities, left_out)
+    return int(low), -int(quantile(-values[::-1], probabilities[::-1], left_out))
+
+
+def peaks(values: IntArray, probabilities: FloatArray, hidden: float) -> IntArray:
+    """Find the counts of local maxima that rise from the valleys around them by more than `hidden`.
+
+    `values`: (n,) copy numbers in ascending order; counts in gaps have probability 0.
+    """
+    from scipy.signal import find_peaks
+
+    pmf, (counts,) = dense(values[:, None], probabilities)
+    padded = np.concatenate([[0.0], pmf, [0.0]])
+    return np.asarray(counts[find_peaks(padded, prominence=max(hidden, np.finfo(float).tiny))[0] - 1])
 
 
 def mode(states: IntArray, probabilities: FloatArray) -> IntArray:

@@ -130,6 +130,12 @@ def moment_closure(
     >>> pairs = fsp.Model(species={"A": 20, "B": 0}, reactions=[
     ...     fsp.Reaction("2 A -> B", mass_action=0.05), fsp.Reaction("B -> 2 A", mass_action=0.3)])
     >>> print(fsp.moment_closure(pairs, [1.0, 5.0]))
+    model: moments up to order 2, normal closure
+           t  species         mean     variance
+           1        A      11.3219      6.39776
+           1        B      4.33906      1.59944
+           5        A      8.48363      6.31959
+           5        B      5.75818       1.5799
     """
     check_call(model)
     if closure not in CLOSURES:

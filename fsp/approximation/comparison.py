@@ -104,8 +104,8 @@ def compare(
 
     Examples
     --------
-    >>> full, short = fsp.load("michaelis_menten.ant"), fsp.load("reduced.ant")
-    >>> print(fsp.compare(full, short, [1, 10], ["P"]))
+    >>> full, short = fsp.load("michaelis_menten.ant"), fsp.load("reduced.ant")  # doctest: +SKIP
+    >>> print(fsp.compare(full, short, [1, 10], ["P"]))  # doctest: +SKIP
     """
     for one in (model, other):
         check_call(one, max_states=max_states)

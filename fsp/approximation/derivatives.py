@@ -39,6 +39,7 @@ def derivative(tree: Expression, name: str) -> Expression:
 
     Examples
     --------
+    >>> from fsp.model.expression import Number, Symbol, call
     >>> derivative(call("*", Number(3.0), Symbol("X")), "X")
     Number(value=3.0, error=0.0)
     """

@@ -172,6 +172,10 @@ def langevin(
     >>> births = fsp.Model(species={"X": 10}, reactions=[
     ...     fsp.Reaction("0 -> X", mass_action=10), fsp.Reaction("X -> 0", mass_action=1)])
     >>> print(fsp.langevin(births, [1.0, 5.0], seed=1))
+    model: Langevin equation, 10,000 clipped paths, 400 steps of order 2
+           t  species        mean   ± noise   ± steps          sd   ± steps
+           1        X      9.9887   2.9e-02   2.1e-04      2.9095   2.1e-04
+           5        X      9.9869   3.2e-02   6.6e-05      3.1687   5.9e-05
     """
     check_call(model)
     require_paths(times, runs, steps, variant)

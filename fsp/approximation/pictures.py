@@ -95,7 +95,7 @@ def _laws(axes: Axes, found: Any, v: int, j: int) -> None:
     exact = found.laws[v][-1].marginal(found.species[j])
     others = [(i, m, own.laws.get((v, j))) for i, (m, own) in enumerate(found.methods.items())]
     drawn = [(i, method, law) for i, method, law in others if law is not None]
-    low, high = _limits(exact)
+    low, high = analysis.middle(exact.states[:, 0], exact.probabilities, LEFT_OUT)
     axes.fill_between(*_curve(exact, low, high), step="mid", color="0.8", label="master equation")
     for i, method, law in drawn:
         axes.plot(
@@ -106,11 +106,6 @@ def _laws(axes: Axes, found: Any, v: int, j: int) -> None:
     axes.set_ylabel("probability")
     axes.set_xlim(low - 0.5, high + 0.5)
     axes.set_ylim(bottom=0.0)
-
-
-def _limits(law: Distribution) -> tuple[int, int]:
-    values, p = law.states[:, 0], law.probabilities
-    return analysis.quantile(values, p, LEFT_OUT), -analysis.quantile(-values[::-1], p[::-1], LEFT_OUT)
 
 
 def _curve(law: Distribution, low: int, high: int) -> tuple[FloatArray, FloatArray]:

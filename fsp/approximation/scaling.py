@@ -80,6 +80,7 @@ def scaling(model: Model, k: int) -> Scaling:
     Examples
     --------
     >>> pair = fsp.Model(species={"X": 9}, reactions=[fsp.Reaction("2 X -> 0", rate="X*(X - 1)")])
+    >>> from fsp.model.infix import to_text
     >>> to_text(scaling(pair, 0).macroscopic)
     'X^2'
     """

@@ -62,6 +62,11 @@ def single_states(probabilities: FloatArray, mass: float, error: ErrorLedger) ->
     return np.maximum(lower, 0.0), np.minimum(upper, 1.0)
 
 
+def half_width(mass: float, error: ErrorLedger) -> float:
+    """Return by how much two stored probabilities may differ at most where the exact ones are equal."""
+    return sum(half_sums(error.total, 1.0 - mass, SUM_ROUNDING * max(mass, 1.0)))
+
+
 def single_state(lower: float, upper: float, value: float, error: ErrorLedger) -> Interval:
     """Return what is known of the probability of one stored state."""
     upper = max(lower, upper)

@@ -8,20 +8,20 @@ not bound them, since little probability far away can move a mean by much.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
 from fsp import analysis
-from fsp.arithmetic import UNIT_ROUNDOFF
+from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
 from fsp.arrays import FloatArray, IntArray
-from fsp.distribution import doors
+from fsp.distribution import bounds, doors
 from fsp.distribution.checks import check, check_bounds, check_time, read_only
 from fsp.distribution.intervals import Intervals
-from fsp.distribution.ledger import ErrorLedger
+from fsp.distribution.ledger import ErrorLedger, Interval
 from fsp.distribution.mean_notes import mean_notes
 from fsp.distribution.text import spread, when
 from fsp.errors import ArgumentError
@@ -149,6 +149,136 @@ class Distribution(Intervals, Provenance):
             moments=None if self.moments is None else self.moments.select(columns),
             state_bounds=None,  # states that are not stored count in a marginal
         )
+
+    def conditional(self, event: str | Mapping[str, int]) -> Distribution:
+        """Return the distribution given that an event holds.
+
+        With y stored for p, ``‖p(·|E) - y(·|E)‖₁ <= ‖(p - y) 1_E‖₁ / y(E) + p(E) |1/p(E) - 1/y(E)| <= 2 ε / y(E)``.
+
+        Parameters
+        ----------
+        event
+            A condition such as ``"U > 40"``, or copy numbers, as in `probability`.
+
+        Returns
+        -------
+        Distribution
+            The states in which the event holds, with a mass of one.
+
+        Raises
+        ------
+        ArgumentError
+            If the condition cannot be read, or its probability is not above the error.
+
+        Examples
+        --------
+        >>> import fsp
+        >>> model = fsp.Model(species={"X": 2}, reactions=[fsp.Reaction("X -> 0", mass_action=1.0)])
+        >>> fsp.transient(model, [1.0])[-1].conditional("X > 0").states.ravel()
+        array([1, 2])
+        """
+        inside = self._event(event)
+        mass = float(self.probabilities[inside].sum())
+        if not mass > self.error.total:  # else nothing is known: two laws are at most 2 apart
+            raise ArgumentError(
+                f"`event` must have a probability above the error, but '{event}' has {self.probability(event)} and "
+                f"{self.error.summary}; lower `tol`."
+            )
+        share = self.probabilities[inside] / mass
+        terms = {name: 2.0 * (1.0 + 2.0 * SUM_ROUNDING) * term / mass for name, term in self.error.terms.items()}
+        terms["rounding"] += 4.0 * SUM_ROUNDING  # of `mass`, of the sum of `share`, and of two divisions
+        return replace(
+            self,
+            states=self.states[inside],
+            probabilities=share / max(1.0, float(share.sum())),
+            error=ErrorLedger(**terms, certified=self.error.certified),
+            moments=None,  # those of the model are of all states
+            state_bounds=None,
+        )
+
+    @overload
+    def cdf(self, species: str, count: float) -> Interval: ...
+
+    @overload
+    def cdf(self, species: str, count: Sequence[float]) -> list[Interval]: ...
+
+    def cdf(self, species: str, count: float | Sequence[float]) -> Interval | list[Interval]:
+        """Bound the probability that a species has at most so many copies.
+
+        Parameters
+        ----------
+        species
+            The name.
+        count
+            Copies; several give a list.
+
+        Returns
+        -------
+        Interval or list of Interval
+            As `probability` gives them.
+
+        Raises
+        ------
+        ArgumentError
+            If the species is unknown.
+
+        Examples
+        --------
+        >>> import fsp
+        >>> model = fsp.Model(species={"X": 2}, reactions=[fsp.Reaction("X -> 0", mass_action=1.0)])
+        >>> print(f"{fsp.transient(model, [1.0])[-1].cdf('X', 1):.6f}")
+        0.864665
+        """
+        return self._tails(species, count, np.less_equal)
+
+    @overload
+    def sf(self, species: str, count: float) -> Interval: ...
+
+    @overload
+    def sf(self, species: str, count: Sequence[float]) -> list[Interval]: ...
+
+    def sf(self, species: str, count: float | Sequence[float]) -> Interval | list[Interval]:
+        """Bound the probability that a species has more than so many copies; see `cdf`."""
+        return self._tails(species, count, np.greater)
+
+    def modes(self, species: str) -> IntArray:
+        """Find the counts at which the marginal probability of a species has a maximum that its error does not hide.
+
+        Parameters
+        ----------
+        species
+            The name.
+
+        Returns
+        -------
+        numpy.ndarray
+            (n_modes,) counts in ascending order: local maxima of the stored probability that rise from the valleys
+            around them by more than the error of a single probability allows to be nothing.
+
+        Raises
+        ------
+        ArgumentError
+            If the species is unknown.
+
+        Examples
+        --------
+        >>> import fsp
+        >>> model = fsp.Model(species={"X": "poisson(4.5)"}, reactions=[fsp.Reaction("X -> 0", mass_action=0.0)])
+        >>> fsp.transient(model, [0.0])[-1].modes("X")
+        array([4])
+        """
+        alone = self.marginal(species)
+        hidden = bounds.half_width(alone.mass, alone.error)
+        return analysis.peaks(alone.states[:, 0], alone.probabilities, hidden)
+
+    def _tails(self, species: str, count: float | Sequence[float], side: np.ufunc) -> Interval | list[Interval]:
+        """Bound the probability of one side of each count."""
+        alone = self.marginal(species)
+        found = [
+            bounds.event(alone.probabilities, side(alone.states[:, 0], one), alone.error)
+            for one in np.atleast_1d(np.asarray(count, dtype=np.float64))
+        ]
+        return found if np.ndim(count) else found[0]
 
     def to_pandas(self) -> pandas.DataFrame:
         """Return a table with a row for each state: the species and ``probability``."""

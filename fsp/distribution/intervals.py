@@ -70,9 +70,7 @@ class Intervals(Statistics):
         ArgumentError
             If the condition cannot be read, or is not a condition.
         """
-        mask = self._mask(event) if isinstance(event, Mapping) else self._observe(event)
-        if mask.dtype != np.bool_:
-            raise ArgumentError(f"`event` must be a condition such as 'U > 40', but '{event}' is a number.")
+        mask = self._event(event)
         if (
             self.state_bounds is not None
             and isinstance(event, Mapping)
@@ -186,6 +184,13 @@ class Intervals(Statistics):
 
     def _read(self, formula: str) -> Expression:
         return formulas.read_formula(formula, self.species, self.observables, self.t)
+
+    def _event(self, event: str | Mapping[str, int]) -> BoolArray:
+        """Return where an event holds, (n,)."""
+        mask = self._mask(event) if isinstance(event, Mapping) else self._observe(event)
+        if mask.dtype != np.bool_:
+            raise ArgumentError(f"`event` must be a condition such as 'U > 40', but '{event}' is a number.")
+        return mask
 
     def _mask(self, counts: Mapping[str, int]) -> NDArray[Any]:
         mask = np.ones(len(self.states), dtype=bool)

@@ -14,6 +14,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from fsp.distribution.text import interval, round_up
 from fsp.errors import ArgumentError
 
@@ -93,7 +95,10 @@ class ErrorLedger:
 class Interval:
     """A number together with the range that it lies in.
 
-    Unpacks to its ends, ``lower, upper = interval``; ``x in interval`` and ``float(interval)`` work.
+    Unpacks to its ends, ``lower, upper = interval``; ``x in interval`` asks whether it may be x.
+    ``+``, ``-`` and ``*`` give the interval that holds all results, rounded outwards; ``<``, ``<=``, ``>`` and ``>=``
+    say what holds for the whole interval, and raise an ArgumentError where that is not decided.
+    ``float(interval)`` and ``f"{interval:.3g}"`` are those of `value`.
 
     Parameters
     ----------
@@ -105,6 +110,13 @@ class Interval:
         True where the exact number is proved to lie between the ends.
     reason
         Why it is not certified.
+
+    Examples
+    --------
+    >>> import fsp
+    >>> x = fsp.Interval(0.25, 0.5, value=0.375, certified=True)
+    >>> x < 1, f"{1 - x:.2f}"
+    (True, '0.62')
     """
 
     lower: float
@@ -132,8 +144,72 @@ class Interval:
     def __float__(self) -> float:
         return self.value
 
+    def __format__(self, spec: str) -> str:
+        if not spec:
+            return str(self)
+        return ("" if self.certified else "≈ ") + format(self.value, spec)
+
+    def __neg__(self) -> Interval:
+        return Interval(-self.upper, -self.lower, -self.value, self.certified, self.reason)
+
+    def __add__(self, other: Interval | float) -> Interval:
+        if (known := _known(other)) is None:
+            return NotImplemented
+        ends = self.lower + known.lower, self.upper + known.upper
+        return self._with(known, ends, self.value + known.value)
+
+    def __sub__(self, other: Interval | float) -> Interval:
+        known = _known(other)
+        return NotImplemented if known is None else self + -known
+
+    def __rsub__(self, other: float) -> Interval:
+        return -self + other
+
+    def __mul__(self, other: Interval | float) -> Interval:
+        if (known := _known(other)) is None:
+            return NotImplemented
+        corners = [a * b if a and b else 0.0 for a in self for b in known]  # what is 0 stays so, whatever is infinite
+        return self._with(known, (min(corners), max(corners)), self.value * known.value)
+
+    __radd__ = __add__
+    __rmul__ = __mul__
+
+    def __lt__(self, other: float) -> bool:
+        return self._decided("<", other, self.upper < other, self.lower >= other)
+
+    def __le__(self, other: float) -> bool:
+        return self._decided("<=", other, self.upper <= other, self.lower > other)
+
+    def __gt__(self, other: float) -> bool:
+        return self._decided(">", other, self.lower > other, self.upper <= other)
+
+    def __ge__(self, other: float) -> bool:
+        return self._decided(">=", other, self.lower >= other, self.upper < other)
+
+    def _decided(self, sign: str, other: float, holds: bool, fails: bool) -> bool:
+        """Return whether a comparison holds for the whole interval; refuse where that is not known."""
+        if not (self.certified and (holds or fails)):
+            way = "lower `tol`, or compare `.value`" if self.certified else "compare `.value`"
+            raise ArgumentError(f"'{self} {sign} {other:.6g}' must be decided, but is not; {way}.")
+        return holds
+
+    def _with(self, other: Interval, ends: tuple[float, float], value: float) -> Interval:
+        """Return what follows from two numbers, rounded outwards."""
+        lower, upper = math.nextafter(ends[0], -math.inf), math.nextafter(ends[1], math.inf)
+        certified, reason = self.certified and other.certified, self.reason or other.reason
+        return Interval(lower, upper, min(max(value, lower), upper), certified, reason)
+
     def __str__(self) -> str:
         if self.certified:
             return interval(self.lower, self.upper)
         reason = f": {self.reason}" if self.reason else ""
         return f"≈ {self.value:.6g} (uncertified{reason})"
+
+
+def _known(number: object) -> Interval | None:
+    """Return a number as an interval without width; None where it is none."""
+    if isinstance(number, Interval):
+        return number
+    if isinstance(number, bool) or not isinstance(number, int | float | np.number):
+        return None
+    return Interval(float(number), float(number), float(number), certified=True)

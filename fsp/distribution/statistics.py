@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
@@ -11,6 +11,8 @@ from fsp import analysis
 from fsp.errors import ArgumentError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fsp.arrays import FloatArray, IntArray
 
 
@@ -32,6 +34,18 @@ class Statistics:
     def std(self) -> dict[str, float]:
         """Return the standard deviation of each species, of the stored probability divided by its mass."""
         return self._by_species(np.sqrt(self._variances))
+
+    def fano(self) -> dict[str, float]:
+        """Return the Fano factor of each species, variance over mean; nan where the mean is 0."""
+        return self._by_species(analysis.ratio(self._variances, self._means))
+
+    def cv(self) -> dict[str, float]:
+        """Return the coefficient of variation of each species, standard deviation over mean; nan where that is 0."""
+        return self._by_species(analysis.ratio(np.sqrt(self._variances), self._means))
+
+    def skewness(self) -> dict[str, float]:
+        """Return the skewness of each species, E (X - m)³ / σ³; nan where the variance is 0."""
+        return self._by_species(analysis.skewness(self.states, self.probabilities))
 
     def covariance(self) -> FloatArray:
         """Return the (d, d) covariance matrix of the stored probability divided by its mass."""
@@ -67,7 +81,13 @@ class Statistics:
             row[self._column(name)] = int(power)
         return analysis.moment(self.states, self.probabilities, row)
 
-    def quantile(self, species: str, level: float) -> int:
+    @overload
+    def quantile(self, species: str, level: float) -> int: ...
+
+    @overload
+    def quantile(self, species: str, level: Sequence[float] | FloatArray) -> IntArray: ...
+
+    def quantile(self, species: str, level: float | Sequence[float] | FloatArray) -> int | IntArray:
         """Find the smallest copy number up to which the share `level` of the stored probability lies.
 
         Parameters
@@ -75,23 +95,63 @@ class Statistics:
         species
             The name.
         level
-            Between 0 and 1; 0.5 gives the median.
+            Between 0 and 1; 0.5 gives the median.  Several give an array.
 
         Returns
         -------
-        int
-            The quantile in copies.
+        int or numpy.ndarray
+            The quantile in copies; for several levels (n_levels,).
 
         Raises
         ------
         ArgumentError
-            If the species is unknown, or the level is outside [0, 1].
+            If the species is unknown, or a level is outside [0, 1].
+
+        Examples
+        --------
+        >>> import fsp
+        >>> model = fsp.Model(species={"X": "poisson(10)"}, reactions=[fsp.Reaction("X -> 0", mass_action=0.0)])
+        >>> fsp.transient(model, [0.0])[-1].quantile("X", [0.05, 0.5, 0.95])
+        array([ 5, 10, 15])
         """
-        if not 0 <= level <= 1:
+        levels = np.asarray(level, dtype=np.float64)
+        if not ((levels >= 0) & (levels <= 1)).all():
             raise ArgumentError(f"`level` must be between 0 and 1, but is {level}.")
-        column = self.states[:, [self._column(species)]]  # (n, 1)
-        values, probabilities, _ = analysis.marginal(column, self.probabilities)
-        return analysis.quantile(values[:, 0], probabilities, level)
+        counts = analysis.quantile(*self._marginal_of(species), levels)
+        return counts if levels.ndim else int(counts)
+
+    def sample(self, n: int, seed: int | np.random.Generator | None = None) -> IntArray:
+        """Draw states at random from the stored probability divided by its mass.
+
+        Parameters
+        ----------
+        n
+            How many.
+        seed
+            A seed, or a generator of numpy; None draws others each time.
+
+        Returns
+        -------
+        numpy.ndarray
+            (n, d) copy numbers, in the order of `species`.  Their law differs from the exact one by at most
+            ``error.total`` in total variation.
+
+        Raises
+        ------
+        ArgumentError
+            If `n` is not a non-negative integer.
+
+        Examples
+        --------
+        >>> import fsp
+        >>> model = fsp.Model(species={"X": 10}, reactions=[fsp.Reaction("X -> 0", mass_action=1.0)])
+        >>> fsp.transient(model, [1.0])[-1].sample(3, seed=1).shape
+        (3, 1)
+        """
+        if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 0:
+            raise ArgumentError(f"`n` must be a non-negative integer, but is {n!r}.")
+        drawn = np.random.default_rng(seed).choice(len(self.states), n, p=self.probabilities / self.probabilities.sum())
+        return np.asarray(self.states[drawn])
 
     def mode(self) -> dict[str, int]:
         """Return the most likely state, the first in lexicographic order of several."""
@@ -150,6 +210,12 @@ class Statistics:
     @cached_property
     def _variances(self) -> FloatArray:
         return analysis.variance(self.states, self.probabilities)
+
+    def _marginal_of(self, species: str) -> tuple[IntArray, FloatArray]:
+        """Return the counts (m,) of a species in ascending order, and their stored probabilities (m,)."""
+        column = self.states[:, [self._column(species)]]  # (n, 1)
+        values, probabilities, _ = analysis.marginal(column, self.probabilities)
+        return values[:, 0], probabilities
 
     def _column(self, name: str) -> int:
         if name not in self.species:

@@ -351,12 +351,8 @@ def _varying_pair(distribution: Distribution, names: Sequence[str]) -> tuple[str
 
 def _limits(marginals: Sequence[Distribution]) -> tuple[int, int]:
     """Find the range of copies that leaves out at most the share `_LEFT_OUT` at either end."""
-    lows, highs = [], []
-    for marginal in marginals:
-        values, probabilities = marginal.states[:, 0], marginal.probabilities
-        lows.append(analysis.quantile(values, probabilities, _LEFT_OUT))
-        highs.append(-analysis.quantile(-values[::-1], probabilities[::-1], _LEFT_OUT))
-    return min(lows), max(highs)
+    ranges = [analysis.middle(alone.states[:, 0], alone.probabilities, _LEFT_OUT) for alone in marginals]
+    return min(low for low, _ in ranges), max(high for _, high in ranges)
 
 
 def _window(distribution: Distribution, ranges: Sequence[tuple[int, int]]) -> FloatArray:

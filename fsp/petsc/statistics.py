@@ -17,6 +17,8 @@ from fsp.errors import ArgumentError
 from fsp.petsc.comm import collective
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from fsp.arrays import FloatArray, IntArray
     from fsp.distribution.statistics import Statistics
     from fsp.petsc.comm import Communicator
@@ -56,7 +58,12 @@ class SpreadStatistics(SerialDistribution):
         return self.marginal(*dict.fromkeys(named or self.species)).moment(species, order, **orders)
 
     @collective
-    def quantile(self, species: str, level: float) -> int:
+    def skewness(self) -> dict[str, float]:
+        """Return the skewness of each species; see `fsp.Distribution.skewness`."""
+        return {name: self.marginal(name).skewness()[name] for name in self.species}
+
+    @collective
+    def quantile(self, species: str, level: Any) -> Any:
         """Find the smallest copy number up to which the share `level` lies; see `fsp.Distribution.quantile`."""
         return self.marginal(species).quantile(species, level)
 
@@ -97,6 +104,16 @@ class SpreadStatistics(SerialDistribution):
         return float(np.sqrt(self.comm.sum(part**2)) if kind == "hellinger" else self.comm.sum(part))
 
     # ---- what needs all states in one place ---------------------------------------------------------------
+
+    def conditional(self, event: str | Mapping[str, int]) -> SerialDistribution:
+        """Return the distribution given that an event holds, on all ranks."""
+        return self.marginal(*self.species).conditional(event)
+
+    @collective
+    def sample(self, n: int, seed: int | np.random.Generator | None = None) -> IntArray:
+        """Draw the same states on all ranks; see `fsp.Distribution.sample`."""
+        everywhere = np.random.default_rng(self.comm.mpi.bcast(np.random.default_rng(seed).integers(2**63)))
+        return self.marginal(*self.species).sample(n, everywhere)
 
     @property
     def _dense(self) -> tuple[FloatArray, tuple[IntArray, ...]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -448,3 +449,142 @@ def test_xarray_is_labelled():
     dataset = poisson_solution().to_xarray()
     assert float(dataset["mean"].sel(t=1.0, species="X")) == pytest.approx(9.0)
     assert dataset["error"].dims == ("t",)
+
+
+# ---- shapes of single species
+
+
+def test_fano_factors_variation_and_skewness_of_poisson_and_binomial():
+    n = np.arange(80)
+    dist = product(stats.poisson.pmf(n, 9.0), stats.binom.pmf(n[:31], 30, 0.2))
+    assert dist.fano() == pytest.approx({"U": 1.0, "V": 0.8}, rel=1e-12)
+    assert dist.cv() == pytest.approx({"U": 1 / 3, "V": math.sqrt(4.8) / 6.0}, rel=1e-12)
+    assert dist.skewness() == pytest.approx({"U": 1 / 3, "V": 0.6 / math.sqrt(4.8)}, rel=1e-10)
+    assert all(
+        map(math.isnan, (*make([1.0], [[0]], ("X",)).fano().values(), *make([1.0], [[3]], ("X",)).skewness().values()))
+    )
+
+
+def test_quantiles_of_several_levels():
+    n = np.arange(80)
+    dist = make(stats.poisson.pmf(n, 9.0), n[:, None], ("X",))
+    levels = np.array([[0.05, 0.5], [0.95, 1e-9]])
+    assert np.array_equal(dist.quantile("X", levels), stats.poisson.ppf(levels, 9.0))
+    assert isinstance(dist.quantile("X", 0.5), int)
+    with pytest.raises(ArgumentError, match=r"`level` must be between 0 and 1, but is \[0.5, 1.5\]"):
+        dist.quantile("X", [0.5, 1.5])
+
+
+@given(approximations(), st.integers(-1, 6))
+def test_the_exact_cdf_lies_in_its_interval(drawn, count):
+    p, y, stored, error = drawn
+    dist = make(y[stored], GRID[stored], error=ErrorLedger(truncation=error))
+    exact = math.fsum(p[GRID[:, 1] <= count])
+    lower, upper = dist.cdf("V", count)
+    assert lower - 1e-15 <= exact <= upper + 1e-15
+    lower, upper = dist.sf("V", [count])[0]
+    assert lower - 1e-15 <= 1.0 - exact <= upper + 1e-15
+
+
+@given(approximations(), st.sampled_from(["U > 1", "U + V < 4", "V == 2"]))
+def test_conditional_distributions_are_within_their_error(drawn, event):
+    p, y, stored, error = drawn
+    dist = make(y[stored], GRID[stored], error=ErrorLedger(truncation=error))
+    inside = make(np.full(24, 1 / 24))._event(event)
+    mass = math.fsum(y[inside])
+    if mass <= error:
+        with pytest.raises(ArgumentError, match="`event` must have a probability above the error"):
+            dist.conditional(event)
+        return
+    given = dist.conditional(event)
+    known = np.zeros(24)
+    known[6 * given.states[:, 0] + given.states[:, 1]] = given.probabilities
+    assert given.mass == pytest.approx(1.0, rel=1e-14)
+    assert np.abs(known - np.where(inside, p, 0.0) / math.fsum(p[inside])).sum() <= given.error.total + 1e-13
+    assert given.error.total <= 2.0 * error / mass * (1.0 + 1e-12) + 1e-13
+
+
+def test_modes_are_those_that_the_error_does_not_hide():
+    n = np.arange(60)
+    weights = 0.7 * stats.poisson.pmf(n, 8.5) + 0.3 * stats.poisson.pmf(n, 40.5)
+    weights[55] += 6e-4
+    for error, found in ((0.0, [8, 40, 55]), (1e-3, [8, 40]), (0.05, [8])):
+        dist = make(weights / weights.sum() * (1.0 - error), n[:, None], ("X",), error=ErrorLedger(truncation=error))
+        assert dist.modes("X").tolist() == found
+    assert make([0.9, 0.1], [[0], [7]], ("X",)).modes("X").tolist() == [0, 7]
+
+
+def test_samples_follow_the_stored_probabilities():
+    n = np.arange(40)
+    dist = product(stats.poisson.pmf(n, 5.0), stats.binom.pmf(n[:11], 10, 0.3))
+    drawn = dist.sample(20_000, seed=7)
+    assert drawn.shape == (20_000, 2)
+    assert np.array_equal(drawn, dist.sample(20_000, np.random.default_rng(7)))
+    counts = np.bincount(drawn[:, 0], minlength=12)
+    expected = stats.poisson.pmf(np.arange(12), 5.0) * 20_000
+    assert ((counts[:12] - expected) ** 2 / expected).sum() < stats.chi2.ppf(1 - 1e-6, 11)
+    assert abs(np.corrcoef(drawn.T)[0, 1]) < 0.05
+    for n in (-1, 2.5, True):
+        with pytest.raises(ArgumentError, match="`n` must be a non-negative integer"):
+            dist.sample(n)
+
+
+# ---- intervals as numbers
+
+ENDS = st.floats(-1e6, 1e6)
+
+
+@st.composite
+def intervals(draw):
+    lower, upper = sorted((draw(ENDS), draw(ENDS)))
+    value = draw(st.floats(lower, upper))
+    return Interval(lower, upper, value, certified=True)
+
+
+@given(intervals(), intervals(), st.data())
+def test_sums_and_products_hold_those_of_all_members(a, b, data):
+    x, y = Fraction(data.draw(st.floats(*a))), Fraction(data.draw(st.floats(*b)))
+    for found, exact in ((a + b, x + y), (a - b, x - y), (a * b, x * y), (2.5 - a, Fraction(2.5) - x), (3 * a, 3 * x)):
+        assert Fraction(found.lower) <= exact <= Fraction(found.upper)
+        assert found.certified
+        assert found.lower <= found.value <= found.upper
+
+
+def test_products_with_what_is_not_bounded():
+    open_end = Interval(0.0, math.inf, 2.0, certified=False, reason="open")
+    assert (open_end * 0.0).width <= 1e-300
+    assert (open_end * Interval(-1.0, 1.0, 0.5, certified=True)).lower == -math.inf
+    assert (open_end + 1.0).reason == "open"
+    assert not (1.0 - open_end).certified
+
+
+@given(intervals(), ENDS)
+def test_comparisons_hold_for_the_whole_interval_or_are_refused(a, x):
+    assert (a.upper < x) == decided(lambda: a < x, a.lower < x <= a.upper)
+    assert (a.lower > x) == decided(lambda: a > x, a.lower <= x < a.upper)
+    assert decided(lambda: a >= a.lower, undecided=False)
+    assert decided(lambda: a <= a.upper, undecided=False)
+
+
+def decided(compare, undecided):
+    """Return what a comparison says; False where it must be refused, as `undecided` says."""
+    if not undecided:
+        return compare()
+    with pytest.raises(ArgumentError, match="must be decided, but is not"):
+        compare()
+    return False
+
+
+def test_an_estimate_decides_nothing():
+    with pytest.raises(
+        ArgumentError, match=r"'≈ 0.3 \(uncertified: open\) < 1' must be decided, but is not; compare `.value`"
+    ):
+        _ = Interval(0.0, 0.5, 0.3, certified=False, reason="open") < 1
+    with pytest.raises(TypeError):
+        _ = Interval(0.0, 0.5, 0.3, certified=True) + "1"
+
+
+def test_intervals_are_written_as_their_value_where_a_form_is_asked_for():
+    assert f"{Interval(0.25, 0.5, 0.375, certified=True):.2f}" == "0.38"
+    assert f"{Interval(0.25, 0.5, 0.375, certified=False):.1e}" == "≈ 3.8e-01"
+    assert f"{Interval(0.25, 0.5, 0.375, certified=True)}" == "[0.25, 0.50]"

@@ -43,7 +43,7 @@ def test_every_number_is_the_serial_one(comm, closed, with_moments):
     more = {"closed": closed} | ({} if with_moments else {"moments": None})
     spread, serial = pair(comm, **more)
     assert len(spread) == len(serial)
-    for name in ("mean", "variance", "std"):
+    for name in ("mean", "variance", "std", "fano", "cv", "skewness"):
         assert getattr(spread, name)() == pytest.approx(getattr(serial, name)(), rel=REL)
     for name in ("mean_interval", "variance_interval"):
         for species, interval in getattr(serial, name)().items():
@@ -56,6 +56,11 @@ def test_every_number_is_the_serial_one(comm, closed, with_moments):
     assert spread.moment(U=2, V=1) == pytest.approx(serial.moment(U=2, V=1), rel=REL)
     assert spread.quantile("V", 0.9) == serial.quantile("V", 0.9)
     assert spread.mode() == serial.mode()
+    assert spread.modes("V").tolist() == serial.modes("V").tolist()
+    assert_close(spread.cdf("V", 3), serial.cdf("V", 3))
+    assert spread.conditional("U > 3").pmf == pytest.approx(serial.conditional("U > 3").pmf, rel=REL)
+    drawn = spread.sample(20, seed=3)
+    assert all(np.array_equal(drawn, other) for other in comm.mpi.allgather(drawn))
     assert spread.entropy() == pytest.approx(serial.entropy(), rel=REL)
     assert spread.pmf == pytest.approx(serial.pmf, rel=REL)
     assert str(spread) == str(serial)
