@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         StateSpaceError,
         ToleranceWarning,
     )
-    from fsp.formats import load
+    from fsp.formats import load, loads
     from fsp.generator import Generator
     from fsp.jobs.sweep import sweep
     from fsp.model import Event, Model, Reaction
@@ -93,6 +93,7 @@ _HOMES = {
     "langevin": "fsp.approximation.langevin",
     "linear_noise": "fsp.approximation.linear_noise",
     "load": "fsp.formats",
+    "loads": "fsp.formats",
     "moment_closure": "fsp.approximation.closures",
     "plot": "fsp.output.pictures",
     "read": "fsp.output.storage",
@@ -151,6 +152,7 @@ __all__ = [
     "langevin",
     "linear_noise",
     "load",
+    "loads",
     "moment_closure",
     "read",
     "relaxation",

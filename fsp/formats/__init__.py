@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from fsp.formats.readers import load, time_course
+from fsp.formats.readers import load, loads, time_course
 
-__all__ = ["load", "time_course"]
+__all__ = ["load", "loads", "time_course"]

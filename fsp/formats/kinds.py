@@ -53,6 +53,11 @@ def kind_of(text: str, name: str) -> str:
     raise ModelError(f"Model file must be {READ}; '{name}' is none of them, but {what}.")
 
 
+def names_a_file(text: str) -> bool:
+    """Tell whether a text ends like the name of a model file."""
+    return PurePath(text).suffix.lower() in {**_SUFFIXES, **_WAYS}
+
+
 def _by_words(text: str, suffix: str) -> str | None:
     """Return the kind of a text that is no XML; None where it is of none."""
     known, blocks = _SUFFIXES.get(suffix), set(_BLOCK.findall(text))

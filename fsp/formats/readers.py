@@ -14,7 +14,7 @@ from typing import Any
 from fsp.errors import ArgumentError, ModelError, ModelFileNotFoundError, ModelWarning
 from fsp.formats.archives import Content, beside, in_archive, in_sedml
 from fsp.formats.counts import in_molecules, read_counts
-from fsp.formats.kinds import kind_of
+from fsp.formats.kinds import kind_of, names_a_file
 from fsp.formats.laws import judged
 from fsp.formats.sbml import Finish, read_sbml
 from fsp.formats.units import Units
@@ -98,9 +98,57 @@ def load(
         raise ArgumentError(
             f"`path` must be the name of a model file, or a model of {' or '.join(_OBJECTS)}, but is {path!r}."
         )
-    model = _finished(read, values, counts, rounding, mass_action, "Value")
+    return _said(_finished(read, values, counts, rounding, mass_action, "Value"))
+
+
+def loads(
+    text: str,
+    /,
+    *,
+    counts: str = "auto",
+    rounding: str = "nearest",
+    mass_action: bool = False,
+    **values: float | str,
+) -> Model:
+    """Read a model from a text, such as Antimony or SBML, as `load` reads one from a file.
+
+    Parameters
+    ----------
+    text
+        What a model file would hold; what it names beside it is looked for in the current folder.
+    counts, rounding, mass_action, **values
+        Those of `load`.
+
+    Returns
+    -------
+    Model
+        The model.
+
+    Raises
+    ------
+    ArgumentError, BackendError, ModelError
+        Those of `load`.
+
+    Warns
+    -----
+    ModelWarning
+        As `load` does.
+
+    Examples
+    --------
+    >>> fsp.loads("birth: -> X; k; death: X -> ; g*X; X = 0; k = 10; g = 1", k=20).parameters
+    {'k': 20.0, 'g': 1.0}
+    """
+    if not isinstance(text, str) or (len(text.split()) == 1 and names_a_file(text)):
+        raise ArgumentError(f"`text` must be what a model file holds, but is {text!r}; give a path to fsp.load.")
+    content = _plain(text, "text.ant")
+    return _said(_finished(_reader_of(content, Path()), values, counts, rounding, mass_action, "Value"))
+
+
+def _said(model: Model) -> Model:
+    """Warn of what was assumed of a model that a caller of the caller reads."""
     for text in model.conversion.assumptions:
-        warnings.warn(f"{model.name}: {text}.", ModelWarning, stacklevel=2)
+        warnings.warn(f"{model.name}: {text}.", ModelWarning, stacklevel=3)
     return model
 
 
@@ -161,11 +209,15 @@ def time_course(path: str | Path) -> list[float]:
 
 def _reader(file: Path) -> Callable[[Finish], Model]:
     """Return what reads a file."""
-    content = _content(file)
+    return _reader_of(_content(file), file.parent)
+
+
+def _reader_of(content: Content, folder: Path) -> Callable[[Finish], Model]:
+    """Return what reads a model, of which other files lie in a folder."""
     kind = kind_of(content.text, content.name)
     if kind == "sbml":
         return partial(read_sbml, content.text, content.name)
-    return partial(_reading(*_READERS[kind]), content.text, file.parent / content.name)
+    return partial(_reading(*_READERS[kind]), content.text, folder / content.name)
 
 
 def _reading(module: str, function: str) -> Callable[..., Model]:
@@ -194,4 +246,8 @@ def _content(file: Path) -> Content:
         raise ModelError(f"Model file must be text in UTF-8, but '{file}' is not.") from None
     if kind_of(text, file.name) == "sedml":
         return in_sedml(text, file.name, beside(file))
-    return Content(text.replace("\r\n", "\n").replace("\r", "\n"), file.name)
+    return _plain(text, file.name)
+
+
+def _plain(text: str, name: str) -> Content:
+    return Content(text.replace("\r\n", "\n").replace("\r", "\n"), name)

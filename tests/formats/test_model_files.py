@@ -6,10 +6,21 @@ import subprocess
 import sys
 
 import pytest
-from written_sbml import ANTIMONY
+from written_sbml import ANTIMONY, GOOD, sbml
 
-from fsp.errors import ModelError, ModelFileNotFoundError
-from fsp.formats import load
+from fsp.errors import ArgumentError, ModelError, ModelFileNotFoundError
+from fsp.formats import load, loads
+
+NET = """begin parameters
+ 1 k 2
+end parameters
+begin species
+ 1 A() 7
+end species
+begin reactions
+ 1 1 0 k #_R1
+end reactions
+"""
 
 
 def test_an_import_comes_from_beside_the_file(read, tmp_path):
@@ -18,6 +29,21 @@ def test_an_import_comes_from_beside_the_file(read, tmp_path):
         (tmp_path / folder / "part.ant").write_text(f"model part()\n substanceOnly species X = {count};\nend\n")
         whole = 'import "part.ant"\nmodel whole()\n p: part();\n r: p.X => ; p.X;\nend\n'
         assert read(whole, name=f"{folder}/whole.ant").initial_states.tolist() == [[count]]
+
+
+@pytest.mark.parametrize("name", ["m.ant", "m.xml", "m.net"])
+def test_a_text_is_read_as_the_file_that_holds_it(name, tmp_path):
+    text = {"m.ant": ANTIMONY, "m.xml": sbml(**GOOD), "m.net": NET}[name]
+    (tmp_path / name).write_text(text)
+    one, other = load(tmp_path / name), loads(text)
+    assert one.hash == other.hash
+    assert one.species == other.species
+
+
+def test_a_path_is_no_text(tmp_path):
+    for path in (tmp_path, str(tmp_path / "m.ant"), "model.XML"):
+        with pytest.raises(ArgumentError, match=r"must be what a model file holds, but is .*; give a path to fsp.load"):
+            loads(path)
 
 
 IN_THREADS = """
