@@ -94,6 +94,7 @@ def verify(
         power=None if options["no_power"] else 0.9,
         diagnosis=not options["no_diagnosis"],
         tell=tell,
+        file=None if options["files"] else source.model,
         **{
             name: options[name]
             for name in ("alpha", "runs", "seed", "until_detectable", "max_runs", "tol", "max_states")

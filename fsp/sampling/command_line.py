@@ -64,7 +64,7 @@ class Command:
         """Yield the command for a model, in a temporary file."""
         with tempfile.TemporaryDirectory(prefix="fsp_") as folder:
             file = Path(folder) / "model.xml"
-            file.write_text(sbml, encoding="utf-8")
+            file.write_text(sbml, encoding="utf-8", newline="")
             yield replace(self, model=str(file))
 
     def run(self, species: tuple[str, ...], times: FloatArray, first: int, seeds: list[int]) -> IntArray:

@@ -19,11 +19,11 @@ import numpy as np
 
 from fsp.errors import ArgumentError
 from fsp.formats import load
-from fsp.formats.sbml_writer import write_sbml
 from fsp.model import Model
 from fsp.model.times import checked_times
 from fsp.processes import plain_start
 from fsp.sampling.command_line import Command
+from fsp.sampling.documents import Document, counts_items, document_for
 from fsp.sampling.packages import PACKAGES, require, sample_block
 from fsp.sampling.sampler import ssa
 
@@ -53,6 +53,7 @@ class Adapter(ABC):
         progress: Progress | None = None,
         *,
         first: int = 0,
+        file: str | Path | None = None,
     ) -> IntArray:
         """Return counts, shape (runs, n_times, n_species), int64.
 
@@ -70,15 +71,30 @@ class Adapter(ABC):
             Called with the number of runs that are done, and of all.
         first
             Number of the first run: of more runs after others with the same `seed`.
+        file
+            The file of the network, which the simulator reads where it is this network as it stands; see `given`.
 
         Raises
         ------
         BackendError
             If the simulator is missing, fails, or gives what are no counts at these times.
         """
-        file = None if isinstance(model, Model) else Path(model)
-        network = model if isinstance(model, Model) else load(model)
-        return self._sample(Job(network, file, checked_times(times), runs, seed, first, progress))
+        network, read = (model, file) if isinstance(model, Model) else (load(model), model)
+        place = None if read is None else Path(read)
+        return self._sample(Job(network, place, checked_times(times), runs, seed, first, progress))
+
+    def document(self, model: Model, file: Path | None, until: float) -> Document:
+        """Return the SBML that the simulator is given of a network and its file, for times up to `until`."""
+        return document_for(model, file, until, self.refuses)
+
+    def refuses(self, text: str) -> str:
+        """Return why the simulator must not be given the SBML of a file; empty where it may."""
+        return ""
+
+    def given(self, model: Model, file: Path | None, until: float) -> tuple[str, bool]:
+        """Return what the simulator is given, in words, and whether that is the file as it stands."""
+        document = self.document(model, file, until)
+        return document.said, not document.why
 
     @abstractmethod
     def _sample(self, job: Job) -> IntArray:
@@ -96,11 +112,6 @@ class Job:
     seed: int
     first: int  # number of the first run
     progress: Progress | None
-
-    @property
-    def text(self) -> str:
-        """SBML: of the file as it stands where there is one, else as we write it."""
-        return write_sbml(self.model) if self.file is None else _own_text(self.file)
 
     def gathered(self, pool: Executor, submit: Callable[[int, list[int]], Future[IntArray]], size: int) -> IntArray:
         """Return the runs of all blocks of a size, in their order; `submit` takes the first number and the seeds."""
@@ -190,6 +201,10 @@ class Reference(Adapter):
         """Name for reports."""
         return "fsp"
 
+    def given(self, model: Model, file: Path | None, until: float) -> tuple[str, bool]:
+        """Return that it is given no file."""
+        return "the network itself", False
+
     def _sample(self, job: Job) -> IntArray:
         seed = job.seed
         if job.first:
@@ -201,8 +216,8 @@ class Reference(Adapter):
 class Package(Adapter):
     """A Python package, in processes of its own.
 
-    libRoadRunner and GillesPy2 are given the own file of a model that has one; COPASI the same network as we write it,
-    since it takes amounts without a unit for moles.
+    COPASI takes amounts without a unit for moles: it is given files that count items, and the network as we write it in
+    place of others.
     """
 
     package: str
@@ -214,10 +229,15 @@ class Package(Adapter):
         """Name for reports."""
         return self.package
 
+    def refuses(self, text: str) -> str:
+        """Refuse files whose amounts COPASI would take for moles."""
+        wrong = self.name == "copasi" and not counts_items(text)
+        return "COPASI takes amounts for moles where a file does not count items" if wrong else ""
+
     def _sample(self, job: Job) -> IntArray:
-        written = self.name == "copasi" or job.file is None
-        text = write_sbml(job.model) if written else job.text
-        asked = (self.name, self.method, text, written, job.model.species, tuple(job.times.tolist()))
+        document = self.document(job.model, job.file, float(job.times[-1]))
+        given = document.text, bool(document.why)
+        asked = (self.name, self.method, *given, job.model.species, tuple(job.times.tolist()))
         seeds_of(job.seed, job.runs, job.first)  # refused before a process is started
         with plain_start(b""):
             pool = ProcessPoolExecutor(min(self.processes, -(-job.runs // BLOCK)), get_context("spawn"))
@@ -238,19 +258,7 @@ class CommandLine(Adapter):
 
     def _sample(self, job: Job) -> IntArray:
         size = BLOCK if self.command.makes_many else 1
-        with self.command.with_model(job.text) as command:
+        text = self.document(job.model, job.file, float(job.times[-1])).text
+        with self.command.with_model(text) as command:
             pool, species = ThreadPoolExecutor(self.processes), job.model.species
             return job.gathered(pool, lambda i, seeds: pool.submit(command.run, species, job.times, i, seeds), size)
-
-
-def _own_text(path: Path) -> str:
-    """Return the SBML of a file as it stands, or as the Antimony library writes it."""
-    text = path.read_text(encoding="utf-8")
-    if text.lstrip("\ufeff \t\r\n").startswith("<"):
-        return text
-    import antimony
-
-    antimony.clearPreviousLoads()
-    antimony.addDirectory(str(path.parent))
-    antimony.loadAntimonyString(text)
-    return str(antimony.getSBMLString(antimony.getMainModuleName()))

@@ -45,6 +45,7 @@ def page(report: Verdict) -> str:
         f"<h1>{verdict} {who}: {name}</h1>",
         f"<p>{report.n:,} runs, {len(report.times)} times, {len(report.tests):,} tests. An exact simulator fails with "
         f"probability ≤ {report.alpha:g}. The error of the reference is {sign} {report.error:.1e}.</p>",
+        *([f"<p>The simulator was given {escape(report.given)}.</p>"] if report.given else []),
         *([f"<p>Not decided: {escape(report.undecided)}</p>"] if report.undecided else []),
         *_findings(report),
         "<h2>Tests</h2>",

@@ -39,6 +39,7 @@ class Report(Verdict):
             f"{len(self.times)} times, {', '.join(self.species)}",
             f"{len(self.tests):,} tests; an exact simulator fails with probability ≤ {self.alpha:g}; "
             f"reference error {sign} {round_up(self.error)}",
+            *([f"given: {self.given}"] if self.given else []),
         ]
 
     def _summary(self) -> list[str]:
@@ -90,6 +91,7 @@ class Report(Verdict):
             "model_name": self.model_name,
             "model_hash": self.model_hash,
             "simulator": self.simulator,
+            "given": self.given,
             "runs": self.n,
             "alpha": self.alpha,
             "times": list(self.times),

@@ -93,6 +93,8 @@ class Subject:
         What was compared.
     simulator
         Its name.
+    given
+        What the simulator was given of the model, where it was asked: its file, or what was written in its place.
     battery, samples
         What was compared, for pictures.
     """
@@ -103,6 +105,7 @@ class Subject:
     times: tuple[float, ...]
     species: tuple[str, ...]
     simulator: str = ""
+    given: str = ""
     battery: Battery = field(default_factory=lambda: Battery((), 0))
     samples: Samples | None = None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,15 +12,20 @@ import numpy as np
 from fsp.distribution import Distribution, Solution
 from fsp.doors import transient
 from fsp.errors import ArgumentError, ToleranceWarning
+from fsp.formats import load
+from fsp.model import Model
 from fsp.model.arguments import check_call
+from fsp.model.times import checked_times
+from fsp.verification.asked import Asked
 from fsp.verification.battery import Battery
 from fsp.verification.diagnosis import diagnose
+from fsp.verification.file_reader import with_reader_judged
 from fsp.verification.other_solvers import Moments, verify_answer
 from fsp.verification.power import detectable
 from fsp.verification.reading import read_samples
 from fsp.verification.report import Report
 from fsp.verification.samples import Runs, Summary
-from fsp.verification.sequential import FIRST_RUNS, MOST_RUNS, ask
+from fsp.verification.sequential import FIRST_RUNS, MOST_RUNS
 from fsp.verification.sequential import until_detectable as take_until
 from fsp.verification.two_times import two_time_tests
 
@@ -27,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from fsp.arrays import FloatArray
-    from fsp.model import Model
     from fsp.sampling.simulator import Simulator
     from fsp.verification.samples import Samples
 
@@ -37,13 +42,14 @@ SHARE = 1e-3  # of `alpha`, that runs in states which the reference does not sto
 
 
 def verify(
-    model: Model,
+    model: Model | str | Path,
     samples: Any = None,
     times: Sequence[float] | FloatArray | None = None,
     *,
     alpha: float = ALPHA,
     species: Sequence[str] | None = None,
     simulator: str | Simulator | None = None,
+    file: str | Path | None = None,
     runs: int | None = None,
     seed: int = 1,
     until_detectable: float | None = None,
@@ -60,7 +66,7 @@ def verify(
     Parameters
     ----------
     model
-        The reaction network.
+        The reaction network, or the file that it is in.
     samples
         Independent runs: an array (runs, times, species), a DataFrame, an xarray object, or the path of a CSV, HDF5
         or NetCDF file; or histograms, or means and standard deviations.  See `fsp.verification.reading`.  None where
@@ -74,6 +80,10 @@ def verify(
     simulator
         What is asked for runs: an object with ``name`` and ``sample(model, times, runs, seed)``, or a name or command
         of `fsp.sampling.open_simulator`.  With `samples`, the name of what made them.
+    file
+        The file that `model` was read from; that of a path given as `model`.  The simulator is given it as it stands,
+        so that its reader is tested with the rest; where `model` is another network than the file's, as after
+        `Model.with_parameters`, it is given the network as it is written here, and the report says why.
     runs
         How many runs a simulator is asked for; with means, of how many runs they are.
     seed
@@ -109,42 +119,24 @@ def verify(
     StateSpaceError, ConvergenceError
         If the reference cannot be computed within the limits.
     """
-    check_call(model, max_states=max_states)
+    network, file = (model, file) if isinstance(model, Model) else (load(model), model)
+    check_call(network, max_states=max_states)
     checked_level(alpha)
     if power is not None and not 0.5 < power < 1:
         raise ArgumentError(f"`power` must be a probability above 0.5, but is {power}.")
     say = tell or (lambda line: None)
-    study = Study(model, alpha, tol, power, diagnosis, max_states, say)
+    study = Study(network, alpha, tol, power, diagnosis, max_states, say)
     if isinstance(samples, Distribution | Solution | Moments):
         name = simulator if isinstance(simulator, str) else ""
-        return verify_answer(model, samples, claimed, name=name, max_states=max_states)
+        return verify_answer(network, samples, claimed, name=name, max_states=max_states)
     if samples is not None:
-        names = tuple(species) if species is not None else model.species
-        unknown = [name for name in names if name not in model.species]
-        if unknown:
-            raise ArgumentError(f"`species` must be of {', '.join(model.species)}, but has '{unknown[0]}'.")
-        found = read_samples(samples, names, times, runs)
+        found = read_samples(samples, checked_species(species, network), times, runs)
         return study.report(found, alpha, simulator if isinstance(simulator, str) else "")
     asked = opened(simulator)
     if times is None:
         raise ArgumentError("`times` must be given to ask a simulator, but are missing.")
-
-    def batch(number: int, first: int) -> Runs:
-        say(f"{asked.name}: {number:,} runs")
-        return ask(asked, model, times, number, seed, first)
-
-    if until_detectable is None:
-        return study.report(batch(FIRST_RUNS if runs is None else runs, 0), alpha, asked.name)
-    sequential = replace(study, tol=tol or tolerance_of(max_runs, alpha), power=power or POWER)
-    return take_until(
-        lambda found, level: sequential.report(found, level, asked.name),
-        batch,
-        alpha=alpha,
-        target=until_detectable,
-        first=min(FIRST_RUNS if runs is None else runs, max_runs),
-        most=max_runs,
-        tell=tell,
-    )
+    study.asked = Asked(asked, network, None if file is None else Path(file), checked_times(times), seed)
+    return study.of_simulator(FIRST_RUNS if runs is None else runs, until_detectable, max_runs)
 
 
 @dataclass(slots=True)
@@ -158,7 +150,31 @@ class Study:
     diagnosis: bool
     max_states: int | None
     tell: Callable[[str], None]
+    asked: Asked | None = None  # where a simulator is asked for the samples
     _reference: Solution | None = None
+
+    def of_simulator(self, first: int, target: float | None, most: int) -> Report:
+        """Return the report of a simulator, from a number of runs, or from more until an error is detectable."""
+        asked = self.asked
+        if asked is None:
+            raise ArgumentError("`simulator` must be given, but is not.")
+
+        def batch(number: int, begun: int) -> Runs:
+            self.tell(f"{asked.name}: {number:,} runs")
+            return asked.runs(number, begun)
+
+        if target is None:
+            return self.report(batch(first, 0), self.alpha, asked.name)
+        study = replace(self, tol=self.tol or tolerance_of(most, self.alpha), power=self.power or POWER)
+        return take_until(
+            lambda found, level: study.report(found, level, asked.name),
+            batch,
+            alpha=self.alpha,
+            target=target,
+            first=min(first, most),
+            most=most,
+            tell=self.tell,
+        )
 
     def reference(self, samples: Samples) -> Solution:
         """Return the solution at the times of samples."""
@@ -174,10 +190,14 @@ class Study:
         """Return the report of samples at a level."""
         reference = self.reference(samples)
         report = judge(self.model, samples, reference, alpha=level, simulator=simulator)
+        given, is_file = ("", False) if self.asked is None else self.asked.given()
+        report = replace(report, given=given)
         if self.diagnosis and report.rejected:
             self.tell("what may be wrong")
             findings = diagnose(self.model, samples, report.battery, report.tests, alpha=level)
             report = replace(report, findings=findings)
+            if is_file and self.asked is not None and isinstance(samples, Runs):
+                report = with_reader_judged(report, samples, self.asked, level)
         if self.power is None:
             return report
         self.tell("detectable errors")
@@ -195,6 +215,15 @@ def opened(simulator: str | Simulator | None) -> Simulator:
     from fsp.sampling.simulators import open_simulator
 
     return open_simulator(simulator)
+
+
+def checked_species(names: Sequence[str] | None, model: Model) -> tuple[str, ...]:
+    """Return the species that are looked at, or raise an ArgumentError."""
+    chosen = model.species if names is None else tuple(names)
+    unknown = [name for name in chosen if name not in model.species]
+    if unknown:
+        raise ArgumentError(f"`species` must be of {', '.join(model.species)}, but has '{unknown[0]}'.")
+    return chosen
 
 
 def checked_level(alpha: float) -> None:

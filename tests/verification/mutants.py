@@ -107,4 +107,28 @@ MUTANTS = [
         "expected",
         only="moment",
     ),
+    mutant(
+        "the-simulator-never-gets-the-file",
+        "sampling/documents.py",
+        "return Document(text, name=file.name)",
+        "return Document(write_sbml(model), name=file.name)",
+        "verify_files",
+        only="file_itself",
+    ),
+    mutant(
+        "all-rates-are-alike",
+        "formats/comparison.py",
+        "SAME_RATE = 1e-9",
+        "SAME_RATE = 1e9",
+        "verify_files",
+        only="told_apart",
+    ),
+    mutant(
+        "the-reader-is-blamed-for-the-sampler",
+        "verification/file_reader.py",
+        "report.battery.run(again)) <= level",
+        "report.battery.run(again)) <= 0.0",
+        "verify_files",
+        only="wrong_sampler",
+    ),
 ]
