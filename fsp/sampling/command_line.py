@@ -7,7 +7,7 @@ import shlex
 import string
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +16,7 @@ import numpy as np
 
 from fsp.arrays import FloatArray, IntArray
 from fsp.errors import ArgumentError, BackendError
-from fsp.sampling.packages import whole
+from fsp.sampling.wanted import Wanted
 
 PLACES = {"model", "seed", "out", "runs", "times"}
 NEAR = 1e-9  # relative: so well must a time in the file be one that was asked for
@@ -67,7 +67,7 @@ class Command:
             file.write_text(sbml, encoding="utf-8", newline="")
             yield replace(self, model=str(file))
 
-    def run(self, species: tuple[str, ...], times: FloatArray, first: int, seeds: list[int]) -> IntArray:
+    def run(self, wanted: Wanted, times: FloatArray, first: int, seeds: list[int]) -> IntArray:
         """Make one call and return its runs, (runs, times, species)."""
         out = Path(self.model).with_name(f"run_{first}.csv")
         places = {"model": self.model, "out": str(out), "seed": seeds[0], "runs": len(seeds),
@@ -76,9 +76,9 @@ class Command:
         self._call([word.format(**places) for word in self.words], who)
         if not out.exists():
             raise BackendError(f"{who} must write the CSV file {{out}}, but wrote none.")
-        values = _read(out, species, times, len(seeds), who)
+        values = _read(out, wanted, times, len(seeds), who)
         out.unlink()
-        return whole(values, self.program, species, times.tolist(), first)
+        return wanted.whole(values, self.program, times.tolist(), first)
 
     def _call(self, words: list[str], who: str) -> None:
         try:
@@ -93,12 +93,13 @@ class Command:
                                f"{said[-1] if said else 'no message'}")  # fmt: skip
 
 
-def _read(file: Path, species: Sequence[str], times: FloatArray, runs: int, who: str) -> FloatArray:
+def _read(file: Path, wanted: Wanted, times: FloatArray, runs: int, who: str) -> FloatArray:
     """Return the runs of a file, (runs, times, species)."""
     with file.open(encoding="utf-8", newline="") as handle:
         rows = [[cell.strip() for cell in row] for row in csv.reader(handle) if row]
     header = [name.strip('"') for name in rows[0]] if rows else []
     lower = [name.lower() for name in header]
+    species = [name for name in wanted.species if name not in dict(wanted.fixed)]
     missing = [name for name in species if name not in header] + ([] if "time" in lower else ["time"])
     if runs > 1 and "run" not in lower:
         missing.append("run")
@@ -111,9 +112,9 @@ def _read(file: Path, species: Sequence[str], times: FloatArray, runs: int, who:
     labels = table[:, lower.index("run")] if "run" in lower else np.zeros(len(table))
     if len(set(labels.tolist())) != runs:
         raise BackendError(f"{who} must write {runs} runs, but writes {len(set(labels.tolist()))}.")
-    columns = [header.index(name) for name in species]
+    counts = wanted.gathered(dict(zip(header, table.T, strict=True)), len(table))  # (rows, n_species)
     clock = table[:, lower.index("time")]
-    return np.array([_at(table[labels == run][:, columns], clock[labels == run], times, who)
+    return np.array([_at(counts[labels == run], clock[labels == run], times, who)
                      for run in sorted(set(labels.tolist()))])  # fmt: skip
 
 

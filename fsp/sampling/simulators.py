@@ -26,6 +26,7 @@ from fsp.sampling.command_line import Command
 from fsp.sampling.documents import Document, counts_items, document_for
 from fsp.sampling.packages import PACKAGES, require, sample_block
 from fsp.sampling.sampler import ssa
+from fsp.sampling.wanted import Wanted
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
@@ -112,6 +113,18 @@ class Job:
     seed: int
     first: int  # number of the first run
     progress: Progress | None
+
+    @property
+    def fixed(self) -> dict[str, int]:
+        """Species that nothing changes, with their counts: a simulator may leave them out of what it writes."""
+        changes = (self.model.change != 0).any(axis=0)
+        assigned = {name for event in self.model.events for name in event.assignments}
+        starts = self.model.initial_states
+        return {
+            name: int(starts[0, j])
+            for j, name in enumerate(self.model.species)
+            if not changes[j] and name not in assigned and (starts[:, j] == starts[0, j]).all()
+        }
 
     def gathered(self, pool: Executor, submit: Callable[[int, list[int]], Future[IntArray]], size: int) -> IntArray:
         """Return the runs of all blocks of a size, in their order; `submit` takes the first number and the seeds."""
@@ -237,7 +250,8 @@ class Package(Adapter):
     def _sample(self, job: Job) -> IntArray:
         document = self.document(job.model, job.file, float(job.times[-1]))
         given = document.text, bool(document.why)
-        asked = (self.name, self.method, *given, job.model.species, tuple(job.times.tolist()))
+        wanted = Wanted(job.model.species, tuple(job.fixed.items()))
+        asked = (self.name, self.method, *given, wanted, tuple(job.times.tolist()))
         seeds_of(job.seed, job.runs, job.first)  # refused before a process is started
         with plain_start(b""):
             pool = ProcessPoolExecutor(min(self.processes, -(-job.runs // BLOCK)), get_context("spawn"))
@@ -260,5 +274,5 @@ class CommandLine(Adapter):
         size = BLOCK if self.command.makes_many else 1
         text = self.document(job.model, job.file, float(job.times[-1])).text
         with self.command.with_model(text) as command:
-            pool, species = ThreadPoolExecutor(self.processes), job.model.species
-            return job.gathered(pool, lambda i, seeds: pool.submit(command.run, species, job.times, i, seeds), size)
+            pool, wanted = ThreadPoolExecutor(self.processes), Wanted(job.model.species, tuple(job.fixed.items()))
+            return job.gathered(pool, lambda i, seeds: pool.submit(command.run, wanted, job.times, i, seeds), size)

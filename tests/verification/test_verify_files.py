@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from written_sbml import apply, compartment, local, parameter, reaction, sbml, species
+from written_sbml import TIME, apply, compartment, event, local, parameter, reaction, sbml, species
 from wrong_readers import Reader
 
 import fsp
@@ -164,3 +164,24 @@ def test_local_parameters_reach_the_reader(tmp_path):
     )
     assert fsp.verify(path, simulator=Reader(), times=TIMES, runs=300, power=None).passed
     assert fsp.verify(path, simulator=Reader("local"), times=TIMES, runs=300, power=None).verdict == "fail"
+
+
+EVENTS = sbml(
+    Species=[species("A", 12), species("B", 3, boundary="true")],
+    Parameters=[parameter("k", "0.3", constant="false")],
+    Reactions=[reaction("make", ["B"], ["A"], "B"), reaction("lose", ["A"], [], apply("times", "k", "A"))],
+    Events=[event(apply("geq", TIME, "0.75"), {"k": "2", "A": apply("plus", "A", "5")})],
+)
+
+
+def test_events_at_known_times_and_boundary_species_are_verified(tmp_path):
+    path = tmp_path / "events.xml"
+    path.write_text(EVENTS)
+    model = fsp.load(path)
+    for file in (path, None):
+        report = fsp.verify(model, simulator=Reader(), times=TIMES, runs=200, power=None, file=file)
+        assert report.passed, str(report)
+        assert ("as fsp writes it" in report.given) == (file is None)
+    for dropped in ("event", "boundary"):
+        runs = Reader(dropped).sample(model, TIMES, 200, 1, file=path)
+        assert fsp.verify(model, runs, TIMES, power=None, diagnosis=False).verdict == "fail"
