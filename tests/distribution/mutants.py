@@ -66,4 +66,12 @@ MUTANTS = [
         "resume",
         only="signal_ends",
     ),
+    mutant(
+        "a-count-is-certain-whatever-the-error",
+        "distribution/intervals.py",
+        "self.error.certified and self.error.total == 0.0 and",
+        "self.error.certified and",
+        "distribution",
+        only="single_state",
+    ),
 ]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats
 
+import fsp
 from fsp import analysis
 from fsp.distribution import Distribution, ErrorLedger, Interval, Solution
 from fsp.distribution.text import interval, round_up
@@ -134,6 +135,19 @@ def test_error_bound_is_sharp(rng):
     found = make(y, error=ErrorLedger(truncation=e)).probability("U <= 1")
     inside = y[GRID[:, 0] <= 1].sum()
     assert tuple(found) == pytest.approx((inside - 0.02, inside + 0.03), abs=1e-12)
+
+
+@pytest.mark.parametrize("more", [(), (fsp.Reaction("0 -> X", rate=3.0),)], ids=["finite", "open"])
+def test_the_variance_of_a_single_state_is_zero(more):
+    model = fsp.Model(species={"X": 100, "E": 7}, reactions=[fsp.Reaction("X -> 0", mass_action=1.0), *more])
+    start, later = fsp.transient(model, [0.0, 0.1], tol=1e-6)
+    assert len(start) > 1  # states are stored that have no probability
+    for name, count in {"X": 100.0, "E": 7.0}.items():
+        assert tuple(start.variance_interval()[name]) == (0.0, 0.0)
+        assert tuple(start.mean_interval()[name]) == (count, count)
+    assert 100 * np.exp(-0.1) * (1 - np.exp(-0.1)) <= later.variance_interval()["X"].upper
+    unsure = dataclasses.replace(start, error=fsp.ErrorLedger(truncation=1e-9))
+    assert unsure.variance_interval()["X"].upper > 0.0
 
 
 def test_expectation_says_what_it_cannot_bound():
