@@ -6,6 +6,8 @@ import math
 import os
 import re
 import tempfile
+import warnings
+from collections import Counter
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import lru_cache, reduce
@@ -28,11 +30,15 @@ PACKAGES = {
     "gillespy2-tau": ("gillespy2", "gillespy2"),
     "copasi": ("basico", "copasi-basico"),
 }
+# what `open_simulator` takes for each
+OPTIONS = {"copasi": ("method",), "gillespy2": ("method",), "gillespy2-tau": ("method", "tau_tol")}
 TAU_TOLERANCE = 0.03  # the package's default
 LONGEST_GRID = 10_000  # points of an even grid that holds the output times
 
 _WHOLE = re.compile(r"(?<![\w.])(\d+)(?![\w.])")  # a number without a decimal point
 
+Options = tuple[tuple[str, str], ...]
+Made = tuple[IntArray, Counter[str]]  # the runs of a block, and what was warned of while they were made
 Block = Callable[[Sequence[float], list[int]], FloatArray]  # times, seeds -> (runs, times, species)
 
 
@@ -46,12 +52,14 @@ def require(name: str) -> None:
 
 
 def sample_block(
-    name: str, method: str | None, sbml: str, written: bool, wanted: Wanted, times: tuple[float, ...],
+    name: str, options: Options, sbml: str, written: bool, wanted: Wanted, times: tuple[float, ...],
     first: int, seeds: list[int],
-) -> IntArray:  # fmt: skip
-    """Return the runs of some seeds, (runs, times, species)."""
+) -> Made:  # fmt: skip
+    """Return the runs of some seeds, (runs, times, species), and the warnings, whose texts are counted."""
     try:
-        values = _opened(name, method, sbml, written, wanted)(times, seeds)
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            values = _opened(name, options, sbml, written, wanted)(times, seeds)
     except BackendError:
         raise
     except Exception as error:
@@ -59,16 +67,16 @@ def sample_block(
         raise BackendError(
             f"Simulator '{name}' must run the model, but failed in runs {first} to {last}: {kind}: {error}"
         ) from None
-    return wanted.whole(values, name, times, first)
+    return wanted.whole(values, name, times, first), Counter(str(one.message) for one in said)
 
 
 @lru_cache(maxsize=4)
-def _opened(name: str, method: str | None, sbml: str, written: bool, wanted: Wanted) -> Block:
+def _opened(name: str, options: Options, sbml: str, written: bool, wanted: Wanted) -> Block:
     if name == "roadrunner":
         return _roadrunner(sbml, wanted.species)
     if name == "copasi":
-        return _copasi(sbml, wanted, method or "directMethod")
-    return _gillespy2(sbml, written, wanted, name == "gillespy2-tau", method)
+        return _copasi(sbml, wanted, dict(options).get("method", "directMethod"))
+    return _gillespy2(sbml, written, wanted, name == "gillespy2-tau", dict(options))
 
 
 def _roadrunner(sbml: str, species: tuple[str, ...]) -> Block:
@@ -115,7 +123,7 @@ def _copasi(sbml: str, wanted: Wanted, method: str) -> Block:
     return block
 
 
-def _gillespy2(sbml: str, written: bool, wanted: Wanted, tau: bool, method: str | None) -> Block:
+def _gillespy2(sbml: str, written: bool, wanted: Wanted, tau: bool, given: dict[str, str]) -> Block:
     gillespy2 = import_module("gillespy2")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.xml"
@@ -131,11 +139,11 @@ def _gillespy2(sbml: str, written: bool, wanted: Wanted, tau: bool, method: str 
             reaction.propensity_function = reaction.ode_propensity_function = law
     kind = "TauLeaping" if tau else "SSA"
     names = {"c++": f"{kind}CSolver", "numpy": "TauLeapingSolver" if tau else "NumPySSASolver"}
-    compiles = which("g++") is not None if method is None else method == "c++"
+    compiles = given.get("method", "c++" if which("g++") else "numpy") == "c++"
     if compiles:
         _show_scons()
     make = getattr(gillespy2, names["c++" if compiles else "numpy"])
-    options = {"tau_tol": TAU_TOLERANCE} if tau else {}
+    options = {"tau_tol": float(given.get("tau_tol", TAU_TOLERANCE))} if tau else {}
     solvers: dict[tuple[float, ...], Any] = {}
 
     def block(times: Sequence[float], seeds: list[int]) -> FloatArray:

@@ -7,8 +7,10 @@ of fixed size, so that the samples do not depend on the number of processes.
 from __future__ import annotations
 
 import os
+import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -17,14 +19,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.errors import ArgumentError
+from fsp.errors import ArgumentError, SimulatorWarning
 from fsp.formats import load
 from fsp.model import Model
 from fsp.model.times import checked_times
 from fsp.processes import plain_start
 from fsp.sampling.command_line import Command
 from fsp.sampling.documents import Document, counts_items, document_for
-from fsp.sampling.packages import PACKAGES, require, sample_block
+from fsp.sampling.packages import OPTIONS, PACKAGES, Made, require, sample_block
 from fsp.sampling.sampler import ssa
 from fsp.sampling.wanted import Wanted
 
@@ -126,16 +128,20 @@ class Job:
             if not changes[j] and name not in assigned and (starts[:, j] == starts[0, j]).all()
         }
 
-    def gathered(self, pool: Executor, submit: Callable[[int, list[int]], Future[IntArray]], size: int) -> IntArray:
-        """Return the runs of all blocks of a size, in their order; `submit` takes the first number and the seeds."""
+    def gathered(self, pool: Executor, submit: Callable[[int, list[int]], Future[Made]], size: int) -> IntArray:
+        """Return the runs of all blocks of a size, in their order; `submit` takes the first number and the seeds.
+
+        What the blocks warn of is told once, with how often it was said.
+        """
         seeds = seeds_of(self.seed, self.runs, self.first)
         out = np.empty((self.runs, len(self.times), self.model.n_species), dtype=np.int64)
-        done = 0
+        done, said = 0, Counter[str]()
         with pool:
             places = {submit(i, seeds[i : i + size]): i for i in range(0, self.runs, size)}
             try:
                 for future in as_completed(places):
-                    block = future.result()
+                    block, warned = future.result()
+                    said.update(warned)
                     out[places[future] : places[future] + len(block)] = block
                     done += len(block)
                     if self.progress is not None:
@@ -143,11 +149,18 @@ class Job:
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
+        for text, times in said.most_common():
+            warnings.warn(f"The simulator says {times:,} times: {text}", SimulatorWarning, stacklevel=2)
         return out
 
 
 def open_simulator(
-    name: str, *, processes: int | None = None, timeout: float = 600.0, method: str | None = None
+    name: str,
+    *,
+    processes: int | None = None,
+    timeout: float = 600.0,
+    block: int = BLOCK,
+    options: Mapping[str, str] | None = None,
 ) -> Adapter:
     """Return a simulator by name or by its command line.
 
@@ -162,8 +175,11 @@ def open_simulator(
         How many run at once; all processors by default.
     timeout
         Seconds after which a call of a command line is given up.
-    method
-        Method of COPASI, ``directMethod`` by default; of GillesPy2, ``c++`` or ``numpy``, by default what there is.
+    block
+        Runs that a process, or a call with ``{runs}``, makes at a time.
+    options
+        Of a package, by name: ``method`` of COPASI (``directMethod`` by default) and of GillesPy2 (``c++`` or
+        ``numpy``, by default what there is), ``tau_tol`` of tau-leaping.
 
     Returns
     -------
@@ -178,19 +194,30 @@ def open_simulator(
         If its package is not installed.
     """
     count = (os.cpu_count() or 1) if processes is None else processes
-    if count < 1:
-        raise ArgumentError(f"`processes` must be at least 1, but is {processes}.")
+    for what, number in (("processes", count), ("block", block), ("timeout", timeout)):
+        if not number > 0:
+            raise ArgumentError(f"`{what}` must be positive, but is {number}.")
+    _check_options(name, options or {})
     if name == "fsp":
         return Reference(count)
     if name in PACKAGES:
         require(name)
-        return Package(name, count, method)
+        return Package(name, count, tuple((options or {}).items()), block)
     if "{" in name:
-        return CommandLine(Command.of(name, timeout), count)
+        return CommandLine(Command.of(name, timeout), count, block)
     names = ", ".join(["fsp", *PACKAGES])
     raise ArgumentError(
         f"`simulator` must be one of {names}, or a command with {{model}} and {{out}}, but is '{name}'."
     )
+
+
+def _check_options(name: str, given: Mapping[str, str]) -> None:
+    known = OPTIONS.get(name, ())
+    unknown = [option for option in given if option not in known]
+    if unknown:
+        raise ArgumentError(
+            f"Options of simulator '{name}' must be of {', '.join(known) or 'none'}, but '{unknown[0]}' is given."
+        )
 
 
 def seeds_of(seed: int, runs: int, first: int = 0) -> list[int]:
@@ -235,7 +262,8 @@ class Package(Adapter):
 
     package: str
     processes: int
-    method: str | None = None
+    options: tuple[tuple[str, str], ...] = ()
+    block: int = BLOCK
 
     @property
     def name(self) -> str:
@@ -251,11 +279,11 @@ class Package(Adapter):
         document = self.document(job.model, job.file, float(job.times[-1]))
         given = document.text, bool(document.why)
         wanted = Wanted(job.model.species, tuple(job.fixed.items()))
-        asked = (self.name, self.method, *given, wanted, tuple(job.times.tolist()))
+        asked = (self.name, self.options, *given, wanted, tuple(job.times.tolist()))
         seeds_of(job.seed, job.runs, job.first)  # refused before a process is started
         with plain_start(b""):
-            pool = ProcessPoolExecutor(min(self.processes, -(-job.runs // BLOCK)), get_context("spawn"))
-            return job.gathered(pool, lambda i, seeds: pool.submit(sample_block, *asked, i, seeds), BLOCK)
+            pool = ProcessPoolExecutor(min(self.processes, -(-job.runs // self.block)), get_context("spawn"))
+            return job.gathered(pool, lambda i, seeds: pool.submit(sample_block, *asked, i, seeds), self.block)
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +292,7 @@ class CommandLine(Adapter):
 
     command: Command
     processes: int
+    block: int = BLOCK
 
     @property
     def name(self) -> str:
@@ -271,7 +300,7 @@ class CommandLine(Adapter):
         return self.command.program
 
     def _sample(self, job: Job) -> IntArray:
-        size = BLOCK if self.command.makes_many else 1
+        size = self.block if self.command.makes_many else 1
         text = self.document(job.model, job.file, float(job.times[-1])).text
         with self.command.with_model(text) as command:
             pool, wanted = ThreadPoolExecutor(self.processes), Wanted(job.model.species, tuple(job.fixed.items()))

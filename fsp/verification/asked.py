@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, field
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fsp.errors import ArgumentError
+from fsp.errors import ArgumentError, SimulatorWarning
 from fsp.verification.samples import Runs
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class Asked:
     file: Path | None  # that the network was read from
     times: FloatArray  # (n_times,)
     seed: int
+    said: dict[str, None] = field(default_factory=dict)  # what it warned of
 
     @property
     def name(self) -> str:
@@ -43,7 +45,14 @@ class Asked:
         if "file" in takes and not rewritten:
             more["file"] = self.file
         seed = self.seed if not first or "first" in takes else self.seed + first
-        found = self.simulator.sample(self.model, self.times, number, seed, **more)
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always", SimulatorWarning)
+            found = self.simulator.sample(self.model, self.times, number, seed, **more)
+        for one in said:
+            if issubclass(one.category, SimulatorWarning):
+                self.said[str(one.message)] = None
+            else:
+                warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
         runs = Runs(np.asarray(found), self.times, self.model.species)
         if runs.n != number:
             raise ArgumentError(f"{self.name} must give {number:,} runs, but gave {runs.n:,}.")

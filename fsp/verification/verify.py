@@ -191,7 +191,8 @@ class Study:
         reference = self.reference(samples)
         report = judge(self.model, samples, reference, alpha=level, simulator=simulator)
         given, is_file = ("", False) if self.asked is None else self.asked.given()
-        report = replace(report, given=given)
+        said = () if self.asked is None else tuple(self.asked.said)
+        report = replace(report, given=given, notes=(*report.notes, *said))
         if self.diagnosis and report.rejected:
             self.tell("what may be wrong")
             findings = diagnose(self.model, samples, report.battery, report.tests, alpha=level)

@@ -72,6 +72,6 @@ MUTANTS = [
         "self.error.certified and self.error.total == 0.0 and",
         "self.error.certified and",
         "distribution",
-        only="single_state",
+        only="only_where_nothing",
     ),
 ]

@@ -150,6 +150,14 @@ def test_the_variance_of_a_single_state_is_zero(more):
     assert unsure.variance_interval()["X"].upper > 0.0
 
 
+def test_a_count_is_certain_only_where_nothing_is_in_error():
+    for error, certain in ((0.0, True), (1e-9, False)):
+        parts = np.array([[0], [100]]), np.array([0.0, 1.0]), ["X"]
+        one = Distribution(*parts, t=0.0, error=ErrorLedger(truncation=error), closed=True)
+        assert (tuple(one.variance_interval()["X"]) == (0.0, 0.0)) == certain
+        assert (tuple(one.mean_interval()["X"]) == (100.0, 100.0)) == certain
+
+
 def test_expectation_says_what_it_cannot_bound():
     dist = make(np.full(24, 1 / 24), error=ErrorLedger(truncation=1e-9))
     found = dist.expectation("U*V")

@@ -286,3 +286,25 @@ def test_packages_leave_out_what_nothing_changes(name):
     sampled = open_simulator(name, processes=1).sample(model, TIMES, 50, 4)
     assert (sampled[:, :, 1] == 7).all()
     within_binomial_bands(sampled)
+
+
+def test_warnings_of_a_simulator_are_counted(tmp_path):
+    script = tmp_path / "simulator.py"
+    script.write_text(SCRIPT + 'print("beware", file=sys.stderr)\n')
+    simulator = open_simulator(f"{sys.executable} {script} {{model}} {{seed}} {{out}} {{runs}}", block=2)
+    with pytest.warns(fsp.errors.SimulatorWarning, match="says 3 times: beware") as said:
+        simulator.sample(DEATH, TIMES, 6, 1)
+    assert len(said) == 1
+    report = fsp.verify(DEATH, simulator=simulator, times=TIMES, runs=6, power=None)
+    assert report.notes == ("The simulator says 3 times: beware",)
+
+
+def test_options_of_a_simulator_are_checked():
+    for name, options in (("roadrunner", {"method": "x"}), ("a {model} {seed} {out}", {"method": "x"})):
+        with pytest.raises(fsp.ArgumentError, match="must be of none, but 'method'"):
+            open_simulator(name, options=options)
+    with pytest.raises(fsp.ArgumentError, match="of method, but 'tau_tol'"):
+        open_simulator("copasi", options={"tau_tol": "1"})
+    for wrong in ({"processes": 0}, {"block": 0}, {"timeout": 0.0}):
+        with pytest.raises(fsp.ArgumentError, match=f"`{min(wrong)}` must be positive"):
+            open_simulator("fsp", **wrong)

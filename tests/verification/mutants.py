@@ -131,4 +131,20 @@ MUTANTS = [
         "verify_files",
         only="wrong_sampler",
     ),
+    mutant(
+        "times-must-agree-to-the-last-bit",
+        "verification/reading.py",
+        "np.append(True, ~is_near(different[1:], different[:-1], float(np.abs(different).max())))",
+        "np.append(True, different[1:] > different[:-1])",
+        "verify",
+        only="same_runs",
+    ),
+    mutant(
+        "a-run-is-named-by-its-place",
+        "verification/reading.py",
+        "in run {_named(names[at[0]])} at",
+        "in run {at[0]} at",
+        "verify",
+        only="by_name or by_it",
+    ),
 ]

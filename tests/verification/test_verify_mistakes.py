@@ -274,6 +274,11 @@ def test_the_command_passes_and_fails_by_its_exit_status(folder):
         (("--samples", "good.csv", "--times", "0.7"), "t"),
         (("--samples", "good.csv", "--until-detectable", "0.1"), "`--until-detectable`"),
         (("--samples", "good.csv", "--alpha", "3"), "`alpha`"),
+        (("--samples", "good.csv", "--simulator", "fsp"), "several are"),
+        (("--simulator", "fsp", "--command", "x {model} {seed} {out}"), "both are"),
+        (("--samples", "good.csv", "--processes", "2"), "`--processes` must come with"),
+        (("--simulator", "fsp", "--timeout", "2"), "`--timeout` must come with"),
+        (("--simulator", "fsp", "--option", "method=x"), "'method'"),
     ],
 )
 def test_the_command_refuses_by_status_2(folder, words, message, monkeypatch):
