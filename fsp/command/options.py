@@ -162,10 +162,8 @@ def simulator_of(options: dict[str, Any]) -> Any:
             name = {"settings_of": "option"}.get(unused[0], unused[0])
             raise ArgumentError(f"`--{name}` must come with --simulator or --command, but neither is given.")
         return None
-    if given["simulator"] and (how["timeout"] or "{" in given["simulator"]):
-        raise ArgumentError(
-            "`--timeout` and places such as {model} must come with --command, but --simulator is given."
-        )
+    if how["timeout"] and "{" not in chosen[0]:
+        raise ArgumentError("`--timeout` must come with --command, but --simulator is given.")
     from fsp.sampling.simulators import open_simulator
 
     more = {name: value for name, value in how.items() if name != "settings_of" and value is not None}

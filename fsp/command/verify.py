@@ -49,13 +49,11 @@ _OPTIONS = (
     *SIMULATOR,
     click.option("--times", multiple=True, metavar="TIMES", help="1,2,5 or FROM:TO:NUMBER; those of the file."),
     click.option("--runs", type=click.IntRange(1), help="Number of runs.  [default: 1000]"),
-    click.option("--seed", default=1, show_default=True, help="Seed of the simulator."),
+    click.option("--seed", type=int, help="Seed of the simulator.  [default: 1]"),
     click.option("--species", multiple=True, metavar="NAME", help="Verify these species only."),
     click.option("--alpha", default=1e-3, show_default=True, help="Largest probability of a false alarm."),
     click.option("--until-detectable", type=float, metavar="ERROR", help="Take runs until such errors are detectable."),
-    click.option(
-        "--max-runs", type=click.IntRange(1), default=1_000_000, show_default=True, help="The most runs then."
-    ),
+    click.option("--max-runs", type=click.IntRange(1), help="The most runs then.  [default: 1000000]"),
     click.option("--tol", type=float, help="Error of the reference; chosen by the number of runs."),
     click.option("--max-states", type=int, help="Limit on the number of states of the reference."),
     click.option("--no-power", is_flag=True, help="Do not compute the smallest detectable errors."),
@@ -128,8 +126,6 @@ def _source(options: dict[str, Any]) -> dict[str, Any]:
         raise ArgumentError(f"One of `--samples`, `--simulator` and `--command` must be given, but {words}.")
     if simulator is not None:
         return {"simulator": simulator}
-    if options["until_detectable"] is not None:
-        raise ArgumentError("`--until-detectable` must come with --simulator or --command, which give more runs.")
     return {"samples": files[0] if len(files) == 1 else list(files), "simulator": ", ".join(files)}
 
 

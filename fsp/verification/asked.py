@@ -29,6 +29,7 @@ class Asked:
     file: Path | None  # that the network was read from
     times: FloatArray  # (n_times,)
     seed: int
+    species: tuple[str, ...]  # that are looked at
     said: dict[str, None] = field(default_factory=dict)  # what it warned of
 
     @property
@@ -56,7 +57,7 @@ class Asked:
         runs = Runs(np.asarray(found), self.times, self.model.species)
         if runs.n != number:
             raise ArgumentError(f"{self.name} must give {number:,} runs, but gave {runs.n:,}.")
-        return runs
+        return runs.select(self.times, self.species)
 
     def given(self) -> tuple[str, bool]:
         """Return what the simulator is given, in words, and whether that is the file as it stands."""

@@ -30,7 +30,7 @@ from fsp.verification.sequential import until_detectable as take_until
 from fsp.verification.two_times import two_time_tests
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from fsp.arrays import FloatArray
     from fsp.sampling.simulator import Simulator
@@ -51,9 +51,9 @@ def verify(
     simulator: str | Simulator | None = None,
     file: str | Path | None = None,
     runs: int | None = None,
-    seed: int = 1,
+    seed: int | None = None,
     until_detectable: float | None = None,
-    max_runs: int = MOST_RUNS,
+    max_runs: int | None = None,
     claimed: float | None = None,
     tol: float | None = None,
     power: float | None = POWER,
@@ -76,7 +76,8 @@ def verify(
     alpha
         Largest probability with which an exact simulator fails, over all tests together.
     species
-        Names of the array's species, or of those of a table that are looked at; those of the model by default.
+        Names of the array's species, or of those of a table or a simulator that are looked at; those of the model by
+        default.
     simulator
         What is asked for runs: an object with ``name`` and ``sample(model, times, runs, seed)``, or a name or command
         of `fsp.sampling.open_simulator`.  With `samples`, the name of what made them.
@@ -85,14 +86,14 @@ def verify(
         so that its reader is tested with the rest; where `model` is another network than the file's, as after
         `Model.with_parameters`, it is given the network as it is written here, and the report says why.
     runs
-        How many runs a simulator is asked for; with means, of how many runs they are.
+        How many runs a simulator is asked for, 1,000 by default; with means, of how many runs they are.
     seed
-        Where the simulator's random numbers begin.
+        Where the simulator's random numbers begin; 1 by default.
     until_detectable
         Ask the simulator for more runs, twice as many each time, until it fails, or errors of this relative size in
         every rate constant would be found, or there are `max_runs`.
     max_runs
-        The largest number of runs then.
+        The largest number of runs then; a million by default.
     claimed
         The error that `samples` may have where they are the answer of a solver: a `Distribution`, a `Solution`, or
         `fsp.verification.other_solvers.Moments`.
@@ -115,7 +116,8 @@ def verify(
     Raises
     ------
     ArgumentError
-        If the samples cannot be read, or hold what is no copy number.
+        If the samples cannot be read, or hold what is no copy number; or if an argument is given that does not apply:
+        each of `runs`, `seed`, `until_detectable`, `max_runs`, `claimed`, `file` is of some kinds of samples only.
     StateSpaceError, ConvergenceError
         If the reference cannot be computed within the limits.
     """
@@ -126,17 +128,50 @@ def verify(
         raise ArgumentError(f"`power` must be a probability above 0.5, but is {power}.")
     say = tell or (lambda line: None)
     study = Study(network, alpha, tol, power, diagnosis, max_states, say)
+    given: dict[str, Any] = {
+        "times": times,
+        "species": species,
+        "file": file if isinstance(model, Model) else None,
+        "runs": runs,
+    }
+    given |= {"seed": seed, "until_detectable": until_detectable, "max_runs": max_runs, "claimed": claimed, "tol": tol}
+    refuse_what_does_not_apply(given, samples)
     if isinstance(samples, Distribution | Solution | Moments):
         name = simulator if isinstance(simulator, str) else ""
         return verify_answer(network, samples, claimed, name=name, max_states=max_states)
+    names = checked_species(species, network)
     if samples is not None:
-        found = read_samples(samples, checked_species(species, network), times, runs)
+        found = read_samples(samples, names, times, runs)
+        if runs is not None and not isinstance(found, Summary):
+            raise ArgumentError(f"`runs` must be left out with samples that are runs, of which there are {found.n:,}.")
         return study.report(found, alpha, simulator if isinstance(simulator, str) else "")
     asked = opened(simulator)
     if times is None:
         raise ArgumentError("`times` must be given to ask a simulator, but are missing.")
-    study.asked = Asked(asked, network, None if file is None else Path(file), checked_times(times), seed)
-    return study.of_simulator(FIRST_RUNS if runs is None else runs, until_detectable, max_runs)
+    place = None if file is None else Path(file)
+    study.asked = Asked(asked, network, place, checked_times(times), 1 if seed is None else seed, names)
+    return study.of_simulator(runs or FIRST_RUNS, until_detectable, max_runs or MOST_RUNS)
+
+
+_APPLIES = {  # what may be given with each kind of samples
+    "the answer of a solver": {"claimed"},
+    "samples": {"times", "species", "runs", "tol"},
+    "a simulator that is asked": {"times", "species", "runs", "tol", "file", "seed", "until_detectable", "max_runs"},
+}
+
+
+def refuse_what_does_not_apply(given: Mapping[str, Any], samples: Any) -> None:
+    """Raise an ArgumentError where an argument, None if it is not given, has no meaning for these samples."""
+    is_answer = isinstance(samples, Distribution | Solution | Moments)
+    kind = tuple(_APPLIES)[0 if is_answer else 1 if samples is not None else 2]
+    wrong = [name for name, value in given.items() if value is not None and name not in _APPLIES[kind]]
+    if wrong:
+        where = " or ".join(other for other, names in _APPLIES.items() if wrong[0] in names)
+        raise ArgumentError(
+            f"`{wrong[0]}` (--{wrong[0].replace('_', '-')}) must go with {where}, but is given with {kind}."
+        )
+    if given["max_runs"] is not None and given["until_detectable"] is None:
+        raise ArgumentError("`max_runs` (--max-runs) must go with `until_detectable`, but that is not given.")
 
 
 @dataclass(slots=True)

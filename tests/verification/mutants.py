@@ -145,6 +145,14 @@ MUTANTS = [
         "in run {_named(names[at[0]])} at",
         "in run {at[0]} at",
         "verify",
-        only="by_name or by_it",
+        only="a_file_is_named",
+    ),
+    mutant(
+        "arguments-that-do-not-apply-are-ignored",
+        "verification/verify.py",
+        "    if wrong:",
+        "    if len(wrong) > 1:",
+        "verify_mistakes",
+        only="do_not_apply",
     ),
 ]

@@ -441,7 +441,7 @@ def test_bad_tables_are_refused_by_name(tmp_path, text, message):
         read_samples(path, ("A", "B"))
 
 
-def test_a_run_that_is_a_file_is_named_by_it(tmp_path):
+def test_a_run_that_is_a_file_is_named(tmp_path):
     for name, count in (("a.csv", 1), ("b.csv", 1.5)):
         (tmp_path / name).write_text(f"time,A\n1,{count}\n")
     with pytest.raises(fsp.ArgumentError, match=r"A in run b\.csv at t = 1 is 1.5"):

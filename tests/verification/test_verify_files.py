@@ -143,7 +143,7 @@ def test_a_wrong_sampler_is_not_taken_for_a_wrong_reader(volume):
         def _sample(self, job):
             return super()._sample(type(job)(job.model, job.file, job.times * 1.5, job.runs, job.seed, job.first, None))
 
-    asked = Asked(Fast(), fsp.load(volume), volume, np.array(TIMES), 1)
+    asked = Asked(Fast(), fsp.load(volume), volume, np.array(TIMES), 1, ("A",))
     runs = asked.runs(300)
     report = fsp.verify(asked.model, runs, power=None, diagnosis=False)
     assert report.verdict == "fail"
