@@ -21,7 +21,7 @@ from fsp.command.options import (
 )
 from fsp.errors import ArgumentError
 from fsp.output.replace import is_marked, require_outputs
-from fsp.quantities import points
+from fsp.quantities import points, share
 
 if TYPE_CHECKING:
     from fsp.verification.report import Report
@@ -53,6 +53,7 @@ _OPTIONS = (
     click.option("--species", multiple=True, metavar="NAME", help="Verify these species only."),
     click.option("--alpha", default=1e-3, show_default=True, help="Largest probability of a false alarm."),
     click.option("--until-detectable", type=float, metavar="ERROR", help="Take runs until such errors are detectable."),
+    click.option("--require", metavar="ERROR", help="Decide only if such errors are found: 5%, 0.05."),
     click.option("--max-runs", type=click.IntRange(1), help="The most runs then.  [default: 1000000]"),
     click.option("--tol", type=float, help="Error of the reference; chosen by the number of runs."),
     click.option("--max-states", type=int, help="Limit on the number of states of the reference."),
@@ -105,6 +106,7 @@ def verify(
         power=None if options["no_power"] else 0.9,
         diagnosis=not options["no_diagnosis"],
         tell=tell,
+        require=share(options["require"], "--require") if options["require"] else None,
         file=None if files else source.model,
         **{
             name: options[name]

@@ -204,6 +204,21 @@ class Model(Network):
         model = self.with_parameters(constants) if constants else self
         return model.with_initial(counts) if counts else model
 
+    def with_events(self, events: Sequence[Event]) -> Model:
+        """Return a copy with other events.
+
+        Parameters
+        ----------
+        events
+            Events with names whose formulas are trees, such as some of `events`.
+
+        Returns
+        -------
+        Model
+            The copy.
+        """
+        return self._changed(events=tuple(events))
+
     def with_laws(self, laws: Mapping[int, define.Law]) -> Model:
         """Return a copy in which some reactions have other propensities.
 

@@ -96,14 +96,15 @@ def _findings(report: Verdict) -> list[str]:
 
 
 def _power(report: Verdict) -> list[str]:
+    more = [f"<p>{escape(str(one))}</p>" for one in report.sought]
     if not report.detectable:
-        return []
+        return more
     rows = [
         [one.parameter, f"{one.value:.6g}", f"+{100 * one.increase:.2g} %", f"-{100 * one.decrease:.2g} %", one.by]
         for one in report.detectable
     ]
     head = f"<h2>Smallest errors that are found with probability {report.detectable[0].power:g}</h2>"
-    return [head, _table(["parameter", "value", "upwards", "downwards", "by"], rows)]
+    return [head, _table(["parameter", "value", "upwards", "downwards", "by"], rows), *more]
 
 
 def _pictures(report: Verdict) -> list[str]:

@@ -72,6 +72,7 @@ class Report(Verdict):
             power = self.detectable[0].power
             lines.append(f"Smallest errors of rate constants that are found with probability {power:g}:")
             lines += [f"  {one} (by the {one.by})" for one in self.detectable]
+        lines += [str(one) for one in self.sought]
         if self.findings:
             fitting = self.explanations
             lines.append("What fits:" if fitting else "Nothing that was tried fits; nearest:")
@@ -112,6 +113,7 @@ class Report(Verdict):
                 for test in self.tests
             ],
             "detectable": [asdict(smallest) for smallest in self.detectable],
+            "sought": [asdict(one) for one in self.sought],
             "findings": [asdict(finding) for finding in self.findings],
             "notes": list(self.notes),
             "undecided": self.undecided,

@@ -48,12 +48,14 @@ def until_detectable(
         counts = new.counts if counts is None else np.concatenate([counts, new.counts])
         report = look(Runs(counts, new.times, new.species), alpha / (number * (number + 1)))
         report = replace(report, alpha=alpha, level=alpha / (number * (number + 1)))
-        reached = max((one.relative for one in report.detectable), default=np.inf)
+        reached = report.reached
         if tell is not None:
             found = "" if report.rejected else f", errors of {100 * reached:.2g} % are detectable"
             tell(f"look {number}, {len(counts):,} runs: {len(report.rejected)} tests reject{found}")
         if report.rejected or reached <= target:
             return report
+        if not report.detectable:
+            return replace(report, undecided="no rate constant is known to be seen, however many runs there are")
         if len(counts) >= most:
             return replace(
                 report,

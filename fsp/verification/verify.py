@@ -27,6 +27,7 @@ from fsp.verification.report import Report
 from fsp.verification.samples import Runs, Summary
 from fsp.verification.sequential import FIRST_RUNS, MOST_RUNS
 from fsp.verification.sequential import until_detectable as take_until
+from fsp.verification.strength import held_to, sought
 from fsp.verification.two_times import two_time_tests
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def verify(
     seed: int | None = None,
     until_detectable: float | None = None,
     max_runs: int | None = None,
+    require: float | None = None,
     claimed: float | None = None,
     tol: float | None = None,
     power: float | None = POWER,
@@ -94,6 +96,9 @@ def verify(
         every rate constant would be found, or there are `max_runs`.
     max_runs
         The largest number of runs then; a million by default.
+    require
+        The relative error in every rate constant that must have been detectable for a pass, such as 0.05; where it
+        would not have been, nothing is decided.
     claimed
         The error that `samples` may have where they are the answer of a solver: a `Distribution`, a `Solution`, or
         `fsp.verification.other_solvers.Moments`.
@@ -126,15 +131,26 @@ def verify(
     checked_level(alpha)
     if power is not None and not 0.5 < power < 1:
         raise ArgumentError(f"`power` must be a probability above 0.5, but is {power}.")
+    if require is not None and not require > 0:
+        raise ArgumentError(f"`require` must be a positive relative error, such as 0.05, but is {require}.")
     say = tell or (lambda line: None)
-    study = Study(network, alpha, tol, power, diagnosis, max_states, say)
+    study = Study(
+        network, alpha, tol, power if require is None else power or POWER, diagnosis, max_states, say, require
+    )
     given: dict[str, Any] = {
         "times": times,
         "species": species,
         "file": file if isinstance(model, Model) else None,
         "runs": runs,
     }
-    given |= {"seed": seed, "until_detectable": until_detectable, "max_runs": max_runs, "claimed": claimed, "tol": tol}
+    given |= {
+        "seed": seed,
+        "until_detectable": until_detectable,
+        "max_runs": max_runs,
+        "claimed": claimed,
+        "tol": tol,
+        "require": require,
+    }
     refuse_what_does_not_apply(given, samples)
     if isinstance(samples, Distribution | Solution | Moments):
         name = simulator if isinstance(simulator, str) else ""
@@ -155,8 +171,11 @@ def verify(
 
 _APPLIES = {  # what may be given with each kind of samples
     "the answer of a solver": {"claimed"},
-    "samples": {"times", "species", "runs", "tol"},
-    "a simulator that is asked": {"times", "species", "runs", "tol", "file", "seed", "until_detectable", "max_runs"},
+    "samples": {"times", "species", "runs", "tol", "require"},
+    "a simulator that is asked": {
+        *("times", "species", "runs", "tol", "require"),
+        *("file", "seed", "until_detectable", "max_runs"),
+    },
 }
 
 
@@ -185,6 +204,7 @@ class Study:
     diagnosis: bool
     max_states: int | None
     tell: Callable[[str], None]
+    require: float | None = None
     asked: Asked | None = None  # where a simulator is asked for the samples
     _reference: Solution | None = None
 
@@ -239,7 +259,9 @@ class Study:
         self.tell("detectable errors")
         tests = len(report.tests)
         parts = self.model, reference, report.battery, samples
-        return replace(report, detectable=detectable(*parts, alpha=level, tests=tests, power=self.power))
+        found = detectable(*parts, alpha=level, tests=tests, power=self.power)
+        more = sought(self.model, samples, report.battery, level=level / tests, power=self.power)
+        return held_to(replace(report, detectable=found, sought=more), self.require)
 
 
 def opened(simulator: str | Simulator | None) -> Simulator:

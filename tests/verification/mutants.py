@@ -155,4 +155,20 @@ MUTANTS = [
         "verify_mistakes",
         only="do_not_apply",
     ),
+    mutant(
+        "a-pass-is-not-held-to-what-is-required",
+        "verification/strength.py",
+        "if require is not None and reached > require:",
+        "if require is not None and reached > 2.5 * require:",
+        "strength",
+        only="held_to",
+    ),
+    mutant(
+        "repeats-are-found-in-coarse-output",
+        "verification/strength.py",
+        "statistics.at_least(counts, half, chance) * 2",
+        "statistics.at_least(counts, half, chance**9) * 2e-9",
+        "strength",
+        only="coarse",
+    ),
 ]
