@@ -61,5 +61,9 @@ class ToleranceWarning(UserWarning):
     """An answer is returned whose error bound is larger than the tolerance asked for."""
 
 
+class SimulatorWarning(UserWarning):
+    """A simulator warns of something; each text is told once, with how often it was said."""
+
+
 class ModelWarning(UserWarning):
     """Something that a model file says was not followed, or something that it leaves out was taken for granted."""

@@ -24,6 +24,15 @@ def number(text: str, where: str) -> float:
     return value
 
 
+def share(text: str, where: str) -> float:
+    """Return a positive number that is written like ``5%`` or ``0.05``."""
+    plain = text.strip()
+    value = number(plain.removesuffix("%"), where) / (100.0 if plain.endswith("%") else 1.0)
+    if not value > 0.0:
+        raise ArgumentError(f"`{where}` must be positive, such as 5% or 0.05, but is '{text}'.")
+    return value
+
+
 def points(text: str, where: str) -> list[float]:
     """Return the numbers of a list such as ``1,2,5``, of which ``FROM:TO:NUMBER`` gives several, with both ends."""
     found: list[float] = []

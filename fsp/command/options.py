@@ -130,6 +130,47 @@ _SHARED = (
 )
 
 
+# They make what `simulator_of` opens.
+SIMULATOR = (
+    click.option("--simulator", metavar="NAME", help="Ask this simulator: roadrunner, gillespy2, copasi, ..."),
+    click.option(
+        "--command", metavar="TEXT", help="Ask a program: 'mysim {model} {seed} {out}'; its places are below."
+    ),
+    click.option("--option", "settings_of", multiple=True, metavar="NAME=VALUE", help="Of a simulator: method=..."),
+    click.option("--processes", type=click.IntRange(1), help="Calls of the simulator at a time; all processors."),
+    click.option("--block", type=click.IntRange(1), help="Runs of a process, or a call with {runs}, at a time."),
+    click.option("--timeout", type=float, metavar="SECONDS", help="Of a call of a program."),
+)
+
+
+def places_of_commands() -> str:
+    """Return what the places of --command are filled with, a line each."""
+    from fsp.sampling.places import PLACES
+
+    return "\n".join(f"  {{{name}}}{' ' * (8 - len(name))}{text}" for name, text in PLACES.items())
+
+
+def simulator_of(options: dict[str, Any]) -> Any:
+    """Take the options of `SIMULATOR` from those of a command, and open what they name; None where nothing is named."""
+    given = {name: options.pop(name) for name in ("simulator", "command")}
+    how = {name: options.pop(name) for name in ("settings_of", "processes", "block", "timeout")}
+    chosen = [text for text in given.values() if text]
+    if len(chosen) > 1:
+        raise ArgumentError("One of `--simulator` and `--command` must be given, but both are.")
+    if not chosen:
+        unused = [name for name, value in how.items() if value]
+        if unused:
+            name = {"settings_of": "option"}.get(unused[0], unused[0])
+            raise ArgumentError(f"`--{name}` must come with --simulator or --command, but neither is given.")
+        return None
+    if how["timeout"] and "{" not in chosen[0]:
+        raise ArgumentError("`--timeout` must come with --command, but --simulator is given.")
+    from fsp.sampling.simulators import open_simulator
+
+    more = {name: value for name, value in how.items() if name != "settings_of" and value is not None}
+    return open_simulator(chosen[0], options=dict(named(how["settings_of"], "--option", "NAME=VALUE")), **more)
+
+
 def with_options(*options: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Return what gives a command these options, in this order."""
 

@@ -11,7 +11,7 @@ import click
 
 import fsp
 from fsp.command.exits import judged
-from fsp.command.options import JSON, OVERWRITE
+from fsp.command.options import JSON, OVERWRITE, SIMULATOR, simulator_of, with_options
 from fsp.command.progress import shown_progress
 from fsp.errors import ArgumentError
 
@@ -20,8 +20,7 @@ from fsp.errors import ArgumentError
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--case", "only", multiple=True, metavar="NUMBER", help="Only this case; may be given several times.")
 @click.option("--level", metavar="LxVy", help="SBML level and version of the model files, l3v1; the newest.")
-@click.option("--simulator", metavar="NAME", help="Test this simulator: roadrunner, gillespy2, copasi, ...")
-@click.option("--command", metavar="TEXT", help="Test a program: 'mysim {model} {seed} {out}' writes CSV to {out}.")
+@with_options(*SIMULATOR)
 @click.option("--runs", type=click.IntRange(2), default=10_000, show_default=True, help="Its runs of each case.")
 @click.option("--seed", default=1, show_default=True, help="Seed of the simulator.")
 @click.option("--alpha", default=1e-3, show_default=True, help="Largest probability of a false alarm, over all cases.")
@@ -60,18 +59,13 @@ def suite(folder: Path, out: tuple[Path, ...], overwrite: bool, as_json: bool, q
     return int(found.exit_status)
 
 
-def _suite_run(
-    simulator: str | None, command: str | None, runs: int, seed: int, alpha: float, **options: Any
-) -> Callable[..., Any]:
+def _suite_run(runs: int, seed: int, alpha: float, **options: Any) -> Callable[..., Any]:
     """Return what goes through the suite: a simulator, or the solver."""
-    if simulator and command:
-        raise ArgumentError("One of `--simulator` and `--command` must be given, but both are.")
-    if not (simulator or command):
+    simulator = simulator_of(options)
+    if simulator is None:
         from fsp.verification.suite import run_suite
 
         return functools.partial(run_suite, **options)
-    from fsp.sampling.simulators import open_simulator
     from fsp.verification.suite_simulator import run_simulator
 
-    opened = open_simulator(simulator or command or "")
-    return functools.partial(run_simulator, simulator=opened, runs=runs, seed=seed, alpha=alpha, **options)
+    return functools.partial(run_simulator, simulator=simulator, runs=runs, seed=seed, alpha=alpha, **options)

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from fsp.command.exits import judged
-from fsp.command.options import JSON, OVERWRITE, SOURCE, Source, takes_source, with_options
+from fsp.command.options import (
+    JSON,
+    OVERWRITE,
+    SIMULATOR,
+    SOURCE,
+    Source,
+    places_of_commands,
+    simulator_of,
+    takes_source,
+    with_options,
+)
 from fsp.errors import ArgumentError
 from fsp.output.replace import is_marked, require_outputs
-from fsp.quantities import points
+from fsp.quantities import points, share
 
 if TYPE_CHECKING:
     from fsp.verification.report import Report
@@ -24,26 +33,28 @@ Exit status:
   2  not decided, wrong usage, samples that cannot be used, or a report that cannot be written
   3 to 6  as of the other commands: the model, a limit, no convergence, a missing simulator
 
-Samples are CSV with the columns run, time and a column for each species, or run, time, species, value; a folder of
-such files, one for each run; HDF5 or NetCDF.
-"""
+Samples are CSV, or columns between blanks (.gdat), with the columns run, time and a column for each species, or run,
+time, species, value; a folder of such files, one for each run; HDF5 or NetCDF.
+
+\b
+Places of --command:
+{places}
+""".replace("{places}", places_of_commands())
 # In the order of the help.
 _OPTIONS = (
     *SOURCE,
     click.option(
         "--samples", "files", multiple=True, metavar="FILE", help="Runs, histograms, or means of a simulator."
     ),
-    click.option("--simulator", metavar="NAME", help="Ask this simulator: roadrunner, gillespy2, copasi, ..."),
-    click.option("--command", metavar="TEXT", help="Ask a program: 'mysim {model} {seed} {out}' writes CSV to {out}."),
+    *SIMULATOR,
     click.option("--times", multiple=True, metavar="TIMES", help="1,2,5 or FROM:TO:NUMBER; those of the file."),
     click.option("--runs", type=click.IntRange(1), help="Number of runs.  [default: 1000]"),
-    click.option("--seed", default=1, show_default=True, help="Seed of the simulator."),
+    click.option("--seed", type=int, help="Seed of the simulator.  [default: 1]"),
     click.option("--species", multiple=True, metavar="NAME", help="Verify these species only."),
     click.option("--alpha", default=1e-3, show_default=True, help="Largest probability of a false alarm."),
     click.option("--until-detectable", type=float, metavar="ERROR", help="Take runs until such errors are detectable."),
-    click.option(
-        "--max-runs", type=click.IntRange(1), default=1_000_000, show_default=True, help="The most runs then."
-    ),
+    click.option("--require", metavar="ERROR", help="Decide only if such errors are found: 5%, 0.05."),
+    click.option("--max-runs", type=click.IntRange(1), help="The most runs then.  [default: 1000000]"),
     click.option("--tol", type=float, help="Error of the reference; chosen by the number of runs."),
     click.option("--max-states", type=int, help="Limit on the number of states of the reference."),
     click.option("--no-power", is_flag=True, help="Do not compute the smallest detectable errors."),
@@ -79,8 +90,9 @@ def verify(
     """
     import fsp
 
+    files = options["files"]
     samples = _source(options)
-    _check_files(out, [source.model, *options["files"]], overwrite)
+    _check_files(out, [source.model, *files], overwrite)
     network = source.load()
 
     def tell(line: str) -> None:
@@ -94,6 +106,8 @@ def verify(
         power=None if options["no_power"] else 0.9,
         diagnosis=not options["no_diagnosis"],
         tell=tell,
+        require=share(options["require"], "--require") if options["require"] else None,
+        file=None if files else source.model,
         **{
             name: options[name]
             for name in ("alpha", "runs", "seed", "until_detectable", "max_runs", "tol", "max_states")
@@ -108,21 +122,13 @@ def verify(
 
 def _source(options: dict[str, Any]) -> dict[str, Any]:
     """Return where samples come from: exactly one of three options."""
-    given = [name for name in ("files", "simulator", "command") if options[name]]
-    if len(given) != 1:
-        words = "none is" if not given else f"{len(given)} are"
+    files, simulator = options["files"], simulator_of(options)
+    if bool(files) == (simulator is not None):
+        words = "several are" if files else "none is"
         raise ArgumentError(f"One of `--samples`, `--simulator` and `--command` must be given, but {words}.")
-    if given == ["files"]:
-        if options["until_detectable"] is not None:
-            raise ArgumentError("`--until-detectable` must come with --simulator or --command, which give more runs.")
-        files = options["files"]
-        return {"samples": files[0] if len(files) == 1 else list(files), "simulator": ", ".join(files)}
-    if given == ["command"]:
-        try:
-            shlex.split(options["command"])
-        except ValueError as error:
-            raise ArgumentError(f"`--command` must be a command line, but {error}: {options['command']}") from None
-    return {"simulator": options[given[0]]}
+    if simulator is not None:
+        return {"simulator": simulator}
+    return {"samples": files[0] if len(files) == 1 else list(files), "simulator": ", ".join(files)}
 
 
 def _check_files(out: tuple[Path, ...], inputs: list[str], overwrite: bool) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from fsp.distribution import bounds, formulas
+from fsp.distribution.ledger import Interval
 from fsp.distribution.statistics import Statistics
 from fsp.errors import ArgumentError
 from fsp.model.expression import Expression, Number, Symbol, call
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fsp.arrays import BoolArray, FloatArray
-    from fsp.distribution.ledger import ErrorLedger, Interval
+    from fsp.distribution.ledger import ErrorLedger
 
 
 class Intervals(Statistics):
@@ -129,10 +130,23 @@ class Intervals(Statistics):
         variances = self.variance()
         return {name: self._variance_of(name, variances[name]) for name in self.species}
 
+    def _certain(self, name: str) -> Interval | None:
+        """Return the count that a species certainly has; None where several are possible, or anything is in error."""
+        probabilities, counts = self._points_about(name, 0.0, 1)
+        held = counts[probabilities > 0.0]
+        exact = self.error.certified and self.error.total == 0.0 and float(probabilities.sum()) == 1.0
+        if not exact or (held != held[0]).any():
+            return None
+        return Interval(float(held[0]), float(held[0]), float(held[0]), certified=True)
+
     def _mean_of(self, name: str) -> Interval:
+        if (certain := self._certain(name)) is not None:
+            return certain
         return self._bounded_mean(Symbol(name), self._points_about(name, 0.0, 1))
 
     def _variance_of(self, name: str, value: float) -> Interval:
+        if self._certain(name) is not None:
+            return Interval(0.0, 0.0, 0.0, certified=True)
         centre = float(round(self.mean()[name]))
         square = call("^", call("-", Symbol(name), Number(centre)), Number(2.0))
         spread_about = self._bounded_mean(square, self._points_about(name, centre, 2), not_negative=True)

@@ -25,9 +25,14 @@ _SUBMODEL = re.compile(r":\s*(\w+)\s*\(")
 _OPERATOR = re.compile(r"[-+*/^&|<>=]")
 
 
-@one_at_a_time
 def read_antimony(text: str, path: Path, finish: Finish = as_it_stands) -> Model:
     """Read Antimony text; `finish` makes the model of what it says."""
+    return read_sbml(sbml_of(text, path), path.name, finish)
+
+
+@one_at_a_time
+def sbml_of(text: str, path: Path) -> str:
+    """Return the SBML that the library makes of Antimony text."""
     try:
         import antimony
     except ImportError as error:
@@ -39,8 +44,7 @@ def read_antimony(text: str, path: Path, finish: Finish = as_it_stands) -> Model
     if antimony.loadAntimonyString(text) < 0:
         reason = " ".join(antimony.getLastError().split()).removeprefix("Error in ")
         raise ModelError(f"Antimony file '{path.name}' must be well formed, but has an error in {reason}")
-    sbml = antimony.getSBMLString(antimony.getMainModuleName())
-    return read_sbml(sbml, path.name, finish)
+    return str(antimony.getSBMLString(antimony.getMainModuleName()))
 
 
 def _check(text: str, path: Path, importers: tuple[Path, ...]) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fsp.errors import ArgumentError, ModelError, ModelFileNotFoundError, ModelWarning
+from fsp.formats.antimony import sbml_of
 from fsp.formats.archives import Content, beside, in_archive, in_sedml
 from fsp.formats.counts import in_molecules, read_counts
 from fsp.formats.kinds import kind_of, names_a_file
@@ -155,6 +156,15 @@ def _said(model: Model) -> Model:
 def read_model(file: Path, values: Values, counts: str, rounding: str, mass_action: bool, where: str) -> Model:
     """Read a model as `load` does, which says what was assumed; `where`: what gives the values, for messages."""
     return _finished(_reader(file), values, counts, rounding, mass_action, where)
+
+
+def own_sbml(file: Path) -> str | None:
+    """Return the SBML of a file, or that which the Antimony library makes of it; None where it is of another kind."""
+    content = _content(file)
+    kind = kind_of(content.text, content.name)
+    if kind == "antimony":
+        return sbml_of(content.text, file.parent / content.name)
+    return content.text if kind == "sbml" else None
 
 
 def _finished(

@@ -1,26 +1,35 @@
 """Write a model as SBML that simulators read as the same jump process.
 
 Species are in items (`hasOnlySubstanceUnits`) in one compartment of size 1, and each kinetic law is the propensity
-with its parameters put in, so that no unit, volume or stoichiometric convention can change it.
+with its parameters put in, so that no unit, volume or stoichiometric convention can change it.  Events at known times
+are written as events, with the parameters that they assign; events that the state triggers as reactions.
+
+Truth values and numbers are kept apart, as MathML in SBML has them.  What is written is read back: libsbml must find
+nothing wrong with it, and starts, events and rates, in states that the network reaches, must be those of the model.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from fsp.errors import ModelError
+from fsp.formats.comparison import difference
+from fsp.formats.sbml import read_sbml
 from fsp.model.formula import is_name
 from fsp.model.functions import FUNCTIONS
 from fsp.model.infix import to_text
 from fsp.model.libraries import one_at_a_time
 from fsp.model.reaction import net_change
-from fsp.model.tree import Call, symbols, walk
+from fsp.model.tree import ZERO, Call, Expression, Number, is_condition, symbols, walk
 
 if TYPE_CHECKING:
+    from fsp.model.event import Event
     from fsp.model.model import Model
     from fsp.model.reaction import Reaction
-    from fsp.model.tree import Expression
+
+LONGEST = 1e9  # of the time in which events are compared that may go on for ever; chosen
 
 
 @one_at_a_time
@@ -30,7 +39,7 @@ def write_sbml(model: Model) -> str:
     Parameters
     ----------
     model
-        The network; events that its state triggers are written as reactions.
+        The network; events that its state triggers alone are written as reactions.
 
     Returns
     -------
@@ -40,40 +49,85 @@ def write_sbml(model: Model) -> str:
     Raises
     ------
     ModelError
-        If a rate is a callable, events happen at known times, or the start is a distribution.
+        If a rate is a callable, events draw random numbers, or the start is a distribution; or if what is written
+        would not be read as this network.
     """
+    text = _written(model)
+    ends = [phase.until for phase in model.phases(0.0, LONGEST) if phase.firing is not None]
+    found = difference(read_sbml(text, "what is written"), model, min(2.0 * max(ends, default=0.5), LONGEST))
+    if found:
+        raise ModelError(f"'{model.name}' must be the same network when it is read back from SBML, but {found}.")
+    return text
+
+
+def _written(model: Model) -> str:
     import libsbml
 
-    model.require_untimed("What is written as SBML")
     if len(model.initial_states) != 1:
         raise ModelError(f"'{model.name}' must start in one state to be written as SBML, but starts in a distribution.")
     laws = [_law(model, k) for k in range(model.n_reactions)]
-    version = max((FUNCTIONS[n.function].version for law in laws for n in walk(law) if isinstance(n, Call)), default=1)
+    events = _events(model)
+    trees = [*laws, *(tree for event in events for tree in (event.condition, *event.formulas.values()))]
+    version = max((FUNCTIONS[n.function].version for t in trees for n in walk(t) if isinstance(n, Call)), default=1)
     document = libsbml.SBMLDocument(3, version)
     made = document.createModel()
     made.setId(re.sub(r"\W", "_", model.name, flags=re.ASCII) if is_name(model.name[:1]) else "model")
     for units, unit in (("Substance", "item"), ("Extent", "item"), ("Time", "second"), ("Volume", "litre")):
         getattr(made, f"set{units}Units")(unit)
-    place = _free("compartment", model.species)
+    place = _free("compartment", [*model.species, *model.parameters])
     _compartment(made, place)
     for name, count in zip(model.species, model.initial_states[0].tolist(), strict=True):
         _species(made, name, count, place)
-    taken = [*model.species, place]
+    values = next(model.phases(0.0, 0.0)).values  # of the parameters that events assign
+    for name, value in values.items():
+        _parameter(made, name, value)
+    taken = [*model.species, *values, place]
     for k, (reaction, law) in enumerate(zip(model.reactions, laws, strict=True)):
         given = str(reaction.name)
         name = _free(given if is_name(given) else f"r{k + 1}", taken)
         taken.append(name)
         _reaction(made, reaction, name, law, model)
+    for k, event in enumerate(events, 1):
+        _event(made, event, _free(f"event_{k}", taken))
     return str(libsbml.writeSBMLToString(document))
 
 
 def _law(model: Model, k: int) -> Expression:
-    law = model.rate_expressions[k]
-    if law is None:
+    law = model.law(k)
+    if not isinstance(law, Expression):
         raise ModelError(
             f"Rate of '{model.reactions[k].name}' must be a formula to be written as SBML, but is a callable."
         )
-    return law
+    return _typed(law, truth=False)
+
+
+def _events(model: Model) -> list[Event]:
+    """Return the events with constants put in; none where the state alone triggers them, as they are reactions then."""
+    if model.rules is None or not model.has_timed_events:
+        return []
+    if model.rules.draws:
+        raise ModelError(f"Events of '{model.name}' must draw no random numbers to be written as SBML, but one does.")
+    return [
+        replace(
+            event,
+            trigger=_typed(event.condition, truth=True),
+            assignments={name: _typed(tree, truth=False) for name, tree in event.formulas.items()},
+        )
+        for event in model.rules.events
+    ]
+
+
+def _typed(tree: Expression, *, truth: bool) -> Expression:
+    """Return a tree in which truth values stand where conditions are, and numbers everywhere else."""
+    is_truth = False
+    if isinstance(tree, Call):
+        parts = [_typed(part, truth=is_condition(tree.function, k)) for k, part in enumerate(tree.arguments)]
+        tree, is_truth = Call(tree.function, tuple(parts)), FUNCTIONS[tree.function].truth
+    if is_truth == truth:
+        return tree
+    if truth:
+        return Call("!=", (tree, ZERO))
+    return Call("piecewise", (Number(1.0), tree, ZERO))
 
 
 def _free(name: str, taken: Any) -> str:
@@ -89,6 +143,31 @@ def _compartment(made: Any, name: str) -> None:
     compartment.setSize(1.0)
     compartment.setSpatialDimensions(3)
     compartment.setUnits("litre")
+
+
+def _parameter(made: Any, name: str, value: float) -> None:
+    parameter = made.createParameter()
+    parameter.setId(name)
+    parameter.setValue(value)
+    parameter.setConstant(False)
+
+
+def _event(made: Any, event: Event, name: str) -> None:
+    """Write an event; what fires at the start is done in the state and the values that are written."""
+    element = made.createEvent()
+    element.setId(name)
+    element.setName(str(event.name))
+    element.setUseValuesFromTriggerTime(event.use_trigger_values)
+    trigger = element.createTrigger()
+    trigger.setInitialValue(True)
+    trigger.setPersistent(event.persistent)
+    trigger.setMath(_math(event.condition, made))
+    if event.rank is not None:
+        element.createPriority().setMath(_math(Number(event.rank), made))
+    for variable, tree in event.formulas.items():
+        assignment = element.createEventAssignment()
+        assignment.setVariable(variable)
+        assignment.setMath(_math(tree, made))
 
 
 def _species(made: Any, name: str, count: int, place: str) -> None:

@@ -15,6 +15,7 @@ from fsp.model.conversion import Conversion
 from fsp.model.definition import Definition
 from fsp.model.describe import describe
 from fsp.model.event import Event
+from fsp.model.event_execution import Rules
 from fsp.model.fingerprint import fingerprint
 from fsp.model.network import Network
 from fsp.model.phases import Phase
@@ -203,6 +204,21 @@ class Model(Network):
         model = self.with_parameters(constants) if constants else self
         return model.with_initial(counts) if counts else model
 
+    def with_events(self, events: Sequence[Event]) -> Model:
+        """Return a copy with other events.
+
+        Parameters
+        ----------
+        events
+            Events with names whose formulas are trees, such as some of `events`.
+
+        Returns
+        -------
+        Model
+            The copy.
+        """
+        return self._changed(events=tuple(events))
+
     def with_laws(self, laws: Mapping[int, define.Law]) -> Model:
         """Return a copy in which some reactions have other propensities.
 
@@ -227,9 +243,23 @@ class Model(Network):
     def law(self, k: int) -> define.Law:
         """Return the propensity of a reaction with constants put in; parameters that events assign stay symbols."""
         law = self._compiled.expanded.laws[k]
+        return substitute(law, self._constants_of_all_phases) if isinstance(law, Expression) else law
+
+    @cached_property
+    def _constants_of_all_phases(self) -> Mapping[str, Expression]:
+        """What does not change when events assign parameters, and formulas of these."""
         variables = () if self._compiled.rules is None else self._compiled.rules.variables
-        constants = {name: tree for name, tree in self._compiled.resolved.items() if name not in variables}
-        return substitute(law, constants) if isinstance(law, Expression) and variables else self._compiled.laws[k]
+        if not variables:
+            return self._compiled.resolved
+        definition = self._compiled.definition
+        held: dict[str, Expression] = {n: Number(self.parameters[n]) for n in definition.held if n in self.parameters}
+        trees = {**definition.parameters, **held}
+        return define.resolve({name: tree for name, tree in trees.items() if name not in variables})
+
+    @property
+    def rules(self) -> Rules | None:
+        """The events with constants put in, ready to be fired; None where there are none."""
+        return self._compiled.rules
 
     def starting_in(self, states: IntArray, probabilities: FloatArray) -> Model:
         """Return the same network, under the same hash, to be computed on from a distribution.

@@ -11,7 +11,10 @@ from fsp.errors import ArgumentError
 from fsp.quantities import MOST_NUMBERS
 
 if TYPE_CHECKING:
-    from fsp.arrays import FloatArray
+    from fsp.arrays import BoolArray, FloatArray
+
+SAME_WRITTEN = 1e-9  # relative difference of times that are the same, since programs write them with ten digits or more
+SUMMED = 1e-15  # of the last time: what adding up steps may leave at zero
 
 
 def checked_times(times: Sequence[float] | FloatArray | float) -> FloatArray:
@@ -34,3 +37,9 @@ def checked_times(times: Sequence[float] | FloatArray | float) -> FloatArray:
         k = int(np.argmax(np.diff(values) <= 0.0))
         raise ArgumentError(f"`times` must increase, but {values[k]} is followed by {values[k + 1]}.")
     return values
+
+
+def is_near(times: FloatArray, t: FloatArray | float, largest: float) -> BoolArray:
+    """Tell which times that a program wrote are meant to be `t`, among times up to `largest`."""
+    off = SAME_WRITTEN * np.maximum(np.abs(times), np.abs(t)) + SUMMED * largest
+    return np.asarray(np.abs(times - t) <= off)

@@ -7,19 +7,20 @@ import shlex
 import string
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from fsp.arrays import FloatArray, IntArray
+from fsp.arrays import FloatArray
 from fsp.errors import ArgumentError, BackendError
-from fsp.sampling.packages import whole
-
-PLACES = {"model", "seed", "out", "runs", "times"}
-NEAR = 1e-9  # relative: so well must a time in the file be one that was asked for
+from fsp.model.times import is_near
+from fsp.sampling.packages import Made
+from fsp.sampling.places import PLACES
+from fsp.sampling.wanted import Wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Command:
             used = {name for word in words for _, name, _, _ in string.Formatter().parse(word) if name is not None}
         except ValueError as error:
             raise ArgumentError(f"Command must be a command line, but '{text}' is not: {error}.") from None
-        if not used <= PLACES or not {"model", "out"} <= used:
+        if not used <= PLACES.keys() or not {"model", "out"} <= used:
             raise ArgumentError(
                 f"Command must have the places {{model}} and {{out}}, and may have {{seed}}, {{runs}} and {{times}}, "
                 f"but is '{text}'."
@@ -64,41 +65,46 @@ class Command:
         """Yield the command for a model, in a temporary file."""
         with tempfile.TemporaryDirectory(prefix="fsp_") as folder:
             file = Path(folder) / "model.xml"
-            file.write_text(sbml, encoding="utf-8")
+            file.write_text(sbml, encoding="utf-8", newline="")
             yield replace(self, model=str(file))
 
-    def run(self, species: tuple[str, ...], times: FloatArray, first: int, seeds: list[int]) -> IntArray:
-        """Make one call and return its runs, (runs, times, species)."""
+    def run(self, wanted: Wanted, times: FloatArray, first: int, seeds: list[int]) -> Made:
+        """Make one call and return its runs, (runs, times, species), and what it says on standard error."""
         out = Path(self.model).with_name(f"run_{first}.csv")
         places = {"model": self.model, "out": str(out), "seed": seeds[0], "runs": len(seeds),
                   "times": ",".join(repr(t) for t in times.tolist())}  # fmt: skip
         who = f"Run {first} of '{self.program}' (seed {seeds[0]})"
-        self._call([word.format(**places) for word in self.words], who)
+        said = self._call([word.format(**places) for word in self.words], who)
         if not out.exists():
             raise BackendError(f"{who} must write the CSV file {{out}}, but wrote none.")
-        values = _read(out, species, times, len(seeds), who)
+        values = _read(out, wanted, times, len(seeds), who)
         out.unlink()
-        return whole(values, self.program, species, times.tolist(), first)
+        return wanted.whole(values, self.program, times.tolist(), first), Counter(said)
 
-    def _call(self, words: list[str], who: str) -> None:
+    def _call(self, words: list[str], who: str) -> list[str]:
+        """Make a call and return the lines that it writes to standard error."""
         try:
             done = subprocess.run(words, capture_output=True, text=True, timeout=self.timeout, check=False)
         except subprocess.TimeoutExpired:
-            raise BackendError(f"{who} must end within {self.timeout:g} s, but did not; raise `timeout`.") from None
+            raise BackendError(
+                f"{who} must end within {self.timeout:g} s, but did not; raise `timeout` (--timeout)."
+            ) from None
         except OSError as error:
             raise BackendError(f"{who} must start, but did not: {error}.") from None
         if done.returncode != 0:
             said = (done.stderr or done.stdout).strip().splitlines()
             raise BackendError(f"{who} must exit with status 0, but exited with {done.returncode}: "
                                f"{said[-1] if said else 'no message'}")  # fmt: skip
+        return [line.strip() for line in done.stderr.splitlines() if line.strip()]
 
 
-def _read(file: Path, species: Sequence[str], times: FloatArray, runs: int, who: str) -> FloatArray:
+def _read(file: Path, wanted: Wanted, times: FloatArray, runs: int, who: str) -> FloatArray:
     """Return the runs of a file, (runs, times, species)."""
     with file.open(encoding="utf-8", newline="") as handle:
         rows = [[cell.strip() for cell in row] for row in csv.reader(handle) if row]
     header = [name.strip('"') for name in rows[0]] if rows else []
     lower = [name.lower() for name in header]
+    species = [name for name in wanted.species if name not in dict(wanted.fixed)]
     missing = [name for name in species if name not in header] + ([] if "time" in lower else ["time"])
     if runs > 1 and "run" not in lower:
         missing.append("run")
@@ -111,9 +117,9 @@ def _read(file: Path, species: Sequence[str], times: FloatArray, runs: int, who:
     labels = table[:, lower.index("run")] if "run" in lower else np.zeros(len(table))
     if len(set(labels.tolist())) != runs:
         raise BackendError(f"{who} must write {runs} runs, but writes {len(set(labels.tolist()))}.")
-    columns = [header.index(name) for name in species]
+    counts = wanted.gathered(dict(zip(header, table.T, strict=True)), len(table))  # (rows, n_species)
     clock = table[:, lower.index("time")]
-    return np.array([_at(table[labels == run][:, columns], clock[labels == run], times, who)
+    return np.array([_at(counts[labels == run], clock[labels == run], times, who)
                      for run in sorted(set(labels.tolist()))])  # fmt: skip
 
 
@@ -121,7 +127,7 @@ def _at(rows: FloatArray, clock: FloatArray, times: FloatArray, who: str) -> Flo
     """Return the rows at the times asked for; the last of several at one time."""
     found = []
     for t in times:
-        near = np.flatnonzero(np.abs(clock - t) <= NEAR * max(1.0, abs(t)))
+        near = np.flatnonzero(is_near(clock, t, float(times[-1])))
         if not len(near):
             raise BackendError(f"{who} must write a row at t = {t:g}, but has none.")
         found.append(rows[near[-1]])

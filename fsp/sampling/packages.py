@@ -6,6 +6,8 @@ import math
 import os
 import re
 import tempfile
+import warnings
+from collections import Counter
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import lru_cache, reduce
@@ -19,6 +21,7 @@ import numpy as np
 
 from fsp.arrays import FloatArray, IntArray
 from fsp.errors import BackendError
+from fsp.sampling.wanted import Wanted
 
 # module, and the package to install
 PACKAGES = {
@@ -27,11 +30,15 @@ PACKAGES = {
     "gillespy2-tau": ("gillespy2", "gillespy2"),
     "copasi": ("basico", "copasi-basico"),
 }
+# what `open_simulator` takes for each
+OPTIONS = {"copasi": ("method",), "gillespy2": ("method",), "gillespy2-tau": ("method", "tau_tol")}
 TAU_TOLERANCE = 0.03  # the package's default
 LONGEST_GRID = 10_000  # points of an even grid that holds the output times
 
 _WHOLE = re.compile(r"(?<![\w.])(\d+)(?![\w.])")  # a number without a decimal point
 
+Options = tuple[tuple[str, str], ...]
+Made = tuple[IntArray, Counter[str]]  # the runs of a block, and what was warned of while they were made
 Block = Callable[[Sequence[float], list[int]], FloatArray]  # times, seeds -> (runs, times, species)
 
 
@@ -45,12 +52,14 @@ def require(name: str) -> None:
 
 
 def sample_block(
-    name: str, method: str | None, sbml: str, written: bool, species: tuple[str, ...], times: tuple[float, ...],
+    name: str, options: Options, sbml: str, written: bool, wanted: Wanted, times: tuple[float, ...],
     first: int, seeds: list[int],
-) -> IntArray:  # fmt: skip
-    """Return the runs of some seeds, (runs, times, species)."""
+) -> Made:  # fmt: skip
+    """Return the runs of some seeds, (runs, times, species), and the warnings, whose texts are counted."""
     try:
-        values = _opened(name, method, sbml, written, species)(times, seeds)
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            values = _opened(name, options, sbml, written, wanted)(times, seeds)
     except BackendError:
         raise
     except Exception as error:
@@ -58,29 +67,16 @@ def sample_block(
         raise BackendError(
             f"Simulator '{name}' must run the model, but failed in runs {first} to {last}: {kind}: {error}"
         ) from None
-    return whole(values, name, species, times, first)
-
-
-def whole(values: FloatArray, name: str, species: Sequence[str], times: Sequence[float], first: int) -> IntArray:
-    """Return counts as integers, or raise a BackendError that names the first that is none."""
-    rounded = np.rint(values)
-    bad = np.argwhere(~(np.abs(values - rounded) <= 1e-6 * np.maximum(1.0, np.abs(rounded))))
-    if len(bad):
-        run, k, j = bad[0].tolist()
-        raise BackendError(
-            f"Simulator '{name}' must give whole counts, but run {first + run} has {species[j]} = "
-            f"{values[run, k, j]:.17g} at t = {times[k]:g}."
-        )
-    return rounded.astype(np.int64)
+    return wanted.whole(values, name, times, first), Counter(str(one.message) for one in said)
 
 
 @lru_cache(maxsize=4)
-def _opened(name: str, method: str | None, sbml: str, written: bool, species: tuple[str, ...]) -> Block:
+def _opened(name: str, options: Options, sbml: str, written: bool, wanted: Wanted) -> Block:
     if name == "roadrunner":
-        return _roadrunner(sbml, species)
+        return _roadrunner(sbml, wanted.species)
     if name == "copasi":
-        return _copasi(sbml, species, method or "directMethod")
-    return _gillespy2(sbml, written, species, name == "gillespy2-tau", method)
+        return _copasi(sbml, wanted, dict(options).get("method", "directMethod"))
+    return _gillespy2(sbml, written, wanted, name == "gillespy2-tau", dict(options))
 
 
 def _roadrunner(sbml: str, species: tuple[str, ...]) -> Block:
@@ -106,13 +102,13 @@ def _roadrunner(sbml: str, species: tuple[str, ...]) -> Block:
     return block
 
 
-def _copasi(sbml: str, species: tuple[str, ...], method: str) -> Block:
+def _copasi(sbml: str, wanted: Wanted, method: str) -> Block:
     basico = import_module("basico")
     model = basico.load_model_from_string(sbml)
 
     def block(times: Sequence[float], seeds: list[int]) -> FloatArray:
         grid = [0.0, *times] if times[0] > 0.0 else list(times)
-        out = np.empty((len(seeds), len(times), len(species)))
+        out = np.empty((len(seeds), len(times), len(wanted.species)))
         for i, seed in enumerate(seeds):
             table = basico.run_time_course(
                 values=grid, start_time=0.0, method=method, use_seed=True, seed=seed, use_numbers=True, model=model
@@ -120,13 +116,14 @@ def _copasi(sbml: str, species: tuple[str, ...], method: str) -> Block:
             if len(table) != len(grid):
                 said = import_module("COPASI").CCopasiMessage.getAllMessageText()
                 raise BackendError(f"Simulator 'copasi' must give {len(grid)} times, but gives {len(table)}: {said}")
-            out[i] = table[list(species)].to_numpy()[-len(times) :]
+            rows = table[-len(times) :]
+            out[i] = wanted.gathered({name: rows[name].to_numpy() for name in rows.columns}, len(times))
         return out
 
     return block
 
 
-def _gillespy2(sbml: str, written: bool, species: tuple[str, ...], tau: bool, method: str | None) -> Block:
+def _gillespy2(sbml: str, written: bool, wanted: Wanted, tau: bool, given: dict[str, str]) -> Block:
     gillespy2 = import_module("gillespy2")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.xml"
@@ -142,11 +139,11 @@ def _gillespy2(sbml: str, written: bool, species: tuple[str, ...], tau: bool, me
             reaction.propensity_function = reaction.ode_propensity_function = law
     kind = "TauLeaping" if tau else "SSA"
     names = {"c++": f"{kind}CSolver", "numpy": "TauLeapingSolver" if tau else "NumPySSASolver"}
-    compiles = which("g++") is not None if method is None else method == "c++"
+    compiles = given.get("method", "c++" if which("g++") else "numpy") == "c++"
     if compiles:
         _show_scons()
     make = getattr(gillespy2, names["c++" if compiles else "numpy"])
-    options = {"tau_tol": TAU_TOLERANCE} if tau else {}
+    options = {"tau_tol": float(given.get("tau_tol", TAU_TOLERANCE))} if tau else {}
     solvers: dict[tuple[float, ...], Any] = {}
 
     def block(times: Sequence[float], seeds: list[int]) -> FloatArray:
@@ -156,7 +153,7 @@ def _gillespy2(sbml: str, written: bool, species: tuple[str, ...], tau: bool, me
             solvers[tuple(times)] = make(model=model)
         found = solvers[tuple(times)].run(number_of_trajectories=len(seeds), seed=seeds[0], **options)
         rows = np.rint(np.array(times) / step).astype(int)
-        return np.array([[run[name][rows] for name in species] for run in found]).transpose(0, 2, 1)
+        return np.array([wanted.gathered({name: run[name][rows] for name in run}, len(times)) for run in found])
 
     return block
 

@@ -25,6 +25,7 @@ class Simulator(Protocol):
         """Return counts, (runs, n_times, n_species), species in the order of the model.
 
         A simulator that also takes the keyword ``first``, the number of the first run, is asked for more runs with the
-        same `seed`; others are asked with another seed.
+        same `seed`; others are asked with another seed.  One that takes the keyword ``file`` is given the path of the
+        model file, to read by itself, where there is one.
         """
         ...

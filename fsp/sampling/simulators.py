@@ -7,8 +7,10 @@ of fixed size, so that the samples do not depend on the number of processes.
 from __future__ import annotations
 
 import os
+import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -17,15 +19,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.errors import ArgumentError
+from fsp.errors import ArgumentError, SimulatorWarning
 from fsp.formats import load
-from fsp.formats.sbml_writer import write_sbml
 from fsp.model import Model
 from fsp.model.times import checked_times
 from fsp.processes import plain_start
 from fsp.sampling.command_line import Command
-from fsp.sampling.packages import PACKAGES, require, sample_block
+from fsp.sampling.documents import Document, counts_items, document_for
+from fsp.sampling.packages import OPTIONS, PACKAGES, Made, require, sample_block
 from fsp.sampling.sampler import ssa
+from fsp.sampling.wanted import Wanted
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
@@ -53,6 +56,7 @@ class Adapter(ABC):
         progress: Progress | None = None,
         *,
         first: int = 0,
+        file: str | Path | None = None,
     ) -> IntArray:
         """Return counts, shape (runs, n_times, n_species), int64.
 
@@ -70,15 +74,30 @@ class Adapter(ABC):
             Called with the number of runs that are done, and of all.
         first
             Number of the first run: of more runs after others with the same `seed`.
+        file
+            The file of the network, which the simulator reads where it is this network as it stands; see `given`.
 
         Raises
         ------
         BackendError
             If the simulator is missing, fails, or gives what are no counts at these times.
         """
-        file = None if isinstance(model, Model) else Path(model)
-        network = model if isinstance(model, Model) else load(model)
-        return self._sample(Job(network, file, checked_times(times), runs, seed, first, progress))
+        network, read = (model, file) if isinstance(model, Model) else (load(model), model)
+        place = None if read is None else Path(read)
+        return self._sample(Job(network, place, checked_times(times), runs, seed, first, progress))
+
+    def document(self, model: Model, file: Path | None, until: float) -> Document:
+        """Return the SBML that the simulator is given of a network and its file, for times up to `until`."""
+        return document_for(model, file, until, self.refuses)
+
+    def refuses(self, text: str) -> str:
+        """Return why the simulator must not be given the SBML of a file; empty where it may."""
+        return ""
+
+    def given(self, model: Model, file: Path | None, until: float) -> tuple[str, bool]:
+        """Return what the simulator is given, in words, and whether that is the file as it stands."""
+        document = self.document(model, file, until)
+        return document.said, not document.why
 
     @abstractmethod
     def _sample(self, job: Job) -> IntArray:
@@ -98,20 +117,31 @@ class Job:
     progress: Progress | None
 
     @property
-    def text(self) -> str:
-        """SBML: of the file as it stands where there is one, else as we write it."""
-        return write_sbml(self.model) if self.file is None else _own_text(self.file)
+    def fixed(self) -> dict[str, int]:
+        """Species that nothing changes, with their counts: a simulator may leave them out of what it writes."""
+        changes = (self.model.change != 0).any(axis=0)
+        assigned = {name for event in self.model.events for name in event.assignments}
+        starts = self.model.initial_states
+        return {
+            name: int(starts[0, j])
+            for j, name in enumerate(self.model.species)
+            if not changes[j] and name not in assigned and (starts[:, j] == starts[0, j]).all()
+        }
 
-    def gathered(self, pool: Executor, submit: Callable[[int, list[int]], Future[IntArray]], size: int) -> IntArray:
-        """Return the runs of all blocks of a size, in their order; `submit` takes the first number and the seeds."""
+    def gathered(self, pool: Executor, submit: Callable[[int, list[int]], Future[Made]], size: int) -> IntArray:
+        """Return the runs of all blocks of a size, in their order; `submit` takes the first number and the seeds.
+
+        What the blocks warn of is told once, with how often it was said.
+        """
         seeds = seeds_of(self.seed, self.runs, self.first)
         out = np.empty((self.runs, len(self.times), self.model.n_species), dtype=np.int64)
-        done = 0
+        done, said = 0, Counter[str]()
         with pool:
             places = {submit(i, seeds[i : i + size]): i for i in range(0, self.runs, size)}
             try:
                 for future in as_completed(places):
-                    block = future.result()
+                    block, warned = future.result()
+                    said.update(warned)
                     out[places[future] : places[future] + len(block)] = block
                     done += len(block)
                     if self.progress is not None:
@@ -119,11 +149,18 @@ class Job:
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
+        for text, times in said.most_common():
+            warnings.warn(f"The simulator says {times:,} times: {text}", SimulatorWarning, stacklevel=2)
         return out
 
 
 def open_simulator(
-    name: str, *, processes: int | None = None, timeout: float = 600.0, method: str | None = None
+    name: str,
+    *,
+    processes: int | None = None,
+    timeout: float = 600.0,
+    block: int = BLOCK,
+    options: Mapping[str, str] | None = None,
 ) -> Adapter:
     """Return a simulator by name or by its command line.
 
@@ -138,8 +175,11 @@ def open_simulator(
         How many run at once; all processors by default.
     timeout
         Seconds after which a call of a command line is given up.
-    method
-        Method of COPASI, ``directMethod`` by default; of GillesPy2, ``c++`` or ``numpy``, by default what there is.
+    block
+        Runs that a process, or a call with ``{runs}``, makes at a time.
+    options
+        Of a package, by name: ``method`` of COPASI (``directMethod`` by default) and of GillesPy2 (``c++`` or
+        ``numpy``, by default what there is), ``tau_tol`` of tau-leaping.
 
     Returns
     -------
@@ -154,19 +194,30 @@ def open_simulator(
         If its package is not installed.
     """
     count = (os.cpu_count() or 1) if processes is None else processes
-    if count < 1:
-        raise ArgumentError(f"`processes` must be at least 1, but is {processes}.")
+    for what, number in (("processes", count), ("block", block), ("timeout", timeout)):
+        if not number > 0:
+            raise ArgumentError(f"`{what}` must be positive, but is {number}.")
+    _check_options(name, options or {})
     if name == "fsp":
         return Reference(count)
     if name in PACKAGES:
         require(name)
-        return Package(name, count, method)
+        return Package(name, count, tuple((options or {}).items()), block)
     if "{" in name:
-        return CommandLine(Command.of(name, timeout), count)
+        return CommandLine(Command.of(name, timeout), count, block)
     names = ", ".join(["fsp", *PACKAGES])
     raise ArgumentError(
         f"`simulator` must be one of {names}, or a command with {{model}} and {{out}}, but is '{name}'."
     )
+
+
+def _check_options(name: str, given: Mapping[str, str]) -> None:
+    known = OPTIONS.get(name, ())
+    unknown = [option for option in given if option not in known]
+    if unknown:
+        raise ArgumentError(
+            f"Options of simulator '{name}' must be of {', '.join(known) or 'none'}, but '{unknown[0]}' is given."
+        )
 
 
 def seeds_of(seed: int, runs: int, first: int = 0) -> list[int]:
@@ -190,6 +241,10 @@ class Reference(Adapter):
         """Name for reports."""
         return "fsp"
 
+    def given(self, model: Model, file: Path | None, until: float) -> tuple[str, bool]:
+        """Return that it is given no file."""
+        return "the network itself", False
+
     def _sample(self, job: Job) -> IntArray:
         seed = job.seed
         if job.first:
@@ -201,27 +256,34 @@ class Reference(Adapter):
 class Package(Adapter):
     """A Python package, in processes of its own.
 
-    libRoadRunner and GillesPy2 are given the own file of a model that has one; COPASI the same network as we write it,
-    since it takes amounts without a unit for moles.
+    COPASI takes amounts without a unit for moles: it is given files that count items, and the network as we write it in
+    place of others.
     """
 
     package: str
     processes: int
-    method: str | None = None
+    options: tuple[tuple[str, str], ...] = ()
+    block: int = BLOCK
 
     @property
     def name(self) -> str:
         """Name for reports."""
         return self.package
 
+    def refuses(self, text: str) -> str:
+        """Refuse files whose amounts COPASI would take for moles."""
+        wrong = self.name == "copasi" and not counts_items(text)
+        return "COPASI takes amounts for moles where a file does not count items" if wrong else ""
+
     def _sample(self, job: Job) -> IntArray:
-        written = self.name == "copasi" or job.file is None
-        text = write_sbml(job.model) if written else job.text
-        asked = (self.name, self.method, text, written, job.model.species, tuple(job.times.tolist()))
+        document = self.document(job.model, job.file, float(job.times[-1]))
+        given = document.text, bool(document.why)
+        wanted = Wanted(job.model.species, tuple(job.fixed.items()))
+        asked = (self.name, self.options, *given, wanted, tuple(job.times.tolist()))
         seeds_of(job.seed, job.runs, job.first)  # refused before a process is started
         with plain_start(b""):
-            pool = ProcessPoolExecutor(min(self.processes, -(-job.runs // BLOCK)), get_context("spawn"))
-            return job.gathered(pool, lambda i, seeds: pool.submit(sample_block, *asked, i, seeds), BLOCK)
+            pool = ProcessPoolExecutor(min(self.processes, -(-job.runs // self.block)), get_context("spawn"))
+            return job.gathered(pool, lambda i, seeds: pool.submit(sample_block, *asked, i, seeds), self.block)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +292,7 @@ class CommandLine(Adapter):
 
     command: Command
     processes: int
+    block: int = BLOCK
 
     @property
     def name(self) -> str:
@@ -237,20 +300,8 @@ class CommandLine(Adapter):
         return self.command.program
 
     def _sample(self, job: Job) -> IntArray:
-        size = BLOCK if self.command.makes_many else 1
-        with self.command.with_model(job.text) as command:
-            pool, species = ThreadPoolExecutor(self.processes), job.model.species
-            return job.gathered(pool, lambda i, seeds: pool.submit(command.run, species, job.times, i, seeds), size)
-
-
-def _own_text(path: Path) -> str:
-    """Return the SBML of a file as it stands, or as the Antimony library writes it."""
-    text = path.read_text(encoding="utf-8")
-    if text.lstrip("\ufeff \t\r\n").startswith("<"):
-        return text
-    import antimony
-
-    antimony.clearPreviousLoads()
-    antimony.addDirectory(str(path.parent))
-    antimony.loadAntimonyString(text)
-    return str(antimony.getSBMLString(antimony.getMainModuleName()))
+        size = self.block if self.command.makes_many else 1
+        text = self.document(job.model, job.file, float(job.times[-1])).text
+        with self.command.with_model(text) as command:
+            pool, wanted = ThreadPoolExecutor(self.processes), Wanted(job.model.species, tuple(job.fixed.items()))
+            return job.gathered(pool, lambda i, seeds: pool.submit(command.run, wanted, job.times, i, seeds), size)

@@ -36,15 +36,15 @@ if TYPE_CHECKING:
 
 _STAKES = np.array([0.3, 1.0, 2.5])  # θ of the bets on repeats of pasts: chosen, any are valid
 _MOST_PAIRS = 2_000_000  # of equal runs that are kept: 32 MB
-_FEWEST = 10  # runs, for fewer of which no dependence could be seen
+FEWEST = 10  # runs, for fewer of which no dependence could be seen
 
 
 def independence_tests(runs: Runs, expected_of: Reference, *, markov: bool) -> Iterator[Test]:
     """Return the tests of independence that these runs allow."""
-    if runs.n < _FEWEST:
+    if runs.n < FEWEST:
         return
     labels = _trajectories(runs.counts.reshape(runs.n, -1))
-    chance = min(_coincidence(expected_of.joint(k, runs.species)) for k in range(len(runs.times)))
+    chance = min(coincidence(expected_of.joint(k, runs.species)) for k in range(len(runs.times)))
     if chance < 1:
         yield _repeats(labels, chance)
     if markov and len(runs.times) >= 3:
@@ -62,7 +62,7 @@ def _trajectories(rows: IntArray) -> IntArray:
     return np.asarray(labels).reshape(-1)
 
 
-def _coincidence(expected: Expected) -> float:
+def coincidence(expected: Expected) -> float:
     """Bound the probability that two runs are in the same state: Σ p² <= Σ q² + up (2 max q + up)."""
     q = expected.probabilities
     up = expected.slack.up

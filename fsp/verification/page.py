@@ -45,6 +45,7 @@ def page(report: Verdict) -> str:
         f"<h1>{verdict} {who}: {name}</h1>",
         f"<p>{report.n:,} runs, {len(report.times)} times, {len(report.tests):,} tests. An exact simulator fails with "
         f"probability ≤ {report.alpha:g}. The error of the reference is {sign} {report.error:.1e}.</p>",
+        *([f"<p>The simulator was given {escape(report.given)}.</p>"] if report.given else []),
         *([f"<p>Not decided: {escape(report.undecided)}</p>"] if report.undecided else []),
         *_findings(report),
         "<h2>Tests</h2>",
@@ -95,14 +96,15 @@ def _findings(report: Verdict) -> list[str]:
 
 
 def _power(report: Verdict) -> list[str]:
+    more = [f"<p>{escape(str(one))}</p>" for one in report.sought]
     if not report.detectable:
-        return []
+        return more
     rows = [
         [one.parameter, f"{one.value:.6g}", f"+{100 * one.increase:.2g} %", f"-{100 * one.decrease:.2g} %", one.by]
         for one in report.detectable
     ]
     head = f"<h2>Smallest errors that are found with probability {report.detectable[0].power:g}</h2>"
-    return [head, _table(["parameter", "value", "upwards", "downwards", "by"], rows)]
+    return [head, _table(["parameter", "value", "upwards", "downwards", "by"], rows), *more]
 
 
 def _pictures(report: Verdict) -> list[str]:

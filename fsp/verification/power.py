@@ -18,7 +18,7 @@ import numpy as np
 from scipy import optimize, special
 
 from fsp.doors import transient
-from fsp.errors import FSPError
+from fsp.errors import FSPError, ModelError
 from fsp.verification import statistics, variants
 from fsp.verification.samples import Runs, Summary
 from fsp.verification.verdict import Detectable
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 VARIANT_TOL = 1e-7  # of the models with another parameter
 FIRST_CHANGE = 0.1  # relative change that is looked at first
 LARGEST_INCREASE, LARGEST_DECREASE = 10.0, 0.99
+_PROBE = 1.1234567  # a factor that leaves no whole number whole
 CLOSE = 1.3  # ratio of the change that was solved to the one that is found
 MOST_SOLVED = 4  # changes of one parameter in one direction
 MUCH_WORK = 3e8  # products times states: above, one change is solved for each parameter, and extrapolated
@@ -174,7 +175,10 @@ class Power:
 def detectable(
     model: Model, solution: Solution, battery: Battery, samples: Samples, *, alpha: float, tests: int, power: float
 ) -> tuple[Detectable, ...]:
-    """Return the smallest detectable error of each parameter, or of each reaction that has none."""
+    """Return the smallest detectable error of each parameter, or of each reaction that has none.
+
+    Where no changed value of a parameter leads to a model that can be solved, nothing is known of it.
+    """
     looker = Power(battery, samples, alpha / tests)
     little = solution.n_matvec * len(solution[-1]) > MUCH_WORK
     found = []
@@ -182,7 +186,7 @@ def detectable(
         search = _Search(looker, solution.times, changed, power, 1 if little else MOST_SOLVED)
         up, by = search.smallest(+1.0)
         down, other = search.smallest(-1.0)
-        if search.matters:
+        if search.matters and search.solved:
             found.append(Detectable(name, value, up, down, power, by or other))
     return tuple(found)
 
@@ -190,12 +194,24 @@ def detectable(
 def _knobs(model: Model) -> Iterator[tuple[str, float, Callable[[float], Model]]]:
     """Yield name, value and the model with that value multiplied, of all that is a number."""
     for name, value in model.parameters.items():
-        probe = model.with_parameters({name: value * (1 + FIRST_CHANGE)}) if value else model
-        if probe.rate_expressions != model.rate_expressions or (None in model.rate_expressions and value):
-            yield name, value, partial(_with_parameter, model, name, value)
+        changed = partial(_with_parameter, _begun(model, name, value), name, value)
+        if value and (None in model.rate_expressions or changed(_PROBE).rate_expressions != model.rate_expressions):
+            yield name, value, changed
     if not model.parameters:
         for k, reaction in enumerate(model.reactions):
             yield f"rate of {reaction.name}", 1.0, partial(_with_rate, model, k)
+
+
+def _begun(model: Model, name: str, value: float) -> Model:
+    """Return the model, with its initial counts as numbers where another value of a parameter makes them not whole.
+
+    So the size of a compartment, whose change would begin with 1.1 molecules, is changed in the rates alone.
+    """
+    try:
+        _with_parameter(model, name, value, _PROBE)
+    except ModelError:
+        return model.with_initial(dict(zip(model.species, model.initial_states[0].tolist(), strict=True)))
+    return model
 
 
 def _with_parameter(model: Model, name: str, value: float, factor: float) -> Model:
@@ -213,7 +229,7 @@ class _Search:
         self, looker: Power, times: FloatArray, changed: Callable[[float], Model], power: float, most: int
     ) -> None:
         self.looker, self.times, self.changed, self.power, self.most = looker, times, changed, power, most
-        self.matters = True
+        self.matters, self.solved = True, False
         self._first: dict[float, Features] = {}
 
     def smallest(self, sign: float) -> tuple[float, str]:
@@ -239,6 +255,7 @@ class _Search:
             features = self.looker.features(tuple(transient(self.changed(1 + change), self.times, tol=VARIANT_TOL)))
         except FSPError:
             return None, 1.0
+        self.solved = True
         self._first[change] = features
         return features, float(np.sign(change))
 

@@ -3,26 +3,31 @@
 Tables have a column for time and either a column for each species (wide) or the columns ``species`` and ``value``
 (long), and a column for the run unless time starts anew with each run or each run has a file.  With a column
 ``count`` they are histograms, with ``mean`` and ``sd`` (or ``X-mean``, ``X-sd`` for each species X, as in the SBML
-stochastic suite) summaries.
+stochastic suite) summaries.  Columns are separated by commas, tabs, semicolons or blanks, and a header may begin with
+``#``, as BioNetGen's does; times that differ by their rounding are the same.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fsp.errors import ArgumentError
-from fsp.model.times import checked_times
-from fsp.verification.samples import Histograms, Runs, Samples, Summary
+from fsp.model.times import checked_times, is_near
+from fsp.verification.samples import Histograms, Runs, Samples, Summary, whole
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Table = dict[str, NDArray[Any]]
+
+TABLES = (".csv", ".tsv", ".gdat", ".dat", ".txt")
+"""Ends of names of the files in a folder that are read."""
 
 _ALIASES = {
     "run": ("run", "runs", "trajectory", "replicate", "simulation", "sample", "realization", "seed"),
@@ -74,8 +79,19 @@ def _read(given: Any, species: Sequence[str], times: Any, runs: int | None) -> S
         return from_table({str(name): np.asarray(given[name]) for name in given.columns}, species, runs, "the table")
     if hasattr(given, "dims"):
         return _labelled(given, species)
-    if isinstance(given, Sequence) and given and isinstance(given[0], str | Path):
-        return _each_a_run([Path(path) for path in given], species)
+    if isinstance(given, Sequence) and given and isinstance(given[0], str | Path | Mapping):
+        return _of_runs(given, species)
+    return _array(given, species, times)
+
+
+def _of_runs(given: Sequence[Any], species: Sequence[str]) -> Runs:
+    """Read runs that are a file each, or a mapping each."""
+    if isinstance(given[0], Mapping):
+        return _mappings(given, species)
+    return _each_a_run([Path(path) for path in given], species)
+
+
+def _array(given: Any, species: Sequence[str], times: Any) -> Runs:
     if times is None:
         raise ArgumentError("`times` must be given with an array of samples, but are missing.")
     try:
@@ -85,10 +101,26 @@ def _read(given: Any, species: Sequence[str], times: Any, runs: int | None) -> S
     return Runs(array, times, tuple(species))
 
 
+def _mappings(given: Sequence[Mapping[str, Any]], species: Sequence[str]) -> Runs:
+    """Read runs that are mappings of names to arrays, as the trajectories of GillesPy2's results are."""
+    tables = [{name: np.asarray(one[name]) for name in one if name in (*species, "time")} for one in given]
+    names = set(tables[0])
+    for number, table in enumerate(tables):
+        if "time" not in table or table.keys() != names:
+            raise ArgumentError(f"Run {number} must have 'time' and the species of run 0, but has {', '.join(table)}.")
+        table["run"] = np.full(len(table["time"]), number)
+    joined = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
+    found = from_table(joined, species, None, "`samples`")
+    if not isinstance(found, Runs):
+        raise ArgumentError("`samples` must be runs, but are histograms or a summary.")
+    return found
+
+
 def _file(path: Path, species: Sequence[str], runs: int | None) -> Samples:
     if path.is_dir() or any(letter in path.name for letter in "*?"):
-        folder, pattern = (path, "*.csv") if path.is_dir() else (path.parent, path.name)
-        if not (files := sorted(folder.glob(pattern))):
+        folder, pattern = (path, "*") if path.is_dir() else (path.parent, path.name)
+        files = sorted(file for file in folder.glob(pattern) if not path.is_dir() or file.suffix.lower() in TABLES)
+        if not files:
             raise ArgumentError(f"`samples` must be files that exist, but there is none like '{folder / pattern}'.")
         return _each_a_run(files, species)
     if not path.is_file():
@@ -104,7 +136,7 @@ def _each_a_run(files: Sequence[Path], species: Sequence[str]) -> Runs:
         if not path.is_file():
             raise ArgumentError(f"`samples` must be files that exist, but '{path}' does not.")
         table = _table(path)
-        table["run"] = np.full(len(next(iter(table.values()))), number)
+        table["run"] = np.full(len(next(iter(table.values()))), f"{number:09} {path.name}")
         if tables and set(table) != set(tables[0]):
             raise ArgumentError(f"All files must have the same columns, but '{path}' has {', '.join(table)}.")
         tables.append(table)
@@ -116,17 +148,13 @@ def _each_a_run(files: Sequence[Path], species: Sequence[str]) -> Runs:
 
 
 def _table(path: Path) -> Table:
-    """Read a CSV file with a header; columns of numbers become arrays of floats."""
+    """Read a file of columns with a header; columns of numbers become arrays of floats."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             sample = file.read(4096)
             file.seek(0)
-            separator = next((mark for mark in (",", "\t", ";") if mark in sample.partition("\n")[0]), None)
-            if not sample.strip():
-                raise ArgumentError(f"'{path}' must be a table, but is empty.")
-            if separator is None:
-                raise ArgumentError(f"'{path}' must have columns with a header, but begins with '{sample[:40]}'.")
-            rows = csv.reader(file, delimiter=separator)
+            separator = _separator(sample, path)
+            rows = csv.reader(_lines(file, separator), delimiter=separator)
             header = [name.strip().strip('"') for name in next(rows)]
             cells = [_of_length(row, len(header), path, rows.line_num) for row in rows if row]
     except UnicodeDecodeError:
@@ -137,6 +165,24 @@ def _table(path: Path) -> Table:
         raise ArgumentError(f"'{path}' must have a row of values at least, but has a header only.")
     columns: list[Sequence[str]] = list(zip(*cells, strict=True))
     return {name: _numbers(cells) for name, cells in zip(header, columns, strict=True)}
+
+
+def _separator(sample: str, path: Path) -> str:
+    """Return what separates the columns of a file, by its first line."""
+    if not sample.strip():
+        raise ArgumentError(f"'{path}' must be a table, but is empty.")
+    first = sample.partition("\n")[0].lstrip("# ").strip()
+    found = next((mark for mark in (",", "\t", ";") if mark in first), " ")
+    if found == " " and len(first.split()) < 2:
+        raise ArgumentError(f"'{path}' must have columns with a header, but begins with '{sample[:40]}'.")
+    return found
+
+
+def _lines(file: Iterable[str], separator: str) -> Iterator[str]:
+    """Yield the lines of a file, with one blank between columns that blanks separate, and no # before the header."""
+    for number, line in enumerate(file):
+        own = line.lstrip("# ") if number == 0 else line
+        yield " ".join(own.split()) + "\n" if separator == " " else own
 
 
 def _of_length(row: list[str], n: int, path: Path, line: int) -> list[str]:
@@ -165,6 +211,7 @@ def from_table(table: Table, species: Sequence[str], runs: int | None, what: str
     if "time" not in role:
         raise ArgumentError(f"{what} must have a column 'time', but has {', '.join(table)}.")
     columns = {part: table[name] for part, name in role.items()}
+    columns["time"] = _merged(_finite(columns["time"], what, "time"))
     if any(f"{name}-mean" in table for name in species):
         return _suite_summary(table, columns["time"], species, runs, what)
     if "species" not in role:
@@ -178,6 +225,15 @@ def from_table(table: Table, species: Sequence[str], runs: int | None, what: str
     return _long(columns, what)
 
 
+def _merged(times: NDArray[Any]) -> NDArray[Any]:
+    """Return times in which those that differ by their rounding are equal."""
+    different, place = np.unique(times, return_inverse=True)
+    if not len(different):
+        return times
+    new = np.append(True, ~is_near(different[1:], different[:-1], float(np.abs(different).max())))
+    return np.asarray(different[new][(np.cumsum(new) - 1)[place.reshape(-1)]])
+
+
 def _wide(table: Table, columns: Table, species: Sequence[str], what: str) -> Runs:
     missing = [name for name in species if name not in table]
     if missing:
@@ -187,7 +243,7 @@ def _wide(table: Table, columns: Table, species: Sequence[str], what: str) -> Ru
             f"{', '.join(table)}.{bracketed} Name those that are to be verified in `species`."
         )
     time = _finite(columns["time"], what, "time")
-    run = columns.get("run", np.cumsum(np.diff(time, prepend=-np.inf) <= 0))
+    run = columns["run"] if "run" in columns else np.cumsum(np.diff(time, prepend=-np.inf) <= 0)
     values = np.stack([_finite(table[name], what, name) for name in species], axis=1)  # (rows, n_species)
     return _fold(run, time, values, tuple(species), what)
 
@@ -203,10 +259,22 @@ def _fold(run: NDArray[Any], time: NDArray[Any], values: NDArray[Any], species: 
         present = np.bincount(cell, minlength=wanted)
         at = int(np.argmax(present != 1))
         raise ArgumentError(
-            f"{what} must have each time once in each run, but has run {names[at // len(times)]} at "
+            f"{what} must have each time once in each run, but has run {_named(names[at // len(times)])} at "
             f"t = {times[at % len(times)]:.8g} {present[at]} times."
         )
-    return Runs(values[order].reshape(len(names), len(times), len(species)), times, species)
+    counts = values[order].reshape(len(names), len(times), len(species))
+    whole(counts, lambda at: f"{species[at[2]]} in run {_named(names[at[0]])} at t = {times[at[1]]:.8g}")
+    return Runs(counts, times, species)
+
+
+def _named(run: Any) -> str:
+    """Write a run as its file does: a number, a text, or the name of its own file."""
+    if isinstance(run, float | np.floating):
+        return f"{run:.17g}"
+    return str(run)[10:] if _OF_A_FILE.match(str(run)) else str(run)
+
+
+_OF_A_FILE = re.compile(r"\d{9} ")
 
 
 def _long(columns: Table, what: str) -> Runs:

@@ -39,6 +39,7 @@ class Report(Verdict):
             f"{len(self.times)} times, {', '.join(self.species)}",
             f"{len(self.tests):,} tests; an exact simulator fails with probability ≤ {self.alpha:g}; "
             f"reference error {sign} {round_up(self.error)}",
+            *([f"given: {self.given}"] if self.given else []),
         ]
 
     def _summary(self) -> list[str]:
@@ -71,6 +72,7 @@ class Report(Verdict):
             power = self.detectable[0].power
             lines.append(f"Smallest errors of rate constants that are found with probability {power:g}:")
             lines += [f"  {one} (by the {one.by})" for one in self.detectable]
+        lines += [str(one) for one in self.sought]
         if self.findings:
             fitting = self.explanations
             lines.append("What fits:" if fitting else "Nothing that was tried fits; nearest:")
@@ -90,6 +92,7 @@ class Report(Verdict):
             "model_name": self.model_name,
             "model_hash": self.model_hash,
             "simulator": self.simulator,
+            "given": self.given,
             "runs": self.n,
             "alpha": self.alpha,
             "times": list(self.times),
@@ -110,6 +113,7 @@ class Report(Verdict):
                 for test in self.tests
             ],
             "detectable": [asdict(smallest) for smallest in self.detectable],
+            "sought": [asdict(one) for one in self.sought],
             "findings": [asdict(finding) for finding in self.findings],
             "notes": list(self.notes),
             "undecided": self.undecided,

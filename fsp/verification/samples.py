@@ -13,12 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fsp.errors import ArgumentError
-from fsp.model.times import checked_times
+from fsp.model.times import checked_times, is_near
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
-
-SAME_TIME = 1e-9  # relative difference of times that are the same
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -222,7 +220,7 @@ def _columns(have: Sequence[str], wanted: Sequence[str]) -> list[int]:
 def _places(have: FloatArray, wanted: FloatArray) -> IntArray:
     gaps = np.abs(have[None, :] - np.asarray(wanted)[:, None])
     places = gaps.argmin(axis=1)
-    far = gaps[np.arange(len(wanted)), places] > SAME_TIME * np.maximum(1.0, np.abs(wanted))
+    far = ~is_near(have[places], np.asarray(wanted), float(max(have[-1], wanted[-1])))
     if far.any():
         raise ArgumentError(
             f"`samples` must have the time {wanted[int(np.argmax(far))]:.8g}, but have {have[:10].tolist()}"

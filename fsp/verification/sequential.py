@@ -9,38 +9,19 @@ undecided where the runs are used up before.
 from __future__ import annotations
 
 from dataclasses import replace
-from inspect import signature
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fsp.errors import ArgumentError
-from fsp.model.times import checked_times
 from fsp.verification.samples import Runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fsp.model import Model
-    from fsp.sampling.simulator import Simulator
     from fsp.verification.report import Report
 
 FIRST_RUNS, MOST_RUNS = 1000, 1_000_000  # of the first look, and at the most: defaults of `fsp.verify`
-
-
-def ask(simulator: Simulator, model: Model, times: Any, runs: int, seed: int, first: int = 0) -> Runs:
-    """Return runs of a simulator, checked."""
-    if runs < 1:
-        raise ArgumentError(f"`runs` must be at least 1, but is {runs}.")
-    grid = checked_times(times)
-    more: dict[str, Any] = {}
-    if first:
-        counts_on = "first" in signature(simulator.sample).parameters
-        more, seed = ({"first": first}, seed) if counts_on else ({}, seed + first)
-    found = Runs(np.asarray(simulator.sample(model, grid, runs, seed, **more)), grid, model.species)
-    if found.n != runs:
-        raise ArgumentError(f"{simulator.name} must give {runs:,} runs, but gave {found.n:,}.")
-    return found
 
 
 def until_detectable(
@@ -67,12 +48,14 @@ def until_detectable(
         counts = new.counts if counts is None else np.concatenate([counts, new.counts])
         report = look(Runs(counts, new.times, new.species), alpha / (number * (number + 1)))
         report = replace(report, alpha=alpha, level=alpha / (number * (number + 1)))
-        reached = max((one.relative for one in report.detectable), default=np.inf)
+        reached = report.reached
         if tell is not None:
             found = "" if report.rejected else f", errors of {100 * reached:.2g} % are detectable"
             tell(f"look {number}, {len(counts):,} runs: {len(report.rejected)} tests reject{found}")
         if report.rejected or reached <= target:
             return report
+        if not report.detectable:
+            return replace(report, undecided="no rate constant is known to be seen, however many runs there are")
         if len(counts) >= most:
             return replace(
                 report,

@@ -57,6 +57,26 @@ def _percent(change: float, sign: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Sought:
+    """Something that these tests would find, or not, beside errors of rate constants.
+
+    Parameters
+    ----------
+    name, text
+        A key, and a sentence.
+    found
+        Whether it would be found.
+    """
+
+    name: str
+    text: str
+    found: bool
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """A hypothesis of what is wrong, and how well it fits.
 
@@ -93,6 +113,8 @@ class Subject:
         What was compared.
     simulator
         Its name.
+    given
+        What the simulator was given of the model, where it was asked: its file, or what was written in its place.
     battery, samples
         What was compared, for pictures.
     """
@@ -103,6 +125,7 @@ class Subject:
     times: tuple[float, ...]
     species: tuple[str, ...]
     simulator: str = ""
+    given: str = ""
     battery: Battery = field(default_factory=lambda: Battery((), 0))
     samples: Samples | None = None
 
@@ -123,6 +146,8 @@ class Verdict(Subject):
         Whether it is one; without, nothing fails.
     detectable
         The smallest errors of rate constants that would have been found.
+    sought
+        What else would have been found, or not: runs that repeat, a missing event.
     findings
         Hypotheses of what is wrong, best first; empty where nothing is.
     notes
@@ -138,6 +163,7 @@ class Verdict(Subject):
     error: float
     certified: bool = True
     detectable: tuple[Detectable, ...] = ()
+    sought: tuple[Sought, ...] = ()
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
     undecided: str = ""
@@ -168,6 +194,11 @@ class Verdict(Subject):
     def exit_code(self) -> int:
         """0 for a pass, 1 for a fail, 2 for neither."""
         return EXIT_CODES[self.verdict]
+
+    @property
+    def reached(self) -> float:
+        """The relative error that is found in every rate constant; infinite where that is known of none."""
+        return max((one.relative for one in self.detectable), default=math.inf)
 
     @property
     def smallest(self) -> Test:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,23 +12,28 @@ import numpy as np
 from fsp.distribution import Distribution, Solution
 from fsp.doors import transient
 from fsp.errors import ArgumentError, ToleranceWarning
+from fsp.formats import load
+from fsp.model import Model
 from fsp.model.arguments import check_call
+from fsp.model.times import checked_times
+from fsp.verification.asked import Asked
 from fsp.verification.battery import Battery
 from fsp.verification.diagnosis import diagnose
+from fsp.verification.file_reader import with_reader_judged
 from fsp.verification.other_solvers import Moments, verify_answer
 from fsp.verification.power import detectable
 from fsp.verification.reading import read_samples
 from fsp.verification.report import Report
 from fsp.verification.samples import Runs, Summary
-from fsp.verification.sequential import FIRST_RUNS, MOST_RUNS, ask
+from fsp.verification.sequential import FIRST_RUNS, MOST_RUNS
 from fsp.verification.sequential import until_detectable as take_until
+from fsp.verification.strength import held_to, sought
 from fsp.verification.two_times import two_time_tests
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from fsp.arrays import FloatArray
-    from fsp.model import Model
     from fsp.sampling.simulator import Simulator
     from fsp.verification.samples import Samples
 
@@ -37,17 +43,19 @@ SHARE = 1e-3  # of `alpha`, that runs in states which the reference does not sto
 
 
 def verify(
-    model: Model,
+    model: Model | str | Path,
     samples: Any = None,
     times: Sequence[float] | FloatArray | None = None,
     *,
     alpha: float = ALPHA,
     species: Sequence[str] | None = None,
     simulator: str | Simulator | None = None,
+    file: str | Path | None = None,
     runs: int | None = None,
-    seed: int = 1,
+    seed: int | None = None,
     until_detectable: float | None = None,
-    max_runs: int = MOST_RUNS,
+    max_runs: int | None = None,
+    require: float | None = None,
     claimed: float | None = None,
     tol: float | None = None,
     power: float | None = POWER,
@@ -60,7 +68,7 @@ def verify(
     Parameters
     ----------
     model
-        The reaction network.
+        The reaction network, or the file that it is in.
     samples
         Independent runs: an array (runs, times, species), a DataFrame, an xarray object, or the path of a CSV, HDF5
         or NetCDF file; or histograms, or means and standard deviations.  See `fsp.verification.reading`.  None where
@@ -70,19 +78,27 @@ def verify(
     alpha
         Largest probability with which an exact simulator fails, over all tests together.
     species
-        Names of the array's species, or of those of a table that are looked at; those of the model by default.
+        Names of the array's species, or of those of a table or a simulator that are looked at; those of the model by
+        default.
     simulator
         What is asked for runs: an object with ``name`` and ``sample(model, times, runs, seed)``, or a name or command
         of `fsp.sampling.open_simulator`.  With `samples`, the name of what made them.
+    file
+        The file that `model` was read from; that of a path given as `model`.  The simulator is given it as it stands,
+        so that its reader is tested with the rest; where `model` is another network than the file's, as after
+        `Model.with_parameters`, it is given the network as it is written here, and the report says why.
     runs
-        How many runs a simulator is asked for; with means, of how many runs they are.
+        How many runs a simulator is asked for, 1,000 by default; with means, of how many runs they are.
     seed
-        Where the simulator's random numbers begin.
+        Where the simulator's random numbers begin; 1 by default.
     until_detectable
         Ask the simulator for more runs, twice as many each time, until it fails, or errors of this relative size in
         every rate constant would be found, or there are `max_runs`.
     max_runs
-        The largest number of runs then.
+        The largest number of runs then; a million by default.
+    require
+        The relative error in every rate constant that must have been detectable for a pass, such as 0.05; where it
+        would not have been, nothing is decided.
     claimed
         The error that `samples` may have where they are the answer of a solver: a `Distribution`, a `Solution`, or
         `fsp.verification.other_solvers.Moments`.
@@ -105,46 +121,76 @@ def verify(
     Raises
     ------
     ArgumentError
-        If the samples cannot be read, or hold what is no copy number.
+        If the samples cannot be read, or hold what is no copy number; or if an argument is given that does not apply:
+        each of `runs`, `seed`, `until_detectable`, `max_runs`, `claimed`, `file` is of some kinds of samples only.
     StateSpaceError, ConvergenceError
         If the reference cannot be computed within the limits.
     """
-    check_call(model, max_states=max_states)
+    network, file = (model, file) if isinstance(model, Model) else (load(model), model)
+    check_call(network, max_states=max_states)
     checked_level(alpha)
     if power is not None and not 0.5 < power < 1:
         raise ArgumentError(f"`power` must be a probability above 0.5, but is {power}.")
+    if require is not None and not require > 0:
+        raise ArgumentError(f"`require` must be a positive relative error, such as 0.05, but is {require}.")
     say = tell or (lambda line: None)
-    study = Study(model, alpha, tol, power, diagnosis, max_states, say)
+    study = Study(
+        network, alpha, tol, power if require is None else power or POWER, diagnosis, max_states, say, require
+    )
+    given: dict[str, Any] = {
+        "times": times,
+        "species": species,
+        "file": file if isinstance(model, Model) else None,
+        "runs": runs,
+    }
+    given |= {
+        "seed": seed,
+        "until_detectable": until_detectable,
+        "max_runs": max_runs,
+        "claimed": claimed,
+        "tol": tol,
+        "require": require,
+    }
+    refuse_what_does_not_apply(given, samples)
     if isinstance(samples, Distribution | Solution | Moments):
         name = simulator if isinstance(simulator, str) else ""
-        return verify_answer(model, samples, claimed, name=name, max_states=max_states)
+        return verify_answer(network, samples, claimed, name=name, max_states=max_states)
+    names = checked_species(species, network)
     if samples is not None:
-        names = tuple(species) if species is not None else model.species
-        unknown = [name for name in names if name not in model.species]
-        if unknown:
-            raise ArgumentError(f"`species` must be of {', '.join(model.species)}, but has '{unknown[0]}'.")
         found = read_samples(samples, names, times, runs)
+        if runs is not None and not isinstance(found, Summary):
+            raise ArgumentError(f"`runs` must be left out with samples that are runs, of which there are {found.n:,}.")
         return study.report(found, alpha, simulator if isinstance(simulator, str) else "")
     asked = opened(simulator)
     if times is None:
         raise ArgumentError("`times` must be given to ask a simulator, but are missing.")
+    place = None if file is None else Path(file)
+    study.asked = Asked(asked, network, place, checked_times(times), 1 if seed is None else seed, names)
+    return study.of_simulator(runs or FIRST_RUNS, until_detectable, max_runs or MOST_RUNS)
 
-    def batch(number: int, first: int) -> Runs:
-        say(f"{asked.name}: {number:,} runs")
-        return ask(asked, model, times, number, seed, first)
 
-    if until_detectable is None:
-        return study.report(batch(FIRST_RUNS if runs is None else runs, 0), alpha, asked.name)
-    sequential = replace(study, tol=tol or tolerance_of(max_runs, alpha), power=power or POWER)
-    return take_until(
-        lambda found, level: sequential.report(found, level, asked.name),
-        batch,
-        alpha=alpha,
-        target=until_detectable,
-        first=min(FIRST_RUNS if runs is None else runs, max_runs),
-        most=max_runs,
-        tell=tell,
-    )
+_APPLIES = {  # what may be given with each kind of samples
+    "the answer of a solver": {"claimed"},
+    "samples": {"times", "species", "runs", "tol", "require"},
+    "a simulator that is asked": {
+        *("times", "species", "runs", "tol", "require"),
+        *("file", "seed", "until_detectable", "max_runs"),
+    },
+}
+
+
+def refuse_what_does_not_apply(given: Mapping[str, Any], samples: Any) -> None:
+    """Raise an ArgumentError where an argument, None if it is not given, has no meaning for these samples."""
+    is_answer = isinstance(samples, Distribution | Solution | Moments)
+    kind = tuple(_APPLIES)[0 if is_answer else 1 if samples is not None else 2]
+    wrong = [name for name, value in given.items() if value is not None and name not in _APPLIES[kind]]
+    if wrong:
+        where = " or ".join(other for other, names in _APPLIES.items() if wrong[0] in names)
+        raise ArgumentError(
+            f"`{wrong[0]}` (--{wrong[0].replace('_', '-')}) must go with {where}, but is given with {kind}."
+        )
+    if given["max_runs"] is not None and given["until_detectable"] is None:
+        raise ArgumentError("`max_runs` (--max-runs) must go with `until_detectable`, but that is not given.")
 
 
 @dataclass(slots=True)
@@ -158,7 +204,32 @@ class Study:
     diagnosis: bool
     max_states: int | None
     tell: Callable[[str], None]
+    require: float | None = None
+    asked: Asked | None = None  # where a simulator is asked for the samples
     _reference: Solution | None = None
+
+    def of_simulator(self, first: int, target: float | None, most: int) -> Report:
+        """Return the report of a simulator, from a number of runs, or from more until an error is detectable."""
+        asked = self.asked
+        if asked is None:
+            raise ArgumentError("`simulator` must be given, but is not.")
+
+        def batch(number: int, begun: int) -> Runs:
+            self.tell(f"{asked.name}: {number:,} runs")
+            return asked.runs(number, begun)
+
+        if target is None:
+            return self.report(batch(first, 0), self.alpha, asked.name)
+        study = replace(self, tol=self.tol or tolerance_of(most, self.alpha), power=self.power or POWER)
+        return take_until(
+            lambda found, level: study.report(found, level, asked.name),
+            batch,
+            alpha=self.alpha,
+            target=target,
+            first=min(first, most),
+            most=most,
+            tell=self.tell,
+        )
 
     def reference(self, samples: Samples) -> Solution:
         """Return the solution at the times of samples."""
@@ -174,16 +245,23 @@ class Study:
         """Return the report of samples at a level."""
         reference = self.reference(samples)
         report = judge(self.model, samples, reference, alpha=level, simulator=simulator)
+        given, is_file = ("", False) if self.asked is None else self.asked.given()
+        said = () if self.asked is None else tuple(self.asked.said)
+        report = replace(report, given=given, notes=(*report.notes, *said))
         if self.diagnosis and report.rejected:
             self.tell("what may be wrong")
             findings = diagnose(self.model, samples, report.battery, report.tests, alpha=level)
             report = replace(report, findings=findings)
+            if is_file and self.asked is not None and isinstance(samples, Runs):
+                report = with_reader_judged(report, samples, self.asked, level)
         if self.power is None:
             return report
         self.tell("detectable errors")
         tests = len(report.tests)
         parts = self.model, reference, report.battery, samples
-        return replace(report, detectable=detectable(*parts, alpha=level, tests=tests, power=self.power))
+        found = detectable(*parts, alpha=level, tests=tests, power=self.power)
+        more = sought(self.model, samples, report.battery, level=level / tests, power=self.power)
+        return held_to(replace(report, detectable=found, sought=more), self.require)
 
 
 def opened(simulator: str | Simulator | None) -> Simulator:
@@ -195,6 +273,15 @@ def opened(simulator: str | Simulator | None) -> Simulator:
     from fsp.sampling.simulators import open_simulator
 
     return open_simulator(simulator)
+
+
+def checked_species(names: Sequence[str] | None, model: Model) -> tuple[str, ...]:
+    """Return the species that are looked at, or raise an ArgumentError."""
+    chosen = model.species if names is None else tuple(names)
+    unknown = [name for name in chosen if name not in model.species]
+    if unknown:
+        raise ArgumentError(f"`species` must be of {', '.join(model.species)}, but has '{unknown[0]}'.")
+    return chosen
 
 
 def checked_level(alpha: float) -> None:

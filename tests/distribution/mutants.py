@@ -98,4 +98,12 @@ MUTANTS = [
         "distribution",
         only="comparisons or decides",
     ),
+    mutant(
+        "a-count-is-certain-whatever-the-error",
+        "distribution/intervals.py",
+        "self.error.certified and self.error.total == 0.0 and",
+        "self.error.certified and",
+        "distribution",
+        only="only_where_nothing",
+    ),
 ]

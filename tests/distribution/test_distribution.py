@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats
 
+import fsp
 from fsp import analysis
 from fsp.distribution import Distribution, ErrorLedger, Interval, Solution
 from fsp.distribution.text import interval, round_up
@@ -135,6 +136,27 @@ def test_error_bound_is_sharp(rng):
     found = make(y, error=ErrorLedger(truncation=e)).probability("U <= 1")
     inside = y[GRID[:, 0] <= 1].sum()
     assert tuple(found) == pytest.approx((inside - 0.02, inside + 0.03), abs=1e-12)
+
+
+@pytest.mark.parametrize("more", [(), (fsp.Reaction("0 -> X", rate=3.0),)], ids=["finite", "open"])
+def test_the_variance_of_a_single_state_is_zero(more):
+    model = fsp.Model(species={"X": 100, "E": 7}, reactions=[fsp.Reaction("X -> 0", mass_action=1.0), *more])
+    start, later = fsp.transient(model, [0.0, 0.1], tol=1e-6)
+    assert len(start) > 1  # states are stored that have no probability
+    for name, count in {"X": 100.0, "E": 7.0}.items():
+        assert tuple(start.variance_interval()[name]) == (0.0, 0.0)
+        assert tuple(start.mean_interval()[name]) == (count, count)
+    assert 100 * np.exp(-0.1) * (1 - np.exp(-0.1)) <= later.variance_interval()["X"].upper
+    unsure = dataclasses.replace(start, error=fsp.ErrorLedger(truncation=1e-9))
+    assert unsure.variance_interval()["X"].upper > 0.0
+
+
+def test_a_count_is_certain_only_where_nothing_is_in_error():
+    for error, certain in ((0.0, True), (1e-9, False)):
+        parts = np.array([[0], [100]]), np.array([0.0, 1.0]), ["X"]
+        one = Distribution(*parts, t=0.0, error=ErrorLedger(truncation=error), closed=True)
+        assert (tuple(one.variance_interval()["X"]) == (0.0, 0.0)) == certain
+        assert (tuple(one.mean_interval()["X"]) == (100.0, 100.0)) == certain
 
 
 def test_expectation_says_what_it_cannot_bound():

@@ -10,8 +10,11 @@ import pytest
 from references import MODELS
 
 import fsp
+from fsp.formats import sbml_writer
+from fsp.formats.comparison import difference
 from fsp.formats.sbml import read_sbml
 from fsp.formats.sbml_writer import write_sbml
+from fsp.model.tree import Number, symbols
 from fsp.sampling.packages import PACKAGES
 from fsp.sampling.simulators import open_simulator, seeds_of
 
@@ -186,3 +189,122 @@ def test_written_names_and_functions():
     back = read_sbml(write_sbml(model), "written")
     states = np.random.default_rng(7).integers(1, 40, (50, 2))
     np.testing.assert_allclose(back.propensities(states), model.propensities(states), rtol=1e-13)
+
+
+def counter_of_errors(text):
+    """Return what libsbml finds wrong with a document, in all categories but units and practice."""
+    import libsbml
+
+    document = libsbml.readSBMLFromString(text)
+    for kind in ("UNITS_CONSISTENCY", "MODELING_PRACTICE"):
+        document.setConsistencyChecks(getattr(libsbml, f"LIBSBML_CAT_{kind}"), False)
+    document.checkConsistency()
+    found = (document.getError(k) for k in range(document.getNumErrors()))
+    return [error.getErrorId() for error in found if error.getSeverity() >= libsbml.LIBSBML_SEV_ERROR]
+
+
+SWITCHED = fsp.Model(
+    species={"X": 3, "Y": 0},
+    parameters={"k": 2.0, "twice": "2*k"},
+    reactions=[
+        fsp.Reaction("X -> Y", rate="k*X*(X > 1)"),
+        fsp.Reaction("Y -> X", rate="piecewise(Y, X, twice*Y)"),
+        fsp.Reaction("0 -> X", rate="(X < 20) + (X > 2 && !(Y > 3))"),
+    ],
+)
+EVENTS = {
+    "none": [],
+    "state": [fsp.Event("X >= 8", {"X": "1", "Y": "Y + X"})],
+    "time": [
+        fsp.Event("time >= 0.5", {"X": "X + 4"}),
+        fsp.Event("time > 1.25 && Y < 2", {"X": "X + 1"}, persistent=False),
+    ],
+    "parameter": [fsp.Event("time >= 0.5", {"k": "3*k"}), fsp.Event("time >= 0.75", {"k": "k + 1", "Y": "Y*2"})],
+    "start": [fsp.Event("time >= 0", {"k": 5, "X": 9}, initial_value=False)],
+    "both": [
+        fsp.Event("X >= 8", {"X": "1"}, priority=1),
+        fsp.Event("time >= 0.5", {"X": "X + 8"}, priority=2, use_trigger_values=False),
+    ],
+}
+
+
+@pytest.mark.parametrize("kind", list(EVENTS))
+def test_what_is_written_is_valid_and_the_same_network(kind):
+    model = fsp.Model(
+        species={"X": 3, "Y": 0},
+        parameters={"k": 2.0, "twice": "2*k"},
+        reactions=SWITCHED.reactions,
+        events=EVENTS[kind],
+    )
+    text = write_sbml(model)
+    assert counter_of_errors(text) == []
+    back = read_sbml(text, "written")
+    assert difference(back, model, 2.0) == ""
+    assert ("<event" in text) == (kind not in ("none", "state"))
+    for until in (0.4, 0.6, 2.0):
+        one, other = (list(m.phases(0.0, until)) for m in (model, back))
+        assert [phase.until for phase in one] == [phase.until for phase in other]
+
+
+def test_a_writer_that_loses_something_is_refused(monkeypatch):
+    monkeypatch.setattr(sbml_writer, "_typed", lambda tree, truth: Number(1.0) if not truth else tree)
+    with pytest.raises(fsp.ModelError, match="must be the same network when it is read back from SBML, but "):
+        write_sbml(SWITCHED)
+    monkeypatch.setattr(sbml_writer, "_typed", lambda tree, truth: tree)
+    with pytest.raises(fsp.ModelError, match="'what is written' must be valid"):
+        write_sbml(SWITCHED)
+
+
+def test_a_formula_of_what_an_event_assigns_follows_it():
+    model = fsp.Model(
+        species={"X": 3},
+        parameters={"k": 2.0, "twice": "2*k"},
+        reactions=[fsp.Reaction("X -> 0", rate="twice*X")],
+        events=EVENTS["parameter"][:1],
+    )
+    assert symbols(model.law(0)) == {"k", "X"}
+
+
+def test_species_that_nothing_changes_may_be_left_out(tmp_path):
+    model = fsp.Model(species={"X": 40, "E": 7}, reactions=[fsp.Reaction("X + E -> E", rate="X*E/7")])
+    script = tmp_path / "simulator.py"
+    for fault, text in (("", SCRIPT), ("X", SCRIPT.replace("run,time,X", "run,time,E"))):
+        script.write_text(text)
+        simulator = open_simulator(f"{sys.executable} {script} {{model}} {{seed}} {{out}} 1")
+        if fault:
+            with pytest.raises(fsp.BackendError, match="lacks 'X'"):
+                simulator.sample(model, TIMES, 2, 1)
+        else:
+            assert (simulator.sample(model, TIMES, 2, 1)[:, :, 1] == 7).all()
+
+
+@pytest.mark.parametrize("name", ["copasi", "gillespy2"])
+def test_packages_leave_out_what_nothing_changes(name):
+    if find_spec(PACKAGES[name][0]) is None:
+        pytest.skip(f"{PACKAGES[name][1]} is not installed")
+    model = fsp.Model(species={"X": 40, "E": 7}, reactions=[fsp.Reaction("X + E -> E", rate="X*E/7")])
+    sampled = open_simulator(name, processes=1).sample(model, TIMES, 50, 4)
+    assert (sampled[:, :, 1] == 7).all()
+    within_binomial_bands(sampled)
+
+
+def test_warnings_of_a_simulator_are_counted(tmp_path):
+    script = tmp_path / "simulator.py"
+    script.write_text(SCRIPT + 'print("beware", file=sys.stderr)\n')
+    simulator = open_simulator(f"{sys.executable} {script} {{model}} {{seed}} {{out}} {{runs}}", block=2)
+    with pytest.warns(fsp.errors.SimulatorWarning, match="says 3 times: beware") as said:
+        simulator.sample(DEATH, TIMES, 6, 1)
+    assert len(said) == 1
+    report = fsp.verify(DEATH, simulator=simulator, times=TIMES, runs=6, power=None)
+    assert report.notes == ("The simulator says 3 times: beware",)
+
+
+def test_options_of_a_simulator_are_checked():
+    for name, options in (("roadrunner", {"method": "x"}), ("a {model} {seed} {out}", {"method": "x"})):
+        with pytest.raises(fsp.ArgumentError, match="must be of none, but 'method'"):
+            open_simulator(name, options=options)
+    with pytest.raises(fsp.ArgumentError, match="of method, but 'tau_tol'"):
+        open_simulator("copasi", options={"tau_tol": "1"})
+    for wrong in ({"processes": 0}, {"block": 0}, {"timeout": 0.0}):
+        with pytest.raises(fsp.ArgumentError, match=f"`{min(wrong)}` must be positive"):
+            open_simulator("fsp", **wrong)

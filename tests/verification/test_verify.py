@@ -355,16 +355,36 @@ def files(tmp_path, rng):
     wide.drop(columns="run").to_csv(tmp_path / "restarts.csv", index=False)
     wide.melt(["run", "time"], var_name="species").to_csv(tmp_path / "long.csv", index=False)
     wide.to_csv(tmp_path / "tabs.tsv", index=False, sep="\t")
+    (tmp_path / "blanks.dat").write_text(wide.to_string(index=False))
+    off = wide.assign(time=wide.time * (1 + 1e-15 * (wide.run % 3)))
+    off.to_csv(tmp_path / "rounded.csv", index=False)
     (tmp_path / "runs").mkdir()
     for run in range(12):
-        wide[wide.run == run].drop(columns="run").to_csv(tmp_path / "runs" / f"{run:02}.csv", index=False)
+        own = wide[wide.run == run].drop(columns="run")
+        own.to_csv(tmp_path / "runs" / f"{run:02}.csv", index=False)
+        lines = ["#          time           A           B", *(f"  {t:.8e}  {a:.8e}  {b:.8e}" for t, a, b in own.values)]
+        (tmp_path / "runs").with_name(f"{run:02}.gdat").write_text("\n".join(lines) + "\n")
     with h5py.File(tmp_path / "runs.h5", "w") as file:
         file["samples"], file["time"] = counts, TIMES
         file["species"] = ["A", "B"]
     return tmp_path, counts, wide
 
 
-@pytest.mark.parametrize("name", ["wide.csv", "restarts.csv", "long.csv", "tabs.tsv", "runs", "runs/*.csv", "runs.h5"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "wide.csv",
+        "restarts.csv",
+        "long.csv",
+        "tabs.tsv",
+        "blanks.dat",
+        "rounded.csv",
+        "runs",
+        "runs/*.csv",
+        "*.gdat",
+        "runs.h5",
+    ],
+)
 def test_all_forms_hold_the_same_runs(files, name):
     folder, counts, _ = files
     found = read_samples(folder / name, ("A", "B"))
@@ -400,8 +420,10 @@ def test_histograms_and_tables_of_means_are_read(tmp_path):
     [
         ("run,time,A\n1,1,3\n", "lacks B"),
         ("run,A,B\n1,1,3\n", "column 'time'"),
-        ("run,time,A,B\n1,1,3.5,2\n", "A in run 0 at t = 1 is 3.5"),
-        ("run,time,A,B\n1,1,-3,2\n", "A in run 0 at t = 1 is -3"),
+        ("run,time,A,B\n1,1,3.5,2\n", "A in run 1 at t = 1 is 3.5"),
+        ("run,time,A,B\n1,1,-3,2\n", "A in run 1 at t = 1 is -3"),
+        ("seed,time,A,B\nx7,1,1,2\nx9,1,1,2.5\n", "B in run x9 at t = 1 is 2.5"),
+        ("time 1 A B\n", "header only"),
         ("run,time,A,B\n1,1,,2\n", "Column 'A'"),
         ("run,time,A,B\n1,1,x,2\n", "Column 'A'"),
         ("run,time,A,B\n1,1,1,2\n1,1,1,2\n", "each time once"),
@@ -417,6 +439,28 @@ def test_bad_tables_are_refused_by_name(tmp_path, text, message):
     path.write_text(text)
     with pytest.raises(fsp.ArgumentError, match=message.replace("[", r"\[")):
         read_samples(path, ("A", "B"))
+
+
+def test_a_run_that_is_a_file_is_named(tmp_path):
+    for name, count in (("a.csv", 1), ("b.csv", 1.5)):
+        (tmp_path / name).write_text(f"time,A\n1,{count}\n")
+    with pytest.raises(fsp.ArgumentError, match=r"A in run b\.csv at t = 1 is 1.5"):
+        read_samples(tmp_path, ("A",))
+
+
+def test_trajectories_by_name_are_runs():
+    runs = [{"time": np.array([0.5, 1.0]), "A": np.array([3.0, k]), "other": 1} for k in range(3)]
+    np.testing.assert_array_equal(read_samples(runs, ("A",)).counts[:, 1, 0], [0, 1, 2])
+    with pytest.raises(fsp.ArgumentError, match="Run 1 must have 'time'"):
+        read_samples([runs[0], {"A": np.array([1.0])}], ("A",))
+
+
+def test_short_times_are_not_taken_for_the_same():
+    counts = np.arange(4).reshape(1, 4, 1)
+    runs = fsp.Runs(counts, [0.0, 1e-12, 2e-12, 3e-12], ("A",))
+    assert runs.select(np.array([2e-12]), ("A",)).counts.tolist() == [[[2]]]
+    with pytest.raises(fsp.ArgumentError, match=r"must have the time 1\.5e-12"):
+        runs.select(np.array([1.5e-12]), ("A",))
 
 
 def test_bad_arrays_are_refused_by_name():

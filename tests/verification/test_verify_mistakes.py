@@ -220,6 +220,40 @@ def test_a_simulator_that_gives_something_else_is_refused():
         fsp.verify(dimers(), simulator=Sampler(), times=TIMES, until_detectable=0.0)
 
 
+@pytest.mark.parametrize(
+    ("samples", "given"),
+    [
+        ("runs", {"claimed": 1e-3}),
+        ("runs", {"seed": 2}),
+        ("runs", {"max_runs": 10}),
+        ("runs", {"until_detectable": 0.1}),
+        ("runs", {"runs": 3}),
+        ("runs", {"file": "model.xml"}),
+        ("answer", {"runs": 3}),
+        ("answer", {"seed": 2}),
+        ("answer", {"tol": 1e-6}),
+        ("answer", {"species": ["P"]}),
+        ("answer", {"times": TIMES}),
+        ("simulator", {"claimed": 1e-3}),
+        ("simulator", {"max_runs": 10}),
+    ],
+)
+def test_arguments_that_do_not_apply_are_refused(solution, samples, given):
+    of = {
+        "runs": {"samples": np.zeros((3, 4, 2), dtype=int), "times": TIMES},
+        "answer": {"samples": solution},
+        "simulator": {"simulator": Sampler(), "times": TIMES},
+    }
+    with pytest.raises(fsp.ArgumentError, match=f"`{min(given)}`"):
+        fsp.verify(dimers(), **of[samples], **given)
+
+
+def test_some_species_of_a_simulator_are_looked_at():
+    report = fsp.verify(dimers(), simulator=Sampler(), times=TIMES, runs=200, species=["D"], power=None)
+    assert report.species == ("D",)
+    assert report.passed
+
+
 # ---- the command
 
 ANTIMONY = """model decay
@@ -272,8 +306,16 @@ def test_the_command_passes_and_fails_by_its_exit_status(folder):
         (("--samples", "good.csv", "--out", "report.docx"), "`--out`"),
         (("--samples", "good.csv", "--species", "Y"), "'Y'"),
         (("--samples", "good.csv", "--times", "0.7"), "t"),
-        (("--samples", "good.csv", "--until-detectable", "0.1"), "`--until-detectable`"),
+        (("--samples", "good.csv", "--until-detectable", "0.1"), "--until-detectable) must go with a simulator"),
+        (("--samples", "good.csv", "--seed", "3"), "--seed) must go with a simulator"),
+        (("--samples", "good.csv", "--runs", "3"), "`runs` must be left out"),
+        (("--simulator", "fsp", "--times", "1", "--max-runs", "5"), "--max-runs) must go with `until_detectable`"),
         (("--samples", "good.csv", "--alpha", "3"), "`alpha`"),
+        (("--samples", "good.csv", "--simulator", "fsp"), "several are"),
+        (("--simulator", "fsp", "--command", "x {model} {seed} {out}"), "both are"),
+        (("--samples", "good.csv", "--processes", "2"), "`--processes` must come with"),
+        (("--simulator", "fsp", "--timeout", "2"), "`--timeout` must come with"),
+        (("--simulator", "fsp", "--option", "method=x"), "'method'"),
     ],
 )
 def test_the_command_refuses_by_status_2(folder, words, message, monkeypatch):
