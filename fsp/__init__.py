@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fsp.approximation.linear_noise import LinearNoise, linear_noise
     from fsp.distribution import Distribution, ErrorLedger, Interval, Solution, Sweep
     from fsp.distribution.relaxation import Relaxation
+    from fsp.distribution.sensitivity import Sensitivities, Sensitivity
     from fsp.doors import relaxation, stationary, transient
     from fsp.errors import (
         ArgumentError,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     )
     from fsp.formats import load
     from fsp.generator import Generator
+    from fsp.inference.sensitivity import sensitivity
     from fsp.jobs.sweep import sweep
     from fsp.model import Event, Model, Reaction
     from fsp.output import pictures as plot  # noqa: F401
@@ -81,6 +83,8 @@ _HOMES = {
     "Relaxation": "fsp.distribution.relaxation",
     "Report": "fsp.verification.report",
     "Runs": "fsp.verification.samples",
+    "Sensitivities": "fsp.distribution.sensitivity",
+    "Sensitivity": "fsp.distribution.sensitivity",
     "StateSpace": "fsp.space",
     "StateSpaceError": "fsp.errors",
     "Summary": "fsp.verification.samples",
@@ -98,6 +102,7 @@ _HOMES = {
     "read": "fsp.output.storage",
     "ssa": "fsp.sampling.sampler",
     "relaxation": "fsp.doors",
+    "sensitivity": "fsp.inference.sensitivity",
     "stationary": "fsp.doors",
     "sweep": "fsp.jobs.sweep",
     "transient": "fsp.doors",
@@ -137,6 +142,8 @@ __all__ = [
     "Relaxation",
     "Report",
     "Runs",
+    "Sensitivities",
+    "Sensitivity",
     "Solution",
     "Squaring",
     "StateSpace",
@@ -154,6 +161,7 @@ __all__ = [
     "moment_closure",
     "read",
     "relaxation",
+    "sensitivity",
     "ssa",
     "stationary",
     "sweep",

@@ -1,0 +1,80 @@
+"""One step of p and its derivatives together, by uniformization, with what the path to it may be off.
+
+With 𝔸 the generator of ``(y, h_1 … h_q)``, A on each of them and ∂_k A from y to h_k, and Λ the largest exit rate,
+
+    exp(h𝔸) z = Σ_n w_n(Λh) z_n,     z_n = (I + 𝔸/Λ)ⁿ z,     w_n the Poisson weights.
+
+The path that stops at n = N has the residual ``-Λ w_N(Λs) z_{N+1}``, and ``∫_0^h Λ w_n ds = P(N_{Λh} > n)``, so that
+
+(1)  the integral of its residual is at most ``P(N_{Λh} > N) ‖z_{N+1}‖₁``,
+(2)  ``∫ |h_k(x)| ds <= Σ_n P(N_{Λh} > n)/Λ |h_{k,n}(x)|``, entry by entry: the occupation,
+(3)  ``‖h_{k,n}‖₁ <= ‖h_k‖₁ + 2 n/Λ max_x D_k(x) Σ y``.
+
+References
+----------
+A. Jensen, Markoff chains as an aid in the study of Markoff processes, Skand. Aktuarietidskr. 36 (1953) 87.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fsp.arithmetic import UNIT_ROUNDOFF
+from fsp.solvers.poisson import poisson_window
+
+if TYPE_CHECKING:
+    from fsp.arrays import FloatArray
+    from fsp.inference.derived import Derived
+
+TAIL = 1e-18  # of the Poisson weights, which a few more products buy
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Expansion:
+    """A step: vectors (1 + q, n) in the order of the space, the first of p."""
+
+    end: FloatArray  # at its end
+    occupation: FloatArray  # upper bounds of the integrals of their moduli, (2)
+    integration: FloatArray  # bounds of what the path is off for its end, (1 + q,)
+    rounding: FloatArray  # the same of rounding, (1 + q,)
+    products: int  # with blocks
+
+
+def expand(derived: Derived, block: FloatArray, h: float) -> Expansion:
+    """Advance a block (1 + q, n) by a time h on the space."""
+    first, weights = poisson_window(derived.rate * h, TAIL)
+    last = first + len(weights) - 1
+    stays = _longer(first, weights) / derived.rate  # (last + 1,)
+    v = derived.enter(block)
+    w, total, occupied = np.empty_like(v), np.zeros_like(v), np.zeros_like(v)
+    for n in range(last + 1):
+        occupied += stays[n] * np.abs(v)
+        derived.step(v, w, total, weights[n - first] if n >= first else 0.0)
+        v, w = w, v
+    integration, rounding = _charges(derived, block, h, last)
+    return Expansion(derived.leave(total), derived.leave(occupied), integration, rounding, last + 1)
+
+
+def _longer(first: int, weights: FloatArray) -> FloatArray:
+    """Bound P(N > n) for n = 0 … last, by weights that are lower bounds but for rounding."""
+    reached = np.concatenate([np.zeros(first), np.cumsum(weights)])  # P(N <= n)
+    noise = 4.0 * len(reached) * UNIT_ROUNDOFF
+    longer: FloatArray = np.clip(1.0 - reached, 0.0, 1.0) + noise + TAIL
+    return longer
+
+
+def _charges(derived: Derived, block: FloatArray, h: float, last: int) -> tuple[FloatArray, FloatArray]:
+    """Return integration and rounding of a step: (1 + q,) each."""
+    sizes = np.abs(block).sum(axis=1)  # (1 + q,)
+    largest = 2.0 * derived.sizes.max(axis=1) * sizes[0]  # (q,), 1/time
+    norms = sizes + np.concatenate([[0.0], largest * (last + 2) / derived.rate])  # (3)
+    generator, products = derived.generator, last + 1
+    rounding = products * (generator.roundings + 6) * UNIT_ROUNDOFF * norms
+    rounding += generator.misjudged(0.0, h) * norms
+    # what p is off goes on to its derivatives, and so does the rounding of the products with ∂_k A
+    passed = rounding[0] / max(sizes[0], UNIT_ROUNDOFF) + derived.roundings * UNIT_ROUNDOFF
+    rounding[1:] += passed * largest * products / derived.rate
+    return 4.0 * TAIL * norms, rounding  # (1), the weights before the window, and how they are normalised
