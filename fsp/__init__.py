@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fsp.approximation.langevin import Langevin, langevin
     from fsp.approximation.linear_noise import LinearNoise, linear_noise
     from fsp.distribution import Distribution, ErrorLedger, Interval, Solution, Sweep
+    from fsp.distribution.information import FisherInformation
     from fsp.distribution.relaxation import Relaxation
     from fsp.distribution.sensitivity import Sensitivities, Sensitivity
     from fsp.doors import relaxation, stationary, transient
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     )
     from fsp.formats import load
     from fsp.generator import Generator
+    from fsp.inference.fisher import fisher
     from fsp.inference.sensitivity import sensitivity
     from fsp.jobs.sweep import sweep
     from fsp.model import Event, Model, Reaction
@@ -65,6 +67,7 @@ _HOMES = {
     "ErrorLedger": "fsp.distribution",
     "Event": "fsp.model",
     "FSPError": "fsp.errors",
+    "FisherInformation": "fsp.distribution.information",
     "FokkerPlanck": "fsp.approximation.fokker_planck",
     "FormatWarning": "fsp.errors",
     "Generator": "fsp.generator",
@@ -93,6 +96,7 @@ _HOMES = {
     "ToleranceWarning": "fsp.errors",
     "approximations": "fsp.approximation.approximations",
     "compare": "fsp.approximation.comparison",
+    "fisher": "fsp.inference.fisher",
     "fokker_planck": "fsp.approximation.fokker_planck",
     "langevin": "fsp.approximation.langevin",
     "linear_noise": "fsp.approximation.linear_noise",
@@ -120,6 +124,7 @@ __all__ = [
     "ErrorLedger",
     "Event",
     "FSPError",
+    "FisherInformation",
     "FokkerPlanck",
     "FormatWarning",
     "Generator",
@@ -154,6 +159,7 @@ __all__ = [
     "Uniformization",
     "approximations",
     "compare",
+    "fisher",
     "fokker_planck",
     "langevin",
     "linear_noise",

@@ -15,6 +15,7 @@ import click
 from fsp.command.approximations import approximations
 from fsp.command.batch import batch
 from fsp.command.exits import EPILOG, printing_if
+from fsp.command.fisher import fisher
 from fsp.command.info import info
 from fsp.command.relaxation import relaxation
 from fsp.command.sensitivity import sensitivity
@@ -44,5 +45,5 @@ def main() -> None:
             stream.reconfigure(errors="replace")  # a terminal that lacks ≤ shows a question mark
 
 
-for command in (approximations, transient, stationary, batch, relaxation, info, sensitivity, suite, verify):
+for command in (approximations, transient, stationary, batch, relaxation, info, sensitivity, fisher, suite, verify):
     main.add_command(command)

@@ -13,6 +13,13 @@ out of the space by A and w_k that by |∂_k A|, and for any function V = u^q >=
 (3)  d/dt Σ |e_k| V  <=  Σ |e_k| A V + Σ_out (a |h_k| + |∂_k a| y) V(x + ν) + Σ_r Σ_x |∂_k a_r| m (V(x) + V(x + ν_r))
 
 apart from integration, rounding and pruning, which count where they happen, at most at the largest V of the space.
+The squares of scores (`fsp.inference.derived`) are only restricted by a space, to paths that stay, so that the computed
+v_k is a lower bound but for integration and rounding, while over all states and paths
+
+(4)  Σ_x v_k(x)  =  ∫ E[Σ_r (∂_k a_r)² / a_r] ds ,
+
+whose upper bound is again an integral over the occupation and a moment of m.
+
 D_k lies below a polynomial (`fsp.moments.envelope`), so that the last terms of (2) and (3) are moments of m.
 Integrals of y and |h_k| are at most the occupation of `fsp.inference.expansion`.
 """
@@ -27,8 +34,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fsp.arithmetic import SUM_ROUNDING
 from fsp.distribution import ErrorLedger
-from fsp.model.tree import ZERO
+from fsp.model.tree import ZERO, Number, call
 from fsp.moments.dissipation import without_bounded
 from fsp.moments.envelope import envelope
 from fsp.moments.parts import Gauge, Part, gauges, mean_over, moment_of
@@ -47,11 +55,22 @@ MOST_ORDER = 6  # of the moments that are followed; chosen, not measured
 OPEN = "no polynomial is known to bound what a parameter changes on states that are not stored"
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Scores:
+    """Squares of scores at one time."""
+
+    stored: FloatArray  # v_k of paths that stayed, (q, n)
+    off: FloatArray  # what its sums may be off, (q,)
+    whole: FloatArray  # upper bounds of Σ_x v_k over all paths, (4), (q,)
+    certified: bool
+
+
 @dataclass(frozen=True, eq=False)
 class Bounds:
     """What bounds the derivatives of a model on all of its states, and the gauges that are followed."""
 
     sizes: tuple[tuple[Polynomial | None, ...], ...]  # above |∂_k a_r|, of unbounded species, by k and r
+    squares: tuple[Polynomial | None, ...]  # above Σ_r (∂_k a_r)² / a_r
     followed: tuple[Gauge, ...]  # of m
     of_errors: tuple[int, ...]  # which of them are followed for e_k as well, in the orders 0 and 1
     largest: FloatArray  # (d,) largest counts
@@ -62,10 +81,11 @@ class Bounds:
         """Look for them."""
         largest = model.species_bounds
         sizes = tuple(tuple(_size(model, tree, largest) for tree in trees) for trees in slopes.trees)
-        most = max((degree(p) for own in sizes for p in own if p is not None), default=0)
+        squares = tuple(_square(model, slopes, k, sizes[k], largest) for k in range(len(sizes)))
+        most = max((degree(p) for own in (*sizes, squares) for p in own if p is not None), default=0)
         followed = gauges(model, horizon, min(most + 1, MOST_ORDER))
         of_errors = tuple(i for i, gauge in enumerate(followed) if gauge.orders[1] == 1)
-        return cls(sizes, followed, of_errors, largest, model.change.astype(np.float64))
+        return cls(sizes, squares, followed, of_errors, largest, model.change.astype(np.float64))
 
     def remnant(self, k: int, gauge: Gauge | None = None) -> Polynomial | None:
         """Return a polynomial above ``Σ_r |∂_k a_r| (V(x) + V(x + ν_r))`` with V = 1, or V = u of a gauge."""
@@ -104,6 +124,24 @@ def _size(model: Model, tree: Expression, largest: FloatArray) -> Polynomial | N
     return without_bounded({alpha: c for alpha, c in joined.items() if c > 0}, largest)
 
 
+def _square(
+    model: Model, slopes: Derivatives, k: int, sizes: Sequence[Polynomial | None], largest: FloatArray
+) -> Polynomial | None:
+    """Return a polynomial above Σ_r (∂_k a_r)² / a_r: of laws θ f that is |∂_k a_r|, over θ without logarithm."""
+    parts: list[tuple[tuple[int, ...], Fraction]] = []
+    for tree, law, own, linear in zip(
+        slopes.trees[k], model.rate_expressions, sizes, slopes.proportional[k], strict=True
+    ):
+        if tree == ZERO or law is None:
+            continue
+        found = own if linear else _size(model, call("/", call("^", tree, Number(2.0)), law), largest)
+        if found is None:
+            return None
+        value = Fraction(1) if slopes.log or not linear else 1 / abs(Fraction(model.parameters[slopes.names[k]]))
+        parts += [(alpha, c * value * Fraction(1.0 + 1e-12)) for alpha, c in found.items()]
+    return collect(parts)
+
+
 @dataclass(eq=False)
 class Account:
     """What has been charged so far."""
@@ -116,12 +154,15 @@ class Account:
     y: ErrorLedger = field(init=False)
     derivatives: list[ErrorLedger] = field(init=False)
     remnants: FloatArray = field(init=False)  # (q,) part of truncation: the last term of (2)
+    squares: FloatArray = field(init=False)  # (q,) the right side of (4)
+    squares_off: FloatArray = field(init=False)  # (q,) integration and rounding of v_k
     closed: bool = True  # whether nothing has left the space, so that m lives on it
 
     def __post_init__(self) -> None:
         self.y = ErrorLedger(truncation=self.lacking, rounding=self.rounding)
         self.derivatives = [ErrorLedger() for _ in range(self.n_parameters)]
         self.remnants = np.zeros(self.n_parameters)
+        self.squares, self.squares_off = np.zeros(self.n_parameters), np.zeros(self.n_parameters)
         self._m = Part(self.bounds.followed, [own.copy() for own in self.start])
         self._gauges = [_truncated(self.bounds.followed[i]) for i in self.bounds.of_errors]
         self._e = [Part(self._gauges) for _ in range(self.n_parameters)]
@@ -148,9 +189,9 @@ class Account:
             for own, powers in zip(fed, edge.powers, strict=True):
                 own += flow @ powers.T
         self.closed &= not left.any()
-        rounding = step.rounding.copy()
+        rounding = step.rounding[: 1 + q].copy()
         rounding[1:] += 2.0 * derived.sizes.max(axis=1) * h * passed + 2.0 * derived.errors @ step.occupation[0]
-        inside = step.integration.copy()
+        inside = step.integration[: 1 + q].copy()
         inside[1:] += rounding[1:]
         for own, powers in zip(fed, derived.powers, strict=True):
             own += inside[:, None] * powers.max(axis=1)
@@ -159,6 +200,8 @@ class Account:
         integrals = self._m.advance(moves, [own[0] for own in fed], h)
         self.y += ErrorLedger(truncation=left[0], integration=step.integration[0], rounding=rounding[0])
         mass = h * (lacking + left[0] + step.integration[0]) * (1.0 + 1e-12)
+        if len(step.end) > 1 + q:
+            self._charge_scores(derived, step, h, passed, integrals, mass)
         for k in range(q):
             remnants, bounded = self._remnants(k, derived, integrals, mass)
             self.remnants[k] += remnants[0]
@@ -169,6 +212,32 @@ class Account:
                 certified=bounded,
             )
             self._go_on(k, fed, remnants, h)
+
+    def _charge_scores(
+        self,
+        derived: Derived,
+        step: Expansion,
+        h: float,
+        passed: float,
+        integrals: Sequence[FloatArray],
+        mass: float,
+    ) -> None:
+        """Enter what a step does to the squares of scores, (4)."""
+        q = self.n_parameters
+        earlier = np.array([ledger.integration + ledger.rounding for ledger in self.derivatives])
+        self.squares_off += step.integration[1 + q :] + step.rounding[1 + q :]
+        self.squares_off += h * (4.0 * derived.sizes.max(axis=1) * earlier + derived.squares.max(axis=1) * passed)
+        self.squares_off += 4.0 * (derived.errors * step.occupation[1 : 1 + q]).sum(axis=1)
+        self.squares_off += derived.square_errors @ step.occupation[0]
+        self.squares += derived.squares @ step.occupation[0] * (1.0 + SUM_ROUNDING)
+        moment = moment_of(self.bounds.followed, integrals, mass)
+        for k, polynomial in enumerate(self.bounds.squares):
+            beyond = inf if polynomial is None else mean_over(polynomial, moment)
+            self.squares[k] += min(beyond, float(derived.squares[k].max()) * mass) if self.closed else beyond
+
+    def scores(self, stored: FloatArray) -> Scores:
+        """Return what is known of the squares of scores, `stored` (q, n)."""
+        return Scores(stored, self.squares_off.copy(), self.squares.copy(), bool(np.isfinite(self.squares).all()))
 
     def _remnants(
         self, k: int, derived: Derived, integrals: Sequence[FloatArray], mass: float
@@ -190,8 +259,8 @@ class Account:
         self._e[k].advance([gauge.moved(h) for gauge in self._gauges], own, h)
 
     def drop(self, derived: Derived, block: FloatArray, kept: BoolArray) -> None:
-        """Enter states that are dropped with what they hold: a block (1 + q, n)."""
-        gone = np.abs(block[:, ~kept])  # (1 + q, n_gone)
+        """Enter states that are dropped with what they hold; squares of scores are only restricted."""
+        gone = np.abs(block[: 1 + self.n_parameters, ~kept])  # (1 + q, n_gone)
         mass = gone.sum(axis=1)
         self.closed &= not mass.any()
         fed = [gone @ powers[:, ~kept].T for powers in derived.powers]
@@ -214,7 +283,7 @@ class Account:
 
 def _edge(step: Expansion, sources: IntArray, rates: FloatArray, slopes: FloatArray) -> FloatArray:
     """Return what leaves by the jumps of one reaction, of y and of each derivative: (1 + q, m)."""
-    flow = step.occupation[:, sources] * rates
+    flow = step.occupation[: 1 + len(slopes), sources] * rates
     flow[1:] += slopes * step.occupation[0, sources]
     return flow
 

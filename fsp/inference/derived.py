@@ -2,6 +2,12 @@
 
 For a parameter θ_k the matrix ∂_k A has ``∂_k a_r(x)`` at x + ν_r and minus that at x, for each reaction r.  It
 takes a vector v to one of 1-norm at most ``2 Σ_x D_k(x) |v(x)|``, where ``D_k = Σ_r |∂_k a_r|``.
+
+The score S_k of a path is the derivative of the logarithm of its density: it jumps by ``∂_k a_r / a_r`` where r takes
+place, and falls by Σ_r ∂_k a_r per unit of time.  With ``v_k(x) = E[S_k² ; X = x]`` and the gains G_k, which have
+``(∂_k a_r)² / a_r`` at x + ν_r,
+
+    s_k(x) = E[S_k ; X = x],        v_k' = A v_k + 2 (∂_k A) s_k + G_k p .
 """
 
 from __future__ import annotations
@@ -37,7 +43,9 @@ class Edge:
 class Derived:
     """A generator and its derivatives by q parameters; blocks of vectors are (m, n), in the order of its operator."""
 
-    def __init__(self, generator: Generator, slopes: Derivatives, followed: Sequence[Gauge]) -> None:
+    def __init__(
+        self, generator: Generator, slopes: Derivatives, followed: Sequence[Gauge], *, scores: bool = False
+    ) -> None:
         self.generator = generator
         self.rate = generator.largest_exit_rate * (1.0 + 1e-12)  # Λ, rounded up: I + A/Λ has no negative entry
         self._operator = generator.operator
@@ -45,10 +53,17 @@ class Derived:
         self.edges: list[Edge] = []
         self.sizes = np.zeros((self._q, self._n))  # D_k(x), 1/time
         self.errors = np.zeros((self._q, self._n))  # what these may be off
+        self._scores = scores
+        self.squares = np.zeros((self._q, self._n))  # Σ_r (∂_k a_r)² / a_r, rounded up, 1/time
+        self.square_errors = np.zeros((self._q, self._n))
         self._states = generator.space.states
         self.powers = [gauge.powers(self._states) for gauge in followed]  # (n_orders, n) each
         parts = [self._of_reaction(r, slopes, followed) for r in range(generator.model.n_reactions)]
-        self._matrix = self._assembled([part for part in parts if part is not None])
+        found = [part for part in parts if part is not None]
+        self._matrix = self._assembled([part[:2] for part in found], with_losses=True)
+        if scores:
+            self._gains = self._assembled([part[1:][::-1] for part in found], with_losses=False)
+            self._each = [self._matrix[k * self._n : (k + 1) * self._n] for k in range(self._q)]
         counts = np.diff(self._matrix.indptr)
         self.roundings = int(counts.max(initial=0)) + 4  # operations behind an entry of a product with ∂_k A / Λ
 
@@ -68,19 +83,24 @@ class Derived:
         return np.array(rows)
 
     def step(self, block: FloatArray, out: FloatArray, total: FloatArray, weight: float) -> None:
-        """Write ``(I + 𝔸/Λ)`` times a block (1 + q, n) to `out`, and add `weight` times the block to `total`.
+        """Write ``(I + 𝔸/Λ)`` times a block to `out`, and add `weight` times the block to `total`.
 
-        𝔸 is the generator of p and its derivatives together: A on each of them, and ∂_k A from p to the k-th.
+        𝔸 is the generator of p and its derivatives together: A on each of them, and ∂_k A from p to the k-th; with
+        scores, of their squares too.  The block is (1 + q, n), or (1 + 2q, n).
         """
-        scale = 1.0 / self.rate
+        scale, q = 1.0 / self.rate, self._q
         for v, image, own in zip(block, out, total, strict=True):
             self._operator.step(v, image, own, scale, weight)
-        out[1:] += scale * (self._matrix @ block[0]).reshape(self._q, self._n)
+        out[1 : 1 + q] += scale * (self._matrix @ block[0]).reshape(q, self._n)
+        if self._scores:
+            out[1 + q :] += scale * (self._gains @ block[0]).reshape(q, self._n)
+            for k, moved in enumerate(self._each):
+                out[1 + q + k] += 2.0 * scale * (moved @ block[1 + k])
 
     # ---- what is made of a reaction
 
     def _of_reaction(self, r: int, slopes: Derivatives, followed: Sequence[Gauge]) -> tuple[Any, ...] | None:
-        """Take note of what leaves by a reaction; return values (q, n) and targets (n,), -1 outside."""
+        """Take note of what leaves by a reaction; return values (q, n), targets (n,), and squares (q, n)."""
         model, states = self.generator.model, self._states
         values, off = self._slopes_at(r, slopes)
         targets = states + model.change[r]
@@ -100,7 +120,25 @@ class Derived:
         if len(outside):
             powers = tuple(gauge.powers(targets[outside]) for gauge in followed)
             self.edges.append(Edge(outside, rates, sizes[:, outside], powers))
-        return (values, index) if values.any() else None
+        if not values.any():
+            return None
+        return values, index, self._squared(r, values, off) if self._scores else values
+
+    def _squared(self, r: int, values: FloatArray, off: FloatArray) -> FloatArray:
+        """Return (∂_k a_r)² / a_r, (q, n)."""
+        model = self.generator.model
+        rates = model.propensity(r, self._states)  # (n,)
+        if (values[:, rates == 0.0] != 0.0).any():
+            raise ModelError(
+                f"The rate of '{model.reactions[r].name}' must not vanish where its derivative does not: such a "
+                f"parameter would be known exactly."
+            )
+        divisor = np.where(rates > 0.0, rates, 1.0)
+        squares: FloatArray = values**2 / divisor
+        above = (np.abs(values) + off) ** 2 / divisor * (1.0 + 1e-12)
+        self.squares += above
+        self.square_errors += above - squares
+        return squares
 
     def _slopes_at(self, r: int, slopes: Derivatives) -> tuple[FloatArray, FloatArray]:
         """Return ∂_k a_r in all states and what it may be off, (q, n) each."""
@@ -119,8 +157,8 @@ class Derived:
             )
         return values, off
 
-    def _assembled(self, parts: Sequence[tuple[Any, ...]]) -> Any:
-        """Return all ∂_k A, one below the other: (q n, n) CSR."""
+    def _assembled(self, parts: Sequence[tuple[Any, ...]], *, with_losses: bool) -> Any:
+        """Return all ∂_k A, or what they gain, one below the other: (q n, n) CSR; `parts`: values and targets."""
         n = self._n
         place = self._operator.leave(np.arange(self._operator.size, dtype=np.float64)).astype(np.int64)  # (n,)
         rows, columns, entries = [np.empty(0, dtype=np.int64)] * 2 + [np.empty(0)]
@@ -128,7 +166,8 @@ class Derived:
             inside = index >= 0
             for k, own in enumerate(values):
                 moved = inside & (own != 0.0)
-                rows = np.concatenate([rows, k * n + place[index[moved]], k * n + place[own != 0.0]])
-                columns = np.concatenate([columns, place[moved], place[own != 0.0]])
-                entries = np.concatenate([entries, own[moved], -own[own != 0.0]])
+                lost = (own != 0.0) & with_losses
+                rows = np.concatenate([rows, k * n + place[index[moved]], k * n + place[lost]])
+                columns = np.concatenate([columns, place[moved], place[lost]])
+                entries = np.concatenate([entries, own[moved], -own[lost]])
         return sparse.coo_array((entries, (rows, columns)), shape=(self._q * n, n)).tocsr()

@@ -34,17 +34,17 @@ TAIL = 1e-18  # of the Poisson weights, which a few more products buy
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Expansion:
-    """A step: vectors (1 + q, n) in the order of the space, the first of p."""
+    """A step: vectors (1 + q, n), or with scores (1 + 2q, n), in the order of the space, the first of p."""
 
     end: FloatArray  # at its end
     occupation: FloatArray  # upper bounds of the integrals of their moduli, (2)
-    integration: FloatArray  # bounds of what the path is off for its end, (1 + q,)
-    rounding: FloatArray  # the same of rounding, (1 + q,)
+    integration: FloatArray  # bounds of what the path is off for the end of each
+    rounding: FloatArray  # the same of rounding
     products: int  # with blocks
 
 
 def expand(derived: Derived, block: FloatArray, h: float) -> Expansion:
-    """Advance a block (1 + q, n) by a time h on the space."""
+    """Advance a block, (1 + q, n) or with scores (1 + 2q, n), by a time h on the space."""
     first, weights = poisson_window(derived.rate * h, TAIL)
     last = first + len(weights) - 1
     stays = _longer(first, weights) / derived.rate  # (last + 1,)
@@ -67,14 +67,19 @@ def _longer(first: int, weights: FloatArray) -> FloatArray:
 
 
 def _charges(derived: Derived, block: FloatArray, h: float, last: int) -> tuple[FloatArray, FloatArray]:
-    """Return integration and rounding of a step: (1 + q,) each."""
-    sizes = np.abs(block).sum(axis=1)  # (1 + q,)
-    largest = 2.0 * derived.sizes.max(axis=1) * sizes[0]  # (q,), 1/time
-    norms = sizes + np.concatenate([[0.0], largest * (last + 2) / derived.rate])  # (3)
-    generator, products = derived.generator, last + 1
+    """Return integration and rounding of a step, of each vector."""
+    generator, products, q = derived.generator, last + 1, len(derived.sizes)
+    norms = np.abs(block).sum(axis=1)  # (1 + q,), or with scores (1 + 2q,)
+    slopes, span = 2.0 * derived.sizes.max(axis=1), (last + 2) / derived.rate
+    norms[1 : 1 + q] += slopes * norms[0] * span  # (3)
+    if len(norms) > 1 + q:
+        norms[1 + q :] += (2.0 * slopes * norms[1 : 1 + q] + derived.squares.max(axis=1) * norms[0]) * span
     rounding = products * (generator.roundings + 6) * UNIT_ROUNDOFF * norms
     rounding += generator.misjudged(0.0, h) * norms
-    # what p is off goes on to its derivatives, and so does the rounding of the products with ∂_k A
-    passed = rounding[0] / max(sizes[0], UNIT_ROUNDOFF) + derived.roundings * UNIT_ROUNDOFF
-    rounding[1:] += passed * largest * products / derived.rate
+    # what a vector is off goes on to those that it feeds, and so does the rounding of the products that do
+    off = rounding + derived.roundings * UNIT_ROUNDOFF * norms
+    rounding[1 : 1 + q] += off[0] * slopes * span
+    if len(norms) > 1 + q:
+        off[1 : 1 + q] = rounding[1 : 1 + q] + derived.roundings * UNIT_ROUNDOFF * norms[1 : 1 + q]
+        rounding[1 + q :] += (2.0 * slopes * off[1 : 1 + q] + derived.squares.max(axis=1) * off[0]) * span
     return 4.0 * TAIL * norms, rounding  # (1), the weights before the window, and how they are normalised

@@ -9,7 +9,7 @@ from fsp.errors import ArgumentError, BackendError, ModelError
 from fsp.model import Model
 from fsp.model.definition import resolve
 from fsp.model.derivatives import derivative
-from fsp.model.tree import ZERO, Expression, Number, call, substitute, symbols
+from fsp.model.tree import ZERO, Call, Expression, Number, Symbol, call, substitute, symbols
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,14 +19,15 @@ class Derivatives:
     names: tuple[str, ...]
     trees: tuple[tuple[Expression, ...], ...]  # of species, by parameter and reaction; ``ZERO`` where nothing depends
     log: bool
+    proportional: tuple[tuple[bool, ...], ...]  # whether a law is θ f, f without θ
 
 
 def derivatives(model: Model, names: Sequence[str], *, log: bool) -> Derivatives:
     """Differentiate the propensities of a model; refuse what is no parameter, or has no derivative."""
     chosen = _checked_names(names)
     _check_model(model)
-    trees = tuple(_of_parameter(model, name, log=log) for name in chosen)
-    return Derivatives(chosen, trees, log)
+    found = [_of_parameter(model, name, log=log) for name in chosen]
+    return Derivatives(chosen, tuple(trees for trees, _ in found), log, tuple(own for _, own in found))
 
 
 def _checked_names(names: Sequence[str]) -> tuple[str, ...]:
@@ -50,7 +51,7 @@ def _check_model(model: Model) -> None:
         )
 
 
-def _of_parameter(model: Model, name: str, *, log: bool) -> tuple[Expression, ...]:
+def _of_parameter(model: Model, name: str, *, log: bool) -> tuple[tuple[Expression, ...], tuple[bool, ...]]:
     definition, value = model.definition, model.parameters.get(name)
     if name not in definition.parameters:
         known = ", ".join(definition.parameters) or "none"
@@ -65,14 +66,26 @@ def _of_parameter(model: Model, name: str, *, log: bool) -> tuple[Expression, ..
     others = resolve({n: tree for n, tree in definition.parameters.items() if n != name})
     _refuse_start(model, name, others)
     given = {name: definition.parameters[name]}
-    found = []
+    found, linear = [], []
     for law in definition.laws:
-        slope = derivative(substitute(law, others), name) if isinstance(law, Expression) else ZERO
+        plain = substitute(law, others) if isinstance(law, Expression) else ZERO
+        slope = derivative(plain, name)
+        linear.append(name not in symbols(slope) and _without(plain, name) == ZERO)
         scaled = call("*", given[name], slope) if log and slope != ZERO else slope
         found.append(substitute(scaled, given))
     if all(tree == ZERO for tree in found):
         raise ArgumentError(f"`parameters` must be in the rate of a reaction, but no rate depends on '{name}'.")
-    return tuple(found)
+    return tuple(found), tuple(linear)
+
+
+def _without(law: Expression, name: str) -> Expression:
+    """Return a law that is a product or a quotient where a parameter is zero; others are taken to have a rest."""
+    if law == Symbol(name):
+        return ZERO
+    if isinstance(law, Call) and law.function in ("*", "/"):
+        chosen = law.arguments if law.function == "*" else law.arguments[:1]
+        return ZERO if ZERO in [_without(a, name) for a in chosen] else law
+    return law
 
 
 def _refuse_start(model: Model, name: str, others: dict[str, Expression]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
 import warnings
@@ -12,9 +11,9 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from inference_cases import dense, immigration_death, named, self_activation
 from random_networks import open_networks
 from scipy import stats
-from scipy.linalg import expm
 
 import fsp
 from fsp.command.main import main
@@ -22,47 +21,6 @@ from fsp.inference.account import Bounds
 from fsp.inference.derived import Derived
 from fsp.inference.parameters import derivatives
 from fsp.moments.parts import Part, gauges
-
-HILL = "a*x^n/(K^n + x^n) + b"  # of a count x: all kinds of parameters in one law
-
-
-def immigration_death(start=0):
-    return fsp.Model(
-        species={"X": start},
-        parameters={"k": 10.0, "g": 1.0},
-        reactions=[fsp.Reaction("0 -> X", rate="k"), fsp.Reaction("X -> 0", mass_action="g")],
-    )
-
-
-def self_activation(n=2.5):
-    return fsp.Model(
-        species={"X": 2},
-        parameters={"a": 6.0, "K": 4.0, "n": n, "b": 0.8, "g": 1.0},
-        reactions=[fsp.Reaction("0 -> X", rate=HILL.replace("x", "X")), fsp.Reaction("X -> 0", mass_action="g")],
-    )
-
-
-def named(plain):
-    """Return a network that was drawn, with a parameter for each constant."""
-    constants = {f"k{i}": r["mass_action"] for i, r in enumerate(plain["reactions"])}
-    reactions = [fsp.Reaction(r["equation"], mass_action=f"k{i}") for i, r in enumerate(plain["reactions"])]
-    return fsp.Model(species=plain["species"], parameters=constants, reactions=reactions)
-
-
-def dense(model, states, t):
-    """Return the distribution on a box by a dense exponential; rates may be complex."""
-    place = {state: i for i, state in enumerate(states)}
-    columns = dict(zip(model["species"], np.array(states, dtype=complex).T, strict=True))
-    A = np.zeros((len(states), len(states)), dtype=complex)
-    for law, change in model["reactions"]:
-        for i, rate in enumerate(np.broadcast_to(law(columns), len(states))):
-            target = place.get(tuple(np.add(states[i], change)))
-            A[i, i] -= rate
-            if target is not None:
-                A[target, i] += rate
-    p = np.zeros(len(states))
-    p[place[model["start"]]] = 1.0
-    return expm(t * A) @ p
 
 
 def distance(found, name, states, exact):
@@ -126,34 +84,21 @@ def test_isomerization_has_the_derivative_of_a_binomial_law():
 
 @pytest.mark.parametrize("name", ["a", "K", "n", "b", "g"])
 def test_parameters_inside_laws_have_exact_derivatives(name):
-    step = 1e-30j
-    values = {"a": 6.0, "K": 4.0, "n": 2.0, "b": 0.8, "g": 1.0}
-    states = [(x,) for x in range(60)]
-
-    def law(v):
-        def of(c):
-            x = np.maximum(c["X"].real, 1e-300).astype(complex)
-            return v["a"] * x ** v["n"] / (v["K"] ** v["n"] + x ** v["n"]) + v["b"]
-
-        return of
-
-    moved = {**values, name: values[name] + step}
-    network = {
-        "species": ["X"],
-        "start": (2,),
-        "reactions": [(law(moved), (1,)), (lambda c: moved["g"] * c["X"], (-1,))],
-    }
-    exact = dense(network, states, 1.0).imag / 1e-30
+    model, x = self_activation(2.0), np.arange(60)
+    v = {**model.parameters, name: model.parameters[name] + 1e-30j}
+    counts = np.maximum(x, 1e-300).astype(complex)
+    rates = [v["a"] * counts ** v["n"] / (v["K"] ** v["n"] + counts ** v["n"]) + v["b"], v["g"] * x]
+    exact = dense(model, rates, 1.0, 59).imag / 1e-30
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        found = fsp.sensitivity(self_activation(2.0), [1.0], [name], log=False, tol=1e-7)[-1]
+        found = fsp.sensitivity(model, [1.0], [name], log=False, tol=1e-7)[-1]
     error = found.error(name)
     assert error.certified is (name != "n")  # a logarithm of a count: no polynomial above it is known
     assert [str(w.message).startswith("The error of a derivative is an estimate") for w in caught] == [True] * (
         name == "n"
     )
     assert ("≈" in str(found)) is (name == "n")
-    assert distance(found, name, states, exact) <= error.total + 1e-13
+    assert distance(found, name, x[:, None].tolist(), exact) <= error.total + 1e-13
 
 
 @settings(max_examples=12, deadline=None)
@@ -170,20 +115,15 @@ def test_bounds_hold_on_random_networks(plain, t, tol, log):
         warnings.simplefilter("ignore", fsp.ToleranceWarning)
         found = fsp.sensitivity(model, [t], names, log=log, tol=tol)[-1]
     top = 40
-    states = list(itertools.product(range(top + 1)))
-    rates = model.propensities(np.array(states))
-    start = tuple(model.initial_states[0].tolist())
+    rates = model.propensities(np.arange(top + 1)[:, None])
     for k, name in enumerate(names):
         factors = [1.0 + (1e-30j if r == k else 0.0) for r in range(model.n_reactions)]
-        laws = [lambda c, values=f * own: values for f, own in zip(factors, rates, strict=True)]
-        changes = [tuple(change) for change in model.change.tolist()]
-        network = {"species": ["A"], "start": start, "reactions": [*zip(laws, changes, strict=True)]}
-        p = dense(network, states, t)
+        p = dense(model, [f * own for f, own in zip(factors, rates, strict=True)], t, top)
         if 1.0 - p.real.sum() > 1e-9 or found.states.max() > top:
             return  # the box is no reference
         exact = p.imag / 1e-30 / (1.0 if log else model.parameters[name])
         beyond = 2e-7 / (1.0 if log else model.parameters[name])  # of the reference
-        assert distance(found, name, states, exact) <= found.error(name).total + beyond
+        assert distance(found, name, [(x,) for x in range(top + 1)], exact) <= found.error(name).total + beyond
         mean = found.mean("A")[name]
         assert mean.certified
         assert mean.lower - 1e-6 <= float(exact @ np.arange(top + 1)) <= mean.upper + 1e-6
