@@ -36,7 +36,10 @@ if TYPE_CHECKING:
     )
     from fsp.formats import load
     from fsp.generator import Generator
+    from fsp.inference.counts import Counts, read_counts
     from fsp.inference.fisher import fisher
+    from fsp.inference.instruments import Binomial, Bins, Poisson
+    from fsp.inference.likelihood import Likelihood, likelihood
     from fsp.inference.sensitivity import sensitivity
     from fsp.jobs.sweep import sweep
     from fsp.model import Event, Model, Reaction
@@ -61,8 +64,11 @@ _HOMES = {
     "Approximations": "fsp.approximation.approximated",
     "ArgumentError": "fsp.errors",
     "BackendError": "fsp.errors",
+    "Binomial": "fsp.inference.instruments",
+    "Bins": "fsp.inference.instruments",
     "Comparison": "fsp.approximation.comparison",
     "ConvergenceError": "fsp.errors",
+    "Counts": "fsp.inference.counts",
     "Distribution": "fsp.distribution",
     "ErrorLedger": "fsp.distribution",
     "Event": "fsp.model",
@@ -75,11 +81,13 @@ _HOMES = {
     "Interrupted": "fsp.errors",
     "Interval": "fsp.distribution",
     "Langevin": "fsp.approximation.langevin",
+    "Likelihood": "fsp.inference.likelihood",
     "LinearNoise": "fsp.approximation.linear_noise",
     "Model": "fsp.model",
     "ModelError": "fsp.errors",
     "MomentClosure": "fsp.approximation.closures",
     "OutputError": "fsp.errors",
+    "Poisson": "fsp.inference.instruments",
     "Progress": "fsp.projection.progress",
     "Reaction": "fsp.model",
     "Solution": "fsp.distribution",
@@ -99,11 +107,13 @@ _HOMES = {
     "fisher": "fsp.inference.fisher",
     "fokker_planck": "fsp.approximation.fokker_planck",
     "langevin": "fsp.approximation.langevin",
+    "likelihood": "fsp.inference.likelihood",
     "linear_noise": "fsp.approximation.linear_noise",
     "load": "fsp.formats",
     "moment_closure": "fsp.approximation.closures",
     "plot": "fsp.output.pictures",
     "read": "fsp.output.storage",
+    "read_counts": "fsp.inference.counts",
     "ssa": "fsp.sampling.sampler",
     "relaxation": "fsp.doors",
     "sensitivity": "fsp.inference.sensitivity",
@@ -117,9 +127,12 @@ __all__ = [
     "Approximations",
     "ArgumentError",
     "BackendError",
+    "Binomial",
+    "Bins",
     "Chebyshev",
     "Comparison",
     "ConvergenceError",
+    "Counts",
     "Distribution",
     "ErrorLedger",
     "Event",
@@ -134,6 +147,7 @@ __all__ = [
     "Interval",
     "Krylov",
     "Langevin",
+    "Likelihood",
     "LinearNoise",
     "Magnus",
     "Model",
@@ -141,6 +155,7 @@ __all__ = [
     "ModelWarning",
     "MomentClosure",
     "OutputError",
+    "Poisson",
     "Progress",
     "Rational",
     "Reaction",
@@ -162,10 +177,12 @@ __all__ = [
     "fisher",
     "fokker_planck",
     "langevin",
+    "likelihood",
     "linear_noise",
     "load",
     "moment_closure",
     "read",
+    "read_counts",
     "relaxation",
     "sensitivity",
     "ssa",

@@ -17,6 +17,7 @@ from fsp.command.batch import batch
 from fsp.command.exits import EPILOG, printing_if
 from fsp.command.fisher import fisher
 from fsp.command.info import info
+from fsp.command.likelihood import likelihood
 from fsp.command.relaxation import relaxation
 from fsp.command.sensitivity import sensitivity
 from fsp.command.stationary import stationary
@@ -45,5 +46,17 @@ def main() -> None:
             stream.reconfigure(errors="replace")  # a terminal that lacks ≤ shows a question mark
 
 
-for command in (approximations, transient, stationary, batch, relaxation, info, sensitivity, fisher, suite, verify):
+for command in (
+    approximations,
+    transient,
+    stationary,
+    batch,
+    relaxation,
+    info,
+    sensitivity,
+    fisher,
+    likelihood,
+    suite,
+    verify,
+):
     main.add_command(command)

@@ -156,9 +156,12 @@ class Account:
     remnants: FloatArray = field(init=False)  # (q,) part of truncation: the last term of (2)
     squares: FloatArray = field(init=False)  # (q,) the right side of (4)
     squares_off: FloatArray = field(init=False)  # (q,) integration and rounding of v_k
+    relative: float = 0.0  # rounding of each probability, where products keep it relative
+    absolute: float = field(init=False)  # what a probability may be off beside
     closed: bool = True  # whether nothing has left the space, so that m lives on it
 
     def __post_init__(self) -> None:
+        self.absolute = self.rounding
         self.y = ErrorLedger(truncation=self.lacking, rounding=self.rounding)
         self.derivatives = [ErrorLedger() for _ in range(self.n_parameters)]
         self.remnants = np.zeros(self.n_parameters)

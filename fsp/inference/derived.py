@@ -44,10 +44,18 @@ class Derived:
     """A generator and its derivatives by q parameters; blocks of vectors are (m, n), in the order of its operator."""
 
     def __init__(
-        self, generator: Generator, slopes: Derivatives, followed: Sequence[Gauge], *, scores: bool = False
+        self,
+        generator: Generator,
+        slopes: Derivatives,
+        followed: Sequence[Gauge],
+        *,
+        scores: bool = False,
+        widened: float = 1.0,
     ) -> None:
         self.generator = generator
-        self.rate = generator.largest_exit_rate * (1.0 + 1e-12)  # Λ, rounded up: I + A/Λ has no negative entry
+        self.rate = (
+            widened * generator.largest_exit_rate * (1.0 + 1e-12)
+        )  # Λ, rounded up: I + A/Λ has no negative entry
         self._operator = generator.operator
         self._n, self._q = len(generator), len(slopes.names)
         self.edges: list[Edge] = []

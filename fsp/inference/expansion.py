@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from fsp.arrays import FloatArray
     from fsp.inference.derived import Derived
 
-TAIL = 1e-18  # of the Poisson weights, which a few more products buy
+TAIL = 1e-18  # of the Poisson weights, which a few more products buy; less where less may be lost
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,30 +43,30 @@ class Expansion:
     products: int  # with blocks
 
 
-def expand(derived: Derived, block: FloatArray, h: float) -> Expansion:
-    """Advance a block, (1 + q, n) or with scores (1 + 2q, n), by a time h on the space."""
-    first, weights = poisson_window(derived.rate * h, TAIL)
+def expand(derived: Derived, block: FloatArray, h: float, tail: float = TAIL) -> Expansion:
+    """Advance a block, (1 + q, n) or with scores (1 + 2q, n), by a time h, without `tail` of the weights."""
+    first, weights = poisson_window(derived.rate * h, tail)
     last = first + len(weights) - 1
-    stays = _longer(first, weights) / derived.rate  # (last + 1,)
+    stays = _longer(first, weights, tail) / derived.rate  # (last + 1,)
     v = derived.enter(block)
     w, total, occupied = np.empty_like(v), np.zeros_like(v), np.zeros_like(v)
     for n in range(last + 1):
         occupied += stays[n] * np.abs(v)
         derived.step(v, w, total, weights[n - first] if n >= first else 0.0)
         v, w = w, v
-    integration, rounding = _charges(derived, block, h, last)
+    integration, rounding = _charges(derived, block, h, last, tail)
     return Expansion(derived.leave(total), derived.leave(occupied), integration, rounding, last + 1)
 
 
-def _longer(first: int, weights: FloatArray) -> FloatArray:
+def _longer(first: int, weights: FloatArray, tail: float) -> FloatArray:
     """Bound P(N > n) for n = 0 … last, by weights that are lower bounds but for rounding."""
     reached = np.concatenate([np.zeros(first), np.cumsum(weights)])  # P(N <= n)
     noise = 4.0 * len(reached) * UNIT_ROUNDOFF
-    longer: FloatArray = np.clip(1.0 - reached, 0.0, 1.0) + noise + TAIL
+    longer: FloatArray = np.clip(1.0 - reached, 0.0, 1.0) + noise + tail
     return longer
 
 
-def _charges(derived: Derived, block: FloatArray, h: float, last: int) -> tuple[FloatArray, FloatArray]:
+def _charges(derived: Derived, block: FloatArray, h: float, last: int, tail: float) -> tuple[FloatArray, FloatArray]:
     """Return integration and rounding of a step, of each vector."""
     generator, products, q = derived.generator, last + 1, len(derived.sizes)
     norms = np.abs(block).sum(axis=1)  # (1 + q,), or with scores (1 + 2q,)
@@ -82,4 +82,4 @@ def _charges(derived: Derived, block: FloatArray, h: float, last: int) -> tuple[
     if len(norms) > 1 + q:
         off[1 : 1 + q] = rounding[1 : 1 + q] + derived.roundings * UNIT_ROUNDOFF * norms[1 : 1 + q]
         rounding[1 + q :] += (2.0 * slopes * off[1 : 1 + q] + derived.squares.max(axis=1) * off[0]) * span
-    return 4.0 * TAIL * norms, rounding  # (1), the weights before the window, and how they are normalised
+    return 4.0 * tail * norms, rounding  # (1), the weights before the window, and how they are normalised

@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.errors import ConvergenceError
 from fsp.generator import Generator
 from fsp.inference.account import Account, Bounds
 from fsp.inference.derived import Derived
-from fsp.inference.expansion import Expansion, expand
+from fsp.inference.expansion import TAIL, Expansion, expand
+from fsp.inference.parameters import Derivatives
 from fsp.inference.parameters import derivatives as derivatives_of
 from fsp.model.arguments import check_call
 from fsp.model.times import checked_times
@@ -36,7 +38,6 @@ if TYPE_CHECKING:
     from fsp.arrays import BoolArray, FloatArray
     from fsp.distribution import Distribution, ErrorLedger
     from fsp.inference.account import Scores
-    from fsp.inference.parameters import Derivatives
     from fsp.model import Model
     from fsp.space.protocol import AnySpace
 
@@ -47,6 +48,10 @@ CAUTION = 0.3  # of the loss of p that would just do, with which the next run be
 STRIDE = 64.0  # Λ times a step, where the space may grow
 LONGEST_CHEAP = 4  # jumps that the space grows ahead where that is cheap: states far out make Λ large
 LOOK = 200  # blocks of products before it is seen whether states can be dropped
+# Times the largest exit rate, for probabilities with a relative error: what stays in a state is at least a third of
+# what is there, so that an entry of a product has 5 times the roundings of its terms at most.
+WIDENED, AMPLIFIED = 1.5, 5.0
+TAIL_SHARE = 1e-6  # of what may be lost of p, for the tail of the weights of each step
 LEAST_SHARE = 0.2  # of the work that must go with them
 CALL_STATES = 2_000  # whose products take as long as the calls
 
@@ -60,6 +65,9 @@ class Reached:
     errors: tuple[ErrorLedger, ...]
     mean_errors: FloatArray  # (q, d)
     scores: Scores | None  # where they were asked for
+    lacking: float = 0.0  # what the distribution lacks, rounding apart
+    relative: float = 0.0  # rounding of each probability, relative to it
+    absolute: float = 0.0  # what it may be off beside
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +108,16 @@ def solve(
     )
 
 
+def distributions(model: Model, times: FloatArray, loss: float, limits: Limits) -> list[Reached]:
+    """Return distributions whose every probability is a lower bound but for relative rounding, lacking about `loss`."""
+    slopes = Derivatives((), (), True, ())
+    bounds = Bounds((), (), (), (), model.species_bounds, model.change.astype(np.float64))
+    found = _Run(model, slopes, bounds, times, 1.0, loss, limits, scores=False, widened=WIDENED).results()
+    if found is None:
+        raise ValueError("`loss` must be all that is lost, where there are no derivatives.")
+    return found
+
+
 def _first_guess(model: Model, slopes: Derivatives, horizon: float) -> float:
     """Return the loss of p, in units of the tolerance, that seems to do: by what parameters change at the start."""
     states = model.initial_states[:1]
@@ -124,7 +142,9 @@ class _Run:
         limits: Limits,
         *,
         scores: bool,
+        widened: float = 1.0,
     ) -> None:
+        self._widened = widened
         self._model, self._slopes, self._bounds = model, slopes, bounds
         self._times, self._tol, self._scores = times, tol, scores
         self._max_work = MOST_WORK if limits.max_work is None else limits.max_work
@@ -157,7 +177,9 @@ class _Run:
     def _bind(self, space: AnySpace, block: FloatArray) -> None:
         self._space, self._block = serial(space), block
         generator = Generator(self._model, self._space)
-        self._derived = Derived(generator, self._slopes, self._bounds.followed, scores=self._scores)
+        self._derived = Derived(
+            generator, self._slopes, self._bounds.followed, scores=self._scores, widened=self._widened
+        )
         self.counts["largest_space"] = max(self.counts["largest_space"], len(space))
         left = self._duration - self._t
         if self._derived.rate * left * generator.work * len(block) > self._max_work:
@@ -184,13 +206,16 @@ class _Run:
         h = target - self._t
         if self._derived.edges or self._derived.rate * h > 10.0 * STRIDE:
             h = step_to(self._t, STRIDE / self._derived.rate, target)
-        step = expand(self._derived, self._block, h)
+        step = expand(self._derived, self._block, h, min(TAIL, TAIL_SHARE * self._allowed[0]))
         self.counts["products"] += step.products
         allowed = self._allowed * (self._t + h) / self._duration
         if (self._left() + self._account.leaving(self._derived, step) > allowed).any():
             self._grow(step, h)
             return
         self._account.charge(self._derived, step, h, self._account.y.rounding)
+        generator = self._derived.generator
+        self._account.relative += step.products * (AMPLIFIED * generator.roundings + 4.0) * UNIT_ROUNDOFF
+        self._account.absolute += generator.misjudged(0.0, h)
         self._t = target if h >= target - self._t else self._t + h
         self._block = step.end
         self._since += step.products
@@ -206,7 +231,7 @@ class _Run:
     def _spoiled(self) -> bool:
         """Tell whether a derivative is further off than it may be by now, though not by rounding."""
         ledgers = self._account.derivatives
-        totals = np.array([ledger.total - ledger.rounding for ledger in ledgers])
+        totals = np.array([ledger.total - ledger.rounding for ledger in ledgers])  # (q,)
         if not (totals > self._tol).any():
             return False
         spent = self._tol * (1.0 - LEAVING - DROPPED) * min(1.0, (self._t / self._duration) ** 2)
@@ -247,7 +272,7 @@ class _Run:
     def _choice(self, weight: FloatArray) -> BoolArray:
         """Return which states stay, (n,)."""
         account = self._account
-        spent = max(account.y.pruning / self._allowed[0], *(own.pruning / self._tol for own in account.derivatives))
+        spent = max([account.y.pruning / self._allowed[0], *(own.pruning / self._tol for own in account.derivatives)])
         budget = DROPPED * self._t / self._duration - spent
         rate = self._allowed[0] / self._duration
         return choose(self._derived.generator, weight, None, max(budget, 0.0) * self._allowed[0] * LEAVING, rate).kept
@@ -279,4 +304,13 @@ class _Run:
             **of_model(model),
         )
         scores = account.scores(self._block[1 + q :].copy()) if self._scores else None
-        return Reached(dist, self._block[1 : 1 + q].copy(), tuple(account.derivatives), account.mean_errors(), scores)
+        return Reached(
+            dist,
+            self._block[1 : 1 + q].copy(),
+            tuple(account.derivatives),
+            account.mean_errors(),
+            scores,
+            account.y.truncation + account.y.pruning + account.y.integration,
+            account.relative,
+            account.absolute,
+        )

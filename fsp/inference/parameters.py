@@ -25,7 +25,8 @@ class Derivatives:
 def derivatives(model: Model, names: Sequence[str], *, log: bool) -> Derivatives:
     """Differentiate the propensities of a model; refuse what is no parameter, or has no derivative."""
     chosen = _checked_names(names)
-    _check_model(model)
+    require_constant(model)
+    _check_formulas(model)
     found = [_of_parameter(model, name, log=log) for name in chosen]
     return Derivatives(chosen, tuple(trees for trees, _ in found), log, tuple(own for _, own in found))
 
@@ -37,12 +38,14 @@ def _checked_names(names: Sequence[str]) -> tuple[str, ...]:
     return given
 
 
-def _check_model(model: Model) -> None:
+def require_constant(model: Model) -> None:
+    """Refuse propensities that depend on time, and events."""
     if model.is_time_dependent or model.events:
         what = "events" if model.events else "propensities that depend on time"
-        raise BackendError(
-            f"`model` must have constant propensities and no events for its derivatives, but '{model.name}' has {what}."
-        )
+        raise BackendError(f"`model` must have constant propensities and no events, but '{model.name}' has {what}.")
+
+
+def _check_formulas(model: Model) -> None:
     callables = [str(r.name) for r, law in zip(model.reactions, model.rate_expressions, strict=True) if law is None]
     if callables:
         raise ModelError(
