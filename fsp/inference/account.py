@@ -214,7 +214,7 @@ class Account:
                 rounding=rounding[1 + k],
                 certified=bounded,
             )
-            self._go_on(k, fed, remnants, h)
+            self._go_on(k, fed, remnants, h, moves)
 
     def _charge_scores(
         self,
@@ -255,11 +255,20 @@ class Account:
             return found, True
         return [on_space, *found[1:]], False
 
-    def _go_on(self, k: int, fed: Sequence[FloatArray], remnants: Sequence[float], h: float) -> None:
+    def _go_on(
+        self,
+        k: int,
+        fed: Sequence[FloatArray],
+        remnants: Sequence[float],
+        h: float,
+        moves: Sequence[tuple[FloatArray, ...]],
+    ) -> None:
         own = []
         for place, remnant in zip(self.bounds.of_errors, remnants[1:], strict=True):
             own.append(fed[place][1 + k, :2] + np.array([remnants[0], remnant]))
-        self._e[k].advance([gauge.moved(h) for gauge in self._gauges], own, h)
+        # M has nothing above its diagonal: its first two orders go on by themselves
+        low = [tuple(move[:2, :2] for move in moves[place]) for place in self.bounds.of_errors]
+        self._e[k].advance(low, own, h)
 
     def drop(self, derived: Derived, block: FloatArray, kept: BoolArray) -> None:
         """Enter states that are dropped with what they hold; squares of scores are only restricted."""

@@ -17,6 +17,7 @@ A. Jensen, Markoff chains as an aid in the study of Markoff processes, Skand. Ak
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 TAIL = 1e-18  # of the Poisson weights, which a few more products buy; less where less may be lost
 
+TERMS = 16  # powers that are added to all sums at once; chosen, not measured
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Expansion:
@@ -43,26 +46,54 @@ class Expansion:
     products: int  # with blocks
 
 
-def expand(derived: Derived, block: FloatArray, h: float, tail: float = TAIL) -> Expansion:
-    """Advance a block, (1 + q, n) or with scores (1 + 2q, n), by a time h, without `tail` of the weights."""
-    first, weights = poisson_window(derived.rate * h, tail)
-    last = first + len(weights) - 1
-    stays = _longer(first, weights, tail) / derived.rate  # (last + 1,)
+def expand(derived: Derived, block: FloatArray, lengths: Sequence[float], tail: float = TAIL) -> Iterator[Expansion]:
+    """Advance a block, (1 + q, n) or with scores (1 + 2q, n), by each of some increasing times, in one series.
+
+    `tail` is what is left out of the weights.  Expansions are from each time to the next one.
+    """
+    windows = [poisson_window(derived.rate * h, tail) for h in lengths]
+    size = max(first + len(weights) for first, weights in windows)  # number of terms
+    ends, stays = np.zeros((len(windows), size)), np.zeros((len(windows), size))
+    for j, (first, weights) in enumerate(windows):
+        ends[j, first : first + len(weights)] = weights
+        stays[j] = _longer(ends[j], tail)
+    shares = np.diff(stays, axis=0, prepend=0.0)  # (n_ends, size)
+    shares[1:] += 2.0 * (tail + 4.0 * size * UNIT_ROUNDOFF)  # what is taken off is no upper bound
+    totals, occupied = _summed(derived, block, ends, np.maximum(shares, 0.0) / derived.rate)
+    before = np.zeros((2, len(block)))
+    for j, ((first, weights), h) in enumerate(zip(windows, lengths, strict=True)):
+        charges = np.array(_charges(derived, block, h, first + len(weights) - 1, tail))  # (2, 1 + q)
+        integration, rounding = np.maximum(charges - before, 0.0)
+        before = np.maximum(charges, before)
+        products = size if j == 0 else 0
+        yield Expansion(derived.leave(totals[j]), derived.leave(occupied[j]), integration, rounding, products)
+
+
+def _summed(derived: Derived, block: FloatArray, ends: FloatArray, shares: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return ``Σ_n ends[j, n] z_n`` and ``Σ_n shares[j, n] |z_n|``: (n_ends, m, n) each, in the operator's order."""
+    m, n = block.shape
+    kept = np.empty((TERMS, m, n))  # powers that are summed together
+    totals, occupied = np.zeros((len(ends), m * n)), np.zeros((len(ends), m * n))
+    nothing, size = np.zeros((m, n)), ends.shape[1]
     v = derived.enter(block)
-    w, total, occupied = np.empty_like(v), np.zeros_like(v), np.zeros_like(v)
-    for n in range(last + 1):
-        occupied += stays[n] * np.abs(v)
-        derived.step(v, w, total, weights[n - first] if n >= first else 0.0)
-        v, w = w, v
-    integration, rounding = _charges(derived, block, h, last, tail)
-    return Expansion(derived.leave(total), derived.leave(occupied), integration, rounding, last + 1)
+    for first in range(0, size, TERMS):
+        count = min(TERMS, size - first)
+        for i in range(count):
+            kept[i] = v
+            if first + i + 1 < size:
+                w = np.empty_like(v)
+                derived.step(v, w, nothing, 0.0)
+                v = w
+        powers = kept[:count].reshape(count, m * n)
+        totals += ends[:, first : first + count] @ powers
+        occupied += shares[:, first : first + count] @ np.abs(powers)
+    return totals.reshape(-1, m, n), occupied.reshape(-1, m, n)
 
 
-def _longer(first: int, weights: FloatArray, tail: float) -> FloatArray:
-    """Bound P(N > n) for n = 0 … last, by weights that are lower bounds but for rounding."""
-    reached = np.concatenate([np.zeros(first), np.cumsum(weights)])  # P(N <= n)
-    noise = 4.0 * len(reached) * UNIT_ROUNDOFF
-    longer: FloatArray = np.clip(1.0 - reached, 0.0, 1.0) + noise + tail
+def _longer(weights: FloatArray, tail: float) -> FloatArray:
+    """Bound P(N > n) for n = 0 …, by weights from n = 0 on that are lower bounds but for rounding."""
+    noise = 4.0 * len(weights) * UNIT_ROUNDOFF
+    longer: FloatArray = np.clip(1.0 - np.cumsum(weights), 0.0, 1.0) + noise + tail
     return longer
 
 

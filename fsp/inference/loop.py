@@ -9,13 +9,13 @@ so that what it lacks does not spoil the derivatives is guessed, and the run beg
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.arithmetic import UNIT_ROUNDOFF
+from fsp.arithmetic import UNIT_ROUNDOFF, span
 from fsp.errors import ConvergenceError
 from fsp.generator import Generator
 from fsp.inference.account import Account, Bounds
@@ -45,7 +45,8 @@ if TYPE_CHECKING:
 LEAVING, DROPPED = 0.3, 0.05
 MOST_RUNS = 6  # with ever smaller losses of p
 CAUTION = 0.3  # of the loss of p that would just do, with which the next run begins
-STRIDE = 64.0  # Λ times a step, where the space may grow
+STRIDE, LONGEST_STRIDE = 24.0, 1e3  # Λ times a step: after the space has grown, doubled as long as it serves; and most
+MOST_ENDS = 16  # times that are reached in one step
 LONGEST_CHEAP = 4  # jumps that the space grows ahead where that is cheap: states far out make Λ large
 LOOK = 200  # blocks of products before it is seen whether states can be dropped
 # Times the largest exit rate, for probabilities with a relative error: what stays in a state is at least a third of
@@ -155,7 +156,7 @@ class _Run:
         self._growth = Growth(model, most, limits.max_memory, longest_cheap=LONGEST_CHEAP)
         self._account = self._begun()
         self.affordable = 1.0
-        self._t, self._since = 0.0, 0
+        self._t, self._since, self._stride = 0.0, 0, STRIDE
         self._changed = -math.inf  # time of the last growth
         self.counts = {"products": 0, "growths": 0, "largest_space": 0}
         space = self._growth.first()
@@ -193,34 +194,48 @@ class _Run:
 
     def results(self) -> list[Reached] | None:
         """Go through all times; None where what p lacks spoils the derivatives."""
-        found = []
-        for t in self._times.tolist():
-            while self._t < t:
-                self._advance(t)
-                if self._spoiled():
-                    return None
-            found.append(self._result())
+        found = [self._result()] if self._times[0] == 0.0 else []
+        while self._t < self._duration and len(found) < len(self._times):
+            asked = self._times[len(found) :]
+            for t in self._advance(asked):
+                if t in asked:
+                    found.append(self._result())
+            if self._spoiled():
+                return None
         return found
 
-    def _advance(self, target: float) -> None:
-        h = target - self._t
-        if self._derived.edges or self._derived.rate * h > 10.0 * STRIDE:
-            h = step_to(self._t, STRIDE / self._derived.rate, target)
-        step = expand(self._derived, self._block, h, min(TAIL, TAIL_SHARE * self._allowed[0]))
-        self.counts["products"] += step.products
-        allowed = self._allowed * (self._t + h) / self._duration
-        if (self._left() + self._account.leaving(self._derived, step) > allowed).any():
-            self._grow(step, h)
-            return
-        self._account.charge(self._derived, step, h, self._account.y.rounding)
-        generator = self._derived.generator
-        self._account.relative += step.products * (AMPLIFIED * generator.roundings + 4.0) * UNIT_ROUNDOFF
-        self._account.absolute += generator.misjudged(0.0, h)
-        self._t = target if h >= target - self._t else self._t + h
-        self._block = step.end
-        self._since += step.products
+    def _advance(self, asked: FloatArray) -> Iterator[float]:
+        """Take a step towards the last of the times asked for; yield those that are reached, and its end."""
+        derived, last = self._derived, float(asked[-1])
+        h = span(self._t, last)
+        stride = self._stride if derived.edges else LONGEST_STRIDE
+        if derived.rate * h > stride:
+            h = step_to(self._t, stride / derived.rate, last)
+        end = last if h >= span(self._t, last) else self._t + h
+        ends = [*asked[asked < end].tolist(), end][:MOST_ENDS]
+        begun = self._t
+        tail = min(TAIL, TAIL_SHARE * self._allowed[0])
+        for t, step in zip(ends, expand(derived, self._block, [span(begun, t) for t in ends], tail), strict=True):
+            self.counts["products"] += step.products
+            self._since += step.products
+            allowed = self._allowed * t / self._duration
+            if (self._left() + self._account.leaving(derived, step) > allowed).any():
+                self._stride = STRIDE
+                self._grow(step)
+                return
+            self._take(step, t)
+            yield t
+        self._stride = min(2.0 * self._stride, LONGEST_STRIDE)
         if self._since >= LOOK and self._t < self._duration:
             self._prune()
+
+    def _take(self, step: Expansion, t: float) -> None:
+        """Charge a step that leads to time t."""
+        h, generator, account = t - self._t, self._derived.generator, self._account
+        account.charge(self._derived, step, h * (1.0 + UNIT_ROUNDOFF), account.y.rounding)
+        account.relative += step.products * (AMPLIFIED * generator.roundings + 4.0) * UNIT_ROUNDOFF
+        account.absolute += generator.misjudged(0.0, h)
+        self._t, self._block = t, step.end
 
     def _left(self) -> FloatArray:
         """Return what has left the space so far, (1 + q,)."""
@@ -244,7 +259,7 @@ class _Run:
         weight: FloatArray = shares @ np.abs(block[: 1 + self._q])
         return weight
 
-    def _grow(self, step: Expansion, h: float) -> None:
+    def _grow(self, step: Expansion) -> None:
         ahead = self._weight(step.end)
         for edge in self._derived.edges:  # what leaves by a derivative of a rate counts as that of the rate
             flow = (edge.slopes / np.maximum(edge.rates, 1e-300)) * step.end[0, edge.sources]
