@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from fsp.approximation.langevin import Langevin, langevin
     from fsp.approximation.linear_noise import LinearNoise, linear_noise
     from fsp.distribution import Distribution, ErrorLedger, Interval, Solution, Sweep
+    from fsp.distribution.information import FisherInformation
     from fsp.distribution.relaxation import Relaxation
+    from fsp.distribution.sensitivity import Sensitivities, Sensitivity
     from fsp.doors import relaxation, stationary, transient
     from fsp.errors import (
         ArgumentError,
@@ -34,6 +36,11 @@ if TYPE_CHECKING:
     )
     from fsp.formats import load, loads
     from fsp.generator import Generator
+    from fsp.inference.counts import Counts, read_counts
+    from fsp.inference.fisher import fisher
+    from fsp.inference.instruments import Binomial, Bins, Poisson
+    from fsp.inference.likelihood import Likelihood, likelihood
+    from fsp.inference.sensitivity import sensitivity
     from fsp.jobs.sweep import sweep
     from fsp.model import Event, Model, Reaction
     from fsp.output import pictures as plot  # noqa: F401
@@ -57,12 +64,16 @@ _HOMES = {
     "Approximations": "fsp.approximation.approximated",
     "ArgumentError": "fsp.errors",
     "BackendError": "fsp.errors",
+    "Binomial": "fsp.inference.instruments",
+    "Bins": "fsp.inference.instruments",
     "Comparison": "fsp.approximation.comparison",
     "ConvergenceError": "fsp.errors",
+    "Counts": "fsp.inference.counts",
     "Distribution": "fsp.distribution",
     "ErrorLedger": "fsp.distribution",
     "Event": "fsp.model",
     "FSPError": "fsp.errors",
+    "FisherInformation": "fsp.distribution.information",
     "FokkerPlanck": "fsp.approximation.fokker_planck",
     "FormatWarning": "fsp.errors",
     "Generator": "fsp.generator",
@@ -70,17 +81,21 @@ _HOMES = {
     "Interrupted": "fsp.errors",
     "Interval": "fsp.distribution",
     "Langevin": "fsp.approximation.langevin",
+    "Likelihood": "fsp.inference.likelihood",
     "LinearNoise": "fsp.approximation.linear_noise",
     "Model": "fsp.model",
     "ModelError": "fsp.errors",
     "MomentClosure": "fsp.approximation.closures",
     "OutputError": "fsp.errors",
+    "Poisson": "fsp.inference.instruments",
     "Progress": "fsp.projection.progress",
     "Reaction": "fsp.model",
     "Solution": "fsp.distribution",
     "Relaxation": "fsp.distribution.relaxation",
     "Report": "fsp.verification.report",
     "Runs": "fsp.verification.samples",
+    "Sensitivities": "fsp.distribution.sensitivity",
+    "Sensitivity": "fsp.distribution.sensitivity",
     "StateSpace": "fsp.space",
     "StateSpaceError": "fsp.errors",
     "Summary": "fsp.verification.samples",
@@ -89,16 +104,20 @@ _HOMES = {
     "ToleranceWarning": "fsp.errors",
     "approximations": "fsp.approximation.approximations",
     "compare": "fsp.approximation.comparison",
+    "fisher": "fsp.inference.fisher",
     "fokker_planck": "fsp.approximation.fokker_planck",
     "langevin": "fsp.approximation.langevin",
+    "likelihood": "fsp.inference.likelihood",
     "linear_noise": "fsp.approximation.linear_noise",
     "load": "fsp.formats",
     "loads": "fsp.formats",
     "moment_closure": "fsp.approximation.closures",
     "plot": "fsp.output.pictures",
     "read": "fsp.output.storage",
+    "read_counts": "fsp.inference.counts",
     "ssa": "fsp.sampling.sampler",
     "relaxation": "fsp.doors",
+    "sensitivity": "fsp.inference.sensitivity",
     "stationary": "fsp.doors",
     "sweep": "fsp.jobs.sweep",
     "transient": "fsp.doors",
@@ -109,13 +128,17 @@ __all__ = [
     "Approximations",
     "ArgumentError",
     "BackendError",
+    "Binomial",
+    "Bins",
     "Chebyshev",
     "Comparison",
     "ConvergenceError",
+    "Counts",
     "Distribution",
     "ErrorLedger",
     "Event",
     "FSPError",
+    "FisherInformation",
     "FokkerPlanck",
     "FormatWarning",
     "Generator",
@@ -125,6 +148,7 @@ __all__ = [
     "Interval",
     "Krylov",
     "Langevin",
+    "Likelihood",
     "LinearNoise",
     "Magnus",
     "Model",
@@ -132,12 +156,15 @@ __all__ = [
     "ModelWarning",
     "MomentClosure",
     "OutputError",
+    "Poisson",
     "Progress",
     "Rational",
     "Reaction",
     "Relaxation",
     "Report",
     "Runs",
+    "Sensitivities",
+    "Sensitivity",
     "Solution",
     "Squaring",
     "StateSpace",
@@ -148,14 +175,18 @@ __all__ = [
     "Uniformization",
     "approximations",
     "compare",
+    "fisher",
     "fokker_planck",
     "langevin",
+    "likelihood",
     "linear_noise",
     "load",
     "loads",
     "moment_closure",
     "read",
+    "read_counts",
     "relaxation",
+    "sensitivity",
     "ssa",
     "stationary",
     "sweep",

@@ -33,10 +33,10 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from fsp import analysis
-from fsp.approximation.derivatives import plus, times
 from fsp.approximation.scaling import Terms, mass_action, smooth_law
 from fsp.arrays import FloatArray, IntArray
 from fsp.model import Model, Reaction
+from fsp.model.derivatives import plus, times
 from fsp.model.tree import ZERO, Call, Expression, Number, Symbol, Time, call, substitute
 
 

@@ -24,9 +24,9 @@ from fractions import Fraction
 
 import numpy as np
 
-from fsp.approximation.derivatives import plus, times
 from fsp.errors import ArgumentError, ModelError
 from fsp.model import Model, Reaction
+from fsp.model.derivatives import plus, times
 from fsp.model.taylor import has_switches
 from fsp.model.tree import ONE, ZERO, Call, Expression, Number, Symbol, call, depends_on_time, substitute, symbols, walk
 from fsp.moments.envelope import envelope

@@ -15,8 +15,11 @@ import click
 from fsp.command.approximations import approximations
 from fsp.command.batch import batch
 from fsp.command.exits import EPILOG, printing_if
+from fsp.command.fisher import fisher
 from fsp.command.info import info
+from fsp.command.likelihood import likelihood
 from fsp.command.relaxation import relaxation
+from fsp.command.sensitivity import sensitivity
 from fsp.command.stationary import stationary
 from fsp.command.suite import suite
 from fsp.command.transient import transient
@@ -43,5 +46,17 @@ def main() -> None:
             stream.reconfigure(errors="replace")  # a terminal that lacks ≤ shows a question mark
 
 
-for command in (approximations, transient, stationary, batch, relaxation, info, suite, verify):
+for command in (
+    approximations,
+    transient,
+    stationary,
+    batch,
+    relaxation,
+    info,
+    sensitivity,
+    fisher,
+    likelihood,
+    suite,
+    verify,
+):
     main.add_command(command)

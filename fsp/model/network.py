@@ -17,6 +17,7 @@ from fsp.model import propensity as propensities_of
 from fsp.model import structure
 from fsp.model.accuracy import errors
 from fsp.model.compiled import Compiled, frozen
+from fsp.model.definition import Definition
 from fsp.model.event import Event
 from fsp.model.factors import Product, factorise
 from fsp.model.infix import to_text
@@ -52,6 +53,11 @@ class JumpStructure:
     def species(self) -> tuple[str, ...]:
         """Names of the species, in the order of the columns of a state."""
         return tuple(self._compiled.definition.species)
+
+    @property
+    def definition(self) -> Definition:
+        """The model as it was given, with every formula parsed."""
+        return self._compiled.definition
 
     @property
     def reactions(self) -> tuple[Reaction, ...]:

@@ -195,6 +195,13 @@ def moment_bounds(
     return PendingBounds(model, float(t), known, range(model.n_species))
 
 
+def drift_conditions(
+    model: Model, horizon: float, initial: InitialMoments
+) -> tuple[tuple[PowerBound | OrderBound, ...], ...]:
+    """Return the conditions found for each species that has no largest count, which hold up to a time at least."""
+    return _certificates(model, horizon, initial.largest(model), initial.means()).drift
+
+
 # ---- what does not depend on the time
 
 

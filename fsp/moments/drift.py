@@ -92,6 +92,10 @@ class PowerBound:
             bounded = unit * moments[1:] ** (1.0 / orders[1:]) * (1.0 + 2.0 * _MARGIN)
         return np.where(np.isnan(bounded), np.inf, bounded)
 
+    def matrix(self) -> FloatArray:
+        """Return the matrix of the triangular system for u^q, q = 0, 1, …: (orders, orders), 1/time."""
+        return _matrix(self, 1.0)
+
     def mean(self, t: float, initial: InitialMoments) -> float:
         """Bound E u(t) without a margin, to tell which of several bounds are worth their computation."""
         if math.isinf(t):

@@ -96,9 +96,11 @@ class Growth:
         max_memory: int | None,
         *,
         stationary: bool = False,
+        longest_cheap: int = LONGEST_CHEAP,
         backend: Backend = SERIAL,
     ) -> None:
         self._model = model
+        self._longest_cheap = longest_cheap
         self.backend = backend
         self._stationary = stationary
         of_state = bytes_per_state(model)
@@ -224,7 +226,7 @@ class Growth:
         chosen = np.flatnonzero(flux >= threshold) if threshold > 0.0 else np.flatnonzero(flux > 0.0)
         weight = flux[chosen]
         n_chosen, top = space.comm.sum(len(chosen)), space.comm.max(float(weight.max(initial=0.0)))
-        cheap = FIRST_STEPS if self._stationary else min(LONGEST_CHEAP, CHEAP_STATES // max(n_chosen, 1))
+        cheap = FIRST_STEPS if self._stationary else min(self._longest_cheap, CHEAP_STATES // max(n_chosen, 1))
         length = _line_lengths(weight, threshold, top, max(1, cheap, paced))
         with space.comm.agree():
             return self._followed(space.states_at(leak.sources[chosen]), leak, weight, length)

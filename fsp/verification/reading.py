@@ -9,9 +9,8 @@ stochastic suite) summaries.  Columns are separated by commas, tabs, semicolons 
 
 from __future__ import annotations
 
-import csv
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ import numpy as np
 
 from fsp.errors import ArgumentError
 from fsp.model.times import checked_times, is_near
+from fsp.output.columns import read_columns
 from fsp.verification.samples import Histograms, Runs, Samples, Summary, whole
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def _file(path: Path, species: Sequence[str], runs: int | None) -> Samples:
         raise ArgumentError(f"`samples` must be a file that exists, but '{path}' does not.")
     if path.suffix.lower() in (".h5", ".hdf5", ".nc", ".nc4"):
         return _hdf5(path, species)
-    return from_table(_table(path), species, runs, f"'{path}'")
+    return from_table(read_columns(path), species, runs, f"'{path}'")
 
 
 def _each_a_run(files: Sequence[Path], species: Sequence[str]) -> Runs:
@@ -135,7 +135,7 @@ def _each_a_run(files: Sequence[Path], species: Sequence[str]) -> Runs:
     for number, path in enumerate(files):
         if not path.is_file():
             raise ArgumentError(f"`samples` must be files that exist, but '{path}' does not.")
-        table = _table(path)
+        table = read_columns(path)
         table["run"] = np.full(len(next(iter(table.values()))), f"{number:09} {path.name}")
         if tables and set(table) != set(tables[0]):
             raise ArgumentError(f"All files must have the same columns, but '{path}' has {', '.join(table)}.")
@@ -145,59 +145,6 @@ def _each_a_run(files: Sequence[Path], species: Sequence[str]) -> Runs:
     if not isinstance(found, Runs):
         raise ArgumentError(f"Several files must be a run each, but '{files[0]}' is a histogram or a summary.")
     return found
-
-
-def _table(path: Path) -> Table:
-    """Read a file of columns with a header; columns of numbers become arrays of floats."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            sample = file.read(4096)
-            file.seek(0)
-            separator = _separator(sample, path)
-            rows = csv.reader(_lines(file, separator), delimiter=separator)
-            header = [name.strip().strip('"') for name in next(rows)]
-            cells = [_of_length(row, len(header), path, rows.line_num) for row in rows if row]
-    except UnicodeDecodeError:
-        raise ArgumentError(f"'{path}' must be text in UTF-8, but is not.") from None
-    except csv.Error as error:
-        raise ArgumentError(f"'{path}' must be a table, but line {rows.line_num} is none: {error}.") from None
-    if not cells:
-        raise ArgumentError(f"'{path}' must have a row of values at least, but has a header only.")
-    columns: list[Sequence[str]] = list(zip(*cells, strict=True))
-    return {name: _numbers(cells) for name, cells in zip(header, columns, strict=True)}
-
-
-def _separator(sample: str, path: Path) -> str:
-    """Return what separates the columns of a file, by its first line."""
-    if not sample.strip():
-        raise ArgumentError(f"'{path}' must be a table, but is empty.")
-    first = sample.partition("\n")[0].lstrip("# ").strip()
-    found = next((mark for mark in (",", "\t", ";") if mark in first), " ")
-    if found == " " and len(first.split()) < 2:
-        raise ArgumentError(f"'{path}' must have columns with a header, but begins with '{sample[:40]}'.")
-    return found
-
-
-def _lines(file: Iterable[str], separator: str) -> Iterator[str]:
-    """Yield the lines of a file, with one blank between columns that blanks separate, and no # before the header."""
-    for number, line in enumerate(file):
-        own = line.lstrip("# ") if number == 0 else line
-        yield " ".join(own.split()) + "\n" if separator == " " else own
-
-
-def _of_length(row: list[str], n: int, path: Path, line: int) -> list[str]:
-    if len(row) != n:
-        raise ArgumentError(
-            f"'{path}' must have rows of {n} cells, as many cells as its header, but line {line} has {len(row)}."
-        )
-    return row
-
-
-def _numbers(cells: Sequence[str]) -> NDArray[Any]:
-    try:
-        return np.array([cell or "nan" for cell in cells], dtype=float)
-    except ValueError:
-        return np.array([cell.strip() for cell in cells])
 
 
 def from_table(table: Table, species: Sequence[str], runs: int | None, what: str) -> Samples:

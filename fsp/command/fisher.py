@@ -1,0 +1,80 @@
+"""`fsp fisher`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+import fsp
+from fsp.command.exits import ABOVE_TOLERANCE, EPILOG, guarded
+from fsp.command.options import JSON, SOURCE, Source, takes_source, with_options
+from fsp.command.progress import warnings_as_lines
+from fsp.command.sensitivity import LINEAR, PARAMETERS, TIMES, names_in
+from fsp.quantities import points
+
+if TYPE_CHECKING:
+    from fsp.distribution import Interval
+    from fsp.distribution.information import FisherInformation
+
+
+@click.command(epilog=EPILOG)
+@with_options(*SOURCE)
+@PARAMETERS
+@TIMES
+@click.option("--cells", default="1", show_default=True, help="Cells at each time: 1000, or 500,200,300.")
+@click.option("--observe", multiple=True, metavar="FORMULA", help="What is seen of a cell, such as A+B; else all.")
+@LINEAR
+@click.option("--tol", default=1e-8, show_default=True, help="Error of each derivative to reach, in the 1-norm.")
+@click.option("--max-states", type=int, help="Limit on the number of states.")
+@JSON
+@guarded
+@takes_source
+def fisher(
+    source: Source,
+    parameters: str,
+    times: str,
+    cells: str,
+    observe: tuple[str, ...],
+    linear: bool,
+    tol: float,
+    max_states: int | None,
+    as_json: bool,
+) -> int:
+    """Print the Fisher information of cells of MODEL, a file, about its parameters, as intervals."""
+    from fsp.output.records import to_json
+
+    counts = points(cells, "--cells")
+    with warnings_as_lines():
+        found = fsp.fisher(
+            source.load(),
+            points(times, "--times"),
+            names_in(parameters),
+            cells=counts[0] if len(counts) == 1 else counts,
+            observe=observe or None,
+            log=not linear,
+            tol=tol,
+            max_states=max_states,
+        )
+    click.echo(to_json(_record(found)) if as_json else str(found))
+    return 0 if found.certified else ABOVE_TOLERANCE
+
+
+def _record(found: FisherInformation) -> dict[str, Any]:
+    return {
+        "fsp": fsp.__version__,
+        "parameters": list(found.parameters),
+        "log": found.log,
+        "certified": found.certified,
+        "matrix": found.matrix.tolist(),
+        "lower": found.lower.tolist(),
+        "upper": found.upper.tolist(),
+        "eigenvalues": [_ends(own) for own in found.eigenvalues()],
+        "hidden": found.hidden,
+        "determinant": _ends(found.determinant()),
+        "trace": _ends(found.trace()),
+    }
+
+
+def _ends(own: Interval) -> dict[str, float]:
+    return {"lower": own.lower, "upper": own.upper, "value": own.value}

@@ -1,0 +1,81 @@
+"""`fsp sensitivity`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+import fsp
+from fsp.command.exits import ABOVE_TOLERANCE, EPILOG, guarded
+from fsp.command.options import JSON, SOURCE, Source, takes_source, with_options
+from fsp.command.progress import warnings_as_lines
+from fsp.quantities import points
+
+if TYPE_CHECKING:
+    from fsp.distribution.sensitivity import Sensitivities, Sensitivity
+
+PARAMETERS = click.option("--parameters", required=True, metavar="NAMES", help="Names of the parameters: k,g.")
+TIMES = click.option("--times", required=True, metavar="TIMES", help="1,2,5 or FROM:TO:NUMBER, with both ends.")
+LINEAR = click.option("--linear", is_flag=True, help="By the parameters themselves, not by their logarithms.")
+
+
+@click.command(epilog=EPILOG)
+@with_options(*SOURCE)
+@PARAMETERS
+@TIMES
+@LINEAR
+@click.option("--tol", default=1e-6, show_default=True, help="Error of each derivative to reach, in the 1-norm.")
+@click.option("--max-states", type=int, help="Limit on the number of states.")
+@JSON
+@guarded
+@takes_source
+def sensitivity(
+    source: Source, parameters: str, times: str, linear: bool, tol: float, max_states: int | None, as_json: bool
+) -> int:
+    """Print how means of MODEL, a file, change with its parameters, and the errors of all derivatives."""
+    from fsp.output.records import to_json
+
+    asked = points(times, "--times")
+    with warnings_as_lines():
+        found = fsp.sensitivity(
+            source.load(), asked, names_in(parameters), log=not linear, tol=tol, max_states=max_states
+        )
+    click.echo(to_json(_record(found, tol)) if as_json else str(found))
+    met = found.certified and all(error.total <= tol for error in found[-1].errors)
+    return 0 if met else ABOVE_TOLERANCE
+
+
+def names_in(text: str) -> list[str]:
+    """Return names that are given with commas between them."""
+    return [name.strip() for name in text.split(",")]
+
+
+def _record(found: Sensitivities, tol: float) -> dict[str, Any]:
+    return {
+        "fsp": fsp.__version__,
+        "tol": tol,
+        "log": found[-1].log,
+        "parameters": list(found.parameters),
+        "statistics": found.statistics,
+        "times": [_of_time(value) for value in found],
+    }
+
+
+def _of_time(value: Sensitivity) -> dict[str, Any]:
+    means = {name: value.mean(name) for name in value.species}
+    return {
+        "t": value.t,
+        "n_states": len(value.states),
+        "errors": {
+            name: {**error.terms, "total": error.total, "certified": error.certified}
+            for name, error in zip(value.parameters, value.errors, strict=True)
+        },
+        "means": {
+            name: {
+                parameter: {"lower": own.lower, "upper": own.upper, "value": own.value, "certified": own.certified}
+                for parameter, own in intervals.items()
+            }
+            for name, intervals in means.items()
+        },
+    }

@@ -1,0 +1,149 @@
+"""Fisher information with the intervals of its elements, its eigenvalues and its determinant."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fsp.arithmetic import UNIT_ROUNDOFF
+from fsp.distribution.ledger import Interval
+from fsp.distribution.text import table
+
+if TYPE_CHECKING:
+    from fsp.arrays import FloatArray
+
+OPEN = "nothing bounds what states that are not stored contribute"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FisherInformation:
+    """What an experiment tells about parameters: the matrix F, and how far it may be off.
+
+    With ``C = matrix`` the exact matrix F obeys ``F <= C + q diag(above)`` in the Loewner order, and from below
+    ``cᵀ F c >= cᵀ C c - |c|ᵀ below |c|`` in every direction c.
+
+    Parameters
+    ----------
+    parameters
+        Names of the q parameters.
+    matrix
+        (q, q) C, symmetric; per unit of a parameter squared, or of its logarithm.
+    above
+        (q,) what F may have more in the direction of each parameter.
+    below
+        (q, q) what it may have less.
+    off
+        (q, q) how far elements may be off; on the diagonal `above` and `below` say more.
+    log
+        Whether it is about the logarithms of the parameters.
+
+    References
+    ----------
+    Z. Fox, B. Munsky, PLoS Comput. Biol. 15 (2019) e1006365, doi:10.1371/journal.pcbi.1006365.
+
+    Examples
+    --------
+    >>> fim = fsp.fisher(model, [1.0, 2.0], ["k", "g"], cells=1000)  # doctest: +SKIP
+    >>> fim.matrix, fim.upper - fim.lower, fim.eigenvalues()[0]  # doctest: +SKIP
+    """
+
+    parameters: tuple[str, ...]
+    matrix: FloatArray
+    above: FloatArray
+    below: FloatArray
+    off: FloatArray
+    log: bool
+
+    @property
+    def certified(self) -> bool:
+        """Whether intervals are bounds; where they are not, something about F is not bounded above."""
+        return bool(np.isfinite(self.above).all() and np.isfinite(self.below).all())
+
+    @property
+    def lower(self) -> FloatArray:
+        """(q, q) lower bounds of the elements; those of the diagonal are not negative."""
+        found = self.matrix - self.off
+        np.fill_diagonal(found, np.maximum(np.diag(self.matrix) - np.diag(self.below) - self._noise, 0.0))
+        return found
+
+    @property
+    def upper(self) -> FloatArray:
+        """(q, q) upper bounds of the elements."""
+        found = self.matrix + self.off
+        np.fill_diagonal(found, np.diag(self.matrix) + self.above + self._noise)
+        return found
+
+    @property
+    def _noise(self) -> float:
+        """Rounding of the elements and the eigenvalues of the matrix."""
+        q = len(self.matrix)
+        return 16.0 * q * q * UNIT_ROUNDOFF * float(np.abs(self.matrix).max())
+
+    def eigenvalues(self) -> tuple[Interval, ...]:
+        """Bound the eigenvalues, in increasing order, by Weyl's inequality.
+
+        Returns
+        -------
+        tuple of Interval
+            One whose lower end is zero is hidden by its error: nothing is known to be learnt in some direction.
+        """
+        own = np.maximum(np.linalg.eigvalsh(self.matrix), 0.0)  # (q,)
+        if not self.certified:
+            return tuple(Interval(0.0, math.inf, float(value), False, OPEN) for value in own)
+        q = len(self.matrix)
+        # 2 |c_k c_l| <= c_k² r_l/r_k + c_l² r_k/r_l, with r the scales of the parameters
+        scales = np.sqrt(np.maximum(np.diag(self.matrix), UNIT_ROUNDOFF))  # (q,)
+        less = (self.below * scales[:, None] / scales).sum(axis=1)
+        low = np.linalg.eigvalsh(self.matrix - np.diag(less)) - self._noise
+        high = np.linalg.eigvalsh(self.matrix + q * np.diag(self.above)) + self._noise
+        low, high = np.maximum(low, 0.0), np.maximum(high, 0.0)
+        return tuple(
+            Interval(a, b, min(max(value, a), b), True)
+            for a, b, value in zip(low.tolist(), high.tolist(), own.tolist(), strict=True)
+        )
+
+    @property
+    def hidden(self) -> int:
+        """How many eigenvalues are hidden by the error: not known to differ from zero."""
+        return sum(own.lower == 0.0 for own in self.eigenvalues())
+
+    def determinant(self) -> Interval:
+        """Bound the determinant, by the product of the bounds of the eigenvalues.
+
+        Returns
+        -------
+        Interval
+            Its lower end is zero where an eigenvalue is hidden.
+        """
+        own = self.eigenvalues()
+        low, high, value = (
+            math.prod(ends) for ends in ([e.lower for e in own], [e.upper for e in own], map(float, own))
+        )
+        outwards = 1.0 + 4.0 * len(own) * UNIT_ROUNDOFF
+        low, high = low / outwards, high * outwards
+        return Interval(low, high, min(max(value, low), high), self.certified, own[0].reason)
+
+    def trace(self) -> Interval:
+        """Bound the sum of the information about single parameters."""
+        low, high = float(np.trace(self.lower)), float(np.trace(self.upper))
+        value = float(np.trace(self.matrix))
+        return Interval(low, high, value, self.certified, "" if self.certified else OPEN)
+
+    def __str__(self) -> str:
+        """Return the elements as intervals, and the eigenvalues."""
+        low, high = self.lower, self.upper
+        names = [f"log {name}" if self.log else name for name in self.parameters]
+        rows = [[name, *self._cells(k, low[k], high[k])] for k, name in enumerate(names)]
+        lines = table(["", *names], rows)
+        values = [f"{own}{' (hidden by its error)' if not own.lower else ''}" for own in self.eigenvalues()]
+        return "\n".join([*lines, "eigenvalues:", *(f"  {value}" for value in values)])
+
+    def _cells(self, k: int, low: Sequence[float] | FloatArray, high: Sequence[float] | FloatArray) -> list[str]:
+        return [
+            str(Interval(float(a), float(b), float(value), self.certified))
+            for a, b, value in zip(low, high, self.matrix[k], strict=True)
+        ]

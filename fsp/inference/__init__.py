@@ -1,0 +1,1 @@
+"""Parameters and data: derivatives by parameters and Fisher information, each with a bound of its error."""

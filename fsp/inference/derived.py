@@ -1,0 +1,181 @@
+"""The derivatives of a generator on a space: products with a block of vectors, and what leaves by them.
+
+For a parameter θ_k the matrix ∂_k A has ``∂_k a_r(x)`` at x + ν_r and minus that at x, for each reaction r.  It
+takes a vector v to one of 1-norm at most ``2 Σ_x D_k(x) |v(x)|``, where ``D_k = Σ_r |∂_k a_r|``.
+
+The score S_k of a path is the derivative of the logarithm of its density: it jumps by ``∂_k a_r / a_r`` where r takes
+place, and falls by Σ_r ∂_k a_r per unit of time.  With ``v_k(x) = E[S_k² ; X = x]`` and the gains G_k, which have
+``(∂_k a_r)² / a_r`` at x + ν_r,
+
+    s_k(x) = E[S_k ; X = x],        v_k' = A v_k + 2 (∂_k A) s_k + G_k p .
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+from fsp.errors import ModelError
+from fsp.model.accuracy import errors
+from fsp.model.tree import ZERO
+
+if TYPE_CHECKING:
+    from fsp.arrays import FloatArray, IntArray
+    from fsp.generator import Generator
+    from fsp.inference.parameters import Derivatives
+    from fsp.moments.parts import Gauge
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Edge:
+    """The jumps of one reaction that leave the space."""
+
+    sources: IntArray  # the states that they leave from, (m,)
+    rates: FloatArray  # (m,), 1/time
+    slopes: FloatArray  # |∂_k a_r|, (q, m)
+    powers: tuple[FloatArray, ...]  # of each gauge, where they lead to, (n_orders, m)
+
+
+class Derived:
+    """A generator and its derivatives by q parameters; blocks of vectors are (m, n), in the order of its operator."""
+
+    def __init__(
+        self,
+        generator: Generator,
+        slopes: Derivatives,
+        followed: Sequence[Gauge],
+        *,
+        scores: bool = False,
+        widened: float = 1.0,
+    ) -> None:
+        self.generator = generator
+        self.rate = (
+            widened * generator.largest_exit_rate * (1.0 + 1e-12)
+        )  # Λ, rounded up: I + A/Λ has no negative entry
+        self._operator = generator.operator
+        self._n, self._q = len(generator), len(slopes.names)
+        self.edges: list[Edge] = []
+        self.sizes = np.zeros((self._q, self._n))  # D_k(x), 1/time
+        self.errors = np.zeros((self._q, self._n))  # what these may be off
+        self._scores = scores
+        self.squares = np.zeros((self._q, self._n))  # Σ_r (∂_k a_r)² / a_r, rounded up, 1/time
+        self.square_errors = np.zeros((self._q, self._n))
+        self._states = generator.space.states
+        self.powers = [gauge.powers(self._states) for gauge in followed]  # (n_orders, n) each
+        parts = [self._of_reaction(r, slopes, followed) for r in range(generator.model.n_reactions)]
+        found = [part for part in parts if part is not None]
+        self._matrix = self._assembled([part[:2] for part in found], with_losses=True)
+        if scores:
+            self._gains = self._assembled([part[1:][::-1] for part in found], with_losses=False)
+            self._each = [self._matrix[k * self._n : (k + 1) * self._n] for k in range(self._q)]
+        counts = np.diff(self._matrix.indptr)
+        self.roundings = int(counts.max(initial=0)) + 4  # operations behind an entry of a product with ∂_k A / Λ
+
+    # ---- products
+
+    def enter(self, block: FloatArray) -> FloatArray:
+        """Return vectors (m, n) of the space in the order of the operator."""
+        return np.array([self._operator.enter(v)[: self._n] for v in block])
+
+    def leave(self, block: FloatArray) -> FloatArray:
+        """Return vectors (m, n) in the order of the space."""
+        padded = np.zeros(self._operator.size)
+        rows = []
+        for v in block:
+            padded[: self._n] = v
+            rows.append(self._operator.leave(padded).copy())
+        return np.array(rows)
+
+    def step(self, block: FloatArray, out: FloatArray, total: FloatArray, weight: float) -> None:
+        """Write ``(I + 𝔸/Λ)`` times a block to `out`, and add `weight` times the block to `total`.
+
+        𝔸 is the generator of p and its derivatives together: A on each of them, and ∂_k A from p to the k-th; with
+        scores, of their squares too.  The block is (1 + q, n), or (1 + 2q, n).
+        """
+        scale, q = 1.0 / self.rate, self._q
+        for v, image, own in zip(block, out, total, strict=True):
+            self._operator.step(v, image, own, scale, weight)
+        out[1 : 1 + q] += scale * (self._matrix @ block[0]).reshape(q, self._n)
+        if self._scores:
+            out[1 + q :] += scale * (self._gains @ block[0]).reshape(q, self._n)
+            for k, moved in enumerate(self._each):
+                out[1 + q + k] += 2.0 * scale * (moved @ block[1 + k])
+
+    # ---- what is made of a reaction
+
+    def _of_reaction(self, r: int, slopes: Derivatives, followed: Sequence[Gauge]) -> tuple[Any, ...] | None:
+        """Take note of what leaves by a reaction; return values (q, n), targets (n,), and squares (q, n)."""
+        model, states = self.generator.model, self._states
+        values, off = self._slopes_at(r, slopes)
+        targets = states + model.change[r]
+        index = self.generator.space.index(targets)
+        if ((targets < 0).any(axis=1) & (values != 0.0).any(axis=0)).any():
+            raise ModelError(
+                f"The rate of '{model.reactions[r].name}' must stay zero where a count would become negative, but its "
+                f"derivative is not."
+            )
+        sizes = np.abs(values) + off
+        self.sizes += sizes
+        self.errors += off
+        outside = np.flatnonzero(index < 0)
+        rates = model.propensity(r, states[outside])
+        leaves = (rates > 0.0) | sizes[:, outside].any(axis=0)
+        outside, rates = outside[leaves], rates[leaves]
+        if len(outside):
+            powers = tuple(gauge.powers(targets[outside]) for gauge in followed)
+            self.edges.append(Edge(outside, rates, sizes[:, outside], powers))
+        if not values.any():
+            return None
+        return values, index, self._squared(r, values, off) if self._scores else values
+
+    def _squared(self, r: int, values: FloatArray, off: FloatArray) -> FloatArray:
+        """Return (∂_k a_r)² / a_r, (q, n)."""
+        model = self.generator.model
+        rates = model.propensity(r, self._states)  # (n,)
+        if (values[:, rates == 0.0] != 0.0).any():
+            raise ModelError(
+                f"The rate of '{model.reactions[r].name}' must not vanish where its derivative does not: such a "
+                f"parameter would be known exactly."
+            )
+        divisor = np.where(rates > 0.0, rates, 1.0)
+        squares: FloatArray = values**2 / divisor
+        above = (np.abs(values) + off) ** 2 / divisor * (1.0 + 1e-12)
+        self.squares += above
+        self.square_errors += above - squares
+        return squares
+
+    def _slopes_at(self, r: int, slopes: Derivatives) -> tuple[FloatArray, FloatArray]:
+        """Return ∂_k a_r in all states and what it may be off, (q, n) each."""
+        model = self.generator.model
+        columns = {name: self._states[:, s].astype(np.float64) for s, name in enumerate(model.species)}
+        values, off = np.zeros((self._q, self._n)), np.zeros((self._q, self._n))
+        for k, trees in enumerate(slopes.trees):
+            if trees[r] != ZERO:
+                values[k], off[k] = errors(trees[r], columns, 0.0)
+        if not (np.isfinite(values).all() and np.isfinite(off).all()):
+            place = int(np.argmin(np.isfinite(values + off).all(axis=0)))
+            state = dict(zip(model.species, self._states[place].tolist(), strict=True))
+            raise ModelError(
+                f"The derivative of the rate of '{model.reactions[r].name}' must be finite, but is not in state "
+                f"{state}."
+            )
+        return values, off
+
+    def _assembled(self, parts: Sequence[tuple[Any, ...]], *, with_losses: bool) -> Any:
+        """Return all ∂_k A, or what they gain, one below the other: (q n, n) CSR; `parts`: values and targets."""
+        n = self._n
+        place = self._operator.leave(np.arange(self._operator.size, dtype=np.float64)).astype(np.int64)  # (n,)
+        rows, columns, entries = [np.empty(0, dtype=np.int64)] * 2 + [np.empty(0)]
+        for values, index in parts:
+            inside = index >= 0
+            for k, own in enumerate(values):
+                moved = inside & (own != 0.0)
+                lost = (own != 0.0) & with_losses
+                rows = np.concatenate([rows, k * n + place[index[moved]], k * n + place[lost]])
+                columns = np.concatenate([columns, place[moved], place[lost]])
+                entries = np.concatenate([entries, own[moved], -own[lost]])
+        return sparse.coo_array((entries, (rows, columns)), shape=(self._q * n, n)).tocsr()

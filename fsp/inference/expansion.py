@@ -1,0 +1,116 @@
+"""One step of p and its derivatives together, by uniformization, with what the path to it may be off.
+
+With 𝔸 the generator of ``(y, h_1 … h_q)``, A on each of them and ∂_k A from y to h_k, and Λ the largest exit rate,
+
+    exp(h𝔸) z = Σ_n w_n(Λh) z_n,     z_n = (I + 𝔸/Λ)ⁿ z,     w_n the Poisson weights.
+
+The path that stops at n = N has the residual ``-Λ w_N(Λs) z_{N+1}``, and ``∫_0^h Λ w_n ds = P(N_{Λh} > n)``, so that
+
+(1)  the integral of its residual is at most ``P(N_{Λh} > N) ‖z_{N+1}‖₁``,
+(2)  ``∫ |h_k(x)| ds <= Σ_n P(N_{Λh} > n)/Λ |h_{k,n}(x)|``, entry by entry: the occupation,
+(3)  ``‖h_{k,n}‖₁ <= ‖h_k‖₁ + 2 n/Λ max_x D_k(x) Σ y``.
+
+References
+----------
+A. Jensen, Markoff chains as an aid in the study of Markoff processes, Skand. Aktuarietidskr. 36 (1953) 87.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fsp.arithmetic import UNIT_ROUNDOFF
+from fsp.solvers.poisson import poisson_window
+
+if TYPE_CHECKING:
+    from fsp.arrays import FloatArray
+    from fsp.inference.derived import Derived
+
+TAIL = 1e-18  # of the Poisson weights, which a few more products buy; less where less may be lost
+
+TERMS = 16  # powers that are added to all sums at once; chosen, not measured
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Expansion:
+    """A step: vectors (1 + q, n), or with scores (1 + 2q, n), in the order of the space, the first of p."""
+
+    end: FloatArray  # at its end
+    occupation: FloatArray  # upper bounds of the integrals of their moduli, (2)
+    integration: FloatArray  # bounds of what the path is off for the end of each
+    rounding: FloatArray  # the same of rounding
+    products: int  # with blocks
+
+
+def expand(derived: Derived, block: FloatArray, lengths: Sequence[float], tail: float = TAIL) -> Iterator[Expansion]:
+    """Advance a block, (1 + q, n) or with scores (1 + 2q, n), by each of some increasing times, in one series.
+
+    `tail` is what is left out of the weights.  Expansions are from each time to the next one.
+    """
+    windows = [poisson_window(derived.rate * h, tail) for h in lengths]
+    size = max(first + len(weights) for first, weights in windows)  # number of terms
+    ends, stays = np.zeros((len(windows), size)), np.zeros((len(windows), size))
+    for j, (first, weights) in enumerate(windows):
+        ends[j, first : first + len(weights)] = weights
+        stays[j] = _longer(ends[j], tail)
+    shares = np.diff(stays, axis=0, prepend=0.0)  # (n_ends, size)
+    shares[1:] += 2.0 * (tail + 4.0 * size * UNIT_ROUNDOFF)  # what is taken off is no upper bound
+    totals, occupied = _summed(derived, block, ends, np.maximum(shares, 0.0) / derived.rate)
+    before = np.zeros((2, len(block)))
+    for j, ((first, weights), h) in enumerate(zip(windows, lengths, strict=True)):
+        charges = np.array(_charges(derived, block, h, first + len(weights) - 1, tail))  # (2, 1 + q)
+        integration, rounding = np.maximum(charges - before, 0.0)
+        before = np.maximum(charges, before)
+        products = size if j == 0 else 0
+        yield Expansion(derived.leave(totals[j]), derived.leave(occupied[j]), integration, rounding, products)
+
+
+def _summed(derived: Derived, block: FloatArray, ends: FloatArray, shares: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return ``Σ_n ends[j, n] z_n`` and ``Σ_n shares[j, n] |z_n|``: (n_ends, m, n) each, in the operator's order."""
+    m, n = block.shape
+    kept = np.empty((TERMS, m, n))  # powers that are summed together
+    totals, occupied = np.zeros((len(ends), m * n)), np.zeros((len(ends), m * n))
+    nothing, size = np.zeros((m, n)), ends.shape[1]
+    v = derived.enter(block)
+    for first in range(0, size, TERMS):
+        count = min(TERMS, size - first)
+        for i in range(count):
+            kept[i] = v
+            if first + i + 1 < size:
+                w = np.empty_like(v)
+                derived.step(v, w, nothing, 0.0)
+                v = w
+        powers = kept[:count].reshape(count, m * n)
+        totals += ends[:, first : first + count] @ powers
+        occupied += shares[:, first : first + count] @ np.abs(powers)
+    return totals.reshape(-1, m, n), occupied.reshape(-1, m, n)
+
+
+def _longer(weights: FloatArray, tail: float) -> FloatArray:
+    """Bound P(N > n) for n = 0 …, by weights from n = 0 on that are lower bounds but for rounding."""
+    noise = 4.0 * len(weights) * UNIT_ROUNDOFF
+    longer: FloatArray = np.clip(1.0 - np.cumsum(weights), 0.0, 1.0) + noise + tail
+    return longer
+
+
+def _charges(derived: Derived, block: FloatArray, h: float, last: int, tail: float) -> tuple[FloatArray, FloatArray]:
+    """Return integration and rounding of a step, of each vector."""
+    generator, products, q = derived.generator, last + 1, len(derived.sizes)
+    norms = np.abs(block).sum(axis=1)  # (1 + q,), or with scores (1 + 2q,)
+    slopes, span = 2.0 * derived.sizes.max(axis=1), (last + 2) / derived.rate
+    norms[1 : 1 + q] += slopes * norms[0] * span  # (3)
+    if len(norms) > 1 + q:
+        norms[1 + q :] += (2.0 * slopes * norms[1 : 1 + q] + derived.squares.max(axis=1) * norms[0]) * span
+    rounding = products * (generator.roundings + 6) * UNIT_ROUNDOFF * norms
+    rounding += generator.misjudged(0.0, h) * norms
+    # what a vector is off goes on to those that it feeds, and so does the rounding of the products that do
+    off = rounding + derived.roundings * UNIT_ROUNDOFF * norms
+    rounding[1 : 1 + q] += off[0] * slopes * span
+    if len(norms) > 1 + q:
+        off[1 : 1 + q] = rounding[1 : 1 + q] + derived.roundings * UNIT_ROUNDOFF * norms[1 : 1 + q]
+        rounding[1 + q :] += (2.0 * slopes * off[1 : 1 + q] + derived.squares.max(axis=1) * off[0]) * span
+    return 4.0 * tail * norms, rounding  # (1), the weights before the window, and how they are normalised

@@ -1,0 +1,228 @@
+"""Fisher information of observations of a transient distribution, with intervals.
+
+Let z be what is observed of a state, p_z its probability, s_z the derivatives, and u_z = s_z / p_z the score, so that
+``F = Σ_z s_z s_zᵀ / p_z``.  On paths that stay in the stored space, y_z, h_z and v_z are what is computed, y_z <= p_z,
+and Z are the z with enough probability.  To know in addition whether a path has stayed in the space and ended in Z can
+only tell more, and of what ends elsewhere ``s_k² / p <= E[S_k²]`` by Cauchy and Schwarz, S the score of the path.  So
+
+(1)  F  <=  Σ_Z h_z h_zᵀ / y_z + R,    R >= 0,    R_kk <= E[S_k²] - Σ_Z v_kz ,
+
+where the first term of R_kk has an upper bound (`fsp.inference.account`).  From below, for any numbers u_z,
+``s²/p >= 2 u s - u² p``: with those of the stored distribution on Z, and nothing elsewhere, in each direction c
+
+(2)  cᵀ F c  >=  cᵀ C c - |c|ᵀ M |c|,    M_kl = U_k E_l + U_l E_k + U_k U_l (δ + ρ),    C = Σ_Z h_z h_zᵀ / y_z ,
+
+U_k the largest |u_kz|, E_k the 1-norm error of h_k, δ what y lacks, ρ the rounding of y.  By Cauchy and Schwarz again
+``‖s_k - h_k‖₁² <= R_kk δ``, with the R_kk of all stored states.  Elements follow from (1) and (2) by polarisation:
+
+(3)  |F_kl - C_kl|  <=  √(R_kk R_ll) + √((R_kk + M_kk)(R_ll + M_ll)) .
+
+References
+----------
+Z. Fox, B. Munsky, PLoS Comput. Biol. 15 (2019) e1006365, doi:10.1371/journal.pcbi.1006365.
+A. Zamir, A proof of the Fisher information inequality via a data processing argument, IEEE Trans. Inf. Theory 44
+(1998) 1246, doi:10.1109/18.669301.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from fsp.arithmetic import SUM_ROUNDING
+from fsp.distribution import formulas
+from fsp.distribution.information import OPEN, FisherInformation
+from fsp.errors import ArgumentError, ToleranceWarning
+from fsp.inference.loop import Limits, solve
+
+if TYPE_CHECKING:
+    from fsp.arrays import BoolArray, FloatArray
+    from fsp.distribution import Distribution
+    from fsp.inference.loop import Reached
+    from fsp.model import Model
+
+# Least probabilities of a z in Z that are tried; of that with the narrowest intervals is what is returned.
+LEAST = tuple(10.0**-n for n in range(2, 15))
+
+
+def fisher(
+    model: Model,
+    times: Sequence[float] | FloatArray | float,
+    parameters: Sequence[str],
+    *,
+    cells: float | Sequence[float] = 1,
+    observe: str | Sequence[str] | None = None,
+    log: bool = True,
+    tol: float = 1e-8,
+    max_states: int | None = None,
+    max_memory: int | None = None,
+    max_work: float | None = None,
+) -> FisherInformation:
+    """Return the Fisher information of independent cells about parameters, with intervals.
+
+    Parameters
+    ----------
+    model
+        The reaction network, as for `fsp.sensitivity`.
+    times
+        Increasing times >= 0 at which cells are observed, each once.
+    parameters
+        Names of the parameters.
+    cells
+        How many cells are observed at each time: one number, or one for each time.
+    observe
+        What is seen of a cell: a species, a formula such as ``"A + B"``, or several of them together; all species
+        without.
+    log
+        Whether the information is about the logarithms of the parameters.
+    tol
+        Bound on the 1-norm error of each derivative; intervals get narrower with it.
+    max_states, max_memory, max_work
+        Limits, as for `fsp.transient`.
+
+    Returns
+    -------
+    FisherInformation
+        (q, q) `matrix`, `lower` and `upper`, and intervals of eigenvalues, trace and determinant.
+
+    Raises
+    ------
+    ArgumentError
+        If `cells` or `observe` is not as above, or what `fsp.sensitivity` refuses.
+    ModelError
+        If a propensity is a callable, not smooth, or vanishes where its derivative does not.
+    BackendError
+        If propensities depend on time, or there are events.
+    StateSpaceError
+        If the tolerance cannot be met within the limits.
+    ConvergenceError
+        If that takes too much work.
+
+    Warns
+    -----
+    ToleranceWarning
+        If nothing bounds what states that are not stored contribute, so that the matrix is an estimate.
+
+    References
+    ----------
+    Z. Fox, B. Munsky, PLoS Comput. Biol. 15 (2019) e1006365, doi:10.1371/journal.pcbi.1006365.
+
+    Examples
+    --------
+    >>> fsp.fisher(model, [1.0, 2.0], ["k", "g"], cells=1000, observe="X").eigenvalues()  # doctest: +SKIP
+    """
+    limits = Limits(max_states, max_memory, max_work)
+    reached, slopes, _ = solve(model, times, parameters, tol, limits, log=log, scores=True)
+    weights = _checked_cells(cells, len(reached))
+    of_cell = [_of_time(own, observe) for own in reached]
+    q = len(slopes.names)
+    matrix, above, below, off = np.zeros((q, q)), np.zeros(q), np.zeros((q, q)), np.zeros((q, q))
+    for n, own in zip(weights.tolist(), of_cell, strict=True):
+        if n:
+            matrix, above, below = matrix + n * own.matrix, above + n * own.above, below + n * own.below
+            off = off + n * own.off
+    found = FisherInformation(slopes.names, matrix, above, below, off, log)
+    if not found.certified:
+        warnings.warn(f"The Fisher information is an estimate: {OPEN}.", ToleranceWarning, stacklevel=2)
+    return found
+
+
+def _checked_cells(cells: float | Sequence[float], n_times: int) -> FloatArray:
+    try:
+        given = np.asarray(cells, dtype=np.float64)
+    except (TypeError, ValueError):
+        given = np.array(math.nan)
+    if given.ndim == 0:
+        given = np.full(n_times, float(given))
+    if given.shape != (n_times,) or not (np.isfinite(given) & (given >= 0.0)).all():
+        raise ArgumentError(f"`cells` must be a number, or one for each of {n_times} times, but is {cells!r}.")
+    return given
+
+
+class _OfCell(NamedTuple):
+    """The information of one cell."""
+
+    matrix: FloatArray  # C, (q, q)
+    above: FloatArray  # R_kk, (q,)
+    below: FloatArray  # M, (q, q)
+    off: FloatArray  # (3), (q, q)
+
+
+class _Known(NamedTuple):
+    """What holds for every set Z."""
+
+    whole: FloatArray  # E[S_k²], (q,)
+    off: FloatArray  # what sums of v_k may be off, (q,)
+    noise: FloatArray  # integration and rounding of h_k, (q,)
+    errors: FloatArray  # E_k, (q,)
+    lacking: float  # δ
+    rho: float  # ρ
+
+
+def _of_time(reached: Reached, observe: str | Sequence[str] | None) -> _OfCell:
+    """Return the information of one cell at one time; the best Z is chosen."""
+    scores, ledger = reached.scores, reached.distribution.error
+    if scores is None:
+        raise ValueError("`reached` must have scores.")
+    place = _categories(reached.distribution, observe)  # (n,)
+    rows = np.concatenate([reached.distribution.probabilities[None], reached.derivatives, scores.stored])
+    y, *rest = (np.bincount(place, row).astype(np.float64) for row in rows)
+    q = len(reached.derivatives)
+    h, v = np.array(rest[:q]), np.array(rest[q:])
+    noise = np.array([error.integration + error.rounding for error in reached.errors])
+    noise += SUM_ROUNDING * np.abs(h).sum(axis=1)
+    whole, off = scores.whole, scores.off + SUM_ROUNDING * np.abs(v).sum(axis=1)
+    beyond = np.maximum(whole - v.sum(axis=1) + off, 0.0)  # of all stored states, (q,)
+    lacking = ledger.truncation + ledger.pruning + ledger.integration
+    errors = np.array([error.total if error.certified else math.inf for error in reached.errors])
+    errors = np.minimum(errors, np.sqrt(beyond * lacking) + noise)
+    rho = ledger.rounding + ledger.integration + SUM_ROUNDING
+    tried = [_bounded(y, h, v, chosen, _Known(whole, off, noise, errors, lacking, rho)) for chosen in _choices(y, rho)]
+    return min(tried, key=lambda own: float((own.above + own.below.diagonal()).sum()))
+
+
+def _choices(y: FloatArray, rho: float) -> list[BoolArray]:
+    """Return the sets Z that are tried, (n,) each: rounding must not hide the probability of one."""
+    least = [level for level in LEAST if level > 4.0 * rho and (y > level).any()] or [0.5 * float(y.max())]
+    return [y > level for level in least]
+
+
+def _bounded(y: FloatArray, h: FloatArray, v: FloatArray, chosen: BoolArray, known: _Known) -> _OfCell:
+    """Return C on a set Z with (1) to (3)."""
+    whole, off, noise, errors, lacking, rho = known
+    y, h = y[chosen], h[:, chosen]
+    scores = h / y  # (q, m)
+    C = scores @ h.T
+    C = 0.5 * (C + C.T)
+    U, cut = np.abs(scores).max(axis=1), float(y.min())
+    above = np.maximum(whole - v[:, chosen].sum(axis=1) + off, 0.0)  # (1)
+    # rounding of y and h within Z: their quotients are those of numbers that are so far off
+    above = above + (U * U * rho + 2.0 * U * noise + noise**2 / cut) / (1.0 - rho / cut)
+    sums = SUM_ROUNDING * np.abs(scores).dot(np.abs(h).T)
+    below = U[:, None] * errors + errors[:, None] * U + np.outer(U, U) * (lacking + rho) + sums  # (2)
+    above = above + sums.diagonal()
+    root, lower = np.sqrt(above), np.sqrt(above + below.diagonal())
+    return _OfCell(C, above, below, np.outer(root, root) + np.outer(lower, lower) + sums)
+
+
+def _categories(
+    distribution: Distribution, observe: str | Sequence[str] | None
+) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Return, (n,), which of what can be observed each state is."""
+    if observe is None:
+        return np.arange(len(distribution.states))
+    given = (observe,) if isinstance(observe, str) else tuple(observe)
+    if not given or not all(isinstance(text, str) for text in given):
+        raise ArgumentError(f"`observe` must be one or more formulas such as 'A + B', but is {observe!r}.")
+    columns = []
+    for text in given:
+        values = formulas.values_on(
+            distribution.states, text, distribution.species, distribution.observables, distribution.t
+        )
+        columns.append(np.broadcast_to(values, len(distribution.states)).astype(np.float64))
+    table = np.stack(columns, axis=1)  # (n, n_formulas)
+    return np.unique(table, axis=0, return_inverse=True)[1].reshape(-1)

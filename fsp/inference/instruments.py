@@ -1,0 +1,163 @@
+"""What an instrument makes of a count: tables of the probability of what is seen, given what is there.
+
+Entries are lower bounds but for the relative rounding that a table states, and what it cuts off is in `absolute`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fsp.arithmetic import UNIT_ROUNDOFF
+from fsp.errors import ArgumentError
+from fsp.model.draws import LAWS, TAIL
+
+if TYPE_CHECKING:
+    from fsp.arrays import FloatArray, IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Probabilities of what is seen, m = 0 … largest seen, by what is there, x = 0 … largest count."""
+
+    values: FloatArray  # (m, x)
+    relative: float  # of each entry
+    absolute: float  # what an entry may lack beside
+
+
+class Instrument(ABC):
+    """What makes a count that is seen of one that is there."""
+
+    @abstractmethod
+    def table(self, seen: int, largest: int) -> Table:
+        """Return the table for counts seen up to `seen`, and there up to `largest`."""
+
+    def standing(self, seen: IntArray) -> IntArray:
+        """Return the counts (m,) that stand for those seen, one for all that are not told apart."""
+        return seen
+
+
+@dataclass(frozen=True, slots=True)
+class Binomial(Instrument):
+    """Each molecule is seen with a probability, independently of the others.
+
+    Parameters
+    ----------
+    capture
+        The probability, above 0 and at most 1.
+
+    Raises
+    ------
+    ArgumentError
+        If it is no such number.
+
+    Examples
+    --------
+    >>> fsp.likelihood(model, counts, instrument=fsp.Binomial(0.3))  # doctest: +SKIP
+    """
+
+    capture: float
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.capture, int | float) or not 0.0 < self.capture <= 1.0:
+            raise ArgumentError(f"`capture` must be a probability above 0, but is {self.capture!r}.")
+
+    def table(self, seen: int, largest: int) -> Table:
+        """Add one molecule after another: sums of two positive products."""
+        p = float(self.capture)
+        values = np.zeros((seen + 1, largest + 1))
+        values[0, 0] = 1.0
+        for x in range(largest):
+            values[:, x + 1] = (1.0 - p) * values[:, x]
+            values[1:, x + 1] += p * values[:-1, x]
+        off = 2.0 / (1.0 - p) if p < 1.0 else 0.0  # how many roundings 1 - p is off, p being a decimal
+        return Table(values, largest * (4.0 + off) * UNIT_ROUNDOFF, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Poisson(Instrument):
+    """A background is added to the count.
+
+    Parameters
+    ----------
+    background
+        Its mean, 0 or more.
+
+    Raises
+    ------
+    ArgumentError
+        If it is no such number.
+
+    Examples
+    --------
+    >>> fsp.likelihood(model, counts, instrument=fsp.Poisson(2.0))  # doctest: +SKIP
+    """
+
+    background: float
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.background, int | float) or not 0.0 <= self.background < np.inf:
+            raise ArgumentError(f"`background` must be a mean of 0 or more, but is {self.background!r}.")
+
+    def table(self, seen: int, largest: int) -> Table:
+        """Return the Poisson law of what is seen beside the count."""
+        law = LAWS["poisson"].of(float(self.background))
+        weights = np.zeros(seen + 1)
+        kept = law.counts <= seen
+        weights[law.counts[kept]] = law.probabilities[kept]
+        more = np.arange(seen + 1)[:, None] - np.arange(largest + 1)  # (m, x)
+        off = 2.0 * max(0.0, 1.0 - float(law.probabilities.sum())) + len(law.counts) * UNIT_ROUNDOFF
+        return Table(np.where(more >= 0, weights[np.maximum(more, 0)], 0.0), off, TAIL)
+
+
+@dataclass(frozen=True, slots=True)
+class Bins(Instrument):
+    """Only the bin of a count is seen; any number of the bin may stand for it in the data.
+
+    Parameters
+    ----------
+    edges
+        Increasing whole numbers: bins go from each to below the next one, the last one is open, and what is below the
+        first edge is a bin as well.
+
+    Raises
+    ------
+    ArgumentError
+        If they are no such numbers.
+
+    Examples
+    --------
+    >>> fsp.likelihood(model, counts, instrument=fsp.Bins([0, 5, 10]))  # doctest: +SKIP
+    """
+
+    edges: Sequence[int]
+
+    def __post_init__(self) -> None:
+        given = np.asarray(self.edges)
+        if given.ndim != 1 or not len(given) or given.dtype.kind not in "iu" or (np.diff(given) <= 0).any():
+            raise ArgumentError(f"`edges` must be increasing whole numbers, but are {self.edges!r}.")
+
+    def table(self, seen: int, largest: int) -> Table:
+        """Return ones where a count is in the bin of what is seen."""
+        edges = np.asarray(self.edges)  # (n_edges,)
+        of_seen, of_count = (np.searchsorted(edges, np.arange(n + 1), side="right") for n in (seen, largest))
+        return Table((of_seen[:, None] == of_count).astype(np.float64), 0.0, 0.0)
+
+    def standing(self, seen: IntArray) -> IntArray:
+        """Return the first count of each bin."""
+        edges = np.asarray(self.edges)  # (n_edges,)
+        first = np.concatenate([[0], np.maximum(edges, 0)])  # (n_edges + 1,)
+        found: IntArray = first[np.searchsorted(edges, seen, side="right")]
+        return found
+
+
+class Exact(Instrument):
+    """All molecules are seen."""
+
+    def table(self, seen: int, largest: int) -> Table:
+        """Return ones on the diagonal."""
+        return Table(np.eye(seen + 1, largest + 1), 0.0, 0.0)

@@ -1,0 +1,289 @@
+"""The log-likelihood of counted molecules, as an interval in nats.
+
+Let y <= p be stored, δ what y lacks, and T(z | x) >= 0 what the instrument makes of a state, Σ_z T <= 1.
+Uniformization with a rate above the largest exit rate adds only numbers that are not negative, none of which has lost
+its digits, so that each y_x has a relative error, and so has ``y_z = Σ_x T(z | x) y_x``, however small it is.  What is
+missing, d_z, adds up to at most δ over all z, so that with n_z cells
+
+(1)  0  <=  Σ_z n_z log(p_z / y_z)  <=  min( Σ_z n_z log(1 + δ/y_z),  δ max_z n_z/y_z ) .
+
+δ is lowered until the interval is as narrow as was asked for.  For the gradient, with ``u_z = h_z/y_z`` and E_k the
+1-norm error of the derivatives,
+
+(2)  |Σ_z n_z (s_z/p_z - u_z)|  <=  max_z (n_z/p_z) E_k + max_z (n_z |u_z|/p_z) (δ + ρ) ,
+
+since ``s/p - u = (s - h - u (p - y))/p``.
+
+References
+----------
+Z. Fox, G. Neuert, B. Munsky, Finite state projection based bounds to compare chemical master equation models using
+single-cell data, J. Chem. Phys. 145 (2016) 074101, doi:10.1063/1.4960505.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
+from fsp.distribution import Interval, formulas
+from fsp.errors import ArgumentError
+from fsp.inference.counts import Counts
+from fsp.inference.instruments import Exact, Instrument
+from fsp.inference.loop import Limits, Reached, distributions, solve
+from fsp.inference.parameters import require_constant
+from fsp.model.arguments import check_call
+
+if TYPE_CHECKING:
+    from fsp.arrays import FloatArray, IntArray
+    from fsp.model import Model
+
+FIRST_LOSS = 1e-7  # of probability, with which the first run begins
+CAUTION = 0.2  # of the loss that would just do
+UNSEEN = 1e-6  # of the loss, where a cell has no probability at all
+MOST_RUNS = 12
+LARGEST_TOL, SHARE = 1e-10, 1e-3  # of derivatives for a gradient: at most, and of the least probability of a cell
+UNBOUNDED = "a cell is so improbable that rounding hides what it contributes"
+LEAST_LOSS = 1e-60  # below which a cell that still has no probability is reported
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Likelihood:
+    """A log-likelihood, and what it is made of.
+
+    Parameters
+    ----------
+    value
+        The interval, in nats.
+    by_time
+        That of the cells of each time.
+    impossible
+        Cells to which the model gives no probability, in words; the log-likelihood is then minus infinity.
+    least
+        The smallest probability of a cell.
+    model, counts, instruments, limits
+        What it is the log-likelihood of, and what computations may take.
+    """
+
+    value: Interval
+    by_time: tuple[Interval, ...]
+    impossible: tuple[str, ...]
+    least: float
+    model: Model
+    counts: Counts
+    instruments: tuple[Instrument, ...]
+    limits: Limits
+
+    def gradient(self, parameters: Sequence[str]) -> dict[str, Interval]:
+        """Bound the derivatives by the logarithms of parameters.
+
+        Parameters
+        ----------
+        parameters
+            Their names, as for `fsp.sensitivity`.
+
+        Returns
+        -------
+        dict
+            An interval for each parameter; not certified and without ends where a cell is so improbable that rounding
+            of the derivatives hides what it contributes.
+
+        Raises
+        ------
+        ArgumentError
+            If a cell has no probability, or what `fsp.sensitivity` refuses.
+        """
+        if self.impossible:
+            raise ArgumentError(f"A gradient must be of cells that are possible, but {self.impossible[0]}.")
+        tol = min(LARGEST_TOL, SHARE * self.least)
+        reached, slopes, _ = solve(self.model, self.counts.times, parameters, tol, self.limits, log=True, scores=True)
+        values, off = np.zeros(len(slopes.names)), np.zeros(len(slopes.names))
+        for i, own in enumerate(reached):
+            slopes_of_time, more = self._of_time(i, own)
+            values, off = values + slopes_of_time, off + more
+        found = {}
+        for name, value, e in zip(slopes.names, values.tolist(), off.tolist(), strict=True):
+            known = math.isfinite(e)
+            found[name] = Interval(value - e, value + e, value, known, "" if known else UNBOUNDED)
+        return found
+
+    def _of_time(self, i: int, reached: Reached) -> tuple[FloatArray, FloatArray]:
+        """Return the gradient of the cells of a time and what it may be off, (2): (q,) each."""
+        seen = _Seen(reached, self.counts, i, self.instruments)
+        n, y = self.counts.cells[i], seen.of(reached.distribution.probabilities)
+        h = np.array([seen.of(own) for own in reached.derivatives])  # (q, m)
+        ledger, scores = reached.distribution.error, reached.scores
+        if scores is None:
+            raise ValueError("`reached` must have scores.")
+        noise = np.array([error.integration + error.rounding for error in reached.errors])
+        beyond = np.maximum(scores.whole - scores.stored.sum(axis=1) + scores.off + SUM_ROUNDING * scores.whole, 0.0)
+        errors = np.array([error.total if error.certified else math.inf for error in reached.errors])
+        errors = np.minimum(errors, np.sqrt(beyond * reached.lacking) + noise)
+        rho = ledger.rounding + seen.absolute
+        errors = errors + (seen.relative + SUM_ROUNDING) * np.abs(reached.derivatives).sum(axis=1)
+        least = y - rho - (seen.relative + SUM_ROUNDING)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            u = np.where(y > 0.0, h / y, 0.0)
+            weight = np.where(least > 0.0, n / least, math.inf)  # (m,)
+            off = weight.max() * errors + (weight * np.abs(u)).max(axis=1) * (reached.lacking + rho + seen.relative)
+        return u @ n, np.where(np.isnan(off), math.inf, off)
+
+    def __str__(self) -> str:
+        """Return the value, and that of each time."""
+        lines = [f"log-likelihood of {self.counts.n_cells:,} cells: {self.value}"]
+        times = zip(self.counts.times.tolist(), self.by_time, self.counts.cells, strict=True)
+        lines += [f"  t = {t:g}: {own}, {int(n.sum()):,} cells" for t, own, n in times]
+        return "\n".join([*lines, *(f"  note: {text}" for text in self.impossible)])
+
+
+def likelihood(
+    model: Model,
+    counts: Counts,
+    *,
+    width: float = 1e-2,
+    instrument: Instrument | Mapping[str, Instrument] | None = None,
+    max_states: int | None = None,
+    max_memory: int | None = None,
+    max_work: float | None = None,
+) -> Likelihood:
+    """Return the log-likelihood of counted molecules as an interval.
+
+    Parameters
+    ----------
+    model
+        The reaction network, without propensities that depend on time and without events.
+    counts
+        What `fsp.read_counts` returns.
+    width
+        Width of the interval that is asked for, in nats; the computation is repeated with less loss until it is met.
+    instrument
+        What makes the counts that were seen of those in the cells: `fsp.Binomial`, `fsp.Poisson` or `fsp.Bins`, for all
+        that was observed or by name; without one all molecules were seen.
+    max_states, max_memory, max_work
+        Limits, as for `fsp.transient`.
+
+    Returns
+    -------
+    Likelihood
+        Its `value` is the interval.  Where a cell has no probability it is minus infinity, and `impossible` names it.
+
+    Raises
+    ------
+    ArgumentError
+        If counts are of what is no species of the model, or an argument is not as above.
+    BackendError
+        If propensities depend on time, or there are events.
+    StateSpaceError
+        If the width cannot be met within the limits.
+    ConvergenceError
+        If that takes too much work.
+
+    References
+    ----------
+    Z. Fox, G. Neuert, B. Munsky, J. Chem. Phys. 145 (2016) 074101, doi:10.1063/1.4960505.
+
+    Examples
+    --------
+    >>> counts = fsp.read_counts("cells.csv", counts={"X": "rna"})  # doctest: +SKIP
+    >>> fsp.likelihood(model, counts).value  # doctest: +SKIP
+    """
+    check_call(model, max_states=max_states, max_memory=max_memory, max_work=max_work)
+    if not isinstance(counts, Counts):
+        raise ArgumentError(f"`counts` must be what fsp.read_counts returns, but is {counts!r}.")
+    if not isinstance(width, int | float) or not width > 0.0:
+        raise ArgumentError(f"`width` must be a number of nats above 0, but is {width!r}.")
+    require_constant(model)
+    for text in counts.observed:
+        formulas.read_formula(text, model.species, model.observables, 0.0)
+    instruments = _instruments(instrument, counts.observed)
+    counts = counts.standing(instruments)
+    limits = Limits(max_states, max_memory, max_work)
+    loss = FIRST_LOSS
+    for run in range(MOST_RUNS):
+        reached = distributions(model, counts.times, loss, limits)
+        found = [_interval(own, counts, i, instruments) for i, own in enumerate(reached)]
+        by_time = tuple(interval for interval, _, _ in found)
+        unseen = [text for _, texts, _ in found for text in texts]
+        low, high = (math.fsum(ends) for ends in zip(*by_time, strict=True))
+        exact = all(own.lacking == 0.0 for own in reached)
+        if high - low <= width or exact or run == MOST_RUNS - 1 or (unseen and loss < LEAST_LOSS):
+            break
+        loss *= UNSEEN if unseen else min(0.5, CAUTION * width / (high - low))
+    value = Interval(low, high, low if unseen else 0.5 * (low + high), True)
+    least = 0.0 if unseen else min(own for _, _, own in found)
+    return Likelihood(value, by_time, tuple(unseen), least, model, counts, instruments, limits)
+
+
+def _instruments(
+    given: Instrument | Mapping[str, Instrument] | None, observed: Sequence[str]
+) -> tuple[Instrument, ...]:
+    """Return the instrument of each thing that was observed."""
+    chosen = given if isinstance(given, Mapping) else dict.fromkeys(observed, given or Exact())
+    unknown = [name for name in chosen if name not in observed]
+    if unknown or not all(isinstance(own, Instrument) for own in chosen.values()):
+        raise ArgumentError(f"`instrument` must be an instrument of {', '.join(observed)}, but is {given!r}.")
+    return tuple(chosen.get(name, Exact()) for name in observed)
+
+
+class _Seen:
+    """What is seen of the states at one time: products with T for the counts of `counts` at time i."""
+
+    def __init__(self, reached: Reached, counts: Counts, i: int, instruments: Sequence[Instrument]) -> None:
+        dist = reached.distribution
+        self._values = counts.values[i]  # (m, n_observed)
+        self._there: list[IntArray] = []
+        self._tables: list[FloatArray] = []
+        self.relative = self.absolute = 0.0
+        for column, (text, instrument) in enumerate(zip(counts.observed, instruments, strict=True)):
+            own = formulas.values_on(dist.states, text, dist.species, dist.observables, dist.t)
+            there = np.broadcast_to(own, len(dist.states)).astype(np.float64)
+            if (there != np.floor(there)).any() or (there < 0.0).any():
+                raise ArgumentError(f"`counts` must be of what is a count in every state, but '{text}' is not.")
+            table = instrument.table(int(self._values[:, column].max()), int(there.max()))
+            self._there.append(there.astype(np.int64))
+            self._tables.append(table.values)
+            self.relative += table.relative + 2.0 * UNIT_ROUNDOFF
+            self.absolute += table.absolute
+
+    def of(self, values: FloatArray) -> FloatArray:
+        """Return Σ_x T(z | x) values(x) for each z that was counted, (m,)."""
+        found = np.empty(len(self._values))
+        for row, z in enumerate(self._values.tolist()):
+            weight = values
+            for count, there, table in zip(z, self._there, self._tables, strict=True):
+                weight = weight * table[count, there]
+            found[row] = weight.sum()
+        return found
+
+
+def _interval(
+    reached: Reached, counts: Counts, i: int, instruments: Sequence[Instrument]
+) -> tuple[Interval, list[str], float]:
+    """Return the log-likelihood of the cells of one time, (1), those without probability in words, and the least."""
+    seen = _Seen(reached, counts, i, instruments)
+    y, n = seen.of(reached.distribution.probabilities), counts.cells[i]
+    off = reached.relative + seen.relative + SUM_ROUNDING
+    absolute = reached.absolute
+    low = np.maximum((1.0 - min(off, 1.0)) * y - absolute, 0.0)
+    high, more = (1.0 + 2.0 * off) * y + absolute, reached.lacking + seen.absolute
+    with np.errstate(divide="ignore"):
+        lower, stored = np.log(low), np.log(np.minimum(high, 1.0))
+        upper = np.log(np.minimum(high + more, 1.0))
+    noise = 8.0 * UNIT_ROUNDOFF * float(n @ np.where(np.isfinite(stored), np.abs(stored), 0.0))
+    at_most = float(n @ upper)
+    if (low > 0.0).all():  # what each may lack adds up to δ
+        whole = float((n / high).max()) * reached.lacking + float((n / high).sum()) * seen.absolute
+        at_most = min(at_most, float(n @ stored) + whole)
+    t = float(counts.times[i])
+    texts = [
+        f"a cell with {', '.join(f'{a} = {b}' for a, b in zip(counts.observed, z, strict=True))} at t = {t:g} has no "
+        f"probability above {more + absolute:.1e}"
+        for z in counts.values[i][low == 0.0].tolist()
+    ]
+    at_least = float(n @ lower)
+    interval = Interval(at_least - noise, max(at_least, at_most) + noise, max(at_least, at_most), True)
+    return interval, texts, float(low.min())

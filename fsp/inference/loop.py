@@ -1,0 +1,331 @@
+"""Advance p, its derivatives by parameters and, where asked, the squares of scores, on a space that holds them all.
+
+All go together, one block of vectors, by the steps of `fsp.inference.expansion`; `fsp.inference.account` says what
+they may be off.  A step that would lose more than its share of the tolerance, of p or of a derivative, is not taken:
+the space grows where it lost, and states that neither p nor a derivative needs are dropped.  How much of p may be lost
+so that what it lacks does not spoil the derivatives is guessed, and the run begun anew where that was too much.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fsp.arithmetic import UNIT_ROUNDOFF, span
+from fsp.errors import ConvergenceError
+from fsp.generator import Generator
+from fsp.inference.account import Account, Bounds
+from fsp.inference.derived import Derived
+from fsp.inference.expansion import TAIL, Expansion, expand
+from fsp.inference.parameters import Derivatives
+from fsp.inference.parameters import derivatives as derivatives_of
+from fsp.model.arguments import check_call
+from fsp.model.times import checked_times
+from fsp.moments import moment_bounds
+from fsp.moments.initial import KnownDistribution
+from fsp.projection.backend import SERIAL, of_model, serial
+from fsp.projection.budget import BEARABLE_SHARE
+from fsp.projection.growth import Growth, check_tolerance, most_states, starting_vector
+from fsp.projection.outlook import MOST_WORK
+from fsp.projection.pruning import choose
+from fsp.solvers.base import step_to
+
+if TYPE_CHECKING:
+    from fsp.arrays import BoolArray, FloatArray
+    from fsp.distribution import Distribution, ErrorLedger
+    from fsp.inference.account import Scores
+    from fsp.model import Model
+    from fsp.space.protocol import AnySpace
+
+# Shares of the tolerance: what leaves the space, what is dropped; the rest is for what p lacks, and for rounding.
+LEAVING, DROPPED = 0.3, 0.05
+MOST_RUNS = 6  # with ever smaller losses of p
+CAUTION = 0.3  # of the loss of p that would just do, with which the next run begins
+STRIDE, LONGEST_STRIDE = 24.0, 1e3  # Λ times a step: after the space has grown, doubled as long as it serves; and most
+MOST_ENDS = 16  # times that are reached in one step
+LONGEST_CHEAP = 4  # jumps that the space grows ahead where that is cheap: states far out make Λ large
+LOOK = 200  # blocks of products before it is seen whether states can be dropped
+# Times the largest exit rate, for probabilities with a relative error: what stays in a state is at least a third of
+# what is there, so that an entry of a product has 5 times the roundings of its terms at most.
+WIDENED, AMPLIFIED = 1.5, 5.0
+TAIL_SHARE = 1e-6  # of what may be lost of p, for the tail of the weights of each step
+LEAST_SHARE = 0.2  # of the work that must go with them
+CALL_STATES = 2_000  # whose products take as long as the calls
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reached:
+    """What is known at one time."""
+
+    distribution: Distribution
+    derivatives: FloatArray  # (q, n)
+    errors: tuple[ErrorLedger, ...]
+    mean_errors: FloatArray  # (q, d)
+    scores: Scores | None  # where they were asked for
+    lacking: float = 0.0  # what the distribution lacks, rounding apart
+    relative: float = 0.0  # rounding of each probability, relative to it
+    absolute: float = 0.0  # what it may be off beside
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a computation may take; None for what `fsp.transient` takes by default."""
+
+    max_states: int | None = None
+    max_memory: int | None = None
+    max_work: float | None = None
+
+
+def solve(
+    model: Model,
+    times: Sequence[float] | FloatArray | float,
+    parameters: Sequence[str],
+    tol: float,
+    limits: Limits,
+    *,
+    log: bool,
+    scores: bool = False,
+) -> tuple[list[Reached], Derivatives, dict[str, int]]:
+    """Return what is known at each time, the derivatives of the laws, and counts of the work."""
+    check_call(model, max_states=limits.max_states, max_memory=limits.max_memory, max_work=limits.max_work)
+    requested = checked_times(times)
+    check_tolerance(tol)
+    slopes = derivatives_of(model, parameters, log=log)
+    bounds = Bounds.of(model, slopes, max(float(requested[-1]), 1e-300))
+    loss = tol * _first_guess(model, slopes, float(requested[-1]))
+    for _ in range(MOST_RUNS):
+        run = _Run(model, slopes, bounds, requested, tol, loss, limits, scores=scores)
+        found = run.results()
+        if found is not None:
+            return found, slopes, run.counts
+        loss *= CAUTION * run.affordable
+    raise ConvergenceError(
+        f"The derivatives must be known up to {tol:.1e}, but {MOST_RUNS} runs with ever smaller losses did not get "
+        f"there. Ask for a larger `tol`, or for an earlier time."
+    )
+
+
+def distributions(model: Model, times: FloatArray, loss: float, limits: Limits) -> list[Reached]:
+    """Return distributions whose every probability is a lower bound but for relative rounding, lacking about `loss`."""
+    slopes = Derivatives((), (), True, ())
+    bounds = Bounds((), (), (), (), model.species_bounds, model.change.astype(np.float64))
+    found = _Run(model, slopes, bounds, times, 1.0, loss, limits, scores=False, widened=WIDENED).results()
+    if found is None:
+        raise ValueError("`loss` must be all that is lost, where there are no derivatives.")
+    return found
+
+
+def _first_guess(model: Model, slopes: Derivatives, horizon: float) -> float:
+    """Return the loss of p, in units of the tolerance, that seems to do: by what parameters change at the start."""
+    states = model.initial_states[:1]
+    rates = float(model.propensities(states).sum())
+    scale = 1.0
+    if not slopes.log:
+        scale = max(1.0, *(1.0 / abs(model.parameters[name]) for name in slopes.names))
+    return min(0.5, 0.5 / (1.0 + rates * horizon * scale))
+
+
+class _Run:
+    """One run, in which p may lose `loss`; `affordable` says, where it failed, what part of that would have done."""
+
+    def __init__(
+        self,
+        model: Model,
+        slopes: Derivatives,
+        bounds: Bounds,
+        times: FloatArray,
+        tol: float,
+        loss: float,
+        limits: Limits,
+        *,
+        scores: bool,
+        widened: float = 1.0,
+    ) -> None:
+        self._widened = widened
+        self._model, self._slopes, self._bounds = model, slopes, bounds
+        self._times, self._tol, self._scores = times, tol, scores
+        self._max_work = MOST_WORK if limits.max_work is None else limits.max_work
+        self._duration = max(float(times[-1]), 1e-300)
+        self._q = len(slopes.names)
+        self._allowed = np.array([loss, *[LEAVING * tol] * self._q])  # (1 + q,) what may leave
+        most = most_states(model) if limits.max_states is None else limits.max_states
+        self._growth = Growth(model, most, limits.max_memory, longest_cheap=LONGEST_CHEAP)
+        self._account = self._begun()
+        self.affordable = 1.0
+        self._t, self._since, self._stride = 0.0, 0, STRIDE
+        self._changed = -math.inf  # time of the last growth
+        self.counts = {"products": 0, "growths": 0, "largest_space": 0}
+        space = self._growth.first()
+        p = starting_vector(model, space)  # (n,)
+        rows = 1 + self._q * (2 if scores else 1)
+        self._bind(space, np.concatenate([p[None], np.zeros((rows - 1, len(p)))]))
+
+    def _begun(self) -> Account:
+        model, followed = self._model, self._bounds.followed
+        states, weights, lacking = model.initial_states, model.initial_probabilities, model.start_lacks
+        start = []
+        for gauge in followed:
+            known = [KnownDistribution(states, weights, part) for part in (lacking, 0.0)]
+            above, below = (own.powers(gauge.weights, gauge.orders, 1.0) for own in known)
+            start.append(np.maximum(above - below, lacking) if lacking else np.zeros(len(gauge.orders)))
+        rounding = 0.0 if lacking else abs(1.0 - math.fsum(weights.tolist()))
+        return Account(self._bounds, self._q, lacking, start, rounding)
+
+    def _bind(self, space: AnySpace, block: FloatArray) -> None:
+        self._space, self._block = serial(space), block
+        generator = Generator(self._model, self._space)
+        self._derived = Derived(
+            generator, self._slopes, self._bounds.followed, scores=self._scores, widened=self._widened
+        )
+        self.counts["largest_space"] = max(self.counts["largest_space"], len(space))
+        left = self._duration - self._t
+        if self._derived.rate * left * generator.work * len(block) > self._max_work:
+            raise ConvergenceError(
+                f"The end must be within reach of `max_work`, {self._max_work:.1e} multiply-adds, but at t = "
+                f"{self._t:.6g} {self._derived.rate * left:.1e} jumps of {len(space):,} states lie ahead. Ask for an "
+                f"earlier time, or raise it."
+            )
+
+    # ---- the loop
+
+    def results(self) -> list[Reached] | None:
+        """Go through all times; None where what p lacks spoils the derivatives."""
+        found = [self._result()] if self._times[0] == 0.0 else []
+        while self._t < self._duration and len(found) < len(self._times):
+            asked = self._times[len(found) :]
+            for t in self._advance(asked):
+                if t in asked:
+                    found.append(self._result())
+            if self._spoiled():
+                return None
+        return found
+
+    def _advance(self, asked: FloatArray) -> Iterator[float]:
+        """Take a step towards the last of the times asked for; yield those that are reached, and its end."""
+        derived, last = self._derived, float(asked[-1])
+        h = span(self._t, last)
+        stride = self._stride if derived.edges else LONGEST_STRIDE
+        if derived.rate * h > stride:
+            h = step_to(self._t, stride / derived.rate, last)
+        end = last if h >= span(self._t, last) else self._t + h
+        ends = [*asked[asked < end].tolist(), end][:MOST_ENDS]
+        begun = self._t
+        tail = min(TAIL, TAIL_SHARE * self._allowed[0])
+        for t, step in zip(ends, expand(derived, self._block, [span(begun, t) for t in ends], tail), strict=True):
+            self.counts["products"] += step.products
+            self._since += step.products
+            allowed = self._allowed * t / self._duration
+            if (self._left() + self._account.leaving(derived, step) > allowed).any():
+                self._stride = STRIDE
+                self._grow(step)
+                return
+            self._take(step, t)
+            yield t
+        self._stride = min(2.0 * self._stride, LONGEST_STRIDE)
+        if self._since >= LOOK and self._t < self._duration:
+            self._prune()
+
+    def _take(self, step: Expansion, t: float) -> None:
+        """Charge a step that leads to time t."""
+        h, generator, account = t - self._t, self._derived.generator, self._account
+        account.charge(self._derived, step, h * (1.0 + UNIT_ROUNDOFF), account.y.rounding)
+        account.relative += step.products * (AMPLIFIED * generator.roundings + 4.0) * UNIT_ROUNDOFF
+        account.absolute += generator.misjudged(0.0, h)
+        self._t, self._block = t, step.end
+
+    def _left(self) -> FloatArray:
+        """Return what has left the space so far, (1 + q,)."""
+        account = self._account
+        own = [ledger.truncation - part for ledger, part in zip(account.derivatives, account.remnants, strict=True)]
+        return np.array([account.y.truncation - account.lacking, *own])
+
+    def _spoiled(self) -> bool:
+        """Tell whether a derivative is further off than it may be by now, though not by rounding."""
+        ledgers = self._account.derivatives
+        totals = np.array([ledger.total - ledger.rounding for ledger in ledgers])  # (q,)
+        if not (totals > self._tol).any():
+            return False
+        spent = self._tol * (1.0 - LEAVING - DROPPED) * min(1.0, (self._t / self._duration) ** 2)
+        self.affordable = min(0.5, spent / float(self._account.remnants.max()))
+        return True
+
+    def _weight(self, block: FloatArray) -> FloatArray:
+        """Return, (n,), where p and the derivatives are, by what may be lost of each, in units of p."""
+        shares = self._allowed[0] / self._allowed  # (1 + q,)
+        weight: FloatArray = shares @ np.abs(block[: 1 + self._q])
+        return weight
+
+    def _grow(self, step: Expansion) -> None:
+        ahead = self._weight(step.end)
+        for edge in self._derived.edges:  # what leaves by a derivative of a rate counts as that of the rate
+            flow = (edge.slopes / np.maximum(edge.rates, 1e-300)) * step.end[0, edge.sources]
+            np.add.at(ahead, edge.sources, self._allowed[0] / self._allowed[1:] @ flow)
+        fresh = self._t > self._changed
+        kept = self._choice(np.maximum(ahead, self._weight(self._block))) if fresh else None
+        if kept is not None and kept.all():
+            kept = None
+        grown = self._growth.grow(
+            self._space,
+            self._derived.generator,
+            ahead,
+            self._t,
+            self._account.y,
+            remaining=self._duration - self._t,
+            bearable=BEARABLE_SHARE * self._allowed[0] / self._duration,
+            kept=kept,
+        )
+        self._changed = self._t
+        self.counts["growths"] += 1
+        if kept is not None:
+            self._account.drop(self._derived, self._block, kept)
+        self._bind(grown, self._carried(grown))
+
+    def _choice(self, weight: FloatArray) -> BoolArray:
+        """Return which states stay, (n,)."""
+        account = self._account
+        spent = max([account.y.pruning / self._allowed[0], *(own.pruning / self._tol for own in account.derivatives)])
+        budget = DROPPED * self._t / self._duration - spent
+        rate = self._allowed[0] / self._duration
+        return choose(self._derived.generator, weight, None, max(budget, 0.0) * self._allowed[0] * LEAVING, rate).kept
+
+    def _prune(self) -> None:
+        self._since = 0
+        kept = self._choice(self._weight(self._block))
+        rates = self._derived.generator.exit_rates
+        before, after = rates.max() * (CALL_STATES + len(kept)), rates[kept].max() * (CALL_STATES + kept.sum())
+        if after < (1.0 - LEAST_SHARE) * before:
+            self._account.drop(self._derived, self._block, kept)
+            smaller = self._space.restrict(kept)
+            self._bind(smaller, self._carried(smaller))
+
+    def _carried(self, space: AnySpace) -> FloatArray:
+        return np.array([self._space.carry(v, serial(space)) for v in self._block])
+
+    # ---- what it comes to
+
+    def _result(self) -> Reached:
+        model, account, t, q = self._model, self._account, self._t, self._q
+        dist = SERIAL.distribution(
+            self._space,
+            self._block[0].copy(),
+            t=t,
+            error=account.y,
+            closed=account.closed and not self._derived.edges,
+            moments=moment_bounds(model, t),
+            **of_model(model),
+        )
+        scores = account.scores(self._block[1 + q :].copy()) if self._scores else None
+        return Reached(
+            dist,
+            self._block[1 : 1 + q].copy(),
+            tuple(account.derivatives),
+            account.mean_errors(),
+            scores,
+            account.y.truncation + account.y.pruning + account.y.integration,
+            account.relative,
+            account.absolute,
+        )

@@ -1,0 +1,119 @@
+"""Derivatives of transient distributions by parameters, with a bound of the error of each.
+
+They are made by `fsp.inference.loop`.
+
+References
+----------
+Z. Fox, B. Munsky, The finite state projection based Fisher information matrix approach to estimate information and
+optimize single-cell experiments, PLoS Comput. Biol. 15 (2019) e1006365, doi:10.1371/journal.pcbi.1006365.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from fsp.distribution.sensitivity import Sensitivities, Sensitivity
+from fsp.errors import ToleranceWarning
+from fsp.inference.account import OPEN
+from fsp.inference.loop import Limits, solve
+
+if TYPE_CHECKING:
+    from fsp.arrays import FloatArray
+    from fsp.model import Model
+
+
+def sensitivity(
+    model: Model,
+    times: Sequence[float] | FloatArray | float,
+    parameters: Sequence[str],
+    *,
+    log: bool = True,
+    tol: float = 1e-6,
+    max_states: int | None = None,
+    max_memory: int | None = None,
+    max_work: float | None = None,
+) -> Sensitivities:
+    """Return the distribution and its derivatives by parameters, each with a bound of its error.
+
+    Parameters
+    ----------
+    model
+        The reaction network; its propensities must be formulas that do not depend on time.
+    times
+        Increasing times >= 0, in the model's unit of time.
+    parameters
+        Names of the parameters, which may stand anywhere in the propensities, but not in the start.
+    log
+        Whether to differentiate by the logarithms of the parameters, ``θ ∂p/∂θ``.
+    tol
+        Bound on the 1-norm error of each derivative, and of the distribution, at the last time.
+    max_states, max_memory, max_work
+        Limits, as for `fsp.transient`.
+
+    Returns
+    -------
+    Sensitivities
+        A `Sensitivity` for each time: (n,) derivatives by parameter, and a ledger for each.
+
+    Raises
+    ------
+    ArgumentError
+        If `times` or `tol` is not as above, or a parameter is unknown, is in no rate, is not positive with `log`, or
+        changes the start.
+    ModelError
+        If a propensity is a callable, or not a smooth function of a parameter.
+    BackendError
+        If propensities depend on time, or there are events.
+    StateSpaceError
+        If the tolerance cannot be met within the limits.
+    ConvergenceError
+        If that takes too much work, or too many runs.
+
+    Warns
+    -----
+    ToleranceWarning
+        If rounding keeps a bound above `tol`, or an error is an estimate.
+
+    References
+    ----------
+    Z. Fox, B. Munsky, PLoS Comput. Biol. 15 (2019) e1006365, doi:10.1371/journal.pcbi.1006365.
+
+    Examples
+    --------
+    >>> model = fsp.Model(  # doctest: +SKIP
+    ...     species={"X": 0}, parameters={"k": 10.0, "g": 1.0},
+    ...     reactions=[fsp.Reaction("0 -> X", rate="k"), fsp.Reaction("X -> 0", mass_action="g")],
+    ... )
+    >>> fsp.sensitivity(model, [2.0], ["k", "g"])[-1].mean("X")["k"]  # doctest: +SKIP
+    """
+    limits = Limits(max_states, max_memory, max_work)
+    reached, slopes, counts = solve(model, times, parameters, tol, limits, log=log)
+    found = [
+        Sensitivity(
+            own.distribution,
+            slopes.names,
+            own.derivatives,
+            own.errors,
+            own.mean_errors,
+            log,
+            "" if all(error.certified for error in own.errors) else OPEN,
+        )
+        for own in reached
+    ]
+    _warn(found[-1], tol)
+    return Sensitivities(found, counts)
+
+
+def _warn(last: Sensitivity, tol: float) -> None:
+    worst = max(last.errors, key=lambda error: error.total)
+    if last.reason:
+        warnings.warn(f"The error of a derivative is an estimate: {last.reason}.", ToleranceWarning, stacklevel=3)
+    elif worst.total > tol:
+        warnings.warn(
+            f"The error of a derivative is {worst.summary.removeprefix('error ')}, above the tolerance {tol:.1e}: "
+            f"rounding alone may reach {worst.rounding:.1e}. Ask for a larger `tol`.",
+            ToleranceWarning,
+            stacklevel=3,
+        )

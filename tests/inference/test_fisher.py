@@ -1,0 +1,152 @@
+"""Fisher information: closed forms and dense sums within the intervals, and what errors hide."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from inference_cases import dense, immigration_death, named, self_activation
+from random_networks import open_networks
+
+import fsp
+from fsp.command.main import main
+
+
+def poisson_information(times, cells):
+    """Return F of immigration and death from nothing, about log k and log g: a sum of matrices of rank one."""
+    found = np.zeros((2, 2))
+    for t, n in zip(times, cells, strict=True):
+        mean = -10.0 * math.expm1(-t)
+        slopes = np.array([mean, -mean + 10.0 * t * math.exp(-t)])
+        found += n * np.outer(slopes, slopes) / mean
+    return found
+
+
+def inside(found, exact, beyond=0.0):
+    return bool(((found.lower - beyond <= exact) & (exact <= found.upper + beyond)).all())
+
+
+@pytest.mark.parametrize("tol", [1e-2, 1e-4, 1e-8])
+def test_immigration_and_death_have_the_information_of_poisson_laws(tol):
+    times, cells = [0.4, 1.0, 2.0], [300.0, 0.0, 200.0]
+    found = fsp.fisher(immigration_death(), times, ["k", "g"], cells=cells, tol=tol)
+    exact = poisson_information(times, cells)
+    assert found.certified
+    assert inside(found, exact)
+    for own, value in zip(found.eigenvalues(), np.linalg.eigvalsh(exact), strict=True):
+        assert value in own
+    assert np.linalg.det(exact) in found.determinant()
+    assert np.trace(exact) in found.trace()
+    if tol == 1e-8:
+        assert found.hidden == 0
+        assert (found.upper - found.lower).max() <= 1e-5 * np.abs(exact).max()
+
+
+def test_what_cannot_be_told_apart_is_hidden_by_the_error():
+    found = fsp.fisher(immigration_death(), [2.0], ["k", "g"])
+    assert found.hidden == 1
+    assert found.eigenvalues()[0].lower == 0.0
+    assert found.eigenvalues()[0].upper < 1e-5
+    assert found.determinant().lower == 0.0
+    assert "hidden by its error" in str(found)
+
+
+def test_information_by_parameters_is_that_by_logarithms_over_their_squares():
+    by_log = fsp.fisher(immigration_death(), [1.0], ["k", "g"])
+    plain = fsp.fisher(immigration_death(), [1.0], ["k", "g"], log=False)
+    scale = np.array([10.0, 1.0])
+    exact = poisson_information([1.0], [1.0]) / np.outer(scale, scale)
+    assert inside(plain, exact)
+    np.testing.assert_allclose(plain.matrix, by_log.matrix / np.outer(scale, scale), atol=1e-6)
+
+
+@pytest.mark.parametrize("tol", [1e-2, 1e-6])
+@settings(max_examples=6, deadline=None)
+@given(plain=open_networks().filter(lambda plain: len(plain["species"]) == 1), t=st.sampled_from([0.3, 1.0]))
+def test_intervals_hold_on_random_networks(tol, plain, t):
+    model = named(plain)
+    names = list(model.parameters)[:2]
+    top = 40
+    rates = model.propensities(np.arange(top + 1)[:, None])
+    found = fsp.fisher(model, [t], names, tol=tol)
+    derivatives = []
+    for k in range(len(names)):
+        factors = [1.0 + (1e-30j if r == k else 0.0) for r in range(model.n_reactions)]
+        p = dense(model, [f * own for f, own in zip(factors, rates, strict=True)], t, top)
+        derivatives.append(p.imag / 1e-30)
+    probable = p.real > 1e-14  # what is less probable tells less than the slack
+    s = np.array(derivatives)[:, probable]
+    if 1.0 - p.real.sum() > 1e-10:
+        return  # the box is no reference
+    assert found.certified
+    assert inside(found, s @ (s / p.real[probable]).T, beyond=1e-6)
+
+
+def two_genes():
+    return fsp.Model(
+        species={"A": 0, "B": 0},
+        parameters={"a": 3.0, "b": 2.0, "g": 1.0},
+        reactions=[
+            fsp.Reaction("0 -> A", rate="a"),
+            fsp.Reaction("0 -> B", rate="b"),
+            fsp.Reaction("A -> 0", mass_action="g"),
+            fsp.Reaction("B -> 0", mass_action="g"),
+        ],
+    )
+
+
+def test_sums_and_single_species_tell_what_their_poisson_laws_tell():
+    share = -math.expm1(-1.0)
+    means = np.array([3.0, 2.0]) * share  # also the derivatives by log a and log b
+    cases = {
+        None: np.diag(means),
+        "A": np.diag([means[0], 0.0]),
+        "A + B": np.outer(means, means) / means.sum(),
+        ("A", "B"): np.diag(means),
+    }
+    for observe, exact in cases.items():
+        found = fsp.fisher(two_genes(), [1.0], ["a", "b"], observe=observe, tol=1e-7)
+        assert inside(found, exact)
+        assert np.abs(found.matrix - exact).max() < 1e-4
+
+
+def test_more_cells_and_what_is_not_bounded():
+    one = fsp.fisher(immigration_death(), [1.0], ["k"])
+    many = fsp.fisher(immigration_death(), [1.0], ["k"], cells=50)
+    np.testing.assert_allclose(many.matrix, 50.0 * one.matrix, rtol=1e-12)
+    with pytest.warns(fsp.ToleranceWarning, match="estimate"):
+        found = fsp.fisher(self_activation(2.0), [1.0], ["K"])
+    assert not found.certified
+    assert "≈" in str(found)
+    assert math.isinf(found.determinant().upper)
+
+
+@pytest.mark.parametrize(
+    ("changed", "match"),
+    [
+        ({"cells": [1, 2]}, "`cells`"),
+        ({"cells": -1}, "`cells`"),
+        ({"cells": "many"}, "`cells`"),
+        ({"observe": ()}, "`observe`"),
+    ],
+)
+def test_wrong_arguments_are_refused(changed, match):
+    with pytest.raises(fsp.ArgumentError, match=match):
+        fsp.fisher(immigration_death(), [1.0], ["k"], **changed)
+
+
+def test_the_command_prints_intervals(tmp_path):
+    path = tmp_path / "model.ant"
+    path.write_text("k = 10; g = 1; X = 0; species X; -> X; k; X -> ; g*X", encoding="utf-8")
+    given = ["fisher", str(path), "--parameters", "k,g", "--times", "0.5,2", "--cells", "100,50", "--observe", "X"]
+    run = CliRunner().invoke(main, [*given, "--json"])
+    record = json.loads(run.stdout)
+    exact = poisson_information([0.5, 2.0], [100.0, 50.0])
+    assert run.exit_code == 0
+    assert ((np.array(record["lower"]) <= exact) & (exact <= np.array(record["upper"]))).all()
+    assert "eigenvalues" in CliRunner().invoke(main, given).stdout
