@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fsp.approximation.langevin import Langevin, langevin
     from fsp.approximation.linear_noise import LinearNoise, linear_noise
     from fsp.distribution import Distribution, ErrorLedger, Interval, Solution, Sweep
+    from fsp.distribution.passage import Passage
     from fsp.distribution.relaxation import Relaxation
     from fsp.doors import relaxation, stationary, transient
     from fsp.errors import (
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from fsp.model import Event, Model, Reaction
     from fsp.output import pictures as plot  # noqa: F401
     from fsp.output.storage import read
+    from fsp.passages.passage import passage
     from fsp.projection.progress import Progress
     from fsp.sampling.sampler import ssa
     from fsp.solvers.chebyshev import Chebyshev
@@ -75,6 +77,7 @@ _HOMES = {
     "ModelError": "fsp.errors",
     "MomentClosure": "fsp.approximation.closures",
     "OutputError": "fsp.errors",
+    "Passage": "fsp.distribution.passage",
     "Progress": "fsp.projection.progress",
     "Reaction": "fsp.model",
     "Solution": "fsp.distribution",
@@ -94,6 +97,7 @@ _HOMES = {
     "linear_noise": "fsp.approximation.linear_noise",
     "load": "fsp.formats",
     "moment_closure": "fsp.approximation.closures",
+    "passage": "fsp.passages.passage",
     "plot": "fsp.output.pictures",
     "read": "fsp.output.storage",
     "ssa": "fsp.sampling.sampler",
@@ -131,6 +135,7 @@ __all__ = [
     "ModelWarning",
     "MomentClosure",
     "OutputError",
+    "Passage",
     "Progress",
     "Rational",
     "Reaction",
@@ -152,6 +157,7 @@ __all__ = [
     "linear_noise",
     "load",
     "moment_closure",
+    "passage",
     "read",
     "relaxation",
     "ssa",

@@ -16,6 +16,7 @@ from fsp.command.approximations import approximations
 from fsp.command.batch import batch
 from fsp.command.exits import EPILOG, printing_if
 from fsp.command.info import info
+from fsp.command.passage import passage
 from fsp.command.relaxation import relaxation
 from fsp.command.stationary import stationary
 from fsp.command.suite import suite
@@ -43,5 +44,5 @@ def main() -> None:
             stream.reconfigure(errors="replace")  # a terminal that lacks ≤ shows a question mark
 
 
-for command in (approximations, transient, stationary, batch, relaxation, info, suite, verify):
+for command in (approximations, transient, stationary, batch, relaxation, passage, info, suite, verify):
     main.add_command(command)
