@@ -101,6 +101,9 @@ class Passage:
         (m, d) states before a target from which means are known.
     mean_from
         (2, m) lower and upper bounds of the mean time from each of them.
+    first_from
+        (2, n_targets, m) bounds of the probability that each target is the first that is reached from each of them: of
+        two targets A and B the second row is the forward committor from A to B.
     solution
         The network that stays where a target holds, at the times of the law.
     flux
@@ -123,6 +126,7 @@ class Passage:
     conditional: tuple[Interval, ...]
     states: IntArray
     mean_from: FloatArray
+    first_from: FloatArray
     solution: Solution | None = None
     flux: str = ""
     model_name: str = ""
@@ -175,7 +179,7 @@ class Passage:
         if target is not None or len(self.targets) == 1:
             return self.reached[0 if target is None else self._number(target)]
         if self.never.upper == 0.0:
-            return Interval(1.0, 1.0, 1.0, certified=True)
+            return Interval(1.0, 1.0, 1.0, self.never.certified, self.never.reason)
         lower = max(0.0, math.nextafter(1.0 - self.never.upper, 0.0))
         upper = min(1.0, math.nextafter(1.0 - self.never.lower, 2.0))
         return Interval(lower, upper, 1.0 - self.never.value, self.never.certified, self.never.reason)

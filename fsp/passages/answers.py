@@ -25,7 +25,7 @@ class Answers:
 
     def __init__(self, found: Found, targets: Targets, begin: Start, reason: str) -> None:
         self._found, self._reason = found, reason
-        self._average = Average(begin)
+        self._average, self._certified = Average(begin), begin.error.certified
         states = begin.model.initial_states
         self._held = targets.hold(states)  # (n_targets, k)
         stored = found.generator.space.index(states)
@@ -43,16 +43,14 @@ class Answers:
     def facts(self) -> dict[str, Any]:
         """What a `Passage` says apart from the law."""
         moments = [self._moment(k) for k in range(len(self._found.moments))]
-        finite = bool(moments) and isfinite(moments[0].upper)
+        finite = isfinite(moments[0].upper)
         low, high = self._bounds(self._found.never, 1.0, of_trapped=(1.0, 1.0))
-        never = _interval(low, 0.0 if finite else min(1.0, high))
+        never = self._interval(low, 0.0 if finite else min(1.0, high))
         if never.lower > 0.0:
-            moments = [Interval(inf, inf, inf, certified=True) for _ in moments]
+            moments = [Interval(inf, inf, inf, self._certified) for _ in moments]
         surely = len(self._held) == 1 and never.upper == 0.0
-        reached = [_interval(1.0, 1.0)] if surely else [self._reached(j) for j in range(len(self._held))]
-        parts = [self._conditional(j, one) for j, one in enumerate(reached)] if moments else []
-        if surely and parts:
-            parts = [moments[0]]
+        reached = [self._interval(1.0, 1.0)] if surely else [self._reached(j) for j in range(len(self._held))]
+        parts = moments[:1] if surely else [self._conditional(j, one) for j, one in enumerate(reached)]
         return {
             "reached": tuple(reached),
             "never": never,
@@ -78,7 +76,7 @@ class Answers:
 
     def _reached(self, j: int) -> Interval:
         low, high = self._bounds(self._found.hits[:, j], 1.0, of_target=self._held[j].astype(np.float64))
-        return _interval(low, min(1.0, high))
+        return self._interval(low, min(1.0, high))
 
     def _moment(self, k: int) -> Interval:
         over = self._found.above[k]
@@ -99,12 +97,12 @@ class Answers:
 
     def _estimated(self, low: float, high: float, from_each: FloatArray) -> Interval:
         if isfinite(high):
-            return _interval(low, high)
+            return self._interval(low, high)
         known = bool(np.isfinite(from_each).all())
         reason = self._reason or (OF_THE_START if known else "the space is too small for a bound")
         return Interval(low, inf, low, certified=False, reason=reason)
 
-
-def _interval(low: float, high: float) -> Interval:
-    high = max(low, high)
-    return Interval(low, high, 0.5 * (low + high), certified=True)
+    def _interval(self, low: float, high: float) -> Interval:
+        high = max(low, high)
+        reason = "" if self._certified else "the error of the start is an estimate"
+        return Interval(low, high, 0.5 * (low + high), self._certified, reason)

@@ -152,9 +152,8 @@ class Certifier:
         never = _first(system, stage.never + stage.leaking(1.0 - back), stage.never, leaving[1])
         moments, above, wanted = self._moments(generator, stage, system, leaving[1], begun[stage.inside])
         targets = hits.swapaxes(0, 1)  # (n_targets, 2, m)
-        asked = targets[: len(targets) if moments else 0]
-        parts = [self._conditional(system, one, stage, moments[0], above[0]) for one in asked]
-        conditional = np.stack(parts, axis=1) if parts else np.zeros((2, 0, len(stage)))
+        parts = [self._conditional(system, one, stage, moments[0], above[0]) for one in targets]
+        conditional = np.stack(parts, axis=1)
         return Found(generator, stage, hits, never, leaving, moments, above, conditional, weight, wanted)
 
     # ---- moments
@@ -203,10 +202,11 @@ class Certifier:
         solved = system.bounds(k * inner + stage.leaking(over.values(stage.states)))[1]
         within = over.values(space.states_at(stage.inside))
         core = self._places(space, stage, over.condition)
-        alpha = lifted(solved[core], leaving[core], within[core] * (1.0 - 3.0 * over.slack))
+        lost = leaving * (1.0 + SLACK)
+        alpha = lifted(solved[core], lost[core], within[core] * (1.0 - 3.0 * over.slack))
         if alpha is None:
             return None
-        solved = solved + alpha * leaving * (1.0 + SLACK)
+        solved = solved + alpha * lost
         return np.minimum(solved, (alpha + within) * (1.0 + SLACK)), replace(over, alpha=alpha)
 
     def _places(self, space: StateSpace, stage: Stopped, condition: DriftCondition) -> IntArray:

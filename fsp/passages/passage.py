@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.distribution import Distribution, ErrorLedger, Interval, Solution, bounds
 from fsp.distribution.passage import Curve, Passage
 from fsp.equilibrium.certifier import SPARE
@@ -71,7 +72,7 @@ def passage(
     tol
         Bound of the error of each probability, absolute, and of the mean and its powers, relative.
     orders
-        Moments of the time that are bounded; none with 0.
+        Moments of the time that are bounded, 1 to 4.
     max_states
         Limit on the number of states.
     progress
@@ -109,8 +110,8 @@ def passage(
     """
     check_call(model, max_states=max_states, progress=progress)
     check_tolerance(tol)
-    if isinstance(orders, bool) or not isinstance(orders, int) or not 0 <= orders <= 4:
-        raise ArgumentError(f"`orders` must be a number from 0 to 4, but is {orders!r}.")
+    if isinstance(orders, bool) or not isinstance(orders, int) or not 1 <= orders <= 4:
+        raise ArgumentError(f"`orders` must be a number from 1 to 4, but is {orders!r}.")
     question = _Question.ask(model, target, start, tol, max_states, progress)
     asked = np.zeros(0) if times is None else checked_times(times)
     constant = not (model.is_time_dependent or model.has_timed_events)
@@ -194,13 +195,14 @@ class _Question:
         model = self.model
         first, whole = self._law(times, solution)
         n = len(self.targets.names)
-        states, mean_from = np.zeros((0, model.n_species), dtype=np.int64), np.zeros((2, 0))  # (m, d), (2, m)
+        states = np.zeros((0, model.n_species), dtype=np.int64)  # (m, d)
+        mean_from, first_from = np.zeros((2, 0)), np.zeros((2, n, 0))
         unknown = Interval(0.0, 1.0, nan, certified=False, reason="propensities depend on time")
         facts: dict[str, Any] = {"reached": (unknown,) * n, "never": unknown, "moments": (), "conditional": ()}
         if judge is not None and judge.found is not None:
             facts, stage = judge.facts, judge.found.stage
             states = judge.found.generator.space.states_at(stage.inside)
-            mean_from = judge.found.moments[0] if judge.found.moments else np.zeros((2, len(stage)))
+            mean_from, first_from = judge.found.moments[0], judge.found.hits
         return Passage(
             targets=self.targets.names,
             species=model.species,
@@ -210,6 +212,7 @@ class _Question:
             whole=whole,
             states=states,
             mean_from=mean_from,
+            first_from=first_from,
             solution=solution,
             flux=self.targets.inflow(model),
             model_name=model.name,
@@ -269,8 +272,8 @@ class _Judge:
         n_wanted = len(candidate.wanted)
         if n_wanted and self._growth.affords(len(candidate.generator) + n_wanted):
             return Step(error, space=self._growth.with_states(candidate.generator.space, candidate.wanted))
-        self._useless = self._useless + 1 if IMPROVES * last < self.width < inf else 0
-        closed = not len(candidate.stage.rates)
+        self._useless = self._useless + 1 if IMPROVES * last < self.width < 1.0 else 0
+        closed = not len(candidate.stage.rates) or answers.leaving <= UNIT_ROUNDOFF  # as far as doubles tell
         given_up = bool(self.reason) and len(candidate.generator) > UNPROVED_STATES
         done = self.width <= self._question.tol or closed or given_up or self._useless == 2
         return None if done else Step(error)
@@ -279,7 +282,8 @@ class _Judge:
         """Say that the mean is infinite where that is proved and the probability of that is not."""
         unknown = self.facts["moments"] and not self.facts["moments"][0].certified
         if unknown and self.found is not None and self._certifier.takes_forever(self.found):
-            self.facts["moments"] = (Interval(inf, inf, inf, certified=True),) * len(self.facts["moments"])
+            certified = self.facts["never"].certified
+            self.facts["moments"] = (Interval(inf, inf, inf, certified),) * len(self.facts["moments"])
 
     def _widest(self) -> float:
         """Return the largest width of what is asked for, of moments relative to them."""

@@ -92,6 +92,14 @@ MUTANTS = [
         only="trapped",
     ),
     mutant(
+        "estimated-starts-are-proved",
+        "passages/answers.py",
+        "self._average, self._certified = Average(begin), begin.error.certified",
+        "self._average, self._certified = Average(begin), True",
+        "passage",
+        only="estimated_start",
+    ),
+    mutant(
         "error-of-the-start-takes-no-time",
         "passages/average.py",
         "self._gained * most if self._gained else 0.0",

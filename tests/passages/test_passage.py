@@ -142,6 +142,11 @@ def test_gambler_is_ruined_or_wins():
     assert (both <= found.cdf.upper).all()
     assert (found.cdf.lower <= found.first[0].upper + found.first[1].upper).all()
     assert "win first with probability" in str(found)
+    committor = (1.2 ** found.states[:, 0] - 1) / (1.2**40 - 1)
+    low, high = found.first_from[:, 0]
+    assert (low <= committor * (1 + 1e-12)).all()
+    assert (committor <= high * (1 + 1e-12)).all()
+    assert (high - low <= SHARP * committor).all()
 
 
 def test_extinction_is_sure_possible_or_takes_forever():
@@ -226,6 +231,17 @@ def test_starts_with_an_error_leave_room_for_it():
     low, high = average.bounds(np.array([[3.0], [4.0]]), 10.0)
     assert low <= 1.5
     assert high >= 2.0 + 5.0
+
+
+def test_an_estimated_start_has_estimated_passages():
+    model = immigration_death("9", "1")
+    guessed = fsp.ErrorLedger(truncation=1e-9, certified=False)
+    start = fsp.Distribution(np.array([[9]]), np.array([1.0 - 1e-10]), ("X",), t=0.0, error=guessed)
+    found = fsp.passage(model, {"up": "X >= 20", "down": "X == 0"}, [1.0], start=start)
+    assert not found.cdf.certified
+    assert not found.probability("up").certified
+    assert not found.probability().certified
+    assert not found.mean().certified
 
 
 def test_laws_where_rates_depend_on_time():
@@ -327,6 +343,11 @@ def test_probabilities_on_a_small_space_leave_room_for_the_truth():
         assert (found.never[0] <= 1 - exact).all()
         assert (1 - exact <= found.never[1]).all()
         assert found.hits[1, 0, -1] < 1.0
+    back = immigration_death("9", "1", start=2)
+    certifier = Certifier(back, targets.stopping(back), targets, None, 1)
+    found = certifier.attempt(fsp.StateSpace.box(back, upper={"X": 20}), None)
+    assert (found.hits[1] == 1.0).all()
+    assert (found.never[0] == 0.0).all()
 
 
 def test_factorised_systems_bound_what_eliminated_ones_give(monkeypatch):
