@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fsp.approximation.linear_noise import LinearNoise, linear_noise
     from fsp.distribution import Distribution, ErrorLedger, Interval, Solution, Sweep
     from fsp.distribution.information import FisherInformation
+    from fsp.distribution.passage import Passage
     from fsp.distribution.relaxation import Relaxation
     from fsp.distribution.sensitivity import Sensitivities, Sensitivity
     from fsp.doors import relaxation, stationary, transient
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from fsp.model import Event, Model, Reaction
     from fsp.output import pictures as plot  # noqa: F401
     from fsp.output.storage import read
+    from fsp.passages.passage import passage
     from fsp.projection.progress import Progress
     from fsp.sampling.sampler import ssa
     from fsp.solvers.chebyshev import Chebyshev
@@ -88,6 +90,7 @@ _HOMES = {
     "MomentClosure": "fsp.approximation.closures",
     "OutputError": "fsp.errors",
     "Poisson": "fsp.inference.instruments",
+    "Passage": "fsp.distribution.passage",
     "Progress": "fsp.projection.progress",
     "Reaction": "fsp.model",
     "Solution": "fsp.distribution",
@@ -112,6 +115,7 @@ _HOMES = {
     "load": "fsp.formats",
     "loads": "fsp.formats",
     "moment_closure": "fsp.approximation.closures",
+    "passage": "fsp.passages.passage",
     "plot": "fsp.output.pictures",
     "read": "fsp.output.storage",
     "read_counts": "fsp.inference.counts",
@@ -156,6 +160,7 @@ __all__ = [
     "ModelWarning",
     "MomentClosure",
     "OutputError",
+    "Passage",
     "Poisson",
     "Progress",
     "Rational",
@@ -183,6 +188,7 @@ __all__ = [
     "load",
     "loads",
     "moment_closure",
+    "passage",
     "read",
     "read_counts",
     "relaxation",

@@ -104,7 +104,7 @@ class Eliminated:
         for numbers in (self._factors.values, self._factors.shares, exits):
             if not ((numbers == 0.0) | ((numbers > NARROW) & (numbers < 1.0 / NARROW))).all():
                 raise RuntimeError("rates are too far apart")
-        self.tiny = n * UNDERFLOW * max(1.0, float(exits.max())) / min(1.0, float(exits.min()))
+        self.tiny = n * UNDERFLOW * float(exits.max(initial=1.0)) / float(exits.min(initial=1.0))
         counts = plan.counts.astype(np.float64)
         path = kernels.longest_path(plan.parent, 2.0 * counts + 4.0)
         steps = 3.0 * float((counts * (counts + 4.0)).sum()) + path
@@ -136,7 +136,7 @@ class ExitTimes:
     def __init__(self, matrix: Any, leak_rates: FloatArray, roundings: float) -> None:
         whole = sparse.block_diag([matrix, sparse.csr_array((1, 1))], format="csr")  # the outside is a state, met once
         self._system = Eliminated(whole, np.append(leak_rates, 0.0), len(leak_rates), roundings)
-        self.relative = self._system.relative
+        self.relative, self.tiny = self._system.relative, self._system.tiny
 
     def solve(self, right: FloatArray) -> FloatArray:
         """Return the (n,) occupation from sources `right` (n,)."""

@@ -18,6 +18,7 @@ from fsp.command.exits import EPILOG, printing_if
 from fsp.command.fisher import fisher
 from fsp.command.info import info
 from fsp.command.likelihood import likelihood
+from fsp.command.passage import passage
 from fsp.command.relaxation import relaxation
 from fsp.command.sensitivity import sensitivity
 from fsp.command.stationary import stationary
@@ -52,6 +53,7 @@ for command in (
     stationary,
     batch,
     relaxation,
+    passage,
     info,
     sensitivity,
     fisher,

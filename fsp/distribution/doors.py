@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from fsp.distribution.distribution import Distribution
+    from fsp.distribution.passage import Passage
     from fsp.distribution.solution import Solution
     from fsp.distribution.sweep import Sweep
 
@@ -36,6 +37,13 @@ def plot(distribution: Distribution, species: tuple[str, ...], options: dict[str
     if len(species) == 2:
         return pictures.joint(distribution, *species, **options)
     raise ArgumentError(f"`species` must be one or two names to plot, but are {', '.join(species)}.")
+
+
+def passage(found: Passage) -> Figure:
+    """Draw the law of a first passage."""
+    from fsp.output import pictures
+
+    return pictures.passage(found)
 
 
 def overview(solution: Solution, species: tuple[str, ...]) -> Figure:

@@ -178,14 +178,11 @@ def _hitting_times(generator: Generator, system: StoppedChain, boundary: _Bounda
         spread = 0.0 if known else KEPT / max(1.0, float(solved.max()))
         leaving = system.solve_adjoint(outflow + spread) * above + system.tiny
         core = boundary.excepted[boundary.excepted != z]
-        back = 1.0 - leaving[core]
-        if not (back > 0.0).all():
+        lift = lifted(solved[core], leaving[core], boundary.within[core] * (1.0 - boundary.slack))
+        if lift is None:
             return None
-        need = (solved[core] - boundary.within[core] * (1.0 - boundary.slack)) / back
-        alpha = max(0.0, float(need.max(initial=0.0))) * (1.0 + ABOVE)
+        alpha = lift
         solved = solved + alpha * leaving
-        if (solved[core] > (alpha + boundary.within[core]) * (1.0 - boundary.slack)).any():
-            return None
     glued = (alpha + boundary.within) * (1.0 + boundary.slack)  # (n,)
     beyond = (alpha + boundary.beyond) * (1.0 + boundary.slack)  # (m,)
     inside = np.minimum(solved, glued)
@@ -196,6 +193,18 @@ def _hitting_times(generator: Generator, system: StoppedChain, boundary: _Bounda
         return None
     proved = _drift(generator, boundary, leaving, leaving, np.ones(len(boundary.rates)), others) > 0.0
     return _Times(inside / drift, beyond / drift, leaving if proved else np.ones(n))
+
+
+def lifted(solved: FloatArray, leaving: FloatArray, outer: FloatArray) -> float | None:
+    """Return α for which ``solved + α leaving <= α + outer`` at some states, (m,) each; None where there is none.
+
+    There the function inside is the smaller one of the two that are glued, so that the outer one needs no drift.
+    """
+    back = 1.0 - leaving
+    if not (back > 0.0).all():
+        return None
+    alpha = max(0.0, float(((solved - outer) / back).max(initial=0.0))) * (1.0 + ABOVE)
+    return None if (solved + alpha * leaving > (alpha + outer) * (1.0 - 4.0 * UNIT_ROUNDOFF)).any() else alpha
 
 
 def _drift(

@@ -219,7 +219,7 @@ class Model(Network):
         """
         return self._changed(events=tuple(events))
 
-    def with_laws(self, laws: Mapping[int, define.Law]) -> Model:
+    def with_laws(self, laws: Mapping[int, define.Law], events: Sequence[Event] | None = None) -> Model:
         """Return a copy in which some reactions have other propensities.
 
         Parameters
@@ -227,6 +227,8 @@ class Model(Network):
         laws
             The new propensity by the number of the reaction: a tree of species and parameters, or a callable as a
             `Reaction` takes it.
+        events
+            The events in place of those that take place at known times; by default these.
 
         Returns
         -------
@@ -236,7 +238,7 @@ class Model(Network):
         """
         changed = tuple(laws.get(k, law) for k, law in enumerate(self._compiled.expanded.laws))
         if not self.events or self.has_timed_events:
-            return self._changed(laws=changed)
+            return self._changed(laws=changed, events=self.events if events is None else tuple(events))
         start = zip(map(tuple, self.initial_states.tolist()), self.initial_probabilities.tolist(), strict=True)
         return Model(compile_definition(replace(self._compiled.expanded, laws=changed, events=(), initial=dict(start))))
 

@@ -17,7 +17,7 @@ import numpy as np
 from fsp.errors import ModelError
 from fsp.model import Model
 from fsp.moments.dissipation import without_bounded
-from fsp.moments.drift_values import Drifts
+from fsp.moments.drift_values import NOTHING, Drifts
 from fsp.moments.polynomial import Polynomial, falling, plus, scaled, shifted, times
 from fsp.moments.rates import Rate, rates
 
@@ -46,10 +46,13 @@ class Proof:
 
 
 class Prover:
-    """Prove that drifts are negative far out, for a network with infinitely many states."""
+    """Prove that drifts are negative far out, for a network with infinitely many states.
 
-    def __init__(self, model: Model) -> None:
-        self._model, self._drifts = model, Drifts(model)
+    With a `cost` c >= 0, A g + c takes the place of A g.
+    """
+
+    def __init__(self, model: Model, cost: Polynomial = NOTHING) -> None:
+        self._model, self._cost, self._drifts = model, cost, Drifts(model, cost)
         self._largest = model.species_bounds  # (d,)
         self.free = [int(i) for i in np.flatnonzero(np.isinf(self._largest))]
         self.rates = rates(model, 0.0, self._largest)
@@ -85,7 +88,8 @@ class Prover:
         """Bound A g from above on x >= lowest, a polynomial of x - lowest; None where a rate has no bound."""
         own = self.rates if lowest is None else rates(self._model, 0.0, self._largest, lowest)
         local = function if lowest is None else shifted(function, lowest)
-        parts: list[Polynomial] = []
+        cost = self._cost if lowest is None else shifted(self._cost, lowest)
+        parts: list[Polynomial] = [scaled(cost, 1 + _MARGIN)]
         for rate in own:
             difference = plus(shifted(local, rate.change), scaled(local, Fraction(-1)))
             gain, loss = _signed(difference, 1), _signed(difference, -1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from functools import reduce
+from types import MappingProxyType
 
 import numpy as np
 
@@ -17,11 +18,14 @@ REGION = 20_000_000  # states in which drifts are computed: some seconds, and a 
 _ROUNDINGS = 64 * UNIT_ROUNDOFF  # relative error of a rate times a difference, far more than it has
 
 
-class Drifts:
-    """Drifts A g at states of a network."""
+NOTHING: Polynomial = MappingProxyType({})  # the cost of a drift condition without one
 
-    def __init__(self, model: Model) -> None:
-        self._model = model
+
+class Drifts:
+    """Drifts A g at states of a network, or A g + c with a `cost` c."""
+
+    def __init__(self, model: Model, cost: Polynomial = NOTHING) -> None:
+        self._model, self._cost = model, cost
 
     def allowed(self, states: IntArray) -> BoolArray:
         """Tell which states keep the conservation laws; where several values are started from, all may."""
@@ -32,10 +36,10 @@ class Drifts:
         return allowed
 
     def at(self, function: Polynomial, states: IntArray) -> FloatArray:
-        """Bound A g from above by its value and the rounding of it, (n,)."""
+        """Bound A g + c from above by its value and the rounding of it, (n,)."""
         propensities = self._model.propensities(states)  # (R, n)
         errors = self._model.propensity_errors(states)  # (R, n)
-        total = np.zeros(len(states))
+        total = evaluate(self._cost, states) * (1.0 + _ROUNDINGS)
         for own, error, change in zip(propensities, errors, self._model.change.tolist(), strict=True):
             difference = plus(shifted(function, change), scaled(function, Fraction(-1)))
             size = evaluate({alpha: abs(c) for alpha, c in difference.items()}, states)

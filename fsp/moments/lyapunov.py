@@ -28,14 +28,15 @@ from fsp.model.formula import parse
 from fsp.moments import quadratic
 from fsp.moments.drift import exact_weights, linear_weights
 from fsp.moments.drift_proof import Proof, Prover, is_power
-from fsp.moments.drift_values import REGION, Drifts, evaluate, lattice
+from fsp.moments.drift_values import NOTHING, REGION, Drifts, evaluate, lattice
 from fsp.moments.envelope import envelope
-from fsp.moments.polynomial import Polynomial, collect, shifted
+from fsp.moments.polynomial import Polynomial, collect, scaled, shifted
 from fsp.moments.rates import affine_parts, reasons
 
 _MANY = 10_000  # excepted states, beyond which a quadratic function is tried
 _LISTED = 5_000_000  # states that a condition may list
 _BLOCK = 1 << 17  # states at once: their drifts take a few MB for each reaction
+_MULTIPLES = (Fraction(3, 2), Fraction(3))  # of a function of which a little more than one does far out
 _SLOPES = (1.0, 0.5, 0.1)  # of a rate of decay
 
 
@@ -81,13 +82,24 @@ def drift_condition(model: Model, lyapunov: str | None = None) -> DriftCondition
     raise NoDriftCondition(given if lyapunov is not None else reasons(search.prover.rates))
 
 
-class _Search:
-    """Propose functions and prove their drifts."""
+def costly_condition(model: Model, function: Polynomial, cost: Polynomial) -> DriftCondition | None:
+    """Prove ``A f + cost <= -γ`` of a multiple f of a function, outside a finite set; None where that fails.
 
-    def __init__(self, model: Model) -> None:
-        self._model, self._drifts = model, Drifts(model)
+    The drifts of the condition hold the cost.
+    """
+    search = _Search(model, cost)
+    proofs = (search.prover.prove(scaled(function, factor)) for factor in _MULTIPLES)
+    found = (search.listed(proof) for proof in proofs if proof is not None)
+    return next((one for one in found if one is not None), None)
+
+
+class _Search:
+    """Propose functions and prove their drifts, which hold a `cost` where there is one."""
+
+    def __init__(self, model: Model, cost: Polynomial = NOTHING) -> None:
+        self._model, self._drifts = model, Drifts(model, cost)
         self._largest = model.species_bounds  # (d,)
-        self.prover = Prover(model)
+        self.prover = Prover(model, cost)
 
     def candidates(self) -> list[Polynomial]:
         """Return linear functions by linear programmes, and the sum of the unbounded species."""

@@ -20,7 +20,7 @@ import numpy as np
 from fsp import analysis
 from fsp.arrays import FloatArray
 from fsp.distribution import Distribution, ErrorLedger, Solution
-from fsp.distribution.text import when
+from fsp.distribution.text import round_up, when
 from fsp.errors import ArgumentError
 from fsp.output import files
 from fsp.output.replace import MARK
@@ -28,6 +28,8 @@ from fsp.output.replace import MARK
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from fsp.distribution.passage import Passage
 
 SUFFIXES = (".png", ".pdf", ".svg", ".jpg", ".jpeg", ".tif", ".tiff", ".eps")
 """Kinds of picture files that matplotlib writes."""
@@ -164,6 +166,43 @@ def moments(solution: Solution, *species: str, axes: Axes | None = None) -> Figu
         axes = axes if axes is not None else _new_axes(4.8, 3.2)
         _draw_moments(axes, solution, names)
         _caption(axes, solution.error)
+    return _figure(axes)
+
+
+def passage(found: Passage, *, axes: Axes | None = None) -> Figure:
+    """Draw the probability that each target of a passage was reached first by each time, in bands of their bounds.
+
+    Parameters
+    ----------
+    found
+        A passage with times.
+    axes
+        Where to draw; a new figure if None.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The picture.
+
+    Raises
+    ------
+    ArgumentError
+        If the passage was asked for without times.
+    """
+    curves = list(zip(found.targets, found.first, strict=True)) if len(found.targets) > 1 else []
+    with _style():
+        curves.insert(0, (" or ".join(found.targets), found.cdf))
+        axes = axes if axes is not None else _new_axes(4.8, 3.2)
+        for i, (name, curve) in enumerate(curves[:_MOST_CURVES]):
+            axes.fill_between(curve.times, curve.lower, curve.upper, color=COLOURS[i], alpha=0.3, linewidth=0)
+            axes.plot(curve.times, curve.value, color=COLOURS[i], linestyle=_LINES[i], label=name)
+        axes.set_xlabel(f"time since the start ({found.time_unit})" if found.time_unit else "time since the start")
+        axes.set_ylabel("probability of having passed")
+        axes.set_ylim(bottom=0.0)
+        axes.legend()
+        width = float((found.cdf.upper - found.cdf.lower).max())
+        sign = "≤" if found.cdf.certified else "≈"
+        axes.set_title(f"width {sign} {round_up(width)}", loc="right", color="0.35", fontsize=8)
     return _figure(axes)
 
 

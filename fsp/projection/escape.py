@@ -19,6 +19,9 @@ reactions that raise n, by u_k, and b_k(n) above the rates of those that lower i
 (5) For (3), c N² <= D(N) at any N >= m, and D(N) is at most the ``Σ a_k u_k`` of any state with the count N: where that
     of one with a very large N leaves no c that is large enough, no bound of a rate has to be made.
 
+(6) In place of W let ``W = 1 - θ^(n-m)``, 0 < θ < 1, with ``Σ a_k (1 - θ^u_k) >= Σ b_k (θ^-d_k - 1)`` for n >= m.  Then
+    A V >= 0 again, V <= 1 is zero below m, and so the count never falls below m with a probability of at least W(n).
+
 The bounds of rates are polynomials in falling powers of n - m with rational coefficients, whose signs are decided.
 
 References
@@ -55,6 +58,7 @@ Powers = dict[int, Fraction]  # coefficients by degree, in falling powers of n -
 MARGIN = Fraction(1, 10**12)  # relative, for constants that formulas fold in floating point
 SHARE = 4  # of the count at which the level is: W = 3/4
 LIKELY = 0.5  # probability of an explosion that is called one
+FINEST = 40  # bisections of θ: its last digits are of no use
 FAR = 2.0**60  # N of (5), in units of the count
 
 
@@ -87,6 +91,26 @@ def escape(
     found = [_along(model, i, int(state[i]), horizon, remaining) for i in endless]
     proved = [one for one in found if one is not None]
     return max(proved, key=lambda one: (one.explodes, one.leaves), default=None)
+
+
+def returning_ratio(model: Model, i: int, m: int) -> float | None:
+    """Return about the least θ of (6) for species i and the level m, rounded up; None where there is none."""
+    bounds = _Bounds(model, i, m, 0.0, MARGIN)
+    steps = {k: step for k, step in enumerate(model.change[:, i].tolist()) if step}
+    rates = {k: bounds.below(k) if step > 0 else bounds.above(k) for k, step in steps.items()}
+    known = {k: rate for k, rate in rates.items() if rate is not None}
+    if len(known) < len(rates):
+        return None
+
+    def holds(ratio: Fraction) -> bool:
+        D = _sum((1 - ratio ** steps[k], rate) for k, rate in known.items())
+        return min(D.values(), default=Fraction(-1)) >= 0
+
+    low, high = 0, 2**FINEST
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if holds(Fraction(middle, 2**FINEST)) else (middle, high)
+    return high / 2**FINEST if high < 2**FINEST else None
 
 
 def _may_explode(model: Model, i: int, state: IntArray, horizon: float, remaining: float) -> bool:

@@ -1,9 +1,9 @@
 """First passage times: when a run first fulfils a condition, or how long it waits.
 
-In the model whose rates are zero where the condition holds, a run that has fulfilled it stays there: the probability of
-the condition at t is that of a passage up to t.  Passages are counted between the points of a grid that does not depend
-on them, and after it; each split of the grid is a binomial count, as in `fsp.verification.cells`.  The error of the
-probability of an interval, a difference of two, is at most twice that of the solution.
+The law is that of the network which stays where the condition holds (`fsp.passages.targets`).  Passages are counted
+between the points of a grid that does not depend on them, and after it; each split of the grid is a binomial count, as
+in `fsp.verification.cells`.  The error of the probability of an interval, a difference of two, is at most twice that of
+the solution.
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fsp.distribution.formulas import read_formula, values_on
 from fsp.doors import transient
 from fsp.errors import ArgumentError
-from fsp.model.expression import Number, call
+from fsp.passages.targets import Targets
 from fsp.verification.battery import adjusted, cells_test
 from fsp.verification.expected import Expected
 from fsp.verification.report import Report
@@ -94,19 +93,10 @@ def passage_law(model: Model, condition: str, times: FloatArray) -> tuple[FloatA
     Returns (n,) probabilities, the slack of the difference of any two of them, the 1-norm error of the solution, and
     whether that is a bound.
     """
-    tree = read_formula(condition, model.species, model.observables, None)
-    rates = {}
-    for k, rate in enumerate(model.rate_expressions):
-        if rate is None:
-            raise ArgumentError(f"Reaction '{model.reactions[k].name}' must have a formula to stop at {condition}.")
-        rates[k] = call("piecewise", Number(0.0), tree, rate)
-    solution = transient(model.with_laws(rates), times, tol=PASSAGE_TOL)
-    passed = []
-    for one in solution:
-        holds = values_on(one.states, condition, one.species, model.observables, None)
-        if holds.dtype != np.bool_:
-            raise ArgumentError(f"`condition` must be one, such as 'X >= 10', but '{condition}' is a number.")
-        passed.append(float(one.probabilities[holds].sum()))
+    targets = Targets.read(model, condition)
+    targets.hold(model.initial_states)
+    solution = transient(targets.stopping(model), times, tol=PASSAGE_TOL)
+    passed = [float(one.probabilities[targets.hold(one.states).any(axis=0)].sum()) for one in solution]
     each = [Slack.of(one) for one in solution]
     width = max(one.up for one in each) + max(one.down for one in each)
     return np.maximum.accumulate(passed), Slack(width, width), solution.error.total, solution.error.certified

@@ -84,14 +84,6 @@ MUTANTS = [
         only="passage",
     ),
     mutant(
-        "passages-are-left-again",
-        "verification/passages.py",
-        'call("piecewise", Number(0.0), tree, rate)',
-        "rate",
-        "expected",
-        only="passed",
-    ),
-    mutant(
         "slack-left-out-of-ranks",
         "verification/expected.py",
         "np.minimum(1.0, ranks + self.slack.up)",

@@ -1,0 +1,81 @@
+"""`fsp passage`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from fsp.command.exits import EPILOG, guarded
+from fsp.command.options import JSON, OVERWRITE, SOURCE, Source, named, takes_source, with_options
+from fsp.errors import ArgumentError
+from fsp.output.replace import is_marked, require_outputs
+from fsp.quantities import points
+
+
+@click.command(epilog=EPILOG)
+@with_options(*SOURCE)
+@click.option("--to", "target", metavar="CONDITION", help="What is to be fulfilled, such as 'V > U'.")
+@click.option("--or", "others", multiple=True, metavar="NAME=CONDITION", help="One of several: which is reached first.")
+@click.option("--times", multiple=True, metavar="TIMES", help="For the law: 1,2,5 or FROM:TO:NUMBER, since the start.")
+@click.option("--stationary", is_flag=True, help="Start from the stationary distribution.")
+@click.option("--tol", default=1e-6, show_default=True, help="Error of probabilities; relative, of moments.")
+@click.option("--max-states", type=int, help="Limit on the number of states.")
+@click.option("--plot", type=click.Path(path_type=Path), help="Draw the law: .png, .pdf, .svg, ...")
+@OVERWRITE
+@JSON
+@click.option("--quiet", is_flag=True, help="No progress.")
+@guarded
+@takes_source
+def passage(
+    source: Source,
+    target: str | None,
+    others: tuple[str, ...],
+    times: tuple[str, ...],
+    stationary: bool,
+    tol: float,
+    max_states: int | None,
+    plot: Path | None,
+    overwrite: bool,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Find when MODEL, a file, first fulfils a condition, or which of several it fulfils first."""
+    import fsp
+    from fsp.command.progress import shown_progress, warnings_as_lines
+    from fsp.output.records import to_json
+
+    if (target is None) == (not others):
+        raise ArgumentError("`--to` must be one condition, or `--or` several with names, but there are none or both.")
+    _check_plot(source.model, plot, bool(times), overwrite)
+    conditions = target if target is not None else dict(named(others, "--or", "NAME=CONDITION"))
+    network = source.load()
+    with warnings_as_lines(), shown_progress(quiet) as report:
+        found = fsp.passage(
+            network,
+            conditions,
+            points(",".join(times), "--times") if times else None,
+            start="stationary" if stationary else None,
+            tol=tol,
+            max_states=max_states,
+            progress=report,
+        )
+    click.echo(to_json({"fsp": fsp.__version__, **found.record()}) if as_json else str(found))
+    if plot is not None:
+        from fsp.output.pictures import write
+
+        write(found.plot(), plot)
+    return 0
+
+
+def _check_plot(model: str, plot: Path | None, has_times: bool, overwrite: bool) -> None:
+    """Refuse a picture that cannot be drawn, rather than after the work."""
+    from fsp.output.pictures import SUFFIXES
+
+    if plot is None:
+        return
+    if plot.suffix.lower() not in SUFFIXES:
+        raise ArgumentError(f"`--plot` must be a file in {', '.join(SUFFIXES)}, but is '{plot}'.")
+    if not has_times:
+        raise ArgumentError("`--times` must be given for `--plot`, which draws the law, but are missing.")
+    require_outputs([("--plot", plot, is_marked)], inputs=[model], overwrite=overwrite)

@@ -1,0 +1,309 @@
+"""The time of a first passage, as a value: its law, its moments, and which target is reached first."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fsp.distribution import bounds, doors
+from fsp.distribution.ledger import Interval
+from fsp.errors import ArgumentError, BackendError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from matplotlib.figure import Figure
+
+    from fsp.arrays import FloatArray, IntArray
+    from fsp.distribution.solution import Solution
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Curve:
+    """A function of time with its bounds; ``curve[k]`` is an `Interval`.
+
+    Parameters
+    ----------
+    times
+        (n,) times since the start.
+    lower, upper
+        (n,) bounds.
+    value
+        (n,) best estimates.
+    certified
+        Whether the exact numbers are proved to lie between the bounds.
+    reason
+        Why they are not.
+    """
+
+    times: FloatArray
+    lower: FloatArray
+    upper: FloatArray
+    value: FloatArray
+    certified: bool
+    reason: str = ""
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    def __iter__(self) -> Iterator[Interval]:
+        return (self[k] for k in range(len(self)))
+
+    def __getitem__(self, k: int) -> Interval:
+        ends = float(self.lower[k]), float(self.upper[k])
+        return Interval(*ends, float(self.value[k]), self.certified, self.reason)
+
+    @classmethod
+    def of(cls, times: FloatArray, intervals: list[Interval]) -> Curve:
+        """Return the curve through intervals, one for each time."""
+        lower, upper, value = (
+            np.array([getattr(one, name) for one in intervals]) for name in ("lower", "upper", "value")
+        )
+        reason = next((one.reason for one in intervals if one.reason), "")
+        return cls(times, lower, upper, value, all(one.certified for one in intervals), reason)
+
+    def rising(self) -> Curve:
+        """Return the curve with what its bounds say of each other where it cannot fall."""
+        lower, value = np.maximum.accumulate(self.lower), np.maximum.accumulate(self.value)
+        upper = np.minimum.accumulate(self.upper[::-1])[::-1]
+        return Curve(self.times, lower, np.maximum(lower, upper), value, self.certified, self.reason)
+
+
+@dataclass(frozen=True, eq=False)
+class Passage:
+    """The time T until one of some targets is reached first; infinite where none ever is.
+
+    Parameters
+    ----------
+    targets
+        Names of the targets; a condition without a name is its own.
+    species
+        (d,) names.
+    tol
+        What was asked for.
+    times
+        (n,) times since the start, of the law; none where none were asked for.
+    first
+        P(T <= t, this target is reached first), a curve for each target.
+    reached
+        Probability that each target is reached first.
+    never
+        Probability that none is ever reached.
+    moments
+        E T, E T², …; none where propensities depend on time.
+    conditional
+        Mean time of the passages to each target, given that it is reached first.
+    states
+        (m, d) states before a target from which means are known.
+    mean_from
+        (2, m) lower and upper bounds of the mean time from each of them.
+    first_from
+        (2, n_targets, m) bounds of the probability that each target is the first that is reached from each of them: of
+        two targets A and B the second row is the forward committor from A to B.
+    solution
+        The network that stays where a target holds, at the times of the law.
+    flux
+        Formula of the rate at which a state is left for a target; empty where there is none.
+    model_name, model_hash, time_unit
+        What it belongs to.
+    notes
+        Remarks.
+    """
+
+    targets: tuple[str, ...]
+    species: tuple[str, ...]
+    tol: float
+    times: FloatArray
+    first: tuple[Curve, ...]
+    whole: Curve | None
+    reached: tuple[Interval, ...]
+    never: Interval
+    moments: tuple[Interval, ...]
+    conditional: tuple[Interval, ...]
+    states: IntArray
+    mean_from: FloatArray
+    first_from: FloatArray
+    solution: Solution | None = None
+    flux: str = ""
+    model_name: str = ""
+    model_hash: str = ""
+    time_unit: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def cdf(self) -> Curve:
+        """P(T <= t) at the times asked for."""
+        if self.whole is None:
+            raise ArgumentError("`times` must be given for a law, but `fsp.passage` was called without; give some.")
+        return self.whole
+
+    @property
+    def survival(self) -> Curve:
+        """P(T > t) at the times asked for."""
+        cdf = self.cdf
+        lower = np.maximum(np.nextafter(1.0 - cdf.upper, -np.inf), 0.0)
+        upper = np.minimum(np.nextafter(1.0 - cdf.lower, np.inf), 1.0)
+        value = np.clip(1.0 - cdf.value, lower, upper)
+        return Curve(cdf.times, lower, upper, value, cdf.certified, cdf.reason)
+
+    @cached_property
+    def density(self) -> Curve:
+        """Density of T at the times asked for, 1/time, where the moments of the network bound the rate into a target.
+
+        Else its values are those of the stored probability, and it says why.
+        """
+        times = self.cdf.times
+        if self.solution is None or not self.flux:
+            raise BackendError(
+                "The density of a passage must be that of propensities and targets which are formulas, without events "
+                "at known times; take differences of `cdf`."
+            )
+        found = []
+        for one in self.solution:
+            mean = one.expectation(self.flux)
+            found.append(Interval(max(mean.lower, 0.0), mean.upper, mean.value * one.mass, mean.certified, mean.reason))
+        return Curve.of(times, found)
+
+    def probability(self, target: str | None = None) -> Interval:
+        """Return the probability that a target is reached first; without a name, that any is ever reached.
+
+        Raises
+        ------
+        ArgumentError
+            If there is no such target.
+        """
+        if target is not None or len(self.targets) == 1:
+            return self.reached[0 if target is None else self._number(target)]
+        if self.never.upper == 0.0:
+            return Interval(1.0, 1.0, 1.0, self.never.certified, self.never.reason)
+        lower = max(0.0, math.nextafter(1.0 - self.never.upper, 0.0))
+        upper = min(1.0, math.nextafter(1.0 - self.never.lower, 2.0))
+        return Interval(lower, upper, 1.0 - self.never.value, self.never.certified, self.never.reason)
+
+    def mean(self, target: str | None = None) -> Interval:
+        """Return the mean of T; of one target, that of the passages which reach it first.
+
+        Raises
+        ------
+        ArgumentError
+            If there is no such target.
+        BackendError
+            If propensities depend on time.
+        """
+        if target is None:
+            return self.moment(1)
+        self._require_moments()
+        return self.conditional[self._number(target)]
+
+    def moment(self, order: int) -> Interval:
+        """Return the mean of T to a power.
+
+        Raises
+        ------
+        ArgumentError
+            If the order is not one of those that were asked for.
+        BackendError
+            If propensities depend on time.
+        """
+        self._require_moments()
+        if order not in range(1, len(self.moments) + 1):
+            raise ArgumentError(
+                f"`order` must be 1 to {len(self.moments)}, but is {order!r}; `fsp.passage` takes `orders=`."
+            )
+        return self.moments[order - 1]
+
+    def variance(self) -> Interval:
+        """Return the variance of T.
+
+        Raises
+        ------
+        ArgumentError
+            If moments of the second order were not asked for.
+        BackendError
+            If propensities depend on time.
+        """
+        mean, square = self.moment(1), self.moment(2)
+        if not math.isfinite(mean.lower):
+            return Interval(0.0, math.inf, math.nan, certified=False, reason="the mean is infinite")
+        return bounds.variance(mean, square, 0.0, max(0.0, square.value - mean.value**2))
+
+    def quantile(self, q: float) -> Interval:
+        """Bound the least time by which a share `q` of the passages is done, by the times of the law around it.
+
+        Raises
+        ------
+        ArgumentError
+            If `q` is not between 0 and 1, or no times were asked for.
+        """
+        if not 0.0 < q < 1.0:
+            raise ArgumentError(f"`q` must be between 0 and 1, but is {q!r}.")
+        cdf = self.cdf
+        before, after = np.flatnonzero(cdf.upper < q), np.flatnonzero(cdf.lower >= q)
+        lower = float(cdf.times[before[-1]]) if len(before) else 0.0
+        upper = float(cdf.times[after[0]]) if len(after) else math.inf
+        value = float(np.interp(q, cdf.value, cdf.times)) if cdf.value[-1] >= q else lower
+        reason = "" if len(after) else "the last of the times comes before it"
+        certified = cdf.certified and bool(len(after))
+        return Interval(lower, upper, min(max(value, lower), upper), certified, reason or cdf.reason)
+
+    def plot(self) -> Figure:
+        """Draw the probabilities of passages up to each time, in bands of their bounds."""
+        return doors.passage(self)
+
+    def _number(self, target: str) -> int:
+        if target not in self.targets:
+            raise ArgumentError(f"`target` must be one of {', '.join(self.targets)}, but is {target!r}.")
+        return self.targets.index(target)
+
+    def _require_moments(self) -> None:
+        if not self.moments:
+            raise BackendError(
+                "Moments of a passage must be those of constant propensities, but these depend on time or on events at "
+                "known times; ask for its law at `times`."
+            )
+
+    def record(self) -> dict[str, Any]:
+        """Return all that is known in plain dictionaries and lists, at full precision."""
+        record: dict[str, Any] = {
+            "model_name": self.model_name,
+            "model_hash": self.model_hash,
+            "time_unit": self.time_unit,
+            "tol": self.tol,
+            "never": _record(self.never),
+            "moments": [_record(one) for one in self.moments],
+            "targets": {name: {"probability": _record(p)} for name, p in zip(self.targets, self.reached, strict=True)},
+            "times": self.times.tolist(),
+            "notes": list(self.notes),
+        }
+        for name, one in zip(self.targets, self.conditional, strict=bool(self.conditional)):
+            record["targets"][name]["mean"] = _record(one)
+        if self.whole is not None:
+            record["cdf"] = [_record(one) for one in self.whole]
+            for name, curve in zip(self.targets, self.first, strict=True):
+                record["targets"][name]["cdf"] = [_record(one) for one in curve]
+        return record
+
+    def __str__(self) -> str:
+        unit = f" {self.time_unit}" if self.time_unit else ""
+        lines = [f"first passage to {' or '.join(self.targets)}:"]
+        lines.append(f"  reached with probability {self.probability()}")
+        if self.moments:
+            lines.append(f"  mean time {self.mean()}{unit}")
+        if len(self.moments) > 1:
+            lines.append(f"  variance of the time {self.variance()}")
+        if len(self.targets) > 1:
+            for name, share in zip(self.targets, self.reached, strict=True):
+                after = f", after {self.mean(name)}{unit} in the mean" if self.moments else ""
+                lines.append(f"  {name} first with probability {share}{after}")
+        if self.whole is not None:
+            for t, one in zip(self.times.tolist(), self.whole, strict=True):
+                lines.append(f"  by t = {t:.8g}{unit}: {one}")
+        return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
+
+
+def _record(one: Interval) -> dict[str, Any]:
+    return {"lower": one.lower, "upper": one.upper, "value": one.value, "certified": one.certified}

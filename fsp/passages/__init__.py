@@ -1,0 +1,1 @@
+"""Questions of time: when a condition is first fulfilled, and which of several."""

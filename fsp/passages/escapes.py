@@ -1,0 +1,55 @@
+"""What never comes to a target since it runs away: bounds for states that are not stored."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fsp.model.ranges import enclosure, last_count
+from fsp.projection.escape import escape, returning_ratio
+
+if TYPE_CHECKING:
+    from fsp.arrays import FloatArray, IntArray
+    from fsp.model import Model
+    from fsp.passages.targets import Targets
+
+LEVELS = 4  # of a species that are tried, each twice as far from the targets; chosen
+
+
+class Escapes:
+    """Tell how likely a target is from states with high counts: at most ``θ^(n - m)``, see `fsp.projection.escape`."""
+
+    def __init__(self, model: Model, targets: Targets) -> None:
+        self._model, self._tree = model, targets.tree
+        self._ratios: list[tuple[int, int, float]] = []  # species i, level m, θ
+        endless = np.flatnonzero(np.isinf(model.species_bounds)).tolist()
+        for i in endless if self._tree is not None and not model.events else ():
+            self._ratios += self._along(i)
+
+    def _along(self, i: int) -> list[tuple[int, int, float]]:
+        last = None if self._tree is None else last_count(self._tree, self._model.species[i])
+        if last is None:
+            return []
+        levels = [max(last, 0) + 1 + (2**k - 1) for k in range(LEVELS)]
+        ratios = [(i, m, returning_ratio(self._model, i, m)) for m in levels]
+        return [(i, m, ratio) for i, m, ratio in ratios if ratio is not None]
+
+    def returning(self, states: IntArray) -> FloatArray:
+        """Bound the probability of ever coming to a target from states (k, d), (k,)."""
+        least = np.ones(len(states))
+        for i, m, ratio in self._ratios:
+            above = np.maximum(states[:, i] - m, 0).astype(np.float64)
+            least = np.minimum(least, ratio**above * (1.0 + 1e-12 * (1.0 + above)))
+        return np.minimum(least, 1.0)
+
+    def takes_forever(self, states: IntArray) -> bool:
+        """Tell whether it is proved that the mean time to a target is infinite from one of some states (k, d)."""
+        if self._tree is None or not len(states):
+            return False
+        highest = states[np.unique(states.argmax(axis=0))]
+        found = (escape(self._model, state) for state in highest)
+        return any(
+            one is not None and enclosure(self._tree, {one.species: (float(one.level), np.inf)}) == (0.0, 0.0)
+            for one in found
+        )

@@ -1,0 +1,303 @@
+"""When a condition is first fulfilled: `fsp.passage`.
+
+The law comes from the network that stays where a target holds (`targets`), solved as any transient: what is lost bounds
+its error.  Probabilities of reaching targets at all, and moments of the time, come from linear systems on a space that
+grows until their bounds meet the tolerance (`certificate`).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import inf, nan
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fsp.arithmetic import UNIT_ROUNDOFF
+from fsp.distribution import Distribution, ErrorLedger, Interval, Solution, bounds
+from fsp.distribution.passage import Curve, Passage
+from fsp.equilibrium.certifier import SPARE
+from fsp.equilibrium.settling import Step, settle
+from fsp.equilibrium.stationary import stationary
+from fsp.errors import ArgumentError, ToleranceWarning
+from fsp.model.arguments import check_call
+from fsp.model.times import checked_times
+from fsp.moments.lyapunov import NoDriftCondition, drift_condition
+from fsp.passages.answers import OF_THE_START, Answers
+from fsp.passages.certificate import Certifier, Found
+from fsp.passages.targets import Targets
+from fsp.projection.growth import Growth, check_tolerance, most_states
+from fsp.projection.progress import Progress, ProgressCallback
+from fsp.projection.start import Start, starting_point
+from fsp.projection.transient import solve
+
+if TYPE_CHECKING:
+    from fsp.arrays import FloatArray, IntArray
+    from fsp.model import Model
+    from fsp.passages.targets import Condition
+
+STATIONARY = 0.1  # share of the tolerance for the stationary law that a passage starts from
+IMPROVES = 0.9  # of the last width: growths that leave more are of no use, twice in a row
+UNPROVED_STATES = 20_000  # without a drift condition, where a larger space only changes an estimate; chosen
+
+
+def passage(
+    model: Model,
+    target: Condition | Mapping[str, Condition],
+    times: Sequence[float] | FloatArray | float | None = None,
+    *,
+    start: Solution | Distribution | str | None = None,
+    tol: float = 1e-6,
+    orders: int = 2,
+    max_states: int | None = None,
+    progress: ProgressCallback | None = None,
+) -> Passage:
+    """Find when a network first fulfils a condition, or which of several it fulfils first.
+
+    Parameters
+    ----------
+    model
+        The reaction network.
+    target
+        A condition: a formula of species such as ``"V > U"``, or a function that takes the counts of each species by
+        name, (n,) floats, and returns (n,) booleans.  Several of them by name exclude each other, and the first that is
+        reached counts.
+    times
+        Increasing times >= 0 since the start, at which the law of the time is wanted.
+    start
+        Where runs begin: at the model's initial states; a distribution, or the last one of a solution; ``"stationary"``
+        for the stationary law of the network without targets.  A start in a target has passed at time 0.
+    tol
+        Bound of the error of each probability, absolute, and of the mean and its powers, relative.
+    orders
+        Moments of the time that are bounded, 1 to 4.
+    max_states
+        Limit on the number of states.
+    progress
+        Called with a `Progress` now and then.
+
+    Returns
+    -------
+    Passage
+        Law, probabilities and moments as intervals.  Where the mean cannot be bounded on infinitely many states its
+        interval says why, and its value is an estimate.
+
+    Raises
+    ------
+    ArgumentError
+        If a target is no condition, two of them hold in one state, or another argument is not as above.
+    StateSpaceError
+        If the tolerance of the law cannot be met within the limits.
+    ConvergenceError
+        If linear systems have no solution in double precision.
+
+    Warns
+    -----
+    ToleranceWarning
+        If the bounds are wider than `tol`.
+
+    References
+    ----------
+    W. Feller, An Introduction to Probability Theory and Its Applications I, Wiley 1968, ch. XIV.
+
+    Examples
+    --------
+    >>> model = fsp.Model(species={"X": 3}, reactions=[fsp.Reaction("X -> 0", mass_action=1.0)])
+    >>> print(fsp.passage(model, "X == 0").mean())
+    [1.8333333333333, 1.8333333333334]
+    """
+    check_call(model, max_states=max_states, progress=progress)
+    check_tolerance(tol)
+    if isinstance(orders, bool) or not isinstance(orders, int) or not 1 <= orders <= 4:
+        raise ArgumentError(f"`orders` must be a number from 1 to 4, but is {orders!r}.")
+    question = _Question.ask(model, target, start, tol, max_states, progress)
+    asked = np.zeros(0) if times is None else checked_times(times)
+    constant = not (model.is_time_dependent or model.has_timed_events)
+    solution = None if times is None else question.solved(asked)
+    answer = question.settled(orders) if constant else None
+    return question.answer(asked, solution, answer)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Question:
+    """A passage that is asked for."""
+
+    model: Model  # with the states of the start
+    stopping: Model
+    targets: Targets
+    start: Solution | Distribution | None
+    begin: Start  # of `stopping`
+    tol: float
+    max_states: int
+    report: ProgressCallback
+
+    @classmethod
+    def ask(
+        cls,
+        model: Model,
+        target: Condition | Mapping[str, Condition],
+        start: Solution | Distribution | str | None,
+        tol: float,
+        max_states: int | None,
+        progress: ProgressCallback | None,
+    ) -> _Question:
+        """Read what is asked for."""
+        targets = Targets.read(model, target)
+        limit = max_states or most_states(model)
+        if isinstance(start, str):
+            if start != "stationary":
+                raise ArgumentError(f"`start` must be a distribution, 'stationary' or None, but is {start!r}.")
+            start = stationary(model, STATIONARY * tol, max_states=limit, progress=progress)
+        stopping = targets.stopping(model)
+        begin = starting_point(stopping, start, tol)
+        if start is not None:
+            model = model.starting_in(begin.model.initial_states, begin.model.initial_probabilities)
+        targets.hold(begin.model.initial_states)
+        return cls(model, stopping, targets, start, begin, tol, limit, progress or _silent)
+
+    def solved(self, times: FloatArray) -> Solution:
+        """Return the network that stays where a target holds, at times since the start."""
+        return solve(
+            self.stopping,
+            self.begin.t + times,
+            self.tol,
+            start=self.start,
+            max_states=self.max_states,
+            progress=None if self.report is _silent else self.report,
+        )
+
+    def settled(self, orders: int) -> _Judge:
+        """Bound probabilities and moments on a space that grows until the tolerance is met."""
+        condition, reason = None, ""
+        if not self.model.is_finite:
+            try:
+                condition = drift_condition(self.model)
+            except NoDriftCondition as missing:
+                reason = str(missing)
+        growth = Growth(self.begin.model, self.max_states, None, stationary=not reason)
+        certifier = Certifier(self.model, self.begin.model, self.targets, condition, orders)
+        judge = _Judge(self, growth, certifier, reason)
+        settle(growth, growth.with_states(growth.first(), judge.excepted()), certifier.attempt, judge)
+        if judge.width > self.tol and not judge.reason:
+            warnings.warn(
+                f"The bounds of the passage are {judge.width:.1e} wide, above tol = {self.tol:.1e}; raise `max_states` "
+                f"or `tol`.",
+                ToleranceWarning,
+                stacklevel=4,
+            )
+        judge.conclude()
+        return judge
+
+    def answer(self, times: FloatArray, solution: Solution | None, judge: _Judge | None) -> Passage:
+        """Put everything together."""
+        model = self.model
+        first, whole = self._law(times, solution)
+        n = len(self.targets.names)
+        states = np.zeros((0, model.n_species), dtype=np.int64)  # (m, d)
+        mean_from, first_from = np.zeros((2, 0)), np.zeros((2, n, 0))
+        unknown = Interval(0.0, 1.0, nan, certified=False, reason="propensities depend on time")
+        facts: dict[str, Any] = {"reached": (unknown,) * n, "never": unknown, "moments": (), "conditional": ()}
+        if judge is not None and judge.found is not None:
+            facts, stage = judge.facts, judge.found.stage
+            states = judge.found.generator.space.states_at(stage.inside)
+            mean_from, first_from = judge.found.moments[0], judge.found.hits
+        return Passage(
+            targets=self.targets.names,
+            species=model.species,
+            tol=self.tol,
+            times=times,
+            first=first,
+            whole=whole,
+            states=states,
+            mean_from=mean_from,
+            first_from=first_from,
+            solution=solution,
+            flux=self.targets.inflow(model),
+            model_name=model.name,
+            model_hash=model.hash,
+            time_unit=model.time_unit,
+            **facts,
+        )
+
+    def _law(self, times: FloatArray, solution: Solution | None) -> tuple[tuple[Curve, ...], Curve | None]:
+        if solution is None:
+            return (), None
+        rows: list[list[Interval]] = []
+        for one in solution:
+            held = self.targets.hold(one.states)  # (n_targets, n)
+            masks = [held.any(axis=0), *held]
+            rows.append([bounds.event(one.probabilities, mask, one.error) for mask in masks])
+        whole, *first = (Curve.of(times, list(column)).rising() for column in zip(*rows, strict=True))
+        return tuple(first), whole
+
+
+class _Judge:
+    """Keeps what is proved, and tells whether a larger space is wanted."""
+
+    def __init__(self, question: _Question, growth: Growth, certifier: Certifier, reason: str) -> None:
+        self._question, self._growth, self._certifier = question, growth, certifier
+        self.reason = reason  # why there is no drift condition
+        self.found: Found | None = None
+        self.facts: dict[str, Any] = {}
+        self.width = inf
+        self._useless = 0
+
+    @property
+    def suffices(self) -> bool:
+        """Whether anything is known."""
+        return self.found is not None
+
+    def excepted(self) -> IntArray:
+        """Return the states that have to be stored; none where they are too many."""
+        condition = self._certifier.condition
+        if condition is None:
+            return np.zeros((0, self._question.model.n_species), dtype=np.int64)
+        states = condition.states[condition.drifts > -SPARE * condition.elsewhere]
+        if self._growth.affords(len(states)):
+            return states
+        self.reason = f"the drift condition needs {len(states):,} states"
+        return states[:0]
+
+    def judge(self, candidate: Found, guess: FloatArray | None) -> Step | None:
+        """Return how to go on; None to end."""
+        answers = Answers(candidate, self._question.targets, self._question.begin, self.reason)
+        self.found, self.facts, last = candidate, answers.facts, self.width
+        if any(one.reason == OF_THE_START for one in self.facts["moments"]):  # which no larger space tells
+            self.reason = OF_THE_START
+        self.width = self._widest()
+        error = ErrorLedger(truncation=min(2.0, answers.leaving))
+        self._question.report(Progress(None, None, len(candidate.generator), error.total, "passage"))
+        n_wanted = len(candidate.wanted)
+        if n_wanted and self._growth.affords(len(candidate.generator) + n_wanted):
+            return Step(error, space=self._growth.with_states(candidate.generator.space, candidate.wanted))
+        self._useless = self._useless + 1 if IMPROVES * last < self.width < 1.0 else 0
+        closed = not len(candidate.stage.rates) or answers.leaving <= UNIT_ROUNDOFF  # as far as doubles tell
+        given_up = bool(self.reason) and len(candidate.generator) > UNPROVED_STATES
+        done = self.width <= self._question.tol or closed or given_up or self._useless == 2
+        return None if done else Step(error)
+
+    def conclude(self) -> None:
+        """Say that the mean is infinite where that is proved and the probability of that is not."""
+        unknown = self.facts["moments"] and not self.facts["moments"][0].certified
+        if unknown and self.found is not None and self._certifier.takes_forever(self.found):
+            certified = self.facts["never"].certified
+            self.facts["moments"] = (Interval(inf, inf, inf, certified),) * len(self.facts["moments"])
+
+    def _widest(self) -> float:
+        """Return the largest width of what is asked for, of moments relative to them."""
+        widths = [one.width for one in self.facts["reached"]]
+        if not self.reason:
+            widths += [_relative(one) for one in self.facts["moments"]]
+        return float(max(widths))
+
+
+def _relative(one: Interval) -> float:
+    if one.lower == inf:
+        return 0.0
+    return one.width / one.lower if one.lower > 0.0 else one.upper
+
+
+def _silent(progress: Progress) -> None:
+    """Report nothing."""

@@ -1,0 +1,105 @@
+"""Linear systems of a chain that ends where it leaves some states: ``M = -A`` there, with bounds of their solutions.
+
+M⁻¹ has no negative entry: ``(M⁻¹ b)(x)`` is the mean of the integral of b over the time before the chain that starts in
+x ends.  An elimination without a subtraction bounds its relative error beforehand (`fsp.chains.hitting_times`).  Where
+that takes too long, a factorisation gives some v, and with τ for which ``M τ >= η > 0``, checked with all roundings,
+
+(1) |v - M⁻¹ b| <= M⁻¹ |M v - b| <= max(|M v - b| / (M τ)) τ.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from scipy.sparse import linalg
+
+from fsp.arithmetic import UNIT_ROUNDOFF
+from fsp.chains.hitting_times import REFINEMENTS, ExitTimes
+from fsp.errors import ConvergenceError
+from fsp.solvers.linear import WITHOUT_PIVOTING
+
+if TYPE_CHECKING:
+    from fsp.arrays import FloatArray
+
+RIGHT = 64.0 * UNIT_ROUNDOFF  # relative rounding of a right-hand side, far more than a few sums of products have
+
+
+class ExitSystem(Protocol):
+    """The equations of a chain that ends where it leaves its states."""
+
+    def bounds(self, right: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return (m,) lower and upper bounds of M⁻¹ b for b = `right` (m,) >= 0, right but for rates and `RIGHT`."""
+        ...
+
+    def occupation(self, start: FloatArray) -> FloatArray:
+        """Return about the mean time spent in each state, (m,), from a distribution `start` (m,)."""
+        ...
+
+
+def exit_system(matrix: Any, exits: FloatArray, roundings: float) -> ExitSystem:
+    """Return the equations of a generator `matrix` (m, m) CSR that leaves its states at the rates `exits` (m,).
+
+    Rates have relative errors of `roundings`; every state leads out.
+    """
+    try:
+        return _Eliminated(ExitTimes(matrix, exits, roundings), roundings)
+    except RuntimeError:  # too long, or products of rates that are no normal numbers
+        return _Factorised(matrix, roundings)
+
+
+class _Eliminated:
+    def __init__(self, system: ExitTimes, roundings: float) -> None:
+        self._system = system
+        self._off = (system.relative + roundings + RIGHT) * (1.0 + system.relative)
+
+    def bounds(self, right: FloatArray) -> tuple[FloatArray, FloatArray]:
+        v = self._system.solve_adjoint(right)
+        tiny = self._system.tiny if right.any() else 0.0
+        low: FloatArray = np.maximum(v * (1.0 - self._off) - tiny, 0.0)
+        return low, v * (1.0 + 2.0 * self._off) + tiny
+
+    def occupation(self, start: FloatArray) -> FloatArray:
+        return self._system.solve(start)
+
+
+class _Factorised:
+    def __init__(self, matrix: Any, roundings: float) -> None:
+        self._matrix = (-matrix).tocsr()
+        self._adjoint = self._matrix.T.tocsr()
+        self._size, self._roundings = abs(self._adjoint), roundings + RIGHT
+        try:
+            self._factors: Any = linalg.splu(self._matrix.tocsc(), **WITHOUT_PIVOTING)
+        except RuntimeError as failure:
+            raise ConvergenceError(
+                f"States must be left in a time that double precision can tell, but the equations for it cannot be "
+                f"solved: {failure}."
+            ) from None
+        ones = np.ones(matrix.shape[0])
+        self._times = np.maximum(self._refined(self._adjoint, ones, "T"), 0.0)  # τ
+        self._held = self._adjoint @ self._times - self._charge(self._times)  # M τ, rounded down
+        if not (self._held > 0.0).all():
+            raise ConvergenceError(
+                "States must be left in a time that double precision can tell, but rounding hides how they are left; "
+                "ask for a target that is reached sooner."
+            )
+
+    def bounds(self, right: FloatArray) -> tuple[FloatArray, FloatArray]:
+        v = np.maximum(self._refined(self._adjoint, right, "T"), 0.0)
+        left = np.abs(right - self._adjoint @ v) + self._charge(v) + self._roundings * right
+        error = float((left / self._held).max()) * self._times * (1.0 + RIGHT)  # (1)
+        low: FloatArray = np.maximum(v - error, 0.0)
+        return low, v + error
+
+    def occupation(self, start: FloatArray) -> FloatArray:
+        return np.maximum(self._refined(self._matrix, start, "N"), 0.0)
+
+    def _charge(self, v: FloatArray) -> FloatArray:
+        charge: FloatArray = self._roundings * (self._size @ v)
+        return charge
+
+    def _refined(self, matrix: Any, right: FloatArray, side: str) -> FloatArray:
+        found: FloatArray = self._factors.solve(right, side)
+        for _ in range(REFINEMENTS):
+            found = found + self._factors.solve(right - matrix @ found, side)
+        return found
