@@ -52,12 +52,12 @@ MUTANTS = [
         only="no_end_is_claimed",
     ),
     mutant(
-        "weights-of-one-way-are-not-checked",
+        "whatever-has-a-state-without-a-way-out-ends-there",
         "model/structure.py",
         "    if not len(directions) or len(_one_way(directions)) < len(directions):",
         "    return directions[0]\n    if not len(directions):",
         "one_way",
-        only="no_end_is_claimed",
+        only="others_come_back",
     ),
     mutant(
         "comparisons-of-what-is-rounded-are-exact",

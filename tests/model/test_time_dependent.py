@@ -250,6 +250,27 @@ def test_functions_without_a_bound_are_estimates(make):
     assert np.abs(answer.probabilities - truth).sum() <= answer.error.total
 
 
+@solvers
+@pytest.mark.parametrize("rate", ["min(X, time)", "X/(1 + time*X)", "2*X - X*sin(3*time)"])
+def test_rates_in_which_time_is_no_factor_have_a_bound(make, rate):
+    """Four states, one after the other: their ordinary differential equations, from kink to kink."""
+    law, start, end = parse(rate, what="rate"), 3, 4.0
+    answer = fsp.transient(network({"X": start}, ("X -> 0", "rate", rate)), [end], 1e-8, solver=make())[-1]
+    counts = {"X": np.arange(start + 1.0)}
+
+    def slope(t, p):
+        rates = evaluate(law, counts, t) * p
+        return np.append(rates[1:], 0.0) - rates
+
+    p = np.eye(start + 1)[start]
+    for kinks in pairwise([0.0, 1.0, 2.0, 3.0, end]):
+        p = integrate.solve_ivp(slope, kinks, p, method="DOP853", rtol=1e-13, atol=1e-15).y[:, -1]
+    found = np.array([answer.probability({"X": k}).value for k in range(start + 1)])
+    assert answer.error.certified
+    assert np.abs(found - p).sum() <= answer.error.total + 1e-11
+    assert answer.error.total <= 1e-8
+
+
 def test_the_loss_limit_holds_while_rates_change():
     model = network({"X": 0}, ("0 -> X", "rate", "8*(1 + 0.5*sin(time))"), ("X -> 0", "mass_action", 1.0))
     space = fsp.StateSpace.box(model, upper={"X": 12})
