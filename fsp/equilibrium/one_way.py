@@ -10,6 +10,7 @@ rounding cannot have made positive is, jumps leave all of the box.  Other boxes 
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -60,9 +61,13 @@ class _Ends:
         self._moving: BoolArray = np.asarray(model.change.any(axis=1))  # (R,)
         self._laws = [law for law, moves in zip(model.rate_expressions, self._moving, strict=True) if moves]
         self._top = model.species_bounds.astype(np.int64)  # (d,)
-        most = max(1.0, float(self._top.max()))
-        self._known = [law is not None and structural(law, most) is not None for law in self._laws]
         self._rows = 0
+
+    @cached_property
+    def _known(self) -> list[bool]:
+        """Which rates are off by a small share at most, and so are positive where they are computed to be."""
+        most = max(1.0, float(self._top.max()))
+        return [law is not None and structural(law, most) is not None for law in self._laws]
 
     def of(self, start: IntArray) -> list[int]:
         """Return the state; raises `_Unknown`."""
