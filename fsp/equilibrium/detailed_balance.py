@@ -11,8 +11,6 @@ m < k <= K telescopes to at least ``-π(m) up(m) (g(m + 1) - g(m))`` for every K
     π(k > m)  <=  π(m) up(m) (g(m + 1) - g(m)) / γ,
 
 and down(k) > 0 there, as otherwise ``A g(k) >= 0``.
-
-Where all reactions change the state by v alone, the chain ends in the first state ahead that none leaves.
 """
 
 from __future__ import annotations
@@ -37,17 +35,11 @@ OFF = 16.0 * UNIT_ROUNDOFF  # relative error of a ratio of rates and of the prod
 LARGEST_LOG_ERROR = 0.1  # of the logarithm of a probability, beyond which nothing is said here
 BLOCK = 500  # factors between 1/2 and 1 whose product is a normal number
 FIRST = 256  # states
-ROWS = 2**16  # states whose rates are looked at at once
-ONE_WAY = "the chain moves one way, and ends in one state"
 NOTE = "detailed balance: the chain moves on a line, and stored probabilities are exact but for rounding"
 
 
 def detailed_balance(model: Model, growth: Growth, tol: float) -> Bounded | None:
     """Return the stationary distribution of a chain on a line; None where it is not one, or nothing is proved."""
-    end = _end_of_one_way(model)
-    if end is not None:
-        space = StateSpace.from_states(model.species, end)
-        return joined_parts(model, [(ExactPart(space, np.ones(1), 0.0, np.zeros(1)), 1.0)], ONE_WAY)
     line = _Line.of(model)
     if line is None:
         return None
@@ -63,30 +55,6 @@ def detailed_balance(model: Model, growth: Growth, tol: float) -> Bounded | None
     except (NoDriftCondition, ModelError):
         return None
     return None if part is None else joined_parts(model, [(part, 1.0)], NOTE)
-
-
-def _end_of_one_way(model: Model) -> IntArray | None:
-    """Return the state (1, d) that all jumps lead to, where there are finitely many, by one and the same change.
-
-    None where it is not one, or rounding leaves rates unknown.
-    """
-    moves = np.unique(model.change[model.change.any(axis=1)], axis=0)
-    if len(moves) != 1 or not model.is_finite:
-        return None
-    ends = []
-    for start in model.initial_states:
-        first, last = 0, int((start[moves[0] < 0] // -moves[0][moves[0] < 0]).min())
-        while first <= last:
-            states = start + np.arange(first, min(first + ROWS, last + 1))[:, None] * moves[0]
-            rates = model.propensities(states).sum(axis=0)
-            errors = model.propensity_errors(states).sum(axis=0)
-            if (errors[rates > 0.0] >= rates[rates > 0.0]).any() or errors[rates <= 0.0].any():
-                return None
-            if (rates <= 0.0).any():
-                ends.append(states[int(np.argmax(rates <= 0.0))])
-                break
-            first += ROWS
-    return ends[0][None] if len(ends) == len(model.initial_states) and (np.ptp(ends, axis=0) == 0).all() else None
 
 
 class _Line:

@@ -95,7 +95,7 @@ class _Weights:
 def product_form(model: Model, growth: Growth, tol: float) -> Bounded | None:
     """Return the stationary distribution of a complex-balanced network; None where it is not one, or is too large."""
     starts = model.initial_states
-    if len(starts) > MANY_STARTS or complex_graph(model) is None:
+    if len(starts) > MANY_STARTS:
         return None
     found: list[tuple[ExactPart, float]] = []
     for start, weight in zip(starts, model.initial_probabilities.tolist(), strict=True):

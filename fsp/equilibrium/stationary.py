@@ -1,8 +1,9 @@
 """Stationary distributions on a space that grows until the error is bounded, or else until the answer settles.
 
-A product form (`product_form`) or detailed balance on a line (`detailed_balance`) is used where it holds.  Where a
-drift condition is found (`fsp.moments.lyapunov`) or all states are stored, the error is a bound: see `certifier`.
-Elsewhere it is an estimate: see `estimate`.  Jumps out of the space then lead back (`fsp.chains.classes.lead_back`).
+A product form (`product_form`), the end of a chain that never comes back (`one_way`) or detailed balance on a line
+(`detailed_balance`) is used where it holds.  Where a drift condition is found (`fsp.moments.lyapunov`) or all states
+are stored, the error is a bound: see `certifier`.  Elsewhere it is an estimate: see `estimate`.  Jumps out of the space
+then lead back (`fsp.chains.classes.lead_back`).
 
 On a space that is given, jumps out of it are suppressed, and what can be proved is the distance from the chain without
 a boundary.
@@ -27,6 +28,7 @@ from fsp.equilibrium.certifier import Certifier
 from fsp.equilibrium.detailed_balance import detailed_balance
 from fsp.equilibrium.estimate import ClosedClass, Estimate, check_arguments, settled, weighted
 from fsp.equilibrium.excursions import unfollowed
+from fsp.equilibrium.one_way import one_way
 from fsp.equilibrium.product_form import product_form
 from fsp.equilibrium.reachability import Reachability
 from fsp.errors import ToleranceWarning
@@ -127,7 +129,7 @@ def _unseen(model: Model, estimate: Estimate) -> list[str]:
 
 def _exactly(model: Model, growth: Growth, tol: float, report: ProgressCallback) -> Distribution | None:
     """Return a distribution that is known but for rounding and the states left out; None where there is none."""
-    exact = product_form(model, growth, tol) or detailed_balance(model, growth, tol)
+    exact = product_form(model, growth, tol) or one_way(model) or detailed_balance(model, growth, tol)
     if exact is None:
         return None
     report(Progress(None, None, len(exact.p), exact.error.total, "stationary"))

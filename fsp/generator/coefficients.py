@@ -93,9 +93,14 @@ def value_of(clock: Expression, t: float) -> float:
 def _tables(model: Model, layout: Layout, k: int) -> list[_Factored] | None:
     """Return each product of a law, None where it does not factorise or counts lie far apart."""
     products, law = model.tables(k), model.rate_expressions[k]
-    if products is None or law is None or (layout.scattered and layout.scattered & symbols(law)):
+    if law is None or (layout.scattered and layout.scattered & symbols(law)):
         return None
     bottom, top = layout.extremes
+    if products is None and model.time_dependent[k]:
+        ends = zip(model.species, bottom, top, strict=True)
+        products = model.tables_of(k, {name: range(low, high + 1) for name, low, high in ends})
+    if products is None:
+        return None
     found = []
     for product in products:
         factors = {s: factor.over(bottom[s], top[s]) for s, factor in product.factors.items()}

@@ -233,6 +233,8 @@ def _shape(tree: Expression, top: float) -> _Shape:
         return _Shape(tree.inexact / size, tree.value > 0.0, whole, size, size)
     if isinstance(tree, Call) and tree.function == "^":
         return _raised(_shape(tree.arguments[0], top), tree.arguments[1])
+    if isinstance(tree, Call) and tree.function in COMPARISONS:
+        return _compared(tree, top)
     if not isinstance(tree, Call) or tree.function not in _SHAPES:
         raise _Unknown
     parts = [_shape(a, top) for a in tree.arguments]
@@ -242,6 +244,14 @@ def _shape(tree: Expression, top: float) -> _Shape:
     for part in parts[1:]:
         found = _near(_SHAPES[tree.function](found, part))
     return found
+
+
+def _compared(tree: Call, top: float) -> _Shape:
+    """Return what is known of a comparison: nothing is rounded where whole numbers are compared."""
+    parts = [_shape(a, top) for a in tree.arguments if not (isinstance(a, Number) and not a.value and not a.error)]
+    if not all(part.whole and part.most <= LARGEST_WHOLE for part in parts):
+        raise _Unknown
+    return _ONE
 
 
 def _near(shape: _Shape) -> _Shape:

@@ -3,22 +3,28 @@
 A sum that depends on one species only is a factor as it stands; other sums are multiplied out.  Sums
 of several products in which a sign is negative are left alone: the tree may be exactly 0 where its
 terms, each rounded, leave a negative remainder, and a propensity must not.
+
+Where the time does not come out as a factor, as in min(x, t), and the species have few counts, the tree is
+Σ_n [x = n] f(n, t).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
+from itertools import product
 
 import numpy as np
 
 from fsp.arrays import FloatArray
 from fsp.model.program import evaluate
-from fsp.model.tree import ONE, Call, Expression, Number, Symbol, call, depends_on_time, joined, symbols
+from fsp.model.ranges import enclosure
+from fsp.model.tree import ONE, Call, Expression, Number, Symbol, call, depends_on_time, joined, substitute, symbols
 
 _MOST_TERMS = 64  # of a law multiplied out, beyond which its values are stored instead; chosen, not measured
+_MOST_COUNTS = 32  # with which time does not come out as a factor, each a function of its own; chosen
 _LARGEST_EXPANSION = 4  # (x + y)^n is multiplied out up to this n
 
 
@@ -35,10 +41,12 @@ class _NotFactorised(Exception):  # noqa: N818 - control flow inside this module
     """The tree is not a short sum of products."""
 
 
-def factorise(expr: Expression, species: Collection[str]) -> tuple[Product, ...] | None:
-    """Write a tree as a sum of products of one-species factors."""
+def factorise(
+    expr: Expression, species: Collection[str], counts: Mapping[str, range] | None = None
+) -> tuple[Product, ...] | None:
+    """Write a tree as a sum of products of one-species factors; it may be one on the given `counts` alone."""
     try:
-        return tuple(_terms(expr, frozenset(species)))
+        return tuple(_terms(expr, dict.fromkeys(species, range(0)) | dict(counts or {})))
     except _NotFactorised:
         return None
 
@@ -63,8 +71,32 @@ def split_number(scalar: Expression) -> tuple[float, Expression]:
     return 1.0, scalar
 
 
-def _terms(expr: Expression, species: frozenset[str]) -> list[Product]:
-    own = symbols(expr) & species
+def _terms(expr: Expression, species: Mapping[str, range]) -> list[Product]:
+    try:
+        return _at_all_counts(expr, species)
+    except _NotFactorised:
+        if not depends_on_time(expr):
+            raise
+        return _count_by_count(expr, species)
+
+
+def _count_by_count(expr: Expression, species: Mapping[str, range]) -> list[Product]:
+    """Return a function of time for each of the counts of the species of a tree."""
+    own = sorted(symbols(expr).intersection(species))
+    if not 0 < math.prod(len(species[name]) for name in own) <= _MOST_COUNTS:
+        raise _NotFactorised
+    found = []
+    for counts in product(*(map(float, species[name]) for name in own)):
+        numbers = {name: Number(n) for name, n in zip(own, counts, strict=True)}
+        clock = substitute(expr, numbers)
+        if enclosure(clock, {}) != (0.0, 0.0):
+            there = {name: Call("==", (Symbol(name), number)) for name, number in numbers.items()}
+            found.append(Product(clock, {name: call("*", ONE, holds) for name, holds in there.items()}))
+    return found
+
+
+def _at_all_counts(expr: Expression, species: Mapping[str, range]) -> list[Product]:
+    own = symbols(expr).intersection(species)
     if not own:
         return [Product(expr)]
     if isinstance(expr, Call) and expr.function in ("*", "/"):
@@ -97,7 +129,7 @@ def _expanded(left: list[Product], right: list[Product]) -> list[Product]:
     return [_times(a, b) for a in left for b in right]
 
 
-def _quotient(expr: Call, species: frozenset[str]) -> list[Product]:
+def _quotient(expr: Call, species: Mapping[str, range]) -> list[Product]:
     if expr.function == "*":
         return _product([_terms(a, species) for a in expr.arguments])
     top, bottom = expr.arguments
@@ -119,16 +151,16 @@ def _product(sums: list[list[Product]]) -> list[Product]:
     return [Product(scalar, {name: joined("*", groups) for name, groups in factors.items()})]
 
 
-def _inverse(product: Product) -> Product:
-    factors = {name: call("/", ONE, factor) for name, factor in product.factors.items()}
-    return Product(call("/", ONE, product.scalar), factors)
+def _inverse(term: Product) -> Product:
+    factors = {name: call("/", ONE, factor) for name, factor in term.factors.items()}
+    return Product(call("/", ONE, term.scalar), factors)
 
 
-def _sum(arguments: tuple[Expression, ...], species: frozenset[str]) -> list[Product]:
+def _sum(arguments: tuple[Expression, ...], species: Mapping[str, range]) -> list[Product]:
     """Collect the terms of a sum by the one species that they depend on; multiply the others out."""
     groups: dict[frozenset[str] | int, list[Expression]] = {}
     for k, argument in enumerate(arguments):
-        own = symbols(argument) & species
+        own = symbols(argument).intersection(species)
         alone = len(own) <= 1 and not (own and depends_on_time(argument))
         groups.setdefault(own if alone else k, []).append(argument)
     products = [p for group in groups.values() for p in _terms(call("+", *group), species)]
@@ -160,7 +192,7 @@ def _counts_tuples(tree: Call) -> bool:
     return tree.function == "*" and set(signed) <= steps and len(set(signed)) == len(signed)
 
 
-def _power(base: Expression, exponent: Expression, species: frozenset[str]) -> list[Product]:
+def _power(base: Expression, exponent: Expression, species: Mapping[str, range]) -> list[Product]:
     if symbols(exponent) or not isinstance(exponent, Number):
         raise _NotFactorised
     terms, n = _terms(base, species), exponent.value

@@ -164,7 +164,9 @@ FUNCTIONS: dict[str, Function] = {  # one row each; rounding has its own, in `fs
         np.divide, 2, 2, ast=("DIVIDE",), sign="/", level=PRODUCT,
         exact=_ratio, span=spans.of_quotient, series=intervals.divided,
     ),
-    "^": Function(np.power, 2, 2, ast=("POWER", "FUNCTION_POWER"), sign="^", level=POWER, exact=_whole_power),
+    "^": Function(
+        np.power, 2, 2, ast=("POWER", "FUNCTION_POWER"), sign="^", level=POWER, exact=_whole_power, span=spans.of_power
+    ),
     "abs": Function(np.abs, 1, 1, ast=("FUNCTION_ABS",), span=spans.of_absolute),
     "exp": Function(np.exp, 1, 1, ast=("FUNCTION_EXP",), series=intervals.exponential),
     "ln": Function(np.log, 1, 1, ast=("FUNCTION_LN",), series=intervals.logarithm),

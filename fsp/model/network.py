@@ -274,6 +274,12 @@ class Network(JumpStructure):
         """Return the products of `factorised`, ready to be tabulated, with their errors; all generators share them."""
         return self._tables[k]
 
+    def tables_of(self, k: int, counts: Mapping[str, range]) -> tuple[ProductTables, ...] | None:
+        """Return products that hold at the `counts` of each species, where `tables` has none that hold at all."""
+        law = self.rate_expressions[k]
+        products = None if law is None else factorise(law, self.species, counts)
+        return None if products is None else product_tables(products, self._index, {})
+
     @cached_property
     def _tables(self) -> tuple[tuple[ProductTables, ...] | None, ...]:
         known: dict[tuple[object, ...], Factor] = {}

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from fsp.errors import ModelError
 from fsp.model.functions import FUNCTIONS
 from fsp.model.spans import ANYTHING, Range
-from fsp.model.tree import Call, Expression, Number, Symbol
+from fsp.model.tree import Call, Expression, Number, Symbol, Time
 
 Box = dict[str, Range]
 
@@ -16,11 +16,13 @@ TOO_FAR = 2.0**31  # counts up to which an end is looked for: more do not fit th
 
 
 def enclosure(tree: Expression, box: Mapping[str, Range]) -> Range:
-    """Enclose the values of a tree."""
+    """Enclose the values of a tree, at all times."""
     if isinstance(tree, Number):
         return tree.value, tree.value
     if isinstance(tree, Symbol):
         return box.get(tree.name, (0.0, math.inf))
+    if isinstance(tree, Time):
+        return 0.0, math.inf
     if not isinstance(tree, Call):
         return ANYTHING
     rule = FUNCTIONS[tree.function].span

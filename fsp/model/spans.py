@@ -1,7 +1,8 @@
 """Where the computed value of a function lies, for arguments that lie between two numbers each.
 
 Every operation is enclosed by the values at the ends, in the same floating point in which it is evaluated at a point;
-rounding is monotone, so no point is missed, and nothing is widened.  What is not treated may be anything.
+rounding is monotone, so no point is missed, and nothing is widened but powers, whose rounding may not be.  What is not
+treated may be anything.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ Range = tuple[float, float]
 Rule = Callable[[Sequence[Range]], Range]
 
 ANYTHING: Range = (-math.inf, math.inf)  # of a number
+POWERS_OFF = 1e-13  # relative, far above the error of a power, or of the few products that it is computed by
 UNKNOWN: Range = (0.0, 1.0)  # of a truth value
 
 
@@ -47,6 +49,19 @@ def of_quotient(parts: Sequence[Range]) -> Range:
         return ANYTHING
     corners = [x / y for x in top for y in bottom]
     return min(corners), max(corners)
+
+
+def of_power(parts: Sequence[Range]) -> Range:
+    """Enclose a power of what is not negative, by one exponent; anything elsewhere."""
+    (low, high), (p, other) = parts
+    if p != other or not math.isfinite(high) or not (low >= 0.0 if p > 0.0 else low > 0.0):
+        return ANYTHING
+    try:
+        least, most = sorted((low**p, high**p))
+    except OverflowError:
+        return ANYTHING
+    tiny = math.ulp(0.0) if high else 0.0  # where a power comes to nothing, another way of computing it may not
+    return max(0.0, least * (1.0 - POWERS_OFF) - tiny), most * (1.0 + POWERS_OFF) + tiny
 
 
 def of_rounding(function: Callable[[float], int]) -> Rule:

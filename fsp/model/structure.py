@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,6 +35,7 @@ Vector = tuple[int, ...]
 _MOST_RAYS = 2000  # their number can grow exponentially; beyond this, laws of any sign must do
 _MANY_STATES = 200  # initial states, beyond which their hull is not worked out
 _SLACK = 1e-9  # relative tolerance of the linear programmes
+_LARGEST_DENOMINATOR = 10_000  # of weights that a linear programme finds; more than the sum is checked, chosen
 
 
 def conservation_laws(change: IntArray) -> IntArray:
@@ -265,6 +267,27 @@ def irreversible_gain(change: IntArray) -> npt.NDArray[np.bool_]:
     if best.x is None:
         return np.zeros(r, dtype=np.bool_)
     return np.asarray(best.x[n_species:] > 0.5)
+
+
+def lowered(directions: IntArray) -> Vector | None:
+    """Return whole weights of the species, (d,), whose sum every direction (m, d) lowers; None where none are found.
+
+    No state is then come back to.
+    """
+    if len(directions) == 1:
+        return tuple(int(-n) for n in directions[0])
+    if not len(directions) or len(_one_way(directions)) < len(directions):
+        return None
+    from scipy.optimize import linprog  # here, as its import costs as much as a small solve
+
+    found = linprog(np.zeros(directions.shape[1]), directions, -np.ones(len(directions)), bounds=(None, None))
+    if found.x is None or found.status != 0:
+        return None
+    near = [Fraction(float(x)).limit_denominator(_LARGEST_DENOMINATOR) for x in found.x]
+    common = math.lcm(*(x.denominator for x in near))
+    weights = tuple(int(x * common) for x in near)
+    proved = all(sum(w * n for w, n in zip(weights, row, strict=True)) < 0 for row in directions.tolist())
+    return weights if proved else None
 
 
 def same_lattice(change: IntArray, steps: IntArray) -> npt.NDArray[np.bool_]:

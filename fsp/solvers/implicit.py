@@ -365,13 +365,17 @@ class _SampledCourse(_Course):
         return self._generator.at(min(self._t + tau * self._h, end - 4.0 * np.spacing(end))).operator.apply
 
     def error(self, table: Collocation, z: FloatArray, values: FloatArray) -> _Residual:
-        """Estimate the integral of the residual's 1-norm from samples halfway between the nodes."""
+        """Estimate the integral of the residual's 1-norm from samples halfway between the nodes, and at the start.
+
+        Where a rate bends right after the start, all the others are of what holds later.
+        """
         edges = np.concatenate([[0.0], table.nodes])
-        tau = 0.5 * (edges[1:] + edges[:-1])
+        tau = np.concatenate([[0.0], 0.5 * (edges[1:] + edges[:-1])])
+        lengths = np.diff(edges)[[0, *range(len(table.nodes))]]
         at, slope = table.interpolate(tau)
         rise = values - z  # the slopes of a constant are zero: taken so, little cancels
         total = 0.0
         for k, point in enumerate(tau):
             product = self.product(point)(z + at[k, 1:] @ rise)
-            total += float(np.abs(slope[k, 1:] @ rise / self._h - product).sum()) * (edges[k + 1] - edges[k])
+            total += float(np.abs(slope[k, 1:] @ rise / self._h - product).sum()) * lengths[k]
         return _Residual(self._h * total, certified=False)

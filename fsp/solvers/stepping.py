@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 FIRST_STRIDE = 64.0
 SHORTEST_STRIDE = 1.0  # a jump: below, growing the space costs less than more steps
 LONGEST_STRIDE = 1e6  # one that is rejected is lost as a whole
+LEAST_WORK = 100.0  # multiply-adds that would pass while a product with a few states is called, 30 ns; measured
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,7 +110,7 @@ class Stepping:
     @property
     def products_of_a_report(self) -> float:
         """Products after which an advance returns at the end of a step, to say how far it is."""
-        return max(1.0, base.REPORT_WORK / self.generator.work)
+        return max(1.0, base.REPORT_WORK / max(LEAST_WORK, self.generator.work))
 
     @property
     def memory(self) -> Memory:

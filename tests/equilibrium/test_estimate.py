@@ -109,26 +109,3 @@ def test_a_space_does_not_grow_where_rounding_keeps_from_the_tolerance(monkeypat
         found = stationary.estimated(model, growth, 1e-10)
     assert found.error.total < 3e-9
     assert len(found) < 500
-
-
-@pytest.mark.parametrize("change", ["A -> B", "2 A -> B", "2 A -> 3 B"])
-def test_a_chain_of_one_way_ends_in_one_state(change):
-    """Twelve million molecules, and no state is stored but the last."""
-    model = network({"A": 12_191_211, "B": 0}, (change, "mass_action", 1.3e-7), (change, "rate", "0.1*A*(A - 1)"))
-    d = fsp.stationary(model)
-    taken, made = (int(part.split()[0]) if " " in part else 1 for part in change.split(" -> "))
-    left = 12_191_211 % taken if taken > 1 else 0
-    assert d.probability({"A": left, "B": 12_191_211 // taken * made}).lower >= 1.0 - 1e-12
-    assert len(d) == 1
-    assert d.error.certified
-
-
-def test_ends_of_one_way_that_differ_are_not_taken_for_one():
-    model = fsp.Model(
-        species=("A", "B"),
-        reactions=[fsp.Reaction("2 A -> B", mass_action=1.0)],
-        initial={(5, 0): 0.25, (4, 0): 0.75},
-    )
-    d = fsp.stationary(model)
-    assert d.probability({"A": 1, "B": 2}).lower == pytest.approx(0.25, abs=1e-12)
-    assert d.probability({"A": 0, "B": 2}).lower == pytest.approx(0.75, abs=1e-12)

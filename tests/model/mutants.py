@@ -4,6 +4,22 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "counts-at-which-time-may-be-zero-are-left-out",
+        "model/factors.py",
+        "if enclosure(clock, {}) != (0.0, 0.0):",
+        "if enclosure(clock, {})[0] > 0.0:",
+        "expression",
+        only="no_factor",
+    ),
+    mutant(
+        "counts-are-one-too-few",
+        "generator/coefficients.py",
+        "range(low, high + 1) for name, low, high",
+        "range(low, high) for name, low, high",
+        "time_dependent",
+        only="no_factor",
+    ),
+    mutant(
         "span-of-a-difference-from-equal-ends",
         "model/spans.py",
         "return a - d, b - c",

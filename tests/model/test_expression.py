@@ -127,9 +127,12 @@ def positive_calls(children):
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.recursive(st.one_of(counts, positive, st.just(Time())), positive_calls, max_leaves=8))
-def test_products_sum_to_the_tree(tree):
-    products = factorise(tree, ("X", "Y", "Z"))
+@given(
+    st.recursive(st.one_of(counts, positive, st.just(Time())), positive_calls, max_leaves=8),
+    st.sampled_from([None, dict.fromkeys("XYZ", range(4))]),
+)
+def test_products_sum_to_the_tree(tree, known):
+    products = factorise(tree, ("X", "Y", "Z"), known)
     assume(products is not None)
     assert len(products) <= 64
     grid = np.stack(np.meshgrid(*[np.arange(4.0)] * 3), axis=-1).reshape(-1, 3)  # (64, 3)
@@ -186,6 +189,26 @@ def test_number_of_products(text, n_terms):
 )
 def test_what_does_not_factorise(text):
     assert factorise(read(text), ("X", "Y")) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "n_terms"),
+    [("Y*min(X, time)", 3), ("X/(1 + time*X)", 3), ("min(X, Y, time)", 9), ("2*X - X*sin(time)", 3)],
+)
+def test_time_that_is_no_factor_is_one_at_each_count(text, n_terms):
+    """Nothing happens at a count of zero, and that is no term."""
+    law, few = read(text), dict.fromkeys("XY", range(4))
+    assert factorise(law, ("X", "Y")) is None
+    assert factorise(law, ("X", "Y"), dict.fromkeys("XY", range(33))) is None
+    products = factorise(law, ("X", "Y"), few)
+    assert len(products) == n_terms
+    grid = {"X": np.repeat(np.arange(4.0), 4), "Y": np.tile(np.arange(4.0), 4)}
+    for t in (0.0, 0.5, 2.5, 7.0):
+        total = 0.0
+        for product in products:
+            factors = [evaluate(factor, grid) for factor in product.factors.values()]
+            total = total + float(evaluate(product.scalar, {}, t)) * np.prod(factors, axis=0)
+        np.testing.assert_allclose(total, evaluate(law, grid, t), rtol=1e-14)
 
 
 def test_a_sum_of_one_species_is_one_factor():

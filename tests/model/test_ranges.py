@@ -40,6 +40,19 @@ def test_an_enclosure_holds_every_value_in_its_box(text, box):
         assert low == high == values[0]
 
 
+@pytest.mark.parametrize("text", ["X^2*Y^0.5", "X^2.7/(9^2.7 + X^2.7) - Y^3", "(X + 1)^-2 + 3^Y", "(X/9)^300 + Y^0"])
+@pytest.mark.parametrize("box", BOXES)
+def test_an_enclosure_of_powers_is_close(text, box):
+    tree = parse(text, what="law")
+    x, y = (grid.ravel() for grid in np.meshgrid(*(np.arange(a, b + 1.0) for a, b in box), indexing="ij"))
+    values = np.asarray(evaluate(tree, {"X": x, "Y": y}))
+    low, high = enclosure(tree, {"X": tuple(map(float, box[0])), "Y": tuple(map(float, box[1]))})
+    assert low <= values.min()
+    assert values.max() <= high
+    if len(x) == 1 and "3^Y" not in text:
+        assert high - low <= 1e-12 * (1.0 + abs(values[0]))
+
+
 @pytest.mark.parametrize("text", LAWS[5:])
 def test_the_points_of_a_condition_are_all_that_hold(text):
     tree = parse(text, what="law")

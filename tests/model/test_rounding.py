@@ -170,6 +170,14 @@ def test_ordinary_laws_keep_to_a_few_roundings(text, units):
     assert found.relative == found.worst <= units * UNIT_ROUNDOFF * 1.01
 
 
+@pytest.mark.parametrize(
+    ("text", "exact"), [("A*(A > 100)", True), ("2*(2*A - 7 >= 0)*A", True), ("A*(0.1*A >= 0.3)", False)]
+)
+def test_a_comparison_of_whole_numbers_is_exact_at_all_counts(text, exact):
+    """0.30000000000000004 > 0.3 is wrong, and no relative error."""
+    assert (structural(read(text), 1e9) is not None) == exact
+
+
 def test_a_sum_of_nearly_nothing_counts_by_its_size():
     found = Factor(read("exp(-0.1*A)"), "A").over(0, 3000).accuracy
     assert found.relative < 20 * UNIT_ROUNDOFF

@@ -250,6 +250,41 @@ def test_functions_without_a_bound_are_estimates(make):
     assert np.abs(answer.probabilities - truth).sum() <= answer.error.total
 
 
+def distance_in_four_states(rate, tol, solver):
+    """Return the answer for three molecules that go one after the other, and how far from the equations it is."""
+    law, start, end = parse(rate, what="rate"), 3, 4.0
+    answer = fsp.transient(network({"X": start}, ("X -> 0", "rate", rate)), [end], tol, solver=solver)[-1]
+    counts = {"X": np.arange(start + 1.0)}
+
+    def slope(t, p):
+        rates = evaluate(law, counts, t) * p
+        return np.append(rates[1:], 0.0) - rates
+
+    p = np.eye(start + 1)[start]
+    for kinks in pairwise([0.0, 1.0, 2.0, 3.0, end]):
+        p = integrate.solve_ivp(slope, kinks, p, method="DOP853", rtol=1e-13, atol=1e-15).y[:, -1]
+    found = np.array([answer.probability({"X": k}).value for k in range(start + 1)])
+    return answer, np.abs(found - p).sum()
+
+
+@solvers
+@pytest.mark.parametrize("rate", ["min(X, time)", "X/(1 + time*X)", "2*X - X*sin(3*time)"])
+def test_rates_in_which_time_is_no_factor_have_a_bound(make, rate):
+    answer, distance = distance_in_four_states(rate, 1e-8, make())
+    assert answer.error.certified
+    assert distance <= answer.error.total + 1e-11
+    assert answer.error.total <= 1e-8
+
+
+@pytest.mark.parametrize("tol", [1e-2, 1e-4, 1e-6, 1e-8, 1e-10])
+def test_an_estimate_sees_kinks_right_after_the_start_of_a_step(monkeypatch, tol):
+    monkeypatch.setattr("fsp.model.factors._MOST_COUNTS", 0)
+    answer, distance = distance_in_four_states("min(X, time)", tol, fsp.Implicit(tol=tol))
+    assert not answer.error.certified
+    assert distance <= answer.error.total + 1e-11
+    assert answer.error.total <= tol
+
+
 def test_the_loss_limit_holds_while_rates_change():
     model = network({"X": 0}, ("0 -> X", "rate", "8*(1 + 0.5*sin(time))"), ("X -> 0", "mass_action", 1.0))
     space = fsp.StateSpace.box(model, upper={"X": 12})

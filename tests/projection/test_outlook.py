@@ -97,6 +97,13 @@ def test_steps_without_end_on_a_box_are_refused_and_the_way_out_works(monkeypatc
     assert fsp.transient(STIFF, [40.0], space=space, max_work=1e11)[-1].error.total <= 1e-6
 
 
+def test_a_solver_that_gets_nowhere_on_a_few_states_returns_soon():
+    """A product there costs a call, and not the dozen multiply-adds that it does."""
+    model = network({"A": 1, "B": 0}, ("A -> B", "mass_action", 5.0), ("B -> A", "mass_action", 1e9))
+    with fsp.Uniformization().open(fsp.Generator(model, fsp.StateSpace.reachable(model))) as propagator:
+        assert propagator.products_of_a_report <= 2e7
+
+
 def test_auto_tries_another_solver_before_it_refuses(monkeypatch):
     refused = []
 

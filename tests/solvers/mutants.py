@@ -4,6 +4,22 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "no-sample-is-at-the-start",
+        "solvers/implicit.py",
+        "tau = np.concatenate([[0.0], 0.5 * (edges[1:] + edges[:-1])])",
+        "tau = np.concatenate([edges[1:2], 0.5 * (edges[1:] + edges[:-1])])",
+        "time_dependent",
+        only="sees_kinks",
+    ),
+    mutant(
+        "a-call-of-a-small-product-is-free",
+        "solvers/stepping.py",
+        "max(LEAST_WORK, self.generator.work)",
+        "self.generator.work",
+        "outlook",
+        only="returns_soon",
+    ),
+    mutant(
         "implicit-switch-beside-a-step-not-charged",
         "solvers/implicit.py",
         "self._h * most * nodes.lebesgue",
