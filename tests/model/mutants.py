@@ -389,4 +389,20 @@ MUTANTS = [
         "draws",
         only="hold_its_tail",
     ),
+    mutant(
+        "numbers-stand-where-they-were",
+        "model/similar.py",
+        "        numbers.append(tree.value)",
+        "        numbers.append(1.0)",
+        "expression",
+        only="together",
+    ),
+    mutant(
+        "laws-of-one-shape-have-one-species",
+        "model/similar.py",
+        "        counts.append(row.get(tree.name, -1))",
+        "        counts.append(0)",
+        "expression",
+        only="together",
+    ),
 ]
