@@ -405,4 +405,12 @@ MUTANTS = [
         "expression",
         only="together",
     ),
+    mutant(
+        "a-new-start-keeps-the-old-law",
+        "model/definition.py",
+        "for name, draw in definition.draws.items() if name not in given}",
+        "for name, draw in definition.draws.items()}",
+        "draws",
+        only="anew",
+    ),
 ]
