@@ -15,10 +15,11 @@ from fsp import defaults
 from fsp.equilibrium.relaxation import relaxation as relaxation_in_one_process
 from fsp.equilibrium.stationary import stationary as stationary_in_one_process
 from fsp.errors import ArgumentError, ToleranceWarning
+from fsp.memory import limited
 from fsp.model.arguments import check_call
 from fsp.model.times import checked_times
 from fsp.projection.backend import SERIAL, Backend
-from fsp.projection.growth import MAX_STATES
+from fsp.projection.growth import MAX_STATES, check_start
 from fsp.projection.progress import ProgressCallback
 from fsp.projection.transient import solve
 
@@ -117,6 +118,7 @@ def transient(
     """
     limits: dict[str, Any] = {"max_states": max_states, "max_memory": max_memory, "max_work": max_work}
     check_call(model, space=space, **limits, progress=progress)
+    check_start(model, max_memory)
     ranks = _ranks(backend, comm)
     parts: Backend = SERIAL if ranks is None else ranks
     parts.comm.together("fsp.transient")
@@ -125,21 +127,22 @@ def transient(
         requested = checked_times(times).tolist()
     parts.comm.require_same((str(checkpoint), resume, save_every), "`checkpoint`, `resume` and `save_every`")
     given: dict[str, Any] = {"space": space, "solver": solver, **limits}
-    if checkpoint is None or ranks is None:
-        solution = solve(model, requested, tol, start=start, progress=progress, backend=parts, **given)
-    else:
-        from fsp.petsc.resuming import solve_with_checkpoints
+    with limited(max_memory):
+        if checkpoint is None or ranks is None:
+            solution = solve(model, requested, tol, start=start, progress=progress, backend=parts, **given)
+        else:
+            from fsp.petsc.resuming import solve_with_checkpoints
 
-        solution = solve_with_checkpoints(
-            partial(solve, model, tol=tol, progress=progress, backend=parts, **given),
-            model,
-            requested,
-            tol,
-            comm=ranks.comm,
-            folder=checkpoint,
-            resume=resume,
-            every=save_every,
-        )
+            solution = solve_with_checkpoints(
+                partial(solve, model, tol=tol, progress=progress, backend=parts, **given),
+                model,
+                requested,
+                tol,
+                comm=ranks.comm,
+                folder=checkpoint,
+                resume=resume,
+                every=save_every,
+            )
     _warn_if_above(solution[-1], tol, space)
     return solution
 
@@ -205,6 +208,7 @@ def stationary(
         If propensities depend on time.
     """
     check_call(model, space=space, max_states=max_states, max_memory=max_memory, progress=progress)
+    check_start(model, max_memory)
     limits: dict[str, Any] = {"max_states": max_states, "max_memory": max_memory}
     if _ranks(backend, comm) is not None:
         from fsp.petsc.stationary import stationary as on_ranks
@@ -214,9 +218,9 @@ def stationary(
         given = {"space": space, "comm": comm, "options": options, **limits}
         return on_ranks(model, tol, method=method, progress=progress, **given)
     _require_serial(options=options)
-    return stationary_in_one_process(
-        model, tol, space=space, method=method, lyapunov=lyapunov, progress=progress, **limits
-    )
+    given = {"space": space, "method": method, "lyapunov": lyapunov, "progress": progress}
+    with limited(max_memory):
+        return stationary_in_one_process(model, tol, **given, **limits)
 
 
 def relaxation(
@@ -274,6 +278,7 @@ def relaxation(
         If propensities depend on time, or `backend` cannot treat the chain.
     """
     check_call(model, space=space, max_states=max_states, max_memory=max_memory)
+    check_start(model, max_memory)
     ranks = _ranks(backend, comm)
     limits: dict[str, Any] = {"max_memory": max_memory}
     if ranks is not None:
@@ -283,7 +288,8 @@ def relaxation(
         return relaxation_of_model(model, n_modes, tol, max_states=max_states, **given, **limits)
     _require_serial(options=options, method=None if method == "auto" else method)
     max_states = MAX_STATES if max_states is None else max_states
-    return relaxation_in_one_process(model, n_modes, tol, space=space, max_states=max_states, **limits)
+    with limited(max_memory):
+        return relaxation_in_one_process(model, n_modes, tol, space=space, max_states=max_states, **limits)
 
 
 def ranks_named(name: str, comm: Any = None) -> Ranks:

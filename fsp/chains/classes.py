@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
-from scipy.sparse import csgraph, linalg
+from scipy.sparse import csgraph
 
 from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.chains.chain import led
+from fsp.chains.elimination import factorised
 from fsp.chains.hitting_times import ExitTimes
 from fsp.errors import ConvergenceError
 
@@ -102,7 +103,8 @@ def _mean_times(
 
 def _factorised(matrix: Any, start: FloatArray) -> FloatArray:
     try:
-        return np.maximum(linalg.splu(matrix).solve(start), 0.0)
+        times: FloatArray = np.maximum(factorised(matrix).solve(start), 0.0)
+        return times
     except RuntimeError as failure:
         raise ConvergenceError(
             f"Transient states must be left in a time that double precision can tell, but the equations for it cannot "

@@ -25,10 +25,26 @@ from scipy import sparse
 from scipy.sparse import linalg
 
 from fsp.chains import elimination_kernels as kernels
+from fsp.memory import check_memory, is_limited
 from fsp.solvers.linear import WITHOUT_PIVOTING
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
+
+
+BYTES_OF_ENTRY = 28  # below the diagonal and above it: a number of 8 bytes and its place, with what grows
+OTHER_METHODS = "lower the number of states, or take method='multilevel'"
+
+
+def factorised(matrix: Any) -> Any:
+    """Return SuperLU's factors of a matrix that is dominated by its diagonal, refused where they would not fit."""
+    if is_limited():
+        rows = sparse.csr_array(matrix)
+        rows = sparse.csr_array(rows - sparse.diags_array(rows.diagonal()))
+        rows.eliminate_zeros()
+        below = int(analyse(rows.indptr.astype(np.int64), rows.indices.astype(np.int64)).counts.sum())
+        check_memory("A factorisation", BYTES_OF_ENTRY * below, matrix.shape[0], OTHER_METHODS)
+    return linalg.splu(matrix, **WITHOUT_PIVOTING)
 
 
 class Factors(NamedTuple):
@@ -61,10 +77,11 @@ class Elimination:
     @property
     def nbytes(self) -> int:
         """Bytes that its factors take."""
-        return 24 * int(self.counts.sum())
+        return BYTES_OF_ENTRY * int(self.counts.sum())
 
     def factorise(self, rates: FloatArray) -> Factors:
         """Eliminate all states but the last, for rates (nnz,)."""
+        check_memory("An elimination", self.nbytes, len(self.counts), OTHER_METHODS)
         starts = np.concatenate([[0], np.cumsum(self.counts)])
         rows, shares = np.empty(starts[-1], np.int32), np.empty(starts[-1])
         kernels.fill_pattern(self.pattern.indptr, self.pattern.indices, self.parent, starts, rows)

@@ -23,13 +23,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from scipy import sparse
-from scipy.sparse import linalg
 
 from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.chains import elimination_kernels as kernels
 from fsp.chains.chain import Chain, led_back
-from fsp.chains.elimination import analyse
-from fsp.solvers.linear import WITHOUT_PIVOTING
+from fsp.chains.elimination import analyse, factorised
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
@@ -64,7 +62,7 @@ class Factorised:
     def __init__(self, matrix: Any, z: int) -> None:
         self._keep = np.flatnonzero(np.arange(matrix.shape[0]) != z)
         self._matrix = (-matrix[self._keep][:, self._keep]).tocsc()
-        self._factors: Any = linalg.splu(self._matrix, **WITHOUT_PIVOTING)
+        self._factors: Any = factorised(self._matrix)
 
     def solve(self, right: FloatArray) -> FloatArray:
         """Return the (n,) occupation from sources `right` (n,), zero at z."""

@@ -31,9 +31,9 @@ from scipy import sparse
 from scipy.sparse import linalg
 
 from fsp.arithmetic import UNIT_ROUNDOFF
+from fsp.chains.elimination import factorised
 from fsp.chains.hitting_times import Eliminated, ExitTimes
 from fsp.errors import ConvergenceError
-from fsp.solvers.linear import WITHOUT_PIVOTING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -171,7 +171,7 @@ def _shifted(block: Block, wanted: int) -> Modes:
         values, left, right = _triple(matrix.toarray() - far)
     else:
         shift = RELATIVE_SHIFT * rate
-        lu: Any = linalg.splu((shift * sparse.eye_array(n) - matrix).tocsc(), **WITHOUT_PIVOTING)
+        lu = factorised((shift * sparse.eye_array(n) - matrix).tocsc())
         inverse, left, right = _arnoldi(*_deflated(lu.solve, lambda f: lu.solve(f, trans="T"), p), n, wanted)
         values = shift - 1.0 / inverse
     chosen = _order(values)[:wanted]  # before they are paired, which mixes their errors

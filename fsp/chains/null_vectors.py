@@ -31,12 +31,12 @@ from scipy.sparse import linalg
 
 from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.chains.chain import Chain
-from fsp.chains.elimination import Elimination, analyse
+from fsp.chains.elimination import OTHER_METHODS, Elimination, analyse, factorised
 from fsp.chains.localisation import CUT_OFF, localised
 from fsp.chains.multilevel import cycles
 from fsp.chains.multilevel_kernels import FLOOR
-from fsp.errors import ConvergenceError
-from fsp.solvers.linear import WITHOUT_PIVOTING
+from fsp.errors import ConvergenceError, StateSpaceError
+from fsp.memory import check_memory
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
@@ -56,6 +56,8 @@ ABOVE_FLOOR = 1e3  # times the floor, from which on a probability is known
 RELATIVE_SHIFT = 1e-10  # over the largest exit rate, of the first resolvent; reduced where the gap is not larger
 ITERATIVE_SHIFT = 1e-8  # the same for GMRES, whose incomplete factors need more; chosen, not measured
 ITERATIONS = 60  # of inverse iteration, beyond which a chain is nearly decomposable; chosen, not measured
+FILL = 10.0  # of incomplete factors, over the matrix
+RESTART = 60  # vectors of GMRES
 DROPPED = 1e-3  # entries, relative, that incomplete factors leave out, and residual of a cycle of GMRES; not measured
 
 
@@ -115,7 +117,8 @@ def null_vector(matrix: Any, method: str = "auto", guess: FloatArray | None = No
     def find(name: str) -> NullVector:
         return _checked(chain, *METHODS[name](chain, guess))
 
-    return best_of(names, why, find, GOOD_ERROR, (ConvergenceError, MemoryError, RuntimeError))  # the last is SuperLU's
+    failures = (ConvergenceError, StateSpaceError, MemoryError, RuntimeError)  # the last is SuperLU's
+    return best_of(names, why, find, GOOD_ERROR, failures if method == "auto" else failures[:1] + failures[2:])
 
 
 def _order(chain: Chain) -> tuple[tuple[str, ...], str]:
@@ -218,7 +221,7 @@ def _direct(chain: Chain, guess: FloatArray | None) -> tuple[FloatArray, float]:
 
 def _resolvent(matrix: Any, shift: float) -> Any:
     shifted = (shift * sparse.eye_array(matrix.shape[0]) - matrix).tocsc()
-    return linalg.splu(shifted, **WITHOUT_PIVOTING)
+    return factorised(shifted)
 
 
 def _iterate_inverse(lu: Any, p: FloatArray) -> tuple[FloatArray, float, float]:
@@ -241,12 +244,13 @@ def _iterative(chain: Chain, guess: FloatArray | None) -> tuple[FloatArray, floa
     """Inverse iteration as in `_direct`, its systems solved by GMRES for the correction ``(σ - A) d = A x``."""
     matrix, n = chain.generator(), len(chain)
     shifted = (ITERATIVE_SHIFT * float(chain.exits.max()) * sparse.eye_array(n) - matrix).tocsc()
-    incomplete = linalg.spilu(shifted, drop_tol=DROPPED, fill_factor=10.0, permc_spec="MMD_AT_PLUS_A")
+    check_memory("An incomplete factorisation", 12 * FILL * shifted.nnz + 8 * RESTART * n, n, OTHER_METHODS)
+    incomplete = linalg.spilu(shifted, drop_tol=DROPPED, fill_factor=FILL, permc_spec="MMD_AT_PLUS_A")
     preconditioner = linalg.LinearOperator(matrix.shape, incomplete.solve)
     p = np.full(n, 1.0 / n) if guess is None else guess
     changes = [2.0]
     for _ in range(ITERATIONS):
-        correction, _ = linalg.gmres(shifted, matrix @ p, rtol=DROPPED, restart=60, maxiter=1, M=preconditioner)
+        correction, _ = linalg.gmres(shifted, matrix @ p, rtol=DROPPED, restart=RESTART, maxiter=1, M=preconditioner)
         following = np.maximum(p + correction, 0.0)
         following /= following.sum()
         changes.append(float(np.abs(following - p).sum()))

@@ -6,6 +6,7 @@ Every error is an `ArgumentError` that names the option.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from fsp.model import Model
 
 T = TypeVar("T")
+
+_LAW = re.compile(r"\s*[a-z]+\s*\(.*\)\s*")  # poisson(5), of an initial count; what it may be is said by the model
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,8 @@ class Source:
         """Read the model, with a line for each thing that was assumed."""
         from fsp.formats.readers import read_model
 
-        values = {name: number(value, f"--set {name}") for name, value in named(self.settings, "--set", "NAME=VALUE")}
+        given = named(self.settings, "--set", "NAME=VALUE")
+        values = {name: text if _LAW.fullmatch(text) else number(text, f"--set {name}") for name, text in given}
         model = read_model(Path(self.model), values, self.counts, self.rounding, self.mass_action, "`--set`")
         for text in model.conversion.assumptions:
             click.echo(f"fsp: {text}", err=True)

@@ -134,9 +134,9 @@ def relaxation(
 ) -> Relaxation:
     """Do the work of `fsp.relaxation` in one process."""
     check_question(model, n_modes, tol)
-    if space is not None:
-        return _modes_on(model, n_modes, None, space).answer(None, "the boundary of `space` reflects")
     growth = Growth(model, max_states, max_memory, stationary=True)
+    if space is not None:
+        return _modes_on(model, n_modes, None, growth.checked(space)).answer(None, "the boundary of `space` reflects")
     begin, mode, missing = _beginning(model, growth, tol, max_states, max_memory)
     spectrum, changes = settled(growth, begin, partial(_modes_on, model, n_modes, mode))
     return spectrum.answer(changes, missing)

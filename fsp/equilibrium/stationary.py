@@ -67,6 +67,7 @@ def stationary(
     check_arguments(model, tol, method, METHODS)
     report = progress or _silent
     if space is not None:
+        space = Growth(model, max_states or most_states(model), max_memory).checked(space)
         return _on_fixed_space(model, space, tol, method, lyapunov)
     max_states = max_states or most_states(model)
     growth = Growth(model, max_states, max_memory, stationary=True)

@@ -25,7 +25,7 @@ from fsp.errors import ArgumentError, ModelError
 from fsp.formats.powers import scaled, terms_of, total
 from fsp.formats.units import AVOGADRO, Units
 from fsp.model.conversion import Conversion
-from fsp.model.definition import Definition, Law, initial_amounts, replaced, resolve
+from fsp.model.definition import Definition, Law, initial_amounts, resolve, restarted
 from fsp.model.draws import Draw
 from fsp.model.event import Event
 from fsp.model.tree import Expression, Number, Symbol, call, substitute
@@ -87,7 +87,7 @@ def in_molecules(
     """
     if rounding not in ROUNDINGS:
         raise ArgumentError(f"`rounding` must be one of {', '.join(ROUNDINGS)}, but is {rounding!r}.")
-    plain = _begun(definition, starts)
+    plain = restarted(definition, starts)
     amounts = initial_amounts(plain)
     are_whole = not np.isnan(nearest_whole(np.array(list(amounts.values())))).any()
     if asked.kind == "as-is" or (asked.kind == "auto" and are_whole):
@@ -100,15 +100,8 @@ def in_molecules(
         raise ModelError("`counts` must make a number of molecules of an amount, but the compartment has no one size.")
     step = f"an amount of 1 is {value.value:.6g} molecules ({why})"
     conversion = Conversion((*definition.conversion.steps, step), assumptions)
-    counted = _begun(_scaled(definition, scale, conversion), starts)
+    counted = restarted(_scaled(definition, scale, conversion), starts)
     return _started(counted, rounding, asked)
-
-
-def _begun(definition: Definition, starts: Mapping[str, float | str]) -> Definition:
-    """Return a definition with some initial counts replaced."""
-    species = replaced(definition.species, starts, "Species", "Initial count of", definition.parameters)
-    random = {name: draw for name, draw in definition.draws.items() if name not in starts}
-    return replace(definition, species=species, draws=random)
 
 
 def _as_it_stands(definition: Definition, units: Units, why: str) -> Definition:

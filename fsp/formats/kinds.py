@@ -23,7 +23,7 @@ _PROGRAM = "a program; run it, and give fsp.load the model object that it makes,
 _WAYS = {
     ".cps": _COPASI,
     "COPASI": _COPASI,
-    ".crn": "a list of reactions without initial counts; write Antimony, as in: r1: A => B; k*A; A = 4; k = 3",
+    ".crn": "a list of reactions without initial counts; write Antimony, as in: r1: A => B; k*A; A = 4; B = 0; k = 3",
     ".py": _PROGRAM,
     ".ipynb": _PROGRAM,
     ".jl": _PROGRAM,

@@ -8,7 +8,7 @@ below those that a reaction consumes; nothing is said of the rest.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -20,10 +20,9 @@ from fsp.formats.powers import Term, product, terms_of, total, written
 from fsp.model.compiled import Compiled, compile_definition
 from fsp.model.definition import Definition, Law, change_matrix, resolve
 from fsp.model.infix import to_text
-from fsp.model.program import Program
-from fsp.model.program import compiled as program
 from fsp.model.reaction import Reaction, Stoichiometry
-from fsp.model.tree import ZERO, Call, Expression, Number, Symbol, call, symbols
+from fsp.model.similar import Laws
+from fsp.model.tree import ZERO, Call, Expression, Number, Symbol, call, substitute, symbols
 
 WALKS = 16  # random paths along which laws are looked at, all at once; chosen, not measured
 STEPS = 40  # jumps of each; fewer where there are many reactions
@@ -37,37 +36,35 @@ def judged(definition: Definition, mass_action: bool, scaled: bool) -> Compiled:
     amounts were converted to counts.
     """
     compiled = compile_definition(definition)
-    programs = _programs(compiled)
-    states = _states(compiled, programs)
-    split = _split(definition, programs, states)
+    laws = _evaluated(compiled)
+    states = _states(compiled, laws)
+    split = _split(definition, laws(states), states)
     counted = _counted(split, mass_action, scaled)
     if counted is not definition:
         compiled = compile_definition(counted)
-        programs = _programs(compiled)
-    _check(counted, compiled, programs, states)
+    _check(counted, compiled, states)
     return compiled
 
 
 # ---------------------------------------------------------------------- states that are looked at
 
 
-def _programs(compiled: Compiled) -> list[Program]:
+def _evaluated(compiled: Compiled) -> Laws:
     """Return the laws of the reactions that were written, ready to be evaluated; 0 for callables."""
     laws = compiled.laws[: len(compiled.definition.reactions)]
-    return [program(law) if isinstance(law, Expression) else program(ZERO) for law in laws]
+    return Laws((law if isinstance(law, Expression) else ZERO for law in laws), list(compiled.definition.species))
 
 
-def _states(compiled: Compiled, programs: Sequence[Program]) -> IntArray:
+def _states(compiled: Compiled, laws: Laws) -> IntArray:
     """Return states that the network reaches, (n, d): along random walks in which net laws go both ways."""
     rng = np.random.default_rng(0)
-    species = list(compiled.definition.species)
     change = change_matrix(compiled.definition)
     x = compiled.states[rng.integers(0, len(compiled.states), WALKS)]
     seen = [compiled.states[:WALKS], x]
     jumps = np.concatenate([change, -change])
     taking, taken = np.nonzero(jumps < 0)  # jumps, and the species that they take
     for _ in range(max(1, min(STEPS, EVALUATIONS // max(1, len(change))))):
-        rates = _values(programs, _counts(species, x), WALKS)
+        rates = laws(x)
         ways = np.concatenate([rates > 0.0, rates < 0.0])  # (2 R, WALKS)
         for walk, short in enumerate(x[:, taken] + jumps[taking, taken] < 0):
             ways[taking[short], walk] = False
@@ -78,37 +75,18 @@ def _states(compiled: Compiled, programs: Sequence[Program]) -> IntArray:
     return np.unique(np.concatenate(seen), axis=0)
 
 
-class _Counts(dict[str, FloatArray | float]):
-    """Counts by species; what events assign has no value here."""
-
-    def __missing__(self, name: str) -> float:
-        return np.nan
-
-
-def _counts(species: Sequence[str], states: IntArray) -> _Counts:
-    return _Counts(zip(species, states.T.astype(np.float64), strict=True))
-
-
-def _values(laws: Sequence[Program], counts: _Counts, n: int) -> FloatArray:
-    """Return laws at n states, (R, n); zero where they are not defined."""
-    values = np.empty((len(laws), n))
-    with np.errstate(all="ignore"):
-        for row, law in zip(values, laws, strict=True):
-            row[:] = law(counts, 0.0)
-    values[~np.isfinite(values)] = 0.0
-    return values
-
-
 # ---------------------------------------------------------------------- net laws
 
 
-def _split(definition: Definition, programs: Sequence[Program], states: IntArray) -> Definition:
-    """Return a definition in which net laws that become negative are two reactions each."""
+def _split(definition: Definition, every: FloatArray, states: IntArray) -> Definition:
+    """Return a definition in which net laws that become negative are two reactions each.
+
+    `every`: the laws at the states, (n_reactions, n).
+    """
     reactions: list[Reaction] = []
     laws: list[Law] = []
     steps = []
     taken = {str(reaction.name) for reaction in definition.reactions}
-    every = _values(programs, _counts(list(definition.species), states), len(states))
     for reaction, law, values in zip(definition.reactions, definition.laws, every, strict=True):
         if not isinstance(law, Expression) or not (values < 0.0).any():
             reactions.append(reaction)
@@ -235,23 +213,28 @@ def _written(term: Term, in_tuples: list[str]) -> Expression:
 # ---------------------------------------------------------------------- reactants that are missing
 
 
-def _check(definition: Definition, compiled: Compiled, programs: Sequence[Program], states: IntArray) -> None:
+def _check(definition: Definition, compiled: Compiled, states: IntArray) -> None:
     """Raise a `ModelError` at a law that is positive where a reaction lacks what it consumes."""
     assigned = {name for event in definition.events for name in event.assignments}
     never_less = {
         name for j, name in enumerate(definition.species) if (compiled.change[:, j] >= 0).all() and name not in assigned
     }
     least = dict(zip(definition.species, compiled.states.min(axis=0).tolist(), strict=True))
-    counts = _counts(list(definition.species), states)
-    for k, (reaction, full) in enumerate(zip(definition.reactions, programs, strict=True)):
-        for name, n in _needed(reaction):
-            law = compiled.laws[k]
-            if (name in never_less and least[name] >= n) or (n == 1 and _has_factor(law, name)):
-                continue
-            missing = _Missing(name, n, isinstance(law, Expression) and name in symbols(law))
-            found = missing.law_there(full, counts, len(states))
-            if found is not None:
-                raise _positive(definition, k, missing, found, states)
+    missing = [
+        _Missing(k, name, n, left, substitute(law, {name: Number(float(left))}), name in symbols(law))
+        for k, (reaction, law) in enumerate(zip(definition.reactions, compiled.laws, strict=False))  # without events
+        for name, n in _needed(reaction)
+        if isinstance(law, Expression) and not (name in never_less and least[name] >= n)
+        if n > 1 or not _has_factor(law, name)
+        for left in range(n)
+    ]
+    found = Laws((m.law for m in missing), list(definition.species))(states)  # (n_missing, n)
+    column = {name: j for j, name in enumerate(definition.species)}
+    for m, values in zip(missing, found, strict=True):
+        seen = (values > 0.0) & (m.in_law | (states[:, column[m.name]] == m.left))
+        if seen.any():
+            i = int(np.argmax(seen))
+            raise _positive(definition, m, float(values[i]), states[i])
 
 
 def _needed(reaction: Reaction) -> Iterator[tuple[str, int]]:
@@ -267,31 +250,20 @@ def _has_factor(law: Law, name: str) -> bool:
 
 
 class _Missing(NamedTuple):
-    """A reactant of which a reaction consumes n."""
+    """What is left of a reactant of which a reaction consumes n, with its law there."""
 
+    reaction: int
     name: str
     n: int
-    in_law: bool
-
-    def law_there(self, law: Program, counts: _Counts, n_states: int) -> tuple[int, int, float] | None:
-        """Return a count of less than n, the place of a state, and the law there, where it is positive."""
-        own = counts[self.name]
-        for count in range(self.n):
-            held = np.full(n_states, float(count))
-            (values,) = _values([law], _Counts({**counts, self.name: held}) if self.in_law else counts, n_states)
-            values = np.where((own == count) | self.in_law, values, 0.0)
-            if (values > 0.0).any():
-                i = int(np.argmax(values > 0.0))
-                return count, i, float(values[i])
-        return None
+    left: int
+    law: Expression
+    in_law: bool  # whether it depends on what is left
 
 
-def _positive(
-    definition: Definition, k: int, missing: _Missing, found: tuple[int, int, float], states: IntArray
-) -> ModelError:
-    (count, i, value), (name, n, _) = found, missing
-    reaction, law = definition.reactions[k], definition.laws[k]
-    state = {**dict(zip(definition.species, states[i].tolist(), strict=True)), name: count}
+def _positive(definition: Definition, missing: _Missing, value: float, x: IntArray) -> ModelError:
+    name, n = missing.name, missing.n
+    reaction, law = definition.reactions[missing.reaction], definition.laws[missing.reaction]
+    state = {**dict(zip(definition.species, x.tolist(), strict=True)), name: missing.left}
     return ModelError(
         f"Propensity of '{reaction.name}' must be 0 where there are fewer than {n} {name}, of which it consumes "
         f"{n}, but is {value:.6g} in state {state}; {_way_out(definition, reaction, law, name, n)}."

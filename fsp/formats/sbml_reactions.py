@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,23 @@ from fsp.model.tree import Expression, Number, Symbol, call, substitute, symbols
 from fsp.model.values import nearest_whole
 
 
+class _Side(NamedTuple):
+    """A species on one side of a reaction."""
+
+    species: str
+    name: str  # the id of the reference; empty where it has none
+    consumed: bool
+    many: Expression
+
+
+class _Species(NamedTuple):
+    """What the stoichiometry of a species depends on."""
+
+    factor: str  # the parameter by which extent is multiplied; empty where there is none
+    boundary: bool
+    constant: bool
+
+
 def read_reactions(parts: Parts, model: Element) -> tuple[list[Reaction], list[Expression]]:
     """Read the reactions of a model whose species and values are read."""
     elements = list(each(model, "Reaction"))
@@ -25,20 +42,26 @@ def read_reactions(parts: Parts, model: Element) -> tuple[list[Reaction], list[E
                 f"Reaction '{element.getId()}' must take place at its own rate, but is fast; "
                 'give it a kinetic law and fast="false".'
             )
-    references = _references(parts, elements)
-    laws = [_kinetic_law(parts, element) for element in elements]
-    _add_named_values(parts, references, {e.getId(): law for e, law in zip(elements, laws, strict=True)})
+    names = [element.getId() for element in elements]
+    sides = [_sides(parts, element, name) for element, name in zip(elements, names, strict=True)]
+    laws = [_kinetic_law(parts, element, name) for element, name in zip(elements, names, strict=True)]
+    referred = {side.name: side.many for both in sides for side in both if side.name}
+    _add_named_values(parts, {**referred, **dict(zip(names, laws, strict=True))})
     constants = resolve({name: tree for name, tree in parts.parameters.items() if name not in parts.changed})
+    factor = model.getConversionFactor()
+    species = {
+        s.getId(): _Species(s.getConversionFactor() or factor, s.getBoundaryCondition(), s.getConstant())
+        for s in each(model, "Species")
+    }
     reactions = []
-    for element, law in zip(elements, laws, strict=True):
-        sides = _stoichiometry(element, parts, model, references, constants)
-        reversible = bool(element.getReversible())
-        reactions.append(Reaction(sides, rate=law, name=element.getId(), reversible=reversible))
+    for element, name, law, both in zip(elements, names, laws, sides, strict=True):
+        counted = _stoichiometry(name, parts, species, both, constants)
+        reactions.append(Reaction(counted, rate=law, name=name, reversible=bool(element.getReversible())))
     return reactions, laws
 
 
-def _kinetic_law(parts: Parts, reaction: Element) -> Expression:
-    name, law = reaction.getId(), reaction.getKineticLaw()
+def _kinetic_law(parts: Parts, reaction: Element, name: str) -> Expression:
+    law = reaction.getKineticLaw()
     if law is None:
         raise ModelError(f"Reaction '{name}' must have a kinetic law, but has none.")
     many = law.getNumLocalParameters() if law.getLevel() > 2 else law.getNumParameters()
@@ -51,24 +74,19 @@ def _kinetic_law(parts: Parts, reaction: Element) -> Expression:
     return parts.read_math(law.getMath(), f"Kinetic law of '{name}'", local)
 
 
-def _references(parts: Parts, reactions: list[Element]) -> dict[str, Expression]:
-    """Return the stoichiometry of each species reference, by the key that `_key` gives it."""
-    return {
-        _key(reaction, side, k): _stoichiometry_tree(parts, reaction, reference)
-        for reaction in reactions
-        for side in ("Reactant", "Product")
-        for k, reference in enumerate(each(reaction, side))
-    }
+def _sides(parts: Parts, reaction: Element, name: str) -> list[_Side]:
+    """Return what a reaction consumes and what it makes."""
+    return [
+        _Side(reference.getSpecies(), reference.getId(), kind == "Reactant", _many(parts, name, reference))
+        for kind in ("Reactant", "Product")
+        for reference in each(reaction, kind)
+    ]
 
 
-def _key(reaction: Element, side: str, k: int) -> str:
-    """Return the id of a species reference, or a text that is no id where it has none."""
-    return str(getattr(reaction, f"get{side}")(k).getId() or f"{reaction.getId()} {side} {k}")
-
-
-def _stoichiometry_tree(parts: Parts, reaction: Element, reference: Element) -> Expression:
+def _many(parts: Parts, reaction: str, reference: Element) -> Expression:
+    """Return a stoichiometry as a formula."""
     name = reference.getId()
-    what = f"Stoichiometry of '{reference.getSpecies()}' in reaction '{reaction.getId()}'"
+    what = f"Stoichiometry of '{reference.getSpecies()}' in reaction '{reaction}'"
     if reference.isSetStoichiometryMath():
         return parts.read_math(reference.getStoichiometryMath().getMath(), what)
     if name and name in parts.rules:
@@ -80,10 +98,9 @@ def _stoichiometry_tree(parts: Parts, reaction: Element, reference: Element) -> 
     return Number(reference.getStoichiometry())
 
 
-def _add_named_values(parts: Parts, references: Mapping[str, Expression], laws: Mapping[str, Expression]) -> None:
+def _add_named_values(parts: Parts, named: Mapping[str, Expression]) -> None:
     """Add what formulas may use beside parameters: stoichiometries and rates of reactions, by id."""
-    named = {**references, **laws}
-    pending = [*laws.values(), *parts.parameters.values(), *references.values()]
+    pending = [*named.values(), *parts.parameters.values()]
     unread = named.keys() - parts.parameters.keys() - parts.species.keys()
     while pending:
         used = symbols(pending.pop()) & unread
@@ -94,51 +111,48 @@ def _add_named_values(parts: Parts, references: Mapping[str, Expression], laws: 
 
 
 def _stoichiometry(
-    reaction: Element,
+    reaction: str,
     parts: Parts,
-    model: Element,
-    references: Mapping[str, Expression],
+    species: Mapping[str, _Species],
+    both: Iterable[_Side],
     constants: Mapping[str, Expression],
 ) -> Stoichiometry:
     """Return both sides in molecules, and the net change of the species that reactions may change."""
-    sides: dict[str, dict[str, int]] = {"Reactant": {}, "Product": {}}
-    for side, other in (("Reactant", "Product"), ("Product", "Reactant")):
-        for k, reference in enumerate(each(reaction, side)):
-            species = model.getSpecies(reference.getSpecies())
-            _check_changeable(reaction, reference, species, parts)
-            factor = species.getConversionFactor() or model.getConversionFactor()
-            tree = references[_key(reaction, side, k)]
-            tree = call("*", tree, Symbol(factor)) if factor else tree
-            count = _whole(substitute(tree, constants), reaction, reference)
-            target = sides[side if count >= 0 else other]
-            if count and species.getId() in parts.species:
-                target[species.getId()] = target.get(species.getId(), 0) + abs(count)
-    change = net_change(sides["Reactant"], sides["Product"])
-    free = {s: n for s, n in change.items() if not model.getSpecies(s).getBoundaryCondition()}
-    return Stoichiometry(sides["Reactant"], sides["Product"], free)
+    consumed: dict[str, int] = {}
+    made: dict[str, int] = {}
+    for side in both:
+        _check_changeable(reaction, side.species, species.get(side.species), parts)
+        factor = species[side.species].factor
+        tree = call("*", side.many, Symbol(factor)) if factor else side.many
+        count = _whole(substitute(tree, constants), reaction, side.species)
+        target = consumed if side.consumed == (count >= 0) else made
+        if count and side.species in parts.species:
+            target[side.species] = target.get(side.species, 0) + abs(count)
+    change = net_change(consumed, made)
+    return Stoichiometry(consumed, made, {s: n for s, n in change.items() if not species[s].boundary})
 
 
-def _check_changeable(reaction: Element, reference: Element, species: Any, parts: Parts) -> None:
-    name = reference.getSpecies()
-    what = f"Reaction '{reaction.getId()}'"
+def _check_changeable(reaction: str, name: str, species: _Species | None, parts: Parts) -> None:
+    what = f"Reaction '{reaction}'"
     if species is None:
         raise ModelError(f"{what} must be between species of the model, but has '{name}'.")
-    if species.getBoundaryCondition():
+    if species.boundary:
         return
     if name in parts.rules:
         raise ModelError(f"{what} must not change '{name}', which an assignment rule determines, but does.")
-    if species.getConstant():
+    if species.constant:
         raise ModelError(f"{what} must not change '{name}', which is constant, but does.")
 
 
-def _whole(tree: Expression, reaction: Element, reference: Element) -> int:
+def _whole(tree: Expression, reaction: str, species: str) -> int:
     value = tree.value if isinstance(tree, Number) else float("nan")
+    if value.is_integer():
+        return int(value)
     count = float(nearest_whole(np.array(value)))
     if math.isnan(count):
         varies = "" if isinstance(tree, Number) else ", which is no constant"
         given = f"{value:g}" if isinstance(tree, Number) else f"a formula of {', '.join(sorted(symbols(tree)))}"
         raise ModelError(
-            f"Stoichiometry of '{reference.getSpecies()}' in reaction '{reaction.getId()}' must be a whole "
-            f"number, but is {given}{varies}."
+            f"Stoichiometry of '{species}' in reaction '{reaction}' must be a whole number, but is {given}{varies}."
         )
     return int(count)

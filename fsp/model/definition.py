@@ -10,7 +10,7 @@ from __future__ import annotations
 import graphlib
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Any
 
@@ -199,6 +199,12 @@ def with_bursts(reactions: Sequence[Reaction], laws: Sequence[Law]) -> tuple[tup
         if draw is None or not isinstance(law, Expression):
             has = f"is {reaction.burst!r}" if draw is None else "has a callable as its rate"
             raise ModelError(f"{what} must be a law such as 'geometric(3)', with a formula as the rate, but {has}.")
+        if draw.symbols:
+            name = min(draw.symbols)
+            raise ModelError(
+                f"{what} must be a law of numbers, since it is a reaction for each size, but '{draw}' depends on "
+                f"'{name}'; write the value, as in f\"{draw.law}({{{name}}})\", and make the model anew for another."
+            )
         sizes, p = draw.law_of_numbers
         total = math.fsum(p.tolist())
         made = p[sizes > 0] / total  # the nearest numbers, of which moments are made
@@ -317,6 +323,17 @@ def replaced(
     return {**old, **{name: read_value(v, f"{what} '{name}'", {}, names) for name, v in given.items()}}
 
 
+def restarted(definition: Definition, given: Mapping[str, Value]) -> Definition:
+    """Return a definition with some initial counts replaced, by numbers, formulas or laws."""
+    names = [*definition.species, *definition.parameters]
+    drawn = {name: read_draw(value, f"Initial count of '{name}'", {}, names) for name, value in given.items()}
+    random = {name: draw for name, draw in drawn.items() if draw is not None}
+    counts = {name: 0.0 if name in random else value for name, value in given.items()}
+    species = replaced(definition.species, counts, "Species", "Initial count of", definition.parameters)
+    left = {name: draw for name, draw in definition.draws.items() if name not in given}
+    return replace(definition, species=species, draws={**left, **random})
+
+
 def read_counts(species: Mapping[str, Any] | Sequence[str], initial: object) -> dict[str, Any]:
     """Return the initial counts by name; zeros, which nobody reads, where a distribution is given."""
     if isinstance(species, str) or not isinstance(species, Mapping | Sequence):
@@ -391,4 +408,4 @@ def _drawn_start(
     p = reduce(
         np.multiply.outer, [laws[name].probabilities if name in laws else np.ones(1) for name in definition.species]
     )
-    return np.stack([axis.ravel() for axis in grid], axis=1).astype(np.int64), np.ravel(p)
+    return np.stack([axis.ravel() for axis in grid], axis=1).astype(np.int64, copy=False), np.ravel(p)

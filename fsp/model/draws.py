@@ -73,6 +73,11 @@ class Draw:
     @property
     def law_of_numbers(self) -> Law:
         """Its law where all its arguments are numbers; what is none is a ModelError."""
+        if self.symbols:
+            raise ModelError(
+                f"'{self}' must be a law of numbers and parameters of the model, but depends on '{min(self.symbols)}'; "
+                f"give that a value, or write the number."
+            )
         values = [tree.value if isinstance(tree, Number) else math.nan for tree in self.arguments]
         return self.at(tuple(values), f"'{self}'")
 

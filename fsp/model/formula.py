@@ -142,6 +142,8 @@ def from_ast(
     made: list[Expression] = []
     while pending:
         node, sizes = pending.pop()
+        if sizes is None and not node.getNumChildren():
+            sizes = []
         if sizes is None:
             children = _operands(node)
             pending.append((node, [len(group) for group in children]))
@@ -150,7 +152,7 @@ def from_ast(
         start = len(made) - sum(sizes)
         operands = iter(made[start:])
         groups = [list(islice(operands, size)) for size in sizes]
-        made[start:] = [_converted(node, groups, what, functions or {})]
+        made[start:] = [_converted(node, groups or [[]], what, functions or {})]
     return bounded(made[0], what)
 
 
@@ -198,12 +200,12 @@ def _converted(
     import libsbml
 
     kind = node.getType()
-    if node.isNumber() or node.isConstant() or kind == libsbml.AST_NAME_AVOGADRO:
-        return _number(node, what)
-    if kind == libsbml.AST_NAME_TIME:
-        return Time()
     if kind == libsbml.AST_NAME:
         return Symbol(node.getName())
+    if kind == libsbml.AST_NAME_TIME:
+        return Time()
+    if node.isNumber() or node.isConstant() or kind == libsbml.AST_NAME_AVOGADRO:
+        return _number(node, what)
     if kind == libsbml.AST_FUNCTION:
         return bounded(_inlined(node.getName(), groups[0], what, functions), what)
     if kind not in _function_names():

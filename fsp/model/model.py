@@ -155,14 +155,20 @@ class Model(Network):
         Parameters
         ----------
         mapping
-            Initial counts by name.
+            Initial counts by name: numbers, formulas of parameters, or laws such as ``"poisson(5)"``.
         **counts
             Initial counts by name; species left out keep theirs.
 
         Returns
         -------
         Model
-            The copy, which starts in one state.
+            The copy, which starts in one state, or in the product of the laws.
+
+        Examples
+        --------
+        >>> model = fsp.Model(species={"X": 0}, reactions=[fsp.Reaction("X -> 0", mass_action=1.0)])
+        >>> print(model.with_initial(X="binomial(2, 0.5)").initial_states.ravel())
+        [0 1 2]
 
         Raises
         ------
@@ -176,10 +182,7 @@ class Model(Network):
                 f"`with_initial` must give all counts where the model starts in a distribution, "
                 f"but leaves out '{missing[0]}'."
             )
-        old, others = self._compiled.definition.species, self._compiled.definition.parameters
-        species = define.replaced(old, given, "Species", "Initial count of", others)
-        random = {name: draw for name, draw in self._compiled.definition.draws.items() if name not in given}
-        return self._changed(species=species, initial=None, draws=random)
+        return Model(compile_definition(replace(define.restarted(self._compiled.definition, given), initial=None)))
 
     def with_values(self, mapping: Mapping[str, Value]) -> Model:
         """Return a copy with other parameters and initial counts.

@@ -43,7 +43,9 @@ def _is_small(tree: Expression) -> bool:
     for _ in range(MOST_LEVELS):
         if not pending:
             return True
-        pending.extend(_children(pending.pop()))
+        node = pending.pop()
+        if isinstance(node, Call):
+            pending.extend(node.arguments)
     return False
 
 

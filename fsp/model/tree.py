@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
+from operator import is_
 
 import numpy as np
 
@@ -73,12 +74,26 @@ def walk(expr: Expression) -> Iterator[Expression]:
 
 def symbols(expr: Expression) -> frozenset[str]:
     """Return the names of the species and parameters in a tree."""
-    return frozenset(node.name for node in walk(expr) if isinstance(node, Symbol))
+    found, pending = set(), [expr]  # no `walk`: this is asked of every law many times
+    while pending:
+        node = pending.pop()
+        if isinstance(node, Call):
+            pending.extend(node.arguments)
+        elif isinstance(node, Symbol):
+            found.add(node.name)
+    return frozenset(found)
 
 
 def depends_on_time(expr: Expression) -> bool:
     """Return whether the time occurs in a tree."""
-    return any(isinstance(node, Time) for node in walk(expr))
+    pending = [expr]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, Call):
+            pending.extend(node.arguments)
+        elif isinstance(node, Time):
+            return True
+    return False
 
 
 def call(function: str, *arguments: Expression) -> Expression:
@@ -148,7 +163,7 @@ def _without_neutral(function: str, arguments: tuple[Expression, ...]) -> Expres
     """Drop x + 0, x - 0, x*1, x/1 and x^1, all of which are exact."""
     if function in ("+", "*"):
         neutral = ZERO if function == "+" else ONE
-        kept = tuple(a for a in arguments if not _is_exactly(a, neutral))
+        kept = tuple([a for a in arguments if not _is_exactly(a, neutral)])
         return kept[0] if len(kept) == 1 else Call(function, kept)
     if len(arguments) == 2 and function in "-/^" and _is_exactly(arguments[1], ZERO if function == "-" else ONE):
         return arguments[0]
@@ -169,9 +184,11 @@ def substitute(expr: Expression, replacements: Mapping[str, Expression]) -> Expr
     """Return a tree with symbols replaced by trees, and constants folded."""
     if isinstance(expr, Symbol):
         return replacements.get(expr.name, expr)
-    if isinstance(expr, Call):
-        return call(expr.function, *(substitute(a, replacements) for a in expr.arguments))
-    return expr
+    if not isinstance(expr, Call):
+        return expr
+    arguments = [substitute(a, replacements) for a in expr.arguments]
+    same = all(map(is_, arguments, expr.arguments))
+    return expr if same else call(expr.function, *arguments)
 
 
 def at_time(expr: Expression, t: float) -> Expression:

@@ -11,6 +11,7 @@ import numpy as np
 
 from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.arrays import BoolArray, FloatArray, IntArray
+from fsp.memory import affords
 from fsp.model import Model
 from fsp.moments.polynomial import Polynomial, plus, scaled, shifted
 
@@ -61,6 +62,11 @@ def evaluate(polynomial: Polynomial, states: IntArray) -> FloatArray:
     return total
 
 
+def is_listable(n: float, n_numbers: int) -> bool:
+    """Tell whether so many states, with some numbers for each, are few enough for a list of them."""
+    return bool(n <= REGION and affords(8.0 * n_numbers * n, 0))
+
+
 def lattice(caps: Sequence[int], slopes: Sequence[float], most: float) -> IntArray | None:
     """Return all counts up to `caps` with ``slopes·x <= most``, (n, d); None where they are too many."""
     states = np.zeros((1, 0), dtype=np.int64)
@@ -70,7 +76,7 @@ def lattice(caps: Sequence[int], slopes: Sequence[float], most: float) -> IntArr
         if slope > 0.0:
             last = np.minimum(last, np.floor((most - used) / slope + 1e-9))
         count = last.astype(np.int64) + 1
-        if count.sum() > REGION:
+        if not is_listable(count.sum(), 2 * len(caps) + 6):
             return None
         row = np.repeat(np.arange(len(states)), count)
         own = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)

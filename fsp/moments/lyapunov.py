@@ -28,7 +28,7 @@ from fsp.model.formula import parse
 from fsp.moments import quadratic
 from fsp.moments.drift import exact_weights, linear_weights
 from fsp.moments.drift_proof import Proof, Prover, is_power
-from fsp.moments.drift_values import NOTHING, REGION, Drifts, evaluate, lattice
+from fsp.moments.drift_values import NOTHING, REGION, Drifts, evaluate, is_listable, lattice
 from fsp.moments.envelope import envelope
 from fsp.moments.polynomial import Polynomial, collect, scaled, shifted
 from fsp.moments.rates import affine_parts, reasons
@@ -187,7 +187,9 @@ class _Search:
         if image is None or proof is None:
             return []
         box, gamma = proof
-        if math.prod((box.upper - box.lower + 1.0).tolist()) > REGION:
+        # counts on their axes and stacked, and for each reaction a propensity, its error and what they are made of
+        numbers = 2 * len(self._largest) + 4 * self._model.n_reactions
+        if not is_listable(math.prod((box.upper - box.lower + 1.0).tolist()), numbers):
             return []
         sides = [np.arange(low, high + 1) for low, high in zip(box.lower, box.upper, strict=True)]
         states = np.stack([axis.ravel() for axis in np.meshgrid(*sides, indexing="ij")], axis=1)

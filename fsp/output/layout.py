@@ -34,12 +34,17 @@ from fsp.distribution.solution import Solution
 from fsp.distribution.sweep import Sweep
 from fsp.moments import MomentBounds
 from fsp.output.fields import array, attribute, attributes, child, texts
+from fsp.patience import Patience
 from fsp.version import __version__
 
 FORMAT = "fsp"
 FORMAT_VERSION = 2  # it rises where a reader of the version before would be wrong or would fail
 # Chosen: gzip at 4 is what every HDF5 reader has; shuffled bytes of floats pack better.
 FILTERS = {"compression": "gzip", "compression_opts": 4, "shuffle": True}
+LEFT_OUT = (
+    "bounds of moments are not in this file, since they take more than {:g} s; asked for before it is saved, as by "
+    "mean_interval(), they are kept"
+)
 _NAMES = ("model_name", "model_hash", "time_unit")
 
 Answer: TypeAlias = Solution | Distribution | Sweep
@@ -71,12 +76,19 @@ def write_sweep(file: Any, sweep: Sweep, write_rows: _RowWriter) -> None:
     points = file.create_group("points")
     points["values"] = sweep.points
     _write_texts(points, "failures", [sweep.failures.get(i, "") for i in range(len(sweep))], (-1,))
+    patience = Patience()
     for i in sweep.solved:
-        write_answer(points.create_group(f"{i:05d}"), sweep[i], write_rows)
+        write_answer(points.create_group(f"{i:05d}"), sweep[i], write_rows, patience)
 
 
-def write_answer(group: Any, answer: Solution | Distribution, write_rows: _RowWriter) -> None:
-    """Write a solution or a distribution; `write_rows` writes the large arrays."""
+def write_answer(
+    group: Any, answer: Solution | Distribution, write_rows: _RowWriter, patience: Patience | None = None
+) -> None:
+    """Write a solution or a distribution; `write_rows` writes the large arrays.
+
+    Bounds of moments that nobody has asked for yet may take as long as in print; a note says where they are left out.
+    """
+    patience = patience or Patience()
     distributions = list(answer) if isinstance(answer, Solution) else [answer]
     _write_head(group, answer, distributions[0])
     for i, distribution in enumerate(distributions):
@@ -86,7 +98,7 @@ def write_answer(group: Any, answer: Solution | Distribution, write_rows: _RowWr
         else:
             write_rows(time, "states", distribution)
         write_rows(time, "probabilities", distribution)
-        _write_fields(time, distribution)
+        _write_fields(time, distribution, patience)
 
 
 def _write_head(file: Any, answer: Solution | Distribution, first: Distribution) -> None:
@@ -101,16 +113,18 @@ def _write_head(file: Any, answer: Solution | Distribution, first: Distribution)
         file.create_group("statistics").attrs.update(answer.statistics)
 
 
-def _write_fields(group: Any, distribution: Distribution) -> None:
+def _write_fields(group: Any, distribution: Distribution, patience: Patience) -> None:
+    found = patience.within(lambda: (distribution._moment_bounds,))
+    late = () if found is not None else (LEFT_OUT.format(patience.seconds),)
     if distribution.state_bounds is not None:
         group.create_dataset("state_bounds", data=distribution.state_bounds, **FILTERS)
-    _write_texts(group, "notes", list(distribution.notes), (-1,))
+    _write_texts(group, "notes", [*distribution.notes, *late], (-1,))
     group.attrs.update(closed=distribution.closed, certified=distribution.error.certified)
     group.attrs.update(distribution.error.terms)
     if distribution.t is not None:
         group.attrs["t"] = distribution.t
-    if distribution._moment_bounds is not None:
-        _write_moments(group.create_group("moments"), distribution._moment_bounds)
+    if found is not None and found[0] is not None:
+        _write_moments(group.create_group("moments"), found[0])
 
 
 def _write_moments(group: Any, bounds: MomentBounds) -> None:

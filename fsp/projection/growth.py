@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from fsp.errors import ArgumentError, StateSpaceError
+from fsp.memory import keep, left
 from fsp.projection.backend import SERIAL
 from fsp.projection.escape import LIKELY, escape
 from fsp.projection.thresholds import Thresholds
@@ -107,24 +108,47 @@ class Growth:
         for name, value in (("max_states", max_states), ("max_memory", max_memory)):
             if value is not None and not value >= (1 if name == "max_states" else of_state):
                 raise ArgumentError(f"`{name}` must allow at least one state, but is {value!r}.")
-        self._limit = max_states if max_memory is None else min(max_states, max_memory // of_state)
-        self._named = "max_states" if self._limit == max_states else "max_memory"
+        self._max_states, self._max_memory, self._of_state = max_states, max_memory, of_state
         self._pace = _Pace()
         self.count = 0
 
     @property
     def limit(self) -> int:
-        """The number of states that memory and the limits allow."""
-        return self._limit
+        """The number of states that memory, beside what stays of it, and the limits allow."""
+        return self._max_states if self._max_memory is None else min(self._max_states, self._affordable)
 
     @property
     def limited_by(self) -> str:
         """What the caller calls this limit."""
-        return self._named
+        return "max_states" if self.limit == self._max_states else "max_memory"
+
+    @property
+    def _affordable(self) -> int:
+        most = self._max_states * self._of_state if self._max_memory is None else int(self._max_memory)
+        return max(0, left(most)) // self._of_state
+
+    def keep(self, n_bytes: int, space: AnySpace) -> None:
+        """Take note of bytes that stay to the end, or raise a StateSpaceError where the space has no room beside."""
+        keep(n_bytes)
+        if self._max_memory is not None and len(space) > self._affordable:
+            raise StateSpaceError(
+                f"Distributions at the times asked for must fit into {self._max_memory:,} bytes (`max_memory`) beside "
+                f"the {len(space):,} states of the next, but do not; ask for fewer times at once and go on with "
+                f"`start`, or raise the limit."
+            )
+
+    def checked(self, space: S) -> S:
+        """Return a space that is given, or raise a StateSpaceError unless it fits into the memory."""
+        if self._max_memory is not None and len(space) > self._affordable:
+            raise StateSpaceError(
+                f"`space` must fit into {self._max_memory:,} bytes (`max_memory`), but has {len(space):,} states of "
+                f"about {self._of_state:,} bytes each; raise the limit or give a smaller space."
+            )
+        return space
 
     def affords(self, n: int) -> bool:
         """Tell whether `n` states leave room for as many more."""
-        return 2 * n <= self._limit
+        return 2 * n <= self.limit
 
     def first(self) -> AnySpace:
         """Return the states to start from: the whole reachable set where it is small, else a neighbourhood."""
@@ -132,18 +156,21 @@ class Growth:
         if self._stationary and self._model.is_finite:
             most = ENUMERATED_LINE if np.linalg.matrix_rank(self._model.change) <= 1 else ENUMERATED_FOR_GOOD
         try:  # stoichiometry does not know of rates that vanish
-            return self.backend.reachable(self._model, max_states=min(self._limit, most))
+            return self.backend.reachable(self._model, max_states=min(self.limit, most))
         except StateSpaceError:
             pass
-        return self.backend.reachable(self._model, steps=FIRST_STEPS, max_states=self._limit)
+        try:
+            return self.backend.reachable(self._model, steps=FIRST_STEPS, max_states=self.limit)
+        except StateSpaceError as error:
+            raise StateSpaceError(str(error).replace("`max_states`", f"`{self.limited_by}`")) from None
 
     def around(self, space: S) -> S:
         """Return the states to start from where a computation goes on from those of a space."""
-        return space.grow(self._model, FIRST_STEPS, max_states=self._limit)
+        return space.grow(self._model, FIRST_STEPS, max_states=self.limit)
 
     def with_states(self, space: S, states: IntArray) -> S:
         """Return a space with `states` (m, n_species), and one reaction step around them."""
-        return space.extend(self._model, states, 1, max_states=self._limit) if len(states) else space
+        return space.extend(self._model, states, 1, max_states=self.limit) if len(states) else space
 
     def grow(
         self,
@@ -198,7 +225,7 @@ class Growth:
             self._refuse_escape(space, generator.leaks, flux, t, remaining)
             where = "" if t is None else f" at t = {t:.6g}"
             raise StateSpaceError(
-                f"The tolerance must be met with at most {self._limit:,} states (`{self._named}`), but{where} "
+                f"The tolerance must be met with at most {self.limit:,} states (`{self.limited_by}`), but{where} "
                 f"{len(space):,} states do not suffice ({ledger}); raise the limit or the tolerance."
             ) from None
         if len(grown) <= len(base):
@@ -210,7 +237,7 @@ class Growth:
 
     def _extended(self, base: S, states: IntArray, around: int) -> S:
         """Return the space with `states` and up to `around` steps around them, as long as it does not grow too much."""
-        grown = base.extend(self._model, states, 1, max_states=self._limit)
+        grown = base.extend(self._model, states, 1, max_states=self.limit)
         before = base
         for _ in range(1, around):
             if len(grown) > LARGEST_GROWTH * len(base) + CHEAP_STATES:
@@ -218,7 +245,7 @@ class Growth:
             fresh = np.flatnonzero(before.carry(np.ones(len(before.local)), grown) == 0.0)
             if not base.comm.any(len(fresh) > 0):  # all that can be reached from there is in the space
                 break
-            before, grown = grown, grown.grow(self._model, 1, seeds=fresh, max_states=self._limit)
+            before, grown = grown, grown.grow(self._model, 1, seeds=fresh, max_states=self.limit)
         return grown
 
     def _lines(self, space: AnySpace, leak: Leak, flux: FloatArray, threshold: float, paced: int) -> _Lines:
@@ -297,6 +324,16 @@ class Growth:
 def bytes_per_state(model: Model) -> int:
     """Return the bytes that a state takes in a run: more where there are many species and reactions."""
     return BYTES_PER_STATE + BYTES_OF_EACH * max(0, model.n_species + model.n_reactions - FEW)
+
+
+def check_start(model: Model, max_memory: int | None) -> None:
+    """Raise a StateSpaceError if the states that a model starts in do not fit into the memory."""
+    n, of_state = len(model.initial_states), bytes_per_state(model)
+    if max_memory is not None and n * of_state > max(max_memory, of_state):
+        raise StateSpaceError(
+            f"The states that a run starts in must fit into {max_memory:,} bytes (`max_memory`), but are {n:,} of "
+            f"about {of_state:,} bytes each; raise the limit, or start in fewer states, such as single counts."
+        )
 
 
 def most_states(model: Model) -> int:

@@ -104,7 +104,9 @@ def solve(
             engine = Engine(begin.model, solver, budget, pacing, backend, stack)
             outlook = Outlook(begin.t, min(phase.until, recorder.t_end), max_work)
             loop = Loop(begin, recorder, budget, engine, pacing, outlook, watch, growth)
-            loop.enter(first_space(growth, begin, hint) if space is None else space, hinted=hint is not None)
+            loop.enter(
+                first_space(growth, begin, hint) if space is None else growth.checked(space), hinted=hint is not None
+            )
             try:
                 loop.run(asked, until if len(left) else inf)
             except KeyboardInterrupt as stop:
@@ -147,6 +149,7 @@ class Loop:
         self.budget, self.engine, self.pacing, self.watch = budget, engine, pacing, watch
         self._growth, self._outlook = growth, outlook
         self._until = inf  # where events take place, so that what is reached there is not yet the answer
+        self._kept: AnySpace | None = None  # of the last distribution that was recorded
         self._hinted: AnySpace | None = None  # states that stay, as a similar network needed them
 
     def enter(self, space: AnySpace, *, hinted: bool) -> None:
@@ -166,6 +169,14 @@ class Loop:
                 self.engine.leave()
             if t in asked:
                 self.recorder.add(self.distribution())
+                self._keep()
+
+    def _keep(self) -> None:
+        """Count what the answer holds: probabilities, and states where they are those of another space."""
+        space = self.accepted.space
+        of_state = 8 * (1 + (space is not self._kept) * len(space.species))
+        self._kept = space
+        self._growth.keep(len(space) * of_state, self.now.space)
 
     def go_to(self, target: float) -> None:
         """Advance to `target`, where functions of time may switch, growing the space on the way."""

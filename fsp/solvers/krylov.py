@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.arithmetic import UNIT_ROUNDOFF, span
+from fsp.memory import Room, affords
 from fsp.solvers import costs, kernels, small_exponential_kernels
 from fsp.solvers.base import LossLimit, Solver, check_count, check_tol, noise_of_products
 from fsp.solvers.stepping import Step, Stepping
@@ -69,7 +70,8 @@ class Krylov(Solver):
 
     def cost(self, generator: AnyGenerator, stretch: Stretch) -> Cost:
         """Expect fewer products than jumps, if there is memory for a basis; see `Solver.cost`."""
-        fits = 8 * len(generator) * (self.dimension + 1) <= BASIS_BYTES
+        basis = 8 * len(generator) * (self.dimension + 1)
+        fits = basis <= BASIS_BYTES and affords(basis, len(generator))
         products = 0.35 * costs.jumps(generator, stretch) + 25.0 if fits else inf
         return costs.of_products(generator, stretch, products, STATE_WORK, CALL_WORK, may_stall=True)
 
@@ -91,6 +93,8 @@ class _KrylovPropagator(Stepping):
         self._depth = self._size if self._size == self._n_all else solver.orthogonalization
         looks = range(FIRST_LOOK, self._size, LOOK) if generator.work >= LOOK_WORK else ()
         self._stops = (*looks, self._size)
+        n_bytes = 8 * (self._size + 1) * self._n_all
+        self._room = Room(f"A basis of {self._size + 1} vectors", n_bytes, self._n_all, "lower `dimension`")
         self._basis = np.empty((self._size + 1, self._operator.size))
 
     def step(self, z: FloatArray, t: float, t1: float, tol_rate: float, limit: LossLimit) -> Step:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
+from fsp.memory import Room, affords
 from fsp.solvers import band_kernels
 
 if TYPE_CHECKING:
@@ -33,6 +34,10 @@ WITHOUT_PIVOTING: dict[str, Any] = {
     "options": {"SymmetricMode": True},
 }
 WIDEST_BAND = 16  # on either side of the diagonal: beyond, SuperLU solves faster
+PLANAR_FILL = 60.0  # entries of the factors of a planar matrix, for each state
+FILL = 10.0  # times n^(4/3), those of others
+INCOMPLETE_FILL = 4.0  # of incomplete factors, over the matrix
+RESTART = 40  # vectors of GMRES
 DIRECT_WORK = 1e11  # of a factorisation that is still considered: half a minute
 
 
@@ -68,9 +73,12 @@ class ShiftedSystem:
     def __init__(self, matrix: Any, shift: complex, band: Band | None) -> None:
         self.is_real = not isinstance(shift, complex)
         self._solve: Callable[[np.ndarray], np.ndarray]
+        n, size = matrix.shape[0], 8 if self.is_real else 16
+        needed = n * (2 * band.width + 1) * size if band is not None else _bytes_of_factors(matrix, size)
+        self._room = Room("Factors of a shifted generator", needed, n, "take solver='uniformization'")
         if band is not None:
             self._solve = _in_band(matrix, shift, band)
-        elif matrix.shape[0] <= (DIRECT_STATES_PLANAR if _is_planar(matrix) else DIRECT_STATES):
+        elif _is_direct(matrix):
             self._solve = _factorised(_shifted(matrix, shift))
         else:
             self._solve = _preconditioned(_shifted(matrix, shift))
@@ -88,6 +96,23 @@ def _width(rows: IntArray, columns: IntArray) -> int:
 
 def _is_planar(matrix: Any) -> bool:
     return bool(matrix.nnz <= 5.5 * matrix.shape[0])
+
+
+def _is_direct(matrix: Any) -> bool:
+    return bool(matrix.shape[0] <= (DIRECT_STATES_PLANAR if _is_planar(matrix) else DIRECT_STATES))
+
+
+def _bytes_of_factors(matrix: Any, size: int) -> float:
+    """Return what complete factors take, with numbers of so many bytes, or incomplete ones and the vectors of GMRES."""
+    n, nnz = float(matrix.shape[0]), float(matrix.nnz)
+    if _is_direct(matrix):
+        return (size + 4) * entries_of_factors(n, planar=_is_planar(matrix))
+    return (size + 4) * INCOMPLETE_FILL * nnz + size * RESTART * n
+
+
+def entries_of_factors(n: float, *, planar: bool) -> float:
+    """Return how many entries the factors of n states have: about, as measured."""
+    return PLANAR_FILL * n if planar else FILL * n ** (4.0 / 3.0)
 
 
 def _shifted(matrix: Any, shift: complex) -> Any:
@@ -120,9 +145,9 @@ def _preconditioned(matrix: Any) -> Callable[[np.ndarray], np.ndarray]:
     from scipy.sparse import linalg
 
     # Coarser than usual: the systems are dominated by their diagonal, and each serves few steps.
-    incomplete = linalg.spilu(matrix, drop_tol=1e-2, fill_factor=4.0, **WITHOUT_PIVOTING)
+    incomplete = linalg.spilu(matrix, drop_tol=1e-2, fill_factor=INCOMPLETE_FILL, **WITHOUT_PIVOTING)
     preconditioner = linalg.LinearOperator(matrix.shape, incomplete.solve, dtype=matrix.dtype)
-    gmres = partial(linalg.gmres, matrix, rtol=1e-13, atol=0.0, restart=40, maxiter=5, M=preconditioner)
+    gmres = partial(linalg.gmres, matrix, rtol=1e-13, atol=0.0, restart=RESTART, maxiter=5, M=preconditioner)
     return lambda b: np.asarray(gmres(b)[0])
 
 
@@ -136,7 +161,8 @@ def direct_work(generator: AnyGenerator) -> tuple[float, float]:
     if per_row <= 5.5 and width <= WIDEST_BAND:  # a chain, or two species
         factorisation, solve = (300.0 + 5.0 * width**2) * n, (10.0 + 2.2 * width) * n
     elif per_row <= 5.5:
-        factorisation, solve = 90.0 * n**1.5 + 1e6, 60.0 * n
+        factorisation, solve = 90.0 * n**1.5 + 1e6, entries_of_factors(n, planar=True)
     else:
-        factorisation, solve = 16.0 * n * n + 1e6, 10.0 * n ** (4.0 / 3.0)
-    return factorisation if factorisation <= DIRECT_WORK else inf, solve
+        factorisation, solve = 16.0 * n * n + 1e6, entries_of_factors(n, planar=False)
+    fits = factorisation <= DIRECT_WORK and affords(12.0 * solve, len(generator))
+    return factorisation if fits else inf, solve

@@ -22,16 +22,16 @@ MUTANTS = [
     mutant(
         "no-conversion-factor-of-the-model",
         "formats/sbml_reactions.py",
-        "species.getConversionFactor() or model.getConversionFactor()",
-        "species.getConversionFactor()",
+        "_Species(s.getConversionFactor() or factor,",
+        "_Species(s.getConversionFactor(),",
         "random_sbml",
         only="direct_reading",
     ),
     mutant(
         "a-factor-does-for-two-molecules",
         "formats/laws.py",
-        "or (n == 1 and _has_factor(law, name))",
-        "or _has_factor(law, name)",
+        "        if n > 1 or not _has_factor(law, name)",
+        "        if not _has_factor(law, name)",
         "laws",
     ),
     mutant(
@@ -85,8 +85,8 @@ MUTANTS = [
     mutant(
         "missing-reactants-pass",
         "formats/laws.py",
-        "        for count in range(self.n):",
-        "        for count in range(0):",
+        "        for left in range(n)",
+        "        for left in range(0)",
         "laws",
         only="without_their_reactants or any_start",
     ),

@@ -405,4 +405,28 @@ MUTANTS = [
         "draws",
         only="hold_its_tail",
     ),
+    mutant(
+        "numbers-stand-where-they-were",
+        "model/similar.py",
+        "        numbers.append(tree.value)",
+        "        numbers.append(1.0)",
+        "expression",
+        only="together",
+    ),
+    mutant(
+        "laws-of-one-shape-have-one-species",
+        "model/similar.py",
+        "        counts.append(row.get(tree.name, -1))",
+        "        counts.append(0)",
+        "expression",
+        only="together",
+    ),
+    mutant(
+        "a-new-start-keeps-the-old-law",
+        "model/definition.py",
+        "for name, draw in definition.draws.items() if name not in given}",
+        "for name, draw in definition.draws.items()}",
+        "draws",
+        only="anew",
+    ),
 ]

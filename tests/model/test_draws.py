@@ -182,6 +182,31 @@ def test_a_random_start_decays_as_its_law():
     assert model.with_initial(X=3).initial_states.tolist() == [[3]]
 
 
+def test_a_model_starts_anew_in_a_law_of_its_parameters():
+    model = fsp.Model(
+        species={"X": 3, "Y": "poisson(1)"}, parameters={"b": 2.0}, reactions=[Reaction("X -> Y", mass_action=1.0)]
+    )
+    drawn = model.with_initial(X="poisson(b)", Y=7)
+    np.testing.assert_array_equal(drawn.initial_states[:, 1], 7)
+    for b, other in ((2.0, drawn), (5.0, drawn.with_parameters(b=5.0)), (5.0, drawn.with_values({"b": 5}))):
+        law = stats.poisson(b).pmf(other.initial_states[:, 0])
+        np.testing.assert_allclose(other.initial_probabilities, law, rtol=1e-12)
+    assert model.with_initial(X=4).initial_states[:, 0].tolist() == [4] * len(model.initial_states)
+    with pytest.raises(ModelError, match=r"'poisson\(q\)' must be a law of numbers and parameters.*depends on 'q'"):
+        model.with_initial(X="poisson(q)")
+
+
+def test_a_file_is_loaded_with_a_law_for_a_start(tmp_path):
+    file = tmp_path / "m.ant"
+    text = "compartment c = 1; substanceOnly species X in c; J: X => ; k*X; X = 2; k = 1; mean = 3"
+    file.write_text(f"model m\n{text}\nend")
+    model = fsp.load(file, X="poisson(mean)")
+    law = stats.poisson(3).pmf(model.initial_states[:, 0])
+    np.testing.assert_allclose(model.initial_probabilities, law, rtol=1e-12)
+    with pytest.raises(ModelError, match=r"Parameter 'k'.*random number \(poisson\)"):
+        fsp.load(file, k="poisson(2)")
+
+
 def test_random_and_fixed_counts_start_together():
     model = fsp.Model(
         species={"A": 2, "B": "binomial(3, 0.5)", "C": "A + 1"}, reactions=[Reaction("A + B -> C", rate="A*B")]
@@ -303,7 +328,7 @@ def test_the_error_of_bursts_is_charged():
     ("burst", "rate", "why"),
     [
         ("3", 1.0, "a law such as"),
-        ("geometric(b)", 1.0, "nan"),
+        ("geometric(b)", 1.0, "depends on .b.; write the value"),
         ("geometric(-1)", 1.0, "mean -1"),
         ("poisson(2)", lambda x: 2.0, "callable"),
     ],

@@ -116,4 +116,12 @@ MUTANTS = [
         "storage",
         only="by_name",
     ),
+    mutant(
+        "what-is-saved-has-no-budget",
+        "output/layout.py",
+        "    found = patience.within(lambda: (distribution._moment_bounds,))",
+        "    found = (distribution._moment_bounds,)",
+        "storage",
+        only="as_long_as_in_print",
+    ),
 ]

@@ -14,6 +14,7 @@ from fsp.distribution import Distribution, ErrorLedger, Solution
 from fsp.errors import ArgumentError
 from fsp.output import layout, storage
 from fsp.output.storage import read_head
+from fsp.patience import Patience
 
 STATES = np.array([[u, 1000 * v] for u in range(5) for v in range(7)])
 
@@ -84,6 +85,21 @@ def test_distribution_round_trip_is_exact(t, rng, tmp_path):
     back = storage.read(str(tmp_path / "stationary.h5"))
     assert isinstance(back, Distribution)
     assert same(dist, back)
+
+
+def test_bounds_of_moments_may_take_as_long_as_in_print(tmp_path, monkeypatch):
+    model = fsp.Model(species={"X": 0}, reactions=[fsp.Reaction("0 -> X", rate="2"), fsp.Reaction("X -> 0", rate="X")])
+    paths = [tmp_path / name for name in ("spent", "asked for")]
+    monkeypatch.setattr(layout, "Patience", lambda: Patience(-1.0))
+    fsp.transient(model, [1.0]).save(paths[0])
+    asked = fsp.transient(model, [1.0])
+    asked[0].mean_interval()
+    asked.save(paths[1])
+    without, kept = (fsp.read(path)[0] for path in paths)
+    assert any("bounds of moments are not in this file" in note for note in without.notes)
+    assert without.mean_interval()["X"].upper == np.inf
+    assert not kept.notes
+    assert kept.mean_interval() == asked[0].mean_interval()
 
 
 def test_many_times_stay_in_order(tmp_path):
