@@ -11,8 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fsp.equilibrium.relaxation import relaxation as relaxation_in_one_process
-from fsp.equilibrium.stationary import stationary as stationary_in_one_process
 from fsp.errors import ArgumentError, ToleranceWarning
 from fsp.model.arguments import check_call
 from fsp.model.times import checked_times
@@ -213,9 +211,9 @@ def stationary(
         given = {"space": space, "comm": comm, "options": options, **limits}
         return on_ranks(model, tol, method=method, progress=progress, **given)
     _require_serial(options=options)
-    return stationary_in_one_process(
-        model, tol, space=space, method=method, lyapunov=lyapunov, progress=progress, **limits
-    )
+    from fsp.equilibrium.stationary import stationary as in_one_process  # here, as its import costs as much as a solve
+
+    return in_one_process(model, tol, space=space, method=method, lyapunov=lyapunov, progress=progress, **limits)
 
 
 def relaxation(
@@ -282,7 +280,9 @@ def relaxation(
         return relaxation_of_model(model, n_modes, tol, max_states=max_states, **given, **limits)
     _require_serial(options=options, method=None if method == "auto" else method)
     max_states = MAX_STATES if max_states is None else max_states
-    return relaxation_in_one_process(model, n_modes, tol, space=space, max_states=max_states, **limits)
+    from fsp.equilibrium.relaxation import relaxation as in_one_process  # here, as its import costs as much as a solve
+
+    return in_one_process(model, n_modes, tol, space=space, max_states=max_states, **limits)
 
 
 def ranks_named(name: str, comm: Any = None) -> Ranks:

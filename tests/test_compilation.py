@@ -198,8 +198,8 @@ def test_without_a_compiler_the_way_out_is_named(tmp_path, monkeypatch):
 def test_a_solve_of_a_model_in_python_imports_what_it_uses():
     program = (
         "import sys, fsp\n"
-        "model = fsp.Model(species={'X': 0}, reactions=[fsp.Reaction('0 -> X', mass_action=9.0),"
-        " fsp.Reaction('X -> 0', mass_action=1.0)])\n"
+        "model = fsp.Model(species={'X': 0}, reactions=[fsp.Reaction('0 -> X', rate='9/(1 + exp(-k)*X^2)'),"
+        " fsp.Reaction('X -> 0', mass_action=1.0)], parameters={'k': '2*h', 'h': 1.0})\n"
         "print(fsp.transient(model, [1.0])[-1].error.total)\n"
         "unused = {'numba', 'libsbml', 'antimony', 'matplotlib', 'h5py', 'rich', 'click'}\n"
         "sys.exit(', '.join(unused & set(sys.modules)) or 0)"
