@@ -1,6 +1,6 @@
 """Measure enumeration, products, solvers and start-up; write docs/benchmarks.md.
 
-Every figure is the median of several runs in this one process (start-up: of whole processes), on one core unless a
+Every figure is the median of several runs in this one process (`first`: of whole processes), on one core unless a
 number of threads is said; the peers run in the same process on the same generator.  Counts do not depend on the
 machine.
 """
@@ -22,6 +22,7 @@ from typing import Any
 
 import boxes
 import certified
+import first
 import mpi_bench
 import numpy as np
 import scipy
@@ -321,34 +322,6 @@ def stationary() -> str:
     return f"{certified.text()}\n\n{BOXES_NOTE}\n\n{table(head, boxes.rows())}"
 
 
-def start_up() -> str:
-    example = ROOT / "examples" / "toggle_switch.ant"
-    with tempfile.TemporaryDirectory() as folder:
-        plot = Path(folder) / "toggle.png"
-        command = [sys.executable, "-m", "fsp", "transient", example, "--times", "0:30:4", "--plot", plot]
-        imported = _wall([sys.executable, "-c", "import fsp"]) - _wall([sys.executable, "-c", "pass"])
-        with_numpy = _wall([sys.executable, "-c", "import fsp, numpy"]) - _wall([sys.executable, "-c", "pass"])
-        first = _wall([*map(str, command)], 1, NUMBA_CACHE_DIR=str(Path(folder) / "numba"))
-        again = _wall([*map(str, command)])
-    rows = [
-        f"| `import fsp` | {imported:.3f} s | < 0.3 s |",
-        f"| `import fsp, numpy` | {with_numpy:.3f} s | |",
-        f"| README example, kernels not yet compiled | {first:.2f} s | |",
-        f"| README example, from the second run on | {again:.2f} s | < 3 s |",
-    ]
-    return table("| whole process | wall time | target |", rows)
-
-
-def _wall(command: list[str], runs: int = RUNS, **environment: str) -> float:
-    seconds = []
-    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    for _ in range(runs + (runs > 1)):
-        started = perf_counter()
-        subprocess.run(command, check=True, capture_output=True, env={**inherited, **environment})
-        seconds.append(perf_counter() - started)
-    return median(seconds[-runs:])
-
-
 def examination() -> str:
     """Return the tables of what ci/examine has logged."""
     logs = [ROOT / "examination" / f"{what}.jsonl" for what in ("networks", "inputs")]
@@ -430,7 +403,7 @@ class Section:
 def sections(report: Report, states: int = mpi_bench.STATES) -> dict[str, Section]:
     """Return the parts of the page, by the names that --only takes, and that of --mpi on so many states."""
     return {
-        "start-up": Section("Start-up", "Medians of five processes after a first one.", start_up),
+        "first": Section("The first second", first.NOTE, first.text),
         "products": Section("Products", PRODUCTS_NOTE, products),
         "forms": Section("Forms of the operator", FORMS_NOTE, forms),
         "large": Section("Large spaces", LARGE_NOTE, large),
@@ -489,8 +462,8 @@ def main() -> None:
         head = (
             "# Benchmarks",
             f"Written by `ci/bench` on {platform.machine()}, Python {platform.python_version()}, numpy "
-            f"{np.__version__}, scipy {scipy.__version__}, one thread; CPU seconds with compiled kernels in the "
-            "cache.  Counts and ratios carry over to other machines, seconds do not.",
+            f"{np.__version__}, scipy {scipy.__version__}, one thread; CPU seconds.  "
+            "Counts and ratios carry over to other machines, seconds do not.",
         )
         found = [page[section.title] for section in everything.values() if section.title in page]
         WRITTEN.write_text("\n\n".join([*head, *found]) + "\n", encoding="utf-8")

@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fsp import defaults
-from fsp.equilibrium.relaxation import relaxation as relaxation_in_one_process
-from fsp.equilibrium.stationary import stationary as stationary_in_one_process
 from fsp.errors import ArgumentError, ToleranceWarning
 from fsp.memory import limited
 from fsp.model.arguments import check_call
@@ -218,9 +216,11 @@ def stationary(
         given = {"space": space, "comm": comm, "options": options, **limits}
         return on_ranks(model, tol, method=method, progress=progress, **given)
     _require_serial(options=options)
+    from fsp.equilibrium.stationary import stationary as in_one_process  # here, as its import costs as much as a solve
+
     given = {"space": space, "method": method, "lyapunov": lyapunov, "progress": progress}
     with limited(max_memory):
-        return stationary_in_one_process(model, tol, **given, **limits)
+        return in_one_process(model, tol, **given, **limits)
 
 
 def relaxation(
@@ -288,8 +288,10 @@ def relaxation(
         return relaxation_of_model(model, n_modes, tol, max_states=max_states, **given, **limits)
     _require_serial(options=options, method=None if method == "auto" else method)
     max_states = MAX_STATES if max_states is None else max_states
+    from fsp.equilibrium.relaxation import relaxation as in_one_process  # here, as its import costs as much as a solve
+
     with limited(max_memory):
-        return relaxation_in_one_process(model, n_modes, tol, space=space, max_states=max_states, **limits)
+        return in_one_process(model, n_modes, tol, space=space, max_states=max_states, **limits)
 
 
 def ranks_named(name: str, comm: Any = None) -> Ranks:

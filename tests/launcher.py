@@ -36,8 +36,6 @@ def interpreter():
 
 def environment():
     """Return what the ranks run under: one thread, and a short folder for Open MPI's sockets."""
-    folder = Path(interpreter()).parents[1]
-    cache_dir = os.environ.get("NUMBA_CACHE_DIR", str(folder / "numba"))
     own = {
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
@@ -45,7 +43,6 @@ def environment():
         "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
         "TMPDIR": "/tmp",
         "HYPOTHESIS_PROFILE": "ci",  # the one of the tests that start the ranks may not be known to these
-        "NUMBA_CACHE_DIR": f"{cache_dir}-mpi",  # another numba may be at work here
         "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")]),
     }
     return {**os.environ, **own}

@@ -155,14 +155,12 @@ def pytest_runtest_logreport(report):
 class Tree:
     """A copy of the package and its tests, in which one sabotage is made at a time.
 
-    A worker keeps its copy, and kernels stay compiled as long as none is sabotaged.  A compiled kernel contains those
-    that it calls, but the cache on disk only looks at the file that it is in itself: a sabotaged one gets a cache of
-    its own.
+    A worker keeps its copy, and kernels stay compiled as long as none is sabotaged.
     """
 
     def __init__(self, folder):
         self.folder = folder
-        self.cache = folder / "numba"
+        self.cache = folder / "kernels"
         self.red = []  # tests that fail without a sabotage
         for part in ("fsp", "tests", "ci"):
             shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__", ".hypothesis"))
@@ -188,17 +186,13 @@ class Tree:
     def sabotaged(self, mutant):
         """Make the sabotage, and take it back."""
         path = self.folder / mutant.file
-        original, times, cache = path.read_text(), path.stat(), self.cache
+        original, times = path.read_text(), path.stat()
         path.write_text(original.replace(mutant.old, mutant.new))
-        if "numba" in original:
-            self.cache = self.folder / "numba-sabotaged"
         try:
             yield
         finally:
             path.write_text(original)
             os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-            self.cache = cache
-            shutil.rmtree(self.folder / "numba-sabotaged", ignore_errors=True)
 
     def first_failure(self, tests):
         """Run tests until one fails; return its id, "" where none does, and what else went wrong."""
@@ -227,7 +221,7 @@ class Tree:
         return threads | {
             "PYTHONPATH": str(self.folder),
             "PYTHONDONTWRITEBYTECODE": "1",
-            "NUMBA_CACHE_DIR": str(self.cache),
+            "FSP_CACHE_DIR": str(self.cache),
             "HYPOTHESIS_PROFILE": "unshrunk",
         }
 

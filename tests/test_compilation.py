@@ -1,80 +1,213 @@
-"""Compiled kernels on disks that are full, broken or cannot be written."""
+"""Compiled kernels: what Python may give them, what they give back, and where objects come from."""
 
 from __future__ import annotations
 
-import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
-from numba.core import caching, config
 
-from fsp import compilation
+from fsp.compilation import objects, parts
+from fsp.compilation.kernel import Kernel
+from fsp.errors import BackendError
+from fsp.generator import row_kernels
+from fsp.solvers import band_kernels
+from fsp.solvers import kernels as solver_kernels
+from fsp.space import kernels
 
-KERNEL = "def kernel(x):\n    return 2 * x + 1\n"
+ROOT = Path(__file__).parents[1]
+RUNS = np.array([[3], [10]]), np.array([0, 2, 5])  # keys 3, 4 and 10, 11, 12
 
 
-def kernel(path):
-    """Return the kernel anew, as another process does that finds its source at a path."""
-    space = {}
-    exec(compile(KERNEL, str(path), "exec"), space)
-    return compilation.njit(cache=True)(space["kernel"])
+def selected(keys=RUNS[0], starts=RUNS[1], kept=(True, False, True, True, True)):
+    return kernels.select(keys, starts, np.array(kept, dtype=bool))
 
 
-def is_loaded(path):
-    """Tell whether one of three kernels made anew is loaded: one may be compiled for what numba last saw elsewhere."""
-    made = [kernel(path) for _ in range(3)]
-    assert [one(3) for one in made] == [7, 7, 7]
-    return any(sum(one.stats.cache_hits.values()) for one in made)
+# ---- calls
+
+
+def test_arrays_come_back_as_copies_of_their_own():
+    keys, lengths = selected()
+    assert keys.tolist() == [[3], [10]]
+    assert lengths.tolist() == [1, 3]
+    assert (keys.dtype, lengths.dtype) == (np.int64, np.int64)
+    assert keys.flags.owndata
+    assert keys.flags.writeable
+    again, _ = selected()
+    assert not np.shares_memory(keys, again)
+
+
+def test_empty_arrays_go_in_and_come_back():
+    keys, lengths = selected(np.empty((0, 2), np.int64), np.zeros(1, np.int64), [])
+    assert keys.shape == (0, 2)
+    assert lengths.shape == (0,)
+    assert solver_kernels.clip(np.empty(0)) == 0.0
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"keys": RUNS[0].astype(np.int32)},
+        {"keys": RUNS[0].astype(np.float64)},
+        {"keys": RUNS[0].ravel()},
+        {"keys": np.array([[3, 0], [10, 0]])[:, :1]},
+        {"keys": RUNS[0].tolist()},
+        {"keys": None},
+    ],
+)
+def test_other_arrays_are_refused_by_name(changed):
+    with pytest.raises(TypeError, match=r"fsp.space.kernels.select.*\(keys, starts, kept\)"):
+        selected(**changed)
+
+
+@pytest.mark.parametrize("number", [None, "1", 1j])
+def test_other_numbers_are_refused(number):
+    with pytest.raises(TypeError):
+        solver_kernels.add_scaled(np.zeros(2), number, np.ones(2))
+
+
+def test_other_numbers_of_arguments_are_refused():
+    with pytest.raises(TypeError, match="must be given 3 arguments"):
+        solver_kernels.add_scaled(np.zeros(2), 1.0)
+
+
+def test_a_kernel_without_types_is_not_for_python():
+    with pytest.raises(TypeError, match="annotate its parameters"):
+        kernels._enter(np.zeros((8, 1), np.int64), RUNS[0], 0, RUNS[0], 0)
+
+
+def test_numbers_of_numpy_are_numbers():
+    total = np.zeros(2)
+    solver_kernels.add_scaled(total, np.float64(0.5), np.ones(2))
+    solver_kernels.add_scaled(total, np.int64(2), np.ones(2))
+    assert total.tolist() == [2.5, 2.5]
+
+
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+def test_indices_have_either_width(index):
+    w = np.zeros(2)
+    v = np.array([2.0, 3.0])
+    given = np.array([0, 1, 2]), np.array([1, 0], index), np.array([5.0, 7.0])
+    row_kernels.product_rows(*given, 0, 2, 0, v, v, v, w, v, 0.0, 0.0, 0.0, 0.0, 0.0)
+    assert w.tolist() == [15.0, 14.0]
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.complex128])
+def test_entries_are_real_or_complex(kind):
+    shift = 1.0 if kind is np.float64 else 1.0 + 2.0j
+    band = np.array([[0.0, 4.0, shift], [1.0, 3.0, 0.0]], dtype=kind)
+    matrix, rhs = np.array([[4.0, shift], [1.0, 3.0]]), np.array([1.0, 2.0], dtype=kind)
+    x = np.empty(2, dtype=kind)
+    band_kernels.factorise(band)
+    band_kernels.substitute(band, np.arange(2), rhs, np.empty(4, dtype=kind), x)
+    np.testing.assert_allclose(matrix @ x, rhs, rtol=1e-14)
+
+
+def test_no_reference_is_kept_or_lost():
+    keys, starts, kept = RUNS[0].copy(), RUNS[1].copy(), np.ones(5, bool)
+    before = [sys.getrefcount(one) for one in (keys, starts, kept)]
+    for _ in range(100):
+        kernels.select(keys, starts, kept)
+    assert [sys.getrefcount(one) for one in (keys, starts, kept)] == before
+
+
+def test_a_kernel_says_what_its_source_says():
+    assert isinstance(solver_kernels.clip, Kernel)
+    z = np.array([1.0, -2.0, 3.0, -0.5])
+    expected = z.copy()
+    assert solver_kernels.clip(z) == solver_kernels.clip.function(expected) == 2.5
+    assert z.tolist() == expected.tolist() == [1.0, 0.0, 3.0, 0.0]
+
+
+# ---- objects
 
 
 @pytest.fixture
-def source(tmp_path, monkeypatch):
-    monkeypatch.setattr(config, "CACHE_DIR", str(tmp_path / "kept"))
-    path = tmp_path / "source.py"
-    path.write_text(KERNEL)
-    return path
+def compilations(tmp_path, monkeypatch):
+    """Let nothing be compiled, in an empty cache; return what would have been."""
+    made = []
+
+    def note(path, part, level):
+        made.append(level)
+        path.write_bytes(b"code")
+
+    monkeypatch.setenv("FSP_CACHE_DIR", str(tmp_path / "kept"))
+    monkeypatch.setattr(objects, "PACKAGE", tmp_path)
+    monkeypatch.setattr(parts, "PACKAGE", tmp_path)
+    monkeypatch.setattr(objects, "fingerprint", lambda part: "f")
+    monkeypatch.setattr(objects, "_compile", note)
+    return made
 
 
-def test_what_was_compiled_is_loaded(source):
-    assert kernel(source)(3) == 7
-    assert is_loaded(source)
+def test_what_is_compiled_is_kept(compilations, tmp_path):
+    first, second = objects.find("states"), objects.find("states")
+    assert first == second == tmp_path / "kept" / objects.name_of("states", objects.levels()[0])
+    assert compilations == objects.levels()[:1]
 
 
-@pytest.mark.parametrize("suffix", ["nbi", "nbc"])
-@pytest.mark.parametrize("share", [0.0, 0.5])
-def test_files_that_were_cut_short_are_compiled_again(source, tmp_path, suffix, share):
-    assert kernel(source)(3) == 7
-    (file,) = (tmp_path / "kept").rglob(f"*.{suffix}")
-    file.write_bytes(file.read_bytes()[: int(share * file.stat().st_size)])
-    assert kernel(source)(3) == 7
-    assert is_loaded(source)
+def test_the_package_comes_first_and_the_best_level(compilations, tmp_path):
+    folder = tmp_path / "compilation"
+    folder.mkdir()
+    able = objects.levels()
+    for level in reversed(able):
+        (folder / objects.name_of("states", level)).write_bytes(b"code")
+        assert objects.find("states") == folder / objects.name_of("states", level)
+    assert not compilations
 
 
-def test_a_full_disk_costs_time_only(source, monkeypatch, caplog):
-    def full(*_):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    compilation._say_not_kept.cache_clear()
-    monkeypatch.setattr(caching.IndexDataCacheFile, "save", full)
-    assert kernel(source)(3) == 7
-    assert kernel(source)(3) == 7
-    assert [record.getMessage() for record in caplog.records if "keep" in record.getMessage()] == [
-        "fsp cannot keep its compiled kernels (No space left on device): the next run compiles them again."
-    ]
+def test_objects_of_other_sources_are_not_taken(compilations, tmp_path, monkeypatch):
+    objects.find("states")
+    monkeypatch.setattr(objects, "fingerprint", lambda part: "g")
+    objects.find("states")
+    assert len(compilations) == 2
 
 
-@pytest.mark.skipif(not Path("/proc/version").is_file(), reason="/proc is where nobody can write")
-def test_where_nothing_can_be_written_a_temporary_folder_serves(tmp_path, monkeypatch, caplog):
-    for name in ("HOME", "XDG_CACHE_HOME"):
-        monkeypatch.setenv(name, "/proc/nobody")
-    monkeypatch.setenv("NUMBA_CACHE_DIR", "")
-    monkeypatch.setattr(config, "CACHE_DIR", "/proc/nobody")
-    monkeypatch.setattr(compilation.tempfile, "tempdir", str(tmp_path))
-    compilation._temporary_folder.cache_clear()
-    first, second = kernel("/proc/version"), kernel("/proc/version")
-    assert (first(3), second(3)) == (7, 7)
-    assert sum(second.stats.cache_hits.values()) == 1
-    assert os.environ["NUMBA_CACHE_DIR"].startswith(str(tmp_path))
-    assert sum("temporary folder" in record.getMessage() for record in caplog.records) == 1
-    compilation._temporary_folder.cache_clear()
+def test_every_source_of_a_kernel_counts(tmp_path, monkeypatch):
+    files = [tmp_path / "space" / "kernels.py", *(tmp_path / "compilation" / f"{name}.py" for name in objects.BUILDERS)]
+    for file in files:
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("1")
+    monkeypatch.setattr(objects, "PACKAGE", tmp_path)
+    monkeypatch.setattr(parts, "PACKAGE", tmp_path)
+    seen = {objects.fingerprint("states")}
+    for file in files:
+        file.write_text("2")
+        seen.add(objects.fingerprint("states"))
+    assert len(seen) == 1 + len(files)
+
+
+def test_a_cache_that_cannot_be_written_costs_time_only(compilations, tmp_path, monkeypatch, caplog):
+    (tmp_path / "kept").write_text("a file where the folder should be")
+    path = objects.find("states")
+    assert path.is_file()
+    assert "cannot keep its compiled kernels" in caplog.text
+    assert os.environ["FSP_CACHE_DIR"] == str(path.parent)
+    monkeypatch.setenv("FSP_CACHE_DIR", str(tmp_path / "kept"))
+
+
+def test_without_a_compiler_the_way_out_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(BackendError, match=r"pip install 'fsp-cme\[jit\]'"):
+        objects._compile(tmp_path / "none.o", "states", "x86-64-v2")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_solve_of_a_model_in_python_imports_what_it_uses():
+    program = (
+        "import sys, fsp\n"
+        "model = fsp.Model(species={'X': 0}, reactions=[fsp.Reaction('0 -> X', rate='9/(1 + exp(-k)*X^2)'),"
+        " fsp.Reaction('X -> 0', mass_action=1.0)], parameters={'k': '2*h', 'h': 1.0})\n"
+        "print(fsp.transient(model, [1.0])[-1].error.total)\n"
+        "unused = {'numba', 'libsbml', 'antimony', 'matplotlib', 'h5py', 'rich', 'click'}\n"
+        "sys.exit(', '.join(unused & set(sys.modules)) or 0)"
+    )
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert 0.0 < float(done.stdout) <= 1e-6

@@ -9,6 +9,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse import csgraph
 
+from fsp.arrays import rows_of
 from fsp.chains import multilevel_kernels as kernels
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Chain:
     def of_generator(cls, matrix: Any) -> Chain:
         """Return the chain of a generator whose columns sum to zero (CSR)."""
         n = matrix.shape[0]
-        return cls(*kernels.part_of(matrix.indptr, matrix.indices, matrix.data, np.arange(n, dtype=np.int32), n))
+        return cls(*kernels.part_of(*rows_of(matrix), matrix.data, np.arange(n, dtype=np.int32), n))
 
     def __len__(self) -> int:
         return len(self.exits)

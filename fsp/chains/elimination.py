@@ -24,6 +24,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse import linalg
 
+from fsp.arrays import rows_of
 from fsp.chains import elimination_kernels as kernels
 from fsp.memory import check_memory, is_limited
 from fsp.solvers.linear import WITHOUT_PIVOTING
@@ -84,12 +85,10 @@ class Elimination:
         check_memory("An elimination", self.nbytes, len(self.counts), OTHER_METHODS)
         starts = np.concatenate([[0], np.cumsum(self.counts)])
         rows, shares = np.empty(starts[-1], np.int32), np.empty(starts[-1])
-        kernels.fill_pattern(self.pattern.indptr, self.pattern.indices, self.parent, starts, rows)
+        kernels.fill_pattern(*rows_of(self.pattern), self.parent, starts, rows)
         ends, above, values, exits = kernels.eliminate(
-            self.pattern.indptr,
-            self.pattern.indices,
-            self.columns.indptr,
-            self.columns.indices,
+            *rows_of(self.pattern),
+            *rows_of(self.columns),
             rates[self.columns.data],
             self.parent,
             starts,
@@ -129,7 +128,7 @@ def analyse(indptr: IntArray, indices: IntArray, last: int | None = None) -> Eli
     pattern = (columns + columns.T).tocsr()
     columns.data -= 1
     parent, counts = np.empty(n, np.int64), np.empty(n, np.int64)
-    kernels.column_counts(pattern.indptr, pattern.indices, parent, counts)
+    kernels.column_counts(*rows_of(pattern), parent, counts)
     return Elimination(order, columns, pattern, parent, counts)
 
 

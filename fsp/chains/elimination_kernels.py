@@ -9,11 +9,11 @@ import math
 
 import numpy as np
 
-from fsp.compilation import njit
+from fsp.compilation.kernel import Floats, Int32s, Ints, kernel
 
 
-@njit(cache=True)
-def column_counts(indptr, indices, parent, counts):
+@kernel()
+def column_counts(indptr: Ints, indices: Int32s, parent: Ints, counts: Ints):
     """Write the elimination tree of a symmetric pattern, and the entries below the diagonal of each column."""
     n = len(parent)
     ancestor = np.full(n, -1, np.int64)
@@ -39,8 +39,8 @@ def column_counts(indptr, indices, parent, counts):
                 k = parent[k]
 
 
-@njit(cache=True)
-def fill_pattern(indptr, indices, parent, starts, rows):
+@kernel()
+def fill_pattern(indptr: Ints, indices: Int32s, parent: Ints, starts: Ints, rows: Int32s):
     """Write the rows of the entries below the diagonal, ascending in each column."""
     n = len(parent)
     end = starts[:-1].copy()
@@ -56,7 +56,7 @@ def fill_pattern(indptr, indices, parent, starts, rows):
                 k = parent[k]
 
 
-@njit(cache=True)
+@kernel()
 def _earlier(indptr, indices, parent, j, mark, path, found):
     """Write the states eliminated before j that reach it, descendants first, to the end of `found`; return where."""
     top = len(found)
@@ -76,8 +76,18 @@ def _earlier(indptr, indices, parent, j, mark, path, found):
     return top
 
 
-@njit(cache=True, error_model="numpy")
-def eliminate(indptr, indices, columns, targets, rates, parent, starts, rows, shares):
+@kernel(error_model="numpy")
+def eliminate(
+    indptr: Ints,
+    indices: Int32s,
+    columns: Ints,
+    targets: Int32s,
+    rates: Floats,
+    parent: Ints,
+    starts: Ints,
+    rows: Int32s,
+    shares: Floats,
+):
     """Eliminate state after state, column by column, without a subtraction.
 
     Write `shares`, for which ``p_k = Σ_j share_kj p_j`` over the later states j.  Return their columns' starts and
@@ -117,8 +127,8 @@ def eliminate(indptr, indices, columns, targets, rates, parent, starts, rows, sh
     return ends, above, values, exits
 
 
-@njit(cache=True)
-def substitute(ends, above, shares, mantissa, exponent):
+@kernel()
+def substitute(ends: Ints, above: Int32s, shares: Floats, mantissa: Floats, exponent: Ints):
     """Write p, as mantissa · 2**exponent, of the chain whose last state has p = 1: its range exceeds that of a double.
 
     A state's p is complete when the states after it have passed theirs on.
@@ -152,8 +162,10 @@ def substitute(ends, above, shares, mantissa, exponent):
                 mantissa[k] += math.ldexp(term, max(e - exponent[k], -2000))
 
 
-@njit(cache=True)
-def occupation(starts, rows, ends, above, values, exits, shares, b):
+@kernel()
+def occupation(
+    starts: Ints, rows: Int32s, ends: Ints, above: Int32s, values: Floats, exits: Floats, shares: Floats, b: Floats
+):
     """Turn sources b (n,) into the mean times spent in each state before the last one is met; b[-1] is ignored."""
     n = len(b)
     for k in range(n - 1):
@@ -166,8 +178,10 @@ def occupation(starts, rows, ends, above, values, exits, shares, b):
             b[above[q]] += shares[q] * b[j]
 
 
-@njit(cache=True)
-def mean_integral(starts, rows, ends, above, values, exits, shares, b):
+@kernel()
+def mean_integral(
+    starts: Ints, rows: Int32s, ends: Ints, above: Int32s, values: Floats, exits: Floats, shares: Floats, b: Floats
+):
     """Turn rates of a cost b (n,) into what it comes to before the last state is met, from each state; b[-1] = 0."""
     n = len(b)
     for j in range(n - 1):
@@ -181,8 +195,8 @@ def mean_integral(starts, rows, ends, above, values, exits, shares, b):
         b[k] = total / exits[k]
 
 
-@njit(cache=True)
-def longest_path(parent, weights):
+@kernel()
+def longest_path(parent: Ints, weights: Floats):
     """Return the largest sum of weights (n,) along a way up the elimination tree."""
     n = len(parent)
     total = np.empty(n)

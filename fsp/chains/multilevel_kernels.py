@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from fsp.compilation import njit
+from fsp.compilation.kernel import B1, I8, Floats, Int32s, Ints, kernel
 
 FLOOR = 1e-250  # of a vector of mass about 1: cells keep conditional probabilities where these would underflow
 WEAK = 0.02  # share of the strongest flow into a state
 
 
-@njit(cache=True)
-def part_of(indptr, indices, values, number, n_part):
+@kernel()
+def part_of(indptr: Ints, indices: Int32s, values: Floats, number: Int32s, n_part: I8):
     """Return rows and exit rates of the states whose `number` in the part is not negative; other jumps are left out."""
     nnz = 0
     for i in range(len(number)):
@@ -39,8 +39,8 @@ def part_of(indptr, indices, values, number, n_part):
     return starts, columns, rates, exits
 
 
-@njit(cache=True)
-def pair(indptr, indices, rates, p, cell):
+@kernel()
+def pair(indptr: Ints, indices: Int32s, rates: Floats, p: Floats, cell: Int32s):
     """Join each state with the free neighbour from which most probability flows to it; return how many cells.
 
     A neighbour from which little flows beside another is none: a cell across a weak link would hide it from the levels
@@ -66,8 +66,8 @@ def pair(indptr, indices, rates, p, cell):
     return n_cells
 
 
-@njit(cache=True)
-def coarse_pattern(indptr, indices, cell, n_cells):
+@kernel()
+def coarse_pattern(indptr: Ints, indices: Int32s, cell: Int32s, n_cells: I8):
     """Return the rows of the chain of cells, and where each entry of the fine chain goes in them (-1 inside a cell)."""
     n, nnz = len(cell), len(indices)
     first = np.zeros(n_cells + 1, np.int64)
@@ -103,8 +103,19 @@ def coarse_pattern(indptr, indices, cell, n_cells):
     return starts, columns[:end].copy(), at
 
 
-@njit(cache=True)
-def aggregate(indptr, indices, rates, at, cell, p, mass, columns, coarse, exits):
+@kernel()
+def aggregate(
+    indptr: Ints,
+    indices: Int32s,
+    rates: Floats,
+    at: Int32s,
+    cell: Int32s,
+    p: Floats,
+    mass: Floats,
+    columns: Int32s,
+    coarse: Floats,
+    exits: Floats,
+):
     """Write the mass of each cell and the rates between cells, whose states have the conditional probabilities of p."""
     mass[:] = 0.0
     coarse[:] = 0.0
@@ -122,8 +133,8 @@ def aggregate(indptr, indices, rates, at, cell, p, mass, columns, coarse, exits)
             exits[c] += coarse[q]
 
 
-@njit(cache=True)
-def disaggregate(cell, p, before, after):
+@kernel()
+def disaggregate(cell: Int32s, p: Floats, before: Floats, after: Floats):
     """Give each cell the mass `after` in place of `before`."""
     for i in range(len(p)):
         c = cell[i]
@@ -131,8 +142,8 @@ def disaggregate(cell, p, before, after):
             p[i] *= after[c] / before[c]
 
 
-@njit(cache=True)
-def sweep(indptr, indices, rates, exits, p, forward):
+@kernel()
+def sweep(indptr: Ints, indices: Int32s, rates: Floats, exits: Floats, p: Floats, forward: B1):
     """Balance state after state: p_i = Σ_j a_ij p_j / exits_i."""
     n = len(p)
     for s in range(n):
@@ -144,8 +155,8 @@ def sweep(indptr, indices, rates, exits, p, forward):
             p[i] = max(inflow / exits[i], FLOOR)
 
 
-@njit(cache=True)
-def residual(indptr, indices, rates, exits, p, r):
+@kernel()
+def residual(indptr: Ints, indices: Int32s, rates: Floats, exits: Floats, p: Floats, r: Floats):
     """Write A p and return its 1-norm."""
     norm = 0.0
     for i in range(len(p)):

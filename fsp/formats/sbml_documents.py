@@ -13,7 +13,7 @@ from typing import Any
 
 from fsp.errors import ModelError
 from fsp.formats.sbml_parts import each
-from fsp.model.formula import CONSTANTS
+from fsp.model.plain import CONSTANTS
 
 Element = Any  # libsbml has no types
 

@@ -2,38 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
-from numba.extending import overload
-
-from fsp.generator.row_kernels import product_rows
+from fsp.compilation.kernel import F8, I8, Floats, kernel
+from fsp.generator.kernels import Slices
 from fsp.generator.run_kernels import product_runs, product_sinks
-from fsp.generator.slices import Slices
 
 
-class Rows(NamedTuple):
-    """The matrix of the closed chain as CSR arrays."""
-
-    indptr: Any
-    indices: Any
-    values: Any
-
-
-def multiply(A, form, v, u, w, total, alpha, beta, gamma, weight_v, weight_w):
-    """Compute ``A v`` for `Rows` or `Slices`, and what a form makes of it: see `fsp.generator.run_kernels`."""
-    raise NotImplementedError
-
-
-@overload(multiply, jit_options={"forceinline": True})
-def _multiply(A, form, v, u, w, total, alpha, beta, gamma, weight_v, weight_w):
-    def of_rows(A, form, v, u, w, total, alpha, beta, gamma, weight_v, weight_w):
-        factors = (alpha, beta, gamma, weight_v, weight_w)
-        return product_rows(A.indptr, A.indices, A.values, 0, len(v), form, v, v, u, w, total, *factors)
-
-    def of_slices(A, form, v, u, w, total, alpha, beta, gamma, weight_v, weight_w):
-        factors = (alpha, beta, gamma, weight_v, weight_w)
-        x, y, z = product_runs(A, 0, len(A.starts) - 1, form, v, v, u, w, total, *factors, 0)
-        a, b, c = product_sinks(A, A.starts[-1], form, v, u, w, total, *factors)
-        return x + a, y + b, z + c
-
-    return of_slices if A.instance_class is Slices else of_rows
+@kernel()
+def multiply(A: Slices, form: I8, v: Floats, u: Floats, w: Floats, total: Floats, alpha: F8, beta: F8, gamma: F8,
+             weight_v: F8, weight_w: F8):  # fmt: skip
+    """Compute ``A v``, and what a form makes of it: see `fsp.generator.run_kernels.product_runs`."""
+    factors = (alpha, beta, gamma, weight_v, weight_w)
+    x, y, z = product_runs(A, 0, len(A.starts) - 1, form, v, v, u, w, total, *factors, 0)
+    a, b, c = product_sinks(A, A.starts[-1], form, v, u, w, total, *factors)
+    return x + a, y + b, z + c

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from fsp.compilation import njit
-from fsp.generator.kernels import BLOCK, PLAIN, begin_of, first_source, read_coordinates, read_places, read_scales
+from fsp.compilation.kernel import B1, I8, Bools, Floats, Indices, Ints, kernel
+from fsp.generator.kernels import BLOCK, PLAIN, Plan, begin_of, first_source, read_coordinates, read_places, read_scales
 
 STATES = 4096  # of the rows that are filled together
 
 
-@njit(cache=True)
+@kernel()
 def longest_run(starts):
     """Return the number of states of the longest run."""
     longest = 0
@@ -19,7 +19,7 @@ def longest_run(starts):
     return longest
 
 
-@njit(cache=True, forceinline=True)
+@kernel(forceinline=True)
 def _read_block(plan, first, end, block, n, coordinates, integers, scale, place):
     """Write scalars and places of tables, (n_groups, BLOCK), of groups first..end as they belong to n runs themselves.
 
@@ -37,7 +37,7 @@ def _read_block(plan, first, end, block, n, coordinates, integers, scale, place)
         read_places(plan.groups, plan.offsets, g, coordinates, run, nowhere, n, place[k])
 
 
-@njit(cache=True)
+@kernel()
 def _sum_groups(groups, tables, first, end, scale, place, j, low, high, rates):
     """Write the sum of the coefficients of groups first..end for the states low..high of run j of a block."""
     for i in range(low, high):
@@ -52,8 +52,8 @@ def _sum_groups(groups, tables, first, end, scale, place, j, low, high, rates):
                 rates[i] += factor * tables[np.uint64(t) + i]
 
 
-@njit(cache=True)
-def exit_rates(plan, out):
+@kernel()
+def exit_rates(plan: Plan, out: Floats):
     """Write the exit rates to `out`, and return the largest; where `out` is empty only that."""
     starts, groups, tables = plan.starts, plan.groups, plan.tables
     first, end = plan.group_range[-2], plan.group_range[-1]
@@ -76,7 +76,7 @@ def exit_rates(plan, out):
     return largest
 
 
-@njit(cache=True)
+@kernel()
 def _sources_of_block(plan, c, block, n, coordinates, states, pairs, of_pairs):
     """Find the states that change c leads from into each state of n runs, -1 for none, and the pairs of such runs.
 
@@ -112,7 +112,7 @@ def _sources_of_block(plan, c, block, n, coordinates, states, pairs, of_pairs):
     return count
 
 
-@njit(cache=True, forceinline=True)
+@kernel(forceinline=True)
 def _rates_of_block(plan, c, size, count, pairs, of_pairs, scale, place, rates):
     """Write the rates at which change c enters each of `size` states of a block, by its pairs of runs."""
     groups, tables = plan.groups, plan.tables
@@ -132,15 +132,17 @@ def _rates_of_block(plan, c, size, count, pairs, of_pairs, scale, place, rates):
                     rates[start + i] += factor * tables[t + i]
 
 
-@njit(cache=True)
+@kernel()
 def _room_for_pairs(n_coordinates, m):
     """Return arrays for m pairs of runs: pairs, coordinates, scalars and places."""
     coordinates = np.empty((n_coordinates + 1, m), dtype=np.int64)
     return np.empty((5, m), dtype=np.int64), coordinates, np.zeros(m), np.zeros(m, dtype=np.int64)
 
 
-@njit(cache=True)
-def fill_rows(plan, keep_zeros, n_above, exits, indptr, indices, values):
+@kernel()
+def fill_rows(
+    plan: Plan, keep_zeros: Bools, n_above: I8, exits: Floats, indptr: Indices, indices: Indices, values: Floats
+):
     """Fill the rows of a CSR matrix; return the number of entries.
 
     Changes are in falling lexicographic order, so the sources of one row have rising indices; the
@@ -181,8 +183,8 @@ def fill_rows(plan, keep_zeros, n_above, exits, indptr, indices, values):
     return position
 
 
-@njit(cache=True)
-def leaving(plan, c, keep_zeros, states, rates):
+@kernel()
+def leaving(plan: Plan, c: I8, keep_zeros: B1, states: Ints, rates: Floats):
     """Find the states from which change c leads out of the set, and its rates; return their number.
 
     `plan` is the adjoint's: what a run reads there is where its jumps lead.  Where `states` is empty, only count,

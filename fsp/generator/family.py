@@ -11,18 +11,17 @@ from fsp.generator import entry_kernels
 from fsp.generator.jumps import jumps_of
 from fsp.generator.layout import Layout, longest_runs, natural
 from fsp.generator.matrices import assemble, csr
-from fsp.generator.plan import Clocks, build, shape_of, weighted
+from fsp.generator.plan import Clocks, build, weighted
 from fsp.generator.sinks import Sinks, find_sinks, parts_of
 from fsp.generator.slices import slices_of
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
-    from fsp.generator.kernels import Plan
-    from fsp.generator.slices import Slices
+    from fsp.generator.kernels import Plan, Slices
     from fsp.model import Model
     from fsp.space import StateSpace
 
-LONG = 32.0  # mean length of a run for which a pass over all slices is worth compiling for one kind of network
+LONG = 32.0  # mean length of a run for which a pass over all slices is worth setting up
 
 
 class Family:
@@ -57,9 +56,9 @@ class Family:
     def slices(self) -> list[Slices]:
         """The slices of the part that each clock multiplies, without sinks: they differ by their scalars alone."""
         plan, clocks = self.ordered
-        shape = shape_of(plan) if self.longest.mean_length >= LONG else ()
+        fused = self.longest.mean_length >= LONG
         units = np.eye(len(clocks.trees)) if self.in_parts else clocks.values(self._t)[None]
-        return [slices_of(weighted(plan, clocks, unit), shape) for unit in units]
+        return [slices_of(weighted(plan, clocks, unit), fused=fused) for unit in units]
 
     @cached_property
     def sink_parts(self) -> list[Sinks]:

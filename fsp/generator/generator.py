@@ -26,7 +26,7 @@ from fsp.generator.base import BaseGenerator, check_space
 from fsp.generator.family import LONG, Family
 from fsp.generator.matrices import assemble, csr, n_pairs, without_zeros
 from fsp.generator.operator import Operator, RowOperator, RunOperator
-from fsp.generator.plan import shape_of, weighted, without_zero_groups
+from fsp.generator.plan import weighted, without_zero_groups
 from fsp.generator.slices import scaled, slices_of
 
 if TYPE_CHECKING:
@@ -209,7 +209,7 @@ class Generator(_Matrices):
     def T(self) -> Operator:  # noqa: N802 - the transpose, as numpy and scipy call it
         """The adjoint: ``generator.T @ f`` is ``Aᵀ f``, the rate of change of the mean of f from each state."""
         long = len(self) >= RUN_STATES and self._family.layout.mean_length >= LONG
-        return RunOperator(slices_of(self.plans[1], shape_of(self.plans[1]) if long else ()))
+        return RunOperator(slices_of(self.plans[1], fused=long))
 
     @cached_property
     def operator(self) -> Operator:
@@ -222,7 +222,8 @@ class Generator(_Matrices):
         sinks = self.sinks if order is None else self.sinks[:, order].tocsr()
         if self._part is not None:
             return RunOperator(
-                slices_of(without_zero_groups(weighted(*family.ordered, self._weights)), (), sinks), order
+                slices_of(without_zero_groups(weighted(*family.ordered, self._weights)), fused=False, sinks=sinks),
+                order,
             )
         weights = self._weights if family.in_parts else np.ones(1)
         return RunOperator(scaled(family.slices, weights, sinks), order)

@@ -6,11 +6,23 @@ times a slice of a table.  `fsp.generator.slices` finds them, `fsp.generator.run
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from fsp.compilation import njit
+from fsp.compilation.kernel import (
+    I8,
+    Floats,
+    Floats2,
+    Indices,
+    Indices2,
+    Int32s2,
+    Ints,
+    Ints2,
+    Shorts,
+    Shorts2,
+    kernel,
+)
 
 REORDERED = {"reassoc", "contract", "nsz"}  # lets sums use vector registers; infinities and NaNs keep their meaning
 # What is compiled holds a copy of each kernel that it calls, and a process runs the copy that came first.  Copies of
@@ -29,26 +41,54 @@ class Plan(NamedTuple):
     `group_range[c + 1]`, those of the exit rate come last.
     """
 
-    keys: Any  # first keys of pieces of runs, (n_runs, n_words)
-    starts: Any  # their first indices, (n_runs + 1,)
-    shifts: Any  # distance from the key of a source to that of its target, (n_changes, n_words)
-    fields: Any  # word, shift and mask of each coordinate that is a bit field, (n_fields, 3)
-    dependents: Any  # constant, divisor and weights of each coordinate that is an affine function of the fields
-    tables: Any  # pool of all tables; it begins with as many zeros as a run has states at most
-    scales: Any  # scale of each product, (n_products,)
-    products: Any  # the range of its factors, (n_products, 2)
-    factors: Any  # coordinate (-1: number of the source run) and place of the table of each factor, (n_factors, 2)
+    keys: Ints2  # first keys of pieces of runs, (n_runs, n_words)
+    starts: Ints  # their first indices, (n_runs + 1,)
+    shifts: Ints2  # distance from the key of a source to that of its target, (n_changes, n_words)
+    fields: Ints2  # word, shift and mask of each coordinate that is a bit field, (n_fields, 3)
+    dependents: Ints2  # constant, divisor and weights of each coordinate that is an affine function of the fields
+    tables: Floats  # pool of all tables; it begins with as many zeros as a run has states at most
+    scales: Floats  # scale of each product, (n_products,)
+    products: Ints2  # the range of its factors, (n_products, 2)
+    factors: Ints2  # coordinate (-1: number of the source run) and place of the table of each factor, (n_factors, 2)
     # first and last product, kind, coordinate or row of offsets, sign of the coordinate, place of the table, slot in
     # the fused pass, (n_groups, 7)
-    groups: Any
-    group_range: Any  # (n_changes + 2,)
-    n_plain: int  # number of slots without a table, which come first
-    sources: Any  # the run that each change leads from into each run, see `find_sources`, (n_changes, n_runs)
-    offsets: Any  # place in `tables` of the first state of each run, (n_rows, n_runs)
-    own: int  # 1 where a coefficient belongs to the run that is written (the adjoint), 0 where to the one that is read
+    groups: Ints2
+    group_range: Ints  # (n_changes + 2,)
+    n_plain: I8  # number of slots without a table, which come first
+    sources: Int32s2  # the run that each change leads from into each run, see `find_sources`, (n_changes, n_runs)
+    offsets: Ints2  # place in `tables` of the first state of each run, (n_rows, n_runs)
+    own: I8  # 1 where a coefficient belongs to the run that is written (the adjoint), 0 where to the one that is read
 
 
-@njit(cache=True, inline="always")
+class Slices(NamedTuple):
+    """One operator of the closed chain, ready for products."""
+
+    fused: I8  # whether all slices of a run are added in one pass where most of its states are reached by all
+    starts: Ints  # first index of each run, (n_runs + 1,)
+    origins: (
+        Indices2  # place in the vector of what is added to the first state of a run, were it reached, (n_runs, n_slots)
+    )
+    begins: Shorts2  # the first state of a run that a slice reaches, (n_runs, n_slots)
+    ends: Shorts2  # and the first after them
+    places: Indices2  # place in `tables` of the first state of a run, (n_runs, n_slots)
+    scales: Floats2  # scalars, (n_runs, n_slots)
+    low: Shorts  # the same of what all slices of a run reach, (n_runs,)
+    high: Shorts
+    # the same for the exit rate: (n_runs, n_loss), and (n_runs, n_loss + 1), the last scalar of what has no table
+    loss_places: Indices2
+    loss_scales: Floats2
+    # first of the further slices of each run, into which one change leads from several runs, (n_runs + 1,)
+    more_from: Ints
+    more: Ints2  # slot, origin, begin, end, place of the further slices, (n_more, 5)
+    more_scales: Floats  # their scalars, (n_more,)
+    tables: Floats  # pool of all tables
+    n_plain: I8  # number of slots without a table, which come first
+    sink_starts: Ints  # rates into the sinks, as CSR arrays: indptr
+    sink_indices: Indices
+    sink_rates: Floats
+
+
+@kernel(inline="always")
 def begin_of(keys, shifts, c, q, r, last):
     """Return where run q begins once shifted by change c, counted from the start of run r."""
     for w in range(last):
@@ -58,8 +98,8 @@ def begin_of(keys, shifts, c, q, r, last):
     return keys[q, last] + shifts[c, last] - keys[r, last]
 
 
-@njit(cache=True)
-def overlap(keys, starts, shifts, c, first, end):
+@kernel()
+def overlap(keys: Ints2, starts: Ints, shifts: Ints2, c: I8, first: I8, end: I8):
     """Return the number of states in the runs first..end that are another state's key, shifted by shifts[c]."""
     last = keys.shape[1] - 1
     count, q = 0, 0
@@ -82,8 +122,8 @@ def overlap(keys, starts, shifts, c, first, end):
 # What a run needs to know is found for a block of runs at once, so that the loops over runs are innermost.
 
 
-@njit(cache=True)
-def find_sources(keys, starts, shifts, sources):
+@kernel()
+def find_sources(keys: Ints2, starts: Ints, shifts: Ints2, sources: Int32s2):
     """Write the first run that reaches each run by each change, (n_changes, n_runs).
 
     -1 where there is none, ``-2 - run`` where further runs reach it as well.
@@ -104,13 +144,13 @@ def find_sources(keys, starts, shifts, sources):
                 sources[c, r] = -2 - q
 
 
-@njit(cache=True, inline="always")
+@kernel(inline="always")
 def first_source(source):
     """Return the run that an entry of `find_sources` names first, -1 for none."""
     return -2 - source if source < -1 else source
 
 
-@njit(cache=True)
+@kernel()
 def read_coordinates(keys, fields, dependents, first, n, coordinates):
     """Write the coordinates of the first states of n runs, (n_coordinates, n)."""
     for k in range(len(fields)):
@@ -125,7 +165,7 @@ def read_coordinates(keys, fields, dependents, first, n, coordinates):
             coordinates[len(fields) + k, j] = total // dependents[k, 1]
 
 
-@njit(cache=True, fastmath=REORDERED, forceinline=True)
+@kernel(fastmath=REORDERED, forceinline=True)
 def read_scales(groups, products, scales, factors, tables, g, coordinates, run, n, scale):
     """Write the scalar of group g on n runs; what is tabulated by run is read for `run` (n,), -1: no run, scalar 0."""
     for j in range(n):
@@ -152,7 +192,7 @@ def read_scales(groups, products, scales, factors, tables, g, coordinates, run, 
                 scale[j] += value if run[j] >= 0 else 0.0
 
 
-@njit(cache=True)
+@kernel()
 def read_places(groups, offsets, g, coordinates, run, position, n, place):
     """Write where in the pool group g's table begins for n runs; a table with offsets is that of `run`."""
     kind, row, sign, base = groups[g, 2], groups[g, 3], groups[g, 4], groups[g, 5]

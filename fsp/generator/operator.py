@@ -15,14 +15,13 @@ import numpy as np
 
 from fsp.errors import ArgumentError
 from fsp.generator import kernels, row_kernels, run_kernels, threads
-from fsp.generator.closed_kernels import Rows
 from fsp.generator.inner import every_run
-from fsp.generator.slices import moved, nbytes
+from fsp.generator.slices import moved, nbytes, of_rows
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
     from fsp.generator.inner import Inner
-    from fsp.generator.slices import Slices
+    from fsp.generator.kernels import Slices
 
 STATES_PER_THREAD = 50_000  # whose product outweighs handing it to a thread; chosen, not measured
 COMPILED_STATES = 200_000  # from here on a call from Python costs nothing beside a product
@@ -62,7 +61,7 @@ class Operator:
 
     # What `fsp.generator.closed_kernels.multiply` takes, where solvers should loop over products in compiled code: one
     # thread, and products so short that calls from Python count.
-    compiled: Rows | Slices | None = None
+    compiled: Slices | None = None
     work: float  # of a multiply-add, in units of one where all slices of a run are added in one pass
     _shares: list[tuple[int, int]]
 
@@ -217,7 +216,7 @@ class RunOperator(Operator):
             n, n + (len(slices.sink_starts) - 1 if sinks is None else sinks.shape[0]), order, ghosts, sinks
         )
         self.slices = slices
-        self.work = 1.0 if slices.shape else PASSES_WORK
+        self.work = 1.0 if slices.fused else PASSES_WORK
         self._first = first
         self._inner = inner or every_run(len(slices.starts) - 1)
         # The own states are numbered from 0.
@@ -266,17 +265,20 @@ class RowOperator(Operator):
         super().__init__(n, matrix.shape[0] + (0 if sinks is None else sinks.shape[0]), None, ghosts, sinks)
         self.matrix = matrix
         self._shares = _shares(np.arange(matrix.shape[0] + 1), 0, matrix.shape[0])
-        self.compiled = Rows(matrix.indptr, matrix.indices, matrix.data) if self._loops_compiled else None
+        self._rows = of_rows(matrix)
+        self.compiled = self._rows if self._loops_compiled else None
 
     def _compute_own(
         self, form: int, v: FloatArray, u: FloatArray, w: FloatArray, total: FloatArray, factors: Factors
     ) -> Sums:
-        A, n_rows = self.matrix, len(w)
+        A, n_rows = self._rows, len(w)
         x = v if self._ghosts is None else self._ghosts.finish(v, self.n, self.n)
 
         def share(first: int, end: int) -> Sums:
             rest = (form, x, v, u, w, total, *factors)
-            sums: Sums = row_kernels.product_rows(A.indptr, A.indices, A.data, first, min(end, n_rows), *rest)
+            sums: Sums = row_kernels.product_rows(
+                A.sink_starts, A.sink_indices, A.sink_rates, first, min(end, n_rows), *rest
+            )
             return sums
 
         return _sum_over(self._shares, share)

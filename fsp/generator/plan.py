@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from fsp.model import Model
     from fsp.model.tree import Expression
 
-MOST_SLOTS = 16  # slices added in one pass: beyond, the processor runs out of registers
-
 
 @dataclass(slots=True, eq=False)
 class _Group:
@@ -94,18 +92,6 @@ def build(model: Model, layout: Layout, jumps: Jumps, t: float) -> tuple[Plan, P
     clocks = Clocks(tuple(writer.clocks), np.array(writer.of_scale, dtype=np.int64), scalable)
     errors = RateErrors.of([part for own in parts for part in own], writer.clocks)
     return forward._replace(tables=tables), adjoint._replace(tables=tables), clocks, errors
-
-
-def shape_of(plan: Plan) -> tuple[tuple[int, ...], ...]:
-    """Return tuples as long as the fused pass has plain slots, slots with a table, and tables of the exit rate.
-
-    It is empty where that are too many slots for one pass.
-    """
-    n_gain = int(plan.group_range[-2])
-    n_loss = int((plan.groups[n_gain:, 2] != PLAIN).sum())
-    if n_gain + n_loss > MOST_SLOTS:
-        return ()
-    return (0,) * plan.n_plain, (0,) * (n_gain - plan.n_plain), (0,) * n_loss
 
 
 def _groups(model: Model, parts: list[Term | Joint]) -> list[_Group]:
@@ -182,7 +168,7 @@ class _Writer:
         sign = -1 if adjoint else 1
         shifts = np.array([sign * encoding.shift_of(change) for change in changes[:-1]], dtype=np.int64)
         shifts = shifts.reshape(len(changes) - 1, encoding.n_words)
-        sources = np.empty((len(shifts), len(runs.keys)), dtype=np.int32 if len(runs.keys) < 2**31 - 2 else np.int64)
+        sources = np.empty((len(shifts), len(runs.keys)), dtype=np.int32)
         kernels.find_sources(runs.keys, runs.starts, shifts, sources)
         n = len(self._kept)
         fields = zip(encoding.word, encoding.shift, encoding.bits, strict=True)

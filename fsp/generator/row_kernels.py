@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from fsp.compilation import njit
+from fsp.compilation.kernel import F8, I8, Floats, Indices, Ints, kernel
 from fsp.generator.kernels import DOTS, PRODUCT, STEP
 
 
-@njit(cache=True, inline="always")
+@kernel(inline="always")
 def _row(indptr, indices, values, i, x):
     total = 0.0
     # Unsigned: indices need no check for negative ones.
@@ -17,8 +17,25 @@ def _row(indptr, indices, values, i, x):
     return total
 
 
-@njit(cache=True, nogil=True)
-def product_rows(indptr, indices, values, first, end, form, x, v, u, w, total, alpha, beta, gamma, weight_v, weight_w):
+@kernel(nogil=True)
+def product_rows(
+    indptr: Ints,
+    indices: Indices,
+    values: Floats,
+    first: I8,
+    end: I8,
+    form: I8,
+    x: Floats,
+    v: Floats,
+    u: Floats,
+    w: Floats,
+    total: Floats,
+    alpha: F8,
+    beta: F8,
+    gamma: F8,
+    weight_v: F8,
+    weight_w: F8,
+):
     """Compute ``A x`` for the rows first..end, and what a form makes of it: see `fsp.generator.kernels.product`.
 
     v, u, w and total begin at row 0 of the matrix: v is x itself, or, where the rows are the sinks, what follows the

@@ -1,71 +1,34 @@
 """Compiled products of the closed chain on runs of states.
 
 ``y = A v`` is, run by run of y, a sum of slices of v, each times a scalar times a slice of a table.  Where most states
-of a run are reached by all slices, these are added in one pass (`_fused`); else one after the other.  Targets gather,
+of a run are reached by all slices, several are added in one pass (`_pass`); else one after the other.  Targets gather,
 so ranges of runs may be computed by several threads.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numba.extending import overload
 
-from fsp.compilation import njit
-from fsp.generator.kernels import DOTS, PRODUCT, RECURRENCE, REORDERED, STEP
+from fsp.compilation.kernel import F8, I8, U8, Floats, kernel
+from fsp.generator.kernels import DOTS, PRODUCT, RECURRENCE, REORDERED, STEP, Slices
 from fsp.generator.row_kernels import product_rows
 
 SHORTEST_FUSED = 8  # states of a run that are worth setting up a pass over all its sources
 BATCH = 4096  # states
+MOST_PLAIN, MOST_TABLE, MOST_LOSS = 4, 2, 1  # slices without and with a table, and tables of the exit rate, in one pass
 
 
-def _fused(
-    shape, out, at, v, r, low, high, length, starts, origins, begins, ends, places, scales, losses, rates, tables
-):
-    """Write the gain less the loss of run r, all slots at once: numba knows it by `_fused_pass`."""
-    raise NotImplementedError
+@kernel(fastmath=REORDERED, inline="always")
+def _lose_more(out, at, v, start, length, r, losses, rates, tables, first):
+    """Take off what is lost by the tables of the exit rate from `first` on."""
+    a, b, n = np.uint64(at), np.uint64(start), np.uint64(length)
+    for k in range(first, losses.shape[1]):
+        scale, t = rates[r, k], np.uint64(losses[r, k])
+        for i in range(n):
+            out[a + i] -= scale * tables[t + i] * v[b + i]
 
 
-@overload(_fused, jit_options={"fastmath": REORDERED}, inline="always")
-def _fused_pass(
-    shape, out, at, v, r, low, high, length, starts, origins, begins, ends, places, scales, losses, rates, tables
-):
-    """Generate the pass for ``shape = (plain slots, slots with a table, tables of the exit rate)``.
-
-    Compiled code needs the number of slots as a constant to keep scalars in registers and add all slices at once:
-    that is 2 to 3 times as fast as a pass for each where runs are long.  All slices reach low..high; before and after,
-    each is asked.  `losses` and `rates` are places and scalars of the exit rate.
-    """
-    n_plain, n_table, n_loss = (len(part) for part in shape) if len(shape) else (0, 0, 0)
-    head = [f"loss, a, b = rates[r, {n_loss}], uint64(at), uint64(starts[r])"]
-    terms = []
-    for k in range(n_plain + n_table):
-        head.append(f"s{k}, p{k} = scales[r, {k}], uint64(origins[r, {k}])")
-        if k >= n_plain:
-            head.append(f"t{k} = uint64(places[r, {k}])")
-        terms.append(f"s{k} * v[p{k} + i]" if k < n_plain else f"s{k} * tables[t{k} + i] * v[p{k} + i]")
-    rate = ["loss"]
-    for k in range(n_loss):
-        head.append(f"d{k}, e{k} = rates[r, {k}], uint64(losses[r, {k}])")
-        rate.append(f"d{k} * tables[e{k} + i]")
-    lost = f"v[b + i] * -({' + '.join(rate)})"
-    # Unsigned indices need no check for negative ones, which would keep the loop from vector registers.
-    lines = [*head, "for i in range(uint64(low), uint64(high)):", f"    out[a + i] = {' + '.join([*terms, lost])}"]
-    for first, end in (("0", "low"), ("high", "length")):
-        lines += [f"for i in range(uint64({first}), uint64({end})):", f"    total = {lost}"]
-        for k, term in enumerate(terms):
-            lines += [f"    if begins[r, {k}] <= i < ends[r, {k}]:", f"        total += {term}"]
-        lines.append("    out[a + i] = total")
-    namespace: dict[str, Any] = {"uint64": np.uint64}
-    arguments = (
-        "shape, out, at, v, r, low, high, length, starts, origins, begins, ends, places, scales, losses, rates, tables"
-    )
-    exec(f"def fused({arguments}):\n    " + "\n    ".join(lines), namespace)
-    return namespace["fused"]
-
-
-@njit(cache=True, fastmath=REORDERED, inline="always")
+@kernel(fastmath=REORDERED, inline="always")
 def _lose(out, at, v, start, length, r, losses, rates, tables):
     """Write ``-exit rate * v`` for the states of run r."""
     n_loss = losses.shape[1]
@@ -82,13 +45,10 @@ def _lose(out, at, v, start, length, r, losses, rates, tables):
         scale, t, other, s = rates[r, 0], np.uint64(losses[r, 0]), rates[r, 1], np.uint64(losses[r, 1])
         for i in range(n):
             out[a + i] = v[b + i] * -(rest + scale * tables[t + i] + other * tables[s + i])
-    for k in range(2, n_loss):
-        scale, t = rates[r, k], np.uint64(losses[r, k])
-        for i in range(n):
-            out[a + i] -= scale * tables[t + i] * v[b + i]
+    _lose_more(out, at, v, start, length, r, losses, rates, tables, 2)
 
 
-@njit(cache=True, fastmath=REORDERED, inline="always")
+@kernel(fastmath=REORDERED, inline="always")
 def _add_plain(out, at, v, origin, begin, end, scale):
     """Add ``scale * v`` for the states begin..end of a run."""
     a, b = np.uint64(at), np.uint64(origin)
@@ -96,7 +56,7 @@ def _add_plain(out, at, v, origin, begin, end, scale):
         out[a + i] += scale * v[b + i]
 
 
-@njit(cache=True, fastmath=REORDERED, inline="always")
+@kernel(fastmath=REORDERED, inline="always")
 def _add(out, at, v, origin, begin, end, scale, tables, place):
     """Add ``scale * table * v`` for the states begin..end of a run."""
     a, b, t = np.uint64(at), np.uint64(origin), np.uint64(place)
@@ -104,35 +64,137 @@ def _add(out, at, v, origin, begin, end, scale, tables, place):
         out[a + i] += scale * tables[t + i] * v[b + i]
 
 
-@njit(cache=True, fastmath=REORDERED, forceinline=True)
-def write_runs(A, first, end, v, out, at):
+@kernel()
+def next_batch(starts, first, end):
+    """Return the end of a batch of runs whose states stay in the nearest caches while a solver works on them."""
+    stop = first + 1
+    while stop < end and starts[stop + 1] - starts[first] <= BATCH:
+        stop += 1
+    return stop
+
+
+# ---- passes that add several slices -------------------------------------------------------------------------
+#
+# Compiled code needs the number of slices as a constant to keep scalars in registers and add them all at once: that is
+# 2 to 3 times as fast as a pass for each where runs are long.  So a loop is compiled for each number of slices up to
+# `MOST_PLAIN` and `MOST_TABLE`; more take several passes.
+
+
+@kernel(fastmath=REORDERED, forceinline=True)
+def _loop(n_plain, n_table, n_loss, n, out, a, v, b, tables, loss, d, e, s0, p0, s1, p1, s2, p2, s3, p3, s4, p4, t4,
+          s5, p5, t5):  # fmt: skip
+    # Unsigned indices need no check for negative ones, which would keep the loop from vector registers.
+    for i in range(n):
+        if n_loss < 0:
+            total = out[a + i]
+        elif n_loss == 0:
+            total = v[b + i] * -loss
+        else:
+            total = v[b + i] * -(loss + d * tables[e + i])
+        if n_plain > 0:
+            total += s0 * v[p0 + i]
+        if n_plain > 1:
+            total += s1 * v[p1 + i]
+        if n_plain > 2:
+            total += s2 * v[p2 + i]
+        if n_plain > 3:
+            total += s3 * v[p3 + i]
+        if n_table > 0:
+            total += s4 * tables[t4 + i] * v[p4 + i]
+        if n_table > 1:
+            total += s5 * tables[t5 + i] * v[p5 + i]
+        out[a + i] = total
+
+
+@kernel(forceinline=True)
+def _loop_of_loss(n_plain, n_table, n_loss, rest):
+    if n_loss < 0:
+        _loop(n_plain, n_table, -1, *rest)
+    elif n_loss == 0:
+        _loop(n_plain, n_table, 0, *rest)
+    else:
+        _loop(n_plain, n_table, 1, *rest)
+
+
+@kernel(forceinline=True)
+def _loop_of_tables(n_plain, n_table, n_loss, rest):
+    if n_table == 0:
+        _loop_of_loss(n_plain, 0, n_loss, rest)
+    elif n_table == 1:
+        _loop_of_loss(n_plain, 1, n_loss, rest)
+    else:
+        _loop_of_loss(n_plain, 2, n_loss, rest)
+
+
+@kernel()
+def _add_several(n_plain: I8, n_table: I8, n_loss: I8, n: U8, out: Floats, a: U8, v: Floats, b: U8, tables: Floats,
+                 loss: F8, d: F8, e: U8, s0: F8, p0: U8, s1: F8, p1: U8, s2: F8, p2: U8, s3: F8, p3: U8, s4: F8,
+                 p4: U8, t4: U8, s5: F8, p5: U8, t5: U8):  # fmt: skip
+    """Write n entries of ``out[a:]``: the gain by so many slices, added to what is there or less the loss."""
+    rest = (n, out, a, v, b, tables, loss, d, e, s0, p0, s1, p1, s2, p2, s3, p3, s4, p4, t4, s5, p5, t5)
+    if n_plain == 0:
+        _loop_of_tables(0, n_table, n_loss, rest)
+    elif n_plain == 1:
+        _loop_of_tables(1, n_table, n_loss, rest)
+    elif n_plain == 2:
+        _loop_of_tables(2, n_table, n_loss, rest)
+    elif n_plain == 3:
+        _loop_of_tables(3, n_table, n_loss, rest)
+    else:
+        _loop_of_tables(4, n_table, n_loss, rest)
+
+
+@kernel(fastmath=REORDERED, inline="always")
+def _add_wide(out, at, v, r, start, length, low, high, n_plain, origins, begins, ends, places, scales, losses, rates,
+              tables):  # fmt: skip
+    """Write the gain less the loss of run r, whose states low..high all slices reach; of others, each is asked."""
+    last, n_loss = scales.shape[1] - 1, min(MOST_LOSS, losses.shape[1])
+    loss = rates[r, losses.shape[1]]
+    d, e = (rates[r, 0], losses[r, 0] + low) if n_loss > 0 else (0.0, 0)
+    p, t, lost = 0, n_plain, n_loss
+    while lost >= 0 or p < n_plain or t <= last:
+        plain, table = min(MOST_PLAIN, n_plain - p), min(MOST_TABLE, last + 1 - t)
+        # Of slots beyond the last something is read, and does not count.
+        p0, p1, p2, p3 = min(p, last), min(p + 1, last), min(p + 2, last), min(p + 3, last)
+        t0, t1 = min(t, last), min(t + 1, last)
+        _add_several(
+            plain, table, lost, np.uint64(high - low), out, np.uint64(at + low), v, np.uint64(start + low), tables,
+            loss, d, np.uint64(e),
+            scales[r, p0], np.uint64(origins[r, p0] + low), scales[r, p1], np.uint64(origins[r, p1] + low),
+            scales[r, p2], np.uint64(origins[r, p2] + low), scales[r, p3], np.uint64(origins[r, p3] + low),
+            scales[r, t0], np.uint64(origins[r, t0] + low), np.uint64(places[r, t0] + low),
+            scales[r, t1], np.uint64(origins[r, t1] + low), np.uint64(places[r, t1] + low),
+        )  # fmt: skip
+        p, t, lost = p + plain, t + table, -1
+    for j in range(low + length - high):
+        i = j if j < low else high + j - low
+        rate = loss
+        for k in range(n_loss):
+            rate += rates[r, k] * tables[losses[r, k] + i]
+        total = -rate * v[start + i]
+        for k in range(last + 1):
+            if begins[r, k] <= i < ends[r, k]:
+                gain = scales[r, k] * v[origins[r, k] + i]
+                total += gain if k < n_plain else tables[places[r, k] + i] * gain
+        out[at + i] = total
+
+
+@kernel(fastmath=REORDERED)
+def write_runs(A: Slices, first: I8, end: I8, v: Floats, out: Floats, at: I8):
     """Write ``A v`` for the states of runs first..end to ``out[at:]``."""
     # Read once: each look into the tuple would count a reference.
-    shape, starts, lows, highs, tables, n_plain = A.shape, A.starts, A.low, A.high, A.tables, A.n_plain
+    fused = A.fused and A.scales.shape[1] > 0
+    starts, lows, highs, tables, n_plain = A.starts, A.low, A.high, A.tables, A.n_plain
     origins, begins, ends, places, scales = A.origins, A.begins, A.ends, A.places, A.scales
     losses, rates, more_from, more, more_scales = A.loss_places, A.loss_scales, A.more_from, A.more, A.more_scales
     for r in range(first, end):
         start, length, low, high = starts[r], starts[r + 1] - starts[r], lows[r], highs[r]
-        if len(shape) > 0 and high - low >= max(SHORTEST_FUSED, length // 2):
-            _fused(
-                shape,
-                out,
-                at,
-                v,
-                r,
-                low,
-                high,
-                length,
-                starts,
-                origins,
-                begins,
-                ends,
-                places,
-                scales,
-                losses,
-                rates,
+        if fused and high - low >= max(SHORTEST_FUSED, length // 2):
+            _add_wide(
+                out, at, v, r, start, length, low, high, n_plain, origins, begins, ends, places, scales, losses, rates,
                 tables,
-            )
+            )  # fmt: skip
+            _lose_more(out, at, v, start, length, r, losses, rates, tables, MOST_LOSS)
         else:
             _lose(out, at, v, start, length, r, losses, rates, tables)
             for k in range(n_plain):
@@ -147,16 +209,7 @@ def write_runs(A, first, end, v, out, at):
         at += length
 
 
-@njit(cache=True)
-def next_batch(starts, first, end):
-    """Return the end of a batch of runs whose states stay in the nearest caches while a solver works on them."""
-    stop = first + 1
-    while stop < end and starts[stop + 1] - starts[first] <= BATCH:
-        stop += 1
-    return stop
-
-
-@njit(cache=True, fastmath=REORDERED, forceinline=True)
+@kernel(fastmath=REORDERED, forceinline=True)
 def step(image, v, w, total, first, end, scale, weight):
     """Write ``w = v + scale image`` and add ``weight v`` to the total; return the 1-norm of the difference."""
     change = 0.0
@@ -171,7 +224,7 @@ def step(image, v, w, total, first, end, scale, weight):
     return change
 
 
-@njit(cache=True, fastmath=REORDERED, forceinline=True)
+@kernel(fastmath=REORDERED, forceinline=True)
 def dots(v, u, w, first, end):
     """Return the dot products of w with v, u and w on entries first..end."""
     dot_v, dot_u, dot_w = 0.0, 0.0, 0.0
@@ -182,7 +235,7 @@ def dots(v, u, w, first, end):
     return dot_v, dot_u, dot_w
 
 
-@njit(cache=True, fastmath=REORDERED, forceinline=True)
+@kernel(fastmath=REORDERED, forceinline=True)
 def recur(image, v, w, total, first, end, alpha, beta, gamma, weight_v, weight_w):
     """Write ``w = alpha image + beta v + gamma w``, add ``weight_v v + weight_w w`` to the total; return ``‖w‖₁``."""
     norm = 0.0
@@ -197,8 +250,24 @@ def recur(image, v, w, total, first, end, alpha, beta, gamma, weight_v, weight_w
     return norm
 
 
-@njit(cache=True, nogil=True, forceinline=True)
-def product_runs(A, first, end, form, x, v, u, w, total, alpha, beta, gamma, weight_v, weight_w, start):
+@kernel(nogil=True)
+def product_runs(
+    A: Slices,
+    first: I8,
+    end: I8,
+    form: I8,
+    x: Floats,
+    v: Floats,
+    u: Floats,
+    w: Floats,
+    total: Floats,
+    alpha: F8,
+    beta: F8,
+    gamma: F8,
+    weight_v: F8,
+    weight_w: F8,
+    start: I8,
+):
     """Compute ``A x`` for the runs first..end, and what a form makes of it while it is in cache.
 
     v, u, w and total begin at state `start` of the plan: v is x itself, or its part that is this rank's own.
@@ -232,8 +301,21 @@ def product_runs(A, first, end, form, x, v, u, w, total, alpha, beta, gamma, wei
     return first_sum, second_sum, third_sum
 
 
-@njit(cache=True, nogil=True)
-def product_sinks(A, n, form, v, u, w, total, alpha, beta, gamma, weight_v, weight_w):
+@kernel(nogil=True)
+def product_sinks(
+    A: Slices,
+    n: I8,
+    form: I8,
+    v: Floats,
+    u: Floats,
+    w: Floats,
+    total: Floats,
+    alpha: F8,
+    beta: F8,
+    gamma: F8,
+    weight_v: F8,
+    weight_w: F8,
+):
     """Compute the sinks' part of ``A v``, where they follow n states, and what a form makes of it."""
     n_sinks = len(A.sink_starts) - 1
     return product_rows(

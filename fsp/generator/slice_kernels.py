@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from fsp.compilation import njit
-from fsp.generator.kernels import BLOCK, PLAIN, begin_of, first_source, read_coordinates, read_places, read_scales
+from fsp.compilation.kernel import kernel
+from fsp.generator.kernels import (
+    BLOCK,
+    PLAIN,
+    Plan,
+    Slices,
+    begin_of,
+    first_source,
+    read_coordinates,
+    read_places,
+    read_scales,
+)
 
 
-@njit(cache=True)
+@kernel()
 def _find_block(sources, keys, shift, block, n, source, position, run):
     """Write for n runs which run a change leads from (-1: none), where it begins, and which run is written."""
     for j in range(n):
@@ -20,7 +30,7 @@ def _find_block(sources, keys, shift, block, n, source, position, run):
         position[j] = keys[np.uint64(max(q, 0))] + shift - keys[i]
 
 
-@njit(cache=True)
+@kernel()
 def _find_slices(starts, source, position, size, block, n, origin, begins, ends, low, high):
     """Write for n runs which part of the source reaches which states, and narrow down what all slices reach."""
     for j in range(n):
@@ -33,8 +43,8 @@ def _find_slices(starts, source, position, size, block, n, origin, begins, ends,
         low[j], high[j] = (low[j], high[j]) if none else (max(low[j], begin), min(high[j], end))
 
 
-@njit(cache=True)
-def find(plan, slices):
+@kernel()
+def find(plan: Plan, slices: Slices):
     """Fill in all but the further slices."""
     keys, starts, shifts, tables, sources = plan.keys, plan.starts, plan.shifts, plan.tables, plan.sources
     groups, group_range, offsets, own = plan.groups, plan.group_range, plan.offsets, plan.own
@@ -88,8 +98,8 @@ def find(plan, slices):
             slices.low[block + j], slices.high[block + j] = low[j], high[j]
 
 
-@njit(cache=True)
-def count_more(plan):
+@kernel()
+def count_more(plan: Plan):
     """Return the number of further slices: one for each group of each source run after the first."""
     keys, starts, shifts = plan.keys, plan.starts, plan.shifts
     last, count = keys.shape[1] - 1, 0
@@ -104,8 +114,8 @@ def count_more(plan):
     return count
 
 
-@njit(cache=True)
-def find_more(plan, slices):
+@kernel()
+def find_more(plan: Plan, slices: Slices):
     """Fill in the further slices of runs into which one change leads from several runs."""
     keys, starts, shifts, groups = plan.keys, plan.starts, plan.shifts, plan.groups
     last, count = keys.shape[1] - 1, 0

@@ -6,12 +6,12 @@ scalar and which part of a table; and for the exit rate its scalars and parts of
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fsp.generator import slice_kernels
-from fsp.generator.kernels import PLAIN
+from fsp.generator.kernels import PLAIN, Slices
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
@@ -20,41 +20,14 @@ if TYPE_CHECKING:
 PLACES_32 = 2**31 - 2**16  # entries of a vector, and of the tables, whose places fit 32 bits
 
 
-class Slices(NamedTuple):
-    """One operator of the closed chain, ready for products."""
-
-    # () for a pass over each slice, or three tuples whose lengths say how many slots the pass over all slices has
-    shape: Any
-    starts: Any  # first index of each run, (n_runs + 1,)
-    origins: Any  # place in the vector of what is added to the first state of a run, were it reached, (n_runs, n_slots)
-    begins: Any  # the first state of a run that a slice reaches, (n_runs, n_slots)
-    ends: Any  # and the first after them
-    places: Any  # place in `tables` of the first state of a run, (n_runs, n_slots)
-    scales: Any  # scalars, (n_runs, n_slots)
-    low: Any  # the same of what all slices of a run reach, (n_runs,)
-    high: Any
-    # the same for the exit rate: (n_runs, n_loss), and (n_runs, n_loss + 1), the last scalar of what has no table
-    loss_places: Any
-    loss_scales: Any
-    # first of the further slices of each run, into which one change leads from several runs, (n_runs + 1,)
-    more_from: Any
-    more: Any  # slot, origin, begin, end, place of the further slices, (n_more, 5)
-    more_scales: Any  # their scalars, (n_more,)
-    tables: Any  # pool of all tables
-    n_plain: int  # number of slots without a table, which come first
-    sink_starts: Any  # rates into the sinks, as CSR arrays: indptr
-    sink_indices: Any
-    sink_rates: Any
-
-
-def slices_of(plan: Plan, shape: tuple[Any, ...], sinks: Any = None) -> Slices:
+def slices_of(plan: Plan, *, fused: bool, sinks: Any = None) -> Slices:
     """Return the slices of a plan; `sinks` are the rates into each sink, (n_sinks, n) CSR, None for none."""
     n_runs, n_slots = len(plan.keys), int(plan.group_range[-2])
     n_loss = int((plan.groups[n_slots:, 2] != PLAIN).sum())
     index = np.int32 if max(plan.starts[-1], len(plan.tables)) < PLACES_32 else np.int64
     n_more = int(slice_kernels.count_more(plan))
     slices = Slices(
-        shape=shape,
+        fused=int(fused),
         starts=plan.starts,
         origins=np.empty((n_runs, n_slots), index),
         begins=np.empty((n_runs, n_slots), np.int16),
@@ -65,13 +38,13 @@ def slices_of(plan: Plan, shape: tuple[Any, ...], sinks: Any = None) -> Slices:
         high=np.empty(n_runs, np.int16),
         loss_places=np.empty((n_runs, n_loss), index),
         loss_scales=np.zeros((n_runs, n_loss + 1)),
-        more_from=np.empty(n_runs + 1, np.int64 if n_more >= PLACES_32 else np.int32),
+        more_from=np.empty(n_runs + 1, np.int64),
         more=np.empty((n_more, 5), np.int64),
         more_scales=np.empty(n_more),
         tables=plan.tables,
         n_plain=plan.n_plain,
-        sink_starts=np.zeros(1, np.int32),
-        sink_indices=np.zeros(0, np.int32),
+        sink_starts=np.zeros(1, np.int64),
+        sink_indices=np.zeros(0, index),
         sink_rates=np.zeros(0),
     )
     slice_kernels.find(plan, slices)
@@ -96,7 +69,25 @@ def _with_sinks(slices: Slices, sinks: Any) -> Slices:
     """Return the slices with these rates into each sink, (n_sinks, n) CSR; None for none."""
     if sinks is None:
         return slices
-    return slices._replace(sink_starts=sinks.indptr, sink_indices=sinks.indices, sink_rates=sinks.data)
+    return slices._replace(
+        sink_starts=sinks.indptr.astype(np.int64, copy=False),
+        sink_indices=sinks.indices.astype(slices.origins.dtype, copy=False),
+        sink_rates=sinks.data,
+    )
+
+
+def of_rows(matrix: Any) -> Slices:
+    """Return a closed chain that is given as rows (CSR): all rows stand where else the sinks do."""
+    none, starts = np.zeros((0, 0), matrix.indices.dtype), np.zeros(1, np.int64)
+    short, number = np.zeros((0, 0), np.int16), np.zeros((0, 1))
+    return _with_sinks(
+        Slices(
+            0, starts, none, short, short, none, number, short.reshape(0), short.reshape(0), none, number,
+            starts, np.zeros((0, 5), np.int64), number.reshape(0), number.reshape(0), 0, starts, none.reshape(0),
+            number.reshape(0),
+        ),
+        matrix,
+    )  # fmt: skip
 
 
 def moved(slices: Slices, by: int) -> Slices:

@@ -1,6 +1,6 @@
-"""Read rate formulas with libsbml's Level 3 parser, and MathML, into trees.
+"""Read rate formulas into trees: plain arithmetic by `fsp.model.plain`, all else and MathML with libsbml.
 
-The parser compares names with regard to case, so that species may be called ``S``, ``E``, ``Pi`` or
+Its Level 3 parser compares names with regard to case, so that species may be called ``S``, ``E``, ``Pi`` or
 ``Time``; units on numbers, vectors and the ambiguous ``log(x)`` are off.  User-defined functions are
 inlined.  libsbml drops characters that it does not know outside ASCII, so they are refused here.
 """
@@ -19,11 +19,10 @@ from typing import Any
 from fsp.errors import ModelError
 from fsp.model.functions import FUNCTIONS
 from fsp.model.libraries import one_at_a_time
+from fsp.model.plain import CONSTANTS, read
 from fsp.model.size import bounded
 from fsp.model.tree import Expression, Number, Symbol, Time, call, joined, substitute, symbols
 
-# names that the formula language reads as constants; `time` is the time wherever it stands
-CONSTANTS = ("pi", "exponentiale", "avogadro", "true", "false", "inf", "infinity", "nan", "notanumber")
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _SIGNATURE = re.compile(r"\s*([A-Za-z_]\w*)\s*\(([\w\s,]*)\)\s*", re.ASCII)
 _LONGEST_QUOTE = 200  # characters of a formula in a message
@@ -65,6 +64,14 @@ def parse(
     names: Collection[str] = (),
 ) -> Expression:
     """Read a formula."""
+    known = functions or {}
+
+    def defined(name: str, arguments: list[Expression]) -> Expression | None:
+        return _inlined(name, arguments, _quoted(what, text), known) if name in known else None
+
+    tree = read(text, defined) if isinstance(text, str) else None
+    if tree is not None:
+        return bounded(tree, _quoted(what, text))
     return from_ast(_ast(text, what, names), what=_quoted(what, text), functions=functions)
 
 
@@ -169,6 +176,8 @@ def applied_at_top(
     None where it is none of those that are `known`, or one that is defined.
     """
     if value is None or isinstance(value, Expression | int | float) or callable(value):
+        return None
+    if isinstance(value, str) and not any(name in value for name in known):
         return None
     node: Any = _ast(value, what, names) if isinstance(value, str) else value
     name = node.getName() if hasattr(node, "getName") else None

@@ -28,7 +28,7 @@ from fsp.model.formula import parse
 from fsp.moments import quadratic
 from fsp.moments.drift import exact_weights, linear_weights
 from fsp.moments.drift_proof import Proof, Prover, is_power
-from fsp.moments.drift_values import NOTHING, REGION, Drifts, evaluate, is_listable, lattice
+from fsp.moments.drift_values import NOTHING, Drifts, evaluate, is_listable, lattice
 from fsp.moments.envelope import envelope
 from fsp.moments.polynomial import Polynomial, collect, scaled, shifted
 from fsp.moments.rates import affine_parts, reasons

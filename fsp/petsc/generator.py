@@ -22,7 +22,6 @@ from fsp.generator.inner import inner_runs
 from fsp.generator.jumps import jumps_of
 from fsp.generator.matrices import n_pairs
 from fsp.generator.operator import Operator, RowOperator, RunOperator
-from fsp.generator.plan import shape_of
 from fsp.generator.sinks import Leak, Sinks
 from fsp.generator.slices import slices_of
 from fsp.petsc.halo import Halo
@@ -142,7 +141,7 @@ class Generator(PETScMatrices):
     def T(self) -> Operator:  # noqa: N802 - the transpose, as numpy and scipy call it
         """The adjoint, whose products are collective."""
         plan, own = self.local.plans[1], self.halo.own
-        return RunOperator(slices_of(plan, ()), ghosts=self.halo, own=own, inner=inner_runs(plan, *own))
+        return RunOperator(slices_of(plan, fused=False), ghosts=self.halo, own=own, inner=inner_runs(plan, *own))
 
     @cached_property
     def operator(self) -> Operator:
@@ -158,11 +157,11 @@ class Generator(PETScMatrices):
                 return RowOperator(self.rows, self.n_local, self.halo, self.sinks)
             return RowOperator(self.closed_rows(), self.n_local)
         plan, own = self.local.plans[0], self.halo.own
-        shape = shape_of(plan) if mean_length >= LONG else ()
+        fused = mean_length >= LONG
         if not is_spread:
-            return RunOperator(slices_of(plan, shape, self.sinks), own=own)
+            return RunOperator(slices_of(plan, fused=fused, sinks=self.sinks), own=own)
         inner = inner_runs(plan, *own)
-        return RunOperator(slices_of(plan, shape), ghosts=self.halo, own=own, inner=inner, sinks=self.sinks)
+        return RunOperator(slices_of(plan, fused=fused), ghosts=self.halo, own=own, inner=inner, sinks=self.sinks)
 
     @property
     def rows(self) -> Any:

@@ -9,8 +9,15 @@ P. A. W. Lewis, G. S. Shedler, Nav. Res. Logist. Q. 26:403, 1979, doi:10.1002/na
 
 import numpy as np
 
-from fsp.compilation import njit
-from fsp.sampling.programs import CODES
+from fsp.compilation.kernel import I8, Bools, Floats, Floats2, Ints, Ints2, Ints3, Words, kernel
+
+OPERATIONS = (
+    "number", "value", "+", "-", "*", "/", "^", "neg", "abs", "exp", "ln", "log10", "log", "sqrt", "root", "floor",
+    "ceil", "factorial", "min", "max", "quotient", "rem", "select", "<", "<=", ">", ">=", "==", "!=", "&&", "||",
+    "xor", "!", "implies", "inverse", "sin", "cos", "tan", "sinh", "cosh", "tanh", "arcsin", "arccos", "arctan",
+    "arcsinh", "arccosh", "arctanh",
+)  # fmt: skip
+CODES = {name: code for code, name in enumerate(OPERATIONS)}
 
 DONE, BAD_RATE, NEGATIVE, TOO_LARGE, TOO_MANY, NO_BOUND = range(6)
 LARGEST = 2.0**53  # counts up to here are floats exactly
@@ -33,7 +40,7 @@ _ASIN, _ACOS, _ATAN = (CODES[n] for n in ("arcsin", "arccos", "arctan"))
 _ASINH, _ACOSH, _ATANH = (CODES[n] for n in ("arcsinh", "arccosh", "arctanh"))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def _unary(op, x):
     if op == _NEG:
         return -x
@@ -87,7 +94,7 @@ def _unary(op, x):
     return np.arctanh(x)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@kernel(nogil=True, error_model="numpy")
 def _binary(op, x, y):
     if op == _POW:
         return np.power(x, y)
@@ -124,8 +131,8 @@ def _binary(op, x, y):
     return 1.0 if x == 0.0 or y != 0.0 else 0.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def value(code, begin, end, numbers, values, stack):
+@kernel(nogil=True, error_model="numpy")
+def value(code: Ints2, begin: I8, end: I8, numbers: Floats, values: Floats, stack: Floats):
     """Return the value of a program."""
     top = -1
     for i in range(begin, end):
@@ -160,7 +167,7 @@ def value(code, begin, end, numbers, values, stack):
     return stack[0]
 
 
-@njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def _high(a, b):
     """Return the upper half of a product of two words."""
     a0, a1, b0, b1 = a & _LOW, a >> _HALF, b & _LOW, b >> _HALF
@@ -169,8 +176,8 @@ def _high(a, b):
     return a1 * b1 + (middle >> _HALF) + (other >> _HALF)
 
 
-@njit(cache=True, nogil=True)
-def refill(counter, key, words):
+@kernel(nogil=True)
+def refill(counter: Words, key: Words, words: Words):
     """Advance the counter, (4,), by one, and fill `words`, (4,), with its random words."""
     counter[0] += _ONE
     if counter[0] == np.uint64(0):
@@ -185,7 +192,7 @@ def refill(counter, key, words):
     words[0], words[1], words[2], words[3] = c0, c1, c2, c3
 
 
-@njit(cache=True, nogil=True)
+@kernel(nogil=True)
 def _uniform(counter, key, words, place):
     """Return a number in [0, 1) of the stream; `place`, (1,), is the next word."""
     if place[0] == 4:
@@ -196,9 +203,24 @@ def _uniform(counter, key, words, place):
     return np.float64(word >> _SHIFT) * 2.0**-53
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def direct(first, last, key, phase, code, numbers, rates, bounds, timed, depth, starts, cumulative, at, pointer, moved,
-           amount, reach, affected, clocked, times, windows, clocks, most, out, where):  # fmt: skip
+@kernel(inline="always")
+def _copy(values, target):
+    for j in range(len(values)):
+        target[j] = values[j]
+
+
+@kernel(inline="always")
+def _tell(values, t, where):
+    """Write the state and the time, at which a run stopped."""
+    _copy(values[: len(where) - 1], where)
+    where[-1] = t
+
+
+@kernel(nogil=True, error_model="numpy")
+def direct(first: I8, last: I8, key: Words, phase: I8, code: Ints2, numbers: Floats, rates: Ints2, bounds: Ints2,
+           timed: Bools, depth: I8, starts: Floats2, cumulative: Floats, at: Ints, pointer: Ints, moved: Ints,
+           amount: Floats, reach: Ints, affected: Ints, clocked: Ints, times: Floats, windows: Floats,
+           clocks: Floats2, most: I8, out: Ints3, where: Floats):  # fmt: skip
     """Sample runs `first` to `last` (excluded) into `out`, (runs, times, species), from the first of the `windows` on.
 
     Run i starts in ``starts[at[i]]``, or where `at` is empty in one of them, drawn by their `cumulative` probabilities.
@@ -221,42 +243,49 @@ def direct(first, last, key, phase, code, numbers, rates, bounds, timed, depth, 
         start = at[run] if len(at) else 0
         if not len(at) and len(starts) > 1:
             u = _uniform(counter, key, words, place) * cumulative[-1]
-            start = min(np.searchsorted(cumulative, u, side="right"), len(starts) - 1)
+            start, beyond = 0, len(starts) - 1
+            while start < beyond:  # the first whose cumulative probability is above u, or the last
+                middle = (start + beyond) // 2
+                if cumulative[middle] > u:
+                    beyond = middle
+                else:
+                    start = middle + 1
         for j in range(d):
             values[j] = starts[start, j]
         w, t, o, jumps = 0, windows[0], 0, 0
-        values[d:-1] = clocks[0]
+        _copy(clocks[0], values[d:])
         for k in range(R):
             a[k] = value(code, bounds[k, 0], bounds[k, 1], numbers, values, stack)
         while True:
             total = 0.0
             for k in range(R):
                 if not (a[k] >= 0.0 and a[k] < np.inf):
-                    where[:d], where[d] = values[:d], t
+                    _tell(values, t, where)
                     return BAD_RATE, k, run
                 total += a[k]
             wait = -np.log1p(-_uniform(counter, key, words, place)) / total if total > 0.0 else np.inf
             arrival = t + wait
             until = min(arrival, windows[w + 1])
             while o < n and times[o] < until:
-                out[run, o] = values[:d].astype(np.int64)
+                _copy(values[:d], out[run, o])
                 o += 1
             if o == n:
                 break
             if arrival >= windows[w + 1]:
                 if w + 2 == len(windows):  # the last time is the end of the last window
-                    out[run, o:] = values[:d].astype(np.int64)
+                    for late in range(o, n):
+                        _copy(values[:d], out[run, late])
                     break
                 w += 1
                 t = windows[w]
-                values[d:-1] = clocks[w]
+                _copy(clocks[w], values[d:])
                 for k in clocked:
                     a[k] = value(code, bounds[k, 0], bounds[k, 1], numbers, values, stack)
                 continue
             t = arrival
             jumps += 1
             if jumps > most:
-                where[:d], where[d] = values[:d], t
+                _tell(values, t, where)
                 return TOO_MANY, 0, run
             left = _uniform(counter, key, words, place) * total
             chosen = -1
@@ -270,7 +299,7 @@ def direct(first, last, key, phase, code, numbers, rates, bounds, timed, depth, 
                 values[-1] = t
                 rate = value(code, rates[chosen, 0], rates[chosen, 1], numbers, values, stack)
                 if not (rate >= 0.0 and rate <= a[chosen] * (1.0 + SLACK)):
-                    where[:d], where[d] = values[:d], t
+                    _tell(values, t, where)
                     return (NO_BOUND if rate >= 0.0 and rate < np.inf else BAD_RATE), chosen, run
                 if _uniform(counter, key, words, place) * a[chosen] >= rate:
                     continue
@@ -281,7 +310,7 @@ def direct(first, last, key, phase, code, numbers, rates, bounds, timed, depth, 
                     status = NEGATIVE if values[j] < 0.0 else TOO_LARGE
                     for back in range(pointer[chosen], i + 1):
                         values[moved[back]] -= amount[back]
-                    where[:d], where[d] = values[:d], t
+                    _tell(values, t, where)
                     return status, chosen, run
             for i in range(reach[chosen], reach[chosen + 1]):
                 k = affected[i]

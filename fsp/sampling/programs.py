@@ -13,14 +13,8 @@ import numpy as np
 from fsp.arrays import FloatArray, IntArray
 from fsp.model.functions import PARTNER
 from fsp.model.tree import Call, Expression, Number, Symbol
+from fsp.sampling.kernels import CODES
 
-OPERATIONS = (
-    "number", "value", "+", "-", "*", "/", "^", "neg", "abs", "exp", "ln", "log10", "log", "sqrt", "root", "floor",
-    "ceil", "factorial", "min", "max", "quotient", "rem", "select", "<", "<=", ">", ">=", "==", "!=", "&&", "||",
-    "xor", "!", "implies", "inverse", "sin", "cos", "tan", "sinh", "cosh", "tanh", "arcsin", "arccos", "arctan",
-    "arcsinh", "arccosh", "arctanh",
-)  # fmt: skip
-CODES = {name: code for code, name in enumerate(OPERATIONS)}
 _COMPARISONS = {"<", "<=", ">", ">=", "=="}
 # What an operation on no argument is.
 _NEUTRAL = {"+": 0.0, "*": 1.0, "&&": 1.0, "||": 0.0, "xor": 0.0}

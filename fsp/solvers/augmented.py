@@ -136,7 +136,7 @@ class AugmentedBasis:
     def combined(self, space: Space, u: FloatArray) -> tuple[FloatArray, float]:
         """Return the vector of the closed chain that u stands for, and what was clipped."""
         y = np.empty(self._all)
-        cut = kernels.combine(self.V[: space.size, : self._all], space.scale * u, y)
+        cut = kernels.combine(self.V[: space.size], space.scale * u, y)
         return y, float(self._operator.added(cut))
 
     def polynomials(self, space: Space, p: int) -> FloatArray:
@@ -204,7 +204,7 @@ class AugmentedBasis:
             self.products += 1
             self._heart.beat(t, 0.0, 0.0)
             space.size += 1
-            is_closed = not kernels.next_vector(B, V, space.H, j, space.depth, dots, nothing)
+            is_closed = not kernels.next_vector(B, self.V, space.H, j, space.depth, dots, nothing)
             if is_closed:
                 break
         rows = slice(first + (first > 0), space.size + 1)

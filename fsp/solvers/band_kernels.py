@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from fsp.compilation import njit
+from fsp.compilation.kernel import Ints, Numbers, Numbers2, kernel
 from fsp.generator.kernels import REORDERED
 
 
-@njit(cache=True, fastmath=REORDERED)
-def factorise(band):
+@kernel(fastmath=REORDERED)
+def factorise(band: Numbers2):
     """Overwrite a band (n, 2b + 1) by its factors: L below the diagonal, 1/U on it, U above."""
     n, b = len(band), band.shape[1] // 2
     for k in range(n):
@@ -31,8 +31,8 @@ def factorise(band):
                 band[i, place + j] -= factor * band[k, b + j]
 
 
-@njit(cache=True)
-def substitute(band, order, rhs, padded, x):
+@kernel()
+def substitute(band: Numbers2, order: Ints, rhs: Numbers, padded: Numbers, x: Numbers):
     """Write the solution for a right-hand side (n,) to x.
 
     Row i of the band, of half-width b >= 1, is row ``order[i]`` of the system; `padded` (n + 2b,) is room for the

@@ -17,6 +17,7 @@ import numpy as np
 from fsp.arithmetic import UNIT_ROUNDOFF, span, sum_error
 from fsp.errors import ArgumentError, BackendError, ConvergenceError
 from fsp.solvers.costs import Cost, Stretch
+from fsp.solvers.small_exponential_kernels import CRUMB
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from fsp.generator.protocol import AnyGenerator
 
 REPORT_WORK = 2e9  # multiply-adds after which an advance returns, or a long step says how far it is
-CRUMB = 1e-9  # of a step: what would be left of the way after it is taken with it
 CLOSED_NOISE = 5.0  # times the rounding of products that is charged
 OPEN_NOISE = 0.1  # the same: an error that adds no more to the charge is as good as none
 STEP_BITS = 24  # of a step length that shall add up without rounding

@@ -197,7 +197,7 @@ class ChangingParts:
         small_exponential_kernels.at_nodes(space.H, m, space.depth, 0.5 * s * (1.0 + nodes.z), u)
         factors = change.factors(s)
         values = change.at(s, nodes.z)[:, :, None] * u[None]  # (L, count, m)
-        interpolants = np.einsum("ki,lij->ljk", nodes.to_powers, values)
+        interpolants = np.ascontiguousarray(np.einsum("ki,lij->ljk", nodes.to_powers, values))
         weights = 2.0 * space.norms[1:, :m]
         outputs = np.ascontiguousarray(space.scale * basis.polynomials(space, p).T) / space.unit
         # T_k on the step of the forcing, in powers of z on this one
@@ -232,8 +232,9 @@ class ChangingParts:
                 self._differentiate(y, first + i)
         self._past = Past(t, s, count)
         modes = np.polynomial.chebyshev.chebvander((1.0 + nodes.z) * s / f.h - 1.0, len(f.W) - 1)  # (count, p)
+        modes = np.ascontiguousarray(modes)
         norms = np.empty(count)
-        magnus_kernels.residual_norms(self._changes[:, :count], change.at(s, nodes.z), f.W, modes, norms)
+        magnus_kernels.residual_norms(self._changes, change.at(s, nodes.z), f.W, modes, norms)
         return s * float(self._operator.added(norms) @ nodes.integrals)
 
     def _known(self, z: FloatArray, t: float) -> Past:

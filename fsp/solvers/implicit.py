@@ -28,12 +28,13 @@ import numpy as np
 from fsp.arithmetic import UNIT_ROUNDOFF, span
 from fsp.generator.generator import in_one_process
 from fsp.solvers import costs
-from fsp.solvers.base import CRUMB, LossLimit, Solver, check_count, check_tol, short, step_to
+from fsp.solvers.base import LossLimit, Solver, check_count, check_tol, short, step_to
 from fsp.solvers.clocks import chebyshev_nodes, clock_on, reach
 from fsp.solvers.collocation import Collocation, radau
 from fsp.solvers.costs import Cost
 from fsp.solvers.linear import Band, ShiftedSystem
 from fsp.solvers.rational import Rational
+from fsp.solvers.small_exponential_kernels import CRUMB
 from fsp.solvers.stepping import MatrixPropagator, Step
 
 if TYPE_CHECKING:

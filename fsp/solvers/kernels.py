@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from numba.extending import overload
 
-from fsp.compilation import njit
+from fsp.compilation.kernel import F8, I8, Floats, Floats2, Int32s, Ints, Sums, kernel
 from fsp.generator.closed_kernels import multiply
-from fsp.generator.kernels import DOTS, RECURRENCE, REORDERED, STEP
+from fsp.generator.kernels import DOTS, RECURRENCE, REORDERED, STEP, Slices
 
 CLOSED = 1e-14  # of the norm of a vector: of what is left of it, rounding may be all
 NARROW = 1e-140  # 2-norm whose square may underflow: the 1-norm takes its place
@@ -15,8 +14,26 @@ FEW_ROWS = 8  # of a basis that a vector is made orthogonal to in one round
 BLOCK = 2048  # entries that stay in the nearest cache while vectors are combined
 
 
-@njit(cache=True)
-def weighted_powers(A, scale, v, w, total, weights, first, mean, k_end, steady, settled):
+@kernel()
+def moment_above(settled: Floats2, first: I8, mean: F8, k: I8):
+    """Return ``Σ_{j>k} (j - k) weight_j``."""
+    return settled[1, k - first] if k >= first else mean - k
+
+
+@kernel()
+def weighted_powers(
+    A: Slices,
+    scale: F8,
+    v: Floats,
+    w: Floats,
+    total: Floats,
+    weights: Floats,
+    first: I8,
+    mean: F8,
+    k_end: I8,
+    steady: F8,
+    settled: Floats2,
+):
     """Accumulate ``Σ_k weight_k Pᵏ v`` with ``P = I + scale A`` up to power `k_end`.
 
     weights[j] belongs to power first + j.  The powers are written to w and v in turn.  Stops where they have
@@ -35,8 +52,8 @@ def weighted_powers(A, scale, v, w, total, weights, first, mean, k_end, steady, 
     return k_end, change
 
 
-@njit(cache=True)
-def horner(data, indices, indptr, weights, first, Z):
+@kernel()
+def horner(indptr: Ints, indices: Int32s, data: Floats, weights: Floats, first: I8, Z: Floats2):
     """Return ``Σ_k weights[k] P^(first + k) Z`` for a CSR matrix P (N, N) and few columns Z (N, m), by Horner."""
     total = weights[-1] * Z
     product = np.empty_like(total)
@@ -55,8 +72,29 @@ def horner(data, indices, indptr, weights, first, Z):
     return total
 
 
-@njit(cache=True)
-def chebyshev(A, scale, v, w, total, weights, hit, x, tol, largest_spread, norms):
+@kernel()
+def chebyshev_error(weights: Floats, hit: Floats, x: F8, norms: Floats, m: I8):
+    """Return a bound on the error of the expansion up to degree m - 1 or m, and the sum of the terms' 1-norms."""
+    spread = 0.0
+    for k in range(m + 1):
+        spread += weights[k] * norms[k]
+    return x * (hit[m] * norms[m - 1] + hit[m - 1] * norms[m]) + weights[m] * norms[m], spread
+
+
+@kernel()
+def chebyshev(
+    A: Slices,
+    scale: F8,
+    v: Floats,
+    w: Floats,
+    total: Floats,
+    weights: Floats,
+    hit: Floats,
+    x: F8,
+    tol: F8,
+    largest_spread: F8,
+    norms: Floats,
+):
     """Continue ``φ_{k+1} = 2 P φ_k - φ_{k-1}`` from φ_1 in v and φ_0 in w until the expansion meets `tol`.
 
     Adds ``weights[k] φ_k`` to the total, but for the last where m is even, and writes the 1-norms; stops as well where
@@ -75,24 +113,15 @@ def chebyshev(A, scale, v, w, total, weights, hit, x, tol, largest_spread, norms
     return m
 
 
-@njit(cache=True)
-def chebyshev_error(weights, hit, x, norms, m):
-    """Return a bound on the error of the expansion up to degree m - 1 or m, and the sum of the terms' 1-norms."""
-    spread = 0.0
-    for k in range(m + 1):
-        spread += weights[k] * norms[k]
-    return x * (hit[m] * norms[m - 1] + hit[m - 1] * norms[m]) + weights[m] * norms[m], spread
-
-
-@njit(cache=True)
-def add_scaled(total, factor, v):
+@kernel()
+def add_scaled(total: Floats, factor: F8, v: Floats):
     """Add ``factor v`` to the total."""
     for i in range(len(total)):
         total[i] += factor * v[i]
 
 
-@njit(cache=True)
-def clip(z):
+@kernel()
+def clip(z: Floats):
     """Set negative entries to zero, return the sum cut off."""
     cut = 0.0
     for i in range(len(z)):
@@ -102,13 +131,7 @@ def clip(z):
     return cut
 
 
-@njit(cache=True)
-def moment_above(settled, first, mean, k):
-    """Return ``Σ_{j>k} (j - k) weight_j``."""
-    return settled[1, k - first] if k >= first else mean - k
-
-
-@njit(cache=True, fastmath=REORDERED, inline="always")
+@kernel(fastmath=REORDERED, inline="always")
 def add_rows(V, coefficients, first, end, out, at):
     """Add ``Σ_k coefficients[k] V[k, first:end]`` to ``out[at:]``.
 
@@ -132,8 +155,8 @@ def add_rows(V, coefficients, first, end, out, at):
         k += 1
 
 
-@njit(cache=True, fastmath=REORDERED, forceinline=True)
-def _subtract(w, a, v, b, u):
+@kernel(fastmath=REORDERED)
+def _subtract(w: Floats, a: F8, v: Floats, b: F8, u: Floats):
     """Write ``w -= a v + b u``; return the squared 2-norm of w."""
     square = 0.0
     for i in range(len(w)):
@@ -142,8 +165,8 @@ def _subtract(w, a, v, b, u):
     return square
 
 
-@njit(cache=True, fastmath=REORDERED, forceinline=True)
-def _subtract_and_dot(V, first, last, w, a, v, b, u):
+@kernel(fastmath=REORDERED)
+def _subtract_and_dot(V: Floats2, first: I8, last: I8, w: Floats, a: F8, v: Floats, b: F8, u: Floats):
     """Write ``w -= a v + b u``; return the dot products of w with the rows first..last of V, (last,)."""
     n = len(w)
     coefficients = np.zeros(last)
@@ -159,8 +182,8 @@ def _subtract_and_dot(V, first, last, w, a, v, b, u):
     return coefficients
 
 
-@njit(cache=True, fastmath=REORDERED, forceinline=True)
-def _take_out(V, first, last, w, coefficients):
+@kernel(fastmath=REORDERED)
+def _take_out(V: Floats2, first: I8, last: I8, w: Floats, coefficients: Floats):
     """Subtract multiples of the rows first..last of V from w; return the squared 2-norm of w."""
     n = len(w)
     square = 0.0
@@ -172,8 +195,61 @@ def _take_out(V, first, last, w, coefficients):
     return square
 
 
-@njit(cache=True)
-def arnoldi(A, V, H, depth, first, size):
+@kernel(inline="always")
+def of_one_process(value):
+    """Return what others would add to: compiled code runs where vectors are not spread over ranks."""
+    return value
+
+
+@kernel(forceinline=True)
+def orthogonalise(V, H, j, depth, dots, nothing, added):
+    """Turn V[j + 1] = A V[j] into the next basis vector, column j of H; return whether more than rounding is left.
+
+    Whatever is left stays in the relation that H stands for: nothing is set to zero.  Rows of V may be longer than the
+    vectors, (n,) as `nothing`; `added` returns the sum over the ranks.
+
+    The coefficients of vectors before the last two are found together, before any is subtracted: two passes, however
+    many there are.
+    """
+    n = len(nothing)
+    v, w = V[j, :n], V[j + 1, :n]
+    before_last = V[j - 1, :n] if j > 0 else nothing
+    a, b, before = dots
+    first, last = max(0, j - depth + 1), j - 1
+    if first < last:
+        coefficients = added(_subtract_and_dot(V, first, last, w, a, v, b, before_last))
+        square = added(_take_out(V, first, last, w, coefficients))
+        for k in range(first, last):
+            H[k, j] = coefficients[k]
+    else:
+        square = added(_subtract(w, a, v, b, before_last))
+    H[j, j] = a
+    if j > 0:
+        H[j - 1, j] = b
+    if last - first > FEW_ROWS:  # together they are not found as exactly as one after the other
+        coefficients = added(_subtract_and_dot(V, first, j + 1, w, 0.0, v, 0.0, before_last))
+        square = added(_take_out(V, first, j + 1, w, coefficients))
+        for k in range(first, j + 1):
+            H[k, j] += coefficients[k]
+    norm = np.sqrt(square)
+    if norm > NARROW:
+        w *= 1.0 / norm
+    else:
+        norm = added(np.abs(w).sum())
+        if norm > 0.0:
+            w /= norm
+    H[j + 1, j] = norm
+    return norm > CLOSED * np.sqrt(before)
+
+
+@kernel(nogil=True)
+def orthogonalise_here(V: Floats2, H: Floats2, j: I8, depth: I8, dots: Sums, nothing: Floats):
+    """Do what `orthogonalise` does where no vector is spread over ranks."""
+    return orthogonalise(V, H, j, depth, dots, nothing, of_one_process)
+
+
+@kernel()
+def arnoldi(A: Slices, V: Floats2, H: Floats2, depth: I8, first: I8, size: I8):
     """Extend the Krylov basis from `first` to `size` vectors, each orthogonalised against the last `depth` >= 2.
 
     Rows of V (size + 1, n); H (size + 1, size) holds ``A V_m = V_m H_m + h v_{m+1} e_mᵀ``, exact for any depth.
@@ -185,69 +261,19 @@ def arnoldi(A, V, H, depth, first, size):
         before_last = V[j - 1] if j > 0 else nothing
         w = V[j + 1]
         dots = multiply(A, DOTS, V[j], before_last, w, w, 0.0, 0.0, 0.0, 0.0, 0.0)
-        if not orthogonalise(V, H, j, depth, dots, nothing, None):
+        if not orthogonalise(V, H, j, depth, dots, nothing, of_one_process):
             return j + 1
     return size
-
-
-def added(value, operator):
-    """Return the sum over the ranks of an operator."""
-    return operator.added(value)
-
-
-@overload(added)
-def _of_one_process(value, operator):
-    """Compiled, there is one process; what is spread over ranks is orthogonalised by the same code, interpreted."""
-    return lambda value, operator: value
-
-
-@njit(cache=True, nogil=True, forceinline=True)
-def orthogonalise(V, H, j, depth, dots, nothing, operator):
-    """Turn V[j + 1] = A V[j] into the next basis vector, column j of H; return whether more than rounding is left.
-
-    Whatever is left stays in the relation that H stands for: nothing is set to zero.
-
-    The coefficients of vectors before the last two are found together, before any is subtracted: two passes, however
-    many there are.
-    """
-    w = V[j + 1]
-    before_last = V[j - 1] if j > 0 else nothing
-    a, b, before = dots
-    first, last = max(0, j - depth + 1), j - 1
-    if first < last:
-        coefficients = added(_subtract_and_dot(V, first, last, w, a, V[j], b, before_last), operator)
-        square = added(_take_out(V, first, last, w, coefficients), operator)
-        for k in range(first, last):
-            H[k, j] = coefficients[k]
-    else:
-        square = added(_subtract(w, a, V[j], b, before_last), operator)
-    H[j, j] = a
-    if j > 0:
-        H[j - 1, j] = b
-    if last - first > FEW_ROWS:  # together they are not found as exactly as one after the other
-        coefficients = added(_subtract_and_dot(V, first, j + 1, w, 0.0, V[j], 0.0, before_last), operator)
-        square = added(_take_out(V, first, j + 1, w, coefficients), operator)
-        for k in range(first, j + 1):
-            H[k, j] += coefficients[k]
-    norm = np.sqrt(square)
-    if norm > NARROW:
-        w *= 1.0 / norm
-    else:
-        norm = added(np.abs(w).sum(), operator)
-        if norm > 0.0:
-            w /= norm
-    H[j + 1, j] = norm
-    return norm > CLOSED * np.sqrt(before)
 
 
 def next_vector(operator, V, H, j, depth, dots, nothing):
     """Do what `orthogonalise` does for vectors of an operator, which may be spread over ranks."""
     if operator.is_spread:
-        return orthogonalise.py_func(V, H, j, depth, dots, nothing, operator)
-    return orthogonalise(V, H, j, depth, dots, nothing, None)
+        return orthogonalise.function(V, H, j, depth, dots, nothing, operator.added)
+    return orthogonalise_here(V, H, j, depth, dots, nothing)
 
 
-@njit(cache=True, fastmath=REORDERED, inline="always")
+@kernel(fastmath=REORDERED, inline="always")
 def cut_off(out, first, end):
     """Set negative entries of ``out[first:end]`` to zero, return the sum cut off."""
     cut = 0.0
@@ -257,8 +283,8 @@ def cut_off(out, first, end):
     return cut
 
 
-@njit(cache=True, fastmath=REORDERED)
-def combine(V, coefficients, out):
+@kernel(fastmath=REORDERED)
+def combine(V: Floats2, coefficients: Floats, out: Floats):
     """Write ``Σ_j coefficients[j] V[j]`` into `out`, set negative entries to zero, return the sum cut off."""
     n = len(out)
     cut = 0.0
@@ -270,8 +296,8 @@ def combine(V, coefficients, out):
     return cut
 
 
-@njit(cache=True, fastmath=REORDERED)
-def combine_both(V, coefficients, out, others, other):
+@kernel(fastmath=REORDERED)
+def combine_both(V: Floats2, coefficients: Floats, out: Floats, others: Floats, other: Floats):
     """Do what `combine` does for two sums at once, since V is long; return what was cut off the first."""
     n = len(out)
     cut = 0.0
@@ -286,8 +312,8 @@ def combine_both(V, coefficients, out, others, other):
     return cut
 
 
-@njit(cache=True, fastmath=REORDERED)
-def one_norms(V, first, end, norms):
+@kernel(fastmath=REORDERED)
+def one_norms(V: Floats2, first: I8, end: I8, norms: Floats):
     """Write the 1-norms of the rows first..end of V into `norms`."""
     n = np.uint64(V.shape[1])
     for j in range(first, end):

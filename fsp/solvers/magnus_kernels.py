@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from fsp.compilation import njit
+from fsp.compilation.kernel import F8, I8, Floats, Floats2, Floats3, kernel
 from fsp.generator.kernels import REORDERED
 from fsp.solvers.kernels import BLOCK, add_rows
 
 
-@njit(cache=True, fastmath=REORDERED)
-def force(W, J, scale, n, v, u, w):
+@kernel(fastmath=REORDERED)
+def force(W: Floats2, J: Floats2, scale: F8, n: I8, v: Floats, u: Floats, w: Floats):
     """Add the forcing ``scale W x`` to the states ``w[:n]`` of an augmented vector, write ``J x``.
 
     x follows the states of v.
@@ -39,8 +39,8 @@ def force(W, J, scale, n, v, u, w):
     return dot_v, dot_u, dot_w
 
 
-@njit(cache=True, fastmath=REORDERED)
-def add_mixed(V, coefficients, out):
+@kernel(fastmath=REORDERED)
+def add_mixed(V: Floats2, coefficients: Floats2, out: Floats2):
     """Add ``Σ_j coefficients[i, j] V[j]`` to out[i], for all i in one pass over V."""
     n = out.shape[1]
     for start in range(0, n, BLOCK):
@@ -49,10 +49,10 @@ def add_mixed(V, coefficients, out):
             add_rows(V, coefficients[i], start, end, out[i], start)
 
 
-@njit(cache=True, fastmath=REORDERED)
-def residual_norms(changes, theta, W, modes, norms):
+@kernel(fastmath=REORDERED)
+def residual_norms(changes: Floats3, theta: Floats2, W: Floats2, modes: Floats2, norms: Floats):
     """Write ``‖Σ_l theta[l, i] changes[l, i] - Σ_k modes[i, k] W[k]‖₁`` to norms[i]."""
-    n_parts, count, n = changes.shape
+    n_parts, count, n = len(theta), len(norms), changes.shape[2]
     residual = np.empty(BLOCK)
     norms[:] = 0.0
     for start in range(0, n, BLOCK):
@@ -68,8 +68,8 @@ def residual_norms(changes, theta, W, modes, norms):
             norms[i] += total
 
 
-@njit(cache=True, fastmath=REORDERED)
-def weighted_norms(V, n, weights, norms):
+@kernel(fastmath=REORDERED)
+def weighted_norms(V: Floats2, n: I8, weights: Floats2, norms: Floats2):
     """Write ``Σ_x |V[j, x]|`` to norms[0, j] and ``Σ_x weights[l, x] |V[j, x]|`` to norms[l + 1, j], over x < n."""
     length = np.uint64(n)
     for j in range(len(V)):

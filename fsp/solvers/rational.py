@@ -30,11 +30,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.arithmetic import UNIT_ROUNDOFF, span
+from fsp.arrays import rows_of
 from fsp.generator.generator import in_one_process
 from fsp.solvers import costs, kernels, rational_kernels
-from fsp.solvers.base import CRUMB, LossLimit, Solver, check_count, check_tol, short, step_to
+from fsp.solvers.base import LossLimit, Solver, check_count, check_tol, short, step_to
 from fsp.solvers.linear import Band, ShiftedSystem
 from fsp.solvers.small_exponential import PER_OCTAVE, Modes, doublings, follow, integrals, residual_integrals
+from fsp.solvers.small_exponential_kernels import CRUMB
 from fsp.solvers.stepping import MatrixPropagator, Step
 
 if TYPE_CHECKING:
@@ -215,8 +217,8 @@ class _System:
     def complete(self, v: FloatArray, w: FloatArray, gamma: float) -> tuple[float, float]:
         """Write the sinks of the solution w of ``(I - γA) w = v``; return its residual and what rounds in it."""
         A, sinks = self.square, self.sinks
-        of_sinks = sinks.indptr, sinks.indices, sinks.data
-        left, terms = rational_kernels.residual(A.indptr, A.indices, A.data, *of_sinks, self.exit_rates, gamma, v, w)
+        of_sinks = *rows_of(sinks), sinks.data
+        left, terms = rational_kernels.residual(*rows_of(A), A.data, *of_sinks, self.exit_rates, gamma, v, w)
         return float(left), float(terms)
 
 

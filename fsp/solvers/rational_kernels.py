@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 
-from fsp.compilation import njit
+from fsp.compilation.kernel import F8, Floats, Int32s, Ints, kernel
 from fsp.generator.kernels import REORDERED
 
 
-@njit(cache=True, fastmath=REORDERED)
-def residual(indptr, indices, values, sink_indptr, sink_indices, sink_values, exit_rates, gamma, v, w):
+@kernel(fastmath=REORDERED)
+def residual(
+    indptr: Ints,
+    indices: Int32s,
+    values: Floats,
+    sink_indptr: Ints,
+    sink_indices: Int32s,
+    sink_values: Floats,
+    exit_rates: Floats,
+    gamma: F8,
+    v: Floats,
+    w: Floats,
+):
     """Complete the solution w of ``(I - γA) w = v``, whose states are given, by its sinks; measure it.
 
     The generator (n, n) and the rates into the sinks are CSR arrays.  Returns ``‖v - (I - γA) w‖₁``, and the sum of the

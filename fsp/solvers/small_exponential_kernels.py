@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from fsp.compilation import njit
+from fsp.compilation.kernel import F8, I8, Floats, Floats2, Floats3, kernel
 from fsp.generator.kernels import REORDERED
-from fsp.solvers.base import CRUMB
 
+CRUMB = 1e-9  # of a step: what would be left of the way after it is taken with it
 LARGEST_SPREAD = 1e3  # of Σ|u_j|‖v_j‖₁ over its start: beyond, cancellation costs more digits than a step is worth
 SUBSTEP_ROUNDINGS = 2.0  # of the sum of a substep's terms, beside those of the terms; 0.8 were measured at most
 SUBSTEP = 1.5  # of the small exponential, times the norm of its matrix: longer, its Taylor terms would cancel
@@ -19,7 +19,7 @@ MOST_TERMS = 60  # of a Taylor step of the small exponential
 STRIDE = 3.0  # ‖H‖ times a Taylor step
 
 
-@njit(cache=True)
+@kernel()
 def largest_column(H, m):
     """Return the 1-norm of the upper Hessenberg matrix H[:m, :m]."""
     size = 0.0
@@ -31,7 +31,7 @@ def largest_column(H, m):
     return size
 
 
-@njit(cache=True)
+@kernel()
 def diagonals(H, m, depth):
     """Return the diagonals of H[:m, :m] from the one below the main one on, row i at column i + 1 of a padded array."""
     bands = np.zeros((min(depth, m) + 1, m))
@@ -42,7 +42,7 @@ def diagonals(H, m, depth):
     return bands
 
 
-@njit(cache=True, fastmath=REORDERED, forceinline=True)
+@kernel(fastmath=REORDERED, forceinline=True)
 def taylor_term(bands, x, factor, y):
     """Write ``factor H x`` to y; return its largest entry.  x and y are padded: entry i stands at i + 1."""
     m = bands.shape[1]
@@ -58,14 +58,27 @@ def taylor_term(bands, x, factor, y):
     return largest
 
 
-@njit(cache=True)
-def whole(length, tick):
+@kernel()
+def whole(length: F8, tick: F8):
     """Return a length, rounded down to a whole number of ticks."""
     return np.floor(length / tick) * tick
 
 
-@njit(cache=True)
-def flow(H, m, depth, horizon, tick, norms, leak, residual_norm, error_rate, loss_offset, loss_rate, stride=SUBSTEP):
+@kernel()
+def flow(
+    H: Floats2,
+    m: I8,
+    depth: I8,
+    horizon: F8,
+    tick: F8,
+    norms: Floats,
+    leak: Floats,
+    residual_norm: F8,
+    error_rate: F8,
+    loss_offset: F8,
+    loss_rate: F8,
+    stride: F8 = SUBSTEP,
+):
     """Follow u(s) = exp(s H) e_1 from 0 until the error or the horizon stops it.
 
     The residual of the Krylov approximation is ``residual_norm * u_m(s)`` in the 1-norm; on each substep δ its
@@ -81,7 +94,9 @@ def flow(H, m, depth, horizon, tick, norms, leak, residual_norm, error_rate, los
     delta = horizon if size == 0.0 else min(horizon, whole(stride / size, tick))
     u = np.zeros(m)
     u[0] = 1.0
-    largest_norm = norms[:m].max()
+    largest_norm = 0.0
+    for i in range(m):
+        largest_norm = max(largest_norm, norms[i])
     term, image = np.zeros(m + 2), np.zeros(m + 2)
     trial = np.empty(m)
     kept = u.copy()
@@ -136,7 +151,7 @@ def flow(H, m, depth, horizon, tick, norms, leak, residual_norm, error_rate, los
     return s, u, substeps, growth, s_kept, kept, error_kept
 
 
-@njit(cache=True, forceinline=True)
+@kernel(forceinline=True)
 def _taylor(bands, u, step, terms):
     """Write the terms ``(step H)^k u / k!`` to the rows of `terms`; return how many there are."""
     m = len(u)
@@ -149,14 +164,15 @@ def _taylor(bands, u, step, terms):
     for k in range(1, MOST_TERMS):
         largest = taylor_term(bands, term, step / k, image)
         term, image = image, term
-        terms[k, :] = term[1 : m + 1]
+        for i in range(m):
+            terms[k, i] = term[i + 1]
         if largest <= 1e-19 * scale:
             return k + 1
     return MOST_TERMS
 
 
-@njit(cache=True)
-def at_nodes(H, m, depth, nodes, out):
+@kernel()
+def at_nodes(H: Floats2, m: I8, depth: I8, nodes: Floats, out: Floats2):
     """Write ``exp(s H) e_1`` to out[i] for every s = nodes[i], ascending."""
     size, bands = largest_column(H, m), diagonals(H, m, depth)
     terms = np.empty((MOST_TERMS, m))
@@ -173,11 +189,12 @@ def at_nodes(H, m, depth, nodes, out):
                     total += terms[k, j]
                 u[j] = total
         s = nodes[i]
-        out[i, :] = u
+        for j in range(m):
+            out[i, j] = u[j]
 
 
-@njit(cache=True)
-def shifted(coefficients, x, scale, out):
+@kernel()
+def shifted(coefficients: Floats, x: F8, scale: F8, out: Floats):
     """Write to `out` the coefficients in y of the polynomial Σ_k coefficients[k] z^k at z = x + scale y."""
     n = len(coefficients)
     for k in range(n):
@@ -191,8 +208,20 @@ def shifted(coefficients, x, scale, out):
         power *= scale
 
 
-@njit(cache=True)
-def interpolation_error(H, m, depth, s, factors, interpolants, weights, outputs, targets, sizes, hopeless):
+@kernel()
+def interpolation_error(
+    H: Floats2,
+    m: I8,
+    depth: I8,
+    s: F8,
+    factors: Floats2,
+    interpolants: Floats3,
+    weights: Floats2,
+    outputs: Floats2,
+    targets: Floats2,
+    sizes: Floats,
+    hopeless: F8,
+):
     """Bound what polynomials miss of functions ``factor(z) u_j((1 + z) s/2)``, z in [-1, 1], u(s) = exp(s H) e_1.
 
     Taylor steps of u, times the factor, less the interpolant, are polynomials in the place within the step, and the

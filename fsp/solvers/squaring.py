@@ -34,6 +34,7 @@ import numpy as np
 from scipy import sparse
 
 from fsp.arithmetic import UNIT_ROUNDOFF, span
+from fsp.arrays import rows_of
 from fsp.errors import BackendError
 from fsp.generator.generator import in_one_process
 from fsp.solvers import costs, kernels
@@ -189,7 +190,7 @@ class _SquaringPropagator(MatrixPropagator):
         """Return ``exp(sA) z`` for non-negative columns, without what the tail of the weights lacks, and its error."""
         first, weights, relative = self._weights(s)
         P = self._P
-        total = kernels.horner(P.data, P.indices, P.indptr, weights, first, z.reshape(len(z), -1))
+        total = kernels.horner(*rows_of(P), P.data, weights, first, z.reshape(len(z), -1))
         self._products += first + len(weights) - 1  # a product of matrices is one
         return total.reshape(z.shape), relative
 

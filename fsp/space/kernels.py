@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from fsp.compilation import announce, njit
-
-announce()
+from fsp.compilation.kernel import Bools, Bools2, Floats, Ints, Ints2, kernel
 
 FAR = 2**61  # distance of keys that differ in a leading word
 
 
-@njit(cache=True, inline="always")
+@kernel(inline="always")
 def _compare(a, i, b, j):
     """Sign of ``a[i] - b[j]`` in the order of keys."""
     for w in range(a.shape[1]):
@@ -26,10 +24,9 @@ def _compare(a, i, b, j):
     return 0
 
 
-@njit(cache=True)
-def locate(keys, starts, queries):
-    """Index of each of `queries` in the runs (keys, starts), -1 where absent: binary search over the runs."""
-    found = np.empty(len(queries), dtype=np.int64)
+@kernel()
+def locate(keys: Ints2, starts: Ints, queries: Ints2, found: Ints):
+    """Write the index of each of `queries` in the runs (keys, starts), -1 where absent: binary search over the runs."""
     last = keys.shape[1] - 1
     for q in range(len(queries)):
         low = 0
@@ -49,24 +46,21 @@ def locate(keys, starts, queries):
             offset = queries[q, last] - keys[run, last]
             if same and offset < starts[run + 1] - starts[run]:
                 found[q] = starts[run] + offset
-    return found
 
 
-@njit(cache=True)
-def expand_runs(keys, starts):
-    """Return the keys of all states, (n, n_words)."""
+@kernel()
+def expand_runs(keys: Ints2, starts: Ints, expanded: Ints2):
+    """Write the keys of all states, (n, n_words)."""
     last = keys.shape[1] - 1
-    expanded = np.empty((starts[-1], last + 1), dtype=np.int64)
     for r in range(len(keys)):
         for i in range(starts[r], starts[r + 1]):
             for w in range(last):
                 expanded[i, w] = keys[r, w]
             expanded[i, last] = keys[r, last] + i - starts[r]
-    return expanded
 
 
-@njit(cache=True)
-def select(keys, starts, kept):
+@kernel()
+def select(keys: Ints2, starts: Ints, kept: Bools):
     """Return the runs of the states where `kept` is true: first keys and lengths."""
     count = 0
     for r in range(len(keys)):
@@ -89,8 +83,8 @@ def select(keys, starts, kept):
     return chosen, lengths
 
 
-@njit(cache=True)
-def unite(keys_a, starts_a, keys_b, starts_b):
+@kernel()
+def unite(keys_a: Ints2, starts_a: Ints, keys_b: Ints2, starts_b: Ints):
     """Return the runs of the states of either set, touching runs joined: first keys and lengths."""
     last = keys_a.shape[1] - 1
     keys = np.empty((len(keys_a) + len(keys_b), last + 1), dtype=np.int64)
@@ -116,7 +110,7 @@ def unite(keys_a, starts_a, keys_b, starts_b):
     return keys[: k + 1], lengths[: k + 1]
 
 
-@njit(cache=True, inline="always")
+@kernel(inline="always")
 def _distance(a, i, b, j):
     """Return ``a[i] - b[j]`` of keys that differ in the last word only; beyond reach, with its sign, for others."""
     last = a.shape[1] - 1
@@ -126,8 +120,8 @@ def _distance(a, i, b, j):
     return a[i, last] - b[j, last]
 
 
-@njit(cache=True)
-def carry(keys_a, starts_a, values, keys_b, starts_b, carried):
+@kernel()
+def carry(keys_a: Ints2, starts_a: Ints, values: Floats, keys_b: Ints2, starts_b: Ints, carried: Floats):
     """Copy the values (n_a,) of states of set a to their places in set b: one pass over the runs of both."""
     i = 0
     for j in range(len(keys_b)):
@@ -146,7 +140,7 @@ def carry(keys_a, starts_a, values, keys_b, starts_b, carried):
             k += 1
 
 
-@njit(cache=True, inline="always")
+@kernel(inline="always")
 def _enter(table, keys, i, shifts, r):
     """Enter ``keys[i] + shifts[r]``; return its slot if it is new, else -1.
 
@@ -176,8 +170,8 @@ def _enter(table, keys, i, shifts, r):
     return np.int64(slot)
 
 
-@njit(cache=True)
-def insert_all(table, keys):
+@kernel()
+def insert_all(table: Ints2, keys: Ints2):
     """Enter `keys` (n, n_words), rows whose first word is negative excepted; return how many are new."""
     unmoved = np.zeros((1, table.shape[1]), dtype=np.int64)
     fresh = 0
@@ -187,8 +181,8 @@ def insert_all(table, keys):
     return fresh
 
 
-@njit(cache=True)
-def expand_words(table, frontier, enabled, shifts, fresh):
+@kernel()
+def expand_words(table: Ints, frontier: Ints, enabled: Bools2, shifts: Ints, fresh: Ints):
     """`expand` for keys of one word: table, frontier, shifts and fresh are flat."""
     mask = np.uint64(len(table) - 1)
     count = 0
@@ -208,8 +202,8 @@ def expand_words(table, frontier, enabled, shifts, fresh):
     return count
 
 
-@njit(cache=True)
-def expand(table, frontier, enabled, shifts, fresh):
+@kernel()
+def expand(table: Ints2, frontier: Ints2, enabled: Bools2, shifts: Ints2, fresh: Ints2):
     """Enter the targets of every enabled jump out of `frontier`; write the new ones to `fresh`, return how many.
 
     enabled is (n_reactions, len(frontier)) bool, shifts is (n_reactions, n_words).

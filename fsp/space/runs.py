@@ -62,7 +62,8 @@ class KeyRuns:
 
     def expand(self) -> IntArray:
         """Return all keys, (n, n_words)."""
-        keys: IntArray = kernels.expand_runs(self.keys, self.starts)
+        keys = np.empty((len(self), self.keys.shape[1]), dtype=np.int64)
+        kernels.expand_runs(self.keys, self.starts, keys)
         return keys
 
     def take(self, indices: IntArray) -> IntArray:
@@ -74,7 +75,8 @@ class KeyRuns:
 
     def locate(self, queries: IntArray) -> IntArray:
         """Return the index of each of `queries` (m, n_words), -1 where absent."""
-        found: IntArray = kernels.locate(self.keys, self.starts, queries)
+        found = np.empty(len(queries), dtype=np.int64)
+        kernels.locate(self.keys, self.starts, np.ascontiguousarray(queries), found)
         return found
 
     def select(self, kept: BoolArray) -> KeyRuns:

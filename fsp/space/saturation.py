@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import isfinite, lcm
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -44,17 +44,10 @@ class _Firing:
     highest: IntArray
 
 
-class Firings(NamedTuple):
+class Firings(saturation_kernels.Ways):
     """The ways in which the reactions of a network fire, as the arrays that the kernel takes."""
 
-    shift: IntArray  # (n_coordinates,) of the fields of the keys' coordinates, the last one lowest
-    bits: IntArray
-    changes: IntArray  # (n, n_coordinates) of each way of firing
-    starts: IntArray  # (n + 1,) its inequalities are the rows starts[t] to starts[t + 1]
-    weights: IntArray
-    bounds: IntArray
-    limits: IntArray  # inequalities that every state fulfils
-    limit_bounds: IntArray
+    __slots__ = ()
 
     @classmethod
     def of(cls, model: Model, encoding: Encoding, constraints: Sequence[Constraint]) -> Firings | None:
@@ -73,7 +66,7 @@ class Firings(NamedTuple):
         return cls(
             np.array(encoding.shift),
             np.array(encoding.bits),
-            changes.reshape(len(firings), len(encoding.kept)),
+            np.ascontiguousarray(changes.reshape(len(firings), len(encoding.kept))),
             np.cumsum([0, *(len(own) for _, own in rows)]),
             weights,
             bounds,

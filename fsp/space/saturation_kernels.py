@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from fsp.compilation import njit
+from fsp.compilation.kernel import I8, Ints, Ints2, kernel
 
 KEY, HEAD, WAITING = 0, 1, 2  # of a fiber: its key, its first cell, whether it is on the stack
 LOW, HIGH, NEXT, DONE_LOW, DONE_HIGH = 0, 1, 2, 3, 4  # of a cell
@@ -12,7 +14,20 @@ NODES, CELLS, STACKED, SIZE, WALKED = 0, 1, 2, 3, 4  # of counts: fibers, cells,
 MOST_STEPS = 10_000_000  # cells looked at, beside 50 for every part that is mapped on: fibers with many holes take more
 
 
-@njit(cache=True, forceinline=True)
+class Ways(NamedTuple):
+    """The ways in which the reactions of a network fire."""
+
+    shift: Ints  # (n_coordinates,) of the fields of the keys' coordinates, the last one lowest
+    bits: Ints
+    changes: Ints2  # (n, n_coordinates) of each way of firing
+    starts: Ints  # (n + 1,) its inequalities are the rows starts[t] to starts[t + 1]
+    weights: Ints2
+    bounds: Ints
+    limits: Ints2  # inequalities that every state fulfils
+    limit_bounds: Ints
+
+
+@kernel(forceinline=True)
 def _interval(weights, bounds, first, end, counts):
     """Return the last coordinate's interval in which rows first..end hold, the others being `counts`."""
     n = len(counts) - 1
@@ -31,7 +46,7 @@ def _interval(weights, bounds, first, end, counts):
     return low, high
 
 
-@njit(cache=True)
+@kernel()
 def _grown(array, size):
     """Return the rows of an array and room for more, `size` in all."""
     larger = np.empty((size, array.shape[1]), dtype=np.int64)
@@ -41,7 +56,7 @@ def _grown(array, size):
     return larger
 
 
-@njit(cache=True)
+@kernel()
 def _table_of(nodes, n_nodes, size):
     """Return the hash table of the fibers."""
     table = np.empty(size, dtype=np.int64)
@@ -52,7 +67,7 @@ def _table_of(nodes, n_nodes, size):
     return table
 
 
-@njit(cache=True)
+@kernel()
 def _slot_of(table, nodes, key):
     """Return the slot of a fiber in the hash table: that of its node, or an empty one."""
     mask = np.uint64(len(table) - 1)
@@ -63,7 +78,7 @@ def _slot_of(table, nodes, key):
     return slot
 
 
-@njit(cache=True)
+@kernel()
 def _follow(a, b, counts, changes, starts, weights, bounds, floor, ceiling):
     """Follow the jumps by ±1 along a fiber from its interval [a, b] to their end, within floor..ceiling."""
     n = len(counts)
@@ -85,7 +100,7 @@ def _follow(a, b, counts, changes, starts, weights, bounds, floor, ceiling):
     return a, b
 
 
-@njit(cache=True)
+@kernel()
 def _unite(cells, n_cells, nodes, node, a, b):
     """Enter the interval [a, b] into a fiber: return how many states are new, and how many cells were looked at."""
     walked = 1
@@ -113,7 +128,7 @@ def _unite(cells, n_cells, nodes, node, a, b):
     return fresh, walked
 
 
-@njit(cache=True)
+@kernel()
 def _take_part(cells, cell):
     """Mark a part of a cell that was not mapped on as done; return it."""
     low, high = cells[cell, LOW], cells[cell, HIGH]
@@ -129,7 +144,7 @@ def _take_part(cells, cell):
     return low, high
 
 
-@njit(cache=True)
+@kernel()
 def _room(table, nodes, cells, stack, counts, more):
     """Return the arrays with room for `more` fibers and cells."""
     if counts[NODES] + more > len(nodes):
@@ -145,7 +160,7 @@ def _room(table, nodes, cells, stack, counts, more):
     return table, nodes, cells, stack
 
 
-@njit(cache=True, forceinline=True)
+@kernel(forceinline=True)
 def _node_of(table, nodes, counts, key):
     """Return the node of a fiber, a new one where it has none."""
     slot = _slot_of(table, nodes, key)
@@ -156,7 +171,7 @@ def _node_of(table, nodes, counts, key):
     return table[slot]
 
 
-@njit(cache=True, forceinline=True)
+@kernel(forceinline=True)
 def _enter(table, nodes, cells, stack, counts, node, key, a, b, own, done):
     """Enter the interval [a, b] into a fiber, and let it wait where it is this rank's `own`, and not `done`.
 
@@ -179,7 +194,7 @@ def _enter(table, nodes, cells, stack, counts, node, key, a, b, own, done):
             nodes[reached, WAITING] = 1
 
 
-@njit(cache=True, forceinline=True)
+@kernel(forceinline=True)
 def _open_cell(nodes, cells, node):
     """Return a cell of a fiber of which not all is mapped on, -1 for none."""
     cell = nodes[node, HEAD]
@@ -188,14 +203,14 @@ def _open_cell(nodes, cells, node):
     return cell
 
 
-@njit(cache=True, forceinline=True)
+@kernel(forceinline=True)
 def _decode(key, shift, bits, counts):
     """Write the coordinates of a key."""
     for k in range(len(shift)):
         counts[k] = (key >> shift[k]) & ((1 << bits[k]) - 1)
 
 
-@njit(cache=True, forceinline=True)
+@kernel(forceinline=True)
 def _fiber_of(shift, counts):
     """Return the key of a fiber: that of its state whose last coordinate is 0."""
     key = np.int64(0)
@@ -204,7 +219,7 @@ def _fiber_of(shift, counts):
     return key
 
 
-@njit(cache=True)
+@kernel()
 def _runs_of(nodes, cells, counts):
     """Return the first keys and the lengths of all intervals."""
     keys, lengths = np.empty(counts[CELLS], np.int64), np.empty(counts[CELLS], np.int64)
@@ -219,8 +234,8 @@ def _runs_of(nodes, cells, counts):
     return keys[:n], lengths[:n]
 
 
-@njit(cache=True)
-def saturate(keys, lengths, n_done, first, end, ways, max_states):
+@kernel()
+def saturate(keys: Ints, lengths: Ints, n_done: I8, first: I8, end: I8, ways: Ways, max_states: I8):
     """Close a set of runs, (n,) keys and lengths, under jumps, interval by interval.
 
     A fiber is a node of a hash table; its states are a list of intervals (cells), each with the part of it that was
@@ -228,7 +243,7 @@ def saturate(keys, lengths, n_done, first, end, ways, max_states):
     mapped on at once.  Jumps by ±1 along the fiber are followed to their end before.
 
     The first `n_done` runs are mapped on already and have no image outside.  Fibers in first..end are mapped on; runs
-    outside are found, but not followed.  `ways` are `fsp.space.saturation.Firings`.
+    outside are found, but not followed.  `ways` are `Ways`.
 
     Returns whether all were found, keys and lengths of the runs, not sorted, and the number of states in the range.
     All are found unless a fiber falls into too many intervals, or more than `max_states` in the range end the search.

@@ -402,17 +402,3 @@ def test_progress_of_a_sweep_counts_points(capsys, monkeypatch):
 def test_quiet_has_no_progress():
     with progress.shown_progress(True) as report:
         assert report is None
-
-
-def test_a_function_of_nowhere_may_be_compiled_where_the_package_is_loaded():
-    """Code that is made by `exec` has no module; the announcement of compiling looked at its name."""
-    program = (
-        "import numba, fsp.space\n"
-        "space = {'__name__': None}\n"
-        "exec('def double(x): return 2 * x', space)\n"
-        "space['double'].__module__ = None\n"
-        "assert numba.njit(space['double'])(3) == 6\n"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    assert "compiles its kernels" not in done.stderr

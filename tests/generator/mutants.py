@@ -146,16 +146,24 @@ MUTANTS = [
     mutant(
         "sinks-left-out-of-compiled-loops",
         "generator/closed_kernels.py",
-        "        a, b, c = product_sinks(A, A.starts[-1], form, v, u, w, total, *factors)\n",
-        "        a, b, c = 0.0, 0.0, 0.0\n",
+        "    a, b, c = product_sinks(A, A.starts[-1], form, v, u, w, total, *factors)\n",
+        "    a, b, c = 0.0, 0.0, 0.0\n",
         "operator",
         only="compiled",
     ),
     mutant(
+        "second-pass-over-slices-left-out",
+        "generator/run_kernels.py",
+        "    while lost >= 0 or p < n_plain or t <= last:",
+        "    while lost >= 0:",
+        "operator",
+        only="all_forms",
+    ),
+    mutant(
         "ends-of-a-run-left-out",
         "generator/run_kernels.py",
-        'for first, end in (("0", "low"), ("high", "length")):',
-        'for first, end in (("0", "low"),):',
+        "for j in range(low + length - high):",
+        "for j in range(low):",
         "operator",
     ),
     mutant(

@@ -1,4 +1,4 @@
-"""Compiled kernels give the same digits whatever was compiled or loaded before them."""
+"""Every kernel has types and one copy, and gives the same digits in every process."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import os
 import pkgutil
 import subprocess
 import sys
-
-from numba.extending import is_jitted
+import typing
 
 import fsp
-from fsp.generator import closed_kernels
+from fsp.compilation.kernel import Kernel
+from fsp.compilation.parts import PARTS, sources
 
 PROBE = """
 import hashlib
@@ -40,41 +40,28 @@ print(hashlib.sha256(V.tobytes()).hexdigest())
 
 
 def kernels():
-    """Return every kernel of the package by its name, and the names in its code."""
+    """Return every kernel of the package by its name."""
     found = {}
     for info in pkgutil.walk_packages(fsp.__path__, "fsp."):
-        if not info.name.endswith("kernels"):
-            continue
-        module = importlib.import_module(info.name)
-        for name, value in vars(module).items():
-            if is_jitted(value) and value.py_func.__module__ == info.name:
-                found[f"{info.name}.{name}"] = value
+        if info.name.endswith("kernels"):
+            module = importlib.import_module(info.name)
+            found |= {k.name: k for k in vars(module).values() if isinstance(k, Kernel)}
     return found
 
 
-def names(code):
-    """Return the names of globals in a code object and in those inside it."""
-    inner = (constant for constant in code.co_consts if hasattr(constant, "co_names"))
-    return set(code.co_names).union(*(names(one) for one in inner))
-
-
-def test_reordered_sums_have_no_copies():
+def test_a_kernel_has_types_for_all_parameters_or_for_none():
     found = kernels()
-    name_of = {id(kernel): name for name, kernel in found.items()}
-    reads = {
-        name: [kernel.py_func.__globals__.get(word) for word in names(kernel.py_func.__code__)]
-        for name, kernel in found.items()
+    assert len(found) > 100
+    for name, kernel in found.items():
+        code = kernel.function.__code__
+        parameters = set(code.co_varnames[: code.co_argcount])
+        assert set(typing.get_type_hints(kernel.function)) in (parameters, set()), name
+
+
+def test_every_kernel_belongs_to_a_part():
+    assert {kernel.function.__module__ for kernel in kernels().values()} <= {
+        f"fsp.{path.parent.name}.{path.stem}" for part in PARTS for path in sources(part)
     }
-    calls = {name: {name_of[id(value)] for value in values if id(value) in name_of} for name, values in reads.items()}
-    multiplies = {name for name, values in reads.items() if closed_kernels.multiply in values}
-    reordered = {name for name, kernel in found.items() if kernel.targetoptions.get("fastmath")} | multiplies
-    assert len(reordered) > 20
-    while more := {name for name in found if name not in reordered and calls[name] & reordered}:
-        reordered |= more
-    # What `multiply` stands for calls this one.
-    called = set().union(*calls.values()) | {"fsp.generator.run_kernels.product_runs"}
-    options = {name: found[name].targetoptions for name in reordered & called}
-    assert [n for n, o in options.items() if not (o.get("forceinline") or o.get("inline") == "always")] == []
 
 
 def test_what_is_loaded_first_changes_no_digit():

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numba import njit
 from written_networks import network
 
 from fsp import Generator, Model, Reaction, StateSpace
@@ -16,7 +15,6 @@ from fsp.generator import generator as of_generator
 from fsp.generator import layout, operator
 from fsp.generator.closed_kernels import multiply
 from fsp.generator.operator import RowOperator, RunOperator
-from fsp.generator.plan import shape_of
 from fsp.generator.slices import slices_of
 
 HILL = Model(
@@ -77,7 +75,7 @@ def spaces(model, rng):
 
 
 def on_runs(plan, sinks=None, order=None, *, fused=False):
-    return RunOperator(slices_of(plan, shape_of(plan) if fused else (), sinks), order)
+    return RunOperator(slices_of(plan, fused=fused, sinks=sinks), order)
 
 
 def close(actual, expected, size):
@@ -121,7 +119,6 @@ def test_all_forms_on_all_spaces(rng, name, fused):
         check_forms(RowOperator(generator.with_sinks, len(space)), generator.with_sinks, rng)
 
 
-@njit
 def multiplied(A, form, v, u, w, total, factors):
     return multiply(A, form, v, u, w, total, *factors)
 

@@ -20,6 +20,24 @@ MUTANTS = [
         only="no_factor",
     ),
     mutant(
+        "signs-bind-tighter-than-powers",
+        "model/plain.py",
+        """        inside = self._deeper(self._sign)
+        return call("neg", inside) if""",
+        """        inside = self._deeper(self._atom)
+        return call("neg", inside) if""",
+        "expression",
+        only="that_libsbml_reads",
+    ),
+    mutant(
+        "what-follows-a-formula-is-dropped",
+        "model/plain.py",
+        "    return tree if reader.ahead == _END else None",
+        "    return tree",
+        "expression",
+        only="left_to_libsbml",
+    ),
+    mutant(
         "span-of-a-difference-from-equal-ends",
         "model/spans.py",
         "return a - d, b - c",

@@ -12,7 +12,7 @@ from scipy import sparse
 import fsp
 from fsp import Chebyshev, Generator, Implicit, Krylov, Magnus, Model, Rational, Reaction, StateSpace, Uniformization
 from fsp.distribution import ErrorLedger
-from fsp.generator.closed_kernels import Rows
+from fsp.generator.slices import of_rows
 from fsp.projection.growth import Growth
 from fsp.solvers import LossLimit, implicit, kernels, small_exponential_kernels, stepping
 from fsp.solvers.collocation import radau
@@ -173,8 +173,7 @@ def test_a_basis_goes_on_where_what_is_left_of_a_vector_is_tiny():
     V, H = np.zeros((4, 3)), np.zeros((4, 3))
     V[0] = [1.0, 0.0, 0.0]
     matrix = sparse.csr_array(A)
-    rows = Rows(matrix.indptr, matrix.indices, matrix.data)
-    m = kernels.arnoldi(rows, V, H, 3, 0, 3)
+    m = kernels.arnoldi(of_rows(matrix), V, H, 3, 0, 3)
     assert m == 2
     assert 0.0 < H[2, 1] < 1e-14
     left = A @ V[:m].T - V[: m + 1].T @ H[: m + 1, :m]
@@ -187,7 +186,7 @@ def test_numbers_whose_squares_vanish_do_not(size):
     nothing, V, H = np.zeros(2), np.array([[1.0, 0.0], [0.0, 0.0]]), np.zeros((2, 1))
     V[1] = [-size, size]
     dots = (-size, 0.0, 0.0)
-    kernels.orthogonalise(V, H, 0, 2, dots, nothing, None)
+    kernels.orthogonalise_here(V, H, 0, 2, dots, nothing)
     assert H[1, 0] * V[1, 1] == pytest.approx(size, rel=1e-12)
 
 

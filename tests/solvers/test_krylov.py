@@ -11,7 +11,7 @@ from solver_cases import box, random_generator
 from written_networks import network
 
 import fsp
-from fsp.generator.closed_kernels import Rows
+from fsp.generator.slices import of_rows
 from fsp.projection.growth import starting_vector
 from fsp.solvers import NO_LIMIT, LossLimit, kernels, krylov, small_exponential_kernels
 
@@ -41,8 +41,7 @@ def test_arnoldi_relation_holds_for_any_depth(rng, depth):
     V, H = np.empty((m + 1, n)), np.zeros((m + 1, m))
     V[0] = rng.random(n)
     V[0] /= np.linalg.norm(V[0])
-    rows = Rows(A.indptr, A.indices, A.data)
-    assert kernels.arnoldi(rows, V, H, depth, 0, m) == m
+    assert kernels.arnoldi(of_rows(A), V, H, depth, 0, m) == m
     scale = np.abs(A.toarray()).sum(axis=0).max()
     np.testing.assert_allclose(A @ V[:m].T, V.T @ H, atol=1e-13 * scale)
     np.testing.assert_allclose(np.linalg.norm(V, axis=1), 1.0, rtol=1e-13)
@@ -57,7 +56,7 @@ def test_arnoldi_stops_at_an_invariant_subspace():
     for start, size in [([0.0, 0.0, 1.0], 1), ([0.0, 1.0, 0.0], 2), ([1.0, 0.0, 0.0], 3)]:
         V, H = np.zeros((4, 3)), np.zeros((4, 3))
         V[0] = start
-        m = kernels.arnoldi(Rows(A.indptr, A.indices, A.data), V, H, 3, 0, 3)
+        m = kernels.arnoldi(of_rows(A), V, H, 3, 0, 3)
         assert m == size
         assert H[m, m - 1] == 0.0
 

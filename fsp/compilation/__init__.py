@@ -1,0 +1,1 @@
+"""Kernels: functions of arrays that are compiled when the package is built."""

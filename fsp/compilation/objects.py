@@ -1,0 +1,118 @@
+"""Where compiled kernels lie: object files, named by the sources and the level of processors that they belong to.
+
+The build puts objects into the package; where sources have changed since, or the processor is another, the object is
+compiled into the user's cache, once for all processes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from fsp.compilation.parts import PACKAGE, sources
+from fsp.errors import BackendError
+
+try:
+    import fcntl
+except ImportError:  # not on Windows, where two processes may compile the same
+    fcntl = None  # type: ignore[assignment]
+
+logger = logging.getLogger("fsp")
+
+BUILDERS = ("build", "calling", "kernel")  # what an object depends on, beside the kernels
+# Best first: what a processor must have (the psABI's levels), beside what LLVM calls it.
+LEVELS = {
+    "x86-64-v3": {"avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe"},
+    "x86-64-v2": {"cx16", "popcnt", "sahf", "sse3", "sse4.1", "sse4.2", "ssse3"},
+}
+
+
+def fingerprint(part: str) -> str:
+    """Return what tells objects of other sources, systems and kinds of Python apart."""
+    digest = hashlib.sha256(f"{sys.platform} {platform.machine()} {object.__basicsize__}".encode())
+    for path in [*sources(part), *(PACKAGE / "compilation" / f"{name}.py" for name in BUILDERS)]:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def levels() -> list[str]:
+    """Return the levels that this processor can run, the best first."""
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return ["generic"]
+    from llvmlite import binding
+
+    features = binding.get_host_cpu_features()
+    return [name for name, needed in LEVELS.items() if all(features.get(one) for one in needed)] or ["x86-64"]
+
+
+def name_of(part: str, level: str) -> str:
+    """Return the name of the object of a part for a level."""
+    return f"{part}-{fingerprint(part)}-{level}.o"
+
+
+def find(part: str) -> Path:
+    """Return the object of a part for this processor, compiled where there is none."""
+    able = levels()
+    names = [name_of(part, level) for level in able]
+    for folder in (PACKAGE / "compilation", cache()):
+        for name in names:
+            if (folder / name).is_file():
+                return folder / name
+    return _compiled(cache() / names[0], part, able[0])
+
+
+def cache() -> Path:
+    """Return the user's cache folder: ``FSP_CACHE_DIR``, or the system's."""
+    if "FSP_CACHE_DIR" in os.environ:
+        return Path(os.environ["FSP_CACHE_DIR"])
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", tempfile.gettempdir())) / "fsp"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "fsp"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fsp"
+
+
+def _compiled(path: Path, part: str, level: str) -> Path:
+    """Compile the object, unless another process did meanwhile; in a temporary folder where the cache is closed."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _lock(path.with_suffix(".lock")):
+            if not path.is_file():
+                _compile(path, part, level)
+    except OSError as error:
+        path = Path(tempfile.mkdtemp(prefix="fsp-kernels-")) / path.name
+        logger.warning("fsp cannot keep its compiled kernels (%s): set FSP_CACHE_DIR to a folder that lasts.", error)
+        _compile(path, part, level)
+        os.environ["FSP_CACHE_DIR"] = str(path.parent)  # of the processes that this one starts
+    return path
+
+
+@contextlib.contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    """Let one process at a time do what is inside."""
+    with path.open("a") as file:
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _compile(path: Path, part: str, level: str) -> None:
+    """Compile the object in a process of its own."""
+    logger.warning("fsp compiles its kernels, whose sources are not those that it was built from: a minute, once.")
+    command = [sys.executable, "-m", "fsp.compilation.build", str(path), part, level]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(PACKAGE.parent), *filter(None, sys.path)])}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise BackendError(
+            f"Compiled kernels must belong to fsp's sources and to this processor ({level}), but none do, and they "
+            f"could not be compiled: {last}  Install fsp anew, or numba beside it (pip install 'fsp-cme[jit]')."
+        )
