@@ -23,13 +23,13 @@ from fsp.inference.derived import Derived
 from fsp.inference.expansion import TAIL, Expansion, expand
 from fsp.inference.parameters import Derivatives
 from fsp.inference.parameters import derivatives as derivatives_of
-from fsp.model.arguments import check_call
+from fsp.model.arguments import check_call, check_tolerance
 from fsp.model.times import checked_times
 from fsp.moments import moment_bounds
 from fsp.moments.initial import KnownDistribution
 from fsp.projection.backend import SERIAL, of_model, serial
 from fsp.projection.budget import BEARABLE_SHARE
-from fsp.projection.growth import Growth, check_tolerance, most_states, starting_vector
+from fsp.projection.growth import Growth, most_states, starting_vector
 from fsp.projection.outlook import MOST_WORK
 from fsp.projection.pruning import choose
 from fsp.solvers.base import step_to

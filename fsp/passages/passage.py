@@ -22,13 +22,13 @@ from fsp.equilibrium.certifier import SPARE
 from fsp.equilibrium.settling import Step, settle
 from fsp.equilibrium.stationary import stationary
 from fsp.errors import ArgumentError, ToleranceWarning
-from fsp.model.arguments import check_call
+from fsp.model.arguments import check_call, check_tolerance
 from fsp.model.times import checked_times
 from fsp.moments.lyapunov import NoDriftCondition, drift_condition
 from fsp.passages.answers import OF_THE_START, Answers
 from fsp.passages.certificate import Certifier, Found
 from fsp.passages.targets import Targets
-from fsp.projection.growth import Growth, check_tolerance, most_states
+from fsp.projection.growth import Growth, most_states
 from fsp.projection.progress import Progress, ProgressCallback
 from fsp.projection.start import Start, starting_point
 from fsp.projection.transient import solve
