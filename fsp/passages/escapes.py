@@ -46,7 +46,8 @@ class Escapes:
         for i, m, ratio in self._ratios:
             above = np.maximum(states[:, i] - m, 0).astype(np.float64)
             least = np.minimum(least, ratio**above * (1.0 + 1e-12 * (1.0 + above)))
-        return np.minimum(least, 1.0)
+        bounded: FloatArray = np.minimum(least, 1.0)
+        return bounded
 
     def takes_forever(self, states: IntArray) -> bool:
         """Tell whether it is proved that the mean time to a target is infinite from one of some states (k, d)."""
