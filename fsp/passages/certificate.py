@@ -120,13 +120,13 @@ class Certifier:
         self._model, self._stopping, self._targets, self._orders = model, stopping, targets, orders
         self._reach = Reachability(stopping)
         self._condition = None if condition is None else self._narrowed(condition)
-        self._escapes = Escapes(model, targets) if condition is None else None
+        self._escapes = Escapes(model, targets, may_escape=condition is None)
         self._powers: dict[int, tuple[float, DriftCondition | None]] = {}
 
     def takes_forever(self, found: Found) -> bool:
         """Tell whether the mean time is proved to be infinite, from where the space is left."""
         met = found.weight[found.stage.inside][found.stage.sources] > 0.0
-        return self._escapes is not None and self._escapes.takes_forever(found.stage.states[met])
+        return self._condition is None and self._escapes.takes_forever(found.stage.states[met])
 
     @property
     def condition(self) -> DriftCondition | None:
@@ -146,7 +146,7 @@ class Certifier:
         begun[own.index(start)] = self._stopping.initial_probabilities
         weight[stage.inside] = system.occupation(begun[stage.inside])
         leaving = np.minimum(np.stack(system.bounds(stage.outflow)), 1.0)
-        back = np.ones(len(stage.rates)) if self._escapes is None else self._escapes.returning(stage.states)  # (k,)
+        back = self._escapes.returning(stage.states)  # (k,)
         returning = system.bounds(stage.leaking(back))[1]
         hits = np.stack([_first(system, row, row, returning) for row in stage.hits], axis=1)
         never = _first(system, stage.never + stage.leaking(1.0 - back), stage.never, leaving[1])

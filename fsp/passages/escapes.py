@@ -1,4 +1,4 @@
-"""What never comes to a target since it runs away: bounds for states that are not stored."""
+"""What never comes to a target, since there is no way or it runs away: bounds for states that are not stored."""
 
 from __future__ import annotations
 
@@ -18,13 +18,18 @@ LEVELS = 4  # of a species that are tried, each twice as far from the targets; c
 
 
 class Escapes:
-    """Tell how likely a target is from states with high counts: at most ``θ^(n - m)``, see `fsp.projection.escape`."""
+    """Tell how likely a target is from states with high counts: at most ``θ^(n - m)``, see `fsp.projection.escape`.
 
-    def __init__(self, model: Model, targets: Targets) -> None:
+    That is looked for where counts `may_escape`.  A target that needs more molecules than there can be is impossible.
+    """
+
+    def __init__(self, model: Model, targets: Targets, *, may_escape: bool) -> None:
         self._model, self._tree = model, targets.tree
+        largest = {name: (0.0, float(n)) for name, n in zip(model.species, model.species_bounds, strict=True)}
+        self._impossible = self._tree is not None and enclosure(self._tree, largest) == (0.0, 0.0)
         self._ratios: list[tuple[int, int, float]] = []  # species i, level m, θ
         endless = np.flatnonzero(np.isinf(model.species_bounds)).tolist()
-        for i in endless if self._tree is not None and not model.events else ():
+        for i in endless if may_escape and not model.events else ():
             self._ratios += self._along(i)
 
     def _along(self, i: int) -> list[tuple[int, int, float]]:
@@ -37,11 +42,12 @@ class Escapes:
 
     def returning(self, states: IntArray) -> FloatArray:
         """Bound the probability of ever coming to a target from states (k, d), (k,)."""
-        least = np.ones(len(states))
+        least = np.full(len(states), 0.0 if self._impossible else 1.0)
         for i, m, ratio in self._ratios:
             above = np.maximum(states[:, i] - m, 0).astype(np.float64)
             least = np.minimum(least, ratio**above * (1.0 + 1e-12 * (1.0 + above)))
-        return np.minimum(least, 1.0)
+        bounded: FloatArray = np.minimum(least, 1.0)
+        return bounded
 
     def takes_forever(self, states: IntArray) -> bool:
         """Tell whether it is proved that the mean time to a target is infinite from one of some states (k, d)."""

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 STATIONARY = 0.1  # share of the tolerance for the stationary law that a passage starts from
 IMPROVES = 0.9  # of the last width: growths that leave more are of no use, twice in a row
+HOPELESS_STATES, HOPELESS = 100_000, 0.5  # from so many that share leaves before a target is reached; chosen
 UNPROVED_STATES = 20_000  # without a drift condition, where a larger space only changes an estimate; chosen
 
 
@@ -106,7 +107,7 @@ def passage(
     --------
     >>> model = fsp.Model(species={"X": 3}, reactions=[fsp.Reaction("X -> 0", mass_action=1.0)])
     >>> print(fsp.passage(model, "X == 0").mean())
-    [1.8333333333333, 1.8333333333334]
+    [1.83333333333324, 1.83333333333347]
     """
     check_call(model, max_states=max_states, progress=progress)
     check_tolerance(tol)
@@ -274,7 +275,8 @@ class _Judge:
             return Step(error, space=self._growth.with_states(candidate.generator.space, candidate.wanted))
         self._useless = self._useless + 1 if IMPROVES * last < self.width < 1.0 else 0
         closed = not len(candidate.stage.rates) or answers.leaving <= UNIT_ROUNDOFF  # as far as doubles tell
-        given_up = bool(self.reason) and len(candidate.generator) > UNPROVED_STATES
+        n = len(candidate.generator)
+        given_up = n > UNPROVED_STATES if self.reason else n > HOPELESS_STATES and answers.leaving > HOPELESS
         done = self.width <= self._question.tol or closed or given_up or self._useless == 2
         return None if done else Step(error)
 

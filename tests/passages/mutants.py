@@ -76,6 +76,14 @@ MUTANTS = [
         only="extinction",
     ),
     mutant(
+        "impossible-targets-may-come",
+        "passages/escapes.py",
+        "0.0 if self._impossible else 1.0",
+        "1.0",
+        "passage",
+        only="trapped",
+    ),
+    mutant(
         "hits-beyond-the-space-are-losses",
         "passages/stopped.py",
         "hits[k] += np.bincount(leak.sources[one], leak.rates[one], n)",

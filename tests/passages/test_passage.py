@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from random_networks import as_model, open_networks
 from scipy import sparse
 from scipy.linalg import expm
 from written_networks import network
@@ -177,6 +178,16 @@ def test_what_is_trapped_or_cannot_come_is_told_exactly():
     holds(found.probability(), 0.25)
     holds(found.never, 0.75)
     assert found.mean().lower == math.inf
+    apart = network(
+        {"A": 1, "B": 0},
+        ("0 -> B", "mass_action", 0.1),
+        ("B -> 0", "mass_action", 0.05),
+        ("A -> 0", "mass_action", 0.1),
+    )
+    no_way = fsp.passage(apart, "A >= 2")
+    assert tuple(no_way.probability()) == (0.0, 0.0)
+    assert no_way.never.lower > 1 - 1e-9
+    assert no_way.mean().lower == math.inf
     down = network({"X": 3}, ("X -> 0", "mass_action", 1.0))
     never = fsp.passage(down, "X > 5", [1.0])
     assert tuple(never.probability()) == (0.0, 0.0)
@@ -406,6 +417,21 @@ def test_random_cycles_agree_with_dense_algebra(rates, total, t):
         exact = float(np.linalg.solve(-generator, start).sum()) if np.linalg.cond(generator) < 1e9 else None
         assert found.mean().certified
         assert exact is None or exact in widened(found.mean(), 1e-6 * exact)
+
+
+@settings(max_examples=15, deadline=None)
+@given(described=open_networks(), most=st.integers(2, 5))
+def test_laws_and_means_of_random_networks_agree(described, most):
+    """The law by uniformization and the mean by elimination share no line: ∫ P(T > t) dt <= E T, t P(T > t) <= E T."""
+    model = as_model(described)
+    times = np.array([0.1, 0.5, 2.0, 8.0, 30.0])
+    found = fsp.passage(model, f"{model.species[0]} >= {most}", times, orders=1, max_states=20_000)
+    staying = found.survival
+    until = float(np.diff(times, prepend=0.0) @ staying.lower)
+    assert until <= found.mean().upper * (1 + 1e-12)
+    assert (times * staying.lower <= found.mean().upper * (1 + 1e-12)).all()
+    assert found.never.lower <= staying.upper[-1]
+    assert found.cdf.lower[-1] <= found.probability().upper
 
 
 def widened(interval, by):
