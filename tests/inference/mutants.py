@@ -132,10 +132,10 @@ MUTANTS = [
         only="poisson_laws",
     ),
     mutant(
-        "gradients-know-no-error",
+        "gradients-know-no-rounding",
         "inference/likelihood.py",
-        "off = weight.max() * errors +",
-        "off = 0.0 * errors +",
+        "weight = np.where(least > 0.0, n / least, math.inf)",
+        "weight = np.where(y > 0.0, n / y, math.inf)",
         "likelihood",
         only="rounding_hides",
     ),
