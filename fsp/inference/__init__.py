@@ -1,1 +1,1 @@
-"""Parameters and data: derivatives by parameters and Fisher information, each with a bound of its error."""
+"""Parameters and data: derivatives, Fisher information, counted cells and their likelihood, each with a bound."""

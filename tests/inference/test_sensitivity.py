@@ -54,12 +54,19 @@ def test_immigration_and_death_have_the_derivatives_of_a_poisson_law(tol, log):
 
 
 def test_bounds_are_close_to_what_they_bound():
-    found = fsp.sensitivity(immigration_death(), [2.0], ["k", "g"], tol=1e-3)[-1]
-    x = np.arange(200)
-    mean = -10.0 * math.expm1(-2.0)
-    exact = stats.poisson.pmf(x, mean) * (x / mean - 1.0) * mean
+    """On three states, where nearly all of the error is what leaves them."""
+    model = fsp.Model(
+        species={"X": 0},
+        parameters={"k": 0.1, "g": 0.05},
+        reactions=[fsp.Reaction("0 -> X", rate="k"), fsp.Reaction("X -> 0", mass_action="g")],
+    )
+    found = fsp.sensitivity(model, [0.3], ["k"], log=False, tol=1e-3)[-1]
+    x = np.arange(60)
+    mean = -2.0 * math.expm1(-0.05 * 0.3)
+    exact = stats.poisson.pmf(x, mean) * (x / mean - 1.0) * mean / 0.1
     off = distance(found, "k", x[:, None].tolist(), exact)
-    assert off <= found.error("k").total <= 30.0 * off
+    assert len(found.states) == 3
+    assert off <= found.error("k").total <= 1.05 * off
 
 
 def test_isomerization_has_the_derivative_of_a_binomial_law():
@@ -138,12 +145,13 @@ def test_all_derivatives_are_held_by_the_space():
     assert found.states.max() >= alone.states[alone.probabilities > 1e-9].max()
 
 
-def test_a_lost_part_is_followed_by_its_moments():
-    """What is fed at a count of 50 into X → 0 with 0 → X of 10 has, after a time, at most the moments of (1)."""
+@pytest.mark.parametrize("at", [50.0, 0.0])
+def test_a_lost_part_is_followed_by_its_moments(at):
+    """What is fed at one count into X → 0 with 0 → X of 10 has, after a time, at most the moments of (1)."""
     model = immigration_death()
     followed = gauges(model, 2.0, 2)
     part = Part(followed)
-    mass, at, h = 1e-3, 50.0, 0.5
+    mass, h = 1e-3, 0.5
     fed = [mass * at**gauge.orders for gauge in followed]
     part.feed(fed)
     integrals = part.advance([gauge.moved(h) for gauge in followed], [np.zeros_like(f) for f in fed], h)
