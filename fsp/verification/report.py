@@ -77,6 +77,7 @@ class Report(Verdict):
             fitting = self.explanations
             lines.append("What fits:" if fitting else "Nothing that was tried fits; nearest:")
             lines += [f"  {one}" for one in (fitting or self.findings)[:5]]
+            lines += [f"  about {one.runs:,} runs tell the best two apart" for one in fitting[:1] if one.runs]
         if self.undecided:
             lines.append(f"undecided: {self.undecided}")
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])

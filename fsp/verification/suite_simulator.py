@@ -45,6 +45,7 @@ class SimulatorRow:
     outside: tuple[int, int, int] | None = None
     p: float | None = None  # the smallest adjusted p-value
     rejected: tuple[str, ...] = ()  # what the tests that reject say, the worst first
+    explained: tuple[str, ...] = ()  # what may be wrong, the likeliest first
     seconds: float = 0.0  # wall time, of which `sampling` for the simulator
     sampling: float = 0.0
     reason: str = ""  # why there is no verdict
@@ -88,6 +89,7 @@ class SimulatorReport:
         )
         for row in self.rows:
             lines += [f"{row.verdict}: {row.name}: {text}" for text in (*row.rejected[:3], row.reason) if text]
+            lines += [f"{row.verdict}: {row.name}: what fits: {text}" for text in row.explained[:2]]
         return "\n".join(lines)
 
     def to_csv(self) -> str:
@@ -95,7 +97,8 @@ class SimulatorReport:
         text = io.StringIO()
         writer = csv.DictWriter(text, _record(self.rows[0]), lineterminator="\n")
         writer.writeheader()
-        writer.writerows({**_record(row), "rejected": "; ".join(row.rejected)} for row in self.rows)
+        joined = ("rejected", "explained")
+        writer.writerows({**_record(row), **{k: "; ".join(getattr(row, k)) for k in joined}} for row in self.rows)
         return text.getvalue()
 
     def record(self) -> dict[str, Any]:
@@ -120,6 +123,7 @@ def _record(row: SimulatorRow) -> dict[str, Any]:
     return {
         **found,
         "rejected": list(row.rejected),
+        "explained": list(row.explained),
         "seconds": row.seconds,
         "sampling": row.sampling,
         "reason": row.reason,
@@ -154,7 +158,7 @@ def _tested(
     """Test one case with as many runs as `asked`, from a seed."""
     sampled = simulator.sample(case.path, case.times, *asked)
     sampling = perf_counter() - started
-    report = verify(model, sampled, case.times, alpha=alpha, power=None, diagnosis=False, simulator=simulator.name)
+    report = verify(model, sampled, case.times, alpha=alpha, power=None, simulator=simulator.name, file=case.path)
     return SimulatorRow(
         case.name,
         model.name,
@@ -162,6 +166,7 @@ def _tested(
         suite_criterion(case, model, sampled),
         min(test.adjusted for test in report.tests),
         tuple(f"{test.name}: {test.where}" for test in report.rejected),
+        tuple(map(str, report.explanations)),
         perf_counter() - started,
         sampling,
         report.undecided,

@@ -88,12 +88,15 @@ class Finding:
         Of the samples, merged to cells, more than under the model, in nats.
     fits
         Whether the samples pass the tests against the law of the hypothesis.
+    runs
+        Where several fit: about how many runs would tell the best two apart; None where no number would.
     """
 
     name: str
     text: str
     log_likelihood: float
     fits: bool
+    runs: int | None = None
 
     def __str__(self) -> str:
         return f"{self.text} ({'fits' if self.fits else 'does not fit'}, log-likelihood {self.log_likelihood:+,.1f})"
