@@ -78,8 +78,9 @@ class SimulatorReport:
 
     def __str__(self) -> str:
         """Return a table, what it means, and what is wrong where something is."""
-        header = ("case", "model", "Z outside", "Y outside", "suite", "smallest p", "s", "verdict")
-        lines = table(header, [_cells(row) for row in self.rows])
+        header = ("case", "model", "Z outside", "Y outside", "suite", "smallest adjusted p", "s", "verdict")
+        shown = [row for row in self.rows if row.verdict != NO_CME]
+        lines = table(header, [_cells(row) for row in shown])
         counts = [(v, sum(row.verdict == v for row in self.rows)) for v in (PASS, FAIL, UNDECIDED, NO_CME, FAILED)]
         said = ", ".join(f"{n} {verdict}" for verdict, n in counts if n)
         lines.append(f"{self.simulator}: {len(self.rows)} cases of {self.runs:,} runs in {self.seconds:.3g} s: {said}")
@@ -87,7 +88,9 @@ class SimulatorReport:
             f"verdict: an exact simulator fails any case with probability ≤ {self.alpha:g}; "
             f"suite: its criterion, which exact simulators fail at times"
         )
-        for row in self.rows:
+        folded = [row.name for row in self.rows if row.verdict == NO_CME]
+        lines += [f"{NO_CME}: {len(folded)} cases: {', '.join(folded)}"] if folded else []
+        for row in shown:
             lines += [f"{row.verdict}: {row.name}: {text}" for text in (*row.rejected[:3], row.reason) if text]
             lines += [f"{row.verdict}: {row.name}: what fits: {text}" for text in row.explained[:2]]
         return "\n".join(lines)

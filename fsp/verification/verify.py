@@ -21,6 +21,7 @@ from fsp.verification.asked import Asked
 from fsp.verification.battery import Battery
 from fsp.verification.diagnosis import diagnose
 from fsp.verification.file_reader import with_reader_judged
+from fsp.verification.origin import origin
 from fsp.verification.other_solvers import Moments, verify_answer
 from fsp.verification.power import detectable
 from fsp.verification.reading import read_samples
@@ -248,7 +249,8 @@ class Study:
         report = judge(self.model, samples, reference, alpha=level, simulator=simulator)
         given, is_file = ("", False) if self.asked is None else self.asked.given()
         said = () if self.asked is None else tuple(self.asked.said)
-        report = replace(report, given=given, notes=(*report.notes, *said))
+        seed = None if self.asked is None else self.asked.seed
+        report = replace(report, given=given, origin=origin(seed, simulator), notes=(*report.notes, *said))
         if self.diagnosis and report.rejected:
             self.tell("what may be wrong")
             failed = self.model, samples, report.battery, report.tests

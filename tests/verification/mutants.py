@@ -195,4 +195,12 @@ MUTANTS = [
         "misreadings",
         only="words_fit",
     ),
+    mutant(
+        "p-values-are-drawn-on-another-scale",
+        "verification/page.py",
+        "max(test.adjusted, SMALLEST_DRAWN)",
+        "max(test.p, SMALLEST_DRAWN)",
+        "verify",
+        only="pictures_are",
+    ),
 ]
