@@ -30,9 +30,7 @@ RULES = {
     "integer": "rates are rounded down to whole numbers",
     "twice": "of a species that is listed twice among the reactants, the last one counts",
     "outputs": "states are written one output time late",
-    "delayed": "",
 }
-RULES.pop("delayed")
 
 
 class Wrong(Document):

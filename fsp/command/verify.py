@@ -107,7 +107,7 @@ def verify(
         diagnosis=not options["no_diagnosis"],
         tell=tell,
         require=share(options["require"], "--require") if options["require"] else None,
-        file=None if files else source.model,
+        file=source.model,
         **{
             name: options[name]
             for name in ("alpha", "runs", "seed", "until_detectable", "max_runs", "tol", "max_states")

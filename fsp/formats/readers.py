@@ -158,6 +158,11 @@ def read_model(file: Path, values: Values, counts: str, rounding: str, mass_acti
     return _finished(_reader(file), values, counts, rounding, mass_action, where)
 
 
+def read_text(text: str, name: str) -> Model:
+    """Read SBML text as the file that it is or stands for, with its amounts as they stand."""
+    return _finished(partial(read_sbml, text, name), {}, "as-is", "nearest", False, "Value")
+
+
 def own_sbml(file: Path) -> str | None:
     """Return the SBML of a file, or that which the Antimony library makes of it; None where it is of another kind."""
     content = _content(file)

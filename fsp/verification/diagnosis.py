@@ -1,8 +1,9 @@
 """Which mistakes explain samples that failed.
 
 Each hypothesis has a law; the log-likelihood of the samples, merged to the cells of the tests, is compared with that
-under the right law, less half the logarithm of the number of runs for each number that was fitted (Schwarz).  A
-hypothesis fits where the samples pass the same tests, at the same level, against its law.
+under the right law, less half the logarithm of the number of runs for each number that was fitted (Schwarz), and that
+for each time, since a run counts at each.  A hypothesis fits where the samples pass the same tests, at the same level,
+against its law.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ OF_RUNS = ("repeats", "memory", "serial")  # tests that no law of single times e
 FLOOR = 1e-9  # of the probability of a cell, so that one run does not make a likelihood zero
 FIT_STEP = 0.1  # relative change of a number that is fitted
 ROUNDS = 5  # of fitting a number: steps of Gauss and Newton, which converge in two or three; chosen
+SAME_LAW = 1e-9  # relative entropy of laws that 10⁹ runs do not tell apart
 MOST_FINDINGS = 6  # the likeliest hypotheses, whose fit is tested
 _RANGE = 1e-3, 1e3  # of a fitted number
 
@@ -79,6 +81,19 @@ class Likelihood:
             total += float((seen * np.log(floored / floored.sum(axis=1, keepdims=True))).sum())
         return total
 
+    def runs_between(self, one: Sequence[FloatArray], other: Sequence[FloatArray], *, alpha: float) -> int | None:
+        """Return about how many runs would tell two laws apart: the likelihood ratio is then 1/alpha on average.
+
+        Of all cells the best time counts, by the relative entropy of a run; None where no number would do.
+        """
+        entropies = []
+        for a, b in zip(one, other, strict=True):
+            p, q = np.maximum(a, FLOOR), np.maximum(b, FLOOR)
+            share, theirs = p / p.sum(axis=1, keepdims=True), q / q.sum(axis=1, keepdims=True)
+            entropies.append(float((a * np.log(share / theirs)).sum()))
+        best = max(entropies, default=0.0)
+        return int(np.ceil(log(1 / alpha) / best)) if best > SAME_LAW else None
+
     def same(self, masses: Sequence[FloatArray], runs: int) -> float:
         """Return the p-value of a χ² test that the samples, and as many runs as say, have one law (not exact)."""
         p = [1.0]
@@ -91,9 +106,15 @@ class Likelihood:
 
 
 def diagnose(
-    model: Model, samples: Samples, battery: Battery, tests: Sequence[Test], *, alpha: float
+    model: Model,
+    samples: Samples,
+    battery: Battery,
+    tests: Sequence[Test],
+    *,
+    alpha: float,
+    text: str | None = None,
 ) -> tuple[Finding, ...]:
-    """Return hypotheses of what is wrong with samples that failed."""
+    """Return hypotheses of what is wrong with samples that failed; `text`: the SBML that the simulator has read."""
     if isinstance(samples, Summary):
         return ()
     found = list(_of_runs(samples, battery, tests, alpha))
@@ -102,7 +123,7 @@ def diagnose(
         text = "each time has the right distribution, but the times of a run do not belong together"
         found.append(Finding("two-time", text, 0.0, True))
     elif rejected:
-        found += _of_laws(model, samples, battery, alpha)
+        found += _of_laws(model, samples, battery, alpha, text)
     return tuple(sorted(found, key=lambda finding: (not finding.fits, -finding.log_likelihood)))
 
 
@@ -120,25 +141,31 @@ def _of_runs(samples: Runs | Histograms, battery: Battery, tests: Sequence[Test]
         yield Finding("dependence", "runs depend on those before them", 0.0, only)
 
 
-def _of_laws(model: Model, samples: Runs | Histograms, battery: Battery, alpha: float) -> list[Finding]:
+def _of_laws(
+    model: Model, samples: Runs | Histograms, battery: Battery, alpha: float, text: str | None
+) -> list[Finding]:
     likelihood = Likelihood.of(battery, samples)
     base = likelihood(likelihood.masses(battery.reference))
     found: list[tuple[float, Hypothesis, Sequence[Distribution], list[FloatArray]]] = []
-    tried: list[Hypothesis] = list(hypotheses(model, samples, battery.reference))
+    tried: list[Hypothesis] = list(hypotheses(model, samples, battery.reference, text))
     tried += [made for family in families(model) if (made := _fitted(family, samples, likelihood)) is not None]
     for hypothesis in tried:
         try:
             law = hypothesis.law()
             masses = likelihood.masses(law)
-            gain = likelihood(masses) - base - hypothesis.free * log(samples.n) / 2
+            gain = likelihood(masses) - base - hypothesis.free * len(samples.times) * log(samples.n) / 2
             if gain > 0:
                 found.append((gain, hypothesis, law, masses))
         except FSPError:  # the mistaken model has no solution to compare with
             continue
     found.sort(key=lambda one: -one[0])
+    likeliest = found[:MOST_FINDINGS]
+    fits = [_fits(one, law, masses, samples, likelihood, alpha) for _, one, law, masses in likeliest]
+    fitting = [masses for (_, _, _, masses), fit in zip(likeliest, fits, strict=True) if fit]
+    apart = likelihood.runs_between(*fitting[:2], alpha=alpha) if len(fitting) > 1 else None
     return [
-        Finding(hypothesis.name, hypothesis.text, gain, _fits(hypothesis, law, masses, samples, likelihood, alpha))
-        for gain, hypothesis, law, masses in found[:MOST_FINDINGS]
+        Finding(hypothesis.name, hypothesis.text, gain, fit, apart if fit else None)
+        for (gain, hypothesis, _, _), fit in zip(likeliest, fits, strict=True)
     ]
 
 
@@ -182,7 +209,7 @@ def _fitted(family: Family, samples: Runs | Histograms, likelihood: Likelihood) 
         return None
     if best is None:
         return None
-    return Hypothesis(family.name, family.text.format(value), partial(tuple, law), free=1)
+    return Hypothesis(family.name, family.text.format(value) + family.meaning(value), partial(tuple, law), free=1)
 
 
 def _best_step(likelihood: Likelihood, here: Sequence[FloatArray], near: Sequence[FloatArray]) -> float:

@@ -6,6 +6,7 @@ step), that is fitted by maximum likelihood on the line through two laws, and so
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,7 +17,9 @@ import numpy as np
 from fsp import analysis
 from fsp.distribution import Distribution, ErrorLedger
 from fsp.doors import transient
+from fsp.errors import ConvergenceError, ToleranceWarning
 from fsp.verification import variants
+from fsp.verification.misreadings import misread
 from fsp.verification.samples import Runs
 
 if TYPE_CHECKING:
@@ -27,8 +30,11 @@ if TYPE_CHECKING:
     Law = Sequence[Distribution]
 
 LAW_TOL = 1e-7  # of the law of a mistake: far below what a test tells apart with 10⁶ runs
+UNKNOWN_LAW = 1e-4  # error above which samples would fit any law: such a hypothesis is passed over; chosen
 MOST_REACTIONS = 12  # chosen, not measured: whose rates are varied one by one
 TAU_RUNS = 10_000  # of tau-leaping, whose law is known from them: their error is that of 10,000 samples; chosen
+UNITS_OF_TIME = tuple(c**s for c in (2.0, 10.0, 24.0, 60.0, 1000.0, 1440.0, 3600.0, np.log(2.0)) for s in (1.0, -1.0))
+SIMPLE = 0.005  # relative: how near to one of these a fitted factor must be to be called one; chosen
 TAU_PARTS = (1, 2, 5, 10, 20)  # chosen: of the distance between output times
 
 
@@ -52,10 +58,23 @@ class Family:
     text: str
     model: Callable[[float], Model]
 
+    def meaning(self, value: float) -> str:
+        """Return what a fitted number of all rates may mean: a unit of time where it is a simple one, and else not."""
+        if self.name != "time-scale":
+            return ""
+        if any(abs(value / simple - 1) < SIMPLE for simple in UNITS_OF_TIME):
+            return ", as in another unit of time"
+        return (
+            ", which is no ratio of units: the waiting times may come from wrong random numbers; compare the mean of "
+            "-ln(u) of the generator with 1, and see whether u is drawn from [0, 1) or (0, 1], and with how many digits"
+        )
 
-def hypotheses(model: Model, samples: Runs | Histograms, reference: Law) -> Iterator[Hypothesis]:
-    """Yield what may be wrong, without numbers to fit."""
+
+def hypotheses(model: Model, samples: Runs | Histograms, reference: Law, text: str | None) -> Iterator[Hypothesis]:
+    """Yield what may be wrong, without numbers to fit; `text`: the SBML that was read."""
     times = samples.times
+    for key, sentence, wrong in () if text is None else misread(text, model, times.tolist()):
+        yield Hypothesis(key, sentence, solved(wrong, times, samples.species))
     yield from _of_models(model, times)
     yield from _of_outputs(model, samples, reference)
     if (
@@ -72,7 +91,7 @@ def families(model: Model) -> Iterator[Family]:
     for k, name in list(enumerate(names))[:MOST_REACTIONS]:
         yield Family("rate", f"the rate of reaction '{name}' is {{:.4g}} times the right one", _scaling(model, [k]))
     if len(names) > 1:
-        text = "all rates are {:.4g} times the right ones, as in another unit of time"
+        text = "all rates are {:.4g} times the right ones"
         yield Family("time-scale", text, _scaling(model, range(len(names))))
     if variants.has_orders(model):
         text = "concentrations are taken as amounts, or the reverse: as if the volume were {:.4g}"
@@ -83,25 +102,37 @@ def _scaling(model: Model, numbers: Sequence[int]) -> Callable[[float], Model]:
     return lambda factor: variants.scaled(model, dict.fromkeys(numbers, factor))
 
 
-def solved(model: Model, times: FloatArray) -> Callable[[], Law]:
-    """Return a function that solves a model at these times."""
-    return lambda: tuple(transient(model, times, tol=LAW_TOL))
+def solved(model: Model, times: FloatArray, species: Sequence[str] = ()) -> Callable[[], Law]:
+    """Return a function that solves a model at these times, for some species in an order of their own."""
+
+    def law() -> Law:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ToleranceWarning)
+            found = transient(model, times, tol=LAW_TOL)
+        if found.error.total > UNKNOWN_LAW:
+            raise ConvergenceError(f"The law of a mistake must be known to {UNKNOWN_LAW:g}, but is to {found.error}.")
+        return tuple(one.marginal(*species) for one in found) if species else tuple(found)
+
+    return law
 
 
 def _of_models(model: Model, times: FloatArray) -> Iterator[Hypothesis]:
-    for k, species in variants.pairs(model):
-        name = model.reactions[k].name
-        text = f"the propensity of '{name}' has {species}² in place of {species} ({species} - 1)"
-        yield Hypothesis("square", text, solved(variants.squared(model, k, species), times))
-        text = f"the propensity of '{name}' has {species} ({species} - 1) in place of {species}²"
-        yield Hypothesis("falling", text, solved(variants.unsquared(model, k, species), times))
-        for factor, word in ((2.0, "twice"), (0.5, "half")):
-            text = f"the propensity of '{name}' is {word} the right one, as with a factor of the number of pairs"
-            yield Hypothesis(f"pairs-{word}", text, solved(variants.scaled(model, {k: factor}), times))
+    for numbers, who in _together(model):
+        for name, text, wrong in variants.miscounted(model, numbers):
+            yield Hypothesis(name, f"the propensity of {who} {text}", solved(wrong, times))
     if model.n_reactions > 1:
         for k, reaction in list(enumerate(model.reactions))[:MOST_REACTIONS]:
             text = f"reaction '{reaction.name}' is missing"
             yield Hypothesis("missing", text, solved(variants.scaled(model, {k: 0.0}), times))
+
+
+def _together(model: Model) -> Iterator[tuple[tuple[int, ...], str]]:
+    """Yield the reactions in which molecules of one species meet: all of them first, then each by itself."""
+    met = tuple(dict.fromkeys(k for k, _, _ in variants.meetings(model)))
+    if len(met) > 1:
+        yield met, f"each of the {len(met)} reactions in which molecules of one species meet"
+    for k in met[:MOST_REACTIONS]:
+        yield (k,), f"'{model.reactions[k].name}'"
 
 
 def _of_outputs(model: Model, samples: Runs | Histograms, reference: Law) -> Iterator[Hypothesis]:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from fsp.distribution import Distribution
     from fsp.verification.samples import Histograms, Runs
 
+_SHOWN = 10  # rejected tests before the rest is folded
+SMALLEST_DRAWN = 1e-30  # p-value, of the picture
 MOST_TIMES, MOST_SPECIES = 4, 6  # that are drawn
 _COLOURS = {"pass": "#1a7f37", "fail": "#c62828", "undecided": "#9a6700"}
 _ORIGIN = f'<meta name="generator" content="fsp {__version__}">'
@@ -54,6 +56,7 @@ def page(report: Verdict) -> str:
         *_power(report),
         *_pictures(report),
         *(f"<p>{escape(note)}</p>" for note in report.notes),
+        *_origin(report),
     ]
     title = f"<title>{report.verdict}: {who}, {name}</title>"
     head = f'<!doctype html><html lang="en"><head><meta charset="utf-8">{_ORIGIN}{title}<style>{_STYLE}</style></head>'
@@ -70,6 +73,11 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]], bad: Sequence[b
     return f"<table><tr>{top}</tr>{''.join(lines)}</table>"
 
 
+def _origin(report: Verdict) -> list[str]:
+    rows = [[name, text] for name, text in report.origin.items()]
+    return ["<h2>How it was made</h2>", _table(["", ""], rows)] if rows else []
+
+
 def _kinds(report: Verdict) -> str:
     rows, bad = [], []
     for kind, meaning in KINDS.items():
@@ -83,8 +91,12 @@ def _kinds(report: Verdict) -> str:
 
 
 def _rejected(report: Verdict) -> str:
-    rows = [[test.name, number(test.p), number(test.adjusted), test.where] for test in report.rejected[:30]]
-    return _table(["rejected", "p", "adjusted", "where"], rows) if rows else "<p>No test rejects.</p>"
+    rows = [[test.name, number(test.p), number(test.adjusted), test.where] for test in report.rejected]
+    if not rows:
+        return "<p>No test rejects.</p>"
+    header = ["rejected", "p", "adjusted", "where"]
+    more = f"<details><summary>{len(rows) - _SHOWN:,} more</summary>{_table(header, rows[_SHOWN:])}</details>"
+    return _table(header, rows[:_SHOWN]) + (more if len(rows) > _SHOWN else "")
 
 
 def _findings(report: Verdict) -> list[str]:
@@ -110,9 +122,10 @@ def _power(report: Verdict) -> list[str]:
 def _pictures(report: Verdict) -> list[str]:
     found = ["<h2>p-values</h2>", _svg(_p_values(report))]
     if report.samples is not None and not isinstance(report.samples, Summary):
-        found += ["<h2>Expected and sampled</h2>", _svg(_marginals(report, report.samples))]
+        found += ["<h2>Sampled less expected</h2>", _svg(_marginals(report, report.samples))]
         found.append(
-            "<p>Steps: runs; line: exact; band: where 99 % of the numbers of runs of an exact simulator lie.</p>"
+            "<p>Runs in a bin less those expected, in units of the standard deviation of that number; band: where 99 % "
+            "of the numbers of runs of an exact simulator lie.</p>"
         )
     return found
 
@@ -131,39 +144,45 @@ def _figure(rows: int, columns: int, size: tuple[float, float]) -> tuple[Figure,
 
 
 def _p_values(report: Verdict) -> Figure:
-    """Draw the p-value of each test over time."""
+    """Draw the adjusted p-value of each test over time, which is compared with the level."""
     figure, axes = _figure(1, 1, (9.0, 3.4))
     axis = axes[0, 0]
     for kind in KINDS:
         own = [test for test in report.tests if test.kind == kind]
         if own:
             times = [report.times[-1] if test.time is None else test.time for test in own]
-            axis.semilogy(times, [max(test.p, 1e-30) for test in own], ".", label=kind, alpha=0.7)
-    axis.axhline(
-        (report.level or report.alpha) / len(report.tests), color="#c62828", lw=1, label="level of the smallest"
-    )
-    axis.set(xlabel="time", ylabel="p")
+            axis.semilogy(times, [max(test.adjusted, SMALLEST_DRAWN) for test in own], ".", label=kind, alpha=0.7)
+    axis.axhline(report.level or report.alpha, color="#c62828", lw=1, label="level")
+    axis.set(xlabel="time", ylabel="adjusted p, as in the table")
     axis.legend(ncols=2, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     return figure
 
 
 def _marginals(report: Verdict, samples: Runs | Histograms) -> Figure:
-    """Draw the numbers of runs and what is expected, for some times and species."""
+    """Draw the differences of some species at some times, of those at which a count varies."""
     worst = {name: [t.p for t in report.tests if name in t.species] for name in report.species}
     species = sorted(report.species, key=lambda name: min(worst[name], default=1.0))[:MOST_SPECIES]
-    numbers = np.unique(np.linspace(0, len(report.times) - 1, MOST_TIMES).round().astype(int))
+    varied = [k for k in range(len(report.times)) if any(_varies(report, k, name) for name in species)] or [0]
+    numbers = np.array(varied)[np.unique(np.linspace(0, len(varied) - 1, MOST_TIMES).round().astype(int))]
     figure, axes = _figure(len(species), len(numbers), (2.6 * len(numbers) + 0.6, 2.2 * len(species)))
     for row, name in enumerate(species):
         for column, k in enumerate(numbers):
             _one_marginal(axes[row, column], report.battery.reference[int(k)].marginal(name), *samples.of(int(k), name))
             if row == 0:
                 axes[row, column].set_title(f"t = {report.times[k]:.6g}", fontsize="small")
-        axes[row, 0].set_ylabel(name)
+            axes[row, column].set_xlabel(f"count of {name}", fontsize="small")
+        axes[row, 0].set_ylabel("difference / spread", fontsize="small")
     return figure
 
 
+def _varies(report: Verdict, k: int, species: str) -> bool:
+    """Return whether more than one count of a species is expected at a time, as is not at the start."""
+    one = report.battery.reference[k].marginal(species)
+    return int((one.probabilities > 0.0).sum()) > 1
+
+
 def _one_marginal(axis: Any, dist: Distribution, values: IntArray, runs: FloatArray) -> None:
-    """Draw one distribution, in bins of equal width where there are many counts."""
+    """Draw how the numbers of runs differ from those expected, in bins of equal width where there are many counts."""
     from scipy import stats
 
     n = float(runs.sum())
@@ -175,9 +194,11 @@ def _one_marginal(axis: Any, dist: Distribution, values: IntArray, runs: FloatAr
         edges = np.array([low, low + 1])
     expected = np.histogram(x, edges, weights=p)[0]
     lower, upper = Slack.of(dist).interval(expected)
+    spread = np.sqrt(np.maximum(n * expected * (1.0 - np.minimum(expected, 1.0)), 1.0))  # (bins,), of one run at least
     bottom, top = (np.asarray(stats.binom.ppf(level, n, ends)) for level, ends in ((0.005, lower), (0.995, upper)))
-    ends = np.append(bottom, bottom[-1:]), np.append(top, top[-1:])
-    axis.fill_between(edges, *ends, step="post", color="#9ec5fe", lw=0)
-    axis.stairs(np.histogram(values, edges, weights=runs)[0], edges, color="#c62828", lw=1)
-    axis.plot((edges[:-1] + edges[1:]) / 2, n * expected, color="#0a3069", lw=0.8)
+    band = [(ends - n * expected) / spread for ends in (bottom, top)]
+    axis.fill_between(edges, *(np.append(ends, ends[-1:]) for ends in band), step="post", color="#9ec5fe", lw=0)
+    gaps = (np.histogram(values, edges, weights=runs)[0] - n * expected) / spread
+    axis.stairs(gaps, edges, color="#c62828", lw=1)
+    axis.axhline(0.0, color="#0a3069", lw=0.8)
     axis.tick_params(labelsize="small")

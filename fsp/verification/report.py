@@ -18,7 +18,7 @@ from fsp.verification.verdict import Verdict, number
 from fsp.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 _SHOWN = 8  # rejected tests that are printed
 
@@ -77,9 +77,13 @@ class Report(Verdict):
             fitting = self.explanations
             lines.append("What fits:" if fitting else "Nothing that was tried fits; nearest:")
             lines += [f"  {one}" for one in (fitting or self.findings)[:5]]
+            lines += [f"  about {one.runs:,} runs tell the best two apart" for one in fitting[:1] if one.runs]
+        if self.repeated:
+            lines.append(f"Runs that repeat an earlier one: {_listed(self.repeated)}")
         if self.undecided:
             lines.append(f"undecided: {self.undecided}")
-        return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
+        lines += [f"note: {note}" for note in self.notes]
+        return "\n".join([*lines, *(f"{name}: {text}" for name, text in self.origin.items())])
 
     def __repr__(self) -> str:
         return f"<Report: {self.verdict}, {len(self.rejected)} of {len(self.tests)} tests reject, {self.n:,} runs>"
@@ -93,6 +97,7 @@ class Report(Verdict):
             "model_hash": self.model_hash,
             "simulator": self.simulator,
             "given": self.given,
+            "origin": dict(self.origin),
             "runs": self.n,
             "alpha": self.alpha,
             "times": list(self.times),
@@ -113,6 +118,7 @@ class Report(Verdict):
                 for test in self.tests
             ],
             "detectable": [asdict(smallest) for smallest in self.detectable],
+            "repeated": [list(pair) for pair in self.repeated],
             "sought": [asdict(one) for one in self.sought],
             "findings": [asdict(finding) for finding in self.findings],
             "notes": list(self.notes),
@@ -166,6 +172,11 @@ class Report(Verdict):
         if path.suffix.lower() not in WRITERS:
             raise ArgumentError(f"A report must be a file in {', '.join(WRITERS)}, but is '{path}'.")
         files.write(path, WRITERS[path.suffix.lower()](self) + "\n")
+
+
+def _listed(pairs: Sequence[tuple[int, int]]) -> str:
+    shown = [f"{later} = {first}" for first, later in pairs[:_SHOWN]]
+    return ", ".join(shown) + (f" and {len(pairs) - _SHOWN:,} more" if len(pairs) > _SHOWN else "")
 
 
 WRITERS: dict[str, Callable[[Report], str]] = {

@@ -45,6 +45,7 @@ class SimulatorRow:
     outside: tuple[int, int, int] | None = None
     p: float | None = None  # the smallest adjusted p-value
     rejected: tuple[str, ...] = ()  # what the tests that reject say, the worst first
+    explained: tuple[str, ...] = ()  # what may be wrong, the likeliest first
     seconds: float = 0.0  # wall time, of which `sampling` for the simulator
     sampling: float = 0.0
     reason: str = ""  # why there is no verdict
@@ -77,8 +78,9 @@ class SimulatorReport:
 
     def __str__(self) -> str:
         """Return a table, what it means, and what is wrong where something is."""
-        header = ("case", "model", "Z outside", "Y outside", "suite", "smallest p", "s", "verdict")
-        lines = table(header, [_cells(row) for row in self.rows])
+        header = ("case", "model", "Z outside", "Y outside", "suite", "smallest adjusted p", "s", "verdict")
+        shown = [row for row in self.rows if row.verdict != NO_CME]
+        lines = table(header, [_cells(row) for row in shown])
         counts = [(v, sum(row.verdict == v for row in self.rows)) for v in (PASS, FAIL, UNDECIDED, NO_CME, FAILED)]
         said = ", ".join(f"{n} {verdict}" for verdict, n in counts if n)
         lines.append(f"{self.simulator}: {len(self.rows)} cases of {self.runs:,} runs in {self.seconds:.3g} s: {said}")
@@ -86,8 +88,11 @@ class SimulatorReport:
             f"verdict: an exact simulator fails any case with probability ≤ {self.alpha:g}; "
             f"suite: its criterion, which exact simulators fail at times"
         )
-        for row in self.rows:
+        folded = [row.name for row in self.rows if row.verdict == NO_CME]
+        lines += [f"{NO_CME}: {len(folded)} cases: {', '.join(folded)}"] if folded else []
+        for row in shown:
             lines += [f"{row.verdict}: {row.name}: {text}" for text in (*row.rejected[:3], row.reason) if text]
+            lines += [f"{row.verdict}: {row.name}: what fits: {text}" for text in row.explained[:2]]
         return "\n".join(lines)
 
     def to_csv(self) -> str:
@@ -95,7 +100,8 @@ class SimulatorReport:
         text = io.StringIO()
         writer = csv.DictWriter(text, _record(self.rows[0]), lineterminator="\n")
         writer.writeheader()
-        writer.writerows({**_record(row), "rejected": "; ".join(row.rejected)} for row in self.rows)
+        joined = ("rejected", "explained")
+        writer.writerows({**_record(row), **{k: "; ".join(getattr(row, k)) for k in joined}} for row in self.rows)
         return text.getvalue()
 
     def record(self) -> dict[str, Any]:
@@ -120,6 +126,7 @@ def _record(row: SimulatorRow) -> dict[str, Any]:
     return {
         **found,
         "rejected": list(row.rejected),
+        "explained": list(row.explained),
         "seconds": row.seconds,
         "sampling": row.sampling,
         "reason": row.reason,
@@ -154,7 +161,7 @@ def _tested(
     """Test one case with as many runs as `asked`, from a seed."""
     sampled = simulator.sample(case.path, case.times, *asked)
     sampling = perf_counter() - started
-    report = verify(model, sampled, case.times, alpha=alpha, power=None, diagnosis=False, simulator=simulator.name)
+    report = verify(model, sampled, case.times, alpha=alpha, power=None, simulator=simulator.name, file=case.path)
     return SimulatorRow(
         case.name,
         model.name,
@@ -162,6 +169,7 @@ def _tested(
         suite_criterion(case, model, sampled),
         min(test.adjusted for test in report.tests),
         tuple(f"{test.name}: {test.where}" for test in report.rejected),
+        tuple(map(str, report.explanations)),
         perf_counter() - started,
         sampling,
         report.undecided,

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from fsp.model.expression import Expression, Number, Symbol, call
+from fsp.model.program import compiled as program
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from fsp.model import Model
 
@@ -35,30 +38,69 @@ def _times(model: Model, k: int, factor: float) -> Expression | Callable[..., An
     return multiplied_in_time if model.time_dependent[k] else multiplied_at_rest
 
 
-def pairs(model: Model) -> list[tuple[int, str]]:
-    """Return the reactions in which two or more molecules of one species meet, with the species."""
-    found = []
-    for k, reaction in enumerate(model.reactions):
-        for name, number in (reaction.reactants or {}).items():
-            if number >= 2 and name in model.species and model.rate_expressions[k] is not None:
-                found.append((k, name))
-    return found
+def meetings(model: Model) -> list[tuple[int, str, int]]:
+    """Return the reactions in which molecules of one species meet, with the species and how many do."""
+    return [
+        (k, name, number)
+        for k, reaction in enumerate(model.reactions)
+        for name, number in (reaction.reactants or {}).items()
+        if number >= 2 and name in model.species and isinstance(model.law(k), Expression)
+    ]
 
 
-def squared(model: Model, k: int, species: str) -> Model:
-    """Return the model with x² in place of x (x - 1) in one propensity, which stays zero where it was."""
-    x = Symbol(species)
-    tree = model.law(k)
-    ratio = call("/", x, call("max", call("-", x, Number(1.0)), Number(1.0)))
-    return model.with_laws({k: call("*", tree, ratio)})  # type: ignore[arg-type]  # `pairs` have trees
+def miscounted(model: Model, numbers: Sequence[int]) -> Iterator[tuple[str, str, Model]]:
+    """Yield what the propensities of some reactions may have in place of the right numbers of pairs and triples.
+
+    A law that is zero for fewer molecules than meet counts them in tuples; else it is one of powers.  Each mistake is
+    one that a law of its kind can have.
+    """
+    met = [one for one in meetings(model) if one[0] in numbers]
+    orders = {number for _, _, number in met}
+    tuples = {k for k, name, number in met if _counts_tuples(model, k, name, number)}
+    shown = met[0][1] if len({name for _, name, _ in met}) == 1 else "x"
+    falling, power = _forms(shown, min(orders)), shown + _POWERS.get(min(orders), f"^{min(orders)}")
+    if tuples == {k for k, _, _ in met}:
+        wrong = model.with_laws(_multiplied(model, met, upwards=True))
+        yield "square" if orders == {2} else "power", f"has {power} in place of {falling}", wrong
+    if not tuples:
+        wrong = model.with_laws(_multiplied(model, met, upwards=False))
+        yield "falling", f"has {falling} in place of {power}", wrong
+    for factor, name, text in _NUMBERS_OF_PAIRS if orders == {2} else _NUMBERS_OF_TUPLES:
+        wrong = scaled(model, dict.fromkeys(numbers, factor))
+        yield name, f"is {text} the right one, as with a factor of the number of tuples that meet", wrong
 
 
-def unsquared(model: Model, k: int, species: str) -> Model:
-    """Return the model with x (x - 1) in place of x² in one propensity."""
-    x = Symbol(species)
-    tree = model.law(k)
-    ratio = call("/", call("max", call("-", x, Number(1.0)), Number(0.0)), call("max", x, Number(1.0)))
-    return model.with_laws({k: call("*", tree, ratio)})  # type: ignore[arg-type]  # `pairs` have trees
+_POWERS = {2: "²", 3: "³"}
+# in a propensity, with the key and the words of a hypothesis
+_NUMBERS_OF_PAIRS = (2.0, "pairs-twice", "twice"), (0.5, "pairs-half", "half")
+_NUMBERS_OF_TUPLES = (6.0, "tuples-6", "6 times"), (1 / 6, "tuples-sixth", "a sixth of")
+
+
+def _forms(species: str, order: int) -> str:
+    return " ".join([species, *(f"({species} - {i})" for i in range(1, order))])
+
+
+def _counts_tuples(model: Model, k: int, species: str, number: int) -> bool:
+    """Return whether a propensity is zero for one molecule fewer than meet, and not for as many."""
+    state = np.full((2, model.n_species), 2 * number, dtype=np.int64)
+    state[:, model.species.index(species)] = number - 1, number
+    rates = program(model.rate_expressions[k])(dict(zip(model.species, state.T.astype(float), strict=True)), 0.0)
+    few, enough = np.broadcast_to(np.asarray(rates, dtype=float), 2).tolist()
+    return bool(few == 0.0 and enough > 0.0)
+
+
+def _multiplied(model: Model, met: Sequence[tuple[int, str, int]], *, upwards: bool) -> dict[int, Expression]:
+    """Return laws with x^n in place of x (x - 1) ... (x - n + 1), or the reverse, which stay zero where they were."""
+    laws: dict[int, Expression] = {}
+    for k, name, number in met:
+        x = Symbol(name)
+        tree = laws.get(k, model.law(k))
+        for i in range(1, number):
+            less = call("max", call("-", x, Number(float(i))), Number(1.0 if upwards else 0.0))
+            over, under = (x, less) if upwards else (less, call("max", x, Number(1.0)))
+            tree = call("*", tree, call("/", over, under))  # type: ignore[arg-type]  # those of `meetings` have trees
+        laws[k] = tree  # type: ignore[assignment]
+    return laws
 
 
 def in_volume(model: Model, volume: float) -> Model:

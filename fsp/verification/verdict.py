@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.verification.battery import Battery
+from fsp.verification.samples import Runs
 from fsp.verification.test import Test
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from fsp.verification.samples import Samples
 
 EXIT_CODES = {"pass": 0, "fail": 1, "undecided": 2}  # as docs/command_line.md says
@@ -88,12 +91,15 @@ class Finding:
         Of the samples, merged to cells, more than under the model, in nats.
     fits
         Whether the samples pass the tests against the law of the hypothesis.
+    runs
+        Where several fit: about how many runs would tell the best two apart; None where no number would.
     """
 
     name: str
     text: str
     log_likelihood: float
     fits: bool
+    runs: int | None = None
 
     def __str__(self) -> str:
         return f"{self.text} ({'fits' if self.fits else 'does not fit'}, log-likelihood {self.log_likelihood:+,.1f})"
@@ -115,6 +121,8 @@ class Subject:
         Its name.
     given
         What the simulator was given of the model, where it was asked: its file, or what was written in its place.
+    origin
+        What reproduces the report: seed, command, date, machine and versions, by name.
     battery, samples
         What was compared, for pictures.
     """
@@ -126,6 +134,7 @@ class Subject:
     species: tuple[str, ...]
     simulator: str = ""
     given: str = ""
+    origin: Mapping[str, str] = field(default_factory=dict)
     battery: Battery = field(default_factory=lambda: Battery((), 0))
     samples: Samples | None = None
 
@@ -199,6 +208,17 @@ class Verdict(Subject):
     def reached(self) -> float:
         """The relative error that is found in every rate constant; infinite where that is known of none."""
         return max((one.relative for one in self.detectable), default=math.inf)
+
+    @property
+    def repeated(self) -> list[tuple[int, int]]:
+        """Runs, from 0 on, that are alike at all times, the earlier one first, where tests of repeats reject."""
+        kinds = {test.kind for test in self.rejected}
+        if not isinstance(self.samples, Runs) or not kinds & {"repeats", "memory"}:
+            return []
+        rows = self.samples.counts.reshape(self.samples.n, -1)
+        _, first, number = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+        earlier = first[number.reshape(-1)].tolist()
+        return [(one, later) for later, one in enumerate(earlier) if one != later]
 
     @property
     def smallest(self) -> Test:

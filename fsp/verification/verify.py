@@ -16,10 +16,12 @@ from fsp.formats import load
 from fsp.model import Model
 from fsp.model.arguments import check_call
 from fsp.model.times import checked_times
+from fsp.sampling.documents import document_for
 from fsp.verification.asked import Asked
 from fsp.verification.battery import Battery
 from fsp.verification.diagnosis import diagnose
 from fsp.verification.file_reader import with_reader_judged
+from fsp.verification.origin import origin
 from fsp.verification.other_solvers import Moments, verify_answer
 from fsp.verification.power import detectable
 from fsp.verification.reading import read_samples
@@ -134,9 +136,9 @@ def verify(
     if require is not None and not require > 0:
         raise ArgumentError(f"`require` must be a positive relative error, such as 0.05, but is {require}.")
     say = tell or (lambda line: None)
-    study = Study(
-        network, alpha, tol, power if require is None else power or POWER, diagnosis, max_states, say, require
-    )
+    power = power if require is None else power or POWER
+    place = None if file is None else Path(file)
+    study = Study(network, alpha, tol, power, diagnosis, max_states, say, require, place)
     given: dict[str, Any] = {
         "times": times,
         "species": species,
@@ -164,14 +166,13 @@ def verify(
     asked = opened(simulator)
     if times is None:
         raise ArgumentError("`times` must be given to ask a simulator, but are missing.")
-    place = None if file is None else Path(file)
-    study.asked = Asked(asked, network, place, checked_times(times), 1 if seed is None else seed, names)
+    study.asked = Asked(asked, network, study.file, checked_times(times), 1 if seed is None else seed, names)
     return study.of_simulator(runs or FIRST_RUNS, until_detectable, max_runs or MOST_RUNS)
 
 
 _APPLIES = {  # what may be given with each kind of samples
     "the answer of a solver": {"claimed"},
-    "samples": {"times", "species", "runs", "tol", "require"},
+    "samples": {"times", "species", "runs", "tol", "require", "file"},
     "a simulator that is asked": {
         *("times", "species", "runs", "tol", "require"),
         *("file", "seed", "until_detectable", "max_runs"),
@@ -205,6 +206,7 @@ class Study:
     max_states: int | None
     tell: Callable[[str], None]
     require: float | None = None
+    file: Path | None = None  # that the model was read from
     asked: Asked | None = None  # where a simulator is asked for the samples
     _reference: Solution | None = None
 
@@ -247,11 +249,15 @@ class Study:
         report = judge(self.model, samples, reference, alpha=level, simulator=simulator)
         given, is_file = ("", False) if self.asked is None else self.asked.given()
         said = () if self.asked is None else tuple(self.asked.said)
-        report = replace(report, given=given, notes=(*report.notes, *said))
+        seed = None if self.asked is None else self.asked.seed
+        report = replace(report, given=given, origin=origin(seed, simulator), notes=(*report.notes, *said))
         if self.diagnosis and report.rejected:
             self.tell("what may be wrong")
-            findings = diagnose(self.model, samples, report.battery, report.tests, alpha=level)
+            failed = self.model, samples, report.battery, report.tests
+            findings = diagnose(*failed, alpha=level, text=self._text())
             report = replace(report, findings=findings)
+            if not findings:
+                report = replace(report, notes=(*report.notes, NOTHING))
             if is_file and self.asked is not None and isinstance(samples, Runs):
                 report = with_reader_judged(report, samples, self.asked, level)
         if self.power is None:
@@ -262,6 +268,16 @@ class Study:
         found = detectable(*parts, alpha=level, tests=tests, power=self.power)
         more = sought(self.model, samples, report.battery, level=level / tests, power=self.power)
         return held_to(replace(report, detectable=found, sought=more), self.require)
+
+    def _text(self) -> str | None:
+        """Return the SBML that was read, where it is that of the network as it stands."""
+        if self.file is None:
+            return None
+        found = document_for(self.model, self.file)
+        return None if found.why else found.text
+
+
+NOTHING = "None of the mistakes that were tried makes these samples more likely; see docs/verification.md for the list."
 
 
 def opened(simulator: str | Simulator | None) -> Simulator:

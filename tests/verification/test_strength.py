@@ -9,6 +9,9 @@ from written_sbml import apply, compartment, parameter, reaction, sbml, species
 import fsp
 from fsp.errors import ArgumentError
 from fsp.quantities import share
+from fsp.verification.battery import Battery
+from fsp.verification.strength import _repeats, held_to
+from fsp.verification.verdict import Detectable
 
 MODEL = fsp.Model(
     species={"X": 30},
@@ -52,6 +55,29 @@ def test_a_pass_is_held_to_the_error_that_is_required(rng):
     assert f"errors of {100 * reached:.2g} % of 'k' are found, not of" in report.undecided
     with pytest.raises(ArgumentError, match="`require`"):
         fsp.verify(MODEL, counts, [0.5, 1.0], require=0.0)
+
+
+def judged(found):
+    """Return a report that passes, in which errors of this size are found."""
+    parts = {"model_name": "m", "model_hash": "", "n": 9, "times": (1.0,), "species": ("X",), "alpha": 1e-3}
+    return fsp.Report(**parts, tests=(), error=0.0, detectable=(Detectable("k", 1.0, found, found, 0.9, "mean"),))
+
+
+@pytest.mark.parametrize(("found", "require", "verdict"), [(0.1, 0.2, "pass"), (0.2, 0.1, "undecided")])
+def test_what_is_required_decides(found, require, verdict):
+    assert held_to(judged(found), require).verdict == verdict
+
+
+def test_a_report_whose_pass_says_little_has_a_note():
+    assert [bool(held_to(judged(found), None).notes) for found in (0.4, 0.6, np.inf)] == [False, True, True]
+
+
+@pytest.mark.parametrize(("top", "found"), [(0, False), (400, True)])
+def test_repeats_are_found_where_two_runs_are_seldom_alike(top, found):
+    states = np.arange(top + 1)[:, None]
+    one = fsp.Distribution(states, np.full(top + 1, 1 / (top + 1)), ["X"], t=1.0, error=fsp.ErrorLedger())
+    runs = fsp.Runs(np.zeros((300, 1, 1), dtype=int), [1.0], ("X",))
+    assert _repeats(runs, Battery((one,), 300), 1e-5).found == found
 
 
 def test_shares_are_written_as_numbers_or_per_cent():

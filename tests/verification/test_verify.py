@@ -505,6 +505,54 @@ def test_reports_are_read_back(rng, tmp_path):
         report.save(tmp_path / "report.docx")
 
 
+def test_reports_carry_what_reproduces_them(rng):
+    class Sampler:
+        name = "sampler"
+
+        def sample(self, model, times, runs, seed):
+            return isomerization_runs(rng, runs, times)
+
+    report = fsp.verify(isomerization(), simulator=Sampler(), times=TIMES, runs=30, seed=17, power=None)
+    assert report.origin.keys() == {"seed", "command", "date", "machine", "versions"}
+    assert report.origin["seed"] == "17"
+    assert json.loads(report.to_json())["origin"] == report.origin
+    assert f"fsp {fsp.__version__}" in report.origin["versions"]
+    for text in report.origin.values():
+        assert text in str(report)
+
+
+def test_all_rejected_tests_and_repeated_runs_are_shown(rng):
+    counts = isomerization_runs(rng, 300, forth=1.5)
+    counts[200:260] = counts[20:80]
+    report = fsp.verify(isomerization(), counts, TIMES, power=None, diagnosis=False)
+    assert len(report.rejected) > 10
+    page = report.to_html()
+    assert all(f"<td>{test.name}</td>" in page for test in report.rejected)
+    assert f"<summary>{len(report.rejected) - 10} more</summary>" in page
+    assert set(range(200, 260)) <= {later for _, later in report.repeated}
+    assert all(first < later and (counts[first] == counts[later]).all() for first, later in report.repeated)
+    first, later = report.repeated[0]
+    assert f"Runs that repeat an earlier one: {later} = {first}, " in str(report)
+    right = fsp.verify(isomerization(), isomerization_runs(rng, 300), TIMES, power=None, diagnosis=False)
+    assert right.repeated == []
+
+
+def test_pictures_are_of_differences_where_counts_vary(rng):
+    from fsp.verification.page import _marginals, _p_values
+
+    times = [0.0, *TIMES]
+    counts = np.concatenate([np.tile([[[TOTAL, 0]]], (2000, 1, 1)), isomerization_runs(rng, 2000)], axis=1)
+    report = fsp.verify(isomerization(), counts, times, power=None)
+    drawn = _marginals(report, report.samples)
+    titles = [axis.get_title() for axis in drawn.axes if axis.get_title()]
+    assert titles == [f"t = {t:g}" for t in TIMES]
+    assert {axis.get_xlabel() for axis in drawn.axes} == {"count of A", "count of B"}
+    gaps = np.concatenate([patch.get_data().values for axis in drawn.axes for patch in axis.patches])
+    assert np.abs(gaps).max() < 5
+    seen = np.concatenate([line.get_ydata() for line in _p_values(report).axes[0].lines[:-1]])
+    assert sorted(seen) == sorted(test.adjusted for test in report.tests)
+
+
 def test_an_estimate_fails_nobody(rng):
     report = fsp.verify(isomerization(), isomerization_runs(rng, 500, forth=1.3), TIMES)
     doubtful = fsp.Report(

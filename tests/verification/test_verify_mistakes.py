@@ -15,6 +15,7 @@ from fsp.command.main import main
 from fsp.verification import variants
 from fsp.verification.battery import Battery
 from fsp.verification.hypotheses import after_jump, tau_leaping
+from fsp.verification.verify import refuse_what_does_not_apply
 
 TIMES = np.array([0.2, 0.4, 0.6, 0.8])
 
@@ -228,7 +229,7 @@ def test_a_simulator_that_gives_something_else_is_refused():
         ("runs", {"max_runs": 10}),
         ("runs", {"until_detectable": 0.1}),
         ("runs", {"runs": 3}),
-        ("runs", {"file": "model.xml"}),
+        ("answer", {"file": "model.xml"}),
         ("answer", {"runs": 3}),
         ("answer", {"seed": 2}),
         ("answer", {"tol": 1e-6}),
@@ -252,6 +253,13 @@ def test_some_species_of_a_simulator_are_looked_at():
     report = fsp.verify(dimers(), simulator=Sampler(), times=TIMES, runs=200, species=["D"], power=None)
     assert report.species == ("D",)
     assert report.passed
+
+
+def test_what_does_not_apply_is_named():
+    given = dict.fromkeys(("runs", "until_detectable", "max_runs"))
+    refuse_what_does_not_apply(given, np.zeros(3))
+    with pytest.raises(fsp.ArgumentError, match="must go with a simulator that is asked, but is given with samples"):
+        refuse_what_does_not_apply({**given, "seed": 1}, np.zeros(3))
 
 
 # ---- the command

@@ -1,0 +1,186 @@
+"""What a reader of SBML that misses one rule makes of a file: the document is changed, and read rightly.
+
+Each row of `MISREADINGS` changes a document of libsbml so that its right meaning is what a wrong reader sees, and says
+whether there was anything to change; what it leaves as it was is no hypothesis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from fsp.errors import FSPError
+from fsp.formats.comparison import difference
+from fsp.formats.readers import read_text
+from fsp.formats.sbml_parts import each
+from fsp.model.event import Event
+from fsp.model.libraries import one_at_a_time
+from fsp.model.tree import Call, Expression, Number, Time, call
+
+if TYPE_CHECKING:
+    from fsp.model import Model
+
+Element = Any  # libsbml has no types
+ABOVE_ROUNDING = 2.0**-20  # added to rates that are rounded down, so that a whole one stays what it is
+
+
+def misread(text: str, model: Model, times: Sequence[float]) -> Iterator[tuple[str, str, Model]]:
+    """Yield key, sentence and network of each misreading of SBML that makes another network of it."""
+    for key, (sentence, change) in MISREADINGS.items():
+        found = _changed(text, change)
+        if found is None:
+            continue
+        try:
+            wrong = read_text(found, key)
+            if difference(wrong, model, times[-1]):
+                yield key, sentence, wrong
+        except FSPError:  # a reader that sees this has no network to run
+            continue
+    yield from _of_events(model, times)
+    yield from _of_numbers(model)
+
+
+@one_at_a_time
+def _changed(text: str, change: Callable[[Element], None]) -> str | None:
+    import libsbml
+
+    document = libsbml.readSBMLFromString(text)
+    change(document.getModel())
+    found = str(libsbml.writeSBMLToString(document))
+    before = str(libsbml.writeSBMLToString(libsbml.readSBMLFromString(text)))
+    return None if found == before else found
+
+
+def _boundary(model: Element) -> None:
+    for species in each(model, "Species"):
+        if species.getBoundaryCondition():
+            species.setBoundaryCondition(False)
+            species.setConstant(False)
+
+
+def _size(model: Element) -> None:
+    for compartment in each(model, "Compartment"):
+        compartment.setSize(1.0)
+
+
+def _concentration(model: Element) -> None:
+    for species in each(model, "Species"):
+        if species.isSetInitialConcentration():
+            species.setInitialAmount(species.getInitialConcentration())
+
+
+def _units(only: bool) -> Callable[[Element], None]:
+    def change(model: Element) -> None:
+        for species in each(model, "Species"):
+            species.setHasOnlySubstanceUnits(only)
+
+    return change
+
+
+def _local(model: Element) -> None:
+    taken = {parameter.getId() for parameter in each(model, "Parameter")}
+    for law in (reaction.getKineticLaw() for reaction in each(model, "Reaction")):
+        kind = "LocalParameter" if model.getLevel() > 2 else "Parameter"
+        for name in [one.getId() for one in each(law, kind) if one.getId() in taken]:
+            getattr(law, f"remove{kind}")(name)
+
+
+def _rule(model: Element) -> None:
+    for rule in list(each(model, "Rule")):
+        if rule.isAssignment():
+            assignment = model.createInitialAssignment()
+            assignment.setSymbol(rule.getVariable())
+            assignment.setMath(rule.getMath())
+            model.removeRuleByVariable(rule.getVariable())
+
+
+def _initial(model: Element) -> None:
+    while model.getNumInitialAssignments():
+        model.removeInitialAssignment(0)
+
+
+def _events(model: Element) -> None:
+    while model.getNumEvents():
+        model.removeEvent(0)
+
+
+def _references(model: Element) -> Iterator[Element]:
+    for reaction in each(model, "Reaction"):
+        for side in ("Reactant", "Product"):
+            yield from each(reaction, side)
+
+
+def _stoichiometry(model: Element) -> None:
+    for reference in _references(model):
+        reference.setStoichiometry(1.0)
+
+
+def _factor(model: Element) -> None:
+    for element in (model, *each(model, "Species")):
+        if model.getLevel() > 2:
+            element.unsetConversionFactor()
+
+
+def _reversible(model: Element) -> None:
+    import libsbml
+
+    for reaction in each(model, "Reaction"):
+        law = reaction.getKineticLaw()
+        if reaction.getReversible() and law is not None and law.getMath().getType() == libsbml.AST_MINUS:
+            net = libsbml.formulaToL3String(law.getMath())
+            law.setMath(libsbml.parseL3Formula(f"piecewise({net}, ({net}) > 0, 0)"))
+            reaction.setReversible(False)
+
+
+def _twice(model: Element) -> None:
+    for reaction in each(model, "Reaction"):
+        names = [reference.getSpecies() for reference in each(reaction, "Reactant")]
+        for k in reversed(range(len(names))):
+            if names[k] in names[k + 1 :]:
+                reaction.removeReactant(k)
+
+
+MISREADINGS: dict[str, tuple[str, Callable[[Element], None]]] = {
+    "boundary": ("boundary or constant species are changed by reactions", _boundary),
+    "size": ("the sizes of compartments are taken for 1", _size),
+    "concentration": ("initial concentrations are taken for amounts", _concentration),
+    "substance": ("species with only substance units are taken for concentrations in formulas", _units(only=False)),
+    "amount": ("species are taken for amounts in formulas where they are concentrations", _units(only=True)),
+    "local": ("global parameters take the place of local ones of the same name", _local),
+    "rule": ("assignment rules are evaluated once, at the start", _rule),
+    "initial": ("initial assignments are passed over", _initial),
+    "event": ("events are missing", _events),
+    "stoichiometry": ("stoichiometries are taken for 1", _stoichiometry),
+    "factor": ("conversion factors are passed over", _factor),
+    "reversible": ("a reversible law is taken as one channel, whose rate is not let below zero", _reversible),
+    "twice": ("of a species that is listed twice among the reactants, the last one alone counts", _twice),
+}
+"""Key, sentence, and what makes the right meaning of a document that which the wrong reader sees."""
+
+
+def _of_events(model: Model, times: Sequence[float]) -> Iterator[tuple[str, str, Model]]:
+    """Yield the network whose events are executed at the next output time."""
+    late = [_late(event, times) for event in model.events]
+    if late != list(model.events):
+        yield "late", "events are executed at the next output time", model.with_events(late)
+
+
+def _late(event: Event, times: Sequence[float]) -> Event:
+    tree = event.condition
+    if not (isinstance(tree, Call) and tree.function in (">=", ">") and len(tree.arguments) == 2):
+        return event
+    clock, moment = tree.arguments
+    if not (isinstance(clock, Time) and isinstance(moment, Number)):
+        return event
+    later = min((t for t in times if t >= moment.value), default=moment.value)
+    return replace(event, trigger=Call(tree.function, (clock, Number(later))))
+
+
+def _of_numbers(model: Model) -> Iterator[tuple[str, str, Model]]:
+    """Yield the network whose rates are rounded down to whole numbers."""
+    laws = {k: model.law(k) for k in range(model.n_reactions)}
+    if all(isinstance(law, Expression) for law in laws.values()):
+        nearly = Number(ABOVE_ROUNDING)
+        rounded = {k: call("floor", call("+", law, nearly)) for k, law in laws.items() if isinstance(law, Expression)}
+        yield "integer", "rates are rounded down to whole numbers", model.with_laws(rounded)

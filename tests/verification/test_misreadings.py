@@ -1,0 +1,110 @@
+"""Wrong readers of SBML are named: what drops one rule is found to be that rule."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from misread_files import CASES, FILES, TIMES
+from wrong_readers import RULES, Reader
+
+import fsp
+from fsp.formats.comparison import difference
+from fsp.verification import variants
+from fsp.verification.diagnosis import Likelihood
+from fsp.verification.hypotheses import families
+from fsp.verification.misreadings import MISREADINGS, misread
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("files")
+    for name, text in FILES.items():
+        (folder / f"{name}.xml").write_text(text)
+    return {name: folder / f"{name}.xml" for name in FILES}
+
+
+def test_every_misreading_has_a_wrong_reader_of_its_own():
+    assert MISREADINGS.keys() <= CASES.keys() == RULES.keys()
+
+
+@pytest.mark.parametrize("name", list(FILES))
+def test_right_readers_pass(files, name):
+    report = fsp.verify(files[name], simulator=Reader(), times=TIMES, runs=150, power=None)
+    assert report.passed, str(report)
+
+
+@pytest.mark.parametrize("dropped", ["boundary", "rule", "late"])
+def test_wrong_readers_are_named(files, dropped):
+    name, keys = CASES[dropped]
+    report = fsp.verify(files[name], simulator=Reader(dropped), times=TIMES, runs=500, power=None)
+    assert report.verdict == "fail"
+    found = [finding for finding in report.explanations if finding.name != "reader"]
+    assert found[0].name in keys, str(report)
+
+
+@pytest.mark.parametrize("dropped", sorted(MISREADINGS))
+def test_a_misread_document_is_what_the_wrong_reader_sees(files, dropped):
+    """The network of the hypothesis has the mean change of the wrong reader's runs; both know nothing of each other."""
+    name, _ = CASES[dropped]
+    model = fsp.load(files[name])
+    wrong = {key: found for key, _, found in misread(FILES[name], model, TIMES)}[dropped]
+    assert difference(wrong, model, TIMES[-1])
+    runs = Reader(dropped).sample(model, TIMES, 300, 2, file=files[name])
+    exact = fsp.ssa(wrong, TIMES, 3000, seed=1)
+    columns = [wrong.species.index(species) for species in model.species]
+    gap = runs.mean(axis=0) - exact.mean(axis=0)[:, columns]
+    error = np.sqrt(runs.var(axis=0) / 300 + exact.var(axis=0)[:, columns] / 3000) + 1e-9
+    assert np.abs(gap / error).max() < 5
+
+
+def of_order(order, falling):
+    law = "*".join(f"(X - {i})" if falling and i else "X" for i in range(order))
+    guard = "" if falling else f"*piecewise(0, X < {order}, 1)"
+    reactions = [fsp.Reaction(f"{order} X -> 0", rate=f"0.01*{law}{guard}", name="meet")]
+    return fsp.Model(species={"X": 12}, reactions=reactions)
+
+
+@pytest.mark.parametrize("order", [2, 3])
+def test_the_words_fit_the_law_of_the_model(order):
+    found = {name: (text, wrong) for name, text, wrong in variants.miscounted(of_order(order, falling=True), (0,))}
+    key = {2: "square", 3: "power"}[order]
+    assert "falling" not in found
+    assert found[key][0] == {2: "has X² in place of X (X - 1)", 3: "has X³ in place of X (X - 1) (X - 2)"}[order]
+    states = np.arange(order, 9)[:, None]
+    ratio = found[key][1].propensity(0, states) / of_order(order, falling=True).propensity(0, states)
+    x = states[:, 0].astype(float)
+    falling = np.prod([x - i for i in range(order)], axis=0)
+    np.testing.assert_allclose(ratio, x**order / falling)
+
+
+def test_a_mistake_in_all_pairs_is_one_hypothesis():
+    model = fsp.Model(
+        species={"X": 9, "Y": 9},
+        reactions=[
+            fsp.Reaction("2 X -> 0", mass_action=0.1),
+            fsp.Reaction("2 Y -> 0", mass_action=0.2),
+            fsp.Reaction("0 -> X", rate=1.0),
+        ],
+    )
+    changed = {name: wrong for name, _, wrong in variants.miscounted(model, (0, 1))}["square"]
+    states = np.array([[4, 4]])
+    ratios = changed.propensities(states) / model.propensities(states)
+    np.testing.assert_allclose(ratios[:, 0], [4 / 3, 4 / 3, 1])
+
+
+@pytest.mark.parametrize(("factor", "unit"), [(60.0, True), (1 / 60, True), (2.0, True), (0.983, False), (1.3, False)])
+def test_a_factor_that_is_no_unit_is_not_called_one(factor, unit):
+    model = fsp.Model(
+        species={"X": 9}, reactions=[fsp.Reaction("X -> 0", mass_action=1.0), fsp.Reaction("0 -> X", rate=1.0)]
+    )
+    scale = next(family for family in families(model) if family.name == "time-scale")
+    assert ("unit of time" in scale.meaning(factor)) == unit
+    assert ("random numbers" in scale.meaning(factor)) == (not unit)
+
+
+def test_the_runs_that_tell_laws_apart_are_those_of_their_entropy():
+    likelihood = Likelihood(())
+    one, other = [np.array([[0.5, 0.5]])], [np.array([[0.6, 0.4]])]
+    entropy = 0.5 * np.log(0.5 / 0.6) + 0.5 * np.log(0.5 / 0.4)
+    assert likelihood.runs_between(one, other, alpha=1e-3) == int(np.ceil(np.log(1e3) / entropy))
+    assert likelihood.runs_between(one, one, alpha=1e-3) is None
