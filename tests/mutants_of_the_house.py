@@ -25,7 +25,7 @@ MUTANTS = [
         "        active.kept += n_bytes",
         "        active.kept += 0",
         "memory",
-        only="stay",
+        only="nest",
     ),
     mutant(
         "rooms-are-never-given-back",

@@ -97,8 +97,10 @@ def test_the_fill_of_a_factorisation_is_known_before_it_is_made():
 
     from fsp.chains.elimination import BYTES_OF_ENTRY, factorised
 
-    matrix = fsp.Generator(CASCADE, fsp.StateSpace.box(CASCADE, upper=11)).to_csr()
-    shifted = (sparse.eye_array(matrix.shape[0]) - matrix).tocsc()
+    line = sparse.diags_array([1.0, 2.0], offsets=[-1, 1], shape=(12, 12))
+    plane = sparse.kronsum(line, line)
+    jumps = sparse.csc_array(sparse.kronsum(plane, line))  # of three species
+    shifted = (sparse.diags_array(1.0 + jumps.sum(axis=0)) - jumps).tocsc()
     off = sparse.csr_array(shifted - sparse.diags_array(shifted.diagonal()))
     off.eliminate_zeros()
     below = analyse(off.indptr.astype(np.int64), off.indices.astype(np.int64)).counts.sum()
