@@ -27,8 +27,9 @@ from fsp.formats.sbml import Finish, as_it_stands
 from fsp.formats.units import Units
 from fsp.model.conversion import Conversion
 from fsp.model.definition import read_definition
-from fsp.model.formula import CONSTANTS, is_name, parse, parse_functions
+from fsp.model.formula import is_name, parse, parse_functions
 from fsp.model.model import Model
+from fsp.model.plain import CONSTANTS
 from fsp.model.reaction import Reaction, Stoichiometry, net_change
 from fsp.model.tree import ONE, ZERO, Expression, Number, Symbol, call
 

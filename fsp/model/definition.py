@@ -22,8 +22,9 @@ from fsp.errors import ModelError
 from fsp.model.conversion import NOT_CONVERTED, Conversion
 from fsp.model.draws import Draw, read_draw
 from fsp.model.event import Event, read_events
-from fsp.model.formula import CONSTANTS, FunctionDefinition, is_name, parse_functions
+from fsp.model.formula import FunctionDefinition, is_name, parse_functions
 from fsp.model.infix import number_text
+from fsp.model.plain import CONSTANTS
 from fsp.model.reaction import Reaction, in_burst, mass_action_law
 from fsp.model.size import bounded
 from fsp.model.tree import (
