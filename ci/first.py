@@ -43,7 +43,7 @@ model = fsp.Model(
         fsp.Reaction("A -> 0", mass_action=1.0), fsp.Reaction("B -> 0", mass_action=1.0),
     ],
 )
-print(fsp.transient(model, [1.0])[-1])
+fsp.transient(model, [1.0])
 """
 
 

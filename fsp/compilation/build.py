@@ -67,9 +67,12 @@ class Build:
     def compile(self, function: Callable[..., Any], options: dict[str, Any]) -> Any:
         """Compile a kernel for the types that its annotations say; one without is left to those that call it."""
         import numba
+        from numba.core.cpu import CPUTargetOptions
 
         if function.__module__.split(".")[1] not in self._rooms:
             return function
+        # What numba knows and gives no option for: arrays that are written overlap no other.
+        CPUTargetOptions.noalias = CPUTargetOptions.Mapping("noalias")
         dispatcher = numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, **options)(function)
         hints = typing.get_type_hints(function, include_extras=True)
         names = function.__code__.co_varnames[: function.__code__.co_argcount]

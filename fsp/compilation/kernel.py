@@ -61,7 +61,7 @@ class Kernel:
 
 
 def kernel(**options: Any) -> Callable[[Callable[..., Any]], Any]:
-    """Mark a function as a kernel, compiled with numba's `options`.
+    """Mark a function as a kernel, compiled with numba's `options`; ``noalias=True`` says that no two arrays overlap.
 
     Annotations of all its parameters, by the names above or named tuples of them, make it one that Python calls, and
     that other kernels call as it is.  A kernel without annotations is compiled into those that call it.

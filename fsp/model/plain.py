@@ -1,6 +1,6 @@
 """Read rate formulas of plain arithmetic: what most models hold, and needs no libsbml.
 
-The grammar is that part of libsbml's Level 3 formulas on which both agree tree by tree, apart from folded constants::
+The grammar is that part of libsbml's Level 3 formulas on which both agree, but for how constants are folded::
 
     sum      product (("+" | "-") product)*
     product  sign (("*" | "/") sign)*

@@ -154,8 +154,8 @@ MUTANTS = [
     mutant(
         "second-pass-over-slices-left-out",
         "generator/run_kernels.py",
-        "    while lost >= 0 or p < n_plain or t <= last:",
-        "    while lost >= 0:",
+        "    while not written or p < n_plain or t <= last:",
+        "    while not written:",
         "operator",
         only="all_forms",
     ),
