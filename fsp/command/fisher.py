@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import fsp
+from fsp import defaults
 from fsp.command.exits import ABOVE_TOLERANCE, EPILOG, guarded
 from fsp.command.options import JSON, SOURCE, Source, takes_source, with_options
 from fsp.command.progress import warnings_as_lines
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 @click.option("--cells", default="1", show_default=True, help="Cells at each time: 1000, or 500,200,300.")
 @click.option("--observe", multiple=True, metavar="FORMULA", help="What is seen of a cell, such as A+B; else all.")
 @LINEAR
-@click.option("--tol", default=1e-8, show_default=True, help="Error of each derivative to reach, in the 1-norm.")
+@click.option("--tol", default=defaults.FISHER_TOL, show_default=True, help="Error of each derivative, in the 1-norm.")
 @click.option("--max-states", type=int, help="Limit on the number of states.")
 @JSON
 @guarded

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 import fsp
+from fsp import defaults
 from fsp.command.exits import ABOVE_TOLERANCE, EPILOG, guarded
 from fsp.command.options import JSON, SOURCE, Source, named, takes_source, with_options
 from fsp.command.progress import warnings_as_lines
@@ -25,7 +26,7 @@ DATA = (
 @with_options(*SOURCE)
 @with_options(*DATA)
 @click.option("--gradient", metavar="NAMES", help="Parameters of the gradient: k,g.")
-@click.option("--width", default=1e-2, show_default=True, help="Width of the interval, in nats.")
+@click.option("--width", default=defaults.LIKELIHOOD_WIDTH, show_default=True, help="Width of the interval, in nats.")
 @click.option("--max-states", type=int, help="Limit on the number of states.")
 @JSON
 @guarded

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from fsp import defaults
 from fsp.command.exits import EPILOG, guarded
 from fsp.command.options import JSON, OVERWRITE, SOURCE, Source, named, takes_source, with_options
 from fsp.errors import ArgumentError
@@ -19,7 +20,7 @@ from fsp.quantities import points
 @click.option("--or", "others", multiple=True, metavar="NAME=CONDITION", help="One of several: which is reached first.")
 @click.option("--times", multiple=True, metavar="TIMES", help="For the law: 1,2,5 or FROM:TO:NUMBER, since the start.")
 @click.option("--stationary", is_flag=True, help="Start from the stationary distribution.")
-@click.option("--tol", default=1e-6, show_default=True, help="Error of probabilities; relative, of moments.")
+@click.option("--tol", default=defaults.TOL, show_default=True, help="Error of probabilities; relative, of moments.")
 @click.option("--max-states", type=int, help="Limit on the number of states.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw the law: .png, .pdf, .svg, ...")
 @OVERWRITE

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import fsp
+from fsp import defaults
 from fsp.command.exits import ABOVE_TOLERANCE, EPILOG, guarded
 from fsp.command.options import JSON, SOURCE, Source, takes_source, with_options
 from fsp.command.progress import warnings_as_lines
@@ -25,7 +26,7 @@ LINEAR = click.option("--linear", is_flag=True, help="By the parameters themselv
 @PARAMETERS
 @TIMES
 @LINEAR
-@click.option("--tol", default=1e-6, show_default=True, help="Error of each derivative to reach, in the 1-norm.")
+@click.option("--tol", default=defaults.TOL, show_default=True, help="Error of each derivative, in the 1-norm.")
 @click.option("--max-states", type=int, help="Limit on the number of states.")
 @JSON
 @guarded

@@ -137,8 +137,8 @@ def loads(
 
     Examples
     --------
-    >>> fsp.loads("birth: -> X; k; death: X -> ; g*X; X = 0; k = 10; g = 1", k=20).parameters
-    {'k': 20.0, 'g': 1.0}
+    >>> fsp.loads("birth: -> X; k; death: X -> ; g*X; X = 0; k = 10; g = 1", k=20).parameters["k"]
+    20.0
     """
     if not isinstance(text, str) or (len(text.split()) == 1 and names_a_file(text)):
         raise ArgumentError(f"`text` must be what a model file holds, but is {text!r}; give a path to fsp.load.")

@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from fsp import defaults
 from fsp.arithmetic import SUM_ROUNDING
 from fsp.distribution import formulas
 from fsp.distribution.information import OPEN, FisherInformation
@@ -57,7 +58,7 @@ def fisher(
     cells: float | Sequence[float] = 1,
     observe: str | Sequence[str] | None = None,
     log: bool = True,
-    tol: float = 1e-8,
+    tol: float = defaults.FISHER_TOL,
     max_states: int | None = None,
     max_memory: int | None = None,
     max_work: float | None = None,

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fsp import defaults
 from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
 from fsp.distribution import Interval, formulas
 from fsp.errors import ArgumentError
@@ -144,7 +145,7 @@ def likelihood(
     model: Model,
     counts: Counts,
     *,
-    width: float = 1e-2,
+    width: float = defaults.LIKELIHOOD_WIDTH,
     instrument: Instrument | Mapping[str, Instrument] | None = None,
     max_states: int | None = None,
     max_memory: int | None = None,

@@ -18,7 +18,7 @@ from fsp.model.program import evaluate
 from fsp.model.reaction import takes_time
 from fsp.model.size import bounded
 from fsp.model.state_events import are_timed, rules_of, with_triggered_reactions
-from fsp.model.tree import Expression, depends_on_time, substitute
+from fsp.model.tree import Expression, Number, depends_on_time, substitute
 
 
 class Fingerprint(NamedTuple):
@@ -36,6 +36,7 @@ class Compiled:
     expanded: Definition  # with reactions in place of the events that the state triggers
     rules: Rules | None  # the events; None where there are none
     resolved: Mapping[str, Expression]  # parameters as trees of species and time
+    constants: Mapping[str, Expression]  # those of them that no event changes, with formulas of those that events do
     laws: tuple[Law, ...]  # propensities with parameters put in
     time_dependent: BoolArray  # (n_reactions,)
     change: IntArray  # (n_reactions, n_species)
@@ -75,6 +76,7 @@ def compile_definition(definition: Definition, start: tuple[IntArray, FloatArray
         expanded=expanded,
         rules=rules,
         resolved=resolved,
+        constants=_constants(definition, rules, resolved),
         laws=tuple(laws),
         time_dependent=frozen(np.array(timed)),
         change=frozen(define.change_matrix(expanded)),
@@ -82,6 +84,20 @@ def compile_definition(definition: Definition, start: tuple[IntArray, FloatArray
         states=frozen(states),
         probabilities=frozen(probabilities),
     )
+
+
+def _constants(
+    definition: Definition, rules: Rules | None, resolved: Mapping[str, Expression]
+) -> Mapping[str, Expression]:
+    """Return what does not change when events assign parameters, and formulas of these."""
+    variables = () if rules is None else rules.variables
+    if not variables:
+        return resolved
+    held: dict[str, Expression] = {
+        name: Number(float(evaluate(resolved[name], {}))) for name in definition.held if name in definition.parameters
+    }
+    trees = {**definition.parameters, **held}
+    return define.resolve({name: tree for name, tree in trees.items() if name not in variables})
 
 
 def _resolved_laws(definition: Definition, resolved: Mapping[str, Expression]) -> list[Law]:

@@ -11,7 +11,6 @@ import graphlib
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ import numpy.typing as npt
 from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.errors import ModelError
 from fsp.model.conversion import NOT_CONVERTED, Conversion
-from fsp.model.draws import Draw, read_draw
+from fsp.model.draws import Draw, product_of, read_draw
 from fsp.model.event import Event, read_events
 from fsp.model.formula import FunctionDefinition, is_name, parse_functions
 from fsp.model.infix import number_text
@@ -41,8 +40,6 @@ from fsp.model.tree import (
 from fsp.model.values import LARGEST_COUNT, Value, nearest_whole, read_value
 
 Law = Expression | Callable[..., Any]
-
-MOST_DRAWN = 10_000_000  # states that laws of the start are spread over: as many as a space holds by default
 
 
 @dataclass(frozen=True, slots=True)
@@ -387,26 +384,11 @@ def start_distribution(
     """Return the initial states in order, shape (m, n_species), and their probabilities, shape (m,)."""
     initial = definition.initial
     if initial is None and definition.draws:
-        return _drawn_start(definition, resolved)
+        fixed = {name: tree for name, tree in definition.species.items() if name not in definition.draws}
+        laws = {name: draw.with_values(resolved).law_of_numbers for name, draw in definition.draws.items()}
+        counts = dict(zip(fixed, initial_counts(fixed, resolved), strict=True))
+        return product_of(laws, counts, tuple(definition.species))
     if initial is None:
         initial = {initial_counts(definition.species, resolved): 1.0}
     states = sorted(initial)
     return np.array(states, dtype=np.int64), np.array([initial[state] for state in states])
-
-
-def _drawn_start(
-    definition: Definition, resolved: Mapping[str, Expression]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """Return the product of the laws of the initial counts, in order."""
-    fixed = {name: tree for name, tree in definition.species.items() if name not in definition.draws}
-    counts = dict(zip(fixed, initial_counts(fixed, resolved), strict=True))
-    laws = {name: draw.with_values(resolved).law_of_numbers for name, draw in definition.draws.items()}
-    size = math.prod(len(law.counts) for law in laws.values())
-    if size > MOST_DRAWN:
-        raise ModelError(f"Initial counts must have at most {MOST_DRAWN:,} states with probability, but have {size:,}.")
-    axes = [laws[name].counts if name in laws else np.array([counts[name]]) for name in definition.species]
-    grid = np.meshgrid(*axes, indexing="ij")
-    p = reduce(
-        np.multiply.outer, [laws[name].probabilities if name in laws else np.ones(1) for name in definition.species]
-    )
-    return np.stack([axis.ravel() for axis in grid], axis=1).astype(np.int64, copy=False), np.ravel(p)

@@ -14,8 +14,9 @@ N. J. Higham, Accuracy and Stability of Numerical Algorithms, 2nd edition (2002)
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,6 +30,7 @@ from fsp.model.tree import Expression, Number, substitute, symbols
 from fsp.model.values import nearest_whole
 
 TAIL = 1e-18  # probability of the counts that are left out: far below what a rounding changes
+MOST_DRAWN = 10_000_000  # states that laws of the start are spread over: as many as a space holds by default
 MOST_COUNTS = 20_000  # of a law: the work of a binomial one grows with their square, here to a second
 
 
@@ -163,3 +165,17 @@ LAWS = {
     "choice": _Row(None, _choice, lambda rng, *p: (rng.random(p[0].shape) > np.cumsum(p, axis=0)).sum(axis=0)),
     "geometric": _Row(1, _geometric, lambda rng, mean: rng.geometric(1.0 / (1.0 + mean)) - 1),
 }
+
+
+def product_of(
+    laws: Mapping[str, Law], counts: Mapping[str, int], species: Sequence[str]
+) -> tuple[IntArray, FloatArray]:
+    """Return the states (m, n_species), in order, and the probabilities (m,) of independent laws and fixed counts."""
+    size = math.prod(len(law.counts) for law in laws.values())
+    if size > MOST_DRAWN:
+        raise ModelError(f"Initial counts must have at most {MOST_DRAWN:,} states with probability, but have {size:,}.")
+    certain = {name: Law(np.array([count]), np.ones(1)) for name, count in counts.items()}
+    own = [laws[name] if name in laws else certain[name] for name in species]
+    grid = np.meshgrid(*(law.counts for law in own), indexing="ij")
+    p = reduce(np.multiply.outer, [law.probabilities for law in own])
+    return np.stack([axis.ravel() for axis in grid], axis=1).astype(np.int64, copy=False), np.ravel(p)

@@ -222,7 +222,7 @@ class Model(Network):
         """
         return self._changed(events=tuple(events))
 
-    def with_laws(self, laws: Mapping[int, define.Law], events: Sequence[Event] | None = None) -> Model:
+    def with_laws(self, laws: Mapping[int, define.Law]) -> Model:
         """Return a copy in which some reactions have other propensities.
 
         Parameters
@@ -230,8 +230,6 @@ class Model(Network):
         laws
             The new propensity by the number of the reaction: a tree of species and parameters, or a callable as a
             `Reaction` takes it.
-        events
-            The events in place of those that take place at known times; by default these.
 
         Returns
         -------
@@ -241,25 +239,14 @@ class Model(Network):
         """
         changed = tuple(laws.get(k, law) for k, law in enumerate(self._compiled.expanded.laws))
         if not self.events or self.has_timed_events:
-            return self._changed(laws=changed, events=self.events if events is None else tuple(events))
+            return self._changed(laws=changed)
         start = zip(map(tuple, self.initial_states.tolist()), self.initial_probabilities.tolist(), strict=True)
         return Model(compile_definition(replace(self._compiled.expanded, laws=changed, events=(), initial=dict(start))))
 
     def law(self, k: int) -> define.Law:
         """Return the propensity of a reaction with constants put in; parameters that events assign stay symbols."""
         law = self._compiled.expanded.laws[k]
-        return substitute(law, self._constants_of_all_phases) if isinstance(law, Expression) else law
-
-    @cached_property
-    def _constants_of_all_phases(self) -> Mapping[str, Expression]:
-        """What does not change when events assign parameters, and formulas of these."""
-        variables = () if self._compiled.rules is None else self._compiled.rules.variables
-        if not variables:
-            return self._compiled.resolved
-        definition = self._compiled.definition
-        held: dict[str, Expression] = {n: Number(self.parameters[n]) for n in definition.held if n in self.parameters}
-        trees = {**definition.parameters, **held}
-        return define.resolve({name: tree for name, tree in trees.items() if name not in variables})
+        return substitute(law, self._compiled.constants) if isinstance(law, Expression) else law
 
     @property
     def rules(self) -> Rules | None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +22,7 @@ from fsp.distribution import Distribution, ErrorLedger, Solution
 from fsp.distribution.text import round_up, when
 from fsp.errors import ArgumentError
 from fsp.output import files
+from fsp.output.axes import caption, figure_of, label_copies, new_axes, styled
 from fsp.output.replace import MARK
 
 if TYPE_CHECKING:
@@ -50,25 +50,6 @@ _MOST_BARS = 5
 _MOST_MARKERS = 40  # more run into each other at the width of a panel
 _DECADES = 8
 """A logarithmic scale shows this many decades below its largest value."""
-# For columns of journals: 9 points, thin lines, nothing that a printer loses.
-_STYLE: dict[Any, Any] = {
-    "font.size": 9,
-    "axes.labelsize": 9,
-    "axes.titlesize": 9,
-    "legend.fontsize": 8,
-    "legend.frameon": False,
-    "legend.handlelength": 2.8,
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.formatter.use_mathtext": True,
-    "axes.formatter.limits": (-4, 5),  # 0.005 as it is: an exponent costs a formula parser
-    "lines.linewidth": 1.5,
-    "hatch.linewidth": 0.6,
-    "svg.fonttype": "none",
-    "pdf.fonttype": 42,
-}
 
 
 def marginals(
@@ -99,11 +80,11 @@ def marginals(
     """
     if not distributions:
         raise ArgumentError("`distributions` must be at least one, but there is none.")
-    with _style():
-        axes = axes if axes is not None else _new_axes(4.8, 3.2)
+    with styled():
+        axes = axes if axes is not None else new_axes(4.8, 3.2)
         _draw_marginals(axes, distributions, species, log)
-        _caption(axes, _largest(distributions))
-    return _figure(axes)
+        caption(axes, _largest(distributions))
+    return figure_of(axes)
 
 
 def joint(
@@ -132,11 +113,11 @@ def joint(
     ArgumentError
         If a species is unknown, or both are the same.
     """
-    with _style():
-        axes = axes if axes is not None else _new_axes(4.6, 3.6)
+    with styled():
+        axes = axes if axes is not None else new_axes(4.6, 3.6)
         _draw_joint(axes, distribution.marginal(first, second), log)
-        _caption(axes, distribution.error)
-    return _figure(axes)
+        caption(axes, distribution.error)
+    return figure_of(axes)
 
 
 def moments(solution: Solution, *species: str, axes: Axes | None = None) -> Figure:
@@ -162,11 +143,11 @@ def moments(solution: Solution, *species: str, axes: Axes | None = None) -> Figu
         If a species is unknown.
     """
     names = _names(solution, species)
-    with _style():
-        axes = axes if axes is not None else _new_axes(4.8, 3.2)
+    with styled():
+        axes = axes if axes is not None else new_axes(4.8, 3.2)
         _draw_moments(axes, solution, names)
-        _caption(axes, solution.error)
-    return _figure(axes)
+        caption(axes, solution.error)
+    return figure_of(axes)
 
 
 def passage(found: Passage, *, axes: Axes | None = None) -> Figure:
@@ -190,9 +171,9 @@ def passage(found: Passage, *, axes: Axes | None = None) -> Figure:
         If the passage was asked for without times.
     """
     curves = list(zip(found.targets, found.first, strict=True)) if len(found.targets) > 1 else []
-    with _style():
+    with styled():
         curves.insert(0, (" or ".join(found.targets), found.cdf))
-        axes = axes if axes is not None else _new_axes(4.8, 3.2)
+        axes = axes if axes is not None else new_axes(4.8, 3.2)
         for i, (name, curve) in enumerate(curves[:_MOST_CURVES]):
             axes.fill_between(curve.times, curve.lower, curve.upper, color=COLOURS[i], alpha=0.3, linewidth=0)
             axes.plot(curve.times, curve.value, color=COLOURS[i], linestyle=_LINES[i], label=name)
@@ -203,7 +184,7 @@ def passage(found: Passage, *, axes: Axes | None = None) -> Figure:
         width = float((found.cdf.upper - found.cdf.lower).max())
         sign = "≤" if found.cdf.certified else "≈"
         axes.set_title(f"width {sign} {round_up(width)}", loc="right", color="0.35", fontsize=8)
-    return _figure(axes)
+    return figure_of(axes)
 
 
 def overview(answer: Solution | Distribution, species: Sequence[str] = ()) -> Figure:
@@ -233,7 +214,7 @@ def overview(answer: Solution | Distribution, species: Sequence[str] = ()) -> Fi
     pair = _varying_pair(last, names)
     widths = ([3.0] if len(times) > 1 else []) + [3.0] + ([4.2] if pair else [])
     rows = max(len(names), 2) if pair else len(names)
-    with _style():
+    with styled():
         figure = Figure(figsize=(sum(widths), 2.3 * rows + 0.4), dpi=150, layout="constrained")
         grid = figure.add_gridspec(rows, len(widths), width_ratios=widths)
         for i, name in enumerate(names):
@@ -275,7 +256,7 @@ def _draw_marginals(axes: Axes, distributions: Sequence[Distribution], species: 
             _bars(axes, marginal, i, len(shown), label)
         else:
             _curve(axes, marginal, i, label, marked=high - low < _MOST_MARKERS)
-    _copies(axes.xaxis, species)
+    label_copies(axes.xaxis, species)
     axes.set_xlim(low - 0.5, high + 0.5)
     axes.set_ylabel("probability")
     most = max(float(marginal.probabilities.max()) for marginal in shown)
@@ -328,11 +309,11 @@ def _draw_joint(axes: Axes, distribution: Distribution, log: bool) -> None:
     norm = LogNorm(most * 10.0**-_DECADES, most, clip=True) if log else Normalize(0.0, most)
     edges = [np.arange(low, high + 2) - 0.5 for low, high in ranges]
     mesh = axes.pcolormesh(*edges, window.T, norm=norm, cmap="viridis", rasterized=True)
-    bar = _figure(axes).colorbar(mesh, ax=axes, pad=0.02, extend="min" if log else "neither")
+    bar = figure_of(axes).colorbar(mesh, ax=axes, pad=0.02, extend="min" if log else "neither")
     bar.set_label("probability")
     bar.ax.spines["outline"].set_visible(False)
-    _copies(axes.xaxis, first)
-    _copies(axes.yaxis, second)
+    label_copies(axes.xaxis, first)
+    label_copies(axes.yaxis, second)
     axes.set_title(when(distribution.t, distribution.time_unit), loc="left")
 
 
@@ -401,34 +382,3 @@ def _window(distribution: Distribution, ranges: Sequence[tuple[int, int]]) -> Fl
     window = np.zeros(high - low + 1)
     window[tuple((distribution.states[inside] - low).T)] = distribution.probabilities[inside]
     return window
-
-
-# ---- figures and axes
-
-
-def _style() -> AbstractContextManager[None]:
-    from matplotlib import rc_context
-
-    return rc_context(_STYLE)
-
-
-def _new_axes(width: float, height: float) -> Axes:
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), dpi=150, layout="constrained").add_subplot()
-
-
-def _figure(axes: Axes) -> Figure:
-    figure: Any = axes.figure
-    return figure  # type: ignore[no-any-return]
-
-
-def _copies(axis: Any, species: str) -> None:
-    from matplotlib.ticker import MaxNLocator
-
-    axis.set_major_locator(MaxNLocator(nbins=7, integer=True, steps=[1, 2, 5, 10]))
-    axis.set_label_text(f"{species} (copies)")
-
-
-def _caption(axes: Axes, error: ErrorLedger) -> None:
-    axes.set_title(f"1-norm {error.summary}", loc="right", color="0.35", fontsize=8)

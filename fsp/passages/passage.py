@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fsp import defaults
 from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.distribution import Distribution, ErrorLedger, Interval, Solution, bounds
 from fsp.distribution.passage import Curve, Passage
@@ -50,7 +51,7 @@ def passage(
     times: Sequence[float] | FloatArray | float | None = None,
     *,
     start: Solution | Distribution | str | None = None,
-    tol: float = 1e-6,
+    tol: float = defaults.TOL,
     orders: int = 2,
     max_states: int | None = None,
     progress: ProgressCallback | None = None,

@@ -76,10 +76,9 @@ class Targets:
 
     def stopping(self, model: Model) -> Model:
         """Return the network that stays where a target holds."""
-        return model.with_laws(
-            {k: self._stopped(model.law(k)) for k in range(model.n_reactions)},
-            events=tuple(self._unmoved(event) for event in model.events) if model.has_timed_events else None,
-        )
+        laws = {k: self._stopped(model.law(k)) for k in range(model.n_reactions)}
+        timed = model.has_timed_events
+        return (model.with_events([*map(self._unmoved, model.events)]) if timed else model).with_laws(laws)
 
     def _stopped(self, law: Law) -> Law:
         tree = self.tree

@@ -110,6 +110,7 @@ class Growth:
                 raise ArgumentError(f"`{name}` must allow at least one state, but is {value!r}.")
         self._max_states, self._max_memory, self._of_state = max_states, max_memory, of_state
         self._pace = _Pace()
+        self._kept: AnySpace | None = None  # of the last answer
         self.count = 0
 
     @property
@@ -127,9 +128,10 @@ class Growth:
         most = self._max_states * self._of_state if self._max_memory is None else int(self._max_memory)
         return max(0, left(most)) // self._of_state
 
-    def keep(self, n_bytes: int, space: AnySpace) -> None:
-        """Take note of bytes that stay to the end, or raise a StateSpaceError where the space has no room beside."""
-        keep(n_bytes)
+    def keep(self, answer: AnySpace, space: AnySpace) -> None:
+        """Take note of an answer on some states, or raise a StateSpaceError where the space has no room beside."""
+        keep(len(answer) * 8 * (1 + (answer is not self._kept) * len(answer.species)))  # states are shared
+        self._kept = answer
         if self._max_memory is not None and len(space) > self._affordable:
             raise StateSpaceError(
                 f"Distributions at the times asked for must fit into {self._max_memory:,} bytes (`max_memory`) beside "

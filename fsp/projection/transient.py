@@ -149,7 +149,6 @@ class Loop:
         self.budget, self.engine, self.pacing, self.watch = budget, engine, pacing, watch
         self._growth, self._outlook = growth, outlook
         self._until = inf  # where events take place, so that what is reached there is not yet the answer
-        self._kept: AnySpace | None = None  # of the last distribution that was recorded
         self._hinted: AnySpace | None = None  # states that stay, as a similar network needed them
 
     def enter(self, space: AnySpace, *, hinted: bool) -> None:
@@ -169,14 +168,7 @@ class Loop:
                 self.engine.leave()
             if t in asked:
                 self.recorder.add(self.distribution())
-                self._keep()
-
-    def _keep(self) -> None:
-        """Count what the answer holds: probabilities, and states where they are those of another space."""
-        space = self.accepted.space
-        of_state = 8 * (1 + (space is not self._kept) * len(space.species))
-        self._kept = space
-        self._growth.keep(len(space) * of_state, self.now.space)
+                self._growth.keep(self.accepted.space, self.now.space)
 
     def go_to(self, target: float) -> None:
         """Advance to `target`, where functions of time may switch, growing the space on the way."""

@@ -33,6 +33,7 @@ LAW_TOL = 1e-7  # of the law of a mistake: far below what a test tells apart wit
 UNKNOWN_LAW = 1e-4  # error above which samples would fit any law: such a hypothesis is passed over; chosen
 MOST_REACTIONS = 12  # chosen, not measured: whose rates are varied one by one
 TAU_RUNS = 10_000  # of tau-leaping, whose law is known from them: their error is that of 10,000 samples; chosen
+# chosen: factors between units of time, in which rates are written
 UNITS_OF_TIME = tuple(c**s for c in (2.0, 10.0, 24.0, 60.0, 1000.0, 1440.0, 3600.0, np.log(2.0)) for s in (1.0, -1.0))
 SIMPLE = 0.005  # relative: how near to one of these a fitted factor must be to be called one; chosen
 TAU_PARTS = (1, 2, 5, 10, 20)  # chosen: of the distance between output times

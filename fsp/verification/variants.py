@@ -70,8 +70,8 @@ def miscounted(model: Model, numbers: Sequence[int]) -> Iterator[tuple[str, str,
         yield name, f"is {text} the right one, as with a factor of the number of tuples that meet", wrong
 
 
-_POWERS = {2: "²", 3: "³"}
-# in a propensity, with the key and the words of a hypothesis
+_POWERS = {2: "²", 3: "³"}  # as they are written
+# factors of a propensity by which the number of tuples is mistaken, with the key and the words of a hypothesis
 _NUMBERS_OF_PAIRS = (2.0, "pairs-twice", "twice"), (0.5, "pairs-half", "half")
 _NUMBERS_OF_TUPLES = (6.0, "tuples-6", "6 times"), (1 / 6, "tuples-sixth", "a sixth of")
 
