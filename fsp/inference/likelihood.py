@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 FIRST_LOSS = 1e-7  # of probability, with which the first run begins
 CAUTION = 0.2  # of the loss that would just do
 UNSEEN = 1e-6  # of the loss, where a cell has no probability at all
-MOST_RUNS = 12
+MOST_RUNS = 12  # each with a smaller loss; chosen, not measured
 LARGEST_TOL, SHARE = 1e-10, 1e-3  # of derivatives for a gradient: at most, and of the least probability of a cell
 UNBOUNDED = "a cell is so improbable that rounding hides what it contributes"
 LEAST_LOSS = 1e-60  # below which a cell that still has no probability is reported

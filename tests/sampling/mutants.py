@@ -37,9 +37,9 @@ MUTANTS = [
     ),
     mutant(
         "formulas-of-what-events-assign-are-frozen",
-        "model/model.py",
-        "        if not variables:",
-        "        if True:",
+        "model/compiled.py",
+        "    if not variables:",
+        "    if True:",
         "simulators",
         only="follows_it",
     ),
