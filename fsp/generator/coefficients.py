@@ -9,7 +9,7 @@ that would not be short, the rates are stored state by state.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite
+from math import inf, isfinite
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -75,7 +75,7 @@ def coefficients(model: Model, layout: Layout, k: int, t: float) -> tuple[list[T
     if products is None:
         return [_joint(model, layout, k, law, t)], not timed
     certain = _certainly_propensities(model, layout, k, products)
-    if not certain or any(not p.scale * value_of(p.clock, t) >= 0.0 for p in products):
+    if not certain or any(not 0.0 <= p.scale * value_of(p.clock, t) < inf for p in products):
         layout.rates(model, k, t)  # raises where a state of the space is concerned
         if not all(isfinite(p.scale) and all(map(_is_finite, p.factors.values())) for p in products):
             return [_stored(model, layout, k, t)], not timed

@@ -156,7 +156,8 @@ class Growth:
         """Return the states to start from: the whole reachable set where it is small, else a neighbourhood."""
         most = ENUMERATED_STATES
         if self._stationary and self._model.is_finite:
-            most = ENUMERATED_LINE if np.linalg.matrix_rank(self._model.change) <= 1 else ENUMERATED_FOR_GOOD
+            line = _states_of_line(self._model)
+            most = ENUMERATED_FOR_GOOD if line is None else ENUMERATED_LINE if line <= ENUMERATED_LINE else most
         try:  # stoichiometry does not know of rates that vanish
             return self.backend.reachable(self._model, max_states=min(self.limit, most))
         except StateSpaceError:
@@ -321,6 +322,17 @@ class Growth:
             f"A stationary distribution must exist and be reached in finite mean time, but {raised} so fast that it "
             f"{how}. Give a `space` if a reflecting boundary is meant."
         )
+
+
+def _states_of_line(model: Model) -> float | None:
+    """Return how many states there may be where all jumps lie on one line; None where they do not."""
+    change = model.change
+    if np.linalg.matrix_rank(change) > 1:
+        return None
+    steps = np.gcd.reduce(change, axis=0)  # (n_species,)
+    return 1.0 + float(
+        (model.species_bounds[steps > 0] / steps[steps > 0]).min(initial=0.0 if not steps.any() else inf)
+    )
 
 
 def bytes_per_state(model: Model) -> int:

@@ -195,9 +195,10 @@ class Chooser:
     def _work(self, name: str, cost: Cost, growing: bool) -> float:
         return cost.work(self._factor[name], growing) * self._distrust.get(name, 1.0)
 
-    def _miss(self, cost: Cost) -> int:
+    def _miss(self, cost: Cost) -> float:
         """Return by how many decades a run would miss the rounding that is allowed; 0 if it would not."""
-        return ceil(log10(cost.rounding / self._allowed)) if cost.rounding > self._allowed else 0
+        decades = log10(cost.rounding / self._allowed) if cost.rounding > self._allowed else 0.0
+        return ceil(decades) if decades < inf else inf  # rates may be infinite at one time
 
     def _costs(self, generator: AnyGenerator, stretch: Stretch, instead_of: str = "") -> dict[str, Cost]:
         """Return what every solver expects that can do it, and that did not give way; without `instead_of`.
@@ -214,7 +215,7 @@ class Chooser:
         return found
 
 
-def _reason(work: Mapping[str, float], miss: Mapping[str, int], least: int) -> str:
+def _reason(work: Mapping[str, float], miss: Mapping[str, float], least: float) -> str:
     """Say why a solver was taken whose rounding misses what is allowed by as few decades as any."""
     estimates = ", ".join(f"{name} {amount:.0e}" for name, amount in work.items() if miss[name] == least)
     rough = ", ".join(name for name in work if miss[name] > least)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from math import inf
+from math import inf, isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -150,7 +150,7 @@ class Stepping:
         while t < t1 and n_matvec < most:
             step = self.step(z, t, t1, tol_rate, LossLimit(limit.at(t - t0), limit.rate))
             n_matvec += step.n_matvec
-            if step.rejected is not None and rejected is None:
+            if step.rejected is not None and rejected is None and self._is_finite(step.rejected):
                 rejected = self.leave(step.rejected)
             if step.length > 0.0:
                 z, certified = step.z, certified and step.certified
@@ -164,6 +164,10 @@ class Stepping:
                 break
         lost = self.added(z[n:].copy())
         return Advance(self.leave(z), lost, error, n_matvec, t, rounding, rejected, certified, self.step_length)
+
+    def _is_finite(self, z: FloatArray) -> bool:
+        """Tell whether a vector has no entry that a rate without bound has spoilt."""
+        return isfinite(self.added(float(z.sum())))
 
     def _flow(self, z: FloatArray, t: float) -> float:
         """Return the probability that jumps per unit of time."""

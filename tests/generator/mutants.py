@@ -4,6 +4,14 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "rates-are-infinite-for-a-moment",
+        "generator/coefficients.py",
+        "p.scale * value_of(p.clock, t) < inf for p in products",
+        "p.scale * value_of(p.clock, t) for p in products",
+        "time_dependent",
+        only="infinite_at_the_start",
+    ),
+    mutant(
         "relative-errors-of-rates-are-free",
         "generator/generator.py",
         "return self.operations + 2.0 * self.rate_errors.relative / UNIT_ROUNDOFF",

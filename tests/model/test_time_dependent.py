@@ -18,6 +18,7 @@ from scipy import integrate, stats
 from written_networks import network
 
 import fsp
+from fsp.errors import ConvergenceError, ModelError
 from fsp.model.expression import ONE, evaluate, split_number
 from fsp.model.formula import parse
 from fsp.projection.growth import starting_vector
@@ -233,6 +234,21 @@ def test_callables_that_take_the_time_are_estimates(make):
             fsp.transient(model, [1.0], solver="magnus")
     else:
         assert not fsp.transient(model, [1.0])[-1].error.certified
+
+
+@pytest.mark.parametrize("rate", ["time^-0.5", "-ln(time)", "1/time", "A*time^-2"])
+def test_rates_that_are_infinite_at_the_start_are_refused(rate):
+    model = network({"A": 1}, ("A -> 2 A", "rate", rate))
+    with pytest.raises(ModelError, match=r"must be finite and non-negative, but is inf in state .* at t = 0"):
+        fsp.transient(model, [0.5])
+
+
+@pytest.mark.parametrize("solver", ["magnus", "implicit"])
+def test_a_rate_without_bound_on_the_way_is_an_error_with_a_name(solver):
+    """A step up to there is no number, and no state space grows after it."""
+    model = network({"A": 1}, ("0 -> A", "rate", "abs(time - 1)^-0.5"))
+    with pytest.raises(ConvergenceError, match="found no step at t = 1"):
+        fsp.transient(model, [2.0], 1e-3, solver=solver)
 
 
 def test_auto_certifies_rates_that_depend_on_time():

@@ -4,6 +4,14 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "spaces-grow-after-what-is-no-number",
+        "solvers/stepping.py",
+        " and self._is_finite(step.rejected):",
+        ":",
+        "time_dependent",
+        only="without_bound",
+    ),
+    mutant(
         "no-sample-is-at-the-start",
         "solvers/implicit.py",
         "tau = np.concatenate([[0.0], 0.5 * (edges[1:] + edges[:-1])])",
