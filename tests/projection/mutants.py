@@ -92,6 +92,14 @@ MUTANTS = [
         "charges",
     ),
     mutant(
+        "lines-as-long-as-their-counts",
+        "projection/growth.py",
+        "steps = np.gcd.reduce(change, axis=0)  # (n_species,)",
+        "steps = np.minimum(np.gcd.reduce(change, axis=0), 1)",
+        "growth",
+        only="few_states",
+    ),
+    mutant(
         "lines-go-on-where-nothing-fires",
         "projection/growth.py",
         "going = broken[1:] == broken[start]",

@@ -115,6 +115,17 @@ def test_first_states_are_all_where_these_are_few(counts, n):
     assert len(Growth(model.with_initial(**middle), PLENTY, None).first()) == n
 
 
+@pytest.mark.parametrize(("step", "n"), [(1, 2 * FIRST_STEPS + 1), (10_000_000, 101)])
+def test_a_line_is_enumerated_for_a_stationary_answer_where_it_has_few_states(step, n):
+    """What counts is the number of states, by the common divisor of all jumps, and not the number of molecules."""
+    half = 500_000_000
+    change = {"A": -step, "B": step}
+    back = {"A": step, "B": -step}
+    reactions = [fsp.Reaction(change, rate="A"), fsp.Reaction(back, rate="B")]
+    model = fsp.Model(species={"A": half, "B": half}, reactions=reactions)
+    assert len(Growth(model, PLENTY, None, stationary=True).first()) == n
+
+
 def test_growth_without_flux_looks_at_every_way_out():
     """Rates that are zero just now, or underflow, do not end a growth."""
     space = corner(BIRTHS, 3)
