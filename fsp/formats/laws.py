@@ -27,6 +27,7 @@ from fsp.model.tree import ZERO, Call, Expression, Number, Symbol, call, substit
 WALKS = 16  # random paths along which laws are looked at, all at once; chosen, not measured
 STEPS = 40  # jumps of each; fewer where there are many reactions
 EVALUATIONS = 20_000  # laws times steps, so that a network of thousands of reactions takes a second
+VISITS = 200_000  # of symbols and numbers, so that laws of tens of thousands of terms take a second or two
 
 
 def judged(definition: Definition, mass_action: bool, scaled: bool) -> Compiled:
@@ -63,7 +64,8 @@ def _states(compiled: Compiled, laws: Laws) -> IntArray:
     seen = [compiled.states[:WALKS], x]
     jumps = np.concatenate([change, -change])
     taking, taken = np.nonzero(jumps < 0)  # jumps, and the species that they take
-    for _ in range(max(1, min(STEPS, EVALUATIONS // max(1, len(change))))):
+    steps = min(STEPS, EVALUATIONS // max(1, len(change)), VISITS // max(1, laws.work))
+    for _ in range(max(1, steps)):
         rates = laws(x)
         ways = np.concatenate([rates > 0.0, rates < 0.0])  # (2 R, WALKS)
         for walk, short in enumerate(x[:, taken] + jumps[taking, taken] < 0):

@@ -18,36 +18,37 @@ class _Similar(NamedTuple):
 
     shape: Expression  # the symbols of which stand for counts, x0, x1, …, and numbers, c0, c1, …
     rows: list[int]  # which laws
-    counts: list[list[int]]  # for each law the rows of the counts, x0, x1, …
-    numbers: list[list[float]]  # likewise c0, c1, …
+    places: list[list[int]]  # of the counts x0, x1, … the rows, for each law
+    constants: dict[str, FloatArray]  # c0, c1, …, (n_laws, 1) each
 
 
 class Laws:
     """Laws of species, ready to be evaluated at many states; what else a law names has no value."""
 
     def __init__(self, laws: Iterable[Expression], species: Sequence[str]) -> None:
-        self._groups: dict[Expression, _Similar] = {}
+        found: dict[Expression, list[tuple[int, list[int], list[float]]]] = {}
         row = {name: j for j, name in enumerate(species)}
-        self._many = 0
+        self._many = self.work = 0  # laws; symbols and numbers that a call goes through
         for law in laws:
             counts: list[int] = []
             numbers: list[float] = []
-            shape = _shape(law, row, counts, numbers)
-            group = self._groups.setdefault(shape, _Similar(shape, [], [], []))
-            group.rows.append(self._many)
-            group.counts.append(counts)
-            group.numbers.append(numbers)
+            found.setdefault(_shape(law, row, counts, numbers), []).append((self._many, counts, numbers))
             self._many += 1
+        self._groups = []
+        for shape, members in found.items():
+            rows, places, values = zip(*members, strict=True)
+            constants = {f"c{k}": np.array(c)[:, None] for k, c in enumerate(zip(*values, strict=True))}
+            self._groups.append(_Similar(shape, list(rows), list(map(list, zip(*places, strict=True))), constants))
+            self.work += len(places[0]) + len(constants)
 
     def __call__(self, states: IntArray) -> FloatArray:
         """Return the laws at time 0 in states (n, d), (R, n); zero where they are not defined."""
         known = np.concatenate([states.T.astype(np.float64), np.full((1, len(states)), np.nan)])  # (d + 1, n)
         values = np.empty((self._many, len(states)))
         with np.errstate(all="ignore"):
-            for group in self._groups.values():
-                given = {f"x{k}": known[list(rows)] for k, rows in enumerate(zip(*group.counts, strict=True))}
-                given |= {f"c{k}": np.array(c)[:, None] for k, c in enumerate(zip(*group.numbers, strict=True))}
-                values[group.rows] = compiled(group.shape)(given, np.float64(0.0))
+            for group in self._groups:
+                given = {f"x{k}": known[rows] for k, rows in enumerate(group.places)}
+                values[group.rows] = compiled(group.shape)(given | group.constants, np.float64(0.0))
         values[~np.isfinite(values)] = 0.0
         return values
 

@@ -537,8 +537,8 @@ MUTANTS = [
     mutant(
         "rounding-is-no-reason",
         "solvers/choice.py",
-        "return ceil(log10(cost.rounding / self._allowed)) if cost.rounding > self._allowed else 0",
-        "return 0",
+        "return ceil(decades) if decades < inf else inf  # rates",
+        "return 0.0  # rates",
         "choice",
         only="rounding_speaks",
     ),
