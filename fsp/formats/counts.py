@@ -107,16 +107,21 @@ def in_molecules(
 def _as_it_stands(definition: Definition, units: Units, why: str) -> Definition:
     said = [f"species are in {units.name} by the file, and are counted in molecules here" + (f": {why}" if why else "")]
     said += ["counts='volume=...' (--counts volume=1fL) or 'omega=...' converts"]
-    assumptions = ("; ".join(said),) if units.are_moles else ()
+    if units.mixed:
+        said = ["species are in different units of substance by the file, and all are counted in molecules here"]
+    assumptions = ("; ".join(said),) if units.are_moles or units.mixed else ()
     return replace(definition, conversion=Conversion(definition.conversion.steps, assumptions))
 
 
 def _scale(amounts: Mapping[str, float], units: Units, asked: Asked) -> tuple[Expression, str, tuple[str, ...]]:
     """Return the molecules in a unit of amount, a formula of the sizes of compartments, why, and what was assumed."""
+    if units.mixed:
+        raise ModelError(
+            "Species must be in one unit of substance to be converted, but are in several; write the file in one, or "
+            "use counts='as-is' (--counts as-is) where its numbers are molecules."
+        )
     if asked.kind == "omega":
         return Number(asked.value), f"omega={asked.text}", ()
-    if units.mixed:
-        raise ModelError("Species must be in one unit of substance to be counted, but are in several; use omega=....")
     if asked.kind == "volume":
         return _in_volume(units, asked)
     if not units.are_moles:
@@ -206,7 +211,13 @@ def _started(definition: Definition, rounding: str, asked: Asked) -> Definition:
             for name, tree in definition.species.items()
         }
         steps = [f"{name} starts at {m:.6g}, rounded to {math.floor(m + 0.5)}" for name, m in parts.items()]
-        return replace(definition, species=species, conversion=definition.conversion.and_then(*steps))
+        lost = ", ".join(f"{name} ({m:.3g})" for name, m in parts.items() if m < 0.5)
+        way = "rounding='mean' or 'poisson' (--rounding poisson) keeps means"
+        said = (f"{lost} would start with less than half a molecule, rounded to none; {way}",) if lost else ()
+        conversion = definition.conversion.and_then(*steps)
+        return replace(
+            definition, species=species, conversion=replace(conversion, assumptions=(*conversion.assumptions, *said))
+        )
     draws = {name: Draw("poisson", (Number(m),)) for name, m in means.items() if m > 0.0 and rounding == "poisson"}
     laws = {name: _neighbours(m) if name in parts else [(round(m), 1.0)] for name, m in means.items()}
     sizes = [len(draws[name].law_of_numbers.counts) if name in draws else len(law) for name, law in laws.items()]

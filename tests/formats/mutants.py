@@ -4,6 +4,22 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "amounts-vanish-without-a-word",
+        "formats/counts.py",
+        'rounded to none; {way}",) if lost else ()',
+        'rounded to none; {way}",) if not lost else ()',
+        "counts",
+        only="rounded_to_none",
+    ),
+    mutant(
+        "units-are-one-whatever-the-file-says",
+        "formats/counts.py",
+        "    if units.mixed:\n        raise",
+        "    if False:\n        raise",
+        "counts",
+        only="different_units",
+    ),
+    mutant(
         "eight-counts-make-a-power",
         "formats/powers.py",
         "        counts, table = _widely(resolved, name)",
@@ -101,7 +117,7 @@ MUTANTS = [
     mutant(
         "units-without-a-word",
         "formats/counts.py",
-        'assumptions = ("; ".join(said),) if units.are_moles else ()',
+        'assumptions = ("; ".join(said),) if units.are_moles or units.mixed else ()',
         "assumptions = ()",
         "counts",
         only="not_followed",

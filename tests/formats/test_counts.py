@@ -72,7 +72,7 @@ def test_a_volume_that_is_the_files_changes_nothing(load):
 
 @settings(max_examples=25)
 @given(
-    omega=st.sampled_from([1.0, 2.5, 20.0, 1e3]),
+    omega=st.sampled_from([2.1, 2.5, 20.0, 1e3]),
     state=st.tuples(*[st.integers(0, 60)] * 4),
 )
 def test_propensities_are_laws_at_the_same_concentrations(tmp_path_factory, omega, state):
@@ -101,6 +101,27 @@ def test_values_are_set_before_a_file_is_judged(load):
         load(CONCENTRATIONS, mass_action=True)
     assert load(CONCENTRATIONS, mass_action=True, cell=20).initial_states.tolist() == [[12, 5, 6, 0]]
     assert load(CONCENTRATIONS, counts="omega=10", E=7).initial_states.tolist() == [[6, 3, 7, 0]]
+
+
+def test_amounts_that_are_rounded_to_none_are_said(load):
+    """Else a start of 0.3 molecules is a quiet zero."""
+    with pytest.warns(ModelWarning, match=r"B \(0\.25\), E \(0\.3\) would start .* rounded to none; rounding='mean'"):
+        assert load(CONCENTRATIONS, counts="omega=1").initial_states.tolist() == [[1, 0, 0, 0]]
+    assert load(CONCENTRATIONS, counts="omega=1", rounding="mean").initial_probabilities.sum() == pytest.approx(1.0)
+
+
+def test_species_in_different_units_are_not_converted_as_one(read):
+    """5 items beside 1 zeptomole, which are 602 molecules: no one number of molecules is in a unit of both."""
+    amounts = [
+        species("A", 5, extra='substanceUnits="item"'),
+        species("B", 1, extra='substanceUnits="mole"'),
+    ]
+    lists = {"Species": amounts, "Reactions": [reaction("r", ["A"], [], "A")]}
+    with pytest.warns(ModelWarning, match="in different units of substance by the file"):
+        assert read(**lists).initial_states.tolist() == [[5, 1]]
+    for counts in ("omega=602", "volume=1fL"):
+        with pytest.raises(ModelError, match=r"in one unit of substance to be converted, but are in several"):
+            read(**lists, loading={"counts": counts})
 
 
 def test_rounding_keeps_the_mean_or_takes_the_nearest(load):
