@@ -39,7 +39,7 @@ def judged(definition: Definition, mass_action: bool, scaled: bool) -> Compiled:
     compiled = compile_definition(definition)
     laws = _evaluated(compiled)
     states = _states(compiled, laws)
-    split = _split(definition, laws(states), states)
+    split = _split(definition, compiled.resolved, laws(states), states)
     counted = _counted(split, mass_action, scaled)
     if counted is not definition:
         compiled = compile_definition(counted)
@@ -80,24 +80,24 @@ def _states(compiled: Compiled, laws: Laws) -> IntArray:
 # ---------------------------------------------------------------------- net laws
 
 
-def _split(definition: Definition, every: FloatArray, states: IntArray) -> Definition:
-    """Return a definition in which net laws that become negative are two reactions each.
+def _split(
+    definition: Definition, resolved: Mapping[str, Expression], every: FloatArray, states: IntArray
+) -> Definition:
+    """Return a definition in which laws of reversible reactions, and those that become negative, are two each.
 
-    `every`: the laws at the states, (n_reactions, n).
+    `resolved`: parameters as trees of species and time; `every`: the laws at the states, (n_reactions, n).
     """
     reactions: list[Reaction] = []
     laws: list[Law] = []
     steps = []
     taken = {str(reaction.name) for reaction in definition.reactions}
     for reaction, law, values in zip(definition.reactions, definition.laws, every, strict=True):
-        if not isinstance(law, Expression) or not (values < 0.0).any():
+        pair = _reversible(reaction, law, list(definition.species), resolved, states)
+        if pair is None and (not isinstance(law, Expression) or not (values < 0.0).any()):
             reactions.append(reaction)
             laws.append(law)
             continue
-        more, less = _signed(law)
-        if not more or not less or reaction.reactants is None:
-            raise _negative(definition, reaction, law, values, states)
-        forth, back = total(more), total(less)
+        forth, back = pair or _parts(definition, reaction, law, values, states)
         names = [_free(f"{reaction.name}_{way}", taken) for way in ("forward", "reverse")]
         reactions += [reaction.named(names[0]), _reversed(reaction, names[1])]
         laws += [forth, back]
@@ -106,6 +106,60 @@ def _split(definition: Definition, every: FloatArray, states: IntArray) -> Defin
         return definition
     conversion = definition.conversion.and_then(*steps)
     return replace(definition, reactions=tuple(reactions), laws=tuple(laws), conversion=conversion)
+
+
+def _parts(
+    definition: Definition, reaction: Reaction, law: Expression, values: FloatArray, states: IntArray
+) -> tuple[Expression, Expression]:
+    """Return the terms of a law that becomes negative, by their signs, or raise a `ModelError`."""
+    more, less = _signed(law)
+    if not more or not less or reaction.reactants is None:
+        raise _negative(definition, reaction, law, values, states)
+    return total(more), total(less)
+
+
+def _reversible(
+    reaction: Reaction, law: Law, species: list[str], resolved: Mapping[str, Expression], states: IntArray
+) -> tuple[Expression, Expression] | None:
+    """Return the two laws of a reversible reaction, whatever the start; None where it is none by its form.
+
+    Its law is a difference of which the first part vanishes without each reactant, and the second without each product.
+    So ``k (A - B)`` of A -> B is one; ``k (N - B)``, ``k A (N - B)`` and ``k A (A - 1)`` are laws of one direction.
+    """
+    pair = _difference(law, set(species), resolved) if reaction.reactants and reaction.products else None
+    if pair is None:
+        return None
+    for part, consumed in zip(pair, (reaction.reactants, reaction.products), strict=True):
+        law_of = Laws([substitute(part, resolved)], species)
+        if (law_of(states) < 0.0).any():
+            return None
+        for j in (species.index(name) for name in consumed or () if name in species):
+            lacking = states.copy()
+            lacking[:, j] = 0
+            if law_of(lacking).any():
+                return None
+    return pair
+
+
+def _difference(
+    law: Law, species: set[str], resolved: Mapping[str, Expression]
+) -> tuple[Expression, Expression] | None:
+    """Return both sides of a law that is a difference but for constant factors and a divisor; None where it is none."""
+    if isinstance(law, Symbol) and isinstance(resolved.get(law.name), Call):
+        return _difference(resolved[law.name], species, resolved)
+    if not isinstance(law, Call) or law.function not in ("-", "*", "/"):
+        return None
+    arguments = law.arguments
+    if law.function == "-":
+        return (arguments[0], arguments[1])
+    found = [_difference(a, species, resolved) for a in arguments[: 1 if law.function == "/" else None]]
+    inner = [k for k, pair in enumerate(found) if pair is not None]
+    others = [a for k, a in enumerate(arguments) if k not in inner]
+    if len(inner) != 1 or (law.function == "*" and any(symbols(substitute(a, resolved)) & species for a in others)):
+        return None
+    k = inner[0]
+    first, second = (call(law.function, *arguments[:k], side, *arguments[k + 1 :]) for side in found[k] or ())
+    return first, second
 
 
 def _free(name: str, taken: set[str]) -> str:

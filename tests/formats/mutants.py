@@ -107,6 +107,22 @@ MUTANTS = [
         only="without_their_reactants or any_start",
     ),
     mutant(
+        "reversible-where-a-path-shows-it",
+        "formats/laws.py",
+        "        pair = _reversible(reaction, law, list(definition.species), resolved, states)",
+        "        pair = None",
+        "laws",
+        only="any_start or outermost",
+    ),
+    mutant(
+        "free-sites-are-reverse-reactions",
+        "formats/laws.py",
+        "            if law_of(lacking).any():",
+        "            if False:",
+        "laws",
+        only="one_direction",
+    ),
+    mutant(
         "minus-signs-are-lost",
         "formats/laws.py",
         "for term in (plus, minus)[sign < 0]]",

@@ -46,6 +46,47 @@ def test_a_difference_is_two_reactions(load, law, forth, back):
     assert "J: split into J_forward at" in str(model.conversion)
 
 
+@pytest.mark.parametrize("start", [(6, 4), (7, 4), (100, 80)])
+def test_reversible_reactions_are_two_from_any_start(load, start):
+    """A law that is never negative on the way, as it vanishes at A = B first, has the variance of two reactions."""
+    a, b = start
+    model = load("J: A -> B; k*(A - B);", f"A = {a}; B = {b}; C = 0; k = 1;")
+    assert [reaction.name for reaction in model.reactions] == ["J_forward", "J_reverse"]
+    ones = a * (0.5 + 0.5 * np.exp(-0.2)), b * (0.5 - 0.5 * np.exp(-0.2))  # of each start, those in A at t = 0.1
+    variance = ones[0] * (1 - ones[0] / a) + ones[1] * (1 - ones[1] / b)
+    assert fsp.transient(model, [0.1], 1e-9)[-1].variance()["A"] == pytest.approx(variance, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("reaction", "forth", "back"),
+    [
+        ("A -> B; k*A*(9 - B) - q*B*(9 - A)", lambda a, b, c: 0.3 * a * (9 - b), lambda a, b, c: 0.7 * b * (9 - a)),
+        ("2 A -> B; k*A*(A - 1)/2 - q*B", lambda a, b, c: 0.15 * a * (a - 1), lambda a, b, c: 0.7 * b),
+        ("2 A -> A; k*A*(A - 1)/2 - q*A", lambda a, b, c: 0.15 * a * (a - 1), lambda a, b, c: 0.7 * a),
+        ("A -> 2 B; k*A - q*B*(B - 1)", lambda a, b, c: 0.3 * a, lambda a, b, c: 0.7 * b * (b - 1)),
+    ],
+)
+def test_a_difference_is_split_at_its_outermost_minus(load, reaction, forth, back):
+    model = load(f"J: {reaction};", "A = 5; B = 3; C = 0; k = 0.3; q = 0.7;")
+    states = [[5, 3, 0], [2, 6, 0], [7, 1, 0], [0, 0, 0]]
+    expected = [[forth(*state) for state in states], [back(*state) for state in states]]
+    np.testing.assert_allclose(model.propensities(states), expected, rtol=1e-14)
+
+
+def test_a_rule_for_a_net_law_is_split_as_the_law(load):
+    model = load("w := k*A - q*B; J: A -> B; w;", "A = 5; B = 3; C = 0; k = 0.3; q = 0.7;")
+    np.testing.assert_allclose(model.propensities([[5, 3, 0]])[:, 0], [1.5, 2.1], rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    "reaction", ["-> B; k*(9 - B)", "A -> B; k*A*(9 - B)", "A -> 2 A; k*A*(1 - A/9)", "2 A -> B; k*A*(A - 1)/2"]
+)
+def test_laws_of_one_direction_stay_whole(load, reaction):
+    """Sites that are free, and growth that ends, are no reverse reactions: counts differ there, and not rates."""
+    model = load(f"J: {reaction};", "A = 5; B = 3; C = 0; k = 0.3;")
+    assert [reaction.name for reaction in model.reactions] == ["J"]
+
+
 def test_a_split_law_has_the_law_of_two_reactions(load):
     net = load("J: A + B -> C; k*A*B - q*C;")
     apart = load("f: A + B => C; k*A*B; b: C => A + B; q*C;")
