@@ -44,6 +44,14 @@ MUTANTS = [
         only="fill",
     ),
     mutant(
+        "threads-load-a-copy-each",
+        "compilation/loading.py",
+        "    with _LOADING:",
+        "    if _LOADING:",
+        "compilation",
+        only="load_one_copy",
+    ),
+    mutant(
         "objects-of-other-sources",
         "compilation/objects.py",
         "        digest.update(path.read_bytes())",

@@ -211,3 +211,31 @@ def test_a_solve_of_a_model_in_python_imports_what_it_uses():
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert 0.0 < float(done.stdout) <= 1e-6
+
+
+IN_THREADS = """
+import threading, time
+import numpy as np
+from fsp.compilation import objects
+from fsp.space import kernels
+
+given = np.array([[3], [10]]), np.array([0, 2, 5]), np.array([True, False, True, True, True])
+find, asked = objects.find, []
+
+def slow(part):
+    asked.append(part)
+    time.sleep(0.2)
+    return find(part)
+
+objects.find = slow
+calls = [threading.Thread(target=kernels.select, args=given) for _ in range(4)]
+[call.start() for call in calls]
+[call.join() for call in calls]
+print(len(asked))
+"""
+
+
+def test_threads_that_call_first_load_one_copy():
+    """A second copy of the code would go while functions of it are called."""
+    run = subprocess.run([sys.executable, "-c", IN_THREADS], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert (run.returncode, run.stdout.strip()) == (0, "1"), run.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -28,6 +29,7 @@ class _Method(ctypes.Structure):
 
 
 _methods: list[_Method] = []  # a function refers to its own as long as it lives
+_LOADING = threading.Lock()  # else threads load an object twice, and one copy goes while its functions are called
 
 
 @functools.cache
@@ -45,7 +47,8 @@ def _engine(part: str) -> Any:
 
 def load(name: str) -> Callable[..., Any]:
     """Return the kernel of a name as a function of Python."""
-    address = _engine(part_of(name.split(".")[1])).get_function_address(name)
+    with _LOADING:
+        address = _engine(part_of(name.split(".")[1])).get_function_address(name)
     if not address:
         raise TypeError(f"A kernel that Python calls must have types, but `{name}` has none: annotate its parameters.")
     method = _Method(name.encode(), address, FASTCALL, None)

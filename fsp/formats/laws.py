@@ -93,11 +93,13 @@ def _split(
     taken = {str(reaction.name) for reaction in definition.reactions}
     for reaction, law, values in zip(definition.reactions, definition.laws, every, strict=True):
         pair = _reversible(reaction, law, list(definition.species), resolved, states)
-        if pair is None and (not isinstance(law, Expression) or not (values < 0.0).any()):
+        if pair is None and isinstance(law, Expression) and (values < 0.0).any():
+            pair = _parts(definition, reaction, law, values, states)
+        if pair is None:
             reactions.append(reaction)
             laws.append(law)
             continue
-        forth, back = pair or _parts(definition, reaction, law, values, states)
+        forth, back = pair
         names = [_free(f"{reaction.name}_{way}", taken) for way in ("forward", "reverse")]
         reactions += [reaction.named(names[0]), _reversed(reaction, names[1])]
         laws += [forth, back]
