@@ -91,8 +91,9 @@ def _split(
     laws: list[Law] = []
     steps = []
     taken = {str(reaction.name) for reaction in definition.reactions}
-    for reaction, law, values in zip(definition.reactions, definition.laws, every, strict=True):
-        pair = _reversible(reaction, law, list(definition.species), resolved, states)
+    reversible = _reversible(definition, resolved, states)
+    for k, (reaction, law, values) in enumerate(zip(definition.reactions, definition.laws, every, strict=True)):
+        pair = reversible.get(k)
         if pair is None and isinstance(law, Expression) and (values < 0.0).any():
             pair = _parts(definition, reaction, law, values, states)
         if pair is None:
@@ -121,26 +122,31 @@ def _parts(
 
 
 def _reversible(
-    reaction: Reaction, law: Law, species: list[str], resolved: Mapping[str, Expression], states: IntArray
-) -> tuple[Expression, Expression] | None:
-    """Return the two laws of a reversible reaction, whatever the start; None where it is none by its form.
+    definition: Definition, resolved: Mapping[str, Expression], states: IntArray
+) -> dict[int, tuple[Expression, Expression]]:
+    """Return the two laws of each reversible reaction, whatever the start, by its number.
 
     Its law is a difference of which the first part vanishes without each reactant, and the second without each product.
     So ``k (A - B)`` of A -> B is one; ``k (N - B)``, ``k A (N - B)`` and ``k A (A - 1)`` are laws of one direction.
     """
-    pair = _difference(law, set(species), resolved) if reaction.reactants and reaction.products else None
-    if pair is None:
-        return None
-    for part, consumed in zip(pair, (reaction.reactants, reaction.products), strict=True):
-        law_of = Laws([substitute(part, resolved)], species)
-        if (law_of(states) < 0.0).any():
-            return None
-        for j in (species.index(name) for name in consumed or () if name in species):
-            lacking = states.copy()
-            lacking[:, j] = 0
-            if law_of(lacking).any():
-                return None
-    return pair
+    species = set(definition.species)
+    found: dict[int, tuple[Expression, Expression]] = {}
+    looked_at: list[tuple[int, bool, Expression]] = []  # reaction, whether all that it consumes is there, and its law
+    for k, (reaction, law) in enumerate(zip(definition.reactions, definition.laws, strict=True)):
+        pair = _difference(law, species, resolved) if reaction.reactants and reaction.products else None
+        if pair is None:
+            continue
+        found[k] = pair
+        for part, consumed in zip(pair, (reaction.reactants, reaction.products), strict=True):
+            whole = substitute(part, resolved)
+            looked_at.append((k, True, whole))
+            missing = [name for name in consumed or () if name in species and not _has_factor(part, name)]
+            looked_at += [(k, False, substitute(whole, {name: Number(0.0)})) for name in missing]
+    every = Laws((law for _, _, law in looked_at), list(definition.species))(states)  # (n_looked_at, n)
+    for (k, there, _), values in zip(looked_at, every, strict=True):
+        if (values < 0.0).any() if there else values.any():
+            found.pop(k, None)
+    return found
 
 
 def _difference(

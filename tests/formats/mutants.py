@@ -109,7 +109,7 @@ MUTANTS = [
     mutant(
         "reversible-where-a-path-shows-it",
         "formats/laws.py",
-        "        pair = _reversible(reaction, law, list(definition.species), resolved, states)",
+        "        pair = reversible.get(k)",
         "        pair = None",
         "laws",
         only="any_start or outermost",
@@ -117,8 +117,8 @@ MUTANTS = [
     mutant(
         "free-sites-are-reverse-reactions",
         "formats/laws.py",
-        "            if law_of(lacking).any():",
-        "            if False:",
+        "any() if there else values.any():",
+        "any() if there else False:",
         "laws",
         only="one_direction",
     ),
