@@ -79,7 +79,14 @@ def test_a_rule_for_a_net_law_is_split_as_the_law(load):
 
 
 @pytest.mark.parametrize(
-    "reaction", ["-> B; k*(9 - B)", "A -> B; k*A*(9 - B)", "A -> 2 A; k*A*(1 - A/9)", "2 A -> B; k*A*(A - 1)/2"]
+    "reaction",
+    [
+        "-> B; k*(9 - B)",
+        "A -> B; k*A*(9 - B)",
+        "A -> 2 A; k*A*(1 - A/9)",
+        "2 A -> B; k*A*(A - 1)/2",
+        "A -> B; 3*A - 0.1*A*A",
+    ],
 )
 def test_laws_of_one_direction_stay_whole(load, reaction):
     """Sites that are free, and growth that ends, are no reverse reactions: counts differ there, and not rates."""
