@@ -71,15 +71,14 @@ def _value(text: str) -> Any:
 
 
 def _record(found: fsp.Likelihood, slopes: dict[str, fsp.Interval]) -> dict[str, Any]:
-    def ends(own: fsp.Interval) -> dict[str, Any]:
-        return {"lower": own.lower, "upper": own.upper, "value": own.value, "certified": own.certified}
+    from fsp.output.records import interval_record
 
     times = zip(found.counts.times.tolist(), found.by_time, found.counts.cells, strict=True)
     return {
         "fsp": fsp.__version__,
-        "log_likelihood": ends(found.value),
+        "log_likelihood": interval_record(found.value),
         "cells": found.counts.n_cells,
-        "times": [{"t": t, "cells": int(n.sum()), **ends(own)} for t, own, n in times],
+        "times": [{"t": t, "cells": int(n.sum()), **interval_record(own)} for t, own, n in times],
         "impossible": list(found.impossible),
-        "gradient": {name: ends(own) for name, own in slopes.items()},
+        "gradient": {name: interval_record(own) for name, own in slopes.items()},
     }

@@ -64,6 +64,8 @@ def _record(found: Sensitivities, tol: float) -> dict[str, Any]:
 
 
 def _of_time(value: Sensitivity) -> dict[str, Any]:
+    from fsp.output.records import interval_record
+
     means = {name: value.mean(name) for name in value.species}
     return {
         "t": value.t,
@@ -73,10 +75,7 @@ def _of_time(value: Sensitivity) -> dict[str, Any]:
             for name, error in zip(value.parameters, value.errors, strict=True)
         },
         "means": {
-            name: {
-                parameter: {"lower": own.lower, "upper": own.upper, "value": own.value, "certified": own.certified}
-                for parameter, own in intervals.items()
-            }
+            name: {parameter: interval_record(own) for parameter, own in intervals.items()}
             for name, intervals in means.items()
         },
     }
