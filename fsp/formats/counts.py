@@ -25,10 +25,11 @@ from fsp.errors import ArgumentError, ModelError
 from fsp.formats.powers import scaled, terms_of, total
 from fsp.formats.units import AVOGADRO, Units
 from fsp.model.conversion import Conversion
-from fsp.model.definition import Definition, Law, initial_amounts, resolve, restarted
+from fsp.model.definition import Definition, Law, resolve
 from fsp.model.draws import Draw
 from fsp.model.event import Event
-from fsp.model.tree import Expression, Number, Symbol, call, substitute
+from fsp.model.initial import held_at_start, initial_amounts, restarted
+from fsp.model.tree import Expression, Number, Symbol, call, substitute, symbols
 from fsp.model.values import LARGEST_COUNT, nearest_whole
 
 ROUNDINGS = ("nearest", "mean", "poisson")
@@ -189,6 +190,7 @@ def _scaled(definition: Definition, scale: Expression, conversion: Conversion) -
         laws=tuple(map(law, definition.laws)),
         species={name: formula(name, tree) for name, tree in names.items()},
         parameters={name: substitute(tree, amounts) for name, tree in definition.parameters.items()},
+        at_start={name: substitute(tree, amounts) for name, tree in definition.at_start.items()},
         events=tuple(map(event, definition.events)),
         conversion=conversion,
     )
@@ -206,18 +208,7 @@ def _started(definition: Definition, rounding: str, asked: Asked) -> Definition:
         )
     parts = {name: m for name, m in means.items() if np.isnan(nearest_whole(np.array(m)))}
     if rounding == "nearest" or not parts:
-        species = {
-            name: call("floor", call("+", tree, Number(0.5))) if name in parts else tree
-            for name, tree in definition.species.items()
-        }
-        steps = [f"{name} starts at {m:.6g}, rounded to {math.floor(m + 0.5)}" for name, m in parts.items()]
-        lost = ", ".join(f"{name} ({m:.3g})" for name, m in parts.items() if m < 0.5)
-        way = "rounding='mean' or 'poisson' (--rounding poisson) keeps means"
-        said = (f"{lost} would start with less than half a molecule, rounded to none; {way}",) if lost else ()
-        conversion = definition.conversion.and_then(*steps)
-        return replace(
-            definition, species=species, conversion=replace(conversion, assumptions=(*conversion.assumptions, *said))
-        )
+        return _nearest(definition, means, parts)
     draws = {name: Draw("poisson", (Number(m),)) for name, m in means.items() if m > 0.0 and rounding == "poisson"}
     laws = {name: _neighbours(m) if name in parts else [(round(m), 1.0)] for name, m in means.items()}
     sizes = [len(draws[name].law_of_numbers.counts) if name in draws else len(law) for name, law in laws.items()]
@@ -229,11 +220,37 @@ def _started(definition: Definition, rounding: str, asked: Asked) -> Definition:
     how = "in a Poisson law" if draws else "over the two whole numbers beside it"
     steps = [f"{name} starts at {means[name]:.6g} on average, {how}" for name in draws or parts]
     conversion = definition.conversion.and_then(*steps)
+    named = ", ".join(definition.at_start)
+    of_mean = (f"values that initial assignments make of counts are those at the mean of the start: {named}",)
+    conversion = replace(conversion, assumptions=(*conversion.assumptions, *(of_mean if named else ())))
     if draws:
-        return replace(definition, draws=draws, conversion=conversion)
+        species = {name: Number(m) for name, m in means.items()}
+        return replace(definition, species=species, draws=draws, conversion=conversion)
     rows = itertools.product(*laws.values())
     states = {tuple(count for count, _ in row): math.prod(p for _, p in row) for row in rows}
     return replace(definition, initial=states, conversion=conversion)
+
+
+def _nearest(definition: Definition, means: Mapping[str, float], parts: Mapping[str, float]) -> Definition:
+    """Return a definition whose counts that have `parts` are rounded; what is a formula of others follows these."""
+    species = {
+        name: call("floor", call("+", tree, Number(0.5))) if name in parts or (parts and symbols(tree)) else tree
+        for name, tree in definition.species.items()
+    }
+    rounded = replace(definition, species=species)
+    counts = {name: round(count) for name, count in initial_amounts(rounded).items()}
+    steps = []
+    for name, mean in means.items():
+        if counts[name] == nearest_whole(np.array(mean)):
+            continue
+        why = "" if counts[name] == math.floor(mean + 0.5) else ", which follows from other rounded counts"
+        steps.append(f"{name} starts at {mean:.6g}, rounded to {counts[name]}{why}")
+    lost = ", ".join(f"{name} ({means[name]:.3g})" for name in parts if counts[name] == 0)
+    way = "rounding='mean' or 'poisson' (--rounding poisson) keeps means"
+    said = (f"{lost} would start with less than half a molecule, rounded to none; {way}",) if lost else ()
+    conversion = definition.conversion.and_then(*steps)
+    conversion = replace(conversion, assumptions=(*conversion.assumptions, *said))
+    return held_at_start(replace(rounded, conversion=conversion))
 
 
 def _neighbours(mean: float) -> list[tuple[int, float]]:

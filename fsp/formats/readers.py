@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from os import PathLike
@@ -19,7 +18,8 @@ from fsp.formats.kinds import kind_of, names_a_file
 from fsp.formats.laws import judged
 from fsp.formats.sbml import Finish, read_sbml
 from fsp.formats.units import Units
-from fsp.model.definition import Definition, check_names, check_not_empty, replaced
+from fsp.model.definition import Definition, check_names, check_not_empty
+from fsp.model.initial import with_constants
 from fsp.model.model import Model
 
 Values = Mapping[str, float | str]
@@ -186,8 +186,7 @@ def _finished(
             raise ModelError(f"{where} must name one of {', '.join(known)}, but has '{unknown}'.")
         starts = {name: value for name, value in values.items() if name in definition.species}
         constants = {name: value for name, value in values.items() if name not in starts}
-        parameters = replaced(definition.parameters, constants, "Parameter", "Parameter", definition.species)
-        counted = in_molecules(replace(definition, parameters=parameters), units, asked, rounding, starts)
+        counted = in_molecules(with_constants(definition, constants), units, asked, rounding, starts)
         check_names(list(counted.species), counted.parameters)
         scaled = counted.conversion.steps != definition.conversion.steps
         return Model(judged(counted, mass_action, scaled))

@@ -22,7 +22,8 @@ from fsp.model.definition import resolve
 from fsp.model.draws import Draw, read_draw
 from fsp.model.event import Event
 from fsp.model.formula import FunctionDefinition, from_ast
-from fsp.model.tree import Expression, Number, Symbol, at_time, call, depends_on_time, substitute, symbols
+from fsp.model.initial import at_start, reached, varies
+from fsp.model.tree import Expression, Number, Symbol, call, substitute, symbols
 from fsp.model.values import nearest_whole
 
 Element = Any  # libsbml has no types
@@ -50,6 +51,8 @@ class Parts:
     species: dict[str, Expression] = field(default_factory=dict)  # initial count of each species of the state
     # value of everything else that has one: parameters, compartments, species under a rule
     parameters: dict[str, Expression] = field(default_factory=dict)
+    # formulas of the parameters that take their values from the start
+    at_start: dict[str, Expression] = field(default_factory=dict)
     # what the symbol of a species in concentration stands for
     scale: dict[str, Expression] = field(default_factory=dict)
     # kind of each element that has an id and no finite value, and what it has
@@ -112,8 +115,8 @@ def read_formulas(parts: Parts, model: Element) -> None:
     for given, name in held.items():
         parts.parameters[name] = parts.read_math(parts.assignments[given], f"Initial assignment of '{given}'")
     for name in held.values():
-        if name not in parts.species and varies(parts, parts.parameters[name]):
-            parts.parameters[name] = _at_start(parts, parts.parameters[name])
+        if name not in parts.species:
+            _hold(parts, name, parts.parameters[name])
     _refuse_growth(parts, model)
     _hold_fixed(parts, model)
 
@@ -123,7 +126,10 @@ def _in_order(parts: Parts) -> list[str]:
     names = [name for name in parts.rates if name in parts.parameters]
     trees = {name: parts.read_math(parts.rates[name], f"Rate rule of '{name}'") for name in names}
     order = graphlib.TopologicalSorter(
-        {name: _reached(parts, tree).keys() & set(names) - {name} for name, tree in trees.items()}
+        {
+            name: reached(tree, parts.species, parts.parameters).keys() & set(names) - {name}
+            for name, tree in trees.items()
+        }
     )
     try:
         return list(order.static_order())
@@ -135,15 +141,15 @@ def _in_order(parts: Parts) -> list[str]:
 def _solve(parts: Parts, name: str) -> None:
     """Give what has a rate rule its closed form; the value at time zero is a parameter of its own."""
     rate = parts.read_math(parts.rates[name], f"Rate rule of '{name}'")
-    reached = _reached(parts, rate)
-    random = sorted(reached.keys() & (parts.species.keys() | parts.changed) - {name})
+    known = reached(rate, parts.species, parts.parameters)
+    random = sorted(known.keys() & (parts.species.keys() | parts.changed) - {name})
     if random:
         raise ModelError(
             f"rateRule for '{name}' must depend on time and constants alone, but depends on '{random[0]}'; a value "
             f"that changes with the state is a species that reactions change."
         )
-    formulas = {n: own for n, own in reached.items() if n in parts.rules or n in parts.courses}
-    constants = {n: own for n, own in reached.items() if isinstance(own, Number) and n not in parts.assignments}
+    formulas = {n: own for n, own in known.items() if n in parts.rules or n in parts.courses}
+    constants = {n: own for n, own in known.items() if isinstance(own, Number) and n not in parts.assignments}
     found = course(name, substitute(rate, resolve(formulas)), {n: c for n, c in constants.items() if n != name})
     parts.courses[name] = found
     parts.parameters[found.start] = parts.parameters[name]
@@ -152,29 +158,12 @@ def _solve(parts: Parts, name: str) -> None:
         parts.changed.add(found.start)
 
 
-def varies(parts: Parts, tree: Expression) -> bool:
-    """Return whether a tree depends on species or time, also by way of parameters."""
-    reached = _reached(parts, tree)
-    return not reached.keys().isdisjoint(parts.species) or any(map(depends_on_time, [tree, *reached.values()]))
-
-
-def _reached(parts: Parts, tree: Expression) -> dict[str, Expression]:
-    """Return what has a value and a tree depends on, also by way of others, with its formula."""
-    reached: dict[str, Expression] = {}
-    pending = [tree]
-    while pending:
-        for name in symbols(pending.pop()) - reached.keys():
-            own = parts.species.get(name, parts.parameters.get(name))
-            if own is not None:
-                reached[name] = own
-                pending.append(own)
-    return reached
-
-
-def _at_start(parts: Parts, tree: Expression) -> Expression:
-    """Return what an initial assignment is at time 0: later changes of species do not change it."""
-    varying = {name: own for name, own in _reached(parts, tree).items() if varies(parts, Symbol(name))}
-    return at_time(substitute(tree, resolve(varying)), 0.0)
+def _hold(parts: Parts, name: str, tree: Expression) -> None:
+    """Give a parameter the value of a formula at time 0: later changes of species do not change it."""
+    if varies(tree, parts.species, parts.parameters):
+        parts.at_start[name] = tree
+        tree = at_start(tree, parts.species, parts.parameters)
+    parts.parameters[name] = tree
 
 
 def refuse_missing(parts: Parts, laws: list[Expression], events: Iterable[Event]) -> None:
@@ -235,7 +224,7 @@ def _refuse_growth(parts: Parts, model: Element) -> None:
     """Refuse concentrations in a compartment whose size varies."""
     for species in each(model, "Species"):
         compartment = species.getCompartment()
-        if species.getId() in parts.scale and varies(parts, Symbol(compartment)):
+        if species.getId() in parts.scale and varies(Symbol(compartment), parts.species, parts.parameters):
             raise ModelError(
                 f"Species '{species.getId()}' must be in amounts (hasOnlySubstanceUnits), "
                 f"because compartment '{compartment}' varies, but is in concentrations."
@@ -248,8 +237,7 @@ def _hold_fixed(parts: Parts, model: Element) -> None:
         name = species.getId()
         if name not in parts.species or not (species.getConstant() or species.getBoundaryCondition()):
             continue
-        amount = _at_start(parts, parts.species[name])
+        amount = at_start(parts.species[name], parts.species, parts.parameters)
         value = substitute(amount, resolve(parts.parameters))
         if isinstance(value, Number) and np.isnan(nearest_whole(np.array(value.value))):
-            parts.parameters[name] = amount
-            del parts.species[name]
+            _hold(parts, name, parts.species.pop(name))

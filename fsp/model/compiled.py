@@ -14,6 +14,7 @@ from fsp.model import definition as define
 from fsp.model.definition import Definition, Law
 from fsp.model.event_execution import Rules
 from fsp.model.event_maps import started
+from fsp.model.initial import start_distribution
 from fsp.model.program import evaluate
 from fsp.model.reaction import takes_time
 from fsp.model.size import bounded
@@ -61,7 +62,7 @@ def compile_definition(definition: Definition, start: tuple[IntArray, FloatArray
     resolved = define.resolve(definition.parameters)
     define.check_mass_action(definition, resolved)
     rules = rules_of(definition, resolved) if definition.events else None
-    states, probabilities = define.start_distribution(definition, resolved) if start is None else start
+    states, probabilities = start_distribution(definition, resolved) if start is None else start
     if rules is not None and start is None:
         values = [float(evaluate(resolved[name], {})) for name in rules.variables]
         states, probabilities = started(rules, values, states, probabilities)

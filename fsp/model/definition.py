@@ -10,7 +10,7 @@ from __future__ import annotations
 import graphlib
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ import numpy.typing as npt
 from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.errors import ModelError
 from fsp.model.conversion import NOT_CONVERTED, Conversion
-from fsp.model.draws import Draw, product_of, read_draw
+from fsp.model.draws import Draw, read_draw
 from fsp.model.event import Event, read_events
 from fsp.model.formula import FunctionDefinition, is_name, parse_functions
 from fsp.model.infix import number_text
@@ -31,7 +31,6 @@ from fsp.model.tree import (
     Expression,
     Number,
     Symbol,
-    at_time,
     call,
     depends_on_time,
     substitute,
@@ -60,6 +59,8 @@ class Definition:
     conversion: Conversion = NOT_CONVERTED
     draws: Mapping[str, Draw] = field(default_factory=dict)  # laws of initial counts, in place of those of `species`
     constraints: tuple[str, ...] = ()  # parameters that are conditions which a file says should hold
+    # formulas of initial counts, of the parameters that have the values of these at the start
+    at_start: Mapping[str, Expression] = field(default_factory=dict)
 
 
 def read_definition(
@@ -237,7 +238,7 @@ def check_known(definition: Definition) -> None:
 def resolve(parameters: Mapping[str, Expression]) -> dict[str, Expression]:
     """Return each parameter as a tree of species and time only."""
     resolved: dict[str, Expression] = {}
-    for name in _ordered(parameters, "Parameters"):
+    for name in in_order(parameters, "Parameters"):
         value = bounded(substitute(parameters[name], resolved), f"Parameter '{name}'")
         if isinstance(value, Call) and not symbols(value) and not depends_on_time(value):
             raise ModelError(f"Parameter '{name}' must be finite, but its formula is not defined.")
@@ -245,7 +246,7 @@ def resolve(parameters: Mapping[str, Expression]) -> dict[str, Expression]:
     return {name: resolved[name] for name in parameters}
 
 
-def _ordered(trees: Mapping[str, Expression], what: str) -> list[str]:
+def in_order(trees: Mapping[str, Expression], what: str) -> list[str]:
     """Return the names so that each comes after those that its tree uses."""
     order = graphlib.TopologicalSorter({name: symbols(tree) & set(trees) for name, tree in trees.items()})
     try:
@@ -253,26 +254,6 @@ def _ordered(trees: Mapping[str, Expression], what: str) -> list[str]:
     except graphlib.CycleError as error:
         circle = " -> ".join(error.args[1])
         raise ModelError(f"{what} must not depend on themselves, but {circle} is a circle.") from None
-
-
-def initial_amounts(definition: Definition) -> dict[str, float]:
-    """Return the initial amount of each species, which need not be whole; NaN where it has none."""
-    found = _initial(definition.species, resolve(definition.parameters))
-    return {name: tree.value if isinstance(tree, Number) else math.nan for name, tree in found.items()}
-
-
-def initial_counts(species: Mapping[str, Expression], resolved: Mapping[str, Expression]) -> tuple[int, ...]:
-    """Return the initial count of each species."""
-    found = _initial(species, resolved)
-    return tuple(whole_count(found[name], f"Initial count of '{name}'") for name in species)
-
-
-def _initial(species: Mapping[str, Expression], resolved: Mapping[str, Expression]) -> dict[str, Expression]:
-    trees = {name: at_time(substitute(tree, resolved), 0.0) for name, tree in species.items()}
-    counts: dict[str, Expression] = {}
-    for name in _ordered(trees, "Initial counts"):
-        counts[name] = bounded(substitute(trees[name], counts), f"Initial count of '{name}'")
-    return {name: counts[name] for name in species}
 
 
 def whole_count(value: Expression, what: str) -> int:
@@ -321,17 +302,6 @@ def replaced(
     return {**old, **{name: read_value(v, f"{what} '{name}'", {}, names) for name, v in given.items()}}
 
 
-def restarted(definition: Definition, given: Mapping[str, Value]) -> Definition:
-    """Return a definition with some initial counts replaced, by numbers, formulas or laws."""
-    names = [*definition.species, *definition.parameters]
-    drawn = {name: read_draw(value, f"Initial count of '{name}'", {}, names) for name, value in given.items()}
-    random = {name: draw for name, draw in drawn.items() if draw is not None}
-    counts = {name: 0.0 if name in random else value for name, value in given.items()}
-    species = replaced(definition.species, counts, "Species", "Initial count of", definition.parameters)
-    left = {name: draw for name, draw in definition.draws.items() if name not in given}
-    return replace(definition, species=species, draws={**left, **random})
-
-
 def read_counts(species: Mapping[str, Any] | Sequence[str], initial: object) -> dict[str, Any]:
     """Return the initial counts by name; zeros, which nobody reads, where a distribution is given."""
     if isinstance(species, str) or not isinstance(species, Mapping | Sequence):
@@ -376,19 +346,3 @@ def change_matrix(definition: Definition) -> npt.NDArray[np.int64]:
         for name, n in reaction.change.items():
             row[columns[name]] = n
     return change
-
-
-def start_distribution(
-    definition: Definition, resolved: Mapping[str, Expression]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """Return the initial states in order, shape (m, n_species), and their probabilities, shape (m,)."""
-    initial = definition.initial
-    if initial is None and definition.draws:
-        fixed = {name: tree for name, tree in definition.species.items() if name not in definition.draws}
-        laws = {name: draw.with_values(resolved).law_of_numbers for name, draw in definition.draws.items()}
-        counts = dict(zip(fixed, initial_counts(fixed, resolved), strict=True))
-        return product_of(laws, counts, tuple(definition.species))
-    if initial is None:
-        initial = {initial_counts(definition.species, resolved): 1.0}
-    states = sorted(initial)
-    return np.array(states, dtype=np.int64), np.array([initial[state] for state in states])

@@ -17,6 +17,7 @@ from fsp.model.describe import describe
 from fsp.model.event import Event
 from fsp.model.event_execution import Rules
 from fsp.model.fingerprint import fingerprint
+from fsp.model.initial import restarted, with_constants
 from fsp.model.network import Network
 from fsp.model.phases import Phase
 from fsp.model.phases import phases as phases_of
@@ -146,8 +147,7 @@ class Model(Network):
         """
         define.check_mapping("mapping", mapping)
         given = {**(mapping or {}), **values}
-        old = self._compiled.definition.parameters
-        return self._changed(parameters=define.replaced(old, given, "Parameter", "Parameter", self.species))
+        return Model(compile_definition(with_constants(self._compiled.definition, given)))
 
     def with_initial(self, mapping: Mapping[str, int | Value] | None = None, /, **counts: int | Value) -> Model:
         """Return a copy that starts elsewhere.
@@ -182,7 +182,7 @@ class Model(Network):
                 f"`with_initial` must give all counts where the model starts in a distribution, "
                 f"but leaves out '{missing[0]}'."
             )
-        return Model(compile_definition(replace(define.restarted(self._compiled.definition, given), initial=None)))
+        return Model(compile_definition(replace(restarted(self._compiled.definition, given), initial=None)))
 
     def with_values(self, mapping: Mapping[str, Value]) -> Model:
         """Return a copy with other parameters and initial counts.
@@ -316,6 +316,7 @@ class Model(Network):
             self._compiled.definition,
             species=dict.fromkeys(self.species, Number(0.0)),
             parameters={**self._compiled.definition.parameters, **fixed},
+            at_start={},
             initial=None,
             events=tuple(events),
         )

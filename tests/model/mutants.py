@@ -4,6 +4,37 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "assigned-values-stay-where-counts-are-changed",
+        "model/initial.py",
+        "    return held_at_start(started)\n",
+        "    return started\n",
+        "initial",
+    ),
+    mutant(
+        "given-values-are-computed-over",
+        "model/initial.py",
+        "for name, tree in definition.at_start.items() if name not in given}",
+        "for name, tree in definition.at_start.items()}",
+        "initial",
+        only="given_are_kept",
+    ),
+    mutant(
+        "values-of-drawn-counts-are-those-of-none",
+        "model/initial.py",
+        '(("count", counts), ("value", definition.at_start))',
+        '(("count", counts),)',
+        "initial",
+        only="drawn_count_is_refused",
+    ),
+    mutant(
+        "phases-take-values-from-the-start-again",
+        "model/model.py",
+        "            at_start={},\n",
+        "",
+        "initial",
+        only="events_assign",
+    ),
+    mutant(
         "counts-at-which-time-may-be-zero-are-left-out",
         "model/factors.py",
         "if enclosure(clock, {}) != (0.0, 0.0):",
@@ -441,7 +472,7 @@ MUTANTS = [
     ),
     mutant(
         "a-new-start-keeps-the-old-law",
-        "model/definition.py",
+        "model/initial.py",
         "for name, draw in definition.draws.items() if name not in given}",
         "for name, draw in definition.draws.items()}",
         "draws",
