@@ -299,4 +299,20 @@ MUTANTS = [
         "product_form",
         only="held_are_refused",
     ),
+    mutant(
+        "segments-of-a-tail-take-the-ratio-at-their-end",
+        "equilibrium/tails.py",
+        "theta = _ratio(line, place, place + sign * length, sign)",
+        "theta = _ratio(line, place + sign * (length - 1), place + sign * length, sign)",
+        "detailed_balance",
+        only="tails_are_bounded",
+    ),
+    mutant(
+        "what-a-window-of-a-line-cuts-off-is-forgotten",
+        "equilibrium/detailed_balance.py",
+        "left_out = missing * total / float(weight[kept].sum()) + dropped",
+        "left_out = missing * total / float(weight[kept].sum())",
+        "detailed_balance",
+        only="window_of_a_long_line",
+    ),
 ]

@@ -9,11 +9,15 @@ import exact
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from random_networks import birth_death
 from written_networks import network
 
 import fsp
+from fsp.equilibrium import detailed_balance
 from fsp.equilibrium.detailed_balance import _products
+from fsp.equilibrium.line import Line
+from fsp.equilibrium.tails import tail
 
 
 def is_exact(distribution):
@@ -125,3 +129,58 @@ def test_products_beyond_the_range_of_a_double():
     assert product[mode] == 1.0
     assert product[0] == pytest.approx(0.3**100, rel=1e-12)
     assert product[3000] == 0.0
+
+
+LONG_LINES = [
+    (("3*A/(1 + A/400)", "2*B"), 1000),  # one mode inside
+    (("3*A", "2*B/(1 + B/50)"), 3000),
+    (("A*(1 + 200*B^4/(300^4 + B^4))*0.02", "B"), 900),  # two modes
+    (("0.01*A/(1 + A/1e6)", "5*B"), 20_000),  # the mode at an end
+]
+
+
+@pytest.mark.parametrize("tol", [1e-3, 1e-9])
+@pytest.mark.parametrize(("rates", "total"), LONG_LINES)
+def test_a_window_of_a_long_line_bounds_what_is_left_out(rates, total, tol, monkeypatch):
+    """Against all of the line, whose places are few enough here to be stored."""
+    model = network({"A": total, "B": 0}, ("A -> B", "rate", rates[0]), ("B -> A", "rate", rates[1]))
+    everywhere = fsp.stationary(model, 1e-12)
+    assert len(everywhere) == total + 1
+    monkeypatch.setattr(detailed_balance, "LONG", 100)
+    d = fsp.stationary(model, tol)
+    assert is_exact(d)
+    assert d.error.total <= tol
+    law = everywhere.probabilities[d.states[:, 0]]
+    assert (d.lower <= law * (1.0 + 1e-11)).all()
+    assert (law <= d.upper * (1.0 + 1e-11) + 1e-300).all()
+    left_out = 1.0 - law.sum()
+    assert left_out <= d.error.truncation + 1e-12
+    assert d.error.truncation <= 10.0 * left_out + 1e-12
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 399), st.integers(0, 2), st.sampled_from(LONG_LINES))
+def test_tails_are_bounded_from_above(start, scale, case):
+    """Sums of the exact ratios beyond any place, on both sides."""
+    (births, deaths), total = case
+    model = network({"A": total, "B": 0}, ("A -> B", "rate", births), ("B -> A", "rate", deaths))
+    line = Line.of(model)
+    states = line.states(np.arange(total + 1))
+    ratios = line.rates(states[:-1], 1)[0] / line.rates(states[1:], -1)[0]
+    with np.errstate(over="ignore", invalid="ignore"):
+        above = np.cumprod(ratios[start:]).sum()
+        below = np.cumprod(1.0 / ratios[:start][::-1]).sum()
+    assert above <= tail(line, start, total, 10**scale) * (1.0 + 1e-12)
+    assert below <= tail(line, start, 0, 10**scale) * (1.0 + 1e-12)
+
+
+def test_a_line_of_a_thousand_million_places_is_stored_around_its_mode():
+    """The mean follows from the rates, which fall and rise in proportion, to the share of one place."""
+    model = network({"A": 10**9, "B": 0}, ("A -> B", "rate", "3*A/(1 + A/1e9)"), ("B -> A", "mass_action", 2.0))
+    d = fsp.stationary(model, 1e-6)
+    assert is_exact(d)
+    assert d.error.total <= 1e-6
+    assert len(d) < 300_000
+    assert abs(int(d.mode()["A"]) - 5 * 10**8) <= 2
+    linear_noise = 1e9 * 1.0 / (2.0 + 3.0 / 1.5**2)  # rate of either way over the sum of the slopes
+    assert d.probabilities @ (d.states[:, 0] - 5e8) ** 2 == pytest.approx(linear_noise, rel=1e-4)
