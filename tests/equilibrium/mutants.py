@@ -69,8 +69,8 @@ MUTANTS = [
     ),
     mutant(
         "rates-on-a-line-are-exact",
-        "equilibrium/detailed_balance.py",
-        "error = self._model.propensity_errors(states)[chosen].sum(axis=0)",
+        "equilibrium/line.py",
+        "error = self.model.propensity_errors(states)[chosen].sum(axis=0)",
         "error = 0.0 * rates",
         "rounding",
         only="are_charged",
