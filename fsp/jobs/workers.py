@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from fsp.model import Model
 
 CHAINS = 8  # to be aimed at: enough for workers to end at about the same time, few enough to be begun by one process
-SHORTEST_CHAIN, LONGEST_CHAIN = 4, 16
+SHORTEST_CHAIN, LONGEST_CHAIN = 4, 16  # points, so that spaces are handed on, and progress shows; chosen
 START_SECONDS = 4.0  # of a worker, until it is worth its start
 TICK = 0.2  # seconds between looks at what the caller wants
 

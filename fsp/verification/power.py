@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 VARIANT_TOL = 1e-7  # of the models with another parameter
 FIRST_CHANGE = 0.1  # relative change that is looked at first
-LARGEST_INCREASE, LARGEST_DECREASE = 10.0, 0.99
+LARGEST_INCREASE, LARGEST_DECREASE = 10.0, 0.99  # relative changes beyond which nothing is looked for; chosen
 _PROBE = 1.1234567  # a factor that leaves no whole number whole
 CLOSE = 1.3  # ratio of the change that was solved to the one that is found
 MOST_SOLVED = 4  # changes of one parameter in one direction

@@ -144,8 +144,6 @@ def verify(
         "species": species,
         "file": file if isinstance(model, Model) else None,
         "runs": runs,
-    }
-    given |= {
         "seed": seed,
         "until_detectable": until_detectable,
         "max_runs": max_runs,
