@@ -14,15 +14,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fsp.arrays import FloatArray, IntArray
+from fsp.arrays import IntArray
 from fsp.errors import ModelError
+from fsp.formats.net_laws import has_factor, shortened, with_directions
 from fsp.formats.powers import Term, product, terms_of, total, written
 from fsp.model.compiled import Compiled, compile_definition
 from fsp.model.definition import Definition, Law, change_matrix, resolve
 from fsp.model.infix import to_text
-from fsp.model.reaction import Reaction, Stoichiometry
+from fsp.model.reaction import Reaction
 from fsp.model.similar import Laws
-from fsp.model.tree import ZERO, Call, Expression, Number, Symbol, call, substitute, symbols
+from fsp.model.tree import ZERO, Expression, Number, substitute, symbols
 
 WALKS = 16  # random paths along which laws are looked at, all at once; chosen, not measured
 STEPS = 40  # jumps of each; fewer where there are many reactions
@@ -39,7 +40,7 @@ def judged(definition: Definition, mass_action: bool, scaled: bool) -> Compiled:
     compiled = compile_definition(definition)
     laws = _evaluated(compiled)
     states = _states(compiled, laws)
-    split = _split(definition, compiled.resolved, laws(states), states)
+    split = with_directions(definition, compiled.resolved, laws(states), states)
     counted = _counted(split, mass_action, scaled)
     if counted is not definition:
         compiled = compile_definition(counted)
@@ -77,146 +78,6 @@ def _states(compiled: Compiled, laws: Laws) -> IntArray:
     return np.unique(np.concatenate(seen), axis=0)
 
 
-# ---------------------------------------------------------------------- net laws
-
-
-def _split(
-    definition: Definition, resolved: Mapping[str, Expression], every: FloatArray, states: IntArray
-) -> Definition:
-    """Return a definition in which laws of reversible reactions, and those that become negative, are two each.
-
-    `resolved`: parameters as trees of species and time; `every`: the laws at the states, (n_reactions, n).
-    """
-    reactions: list[Reaction] = []
-    laws: list[Law] = []
-    steps = []
-    taken = {str(reaction.name) for reaction in definition.reactions}
-    reversible = _reversible(definition, resolved, states)
-    for k, (reaction, law, values) in enumerate(zip(definition.reactions, definition.laws, every, strict=True)):
-        pair = reversible.get(k)
-        if pair is None and isinstance(law, Expression) and (values < 0.0).any():
-            pair = _parts(definition, reaction, law, values, states)
-        if pair is None:
-            reactions.append(reaction)
-            laws.append(law)
-            continue
-        forth, back = pair
-        names = [_free(f"{reaction.name}_{way}", taken) for way in ("forward", "reverse")]
-        reactions += [reaction.named(names[0]), _reversed(reaction, names[1])]
-        laws += [forth, back]
-        steps.append(f"{reaction.name}: split into {names[0]} at {to_text(forth)} and {names[1]} at {to_text(back)}")
-    if not steps:
-        return definition
-    conversion = definition.conversion.and_then(*steps)
-    return replace(definition, reactions=tuple(reactions), laws=tuple(laws), conversion=conversion)
-
-
-def _parts(
-    definition: Definition, reaction: Reaction, law: Expression, values: FloatArray, states: IntArray
-) -> tuple[Expression, Expression]:
-    """Return the terms of a law that becomes negative, by their signs, or raise a `ModelError`."""
-    more, less = _signed(law)
-    if not more or not less or reaction.reactants is None:
-        raise _negative(definition, reaction, law, values, states)
-    return total(more), total(less)
-
-
-def _reversible(
-    definition: Definition, resolved: Mapping[str, Expression], states: IntArray
-) -> dict[int, tuple[Expression, Expression]]:
-    """Return the two laws of each reversible reaction, whatever the start, by its number.
-
-    Its law is a difference of which the first part vanishes without each reactant, and the second without each product.
-    So ``k (A - B)`` of A -> B is one; ``k (N - B)``, ``k A (N - B)`` and ``k A (A - 1)`` are laws of one direction.
-    """
-    species = set(definition.species)
-    found: dict[int, tuple[Expression, Expression]] = {}
-    looked_at: list[tuple[int, bool, Expression]] = []  # reaction, whether all that it consumes is there, and its law
-    for k, (reaction, law) in enumerate(zip(definition.reactions, definition.laws, strict=True)):
-        pair = _difference(law, species, resolved) if reaction.reactants and reaction.products else None
-        if pair is None:
-            continue
-        found[k] = pair
-        for part, consumed in zip(pair, (reaction.reactants, reaction.products), strict=True):
-            whole = substitute(part, resolved)
-            looked_at.append((k, True, whole))
-            missing = [name for name in consumed or () if name in species and not _has_factor(part, name)]
-            looked_at += [(k, False, substitute(whole, {name: Number(0.0)})) for name in missing]
-    every = Laws((law for _, _, law in looked_at), list(definition.species))(states)  # (n_looked_at, n)
-    for (k, there, _), values in zip(looked_at, every, strict=True):
-        if (values < 0.0).any() if there else values.any():
-            found.pop(k, None)
-    return found
-
-
-def _difference(
-    law: Law, species: set[str], resolved: Mapping[str, Expression]
-) -> tuple[Expression, Expression] | None:
-    """Return both sides of a law that is a difference but for constant factors and a divisor; None where it is none."""
-    if isinstance(law, Symbol) and isinstance(resolved.get(law.name), Call):
-        return _difference(resolved[law.name], species, resolved)
-    if not isinstance(law, Call) or law.function not in ("-", "*", "/"):
-        return None
-    arguments = law.arguments
-    if law.function == "-":
-        return (arguments[0], arguments[1])
-    found = [_difference(a, species, resolved) for a in arguments[: 1 if law.function == "/" else None]]
-    inner = [k for k, pair in enumerate(found) if pair is not None]
-    others = [a for k, a in enumerate(arguments) if k not in inner]
-    if len(inner) != 1 or (law.function == "*" and any(symbols(substitute(a, resolved)) & species for a in others)):
-        return None
-    k = inner[0]
-    first, second = (call(law.function, *arguments[:k], side, *arguments[k + 1 :]) for side in found[k] or ())
-    return first, second
-
-
-def _free(name: str, taken: set[str]) -> str:
-    while name in taken:
-        name += "_"
-    taken.add(name)
-    return name
-
-
-def _reversed(reaction: Reaction, name: str) -> Reaction:
-    change = {species: -n for species, n in reaction.change.items()}
-    sides = Stoichiometry(reaction.products, reaction.reactants, change)
-    return Reaction(sides, **reaction.law._asdict(), name=name)
-
-
-def _negative(
-    definition: Definition, reaction: Reaction, law: Expression, values: FloatArray, states: IntArray
-) -> ModelError:
-    i = int(np.argmin(values))
-    state = dict(zip(definition.species, states[i].tolist(), strict=True))
-    return ModelError(
-        f"Propensity of '{reaction.name}' must be 0 or more, but is {values[i]:.6g} in state {state}, and its law "
-        f"{_shortened(to_text(law))} is no difference of two; write a reaction for each direction."
-    )
-
-
-def _signed(tree: Expression) -> tuple[list[Expression], list[Expression]]:
-    """Return the terms of a sum with a plus and those with a minus; common factors stay with each."""
-    if isinstance(tree, Number) and tree.value < 0.0:
-        return [], [Number(-tree.value, tree.error)]
-    if not isinstance(tree, Call):
-        return [tree], []
-    parts = [_signed(argument) for argument in tree.arguments]
-    if tree.function in ("+", "-", "neg"):
-        signs = [1] * len(parts) if tree.function == "+" else [1, -1][-len(parts) :]
-        more = [term for (plus, minus), sign in zip(parts, signs, strict=True) for term in (plus, minus)[sign < 0]]
-        less = [term for (plus, minus), sign in zip(parts, signs, strict=True) for term in (minus, plus)[sign < 0]]
-        return more, less
-    inner = [k for k, (_, minus) in enumerate(parts) if minus]
-    if tree.function not in ("*", "/") or len(inner) != 1 or (tree.function == "/" and inner != [0]):
-        return [tree], []
-    k = inner[0]
-
-    def around(term: Expression) -> Expression:
-        return call(tree.function, *tree.arguments[:k], term, *tree.arguments[k + 1 :])
-
-    return [around(term) for term in parts[k][0]], [around(term) for term in parts[k][1]]
-
-
 # ---------------------------------------------------------------------- powers of counts
 
 
@@ -229,7 +90,7 @@ def _counted(definition: Definition, mass_action: bool, scaled: bool) -> Definit
         new = _in_tuples(law, reaction, definition.species, values, in_full=not mass_action)
         if new is not None and isinstance(law, Expression):
             laws[k] = new
-            steps.append(f"{reaction.name}: {_shortened(to_text(law))} counts tuples, {_shortened(to_text(new))}")
+            steps.append(f"{reaction.name}: {shortened(to_text(law))} counts tuples, {shortened(to_text(new))}")
     if not steps:
         return definition
     return replace(definition, laws=tuple(laws), conversion=definition.conversion.and_then(*steps))
@@ -289,7 +150,7 @@ def _check(definition: Definition, compiled: Compiled, states: IntArray) -> None
         for k, (reaction, law) in enumerate(zip(definition.reactions, compiled.laws, strict=False))  # without events
         for name, n in _needed(reaction)
         if isinstance(law, Expression) and not (name in never_less and least[name] >= n)
-        if n > 1 or not _has_factor(law, name)
+        if n > 1 or not has_factor(law, name)
         for left in range(n)
     ]
     found = Laws((m.law for m in missing), list(definition.species))(states)  # (n_missing, n)
@@ -306,11 +167,6 @@ def _needed(reaction: Reaction) -> Iterator[tuple[str, int]]:
     for name, n in (reaction.reactants or {}).items():
         if reaction.change.get(name, 0) == (reaction.products or {}).get(name, 0) - n:
             yield name, n
-
-
-def _has_factor(law: Law, name: str) -> bool:
-    """Tell whether a law is a product with a count itself, so that it is zero, or not defined, without it."""
-    return isinstance(law, Call) and law.function == "*" and Symbol(name) in law.arguments
 
 
 class _Missing(NamedTuple):
@@ -338,13 +194,9 @@ def _way_out(definition: Definition, reaction: Reaction, law: Law, name: str, n:
     counted = _in_tuples(law, reaction, definition.species, resolve(definition.parameters))
     if counted is not None and isinstance(law, Expression):
         return (
-            f"its law {_shortened(to_text(law))} is that of concentrations: load the file with mass_action=True "
-            f"(--mass-action), which makes it {_shortened(to_text(counted))}"
+            f"its law {shortened(to_text(law))} is that of concentrations: load the file with mass_action=True "
+            f"(--mass-action), which makes it {shortened(to_text(counted))}"
         )
     catalyst = reaction.change.get(name, 0) == 0
     modifier = f", or list '{name}' as a modifier, if it is none of its reactants" if catalyst else ""
     return f"multiply its law by piecewise(1, {name} >= {n}, 0){modifier}"
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= 80 else f"{text[:77]}..."

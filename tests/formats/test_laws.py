@@ -73,9 +73,39 @@ def test_a_difference_is_split_at_its_outermost_minus(load, reaction, forth, bac
     np.testing.assert_allclose(model.propensities(states), expected, rtol=1e-14)
 
 
-def test_a_rule_for_a_net_law_is_split_as_the_law(load):
-    model = load("w := k*A - q*B; J: A -> B; w;", "A = 5; B = 3; C = 0; k = 0.3; q = 0.7;")
+@pytest.mark.parametrize(
+    ("reaction", "forth", "back"),
+    [
+        ("A + B -> C; -q*C + k*A*B", "k*A*B", "q*C"),
+        ("A -> C; -(q*C - k*A)", "k*A", "q*C"),
+        ("A -> C; k*A + (-q)*C", "k*A", "q*C"),
+        ("A -> C; (v - 3)*(q*C - k*A)", "(3 - v)*(k*A)", "(3 - v)*(q*C)"),
+        ("A -> C; (k*A - q*C)*(3 - v)/(2 + A)", "k*A*(3 - v)/(2 + A)", "q*C*(3 - v)/(2 + A)"),
+        ("A -> C; B/(1 + A)*(k*A - q*C)", "B/(1 + A)*(k*A)", "B/(1 + A)*(q*C)"),
+        ("A -> C; (4 + B)*(k*A - q*C)", "(4 + B)*(k*A)", "(4 + B)*(q*C)"),
+        ("A -> C; k*A - (q*C - 0.2*A) - 0.1*C", "k*A + 0.2*A", "q*C + 0.1*C"),
+        ("-> C; k - q*C", "k", "q*C"),
+        ("C -> ; q*C - k", "q*C", "k"),
+    ],
+)
+@pytest.mark.parametrize("start", ["A = 6; B = 5; C = 0; k = 0.3; q = 0.7;", "A = 90; B = 80; C = 0; k = 9; q = 1e-4;"])
+def test_the_form_divides_a_law_whatever_the_start(load, reaction, forth, back, start):
+    """Also where no path from the start meets a negative rate; names of the file stay."""
+    model = load(f"J: {reaction};", start)
+    assert [reaction.name for reaction in model.reactions] == ["J_forward", "J_reverse"]
+    assert f"J: split into J_forward at {forth} and J_reverse at {back}" in model.conversion.steps
+    state = [3, 2, 4]
+    names = {"A": 3.0, "B": 2.0, "C": 4.0, "v": 1.0, "k": model.parameters["k"], "q": model.parameters["q"]}
+    expected = [eval(text, {}, names) for text in (forth, back)]
+    np.testing.assert_allclose(model.propensities([state])[:, 0], expected, rtol=1e-14)
+
+
+@pytest.mark.parametrize("rule", ["w := k*A - q*B; J: A -> B; w", "w := v*u; u := k*A - q*B; J: A -> B; w"])
+def test_a_rule_for_a_net_law_is_split_as_the_law(load, rule):
+    model = load(f"{rule};", "A = 5; B = 3; C = 0; k = 0.3; q = 0.7;")
     np.testing.assert_allclose(model.propensities([[5, 3, 0]])[:, 0], [1.5, 2.1], rtol=1e-14)
+    assert "k*A" in str(model.conversion)
+    assert "0.3" not in str(model.conversion)
 
 
 @pytest.mark.parametrize(
@@ -86,6 +116,9 @@ def test_a_rule_for_a_net_law_is_split_as_the_law(load):
         "A -> 2 A; k*A*(1 - A/9)",
         "2 A -> B; k*A*(A - 1)/2",
         "A -> B; 3*A - 0.1*A*A",
+        "=> B; k - 0.01*B",
+        "2 A -> ; k*A*A - k*A",
+        "A -> 2 A; A*(1 - A/9)",
     ],
 )
 def test_laws_of_one_direction_stay_whole(load, reaction):

@@ -1,0 +1,244 @@
+"""Net laws of reversible reactions, `kf A B − kr C`, as a propensity for each direction.
+
+A law is a sum of terms with signs, and what it is multiplied with or divided by is with each of them.  Terms that are
+never negative in states that the network reaches are those of the forward direction, and terms that are never positive
+those of the reverse one.  By its form a law is that of two reactions where each forward term vanishes without each
+reactant, and each reverse term without each product.  A law of another form is divided where it becomes negative.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from fsp.arrays import BoolArray, FloatArray, IntArray
+from fsp.errors import ModelError
+from fsp.formats.powers import total
+from fsp.model.definition import Definition, Law
+from fsp.model.infix import to_text
+from fsp.model.reaction import Reaction, Stoichiometry
+from fsp.model.similar import Laws
+from fsp.model.tree import ONE, Call, Expression, Number, Symbol, call, substitute, symbols
+
+Pair = tuple[Expression, Expression]  # the laws of the forward and the reverse direction
+
+
+class _Known(NamedTuple):
+    """What is known of a model."""
+
+    definition: Definition
+    resolved: Mapping[str, Expression]  # parameters as trees of species and time
+    states: IntArray  # (n, d) that the network reaches
+
+    def varies(self, tree: Expression, species: frozenset[str]) -> bool:
+        """Tell whether a tree depends on some species."""
+        return not species.isdisjoint(symbols(substitute(tree, self.resolved)))
+
+    def values(self, trees: list[Expression]) -> FloatArray:
+        """Return trees at the states, (n_trees, n)."""
+        laws = Laws((substitute(tree, self.resolved) for tree in trees), list(self.definition.species))
+        return laws(self.states)
+
+
+class _Term(NamedTuple):
+    """A term of a law, which is the sum of them."""
+
+    tree: Expression
+    less: bool = False  # whether it is taken from the others
+
+
+def with_directions(
+    definition: Definition, resolved: Mapping[str, Expression], every: FloatArray, states: IntArray
+) -> Definition:
+    """Return a definition in which laws of reversible reactions, and those that become negative, are two each.
+
+    `resolved`: parameters as trees of species and time; `every`: the laws at the states, (n_reactions, n).
+    """
+    known = _Known(definition, resolved, states)
+    reactions: list[Reaction] = []
+    laws: list[Law] = []
+    steps = []
+    taken = {str(reaction.name) for reaction in definition.reactions}
+    pairs = _reversible(known)
+    for k, (reaction, law, values) in enumerate(zip(definition.reactions, definition.laws, every, strict=True)):
+        if k not in pairs and isinstance(law, Expression) and (values < 0.0).any():
+            pairs[k] = _parts(known, reaction, law, values)
+        if k not in pairs:
+            reactions.append(reaction)
+            laws.append(law)
+            continue
+        forth, back = pairs[k]
+        names = [_free(f"{reaction.name}_{way}", taken) for way in ("forward", "reverse")]
+        reactions += [reaction.named(names[0]), _reversed(reaction, names[1])]
+        laws += [forth, back]
+        steps.append(f"{reaction.name}: split into {names[0]} at {to_text(forth)} and {names[1]} at {to_text(back)}")
+    if not steps:
+        return definition
+    conversion = definition.conversion.and_then(*steps)
+    return replace(definition, reactions=tuple(reactions), laws=tuple(laws), conversion=conversion)
+
+
+# ---------------------------------------------------------------------- by their form
+
+
+def _reversible(known: _Known) -> dict[int, Pair]:
+    """Return the two laws of each reversible reaction, whatever the start, by its number.
+
+    So ``k (A - B)`` of A -> B is one; ``k (N - B)``, ``k A (N - B)`` and ``k A (A - 1)`` are laws of one direction.
+    """
+    species = frozenset(known.definition.species)
+    terms: dict[int, list[_Term]] = {}
+    for k, (reaction, law) in enumerate(zip(known.definition.reactions, known.definition.laws, strict=True)):
+        if isinstance(law, Expression) and _has_two_sides(reaction, law):
+            changed = frozenset(name for name, n in reaction.change.items() if n and name in species)
+            found = _terms(law, known, changed)
+            if len(found) > 1:
+                terms[k] = found
+    pairs = dict(_by_sign(terms, known))
+    looked_at = [(k, tree) for k, pair in pairs.items() for tree in _without(known, k, pair)]
+    for (k, _), values in zip(looked_at, known.values([tree for _, tree in looked_at]), strict=True):
+        if values.any():
+            pairs.pop(k, None)
+    return pairs
+
+
+def _without(known: _Known, k: int, pair: Pair) -> Iterator[Expression]:
+    """Yield what must vanish for two laws to be those of directions: each law without each species that it takes.
+
+    A direction that takes nothing must not depend on what is changed.
+    """
+    reaction = known.definition.reactions[k]
+    for part, consumed in zip(pair, (reaction.reactants, reaction.products), strict=True):
+        missing = [n for n in consumed or () if n in known.definition.species and not has_factor(part, n)]
+        for name in missing:
+            yield substitute(substitute(part, known.resolved), {name: Number(0.0)})
+        if not consumed and known.varies(part, frozenset(reaction.change)):
+            yield ONE
+
+
+def _has_two_sides(reaction: Reaction, law: Expression) -> bool:
+    """Tell whether a reaction may be two: of what is made from nothing, a file must say so, and the law be a sum."""
+    if reaction.reactants and reaction.products:
+        return True
+    return reaction.reversible and isinstance(law, Call) and law.function in ("+", "-")
+
+
+def _terms(tree: Expression, known: _Known, changed: frozenset[str] | None) -> list[_Term]:
+    """Return the terms of a law; what is multiplied with a sum, or divides it, is with each term.
+
+    Of a product, only one factor may depend on what the reaction has `changed`; on anything where that is None.
+    """
+    if isinstance(tree, Symbol):
+        rule = known.definition.parameters.get(tree.name)
+        own = _terms(rule, known, changed) if isinstance(rule, Call) else []
+        return own if len(own) > 1 else [_Term(tree)]
+    if not isinstance(tree, Call) or tree.function not in ("+", "-", "neg", "*", "/"):
+        return [_Term(tree)]
+    species = frozenset(known.definition.species)
+    if not known.varies(tree, species):
+        return [_Term(tree)]
+    arguments = tree.arguments
+    if tree.function not in ("*", "/"):
+        less = len(arguments) - 1 if tree.function in ("-", "neg") else len(arguments)  # from which on they are taken
+        terms = [(k >= less, term) for k, a in enumerate(arguments) for term in _terms(a, known, changed)]
+        return [_Term(term.tree, term.less != flipped) for flipped, term in terms]
+    places = range(1 if tree.function == "/" else len(arguments))
+    varying = [k for k in places if known.varies(_above(arguments[k]), species if changed is None else changed)]
+    inner = {k: _terms(arguments[k], known, changed) for k in varying}
+    if changed is None:
+        inner = {k: own for k, own in inner.items() if own != [_Term(arguments[k])]}
+    if len(inner) != 1:
+        return [_Term(tree)]
+    ((k, own),) = inner.items()
+    return [_Term(call(tree.function, *arguments[:k], term.tree, *arguments[k + 1 :]), term.less) for term in own]
+
+
+def _above(tree: Expression) -> Expression:
+    """Return the numerator of a quotient; anything else as it is."""
+    return _above(tree.arguments[0]) if isinstance(tree, Call) and tree.function == "/" else tree
+
+
+def _by_sign(terms: Mapping[int, list[_Term]], known: _Known) -> Iterator[tuple[int, Pair]]:
+    """Yield the sums of the terms that are never negative and of those that are never positive, where all are such."""
+    every = known.values([term.tree for own in terms.values() for term in own])  # (n_terms, n)
+    row = 0
+    for k, own in terms.items():
+        values = every[row : row + len(own)] * np.array([[-1.0 if term.less else 1.0] for term in own])
+        row += len(own)
+        pair = _pair(own, (values > 0.0).any(axis=1), (values < 0.0).any(axis=1))
+        if pair is not None:
+            yield k, pair
+
+
+def _pair(terms: list[_Term], more: BoolArray, less: BoolArray) -> Pair | None:
+    """Return both sums of terms (n_terms,) that are more and less than zero somewhere; None unless there are two."""
+    if (more & less).any():
+        return None
+    forth: list[Expression] = []
+    back: list[Expression] = []
+    for term, above, below in zip(terms, more.tolist(), less.tolist(), strict=True):
+        down = below or (term.less and not above)
+        (back if down else forth).append(term.tree if down == term.less else _negated(term.tree))
+    return (total(forth), total(back)) if forth and back else None
+
+
+def _negated(tree: Expression) -> Expression:
+    """Return minus a tree, as short as it was written."""
+    if isinstance(tree, Number):
+        return Number(-tree.value, tree.error)
+    if isinstance(tree, Call) and tree.function == "neg":
+        return tree.arguments[0]
+    if isinstance(tree, Call) and tree.function == "-" and len(tree.arguments) == 2:
+        return call("-", *reversed(tree.arguments))
+    if isinstance(tree, Call) and tree.function in ("*", "/"):
+        for k, a in enumerate(tree.arguments):
+            if (isinstance(a, Number) and a.value < 0.0) or (isinstance(a, Call) and a.function in ("neg", "-")):
+                return call(tree.function, *tree.arguments[:k], _negated(a), *tree.arguments[k + 1 :])
+    return call("neg", tree)
+
+
+def has_factor(law: Law, name: str) -> bool:
+    """Tell whether a law is a product with a count itself, so that it is zero, or not defined, without it."""
+    return isinstance(law, Call) and law.function == "*" and Symbol(name) in law.arguments
+
+
+# ---------------------------------------------------------------------- by their values
+
+
+def _parts(known: _Known, reaction: Reaction, law: Expression, values: FloatArray) -> Pair:
+    """Return the terms of a law that becomes negative, by their signs, or raise a `ModelError`."""
+    terms = _terms(law, known, None)
+    pair = dict(_by_sign({0: terms}, known)).get(0) if len(terms) > 1 and reaction.reactants is not None else None
+    if pair is None:
+        raise _negative(known, reaction, law, values)
+    return pair
+
+
+def _negative(known: _Known, reaction: Reaction, law: Expression, values: FloatArray) -> ModelError:
+    i = int(np.argmin(values))
+    state = dict(zip(known.definition.species, known.states[i].tolist(), strict=True))
+    return ModelError(
+        f"Propensity of '{reaction.name}' must be 0 or more, but is {values[i]:.6g} in state {state}, and its law "
+        f"{shortened(to_text(law))} is no difference of two; write a reaction for each direction."
+    )
+
+
+def _free(name: str, taken: set[str]) -> str:
+    while name in taken:
+        name += "_"
+    taken.add(name)
+    return name
+
+
+def _reversed(reaction: Reaction, name: str) -> Reaction:
+    change = {species: -n for species, n in reaction.change.items()}
+    sides = Stoichiometry(reaction.products, reaction.reactants, change)
+    return Reaction(sides, **reaction.law._asdict(), name=name)
+
+
+def shortened(text: str) -> str:
+    """Return a formula for a message."""
+    return text if len(text) <= 80 else f"{text[:77]}..."
