@@ -38,6 +38,9 @@ from time import perf_counter
 
 import pytest
 
+from fsp.compilation import objects
+from fsp.compilation.parts import PARTS
+
 TESTS = Path(__file__).resolve().parent
 ROOT = TESTS.parent
 WORKERS = 2
@@ -155,7 +158,7 @@ def pytest_runtest_logreport(report):
 class Tree:
     """A copy of the package and its tests, in which one sabotage is made at a time.
 
-    A worker keeps its copy, and kernels stay compiled as long as none is sabotaged.
+    A worker keeps its copy.  Kernels are compiled anew where one is sabotaged, and no other time.
     """
 
     def __init__(self, folder):
@@ -164,6 +167,8 @@ class Tree:
         self.red = []  # tests that fail without a sabotage
         for part in ("fsp", "tests", "ci"):
             shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__", ".hypothesis"))
+        for part in PARTS:
+            shutil.copy2(objects.find(part), folder / "fsp" / "compilation")  # of the sources without a sabotage
         shutil.copy2(ROOT / "pyproject.toml", folder)
         (folder / "mutants_plugin.py").write_text(PLUGIN)
 
