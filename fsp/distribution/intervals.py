@@ -190,7 +190,7 @@ class Intervals(Statistics):
             place = int(np.argmin(np.isfinite(values)))
             raise ArgumentError(
                 f"`formula` must be finite in every state, but '{formula}' is {values[place]} "
-                f"in state {self._state(self.states[place])}."
+                f"in state {self._by_species(self.states[place])}."
             )
 
     def _observe(self, formula: str) -> NDArray[Any]:

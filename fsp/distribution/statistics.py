@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -25,23 +25,25 @@ class Statistics:
 
     def mean(self) -> dict[str, float]:
         """Return the mean copy number of each species, of the stored probability divided by its mass."""
-        return self._by_species(self._means)
+        return self._by_species(self._two_moments[0])
 
     def variance(self) -> dict[str, float]:
         """Return the variance of each species, of the stored probability divided by its mass."""
-        return self._by_species(self._variances)
+        return self._by_species(self._two_moments[1])
 
     def std(self) -> dict[str, float]:
         """Return the standard deviation of each species, of the stored probability divided by its mass."""
-        return self._by_species(np.sqrt(self._variances))
+        return self._by_species(np.sqrt(self._two_moments[1]))
 
     def fano(self) -> dict[str, float]:
         """Return the Fano factor of each species, variance over mean; nan where the mean is 0."""
-        return self._by_species(analysis.ratio(self._variances, self._means))
+        means, variances = self._two_moments
+        return self._by_species(analysis.ratio(variances, means))
 
     def cv(self) -> dict[str, float]:
         """Return the coefficient of variation of each species, standard deviation over mean; nan where that is 0."""
-        return self._by_species(analysis.ratio(np.sqrt(self._variances), self._means))
+        means, variances = self._two_moments
+        return self._by_species(analysis.ratio(np.sqrt(variances), means))
 
     def skewness(self) -> dict[str, float]:
         """Return the skewness of each species, E (X - m)³ / σ³; nan where the variance is 0."""
@@ -155,7 +157,7 @@ class Statistics:
 
     def mode(self) -> dict[str, int]:
         """Return the most likely state, the first in lexicographic order of several."""
-        return self._state(analysis.mode(self.states, self.probabilities))
+        return self._by_species(analysis.mode(self.states, self.probabilities))
 
     def entropy(self) -> float:
         """Return the Shannon entropy in nats of the stored probability divided by its mass."""
@@ -204,12 +206,9 @@ class Statistics:
         return analysis.dense(self.states, self.probabilities)
 
     @cached_property
-    def _means(self) -> FloatArray:
-        return analysis.mean(self.states, self.probabilities)
-
-    @cached_property
-    def _variances(self) -> FloatArray:
-        return analysis.variance(self.states, self.probabilities)
+    def _two_moments(self) -> tuple[FloatArray, FloatArray]:
+        """Means and variances, (d,) each."""
+        return analysis.mean(self.states, self.probabilities), analysis.variance(self.states, self.probabilities)
 
     def _marginal_of(self, species: str) -> tuple[IntArray, FloatArray]:
         """Return the counts (m,) of a species in ascending order, and their stored probabilities (m,)."""
@@ -222,8 +221,5 @@ class Statistics:
             raise ArgumentError(f"Species must be one of {', '.join(self.species)}, but is '{name}'.")
         return self.species.index(name)
 
-    def _by_species(self, numbers: FloatArray) -> dict[str, float]:
+    def _by_species(self, numbers: FloatArray | IntArray) -> dict[str, Any]:
         return dict(zip(self.species, numbers.tolist(), strict=True))
-
-    def _state(self, row: IntArray) -> dict[str, int]:
-        return dict(zip(self.species, row.tolist(), strict=True))

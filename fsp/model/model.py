@@ -15,7 +15,6 @@ from fsp.model.conversion import Conversion
 from fsp.model.definition import Definition
 from fsp.model.describe import describe
 from fsp.model.event import Event
-from fsp.model.event_execution import Rules
 from fsp.model.fingerprint import fingerprint
 from fsp.model.initial import restarted, with_constants
 from fsp.model.network import Network
@@ -247,11 +246,6 @@ class Model(Network):
         """Return the propensity of a reaction with constants put in; parameters that events assign stay symbols."""
         law = self._compiled.expanded.laws[k]
         return substitute(law, self._compiled.constants) if isinstance(law, Expression) else law
-
-    @property
-    def rules(self) -> Rules | None:
-        """The events with constants put in, ready to be fired; None where there are none."""
-        return self._compiled.rules
 
     def starting_in(self, states: IntArray, probabilities: FloatArray) -> Model:
         """Return the same network, under the same hash, to be computed on from a distribution.

@@ -19,6 +19,7 @@ from fsp.model.accuracy import errors
 from fsp.model.compiled import Compiled, frozen
 from fsp.model.definition import Definition
 from fsp.model.event import Event
+from fsp.model.event_execution import Rules
 from fsp.model.factors import Product, factorise
 from fsp.model.infix import to_text
 from fsp.model.program import compiled as program
@@ -68,6 +69,11 @@ class JumpStructure:
     def events(self) -> tuple[Event, ...]:
         """The events, all with names, their formulas as trees."""
         return self._compiled.definition.events
+
+    @property
+    def rules(self) -> Rules | None:
+        """The events with constants put in, ready to be fired; None where there are none."""
+        return self._compiled.rules
 
     @property
     def has_timed_events(self) -> bool:

@@ -119,7 +119,7 @@ class Distribution(SpreadStatistics):
             centre = float(round(means[-1]))
             points[name, 0.0, 1] = self._points_of(count)
             points[name, centre, 2] = self._points_of((count - centre) ** 2)
-        vars(self).update(_means=np.array(means), _variances=np.array(variances), _points=points)
+        vars(self).update(_two_moments=(np.array(means), np.array(variances)), _points=points)
 
     def _points_about(self, name: str, centre: float, power: int) -> Points:
         return self._points[name, centre, power]

@@ -48,7 +48,7 @@ class SpreadStatistics(SerialDistribution):
     @collective
     def covariance(self) -> FloatArray:
         """Return the (d, d) covariance matrix of the stored probability divided by its mass."""
-        centred = (self.states - self._means).T  # (d, n_local)
+        centred = (self.states - self._two_moments[0]).T  # (d, n_local)
         return np.asarray(self.comm.sum((centred * self.probabilities) @ centred.T)) / self.mass
 
     @collective
@@ -73,7 +73,7 @@ class SpreadStatistics(SerialDistribution):
         own = float(self.probabilities.max(initial=-1.0))
         state = self.states[int(np.argmax(self.probabilities))].tolist() if len(self.states) else None
         best: list[tuple[float, Any]] = self.comm.mpi.allgather((own, state))
-        return self._state(np.array(max(best, key=lambda pair: pair[0])[1]))
+        return self._by_species(np.array(max(best, key=lambda pair: pair[0])[1]))
 
     @collective
     def entropy(self) -> float:
