@@ -24,11 +24,13 @@ from fsp.output.replace import is_marked, require_outputs
 from fsp.quantities import points, share
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fsp.verification.report import Report
 
 EPILOG = """\b
 Exit status:
-  0  pass: no test rejects (with --until-detectable: and such errors would be found)
+  0  pass: no test rejects (with --until-detectable: and such errors would be found); with --plan: runs recommended
   1  fail
   2  not decided, wrong usage, samples that cannot be used, or a report that cannot be written
   3 to 6  as of the other commands: the model, a limit, no convergence, a missing simulator
@@ -57,6 +59,7 @@ _OPTIONS = (
     click.option("--max-runs", type=click.IntRange(1), help="The most runs then.  [default: 1000000]"),
     click.option("--tol", type=float, help="Error of the reference; chosen by the number of runs."),
     click.option("--max-states", type=int, help="Limit on the number of states of the reference."),
+    click.option("--plan", "plans", is_flag=True, help="Recommend times, up to the last of --times, and runs."),
     click.option("--no-power", is_flag=True, help="Do not compute the smallest detectable errors."),
     click.option("--no-diagnosis", is_flag=True, help="Do not look for what is wrong."),
     click.option(
@@ -86,26 +89,24 @@ def verify(
 ) -> int:
     """Tell whether a simulator samples the chemical master equation of MODEL, a file.
 
-    Give --samples, or ask a --simulator or a --command for runs.
+    Give --samples, or ask a --simulator or a --command for runs; or ask for a
+    --plan first.
     """
+    if options.pop("plans"):
+        return _plan(source, times, out, as_json, quiet, options)
     import fsp
 
     files = options["files"]
     samples = _source(options)
     _check_files(out, [source.model, *files], overwrite)
     network = source.load()
-
-    def tell(line: str) -> None:
-        if not quiet:
-            click.echo(f"fsp: {line}", err=True)
-
     report: Report = fsp.verify(
         network,
         times=points(",".join(times), "--times") if times else None,
         species=options["species"] or None,
         power=None if options["no_power"] else 0.9,
         diagnosis=not options["no_diagnosis"],
-        tell=tell,
+        tell=_teller(quiet),
         require=share(options["require"], "--require") if options["require"] else None,
         file=source.model,
         **{
@@ -118,6 +119,55 @@ def verify(
     for path in out:
         report.save(path)
     return report.exit_code
+
+
+# What a plan has no use for.
+_NOT_PLANNED = (
+    *("files", "simulator", "command", "settings_of", "processes", "block", "timeout"),
+    *("runs", "seed", "until_detectable", "tol", "no_power", "no_diagnosis"),
+)
+
+
+def _plan(
+    source: Source, times: tuple[str, ...], out: tuple[Path, ...], as_json: bool, quiet: bool, options: dict[str, Any]
+) -> int:
+    """Print recommended times and runs; the status is 0 where there are."""
+    given = [name for name in _NOT_PLANNED if options[name]] + ["out"] * bool(out)
+    if given:
+        name = {"files": "samples", "settings_of": "option"}.get(given[0], given[0]).replace("_", "-")
+        raise ArgumentError(f"`--{name}` must be left out with --plan, which asks nobody for runs.")
+    if not times:
+        raise ArgumentError("`--times` must give the last output time, or several to choose from, but is missing.")
+    from fsp.verification import planning
+    from fsp.verification.sequential import MOST_RUNS
+
+    size = options["require"]
+    found = planning.plan(
+        source.load(),
+        points(",".join(times), "--times"),
+        require=share(size, "--require") if size else planning.REQUIRE,
+        alpha=options["alpha"],
+        species=options["species"] or None,
+        max_runs=options["max_runs"] or MOST_RUNS,
+        max_states=options["max_states"],
+        tell=_teller(quiet),
+    )
+    if as_json:
+        click.echo(found.to_json())
+    else:
+        click.echo(str(found))
+        if found.runs is not None:
+            asked = f"--times {','.join(map(repr, found.times))} --runs {found.runs} --require {found.require:g}"
+            click.echo(f"then: fsp verify {source.model} --simulator NAME {asked}")
+    return int(found.exit_code)
+
+
+def _teller(quiet: bool) -> Callable[[str], None]:
+    def tell(line: str) -> None:
+        if not quiet:
+            click.echo(f"fsp: {line}", err=True)
+
+    return tell
 
 
 def _source(options: dict[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from scipy import optimize, special
 from fsp.doors import transient
 from fsp.errors import FSPError, ModelError
 from fsp.verification import statistics, variants
-from fsp.verification.samples import Runs, Summary
+from fsp.verification.samples import Planned, Runs, Summary
 from fsp.verification.verdict import Detectable
 
 if TYPE_CHECKING:
@@ -56,18 +56,24 @@ class Features:
         mixed = tuple(np.maximum(a + share * (b - a), 0.0) for a, b in zip(self.cells, other.cells, strict=True))
         return Features(self.moments + share * (other.moments - self.moments), mixed)
 
+    def is_near(self, other: Features) -> bool:
+        """Tell whether two laws are the same to the tests, within what is known of one of them."""
+        gaps = [np.abs(self.moments - other.moments)]
+        gaps += [np.abs(a - b) for a, b in zip(self.cells, other.cells, strict=True)]
+        return max(float(gap.max(initial=0.0)) for gap in gaps) < 10 * VARIANT_TOL
+
 
 class Power:
     """The power of a battery of tests."""
 
-    def __init__(self, battery: Battery, samples: Samples, level: float) -> None:
+    def __init__(self, battery: Battery, samples: Samples | Planned, level: float) -> None:
         self.n = samples.n
         self.level = level
         self._moments: list[tuple[int, str, str, Moment]] = []
         self._cells: list[tuple[int, tuple[str, ...], str, Expected]] = []
         cells = not isinstance(samples, Summary)
         for k in range(len(battery.reference)):
-            if isinstance(samples, Runs) and len(samples.species) > 1:
+            if isinstance(samples, Runs | Planned) and len(samples.species) > 1:
                 self._add_cells(k, samples.species, "joint", battery.joint(k, samples.species))
             for name in samples.species:
                 expected = battery.marginal(k, name)
@@ -109,6 +115,21 @@ class Power:
         found += list(self._of_moments(other))
         found += list(self._of_cells(other))
         return max(found)
+
+    def share(self, other: Features, power: float, within: tuple[float, float], way: float = 1.0) -> tuple[float, str]:
+        """Return the share of the way to a law, or with `way` -1 from it, at which a power is reached, and by what.
+
+        `within`: the least and the largest share that are looked at; infinite, by nothing, where the last is too small.
+        """
+
+        def at(log_share: float) -> tuple[float, str]:
+            return self.of(self.exact.towards(other, way * float(np.exp(log_share))))
+
+        low, high = np.log(within)
+        if at(high)[0] < power:
+            return inf, ""
+        root = low if at(low)[0] > power else float(optimize.brentq(lambda x: at(x)[0] - power, low, high, xtol=0.01))
+        return float(np.exp(root)), at(root)[1]
 
     def _of_moments(self, other: Features) -> Iterator[tuple[float, str]]:
         spread = np.sqrt(np.maximum(other.moments[:, 1] - np.square(other.moments[:, 0]), 1e-300))
@@ -173,7 +194,14 @@ class Power:
 
 
 def detectable(
-    model: Model, solution: Solution, battery: Battery, samples: Samples, *, alpha: float, tests: int, power: float
+    model: Model,
+    solution: Solution,
+    battery: Battery,
+    samples: Samples | Planned,
+    *,
+    alpha: float,
+    tests: int,
+    power: float,
 ) -> tuple[Detectable, ...]:
     """Return the smallest detectable error of each parameter, or of each reaction that has none.
 
@@ -182,7 +210,7 @@ def detectable(
     looker = Power(battery, samples, alpha / tests)
     little = solution.n_matvec * len(solution[-1]) > MUCH_WORK
     found = []
-    for name, value, changed in _knobs(model):
+    for name, value, changed in knobs(model):
         search = _Search(looker, solution.times, changed, power, 1 if little else MOST_SOLVED)
         up, by = search.smallest(+1.0)
         down, other = search.smallest(-1.0)
@@ -191,7 +219,7 @@ def detectable(
     return tuple(found)
 
 
-def _knobs(model: Model) -> Iterator[tuple[str, float, Callable[[float], Model]]]:
+def knobs(model: Model) -> Iterator[tuple[str, float, Callable[[float], Model]]]:
     """Yield name, value and the model with that value multiplied, of all that is a number."""
     for name, value in model.parameters.items():
         changed = partial(_with_parameter, _begun(model, name, value), name, value)
@@ -262,23 +290,12 @@ class _Search:
     def _crossing(self, other: Features, at: float, sign: float, largest: float) -> tuple[float, str]:
         """Return the change at which the power is reached, on the line through the model and `other`."""
         exact = self.looker.exact
-        gap = max(
-            float(np.abs(exact.moments - other.moments).max(initial=0)),
-            *(float(np.abs(a - b).max(initial=0)) for a, b in zip(exact.cells, other.cells, strict=True)),
-            0.0,
-        )
-        if gap < 10 * VARIANT_TOL:
+        if exact.is_near(other):
             self.matters = False
             return inf, ""
-
-        def power_at(log_change: float) -> float:
-            return self.looker.of(exact.towards(other, sign * np.exp(log_change) / at))[0] - self.power
-
         reach = min(largest, 30 * abs(at))
-        low, high = np.log(abs(at) / 1000), np.log(reach)
-        if power_at(high) < 0:
+        way = sign * float(np.sign(at))
+        share, by = self.looker.share(other, self.power, (1 / 1000, reach / abs(at)), way)
+        if not by:
             return inf if reach == largest and abs(at) == largest else reach, ""
-        if power_at(low) > 0:
-            return float(np.exp(low)), self.looker.of(exact.towards(other, sign * np.exp(low) / at))[1]
-        root = float(optimize.brentq(power_at, low, high, xtol=0.01))
-        return float(np.exp(root)), self.looker.of(exact.towards(other, sign * np.exp(root) / at))[1]
+        return share * abs(at), by

@@ -183,6 +183,15 @@ class Summary:
         return Summary(self.mean[rows][:, columns], self.std[rows][:, columns], self.n, times, tuple(species))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Planned:
+    """Runs that nobody has made yet: how many, at which times, of which species."""
+
+    n: int
+    times: FloatArray  # (n_times,)
+    species: tuple[str, ...]
+
+
 Samples = Runs | Histograms | Summary
 
 

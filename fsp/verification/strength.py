@@ -17,7 +17,7 @@ from fsp.errors import FSPError
 from fsp.verification import statistics
 from fsp.verification.independence import FEWEST, coincidence
 from fsp.verification.power import VARIANT_TOL, Power
-from fsp.verification.samples import Runs
+from fsp.verification.samples import Planned, Runs
 from fsp.verification.verdict import Sought
 
 if TYPE_CHECKING:
@@ -32,13 +32,15 @@ WEAK = 0.5  # relative error of a rate constant, above which a pass is called we
 MOST_EVENTS = 6  # that are left out in turn; chosen
 
 
-def sought(model: Model, samples: Samples, battery: Battery, *, level: float, power: float) -> tuple[Sought, ...]:
+def sought(
+    model: Model, samples: Samples | Planned, battery: Battery, *, level: float, power: float
+) -> tuple[Sought, ...]:
     """Return what tests at a level, each, would find beside errors of rate constants, with a probability."""
-    found = [_repeats(samples, battery, level)] if isinstance(samples, Runs) else []
+    found = [_repeats(samples, battery, level)] if isinstance(samples, Runs | Planned) else []
     return (*found, *_events(model, samples, battery, level, power))
 
 
-def _repeats(runs: Runs, battery: Battery, level: float) -> Sought:
+def _repeats(runs: Runs | Planned, battery: Battery, level: float) -> Sought:
     half = runs.n // 2
     chance = min(coincidence(battery.joint(k, runs.species)) for k in range(len(runs.times)))
     counts = np.arange(half + 1)
@@ -50,18 +52,23 @@ def _repeats(runs: Runs, battery: Battery, level: float) -> Sought:
     return Sought("repeats", f"{enough[0]:,} runs that repeat others would be found", found=True)
 
 
-def _events(model: Model, samples: Samples, battery: Battery, level: float, power: float) -> Iterator[Sought]:
+def _events(model: Model, samples: Samples | Planned, battery: Battery, level: float, power: float) -> Iterator[Sought]:
     if not model.events:
         return
     looker = Power(battery, samples, level)
-    for event in model.events[:MOST_EVENTS]:
-        others = [other for other in model.events if other.name != event.name]
+    for event, wrong in without_events(model):
         try:
-            law = tuple(transient(model.with_events(others), samples.times, tol=VARIANT_TOL))
+            law = tuple(transient(wrong, samples.times, tol=VARIANT_TOL))
         except FSPError:
             continue
         found = looker.of(looker.features(law))[0] >= power
-        yield Sought("event", f"event '{event.name}' missing would {'' if found else 'not '}be found", found=found)
+        yield Sought("event", f"event '{event}' missing would {'' if found else 'not '}be found", found=found)
+
+
+def without_events(model: Model) -> Iterator[tuple[str, Model]]:
+    """Yield the name of each event, and the model without it."""
+    for event in model.events[:MOST_EVENTS]:
+        yield str(event.name), model.with_events([other for other in model.events if other.name != event.name])
 
 
 def held_to(report: Report, require: float | None) -> Report:

@@ -131,8 +131,8 @@ def verify(
     network, file = (model, file) if isinstance(model, Model) else (load(model), model)
     check_call(network, max_states=max_states)
     checked_level(alpha)
-    if power is not None and not 0.5 < power < 1:
-        raise ArgumentError(f"`power` must be a probability above 0.5, but is {power}.")
+    if power is not None:
+        checked_power(power)
     if require is not None and not require > 0:
         raise ArgumentError(f"`require` must be a positive relative error, such as 0.05, but is {require}.")
     say = tell or (lambda line: None)
@@ -302,6 +302,12 @@ def checked_level(alpha: float) -> None:
     """Raise an ArgumentError unless `alpha` is a probability of a false alarm."""
     if not 0 < alpha < 0.5:
         raise ArgumentError(f"`alpha` must be a probability between 0 and 0.5, but is {alpha}.")
+
+
+def checked_power(power: float) -> None:
+    """Raise an ArgumentError unless `power` is a probability with which a mistake is to be found."""
+    if not 0.5 < power < 1:
+        raise ArgumentError(f"`power` must be a probability above 0.5, but is {power}.")
 
 
 def tolerance(samples: Samples, alpha: float) -> float:

@@ -1,0 +1,350 @@
+"""How many runs, at which times, would show a mistake of a given size: the plan of a verification.
+
+Each rate constant is put off by that size, upwards and downwards, and each event left out.  Tests compare means and
+counts whose spread is that of 1/√n: where n runs at one time find the share s of a change, about n s² find the change.
+Times are added one by one, each the one that lowers the largest of these numbers over all mistakes.  With those times
+the number of runs is raised until the smallest detectable errors, computed as for a report, are as small as required.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from math import ceil, floor, inf, log10
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fsp.distribution.text import table
+from fsp.doors import transient
+from fsp.errors import ArgumentError, FSPError
+from fsp.formats import load
+from fsp.model import Model
+from fsp.model.arguments import check_call
+from fsp.model.times import checked_times
+from fsp.output.records import to_json
+from fsp.verification.battery import Battery
+from fsp.verification.power import LARGEST_DECREASE, VARIANT_TOL, Power, detectable, knobs
+from fsp.verification.samples import Planned
+from fsp.verification.sequential import MOST_RUNS
+from fsp.verification.strength import sought, without_events
+from fsp.verification.two_times import MOST_PAIRS, MOST_SPECIES
+from fsp.verification.verdict import EXIT_CODES
+from fsp.verification.verify import ALPHA, POWER, checked_level, checked_power, checked_species, tolerance_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from fsp.arrays import FloatArray
+    from fsp.distribution import Solution
+    from fsp.verification.verdict import Detectable, Sought
+
+REQUIRE = 0.05  # default size of a mistake; chosen
+SHARES = np.array([1, 2, 4, 8, 12, 16, 24, 32]) / 32  # of the last time: candidates, all on one even grid; chosen
+FIRST_RUNS = 10_000  # with which each candidate is looked at; chosen
+FEWEST_RUNS = 100  # that are recommended; chosen, as cells hold five expected runs
+MOST_TIMES, FEWEST_TIMES = 4, 2  # that are recommended: what a run does between outputs shows at two only; chosen
+WORTH = 0.9  # of the number of runs, that a further time must leave at the most to be recommended; chosen
+ROUNDS = 6  # of raising the number of runs, which settles in two or three; chosen
+_LOOKED_AT = 1e-3, 30.0  # shares of a change: from a millionth of `FIRST_RUNS` to 900 times as many
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """How many runs a mistake takes.
+
+    Parameters
+    ----------
+    mistake
+        In words: ``k + 5 %``, or that an event is missing.
+    runs
+        About how many runs find it, at the best of the recommended times alone; infinite where none would.
+    time
+        That time.
+    by
+        The test that finds it, one of `fsp.verification.test.KINDS`.
+    """
+
+    mistake: str
+    runs: float
+    time: float
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Recommended output times and number of runs.
+
+    Parameters
+    ----------
+    model_name
+        The model.
+    require
+        Relative size of the errors of rate constants that are to be found.
+    power, alpha
+        The probability with which they are, and the largest one with which an exact simulator fails.
+    times, runs
+        What is recommended; no runs where no number within the limit is enough.
+    needs
+        The mistakes, the one that takes most runs first.
+    detectable, sought
+        What these runs would find, as in a `Report`.
+    undecided
+        Why no number of runs is recommended; empty where one is.
+    notes
+        Remarks.
+    """
+
+    model_name: str
+    require: float
+    power: float
+    alpha: float
+    times: tuple[float, ...]
+    runs: int | None
+    needs: tuple[Need, ...]
+    detectable: tuple[Detectable, ...] = ()
+    sought: tuple[Sought, ...] = ()
+    undecided: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """0 where a number of runs is recommended, else 2."""
+        return EXIT_CODES["undecided" if self.runs is None else "pass"]
+
+    def __str__(self) -> str:
+        name = self.model_name or "the model"
+        lines = [
+            f"Plan for {name}: errors of {_percent(self.require)} in every rate constant, found with probability "
+            f"{self.power:g} where an exact simulator fails with {self.alpha:g}",
+            f"times: {', '.join(f'{t:.8g}' for t in self.times)}",
+            f"runs: {'none is enough' if self.runs is None else f'{self.runs:,}'}",
+        ]
+        rows = [[one.mistake, *_cells_of(one)] for one in self.needs]
+        lines += table(["mistake", "about runs", "at t", "by"], rows) if rows else []
+        lines += [str(one) for one in self.sought]
+        lines += [f"undecided: {self.undecided}"] if self.undecided else []
+        return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
+
+    def to_json(self) -> str:
+        """Return the plan as JSON."""
+        record = asdict(self)
+        return to_json({name: list(value) if isinstance(value, tuple) else value for name, value in record.items()})
+
+
+def _cells_of(need: Need) -> list[str]:
+    if not np.isfinite(need.runs):
+        return ["none", "", ""]
+    return [f"{need.runs:,.0f}", f"{need.time:.8g}", need.by]
+
+
+def _percent(size: float) -> str:
+    return f"{100 * size:.3g} %"
+
+
+def plan(
+    model: Model | str | Path,
+    times: Sequence[float] | FloatArray | float,
+    *,
+    require: float = REQUIRE,
+    alpha: float = ALPHA,
+    power: float = POWER,
+    species: Sequence[str] | None = None,
+    max_runs: int = MOST_RUNS,
+    max_states: int | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> Plan:
+    """Recommend output times and a number of runs, with which `verify` finds errors of a given size.
+
+    Parameters
+    ----------
+    model
+        The reaction network, or the file that it is in.
+    times
+        The last time; or times among which those to look at are chosen.
+    require
+        Relative size of the errors of each rate constant that must be found, below 1.
+    alpha, power, species, max_states, tell
+        As of `fsp.verify`.
+    max_runs
+        Largest number of runs that may be recommended.
+
+    Returns
+    -------
+    Plan
+        Its `times` and `runs` are those to ask a simulator for; what is printed says which mistake takes how many.
+
+    Raises
+    ------
+    ArgumentError
+        If an argument is out of its range.
+    StateSpaceError, ConvergenceError
+        If the model cannot be solved within the limits.
+
+    Examples
+    --------
+    >>> decay = fsp.Model(species={"X": 30}, parameters={"k": 1.0}, reactions=[fsp.Reaction("X -> 0", rate="k*X")])
+    >>> recommended = fsp.verification.plan(decay, 2.0, require=0.05)
+    >>> recommended.times, recommended.runs
+    ((1.5, 2.0), 640)
+    """
+    network = model if isinstance(model, Model) else load(model)
+    check_call(network, max_states=max_states)
+    checked_level(alpha)
+    checked_power(power)
+    if not 0 < require <= LARGEST_DECREASE:
+        raise ArgumentError(
+            f"`require` must be above 0 and at most {LARGEST_DECREASE}, such as 0.05, but is {require}."
+        )
+    if max_runs < FEWEST_RUNS:
+        raise ArgumentError(f"`max_runs` must be at least {FEWEST_RUNS}, but is {max_runs}.")
+    names = checked_species(species, network)
+    say = tell or (lambda line: None)
+    say("candidates")
+    offered = candidates(times)
+    reference = transient(network, offered, tolerance_of(FIRST_RUNS, alpha), max_states=max_states)
+    mistakes, needed, kinds, notes = _table(network, reference, names, require, alpha, power)
+    chosen = recommended(needed)
+    needs = tuple(_needs(mistakes, needed[:, chosen], kinds, offered, chosen))
+    study = Settled(network, names, require, alpha, power, max_runs, max_states, say)
+    made: dict[str, Any] = {"model_name": network.name, "require": require, "power": power, "alpha": alpha}
+    made |= study.runs(offered[chosen], max((one.runs for one in needs), default=inf), needs)
+    return Plan(**made, times=tuple(offered[chosen].tolist()), needs=needs, notes=tuple(notes))
+
+
+def candidates(times: Sequence[float] | FloatArray | float) -> FloatArray:
+    """Return the (n,) times to choose from: those given, or where that is the last one, times up to it."""
+    given = checked_times(times)
+    given = given[given > 0.0]
+    if not len(given):
+        raise ArgumentError("`times` must have one after the start, but has 0 only.")
+    return given if len(given) > 1 else given[0] * SHARES
+
+
+def _table(
+    model: Model, reference: Solution, names: tuple[str, ...], require: float, alpha: float, power: float
+) -> tuple[list[str], FloatArray, list[list[str]], list[str]]:
+    """Return mistakes in words, the (mistakes, times) runs that each takes at a time alone, by what test, and notes."""
+    times, notes = reference.times, []
+    at_three = Planned(FIRST_RUNS, np.arange(3.0), names)
+    level = alpha / number_of_tests(at_three)
+    lookers = [
+        Power(Battery((one,), FIRST_RUNS), Planned(FIRST_RUNS, times[k : k + 1], names), level)
+        for k, one in enumerate(reference)
+    ]
+    mistakes: list[str] = []
+    needed: list[list[float]] = []
+    kinds: list[list[str]] = []
+    for words, wrong in _mistakes(model, require):
+        try:
+            law = tuple(transient(wrong, times, tol=VARIANT_TOL))
+        except FSPError:
+            notes.append(f"{words} was passed over: that model cannot be solved")
+            continue
+        others = [looker.features((one,)) for looker, one in zip(lookers, law, strict=True)]
+        if all(looker.exact.is_near(other) for looker, other in zip(lookers, others, strict=True)):
+            notes.append(f"{words} changes nothing at these times")
+            continue
+        found = [looker.share(other, power, _LOOKED_AT) for looker, other in zip(lookers, others, strict=True)]
+        mistakes.append(words)
+        needed.append([FIRST_RUNS * share**2 for share, _ in found])
+        kinds.append([by for _, by in found])
+    return mistakes, np.array(needed).reshape(len(mistakes), len(times)), kinds, notes
+
+
+def _mistakes(model: Model, require: float) -> Iterator[tuple[str, Model]]:
+    for name, _, changed in knobs(model):
+        for sign, word in ((1.0, "+"), (-1.0, "-")):
+            yield f"{name} {word} {_percent(require)}", changed(1.0 + sign * require)
+    for name, wrong in without_events(model):
+        yield f"event '{name}' missing", wrong
+
+
+def number_of_tests(planned: Planned) -> int:
+    """Return the number of tests that runs get, at the most: those of a time, of two of them, and of independence."""
+    times, species = len(planned.times), len(planned.species)
+    of_times = times * (1 + (species > 1) + 4 * species)
+    of_two_times = min(MOST_PAIRS, times - 1) * min(MOST_SPECIES, species)
+    return of_times + of_two_times + 1 + (times > 2) + species
+
+
+def recommended(needed: FloatArray) -> list[int]:
+    """Return the numbers of the times to look at, in order.
+
+    `needed`: (mistakes, times) runs that each mistake takes at each time alone.
+    """
+    chosen: list[int] = []
+    best = np.full(len(needed), inf)
+    while len(chosen) < min(MOST_TIMES, needed.shape[1]):
+        left = [k for k in range(needed.shape[1]) if k not in chosen]
+        k = min(left, key=lambda k: (_cost(np.minimum(best, needed[:, k])), _cost(needed[:, k])))
+        now, then = _cost(best), _cost(np.minimum(best, needed[:, k]))
+        if len(chosen) >= FEWEST_TIMES and then[0] == now[0] and then[1] > WORTH * now[1]:
+            break
+        chosen.append(k)
+        best = np.minimum(best, needed[:, k])
+    for k in list(chosen):  # what came first may be worth nothing beside those that came later
+        left = [other for other in chosen if other != k]
+        if len(left) >= FEWEST_TIMES:
+            now, then = _cost(best), _cost(needed[:, left].min(axis=1))
+            if then[0] == now[0] and now[1] > WORTH * then[1]:
+                chosen = left
+    return sorted(chosen)
+
+
+def _cost(runs: FloatArray) -> tuple[int, float, float]:
+    """Return what is to be small first, second and third: mistakes never found, the most runs, runs of all."""
+    finite = runs[np.isfinite(runs)]
+    return len(runs) - len(finite), float(finite.max(initial=0.0)), float(np.log(np.maximum(finite, 1.0)).sum())
+
+
+def _needs(
+    mistakes: list[str], needed: FloatArray, kinds: list[list[str]], times: FloatArray, chosen: list[int]
+) -> list[Need]:
+    found = []
+    for words, runs, by in zip(mistakes, needed, kinds, strict=True):
+        k = int(np.argmin(runs))
+        found.append(Need(words, float(np.ceil(runs[k])), float(times[chosen[k]]), by[chosen[k]]))
+    return sorted(found, key=lambda need: -need.runs)
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What a number of runs is settled for."""
+
+    model: Model
+    species: tuple[str, ...]
+    require: float
+    alpha: float
+    power: float
+    max_runs: int
+    max_states: int | None
+    tell: Callable[[str], None]
+
+    def runs(self, times: FloatArray, about: float, needs: tuple[Need, ...]) -> dict[str, Any]:
+        """Return the number of runs at these times that is enough, what it finds, or why none is."""
+        if not needs:
+            return {"runs": None, "undecided": "no rate constant is known to be seen, however many runs there are"}
+        n = rounded(max(FEWEST_RUNS, about)) if np.isfinite(about) else self.max_runs + 1
+        reference = transient(self.model, times, tolerance_of(FIRST_RUNS, self.alpha), max_states=self.max_states)
+        for _ in range(ROUNDS):
+            if n > self.max_runs:
+                break
+            self.tell(f"{n:,} runs")
+            planned, battery = Planned(n, times, self.species), Battery(tuple(reference), n)
+            tests = number_of_tests(planned)
+            seen = detectable(self.model, reference, battery, planned, alpha=self.alpha, tests=tests, power=self.power)
+            reached = max((one.relative for one in seen), default=0.0)
+            if reached <= self.require:
+                more = sought(self.model, planned, battery, level=self.alpha / tests, power=self.power)
+                return {"runs": n, "detectable": seen, "sought": more}
+            n = rounded(n * float(np.clip((reached / self.require) ** 2, 1.05, 100.0)))
+        takes = f"about {needs[0].runs:,.0f} runs" if np.isfinite(needs[0].runs) else "more runs than were looked at"
+        why = f"{needs[0].mistake} takes {takes}, and {self.max_runs:,} may be made; give other times, or a larger size"
+        return {"runs": None, "undecided": why}
+
+
+def rounded(runs: float) -> int:
+    """Round a number of runs up to two digits."""
+    unit = int(10 ** max(0, floor(log10(runs)) - 1))
+    return ceil(runs / unit - 1e-9) * unit
