@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.command(epilog=EPILOG)
 @click.argument("manifest", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for the files and the summary.")
-@click.option("--jobs", type=click.IntRange(1), help="Jobs that are solved at a time; as many as processors.")
+@click.option("--processes", type=click.IntRange(1), help="Jobs that are solved at a time; as many as processors.")
 @click.option("--ranks-per-job", type=click.IntRange(1), help="Under mpirun: ranks that solve a job together; one.")
 @click.option("--resume", is_flag=True, help="Skip the jobs whose files in --out are complete.")
 @OVERWRITE
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def batch(
     manifest: Path,
     out: Path,
-    jobs: int | None,
+    processes: int | None,
     ranks_per_job: int | None,
     resume: bool,
     overwrite: bool,
@@ -49,11 +49,11 @@ def batch(
     many = n_ranks_started() > 1 or ranks_per_job is not None
     if not many and all(job.backend != "petsc" for job in read_manifest(manifest)):
         found = solve_batch(
-            manifest, out, processes=jobs or n_processors(), resume=resume, overwrite=overwrite, tell=tell
+            manifest, out, processes=processes or n_processors(), resume=resume, overwrite=overwrite, tell=tell
         )
         return _end_of_batch(found)
-    if jobs is not None:
-        raise ArgumentError(f"`--jobs` must be left out on ranks, which share the jobs, but is {jobs}.")
+    if processes is not None:
+        raise ArgumentError(f"`--processes` must be left out on ranks, which share the jobs, but is {processes}.")
     from fsp.jobs.ranks import solve_in_groups
     from fsp.petsc.comm import Communicator
 

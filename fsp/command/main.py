@@ -22,6 +22,7 @@ from fsp.command.passage import passage
 from fsp.command.relaxation import relaxation
 from fsp.command.sensitivity import sensitivity
 from fsp.command.stationary import stationary
+from fsp.command.stored import export, plot, show
 from fsp.command.suite import suite
 from fsp.command.transient import transient
 from fsp.command.verify import verify
@@ -52,6 +53,9 @@ for command in (
     transient,
     stationary,
     batch,
+    show,
+    plot,
+    export,
     relaxation,
     passage,
     info,

@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from fsp import defaults
+from fsp.command.completion import ModelFile
 from fsp.errors import ArgumentError
-from fsp.quantities import number, size
+from fsp.quantities import number, points, size
 
 if TYPE_CHECKING:
     from fsp.model import Model
+    from fsp.output.questions import Questions
 
 T = TypeVar("T")
 
@@ -53,12 +55,57 @@ class Files:
 
 
 @dataclass(frozen=True, slots=True)
+class Drawing:
+    """What --plot draws."""
+
+    species: tuple[str, ...]
+    log: bool
+
+    def check(self, known: Sequence[str], option: str | None) -> None:
+        """Refuse species that are not `known`, and all of it where no `option` asks for a picture."""
+        for name, given in (("species", self.species), ("log", self.log)):
+            if given and option is None:
+                raise ArgumentError(f"`--{name}` must come with --plot, but there is none.")
+        unknown = [name for name in self.species if name not in known]
+        if unknown:
+            raise ArgumentError(f"`--species` must be one of {', '.join(known)}, but is '{unknown[0]}'.")
+
+
+@dataclass(frozen=True, slots=True)
 class Printing:
     """What is printed."""
 
     marginal: tuple[str, ...]
+    event: tuple[str, ...]
+    expect: tuple[str, ...]
+    quantile: tuple[str, ...]
     as_json: bool
-    quiet: bool
+    as_csv: bool
+    verbose: bool
+    quiet: bool = False
+    progress: bool = False
+
+    @property
+    def questions(self) -> Questions:
+        """What is asked of every time."""
+        from fsp.output.questions import Questions
+
+        quantiles = named(self.quantile, "--quantile", "SPECIES=LEVELS")
+        levels = {name: points(text, f"--quantile {name}") for name, text in quantiles}
+        return Questions(self.event, self.expect, levels)
+
+    def check(self, species: Sequence[str], observables: Mapping[str, str], *, timed: bool) -> None:
+        """Refuse what cannot be printed, before anything is solved."""
+        if self.as_json and self.as_csv:
+            raise ArgumentError("One of `--json` and `--csv` must be given, but both are.")
+        if self.as_csv and self.marginal:
+            raise ArgumentError("`--marginal` must come without --csv; `fsp export run.h5 --to run.csv` writes it.")
+        if self.quiet and self.progress:
+            raise ArgumentError("One of `--quiet` and `--progress` must be given, but both are.")
+        unknown = [name for name in self.marginal if name not in species]
+        if unknown:
+            raise ArgumentError(f"`--marginal` must be one of {', '.join(species)}, but is '{unknown[0]}'.")
+        self.questions.check(species, observables, timed=timed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +139,7 @@ class Request:
     limits: Limits
     files: Files
     printing: Printing
+    drawing: Drawing
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Request:
@@ -101,12 +149,19 @@ class Request:
         def taken(part: type[T]) -> T:
             return part(**{own.name: left.pop(own.name) for own in fields(part) if own.name in left})  # type: ignore[arg-type]
 
-        return cls(source=taken(Source), limits=taken(Limits), files=taken(Files), printing=taken(Printing), **left)
+        return cls(
+            source=taken(Source),
+            limits=taken(Limits),
+            files=taken(Files),
+            printing=taken(Printing),
+            drawing=taken(Drawing),
+            **left,
+        )
 
 
 # They make a `Source`.
 SOURCE = (
-    click.argument("model"),
+    click.argument("model", type=ModelFile()),
     click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Set a parameter or an initial count."),
     click.option(
         "--counts",
@@ -118,6 +173,25 @@ SOURCE = (
     click.option("--mass-action", is_flag=True, help="Make k*A^2 of 2 A -> B count pairs, k*A*(A - 1)."),
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+QUIET = click.option("--quiet", is_flag=True, help="No progress.")
+PROGRESS = click.option("--progress", is_flag=True, help="Progress every second, where there is no terminal as well.")
+# They make a `Printing`, with --json and what progress is shown.
+QUESTIONS = (
+    click.option("--marginal", multiple=True, metavar="SPECIES", help="Print a marginal distribution."),
+    click.option("--event", multiple=True, metavar="CONDITION", help="Print the probability of 'V > U', as bounds."),
+    click.option("--expect", multiple=True, metavar="FORMULA", help="Print the expectation of 'U*V', as bounds."),
+    click.option("--quantile", multiple=True, metavar="SPECIES=LEVELS", help="Print quantiles: U=0.05,0.5,0.95."),
+)
+FORMS = (
+    JSON,
+    click.option("--csv", "as_csv", is_flag=True, help="Print CSV: a row for each time."),
+    click.option("--verbose", is_flag=True, help="Print the solver with its numbers, and why it was chosen."),
+)
+# They make a `Drawing`.
+DRAWING = (
+    click.option("--species", multiple=True, metavar="SPECIES", help="Draw this one; up to six."),
+    click.option("--log", is_flag=True, help="Draw probabilities on a logarithmic scale."),
+)
 OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace files that fsp did not write, and finished work.")
 # In the order of the help.
 _SHARED = (
@@ -127,10 +201,12 @@ _SHARED = (
     click.option("--max-memory", metavar="SIZE", help="Limit on memory, such as 8GiB or 500MB."),
     click.option("--out", type=click.Path(path_type=Path), help="Write an HDF5 file."),
     click.option("--plot", type=click.Path(path_type=Path), help="Draw a picture: .png, .pdf, .svg, ..."),
+    *DRAWING,
     OVERWRITE,
-    click.option("--marginal", multiple=True, metavar="SPECIES", help="Print a marginal distribution."),
-    JSON,
-    click.option("--quiet", is_flag=True, help="No progress."),
+    *QUESTIONS,
+    *FORMS,
+    QUIET,
+    PROGRESS,
 )
 
 
@@ -198,18 +274,6 @@ def takes_source(command: Callable[..., int]) -> Callable[..., int]:
 
 
 shared_options = with_options(*_SHARED)  # they make a `Request`
-
-
-class SolverOption(click.Option):
-    """An option whose help names all solvers; they are imported when it is asked for."""
-
-    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
-        """Return the option and its help."""
-        from fsp.solvers import SOLVERS
-
-        *names, last = ["auto", *SOLVERS]
-        self.help = f"{', '.join(names)} or {last}."
-        return super().get_help_record(ctx)
 
 
 def named(texts: Sequence[str], option: str, form: str) -> Iterator[tuple[str, str]]:

@@ -1,53 +1,75 @@
-"""Answers as text and as JSON."""
+"""Answers as text, as JSON and as CSV."""
 
 from __future__ import annotations
 
 import shutil
+import textwrap
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import fsp
 
 if TYPE_CHECKING:
-    from fsp.command.options import Request
+    from fsp.command.options import Printing
     from fsp.distribution import Distribution, Solution, Sweep
 
     Answer: TypeAlias = Solution | Distribution | Sweep
 
 
-def answer_text(answer: Answer, request: Request, seconds: float, constraints: Mapping[str, str]) -> str:
-    """Write the answer for a terminal of its width; `constraints`: those of the model, by name."""
+def print_of(answer: Answer, printing: Printing, seconds: float | None, constraints: Mapping[str, str]) -> str:
+    """Write an answer as it is asked for; `constraints`: those of the model, by name; `seconds`: None of a file."""
+    if printing.as_json:
+        return _json(answer, printing, seconds, constraints)
+    if printing.as_csv:
+        from fsp.output.summaries import columns, csv_of
+
+        return csv_of(columns(answer, printing.questions.answers)).removesuffix("\n")
+    return answer_text(answer, printing, seconds, constraints, shutil.get_terminal_size((120, 24)).columns)
+
+
+def answer_text(
+    answer: Answer, printing: Printing, seconds: float | None, constraints: Mapping[str, str], width: int
+) -> str:
+    """Write an answer for so many columns."""
     from fsp.distribution import Solution, Sweep
     from fsp.output.records import marginal_text, violation_lines
 
-    width = shutil.get_terminal_size((120, 24)).columns
+    took = [] if seconds is None else [f"{seconds:.3g} s"]
     if isinstance(answer, Sweep):
-        return _sweep_text(answer, request, seconds, width)
-    if isinstance(answer, Solution):
-        work = f"{answer.solver}: {answer.n_matvec:,} products, {seconds:.3g} s"
-        lines = [answer.table(width), work, *(f"note: {note}" for note in answer.remarks())]
+        lines = [answer.text(width), ", ".join([f"{answer.n_matvec:,} products", *took])]
+    elif isinstance(answer, Solution):
+        how = answer.solver if printing.verbose else f"solver: {answer.method}"
+        work = ", ".join([f"{answer.n_matvec:,} products", *took])
+        lines = [answer.table(width), f"{how}: {work}", *(f"note: {note}" for note in answer.remarks())]
     else:
-        lines = [str(answer), f"{seconds:.3g} s"]
-    lines += violation_lines(answer, constraints)
-    tables = [f"\n{marginal_text(answer, name, width)}" for name in request.printing.marginal]
-    return "\n".join(lines + tables)
-
-
-def _sweep_text(answer: Sweep, request: Request, seconds: float, width: int) -> str:
-    from fsp.output.records import marginal_text
-
-    lines = [str(answer), f"{answer.n_matvec:,} products, {seconds:.3g} s"]
-    for name in request.printing.marginal:
-        lines += [f"\n{answer.label(i)}\n{marginal_text(answer[i], name, width)}" for i in answer.solved]
+        lines = [str(answer), *took]
+    if not isinstance(answer, Sweep):
+        lines += violation_lines(answer, constraints)
+    lines = [part for line in lines for part in _wrapped(line, width)]
+    if printing.questions:
+        lines.append("\n" + printing.questions.text(answer, width))
+    for name in printing.marginal:
+        if isinstance(answer, Sweep):
+            lines += [f"\n{answer.label(i)}\n{marginal_text(answer[i], name, width)}" for i in answer.solved]
+        else:
+            lines.append(f"\n{marginal_text(answer, name, width)}")
     return "\n".join(lines)
 
 
-def answer_json(answer: Answer, request: Request, seconds: float, constraints: Mapping[str, str]) -> str:
+def _wrapped(text: str, width: int) -> list[str]:
+    """Break sentences at a width; tables are as wide as they are."""
+    if "\n" in text or len(text) <= width:
+        return [text]
+    return textwrap.wrap(text, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+
+
+def _json(answer: Answer, printing: Printing, seconds: float | None, constraints: Mapping[str, str]) -> str:
     """Write the answer for programs."""
     from fsp.distribution import Sweep
     from fsp.output.records import answer_record, sweep_record, to_json
 
-    head = {"fsp": fsp.__version__, "tol": request.tol, "seconds": seconds}
+    head: dict[str, Any] = {"fsp": fsp.__version__, "tol": getattr(answer, "tol", None), "seconds": seconds}
+    asked = (printing.marginal, printing.questions.record)
     if isinstance(answer, Sweep):
-        return to_json({**head, **sweep_record(answer, request.printing.marginal)})
-    return to_json({**head, **answer_record(answer, request.printing.marginal, constraints)})
+        return to_json({**head, **sweep_record(answer, *asked)})
+    return to_json({**head, **answer_record(answer, *asked, constraints=constraints)})

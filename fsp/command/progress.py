@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     Report: TypeAlias = Callable[[Progress | SweepProgress], None]
 
 _SECONDS_BETWEEN_LINES = 5.0  # chosen: a log of an hour stays below a thousand lines
+SECONDS_ASKED_FOR = 1.0  # between lines with --progress; chosen
 
 
 @contextmanager
@@ -32,12 +33,12 @@ def warnings_as_lines() -> Iterator[None]:
 
 
 @contextmanager
-def shown_progress(quiet: bool) -> Iterator[Report | None]:
-    """Give a callback: a bar on a terminal, a line every few seconds elsewhere, None when quiet."""
+def shown_progress(quiet: bool, every: float | None = None) -> Iterator[Report | None]:
+    """Give a callback: a bar on a terminal, a line every so many seconds elsewhere, None when quiet."""
     if quiet:
         yield None
     elif not sys.stderr.isatty():
-        yield Lines()
+        yield Lines(every)
     else:
         from rich import console, progress
 
@@ -60,15 +61,16 @@ def shown_progress(quiet: bool) -> Iterator[Report | None]:
 
 
 class Lines:
-    """Print progress as plain lines, at most one every few seconds."""
+    """Print progress as plain lines, at most one every so many seconds, or every five."""
 
-    def __init__(self) -> None:
+    def __init__(self, every: float | None = None) -> None:
         self.start = self.last = time.monotonic()
+        self._every = every
 
     def __call__(self, progress: Progress | SweepProgress) -> None:
         """Print, if the last line is some seconds old."""
         now = time.monotonic()
-        if now - self.last >= _SECONDS_BETWEEN_LINES:
+        if now - self.last >= (_SECONDS_BETWEEN_LINES if self._every is None else self._every):
             self.last = now
             click.echo(f"fsp: {status(progress)}, {now - self.start:.0f} s", err=True)
 

@@ -17,8 +17,8 @@ import click
 import fsp
 from fsp.command.exits import ABOVE_TOLERANCE, code_of, error_line, printing_if
 from fsp.command.options import Request
-from fsp.command.printing import answer_json, answer_text
-from fsp.command.progress import shown_progress, warnings_as_lines
+from fsp.command.printing import print_of
+from fsp.command.progress import SECONDS_ASKED_FOR, shown_progress, warnings_as_lines
 from fsp.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -50,14 +50,17 @@ def run(request: Request, task: str, model: Model | None = None, **options: Any)
     """Solve, print the answer, write the files, return the exit status."""
     options |= request.limits.given()
     model = _checked_model(request, task) if model is None else model
-    unknown = [name for name in request.printing.marginal if name not in model.species]
-    if unknown:
-        raise ArgumentError(f"`--marginal` must be one of {', '.join(model.species)}, but is '{unknown[0]}'.")
+    printing = request.printing
+    printing.check(tuple(model.species), model.observables, timed=task != "stationary")
+    request.drawing.check(tuple(model.species), None if request.files.plot is None else "--plot")
     started = time.perf_counter()
-    with warnings_as_lines(), shown_progress(request.printing.quiet) as report:
+    with (
+        warnings_as_lines(),
+        shown_progress(printing.quiet, SECONDS_ASKED_FOR if printing.progress else None) as report,
+    ):
         answer = _solve(request, task, model, options | {"tol": request.tol}, report)
     seconds = time.perf_counter() - started
-    click.echo((answer_json if request.printing.as_json else answer_text)(answer, request, seconds, model.constraints))
+    click.echo(print_of(answer, printing, seconds, model.constraints))
     _write(answer, request)
     return _judge(answer, request.tol)
 
@@ -110,7 +113,9 @@ def _write(answer: Answer, request: Request) -> None:
     if request.files.plot:
         from fsp.output import pictures
 
-        pictures.write(pictures.overview(answer), request.files.plot)  # type: ignore[arg-type]  # a sweep has none
+        drawing = request.drawing
+        picture = pictures.overview(answer, drawing.species, log=drawing.log)  # type: ignore[arg-type]  # no sweep
+        pictures.write(picture, request.files.plot)
 
 
 def _judge(answer: Answer, tol: float) -> int:

@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
+from fsp.command.completion import SolverOption
 from fsp.command.exits import EPILOG, guarded
-from fsp.command.options import BACKEND, PassesOptions, Request, SolverOption, named, shared_options
+from fsp.command.options import BACKEND, PassesOptions, Request, named, shared_options
 from fsp.command.solve import run, run_on_ranks
 from fsp.errors import ArgumentError
 from fsp.quantities import points
@@ -32,9 +33,10 @@ from fsp.quantities import points
     help="Solve at all these values, 1,2,5 or FROM:TO:NUMBER, of a parameter or an initial count.",
 )
 @click.option("--pairs", is_flag=True, help="Take the values of several --sweep in pairs, not in all combinations.")
-@click.option("--jobs", type=click.IntRange(1), help="Number of processes of a sweep; as many as processors.")
+@click.option("--processes", type=click.IntRange(1), help="Number of processes of a sweep; as many as processors.")
 @click.option("--max-work", type=float, help="Limit on the multiply-adds that lie ahead, 5e13 where none is given.")
-@click.option("--resume", is_flag=True, help="Go on from --out, if that was begun.")
+@click.option("--resume", is_flag=True, help="Go on from --out, if that was begun; --times may have got longer.")
+@click.option("--start", type=click.Path(path_type=Path), help="Start where this file of fsp ends, at its time.")
 @click.option("--save-every", type=click.FloatRange(0), metavar="SECONDS", help="Save to --out while it runs.")
 @BACKEND
 @click.option(
@@ -49,9 +51,10 @@ def transient(
     solver: str,
     sweeps: tuple[str, ...],
     pairs: bool,
-    jobs: int | None,
+    processes: int | None,
     backend: str,
     checkpoint: Path | None,
+    start: Path | None,
     **shared: Any,
 ) -> int:
     """Solve MODEL, a file from its initial state up to some times.
@@ -59,6 +62,7 @@ def transient(
     Options that name one thing, like --times or --set, may be given several times.
     """
     request = Request.of(shared)
+    _refuse_start(start, sweeps, backend)
     if backend != "serial":
 
         def asked() -> dict[str, Any]:
@@ -74,12 +78,12 @@ def transient(
         raise ArgumentError("`--out` must name the file for --resume and --save-every, but is missing.")
     options: dict[str, Any] = {"times": _times(times, request), "solver": solver}
     if not sweeps:
-        _refuse_without_sweep(pairs, jobs)
-        return run(request, "transient", **options)
+        _refuse_without_sweep(pairs, processes)
+        return run(request, "transient", **options, **({} if start is None else {"start": _started(start)}))
     if request.files.plot is not None:
         raise ArgumentError("`--plot` must have one solution to draw, but --sweep makes several.")
     values = _swept(request, sweeps)
-    return run(request, "sweep", values=values, pairs=pairs, processes=jobs, errors="keep", **options)
+    return run(request, "sweep", values=values, pairs=pairs, processes=processes, errors="keep", **options)
 
 
 def _times(times: Sequence[str], request: Request) -> list[float]:
@@ -94,8 +98,24 @@ def _times(times: Sequence[str], request: Request) -> list[float]:
     return found
 
 
-def _refuse_without_sweep(pairs: bool, jobs: int | None) -> None:
-    for name, given in (("pairs", pairs), ("jobs", jobs is not None)):
+def _refuse_start(start: Path | None, sweeps: Sequence[str], backend: str) -> None:
+    if start is not None and (sweeps or backend != "serial"):
+        other = "without --sweep" if sweeps else f"with --backend serial, but that is '{backend}'"
+        raise ArgumentError(f"`--start` must come {other}.")
+
+
+def _started(start: Path) -> Any:
+    """Return the answer to start from."""
+    import fsp
+
+    there = fsp.read(start)
+    if isinstance(there, fsp.Sweep):
+        raise ArgumentError(f"`--start` must be a file of one solution or distribution, but '{start}' holds a sweep.")
+    return there
+
+
+def _refuse_without_sweep(pairs: bool, processes: int | None) -> None:
+    for name, given in (("pairs", pairs), ("processes", processes is not None)):
         if given:
             raise ArgumentError(f"`--{name}` must come with --sweep, but there is none.")
 

@@ -62,6 +62,27 @@ def single_states(probabilities: FloatArray, mass: float, error: ErrorLedger) ->
     return np.maximum(lower, 0.0), np.minimum(upper, 1.0)
 
 
+def quantile(points: Points, level: float, value: int, error: ErrorLedger) -> Interval:
+    """Bound the smallest count c with F(c) >= level, where L(c) <= F(c) <= U(c).
+
+    (1) U(c) < level: the quantile is above c;  (2) L(c) >= level: it is at most c.
+    `points`: probabilities of all stored counts and these counts, which ascend; `value`: the quantile of those.
+    """
+    probabilities, counts = points
+    gained, lost = half_sums(error.total, *missing_from(probabilities, SUM_ROUNDING))
+    cumulated = np.cumsum(probabilities)  # (n,)
+    slack = 2.0 * len(counts) * UNIT_ROUNDOFF
+    above = int(np.searchsorted(cumulated + (gained + slack), level))  # stored counts of (1)
+    enough = int(np.searchsorted(cumulated - (lost + slack), level))  # the first one of (2)
+    lower = float(counts[above]) if above < len(counts) else float(counts[-1]) + 1.0
+    if gained + slack >= level:  # F may be U = gained below all stored counts
+        lower = 0.0
+    upper = float(counts[enough]) if enough < len(counts) else math.inf
+    upper = max(lower, upper)
+    certified = error.certified
+    return Interval(lower, upper, min(max(value, lower), upper), certified, "" if certified else ESTIMATED)
+
+
 def half_width(mass: float, error: ErrorLedger) -> float:
     """Return by how much two stored probabilities may differ at most where the exact ones are equal."""
     return sum(half_sums(error.total, 1.0 - mass, SUM_ROUNDING * max(mass, 1.0)))

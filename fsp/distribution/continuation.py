@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from fsp.distribution.text import is_same_time
 from fsp.errors import ArgumentError, Interrupted
 from fsp.model.fingerprint import why_different
 
@@ -48,6 +49,12 @@ class Asked:
         }
         return [name for name, agrees in same.items() if not agrees]
 
+    def extends(self, begun: Asked) -> bool:
+        """Tell whether what another computation was begun with is the same, but for times after all of its own."""
+        n = len(begun.times)
+        same = replace(self, times=begun.times) == begun and n < len(self.times)
+        return same and all(map(is_same_time, self.times[:n], begun.times))
+
     def why(self, begun: Asked) -> str:
         """Return what to add where a model cannot be the same one."""
         return why_different(self.model, begun.model)
@@ -65,7 +72,8 @@ def require_same(what: str, different: Sequence[str], more: str = "", why: str =
 class Continuation:
     """A transient, of which `done` has the beginning, None where there is none.
 
-    An ArgumentError says where that is of another model, or was asked for other times or another tolerance.
+    It may have been asked for the first of the times alone.  An ArgumentError says where it is of another model, or was
+    asked for other times or another tolerance.
     """
 
     asked: Asked
@@ -74,8 +82,13 @@ class Continuation:
     def __post_init__(self) -> None:
         if self.done is not None:
             begun = Asked.by(self.done)
+            if self.asked.extends(begun):
+                later = self.asked.times[len(begun.times) :]
+                object.__setattr__(self, "done", self.done.going_on(later))
+                object.__setattr__(self, "asked", replace(self.asked, times=(*begun.times, *later)))
+                return
             times = ", ".join(f"{t:g}" for t in begun.times)
-            more = f": it was begun with tol = {begun.tol:g} and times {times}"
+            more = f": it was begun with tol = {begun.tol:g} and times {times}, after which others may follow"
             require_same("run", self.asked.differences(begun), more, self.asked.why(begun))
 
     def run(self, solve: Callable[[Sequence[float], Solution | None], Solution]) -> Solution:

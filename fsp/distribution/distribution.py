@@ -241,6 +241,38 @@ class Distribution(Intervals, Provenance):
         """Bound the probability that a species has more than so many copies; see `cdf`."""
         return self._tails(species, count, np.greater)
 
+    def quantile_interval(self, species: str, level: float) -> Interval:
+        """Bound a quantile of the exact marginal distribution of a species.
+
+        Parameters
+        ----------
+        species
+            The name.
+        level
+            Between 0 and 1; 0.5 for the median.
+
+        Returns
+        -------
+        Interval
+            Copies, certified where `error` is; its value is that of `quantile`, and its upper end is infinite where
+            more probability than 1 - level may be missing.
+
+        Raises
+        ------
+        ArgumentError
+            If the species is unknown, or the level is outside [0, 1].
+
+        Examples
+        --------
+        >>> import fsp
+        >>> model = fsp.Model(species={"X": "poisson(10)"}, reactions=[fsp.Reaction("X -> 0", mass_action=0.0)])
+        >>> print(fsp.transient(model, [0.0])[-1].quantile_interval("X", 0.95))
+        [15, 15]
+        """
+        value = self.quantile(species, level)
+        counts, probabilities = self._marginal_of(species)
+        return bounds.quantile((probabilities, counts.astype(np.float64)), level, value, self.error)
+
     def modes(self, species: str) -> IntArray:
         """Find the counts at which the marginal probability of a species has a maximum that its error does not hide.
 

@@ -67,29 +67,15 @@ def array(distribution: Distribution) -> xarray.DataArray:
     return distribution_array(distribution)
 
 
-def table_of_times(solution: Solution) -> pandas.DataFrame:
-    """Make a row for each time."""
-    from fsp.output.tables import solution_table
+def table_of_times(series: Any) -> pandas.DataFrame:
+    """Make a row for each time, and point."""
+    from fsp.output.tables import series_table
 
-    return solution_table(solution)
-
-
-def arrays_of_times(solution: Solution) -> xarray.Dataset:
-    """Label moments by time and species."""
-    from fsp.output.tables import solution_dataset
-
-    return solution_dataset(solution)
+    return series_table(series)
 
 
-def table_of_points(sweep: Sweep) -> pandas.DataFrame:
-    """Make a row for each point and time."""
-    from fsp.output.tables import sweep_table
+def arrays_of_times(series: Any) -> xarray.Dataset:
+    """Label moments by time and species, and parameters."""
+    from fsp.output.tables import series_dataset
 
-    return sweep_table(sweep)
-
-
-def arrays_of_points(sweep: Sweep) -> xarray.Dataset:
-    """Label moments by parameters, time and species."""
-    from fsp.output.tables import sweep_dataset
-
-    return sweep_dataset(sweep)
+    return series_dataset(series)

@@ -7,7 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from fsp.distribution import doors
+
 if TYPE_CHECKING:
+    import pandas
+    import xarray
+
     from fsp.arrays import FloatArray
     from fsp.distribution.distribution import Distribution
 
@@ -71,6 +76,17 @@ class Series(Sequence[T_co]):
     def std(self) -> dict[str, FloatArray]:
         """Return the standard deviations of each species, of the shape of `mean`; see `Distribution.std`."""
         return self._of_each(lambda distribution: distribution.std())
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """Return a table with a row for each time (and point): states, mean and std of each species, error."""
+        return doors.table_of_times(self)
+
+    def to_xarray(self) -> xarray.Dataset:
+        """Return mean, std and error as arrays labelled by time and species, and by the parameters of a sweep.
+
+        Values that were taken in pairs have one dimension, ``point``.
+        """
+        return doors.arrays_of_times(self)
 
     def save(self, path: str | Path) -> None:
         """Write one HDF5 file, whole or not at all; see `Distribution.save`.

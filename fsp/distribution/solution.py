@@ -12,17 +12,12 @@ from fsp.distribution import doors
 from fsp.distribution.distribution import Distribution
 from fsp.distribution.ledger import ErrorLedger
 from fsp.distribution.series import Numbers, Series
-from fsp.distribution.text import round_up, spread, table, when
+from fsp.distribution.text import is_same_time, round_up, spread, table, when
 from fsp.errors import ArgumentError
 from fsp.model.fingerprint import why_different
 
 if TYPE_CHECKING:
-    import pandas
-    import xarray
     from matplotlib.figure import Figure
-
-_SAME_TIME = 1e-12
-"""Relative difference up to which two times are the same, so that ``3 * 0.1`` finds ``0.3``."""
 
 
 class Solution(Series[Distribution]):
@@ -86,8 +81,17 @@ class Solution(Series[Distribution]):
     def __getitem__(self, index: int | slice) -> Distribution | Solution:
         if not isinstance(index, slice):
             return self._distributions[index]
+        return self._of(self._distributions[index])
+
+    def going_on(self, later: Sequence[float]) -> Solution:
+        """Return the same, asked for later times as well, which are pending."""
+        return self._of(self._distributions, asked=(*self.asked, *later))
+
+    def _of(self, distributions: Sequence[Distribution], asked: Sequence[float] = ()) -> Solution:
+        """Return a solution of some of the distributions."""
         return Solution(
-            self._distributions[index],
+            distributions,
+            asked=asked,
             tol=self.tol,
             solver=self.solver,
             model_text=self.model_text,
@@ -119,6 +123,13 @@ class Solution(Series[Distribution]):
         """Number of products of the generator with a vector."""
         return int(self.statistics.get("n_matvec", 0))
 
+    @property
+    def method(self) -> str:
+        """Name of the last solver, and whether it was asked for or chosen; `solver` has its numbers and the reason."""
+        name = self.solver.partition("(")[0].strip().lower()
+        ways = {"(asked for)": " (as asked)", "(auto: ": " (chosen)"}
+        return name + next((way for words, way in ways.items() if words in self.solver), "")
+
     def at(self, t: float) -> Distribution:
         """Return the distribution at a time that was asked for.
 
@@ -139,12 +150,32 @@ class Solution(Series[Distribution]):
         """
         times = self.times
         nearest = int(np.argmin(np.abs(times - t)))
-        if not np.isclose(times[nearest], t, rtol=_SAME_TIME, atol=0):
+        if not is_same_time(float(times[nearest]), t):
             raise ArgumentError(
                 f"`t` must be one of the times that were asked for, but is {t:.12g}: the nearest is "
                 f"{times[nearest]:.12g}. Add it to `times` and solve again."
             )
         return self[nearest]
+
+    def selected(self, times: Sequence[float]) -> Solution:
+        """Return the solution at some of its times; see `at`.
+
+        Parameters
+        ----------
+        times
+            Some of `times`, increasing.
+
+        Returns
+        -------
+        Solution
+            The distributions there.
+
+        Raises
+        ------
+        ArgumentError
+            If there is none at one of the times, or they do not increase.
+        """
+        return self._of([self.at(t) for t in times])
 
     def joined(self, later: Solution) -> Solution:
         """Return this solution and its continuation as one.
@@ -184,14 +215,6 @@ class Solution(Series[Distribution]):
             asked=sorted(asked),
         )
 
-    def to_pandas(self) -> pandas.DataFrame:
-        """Return a table with a row for each time: states, mean and std of each species, error."""
-        return doors.table_of_times(self)
-
-    def to_xarray(self) -> xarray.Dataset:
-        """Return mean, std and error as arrays labelled by time and species."""
-        return doors.arrays_of_times(self)
-
     def plot(self, *species: str) -> Figure:
         """Draw means with standard deviations, marginals, and the joint distribution at the last time.
 
@@ -228,17 +251,14 @@ class Solution(Series[Distribution]):
         return "\n".join(_block(distribution) for distribution in self)
 
     def remarks(self) -> list[str]:
-        """Return the notes of all times, and where means at the last time mislead or are not bounded."""
+        """Return the notes of all times, where the last means mislead or are not bounded, and what is to come."""
         notes = dict.fromkeys(note for distribution in self for note in distribution.notes)
         last = when(self[-1].t, self.time_unit)
-        return [*notes, *(f"{remark} ({last})" for remark in self[-1]._remarks())]
+        left = [f"stopped at {last}, {len(self.pending)} times to come"] if self.pending else []
+        return [*notes, *(f"{remark} ({last})" for remark in self[-1]._remarks()), *left]
 
     def __str__(self) -> str:
-        lines = [self.table(), f"solver: {self.solver}", *(f"note: {note}" for note in self.remarks())]
-        if self.pending:
-            lines.append(
-                f"incomplete: stopped at {when(self[-1].t, self.time_unit)}, {len(self.pending)} times to come"
-            )
+        lines = [self.table(), f"solver: {self.method}", *(f"note: {note}" for note in self.remarks())]
         return "\n".join(lines)
 
     def __repr__(self) -> str:

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, overload
+from typing import overload
 
 import numpy as np
 
 from fsp.arrays import FloatArray
-from fsp.distribution import doors
 from fsp.distribution.distribution import Distribution
 from fsp.distribution.ledger import ErrorLedger
 from fsp.distribution.series import Numbers, Series
 from fsp.distribution.solution import Solution, cells
-from fsp.distribution.text import table, when
+from fsp.distribution.text import table, tables, when
 from fsp.errors import ArgumentError
-
-if TYPE_CHECKING:
-    import pandas
-    import xarray
 
 PENDING = "not computed yet"
 
@@ -170,23 +165,26 @@ class Sweep(Series[Solution]):
         """Number of products of the generator with a vector, at all points together."""
         return sum(self[i].n_matvec for i in self.solved)
 
-    def to_pandas(self) -> pandas.DataFrame:
-        """Return a table with a row for each point and time: states, mean and std of each species, error."""
-        return doors.table_of_points(self)
-
-    def to_xarray(self) -> xarray.Dataset:
-        """Return mean, std and error as arrays labelled by parameters, time and species.
-
-        Values that were taken in pairs have one dimension, ``point``.
-        """
-        return doors.arrays_of_points(self)
-
     # ---- text
 
-    def table(self) -> str:
-        """Write a row for each point: parameters, states, mean ± std of each species at the last time, error."""
+    def table(self, width: int | None = None) -> str:
+        """Write a row for each point: parameters, states, mean ± std of each species at the last time, error.
+
+        Parameters
+        ----------
+        width
+            Number of characters that fit; where rows are longer, there are several tables, one below the other.
+
+        Returns
+        -------
+        str
+            The lines.
+        """
         rows = [self._row(i) for i in range(len(self))]
-        return "\n".join(table([*self.names, "states", *self.species, "error"], rows))
+        header = [*self.names, "states", *self.species, "error"]
+        if width is None:
+            return "\n".join(table(header, rows))
+        return "\n".join("\n".join(part) for part in tables(header, rows, width, fixed=len(self.names)))
 
     def _row(self, i: int) -> list[str]:
         values = [f"{value:.8g}" for value in self.points[i]]
@@ -196,10 +194,14 @@ class Sweep(Series[Solution]):
         return [*values, *cells(solution[-1])]
 
     def __str__(self) -> str:
+        return self.text()
+
+    def text(self, width: int | None = None) -> str:
+        """Write the table for so many characters, the largest error, and what failed or is to come."""
         head = f"{when(float(self.times[-1]), self.time_unit)}, {len(self):,} points, {self.error.summary}"
         failed = [f"failed: {self.label(i)}: {reason}" for i, reason in sorted(self.failures.items())]
         left = [f"incomplete: {len(self.pending)} points to come"] if self.pending else []
-        return "\n".join([self.table(), head, *failed, *left])
+        return "\n".join([self.table(width), head, *failed, *left])
 
     def __repr__(self) -> str:
         return (

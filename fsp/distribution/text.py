@@ -9,8 +9,13 @@ import math
 from collections.abc import Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 
+from fsp.arithmetic import UNIT_ROUNDOFF
+
 _DECIMALS = 12
 """Intervals that need more decimals than this are written with exponents."""
+_SAME_TIME = 1e-12  # of the larger time; chosen: thousands of roundings, and no time that anyone would tell apart
+_CONSTANT = 16.0 * UNIT_ROUNDOFF
+"""A standard deviation of so small a share of the mean is the rounding of the mean that was taken from the counts."""
 
 
 def round_up(value: float, digits: int = 2) -> str:
@@ -46,8 +51,15 @@ def _significant(value: float, digits: int, rounding: str) -> str:
 
 
 def spread(mean: float, std: float) -> str:
-    """Write a mean and a standard deviation as ``31.2 ± 5.6``, with four digits of the latter."""
+    """Write a mean and a standard deviation as ``31.2 ± 5.6``, with four digits of the latter; a constant alone."""
+    if std <= _CONSTANT * max(1.0, abs(mean)):
+        return f"{mean:.6g}"
     return f"{mean:.6g} ± {std:.4g}"
+
+
+def is_same_time(t: float, other: float) -> bool:
+    """Tell whether two times are the same, so that ``3 * 0.1`` finds ``0.3``."""
+    return math.isclose(t, other, rel_tol=_SAME_TIME)
 
 
 def when(t: float | None, time_unit: str = "") -> str:
@@ -60,3 +72,15 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     lines = [header, *rows]
     return ["  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
+
+
+def tables(header: Sequence[str], rows: Sequence[Sequence[str]], width: int, fixed: int = 1) -> list[list[str]]:
+    """Lay cells out in as many tables as columns need that fit into a width; each begins with the `fixed` columns."""
+    widths = [max(map(len, column)) + 2 for column in zip(header, *rows, strict=True)]
+    room, groups = width + 2 - sum(widths[:fixed]), [[]]  # type: tuple[int, list[list[int]]]
+    for k in range(fixed, len(header)):
+        if groups[-1] and sum(widths[j] for j in groups[-1]) + widths[k] > room:
+            groups.append([])
+        groups[-1].append(k)
+    columns = [[*range(fixed), *group] for group in groups]
+    return [table([header[k] for k in kept], [[row[k] for k in kept] for row in rows]) for kept in columns]

@@ -58,6 +58,11 @@ def names_a_file(text: str) -> bool:
     return PurePath(text).suffix.lower() in {**_SUFFIXES, **_WAYS}
 
 
+def names_a_model(text: str) -> bool:
+    """Tell whether a text ends like the name of a model file that can be read."""
+    return PurePath(text).suffix.lower() in _SUFFIXES
+
+
 def _by_words(text: str, suffix: str) -> str | None:
     """Return the kind of a text that is no XML; None where it is of none."""
     known, blocks = _SUFFIXES.get(suffix), set(_BLOCK.findall(text))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fsp.arrays import FloatArray
-    from fsp.distribution import Solution
+    from fsp.distribution import Distribution, Solution
     from fsp.model import Model
     from fsp.projection.progress import Progress, SweepProgress
 
@@ -84,13 +84,14 @@ def transient_from(
     tol: float,
     *,
     progress: Callable[[Any], None] | None = None,
+    start: Solution | Distribution | None = None,
     **options: Any,
 ) -> Solution:
-    """Return `fsp.transient` of all times, of which `earlier`, which was stopped, may have the first."""
+    """Return `fsp.transient` of all times, of which `earlier`, which was stopped or is shorter, may have the first."""
     whole = Continuation(Asked.of(model, checked_times(times).tolist(), tol), earlier)
     progress = whole.telling(progress)
 
-    def solve(left: Sequence[float], start: Solution | None) -> Solution:
-        return fsp.transient(model, left, tol, start=start, progress=progress, **options)
+    def solve(left: Sequence[float], begun: Solution | None) -> Solution:
+        return fsp.transient(model, left, tol, start=start if begun is None else begun, progress=progress, **options)
 
     return whole.run(solve)

@@ -187,7 +187,7 @@ def passage(found: Passage, *, axes: Axes | None = None) -> Figure:
     return figure_of(axes)
 
 
-def overview(answer: Solution | Distribution, species: Sequence[str] = ()) -> Figure:
+def overview(answer: Solution | Distribution, species: Sequence[str] = (), *, log: bool = False) -> Figure:
     """Draw all that fits on a page: means over time, marginals, and a joint heat map at the last time.
 
     Parameters
@@ -196,6 +196,8 @@ def overview(answer: Solution | Distribution, species: Sequence[str] = ()) -> Fi
         A solution, or a single (stationary) distribution, which has no panels over time.
     species
         The names; the first six where none is given.
+    log
+        Whether probabilities are drawn on logarithmic scales.
 
     Returns
     -------
@@ -221,9 +223,9 @@ def overview(answer: Solution | Distribution, species: Sequence[str] = ()) -> Fi
             if isinstance(answer, Solution) and len(times) > 1:
                 _draw_moments(figure.add_subplot(grid[i, 0]), answer, [name])
             panel = figure.add_subplot(grid[i, len(widths) - (2 if pair else 1)])
-            _draw_marginals(panel, times, name, log=False)
+            _draw_marginals(panel, times, name, log)
         if pair:
-            _draw_joint(figure.add_subplot(grid[:2, -1]), last.marginal(*pair), log=False)
+            _draw_joint(figure.add_subplot(grid[:2, -1]), last.marginal(*pair), log)
         figure.suptitle(f"{last.model_name or 'model'}: 1-norm {_largest(times).summary}", fontsize=10)
     return figure
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeAlias
 
 from fsp.distribution.distribution import Distribution
 from fsp.distribution.ledger import Interval
@@ -17,6 +17,8 @@ from fsp.model.expression import depends_on_time
 from fsp.model.formula import parse
 from fsp.patience import Patience
 
+Asked: TypeAlias = Callable[[Distribution], dict[str, Any]]
+
 _SHOWN = 5e-7
 """Smaller probabilities are left out of printed marginals, which have six decimals."""
 NO_CONSTRAINTS: Mapping[str, str] = MappingProxyType({})  # which cannot be written to
@@ -24,30 +26,36 @@ _COLUMN = 16  # characters of a column: a time such as "t = 12.345678 min"
 
 
 def answer_record(
-    answer: Solution | Distribution, marginals: Sequence[str] = (), constraints: Mapping[str, str] = NO_CONSTRAINTS
+    answer: Solution | Distribution,
+    marginals: Sequence[str] = (),
+    asked: Asked | None = None,
+    *,
+    constraints: Mapping[str, str] = NO_CONSTRAINTS,
 ) -> dict[str, Any]:
     """Collect moments and errors of an answer in plain dictionaries and lists, at full precision.
 
-    `constraints`: conditions by name, whose violations are told.
+    `asked`: what else is told of each time; `constraints`: conditions by name, whose violations are told.
     """
     times = list(answer) if isinstance(answer, Solution) else [answer]
     record: dict[str, Any] = {name: getattr(times[0], name) for name in ("model_name", "model_hash", "time_unit")}
     record["species"] = list(times[0].species)
     patience = Patience()
-    record["times"] = [_time_record(one, marginals, constraints, patience) for one in times]
+    answers = [{} if asked is None else asked(one) for one in times]
+    told = [_time_record(one, marginals, constraints, patience) for one in times]
+    record["times"] = [time | more for time, more in zip(told, answers, strict=True)]
     if isinstance(answer, Solution):
         names = ("tol", "solver", "options", "statistics")
         record |= {name: getattr(answer, name) for name in names}
     return record
 
 
-def sweep_record(sweep: Sweep, marginals: Sequence[str] = ()) -> dict[str, Any]:
+def sweep_record(sweep: Sweep, marginals: Sequence[str] = (), asked: Asked | None = None) -> dict[str, Any]:
     """Collect the records of all points of a sweep."""
     points: list[dict[str, Any]] = []
     for i, values in enumerate(sweep.points.tolist()):
         point: dict[str, Any] = {"parameters": dict(zip(sweep.names, values, strict=True))}
         if i in sweep.solved:
-            points.append(point | answer_record(sweep[i], marginals))
+            points.append(point | answer_record(sweep[i], marginals, asked))
         else:
             points.append(point | {"failure": sweep.failures.get(i, PENDING)})
     return {"names": list(sweep.names), "shape": list(sweep.shape), "tol": sweep.tol, "points": points}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fsp.distribution.sweep import Sweep
 from fsp.errors import BackendError
+from fsp.output.summaries import columns
 
 if TYPE_CHECKING:
     import pandas
@@ -15,7 +18,6 @@ if TYPE_CHECKING:
 
     from fsp.distribution.distribution import Distribution
     from fsp.distribution.solution import Solution
-    from fsp.distribution.sweep import Sweep
 
 
 def distribution_table(distribution: Distribution) -> pandas.DataFrame:
@@ -38,20 +40,33 @@ def distribution_array(distribution: Distribution) -> xarray.DataArray:
     )
 
 
-def solution_table(solution: Solution) -> pandas.DataFrame:
-    """Make a table with a row for each time."""
-    columns: dict[str, Any] = {"n_states": [len(distribution) for distribution in solution]}
-    means, stds = solution.mean(), solution.std()
-    for name in solution.species:
-        columns[f"mean_{name}"] = means[name]
-        columns[f"std_{name}"] = stds[name]
-    columns["error"] = [error.total for error in solution.errors]
-    columns["certified"] = [error.certified for error in solution.errors]
-    pandas = _optional("pandas")
-    return pandas.DataFrame(columns, index=pandas.Index(solution.times, name="t"))  # type: ignore[no-any-return]
+def marginals_array(distributions: Sequence[Distribution], species: Sequence[str]) -> xarray.Dataset:
+    """Make a dense labelled array of the joint marginal of species at several times, and the errors."""
+    xarray = _optional("xarray")
+    arrays = [one.marginal(*species).to_xarray().drop_attrs() for one in distributions]
+    times = xarray.DataArray([one.t for one in distributions], dims="t", name="t")
+    joined = xarray.concat(arrays, times, join="outer", fill_value=0.0, coords="minimal", compat="override")
+    errors = ("t", [one.error.total for one in distributions])
+    certified = ("t", [one.error.certified for one in distributions])
+    first = distributions[0]
+    return xarray.Dataset(  # type: ignore[no-any-return]
+        {"probability": joined, "error": errors, "certified": certified},
+        attrs={"model": first.model_name, "time_unit": first.time_unit},
+    )
 
 
-def solution_dataset(solution: Solution) -> xarray.Dataset:
+def series_table(series: Solution | Sweep) -> pandas.DataFrame:
+    """Make a table with a row for each time, and point of a sweep."""
+    names = [*series.names, "t"] if isinstance(series, Sweep) else "t"
+    return _optional("pandas").DataFrame(columns(series)).set_index(names)  # type: ignore[no-any-return]
+
+
+def series_dataset(series: Solution | Sweep) -> xarray.Dataset:
+    """Make labelled arrays over time and species, and what was varied."""
+    return _sweep_dataset(series) if isinstance(series, Sweep) else _solution_dataset(series)
+
+
+def _solution_dataset(solution: Solution) -> xarray.Dataset:
     """Make labelled arrays over time and species."""
     xarray = _optional("xarray")
     means, stds = solution.mean(), solution.std()
@@ -68,19 +83,7 @@ def solution_dataset(solution: Solution) -> xarray.Dataset:
     ).transpose("t", "species")
 
 
-def sweep_table(sweep: Sweep) -> pandas.DataFrame:
-    """Make a table with a row for each point and time."""
-    pandas = _optional("pandas")
-    tables = []
-    for i in sweep.solved:
-        frame = solution_table(sweep[i]).reset_index()
-        labels = dict(zip(sweep.names, sweep.points[i].tolist(), strict=True))
-        tables.append(frame.assign(**labels))
-    joined = pandas.concat(tables, ignore_index=True)
-    return joined.set_index([*sweep.names, "t"])  # type: ignore[no-any-return]
-
-
-def sweep_dataset(sweep: Sweep) -> xarray.Dataset:
+def _sweep_dataset(sweep: Sweep) -> xarray.Dataset:
     """Make labelled arrays over what was varied, time and species."""
     names, shape = sweep.names, sweep.shape
     dims, grid = (names, shape) if len(shape) == len(names) else (("point",), (len(sweep),))

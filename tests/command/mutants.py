@@ -4,6 +4,38 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "longer-times-that-differ",
+        "distribution/continuation.py",
+        "return same and all(",
+        "return same or all(",
+        "stored",
+        only="longer",
+    ),
+    mutant(
+        "a-start-that-is-forgotten",
+        "jobs/stopping.py",
+        "start=start if begun is None else begun",
+        "start=begun",
+        "stored",
+        only="starts",
+    ),
+    mutant(
+        "pictures-asked-for-in-vain",
+        "command/options.py",
+        "if given and option is None:",
+        "if given and option == '':",
+        "stored",
+        only="apply",
+    ),
+    mutant(
+        "bounds-of-what-is-none-in-csv",
+        "output/summaries.py",
+        "[interval.lower if interval.certified else None for interval in intervals]",
+        "[interval.lower for interval in intervals]",
+        "stored",
+        only="no_bound",
+    ),
+    mutant(
         "one-name-set-twice",
         "command/options.py",
         "        seen.add(name)",

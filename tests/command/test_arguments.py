@@ -177,7 +177,7 @@ def test_lists_that_are_none(text):
         (["--set", "g=1", "--sweep", "g=1,2"], "must not give the same name, but both give 'g'"),
         (["--sweep", "g=1,2", "--sweep", "g=3"], "must give 'g' once"),
         (["--pairs"], "`--pairs` must come with --sweep"),
-        (["--jobs", "2"], "`--jobs` must come with --sweep"),
+        (["--processes", "2"], "`--processes` must come with --sweep"),
         (["--max-states", "0"], "`max_states` must be a number of states"),
     ],
 )

@@ -4,6 +4,22 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "quantiles-without-what-is-gained",
+        "distribution/bounds.py",
+        "cumulated + (gained + slack), level))",
+        "cumulated + slack, level))",
+        "bounds",
+        only="quantiles",
+    ),
+    mutant(
+        "quantiles-without-what-is-lost",
+        "distribution/bounds.py",
+        "cumulated - (lost + slack), level))",
+        "cumulated - slack, level))",
+        "bounds",
+        only="quantiles",
+    ),
+    mutant(
         "texts-as-copy-numbers",
         "distribution/intervals.py",
         "if isinstance(count, bool) or not isinstance(count, int | np.integer):",

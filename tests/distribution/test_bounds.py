@@ -204,3 +204,25 @@ def test_a_variance_of_which_an_end_is_not_known_is_open():
     assert (found.certified, found.reason) == (False, "why")
     found = bounds.variance(Interval(1.0, 2.0, 1.5, certified=True), nothing, 2.0, 0.5)
     assert (found.certified, found.reason) == (False, "why")
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_quantiles(size, rng):
+    for p, y, error in pairs(rng, size, away=3):
+        counts = np.array([1, 2, 3, 5, 6, 8, 9, 10, 11])  # those that are not stored lie below, between and above
+        known = np.append(counts, [0, 4, 12])
+        order = np.argsort(known)
+        level = float(rng.choice([0.05, 0.5, 0.95, rng.uniform(0.01, 0.99)]))
+        exact = known[order][np.searchsorted(np.cumsum(p[order]), level)]
+        stored = int(counts[min(np.searchsorted(np.cumsum(y) / y.sum(), level), N - 1)])
+        found = bounds.quantile((y, counts.astype(float)), level, stored, ledger(error + ROUNDED))
+        assert found.lower <= exact <= found.upper
+        assert found.certified
+
+
+def test_quantiles_without_error_are_known():
+    y = np.array([0.5, 0.25, 0.25])
+    counts = np.array([0.0, 2.0, 3.0])
+    for level, exact in ((0.4, 0), (0.6, 2), (0.7, 2), (0.9, 3)):
+        assert tuple(bounds.quantile((y, counts), level, exact, ledger(0.0))) == (exact, exact)
+    assert math.isinf(bounds.quantile((0.9 * y, counts), 0.95, 3, ledger(0.1)).upper)

@@ -70,7 +70,7 @@ def statuses(found):
 
 def run(*words):
     """Run the command in this process alone, where tests can change what it does."""
-    own = ["--jobs", "1"] if words[0] == "batch" else []
+    own = ["--processes", "1"] if words[0] == "batch" else []
     return CliRunner().invoke(main, [str(word) for word in (*words, *own)])
 
 
@@ -304,7 +304,7 @@ def test_a_worker_that_dies_fails_its_job_alone(folder):
     dying = '[[jobs]]\nname = "huge"\nmodel = "first.ant"\ntimes = 1\nset.k = 1e9\n'
     (folder / "dying.py").write_text(DYING)
     start = [sys.executable, "-c", "import dying; dying.main()"]  # workers find the module by the path of this process
-    words = [*start, "batch", written(folder, JOBS + dying), "--out", "out", "--jobs", "2"]
+    words = [*start, "batch", written(folder, JOBS + dying), "--out", "out", "--processes", "2"]
     done = subprocess.run(list(map(str, words)), cwd=folder, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 1, done.stderr
     assert f"{len(NAMES) + 1} jobs: {len(NAMES)} solved, 1 failed" in done.stdout
@@ -332,7 +332,7 @@ def test_a_signal_stops_all_processes_and_keeps_what_they_reached(folder):
     text = '[[jobs]]\nmodel = "first.ant"\ntimes = [0.1, 1e7]\nsweep.k = [1, 2, 3]\nsolver = "uniformization"\n'
     (folder / "telling.py").write_text(TELLING)
     start = [sys.executable, "-c", "import telling; telling.main()"]
-    words = [*start, "batch", written(folder, text), "--out", "out", "--jobs", "2"]
+    words = [*start, "batch", written(folder, text), "--out", "out", "--processes", "2"]
     process = subprocess.Popen(list(map(str, words)), cwd=folder, stdout=subprocess.PIPE, text=True)
     while len(list(folder.glob("working-*"))) < 2 and process.poll() is None:
         time.sleep(0.05)

@@ -304,7 +304,7 @@ def test_a_kill_loses_at_most_the_time_since_the_last_saving(slow, tmp_path):
 
 def test_a_stopped_sweep_is_resumed(slow, tmp_path):
     out = tmp_path / "sweep.h5"
-    words = ["transient", slow, "--times", "0.3", "--tol", "1e-5", "--sweep", "A=0:3:4", "--jobs", 1, "--out", out]
+    words = ["transient", slow, "--times", "0.3", "--tol", "1e-5", "--sweep", "A=0:3:4", "--processes", 1, "--out", out]
     _, errors, code = stop_at(begin(*words), "1 of 4 points", signal.SIGINT)
     assert code == 130, errors
     assert len(fsp.read(out).solved) < 4
@@ -315,7 +315,7 @@ def test_a_stopped_sweep_is_resumed(slow, tmp_path):
 
 
 def test_the_command_sweeps(slow, tmp_path):
-    words = ["transient", slow, "--times", "0.1,0.2", "--sweep", "A=0,2", "--sweep", "B=1:3:2", "--jobs", 1]
+    words = ["transient", slow, "--times", "0.1,0.2", "--sweep", "A=0,2", "--sweep", "B=1:3:2", "--processes", 1]
     record = json.loads(CliRunner().invoke(main, [*map(str, words), "--json", "--quiet"]).output)
     assert [point["parameters"] for point in record["points"]] == [
         {"A": 0, "B": 1},
@@ -327,7 +327,7 @@ def test_the_command_sweeps(slow, tmp_path):
     text = fsp_command(*words, "--pairs", "--marginal", "A").output
     assert "t = 0.2, 2 points" in text
     assert "A = 2, B = 3\n" in text
-    failed = fsp_command(*words[:4], "--sweep", "A=0,90000", "--max-states", 20000, "--jobs", 1)
+    failed = fsp_command(*words[:4], "--sweep", "A=0,90000", "--max-states", 20000, "--processes", 1)
     assert failed.exit_code == 1
     assert "1 of 2 points failed" in failed.output
     assert fsp_command(*words, "--plot", tmp_path / "a.png").exit_code == 2

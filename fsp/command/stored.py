@@ -1,0 +1,135 @@
+"""`fsp show`, `plot` and `export`: what a file of results holds, printed, drawn, or written for other programs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from fsp.command.exits import guarded
+from fsp.command.options import DRAWING, FORMS, OVERWRITE, QUESTIONS, Drawing, Printing, with_options
+from fsp.errors import ArgumentError
+from fsp.quantities import points
+
+if TYPE_CHECKING:
+    from fsp.command.printing import Answer
+
+RUN = click.argument("run", type=click.Path(path_type=Path))
+TIMES = click.option("--times", metavar="TIMES", help="Only these times of a solution: 1,2,5.")
+
+
+def target(what: str, *, required: bool = True) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return the option that names the file to write, by either of its names."""
+    return click.option("--to", "--out", "to", type=click.Path(path_type=Path), required=required, help=what)
+
+
+@click.command()
+@RUN
+@TIMES
+@with_options(*QUESTIONS, *FORMS)
+@guarded
+def show(run: Path, times: str | None, **printed: Any) -> int:
+    """Print what RUN holds, a file that --out wrote, and answer questions of it."""
+    answer, printing = opened(run, times), Printing(**printed)
+    check(answer, printing)
+    from fsp.command.printing import print_of
+
+    click.echo(print_of(answer, printing, None, {}))
+    return 0
+
+
+@click.command()
+@RUN
+@target("The picture: .png, .pdf, .svg, ...")
+@TIMES
+@with_options(*DRAWING)
+@OVERWRITE
+@guarded
+def plot(run: Path, to: Path, times: str | None, overwrite: bool, **drawn: Any) -> int:
+    """Draw what RUN holds, a file that --out wrote."""
+    import fsp
+    from fsp.output import pictures
+    from fsp.output.replace import is_marked, require_outputs
+
+    check_suffix(to, pictures.SUFFIXES)
+    require_outputs([("--to", to, is_marked)], inputs=[run], overwrite=overwrite)
+    answer, drawing = opened(run, times), Drawing(**drawn)
+    drawing.check(answer.species, "--to")
+    if isinstance(answer, fsp.Sweep):
+        raise ArgumentError(f"`RUN` must be one solution or distribution to draw, but '{run}' holds a sweep.")
+    pictures.write(pictures.overview(answer, drawing.species, log=drawing.log), to)
+    return 0
+
+
+@click.command()
+@RUN
+@target("The file: .csv, .nc (NetCDF), .json or .txt.")
+@TIMES
+@click.option("--states", is_flag=True, help="In .csv: a row for each state at each time.")
+@with_options(*QUESTIONS)
+@OVERWRITE
+@guarded
+def export(run: Path, to: Path, times: str | None, states: bool, overwrite: bool, **asked: Any) -> int:
+    """Write what RUN holds for other programs: a row for each time, with means, standard deviations and errors.
+
+    With --marginal, a row for each count of these species at each time; of a single distribution, for each state.
+    """
+    from fsp.output import exports, files
+    from fsp.output.replace import require_outputs
+
+    check_suffix(to, exports.SUFFIXES)
+    require_outputs([("--to", to, lambda _: False)], inputs=[run], overwrite=overwrite)
+    kind = to.suffix.lower()
+    answer, printing = opened(run, times), Printing(**asked, as_json=kind == ".json", as_csv=False, verbose=True)
+    check(answer, printing)
+    _refuse_of_export(kind, printing, states)
+    if kind == ".nc":
+        files.write(to, exports.netcdf(answer, printing.marginal))
+    elif kind == ".csv":
+        species = answer.species if states else printing.marginal
+        files.write(to, exports.csv(answer, species, printing.questions.answers))
+    else:
+        from fsp.command.printing import print_of
+
+        files.write(to, print_of(answer, printing, None, {}) + "\n")
+    return 0
+
+
+def opened(run: Path, times: str | None = None) -> Answer:
+    """Return what a file holds, at all of its times or at some."""
+    import fsp
+
+    answer = fsp.read(run)
+    if times is None:
+        return answer
+    if not isinstance(answer, fsp.Solution):
+        raise ArgumentError(
+            f"`--times` must come with a solution, but '{run}' holds a {type(answer).__name__.lower()}."
+        )
+    return answer.selected(points(times, "--times"))
+
+
+def check(answer: Answer, printing: Printing) -> None:
+    """Refuse what cannot be asked of an answer."""
+    import fsp
+
+    first = answer if isinstance(answer, fsp.Distribution) else answer._first
+    printing.check(answer.species, first.observables, timed=first.t is not None)
+
+
+def check_suffix(to: Path, known: tuple[str, ...]) -> None:
+    """Refuse a file of a kind that is not written."""
+    if to.suffix.lower() not in known:
+        raise ArgumentError(f"`--to` must end in one of {', '.join(known)}, but is '{to}'.")
+
+
+def _refuse_of_export(kind: str, printing: Printing, states: bool) -> None:
+    """Refuse options that a kind of file has no place for."""
+    if states and (kind != ".csv" or printing.marginal):
+        other = "come without --marginal" if printing.marginal else f"come with .csv, but the file is {kind}"
+        raise ArgumentError(f"`--states` must {other}.")
+    if printing.questions and (kind == ".nc" or (kind == ".csv" and (states or printing.marginal))):
+        what = f"{kind} file" if kind == ".nc" else "table of states"
+        raise ArgumentError(f"`--event`, `--expect` and `--quantile` must have a place, but a {what} has none.")
