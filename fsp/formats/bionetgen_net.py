@@ -24,7 +24,7 @@ from fsp.errors import ModelError
 from fsp.formats.foreign_formulas import FUNCTIONS, as_ours
 from fsp.formats.powers import product
 from fsp.formats.sbml import Finish, as_it_stands
-from fsp.formats.units import Units
+from fsp.formats.units import COUNTED
 from fsp.model.conversion import Conversion
 from fsp.model.definition import read_definition
 from fsp.model.formula import is_name, parse, parse_functions
@@ -63,7 +63,7 @@ def read_net(text: str, path: Path, finish: Finish = as_it_stands) -> Model:
     held = {species[index] for index, pattern in patterns.items() if "$" in pattern}
     reactions = [_reaction(fields, species, held, formula) for _, fields in blocks["reactions"]]
     definition = read_definition(counts, reactions, parameters, None, {}, (), path.stem, "")
-    return finish(replace(definition, conversion=Conversion(_renamed(patterns, species))), Units())
+    return finish(replace(definition, conversion=Conversion(_renamed(patterns, species))), COUNTED)
 
 
 Entry = tuple[int, dict[str, str]]  # a line's number, and its fields

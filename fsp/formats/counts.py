@@ -22,12 +22,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fsp.errors import ArgumentError, ModelError
+from fsp.formats.counted_events import Converted, counted_event
 from fsp.formats.powers import scaled, terms_of, total
 from fsp.formats.units import AVOGADRO, Units
 from fsp.model.conversion import Conversion
 from fsp.model.definition import Definition, Law, resolve
 from fsp.model.draws import Draw
-from fsp.model.event import Event
 from fsp.model.initial import held_at_start, initial_amounts, restarted
 from fsp.model.tree import Expression, Number, Symbol, call, substitute, symbols
 from fsp.model.values import LARGEST_COUNT, nearest_whole
@@ -38,6 +38,7 @@ MOST_STATES = 100_000  # that a start is spread over: more are no start but a sp
 
 # of the SI
 _PREFIX = {"": 1.0, "m": 1e-3, "u": 1e-6, "µ": 1e-6, "n": 1e-9, "p": 1e-12, "f": 1e-15, "a": 1e-18}
+_SHOWN = {prefix: factor for prefix, factor in _PREFIX.items() if prefix != "µ"}
 _VOLUME = re.compile(r"([0-9.]+(?:e[-+]?[0-9]+)?)\s*(?:([munpfaµ]?)l|([munµ]?)m(?:\^?3|³))", re.IGNORECASE)
 
 
@@ -59,6 +60,10 @@ def read_counts(text: object) -> Asked:
         found = _positive(value) if kind == "omega" else _litres(value) if kind == "volume" else None
         if found is not None:
             return Asked(kind, found, value)
+        if kind == "volume" and _positive(value) is not None:
+            raise ArgumentError(
+                f"`counts` must give a volume with its unit, but is {text!r}; {_with_unit(float(value))}."
+            )
     raise ArgumentError(f"`counts` must be {FORMS}, but is {text!r}.")
 
 
@@ -77,6 +82,12 @@ def _litres(text: str) -> float | None:
         return None
     litre, metre = match.group(2), match.group(3)
     return number * (_PREFIX[litre.lower()] if metre is None else 1e3 * _PREFIX[metre.lower()] ** 3)
+
+
+def _with_unit(number: float) -> str:
+    """Return how a number is written as a volume."""
+    prefix, factor = next((item for item in _SHOWN.items() if number >= item[1]), ("a", _PREFIX["a"]))
+    return f"of litres it is volume={number / factor:.15g}{prefix}L, of cubic metres volume={number:.15g}m^3"
 
 
 def in_molecules(
@@ -126,7 +137,7 @@ def _scale(amounts: Mapping[str, float], units: Units, asked: Asked) -> tuple[Ex
     if asked.kind == "volume":
         return _in_volume(units, asked)
     if not units.are_moles:
-        _refuse_parts(amounts)
+        _refuse_parts(amounts, units)
     return Number(float(units.molecules or 1.0)), f"the file's unit of substance is {units.name}", ()
 
 
@@ -148,21 +159,30 @@ def _in_volume(units: Units, asked: Asked) -> tuple[Expression, str, tuple[str, 
     return call("/", Number(molecules), Symbol(first)), f"volume={asked.text} for compartment '{first}'", tuple(assumed)
 
 
-def _refuse_parts(amounts: Mapping[str, float]) -> None:
+def _refuse_parts(amounts: Mapping[str, float], units: Units) -> None:
     name, value = next((n, a) for n, a in amounts.items() if np.isnan(nearest_whole(np.array(a))))
+    way = (
+        "Where amounts are concentrations, say how many molecules a unit is: counts='omega=100' (--counts omega=100), "
+        "or counts='volume=1fL' for moles per litre in such a cell."
+    )
+    if units.molecules is not None:
+        way = (
+            f"The file's unit of substance is {units.name}: counts='omega=1' (--counts omega=1) takes the nearest "
+            f"number, and with rounding='mean' or 'poisson' (--rounding mean) the mean stays; where amounts are "
+            f"concentrations, omega=100 is the number of molecules in a unit."
+        )
     raise ModelError(
         f"Initial count of '{name}' must be a whole number of molecules, 0 or more, but is {value:.12g}; a master "
-        f"equation counts molecules. Where amounts are concentrations, say how many molecules a unit is: "
-        f"counts='omega=100' (--counts omega=100), or counts='volume=1fL' for moles per litre in such a cell."
+        f"equation counts molecules. {way}"
     )
 
 
 def _scaled(definition: Definition, scale: Expression, conversion: Conversion) -> Definition:
     """Return a definition in which species are s times their amounts."""
     names = definition.species
-    amounts = {name: call("/", Symbol(name), scale) for name in names}
-
     values = resolve(definition.parameters)
+    converted = Converted(tuple(names), scale, values)
+    amounts = converted.amounts
 
     def law(given: Law) -> Law:
         if not isinstance(given, Expression):
@@ -172,27 +192,16 @@ def _scaled(definition: Definition, scale: Expression, conversion: Conversion) -
             return call("*", substitute(given, amounts), scale)
         return total([tree for tree in known if tree is not None])
 
-    def formula(name: str, tree: Expression) -> Expression:
-        own = substitute(tree, amounts)
-        return call("*", own, scale) if name in names else own
-
-    def event(given: Event) -> Event:
-        if given.draws:
-            raise ModelError(
-                f"Event '{given.name}' must count molecules to draw them, but amounts are to be converted."
-            )
-        assigned = {name: formula(name, tree) for name, tree in given.formulas.items()}
-        priority = substitute(given.priority, amounts) if isinstance(given.priority, Expression) else given.priority
-        return replace(given, trigger=substitute(given.condition, amounts), assignments=assigned, priority=priority)
-
+    events = [counted_event(event, converted) for event in definition.events]
+    said = tuple(text for _, texts in events for text in texts)
     return replace(
         definition,
         laws=tuple(map(law, definition.laws)),
-        species={name: formula(name, tree) for name, tree in names.items()},
+        species={name: call("*", substitute(tree, amounts), scale) for name, tree in names.items()},
         parameters={name: substitute(tree, amounts) for name, tree in definition.parameters.items()},
         at_start={name: substitute(tree, amounts) for name, tree in definition.at_start.items()},
-        events=tuple(map(event, definition.events)),
-        conversion=conversion,
+        events=tuple(event for event, _ in events),
+        conversion=replace(conversion, assumptions=(*conversion.assumptions, *said)),
     )
 
 

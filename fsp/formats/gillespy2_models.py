@@ -16,7 +16,7 @@ from typing import Any
 from fsp.errors import ModelError
 from fsp.formats.foreign_formulas import FUNCTIONS, as_ours
 from fsp.formats.sbml import Finish, as_it_stands
-from fsp.formats.units import Units
+from fsp.formats.units import COUNTED
 from fsp.model.definition import read_definition
 from fsp.model.event import Event
 from fsp.model.model import Model
@@ -42,7 +42,7 @@ def read_gillespy2(model: Any, finish: Finish = as_it_stands) -> Model:
         model.name,
         "",
     )
-    return finish(definition, Units())
+    return finish(definition, COUNTED)
 
 
 def _refuse(model: Any) -> None:

@@ -8,7 +8,7 @@ below those that a reaction consumes; nothing is said of the rest.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -87,7 +87,7 @@ def _counted(definition: Definition, mass_action: bool, scaled: bool) -> Definit
         return definition
     laws, steps, values = list(definition.laws), [], resolve(definition.parameters)
     for k, (reaction, law) in enumerate(zip(definition.reactions, definition.laws, strict=True)):
-        new = _in_tuples(law, reaction, definition.species, values, in_full=not mass_action)
+        new = _in_tuples(law, reaction, definition, values, in_full=not mass_action)
         if new is not None and isinstance(law, Expression):
             laws[k] = new
             steps.append(f"{reaction.name}: {shortened(to_text(law))} counts tuples, {shortened(to_text(new))}")
@@ -99,7 +99,7 @@ def _counted(definition: Definition, mass_action: bool, scaled: bool) -> Definit
 def _in_tuples(
     law: Law,
     reaction: Reaction,
-    species: Collection[str],
+    definition: Definition,
     values: Mapping[str, Expression],
     *,
     in_full: bool = False,
@@ -110,7 +110,9 @@ def _in_tuples(
     parameters as trees of species and time.
     """
     several = {name: n for name, n in (reaction.reactants or {}).items() if n > 1}
-    terms = terms_of(law, species, values) if several else None
+    if not several or not isinstance(law, Expression):
+        return None
+    terms = terms_of(_without_rules(law, definition, values), definition.species, values)
     if terms is None:
         return None
     if in_full and any({name: p.n for name, p in term.powers.items()} != reaction.reactants for term in terms):
@@ -122,6 +124,14 @@ def _in_tuples(
     if not any(changed):
         return None
     return total([_written(term, names) for term, names in zip(terms, changed, strict=True)])
+
+
+def _without_rules(law: Expression, definition: Definition, values: Mapping[str, Expression]) -> Expression:
+    """Return a law in which parameters that depend on species are written out; constants keep their names."""
+    varying = {name for name, tree in values.items() if not symbols(tree).isdisjoint(definition.species)}
+    while used := symbols(law) & varying:
+        law = substitute(law, {name: definition.parameters[name] for name in used})
+    return law
 
 
 def _written(term: Term, in_tuples: list[str]) -> Expression:
@@ -191,7 +201,7 @@ def _positive(definition: Definition, missing: _Missing, value: float, x: IntArr
 
 
 def _way_out(definition: Definition, reaction: Reaction, law: Law, name: str, n: int) -> str:
-    counted = _in_tuples(law, reaction, definition.species, resolve(definition.parameters))
+    counted = _in_tuples(law, reaction, definition, resolve(definition.parameters))
     if counted is not None and isinstance(law, Expression):
         return (
             f"its law {shortened(to_text(law))} is that of concentrations: load the file with mass_action=True "

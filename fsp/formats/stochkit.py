@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 from fsp.errors import ModelError
 from fsp.formats.foreign_formulas import FUNCTIONS, as_ours
 from fsp.formats.sbml import Finish, as_it_stands
-from fsp.formats.units import Units
+from fsp.formats.units import COUNTED
 from fsp.model.definition import read_definition
 from fsp.model.model import Model
 from fsp.model.reaction import Reaction, Stoichiometry, net_change
@@ -57,7 +57,7 @@ def read_stochkit(text: str, path: Path, finish: Finish = as_it_stands) -> Model
         _said(root, "Description", "") or path.stem,
         "",
     )
-    return finish(definition, Units())
+    return finish(definition, COUNTED)
 
 
 def parsed_xml(text: str, source: str, what: str) -> Element:

@@ -39,6 +39,9 @@ class Units:
         return self.molecules is not None and self.molecules != 1.0
 
 
+COUNTED = Units(molecules=1.0, name="item")  # of formats whose amounts are molecules
+
+
 def read_units(model: Element) -> Units:
     """Read the units of a model."""
     declared = [_substance(model, species) for species in each(model, "Species")]

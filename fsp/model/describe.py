@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from fsp.model.infix import number_text, to_text
 from fsp.model.tree import Expression, Number, Symbol
 from fsp.patience import Patience, check_patience
+
+# chosen: what a screen holds beside the rest
+MOST_VALUES = 4  # of a conservation law over many initial states
+MOST_PARTS = 4  # of a reaction that bursts or events make many of
+MOST_STEPS = 20  # of what was made of a file
+LONGEST_LAW = 500  # characters
+_PART = re.compile(r" \(\d+\)$")
 
 if TYPE_CHECKING:
     from fsp.model.definition import Definition
@@ -24,7 +33,8 @@ def describe(model: Network, definition: Definition, patience: Patience) -> str:
     lines += _section("Parameters", _parameter_rows(model, definition))
     lines += _section("Reactions", _reaction_rows(model, definition))
     lines += _section("Events", [[f"{event.name}:", event_text(event)] for event in model.events])
-    lines += _section("Made of the file", [[text] for text in str(definition.conversion).splitlines()])
+    made = shown(definition.conversion.steps, MOST_STEPS, "steps, in model.conversion.steps")
+    lines += _section("Made of the file", [[text] for text in (*made, *definition.conversion.assumptions)])
     laws = patience.within(lambda: law_texts(model))
     lines += _section("Conservation laws", [[text] for text in laws or ()])
     late = [] if laws is not None else ["", patience.left_out("Conservation laws", "model.conservation_laws")]
@@ -37,8 +47,14 @@ def law_texts(model: Network) -> list[str]:
     for law in model.conservation_laws.tolist():
         check_patience()
         values = sorted({sum(w * n for w, n in zip(law, x, strict=True)) for x in model.initial_states.tolist()})
-        texts.append(f"{_sum_text(law, model.species)} = {' or '.join(map(str, values))}")
+        known = shown([str(value) for value in values], MOST_VALUES, f"values up to {values[-1]}")
+        texts.append(f"{_sum_text(law, model.species)} = {' or '.join(known)}")
     return texts
+
+
+def shown(texts: Sequence[str], most: int, what: str) -> list[str]:
+    """Return the first texts, and in place of the others how many there are of `what`."""
+    return list(texts) if len(texts) <= most + 1 else [*texts[:most], f"… {len(texts) - most:,} more {what}"]
 
 
 def _sum_text(weights: Sequence[int], names: Iterable[str]) -> str:
@@ -84,13 +100,27 @@ def _parameter_rows(model: Network, definition: Definition) -> list[list[str]]:
 
 def _reaction_rows(model: Network, definition: Definition) -> list[list[str]]:
     rows = []
-    for k, reaction in enumerate(model.reactions):
-        law = definition.laws[k]
-        rate = to_text(law) if isinstance(law, Expression) else getattr(law, "__name__", "<callable>")
-        kind = "rate law" if reaction.order is None else f"mass action, order {reaction.order}"
-        timed = ", depends on time" if model.time_dependent[k] else ""
-        rows.append([f"{reaction.name}:", reaction.equation, rate, kind + timed])
+    for base, group in groupby(range(model.n_reactions), lambda k: _base(str(model.reactions[k].name))):
+        numbers = list(group)
+        left = len(numbers) - MOST_PARTS if len(numbers) > MOST_PARTS + 1 else 0
+        rows += [_reaction_row(model, definition, k) for k in numbers[: len(numbers) - left]]
+        rows += [[f"… {left:,} more of {base}", "", "", ""]] if left else []
     return rows
+
+
+def _base(name: str) -> str:
+    """Return the name of which a reaction is a part: bursts and events make several of one, called `r (2)`."""
+    return _PART.sub("", name)
+
+
+def _reaction_row(model: Network, definition: Definition, k: int) -> list[str]:
+    reaction, law = model.reactions[k], definition.laws[k]
+    rate = to_text(law) if isinstance(law, Expression) else getattr(law, "__name__", "<callable>")
+    if len(rate) > LONGEST_LAW:
+        rate = f"{rate[:LONGEST_LAW]}… ({len(rate) - LONGEST_LAW:,} more characters)"
+    kind = "rate law" if reaction.order is None else f"mass action, order {reaction.order}"
+    timed = ", depends on time" if model.time_dependent[k] else ""
+    return [f"{reaction.name}:", reaction.equation, rate, kind + timed]
 
 
 def event_text(event: Event) -> str:

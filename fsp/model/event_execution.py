@@ -15,7 +15,9 @@ import numpy as np
 from fsp.arrays import BoolArray, FloatArray, IntArray
 from fsp.errors import ModelError
 from fsp.model.event import Event
+from fsp.model.infix import to_text
 from fsp.model.program import Program, compiled
+from fsp.model.tree import symbols
 from fsp.model.triggers import Moment, Trigger, check_roots, read_trigger
 from fsp.model.values import LARGEST_COUNT, nearest_whole
 
@@ -113,9 +115,19 @@ class Rules:
             must = "be a whole number of molecules, 0 or more," if is_count else "be finite,"
             raise ModelError(
                 f"Assignment of '{self.names[column]}' by event '{self.events[e].name}' must {must} but is "
-                f"{shown[row]:.12g} in state {state}."
+                f"{shown[row]:.12g} in state {state}{self._way_out(e, column, shown[row])}."
             )
         return whole
+
+    def _way_out(self, e: int, column: int, value: float) -> str:
+        """Return what to write where an event assigns a count in parts."""
+        name, tree = self.names[column], self.events[e].formulas[self.names[column]]
+        if column >= len(self.species) or not 0.0 < value < LARGEST_COUNT:
+            return ""
+        draws = (
+            f", or {name} = binomial({name}, 0.5), which draws them" if not symbols(self.events[e].condition) else ""
+        )
+        return f"; write {name} = floor({to_text(tree)}){draws}"
 
     def columns_of(self, e: int) -> list[int]:
         """Return the columns that event `e` assigns."""

@@ -4,6 +4,46 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "draws-are-of-amounts",
+        "formats/counted_events.py",
+        "return Draw(draw.law, (converted.molecules(size), *others))",
+        "return Draw(draw.law, (substitute(size, converted.amounts), *others))",
+        "counts",
+        only="drawn_at_division",
+    ),
+    mutant(
+        "parts-that-events-assign-are-cut-off",
+        "formats/counted_events.py",
+        'call("floor", call("+", count, Number(0.5)))',
+        'call("floor", count)',
+        "counts",
+        only="assign_in_parts",
+    ),
+    mutant(
+        "volumes-of-nothing-are-offered-as-litres",
+        "formats/counts.py",
+        "{number / factor:.15g}{prefix}L",
+        "{number:.15g}{prefix}L",
+        "counts",
+        only="without_its_unit",
+    ),
+    mutant(
+        "items-are-offered-a-volume",
+        "formats/counts.py",
+        "    if units.molecules is not None:\n        way",
+        "    if False:\n        way",
+        "counts",
+        only="counts_items",
+    ),
+    mutant(
+        "rules-hide-powers",
+        "formats/laws.py",
+        "    while used := symbols(law) & varying:",
+        "    while used := set[str]():",
+        "laws",
+        only="rule_for_a_power",
+    ),
+    mutant(
         "amounts-vanish-without-a-word",
         "formats/counts.py",
         'rounded to none; {way}",) if lost else ()',

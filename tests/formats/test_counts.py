@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import warnings
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 from scipy.linalg import expm
 from written_sbml import apply, compartment, parameter, reaction, reference, species
 
@@ -155,6 +157,51 @@ def test_events_and_rules_are_in_the_units_of_the_file(load):
     assert fsp.transient(still, [2.0])[-1].mean()["A"] == 17.0
 
 
+DIVISION = """model division
+  compartment v = {size}; species A in v, B in v;
+  make: => A; k*v; turn: A => B; q*A*v;
+  A = 0.6; B = 0.4; k = 0.3; q = 0.7;
+  at (time >= 2): A = {assigned};
+end
+"""
+
+
+@pytest.mark.parametrize("size", [1, 2])
+@pytest.mark.parametrize("p", [0.5, 0.25])
+def test_molecules_are_drawn_at_division_where_amounts_are_converted(load, size, p):
+    """The law after division is the one before, thinned: each molecule stays with probability p."""
+    model = load(DIVISION.format(size=size, assigned=f"binomial(A, {p})"), counts="omega=25")
+    assert "A ~ binomial(A, " in model.describe()
+    before = load(DIVISION.format(size=size, assigned="A"), counts="omega=25")
+    whole, half = (fsp.transient(one, [2.0], 1e-9)[-1].marginal("A") for one in (before, model))
+    n = np.arange(len(whole.pmf))[:, None]
+    k = np.arange(len(half.pmf))[None, :]
+    divided = np.asarray(whole.pmf) @ stats.binom.pmf(k, n, p)
+    assert np.abs(divided - half.pmf).sum() <= whole.error.total + half.error.total + 1e-12
+
+
+@pytest.mark.parametrize(
+    ("assigned", "hint", "counts"),
+    [
+        ("A/2", "; A = binomial", {14: 7, 15: 8}),
+        ("A + 0.1", "; A = binomial", {14: 17, 3: 6}),
+        ("0.1", "", {14: 3, 3: 3}),
+    ],
+)
+def test_counts_that_events_assign_in_parts_are_rounded_and_said(load, assigned, hint, counts):
+    text = DIVISION.format(size=1, assigned=assigned)
+    with pytest.warns(ModelWarning, match=f"'_E0' assigns whole molecules, the nearest number, to A{hint}"):
+        model = load(text, counts="omega=25")
+    for before, after in counts.items():
+        at_event = fsp.transient(model.with_initial(A=before, B=0).with_parameters(k=0.0, q=0.0), [2.0], 1e-9)[-1]
+        assert at_event.mean()["A"] == pytest.approx(after, abs=1e-9)
+
+
+def test_draws_of_other_numbers_than_molecules_are_refused_where_amounts_are_converted(load):
+    with pytest.raises(ModelError, match=r"must draw a number of molecules .* by binomial or poisson or geometric"):
+        load(DIVISION.format(size=1, assigned="bernoulli(0.5)"), counts="omega=25")
+
+
 def test_units_that_are_not_followed_are_said(read):
     """Sixty moles are sixty molecules, as some tools write them, with a warning."""
     lists = {
@@ -215,10 +262,34 @@ def test_volumes_and_sizes(text, value):
     assert read_counts(text).value == pytest.approx(value, rel=1e-14)
 
 
-@pytest.mark.parametrize("text", ["", "moles", "omega", "omega=0", "omega=-3", "volume=1", "volume=1km", 3])
+@pytest.mark.parametrize("text", ["", "moles", "omega", "omega=0", "omega=-3", "volume=1km", 3])
 def test_what_is_no_way_to_count(load, text):
     with pytest.raises(ArgumentError, match=r"`counts` must be auto, as-is, volume=1fL or omega=100, but is"):
         load(CONCENTRATIONS, counts=text)
+
+
+@pytest.mark.parametrize(
+    ("number", "litres", "written"),
+    [("2e-15", 2e-15, "2fL"), ("0.5", 0.5, "500mL"), ("1e-20", 1e-20, "0.01aL"), ("3", 3.0, "3L")],
+)
+def test_a_volume_without_its_unit_is_asked_for(load, number, litres, written):
+    """What is offered is that volume, in litres or in cubic metres."""
+    with pytest.raises(ArgumentError, match=rf"with its unit.*volume={re.escape(number)}.*volume={written}") as caught:
+        load(CONCENTRATIONS, counts=f"volume={number}")
+    offered = re.findall(r"volume=\S+(?:L|m\^3)", str(caught.value))
+    assert [read_counts(one).value for one in offered] == pytest.approx([litres, 1e3 * litres], rel=1e-12)
+
+
+def test_what_counts_items_is_offered_what_fits(read):
+    """The nearest number, or the mean; a volume is for moles."""
+    for unit, asked in (("item", "unit of substance is item.*omega=1'"), ("", "counts='volume=1fL'")):
+        text = f'substanceUnits="{unit}"' if unit else ""
+        held = species("X", amount="3.5", extra=text)
+        lists = {"Species": [held], "Reactions": [reaction("J", ["X"], [], "X")]}
+        with pytest.raises(ModelError, match=asked) as caught:
+            read(**lists)
+        assert ("volume=" in str(caught.value)) == (unit == "")
+        assert read(**lists, loading={"counts": "omega=1"}).initial_states.tolist() == [[4]]
 
 
 def test_the_command_converts_and_says_so(tmp_path):

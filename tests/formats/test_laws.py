@@ -181,6 +181,18 @@ def test_tuples_of_every_shape(load, equation, law, at):
     assert model.propensities([[5, 3, 0]])[0, 0] == pytest.approx(at, rel=1e-14)
 
 
+def test_a_rule_for_a_power_counts_tuples_as_the_law(load):
+    """Names of constants stay; where the law is refused, the way out is the same."""
+    text = "w := k*y; y := A*A; J: 2 A => C; w;"
+    with pytest.raises(ModelError, match="mass_action=True"):
+        load(text)
+    model = load(text, mass_action=True)
+    assert "J: w counts tuples, k*(A*(A - 1))" in model.conversion.steps
+    assert model.propensities([[5, 0, 0]]).tolist() == [[pytest.approx(0.3 * 20, rel=1e-14)]]
+    halves = load(text.replace("k*y", "k*y/v"), "A = 0.6; B = 0; C = 0; k = 0.3;", counts="omega=10")
+    assert halves.propensities([[5, 0, 0]]).tolist() == [[pytest.approx(0.03 * 20, rel=1e-14)]]
+
+
 def test_right_laws_are_left_alone(load):
     text = "J: 2 A => C; k*A*(A - 1)/2; h: A + B => A; B*A/(3 + A); z: => A; q;"
     assert str(load(text).conversion) == str(load(text, mass_action=True).conversion) == ""

@@ -4,6 +4,29 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "parts-of-a-reaction-are-a-page",
+        "model/describe.py",
+        "if len(numbers) > MOST_PARTS + 1 else 0",
+        "if len(numbers) > 10 * MOST_PARTS + 1 else 0",
+        "describe",
+        only="made_of_one",
+    ),
+    mutant(
+        "what-is-left-out-is-not-counted",
+        "model/describe.py",
+        'if len(texts) <= most + 1 else [*texts[:most], f"… {len(texts) - most:,} more {what}"]',
+        "if len(texts) <= most + 1 else [*texts[:most]]",
+        "describe",
+    ),
+    mutant(
+        "no-way-out-of-parts-of-molecules",
+        "model/event_execution.py",
+        "or not 0.0 < value < LARGEST_COUNT:",
+        "or not 0.0 > value:",
+        "events",
+        only="tried",
+    ),
+    mutant(
         "assigned-values-stay-where-counts-are-changed",
         "model/initial.py",
         "    return held_at_start(started)\n",

@@ -1,6 +1,7 @@
 """Events: at known times and triggered by the state, against chains that are written out by hand."""
 
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -515,3 +516,19 @@ def test_callables_cannot_be_split():
             reactions=[Reaction("0 -> X", rate=lambda x: 1.0)],
             events=[Event(trigger="X > 3", assignments={"X": 0})],
         )
+
+
+@pytest.mark.parametrize(("trigger", "offered"), [("time >= 1", 2), ("X == 6", 1)])
+def test_parts_of_molecules_are_refused_with_what_to_write_tried(trigger, offered):
+    """Each way out of the message is one that is solved."""
+
+    def model(assigned):
+        die = fsp.Reaction("X -> 0", mass_action=1.0)
+        return fsp.Model(species={"X": 7}, reactions=[die], events=[fsp.Event(trigger, {"X": assigned})])
+
+    with pytest.raises(ModelError, match=r"must be a whole number of molecules.*write X = floor\(X/4\)") as caught:
+        fsp.transient(model("X/4"), [2.0])
+    ways = re.findall(r"X = (\w+\([^)]*\))", str(caught.value))
+    assert len(ways) == offered
+    for way in ways:
+        assert fsp.transient(model(way), [2.0])[-1].error.total <= 1e-6
