@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 from fsp import defaults
 from fsp.errors import ArgumentError, ToleranceWarning
 from fsp.memory import limited
-from fsp.model.arguments import check_call
+from fsp.model.arguments import check_call, check_tolerance
 from fsp.model.times import checked_times
 from fsp.projection.backend import SERIAL, Backend
 from fsp.projection.growth import MAX_STATES, check_start
 from fsp.projection.progress import ProgressCallback
+from fsp.projection.start import with_first_rates
 from fsp.projection.transient import solve
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from fsp.solvers import Solver
     from fsp.space import StateSpace
 
+START_SHARE = 0.1  # of the tolerance, for a stationary start
 BACKENDS = ("serial", "petsc")  # the first one is that of one process
 
 
@@ -38,7 +40,7 @@ def transient(
     times: Sequence[float] | FloatArray | float,
     tol: float = defaults.TOL,
     *,
-    start: Solution | Distribution | None = None,
+    start: Solution | Distribution | str | None = None,
     space: StateSpace | None = None,
     solver: str | Solver = "auto",
     max_states: int | None = None,
@@ -64,7 +66,8 @@ def transient(
     start
         A solution, whose last distribution is meant, or a distribution over the same species, to go on from in place
         of the initial states.  The model may have other parameters from there on.  A stationary distribution starts
-        at t = 0.  Its error is part of the answer's, and of `tol`.
+        at t = 0.  Its error is part of the answer's, and of `tol`.  ``"stationary"``: from the stationary distribution
+        of the rates at time zero.
     space
         A fixed state space; by default the space is chosen and grown to meet `tol`.
     solver
@@ -125,6 +128,8 @@ def transient(
         requested = checked_times(times).tolist()
     parts.comm.require_same((str(checkpoint), resume, save_every), "`checkpoint`, `resume` and `save_every`")
     given: dict[str, Any] = {"space": space, "solver": solver, **limits}
+    if isinstance(start, str):
+        start = _named_start(model, start, tol, backend, comm, max_states, max_memory)
     with limited(max_memory):
         if checkpoint is None or ranks is None:
             solution = solve(model, requested, tol, start=start, progress=progress, backend=parts, **given)
@@ -143,6 +148,17 @@ def transient(
             )
     _warn_if_above(solution[-1], tol, space)
     return solution
+
+
+def _named_start(
+    model: Model, name: str, tol: float, backend: str, comm: Any, max_states: int | None, max_memory: int | None
+) -> Distribution:
+    """Return the stationary distribution of the rates at time zero, the only start with a name."""
+    if name != "stationary":
+        raise ArgumentError(f"`start` must be a Solution, a Distribution or 'stationary', but is '{name}'.")
+    check_tolerance(tol)
+    given = {"backend": backend, "comm": comm, "max_states": max_states, "max_memory": max_memory}
+    return stationary(with_first_rates(model), START_SHARE * tol, **given)
 
 
 def stationary(

@@ -22,9 +22,6 @@ MANY_ATTRIBUTES = {
     "generator/kernels.py Plan",  # the arrays that compiled products take, which must be one flat tuple
     "generator/kernels.py Slices",  # the same
     "distribution/passage.py Passage",
-    "inference/account.py Account",
-    "inference/derived.py Derived",
-    "inference/loop.py _Run",
     "model/definition.py Definition",
 }
 NO_REASON_NEEDED = {"compilation/calling.py POINTER", "model/tree.py ZERO"}  # names of a type and of the numbers

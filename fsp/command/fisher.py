@@ -11,11 +11,10 @@ from fsp import defaults
 from fsp.command.exits import ABOVE_TOLERANCE, EPILOG, guarded
 from fsp.command.options import JSON, SOURCE, Source, takes_source, with_options
 from fsp.command.progress import warnings_as_lines
-from fsp.command.sensitivity import LINEAR, PARAMETERS, TIMES, names_in
+from fsp.command.sensitivity import LINEAR, PARAMETERS, START, TIMES, names_in
 from fsp.quantities import points
 
 if TYPE_CHECKING:
-    from fsp.distribution import Interval
     from fsp.distribution.information import FisherInformation
 
 
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 @click.option("--cells", default="1", show_default=True, help="Cells at each time: 1000, or 500,200,300.")
 @click.option("--observe", multiple=True, metavar="FORMULA", help="What is seen of a cell, such as A+B; else all.")
 @LINEAR
+@START
 @click.option("--tol", default=defaults.FISHER_TOL, show_default=True, help="Error of each derivative, in the 1-norm.")
 @click.option("--max-states", type=int, help="Limit on the number of states.")
 @JSON
@@ -38,6 +38,7 @@ def fisher(
     cells: str,
     observe: tuple[str, ...],
     linear: bool,
+    start: str | None,
     tol: float,
     max_states: int | None,
     as_json: bool,
@@ -55,6 +56,7 @@ def fisher(
             observe=observe or None,
             log=not linear,
             tol=tol,
+            start=start,
             max_states=max_states,
         )
     click.echo(to_json(_record(found)) if as_json else str(found))
@@ -62,6 +64,8 @@ def fisher(
 
 
 def _record(found: FisherInformation) -> dict[str, Any]:
+    from fsp.output.records import interval_record
+
     return {
         "fsp": fsp.__version__,
         "parameters": list(found.parameters),
@@ -70,12 +74,8 @@ def _record(found: FisherInformation) -> dict[str, Any]:
         "matrix": found.matrix.tolist(),
         "lower": found.lower.tolist(),
         "upper": found.upper.tolist(),
-        "eigenvalues": [_ends(own) for own in found.eigenvalues()],
+        "eigenvalues": [interval_record(own) for own in found.eigenvalues()],
         "hidden": found.hidden,
-        "determinant": _ends(found.determinant()),
-        "trace": _ends(found.trace()),
+        "determinant": interval_record(found.determinant()),
+        "trace": interval_record(found.trace()),
     }
-
-
-def _ends(own: Interval) -> dict[str, float]:
-    return {"lower": own.lower, "upper": own.upper, "value": own.value}

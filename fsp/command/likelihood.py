@@ -12,7 +12,7 @@ from fsp import defaults
 from fsp.command.exits import ABOVE_TOLERANCE, EPILOG, guarded
 from fsp.command.options import JSON, SOURCE, Source, named, takes_source, with_options
 from fsp.command.progress import warnings_as_lines
-from fsp.command.sensitivity import names_in
+from fsp.command.sensitivity import START, names_in
 
 DATA = (
     click.option("--data", required=True, type=click.Path(path_type=Path), help="Table with a row for each cell."),
@@ -27,6 +27,7 @@ DATA = (
 @with_options(*DATA)
 @click.option("--gradient", metavar="NAMES", help="Parameters of the gradient: k,g.")
 @click.option("--width", default=defaults.LIKELIHOOD_WIDTH, show_default=True, help="Width of the interval, in nats.")
+@START
 @click.option("--max-states", type=int, help="Limit on the number of states.")
 @JSON
 @guarded
@@ -39,6 +40,7 @@ def likelihood(
     where: tuple[str, ...],
     gradient: str | None,
     width: float,
+    start: str | None,
     max_states: int | None,
     as_json: bool,
 ) -> int:
@@ -52,7 +54,7 @@ def likelihood(
         where={name: _value(text) for name, text in named(where, "--where", "COLUMN=VALUE")},
     )
     with warnings_as_lines():
-        found = fsp.likelihood(source.load(), counts, width=width, max_states=max_states)
+        found = fsp.likelihood(source.load(), counts, width=width, start=start, max_states=max_states)
         slopes = found.gradient(names_in(gradient)) if gradient else {}
     if as_json:
         click.echo(to_json(_record(found, slopes)))

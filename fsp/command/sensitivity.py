@@ -20,19 +20,29 @@ PARAMETERS = click.option("--parameters", required=True, metavar="NAMES", help="
 TIMES = click.option("--times", required=True, metavar="TIMES", help="1,2,5 or FROM:TO:NUMBER, with both ends.")
 LINEAR = click.option("--linear", is_flag=True, help="By the parameters themselves, not by their logarithms.")
 
+START = click.option("--start", metavar="LAW", help="stationary: from the stationary law of the rates at time zero.")
+
 
 @click.command(epilog=EPILOG)
 @with_options(*SOURCE)
 @PARAMETERS
 @TIMES
 @LINEAR
+@START
 @click.option("--tol", default=defaults.TOL, show_default=True, help="Error of each derivative, in the 1-norm.")
 @click.option("--max-states", type=int, help="Limit on the number of states.")
 @JSON
 @guarded
 @takes_source
 def sensitivity(
-    source: Source, parameters: str, times: str, linear: bool, tol: float, max_states: int | None, as_json: bool
+    source: Source,
+    parameters: str,
+    times: str,
+    linear: bool,
+    start: str | None,
+    tol: float,
+    max_states: int | None,
+    as_json: bool,
 ) -> int:
     """Print how means of MODEL, a file, change with its parameters, and the errors of all derivatives."""
     from fsp.output.records import to_json
@@ -40,7 +50,7 @@ def sensitivity(
     asked = points(times, "--times")
     with warnings_as_lines():
         found = fsp.sensitivity(
-            source.load(), asked, names_in(parameters), log=not linear, tol=tol, max_states=max_states
+            source.load(), asked, names_in(parameters), log=not linear, tol=tol, start=start, max_states=max_states
         )
     click.echo(to_json(_record(found, tol)) if as_json else str(found))
     met = found.certified and all(error.total <= tol for error in found[-1].errors)

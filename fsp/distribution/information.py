@@ -37,7 +37,8 @@ class FisherInformation:
     below
         (q, q) what it may have less.
     off
-        (q, q) how far elements may be off; on the diagonal `above` and `below` say more.
+        (q, q) how far elements may be off; on the diagonal `above` and `below` say more.  Where `above` is infinite,
+        ``C - below`` is a lower bound in the Loewner order, and nothing is known from above.
     log
         Whether it is about the logarithms of the parameters.
 
@@ -92,13 +93,19 @@ class FisherInformation:
             One whose lower end is zero is hidden by its error: nothing is known to be learnt in some direction.
         """
         own = np.maximum(np.linalg.eigvalsh(self.matrix), 0.0)  # (q,)
-        if not self.certified:
+        if not np.isfinite(self.below).all():
             return tuple(Interval(0.0, math.inf, float(value), False, OPEN) for value in own)
         q = len(self.matrix)
         # 2 |c_k c_l| <= c_k² r_l/r_k + c_l² r_k/r_l, with r the scales of the parameters
         scales = np.sqrt(np.maximum(np.diag(self.matrix), UNIT_ROUNDOFF))  # (q,)
         less = (self.below * scales[:, None] / scales).sum(axis=1)
         low = np.linalg.eigvalsh(self.matrix - np.diag(less)) - self._noise
+        if not self.certified:  # the matrix is a lower bound, and nothing is known from above
+            low = np.maximum(low, 0.0)
+            return tuple(
+                Interval(a, math.inf, max(value, a), False, OPEN)
+                for a, value in zip(low.tolist(), own.tolist(), strict=True)
+            )
         high = np.linalg.eigvalsh(self.matrix + q * np.diag(self.above)) + self._noise
         low, high = np.maximum(low, 0.0), np.maximum(high, 0.0)
         return tuple(

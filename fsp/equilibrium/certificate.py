@@ -85,7 +85,7 @@ class Certificate:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Boundary:
+class Boundary:
     """The jumps out of the space, and g/γ where they lead and at the stored states."""
 
     sources: IntArray  # (m,)
@@ -120,41 +120,45 @@ def certify(
     if not keep.any():
         return None if generator.n_sinks else Certificate(np.ones(1), np.ones(1), np.ones(1), 0.0, 0.0, 0.0)
     try:
-        system = _system(generator, z, eliminate)
+        system = stopped_at(generator, z, eliminate)
     except RuntimeError:  # singular: a part of the space is never left
         return None
-    boundary = _boundary(generator, condition)
+    boundary = boundary_of(generator, condition)
     entries = np.flatnonzero(entered(generator.model, generator.space) & keep)
-    times = _hitting_times(generator, system, boundary, z)
+    times = hitting_times(generator, system, boundary, z)
     if times is None:
         return None
     return _bounded(generator, z, system, boundary, entries, times)
 
 
-def _system(generator: Generator, z: int, eliminate: bool) -> StoppedChain:
+def stopped_at(generator: Generator, z: int, eliminate: bool) -> StoppedChain:
+    """Return the equations of the chain that ends where it meets z; a RuntimeError says that they are singular."""
     matrix = generator.to_csr()
     return Eliminated(matrix, generator.leak_rates, z, roundings(generator)) if eliminate else Factorised(matrix, z)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Times:
+class HittingTimes:
     """Bounds of h inside and at the targets of the jumps out, and of the probability of leaving first."""
 
     inside: FloatArray  # (n,)
     beyond: FloatArray  # (m,)
     leaving: FloatArray  # (n,)
+    lift: float = 0.0  # α
+    scale: float = 1.0  # what the function was multiplied by: it is ``scale (α + g/γ)`` at all states outside
 
 
-def _boundary(generator: Generator, condition: DriftCondition | None) -> _Boundary:
+def boundary_of(generator: Generator, condition: DriftCondition | None) -> Boundary:
+    """Return the jumps out of the space of a generator, with the heights of a drift condition."""
     if not generator.leaks or condition is None:
         none = np.zeros(0)
-        return _Boundary(none.astype(np.int64), none, none, np.full(len(generator), np.inf), none.astype(np.int64), 0.0)
+        return Boundary(none.astype(np.int64), none, none, np.full(len(generator), np.inf), none.astype(np.int64), 0.0)
     gamma = rate_outside(condition, generator)
     sources = np.concatenate([leak.sources for leak in generator.leaks])
     change = np.concatenate([np.tile(leak.change, (len(leak.sources), 1)) for leak in generator.leaks])
     targets = generator.space.states_at(sources) + change
     place = generator.space.index(condition.states[condition.drifts > -gamma])
-    return _Boundary(
+    return Boundary(
         sources,
         np.concatenate([leak.rates for leak in generator.leaks]),
         condition.values(targets) / gamma,
@@ -164,7 +168,7 @@ def _boundary(generator: Generator, condition: DriftCondition | None) -> _Bounda
     )
 
 
-def _hitting_times(generator: Generator, system: StoppedChain, boundary: _Boundary, z: int) -> _Times | None:
+def hitting_times(generator: Generator, system: StoppedChain, boundary: Boundary, z: int) -> HittingTimes | None:
     """Return a function with a drift of at most -1 at all states but z, checked; None where there is none."""
     n = len(generator)
     others = np.arange(n) != z
@@ -187,12 +191,14 @@ def _hitting_times(generator: Generator, system: StoppedChain, boundary: _Bounda
     beyond = (alpha + boundary.beyond) * (1.0 + boundary.slack)  # (m,)
     inside = np.minimum(solved, glued)
     if known:
-        return _Times(inside, beyond, np.minimum(leaving, 1.0))
+        return HittingTimes(inside, beyond, np.minimum(leaving, 1.0), alpha, 1.0 + boundary.slack)
     drift = min(1.0, _drift(generator, boundary, solved, inside, beyond, others & (solved <= glued)))
     if not drift > LEAST_DRIFT:
         return None
     proved = _drift(generator, boundary, leaving, leaving, np.ones(len(boundary.rates)), others) > 0.0
-    return _Times(inside / drift, beyond / drift, leaving if proved else np.ones(n))
+    return HittingTimes(
+        inside / drift, beyond / drift, leaving if proved else np.ones(n), alpha, (1.0 + boundary.slack) / drift
+    )
 
 
 def lifted(solved: FloatArray, leaving: FloatArray, outer: FloatArray) -> float | None:
@@ -209,7 +215,7 @@ def lifted(solved: FloatArray, leaving: FloatArray, outer: FloatArray) -> float 
 
 def _drift(
     generator: Generator,
-    boundary: _Boundary,
+    boundary: Boundary,
     here: FloatArray,
     inside: FloatArray,
     beyond: FloatArray,
@@ -238,7 +244,7 @@ def roundings(generator: Generator) -> float:
 
 
 def _bounded(
-    generator: Generator, z: int, system: StoppedChain, boundary: _Boundary, entries: IntArray, times: _Times
+    generator: Generator, z: int, system: StoppedChain, boundary: Boundary, entries: IntArray, times: HittingTimes
 ) -> Certificate:
     y = _solution(generator, z, system)
     residual, charge = _left(generator, system, y, z)
@@ -295,7 +301,7 @@ def _returning(rate: float, leaving: FloatArray) -> float:
     return rate / staying if staying > 0.0 else np.inf
 
 
-def _largest_outflow(generator: Generator, boundary: _Boundary) -> float:
+def _largest_outflow(generator: Generator, boundary: Boundary) -> float:
     return float(np.bincount(boundary.sources, boundary.rates, len(generator)).max(initial=0.0))
 
 

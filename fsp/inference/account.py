@@ -26,32 +26,27 @@ Integrals of y and |h_k| are at most the occupation of `fsp.inference.expansion`
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from fractions import Fraction
+from dataclasses import dataclass
 from math import inf, isfinite
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from fsp.arithmetic import SUM_ROUNDING
 from fsp.distribution import ErrorLedger
-from fsp.model.tree import ZERO, Number, call
-from fsp.moments.dissipation import without_bounded
-from fsp.moments.envelope import envelope
-from fsp.moments.parts import Gauge, Part, gauges, mean_over, moment_of
-from fsp.moments.polynomial import Polynomial, collect, degree
-from fsp.moments.terms import in_falling_powers
+from fsp.moments.parts import Gauge, Part, mean_over, moment_of
 
 if TYPE_CHECKING:
-    from fsp.arrays import BoolArray, FloatArray, IntArray
-    from fsp.inference.derived import Derived
-    from fsp.inference.expansion import Expansion
-    from fsp.inference.parameters import Derivatives
-    from fsp.model import Model
-    from fsp.model.tree import Expression
+    from collections.abc import Sequence
 
-MOST_ORDER = 6  # of the moments that are followed; chosen, not measured
+    from fsp.arrays import BoolArray, FloatArray
+    from fsp.inference.beginning import Beginning
+    from fsp.inference.derived import Course, Edge
+    from fsp.inference.envelopes import Bounds
+    from fsp.inference.expansion import Expansion
+    from fsp.moments.parts import Moment
+    from fsp.moments.polynomial import Polynomial
+
 OPEN = "no polynomial is known to bound what a parameter changes on states that are not stored"
 
 
@@ -65,238 +60,175 @@ class Scores:
     certified: bool
 
 
-@dataclass(frozen=True, eq=False)
-class Bounds:
-    """What bounds the derivatives of a model on all of its states, and the gauges that are followed."""
-
-    sizes: tuple[tuple[Polynomial | None, ...], ...]  # above |∂_k a_r|, of unbounded species, by k and r
-    squares: tuple[Polynomial | None, ...]  # above Σ_r (∂_k a_r)² / a_r
-    followed: tuple[Gauge, ...]  # of m
-    of_errors: tuple[int, ...]  # which of them are followed for e_k as well, in the orders 0 and 1
-    largest: FloatArray  # (d,) largest counts
-    change: FloatArray  # (n_reactions, d)
-
-    @classmethod
-    def of(cls, model: Model, slopes: Derivatives, horizon: float) -> Bounds:
-        """Look for them."""
-        largest = model.species_bounds
-        sizes = tuple(tuple(_size(model, tree, largest) for tree in trees) for trees in slopes.trees)
-        squares = tuple(_square(model, slopes, k, sizes[k], largest) for k in range(len(sizes)))
-        most = max((degree(p) for own in (*sizes, squares) for p in own if p is not None), default=0)
-        followed = gauges(model, horizon, min(most + 1, MOST_ORDER))
-        of_errors = tuple(i for i, gauge in enumerate(followed) if gauge.orders[1] == 1)
-        return cls(sizes, squares, followed, of_errors, largest, model.change.astype(np.float64))
-
-    def remnant(self, k: int, gauge: Gauge | None = None) -> Polynomial | None:
-        """Return a polynomial above ``Σ_r |∂_k a_r| (V(x) + V(x + ν_r))`` with V = 1, or V = u of a gauge."""
-        parts: list[tuple[tuple[int, ...], Fraction]] = []
-        width = self.change.shape[1]
-        for r, size in enumerate(self.sizes[k]):
-            if size is None:
-                return None
-            terms = {(0,) * width: Fraction(2)} if gauge is None else _twice(gauge, self.change[r])
-            parts += [
-                (tuple(i + j for i, j in zip(a, b, strict=True)), c * d)
-                for a, c in size.items()
-                for b, d in terms.items()
-            ]
-        return without_bounded(collect(parts), self.largest)
-
-
-def _twice(gauge: Gauge, change: FloatArray) -> Polynomial:
-    """Return 2 u(x) + max(u(ν), 0)."""
-    width = len(change)
-    step = max(0.0, float(gauge.weights @ change)) * (1.0 + 1e-12)
-    terms = [(tuple(int(i == j) for j in range(width)), Fraction(2.0 * float(w))) for i, w in enumerate(gauge.weights)]
-    return collect([*terms, ((0,) * width, Fraction(step))])
-
-
-def _size(model: Model, tree: Expression, largest: FloatArray) -> Polynomial | None:
-    """Return a polynomial without negative coefficients above the modulus of a tree; None where none is known."""
-    if tree == ZERO:
-        return {}
-    found = envelope(tree, model.species)
-    if found.upper is None or found.lower is None:
-        return None
-    above = in_falling_powers(found.upper, upper=True)
-    below = in_falling_powers({powers: -c for powers, c in found.lower.items()}, upper=True)
-    joined = {alpha: max(above.get(alpha, Fraction(0)), below.get(alpha, Fraction(0))) for alpha in {*above, *below}}
-    return without_bounded({alpha: c for alpha, c in joined.items() if c > 0}, largest)
-
-
-def _square(
-    model: Model, slopes: Derivatives, k: int, sizes: Sequence[Polynomial | None], largest: FloatArray
-) -> Polynomial | None:
-    """Return a polynomial above Σ_r (∂_k a_r)² / a_r: of laws θ f that is |∂_k a_r|, over θ without logarithm."""
-    parts: list[tuple[tuple[int, ...], Fraction]] = []
-    for tree, law, own, linear in zip(
-        slopes.trees[k], model.rate_expressions, sizes, slopes.proportional[k], strict=True
-    ):
-        if tree == ZERO or law is None:
-            continue
-        found = own if linear else _size(model, call("/", call("^", tree, Number(2.0)), law), largest)
-        if found is None:
-            return None
-        value = Fraction(1) if slopes.log or not linear else 1 / abs(Fraction(model.parameters[slopes.names[k]]))
-        parts += [(alpha, c * value * Fraction(1.0 + 1e-12)) for alpha, c in found.items()]
-    return collect(parts)
-
-
 @dataclass(eq=False)
+class Squares:
+    """What is known of the squares of scores."""
+
+    bounds: tuple[Polynomial | None, ...]  # above Σ_r (∂_k a_r)² / a_r
+    whole: FloatArray  # (q,) the right side of (4), and that of the start
+    off: FloatArray  # (q,) integration and rounding of v_k
+
+    def charge(
+        self, course: Course, step: Expansion, h: float, spoiled: Spoiled, moment: Moment, *, closed: bool
+    ) -> None:
+        """Enter what a step does, (4)."""
+        q = len(self.off)
+        self.off += step.integration[1 + q :] + step.rounding[1 + q :]
+        self.off += h * (4.0 * course.sizes.max(axis=1) * spoiled.derivatives)
+        self.off += h * course.squares.max(axis=1) * spoiled.y
+        self.off += 4.0 * (course.errors * step.occupation[1 : 1 + q]).sum(axis=1)
+        self.off += course.square_errors @ step.occupation[0]
+        self.whole += course.squares @ step.occupation[0] * (1.0 + SUM_ROUNDING)
+        for k, polynomial in enumerate(self.bounds):
+            beyond = inf if polynomial is None else mean_over(polynomial, moment)
+            largest = float(course.squares[k].max())
+            self.whole[k] += min(beyond, largest * spoiled.mass) if closed else beyond
+
+
+class Spoiled(NamedTuple):
+    """What is passed on in a step: by rounding of y and of derivatives at its beginning, and by what y lacks."""
+
+    y: float
+    derivatives: FloatArray  # (q,)
+    mass: float  # ∫ Σ m
+
+
+class Slopes:
+    """What the derivatives are off, (2) and (3)."""
+
+    def __init__(self, bounds: Bounds, beginning: Beginning) -> None:
+        self.bounds = bounds
+        kind = "rounding" if beginning.at_its_best else "truncation"
+        self.ledgers = [ErrorLedger(**{kind: float(e)}, certified=beginning.proved) for e in beginning.errors]
+        self.begun = beginning.errors  # what they were off at the beginning, (q,)
+        self.remnants = np.zeros(len(self.ledgers))  # (q,) part of truncation: the last term of (2)
+        self.gauges = [_truncated(bounds.followed[i]) for i in bounds.of_errors]
+        unknown = [np.array([float(e), inf if e else 0.0]) for e in beginning.errors]  # Σ |e_k| u is not known
+        self.parts = [Part(self.gauges, [own.copy() for _ in self.gauges]) for own in unknown]
+        self.polynomials = [
+            [bounds.remnant(k), *(bounds.remnant(k, gauge) for gauge in self.gauges)] for k in range(len(self.ledgers))
+        ]
+
+    def charge(
+        self,
+        k: int,
+        left: float,
+        off: tuple[float, float],
+        remnants: tuple[list[float], bool],
+        sources: Sequence[FloatArray],
+    ) -> list[FloatArray]:
+        """Enter a step of one of them: what left, integration and rounding; return what feeds its moments."""
+        found, bounded = remnants
+        self.remnants[k] += found[0]
+        self.ledgers[k] += ErrorLedger(
+            truncation=left + found[0], integration=off[0], rounding=off[1], certified=bounded
+        )
+        return [own + np.array([found[0], more]) for own, more in zip(sources, found[1:], strict=True)]
+
+    def remnant(self, k: int, moment: Moment, largest: float, mass: float, *, closed: bool) -> tuple[list[float], bool]:
+        """Bound the last terms of (2), and of (3) for each gauge; an estimate where there is no bound."""
+        found = [inf if p is None else mean_over(p, moment) for p in self.polynomials[k]]
+        on_space = 2.0 * largest * mass
+        if closed:
+            found[0] = min(found[0], on_space)
+        return (found, True) if isfinite(found[0]) else ([on_space, *found[1:]], False)
+
+    def means(self) -> FloatArray:
+        """Bound ``Σ_x x_i |e_k|``: (q, d)."""
+        largest = self.bounds.largest
+        found = np.full((len(self.ledgers), len(largest)), inf)
+        for k, ledger in enumerate(self.ledgers):
+            bounded = np.isfinite(largest)
+            found[k, bounded] = largest[bounded] * ledger.total
+            for gauge, moments in zip(self.gauges, self.parts[k].moments, strict=True):
+                found[k, gauge.species] = min(found[k, gauge.species], float(moments[1]))
+        return found
+
+
 class Account:
     """What has been charged so far."""
 
-    bounds: Bounds
-    n_parameters: int
-    lacking: float  # what y lacks at the beginning
-    start: Sequence[FloatArray]  # its moments, of each gauge
-    rounding: float  # of the start
-    y: ErrorLedger = field(init=False)
-    derivatives: list[ErrorLedger] = field(init=False)
-    remnants: FloatArray = field(init=False)  # (q,) part of truncation: the last term of (2)
-    squares: FloatArray = field(init=False)  # (q,) the right side of (4)
-    squares_off: FloatArray = field(init=False)  # (q,) integration and rounding of v_k
-    relative: float = 0.0  # rounding of each probability, where products keep it relative
-    absolute: float = field(init=False)  # what a probability may be off beside
-    closed: bool = True  # whether nothing has left the space, so that m lives on it
+    def __init__(self, bounds: Bounds, beginning: Beginning) -> None:
+        self.bounds = bounds
+        self.lacking = beginning.lacking  # at the beginning
+        self.y = ErrorLedger(truncation=beginning.lacking, rounding=beginning.rounding)
+        self.slopes = Slopes(bounds, beginning)
+        scores = beginning.scores
+        self.squares = Squares(bounds.squares, scores.whole.copy(), scores.off.copy())
+        self.relative = 0.0  # rounding of each probability, where products keep it relative
+        self.absolute = beginning.rounding  # what a probability may be off beside
+        self.closed = beginning.closed  # whether nothing has left the space, so that m lives on it
+        self._m = Part(bounds.followed, [beginning.moments(gauge) for gauge in bounds.followed])
 
-    def __post_init__(self) -> None:
-        self.absolute = self.rounding
-        self.y = ErrorLedger(truncation=self.lacking, rounding=self.rounding)
-        self.derivatives = [ErrorLedger() for _ in range(self.n_parameters)]
-        self.remnants = np.zeros(self.n_parameters)
-        self.squares, self.squares_off = np.zeros(self.n_parameters), np.zeros(self.n_parameters)
-        self._m = Part(self.bounds.followed, [own.copy() for own in self.start])
-        self._gauges = [_truncated(self.bounds.followed[i]) for i in self.bounds.of_errors]
-        self._e = [Part(self._gauges) for _ in range(self.n_parameters)]
-        self._polynomials = [self._all_remnants(k) for k in range(self.n_parameters)]
+    @property
+    def lost(self) -> float:
+        """Σ m, rounding apart."""
+        return self.y.truncation + self.y.pruning + self.y.integration
 
-    def _all_remnants(self, k: int) -> list[Polynomial | None]:
-        return [self.bounds.remnant(k), *(self.bounds.remnant(k, gauge) for gauge in self._gauges)]
-
-    def leaving(self, derived: Derived, step: Expansion) -> FloatArray:
+    def leaving(self, course: Course, step: Expansion) -> FloatArray:
         """Return what leaves the space in a step, of y and of each derivative, the first terms of (1) and (2)."""
-        left = np.zeros(1 + self.n_parameters)
-        for edge in derived.edges:
-            left += _edge(step, edge.sources, edge.rates, edge.slopes).sum(axis=1)
+        left = np.zeros(1 + len(self.slopes.ledgers))
+        for edge in course.edges:
+            left += _edge(step, edge).sum(axis=1)
         return left
 
-    def charge(self, derived: Derived, step: Expansion, h: float, passed: float) -> None:
-        """Enter a step of length h, (1) to (3); `passed` bounds the rounding of y at its beginning."""
-        followed, q = self.bounds.followed, self.n_parameters
+    def charge(self, course: Course, step: Expansion, h: float) -> None:
+        """Enter a step of length h, (1) to (4)."""
+        followed, q = self.bounds.followed, len(self.slopes.ledgers)
+        passed = self.y.rounding
         fed = [np.zeros((1 + q, len(gauge.orders))) for gauge in followed]
         left = np.zeros(1 + q)
-        for edge in derived.edges:
-            flow = _edge(step, edge.sources, edge.rates, edge.slopes)  # (1 + q, m)
+        for edge in course.edges:
+            flow = _edge(step, edge)  # (1 + q, m)
             left += flow.sum(axis=1)
             for own, powers in zip(fed, edge.powers, strict=True):
                 own += flow @ powers.T
         self.closed &= not left.any()
         rounding = step.rounding[: 1 + q].copy()
-        rounding[1:] += 2.0 * derived.sizes.max(axis=1) * h * passed + 2.0 * derived.errors @ step.occupation[0]
+        rounding[1:] += 2.0 * course.sizes.max(axis=1) * h * passed + 2.0 * course.errors @ step.occupation[0]
         inside = step.integration[: 1 + q].copy()
         inside[1:] += rounding[1:]
-        for own, powers in zip(fed, derived.powers, strict=True):
+        for own, powers in zip(fed, course.powers, strict=True):
             own += inside[:, None] * powers.max(axis=1)
         moves = [gauge.moved(h) for gauge in followed]
-        lacking = self.y.truncation + self.y.pruning + self.y.integration
-        integrals = self._m.advance(moves, [own[0] for own in fed], h)
+        mass = h * (self.lost + left[0] + step.integration[0]) * (1.0 + 1e-12)
+        moment = moment_of(followed, self._m.advance(moves, [own[0] for own in fed], h), mass)
         self.y += ErrorLedger(truncation=left[0], integration=step.integration[0], rounding=rounding[0])
-        mass = h * (lacking + left[0] + step.integration[0]) * (1.0 + 1e-12)
         if len(step.end) > 1 + q:
-            self._charge_scores(derived, step, h, passed, integrals, mass)
+            earlier = np.array([ledger.integration + ledger.rounding for ledger in self.slopes.ledgers])
+            earlier = earlier + self.slopes.begun
+            self.squares.charge(course, step, h, Spoiled(passed, earlier, mass), moment, closed=self.closed)
+        # M has nothing above its diagonal: its first two orders go on by themselves
+        low = [tuple(move[:2, :2] for move in moves[place]) for place in self.bounds.of_errors]
         for k in range(q):
-            remnants, bounded = self._remnants(k, derived, integrals, mass)
-            self.remnants[k] += remnants[0]
-            self.derivatives[k] += ErrorLedger(
-                truncation=left[1 + k] + remnants[0],
-                integration=step.integration[1 + k],
-                rounding=rounding[1 + k],
-                certified=bounded,
-            )
-            self._go_on(k, fed, remnants, h, moves)
-
-    def _charge_scores(
-        self,
-        derived: Derived,
-        step: Expansion,
-        h: float,
-        passed: float,
-        integrals: Sequence[FloatArray],
-        mass: float,
-    ) -> None:
-        """Enter what a step does to the squares of scores, (4)."""
-        q = self.n_parameters
-        earlier = np.array([ledger.integration + ledger.rounding for ledger in self.derivatives])
-        self.squares_off += step.integration[1 + q :] + step.rounding[1 + q :]
-        self.squares_off += h * (4.0 * derived.sizes.max(axis=1) * earlier + derived.squares.max(axis=1) * passed)
-        self.squares_off += 4.0 * (derived.errors * step.occupation[1 : 1 + q]).sum(axis=1)
-        self.squares_off += derived.square_errors @ step.occupation[0]
-        self.squares += derived.squares @ step.occupation[0] * (1.0 + SUM_ROUNDING)
-        moment = moment_of(self.bounds.followed, integrals, mass)
-        for k, polynomial in enumerate(self.bounds.squares):
-            beyond = inf if polynomial is None else mean_over(polynomial, moment)
-            self.squares[k] += min(beyond, float(derived.squares[k].max()) * mass) if self.closed else beyond
+            remnants = self.slopes.remnant(k, moment, float(course.sizes[k].max()), mass, closed=self.closed)
+            sources = [fed[place][1 + k, :2] for place in self.bounds.of_errors]
+            off = float(step.integration[1 + k]), float(rounding[1 + k])
+            own_fed = self.slopes.charge(k, float(left[1 + k]), off, remnants, sources)
+            self.slopes.parts[k].advance(low, own_fed, h)
 
     def scores(self, stored: FloatArray) -> Scores:
         """Return what is known of the squares of scores, `stored` (q, n)."""
-        return Scores(stored, self.squares_off.copy(), self.squares.copy(), bool(np.isfinite(self.squares).all()))
+        squares = self.squares
+        return Scores(stored, squares.off.copy(), squares.whole.copy(), bool(np.isfinite(squares.whole).all()))
 
-    def _remnants(
-        self, k: int, derived: Derived, integrals: Sequence[FloatArray], mass: float
-    ) -> tuple[list[float], bool]:
-        """Bound the last terms of (2), and of (3) for each gauge; an estimate where there is no bound."""
-        moment = moment_of(self.bounds.followed, integrals, mass)
-        found = [inf if p is None else mean_over(p, moment) for p in self._polynomials[k]]
-        on_space = 2.0 * float(derived.sizes[k].max()) * mass
-        if self.closed:
-            found[0] = min(found[0], on_space)
-        if isfinite(found[0]):
-            return found, True
-        return [on_space, *found[1:]], False
-
-    def _go_on(
-        self,
-        k: int,
-        fed: Sequence[FloatArray],
-        remnants: Sequence[float],
-        h: float,
-        moves: Sequence[tuple[FloatArray, ...]],
-    ) -> None:
-        own = []
-        for place, remnant in zip(self.bounds.of_errors, remnants[1:], strict=True):
-            own.append(fed[place][1 + k, :2] + np.array([remnants[0], remnant]))
-        # M has nothing above its diagonal: its first two orders go on by themselves
-        low = [tuple(move[:2, :2] for move in moves[place]) for place in self.bounds.of_errors]
-        self._e[k].advance(low, own, h)
-
-    def drop(self, derived: Derived, block: FloatArray, kept: BoolArray) -> None:
+    def drop(self, course: Course, block: FloatArray, kept: BoolArray) -> None:
         """Enter states that are dropped with what they hold; squares of scores are only restricted."""
-        gone = np.abs(block[: 1 + self.n_parameters, ~kept])  # (1 + q, n_gone)
+        gone = np.abs(block[: 1 + len(self.slopes.ledgers), ~kept])  # (1 + q, n_gone)
         mass = gone.sum(axis=1)
         self.closed &= not mass.any()
-        fed = [gone @ powers[:, ~kept].T for powers in derived.powers]
+        fed = [gone @ powers[:, ~kept].T for powers in course.powers]
         self.y += ErrorLedger(pruning=float(mass[0]))
         self._m.feed([own[0] for own in fed])
-        for k in range(self.n_parameters):
-            self.derivatives[k] += ErrorLedger(pruning=float(mass[1 + k]))
-            self._e[k].feed([fed[place][1 + k, :2] for place in self.bounds.of_errors])
-
-    def mean_errors(self) -> FloatArray:
-        """Bound ``Σ_x x_i |e_k|``: (q, d)."""
-        found = np.full((self.n_parameters, len(self.bounds.largest)), inf)
-        for k, ledger in enumerate(self.derivatives):
-            bounded = np.isfinite(self.bounds.largest)
-            found[k, bounded] = self.bounds.largest[bounded] * ledger.total
-            for gauge, moments in zip(self._gauges, self._e[k].moments, strict=True):
-                found[k, gauge.species] = min(found[k, gauge.species], float(moments[1]))
-        return found
+        for k, part in enumerate(self.slopes.parts):
+            self.slopes.ledgers[k] += ErrorLedger(pruning=float(mass[1 + k]))
+            part.feed([fed[place][1 + k, :2] for place in self.bounds.of_errors])
 
 
-def _edge(step: Expansion, sources: IntArray, rates: FloatArray, slopes: FloatArray) -> FloatArray:
+def _edge(step: Expansion, edge: Edge) -> FloatArray:
     """Return what leaves by the jumps of one reaction, of y and of each derivative: (1 + q, m)."""
-    flow = step.occupation[: 1 + len(slopes), sources] * rates
-    flow[1:] += slopes * step.occupation[0, sources]
+    flow = step.occupation[: 1 + len(edge.slopes), edge.sources] * edge.rates
+    flow[1:] += edge.slopes * step.occupation[0, edge.sources]
     return flow
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
     from fsp.generator import Generator
     from fsp.inference.parameters import Derivatives
+    from fsp.model import Model
     from fsp.moments.parts import Gauge
 
 
@@ -38,6 +39,24 @@ class Edge:
     rates: FloatArray  # (m,), 1/time
     slopes: FloatArray  # |∂_k a_r|, (q, m)
     powers: tuple[FloatArray, ...]  # of each gauge, where they lead to, (n_orders, m)
+
+
+@dataclass(slots=True, eq=False)
+class Course:
+    """Upper bounds of what parameters change of the rates in a step, and what leaves the space by it."""
+
+    sizes: FloatArray  # D_k(x), (q, n), 1/time
+    errors: FloatArray  # what ∂_k A may be off, (q, n)
+    squares: FloatArray  # Σ_r (∂_k a_r)² / a_r, rounded up, (q, n), 1/time
+    square_errors: FloatArray
+    powers: list[FloatArray]  # of each gauge, (n_orders, n) each
+    edges: list[Edge]
+
+    @classmethod
+    def nothing(cls, q: int, powers: list[FloatArray], n: int) -> Course:
+        """Return what is known where no parameter changes anything, on n states."""
+        sizes, errors, squares, square_errors = (np.zeros((q, n)) for _ in range(4))
+        return cls(sizes, errors, squares, square_errors, powers, [])
 
 
 class Derived:
@@ -58,14 +77,9 @@ class Derived:
         )  # Λ, rounded up: I + A/Λ has no negative entry
         self._operator = generator.operator
         self._n, self._q = len(generator), len(slopes.names)
-        self.edges: list[Edge] = []
-        self.sizes = np.zeros((self._q, self._n))  # D_k(x), 1/time
-        self.errors = np.zeros((self._q, self._n))  # what these may be off
         self._scores = scores
-        self.squares = np.zeros((self._q, self._n))  # Σ_r (∂_k a_r)² / a_r, rounded up, 1/time
-        self.square_errors = np.zeros((self._q, self._n))
         self._states = generator.space.states
-        self.powers = [gauge.powers(self._states) for gauge in followed]  # (n_orders, n) each
+        self.course = Course.nothing(self._q, [gauge.powers(self._states) for gauge in followed], self._n)
         parts = [self._of_reaction(r, slopes, followed) for r in range(generator.model.n_reactions)]
         found = [part for part in parts if part is not None]
         self._matrix = self._assembled([part[:2] for part in found], with_losses=True)
@@ -110,7 +124,7 @@ class Derived:
     def _of_reaction(self, r: int, slopes: Derivatives, followed: Sequence[Gauge]) -> tuple[Any, ...] | None:
         """Take note of what leaves by a reaction; return values (q, n), targets (n,), and squares (q, n)."""
         model, states = self.generator.model, self._states
-        values, off = self._slopes_at(r, slopes)
+        values, off = slopes_on(model, states, r, slopes)
         targets = states + model.change[r]
         index = self.generator.space.index(targets)
         if ((targets < 0).any(axis=1) & (values != 0.0).any(axis=0)).any():
@@ -119,15 +133,15 @@ class Derived:
                 f"derivative is not."
             )
         sizes = np.abs(values) + off
-        self.sizes += sizes
-        self.errors += off
+        self.course.sizes += sizes
+        self.course.errors += off
         outside = np.flatnonzero(index < 0)
         rates = model.propensity(r, states[outside])
         leaves = (rates > 0.0) | sizes[:, outside].any(axis=0)
         outside, rates = outside[leaves], rates[leaves]
         if len(outside):
             powers = tuple(gauge.powers(targets[outside]) for gauge in followed)
-            self.edges.append(Edge(outside, rates, sizes[:, outside], powers))
+            self.course.edges.append(Edge(outside, rates, sizes[:, outside], powers))
         if not values.any():
             return None
         return values, index, self._squared(r, values, off) if self._scores else values
@@ -144,26 +158,9 @@ class Derived:
         divisor = np.where(rates > 0.0, rates, 1.0)
         squares: FloatArray = values**2 / divisor
         above = (np.abs(values) + off) ** 2 / divisor * (1.0 + 1e-12)
-        self.squares += above
-        self.square_errors += above - squares
+        self.course.squares += above
+        self.course.square_errors += above - squares
         return squares
-
-    def _slopes_at(self, r: int, slopes: Derivatives) -> tuple[FloatArray, FloatArray]:
-        """Return ∂_k a_r in all states and what it may be off, (q, n) each."""
-        model = self.generator.model
-        columns = {name: self._states[:, s].astype(np.float64) for s, name in enumerate(model.species)}
-        values, off = np.zeros((self._q, self._n)), np.zeros((self._q, self._n))
-        for k, trees in enumerate(slopes.trees):
-            if trees[r] != ZERO:
-                values[k], off[k] = errors(trees[r], columns, 0.0)
-        if not (np.isfinite(values).all() and np.isfinite(off).all()):
-            place = int(np.argmin(np.isfinite(values + off).all(axis=0)))
-            state = dict(zip(model.species, self._states[place].tolist(), strict=True))
-            raise ModelError(
-                f"The derivative of the rate of '{model.reactions[r].name}' must be finite, but is not in state "
-                f"{state}."
-            )
-        return values, off
 
     def _assembled(self, parts: Sequence[tuple[Any, ...]], *, with_losses: bool) -> Any:
         """Return all ∂_k A, or what they gain, one below the other: (q n, n) CSR; `parts`: values and targets."""
@@ -179,3 +176,19 @@ class Derived:
                 columns = np.concatenate([columns, place[moved], place[lost]])
                 entries = np.concatenate([entries, own[moved], -own[lost]])
         return sparse.coo_array((entries, (rows, columns)), shape=(self._q * n, n)).tocsr()
+
+
+def slopes_on(model: Model, states: IntArray, r: int, slopes: Derivatives) -> tuple[FloatArray, FloatArray]:
+    """Return ∂_k a_r in states (n, d), and what it may be off: (q, n) each."""
+    columns = {name: states[:, s].astype(np.float64) for s, name in enumerate(model.species)}
+    values, off = np.zeros((len(slopes.names), len(states))), np.zeros((len(slopes.names), len(states)))
+    for k, trees in enumerate(slopes.trees):
+        if trees[r] != ZERO:
+            values[k], off[k] = errors(trees[r], columns, 0.0)
+    if not (np.isfinite(values).all() and np.isfinite(off).all()):
+        place = int(np.argmin(np.isfinite(values + off).all(axis=0)))
+        state = dict(zip(model.species, states[place].tolist(), strict=True))
+        raise ModelError(
+            f"The derivative of the rate of '{model.reactions[r].name}' must be finite, but is not in state {state}."
+        )
+    return values, off

@@ -99,12 +99,12 @@ def _longer(weights: FloatArray, tail: float) -> FloatArray:
 
 def _charges(derived: Derived, block: FloatArray, h: float, last: int, tail: float) -> tuple[FloatArray, FloatArray]:
     """Return integration and rounding of a step, of each vector."""
-    generator, products, q = derived.generator, last + 1, len(derived.sizes)
+    generator, products, q = derived.generator, last + 1, len(derived.course.sizes)
     norms = np.abs(block).sum(axis=1)  # (1 + q,), or with scores (1 + 2q,)
-    slopes, span = 2.0 * derived.sizes.max(axis=1), (last + 2) / derived.rate
+    slopes, span = 2.0 * derived.course.sizes.max(axis=1), (last + 2) / derived.rate
     norms[1 : 1 + q] += slopes * norms[0] * span  # (3)
     if len(norms) > 1 + q:
-        norms[1 + q :] += (2.0 * slopes * norms[1 : 1 + q] + derived.squares.max(axis=1) * norms[0]) * span
+        norms[1 + q :] += (2.0 * slopes * norms[1 : 1 + q] + derived.course.squares.max(axis=1) * norms[0]) * span
     rounding = products * (generator.roundings + 6) * UNIT_ROUNDOFF * norms
     rounding += generator.misjudged(0.0, h) * norms
     # what a vector is off goes on to those that it feeds, and so does the rounding of the products that do
@@ -112,5 +112,5 @@ def _charges(derived: Derived, block: FloatArray, h: float, last: int, tail: flo
     rounding[1 : 1 + q] += off[0] * slopes * span
     if len(norms) > 1 + q:
         off[1 : 1 + q] = rounding[1 : 1 + q] + derived.roundings * UNIT_ROUNDOFF * norms[1 : 1 + q]
-        rounding[1 + q :] += (2.0 * slopes * off[1 : 1 + q] + derived.squares.max(axis=1) * off[0]) * span
+        rounding[1 + q :] += (2.0 * slopes * off[1 : 1 + q] + derived.course.squares.max(axis=1) * off[0]) * span
     return 4.0 * tail * norms, rounding  # (1), the weights before the window, and how they are normalised

@@ -59,6 +59,7 @@ def fisher(
     observe: str | Sequence[str] | None = None,
     log: bool = True,
     tol: float = defaults.FISHER_TOL,
+    start: str | None = None,
     max_states: int | None = None,
     max_memory: int | None = None,
     max_work: float | None = None,
@@ -82,6 +83,8 @@ def fisher(
         Whether the information is about the logarithms of the parameters.
     tol
         Bound on the 1-norm error of each derivative; intervals get narrower with it.
+    start
+        Where cells begin, as for `fsp.sensitivity`.
     max_states, max_memory, max_work
         Limits, as for `fsp.transient`.
 
@@ -117,7 +120,7 @@ def fisher(
     >>> fsp.fisher(model, [1.0, 2.0], ["k", "g"], cells=1000, observe="X").eigenvalues()  # doctest: +SKIP
     """
     limits = Limits(max_states, max_memory, max_work)
-    reached, slopes, _ = solve(model, times, parameters, tol, limits, log=log, scores=True)
+    reached, slopes, _ = solve(model, times, parameters, tol, limits, log=log, scores=True, start=start)
     weights = _checked_cells(cells, len(reached))
     of_cell = [_of_time(own, observe) for own in reached]
     q = len(slopes.names)
@@ -183,6 +186,8 @@ def _of_time(reached: Reached, observe: str | Sequence[str] | None) -> _OfCell:
     errors = np.minimum(errors, np.sqrt(beyond * lacking) + noise)
     rho = ledger.rounding + ledger.integration + SUM_ROUNDING
     tried = [_bounded(y, h, v, chosen, _Known(whole, off, noise, errors, lacking, rho)) for chosen in _choices(y, rho)]
+    if not np.isfinite(tried[0].above).all():  # then what is proved from below counts
+        return max(tried, key=lambda own: float((own.matrix - own.below).trace()))
     return min(tried, key=lambda own: float((own.above + own.below.diagonal()).sum()))
 
 

@@ -35,7 +35,7 @@ from fsp.distribution import Interval, formulas
 from fsp.errors import ArgumentError
 from fsp.inference.counts import Counts
 from fsp.inference.instruments import Exact, Instrument
-from fsp.inference.loop import Limits, Reached, distributions, solve
+from fsp.inference.loop import Limits, Reached, check_start, distributions, solve
 from fsp.inference.parameters import require_constant
 from fsp.model.arguments import check_call
 
@@ -66,8 +66,8 @@ class Likelihood:
         Cells to which the model gives no probability, in words; the log-likelihood is then minus infinity.
     least
         The smallest probability of a cell.
-    model, counts, instruments, limits
-        What it is the log-likelihood of, and what computations may take.
+    model, counts, instruments, limits, start
+        What it is the log-likelihood of, what computations may take, and where cells begin.
     """
 
     value: Interval
@@ -78,6 +78,7 @@ class Likelihood:
     counts: Counts
     instruments: tuple[Instrument, ...]
     limits: Limits
+    start: str | None = None
 
     def gradient(self, parameters: Sequence[str]) -> dict[str, Interval]:
         """Bound the derivatives by the logarithms of parameters.
@@ -101,7 +102,10 @@ class Likelihood:
         if self.impossible:
             raise ArgumentError(f"A gradient must be of cells that are possible, but {self.impossible[0]}.")
         tol = min(LARGEST_TOL, SHARE * self.least)
-        reached, slopes, _ = solve(self.model, self.counts.times, parameters, tol, self.limits, log=True, scores=True)
+        times = self.counts.times
+        reached, slopes, _ = solve(
+            self.model, times, parameters, tol, self.limits, log=True, scores=True, start=self.start
+        )
         values, off = np.zeros(len(slopes.names)), np.zeros(len(slopes.names))
         for i, own in enumerate(reached):
             slopes_of_time, more = self._of_time(i, own)
@@ -147,6 +151,7 @@ def likelihood(
     *,
     width: float = defaults.LIKELIHOOD_WIDTH,
     instrument: Instrument | Mapping[str, Instrument] | None = None,
+    start: str | None = None,
     max_states: int | None = None,
     max_memory: int | None = None,
     max_work: float | None = None,
@@ -164,6 +169,8 @@ def likelihood(
     instrument
         What makes the counts that were seen of those in the cells: `fsp.Binomial`, `fsp.Poisson` or `fsp.Bins`, for all
         that was observed or by name; without one all molecules were seen.
+    start
+        Where cells begin, as for `fsp.sensitivity`.
     max_states, max_memory, max_work
         Limits, as for `fsp.transient`.
 
@@ -198,6 +205,7 @@ def likelihood(
     if not isinstance(width, int | float) or not width > 0.0:
         raise ArgumentError(f"`width` must be a number of nats above 0, but is {width!r}.")
     require_constant(model)
+    check_start(start)
     for text in counts.observed:
         formulas.read_formula(text, model.species, model.observables, 0.0)
     instruments = _instruments(instrument, counts.observed)
@@ -205,7 +213,7 @@ def likelihood(
     limits = Limits(max_states, max_memory, max_work)
     loss = FIRST_LOSS
     for run in range(MOST_RUNS):
-        reached = distributions(model, counts.times, loss, limits)
+        reached = distributions(model, counts.times, loss, limits, start)
         found = [_interval(own, counts, i, instruments) for i, own in enumerate(reached)]
         by_time = tuple(interval for interval, _, _ in found)
         unseen = [text for _, texts, _ in found for text in texts]
@@ -216,7 +224,7 @@ def likelihood(
         loss *= UNSEEN if unseen else min(0.5, CAUTION * width / (high - low))
     value = Interval(low, high, low if unseen else 0.5 * (low + high), True)
     least = 0.0 if unseen else min(own for _, _, own in found)
-    return Likelihood(value, by_time, tuple(unseen), least, model, counts, instruments, limits)
+    return Likelihood(value, by_time, tuple(unseen), least, model, counts, instruments, limits, start)
 
 
 def _instruments(

@@ -16,20 +16,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.arithmetic import UNIT_ROUNDOFF, span
-from fsp.errors import ConvergenceError
+from fsp.errors import ArgumentError, ConvergenceError
 from fsp.generator import Generator
-from fsp.inference.account import Account, Bounds
+from fsp.inference.account import Account
+from fsp.inference.beginning import Beginning, of_model
 from fsp.inference.derived import Derived
+from fsp.inference.envelopes import Bounds
 from fsp.inference.expansion import TAIL, Expansion, expand
 from fsp.inference.parameters import Derivatives
 from fsp.inference.parameters import derivatives as derivatives_of
+from fsp.inference.stationary_start import stationary
 from fsp.model.arguments import check_call, check_tolerance
 from fsp.model.times import checked_times
-from fsp.moments import moment_bounds
-from fsp.moments.initial import KnownDistribution
-from fsp.projection.backend import SERIAL, of_model, serial
+from fsp.moments import PendingBounds, moment_bounds
+from fsp.projection.backend import SERIAL, serial
+from fsp.projection.backend import of_model as fields_of
 from fsp.projection.budget import BEARABLE_SHARE
-from fsp.projection.growth import Growth, most_states, starting_vector
+from fsp.projection.growth import Growth, most_states
 from fsp.projection.outlook import MOST_WORK
 from fsp.projection.pruning import choose
 from fsp.solvers.base import step_to
@@ -54,6 +57,9 @@ LOOK = 200  # blocks of products before it is seen whether states can be dropped
 WIDENED, AMPLIFIED = 1.5, 5.0
 TAIL_SHARE = 1e-6  # of what may be lost of p, for the tail of the weights of each step
 LEAST_SHARE = 0.2  # of the work that must go with them
+STATIONARY_SHARE = 0.25  # of the loss of p, for what a stationary start lacks
+LEAST_STATIONARY = 1e-14  # of the error of a stationary start that is asked for: below, rounding is most of it
+LEAST_SPENT = 0.1  # of what may be lost, at a start
 CALL_STATES = 2_000  # whose products take as long as the calls
 
 
@@ -80,6 +86,32 @@ class Limits:
     max_work: float | None = None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Problem:
+    """What a run is to find, and what it may lose."""
+
+    model: Model
+    slopes: Derivatives
+    bounds: Bounds
+    beginning: Beginning
+    times: FloatArray
+    tol: float
+    loss: float  # of p
+    limits: Limits
+    scores: bool = False
+    widened: float = 1.0
+
+    @property
+    def duration(self) -> float:
+        """The last time, or next to nothing."""
+        return max(float(self.times[-1]), 1e-300)
+
+    @property
+    def allowed(self) -> FloatArray:
+        """What may leave of p and of each derivative, (1 + q,)."""
+        return np.array([self.loss, *[LEAVING * self.tol] * len(self.slopes.names)])
+
+
 def solve(
     model: Model,
     times: Sequence[float] | FloatArray | float,
@@ -89,16 +121,19 @@ def solve(
     *,
     log: bool,
     scores: bool = False,
+    start: str | None = None,
 ) -> tuple[list[Reached], Derivatives, dict[str, int]]:
     """Return what is known at each time, the derivatives of the laws, and counts of the work."""
     check_call(model, max_states=limits.max_states, max_memory=limits.max_memory, max_work=limits.max_work)
     requested = checked_times(times)
     check_tolerance(tol)
+    check_start(start)
     slopes = derivatives_of(model, parameters, log=log)
     bounds = Bounds.of(model, slopes, max(float(requested[-1]), 1e-300))
     loss = tol * _first_guess(model, slopes, float(requested[-1]))
     for _ in range(MOST_RUNS):
-        run = _Run(model, slopes, bounds, requested, tol, loss, limits, scores=scores)
+        beginning = _beginning(model, slopes, bounds, loss, limits, start)
+        run = Run(Problem(model, slopes, bounds, beginning, requested, tol, loss, limits, scores))
         found = run.results()
         if found is not None:
             return found, slopes, run.counts
@@ -109,14 +144,33 @@ def solve(
     )
 
 
-def distributions(model: Model, times: FloatArray, loss: float, limits: Limits) -> list[Reached]:
+def distributions(
+    model: Model, times: FloatArray, loss: float, limits: Limits, start: str | None = None
+) -> list[Reached]:
     """Return distributions whose every probability is a lower bound but for relative rounding, lacking about `loss`."""
     slopes = Derivatives((), (), True, ())
     bounds = Bounds((), (), (), (), model.species_bounds, model.change.astype(np.float64))
-    found = _Run(model, slopes, bounds, times, 1.0, loss, limits, scores=False, widened=WIDENED).results()
+    beginning = _beginning(model, slopes, bounds, loss, limits, start)
+    problem = Problem(model, slopes, bounds, beginning, times, 1.0, loss, limits, widened=WIDENED)
+    found = Run(problem).results()
     if found is None:
         raise ValueError("`loss` must be all that is lost, where there are no derivatives.")
     return found
+
+
+def check_start(start: object) -> None:
+    """Refuse a start that is none."""
+    if start is not None and start != "stationary":
+        raise ArgumentError(f"`start` must be 'stationary', or left out for the start of the model, but is {start!r}.")
+
+
+def _beginning(
+    model: Model, slopes: Derivatives, bounds: Bounds, loss: float, limits: Limits, start: str | None
+) -> Beginning:
+    if start is None:
+        return of_model(model, len(slopes.names))
+    tol = max(STATIONARY_SHARE * loss, LEAST_STATIONARY)
+    return stationary(model, slopes, bounds, tol, limits.max_states, limits.max_memory)
 
 
 def _first_guess(model: Model, slopes: Derivatives, horizon: float) -> float:
@@ -129,63 +183,35 @@ def _first_guess(model: Model, slopes: Derivatives, horizon: float) -> float:
     return min(0.5, 0.5 / (1.0 + rates * horizon * scale))
 
 
-class _Run:
+class Run:
     """One run, in which p may lose `loss`; `affordable` says, where it failed, what part of that would have done."""
 
-    def __init__(
-        self,
-        model: Model,
-        slopes: Derivatives,
-        bounds: Bounds,
-        times: FloatArray,
-        tol: float,
-        loss: float,
-        limits: Limits,
-        *,
-        scores: bool,
-        widened: float = 1.0,
-    ) -> None:
-        self._widened = widened
-        self._model, self._slopes, self._bounds = model, slopes, bounds
-        self._times, self._tol, self._scores = times, tol, scores
-        self._max_work = MOST_WORK if limits.max_work is None else limits.max_work
-        self._duration = max(float(times[-1]), 1e-300)
-        self._q = len(slopes.names)
-        self._allowed = np.array([loss, *[LEAVING * tol] * self._q])  # (1 + q,) what may leave
-        most = most_states(model) if limits.max_states is None else limits.max_states
-        self._growth = Growth(model, most, limits.max_memory, longest_cheap=LONGEST_CHEAP)
-        self._account = self._begun()
+    def __init__(self, problem: Problem) -> None:
+        self.problem, begun = problem, problem.beginning
         self.affordable = 1.0
+        self.counts = {"products": 0, "growths": 0, "largest_space": 0}
+        self._account = Account(problem.bounds, begun)
         self._t, self._since, self._stride = 0.0, 0, STRIDE
         self._changed = -math.inf  # time of the last growth
-        self.counts = {"products": 0, "growths": 0, "largest_space": 0}
+        model, limits = problem.model, problem.limits
+        if begun.spread:
+            model = model.starting_in(begun.states, begun.probabilities)
+        most = most_states(model) if limits.max_states is None else limits.max_states
+        self._growth = Growth(model, most, limits.max_memory, longest_cheap=LONGEST_CHEAP)
         space = self._growth.first()
-        p = starting_vector(model, space)  # (n,)
-        rows = 1 + self._q * (2 if scores else 1)
-        self._bind(space, np.concatenate([p[None], np.zeros((rows - 1, len(p)))]))
-
-    def _begun(self) -> Account:
-        model, followed = self._model, self._bounds.followed
-        states, weights, lacking = model.initial_states, model.initial_probabilities, model.start_lacks
-        start = []
-        for gauge in followed:
-            known = [KnownDistribution(states, weights, part) for part in (lacking, 0.0)]
-            above, below = (own.powers(gauge.weights, gauge.orders, 1.0) for own in known)
-            start.append(np.maximum(above - below, lacking) if lacking else np.zeros(len(gauge.orders)))
-        rounding = 0.0 if lacking else abs(1.0 - math.fsum(weights.tolist()))
-        return Account(self._bounds, self._q, lacking, start, rounding)
+        self._bind(space, begun.on(space.local.index(begun.states), len(space), scores=problem.scores))
 
     def _bind(self, space: AnySpace, block: FloatArray) -> None:
-        self._space, self._block = serial(space), block
-        generator = Generator(self._model, self._space)
-        self._derived = Derived(
-            generator, self._slopes, self._bounds.followed, scores=self._scores, widened=self._widened
-        )
+        self._space, self._block, problem = serial(space), block, self.problem
+        generator = Generator(problem.model, self._space)
+        followed = problem.bounds.followed
+        self._derived = Derived(generator, problem.slopes, followed, scores=problem.scores, widened=problem.widened)
         self.counts["largest_space"] = max(self.counts["largest_space"], len(space))
-        left = self._duration - self._t
-        if self._derived.rate * left * generator.work * len(block) > self._max_work:
+        left, most = problem.duration - self._t, problem.limits.max_work
+        most = MOST_WORK if most is None else most
+        if self._derived.rate * left * generator.work * len(block) > most:
             raise ConvergenceError(
-                f"The end must be within reach of `max_work`, {self._max_work:.1e} multiply-adds, but at t = "
+                f"The end must be within reach of `max_work`, {most:.1e} multiply-adds, but at t = "
                 f"{self._t:.6g} {self._derived.rate * left:.1e} jumps of {len(space):,} states lie ahead. Ask for an "
                 f"earlier time, or raise it."
             )
@@ -194,9 +220,12 @@ class _Run:
 
     def results(self) -> list[Reached] | None:
         """Go through all times; None where what p lacks spoils the derivatives."""
-        found = [self._result()] if self._times[0] == 0.0 else []
-        while self._t < self._duration and len(found) < len(self._times):
-            asked = self._times[len(found) :]
+        times = self.problem.times
+        found = [self._result()] if times[0] == 0.0 else []
+        if self._spoiled():
+            return None
+        while self._t < self.problem.duration and len(found) < len(times):
+            asked = times[len(found) :]
             for t in self._advance(asked):
                 if t in asked:
                     found.append(self._result())
@@ -206,64 +235,71 @@ class _Run:
 
     def _advance(self, asked: FloatArray) -> Iterator[float]:
         """Take a step towards the last of the times asked for; yield those that are reached, and its end."""
-        derived, last = self._derived, float(asked[-1])
+        derived, last, problem = self._derived, float(asked[-1]), self.problem
         h = span(self._t, last)
-        stride = self._stride if derived.edges else LONGEST_STRIDE
+        stride = self._stride if derived.course.edges else LONGEST_STRIDE
         if derived.rate * h > stride:
             h = step_to(self._t, stride / derived.rate, last)
         end = last if h >= span(self._t, last) else self._t + h
         ends = [*asked[asked < end].tolist(), end][:MOST_ENDS]
         begun = self._t
-        tail = min(TAIL, TAIL_SHARE * self._allowed[0])
+        tail = min(TAIL, TAIL_SHARE * problem.loss)
         for t, step in zip(ends, expand(derived, self._block, [span(begun, t) for t in ends], tail), strict=True):
             self.counts["products"] += step.products
             self._since += step.products
-            allowed = self._allowed * t / self._duration
-            if (self._left() + self._account.leaving(derived, step) > allowed).any():
+            allowed = problem.allowed * t / problem.duration
+            if (self._left() + self._account.leaving(derived.course, step) > allowed).any():
                 self._stride = STRIDE
                 self._grow(step)
                 return
             self._take(step, t)
             yield t
         self._stride = min(2.0 * self._stride, LONGEST_STRIDE)
-        if self._since >= LOOK and self._t < self._duration:
+        if self._since >= LOOK and self._t < problem.duration:
             self._prune()
 
     def _take(self, step: Expansion, t: float) -> None:
         """Charge a step that leads to time t."""
         h, generator, account = t - self._t, self._derived.generator, self._account
-        account.charge(self._derived, step, h * (1.0 + UNIT_ROUNDOFF), account.y.rounding)
+        account.charge(self._derived.course, step, h * (1.0 + UNIT_ROUNDOFF))
         account.relative += step.products * (AMPLIFIED * generator.roundings + 4.0) * UNIT_ROUNDOFF
         account.absolute += generator.misjudged(0.0, h)
         self._t, self._block = t, step.end
 
     def _left(self) -> FloatArray:
         """Return what has left the space so far, (1 + q,)."""
-        account = self._account
-        own = [ledger.truncation - part for ledger, part in zip(account.derivatives, account.remnants, strict=True)]
-        return np.array([account.y.truncation - account.lacking, *own])
+        account, slopes, begun = self._account, self._account.slopes, self.problem.beginning
+        errors = np.zeros(len(begun.errors)) if begun.at_its_best else begun.errors
+        own = [
+            ledger.truncation - part - e
+            for ledger, part, e in zip(slopes.ledgers, slopes.remnants, errors, strict=True)
+        ]
+        return np.array([account.y.truncation - begun.lacking, *own])
 
     def _spoiled(self) -> bool:
         """Tell whether a derivative is further off than it may be by now, though not by rounding."""
-        ledgers = self._account.derivatives
+        ledgers, remnants = self._account.slopes.ledgers, self._account.slopes.remnants
+        tol, duration, errors = self.problem.tol, self.problem.duration, self.problem.beginning.errors
+        if self.problem.beginning.at_its_best:
+            errors = np.zeros_like(errors)
         totals = np.array([ledger.total - ledger.rounding for ledger in ledgers])  # (q,)
-        if not (totals > self._tol).any():
+        if not (totals > tol).any():
             return False
-        spent = self._tol * (1.0 - LEAVING - DROPPED) * min(1.0, (self._t / self._duration) ** 2)
-        self.affordable = min(0.5, spent / float(self._account.remnants.max()))
+        spent = tol * (1.0 - LEAVING - DROPPED) * min(1.0, max((self._t / duration) ** 2, LEAST_SPENT))
+        self.affordable = min(0.5, spent / max(float((remnants + errors).max()), 1e-300))
         return True
 
     def _weight(self, block: FloatArray) -> FloatArray:
         """Return, (n,), where p and the derivatives are, by what may be lost of each, in units of p."""
-        shares = self._allowed[0] / self._allowed  # (1 + q,)
-        weight: FloatArray = shares @ np.abs(block[: 1 + self._q])
+        allowed = self.problem.allowed
+        weight: FloatArray = allowed[0] / allowed @ np.abs(block[: len(allowed)])
         return weight
 
     def _grow(self, step: Expansion) -> None:
-        ahead = self._weight(step.end)
-        for edge in self._derived.edges:  # what leaves by a derivative of a rate counts as that of the rate
+        ahead, problem, allowed = self._weight(step.end), self.problem, self.problem.allowed
+        for edge in self._derived.course.edges:  # what leaves by a derivative of a rate counts as that of the rate
             flow = (edge.slopes / np.maximum(edge.rates, 1e-300)) * step.end[0, edge.sources]
-            np.add.at(ahead, edge.sources, self._allowed[0] / self._allowed[1:] @ flow)
+            np.add.at(ahead, edge.sources, allowed[0] / allowed[1:] @ flow)
         fresh = self._t > self._changed
         kept = self._choice(np.maximum(ahead, self._weight(self._block))) if fresh else None
         if kept is not None and kept.all():
@@ -274,23 +310,23 @@ class _Run:
             ahead,
             self._t,
             self._account.y,
-            remaining=self._duration - self._t,
-            bearable=BEARABLE_SHARE * self._allowed[0] / self._duration,
+            remaining=problem.duration - self._t,
+            bearable=BEARABLE_SHARE * problem.loss / problem.duration,
             kept=kept,
         )
         self._changed = self._t
         self.counts["growths"] += 1
         if kept is not None:
-            self._account.drop(self._derived, self._block, kept)
+            self._account.drop(self._derived.course, self._block, kept)
         self._bind(grown, self._carried(grown))
 
     def _choice(self, weight: FloatArray) -> BoolArray:
         """Return which states stay, (n,)."""
-        account = self._account
-        spent = max([account.y.pruning / self._allowed[0], *(own.pruning / self._tol for own in account.derivatives)])
-        budget = DROPPED * self._t / self._duration - spent
-        rate = self._allowed[0] / self._duration
-        return choose(self._derived.generator, weight, None, max(budget, 0.0) * self._allowed[0] * LEAVING, rate).kept
+        account, problem = self._account, self.problem
+        spent = max([account.y.pruning / problem.loss, *(own.pruning / problem.tol for own in account.slopes.ledgers)])
+        budget = DROPPED * self._t / problem.duration - spent
+        rate = problem.loss / problem.duration
+        return choose(self._derived.generator, weight, None, max(budget, 0.0) * problem.loss * LEAVING, rate).kept
 
     def _prune(self) -> None:
         self._since = 0
@@ -298,7 +334,7 @@ class _Run:
         rates = self._derived.generator.exit_rates
         before, after = rates.max() * (CALL_STATES + len(kept)), rates[kept].max() * (CALL_STATES + kept.sum())
         if after < (1.0 - LEAST_SHARE) * before:
-            self._account.drop(self._derived, self._block, kept)
+            self._account.drop(self._derived.course, self._block, kept)
             smaller = self._space.restrict(kept)
             self._bind(smaller, self._carried(smaller))
 
@@ -307,25 +343,31 @@ class _Run:
 
     # ---- what it comes to
 
+    def _moments(self, t: float) -> PendingBounds | None:
+        """Return bounds of moments: of a stationary start with constant rates those that it has at all times."""
+        model = self.problem.model
+        if not self.problem.beginning.spread:
+            return moment_bounds(model, t)
+        return None if model.is_time_dependent else moment_bounds(model, math.inf)
+
     def _result(self) -> Reached:
-        model, account, t, q = self._model, self._account, self._t, self._q
+        problem, account, t, q = self.problem, self._account, self._t, len(self.problem.slopes.names)
         dist = SERIAL.distribution(
             self._space,
             self._block[0].copy(),
             t=t,
             error=account.y,
-            closed=account.closed and not self._derived.edges,
-            moments=moment_bounds(model, t),
-            **of_model(model),
+            closed=account.closed and not self._derived.course.edges,
+            moments=self._moments(t),
+            **fields_of(problem.model),
         )
-        scores = account.scores(self._block[1 + q :].copy()) if self._scores else None
         return Reached(
             dist,
             self._block[1 : 1 + q].copy(),
-            tuple(account.derivatives),
-            account.mean_errors(),
-            scores,
-            account.y.truncation + account.y.pruning + account.y.integration,
+            tuple(account.slopes.ledgers),
+            account.slopes.means(),
+            account.scores(self._block[1 + q :].copy()) if problem.scores else None,
+            account.lost,
             account.relative,
             account.absolute,
         )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fsp.errors import ArgumentError, BackendError, ModelError
 from fsp.model import Model
 from fsp.model.definition import resolve
 from fsp.model.derivatives import derivative
-from fsp.model.tree import ZERO, Call, Expression, Number, Symbol, call, substitute, symbols
+from fsp.model.tree import ZERO, Call, Expression, Number, Symbol, at_time, call, substitute, symbols
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,10 @@ class Derivatives:
     trees: tuple[tuple[Expression, ...], ...]  # of species, by parameter and reaction; ``ZERO`` where nothing depends
     log: bool
     proportional: tuple[tuple[bool, ...], ...]  # whether a law is θ f, f without θ
+
+    def at(self, t: float) -> Derivatives:
+        """Return what they are at a time."""
+        return replace(self, trees=tuple(tuple(at_time(tree, t) for tree in own) for own in self.trees))
 
 
 def derivatives(model: Model, names: Sequence[str], *, log: bool) -> Derivatives:

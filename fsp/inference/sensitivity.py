@@ -32,6 +32,7 @@ def sensitivity(
     *,
     log: bool = True,
     tol: float = defaults.TOL,
+    start: str | None = None,
     max_states: int | None = None,
     max_memory: int | None = None,
     max_work: float | None = None,
@@ -50,6 +51,9 @@ def sensitivity(
         Whether to differentiate by the logarithms of the parameters, ``θ ∂p/∂θ``.
     tol
         Bound on the 1-norm error of each derivative, and of the distribution, at the last time.
+    start
+        ``"stationary"``: from the stationary distribution of the rates at time zero, which the parameters change too;
+        without it from the initial counts.
     max_states, max_memory, max_work
         Limits, as for `fsp.transient`.
 
@@ -64,7 +68,8 @@ def sensitivity(
         If `times` or `tol` is not as above, or a parameter is unknown, is in no rate, is not positive with `log`, or
         changes the start.
     ModelError
-        If a propensity is a callable, or not a smooth function of a parameter.
+        If a propensity is a callable, or not a smooth function of a parameter; if the chain of a stationary start may
+        end in several classes of states.
     BackendError
         If propensities depend on time, or there are events.
     StateSpaceError
@@ -92,7 +97,7 @@ def sensitivity(
     8.6466
     """
     limits = Limits(max_states, max_memory, max_work)
-    reached, slopes, counts = solve(model, times, parameters, tol, limits, log=log)
+    reached, slopes, counts = solve(model, times, parameters, tol, limits, log=log, start=start)
     found = [
         Sensitivity(
             own.distribution,

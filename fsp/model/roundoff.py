@@ -111,6 +111,7 @@ def _general_power(base: Pair, exponent: Pair) -> Pair:
     low = np.where((p > 0.0) & (f == 0.0), np.maximum(np.power(size + e, p), np.abs(value)), np.inf)  # a may be zero
     error = np.where((e > 0.0) & (e >= size), low, error)
     exact = ((size == 0.0) | (size == 1.0) | (p == 0.0) | (p == 1.0)) & (e == 0.0) & (f == 0.0)
+    exact |= ((a == 1.0) | ((a == 0.0) & (p > f))) & (e == 0.0)  # whatever the exponent
     return value, np.where(exact, 0.0, error + _rounded(value, FUNCTION_UNITS))
 
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.distribution import Distribution, ErrorLedger, Solution
-from fsp.errors import ArgumentError, BackendError, StateSpaceError
+from fsp.errors import ArgumentError, BackendError, ModelError, StateSpaceError
+from fsp.model.tree import at_time
 from fsp.moments import PendingBounds, moment_bounds
 from fsp.moments.carried import Carried
 from fsp.projection.growth import starting_vector
@@ -136,6 +137,18 @@ def starting_point(model: Model, start: Solution | Distribution | None, tol: flo
     begun = model.starting_in(first.states[:, columns], first.probabilities)
     initial = None if first.moments is None else Carried(first.moments.select(columns))
     return Start(begun, t, first.error, left, exact=False, initial=initial)
+
+
+def with_first_rates(model: Model) -> Model:
+    """Return the network whose rates are at all times those of time zero."""
+    if not model.is_time_dependent:
+        return model
+    laws = [model.law(r) for r in range(model.n_reactions)]
+    if any(callable(law) for law in laws):
+        raise ModelError(
+            f"Rates must be formulas to be taken at one time, but '{model.name}' has a callable; write it as a text."
+        )
+    return model.with_laws({r: at_time(law, 0.0) for r, law in enumerate(laws) if not callable(law)})
 
 
 def worth_keeping(solution: Solution) -> IntArray:

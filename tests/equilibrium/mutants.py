@@ -315,4 +315,28 @@ MUTANTS = [
         "detailed_balance",
         only="window_of_a_long_line",
     ),
+    mutant(
+        "responses-know-nothing-of-what-is-lacking",
+        "equilibrium/response.py",
+        "    total += min(float((law.upper - y) @ of_lacking), law.lacking * float(of_lacking.max()))",
+        "    total += 0.0 * law.lacking",
+        "response",
+        only="lower_bounds",
+    ),
+    mutant(
+        "responses-solve-exactly",
+        "equilibrium/response.py",
+        "h = heights.occupation(source)",
+        "h = 1.01 * heights.occupation(source)",
+        "stationary_start",
+        only="dense_null_vectors",
+    ),
+    mutant(
+        "nothing-lies-outside-a-response",
+        "equilibrium/response.py",
+        "total += float(c) * known.tail(",
+        "total += 1e-9 * float(c) * known.tail(",
+        "response",
+        only="not_stored",
+    ),
 ]

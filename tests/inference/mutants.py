@@ -5,7 +5,7 @@ from mutants import mutant
 MUTANTS = [
     mutant(
         "remnants-are-charged-once",
-        "inference/account.py",
+        "inference/envelopes.py",
         "terms = {(0,) * width: Fraction(2)}",
         "terms = {(0,) * width: Fraction(1)}",
         "sensitivity",
@@ -14,15 +14,15 @@ MUTANTS = [
     mutant(
         "what-p-lacks-spoils-no-derivative",
         "inference/account.py",
-        "truncation=left[1 + k] + remnants[0],",
-        "truncation=left[1 + k],",
+        "truncation=left + found[0],",
+        "truncation=left,",
         "sensitivity",
         only="poisson_law",
     ),
     mutant(
         "rates-of-edges-have-no-derivative",
         "inference/account.py",
-        "    flow[1:] += slopes * step.occupation[0, sources]\n",
+        "    flow[1:] += edge.slopes * step.occupation[0, edge.sources]\n",
         "",
         "sensitivity",
         only="close_to",
@@ -162,5 +162,21 @@ MUTANTS = [
         "for z in counts.values[i][low < 0.0].tolist()",
         "likelihood",
         only="without_probability",
+    ),
+    mutant(
+        "starts-are-exact",
+        "inference/account.py",
+        "[ErrorLedger(**{kind: float(e)}, certified",
+        "[ErrorLedger(**{kind: 0.0 * float(e)}, certified",
+        "stationary_start",
+        only="dense_null_vectors",
+    ),
+    mutant(
+        "starts-tell-nothing-of-parameters",
+        "inference/stationary_start.py",
+        "np.where(e + np.abs(h).sum(axis=1) > 0.0, np.inf, 0.0)",
+        "np.zeros(len(h))",
+        "stationary_start",
+        only="information",
     ),
 ]

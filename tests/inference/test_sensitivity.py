@@ -17,8 +17,8 @@ from scipy import stats
 
 import fsp
 from fsp.command.main import main
-from fsp.inference.account import Bounds
 from fsp.inference.derived import Derived
+from fsp.inference.envelopes import Bounds
 from fsp.inference.parameters import derivatives
 from fsp.moments.parts import Part, gauges
 

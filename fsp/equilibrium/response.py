@@ -1,0 +1,302 @@
+"""How a stationary distribution answers to a change of its rates, with a bound over all states.
+
+Let y <= π be stored, m = π - y, and B the derivative of A by a parameter, ``∂a_r`` in place of a_r.  The derivative
+s of π obeys ``A s = -B π``, Σ s = 0.  For any h on finitely many states let ``r = A h + B y``, over all states.  With T
+the time at which the chain first meets a state z, and H >= E_x T as in `fsp.equilibrium.certificate`,
+
+(1)  s - h  =  o + c π,  where o is the occupation before T that starts from ``r + B m``;
+(2)  Σ |o|  <=  Σ_{x≠z} |r(x)| H(x) + Σ_x m(x) Σ_r |∂a_r(x)| (H(x) + H(x + ν_r));
+(3)  Σ |s - h|  <=  2 Σ |o| + |Σ h| .
+
+(1): A of both sides is the same at all states but z, and so there too, as both sums are zero; π alone, of what has a
+sum, is taken to nothing.  The sum of (1) is -Σ h, which gives c.  Outside the space ``H = scale (α + g/γ)``, m <= π
+there, and moments of π bound its part of (2).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
+from fsp.chains.classes import closed_classes
+from fsp.equilibrium.certificate import boundary_of, hitting_times, rate_outside, roundings, stopped_at
+from fsp.equilibrium.certifier import SPARE
+from fsp.equilibrium.reachability import Reachability
+from fsp.equilibrium.stationary import stationary
+from fsp.errors import ModelError, ToleranceWarning
+from fsp.generator import Generator
+from fsp.moments import moment_bounds
+from fsp.moments.lyapunov import NoDriftCondition, drift_condition
+from fsp.moments.polynomial import plus, scaled, shifted, times
+from fsp.space import StateSpace
+
+if TYPE_CHECKING:
+    from fsp.arrays import FloatArray, IntArray
+    from fsp.chains.hitting_times import StoppedChain
+    from fsp.distribution import Distribution
+    from fsp.model import Model
+    from fsp.moments.bounds import MomentBounds
+    from fsp.moments.lyapunov import DriftCondition
+    from fsp.moments.polynomial import Polynomial
+
+MOST_EXCEPTED = 100_000  # states that are added to those of the law; chosen, not measured
+
+
+class Changes(NamedTuple):
+    """What parameters change of one reaction's rate."""
+
+    values: FloatArray  # ∂_k a_r at the stored states, (q, n)
+    off: FloatArray  # what they may be off, (q, n)
+    above: Sequence[Polynomial | None]  # above |∂_k a_r| at all states, (q); None where none is known
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Law:
+    """A stationary distribution, y <= π, with what is known of the rest."""
+
+    model: Model
+    distribution: Distribution
+    space: StateSpace
+    lower: FloatArray  # y, (n,)
+    upper: FloatArray  # (n,)
+    closed: bool  # whether all states that may be reached are stored
+    proved: bool
+    condition: DriftCondition | None  # whose excepted states are stored
+
+    @classmethod
+    def of(cls, model: Model, tol: float, max_states: int | None, max_memory: int | None) -> Law:
+        """Solve; a ModelError where the chain may end in several classes."""
+        with warnings.catch_warnings():  # what is reached counts, whether it is as little as was asked for or not
+            warnings.simplefilter("ignore", ToleranceWarning)
+            found = stationary(model, tol, max_states=max_states, max_memory=max_memory)
+        condition = _condition(model)
+        states = [found.states, *([] if condition is None else [_excepted(model, condition)])]
+        space = StateSpace.from_states(model.species, np.concatenate(states))
+        order = space.index(found.states)
+        lower, upper = np.zeros(len(space)), np.ones(len(space))
+        proved = found.error.certified and found.state_bounds is not None
+        bounds = found.state_bounds if found.state_bounds is not None else np.stack([found.probabilities] * 2)
+        lower[order], upper[order] = bounds[0], bounds[1]
+        generator = Generator(model, space)
+        chain = (generator.to_csr() + sparse.diags_array(generator.leak_rates)).tocsr()
+        ends = [own for own in closed_classes(chain).members if not generator.leak_rates[own].any()]
+        if len(ends) > 1:
+            raise ModelError(
+                "A derivative of a stationary distribution must be of a chain that ends in one class of states, but "
+                f"that of '{model.name}' may end in several."
+            )
+        return cls(model, found, space, lower, np.maximum(lower, upper), found.closed, proved, condition)
+
+    @property
+    def outside(self) -> float:
+        """Bound the probability of what is not stored."""
+        return 0.0 if self.closed else max(0.0, 1.0 - float(self.lower.sum()) * (1.0 - SUM_ROUNDING))
+
+    @property
+    def lacking(self) -> float:
+        """Bound Σ m."""
+        return max(0.0, 1.0 - float(self.lower.sum()) * (1.0 - SUM_ROUNDING)) + SUM_ROUNDING
+
+    def moments(self, powers: Callable[[IntArray], FloatArray], weights: FloatArray, orders: IntArray) -> FloatArray:
+        """Bound Σ m u^q for u = w·x and orders q, (n_orders,); `powers` returns u^q of states."""
+        inside = powers(self.space.states) @ (self.upper - self.lower) * (1.0 + SUM_ROUNDING)
+        inside[0] = min(inside[0], self.lacking)
+        if self.closed:
+            return inside
+        known, mass = moment_bounds(self.model, np.inf).bounds, self.outside
+        found: FloatArray = np.array([inside[k] + _outside(known, weights, int(q), mass) for k, q in enumerate(orders)])
+        return found
+
+
+def _outside(known: MomentBounds, weights: FloatArray, q: int, mass: float) -> float:
+    """Bound Σ u^q over what is not stored, by Minkowski's inequality."""
+    if not q:
+        return mass
+    parts = [w * known.tail(_unit(len(weights), i, q), mass) ** (1.0 / q) for i, w in enumerate(weights) if w]
+    return float(sum(parts)) ** q * (1.0 + 1e-12)
+
+
+def _unit(width: int, i: int, q: int) -> tuple[int, ...]:
+    return tuple(q if j == i else 0 for j in range(width))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Response:
+    """Derivatives of a stationary distribution."""
+
+    derivatives: FloatArray  # h, (q, n)
+    errors: FloatArray  # (3), (q,)
+    proved: bool
+
+
+def respond(law: Law, changes: Sequence[Changes]) -> Response:
+    """Return the derivatives of a stationary distribution; `changes` of each reaction."""
+    q, n = changes[0].values.shape
+    if n == 1 and law.closed:
+        return Response(np.zeros((q, n)), np.zeros(q), law.proved)
+    generator = Generator(law.model, law.space)
+    heights = Heights.of(generator, int(np.argmax(law.lower)), law.condition)
+    targets = [law.space.states + change for change in law.model.change]
+    at_targets = [heights.at(states) for states in targets]  # (n,) each
+    found, errors = np.zeros((q, n)), np.zeros(q)
+    for k in range(q):
+        found[k], errors[k] = _of_parameter(law, generator, heights, changes, k, at_targets)
+    return Response(found, errors, law.proved and heights.proved and bool(np.isfinite(errors).all()))
+
+
+def _of_parameter(
+    law: Law,
+    generator: Generator,
+    heights: Heights,
+    changes: Sequence[Changes],
+    k: int,
+    at_targets: Sequence[FloatArray],
+) -> tuple[FloatArray, float]:
+    """Return the derivative by one parameter, and its bound (3)."""
+    space, y, H, matrix = law.space, law.lower, heights.inside, generator.to_csr()
+    index = [space.index(space.states + change) for change in law.model.change]
+    B = _matrix([own.values[k] for own in changes], index, len(y))
+    source = B @ y
+    h = heights.occupation(source)
+    h = h - float(h.sum()) / float(y.sum()) * y
+    of_rates = roundings(generator) + 8.0 * UNIT_ROUNDOFF
+    rest = np.abs(matrix @ h + source) + of_rates * (abs(matrix) @ np.abs(h) + abs(B) @ y)
+    rest[heights.z] = 0.0
+    total = float(rest @ H) + heights.leaked(np.abs(h))  # (2): r, inside and out of the space
+    of_lacking = np.zeros(len(y))
+    for own, place, above in zip(changes, index, at_targets, strict=True):
+        size = np.abs(own.values[k]) + own.off[k]
+        total += float((size * above)[place < 0] @ y[place < 0]) + float((own.off[k] * (H + above)) @ y)
+        of_lacking += size * (H + above)
+    total += min(float((law.upper - y) @ of_lacking), law.lacking * float(of_lacking.max()))  # (2): m, inside
+    total += 0.0 if law.closed else heights.beyond(law, [own.above[k] for own in changes])
+    size_of_h = float(np.abs(h).sum())
+    return h, (2.0 * total + abs(float(h.sum()))) * (1.0 + 1e-9) + SUM_ROUNDING * size_of_h
+
+
+def _matrix(values: Sequence[FloatArray], index: Sequence[IntArray], n: int) -> Any:
+    """Return B of the rates `values` (n,) of jumps to `index` (n,), negative for those out of the space: (n, n)."""
+    every = np.arange(n)
+    rows = [np.concatenate([place[place >= 0], every]) for place in index]
+    columns = [np.concatenate([every[place >= 0], every]) for place in index]
+    entries = [np.concatenate([own[place >= 0], -own]) for own, place in zip(values, index, strict=True)]
+    where = np.concatenate(rows), np.concatenate(columns)
+    return sparse.coo_array((np.concatenate(entries), where), shape=(n, n)).tocsr()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Heights:
+    """The function H, and solutions of the chain that is stopped at z; an estimate where H is none."""
+
+    generator: Generator
+    z: int
+    system: StoppedChain
+    inside: FloatArray  # H, (n,)
+    condition: DriftCondition | None
+    gamma: float
+    lift: float
+    scale: float
+    proved: bool
+
+    @classmethod
+    def of(cls, generator: Generator, z: int, condition: DriftCondition | None) -> Heights:
+        """Look for H."""
+        gamma = rate_outside(condition, generator) if condition is not None else 1.0
+        known = not generator.n_sinks or (condition is not None and gamma > 0.0)
+        boundary = boundary_of(generator, condition if known else None)
+        for eliminate in (False, True):
+            try:
+                system = stopped_at(generator, z, eliminate)
+            except RuntimeError:
+                continue
+            found = hitting_times(generator, system, boundary, z) if known else None
+            if found is not None:
+                fast = stopped_at(generator, z, eliminate=False) if eliminate else system
+                return cls(generator, z, fast, found.inside, condition, gamma, found.lift, found.scale, True)
+        system = _estimated(generator, z)
+        return cls(generator, z, system, system.solve_adjoint(np.ones(len(generator))), None, 1.0, 0.0, 1.0, False)
+
+    def at(self, states: IntArray) -> FloatArray:
+        """Return H at states (n, d), zero where a count would be negative."""
+        found = np.zeros(len(states))
+        possible = (states >= 0).all(axis=1)
+        place = np.full(len(states), -1)
+        place[possible] = self.generator.space.index(states[possible])
+        found[place >= 0] = self.inside[place[place >= 0]]
+        out = possible & (place < 0)
+        found[out] = float(self.inside.max())
+        if self.condition is not None and out.any():
+            found[out] = self.scale * (self.lift + self.condition.values(states[out]) / self.gamma)
+        return found
+
+    def occupation(self, source: FloatArray) -> FloatArray:
+        """Return the occupation before z is met, (n,), from sources of either sign."""
+        return self.system.solve(np.maximum(source, 0.0)) - self.system.solve(np.maximum(-source, 0.0))
+
+    def leaked(self, size: FloatArray) -> float:
+        """Return Σ a(x) size(x) H at the targets of jumps out of the space."""
+        total = 0.0
+        for leak in self.generator.leaks:
+            targets = self.generator.space.states_at(leak.sources) + leak.change
+            total += float((leak.rates * size[leak.sources]) @ self.at(targets))
+        return total
+
+    def beyond(self, law: Law, above: Sequence[Polynomial | None]) -> float:
+        """Bound the part of (2) of states that are not stored, with polynomials `above` |∂a_r|."""
+        H = self._outside()
+        if H is None:
+            return np.inf
+        known, total = moment_bounds(law.model, np.inf).bounds, 0.0
+        for size, change in zip(above, law.model.change.tolist(), strict=True):
+            if size is None:
+                return np.inf
+            for alpha, c in times(size, plus(H, _positive(shifted(H, change)))).items():
+                total += float(c) * known.tail(alpha, law.outside) * (1.0 + 1e-12)
+        return total
+
+    def _outside(self) -> Polynomial | None:
+        """Return a polynomial without negative coefficients above H out of the space; None where there is none."""
+        if self.condition is None or self.condition.centre.any():
+            return None
+        function = self.condition.function
+        if any(c < 0 for c in function.values()):
+            return None
+        constant = {(0,) * self.generator.model.n_species: Fraction(self.scale * self.lift)}
+        return plus(scaled(function, Fraction(self.scale / self.gamma)), constant)
+
+
+def _positive(polynomial: Polynomial) -> Polynomial:
+    return {alpha: c for alpha, c in polynomial.items() if c > 0}
+
+
+def _condition(model: Model) -> DriftCondition | None:
+    """Return a drift condition of a network with infinitely many states; None where none is found."""
+    try:
+        return None if model.is_finite else drift_condition(model)
+    except NoDriftCondition:
+        return None
+
+
+def _excepted(model: Model, condition: DriftCondition) -> IntArray:
+    """Return the states that a drift condition excepts, as far as they may be reached; none where they are too many."""
+    reach = Reachability(model)
+    states = condition.states[condition.drifts > -SPARE * condition.elsewhere]
+    states = states[reach.possible(states, model.initial_states)]
+    return states if len(states) <= MOST_EXCEPTED else states[:0]
+
+
+def _estimated(generator: Generator, z: int) -> StoppedChain:
+    try:
+        return stopped_at(generator, z, eliminate=False)
+    except RuntimeError:
+        raise ModelError(
+            f"A derivative of a stationary distribution must be of a chain that comes back to its most probable state, "
+            f"but that of '{generator.model.name}' has states that do not lead there."
+        ) from None

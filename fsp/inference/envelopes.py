@@ -1,0 +1,102 @@
+"""Polynomials above what parameters change of the rates, on all states, and the gauges that follow what is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fsp.model.tree import ZERO, Number, call
+from fsp.moments.dissipation import without_bounded
+from fsp.moments.envelope import envelope
+from fsp.moments.parts import Gauge, gauges
+from fsp.moments.polynomial import Polynomial, collect, degree
+from fsp.moments.terms import in_falling_powers
+
+if TYPE_CHECKING:
+    from fsp.arrays import FloatArray
+    from fsp.inference.parameters import Derivatives
+    from fsp.model import Model
+    from fsp.model.tree import Expression
+
+MOST_ORDER = 6  # of the moments that are followed; chosen, not measured
+
+
+@dataclass(frozen=True, eq=False)
+class Bounds:
+    """What bounds the derivatives of a model on all of its states, and the gauges that are followed."""
+
+    sizes: tuple[tuple[Polynomial | None, ...], ...]  # above |∂_k a_r|, of unbounded species, by k and r
+    squares: tuple[Polynomial | None, ...]  # above Σ_r (∂_k a_r)² / a_r
+    followed: tuple[Gauge, ...]  # of m
+    of_errors: tuple[int, ...]  # which of them are followed for e_k as well, in the orders 0 and 1
+    largest: FloatArray  # (d,) largest counts
+    change: FloatArray  # (n_reactions, d)
+
+    @classmethod
+    def of(cls, model: Model, slopes: Derivatives, horizon: float) -> Bounds:
+        """Look for them."""
+        largest = model.species_bounds
+        sizes = tuple(tuple(_size(model, tree, largest) for tree in trees) for trees in slopes.trees)
+        squares = tuple(_square(model, slopes, k, sizes[k], largest) for k in range(len(sizes)))
+        most = max((degree(p) for own in (*sizes, squares) for p in own if p is not None), default=0)
+        followed = gauges(model, horizon, min(most + 1, MOST_ORDER))
+        of_errors = tuple(i for i, gauge in enumerate(followed) if gauge.orders[1] == 1)
+        return cls(sizes, squares, followed, of_errors, largest, model.change.astype(np.float64))
+
+    def remnant(self, k: int, gauge: Gauge | None = None) -> Polynomial | None:
+        """Return a polynomial above ``Σ_r |∂_k a_r| (V(x) + V(x + ν_r))`` with V = 1, or V = u of a gauge."""
+        parts: list[tuple[tuple[int, ...], Fraction]] = []
+        width = self.change.shape[1]
+        for r, size in enumerate(self.sizes[k]):
+            if size is None:
+                return None
+            terms = {(0,) * width: Fraction(2)} if gauge is None else _twice(gauge, self.change[r])
+            parts += [
+                (tuple(i + j for i, j in zip(a, b, strict=True)), c * d)
+                for a, c in size.items()
+                for b, d in terms.items()
+            ]
+        return without_bounded(collect(parts), self.largest)
+
+
+def _twice(gauge: Gauge, change: FloatArray) -> Polynomial:
+    """Return 2 u(x) + max(u(ν), 0)."""
+    width = len(change)
+    step = max(0.0, float(gauge.weights @ change)) * (1.0 + 1e-12)
+    terms = [(tuple(int(i == j) for j in range(width)), Fraction(2.0 * float(w))) for i, w in enumerate(gauge.weights)]
+    return collect([*terms, ((0,) * width, Fraction(step))])
+
+
+def _size(model: Model, tree: Expression, largest: FloatArray) -> Polynomial | None:
+    """Return a polynomial without negative coefficients above the modulus of a tree; None where none is known."""
+    if tree == ZERO:
+        return {}
+    found = envelope(tree, model.species)
+    if found.upper is None or found.lower is None:
+        return None
+    above = in_falling_powers(found.upper, upper=True)
+    below = in_falling_powers({powers: -c for powers, c in found.lower.items()}, upper=True)
+    joined = {alpha: max(above.get(alpha, Fraction(0)), below.get(alpha, Fraction(0))) for alpha in {*above, *below}}
+    return without_bounded({alpha: c for alpha, c in joined.items() if c > 0}, largest)
+
+
+def _square(
+    model: Model, slopes: Derivatives, k: int, sizes: Sequence[Polynomial | None], largest: FloatArray
+) -> Polynomial | None:
+    """Return a polynomial above Σ_r (∂_k a_r)² / a_r: of laws θ f that is |∂_k a_r|, over θ without logarithm."""
+    parts: list[tuple[tuple[int, ...], Fraction]] = []
+    for tree, law, own, linear in zip(
+        slopes.trees[k], model.rate_expressions, sizes, slopes.proportional[k], strict=True
+    ):
+        if tree == ZERO or law is None:
+            continue
+        found = own if linear else _size(model, call("/", call("^", tree, Number(2.0)), law), largest)
+        if found is None:
+            return None
+        value = Fraction(1) if slopes.log or not linear else 1 / abs(Fraction(model.parameters[slopes.names[k]]))
+        parts += [(alpha, c * value * Fraction(1.0 + 1e-12)) for alpha, c in found.items()]
+    return collect(parts)

@@ -1,0 +1,74 @@
+"""The stationary distribution as a start: its derivatives, and what they may be off; see `fsp.equilibrium.response`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fsp.arithmetic import SUM_ROUNDING
+from fsp.equilibrium.response import Changes, Law, Response, respond
+from fsp.inference.beginning import Beginning, StartScores
+from fsp.inference.derived import slopes_on
+from fsp.projection.start import with_first_rates
+
+if TYPE_CHECKING:
+    from fsp.arrays import FloatArray
+    from fsp.inference.envelopes import Bounds
+    from fsp.inference.parameters import Derivatives
+    from fsp.model import Model
+    from fsp.moments.parts import Gauge
+
+
+def stationary(
+    model: Model,
+    slopes: Derivatives,
+    bounds: Bounds,
+    tol: float,
+    max_states: int | None = None,
+    max_memory: int | None = None,
+) -> Beginning:
+    """Return the stationary distribution of the rates at time zero, and its derivatives."""
+    frozen = with_first_rates(model)
+    law = Law.of(frozen, tol, max_states, max_memory)
+    states, q = law.space.states, len(slopes.names)
+    changes = [
+        Changes(*slopes_on(frozen, states, r, slopes.at(0.0)), [own[r] for own in bounds.sizes])
+        for r in range(model.n_reactions)
+    ]
+    found = respond(law, changes) if q else Response(np.zeros((0, len(states))), np.zeros(0), law.proved)
+
+    def moments(gauge: Gauge) -> FloatArray:
+        return law.moments(gauge.powers, gauge.weights, gauge.orders)
+
+    scores = _scores(law, found)
+    error = law.distribution.error
+    best = error.total > tol or error.rounding > 0.5 * error.total
+    return Beginning(
+        states,
+        law.lower,
+        found.derivatives,
+        law.lacking,
+        0.0,
+        found.errors,
+        moments,
+        scores,
+        law.closed,
+        proved=found.proved,
+        at_its_best=best,
+        spread=True,
+    )
+
+
+def _scores(law: Law, found: Response) -> StartScores:
+    """Return Σ s²/p; from above where all states are stored: ``s² <= h² + 2 |h| |e| + e²``, p at least its bound."""
+    y, h, e = law.lower, found.derivatives, found.errors
+    divisor = np.where(y > 0.0, y, 1.0)
+    stored = np.where(y > 0.0, h**2 / divisor, 0.0)  # (q, n)
+    if not (law.closed and (y > 0.0).all()):
+        return StartScores(stored, np.zeros(len(h)), np.where(e + np.abs(h).sum(axis=1) > 0.0, np.inf, 0.0))
+    steepest = (np.abs(h) / divisor).max(axis=1)  # (q,)
+    above = (h**2 / divisor * np.where(y > 0.0, law.upper / divisor - 1.0, 0.0)).sum(axis=1)
+    off = (2.0 * steepest * e + e**2 / float(y.min()) + above) * (1.0 + 1e-9)
+    off += 8.0 * SUM_ROUNDING * stored.sum(axis=1)
+    return StartScores(stored, off, stored.sum(axis=1) + off)

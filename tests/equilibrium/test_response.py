@@ -1,0 +1,119 @@
+"""Derivatives of stationary distributions: closed forms and dense null vectors within their bounds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from inference_cases import immigration_death
+from scipy import stats
+
+import fsp
+from fsp.equilibrium.response import Changes, Heights, Law, respond
+
+
+def of_poisson(tol):
+    """Return the law of immigration and death, and its derivatives by log k and log g."""
+    model = immigration_death()
+    law = Law.of(model, tol, None, None)
+    x = law.space.states[:, 0].astype(float)
+    nothing = np.zeros((2, len(x)))
+    above = {"k": [{(0,): 10}, {}], "g": [{}, {(1,): 1}]}
+    birth = Changes(np.array([np.full(len(x), 10.0), nothing[0]]), nothing, above["k"])
+    death = Changes(np.array([nothing[0], x]), nothing, above["g"])
+    return law, respond(law, [birth, death])
+
+
+@pytest.mark.parametrize("tol", [1e-3, 1e-6, 1e-10])
+def test_a_poisson_law_answers_by_its_score(tol):
+    law, found = of_poisson(tol)
+    x = np.arange(300)
+    exact = stats.poisson.pmf(x, 10.0) * (x - 10.0)
+    assert found.proved
+    for sign, h, error in zip((1.0, -1.0), found.derivatives, found.errors, strict=True):
+        full = np.zeros(len(x))
+        full[law.space.states[:, 0]] = h
+        off = np.abs(full - sign * exact).sum()
+        assert off <= error + 1e-13
+        assert error <= 1e4 * max(off, 1e-12)
+
+
+def test_laws_that_are_lower_bounds_answer_too_little():
+    model = fsp.Model(
+        species={"A": 20, "B": 0},
+        reactions=[fsp.Reaction("A -> B", mass_action=1.3), fsp.Reaction("B -> A", mass_action=0.4)],
+    )
+    whole = Law.of(model, 1e-10, None, None)
+    nothing = np.zeros((1, 21))
+    a = whole.space.states[:, 0].astype(float)
+    changes = [Changes((1.3 * a)[None], nothing, [{}]), Changes(nothing, nothing, [{}])]
+    known = respond(whole, changes)
+    less = respond(replace(whole, lower=0.98 * whole.lower), changes)
+    off = np.abs(less.derivatives - known.derivatives).sum()
+    assert off > 0.01
+    assert off <= less.errors[0] + known.errors[0]
+
+
+def test_what_is_not_stored_is_charged():
+    """Where a law is cut off at 25, what the others feed until a state is met is at most the sum over them."""
+    model = immigration_death()
+    space = fsp.StateSpace.box(model, upper={"X": 25})
+    inside, beyond = np.arange(26), np.arange(26, 200)
+    pi = stats.poisson(10.0)
+    law = replace(
+        Law.of(model, 1e-8, None, None), space=space, lower=pi.pmf(inside), upper=pi.pmf(inside), closed=False
+    )
+    heights = Heights.of(fsp.Generator(model, space), 10, law.condition)
+    deaths = pi.pmf(beyond) * beyond * (heights.at(beyond[:, None]) + heights.at(beyond[:, None] - 1))
+    assert heights.proved
+    assert deaths.sum() <= heights.beyond(law, [{}, {(1,): 1}])
+    nothing = np.zeros((1, 26))
+    found = respond(law, [Changes(nothing, nothing, [{}]), Changes(inside[None].astype(float), nothing, [{(1,): 1}])])
+    assert found.proved
+    assert found.errors[0] >= 2.0 * deaths.sum()
+
+
+@settings(max_examples=20, deadline=None)
+@given(rates=st.lists(st.floats(1e-2, 1e2), min_size=6, max_size=6), total=st.integers(1, 5))
+def test_bounds_hold_for_cycles_of_three_species(rates, total):
+    names = "abcdef"
+    model = fsp.Model(
+        species={"A": total, "B": 0, "C": 0},
+        parameters=dict(zip(names, rates, strict=True)),
+        reactions=[
+            fsp.Reaction(equation, mass_action=name)
+            for name, equation in zip(names, ["A -> B", "B -> C", "C -> A", "B -> A", "C -> B", "A -> C"], strict=True)
+        ],
+    )
+    law = Law.of(model, 1e-10, None, None)
+    own = model.propensities(law.space.states)  # (R, n): also the derivatives by logarithms
+    n, nothing = len(law.space), np.zeros((6, len(law.space)))
+    changes = []
+    for r, values in enumerate(own):
+        only = nothing.copy()
+        only[r] = values
+        changes.append(Changes(only, nothing, [{}] * 6))
+    found = respond(law, changes)
+    assert found.proved
+    generators = []
+    for r in range(6):
+        scaled = model.with_parameters({names[r]: 2.0 * rates[r]})
+        generators.append(fsp.Generator(scaled, law.space).to_csr().toarray())
+    A = fsp.Generator(model, law.space).to_csr().toarray()
+    for k, twice in enumerate(generators):
+        perturbed = A + 1e-30j * (twice - A)  # a complex step
+        system = np.vstack([perturbed[:-1], np.ones(n)])
+        exact = np.linalg.solve(system, np.eye(n)[-1]).imag / 1e-30
+        assert np.abs(found.derivatives[k] - exact).sum() <= found.errors[k] + 1e-11 * (1.0 + np.abs(exact).sum())
+
+
+def test_chains_that_end_in_several_classes_are_refused():
+    model = fsp.Model(
+        species={"S": 1, "A": 0, "B": 0},
+        reactions=[fsp.Reaction("S -> A", mass_action=1.0), fsp.Reaction("S -> B", mass_action=2.0)],
+    )
+    with pytest.raises(fsp.ModelError, match="ends in one class"):
+        Law.of(model, 1e-8, None, None)
