@@ -2,7 +2,8 @@
 
     PYTHONPATH=tests python ci/misreadings.py [--runs 600] [--seed 1] [NAME ...]
 
-Right readers of the same files must pass; a line is printed for each, and the exit status is 1 if more than one wrong
+A reader is asked for so many runs, or where `fsp.verification.plan` says that its mistake takes more, for those and a
+third more.  Right readers of the same files must pass; a line is printed for each, and the exit status is 1 if a wrong
 reader is not named, or a right one fails.
 """
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+from math import ceil
 from pathlib import Path
 from time import process_time
 
@@ -18,6 +20,17 @@ from misread_files import CASES, FILES, TIMES
 from wrong_readers import RULES, Reader
 
 import fsp
+from fsp.verification.misreadings import MISREADINGS, OTHERS
+from fsp.verification.planning import plan
+
+SENTENCES = {key: words for key, (words, _) in MISREADINGS.items()} | OTHERS
+
+
+def needs(folder, name):
+    """Return about how many runs each mistake of reading a file takes, by its sentence."""
+    path = folder / f"{name}.xml"
+    path.write_text(FILES[name])
+    return {one.mistake: one.runs for one in plan(path, TIMES, require=0.5).needs if not one.required}
 
 
 def tried(folder, name, dropped, runs, seed):
@@ -36,24 +49,29 @@ def main():
     given = parser.parse_args()
     named = wrong = false = 0
     with tempfile.TemporaryDirectory() as folder:
+        takes = {}
         for name in {CASES[dropped][0]: None for dropped in given.names}:
             report = tried(Path(folder), name, None, given.runs, given.seed)
             false += not report.passed
+            takes[name] = needs(Path(folder), name)
             print(f"right reader of {name}: {report.verdict}", flush=True)
         for dropped in given.names:
             begin = process_time()
             name, keys = CASES[dropped]
-            report = tried(Path(folder), name, dropped, given.runs, given.seed)
+            taken = takes[name].get(SENTENCES.get(dropped, ""), 0.0)
+            runs = max(given.runs, ceil(4 / 3 * taken))
+            report = tried(Path(folder), name, dropped, runs, given.seed)
             found = [finding.name for finding in report.explanations if finding.name != "reader"]
             right = report.verdict == "fail" and bool(found) and found[0] in keys
             named, wrong = named + right, wrong + (not right)
             words = next((one.text for one in report.explanations if one.name != "reader"), "nothing")
             sign = "named " if right else "MISSED"
             who = "its reader is wrong" if "reader" in [one.name for one in report.findings] else "reader not blamed"
-            print(f"{sign} {dropped} ({RULES[dropped]}): {report.verdict}; {words}; {who}; "
+            about = f"about {taken:,.0f} runs find it" if taken else "no plan for it"
+            print(f"{sign} {dropped} ({RULES[dropped]}): {report.verdict} with {runs:,} runs, {about}; {words}; {who}; "
                   f"{process_time() - begin:.1f} s CPU", flush=True)  # fmt: skip
     print(f"{named} of {named + wrong} named, {false} right readers fail")
-    return int(wrong > 1 or false > 0)
+    return int(wrong > 0 or false > 0)
 
 
 if __name__ == "__main__":

@@ -82,8 +82,10 @@ class Wrong(Document):
         local = {e.get("id"): float(e.get("value")) for e in law.iter() if tag(e) == "localParameter"}
         if self.dropped == "local":
             local = {k: v for k, v in local.items() if k not in self.parameters}
-        found = self.evaluate(law[0][0], amounts, local)
-        return math.floor(found) if self.dropped == "integer" else found
+        return self.rounded(self.evaluate(law[0][0], amounts, local))
+
+    def rounded(self, rate):
+        return math.floor(rate) if self.dropped == "integer" else rate
 
     def change(self, reaction):
         if self.dropped == "factor":
@@ -123,7 +125,7 @@ class Wrong(Document):
     def part(self, name, k, amounts):
         law = next(e for e in self.reactions[name] if tag(e) == "kineticLaw")
         local = {e.get("id"): float(e.get("value")) for e in law.iter() if tag(e) == "localParameter"}
-        return self.evaluate(law[0][0][k], amounts, local)
+        return self.rounded(self.evaluate(law[0][0][k], amounts, local))
 
     def run(self, times, rng):
         """Return amounts by name at all times."""

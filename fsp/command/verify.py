@@ -145,6 +145,7 @@ def _plan(
     found = planning.plan(
         source.load(),
         points(",".join(times), "--times"),
+        file=source.model,
         require=share(size, "--require") if size else planning.REQUIRE,
         alpha=options["alpha"],
         species=options["species"] or None,

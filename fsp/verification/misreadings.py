@@ -158,12 +158,18 @@ MISREADINGS: dict[str, tuple[str, Callable[[Element], None]]] = {
 }
 """Key, sentence, and what makes the right meaning of a document that which the wrong reader sees."""
 
+OTHERS = {
+    "late": "events are executed at the next output time",
+    "integer": "rates are rounded down to whole numbers",
+}
+"""Key and sentence of those that no document means."""
+
 
 def _of_events(model: Model, times: Sequence[float]) -> Iterator[tuple[str, str, Model]]:
     """Yield the network whose events are executed at the next output time."""
     late = [_late(event, times) for event in model.events]
     if late != list(model.events):
-        yield "late", "events are executed at the next output time", model.with_events(late)
+        yield "late", OTHERS["late"], model.with_events(late)
 
 
 def _late(event: Event, times: Sequence[float]) -> Event:
@@ -183,4 +189,4 @@ def _of_numbers(model: Model) -> Iterator[tuple[str, str, Model]]:
     if all(isinstance(law, Expression) for law in laws.values()):
         nearly = Number(ABOVE_ROUNDING)
         rounded = {k: call("floor", call("+", law, nearly)) for k, law in laws.items() if isinstance(law, Expression)}
-        yield "integer", "rates are rounded down to whole numbers", model.with_laws(rounded)
+        yield "integer", OTHERS["integer"], model.with_laws(rounded)

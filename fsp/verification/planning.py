@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from math import ceil, floor, inf, log10
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +23,9 @@ from fsp.model import Model
 from fsp.model.arguments import check_call
 from fsp.model.times import checked_times
 from fsp.output.records import to_json
+from fsp.sampling.documents import document_for
 from fsp.verification.battery import Battery
+from fsp.verification.misreadings import misread
 from fsp.verification.power import LARGEST_DECREASE, VARIANT_TOL, Power, detectable, knobs
 from fsp.verification.samples import Planned
 from fsp.verification.sequential import MOST_RUNS
@@ -32,8 +35,7 @@ from fsp.verification.verdict import EXIT_CODES
 from fsp.verification.verify import ALPHA, POWER, checked_level, checked_power, checked_species, tolerance_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from fsp.arrays import FloatArray
     from fsp.distribution import Solution
@@ -63,12 +65,16 @@ class Need:
         That time.
     by
         The test that finds it, one of `fsp.verification.test.KINDS`.
+    required
+        Whether the number of runs is chosen for it; not for mistakes of reading the file, some of which next to no
+        number of runs would show.
     """
 
     mistake: str
     runs: float
     time: float
     by: str
+    required: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,8 +126,10 @@ class Plan:
             f"times: {', '.join(f'{t:.8g}' for t in self.times)}",
             f"runs: {'none is enough' if self.runs is None else f'{self.runs:,}'}",
         ]
-        rows = [[one.mistake, *_cells_of(one)] for one in self.needs]
+        rows = [[one.mistake, *_cells_of(one)] for one in self.needs if one.required]
         lines += table(["mistake", "about runs", "at t", "by"], rows) if rows else []
+        rows = [[one.mistake, *_cells_of(one)] for one in self.needs if not one.required]
+        lines += table(["mistake of a reader", "about runs", "at t", "by"], rows) if rows else []
         lines += [str(one) for one in self.sought]
         lines += [f"undecided: {self.undecided}"] if self.undecided else []
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
@@ -146,6 +154,7 @@ def plan(
     model: Model | str | Path,
     times: Sequence[float] | FloatArray | float,
     *,
+    file: str | Path | None = None,
     require: float = REQUIRE,
     alpha: float = ALPHA,
     power: float = POWER,
@@ -162,6 +171,9 @@ def plan(
         The reaction network, or the file that it is in.
     times
         The last time; or times among which those to look at are chosen.
+    file
+        The file that `model` was read from; that of a path given as `model`.  Mistakes of reading it are told with how
+        many runs they take, and the number of runs is not raised for them.
     require
         Relative size of the errors of each rate constant that must be found, below 1.
     alpha, power, species, max_states, tell
@@ -188,7 +200,7 @@ def plan(
     >>> recommended.times, recommended.runs
     ((1.5, 2.0), 640)
     """
-    network = model if isinstance(model, Model) else load(model)
+    network, file = (model, file) if isinstance(model, Model) else (load(model), model)
     check_call(network, max_states=max_states)
     checked_level(alpha)
     checked_power(power)
@@ -203,12 +215,14 @@ def plan(
     say("candidates")
     offered = candidates(times)
     reference = transient(network, offered, tolerance_of(FIRST_RUNS, alpha), max_states=max_states)
-    mistakes, needed, kinds, notes = _table(network, reference, names, require, alpha, power)
-    chosen = recommended(needed)
-    needs = tuple(_needs(mistakes, needed[:, chosen], kinds, offered, chosen))
+    wrong = [*_mistakes(network, require), *_misread(network, file, offered)]
+    seen, notes = _seen(wrong, reference, names, alpha, power)
+    chosen = recommended(np.array([one.runs for one in seen if one.required]).reshape(-1, len(offered)))
+    needs = tuple(sorted((one.at(chosen, offered) for one in seen), key=lambda need: -need.runs))
     study = Settled(network, names, require, alpha, power, max_runs, max_states, say)
     made: dict[str, Any] = {"model_name": network.name, "require": require, "power": power, "alpha": alpha}
-    made |= study.runs(offered[chosen], max((one.runs for one in needs), default=inf), needs)
+    required = tuple(one for one in needs if one.required)
+    made |= study.runs(offered[chosen], max((one.runs for one in required), default=inf), required)
     return Plan(**made, times=tuple(offered[chosen].tolist()), needs=needs, notes=tuple(notes))
 
 
@@ -221,43 +235,66 @@ def candidates(times: Sequence[float] | FloatArray | float) -> FloatArray:
     return given if len(given) > 1 else given[0] * SHARES
 
 
-def _table(
-    model: Model, reference: Solution, names: tuple[str, ...], require: float, alpha: float, power: float
-) -> tuple[list[str], FloatArray, list[list[str]], list[str]]:
-    """Return mistakes in words, the (mistakes, times) runs that each takes at a time alone, by what test, and notes."""
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """How many runs a mistake takes at each time alone, and by what test."""
+
+    mistake: str
+    required: bool
+    runs: list[float]
+    kinds: list[str]
+
+    def at(self, chosen: list[int], times: FloatArray) -> Need:
+        """Return what it takes at the best of some times."""
+        k = min(chosen, key=lambda k: self.runs[k])
+        return Need(self.mistake, float(np.ceil(self.runs[k])), float(times[k]), self.kinds[k], self.required)
+
+
+def _seen(
+    mistakes: Iterable[tuple[str, Model, bool]],
+    reference: Solution,
+    names: tuple[str, ...],
+    alpha: float,
+    power: float,
+) -> tuple[list[_Seen], list[str]]:
+    """Return what each mistake takes, and notes of those that were passed over or change nothing."""
     times, notes = reference.times, []
-    at_three = Planned(FIRST_RUNS, np.arange(3.0), names)
-    level = alpha / number_of_tests(at_three)
+    level = alpha / number_of_tests(Planned(FIRST_RUNS, np.arange(3.0), names))
     lookers = [
         Power(Battery((one,), FIRST_RUNS), Planned(FIRST_RUNS, times[k : k + 1], names), level)
         for k, one in enumerate(reference)
     ]
-    mistakes: list[str] = []
-    needed: list[list[float]] = []
-    kinds: list[list[str]] = []
-    for words, wrong in _mistakes(model, require):
+    seen: list[_Seen] = []
+    for words, wrong, required in mistakes:
         try:
             law = tuple(transient(wrong, times, tol=VARIANT_TOL))
+            others = [looker.features((one,)) for looker, one in zip(lookers, law, strict=True)]
         except FSPError:
-            notes.append(f"{words} was passed over: that model cannot be solved")
+            notes.append(f"{words}: passed over, since that model cannot be solved")
             continue
-        others = [looker.features((one,)) for looker, one in zip(lookers, law, strict=True)]
         if all(looker.exact.is_near(other) for looker, other in zip(lookers, others, strict=True)):
-            notes.append(f"{words} changes nothing at these times")
+            notes.append(f"{words}: changes nothing at these times")
             continue
         found = [looker.share(other, power, _LOOKED_AT) for looker, other in zip(lookers, others, strict=True)]
-        mistakes.append(words)
-        needed.append([FIRST_RUNS * share**2 for share, _ in found])
-        kinds.append([by for _, by in found])
-    return mistakes, np.array(needed).reshape(len(mistakes), len(times)), kinds, notes
+        seen.append(_Seen(words, required, [FIRST_RUNS * share**2 for share, _ in found], [by for _, by in found]))
+    return seen, notes
 
 
-def _mistakes(model: Model, require: float) -> Iterator[tuple[str, Model]]:
+def _mistakes(model: Model, require: float) -> Iterator[tuple[str, Model, bool]]:
     for name, _, changed in knobs(model):
         for sign, word in ((1.0, "+"), (-1.0, "-")):
-            yield f"{name} {word} {_percent(require)}", changed(1.0 + sign * require)
+            yield f"{name} {word} {_percent(require)}", changed(1.0 + sign * require), True
     for name, wrong in without_events(model):
-        yield f"event '{name}' missing", wrong
+        yield f"event '{name}' missing", wrong, True
+
+
+def _misread(model: Model, file: str | Path | None, times: FloatArray) -> Iterator[tuple[str, Model, bool]]:
+    """Yield what readers of the file that miss a rule make of it, where the model is that of the file."""
+    found = None if file is None else document_for(model, Path(file))
+    if found is None or found.why:
+        return
+    for _, words, wrong in misread(found.text, model, times.tolist()):
+        yield words, wrong, False
 
 
 def number_of_tests(planned: Planned) -> int:
@@ -296,16 +333,6 @@ def _cost(runs: FloatArray) -> tuple[int, float, float]:
     """Return what is to be small first, second and third: mistakes never found, the most runs, runs of all."""
     finite = runs[np.isfinite(runs)]
     return len(runs) - len(finite), float(finite.max(initial=0.0)), float(np.log(np.maximum(finite, 1.0)).sum())
-
-
-def _needs(
-    mistakes: list[str], needed: FloatArray, kinds: list[list[str]], times: FloatArray, chosen: list[int]
-) -> list[Need]:
-    found = []
-    for words, runs, by in zip(mistakes, needed, kinds, strict=True):
-        k = int(np.argmin(runs))
-        found.append(Need(words, float(np.ceil(runs[k])), float(times[chosen[k]]), by[chosen[k]]))
-    return sorted(found, key=lambda need: -need.runs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -220,13 +220,20 @@ def detectable(
 
 
 def knobs(model: Model) -> Iterator[tuple[str, float, Callable[[float], Model]]]:
-    """Yield name, value and the model with that value multiplied, of all that is a number."""
+    """Yield name, value and the model with that value multiplied, of all that is a number.
+
+    That is each parameter on which a rate depends, and the rate of each reaction that depends on none.
+    """
+    covered: set[int] = set()
     for name, value in model.parameters.items():
         changed = partial(_with_parameter, _begun(model, name, value), name, value)
-        if value and (None in model.rate_expressions or changed(_PROBE).rate_expressions != model.rate_expressions):
+        rates = zip(model.rate_expressions, changed(_PROBE).rate_expressions, strict=True) if value else ()
+        touched = {k for k, (rate, other) in enumerate(rates) if rate is None or rate != other}
+        covered |= touched
+        if touched:
             yield name, value, changed
-    if not model.parameters:
-        for k, reaction in enumerate(model.reactions):
+    for k, reaction in enumerate(model.reactions):
+        if k not in covered:
             yield f"rate of {reaction.name}", 1.0, partial(_with_rate, model, k)
 
 

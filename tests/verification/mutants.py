@@ -227,4 +227,20 @@ MUTANTS = [
         "planning",
         only="are_counted",
     ),
+    mutant(
+        "reactions-without-parameters-have-no-power",
+        "verification/power.py",
+        "if k not in covered:",
+        "if not model.parameters:",
+        "strength",
+        only="a_power_of_their_own",
+    ),
+    mutant(
+        "plans-raise-runs-for-readers",
+        "verification/planning.py",
+        "required = tuple(one for one in needs if one.required)",
+        "required = needs",
+        "planning",
+        only="not_planned_for",
+    ),
 ]

@@ -7,15 +7,19 @@ import json
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from misread_files import FILES, TIMES
+from wrong_readers import Reader
 
 import fsp
 from fsp.command.main import main
 from fsp.errors import ArgumentError
 from fsp.verification.battery import Battery
+from fsp.verification.misreadings import MISREADINGS
 from fsp.verification.planning import Settled, candidates, number_of_tests, plan, recommended, rounded
 from fsp.verification.samples import Planned
 
 DECAY = fsp.Model(species={"X": 30}, parameters={"k": 1.0}, reactions=[fsp.Reaction("X -> 0", rate="k*X")])
+ROUNDED, LATE = "rates are rounded down to whole numbers", "events are executed at the next output time"
 PULSE = fsp.Model(
     species={"X": 30},
     parameters={"k": 1.0, "spare": 2.0},
@@ -44,7 +48,7 @@ def test_what_is_planned_is_enough_and_half_of_it_is_not(rng):
 def test_the_number_of_runs_is_raised_until_it_is_enough():
     found = plan(DECAY, 2.0, require=0.05)
     study = Settled(DECAY, ("X",), 0.05, found.alpha, found.power, 10_000, None, lambda line: None)
-    raised = study.runs(np.array(found.times), 100.0, found.needs)
+    raised = study.runs(np.array(found.times), 400.0, found.needs)
     assert 0.9 * found.runs < raised["runs"] < 1.3 * found.runs
     assert max(one.relative for one in raised["detectable"]) <= 0.05
 
@@ -85,8 +89,31 @@ def test_events_are_planned_for_and_what_changes_nothing_is_said():
     needs = {one.mistake: one for one in found.needs}
     assert set(needs) == {"k + 10 %", "k - 10 %", "event 'pulse' missing"}
     assert needs["event 'pulse' missing"].time >= 0.5
-    assert "event 'late' missing changes nothing at these times" in found.notes
+    assert "event 'late' missing: changes nothing at these times" in found.notes
     assert "event 'pulse' missing would be found" in str(found)
+
+
+def test_mistakes_of_reading_the_file_are_told_and_not_planned_for(tmp_path):
+    path = tmp_path / "channels.xml"
+    path.write_text(FILES["channels"])
+    found = plan(path, TIMES, require=0.2)
+    read = {one.mistake: one.runs for one in found.needs if not one.required}
+    assert read.keys() == {MISREADINGS["event"][0], MISREADINGS["reversible"][0], ROUNDED, LATE}
+    assert read[ROUNDED] > found.runs > read[MISREADINGS["event"][0]]
+    assert f"{ROUNDED}  " in str(found)
+    model = fsp.load(path)
+    assert plan(model, TIMES, file=path, require=0.2) == found
+    assert {one.required for one in plan(model, TIMES, require=0.2).needs} == {True}
+
+
+@pytest.mark.parametrize(("share", "fails"), [(1.3, True), (0.2, False)])
+def test_a_wrong_reader_is_found_with_about_as_many_runs_as_planned(tmp_path, share, fails):
+    path = tmp_path / "channels.xml"
+    path.write_text(FILES["channels"])
+    needs = {one.mistake: one for one in plan(path, TIMES, require=0.3).needs}
+    runs = int(share * needs[LATE].runs)
+    report = fsp.verify(path, simulator=Reader("late"), times=TIMES, runs=runs, power=None, diagnosis=False)
+    assert (report.verdict == "fail") == fails
 
 
 def test_more_runs_than_may_be_made_are_not_recommended():

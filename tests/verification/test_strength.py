@@ -10,6 +10,7 @@ import fsp
 from fsp.errors import ArgumentError
 from fsp.quantities import share
 from fsp.verification.battery import Battery
+from fsp.verification.power import knobs
 from fsp.verification.strength import _repeats, held_to
 from fsp.verification.verdict import Detectable
 
@@ -111,6 +112,15 @@ def test_events_that_would_be_missed_are_told_from_those_that_would_not(rng):
     report = fsp.verify(PULSE, counts, [0.25, 1.0])
     events = {one.text: one.found for one in report.sought if one.name == "event"}
     assert events == {"event 'pulse' missing would be found": True, "event 'late' missing would not be found": False}
+
+
+def test_rates_that_depend_on_no_parameter_have_a_power_of_their_own():
+    reactions = [fsp.Reaction("0 -> X", rate="k", name="make"), fsp.Reaction("X -> 0", rate="0.5*X", name="lose")]
+    model = fsp.Model(species={"X": 4}, parameters={"k": 3.0, "spare": 1.0}, reactions=reactions)
+    assert [name for name, _, _ in knobs(model)] == ["k", "rate of lose"]
+    states = np.array([[6]])
+    changed = {name: make(1.5).propensities(states)[:, 0].tolist() for name, _, make in knobs(model)}
+    assert changed == {"k": [4.5, 3.0], "rate of lose": [3.0, 4.5]}
 
 
 def test_a_size_that_changes_initial_counts_has_a_power(tmp_path):
