@@ -292,10 +292,11 @@ def test_rates_in_which_time_is_no_factor_have_a_bound(make, rate):
     assert answer.error.total <= 1e-8
 
 
-@pytest.mark.parametrize("tol", [1e-6, 1e-10])
-def test_an_estimate_sees_kinks_right_after_the_start_of_a_step(monkeypatch, tol):
+@pytest.mark.parametrize("rate", ["min(X, time)", "max(X - time, 0) + 0.1*X"])
+@pytest.mark.parametrize("tol", [1e-4, 1e-6, 1e-10])
+def test_an_estimate_sees_kinks_right_after_the_start_of_a_step(monkeypatch, tol, rate):
     monkeypatch.setattr("fsp.model.factors._MOST_COUNTS", 0)
-    answer, distance = distance_in_four_states("min(X, time)", tol, fsp.Implicit(tol=tol))
+    answer, distance = distance_in_four_states(rate, tol, fsp.Implicit(tol=tol))
     assert not answer.error.certified
     assert distance <= answer.error.total + 1e-11
     assert answer.error.total <= tol
