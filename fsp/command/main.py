@@ -22,7 +22,7 @@ from fsp.command.passage import passage
 from fsp.command.relaxation import relaxation
 from fsp.command.sensitivity import sensitivity
 from fsp.command.stationary import stationary
-from fsp.command.stored import export, plot, show
+from fsp.command.stored import export, plot, show, view
 from fsp.command.suite import suite
 from fsp.command.transient import transient
 from fsp.command.verify import verify
@@ -56,6 +56,7 @@ for command in (
     show,
     plot,
     export,
+    view,
     relaxation,
     passage,
     info,

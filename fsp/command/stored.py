@@ -1,4 +1,4 @@
-"""`fsp show`, `plot` and `export`: what a file of results holds, printed, drawn, or written for other programs."""
+"""`fsp show`, `plot`, `export` and `view`: what a file of results holds, printed, drawn, written for other programs."""
 
 from __future__ import annotations
 
@@ -94,6 +94,29 @@ def export(run: Path, to: Path, times: str | None, states: bool, overwrite: bool
         from fsp.command.printing import print_of
 
         files.write(to, print_of(answer, printing, None, {}) + "\n")
+    return 0
+
+
+@click.command()
+@RUN
+@target("The page, an .html file; beside RUN, by its name.", required=False)
+@TIMES
+@OVERWRITE
+@guarded
+def view(run: Path, to: Path | None, times: str | None, overwrite: bool) -> int:
+    """Write a page of HTML that shows what RUN holds: a slider over time, marginals, joints, numbers with their errors.
+
+    It is one file that needs no server and no network; any browser opens it.
+    """
+    from fsp.output import files
+    from fsp.output.page import page
+    from fsp.output.replace import is_marked, require_outputs
+
+    place = run.with_suffix(".html") if to is None else to
+    check_suffix(place, (".html",))
+    require_outputs([("--out", place, is_marked)], inputs=[run], overwrite=overwrite)
+    files.write(place, page(opened(run, times)))
+    click.echo(f"{place}: open it in a browser")
     return 0
 
 

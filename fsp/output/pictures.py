@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fsp import analysis
 from fsp.arrays import FloatArray
 from fsp.distribution import Distribution, ErrorLedger, Solution
 from fsp.distribution.text import round_up, when
 from fsp.errors import ArgumentError
 from fsp.output import files
 from fsp.output.axes import caption, figure_of, label_copies, new_axes, styled
+from fsp.output.ranges import limits
 from fsp.output.replace import MARK
 
 if TYPE_CHECKING:
@@ -39,8 +39,6 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (3, 1)))
 _MARKERS = ("o", "s", "^", "D", "v", "P")
 _HATCHES = ("", "////", "....", "\\\\\\\\", "xxxx", "++++")
-_LEFT_OUT = 1e-6
-"""Share of the probability that may lie beyond either end of an axis."""
 _POINT_MASS = 0.999
 """A time with more in one state, such as the start, is left out beside others: it would flatten them."""
 _MOST_CURVES = 5  # in a panel: more cannot be told apart; chosen
@@ -251,7 +249,7 @@ def write(figure: Figure, path: Path) -> None:
 def _draw_marginals(axes: Axes, distributions: Sequence[Distribution], species: str, log: bool) -> None:
     times = [one for one in distributions if one.probabilities.max() < _POINT_MASS] or distributions
     shown = [times[i].marginal(species) for i in _spread(len(times), _MOST_CURVES)]
-    low, high = _limits(shown)
+    low, high = limits(shown)
     for i, marginal in enumerate(shown):
         label = when(marginal.t, marginal.time_unit)
         if high - low < _MOST_BARS:
@@ -305,7 +303,7 @@ def _draw_joint(axes: Axes, distribution: Distribution, log: bool) -> None:
     from matplotlib.colors import LogNorm, Normalize
 
     first, second = distribution.species
-    ranges = [_limits([distribution.marginal(name)]) for name in (first, second)]
+    ranges = [limits([distribution.marginal(name)]) for name in (first, second)]
     window = _window(distribution, ranges)
     most = float(window.max())
     norm = LogNorm(most * 10.0**-_DECADES, most, clip=True) if log else Normalize(0.0, most)
@@ -365,16 +363,10 @@ def _spread(n: int, most: int) -> list[int]:
 
 def _varying_pair(distribution: Distribution, names: Sequence[str]) -> tuple[str, ...]:
     """Return the first two species that take more than two values, or else two that vary at all."""
-    spans = {name: int(np.ptp(_limits([distribution.marginal(name)]))) for name in names}
+    spans = {name: int(np.ptp(limits([distribution.marginal(name)]))) for name in names}
     first = [name for name in names if spans[name] > 1] + [name for name in names if spans[name] == 1]
     pair = tuple(name for name in names if name in first[:2])
     return pair if len(pair) == 2 else ()
-
-
-def _limits(marginals: Sequence[Distribution]) -> tuple[int, int]:
-    """Find the range of copies that leaves out at most the share `_LEFT_OUT` at either end."""
-    ranges = [analysis.middle(alone.states[:, 0], alone.probabilities, _LEFT_OUT) for alone in marginals]
-    return min(low for low, _ in ranges), max(high for _, high in ranges)
 
 
 def _window(distribution: Distribution, ranges: Sequence[tuple[int, int]]) -> FloatArray:

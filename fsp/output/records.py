@@ -124,9 +124,9 @@ def interval_record(interval: Interval) -> dict[str, Any]:
     }
 
 
-def to_json(record: Any) -> str:
+def to_json(record: Any, indent: int | None = 2) -> str:
     """Write JSON that every reader accepts: infinities and NaN, which it lacks, become null."""
-    return json.dumps(_finite(record), indent=2, allow_nan=False, ensure_ascii=False)
+    return json.dumps(_finite(record), indent=indent, allow_nan=False, ensure_ascii=False)
 
 
 def _finite(value: Any) -> Any:

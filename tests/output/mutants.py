@@ -4,6 +4,27 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "pages-without-errors",
+        "output/page.py",
+        "return below + SUM_ROUNDING, above + SUM_ROUNDING",
+        "return SUM_ROUNDING, SUM_ROUNDING",
+        "page",
+    ),
+    mutant(
+        "names-that-end-the-script",
+        "output/page.py",
+        '.replace("<", "\\\\u003c")',
+        '.replace("<", "<")',
+        "page",
+    ),
+    mutant(
+        "cells-that-start-elsewhere",
+        "output/page.py",
+        "return (counts - self.low) // self.width",
+        "return counts // self.width",
+        "page",
+    ),
+    mutant(
         "batches-share-a-folder",
         "output/locks.py",
         "    except BlockingIOError:\n        return False\n",
