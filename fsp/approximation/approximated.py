@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fsp.distribution.shown import Shown
+
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
     from fsp.distribution import Distribution
@@ -85,7 +87,7 @@ class Approximated:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Approximations(Mapping[str, Approximated]):
+class Approximations(Shown, Mapping[str, Approximated]):
     """The master equation and its approximations by name.
 
     Arrays have the shape (volumes, times, species), in molecules.

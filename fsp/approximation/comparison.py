@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from fsp import defaults
 from fsp.approximation.distances import l1, wasserstein
 from fsp.distribution import Distribution, Interval
+from fsp.distribution.shown import Shown
 from fsp.doors import stationary, transient
 from fsp.errors import ArgumentError
 from fsp.model.arguments import check_call
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Comparison:
+class Comparison(Shown):
     """Two networks on the species that they share, at T times.
 
     Parameters

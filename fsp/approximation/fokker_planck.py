@@ -25,6 +25,7 @@ from fsp.approximation import extrapolation
 from fsp.approximation.lattice import SCHEMES, diffusion, lattice, on_counts
 from fsp.approximation.scaling import require_chain
 from fsp.distribution import Distribution
+from fsp.distribution.shown import Shown
 from fsp.doors import stationary, transient
 from fsp.errors import ArgumentError, ToleranceWarning
 from fsp.model.arguments import check_call
@@ -40,7 +41,7 @@ USUAL_SCHEME = "scharfetter-gummel"  # positive at every spacing
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FokkerPlanck:
+class FokkerPlanck(Shown):
     """Solutions of the Fokker–Planck equation at T times, or the stationary one.
 
     It is indexed as distributions over whole counts of the finest lattice: the probability of a count is that of the

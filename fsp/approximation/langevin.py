@@ -38,6 +38,7 @@ from fsp.approximation import defaults
 from fsp.approximation.lattice import between_counts
 from fsp.approximation.scaling import require_chain
 from fsp.distribution import Distribution, ErrorLedger
+from fsp.distribution.shown import Shown
 from fsp.errors import ArgumentError, ConvergenceError
 from fsp.model.arguments import check_call
 from fsp.model.program import compiled
@@ -51,7 +52,7 @@ VARIANTS = ("clipped", "reflected")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Langevin:
+class Langevin(Shown):
     """Paths of the Langevin equation at T times.
 
     Parameters

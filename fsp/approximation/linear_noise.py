@@ -39,6 +39,7 @@ from scipy.linalg import orth, solve_continuous_lyapunov
 
 from fsp.approximation.derivatives import Tensors
 from fsp.approximation.scaling import ScaledNetwork
+from fsp.distribution.shown import Shown
 from fsp.errors import ArgumentError, ConvergenceError, ModelError
 from fsp.model.arguments import check_call
 from fsp.model.times import checked_times
@@ -58,7 +59,7 @@ FAR = 1e12  # times the initial values: rate equations beyond run away to infini
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LinearNoise:
+class LinearNoise(Shown):
     """Means and covariances by the expansion in the volume; T times, or one where stationary.
 
     Parameters

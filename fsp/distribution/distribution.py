@@ -23,6 +23,7 @@ from fsp.distribution.checks import check, check_bounds, check_time, read_only
 from fsp.distribution.intervals import Intervals
 from fsp.distribution.ledger import ErrorLedger, Interval
 from fsp.distribution.mean_notes import mean_notes
+from fsp.distribution.shown import Shown
 from fsp.distribution.text import spread, when
 from fsp.errors import ArgumentError
 from fsp.moments import MomentBounds, PendingBounds
@@ -46,7 +47,7 @@ class Provenance:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Distribution(Intervals, Provenance):
+class Distribution(Shown, Intervals, Provenance):
     """Probabilities of states at one time, or in the stationary regime.
 
     Parameters

@@ -53,6 +53,13 @@ def overview(solution: Solution, species: tuple[str, ...]) -> Figure:
     return pictures.overview(solution, species)
 
 
+def html(answer: object) -> str:
+    """Return an answer as HTML for a notebook."""
+    from fsp.output.notebook import html
+
+    return html(answer)
+
+
 def table(distribution: Distribution) -> pandas.DataFrame:
     """Make a row for each state."""
     from fsp.output.tables import distribution_table

@@ -11,6 +11,7 @@ import numpy as np
 
 from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.distribution.ledger import Interval
+from fsp.distribution.shown import Shown
 from fsp.distribution.text import table
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ OPEN = "nothing bounds what states that are not stored contribute"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FisherInformation:
+class FisherInformation(Shown):
     """What an experiment tells about parameters: the matrix F, and how far it may be off.
 
     With ``C = matrix`` the exact matrix F obeys ``F <= C + q diag(above)`` in the Loewner order, and from below

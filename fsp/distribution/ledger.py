@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fsp.distribution.shown import Shown
 from fsp.distribution.text import interval, round_up
 from fsp.errors import ArgumentError
 
@@ -24,7 +25,7 @@ PARTS = ("truncation", "integration", "pruning", "rounding")
 
 
 @dataclass(frozen=True, slots=True)
-class ErrorLedger:
+class ErrorLedger(Shown):
     """Terms of the 1-norm error of a distribution.
 
     Parameters
@@ -92,7 +93,7 @@ class ErrorLedger:
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
+class Interval(Shown):
     """A number together with the range that it lies in.
 
     Unpacks to its ends, ``lower, upper = interval``; ``x in interval`` asks whether it may be x.

@@ -11,6 +11,7 @@ import numpy as np
 
 from fsp.distribution import bounds, doors
 from fsp.distribution.ledger import Interval
+from fsp.distribution.shown import Shown
 from fsp.errors import ArgumentError, BackendError
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class Curve:
 
 
 @dataclass(frozen=True, eq=False)
-class Passage:
+class Passage(Shown):
     """The time T until one of some targets is reached first; infinite where none ever is.
 
     Parameters

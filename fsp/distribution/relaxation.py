@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fsp.distribution.shown import Shown
+
 if TYPE_CHECKING:
     from fsp.arrays import BoolArray, ComplexArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Relaxation:
+class Relaxation(Shown):
     """The slowest modes of a network.
 
     Parameters

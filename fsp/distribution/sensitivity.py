@@ -13,6 +13,7 @@ from fsp.arithmetic import SUM_ROUNDING, half_sums
 from fsp.distribution import formulas
 from fsp.distribution.distribution import Distribution
 from fsp.distribution.ledger import ErrorLedger, Interval
+from fsp.distribution.shown import Shown
 from fsp.distribution.text import round_up, table, when
 from fsp.errors import ArgumentError
 
@@ -23,7 +24,7 @@ UNBOUNDED = "nothing bounds what states that are not stored contribute"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sensitivity:
+class Sensitivity(Shown):
     """A distribution and its derivatives by parameters, at one time.
 
     Parameters
@@ -188,7 +189,7 @@ class Sensitivity:
         return "\n".join([head, *(f"  {line}" for line in table(header, rows)), *notes])
 
 
-class Sensitivities(Sequence[Sensitivity]):
+class Sensitivities(Shown, Sequence[Sensitivity]):
     """What `fsp.sensitivity` returns: a `Sensitivity` for each time, ``s[-1]`` that of the last one.
 
     Parameters

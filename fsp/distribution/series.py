@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from fsp.distribution import doors
+from fsp.distribution.shown import Shown
 
 if TYPE_CHECKING:
     import pandas
@@ -20,7 +21,7 @@ T_co = TypeVar("T_co", covariant=True)
 Numbers = Callable[["Distribution"], Mapping[str, float]]  # of each species
 
 
-class Series(Sequence[T_co]):
+class Series(Shown, Sequence[T_co]):
     """Distributions of one model, or series of them, in order."""
 
     pending: tuple[float, ...]

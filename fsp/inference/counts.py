@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fsp.distribution.shown import Shown
 from fsp.distribution.text import table
 from fsp.errors import ArgumentError
 from fsp.model.times import checked_times
@@ -24,7 +25,7 @@ Columns = dict[str, "NDArray[Any]"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Counts:
+class Counts(Shown):
     """Counts of what was observed in cells, each cell at one time.
 
     Parameters

@@ -32,6 +32,7 @@ import numpy as np
 from fsp import defaults
 from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
 from fsp.distribution import Interval, formulas
+from fsp.distribution.shown import Shown
 from fsp.errors import ArgumentError
 from fsp.inference.counts import Counts
 from fsp.inference.instruments import Exact, Instrument
@@ -53,7 +54,7 @@ LEAST_LOSS = 1e-60  # below which a cell that still has no probability is report
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Likelihood:
+class Likelihood(Shown):
     """A log-likelihood, and what it is made of.
 
     Parameters

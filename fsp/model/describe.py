@@ -29,9 +29,9 @@ def describe(model: Network, definition: Definition, patience: Patience) -> str:
     """Return what ``fsp info`` prints; laws and bounds only where there is time for them."""
     unit = f", time in {model.time_unit}" if model.time_unit else ""
     lines = [f"{model.name}: {model.n_species} species, {model.n_reactions} reactions{unit}"]
-    lines += _section("Species", _species_rows(model))
-    lines += _section("Parameters", _parameter_rows(model, definition))
-    lines += _section("Reactions", _reaction_rows(model, definition))
+    lines += _section("Species", species_rows(model))
+    lines += _section("Parameters", parameter_rows(model, definition))
+    lines += _section("Reactions", reaction_rows(model, definition))
     lines += _section("Events", [[f"{event.name}:", event_text(event)] for event in model.events])
     made = shown(definition.conversion.steps, MOST_STEPS, "steps, in model.conversion.steps")
     lines += _section("Made of the file", [[text] for text in (*made, *definition.conversion.assumptions)])
@@ -77,7 +77,8 @@ def _section(title: str, rows: Sequence[Sequence[str]]) -> list[str]:
     return ["", title, *(f"  {line}".rstrip() for line in cells)]
 
 
-def _species_rows(model: Network) -> list[list[str]]:
+def species_rows(model: Network) -> list[list[str]]:
+    """Return each species with its count at the start."""
     states = model.initial_states
     if len(states) == 1:
         return [[name, f"= {count}"] for name, count in zip(model.species, states[0].tolist(), strict=True)]
@@ -89,7 +90,8 @@ def _species_rows(model: Network) -> list[list[str]]:
     ]
 
 
-def _parameter_rows(model: Network, definition: Definition) -> list[list[str]]:
+def parameter_rows(model: Network, definition: Definition) -> list[list[str]]:
+    """Return each parameter with its formula and its value."""
     rows = []
     for name, tree in definition.parameters.items():
         formula = [] if isinstance(tree, Number) else [to_text(tree)]
@@ -98,7 +100,8 @@ def _parameter_rows(model: Network, definition: Definition) -> list[list[str]]:
     return rows
 
 
-def _reaction_rows(model: Network, definition: Definition) -> list[list[str]]:
+def reaction_rows(model: Network, definition: Definition) -> list[list[str]]:
+    """Return name, equation, rate and kind of each reaction; of many parts of one some."""
     rows = []
     for base, group in groupby(range(model.n_reactions), lambda k: _base(str(model.reactions[k].name))):
         numbers = list(group)

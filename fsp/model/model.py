@@ -17,7 +17,7 @@ from fsp.model.describe import describe
 from fsp.model.event import Event
 from fsp.model.fingerprint import fingerprint
 from fsp.model.initial import restarted, with_constants
-from fsp.model.network import Network
+from fsp.model.notebook import ShownNetwork
 from fsp.model.phases import Phase
 from fsp.model.phases import phases as phases_of
 from fsp.model.reaction import Reaction
@@ -26,7 +26,7 @@ from fsp.model.values import Value
 from fsp.patience import Patience
 
 
-class Model(Network):
+class Model(ShownNetwork):
     """A reaction network and its initial distribution; immutable.
 
     Parameters

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
@@ -87,6 +88,9 @@ class Report(Verdict):
 
     def __repr__(self) -> str:
         return f"<Report: {self.verdict}, {len(self.rejected)} of {len(self.tests)} tests reject, {self.n:,} runs>"
+
+    def _repr_html_(self) -> str:
+        return f'<iframe srcdoc="{escape(self.to_html())}" style="width:100%;height:32rem;border:0"></iframe>'
 
     def to_json(self) -> str:
         """Return the report as JSON."""

@@ -4,6 +4,20 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "names-as-html",
+        "markup.py",
+        "{escape(cell)}</td>",
+        "{cell}</td>",
+        "notebook",
+    ),
+    mutant(
+        "rows-in-the-middle-without-a-word",
+        "output/notebook.py",
+        "return [*rows[: _MOST_ROWS // 2], [left, *",
+        "return [*rows[: _MOST_ROWS // 2], ['', *",
+        "notebook",
+    ),
+    mutant(
         "pages-without-errors",
         "output/page.py",
         "return below + SUM_ROUNDING, above + SUM_ROUNDING",

@@ -1,0 +1,131 @@
+"""Answers as HTML for notebooks: tables where an answer has rows, and else what is printed of it."""
+
+from __future__ import annotations
+
+from functools import singledispatch
+
+from fsp import markup
+from fsp.distribution.distribution import Distribution
+from fsp.distribution.information import FisherInformation
+from fsp.distribution.passage import Passage
+from fsp.distribution.relaxation import Relaxation
+from fsp.distribution.sensitivity import Sensitivities, Sensitivity
+from fsp.distribution.solution import Solution, cells
+from fsp.distribution.sweep import Sweep
+from fsp.distribution.text import round_up, spread, when
+
+_MOST_ROWS = 40  # of a table: half from either end; chosen
+
+
+@singledispatch
+def html(answer: object) -> str:
+    """Return an answer as HTML: what is printed, where nothing else is said of its kind."""
+    return markup.lines(str(answer))
+
+
+@html.register
+def _(one: Distribution) -> str:
+    means, stds, skews = one.mean(), one.std(), one.skewness()
+    levels = [0.05, 0.5, 0.95]
+    rows = [
+        [name, spread(means[name], stds[name]), *map(str, one.quantile(name, levels).tolist()), f"{skews[name]:.3g}"]
+        for name in one.species
+    ]
+    head = f"{one.model_name or 'distribution'}, {when(one.t, one.time_unit)}: {len(one):,} states, {one.error.summary}"
+    parts = [markup.table(["", "mean ± std", "5 %", "median", "95 %", "skewness"], rows)]
+    return markup.block(head, *parts, markup.text(str(one.error)), *_notes([*one.notes, *one._remarks()]))
+
+
+@html.register
+def _(solution: Solution) -> str:
+    rows = [[f"{one.t:.8g}" if one.t is not None else "", *cells(one)] for one in solution]
+    header = [f"t [{solution.time_unit}]" if solution.time_unit else "t", "states", *solution.species, "error"]
+    head = f"{solution.model_name or 'model'}: {len(solution)} times, {solution.error.summary}"
+    work = f"solver: {solution.method}, {solution.n_matvec:,} products"
+    return markup.block(head, markup.table(header, _some(rows)), markup.text(work), *_notes(solution.remarks()))
+
+
+@html.register
+def _(sweep: Sweep) -> str:
+    rows = [sweep._row(i) for i in range(len(sweep))]
+    head = f"{sweep.model_name or 'model'}: {len(sweep)} points, {when(float(sweep.times[-1]), sweep.time_unit)}"
+    failed = [f"failed: {sweep.label(i)}: {reason}" for i, reason in sorted(sweep.failures.items())]
+    header = [*sweep.names, "states", *sweep.species, "error"]
+    return markup.block(f"{head}, {sweep.error.summary}", markup.table(header, _some(rows)), *_notes(failed))
+
+
+@html.register
+def _(relaxation: Relaxation) -> str:
+    n = len(relaxation.eigenvalues)
+    about = ["≈ "] * n if relaxation.confirmed is None else ["" if sure else "≈ " for sure in relaxation.confirmed]
+    rows = [
+        [str(k + 1), f"{about[k]}{_complex(value)}", f"{about[k]}{time:.6g}", f"{residual:.1e}"]
+        for k, (value, time, residual) in enumerate(
+            zip(relaxation.eigenvalues, relaxation.times, relaxation.residuals, strict=True)
+        )
+    ]
+    kind = "spectral gap" if relaxation.quasi_stationary is None else "decay rate"
+    head = f"relaxation: {relaxation.n_states:,} states, {kind} {about[0]}{relaxation.gap:.4g}"
+    table = markup.table(["mode", "eigenvalue", "relaxation time", "residual"], rows)
+    return markup.block(head, table, *_notes(relaxation.notes))
+
+
+@html.register
+def _(one: Sensitivity) -> str:
+    by = "log " if one.log else ""
+    means = [one.mean(name) for name in one.species]
+    rows = [
+        [f"∂/∂{by}{name}", *(str(own[name]) for own in means), f"{error.sign} {round_up(error.total)}"]
+        for name, error in zip(one.parameters, one.errors, strict=True)
+    ]
+    head = f"sensitivity, {when(one.t, one.distribution.time_unit)}: {len(one.states):,} states"
+    header = ["", *(f"∂⟨{name}⟩" for name in one.species), "error"]
+    return markup.block(head, markup.table(header, rows), *_notes([one.reason] if one.reason else []))
+
+
+@html.register
+def _(several: Sensitivities) -> str:
+    return "".join(html(one) for one in several)
+
+
+@html.register
+def _(fim: FisherInformation) -> str:
+    names = [f"log {name}" if fim.log else name for name in fim.parameters]
+    rows = [
+        [name, *(f"{value:.6g}, in [{low:.6g}, {high:.6g}]" for value, low, high in zip(*of, strict=True))]
+        for name, *of in zip(names, fim.matrix, fim.lower, fim.upper, strict=True)
+    ]
+    values = ", ".join(f"{own}{' (hidden by its error)' if not own.lower else ''}" for own in fim.eigenvalues())
+    return markup.block("Fisher information", markup.table(["", *names], rows), markup.text(f"eigenvalues {values}"))
+
+
+@html.register
+def _(passage: Passage) -> str:
+    head, *others = str(passage).splitlines()
+    if passage.whole is None:
+        return markup.block(head, *map(markup.text, others))
+    unit = f" [{passage.time_unit}]" if passage.time_unit else ""
+    named = dict(zip(passage.targets, passage.first, strict=True)) if len(passage.targets) > 1 else {}
+    rows = [
+        [f"{t:.8g}", str(one), *(str(list(curve)[k]) for curve in named.values())]
+        for k, (t, one) in enumerate(zip(passage.times.tolist(), passage.whole, strict=True))
+    ]
+    words = [line for line in others if not line.startswith("  by t = ")]
+    table = markup.table([f"t{unit}", "passed", *named], _some(rows))
+    return markup.block(head, *map(markup.text, words), table)
+
+
+def _some(rows: list[list[str]]) -> list[list[str]]:
+    """Return rows of a table, without those in the middle where there are too many."""
+    if len(rows) <= _MOST_ROWS:
+        return rows
+    left = f"… {len(rows) - _MOST_ROWS:,} more"
+    return [*rows[: _MOST_ROWS // 2], [left, *[""] * (len(rows[0]) - 1)], *rows[-(_MOST_ROWS // 2) :]]
+
+
+def _notes(notes: list[str] | tuple[str, ...]) -> list[str]:
+    return [markup.text(f"note: {note}") for note in notes]
+
+
+def _complex(value: complex) -> str:
+    return f"{value.real:.6g}" if value.imag == 0.0 else f"{value.real:.6g}{value.imag:+.6g}i"
