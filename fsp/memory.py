@@ -28,8 +28,13 @@ _ACTIVE: ContextVar[_Memory | None] = ContextVar("memory", default=None)
 
 @contextmanager
 def limited(most: int | None) -> Iterator[None]:
-    """Refuse what takes more than so many bytes together; None for no limit but that of around."""
-    token = _ACTIVE.set(_ACTIVE.get() if most is None else _Memory(int(most)))
+    """Refuse what takes more than so many bytes together; None for no limit but that of around.
+
+    What is kept within is forgotten at the end.
+    """
+    around = _ACTIVE.get()
+    within = around and _Memory(around.most, around.kept)
+    token = _ACTIVE.set(within if most is None else _Memory(int(most)))
     try:
         yield
     finally:
@@ -39,6 +44,12 @@ def limited(most: int | None) -> Iterator[None]:
 def is_limited() -> bool:
     """Tell whether there is a limit."""
     return _ACTIVE.get() is not None
+
+
+def limit() -> int | None:
+    """Return the limit; None where there is none."""
+    active = _ACTIVE.get()
+    return None if active is None else active.most
 
 
 def left(most: int) -> int:

@@ -4,6 +4,38 @@ from mutants import Mutant, mutant
 
 MUTANTS = [
     mutant(
+        "samples-take-no-memory",
+        "sampling/sampler.py",
+        "        check_samples(runs, len(grid), model.n_species)\n",
+        "        pass\n",
+        "memory",
+        only="before_a_jump",
+    ),
+    mutant(
+        "limits-around-a-solution-are-none",
+        "projection/growth.py",
+        "max_memory = limit() if max_memory is None else max_memory",
+        "max_memory = max_memory",
+        "memory",
+        only="verification_has_a_limit",
+    ),
+    mutant(
+        "what-solutions-kept-is-kept-for-ever",
+        "memory.py",
+        "    within = around and _Memory(around.most, around.kept)",
+        "    within = around",
+        "memory",
+        only="is_forgotten",
+    ),
+    mutant(
+        "factors-downstream-take-no-memory",
+        "chains/transient_modes.py",
+        "    check_factors(system,",
+        "    (system,",
+        "memory",
+        only="several_classes",
+    ),
+    mutant(
         "what-is-printed-has-no-budget",
         "patience.py",
         "        active.check()\n",
@@ -38,7 +70,7 @@ MUTANTS = [
     mutant(
         "half-of-the-fill-is-counted",
         "chains/elimination.py",
-        'check_memory("A factorisation", BYTES_OF_ENTRY * below,',
+        'check_memory("A factorisation", bytes_of_entry * below,',
         'check_memory("A factorisation", 8 * below,',
         "memory",
         only="fill",

@@ -9,9 +9,12 @@ import sys
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import fsp
 from fsp.chains.elimination import analyse
+from fsp.chains.transient_modes import transient_modes
+from fsp.command.main import main
 from fsp.memory import Room, affords, check_memory, keep, left, limited
 from fsp.solvers.linear import Band, ShiftedSystem
 
@@ -150,3 +153,67 @@ def test_the_process_grows_by_no_more(call):
     grown, said = json.loads(done.stdout.splitlines()[-1])
     assert "max_memory" in said
     assert grown <= limit + OVERHEAD
+
+
+# ---------------------------------------------------------------------- samples, and what they are held against
+
+
+def test_samples_that_do_not_fit_are_refused_before_a_jump():
+    """The counts of 10⁹ runs would be 16 GB; those of 100 are there."""
+    with pytest.raises(
+        fsp.StateSpaceError, match=r"Counts of 1,000,000,000 runs at 2 times must fit.*fewer runs or times"
+    ):
+        fsp.ssa(DECAY, [1.0, 2.0], 10**9, max_memory=10**8)
+    assert fsp.ssa(DECAY, [1.0, 2.0], 1000, seed=1, max_memory=32_000).shape == (1000, 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("given", "what"),
+    [
+        ({"simulator": "fsp", "runs": 10**4}, r"Counts of 10,000 runs"),
+        ({"samples": np.full((9, 1, 1), 30)}, r"`max_memory`"),
+    ],
+)
+def test_a_verification_has_a_limit(given, what):
+    with pytest.raises(fsp.StateSpaceError, match=what):
+        fsp.verify(DECAY, times=[5.0], max_memory=1_000, **given)
+
+
+def test_the_command_passes_the_limit_on(tmp_path):
+    file = tmp_path / "m.ant"
+    file.write_text("model m; compartment c=1; substanceOnly species X in c; X=30; die: X => ; X; end")
+    asked = ["verify", str(file), "--simulator", "fsp", "--times", "1", "--runs", "100000", "--quiet"]
+    refused = CliRunner().invoke(main, [*asked, "--max-memory", "1MB"])
+    assert refused.exit_code == 4
+    assert "Counts of 100,000 runs" in refused.stderr
+    planned = CliRunner().invoke(main, [*asked[:2], "--plan", "--times", "1", "--quiet", "--max-memory", "100"])
+    assert "max_memory" in planned.stderr
+
+
+def test_what_solutions_within_a_limit_keep_is_forgotten():
+    """A limit for many solutions one after another is that of each."""
+    space = fsp.StateSpace.box(DECAY, upper=1_000)
+    with limited(1_300_000):
+        for _ in range(120):
+            fsp.transient(DECAY, [0.5], space=space)
+        with pytest.raises(fsp.StateSpaceError):
+            fsp.transient(DECAY, np.linspace(0.1, 1, 200), space=space)
+
+
+@pytest.mark.parametrize("n", [20, 60])
+def test_factors_for_modes_of_several_classes_must_fit(n):
+    """What lies downstream of a class is factorised; without a limit nothing is refused."""
+    model = fsp.Model(
+        species={"A": n, "B": 0, "C": 0},
+        reactions=[fsp.Reaction("A -> B", mass_action=1.0), fsp.Reaction("B -> C", mass_action=0.3),
+                   fsp.Reaction("C -> B", mass_action=0.2), fsp.Reaction("C -> 0", mass_action=0.1)],
+    )  # fmt: skip
+    space = fsp.StateSpace.reachable(model)
+    rates = fsp.Generator(model, space).to_csr().tocsr()
+    kept = np.flatnonzero(space.states.any(axis=1))
+    inner = rates[kept][:, kept].tocsr()
+    kills = np.maximum(0.0, -np.asarray(inner.sum(axis=0)).ravel())
+    modes = transient_modes(inner, kills, 1)
+    assert modes.values[0].real == pytest.approx(-0.3 + np.sqrt(0.09 - 0.03), abs=1e-9)
+    with limited(1_000 * n), pytest.raises(fsp.StateSpaceError, match="A factorisation must fit"):
+        transient_modes(inner, kills, 1)

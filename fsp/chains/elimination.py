@@ -39,13 +39,18 @@ OTHER_METHODS = "lower the number of states, or take method='multilevel'"
 
 def factorised(matrix: Any) -> Any:
     """Return SuperLU's factors of a matrix that is dominated by its diagonal, refused where they would not fit."""
+    check_factors(matrix, BYTES_OF_ENTRY)
+    return linalg.splu(matrix, **WITHOUT_PIVOTING)
+
+
+def check_factors(matrix: Any, bytes_of_entry: int) -> None:
+    """Raise a StateSpaceError where factors of a matrix, with so many bytes an entry below the diagonal, do not fit."""
     if is_limited():
-        rows = sparse.csr_array(matrix)
+        rows = sparse.csr_array(abs(matrix))
         rows = sparse.csr_array(rows - sparse.diags_array(rows.diagonal()))
         rows.eliminate_zeros()
         below = int(analyse(rows.indptr.astype(np.int64), rows.indices.astype(np.int64)).counts.sum())
-        check_memory("A factorisation", BYTES_OF_ENTRY * below, matrix.shape[0], OTHER_METHODS)
-    return linalg.splu(matrix, **WITHOUT_PIVOTING)
+        check_memory("A factorisation", bytes_of_entry * below, matrix.shape[0], OTHER_METHODS)
 
 
 class Factors(NamedTuple):

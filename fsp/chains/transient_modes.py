@@ -22,12 +22,14 @@ from scipy.sparse import csgraph, linalg
 
 from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.chains.classes import reached
+from fsp.chains.elimination import BYTES_OF_ENTRY, check_factors
 from fsp.chains.modes import Block, Modes, joined, slowest
 from fsp.errors import ArgumentError, ConvergenceError
 
 if TYPE_CHECKING:
     from fsp.arrays import ComplexArray, FloatArray, IntArray
 
+PIVOTED = 2  # factors with pivots over those of an elimination without: up to 1.6 measured, on 2,001 to 6,000 states
 RELATIVE_RESIDUAL = 1e-6  # of a vector beyond which its eigenvalue is that of another class on its way too
 
 
@@ -116,6 +118,7 @@ def _extended(matrix: Any, members: IntArray, vector: ComplexArray, value: compl
         return whole
     system = (matrix[later][:, later] - sparse.diags_array(np.full(len(later), value))).tocsc()
     source = -(matrix[later][:, members] @ vector)
+    check_factors(system, (2 if np.iscomplexobj(value) else 1) * PIVOTED * BYTES_OF_ENTRY)
     try:
         lu: Any = linalg.splu(system)
     except RuntimeError:  # singular

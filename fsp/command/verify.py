@@ -20,8 +20,9 @@ from fsp.command.options import (
     with_options,
 )
 from fsp.errors import ArgumentError
+from fsp.memory import limited
 from fsp.output.replace import is_marked, require_outputs
-from fsp.quantities import points, share
+from fsp.quantities import points, share, size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,6 +60,7 @@ _OPTIONS = (
     click.option("--max-runs", type=click.IntRange(1), help="The most runs then.  [default: 1000000]"),
     click.option("--tol", type=float, help="Error of the reference; chosen by the number of runs."),
     click.option("--max-states", type=int, help="Limit on the number of states of the reference."),
+    click.option("--max-memory", metavar="SIZE", help="Limit on memory, such as 8GiB or 500MB."),
     click.option("--plan", "plans", is_flag=True, help="Recommend times, up to the last of --times, and runs."),
     click.option("--no-power", is_flag=True, help="Do not compute the smallest detectable errors."),
     click.option("--no-diagnosis", is_flag=True, help="Do not look for what is wrong."),
@@ -113,6 +115,7 @@ def verify(
             name: options[name]
             for name in ("alpha", "runs", "seed", "until_detectable", "max_runs", "tol", "max_states")
         },
+        max_memory=_memory(options),
         **samples,
     )
     click.echo(report.to_json() if as_json else str(report))
@@ -141,18 +144,19 @@ def _plan(
     from fsp.verification import planning
     from fsp.verification.sequential import MOST_RUNS
 
-    size = options["require"]
-    found = planning.plan(
-        source.load(),
-        points(",".join(times), "--times"),
-        file=source.model,
-        require=share(size, "--require") if size else planning.REQUIRE,
-        alpha=options["alpha"],
-        species=options["species"] or None,
-        max_runs=options["max_runs"] or MOST_RUNS,
-        max_states=options["max_states"],
-        tell=_teller(quiet),
-    )
+    required = options["require"]
+    with limited(_memory(options)):
+        found = planning.plan(
+            source.load(),
+            points(",".join(times), "--times"),
+            file=source.model,
+            require=share(required, "--require") if required else planning.REQUIRE,
+            alpha=options["alpha"],
+            species=options["species"] or None,
+            max_runs=options["max_runs"] or MOST_RUNS,
+            max_states=options["max_states"],
+            tell=_teller(quiet),
+        )
     if as_json:
         click.echo(found.to_json())
     else:
@@ -161,6 +165,10 @@ def _plan(
             asked = f"--times {','.join(map(repr, found.times))} --runs {found.runs} --require {found.require:g}"
             click.echo(f"then: fsp verify {source.model} --simulator NAME {asked}")
     return int(found.exit_code)
+
+
+def _memory(options: dict[str, Any]) -> int | None:
+    return None if options["max_memory"] is None else size(options["max_memory"], "--max-memory")
 
 
 def _teller(quiet: bool) -> Callable[[str], None]:

@@ -138,9 +138,14 @@ def in_sedml(text: str, source: str, fetch: Fetch) -> Content:
         _times(courses[name], source) for name in (t.get("simulationReference", "") for t in tasks) if name in courses
     ]
     asked = [times for times in asked if times]
+    if not used:
+        raise ModelError(f"SED-ML file '{source}' must simulate a model, but names none; load the model file itself.")
     if len(used) != 1 or len(set(asked)) > 1:
         many = f"the models {', '.join(used)}" if len(used) != 1 else f"{len(set(asked))} of them"
-        raise ModelError(f"SED-ML file '{source}' must ask for one time course of one model, but has {many}.")
+        raise ModelError(
+            f"SED-ML file '{source}' must ask for one time course of one model, but has {many}; load the model that "
+            f"is meant, and give the times."
+        )
     name, changes = _followed(models, used[0], source)
     place = posixpath.normpath(posixpath.join(posixpath.dirname(source), name))
     return Content(_changed(fetch(place), changes, place), posixpath.basename(place), asked[0] if asked else ())
@@ -178,10 +183,9 @@ def _followed(models: dict[str, Element], name: str, source: str) -> tuple[str, 
         seen.add(name)
         changes = [*models[name].iterfind("{*}listOfChanges/*"), *changes]
         name = models[name].get("source", "").removeprefix("#")
-    if name in seen or not seen or re.match(r"(?:urn|https?):", name):
-        raise ModelError(
-            f"SED-ML file '{source}' must say the file of its model, but refers to '{name}'; put it beside."
-        )
+    if not name or name in seen or not seen or re.match(r"(?:urn|https?):", name):
+        refers = f"refers to '{name}'" if name else "names no source"
+        raise ModelError(f"SED-ML file '{source}' must say the file of its model, but {refers}; put it beside.")
     return name, changes
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from fsp.errors import ArgumentError, StateSpaceError
-from fsp.memory import keep, left
+from fsp.memory import keep, left, limit
 from fsp.projection.backend import SERIAL
 from fsp.projection.escape import LIKELY, escape
 from fsp.projection.thresholds import Thresholds
@@ -100,6 +100,7 @@ class Growth:
         longest_cheap: int = LONGEST_CHEAP,
         backend: Backend = SERIAL,
     ) -> None:
+        max_memory = limit() if max_memory is None else max_memory  # that of around
         self._model = model
         self._longest_cheap = longest_cheap
         self.backend = backend

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fsp.errors import ArgumentError, FSPError, ModelError
+from fsp.memory import check_memory, limited
 from fsp.model.arguments import check_call
 from fsp.model.factors import factorise
 from fsp.model.phases import split_at_events
@@ -43,6 +44,7 @@ def ssa(
     *,
     seed: int | None = None,
     max_jumps: int = 10**9,
+    max_memory: int | None = None,
     threads: int = 1,
     progress: Progress | None = None,
 ) -> IntArray:
@@ -62,6 +64,8 @@ def ssa(
         the same whatever `runs` is (but for callable rates).  None for other ones each time.
     max_jumps
         Limit on the jumps, and the proposals, of one run between two events at known times.
+    max_memory
+        Limit on the memory of the samples, in bytes; None for none.
     threads
         Number of threads.
     progress
@@ -78,15 +82,19 @@ def ssa(
         If an argument is not as above.
     ModelError
         If a rate is negative, not finite, makes a count negative, or depends on time in a way that has no bound.
+    StateSpaceError
+        If the samples do not fit into `max_memory`.
     FSPError
         If a run has more jumps than `max_jumps`, or a count exceeds 2⁵³: the network may explode.
     """
-    check_call(model, progress=progress)
+    check_call(model, max_memory=max_memory, progress=progress)
     for name, given, least in (("runs", runs, 1), ("threads", threads, 1), ("max_jumps", max_jumps, 1)):
         _whole(name, given, least)
     if seed is not None:
         _whole("seed", seed, 0)
     grid = checked_times(times)
+    with limited(max_memory):
+        check_samples(runs, len(grid), model.n_species)
     key = np.random.SeedSequence(seed).generate_state(2, np.uint64)
     if any(law is None for law in model.rate_expressions):
         model.require_untimed("Samples of `fsp.ssa` with callable rates")
@@ -108,6 +116,12 @@ def ssa(
         starts, at = np.unique(phase.firing.sampled(states[:, -1], rng), axis=0, return_inverse=True)
         p, at, begin = np.bincount(at.reshape(-1)) / runs, at.reshape(-1), until
     return out
+
+
+def check_samples(runs: int, n_times: int, n_species: int) -> None:
+    """Raise a StateSpaceError unless counts of runs fit into the memory, with the copy of which they are made."""
+    n_bytes = 2.0 * 8.0 * runs * n_times * n_species
+    check_memory(f"Counts of {runs:,} runs at {n_times:,} times", n_bytes, 0, "ask for fewer runs or times")
 
 
 def _share(progress: Progress, k: int, n: int) -> Progress:

@@ -27,7 +27,7 @@ from fsp.processes import plain_start
 from fsp.sampling.command_line import Command
 from fsp.sampling.documents import Document, counts_items, document_for
 from fsp.sampling.packages import OPTIONS, PACKAGES, Made, require, sample_block
-from fsp.sampling.sampler import ssa
+from fsp.sampling.sampler import check_samples, ssa
 from fsp.sampling.wanted import Wanted
 
 if TYPE_CHECKING:
@@ -84,7 +84,9 @@ class Adapter(ABC):
         """
         network, read = (model, file) if isinstance(model, Model) else (load(model), model)
         place = None if read is None else Path(read)
-        return self._sample(Job(network, place, checked_times(times), runs, seed, first, progress))
+        grid = checked_times(times)
+        check_samples(runs, len(grid), network.n_species)
+        return self._sample(Job(network, place, grid, runs, seed, first, progress))
 
     def document(self, model: Model, file: Path | None, until: float) -> Document:
         """Return the SBML that the simulator is given of a network and its file, for times up to `until`."""

@@ -13,6 +13,7 @@ from fsp.distribution import Distribution, Solution
 from fsp.doors import transient
 from fsp.errors import ArgumentError, ToleranceWarning
 from fsp.formats import load
+from fsp.memory import limited
 from fsp.model import Model
 from fsp.model.arguments import check_call
 from fsp.model.times import checked_times
@@ -63,6 +64,7 @@ def verify(
     power: float | None = POWER,
     diagnosis: bool = True,
     max_states: int | None = None,
+    max_memory: int | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> Report:
     """Tell whether samples, or a simulator, follow the chemical master equation of a model.
@@ -112,6 +114,9 @@ def verify(
         Whether to look for what is wrong where the samples fail, by solving changed models.
     max_states
         Limit on the number of states of the reference.
+    max_memory
+        Limit on the memory of each of the samples, the reference and the solutions of changed models, in bytes; None
+        for none.
     tell
         Called with a line of progress now and then.
 
@@ -126,10 +131,10 @@ def verify(
         If the samples cannot be read, or hold what is no copy number; or if an argument is given that does not apply:
         each of `runs`, `seed`, `until_detectable`, `max_runs`, `claimed`, `file` is of some kinds of samples only.
     StateSpaceError, ConvergenceError
-        If the reference cannot be computed within the limits.
+        If the reference cannot be computed, or the samples not held, within the limits.
     """
     network, file = (model, file) if isinstance(model, Model) else (load(model), model)
-    check_call(network, max_states=max_states)
+    check_call(network, max_states=max_states, max_memory=max_memory)
     checked_level(alpha)
     if power is not None:
         checked_power(power)
@@ -152,20 +157,27 @@ def verify(
         "require": require,
     }
     refuse_what_does_not_apply(given, samples)
+    with limited(max_memory):
+        return _judged(study, samples, simulator, given)
+
+
+def _judged(study: Study, samples: Any, simulator: str | Simulator | None, given: Mapping[str, Any]) -> Report:
+    """Return the report of an answer, of samples, or of a simulator that is asked for them."""
+    name = simulator if isinstance(simulator, str) else ""
     if isinstance(samples, Distribution | Solution | Moments):
-        name = simulator if isinstance(simulator, str) else ""
-        return verify_answer(network, samples, claimed, name=name, max_states=max_states)
-    names = checked_species(species, network)
+        return verify_answer(study.model, samples, given["claimed"], name=name, max_states=study.max_states)
+    names = checked_species(given["species"], study.model)
+    times, runs, seed = given["times"], given["runs"], given["seed"]
     if samples is not None:
         found = read_samples(samples, names, times, runs)
         if runs is not None and not isinstance(found, Summary):
             raise ArgumentError(f"`runs` must be left out with samples that are runs, of which there are {found.n:,}.")
-        return study.report(found, alpha, simulator if isinstance(simulator, str) else "")
+        return study.report(found, study.alpha, name)
     asked = opened(simulator)
     if times is None:
         raise ArgumentError("`times` must be given to ask a simulator, but are missing.")
-    study.asked = Asked(asked, network, study.file, checked_times(times), 1 if seed is None else seed, names)
-    return study.of_simulator(runs or FIRST_RUNS, until_detectable, max_runs or MOST_RUNS)
+    study.asked = Asked(asked, study.model, study.file, checked_times(times), 1 if seed is None else seed, names)
+    return study.of_simulator(runs or FIRST_RUNS, given["until_detectable"], given["max_runs"] or MOST_RUNS)
 
 
 _APPLIES = {  # what may be given with each kind of samples

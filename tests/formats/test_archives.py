@@ -121,6 +121,10 @@ REFUSED = {
     "circle": ({"models": '<model id="m" source="#m"/>'}, "refers to 'm'"),
     "computed": ({"changes": '<computeChange target="k"/>'}, "computeChange of 'k'"),
     "nothing": ({"changes": change(K.replace("'k'", "'q'"), 1)}, "attribute of one element a value"),
+    "empty": ({"models": " ", "tasks": " "}, "must simulate a model, but names none; load the model file itself"),
+    "no source": ({"models": '<model id="m"/>'}, "but names no source; put it beside"),
+    "several": ({"models": '<model id="m" source="a.xml"/><model id="n" source="b.xml"/>', "tasks": " "},
+                "the models m, n; load the model that is meant, and give the times"),
     "lost": ({"models": '<model id="m" source="other.xml"/>'}, "'other.xml', which it refers to"),
 }  # fmt: skip
 
