@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fsp.approximation.langevin import Langevin, langevin
     from fsp.approximation.linear_noise import LinearNoise, linear_noise
     from fsp.distribution import Distribution, ErrorLedger, Interval, Solution, Sweep
+    from fsp.distribution.committor import Committor
     from fsp.distribution.information import FisherInformation
     from fsp.distribution.passage import Passage
     from fsp.distribution.relaxation import Relaxation
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from fsp.model import Event, Model, Reaction
     from fsp.output import pictures as plot  # noqa: F401
     from fsp.output.storage import read
+    from fsp.passages.committor import committor
     from fsp.passages.passage import passage
     from fsp.projection.progress import Progress
     from fsp.sampling.sampler import ssa
@@ -68,6 +70,7 @@ _HOMES = {
     "BackendError": "fsp.errors",
     "Binomial": "fsp.inference.instruments",
     "Bins": "fsp.inference.instruments",
+    "Committor": "fsp.distribution.committor",
     "Comparison": "fsp.approximation.comparison",
     "ConvergenceError": "fsp.errors",
     "Counts": "fsp.inference.counts",
@@ -106,6 +109,7 @@ _HOMES = {
     "ModelWarning": "fsp.errors",
     "ToleranceWarning": "fsp.errors",
     "approximations": "fsp.approximation.approximations",
+    "committor": "fsp.passages.committor",
     "compare": "fsp.approximation.comparison",
     "fisher": "fsp.inference.fisher",
     "fokker_planck": "fsp.approximation.fokker_planck",
@@ -135,6 +139,7 @@ __all__ = [
     "Binomial",
     "Bins",
     "Chebyshev",
+    "Committor",
     "Comparison",
     "ConvergenceError",
     "Counts",
@@ -179,6 +184,7 @@ __all__ = [
     "ToleranceWarning",
     "Uniformization",
     "approximations",
+    "committor",
     "compare",
     "fisher",
     "fokker_planck",

@@ -64,7 +64,6 @@ def fisher(
 
 
 def _record(found: FisherInformation) -> dict[str, Any]:
-    from fsp.output.records import interval_record
 
     return {
         "fsp": fsp.__version__,
@@ -74,8 +73,8 @@ def _record(found: FisherInformation) -> dict[str, Any]:
         "matrix": found.matrix.tolist(),
         "lower": found.lower.tolist(),
         "upper": found.upper.tolist(),
-        "eigenvalues": [interval_record(own) for own in found.eigenvalues()],
+        "eigenvalues": [own.record() for own in found.eigenvalues()],
         "hidden": found.hidden,
-        "determinant": interval_record(found.determinant()),
-        "trace": interval_record(found.trace()),
+        "determinant": found.determinant().record(),
+        "trace": found.trace().record(),
     }

@@ -73,14 +73,13 @@ def _value(text: str) -> Any:
 
 
 def _record(found: fsp.Likelihood, slopes: dict[str, fsp.Interval]) -> dict[str, Any]:
-    from fsp.output.records import interval_record
 
     times = zip(found.counts.times.tolist(), found.by_time, found.counts.cells, strict=True)
     return {
         "fsp": fsp.__version__,
-        "log_likelihood": interval_record(found.value),
+        "log_likelihood": found.value.record(),
         "cells": found.counts.n_cells,
-        "times": [{"t": t, "cells": int(n.sum()), **interval_record(own)} for t, own, n in times],
+        "times": [{"t": t, "cells": int(n.sum()), **own.record()} for t, own, n in times],
         "impossible": list(found.impossible),
-        "gradient": {name: interval_record(own) for name, own in slopes.items()},
+        "gradient": {name: own.record() for name, own in slopes.items()},
     }

@@ -14,6 +14,7 @@ import click
 
 from fsp.command.approximations import approximations
 from fsp.command.batch import batch
+from fsp.command.committor import committor
 from fsp.command.exits import EPILOG, printing_if
 from fsp.command.fisher import fisher
 from fsp.command.info import info
@@ -59,6 +60,7 @@ for command in (
     view,
     relaxation,
     passage,
+    committor,
     info,
     sensitivity,
     fisher,

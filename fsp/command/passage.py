@@ -8,9 +8,8 @@ import click
 
 from fsp import defaults
 from fsp.command.exits import EPILOG, guarded
-from fsp.command.options import JSON, OVERWRITE, SOURCE, Source, named, takes_source, with_options
+from fsp.command.options import JSON, OVERWRITE, SOURCE, Source, check_picture, named, takes_source, with_options
 from fsp.errors import ArgumentError
-from fsp.output.replace import is_marked, require_outputs
 from fsp.quantities import points
 
 
@@ -48,7 +47,9 @@ def passage(
 
     if (target is None) == (not others):
         raise ArgumentError("`--to` must be one condition, or `--or` several with names, but there are none or both.")
-    _check_plot(source.model, plot, bool(times), overwrite)
+    check_picture(source.model, plot, overwrite)
+    if plot is not None and not times:
+        raise ArgumentError("`--times` must be given for `--plot`, which draws the law, but are missing.")
     conditions = target if target is not None else dict(named(others, "--or", "NAME=CONDITION"))
     network = source.load()
     with warnings_as_lines(), shown_progress(quiet) as report:
@@ -67,16 +68,3 @@ def passage(
 
         write(found.plot(), plot)
     return 0
-
-
-def _check_plot(model: str, plot: Path | None, has_times: bool, overwrite: bool) -> None:
-    """Refuse a picture that cannot be drawn, rather than after the work."""
-    from fsp.output.pictures import SUFFIXES
-
-    if plot is None:
-        return
-    if plot.suffix.lower() not in SUFFIXES:
-        raise ArgumentError(f"`--plot` must be a file in {', '.join(SUFFIXES)}, but is '{plot}'.")
-    if not has_times:
-        raise ArgumentError("`--times` must be given for `--plot`, which draws the law, but are missing.")
-    require_outputs([("--plot", plot, is_marked)], inputs=[model], overwrite=overwrite)

@@ -74,7 +74,6 @@ def _record(found: Sensitivities, tol: float) -> dict[str, Any]:
 
 
 def _of_time(value: Sensitivity) -> dict[str, Any]:
-    from fsp.output.records import interval_record
 
     means = {name: value.mean(name) for name in value.species}
     return {
@@ -85,7 +84,6 @@ def _of_time(value: Sensitivity) -> dict[str, Any]:
             for name, error in zip(value.parameters, value.errors, strict=True)
         },
         "means": {
-            name: {parameter: interval_record(own) for parameter, own in intervals.items()}
-            for name, intervals in means.items()
+            name: {parameter: own.record() for parameter, own in intervals.items()} for name, intervals in means.items()
         },
     }

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import xarray
     from matplotlib.figure import Figure
 
+    from fsp.distribution.committor import ReactiveFlux
     from fsp.distribution.distribution import Distribution
     from fsp.distribution.passage import Passage
     from fsp.distribution.solution import Solution
@@ -44,6 +45,15 @@ def passage(found: Passage) -> Figure:
     from fsp.output import pictures
 
     return pictures.passage(found)
+
+
+def reactive_flux(flux: ReactiveFlux, species: tuple[str, ...]) -> Figure:
+    """Draw a reactive current over two species."""
+    from fsp.output import currents
+
+    if len(species) != 2:
+        raise ArgumentError(f"`species` must be two names to plot a current, but are {', '.join(species)}.")
+    return currents.reactive_flux(flux, *species)
 
 
 def overview(solution: Solution, species: tuple[str, ...]) -> Figure:

@@ -136,6 +136,10 @@ class Interval(Shown):
         """Distance between the ends."""
         return self.upper - self.lower
 
+    def record(self) -> dict[str, float | bool]:
+        """Return the ends, the value and whether they are certified, as printed JSON has them."""
+        return {"lower": self.lower, "upper": self.upper, "value": self.value, "certified": self.certified}
+
     def __iter__(self) -> Iterator[float]:
         return iter((self.lower, self.upper))
 

@@ -274,18 +274,18 @@ class Passage(Shown):
             "model_hash": self.model_hash,
             "time_unit": self.time_unit,
             "tol": self.tol,
-            "never": _record(self.never),
-            "moments": [_record(one) for one in self.moments],
-            "targets": {name: {"probability": _record(p)} for name, p in zip(self.targets, self.reached, strict=True)},
+            "never": self.never.record(),
+            "moments": [one.record() for one in self.moments],
+            "targets": {name: {"probability": p.record()} for name, p in zip(self.targets, self.reached, strict=True)},
             "times": self.times.tolist(),
             "notes": list(self.notes),
         }
         for name, one in zip(self.targets, self.conditional, strict=bool(self.conditional)):
-            record["targets"][name]["mean"] = _record(one)
+            record["targets"][name]["mean"] = one.record()
         if self.whole is not None:
-            record["cdf"] = [_record(one) for one in self.whole]
+            record["cdf"] = [one.record() for one in self.whole]
             for name, curve in zip(self.targets, self.first, strict=True):
-                record["targets"][name]["cdf"] = [_record(one) for one in curve]
+                record["targets"][name]["cdf"] = [one.record() for one in curve]
         return record
 
     def __str__(self) -> str:
@@ -304,7 +304,3 @@ class Passage(Shown):
             for t, one in zip(self.times.tolist(), self.whole, strict=True):
                 lines.append(f"  by t = {t:.8g}{unit}: {one}")
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
-
-
-def _record(one: Interval) -> dict[str, Any]:
-    return {"lower": one.lower, "upper": one.upper, "value": one.value, "certified": one.certified}

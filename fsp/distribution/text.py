@@ -30,7 +30,8 @@ def interval(lower: float, upper: float) -> str:
         return f"[{lower:.12g}, {upper:.12g}]"
     decimals = max(0, 1 - math.floor(math.log10(width)))
     if decimals > _DECIMALS and max(abs(lower), abs(upper)) < 1e-4:
-        return f"[{_significant(lower, 3, ROUND_FLOOR)}, {_significant(upper, 3, ROUND_CEILING)}]"
+        digits = min(17, 2 + math.ceil(math.log10(max(10.0, abs(lower) / width))))
+        return f"[{_significant(lower, digits, ROUND_FLOOR)}, {_significant(upper, digits, ROUND_CEILING)}]"
     step = Decimal(1).scaleb(-min(decimals, 17))
     wide = Context(prec=400)
     low = _decimal(lower).quantize(step, rounding=ROUND_FLOOR, context=wide)

@@ -28,7 +28,7 @@ Single states: what comes back into the space does so at the states E that jumps
 `coming`.  With R the rate at which y leaves, and q the largest probability of leaving before T from E,
 
 (5) coming <= (R + Σ |r inside|)/(1 - q), a geometric series of returns;
-(6) coming <= R + (largest rate of leaving) (lost + off), by (2);
+(6) coming <= R + (largest rate of leaving) (lost + off), by (2), with off = 0 where e is relative to y: R holds it;
 (7) c π(x) <= y(x) + coming w(x) + error(x), where w, a solution of the equations with all of E as sources at once, lies
     above the occupation from any of E, and error(x) is what the residual makes of this state, at most `off`;
 (8) c π(x) >= y(x) - error(x), as what comes back only adds.
@@ -251,8 +251,10 @@ def _bounded(
     # The parts of the sum in (2): inside, by the solver and by rounding, and outside.
     if np.isfinite(system.relative):  # errors are known beforehand, and there is nothing to look at
         solved, rounded = 0.0, system.relative + len(generator) * system.tiny
+        spread = len(generator) * system.tiny
     else:
         solved, rounded = float((residual * times.inside).sum()), float((charge * times.inside).sum())
+        spread = solved + rounded
     leaked = boundary.rates * y[boundary.sources]
     lost = float((leaked * times.beyond).sum()) * (1.0 + roundings(generator)) * (1.0 + min(1.0, rounded))
     total = float(y.sum())
@@ -260,7 +262,7 @@ def _bounded(
     leaving = float(leaked.sum()) * (1.0 + rounded)  # R
     coming = min(
         _returning(leaving + float((residual + charge).sum()), times.leaving[entries]),  # (5)
-        leaving + _largest_outflow(generator, boundary) * (lost + solved + rounded),  # (6)
+        leaving + _largest_outflow(generator, boundary) * (lost + spread),  # (6)
     )
     single = _single_states(generator, system, entries, coming, residual + charge, y, z)
     error = np.minimum(single.error, solved + rounded)

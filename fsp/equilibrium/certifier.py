@@ -53,6 +53,11 @@ class Certifier:
         self._reach = Reachability(model)
 
     @property
+    def condition(self) -> DriftCondition | None:
+        """The drift condition, without states that turned out not to be reached."""
+        return self._condition
+
+    @property
     def n_excepted(self) -> int:
         """Number of states that have to be stored."""
         return len(self.excepted())

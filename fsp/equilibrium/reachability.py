@@ -44,6 +44,13 @@ class Reachability:
             found |= same_lattice(change[happens], states - x) & ~states[:, ~there].any(axis=1)
         return found
 
+    def made(self, start: IntArray) -> BoolArray:
+        """Tell which species may ever be present, (d,)."""
+        there = np.zeros(self._needs.shape[1], dtype=np.bool_)
+        for present in np.unique(start > 0, axis=0):
+            there |= producible(self._model.change, self._needs, present)
+        return there
+
     def reached(self, space: StateSpace, start: IntArray) -> BoolArray:
         """Tell which states of a space may be reached from `start`, on a way through it or from outside."""
         first = np.zeros(len(space), dtype=np.bool_)

@@ -12,7 +12,6 @@ from fsp.distribution.formulas import values_on
 from fsp.distribution.ledger import Interval
 from fsp.distribution.text import tables
 from fsp.errors import ArgumentError
-from fsp.output.records import interval_record
 from fsp.output.summaries import Answer, rows_of
 
 if TYPE_CHECKING:
@@ -70,12 +69,12 @@ class Questions:
         """Return the answers of a distribution in dictionaries and lists."""
         record: dict[str, Any] = {}
         if self.events:
-            record["events"] = {event: interval_record(one.probability(event)) for event in self.events}
+            record["events"] = {event: one.probability(event).record() for event in self.events}
         if self.expectations:
-            record["expectations"] = {text: interval_record(one.expectation(text)) for text in self.expectations}
+            record["expectations"] = {text: one.expectation(text).record() for text in self.expectations}
         if self.quantiles:
             record["quantiles"] = {
-                name: [{"level": level, **interval_record(one.quantile_interval(name, level))} for level in levels]
+                name: [{"level": level, **one.quantile_interval(name, level).record()} for level in levels]
                 for name, levels in self.quantiles.items()
             }
         return record

@@ -114,16 +114,6 @@ def _marginal_record(marginal: Distribution) -> dict[str, list[float]]:
     return {"copies": marginal.states[:, 0].tolist(), "probability": marginal.probabilities.tolist()}
 
 
-def interval_record(interval: Interval) -> dict[str, Any]:
-    """Return an interval with its best value, and whether it is certified."""
-    return {
-        "lower": interval.lower,
-        "upper": interval.upper,
-        "value": interval.value,
-        "certified": interval.certified,
-    }
-
-
 def to_json(record: Any, indent: int | None = 2) -> str:
     """Write JSON that every reader accepts: infinities and NaN, which it lacks, become null."""
     return json.dumps(_finite(record), indent=indent, allow_nan=False, ensure_ascii=False)

@@ -27,6 +27,7 @@ class Stopped:
     sources: IntArray  # with rates and states: jumps out of the space that end in no target, by place in `inside`
     rates: FloatArray
     states: IntArray  # where they lead, (k, d)
+    into: FloatArray  # rates into each target from all states of the space that are not in it, (n_targets, n)
 
     @classmethod
     def of(cls, generator: Generator, targets: Targets, reached: BoolArray) -> Stopped:
@@ -34,9 +35,8 @@ class Stopped:
         n = len(generator)
         held = targets.hold(generator.space.states)  # (n_targets, n)
         before = np.flatnonzero(reached & ~held.any(axis=0))
-        hits, leaks = _ways_out(generator, targets, n)
         matrix = generator.to_csr()
-        hits = hits + np.stack([np.asarray(matrix[row].sum(axis=0)).ravel() for row in held])
+        hits, leaks = ways_out(generator, targets, held)
         out = hits.sum(axis=0) + np.bincount(leaks[0], leaks[1], n)
         within = matrix[before][:, before].tocsr()
         trapped = [members for members in closed_classes(within).members if not out[before[members]].any()]
@@ -55,6 +55,7 @@ class Stopped:
             place[leaks[0][counts]],
             leaks[1][counts],
             leaks[2][counts],
+            hits,
         )
 
     def __len__(self) -> int:
@@ -71,11 +72,15 @@ class Stopped:
         return found
 
 
-def _ways_out(
-    generator: Generator, targets: Targets, n: int
+def ways_out(
+    generator: Generator, targets: Targets, held: BoolArray
 ) -> tuple[FloatArray, tuple[IntArray, FloatArray, IntArray]]:
-    """Return rates (n_targets, n) of jumps out of the space into targets; sources, rates and ends of all others."""
-    hits = np.zeros((len(targets.names), n))
+    """Return rates (n_targets, n) of jumps into targets, from states of none; sources, rates, ends of other leaks.
+
+    `held` (n_targets, n) says where targets hold in the space.
+    """
+    n, matrix = len(generator), generator.to_csr()
+    hits = np.stack([np.asarray(matrix[row].sum(axis=0)).ravel() for row in held])
     sources, rates = [np.zeros(0, dtype=np.int64)], [np.zeros(0)]
     ends = [np.zeros((0, len(targets.species)), dtype=np.int64)]
     for leak in generator.leaks:

@@ -4,11 +4,14 @@ M⁻¹ has no negative entry: ``(M⁻¹ b)(x)`` is the mean of the integral of b
 x ends.  An elimination without a subtraction bounds its relative error beforehand (`fsp.chains.hitting_times`).  Where
 that takes too long, a factorisation gives some v, and with τ for which ``M τ >= η > 0``, checked with all roundings,
 
-(1) |v - M⁻¹ b| <= M⁻¹ |M v - b| <= max(|M v - b| / (M τ)) τ.
+(1) |v - M⁻¹ b| <= M⁻¹ |M v - b| <= max(|M v - b| / (M τ)) τ;
+
+so too for the transpose, whose solutions are mean times spent in each state.
 """
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -36,6 +39,10 @@ class ExitSystem(Protocol):
         """Return about the mean time spent in each state, (m,), from a distribution `start` (m,)."""
         ...
 
+    def occupation_bounds(self, start: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return (m,) bounds of the mean time spent in each state, for `start` (m,) >= 0 as `right` of `bounds`."""
+        ...
+
 
 def exit_system(matrix: Any, exits: FloatArray, roundings: float) -> ExitSystem:
     """Return the equations of a generator `matrix` (m, m) CSR that leaves its states at the rates `exits` (m,).
@@ -54,20 +61,24 @@ class _Eliminated:
         self._off = (system.relative + roundings + RIGHT) * (1.0 + system.relative)
 
     def bounds(self, right: FloatArray) -> tuple[FloatArray, FloatArray]:
-        v = self._system.solve_adjoint(right)
-        tiny = self._system.tiny if right.any() else 0.0
-        low: FloatArray = np.maximum(v * (1.0 - self._off) - tiny, 0.0)
-        return low, v * (1.0 + 2.0 * self._off) + tiny
+        return self._around(self._system.solve_adjoint(right), right)
 
     def occupation(self, start: FloatArray) -> FloatArray:
         return self._system.solve(start)
+
+    def occupation_bounds(self, start: FloatArray) -> tuple[FloatArray, FloatArray]:
+        return self._around(self._system.solve(start), start)
+
+    def _around(self, v: FloatArray, right: FloatArray) -> tuple[FloatArray, FloatArray]:
+        tiny = self._system.tiny if right.any() else 0.0
+        low: FloatArray = np.maximum(v * (1.0 - self._off) - tiny, 0.0)
+        return low, v * (1.0 + 2.0 * self._off) + tiny
 
 
 class _Factorised:
     def __init__(self, matrix: Any, roundings: float) -> None:
         self._matrix = (-matrix).tocsr()
-        self._adjoint = self._matrix.T.tocsr()
-        self._size, self._roundings = abs(self._adjoint), roundings + RIGHT
+        self._roundings = roundings + RIGHT
         try:
             self._factors: Any = linalg.splu(self._matrix.tocsc(), **WITHOUT_PIVOTING)
         except RuntimeError as failure:
@@ -75,9 +86,31 @@ class _Factorised:
                 f"States must be left in a time that double precision can tell, but the equations for it cannot be "
                 f"solved: {failure}."
             ) from None
+        self._integrals = _Side(self._matrix.T.tocsr(), self._factors, "T", self._roundings)
+
+    @cached_property
+    def _occupations(self) -> _Side:
+        return _Side(self._matrix, self._factors, "N", self._roundings)
+
+    def bounds(self, right: FloatArray) -> tuple[FloatArray, FloatArray]:
+        return self._integrals.bounds(right)
+
+    def occupation(self, start: FloatArray) -> FloatArray:
+        return np.maximum(_refined(self._factors, self._matrix, start, "N"), 0.0)
+
+    def occupation_bounds(self, start: FloatArray) -> tuple[FloatArray, FloatArray]:
+        return self._occupations.bounds(start)
+
+
+class _Side:
+    """The equations with `matrix`, which stands for M in (1), or for its transpose."""
+
+    def __init__(self, matrix: Any, factors: Any, side: str, roundings: float) -> None:
+        self._matrix, self._factors, self._side = matrix, factors, side
+        self._size, self._roundings = abs(matrix), roundings
         ones = np.ones(matrix.shape[0])
-        self._times = np.maximum(self._refined(self._adjoint, ones, "T"), 0.0)  # τ
-        self._held = self._adjoint @ self._times - self._charge(self._times)  # M τ, rounded down
+        self._times = np.maximum(_refined(factors, matrix, ones, side), 0.0)  # τ
+        self._held = matrix @ self._times - self._charge(self._times)  # M τ, rounded down
         if not (self._held > 0.0).all():
             raise ConvergenceError(
                 "States must be left in a time that double precision can tell, but rounding hides how they are left; "
@@ -85,21 +118,20 @@ class _Factorised:
             )
 
     def bounds(self, right: FloatArray) -> tuple[FloatArray, FloatArray]:
-        v = np.maximum(self._refined(self._adjoint, right, "T"), 0.0)
-        left = np.abs(right - self._adjoint @ v) + self._charge(v) + self._roundings * right
+        """Return (m,) lower and upper bounds of the solution for `right` (m,)."""
+        v = np.maximum(_refined(self._factors, self._matrix, right, self._side), 0.0)
+        left = np.abs(right - self._matrix @ v) + self._charge(v) + self._roundings * right
         error = float((left / self._held).max()) * self._times * (1.0 + RIGHT)  # (1)
         low: FloatArray = np.maximum(v - error, 0.0)
         return low, v + error
-
-    def occupation(self, start: FloatArray) -> FloatArray:
-        return np.maximum(self._refined(self._matrix, start, "N"), 0.0)
 
     def _charge(self, v: FloatArray) -> FloatArray:
         charge: FloatArray = self._roundings * (self._size @ v)
         return charge
 
-    def _refined(self, matrix: Any, right: FloatArray, side: str) -> FloatArray:
-        found: FloatArray = self._factors.solve(right, side)
-        for _ in range(REFINEMENTS):
-            found = found + self._factors.solve(right - matrix @ found, side)
-        return found
+
+def _refined(factors: Any, matrix: Any, right: FloatArray, side: str) -> FloatArray:
+    solved: FloatArray = factors.solve(right, side)
+    for _ in range(REFINEMENTS):
+        solved = solved + factors.solve(right - matrix @ solved, side)
+    return solved

@@ -33,29 +33,37 @@ class Targets:
     names: tuple[str, ...]
     conditions: tuple[Law, ...]  # trees of species, or functions of counts by name
     species: tuple[str, ...]
+    argument: str = "`target`"  # what the caller calls them
 
     @classmethod
-    def read(cls, model: Model, target: Condition | Mapping[str, Condition]) -> Targets:
+    def read(cls, model: Model, target: Condition | Mapping[str, Condition], argument: str = "`target`") -> Targets:
         """Read a condition, or several by name; an ArgumentError says what cannot be one."""
         given = target if isinstance(target, Mapping) else {_name_of(target): target}
         if not given:
             raise ArgumentError("`target` must be a condition, or several by name, but there is none.")
-        conditions = tuple(_read(model, condition) for condition in given.values())
-        return cls(tuple(map(str, given)), conditions, model.species)
+        conditions = tuple(_read(model, condition, argument) for condition in given.values())
+        return cls(tuple(map(str, given)), conditions, model.species, argument)
 
     def hold(self, states: IntArray) -> BoolArray:
         """Tell which targets hold in states (m, d): (n_targets, m)."""
-        columns = {name: states[:, i].astype(np.float64) for i, name in enumerate(self.species)}
+        columns = self._columns(states)
         found = np.stack([self._values(k, columns, len(states)) for k in range(len(self.names))])
         twice = np.flatnonzero(found.sum(axis=0) > 1)
         if len(twice):
             both = [self.names[k] for k in np.flatnonzero(found[:, twice[0]])[:2]]
             state = ", ".join(f"{name} = {x}" for name, x in zip(self.species, states[twice[0]].tolist(), strict=True))
             raise ArgumentError(
-                f"`target` must have conditions that exclude each other, but '{both[0]}' and '{both[1]}' both hold at "
-                f"{state}; add what tells them apart."
+                f"{self.argument} must have conditions that exclude each other, but '{both[0]}' and '{both[1]}' both "
+                f"hold at {state}; add what tells them apart."
             )
         return found
+
+    def holds(self, k: int, states: IntArray) -> BoolArray:
+        """Tell whether one target holds in states (m, d), whatever others do: (m,)."""
+        return self._values(k, self._columns(states), len(states))
+
+    def _columns(self, states: IntArray) -> dict[str, Any]:
+        return {name: states[:, i].astype(np.float64) for i, name in enumerate(self.species)}
 
     def _values(self, k: int, columns: Mapping[str, Any], n: int) -> BoolArray:
         condition = self.conditions[k]
@@ -64,14 +72,20 @@ class Targets:
         )
         if values.dtype != np.bool_:
             raise ArgumentError(
-                f"`target` must be a condition, such as 'X >= 10', but '{self.names[k]}' is a number; compare it."
+                f"{self.argument} must be a condition, such as 'X >= 10', but '{self.names[k]}' is a number; "
+                f"compare it."
             )
         return np.broadcast_to(values, n)
 
     @property
+    def trees(self) -> list[Expression | None]:
+        """The targets as formulas; None for functions."""
+        return [condition if isinstance(condition, Expression) else None for condition in self.conditions]
+
+    @property
     def tree(self) -> Expression | None:
         """That one of the targets holds, as a formula; None where one of them is a function."""
-        trees = [condition for condition in self.conditions if isinstance(condition, Expression)]
+        trees = [tree for tree in self.trees if tree is not None]
         return reduce(lambda a, b: call("||", a, b), trees) if len(trees) == len(self.conditions) else None
 
     def stopping(self, model: Model) -> Model:
@@ -133,9 +147,11 @@ def _name_of(target: object) -> str:
     return target if isinstance(target, str) else getattr(target, "__name__", "target")
 
 
-def _read(model: Model, condition: object) -> Law:
+def _read(model: Model, condition: object, argument: str) -> Law:
     if isinstance(condition, str):
         return read_formula(condition, model.species, model.observables, None)
     if callable(condition):
         return condition
-    raise ArgumentError(f"`target` must be a formula such as 'X >= 10', or a function of counts, but is {condition!r}.")
+    raise ArgumentError(
+        f"{argument} must be a formula such as 'X >= 10', or a function of counts, but is {condition!r}."
+    )

@@ -1,0 +1,75 @@
+"""`fsp committor`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from fsp import defaults
+from fsp.command.exits import EPILOG, guarded
+from fsp.command.options import JSON, OVERWRITE, SOURCE, Source, check_picture, named, takes_source, with_options
+from fsp.quantities import number
+
+if TYPE_CHECKING:
+    from fsp.model import Model
+
+
+@click.command(epilog=EPILOG)
+@with_options(*SOURCE)
+@click.option("--from", "first", required=True, metavar="CONDITION", help="The set A that ways begin in.")
+@click.option("--to", "second", required=True, metavar="CONDITION", help="The set B that they end in.")
+@click.option("--at", "places", multiple=True, metavar="STATE", help="Print committors there: U=3,V=4.")
+@click.option("--tol", default=defaults.TOL, show_default=True, help="Relative error of the rate.")
+@click.option("--max-states", type=int, help="Limit on the number of states.")
+@click.option("--plot", type=click.Path(path_type=Path), help="Draw the current of two species: .png, .pdf, .svg, ...")
+@OVERWRITE
+@JSON
+@click.option("--quiet", is_flag=True, help="No progress.")
+@guarded
+@takes_source
+def committor(
+    source: Source,
+    first: str,
+    second: str,
+    places: tuple[str, ...],
+    tol: float,
+    max_states: int | None,
+    plot: Path | None,
+    overwrite: bool,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Find how MODEL, a file, goes at rest from one set of states to another: rate, committors, current."""
+    import fsp
+    from fsp.command.progress import shown_progress, warnings_as_lines
+    from fsp.output.records import to_json
+
+    check_picture(source.model, plot, overwrite)
+    network = source.load()
+    states = [_state(network, text) for text in places]
+    with warnings_as_lines(), shown_progress(quiet) as report:
+        ways = fsp.committor(network, first, second, tol=tol, max_states=max_states, progress=report)
+    both = [(state, ways.forward(state), ways.backward(state)) for state in states]
+    if as_json:
+        named_bounds = [
+            {"state": state, "forward": forward.record(), "backward": backward.record()}
+            for state, forward, backward in both
+        ]
+        click.echo(to_json({"fsp": fsp.__version__, **ways.record(), "at": named_bounds}))
+    else:
+        click.echo(str(ways))
+        for state, forward, backward in both:
+            where = ", ".join(f"{name}={count}" for name, count in state.items())
+            click.echo(f"  q at {where}: {forward}, backward {backward}")
+    if plot is not None:
+        from fsp.output.pictures import write
+
+        write(ways.plot(), plot)
+    return 0
+
+
+def _state(network: Model, text: str) -> dict[str, int]:
+    given = {name: number(value, f"--at {name}") for name, value in named(text.split(","), "--at", "NAME=COUNT,...")}
+    return {name: int(given[name]) if float(given[name]).is_integer() else -1 for name in given}

@@ -1,0 +1,68 @@
+"""Draw how probability flows from one set of states to another."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fsp.errors import ArgumentError
+from fsp.output.axes import figure_of, label_copies, new_axes, styled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from fsp.distribution.committor import ReactiveFlux
+
+MOST_ARROWS = 24  # along an axis: more cannot be told apart; chosen
+FAINT = 1e-3  # of the longest current: shorter ones are left out
+
+
+def reactive_flux(flux: ReactiveFlux, first: str, second: str, *, axes: Axes | None = None) -> Figure:
+    """Draw a reactive current over two species: arrows where it goes, colour how strong it is.
+
+    Parameters
+    ----------
+    flux
+        The current.
+    first, second
+        Names of the species on the horizontal and on the vertical axis.
+    axes
+        Where to draw; a new figure if None.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The picture; cells of several states show the sum of their vectors.
+
+    Raises
+    ------
+    ArgumentError
+        If a species is unknown, both are the same, or there is no current.
+    """
+    if first == second:
+        raise ArgumentError(f"`species` must be two different names, but both are {first}.")
+    counts, vectors = flux.along(first, second)
+    size = np.hypot(*vectors.T)
+    if not size.any():
+        raise ArgumentError("`flux` must have a current to plot, but there is no way from A to B.")
+    seen = counts[size > FAINT * size.max()]
+    low, cell = seen.min(axis=0), np.maximum(np.ptp(seen, axis=0) // MOST_ARROWS + 1, 1)
+    cells, place = np.unique((counts - low) // cell, axis=0, return_inverse=True)
+    summed = np.stack([np.bincount(place.ravel(), v, len(cells)) for v in vectors.T], axis=1)  # (k, 2)
+    strength = np.hypot(*summed.T)
+    shown = strength > FAINT * strength.max()
+    x, y = ((cells[shown] + 0.5) * cell + low - 0.5).T
+    directions = summed[shown] / cell  # in cells, so that arrows are as long on either axis
+    u, v = (directions / np.hypot(*directions.T)[:, None] * cell).T
+    with styled():
+        axes = axes if axes is not None else new_axes(4.6, 3.6)
+        arrows = axes.quiver(x, y, u, v, strength[shown], angles="xy", scale_units="xy", scale=1.1, cmap="viridis")
+        bar = axes.figure.colorbar(arrows, ax=axes)
+        bar.set_label("copies moved per time")
+        bar.ax.spines["outline"].set_visible(False)
+        label_copies(axes.xaxis, first)
+        label_copies(axes.yaxis, second)
+        axes.set_title("reactive current", loc="left")
+    return figure_of(axes)

@@ -1,0 +1,286 @@
+"""Committors, rates and reactive currents between two sets of states: `fsp.committor`.
+
+The stationary law is bounded state by state (`fsp.equilibrium.certificate`) on a space that grows; on the same space
+linear systems bound the rest (`reactive`), until the rate is known to a relative tolerance, and the committors in the
+mean over the stationary law.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from math import inf, isfinite
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fsp import defaults
+from fsp.arithmetic import UNIT_ROUNDOFF
+from fsp.distribution import ErrorLedger, Interval
+from fsp.distribution.committor import Committor, ReactiveFlux, StateFunction
+from fsp.equilibrium.certificate import certify
+from fsp.equilibrium.certifier import Certifier
+from fsp.equilibrium.estimate import check_arguments
+from fsp.equilibrium.settling import Step, settle
+from fsp.equilibrium.stationary import stationary
+from fsp.errors import ToleranceWarning
+from fsp.generator import Generator
+from fsp.model.arguments import check_call
+from fsp.moments.lyapunov import NoDriftCondition, drift_condition
+from fsp.passages.outside import members, paying
+from fsp.passages.reactive import Reactive, Rest, Ways
+from fsp.passages.targets import Targets
+from fsp.projection.backend import serial
+from fsp.projection.growth import Growth, most_states
+from fsp.projection.progress import Progress, ProgressCallback
+from fsp.space import StateSpace
+
+if TYPE_CHECKING:
+    from fsp.arrays import FloatArray, IntArray
+    from fsp.equilibrium.certificate import Certificate
+    from fsp.model import Model
+    from fsp.moments.lyapunov import DriftCondition
+    from fsp.passages.targets import Condition
+    from fsp.space.protocol import AnySpace
+
+IMPROVES = 0.9  # of the least width, or of what is outside: growths that leave more of both are of no use
+PATIENCE = 3  # such growths in a row; chosen
+ROUGH = 0.1  # tolerance of a stationary law that is solved without a subtraction afterwards
+SMALL = 0.1  # bound of the parts of an error, below which those that are outside are at most twice the first
+
+
+def committor(
+    model: Model,
+    A: Condition,
+    B: Condition,
+    *,
+    tol: float = defaults.TOL,
+    max_states: int | None = None,
+    progress: ProgressCallback | None = None,
+) -> Committor:
+    """Find how a network at rest goes from one set of states to another: committors, rate, currents.
+
+    Parameters
+    ----------
+    model
+        The reaction network, with constant propensities.
+    A, B
+        Conditions that exclude each other: formulas of species such as ``"U > 30 && V < 5"``, or functions that take
+        the counts of each species by name, (n,) floats, and return (n,) booleans.
+    tol
+        Bound of the error of the rate, relative, and of the committors, absolute, in the mean over the stationary law.
+    max_states
+        Limit on the number of states.
+    progress
+        Called with a `Progress` now and then.
+
+    Returns
+    -------
+    Committor
+        ``.q(state)``, the probability of coming to B before A; `backward`, that of having left A last; `rate`, the mean
+        number of ways from A to B per unit of time; `flux`, their currents, 1/time.  Where the stationary law cannot be
+        bounded, all but `forward` are estimates, and say so.
+
+    Raises
+    ------
+    ArgumentError
+        If `A` or `B` is no condition, both hold in one state, or another argument is not as above.
+    BackendError
+        If propensities depend on time, or events happen at known times.
+    StateSpaceError
+        If there is no stationary law, or it needs too many states.
+    ConvergenceError
+        If linear systems have no solution in double precision.
+
+    Warns
+    -----
+    ToleranceWarning
+        If the bounds are wider than `tol`.
+
+    References
+    ----------
+    P. Metzner, Ch. Schütte, E. Vanden-Eijnden, Multiscale Model. Simul. 7 (2009) 1192, doi:10.1137/070699500.
+
+    Examples
+    --------
+    >>> model = fsp.Model(
+    ...     species={"X": 0},
+    ...     reactions=[fsp.Reaction("0 -> X", rate="piecewise(1, X < 2, 0)"), fsp.Reaction("X -> 0", mass_action=1.0)],
+    ... )
+    >>> ways = fsp.committor(model, "X == 0", "X == 2")
+    >>> print(f"{ways.q([1]):.6f}, {ways.rate:.6f}")
+    0.500000, 0.200000
+    """
+    check_call(model, max_states=max_states, progress=progress)
+    check_arguments(model, tol)
+    targets = Targets.read(model, {"A": A, "B": B}, "`A` and `B`")
+    targets.hold(model.initial_states)
+    limit = max_states or most_states(model)
+    report = progress or _silent
+    names = tuple(c if isinstance(c, str) else name for name, c in zip("AB", (A, B), strict=True))
+    try:
+        ways = _proved(model, targets, tol, limit, report)
+    except NoDriftCondition as missing:
+        ways = _estimated(model, targets, tol, limit, str(missing))
+    return _answer(model, ways, (names[0], names[1]), tol)
+
+
+def _proved(model: Model, targets: Targets, tol: float, limit: int, report: ProgressCallback) -> Reactive:
+    condition = None if model.is_finite else drift_condition(model)
+    growth = Growth(model, limit, None, stationary=True)
+    certifier = _Certifier(model, targets, condition, growth)
+    wanted = certifier.wanted()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ToleranceWarning)  # what follows may do better
+        begun = Certifier(model, condition, "auto", tol).settle(growth, report).generator.space
+    judge = _Judge(growth, tol, report)
+    settle(growth, growth.with_states(begun, wanted), certifier.attempt, judge)
+    if judge.best is None:
+        raise NoDriftCondition("the space is too small for a bound, or rounding hides the drift")
+    if judge.width > tol:
+        warnings.warn(
+            f"The bounds are {judge.width:.1e} wide, above tol = {tol:.1e}; raise `max_states` or `tol`.",
+            ToleranceWarning,
+            stacklevel=4,
+        )
+    return judge.best
+
+
+def _estimated(model: Model, targets: Targets, tol: float, limit: int, reason: str) -> Reactive:
+    """Return the ways on the states of an estimated stationary law, whose bounds are no more than that."""
+    law = stationary(model, tol, max_states=limit)
+    generator = Generator(model, StateSpace.from_states(model.species, law.states))
+    p = law.probabilities
+    rest = Rest(generator, p, p, p, min(1.0, law.error.total), certified=False, reason=reason)
+    return Ways(rest, targets).solved((True, True), None)
+
+
+class _Certifier:
+    """Bound the ways of one network on one space after another."""
+
+    def __init__(self, model: Model, targets: Targets, condition: DriftCondition | None, growth: Growth) -> None:
+        self._model, self._targets, self._growth = model, targets, growth
+        self._rest = Certifier(model, condition, "auto", ROUGH)
+        self._members = [members(model, targets, j) for j in (0, 1)]
+        self._contained = self._members[0] is not None, self._members[1] is not None
+        self._outer: DriftCondition | None = None
+        if condition is not None and not any(self._contained):
+            self._outer = paying(model, condition)
+
+    def wanted(self) -> IntArray:
+        """Return states that have to be stored, (k, d)."""
+        excepted = [self._rest.excepted(), *(held for held in self._members if held is not None)]
+        if self._outer is not None:
+            excepted.append(self._outer.states)
+        states = np.concatenate(excepted)
+        if not self._growth.affords(len(states)):
+            raise NoDriftCondition(f"a bound needs {len(states):,} states")
+        return states
+
+    def attempt(self, space: AnySpace, guess: FloatArray | None) -> Reactive:
+        """Solve on those states of a space that may be reached; `guess` (n,) is the stationary law so far."""
+        bounded = self._rest.attempt(space, guess)
+        generator, outside = bounded.generator, bounded.error.total
+        lower, upper = bounded.lower, bounded.upper
+        near: FloatArray | None = None
+        # relative bounds of single states, however improbable
+        sharp = certify(generator, int(np.argmax(bounded.p)), self._rest.condition, eliminate=True)
+        if sharp is not None:
+            lower, upper = np.maximum(lower, sharp.lower), np.minimum(upper, sharp.upper)
+            if max(sharp.truncation, sharp.rounding) < SMALL:
+                outside, near = min(outside, 2.0 * sharp.truncation), sharp.p * _excess(sharp)
+        rest = Rest(generator, bounded.p, lower, np.maximum(lower, upper), min(outside, 1.0), near)
+        return Ways(rest, self._targets).solved(self._contained, self._met(space, generator))
+
+    def _met(self, space: AnySpace, generator: Generator) -> DriftCondition | None:
+        """Return f without states that turned out not to be reached: those that the generator's space lacks."""
+        if self._outer is None:
+            return None
+        states = self._outer.states
+        kept = (serial(space).index(states) < 0) | (generator.space.index(states) >= 0)
+        return replace(self._outer, states=states[kept], drifts=self._outer.drifts[kept])
+
+
+def _excess(sharp: Certificate) -> float:
+    """Return by what factor π may lie above p, but for what has been outside: ``c π = y + m + e``, p = y/S.
+
+    S = 1 + lost with ``truncation = lost/S``, and ``c >= 1 - off``, ``|e| <= off y`` with ``rounding >= 2 off/S``, by
+    (3) and (4) of `fsp.equilibrium.certificate` without a subtraction; Σ m/c <= lost/(1 - off) <= 2 truncation.
+    """
+    scale = 1.0 / (1.0 - sharp.truncation)
+    off = 0.5 * sharp.rounding * scale
+    return scale * (1.0 + off) / (1.0 - off) * (1.0 + 8.0 * UNIT_ROUNDOFF)
+
+
+class _Judge:
+    """Ends where the bounds meet the tolerance, or growing does not help."""
+
+    def __init__(self, growth: Growth, tol: float, report: ProgressCallback) -> None:
+        self._growth, self._tol, self._report = growth, tol, report
+        self.best: Reactive | None = None
+        self.width = inf
+        self._useless, self._outside = 0, inf
+
+    @property
+    def suffices(self) -> bool:
+        """Whether anything is known."""
+        return self.best is not None
+
+    def judge(self, candidate: Reactive, guess: FloatArray | None) -> Step | None:
+        """Return how to go on; None to end."""
+        width, rest = _width(candidate), candidate.rest
+        self._report(Progress(None, None, len(rest.generator), min(2.0, rest.outside), "committor"))
+        stays = IMPROVES * self.width < width and IMPROVES * self._outside < rest.outside
+        self._useless = self._useless + 1 if stays else 0
+        self._outside = min(self._outside, rest.outside)
+        if width <= self.width:
+            self.best, self.width = candidate, width
+        closed = not rest.generator.n_sinks or rest.outside <= UNIT_ROUNDOFF**2  # far below what is asked for
+        done = self.width <= self._tol or closed or self._useless == PATIENCE
+        return None if done else Step(ErrorLedger(truncation=min(2.0, rest.outside)))
+
+
+def _width(ways: Reactive) -> float:
+    """Return the largest width of what is asked for; of a rate without a way inside, relative to that of all jumps."""
+    p, (low, high) = ways.rest.p, ways.rate
+    of_rate = 0.0 if high == 0.0 else (high - low) / low if low > 0.0 else inf
+    if low == 0.0 and 0.0 < high < inf and ways.rest.outside <= UNIT_ROUNDOFF:
+        of_rate = high / float(p @ ways.generator.exit_rates)
+    known = ways.backward[1] - ways.backward[0] < 1.0  # else neither set was ever visited, for all that is known
+    of_forward = float(p @ (ways.forward[1] - ways.forward[0]))
+    of_backward = float((p * known) @ (ways.backward[1] - ways.backward[0]))
+    return max(of_rate, of_forward, of_backward)
+
+
+def _answer(model: Model, ways: Reactive, names: tuple[str, str], tol: float) -> Committor:
+    rest = ways.rest
+    species, states = model.species, rest.generator.space.states
+    sources, targets, (low, high) = ways.currents()
+
+    def function(ends: FloatArray, certified: bool) -> StateFunction:
+        return StateFunction(species, states, ends[0], ends[1], certified, "" if certified else rest.reason)
+
+    def number(ends: tuple[float, float]) -> Interval:
+        middle = 0.5 * (ends[0] + ends[1]) if isfinite(ends[1]) else ends[0]
+        known = isfinite(ends[1])
+        reason = rest.reason or ("" if known else "what happens at states that are not stored is not known")
+        return Interval(*ends, middle, rest.certified and known, reason)
+
+    return Committor(
+        names,
+        tol,
+        function(ways.forward, certified=True),
+        function(ways.backward, certified=rest.certified),
+        number(ways.rate),
+        number(ways.share),
+        number(ways.reactive),
+        ReactiveFlux(species, states, sources, targets, low, high, rest.certified),
+        model_name=model.name,
+        model_hash=model.hash,
+        time_unit=model.time_unit,
+        notes=(f"the stationary law is an estimate: {rest.reason}",) if rest.reason else (),
+    )
+
+
+def _silent(progress: Progress) -> None:
+    """Report nothing."""

@@ -1,0 +1,58 @@
+"""What is known of two sets of states beyond those that are stored: which are finite, and what bounds jumps there."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import prod
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fsp.equilibrium.reachability import Reachability
+from fsp.model.ranges import last_count
+from fsp.moments.lyapunov import costly_condition
+from fsp.moments.polynomial import plus, power, scaled
+from fsp.moments.rates import rates
+
+if TYPE_CHECKING:
+    from fsp.arrays import IntArray
+    from fsp.model import Model
+    from fsp.moments.lyapunov import DriftCondition
+    from fsp.passages.targets import Targets
+
+MOST_STORED = 100_000  # states of a box in which a set is looked for; chosen
+SCALES = (1000, 30, 1)  # of a drift condition that is to pay for all jumps: the first excepts fewest states; chosen
+POWERS = (1, 2)  # of it: rates of the degree of the condition, or of one more, are paid for
+
+
+def members(model: Model, targets: Targets, j: int) -> IntArray | None:
+    """Return all states in which target j holds and that may be reached, (k, d); None where they may be many."""
+    tree = targets.trees[j]
+    if tree is None:
+        return None
+    reach = Reachability(model)
+    largest = np.where(reach.made(model.initial_states), model.species_bounds, 0.0)  # (d,)
+    lasts = [last_count(tree, name) for name in model.species]
+    limits = [most if last is None else min(last, most) for last, most in zip(lasts, largest.tolist(), strict=True)]
+    if not prod(limit + 1.0 for limit in limits) <= MOST_STORED:
+        return None
+    sides = np.meshgrid(*(np.arange(int(limit) + 1) for limit in limits), indexing="ij")
+    states = np.stack([side.ravel() for side in sides], axis=1).astype(np.int64)  # (k, d)
+    states = states[targets.holds(j, states)]
+    met: IntArray = states[reach.possible(states, model.initial_states)]
+    return met
+
+
+def paying(model: Model, condition: DriftCondition) -> DriftCondition | None:
+    """Return f >= 0 with a drift of at most -Σ_i a_i, all propensities, outside finitely many states; None if none."""
+    laws = [rate.upper for rate in rates(model, 0.0, model.species_bounds)]
+    if condition.centre.any() or any(law is None for law in laws):
+        return None
+    cost = plus(*(law for law in laws if law is not None))
+    for exponent in POWERS:
+        function = power(condition.function, exponent, model.n_species)
+        for scale in SCALES:
+            found = costly_condition(model, scaled(function, Fraction(scale) / Fraction(condition.elsewhere)), cost)
+            if found is not None:
+                return found
+    return None
