@@ -64,7 +64,6 @@ def fisher(
 
 
 def _record(found: FisherInformation) -> dict[str, Any]:
-
     return {
         "fsp": fsp.__version__,
         "parameters": list(found.parameters),
