@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from fsp.approximation.linear_noise import LinearNoise, linear_noise
     from fsp.distribution import Distribution, ErrorLedger, Interval, Solution, Sweep
     from fsp.distribution.committor import Committor
+    from fsp.distribution.fit import Fit
+    from fsp.distribution.fit_comparison import FitComparison
     from fsp.distribution.information import FisherInformation
     from fsp.distribution.passage import Passage
     from fsp.distribution.relaxation import Relaxation
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from fsp.inference.instruments import Binomial, Bins, Poisson
     from fsp.inference.likelihood import Likelihood, likelihood
     from fsp.inference.sensitivity import sensitivity
+    from fsp.jobs.fit import fit
     from fsp.jobs.sweep import sweep
     from fsp.model import Event, Model, Reaction
     from fsp.output import pictures as plot  # noqa: F401
@@ -79,6 +82,8 @@ _HOMES = {
     "Event": "fsp.model",
     "FSPError": "fsp.errors",
     "FisherInformation": "fsp.distribution.information",
+    "Fit": "fsp.distribution.fit",
+    "FitComparison": "fsp.distribution.fit_comparison",
     "FokkerPlanck": "fsp.approximation.fokker_planck",
     "FormatWarning": "fsp.errors",
     "Generator": "fsp.generator",
@@ -112,6 +117,7 @@ _HOMES = {
     "committor": "fsp.passages.committor",
     "compare": "fsp.approximation.comparison",
     "fisher": "fsp.inference.fisher",
+    "fit": "fsp.jobs.fit",
     "fokker_planck": "fsp.approximation.fokker_planck",
     "langevin": "fsp.approximation.langevin",
     "likelihood": "fsp.inference.likelihood",
@@ -148,6 +154,8 @@ __all__ = [
     "Event",
     "FSPError",
     "FisherInformation",
+    "Fit",
+    "FitComparison",
     "FokkerPlanck",
     "FormatWarning",
     "Generator",
@@ -187,6 +195,7 @@ __all__ = [
     "committor",
     "compare",
     "fisher",
+    "fit",
     "fokker_planck",
     "langevin",
     "likelihood",

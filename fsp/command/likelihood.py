@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +22,48 @@ DATA = (
     click.option("--observe", multiple=True, required=True, metavar="NAME=COLUMN", help="The column of each species."),
     click.option("--time", default="time", show_default=True, help="The column of the times."),
     click.option("--where", multiple=True, metavar="COLUMN=VALUE", help="Rows that count."),
+    click.option("--condition", multiple=True, metavar="COLUMN=NAME", help="A column with values of a parameter."),
+    click.option("--replicate", metavar="COLUMN", help="A column whose cells are counted apart in print."),
+    click.option("--missing", default="refuse", show_default=True, help="Rows without a count: refuse, drop, unseen."),
+    click.option("--time-unit", default="", metavar="UNIT", help="Unit of the times, to compare with the model's."),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """The table of cells, and how it is read."""
+
+    data: Path
+    observe: tuple[str, ...]
+    time: str
+    where: tuple[str, ...]
+    condition: tuple[str, ...]
+    replicate: str | None
+    missing: str
+    time_unit: str
+
+    def read(self) -> fsp.Counts:
+        """Read the table."""
+        return fsp.read_counts(
+            self.data,
+            counts=dict(named(self.observe, "--observe", "NAME=COLUMN")),
+            time=self.time,
+            where={name: _value(text) for name, text in named(self.where, "--where", "COLUMN=VALUE")},
+            conditions=dict(named(self.condition, "--condition", "COLUMN=NAME")),
+            replicate=self.replicate,
+            missing=self.missing,
+            time_unit=self.time_unit,
+        )
+
+
+def takes_data(command: Callable[..., int]) -> Callable[..., int]:
+    """Give a command the options of `DATA` as one argument, `data`."""
+
+    @functools.wraps(command)
+    def taking(**options: Any) -> int:
+        return command(data=Data(**{part.name: options.pop(part.name) for part in fields(Data)}), **options)
+
+    return taking
 
 
 @click.command(epilog=EPILOG)
@@ -32,12 +76,10 @@ DATA = (
 @JSON
 @guarded
 @takes_source
+@takes_data
 def likelihood(
     source: Source,
-    data: Path,
-    observe: tuple[str, ...],
-    time: str,
-    where: tuple[str, ...],
+    data: Data,
     gradient: str | None,
     width: float,
     start: str | None,
@@ -47,12 +89,7 @@ def likelihood(
     """Print the log-likelihood of counted molecules under MODEL, a file, as an interval."""
     from fsp.output.records import to_json
 
-    counts = fsp.read_counts(
-        data,
-        counts=dict(named(observe, "--observe", "NAME=COLUMN")),
-        time=time,
-        where={name: _value(text) for name, text in named(where, "--where", "COLUMN=VALUE")},
-    )
+    counts = data.read()
     with warnings_as_lines():
         found = fsp.likelihood(source.load(), counts, width=width, start=start, max_states=max_states)
         slopes = found.gradient(names_in(gradient)) if gradient else {}
@@ -73,13 +110,17 @@ def _value(text: str) -> Any:
 
 
 def _record(found: fsp.Likelihood, slopes: dict[str, fsp.Interval]) -> dict[str, Any]:
-
-    times = zip(found.counts.times.tolist(), found.by_time, found.counts.cells, strict=True)
+    by_time = found.by_time if not found.by_condition else ()
+    times = zip(found.counts.times.tolist() if by_time else (), by_time, found.counts.cells, strict=True)
     return {
         "fsp": fsp.__version__,
         "log_likelihood": found.value.record(),
         "cells": found.counts.n_cells,
         "times": [{"t": t, "cells": int(n.sum()), **own.record()} for t, own, n in times],
+        "conditions": [
+            {"label": label, "cells": own.counts.n_cells, **own.value.record()}
+            for label, own in found.by_condition.items()
+        ],
         "impossible": list(found.impossible),
         "gradient": {name: own.record() for name, own in slopes.items()},
     }

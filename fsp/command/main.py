@@ -17,6 +17,7 @@ from fsp.command.batch import batch
 from fsp.command.committor import committor
 from fsp.command.exits import EPILOG, printing_if
 from fsp.command.fisher import fisher
+from fsp.command.fit import fit
 from fsp.command.info import info
 from fsp.command.likelihood import likelihood
 from fsp.command.passage import passage
@@ -65,6 +66,7 @@ for command in (
     sensitivity,
     fisher,
     likelihood,
+    fit,
     suite,
     verify,
 ):

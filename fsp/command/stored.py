@@ -125,6 +125,8 @@ def opened(run: Path, times: str | None = None) -> Answer:
     import fsp
 
     answer = fsp.read(run)
+    if isinstance(answer, fsp.Fit):
+        raise ArgumentError(f"RUN must hold distributions, but '{run}' holds a fit; fsp fit --report shows it.")
     if times is None:
         return answer
     if not isinstance(answer, fsp.Solution):

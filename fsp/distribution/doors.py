@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
     from fsp.distribution.committor import ReactiveFlux
     from fsp.distribution.distribution import Distribution
+    from fsp.distribution.fit import Fit
     from fsp.distribution.passage import Passage
     from fsp.distribution.solution import Solution
     from fsp.distribution.sweep import Sweep
 
 
-def save(answer: Distribution | Solution | Sweep, path: str | Path) -> None:
+def save(answer: Distribution | Solution | Sweep | Fit, path: str | Path) -> None:
     """Write an HDF5 file, whole or not at all."""
     from fsp.output.storage import save
 
@@ -38,6 +39,13 @@ def plot(distribution: Distribution, species: tuple[str, ...], options: dict[str
     if len(species) == 2:
         return pictures.joint(distribution, *species, **options)
     raise ArgumentError(f"`species` must be one or two names to plot, but are {', '.join(species)}.")
+
+
+def fit_report(fit: Fit, path: str | Path) -> None:
+    """Write a page about a fit."""
+    from fsp.output.fit_page import write_page
+
+    write_page(fit, path)
 
 
 def passage(found: Passage) -> Figure:

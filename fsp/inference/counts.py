@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,16 +12,28 @@ import numpy as np
 from fsp.distribution.shown import Shown
 from fsp.distribution.text import table
 from fsp.errors import ArgumentError
+from fsp.inference.cells import columns_of, conditions_in
 from fsp.model.times import checked_times
-from fsp.output.columns import read_columns
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fsp.arrays import FloatArray, IntArray
     from fsp.inference.instruments import Instrument
+    from fsp.model import Model
 
-Columns = dict[str, "NDArray[Any]"]
+MISSING = ("refuse", "drop", "unseen")
+# What units of time are called, without the s of the plural.
+UNITS = {
+    name: letter
+    for letter, names in {
+        "s": ("s", "sec", "second"),
+        "min": ("m", "min", "minute"),
+        "h": ("h", "hr", "hour"),
+        "d": ("d", "day"),
+    }.items()
+    for name in names
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,12 +50,34 @@ class Counts(Shown):
         For each time the (m, n_observed) different counts.
     cells
         For each time the (m,) numbers of cells that had them.
+    conditions
+        The same for each condition, where there are several; `values` and `cells` are then empty.
+    replicates
+        (n_times,) cells of each replicate, for print.
+    time_unit
+        Unit of the times; empty where it is not known.
     """
 
     observed: tuple[str, ...]
     times: FloatArray
     values: tuple[IntArray, ...]
     cells: tuple[IntArray, ...]
+    conditions: tuple[Condition, ...] = ()
+    replicates: Mapping[str, IntArray] = field(default_factory=dict)
+    time_unit: str = ""
+
+    @property
+    def groups(self) -> tuple[Condition, ...]:
+        """The conditions; one without a label where all cells are of one."""
+        return self.conditions or (Condition("", {}, self),)
+
+    def require_unit_of(self, model: Model) -> None:
+        """Refuse times in another unit than the model's, where both are known."""
+        if self.time_unit and model.time_unit and _unit(self.time_unit) != _unit(model.time_unit):
+            raise ArgumentError(
+                f"Times of `counts` must be in the unit of '{model.name}', {model.time_unit}, but are in "
+                f"{self.time_unit}; convert the column."
+            )
 
     def standing(self, instruments: Sequence[Instrument]) -> Counts:
         """Return the same with the count that stands for each, where an instrument cannot tell some apart."""
@@ -58,10 +92,16 @@ class Counts(Shown):
     @property
     def n_cells(self) -> int:
         """Number of all cells."""
+        if self.conditions:
+            return sum(condition.counts.n_cells for condition in self.conditions)
         return sum(int(own.sum()) for own in self.cells)
 
     def __str__(self) -> str:
-        """Return a row for each time: cells, and the mean and the largest of each count."""
+        """Return a row for each time: cells, and the mean and the largest of each count; those of each condition."""
+        if self.conditions:
+            return "\n".join(
+                [f"{self.n_cells:,} cells in {len(self.conditions)} conditions", *map(str, self.conditions)]
+            )
         header = [
             "t",
             "cells",
@@ -73,7 +113,34 @@ class Counts(Shown):
             means = (cells @ values / cells.sum()).tolist()
             most = values.max(axis=0).tolist()
             rows.append([f"{t:g}", f"{int(cells.sum()):,}", *(f"{x:.4g}" for x in means), *(f"{x}" for x in most)])
+        header += [f"cells of {name}" for name in self.replicates]
+        for i, row in enumerate(rows):
+            row += [f"{int(n[i]):,}" for n in self.replicates.values()]
         return "\n".join([f"{self.n_cells:,} cells at {len(self.times)} times", *table(header, rows)])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Condition:
+    """Cells that share what was done to them, and what was seen of them.
+
+    Parameters
+    ----------
+    label
+        What the data call it.
+    settings
+        Parameters and initial counts of the model, by name.
+    counts
+        Its cells.
+    """
+
+    label: str
+    settings: Mapping[str, float]
+    counts: Counts
+
+    def __str__(self) -> str:
+        """Return the label, what it sets, and the cells."""
+        given = ", ".join(f"{name} = {value:g}" for name, value in self.settings.items())
+        return f"{self.label}{f' ({given})' if given else ''}: {self.counts}"
 
 
 def read_counts(
@@ -82,33 +149,45 @@ def read_counts(
     counts: Mapping[str, str],
     time: str = "time",
     where: Mapping[str, Any] | None = None,
+    conditions: Mapping[str, str | Mapping[Any, Mapping[str, float]]] | None = None,
+    replicate: str | None = None,
     missing: str = "refuse",
+    time_unit: str = "",
 ) -> Counts:
     """Read counted molecules in single cells, a row for each cell.
 
     Parameters
     ----------
     source
-        A file with columns and a header, separated by commas, tabs or semicolons; a pandas DataFrame; or columns by
-        name.
+        A file with columns and a header, separated by commas, tabs or semicolons; an ``.h5ad`` file or an AnnData
+        object, whose columns are those of ``obs`` and the genes; a pandas DataFrame; or columns by name.
     counts
         The column of each species that was counted, by its name in the model; or of a formula, ``{"A + B": "total"}``.
     time
         The column of the times, in the unit of the model.
     where
         Values that columns must have for a row to count, such as ``{"replica": 1}``.
+    conditions
+        Columns that say what was done to a cell: a name, whose parameter or initial count the column holds, as in
+        ``{"salt": "S"}``; or what each label sets, ``{"strain": {"wild": {}, "mutant": {"k": 0.0}}}``.
+    replicate
+        A column whose cells are counted apart in print.
     missing
-        What becomes of rows without a count or a time: ``"refuse"`` or ``"drop"``.
+        What becomes of rows without a count or a time: ``"refuse"``; ``"drop"``; or ``"unseen"``: what lacks a count
+        was not seen in that cell, and the other counts of it are used.  A time must be there.
+    time_unit
+        Unit of the times, such as ``"minute"``, which is compared with that of the model; empty for no comparison.
 
     Returns
     -------
     Counts
-        Cells by time; printed, it is a check of what was read.
+        Cells by condition and time; printed, it is a check of what was read.
 
     Raises
     ------
     ArgumentError
-        If a column is missing, no row is left, or a count is negative, not whole, or missing; if a time is negative.
+        If a column is missing, no row is left, or a count is negative, not whole, or missing; if a time is negative;
+        if a label of a condition says nothing of what it sets; if anndata is needed and not installed.
 
     References
     ----------
@@ -116,43 +195,55 @@ def read_counts(
 
     Examples
     --------
-    >>> fsp.read_counts("cells.csv", counts={"RNA": "rna_total"}, where={"replica": 1})  # doctest: +SKIP
+    >>> print(fsp.read_counts({"time": [1, 1, 2], "rna": [0, 3, 4]}, counts={"RNA": "rna"}))
+    3 cells at 2 times
+    t  cells  mean RNA  most RNA
+    1      2       1.5         3
+    2      1         4         4
     """
-    columns = _columns_of(source)
-    if missing not in ("refuse", "drop"):
-        raise ArgumentError(f"`missing` must be one of refuse, drop, but is {missing!r}.")
+    _check_arguments(counts, missing)
+    columns = columns_of(
+        source, [time, *counts.values(), *(where or {}), *(conditions or {}), *filter(None, [replicate])]
+    )
+    kept = np.ones(len(columns[time]), dtype=np.bool_)
+    for name, value in (where or {}).items():
+        kept &= columns[name] == value
+    numbers = np.array(
+        [
+            _numbers(columns[name], name, kept, missing if name != time or missing == "drop" else "refuse")
+            for name in (time, *counts.values())
+        ]
+    )  # (1 + n_observed, n_rows)
+    lacking = np.isnan(numbers)
+    kept &= ~(lacking.any(axis=0) if missing == "drop" else lacking[0] | lacking[1:].all(axis=0))
+    if not kept.any():
+        raise ArgumentError(f"`source` must have a cell where {dict(where or {})}, but has none.")
+    for name, values in zip(counts.values(), numbers[1:], strict=True):
+        _check_counts(values, name, kept & ~np.isnan(values))
+    labels = np.array([""] * len(kept)) if replicate is None else columns[replicate].astype(str)
+    found = []
+    for label, settings, rows in conditions_in(columns, conditions or {}, kept):
+        patterns, place = np.unique(~lacking[1:, rows], axis=1, return_inverse=True)  # (n_observed, n_patterns)
+        for i, seen in enumerate(patterns.T):
+            own = np.flatnonzero(rows)[place.reshape(-1) == i]
+            names = tuple(name for name, there in zip(counts, seen.tolist(), strict=True) if there)
+            group = _gathered(names, numbers[0, own], numbers[1:][seen][:, own].T, labels[own], time_unit)
+            unseen = [name for name in counts if name not in names]
+            words = [label, *([f"{', '.join(unseen)} unseen"] if unseen else [])]
+            found.append(Condition(", ".join(filter(None, words)) or "all seen", settings, group))
+    if len(found) == 1 and not found[0].settings:
+        return found[0].counts
+    times = np.unique(np.concatenate([condition.counts.times for condition in found]))
+    return Counts(tuple(counts), times, (), (), tuple(found), time_unit=time_unit)
+
+
+def _check_arguments(counts: Mapping[str, str], missing: str) -> None:
+    if missing not in MISSING:
+        raise ArgumentError(f"`missing` must be one of {', '.join(MISSING)}, but is {missing!r}.")
     if not isinstance(counts, Mapping) or not counts:
         raise ArgumentError(
             f"`counts` must give the column of each species, such as {{'X': 'rna'}}, but is {counts!r}."
         )
-    wanted = [time, *counts.values(), *(where or {})]
-    lacking = [name for name in wanted if name not in columns]
-    if lacking:
-        raise ArgumentError(f"`source` must have a column '{lacking[0]}', but has {', '.join(columns)}.")
-    kept = np.ones(len(columns[time]), dtype=np.bool_)
-    for name, value in (where or {}).items():
-        kept &= columns[name] == value
-    numbers = [_numbers(columns[name], name, kept, missing) for name in (time, *counts.values())]
-    if missing == "drop":
-        kept &= ~np.isnan(np.array(numbers)).any(axis=0)
-    if not kept.any():
-        raise ArgumentError(f"`source` must have a cell where {dict(where or {})}, but has none.")
-    for name, own in zip(counts.values(), numbers[1:], strict=True):
-        _check_counts(own, name, kept)
-    return _gathered(tuple(counts), numbers[0][kept], np.stack(numbers[1:], axis=1)[kept])
-
-
-def _columns_of(source: str | Path | Mapping[str, Any]) -> Columns:
-    if isinstance(source, str | Path):
-        path = Path(source)
-        if not path.is_file():
-            raise ArgumentError(f"`source` must be a file that exists, but '{path}' does not.")
-        return read_columns(path)
-    names = getattr(source, "columns", source)
-    try:
-        return {str(name): np.asarray(source[name]) for name in names}
-    except (TypeError, KeyError, IndexError):
-        raise ArgumentError(f"`source` must be a file, a DataFrame or columns by name, but is {source!r}.") from None
 
 
 def _numbers(column: NDArray[Any], name: str, kept: NDArray[np.bool_], missing: str) -> FloatArray:
@@ -179,7 +270,24 @@ def _check_counts(values: FloatArray, name: str, kept: NDArray[np.bool_]) -> Non
         )
 
 
-def _gathered(observed: tuple[str, ...], times: FloatArray, values: FloatArray) -> Counts:
+def _gathered(
+    observed: tuple[str, ...], times: FloatArray, values: FloatArray, labels: NDArray[Any], time_unit: str
+) -> Counts:
     at, place = np.unique(times, return_inverse=True)
     gathered = [np.unique(values[place == i].astype(np.int64), axis=0, return_counts=True) for i in range(len(at))]
-    return Counts(observed, checked_times(at), tuple(v for v, _ in gathered), tuple(n for _, n in gathered))
+    replicates = {
+        str(label): np.bincount(place[labels == label], minlength=len(at)) for label in np.unique(labels) if str(label)
+    }
+    return Counts(
+        observed,
+        checked_times(at),
+        tuple(v for v, _ in gathered),
+        tuple(n for _, n in gathered),
+        replicates=replicates,
+        time_unit=time_unit,
+    )
+
+
+def _unit(text: str) -> str:
+    """Return a unit of time by the letter of its name: seconds, minutes, hours and days are written in many ways."""
+    return UNITS.get(text.strip().lower().removesuffix("s") or "s", text.strip().lower())

@@ -6,7 +6,7 @@ Entries are lower bounds but for the relative rounding that a table states, and 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -40,6 +40,19 @@ class Instrument(ABC):
         """Return the counts (m,) that stand for those seen, one for all that are not told apart."""
         return seen
 
+    @property
+    def depends(self) -> tuple[str, ...]:
+        """Parameters of the model by which the instrument is given."""
+        return ()
+
+    def at(self, values: Mapping[str, float]) -> Instrument:
+        """Return the instrument with numbers in place of parameters."""
+        return self
+
+    def slope(self, seen: int, largest: int) -> FloatArray:
+        """Return the derivative of the table by the logarithm of its number, as `table` takes its arguments."""
+        return np.zeros((seen + 1, largest + 1))
+
 
 @dataclass(frozen=True, slots=True)
 class Binomial(Instrument):
@@ -48,7 +61,8 @@ class Binomial(Instrument):
     Parameters
     ----------
     capture
-        The probability, above 0 and at most 1.
+        The probability, above 0 and at most 1; or the name of a parameter of the model whose value it is, which
+        `fsp.fit` may estimate.
 
     Raises
     ------
@@ -60,11 +74,37 @@ class Binomial(Instrument):
     >>> fsp.likelihood(model, counts, instrument=fsp.Binomial(0.3))  # doctest: +SKIP
     """
 
-    capture: float
+    capture: float | str
 
     def __post_init__(self) -> None:
+        if isinstance(self.capture, str) and self.capture:
+            return
         if not isinstance(self.capture, int | float) or not 0.0 < self.capture <= 1.0:
             raise ArgumentError(f"`capture` must be a probability above 0, but is {self.capture!r}.")
+
+    @property
+    def depends(self) -> tuple[str, ...]:
+        """The parameter by which it is given."""
+        return (self.capture,) if isinstance(self.capture, str) else ()
+
+    def at(self, values: Mapping[str, float]) -> Binomial:
+        """Return the instrument with the value of its parameter."""
+        if not isinstance(self.capture, str):
+            return self
+        if self.capture not in values:
+            raise ArgumentError(
+                f"`capture` must be a number or one of {', '.join(values) or 'no'} parameters, but is '{self.capture}'."
+            )
+        return Binomial(float(values[self.capture]))
+
+    def slope(self, seen: int, largest: int) -> FloatArray:
+        """Return c ∂T/∂c = T (z - (x - z) c/(1 - c)): one molecule more or less is seen."""
+        c = float(self.capture)
+        z, x = np.arange(seen + 1)[:, None], np.arange(largest + 1)  # (m, 1), (x,)
+        if c == 1.0:  # from below: the last but one is no longer missed
+            return np.where(z == x, z, 0.0) - np.where(z == x - 1, z + 1.0, 0.0)
+        values: FloatArray = self.table(seen, largest).values * (z - np.maximum(x - z, 0) * (c / (1.0 - c)))
+        return values
 
     def table(self, seen: int, largest: int) -> Table:
         """Add one molecule after another: sums of two positive products."""

@@ -24,8 +24,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -69,6 +69,8 @@ class Likelihood(Shown):
         The smallest probability of a cell.
     model, counts, instruments, limits, start
         What it is the log-likelihood of, what computations may take, and where cells begin.
+    by_condition
+        That of the cells of each condition, where there are several; `by_time` is then empty.
     """
 
     value: Interval
@@ -80,6 +82,7 @@ class Likelihood(Shown):
     instruments: tuple[Instrument, ...]
     limits: Limits
     start: str | None = None
+    by_condition: Mapping[str, Likelihood] = field(default_factory=dict)
 
     def gradient(self, parameters: Sequence[str]) -> dict[str, Interval]:
         """Bound the derivatives by the logarithms of parameters.
@@ -102,6 +105,8 @@ class Likelihood(Shown):
         """
         if self.impossible:
             raise ArgumentError(f"A gradient must be of cells that are possible, but {self.impossible[0]}.")
+        if self.by_condition:
+            return _added([own.gradient(parameters) for own in self.by_condition.values()])
         tol = min(LARGEST_TOL, SHARE * self.least)
         times = self.counts.times
         reached, slopes, _ = solve(
@@ -141,7 +146,8 @@ class Likelihood(Shown):
     def __str__(self) -> str:
         """Return the value, and that of each time."""
         lines = [f"log-likelihood of {self.counts.n_cells:,} cells: {self.value}"]
-        times = zip(self.counts.times.tolist(), self.by_time, self.counts.cells, strict=True)
+        lines += [f"{label}: {own}" for label, own in self.by_condition.items()]
+        times = zip(self.counts.times.tolist() if self.by_time else (), self.by_time, self.counts.cells, strict=True)
         lines += [f"  t = {t:g}: {own}, {int(n.sum()):,} cells" for t, own, n in times]
         return "\n".join([*lines, *(f"  note: {text}" for text in self.impossible)])
 
@@ -207,9 +213,13 @@ def likelihood(
         raise ArgumentError(f"`width` must be a number of nats above 0, but is {width!r}.")
     require_constant(model)
     check_start(start)
+    counts.require_unit_of(model)
+    if counts.conditions:
+        more = {"start": start, "max_states": max_states, "max_memory": max_memory, "max_work": max_work}
+        return _of_conditions(model, counts, width, instrument, more)
     for text in counts.observed:
         formulas.read_formula(text, model.species, model.observables, 0.0)
-    instruments = _instruments(instrument, counts.observed)
+    instruments = tuple(i.at(model.parameters) for i in instruments_of(instrument, counts.observed))
     counts = counts.standing(instruments)
     limits = Limits(max_states, max_memory, max_work)
     loss = FIRST_LOSS
@@ -228,7 +238,44 @@ def likelihood(
     return Likelihood(value, by_time, tuple(unseen), least, model, counts, instruments, limits, start)
 
 
-def _instruments(
+def _of_conditions(
+    model: Model,
+    counts: Counts,
+    width: float,
+    instrument: Instrument | Mapping[str, Instrument] | None,
+    more: dict[str, Any],
+) -> Likelihood:
+    """Return the log-likelihood of all conditions, each of which sets its parameters and initial counts."""
+    parts = {}
+    for condition in counts.conditions:
+        own = condition.counts
+        chosen = instruments_of(instrument, counts.observed)
+        given = dict(zip(counts.observed, chosen, strict=True))
+        parts[condition.label] = likelihood(
+            model.with_values(condition.settings) if condition.settings else model,
+            own,
+            width=width / len(counts.conditions),
+            instrument={name: given[name] for name in own.observed},
+            **more,
+        )
+    value, *others = [part.value for part in parts.values()]
+    for other in others:
+        value = value + other
+    impossible = tuple(f"{label}: {text}" for label, part in parts.items() for text in part.impossible)
+    least = min(part.least for part in parts.values())
+    first = next(iter(parts.values()))
+    return Likelihood(value, (), impossible, least, model, counts, (), first.limits, more["start"], by_condition=parts)
+
+
+def _added(gradients: Sequence[Mapping[str, Interval]]) -> dict[str, Interval]:
+    """Return the sums of the derivatives of several conditions."""
+    total = dict(gradients[0])
+    for gradient in gradients[1:]:
+        total = {name: interval + gradient[name] for name, interval in total.items()}
+    return total
+
+
+def instruments_of(
     given: Instrument | Mapping[str, Instrument] | None, observed: Sequence[str]
 ) -> tuple[Instrument, ...]:
     """Return the instrument of each thing that was observed."""

@@ -54,7 +54,7 @@ _RowWriter: TypeAlias = Callable[[Any, str, Distribution], None]
 # ---- write
 
 
-def write_versions(file: Any, answer: Answer) -> None:
+def write_versions(file: Any, answer: object) -> None:
     """Write the format, the kind of answer, and what wrote it when."""
     import h5py
 

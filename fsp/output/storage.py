@@ -26,11 +26,13 @@ from numpy.typing import NDArray
 
 from fsp.distribution.continuation import Asked
 from fsp.distribution.distribution import Distribution
+from fsp.distribution.fit import Fit
 from fsp.distribution.ledger import ErrorLedger
 from fsp.distribution.sweep import Sweep
 from fsp.errors import ArgumentError, FormatWarning
 from fsp.output.fields import array, attribute, attributes, child, plain
 from fsp.output.files import put, replacing
+from fsp.output.fit_layout import read_fit, write_fit
 from fsp.output.layout import (
     FILTERS,
     FORMAT,
@@ -65,8 +67,8 @@ def own_rows(name: str, distribution: Distribution) -> Rows:
     return rows.shape, kind, (rows[i : i + PIECE] for i in range(0, len(rows), PIECE))
 
 
-def save(answer: Answer, path: str | Path, rows: RowSource = own_rows) -> None:
-    """Write a solution, a distribution or a sweep, whole or not at all."""
+def save(answer: Answer | Fit, path: str | Path, rows: RowSource = own_rows) -> None:
+    """Write a solution, a distribution, a sweep or a fit, whole or not at all."""
     import h5py
 
     with replacing(path) as file:
@@ -82,7 +84,9 @@ def save(answer: Answer, path: str | Path, rows: RowSource = own_rows) -> None:
 
         with h5py.File(sink, "w", userblock_size=LINE) as hdf5:
             write_versions(hdf5, answer)
-            if isinstance(answer, Sweep):
+            if isinstance(answer, Fit):
+                write_fit(hdf5, answer)
+            elif isinstance(answer, Sweep):
                 write_sweep(hdf5, answer, write_rows)
             else:
                 write_answer(hdf5, answer, write_rows)
@@ -92,7 +96,7 @@ def save(answer: Answer, path: str | Path, rows: RowSource = own_rows) -> None:
         put(file, line.encode())
 
 
-def read(path: str | Path) -> Answer:
+def read(path: str | Path) -> Answer | Fit:
     """Read what `save` wrote.
 
     Parameters
@@ -102,7 +106,7 @@ def read(path: str | Path) -> Answer:
 
     Returns
     -------
-    Solution, Distribution or Sweep
+    Solution, Distribution, Sweep or Fit
         What was saved; arrays and errors are the same to the last bit.
 
     Raises
@@ -121,7 +125,8 @@ def read(path: str | Path) -> Answer:
     if not place.is_file():
         raise ArgumentError(f"`path` must be a file, but '{place}' is not there.")
     with _opened(place) as file:
-        answer = read_sweep(file) if attribute(file, "kind", str) == "sweep" else read_answer(file)
+        readers: dict[str, Callable[[Any], Answer | Fit]] = {"sweep": read_sweep, "fit": read_fit}
+        answer = readers.get(attribute(file, "kind", str), read_answer)(file)
         version = attribute(file, "format_version", int)
     if version == 1:
         warnings.warn(
@@ -169,8 +174,8 @@ def read_head(path: Path) -> Head | None:
 class Kept:
     """What a file keeps, told without looking at all of it."""
 
-    kind: str = ""  # ``"solution"``, ``"distribution"`` or ``"sweep"``; empty where it is damaged
-    complete: bool = True  # False for a solution that was stopped
+    kind: str = ""  # ``"solution"``, ``"distribution"``, ``"sweep"`` or ``"fit"``; empty where it is damaged
+    complete: bool = True  # False for a solution or a fit that was stopped
 
 
 def kept(path: Path) -> Kept | None:

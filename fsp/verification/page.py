@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import io
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fsp.output.html import page_of, panels, svg, table_of
 from fsp.verification.samples import Summary
 from fsp.verification.slack import Slack
 from fsp.verification.test import KINDS
 from fsp.verification.verdict import Verdict, number
-from fsp.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from matplotlib.figure import Figure
 
     from fsp.arrays import FloatArray, IntArray
@@ -27,14 +24,6 @@ _SHOWN = 10  # rejected tests before the rest is folded
 SMALLEST_DRAWN = 1e-30  # p-value, of the picture
 MOST_TIMES, MOST_SPECIES = 4, 6  # that are drawn
 _COLOURS = {"pass": "#1a7f37", "fail": "#c62828", "undecided": "#9a6700"}
-_ORIGIN = f'<meta name="generator" content="fsp {__version__}">'
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #1f2328 }
-table { border-collapse: collapse; margin: 1rem 0 } td, th { padding: .2rem .7rem; text-align: left }
-th { border-bottom: 2px solid #d0d7de } td { border-bottom: 1px solid #eaeef2 }
-.verdict { color: #fff; padding: .2rem .8rem; border-radius: .4rem }
-.bad { color: #c62828 } svg { max-width: 100%; height: auto }
-"""
 
 
 def page(report: Verdict) -> str:
@@ -58,24 +47,13 @@ def page(report: Verdict) -> str:
         *(f"<p>{escape(note)}</p>" for note in report.notes),
         *_origin(report),
     ]
-    title = f"<title>{report.verdict}: {who}, {name}</title>"
-    head = f'<!doctype html><html lang="en"><head><meta charset="utf-8">{_ORIGIN}{title}<style>{_STYLE}</style></head>'
-    return f"{head}<body>{''.join(parts)}</body></html>"
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]], bad: Sequence[bool] | None = None) -> str:
-    marks = bad if bad is not None else [False] * len(rows)
-    top = "".join(f"<th>{escape(cell)}</th>" for cell in header)
-    lines = [
-        f"<tr{' class=bad' if mark else ''}>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>"
-        for row, mark in zip(rows, marks, strict=True)
-    ]
-    return f"<table><tr>{top}</tr>{''.join(lines)}</table>"
+    plain = report.simulator or "samples", report.model_name or "model"
+    return page_of(f"{report.verdict}: {plain[0]}, {plain[1]}", parts)
 
 
 def _origin(report: Verdict) -> list[str]:
     rows = [[name, text] for name, text in report.origin.items()]
-    return ["<h2>How it was made</h2>", _table(["", ""], rows)] if rows else []
+    return ["<h2>How it was made</h2>", table_of(["", ""], rows)] if rows else []
 
 
 def _kinds(report: Verdict) -> str:
@@ -87,7 +65,7 @@ def _kinds(report: Verdict) -> str:
             rejected = sum(map(report.rejects, own))
             rows.append([kind, meaning, f"{len(own)}", f"{rejected}", number(worst.p), number(worst.adjusted)])
             bad.append(rejected > 0)
-    return _table(["test", "looks at", "number", "rejected", "smallest p", "adjusted"], rows, bad)
+    return table_of(["test", "looks at", "number", "rejected", "smallest p", "adjusted"], rows, bad)
 
 
 def _rejected(report: Verdict) -> str:
@@ -95,15 +73,15 @@ def _rejected(report: Verdict) -> str:
     if not rows:
         return "<p>No test rejects.</p>"
     header = ["rejected", "p", "adjusted", "where"]
-    more = f"<details><summary>{len(rows) - _SHOWN:,} more</summary>{_table(header, rows[_SHOWN:])}</details>"
-    return _table(header, rows[:_SHOWN]) + (more if len(rows) > _SHOWN else "")
+    more = f"<details><summary>{len(rows) - _SHOWN:,} more</summary>{table_of(header, rows[_SHOWN:])}</details>"
+    return table_of(header, rows[:_SHOWN]) + (more if len(rows) > _SHOWN else "")
 
 
 def _findings(report: Verdict) -> list[str]:
     if not report.findings:
         return []
     rows = [[f.text, "fits" if f.fits else "does not fit", f"{f.log_likelihood:+,.1f}"] for f in report.findings[:10]]
-    table = _table(["hypothesis", "", "log-likelihood"], rows, [f.fits for f in report.findings[:10]])
+    table = table_of(["hypothesis", "", "log-likelihood"], rows, [f.fits for f in report.findings[:10]])
     return ["<h2>What may be wrong</h2>", table]
 
 
@@ -116,13 +94,13 @@ def _power(report: Verdict) -> list[str]:
         for one in report.detectable
     ]
     head = f"<h2>Smallest errors that are found with probability {report.detectable[0].power:g}</h2>"
-    return [head, _table(["parameter", "value", "upwards", "downwards", "by"], rows), *more]
+    return [head, table_of(["parameter", "value", "upwards", "downwards", "by"], rows), *more]
 
 
 def _pictures(report: Verdict) -> list[str]:
-    found = ["<h2>p-values</h2>", _svg(_p_values(report))]
+    found = ["<h2>p-values</h2>", svg(_p_values(report))]
     if report.samples is not None and not isinstance(report.samples, Summary):
-        found += ["<h2>Sampled less expected</h2>", _svg(_marginals(report, report.samples))]
+        found += ["<h2>Sampled less expected</h2>", svg(_marginals(report, report.samples))]
         found.append(
             "<p>Runs in a bin less those expected, in units of the standard deviation of that number; band: where 99 % "
             "of the numbers of runs of an exact simulator lie.</p>"
@@ -130,22 +108,9 @@ def _pictures(report: Verdict) -> list[str]:
     return found
 
 
-def _svg(figure: Figure) -> str:
-    text = io.StringIO()
-    figure.savefig(text, format="svg")
-    return text.getvalue().partition("<svg")[2].join(["<svg", ""])
-
-
-def _figure(rows: int, columns: int, size: tuple[float, float]) -> tuple[Figure, Any]:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=size, layout="constrained")
-    return figure, figure.subplots(rows, columns, squeeze=False)
-
-
 def _p_values(report: Verdict) -> Figure:
     """Draw the adjusted p-value of each test over time, which is compared with the level."""
-    figure, axes = _figure(1, 1, (9.0, 3.4))
+    figure, axes = panels(1, 1, (9.0, 3.4))
     axis = axes[0, 0]
     for kind in KINDS:
         own = [test for test in report.tests if test.kind == kind]
@@ -164,7 +129,7 @@ def _marginals(report: Verdict, samples: Runs | Histograms) -> Figure:
     species = sorted(report.species, key=lambda name: min(worst[name], default=1.0))[:MOST_SPECIES]
     varied = [k for k in range(len(report.times)) if any(_varies(report, k, name) for name in species)] or [0]
     numbers = np.array(varied)[np.unique(np.linspace(0, len(varied) - 1, MOST_TIMES).round().astype(int))]
-    figure, axes = _figure(len(species), len(numbers), (2.6 * len(numbers) + 0.6, 2.2 * len(species)))
+    figure, axes = panels(len(species), len(numbers), (2.6 * len(numbers) + 0.6, 2.2 * len(species)))
     for row, name in enumerate(species):
         for column, k in enumerate(numbers):
             _one_marginal(axes[row, column], report.battery.reference[int(k)].marginal(name), *samples.of(int(k), name))

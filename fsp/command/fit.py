@@ -1,0 +1,162 @@
+"""`fsp fit`."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fsp import defaults
+from fsp.command.exits import ABOVE_TOLERANCE, EPILOG, guarded
+from fsp.command.likelihood import DATA, Data, takes_data
+from fsp.command.options import JSON, OVERWRITE, SOURCE, Source, named, takes_source, with_options
+from fsp.errors import ArgumentError
+from fsp.quantities import number
+
+FREE = click.option(
+    "--free", multiple=True, required=True, metavar="NAMES", help="Parameters with bounds: k=1:1e3,g=0.1:10."
+)
+
+
+@click.command(epilog=EPILOG)
+@with_options(*SOURCE)
+@with_options(*DATA)
+@FREE
+@click.option("--starts", default=defaults.STARTS, show_default=True, help="Number of starts.")
+@click.option("--seed", default=0, show_default=True, help="Whole number from which the starts come.")
+@click.option("--width", default=defaults.LIKELIHOOD_WIDTH, show_default=True, help="Width of the interval, in nats.")
+@click.option("--level", default=defaults.LEVEL, show_default=True, help="Confidence of the intervals.")
+@click.option("--intervals", default="profile", show_default=True, help="profile, or fisher: much faster.")
+@click.option("--processes", type=click.IntRange(1), help="Starts that are made at a time.")
+@click.option("--max-states", type=int, help="Limit on the number of states.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write an HDF5 file.")
+@click.option("--report", type=click.Path(path_type=Path), help="Write a page with pictures: .html.")
+@click.option("--resume", is_flag=True, help="Go on with the starts of --out, which was stopped.")
+@OVERWRITE
+@JSON
+@click.option("--quiet", is_flag=True, help="No progress.")
+@guarded
+@takes_source
+@takes_data
+def fit(
+    source: Source,
+    data: Data,
+    free: tuple[str, ...],
+    out: Path | None,
+    report: Path | None,
+    resume: bool,
+    overwrite: bool,
+    as_json: bool,
+    quiet: bool,
+    width: float,
+    **options: Any,
+) -> int:
+    """Estimate parameters of MODEL, a file, from counted molecules in single cells."""
+    import fsp
+    from fsp.command.progress import shown_progress, warnings_as_lines
+    from fsp.jobs.stopping import Keeper, Stop
+    from fsp.output.records import to_json
+
+    earlier = _checked(source, data, out, report, resume=resume, overwrite=overwrite)
+    counts = data.read()
+    ranges = dict(_ranges(free))
+    model = source.load()
+    click.echo(str(counts), err=True)
+    with warnings_as_lines(), shown_progress(quiet) as shown, Stop() as stop:
+        keeper = Keeper(stop, shown, None, None)
+        try:
+            found = fsp.fit(model, counts, ranges, width=width, resume=earlier, progress=keeper, **options)
+        except KeyboardInterrupt as error:
+            _keep(error, out)
+            raise SystemExit(128 + (stop.signal or signal.SIGINT)) from None
+    if out is not None:
+        found.save(out)
+    if report is not None:
+        found.report(report)
+    click.echo(to_json(_record(found)) if as_json else str(found))
+    return 0 if found.likelihood.certified and found.likelihood.width <= width else ABOVE_TOLERANCE
+
+
+def _ranges(free: tuple[str, ...]) -> Iterator[tuple[str, tuple[float, float]]]:
+    """Read ``k=1:1e3,g=0.1:10``, in one option or several."""
+    parts = [part for text in free for part in text.split(",") if part.strip()]
+    for part in parts:
+        if "=" not in part:
+            raise ArgumentError(
+                f"`--free` must give bounds, such as {part.strip()}=0.1:10, but gives '{part.strip()}'."
+            )
+    for name, text in named(parts, "--free", "NAME=LOW:HIGH"):
+        low, colon, high = text.partition(":")
+        if not colon:
+            raise ArgumentError(f"`--free` must be NAME=LOW:HIGH, such as {name}=0.1:10, but is '{name}={text}'.")
+        yield name, (number(low, f"--free {name}"), number(high, f"--free {name}"))
+
+
+def _checked(
+    source: Source, data: Data, out: Path | None, report: Path | None, *, resume: bool, overwrite: bool
+) -> Any:
+    """Return what --resume goes on from, once it is known that the answer can be written."""
+    import fsp
+    from fsp.output.replace import is_marked, require_outputs
+    from fsp.output.storage import kept
+
+    def is_answer(path: Path) -> bool:
+        return kept(path) is not None
+
+    if resume and out is None:
+        raise ArgumentError("`--resume` must come with --out, which holds what was reached, but there is none.")
+    asked = [("--out", out, is_answer), ("--report", report, is_marked)]
+    outputs = [(option, path, is_own) for option, path, is_own in asked if path is not None]
+    require_outputs(outputs, inputs=[source.model, data.data], overwrite=overwrite)
+    if out is None or not out.exists():
+        return None
+    there = kept(out)
+    if there is not None and there.kind != "fit" and not overwrite:
+        raise ArgumentError(f"`--out` must be a new file, or one of a fit, but '{out}' holds a {there.kind}.")
+    if resume:
+        return fsp.read(out)
+    if there is not None and not there.complete and not overwrite:
+        raise ArgumentError(
+            f"`--out` must not hold a fit that was stopped, but '{out}' does. Go on from it with --resume, or replace "
+            f"it with --overwrite."
+        )
+    return None
+
+
+def _keep(error: KeyboardInterrupt, out: Path | None) -> None:
+    """Save the starts that were made, and say so."""
+    found = getattr(error, "solution", None)
+    kept = "nothing was saved"
+    if found is not None and out is not None:
+        found.save(out)
+        kept = f"its starts are in {out}, and the same command with --resume goes on from there"
+    elif found is not None:
+        kept += ", since there is no --out"
+    click.echo(f"fsp: {error or 'stopped'}; {kept}", err=True)
+
+
+def _record(found: Any) -> dict[str, Any]:
+    import fsp
+
+    method = "profile" if set(found.names) <= set(found.estimates.profiles) else "fisher"
+    return {
+        "fsp": fsp.__version__,
+        "parameters": found.parameters,
+        "level": found.level,
+        "method": method,
+        "intervals": {name: [own.lower, own.upper] for name, own in found.intervals(method=method).items()},
+        "log_likelihood": found.likelihood.record(),
+        "cells": found.n_cells,
+        "aic": found.aic,
+        "bic": found.bic,
+        "correlation": found.correlation.tolist(),
+        "starts": [
+            {"begin": start.begin.tolist(), "end": start.end.tolist(), "value": start.value, "note": start.note}
+            for start in found.starts
+        ],
+        "agreeing": found.agreeing,
+        "notes": list(found.notes),
+    }

@@ -1,0 +1,113 @@
+"""Tables of cells: their columns from files, data frames and AnnData, and the conditions that columns tell of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fsp.errors import ArgumentError
+from fsp.output.columns import read_columns
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Columns = dict[str, "NDArray[Any]"]
+
+
+def columns_of(source: str | Path | Mapping[str, Any], wanted: Sequence[str]) -> Columns:
+    """Return the columns of a table that are wanted; refuse one without them."""
+    if isinstance(source, str | Path):
+        path = Path(source)
+        if not path.is_file():
+            raise ArgumentError(f"`source` must be a file that exists, but '{path}' does not.")
+        if path.suffix.lower() == ".h5ad":
+            return _of_annotated(_read_annotated(path), wanted)
+        return _chosen(read_columns(path), wanted)
+    if hasattr(source, "obs") and hasattr(source, "var_names"):
+        return _of_annotated(source, wanted)
+    names = getattr(source, "columns", source)
+    try:
+        return _chosen({str(name): np.asarray(source[name]) for name in names}, wanted)
+    except (TypeError, KeyError, IndexError):
+        raise ArgumentError(f"`source` must be a file, a DataFrame or columns by name, but is {source!r}.") from None
+
+
+def _chosen(columns: Columns, wanted: Sequence[str]) -> Columns:
+    lacking = [name for name in wanted if name not in columns]
+    if lacking:
+        raise ArgumentError(f"`source` must have a column '{lacking[0]}', but has {', '.join(columns)}.")
+    return columns
+
+
+def _read_annotated(path: Path) -> Any:
+    try:
+        import anndata
+    except ImportError:
+        raise ArgumentError(
+            f"'{path}' needs anndata to be read, which is not installed: pip install 'fsp-cme[cells]'."
+        ) from None
+    try:
+        return anndata.read_h5ad(path)
+    except Exception as error:  # of h5py and anndata, of many kinds
+        raise ArgumentError(f"`source` must be a file of AnnData, but '{path}' cannot be read: {error}.") from error
+
+
+def _of_annotated(cells: Any, wanted: Sequence[str]) -> Columns:
+    """Return columns of ``obs`` and of genes."""
+    columns: Columns = {}
+    for name in wanted:
+        if name in cells.obs:
+            columns[name] = np.asarray(cells.obs[name])
+        elif name in cells.var_names:
+            values = cells[:, name].X
+            columns[name] = np.asarray(values.toarray() if hasattr(values, "toarray") else values).reshape(-1)
+        else:
+            raise ArgumentError(
+                f"`source` must have '{name}' among its genes or the columns of obs, {', '.join(map(str, cells.obs))}, "
+                f"but has not."
+            )
+    return columns
+
+
+def conditions_in(
+    columns: Columns, given: Mapping[str, str | Mapping[Any, Mapping[str, float]]], kept: NDArray[np.bool_]
+) -> Iterator[tuple[str, dict[str, float], NDArray[np.bool_]]]:
+    """Yield each condition of the rows that are kept: its label, what it sets, and its rows (n,)."""
+    choices = []
+    for name, meaning in given.items():
+        column = columns[name]
+        labels = np.unique(column[kept]).tolist()
+        choices.append([(name, label, _settings(name, label, meaning)) for label in labels])
+    for combination in product(*choices):
+        rows = kept.copy()
+        settings: dict[str, float] = {}
+        for name, label, sets in combination:
+            rows &= columns[name] == label
+            settings |= sets
+        if rows.any():
+            yield ", ".join(f"{name} {_word(label)}" for name, label, _ in combination), settings, rows
+
+
+def _settings(name: str, label: Any, meaning: str | Mapping[Any, Mapping[str, float]]) -> dict[str, float]:
+    """Return what a label of a column sets."""
+    if isinstance(meaning, str):
+        try:
+            return {meaning: float(label)}
+        except ValueError:
+            raise ArgumentError(f"Column '{name}' must hold values of '{meaning}', but holds '{label}'.") from None
+    if not isinstance(meaning, Mapping):
+        raise ArgumentError(f"The condition '{name}' must name a parameter or give labels, but is {meaning!r}.")
+    if label not in meaning:
+        raise ArgumentError(
+            f"The condition '{name}' must say what each label sets, {', '.join(map(str, meaning))}, but lacks "
+            f"'{_word(label)}'."
+        )
+    return dict(meaning[label])
+
+
+def _word(label: Any) -> str:
+    return f"{label:g}" if isinstance(label, float) else str(label)

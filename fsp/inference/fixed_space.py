@@ -1,0 +1,169 @@
+"""The distribution of a chain on fixed states by uniformization, at one or at many values of its free parameters.
+
+What leaves the states goes to one sink, which is stored last.  With ``P = I + A/Λ`` of the closed chain,
+
+    y(t) = Σ_k w_k(Λt) z_k,    z_0 = p(0),    z_{k+1} = P z_k,    w_k the Poisson weights,
+
+one sequence of powers for all times.  Only numbers that are not negative are added, so that with the sink σ(t) and
+the tail ε of the weights, which is left out,
+
+(1)  y <= p,    Σ p - Σ y <= δ(t) = σ(t) + ε + what the start lacks ,
+
+and each y has a relative rounding: Λ exceeds the exit rates by so much that no entry of P is a difference that lost its
+digits.  Derivatives by the logarithms of parameters go along, ``h_{k+1} = P h_k + (∂A/Λ) z_k``, without a bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from fsp.arithmetic import UNIT_ROUNDOFF
+from fsp.errors import ConvergenceError, ModelError
+from fsp.solvers.poisson import poisson_window
+
+if TYPE_CHECKING:
+    from fsp.arrays import FloatArray
+    from fsp.inference.free_laws import FreeLaws
+    from fsp.model import Model
+    from fsp.space import StateSpace
+
+# Λ over the largest exit rate: entries of the diagonal are 1/11 at least, so that rounding is 12-fold in them at most.
+WIDENED, AMPLIFIED = 1.1, 12.0
+CALL = 20_000  # entries whose products take as long as the calls of a step: 20 to 40 microseconds
+TERMS = 16  # powers that are added to all sums at once, as in `fsp.inference.expansion`
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Transients:
+    """Probabilities at several times on fixed states: lower bounds but for relative rounding."""
+
+    probabilities: FloatArray  # (P, n_times, n)
+    lacking: FloatArray  # (P, n_times), δ of (1)
+    relative: float  # rounding of each probability
+    slopes: FloatArray | None = None  # (q, n_times, n) of the first of P
+
+
+class FixedSpace:
+    """The closed chain of a network on fixed states, for any values of its free parameters."""
+
+    def __init__(self, model: Model, laws: FreeLaws, space: StateSpace) -> None:
+        self.space, self._model, self._laws = space, model, laws
+        states = space.states  # (n, d)
+        n = len(states)
+        self._columns = {name: states[:, i].astype(np.float64) for i, name in enumerate(model.species)}
+        start = space.index(model.initial_states)
+        self._start = np.zeros(n + 1)
+        np.add.at(self._start, np.where(start < 0, n, start), model.initial_probabilities)
+        self._lacks = float(model.start_lacks)
+        targets = [space.index(states + change) for change in model.change]
+        rows = np.concatenate([*(np.where(target < 0, n, target) for target in targets), np.arange(n + 1)])
+        columns = np.concatenate([np.tile(np.arange(n), len(targets)), np.arange(n + 1)])
+        self._order = np.lexsort((columns, rows))
+        keys = (rows * (n + 1) + columns)[self._order]
+        self._starts = np.flatnonzero(np.diff(keys, prepend=-1))  # of the entries that are added up
+        entries = keys[self._starts]
+        self._indices = entries % (n + 1)
+        self._indptr = np.searchsorted(entries, np.arange(n + 2) * (n + 1))
+        self._unit = (entries // (n + 1) == self._indices).astype(np.float64)
+
+    def __len__(self) -> int:
+        return len(self.space)
+
+    def at(self, theta: FloatArray, times: Sequence[float], tail: float, max_work: float) -> Transients:
+        """Return probabilities and derivatives at one parameter vector (q,)."""
+        data, rate, exponents = self._uniformized(theta[None], times, tail, max_work)
+        q, n = len(theta), len(self) + 1
+        P = csr_array((data[0], self._indices, self._indptr), shape=(n, n))
+        sources = self._assembled(self._laws.slopes_at(self._columns, theta)) / rate[0]  # (q, nnz)
+        jumps = [self._indptr[1:] + k * len(self._indices) for k in range(q)]
+        B = csr_array((sources.reshape(-1), np.tile(self._indices, q), np.concatenate([[0], *jumps])), shape=(q * n, n))
+
+        def step(z: FloatArray) -> FloatArray:
+            after: FloatArray = P @ z  # (n, 1 + q)
+            after[:, 1:] += (B @ np.ascontiguousarray(z[:, 0])).reshape(q, n).T
+            return after
+
+        first = np.zeros((n, 1 + q))
+        first[:, 0] = self._start
+        (sums,) = _summed(first[None], lambda z: step(z[0])[None], exponents)  # (n_times, n, 1 + q)
+        found = self._transients(sums[None, :, :, 0], exponents, tail)
+        return Transients(found.probabilities, found.lacking, found.relative, np.moveaxis(sums[:, :-1, 1:], 2, 0))
+
+    def at_many(self, theta: FloatArray, times: Sequence[float], tail: float, max_work: float) -> Transients:
+        """Return probabilities at many parameter vectors (P, q)."""
+        data, _, exponents = self._uniformized(theta, times, tail, max_work)
+        n, many = len(self) + 1, len(theta)
+        nnz = len(self._indices)
+        indices = (self._indices + np.arange(many)[:, None] * n).reshape(-1)
+        indptr = np.concatenate([[0], (self._indptr[1:] + np.arange(many)[:, None] * nnz).reshape(-1)])
+        P = csr_array((data.reshape(-1), indices, indptr), shape=(many * n, many * n))
+        first = np.tile(self._start, (many, 1))
+        sums = _summed(first, lambda z: (P @ z.reshape(-1)).reshape(many, n), exponents)  # (P, n_times, n)
+        return self._transients(sums, exponents, tail)
+
+    def _transients(self, sums: FloatArray, exponents: FloatArray, tail: float) -> Transients:
+        products = exponents.shape[2]
+        relative = products * (2.0 * len(self._laws.rates) + AMPLIFIED + 8.0) * UNIT_ROUNDOFF
+        lacking = (sums[:, :, -1] + tail) * (1.0 + 2.0 * relative) + self._lacks  # (1)
+        return Transients(sums[:, :, :-1], lacking, relative)
+
+    def _uniformized(
+        self, theta: FloatArray, times: Sequence[float], tail: float, max_work: float
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return the entries of P (P, nnz), the rates Λ (P,), and the weights (P, n_times, n_terms)."""
+        rates = self._laws.rates_at(self._columns, theta)  # (P, R, n)
+        if not (np.isfinite(rates) & (rates >= 0.0)).all():
+            self._refuse(theta, rates)
+        A = self._assembled(rates)
+        largest = rates.sum(axis=1).max(axis=1)  # (P,)
+        rate = np.where(largest > 0.0, WIDENED * largest, 1.0)
+        work = float((rate * max(times)).max()) * (len(theta) * len(self._indices) + CALL)
+        if work > max_work:
+            raise ConvergenceError(
+                f"The last time must be within reach of `max_work`, {max_work:.1e} multiply-adds, but takes about "
+                f"{work:.1e} on {len(self):,} states. Narrow the bounds of the parameters, or raise it."
+            )
+        windows = [[poisson_window(own * t, tail) for t in times] for own in rate.tolist()]
+        size = max(first + len(weights) for row in windows for first, weights in row)
+        exponents = np.zeros((len(theta), len(times), size))
+        for p, row in enumerate(windows):
+            for i, (first, weights) in enumerate(row):
+                exponents[p, i, first : first + len(weights)] = weights
+        return A / rate[:, None] + self._unit, rate, exponents
+
+    def _assembled(self, rates: FloatArray) -> FloatArray:
+        """Return the entries of the closed generators (…, nnz) with the given rates (…, R, n)."""
+        flat = rates.reshape(*rates.shape[:-2], -1)
+        nothing = np.zeros((*rates.shape[:-2], 1))
+        entries = np.concatenate([flat, -rates.sum(axis=-2), nothing], axis=-1)
+        data: FloatArray = np.add.reduceat(entries[..., self._order], self._starts, axis=-1)
+        return data
+
+    def _refuse(self, theta: FloatArray, rates: FloatArray) -> None:
+        wrong = ~(np.isfinite(rates) & (rates >= 0.0)).all(axis=(1, 2))
+        values = dict(zip(self._laws.names, theta[np.argmax(wrong)].tolist(), strict=True))
+        self._model.with_parameters(values).propensities(self.space.states)  # names the reaction and the state
+        raise ModelError(f"Propensities must be finite and non-negative, but are not at {values}.")
+
+
+def _summed(first: FloatArray, step: Any, exponents: FloatArray) -> FloatArray:
+    """Return ``Σ_k w_k z_k`` for each parameter vector and time: (P, n_times, …) of powers (P, …)."""
+    many, n_times, size = exponents.shape
+    z, shape = first, first.shape[1:]
+    sums = np.zeros((many, n_times, int(np.prod(shape))))
+    kept = np.empty((many, TERMS, sums.shape[2]))
+    for begin in range(0, size, TERMS):
+        count = min(TERMS, size - begin)
+        for i in range(count):
+            kept[:, i] = z.reshape(many, -1)
+            if begin + i + 1 < size:
+                z = step(z)
+        weights = exponents[:, :, begin : begin + count]
+        if weights.any():
+            sums += weights @ kept[:, :count]
+    return sums.reshape(many, n_times, *shape)

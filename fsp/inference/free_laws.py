@@ -1,0 +1,59 @@
+"""Propensities with free parameters as symbols: their values and derivatives, for many parameters at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fsp.inference.parameters import derivatives
+from fsp.model.definition import resolve
+from fsp.model.derivatives import derivative
+from fsp.model.expression import evaluate, substitute
+from fsp.model.tree import ZERO, Expression, Symbol, call
+
+if TYPE_CHECKING:
+    from fsp.arrays import FloatArray
+    from fsp.model import Model
+
+
+@dataclass(frozen=True, slots=True)
+class FreeLaws:
+    """Propensities of species and free parameters, and their derivatives by the logarithms of these."""
+
+    names: tuple[str, ...]
+    rates: tuple[Expression, ...]
+    slopes: tuple[tuple[Expression, ...], ...]  # by parameter and reaction
+
+    @classmethod
+    def of(cls, model: Model, names: Sequence[str]) -> FreeLaws:
+        """Read the laws of a model; refuse what `fsp.sensitivity` refuses."""
+        if names:
+            derivatives(model, names, log=True)
+        definition = model.definition
+        fixed = resolve({name: tree for name, tree in definition.parameters.items() if name not in names})
+        rates = tuple(substitute(law, fixed) for law in definition.laws if isinstance(law, Expression))
+        slopes = tuple(tuple(_scaled(derivative(rate, name), name) for rate in rates) for name in names)
+        return cls(tuple(names), rates, slopes)
+
+    def rates_at(self, columns: Mapping[str, FloatArray], theta: FloatArray) -> FloatArray:
+        """Return the propensities (P, R, n) of states, given as columns (n,) by species, at parameters (P, q)."""
+        return self._values(self.rates, columns, theta)
+
+    def slopes_at(self, columns: Mapping[str, FloatArray], theta: FloatArray) -> FloatArray:
+        """Return their derivatives (q, R, n) by the logarithms of the parameters, at one (q,)."""
+        return np.array([self._values(trees, columns, theta[None])[0] for trees in self.slopes])
+
+    def _values(self, trees: Sequence[Expression], columns: Mapping[str, FloatArray], theta: FloatArray) -> FloatArray:
+        values: dict[str, Any] = {**columns, **{name: theta[:, k, None] for k, name in enumerate(self.names)}}
+        n = len(next(iter(columns.values())))
+        table = np.empty((len(theta), len(trees), n))
+        for r, tree in enumerate(trees):
+            table[:, r] = evaluate(tree, values)
+        return table
+
+
+def _scaled(slope: Expression, name: str) -> Expression:
+    return slope if slope == ZERO else call("*", Symbol(name), slope)

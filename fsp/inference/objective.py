@@ -1,0 +1,102 @@
+"""What a fit makes largest: the log-likelihood of all conditions, and the logarithm of the prior density."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fsp.errors import ArgumentError
+from fsp.inference.free_laws import FreeLaws
+from fsp.inference.likelihood import instruments_of
+from fsp.inference.part import Part, Point
+
+if TYPE_CHECKING:
+    from fsp.arrays import FloatArray
+    from fsp.inference.counts import Counts
+    from fsp.inference.instruments import Instrument
+    from fsp.inference.loop import Limits
+    from fsp.inference.priors import Prior
+    from fsp.model import Model
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Objective:
+    """The logarithm of likelihood times prior density, as a function of the logarithms of free parameters."""
+
+    names: tuple[str, ...]
+    priors: tuple[Prior, ...]
+    parts: tuple[Part, ...]
+
+    @classmethod
+    def of(
+        cls,
+        model: Model,
+        counts: Counts,
+        names: Sequence[str],
+        priors: Sequence[Prior],
+        instrument: Instrument | Mapping[str, Instrument] | None,
+        limits: Limits,
+    ) -> Objective:
+        """Make the parts of all conditions; `model` has values within the bounds."""
+        parts = []
+        for condition in counts.groups:
+            chosen = instruments_of(instrument, condition.counts.observed)
+            depends = {name for one in chosen for name in one.depends}
+            fixed = [name for name in names if name in condition.settings]
+            if fixed:
+                raise ArgumentError(
+                    f"`free` must not be what a condition sets, but '{condition.label}' sets '{fixed[0]}'."
+                )
+            changed = model.with_values(condition.settings) if condition.settings else model
+            free = [name for name in names if name not in depends or _in_rates(changed, name)]
+            laws = FreeLaws.of(changed, free)
+            standing = condition.counts.standing([i.at(changed.parameters) for i in chosen])
+            parts.append(Part(changed, laws, names, standing, chosen, limits))
+        return cls(tuple(names), tuple(priors), tuple(parts))
+
+    def at(self, u: FloatArray, width: float) -> Point:
+        """Return value and derivatives at logarithms of parameters (q,)."""
+        theta = np.exp(u)
+        point = self.parts[0].at(theta, width / len(self.parts))
+        for part in self.parts[1:]:
+            point = point + part.at(theta, width / len(self.parts))
+        return self._with_priors(point, u)
+
+    def at_many(self, u: FloatArray, width: float) -> tuple[FloatArray, FloatArray]:
+        """Return log-likelihoods without priors, and how far they may be off, (P,) each, at many (P, q)."""
+        theta = np.exp(u)
+        values, gaps = np.zeros(len(u)), np.zeros(len(u))
+        for part in self.parts:
+            value, gap = part.at_many(theta, width / len(self.parts))
+            values, gaps = values + value, gaps + gap
+        return values, gaps
+
+    def log_likelihood(self, u: FloatArray, width: float) -> float:
+        """Return the log-likelihood alone."""
+        return float(self.at_many(u[None], width)[0][0])
+
+    def _with_priors(self, point: Point, u: FloatArray) -> Point:
+        if not math.isfinite(point.value):
+            return point
+        values = [prior.of(x) for prior, x in zip(self.priors, u.tolist(), strict=True)]
+        gradient = point.gradient + np.array([own.slope for own in values])
+        curvature = np.array([max(0.0, -own.curvature) for own in values])
+        return replace(
+            point,
+            value=point.value + math.fsum(own.value for own in values),
+            gradient=gradient,
+            information=point.information + np.diag(curvature),
+        )
+
+
+def _in_rates(model: Model, name: str) -> bool:
+    """Return whether a propensity depends on a parameter that an instrument has too."""
+    try:
+        FreeLaws.of(model, [name])
+    except ArgumentError:
+        return False
+    return True

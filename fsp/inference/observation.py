@@ -1,0 +1,193 @@
+"""What is observed of the states of a space: probabilities of the counts that were seen, their logarithms and scores.
+
+With y_z the probability of a count z by what is stored, n_z the cells that had it and h_z its derivatives,
+
+    log L = Σ_z n_z log y_z,    ∂ log L = Σ_z n_z h_z / y_z,    F = N Σ_z h_z h_zᵀ / y_z ,
+
+the last over all z, so that F is the information that N cells are expected to hold, but for what y lacks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from fsp.arithmetic import SUM_ROUNDING
+from fsp.distribution import formulas
+from fsp.errors import ArgumentError
+from fsp.inference.instruments import Exact, Instrument
+
+if TYPE_CHECKING:
+    from fsp.arrays import FloatArray, IntArray
+    from fsp.inference.counts import Counts
+    from fsp.inference.fixed_space import Transients
+    from fsp.model import Model
+    from fsp.space import StateSpace
+
+TINY = 1e-14  # probability of an outcome below which rounding of its derivatives hides what it tells
+DENSE = 5_000_000  # entries of a table of outcomes; with more the counts that were seen stand for all of them
+
+
+class Observation:
+    """The counts of one condition, seen on the states of a space."""
+
+    def __init__(self, model: Model, counts: Counts, space: StateSpace, instruments: Sequence[Instrument]) -> None:
+        self.counts, self._instruments = counts, tuple(instruments)
+        self._varying = any(instrument.depends for instrument in instruments)
+        states = space.states
+        self._there = [_counts_on(model, states, text) for text in counts.observed]  # (n,) each
+        self._largest = [
+            max(int(there.max(initial=0)), *(int(values[:, c].max(initial=0)) for values in counts.values))
+            for c, there in enumerate(self._there)
+        ]
+        self._known: tuple[Any, ...] | None = None
+
+    def log_likelihood(
+        self, transients: Transients, values: Sequence[Mapping[str, float]]
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return lower bounds of the log-likelihood and their distance to upper ones, (P,) each.
+
+        `values` are the parameters of each vector, by name.
+        """
+        many = len(transients.probabilities)
+        low, gap = np.zeros(many), np.zeros(many)
+        together = [slice(p, p + 1) for p in range(many)] if self._varying else [slice(0, many)]
+        for p in together:
+            weights, off, absolute = self._weights(self._concrete(values[p.start]))
+            y, lacking = transients.probabilities[p], transients.lacking[p]
+            bounds = [
+                _bounds(y[:, i] @ T.T, n, lacking[:, i] + absolute, transients.relative + off + SUM_ROUNDING)
+                for i, (T, n) in enumerate(zip(weights, self.counts.cells, strict=True))
+            ]
+            low[p] = np.sum([part for part, _ in bounds], axis=0)
+            gap[p] = np.sum([part for _, part in bounds], axis=0)
+        return low, gap
+
+    def scores(
+        self, transients: Transients, values: Mapping[str, float], columns: Sequence[int]
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return the gradient (q,) and the expected information (q, q) at free parameters, given by name.
+
+        `columns` are the numbers of those among them whose derivatives the transients have.
+        """
+        q, instruments = len(values), self._concrete(values)
+        gradient, information = np.zeros(q), np.zeros((q, q))
+        if transients.slopes is None:
+            raise ValueError("`transients` must have derivatives")
+        weights, _, _ = self._weights(instruments)
+        outcomes = self._outcomes(instruments)
+        slopes = {name: self._slopes(instruments, name) for name in values}
+        for i, (T, n) in enumerate(zip(weights, self.counts.cells, strict=True)):
+            p = transients.probabilities[0, i]
+            seen = _derivatives(T, [own and own[0][i] for own in slopes.values()], p, transients.slopes[:, i], columns)
+            y = T @ p
+            u = np.where(y > 0.0, seen / np.maximum(y, 1e-300), 0.0)  # (q, m)
+            gradient += u @ n
+            if outcomes is None:
+                information += (u * n) @ u.T
+                continue
+            of_all = [own and own[1] for own in slopes.values()]
+            h = _derivatives(outcomes, of_all, p, transients.slopes[:, i], columns)
+            y = outcomes @ p
+            h = h[:, y > TINY]
+            information += float(n.sum()) * (h / y[y > TINY]) @ h.T
+        return gradient, 0.5 * (information + information.T)
+
+    def marginals(self, transients: Transients, values: Mapping[str, float]) -> list[Mapping[str, FloatArray]]:
+        """Return for each time the probabilities of the counts 0, 1, … of each thing that was observed."""
+        instruments = self._concrete(values)
+        tables = [
+            instrument.table(largest, largest).values[:, there]
+            for instrument, largest, there in zip(instruments, self._largest, self._there, strict=True)
+        ]
+        return [
+            {text: T @ p for text, T in zip(self.counts.observed, tables, strict=True)}
+            for p in transients.probabilities[0]
+        ]
+
+    def _concrete(self, values: Mapping[str, float]) -> tuple[Instrument, ...]:
+        return tuple(instrument.at(values) for instrument in self._instruments)
+
+    def _weights(self, instruments: Sequence[Instrument]) -> tuple[list[Any], float, float]:
+        """Return for each time the matrix (m, n) from states to counts, its relative rounding, and what it may lack."""
+        if self._known is not None and self._known[0] == tuple(instruments):
+            return self._known[1]  # type: ignore[no-any-return]
+        tables = [i.table(top, top) for i, top in zip(instruments, self._largest, strict=True)]
+        rows = [table.values[:, there] for table, there in zip(tables, self._there, strict=True)]  # (z, n) each
+        weights = [_joined([own[z] for own, z in zip(rows, values.T, strict=True)]) for values in self.counts.values]
+        found = weights, sum(table.relative for table in tables), sum(table.absolute for table in tables)
+        self._known = tuple(instruments), found
+        return found
+
+    def _slopes(self, instruments: Sequence[Instrument], name: str) -> tuple[list[Any], Any] | None:
+        """Return derivatives of the matrices by the logarithm of a parameter: for each time, and of all counts."""
+        chosen = [c for c, instrument in enumerate(self._instruments) if name in instrument.depends]
+        if not chosen:
+            return None
+        per_time: list[Any] = [0.0] * len(self.counts.values)
+        overall: Any = 0.0
+        for c in chosen:
+            tables = [i.table(top, top).values for i, top in zip(instruments, self._largest, strict=True)]
+            tables[c] = instruments[c].slope(self._largest[c], self._largest[c])
+            rows = [table[:, there] for table, there in zip(tables, self._there, strict=True)]
+            for i, values in enumerate(self.counts.values):
+                per_time[i] = per_time[i] + _joined([own[z] for own, z in zip(rows, values.T, strict=True)])
+            overall = overall + csr_array(rows[0])
+        return per_time, overall
+
+    def _outcomes(self, instruments: Sequence[Instrument]) -> Any:
+        """Return the matrix (n_outcomes, n) of all that may be seen; None where that is too much."""
+        n = len(self._there[0])
+        if all(isinstance(instrument, Exact) for instrument in instruments):
+            _, place = np.unique(np.stack(self._there, axis=1), axis=0, return_inverse=True)
+            place = place.reshape(-1)
+            return csr_array((np.ones(n), (place, np.arange(n))))
+        if len(instruments) > 1 or (self._largest[0] + 1) * n > DENSE:
+            return None
+        (instrument,), (largest,), (there,) = instruments, self._largest, self._there
+        shown = np.unique(instrument.standing(np.arange(largest + 1)))
+        return csr_array(instrument.table(largest, largest).values[shown][:, there])
+
+
+def _joined(factors: Sequence[FloatArray]) -> Any:
+    """Return the product of matrices (m, n), entry by entry."""
+    product = factors[0]
+    for factor in factors[1:]:
+        product = product * factor
+    return csr_array(product)
+
+
+def _derivatives(
+    T: Any, slopes: Sequence[Any], p: FloatArray, states: FloatArray, columns: Sequence[int]
+) -> FloatArray:
+    """Return the derivatives (q, m) of T p: those of p (q', n), and those of T where there are any."""
+    found = np.zeros((len(slopes), T.shape[0]))
+    for k, column in enumerate(columns):
+        found[column] = T @ states[k]
+    for k, slope in enumerate(slopes):
+        if slope is not None:
+            found[k] += slope @ p
+    return found
+
+
+def _bounds(y: FloatArray, n: IntArray, lacking: FloatArray, off: float) -> tuple[FloatArray, FloatArray]:
+    """Return lower bounds (P,) of Σ n log p and the distance to upper ones, by (1) of `fsp.inference.likelihood`."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        low: FloatArray = np.log((1.0 - min(off, 0.5)) * y) @ n.astype(np.float64)
+        share = lacking[:, None] / y  # (P, m)
+        apart = np.minimum(np.log1p(share) @ n, (n / y).max(axis=1) * lacking)
+    gap = apart + 2.0 * off * float(n.sum())
+    return low, np.where(np.isfinite(low), gap, math.inf)
+
+
+def _counts_on(model: Model, states: IntArray, text: str) -> IntArray:
+    """Return what is observed in each state, (n,)."""
+    values = formulas.values_on(states, text, model.species, model.observables, 0.0)
+    there = np.broadcast_to(values, len(states)).astype(np.float64)
+    if (there != np.floor(there)).any() or (there < 0.0).any():
+        raise ArgumentError(f"`counts` must be of what is a count in every state, but '{text}' is not.")
+    return there.astype(np.int64)

@@ -1,0 +1,195 @@
+"""The log-likelihood of the cells of one condition, for many parameters in turn, on a space that is kept.
+
+A space serves as long as what it loses leaves the log-likelihood known up to the width that is asked for, by (1) of
+`fsp.inference.likelihood`; else it is found anew where the parameters are, with some states more than are needed there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fsp.inference.fixed_space import FixedSpace, Transients
+from fsp.inference.loop import Limits, distributions
+from fsp.inference.observation import Observation
+from fsp.projection.outlook import MOST_WORK
+from fsp.space import StateSpace
+
+if TYPE_CHECKING:
+    from fsp.arrays import FloatArray
+    from fsp.inference.counts import Counts
+    from fsp.inference.free_laws import FreeLaws
+    from fsp.inference.instruments import Instrument
+    from fsp.model import Model
+
+FIRST_LOSS = 1e-8  # of probability, for the first space of some parameters
+LESS = 1e-4  # times the loss, where a space does not do
+MOST_SPACES = 10  # at one point, before a cell is taken to be impossible: the last loses 1e-44
+MARGIN = 3  # reactions beyond the states that are needed, so that neighbours need no other space
+MOST_STATES = 2.0  # of a space that is kept, over those needed at the last parameters
+TAIL = 1e-14  # of the Poisson weights, and less where a cell is improbable
+# What a space may take that is sought far from an optimum, and what an evaluation may there: seconds; chosen.
+FAR_STATES, FAR_WORK, FAR_SEARCH = 50_000, 3e8, 2e7
+UNIFORM = 64  # parameter vectors that are advanced together: their vectors stay in the cache; chosen
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Point:
+    """A log-likelihood at some parameters, in nats, with derivatives by their logarithms."""
+
+    value: float  # a lower bound, minus infinity where a cell has no probability
+    gap: float  # to an upper bound
+    gradient: FloatArray  # (q,)
+    information: FloatArray  # (q, q), expected Fisher information
+
+    def __add__(self, other: Point) -> Point:
+        return Point(
+            self.value + other.value,
+            self.gap + other.gap,
+            self.gradient + other.gradient,
+            self.information + other.information,
+        )
+
+
+class Part:
+    """The cells of one condition, and the space on which their probabilities are computed."""
+
+    def __init__(
+        self,
+        model: Model,
+        laws: FreeLaws,
+        names: Sequence[str],
+        counts: Counts,
+        instruments: Sequence[Instrument],
+        limits: Limits,
+    ) -> None:
+        self.model, self.counts = model, counts
+        self._laws, self._names, self._instruments, self._limits = laws, tuple(names), tuple(instruments), limits
+        self._columns = [self._names.index(name) for name in laws.names]
+        self._max_work = MOST_WORK if limits.max_work is None else limits.max_work
+        self._space: FixedSpace | None = None
+        self._observation: Observation | None = None
+        self.spaces = 0  # that were found
+
+    def values(self, theta: FloatArray) -> dict[str, float]:
+        """Return parameters (q,) by name."""
+        return dict(zip(self._names, theta.tolist(), strict=True))
+
+    def at(self, theta: FloatArray, width: float) -> Point:
+        """Return the log-likelihood and its derivatives at parameters (q,).
+
+        With an infinite width the space stays as long as no cell is outside, and the value is a lower bound.
+        """
+        times = self.counts.times.tolist()
+
+        work = self._max_work if math.isfinite(width) else min(self._max_work, FAR_WORK)
+
+        def computed(space: FixedSpace, tail: float) -> Transients:
+            return space.at(theta[self._columns], times, tail, work)
+
+        transients, observation = self._within(theta, width, computed)
+        value, gap = observation.log_likelihood(transients, [self.values(theta)])
+        q = len(theta)
+        gradient, information = np.zeros(q), np.zeros((q, q))
+        if math.isfinite(value[0]):
+            gradient, information = observation.scores(transients, self.values(theta), self._columns)
+        return Point(float(value[0]), float(gap[0]), gradient, information)
+
+    def at_many(self, theta: FloatArray, width: float) -> tuple[FloatArray, FloatArray]:
+        """Return log-likelihoods and gaps, (P,) each, at many parameter vectors (P, q)."""
+        values, gaps = np.empty(len(theta)), np.empty(len(theta))
+        order = np.argsort([self._speed(own) for own in theta])  # those of like speed take as many terms
+        for begin in range(0, len(theta), UNIFORM):
+            chosen = order[begin : begin + UNIFORM]
+            values[chosen], gaps[chosen] = self._some(theta[chosen], width)
+        return values, gaps
+
+    def _some(self, theta: FloatArray, width: float) -> tuple[FloatArray, FloatArray]:
+        if self._space is None:
+            self._find(theta[len(theta) // 2], FIRST_LOSS, self._limits)
+        values, gaps = self._batch(theta)
+        for p in np.flatnonzero(~(gaps <= width)).tolist():  # each may have found a space for the others
+            value, gap = self._batch(theta[p : p + 1])
+            if not gap[0] <= width:
+                self._within(theta[p], width, self._alone(theta[p]))
+                value, gap = self._batch(theta[p : p + 1])
+            values[p], gaps[p] = value[0], gap[0]
+        return values, gaps
+
+    def _batch(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+        space, observation = self._known
+        times = self.counts.times.tolist()
+        transients = space.at_many(theta[:, self._columns], times, TAIL, self._max_work)
+        return observation.log_likelihood(transients, [self.values(each) for each in theta])
+
+    def _alone(self, theta: FloatArray) -> Callable[[FixedSpace, float], Transients]:
+        """Return what computes probabilities at one parameter vector (q,), without derivatives."""
+        times = self.counts.times.tolist()
+        return lambda space, tail: space.at_many(theta[None, self._columns], times, tail, self._max_work)
+
+    def _speed(self, theta: FloatArray) -> float:
+        """Return a number that grows with the largest exit rate."""
+        return float(np.max(theta[self._columns], initial=0.0))
+
+    # ---- spaces
+
+    def _within(
+        self, theta: FloatArray, width: float, computed: Callable[[FixedSpace, float], Transients]
+    ) -> tuple[Transients, Observation]:
+        """Return what is computed on a space that does for these parameters: the one there is, or a new one."""
+        loss, tail, near = FIRST_LOSS, TAIL, math.isfinite(width)
+        limits, kept = self._limits if near else self._far, self._space is not None
+        if not kept:
+            self._find(theta, loss, limits)
+        for _ in range(MOST_SPACES):
+            space, observation = self._known
+            transients = computed(space, tail)
+            value, gap = observation.log_likelihood(transients, [self.values(theta)])
+            if (gap[0] <= width and math.isfinite(value[0])) or (kept and not near):
+                return transients, observation
+            loss, tail = LESS * loss, LESS * tail
+            self._find(theta, loss, limits)
+        if not near:  # another start may find a space on which all cells have a probability
+            self._space = None
+        return transients, observation
+
+    @property
+    def _known(self) -> tuple[FixedSpace, Observation]:
+        """The space there is, with what is observed on it."""
+        if self._space is None or self._observation is None:
+            raise ValueError("a space must be found")
+        return self._space, self._observation
+
+    @property
+    def _far(self) -> Limits:
+        """What may be taken far from an optimum."""
+        states, work = self._limits.max_states or FAR_STATES, self._max_work
+        return replace(self._limits, max_states=min(states, FAR_STATES), max_work=min(work, FAR_SEARCH))
+
+    def _find(self, theta: FloatArray, loss: float, limits: Limits) -> None:
+        """Find a space for these parameters; the one there is is kept as a part of it unless it is far too large."""
+        model = self.model.with_parameters(
+            {name: v for name, v in self.values(theta).items() if name in self._laws.names}
+        )
+        reached = distributions(model, self.counts.times, loss, limits)
+        states = np.unique(np.concatenate([own.distribution.states for own in reached]), axis=0)
+        space = StateSpace.from_states(model.species, np.concatenate([states, model.initial_states]))
+        space = StateSpace.from_states(model.species, space.grow(model, MARGIN).states)
+        if self._space is not None:
+            joined = space.union(self._space.space)
+            if len(joined) <= MOST_STATES * len(space) or loss < FIRST_LOSS:
+                space = joined
+        self._space = FixedSpace(self.model, self._laws, space)
+        self._observation = Observation(model, self.counts, space, self._instruments)
+        self.spaces += 1
+
+    # ---- for reports
+
+    def predicted(self, theta: FloatArray, width: float) -> list[Mapping[str, FloatArray]]:
+        """Return for each time the probabilities of the counts 0, 1, … of each thing that was observed."""
+        transients, observation = self._within(theta, width, self._alone(theta))
+        return observation.marginals(transients, self.values(theta))

@@ -1,0 +1,251 @@
+"""The search of a fit: what became of its starts, the best of their ends, and what the answer is made of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fsp.distribution.fit import REACHED, Estimates, Fit, Panel, Start, quantile
+from fsp.distribution.ledger import Interval
+from fsp.errors import ArgumentError, ConvergenceError, FSPError, StateSpaceError
+from fsp.inference.ascent import Summit, UnreachableError, polish
+from fsp.inference.counts import Counts
+from fsp.inference.identifiability import remarks
+from fsp.inference.likelihood import Likelihood, likelihood
+from fsp.inference.loop import Limits
+from fsp.inference.objective import Objective
+from fsp.inference.part import Point
+from fsp.inference.profiles import profile
+from fsp.projection.progress import SweepProgress
+
+if TYPE_CHECKING:
+    from fsp.arrays import FloatArray
+    from fsp.inference.instruments import Instrument
+    from fsp.model import Model
+    from fsp.projection.progress import SweepCallback
+
+HIDDEN = 20.0  # nats that a lower bound far from an optimum may hide, if its gap is that large; chosen
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Task:
+    """What all starts of a fit have in common."""
+
+    model: Model
+    counts: Counts
+    objective: Objective
+    width: float
+    level: float
+    instrument: Instrument | Mapping[str, Instrument] | None
+    limits: Limits
+    asked: str
+
+    @property
+    def low(self) -> FloatArray:
+        """(q,) lower bounds of the logarithms."""
+        return np.array([prior.low for prior in self.objective.priors])
+
+    @property
+    def high(self) -> FloatArray:
+        """(q,) upper bounds of the logarithms."""
+        return np.array([prior.high for prior in self.objective.priors])
+
+
+class Search:
+    """What is known of a fit so far."""
+
+    def __init__(self, task: Task, starts: FloatArray, resume: Fit | None, progress: SweepCallback | None) -> None:
+        self.task, self.starts = task, starts
+        self._progress = progress
+        self._ends: list[Start | None] = [None] * len(starts)
+        self._gaps = [HIDDEN] * len(starts)
+        self._error: Exception | None = None
+        if resume is not None:
+            self._take_over(resume)
+
+    @property
+    def done(self) -> int:
+        """Number of starts that were made."""
+        return sum(end is not None for end in self._ends)
+
+    @property
+    def left(self) -> list[int]:
+        """Numbers of the starts that are to be made."""
+        return [i for i, end in enumerate(self._ends) if end is None]
+
+    def enter(self, i: int, summit: Summit | None, error: Exception | None = None) -> None:
+        """Take note of a start that was made, and of where it led."""
+        begin = np.exp(self.starts[i])
+        if summit is None:
+            self._error = error
+            self._ends[i] = Start(begin, begin, math.nan, str(error) or type(error).__name__)
+        else:
+            self._gaps[i] = summit.point.gap
+            self._ends[i] = Start(
+                begin, np.exp(summit.u), summit.point.value, "" if summit.converged else "not converged"
+            )
+        self.report()
+
+    def report(self, point: object = None) -> None:
+        """Say how far it is, and what is best so far."""
+        if self._progress is None:
+            return
+        failed = sum(end is not None and math.isnan(end.value) for end in self._ends)
+        message = ""
+        for i in self._made()[:1]:
+            named = zip(self.task.objective.names, self._end(i).end.tolist(), strict=True)
+            message = f"best {self._end(i).value:.2f} at {', '.join(f'{name} = {x:.4g}' for name, x in named)}"
+        counted = self.done, len(self.starts), failed
+        self._progress(SweepProgress(*counted, 0, 0.0, message, None, "starts"))
+
+    def watched(self, u: FloatArray, width: float) -> Point:
+        """Evaluate the objective, and let the caller look."""
+        self.report()
+        return self.task.objective.at(u, width)
+
+    # ---- answers
+
+    def partial(self) -> Fit | None:
+        """Return what is known after some of the starts; None where that is nothing."""
+        made = self._made()
+        if not made:
+            return None
+        end = self._end(made[0])
+        q = len(end.end)
+        u = np.log(end.end)
+        value = Interval(end.value, math.inf, end.value, False, "the fit was stopped")
+        summit = Summit(u, Point(end.value, math.inf, np.zeros(q), np.zeros((q, q))), 0, False)
+        return self._fit(summit, value, {}, (), ())
+
+    def finished(self, *, profiles: bool) -> Fit:
+        """Return the fit, once all starts were made."""
+        task, summit = self.task, self._polished()
+        low, high = task.low, task.high
+        names = task.objective.names
+        exact = self._likelihood(summit)
+        curves = {}
+        for k, name in enumerate(names if profiles else ()):
+            curve = profile(self.watched, summit, k, low, high, task.width, quantile(task.level))
+            curves[name] = np.array([np.exp(curve[0]), curve[1]])
+        notes = remarks(self.watched, summit, names, low, high, task.width)
+        notes += [*self._of_starts(), *self._of_profiles(summit, curves)]
+        return self._fit(summit, exact, curves, tuple(notes), tuple(self._panels(summit)))
+
+    def _fit(
+        self,
+        summit: Summit,
+        value: Interval,
+        curves: Mapping[str, FloatArray],
+        notes: tuple[str, ...],
+        panels: tuple[Panel, ...],
+    ) -> Fit:
+        task = self.task
+        names, values = task.objective.names, np.exp(summit.u)
+        estimates = Estimates(names, values, np.exp(task.low), np.exp(task.high), summit.point.information, curves)
+        return Fit(
+            estimates,
+            value,
+            task.counts.n_cells,
+            task.level,
+            starts=tuple(end for end in self._ends if end is not None),
+            panels=panels,
+            notes=notes,
+            asked=task.asked,
+            complete=not self.left,
+            fitted=task.model.with_parameters(dict(zip(names, values.tolist(), strict=True))),
+        )
+
+    def _made(self) -> list[int]:
+        """Return the starts that led somewhere, by decreasing value."""
+        made = [i for i, end in enumerate(self._ends) if end is not None and not math.isnan(end.value)]
+        return sorted(made, key=lambda i: -self._end(i).value)
+
+    def _end(self, i: int) -> Start:
+        end = self._ends[i]
+        if end is None:
+            raise ValueError("the start must have been made")
+        return end
+
+    def _polished(self) -> Summit:
+        """Return the best summit by log-likelihoods that are known to the width; others may have been hidden."""
+        best: Summit | None = None
+        for i in self._made():
+            end = self._end(i)
+            if best is not None and end.value + min(self._gaps[i], HIDDEN) < best.point.value - REACHED:
+                continue
+            try:
+                summit = polish(self.watched, np.log(end.end), self.task.low, self.task.high, self.task.width)
+            except (StateSpaceError, ConvergenceError, UnreachableError) as error:
+                self._error = error
+                self._ends[i] = replace(end, value=math.nan, note=str(error))
+                continue
+            self._ends[i] = replace(end, end=np.exp(summit.u), value=summit.point.value)
+            if best is None or summit.point.value > best.point.value:
+                best = summit
+        if best is None:
+            raise self._refusal()
+        return best
+
+    def _refusal(self) -> Exception:
+        """Return why no start led anywhere."""
+        error = self._error
+        if isinstance(error, UnreachableError):
+            values = dict(zip(self.task.objective.names, np.exp(self.starts[0]).tolist(), strict=True))
+            impossible = self._exact(self.task.model.with_parameters(values)).impossible
+            if impossible:
+                return ArgumentError(
+                    f"`counts` must be possible under the model, but {impossible[0]}, wherever the search begins."
+                )
+        if error is None:
+            return ConvergenceError("A start must be made, but none was.")
+        kind = type(error) if isinstance(error, FSPError) else FSPError
+        return kind(f"All {len(self.starts)} starts failed, the last one since: {error}")
+
+    def _exact(self, model: Model) -> Likelihood:
+        """Return the certified log-likelihood of all cells."""
+        task = self.task
+        more = {name: getattr(task.limits, name) for name in ("max_states", "max_memory", "max_work")}
+        return likelihood(model, task.counts, width=task.width, instrument=task.instrument, **more)
+
+    def _likelihood(self, summit: Summit) -> Interval:
+        values = dict(zip(self.task.objective.names, np.exp(summit.u).tolist(), strict=True))
+        return self._exact(self.task.model.with_parameters(values)).value
+
+    def _panels(self, summit: Summit) -> Iterator[Panel]:
+        """Yield data and model for each condition, time and observation."""
+        for part, condition in zip(self.task.objective.parts, self.task.counts.groups, strict=True):
+            predicted = part.predicted(np.exp(summit.u), self.task.width)
+            for i, t in enumerate(part.counts.times.tolist()):
+                for c, observed in enumerate(part.counts.observed):
+                    values, place = np.unique(part.counts.values[i][:, c], return_inverse=True)
+                    cells = np.bincount(place.reshape(-1), part.counts.cells[i]).astype(np.int64)
+                    yield Panel(condition.label, t, observed, values, cells, predicted[i][observed])
+
+    def _of_starts(self) -> list[str]:
+        failed = [end for end in self._ends if end is not None and math.isnan(end.value)]
+        values = np.array([self._end(i).value for i in self._made()])
+        notes = [f"{len(failed)} of {len(self._ends)} starts failed, one since: {failed[0].note}"] if failed else []
+        if len(values) > 1 and (values >= values.max() - REACHED).sum() == 1:
+            notes.append("only one start ended at this optimum; more `starts` would tell whether it is the largest")
+        return notes
+
+    def _of_profiles(self, summit: Summit, curves: Mapping[str, FloatArray]) -> list[str]:
+        higher = [name for name, curve in curves.items() if curve[1].max() > summit.point.value + 1e-3]
+        return [f"the profile of {higher[0]} found a larger likelihood; take more `starts`"] if higher else []
+
+    def _take_over(self, earlier: Fit) -> None:
+        """Keep the starts of a fit that was stopped, if it is this one."""
+        if not isinstance(earlier, Fit):
+            raise ArgumentError(f"`resume` must be a fit that was stopped, but is {earlier!r}.")
+        if earlier.asked != self.task.asked:
+            raise ArgumentError(
+                "`resume` must be a fit of the same model, cells and options, but is another one; leave it out to "
+                "begin anew."
+            )
+        for end in earlier.starts:
+            distance = np.abs(np.log(end.begin) - self.starts).max(axis=1)
+            self._ends[int(np.argmin(distance))] = end

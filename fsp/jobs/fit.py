@@ -1,0 +1,259 @@
+"""Estimate parameters from counted cells: ascents from several starts, in this process or in several."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fsp import defaults
+from fsp.distribution.fit import METHODS, Fit
+from fsp.errors import ArgumentError, FSPError, Interrupted, ToleranceWarning
+from fsp.generator.threads import n_processors
+from fsp.inference.ascent import Summit, ascend
+from fsp.inference.counts import Counts
+from fsp.inference.loop import Limits
+from fsp.inference.objective import Objective
+from fsp.inference.priors import priors_of, ranged
+from fsp.inference.search import Search, Task
+from fsp.jobs.workers import START_SECONDS, Crew, Outcome
+from fsp.model.arguments import check_call
+
+if TYPE_CHECKING:
+    from fsp.arrays import FloatArray
+    from fsp.inference.instruments import Instrument
+    from fsp.model import Model
+    from fsp.projection.progress import SweepCallback
+
+
+def fit(
+    model: Model,
+    counts: Counts,
+    free: Mapping[str, tuple[float, float]],
+    *,
+    instrument: Instrument | Mapping[str, Instrument] | None = None,
+    priors: Mapping[str, Any] | None = None,
+    starts: int = defaults.STARTS,
+    seed: int = 0,
+    width: float = defaults.LIKELIHOOD_WIDTH,
+    level: float = defaults.LEVEL,
+    intervals: str = "profile",
+    processes: int | None = None,
+    max_states: int | None = None,
+    max_memory: int | None = None,
+    max_work: float | None = None,
+    resume: Fit | None = None,
+    progress: SweepCallback | None = None,
+) -> Fit:
+    """Estimate parameters by the largest likelihood, or the largest posterior density.
+
+    The logarithms of the parameters are moved from each start by L-BFGS-B, then by Fisher scoring, with exact
+    derivatives; the space of states is kept between evaluations as long as it does.
+
+    Parameters
+    ----------
+    model
+        The reaction network, as for `fsp.likelihood`; its parameters that are not free keep their values.
+    counts
+        What `fsp.read_counts` returns.
+    free
+        Bounds of each parameter that is estimated, by name: positive numbers ``(low, high)``.  Parameters of
+        instruments may be among them.
+    instrument
+        What makes the counts that were seen of those in the cells, as for `fsp.likelihood`.
+    priors
+        Densities of free parameters: frozen continuous distributions of scipy.stats, such as ``lognorm(1.0)``.  The
+        density of the parameter itself counts, within its bounds.
+    starts
+        Number of starts: the values of the model, where they are within the bounds, and a Latin hypercube of the
+        logarithms.
+    seed
+        Whole number from which the starts come.
+    width
+        Width of the interval of the log-likelihood at the estimates, in nats; it is looser far from them.
+    level
+        Confidence of the intervals.
+    intervals
+        ``"profile"`` for profiles of the likelihood, or ``"fisher"`` for the expected information alone, which takes
+        no further computation.
+    processes
+        Number of worker processes for the starts; by default one for each processor, where that is worth their start.
+    max_states, max_memory, max_work
+        Limits of each evaluation, as for `fsp.transient`; a start that passes one is given up, and said to be.
+    resume
+        A fit of the same that was stopped: its starts are not made again.
+    progress
+        Called with a `SweepProgress` now and then, whose message is the best so far; may raise KeyboardInterrupt.
+
+    Returns
+    -------
+    Fit
+        Estimates, their intervals, the log-likelihood as an interval, and what should be known of them.
+
+    Raises
+    ------
+    ArgumentError
+        If a parameter is unknown, in no rate, or without bounds; if counts are not those of the model, or a cell has no
+        probability wherever the search begins, and it is named; if an argument is not as above.
+    ModelError
+        If a propensity is a callable, or not smooth in a parameter.
+    BackendError
+        If propensities depend on time, or there are events.
+    FSPError
+        The error of the last start, if all fail.
+    Interrupted
+        On Ctrl-C; its ``solution`` is the fit of the starts that were made, None where there is none.
+
+    Warns
+    -----
+    ToleranceWarning
+        If the log-likelihood at the estimates is not known to `width`.
+
+    References
+    ----------
+    Z. Fox, B. Munsky, PLoS Comput. Biol. 15 (2019) e1006365, doi:10.1371/journal.pcbi.1006365.
+
+    Examples
+    --------
+    >>> model = fsp.Model(
+    ...     species={"X": 0}, parameters={"k": 5.0, "g": 1.0},
+    ...     reactions=[fsp.Reaction("0 -> X", rate="k"), fsp.Reaction("X -> 0", mass_action="g")],
+    ... )
+    >>> cells = fsp.read_counts({"time": [1.0, 1.0, 1.0, 2.0, 2.0, 2.0], "n": [5, 7, 6, 8, 9, 11]}, counts={"X": "n"})
+    >>> found = fsp.fit(model, cells, {"k": (1, 100)}, starts=2)
+    >>> print(f"{found.parameters['k']:.3f}")  # 46 cells at k (1 - exp(-t)): 46/(3 (2 - exp(-1) - exp(-2)))
+    10.244
+    """
+    check_call(model, max_states=max_states, max_memory=max_memory, max_work=max_work, progress=progress)
+    _check_arguments(counts, starts, width, level, intervals, processes)
+    ranges = ranged(free)
+    limits = Limits(max_states, max_memory, max_work)
+    values = _values_within(model, ranges)
+    laws = priors_of(ranges, priors)
+    counts.require_unit_of(model)
+    objective = Objective.of(model.with_parameters(values), counts, tuple(ranges), laws, instrument, limits)
+    words = (model.hash, ranges, str(instrument), _told(priors), starts, seed, width, _digest(counts))
+    asked = hashlib.sha256(repr(words).encode()).hexdigest()
+    task = Task(model, counts, objective, width, level, instrument, limits, asked)
+    search = Search(task, _starts(model, task, starts, seed), resume, progress)
+    try:
+        for outcome in _outcomes(search, processes):
+            search.enter(outcome.index, outcome.found, outcome.error)
+        found = search.finished(profiles=intervals == "profile")
+    except KeyboardInterrupt as stop:
+        raise Interrupted(f"stopped after {search.done} of {starts} starts", search.partial()) from stop
+    if found.likelihood.width > width:
+        warnings.warn(
+            f"The log-likelihood at the estimates is known to {found.likelihood.width:.1e} nats, not to {width:g}; "
+            f"raise the limits.",
+            ToleranceWarning,
+            stacklevel=2,
+        )
+    return found
+
+
+def _check_arguments(
+    counts: Counts, starts: int, width: float, level: float, intervals: str, processes: int | None
+) -> None:
+    if not isinstance(counts, Counts):
+        raise ArgumentError(f"`counts` must be what fsp.read_counts returns, but is {counts!r}.")
+    if not isinstance(starts, int) or starts < 1:
+        raise ArgumentError(f"`starts` must be a whole number of 1 or more, but is {starts!r}.")
+    if not isinstance(width, int | float) or not width > 0.0:
+        raise ArgumentError(f"`width` must be a number of nats above 0, but is {width!r}.")
+    if not isinstance(level, int | float) or not 0.0 < level < 1.0:
+        raise ArgumentError(f"`level` must be a probability between 0 and 1, such as 0.95, but is {level!r}.")
+    if intervals not in METHODS:
+        raise ArgumentError(f"`intervals` must be one of {', '.join(METHODS)}, but is {intervals!r}.")
+    if processes is not None and (not isinstance(processes, int) or processes < 1):
+        raise ArgumentError(f"`processes` must be at least one, but is {processes!r}.")
+
+
+def _values_within(model: Model, ranges: Mapping[str, tuple[float, float]]) -> dict[str, float]:
+    """Return values of the free parameters: the model's, or the middle of the bounds where those are outside."""
+    unknown = [name for name in ranges if name not in model.definition.parameters]
+    if unknown:
+        known = ", ".join(model.definition.parameters) or "none"
+        raise ArgumentError(f"`free` must be parameters of the model, {known}, but one is '{unknown[0]}'.")
+    return {
+        name: model.parameters[name] if low <= model.parameters.get(name, math.nan) <= high else math.sqrt(low * high)
+        for name, (low, high) in ranges.items()
+    }
+
+
+def _starts(model: Model, task: Task, starts: int, seed: int) -> FloatArray:
+    """Return logarithms of parameters (n, q) where the ascents begin."""
+    from scipy.stats import qmc
+
+    if not isinstance(seed, int) or seed < 0:
+        raise ArgumentError(f"`seed` must be a whole number of 0 or more, but is {seed!r}.")
+    low, high = task.low, task.high
+    given = np.log([max(model.parameters.get(name, 0.0), 1e-300) for name in task.objective.names])
+    inside = ((low <= given) & (given <= high)).all()
+    drawn = qmc.LatinHypercube(len(low), rng=np.random.default_rng(seed)).random(starts)
+    found = low + (high - low) * drawn
+    if inside:
+        found[0] = given
+    return found
+
+
+def _told(priors: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    """Return priors as words that are the same in each process."""
+    laws = (priors or {}).items()
+    return [(name, f"{law.dist.name}{law.args}{law.kwds}" if hasattr(law, "dist") else repr(law)) for name, law in laws]
+
+
+def _digest(counts: Counts) -> str:
+    digest = hashlib.sha256()
+    for condition in counts.groups:
+        digest.update(repr((condition.label, sorted(condition.settings.items()), condition.counts.observed)).encode())
+        for array in (condition.counts.times, *condition.counts.values, *condition.counts.cells):
+            digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ascents:
+    """Makes the ascent from a start, in whichever process it is."""
+
+    task: Task
+    towards: FloatArray  # (q,) where starts are moved to that cannot be computed
+
+    def __call__(self, start: Sequence[float], first: bool) -> Summit:
+        """Return the summit that is reached."""
+        task = self.task
+        return ascend(task.objective.at, np.array(start), task.low, task.high, self.towards)
+
+
+def _outcomes(search: Search, processes: int | None) -> Iterator[Outcome]:
+    """Make the starts: the first here, and the others in workers where these are worth their start."""
+    left = search.left
+    workers = n_processors() if processes is None else processes
+    if processes is None or workers == 1 or len(left) < 2:
+        begun = perf_counter()
+        yield from _here(search, left[:1])
+        left = left[1:]
+        gain = (perf_counter() - begun) * len(left) * (1.0 - 1.0 / workers)
+        if workers == 1 or (processes is None and gain < START_SECONDS):
+            yield from _here(search, left)
+            return
+    if left:
+        crew = Crew(Ascents(search.task, search.starts[0]), min(workers, len(left)))
+        yield from crew.solve([[(i, search.starts[i].tolist())] for i in left], search.report)
+
+
+def _here(search: Search, todo: Sequence[int]) -> Iterator[Outcome]:
+    task = search.task
+    for i in todo:
+        try:
+            summit = ascend(search.watched, search.starts[i], task.low, task.high, search.starts[0] if i else None)
+        except (FSPError, MemoryError) as error:
+            yield Outcome(i, None, error)
+            continue
+        yield Outcome(i, summit)

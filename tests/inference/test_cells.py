@@ -1,0 +1,170 @@
+"""Tables of cells: conditions, replicates, counts that are missing, AnnData."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from inference_cases import immigration_death
+from scipy.stats import poisson
+
+import fsp
+from fsp.command.main import main
+
+TABLE = {
+    "time": [1.0, 1.0, 1.0, 2.0],
+    "x": [3, 5, 4, 9],
+    "dose": [1.0, 2.0, 2.0, 2.0],
+    "strain": ["wild", "wild", "mutant", "mutant"],
+    "replica": [1, 2, 1, 1],
+}
+
+
+def test_columns_of_numbers_and_of_words_make_conditions():
+    meaning = {"dose": "k", "strain": {"wild": {}, "mutant": {"g": 0.5}}}
+    counts = fsp.read_counts(TABLE, counts={"X": "x"}, conditions=meaning)
+    found = {own.label: (own.settings, own.counts.n_cells) for own in counts.conditions}
+    assert found == {
+        "dose 1, strain wild": ({"k": 1.0}, 1),
+        "dose 2, strain mutant": ({"k": 2.0, "g": 0.5}, 2),
+        "dose 2, strain wild": ({"k": 2.0}, 1),
+    }
+    assert counts.n_cells == 4
+    np.testing.assert_array_equal(counts.times, [1.0, 2.0])
+    total = fsp.likelihood(immigration_death(), counts)
+    assert set(total.by_condition) == set(found)
+    alone = fsp.likelihood(
+        immigration_death().with_parameters(k=2.0, g=0.5),
+        fsp.read_counts({"time": [1, 2], "x": [4, 9]}, counts={"X": "x"}),
+    )
+    own = total.by_condition["dose 2, strain mutant"]
+    assert own.value.lower <= alone.value.upper
+    assert alone.value.lower <= own.value.upper
+    assert total.value.width <= 1e-2
+
+
+def test_replicates_are_counted_apart_in_print():
+    counts = fsp.read_counts(TABLE, counts={"X": "x"}, replicate="replica")
+    header, first, second = str(counts).splitlines()[1:]
+    assert header.endswith("cells of 1  cells of 2")
+    assert first.split()[-2:] == ["2", "1"]
+    assert second.split()[-2:] == ["1", "0"]
+
+
+def test_what_is_missing_in_a_cell_is_summed_over():
+    model = fsp.Model(
+        species={"A": 0, "B": 0},
+        parameters={"k": 2.0, "l": 3.0},
+        reactions=[fsp.Reaction("0 -> A", rate="k"), fsp.Reaction("0 -> B", rate="l")],
+    )
+    table = {"time": [1.0, 1.0, 1.0], "a": [1, np.nan, 2], "b": [2, 4, np.nan]}
+    counts = fsp.read_counts(table, counts={"A": "a", "B": "b"}, missing="unseen")
+    assert {own.counts.observed for own in counts.conditions} == {("A", "B"), ("A",), ("B",)}
+    exact = poisson.logpmf([1, 2], 2.0).sum() + poisson.logpmf([2, 4], 3.0).sum()  # A and B are independent
+    assert exact in fsp.likelihood(model, counts).value
+    with pytest.raises(fsp.ArgumentError, match="lacks 1, the first in row 2"):
+        fsp.read_counts(table, counts={"A": "a", "B": "b"})
+    assert fsp.read_counts(table, counts={"A": "a", "B": "b"}, missing="drop").n_cells == 1
+
+
+def test_objects_of_anndata_are_read_by_gene_and_by_column():
+    class Cells:
+        """As much of AnnData as is asked of it."""
+
+        def __init__(self):
+            self.obs = {"time": [1.0, 1.0, 2.0], "batch": ["a", "b", "a"]}
+            self.var_names = ("rna", "other")
+            self.X = np.array([[1, 0], [2, 0], [5, 1]])
+
+        def __getitem__(self, key):
+            return SimpleNamespace(X=self.X[key[0], self.var_names.index(key[1])][:, None])
+
+    counts = fsp.read_counts(Cells(), counts={"X": "rna"}, where={"batch": "a"})
+    assert [values[:, 0].tolist() for values in counts.values] == [[1], [5]]
+    with pytest.raises(fsp.ArgumentError, match="must have 'none' among its genes"):
+        fsp.read_counts(Cells(), counts={"X": "none"})
+
+
+def test_files_of_anndata_need_it_or_are_read(tmp_path):
+    place = tmp_path / "cells.h5ad"
+    try:
+        import anndata
+    except ImportError:
+        place.write_bytes(b"none")
+        with pytest.raises(fsp.ArgumentError, match=r"pip install 'fsp-cme\[cells\]'"):
+            fsp.read_counts(place, counts={"X": "rna"})
+        return
+    import pandas as pd
+
+    made = anndata.AnnData(
+        np.array([[1.0], [4.0]]),
+        obs=pd.DataFrame({"time": [1.0, 2.0]}, index=["a", "b"]),
+        var=pd.DataFrame(index=["rna"]),
+    )
+    made.write_h5ad(place)
+    assert fsp.read_counts(place, counts={"X": "rna"}).n_cells == 2
+    place.write_bytes(b"none")
+    with pytest.raises(fsp.ArgumentError, match="must be a file of AnnData"):
+        fsp.read_counts(place, counts={"X": "rna"})
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"conditions": {"strain": {"wild": {}}}}, "must say what each label sets, wild, but lacks 'mutant'"),
+        ({"conditions": {"strain": "k"}}, "must hold values of 'k', but holds 'mutant'"),
+        ({"conditions": {"none": "k"}}, "must have a column 'none'"),
+        ({"conditions": {"dose": 3}}, "must name a parameter or give labels"),
+        ({"replicate": "none"}, "must have a column 'none'"),
+        ({"missing": "guess"}, "must be one of refuse, drop, unseen"),
+    ],
+)
+def test_bad_conditions_have_each_their_own_error(given, words):
+    with pytest.raises(fsp.ArgumentError, match=words):
+        fsp.read_counts(TABLE, counts={"X": "x"}, **given)
+
+
+# ---- the command
+
+
+@pytest.fixture
+def files(tmp_path):
+    (tmp_path / "model.ant").write_text("model m\n  -> X; k\n  X -> ; g*X\n  X = 0; k = 10; g = 1\nend\n")
+    rng = np.random.default_rng(3)
+    rows = [f"{t},{x}" for t in (0.5, 2.0) for x in rng.poisson(10.0 * (1.0 - np.exp(-t)), 60)]
+    (tmp_path / "cells.csv").write_text("\n".join(["time,rna", *rows]))
+    return tmp_path
+
+
+def run(folder, *words):
+    given = [str(folder / "model.ant"), "--data", str(folder / "cells.csv"), "--observe", "X=rna"]
+    return CliRunner().invoke(main, ["fit", *given, *words], catch_exceptions=False)
+
+
+def test_the_command_prints_and_writes_what_the_function_finds(files):
+    words = ["--free", "k=1:100,g=0.1:10", "--starts", "2", "--intervals", "fisher", "--processes", "1", "--quiet"]
+    found = run(files, *words, "--out", str(files / "fit.h5"), "--report", str(files / "fit.html"))
+    assert found.exit_code == 0
+    assert "120 cells at 2 times" in found.output
+    fit = fsp.read(files / "fit.h5")
+    assert str(fit) in found.output
+    assert (files / "fit.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+    again = run(files, *words, "--json")
+    assert f'"k": {fit.parameters["k"]}' in again.output
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--free", "k"], "must give bounds"),
+        (["--free", "k=3"], "must be NAME=LOW:HIGH"),
+        (["--free", "k=1:2", "--resume"], "must come with --out"),
+        (["--free", "k=1:2", "--out", "cells.csv"], "`--out` must"),
+    ],
+)
+def test_bad_words_are_refused_by_their_option(files, words, said):
+    found = run(files, *[str(files / word) if word.endswith(".csv") else word for word in words])
+    assert found.exit_code == 2
+    assert said in found.output
