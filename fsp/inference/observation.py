@@ -176,10 +176,10 @@ def _derivatives(
 
 def _bounds(y: FloatArray, n: IntArray, lacking: FloatArray, off: float) -> tuple[FloatArray, FloatArray]:
     """Return lower bounds (P,) of Σ n log p and the distance to upper ones, by (1) of `fsp.inference.likelihood`."""
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         low: FloatArray = np.log((1.0 - min(off, 0.5)) * y) @ n.astype(np.float64)
         share = lacking[:, None] / y  # (P, m)
-        apart = np.minimum(np.log1p(share) @ n, (n / y).max(axis=1) * lacking)
+        apart = np.fmin(np.log1p(share) @ n, (n / y).max(axis=1) * lacking)
     gap = apart + 2.0 * off * float(n.sum())
     return low, np.where(np.isfinite(low), gap, math.inf)
 

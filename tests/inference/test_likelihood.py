@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from scipy.stats import poisson
 
 import fsp
 from fsp.command.main import main
+from fsp.inference.observation import _bounds
 
 
 def cells(n=60, largest=0, times=(0.5, 2.0)):
@@ -191,3 +193,14 @@ def test_the_command_prints_what_it_read_and_the_interval(tmp_path):
     assert record["log_likelihood"]["lower"] - 1e-9 <= exact <= record["log_likelihood"]["upper"] + 1e-9
     assert record["gradient"]["k"]["certified"]
     assert "10 cells at 2 times" in CliRunner().invoke(main, given).stdout
+
+
+def test_probabilities_of_the_least_size_overflow_nothing():
+    """Cells of probability 1e-310, as an optimizer meets on its way: nothing lacking is nothing, whatever it is over."""
+    y, n = np.array([[1e-310], [1e-310]]), np.array([3])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        low, gap = _bounds(y, n, np.array([0.0, 1e-311]), 1e-15)
+    assert low == pytest.approx(np.full(2, 3.0 * math.log(1e-310)), rel=1e-12)
+    assert gap[0] == pytest.approx(6e-15)
+    assert gap[1] == pytest.approx(3.0 * math.log1p(0.1), rel=1e-6)
