@@ -8,7 +8,7 @@ import click
 from click.shell_completion import CompletionItem
 
 
-class ModelFile(click.ParamType[str]):
+class ModelFile(click.ParamType):  # type: ignore[type-arg]  # no generic before click 8.2
     """The name of a model file."""
 
     name = "model"
