@@ -196,7 +196,7 @@ def test_the_command_prints_what_it_read_and_the_interval(tmp_path):
 
 
 def test_probabilities_of_the_least_size_overflow_nothing():
-    """Cells of probability 1e-310, as an optimizer meets on its way: nothing lacking is nothing, whatever it is over."""
+    """Cells of probability 1e-310: where nothing is lacking the gap is nothing, whatever it is over."""
     y, n = np.array([[1e-310], [1e-310]]), np.array([3])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
