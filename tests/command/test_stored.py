@@ -50,14 +50,14 @@ def run(*words):
 
 def printed(*words):
     done = run(*words)
-    assert done.exit_code == 0, done.stderr
+    assert done.exit_code == 0, done.output
     return done.stdout
 
 
 def refused(*words):
     done = run(*words)
-    assert done.exit_code == 2, done.stderr
-    (line,) = done.stderr.splitlines()
+    assert done.exit_code == 2, done.output
+    (line,) = done.output.splitlines()
     return line
 
 
@@ -122,7 +122,7 @@ def test_longer_times_go_on_from_a_complete_run(folder, tmp_path):
     fsp.read(folder / "run.h5").save(out)
     products = fsp.read(out).n_matvec
     done = run("transient", folder / "model.ant", "--times", "1,2,4", "--out", out, "--resume", "--quiet")
-    assert done.exit_code == 0, done.stderr
+    assert done.exit_code == 0, done.output
     longer = fsp.read(out)
     assert longer.times.tolist() == [1, 2, 4]
     assert longer.complete

@@ -297,7 +297,7 @@ def test_the_command_converts_and_says_so(tmp_path):
     file.write_text(CONCENTRATIONS)
     refused = CliRunner().invoke(main, ["info", str(file)])
     assert refused.exit_code == 3
-    assert "--counts omega=100" in refused.stderr
+    assert "--counts omega=100" in refused.output
     done = CliRunner().invoke(main, ["info", str(file), "--counts", "omega=100"])
     assert done.exit_code == 0
     assert "an amount of 1 is 100 molecules (omega=100)" in done.stdout

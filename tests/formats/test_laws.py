@@ -203,7 +203,7 @@ def test_the_command_counts_tuples(tmp_path):
     file.write_text(HEAD + "J: 2 A => C; k*A^2; A = 7; B = 0; C = 0; k = 0.2;\nend\n")
     refused = CliRunner().invoke(main, ["info", str(file)])
     assert refused.exit_code == 3
-    assert "--mass-action" in refused.stderr
+    assert "--mass-action" in refused.output
     assert "counts tuples" in CliRunner().invoke(main, ["info", str(file), "--mass-action"]).stdout
 
 
