@@ -8,7 +8,7 @@ import numpy as np
 
 from fsp import analysis
 from fsp.errors import ArgumentError
-from fsp.output.pictures import COLOURS
+from fsp.output.panels import COLOURS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

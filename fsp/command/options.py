@@ -59,16 +59,25 @@ class Drawing:
     """What --plot draws."""
 
     species: tuple[str, ...]
+    kind: str | None
     log: bool
 
-    def check(self, known: Sequence[str], option: str | None) -> None:
-        """Refuse species that are not `known`, and all of it where no `option` asks for a picture."""
-        for name, given in (("species", self.species), ("log", self.log)):
+    def options(self) -> dict[str, Any]:
+        """Return what was asked for, but for the species."""
+        return {"log": self.log} | ({} if self.kind is None else {"kind": self.kind})
+
+    def check(self, known: Sequence[str], option: str | None, of: str) -> None:
+        """Refuse what cannot be drawn `of` an answer of this kind, and all where no `option` asks for a picture."""
+        for name, given in (("species", self.species), ("kind", self.kind), ("log", self.log)):
             if given and option is None:
                 raise ArgumentError(f"`--{name}` must come with --plot, but there is none.")
         unknown = [name for name in self.species if name not in known]
         if unknown:
             raise ArgumentError(f"`--species` must be one of {', '.join(known)}, but is '{unknown[0]}'.")
+        if option is not None:
+            from fsp.output.drawing import require
+
+            require(self.kind or "overview", of, len(self.species), log=self.log)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +199,7 @@ FORMS = (
 # They make a `Drawing`.
 DRAWING = (
     click.option("--species", multiple=True, metavar="SPECIES", help="Draw this one; up to six."),
+    click.option("--kind", help="overview; courses or heat, over time; marginals, joint or corner."),
     click.option("--log", is_flag=True, help="Draw probabilities on a logarithmic scale."),
 )
 OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace files that fsp did not write, and finished work.")

@@ -52,7 +52,7 @@ def run(request: Request, task: str, model: Model | None = None, **options: Any)
     model = _checked_model(request, task) if model is None else model
     printing = request.printing
     printing.check(tuple(model.species), model.observables, timed=task != "stationary")
-    request.drawing.check(tuple(model.species), None if request.files.plot is None else "--plot")
+    request.drawing.check(tuple(model.species), None if request.files.plot is None else "--plot", KINDS[task])
     started = time.perf_counter()
     with (
         warnings_as_lines(),
@@ -111,11 +111,10 @@ def _write(answer: Answer, request: Request) -> None:
     if request.files.out:
         answer.save(request.files.out)
     if request.files.plot:
-        from fsp.output import pictures
+        from fsp.output import drawing, pictures
 
-        drawing = request.drawing
-        picture = pictures.overview(answer, drawing.species, log=drawing.log)  # type: ignore[arg-type]  # no sweep
-        pictures.write(picture, request.files.plot)
+        asked = request.drawing
+        pictures.write(drawing.draw(answer, asked.species, **asked.options()), request.files.plot)
 
 
 def _judge(answer: Answer, tol: float) -> int:

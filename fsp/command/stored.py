@@ -49,17 +49,15 @@ def show(run: Path, times: str | None, **printed: Any) -> int:
 @guarded
 def plot(run: Path, to: Path, times: str | None, overwrite: bool, **drawn: Any) -> int:
     """Draw what RUN holds, a file that --out wrote."""
-    import fsp
     from fsp.output import pictures
+    from fsp.output.drawing import draw
     from fsp.output.replace import is_marked, require_outputs
 
     check_suffix(to, pictures.SUFFIXES)
     require_outputs([("--to", to, is_marked)], inputs=[run], overwrite=overwrite)
     answer, drawing = opened(run, times), Drawing(**drawn)
-    drawing.check(answer.species, "--to")
-    if isinstance(answer, fsp.Sweep):
-        raise ArgumentError(f"`RUN` must be one solution or distribution to draw, but '{run}' holds a sweep.")
-    pictures.write(pictures.overview(answer, drawing.species, log=drawing.log), to)
+    drawing.check(answer.species, "--to", type(answer).__name__.lower())
+    pictures.write(draw(answer, drawing.species, **drawing.options()), to)
     return 0
 
 

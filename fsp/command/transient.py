@@ -80,8 +80,6 @@ def transient(
     if not sweeps:
         _refuse_without_sweep(pairs, processes)
         return run(request, "transient", **options, **({} if start is None else {"start": _started(start)}))
-    if request.files.plot is not None:
-        raise ArgumentError("`--plot` must have one solution to draw, but --sweep makes several.")
     values = _swept(request, sweeps)
     return run(request, "sweep", values=values, pairs=pairs, processes=processes, errors="keep", **options)
 

@@ -32,7 +32,6 @@ from fsp.patience import Patience
 if TYPE_CHECKING:
     import pandas
     import xarray
-    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
@@ -321,23 +320,30 @@ class Distribution(Shown, Intervals, Provenance):
         """Return `pmf` with a labelled axis for each species."""
         return doors.array(self)
 
-    def plot(self, *species: str, **options: Any) -> Figure:
-        """Draw the marginal of one species, or the joint distribution of two as a heat map.
+    def plot(self, *species: str, **options: Any) -> Any:
+        """Draw the marginal of one species, the joint distribution of two as a heat map, or several in pairs.
 
         Parameters
         ----------
         species
-            One or two names; may be left out where there are no more.
+            The names; all, or the first six, where none is given.
         **options
-            Passed to `fsp.plot.marginals` or `fsp.plot.joint`, for instance ``log=True``.
+            ``log=True`` for logarithmic scales; ``ax``, axes of matplotlib to draw one or two species into;
+            ``kind="overview"`` for all that fits on a page.
 
         Returns
         -------
-        matplotlib.figure.Figure
-            The picture; ``figure.savefig("file.png")`` writes it.
+        matplotlib.figure.Figure or matplotlib.axes.Axes
+            The picture, which a notebook shows and ``figure.savefig("file.png")`` writes; or `ax`, where it was given.
 
+        Raises
+        ------
+        ArgumentError
+            If a species is unknown, or an option is not one of these.
         """
-        return doors.plot(self, species or self.species, options)
+        names = species or self.species
+        kind = {1: "marginals", 2: "joint"}.get(len(names), "corner")
+        return doors.draw(self, species if len(names) > 2 else names, {"kind": kind, **options})
 
     def save(self, path: str | Path) -> None:
         """Write an HDF5 file, whole or not at all.

@@ -13,12 +13,14 @@ from fsp.errors import ArgumentError
 if TYPE_CHECKING:
     import pandas
     import xarray
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from fsp.distribution.committor import ReactiveFlux
     from fsp.distribution.distribution import Distribution
     from fsp.distribution.fit import Fit
     from fsp.distribution.passage import Passage
+    from fsp.distribution.relaxation import Relaxation
     from fsp.distribution.solution import Solution
     from fsp.distribution.sweep import Sweep
 
@@ -30,15 +32,11 @@ def save(answer: Distribution | Solution | Sweep | Fit, path: str | Path) -> Non
     save(answer, path)
 
 
-def plot(distribution: Distribution, species: tuple[str, ...], options: dict[str, Any]) -> Figure:
-    """Draw a marginal of one species, or the joint distribution of two."""
-    from fsp.output import pictures
+def draw(answer: Distribution | Solution | Sweep, species: tuple[str, ...], options: dict[str, Any]) -> Any:
+    """Draw an answer."""
+    from fsp.output.drawing import draw
 
-    if len(species) == 1:
-        return pictures.marginals([distribution], species[0], **options)
-    if len(species) == 2:
-        return pictures.joint(distribution, *species, **options)
-    raise ArgumentError(f"`species` must be one or two names to plot, but are {', '.join(species)}.")
+    return draw(answer, species, **options)
 
 
 def fit_report(fit: Fit, path: str | Path) -> None:
@@ -48,11 +46,11 @@ def fit_report(fit: Fit, path: str | Path) -> None:
     write_page(fit, path)
 
 
-def passage(found: Passage) -> Figure:
+def passage(found: Passage, ax: Axes | None) -> Any:
     """Draw the law of a first passage."""
     from fsp.output import pictures
 
-    return pictures.passage(found)
+    return pictures.passage(found, ax=ax)
 
 
 def reactive_flux(flux: ReactiveFlux, species: tuple[str, ...]) -> Figure:
@@ -64,11 +62,11 @@ def reactive_flux(flux: ReactiveFlux, species: tuple[str, ...]) -> Figure:
     return currents.reactive_flux(flux, *species)
 
 
-def overview(solution: Solution, species: tuple[str, ...]) -> Figure:
-    """Draw means, marginals and the last joint distribution."""
-    from fsp.output import pictures
+def modes(found: Relaxation, species: tuple[str, ...]) -> Figure:
+    """Draw the modes of relaxation."""
+    from fsp.output import varied
 
-    return pictures.overview(solution, species)
+    return varied.modes(found, *species)
 
 
 def html(answer: object) -> str:

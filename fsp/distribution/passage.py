@@ -17,7 +17,7 @@ from fsp.errors import ArgumentError, BackendError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from matplotlib.figure import Figure
+    from matplotlib.axes import Axes
 
     from fsp.arrays import FloatArray, IntArray
     from fsp.distribution.solution import Solution
@@ -251,9 +251,25 @@ class Passage(Shown):
         certified = cdf.certified and bool(len(after))
         return Interval(lower, upper, min(max(value, lower), upper), certified, reason or cdf.reason)
 
-    def plot(self) -> Figure:
-        """Draw the probabilities of passages up to each time, in bands of their bounds."""
-        return doors.passage(self)
+    def plot(self, *, ax: Axes | None = None) -> Any:
+        """Draw the probabilities of passages up to each time, in bands of their bounds.
+
+        Parameters
+        ----------
+        ax
+            Axes of matplotlib to draw into; a new figure if None.
+
+        Returns
+        -------
+        matplotlib.figure.Figure or matplotlib.axes.Axes
+            The picture, or `ax`.
+
+        Raises
+        ------
+        ArgumentError
+            If there are no times.
+        """
+        return doors.passage(self, ax)
 
     def _number(self, target: str) -> int:
         if target not in self.targets:

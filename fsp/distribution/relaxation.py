@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fsp.distribution import doors
 from fsp.distribution.shown import Shown
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from fsp.arrays import BoolArray, ComplexArray, FloatArray, IntArray
 
 
@@ -71,6 +74,26 @@ class Relaxation(Shown):
         """Relaxation times, in falling order, (n_modes,)."""
         times: FloatArray = -1.0 / self.eigenvalues.real
         return times
+
+    def plot(self, *species: str) -> Figure:
+        """Draw the slowest modes: how much probability each moves, over the counts of each species.
+
+        Parameters
+        ----------
+        species
+            The names; the first six where none is given.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            A row for each of the first four modes; of complex ones the real part.
+
+        Raises
+        ------
+        ArgumentError
+            If a species is unknown.
+        """
+        return doors.modes(self, species)
 
     def __str__(self) -> str:
         """Return a line for each mode, and the notes."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, overload
+from typing import Any, overload
 
 import numpy as np
 
@@ -15,9 +15,6 @@ from fsp.distribution.series import Numbers, Series
 from fsp.distribution.text import is_same_time, round_up, spread, table, when
 from fsp.errors import ArgumentError
 from fsp.model.fingerprint import why_different
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 class Solution(Series[Distribution]):
@@ -215,20 +212,31 @@ class Solution(Series[Distribution]):
             asked=sorted(asked),
         )
 
-    def plot(self, *species: str) -> Figure:
-        """Draw means with standard deviations, marginals, and the joint distribution at the last time.
+    def plot(self, *species: str, **options: Any) -> Any:
+        """Draw courses over time, marginals, and the joint distribution at the last time.
 
         Parameters
         ----------
         species
             The names that are drawn; the first six where none is given.
+        **options
+            ``kind``, in place of ``"overview"``: ``"courses"``, means and quantiles over time; ``"heat"``, the
+            distribution of one species, time against count; ``"marginals"`` of one species at some times; ``"joint"``
+            of two and ``"corner"`` of several at the last time.  ``log=True`` for logarithmic scales.  ``ax``, axes of
+            matplotlib to draw into: courses, or another kind of one panel.
 
         Returns
         -------
-        matplotlib.figure.Figure
-            The picture; ``figure.savefig("file.png")`` writes it.
+        matplotlib.figure.Figure or matplotlib.axes.Axes
+            The picture, which a notebook shows and ``figure.savefig("file.png")`` writes; or `ax`, where it was given.
+
+        Raises
+        ------
+        ArgumentError
+            If a species or a kind is unknown.
         """
-        return doors.overview(self, species)
+        usual = "overview" if options.get("ax") is None else "courses"
+        return doors.draw(self, species, {"kind": usual, **options})
 
     def table(self, width: int | None = None) -> str:
         """Write a row for each time: states, mean ± std of each species, error.

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
 from fsp.arrays import FloatArray
+from fsp.distribution import doors
 from fsp.distribution.distribution import Distribution
 from fsp.distribution.ledger import ErrorLedger
 from fsp.distribution.series import Numbers, Series
 from fsp.distribution.solution import Solution, cells
 from fsp.distribution.text import table, tables, when
 from fsp.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 PENDING = "not computed yet"
 
@@ -164,6 +168,28 @@ class Sweep(Series[Solution]):
     def n_matvec(self) -> int:
         """Number of products of the generator with a vector, at all points together."""
         return sum(self[i].n_matvec for i in self.solved)
+
+    def plot(self, *species: str, ax: Axes | None = None) -> Any:
+        """Draw the means at the last time over one name that was varied, or as maps over two.
+
+        Parameters
+        ----------
+        species
+            The names that are drawn; the first six where none is given.
+        ax
+            Axes of matplotlib to draw a single species into.
+
+        Returns
+        -------
+        matplotlib.figure.Figure or matplotlib.axes.Axes
+            The picture, or `ax`.
+
+        Raises
+        ------
+        ArgumentError
+            If a species is unknown, or more than two names were varied, or some in pairs.
+        """
+        return doors.draw(self, species, {"ax": ax})
 
     # ---- text
 

@@ -17,7 +17,9 @@ _STYLE: dict[Any, Any] = {
     "axes.labelsize": 9,
     "axes.titlesize": 9,
     "legend.fontsize": 8,
-    "legend.frameon": False,
+    "legend.frameon": True,
+    "legend.framealpha": 0.75,  # what lies below shows through
+    "legend.edgecolor": "none",
     "legend.handlelength": 2.8,
     "xtick.labelsize": 8,
     "ytick.labelsize": 8,
@@ -39,11 +41,16 @@ def styled() -> AbstractContextManager[None]:
     return rc_context(_STYLE)
 
 
+def new_figure(width: float, height: float) -> Figure:
+    """Return a new figure of so many inches, which a notebook shows."""
+    from fsp.output.picture import Picture
+
+    return Picture(figsize=(width, height), dpi=150, layout="constrained")
+
+
 def new_axes(width: float, height: float) -> Axes:
     """Return the axes of a new figure of so many inches."""
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), dpi=150, layout="constrained").add_subplot()
+    return new_figure(width, height).add_subplot()
 
 
 def figure_of(axes: Axes) -> Figure:

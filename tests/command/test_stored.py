@@ -181,6 +181,12 @@ def test_other_forms_are_exported(folder, tmp_path):
 def test_pictures_of_files(folder, tmp_path):
     printed("plot", folder / "run.h5", "--out", tmp_path / "run.svg", "--log", "--species", "X", "--times", "1,2")
     assert b"<svg" in (tmp_path / "run.svg").read_bytes()
+    printed("plot", folder / "sweep.h5", "--to", tmp_path / "sweep.png")
+    printed("plot", folder / "run.h5", "--to", tmp_path / "heat.png", "--kind", "heat", "--species", "X")
+    words = ["--times", "1", "--sweep", "k=1,2", "--plot", tmp_path / "new.pdf", "--quiet"]
+    printed("transient", folder / "model.ant", *words)
+    for name in ("sweep.png", "heat.png", "new.pdf"):
+        assert (tmp_path / name).stat().st_size > 5_000
 
 
 REFUSED = [
@@ -197,6 +203,12 @@ REFUSED = [
     (["show", "none.h5"], "'.*none.h5' is not there"),
     (["plot", "run.h5", "--to", "run.gif"], "`--to` must end in one of .png"),
     (["plot", "run.h5", "--to", "run.png", "--species", "Y"], "`--species` must be one of X, but is 'Y'"),
+    (["plot", "run.h5", "--to", "run.png", "--kind", "heat"], "must be one name for kind = heat"),
+    (["plot", "sweep.h5", "--to", "run.png", "--log"], "A sweep must be drawn otherwise"),
+    (
+        ["stationary", "model.ant", "--plot", "new.png", "--kind", "heat", "--species", "X"],
+        "not a picture of this kind",
+    ),
     (["export", "run.h5", "--to", "run.xls"], "`--to` must end in one of .csv"),
     (["export", "run.h5", "--to", "run.h5.csv", "--states", "--marginal", "X"], "`--states` must come without"),
     (["export", "run.h5", "--to", "new.nc", "--event", "X > 1"], "must have a place, but a .nc file has none"),

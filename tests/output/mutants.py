@@ -4,6 +4,30 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "atoms-that-flatten",
+        "output/panels.py",
+        "return most if most <= _ATOM * second or second == 0.0 else second",
+        "return most",
+        "pictures",
+        only="atom",
+    ),
+    mutant(
+        "axes-that-are-not-returned",
+        "output/pictures.py",
+        "solution.error)\n    return figure_of(axes) if ax is None else ax\n\n\ndef heat(",
+        "solution.error)\n    return figure_of(axes)\n\n\ndef heat(",
+        "pictures",
+        only="given",
+    ),
+    mutant(
+        "sweeps-in-the-order-of-their-points",
+        "output/varied.py",
+        "order = np.argsort(values)",
+        "order = np.arange(len(values))",
+        "pictures",
+        only="sweeps",
+    ),
+    mutant(
         "names-as-html",
         "markup.py",
         "{escape(cell)}</td>",
