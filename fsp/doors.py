@@ -17,6 +17,7 @@ from fsp.memory import limited
 from fsp.model.arguments import check_call, check_tolerance
 from fsp.model.times import checked_times
 from fsp.projection.backend import SERIAL, Backend
+from fsp.projection.bars import shown
 from fsp.projection.growth import MAX_STATES, check_start
 from fsp.projection.progress import ProgressCallback
 from fsp.projection.start import with_first_rates
@@ -46,7 +47,7 @@ def transient(
     max_states: int | None = None,
     max_memory: int | None = None,
     max_work: float | None = None,
-    progress: ProgressCallback | None = None,
+    progress: ProgressCallback | bool | None = None,
     backend: str = "serial",
     comm: Any = None,
     checkpoint: str | Path | None = None,
@@ -81,7 +82,8 @@ def transient(
         Multiply-adds that may lie ahead: where the end is farther away, at the pace that the run has, that is an error.
         Without it the limit is 5e13, several hours of one core, on each rank; ``math.inf`` for none.
     progress
-        Called with a `Progress` now and then, on the first rank; may raise KeyboardInterrupt.
+        True for a bar, in a notebook and on a terminal; or a function that is called with a `Progress` now and then, on
+        the first rank, and may raise KeyboardInterrupt.
     backend
         ``"serial"``, or ``"petsc"``: the same on many ranks, which all call this with the same arguments.  The answer
         is then spread over them, see `fsp.petsc`.
@@ -118,7 +120,7 @@ def transient(
         If the bound on the error exceeds `tol`: a fixed `space` that is too small, or rounding.
     """
     limits: dict[str, Any] = {"max_states": max_states, "max_memory": max_memory, "max_work": max_work}
-    check_call(model, space=space, **limits, progress=progress)
+    check_call(model, space=space, **limits, progress=progress, has_bar=True)
     check_start(model, max_memory)
     ranks = _ranks(backend, comm)
     parts: Backend = SERIAL if ranks is None else ranks
@@ -130,14 +132,14 @@ def transient(
     given: dict[str, Any] = {"space": space, "solver": solver, **limits}
     if isinstance(start, str):
         start = _named_start(model, start, tol, backend, comm, max_states, max_memory)
-    with limited(max_memory):
+    with limited(max_memory), shown(progress) as report:
         if checkpoint is None or ranks is None:
-            solution = solve(model, requested, tol, start=start, progress=progress, backend=parts, **given)
+            solution = solve(model, requested, tol, start=start, progress=report, backend=parts, **given)
         else:
             from fsp.petsc.resuming import solve_with_checkpoints
 
             solution = solve_with_checkpoints(
-                partial(solve, model, tol=tol, progress=progress, backend=parts, **given),
+                partial(solve, model, tol=tol, progress=report, backend=parts, **given),
                 model,
                 requested,
                 tol,
@@ -173,7 +175,7 @@ def stationary(
     options: Mapping[str, Any] | None = None,
     max_states: int | None = None,
     max_memory: int | None = None,
-    progress: ProgressCallback | None = None,
+    progress: ProgressCallback | bool | None = None,
 ) -> Distribution:
     """Return the stationary distribution that the network reaches from its initial states.
 
@@ -200,7 +202,7 @@ def stationary(
     max_states, max_memory
         Limits on the number of states and on bytes.
     progress
-        Called with a `Progress` for every space solved.
+        True for a bar; or a function that is called with a `Progress` for every space solved.
 
     Returns
     -------
@@ -221,7 +223,7 @@ def stationary(
     BackendError
         If propensities depend on time.
     """
-    check_call(model, space=space, max_states=max_states, max_memory=max_memory, progress=progress)
+    check_call(model, space=space, max_states=max_states, max_memory=max_memory, progress=progress, has_bar=True)
     check_start(model, max_memory)
     limits: dict[str, Any] = {"max_states": max_states, "max_memory": max_memory}
     if _ranks(backend, comm) is not None:
@@ -230,13 +232,14 @@ def stationary(
         if lyapunov is not None:
             raise ArgumentError("`lyapunov` must come with backend='serial': on ranks nothing is certified yet.")
         given = {"space": space, "comm": comm, "options": options, **limits}
-        return on_ranks(model, tol, method=method, progress=progress, **given)
+        with shown(progress) as report:
+            return on_ranks(model, tol, method=method, progress=report, **given)
     _require_serial(options=options)
     from fsp.equilibrium.stationary import stationary as in_one_process  # here, as its import costs as much as a solve
 
-    given = {"space": space, "method": method, "lyapunov": lyapunov, "progress": progress}
-    with limited(max_memory):
-        return in_one_process(model, tol, **given, **limits)
+    given = {"space": space, "method": method, "lyapunov": lyapunov}
+    with limited(max_memory), shown(progress) as report:
+        return in_one_process(model, tol, progress=report, **given, **limits)
 
 
 def relaxation(

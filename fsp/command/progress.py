@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import click
 
+from fsp.projection.bars import share, status
+
 if TYPE_CHECKING:
     from fsp.projection import Progress, SweepProgress
 
@@ -73,28 +75,3 @@ class Lines:
         if now - self.last >= (_SECONDS_BETWEEN_LINES if self._every is None else self._every):
             self.last = now
             click.echo(f"fsp: {status(progress)}, {now - self.start:.0f} s", err=True)
-
-
-def share(progress: Progress | SweepProgress) -> tuple[float, float | None]:
-    """Return how far it is, and how far it goes."""
-    from fsp.projection import Progress
-
-    if isinstance(progress, Progress):
-        return progress.t or 0.0, progress.t_end
-    return progress.done, progress.total
-
-
-def status(progress: Progress | SweepProgress) -> str:
-    """Say in a line how far it is."""
-    from fsp.projection import SweepProgress
-
-    if isinstance(progress, SweepProgress):
-        failed = f" ({progress.failed} failed)" if progress.failed else ""
-        last = f", last {progress.message}" if progress.message else ""
-        head = f"{progress.done} of {progress.total} {progress.kind}{failed}{last}"
-        if not progress.n_states:
-            return head
-        return f"{head}, up to {progress.n_states:,} states, error {progress.error:.1e}"
-    reached = "" if progress.t is None else f"t = {progress.t:.4g} of {progress.t_end:.4g}, "
-    message = f", {progress.message}" if progress.message else ""
-    return f"{reached}{progress.n_states:,} states, error {progress.error:.1e}{message}"

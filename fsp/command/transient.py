@@ -81,6 +81,8 @@ def transient(
         _refuse_without_sweep(pairs, processes)
         return run(request, "transient", **options, **({} if start is None else {"start": _started(start)}))
     values = _swept(request, sweeps)
+    if request.files.plot is not None and (len(values) > 2 or (pairs and len(values) > 1)):
+        raise ArgumentError("`--plot` must draw one or two names in all combinations, but --sweep gives others.")
     return run(request, "sweep", values=values, pairs=pairs, processes=processes, errors="keep", **options)
 
 

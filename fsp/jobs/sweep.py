@@ -24,6 +24,7 @@ from fsp.jobs.workers import START_SECONDS, Along, Chain, Crew, Outcome, Task, c
 from fsp.model.arguments import check_call, check_tolerance
 from fsp.model.times import checked_times
 from fsp.output.files import try_writing
+from fsp.projection.bars import shown
 from fsp.projection.progress import SweepProgress
 from fsp.projection.start import worth_keeping
 from fsp.quantities import MOST_NUMBERS
@@ -48,7 +49,7 @@ def sweep(
     errors: str = "raise",
     out: str | Path | None = None,
     resume: Sweep | None = None,
-    progress: SweepCallback | None = None,
+    progress: SweepCallback | bool | None = None,
     **options: Any,
 ) -> Sweep:
     """Solve the chemical master equation at many values of parameters and initial counts.
@@ -72,7 +73,8 @@ def sweep(
     resume
         A sweep of the same points that was stopped: what it has is not computed again.
     progress
-        Called with a `SweepProgress` now and then; may raise KeyboardInterrupt.
+        True for a bar; or a function that is called with a `SweepProgress` now and then, and may raise
+        KeyboardInterrupt.
     **options
         Further options of `transient`: ``solver``, ``max_states``, ``max_memory`` (of each process), ``max_work`` (of
         each point).
@@ -98,14 +100,23 @@ def sweep(
     ToleranceWarning
         If the bound on the error of a point exceeds `tol`.
     """
-    check_call(model, progress=progress, **{name: options[name] for name in _LIMITS if name in options})
+    check_call(model, progress=progress, has_bar=True, **{name: options[name] for name in _LIMITS if name in options})
     _check_options(options, errors, processes)
     names, points, shape = _points(model, values, pairs)
     check_tolerance(tol)
     if out is not None:
         try_writing(out, "out")
     task = Task(model, names, checked_times(times), tol, options)
-    board = _Board(task, points, shape, resume, errors, progress)
+    with shown(progress) as report:
+        found = _solved(_Board(task, points, shape, resume, errors, report), processes, out)
+    if out is not None:
+        found.save(out)
+    _warn_if_above(found, tol)
+    return found
+
+
+def _solved(board: _Board, processes: int | None, out: str | Path | None) -> Sweep:
+    """Solve all points; on Ctrl-C what is done is saved, and raised."""
     try:
         for outcome in _outcomes(board, processes):
             board.enter(outcome)
@@ -113,12 +124,8 @@ def sweep(
         partial = board.sweep() if board.any else None
         if out is not None and partial is not None:
             partial.save(out)
-        raise Interrupted(f"stopped after {board.done} of {len(points)} points", partial) from stop
-    found = board.sweep()
-    if out is not None:
-        found.save(out)
-    _warn_if_above(found, tol)
-    return found
+        raise Interrupted(f"stopped after {board.done} of {board.total} points", partial) from stop
+    return board.sweep()
 
 
 def _check_options(options: Mapping[str, Any], errors: str, processes: int | None) -> None:
@@ -217,6 +224,11 @@ class _Board:
     def done(self) -> int:
         """Number of points that were tried."""
         return sum(one is not None for one in self._solutions) + len(self._failures)
+
+    @property
+    def total(self) -> int:
+        """Number of all points."""
+        return len(self._points)
 
     @property
     def any(self) -> bool:

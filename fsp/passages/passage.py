@@ -29,6 +29,7 @@ from fsp.moments.lyapunov import NoDriftCondition, drift_condition
 from fsp.passages.answers import OF_THE_START, Answers
 from fsp.passages.certificate import Certifier, Found
 from fsp.passages.targets import Targets
+from fsp.projection.bars import shown
 from fsp.projection.growth import Growth, most_states
 from fsp.projection.progress import Progress, ProgressCallback
 from fsp.projection.start import Start, starting_point
@@ -54,7 +55,7 @@ def passage(
     tol: float = defaults.TOL,
     orders: int = 2,
     max_states: int | None = None,
-    progress: ProgressCallback | None = None,
+    progress: ProgressCallback | bool | None = None,
 ) -> Passage:
     """Find when a network first fulfils a condition, or which of several it fulfils first.
 
@@ -110,16 +111,17 @@ def passage(
     >>> print(fsp.passage(model, "X == 0").mean())
     [1.83333333333324, 1.83333333333347]
     """
-    check_call(model, max_states=max_states, progress=progress)
+    check_call(model, max_states=max_states, progress=progress, has_bar=True)
     check_tolerance(tol)
     if isinstance(orders, bool) or not isinstance(orders, int) or not 1 <= orders <= 4:
         raise ArgumentError(f"`orders` must be a number from 1 to 4, but is {orders!r}.")
-    question = _Question.ask(model, target, start, tol, max_states, progress)
-    asked = np.zeros(0) if times is None else checked_times(times)
-    constant = not (model.is_time_dependent or model.has_timed_events)
-    solution = None if times is None else question.solved(asked)
-    answer = question.settled(orders) if constant else None
-    return question.answer(asked, solution, answer)
+    with shown(progress) as report:
+        question = _Question.ask(model, target, start, tol, max_states, report)
+        asked = np.zeros(0) if times is None else checked_times(times)
+        constant = not (model.is_time_dependent or model.has_timed_events)
+        solution = None if times is None else question.solved(asked)
+        answer = question.settled(orders) if constant else None
+        return question.answer(asked, solution, answer)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

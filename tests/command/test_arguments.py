@@ -42,7 +42,7 @@ def file(tmp_path):
         ({"max_states": -5}, "`max_states` must be a number of states"),
         ({"max_states": 2.5}, "`max_states` must be a number of states"),
         ({"max_states": float("nan")}, "`max_states` must be a number of states"),
-        ({"progress": True}, "`progress` must be a function"),
+        ({"progress": 3}, "`progress` must be a function"),
     ],
 )
 def test_limits_and_progress(solve, wrong, what):

@@ -330,7 +330,7 @@ def test_the_command_sweeps(slow, tmp_path):
     failed = fsp_command(*words[:4], "--sweep", "A=0,90000", "--max-states", 20000, "--processes", 1)
     assert failed.exit_code == 1
     assert "1 of 2 points failed" in failed.output
-    assert fsp_command(*words, "--plot", tmp_path / "a.png").exit_code == 2
+    assert fsp_command(*words, "--pairs", "--plot", tmp_path / "a.png").exit_code == 2
     assert "must be NAME=VALUES" in fsp_command(*words[:4], "--sweep", "A").output
     assert "but are of 'q'" in fsp_command(*words[:4], "--sweep", "q=1").output
 
