@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fsp.approximation.linear_noise import LinearNoise, linear_noise
     from fsp.distribution import Distribution, ErrorLedger, Interval, Solution, Sweep
     from fsp.distribution.committor import Committor
+    from fsp.distribution.correlation import Correlation
     from fsp.distribution.fit import Fit
     from fsp.distribution.fit_comparison import FitComparison
     from fsp.distribution.information import FisherInformation
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from fsp.output import pictures as plot  # noqa: F401
     from fsp.output.storage import read
     from fsp.passages.committor import committor
+    from fsp.passages.correlation import correlation
     from fsp.passages.passage import passage
     from fsp.projection.progress import Progress
     from fsp.sampling.sampler import ssa
@@ -76,6 +78,7 @@ _HOMES = {
     "Committor": "fsp.distribution.committor",
     "Comparison": "fsp.approximation.comparison",
     "ConvergenceError": "fsp.errors",
+    "Correlation": "fsp.distribution.correlation",
     "Counts": "fsp.inference.counts",
     "Distribution": "fsp.distribution",
     "ErrorLedger": "fsp.distribution",
@@ -115,6 +118,7 @@ _HOMES = {
     "ToleranceWarning": "fsp.errors",
     "approximations": "fsp.approximation.approximations",
     "committor": "fsp.passages.committor",
+    "correlation": "fsp.passages.correlation",
     "compare": "fsp.approximation.comparison",
     "fisher": "fsp.inference.fisher",
     "fit": "fsp.jobs.fit",
@@ -148,6 +152,7 @@ __all__ = [
     "Committor",
     "Comparison",
     "ConvergenceError",
+    "Correlation",
     "Counts",
     "Distribution",
     "ErrorLedger",
@@ -194,6 +199,7 @@ __all__ = [
     "approximations",
     "committor",
     "compare",
+    "correlation",
     "fisher",
     "fit",
     "fokker_planck",

@@ -15,6 +15,7 @@ import click
 from fsp.command.approximations import approximations
 from fsp.command.batch import batch
 from fsp.command.committor import committor
+from fsp.command.correlation import correlation
 from fsp.command.exits import EPILOG, printing_if
 from fsp.command.fisher import fisher
 from fsp.command.fit import fit
@@ -62,6 +63,7 @@ for command in (
     relaxation,
     passage,
     committor,
+    correlation,
     info,
     sensitivity,
     fisher,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from fsp.distribution.committor import ReactiveFlux
+    from fsp.distribution.correlation import Correlation
     from fsp.distribution.distribution import Distribution
     from fsp.distribution.fit import Fit
     from fsp.distribution.passage import Passage
@@ -55,11 +56,18 @@ def passage(found: Passage, ax: Axes | None) -> Any:
 
 def reactive_flux(flux: ReactiveFlux, species: tuple[str, ...]) -> Figure:
     """Draw a reactive current over two species."""
-    from fsp.output import currents
+    from fsp.output import dynamics
 
     if len(species) != 2:
         raise ArgumentError(f"`species` must be two names to plot a current, but are {', '.join(species)}.")
-    return currents.reactive_flux(flux, *species)
+    return dynamics.reactive_flux(flux, *species)
+
+
+def correlation(found: Correlation) -> Figure:
+    """Draw a correlation against the lag."""
+    from fsp.output import dynamics
+
+    return dynamics.correlation(found)
 
 
 def modes(found: Relaxation, species: tuple[str, ...]) -> Figure:

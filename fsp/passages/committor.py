@@ -8,17 +8,13 @@ mean over the stationary law.
 from __future__ import annotations
 
 import warnings
-from dataclasses import replace
 from math import inf, isfinite
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from fsp import defaults
 from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.distribution import ErrorLedger, Interval
 from fsp.distribution.committor import Committor, ReactiveFlux, StateFunction
-from fsp.equilibrium.certificate import certify
 from fsp.equilibrium.certifier import Certifier
 from fsp.equilibrium.estimate import check_arguments
 from fsp.equilibrium.settling import Step, settle
@@ -27,17 +23,16 @@ from fsp.errors import ToleranceWarning
 from fsp.generator import Generator
 from fsp.model.arguments import check_call
 from fsp.moments.lyapunov import NoDriftCondition, drift_condition
-from fsp.passages.outside import members, paying
-from fsp.passages.reactive import Reactive, Rest, Ways
+from fsp.passages.outside import all_jumps, members, paying
+from fsp.passages.reactive import Reactive, Ways
+from fsp.passages.rest import Rest, RestCertifier, met
 from fsp.passages.targets import Targets
-from fsp.projection.backend import serial
 from fsp.projection.growth import Growth, most_states
 from fsp.projection.progress import Progress, ProgressCallback
 from fsp.space import StateSpace
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
-    from fsp.equilibrium.certificate import Certificate
     from fsp.model import Model
     from fsp.moments.lyapunov import DriftCondition
     from fsp.passages.targets import Condition
@@ -45,8 +40,6 @@ if TYPE_CHECKING:
 
 IMPROVES = 0.9  # of the least width, or of what is outside: growths that leave more of both are of no use
 PATIENCE = 3  # such growths in a row; chosen
-ROUGH = 0.1  # tolerance of a stationary law that is solved without a subtraction afterwards
-SMALL = 0.1  # bound of the parts of an error, below which those that are outside are at most twice the first
 
 
 def committor(
@@ -159,57 +152,25 @@ class _Certifier:
     """Bound the ways of one network on one space after another."""
 
     def __init__(self, model: Model, targets: Targets, condition: DriftCondition | None, growth: Growth) -> None:
-        self._model, self._targets, self._growth = model, targets, growth
-        self._rest = Certifier(model, condition, "auto", ROUGH)
+        self._targets, self._growth = targets, growth
+        self._rest = RestCertifier(model, condition)
         self._members = [members(model, targets, j) for j in (0, 1)]
         self._contained = self._members[0] is not None, self._members[1] is not None
         self._outer: DriftCondition | None = None
         if condition is not None and not any(self._contained):
-            self._outer = paying(model, condition)
+            self._outer = paying(model, condition, all_jumps(model))
 
     def wanted(self) -> IntArray:
         """Return states that have to be stored, (k, d)."""
-        excepted = [self._rest.excepted(), *(held for held in self._members if held is not None)]
-        if self._outer is not None:
-            excepted.append(self._outer.states)
-        states = np.concatenate(excepted)
+        states = self._rest.excepted([self._outer], *self._members)
         if not self._growth.affords(len(states)):
             raise NoDriftCondition(f"a bound needs {len(states):,} states")
         return states
 
     def attempt(self, space: AnySpace, guess: FloatArray | None) -> Reactive:
         """Solve on those states of a space that may be reached; `guess` (n,) is the stationary law so far."""
-        bounded = self._rest.attempt(space, guess)
-        generator, outside = bounded.generator, bounded.error.total
-        lower, upper = bounded.lower, bounded.upper
-        near: FloatArray | None = None
-        # relative bounds of single states, however improbable
-        sharp = certify(generator, int(np.argmax(bounded.p)), self._rest.condition, eliminate=True)
-        if sharp is not None:
-            lower, upper = np.maximum(lower, sharp.lower), np.minimum(upper, sharp.upper)
-            if max(sharp.truncation, sharp.rounding) < SMALL:
-                outside, near = min(outside, 2.0 * sharp.truncation), sharp.p * _excess(sharp)
-        rest = Rest(generator, bounded.p, lower, np.maximum(lower, upper), min(outside, 1.0), near)
-        return Ways(rest, self._targets).solved(self._contained, self._met(space, generator))
-
-    def _met(self, space: AnySpace, generator: Generator) -> DriftCondition | None:
-        """Return f without states that turned out not to be reached: those that the generator's space lacks."""
-        if self._outer is None:
-            return None
-        states = self._outer.states
-        kept = (serial(space).index(states) < 0) | (generator.space.index(states) >= 0)
-        return replace(self._outer, states=states[kept], drifts=self._outer.drifts[kept])
-
-
-def _excess(sharp: Certificate) -> float:
-    """Return by what factor π may lie above p, but for what has been outside: ``c π = y + m + e``, p = y/S.
-
-    S = 1 + lost with ``truncation = lost/S``, and ``c >= 1 - off``, ``|e| <= off y`` with ``rounding >= 2 off/S``, by
-    (3) and (4) of `fsp.equilibrium.certificate` without a subtraction; Σ m/c <= lost/(1 - off) <= 2 truncation.
-    """
-    scale = 1.0 / (1.0 - sharp.truncation)
-    off = 0.5 * sharp.rounding * scale
-    return scale * (1.0 + off) / (1.0 - off) * (1.0 + 8.0 * UNIT_ROUNDOFF)
+        rest = self._rest.attempt(space, guess)
+        return Ways(rest, self._targets).solved(self._contained, met(self._outer, space, rest.generator))
 
 
 class _Judge:

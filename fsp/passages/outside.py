@@ -11,18 +11,18 @@ import numpy as np
 from fsp.equilibrium.reachability import Reachability
 from fsp.model.ranges import last_count
 from fsp.moments.lyapunov import costly_condition
-from fsp.moments.polynomial import plus, power, scaled
+from fsp.moments.polynomial import degree, plus, power, scaled
 from fsp.moments.rates import rates
 
 if TYPE_CHECKING:
     from fsp.arrays import IntArray
     from fsp.model import Model
     from fsp.moments.lyapunov import DriftCondition
+    from fsp.moments.polynomial import Polynomial
     from fsp.passages.targets import Targets
 
 MOST_STORED = 100_000  # states of a box in which a set is looked for; chosen
 SCALES = (1000, 30, 1)  # of a drift condition that is to pay for all jumps: the first excepts fewest states; chosen
-POWERS = (1, 2)  # of it: rates of the degree of the condition, or of one more, are paid for
 
 
 def members(model: Model, targets: Targets, j: int) -> IntArray | None:
@@ -43,13 +43,17 @@ def members(model: Model, targets: Targets, j: int) -> IntArray | None:
     return met
 
 
-def paying(model: Model, condition: DriftCondition) -> DriftCondition | None:
-    """Return f >= 0 with a drift of at most -Σ_i a_i, all propensities, outside finitely many states; None if none."""
+def all_jumps(model: Model) -> Polynomial | None:
+    """Return a polynomial above the sum of all propensities; None where there is none."""
     laws = [rate.upper for rate in rates(model, 0.0, model.species_bounds)]
-    if condition.centre.any() or any(law is None for law in laws):
+    return None if any(law is None for law in laws) else plus(*(law for law in laws if law is not None))
+
+
+def paying(model: Model, condition: DriftCondition, cost: Polynomial | None) -> DriftCondition | None:
+    """Return f >= 0 with a drift of at most -cost outside finitely many states; None if none is found."""
+    if cost is None or condition.centre.any():
         return None
-    cost = plus(*(law for law in laws if law is not None))
-    for exponent in POWERS:
+    for exponent in range(1, degree(cost) + 2):  # costs of the degree of a power, or of one more, are paid for by it
         function = power(condition.function, exponent, model.n_species)
         for scale in SCALES:
             found = costly_condition(model, scaled(function, Fraction(scale) / Fraction(condition.elsewhere)), cost)

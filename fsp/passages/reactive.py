@@ -17,9 +17,8 @@ The rate is the number of ways from A to B per unit of time: each leaves A once 
 (6) rate >= Σ_{a in A in S} π_-(a) (Σ_y a(a, y) (M⁻¹ r_B)(y) + rate from a into B);
 (7) rate <= the same with π_+, and R: a way that leaves a stored state of A comes to B before it leaves S, or leaves S;
     and T, the rate at which A is left where it is not stored.  If A or B is in S, T = 0: then either no such way leaves
-    an A outside, or it enters S before B, which R counts.  Else a function f >= 0 with Σ_i a_i (f(x + ν_i) - f(x)) <=
-    -Σ_i a_i(x) at all states that are not stored gives T <= Σ_{x in S} π_+(x) Σ_{y not in S} a(x, y) f(y), as f bounds
-    the number of jumps before S is entered (Dynkin's formula);
+    an A outside, or it enters S before B, which R counts.  Else T is at most the mean of all propensities over states
+    that are not stored: (2) of `rest`;
 (8) there are as many ways from B to A.
 
 References
@@ -36,7 +35,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.equilibrium.certificate import SLACK, roundings
+from fsp.equilibrium.certificate import roundings
 from fsp.equilibrium.reachability import entered
 from fsp.passages.stopped import Stopped
 from fsp.passages.systems import exit_system
@@ -45,30 +44,10 @@ if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
     from fsp.generator import Generator
     from fsp.moments.lyapunov import DriftCondition
+    from fsp.passages.rest import Rest
     from fsp.passages.targets import Targets
 
 Bounds = tuple[float, float]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Rest:
-    """What is known of the stationary law on a space."""
-
-    generator: Generator
-    p: FloatArray  # (n,) about the probabilities
-    lower: FloatArray  # (n,) π_-
-    upper: FloatArray  # (n,) π_+
-    outside: float  # bound of the probability of states that are not stored
-    near: FloatArray | None = None  # (n,), such that π <= near + m with m >= 0, whose sum is at most `outside`
-    certified: bool = True
-    reason: str = ""
-
-    def mean_above(self, values: FloatArray) -> float:
-        """Bound Σ π(x) values(x) over stored states, of `values` (n,) >= 0."""
-        mean = float(self.upper @ values)
-        if self.near is not None:
-            mean = min(mean, float(self.near @ values) + self.outside * float(values.max(initial=0.0)))
-        return mean
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,7 +82,7 @@ class Reactive:
         jumps = self.generator.to_csr().tocoo()
         use = (jumps.row != jumps.col) & (self.after[1][jumps.col] > 0.0) & (self.forward[1][jumps.row] > 0.0)
         source, target, rates = jumps.col[use], jumps.row[use], jumps.data[use]
-        off = SLACK + roundings(self.generator)
+        off = self.rest.off
         bounds = self.after[:, source] * rates * self.forward[:, target] * np.array([[1.0 - off], [1.0 + off]])
         return source.astype(np.int64), target.astype(np.int64), bounds
 
@@ -114,11 +93,11 @@ class Ways:
     def __init__(self, rest: Rest, targets: Targets) -> None:
         generator = rest.generator
         self._rest, self._held = rest, targets.hold(generator.space.states)  # (2, n)
-        self._off = SLACK + roundings(generator)
+        self._off = rest.off
         self._stage = stage = Stopped.of(generator, targets, np.ones(len(generator), dtype=np.bool_))
         exits = stage.hits.sum(axis=0) + stage.never + stage.outflow
         self._system = exit_system(stage.matrix, exits, roundings(generator)) if len(stage) else None
-        self._leaving = self._up(rest.mean_above(generator.leak_rates))  # R
+        self._leaving = rest.mean_above(generator.leak_rates)  # R
         rows = generator.to_csr()[stage.inside]
         sources = [np.flatnonzero(held) for held in self._held]
         laws = (rest.lower * (1.0 - self._off), rest.upper * (1.0 + self._off))
@@ -185,26 +164,13 @@ class Ways:
         """Bound the rate, from either side: (6), (7), (8)."""
         if any(kept and not held.any() for kept, held in zip(contained, self._held, strict=True)):
             return 0.0, 0.0
-        besides = self._leaving + (0.0 if any(contained) else self._beyond(outer))
+        besides = self._leaving + (0.0 if any(contained) else self._rest.beyond(outer))
         least, most = [], []
         for j in (0, 1):
             direct = self._stage.into[1 - j] * self._held[j]  # (n,)
             least.append(self._down(float(self._starts[j, 0] @ killed[1 - j, 0]) + float(self._rest.lower @ direct)))
             most.append(self._up(float(self._starts[j, 1] @ killed[1 - j, 1]) + float(self._rest.upper @ direct)))
         return _ordered(max(least), min(most) + besides, inf)
-
-    def _beyond(self, outer: DriftCondition | None) -> float:
-        """Bound the rate of jumps at states that are not stored: T."""
-        generator = self._rest.generator
-        if not generator.leaks:
-            return 0.0
-        if outer is None or (generator.space.index(outer.states) < 0).any():
-            return inf
-        paid = np.zeros(len(generator))
-        for leak in generator.leaks:
-            above = outer.values(generator.space.states_at(leak.sources) + leak.change)  # (k,)
-            paid += np.bincount(leak.sources, leak.rates * above, len(generator))
-        return self._up(self._rest.mean_above(paid)) * (1.0 + 2.0 * outer.precision)
 
     def _everywhere(self, values: FloatArray, others: FloatArray) -> FloatArray:
         """Return `values` (m,) at S°, and those of `others` (n,) elsewhere."""

@@ -21,8 +21,9 @@ from fsp.chains.classes import closed_classes
 from fsp.command.main import main
 from fsp.moments.lyapunov import drift_condition
 from fsp.passages import systems
-from fsp.passages.outside import paying
-from fsp.passages.reactive import Rest, Ways
+from fsp.passages.outside import all_jumps, paying
+from fsp.passages.reactive import Ways
+from fsp.passages.rest import Rest
 from fsp.passages.targets import Targets
 
 SHARP = 1e-6  # relative width that is asked for
@@ -267,7 +268,7 @@ def test_what_is_outside_is_counted():
     condition = drift_condition(model)
     ways = Ways(rest, targets).solved((False, False), None)
     assert ways.rate[1] == math.inf
-    paid = paying(model, condition)
+    paid = paying(model, condition, all_jumps(model))
     assert paid is not None
     wide = fsp.Generator(model, fsp.StateSpace.box(model, upper={"X": max(12, int(paid.states.max(initial=0)))}))
     n = wide.space.states[:, 0]

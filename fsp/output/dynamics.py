@@ -1,4 +1,4 @@
-"""Draw how probability flows from one set of states to another."""
+"""Draw what happens at rest: how probability flows from one set of states to another, and what is correlated."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fsp.distribution.text import round_up
 from fsp.errors import ArgumentError
 from fsp.output.axes import figure_of, label_copies, new_axes, styled
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from fsp.distribution.committor import ReactiveFlux
+    from fsp.distribution.correlation import Correlation
 
 MOST_ARROWS = 24  # along an axis: more cannot be told apart; chosen
 FAINT = 1e-3  # of the longest current: shorter ones are left out
@@ -65,4 +67,35 @@ def reactive_flux(flux: ReactiveFlux, first: str, second: str, *, axes: Axes | N
         label_copies(axes.xaxis, first)
         label_copies(axes.yaxis, second)
         axes.set_title("reactive current", loc="left")
+    return figure_of(axes)
+
+
+def correlation(found: Correlation, *, axes: Axes | None = None) -> Figure:
+    """Draw correlation coefficients against the lag, in a band of their bounds.
+
+    Parameters
+    ----------
+    found
+        The correlation.
+    axes
+        Where to draw; a new figure if None.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The picture.
+    """
+    curve = found.correlation
+    first, second = found.pair
+    with styled():
+        axes = axes if axes is not None else new_axes(4.8, 3.2)
+        axes.fill_between(curve.times, curve.lower, curve.upper, alpha=0.3, linewidth=0)
+        axes.plot(curve.times, curve.value)
+        axes.axhline(0.0, color="0.7", linewidth=0.5)
+        axes.set_xlabel(f"lag ({found.time_unit})" if found.time_unit else "lag")
+        axes.set_ylabel("correlation" if first == second else f"correlation with {second}")
+        axes.set_title(first, loc="left")
+        width = float((curve.upper - curve.lower).max())
+        sign = "≤" if curve.certified else "≈"
+        axes.set_title(f"width {sign} {round_up(width)}", loc="right", color="0.35", fontsize=8)
     return figure_of(axes)

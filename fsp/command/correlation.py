@@ -1,0 +1,70 @@
+"""`fsp correlation`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from fsp import defaults
+from fsp.command.exits import EPILOG, guarded
+from fsp.command.options import JSON, OVERWRITE, SOURCE, Source, check_picture, takes_source, with_options
+from fsp.quantities import points
+
+
+@click.command(epilog=EPILOG)
+@with_options(*SOURCE)
+@click.option("--of", "observable", required=True, metavar="FORMULA", help="What is looked at first, such as U.")
+@click.option("--with", "with_", metavar="FORMULA", help="What is looked at later; by default the same.")
+@click.option("--lags", multiple=True, required=True, metavar="TIMES", help="1,2,5 or FROM:TO:NUMBER.")
+@click.option("--spectrum", multiple=True, metavar="FREQUENCIES", help="Angular frequencies of the spectrum.")
+@click.option("--tol", default=defaults.TOL, show_default=True, help="Error of correlation coefficients.")
+@click.option("--max-states", type=int, help="Limit on the number of states.")
+@click.option("--plot", type=click.Path(path_type=Path), help="Draw the correlation: .png, .pdf, .svg, ...")
+@OVERWRITE
+@JSON
+@click.option("--quiet", is_flag=True, help="No progress.")
+@guarded
+@takes_source
+def correlation(
+    source: Source,
+    observable: str,
+    with_: str | None,
+    lags: tuple[str, ...],
+    spectrum: tuple[str, ...],
+    tol: float,
+    max_states: int | None,
+    plot: Path | None,
+    overwrite: bool,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Find how something of MODEL, a file, at rest is correlated with itself, or with something else, later."""
+    import fsp
+    from fsp.command.progress import shown_progress, warnings_as_lines
+    from fsp.output.records import to_json
+
+    check_picture(source.model, plot, overwrite)
+    times = points(",".join(lags), "--lags")
+    frequencies = points(",".join(spectrum), "--spectrum") if spectrum else []
+    network = source.load()
+    with warnings_as_lines(), shown_progress(quiet) as report:
+        answer = fsp.correlation(
+            network, observable, times, with_=with_, tol=tol, max_states=max_states, progress=report
+        )
+    powers = answer.spectrum(frequencies).value.tolist() if len(frequencies) else []
+    if as_json:
+        rows = [
+            {"frequency": omega, "real": complex(power).real, "imaginary": complex(power).imag, "certified": False}
+            for omega, power in zip(frequencies, powers, strict=True)
+        ]
+        click.echo(to_json({"fsp": fsp.__version__, **answer.record(), "spectrum": rows}))
+    else:
+        click.echo(str(answer))
+        for omega, power in zip(frequencies, powers, strict=True):
+            click.echo(f"  spectrum at {omega:.8g}: ≈ {power:.6g}")
+    if plot is not None:
+        from fsp.output.pictures import write
+
+        write(answer.plot(), plot)
+    return 0

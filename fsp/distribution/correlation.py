@@ -1,0 +1,128 @@
+"""How two observables of a network are correlated over a time, as a value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fsp.distribution import doors
+from fsp.distribution.distribution import Provenance
+from fsp.errors import ArgumentError, BackendError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from fsp.arrays import ComplexArray, FloatArray
+    from fsp.distribution.ledger import Interval
+    from fsp.distribution.passage import Curve
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spectrum:
+    """A power spectrum, or cross-spectrum, S(ω) = ∫ C(τ) exp(-iωτ) dτ over all lags; an estimate.
+
+    Parameters
+    ----------
+    frequencies
+        (n,) angular frequencies ω, radians/time.
+    value
+        (n,) values, in the units of the covariance times time; real where both observables are the same.
+    residual
+        (n,) 1-norm of what the resolvent's equations leave, relative to their right-hand side.
+    """
+
+    frequencies: FloatArray
+    value: ComplexArray | FloatArray
+    residual: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.frequencies)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Correlation(Provenance):
+    """Covariances of a(X(t)) and b(X(t + τ)).
+
+    Parameters
+    ----------
+    pair
+        The formulas a and b.
+    tol
+        What was asked for.
+    covariance
+        Cov(a(X(t)), b(X(t + τ))) at each lag τ; `covariance[k]` is an `Interval`.
+    correlation
+        The same, divided by both standard deviations.
+    means, variances
+        Of a at t, and of b at t + τ at the first lag; at rest neither depends on the time.
+    resolve
+        Finds the spectrum at frequencies; None where the network does not start at rest.
+    """
+
+    pair: tuple[str, str]
+    tol: float
+    covariance: Curve
+    correlation: Curve
+    means: tuple[Interval, Interval]
+    variances: tuple[Interval, Interval]
+    resolve: Callable[[FloatArray], Spectrum] | None = None
+
+    @property
+    def lags(self) -> FloatArray:
+        """(n_lags,) lags τ."""
+        return self.covariance.times
+
+    def spectrum(self, frequencies: Sequence[float] | FloatArray | float) -> Spectrum:
+        """Return the power spectrum, of one observable, or the cross-spectrum of two, by resolvents.
+
+        Parameters
+        ----------
+        frequencies
+            Angular frequencies ω, radians/time.
+
+        Raises
+        ------
+        ArgumentError
+            If a frequency is not finite.
+        BackendError
+            If the network does not start at rest.
+        """
+        if self.resolve is None:
+            raise BackendError("A spectrum must be that of a network at rest; ask with `start='stationary'`.")
+        omega = np.atleast_1d(np.asarray(frequencies, dtype=np.float64))
+        if omega.ndim != 1 or not np.isfinite(omega).all():
+            raise ArgumentError(f"`frequencies` must be finite numbers, but are {frequencies!r}.")
+        return self.resolve(omega)
+
+    def plot(self) -> Figure:
+        """Draw the correlation against the lag, in a band of its bounds."""
+        return doors.correlation(self)
+
+    def record(self) -> dict[str, Any]:
+        """Return all that is known in plain dictionaries and lists, at full precision."""
+        return {
+            "model_name": self.model_name,
+            "model_hash": self.model_hash,
+            "time_unit": self.time_unit,
+            "tol": self.tol,
+            "observables": list(self.pair),
+            "means": [number.record() for number in self.means],
+            "variances": [number.record() for number in self.variances],
+            "lags": self.lags.tolist(),
+            "covariance": [number.record() for number in self.covariance],
+            "correlation": [number.record() for number in self.correlation],
+            "notes": list(self.notes),
+        }
+
+    def __str__(self) -> str:
+        unit = f" {self.time_unit}" if self.time_unit else ""
+        first, second = self.pair
+        lines = [f"correlation of {first} and {second} later:"]
+        for name, mean, variance in zip(self.pair, self.means, self.variances, strict=True):
+            lines.append(f"  {name}: mean {mean}, variance {variance}")
+        for lag, both in zip(self.lags.tolist(), zip(self.covariance, self.correlation, strict=True), strict=True):
+            lines.append(f"  lag {lag:.8g}{unit}: covariance {both[0]}, correlation {both[1]}")
+        return "\n".join([*lines[: 2 if first == second else 3], *lines[3:], *(f"  note: {n}" for n in self.notes)])

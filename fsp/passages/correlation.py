@@ -1,0 +1,307 @@
+"""Correlations over a time, and spectra: `fsp.correlation`.
+
+At rest the law of each time is the stationary one, so that what happens at states that are not stored is bounded by
+second moments alone (`products`), which the drift of a square bounds (`rest`).
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from functools import partial
+from math import inf, isfinite, sqrt
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fsp import defaults
+from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
+from fsp.distribution import ErrorLedger, Interval
+from fsp.distribution.correlation import Correlation
+from fsp.distribution.passage import Curve
+from fsp.equilibrium.certifier import Certifier
+from fsp.equilibrium.estimate import check_arguments
+from fsp.equilibrium.settling import Step, settle
+from fsp.equilibrium.stationary import stationary
+from fsp.errors import ToleranceWarning
+from fsp.generator import Generator
+from fsp.model.arguments import check_call
+from fsp.model.times import checked_times
+from fsp.moments.lyapunov import NoDriftCondition, drift_condition
+from fsp.passages.observables import Observable
+from fsp.passages.outside import paying
+from fsp.passages.products import Law, around, part, quotient
+from fsp.passages.rest import Rest, RestCertifier, met
+from fsp.passages.spectrum import spectrum
+from fsp.projection.growth import Growth, most_states
+from fsp.projection.progress import Progress, ProgressCallback
+from fsp.projection.transient import solve
+from fsp.space import StateSpace
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fsp.arrays import FloatArray, IntArray
+    from fsp.model import Model
+    from fsp.space.protocol import AnySpace
+
+SHARE = 0.25  # of the tolerance for what is off whatever the lag, and as much for the transients
+LEAST_TOL, LARGEST_TOL = 1e-13, 1e-3  # of a transient: what solvers bound, and what they are made for
+IMPROVES, PATIENCE = 0.9, 3  # growths in a row that leave more of what is off are of no use; chosen
+
+
+def correlation(
+    model: Model,
+    observable: str,
+    lags: Sequence[float] | FloatArray | float,
+    *,
+    with_: str | None = None,
+    tol: float = defaults.TOL,
+    max_states: int | None = None,
+    progress: ProgressCallback | None = None,
+) -> Correlation:
+    """Find how an observable of a network at rest is correlated with another one, or itself, some time later.
+
+    Parameters
+    ----------
+    model
+        The reaction network, with constant propensities.
+    observable
+        The first one, a: a formula of species such as ``"U"`` or ``"U*V"``, or a condition, which counts 0 or 1.
+    lags
+        Increasing lags τ >= 0, in the model's unit of time.
+    with_
+        The second one, b, which is looked at τ later; by default the first one.
+    tol
+        Bound of the error of each correlation coefficient.
+    max_states
+        Limit on the number of states.
+    progress
+        Called with a `Progress` now and then.
+
+    Returns
+    -------
+    Correlation
+        ``.covariance`` Cov(a(X(t)), b(X(t + τ))) and ``.correlation`` at each lag, as intervals on all states, and
+        ``.spectrum(frequencies)``.  Where the stationary law cannot be bounded they are estimates, and say so.
+
+    Raises
+    ------
+    ArgumentError
+        If a formula cannot be read, lags do not increase, or another argument is not as above.
+    BackendError
+        If propensities depend on time.
+    StateSpaceError
+        If there is no stationary law, or it needs too many states.
+
+    Warns
+    -----
+    ToleranceWarning
+        If the bounds are wider than `tol`.
+
+    References
+    ----------
+    C. W. Gardiner, Stochastic Methods, 4th ed., Springer 2009, sections 1.5 and 3.7.
+
+    Examples
+    --------
+    >>> model = fsp.Model(
+    ...     species={"X": 9},
+    ...     reactions=[fsp.Reaction("0 -> X", mass_action=9.0), fsp.Reaction("X -> 0", mass_action=1.0)],
+    ... )
+    >>> print(f"{fsp.correlation(model, 'X', [0.0, 1.0]).correlation[1]:.6f}")  # exp(-1)
+    0.367879
+    """
+    check_call(model, max_states=max_states, progress=progress)
+    check_arguments(model, tol)
+    times = checked_times(lags)
+    second = observable if with_ is None else with_
+    pair = Observable.read(model, observable, "observable"), Observable.read(model, second, "with_")
+    limit = max_states or most_states(model)
+    report = progress or _silent
+    try:
+        two = _proved(model, pair, tol, limit, report)
+    except NoDriftCondition as missing:
+        two = _estimated(model, pair, tol, limit, str(missing))
+    return _answer(model, two, times, tol)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Two:
+    """Both observables under the stationary law on a space."""
+
+    rest: Rest
+    pair: tuple[Observable, Observable]
+    laws: tuple[Law, Law]
+
+    @property
+    def generator(self) -> Generator:
+        """The generator on the space."""
+        return self.rest.generator
+
+    @property
+    def p(self) -> FloatArray:
+        """The stationary vector, (n,), with which the next space is begun."""
+        return self.rest.p
+
+    @property
+    def weight(self) -> FloatArray:
+        """Where probability flows out from, (n,)."""
+        return self.rest.p
+
+    @property
+    def deviations(self) -> float:
+        """The product of both standard deviations, about."""
+        squares = [float(law.p @ law.values**2) - float(law.p @ law.values) ** 2 for law in self.laws]
+        return sqrt(max(squares[0], 0.0) * max(squares[1], 0.0))
+
+    @property
+    def off(self) -> float:
+        """What a correlation coefficient is off by, whatever the lag."""
+        return around(*self.laws) / self.deviations if self.deviations > 0.0 else 0.0
+
+
+def _proved(
+    model: Model, pair: tuple[Observable, Observable], tol: float, limit: int, report: ProgressCallback
+) -> _Two:
+    condition = None if model.is_finite else drift_condition(model)
+    growth = Growth(model, limit, None, stationary=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ToleranceWarning)  # what follows may do better
+        begun = Certifier(model, condition, "auto", tol).settle(growth, report)
+    centred = _about(pair, begun.generator.space.states, begun.p)
+    paid = [None if condition is None else paying(model, condition, observable.cost) for observable in centred]
+    certifier = RestCertifier(model, condition)
+    wanted = certifier.excepted(paid)
+    if not growth.affords(len(wanted)):
+        raise NoDriftCondition(f"a bound needs {len(wanted):,} states")
+
+    def attempt(space: AnySpace, guess: FloatArray | None) -> _Two:
+        rest = certifier.attempt(space, guess)
+        return _two(rest, centred, [rest.beyond(met(f, space, rest.generator)) for f in paid])
+
+    judge = _Judge(SHARE * tol, report)
+    settle(growth, growth.with_states(begun.generator.space, wanted), attempt, judge)
+    if judge.best is None:
+        raise NoDriftCondition("the space is too small for a bound, or rounding hides the drift")
+    return judge.best
+
+
+def _estimated(model: Model, pair: tuple[Observable, Observable], tol: float, limit: int, reason: str) -> _Two:
+    """Return what is known on the states of an estimated stationary law."""
+    law = stationary(model, tol, max_states=limit)
+    p = law.probabilities
+    generator = Generator(model, StateSpace.from_states(model.species, law.states))
+    rest = Rest(generator, p, p, p, min(1.0, law.error.total), certified=False, reason=reason)
+    return _two(rest, _about(pair, law.states, p), [0.0, 0.0])
+
+
+def _about(pair: tuple[Observable, Observable], states: IntArray, p: FloatArray) -> tuple[Observable, Observable]:
+    return pair[0].about(states, p), pair[1].about(states, p)
+
+
+def _two(rest: Rest, pair: tuple[Observable, Observable], beyond: list[float]) -> _Two:
+    states = rest.generator.space.states
+    first, second = (
+        Law(observable.values(states), rest.p, rest.lower, rest.upper, square, rest.outside)
+        for observable, square in zip(pair, beyond, strict=True)
+    )
+    return _Two(rest, pair, (first, second))
+
+
+class _Judge:
+    """Ends where what is off whatever the lag is small, or growing does not help."""
+
+    def __init__(self, tol: float, report: ProgressCallback) -> None:
+        self._tol, self._report = tol, report
+        self.best: _Two | None = None
+        self._off, self._useless = inf, 0
+
+    @property
+    def suffices(self) -> bool:
+        """Whether anything is known."""
+        return self.best is not None
+
+    def judge(self, candidate: _Two, guess: FloatArray | None) -> Step | None:
+        """Return how to go on; None to end."""
+        off, rest = candidate.off, candidate.rest
+        self._report(Progress(None, None, len(rest.generator), min(2.0, rest.outside), "correlation"))
+        self._useless = self._useless + 1 if IMPROVES * self._off < off else 0
+        if off <= self._off:
+            self.best, self._off = candidate, off
+        closed = not rest.generator.n_sinks or rest.outside <= UNIT_ROUNDOFF**2  # far below what is asked for
+        done = off <= self._tol or closed or self._useless == PATIENCE
+        return None if done else Step(ErrorLedger(truncation=min(2.0, rest.outside)))
+
+
+def _answer(model: Model, two: _Two, times: FloatArray, tol: float) -> Correlation:
+    rest, reason = two.rest, two.rest.reason
+    if not isfinite(two.off):
+        reason = "no bound of what the observables are at states that are not stored is known"
+    variances = _variance(two.laws[0], reason), _variance(two.laws[1], reason)
+    covariances = _covariances(model, two, times, tol, reason)
+    coefficients = [quotient(covariance, *variances) for covariance in covariances]
+    width = max(coefficient.width for coefficient in coefficients)
+    if not reason and width > 2.0 * tol and two.deviations > 0.0:
+        warnings.warn(
+            f"The bounds are {width:.1e} wide, above 2 tol = {2.0 * tol:.1e}; raise `max_states` or `tol`.",
+            ToleranceWarning,
+            stacklevel=3,
+        )
+    means = [_interval(law.mean, reason) + own.middle for law, own in zip(two.laws, two.pair, strict=True)]
+    return Correlation(
+        (two.pair[0].text, two.pair[1].text),
+        tol,
+        Curve.of(times, covariances),
+        Curve.of(times, coefficients),
+        (means[0], means[1]),
+        variances,
+        partial(spectrum, rest, two.laws[0].values, two.laws[1].values),
+        model_name=model.name,
+        model_hash=model.hash,
+        time_unit=model.time_unit,
+        notes=(f"the bounds are estimates: {reason}",) if reason else (),
+    )
+
+
+def _interval(ends: tuple[float, float], reason: str) -> Interval:
+    low, high = ends
+    middle = 0.5 * (low + high) if isfinite(high - low) else 0.0
+    return Interval(low, high, middle, certified=not reason, reason=reason)
+
+
+def _variance(law: Law, reason: str) -> Interval:
+    """Bound a variance: E (a - c)² - (E a - c)²."""
+    mean = _interval(law.mean, reason)
+    spread = _interval(law.square, reason) - mean * mean
+    value = float(law.p @ law.values**2) - float(law.p @ law.values) ** 2
+    lower = max(spread.lower, 0.0)
+    upper = max(spread.upper, lower)
+    return Interval(lower, upper, min(max(value, lower), upper), spread.certified, reason)
+
+
+def _covariances(model: Model, two: _Two, times: FloatArray, tol: float, reason: str) -> list[Interval]:
+    """Bound the covariance at each lag: transients from either sign of the first observable, on the stored states."""
+    (first, second), space = two.laws, two.rest.generator.space
+    values, off = np.zeros(len(times)), around(first, second)
+    ends = np.zeros((2, len(times)))
+    most = float(np.abs(second.values).max(initial=0.0))
+    for sign in (1.0, -1.0):
+        weights = np.maximum(sign * first.values, 0.0) * two.rest.p  # (n,)
+        weight = float(weights.sum())
+        if not weight * most > 0.0:
+            continue
+        wanted = SHARE * tol * two.deviations / (weight * most)
+        begun = model.starting_in(space.states[weights > 0.0], weights[weights > 0.0] / weight)
+        solution = solve(begun, times, min(max(wanted, LEAST_TOL), LARGEST_TOL), space=space)
+        bounds = part(solution, space, second.values, weight)  # (3, n_lags)
+        values += sign * bounds[0]
+        ends += sign * bounds[1:] if sign > 0.0 else sign * bounds[:0:-1]
+    product = _interval(first.mean, reason) * _interval(second.mean, reason)
+    slack = off + SUM_ROUNDING * np.abs(ends).max(axis=0)
+    both = zip((ends[0] - slack).tolist(), (ends[1] + slack).tolist(), values.tolist(), strict=True)
+    return [Interval(low, high, value, not reason, reason) - product for low, high, value in both]
+
+
+def _silent(progress: Progress) -> None:
+    """Report nothing."""
