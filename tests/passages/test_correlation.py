@@ -35,6 +35,7 @@ def hold(curve, exact, width=2.0 * SHARP):
     assert (curve.lower <= exact + 1e-15).all(), (curve.lower, exact)
     assert (exact - 1e-15 <= curve.upper).all(), (curve.upper, exact)
     assert (curve.upper - curve.lower <= width).all()
+    assert ((curve.lower <= curve.value) & (curve.value <= curve.upper)).all()
 
 
 def immigration_death(birth=9.0, death=1.0):
