@@ -214,8 +214,8 @@ MUTANTS = [
     mutant(
         "negative-parts-are-added",
         "passages/correlation.py",
-        "values += sign * bounds[0]",
-        "values += bounds[0]",
+        "sign * bounds[1:] if sign > 0.0 else sign * bounds[:0:-1]",
+        "bounds[1:]",
         "correlation",
         only="immigration or telegraph or gene",
     ),
