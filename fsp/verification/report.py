@@ -78,7 +78,7 @@ class Report(Verdict):
             fitting = self.explanations
             lines.append("What fits:" if fitting else "Nothing that was tried fits; nearest:")
             lines += [f"  {one}" for one in (fitting or self.findings)[:5]]
-            lines += [f"  about {one.runs:,} runs tell the best two apart" for one in fitting[:1] if one.runs]
+            lines += [f"  {self.apart}"] if self.apart else []
         if self.repeated:
             lines.append(f"Runs that repeat an earlier one: {_listed(self.repeated)}")
         if self.undecided:

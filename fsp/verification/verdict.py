@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from fsp.verification.samples import Samples
 
+MOST_APART = (
+    1_000_000  # runs: beyond, fitted numbers are not precise enough to say how many tell two laws apart; chosen
+)
 EXIT_CODES = {"pass": 0, "fail": 1, "undecided": 2}  # as docs/command_line.md says
 
 
@@ -92,7 +95,7 @@ class Finding:
     fits
         Whether the samples pass the tests against the law of the hypothesis.
     runs
-        Where several fit: about how many runs would tell the best two apart; None where no number would.
+        Where several fit: about how many runs would tell the best two apart; None where more than `MOST_APART` would.
     """
 
     name: str
@@ -229,6 +232,16 @@ class Verdict(Subject):
     def explanations(self) -> tuple[Finding, ...]:
         """The findings that fit."""
         return tuple(finding for finding in self.findings if finding.fits)
+
+    @property
+    def apart(self) -> str:
+        """How many runs tell the best two laws that fit apart, in words; empty where no two fit."""
+        laws = [one for one in self.explanations if one.log_likelihood > 0]  # what is said of runs or a reader has 0
+        if len(laws) < 2:
+            return ""
+        if laws[0].runs is None:
+            return f"more than {MOST_APART:,} runs tell the best two apart at these times; others may with fewer"
+        return f"about {laws[0].runs:,} runs tell the best two apart"
 
 
 def number(p: float) -> str:

@@ -6,6 +6,7 @@ import json
 from xml.etree import ElementTree
 
 import numpy as np
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 from scipy import stats
@@ -14,7 +15,9 @@ import fsp
 from fsp.command.main import main
 from fsp.verification import variants
 from fsp.verification.battery import Battery
-from fsp.verification.hypotheses import after_jump, tau_leaping
+from fsp.verification.diagnosis import Likelihood, _apart
+from fsp.verification.hypotheses import Hypothesis, after_jump, families, tau_leaping
+from fsp.verification.verdict import Finding
 from fsp.verification.verify import refuse_what_does_not_apply
 
 TIMES = np.array([0.2, 0.4, 0.6, 0.8])
@@ -331,3 +334,61 @@ def test_the_command_refuses_by_status_2(folder, words, message, monkeypatch):
     found = run("decay.ant", *words, "--quiet")
     assert found.exit_code == 2
     assert message in found.output
+
+
+BOTH_WAYS = fsp.Model(
+    species={"A": 20, "B": 0},
+    reactions=[fsp.Reaction("A -> B", mass_action=1.0, name="forth"), fsp.Reaction("B -> A", mass_action=0.3)],
+)
+
+
+@pytest.mark.parametrize(("times", "few"), [([0.5], False), ([0.5, 4.0], True)])
+def test_how_many_runs_tell_mistakes_apart_is_said(times, few):
+    """One number of A at one time fits one rate that is off, or all; the equilibrium tells them apart."""
+    wrong = fsp.Model(
+        species={"A": 20, "B": 0},
+        reactions=[fsp.Reaction("A -> B", mass_action=1.3), fsp.Reaction("B -> A", mass_action=0.3)],
+    )
+    report = fsp.verify(BOTH_WAYS, fsp.ssa(wrong, times, 200, seed=2), times, power=None)
+    assert {"rate", "time-scale"} <= {one.name for one in report.findings}
+    if few:
+        assert report.explanations[0].name == "rate"
+        assert "1,000,000 runs" not in str(report)
+        return
+    assert report.explanations[0].runs is None
+    assert "more than 1,000,000 runs tell the best two apart at these times" in str(report)
+
+
+def test_numbers_that_are_fitted_are_free_when_mistakes_are_told_apart():
+    """At one time a factor of one rate gives the number of A that another factor of all rates gives."""
+    runs = fsp.Runs(fsp.ssa(BOTH_WAYS, [0.5], 200, seed=2), [0.5], ("A", "B"))
+    likelihood = Likelihood.of(Battery(tuple(fsp.transient(BOTH_WAYS, [0.5], 1e-9)), 200), runs)
+    origins, ranked = {}, []
+    for family, number in ((one, 1.3) for one in families(BOTH_WAYS) if "'forth'" in one.text or "all" in one.text):
+        law = tuple(fsp.transient(family.model(number), [0.5], 1e-9))
+        mistake = Hypothesis(family.name, family.text, lambda law=law: law, free=1)
+        origins[mistake] = family
+        ranked.append((mistake, likelihood.masses(law)))
+    assert len(ranked) == 2
+    assert _apart(ranked, {}, runs.times, likelihood, 1e-3) < 10_000
+    assert _apart(ranked, origins, runs.times, likelihood, 1e-3) is None
+
+
+def test_a_finding_about_the_reader_hides_no_number_of_runs():
+    laws = [Finding(name, name, gain, True, 700) for name, gain in (("rate", 9.0), ("time-scale", 8.0))]
+    parts = {"model_name": "m", "model_hash": "", "n": 9, "times": (1.0,), "species": ("X",), "alpha": 1e-3}
+    found = fsp.Report(**parts, tests=(), error=0.0, findings=(Finding("reader", "misread", 0.0, True), *laws))
+    assert "about 700 runs tell the best two apart" in str(found)
+    assert fsp.Report(**parts, tests=(), error=0.0, findings=tuple(laws[:1])).apart == ""
+
+
+def test_it_is_said_where_no_mistake_gains(rng):
+    """Half of the runs are right, and the other half at the mean: no law that is tried is so narrow."""
+    right = np.bincount(rng.binomial(30, np.exp(-1.0), 400))
+    right[11] += 400
+    counts = {"time": 1.0, "species": "X", "value": np.arange(len(right)), "count": right}
+    decay = fsp.Model(species={"X": 30}, reactions=[fsp.Reaction("X -> 0", mass_action=1.0)])
+    report = fsp.verify(decay, pd.DataFrame(counts), power=None)
+    assert report.verdict == "fail"
+    assert report.findings == ()
+    assert "None of the mistakes that were tried makes these samples more likely" in str(report)
