@@ -27,6 +27,7 @@ import mpi_bench
 import numpy as np
 import scipy
 import verification
+import wrong_samplers
 from adaptive import CASES, Report, table
 from examination import report as examined
 from references import MODELS
@@ -413,6 +414,7 @@ def sections(report: Report, states: int = mpi_bench.STATES) -> dict[str, Sectio
         "sweeps": Section("Sweeps", SWEEPS_NOTE, sweeps),
         "stationary": Section("Stationary distributions", STATIONARY_NOTE, stationary),
         "verification": Section("Verification", verification.NOTE, verification.false_alarms),
+        "samplers": Section("Wrong samplers", wrong_samplers.NOTE, wrong_samplers.wrong_samplers),
         EXAMINATION: Section("Examination", EXAMINATION_NOTE, examination),
         DISTRIBUTED: Section("Distributed", mpi_bench.NOTE, lambda: mpi_bench.distributed(states, mpi_bench.PRODUCTS)),
     }

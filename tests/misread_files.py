@@ -89,6 +89,7 @@ CASES = {
     "concentration": ("volumes", {"concentration"}),
     "substance": ("volumes", {"substance"}),
     "amount": ("volumes", {"amount"}),
+    "numbers": ("volumes", {"numbers", "size"}),
     "local": ("volumes", {"local"}),
     "twice": ("volumes", {"twice"}),
     "rule": ("rules", {"rule"}),

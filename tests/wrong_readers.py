@@ -19,6 +19,7 @@ RULES = {
     "concentration": "initial concentrations are taken for amounts",
     "substance": "species are concentrations in formulas, whatever they say",
     "amount": "species are amounts in formulas, whatever they say",
+    "numbers": "initial concentrations, and species in formulas, are amounts",
     "local": "local parameters are hidden by global ones of the same name",
     "rule": "assignment rules are evaluated at the start only",
     "initial": "initial assignments are passed over",
@@ -45,7 +46,7 @@ class Wrong(Document):
         if dropped == "size":
             for one in self.compartments.values():
                 one.set("size", "1")
-        if dropped in ("substance", "amount"):
+        if dropped in ("substance", "amount", "numbers"):
             for one in self.species.values():
                 one.set("hasOnlySubstanceUnits", "false" if dropped == "substance" else "true")
         if dropped == "boundary":
@@ -57,7 +58,7 @@ class Wrong(Document):
     def first(self, name):
         element = self.species[name]
         given = element.get("initialConcentration")
-        if self.dropped == "concentration" and given is not None and name not in self.assignments:
+        if self.dropped in ("concentration", "numbers") and given is not None and name not in self.assignments:
             return float(given)
         return super().first(name)
 

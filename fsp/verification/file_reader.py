@@ -2,6 +2,7 @@
 
 The simulator is asked for as many runs of the network with numbers in place of parameters, amounts, and one compartment
 of size 1.  Where those pass the tests, and are told apart from the runs of the file, the reader of the file is wrong.
+Of the mistakes that fit, those of a reader then come first.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from fsp.errors import FSPError
 from fsp.verification.diagnosis import Likelihood
+from fsp.verification.misreadings import MISREADINGS, OTHERS
 from fsp.verification.verdict import Finding
 
 if TYPE_CHECKING:
@@ -32,7 +34,8 @@ def with_reader_judged(report: Report, runs: Runs, asked: Asked, level: float) -
     if not _differ(report, runs, again, level):
         return _noted(report, f"Given {WRITTEN}, it passes, but {report.n:,} runs do not tell that from the file's.")
     text = f"the file is misread: given {WRITTEN}, the simulator passes"
-    return replace(report, findings=(Finding("reader", text, 0.0, True), *report.findings))
+    others = sorted(report.findings, key=lambda one: (not one.fits, one.name not in (*MISREADINGS, *OTHERS)))
+    return replace(report, findings=(Finding("reader", text, 0.0, True), *others))
 
 
 def _differ(report: Report, runs: Runs, again: Runs, level: float) -> bool:

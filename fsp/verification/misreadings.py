@@ -78,6 +78,11 @@ def _units(only: bool) -> Callable[[Element], None]:
     return change
 
 
+def _numbers(model: Element) -> None:
+    _concentration(model)
+    _units(only=True)(model)
+
+
 def _local(model: Element) -> None:
     taken = {parameter.getId() for parameter in each(model, "Parameter")}
     for law in (reaction.getKineticLaw() for reaction in each(model, "Reaction")):
@@ -147,6 +152,7 @@ MISREADINGS: dict[str, tuple[str, Callable[[Element], None]]] = {
     "concentration": ("initial concentrations are taken for amounts", _concentration),
     "substance": ("species with only substance units are taken for concentrations in formulas", _units(only=False)),
     "amount": ("species are taken for amounts in formulas where they are concentrations", _units(only=True)),
+    "numbers": ("initial concentrations, and species in formulas, are both taken for amounts", _numbers),
     "local": ("global parameters take the place of local ones of the same name", _local),
     "rule": ("assignment rules are evaluated once, at the start", _rule),
     "initial": ("initial assignments are passed over", _initial),

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from fsp.model import Model
 
 
+SAME_GROWTH = 1e-9  # relative: rounding of a law, where tuples and powers differ by 20 % for pairs
+
+
 def scaled(model: Model, factors: Mapping[int, float]) -> Model:
     """Return the model with the propensities of some reactions, by number, multiplied."""
     return model.with_laws({k: _times(model, k, factor) for k, factor in factors.items()})
@@ -51,8 +54,8 @@ def meetings(model: Model) -> list[tuple[int, str, int]]:
 def miscounted(model: Model, numbers: Sequence[int]) -> Iterator[tuple[str, str, Model]]:
     """Yield what the propensities of some reactions may have in place of the right numbers of pairs and triples.
 
-    A law that is zero for fewer molecules than meet counts them in tuples; else it is one of powers.  Each mistake is
-    one that a law of its kind can have.
+    A law that grows as the number of tuples counts them, one that grows as a power does not, and of others one that is
+    zero for fewer molecules than meet does.  Each mistake is one that a law of its kind can have.
     """
     met = [one for one in meetings(model) if one[0] in numbers]
     orders = {number for _, _, number in met}
@@ -62,6 +65,11 @@ def miscounted(model: Model, numbers: Sequence[int]) -> Iterator[tuple[str, str,
     if tuples == {k for k, _, _ in met}:
         wrong = model.with_laws(_multiplied(model, met, upwards=True))
         yield "square" if orders == {2} else "power", f"has {power} in place of {falling}", wrong
+        extra = (
+            " ".join(f"({shown} - {i})" for i in range(1, min(orders))) + f"/{shown}" + _POWERS.get(min(orders) - 1, "")
+        )
+        wrong = model.with_laws(_multiplied(model, met, upwards=False))
+        yield "corrected", f"has a factor {extra} more, as if a law of powers were corrected for small numbers", wrong
     if not tuples:
         wrong = model.with_laws(_multiplied(model, met, upwards=False))
         yield "falling", f"has {falling} in place of {power}", wrong
@@ -81,11 +89,16 @@ def _forms(species: str, order: int) -> str:
 
 
 def _counts_tuples(model: Model, k: int, species: str, number: int) -> bool:
-    """Return whether a propensity is zero for one molecule fewer than meet, and not for as many."""
-    state = np.full((2, model.n_species), 2 * number, dtype=np.int64)
-    state[:, model.species.index(species)] = number - 1, number
+    """Return whether a propensity grows as tuples do, not as powers; where neither, whether it is 0 for one too few."""
+    counts = np.array([number - 1, number, number + 1, 2 * number + 1])
+    state = np.full((4, model.n_species), 2 * number, dtype=np.int64)
+    state[:, model.species.index(species)] = counts
     rates = program(model.rate_expressions[k])(dict(zip(model.species, state.T.astype(float), strict=True)), 0.0)
-    few, enough = np.broadcast_to(np.asarray(rates, dtype=float), 2).tolist()
+    few, enough, some, many = np.broadcast_to(np.asarray(rates, dtype=float), 4).tolist()
+    tuples = np.prod([counts[2:] - i for i in range(number)], axis=0)
+    for law, counted in ((tuples, True), (counts[2:] ** number, False)):
+        if some > 0.0 and abs(many / some * law[0] / law[1] - 1.0) < SAME_GROWTH:
+            return counted
     return bool(few == 0.0 and enough > 0.0)
 
 

@@ -275,4 +275,30 @@ MUTANTS = [
         "verify_mistakes",
         only="numbers_that_are_fitted",
     ),
+    mutant(
+        "laws-of-powers-told-by-their-zeros-alone",
+        "verification/variants.py",
+        "if some > 0.0 and abs(",
+        "if some < 0.0 and abs(",
+        "misreadings",
+        only="with_a_guard",
+    ),
+    mutant(
+        "a-correction-too-many-taken-for-a-square",
+        "verification/variants.py",
+        """        wrong = model.with_laws(_multiplied(model, met, upwards=False))
+        yield "corrected\"""",
+        """        wrong = model.with_laws(_multiplied(model, met, upwards=True))
+        yield "corrected\"""",
+        "misreadings",
+        only="one_more_factor",
+    ),
+    mutant(
+        "mistakes-of-samplers-before-those-of-a-wrong-reader",
+        "verification/file_reader.py",
+        "not one.fits, one.name not in (*MISREADINGS, *OTHERS)",
+        "not one.fits, -one.log_likelihood",
+        "verify_files",
+        only="come_before",
+    ),
 ]

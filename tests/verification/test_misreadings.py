@@ -77,6 +77,25 @@ def test_the_words_fit_the_law_of_the_model(order):
     np.testing.assert_allclose(ratio, x**order / falling)
 
 
+def test_a_law_of_powers_with_a_guard_is_one_of_powers():
+    reactions = [fsp.Reaction("2 X -> 0", rate="piecewise(0.1*X*X, X > 1, 0)", name="meet")]
+    model = fsp.Model(species={"X": 12}, reactions=reactions)
+    found = {name: text for name, text, _ in variants.miscounted(model, (0,))}
+    assert found["falling"] == "has X (X - 1) in place of X²"
+    assert "square" not in found
+
+
+@pytest.mark.parametrize(("order", "factor"), [(2, "(X - 1)/X"), (3, "(X - 1) (X - 2)/X²")])
+def test_a_correction_of_a_law_that_counts_tuples_is_one_more_factor(order, factor):
+    model = of_order(order, falling=True)
+    text, wrong = {name: (text, wrong) for name, text, wrong in variants.miscounted(model, (0,))}["corrected"]
+    assert text.startswith(f"has a factor {factor} more")
+    states = np.arange(order, 9)[:, None]
+    ratio = wrong.propensity(0, states) / model.propensity(0, states)
+    x = states[:, 0].astype(float)
+    np.testing.assert_allclose(ratio, np.prod([x - i for i in range(1, order)], axis=0) / x ** (order - 1))
+
+
 def test_a_mistake_in_all_pairs_is_one_hypothesis():
     model = fsp.Model(
         species={"X": 9, "Y": 9},

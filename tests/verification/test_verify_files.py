@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from written_sbml import TIME, apply, compartment, event, local, parameter, reaction, sbml, species
@@ -14,6 +16,7 @@ from fsp.sampling.documents import document_for
 from fsp.sampling.simulators import open_simulator
 from fsp.verification.asked import Asked
 from fsp.verification.file_reader import with_reader_judged
+from fsp.verification.verdict import Finding
 
 TIMES = [0.5, 1.0]
 VOLUME = sbml(
@@ -136,6 +139,16 @@ def test_a_right_reader_passes_and_a_wrong_one_is_named_as_such(volume):
     assert wrong.verdict == "fail"
     assert wrong.findings[0].name == "reader"
     assert "the file is misread" in str(wrong)
+
+
+def test_where_the_reader_is_wrong_its_mistakes_come_before_those_of_samplers(volume):
+    asked = Asked(Reader("size"), fsp.load(volume), volume, np.array(TIMES), 1, ("A",))
+    runs = asked.runs(300)
+    report = fsp.verify(asked.model, runs, power=None, diagnosis=False)
+    held = (("after-jump", 9.0, True), ("event", 8.0, False), ("size", 7.0, True))
+    before = tuple(Finding(name, name, gain, fits) for name, gain, fits in held)
+    judged = with_reader_judged(replace(report, findings=before), runs, asked, 1e-3)
+    assert [one.name for one in judged.findings] == ["reader", "size", "after-jump", "event"]
 
 
 def test_a_wrong_sampler_is_not_taken_for_a_wrong_reader(volume):
