@@ -1,16 +1,17 @@
 """How a stationary distribution answers to a change of its rates, with a bound over all states.
 
-Let y <= π be stored, m = π - y, and B the derivative of A by a parameter, ``∂a_r`` in place of a_r.  The derivative
+Let y be stored, m = π - y, and B the derivative of A by a parameter, ``∂a_r`` in place of a_r.  The derivative
 s of π obeys ``A s = -B π``, Σ s = 0.  For any h on finitely many states let ``r = A h + B y``, over all states.  With T
 the time at which the chain first meets a state z, and H >= E_x T as in `fsp.equilibrium.certificate`,
 
 (1)  s - h  =  o + c π,  where o is the occupation before T that starts from ``r + B m``;
-(2)  Σ |o|  <=  Σ_{x≠z} |r(x)| H(x) + Σ_x m(x) Σ_r |∂a_r(x)| (H(x) + H(x + ν_r));
+(2)  Σ |o|  <=  Σ_{x≠z} |r(x)| H(x) + Σ_x |m(x)| Σ_r |∂a_r(x)| (H(x) + H(x + ν_r));
 (3)  Σ |s - h|  <=  2 Σ |o| + |Σ h| .
 
 (1): A of both sides is the same at all states but z, and so there too, as both sums are zero; π alone, of what has a
-sum, is taken to nothing.  The sum of (1) is -Σ h, which gives c.  Outside the space ``H = scale (α + g/γ)``, m <= π
-there, and moments of π bound its part of (2).
+sum, is taken to nothing.  The sum of (1) is -Σ h, which gives c.  Outside the space ``H = scale (α + g/γ)``, m = π
+there, and moments of π bound its part of (2).  Inside, |m(x)| has a bound for each state and one for all together, so
+that the largest sum takes the states with the largest weights first.
 """
 
 from __future__ import annotations
@@ -59,20 +60,29 @@ class Changes(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Law:
-    """A stationary distribution, y <= π, with what is known of the rest."""
+    """A stationary distribution on stored states, with what is known of the rest."""
 
     model: Model
     distribution: Distribution
     space: StateSpace
-    lower: FloatArray  # y, (n,)
-    upper: FloatArray  # (n,)
+    y: FloatArray  # (n,)
+    apart: FloatArray  # bounds of |m|, (n,)
+    total: float  # bound of Σ |m| over all states
     closed: bool  # whether all states that may be reached are stored
     proved: bool
     condition: DriftCondition | None  # whose excepted states are stored
 
     @classmethod
-    def of(cls, model: Model, tol: float, max_states: int | None, max_memory: int | None) -> Law:
-        """Solve; a ModelError where the chain may end in several classes."""
+    def of(
+        cls,
+        model: Model,
+        tol: float,
+        max_states: int | None = None,
+        max_memory: int | None = None,
+        *,
+        below: bool = False,
+    ) -> Law:
+        """Solve; a ModelError where the chain may end in several classes.  With `below` y <= π."""
         with warnings.catch_warnings():  # what is reached counts, whether it is as little as was asked for or not
             warnings.simplefilter("ignore", ToleranceWarning)
             found = stationary(model, tol, max_states=max_states, max_memory=max_memory)
@@ -80,10 +90,13 @@ class Law:
         states = [found.states, *([] if condition is None else [_excepted(model, condition)])]
         space = StateSpace.from_states(model.species, np.concatenate(states))
         order = space.index(found.states)
-        lower, upper = np.zeros(len(space)), np.ones(len(space))
+        y, apart = np.zeros(len(space)), np.ones(len(space))
         proved = found.error.certified and found.state_bounds is not None
-        bounds = found.state_bounds if found.state_bounds is not None else np.stack([found.probabilities] * 2)
-        lower[order], upper[order] = bounds[0], bounds[1]
+        p = found.probabilities
+        low, high = (p, p) if found.state_bounds is None else found.state_bounds
+        y[order] = low if below else p
+        apart[order] = np.maximum(high - y[order], y[order] - low)
+        total = float((p - y[order]).sum()) + found.error.total * (1.0 + 1e-9) + SUM_ROUNDING
         generator = Generator(model, space)
         chain = (generator.to_csr() + sparse.diags_array(generator.leak_rates)).tocsr()
         ends = [own for own in closed_classes(chain).members if not generator.leak_rates[own].any()]
@@ -92,22 +105,22 @@ class Law:
                 "A derivative of a stationary distribution must be of a chain that ends in one class of states, but "
                 f"that of '{model.name}' may end in several."
             )
-        return cls(model, found, space, lower, np.maximum(lower, upper), found.closed, proved, condition)
+        return cls(model, found, space, y, np.maximum(apart, 0.0), total, found.closed, proved, condition)
 
     @property
     def outside(self) -> float:
         """Bound the probability of what is not stored."""
-        return 0.0 if self.closed else max(0.0, 1.0 - float(self.lower.sum()) * (1.0 - SUM_ROUNDING))
+        return 0.0 if self.closed else self.distribution.error.total * (1.0 + 1e-9) + SUM_ROUNDING
 
-    @property
-    def lacking(self) -> float:
-        """Bound Σ m."""
-        return max(0.0, 1.0 - float(self.lower.sum()) * (1.0 - SUM_ROUNDING)) + SUM_ROUNDING
+    def most(self, weights: FloatArray) -> float:
+        """Bound Σ weights |m| over the stored states, (n,) weights >= 0."""
+        order = np.argsort(-weights)
+        taken = np.minimum(np.cumsum(self.apart[order]), self.total)  # of |m|, up to each
+        return float(np.diff(taken, prepend=0.0) @ weights[order]) * (1.0 + SUM_ROUNDING)
 
     def moments(self, powers: Callable[[IntArray], FloatArray], weights: FloatArray, orders: IntArray) -> FloatArray:
-        """Bound Σ m u^q for u = w·x and orders q, (n_orders,); `powers` returns u^q of states."""
-        inside = powers(self.space.states) @ (self.upper - self.lower) * (1.0 + SUM_ROUNDING)
-        inside[0] = min(inside[0], self.lacking)
+        """Bound Σ |m| u^q for u = w·x and orders q, (n_orders,); `powers` returns u^q of states."""
+        inside = np.array([self.most(own) for own in powers(self.space.states)])
         if self.closed:
             return inside
         known, mass = moment_bounds(self.model, np.inf).bounds, self.outside
@@ -142,7 +155,7 @@ def respond(law: Law, changes: Sequence[Changes]) -> Response:
     if n == 1 and law.closed:
         return Response(np.zeros((q, n)), np.zeros(q), law.proved)
     generator = Generator(law.model, law.space)
-    heights = Heights.of(generator, int(np.argmax(law.lower)), law.condition)
+    heights = Heights.of(generator, int(np.argmax(law.y)), law.condition)
     targets = [law.space.states + change for change in law.model.change]
     at_targets = [heights.at(states) for states in targets]  # (n,) each
     found, errors = np.zeros((q, n)), np.zeros(q)
@@ -160,7 +173,7 @@ def _of_parameter(
     at_targets: Sequence[FloatArray],
 ) -> tuple[FloatArray, float]:
     """Return the derivative by one parameter, and its bound (3)."""
-    space, y, H, matrix = law.space, law.lower, heights.inside, generator.to_csr()
+    space, y, H, matrix = law.space, law.y, heights.inside, generator.to_csr()
     index = [space.index(space.states + change) for change in law.model.change]
     B = _matrix([own.values[k] for own in changes], index, len(y))
     source = B @ y
@@ -175,7 +188,7 @@ def _of_parameter(
         size = np.abs(own.values[k]) + own.off[k]
         total += float((size * above)[place < 0] @ y[place < 0]) + float((own.off[k] * (H + above)) @ y)
         of_lacking += size * (H + above)
-    total += min(float((law.upper - y) @ of_lacking), law.lacking * float(of_lacking.max()))  # (2): m, inside
+    total += law.most(of_lacking)  # (2): m, inside
     total += 0.0 if law.closed else heights.beyond(law, [own.above[k] for own in changes])
     size_of_h = float(np.abs(h).sum())
     return h, (2.0 * total + abs(float(h.sum()))) * (1.0 + 1e-9) + SUM_ROUNDING * size_of_h

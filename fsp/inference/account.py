@@ -125,10 +125,10 @@ class Slopes:
         )
         return [own + np.array([found[0], more]) for own, more in zip(sources, found[1:], strict=True)]
 
-    def remnant(self, k: int, moment: Moment, largest: float, mass: float, *, closed: bool) -> tuple[list[float], bool]:
+    def remnant(self, k: int, moment: Moment, course: Course, mass: float, *, closed: bool) -> tuple[list[float], bool]:
         """Bound the last terms of (2), and of (3) for each gauge; an estimate where there is no bound."""
-        found = [inf if p is None else mean_over(p, moment) for p in self.polynomials[k]]
-        on_space = 2.0 * largest * mass
+        found = [_above(own, course.heights.tolist(), moment) for own in self.polynomials[k]]
+        on_space = 2.0 * float(course.sizes[k].max()) * mass
         if closed:
             found[0] = min(found[0], on_space)
         return (found, True) if isfinite(found[0]) else ([on_space, *found[1:]], False)
@@ -201,11 +201,27 @@ class Account:
         # M has nothing above its diagonal: its first two orders go on by themselves
         low = [tuple(move[:2, :2] for move in moves[place]) for place in self.bounds.of_errors]
         for k in range(q):
-            remnants = self.slopes.remnant(k, moment, float(course.sizes[k].max()), mass, closed=self.closed)
+            remnants = self.slopes.remnant(k, moment, course, mass, closed=self.closed)
             sources = [fed[place][1 + k, :2] for place in self.bounds.of_errors]
             off = float(step.integration[1 + k]), float(rounding[1 + k])
             own_fed = self.slopes.charge(k, float(left[1 + k]), off, remnants, sources)
             self.slopes.parts[k].advance(low, own_fed, h)
+
+    def jump(self, k: int, lost: float, off: float, share: float, above: Polynomial | None) -> None:
+        """Enter what a derivative jumps by at one time: what left, rounding, and that of what p lacks.
+
+        The last is at most `share` times the mean of a rate, with a polynomial `above` it, over what p lacks.
+        """
+        moment = moment_of(self.bounds.followed, self._m.moments, self.lost)
+        beyond = share * (inf if above is None else mean_over(above, moment))
+        if self.lost == 0.0:
+            beyond = 0.0
+        slopes = self.slopes
+        slopes.ledgers[k] += ErrorLedger(
+            truncation=lost + (beyond if isfinite(beyond) else 0.0), rounding=off, certified=isfinite(beyond)
+        )
+        known = 0.0 if lost + beyond == 0.0 else inf  # Σ |e_k| u
+        slopes.parts[k].feed([np.array([lost + off + beyond, known]) for _ in slopes.gauges])
 
     def scores(self, stored: FloatArray) -> Scores:
         """Return what is known of the squares of scores, `stored` (q, n)."""
@@ -223,6 +239,12 @@ class Account:
         for k, part in enumerate(self.slopes.parts):
             self.slopes.ledgers[k] += ErrorLedger(pruning=float(mass[1 + k]))
             part.feed([fed[place][1 + k, :2] for place in self.bounds.of_errors])
+
+
+def _above(polynomials: Sequence[Polynomial | None], heights: Sequence[float], moment: Moment) -> float:
+    """Bound the mean of a sum of polynomials times functions of time that are at most `heights`."""
+    found = [inf if p is None else h * mean_over(p, moment) for p, h in zip(polynomials, heights, strict=True) if h]
+    return sum(found)
 
 
 def _edge(step: Expansion, edge: Edge) -> FloatArray:

@@ -51,12 +51,13 @@ class Course:
     square_errors: FloatArray
     powers: list[FloatArray]  # of each gauge, (n_orders, n) each
     edges: list[Edge]
+    heights: FloatArray  # of the functions of time by which parameters change rates, (n_changing,); one for constants
 
     @classmethod
     def nothing(cls, q: int, powers: list[FloatArray], n: int) -> Course:
         """Return what is known where no parameter changes anything, on n states."""
         sizes, errors, squares, square_errors = (np.zeros((q, n)) for _ in range(4))
-        return cls(sizes, errors, squares, square_errors, powers, [])
+        return cls(sizes, errors, squares, square_errors, powers, [], np.ones(1))
 
 
 class Derived:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fsp.inference.clocks import changing_of, terms_of
 from fsp.model.tree import ZERO, Number, call
 from fsp.moments.dissipation import without_bounded
 from fsp.moments.envelope import envelope
@@ -29,7 +30,8 @@ MOST_ORDER = 6  # of the moments that are followed; chosen, not measured
 class Bounds:
     """What bounds the derivatives of a model on all of its states, and the gauges that are followed."""
 
-    sizes: tuple[tuple[Polynomial | None, ...], ...]  # above |∂_k a_r|, of unbounded species, by k and r
+    # above |∂_k a_r| over its function of time, of unbounded species, by that function, k and r
+    sizes: tuple[tuple[tuple[Polynomial | None, ...], ...], ...]
     squares: tuple[Polynomial | None, ...]  # above Σ_r (∂_k a_r)² / a_r
     followed: tuple[Gauge, ...]  # of m
     of_errors: tuple[int, ...]  # which of them are followed for e_k as well, in the orders 0 and 1
@@ -40,18 +42,31 @@ class Bounds:
     def of(cls, model: Model, slopes: Derivatives, horizon: float) -> Bounds:
         """Look for them."""
         largest = model.species_bounds
-        sizes = tuple(tuple(_size(model, tree, largest) for tree in trees) for trees in slopes.trees)
-        squares = tuple(_square(model, slopes, k, sizes[k], largest) for k in range(len(sizes)))
-        most = max((degree(p) for own in (*sizes, squares) for p in own if p is not None), default=0)
+        changing = changing_of(model, slopes)
+        sizes = tuple(
+            tuple(tuple(_size_of(model, tree, clock, largest) for tree in trees) for trees in slopes.trees)
+            for clock in changing
+        )
+        squares: tuple[Polynomial | None, ...] = tuple(None for _ in slopes.trees)
+        if not model.is_time_dependent:
+            squares = tuple(_square(model, slopes, k, sizes[0][k], largest) for k in range(len(slopes.trees)))
+        known = [*(p for of_clock in sizes for own in of_clock for p in own), *squares]
+        most = max((degree(p) for p in known if p is not None), default=0)
         followed = gauges(model, horizon, min(most + 1, MOST_ORDER))
         of_errors = tuple(i for i, gauge in enumerate(followed) if gauge.orders[1] == 1)
         return cls(sizes, squares, followed, of_errors, largest, model.change.astype(np.float64))
 
-    def remnant(self, k: int, gauge: Gauge | None = None) -> Polynomial | None:
-        """Return a polynomial above ``Σ_r |∂_k a_r| (V(x) + V(x + ν_r))`` with V = 1, or V = u of a gauge."""
+    def remnant(self, k: int, gauge: Gauge | None = None) -> list[Polynomial | None]:
+        """Return polynomials above ``Σ_r |∂_k a_r| (V(x) + V(x + ν_r))`` with V = 1, or V = u of a gauge.
+
+        There is one for each function of time, without that.
+        """
+        return [self._remnant(of_clock[k], gauge) for of_clock in self.sizes]
+
+    def _remnant(self, sizes: Sequence[Polynomial | None], gauge: Gauge | None) -> Polynomial | None:
         parts: list[tuple[tuple[int, ...], Fraction]] = []
         width = self.change.shape[1]
-        for r, size in enumerate(self.sizes[k]):
+        for r, size in enumerate(sizes):
             if size is None:
                 return None
             terms = {(0,) * width: Fraction(2)} if gauge is None else _twice(gauge, self.change[r])
@@ -71,11 +86,18 @@ def _twice(gauge: Gauge, change: FloatArray) -> Polynomial:
     return collect([*terms, ((0,) * width, Fraction(step))])
 
 
-def _size(model: Model, tree: Expression, largest: FloatArray) -> Polynomial | None:
+def _size_of(model: Model, tree: Expression, clock: Expression, largest: FloatArray) -> Polynomial | None:
+    """Return what is above the part of a derivative that one function of time multiplies."""
+    own = [size(model, rest, largest) for function, rest in terms_of(model, tree) if function == clock]
+    known = [part for part in own if part is not None]
+    return None if len(known) < len(own) else collect([term for part in known for term in part.items()])
+
+
+def size(model: Model, tree: Expression, largest: FloatArray, horizon: float = 0.0) -> Polynomial | None:
     """Return a polynomial without negative coefficients above the modulus of a tree; None where none is known."""
     if tree == ZERO:
         return {}
-    found = envelope(tree, model.species)
+    found = envelope(tree, model.species, horizon)
     if found.upper is None or found.lower is None:
         return None
     above = in_falling_powers(found.upper, upper=True)
@@ -94,7 +116,7 @@ def _square(
     ):
         if tree == ZERO or law is None:
             continue
-        found = own if linear else _size(model, call("/", call("^", tree, Number(2.0)), law), largest)
+        found = own if linear else size(model, call("/", call("^", tree, Number(2.0)), law), largest)
         if found is None:
             return None
         value = Fraction(1) if slopes.log or not linear else 1 / abs(Fraction(model.parameters[slopes.names[k]]))

@@ -23,15 +23,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.arithmetic import UNIT_ROUNDOFF
+from fsp.arithmetic import UNIT_ROUNDOFF, span
+from fsp.solvers.base import step_to
 from fsp.solvers.poisson import poisson_window
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
-    from fsp.inference.derived import Derived
+    from fsp.generator import Generator
+    from fsp.inference.derived import Course, Derived
 
 TAIL = 1e-18  # of the Poisson weights, which a few more products buy; less where less may be lost
 
+TAIL_SHARE = 1e-6  # of what may be lost of p, for the tail of the weights of each step
+STRIDE, LONGEST_STRIDE = 24.0, 1e3  # Λ times a step: after the space has grown, doubled as long as it serves; and most
+MOST_ENDS = 16  # times that are reached in one step
 TERMS = 16  # powers that are added to all sums at once; chosen, not measured
 
 
@@ -44,6 +49,50 @@ class Expansion:
     integration: FloatArray  # bounds of what the path is off for the end of each
     rounding: FloatArray  # the same of rounding
     products: int  # with blocks
+
+
+class Series:
+    """Steps of p and its derivatives on one space, where rates are constant."""
+
+    def __init__(self, derived: Derived, loss: float) -> None:
+        self.derived, self._tail = derived, min(TAIL, TAIL_SHARE * loss)
+        self._stride = STRIDE
+
+    @property
+    def generator(self) -> Generator:
+        """The generator of p."""
+        return self.derived.generator
+
+    @property
+    def course(self) -> Course:
+        """What holds on all steps."""
+        return self.derived.course
+
+    def work(self, left: float, rows: int) -> tuple[float, float]:
+        """Return the jumps that lie ahead, and the multiply-adds that they take."""
+        jumps = self.derived.rate * left
+        return jumps, jumps * self.generator.work * rows
+
+    def steps(self, block: FloatArray, t: float, asked: FloatArray) -> Iterator[tuple[float, Expansion, Course]]:
+        """Go towards the last of some times; yield each that is reached in one series, and its end.
+
+        The stride is longer for the next series where all were taken.
+        """
+        last = float(asked[-1])
+        h, derived = span(t, last), self.derived
+        stride = self._stride if derived.course.edges else LONGEST_STRIDE
+        if derived.rate * h > stride:
+            h = step_to(t, stride / derived.rate, last)
+        end = last if h >= span(t, last) else t + h
+        ends = [*asked[asked < end].tolist(), end][:MOST_ENDS]
+        found = expand(derived, block, [span(t, own) for own in ends], self._tail)
+        for own, step in zip(ends, found, strict=True):
+            yield own, step, derived.course
+        self._stride = min(2.0 * self._stride, LONGEST_STRIDE)
+
+    def carry_on(self, other: Series) -> None:
+        """Take the stride of steps on an earlier space that was only cut down."""
+        self._stride = other._stride
 
 
 def expand(derived: Derived, block: FloatArray, lengths: Sequence[float], tail: float = TAIL) -> Iterator[Expansion]:

@@ -38,12 +38,14 @@ from fsp.arithmetic import SUM_ROUNDING
 from fsp.distribution import formulas
 from fsp.distribution.information import OPEN, FisherInformation
 from fsp.errors import ArgumentError, ToleranceWarning
-from fsp.inference.loop import Limits, solve
+from fsp.inference.account import Scores
+from fsp.inference.loop import solve
+from fsp.inference.problem import Limits
 
 if TYPE_CHECKING:
     from fsp.arrays import BoolArray, FloatArray
     from fsp.distribution import Distribution
-    from fsp.inference.loop import Reached
+    from fsp.inference.problem import Reached
     from fsp.model import Model
 
 # Least probabilities of a z in Z that are tried; of that with the narrowest intervals is what is returned.
@@ -100,7 +102,7 @@ def fisher(
     ModelError
         If a propensity is a callable, not smooth, or vanishes where its derivative does not.
     BackendError
-        If propensities depend on time, or there are events.
+        If there are events, or time is no factor of a propensity.
     StateSpaceError
         If the tolerance cannot be met within the limits.
     ConvergenceError
@@ -169,26 +171,30 @@ class _Known(NamedTuple):
 
 def _of_time(reached: Reached, observe: str | Sequence[str] | None) -> _OfCell:
     """Return the information of one cell at one time; the best Z is chosen."""
-    scores, ledger = reached.scores, reached.distribution.error
-    if scores is None:
-        raise ValueError("`reached` must have scores.")
+    scores, ledger = reached.scores or _unknown(reached), reached.distribution.error
     place = _categories(reached.distribution, observe)  # (n,)
     rows = np.concatenate([reached.distribution.probabilities[None], reached.derivatives, scores.stored])
     y, *rest = (np.bincount(place, row).astype(np.float64) for row in rows)
     q = len(reached.derivatives)
     h, v = np.array(rest[:q]), np.array(rest[q:])
-    noise = np.array([error.integration + error.rounding for error in reached.errors])
+    noise = np.array([error.integration + error.rounding for error in reached.errors]) + reached.begun
     noise += SUM_ROUNDING * np.abs(h).sum(axis=1)
     whole, off = scores.whole, scores.off + SUM_ROUNDING * np.abs(v).sum(axis=1)
     beyond = np.maximum(whole - v.sum(axis=1) + off, 0.0)  # of all stored states, (q,)
     lacking = ledger.truncation + ledger.pruning + ledger.integration
     errors = np.array([error.total if error.certified else math.inf for error in reached.errors])
-    errors = np.minimum(errors, np.sqrt(beyond * lacking) + noise)
+    errors = np.minimum(errors, np.sqrt(beyond * max(lacking, 1e-300)) + noise)
     rho = ledger.rounding + ledger.integration + SUM_ROUNDING
     tried = [_bounded(y, h, v, chosen, _Known(whole, off, noise, errors, lacking, rho)) for chosen in _choices(y, rho)]
     if not np.isfinite(tried[0].above).all():  # then what is proved from below counts
         return max(tried, key=lambda own: float((own.matrix - own.below).trace()))
     return min(tried, key=lambda own: float((own.above + own.below.diagonal()).sum()))
+
+
+def _unknown(reached: Reached) -> Scores:
+    """Return what is known of the squares of scores where rates depend on time: nothing from above."""
+    q = len(reached.derivatives)
+    return Scores(np.zeros_like(reached.derivatives), np.zeros(q), np.full(q, math.inf), certified=False)
 
 
 def _choices(y: FloatArray, rho: float) -> list[BoolArray]:

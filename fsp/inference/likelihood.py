@@ -36,8 +36,9 @@ from fsp.distribution.shown import Shown
 from fsp.errors import ArgumentError
 from fsp.inference.counts import Counts
 from fsp.inference.instruments import Exact, Instrument
-from fsp.inference.loop import Limits, Reached, check_start, distributions, solve
-from fsp.inference.parameters import require_constant
+from fsp.inference.loop import check_start, distributions, solve
+from fsp.inference.parameters import require_no_events
+from fsp.inference.problem import Limits, Reached
 from fsp.model.arguments import check_call
 
 if TYPE_CHECKING:
@@ -128,13 +129,13 @@ class Likelihood(Shown):
         n, y = self.counts.cells[i], seen.of(reached.distribution.probabilities)
         h = np.array([seen.of(own) for own in reached.derivatives])  # (q, m)
         ledger, scores = reached.distribution.error, reached.scores
-        if scores is None:
-            raise ValueError("`reached` must have scores.")
-        noise = np.array([error.integration + error.rounding for error in reached.errors])
-        beyond = np.maximum(scores.whole - scores.stored.sum(axis=1) + scores.off + SUM_ROUNDING * scores.whole, 0.0)
         errors = np.array([error.total if error.certified else math.inf for error in reached.errors])
-        errors = np.minimum(errors, np.sqrt(beyond * reached.lacking) + noise)
-        rho = ledger.rounding + seen.absolute
+        if scores is not None:
+            noise = np.array([error.integration + error.rounding for error in reached.errors]) + reached.begun
+            whole = scores.whole * (1.0 + SUM_ROUNDING)
+            beyond = np.maximum(whole - scores.stored.sum(axis=1) + scores.off, 0.0)
+            errors = np.minimum(errors, np.sqrt(beyond * max(reached.lacking, 1e-300)) + noise)
+        rho = ledger.rounding + ledger.integration + seen.absolute
         errors = errors + (seen.relative + SUM_ROUNDING) * np.abs(reached.derivatives).sum(axis=1)
         least = y - rho - (seen.relative + SUM_ROUNDING)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -168,7 +169,7 @@ def likelihood(
     Parameters
     ----------
     model
-        The reaction network, without propensities that depend on time and without events.
+        The reaction network, as for `fsp.sensitivity`.
     counts
         What `fsp.read_counts` returns.
     width
@@ -191,7 +192,7 @@ def likelihood(
     ArgumentError
         If counts are of what is no species of the model, or an argument is not as above.
     BackendError
-        If propensities depend on time, or there are events.
+        If there are events, or time is no factor of a propensity.
     StateSpaceError
         If the width cannot be met within the limits.
     ConvergenceError
@@ -211,7 +212,7 @@ def likelihood(
         raise ArgumentError(f"`counts` must be what fsp.read_counts returns, but is {counts!r}.")
     if not isinstance(width, int | float) or not width > 0.0:
         raise ArgumentError(f"`width` must be a number of nats above 0, but is {width!r}.")
-    require_constant(model)
+    require_no_events(model)
     check_start(start)
     counts.require_unit_of(model)
     if counts.conditions:

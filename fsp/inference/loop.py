@@ -10,21 +10,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.arithmetic import UNIT_ROUNDOFF, span
+from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.errors import ArgumentError, ConvergenceError
 from fsp.generator import Generator
 from fsp.inference.account import Account
 from fsp.inference.beginning import Beginning, of_model
-from fsp.inference.derived import Derived
 from fsp.inference.envelopes import Bounds
-from fsp.inference.expansion import TAIL, Expansion, expand
+from fsp.inference.methods import Method, method_of
+from fsp.inference.moving import Moving
 from fsp.inference.parameters import Derivatives
 from fsp.inference.parameters import derivatives as derivatives_of
+from fsp.inference.problem import DROPPED, LEAVING, Limits, Problem, Reached
 from fsp.inference.stationary_start import stationary
 from fsp.model.arguments import check_call, check_tolerance
 from fsp.model.times import checked_times
@@ -35,81 +35,26 @@ from fsp.projection.budget import BEARABLE_SHARE
 from fsp.projection.growth import Growth, most_states
 from fsp.projection.outlook import MOST_WORK
 from fsp.projection.pruning import choose
-from fsp.solvers.base import step_to
 
 if TYPE_CHECKING:
     from fsp.arrays import BoolArray, FloatArray
-    from fsp.distribution import Distribution, ErrorLedger
-    from fsp.inference.account import Scores
+    from fsp.inference.derived import Course
+    from fsp.inference.expansion import Expansion
     from fsp.model import Model
     from fsp.space.protocol import AnySpace
 
-# Shares of the tolerance: what leaves the space, what is dropped; the rest is for what p lacks, and for rounding.
-LEAVING, DROPPED = 0.3, 0.05
 MOST_RUNS = 6  # with ever smaller losses of p
 CAUTION = 0.3  # of the loss of p that would just do, with which the next run begins
-STRIDE, LONGEST_STRIDE = 24.0, 1e3  # Λ times a step: after the space has grown, doubled as long as it serves; and most
-MOST_ENDS = 16  # times that are reached in one step
 LONGEST_CHEAP = 4  # jumps that the space grows ahead where that is cheap: states far out make Λ large
 LOOK = 200  # blocks of products before it is seen whether states can be dropped
 # Times the largest exit rate, for probabilities with a relative error: what stays in a state is at least a third of
 # what is there, so that an entry of a product has 5 times the roundings of its terms at most.
 WIDENED, AMPLIFIED = 1.5, 5.0
-TAIL_SHARE = 1e-6  # of what may be lost of p, for the tail of the weights of each step
 LEAST_SHARE = 0.2  # of the work that must go with them
 STATIONARY_SHARE = 0.25  # of the loss of p, for what a stationary start lacks
 LEAST_STATIONARY = 1e-14  # of the error of a stationary start that is asked for: below, rounding is most of it
 LEAST_SPENT = 0.1  # of what may be lost, at a start
 CALL_STATES = 2_000  # whose products take as long as the calls
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Reached:
-    """What is known at one time."""
-
-    distribution: Distribution
-    derivatives: FloatArray  # (q, n)
-    errors: tuple[ErrorLedger, ...]
-    mean_errors: FloatArray  # (q, d)
-    scores: Scores | None  # where they were asked for
-    lacking: float = 0.0  # what the distribution lacks, rounding apart
-    relative: float = 0.0  # rounding of each probability, relative to it
-    absolute: float = 0.0  # what it may be off beside
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a computation may take; None for what `fsp.transient` takes by default."""
-
-    max_states: int | None = None
-    max_memory: int | None = None
-    max_work: float | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Problem:
-    """What a run is to find, and what it may lose."""
-
-    model: Model
-    slopes: Derivatives
-    bounds: Bounds
-    beginning: Beginning
-    times: FloatArray
-    tol: float
-    loss: float  # of p
-    limits: Limits
-    scores: bool = False
-    widened: float = 1.0
-
-    @property
-    def duration(self) -> float:
-        """The last time, or next to nothing."""
-        return max(float(self.times[-1]), 1e-300)
-
-    @property
-    def allowed(self) -> FloatArray:
-        """What may leave of p and of each derivative, (1 + q,)."""
-        return np.array([self.loss, *[LEAVING * self.tol] * len(self.slopes.names)])
 
 
 def solve(
@@ -133,7 +78,8 @@ def solve(
     loss = tol * _first_guess(model, slopes, float(requested[-1]))
     for _ in range(MOST_RUNS):
         beginning = _beginning(model, slopes, bounds, loss, limits, start)
-        run = Run(Problem(model, slopes, bounds, beginning, requested, tol, loss, limits, scores))
+        scored = scores and not model.is_time_dependent
+        run = Run(Problem(model, slopes, bounds, beginning, requested, tol, loss, limits, scored))
         found = run.results()
         if found is not None:
             return found, slopes, run.counts
@@ -149,7 +95,7 @@ def distributions(
 ) -> list[Reached]:
     """Return distributions whose every probability is a lower bound but for relative rounding, lacking about `loss`."""
     slopes = Derivatives((), (), True, ())
-    bounds = Bounds((), (), (), (), model.species_bounds, model.change.astype(np.float64))
+    bounds = Bounds(((),), (), (), (), model.species_bounds, model.change.astype(np.float64))
     beginning = _beginning(model, slopes, bounds, loss, limits, start)
     problem = Problem(model, slopes, bounds, beginning, times, 1.0, loss, limits, widened=WIDENED)
     found = Run(problem).results()
@@ -170,7 +116,7 @@ def _beginning(
     if start is None:
         return of_model(model, len(slopes.names))
     tol = max(STATIONARY_SHARE * loss, LEAST_STATIONARY)
-    return stationary(model, slopes, bounds, tol, limits.max_states, limits.max_memory)
+    return stationary(model, slopes, tol, limits.max_states, limits.max_memory)
 
 
 def _first_guess(model: Model, slopes: Derivatives, horizon: float) -> float:
@@ -191,8 +137,10 @@ class Run:
         self.affordable = 1.0
         self.counts = {"products": 0, "growths": 0, "largest_space": 0}
         self._account = Account(problem.bounds, begun)
-        self._t, self._since, self._stride = 0.0, 0, STRIDE
+        self._t, self._since = 0.0, 0
+        self._method: Method | None = None
         self._changed = -math.inf  # time of the last growth
+        self._moving = Moving.of(problem.model, problem.slopes, problem.duration)
         model, limits = problem.model, problem.limits
         if begun.spread:
             model = model.starting_in(begun.states, begun.probabilities)
@@ -201,18 +149,25 @@ class Run:
         space = self._growth.first()
         self._bind(space, begun.on(space.local.index(begun.states), len(space), scores=problem.scores))
 
-    def _bind(self, space: AnySpace, block: FloatArray) -> None:
+    @property
+    def _steps(self) -> Method:
+        if self._method is None:
+            raise ValueError("a run must be bound to a space.")
+        return self._method
+
+    def _bind(self, space: AnySpace, block: FloatArray, *, goes_on: bool = False) -> None:
         self._space, self._block, problem = serial(space), block, self.problem
-        generator = Generator(problem.model, self._space)
-        followed = problem.bounds.followed
-        self._derived = Derived(generator, problem.slopes, followed, scores=problem.scores, widened=problem.widened)
+        before = self._method
+        self._method = method_of(problem, Generator(problem.model, self._space), self._moving.times)
+        if before is not None and (goes_on or problem.model.is_time_dependent):
+            self._method.carry_on(before)  # type: ignore[arg-type]
         self.counts["largest_space"] = max(self.counts["largest_space"], len(space))
-        left, most = problem.duration - self._t, problem.limits.max_work
-        most = MOST_WORK if most is None else most
-        if self._derived.rate * left * generator.work * len(block) > most:
+        jumps, work = self._method.work(problem.duration - self._t, len(block))
+        most = MOST_WORK if problem.limits.max_work is None else problem.limits.max_work
+        if work > most:
             raise ConvergenceError(
                 f"The end must be within reach of `max_work`, {most:.1e} multiply-adds, but at t = "
-                f"{self._t:.6g} {self._derived.rate * left:.1e} jumps of {len(space):,} states lie ahead. Ask for an "
+                f"{self._t:.6g} {jumps:.1e} jumps of {len(space):,} states lie ahead. Ask for an "
                 f"earlier time, or raise it."
             )
 
@@ -235,36 +190,23 @@ class Run:
 
     def _advance(self, asked: FloatArray) -> Iterator[float]:
         """Take a step towards the last of the times asked for; yield those that are reached, and its end."""
-        derived, last, problem = self._derived, float(asked[-1]), self.problem
-        h = span(self._t, last)
-        stride = self._stride if derived.course.edges else LONGEST_STRIDE
-        if derived.rate * h > stride:
-            h = step_to(self._t, stride / derived.rate, last)
-        end = last if h >= span(self._t, last) else self._t + h
-        ends = [*asked[asked < end].tolist(), end][:MOST_ENDS]
-        begun = self._t
-        tail = min(TAIL, TAIL_SHARE * problem.loss)
-        for t, step in zip(ends, expand(derived, self._block, [span(begun, t) for t in ends], tail), strict=True):
+        method, problem, account = self._steps, self.problem, self._account
+        for t, step, course in method.steps(self._block, self._t, asked):
             self.counts["products"] += step.products
             self._since += step.products
             allowed = problem.allowed * t / problem.duration
-            if (self._left() + self._account.leaving(derived.course, step) > allowed).any():
-                self._stride = STRIDE
-                self._grow(step)
+            if (self._left() + account.leaving(course, step) > allowed).any():
+                self._grow(step, course, 0.5 * (self._t + t))
                 return
-            self._take(step, t)
+            h, generator = t - self._t, method.generator
+            account.charge(course, step, h * (1.0 + UNIT_ROUNDOFF))
+            account.relative += step.products * (AMPLIFIED * generator.roundings + 4.0) * UNIT_ROUNDOFF
+            account.absolute += generator.misjudged(self._t, t)
+            self._t, self._block = t, step.end
+            self._moving.pass_by(t, self._space, self._block, account)
             yield t
-        self._stride = min(2.0 * self._stride, LONGEST_STRIDE)
         if self._since >= LOOK and self._t < problem.duration:
             self._prune()
-
-    def _take(self, step: Expansion, t: float) -> None:
-        """Charge a step that leads to time t."""
-        h, generator, account = t - self._t, self._derived.generator, self._account
-        account.charge(self._derived.course, step, h * (1.0 + UNIT_ROUNDOFF))
-        account.relative += step.products * (AMPLIFIED * generator.roundings + 4.0) * UNIT_ROUNDOFF
-        account.absolute += generator.misjudged(0.0, h)
-        self._t, self._block = t, step.end
 
     def _left(self) -> FloatArray:
         """Return what has left the space so far, (1 + q,)."""
@@ -295,9 +237,9 @@ class Run:
         weight: FloatArray = allowed[0] / allowed @ np.abs(block[: len(allowed)])
         return weight
 
-    def _grow(self, step: Expansion) -> None:
+    def _grow(self, step: Expansion, course: Course, middle: float) -> None:
         ahead, problem, allowed = self._weight(step.end), self.problem, self.problem.allowed
-        for edge in self._derived.course.edges:  # what leaves by a derivative of a rate counts as that of the rate
+        for edge in course.edges:  # what leaves by a derivative of a rate counts as that of the rate
             flow = (edge.slopes / np.maximum(edge.rates, 1e-300)) * step.end[0, edge.sources]
             np.add.at(ahead, edge.sources, allowed[0] / allowed[1:] @ flow)
         fresh = self._t > self._changed
@@ -306,7 +248,7 @@ class Run:
             kept = None
         grown = self._growth.grow(
             self._space,
-            self._derived.generator,
+            self._steps.generator.at(middle),
             ahead,
             self._t,
             self._account.y,
@@ -317,7 +259,7 @@ class Run:
         self._changed = self._t
         self.counts["growths"] += 1
         if kept is not None:
-            self._account.drop(self._derived.course, self._block, kept)
+            self._account.drop(self._steps.course, self._block, kept)
         self._bind(grown, self._carried(grown))
 
     def _choice(self, weight: FloatArray) -> BoolArray:
@@ -326,17 +268,19 @@ class Run:
         spent = max([account.y.pruning / problem.loss, *(own.pruning / problem.tol for own in account.slopes.ledgers)])
         budget = DROPPED * self._t / problem.duration - spent
         rate = problem.loss / problem.duration
-        return choose(self._derived.generator, weight, None, max(budget, 0.0) * problem.loss * LEAVING, rate).kept
+        return choose(
+            self._steps.generator.at(self._t), weight, None, max(budget, 0.0) * problem.loss * LEAVING, rate
+        ).kept
 
     def _prune(self) -> None:
         self._since = 0
         kept = self._choice(self._weight(self._block))
-        rates = self._derived.generator.exit_rates
+        rates = self._steps.generator.exit_rates
         before, after = rates.max() * (CALL_STATES + len(kept)), rates[kept].max() * (CALL_STATES + kept.sum())
         if after < (1.0 - LEAST_SHARE) * before:
-            self._account.drop(self._derived.course, self._block, kept)
+            self._account.drop(self._steps.course, self._block, kept)
             smaller = self._space.restrict(kept)
-            self._bind(smaller, self._carried(smaller))
+            self._bind(smaller, self._carried(smaller), goes_on=True)
 
     def _carried(self, space: AnySpace) -> FloatArray:
         return np.array([self._space.carry(v, serial(space)) for v in self._block])
@@ -357,7 +301,7 @@ class Run:
             self._block[0].copy(),
             t=t,
             error=account.y,
-            closed=account.closed and not self._derived.course.edges,
+            closed=account.closed and not self._steps.course.edges,
             moments=self._moments(t),
             **fields_of(problem.model),
         )
@@ -367,7 +311,8 @@ class Run:
             tuple(account.slopes.ledgers),
             account.slopes.means(),
             account.scores(self._block[1 + q :].copy()) if problem.scores else None,
+            problem.beginning.errors,
             account.lost,
             account.relative,
-            account.absolute,
+            account.absolute + (account.y.integration + account.y.rounding if problem.model.is_time_dependent else 0.0),
         )

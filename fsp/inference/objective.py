@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from fsp.arrays import FloatArray
     from fsp.inference.counts import Counts
     from fsp.inference.instruments import Instrument
-    from fsp.inference.loop import Limits
     from fsp.inference.priors import Prior
+    from fsp.inference.problem import Limits
     from fsp.model import Model
 
 

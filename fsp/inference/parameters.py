@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from fsp.errors import ArgumentError, BackendError, ModelError
 from fsp.model import Model
 from fsp.model.definition import resolve
-from fsp.model.derivatives import derivative
-from fsp.model.tree import ZERO, Call, Expression, Number, Symbol, at_time, call, substitute, symbols
+from fsp.model.derivatives import NOW, derivative
+from fsp.model.functions import COMPARISONS
+from fsp.model.tree import ZERO, Call, Expression, Number, Symbol, Time, at_time, call, substitute, symbols, walk
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """A time at which a rate may jump or bend, where ``left - right`` of a comparison is zero; it moves with θ."""
+
+    reaction: int
+    gap: Expression  # left - right, of the time and constants
+    slope: Expression  # its derivative by θ, or by log θ
+    speed: Expression  # its derivative by the time
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +32,7 @@ class Derivatives:
     trees: tuple[tuple[Expression, ...], ...]  # of species, by parameter and reaction; ``ZERO`` where nothing depends
     log: bool
     proportional: tuple[tuple[bool, ...], ...]  # whether a law is θ f, f without θ
+    switches: tuple[tuple[Switch, ...], ...] = ()  # times at which laws switch that depend on the parameter, by it
 
     def at(self, t: float) -> Derivatives:
         """Return what they are at a time."""
@@ -29,10 +42,10 @@ class Derivatives:
 def derivatives(model: Model, names: Sequence[str], *, log: bool) -> Derivatives:
     """Differentiate the propensities of a model; refuse what is no parameter, or has no derivative."""
     chosen = _checked_names(names)
-    require_constant(model)
+    require_no_events(model)
     _check_formulas(model)
-    found = [_of_parameter(model, name, log=log) for name in chosen]
-    return Derivatives(chosen, tuple(trees for trees, _ in found), log, tuple(own for _, own in found))
+    trees, linear, switches = zip(*(_of_parameter(model, name, log=log) for name in chosen), strict=True)
+    return Derivatives(chosen, trees, log, linear, switches)
 
 
 def _checked_names(names: Sequence[str]) -> tuple[str, ...]:
@@ -42,11 +55,13 @@ def _checked_names(names: Sequence[str]) -> tuple[str, ...]:
     return given
 
 
-def require_constant(model: Model) -> None:
-    """Refuse propensities that depend on time, and events."""
-    if model.is_time_dependent or model.events:
-        what = "events" if model.events else "propensities that depend on time"
-        raise BackendError(f"`model` must have constant propensities and no events, but '{model.name}' has {what}.")
+def require_no_events(model: Model) -> None:
+    """Refuse events."""
+    if model.events:
+        raise BackendError(
+            f"`model` must have no events where derivatives or likelihoods are asked for, but '{model.name}' has some; "
+            f"write what happens at a known time into the rates, as in piecewise(k, time < 5, 0)."
+        )
 
 
 def _check_formulas(model: Model) -> None:
@@ -58,7 +73,9 @@ def _check_formulas(model: Model) -> None:
         )
 
 
-def _of_parameter(model: Model, name: str, *, log: bool) -> tuple[tuple[Expression, ...], tuple[bool, ...]]:
+def _of_parameter(
+    model: Model, name: str, *, log: bool
+) -> tuple[tuple[Expression, ...], tuple[bool, ...], tuple[Switch, ...]]:
     definition, value = model.definition, model.parameters.get(name)
     if name not in definition.parameters:
         known = ", ".join(definition.parameters) or "none"
@@ -73,16 +90,42 @@ def _of_parameter(model: Model, name: str, *, log: bool) -> tuple[tuple[Expressi
     others = resolve({n: tree for n, tree in definition.parameters.items() if n != name})
     _refuse_start(model, name, others)
     given = {name: definition.parameters[name]}
-    found, linear = [], []
-    for law in definition.laws:
+    found, linear, switches = [], [], []
+    for r, law in enumerate(definition.laws):
         plain = substitute(law, others) if isinstance(law, Expression) else ZERO
+        switches += [
+            _switch(r, substitute(gap, given), substitute(_scaled(derivative(gap, name), given[name], log=log), given))
+            for gap in _moving(plain, name)
+        ]
         slope = derivative(plain, name)
         linear.append(name not in symbols(slope) and _without(plain, name) == ZERO)
-        scaled = call("*", given[name], slope) if log and slope != ZERO else slope
-        found.append(substitute(scaled, given))
+        found.append(substitute(_scaled(slope, given[name], log=log), given))
     if all(tree == ZERO for tree in found):
         raise ArgumentError(f"`parameters` must be in the rate of a reaction, but no rate depends on '{name}'.")
-    return tuple(found), tuple(linear)
+    return tuple(found), tuple(linear), tuple(switches)
+
+
+def _scaled(slope: Expression, value: Expression, *, log: bool) -> Expression:
+    return call("*", value, slope) if log and slope != ZERO else slope
+
+
+def _moving(law: Expression, name: str) -> Iterator[Expression]:
+    """Yield ``left - right`` of comparisons of times that depend on a symbol."""
+    for node in walk(law):
+        if isinstance(node, Call) and node.function in COMPARISONS and symbols(node) == {name}:
+            gaps = (call("-", left, right) for left, right in pairwise(node.arguments))
+            yield from (gap for gap in gaps if name in symbols(gap))
+
+
+def _switch(reaction: int, gap: Expression, slope: Expression) -> Switch:
+    return Switch(reaction, gap, slope, substitute(derivative(_named(gap), NOW), {NOW: Time()}))
+
+
+def _named(tree: Expression) -> Expression:
+    """Return a tree with a symbol in place of the time."""
+    if isinstance(tree, Time):
+        return Symbol(NOW)
+    return call(tree.function, *map(_named, tree.arguments)) if isinstance(tree, Call) else tree
 
 
 def _without(law: Expression, name: str) -> Expression:

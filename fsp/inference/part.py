@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.inference.fixed_space import FixedSpace, Transients
-from fsp.inference.loop import Limits, distributions
+from fsp.inference.loop import distributions
 from fsp.inference.observation import Observation
+from fsp.inference.problem import Limits
 from fsp.projection.outlook import MOST_WORK
 from fsp.space import StateSpace
 

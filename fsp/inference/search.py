@@ -16,9 +16,9 @@ from fsp.inference.ascent import Summit, UnreachableError, polish
 from fsp.inference.counts import Counts
 from fsp.inference.identifiability import remarks
 from fsp.inference.likelihood import Likelihood, likelihood
-from fsp.inference.loop import Limits
 from fsp.inference.objective import Objective
 from fsp.inference.part import Point
+from fsp.inference.problem import Limits
 from fsp.inference.profiles import profile
 from fsp.projection.progress import SweepProgress
 

@@ -18,7 +18,8 @@ from fsp import defaults
 from fsp.distribution.sensitivity import Sensitivities, Sensitivity
 from fsp.errors import ToleranceWarning
 from fsp.inference.account import OPEN
-from fsp.inference.loop import Limits, solve
+from fsp.inference.loop import solve
+from fsp.inference.problem import Limits
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
@@ -42,11 +43,13 @@ def sensitivity(
     Parameters
     ----------
     model
-        The reaction network; its propensities must be formulas that do not depend on time.
+        The reaction network; its propensities must be formulas, and where they depend on time sums of functions of time
+        times functions of the state.
     times
         Increasing times >= 0, in the model's unit of time.
     parameters
-        Names of the parameters, which may stand anywhere in the propensities, but not in the start.
+        Names of the parameters, which may stand anywhere in the propensities, but not in the start; in conditions only
+        with the time, as in ``piecewise(k, time < s, 0)``.
     log
         Whether to differentiate by the logarithms of the parameters, ``θ ∂p/∂θ``.
     tol
@@ -71,7 +74,7 @@ def sensitivity(
         If a propensity is a callable, or not a smooth function of a parameter; if the chain of a stationary start may
         end in several classes of states.
     BackendError
-        If propensities depend on time, or there are events.
+        If there are events, or time is no factor of a propensity.
     StateSpaceError
         If the tolerance cannot be met within the limits.
     ConvergenceError

@@ -10,11 +10,11 @@ from fsp.arithmetic import SUM_ROUNDING
 from fsp.equilibrium.response import Changes, Law, Response, respond
 from fsp.inference.beginning import Beginning, StartScores
 from fsp.inference.derived import slopes_on
+from fsp.inference.envelopes import size
 from fsp.projection.start import with_first_rates
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
-    from fsp.inference.envelopes import Bounds
     from fsp.inference.parameters import Derivatives
     from fsp.model import Model
     from fsp.moments.parts import Gauge
@@ -23,17 +23,18 @@ if TYPE_CHECKING:
 def stationary(
     model: Model,
     slopes: Derivatives,
-    bounds: Bounds,
     tol: float,
     max_states: int | None = None,
     max_memory: int | None = None,
 ) -> Beginning:
     """Return the stationary distribution of the rates at time zero, and its derivatives."""
     frozen = with_first_rates(model)
-    law = Law.of(frozen, tol, max_states, max_memory)
-    states, q = law.space.states, len(slopes.names)
+    q = len(slopes.names)
+    law = Law.of(frozen, tol, max_states, max_memory, below=not q)
+    states = law.space.states
+    first, largest = slopes.at(0.0), model.species_bounds
     changes = [
-        Changes(*slopes_on(frozen, states, r, slopes.at(0.0)), [own[r] for own in bounds.sizes])
+        Changes(*slopes_on(frozen, states, r, first), [size(frozen, own[r], largest) for own in first.trees])
         for r in range(model.n_reactions)
     ]
     found = respond(law, changes) if q else Response(np.zeros((0, len(states))), np.zeros(0), law.proved)
@@ -46,10 +47,10 @@ def stationary(
     best = error.total > tol or error.rounding > 0.5 * error.total
     return Beginning(
         states,
-        law.lower,
+        law.y,
         found.derivatives,
-        law.lacking,
-        0.0,
+        law.total,
+        law.total if q and law.closed else 0.0,  # y may lie above
         found.errors,
         moments,
         scores,
@@ -61,14 +62,14 @@ def stationary(
 
 
 def _scores(law: Law, found: Response) -> StartScores:
-    """Return Σ s²/p; from above where all states are stored: ``s² <= h² + 2 |h| |e| + e²``, p at least its bound."""
-    y, h, e = law.lower, found.derivatives, found.errors
+    """Return Σ s²/p; from above where all states are stored, by what h, p and their quotients may be off."""
+    y, h, e = law.y, found.derivatives, found.errors
     divisor = np.where(y > 0.0, y, 1.0)
     stored = np.where(y > 0.0, h**2 / divisor, 0.0)  # (q, n)
-    if not (law.closed and (y > 0.0).all()):
+    least = float((y - law.apart).min())
+    if not law.closed or least <= 0.0:
         return StartScores(stored, np.zeros(len(h)), np.where(e + np.abs(h).sum(axis=1) > 0.0, np.inf, 0.0))
-    steepest = (np.abs(h) / divisor).max(axis=1)  # (q,)
-    above = (h**2 / divisor * np.where(y > 0.0, law.upper / divisor - 1.0, 0.0)).sum(axis=1)
-    off = (2.0 * steepest * e + e**2 / float(y.min()) + above) * (1.0 + 1e-9)
-    off += 8.0 * SUM_ROUNDING * stored.sum(axis=1)
+    steepest = (np.abs(h) / (y - law.apart)).max(axis=1)  # (q,)
+    off = 2.0 * steepest * e + e**2 / least + steepest**2 * law.total
+    off = off * (1.0 + 1e-9) + 8.0 * SUM_ROUNDING * stored.sum(axis=1)
     return StartScores(stored, off, stored.sum(axis=1) + off)

@@ -18,9 +18,9 @@ from fsp.errors import ArgumentError, FSPError, Interrupted, ToleranceWarning
 from fsp.generator.threads import n_processors
 from fsp.inference.ascent import Summit, ascend
 from fsp.inference.counts import Counts
-from fsp.inference.loop import Limits
 from fsp.inference.objective import Objective
 from fsp.inference.priors import priors_of, ranged
+from fsp.inference.problem import Limits
 from fsp.inference.search import Search, Task
 from fsp.jobs.workers import START_SECONDS, Crew, Outcome
 from fsp.model.arguments import check_call

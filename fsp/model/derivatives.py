@@ -7,8 +7,10 @@ from collections.abc import Callable
 import numpy as np
 
 from fsp.errors import ModelError
-from fsp.model.tree import ONE, ZERO, Call, Expression, Number, call, symbols
+from fsp.model.functions import COMPARISONS
+from fsp.model.tree import ONE, ZERO, Call, Expression, Number, call, depends_on_time, symbols
 
+NOW = "time "  # stands for the time where that is differentiated by: no name of a model ends so
 Pairs = list[tuple[Expression, Expression]]  # arguments of a function, each with its derivative
 
 
@@ -25,7 +27,8 @@ def derivative(tree: Expression, name: str) -> Expression:
     Returns
     -------
     Expression
-        The derivative; ``ZERO`` where the symbol does not occur.
+        The derivative; ``ZERO`` where the symbol does not occur.  Conditions of the time and the symbol alone stay as
+        they are: that they switch at another time is not part of it.
 
     Raises
     ------
@@ -42,6 +45,8 @@ def derivative(tree: Expression, name: str) -> Expression:
         return ZERO
     if not isinstance(tree, Call):
         return ONE
+    if tree.function in COMPARISONS and symbols(tree) == {name} and (name == NOW or depends_on_time(tree)):
+        return ZERO  # the time at which it switches moves, which is another matter
     rule = _RULES.get(tree.function)
     if rule is None:
         raise ModelError(
@@ -90,7 +95,7 @@ def _power(pairs: Pairs) -> Expression:
 
 
 def _choice(pairs: Pairs) -> Expression:
-    """Choose among the slopes; a condition in which the symbol occurs has no derivative, and was refused."""
+    """Choose among the slopes; a condition on states in which the symbol occurs has none, and was refused."""
     chosen = [slope if k % 2 == 0 else a for k, (a, slope) in enumerate(pairs)]
     return call("piecewise", *chosen)
 

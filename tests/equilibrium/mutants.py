@@ -318,8 +318,8 @@ MUTANTS = [
     mutant(
         "responses-know-nothing-of-what-is-lacking",
         "equilibrium/response.py",
-        "    total += min(float((law.upper - y) @ of_lacking), law.lacking * float(of_lacking.max()))",
-        "    total += 0.0 * law.lacking",
+        "    total += law.most(of_lacking)",
+        "    total += 0.0",
         "response",
         only="lower_bounds",
     ),

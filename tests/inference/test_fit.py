@@ -13,9 +13,9 @@ from scipy.stats import chi2, lognorm, poisson
 import fsp
 from fsp.distribution.fit import quantile
 from fsp.inference.ascent import polish
-from fsp.inference.loop import Limits
 from fsp.inference.objective import Objective
 from fsp.inference.priors import priors_of
+from fsp.inference.problem import Limits
 from fsp.inference.profiles import CLOSE
 
 FREE = {"k": (1.0, 100.0), "g": (0.1, 10.0)}

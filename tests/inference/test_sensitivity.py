@@ -170,7 +170,7 @@ def test_polynomials_lie_above_the_derivatives_on_all_states():
     x = np.arange(3000)
     laws = {"a": 6.0 * x**2 / (16.0 + x**2), "K": 2 * 16.0 * 6.0 * x**2 / (16.0 + x**2) ** 2, "b": 0.8, "g": x}
     for k, law in enumerate(laws.values()):
-        remnant = bounds.remnant(k)
+        (remnant,) = bounds.remnant(k)
         above = sum(float(c) * x ** alpha[0] for alpha, c in remnant.items())
         assert (above >= 2.0 * law * (1.0 - 1e-12)).all()
 
@@ -210,7 +210,7 @@ def one(parameters, *reactions, start=0):
             fsp.ArgumentError,
             "the start",
         ),
-        (one({"idle": 2.0}, fsp.Reaction("0 -> X", rate="idle*time")), fsp.BackendError, "depend on time"),
+        (one({"idle": 2.0}, fsp.Reaction("0 -> X", rate="idle/(1 + X + time)")), fsp.BackendError, "depend on time"),
         (one({"idle": 2.0}, fsp.Reaction("0 -> X", rate=lambda idle: idle)), fsp.ModelError, "callable"),
         (one({"idle": 2.0}, fsp.Reaction("0 -> X", rate="floor(idle)")), fsp.ModelError, "smooth"),
     ],

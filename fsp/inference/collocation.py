@@ -1,0 +1,357 @@
+"""Steps of p and its derivatives together by Radau IIA collocation, where rates depend on time.
+
+On a step functions of time are polynomials with bounded remainders (`fsp.solvers.clocks`).  The collocation polynomials
+u_0 of p and u_k of the derivatives then have residuals
+
+(1)  ρ_0 = u_0' - A u_0,        ρ_k = u_k' - A u_k - (∂_k A) u_0,
+
+which are polynomials, and remainders.  By interpolation in so many Chebyshev points as their degree asks for,
+
+(2)  ∫ ‖ρ‖₁  <=  h Σ_i ‖ρ(τ_i)‖₁ ∫|ℓ_i|  +  h max ‖remainder‖₁ ,
+
+however well the equations of the stages were solved; what p is off goes on to the derivatives as what p lacks does
+(`fsp.inference.account`).  With |u(τ)| <= Σ_j |u(c_j)| |ℓ_j(τ)|,
+
+(3)  ∫ |u(x)|  <=  h Σ_j |u(c_j, x)| ∫|ℓ_j| ,
+
+the occupation.
+
+References
+----------
+E. Hairer, G. Wanner, Solving Ordinary Differential Equations II, 2nd ed., IV.8, doi:10.1007/978-3-642-05221-7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from math import floor, log2
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fsp.arithmetic import UNIT_ROUNDOFF, span
+from fsp.errors import ConvergenceError
+from fsp.inference.expansion import Expansion
+from fsp.solvers.base import short, step_to
+from fsp.solvers.clocks import Clock, chebyshev_nodes, clock_on, reach
+from fsp.solvers.collocation import radau
+from fsp.solvers.linear import ShiftedSystem
+
+if TYPE_CHECKING:
+    from fsp.arrays import FloatArray
+    from fsp.generator import Generator
+    from fsp.inference.derived import Course
+    from fsp.inference.timed import Timed
+    from fsp.model.tree import Expression
+
+STAGES = 7  # as `fsp.Implicit` takes
+CLOCK_DEGREE = 8  # of polynomials in place of functions of time: what they miss is of the order of the stages
+ITERATIONS = 20  # of the stages, beyond which a shorter step is cheaper; chosen, not measured
+SOLVED = 0.02  # of what is allowed, for the stages
+NOISE = 30.0  # how many times the rounding of products a residual may show
+SMALLEST = 1e-13  # of the time ahead
+FIRST_JUMPS = 0.5  # in the first step, on average
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Taken:
+    """A step."""
+
+    length: float
+    expansion: Expansion
+    course: Course
+    ratio: float  # its error over what was allowed
+    seen: float  # the same of what is above the rounding
+
+
+class Marching:
+    """Steps of p and its derivatives on one space, where rates depend on time."""
+
+    def __init__(self, timed: Timed, rates: FloatArray, stops: FloatArray) -> None:
+        self._own = Collocated(timed)
+        self._rates = rates  # of error that p and its derivatives may have, (1 + q,) 1/time
+        self._stops = stops  # times at which rates jump or bend
+        self._length = 0.0
+
+    @property
+    def generator(self) -> Generator:
+        """The generator of p at time zero."""
+        return self._own.timed.generator
+
+    @property
+    def course(self) -> Course:
+        """What holds on the last step."""
+        return self._own.course
+
+    def work(self, left: float, rows: int) -> tuple[float, float]:
+        """Return nothing: how many steps lie ahead is not known."""
+        return 0.0, 0.0
+
+    def steps(self, block: FloatArray, t: float, times: FloatArray) -> Iterator[tuple[float, Expansion, Course]]:
+        """Take a step towards the next of some times, or to where a rate jumps or bends."""
+        later = self._stops[self._stops > t]
+        target = min([float(times[times > t][0]), *later[:1].tolist()])
+        if self._length == 0.0:
+            self._length = min(span(t, target), FIRST_JUMPS / max(self._own.flow(block), 1e-300))
+        while True:
+            asked = step_to(t, short(self._length), target)
+            h = max(self._own.within(t, asked), min(asked, 4.0 * SMALLEST * target))  # over a switch: it is charged
+            if asked <= SMALLEST * target and asked < 0.5 * span(t, target):
+                raise ConvergenceError(
+                    f"Derivatives must be known up to the tolerance, but at t = {t:.6g} steps are {h:.1e} long. Ask "
+                    f"for a larger `tol`."
+                )
+            taken = self._own.step(block, t, h, self._rates * h)
+            if taken.ratio <= 1.0:
+                break
+            self._length = min(0.5, _factor(taken.ratio)) * h
+        if h >= 0.99 * self._length:
+            self._length = h * min(2.0, max(1.0, _factor(taken.seen)))
+        yield (target if h >= span(t, target) else t + h), taken.expansion, taken.course
+
+    def carry_on(self, other: Marching) -> None:
+        """Take the length of steps on an earlier space."""
+        self._length = other._length
+
+
+def _factor(ratio: float) -> float:
+    """Return by how much the step may change, a power of two: its error over its length is of order s."""
+    return float(2.0 ** floor(log2(min(8.0, max(0.8 * max(ratio, 1e-30) ** (-1.0 / STAGES), 0.125)))))
+
+
+class Collocated:
+    """Single steps."""
+
+    def __init__(self, timed: Timed) -> None:
+        self.timed, self._table = timed, radau(STAGES)
+        self._systems: tuple[float, FloatArray, list[ShiftedSystem]] | None = None
+        self.course = timed.course(np.ones(len(timed.clocks)), np.zeros(len(timed.changing)))
+
+    def flow(self, block: FloatArray) -> float:
+        """Return the rate of jumps from where p is at time zero."""
+        return float(self.timed.generator.exit_rates @ np.abs(block[0]))
+
+    def within(self, t: float, h: float) -> float:
+        """Shorten a step that goes over a time at which a function may jump or bend."""
+        trees = (*self.timed.clocks, *self.timed.changing)
+        end = min(reach(tree, t, t + h) for tree in trees)
+        return h if end == t + h else span(t, end)
+
+    def step(self, block: FloatArray, t: float, h: float, allowed: FloatArray) -> Taken:
+        """Take a step of a block (1 + q, n); `allowed` (1 + q,) is the error that each may have in it."""
+        timed = self.timed
+        on_step = _OnStep.of(timed, t, h)
+        z = block.T[:, None, :]  # (n, 1, 1 + q)
+        values = np.repeat(z, self._table.n_stages, axis=1)  # (n, s, 1 + q)
+        noise = _noise(timed, on_step, np.abs(block), h)
+        least = np.maximum(allowed, NOISE * noise)
+        systems = self._factors(on_step, h)
+        values[:, :, :1] = self._solved(z[:, :, :1], values[:, :, :1], on_step, systems, h, least[:1], None)
+        forced = on_step.forced(timed, self._table.nodes, values[:, :, 0])  # (n, s, q)
+        values[:, :, 1:] = self._solved(z[:, :, 1:], values[:, :, 1:], on_step, systems, h, least[1:], forced)
+        error, at_ends = self._residual(z, values, on_step, h)
+        noise = np.maximum(noise, _noise(timed, on_step, np.abs(values).max(axis=1).T, h))
+        rounding = noise + at_ends + 8.0 * UNIT_ROUNDOFF * STAGES * np.abs(block).sum(axis=1)
+        hidden = np.minimum(error, NOISE * noise)  # of rounding
+        occupation = h * np.tensordot(_moduli(STAGES), np.abs(np.concatenate([z, values], axis=1)), (0, 1)).T
+        end = np.ascontiguousarray(values[:, -1].T)
+        cut = float(np.minimum(end[0], 0.0).sum())
+        np.maximum(end[0], 0.0, out=end[0])
+        error[0] -= cut
+        expansion = Expansion(end, occupation, error - hidden, rounding + hidden, self._table.n_stages)
+        ratio = float((error / least).max())
+        seen = float((np.maximum(error - NOISE * noise, 0.0) / least).max())
+        self.course = on_step.course(timed)
+        return Taken(h, expansion, self.course, ratio, seen)
+
+    # ---- the stages
+
+    def _solved(
+        self,
+        z: FloatArray,
+        values: FloatArray,
+        on_step: _OnStep,
+        systems: list[ShiftedSystem],
+        h: float,
+        allowed: FloatArray,
+        forced: FloatArray | None,
+    ) -> FloatArray:
+        """Solve ``U = z + h (weights ⊗ A) U + h weights F`` for the stages, (n, s, m)."""
+        table, best = self._table, np.inf
+        if not values.shape[2]:
+            return values
+        for _ in range(ITERATIONS):
+            slopes = on_step.products(self.timed, table.nodes, values)
+            if forced is not None:
+                slopes = slopes + forced
+            defect = z + h * np.matmul(table.weights, slopes) - values  # (n, s, m)
+            residuals = np.abs(np.matmul(table.weights_inverse, defect)).sum(axis=0)  # (s, m)
+            size = float(((residuals * table.lagrange_integrals[:, None]).sum(axis=0) / allowed).max())
+            if size <= SOLVED or size > 0.5 * best:
+                break
+            best = size
+            values = values + self._correction(defect, systems)
+        return values
+
+    def _correction(self, defect: FloatArray, systems: list[ShiftedSystem]) -> FloatArray:
+        table = self._table
+        transformed = np.matmul(table.inverse, defect)  # (n, s, m)
+        solved = np.empty_like(transformed)
+        done: dict[int, int] = {}
+        for i, mu in enumerate(table.eigenvalues):
+            partner = int(np.argmin(np.abs(table.eigenvalues - mu.conjugate())))
+            if partner in done and partner != i:
+                solved[:, i] = solved[:, partner].conj()
+                continue
+            done[i] = i
+            solved[:, i] = systems[i].solve(transformed[:, i])
+        found: FloatArray = np.matmul(table.vectors, solved).real
+        return found
+
+    def _factors(self, on_step: _OnStep, h: float) -> list[ShiftedSystem]:
+        middle = np.array([clock.middle for clock in on_step.clocks])
+        if self._systems is not None:
+            length, weights, systems = self._systems
+            if length == h and np.allclose(weights, middle, rtol=NEAR, atol=0.0):
+                return systems
+        square = sum(
+            (g * part for g, part in zip(middle, self.timed.parts, strict=True)), start=0 * self.timed.parts[0]
+        )
+        systems = []
+        for i, mu in enumerate(self._table.eigenvalues):
+            partner = int(np.argmin(np.abs(self._table.eigenvalues - mu.conjugate())))
+            real = abs(mu.imag) < 1e-14 * abs(mu)
+            systems.append(
+                systems[partner] if partner < i else ShiftedSystem(square, h * (mu.real if real else mu), None)
+            )
+        self._systems = h, middle, systems
+        return systems
+
+    # ---- what they are off
+
+    def _residual(self, z: FloatArray, values: FloatArray, on_step: _OnStep, h: float) -> tuple[FloatArray, FloatArray]:
+        """Return (2) of each vector, and the part of it that does not fall with the step: (1 + q,) each."""
+        timed, degree = self.timed, on_step.degree
+        nodes = chebyshev_nodes(STAGES + degree + 1)
+        tau = 0.5 * (1.0 + nodes.z)
+        at, slope = _in_nodes(STAGES, len(tau))
+        rise = values - z  # the slopes of a constant are zero: taken so, little cancels
+        u = z + np.matmul(at[:, 1:], rise)  # (n, N, 1 + q)
+        rest = np.matmul(slope[:, 1:], rise) / h - on_step.products(timed, tau, u)
+        rest[:, :, 1:] -= on_step.forced(timed, tau, u[:, :, 0])
+        sizes = np.abs(u)
+        norms = np.abs(rest).sum(axis=0)  # (N, 1 + q)
+        missed = 2.0 * np.tensordot(on_step.missed(timed, "missed"), sizes, (0, 0))
+        norms += missed
+        norms[:, 1:] += 2.0 * np.tensordot(sizes[:, :, 0], on_step.changed(timed, "missed"), (0, 1))
+        ends = 2.0 * np.tensordot(on_step.missed(timed, "rounding"), sizes, (0, 0))
+        ends[:, 1:] += 2.0 * np.tensordot(sizes[:, :, 0], on_step.changed(timed, "rounding"), (0, 1))
+        return h * (nodes.integrals @ norms), h * ends.max(axis=0) * nodes.lebesgue
+
+
+NEAR = 0.03  # relative change of rates over which a factorisation still serves, as the stages are iterated
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _OnStep:
+    """Functions of time on a step."""
+
+    clocks: list[Clock]
+    changing: list[Clock]
+    t: float
+    h: float
+
+    @classmethod
+    def of(cls, timed: Timed, t: float, h: float) -> _OnStep:
+        return cls(_clocks(timed.clocks, t, h), _clocks(timed.changing, t, h), t, h)
+
+    @property
+    def degree(self) -> int:
+        """The highest degree of a polynomial."""
+        return max(int(np.flatnonzero(own.change).max(initial=0)) for own in (*self.clocks, *self.changing))
+
+    @property
+    def certified(self) -> bool:
+        return all(own.certified for own in (*self.clocks, *self.changing))
+
+    def products(self, timed: Timed, tau: FloatArray, u: FloatArray) -> FloatArray:
+        """Return A(τ_i) u_i, (n, N, m)."""
+        n = len(u)
+        flat, total = u.reshape(n, -1), np.zeros_like(u)
+        for clock, part in zip(self.clocks, timed.parts, strict=True):
+            total += (part @ flat).reshape(u.shape) * self._at(clock, tau)[:, None]
+        return total
+
+    def forced(self, timed: Timed, tau: FloatArray, p: FloatArray) -> FloatArray:
+        """Return (∂_k A(τ_i)) p_i, (n, N, q), of p (n, N)."""
+        n = len(p)
+        q = timed.sizes.shape[1]
+        total = np.zeros((n, len(tau), q))
+        for clock, change in zip(self.changing, timed.changes, strict=True):
+            values = self._at(clock, tau)
+            if q and values.any():
+                total += (change @ p).reshape(q, n, len(tau)).transpose(1, 2, 0) * values[:, None]
+        return total
+
+    def missed(self, timed: Timed, part: str) -> FloatArray:
+        """Return Σ_l (remainder of g_l) (exit rate of A_l), (n,)."""
+        found: FloatArray = np.array([getattr(own, part) for own in self.clocks]) @ timed.exits
+        return found
+
+    def changed(self, timed: Timed, part: str) -> FloatArray:
+        """Return Σ_c (remainder of b_c) (size of B_kc), (q, n)."""
+        found: FloatArray = np.tensordot(np.array([getattr(own, part) for own in self.changing]), timed.sizes, 1)
+        return found
+
+    def course(self, timed: Timed) -> Course:
+        heights, changing = (
+            np.array([_height(own, self.h) for own in group]) for group in (self.clocks, self.changing)
+        )
+        return timed.course(heights, changing)
+
+    def exits(self, timed: Timed) -> FloatArray:
+        """Return the exit rates at most, (n,)."""
+        found: FloatArray = np.array([_height(own, self.h) for own in self.clocks]) @ timed.exits
+        return found
+
+    def _at(self, clock: Clock, tau: FloatArray) -> FloatArray:
+        x = (tau - 0.5) * self.h
+        return np.asarray(clock.middle + np.polynomial.polynomial.polyval(x, clock.change), dtype=np.float64)
+
+
+def _clocks(trees: Sequence[Expression], t: float, h: float) -> list[Clock]:
+    return [clock_on(tree, t, t + h, CLOCK_DEGREE) for tree in trees]
+
+
+def _height(clock: Clock, h: float) -> float:
+    """Bound the modulus of a function on a step."""
+    powers = (0.5 * h) ** np.arange(len(clock.change))
+    return float(abs(clock.middle) + np.abs(clock.change) @ powers + clock.remainder) * (1.0 + 1e-12)
+
+
+def _noise(timed: Timed, on_step: _OnStep, block: FloatArray, h: float) -> FloatArray:
+    """Return the rounding of a step of vectors of these moduli, (1 + q, n): of its products, and of its values."""
+    generator, course = timed.generator, on_step.course(timed)
+    flow = 2.0 * h * block @ on_step.exits(timed) * generator.roundings
+    flow[1:] += 2.0 * h * course.sizes @ block[0] * (generator.roundings + 8.0)
+    mass = block.sum(axis=1)
+    return np.asarray(
+        UNIT_ROUNDOFF * (flow + mass) + generator.misjudged(on_step.t, on_step.t + h) * mass, dtype=np.float64
+    )
+
+
+@lru_cache
+def _in_nodes(n_stages: int, count: int) -> tuple[FloatArray, FloatArray]:
+    """Return what gives u and u' in Chebyshev points of a step, see `Collocation.interpolate`."""
+    return radau(n_stages).interpolate(0.5 * (1.0 + chebyshev_nodes(count).z))
+
+
+@lru_cache
+def _moduli(n_stages: int) -> FloatArray:
+    """Return ∫|ℓ_j| over a step for its start and the stages, (1 + s,): by many points, rounded up."""
+    tau = np.linspace(0.0, 1.0, 20_001)
+    values, _ = radau(n_stages).interpolate(tau)
+    found: FloatArray = np.abs(values).mean(axis=0) * (1.0 + 1e-3)
+    return found

@@ -1,0 +1,32 @@
+"""How a run takes its steps: a series where rates are constant, collocation where they depend on time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fsp.inference.collocation import Marching
+from fsp.inference.derived import Derived
+from fsp.inference.expansion import Series
+from fsp.inference.timed import Timed
+
+if TYPE_CHECKING:
+    from fsp.arrays import FloatArray
+    from fsp.generator import Generator
+    from fsp.inference.problem import Problem
+
+Method = Series | Marching
+# Shares of the loss of p, and of the tolerance of derivatives, for the errors of steps by collocation; chosen.
+SHARE_OF_LOSS, SHARE_OF_TOL = 0.3, 0.1
+
+
+def method_of(problem: Problem, generator: Generator, stops: FloatArray) -> Method:
+    """Return the steps on one space; they do not pass the `stops`."""
+    slopes, followed, duration = problem.slopes, problem.bounds.followed, problem.duration
+    if not problem.model.is_time_dependent:
+        derived = Derived(generator, slopes, followed, scores=problem.scores, widened=problem.widened)
+        return Series(derived, problem.loss)
+    q = len(slopes.names)
+    rates = np.array([SHARE_OF_LOSS * problem.loss, *[SHARE_OF_TOL * problem.tol] * q]) / duration
+    return Marching(Timed.of(generator, slopes, followed), rates, stops)

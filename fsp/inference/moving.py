@@ -1,0 +1,122 @@
+"""Times at which rates switch and that depend on parameters: what a derivative jumps by there.
+
+Where the rate of a reaction r is a⁻ before t* and a⁺ after it, and t* moves with θ_k,
+
+(1)  s_k(t* + 0)  =  s_k(t* - 0)  +  ∂_k t*  Σ_x (a⁻(x) - a⁺(x)) p(x) (δ_{x+ν} - δ_x),
+
+with ``∂_k t* = -∂_k c / ∂_t c`` where ``c(t, θ) = 0`` defines t*.  Where the rate only bends, that is rounding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import nextafter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fsp.errors import ModelError
+from fsp.inference.envelopes import size
+from fsp.model.expression import evaluate
+from fsp.model.switches import switch_times
+from fsp.model.tree import ZERO, call
+
+if TYPE_CHECKING:
+    from fsp.arrays import FloatArray, IntArray
+    from fsp.inference.account import Account
+    from fsp.inference.parameters import Derivatives, Switch
+    from fsp.model import Model
+    from fsp.moments.polynomial import Polynomial
+    from fsp.space import StateSpace
+
+# Of the largest rate that is met: 100 roundings, of its value and of the place of the switch.
+ROUNDED = 1e-14
+LOOKED_AT = 64  # times at which the largest rate is looked for; chosen, not measured
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Move:
+    """A switch that moves with a parameter."""
+
+    parameter: int
+    reaction: int
+    speed: float  # ∂_k t*
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Moving:
+    """All times at which rates jump or bend, and what moves with parameters."""
+
+    model: Model
+    times: FloatArray
+    moves: dict[float, list[Move]]
+    above: dict[int, Polynomial | None]  # polynomials above the rates that move
+
+    @classmethod
+    def of(cls, model: Model, slopes: Derivatives, end: float) -> Moving:
+        """Look for them up to a time."""
+        if not model.is_time_dependent:
+            return cls(model, np.empty(0), {}, {})
+        moves: dict[float, list[Move]] = {}
+        for k, own in enumerate(slopes.switches):
+            for switch in own:
+                for t in _roots(switch, end):
+                    moves.setdefault(t, []).append(Move(k, switch.reaction, _speed(switch, t, model)))
+        trees = [*model.rate_expressions, *(tree for own in slopes.trees for tree in own)]
+        above = {
+            move.reaction: size(model, model.rate_expressions[move.reaction] or ZERO, model.species_bounds, end)
+            for own in moves.values()
+            for move in own
+        }
+        return cls(model, np.union1d(switch_times(trees, end), list(moves)), moves, above)
+
+    def pass_by(self, t: float, space: StateSpace, block: FloatArray, account: Account) -> None:
+        """Change the derivatives of a block (1 + q, n) in place where something moves at a time, (1)."""
+        for move in self.moves.get(t, ()):
+            states, change = space.states, self.model.change[move.reaction]
+            before, after = (self.model.propensity(move.reaction, states, at) for at in (nextafter(t, 0.0), t))
+            largest = self._largest(move.reaction, states, t)
+            flow = move.speed * (before - after) * block[0]  # (n,)
+            index = space.index(states + change)
+            row, inside = block[1 + move.parameter], index >= 0
+            row -= flow
+            np.add.at(row, index[inside], flow[inside])
+            share = self._share(move.reaction, before - after, largest)
+            account.jump(
+                move.parameter,
+                float(np.abs(flow[~inside]).sum()),
+                2.0 * ROUNDED * abs(move.speed) * float(largest @ np.abs(block[0])),
+                2.0 * share * abs(move.speed),
+                self.above[move.reaction],
+            )
+
+    def _share(self, reaction: int, change: FloatArray, largest: FloatArray) -> float:
+        """Return what part of a rate changes, where that is the same in all states; at most all of it."""
+        products = self.model.factorised(reaction)
+        if products is None or len(products) > 1 or not largest.any():
+            return 1.0
+        place = int(np.argmax(largest))
+        return min(1.0, abs(float(change[place])) / float(largest[place]) + ROUNDED)
+
+    def _largest(self, reaction: int, states: IntArray, t: float) -> FloatArray:
+        """Return about the largest rates from the start to some time later, (n,)."""
+        times = np.linspace(0.0, 2.0 * t, LOOKED_AT)
+        found: FloatArray = np.max([self.model.propensity(reaction, states, at) for at in times.tolist()], axis=0)
+        return found
+
+
+def _roots(switch: Switch, end: float) -> list[float]:
+    """Return the times at which the gap changes its sign; it may hold functions that switch themselves."""
+    found = switch_times([call(">", switch.gap, ZERO)], end).tolist()
+    sides = [[np.sign(evaluate(switch.gap, {}, at)) for at in (nextafter(t, 0.0), t)] for t in found]
+    return [t for t, (before, after) in zip(found, sides, strict=True) if before != after]
+
+
+def _speed(switch: Switch, t: float, model: Model) -> float:
+    slope, speed = (float(evaluate(tree, {}, t)) for tree in (switch.slope, switch.speed))
+    if not speed:
+        raise ModelError(
+            f"A time at which the rate of '{model.reactions[switch.reaction].name}' switches must move smoothly with a "
+            f"parameter, but that at t = {t:.6g} does not."
+        )
+    return -slope / speed

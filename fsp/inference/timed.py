@@ -1,0 +1,146 @@
+"""The derivatives of a generator on a space where rates depend on time: sums of functions of time times matrices.
+
+    A(t) = Σ_l g_l(t) A_l,        ∂_k A(t) = Σ_c b_c(t) B_kc .
+
+On a step the functions lie below numbers, and so do the sizes of what parameters change, and the rates out of the
+space.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+from fsp.errors import BackendError, ModelError
+from fsp.inference.clocks import changing_of, split, terms_of
+from fsp.inference.derived import Course, Edge
+from fsp.model.accuracy import ORDINARY, errors
+
+if TYPE_CHECKING:
+    from fsp.arrays import FloatArray, IntArray
+    from fsp.generator import Generator
+    from fsp.inference.parameters import Derivatives
+    from fsp.model import Model
+    from fsp.model.tree import Expression
+    from fsp.moments.parts import Gauge
+
+SCALE_ERROR = 2.0 * ORDINARY  # relative: of numbers that are taken out of a tree, and of the product with them
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Timed:
+    """A generator in parts, and its derivatives in parts, in the order of the space."""
+
+    generator: Generator
+    clocks: tuple[Expression, ...]  # g, the first is one
+    parts: list[Any]  # A_l, (n, n) CSR
+    exits: FloatArray  # exit rates of each A_l, (n_clocks, n)
+    changing: tuple[Expression, ...]  # b
+    changes: list[Any]  # B_kc, all k one below the other, (q n, n) CSR
+    sizes: FloatArray  # Σ_r |∂_k a_r| / |b_c|, (n_changing, q, n)
+    errors: FloatArray  # what these may be off, (n_changing, q, n)
+    powers: list[FloatArray]  # of each gauge, (n_orders, n)
+    edges: list[tuple[IntArray, FloatArray, FloatArray, tuple[FloatArray, ...]]]  # sources, rates, slopes, powers
+
+    @classmethod
+    def of(cls, generator: Generator, slopes: Derivatives, followed: Sequence[Gauge]) -> Timed:
+        """Take a generator and the derivatives of its rates apart."""
+        model, states = generator.model, generator.space.states
+        if not generator.is_scalable or any(
+            model.factorised(r) is None for r in np.flatnonzero(model.time_dependent).tolist()
+        ):
+            raise BackendError(
+                "Rates must be sums of products of a function of time and functions of single species for derivatives, "
+                f"but '{model.name}' has others."
+            )
+        laws = [[terms_of(model, tree) for tree in own] for own in slopes.trees]  # by parameter and reaction
+        changing = changing_of(model, slopes)
+        q, n = len(slopes.names), len(states)
+        values = np.zeros((model.n_reactions, len(changing), q, n))
+        off = np.zeros_like(values)
+        for k, own in enumerate(laws):
+            for r, terms in enumerate(own):
+                for clock, tree in terms:
+                    value, error = _on(model, tree, states)
+                    place = r, changing.index(clock), k
+                    values[place] += value
+                    off[place] += error
+        targets = [states + change for change in model.change]
+        index = [generator.space.index(own) for own in targets]
+        changes = [_matrix(values[:, c], index) for c in range(len(changing))]
+        sizes = np.abs(values) + off  # (R, n_changing, q, n)
+        edges = []
+        for r, place in enumerate(index):
+            rates = _rates(generator, r)
+            leaves = (place < 0) & (targets[r] >= 0).all(axis=1) & (rates.any(axis=0) | sizes[r].any(axis=(0, 1)))
+            sources = np.flatnonzero(leaves)
+            if len(sources):
+                powers = tuple(gauge.powers(targets[r][sources]) for gauge in followed)
+                edges.append((sources, rates[:, sources], sizes[r][:, :, sources], powers))
+        parts = [generator.part(index) for index in range(len(generator.clocks))]
+        return cls(
+            generator,
+            generator.clocks,
+            [part.to_csr() for part in parts],
+            np.array([part.exit_rates for part in parts]),
+            changing,
+            changes,
+            sizes.sum(axis=0),
+            off.sum(axis=0),
+            [gauge.powers(states) for gauge in followed],
+            edges,
+        )
+
+    def course(self, heights: FloatArray, changing: FloatArray) -> Course:
+        """Return what holds on a step, where g and b are at most these, (n_clocks,) and (n_changing,)."""
+        _, q, n = self.sizes.shape
+        edges = [
+            Edge(sources, heights @ rates, np.tensordot(changing, slopes, 1), powers)
+            for sources, rates, slopes, powers in self.edges
+        ]
+        nothing = np.zeros((q, n))
+        sizes, off = (np.tensordot(changing, own, 1) for own in (self.sizes, self.errors))
+        return Course(sizes, off, nothing, nothing, self.powers, edges, changing)
+
+
+def _on(model: Model, tree: Expression, states: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Return a function of the state, and what it may be off, (n,) each."""
+    columns = {name: states[:, s].astype(np.float64) for s, name in enumerate(model.species)}
+    found = (np.broadcast_to(np.asarray(own, dtype=np.float64), len(states)) for own in errors(tree, columns, 0.0))
+    value, off = found
+    if not (np.isfinite(value).all() and np.isfinite(off).all()):
+        raise ModelError(f"The derivative of a rate must be finite, but one of '{model.name}' is not in some state.")
+    return value, off + SCALE_ERROR * np.abs(value)
+
+
+def _rates(generator: Generator, r: int) -> FloatArray:
+    """Return a propensity in parts, above it, (n_clocks, n)."""
+    model, states = generator.model, generator.space.states
+    found = np.zeros((len(generator.clocks), len(states)))
+    if not model.time_dependent[r]:
+        found[0] = model.propensity(r, states) * (1.0 + SCALE_ERROR)
+        return found
+    for product in model.factorised(r) or ():
+        clock, tree = split(product)
+        value, off = _on(model, tree, states)
+        found[generator.clocks.index(clock)] += np.abs(value) + off
+    return found
+
+
+def _matrix(values: FloatArray, index: Sequence[IntArray]) -> Any:
+    """Return the matrices of rates (R, q, n) of jumps to `index`, all q one below the other, (q n, n) CSR."""
+    _, q, n = values.shape
+    every = np.arange(n)
+    rows, columns, entries = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int64)], [np.empty(0)]
+    for own, place in zip(values, index, strict=True):
+        for k in range(q):
+            gained, lost = (place >= 0) & (own[k] != 0.0), own[k] != 0.0
+            rows += [k * n + place[gained], k * n + every[lost]]
+            columns += [every[gained], every[lost]]
+            entries += [own[k][gained], -own[k][lost]]
+    where = np.concatenate(rows), np.concatenate(columns)
+    return sparse.coo_array((np.concatenate(entries), where), shape=(q * n, n)).tocsr()

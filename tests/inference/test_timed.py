@@ -1,0 +1,195 @@
+"""Derivatives, information and likelihoods where rates depend on time: Poisson laws, dense exponentials, switches."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from scipy.linalg import expm
+
+import fsp
+from fsp.inference.collocation import _moduli
+from fsp.model.derivatives import derivative
+from fsp.model.formula import parse
+from fsp.model.tree import ZERO
+from fsp.solvers.collocation import radau
+
+X = np.arange(150)
+
+
+def of_poisson(found, name, mean, slope):
+    """Return how far a derivative is from that of a Poisson law whose mean has a slope."""
+    exact = stats.poisson.pmf(X, mean) * (X / mean - 1.0) * slope
+    full = np.zeros(len(X))
+    full[found.states[:, 0]] = found.derivative(name)
+    return float(np.abs(full - exact).sum())
+
+
+def decaying(start=0):
+    """Molecules are made at a rate that decays and die at one: the mean is k (e^{-at} - e^{-t})/(1 - a)."""
+    return fsp.Model(
+        species={"X": start},
+        parameters={"k": 30.0, "a": 0.5},
+        reactions=[fsp.Reaction("0 -> X", rate="k*exp(-a*time)"), fsp.Reaction("X -> 0", mass_action=1.0)],
+    )
+
+
+def decaying_slopes(t, k=30.0, a=0.5):
+    mean = k * (math.exp(-a * t) - math.exp(-t)) / (1.0 - a)
+    return mean, {"k": mean, "a": a * (-k * t * math.exp(-a * t) / (1.0 - a) + mean / (1.0 - a))}
+
+
+@pytest.mark.parametrize("tol", [1e-3, 1e-6])
+def test_rates_that_decay_have_the_derivatives_of_poisson_laws(tol):
+    for found in fsp.sensitivity(decaying(), [0.5, 2.0], ["k", "a"], tol=tol):
+        mean, slopes = decaying_slopes(found.t)
+        for name, slope in slopes.items():
+            error = found.error(name)
+            assert error.certified
+            assert error.total <= tol
+            assert of_poisson(found, name, mean, slope) <= error.total + 1e-13
+            assert slope in found.mean("X")[name]
+
+
+def switched(rate, **parameters):
+    return fsp.Model(
+        species={"X": 0},
+        parameters=parameters,
+        reactions=[fsp.Reaction("0 -> X", rate=rate), fsp.Reaction("X -> 0", mass_action=1.0)],
+    )
+
+
+@pytest.mark.parametrize("factor", ["", "*(1 + 0*time)"])
+def test_a_time_at_which_a_rate_jumps_is_a_parameter(factor):
+    """With k until s, and 1 after it, the mean is 1 - e^{-t} + (k - 1)(e^{s-t} - e^{-t})."""
+    model = switched(f"piecewise(k, time < s, 1){factor}", k=8.0, s=0.7)
+    early, late = fsp.sensitivity(model, [0.5, 2.0], ["s", "k"], log=False, tol=1e-6)
+    assert not early.derivative("s").any()
+    mean = 1.0 - math.exp(-2.0) + 7.0 * (math.exp(-1.3) - math.exp(-2.0))
+    for name, slope in {"s": 7.0 * math.exp(-1.3), "k": math.exp(-1.3) - math.exp(-2.0)}.items():
+        assert late.error(name).certified
+        assert of_poisson(late, name, mean, slope) <= late.error(name).total <= 1e-6
+
+
+def test_a_rate_that_bends_at_a_parameter_jumps_nowhere():
+    """With a rate max(0, t - s) from s on, the mean is u - 1 + e^{-u}, u = t - s."""
+    model = switched("k*piecewise(time - s, time > s, 0)", k=20.0, s=0.5)
+    (found,) = fsp.sensitivity(model, [2.0], ["s"], log=False, tol=1e-6)
+    u = 1.5
+    slope = -20.0 * (1.0 - math.exp(-u))
+    assert found.error("s").certified
+    assert of_poisson(found, "s", 20.0 * (u - 1.0 + math.exp(-u)), slope) <= found.error("s").total <= 1e-6
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    rates=st.lists(st.floats(0.05, 5.0), min_size=4, max_size=4),
+    total=st.integers(1, 6),
+    power=st.integers(0, 2),
+    t=st.sampled_from([0.4, 1.5]),
+)
+def test_bounds_hold_on_small_networks_whose_rates_change(rates, total, power, t):
+    """Against dense exponentials of many short steps, by complex steps; the fourth order of them is seen."""
+    a, b, c, w = rates
+    law = f"a*A^{power + 1}*(1 + 0.5*sin(w*time))"
+    model = fsp.Model(
+        species={"A": total, "B": 0},
+        parameters={"a": a, "b": b, "c": c, "w": w},
+        reactions=[fsp.Reaction("A -> B", rate=law), fsp.Reaction("B -> A", rate="b*B + c*exp(-w*time)*B")],
+    )
+    found = fsp.sensitivity(model, [t], ["a", "c", "w"], log=False, tol=1e-5)[0]
+    space = fsp.StateSpace.reachable(model)
+    index = space.index(found.states)
+    count = space.states[:, 0].astype(float)
+    for name in ("a", "c", "w"):
+        v = {**model.parameters, name: model.parameters[name] + 1e-30j}
+
+        def generator(s, v=v):
+            forward = v["a"] * count ** (power + 1) * (1.0 + 0.5 * np.sin(v["w"] * s))
+            back = (v["b"] + v["c"] * np.exp(-v["w"] * s)) * (total - count)
+            A = np.diag(-forward - back)
+            for x, (f, r) in enumerate(zip(forward, back, strict=True)):
+                if x > 0:
+                    A[x - 1, x] += f
+                if x < total:
+                    A[x + 1, x] += r
+            return A
+
+        p, steps = np.eye(total + 1)[total].astype(complex), 200
+        h, root = t / steps, math.sqrt(3.0) / 6.0
+        for i in range(steps):  # the Magnus series of order four
+            first, second = (generator(h * (i + 0.5 + side * root)) for side in (-1.0, 1.0))
+            commutator = second @ first - first @ second
+            p = expm(0.5 * h * (first + second) + math.sqrt(3.0) / 12.0 * h**2 * commutator) @ p
+        exact = p.imag / 1e-30
+        full = np.zeros(len(space))
+        full[index] = found.derivative(name)
+        error = found.error(name)
+        assert error.certified
+        assert error.total <= 1e-5
+        assert np.abs(full - exact).sum() <= error.total + 1e-7 * (1.0 + np.abs(exact).sum())
+
+
+def test_information_and_likelihood_of_a_rate_that_decays():
+    mean, slopes = decaying_slopes(1.0)
+    exact = np.outer(list(slopes.values()), list(slopes.values())) / mean
+    with pytest.warns(fsp.ToleranceWarning, match="estimate"):
+        fim = fsp.fisher(decaying(), [1.0], ["k", "a"])
+    assert (np.diag(fim.lower) <= np.diag(exact)).all()
+    assert np.diag(fim.lower) == pytest.approx(np.diag(exact), rel=1e-3)
+    assert fim.matrix == pytest.approx(exact, rel=1e-3)
+    seen = np.array([3, 9, 14, 15, 22, 25])
+    counts = fsp.read_counts({"time": np.ones(6), "n": seen}, counts={"X": "n"})
+    found = fsp.likelihood(decaying(), counts)
+    assert found.value.certified
+    assert found.value.width <= 1e-2
+    assert stats.poisson.logpmf(seen, mean).sum() in found.value
+    for name, own in found.gradient(["k", "a"]).items():
+        assert own.certified
+        assert float((seen / mean - 1.0).sum() * slopes[name]) in own
+
+
+def test_a_stationary_start_is_that_of_the_first_rates():
+    model = fsp.Model(
+        species={"X": 0},
+        parameters={"k": 10.0, "f": 2.0},
+        reactions=[fsp.Reaction("0 -> X", rate="k*piecewise(1, time < 1, f)"), fsp.Reaction("X -> 0", mass_action=1.0)],
+    )
+    (found,) = fsp.sensitivity(model, [1.7], ["k", "f"], start="stationary", tol=1e-5)
+    gone = 1.0 - math.exp(-0.7)
+    for name, slope in {"k": 10.0 * (1.0 + gone), "f": 20.0 * gone}.items():
+        assert found.error(name).certified
+        assert of_poisson(found, name, 10.0 * (1.0 + gone), slope) <= found.error(name).total <= 1e-5
+
+
+def test_occupation_is_bounded_by_the_stages():
+    """Σ_j ∫|ℓ_j| of the start and the stages, which bounds what stays as it is, is above one and below two."""
+    moduli = _moduli(7)
+    tau = np.linspace(0.0, 1.0, 4001)
+    values, _ = radau(7).interpolate(tau)
+    trapezoid = 0.5 * (np.abs(values[1:]) + np.abs(values[:-1])).mean(axis=0)
+    assert (moduli >= trapezoid).all()
+    assert 1.0 < moduli.sum() < 2.0
+
+
+def test_conditions_of_times_are_no_part_of_a_derivative():
+    law = parse("piecewise(a*time, time < a, 0)", what="a law")
+    assert derivative(law, "b") == ZERO
+    assert derivative(parse("time < a", what="a law"), "a") == ZERO
+    with pytest.raises(fsp.ModelError, match="smooth"):
+        derivative(parse("piecewise(1, X < a, 0)", what="a law"), "a")
+
+
+def test_events_and_stages_that_are_too_short_are_refused():
+    model = fsp.Model(
+        species={"X": 5},
+        parameters={"g": 1.0},
+        reactions=[fsp.Reaction("X -> 0", mass_action="g")],
+        events=[fsp.Event("time > 1", {"X": "0"})],
+    )
+    with pytest.raises(fsp.BackendError, match="no events"):
+        fsp.sensitivity(model, [2.0], ["g"])
