@@ -196,7 +196,7 @@ def _starts(model: Model, task: Task, starts: int, seed: int) -> FloatArray:
     low, high = task.low, task.high
     given = np.log([max(model.parameters.get(name, 0.0), 1e-300) for name in task.objective.names])
     inside = ((low <= given) & (given <= high)).all()
-    drawn = qmc.LatinHypercube(len(low), rng=np.random.default_rng(seed)).random(starts)
+    drawn = qmc.LatinHypercube(len(low), seed=np.random.default_rng(seed)).random(starts)
     found = low + (high - low) * drawn
     if inside:
         found[0] = given
