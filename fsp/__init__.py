@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from fsp.distribution import Distribution, ErrorLedger, Interval, Solution, Sweep
     from fsp.distribution.committor import Committor
     from fsp.distribution.correlation import Correlation
+    from fsp.distribution.draws import Draws
     from fsp.distribution.fit import Fit
     from fsp.distribution.fit_comparison import FitComparison
     from fsp.distribution.information import FisherInformation
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from fsp.inference.fisher import fisher
     from fsp.inference.instruments import Binomial, Bins, Poisson
     from fsp.inference.likelihood import Likelihood, likelihood
+    from fsp.inference.posterior import Posterior
     from fsp.inference.sensitivity import sensitivity
     from fsp.jobs.fit import fit
     from fsp.jobs.sweep import sweep
@@ -101,6 +103,8 @@ _HOMES = {
     "MomentClosure": "fsp.approximation.closures",
     "OutputError": "fsp.errors",
     "Poisson": "fsp.inference.instruments",
+    "Posterior": "fsp.inference.posterior",
+    "Draws": "fsp.distribution.draws",
     "Passage": "fsp.distribution.passage",
     "Progress": "fsp.projection.progress",
     "Reaction": "fsp.model",
@@ -155,6 +159,7 @@ __all__ = [
     "Correlation",
     "Counts",
     "Distribution",
+    "Draws",
     "ErrorLedger",
     "Event",
     "FSPError",
@@ -180,6 +185,7 @@ __all__ = [
     "OutputError",
     "Passage",
     "Poisson",
+    "Posterior",
     "Progress",
     "Rational",
     "Reaction",

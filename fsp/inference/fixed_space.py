@@ -20,14 +20,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, dia_array
 
-from fsp.arithmetic import UNIT_ROUNDOFF
+from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
 from fsp.errors import ConvergenceError, ModelError
 from fsp.solvers.poisson import poisson_window
 
 if TYPE_CHECKING:
-    from fsp.arrays import FloatArray
+    from fsp.arrays import FloatArray, IntArray
     from fsp.inference.free_laws import FreeLaws
     from fsp.model import Model
     from fsp.space import StateSpace
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 # Λ over the largest exit rate: entries of the diagonal are 1/11 at least, so that rounding is 12-fold in them at most.
 WIDENED, AMPLIFIED = 1.1, 12.0
 CALL = 20_000  # entries whose products take as long as the calls of a step: 20 to 40 microseconds
+MOST_DIAGONALS = 40  # of a matrix that is stored by them: beyond, most of what they hold is zeros
 TERMS = 16  # powers that are added to all sums at once, as in `fsp.inference.expansion`
 
 
@@ -70,15 +71,17 @@ class FixedSpace:
         self._indices = entries % (n + 1)
         self._indptr = np.searchsorted(entries, np.arange(n + 2) * (n + 1))
         self._unit = (entries // (n + 1) == self._indices).astype(np.float64)
+        self._diagonals = _Diagonals(targets, n)
 
     def __len__(self) -> int:
         return len(self.space)
 
     def at(self, theta: FloatArray, times: Sequence[float], tail: float, max_work: float) -> Transients:
         """Return probabilities and derivatives at one parameter vector (q,)."""
-        data, rate, exponents = self._uniformized(theta[None], times, tail, max_work)
+        rates = self._rates(theta[None])
+        rate, exponents = self._weights(rates, times, tail, max_work)
         q, n = len(theta), len(self) + 1
-        P = csr_array((data[0], self._indices, self._indptr), shape=(n, n))
+        P = csr_array((self._assembled(rates)[0] / rate[0] + self._unit, self._indices, self._indptr), shape=(n, n))
         sources = self._assembled(self._laws.slopes_at(self._columns, theta)) / rate[0]  # (q, nnz)
         jumps = [self._indptr[1:] + k * len(self._indices) for k in range(q)]
         B = csr_array((sources.reshape(-1), np.tile(self._indices, q), np.concatenate([[0], *jumps])), shape=(q * n, n))
@@ -94,35 +97,52 @@ class FixedSpace:
         found = self._transients(sums[None, :, :, 0], exponents, tail)
         return Transients(found.probabilities, found.lacking, found.relative, np.moveaxis(sums[:, :-1, 1:], 2, 0))
 
-    def at_many(self, theta: FloatArray, times: Sequence[float], tail: float, max_work: float) -> Transients:
-        """Return probabilities at many parameter vectors (P, q)."""
-        data, _, exponents = self._uniformized(theta, times, tail, max_work)
-        n, many = len(self) + 1, len(theta)
-        nnz = len(self._indices)
-        indices = (self._indices + np.arange(many)[:, None] * n).reshape(-1)
-        indptr = np.concatenate([[0], (self._indptr[1:] + np.arange(many)[:, None] * nnz).reshape(-1)])
-        P = csr_array((data.reshape(-1), indices, indptr), shape=(many * n, many * n))
-        first = np.tile(self._start, (many, 1))
-        sums = _summed(first, lambda z: (P @ z.reshape(-1)).reshape(many, n), exponents)  # (P, n_times, n)
+    def values_at(self, theta: FloatArray, times: Sequence[float], tail: float, max_work: float) -> Transients:
+        """Return probabilities at one parameter vector (q,)."""
+        rates = self._rates(theta[None])
+        rate, exponents = self._weights(rates, times, tail, max_work)
+        n = len(self) + 1
+        P = csr_array((self._assembled(rates)[0] / rate[0] + self._unit, self._indices, self._indptr), shape=(n, n))
+        sums = _summed(self._start[None], lambda z: (P @ z[0])[None], exponents)  # (1, n_times, n)
         return self._transients(sums, exponents, tail)
 
+    def at_many(self, theta: FloatArray, times: Sequence[float], tail: float, max_work: float) -> Transients:
+        """Return probabilities at many parameter vectors (P, q), without a sink: what they lack is (2).
+
+        (2)  Σ p - Σ y <= 1 - Σ y, which rounding hides where it is small.
+        """
+        rates = self._rates(theta)
+        rate, exponents = self._weights(rates, times, tail, max_work)
+        P = self._diagonals.stacked(rates, rate)
+        first = np.tile(self._start[:-1], (len(theta), 1))
+        sums = _summed(first, lambda z: (P @ z.reshape(-1)).reshape(first.shape), exponents)  # (P, n_times, n)
+        relative = self._relative(exponents)
+        lacking = np.maximum(1.0 - sums.sum(axis=2), 0.0) + 2.0 * relative + SUM_ROUNDING  # (2)
+        return Transients(sums, lacking, relative)
+
     def _transients(self, sums: FloatArray, exponents: FloatArray, tail: float) -> Transients:
-        products = exponents.shape[2]
-        relative = products * (2.0 * len(self._laws.rates) + AMPLIFIED + 8.0) * UNIT_ROUNDOFF
+        relative = self._relative(exponents)
         lacking = (sums[:, :, -1] + tail) * (1.0 + 2.0 * relative) + self._lacks  # (1)
         return Transients(sums[:, :, :-1], lacking, relative)
 
-    def _uniformized(
-        self, theta: FloatArray, times: Sequence[float], tail: float, max_work: float
-    ) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Return the entries of P (P, nnz), the rates Λ (P,), and the weights (P, n_times, n_terms)."""
-        rates = self._laws.rates_at(self._columns, theta)  # (P, R, n)
+    def _relative(self, exponents: FloatArray) -> float:
+        """Return the relative rounding of a sum of so many powers."""
+        return float(exponents.shape[2] * (2.0 * len(self._laws.rates) + AMPLIFIED + 8.0) * UNIT_ROUNDOFF)
+
+    def _rates(self, theta: FloatArray) -> FloatArray:
+        """Return the propensities (P, R, n), each checked."""
+        rates = self._laws.rates_at(self._columns, theta)
         if not (np.isfinite(rates) & (rates >= 0.0)).all():
             self._refuse(theta, rates)
-        A = self._assembled(rates)
+        return rates
+
+    def _weights(
+        self, rates: FloatArray, times: Sequence[float], tail: float, max_work: float
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return the rates Λ (P,), and the weights of the powers, (P, n_times, n_terms)."""
         largest = rates.sum(axis=1).max(axis=1)  # (P,)
         rate = np.where(largest > 0.0, WIDENED * largest, 1.0)
-        work = float((rate * max(times)).max()) * (len(theta) * len(self._indices) + CALL)
+        work = float((rate * max(times)).max()) * (len(rates) * len(self._indices) + CALL)
         if work > max_work:
             raise ConvergenceError(
                 f"The last time must be within reach of `max_work`, {max_work:.1e} multiply-adds, but takes about "
@@ -130,11 +150,11 @@ class FixedSpace:
             )
         windows = [[poisson_window(own * t, tail) for t in times] for own in rate.tolist()]
         size = max(first + len(weights) for row in windows for first, weights in row)
-        exponents = np.zeros((len(theta), len(times), size))
+        exponents = np.zeros((len(rates), len(times), size))
         for p, row in enumerate(windows):
             for i, (first, weights) in enumerate(row):
                 exponents[p, i, first : first + len(weights)] = weights
-        return A / rate[:, None] + self._unit, rate, exponents
+        return rate, exponents
 
     def _assembled(self, rates: FloatArray) -> FloatArray:
         """Return the entries of the closed generators (…, nnz) with the given rates (…, R, n)."""
@@ -149,6 +169,41 @@ class FixedSpace:
         values = dict(zip(self._laws.names, theta[np.argmax(wrong)].tolist(), strict=True))
         self._model.with_parameters(values).propensities(self.space.states)  # names the reaction and the state
         raise ModelError(f"Propensities must be finite and non-negative, but are not at {values}.")
+
+
+class _Diagonals:
+    """The matrices P of many parameter vectors, each on the states alone, as diagonals of one matrix of blocks.
+
+    On spaces of boxes a reaction moves all states by the same number of places, so that there are few diagonals.
+    """
+
+    def __init__(self, targets: Sequence[IntArray], n: int) -> None:
+        inside = np.concatenate([*(target >= 0 for target in targets), np.ones(n, dtype=np.bool_)])
+        sources = np.tile(np.arange(n), len(targets) + 1)
+        offsets = sources - np.concatenate([*targets, np.arange(n)])
+        self._n = n
+        self._offsets, row = np.unique(offsets[inside], return_inverse=True)
+        self._few = len(self._offsets) <= MOST_DIAGONALS
+        keys = (row * n + sources[inside]) if self._few else sources[inside] * n + (sources - offsets)[inside]
+        order = np.argsort(keys, kind="stable")
+        self._entries = np.flatnonzero(inside)[order]
+        self._starts = np.flatnonzero(np.diff(keys[order], prepend=-1))
+        self._keys = keys[order][self._starts]
+
+    def stacked(self, rates: FloatArray, rate: FloatArray) -> Any:
+        """Return P of each vector, one block after another, from propensities (P, R, n) and rates Λ (P,)."""
+        many, n = len(rates), self._n
+        scaled = rates / rate[:, None, None]
+        flat = np.concatenate([scaled.reshape(many, -1), 1.0 - scaled.sum(axis=1)], axis=1)
+        entries = np.add.reduceat(flat[:, self._entries], self._starts, axis=1)  # (P, n_entries)
+        shape = (many * n, many * n)
+        if self._few:
+            data = np.zeros((len(self._offsets), many, n))
+            data[self._keys // n, :, self._keys % n] = entries.T
+            return dia_array((data.reshape(len(self._offsets), -1), self._offsets), shape=shape)
+        blocks = np.arange(many)[:, None] * n
+        rows, columns = self._keys % n + blocks, self._keys // n + blocks
+        return csr_array((entries.reshape(-1), (rows.reshape(-1), columns.reshape(-1))), shape=shape)
 
 
 def _summed(first: FloatArray, step: Any, exponents: FloatArray) -> FloatArray:

@@ -66,18 +66,17 @@ class Objective:
             point = point + part.at(theta, width / len(self.parts))
         return self._with_priors(point, u)
 
-    def at_many(self, u: FloatArray, width: float) -> tuple[FloatArray, FloatArray]:
-        """Return log-likelihoods without priors, and how far they may be off, (P,) each, at many (P, q)."""
+    def at_many(self, u: FloatArray, width: float, floor: float = -math.inf) -> tuple[FloatArray, FloatArray]:
+        """Return log-likelihoods without priors, and how far they may be off, (P,) each, at many (P, q).
+
+        What is known to be below `floor` need not be known any better.
+        """
         theta = np.exp(u)
         values, gaps = np.zeros(len(u)), np.zeros(len(u))
         for part in self.parts:
-            value, gap = part.at_many(theta, width / len(self.parts))
+            value, gap = part.at_many(theta, width / len(self.parts), floor)
             values, gaps = values + value, gaps + gap
         return values, gaps
-
-    def log_likelihood(self, u: FloatArray, width: float) -> float:
-        """Return the log-likelihood alone."""
-        return float(self.at_many(u[None], width)[0][0])
 
     def _with_priors(self, point: Point, u: FloatArray) -> Point:
         if not math.isfinite(point.value):

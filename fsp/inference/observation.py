@@ -9,14 +9,13 @@ the last over all z, so that F is the information that N cells are expected to h
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.sparse import csr_array
 
-from fsp.arithmetic import SUM_ROUNDING
+from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
 from fsp.distribution import formulas
 from fsp.errors import ArgumentError
 from fsp.inference.instruments import Exact, Instrument
@@ -49,12 +48,12 @@ class Observation:
     def log_likelihood(
         self, transients: Transients, values: Sequence[Mapping[str, float]]
     ) -> tuple[FloatArray, FloatArray]:
-        """Return lower bounds of the log-likelihood and their distance to upper ones, (P,) each.
+        """Return lower and upper bounds of the log-likelihood, (P,) each.
 
         `values` are the parameters of each vector, by name.
         """
         many = len(transients.probabilities)
-        low, gap = np.zeros(many), np.zeros(many)
+        low, high = np.zeros(many), np.zeros(many)
         together = [slice(p, p + 1) for p in range(many)] if self._varying else [slice(0, many)]
         for p in together:
             weights, off, absolute = self._weights(self._concrete(values[p.start]))
@@ -64,8 +63,8 @@ class Observation:
                 for i, (T, n) in enumerate(zip(weights, self.counts.cells, strict=True))
             ]
             low[p] = np.sum([part for part, _ in bounds], axis=0)
-            gap[p] = np.sum([part for _, part in bounds], axis=0)
-        return low, gap
+            high[p] = np.sum([part for _, part in bounds], axis=0)
+        return low, high
 
     def scores(
         self, transients: Transients, values: Mapping[str, float], columns: Sequence[int]
@@ -175,13 +174,16 @@ def _derivatives(
 
 
 def _bounds(y: FloatArray, n: IntArray, lacking: FloatArray, off: float) -> tuple[FloatArray, FloatArray]:
-    """Return lower bounds (P,) of Σ n log p and the distance to upper ones, by (1) of `fsp.inference.likelihood`."""
+    """Return lower and upper bounds (P,) of Σ n log p, by (1) of `fsp.inference.likelihood`."""
+    cells = n.astype(np.float64)
+    off = min(off, 0.5)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        low: FloatArray = np.log((1.0 - min(off, 0.5)) * y) @ n.astype(np.float64)
-        share = lacking[:, None] / y  # (P, m)
-        apart = np.fmin(np.log1p(share) @ n, (n / y).max(axis=1) * lacking)
-    gap = apart + 2.0 * off * float(n.sum())
-    return low, np.where(np.isfinite(low), gap, math.inf)
+        low: FloatArray = np.log((1.0 - off) * y) @ cells
+        high: FloatArray = np.log(np.minimum((1.0 + off) * y + lacking[:, None], 1.0)) @ cells
+        apart = (cells / y).max(axis=1) * lacking + 2.0 * off * float(cells.sum())
+    noise = 8.0 * UNIT_ROUNDOFF * np.where(np.isfinite(low), np.abs(low), 0.0)
+    seen = np.isfinite(low)
+    return low - noise, np.where(seen, np.fmin(high, np.where(seen, low, 0.0) + apart), high) + noise
 
 
 def _counts_on(model: Model, states: IntArray, text: str) -> IntArray:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fsp.errors import ConvergenceError, StateSpaceError
 from fsp.inference.fixed_space import FixedSpace, Transients
 from fsp.inference.loop import distributions
 from fsp.inference.observation import Observation
@@ -21,7 +22,7 @@ from fsp.projection.outlook import MOST_WORK
 from fsp.space import StateSpace
 
 if TYPE_CHECKING:
-    from fsp.arrays import FloatArray
+    from fsp.arrays import BoolArray, FloatArray
     from fsp.inference.counts import Counts
     from fsp.inference.free_laws import FreeLaws
     from fsp.inference.instruments import Instrument
@@ -35,6 +36,7 @@ MOST_STATES = 2.0  # of a space that is kept, over those needed at the last para
 TAIL = 1e-14  # of the Poisson weights, and less where a cell is improbable
 # What a space may take that is sought far from an optimum, and what an evaluation may there: seconds; chosen.
 FAR_STATES, FAR_WORK, FAR_SEARCH = 50_000, 3e8, 2e7
+RUNGS = 4  # spaces that are kept for many parameters, so that a few wide laws do not slow all others; chosen
 UNIFORM = 64  # parameter vectors that are advanced together: their vectors stay in the cache; chosen
 
 
@@ -74,6 +76,7 @@ class Part:
         self._max_work = MOST_WORK if limits.max_work is None else limits.max_work
         self._space: FixedSpace | None = None
         self._observation: Observation | None = None
+        self._ladder: list[tuple[FixedSpace, Observation]] = []  # by size
         self.spaces = 0  # that were found
 
     def values(self, theta: FloatArray) -> dict[str, float]:
@@ -93,36 +96,57 @@ class Part:
             return space.at(theta[self._columns], times, tail, work)
 
         transients, observation = self._within(theta, width, computed)
-        value, gap = observation.log_likelihood(transients, [self.values(theta)])
+        low, high = observation.log_likelihood(transients, [self.values(theta)])
         q = len(theta)
         gradient, information = np.zeros(q), np.zeros((q, q))
-        if math.isfinite(value[0]):
+        if math.isfinite(low[0]):
             gradient, information = observation.scores(transients, self.values(theta), self._columns)
-        return Point(float(value[0]), float(gap[0]), gradient, information)
+        return Point(float(low[0]), float(_gaps(low, high)[0]), gradient, information)
 
-    def at_many(self, theta: FloatArray, width: float) -> tuple[FloatArray, FloatArray]:
-        """Return log-likelihoods and gaps, (P,) each, at many parameter vectors (P, q)."""
-        values, gaps = np.empty(len(theta)), np.empty(len(theta))
+    def at_many(self, theta: FloatArray, width: float, floor: float = -math.inf) -> tuple[FloatArray, FloatArray]:
+        """Return log-likelihoods and gaps, (P,) each, at many parameter vectors (P, q).
+
+        What is known to be below `floor` need not be known any better.
+        """
+        low, high = np.empty(len(theta)), np.empty(len(theta))
         order = np.argsort([self._speed(own) for own in theta])  # those of like speed take as many terms
         for begin in range(0, len(theta), UNIFORM):
             chosen = order[begin : begin + UNIFORM]
-            values[chosen], gaps[chosen] = self._some(theta[chosen], width)
-        return values, gaps
+            low[chosen], high[chosen] = self._some(theta[chosen], width, floor)
+        return low, _gaps(low, high)
 
-    def _some(self, theta: FloatArray, width: float) -> tuple[FloatArray, FloatArray]:
-        if self._space is None:
+    def _some(self, theta: FloatArray, width: float, floor: float) -> tuple[FloatArray, FloatArray]:
+        """Return bounds of log-likelihoods, (P,) each: on the smallest space that does for each."""
+        if not self._ladder:
             self._find(theta[len(theta) // 2], FIRST_LOSS, self._limits)
-        values, gaps = self._batch(theta)
-        for p in np.flatnonzero(~(gaps <= width)).tolist():  # each may have found a space for the others
-            value, gap = self._batch(theta[p : p + 1])
-            if not gap[0] <= width:
-                self._within(theta[p], width, self._alone(theta[p]))
-                value, gap = self._batch(theta[p : p + 1])
-            values[p], gaps[p] = value[0], gap[0]
-        return values, gaps
+        low, high = np.full(len(theta), -math.inf), np.full(len(theta), math.inf)
+        left = np.arange(len(theta))
 
-    def _batch(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
-        space, observation = self._known
+        def rise(rungs: Sequence[tuple[FixedSpace, Observation]]) -> None:
+            nonlocal left
+            for rung in rungs:
+                if len(left):
+                    low[left], high[left] = self._batch(rung, theta[left])
+                    left = left[~self._known_enough(low[left], high[left], width, floor)]
+
+        rise(self._ladder)
+        while len(left):
+            spaces, p, left = self.spaces, int(left[0]), left[1:]
+            try:
+                transients, observation = self._within(theta[p], width, self._alone(theta[p]), floor)
+                bounds = observation.log_likelihood(transients, [self.values(theta[p])])
+                low[p], high[p] = (float(end[0]) for end in bounds)
+            except (StateSpaceError, ConvergenceError):  # no space does for it
+                low[p] = -math.inf
+            if self.spaces > spaces:
+                rise([self._known])
+        return low, high
+
+    def _known_enough(self, low: FloatArray, high: FloatArray, width: float, floor: float) -> BoolArray:
+        return (_gaps(low, high) <= width) | (high < floor)
+
+    def _batch(self, rung: tuple[FixedSpace, Observation], theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+        space, observation = rung
         times = self.counts.times.tolist()
         transients = space.at_many(theta[:, self._columns], times, TAIL, self._max_work)
         return observation.log_likelihood(transients, [self.values(each) for each in theta])
@@ -130,7 +154,7 @@ class Part:
     def _alone(self, theta: FloatArray) -> Callable[[FixedSpace, float], Transients]:
         """Return what computes probabilities at one parameter vector (q,), without derivatives."""
         times = self.counts.times.tolist()
-        return lambda space, tail: space.at_many(theta[None, self._columns], times, tail, self._max_work)
+        return lambda space, tail: space.values_at(theta[self._columns], times, tail, self._max_work)
 
     def _speed(self, theta: FloatArray) -> float:
         """Return a number that grows with the largest exit rate."""
@@ -139,7 +163,11 @@ class Part:
     # ---- spaces
 
     def _within(
-        self, theta: FloatArray, width: float, computed: Callable[[FixedSpace, float], Transients]
+        self,
+        theta: FloatArray,
+        width: float,
+        computed: Callable[[FixedSpace, float], Transients],
+        floor: float = -math.inf,
     ) -> tuple[Transients, Observation]:
         """Return what is computed on a space that does for these parameters: the one there is, or a new one."""
         loss, tail, near = FIRST_LOSS, TAIL, math.isfinite(width)
@@ -149,8 +177,8 @@ class Part:
         for _ in range(MOST_SPACES):
             space, observation = self._known
             transients = computed(space, tail)
-            value, gap = observation.log_likelihood(transients, [self.values(theta)])
-            if (gap[0] <= width and math.isfinite(value[0])) or (kept and not near):
+            low, high = observation.log_likelihood(transients, [self.values(theta)])
+            if (_gaps(low, high)[0] <= width and math.isfinite(low[0])) or (kept and not near) or high[0] < floor:
                 return transients, observation
             loss, tail = LESS * loss, LESS * tail
             self._find(theta, loss, limits)
@@ -187,6 +215,10 @@ class Part:
         self._space = FixedSpace(self.model, self._laws, space)
         self._observation = Observation(model, self.counts, space, self._instruments)
         self.spaces += 1
+        self._ladder = sorted([*self._ladder, self._known], key=lambda rung: len(rung[0]))
+        if len(self._ladder) > RUNGS:  # the one whose neighbour below is closest in size does least
+            sizes = np.array([len(rung[0]) for rung in self._ladder])
+            del self._ladder[int(np.argmin(sizes[1:] / sizes[:-1]))]
 
     # ---- for reports
 
@@ -194,3 +226,9 @@ class Part:
         """Return for each time the probabilities of the counts 0, 1, … of each thing that was observed."""
         transients, observation = self._within(theta, width, self._alone(theta))
         return observation.marginals(transients, self.values(theta))
+
+
+def _gaps(low: FloatArray, high: FloatArray) -> FloatArray:
+    """Return how far bounds are apart; infinite where the lower one is."""
+    with np.errstate(invalid="ignore"):
+        return np.where(np.isfinite(low), high - low, math.inf)
