@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fsp.errors import ArgumentError, BackendError
 from fsp.inference.parameters import derivatives
 from fsp.model.definition import resolve
 from fsp.model.derivatives import derivative
 from fsp.model.expression import evaluate, substitute
-from fsp.model.tree import ZERO, Expression, Symbol, call
+from fsp.model.tree import ZERO, Expression, Symbol, call, symbols
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
@@ -32,8 +33,18 @@ class FreeLaws:
         """Read the laws of a model; refuse what `fsp.sensitivity` refuses."""
         if names:
             derivatives(model, names, log=True)
+        if model.is_time_dependent or model.events:
+            what = "events" if model.events else "propensities that depend on time"
+            raise BackendError(
+                f"`model` must have constant propensities and no events to be fitted, but '{model.name}' has {what}; "
+                f"fsp.likelihood takes it, for a minimiser of yours."
+            )
         definition = model.definition
         fixed = resolve({name: tree for name, tree in definition.parameters.items() if name not in names})
+        start = [*definition.species.values(), *(a for draw in definition.draws.values() for a in draw.arguments)]
+        moved = [name for name in names if any(name in symbols(substitute(tree, fixed)) for tree in start)]
+        if moved:
+            raise ArgumentError(f"`free` must not change the start, but initial counts depend on '{moved[0]}'.")
         rates = tuple(substitute(law, fixed) for law in definition.laws if isinstance(law, Expression))
         slopes = tuple(tuple(_scaled(derivative(rate, name), name) for rate in rates) for name in names)
         return cls(tuple(names), rates, slopes)

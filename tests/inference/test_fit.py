@@ -309,6 +309,18 @@ def test_bad_arguments_have_each_their_own_error(cells, free, more, words):
         fsp.fit(immigration_death(), cells, free, **more)
 
 
+def test_what_moves_on_its_own_is_refused_and_never_taken_as_it_begins(cells):
+    reactions = [fsp.Reaction("0 -> X", rate="k*exp(-time)"), fsp.Reaction("X -> 0", mass_action="g")]
+    fading = fsp.Model(species={"X": 0}, parameters={"k": 10.0, "g": 1.0}, reactions=reactions)
+    with pytest.raises(fsp.BackendError, match="has propensities that depend on time"):
+        fsp.fit(fading, cells, FREE)
+    with pytest.raises(fsp.BackendError, match="has propensities that depend on time"):
+        fsp.Posterior(fading, cells, {"k": (1.0, 100.0)})
+    begun = immigration_death().with_initial(X="poisson(k)")
+    with pytest.raises(fsp.ArgumentError, match="initial counts depend on 'k'"):
+        fsp.fit(begun, cells, FREE)
+
+
 def test_a_cell_without_probability_is_named():
     death = fsp.Model(species={"X": 3}, parameters={"g": 1.0}, reactions=[fsp.Reaction("X -> 0", mass_action="g")])
     counts = fsp.read_counts({"time": [1.0, 1.0], "x": [2, 4]}, counts={"X": "x"})
