@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fsp.distribution.correlation import Correlation
     from fsp.distribution.distribution import Distribution
     from fsp.distribution.fit import Fit
+    from fsp.distribution.landscape import Landscape
     from fsp.distribution.passage import Passage
     from fsp.distribution.relaxation import Relaxation
     from fsp.distribution.solution import Solution
@@ -61,6 +62,13 @@ def reactive_flux(flux: ReactiveFlux, species: tuple[str, ...]) -> Figure:
     if len(species) != 2:
         raise ArgumentError(f"`species` must be two names to plot a current, but are {', '.join(species)}.")
     return dynamics.reactive_flux(flux, *species)
+
+
+def landscape(found: Landscape, ax: Axes | None) -> Any:
+    """Draw a landscape."""
+    from fsp.output.landscapes import landscape
+
+    return landscape(found, ax=ax)
 
 
 def correlation(found: Correlation) -> Figure:

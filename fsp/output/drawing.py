@@ -9,14 +9,14 @@ from fsp.distribution.distribution import Distribution
 from fsp.distribution.solution import Solution
 from fsp.distribution.sweep import Sweep
 from fsp.errors import ArgumentError
-from fsp.output import pictures, varied
+from fsp.output import landscapes, pictures, varied
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from fsp.output.summaries import Answer
 
-KINDS = ("overview", "courses", "heat", "marginals", "joint", "corner")
+KINDS = ("overview", "courses", "heat", "marginals", "joint", "corner", "landscape")
 _OVER_TIME = ("courses", "heat")
 
 
@@ -34,7 +34,8 @@ def draw(
     kind
         ``"overview"``: all that fits on a page; ``"courses"``: means and quantiles over time; ``"heat"``: the
         distribution of one species, time against count; ``"marginals"``: that of one species at some times;
-        ``"joint"``: that of two, and ``"corner"``: that of several in pairs, at the last time.
+        ``"joint"``: that of two, and ``"corner"``: that of several in pairs, at the last time; ``"landscape"``: -ln p
+        of one or two, at the last time, with its minima and saddles.
     log
         Whether probabilities are on logarithmic scales.
     ax
@@ -66,7 +67,7 @@ def require(kind: str, of: str, n_species: int, *, log: bool, ax: bool = False) 
         raise ArgumentError(f"`species` must be {names} for kind = {kind}, but are {n_species}.")
     refused = {
         "a picture of this kind": kind != "overview" if of == "sweep" else of == "distribution" and kind in _OVER_TIME,
-        "a logarithmic scale": log and (of == "sweep" or kind == "courses"),
+        "a logarithmic scale": log and (of == "sweep" or kind in ("courses", "landscape")),
         "`ax`, since it has several panels": ax and of != "sweep" and kind in ("overview", "corner"),
     }
     for what, is_asked in refused.items():
@@ -89,5 +90,6 @@ _DRAW: dict[str, Callable[[Any, tuple[str, ...], bool, Any], Any]] = {
     "heat": lambda answer, names, log, ax: pictures.heat(answer, *names, log=log, ax=ax),
     "marginals": lambda answer, names, log, ax: pictures.marginals(_all(answer), *names, log=log, ax=ax),
     "joint": lambda answer, names, log, ax: pictures.joint(_last(answer), *names, log=log, ax=ax),
+    "landscape": lambda answer, names, log, ax: landscapes.landscape(_last(answer).landscape(*names), ax=ax),
     "corner": lambda answer, names, log, ax: pictures.corner(_last(answer), *names, log=log),
 }

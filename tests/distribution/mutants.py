@@ -122,4 +122,28 @@ MUTANTS = [
         "distribution",
         only="only_where_nothing",
     ),
+    mutant(
+        "ways-are-those-through-stored-states",
+        "distribution/landscape.py",
+        "max(_ways(edges, upper, (peak, into)), outside)",
+        "_ways(edges, upper, (peak, into))",
+        "landscape",
+        only="way",
+    ),
+    mutant(
+        "hidden-minima-are-seen",
+        "distribution/landscape.py",
+        "if not most < lower[peak]:",
+        "if not most < upper[peak]:",
+        "landscape",
+        only="hides",
+    ),
+    mutant(
+        "saddles-are-known-exactly",
+        "distribution/landscape.py",
+        "least, most = _ways(edges, lower, (peak, into)),",
+        "least, most = _ways(edges, p, (peak, into)),",
+        "landscape",
+        only="barriers_hold",
+    ),
 ]
