@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from fsp.distribution import bounds, formulas
-from fsp.distribution.landscape import Landscape, landscape_of
+from fsp.distribution.landscape import HasLandscape
 from fsp.distribution.ledger import Interval
 from fsp.distribution.statistics import Statistics
 from fsp.errors import ArgumentError
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from fsp.distribution.ledger import ErrorLedger
 
 
-class Intervals(Statistics):
+class Intervals(Statistics, HasLandscape):
     """What the error of a distribution, and the moments that its model bounds, say of one number."""
 
     t: float | None
@@ -109,36 +109,6 @@ class Intervals(Statistics):
             return bounds.event(*self._parts_of(values), self.error)
         self._require_finite(formula, values)
         return self._bounded_mean(self._read(formula), self._points_of(values))
-
-    def landscape(self, *species: str) -> Landscape:
-        """Return -ln p over one or two species, with minima, saddles and barrier heights.
-
-        Parameters
-        ----------
-        species
-            The names; may be left out where there are no more than two.
-
-        Returns
-        -------
-        Landscape
-            Its `basins` are the minima that the error does not hide, each with its saddle and barrier, an `Interval`.
-
-        Raises
-        ------
-        ArgumentError
-            If a species is unknown, or there are more than two.
-
-        Examples
-        --------
-        >>> import fsp
-        >>> model = fsp.Model(species={"X": "poisson(4.5)"}, reactions=[fsp.Reaction("X -> 0", mass_action=0.0)])
-        >>> fsp.transient(model, [0.0])[-1].landscape("X").basins[0].state
-        (4,)
-        """
-        names = species or self.species
-        if len(names) > 2:
-            raise ArgumentError(f"`species` must be one or two names for a landscape, but are {', '.join(names)}.")
-        return landscape_of(self if names == self.species else self.marginal(*names))  # type: ignore[attr-defined, arg-type]
 
     def mean_interval(self) -> dict[str, Interval]:
         """Bound the mean copy number of each species.

@@ -21,10 +21,10 @@ import numpy as np
 from fsp.arithmetic import SUM_ROUNDING, half_sums, missing_from
 from fsp.distribution import doors
 from fsp.distribution.ledger import Interval
+from fsp.errors import ArgumentError
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
-    from fsp.distribution.distribution import Distribution
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,44 @@ class Landscape:
         return ", ".join(f"{name}={count}" for name, count in zip(self.species, state, strict=True))
 
 
-def landscape_of(distribution: Distribution) -> Landscape:
+class HasLandscape:
+    """A distribution, whose landscape can be asked for."""
+
+    species: tuple[str, ...]
+
+    def landscape(self, *species: str) -> Landscape:
+        """Return -ln p over one or two species, with minima, saddles and barrier heights.
+
+        Parameters
+        ----------
+        species
+            The names; may be left out where there are no more than two.
+
+        Returns
+        -------
+        Landscape
+            Its `basins` are the minima that the error does not hide, each with its saddle and barrier, an `Interval`.
+
+        Raises
+        ------
+        ArgumentError
+            If a species is unknown, or there are more than two.
+
+        Examples
+        --------
+        >>> import fsp
+        >>> model = fsp.Model(species={"X": "poisson(4.5)"}, reactions=[fsp.Reaction("X -> 0", mass_action=0.0)])
+        >>> fsp.transient(model, [0.0])[-1].landscape("X").basins[0].state
+        (4,)
+        """
+        names = species or self.species
+        if len(names) > 2:
+            raise ArgumentError(f"`species` must be one or two names for a landscape, but are {', '.join(names)}.")
+        alone: Any = self
+        return landscape_of(alone if names == self.species else alone.marginal(*names))
+
+
+def landscape_of(distribution: Any) -> Landscape:
     """Return the landscape of a distribution over one or two species."""
     stored = distribution.probabilities > 0.0
     states, p = distribution.states[stored], distribution.probabilities[stored]

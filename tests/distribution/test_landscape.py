@@ -81,7 +81,9 @@ def test_parts_that_no_stored_way_joins_are_not_compared():
 def test_what_is_not_stored_may_be_a_way():
     """A valley of 0.001 may be passed at a state that is not stored and has all of the missing tenth."""
     p = np.array([0.5, 0.001, 0.399])
-    (_, shallow) = law(p, 0.1).landscape().basins
+    states, ledger = np.arange(3)[:, None], fsp.ErrorLedger(truncation=0.1)
+    stored = fsp.Distribution(states, p, ("X",), t=0.0, error=ledger, state_bounds=np.stack([p, p]))
+    (_, shallow) = stored.landscape().basins
     assert shallow.barrier.lower <= math.log(0.399 / 0.1)
     assert shallow.barrier.upper >= math.log(0.399 / 0.001)
 
