@@ -6,7 +6,8 @@ b grows with each p, so that with bounds l <= p <= u of stored states
 
 (1) b(l) <= b(p) <= max(b(u), G), where G bounds the probability of each state that is not stored.
 
-Minima of parts that no stored way joins to the deepest one are not compared with it.  A minimum counts where ``u of its saddle < l``, so that some state near it lies in a basin of its own for sure.
+A minimum counts where ``u of its saddle < l``, so that some state near it lies in a basin of its own for sure.  Minima
+of parts that no stored way joins to the deepest one are not compared with it.
 """
 
 from __future__ import annotations
