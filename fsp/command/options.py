@@ -312,6 +312,18 @@ def named(texts: Sequence[str], option: str, form: str) -> Iterator[tuple[str, s
         yield name, value
 
 
+# Several values of parameters, of `fsp transient` and `fsp stationary`.
+SWEEP = (
+    click.option(
+        "--sweep",
+        "sweeps",
+        multiple=True,
+        metavar="NAME=VALUES",
+        help="Solve at all these values, 1,2,5 or FROM:TO:NUMBER, of a parameter or an initial count.",
+    ),
+    click.option("--pairs", is_flag=True, help="Take the values of several --sweep in pairs, not in all combinations."),
+    click.option("--processes", type=click.IntRange(1), help="Number of processes of a sweep; as many as processors."),
+)
 BACKEND = click.option(
     "--backend", default="serial", show_default=True, help="serial, or petsc: on the ranks that mpirun started."
 )

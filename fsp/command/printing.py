@@ -36,7 +36,8 @@ def answer_text(
 
     took = [] if seconds is None else [f"{seconds:.3g} s"]
     if isinstance(answer, Sweep):
-        lines = [answer.text(width), ", ".join([f"{answer.n_matvec:,} products", *took])]
+        products = [f"{answer.n_matvec:,} products"] if answer.n_matvec else []
+        lines = [answer.text(width), *filter(None, [", ".join([*products, *took])])]
     elif isinstance(answer, Solution):
         how = answer.solver if printing.verbose else f"solver: {answer.method}"
         work = ", ".join([f"{answer.n_matvec:,} products", *took])

@@ -51,7 +51,7 @@ def run(request: Request, task: str, model: Model | None = None, **options: Any)
     options |= request.limits.given()
     model = _checked_model(request, task) if model is None else model
     printing = request.printing
-    printing.check(tuple(model.species), model.observables, timed=task != "stationary")
+    printing.check(tuple(model.species), model.observables, timed="times" in options)
     request.drawing.check(tuple(model.species), None if request.files.plot is None else "--plot", KINDS[task])
     started = time.perf_counter()
     with (

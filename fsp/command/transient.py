@@ -10,8 +10,9 @@ import click
 
 from fsp.command.completion import SolverOption
 from fsp.command.exits import EPILOG, guarded
-from fsp.command.options import BACKEND, PassesOptions, Request, named, shared_options
+from fsp.command.options import BACKEND, SWEEP, PassesOptions, Request, shared_options, with_options
 from fsp.command.solve import run, run_on_ranks
+from fsp.command.sweeps import refuse_without_sweep, swept
 from fsp.errors import ArgumentError
 from fsp.quantities import points
 
@@ -25,15 +26,7 @@ from fsp.quantities import points
     help="1,2,5 or FROM:TO:NUMBER, with both ends; an archive (.omex, .sedml) may give its own.",
 )
 @click.option("--solver", cls=SolverOption, default="auto", show_default=True)
-@click.option(
-    "--sweep",
-    "sweeps",
-    multiple=True,
-    metavar="NAME=VALUES",
-    help="Solve at all these values, 1,2,5 or FROM:TO:NUMBER, of a parameter or an initial count.",
-)
-@click.option("--pairs", is_flag=True, help="Take the values of several --sweep in pairs, not in all combinations.")
-@click.option("--processes", type=click.IntRange(1), help="Number of processes of a sweep; as many as processors.")
+@with_options(*SWEEP)
 @click.option("--max-work", type=float, help="Limit on the multiply-adds that lie ahead, 5e13 where none is given.")
 @click.option("--resume", is_flag=True, help="Go on from --out, if that was begun; --times may have got longer.")
 @click.option("--start", type=click.Path(path_type=Path), help="Start where this file of fsp ends, at its time.")
@@ -78,11 +71,9 @@ def transient(
         raise ArgumentError("`--out` must name the file for --resume and --save-every, but is missing.")
     options: dict[str, Any] = {"times": _times(times, request), "solver": solver}
     if not sweeps:
-        _refuse_without_sweep(pairs, processes)
+        refuse_without_sweep(pairs, processes)
         return run(request, "transient", **options, **({} if start is None else {"start": _started(start)}))
-    values = _swept(request, sweeps)
-    if request.files.plot is not None and (len(values) > 2 or (pairs and len(values) > 1)):
-        raise ArgumentError("`--plot` must draw one or two names in all combinations, but --sweep gives others.")
+    values = swept(request, sweeps, pairs)
     return run(request, "sweep", values=values, pairs=pairs, processes=processes, errors="keep", **options)
 
 
@@ -112,21 +103,6 @@ def _started(start: Path) -> Any:
     if isinstance(there, fsp.Sweep):
         raise ArgumentError(f"`--start` must be a file of one solution or distribution, but '{start}' holds a sweep.")
     return there
-
-
-def _refuse_without_sweep(pairs: bool, processes: int | None) -> None:
-    for name, given in (("pairs", pairs), ("processes", processes is not None)):
-        if given:
-            raise ArgumentError(f"`--{name}` must come with --sweep, but there is none.")
-
-
-def _swept(request: Request, sweeps: Sequence[str]) -> dict[str, list[float]]:
-    """Return the values of --sweep by name."""
-    values = {name: points(text, f"--sweep {name}") for name, text in named(sweeps, "--sweep", "NAME=VALUES")}
-    twice = [name for name, _ in named(request.source.settings, "--set", "NAME=VALUE") if name in values]
-    if twice:
-        raise ArgumentError(f"`--set` and `--sweep` must not give the same name, but both give '{twice[0]}'.")
-    return values
 
 
 def _asked_of_ranks(request: Request, backend: str, checkpoint: Path | None, sweeps: Sequence[str]) -> dict[str, Any]:

@@ -12,13 +12,13 @@ from fsp.distribution import doors
 from fsp.distribution.distribution import Distribution
 from fsp.distribution.ledger import ErrorLedger
 from fsp.distribution.series import Numbers, Series
-from fsp.distribution.text import is_same_time, round_up, spread, table, when
+from fsp.distribution.text import index_text, is_same_time, round_up, spread, table, when
 from fsp.errors import ArgumentError
 from fsp.model.fingerprint import why_different
 
 
 class Solution(Series[Distribution]):
-    """Distributions at the times of a transient solution.
+    """Distributions at the times of a transient solution, or a stationary one, as sweeps have it, alone.
 
     A sequence: ``solution[-1]``, ``len(solution)``, ``for dist in solution``; a slice is a `Solution`.
 
@@ -66,7 +66,8 @@ class Solution(Series[Distribution]):
         self.statistics = dict(statistics or {})
         last = self._distributions[-1].t
         self.pending = tuple(float(t) for t in asked if last is not None and t > last)
-        self.asked = tuple(float(t) for t in asked) if self.pending else tuple(self.times.tolist())
+        reached = [one.t for one in self if one.t is not None]
+        self.asked = tuple(float(t) for t in (asked if self.pending else reached))
 
     def __len__(self) -> int:
         return len(self._distributions)
@@ -102,7 +103,7 @@ class Solution(Series[Distribution]):
 
     @property
     def times(self) -> FloatArray:
-        """The (n_times,) times."""
+        """The (n_times,) times; NaN of a stationary distribution."""
         return np.array([distribution.t for distribution in self], dtype=float)
 
     @property
@@ -251,7 +252,7 @@ class Solution(Series[Distribution]):
         str
             The lines.
         """
-        rows = [[f"{distribution.t:.8g}", *cells(distribution)] for distribution in self]
+        rows = [[index_text(distribution.t), *cells(distribution)] for distribution in self]
         header = [f"t [{self.time_unit}]" if self.time_unit else "t", "states", *self.species, "error"]
         lines = table(header, rows)
         if width is None or len(lines[0]) <= width:
@@ -299,8 +300,8 @@ def _block(distribution: Distribution) -> str:
 def _check(distributions: Sequence[Distribution]) -> None:
     if not distributions:
         raise ArgumentError("`distributions` must be at least one, but there is none.")
-    times = [distribution.t for distribution in distributions]
-    for earlier, later in zip([None, *times[:-1]], times, strict=True):
+    times = [distribution.t for distribution in distributions if len(distributions) > 1 or distribution.t is not None]
+    for earlier, later in zip([None, *times][: len(times)], times, strict=True):
         if later is None or (earlier is not None and not earlier < later):
             raise ArgumentError(f"Times of a solution must increase, but are {times}.")
     first = distributions[0]

@@ -23,7 +23,7 @@ PENDING = "not computed yet"
 
 
 class Sweep(Series[Solution]):
-    """Solutions of a transient at many points, each a choice of parameters and initial counts.
+    """Solutions at many points, each a choice of parameters and initial counts: of a transient, or stationary ones.
 
     A sequence: ``sweep[0]``, ``len(sweep)``, ``for solution in sweep``, in the order in which the points were given,
     the last parameter fastest.
@@ -150,7 +150,7 @@ class Sweep(Series[Solution]):
 
     @property
     def times(self) -> FloatArray:
-        """The (n_times,) times."""
+        """The (n_times,) times; NaN where it is of stationary distributions."""
         return self[self.solved[0]].times
 
     @property
@@ -224,7 +224,8 @@ class Sweep(Series[Solution]):
 
     def text(self, width: int | None = None) -> str:
         """Write the table for so many characters, the largest error, and what failed or is to come."""
-        head = f"{when(float(self.times[-1]), self.time_unit)}, {len(self):,} points, {self.error.summary}"
+        last = self[self.solved[0]][-1].t
+        head = f"{when(last, self.time_unit)}, {len(self):,} points, {self.error.summary}"
         failed = [f"failed: {self.label(i)}: {reason}" for i, reason in sorted(self.failures.items())]
         left = [f"incomplete: {len(self.pending)} points to come"] if self.pending else []
         return "\n".join([self.table(width), head, *failed, *left])

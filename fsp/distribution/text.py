@@ -68,6 +68,11 @@ def when(t: float | None, time_unit: str = "") -> str:
     return "stationary" if t is None else f"t = {t:.8g} {time_unit}".rstrip()
 
 
+def index_text(value: float | None) -> str:
+    """Write what a row is called by: a time, none where it is stationary, or the value of a parameter."""
+    return "stationary" if value is None else f"{value:.8g}"
+
+
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Lay cells out in columns that are aligned to the right."""
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]

@@ -41,7 +41,7 @@ _LIMITS = ("max_states", "max_memory", "max_work")
 def sweep(
     model: Model,
     values: Mapping[str, Sequence[float] | FloatArray | float],
-    times: Sequence[float] | FloatArray | float,
+    times: Sequence[float] | FloatArray | float | None = None,
     tol: float = defaults.TOL,
     *,
     pairs: bool = False,
@@ -61,7 +61,7 @@ def sweep(
     values
         Values of each parameter, or initial counts of each species, by name; all combinations are solved.
     times, tol
-        As for `transient`, at every point.
+        As for `transient`, at every point; without times, the stationary distributions are found.
     pairs
         Take the first values of all names together, then the second ones, and so on.
     processes
@@ -77,7 +77,7 @@ def sweep(
         KeyboardInterrupt.
     **options
         Further options of `transient`: ``solver``, ``max_states``, ``max_memory`` (of each process), ``max_work`` (of
-        each point).
+        each point); or of `stationary`: ``method``, ``lyapunov``, ``max_states``, ``max_memory``.
 
     Returns
     -------
@@ -101,12 +101,12 @@ def sweep(
         If the bound on the error of a point exceeds `tol`.
     """
     check_call(model, progress=progress, has_bar=True, **{name: options[name] for name in _LIMITS if name in options})
-    _check_options(options, errors, processes)
+    _check_options(options, errors, processes, stationary=times is None)
     names, points, shape = _points(model, values, pairs)
     check_tolerance(tol)
     if out is not None:
         try_writing(out, "out")
-    task = Task(model, names, checked_times(times), tol, options)
+    task = Task(model, names, np.zeros(0) if times is None else checked_times(times), tol, options)
     with shown(progress) as report:
         found = _solved(_Board(task, points, shape, resume, errors, report), processes, out)
     if out is not None:
@@ -128,11 +128,13 @@ def _solved(board: _Board, processes: int | None, out: str | Path | None) -> Swe
     return board.sweep()
 
 
-def _check_options(options: Mapping[str, Any], errors: str, processes: int | None) -> None:
-    unknown = sorted(options.keys() - {"solver", *_LIMITS})
+def _check_options(options: Mapping[str, Any], errors: str, processes: int | None, *, stationary: bool) -> None:
+    known = ("method", "lyapunov", *_LIMITS[:2]) if stationary else ("solver", *_LIMITS)
+    unknown = sorted(options.keys() - {*known})
     if unknown:
+        without = " without `times`" if stationary else ""
         raise ArgumentError(
-            f"Further options of `sweep` must be of solver, {', '.join(_LIMITS)}, but there is '{unknown[0]}'."
+            f"Further options of `sweep`{without} must be of {', '.join(known)}, but there is '{unknown[0]}'."
         )
     if errors not in ERRORS:
         raise ArgumentError(f"`errors` must be one of {', '.join(ERRORS)}, but is '{errors}'.")

@@ -21,6 +21,8 @@ from itertools import islice
 from multiprocessing import get_context, parent_process
 from typing import TYPE_CHECKING, Any
 
+from fsp.distribution import Solution
+from fsp.doors import stationary
 from fsp.errors import FSPError
 from fsp.processes import plain_start
 from fsp.projection.start import worth_keeping
@@ -28,7 +30,6 @@ from fsp.projection.transient import solve
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
-    from fsp.distribution import Solution
     from fsp.model import Model
 
 CHAINS = 8  # to be aimed at: enough for workers to end at about the same time, few enough to be begun by one process
@@ -43,7 +44,7 @@ class Task:
 
     model: Model
     names: tuple[str, ...]  # what is varied: parameters, and species for their initial counts
-    times: FloatArray
+    times: FloatArray  # none for stationary distributions
     tol: float
     options: Mapping[str, Any]
     # states that are known to be needed, by the values of points that chains go on with, (n, n_species)
@@ -55,6 +56,9 @@ class Task:
 
     def solve(self, values: Sequence[float], hint: IntArray | None, **more: Any) -> Solution:
         """Return the solution at a point; `hint` are states that a neighbour needed, None at the first of a chain."""
+        if not len(self.times):
+            found = stationary(self.at(values), self.tol, **self.options, **more)
+            return Solution([found], tol=self.tol, solver=f"stationary ({self.options.get('method', 'auto')})")
         hint = self.begun.get(tuple(values)) if hint is None else hint
         return solve(self.at(values), self.times, self.tol, hint=hint, **self.options, **more)
 

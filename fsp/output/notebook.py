@@ -12,7 +12,7 @@ from fsp.distribution.relaxation import Relaxation
 from fsp.distribution.sensitivity import Sensitivities, Sensitivity
 from fsp.distribution.solution import Solution, cells
 from fsp.distribution.sweep import Sweep
-from fsp.distribution.text import round_up, spread, when
+from fsp.distribution.text import index_text, round_up, spread, when
 
 _MOST_ROWS = 40  # of a table: half from either end; chosen
 
@@ -38,7 +38,7 @@ def _(one: Distribution) -> str:
 
 @html.register
 def _(solution: Solution) -> str:
-    rows = [[f"{one.t:.8g}" if one.t is not None else "", *cells(one)] for one in solution]
+    rows = [[index_text(one.t), *cells(one)] for one in solution]
     header = [f"t [{solution.time_unit}]" if solution.time_unit else "t", "states", *solution.species, "error"]
     head = f"{solution.model_name or 'model'}: {len(solution)} times, {solution.error.summary}"
     work = f"solver: {solution.method}, {solution.n_matvec:,} products"
@@ -48,7 +48,8 @@ def _(solution: Solution) -> str:
 @html.register
 def _(sweep: Sweep) -> str:
     rows = [sweep._row(i) for i in range(len(sweep))]
-    head = f"{sweep.model_name or 'model'}: {len(sweep)} points, {when(float(sweep.times[-1]), sweep.time_unit)}"
+    last = sweep[sweep.solved[0]][-1].t
+    head = f"{sweep.model_name or 'model'}: {len(sweep)} points, {when(last, sweep.time_unit)}"
     failed = [f"failed: {sweep.label(i)}: {reason}" for i, reason in sorted(sweep.failures.items())]
     header = [*sweep.names, "states", *sweep.species, "error"]
     return markup.block(f"{head}, {sweep.error.summary}", markup.table(header, _some(rows)), *_notes(failed))

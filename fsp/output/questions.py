@@ -10,7 +10,7 @@ import numpy as np
 
 from fsp.distribution.formulas import values_on
 from fsp.distribution.ledger import Interval
-from fsp.distribution.text import tables
+from fsp.distribution.text import index_text, tables
 from fsp.errors import ArgumentError
 from fsp.output.summaries import Answer, rows_of
 
@@ -95,11 +95,6 @@ class Questions:
         }
         lines = ["\n".join(part) for part in parts]
         return "\n".join([*lines, *(f"note: {reason}" for reason in sorted(reasons))])
-
-
-def index_text(value: float | None) -> str:
-    """Write what a row is called by: a time, none where it is stationary, or the value of a parameter."""
-    return "stationary" if value is None else f"{value:.8g}"
 
 
 def _cell(interval: Interval) -> str:

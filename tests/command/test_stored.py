@@ -99,6 +99,26 @@ def test_probabilities_of_a_sweep_and_of_a_stationary_law(folder):
     assert lower <= stats.poisson.sf(5, 10) <= upper
 
 
+def test_stationary_laws_are_swept(folder, tmp_path):
+    out = tmp_path / "pi.h5"
+    words = ["stationary", folder / "model.ant", "--sweep", "k=5,10", "--out", out, "--quiet"]
+    first, second = rows(printed(*words, "--event", "X > 5", "--csv"))
+    for row, k in ((first, 5), (second, 10)):
+        assert float(row["P(X > 5) lower"]) <= stats.poisson.sf(5, k) <= float(row["P(X > 5) upper"])
+        assert (row["k"], row["t"]) == (f"{k:.1f}", "")
+    assert printed("show", out, "--csv") == printed(*words, "--resume", "--csv")
+    assert "holds a sweep" in refused(*words)
+    printed("view", out)
+    printed("plot", out, "--to", tmp_path / "pi.svg")
+    for wrong, what in (
+        (["--resume"], "`--resume` must come with --sweep"),
+        (["--pairs"], "`--pairs` must come with --sweep"),
+        (["--sweep", "k=1,2", "--resume"], "`--out` must name the file"),
+        (["--sweep", "k=1,2", "--event", "X > time"], "must not use time"),
+    ):
+        assert what in refused("stationary", folder / "model.ant", *wrong)
+
+
 def test_what_is_no_bound_is_told_from_what_is(folder):
     shown = printed("show", folder / "run.h5", "--expect", "1/(X+1)", "--expect", "2^X")
     note = [line for line in shown.splitlines() if line.startswith("note: E(2^X)")]

@@ -4,6 +4,14 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "stationary-points-of-one-model",
+        "jobs/workers.py",
+        "found = stationary(self.at(values), self.tol",
+        "found = stationary(self.model, self.tol",
+        "sweep",
+        only="without_times",
+    ),
+    mutant(
         "sweep-out-of-order",
         "jobs/sweep.py",
         "self._solutions[outcome.index] = outcome.found",

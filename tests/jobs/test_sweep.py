@@ -9,6 +9,7 @@ import sys
 import h5py
 import numpy as np
 import pytest
+from scipy import stats
 from written_networks import network
 
 import fsp
@@ -299,3 +300,33 @@ def test_a_stopped_sweep_keeps_what_is_done_and_goes_on(model, swept, processes,
         fsp.sweep(model.with_parameters(g=2), VALUES, TIMES, TOL, resume=partial)
     with pytest.raises(fsp.ArgumentError, match="but the points and `times` differ"):
         fsp.sweep(model, {"k": [1.0]}, [3.0], TOL, resume=partial)
+
+
+def test_without_times_the_stationary_distributions_are_found(tmp_path):
+    model = fsp.Model(
+        species={"X": 0},
+        parameters={"k": 1.0},
+        reactions=[fsp.Reaction("0 -> X", rate="k"), fsp.Reaction("X -> 0", mass_action=1.0)],
+    )
+    swept = fsp.sweep(model, {"k": [2.0, 5.0]}, tol=1e-8, processes=1)
+    for k, (one,) in zip((2.0, 5.0), swept, strict=True):
+        assert one.t is None
+        found = one.probability("X > 3")
+        assert found.lower <= stats.poisson.sf(3, k) <= found.upper
+        assert found.certified
+    assert "stationary, 2 points" in str(swept)
+    assert "stationary" in str(swept[0])
+    swept.save(tmp_path / "pi.h5")
+    again = fsp.read(tmp_path / "pi.h5")
+    assert np.array_equal(again[1][0].probabilities, swept[1][0].probabilities)
+    assert again[0].times.shape == (1,)
+    partial = type(swept)(swept.names, swept.points, [swept[0], None], shape=swept.shape)
+    resumed = fsp.sweep(model, {"k": [2.0, 5.0]}, tol=1e-8, processes=1, resume=partial)
+    assert resumed[0] is swept[0]
+    assert resumed[1][0].mean() == swept[1][0].mean()
+    with pytest.raises(fsp.ArgumentError, match="`times` differ"):
+        fsp.sweep(model, {"k": [2.0, 5.0]}, [1.0], tol=1e-8, processes=1, resume=partial)
+    with pytest.raises(fsp.ArgumentError, match=r"without `times` must be of method, lyapunov.* 'solver'"):
+        fsp.sweep(model, {"k": [2.0]}, solver="krylov")
+    with pytest.raises(fsp.ArgumentError, match=r"must be of solver.* 'lyapunov'"):
+        fsp.sweep(model, {"k": [2.0]}, [1.0], lyapunov="X")
