@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from fsp.distribution import Distribution, ErrorLedger, Interval, Solution, Sweep
     from fsp.distribution.committor import Committor
     from fsp.distribution.correlation import Correlation
+    from fsp.distribution.design import Design
     from fsp.distribution.draws import Draws
     from fsp.distribution.fit import Fit
     from fsp.distribution.fit_comparison import FitComparison
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from fsp.formats import load, loads
     from fsp.generator import Generator
     from fsp.inference.counts import Counts, read_counts
+    from fsp.inference.design import design
     from fsp.inference.fisher import fisher
     from fsp.inference.instruments import Binomial, Bins, Poisson
     from fsp.inference.likelihood import Likelihood, likelihood
@@ -87,6 +89,7 @@ _HOMES = {
     "Event": "fsp.model",
     "FSPError": "fsp.errors",
     "FisherInformation": "fsp.distribution.information",
+    "Design": "fsp.distribution.design",
     "Fit": "fsp.distribution.fit",
     "FitComparison": "fsp.distribution.fit_comparison",
     "FokkerPlanck": "fsp.approximation.fokker_planck",
@@ -124,6 +127,7 @@ _HOMES = {
     "committor": "fsp.passages.committor",
     "correlation": "fsp.passages.correlation",
     "compare": "fsp.approximation.comparison",
+    "design": "fsp.inference.design",
     "fisher": "fsp.inference.fisher",
     "fit": "fsp.jobs.fit",
     "fokker_planck": "fsp.approximation.fokker_planck",
@@ -158,6 +162,7 @@ __all__ = [
     "ConvergenceError",
     "Correlation",
     "Counts",
+    "Design",
     "Distribution",
     "Draws",
     "ErrorLedger",
@@ -206,6 +211,7 @@ __all__ = [
     "committor",
     "compare",
     "correlation",
+    "design",
     "fisher",
     "fit",
     "fokker_planck",

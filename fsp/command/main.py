@@ -16,6 +16,7 @@ from fsp.command.approximations import approximations
 from fsp.command.batch import batch
 from fsp.command.committor import committor
 from fsp.command.correlation import correlation
+from fsp.command.design import design
 from fsp.command.exits import EPILOG, printing_if
 from fsp.command.fisher import fisher
 from fsp.command.fit import fit
@@ -69,6 +70,7 @@ for command in (
     fisher,
     likelihood,
     fit,
+    design,
     suite,
     verify,
 ):

@@ -60,6 +60,17 @@ class FisherInformation(Shown):
     off: FloatArray
     log: bool
 
+    @classmethod
+    def summed(cls, parts: Sequence[FisherInformation], cells: Sequence[float] | FloatArray) -> FisherInformation:
+        """Return the information of independent cells, so many of each part."""
+        first, q = parts[0], len(parts[0].parameters)
+        matrix, above, below, off = np.zeros((q, q)), np.zeros(q), np.zeros((q, q)), np.zeros((q, q))
+        for n, own in zip(np.asarray(cells).tolist(), parts, strict=True):
+            if n:
+                matrix, above, below = matrix + n * own.matrix, above + n * own.above, below + n * own.below
+                off = off + n * own.off
+        return cls(first.parameters, matrix, above, below, off, first.log)
+
     @property
     def certified(self) -> bool:
         """Whether intervals are bounds; where they are not, something about F is not bounded above."""

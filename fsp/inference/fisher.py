@@ -122,19 +122,28 @@ def fisher(
     >>> fsp.fisher(model, [1.0, 2.0], ["k", "g"], cells=1000, observe="X").eigenvalues()  # doctest: +SKIP
     """
     limits = Limits(max_states, max_memory, max_work)
-    reached, slopes, _ = solve(model, times, parameters, tol, limits, log=log, scores=True, start=start)
-    weights = _checked_cells(cells, len(reached))
-    of_cell = [_of_time(own, observe) for own in reached]
-    q = len(slopes.names)
-    matrix, above, below, off = np.zeros((q, q)), np.zeros(q), np.zeros((q, q)), np.zeros((q, q))
-    for n, own in zip(weights.tolist(), of_cell, strict=True):
-        if n:
-            matrix, above, below = matrix + n * own.matrix, above + n * own.above, below + n * own.below
-            off = off + n * own.off
-    found = FisherInformation(slopes.names, matrix, above, below, off, log)
+    of_cell = of_cells(model, times, parameters, observe=observe, log=log, tol=tol, start=start, limits=limits)
+    found = FisherInformation.summed(of_cell, _checked_cells(cells, len(of_cell)))
     if not found.certified:
         warnings.warn(f"The Fisher information is an estimate: {OPEN}.", ToleranceWarning, stacklevel=2)
     return found
+
+
+def of_cells(
+    model: Model,
+    times: Sequence[float] | FloatArray | float,
+    parameters: Sequence[str],
+    *,
+    observe: str | Sequence[str] | None,
+    log: bool,
+    tol: float,
+    start: str | None,
+    limits: Limits,
+) -> list[FisherInformation]:
+    """Return the information of one cell at each time."""
+    reached, slopes, _ = solve(model, times, parameters, tol, limits, log=log, scores=True, start=start)
+    parts = [_of_time(own, observe) for own in reached]
+    return [FisherInformation(slopes.names, own.matrix, own.above, own.below, own.off, log) for own in parts]
 
 
 def _checked_cells(cells: float | Sequence[float], n_times: int) -> FloatArray:

@@ -347,4 +347,28 @@ MUTANTS = [
         "fit",
         only="by_itself",
     ),
+    mutant(
+        "designs-look-at-single-cells",
+        "inference/criteria.py",
+        "inverse = np.linalg.inv(M)",
+        "inverse = np.linalg.inv(M + np.eye(len(M)))",
+        "design",
+        only="better_than",
+    ),
+    mutant(
+        "nuisance-parameters-are-known",
+        "inference/criteria.py",
+        "return Value(whole.value - nuisance.value, whole.gradient - nuisance.gradient)",
+        "return Value(whole.value, whole.gradient)",
+        "design",
+        only="least_variance",
+    ),
+    mutant(
+        "designs-stop-early",
+        "inference/criteria.py",
+        "PRECISION = 1e-12",
+        "PRECISION = 1e-1",
+        "design",
+        only="theorem or better_than",
+    ),
 ]

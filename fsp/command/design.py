@@ -1,0 +1,77 @@
+"""`fsp design`."""
+
+from __future__ import annotations
+
+import click
+
+import fsp
+from fsp import defaults
+from fsp.command.exits import ABOVE_TOLERANCE, EPILOG, guarded
+from fsp.command.options import JSON, SOURCE, Source, named, takes_source, with_options
+from fsp.command.progress import warnings_as_lines
+from fsp.command.sensitivity import LINEAR, PARAMETERS, START, TIMES, names_in
+from fsp.errors import ArgumentError
+from fsp.quantities import number, points
+
+
+@click.command(epilog=EPILOG)
+@with_options(*SOURCE)
+@PARAMETERS
+@TIMES
+@click.option("--cells", default=1000, show_default=True, help="Number of all cells.")
+@click.option("--criterion", default="D", show_default=True, help="D, Ds, A or E.")
+@click.option("--interest", metavar="NAMES", help="Parameters of interest, of Ds: k.")
+@click.option("--condition", multiple=True, metavar="LABEL:NAME=VALUE,...", help="What a condition sets.")
+@click.option("--observe", multiple=True, metavar="FORMULA", help="What is seen of a cell, such as A+B; else all.")
+@LINEAR
+@START
+@click.option("--tol", default=defaults.FISHER_TOL, show_default=True, help="Error of each derivative, in the 1-norm.")
+@click.option("--max-states", type=int, help="Limit on the number of states.")
+@JSON
+@guarded
+@takes_source
+def design(
+    source: Source,
+    parameters: str,
+    times: str,
+    cells: int,
+    criterion: str,
+    interest: str | None,
+    condition: tuple[str, ...],
+    observe: tuple[str, ...],
+    linear: bool,
+    start: str | None,
+    tol: float,
+    max_states: int | None,
+    as_json: bool,
+) -> int:
+    """Choose how many cells of MODEL, a file, to observe at each time, so that they tell most about its parameters."""
+    from fsp.output.records import to_json
+
+    conditions = dict(map(_condition, condition))
+    with warnings_as_lines():
+        plan = fsp.design(
+            source.load(),
+            points(times, "--times"),
+            names_in(parameters),
+            cells=cells,
+            criterion=criterion,
+            interest=names_in(interest) if interest else None,
+            conditions=conditions or None,
+            observe=observe or None,
+            log=not linear,
+            tol=tol,
+            start=start,
+            max_states=max_states,
+        )
+    click.echo(to_json({"fsp": fsp.__version__, **plan.record()}) if as_json else str(plan))
+    return 0 if plan.information.certified else ABOVE_TOLERANCE
+
+
+def _condition(text: str) -> tuple[str, dict[str, float]]:
+    label, colon, rest = text.partition(":")
+    if not colon or not label.strip():
+        raise ArgumentError(f"`--condition` must be LABEL:NAME=VALUE,..., such as low:S=1, but is '{text}'.")
+    parts = [part for part in rest.split(",") if part.strip()]
+    settings = named(parts, "--condition", "LABEL:NAME=VALUE,...")
+    return label.strip(), {name: number(value, f"--condition {name}") for name, value in settings}
