@@ -99,7 +99,9 @@ class Slopes:
     def __init__(self, bounds: Bounds, beginning: Beginning) -> None:
         self.bounds = bounds
         kind = "rounding" if beginning.at_its_best else "truncation"
-        self.ledgers = [ErrorLedger(**{kind: float(e)}, certified=beginning.proved) for e in beginning.errors]
+        self.ledgers = [
+            ErrorLedger(**{kind: float(e)}, certified=beginning.proved and isfinite(e)) for e in beginning.errors
+        ]
         self.begun = beginning.errors  # what they were off at the beginning, (q,)
         self.remnants = np.zeros(len(self.ledgers))  # (q,) part of truncation: the last term of (2)
         self.gauges = [_truncated(bounds.followed[i]) for i in bounds.of_errors]
@@ -207,16 +209,17 @@ class Account:
             own_fed = self.slopes.charge(k, float(left[1 + k]), off, remnants, sources)
             self.slopes.parts[k].advance(low, own_fed, h)
 
-    def jump(self, k: int, lost: float, off: float, share: float, above: Polynomial | None) -> None:
+    def jump(self, k: int, lost: float, off: float, rates: Sequence[tuple[float, Polynomial | None]]) -> None:
         """Enter what a derivative jumps by at one time: what left, rounding, and that of what p lacks.
 
-        The last is at most `share` times the mean of a rate, with a polynomial `above` it, over what p lacks.
+        The last is at most the mean, over what p lacks, of polynomials times factors, `rates`.
         """
         moment = moment_of(self.bounds.followed, self._m.moments, self.lost)
-        beyond = share * (inf if above is None else mean_over(above, moment))
-        if self.lost == 0.0:
-            beyond = 0.0
+        beyond = 0.0
+        if self.lost > 0.0:
+            beyond = sum(inf if above is None else factor * mean_over(above, moment) for factor, above in rates)
         slopes = self.slopes
+        slopes.remnants[k] += beyond if isfinite(beyond) else 0.0
         slopes.ledgers[k] += ErrorLedger(
             truncation=lost + (beyond if isfinite(beyond) else 0.0), rounding=off, certified=isfinite(beyond)
         )

@@ -97,13 +97,13 @@ class Marching:
             self._length = min(span(t, target), FIRST_JUMPS / max(self._own.flow(block), 1e-300))
         while True:
             asked = step_to(t, short(self._length), target)
-            h = max(self._own.within(t, asked), min(asked, 4.0 * SMALLEST * target))  # over a switch: it is charged
+            h = self._own.within(t, asked, min(asked, 4.0 * SMALLEST * target))
             if asked <= SMALLEST * target and asked < 0.5 * span(t, target):
                 raise ConvergenceError(
                     f"Derivatives must be known up to the tolerance, but at t = {t:.6g} steps are {h:.1e} long. Ask "
                     f"for a larger `tol`."
                 )
-            taken = self._own.step(block, t, h, self._rates * h)
+            taken = self._own.step(block, h, self._rates * h)
             if taken.ratio <= 1.0:
                 break
             self._length = min(0.5, _factor(taken.ratio)) * h
@@ -128,21 +128,29 @@ class Collocated:
         self.timed, self._table = timed, radau(STAGES)
         self._systems: tuple[float, FloatArray, list[ShiftedSystem]] | None = None
         self.course = timed.course(np.ones(len(timed.clocks)), np.zeros(len(timed.changing)))
+        self._on_step = _OnStep([], [], 0.0, 0.0)
 
     def flow(self, block: FloatArray) -> float:
         """Return the rate of jumps from where p is at time zero."""
         return float(self.timed.generator.exit_rates @ np.abs(block[0]))
 
-    def within(self, t: float, h: float) -> float:
-        """Shorten a step that goes over a time at which a function may jump or bend."""
+    def within(self, t: float, h: float, least: float) -> float:
+        """Shorten a step that goes over a time at which a function may jump or bend; one of `least` may: at a charge.
+
+        Such times are known beforehand but for those that functions come back from at once.
+        """
+        self._on_step = _OnStep.of(self.timed, t, h)
+        if self._on_step.certified or h <= least:
+            return h
         trees = (*self.timed.clocks, *self.timed.changing)
         end = min(reach(tree, t, t + h) for tree in trees)
-        return h if end == t + h else span(t, end)
+        shorter = h if end == t + h else max(span(t, end), least)
+        self._on_step = _OnStep.of(self.timed, t, shorter)
+        return shorter
 
-    def step(self, block: FloatArray, t: float, h: float, allowed: FloatArray) -> Taken:
-        """Take a step of a block (1 + q, n); `allowed` (1 + q,) is the error that each may have in it."""
-        timed = self.timed
-        on_step = _OnStep.of(timed, t, h)
+    def step(self, block: FloatArray, h: float, allowed: FloatArray) -> Taken:
+        """Take the step that `within` found, of a block (1 + q, n); `allowed` (1 + q,): the error of each."""
+        timed, on_step = self.timed, self._on_step
         z = block.T[:, None, :]  # (n, 1, 1 + q)
         values = np.repeat(z, self._table.n_stages, axis=1)  # (n, s, 1 + q)
         noise = _noise(timed, on_step, np.abs(block), h)
@@ -206,7 +214,7 @@ class Collocated:
                 solved[:, i] = solved[:, partner].conj()
                 continue
             done[i] = i
-            solved[:, i] = systems[i].solve(transformed[:, i])
+            solved[:, i] = systems[i].solve_columns(transformed[:, i])
         found: FloatArray = np.matmul(table.vectors, solved).real
         return found
 

@@ -19,6 +19,7 @@ from fsp.errors import ArgumentError, ConvergenceError
 from fsp.generator import Generator
 from fsp.inference.account import Account
 from fsp.inference.beginning import Beginning, of_model
+from fsp.inference.clocks import changing_of
 from fsp.inference.envelopes import Bounds
 from fsp.inference.methods import Method, method_of
 from fsp.inference.moving import Moving
@@ -27,8 +28,10 @@ from fsp.inference.parameters import derivatives as derivatives_of
 from fsp.inference.problem import DROPPED, LEAVING, Limits, Problem, Reached
 from fsp.inference.stationary_start import stationary
 from fsp.model.arguments import check_call, check_tolerance
+from fsp.model.expression import evaluate
 from fsp.model.times import checked_times
 from fsp.moments import PendingBounds, moment_bounds
+from fsp.moments.parts import mean_over
 from fsp.projection.backend import SERIAL, serial
 from fsp.projection.backend import of_model as fields_of
 from fsp.projection.budget import BEARABLE_SHARE
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
     from fsp.model import Model
     from fsp.space.protocol import AnySpace
 
+LOOKED_AT = 65  # times at which functions of time are looked at for a first guess; chosen, not measured
 MOST_RUNS = 6  # with ever smaller losses of p
 CAUTION = 0.3  # of the loss of p that would just do, with which the next run begins
 LONGEST_CHEAP = 4  # jumps that the space grows ahead where that is cheap: states far out make Λ large
@@ -75,7 +79,7 @@ def solve(
     check_start(start)
     slopes = derivatives_of(model, parameters, log=log)
     bounds = Bounds.of(model, slopes, max(float(requested[-1]), 1e-300))
-    loss = tol * _first_guess(model, slopes, float(requested[-1]))
+    loss = tol * _first_guess(model, slopes, bounds, float(requested[-1]))
     for _ in range(MOST_RUNS):
         beginning = _beginning(model, slopes, bounds, loss, limits, start)
         scored = scores and not model.is_time_dependent
@@ -119,14 +123,32 @@ def _beginning(
     return stationary(model, slopes, tol, limits.max_states, limits.max_memory)
 
 
-def _first_guess(model: Model, slopes: Derivatives, horizon: float) -> float:
+def _first_guess(model: Model, slopes: Derivatives, bounds: Bounds, horizon: float) -> float:
     """Return the loss of p, in units of the tolerance, that seems to do: by what parameters change at the start."""
     states = model.initial_states[:1]
+    if model.is_time_dependent:
+        return min(0.5, 1.0 / (1.0 + _likely_remnant(model, slopes, bounds, horizon)))
     rates = float(model.propensities(states).sum())
     scale = 1.0
     if not slopes.log:
         scale = max(1.0, *(1.0 / abs(model.parameters[name]) for name in slopes.names))
     return min(0.5, 0.5 / (1.0 + rates * horizon * scale))
+
+
+def _likely_remnant(model: Model, slopes: Derivatives, bounds: Bounds, horizon: float) -> float:
+    """Return about what is spoiled of a derivative for each unit of p that is lost: by bounds near the start."""
+    times = np.linspace(0.0, horizon, LOOKED_AT)
+    heights = [np.mean([abs(float(evaluate(b, {}, t))) for t in times.tolist()]) for b in changing_of(model, slopes)]
+    near = 1.0 + 2.0 * float(model.initial_states.max())  # a count
+
+    def moment(species: int, order: int) -> float:
+        return near**order
+
+    remnants = [bounds.remnant(k) for k in range(len(slopes.names))]
+    found = [
+        sum(h * mean_over(p, moment) for p, h in zip(own, heights, strict=True) if p is not None) for own in remnants
+    ]
+    return float(horizon * max(found, default=0.0))
 
 
 class Run:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.errors import ModelError
+from fsp.inference.clocks import terms_of
 from fsp.inference.envelopes import size
 from fsp.model.expression import evaluate
 from fsp.model.switches import switch_times
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from fsp.inference.account import Account
     from fsp.inference.parameters import Derivatives, Switch
     from fsp.model import Model
+    from fsp.model.tree import Expression
     from fsp.moments.polynomial import Polynomial
     from fsp.space import StateSpace
 
@@ -50,7 +52,8 @@ class Moving:
     model: Model
     times: FloatArray
     moves: dict[float, list[Move]]
-    above: dict[int, Polynomial | None]  # polynomials above the rates that move
+    # for each rate that moves its functions of time, each with a polynomial above what it multiplies
+    above: dict[int, list[tuple[Expression, Polynomial | None]]]
 
     @classmethod
     def of(cls, model: Model, slopes: Derivatives, end: float) -> Moving:
@@ -64,7 +67,10 @@ class Moving:
                     moves.setdefault(t, []).append(Move(k, switch.reaction, _speed(switch, t, model)))
         trees = [*model.rate_expressions, *(tree for own in slopes.trees for tree in own)]
         above = {
-            move.reaction: size(model, model.rate_expressions[move.reaction] or ZERO, model.species_bounds, end)
+            move.reaction: [
+                (clock, size(model, tree, model.species_bounds))
+                for clock, tree in terms_of(model, model.rate_expressions[move.reaction] or ZERO)
+            ]
             for own in moves.values()
             for move in own
         }
@@ -81,28 +87,25 @@ class Moving:
             row, inside = block[1 + move.parameter], index >= 0
             row -= flow
             np.add.at(row, index[inside], flow[inside])
-            share = self._share(move.reaction, before - after, largest)
             account.jump(
                 move.parameter,
                 float(np.abs(flow[~inside]).sum()),
                 2.0 * ROUNDED * abs(move.speed) * float(largest @ np.abs(block[0])),
-                2.0 * share * abs(move.speed),
-                self.above[move.reaction],
+                [(2.0 * abs(move.speed) * _step(clock, t), above) for clock, above in self.above[move.reaction]],
             )
-
-    def _share(self, reaction: int, change: FloatArray, largest: FloatArray) -> float:
-        """Return what part of a rate changes, where that is the same in all states; at most all of it."""
-        products = self.model.factorised(reaction)
-        if products is None or len(products) > 1 or not largest.any():
-            return 1.0
-        place = int(np.argmax(largest))
-        return min(1.0, abs(float(change[place])) / float(largest[place]) + ROUNDED)
 
     def _largest(self, reaction: int, states: IntArray, t: float) -> FloatArray:
         """Return about the largest rates from the start to some time later, (n,)."""
         times = np.linspace(0.0, 2.0 * t, LOOKED_AT)
         found: FloatArray = np.max([self.model.propensity(reaction, states, at) for at in times.tolist()], axis=0)
         return found
+
+
+def _step(clock: Expression, t: float) -> float:
+    """Return by how much a function of time changes at a time, with what it may be off."""
+    before, after = (float(evaluate(clock, {}, at)) for at in (nextafter(t, 0.0), t))
+    largest = max(abs(float(evaluate(clock, {}, at))) for at in np.linspace(0.0, 2.0 * t, LOOKED_AT).tolist())
+    return abs(before - after) + ROUNDED * max(largest, abs(before), abs(after))
 
 
 def _roots(switch: Switch, end: float) -> list[float]:

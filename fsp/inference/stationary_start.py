@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,15 +10,20 @@ import numpy as np
 from fsp.arithmetic import SUM_ROUNDING
 from fsp.equilibrium.response import Changes, Law, Response, respond
 from fsp.inference.beginning import Beginning, StartScores
+from fsp.inference.clocks import terms_of
 from fsp.inference.derived import slopes_on
 from fsp.inference.envelopes import size
+from fsp.model.accuracy import errors
+from fsp.moments.polynomial import collect
 from fsp.projection.start import with_first_rates
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
     from fsp.inference.parameters import Derivatives
     from fsp.model import Model
+    from fsp.model.tree import Expression
     from fsp.moments.parts import Gauge
+    from fsp.moments.polynomial import Polynomial
 
 
 def stationary(
@@ -34,7 +40,7 @@ def stationary(
     states = law.space.states
     first, largest = slopes.at(0.0), model.species_bounds
     changes = [
-        Changes(*slopes_on(frozen, states, r, first), [size(frozen, own[r], largest) for own in first.trees])
+        Changes(*slopes_on(frozen, states, r, first), [_above(model, own[r], largest) for own in slopes.trees])
         for r in range(model.n_reactions)
     ]
     found = respond(law, changes) if q else Response(np.zeros((0, len(states))), np.zeros(0), law.proved)
@@ -59,6 +65,18 @@ def stationary(
         at_its_best=best,
         spread=True,
     )
+
+
+def _above(model: Model, tree: Expression, largest: FloatArray) -> Polynomial | None:
+    """Return a polynomial above the derivative of a rate at time zero; None where none is known."""
+    found: list[tuple[tuple[int, ...], Fraction]] = []
+    for clock, rest in terms_of(model, tree):
+        value, off = (float(own) for own in errors(clock, {}, 0.0))
+        own = size(model, rest, largest)
+        if own is None and abs(value) + off > 0.0:
+            return None
+        found += [(alpha, c * Fraction(abs(value) + off)) for alpha, c in (own or {}).items()]
+    return collect(found)
 
 
 def _scores(law: Law, found: Response) -> StartScores:

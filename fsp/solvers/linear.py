@@ -76,12 +76,19 @@ class ShiftedSystem:
         n, size = matrix.shape[0], 8 if self.is_real else 16
         needed = n * (2 * band.width + 1) * size if band is not None else _bytes_of_factors(matrix, size)
         self._room = Room("Factors of a shifted generator", needed, n, "take solver='uniformization'")
+        self.takes_columns = band is None and _is_direct(
+            matrix
+        )  # whether several right-hand sides may be solved at once
         if band is not None:
             self._solve = _in_band(matrix, shift, band)
         elif _is_direct(matrix):
             self._solve = _factorised(_shifted(matrix, shift))
         else:
             self._solve = _preconditioned(_shifted(matrix, shift))
+
+    def solve_columns(self, b: np.ndarray) -> np.ndarray:
+        """Return x for right-hand sides (n, m)."""
+        return self.solve(b) if self.takes_columns else np.stack([self.solve(own) for own in b.T], axis=1)
 
     def solve(self, b: np.ndarray) -> np.ndarray:
         """Return x for a right-hand side (n,)."""

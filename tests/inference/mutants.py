@@ -166,8 +166,8 @@ MUTANTS = [
     mutant(
         "starts-are-exact",
         "inference/account.py",
-        "[ErrorLedger(**{kind: float(e)}, certified",
-        "[ErrorLedger(**{kind: 0.0 * float(e)}, certified",
+        "ErrorLedger(**{kind: float(e)}, certified",
+        "ErrorLedger(**{kind: 0.0 * float(e)}, certified",
         "stationary_start",
         only="dense_null_vectors",
     ),
