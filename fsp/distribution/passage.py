@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fsp.distribution import bounds, doors
+from fsp.distribution.distribution import Provenance
 from fsp.distribution.ledger import Interval
 from fsp.distribution.shown import Shown
 from fsp.errors import ArgumentError, BackendError
@@ -74,8 +75,49 @@ class Curve:
         return Curve(self.times, lower, np.maximum(lower, upper), value, self.certified, self.reason)
 
 
-@dataclass(frozen=True, eq=False)
-class Passage(Shown):
+@dataclass(frozen=True, slots=True, eq=False)
+class PassageLaw:
+    """The law of a passage.
+
+    Parameters
+    ----------
+    cdf
+        P(T <= t) at the times asked for.
+    first
+        P(T <= t, this target is reached first), a curve for each target.
+    solution
+        The network that stays where a target holds, at these times.
+    flux
+        Formula of the rate at which a state is left for a target; empty where there is none.
+    """
+
+    cdf: Curve
+    first: tuple[Curve, ...]
+    solution: Solution
+    flux: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FromEach:
+    """What is known of passages from each state before a target.
+
+    Parameters
+    ----------
+    states
+        (m, d) these states.
+    mean
+        (2, m) lower and upper bounds of the mean time.
+    first
+        (2, n_targets, m) bounds of the probability that each target is the first that is reached.
+    """
+
+    states: IntArray
+    mean: FloatArray
+    first: FloatArray
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Passage(Shown, Provenance):
     """The time T until one of some targets is reached first; infinite where none ever is.
 
     Parameters
@@ -86,10 +128,6 @@ class Passage(Shown):
         (d,) names.
     tol
         What was asked for.
-    times
-        (n,) times since the start, of the law; none where none were asked for.
-    first
-        P(T <= t, this target is reached first), a curve for each target.
     reached
         Probability that each target is reached first.
     never
@@ -98,49 +136,56 @@ class Passage(Shown):
         E T, E T², …; none where propensities depend on time.
     conditional
         Mean time of the passages to each target, given that it is reached first.
-    states
-        (m, d) states before a target from which means are known.
-    mean_from
-        (2, m) lower and upper bounds of the mean time from each of them.
-    first_from
-        (2, n_targets, m) bounds of the probability that each target is the first that is reached from each of them: of
-        two targets A and B the second row is the forward committor from A to B.
-    solution
-        The network that stays where a target holds, at the times of the law.
-    flux
-        Formula of the rate at which a state is left for a target; empty where there is none.
-    model_name, model_hash, time_unit
-        What it belongs to.
-    notes
-        Remarks.
+    from_each
+        Bounds from every stored state: `states`, `mean_from` and `first_from` are its parts.
+    law
+        The law at the times asked for; None where none were.
     """
 
     targets: tuple[str, ...]
     species: tuple[str, ...]
     tol: float
-    times: FloatArray
-    first: tuple[Curve, ...]
-    whole: Curve | None
     reached: tuple[Interval, ...]
     never: Interval
     moments: tuple[Interval, ...]
     conditional: tuple[Interval, ...]
-    states: IntArray
-    mean_from: FloatArray
-    first_from: FloatArray
-    solution: Solution | None = None
-    flux: str = ""
-    model_name: str = ""
-    model_hash: str = ""
-    time_unit: str = ""
-    notes: tuple[str, ...] = ()
+    from_each: FromEach
+    law: PassageLaw | None = None
+
+    @property
+    def times(self) -> FloatArray:
+        """(n,) times since the start, of the law; none where none were asked for."""
+        return np.zeros(0) if self.law is None else self.law.cdf.times
+
+    @property
+    def first(self) -> tuple[Curve, ...]:
+        """P(T <= t, this target is reached first), a curve for each target; none without times."""
+        return () if self.law is None else self.law.first
+
+    @property
+    def states(self) -> IntArray:
+        """(m, d) states before a target from which means are known."""
+        return self.from_each.states
+
+    @property
+    def mean_from(self) -> FloatArray:
+        """(2, m) lower and upper bounds of the mean time from each of `states`."""
+        return self.from_each.mean
+
+    @property
+    def first_from(self) -> FloatArray:
+        """(2, n_targets, m) bounds of the probability that each target is the first from each of `states`.
+
+        Of two targets A and B the second row is the forward committor from A to B.
+        """
+        return self.from_each.first
 
     @property
     def cdf(self) -> Curve:
         """P(T <= t) at the times asked for."""
-        if self.whole is None:
+        if self.law is None:
             raise ArgumentError("`times` must be given for a law, but `fsp.passage` was called without; give some.")
-        return self.whole
+        return self.law.cdf
 
     @property
     def survival(self) -> Curve:
@@ -157,15 +202,15 @@ class Passage(Shown):
 
         Else its values are those of the stored probability, and it says why.
         """
-        times = self.cdf.times
-        if self.solution is None or not self.flux:
+        times, law = self.cdf.times, self.law
+        if law is None or not law.flux:
             raise BackendError(
                 "The density of a passage must be that of propensities and targets which are formulas, without events "
                 "at known times; take differences of `cdf`."
             )
         found = []
-        for one in self.solution:
-            mean = one.expectation(self.flux)
+        for one in law.solution:
+            mean = one.expectation(law.flux)
             found.append(Interval(max(mean.lower, 0.0), mean.upper, mean.value * one.mass, mean.certified, mean.reason))
         return Curve.of(times, found)
 
@@ -298,8 +343,8 @@ class Passage(Shown):
         }
         for name, one in zip(self.targets, self.conditional, strict=bool(self.conditional)):
             record["targets"][name]["mean"] = one.record()
-        if self.whole is not None:
-            record["cdf"] = [one.record() for one in self.whole]
+        if self.law is not None:
+            record["cdf"] = [one.record() for one in self.cdf]
             for name, curve in zip(self.targets, self.first, strict=True):
                 record["targets"][name]["cdf"] = [one.record() for one in curve]
         return record
@@ -316,7 +361,7 @@ class Passage(Shown):
             for name, share in zip(self.targets, self.reached, strict=True):
                 after = f", after {self.mean(name)}{unit} in the mean" if self.moments else ""
                 lines.append(f"  {name} first with probability {share}{after}")
-        if self.whole is not None:
-            for t, one in zip(self.times.tolist(), self.whole, strict=True):
+        if self.law is not None:
+            for t, one in zip(self.times.tolist(), self.cdf, strict=True):
                 lines.append(f"  by t = {t:.8g}{unit}: {one}")
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])

@@ -103,13 +103,13 @@ def _(fim: FisherInformation) -> str:
 @html.register
 def _(passage: Passage) -> str:
     head, *others = str(passage).splitlines()
-    if passage.whole is None:
+    if passage.law is None:
         return markup.block(head, *map(markup.text, others))
     unit = f" [{passage.time_unit}]" if passage.time_unit else ""
     named = dict(zip(passage.targets, passage.first, strict=True)) if len(passage.targets) > 1 else {}
     rows = [
         [f"{t:.8g}", str(one), *(str(list(curve)[k]) for curve in named.values())]
-        for k, (t, one) in enumerate(zip(passage.times.tolist(), passage.whole, strict=True))
+        for k, (t, one) in enumerate(zip(passage.times.tolist(), passage.cdf, strict=True))
     ]
     words = [line for line in others if not line.startswith("  by t = ")]
     table = markup.table([f"t{unit}", "passed", *named], _some(rows))

@@ -18,7 +18,7 @@ import numpy as np
 from fsp import defaults
 from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.distribution import Distribution, ErrorLedger, Interval, Solution, bounds
-from fsp.distribution.passage import Curve, Passage
+from fsp.distribution.passage import Curve, FromEach, Passage, PassageLaw
 from fsp.equilibrium.certifier import SPARE
 from fsp.equilibrium.settling import Step, settle
 from fsp.equilibrium.stationary import stationary
@@ -197,7 +197,6 @@ class _Question:
     def answer(self, times: FloatArray, solution: Solution | None, judge: _Judge | None) -> Passage:
         """Put everything together."""
         model = self.model
-        first, whole = self._law(times, solution)
         n = len(self.targets.names)
         states = np.zeros((0, model.n_species), dtype=np.int64)  # (m, d)
         mean_from, first_from = np.zeros((2, 0)), np.zeros((2, n, 0))
@@ -211,30 +210,22 @@ class _Question:
             targets=self.targets.names,
             species=model.species,
             tol=self.tol,
-            times=times,
-            first=first,
-            whole=whole,
-            states=states,
-            mean_from=mean_from,
-            first_from=first_from,
-            solution=solution,
-            flux=self.targets.inflow(model),
+            from_each=FromEach(states, mean_from, first_from),
+            law=None if solution is None else self._law(times, solution),
             model_name=model.name,
             model_hash=model.hash,
             time_unit=model.time_unit,
             **facts,
         )
 
-    def _law(self, times: FloatArray, solution: Solution | None) -> tuple[tuple[Curve, ...], Curve | None]:
-        if solution is None:
-            return (), None
+    def _law(self, times: FloatArray, solution: Solution) -> PassageLaw:
         rows: list[list[Interval]] = []
         for one in solution:
             held = self.targets.hold(one.states)  # (n_targets, n)
             masks = [held.any(axis=0), *held]
             rows.append([bounds.event(one.probabilities, mask, one.error) for mask in masks])
         whole, *first = (Curve.of(times, list(column)).rising() for column in zip(*rows, strict=True))
-        return tuple(first), whole
+        return PassageLaw(whole, tuple(first), solution, self.targets.inflow(self.model))
 
 
 class _Judge:
