@@ -114,8 +114,7 @@ def row(simulator, name, folder, given):
         report = fsp.verify(path, simulator=simulator, times=TIMES, runs=given.runs, seed=given.seed, power=None)
     except fsp.FSPError as error:
         said = re.sub(r"\s+", " ", str(error)).replace("|", "/").replace(str(folder), "")
-        _, _, last = said.rpartition(">ERROR ")  # COPASI's own, after its warnings
-        return f"{head}| | not run | {last[:300]} |", "not run"
+        return f"{head}| | not run | {said[:300]} |", "not run"
     rewritten = "" if report.given.startswith("the file") else f" ({report.given.split(':')[0].split(',')[0]})"
     answer = sampled(report, file.question, species)
     return f"{head}| {answer} | {report.verdict}{rewritten} | {named(report)} |", report.verdict

@@ -97,6 +97,7 @@ CASES = {
     "stoichiometry": ("rules", {"stoichiometry"}),
     "event": ("channels", {"event"}),
     "late": ("channels", {"late"}),
+    "next-jump": ("channels", {"next-jump"}),
     "reversible": ("channels", {"reversible"}),
     "integer": ("channels", {"integer"}),
     "outputs": ("channels", {"index-before"}),

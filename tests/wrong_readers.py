@@ -25,6 +25,7 @@ RULES = {
     "initial": "initial assignments are passed over",
     "event": "events are passed over",
     "late": "events are executed at the next output time",
+    "next-jump": "events are executed at the first jump after their time",
     "stoichiometry": "stoichiometries are taken for 1",
     "factor": "conversion factors are passed over",
     "reversible": "a reversible law is one reaction, whose rate is not let below zero",
@@ -146,12 +147,12 @@ class Wrong(Document):
                 k = int(np.searchsorted(np.cumsum(rates), rng.uniform() * total))
                 for s, n in changes[k].items():
                     x[s] += n
+                if self.dropped == "next-jump":
+                    self.catch_up(x, due)
                 self.fire(x, held, due)
             self.t = stop
             if self.dropped == "late" and stop in times:
-                for assigned in due:
-                    self.assign(x, assigned)
-                due.clear()
+                self.catch_up(x, due)
             self.fire(x, held, due)
             if stop in times:
                 found.append(dict(x))
@@ -173,8 +174,14 @@ class Wrong(Document):
         for k, (trigger, assigned) in enumerate(self.events):
             now = bool(self.evaluate(trigger, x))
             if now and not held[k]:
-                due.append(assigned) if self.dropped == "late" else self.assign(x, assigned)
+                waits = self.dropped in ("late", "next-jump")
+                due.append(assigned) if waits else self.assign(x, assigned)
             held[k] = now
+
+    def catch_up(self, x, due):
+        for assigned in due:
+            self.assign(x, assigned)
+        due.clear()
 
     def assign(self, x, assigned):
         values = {name: self.evaluate(node, x) for name, node in assigned.items()}

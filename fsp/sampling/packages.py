@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import re
 import tempfile
 import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from functools import lru_cache, reduce
 from importlib import import_module
@@ -110,17 +112,33 @@ def _copasi(sbml: str, wanted: Wanted, method: str) -> Block:
         grid = [0.0, *times] if times[0] > 0.0 else list(times)
         out = np.empty((len(seeds), len(times), len(wanted.species)))
         for i, seed in enumerate(seeds):
-            table = basico.run_time_course(
-                values=grid, start_time=0.0, method=method, use_seed=True, seed=seed, use_numbers=True, model=model
-            )
+            with _logged("basico") as heard:
+                table = basico.run_time_course(
+                    values=grid, start_time=0.0, method=method, use_seed=True, seed=seed, use_numbers=True, model=model
+                )
             if len(table) != len(grid):
-                said = import_module("COPASI").CCopasiMessage.getAllMessageText()
+                said = heard[-1] if heard else import_module("COPASI").CCopasiMessage.getAllMessageText()
                 raise BackendError(f"Simulator 'copasi' must give {len(grid)} times, but gives {len(table)}: {said}")
             rows = table[-len(times) :]
             out[i] = wanted.gathered({name: rows[name].to_numpy() for name in rows.columns}, len(times))
         return out
 
     return block
+
+
+@contextmanager
+def _logged(name: str) -> Iterator[list[str]]:
+    """Collect what a package logs as errors meanwhile, in place of printing it."""
+    heard: list[str] = []
+    handler, logger = logging.Handler(logging.ERROR), logging.getLogger(name)
+    handler.emit = lambda record: heard.append(record.getMessage())  # type: ignore[method-assign]
+    before, logger.propagate = logger.propagate, False
+    logger.addHandler(handler)
+    try:
+        yield heard
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = before
 
 
 def _gillespy2(sbml: str, written: bool, wanted: Wanted, tau: bool, given: dict[str, str]) -> Block:

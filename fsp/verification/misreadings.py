@@ -8,18 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fsp.errors import FSPError
 from fsp.formats.comparison import difference
 from fsp.formats.readers import read_text
 from fsp.formats.sbml_parts import each
+from fsp.model import Model, Reaction
 from fsp.model.event import Event
 from fsp.model.libraries import one_at_a_time
-from fsp.model.tree import Call, Expression, Number, Time, call
-
-if TYPE_CHECKING:
-    from fsp.model import Model
+from fsp.model.tree import Call, Expression, Number, Symbol, Time, call
 
 Element = Any  # libsbml has no types
 ABOVE_ROUNDING = 2.0**-20  # added to rates that are rounded down, so that a whole one stays what it is
@@ -166,16 +164,58 @@ MISREADINGS: dict[str, tuple[str, Callable[[Element], None]]] = {
 
 OTHERS = {
     "late": "events are executed at the next output time",
+    "next-jump": "an event at a known time is executed at the first jump after it",
     "integer": "rates are rounded down to whole numbers",
 }
 """Key and sentence of those that no document means."""
 
 
 def _of_events(model: Model, times: Sequence[float]) -> Iterator[tuple[str, str, Model]]:
-    """Yield the network whose events are executed at the next output time."""
+    """Yield the networks whose events are executed at the next output time, and at the next jump."""
     late = [_late(event, times) for event in model.events]
     if late != list(model.events):
         yield "late", OTHERS["late"], model.with_events(late)
+    waiting = at_next_jump(model)
+    if waiting is not None:
+        yield "next-jump", OTHERS["next-jump"], waiting
+
+
+def at_next_jump(model: Model) -> Model | None:
+    """Return the network whose event at a known time is executed after the first jump that follows.
+
+    A species of a name of its own is 1 while the event waits: the jumps of then are reactions of their own, which add
+    what the event adds.  None unless there is one event, which adds numbers to counts, and one initial state.
+    """
+    added = _added(model.events[0], model.species) if len(model.events) == 1 and model.has_timed_events else None
+    rates = [rate for rate in model.rate_expressions if rate is not None]
+    if added is None or len(rates) < model.n_reactions or len(model.initial_states) > 1:
+        return None
+    flag = "waits"
+    while flag in (*model.species, *model.parameters):
+        flag += "_"
+    waits, reactions = Symbol(flag), []
+    for reaction, rate, change in zip(model.reactions, rates, model.change.tolist(), strict=True):
+        net = {name: n for name, n in zip(model.species, change, strict=True) if n}
+        later = {name: net.get(name, 0) + added.get(name, 0) for name in {**net, **added}} | {flag: -1}
+        rest = call("-", Number(1.0), waits)
+        reactions.append(Reaction(net, rate=call("*", rest, rate), name=reaction.name))
+        reactions.append(Reaction(later, rate=call("*", waits, rate), name=f"{reaction.name}_{flag}"))
+    starts = dict(zip(model.species, model.initial_states[0].tolist(), strict=True)) | {flag: 0}
+    event = replace(model.events[0], assignments={flag: Number(1.0)}, draws={})
+    return Model(species=starts, reactions=reactions, events=[event])
+
+
+def _added(event: Event, species: Sequence[str]) -> dict[str, int] | None:
+    """Return what an event adds to counts; None where it does anything else."""
+    added: dict[str, int] = {}
+    for name, tree in event.formulas.items():
+        is_sum = isinstance(tree, Call) and tree.function == "+" and len(tree.arguments) == 2
+        parts = tree.arguments if isinstance(tree, Call) and is_sum else ()
+        numbers = [part.value for part in parts if isinstance(part, Number)]
+        if name not in species or Symbol(name) not in parts or len(numbers) != 1 or numbers[0] != int(numbers[0]):
+            return None
+        added[name] = int(numbers[0])
+    return None if event.draws else added
 
 
 def _late(event: Event, times: Sequence[float]) -> Event:

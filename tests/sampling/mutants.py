@@ -51,4 +51,12 @@ MUTANTS = [
         "simulators",
         only="left_out",
     ),
+    mutant(
+        "what-a-package-logs-is-not-collected",
+        "sampling/packages.py",
+        "logger.addHandler(handler)",
+        "logger.addHandler(logging.NullHandler())",
+        "simulators",
+        only="logs_as_errors",
+    ),
 ]

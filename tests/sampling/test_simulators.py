@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from importlib.util import find_spec
 
@@ -15,7 +16,7 @@ from fsp.formats.comparison import difference
 from fsp.formats.sbml import read_sbml
 from fsp.formats.sbml_writer import write_sbml
 from fsp.model.tree import Number, symbols
-from fsp.sampling.packages import PACKAGES
+from fsp.sampling.packages import PACKAGES, _logged
 from fsp.sampling.simulators import open_simulator, seeds_of
 
 DEATH = fsp.Model(species={"X": 40}, reactions=[fsp.Reaction("X -> 0", mass_action=1.0)])
@@ -308,3 +309,13 @@ def test_options_of_a_simulator_are_checked():
     for wrong in ({"processes": 0}, {"block": 0}, {"timeout": 0.0}):
         with pytest.raises(fsp.ArgumentError, match=f"`{min(wrong)}` must be positive"):
             open_simulator("fsp", **wrong)
+
+
+def test_what_a_package_logs_as_errors_is_collected_and_not_printed(capsys):
+    logger = logging.getLogger("package.part")
+    with _logged("package") as heard:
+        logger.error("reversible")
+        logger.warning("units")
+    logger.error("later")
+    assert heard == ["reversible"]
+    assert "reversible" not in capsys.readouterr().err

@@ -301,4 +301,12 @@ MUTANTS = [
         "verify_files",
         only="come_before",
     ),
+    mutant(
+        "events-that-wait-are-executed-without-a-jump",
+        "verification/misreadings.py",
+        "later = {name: net.get(name, 0) + added.get(name, 0)",
+        "later = {name: added.get(name, 0)",
+        "misreadings",
+        only="next_jump or next-jump",
+    ),
 ]

@@ -12,7 +12,7 @@ from fsp.formats.comparison import difference
 from fsp.verification import variants
 from fsp.verification.diagnosis import Likelihood
 from fsp.verification.hypotheses import families
-from fsp.verification.misreadings import MISREADINGS, misread
+from fsp.verification.misreadings import MISREADINGS, OTHERS, at_next_jump, misread
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def test_wrong_readers_are_named(files, dropped):
     assert found[0].name in keys, str(report)
 
 
-@pytest.mark.parametrize("dropped", sorted(MISREADINGS))
+@pytest.mark.parametrize("dropped", [*sorted(MISREADINGS), *OTHERS])
 def test_a_misread_document_is_what_the_wrong_reader_sees(files, dropped):
     """The network of the hypothesis has the mean change of the wrong reader's runs; both know nothing of each other."""
     name, _ = CASES[dropped]
@@ -55,6 +55,23 @@ def test_a_misread_document_is_what_the_wrong_reader_sees(files, dropped):
     gap = runs.mean(axis=0) - exact.mean(axis=0)[:, columns]
     error = np.sqrt(runs.var(axis=0) / 300 + exact.var(axis=0)[:, columns] / 3000) + 1e-9
     assert np.abs(gap / error).max() < 5
+
+
+def test_an_event_waits_for_the_next_jump():
+    """One molecule that decays with rate k waits with the event: at t it is alone with probability exp(-k t)."""
+    k, t = 0.2, 1.0
+    events = [fsp.Event("time >= 0.6", {"waits": "waits + 6"})]
+    model = fsp.Model(species={"waits": 1}, reactions=[fsp.Reaction("waits -> 0", rate=f"{k}*waits")], events=events)
+    wrong = at_next_jump(model)
+    assert wrong.species == ("waits", "waits_")
+    waiting = fsp.transient(wrong, [t], 1e-10)[0].probability("waits == 1 && waits_ == 1")
+    assert waiting.lower <= np.exp(-k * t) <= waiting.upper
+    died = 6 * (np.exp(-k * 0.6) - np.exp(-k * t))  # those that jumped since, and were six then, at first order in k
+    mean = fsp.transient(wrong, [t], 1e-10)[0].mean()["waits"] - np.exp(-k * t)
+    assert 0.9 * died < mean < died
+    for assigned in ({"waits": "2*waits"}, {"waits": "waits + 0.5"}):
+        other = fsp.Model(species={"waits": 1}, reactions=model.reactions, events=[fsp.Event("time >= 1", assigned)])
+        assert at_next_jump(other) is None
 
 
 def of_order(order, falling):
