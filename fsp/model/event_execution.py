@@ -7,7 +7,7 @@ to true, also by the assignment of another event; what is triggered waits for it
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from fsp.errors import ModelError
 from fsp.model.event import Event
 from fsp.model.infix import to_text
 from fsp.model.program import Program, compiled
-from fsp.model.tree import symbols
+from fsp.model.tree import Symbol, substitute, symbols
 from fsp.model.triggers import Moment, Trigger, check_roots, read_trigger
 from fsp.model.values import LARGEST_COUNT, nearest_whole
 
@@ -29,7 +29,7 @@ class Rules:
     """The events of a model, ready to be fired."""
 
     def __init__(self, events: Sequence[Event], species: Sequence[str], variables: Sequence[str]) -> None:
-        self.events, self.species, self.variables = tuple(events), tuple(species), tuple(variables)
+        self.events, self.species, self.variables = _drawing_apart(events), tuple(species), tuple(variables)
         self.draws = {name: (e, draw) for e, event in enumerate(self.events) for name, draw in event.draws.items()}
         self.names = (*self.species, *self.variables, *self.draws)
         self.triggers = tuple(self._trigger(event) for event in self.events)
@@ -231,3 +231,22 @@ class _Execution:
         copy = self.part(rows)
         copy.execute(e, np.arange(len(rows)))
         return copy.run()
+
+
+def _drawing_apart(events: Sequence[Event]) -> tuple[Event, ...]:
+    """Return events whose random numbers have different names: two events of one law draw two numbers."""
+    apart, seen = [], set[str]()
+    for e, event in enumerate(events):
+        names = {name: f"{name} of event {e}" for name in event.draws if name in seen}
+        seen |= event.draws.keys()
+        renamed = {name: Symbol(new) for name, new in names.items()}
+        apart.append(
+            replace(
+                event,
+                assignments={name: substitute(tree, renamed) for name, tree in event.formulas.items()},
+                draws={names.get(name, name): draw for name, draw in event.draws.items()},
+            )
+            if names
+            else event
+        )
+    return tuple(apart)

@@ -4,6 +4,14 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "events-that-share-a-draw",
+        "model/event_execution.py",
+        "for name in event.draws if name in seen}",
+        "for name in event.draws if name in ()}",
+        "draws",
+        only="several_events",
+    ),
+    mutant(
         "parts-of-a-reaction-are-a-page",
         "model/describe.py",
         "if len(numbers) > MOST_PARTS + 1 else 0",

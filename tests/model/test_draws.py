@@ -90,6 +90,19 @@ def test_repeated_divisions_are_a_product_of_thinnings():
     assert distance(dist, exact) <= dist.error.total + ROUNDING
 
 
+@pytest.mark.parametrize("until", [1.5, 3.5])
+def test_several_events_may_draw_from_one_law(until):
+    """As many divisions as events, each of which is the same law of the same number."""
+    divisions = [Event(f"time >= {k}", {"X": "binomial(X, 0.3)"}) for k in (1, 2, 3)]
+    dist = fsp.transient(production(events=divisions), [until], TOL)[-1]
+    mean, passed = 4.0, int(until)
+    for _ in range(passed - 1):
+        mean = 0.3 * mean + 4.0
+    mean = 0.3 * mean + 2.0
+    exact = np.convolve(stats.binom.pmf(np.arange(7), 6, 0.3**passed), stats.poisson.pmf(np.arange(80), mean))
+    assert distance(dist, exact) <= dist.error.total + ROUNDING
+
+
 def test_draws_of_one_event_are_independent():
     """Two daughters that draw for themselves from 3 + Poisson: no correlation, given the mother's."""
     model = fsp.Model(
