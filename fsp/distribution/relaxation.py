@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fsp.distribution import doors
+from fsp.distribution.metastable import MetastableSet, metastable_sets
 from fsp.distribution.shown import Shown
+from fsp.errors import BackendError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -94,6 +96,49 @@ class Relaxation(Shown):
             If a species is unknown.
         """
         return doors.modes(self, species)
+
+    def metastable(self, n_sets: int | None = None, *, core: float = 0.5) -> list[MetastableSet]:
+        """Find the sets of states that are seldom left, from the slowest modes.
+
+        Parameters
+        ----------
+        n_sets
+            Their number, at most one more than there are modes; by default what the largest gap between rates says.
+        core
+            Membership from which on a state belongs to a set, 0.5 to 1; larger ones leave out the ways in between.
+
+        Returns
+        -------
+        list of MetastableSet
+            The most probable one first, each named by its most probable state; conditions of `fsp.committor` and
+            `fsp.passage`.
+
+        Raises
+        ------
+        ArgumentError
+            If there are too few modes, or a mode of the sets is not real.
+        BackendError
+            If left eigenvectors or the stationary law were not computed.
+
+        Examples
+        --------
+        >>> import fsp
+        >>> model = fsp.Model(
+        ...     species={"A": 1, "B": 0, "C": 0},
+        ...     reactions=[
+        ...         fsp.Reaction("A -> B", mass_action=1.0), fsp.Reaction("B -> A", mass_action=1.0),
+        ...         fsp.Reaction("B -> C", mass_action=1e-3), fsp.Reaction("C -> B", mass_action=1e-3),
+        ...     ],
+        ... )
+        >>> [len(found.states) for found in fsp.relaxation(model, 2).metastable()]
+        [2, 1]
+        """
+        if self.left is None or self.stationary is None:
+            raise BackendError(
+                "Metastable sets must be those of a chain that is not absorbed, in one process: left eigenvectors or "
+                "the stationary law are missing."
+            )
+        return metastable_sets(self.species, self.states, (self.eigenvalues, self.left), self.stationary, n_sets, core)
 
     def __str__(self) -> str:
         """Return a line for each mode, and the notes."""

@@ -146,4 +146,20 @@ MUTANTS = [
         "landscape",
         only="barriers_hold",
     ),
+    mutant(
+        "vertices-lie-on-a-line",
+        "distribution/metastable.py",
+        "left = left - np.outer(left @ direction, direction)",
+        "left = left * 1.0",
+        "metastable",
+        only="three",
+    ),
+    mutant(
+        "sets-hold-what-lies-beyond-them",
+        "distribution/metastable.py",
+        "found: BoolArray = inside & np.isin",
+        "found: BoolArray = np.isin",
+        "metastable",
+        only="switch",
+    ),
 ]
