@@ -160,6 +160,6 @@ MUTANTS = [
         "found: BoolArray = inside & np.isin",
         "found: BoolArray = np.isin",
         "metastable",
-        only="switch",
+        only="holds",
     ),
 ]

@@ -7,6 +7,7 @@ import pytest
 from written_networks import network
 
 import fsp
+from fsp.distribution.metastable import MetastableSet
 
 
 def test_a_switch_has_two_sets_whose_rates_make_the_gap():
@@ -52,6 +53,11 @@ def test_three_sets_are_told_apart():
     where = {frozenset(names[k] for k in np.flatnonzero(found.states.any(axis=0))) for found in sets}
     assert where == {frozenset("AB"), frozenset("CD"), frozenset("EF")}
     assert [found.probability for found in sets] == pytest.approx([1 / 3] * 3)
+
+
+def test_a_set_holds_its_states_and_no_others():
+    ends = MetastableSet("X=0", ("X",), np.array([[0], [2]]), 1.0)
+    assert ends({"X": np.array([0.0, 1.0, 2.0, 3.0, 9.0])}).tolist() == [True, False, True, False, False]
 
 
 def test_bad_questions_are_refused():
