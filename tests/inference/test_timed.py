@@ -119,7 +119,7 @@ def test_bounds_hold_on_small_networks_whose_rates_change(rates, total, power, t
                     A[x + 1, x] += r
             return A
 
-        p, steps = np.eye(total + 1)[total].astype(complex), 200
+        p, steps = np.eye(total + 1)[total].astype(complex), 500
         h, root = t / steps, math.sqrt(3.0) / 6.0
         for i in range(steps):  # the Magnus series of order four
             first, second = (generator(h * (i + 0.5 + side * root)) for side in (-1.0, 1.0))
