@@ -22,6 +22,7 @@ from typing import Any
 
 import boxes
 import certified
+import derivatives
 import first
 import mpi_bench
 import numpy as np
@@ -413,6 +414,7 @@ def sections(report: Report, states: int = mpi_bench.STATES) -> dict[str, Sectio
         "adaptive": Section("Transients on a space that adapts", ADAPTIVE_NOTE, report.text),
         "sweeps": Section("Sweeps", SWEEPS_NOTE, sweeps),
         "stationary": Section("Stationary distributions", STATIONARY_NOTE, stationary),
+        "derivatives": Section("Parameters", derivatives.NOTE, derivatives.section),
         "verification": Section("Verification", verification.NOTE, verification.false_alarms),
         "samplers": Section("Wrong samplers", wrong_samplers.NOTE, wrong_samplers.wrong_samplers),
         EXAMINATION: Section("Examination", EXAMINATION_NOTE, examination),

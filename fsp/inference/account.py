@@ -105,8 +105,10 @@ class Slopes:
         self.begun = beginning.errors  # what they were off at the beginning, (q,)
         self.remnants = np.zeros(len(self.ledgers))  # (q,) part of truncation: the last term of (2)
         self.gauges = [_truncated(bounds.followed[i]) for i in bounds.of_errors]
-        unknown = [np.array([float(e), inf if e else 0.0]) for e in beginning.errors]  # Σ |e_k| u is not known
-        self.parts = [Part(self.gauges, [own.copy() for _ in self.gauges]) for own in unknown]
+        above = [_first(beginning, gauge) for gauge in self.gauges]  # (q,) each
+        self.parts = [
+            Part(self.gauges, [np.array([float(e), own[k]]) for own in above]) for k, e in enumerate(beginning.errors)
+        ]
         self.polynomials = [
             [bounds.remnant(k), *(bounds.remnant(k, gauge) for gauge in self.gauges)] for k in range(len(self.ledgers))
         ]
@@ -160,7 +162,7 @@ class Account:
         self.relative = 0.0  # rounding of each probability, where products keep it relative
         self.absolute = beginning.rounding  # what a probability may be off beside
         self.closed = beginning.closed  # whether nothing has left the space, so that m lives on it
-        self._m = Part(bounds.followed, [beginning.moments(gauge) for gauge in bounds.followed])
+        self._m = Part(bounds.followed, [beginning.moments.of_p(gauge) for gauge in bounds.followed])
 
     @property
     def lost(self) -> float:
@@ -242,6 +244,13 @@ class Account:
         for k, part in enumerate(self.slopes.parts):
             self.slopes.ledgers[k] += ErrorLedger(pruning=float(mass[1 + k]))
             part.feed([fed[place][1 + k, :2] for place in self.bounds.of_errors])
+
+
+def _first(beginning: Beginning, gauge: Gauge) -> FloatArray:
+    """Bound Σ |e_k| u at the beginning, (q,); infinite where nothing is known of what is off."""
+    if beginning.moments.of_derivatives is not None:
+        return beginning.moments.of_derivatives(gauge)
+    return np.where(beginning.errors > 0.0, inf, 0.0)
 
 
 def _above(polynomials: Sequence[Polynomial | None], heights: Sequence[float], moment: Moment) -> float:

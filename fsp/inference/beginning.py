@@ -8,16 +8,24 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
+from fsp.errors import ModelError
+from fsp.model.accuracy import errors
+from fsp.model.tree import ZERO
 from fsp.moments.initial import KnownDistribution
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
+    from fsp.inference.parameters import Derivatives
     from fsp.model import Model
     from fsp.moments.parts import Gauge
+
+ABOVE = 3.0  # times what is lacking, as `fsp.moments.initial` says
+PRODUCT = 4.0 * UNIT_ROUNDOFF  # relative: of a score times a probability
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,6 +35,13 @@ class StartScores:
     stored: FloatArray  # s_k² / p, (q, n)
     off: FloatArray  # what sums of them may be off, (q,)
     whole: FloatArray  # upper bounds of their sums over all states, (q,)
+
+
+class Missing(NamedTuple):
+    """Moments of what is off, by functions u of a gauge."""
+
+    of_p: Callable[[Gauge], FloatArray]  # Σ m u^q, (n_orders,)
+    of_derivatives: Callable[[Gauge], FloatArray] | None = None  # Σ |e_k| u, (q,); None where nothing is known
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,7 +54,7 @@ class Beginning:
     lacking: float  # Σ m
     rounding: float  # what y may be off beside
     errors: FloatArray  # of h, in the 1-norm, (q,)
-    moments: Callable[[Gauge], FloatArray]  # Σ m u^q of a gauge, (n_orders,)
+    moments: Missing
     scores: StartScores
     closed: bool  # whether all states that p lives on lead nowhere else than the stored ones do
     proved: bool = True
@@ -55,8 +70,8 @@ class Beginning:
         return block
 
 
-def of_model(model: Model, q: int) -> Beginning:
-    """Return the start of a model, which depends on no parameter."""
+def of_model(model: Model, slopes: Derivatives) -> Beginning:
+    """Return the start of a model, with its derivatives by what its law depends on."""
     states, weights, lacking = model.initial_states, model.initial_probabilities, model.start_lacks
 
     def moments(gauge: Gauge) -> FloatArray:
@@ -64,7 +79,48 @@ def of_model(model: Model, q: int) -> Beginning:
         above, below = (own.powers(gauge.weights, gauge.orders, 1.0) for own in known)
         return np.maximum(above - below, lacking) if lacking else np.zeros(len(gauge.orders))
 
+    def missing(sizes: FloatArray) -> FloatArray:
+        """Bound Σ m f for functions f of the state (q, n), as `fsp.moments.initial` does."""
+        largest = sizes.max(axis=1, initial=0.0)
+        return np.asarray(ABOVE * lacking * (sizes @ weights + largest), dtype=np.float64)
+
     rounding = 0.0 if lacking else abs(1.0 - math.fsum(weights.tolist()))
-    nothing = np.zeros((q, len(states)))
-    scores = StartScores(nothing, np.zeros(q), np.zeros(q))
-    return Beginning(states, weights, nothing, lacking, rounding, np.zeros(q), moments, scores, closed=not lacking)
+    scores, off = _scores(model, slopes)
+    sizes = np.abs(scores)
+
+    def error_moments(gauge: Gauge) -> FloatArray:
+        u = gauge.powers(states)[1]  # (n,)
+        return np.asarray(missing(sizes * u) + (off * u) @ weights, dtype=np.float64)
+
+    squares = weights * scores**2
+    of_squares = missing(scores**2) + (2.0 * sizes * off + off**2) @ weights
+    return Beginning(
+        states,
+        weights,
+        weights * scores,
+        lacking,
+        rounding,
+        missing(sizes) + off @ weights,
+        Missing(moments, error_moments),
+        StartScores(squares, of_squares, squares.sum(axis=1) * (1.0 + SUM_ROUNDING) + of_squares),
+        closed=not lacking,
+    )
+
+
+def _scores(model: Model, slopes: Derivatives) -> tuple[FloatArray, FloatArray]:
+    """Return the derivatives of log p of the initial states, and what they may be off, (q, n) each."""
+    states = model.initial_states
+    columns = {name: states[:, s].astype(np.float64) for s, name in enumerate(model.species)}
+    values, off = np.zeros((len(slopes.names), len(states))), np.zeros((len(slopes.names), len(states)))
+    for k, tree in enumerate(slopes.start):
+        if tree != ZERO:
+            values[k], off[k] = errors(tree, columns, 0.0)
+            off[k] += PRODUCT * np.abs(values[k])
+    known = (np.isfinite(values) & np.isfinite(off)).all(axis=1)  # (q,)
+    if not known.all():
+        place = int(np.argmin(known))
+        raise ModelError(
+            f"The initial law must change smoothly with a parameter, but not so with '{slopes.names[place]}': a mean "
+            f"or a probability is at the end of its range."
+        )
+    return values, off

@@ -118,7 +118,7 @@ def _beginning(
     model: Model, slopes: Derivatives, bounds: Bounds, loss: float, limits: Limits, start: str | None
 ) -> Beginning:
     if start is None:
-        return of_model(model, len(slopes.names))
+        return of_model(model, slopes)
     tol = max(STATIONARY_SHARE * loss, LEAST_STATIONARY)
     return stationary(model, slopes, tol, limits.max_states, limits.max_memory)
 

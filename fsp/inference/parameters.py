@@ -9,7 +9,8 @@ from itertools import pairwise
 from fsp.errors import ArgumentError, BackendError, ModelError
 from fsp.model import Model
 from fsp.model.definition import resolve
-from fsp.model.derivatives import NOW, derivative
+from fsp.model.derivatives import NOW, derivative, plus
+from fsp.model.draws import score
 from fsp.model.functions import COMPARISONS
 from fsp.model.tree import ZERO, Call, Expression, Number, Symbol, Time, at_time, call, substitute, symbols, walk
 
@@ -33,6 +34,7 @@ class Derivatives:
     log: bool
     proportional: tuple[tuple[bool, ...], ...]  # whether a law is θ f, f without θ
     switches: tuple[tuple[Switch, ...], ...] = ()  # times at which laws switch that depend on the parameter, by it
+    start: tuple[Expression, ...] = ()  # derivatives of the logarithm of the initial law, of species, by the parameter
 
     def at(self, t: float) -> Derivatives:
         """Return what they are at a time."""
@@ -44,8 +46,8 @@ def derivatives(model: Model, names: Sequence[str], *, log: bool) -> Derivatives
     chosen = _checked_names(names)
     require_no_events(model)
     _check_formulas(model)
-    trees, linear, switches = zip(*(_of_parameter(model, name, log=log) for name in chosen), strict=True)
-    return Derivatives(chosen, trees, log, linear, switches)
+    trees, linear, switches, start = zip(*(_of_parameter(model, name, log=log) for name in chosen), strict=True)
+    return Derivatives(chosen, trees, log, linear, switches, start)
 
 
 def _checked_names(names: Sequence[str]) -> tuple[str, ...]:
@@ -75,7 +77,7 @@ def _check_formulas(model: Model) -> None:
 
 def _of_parameter(
     model: Model, name: str, *, log: bool
-) -> tuple[tuple[Expression, ...], tuple[bool, ...], tuple[Switch, ...]]:
+) -> tuple[tuple[Expression, ...], tuple[bool, ...], tuple[Switch, ...], Expression]:
     definition, value = model.definition, model.parameters.get(name)
     if name not in definition.parameters:
         known = ", ".join(definition.parameters) or "none"
@@ -88,7 +90,7 @@ def _of_parameter(
         wanted = "positive with log=True" if log else "other than zero, where reactions vanish"
         raise ArgumentError(f"`parameters` must be {wanted}, but '{name}' is {value:g}.")
     others = resolve({n: tree for n, tree in definition.parameters.items() if n != name})
-    _refuse_start(model, name, others)
+    start = _of_start(model, name, others)
     given = {name: definition.parameters[name]}
     found, linear, switches = [], [], []
     for r, law in enumerate(definition.laws):
@@ -100,9 +102,10 @@ def _of_parameter(
         slope = derivative(plain, name)
         linear.append(name not in symbols(slope) and _without(plain, name) == ZERO)
         found.append(substitute(_scaled(slope, given[name], log=log), given))
-    if all(tree == ZERO for tree in found):
+    start = substitute(_scaled(start, given[name], log=log), given)
+    if all(tree == ZERO for tree in (*found, start)):
         raise ArgumentError(f"`parameters` must be in the rate of a reaction, but no rate depends on '{name}'.")
-    return tuple(found), tuple(linear), tuple(switches)
+    return tuple(found), tuple(linear), tuple(switches), start
 
 
 def _scaled(slope: Expression, value: Expression, *, log: bool) -> Expression:
@@ -138,9 +141,20 @@ def _without(law: Expression, name: str) -> Expression:
     return law
 
 
-def _refuse_start(model: Model, name: str, others: dict[str, Expression]) -> None:
-    """Refuse a parameter of which the start depends."""
+def _of_start(model: Model, name: str, others: dict[str, Expression]) -> Expression:
+    """Return the derivative of the logarithm of the initial law by a symbol; refuse counts that depend on it."""
     definition = model.definition
-    start = [*definition.species.values(), *(a for draw in definition.draws.values() for a in draw.arguments)]
-    if any(name in symbols(substitute(tree, others)) for tree in start):
-        raise ArgumentError(f"`parameters` must not change the start, but initial counts depend on '{name}'.")
+    counts = {species: tree for species, tree in definition.species.items() if species not in definition.draws}
+    moved = [species for species, tree in counts.items() if name in symbols(substitute(tree, others))]
+    found = []
+    for species, draw in definition.draws.items():
+        plain = draw.with_values(others)
+        tree = score(plain, Symbol(species), [derivative(a, name) for a in plain.arguments])
+        moved += [species] if tree is None and name in plain.symbols else []
+        found += [] if tree is None else [tree]
+    if moved:
+        raise ArgumentError(
+            f"`parameters` must not change the start in steps, but the initial count of '{moved[0]}' depends on "
+            f"'{name}'; a whole number has no derivative, while the mean of a law such as poisson({name}) has one."
+        )
+    return plus(*found)

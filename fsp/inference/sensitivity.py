@@ -48,8 +48,8 @@ def sensitivity(
     times
         Increasing times >= 0, in the model's unit of time.
     parameters
-        Names of the parameters, which may stand anywhere in the propensities, but not in the start; in conditions only
-        with the time, as in ``piecewise(k, time < s, 0)``.
+        Names of the parameters, which may stand anywhere in the propensities and in laws of the start; in
+        conditions only with the time, as in ``piecewise(k, time < s, 0)``.
     log
         Whether to differentiate by the logarithms of the parameters, ``θ ∂p/∂θ``.
     tol

@@ -9,7 +9,7 @@ import numpy as np
 
 from fsp.arithmetic import SUM_ROUNDING
 from fsp.equilibrium.response import Changes, Law, Response, respond
-from fsp.inference.beginning import Beginning, StartScores
+from fsp.inference.beginning import Beginning, Missing, StartScores
 from fsp.inference.clocks import terms_of
 from fsp.inference.derived import slopes_on
 from fsp.inference.envelopes import size
@@ -58,7 +58,7 @@ def stationary(
         law.total,
         law.total if q and law.closed else 0.0,  # y may lie above
         found.errors,
-        moments,
+        Missing(moments),
         scores,
         law.closed,
         proved=found.proved,

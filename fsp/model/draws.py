@@ -26,7 +26,7 @@ from fsp.arrays import FloatArray, IntArray
 from fsp.errors import ModelError
 from fsp.model.formula import FunctionDefinition, applied_at_top
 from fsp.model.infix import to_text
-from fsp.model.tree import Expression, Number, substitute, symbols
+from fsp.model.tree import ONE, ZERO, Expression, Number, call, substitute, symbols
 from fsp.model.values import nearest_whole
 
 TAIL = 1e-18  # probability of the counts that are left out: far below what a rounding changes
@@ -157,6 +157,14 @@ class _Row(NamedTuple):
     sample: Callable[..., Any]  # of numpy's generator and arrays of arguments
 
 
+def _of_trials(m: Expression, n: Expression, p: Expression) -> Expression:
+    return call("-", call("/", m, p), call("/", call("-", n, m), call("-", ONE, p)))
+
+
+def _of_mean(m: Expression, mean: Expression) -> Expression:
+    return call("-", call("/", m, mean), call("/", call("+", m, ONE), call("+", ONE, mean)))
+
+
 # those that have whole numbers and a closed form
 LAWS = {
     "binomial": _Row(2, _binomial, lambda rng, n, p: rng.binomial(n.astype(np.int64), p)),
@@ -165,6 +173,26 @@ LAWS = {
     "choice": _Row(None, _choice, lambda rng, *p: (rng.random(p[0].shape) > np.cumsum(p, axis=0)).sum(axis=0)),
     "geometric": _Row(1, _geometric, lambda rng, mean: rng.geometric(1.0 / (1.0 + mean)) - 1),
 }
+
+# derivatives of log P(m) by each argument, trees of m and the arguments; None for what is a whole number
+_SCORES: dict[str, Callable[..., tuple[Expression | None, ...]]] = {
+    "binomial": lambda m, n, p: (None, _of_trials(m, n, p)),
+    "bernoulli": lambda m, p: (_of_trials(m, ONE, p),),
+    "poisson": lambda m, mean: (call("-", call("/", m, mean), ONE),),
+    "geometric": lambda m, mean: (_of_mean(m, mean),),
+}
+
+
+def score(draw: Draw, count: Expression, slopes: Sequence[Expression]) -> Expression | None:
+    """Return the derivative of log P(count), where the arguments of a draw have these; None where there is none."""
+    rule = _SCORES.get(draw.law)
+    if rule is None:
+        return None
+    pairs = [(own, slope) for own, slope in zip(rule(count, *draw.arguments), slopes, strict=True) if slope != ZERO]
+    if any(own is None for own, _ in pairs):
+        return None
+    terms = [call("*", own, slope) for own, slope in pairs if own is not None]
+    return call("+", *terms) if len(terms) > 1 else terms[0] if terms else ZERO
 
 
 def product_of(

@@ -371,4 +371,12 @@ MUTANTS = [
         "design",
         only="theorem or better_than",
     ),
+    mutant(
+        "starts-change-with-no-parameter",
+        "inference/beginning.py",
+        "        weights * scores,\n",
+        "        0.99 * weights * scores,\n",
+        "random_starts",
+        only="poisson_start",
+    ),
 ]

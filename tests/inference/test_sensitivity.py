@@ -206,7 +206,7 @@ def one(parameters, *reactions, start=0):
         (one({"idle": 0.0}, fsp.Reaction("0 -> X", rate="1 + idle")), fsp.ArgumentError, "positive with log=True"),
         (one({"k": 1.0, "idle": "2*k"}, fsp.Reaction("0 -> X", rate="idle")), fsp.ArgumentError, "is a formula"),
         (
-            one({"idle": 2.0}, fsp.Reaction("0 -> X", rate="idle"), start="poisson(idle)"),
+            one({"idle": 2.0}, fsp.Reaction("0 -> X", rate="idle"), start="idle"),
             fsp.ArgumentError,
             "the start",
         ),
