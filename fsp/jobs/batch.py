@@ -17,7 +17,7 @@ import io
 import os
 import shutil
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
@@ -54,6 +54,8 @@ class Row:
     n_states: int | None = None  # of its solution, at the last time, as is the error
     error: ErrorLedger | None = None
     n_matvec: int | None = None
+    mean: Mapping[str, float] = field(default_factory=dict)  # of each species, at the last time
+    std: Mapping[str, float] = field(default_factory=dict)
     seconds: float | None = None  # wall time that it took now
     reason: str = ""
 
@@ -65,9 +67,9 @@ class Row:
     def found(self, status: str, answer: Solution | Head, seconds: float | None = None) -> Row:
         """Return the row of a job that has an answer."""
         n_states = answer.n_states if isinstance(answer, Head) else len(answer[-1])
-        return replace(
-            self, status=status, n_states=n_states, error=answer.error, n_matvec=answer.n_matvec, seconds=seconds
-        )
+        mean, std = (answer.mean, answer.std) if isinstance(answer, Head) else (answer[-1].mean(), answer[-1].std())
+        found: dict[str, Any] = {"error": answer.error, "n_matvec": answer.n_matvec, "seconds": seconds}
+        return replace(self, status=status, n_states=n_states, mean=mean, std=std, **found)
 
     def failed(self, error: Exception, seconds: float | None = None) -> Row:
         """Return the row of a job that ended in an error."""
@@ -115,14 +117,17 @@ class Batch:
         text = io.StringIO()
         write = csv.writer(text, lineterminator="\n").writerow
         head = ["job", "status", "file", "model", *(f"set.{name}" for name in names), "times", "tol"]
-        write([*head, "states", "error", "certified", "products", "seconds", "reason"])
+        species = list(dict.fromkeys(name for row in self.rows for name in row.mean))
+        moments = [f"{what}.{name}" for name in species for what in ("mean", "std")]
+        write([*head, "states", "error", "certified", "products", "seconds", "reason", *moments])
         for row in self.rows:
             job, error = row.job, row.error
             asked = [*map(job.values.get, names), " ".join(map(repr, job.times)), job.tol]
             bound = [None, None] if error is None else [error.total, error.certified]
             file = job.file if row.status in (SOLVED, KEPT) else ""
             found = [row.n_states, *bound, row.n_matvec, row.seconds, row.reason]
-            write([job.name, row.status, file, job.model, *asked, *found])
+            values = [of.get(name) for name in species for of in (row.mean, row.std)]
+            write([job.name, row.status, file, job.model, *asked, *found, *values])
         return text.getvalue()
 
 

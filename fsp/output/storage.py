@@ -30,7 +30,7 @@ from fsp.distribution.fit import Fit
 from fsp.distribution.ledger import ErrorLedger
 from fsp.distribution.sweep import Sweep
 from fsp.errors import ArgumentError, FormatWarning
-from fsp.output.fields import array, attribute, attributes, child, plain
+from fsp.output.fields import array, attribute, attributes, child, plain, texts
 from fsp.output.files import put, replacing
 from fsp.output.fit_layout import read_fit, write_fit
 from fsp.output.layout import (
@@ -147,6 +147,8 @@ class Head:
     n_states: int  # at the last time, as is the error
     error: ErrorLedger
     n_matvec: int  # number of products of the generator with a vector
+    mean: dict[str, float]  # of each species, at the last time
+    std: dict[str, float]
 
 
 def read_head(path: Path) -> Head | None:
@@ -156,6 +158,9 @@ def read_head(path: Path) -> Head | None:
     with suppress(ArgumentError), _opened(path) as file:
         times = child(file, "times")
         last = child(times, max(times))
+        species = tuple(map(str, texts(file, "species", 1)))
+        states = array(last, "states", "u", (None, len(species)))
+        one = Distribution(states, array(last, "probabilities", "f", (None,)), species, t=None, error=read_error(last))
         return Head(
             asked=Asked(
                 attribute(file, "model_hash", str),
@@ -166,6 +171,8 @@ def read_head(path: Path) -> Head | None:
             n_states=len(child(last, "probabilities", "dataset")),
             error=read_error(last),
             n_matvec=int(attributes(child(file, "statistics")).get("n_matvec", 0)),
+            mean=one.mean(),
+            std=one.std(),
         )
     return None
 

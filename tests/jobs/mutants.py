@@ -4,6 +4,14 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "means-of-the-start-in-summaries",
+        "jobs/batch.py",
+        "(answer[-1].mean(), answer[-1].std())",
+        "(answer[0].mean(), answer[0].std())",
+        "batch",
+        only="the_summary",
+    ),
+    mutant(
         "stationary-points-of-one-model",
         "jobs/workers.py",
         "found = stationary(self.at(values), self.tol",

@@ -202,6 +202,15 @@ def test_the_summary(folder):
     assert {row["status"] for row in rows} == {"solved"}
     assert all(float(row["error"]) <= float(row["tol"]) and row["certified"] == "True" for row in rows)
     assert [row["set.k"] for row in rows] == ["5.0"] * 2 + ["8.0"] * 2 + [""] * 4
+    for row in rows:
+        last = fsp.read(folder / "out" / row["file"])[-1]
+        moments = {f"mean.{name}": value for name, value in last.mean().items()}
+        moments |= {f"std.{name}": value for name, value in last.std().items()}
+        assert {name: float(row[name]) for name in moments} == moments
+    kept = run("batch", folder / "manifest.toml", "--out", folder / "out", "--quiet", "--resume")
+    assert "8 jobs: 8 kept" in kept.output
+    with (folder / "out" / SUMMARY).open(newline="") as file:
+        assert [float(row["mean.X"]) for row in csv.DictReader(file)] == [float(row["mean.X"]) for row in rows]
     assert sorted(path.name for path in (folder / "out").iterdir()) == sorted([SUMMARY, *(f"{n}.h5" for n in NAMES)])
 
 

@@ -251,6 +251,7 @@ def test_pictures_say_how_many_species_are_left_out():
 
 
 REFUSED = [
+    (lambda s: s.plot("U", colour="red"), "Options of `plot` must be of kind, log, ax, but there is 'colour'"),
     (lambda s: s.plot(kind="pie"), "`kind` must be one of overview"),
     (lambda s: s.plot(kind="heat"), "must be one name for kind = heat, but are 0"),
     (lambda s: s.plot("U", kind="joint"), "must be two names for kind = joint, but are 1"),
