@@ -57,7 +57,7 @@ def test_parameters_of_interest_have_the_least_variance_with_the_others_unknown(
     variance = np.linalg.inv(plan.information.matrix)[1, 1]
     for other in ("D", "A"):
         another = fsp.design(model, [0.5, 1.0, 4.0], ["k", "g"], criterion=other, conditions=conditions)
-        assert variance <= np.linalg.inv(another.information.matrix)[1, 1] * (1.0 + 5e-3)  # whole cells
+        assert variance < 0.99 * np.linalg.inv(another.information.matrix)[1, 1]
     assert "full" in str(plan)
 
 
