@@ -13,6 +13,7 @@ from fsp import defaults
 from fsp.command.exits import ABOVE_TOLERANCE, EPILOG, guarded
 from fsp.command.likelihood import DATA, Data, takes_data
 from fsp.command.options import JSON, OVERWRITE, SOURCE, Source, named, takes_source, with_options
+from fsp.command.sensitivity import START
 from fsp.errors import ArgumentError
 from fsp.quantities import number
 
@@ -25,6 +26,7 @@ FREE = click.option(
 @with_options(*SOURCE)
 @with_options(*DATA)
 @FREE
+@START
 @click.option("--starts", default=defaults.STARTS, show_default=True, help="Number of starts.")
 @click.option("--seed", default=0, show_default=True, help="Whole number from which the starts come.")
 @click.option("--width", default=defaults.LIKELIHOOD_WIDTH, show_default=True, help="Width of the interval, in nats.")

@@ -35,16 +35,14 @@ class FreeLaws:
             derivatives(model, names, log=True)
         if model.is_time_dependent or model.events:
             what = "events" if model.events else "propensities that depend on time"
-            raise BackendError(
-                f"`model` must have constant propensities and no events to be fitted, but '{model.name}' has {what}; "
-                f"fsp.likelihood takes it, for a minimiser of yours."
-            )
+            raise BackendError(f"`model` must have constant propensities and no events, but '{model.name}' has {what}.")
         definition = model.definition
         fixed = resolve({name: tree for name, tree in definition.parameters.items() if name not in names})
-        start = [*definition.species.values(), *(a for draw in definition.draws.values() for a in draw.arguments)]
-        moved = [name for name in names if any(name in symbols(substitute(tree, fixed)) for tree in start)]
+        moved = starting(model, names)
         if moved:
-            raise ArgumentError(f"`free` must not change the start, but initial counts depend on '{moved[0]}'.")
+            raise ArgumentError(
+                f"Free parameters must not change the start, but initial counts depend on '{moved[0]}'."
+            )
         rates = tuple(substitute(law, fixed) for law in definition.laws if isinstance(law, Expression))
         slopes = tuple(tuple(_scaled(derivative(rate, name), name) for rate in rates) for name in names)
         return cls(tuple(names), rates, slopes)
@@ -64,6 +62,14 @@ class FreeLaws:
         for r, tree in enumerate(trees):
             table[:, r] = evaluate(tree, values)
         return table
+
+
+def starting(model: Model, names: Sequence[str]) -> list[str]:
+    """Return those of some parameters on which initial counts, or their laws, depend."""
+    definition = model.definition
+    fixed = resolve({name: tree for name, tree in definition.parameters.items() if name not in names})
+    start = [*definition.species.values(), *(a for draw in definition.draws.values() for a in draw.arguments)]
+    return [name for name in names if any(name in symbols(substitute(tree, fixed)) for tree in start)]
 
 
 def _scaled(slope: Expression, name: str) -> Expression:

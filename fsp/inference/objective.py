@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.errors import ArgumentError
-from fsp.inference.free_laws import FreeLaws
+from fsp.inference.direct_part import DirectPart
+from fsp.inference.free_laws import FreeLaws, starting
 from fsp.inference.likelihood import instruments_of
+from fsp.inference.loop import check_start
+from fsp.inference.parameters import derivatives
 from fsp.inference.part import Part, Point
 
 if TYPE_CHECKING:
@@ -29,7 +32,7 @@ class Objective:
 
     names: tuple[str, ...]
     priors: tuple[Prior, ...]
-    parts: tuple[Part, ...]
+    parts: tuple[Part | DirectPart, ...]
 
     @classmethod
     def of(
@@ -40,18 +43,24 @@ class Objective:
         priors: Sequence[Prior],
         instrument: Instrument | Mapping[str, Instrument] | None,
         limits: Limits,
+        start: str | None = None,
     ) -> Objective:
         """Make the parts of all conditions; `model` has values within the bounds."""
-        parts = []
+        parts: list[Part | DirectPart] = []
+        check_start(start)
         for condition in counts.groups:
             chosen = instruments_of(instrument, condition.counts.observed)
-            depends = {name for one in chosen for name in one.depends}
             fixed = [name for name in names if name in condition.settings]
             if fixed:
                 raise ArgumentError(
                     f"`free` must not be what a condition sets, but '{condition.label}' sets '{fixed[0]}'."
                 )
             changed = model.with_values(condition.settings) if condition.settings else model
+            if changed.is_time_dependent or start is not None or starting(changed, names):
+                derivatives(changed, names, log=True)
+                parts.append(DirectPart(changed, names, condition.counts, chosen, limits, start))
+                continue
+            depends = {name for one in chosen for name in one.depends}
             free = [name for name in names if name not in depends or _in_rates(changed, name)]
             laws = FreeLaws.of(changed, free)
             standing = condition.counts.standing([i.at(changed.parameters) for i in chosen])

@@ -58,6 +58,8 @@ class Posterior:
         distribution of scipy.stats.
     instrument
         What makes the counts that were seen of those in the cells, as for `fsp.likelihood`.
+    start
+        Where cells begin, as for `fsp.likelihood`.
     width
         How far a log-likelihood may be off, in nats; rounding of the rates apart.
     max_states, max_memory, max_work
@@ -88,6 +90,7 @@ class Posterior:
         priors: Mapping[str, Any],
         *,
         instrument: Instrument | Mapping[str, Instrument] | None = None,
+        start: str | None = None,
         width: float = defaults.LIKELIHOOD_WIDTH,
         max_states: int | None = None,
         max_memory: int | None = None,
@@ -109,7 +112,7 @@ class Posterior:
         self._begin = np.array([self._inside(model, name) for name in self.names])
         changed = model.with_parameters(dict(zip(self.names, np.exp(self._begin).tolist(), strict=True)))
         limits = Limits(max_states, max_memory, max_work)
-        self._objective = Objective.of(changed, counts, self.names, self._priors, instrument, limits)
+        self._objective = Objective.of(changed, counts, self.names, self._priors, instrument, limits, start)
         self._largest = -math.inf
         self.evaluations = 0
 

@@ -43,6 +43,7 @@ class Task:
     instrument: Instrument | Mapping[str, Instrument] | None
     limits: Limits
     asked: str
+    start: str | None = None
 
     @property
     def low(self) -> FloatArray:
@@ -209,7 +210,7 @@ class Search:
         """Return the certified log-likelihood of all cells."""
         task = self.task
         more = {name: getattr(task.limits, name) for name in ("max_states", "max_memory", "max_work")}
-        return likelihood(model, task.counts, width=task.width, instrument=task.instrument, **more)
+        return likelihood(model, task.counts, width=task.width, instrument=task.instrument, start=task.start, **more)
 
     def _likelihood(self, summit: Summit) -> Interval:
         values = dict(zip(self.task.objective.names, np.exp(summit.u).tolist(), strict=True))

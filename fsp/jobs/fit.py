@@ -39,6 +39,7 @@ def fit(
     *,
     instrument: Instrument | Mapping[str, Instrument] | None = None,
     priors: Mapping[str, Any] | None = None,
+    start: str | None = None,
     starts: int = defaults.STARTS,
     seed: int = 0,
     width: float = defaults.LIKELIHOOD_WIDTH,
@@ -59,7 +60,9 @@ def fit(
     Parameters
     ----------
     model
-        The reaction network, as for `fsp.likelihood`; its parameters that are not free keep their values.
+        The reaction network, as for `fsp.likelihood`; its parameters that are not free keep their values.  Where
+        propensities depend on time, or the start is stationary, each evaluation is a computation of its own, which
+        takes some hundred times as long.
     counts
         What `fsp.read_counts` returns.
     free
@@ -70,6 +73,8 @@ def fit(
     priors
         Densities of free parameters: frozen continuous distributions of scipy.stats, such as ``lognorm(1.0)``.  The
         density of the parameter itself counts, within its bounds.
+    start
+        Where cells begin, as for `fsp.likelihood`.
     starts
         Number of starts: the values of the model, where they are within the bounds, and a Latin hypercube of the
         logarithms.
@@ -104,7 +109,7 @@ def fit(
     ModelError
         If a propensity is a callable, or not smooth in a parameter.
     BackendError
-        If propensities depend on time, or there are events.
+        If there are events, or an instrument where propensities depend on time or the start is stationary.
     FSPError
         The error of the last start, if all fail.
     Interrupted
@@ -137,10 +142,10 @@ def fit(
     values = _values_within(model, ranges)
     laws = priors_of(ranges, priors)
     counts.require_unit_of(model)
-    objective = Objective.of(model.with_parameters(values), counts, tuple(ranges), laws, instrument, limits)
-    words = (model.hash, ranges, str(instrument), _told(priors), starts, seed, width, _digest(counts))
+    objective = Objective.of(model.with_parameters(values), counts, tuple(ranges), laws, instrument, limits, start)
+    words = (model.hash, ranges, str(instrument), start, _told(priors), starts, seed, width, _digest(counts))
     asked = hashlib.sha256(repr(words).encode()).hexdigest()
-    task = Task(model, counts, objective, width, level, instrument, limits, asked)
+    task = Task(model, counts, objective, width, level, instrument, limits, asked, start)
     search = Search(task, _starts(model, task, starts, seed), resume, progress)
     try:
         for outcome in _outcomes(search, processes):

@@ -379,4 +379,20 @@ MUTANTS = [
         "random_starts",
         only="poisson_start",
     ),
+    mutant(
+        "rates-that-move-are-taken-as-they-begin",
+        "inference/objective.py",
+        "if changed.is_time_dependent or start is not None or starting(changed, names):",
+        "if start is not None or starting(changed, names):",
+        "fit",
+        only="depend_on_time",
+    ),
+    mutant(
+        "fits-forget-where-cells-begin",
+        "inference/direct_part.py",
+        "            start=self._start,\n            max_states=limits.max_states,",
+        "            start=None,\n            max_states=limits.max_states,",
+        "fit",
+        only="at_rest",
+    ),
 ]

@@ -312,13 +312,51 @@ def test_bad_arguments_have_each_their_own_error(cells, free, more, words):
 def test_what_moves_on_its_own_is_refused_and_never_taken_as_it_begins(cells):
     reactions = [fsp.Reaction("0 -> X", rate="k*exp(-time)"), fsp.Reaction("X -> 0", mass_action="g")]
     fading = fsp.Model(species={"X": 0}, parameters={"k": 10.0, "g": 1.0}, reactions=reactions)
-    with pytest.raises(fsp.BackendError, match="has propensities that depend on time"):
-        fsp.fit(fading, cells, FREE)
-    with pytest.raises(fsp.BackendError, match="has propensities that depend on time"):
-        fsp.Posterior(fading, cells, {"k": (1.0, 100.0)})
-    begun = immigration_death().with_initial(X="poisson(k)")
-    with pytest.raises(fsp.ArgumentError, match="initial counts depend on 'k'"):
-        fsp.fit(begun, cells, FREE)
+    with pytest.raises(fsp.BackendError, match="`instrument` must be left out of fits where propensities depend"):
+        fsp.fit(fading, cells, FREE, instrument=fsp.Binomial(0.5))
+    made = [fsp.Reaction("0 -> X", rate="k")]
+    reset = fsp.Event("time >= 1", {"X": "0"})
+    eventful = fsp.Model(species={"X": 0}, parameters={"k": 1.0}, reactions=made, events=[reset])
+    with pytest.raises(fsp.BackendError, match="must have no events"):
+        fsp.fit(eventful, cells, {"k": (1, 9)})
+
+
+def test_parameters_of_the_start_have_their_closed_form():
+    # a Poisson law of mean k exp(-t), where k is the mean of the start
+    reactions = [fsp.Reaction("X -> 0", mass_action="g")]
+    begun = fsp.Model(species={"X": "poisson(k)"}, parameters={"k": 10.0, "g": 1.0}, reactions=reactions)
+    counts = fsp.read_counts({"time": [1.0, 1.0, 1.0], "x": [3, 5, 3]}, counts={"X": "x"})
+    found = fsp.fit(begun, counts, {"k": (1.0, 100.0)}, starts=1, intervals="fisher", processes=1)
+    assert found.parameters["k"] == pytest.approx(11.0 / 3.0 * math.e, rel=1e-3)
+    assert found.estimates.information[0, 0] == pytest.approx(11.0, rel=1e-3)
+
+
+def test_rates_that_depend_on_time_have_their_closed_form():
+    # a Poisson law of mean k t exp(-t) where g = 1
+    reactions = [fsp.Reaction("0 -> X", rate="k*exp(-time)"), fsp.Reaction("X -> 0", mass_action="g")]
+    fading = fsp.Model(species={"X": 0}, parameters={"k": 10.0, "g": 1.0}, reactions=reactions)
+    counts = fsp.read_counts({"time": [0.5] * 4, "x": [2, 3, 3, 5]}, counts={"X": "x"})
+    kept = objective(fading, counts, {"k": (1.0, 100.0)})
+    mean = 10.0 * 0.5 * math.exp(-0.5)
+    point = kept.at(np.log([10.0]), 1e-4)
+    assert point.value <= poisson.logpmf([2, 3, 3, 5], mean).sum() <= point.value + point.gap
+    assert point.gradient[0] == pytest.approx(13.0 - 4.0 * mean, abs=1e-6)
+    assert point.information[0, 0] == pytest.approx(4.0 * mean, rel=1e-5)
+    (law,) = kept.parts[0].predicted(np.array([10.0]), 1e-4)
+    np.testing.assert_allclose(law["X"][:8], poisson.pmf(np.arange(8), mean), atol=1e-5)
+    posterior = fsp.Posterior(fading, counts, {"k": (1.0, 100.0)}, width=1e-4)
+    values = posterior(np.log([[8.0], [12.0]]))
+    known = 13.0 * math.log(1.5) - 4.0 * 4.0 * 0.5 * math.exp(-0.5)
+    assert values[1] - values[0] == pytest.approx(known, abs=2e-4)
+
+
+def test_cells_that_begin_at_rest_have_their_closed_form():
+    model = immigration_death()  # a Poisson law of mean k/g at all times
+    counts = fsp.read_counts({"time": [0.0, 0.0, 1.0, 1.0], "x": [8, 11, 9, 13]}, counts={"X": "x"})
+    found = fsp.fit(model, counts, {"k": (1.0, 100.0)}, start="stationary", starts=1, intervals="fisher", processes=1)
+    assert found.parameters["k"] == pytest.approx(41.0 / 4.0, rel=1e-3)
+    with pytest.raises(fsp.ArgumentError, match="`start` must"):
+        fsp.fit(model, counts, {"k": (1.0, 100.0)}, start="rest")
 
 
 def test_a_cell_without_probability_is_named():

@@ -1,0 +1,117 @@
+"""The log-likelihood of the cells of one condition by `fsp.likelihood` itself, anew for each value of the parameters.
+
+It serves where no space of states can be kept with its powers: propensities that depend on time, cells that begin in
+the stationary distribution, and parameters on which the start depends.  The curvature is the Fisher information of the
+cells, by `fsp.inference.fisher`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fsp.distribution import formulas
+from fsp.errors import BackendError, ConvergenceError, StateSpaceError
+from fsp.inference.fisher import of_cells
+from fsp.inference.instruments import Exact, Instrument
+from fsp.inference.likelihood import Likelihood, likelihood
+from fsp.inference.loop import distributions
+from fsp.inference.part import Point
+
+if TYPE_CHECKING:
+    from fsp.arrays import FloatArray
+    from fsp.distribution import Distribution
+    from fsp.inference.counts import Counts
+    from fsp.inference.problem import Limits
+    from fsp.model import Model
+
+WIDEST = 1.0  # nats, of a log-likelihood far from an optimum, and of one whose gradient is wanted
+INFORMATION_TOL = 1e-6  # of derivatives below the information, which steers steps and makes intervals of statistics
+SHOWN_LOSS = 1e-6  # of the distributions that are drawn
+
+
+class DirectPart:
+    """The cells of one condition; `start` says where they begin, as for `fsp.likelihood`."""
+
+    def __init__(
+        self,
+        model: Model,
+        names: Sequence[str],
+        counts: Counts,
+        instruments: Sequence[Instrument],
+        limits: Limits,
+        start: str | None,
+    ) -> None:
+        if not all(isinstance(instrument, Exact) for instrument in instruments):
+            raise BackendError(
+                f"`instrument` must be left out of fits where propensities depend on time or the start is stationary, "
+                f"but '{model.name}' has one; fsp.likelihood takes it, for a minimiser of yours."
+            )
+        self.model, self.counts = model, counts
+        self._names, self._limits, self._start = tuple(names), limits, start
+        self.spaces = 0
+
+    def values(self, theta: FloatArray) -> dict[str, float]:
+        """Return parameters (q,) by name."""
+        return dict(zip(self._names, theta.tolist(), strict=True))
+
+    def at(self, theta: FloatArray, width: float) -> Point:
+        """Return the log-likelihood and its derivatives at parameters (q,)."""
+        q = len(theta)
+        found = self._likelihood(theta, min(width, WIDEST))
+        if found.impossible:
+            return Point(-math.inf, math.inf, np.zeros(q), np.zeros((q, q)))
+        slopes = found.gradient(self._names)
+        parts = of_cells(
+            found.model,
+            self.counts.times,
+            self._names,
+            observe=self.counts.observed,
+            log=True,
+            tol=INFORMATION_TOL,
+            start=self._start,
+            limits=self._limits,
+        )
+        cells = [float(n.sum()) for n in self.counts.cells]
+        information = np.sum([n * part.matrix for n, part in zip(cells, parts, strict=True)], axis=0)
+        gradient = np.array([slopes[name].value for name in self._names])
+        return Point(found.value.lower, found.value.width, gradient, information)
+
+    def at_many(self, theta: FloatArray, width: float, floor: float = -math.inf) -> tuple[FloatArray, FloatArray]:
+        """Return log-likelihoods and gaps, (P,) each, at many parameter vectors (P, q), one after another."""
+        values, gaps = np.full(len(theta), -math.inf), np.full(len(theta), math.inf)
+        for p, own in enumerate(theta):
+            try:
+                found = self._likelihood(own, width)
+            except (StateSpaceError, ConvergenceError):  # no space does for it
+                continue
+            if not found.impossible:
+                values[p], gaps[p] = found.value.lower, found.value.width
+        return values, gaps
+
+    def predicted(self, theta: FloatArray, width: float) -> list[Mapping[str, FloatArray]]:
+        """Return for each time the probabilities of the counts 0, 1, … of each thing that was observed."""
+        model = self.model.with_parameters(self.values(theta))
+        reached = distributions(model, self.counts.times, SHOWN_LOSS, self._limits, self._start)
+        return [{text: _law(own.distribution, text) for text in self.counts.observed} for own in reached]
+
+    def _likelihood(self, theta: FloatArray, width: float) -> Likelihood:
+        limits = self._limits
+        return likelihood(
+            self.model.with_parameters(self.values(theta)),
+            self.counts,
+            width=width,
+            start=self._start,
+            max_states=limits.max_states,
+            max_memory=limits.max_memory,
+            max_work=limits.max_work,
+        )
+
+
+def _law(dist: Distribution, text: str) -> FloatArray:
+    """Return the probabilities of the counts 0, 1, … of what a formula says."""
+    counts = formulas.values_on(dist.states, text, dist.species, dist.observables, dist.t).astype(np.int64)
+    return np.bincount(counts, dist.probabilities).astype(np.float64)
