@@ -29,7 +29,7 @@ from fsp.model.conversion import Conversion
 from fsp.model.definition import Definition, Law, resolve
 from fsp.model.draws import Draw
 from fsp.model.initial import held_at_start, initial_amounts, restarted
-from fsp.model.tree import Expression, Number, Symbol, call, substitute, symbols
+from fsp.model.tree import ONE, Expression, Number, Symbol, call, substitute, symbols
 from fsp.model.values import LARGEST_COUNT, nearest_whole
 
 ROUNDINGS = ("nearest", "mean", "poisson")
@@ -114,6 +114,19 @@ def in_molecules(
     conversion = Conversion((*definition.conversion.steps, step), assumptions)
     counted = restarted(_scaled(definition, scale, conversion), starts)
     return _started(counted, rounding, asked)
+
+
+def counts_in_file(definition: Definition, units: Units, converted: Asked | None) -> dict[str, Expression]:
+    """Return the counts of species whose symbols stand for something else in a file, as formulas of its symbols.
+
+    `converted`: how amounts were converted; None where they are counts.
+    """
+    scale = ONE if converted is None else _scale({}, units, converted)[0]
+    counts = {
+        name: call("*", Symbol(name), *map(Symbol, filter(None, [units.concentrations.get(name)])), scale)
+        for name in definition.species
+    }
+    return {name: tree for name, tree in counts.items() if tree != Symbol(name)}
 
 
 def _as_it_stands(definition: Definition, units: Units, why: str) -> Definition:

@@ -16,6 +16,7 @@ import numpy as np
 
 from fsp.arrays import IntArray
 from fsp.errors import ModelError
+from fsp.formats.later_laws import Later, later_laws
 from fsp.formats.net_laws import has_factor, shortened, with_directions
 from fsp.formats.powers import Term, product, terms_of, total, written
 from fsp.model.compiled import Compiled, compile_definition
@@ -31,11 +32,14 @@ EVALUATIONS = 20_000  # laws times steps, so that a network of thousands of reac
 VISITS = 200_000  # of symbols and numbers, so that laws of tens of thousands of terms take a second or two
 
 
-def judged(definition: Definition, mass_action: bool, scaled: bool) -> Compiled:
+def judged(
+    definition: Definition, mass_action: bool, scaled: bool, in_file: Mapping[str, Expression] | None = None
+) -> Compiled:
     """Compile a definition whose laws are propensities as far as can be seen, or raise a `ModelError`.
 
     `mass_action`: count powers of reactants in tuples; `scaled`: do so for laws that are mass action in full, since
-    amounts were converted to counts.
+    amounts were converted to counts; `in_file`: the count of a species as a formula of the symbols of its file, where
+    its own stands for something else.
     """
     compiled = compile_definition(definition)
     laws = _evaluated(compiled)
@@ -44,7 +48,7 @@ def judged(definition: Definition, mass_action: bool, scaled: bool) -> Compiled:
     counted = _counted(split, mass_action, scaled)
     if counted is not definition:
         compiled = compile_definition(counted)
-    _check(counted, compiled, states)
+    _check(counted, compiled, states, in_file or {})
     return compiled
 
 
@@ -148,18 +152,21 @@ def _written(term: Term, in_tuples: list[str]) -> Expression:
 # ---------------------------------------------------------------------- reactants that are missing
 
 
-def _check(definition: Definition, compiled: Compiled, states: IntArray) -> None:
+def _check(definition: Definition, compiled: Compiled, states: IntArray, in_file: Mapping[str, Expression]) -> None:
     """Raise a `ModelError` at a law that is positive where a reaction lacks what it consumes."""
     assigned = {name for event in definition.events for name in event.assignments}
     never_less = {
         name for j, name in enumerate(definition.species) if (compiled.change[:, j] >= 0).all() and name not in assigned
     }
     least = dict(zip(definition.species, compiled.states.min(axis=0).tolist(), strict=True))
+    laws = compiled.laws[: len(definition.reactions)]  # without those of events
+    several = [k for k, r in enumerate(definition.reactions) if any(n > 1 for _, n in _needed(r))]
+    now = [Later(k, law, "") for k, law in enumerate(laws) if isinstance(law, Expression)]
     missing = [
-        _Missing(k, name, n, left, substitute(law, {name: Number(float(left))}), name in symbols(law))
-        for k, (reaction, law) in enumerate(zip(definition.reactions, compiled.laws, strict=False))  # without events
-        for name, n in _needed(reaction)
-        if isinstance(law, Expression) and not (name in never_less and least[name] >= n)
+        _Missing(k, name, n, left, substitute(law, {name: Number(float(left))}), name in symbols(law), when)
+        for k, law, when in (*now, *later_laws(definition, compiled.resolved, several, states))
+        for name, n in _needed(definition.reactions[k])
+        if not (name in never_less and least[name] >= n)
         if n > 1 or not has_factor(law, name)
         for left in range(n)
     ]
@@ -169,7 +176,7 @@ def _check(definition: Definition, compiled: Compiled, states: IntArray) -> None
         seen = (values > 0.0) & (m.in_law | (states[:, column[m.name]] == m.left))
         if seen.any():
             i = int(np.argmax(seen))
-            raise _positive(definition, m, float(values[i]), states[i])
+            raise _positive(definition, m, float(values[i]), states[i], in_file)
 
 
 def _needed(reaction: Reaction) -> Iterator[tuple[str, int]]:
@@ -188,19 +195,25 @@ class _Missing(NamedTuple):
     left: int
     law: Expression
     in_law: bool  # whether it depends on what is left
+    when: str  # at later values
 
 
-def _positive(definition: Definition, missing: _Missing, value: float, x: IntArray) -> ModelError:
+def _positive(
+    definition: Definition, missing: _Missing, value: float, x: IntArray, in_file: Mapping[str, Expression]
+) -> ModelError:
     name, n = missing.name, missing.n
     reaction, law = definition.reactions[missing.reaction], definition.laws[missing.reaction]
     state = {**dict(zip(definition.species, x.tolist(), strict=True)), name: missing.left}
     return ModelError(
         f"Propensity of '{reaction.name}' must be 0 where there are fewer than {n} {name}, of which it consumes "
-        f"{n}, but is {value:.6g} in state {state}; {_way_out(definition, reaction, law, name, n)}."
+        f"{n}, but is {value:.6g} in state {state}{missing.when}; "
+        f"{_way_out(definition, reaction, law, name, n, in_file)}."
     )
 
 
-def _way_out(definition: Definition, reaction: Reaction, law: Law, name: str, n: int) -> str:
+def _way_out(
+    definition: Definition, reaction: Reaction, law: Law, name: str, n: int, in_file: Mapping[str, Expression]
+) -> str:
     counted = _in_tuples(law, reaction, definition, resolve(definition.parameters))
     if counted is not None and isinstance(law, Expression):
         return (
@@ -209,4 +222,11 @@ def _way_out(definition: Definition, reaction: Reaction, law: Law, name: str, n:
         )
     catalyst = reaction.change.get(name, 0) == 0
     modifier = f", or list '{name}' as a modifier, if it is none of its reactants" if catalyst else ""
-    return f"multiply its law by piecewise(1, {name} >= {n}, 0){modifier}"
+    # half a molecule below n, since the count comes out of a formula with rounding
+    enough = f"{to_text(in_file[name])} >= {n - 0.5:g}" if name in in_file else f"{name} >= {n}"
+    clash = (
+        f", and give its local parameter '{name}' another name"
+        if f"{reaction.name}.{name}" in definition.parameters
+        else ""
+    )
+    return f"multiply its law by piecewise(1, {enough}, 0){modifier}{clash}"

@@ -16,6 +16,7 @@ import numpy as np
 
 from fsp.arrays import BoolArray, FloatArray, IntArray
 from fsp.errors import ModelError
+from fsp.formats.later_laws import without_zeros
 from fsp.formats.powers import total
 from fsp.model.definition import Definition, Law
 from fsp.model.infix import to_text
@@ -62,7 +63,7 @@ def with_directions(
     laws: list[Law] = []
     steps = []
     taken = {str(reaction.name) for reaction in definition.reactions}
-    pairs = _reversible(known)
+    pairs = _reversible(known._replace(resolved=without_zeros(definition, resolved)))
     for k, (reaction, law, values) in enumerate(zip(definition.reactions, definition.laws, every, strict=True)):
         if k not in pairs and isinstance(law, Expression) and (values < 0.0).any():
             pairs[k] = _parts(known, reaction, law, values)

@@ -13,7 +13,7 @@ from typing import Any
 from fsp.errors import ArgumentError, ModelError, ModelFileNotFoundError, ModelWarning
 from fsp.formats.antimony import sbml_of
 from fsp.formats.archives import Content, beside, in_archive, in_sedml
-from fsp.formats.counts import in_molecules, read_counts
+from fsp.formats.counts import counts_in_file, in_molecules, read_counts
 from fsp.formats.kinds import kind_of, names_a_file
 from fsp.formats.laws import judged
 from fsp.formats.sbml import Finish, read_sbml
@@ -189,7 +189,8 @@ def _finished(
         counted = in_molecules(with_constants(definition, constants), units, asked, rounding, starts)
         check_names(list(counted.species), counted.parameters)
         scaled = counted.conversion.steps != definition.conversion.steps
-        return Model(judged(counted, mass_action, scaled))
+        in_file = counts_in_file(definition, units, asked if scaled else None)
+        return Model(judged(counted, mass_action, scaled, in_file))
 
     return read(finish)
 

@@ -12,10 +12,11 @@ Avogadro constant: BIPM, The International System of Units, 9th edition (2019), 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from fsp.formats.sbml_parts import each
+from fsp.formats.sbml_parts import each, is_concentration
 
 Element = Any  # libsbml has no types
 
@@ -32,6 +33,7 @@ class Units:
     litres: float | None = None  # in the unit of volume
     compartments: tuple[str, ...] = ()  # of the species, the one with most of them first
     mixed: bool = False  # species are in different units of substance
+    concentrations: Mapping[str, str] = field(default_factory=dict)  # the compartment of each species in concentrations
 
     @property
     def are_moles(self) -> bool:
@@ -49,7 +51,8 @@ def read_units(model: Element) -> Units:
     molecules, name = known[0] if len(known) == 1 else (None, "")
     where = [species.getCompartment() for species in each(model, "Species")]
     order = sorted(set(where), key=lambda one: (-where.count(one), where.index(one)))
-    return Units(molecules, name, _volume(model, order), tuple(order), mixed=len(known) > 1)
+    inside = {s.getId(): s.getCompartment() for s in each(model, "Species") if is_concentration(s, model)}
+    return Units(molecules, name, _volume(model, order), tuple(order), len(known) > 1, inside)
 
 
 def _substance(model: Element, species: Element) -> tuple[float | None, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from written_sbml import local, reaction, sbml, species
 
 import fsp
 from fsp.command.main import main
@@ -229,3 +230,63 @@ def test_what_is_always_there_may_be_left_out_of_a_law(load):
     assert load("J: A => A + C; q;").n_reactions == 1
     assert load("J: $A => C; q;", "A = 0; B = 0; C = 0; q = 1;").n_reactions == 1
     assert load("J: A + B => C; k*A*(5 - C);").n_reactions == 1
+
+
+# ---------------------------------------------------------------------- values that come later
+
+
+@pytest.mark.parametrize(
+    ("reactions", "values", "when"),
+    [
+        ("J: 2 A => C; k*A*A; E: at (time >= 2): k = 1;", "k = 0;", "once event 'E' has set k"),
+        ("J: 2 A => C; 0.1*A*(A - 1) + k*A*A; E: at (time >= 2): k = 3*q;", "k = 0;", "once event 'E' has set k"),
+        ("J: 2 A => C; k*A*A*piecewise(0, time < 2, 1);", "k = 1;", r"at time 2\b"),
+        ("J: 2 A => C; k*A*A*time;", "k = 1;", "at time 0.01"),
+        ("J: 2 A => C; k*A*A/(1 + A);", "k = 0;", "with a value other than 0 of k"),
+        ("J: 2 A => C; w*A; w := k*A;", "k = 0;", "with a value other than 0 of k"),
+    ],
+)
+def test_the_law_of_concentrations_is_found_before_it_has_a_value(load, reactions, values, when):
+    with pytest.raises(ModelError, match=f"'J' must be 0 where there are fewer than 2 A.*{when}"):
+        load(reactions, f"A = 6; B = 5; C = 0; q = 0.7; {values}")
+
+
+@pytest.mark.parametrize(
+    "reactions",
+    [
+        "J: 2 A => C; k*A*(A - 1); E: at (time >= 2): k = 1;",
+        "J: 2 A => C; k*A*A - k*A;",
+        "J: 2 A => C; (k + 1)*A*(A - 1)*piecewise(0, time < 2, 1);",
+        "J: A + B => C; k*A*B; E: at (time >= 2): k = 1;",
+    ],
+)
+def test_right_laws_that_are_zero_for_now_are_read(load, reactions):
+    assert load(reactions, "A = 6; B = 5; C = 0; k = 0;").n_reactions == 1
+
+
+# ---------------------------------------------------------------------- advice in the symbols of the file
+
+
+@pytest.mark.parametrize("counts", ["as-is", "omega=20"])
+def test_the_factor_that_is_advised_is_in_the_units_of_the_file(tmp_path, counts):
+    """Species of concentration stand for N/(size) or N/(size Ω); a bare A >= 2 would make the reaction vanish."""
+    file = tmp_path / "model.ant"
+    text = "compartment v = 4; species A in v, B in v; J: 2 A => B; {}v*k*A*A/(1 + A); A = 2; B = 0; k = 0.3;"
+    file.write_text(text.format(""))
+    with pytest.raises(ModelError) as error:
+        fsp.load(file, counts=counts)
+    factor = str(error.value).partition("multiply its law by ")[2].rstrip(".")
+    file.write_text(text.format(f"{factor}*"))
+    unit = 4 * (20 if counts == "omega=20" else 1)
+    states = np.array([[0, 0], [1, 0], [2, 0], [3, 0], [2 * unit, 0]])
+    a = states[:, 0] / unit
+    expected = np.where(states[:, 0] >= 2, unit * 0.3 * a * a / (1 + a), 0.0)
+    assert fsp.load(file, counts=counts).propensities(states)[0] == pytest.approx(expected, rel=1e-12)
+
+
+def test_the_factor_that_is_advised_minds_local_parameters(tmp_path):
+    law = reaction("r", ["A"], law="A", local=local(A=5.0))
+    file = tmp_path / "model.xml"
+    file.write_text(sbml(Species=[species("A", 4)], Reactions=[law]))
+    with pytest.raises(ModelError, match=r"piecewise\(1, A >= 1, 0\), and give its local parameter 'A' another name"):
+        fsp.load(file)
