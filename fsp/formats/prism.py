@@ -13,15 +13,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fsp.errors import ModelError
+from fsp.model.formula import parse
 from fsp.model.functions import FUNCTIONS
-from fsp.model.tree import Call, Expression, Number, Symbol, Time, depends_on_time
+from fsp.model.tree import Call, Expression, Number, Symbol, Time, depends_on_time, symbols
 
 if TYPE_CHECKING:
     from fsp.arrays import IntArray
@@ -104,6 +105,54 @@ def write_prism(model: Model, upper: Mapping[str, int] | None = None) -> str:
             f"  [] {guard} -> {rate} : {update};" for guard, update in _commands(change, list(names.values()), cut)
         ]
     return "\n".join([*lines, "endmodule", *(['label "lost" = lost;'] if any(cut) else [])])
+
+
+def write_properties(model: Model, condition: str, times: Sequence[float] = ()) -> str:
+    """Return the questions of a passage in the property language of PRISM and Storm.
+
+    Parameters
+    ----------
+    model
+        The network, as `write_prism` writes it.
+    condition
+        A formula of species, such as ``"V > U"``.
+    times
+        Times >= 0 of the law.
+
+    Returns
+    -------
+    str
+        The text of a `.props` file: the probability that the condition holds by each time, and ever; the mean time
+        until then, in Storm's words; the share of the time in which it holds in the long run.
+
+    Raises
+    ------
+    ModelError
+        If the condition cannot be read, is a number, or needs a function that PRISM lacks, or a time is negative.
+
+    Examples
+    --------
+    >>> import fsp
+    >>> from fsp.formats.prism import write_properties
+    >>> network = fsp.Model(species={"S": 4}, reactions=[fsp.Reaction("S -> 0", mass_action=0.5)])
+    >>> print(write_properties(network, "S == 0", [2.0]))
+    P=? [ F<=2.0 (S_ = 0.0) ]
+    P=? [ F (S_ = 0.0) ]
+    T=? [ F (S_ = 0.0) ]
+    S=? [ (S_ = 0.0) ]
+    """
+    tree = parse(condition, what="condition")
+    unknown = sorted(symbols(tree) - set(model.species))
+    if unknown or depends_on_time(tree):
+        raise ModelError(f"`condition` must be a formula of {', '.join(model.species)}, but is '{condition}'.")
+    if not isinstance(tree, Call) or not FUNCTIONS[tree.function].truth:
+        raise ModelError(f"`condition` must be a condition, such as 'X >= 10', but '{condition}' is a number.")
+    wrong = next((t for t in times if not 0.0 <= t < math.inf), None)
+    if wrong is not None:
+        raise ModelError(f"`times` must be finite and not negative, but one is {wrong!r}.")
+    holds = _condition(tree, _names(model.species))
+    laws = [f"P=? [ F<={float(t)!r} {holds} ]" for t in times]
+    return "\n".join([*laws, f"P=? [ F {holds} ]", f"T=? [ F {holds} ]", f"S=? [ {holds} ]"])
 
 
 def _names(species: tuple[str, ...]) -> dict[str, str]:

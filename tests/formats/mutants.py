@@ -402,4 +402,12 @@ MUTANTS = [
         "rate_rules",
         only="halve",
     ),
+    mutant(
+        "properties-are-not-of-renamed-species",
+        "formats/prism.py",
+        "holds = _condition(tree, _names(model.species))",
+        "holds = _condition(tree, {name: name for name in model.species})",
+        "prism",
+        only="same_condition",
+    ),
 ]

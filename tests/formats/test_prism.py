@@ -10,7 +10,7 @@ from scipy.linalg import expm
 
 import fsp
 from fsp.errors import ModelError
-from fsp.formats.prism import write_prism
+from fsp.formats.prism import write_prism, write_properties
 
 _RANGE = re.compile(r"^  (\w+) : \[0\.\.MAX_\w+\] init (\d+);$", re.MULTILINE)
 _MOST = re.compile(r"^const int (MAX_\w+) = (\d+);$", re.MULTILINE)
@@ -163,3 +163,35 @@ def test_what_prism_cannot_say_is_refused(name):
     model, upper, said = REFUSED[name]
     with pytest.raises(ModelError, match=said):
         write_prism(model, upper)
+
+
+def test_properties_ask_for_the_same_condition():
+    """The condition of a property, read as PRISM reads it, holds in the states in which the formula does."""
+    model = fsp.Model(
+        species={"U": 1, "init": 0},
+        reactions=[fsp.Reaction("U -> init", mass_action=1.0), fsp.Reaction("init -> U", mass_action=1.0)],
+    )
+    text = write_properties(model, "U > 2*init + 1 && !(init == 3) || U <= 0", [0.5, 3])
+    lines = text.splitlines()
+    assert [line[:2] for line in lines] == ["P=", "P=", "P=", "T=", "S="]
+    assert "F<=0.5 " in lines[0]
+    assert "F<=3.0 " in lines[1]
+    holds = as_python(lines[-1].removeprefix("S=? [ ").removesuffix(" ]"))
+    for u in range(8):
+        for v in range(5):
+            assert bool(eval(holds, {}, {"U_": u, "init_": v})) == ((u > 2 * v + 1 and v != 3) or u <= 0)
+
+
+@pytest.mark.parametrize(
+    ("condition", "times", "message"),
+    [
+        ("U + 1", [], "is a number"),
+        ("Z > 1", [], "formula of U"),
+        ("U >", [], "condition"),
+        ("U > 1", [-1.0], "`times`"),
+    ],
+)
+def test_properties_that_cannot_be_asked_are_refused(condition, times, message):
+    model = fsp.Model(species={"U": 1}, reactions=[fsp.Reaction("U -> 0", mass_action=1.0)])
+    with pytest.raises(ModelError, match=message):
+        write_properties(model, condition, times)
