@@ -14,12 +14,12 @@ import fsp
 from fsp.command.main import main
 from fsp.errors import ArgumentError
 from fsp.verification.battery import Battery
-from fsp.verification.misreadings import MISREADINGS
+from fsp.verification.misreadings import MISREADINGS, OTHERS
 from fsp.verification.planning import Settled, candidates, number_of_tests, plan, recommended, rounded
 from fsp.verification.samples import Planned
 
 DECAY = fsp.Model(species={"X": 30}, parameters={"k": 1.0}, reactions=[fsp.Reaction("X -> 0", rate="k*X")])
-ROUNDED, LATE = "rates are rounded down to whole numbers", "events are executed at the next output time"
+ROUNDED, LATE = OTHERS["integer"], OTHERS["late"]
 PULSE = fsp.Model(
     species={"X": 30},
     parameters={"k": 1.0, "spare": 2.0},
@@ -98,7 +98,7 @@ def test_mistakes_of_reading_the_file_are_told_and_not_planned_for(tmp_path):
     path.write_text(FILES["channels"])
     found = plan(path, TIMES, require=0.2)
     read = {one.mistake: one.runs for one in found.needs if not one.required}
-    assert read.keys() == {MISREADINGS["event"][0], MISREADINGS["reversible"][0], ROUNDED, LATE}
+    assert read.keys() == {MISREADINGS["event"][0], MISREADINGS["reversible"][0], *OTHERS.values()}
     assert read[ROUNDED] > found.runs > read[MISREADINGS["event"][0]]
     assert f"{ROUNDED}  " in str(found)
     model = fsp.load(path)
