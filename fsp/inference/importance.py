@@ -33,7 +33,7 @@ class StudentLaw:
     def points(self, n: int, seed: int) -> FloatArray:
         """Return n points (n, q) of scrambled Sobol sequences, n a power of two."""
         q = len(self.centre)
-        uniform = qmc.Sobol(q + 1, rng=np.random.default_rng(seed)).random(n)
+        uniform = qmc.Sobol(q + 1, seed=np.random.default_rng(seed)).random(n)
         uniform = np.clip(uniform, 1e-15, 1.0 - 1e-15)
         radius = np.sqrt(FREEDOM / chi2.ppf(uniform[:, -1:], FREEDOM))  # (n, 1)
         found: FloatArray = self.centre + (ndtri(uniform[:, :-1]) * radius) @ self.factor.T
