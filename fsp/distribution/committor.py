@@ -12,6 +12,7 @@ import numpy as np
 from fsp.distribution import doors
 from fsp.distribution.distribution import Provenance
 from fsp.distribution.ledger import Interval
+from fsp.distribution.shown import Shown
 from fsp.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -171,7 +172,7 @@ class ReactiveFlux:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Committor(Provenance):
+class Committor(Shown, Provenance):
     """Ways of a network at rest from a set A of states to another one, B.
 
     Parameters

@@ -10,6 +10,7 @@ import numpy as np
 
 from fsp.distribution import doors
 from fsp.distribution.distribution import Provenance
+from fsp.distribution.shown import Shown
 from fsp.errors import ArgumentError, BackendError
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Spectrum:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Correlation(Provenance):
+class Correlation(Shown, Provenance):
     """Covariances of a(X(t)) and b(X(t + τ)).
 
     Parameters

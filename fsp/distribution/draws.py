@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.distribution.ledger import Interval
+from fsp.distribution.shown import Shown
 from fsp.distribution.text import table
 from fsp.errors import ArgumentError
 
@@ -20,7 +21,7 @@ TWO = 2.0  # standard errors to either side
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Draws:
+class Draws(Shown):
     """What `Posterior.sample` and `Posterior.integrate` return.
 
     Parameters

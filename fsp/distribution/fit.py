@@ -13,6 +13,7 @@ import numpy as np
 from fsp.distribution import doors
 from fsp.distribution.fit_comparison import FitComparison
 from fsp.distribution.ledger import Interval
+from fsp.distribution.shown import Shown
 from fsp.distribution.text import table
 from fsp.errors import ArgumentError
 
@@ -72,7 +73,7 @@ class Estimates:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Fit:
+class Fit(Shown):
     """What `fsp.fit` returns.
 
     Parameters

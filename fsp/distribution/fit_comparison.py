@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fsp.distribution.shown import Shown
 from fsp.distribution.text import table
 
 
 @dataclass(frozen=True, slots=True)
-class FitComparison:
+class FitComparison(Shown):
     """What tells two fits apart: pairs are of the first and of the second.
 
     Parameters

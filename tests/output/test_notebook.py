@@ -138,5 +138,6 @@ def test_every_public_answer_shows_itself():
         ),
         *("FisherInformation", "Likelihood", "Counts", "Interval", "ErrorLedger", "Approximations", "Comparison"),
         *("FokkerPlanck", "Langevin", "LinearNoise", "MomentClosure"),
+        *("Committor", "Correlation", "Fit", "FitComparison", "Draws"),
     ]
     assert [name for name in names if not hasattr(getattr(fsp, name), "_repr_html_")] == []
