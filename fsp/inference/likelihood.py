@@ -231,7 +231,9 @@ def likelihood(
         unseen = [text for _, texts, _ in found for text in texts]
         low, high = (math.fsum(ends) for ends in zip(*by_time, strict=True))
         exact = all(own.lacking == 0.0 for own in reached)
-        if high - low <= width or exact or run == MOST_RUNS - 1 or (unseen and loss < LEAST_LOSS):
+        # Where steps have an absolute error, less loss does not help once that is larger.
+        hidden = model.is_time_dependent and all(own.lacking <= own.absolute for own in reached)
+        if high - low <= width or exact or hidden or run == MOST_RUNS - 1 or (unseen and loss < LEAST_LOSS):
             break
         loss *= UNSEEN if unseen else min(0.5, CAUTION * width / (high - low))
     value = Interval(low, high, low if unseen else 0.5 * (low + high), True)

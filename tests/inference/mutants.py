@@ -395,4 +395,12 @@ MUTANTS = [
         "fit",
         only="at_rest",
     ),
+    mutant(
+        "hidden-cells-are-sought-for-ever",
+        "inference/likelihood.py",
+        "hidden = model.is_time_dependent and all(",
+        "hidden = False and all(",
+        "timed",
+        only="steps_hide",
+    ),
 ]

@@ -13,6 +13,7 @@ from scipy.linalg import expm
 
 import fsp
 from fsp.inference.collocation import _moduli
+from fsp.inference.loop import distributions
 from fsp.model.derivatives import derivative
 from fsp.model.formula import parse
 from fsp.model.tree import ZERO
@@ -193,3 +194,21 @@ def test_events_and_stages_that_are_too_short_are_refused():
     )
     with pytest.raises(fsp.BackendError, match="no events"):
         fsp.sensitivity(model, [2.0], ["g"])
+
+
+def test_a_cell_that_steps_hide_has_no_lower_bound_and_ends_the_search(monkeypatch):
+    """Its probability is 1e-32, far below the rounding of steps: less loss would not show it."""
+    runs = []
+
+    def counted(*arguments):
+        runs.append(arguments[2])
+        return distributions(*arguments)
+
+    monkeypatch.setattr("fsp.inference.likelihood.distributions", counted)
+    mean, _ = decaying_slopes(1.0)
+    counts = fsp.read_counts({"time": [1.0, 1.0], "n": [14, 80]}, counts={"X": "n"})
+    found = fsp.likelihood(decaying(), counts)
+    assert found.value.lower == -math.inf
+    assert stats.poisson.logpmf([14, 80], mean).sum() <= found.value.upper
+    assert "X = 80" in found.impossible[0]
+    assert len(runs) <= 4
