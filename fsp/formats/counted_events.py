@@ -45,6 +45,25 @@ class Converted(NamedTuple):
             return tree
         return call("*", substitute(tree, self.amounts), self.scale)
 
+    def added(self, tree: Expression, name: str) -> Expression | None:
+        """Return the molecules that are added where a formula is a species and something else; None where it is not.
+
+        Rounding them is rounding all: ⌊N + a + 1/2⌋ = N + ⌊a + 1/2⌋.
+        """
+        if not isinstance(tree, Call) or tree.function not in ("+", "-", "*"):
+            return None
+        terms = tree
+        if tree.function == "*":  # of a concentration and a size
+            inner = tree.arguments[0]
+            if len(tree.arguments) != 2 or not isinstance(inner, Call) or inner.function not in ("+", "-"):
+                return None
+            terms = Call(inner.function, tuple(call("*", a, tree.arguments[1]) for a in inner.arguments))
+        kept = [k for k, a in enumerate(terms.arguments) if self.molecules(a) == Symbol(name)]
+        if not kept or (terms.function == "-" and kept[0] > 0):
+            return None
+        rest = Call(terms.function, (*terms.arguments[: kept[0]], Number(0.0), *terms.arguments[kept[0] + 1 :]))
+        return None if name in symbols(rest) else self.molecules(call(rest.function, *rest.arguments))
+
 
 def counted_event(event: Event, converted: Converted) -> tuple[Event, tuple[str, ...]]:
     """Return an event that assigns counts, and what was assumed of it."""
@@ -58,9 +77,11 @@ def counted_event(event: Event, converted: Converted) -> tuple[Event, tuple[str,
             assigned[name] = symbols_of[name]
             draws |= own
         elif name in converted.species:
-            count = converted.molecules(tree)
+            added = converted.added(tree, name)
+            count = converted.molecules(tree) if added is None else added
             whole = _is_whole(count, converted)
-            assigned[name] = count if whole else call("floor", call("+", count, Number(0.5)))
+            count = count if whole and added is None else call("floor", call("+", count, Number(0.5)))
+            assigned[name] = count if added is None else call("+", Symbol(name), count)
             rounded += [] if whole else [name]
         else:
             assigned[name] = substitute(tree, converted.amounts)

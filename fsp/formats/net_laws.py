@@ -17,7 +17,7 @@ import numpy as np
 from fsp.arrays import BoolArray, FloatArray, IntArray
 from fsp.errors import ModelError
 from fsp.formats.later_laws import without_zeros
-from fsp.formats.powers import total
+from fsp.formats.powers import product, total
 from fsp.model.definition import Definition, Law
 from fsp.model.infix import to_text
 from fsp.model.reaction import Reaction, Stoichiometry
@@ -182,7 +182,7 @@ def _pair(terms: list[_Term], more: BoolArray, less: BoolArray) -> Pair | None:
     back: list[Expression] = []
     for term, above, below in zip(terms, more.tolist(), less.tolist(), strict=True):
         down = below or (term.less and not above)
-        (back if down else forth).append(term.tree if down == term.less else _negated(term.tree))
+        (back if down else forth).append(_cancelled(term.tree if down == term.less else _negated(term.tree)))
     return (total(forth), total(back)) if forth and back else None
 
 
@@ -199,6 +199,30 @@ def _negated(tree: Expression) -> Expression:
             if (isinstance(a, Number) and a.value < 0.0) or (isinstance(a, Call) and a.function in ("neg", "-")):
                 return call(tree.function, *tree.arguments[:k], _negated(a), *tree.arguments[k + 1 :])
     return call("neg", tree)
+
+
+def _cancelled(tree: Expression) -> Expression:
+    """Return a product without the symbols that multiply and divide it, as S in ``k S (P/S)``: defined where S = 0."""
+    above, below = _factors(tree)
+    kept = list(below)
+    for factor in below:
+        if isinstance(factor, Symbol) and factor in above:
+            above.remove(factor)
+            kept.remove(factor)
+    if len(kept) == len(below):
+        return tree
+    return call("/", product(ONE, above), product(ONE, kept)) if kept else product(ONE, above)
+
+
+def _factors(tree: Expression) -> tuple[list[Expression], list[Expression]]:
+    """Return what a tree is a product of, and what divides it."""
+    if not isinstance(tree, Call) or tree.function not in ("*", "/", "neg"):
+        return [tree], []
+    parts = [_factors(a) for a in tree.arguments]
+    if tree.function == "/":
+        parts[1:] = [(below, above) for above, below in parts[1:]]
+    sign: list[Expression] = [Number(-1.0)] if tree.function == "neg" else []
+    return sign + [f for above, _ in parts for f in above], [f for _, below in parts for f in below]
 
 
 def has_factor(law: Law, name: str) -> bool:

@@ -131,6 +131,22 @@ MUTANTS = [
         only="zero_for_now",
     ),
     mutant(
+        "nothing-cancels",
+        "formats/net_laws.py",
+        "    if len(kept) == len(below):",
+        "    if kept is not None:",
+        "laws",
+        only="is_cancelled",
+    ),
+    mutant(
+        "what-is-added-by-an-event-is-forgotten",
+        "formats/counted_events.py",
+        "            added = converted.added(tree, name)",
+        "            added = None",
+        "counts",
+        only="triggers_adds",
+    ),
+    mutant(
         "advice-in-other-units",
         "formats/laws.py",
         "if name in in_file else",

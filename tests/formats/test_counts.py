@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import warnings
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -317,3 +318,27 @@ def test_a_law_that_is_a_power_up_to_a_switch_keeps_its_switch(load, limit):
     model = load(text, counts="omega=10")
     states = np.array([[10 * limit - 1], [10 * limit], [20 * limit]])
     assert model.propensities(states)[0] == pytest.approx([0.5 * (10 * limit - 1), 0.0, 0.0], rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("assigned", "added"),
+    [("B = B + 0.1", 6), ("B = 0.123 + B", 7), ("B = B - -0.1", 6), ("B = B + A - A + 0.1", None)],
+)
+@pytest.mark.parametrize("kind", ["species", "substanceOnly species"])
+def test_what_the_state_triggers_adds_a_number_of_molecules(load, kind, assigned, added):
+    """B has no bound, and so an event by the state may add to it and no more."""
+    text = f"""model m
+      compartment c = 2; {kind} A in c, B in c; => A; 3*c; => B; 2*c; lose: A => ; c*A; A = 0.55; B = 0;
+      E: at (A > 1.25): {assigned};
+    end"""
+    molecules = 30 if kind == "species" else 60  # in a unit: 2*0.1*30 = 6
+    asked = {"counts": f"omega={molecules}"}
+    if added is None:
+        with pytest.raises(ModelError, match="finite number of changes"):
+            load(text, **asked)
+        return
+    said = pytest.warns(ModelWarning, match="whole molecules") if "0.123" in assigned else nullcontext()
+    with said:
+        model = load(text, **asked)
+    by_event = {r.change["B"] for r in model.reactions if " with " in r.name}
+    assert by_event == {added}

@@ -232,6 +232,15 @@ def test_what_is_always_there_may_be_left_out_of_a_law(load):
     assert load("J: A + B => C; k*A*(5 - C);").n_reactions == 1
 
 
+@pytest.mark.parametrize("law", ["k*B*A*(1 - C/A/q)", "B*(k*A - k*A*C/(q*A))", "k*A*(B - C*B/(A*q))"])
+def test_a_count_that_multiplies_and_divides_is_cancelled(load, law):
+    """The mass action ratio C/(A q) has no value without A, and the law of the reverse direction has one."""
+    states = np.array([[6, 5, 0], [0, 5, 3], [2, 1, 4], [0, 0, 0]])
+    a, b, c = states.T
+    found = load(f"J: A -> C; {law};").propensities(states)
+    np.testing.assert_allclose(found, [0.3 * a * b, 0.3 * b * c / 0.7], rtol=1e-12)
+
+
 # ---------------------------------------------------------------------- values that come later
 
 
