@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fsp.distribution import formulas
 from fsp.errors import ArgumentError
 from fsp.inference.direct_part import DirectPart
 from fsp.inference.free_laws import FreeLaws, starting
@@ -48,6 +49,8 @@ class Objective:
         """Make the parts of all conditions; `model` has values within the bounds."""
         parts: list[Part | DirectPart] = []
         check_start(start)
+        for text in counts.observed:
+            formulas.read_formula(text, model.species, model.observables, 0.0)
         for condition in counts.groups:
             chosen = instruments_of(instrument, condition.counts.observed)
             fixed = [name for name in names if name in condition.settings]

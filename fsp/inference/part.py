@@ -212,8 +212,8 @@ class Part:
             joined = space.union(self._space.space)
             if len(joined) <= MOST_STATES * len(space) or loss < FIRST_LOSS:
                 space = joined
-        self._space = FixedSpace(self.model, self._laws, space)
-        self._observation = Observation(model, self.counts, space, self._instruments)
+        observation = Observation(model, self.counts, space, self._instruments)
+        self._space, self._observation = FixedSpace(self.model, self._laws, space), observation
         self.spaces += 1
         self._ladder = sorted([*self._ladder, self._known], key=lambda rung: len(rung[0]))
         if len(self._ladder) > RUNGS:  # the one whose neighbour below is closest in size does least

@@ -366,6 +366,15 @@ def test_a_cell_without_probability_is_named():
         fsp.fit(death, counts, {"g": (0.1, 10.0)}, starts=2, processes=1)
 
 
+def test_data_of_an_unknown_species_are_refused():
+    counts = fsp.read_counts({"time": [1.0], "x": [2]}, counts={"Y": "x"})
+    with pytest.raises(fsp.ArgumentError, match="must use only X, but 'Y' needs 'Y'"):
+        fsp.fit(immigration_death(), counts, FREE)
+    halves = fsp.read_counts({"time": [1.0], "x": [2]}, counts={"X/2": "x"})
+    with pytest.raises(fsp.ArgumentError, match="must be of what is a count in every state, but 'X/2' is not"):
+        fsp.fit(immigration_death(), halves, FREE)
+
+
 def test_times_in_another_unit_are_refused(cells):
     model = fsp.Model(
         species={"X": 0}, parameters={"k": 1.0}, reactions=[fsp.Reaction("0 -> X", rate="k")], time_unit="min"
