@@ -68,7 +68,8 @@ def read_sbml(text: str, source: str, finish: Finish = as_it_stands) -> Model:
             constraints=constraints,
             draws=parts.draws,
             at_start=parts.at_start,
-            held=frozenset(map(parts.holder, parts.assignments)) & frozenset(parts.parameters) - frozenset(parts.rules),
+            held=frozenset([*map(parts.holder, parts.assignments), *parts.changed])
+            & frozenset(parts.parameters) - frozenset(parts.rules),
         ),
         read_units(model),
     )

@@ -147,6 +147,14 @@ MUTANTS = [
         only="triggers_adds",
     ),
     mutant(
+        "reservoirs-that-events-set-stay-formulas",
+        "formats/sbml.py",
+        ", *parts.changed])",
+        "])",
+        "sbml_events",
+        only="reservoir",
+    ),
+    mutant(
         "advice-in-other-units",
         "formats/laws.py",
         "if name in in_file else",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from written_sbml import GOOD, L2, TIME, apply, event, math, parameter, reaction, reference, rule, sbml, species, term
 
+import fsp
 from fsp.errors import ModelError
 
 
@@ -39,3 +40,16 @@ def test_a_stoichiometry_that_an_event_changes_is_refused(read):
             InitialAssignments=[f'<initialAssignment symbol="s">{math(term("n"))}</initialAssignment>'],
             Events=[event(apply("geq", TIME, 2), {"n": 3})],
         )
+
+
+def test_an_event_sets_a_reservoir_whose_amount_is_not_whole(tmp_path):
+    """A fixed concentration of 0.3 in a size of 2 and then 0.7: X is a Poisson number of mean 2 (0.3 + 0.7)."""
+    file = tmp_path / "model.ant"
+    file.write_text(
+        "compartment c = 2; species X in c, $B in c; J: B => X; c*B; X = 0; B = 0.3; E: at (time >= 1): B = 0.7;"
+    )
+    model = fsp.load(file)
+    assert model.parameters["B"] == pytest.approx(0.6)
+    assert fsp.load(file, c=4).parameters["B"] == pytest.approx(1.2)
+    dist = fsp.transient(model, times=[2.0], tol=1e-9)[-1]
+    assert dist.mean()["X"] == pytest.approx(2.0, abs=1e-6)
