@@ -16,12 +16,12 @@ TEXT = (PAGE.parent / "docs" / "coming_from.md").read_text(encoding="utf-8")
 
 def test_every_name_is_public():
     names = set(re.findall(r"\bfsp\.([A-Za-z_.]*[A-Za-z_])", TEXT))
-    assert {"transient", "StateSpace.box", "formats.prism.write_prism"} <= names
-    for name in names - {"formats.prism.write_prism"}:
+    assert {"transient", "StateSpace.box", "formats.prism.write_properties"} <= names
+    for name in names - {"formats.prism.write_properties"}:
         place = fsp
         for part in name.split("."):
             place = getattr(place, part)
-    assert callable(importlib.import_module("fsp.formats.prism").write_prism)
+    assert callable(importlib.import_module("fsp.formats.prism").write_properties)
 
 
 def test_files_are_laid_out_as_the_page_says(tmp_path):

@@ -23,6 +23,7 @@ from fsp.command.fit import fit
 from fsp.command.info import info
 from fsp.command.likelihood import likelihood
 from fsp.command.passage import passage
+from fsp.command.prism import prism
 from fsp.command.relaxation import relaxation
 from fsp.command.sensitivity import sensitivity
 from fsp.command.stationary import stationary
@@ -66,6 +67,7 @@ for command in (
     committor,
     correlation,
     info,
+    prism,
     sensitivity,
     fisher,
     likelihood,

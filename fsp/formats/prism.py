@@ -26,7 +26,7 @@ from fsp.model.tree import Call, Expression, Number, Symbol, Time, depends_on_ti
 
 if TYPE_CHECKING:
     from fsp.arrays import IntArray
-    from fsp.model.model import Model
+    from fsp.model.network import Network
 
 _KEYWORDS = frozenset(
     re.findall(
@@ -47,7 +47,7 @@ _FORMS = {
 _SIGNS = {"==": "=", "!=": "!=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 
 
-def write_prism(model: Model, upper: Mapping[str, int] | None = None) -> str:
+def write_prism(model: Network, upper: Mapping[str, int] | None = None) -> str:
     """Return a model as a CTMC in PRISM's language.
 
     Parameters
@@ -107,7 +107,7 @@ def write_prism(model: Model, upper: Mapping[str, int] | None = None) -> str:
     return "\n".join([*lines, "endmodule", *(['label "lost" = lost;'] if any(cut) else [])])
 
 
-def write_properties(model: Model, condition: str, times: Sequence[float] = ()) -> str:
+def write_properties(model: Network, condition: str, times: Sequence[float] = ()) -> str:
     """Return the questions of a passage in the property language of PRISM and Storm.
 
     Parameters
@@ -166,7 +166,7 @@ def _names(species: tuple[str, ...]) -> dict[str, str]:
     return names
 
 
-def _bounds(model: Model, upper: Mapping[str, int]) -> tuple[list[int], list[bool]]:
+def _bounds(model: Network, upper: Mapping[str, int]) -> tuple[list[int], list[bool]]:
     """Return the largest count of each species, and whether the chain goes further."""
     unknown = next((name for name in upper if name not in model.species), None)
     if unknown is not None:
@@ -180,7 +180,7 @@ def _bounds(model: Model, upper: Mapping[str, int]) -> tuple[list[int], list[boo
     return [int(most) for most in largest], (largest < own).tolist()
 
 
-def _law(model: Model, k: int) -> Expression:
+def _law(model: Network, k: int) -> Expression:
     law = model.rate_expressions[k]
     if law is None or depends_on_time(law):
         what = "is a callable" if law is None else "depends on time"

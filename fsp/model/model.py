@@ -17,10 +17,10 @@ from fsp.model.describe import describe
 from fsp.model.event import Event
 from fsp.model.fingerprint import fingerprint
 from fsp.model.initial import restarted, with_constants
-from fsp.model.notebook import ShownNetwork
 from fsp.model.phases import Phase
 from fsp.model.phases import phases as phases_of
 from fsp.model.reaction import Reaction
+from fsp.model.shown import ShownNetwork
 from fsp.model.tree import Expression, Number, substitute
 from fsp.model.values import Value
 from fsp.patience import Patience

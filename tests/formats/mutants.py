@@ -363,6 +363,14 @@ MUTANTS = [
         only="refused_of_an_archive",
     ),
     mutant(
+        "prism-forgets-the-bounds-that-are-given",
+        "model/doors.py",
+        "write_prism(network, upper)",
+        "write_prism(network, dict.fromkeys(network.species, 9))",
+        "prism",
+        only="writes",
+    ),
+    mutant(
         "what-leaves-prism-bounds-stays",
         "formats/prism.py",
         "(lost'=true)\"",

@@ -6,10 +6,12 @@ import re
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from scipy.linalg import expm
 
 import fsp
-from fsp.errors import ModelError
+from fsp.command.main import main
+from fsp.errors import ArgumentError, ModelError
 from fsp.formats.prism import write_prism, write_properties
 
 _RANGE = re.compile(r"^  (\w+) : \[0\.\.MAX_\w+\] init (\d+);$", re.MULTILINE)
@@ -195,3 +197,53 @@ def test_properties_that_cannot_be_asked_are_refused(condition, times, message):
     model = fsp.Model(species={"U": 1}, reactions=[fsp.Reaction("U -> 0", mass_action=1.0)])
     with pytest.raises(ModelError, match=message):
         write_properties(model, condition, times)
+
+
+def test_a_model_writes_itself(tmp_path):
+    model, upper = MODELS["birth_death"]
+    text = model.to_prism(upper=upper)
+    assert text == write_prism(model, upper)
+    assert model.with_parameters({}).to_prism(str(tmp_path / "model.sm"), upper=upper) == text
+    assert (tmp_path / "model.sm").read_text(encoding="utf-8") == f"{text}\n"
+    with pytest.raises(ArgumentError, match="folder that exists"):
+        model.to_prism(tmp_path / "none" / "model.sm", upper=upper)
+
+
+@pytest.fixture
+def birth_file(tmp_path):
+    path = tmp_path / "birth.ant"
+    path.write_text("species X = 2; -> X; 2; X ->; X/2", encoding="utf-8")
+    return path
+
+
+def test_the_command_writes_model_and_questions(birth_file, tmp_path):
+    out, questions = tmp_path / "b.sm", tmp_path / "b.props"
+    words = ["prism", str(birth_file), "--upper", "X=7"]
+    printed = CliRunner().invoke(main, words)
+    asked = ["--out", str(out), "--to", "X >= 5", "--times", "1,2", "--properties", str(questions)]
+    assert CliRunner().invoke(main, [*words, *asked]).exit_code == 0
+    model = fsp.load(birth_file)
+    assert out.read_text(encoding="utf-8") == printed.stdout == f"{write_prism(model, {'X': 7})}\n"
+    assert questions.read_text(encoding="utf-8") == f"{write_properties(model, 'X >= 5', [1.0, 2.0])}\n"
+    before = out.read_bytes()
+    refused = CliRunner().invoke(main, [*words, *asked, "--set", "X=3"])
+    assert refused.exit_code == 2
+    assert "--overwrite" in refused.stderr
+    assert out.read_bytes() == before
+    assert CliRunner().invoke(main, [*words, *asked, "--set", "X=3", "--overwrite"]).exit_code == 0
+    assert "init 3;" in out.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--upper", "X=1.5"], "must be a whole number"),
+        (["--upper", "X=7", "--to", "X > 3"], "must come together"),
+        (["--upper", "X=7", "--times", "1"], "must come with --to"),
+        ([], "must have a bound"),
+    ],
+)
+def test_the_command_says_what_is_missing(birth_file, words, message):
+    refused = CliRunner().invoke(main, ["prism", str(birth_file), *words])
+    assert refused.exit_code in (2, 3)
+    assert message in " ".join(refused.stderr.split())
