@@ -23,7 +23,7 @@ def test_daily_rhythm():
         mean = 6 * (1 - np.exp(-t)) + 3 * (np.sin(t) - np.cos(t) + np.exp(-t))
         law = poisson.pmf(dist.states[:, 0], mean)
         gap = np.abs(law - dist.probabilities).sum() + 1 - law.sum()
-        print(f"t = {t:g}: mean {mean:.4f}, true error {gap:.1e}, error {dist.error.summary}")
+        print(f"t = {t:g}: mean {mean:.4f}, true error {gap:.1e}, {dist.error}")
         assert gap <= dist.error.total + 1e-12
 
 

@@ -328,7 +328,8 @@ class Distribution(Shown, Intervals, Provenance):
         species
             The names; all, or the first six, where none is given.
         **options
-            ``log=True`` for logarithmic scales; ``ax``, axes of matplotlib to draw one or two species into;
+            ``log=True`` for logarithmic scales; ``ax``, axes of matplotlib to draw one or two species into, beside
+            what they show, and ``label``, what the legend calls a single species there;
             ``kind="overview"`` for all that fits on a page.
 
         Returns

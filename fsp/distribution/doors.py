@@ -38,9 +38,9 @@ def draw(answer: Distribution | Solution | Sweep, species: tuple[str, ...], opti
     """Draw an answer."""
     from fsp.output.drawing import draw
 
-    unknown = sorted(options.keys() - {"kind", "log", "ax"})
+    unknown = sorted(options.keys() - {"kind", "log", "ax", "label"})
     if unknown:
-        raise ArgumentError(f"Options of `plot` must be of kind, log, ax, but there is '{unknown[0]}'.")
+        raise ArgumentError(f"Options of `plot` must be of kind, log, ax, label, but there is '{unknown[0]}'.")
     return draw(answer, species, **options)
 
 

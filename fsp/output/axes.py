@@ -68,5 +68,9 @@ def label_copies(axis: Any, species: str) -> None:
 
 
 def caption(axes: Axes, error: ErrorLedger) -> None:
-    """Write the error of the probabilities above axes."""
-    axes.set_title(f"1-norm {error.summary}", loc="right", color="0.35", fontsize=8)
+    """Write the error of the probabilities above axes, behind the errors of what was drawn into them before."""
+    before = axes.get_title(loc="right")
+    words = f"1-norm {error.summary}"
+    if before.startswith("1-norm ") and before != words:
+        words = f"{before}, {error.summary.removeprefix('error ')}"
+    axes.set_title(words, loc="right", color="0.35", fontsize=8)

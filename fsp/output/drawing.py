@@ -21,7 +21,13 @@ _OVER_TIME = ("courses", "heat")
 
 
 def draw(
-    answer: Answer, species: Sequence[str] = (), *, kind: str = "overview", log: bool = False, ax: Axes | None = None
+    answer: Answer,
+    species: Sequence[str] = (),
+    *,
+    kind: str = "overview",
+    log: bool = False,
+    ax: Axes | None = None,
+    label: str | None = None,
 ) -> Any:
     """Draw an answer.
 
@@ -40,6 +46,8 @@ def draw(
         Whether probabilities are on logarithmic scales.
     ax
         Axes to draw into, for pictures of one panel.
+    label
+        What the legend calls it, for ``"marginals"``.
 
     Returns
     -------
@@ -52,6 +60,10 @@ def draw(
         If there is no such picture of this answer.
     """
     require(kind, type(answer).__name__.lower(), len(species), log=log, ax=ax is not None)
+    if label is not None and kind != "marginals":
+        raise ArgumentError(f"`label` must be None for kind = {kind}: it names curves of kind = marginals.")
+    if kind == "marginals":
+        return pictures.marginals(_all(answer), *species, log=log, ax=ax, label=label)
     if isinstance(answer, Sweep):
         return varied.sweep(answer, *species, ax=ax)
     return _DRAW[kind](answer, tuple(species), log, ax)
@@ -88,7 +100,6 @@ _DRAW: dict[str, Callable[[Any, tuple[str, ...], bool, Any], Any]] = {
     "overview": lambda answer, names, log, ax: pictures.overview(answer, names, log=log),
     "courses": lambda answer, names, log, ax: pictures.moments(answer, *names, band="quantiles", ax=ax),
     "heat": lambda answer, names, log, ax: pictures.heat(answer, *names, log=log, ax=ax),
-    "marginals": lambda answer, names, log, ax: pictures.marginals(_all(answer), *names, log=log, ax=ax),
     "joint": lambda answer, names, log, ax: pictures.joint(_last(answer), *names, log=log, ax=ax),
     "landscape": lambda answer, names, log, ax: landscapes.landscape(_last(answer).landscape(*names), ax=ax),
     "corner": lambda answer, names, log, ax: pictures.corner(_last(answer), *names, log=log),

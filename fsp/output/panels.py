@@ -35,25 +35,47 @@ _MOST_BARS = 5
 _MOST_MARKERS = 40  # more run into each other at the width of a panel
 _LEVELS = (0.05, 0.5, 0.95)
 _ATOM = 4.0  # times all other probabilities: where one is larger, the axis follows the others; chosen
+_USUAL = 0.75  # of the times have no peak above it: where others tower over it, colours end there; chosen
 _DECADES = 8
 """A logarithmic scale shows this many decades below its largest value."""
 
 
-def draw_marginals(axes: Axes, distributions: Sequence[Distribution], species: str, log: bool) -> None:
-    """Draw the distribution of a species at some times; an atom that would flatten the rest is cut off and labelled."""
+def draw_marginals(
+    axes: Axes, distributions: Sequence[Distribution], species: str, log: bool, name: str | None = None
+) -> None:
+    """Draw the distribution of a species at some times; an atom that would flatten the rest is cut off and labelled.
+
+    What the axes show already stays in sight, and curves differ from those that have a label there.
+    """
     times = [one for one in distributions if one.probabilities.max() < POINT_MASS] or distributions
     shown = [times[i].marginal(species) for i in spread_evenly(len(times), _MOST_CURVES)]
     low, high = limits(shown, LEFT_OUT if log else LEFT_OUT_LINEAR)
     few = high - low < _MOST_BARS
+    seen = (axes.get_xlim(), axes.get_ylim()) if axes.has_data() else None
+    before = len(axes.get_legend_handles_labels()[1])
     for i, marginal in enumerate(shown):
-        label = when(marginal.t, marginal.time_unit)
+        t = when(marginal.t, marginal.time_unit)
+        label = t if name is None else name if len(shown) == 1 else f"{name}, {t}"
+        style = (before + i) % MOST_SPECIES
         if few:
-            _bars(axes, marginal, i, len(shown), label)
+            _bars(axes, marginal, style, (i, len(shown)), label)
         else:
-            _curve(axes, marginal, i, label, marked=high - low < _MOST_MARKERS)
+            _curve(axes, marginal, style, label, marked=high - low < _MOST_MARKERS)
     label_copies(axes.xaxis, species)
     axes.set_xlim(low - 0.5, high + 0.5)
     axes.set_ylabel("probability")
+    _scale(axes, shown, species, log, few, before)
+    if seen is not None:
+        _keep_in_sight(axes, *seen)
+    if before + len(shown) > 1:
+        axes.legend()
+        axes.set_title("", loc="left")
+    else:
+        axes.set_title(when(shown[0].t, shown[0].time_unit), loc="left")
+
+
+def _scale(axes: Axes, shown: Sequence[Distribution], species: str, log: bool, few: bool, before: int) -> None:
+    """Let the axis of probabilities end above all that is shown, or above what an atom would flatten."""
     most = max(float(marginal.probabilities.max()) for marginal in shown)
     top = max(_beside_atoms(marginal.probabilities) for marginal in shown)
     if log:
@@ -63,11 +85,14 @@ def draw_marginals(axes: Axes, distributions: Sequence[Distribution], species: s
         axes.set_ylim(0.0, most * 1.06)
     else:
         axes.set_ylim(0.0, top * 1.3)
-        _label_atoms(axes, shown, species, top)
-    if len(shown) > 1:
-        axes.legend()
-    else:
-        axes.set_title(when(shown[0].t, shown[0].time_unit), loc="left")
+        _label_atoms(axes, shown, species, top, before)
+
+
+def _keep_in_sight(axes: Axes, x: tuple[float, float], y: tuple[float, float]) -> None:
+    """Widen the limits of axes to earlier ones."""
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    axes.set_xlim(min(left, x[0]), max(right, x[1]))
+    axes.set_ylim(min(bottom, y[0]) if y[0] > 0.0 else bottom, max(top, y[1]))
 
 
 def _beside_atoms(p: FloatArray) -> float:
@@ -76,27 +101,29 @@ def _beside_atoms(p: FloatArray) -> float:
     return most if most <= _ATOM * second or second == 0.0 else second
 
 
-def _label_atoms(axes: Axes, shown: Sequence[Distribution], species: str, top: float) -> None:
+def _label_atoms(axes: Axes, shown: Sequence[Distribution], species: str, top: float, before: int) -> None:
     """Write the probabilities that the axis cuts off, beside an arrow at its upper end."""
     high = [(i, marginal) for i, marginal in enumerate(shown) if marginal.probabilities.max() > top]
     for line, (i, marginal) in enumerate(high):
         place = int(np.argmax(marginal.probabilities))
         count, p = int(marginal.states[place, 0]), float(marginal.probabilities[place])
-        axes.plot([count], [top * 1.26], marker="^", color=COLOURS[i], markersize=5, linestyle="none")
+        colour = COLOURS[(before + i) % MOST_SPECIES]
+        axes.plot([count], [top * 1.26], marker="^", color=colour, markersize=5, linestyle="none")
         axes.annotate(
             f"P({species} = {count}) = {p:.3g}",
             (count, top * (1.24 - 0.1 * line)),
             xytext=(8, -3),
             textcoords="offset points",
             fontsize=8,
-            color=COLOURS[i],
+            color=colour,
         )
 
 
-def _bars(axes: Axes, marginal: Distribution, i: int, n: int, label: str) -> None:
+def _bars(axes: Axes, marginal: Distribution, i: int, place: tuple[int, int], label: str) -> None:
+    k, n = place
     width = 0.8 / n
     axes.bar(
-        marginal.states[:, 0] + (i - (n - 1) / 2) * width,
+        marginal.states[:, 0] + (k - (n - 1) / 2) * width,
         marginal.probabilities,
         width,
         color=COLOURS[i],
@@ -142,7 +169,9 @@ def draw_heat(axes: Axes, solution: Solution, species: str, log: bool) -> None:
     times = solution.times
     between = 0.5 * (times[1:] + times[:-1])
     edges = np.concatenate([times[:1], between, times[-1:]])
-    most = max((float(row.max()) if log else _beside_atoms(row) for row in spread), default=1.0)
+    peaks = [float(row.max()) if log else _beside_atoms(row) for row in spread] or [1.0]
+    usual = float(np.quantile(peaks, _USUAL))
+    most = max(peaks) if log or max(peaks) <= _ATOM * usual else usual
     _map(axes, (edges, np.arange(low, high + 2) - 0.5), window, most, log, bar=True)
     axes.set_xlabel(f"time ({solution.time_unit})" if solution.time_unit else "time")
     label_copies(axes.yaxis, species)

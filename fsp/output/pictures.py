@@ -36,7 +36,14 @@ SUFFIXES = (".png", ".pdf", ".svg", ".jpg", ".jpeg", ".tif", ".tiff", ".eps")
 """Kinds of picture files that matplotlib writes."""
 
 
-def marginals(distributions: Sequence[Distribution], species: str, *, log: bool = False, ax: Axes | None = None) -> Any:
+def marginals(
+    distributions: Sequence[Distribution],
+    species: str,
+    *,
+    log: bool = False,
+    ax: Axes | None = None,
+    label: str | None = None,
+) -> Any:
     """Draw the distribution of one species at one or several times.
 
     Where one count, such as zero of a gene that bursts, has far more than all others, the axis follows the others, and
@@ -51,7 +58,9 @@ def marginals(distributions: Sequence[Distribution], species: str, *, log: bool 
     log
         Whether the probability axis is logarithmic.
     ax
-        Where to draw; a new figure if None.
+        Where to draw, beside what is there; a new figure if None.
+    label
+        What the legend calls it; the time if None.
 
     Returns
     -------
@@ -67,7 +76,7 @@ def marginals(distributions: Sequence[Distribution], species: str, *, log: bool 
         raise ArgumentError("`distributions` must be at least one, but there is none.")
     with styled():
         axes = ax if ax is not None else new_axes(4.8, 3.2)
-        panels.draw_marginals(axes, distributions, species, log)
+        panels.draw_marginals(axes, distributions, species, log, label)
         caption(axes, _largest(distributions))
     return figure_of(axes) if ax is None else ax
 

@@ -183,6 +183,32 @@ def test_pictures_go_into_axes_that_are_given(solution):
         assert axes.has_data(), name
 
 
+def test_curves_in_the_same_axes_differ_and_stay_in_sight(solution):
+    from matplotlib.figure import Figure
+
+    axes = Figure().add_subplot()
+    axes.plot([120.0], [0.5], "x", label="data")
+    early, late = solution[1], solution[-1]
+    early.plot("V", ax=axes, label="early")
+    late.plot("V", ax=axes)
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["data", "early", "t = 1 min"]
+    looks = [(line.get_color(), line.get_linestyle()) for line in axes.lines]
+    assert len(set(looks)) == 3
+    assert axes.get_xlim()[1] >= 120
+    assert axes.get_ylim()[1] >= 0.5
+    words = axes.get_title(loc="right")
+    assert all(one.error.summary.removeprefix("error ") in words for one in (early, late))
+    assert axes.get_title(loc="left") == ""
+
+
+def test_heat_maps_end_their_colours_where_few_times_tower_over_the_others():
+    births = fsp.Model(species={"A": 0}, reactions=[fsp.Reaction("0 -> A", rate=100)])
+    solution = fsp.transient(births, [0.02, 3, 4, 5, 6])
+    usual = max(one.probabilities.max() for one in solution[1:])
+    assert solution[0].probabilities.max() > 10 * usual  # Poisson of mean 2 beside those of 300 and more
+    assert solution.plot("A", kind="heat").axes[0].collections[0].norm.vmax <= usual
+
+
 def test_courses_have_bands_of_quantiles(solution):
     (axes,) = solution.plot("U", kind="courses").axes
     below, above, median, mean = (line.get_ydata() for line in axes.lines)
@@ -251,7 +277,8 @@ def test_pictures_say_how_many_species_are_left_out():
 
 
 REFUSED = [
-    (lambda s: s.plot("U", colour="red"), "Options of `plot` must be of kind, log, ax, but there is 'colour'"),
+    (lambda s: s.plot("U", colour="red"), "Options of `plot` must be of kind, log, ax, label, but there is 'colour'"),
+    (lambda s: s[-1].plot("U", "V", label="both"), "`label` must be None for kind = joint"),
     (lambda s: s.plot(kind="pie"), "`kind` must be one of overview"),
     (lambda s: s.plot(kind="heat"), "must be one name for kind = heat, but are 0"),
     (lambda s: s.plot("U", kind="joint"), "must be two names for kind = joint, but are 1"),
