@@ -9,7 +9,10 @@ import click
 from fsp import defaults
 from fsp.command.exits import EPILOG, guarded
 from fsp.command.options import JSON, OVERWRITE, SOURCE, Source, check_picture, takes_source, with_options
+from fsp.errors import ArgumentError
 from fsp.quantities import points
+
+AT = 1e-3  # of the tolerance for the law at the time of --at: a second moment magnifies its error; chosen
 
 
 @click.command(epilog=EPILOG)
@@ -18,6 +21,7 @@ from fsp.quantities import points
 @click.option("--with", "with_", metavar="FORMULA", help="What is looked at later; by default the same.")
 @click.option("--lags", multiple=True, required=True, metavar="TIMES", help="1,2,5 or FROM:TO:NUMBER.")
 @click.option("--spectrum", multiple=True, metavar="FREQUENCIES", help="Angular frequencies of the spectrum.")
+@click.option("--at", type=float, help="Look first at this time after the start, and not at rest.")
 @click.option("--tol", default=defaults.TOL, show_default=True, help="Error of correlation coefficients.")
 @click.option("--max-states", type=int, help="Limit on the number of states.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw the correlation: .png, .pdf, .svg, ...")
@@ -32,6 +36,7 @@ def correlation(
     with_: str | None,
     lags: tuple[str, ...],
     spectrum: tuple[str, ...],
+    at: float | None,
     tol: float,
     max_states: int | None,
     plot: Path | None,
@@ -39,7 +44,10 @@ def correlation(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Find how something of MODEL, a file, at rest is correlated with itself, or with something else, later."""
+    """Find how something of MODEL, a file, is correlated with itself, or with something else, later.
+
+    MODEL is at rest, or with --at, a time, on its way from its start.
+    """
     import fsp
     from fsp.command.progress import shown_progress, warnings_as_lines
     from fsp.output.records import to_json
@@ -47,10 +55,20 @@ def correlation(
     check_picture(source.model, plot, overwrite)
     times = points(",".join(lags), "--lags")
     frequencies = points(",".join(spectrum), "--spectrum") if spectrum else []
+    if frequencies and at is not None:
+        raise ArgumentError("`--spectrum` must come without --at: it is that of a network at rest.")
     network = source.load()
     with warnings_as_lines(), shown_progress(quiet) as report:
+        start = None if not at else fsp.transient(network, at, AT * tol, max_states=max_states)
         answer = fsp.correlation(
-            network, observable, times, with_=with_, tol=tol, max_states=max_states, progress=report
+            network,
+            observable,
+            times,
+            with_=with_,
+            start="stationary" if at is None else start,
+            tol=tol,
+            max_states=max_states,
+            progress=report,
         )
     powers = answer.spectrum(frequencies).value.tolist() if len(frequencies) else []
     if as_json:

@@ -72,6 +72,11 @@ class Correlation(Shown, Provenance):
     resolve: Callable[[FloatArray], Spectrum] | None = None
 
     @property
+    def at_rest(self) -> bool:
+        """Whether the network starts at rest, so that the means are those of all times."""
+        return self.resolve is not None
+
+    @property
     def lags(self) -> FloatArray:
         """(n_lags,) lags τ."""
         return self.covariance.times
@@ -121,9 +126,12 @@ class Correlation(Shown, Provenance):
     def __str__(self) -> str:
         unit = f" {self.time_unit}" if self.time_unit else ""
         first, second = self.pair
+        names = list(self.pair) if self.at_rest else [f"{first} at the start", f"{second} at the first lag"]
         lines = [f"correlation of {first} and {second} later:"]
-        for name, mean, variance in zip(self.pair, self.means, self.variances, strict=True):
+        for name, mean, variance in zip(names, self.means, self.variances, strict=True):
             lines.append(f"  {name}: mean {mean}, variance {variance}")
+        if names[0] == names[1]:
+            lines.pop()
         for lag, both in zip(self.lags.tolist(), zip(self.covariance, self.correlation, strict=True), strict=True):
             lines.append(f"  lag {lag:.8g}{unit}: covariance {both[0]}, correlation {both[1]}")
-        return "\n".join([*lines[: 2 if first == second else 3], *lines[3:], *(f"  note: {n}" for n in self.notes)])
+        return "\n".join([*lines, *(f"  note: {n}" for n in self.notes)])

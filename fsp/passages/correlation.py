@@ -1,4 +1,4 @@
-"""Correlations over a time, and spectra: `fsp.correlation`.
+"""Correlations over a time, and spectra: `fsp.correlation`; after a start that is not at rest, see `from_start`.
 
 At rest the law of each time is the stationary one, so that what happens at states that are not stored is bounded by
 second moments alone (`products`), which the drift of a square bounds (`rest`).
@@ -25,9 +25,10 @@ from fsp.equilibrium.settling import Step, settle
 from fsp.equilibrium.stationary import stationary
 from fsp.errors import ToleranceWarning
 from fsp.generator import Generator
-from fsp.model.arguments import check_call
+from fsp.model.arguments import check_call, check_tolerance
 from fsp.model.times import checked_times
 from fsp.moments.lyapunov import NoDriftCondition, drift_condition
+from fsp.passages.from_start import from_start
 from fsp.passages.observables import Observable
 from fsp.passages.outside import paying
 from fsp.passages.products import Law, around, part, quotient
@@ -35,6 +36,7 @@ from fsp.passages.rest import Rest, RestCertifier, met
 from fsp.passages.spectrum import spectrum
 from fsp.projection.growth import Growth, most_states
 from fsp.projection.progress import Progress, ProgressCallback
+from fsp.projection.start import starts_at_rest
 from fsp.projection.transient import solve
 from fsp.space import StateSpace
 
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fsp.arrays import FloatArray, IntArray
+    from fsp.distribution import Distribution, Solution
     from fsp.model import Model
     from fsp.space.protocol import AnySpace
 
@@ -56,22 +59,26 @@ def correlation(
     lags: Sequence[float] | FloatArray | float,
     *,
     with_: str | None = None,
+    start: Solution | Distribution | str | None = "stationary",
     tol: float = defaults.TOL,
     max_states: int | None = None,
     progress: ProgressCallback | None = None,
 ) -> Correlation:
-    """Find how an observable of a network at rest is correlated with another one, or itself, some time later.
+    """Find how an observable of a network is correlated with another one, or itself, some time later.
 
     Parameters
     ----------
     model
-        The reaction network, with constant propensities.
+        The reaction network; at rest, with constant propensities.
     observable
         The first one, a: a formula of species such as ``"U"`` or ``"U*V"``, or a condition, which counts 0 or 1.
     lags
         Increasing lags τ >= 0, in the model's unit of time.
     with_
         The second one, b, which is looked at τ later; by default the first one.
+    start
+        ``"stationary"`` for a network at rest; None for the model's initial states; a distribution, or the last one of
+        a solution: ``start=fsp.transient(model, 5.0)`` correlates a at time 5 with b at 5 + τ.
     tol
         Bound of the error of each correlation coefficient.
     max_states
@@ -83,16 +90,17 @@ def correlation(
     -------
     Correlation
         ``.covariance`` Cov(a(X(t)), b(X(t + τ))) and ``.correlation`` at each lag, as intervals on all states, and
-        ``.spectrum(frequencies)``.  Where the stationary law cannot be bounded they are estimates, and say so.
+        ``.spectrum(frequencies)`` at rest; t is the time of the start.  Where the stationary law cannot be bounded, or
+        an observable at states that are not stored, they are estimates, and say so.
 
     Raises
     ------
     ArgumentError
         If a formula cannot be read, lags do not increase, or another argument is not as above.
     BackendError
-        If propensities depend on time.
+        If propensities depend on time, and the network is at rest or starts at a time other than 0.
     StateSpaceError
-        If there is no stationary law, or it needs too many states.
+        If there is no stationary law, or there are too many states.
 
     Warns
     -----
@@ -113,12 +121,18 @@ def correlation(
     0.367879
     """
     check_call(model, max_states=max_states, progress=progress)
-    check_arguments(model, tol)
+    first = None if isinstance(start, str) else start
+    at_rest = starts_at_rest(start)
+    if at_rest:
+        check_arguments(model, tol)
+    check_tolerance(tol)
     times = checked_times(lags)
     second = observable if with_ is None else with_
     pair = Observable.read(model, observable, "observable"), Observable.read(model, second, "with_")
     limit = max_states or most_states(model)
     report = progress or _silent
+    if not at_rest:
+        return from_start(model, pair, times, tol, first, limit, report)
     try:
         two = _proved(model, pair, tol, limit, report)
     except NoDriftCondition as missing:

@@ -32,7 +32,7 @@ from fsp.passages.targets import Targets
 from fsp.projection.bars import shown
 from fsp.projection.growth import Growth, most_states
 from fsp.projection.progress import Progress, ProgressCallback
-from fsp.projection.start import Start, starting_point
+from fsp.projection.start import Start, starting_point, starts_at_rest
 from fsp.projection.transient import solve
 
 if TYPE_CHECKING:
@@ -150,16 +150,15 @@ class _Question:
         """Read what is asked for."""
         targets = Targets.read(model, target)
         limit = max_states or most_states(model)
-        if isinstance(start, str):
-            if start != "stationary":
-                raise ArgumentError(f"`start` must be a distribution, 'stationary' or None, but is {start!r}.")
-            start = stationary(model, STATIONARY * tol, max_states=limit, progress=progress)
+        first = None if isinstance(start, str) else start
+        if starts_at_rest(start):
+            first = stationary(model, STATIONARY * tol, max_states=limit, progress=progress)
         stopping = targets.stopping(model)
-        begin = starting_point(stopping, start, tol)
-        if start is not None:
+        begin = starting_point(stopping, first, tol)
+        if first is not None:
             model = model.starting_in(begin.model.initial_states, begin.model.initial_probabilities)
         targets.hold(begin.model.initial_states)
-        return cls(model, stopping, targets, start, begin, tol, limit, progress or _silent)
+        return cls(model, stopping, targets, first, begin, tol, limit, progress or _silent)
 
     def solved(self, times: FloatArray) -> Solution:
         """Return the network that stays where a target holds, at times since the start."""

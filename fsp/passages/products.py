@@ -13,7 +13,7 @@ the sum m_s.  From w_s/m_s a transient on S gives y_s(τ), with an error ε_s in
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf, sqrt
+from math import inf, isfinite, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -92,7 +92,7 @@ def quotient(above: Interval, first: Interval, second: Interval) -> Interval:
     low, high = sqrt(max(first.lower, 0.0) * max(second.lower, 0.0)), sqrt(first.upper * second.upper)
     known = above.certified and first.certified and second.certified and low > 0.0
     reason = above.reason or first.reason or second.reason or ("" if known else "a variance may be zero")
-    if not low > 0.0:
+    if not (low > 0.0 and isfinite(above.width)):
         return Interval(-1.0, 1.0, 0.0, certified=False, reason=reason)
     corners = [end / root for end in above for root in (low, high)]
     ends = max(-1.0, float(np.nextafter(min(corners), -inf))), min(1.0, float(np.nextafter(max(corners), inf)))

@@ -139,6 +139,15 @@ def starting_point(model: Model, start: Solution | Distribution | None, tol: flo
     return Start(begun, t, first.error, left, exact=False, initial=initial)
 
 
+def starts_at_rest(start: object) -> bool:
+    """Tell whether `start` is the word for the stationary law; another word is an ArgumentError."""
+    if not isinstance(start, str):
+        return False
+    if start != "stationary":
+        raise ArgumentError(f"`start` must be a distribution, 'stationary' or None, but is {start!r}.")
+    return True
+
+
 def with_first_rates(model: Model) -> Model:
     """Return the network whose rates are at all times those of time zero."""
     if not model.is_time_dependent:

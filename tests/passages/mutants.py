@@ -235,4 +235,20 @@ MUTANTS = [
         "correlation",
         only="gene",
     ),
+    mutant(
+        "what-a-start-has-too-little-of-counts-as-much",
+        "passages/from_start.py",
+        "one + (sign * total) * part",
+        "one + total * part",
+        "from_start",
+        only="two_starts",
+    ),
+    mutant(
+        "starts-lack-nothing",
+        "passages/from_start.py",
+        "return sqrt(above) + sqrt(below)",
+        "return 0.0",
+        "from_start",
+        only="lacks",
+    ),
 ]
