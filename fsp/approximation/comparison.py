@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from types import EllipsisType
+from typing import TYPE_CHECKING, overload
 
 from fsp import defaults
 from fsp.approximation.distances import l1, wasserstein
 from fsp.distribution import Distribution, Interval
+from fsp.distribution.fit import Fit
 from fsp.distribution.shown import Shown
 from fsp.doors import stationary, transient
 from fsp.errors import ArgumentError
@@ -16,6 +18,7 @@ from fsp.model.arguments import check_call
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
+    from fsp.distribution.fit_comparison import FitComparison
     from fsp.model import Model
 
 
@@ -59,16 +62,32 @@ class Comparison(Shown):
         return "\n".join(lines)
 
 
+@overload
+def compare(model: Fit, other: Fit) -> FitComparison: ...
+
+
+@overload
 def compare(
     model: Model,
     other: Model,
     times: Sequence[float] | FloatArray | float | None,
+    species: Sequence[str] | None = ...,
+    *,
+    tol: float = ...,
+    max_states: int | None = ...,
+) -> Comparison: ...
+
+
+def compare(
+    model: Model | Fit,
+    other: Model | Fit,
+    times: Sequence[float] | FloatArray | float | EllipsisType | None = ...,
     species: Sequence[str] | None = None,
     *,
     tol: float = defaults.TOL,
     max_states: int | None = None,
-) -> Comparison:
-    """Compare the master equations of two networks on species that they share.
+) -> Comparison | FitComparison:
+    """Compare the master equations of two networks on species that they share, or two fits of the same cells.
 
     A reduction by time scales, such as the law of Michaelis and Menten in the place of binding and catalysis, is so
     held against the network that it stands for.
@@ -76,9 +95,9 @@ def compare(
     Parameters
     ----------
     model, other
-        The networks.
+        The networks; or two fits, which are compared as `Fit.compare` does, and take no other argument.
     times
-        Increasing times >= 0; None for the stationary distributions.
+        Increasing times >= 0; None for the stationary distributions.  Networks need them.
     species
         Names that both have; all of these by default.
     tol
@@ -89,12 +108,12 @@ def compare(
     Returns
     -------
     Comparison
-        Distances of joint and marginal distributions, as intervals.
+        Distances of joint and marginal distributions, as intervals; of fits, differences of their criteria.
 
     Raises
     ------
     ArgumentError
-        If there is no such species.
+        If there is no such species, times are left out, or a network stands beside a fit.
     StateSpaceError, ConvergenceError
         As `fsp.transient` and `fsp.stationary` do.
 
@@ -108,6 +127,12 @@ def compare(
     >>> full, short = fsp.load("michaelis_menten.ant"), fsp.load("reduced.ant")  # doctest: +SKIP
     >>> print(fsp.compare(full, short, [1, 10], ["P"]))  # doctest: +SKIP
     """
+    if isinstance(model, Fit) or isinstance(other, Fit):
+        return _fits(model, other, times)
+    if isinstance(times, EllipsisType):
+        raise ArgumentError(
+            "`times` must be increasing times, or None for stationary distributions, but were left out."
+        )
     for one in (model, other):
         check_call(one, max_states=max_states)
     shared = tuple(name for name in model.species if name in other.species)
@@ -135,3 +160,13 @@ def compare(
         l1=tuple({name: l1(*own) for name, own in at.items()} for at in by_species),
         wasserstein=tuple({name: wasserstein(*own) for name, own in at.items()} for at in by_species),
     )
+
+
+def _fits(fit: Model | Fit, other: Model | Fit, times: object) -> FitComparison:
+    """Compare two fits; refuse a network beside one, and times."""
+    if not isinstance(fit, Fit) or not isinstance(other, Fit):
+        which = "model" if isinstance(other, Fit) else "other"
+        raise ArgumentError(f"`{which}` must be a fit as well; of networks, compare fit.model with fsp.compare.")
+    if not isinstance(times, EllipsisType):
+        raise ArgumentError(f"`times` must be left out where fits are compared, but are {times!r}.")
+    return fit.compare(other)

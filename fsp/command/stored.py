@@ -15,8 +15,10 @@ from fsp.quantities import points
 
 if TYPE_CHECKING:
     from fsp.command.printing import Answer
+    from fsp.distribution.fit import Fit
 
 RUN = click.argument("run", type=click.Path(path_type=Path))
+ASKED = ("marginal", "event", "expect", "quantile")  # options of `fsp show` that may be given several times
 TIMES = click.option("--times", metavar="TIMES", help="Only these times of a solution: 1,2,5.")
 
 
@@ -32,7 +34,14 @@ def target(what: str, *, required: bool = True) -> Callable[[Callable[..., Any]]
 @guarded
 def show(run: Path, times: str | None, **printed: Any) -> int:
     """Print what RUN holds, a file that --out wrote, and answer questions of it."""
-    answer, printing = opened(run, times), Printing(**printed)
+    printing = Printing(**printed)
+    fitted = fit_in(run)
+    if fitted is not None:
+        if times is not None or printed != dict.fromkeys(printed, False) | {name: () for name in ASKED}:
+            raise ArgumentError(f"`fsp show` must come without options where a file holds a fit, as '{run}' does.")
+        click.echo(str(fitted))
+        return 0
+    answer = opened(run, times)
     check(answer, printing)
     from fsp.command.printing import print_of
 
@@ -113,9 +122,21 @@ def view(run: Path, to: Path | None, times: str | None, overwrite: bool) -> int:
     place = run.with_suffix(".html") if to is None else to
     check_suffix(place, (".html",))
     require_outputs([("--out", place, is_marked)], inputs=[run], overwrite=overwrite)
-    files.write(place, page(opened(run, times)))
+    fitted = fit_in(run) if times is None else None
+    if fitted is not None:
+        fitted.report(place)
+    else:
+        files.write(place, page(opened(run, times)))
     click.echo(f"{place}: open it in a browser")
     return 0
+
+
+def fit_in(run: Path) -> Fit | None:
+    """Return the fit that a file holds, if it holds one."""
+    import fsp
+
+    answer = fsp.read(run)
+    return answer if isinstance(answer, fsp.Fit) else None
 
 
 def opened(run: Path, times: str | None = None) -> Answer:
@@ -124,7 +145,9 @@ def opened(run: Path, times: str | None = None) -> Answer:
 
     answer = fsp.read(run)
     if isinstance(answer, fsp.Fit):
-        raise ArgumentError(f"RUN must hold distributions, but '{run}' holds a fit; fsp fit --report shows it.")
+        raise ArgumentError(
+            f"RUN must hold distributions, but '{run}' holds a fit; fsp show prints it, and fsp view draws it."
+        )
     if times is None:
         return answer
     if not isinstance(answer, fsp.Solution):

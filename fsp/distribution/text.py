@@ -18,6 +18,11 @@ _CONSTANT = 16.0 * UNIT_ROUNDOFF
 """A standard deviation of so small a share of the mean is the rounding of the mean that was taken from the counts."""
 
 
+def counted(number: int, word: str) -> str:
+    """Write how many of something there are: `1 cell`, `1,200 cells`."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
 def round_up(value: float, digits: int = 2) -> str:
     """Write a non-negative number with few digits, never smaller than it is."""
     return _significant(value, digits, ROUND_CEILING)

@@ -31,15 +31,33 @@ def columns_of(source: str | Path | Mapping[str, Any], wanted: Sequence[str]) ->
         return _of_annotated(source, wanted)
     names = getattr(source, "columns", source)
     try:
-        return _chosen({str(name): np.asarray(source[name]) for name in names}, wanted)
+        columns = {str(name): _column(source[name], str(name)) for name in names}
     except (TypeError, KeyError, IndexError):
         raise ArgumentError(f"`source` must be a file, a DataFrame or columns by name, but is {source!r}.") from None
+    return _chosen(columns, wanted)
+
+
+def _column(values: Any, name: str) -> NDArray[Any]:
+    try:
+        return np.asarray(values)
+    except ValueError:
+        raise ArgumentError(f"Column '{name}' must hold a value for each cell, but holds rows of values.") from None
 
 
 def _chosen(columns: Columns, wanted: Sequence[str]) -> Columns:
     lacking = [name for name in wanted if name not in columns]
     if lacking:
         raise ArgumentError(f"`source` must have a column '{lacking[0]}', but has {', '.join(columns)}.")
+    n = columns[wanted[0]].shape
+    for name in wanted:
+        own = columns[name].shape
+        if len(own) != 1:
+            more = ", that is, several of that name" if len(own) == 2 else ""
+            raise ArgumentError(f"Column '{name}' must hold a value for each cell, but has the shape {own}{more}.")
+        if own != n:
+            raise ArgumentError(
+                f"Columns must be of one length, but '{wanted[0]}' holds {n[0]:,} values and '{name}' {own[0]:,}."
+            )
     return columns
 
 
@@ -71,6 +89,16 @@ def _of_annotated(cells: Any, wanted: Sequence[str]) -> Columns:
                 f"but has not."
             )
     return columns
+
+
+def require_labels(column: NDArray[Any], name: str, kept: NDArray[np.bool_]) -> None:
+    """Refuse cells that are kept and whose condition is not said."""
+    empty = kept & np.array([value is None or value in ("", "nan") or value != value for value in column.tolist()])
+    if empty.any():
+        raise ArgumentError(
+            f"Column '{name}' must say the condition of each cell, but lacks {int(empty.sum())}, the first in row "
+            f"{int(np.argmax(empty)) + 1}; give it a label, or leave such rows out with where=."
+        )
 
 
 def conditions_in(

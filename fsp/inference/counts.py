@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fsp.distribution import formulas
 from fsp.distribution.shown import Shown
-from fsp.distribution.text import table
+from fsp.distribution.text import counted, table
 from fsp.errors import ArgumentError
-from fsp.inference.cells import columns_of, conditions_in
+from fsp.inference.cells import columns_of, conditions_in, require_labels
 from fsp.model.times import checked_times
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from fsp.model import Model
 
 MISSING = ("refuse", "drop", "unseen")
+MOST_COUNT = 2**53  # floats hold every whole number up to this one, and no fraction from a half of it on
 # What units of time are called, without the s of the plural.
 UNITS = {
     name: letter
@@ -79,6 +81,18 @@ class Counts(Shown):
                 f"{self.time_unit}; convert the column."
             )
 
+    def require_known_to(self, model: Model) -> None:
+        """Refuse counts of what is neither a species of the model nor a formula of some."""
+        for text in self.observed:
+            try:
+                formulas.read_formula(text, model.species, model.observables, 0.0)
+            except ArgumentError as error:
+                raise ArgumentError(
+                    f"`counts` must be of species of '{model.name}', {', '.join(model.species)}, or of formulas of "
+                    f"them, but '{text}' was counted: {error} Name columns as in counts={{'{model.species[0]}': "
+                    f"'column'}}."
+                ) from None
+
     def standing(self, instruments: Sequence[Instrument]) -> Counts:
         """Return the same with the count that stands for each, where an instrument cannot tell some apart."""
         values, cells = [], []
@@ -100,7 +114,10 @@ class Counts(Shown):
         """Return a row for each time: cells, and the mean and the largest of each count; those of each condition."""
         if self.conditions:
             return "\n".join(
-                [f"{self.n_cells:,} cells in {len(self.conditions)} conditions", *map(str, self.conditions)]
+                [
+                    f"{counted(self.n_cells, 'cell')} in {counted(len(self.conditions), 'condition')}",
+                    *map(str, self.conditions),
+                ]
             )
         header = [
             "t",
@@ -116,7 +133,8 @@ class Counts(Shown):
         header += [f"cells of {name}" for name in self.replicates]
         for i, row in enumerate(rows):
             row += [f"{int(n[i]):,}" for n in self.replicates.values()]
-        return "\n".join([f"{self.n_cells:,} cells at {len(self.times)} times", *table(header, rows)])
+        head = f"{counted(self.n_cells, 'cell')} at {counted(len(self.times), 'time')}"
+        return "\n".join([head, *table(header, rows)])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -217,11 +235,14 @@ def read_counts(
     lacking = np.isnan(numbers)
     kept &= ~(lacking.any(axis=0) if missing == "drop" else lacking[0] | lacking[1:].all(axis=0))
     if not kept.any():
-        raise ArgumentError(f"`source` must have a cell where {dict(where or {})}, but has none.")
+        asked = f" where {', '.join(f'{name} is {value!r}' for name, value in where.items())}" if where else ""
+        raise ArgumentError(f"`source` must have a row with a time and a count{asked}, but has none.")
     for name, values in zip(counts.values(), numbers[1:], strict=True):
         _check_counts(values, name, kept & ~np.isnan(values))
     labels = np.array([""] * len(kept)) if replicate is None else columns[replicate].astype(str)
     found = []
+    for name in conditions or {}:
+        require_labels(columns[name], name, kept)
     for label, settings, rows in conditions_in(columns, conditions or {}, kept):
         patterns, place = np.unique(~lacking[1:, rows], axis=1, return_inverse=True)  # (n_observed, n_patterns)
         for i, seen in enumerate(patterns.T):
@@ -237,6 +258,15 @@ def read_counts(
     return Counts(tuple(counts), times, (), (), tuple(found), time_unit=time_unit)
 
 
+def check_counts(counts: object) -> None:
+    """Refuse what is not the answer of `read_counts`, as a table that was not read yet."""
+    if not isinstance(counts, Counts):
+        raise ArgumentError(
+            f"`counts` must be what fsp.read_counts returns, but is a {type(counts).__name__}; read a table with "
+            f"fsp.read_counts(table, counts={{'X': 'column'}})."
+        )
+
+
 def _check_arguments(counts: Mapping[str, str], missing: str) -> None:
     if missing not in MISSING:
         raise ArgumentError(f"`missing` must be one of {', '.join(MISSING)}, but is {missing!r}.")
@@ -250,7 +280,10 @@ def _numbers(column: NDArray[Any], name: str, kept: NDArray[np.bool_], missing: 
     try:
         values = np.asarray(column, dtype=np.float64)
     except (TypeError, ValueError):
-        raise ArgumentError(f"Column '{name}' must hold numbers, but holds {column[kept][:1].tolist()}.") from None
+        row, word = next((i, own) for i, own in enumerate(column.tolist()) if not _is_number(own))
+        comma = isinstance(word, str) and _is_number(word.replace(",", ".", 1))
+        way = f"; write {word.replace(',', '.', 1)}, with a point" if comma else ""
+        raise ArgumentError(f"Column '{name}' must hold numbers, but has {word!r} in row {row + 1}{way}.") from None
     empty = np.isnan(values) & kept
     if missing == "refuse" and empty.any():
         row = int(np.argmax(empty)) + 1
@@ -262,12 +295,26 @@ def _numbers(column: NDArray[Any], name: str, kept: NDArray[np.bool_], missing: 
 
 
 def _check_counts(values: FloatArray, name: str, kept: NDArray[np.bool_]) -> None:
-    wrong = kept & ~((values >= 0.0) & (values == np.floor(values)))
+    wrong = kept & ~((values >= 0.0) & (values < MOST_COUNT) & (values == np.floor(values)))
     if wrong.any():
         row = int(np.argmax(wrong))
         raise ArgumentError(
-            f"Column '{name}' must hold counts, whole numbers of 0 or more, but has {values[row]:g} in row {row + 1}."
+            f"Column '{name}' must hold counts, whole numbers of 0 or more{_largest(values[row])}, but has "
+            f"{values[row]:g} in row {row + 1}."
         )
+
+
+def _largest(value: float) -> str:
+    """Return in words what bounds counts, where a value is above it."""
+    return f" and less than {MOST_COUNT:,}" if value >= MOST_COUNT else ""
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _gathered(

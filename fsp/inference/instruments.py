@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.arithmetic import UNIT_ROUNDOFF
-from fsp.errors import ArgumentError
+from fsp.errors import ArgumentError, StateSpaceError
 from fsp.model.draws import LAWS, TAIL
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
+
+
+MOST_ENTRIES = 200_000_000  # of a table: 1.6 GB; chosen
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +42,20 @@ class Instrument(ABC):
     def standing(self, seen: IntArray) -> IntArray:
         """Return the counts (m,) that stand for those seen, one for all that are not told apart."""
         return seen
+
+    def between(self, seen: IntArray, there: IntArray) -> Table:
+        """Return the table (m, n) of the counts seen, (m,), given those that are there, (n,)."""
+        table = self.limited(int(seen.max(initial=0)), int(there.max(initial=0)))
+        return Table(table.values[np.ix_(seen, there)], table.relative, table.absolute)
+
+    def limited(self, seen: int, largest: int) -> Table:
+        """Return the table; refuse one that takes more memory than there may be."""
+        if (seen + 1) * (largest + 1) > MOST_ENTRIES:
+            raise StateSpaceError(
+                f"An instrument must have a table of at most {MOST_ENTRIES:,} entries, but counts up to {seen:,} of up "
+                f"to {largest:,} molecules need {(seen + 1) * (largest + 1):,}; is a count wrong?"
+            )
+        return self.table(seen, largest)
 
     @property
     def depends(self) -> tuple[str, ...]:
@@ -197,6 +214,10 @@ class Bins(Instrument):
 
 class Exact(Instrument):
     """All molecules are seen."""
+
+    def between(self, seen: IntArray, there: IntArray) -> Table:
+        """Return ones where both are equal."""
+        return Table((seen[:, None] == there).astype(np.float64), 0.0, 0.0)
 
     def table(self, seen: int, largest: int) -> Table:
         """Return ones on the diagonal."""

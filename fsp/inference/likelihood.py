@@ -34,7 +34,7 @@ from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
 from fsp.distribution import Interval, formulas
 from fsp.distribution.shown import Shown
 from fsp.errors import ArgumentError
-from fsp.inference.counts import Counts
+from fsp.inference.counts import Counts, check_counts
 from fsp.inference.instruments import Exact, Instrument
 from fsp.inference.loop import check_start, distributions, solve
 from fsp.inference.parameters import require_no_events
@@ -51,6 +51,7 @@ UNSEEN = 1e-6  # of the loss, where a cell has no probability at all
 MOST_RUNS = 12  # each with a smaller loss; chosen, not measured
 LARGEST_TOL, SHARE = 1e-10, 1e-3  # of derivatives for a gradient: at most, and of the least probability of a cell
 UNBOUNDED = "a cell is so improbable that rounding hides what it contributes"
+NAMED = 4  # cells without probability that are printed; chosen
 LEAST_LOSS = 1e-60  # below which a cell that still has no probability is reported
 
 
@@ -150,7 +151,9 @@ class Likelihood(Shown):
         lines += [f"{label}: {own}" for label, own in self.by_condition.items()]
         times = zip(self.counts.times.tolist() if self.by_time else (), self.by_time, self.counts.cells, strict=True)
         lines += [f"  t = {t:g}: {own}, {int(n.sum()):,} cells" for t, own, n in times]
-        return "\n".join([*lines, *(f"  note: {text}" for text in self.impossible)])
+        lines += [f"  note: {text}" for text in self.impossible[:NAMED]]
+        more = len(self.impossible) - NAMED
+        return "\n".join([*lines, *([f"  note: so have {more:,} other counts; see `impossible`"] if more > 0 else [])])
 
 
 def likelihood(
@@ -208,8 +211,7 @@ def likelihood(
     >>> fsp.likelihood(model, counts).value  # doctest: +SKIP
     """
     check_call(model, max_states=max_states, max_memory=max_memory, max_work=max_work)
-    if not isinstance(counts, Counts):
-        raise ArgumentError(f"`counts` must be what fsp.read_counts returns, but is {counts!r}.")
+    check_counts(counts)
     if not isinstance(width, int | float) or not width > 0.0:
         raise ArgumentError(f"`width` must be a number of nats above 0, but is {width!r}.")
     require_no_events(model)
@@ -218,8 +220,7 @@ def likelihood(
     if counts.conditions:
         more = {"start": start, "max_states": max_states, "max_memory": max_memory, "max_work": max_work}
         return _of_conditions(model, counts, width, instrument, more)
-    for text in counts.observed:
-        formulas.read_formula(text, model.species, model.observables, 0.0)
+    counts.require_known_to(model)
     instruments = tuple(i.at(model.parameters) for i in instruments_of(instrument, counts.observed))
     counts = counts.standing(instruments)
     limits = Limits(max_states, max_memory, max_work)
@@ -296,15 +297,18 @@ class _Seen:
         dist = reached.distribution
         self._values = counts.values[i]  # (m, n_observed)
         self._there: list[IntArray] = []
-        self._tables: list[FloatArray] = []
+        self._tables: list[FloatArray | None] = []  # none where all is seen
         self.relative = self.absolute = 0.0
         for column, (text, instrument) in enumerate(zip(counts.observed, instruments, strict=True)):
             own = formulas.values_on(dist.states, text, dist.species, dist.observables, dist.t)
             there = np.broadcast_to(own, len(dist.states)).astype(np.float64)
             if (there != np.floor(there)).any() or (there < 0.0).any():
                 raise ArgumentError(f"`counts` must be of what is a count in every state, but '{text}' is not.")
-            table = instrument.table(int(self._values[:, column].max()), int(there.max()))
             self._there.append(there.astype(np.int64))
+            if isinstance(instrument, Exact):
+                self._tables.append(None)
+                continue
+            table = instrument.limited(int(self._values[:, column].max()), int(there.max()))
             self._tables.append(table.values)
             self.relative += table.relative + 2.0 * UNIT_ROUNDOFF
             self.absolute += table.absolute
@@ -315,7 +319,7 @@ class _Seen:
         for row, z in enumerate(self._values.tolist()):
             weight = values
             for count, there, table in zip(z, self._there, self._tables, strict=True):
-                weight = weight * table[count, there]
+                weight = weight * (there == count if table is None else table[count, there])
             found[row] = weight.sum()
         return found
 
@@ -339,9 +343,10 @@ def _interval(
         whole = float((n / high).max()) * reached.lacking + float((n / high).sum()) * seen.absolute
         at_most = min(at_most, float(n @ stored) + whole)
     t = float(counts.times[i])
+    most = more + absolute
     texts = [
-        f"a cell with {', '.join(f'{a} = {b}' for a, b in zip(counts.observed, z, strict=True))} at t = {t:g} has no "
-        f"probability above {more + absolute:.1e}"
+        f"a cell with {', '.join(f'{a} = {b}' for a, b in zip(counts.observed, z, strict=True))} at t = {t:g} has "
+        f"{f'no probability above {most:.1e}' if most else 'the probability zero'}"
         for z in counts.values[i][low == 0.0].tolist()
     ]
     at_least = float(n @ lower)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.distribution import formulas
 from fsp.errors import ArgumentError
 from fsp.inference.direct_part import DirectPart
 from fsp.inference.free_laws import FreeLaws, starting
@@ -49,8 +48,7 @@ class Objective:
         """Make the parts of all conditions; `model` has values within the bounds."""
         parts: list[Part | DirectPart] = []
         check_start(start)
-        for text in counts.observed:
-            formulas.read_formula(text, model.species, model.observables, 0.0)
+        counts.require_known_to(model)
         for condition in counts.groups:
             chosen = instruments_of(instrument, condition.counts.observed)
             fixed = [name for name in names if name in condition.settings]

@@ -99,14 +99,14 @@ class Observation:
     def marginals(self, transients: Transients, values: Mapping[str, float]) -> list[Mapping[str, FloatArray]]:
         """Return for each time the probabilities of the counts 0, 1, … of each thing that was observed."""
         instruments = self._concrete(values)
-        tables = [
-            instrument.table(largest, largest).values[:, there]
-            for instrument, largest, there in zip(instruments, self._largest, self._there, strict=True)
-        ]
-        return [
-            {text: T @ p for text, T in zip(self.counts.observed, tables, strict=True)}
-            for p in transients.probabilities[0]
-        ]
+        shown: list[Mapping[str, FloatArray]] = []
+        for p in transients.probabilities[0]:
+            own: dict[str, FloatArray] = {}
+            for text, i, top, there in zip(self.counts.observed, instruments, self._largest, self._there, strict=True):
+                law = np.bincount(there, p, minlength=top + 1).astype(np.float64)  # of what is there
+                own[text] = law if isinstance(i, Exact) else i.limited(top, top).values @ law
+            shown.append(own)
+        return shown
 
     def _concrete(self, values: Mapping[str, float]) -> tuple[Instrument, ...]:
         return tuple(instrument.at(values) for instrument in self._instruments)
@@ -115,10 +115,13 @@ class Observation:
         """Return for each time the matrix (m, n) from states to counts, its relative rounding, and what it may lack."""
         if self._known is not None and self._known[0] == tuple(instruments):
             return self._known[1]  # type: ignore[no-any-return]
-        tables = [i.table(top, top) for i, top in zip(instruments, self._largest, strict=True)]
-        rows = [table.values[:, there] for table, there in zip(tables, self._there, strict=True)]  # (z, n) each
-        weights = [_joined([own[z] for own, z in zip(rows, values.T, strict=True)]) for values in self.counts.values]
-        found = weights, sum(table.relative for table in tables), sum(table.absolute for table in tables)
+        weights, off, absolute = [], 0.0, 0.0
+        for values in self.counts.values:
+            tables = [i.between(z, there) for i, z, there in zip(instruments, values.T, self._there, strict=True)]
+            weights.append(_joined([table.values for table in tables]))
+            off = max(off, sum(table.relative for table in tables))
+            absolute = max(absolute, sum(table.absolute for table in tables))
+        found = weights, off, absolute
         self._known = tuple(instruments), found
         return found
 

@@ -24,7 +24,7 @@ from fsp import defaults
 from fsp.distribution.draws import Draws
 from fsp.errors import ArgumentError, ConvergenceError, StateSpaceError
 from fsp.inference.ascent import UnreachableError, ascend
-from fsp.inference.counts import Counts
+from fsp.inference.counts import Counts, check_counts
 from fsp.inference.importance import StudentLaw, weighted
 from fsp.inference.objective import Objective
 from fsp.inference.priors import posterior_priors
@@ -97,8 +97,7 @@ class Posterior:
         max_work: float | None = None,
     ) -> None:
         check_call(model, max_states=max_states, max_memory=max_memory, max_work=max_work)
-        if not isinstance(counts, Counts):
-            raise ArgumentError(f"`counts` must be what fsp.read_counts returns, but is {counts!r}.")
+        check_counts(counts)
         if not isinstance(width, int | float) or not width > 0.0:
             raise ArgumentError(f"`width` must be a number of nats above 0, but is {width!r}.")
         laws = posterior_priors(priors)

@@ -17,7 +17,7 @@ from fsp.distribution.fit import METHODS, Fit
 from fsp.errors import ArgumentError, FSPError, Interrupted, ToleranceWarning
 from fsp.generator.threads import n_processors
 from fsp.inference.ascent import Summit, ascend
-from fsp.inference.counts import Counts
+from fsp.inference.counts import Counts, check_counts
 from fsp.inference.objective import Objective
 from fsp.inference.priors import priors_of, ranged
 from fsp.inference.problem import Limits
@@ -166,8 +166,7 @@ def fit(
 def _check_arguments(
     counts: Counts, starts: int, width: float, level: float, intervals: str, processes: int | None
 ) -> None:
-    if not isinstance(counts, Counts):
-        raise ArgumentError(f"`counts` must be what fsp.read_counts returns, but is {counts!r}.")
+    check_counts(counts)
     if not isinstance(starts, int) or starts < 1:
         raise ArgumentError(f"`starts` must be a whole number of 1 or more, but is {starts!r}.")
     if not isinstance(width, int | float) or not width > 0.0:

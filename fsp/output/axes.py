@@ -67,6 +67,19 @@ def label_copies(axis: Any, species: str) -> None:
     axis.set_label_text(f"{species} (copies)")
 
 
+def few_ticks(axis: Axes, low: float, high: float) -> None:
+    """Label a logarithmic axis from `low` to `high`, less than a factor of 100, at three round numbers."""
+    from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter, NullLocator
+
+    if high >= 100.0 * low:
+        axis.xaxis.set_minor_formatter(NullFormatter())
+        return
+    places = [x for x in MaxNLocator(3, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high) if low <= x <= high]
+    axis.xaxis.set_major_locator(FixedLocator(places))
+    axis.xaxis.set_major_formatter(lambda x, _: f"{x:.4g}")
+    axis.xaxis.set_minor_locator(NullLocator())
+
+
 def caption(axes: Axes, error: ErrorLedger) -> None:
     """Write the error of the probabilities above axes, behind the errors of what was drawn into them before."""
     before = axes.get_title(loc="right")

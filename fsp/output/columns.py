@@ -25,6 +25,7 @@ def read_columns(path: Path) -> dict[str, NDArray[Any]]:
             separator = _separator(sample, path)
             rows = csv.reader(_lines(file, separator), delimiter=separator)
             header = [name.strip().strip('"') for name in next(rows)]
+            _require_different(header, path)
             cells = [_of_length(row, len(header), path, rows.line_num) for row in rows if row]
     except UnicodeDecodeError:
         raise ArgumentError(f"'{path}' must be text in UTF-8, but is not.") from None
@@ -52,6 +53,13 @@ def _lines(file: Iterable[str], separator: str) -> Iterator[str]:
     for number, line in enumerate(file):
         own = line.lstrip("# ") if number == 0 else line
         yield " ".join(own.split()) + "\n" if separator == " " else own
+
+
+def _require_different(header: Sequence[str], path: Path) -> None:
+    """Refuse two columns of one name; several without a name are those that spreadsheets leave at the end."""
+    twice = next((name for i, name in enumerate(header) if name and name in header[:i]), None)
+    if twice is not None:
+        raise ArgumentError(f"'{path}' must have columns of different names, but has '{twice}' twice.")
 
 
 def _of_length(row: list[str], n: int, path: Path, line: int) -> list[str]:

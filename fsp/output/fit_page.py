@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fsp.output.axes import styled
+from fsp.output.axes import few_ticks, styled
 from fsp.output.files import write
 from fsp.output.html import page_of, panels, svg, table_of
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 COLUMNS = 4  # pictures side by side
 MOST_PANELS = 40  # that are drawn; a page of more is slow to open
+DRAWN = 201  # points of a profile
+DARK = 0.6  # correlation from which its colour is dark
 VISIBLE = 1e-4  # of the largest probability, below which the model is not drawn
 
 
@@ -103,11 +105,16 @@ def _residuals(axis: Any, panel: Panel) -> None:
 def _profile(axis: Any, item: tuple[Fit, str]) -> None:
     fit, name = item
     values, heights = fit.estimates.profiles[name]
-    axis.plot(values, heights - heights.max(), "o-", color="#0a3069", ms=3)
+    u, r = np.log(values), np.sqrt(2.0 * (heights.max() - heights))
+    r[: int(np.argmax(heights))] *= -1.0  # the signed root, in which intervals are sought, is all but straight
+    fine = np.linspace(u[0], u[-1], DRAWN)
+    axis.plot(np.exp(fine), -0.5 * np.interp(fine, u, r) ** 2, color="#0a3069", lw=1.2)
+    axis.plot(values, heights - heights.max(), "o", color="#0a3069", ms=3)
     own = fit.intervals()[name]
     for end in (own.lower, own.upper):
         axis.axvline(end, color="0.6", lw=0.8, ls="--")
     axis.set(xscale="log", xlabel=name, ylabel="log L - largest")
+    few_ticks(axis, float(values[0]), float(values[-1]))
 
 
 def _correlation(fit: Fit) -> Figure:
@@ -120,7 +127,8 @@ def _correlation(fit: Fit) -> Figure:
     for i in range(q):
         for j in range(q):
             text = "" if math.isnan(table[i, j]) else f"{table[i, j]:.2f}"
-            axis.text(j, i, text, ha="center", va="center", fontsize=7)
+            dark = abs(table[i, j]) > DARK
+            axis.text(j, i, text, ha="center", va="center", fontsize=7, color="white" if dark else "black")
     figure.colorbar(image)
     return figure
 

@@ -168,3 +168,48 @@ def test_bad_words_are_refused_by_their_option(files, words, said):
     found = run(files, *[str(files / word) if word.endswith(".csv") else word for word in words])
     assert found.exit_code == 2
     assert said in found.output
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"x": [3, float("inf"), 4, 9]}, "whole numbers of 0 or more and less than .* has inf in row 2"),
+        ({"x": [3, 1e300, 4, 9]}, "less than 9,007,199,254,740,992, but has 1e.300 in row 2"),
+        ({"x": ["3", "4", "many", "9"]}, "must hold numbers, but has 'many' in row 3"),
+        ({"time": ["1", "1", "1,5", "2"]}, "has '1,5' in row 3; write 1.5, with a point"),
+        ({"x": [3, 5, 4]}, "of one length, but 'time' holds 4 values and 'x' 3"),
+        ({"x": [[3, 5], [4, 9], [1, 1], [2, 2]]}, r"'x' must hold a value for each cell, but has the shape \(4, 2\)"),
+        ({"x": [[3, 5], [4], [1, 1], [2, 2]]}, "'x' must hold a value for each cell, but holds rows"),
+        ({"time": 1.0}, "'time' must hold a value for each cell"),
+        ({"dose": [1.0, float("nan"), 2.0, 2.0]}, "'dose' must say the condition of each cell, .* in row 2"),
+    ],
+)
+def test_columns_that_are_none_are_refused_with_their_row(changed, words):
+    with pytest.raises(fsp.ArgumentError, match=words):
+        fsp.read_counts(TABLE | changed, counts={"X": "x"}, conditions={"dose": "k"})
+
+
+def test_conditions_without_a_label_are_refused_in_words_too():
+    labels = {"strain": ["wild", "", "mutant", "mutant"]}
+    with pytest.raises(fsp.ArgumentError, match="'strain' must say the condition of each cell"):
+        fsp.read_counts(TABLE | labels, counts={"X": "x"}, conditions={"strain": {"wild": {}, "mutant": {}, "": {}}})
+    kept = fsp.read_counts(
+        TABLE | labels, counts={"X": "x"}, where={"dose": 1.0}, conditions={"strain": {"wild": {}}}
+    )  # the row is left out
+    assert kept.n_cells == 1
+
+
+def test_files_with_two_columns_of_one_name_are_refused(tmp_path):
+    path = tmp_path / "cells.csv"
+    path.write_text("time,x,x,,\n1,2,3,,\n", encoding="utf-8")
+    with pytest.raises(fsp.ArgumentError, match="different names, but has 'x' twice"):
+        fsp.read_counts(path, counts={"X": "x"})
+    path.write_text("time,x,,\n1,2,,\n", encoding="utf-8")
+    assert str(fsp.read_counts(path, counts={"X": "x"})).startswith("1 cell at 1 time\n")
+
+
+def test_tables_that_were_not_read_are_told_how(tmp_path):
+    model = immigration_death()
+    for asked in (fsp.likelihood, lambda *a: fsp.fit(*a, {"k": (1, 10)}), lambda *a: fsp.Posterior(*a, {"k": (1, 10)})):
+        with pytest.raises(fsp.ArgumentError, match=r"is a dict; read a table with fsp.read_counts"):
+            asked(model, TABLE)

@@ -7,16 +7,20 @@ import warnings
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from inference_cases import immigration_death
+from matplotlib.figure import Figure
 from scipy.stats import chi2, lognorm, poisson
 
 import fsp
+from fsp.command.main import main
 from fsp.distribution.fit import quantile
 from fsp.inference.ascent import polish
 from fsp.inference.objective import Objective
 from fsp.inference.priors import priors_of
 from fsp.inference.problem import Limits
 from fsp.inference.profiles import CLOSE
+from fsp.output.fit_page import _profile
 
 FREE = {"k": (1.0, 100.0), "g": (0.1, 10.0)}
 
@@ -228,6 +232,18 @@ def test_fits_are_compared_by_their_criteria(fitted, cells):
     assert "p = " in str(found)
 
 
+def test_fits_are_compared_by_the_function_that_compares_networks(fitted):
+    assert str(fsp.compare(fitted, fitted)) == str(fitted.compare(fitted))
+    with pytest.raises(fsp.ArgumentError, match="`other` must be a fit as well"):
+        fsp.compare(fitted, immigration_death())
+    with pytest.raises(fsp.ArgumentError, match="`model` must be a fit as well"):
+        fsp.compare(immigration_death(), fitted)
+    with pytest.raises(fsp.ArgumentError, match="`times` must be left out where fits are compared"):
+        fsp.compare(fitted, fitted, [1.0])
+    with pytest.raises(fsp.ArgumentError, match=r"`times` must be increasing times, .* but were left out"):
+        fsp.compare(immigration_death(), immigration_death())
+
+
 # ---- what is kept
 
 
@@ -241,6 +257,33 @@ def test_a_fit_is_read_as_it_was_written(fitted, tmp_path):
         np.testing.assert_array_equal(ours.residuals, theirs.residuals)
     with pytest.raises(fsp.ArgumentError, match="which keeps none; use model"):
         read.model  # noqa: B018
+
+
+def test_the_command_prints_and_draws_a_file_of_a_fit(fitted, tmp_path):
+    fitted.save(tmp_path / "fit.h5")
+    shown = CliRunner().invoke(main, ["show", str(tmp_path / "fit.h5")])
+    assert (shown.exit_code, shown.output) == (0, f"{fitted}\n")
+    asked = CliRunner().invoke(main, ["show", str(tmp_path / "fit.h5"), "--event", "X > 1"])
+    assert asked.exit_code != 0
+    assert "without options where a file holds a fit" in asked.output
+    viewed = CliRunner().invoke(main, ["view", str(tmp_path / "fit.h5")])
+    assert viewed.exit_code == 0
+    assert (tmp_path / "fit.html").read_text(encoding="utf-8").count("<svg") == 4
+
+
+def test_the_profile_that_is_drawn_goes_through_its_points_and_never_above_the_summit(fitted):
+    figure = Figure()
+    axis = figure.add_subplot()
+    _profile(axis, (fitted, "k"))
+    curve, points = (line.get_xydata() for line in axis.lines[:2])
+    summit = points[:, 1].argmax()
+    np.testing.assert_allclose(np.interp(points[:, 0], *curve.T), points[:, 1], atol=0.01)
+    assert curve[:, 1].max() <= 0.0
+    between = np.diff(curve[curve[:, 0] <= points[summit, 0], 1])
+    assert (between > 0.0).all()
+    assert np.median(np.diff(between)) < -1e-6  # bent, as a parabola, and no triangle
+    figure.draw_without_rendering()
+    assert 1 <= len([text for text in axis.get_xticklabels() if text.get_text()]) <= 5
 
 
 def test_the_page_has_all_pictures_and_needs_nothing_beside_it(fitted, tmp_path):
@@ -368,7 +411,7 @@ def test_a_cell_without_probability_is_named():
 
 def test_data_of_an_unknown_species_are_refused():
     counts = fsp.read_counts({"time": [1.0], "x": [2]}, counts={"Y": "x"})
-    with pytest.raises(fsp.ArgumentError, match="must use only X, but 'Y' needs 'Y'"):
+    with pytest.raises(fsp.ArgumentError, match=r"must be of species of .* but 'Y' was counted"):
         fsp.fit(immigration_death(), counts, FREE)
     halves = fsp.read_counts({"time": [1.0], "x": [2]}, counts={"X/2": "x"})
     with pytest.raises(fsp.ArgumentError, match="must be of what is a count in every state, but 'X/2' is not"):

@@ -204,3 +204,30 @@ def test_probabilities_of_the_least_size_overflow_nothing():
     assert low == pytest.approx(np.full(2, 3.0 * math.log(1e-310)), rel=1e-12)
     assert 0.0 <= high[0] - low[0] <= 1e-11  # rounding of the logarithms
     assert high[1] - low[1] == pytest.approx(3.0 * math.log1p(0.1), rel=1e-6)
+
+
+def test_counts_that_no_table_could_hold_have_a_likelihood_or_a_limit():
+    counts = read(np.ones(2), np.array([3, 10**9]))  # ones at 10⁹ times 28 places are 200 GB
+    found = fsp.likelihood(immigration_death(), counts)
+    assert found.value.lower == -math.inf
+    assert "X = 1000000000" in found.impossible[0]
+    with pytest.raises(fsp.StateSpaceError, match=r"counts up to 1,000,000,000 .* is a count wrong"):
+        fsp.likelihood(immigration_death(), counts, instrument=fsp.Binomial(0.5))
+
+
+def test_many_cells_without_probability_are_a_few_lines():
+    model = fsp.Model(
+        species={"X": 2}, parameters={"g": 1.0}, reactions=[fsp.Reaction("X -> 0", mass_action="g")], name="decay"
+    )
+    found = fsp.likelihood(model, read(np.ones(9), np.arange(2, 11)))
+    assert len(found.impossible) == 8
+    assert str(found).count("a cell with") == 4
+    assert "so have 4 other counts" in str(found)
+    at_start = fsp.likelihood(model, read([0.0], [1]))
+    assert at_start.impossible == ("a cell with X = 1 at t = 0 has the probability zero",)
+
+
+def test_counts_of_an_unknown_species_are_refused_by_name():
+    counts = fsp.read_counts({"time": [1.0], "n": [2]}, counts={"Y": "n"})
+    with pytest.raises(fsp.ArgumentError, match=r"`counts` must be of species of '.*', X, .* but 'Y' was counted"):
+        fsp.likelihood(immigration_death(), counts)
