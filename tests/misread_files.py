@@ -33,6 +33,13 @@ VOLUMES = sbml(
         reaction("make", ["B"], ["A"], apply("times", "1.5", "B")),
     ],
 )
+LISTS = sbml(
+    Species=[species("A", 24), species("B", 3)],
+    Reactions=[
+        reaction("join", ["A", "A"], ["B"], apply("times", "0.04", "A", apply("minus", "A", "1"))),
+        reaction("part", ["B"], ["A", "A"], apply("times", "0.6", "B")),
+    ],
+)
 RULES = sbml(
     Species=[species("A", 12), species("B", 0), species("C", 6)],
     Parameters=[
@@ -81,7 +88,7 @@ FACTORS = sbml(
         reaction("lose", ["A"], [], apply("times", "0.05", "A", apply("minus", "A", "1"))),
     ],
 )
-FILES = {"volumes": VOLUMES, "rules": RULES, "channels": CHANNELS, "factors": FACTORS}
+FILES = {"volumes": VOLUMES, "rules": RULES, "channels": CHANNELS, "factors": FACTORS, "lists": LISTS}
 # the file in which each rule is dropped, and the keys of findings that name the mistake
 CASES = {
     "boundary": ("volumes", {"boundary"}),
@@ -92,6 +99,7 @@ CASES = {
     "numbers": ("volumes", {"numbers", "size"}),
     "local": ("volumes", {"local"}),
     "twice": ("volumes", {"twice"}),
+    "twice-anywhere": ("lists", {"twice-anywhere"}),
     "rule": ("rules", {"rule"}),
     "initial": ("rules", {"initial"}),
     "stoichiometry": ("rules", {"stoichiometry"}),

@@ -31,6 +31,7 @@ RULES = {
     "reversible": "a reversible law is one reaction, whose rate is not let below zero",
     "integer": "rates are rounded down to whole numbers",
     "twice": "of a species that is listed twice among the reactants, the last one counts",
+    "twice-anywhere": "of a species that is listed twice on a side of a reaction, the last one counts",
     "outputs": "states are written one output time late",
 }
 
@@ -98,7 +99,8 @@ class Wrong(Document):
             if self.dropped == "stoichiometry" and tag(side).endswith(("Reactants", "Products")):
                 for one in side:
                     one.set("stoichiometry", "1")
-            if self.dropped == "twice" and tag(side) == "listOfReactants":
+            sides = {"twice": ["listOfReactants"], "twice-anywhere": ["listOfReactants", "listOfProducts"]}
+            if tag(side) in sides.get(self.dropped, []):
                 last = {one.get("species"): one for one in side}
                 for one in [one for one in side if one is not last[one.get("species")]]:
                     side.remove(one)

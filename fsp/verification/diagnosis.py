@@ -20,6 +20,7 @@ from fsp.doors import transient
 from fsp.errors import FSPError
 from fsp.verification.battery import Battery
 from fsp.verification.hypotheses import LAW_TOL, Hypothesis, families, hypotheses, without_repeats
+from fsp.verification.independence import first_repeat
 from fsp.verification.samples import Runs, Summary
 from fsp.verification.verdict import MOST_APART, Finding
 
@@ -40,6 +41,8 @@ FLOOR = 1e-9  # of the probability of a cell, so that one run does not make a li
 # per cent off (measured)
 FIT_STEP, FINE_STEP = 0.1, 0.01
 FIT_PRECISION = 1e-3  # relative change at which a number is fitted; chosen
+LEAST_GAIN = 0.5  # nats, below which a hypothesis has next to the law of the model; chosen
+CORRELATED = 4.0  # standard deviations of the correlation of runs with the next ones, above which they depend; chosen
 ROUNDS = 6  # of fitting a number: steps of Gauss and Newton, which converge in three or four; chosen
 MOST_FINDINGS = 6  # the likeliest hypotheses, whose fit is tested
 _RANGE = 1e-3, 1e3  # of a fitted number
@@ -139,14 +142,28 @@ def _of_runs(samples: Runs | Histograms, battery: Battery, tests: Sequence[Test]
     if not isinstance(samples, Runs) or all(test.adjusted > alpha for test in tests if test.kind in OF_RUNS):
         return
     distinct = without_repeats(samples)
+    only = all(test.adjusted > alpha for test in tests if test.kind not in OF_RUNS)
     repeats = any(test.adjusted <= alpha for test in tests if test.kind in ("repeats", "memory"))
     if distinct is not None and repeats:
         text = f"runs repeat, as with a seed that is used again: {distinct.n:,} of {samples.n:,} are distinct"
-        kept = Battery(battery.reference, distinct.n).run(distinct)
-        yield Finding("seeds", text, 0.0, min(test.adjusted for test in kept) > alpha)
-    else:
-        only = all(test.adjusted > alpha for test in tests if test.kind not in OF_RUNS)
+        lag = first_repeat(samples, battery, alpha)
+        kept = distinct if lag is None else Runs(samples.counts[:lag], samples.times, samples.species)
+        yield Finding("seeds", text, 0.0, only or _right(kept, battery, alpha))
+    elif only or _correlated(samples):
         yield Finding("dependence", "runs depend on those before them", 0.0, only)
+
+
+def _right(runs: Runs, battery: Battery, alpha: float) -> bool:
+    """Return whether runs pass the tests."""
+    return min(test.adjusted for test in Battery(battery.reference, runs.n).run(runs)) > alpha
+
+
+def _correlated(samples: Runs) -> bool:
+    """Return whether runs go with the next ones, whatever their mean is: a wrong mean alone makes no dependence."""
+    last = samples.counts[:, -1].astype(float)  # (runs, species)
+    h = last - last.mean(axis=0)
+    squares = np.maximum((h * h).sum(axis=0), FLOOR)
+    return bool((abs((h[:-1] * h[1:]).sum(axis=0)) / squares * np.sqrt(samples.n) > CORRELATED).any())
 
 
 def _of_laws(
@@ -157,7 +174,7 @@ def _of_laws(
     found: list[tuple[float, Hypothesis, Sequence[Distribution], list[FloatArray]]] = []
     tried: list[Hypothesis] = list(hypotheses(model, samples, battery.reference, text))
     origins: dict[Hypothesis, Family] = {}
-    for family in families(model):
+    for family in families(model, text):
         if (made := _fitted(family, samples.times, likelihood)) is not None:
             origins[made] = family
     tried += origins
@@ -166,7 +183,7 @@ def _of_laws(
             law = hypothesis.law()
             masses = likelihood.masses(law)
             gain = likelihood(masses) - base - hypothesis.free * len(samples.times) * log(samples.n) / 2
-            if gain > 0:
+            if gain > LEAST_GAIN:
                 found.append((gain, hypothesis, law, masses))
         except FSPError:  # the mistaken model has no solution to compare with
             continue

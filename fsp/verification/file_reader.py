@@ -2,7 +2,8 @@
 
 The simulator is asked for as many runs of the network with numbers in place of parameters, amounts, and one compartment
 of size 1.  Where those pass the tests, and are told apart from the runs of the file, the reader of the file is wrong.
-Of the mistakes that fit, those of a reader then come first.
+Of the mistakes that fit, those of a reader then come first.  Where those fail too, a rule may be missed that
+what is written needs as well: events, stoichiometries.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 WRITTEN = "the same network as fsp writes it (numbers in place of parameters, amounts, one compartment of size 1)"
 
+KEPT = "what is wrong is not, or not only, how parameters, rules, units and volumes are read"
+
 
 def with_reader_judged(report: Report, runs: Runs, asked: Asked, level: float) -> Report:
     """Return the report of runs that fail, with what is to be said of the reader of the file."""
@@ -30,7 +33,7 @@ def with_reader_judged(report: Report, runs: Runs, asked: Asked, level: float) -
     except FSPError as error:
         return _noted(report, f"The network as fsp writes it could not be tried, to judge the reader: {error}")
     if min(test.adjusted for test in report.battery.run(again)) <= level:
-        return _noted(report, f"Given {WRITTEN}, it fails too: not the reader of the file alone is wrong.")
+        return _noted(report, f"Given {WRITTEN}, it fails too: {KEPT}.")
     if not _differ(report, runs, again, level):
         return _noted(report, f"Given {WRITTEN}, it passes, but {report.n:,} runs do not tell that from the file's.")
     text = f"the file is misread: given {WRITTEN}, the simulator passes"

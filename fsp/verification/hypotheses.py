@@ -19,7 +19,7 @@ from fsp.distribution import Distribution, ErrorLedger
 from fsp.doors import transient
 from fsp.errors import ConvergenceError, ToleranceWarning
 from fsp.verification import variants
-from fsp.verification.misreadings import misread
+from fsp.verification.misreadings import has_volumes, misread
 from fsp.verification.samples import Runs
 
 if TYPE_CHECKING:
@@ -86,15 +86,16 @@ def hypotheses(model: Model, samples: Runs | Histograms, reference: Law, text: s
         yield from _of_steps(model, times, reference)
 
 
-def families(model: Model) -> Iterator[Family]:
-    """Yield mistakes with a number to fit."""
+def families(model: Model, document: str | None = None) -> Iterator[Family]:
+    """Yield mistakes with a number to fit; `document`: the SBML that was read."""
     names = [reaction.name for reaction in model.reactions]
     for k, name in list(enumerate(names))[:MOST_REACTIONS]:
-        yield Family("rate", f"the rate of reaction '{name}' is {{:.4g}} times the right one", _scaling(model, [k]))
+        words = f"the rate of reaction '{name}' is {{:.4g}} times the right one"
+        yield Family("rate" if len(names) > 1 else "time-scale", words, _scaling(model, [k]))
     if len(names) > 1:
         text = "all rates are {:.4g} times the right ones"
         yield Family("time-scale", text, _scaling(model, range(len(names))))
-    if variants.has_orders(model):
+    if variants.has_orders(model) and (document is None or has_volumes(document)):
         text = "concentrations are taken as amounts, or the reverse: as if the volume were {:.4g}"
         yield Family("volume", text, lambda volume: variants.in_volume(model, 1 / volume))
 
@@ -142,7 +143,9 @@ def _of_outputs(model: Model, samples: Runs | Histograms, reference: Law) -> Ite
         step = float(times[1] - times[0])
         earlier = np.maximum(np.append(times[0] - step, times[:-1]), 0.0)
         later = np.append(times[1:], times[-1] + step)
-        for moved, word in ((earlier, "before"), (later, "after")):
+        from_start = np.append(0.0, times[:-1])
+        moves = [(earlier, "before"), (later, "after"), *([(from_start, "before")] if earlier[0] > 0.0 else [])]
+        for moved, word in moves:
             text = f"states are written one output time {word} the one they belong to"
             yield Hypothesis(f"index-{word}", text, partial(_at, model, moved))
     if not model.has_timed_events:  # one jump is not all that may happen next
@@ -162,7 +165,8 @@ def _ceilings(samples: Runs | Histograms, reference: Law) -> dict[int, list[str]
     for name in samples.species:
         cap = max(int(samples.of(k, name)[0].max()) for k in range(len(samples.times)))
         column = reference[0].species.index(name)
-        if max(float(one.probabilities[one.states[:, column] > cap].sum()) for one in reference) * samples.n > 5:
+        beyond = max(float(one.probabilities[one.states[:, column] > cap].sum()) for one in reference)
+        if cap > 0 and beyond * samples.n > 5:  # a run in which nothing is left is no limit of counts
             found.setdefault(cap, []).append(name)
     return found
 

@@ -69,8 +69,22 @@ def coincidence(expected: Expected) -> float:
     return min(1.0, float(q @ q) + up * (2 * float(q.max()) + up))
 
 
-def _repeats(labels: IntArray, chance: float) -> Test:
-    """Test the numbers of equal runs at each lag; pairs of a lag fall into two sets of disjoint ones."""
+def first_repeat(runs: Runs, expected_of: Reference, level: float) -> int | None:
+    """Return the smallest lag at which runs repeat more often than right ones do; the runs before it are independent.
+
+    The first runs are kept by their number alone: to keep the first of each set of equal ones would leave those of
+    states that are often reached out too often.
+    """
+    labels = _trajectories(runs.counts.reshape(runs.n, -1))
+    chance = min(coincidence(expected_of.joint(k, runs.species)) for k in range(len(runs.times)))
+    counts, pairs = _at_lags(labels)
+    p = statistics.at_least(counts, pairs, chance)
+    repeating = np.flatnonzero(p * len(p) <= level)
+    return int(repeating[0]) // 2 + 1 if len(repeating) else None
+
+
+def _at_lags(labels: IntArray) -> tuple[IntArray, IntArray]:
+    """Return how many pairs are equal, and how many there are, at each lag, which has two sets of disjoint pairs."""
     n = len(labels)
     first, lag = _equal_pairs(labels)
     parity = (first // lag) % 2
@@ -78,7 +92,12 @@ def _repeats(labels: IntArray, chance: float) -> Test:
     lags = np.arange(1, n)
     whole, rest = np.divmod(n - lags, 2 * lags)
     even = whole * lags + np.minimum(rest, lags)
-    pairs = np.stack([even, n - lags - even], axis=1).reshape(-1)
+    return counts, np.stack([even, n - lags - even], axis=1).reshape(-1)
+
+
+def _repeats(labels: IntArray, chance: float) -> Test:
+    """Test the numbers of equal runs at each lag."""
+    counts, pairs = _at_lags(labels)
     p = statistics.at_least(counts, pairs, chance)
     worst = int(np.argmin(p))
     where = f"run i equals run i + {worst // 2 + 1} in {counts[worst]:,} of {pairs[worst]:,} pairs, expected at most "

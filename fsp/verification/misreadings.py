@@ -6,6 +6,7 @@ whether there was anything to change; what it leaves as it was is no hypothesis.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -27,16 +28,36 @@ def misread(text: str, model: Model, times: Sequence[float]) -> Iterator[tuple[s
     """Yield key, sentence and network of each misreading of SBML that makes another network of it."""
     for key, (sentence, change) in MISREADINGS.items():
         found = _changed(text, change)
-        if found is None:
-            continue
-        try:
-            wrong = read_text(found, key)
-            if difference(wrong, model, times[-1]):
-                yield key, sentence, wrong
-        except FSPError:  # a reader that sees this has no network to run
-            continue
+        wrong = None if found is None else _network(found, key, model, times)
+        if wrong is not None:
+            yield key, sentence, wrong
     yield from _of_events(model, times)
     yield from _of_numbers(model)
+
+
+def _network(text: str, key: str, model: Model, times: Sequence[float]) -> Model | None:
+    """Return what a wrong reader makes of a document, where it is another network than the right one.
+
+    A law that is not 0 where molecules lack is a law of a wrong network all the same: it is taken for 0 there.
+    """
+    for document in (text, _changed(text, _where_there_are_enough)):
+        try:
+            wrong = None if document is None else read_text(document, key)
+            if wrong is not None:
+                return wrong if difference(wrong, model, times[-1]) else None
+        except FSPError:  # a reader that sees this has no network to run
+            continue
+    return None
+
+
+@one_at_a_time
+def has_volumes(text: str) -> bool:
+    """Return whether a document has a compartment whose size is not 1."""
+    import libsbml
+
+    document = libsbml.readSBMLFromString(text)  # which owns its model
+    compartments = each(document.getModel(), "Compartment")
+    return any(compartment.isSetSize() and compartment.getSize() != 1.0 for compartment in compartments)
 
 
 @one_at_a_time
@@ -99,6 +120,12 @@ def _rule(model: Element) -> None:
 
 
 def _initial(model: Element) -> None:
+    for name in [assignment.getSymbol() for assignment in each(model, "InitialAssignment")]:
+        species, parameter = model.getSpecies(name), model.getParameter(name)
+        if species is not None and not (species.isSetInitialAmount() or species.isSetInitialConcentration()):
+            species.setInitialAmount(0.0)  # what readers take for a number that is missing
+        if parameter is not None and not parameter.isSetValue():
+            parameter.setValue(0.0)
     while model.getNumInitialAssignments():
         model.removeInitialAssignment(0)
 
@@ -136,12 +163,33 @@ def _reversible(model: Element) -> None:
             reaction.setReversible(False)
 
 
-def _twice(model: Element) -> None:
+def _twice(*sides: str) -> Callable[[Element], None]:
+    def change(model: Element) -> None:
+        for reaction in each(model, "Reaction"):
+            for side in sides:
+                names = [reference.getSpecies() for reference in each(reaction, side)]
+                for k in reversed(range(len(names))):
+                    if names[k] in names[k + 1 :]:
+                        getattr(reaction, f"remove{side}")(k)
+
+    return change
+
+
+def _where_there_are_enough(model: Element) -> None:
+    """Make laws 0 where there are fewer molecules than react."""
+    import libsbml
+
     for reaction in each(model, "Reaction"):
-        names = [reference.getSpecies() for reference in each(reaction, "Reactant")]
-        for k in reversed(range(len(names))):
-            if names[k] in names[k + 1 :]:
-                reaction.removeReactant(k)
+        needed: Counter[str] = Counter()
+        for reference in each(reaction, "Reactant"):
+            needed[reference.getSpecies()] += reference.getStoichiometry()
+        for name, number in needed.items():
+            species, law = model.getSpecies(name), reaction.getKineticLaw()
+            if species.getBoundaryCondition() or species.getConstant() or law is None:
+                continue
+            amount = name if species.getHasOnlySubstanceUnits() else f"{name} * {species.getCompartment()}"
+            rate = libsbml.formulaToL3String(law.getMath())
+            law.setMath(libsbml.parseL3Formula(f"piecewise({rate}, {amount} > {number - 0.5}, 0)"))
 
 
 MISREADINGS: dict[str, tuple[str, Callable[[Element], None]]] = {
@@ -158,7 +206,11 @@ MISREADINGS: dict[str, tuple[str, Callable[[Element], None]]] = {
     "stoichiometry": ("stoichiometries are taken for 1", _stoichiometry),
     "factor": ("conversion factors are passed over", _factor),
     "reversible": ("a reversible law is taken as one channel, whose rate is not let below zero", _reversible),
-    "twice": ("of a species that is listed twice among the reactants, the last one alone counts", _twice),
+    "twice": ("of a species that is listed twice among the reactants, the last one alone counts", _twice("Reactant")),
+    "twice-anywhere": (
+        "of a species that is listed twice on a side of a reaction, the last one alone counts",
+        _twice("Reactant", "Product"),
+    ),
 }
 """Key, sentence, and what makes the right meaning of a document that which the wrong reader sees."""
 

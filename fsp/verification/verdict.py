@@ -105,7 +105,8 @@ class Finding:
     runs: int | None = None
 
     def __str__(self) -> str:
-        return f"{self.text} ({'fits' if self.fits else 'does not fit'}, log-likelihood {self.log_likelihood:+,.1f})"
+        gain = f", log-likelihood {self.log_likelihood:+,.1f}" if self.log_likelihood else ""  # 0: it has no law
+        return f"{self.text} ({'fits' if self.fits else 'does not fit'}{gain})"
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)

@@ -4,6 +4,30 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "seeds-judged-by-distinct-runs-alone",
+        "verification/diagnosis.py",
+        "kept = distinct if lag is None else Runs(",
+        "kept = distinct if lag else Runs(",
+        "verify_mistakes",
+        only="first_runs_that_repeat",
+    ),
+    mutant(
+        "laws-of-wrong-readers-that-lack-molecules-passed-over",
+        "verification/misreadings.py",
+        "for document in (text, _changed(text, _where_there_are_enough)):",
+        "for document in (text,):",
+        "misreadings",
+        only="molecules_lack",
+    ),
+    mutant(
+        "every-serial-alarm-is-dependence",
+        "verification/diagnosis.py",
+        "elif only or _correlated(samples):",
+        "else:",
+        "verify_mistakes",
+        only="no_dependence",
+    ),
+    mutant(
         "agreement-by-the-estimate-alone",
         "verification/suite.py",
         "farthest.append(max(abs(one.upper - value), abs(one.lower - value)) / unit)",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from misread_files import CASES, FILES, TIMES
 from wrong_readers import RULES, Reader
 
 import fsp
+from fsp.formats.antimony import sbml_of
 from fsp.formats.comparison import difference
 from fsp.verification import variants
 from fsp.verification.diagnosis import Likelihood
@@ -55,6 +58,34 @@ def test_a_misread_document_is_what_the_wrong_reader_sees(files, dropped):
     gap = runs.mean(axis=0) - exact.mean(axis=0)[:, columns]
     error = np.sqrt(runs.var(axis=0) / 300 + exact.var(axis=0)[:, columns] / 3000) + 1e-9
     assert np.abs(gap / error).max() < 5
+
+
+HERE = Path(__file__)  # folder of what a text imports: nothing
+CONCENTRATIONS = """model m; compartment c = 2.5; species A in c, B in c; A = 16; B = 4; k = 0.02;
+r: 2 A => B; c*k*A*(A - 1/c); s: B => 2 A; 0.5*c*B; end"""
+
+
+def test_a_law_that_a_wrong_reader_makes_positive_where_molecules_lack_is_tried():
+    """Read as amounts, k c A (A - 1/c) is positive for one molecule: the right law is one of concentrations."""
+    model = fsp.loads(CONCENTRATIONS)
+    wrong = {key: found for key, _, found in misread(sbml_of(CONCENTRATIONS, HERE), model, [1.0])}["amount"]
+    states = np.array([[1, 0], [2, 0], [9, 0]])
+    np.testing.assert_allclose(wrong.propensities(states)[0], [0.0, 0.05 * 2 * 1.6, 0.05 * 9 * 8.6])
+
+
+def test_initial_assignments_that_are_passed_over_leave_nothing():
+    text = "model m; substanceOnly species X; n = 4; X = 3*n + 1; k = 1.5*n; r: => X; k; s: X => ; X; end"
+    found = {key: wrong for key, _, wrong in misread(sbml_of(text, HERE), fsp.loads(text), [1.0])}
+    assert found["initial"].initial_states.tolist() == [[0]]
+    np.testing.assert_allclose(found["initial"].propensities(np.array([[3]]))[:, 0], [0, 3])
+
+
+def test_volumes_are_not_blamed_in_files_without():
+    one, two = (CONCENTRATIONS.replace("c = 2.5", f"c = {size}") for size in ("1", "2.5"))
+    model = fsp.loads(two)
+    assert "volume" not in [family.name for family in families(model, sbml_of(one, HERE))]
+    assert "volume" in [family.name for family in families(model, sbml_of(two, HERE))]
+    assert "volume" in [family.name for family in families(model)]
 
 
 def test_an_event_waits_for_the_next_jump():

@@ -17,6 +17,8 @@ from fsp.verification import variants
 from fsp.verification.battery import Battery
 from fsp.verification.diagnosis import Likelihood, _apart
 from fsp.verification.hypotheses import Hypothesis, after_jump, families, tau_leaping
+from fsp.verification.independence import first_repeat
+from fsp.verification.samples import Runs
 from fsp.verification.verdict import Finding
 from fsp.verification.verify import refuse_what_does_not_apply
 
@@ -176,6 +178,59 @@ def test_tau_leaping_is_named(solution, rng):
 def test_seeds_that_are_used_again_are_named(rng):
     counts = direct_method(dimers(), TIMES, 150, rng)[rng.integers(0, 150, 1500)]
     assert explained(counts).name == "seeds"
+
+
+@pytest.mark.parametrize("blocks", [[0, 1, 0, 1, 0], [0, 0, 1, 1]])
+def test_blocks_that_repeat_are_named_though_right_runs_are_often_alike(rng, blocks):
+    """Of few states the first of equal runs are no sample: those that were made before the first repeat are one."""
+    model = fsp.Model(species={"X": 6}, reactions=[fsp.Reaction("X -> 0", mass_action=1.0)])
+    made = direct_method(model, TIMES, 400, rng).reshape(2, 200, len(TIMES), 1)
+    report = fsp.verify(model, np.concatenate([made[number] for number in blocks]), TIMES, power=None)
+    assert report.verdict == "fail"
+    assert [finding.name for finding in report.explanations] == ["seeds"]
+
+
+def test_the_first_runs_that_repeat_are_left_out(rng):
+    """Where the runs before the first repeat fail too, seeds alone explain nothing."""
+    model = fsp.Model(species={"X": 6}, reactions=[fsp.Reaction("X -> 0", mass_action=1.0)])
+    begun = np.minimum(direct_method(model, TIMES, 400, rng) + 1, 6)
+    runs = Runs(np.concatenate([begun, begun]), np.array(TIMES), ("X",))
+    battery = Battery(tuple(fsp.transient(model, TIMES, 1e-9)), runs.n)
+    assert first_repeat(runs, battery, 1e-3) == 400
+    assert first_repeat(Runs(begun, runs.times, ("X",)), battery, 1e-3) is None
+    report = fsp.verify(model, runs.counts, TIMES, power=None)
+    assert "seeds" not in [finding.name for finding in report.explanations]
+
+
+def test_a_wrong_mean_is_no_dependence_between_runs(rng):
+    model = fsp.Model(species={"X": 30}, reactions=[fsp.Reaction("X -> 0", mass_action=1.0)])
+    noise = rng.normal(size=900)
+    related = noise.copy()
+    for i in range(1, 900):
+        related[i] = 0.3 * related[i - 1] + np.sqrt(1 - 0.3**2) * noise[i]
+    for normal, depend in ((noise, False), (related, True)):
+        counts = stats.binom.ppf(stats.norm.cdf(normal), 30, 0.55)[:, None, None]
+        report = fsp.verify(model, counts, [1.0], power=None)
+        assert "serial" in {test.kind for test in report.rejected}
+        assert ("dependence" in [finding.name for finding in report.findings]) == depend
+
+
+def test_nothing_left_is_no_limit_of_counts():
+    report = fsp.verify(dimers(), np.zeros((300, len(TIMES), 2), dtype=int), TIMES, power=None)
+    assert report.verdict == "fail"
+    assert not {"capped", "wrapped"} & {finding.name for finding in report.findings}
+
+
+def test_outputs_that_begin_with_the_start_are_named(rng):
+    model = fsp.Model(species={"X": 30}, reactions=[fsp.Reaction("X -> 0", mass_action=1.0)])
+    late = direct_method(model, [0.0, 1.0, 1.3], 400, rng)
+    report = fsp.verify(model, late, [1.0, 1.3, 1.6], power=None)
+    assert report.explanations[0].name == "index-before"
+
+
+def test_a_finding_without_a_law_has_no_likelihood():
+    assert str(Finding("reader", "the file is misread", 0.0, True)) == "the file is misread (fits)"
+    assert str(Finding("rate", "r", 3.0, False)) == "r (does not fit, log-likelihood +3.0)"
 
 
 def test_after_jump_is_one_step_of_the_embedded_chain():
