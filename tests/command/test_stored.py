@@ -85,7 +85,7 @@ def test_a_file_answers_as_the_run_did(folder):
     kept = printed("show", folder / "run.h5", *QUESTIONS, "--csv")
     assert asked == kept
     shown = printed("show", folder / "run.h5", *QUESTIONS)
-    header, first, _ = shown.split("\n\n")[1].splitlines()
+    header, first, *_ = shown.split("\n\n")[1].splitlines()
     assert re.split("  +", header.strip()) == ["t", "P(X > 5)", "E(X^2)", "Q(X, 0.05)", "Q(X, 0.5)"]
     lower, upper = map(float, re.search(r"\[(.*?), (.*?)\]", first).groups())
     assert lower <= stats.poisson.sf(5, RATES[1.0]) <= upper
