@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fsp import defaults
+from fsp.bars import shown
 from fsp.errors import ArgumentError, ToleranceWarning
 from fsp.memory import limited
 from fsp.model.arguments import check_call, check_tolerance
 from fsp.model.times import checked_times
 from fsp.projection.backend import SERIAL, Backend
-from fsp.projection.bars import shown
 from fsp.projection.growth import MAX_STATES, check_start
 from fsp.projection.progress import ProgressCallback
 from fsp.projection.start import with_first_rates
@@ -120,7 +120,7 @@ def transient(
         If the bound on the error exceeds `tol`: a fixed `space` that is too small, or rounding.
     """
     limits: dict[str, Any] = {"max_states": max_states, "max_memory": max_memory, "max_work": max_work}
-    check_call(model, space=space, **limits, progress=progress, has_bar=True)
+    check_call(model, space=space, **limits, progress=progress)
     check_start(model, max_memory)
     ranks = _ranks(backend, comm)
     parts: Backend = SERIAL if ranks is None else ranks
@@ -223,7 +223,7 @@ def stationary(
     BackendError
         If propensities depend on time.
     """
-    check_call(model, space=space, max_states=max_states, max_memory=max_memory, progress=progress, has_bar=True)
+    check_call(model, space=space, max_states=max_states, max_memory=max_memory, progress=progress)
     check_start(model, max_memory)
     limits: dict[str, Any] = {"max_states": max_states, "max_memory": max_memory}
     if _ranks(backend, comm) is not None:

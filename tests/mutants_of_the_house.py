@@ -4,6 +4,21 @@ from mutants import Mutant, mutant
 
 MUTANTS = [
     mutant(
+        "bars-that-do-not-fill",
+        "bars.py",
+        "min(1.0, reached / end)",
+        "min(1.0, 0.0 * reached / end)",
+        "bars",
+    ),
+    mutant(
+        "bars-that-are-not-shown",
+        "bars.py",
+        'options["progress"] = report\n',
+        'options["progress"] = None\n',
+        "bars",
+        only="every_function",
+    ),
+    mutant(
         "samples-take-no-memory",
         "sampling/sampler.py",
         "        check_samples(runs, len(grid), model.n_species)\n",

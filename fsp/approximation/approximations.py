@@ -22,6 +22,7 @@ from fsp.approximation.langevin import require_paths
 from fsp.approximation.linear_noise import Expansion
 from fsp.approximation.methods import METHODS, Found, Job
 from fsp.approximation.scaling import ScaledNetwork
+from fsp.bars import barred, callback
 from fsp.doors import stationary, transient
 from fsp.errors import ArgumentError, ConvergenceError, StateSpaceError
 from fsp.model.arguments import check_call
@@ -37,6 +38,7 @@ LATTICES = 1e-2  # of the tolerance, on lattices: the square of how many standar
 INTEGRATED = 1e-9  # that integration leaves of moments: ten times the tolerance of the differential equations
 
 
+@barred()
 def approximations(
     model: Model,
     times: Sequence[float] | FloatArray | float | None,
@@ -51,7 +53,7 @@ def approximations(
     variant: str = defaults.VARIANT,
     seed: int | None = defaults.SEED,
     max_states: int | None = None,
-    progress: ProgressCallback | None = None,
+    progress: ProgressCallback | bool | None = None,
 ) -> Approximations:
     """Compare approximations with the master equation in growing volumes.
 
@@ -109,6 +111,7 @@ def approximations(
     ...
     """
     check_call(model, max_states=max_states, progress=progress)
+    report = callback(progress)
     grid = None if times is None else checked_times(times)
     factors, chosen = _checked(volumes, methods)
     lattices = {"spacing": spacing, "scheme": scheme, "tol": LATTICES * tol, "max_states": max_states}
@@ -125,9 +128,9 @@ def approximations(
     found = {name: Approximated.empty(name, shape) for name in chosen}
     for v, volume in enumerate(factors):
         scaled = network.model_in(volume)
-        exact.append(_exact(scaled, grid, tol, max_states, _named(progress, volume, "master equation")))
+        exact.append(_exact(scaled, grid, tol, max_states, _named(report, volume, "master equation")))
         for name in chosen:
-            job = Job(scaled, volume, grid, noise, lattices, paths, _named(progress, volume, name))
+            job = Job(scaled, volume, grid, noise, lattices, paths, _named(report, volume, name))
             try:
                 _fill(found[name], v, METHODS[name](job), exact[-1])
             except (ConvergenceError, StateSpaceError) as failure:

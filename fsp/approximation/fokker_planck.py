@@ -24,6 +24,7 @@ from fsp import analysis
 from fsp.approximation import extrapolation
 from fsp.approximation.lattice import SCHEMES, diffusion, lattice, on_counts
 from fsp.approximation.scaling import require_chain
+from fsp.bars import barred
 from fsp.distribution import Distribution
 from fsp.distribution.shown import Shown
 from fsp.doors import stationary, transient
@@ -142,6 +143,7 @@ class FokkerPlanck(Shown):
         return "\n".join(lines)
 
 
+@barred()
 def fokker_planck(
     model: Model,
     times: Sequence[float] | FloatArray | float | None,
@@ -150,7 +152,7 @@ def fokker_planck(
     tol: float = 1e-10,
     scheme: str = USUAL_SCHEME,
     max_states: int | None = None,
-    progress: ProgressCallback | None = None,
+    progress: ProgressCallback | bool | None = None,
 ) -> FokkerPlanck:
     """Solve the chemical Fokker–Planck equation of a network of one to three species.
 
@@ -172,7 +174,7 @@ def fokker_planck(
     max_states
         Limit on the number of states of a lattice.
     progress
-        As for `fsp.transient`.
+        As for `fsp.transient`: True for a bar.
 
     Returns
     -------

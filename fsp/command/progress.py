@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import click
 
-from fsp.projection.bars import share, status
-
 if TYPE_CHECKING:
     from fsp.projection import Progress, SweepProgress
 
@@ -56,8 +54,8 @@ def shown_progress(quiet: bool, every: float | None = None) -> Iterator[Report |
             task = bar.add_task("", total=None)
 
             def report(moment: Progress | SweepProgress) -> None:
-                reached, end = share(moment)
-                bar.update(task, completed=reached, total=end, description=status(moment))
+                reached, end = moment.share
+                bar.update(task, completed=reached, total=end, description=moment.status)
 
             yield report
 
@@ -74,4 +72,4 @@ class Lines:
         now = time.monotonic()
         if now - self.last >= (_SECONDS_BETWEEN_LINES if self._every is None else self._every):
             self.last = now
-            click.echo(f"fsp: {status(progress)}, {now - self.start:.0f} s", err=True)
+            click.echo(f"fsp: {progress.status}, {now - self.start:.0f} s", err=True)

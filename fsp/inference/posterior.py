@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fsp import defaults
+from fsp.bars import barred, callback
 from fsp.distribution.draws import Draws
 from fsp.errors import ArgumentError, ConvergenceError, StateSpaceError
 from fsp.inference.ascent import UnreachableError, ascend
@@ -173,13 +174,14 @@ class Posterior:
 
     # ---- sampling
 
+    @barred("steps")
     def sample(
         self,
         steps: int = 2000,
         *,
         walkers: int | None = None,
         seed: int = 0,
-        progress: Callable[[int, int], None] | None = None,
+        progress: Callable[[int, int], None] | bool | None = None,
     ) -> Draws:
         """Sample by emcee's ensemble of walkers, which begin around the largest density.
 
@@ -192,7 +194,8 @@ class Posterior:
         seed
             Whole number from which all random numbers come.
         progress
-            Called with the step and the number of steps; may raise KeyboardInterrupt.
+            True for a bar; or a function that is called with the step and the number of steps, and may raise
+            KeyboardInterrupt.
 
         Returns
         -------
@@ -225,9 +228,10 @@ class Posterior:
         moves = [(emcee.moves.DEMove(), 0.8), (emcee.moves.DESnookerMove(), 0.2)]
         sampler = emcee.EnsembleSampler(n, self.dimension, self, moves=moves, vectorize=True)
         sampler.random_state = np.random.RandomState(int(rng.integers(2**31))).get_state()  # emcee's
+        report = callback(progress)
         for i, _ in enumerate(sampler.sample(first, iterations=steps)):
-            if progress is not None:
-                progress(i + 1, steps)
+            if report is not None:
+                report(i + 1, steps)
         chain = sampler.get_chain(discard=int(BURN * steps))  # (n_steps, n_walkers, q)
         density = sampler.get_log_prob(discard=int(BURN * steps))
         tau = emcee.autocorr.integrated_time(chain, quiet=True, tol=0)

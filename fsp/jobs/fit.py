@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fsp import defaults
+from fsp.bars import barred, callback
 from fsp.distribution.fit import METHODS, Fit
 from fsp.errors import ArgumentError, FSPError, Interrupted, ToleranceWarning
 from fsp.generator.threads import n_processors
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from fsp.projection.progress import SweepCallback
 
 
+@barred()
 def fit(
     model: Model,
     counts: Counts,
@@ -50,7 +52,7 @@ def fit(
     max_memory: int | None = None,
     max_work: float | None = None,
     resume: Fit | None = None,
-    progress: SweepCallback | None = None,
+    progress: SweepCallback | bool | None = None,
 ) -> Fit:
     """Estimate parameters by the largest likelihood, or the largest posterior density.
 
@@ -94,7 +96,8 @@ def fit(
     resume
         A fit of the same that was stopped: its starts are not made again.
     progress
-        Called with a `SweepProgress` now and then, whose message is the best so far; may raise KeyboardInterrupt.
+        True for a bar, in a notebook and on a terminal; or a function that is called with a `SweepProgress` now
+        and then, whose message is the best so far; may raise KeyboardInterrupt.
 
     Returns
     -------
@@ -146,7 +149,7 @@ def fit(
     words = (model.hash, ranges, str(instrument), start, _told(priors), starts, seed, width, _digest(counts))
     asked = hashlib.sha256(repr(words).encode()).hexdigest()
     task = Task(model, counts, objective, width, level, instrument, limits, asked, start)
-    search = Search(task, _starts(model, task, starts, seed), resume, progress)
+    search = Search(task, _starts(model, task, starts, seed), resume, callback(progress))
     try:
         for outcome in _outcomes(search, processes):
             search.enter(outcome.index, outcome.found, outcome.error)

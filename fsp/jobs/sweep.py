@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fsp import defaults
+from fsp.bars import shown
 from fsp.distribution import Solution, Sweep
 from fsp.distribution.continuation import Asked, require_same
 from fsp.errors import ArgumentError, FSPError, Interrupted, ToleranceWarning
@@ -24,7 +25,6 @@ from fsp.jobs.workers import START_SECONDS, Along, Chain, Crew, Outcome, Task, c
 from fsp.model.arguments import check_call, check_tolerance
 from fsp.model.times import checked_times
 from fsp.output.files import try_writing
-from fsp.projection.bars import shown
 from fsp.projection.progress import SweepProgress
 from fsp.projection.start import worth_keeping
 from fsp.quantities import MOST_NUMBERS
@@ -100,7 +100,7 @@ def sweep(
     ToleranceWarning
         If the bound on the error of a point exceeds `tol`.
     """
-    check_call(model, progress=progress, has_bar=True, **{name: options[name] for name in _LIMITS if name in options})
+    check_call(model, progress=progress, **{name: options[name] for name in _LIMITS if name in options})
     _check_options(options, errors, processes, stationary=times is None)
     names, points, shape = _points(model, values, pairs)
     check_tolerance(tol)

@@ -18,9 +18,8 @@ def check_call(
     max_memory: object = None,
     max_work: object = None,
     progress: object = None,
-    has_bar: bool = False,
 ) -> None:
-    """Refuse arguments that are of another kind; `has_bar`: whether `progress` may be True."""
+    """Refuse arguments that are of another kind."""
     if not isinstance(model, Model):
         is_path = isinstance(model, str | Path)
         way = f"; read the file with fsp.load('{model}')" if is_path else ""
@@ -32,10 +31,9 @@ def check_call(
             raise ArgumentError(f"`{name}` must be a number of {unit}, such as 10**9, but is {limit!r}.")
     if max_work is not None and not (isinstance(max_work, int | float | np.number) and max_work > 0):
         raise ArgumentError(f"`max_work` must be a number of multiply-adds, such as 1e14, but is {max_work!r}.")
-    if progress is not None and not callable(progress) and not (has_bar and isinstance(progress, bool)):
-        bar = ", True for a bar" if has_bar else ""
+    if progress is not None and not callable(progress) and not isinstance(progress, bool):
         raise ArgumentError(
-            f"`progress` must be a function that is called now and then{bar}, or None, but is {progress!r}."
+            f"`progress` must be a function that is called now and then, True for a bar, or None, but is {progress!r}."
         )
 
 

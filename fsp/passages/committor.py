@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from fsp import defaults
 from fsp.arithmetic import UNIT_ROUNDOFF
+from fsp.bars import barred, callback
 from fsp.distribution import ErrorLedger, Interval
 from fsp.distribution.committor import Committor, ReactiveFlux, StateFunction
 from fsp.equilibrium.certifier import Certifier
@@ -42,6 +43,7 @@ IMPROVES = 0.9  # of the least width, or of what is outside: growths that leave 
 PATIENCE = 3  # such growths in a row; chosen
 
 
+@barred()
 def committor(
     model: Model,
     A: Condition,
@@ -49,7 +51,7 @@ def committor(
     *,
     tol: float = defaults.TOL,
     max_states: int | None = None,
-    progress: ProgressCallback | None = None,
+    progress: ProgressCallback | bool | None = None,
 ) -> Committor:
     """Find how a network at rest goes from one set of states to another: committors, rate, currents.
 
@@ -65,7 +67,7 @@ def committor(
     max_states
         Limit on the number of states.
     progress
-        Called with a `Progress` now and then.
+        True for a bar, in a notebook and on a terminal; or a function that is called with a `Progress` now and then.
 
     Returns
     -------
@@ -109,7 +111,7 @@ def committor(
     targets = Targets.read(model, {"A": A, "B": B}, "`A` and `B`")
     targets.hold(model.initial_states)
     limit = max_states or most_states(model)
-    report = progress or _silent
+    report = callback(progress) or _silent
     names = tuple(c if isinstance(c, str) else name for name, c in zip("AB", (A, B), strict=True))
     try:
         ways = _proved(model, targets, tol, limit, report)

@@ -16,6 +16,7 @@ import numpy as np
 
 from fsp import defaults
 from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
+from fsp.bars import barred, callback
 from fsp.distribution import ErrorLedger, Interval
 from fsp.distribution.correlation import Correlation
 from fsp.distribution.passage import Curve
@@ -53,6 +54,7 @@ LEAST_TOL, LARGEST_TOL = 1e-13, 1e-3  # of a transient: what solvers bound, and 
 IMPROVES, PATIENCE = 0.9, 3  # growths in a row that leave more of what is off are of no use; chosen
 
 
+@barred()
 def correlation(
     model: Model,
     observable: str,
@@ -62,7 +64,7 @@ def correlation(
     start: Solution | Distribution | str | None = "stationary",
     tol: float = defaults.TOL,
     max_states: int | None = None,
-    progress: ProgressCallback | None = None,
+    progress: ProgressCallback | bool | None = None,
 ) -> Correlation:
     """Find how an observable of a network is correlated with another one, or itself, some time later.
 
@@ -84,7 +86,7 @@ def correlation(
     max_states
         Limit on the number of states.
     progress
-        Called with a `Progress` now and then.
+        True for a bar, in a notebook and on a terminal; or a function that is called with a `Progress` now and then.
 
     Returns
     -------
@@ -130,7 +132,7 @@ def correlation(
     second = observable if with_ is None else with_
     pair = Observable.read(model, observable, "observable"), Observable.read(model, second, "with_")
     limit = max_states or most_states(model)
-    report = progress or _silent
+    report = callback(progress) or _silent
     if not at_rest:
         return from_start(model, pair, times, tol, first, limit, report)
     try:

@@ -17,6 +17,7 @@ import numpy as np
 
 from fsp import defaults
 from fsp.arithmetic import UNIT_ROUNDOFF
+from fsp.bars import shown
 from fsp.distribution import Distribution, ErrorLedger, Interval, Solution, bounds
 from fsp.distribution.passage import Curve, FromEach, Passage, PassageLaw
 from fsp.equilibrium.certifier import SPARE
@@ -29,7 +30,6 @@ from fsp.moments.lyapunov import NoDriftCondition, drift_condition
 from fsp.passages.answers import OF_THE_START, Answers
 from fsp.passages.certificate import Certifier, Found
 from fsp.passages.targets import Targets
-from fsp.projection.bars import shown
 from fsp.projection.growth import Growth, most_states
 from fsp.projection.progress import Progress, ProgressCallback
 from fsp.projection.start import Start, starting_point, starts_at_rest
@@ -111,7 +111,7 @@ def passage(
     >>> print(fsp.passage(model, "X == 0").mean())
     [1.83333333333324, 1.83333333333347]
     """
-    check_call(model, max_states=max_states, progress=progress, has_bar=True)
+    check_call(model, max_states=max_states, progress=progress)
     check_tolerance(tol)
     if isinstance(orders, bool) or not isinstance(orders, int) or not 1 <= orders <= 4:
         raise ArgumentError(f"`orders` must be a number from 1 to 4, but is {orders!r}.")

@@ -35,6 +35,18 @@ class Progress:
     message: str
     reached: Callable[[], Solution] | None = field(default=None, repr=False, compare=False)
 
+    @property
+    def share(self) -> tuple[float, float | None]:
+        """How far it is, and how far it goes; None where nothing says that."""
+        return self.t or 0.0, self.t_end
+
+    @property
+    def status(self) -> str:
+        """How far it is, in a line."""
+        reached = "" if self.t is None else f"t = {self.t:.4g} of {self.t_end:.4g}, "
+        message = f", {self.message}" if self.message else ""
+        return f"{reached}{self.n_states:,} states, error {self.error:.1e}{message}"
+
 
 @dataclass(frozen=True, slots=True)
 class SweepProgress:
@@ -64,6 +76,19 @@ class SweepProgress:
     message: str
     reached: Callable[[], Sweep] | None = field(default=None, repr=False, compare=False)
     kind: str = "points"
+
+    @property
+    def share(self) -> tuple[float, float | None]:
+        """How many are done, and how many there are."""
+        return self.done, self.total
+
+    @property
+    def status(self) -> str:
+        """How far it is, in a line."""
+        failed = f" ({self.failed} failed)" if self.failed else ""
+        last = f", last {self.message}" if self.message else ""
+        head = f"{self.done} of {self.total} {self.kind}{failed}{last}"
+        return f"{head}, up to {self.n_states:,} states, error {self.error:.1e}" if self.n_states else head
 
 
 ProgressCallback = Callable[[Progress], None]

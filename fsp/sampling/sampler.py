@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fsp.bars import barred, callback
 from fsp.errors import ArgumentError, FSPError, ModelError
 from fsp.memory import check_memory, limited
 from fsp.model.arguments import check_call
@@ -37,6 +38,7 @@ CHUNKS = 64  # of the runs, between which progress is reported and Ctrl-C is hea
 Progress = Callable[[int, int], None]
 
 
+@barred("runs")
 def ssa(
     model: Model,
     times: Sequence[float] | FloatArray | float,
@@ -46,7 +48,7 @@ def ssa(
     max_jumps: int = 10**9,
     max_memory: int | None = None,
     threads: int = 1,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
 ) -> IntArray:
     """Sample realisations of a reaction network exactly.
 
@@ -69,7 +71,8 @@ def ssa(
     threads
         Number of threads.
     progress
-        Called with the number of runs that are done, and of all.
+        True for a bar, in a notebook and on a terminal; or a function that is called with the number of runs
+        that are done, and of all.
 
     Returns
     -------
@@ -98,7 +101,7 @@ def ssa(
     key = np.random.SeedSequence(seed).generate_state(2, np.uint64)
     if any(law is None for law in model.rate_expressions):
         model.require_untimed("Samples of `fsp.ssa` with callable rates")
-        return _in_step(model, grid, runs, key, max_jumps, progress)
+        return _in_step(model, grid, runs, key, max_jumps, callback(progress))
     out = np.empty((runs, len(grid), model.n_species), dtype=np.int64)
     starts, p, at = model.initial_states, model.initial_probabilities, np.empty(0, dtype=np.int64)
     phases = list(model.phases(0.0, float(grid[-1])))
@@ -107,7 +110,7 @@ def ssa(
         asked, left, until = split_at_events(left, phase.until, included=phase.output_first)
         stretch = np.append(asked, until) if len(left) else asked  # where it ends, events need the states
         network = _Network.of(phase.model(starts, p), begin, float(stretch[-1]))
-        tell = progress and _share(progress, k, len(phases))
+        tell = _share(callback(progress), k, len(phases))
         states = _sample(network, stretch, at, runs, (key, k), max_jumps, threads, tell)
         done = len(grid) - len(left)
         out[:, done - len(asked) : done] = states[:, : len(asked)]
@@ -124,9 +127,9 @@ def check_samples(runs: int, n_times: int, n_species: int) -> None:
     check_memory(f"Counts of {runs:,} runs at {n_times:,} times", n_bytes, 0, "ask for fewer runs or times")
 
 
-def _share(progress: Progress, k: int, n: int) -> Progress:
+def _share(progress: Progress | None, k: int, n: int) -> Progress | None:
     """Return what reports the progress of one of `n` phases as a share of the whole."""
-    return lambda done, total: progress((k * total + done) // n, total)
+    return progress and (lambda done, total: progress((k * total + done) // n, total))
 
 
 def _sample(

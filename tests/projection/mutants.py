@@ -4,13 +4,6 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
-        "bars-that-do-not-fill",
-        "projection/bars.py",
-        "min(1.0, reached / end)",
-        "min(1.0, 0.0 * reached / end)",
-        "bars",
-    ),
-    mutant(
         "rates-are-exact",
         "projection/budget.py",
         "rounding=step.rounding + of_rates,",

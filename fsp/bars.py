@@ -6,13 +6,72 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import wraps
 from html import escape
-from typing import Any
+from typing import Any, ParamSpec, Protocol, TypeVar
 
-from fsp.projection.progress import Progress, SweepProgress
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+_C = TypeVar("_C")
 
 _BETWEEN = 0.1  # seconds: faster than anyone reads; chosen
 _WIDTH = 24  # characters of the bar of a line
+
+
+class Moment(Protocol):
+    """What a computation says of itself: how far it is and how far it goes, and a line of words."""
+
+    @property
+    def share(self) -> tuple[float, float | None]:  # noqa: D102
+        ...
+
+    @property
+    def status(self) -> str:  # noqa: D102
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """A moment of a computation that counts what is done."""
+
+    done: int
+    total: int
+    kind: str
+
+    @property
+    def share(self) -> tuple[float, float | None]:
+        """How many are done, and how many there are."""
+        return self.done, self.total
+
+    @property
+    def status(self) -> str:
+        """How many are done, in words."""
+        return f"{self.done:,} of {self.total:,} {self.kind}"
+
+
+def barred(counts: str | None = None) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
+    """Give a function a bar where its argument `progress` is True; `counts`: what it counts, as done of all."""
+
+    def decorate(function: Callable[_P, _R]) -> Callable[_P, _R]:
+        @wraps(function)
+        def with_bar(*args: _P.args, **options: _P.kwargs) -> _R:
+            if not isinstance(options.get("progress"), bool):
+                return function(*args, **options)
+            with shown(bool(options["progress"])) as report:
+                options["progress"] = report
+                if report is not None and counts is not None:
+                    options["progress"] = lambda done, total: report(Count(done, total, counts))
+                return function(*args, **options)
+
+        return with_bar
+
+    return decorate
+
+
+def callback(progress: _C | bool | None) -> _C | None:
+    """Return the argument `progress` of a function that `barred` decorates: there it is no bool any more."""
+    return None if isinstance(progress, bool) else progress
 
 
 @contextmanager
@@ -36,9 +95,9 @@ class Bar:
     def __init__(self, show: Callable[[float | None, str, bool], None]) -> None:
         self._show = show
         self._start, self._last = time.monotonic(), 0.0
-        self._moment: Progress | SweepProgress | None = None
+        self._moment: Moment | None = None
 
-    def __call__(self, moment: Progress | SweepProgress) -> None:
+    def __call__(self, moment: Moment) -> None:
         """Show a moment of a computation."""
         self._moment = moment
         now = time.monotonic()
@@ -52,9 +111,9 @@ class Bar:
 
     def _tell(self, *, ends: bool) -> None:
         if self._moment is not None:
-            reached, end = share(self._moment)
+            reached, end = self._moment.share
             done = None if not end else min(1.0, reached / end)
-            self._show(done, f"{status(self._moment)}, {time.monotonic() - self._start:.1f} s", ends)
+            self._show(done, f"{self._moment.status}, {time.monotonic() - self._start:.1f} s", ends)
 
 
 def _notebook_handle() -> Callable[[float | None, str, bool], None] | None:
@@ -85,24 +144,3 @@ def _write_line(done: float | None, words: str, ends: bool) -> None:
     last = "\n" if ends else ""
     sys.stderr.write(f"\r\x1b[K[{bar}] {words}{last}" if sys.stderr.isatty() else f"[{bar}] {words}\n" if ends else "")
     sys.stderr.flush()
-
-
-def share(progress: Progress | SweepProgress) -> tuple[float, float | None]:
-    """Return how far it is, and how far it goes."""
-    if isinstance(progress, Progress):
-        return progress.t or 0.0, progress.t_end
-    return progress.done, progress.total
-
-
-def status(progress: Progress | SweepProgress) -> str:
-    """Say in a line how far it is."""
-    if isinstance(progress, SweepProgress):
-        failed = f" ({progress.failed} failed)" if progress.failed else ""
-        last = f", last {progress.message}" if progress.message else ""
-        head = f"{progress.done} of {progress.total} {progress.kind}{failed}{last}"
-        if not progress.n_states:
-            return head
-        return f"{head}, up to {progress.n_states:,} states, error {progress.error:.1e}"
-    reached = "" if progress.t is None else f"t = {progress.t:.4g} of {progress.t_end:.4g}, "
-    message = f", {progress.message}" if progress.message else ""
-    return f"{reached}{progress.n_states:,} states, error {progress.error:.1e}{message}"

@@ -10,10 +10,17 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 import fsp
-from fsp.projection import Progress, SweepProgress, bars
+from fsp import bars
+from fsp.errors import ArgumentError
+from fsp.projection import Progress, SweepProgress
 
 MODEL = fsp.Model(
     species={"X": 0}, reactions=[fsp.Reaction("0 -> X", rate=20.0), fsp.Reaction("X -> 0", mass_action=1.0)]
+)
+MODEL_K = fsp.Model(
+    species={"X": 0},
+    parameters={"k": 5.0},
+    reactions=[fsp.Reaction("0 -> X", mass_action="k"), fsp.Reaction("X -> 0", mass_action=1.0)],
 )
 
 
@@ -52,6 +59,33 @@ def test_a_log_has_one_line_in_the_end(capsys):
     for nothing in (False, None):
         fsp.transient(MODEL, [1.0], progress=nothing)
     assert capsys.readouterr().err == ""
+
+
+def test_every_function_that_reports_has_a_bar(capsys):
+    cells = fsp.read_counts({"time": [1.0, 1.0], "X": [5, 7]}, counts={"X": "X"})
+    chain = fsp.Model(
+        species={"X": 0},
+        parameters={"k": 5.0},
+        reactions=[fsp.Reaction("0 -> X", rate="k*(X < 9)"), fsp.Reaction("X -> 0", mass_action=1.0)],
+    )
+    calls = {
+        "states": lambda: fsp.committor(chain, "X == 0", "X == 9", progress=True),
+        "states, error": lambda: fsp.correlation(chain, "X", [1.0], progress=True),
+        "2 of 2 starts": lambda: fsp.fit(MODEL_K, cells, {"k": (1, 100)}, starts=2, processes=1, progress=True),
+        "t = 1 of 1": lambda: fsp.fokker_planck(MODEL_K, [1.0], tol=1e-6, progress=True),
+        "V = 2": lambda: fsp.approximations(MODEL_K, [1.0], [1, 2], methods=["linear-noise"], progress=True),
+        "100 of 100 runs": lambda: fsp.ssa(MODEL, [1.0], 100, seed=1, progress=True),
+    }
+    for words, call in calls.items():
+        call()
+        (line,) = capsys.readouterr().err.splitlines()
+        assert words in line
+    told = []
+    fsp.ssa(MODEL, [1.0], 100, seed=1, progress=lambda done, total: told.append((done, total)))
+    assert told[-1] == (100, 100)
+    assert capsys.readouterr().err == ""
+    with pytest.raises(ArgumentError, match=r"`progress` must be a function .*, True for a bar"):
+        fsp.ssa(MODEL, [1.0], 100, progress=3)
 
 
 def test_a_notebook_has_a_bar(monkeypatch, every_moment):
