@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from fsp.distribution.information import FisherInformation
     from fsp.distribution.passage import Passage
     from fsp.distribution.relaxation import Relaxation
+    from fsp.distribution.reward import Reward
     from fsp.distribution.sensitivity import Sensitivities, Sensitivity
     from fsp.doors import relaxation, stationary, transient
     from fsp.errors import (
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from fsp.passages.committor import committor
     from fsp.passages.correlation import correlation
     from fsp.passages.passage import passage
+    from fsp.passages.reward import reward
     from fsp.projection.progress import Progress
     from fsp.sampling.sampler import ssa
     from fsp.solvers.chebyshev import Chebyshev
@@ -109,6 +111,7 @@ _HOMES = {
     "Posterior": "fsp.inference.posterior",
     "Draws": "fsp.distribution.draws",
     "Passage": "fsp.distribution.passage",
+    "Reward": "fsp.distribution.reward",
     "Progress": "fsp.projection.progress",
     "Reaction": "fsp.model",
     "Solution": "fsp.distribution",
@@ -138,6 +141,7 @@ _HOMES = {
     "loads": "fsp.formats",
     "moment_closure": "fsp.approximation.closures",
     "passage": "fsp.passages.passage",
+    "reward": "fsp.passages.reward",
     "plot": "fsp.output.pictures",
     "read": "fsp.output.storage",
     "read_counts": "fsp.inference.counts",
@@ -196,6 +200,7 @@ __all__ = [
     "Reaction",
     "Relaxation",
     "Report",
+    "Reward",
     "Runs",
     "Sensitivities",
     "Sensitivity",
@@ -225,6 +230,7 @@ __all__ = [
     "read",
     "read_counts",
     "relaxation",
+    "reward",
     "sensitivity",
     "ssa",
     "stationary",

@@ -25,6 +25,7 @@ from fsp.command.likelihood import likelihood
 from fsp.command.passage import passage
 from fsp.command.prism import prism
 from fsp.command.relaxation import relaxation
+from fsp.command.reward import reward
 from fsp.command.sensitivity import sensitivity
 from fsp.command.stationary import stationary
 from fsp.command.stored import export, plot, show, view
@@ -66,6 +67,7 @@ for command in (
     passage,
     committor,
     correlation,
+    reward,
     info,
     prism,
     sensitivity,

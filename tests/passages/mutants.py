@@ -251,4 +251,28 @@ MUTANTS = [
         "from_start",
         only="lacks",
     ),
+    mutant(
+        "what-is-accumulated-beyond-counts-nothing",
+        "passages/reward.py",
+        "high = value * (1.0 + relative) + slack + beyond",
+        "high = value * (1.0 + relative) + slack",
+        "reward",
+        only="leaves_few",
+    ),
+    mutant(
+        "rewards-go-on-after-their-end",
+        "passages/reward.py",
+        "if self.targets is not None and self.gain.reaction < 0:",
+        "if False:",
+        "reward",
+        only="until",
+    ),
+    mutant(
+        "firings-have-the-square-of-a-cost",
+        "passages/accumulation.py",
+        "(gained if self._counts else 0.0)",
+        "0.0",
+        "reward",
+        only="binomial",
+    ),
 ]

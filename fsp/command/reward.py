@@ -1,0 +1,58 @@
+"""`fsp reward`."""
+
+from __future__ import annotations
+
+import click
+
+from fsp import defaults
+from fsp.command.exits import EPILOG, guarded
+from fsp.command.options import JSON, SOURCE, Source, takes_source, with_options
+from fsp.errors import ArgumentError
+from fsp.quantities import points
+
+
+@click.command(epilog=EPILOG)
+@with_options(*SOURCE)
+@click.option("--of", "observable", metavar="FORMULA", help="A condition to spend time in, or a cost per unit of time.")
+@click.option("--firings", metavar="REACTION", help="Count how often this reaction takes place.")
+@click.option("--times", multiple=True, required=True, metavar="TIMES", help="1,2,5 or FROM:TO:NUMBER.")
+@click.option("--until", metavar="CONDITION", help="What ends it before the time, such as 'V > U'.")
+@click.option("--tol", default=defaults.TOL, show_default=True, help="Error of each mean, relative to 1 + its size.")
+@click.option("--max-states", type=int, help="Limit on the number of states.")
+@JSON
+@click.option("--quiet", is_flag=True, help="No progress.")
+@guarded
+@takes_source
+def reward(
+    source: Source,
+    observable: str | None,
+    firings: str | None,
+    times: tuple[str, ...],
+    until: str | None,
+    tol: float,
+    max_states: int | None,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Find what MODEL, a file, accumulates up to some times: time in a condition, cost, or firings of a reaction."""
+    import fsp
+    from fsp.command.progress import shown_progress, warnings_as_lines
+    from fsp.output.records import to_json
+
+    if (observable is None) == (firings is None):
+        raise ArgumentError("One of `--of` and `--firings` must be given, but there are none or both.")
+    grid = points(",".join(times), "--times")
+    network = source.load()
+    with warnings_as_lines(), shown_progress(quiet) as report:
+        found = fsp.reward(
+            network,
+            observable or firings or "",
+            grid,
+            firings=firings is not None,
+            until=until,
+            tol=tol,
+            max_states=max_states,
+            progress=report,
+        )
+    click.echo(to_json({"fsp": fsp.__version__, **found.record()}) if as_json else str(found))
+    return 0

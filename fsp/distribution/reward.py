@@ -1,0 +1,93 @@
+"""What a network accumulates over a time, as a value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fsp.distribution.distribution import Provenance
+from fsp.distribution.shown import Shown
+from fsp.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from fsp.arrays import FloatArray
+    from fsp.distribution.passage import Curve
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Reward(Shown, Provenance):
+    """Time spent in a condition, cost accumulated, or firings of a reaction, from the start up to some times.
+
+    Parameters
+    ----------
+    what
+        The formula, or the name of the reaction.
+    firings
+        Whether firings of a reaction are counted.
+    until
+        The condition that ends it; empty for none.
+    tol
+        What was asked for.
+    mean, second_moment, variance
+        E R(t), E R(t)², Var R(t) at the times; `mean[k]` is an `Interval`.
+    n_states
+        How many states were stored.
+    """
+
+    what: str
+    firings: bool
+    until: str
+    tol: float
+    mean: Curve
+    second_moment: Curve
+    variance: Curve
+    n_states: int
+
+    @property
+    def times(self) -> FloatArray:
+        """(n_times,) times t."""
+        return self.mean.times
+
+    @property
+    def average(self) -> Curve:
+        """Mean of R(t)/t, the average over the time; an ArgumentError where t is 0."""
+        return self._divided(self.mean, self.times)
+
+    @property
+    def average_variance(self) -> Curve:
+        """Variance of R(t)/t; an ArgumentError where t is 0."""
+        return self._divided(self.variance, self.times**2)
+
+    def _divided(self, curve: Curve, by: FloatArray) -> Curve:
+        if not by[0] > 0.0:
+            raise ArgumentError("`times` must be positive for an average over them, but begin with 0.")
+        ends = np.nextafter(curve.lower / by, -np.inf), np.nextafter(curve.upper / by, np.inf)
+        return replace(curve, lower=np.maximum(ends[0], 0.0), upper=ends[1], value=curve.value / by)
+
+    def record(self) -> dict[str, Any]:
+        """Return all that is known in plain dictionaries and lists, at full precision."""
+        return {
+            "model_name": self.model_name,
+            "model_hash": self.model_hash,
+            "time_unit": self.time_unit,
+            "tol": self.tol,
+            "reward": self.what,
+            "firings": self.firings,
+            "until": self.until,
+            "states": self.n_states,
+            "times": self.times.tolist(),
+            "mean": [number.record() for number in self.mean],
+            "variance": [number.record() for number in self.variance],
+            "notes": list(self.notes),
+        }
+
+    def __str__(self) -> str:
+        what = f"firings of {self.what}" if self.firings else f"integral of {self.what} over time"
+        until = f" until {self.until}" if self.until else ""
+        unit = f" {self.time_unit}" if self.time_unit else ""
+        lines = [f"{what}{until}: {self.n_states:,} states"]
+        for t, mean, variance in zip(self.times.tolist(), self.mean, self.variance, strict=True):
+            lines.append(f"  up to t = {t:.8g}{unit}: mean {mean}, variance {variance}")
+        return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])

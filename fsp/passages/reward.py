@@ -1,0 +1,366 @@
+"""What a network accumulates over a time: `fsp.reward`.
+
+Runs that leave the stored states S are counted up to there (`accumulation`).  With G = 1 - Σ y(t), the probability of
+the event L of all others, p - y >= 0 at the start but for a part that weighs at most L0, and R(t) >= 0,
+
+(1) E[R; S] <= E R(t) <= E[R; S] + E[R(t); L], and the same of R²; of a start y that may exceed p, less (C t)^q L0,
+    with G + L0 in the place of G;
+(2) E[R(t)^q; L] <= (C t)^q G where the rate is at most C at all states;
+(3) elsewhere a molecule counts what is accumulated, one made for each firing, or at the rate c: the falling powers
+    of its number N have means λ^q, λ = R, and so E[R^q; L] <= E[N^q; L], which is bounded as a part of the law of N
+    that weighs at most G (`fsp.moments.bounds`);
+(4) a rate that is off by e changes R by at most t e, and R² by at most t e (2 R + t e).
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+from math import fsum, inf
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from fsp import defaults
+from fsp.arithmetic import SUM_ROUNDING, half_sums, missing_from
+from fsp.distribution import Interval
+from fsp.distribution.bounds import variance
+from fsp.distribution.passage import Curve
+from fsp.distribution.reward import Reward
+from fsp.errors import ArgumentError, BackendError, ToleranceWarning
+from fsp.generator import Generator
+from fsp.model.accuracy import errors
+from fsp.model.arguments import check_call, check_tolerance
+from fsp.model.compiled import compile_definition
+from fsp.model.model import Model
+from fsp.model.reaction import Reaction
+from fsp.model.times import checked_times
+from fsp.model.tree import Expression, Number
+from fsp.moments import MomentBounds, moment_bounds
+from fsp.moments.envelope import envelope
+from fsp.passages.accumulation import Accumulated, accumulate
+from fsp.passages.observables import Observable
+from fsp.passages.targets import Targets
+from fsp.projection.growth import most_states, starting_vector
+from fsp.projection.progress import Progress, ProgressCallback
+from fsp.projection.start import Start, starting_point
+from fsp.projection.transient import solve
+from fsp.space import StateSpace
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fsp.arrays import FloatArray
+    from fsp.distribution import Distribution, Solution
+    from fsp.passages.targets import Condition
+
+FIRST_SHARE = 1e-2  # of the tolerance for the transient that finds the states; chosen
+LOOKED_AT = 16  # times up to the last one at which states are collected; chosen
+ROUNDS, STEPS = 6, 4  # of growing, by so many reactions each; chosen
+IMPROVES = 0.9  # of the last width: growths that leave more are of no use
+
+
+def reward(
+    model: Model,
+    observable: str,
+    times: Sequence[float] | FloatArray | float,
+    *,
+    firings: bool = False,
+    until: Condition | None = None,
+    start: Solution | Distribution | None = None,
+    tol: float = defaults.TOL,
+    max_states: int | None = None,
+    progress: ProgressCallback | None = None,
+) -> Reward:
+    """Find what a network accumulates from the start up to some times: time in a condition, cost, or firings.
+
+    Parameters
+    ----------
+    model
+        The reaction network, with constant propensities.
+    observable
+        A condition, such as ``"U > V"``, for the time that is spent in it; a formula >= 0 of species, the cost per unit
+        of time; with `firings` the name of a reaction.
+    times
+        Increasing times t >= 0 since the start.
+    firings
+        Whether to count how often the reaction takes place.
+    until
+        A condition that ends it, as of `fsp.passage`: what is accumulated up to t or the passage, whichever is first.
+    start
+        Where runs begin: at the model's initial states, in a distribution, or where a solution ends.
+    tol
+        Bound of the error of each mean, relative to 1 + its size.
+    max_states
+        Limit on the number of states.
+    progress
+        Called with a `Progress` now and then.
+
+    Returns
+    -------
+    Reward
+        ``.mean``, ``.second_moment`` and ``.variance`` at each time, and of the average over the time ``.average`` and
+        ``.average_variance``, as intervals on all states.  Where no bound is known at states that are not stored they
+        are estimates, and say so.
+
+    Raises
+    ------
+    ArgumentError
+        If the formula cannot be read or is negative, there is no such reaction, or another argument is not as above.
+    BackendError
+        If propensities depend on time, or events happen at known times.
+    ConvergenceError
+        If the work is too much: times are long where rates are fast.
+    StateSpaceError
+        If there are too many states.
+
+    Warns
+    -----
+    ToleranceWarning
+        If the bounds of a mean are wider than `tol`.
+
+    References
+    ----------
+    S. M. Ross, Stochastic Processes, 2nd ed., Wiley 1996, sections 3.6 and 5.8.
+
+    Examples
+    --------
+    >>> model = fsp.Model(species={"X": 3}, reactions=[fsp.Reaction("X -> 0", mass_action=1.0)])
+    >>> print(f"{fsp.reward(model, 'X', 1.0).mean[0]:.6f}")  # 3 (1 - exp(-1))
+    1.896362
+    """
+    check_call(model, max_states=max_states, progress=progress)
+    check_tolerance(tol)
+    asked = checked_times(times)
+    if model.is_time_dependent or model.has_timed_events:
+        raise BackendError("A reward must be of constant propensities, but this network's depend on time.")
+    targets = None if until is None else Targets.read(model, until, "`until`")
+    stopping = model if targets is None else targets.stopping(model)
+    gain = Gain.of_reaction(model, observable) if firings else Gain.of_formula(model, observable)
+    begin = starting_point(stopping, start, tol)
+    limit = max_states or most_states(model)
+    found = Question(stopping, gain, targets, begin, asked, tol, limit, progress or _silent).settled()
+    width = max(mean.width / (1.0 + mean.upper) if mean.upper < inf else 0.0 for mean in found.means)
+    if width > tol:
+        warnings.warn(
+            f"The bounds of the mean are {width:.1e} wide, above tol = {tol:.1e}; raise `max_states` or `tol`.",
+            ToleranceWarning,
+            stacklevel=2,
+        )
+    curves = (Curve.of(asked, found.means), Curve.of(asked, found.squares))
+    spread = [variance(m, s, 0.0, max(s.value - m.value**2, 0.0)) for m, s in zip(*curves, strict=True)]
+    reasons = sorted({one.reason for curve in curves for one in curve if not one.certified})
+    return Reward(
+        gain.text,
+        firings,
+        "" if targets is None else targets.names[0],
+        tol,
+        *curves,
+        Curve.of(asked, spread),
+        found.n_states,
+        model_name=model.name,
+        model_hash=model.hash,
+        time_unit=model.time_unit,
+        notes=tuple(f"the bounds are estimates: {reason}" for reason in reasons),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gain:
+    """What is accumulated: a rate, or the firings of a reaction."""
+
+    text: str
+    observable: Observable | None
+    reaction: int  # its number; -1 of a rate
+    counted: Model | None  # the network with a molecule that counts; None where its rates are functions
+    most: float  # the rate at all states; infinite where it has no bound
+    positive: bool  # whether the rate is known not to be negative anywhere
+
+    @classmethod
+    def of_reaction(cls, model: Model, name: object) -> Gain:
+        """Count firings."""
+        names = [str(reaction.name) for reaction in model.reactions]
+        if name not in names:
+            raise ArgumentError(f"`observable` must be a reaction with `firings`, {', '.join(names)}, but is {name!r}.")
+        k = names.index(str(name))
+        reaction = Reaction({**model.reactions[k].change, _counter(model): 1}, rate="0").named(names[k])
+        return cls(names[k], None, k, _with(model, reaction, k), inf, positive=True)
+
+    @classmethod
+    def of_formula(cls, model: Model, text: object) -> Gain:
+        """Integrate a formula."""
+        observable = Observable.read(model, text, "observable")
+        if observable.is_condition:
+            return cls(observable.text, observable, -1, None, 1.0, positive=True)
+        below = envelope(observable.tree, model.species).lower
+        positive = below is not None and all(c >= 0 for c in below.values())
+        reaction = Reaction({_counter(model): 1}, rate=observable.text).named(_counter(model))
+        return cls(observable.text, observable, -1, _with(model, reaction, law=observable.tree), inf, positive)
+
+    def rates(self, model: Model, space: StateSpace) -> tuple[FloatArray, float]:
+        """Return the rates at the states of a space, (n,), and what they are off by, beside relative rounding."""
+        if self.observable is None:
+            return model.propensity(self.reaction, space.states), 0.0
+        values = self.observable.values(space.states)
+        if (values < 0.0).any():
+            raise ArgumentError(
+                f"`observable` must not be negative, but '{self.text}' is {values.min():.6g} at a state; write it as "
+                f"the difference of two, and ask for each."
+            )
+        columns = {name: space.states[:, i].astype(np.float64) for i, name in enumerate(model.species)}
+        return values, float(np.max(errors(self.observable.tree, columns, 0.0)[1]))
+
+
+def _counter(model: Model) -> str:
+    name = "accumulated"
+    while name in model.species or name in model.definition.parameters:
+        name += "_"
+    return name
+
+
+def _with(model: Model, reaction: Reaction, k: int | None = None, law: Expression | None = None) -> Model | None:
+    """Return the network with a species that counts: made in the place of reaction k, or by another one with a law."""
+    if model.events or model.start_lacks:
+        return None
+    definition = model.definition
+    n = len(definition.reactions) if k is None else k
+    changed = replace(
+        definition,
+        species={**dict.fromkeys(model.species, Number(0.0)), _counter(model): Number(0.0)},
+        reactions=(*definition.reactions[:n], reaction, *definition.reactions[n + 1 :]),
+        laws=definition.laws if law is None else (*definition.laws, law),
+        initial=None,
+        draws={},
+        at_start={},
+    )
+    states = np.pad(model.initial_states, ((0, 0), (0, 1)))  # (k, d + 1)
+    return Model(compile_definition(changed, (states, model.initial_probabilities)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    means: list[Interval]
+    squares: list[Interval]
+    n_states: int
+    missing: float  # probability of runs that are not counted to the end
+
+    @property
+    def width(self) -> float:
+        """The widest mean, relative to 1 + its size."""
+        return max(mean.width / (1.0 + mean.value) for mean in self.means)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Question:
+    """A reward that is asked for."""
+
+    model: Model  # stops where the reward ends
+    gain: Gain
+    targets: Targets | None
+    begin: Start
+    times: FloatArray
+    tol: float
+    limit: int
+    report: ProgressCallback
+
+    def settled(self) -> _Found:
+        """Bound on a space that grows until the means are sharp."""
+        space = self._first()
+        best = self.bounded(space)
+        for _ in range(ROUNDS):
+            wide = best.width if best.width < inf else best.missing
+            more = space.grow(self.model, STEPS)
+            if wide <= self.tol or not len(space) < len(more) <= self.limit:
+                break
+            space, before = more, wide
+            again = self.bounded(space)
+            after = again.width if again.width < inf else again.missing
+            if after > before:
+                break
+            best = again
+            if after > IMPROVES * before:
+                break
+        return best
+
+    def _first(self) -> StateSpace:
+        """Return the states that a transient needs."""
+        begun, last = self.begin.model, float(self.times[-1])
+        if not last > 0.0:
+            return StateSpace.from_states(self.model.species, begun.initial_states)
+        grid = last * np.arange(1, LOOKED_AT + 1) / LOOKED_AT
+        whole = begun.starting_in(begun.initial_states, _scaled(begun.initial_probabilities))
+        laws = solve(whole, grid, FIRST_SHARE * self.tol, max_states=self.limit)
+        states = np.concatenate([begun.initial_states, *(law.states for law in laws)])
+        return StateSpace.from_states(self.model.species, np.unique(states, axis=0)).grow(self.model, STEPS)
+
+    def bounded(self, space: StateSpace) -> _Found:
+        """Bound on one space."""
+        generator = Generator(self.model, space)
+        rates, off = self.gain.rates(self.model, space)
+        if self.targets is not None and self.gain.reaction < 0:
+            rates = np.where(self.targets.hold(space.states).any(axis=0), 0.0, rates)
+        start = starting_vector(self.begin.model, space)
+        closed = not generator.leaks
+        most = self.gain.most if self.gain.reaction >= 0 or not closed else float(rates.max(initial=0.0)) + off
+        self.report(Progress(None, None, len(generator), 0.0, "reward"))
+        means, squares, missing = [], [], 0.0
+        course = accumulate(generator, start, self.times, rates, self._jumps(space, rates))
+        for t, known in zip(self.times.tolist(), course, strict=True):
+            missing = max(0.0, 1.0 - known.mass * (1.0 - known.relative))
+            both = self._ends(t, known, missing, most, off, positive=closed or self.gain.positive)
+            means.append(both[0])
+            squares.append(both[1])
+        return _Found(means, squares, len(generator), missing)
+
+    def _jumps(self, space: StateSpace, rates: FloatArray) -> csr_array | None:
+        if self.gain.reaction < 0:
+            return None
+        target = space.index(space.states + self.model.change[self.gain.reaction])  # (n,)
+        here = np.flatnonzero((target >= 0) & (rates > 0.0))
+        return csr_array((rates[here], (target[here], here)), shape=(len(space), len(space)))
+
+    def _ends(
+        self, t: float, known: Accumulated, missing: float, most: float, off: float, *, positive: bool
+    ) -> tuple[Interval, Interval]:
+        """Bound E R and E R²: (1)."""
+        y, start = self.begin.model.initial_probabilities, self.begin.error.total
+        excess = 0.0 if self.begin.exact else half_sums(start, *missing_from(y))[1]
+        relative = known.relative + (start if self.begin.exact else 0.0)
+        moments = self._moments(t) if most == inf and t > 0.0 and self.begin.exact else None
+        size, found = most * t if t > 0.0 else 0.0, []
+        for q, value in ((1, known.mean), (2, known.square)):
+            slack = t * off * (1.0 if q == 1 else 2.0 * known.mean * (1.0 + relative) + t * off)  # (4)
+            if size < inf:
+                beyond, less = size**q * (missing + excess), size**q * excess  # (2)
+            else:
+                exponents = [*[0] * len(self.model.species), q]
+                beyond, less = (
+                    inf if moments is None else moments.tail(exponents, missing),
+                    inf if excess else 0.0,
+                )  # (3)
+            low = max(0.0, value * (1.0 - relative) - slack - less)
+            high = value * (1.0 + relative) + slack + beyond
+            found.append(self._interval(low, high * (1.0 + SUM_ROUNDING), value, positive))
+        return found[0], found[1]
+
+    def _interval(self, low: float, high: float, value: float, positive: bool) -> Interval:
+        reason = ""
+        if not self.begin.error.certified:
+            reason = "the error of the start is an estimate"
+        elif not high < inf:
+            reason = "no bound of what is accumulated beyond the stored states is known"
+        elif not positive:
+            reason = "the formula may be negative at states that are not stored"
+        return Interval(low, high, min(max(value, low), high), certified=not reason, reason=reason)
+
+    def _moments(self, t: float) -> MomentBounds | None:
+        return None if self.gain.counted is None else moment_bounds(self.gain.counted, t).bounds
+
+
+def _scaled(probabilities: FloatArray) -> FloatArray:
+    return probabilities / fsum(probabilities.tolist())
+
+
+def _silent(progress: Progress) -> None:
+    """Report nothing."""
