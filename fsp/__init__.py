@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from fsp.inference.counts import Counts, read_counts
     from fsp.inference.design import design
     from fsp.inference.fisher import fisher
-    from fsp.inference.instruments import Binomial, Bins, Poisson
+    from fsp.inference.instruments import Binomial, Bins, Normal, Poisson
     from fsp.inference.likelihood import Likelihood, likelihood
     from fsp.inference.posterior import Posterior
     from fsp.inference.sensitivity import sensitivity
@@ -106,6 +106,7 @@ _HOMES = {
     "Model": "fsp.model",
     "ModelError": "fsp.errors",
     "MomentClosure": "fsp.approximation.closures",
+    "Normal": "fsp.inference.instruments",
     "OutputError": "fsp.errors",
     "Poisson": "fsp.inference.instruments",
     "Posterior": "fsp.inference.posterior",
@@ -191,6 +192,7 @@ __all__ = [
     "ModelError",
     "ModelWarning",
     "MomentClosure",
+    "Normal",
     "OutputError",
     "Passage",
     "Poisson",

@@ -7,6 +7,7 @@ import click
 import fsp
 from fsp import defaults
 from fsp.command.exits import ABOVE_TOLERANCE, EPILOG, guarded
+from fsp.command.instruments import INSTRUMENT, instruments_in
 from fsp.command.options import JSON, SOURCE, Source, named, takes_source, with_options
 from fsp.command.progress import warnings_as_lines
 from fsp.command.sensitivity import LINEAR, PARAMETERS, START, TIMES, names_in
@@ -23,6 +24,7 @@ from fsp.quantities import number, points
 @click.option("--interest", metavar="NAMES", help="Parameters of interest, of Ds: k.")
 @click.option("--condition", multiple=True, metavar="LABEL:NAME=VALUE,...", help="What a condition sets.")
 @click.option("--observe", multiple=True, metavar="FORMULA", help="What is seen of a cell, such as A+B; else all.")
+@INSTRUMENT
 @LINEAR
 @START
 @click.option("--tol", default=defaults.FISHER_TOL, show_default=True, help="Error of each derivative, in the 1-norm.")
@@ -39,6 +41,7 @@ def design(
     interest: str | None,
     condition: tuple[str, ...],
     observe: tuple[str, ...],
+    instrument: tuple[str, ...],
     linear: bool,
     start: str | None,
     tol: float,
@@ -59,6 +62,7 @@ def design(
             interest=names_in(interest) if interest else None,
             conditions=conditions or None,
             observe=observe or None,
+            instrument=instruments_in(instrument),
             log=not linear,
             tol=tol,
             start=start,

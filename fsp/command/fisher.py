@@ -9,6 +9,7 @@ import click
 import fsp
 from fsp import defaults
 from fsp.command.exits import ABOVE_TOLERANCE, EPILOG, guarded
+from fsp.command.instruments import INSTRUMENT, instruments_in
 from fsp.command.options import JSON, SOURCE, Source, takes_source, with_options
 from fsp.command.progress import warnings_as_lines
 from fsp.command.sensitivity import LINEAR, PARAMETERS, START, TIMES, names_in
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 @TIMES
 @click.option("--cells", default="1", show_default=True, help="Cells at each time: 1000, or 500,200,300.")
 @click.option("--observe", multiple=True, metavar="FORMULA", help="What is seen of a cell, such as A+B; else all.")
+@INSTRUMENT
 @LINEAR
 @START
 @click.option("--tol", default=defaults.FISHER_TOL, show_default=True, help="Error of each derivative, in the 1-norm.")
@@ -37,6 +39,7 @@ def fisher(
     times: str,
     cells: str,
     observe: tuple[str, ...],
+    instrument: tuple[str, ...],
     linear: bool,
     start: str | None,
     tol: float,
@@ -54,6 +57,7 @@ def fisher(
             names_in(parameters),
             cells=counts[0] if len(counts) == 1 else counts,
             observe=observe or None,
+            instrument=instruments_in(instrument),
             log=not linear,
             tol=tol,
             start=start,

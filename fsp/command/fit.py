@@ -11,6 +11,7 @@ import click
 
 from fsp import defaults
 from fsp.command.exits import ABOVE_TOLERANCE, EPILOG, guarded
+from fsp.command.instruments import INSTRUMENT, instruments_in
 from fsp.command.likelihood import DATA, Data, takes_data
 from fsp.command.options import JSON, OVERWRITE, SOURCE, Source, named, takes_source, with_options
 from fsp.command.sensitivity import START
@@ -25,6 +26,7 @@ FREE = click.option(
 @click.command(epilog=EPILOG)
 @with_options(*SOURCE)
 @with_options(*DATA)
+@INSTRUMENT
 @FREE
 @START
 @click.option("--starts", default=defaults.STARTS, show_default=True, help="Number of starts.")
@@ -65,7 +67,7 @@ def fit(
     earlier = _checked(source, data, out, report, resume=resume, overwrite=overwrite)
     counts = data.read()
     ranges = dict(_ranges(free))
-    model = source.load()
+    model, options["instrument"] = source.load(), instruments_in(options["instrument"])
     click.echo(str(counts), err=True)
     with warnings_as_lines(), shown_progress(quiet) as shown, Stop() as stop:
         keeper = Keeper(stop, shown, None, None)

@@ -13,6 +13,7 @@ import click
 import fsp
 from fsp import defaults
 from fsp.command.exits import ABOVE_TOLERANCE, EPILOG, guarded
+from fsp.command.instruments import INSTRUMENT, instruments_in
 from fsp.command.options import JSON, SOURCE, Source, named, takes_source, with_options
 from fsp.command.progress import warnings_as_lines
 from fsp.command.sensitivity import START, names_in
@@ -69,6 +70,7 @@ def takes_data(command: Callable[..., int]) -> Callable[..., int]:
 @click.command(epilog=EPILOG)
 @with_options(*SOURCE)
 @with_options(*DATA)
+@INSTRUMENT
 @click.option("--gradient", metavar="NAMES", help="Parameters of the gradient: k,g.")
 @click.option("--width", default=defaults.LIKELIHOOD_WIDTH, show_default=True, help="Width of the interval, in nats.")
 @START
@@ -80,6 +82,7 @@ def takes_data(command: Callable[..., int]) -> Callable[..., int]:
 def likelihood(
     source: Source,
     data: Data,
+    instrument: tuple[str, ...],
     gradient: str | None,
     width: float,
     start: str | None,
@@ -91,7 +94,14 @@ def likelihood(
 
     counts = data.read()
     with warnings_as_lines():
-        found = fsp.likelihood(source.load(), counts, width=width, start=start, max_states=max_states)
+        found = fsp.likelihood(
+            source.load(),
+            counts,
+            width=width,
+            instrument=instruments_in(instrument),
+            start=start,
+            max_states=max_states,
+        )
         slopes = found.gradient(names_in(gradient)) if gradient else {}
     if as_json:
         click.echo(to_json(_record(found, slopes)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -34,6 +34,7 @@ def design(
     interest: Sequence[str] | None = None,
     conditions: Mapping[str, Mapping[str, float]] | None = None,
     observe: str | Sequence[str] | None = None,
+    instrument: Any | Mapping[str, Any] | None = None,
     log: bool = True,
     tol: float = defaults.FISHER_TOL,
     start: str | None = None,
@@ -60,7 +61,7 @@ def design(
         Parameters of interest for ``"Ds"``.
     conditions
         What each condition sets, parameters and initial counts, by label: ``{"low": {"S": 1.0}, "high": {"S": 5.0}}``.
-    observe, log, tol, start, max_states, max_memory, max_work
+    observe, instrument, log, tol, start, max_states, max_memory, max_work
         As for `fsp.fisher`.
 
     Returns
@@ -99,6 +100,7 @@ def design(
             requested,
             parameters,
             observe=observe,
+            instrument=instrument,
             log=log,
             tol=tol,
             start=start,

@@ -45,11 +45,14 @@ class DirectPart:
         limits: Limits,
         start: str | None,
     ) -> None:
-        if not all(isinstance(instrument, Exact) for instrument in instruments):
+        told = [name for instrument in instruments for name in instrument.depends if name in names]
+        if told:
             raise BackendError(
-                f"`instrument` must be left out of fits where propensities depend on time or the start is stationary, "
-                f"but '{model.name}' has one; fsp.likelihood takes it, for a minimiser of yours."
+                f"`instrument` must have numbers in fits where propensities depend on time or the start is stationary, "
+                f"but has '{told[0]}' in one of '{model.name}'; give it a number, or fix that parameter."
             )
+        concrete = [instrument.at(model.parameters) for instrument in instruments]
+        self._instrument = dict(zip(counts.observed, concrete, strict=True))
         self.model, self.counts = model, counts
         self._names, self._limits, self._start = tuple(names), limits, start
         self.spaces = 0
@@ -70,6 +73,7 @@ class DirectPart:
             self.counts.times,
             self._names,
             observe=self.counts.observed,
+            instrument=self._instrument,
             log=True,
             tol=INFORMATION_TOL,
             start=self._start,
@@ -96,7 +100,9 @@ class DirectPart:
         """Return for each time the probabilities of the counts 0, 1, … of each thing that was observed."""
         model = self.model.with_parameters(self.values(theta))
         reached = distributions(model, self.counts.times, SHOWN_LOSS, self._limits, self._start)
-        return [{text: _law(own.distribution, text) for text in self.counts.observed} for own in reached]
+        return [
+            {text: _law(own.distribution, text, made) for text, made in self._instrument.items()} for own in reached
+        ]
 
     def _likelihood(self, theta: FloatArray, width: float) -> Likelihood:
         limits = self._limits
@@ -104,6 +110,7 @@ class DirectPart:
             self.model.with_parameters(self.values(theta)),
             self.counts,
             width=width,
+            instrument=self._instrument,
             start=self._start,
             max_states=limits.max_states,
             max_memory=limits.max_memory,
@@ -111,7 +118,12 @@ class DirectPart:
         )
 
 
-def _law(dist: Distribution, text: str) -> FloatArray:
-    """Return the probabilities of the counts 0, 1, … of what a formula says."""
+def _law(dist: Distribution, text: str, instrument: Instrument) -> FloatArray:
+    """Return the probabilities that 0, 1, … are seen of what a formula says."""
     counts = formulas.values_on(dist.states, text, dist.species, dist.observables, dist.t).astype(np.int64)
-    return np.bincount(counts, dist.probabilities).astype(np.float64)
+    law = np.bincount(counts, dist.probabilities).astype(np.float64)
+    if isinstance(instrument, Exact):
+        return law
+    largest = len(law) - 1
+    seen: FloatArray = instrument.limited(instrument.reach(largest), largest).values @ law
+    return seen

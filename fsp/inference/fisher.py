@@ -15,6 +15,10 @@ where the first term of R_kk has an upper bound (`fsp.inference.account`).  From
 U_k the largest |u_kz|, E_k the 1-norm error of h_k, δ what y lacks, ρ the rounding of y.  By Cauchy and Schwarz again
 ``‖s_k - h_k‖₁² <= R_kk δ``, with the R_kk of all stored states.  Elements follow from (1) and (2) by polarisation:
 
+An instrument makes z of what is there with probabilities of which W is a lower bound (`fsp.inference.seen`): y, h and v
+are then ``W y``, ``W h`` and ``W v``, and to know whether an outcome is one that W counts is one more thing to know, so
+that (1) holds as it stands.  In (2), what W lacks, η, adds ``η ‖h_k‖₁`` to E_k and η to ρ.
+
 (3)  |F_kl - C_kl|  <=  √(R_kk R_ll) + √((R_kk + M_kk)(R_ll + M_ll)) .
 
 References
@@ -28,23 +32,24 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from fsp import defaults
 from fsp.arithmetic import SUM_ROUNDING
-from fsp.distribution import formulas
 from fsp.distribution.information import OPEN, FisherInformation
 from fsp.errors import ArgumentError, ToleranceWarning
 from fsp.inference.account import Scores
+from fsp.inference.instruments import Instrument
 from fsp.inference.loop import solve
 from fsp.inference.problem import Limits
+from fsp.inference.seen import categories, channel, instruments_for
+from fsp.model.arguments import check_call
 
 if TYPE_CHECKING:
     from fsp.arrays import BoolArray, FloatArray
-    from fsp.distribution import Distribution
     from fsp.inference.problem import Reached
     from fsp.model import Model
 
@@ -59,6 +64,7 @@ def fisher(
     *,
     cells: float | Sequence[float] = 1,
     observe: str | Sequence[str] | None = None,
+    instrument: Any | Mapping[str, Any] | None = None,
     log: bool = True,
     tol: float = defaults.FISHER_TOL,
     start: str | None = None,
@@ -81,6 +87,9 @@ def fisher(
     observe
         What is seen of a cell: a species, a formula such as ``"A + B"``, or several of them together; all species
         without.
+    instrument
+        What makes the counts that are seen of those in the cells, as for `fsp.likelihood`; its own parameters are
+        taken to be known.
     log
         Whether the information is about the logarithms of the parameters.
     tol
@@ -122,7 +131,17 @@ def fisher(
     >>> fsp.fisher(model, [1.0, 2.0], ["k", "g"], cells=1000, observe="X").eigenvalues()  # doctest: +SKIP
     """
     limits = Limits(max_states, max_memory, max_work)
-    of_cell = of_cells(model, times, parameters, observe=observe, log=log, tol=tol, start=start, limits=limits)
+    of_cell = of_cells(
+        model,
+        times,
+        parameters,
+        observe=observe,
+        instrument=instrument,
+        log=log,
+        tol=tol,
+        start=start,
+        limits=limits,
+    )
     found = FisherInformation.summed(of_cell, _checked_cells(cells, len(of_cell)))
     if not found.certified:
         warnings.warn(f"The Fisher information is an estimate: {OPEN}.", ToleranceWarning, stacklevel=2)
@@ -135,15 +154,31 @@ def of_cells(
     parameters: Sequence[str],
     *,
     observe: str | Sequence[str] | None,
+    instrument: Any | Mapping[str, Any] | None = None,
     log: bool,
     tol: float,
     start: str | None,
     limits: Limits,
 ) -> list[FisherInformation]:
     """Return the information of one cell at each time."""
+    check_call(model)
+    instruments = instruments_for(instrument, observe, model.species, model.parameters)
+    _require_known(instrument, parameters)
     reached, slopes, _ = solve(model, times, parameters, tol, limits, log=log, scores=True, start=start)
-    parts = [_of_time(own, observe) for own in reached]
+    parts = [_of_time(own, observe, instruments) for own in reached]
     return [FisherInformation(slopes.names, own.matrix, own.above, own.below, own.off, log) for own in parts]
+
+
+def _require_known(instrument: Any | Mapping[str, Any] | None, parameters: Sequence[str]) -> None:
+    """Refuse an instrument whose own parameter is to be told."""
+    given = instrument.values() if isinstance(instrument, Mapping) else [instrument]
+    asked = [parameters] if isinstance(parameters, str) else list(parameters)
+    told = [name for own in given if isinstance(own, Instrument) for name in own.depends if name in asked]
+    if told:
+        raise ArgumentError(
+            f"`parameters` must not be those of the instrument, but '{told[0]}' is; leave it out, or give the "
+            f"instrument a number."
+        )
 
 
 def _checked_cells(cells: float | Sequence[float], n_times: int) -> FloatArray:
@@ -178,10 +213,12 @@ class _Known(NamedTuple):
     rho: float  # ρ
 
 
-def _of_time(reached: Reached, observe: str | Sequence[str] | None) -> _OfCell:
+def _of_time(
+    reached: Reached, observe: str | Sequence[str] | None, instruments: Sequence[Instrument] | None
+) -> _OfCell:
     """Return the information of one cell at one time; the best Z is chosen."""
     scores, ledger = reached.scores or _unknown(reached), reached.distribution.error
-    place = _categories(reached.distribution, observe)  # (n,)
+    there, place = categories(reached.distribution, observe)  # (n_categories, n_formulas), (n,)
     rows = np.concatenate([reached.distribution.probabilities[None], reached.derivatives, scores.stored])
     y, *rest = (np.bincount(place, row).astype(np.float64) for row in rows)
     q = len(reached.derivatives)
@@ -194,6 +231,10 @@ def _of_time(reached: Reached, observe: str | Sequence[str] | None) -> _OfCell:
     errors = np.array([error.total if error.certified else math.inf for error in reached.errors])
     errors = np.minimum(errors, np.sqrt(beyond * max(lacking, 1e-300)) + noise)
     rho = ledger.rounding + ledger.integration + SUM_ROUNDING
+    if instruments is not None:
+        weights, missed = channel(there, instruments)
+        errors, rho = errors + missed * np.abs(h).sum(axis=1), rho + missed
+        y, h, v = weights @ y, h @ weights.T, v @ weights.T
     tried = [_bounded(y, h, v, chosen, _Known(whole, off, noise, errors, lacking, rho)) for chosen in _choices(y, rho)]
     if not np.isfinite(tried[0].above).all():  # then what is proved from below counts
         return max(tried, key=lambda own: float((own.matrix - own.below).trace()))
@@ -228,22 +269,3 @@ def _bounded(y: FloatArray, h: FloatArray, v: FloatArray, chosen: BoolArray, kno
     above = above + sums.diagonal()
     root, lower = np.sqrt(above), np.sqrt(above + below.diagonal())
     return _OfCell(C, above, below, np.outer(root, root) + np.outer(lower, lower) + sums)
-
-
-def _categories(
-    distribution: Distribution, observe: str | Sequence[str] | None
-) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Return, (n,), which of what can be observed each state is."""
-    if observe is None:
-        return np.arange(len(distribution.states))
-    given = (observe,) if isinstance(observe, str) else tuple(observe)
-    if not given or not all(isinstance(text, str) for text in given):
-        raise ArgumentError(f"`observe` must be one or more formulas such as 'A + B', but is {observe!r}.")
-    columns = []
-    for text in given:
-        values = formulas.values_on(
-            distribution.states, text, distribution.species, distribution.observables, distribution.t
-        )
-        columns.append(np.broadcast_to(values, len(distribution.states)).astype(np.float64))
-    table = np.stack(columns, axis=1)  # (n, n_formulas)
-    return np.unique(table, axis=0, return_inverse=True)[1].reshape(-1)

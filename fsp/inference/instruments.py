@@ -5,12 +5,14 @@ Entries are lower bounds but for the relative rounding that a table states, and 
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.special import ndtr
 
 from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.errors import ArgumentError, StateSpaceError
@@ -20,6 +22,13 @@ if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
 
 
+# Relative error of scipy's upper tail Q down to LEAST: that of Cephes' erfc, 5.7e-14, and that of its argument, which
+# a tail of 1e-290 takes 2 · 667 · 3 roundings times as large, 4.4e-13; of the two tails of a difference.
+ERROR_FUNCTION = 1e-12
+LEAST = 1e-290  # probability of what is seen, below which it is taken for none
+FAR = 8.0  # deviations beyond which an outcome tells nothing: 1e-15; chosen
+SUM_TO_ONE = 1e-9  # that sums of probabilities may be off which users write; entries are taken to be as far off
+MORE_SEEN = 50  # counts beyond twice those in a cell that a function is asked for; chosen
 MOST_ENTRIES = 200_000_000  # of a table: 1.6 GB; chosen
 
 
@@ -47,6 +56,10 @@ class Instrument(ABC):
         """Return the table (m, n) of the counts seen, (m,), given those that are there, (n,)."""
         table = self.limited(int(seen.max(initial=0)), int(there.max(initial=0)))
         return Table(table.values[np.ix_(seen, there)], table.relative, table.absolute)
+
+    def reach(self, largest: int) -> int:
+        """Return the largest count that is seen of up to `largest`; what is above has next to no probability."""
+        return largest
 
     def limited(self, seen: int, largest: int) -> Table:
         """Return the table; refuse one that takes more memory than there may be."""
@@ -160,6 +173,10 @@ class Poisson(Instrument):
         if not isinstance(self.background, int | float) or not 0.0 <= self.background < np.inf:
             raise ArgumentError(f"`background` must be a mean of 0 or more, but is {self.background!r}.")
 
+    def reach(self, largest: int) -> int:
+        """Return the largest count with the most of the background that its law holds."""
+        return largest + int(LAWS["poisson"].of(float(self.background)).counts.max())
+
     def table(self, seen: int, largest: int) -> Table:
         """Return the Poisson law of what is seen beside the count."""
         law = LAWS["poisson"].of(float(self.background))
@@ -222,3 +239,112 @@ class Exact(Instrument):
     def table(self, seen: int, largest: int) -> Table:
         """Return ones on the diagonal."""
         return Table(np.eye(seen + 1, largest + 1), 0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Normal(Instrument):
+    """A count is seen with normal noise, rounded to a whole number; what would be below zero is seen as zero.
+
+    Parameters
+    ----------
+    deviation
+        Standard deviation of the noise, in molecules, above 0.
+
+    Raises
+    ------
+    ArgumentError
+        If it is no such number.
+
+    Examples
+    --------
+    >>> fsp.likelihood(model, counts, instrument=fsp.Normal(1.5))  # doctest: +SKIP
+    """
+
+    deviation: float
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.deviation, int | float) or not 0.0 < self.deviation < np.inf:
+            raise ArgumentError(f"`deviation` must be a number above 0, but is {self.deviation!r}.")
+
+    def reach(self, largest: int) -> int:
+        """Return the largest count with `FAR` deviations more."""
+        return largest + math.ceil(FAR * self.deviation)
+
+    def table(self, seen: int, largest: int) -> Table:
+        """Return P(m | x) = Q((|m - x| - 1/2)/σ) - Q((|m - x| + 1/2)/σ), Q the upper tail, and Q((x - 1/2)/σ) of 0."""
+        away = np.abs(np.arange(seen + 1)[:, None] - np.arange(largest + 1)).astype(np.float64)  # (m, x)
+        near, far = (ndtr(-(away + half) / self.deviation) for half in (-0.5, 0.5))
+        far[0] = 0.0
+        values = near - far
+        with np.errstate(divide="ignore", invalid="ignore"):
+            lost = np.where(values > LEAST, near / values, 0.0)  # digits that the difference loses
+        values = np.where(values > LEAST, values, 0.0)
+        return Table(values, ERROR_FUNCTION * float(lost.max(initial=1.0)), 2.0 * LEAST)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Given(Instrument):
+    """What is seen by a matrix, or by a function of counts seen and there."""
+
+    law: Any
+
+    def table(self, seen: int, largest: int) -> Table:
+        """Return the entries that are asked for; refuse what are no probabilities, or too few of them."""
+        values = self._values(seen, largest)
+        total = values.sum(axis=0)
+        if not (values >= 0.0).all() or (total > 1.0 + SUM_TO_ONE).any():
+            raise ArgumentError(
+                f"`instrument` must give probabilities, whose sum over what is seen is at most 1, but the least is "
+                f"{values.min():g} and the largest sum {total.max():g}."
+            )
+        return Table(values, SUM_TO_ONE, 0.0)
+
+    def _values(self, seen: int, largest: int) -> FloatArray:
+        if callable(self.law):
+            return np.broadcast_to(
+                np.asarray(self.law(np.arange(seen + 1)[:, None], np.arange(largest + 1)), dtype=np.float64),
+                (seen + 1, largest + 1),
+            )
+        if largest >= self.law.shape[1]:
+            raise ArgumentError(
+                f"`instrument` must have a column for each count that a cell may hold, but has {self.law.shape[1]} and "
+                f"needs {largest + 1}, for all counts that are not too improbable."
+            )
+        values = np.zeros((seen + 1, largest + 1))
+        rows = min(seen + 1, len(self.law))
+        values[:rows] = self.law[:rows, : largest + 1]
+        return values
+
+    def reach(self, largest: int) -> int:
+        """Return the last row of a matrix; of a function, twice the largest count and some more."""
+        return 2 * largest + MORE_SEEN if callable(self.law) else len(self.law) - 1
+
+    def __repr__(self) -> str:
+        """Name a function, and a matrix by all that it holds."""
+        if callable(self.law):
+            return f"Given({getattr(self.law, '__qualname__', repr(self.law))})"
+        return f"Given({self.law.tolist()})"
+
+
+def instruments_of(given: Any | Mapping[str, Any] | None, observed: Sequence[str]) -> tuple[Instrument, ...]:
+    """Return the instrument of each thing that was observed."""
+    chosen = given if isinstance(given, Mapping) else dict.fromkeys(observed, Exact() if given is None else given)
+    unknown = [name for name in chosen if name not in observed]
+    if unknown:
+        raise ArgumentError(f"`instrument` must be of what is observed, {', '.join(observed)}, but is {given!r}.")
+    return tuple(_instrument(chosen.get(name, Exact())) for name in observed)
+
+
+def _instrument(given: Any) -> Instrument:
+    """Return an instrument, a matrix or a function as an instrument."""
+    if isinstance(given, Instrument):
+        return given
+    if callable(given):
+        return Given(given)
+    matrix = np.asarray(given, dtype=np.float64) if isinstance(given, np.ndarray | list | tuple) else np.zeros(0)
+    if matrix.ndim != 2 or not matrix.size:
+        raise ArgumentError(
+            f"`instrument` must be one of fsp.Binomial, fsp.Poisson, fsp.Normal and fsp.Bins, a matrix or a function, "
+            f"but is {given!r}."
+        )
+    return Given(matrix)

@@ -35,7 +35,7 @@ from fsp.distribution import Interval, formulas
 from fsp.distribution.shown import Shown
 from fsp.errors import ArgumentError
 from fsp.inference.counts import Counts, check_counts
-from fsp.inference.instruments import Exact, Instrument
+from fsp.inference.instruments import Exact, Instrument, instruments_of
 from fsp.inference.loop import check_start, distributions, solve
 from fsp.inference.parameters import require_no_events
 from fsp.inference.problem import Limits, Reached
@@ -178,8 +178,9 @@ def likelihood(
     width
         Width of the interval that is asked for, in nats; the computation is repeated with less loss until it is met.
     instrument
-        What makes the counts that were seen of those in the cells: `fsp.Binomial`, `fsp.Poisson` or `fsp.Bins`, for all
-        that was observed or by name; without one all molecules were seen.
+        What makes the counts that were seen of those in the cells: `fsp.Binomial`, `fsp.Poisson`, `fsp.Normal` or
+        `fsp.Bins`; a matrix (m, x) of the probabilities that 0, 1, … m - 1 are seen of 0, 1, … x - 1; or a function of
+        both, in arrays; for all that was observed or by name.  Without one all molecules were seen.
     start
         Where cells begin, as for `fsp.sensitivity`.
     max_states, max_memory, max_work
@@ -277,17 +278,6 @@ def _added(gradients: Sequence[Mapping[str, Interval]]) -> dict[str, Interval]:
     for gradient in gradients[1:]:
         total = {name: interval + gradient[name] for name, interval in total.items()}
     return total
-
-
-def instruments_of(
-    given: Instrument | Mapping[str, Instrument] | None, observed: Sequence[str]
-) -> tuple[Instrument, ...]:
-    """Return the instrument of each thing that was observed."""
-    chosen = given if isinstance(given, Mapping) else dict.fromkeys(observed, given or Exact())
-    unknown = [name for name in chosen if name not in observed]
-    if unknown or not all(isinstance(own, Instrument) for own in chosen.values()):
-        raise ArgumentError(f"`instrument` must be an instrument of {', '.join(observed)}, but is {given!r}.")
-    return tuple(chosen.get(name, Exact()) for name in observed)
 
 
 class _Seen:

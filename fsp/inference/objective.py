@@ -12,7 +12,7 @@ import numpy as np
 from fsp.errors import ArgumentError
 from fsp.inference.direct_part import DirectPart
 from fsp.inference.free_laws import FreeLaws, starting
-from fsp.inference.likelihood import instruments_of
+from fsp.inference.instruments import instruments_of
 from fsp.inference.loop import check_start
 from fsp.inference.parameters import derivatives
 from fsp.inference.part import Part, Point
@@ -49,8 +49,9 @@ class Objective:
         parts: list[Part | DirectPart] = []
         check_start(start)
         counts.require_known_to(model)
+        given = dict(zip(counts.observed, instruments_of(instrument, counts.observed), strict=True))
         for condition in counts.groups:
-            chosen = instruments_of(instrument, condition.counts.observed)
+            chosen = [given[name] for name in condition.counts.observed]
             fixed = [name for name in names if name in condition.settings]
             if fixed:
                 raise ArgumentError(
@@ -58,8 +59,8 @@ class Objective:
                 )
             changed = model.with_values(condition.settings) if condition.settings else model
             if changed.is_time_dependent or start is not None or starting(changed, names):
-                derivatives(changed, names, log=True)
                 parts.append(DirectPart(changed, names, condition.counts, chosen, limits, start))
+                derivatives(changed, names, log=True)
                 continue
             depends = {name for one in chosen for name in one.depends}
             free = [name for name in names if name not in depends or _in_rates(changed, name)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import pickle
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -250,9 +251,20 @@ def _outcomes(search: Search, processes: int | None) -> Iterator[Outcome]:
         if workers == 1 or (processes is None and gain < START_SECONDS):
             yield from _here(search, left)
             return
-    if left:
+    if left and not _travels(search.task.instrument):
+        yield from _here(search, left)
+    elif left:
         crew = Crew(Ascents(search.task, search.starts[0]), min(workers, len(left)))
         yield from crew.solve([[(i, search.starts[i].tolist())] for i in left], search.report)
+
+
+def _travels(instrument: object) -> bool:
+    """Return whether an instrument reaches other processes: a function that has no name does not."""
+    try:
+        pickle.dumps(instrument)
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return False
+    return True
 
 
 def _here(search: Search, todo: Sequence[int]) -> Iterator[Outcome]:

@@ -155,6 +155,33 @@ def test_the_command_prints_and_writes_what_the_function_finds(files):
     assert f'"k": {fit.parameters["k"]}' in again.output
 
 
+def test_instruments_of_the_command_are_those_of_the_function(files):
+    counts = fsp.read_counts(files / "cells.csv", counts={"X": "rna"})
+    model = immigration_death()
+    laws = {
+        "binomial(0.9)": fsp.Binomial(0.9),
+        "Poisson(1)": fsp.Poisson(1.0),
+        "normal( 2 )": fsp.Normal(2.0),
+        "bins(0, 5,9)": fsp.Bins([0, 5, 9]),
+    }
+    data = ["--data", str(files / "cells.csv"), "--observe", "X=rna"]
+    for text, instrument in laws.items():
+        found = CliRunner().invoke(main, ["likelihood", str(files / "model.ant"), *data, "--instrument", f"X={text}"])
+        assert str(fsp.likelihood(model, counts, instrument=instrument).value) in found.output
+        asked = ["--parameters", "k,g", "--times", "1,2", "--observe", "X", "--instrument", f"X={text}"]
+        shown = CliRunner().invoke(main, ["fisher", str(files / "model.ant"), *asked])
+        assert str(fsp.fisher(model, [1.0, 2.0], ["k", "g"], instrument=instrument)) in shown.output
+    for text, said in (
+        ("normal(x)", "a number above 0"),
+        ("normal(1, 2)", "numbers in its law"),
+        ("gauss(1)", "NAME=LAW, with a law"),
+        ("poisson(-1)", "mean of 0 or more"),
+    ):
+        found = CliRunner().invoke(main, ["likelihood", str(files / "model.ant"), *data, "--instrument", f"X={text}"])
+        assert found.exit_code != 0
+        assert said in found.output
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

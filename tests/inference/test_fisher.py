@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from inference_cases import dense, immigration_death, named, self_activation
 from random_networks import open_networks
+from scipy.stats import binom, nbinom, norm, poisson
 
 import fsp
 from fsp.command.main import main
@@ -150,3 +151,83 @@ def test_the_command_prints_intervals(tmp_path):
     assert run.exit_code == 0
     assert ((np.array(record["lower"]) <= exact) & (exact <= np.array(record["upper"]))).all()
     assert "eigenvalues" in CliRunner().invoke(main, given).stdout
+
+
+def lumped(T, t=1.0, top=80):
+    """Return the information of immigration and death, k = 10 and g = 1, seen by a matrix T (m, top)."""
+    mean = -10.0 * math.expm1(-t)
+    slopes = np.array([mean, 10.0 * t * math.exp(-t) - mean])  # of the mean, by log k and log g
+    x = np.arange(top)
+    p = poisson.pmf(x, mean)
+    y, h = T @ p, np.outer(slopes / mean, (x - mean) * p) @ T.T
+    seen = y > 1e-300
+    return (h[:, seen] / y[seen]) @ h[:, seen].T
+
+
+def normal_noise(deviation, m, x):
+    """Return P(m | x) of rounded normal noise, from scipy's distribution functions."""
+    upper, lower = norm.cdf((m + 0.5 - x) / deviation), norm.cdf((m - 0.5 - x) / deviation)
+    return upper - np.where(m == 0, 0.0, lower)
+
+
+M, X = np.arange(300)[:, None], np.arange(80)
+
+
+@pytest.mark.parametrize(
+    ("instrument", "T"),
+    [
+        (fsp.Binomial(0.3), binom.pmf(M, X, 0.3)),
+        (fsp.Poisson(2.0), poisson.pmf(M - X, 2.0)),
+        (fsp.Bins([0, 5, 10]), np.array([X < 5, (X >= 5) & (X < 10), X >= 10]).astype(float)),
+        (fsp.Normal(1.5), normal_noise(1.5, M, X)),
+        (fsp.Normal(0.05), np.eye(300, 80)),
+        (lambda m, x: nbinom.pmf(m, 1 + x, 0.7), nbinom.pmf(M, 1 + X, 0.7)),
+        (nbinom.pmf(M, 1 + X, 0.7), nbinom.pmf(M, 1 + X, 0.7)),
+    ],
+    ids=["binomial", "poisson", "bins", "normal", "sharp", "function", "matrix"],
+)
+@pytest.mark.parametrize("tol", [1e-3, 1e-8])
+def test_what_instruments_leave_of_a_poisson_law_is_held(instrument, T, tol):
+    found = fsp.fisher(immigration_death(), [1.0], ["k", "g"], instrument=instrument, tol=tol)
+    assert found.certified
+    assert inside(found, lumped(T))
+    if tol == 1e-8:
+        assert (found.upper - found.lower).max() < 1e-4
+
+
+def test_instruments_of_several_species_are_independent_of_each_other():
+    share = -math.expm1(-1.0)
+    exact = np.diag([3.0 * share * 0.4, 2.0 * share])  # Poisson laws, one of them thinned
+    for instrument in ({"A": fsp.Binomial(0.4)}, {"A": fsp.Binomial(0.4), "B": fsp.Normal(0.01)}):
+        for observe in (None, ("A", "B")):
+            found = fsp.fisher(two_genes(), [1.0], ["a", "b"], observe=observe, instrument=instrument, tol=1e-7)
+            assert inside(found, exact)
+            assert (found.upper - found.lower).max() < 1e-3
+
+
+def test_designs_see_what_instruments_leave():
+    sharp, dull = (
+        fsp.design(immigration_death(), [0.5, 5.0], ["k", "g"], cells=100, instrument=own)
+        for own in (None, fsp.Binomial(0.3))
+    )
+    assert np.linalg.det(dull.information.matrix) < 0.5 * np.linalg.det(sharp.information.matrix)
+
+
+@pytest.mark.parametrize(
+    ("instrument", "words"),
+    [
+        (0.3, "must be one of fsp.Binomial"),
+        ({"Y": fsp.Poisson(1.0)}, "must be of what is observed, X"),
+        (np.eye(5), "must have a column for each count .* has 5 and needs"),
+        (2.0 * np.eye(200), "at most 1, but the least is 0 and the largest sum 2"),
+        (lambda m, x: -1.0 + 0.0 * m * x, "the least is -1"),
+        (fsp.Binomial("g"), "must not be those of the instrument, but 'g' is"),
+    ],
+)
+def test_instruments_that_are_none_are_refused(instrument, words):
+    with pytest.raises(fsp.ArgumentError, match=words):
+        fsp.fisher(immigration_death(), [1.0], ["k", "g"], instrument=instrument)
+    with pytest.raises(fsp.ArgumentError, match="of counts where there is an instrument"):
+        fsp.fisher(immigration_death(), [1.0], ["k"], observe="X/2", instrument=fsp.Poisson(1.0))
+    with pytest.raises(fsp.ArgumentError, match="`deviation` must be a number above 0"):
+        fsp.Normal(0.0)

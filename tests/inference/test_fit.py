@@ -354,9 +354,9 @@ def test_bad_arguments_have_each_their_own_error(cells, free, more, words):
 
 def test_what_moves_on_its_own_is_refused_and_never_taken_as_it_begins(cells):
     reactions = [fsp.Reaction("0 -> X", rate="k*exp(-time)"), fsp.Reaction("X -> 0", mass_action="g")]
-    fading = fsp.Model(species={"X": 0}, parameters={"k": 10.0, "g": 1.0}, reactions=reactions)
-    with pytest.raises(fsp.BackendError, match="`instrument` must be left out of fits where propensities depend"):
-        fsp.fit(fading, cells, FREE, instrument=fsp.Binomial(0.5))
+    fading = fsp.Model(species={"X": 0}, parameters={"k": 10.0, "g": 1.0, "c": 0.5}, reactions=reactions)
+    with pytest.raises(fsp.BackendError, match=r"`instrument` must have numbers .* has 'c' in one of"):
+        fsp.fit(fading, cells, FREE | {"c": (0.1, 1.0)}, instrument=fsp.Binomial("c"))
     made = [fsp.Reaction("0 -> X", rate="k")]
     reset = fsp.Event("time >= 1", {"X": "0"})
     eventful = fsp.Model(species={"X": 0}, parameters={"k": 1.0}, reactions=made, events=[reset])
@@ -429,3 +429,49 @@ def test_times_in_another_unit_are_refused(cells):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert fsp.fit(model, same, {"k": (0.1, 10.0)}, starts=1).parameters["k"] == pytest.approx(2.0, rel=2e-3)
+
+
+def test_instruments_are_taken_where_cells_begin_at_rest():
+    model = immigration_death()  # a Poisson law of mean 0.5 k/g at all times
+    counts = fsp.read_counts({"time": [1.0] * 60, "x": np.arange(60) % 7 + 2}, counts={"X": "x"})
+    fitted = fsp.fit(
+        model, counts, {"k": (1.0, 100.0)}, instrument=fsp.Binomial(0.5), start="stationary", starts=1, processes=1
+    )
+    assert fitted.parameters["k"] == pytest.approx(np.mean(np.arange(60) % 7 + 2) / 0.5, rel=1e-3)
+    panel = fitted.panels[0]
+    np.testing.assert_allclose(
+        panel.probabilities[:10], poisson.pmf(np.arange(10), 0.5 * fitted.parameters["k"]), atol=1e-5
+    )
+
+
+def test_functions_without_a_name_are_instruments_of_several_starts(fitted, cells):
+    found = fsp.fit(
+        immigration_death(),
+        cells,
+        FREE,
+        instrument=lambda m, x: (m == x).astype(float),
+        starts=3,
+        processes=2,
+        intervals="fisher",
+    )
+    assert found.parameters == pytest.approx(fitted.parameters, rel=1e-4)
+
+
+def test_instruments_by_name_hold_where_their_species_was_seen():
+    model = fsp.Model(
+        species={"A": 0, "B": 0},
+        parameters={"a": 3.0, "b": 2.0},
+        reactions=[fsp.Reaction("0 -> A", rate="a"), fsp.Reaction("0 -> B", rate="b")],
+    )
+    table = {"time": [1.0] * 4, "a": [1, 2, 3, math.nan], "b": [2, 4, math.nan, 1]}
+    counts = fsp.read_counts(table, counts={"A": "a", "B": "b"}, missing="unseen")
+    found = fsp.fit(
+        model,
+        counts,
+        {"a": (0.1, 20.0), "b": (0.1, 20.0)},
+        instrument={"A": fsp.Binomial(0.5)},
+        starts=1,
+        processes=1,
+        intervals="fisher",
+    )
+    assert found.parameters == pytest.approx({"a": 4.0, "b": 7.0 / 3.0}, rel=1e-3)  # means of Poisson laws

@@ -6,11 +6,13 @@ import json
 import math
 import warnings
 
+import mpmath
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from inference_cases import immigration_death
-from scipy.stats import poisson
+from scipy.special import ndtr
+from scipy.stats import binom, poisson
 
 import fsp
 from fsp.command.main import main
@@ -63,6 +65,37 @@ def test_a_cell_that_rounding_hides_makes_a_gradient_an_estimate():
     assert found.value == pytest.approx(float((seen / mean - 1.0) @ mean), rel=1e-6)
 
 
+def noisy(seen, mean, deviation):
+    """Return the log-likelihood of Poisson laws that are seen with rounded normal noise."""
+    x = np.arange(100)
+    upper = ndtr((seen[:, None] + 0.5 - x) / deviation)
+    lower = np.where(seen[:, None] == 0, 0.0, ndtr((seen[:, None] - 0.5 - x) / deviation))
+    return np.log(((upper - lower) * poisson.pmf(x, mean[:, None])).sum(axis=1)).sum()
+
+
+def test_normal_noise_has_its_probabilities_far_out_too():
+    table = fsp.Normal(0.7).table(25, 3)
+    with mpmath.workdps(50):
+        for m, x in ((0, 0), (3, 3), (0, 3), (9, 2), (25, 1)):
+            upper, lower = (
+                mpmath.erfc((m + half - x) / (mpmath.sqrt(2) * mpmath.mpf(0.7))) / 2 for half in (0.5, -0.5)
+            )
+            exact = float(1 - upper if m == 0 else lower - upper)
+            assert table.values[m, x] == pytest.approx(exact, rel=table.relative, abs=table.absolute)
+    assert table.relative < 1e-11
+    np.testing.assert_allclose(fsp.Normal(0.7).table(40, 5).values.sum(axis=0), 1.0, rtol=1e-12)
+
+
+def test_matrices_and_functions_are_instruments():
+    at, seen, mean = cells()
+    law = binom.pmf(np.arange(60)[:, None], np.arange(60), 0.3)
+    exact = poisson.logpmf(seen, 0.3 * mean).sum()
+    for instrument in (law, {"X": law}, lambda m, x: binom.pmf(m, x, 0.3)):
+        found = fsp.likelihood(immigration_death(), read(at, seen), instrument=instrument, width=1e-3).value
+        assert found.width <= 1e-3
+        assert found.lower - 1e-8 <= exact <= found.upper + 1e-8
+
+
 def test_instruments_make_known_laws_of_poisson_laws():
     at, seen, mean = cells(largest=25)
     upto = [poisson.cdf(n, mean) for n in (4, 9)]
@@ -73,6 +106,7 @@ def test_instruments_make_known_laws_of_poisson_laws():
         fsp.Poisson(2.5): poisson.logpmf(seen, mean + 2.5).sum(),
         fsp.Poisson(0): poisson.logpmf(seen, mean).sum(),
         fsp.Bins((0, 5, 10)): np.log(bins).sum(),
+        fsp.Normal(1.5): noisy(seen, mean, 1.5),
     }
     for instrument, exact in cases.items():
         found = fsp.likelihood(immigration_death(), read(at, seen), instrument=instrument, width=1e-3)
