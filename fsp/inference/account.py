@@ -169,6 +169,11 @@ class Account:
         """Σ m, rounding apart."""
         return self.y.truncation + self.y.pruning + self.y.integration
 
+    @property
+    def gone(self) -> float:
+        """Σ q of `fsp.inference.statewise`."""
+        return (self.y.truncation + self.y.pruning) * (1.0 + 2.0 * self.relative)
+
     def leaving(self, course: Course, step: Expansion) -> FloatArray:
         """Return what leaves the space in a step, of y and of each derivative, the first terms of (1) and (2)."""
         left = np.zeros(1 + len(self.slopes.ledgers))

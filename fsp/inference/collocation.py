@@ -14,7 +14,11 @@ however well the equations of the stages were solved; what p is off goes on to t
 
 (3)  ∫ |u(x)|  <=  h Σ_j |u(c_j, x)| ∫|ℓ_j| ,
 
-the occupation.
+the occupation.  Of each probability, as a part of itself and an absolute rest,
+
+(4)  |ρ_0(x)|  <=  λ(τ) ( max_i |ρ_0(τ_i, x)|  +  Σ_l |remainder of g_l| (|A_l| |u|)(x)  +  rounding )
+
+with ``λ = Σ_i |ℓ_i| >= 1`` goes into `fsp.inference.statewise`.
 
 References
 ----------
@@ -23,7 +27,7 @@ E. Hairer, G. Wanner, Solving Ordinary Differential Equations II, 2nd ed., IV.8,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from math import floor, log2
@@ -34,8 +38,10 @@ import numpy as np
 from fsp.arithmetic import UNIT_ROUNDOFF, span
 from fsp.errors import ConvergenceError
 from fsp.inference.expansion import Expansion
+from fsp.inference.on_step import STAGES, OnStep, height
+from fsp.inference.statewise import RELATIVE, Known, off_by_table, range_of, split
 from fsp.solvers.base import short, step_to
-from fsp.solvers.clocks import Clock, chebyshev_nodes, clock_on, reach
+from fsp.solvers.clocks import chebyshev_nodes, reach
 from fsp.solvers.collocation import radau
 from fsp.solvers.linear import ShiftedSystem
 
@@ -44,12 +50,15 @@ if TYPE_CHECKING:
     from fsp.generator import Generator
     from fsp.inference.derived import Course
     from fsp.inference.timed import Timed
-    from fsp.model.tree import Expression
 
-STAGES = 7  # as `fsp.Implicit` takes
-CLOCK_DEGREE = 8  # of polynomials in place of functions of time: what they miss is of the order of the stages
 ITERATIONS = 20  # of the stages, beyond which a shorter step is cheaper; chosen, not measured
 SOLVED = 0.02  # of what is allowed, for the stages
+ALONE = 1e-6  # of that, where each probability counts: iterated until nothing is gained
+# Probability of all states that are not known as a part of themselves: in units of what p may be off, with which the
+# log-likelihood of thousands of cells loses as little by ε as by η; and at least and most.  Lighter ones would show the
+# rounding of stages, 1e-16 of all.  Chosen.
+HEAVIER, WEIGHTS = 1e6, (1e-13, 1e-3)
+SEEN = 2.0  # times a bound of the rounding: what a step may add to what is known of each probability
 NOISE = 30.0  # how many times the rounding of products a residual may show
 SMALLEST = 1e-13  # of the time ahead
 FIRST_JUMPS = 0.5  # in the first step, on average
@@ -69,8 +78,8 @@ class Taken:
 class Marching:
     """Steps of p and its derivatives on one space, where rates depend on time."""
 
-    def __init__(self, timed: Timed, rates: FloatArray, stops: FloatArray) -> None:
-        self._own = Collocated(timed)
+    def __init__(self, timed: Timed, rates: FloatArray, stops: FloatArray, duration: float) -> None:
+        self._own = Collocated(timed, duration, float(rates[0]) * duration)
         self._rates = rates  # of error that p and its derivatives may have, (1 + q,) 1/time
         self._stops = stops  # times at which rates jump or bend
         self._length = 0.0
@@ -124,11 +133,12 @@ def _factor(ratio: float) -> float:
 class Collocated:
     """Single steps."""
 
-    def __init__(self, timed: Timed) -> None:
-        self.timed, self._table = timed, radau(STAGES)
+    def __init__(self, timed: Timed, duration: float, loss: float) -> None:
+        self.timed, self.duration, self._table = timed, duration, radau(STAGES)
+        self.weight = float(np.clip(HEAVIER * loss, *WEIGHTS))
         self._systems: tuple[float, FloatArray, list[ShiftedSystem]] | None = None
         self.course = timed.course(np.ones(len(timed.clocks)), np.zeros(len(timed.changing)))
-        self._on_step = _OnStep([], [], 0.0, 0.0)
+        self._on_step = OnStep([], [], 0.0, 0.0)
 
     def flow(self, block: FloatArray) -> float:
         """Return the rate of jumps from where p is at time zero."""
@@ -139,13 +149,13 @@ class Collocated:
 
         Such times are known beforehand but for those that functions come back from at once.
         """
-        self._on_step = _OnStep.of(self.timed, t, h)
+        self._on_step = OnStep.of(self.timed, t, h)
         if self._on_step.certified or h <= least:
             return h
         trees = (*self.timed.clocks, *self.timed.changing)
         end = min(reach(tree, t, t + h) for tree in trees)
         shorter = h if end == t + h else max(span(t, end), least)
-        self._on_step = _OnStep.of(self.timed, t, shorter)
+        self._on_step = OnStep.of(self.timed, t, shorter)
         return shorter
 
     def step(self, block: FloatArray, h: float, allowed: FloatArray) -> Taken:
@@ -156,10 +166,13 @@ class Collocated:
         noise = _noise(timed, on_step, np.abs(block), h)
         least = np.maximum(allowed, NOISE * noise)
         systems = self._factors(on_step, h)
-        values[:, :, :1] = self._solved(z[:, :, :1], values[:, :, :1], on_step, systems, h, least[:1], None)
+        alone = len(block) == 1  # then each probability counts, and not their sum alone
+        solved = least[:1] * (ALONE if alone else 1.0)
+        values[:, :, :1] = self._solved(z[:, :, :1], values[:, :, :1], on_step, systems, h, solved, None)
         forced = on_step.forced(timed, self._table.nodes, values[:, :, 0])  # (n, s, q)
         values[:, :, 1:] = self._solved(z[:, :, 1:], values[:, :, 1:], on_step, systems, h, least[1:], forced)
-        error, at_ends = self._residual(z, values, on_step, h)
+        rest = self._rest(z, values, on_step, h)
+        error, at_ends = self._residual(z, values, rest, on_step, h)
         noise = np.maximum(noise, _noise(timed, on_step, np.abs(values).max(axis=1).T, h))
         rounding = noise + at_ends + 8.0 * UNIT_ROUNDOFF * STAGES * np.abs(block).sum(axis=1)
         hidden = np.minimum(error, NOISE * noise)  # of rounding
@@ -168,9 +181,13 @@ class Collocated:
         cut = float(np.minimum(end[0], 0.0).sum())
         np.maximum(end[0], 0.0, out=end[0])
         error[0] -= cut
-        expansion = Expansion(end, occupation, error - hidden, rounding + hidden, self._table.n_stages)
+        points = np.concatenate([z[:, :, 0], values[:, :, 0]], axis=1)
+        known, ratios = self._known(points, rest[:, :, 0], on_step, h)
+        expansion = Expansion(end, occupation, error - hidden, rounding + hidden, self._table.n_stages, known)
         ratio = float((error / least).max())
         seen = float((np.maximum(error - NOISE * noise, 0.0) / least).max())
+        if alone:
+            ratio, seen = ratios
         self.course = on_step.course(timed)
         return Taken(h, expansion, self.course, ratio, seen)
 
@@ -180,7 +197,7 @@ class Collocated:
         self,
         z: FloatArray,
         values: FloatArray,
-        on_step: _OnStep,
+        on_step: OnStep,
         systems: list[ShiftedSystem],
         h: float,
         allowed: FloatArray,
@@ -218,7 +235,7 @@ class Collocated:
         found: FloatArray = np.matmul(table.vectors, solved).real
         return found
 
-    def _factors(self, on_step: _OnStep, h: float) -> list[ShiftedSystem]:
+    def _factors(self, on_step: OnStep, h: float) -> list[ShiftedSystem]:
         middle = np.array([clock.middle for clock in on_step.clocks])
         if self._systems is not None:
             length, weights, systems = self._systems
@@ -239,17 +256,23 @@ class Collocated:
 
     # ---- what they are off
 
-    def _residual(self, z: FloatArray, values: FloatArray, on_step: _OnStep, h: float) -> tuple[FloatArray, FloatArray]:
-        """Return (2) of each vector, and the part of it that does not fall with the step: (1 + q,) each."""
-        timed, degree = self.timed, on_step.degree
-        nodes = chebyshev_nodes(STAGES + degree + 1)
-        tau = 0.5 * (1.0 + nodes.z)
+    def _rest(self, z: FloatArray, values: FloatArray, on_step: OnStep, h: float) -> FloatArray:
+        """Return the residuals (1) in Chebyshev points, but for remainders: (n, N, 1 + q)."""
+        timed, tau = self.timed, on_step.tau
         at, slope = _in_nodes(STAGES, len(tau))
         rise = values - z  # the slopes of a constant are zero: taken so, little cancels
         u = z + np.matmul(at[:, 1:], rise)  # (n, N, 1 + q)
-        rest = np.matmul(slope[:, 1:], rise) / h - on_step.products(timed, tau, u)
+        rest: FloatArray = np.matmul(slope[:, 1:], rise) / h - on_step.products(timed, tau, u)
         rest[:, :, 1:] -= on_step.forced(timed, tau, u[:, :, 0])
-        sizes = np.abs(u)
+        return rest
+
+    def _residual(
+        self, z: FloatArray, values: FloatArray, rest: FloatArray, on_step: OnStep, h: float
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return (2) of each vector, and the part of it that does not fall with the step: (1 + q,) each."""
+        timed, nodes = self.timed, chebyshev_nodes(len(on_step.tau))
+        at, _ = _in_nodes(STAGES, len(on_step.tau))
+        sizes = np.abs(z + np.matmul(at[:, 1:], values - z))  # (n, N, 1 + q)
         norms = np.abs(rest).sum(axis=0)  # (N, 1 + q)
         missed = 2.0 * np.tensordot(on_step.missed(timed, "missed"), sizes, (0, 0))
         norms += missed
@@ -258,88 +281,35 @@ class Collocated:
         ends[:, 1:] += 2.0 * np.tensordot(sizes[:, :, 0], on_step.changed(timed, "rounding"), (0, 1))
         return h * (nodes.integrals @ norms), h * ends.max(axis=0) * nodes.lebesgue
 
+    def _known(
+        self, points: FloatArray, rest: FloatArray, on_step: OnStep, h: float
+    ) -> tuple[Known, tuple[float, float]]:
+        """Return what a step adds to what is known of each probability (4), and by how much that is too much.
+
+        `points` of the path of p, (n, 1 + s), and its residual in Chebyshev points, (n, N).
+        """
+        timed, n_points = self.timed, rest.shape[1]
+        least, largest = range_of(points)
+        at, slope = _in_nodes(STAGES, n_points)
+        pair = np.column_stack([largest, off_by_table(points, at)])
+        flows, off = np.array([part @ pair for part in timed.moduli]).transpose(2, 0, 1)  # |A_l| |u|, (n_clocks, n)
+        heights = np.array([height(own, h) for own in on_step.clocks])
+        weights = UNIT_ROUNDOFF * (timed.generator.roundings + 8.0) * heights
+        noise = (weights + np.array([own.rounding for own in on_step.clocks])) @ flows
+        noise += heights @ off + off_by_table(points, slope) / h
+        fallen = np.abs(rest).max(axis=1) + np.array([own.missed for own in on_step.clocks]) @ flows
+        integral = h * float(chebyshev_nodes(n_points).integrals.sum()) * (1.0 + 1e-9)  # ∫λ
+        parts = (split(own, least, self.weight) for own in (fallen + noise, fallen, noise))
+        added, above, below = (Known(integral * own.relative, integral * own.absolute) for own in parts)
+        bound = max(RELATIVE * h / self.duration, SEEN * below.cost(self.weight))
+        cost = above.cost(self.weight)
+        return added, (cost / bound, max(cost - SEEN * below.cost(self.weight), 0.0) / bound)
+
 
 NEAR = 0.03  # relative change of rates over which a factorisation still serves, as the stages are iterated
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _OnStep:
-    """Functions of time on a step."""
-
-    clocks: list[Clock]
-    changing: list[Clock]
-    t: float
-    h: float
-
-    @classmethod
-    def of(cls, timed: Timed, t: float, h: float) -> _OnStep:
-        return cls(_clocks(timed.clocks, t, h), _clocks(timed.changing, t, h), t, h)
-
-    @property
-    def degree(self) -> int:
-        """The highest degree of a polynomial."""
-        return max(int(np.flatnonzero(own.change).max(initial=0)) for own in (*self.clocks, *self.changing))
-
-    @property
-    def certified(self) -> bool:
-        return all(own.certified for own in (*self.clocks, *self.changing))
-
-    def products(self, timed: Timed, tau: FloatArray, u: FloatArray) -> FloatArray:
-        """Return A(τ_i) u_i, (n, N, m)."""
-        n = len(u)
-        flat, total = u.reshape(n, -1), np.zeros_like(u)
-        for clock, part in zip(self.clocks, timed.parts, strict=True):
-            total += (part @ flat).reshape(u.shape) * self._at(clock, tau)[:, None]
-        return total
-
-    def forced(self, timed: Timed, tau: FloatArray, p: FloatArray) -> FloatArray:
-        """Return (∂_k A(τ_i)) p_i, (n, N, q), of p (n, N)."""
-        n = len(p)
-        q = timed.sizes.shape[1]
-        total = np.zeros((n, len(tau), q))
-        for clock, change in zip(self.changing, timed.changes, strict=True):
-            values = self._at(clock, tau)
-            if q and values.any():
-                total += (change @ p).reshape(q, n, len(tau)).transpose(1, 2, 0) * values[:, None]
-        return total
-
-    def missed(self, timed: Timed, part: str) -> FloatArray:
-        """Return Σ_l (remainder of g_l) (exit rate of A_l), (n,)."""
-        found: FloatArray = np.array([getattr(own, part) for own in self.clocks]) @ timed.exits
-        return found
-
-    def changed(self, timed: Timed, part: str) -> FloatArray:
-        """Return Σ_c (remainder of b_c) (size of B_kc), (q, n)."""
-        found: FloatArray = np.tensordot(np.array([getattr(own, part) for own in self.changing]), timed.sizes, 1)
-        return found
-
-    def course(self, timed: Timed) -> Course:
-        heights, changing = (
-            np.array([_height(own, self.h) for own in group]) for group in (self.clocks, self.changing)
-        )
-        return timed.course(heights, changing)
-
-    def exits(self, timed: Timed) -> FloatArray:
-        """Return the exit rates at most, (n,)."""
-        found: FloatArray = np.array([_height(own, self.h) for own in self.clocks]) @ timed.exits
-        return found
-
-    def _at(self, clock: Clock, tau: FloatArray) -> FloatArray:
-        x = (tau - 0.5) * self.h
-        return np.asarray(clock.middle + np.polynomial.polynomial.polyval(x, clock.change), dtype=np.float64)
-
-
-def _clocks(trees: Sequence[Expression], t: float, h: float) -> list[Clock]:
-    return [clock_on(tree, t, t + h, CLOCK_DEGREE) for tree in trees]
-
-
-def _height(clock: Clock, h: float) -> float:
-    """Bound the modulus of a function on a step."""
-    powers = (0.5 * h) ** np.arange(len(clock.change))
-    return float(abs(clock.middle) + np.abs(clock.change) @ powers + clock.remainder) * (1.0 + 1e-12)
-
-
-def _noise(timed: Timed, on_step: _OnStep, block: FloatArray, h: float) -> FloatArray:
+def _noise(timed: Timed, on_step: OnStep, block: FloatArray, h: float) -> FloatArray:
     """Return the rounding of a step of vectors of these moduli, (1 + q, n): of its products, and of its values."""
     generator, course = timed.generator, on_step.course(timed)
     flow = 2.0 * h * block @ on_step.exits(timed) * generator.roundings

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from fsp.arrays import FloatArray
     from fsp.generator import Generator
     from fsp.inference.derived import Course, Derived
+    from fsp.inference.statewise import Known
 
 TAIL = 1e-18  # of the Poisson weights, which a few more products buy; less where less may be lost
 
@@ -49,6 +50,7 @@ class Expansion:
     integration: FloatArray  # bounds of what the path is off for the end of each
     rounding: FloatArray  # the same of rounding
     products: int  # with blocks
+    known: Known | None = None  # of each probability, where that is not by the products
 
 
 class Series:

@@ -7,6 +7,11 @@ missing, d_z, adds up to at most δ over all z, so that with n_z cells
 
 (1)  0  <=  Σ_z n_z log(p_z / y_z)  <=  min( Σ_z n_z log(1 + δ/y_z),  δ max_z n_z/y_z ) .
 
+Where probabilities are known up to a part of themselves and an absolute rest that adds up to at most G over all z
+(`fsp.inference.statewise`), G counts with δ in (1), and from below, as -log(1 - g) is convex, at most in one cell:
+
+(3)  Σ_z n_z log(p_z / y_z)  >=  min_z n_z log(1 - G/y_z) .
+
 δ is lowered until the interval is as narrow as was asked for.  For the gradient, with ``u_z = h_z/y_z`` and E_k the
 1-norm error of the derivatives,
 
@@ -225,16 +230,20 @@ def likelihood(
     instruments = tuple(i.at(model.parameters) for i in instruments_of(instrument, counts.observed))
     counts = counts.standing(instruments)
     limits = Limits(max_states, max_memory, max_work)
-    loss = FIRST_LOSS
+    loss, before = FIRST_LOSS, [math.inf] * len(counts.times)
     for run in range(MOST_RUNS):
         reached = distributions(model, counts.times, loss, limits, start)
         found = [_interval(own, counts, i, instruments) for i, own in enumerate(reached)]
         by_time = tuple(interval for interval, _, _ in found)
         unseen = [text for _, texts, _ in found for text in texts]
         low, high = (math.fsum(ends) for ends in zip(*by_time, strict=True))
-        exact = all(own.lacking == 0.0 for own in reached)
-        # Where steps have an absolute error, less loss does not help once that is larger.
-        hidden = model.is_time_dependent and all(own.lacking <= own.absolute for own in reached)
+        exact = not model.is_time_dependent and all(own.lacking == 0.0 for own in reached)
+        # Less loss does not help once an absolute error is larger, and does not fall with it.
+        hidden = model.is_time_dependent and all(
+            own.lacking <= own.absolute and own.absolute > 0.5 * earlier
+            for own, earlier in zip(reached, before, strict=True)
+        )
+        before = [own.absolute for own in reached]
         if high - low <= width or exact or hidden or run == MOST_RUNS - 1 or (unseen and loss < LEAST_LOSS):
             break
         loss *= UNSEEN if unseen else min(0.5, CAUTION * width / (high - low))
@@ -330,8 +339,9 @@ def _interval(
     noise = 8.0 * UNIT_ROUNDOFF * float(n @ np.where(np.isfinite(stored), np.abs(stored), 0.0))
     at_most = float(n @ upper)
     if (low > 0.0).all():  # what each may lack adds up to δ
-        whole = float((n / high).max()) * reached.lacking + float((n / high).sum()) * seen.absolute
-        at_most = min(at_most, float(n @ stored) + whole)
+        above = (1.0 + 2.0 * off) * y
+        whole = float((n / above).max()) * (reached.lacking + absolute) + float((n / above).sum()) * seen.absolute
+        at_most = min(at_most, float(n @ np.log(np.minimum(above, 1.0))) + whole)
     t = float(counts.times[i])
     most = more + absolute
     texts = [
@@ -340,5 +350,8 @@ def _interval(
         for z in counts.values[i][low == 0.0].tolist()
     ]
     at_least = float(n @ lower)
+    if (low > 0.0).all():  # (3)
+        relative = (1.0 - min(off, 1.0)) * y
+        at_least = max(at_least, float(n @ np.log(relative)) + float((n * np.log(low / relative)).min()))
     interval = Interval(at_least - noise, max(at_least, at_most) + noise, max(at_least, at_most), True)
     return interval, texts, float(low.min())

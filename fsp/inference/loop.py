@@ -26,6 +26,7 @@ from fsp.inference.moving import Moving
 from fsp.inference.parameters import Derivatives
 from fsp.inference.parameters import derivatives as derivatives_of
 from fsp.inference.problem import DROPPED, LEAVING, Limits, Problem, Reached
+from fsp.inference.statewise import Known
 from fsp.inference.stationary_start import stationary
 from fsp.model.arguments import check_call, check_tolerance
 from fsp.model.expression import evaluate
@@ -222,8 +223,10 @@ class Run:
                 return
             h, generator = t - self._t, method.generator
             account.charge(course, step, h * (1.0 + UNIT_ROUNDOFF))
-            account.relative += step.products * (AMPLIFIED * generator.roundings + 4.0) * UNIT_ROUNDOFF
-            account.absolute += generator.misjudged(self._t, t)
+            products = step.products * (AMPLIFIED * generator.roundings + 4.0) * UNIT_ROUNDOFF
+            relative, absolute = step.known or Known(products, 0.0)
+            account.relative += relative
+            account.absolute += absolute + generator.misjudged(self._t, t)
             self._t, self._block = t, step.end
             self._moving.pass_by(t, self._space, self._block, account)
             yield t
@@ -334,7 +337,7 @@ class Run:
             account.slopes.means(),
             account.scores(self._block[1 + q :].copy()) if problem.scores else None,
             problem.beginning.errors,
-            account.lost,
+            account.gone if problem.model.is_time_dependent else account.lost,
             account.relative,
-            account.absolute + (account.y.integration + account.y.rounding if problem.model.is_time_dependent else 0.0),
+            account.absolute,
         )

@@ -20,6 +20,8 @@ Method = Series | Marching
 # Shares of the loss of p, and of the tolerance of derivatives, for the errors of steps by collocation; chosen.
 SHARE_OF_LOSS, SHARE_OF_TOL = 0.3, 0.1
 
+LEAST_LOSS = 1e-15  # for steps of p alone: less is rounding of their stages
+
 
 def method_of(problem: Problem, generator: Generator, stops: FloatArray) -> Method:
     """Return the steps on one space; they do not pass the `stops`."""
@@ -28,5 +30,6 @@ def method_of(problem: Problem, generator: Generator, stops: FloatArray) -> Meth
         derived = Derived(generator, slopes, followed, scores=problem.scores, widened=problem.widened)
         return Series(derived, problem.loss)
     q = len(slopes.names)
-    rates = np.array([SHARE_OF_LOSS * problem.loss, *[SHARE_OF_TOL * problem.tol] * q]) / duration
-    return Marching(Timed.of(generator, slopes, followed), rates, stops)
+    loss = max(problem.loss, LEAST_LOSS) if not q else problem.loss
+    rates = np.array([SHARE_OF_LOSS * loss, *[SHARE_OF_TOL * problem.tol] * q]) / duration
+    return Marching(Timed.of(generator, slopes, followed), rates, stops, duration)

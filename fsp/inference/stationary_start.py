@@ -36,7 +36,8 @@ def stationary(
     """Return the stationary distribution of the rates at time zero, and its derivatives."""
     frozen = with_first_rates(model)
     q = len(slopes.names)
-    law = Law.of(frozen, tol, max_states, max_memory, below=not q)
+    below = not q and not model.is_time_dependent  # lower bounds lose some hundred times the error of all together
+    law = Law.of(frozen, tol, max_states, max_memory, below=below)
     states = law.space.states
     first, largest = slopes.at(0.0), model.species_bounds
     changes = [
@@ -55,8 +56,8 @@ def stationary(
         states,
         law.y,
         found.derivatives,
-        law.total,
-        law.total if q and law.closed else 0.0,  # y may lie above
+        law.total if q or below else 0.0,
+        0.0 if below or (q and not law.closed) else law.total,  # y may lie above
         found.errors,
         Missing(moments),
         scores,

@@ -38,6 +38,7 @@ class Timed:
     generator: Generator
     clocks: tuple[Expression, ...]  # g, the first is one
     parts: list[Any]  # A_l, (n, n) CSR
+    moduli: list[Any]  # |A_l|
     exits: FloatArray  # exit rates of each A_l, (n_clocks, n)
     changing: tuple[Expression, ...]  # b
     changes: list[Any]  # B_kc, all k one below the other, (q n, n) CSR
@@ -82,10 +83,12 @@ class Timed:
                 powers = tuple(gauge.powers(targets[r][sources]) for gauge in followed)
                 edges.append((sources, rates[:, sources], sizes[r][:, :, sources], powers))
         parts = [generator.part(index) for index in range(len(generator.clocks))]
+        matrices = [part.to_csr() for part in parts]
         return cls(
             generator,
             generator.clocks,
-            [part.to_csr() for part in parts],
+            matrices,
+            [abs(own) for own in matrices],
             np.array([part.exit_rates for part in parts]),
             changing,
             changes,

@@ -126,6 +126,12 @@ def exponential(a: Series) -> Series:
     return result
 
 
+def lessened_exponential(a: Series) -> Series:
+    """Return exp(a) - 1, with all its digits where a is small."""
+    low, high = math.expm1(a[0][0]), math.expm1(a[0][1])
+    return [_widened(low, high, FUNCTION_SLACK), *exponential(a)[1:]]
+
+
 def logarithm(a: Series) -> Series:
     """Return ln a."""
     if a[0][0] <= 0.0:

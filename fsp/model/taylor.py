@@ -3,7 +3,7 @@
 A function of time is evaluated in interval arithmetic on truncated Taylor series: every coefficient is an interval that
 holds ``f^(k)(τ)/k!`` for all τ of a step.  The last one bounds the remainder of the polynomial about the middle m::
 
-    |f(m + x) - Σ_{k<=d} c_k x^k|  <=  max |f^(d+1)/(d+1)!| (h/2)^(d+1)  +  Σ_k |width of c_k| (h/2)^k
+    |f(m + x) - Σ_{k<=d} c_k x^k|  <=  max |f^(d+1)/(d+1)!| (h/2)^(d+1)  +  Σ_k |half the width of c_k| (h/2)^k
 
 The arithmetic is that of `fsp.model.intervals`.  A comparison, `min`, `max`,
 `abs` or `floor` is resolved where the interval of its argument, or of its derivative, shows that it does not switch
@@ -25,9 +25,20 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import pairwise
 
+from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.model.accuracy import errors
 from fsp.model.functions import COMPARISON, FUNCTIONS, PARTNER
-from fsp.model.intervals import ONE, ZERO, Interval, NoBound, Series, constant_series, power
+from fsp.model.intervals import (
+    ONE,
+    ZERO,
+    Interval,
+    NoBound,
+    Series,
+    constant_series,
+    lessened_exponential,
+    negated,
+    power,
+)
 from fsp.model.program import evaluate
 from fsp.model.tree import Call, Expression, Number, Time, call, depends_on_time, symbols, walk
 
@@ -111,7 +122,8 @@ def _polynomial(tree: Expression, start: float, end: float, degree: int, inset: 
     wide = _Evaluation(start, end, start, end, inset).series(tree, degree + 2)[degree + 1]
     narrow = _Evaluation(middle, middle, start, end, inset).series(tree, degree + 1)
     missed = max(abs(wide[0]), abs(wide[1])) * half ** (degree + 1)
-    rounding = sum((high - low) * half**k for k, (low, high) in enumerate(narrow))
+    widths = [0.5 * (high - low) + UNIT_ROUNDOFF * (abs(low) + abs(high)) * (low < high) for low, high in narrow]
+    rounding = sum(width * half**k for k, width in enumerate(widths))
     remainder = (missed + rounding) * (1.0 + 1e-12)
     return Polynomial(middle, tuple(0.5 * (low + high) for low, high in narrow), remainder, rounding)
 
@@ -151,9 +163,18 @@ class _Evaluation:
         self._hull = hull
         self.low, self.high = float(low), float(high)
         self.start, self.end, self.inset = float(start), float(end), inset
+        self._known: dict[tuple[int, int], tuple[Expression, Series]] = {}  # laws have the same parts many times
 
     def series(self, tree: Expression, n: int) -> Series:
         """Return the first n Taylor coefficients."""
+        if not isinstance(tree, Call):
+            return self._series(tree, n)
+        key = id(tree), n
+        if key not in self._known:  # with the tree, so that no other one takes its place in memory
+            self._known[key] = tree, self._series(tree, n)
+        return self._known[key][1]
+
+    def _series(self, tree: Expression, n: int) -> Series:
         if isinstance(tree, Number) or not (isinstance(tree, (Call, Time))):
             if not isinstance(tree, Number):
                 raise NoBound
@@ -171,6 +192,8 @@ class _Evaluation:
             return self._switching(tree, n)
         if name == "^" and isinstance(arguments[1], Number) and arguments[1].error <= math.ulp(arguments[1].value):
             return power(self.series(arguments[0], n), arguments[1].value)
+        if name == "-" and arguments[0] == _ONE and isinstance(arguments[1], Call) and arguments[1].function == "exp":
+            return negated(lessened_exponential(self.series(arguments[1].arguments[0], n)))
         if name in _REWRITTEN:
             return self.series(_REWRITTEN[name](*arguments), n)
         rule = FUNCTIONS[name].series

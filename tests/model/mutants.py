@@ -509,4 +509,12 @@ MUTANTS = [
         "draws",
         only="anew",
     ),
+    mutant(
+        "one-less-an-exponential-loses-its-digits",
+        "model/taylor.py",
+        'if name == "-" and arguments[0] == _ONE and',
+        'if name == "-" and arguments[0] == _ONE and not',
+        "taylor",
+        only="digits",
+    ),
 ]

@@ -19,6 +19,7 @@ FUNCTIONS = [
     ("1/(6e8*2^(time/2100))", 100.0, 106.0),
     ("sin(3*time) + 1.5", 1.0, 1.4),
     ("exp(-time)*time^2.5", 0.5, 0.8),
+    ("(1 - exp(-0.3*time))*exp(-2*time)", 1e-9, 0.1),
     ("time^3.1", 0.0, 0.5),
     ("tanh(time - 3) + cosh(time/9)", 2.0, 2.3),
     ("log10(1 + time) + ln(2 + time^2)", 0.0, 0.5),
@@ -85,3 +86,10 @@ def test_a_constant_over_a_switch_holds_both_sides(text):
     values = [float(evaluate(tree(text), {}, t)) for t in np.linspace(2.9, 3.2, 301)]
     assert clock.certified
     assert max(abs(value - clock.at(0.0)) for value in values) <= clock.remainder
+
+
+def test_what_an_exponential_lacks_to_one_keeps_its_digits():
+    law = tree("1 - exp(-0.004*time)")
+    found = polynomial(law, 1e-6, 1.1e-6, 5)
+    exact = -np.expm1(-0.004 * 1.05e-6)
+    assert abs(found.at(1.05e-6) - exact) <= found.remainder <= 1e-13 * exact

@@ -1,0 +1,107 @@
+"""Functions of time on one step, and the generators that they make.
+
+They are polynomials with bounded remainders (`fsp.solvers.clocks`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fsp.solvers.clocks import Clock, chebyshev_nodes, clock_on
+
+if TYPE_CHECKING:
+    from fsp.arrays import FloatArray
+    from fsp.inference.derived import Course
+    from fsp.inference.timed import Timed
+    from fsp.model.tree import Expression
+
+STAGES = 7  # as `fsp.Implicit` takes
+CLOCK_DEGREE = 8  # of polynomials in place of functions of time: what they miss is of the order of the stages
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OnStep:
+    """Functions of time on a step."""
+
+    clocks: list[Clock]
+    changing: list[Clock]
+    t: float
+    h: float
+
+    @classmethod
+    def of(cls, timed: Timed, t: float, h: float) -> OnStep:
+        """Look at all functions on the step from t that is h long."""
+        return cls(clocks_on(timed.clocks, t, h), clocks_on(timed.changing, t, h), t, h)
+
+    @property
+    def degree(self) -> int:
+        """The highest degree of a polynomial."""
+        return max(int(np.flatnonzero(own.change).max(initial=0)) for own in (*self.clocks, *self.changing))
+
+    @property
+    def tau(self) -> FloatArray:
+        """Chebyshev points by which a residual is known, (N,), as shares of the step."""
+        return 0.5 * (1.0 + chebyshev_nodes(STAGES + self.degree + 1).z)
+
+    @property
+    def certified(self) -> bool:
+        """Whether all remainders are bounds."""
+        return all(own.certified for own in (*self.clocks, *self.changing))
+
+    def products(self, timed: Timed, tau: FloatArray, u: FloatArray) -> FloatArray:
+        """Return A(τ_i) u_i, (n, N, m)."""
+        n = len(u)
+        flat, total = u.reshape(n, -1), np.zeros_like(u)
+        for clock, part in zip(self.clocks, timed.parts, strict=True):
+            total += (part @ flat).reshape(u.shape) * self._at(clock, tau)[:, None]
+        return total
+
+    def forced(self, timed: Timed, tau: FloatArray, p: FloatArray) -> FloatArray:
+        """Return (∂_k A(τ_i)) p_i, (n, N, q), of p (n, N)."""
+        n = len(p)
+        q = timed.sizes.shape[1]
+        total = np.zeros((n, len(tau), q))
+        for clock, change in zip(self.changing, timed.changes, strict=True):
+            values = self._at(clock, tau)
+            if q and values.any():
+                total += (change @ p).reshape(q, n, len(tau)).transpose(1, 2, 0) * values[:, None]
+        return total
+
+    def missed(self, timed: Timed, part: str) -> FloatArray:
+        """Return Σ_l (remainder of g_l) (exit rate of A_l), (n,)."""
+        found: FloatArray = np.array([getattr(own, part) for own in self.clocks]) @ timed.exits
+        return found
+
+    def changed(self, timed: Timed, part: str) -> FloatArray:
+        """Return Σ_c (remainder of b_c) (size of B_kc), (q, n)."""
+        found: FloatArray = np.tensordot(np.array([getattr(own, part) for own in self.changing]), timed.sizes, 1)
+        return found
+
+    def course(self, timed: Timed) -> Course:
+        """Return what holds on the step."""
+        heights, changing = (np.array([height(own, self.h) for own in group]) for group in (self.clocks, self.changing))
+        return timed.course(heights, changing)
+
+    def exits(self, timed: Timed) -> FloatArray:
+        """Return the exit rates at most, (n,)."""
+        found: FloatArray = np.array([height(own, self.h) for own in self.clocks]) @ timed.exits
+        return found
+
+    def _at(self, clock: Clock, tau: FloatArray) -> FloatArray:
+        x = (tau - 0.5) * self.h
+        return np.asarray(clock.middle + np.polynomial.polynomial.polyval(x, clock.change), dtype=np.float64)
+
+
+def clocks_on(trees: Sequence[Expression], t: float, h: float) -> list[Clock]:
+    """Return functions of time on a step."""
+    return [clock_on(tree, t, t + h, CLOCK_DEGREE) for tree in trees]
+
+
+def height(clock: Clock, h: float) -> float:
+    """Bound the modulus of a function on a step."""
+    powers = (0.5 * h) ** np.arange(len(clock.change))
+    return float(abs(clock.middle) + np.abs(clock.change) @ powers + clock.remainder) * (1.0 + 1e-12)
