@@ -16,7 +16,7 @@ from fsp.distribution.shown import Shown
 from fsp.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.axes import Axes
 
     from fsp.arrays import FloatArray, IntArray
 
@@ -166,9 +166,9 @@ class ReactiveFlux:
             np.add.at(vectors, place.ravel()[ends], moved)
         return counts, vectors
 
-    def plot(self, *species: str) -> Figure:
+    def plot(self, *species: str, ax: Axes | None = None) -> Any:
         """Draw the current over two species as arrows; both may be left out where there are no more."""
-        return doors.reactive_flux(self, species or self.species)
+        return doors.reactive_flux(self, species or self.species, ax)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -224,9 +224,9 @@ class Committor(Shown, Provenance):
         """Mean time that a way from A to B takes after it has left A: `reactive` / `rate`."""
         return _quotient(self.reactive, self.rate)
 
-    def plot(self, *species: str) -> Figure:
+    def plot(self, *species: str, ax: Axes | None = None) -> Any:
         """Draw the effective current over two species; both may be left out where there are no more."""
-        return self.flux.net.plot(*species)
+        return self.flux.net.plot(*species, ax=ax)
 
     def record(self) -> dict[str, Any]:
         """Return all but functions of the state in plain dictionaries, at full precision."""

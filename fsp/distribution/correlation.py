@@ -14,7 +14,7 @@ from fsp.distribution.shown import Shown
 from fsp.errors import ArgumentError, BackendError
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.axes import Axes
 
     from fsp.arrays import ComplexArray, FloatArray
     from fsp.distribution.ledger import Interval
@@ -103,9 +103,9 @@ class Correlation(Shown, Provenance):
             raise ArgumentError(f"`frequencies` must be finite numbers, but are {frequencies!r}.")
         return self.resolve(omega)
 
-    def plot(self) -> Figure:
-        """Draw the correlation against the lag, in a band of its bounds."""
-        return doors.correlation(self)
+    def plot(self, *, ax: Axes | None = None) -> Any:
+        """Draw the correlation against the lag, in a band of its bounds; into `ax`, axes of matplotlib, if given."""
+        return doors.correlation(self, ax)
 
     def record(self) -> dict[str, Any]:
         """Return all that is known in plain dictionaries and lists, at full precision."""

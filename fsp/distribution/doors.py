@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from fsp.distribution.landscape import Landscape
     from fsp.distribution.passage import Passage
     from fsp.distribution.relaxation import Relaxation
+    from fsp.distribution.sensitivity import Sensitivities, Sensitivity
     from fsp.distribution.solution import Solution
     from fsp.distribution.sweep import Sweep
 
@@ -58,13 +59,27 @@ def passage(found: Passage, ax: Axes | None) -> Any:
     return pictures.passage(found, ax=ax)
 
 
-def reactive_flux(flux: ReactiveFlux, species: tuple[str, ...]) -> Figure:
+def derivatives_of_means(found: Sensitivities, species: tuple[str, ...], ax: Axes | None) -> Any:
+    """Draw derivatives of means over time."""
+    from fsp.output.derived import derivatives_of_means
+
+    return derivatives_of_means(found, *species, ax=ax)
+
+
+def derivatives_at(found: Sensitivity, species: tuple[str, ...], ax: Axes | None) -> Any:
+    """Draw derivatives of distributions at one time."""
+    from fsp.output.derived import derivatives_at
+
+    return derivatives_at(found, *species, ax=ax)
+
+
+def reactive_flux(flux: ReactiveFlux, species: tuple[str, ...], ax: Axes | None) -> Any:
     """Draw a reactive current over two species."""
     from fsp.output import dynamics
 
     if len(species) != 2:
         raise ArgumentError(f"`species` must be two names to plot a current, but are {', '.join(species)}.")
-    return dynamics.reactive_flux(flux, *species)
+    return dynamics.reactive_flux(flux, *species, ax=ax)
 
 
 def landscape(found: Landscape, ax: Axes | None) -> Any:
@@ -74,11 +89,11 @@ def landscape(found: Landscape, ax: Axes | None) -> Any:
     return landscape(found, ax=ax)
 
 
-def correlation(found: Correlation) -> Figure:
+def correlation(found: Correlation, ax: Axes | None) -> Any:
     """Draw a correlation against the lag."""
     from fsp.output import dynamics
 
-    return dynamics.correlation(found)
+    return dynamics.correlation(found, ax=ax)
 
 
 def modes(found: Relaxation, species: tuple[str, ...]) -> Figure:

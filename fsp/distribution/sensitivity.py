@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
 from fsp.arithmetic import SUM_ROUNDING, half_sums
-from fsp.distribution import formulas
+from fsp.distribution import doors, formulas
 from fsp.distribution.distribution import Distribution
 from fsp.distribution.ledger import ErrorLedger, Interval
 from fsp.distribution.shown import Shown
@@ -18,6 +18,8 @@ from fsp.distribution.text import round_up, table, when
 from fsp.errors import ArgumentError
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from fsp.arrays import FloatArray, IntArray
 
 UNBOUNDED = "nothing bounds what states that are not stored contribute"
@@ -169,6 +171,28 @@ class Sensitivity(Shown):
             found[name] = Interval(value - lost - slack, value + gained + slack, value, error.certified, reason)
         return found
 
+    def plot(self, *species: str, ax: Axes | None = None) -> Any:
+        """Draw the derivative of each species' distribution by each parameter.
+
+        Parameters
+        ----------
+        species
+            The names; the first six where none is given.
+        ax
+            Axes of matplotlib to draw a single species into.
+
+        Returns
+        -------
+        matplotlib.figure.Figure or matplotlib.axes.Axes
+            The picture, or `ax`.
+
+        Raises
+        ------
+        ArgumentError
+            If a species is unknown, or there are more than six parameters.
+        """
+        return doors.derivatives_at(self, species, ax)
+
     def _index(self, parameter: str) -> int:
         if parameter not in self.parameters:
             known = ", ".join(self.parameters)
@@ -230,6 +254,28 @@ class Sensitivities(Shown, Sequence[Sensitivity]):
     def certified(self) -> bool:
         """Whether every error is a bound."""
         return all(error.certified for value in self for error in value.errors)
+
+    def plot(self, *species: str, ax: Axes | None = None) -> Any:
+        """Draw the derivatives of means over time, in bands of their bounds; at a single time those of distributions.
+
+        Parameters
+        ----------
+        species
+            The names; the first six where none is given.
+        ax
+            Axes of matplotlib to draw a single species into.
+
+        Returns
+        -------
+        matplotlib.figure.Figure or matplotlib.axes.Axes
+            The picture, or `ax`.
+
+        Raises
+        ------
+        ArgumentError
+            If a species is unknown, or there are more than six parameters.
+        """
+        return self[0].plot(*species, ax=ax) if len(self) == 1 else doors.derivatives_of_means(self, species, ax)
 
     def __str__(self) -> str:
         return "\n".join(str(value) for value in self)

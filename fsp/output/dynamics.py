@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,7 +12,6 @@ from fsp.output.axes import figure_of, label_copies, new_axes, styled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
     from fsp.distribution.committor import ReactiveFlux
     from fsp.distribution.correlation import Correlation
@@ -21,7 +20,7 @@ MOST_ARROWS = 24  # along an axis: more cannot be told apart; chosen
 FAINT = 1e-3  # of the longest current: shorter ones are left out
 
 
-def reactive_flux(flux: ReactiveFlux, first: str, second: str, *, axes: Axes | None = None) -> Figure:
+def reactive_flux(flux: ReactiveFlux, first: str, second: str, *, ax: Axes | None = None) -> Any:
     """Draw a reactive current over two species: arrows where it goes, colour how strong it is.
 
     Parameters
@@ -30,13 +29,13 @@ def reactive_flux(flux: ReactiveFlux, first: str, second: str, *, axes: Axes | N
         The current.
     first, second
         Names of the species on the horizontal and on the vertical axis.
-    axes
+    ax
         Where to draw; a new figure if None.
 
     Returns
     -------
-    matplotlib.figure.Figure
-        The picture; cells of several states show the sum of their vectors.
+    matplotlib.figure.Figure or matplotlib.axes.Axes
+        The picture, or `ax`; cells of several states show the sum of their vectors.
 
     Raises
     ------
@@ -59,7 +58,7 @@ def reactive_flux(flux: ReactiveFlux, first: str, second: str, *, axes: Axes | N
     directions = summed[shown] / cell  # in cells, so that arrows are as long on either axis
     u, v = (directions / np.hypot(*directions.T)[:, None] * cell).T
     with styled():
-        axes = axes if axes is not None else new_axes(4.6, 3.6)
+        axes = ax if ax is not None else new_axes(4.6, 3.6)
         arrows = axes.quiver(x, y, u, v, strength[shown], angles="xy", scale_units="xy", scale=1.1, cmap="viridis")
         bar = axes.figure.colorbar(arrows, ax=axes)
         bar.set_label("copies moved per time")
@@ -67,28 +66,28 @@ def reactive_flux(flux: ReactiveFlux, first: str, second: str, *, axes: Axes | N
         label_copies(axes.xaxis, first)
         label_copies(axes.yaxis, second)
         axes.set_title("reactive current", loc="left")
-    return figure_of(axes)
+    return figure_of(axes) if ax is None else ax
 
 
-def correlation(found: Correlation, *, axes: Axes | None = None) -> Figure:
+def correlation(found: Correlation, *, ax: Axes | None = None) -> Any:
     """Draw correlation coefficients against the lag, in a band of their bounds.
 
     Parameters
     ----------
     found
         The correlation.
-    axes
+    ax
         Where to draw; a new figure if None.
 
     Returns
     -------
-    matplotlib.figure.Figure
-        The picture.
+    matplotlib.figure.Figure or matplotlib.axes.Axes
+        The picture, or `ax`.
     """
     curve = found.correlation
     first, second = found.pair
     with styled():
-        axes = axes if axes is not None else new_axes(4.8, 3.2)
+        axes = ax if ax is not None else new_axes(4.8, 3.2)
         axes.fill_between(curve.times, curve.lower, curve.upper, alpha=0.3, linewidth=0)
         axes.plot(curve.times, curve.value)
         axes.axhline(0.0, color="0.7", linewidth=0.5)
@@ -98,4 +97,4 @@ def correlation(found: Correlation, *, axes: Axes | None = None) -> Figure:
         width = float((curve.upper - curve.lower).max())
         sign = "≤" if curve.certified else "≈"
         axes.set_title(f"width {sign} {round_up(width)}", loc="right", color="0.35", fontsize=8)
-    return figure_of(axes)
+    return figure_of(axes) if ax is None else ax

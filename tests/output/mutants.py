@@ -12,6 +12,22 @@ MUTANTS = [
         only="atom",
     ),
     mutant(
+        "derivatives-without-their-bounds",
+        "output/derived.py",
+        "(b.value, b.lower, b.upper)",
+        "(b.value, b.value, b.value)",
+        "pictures",
+        only="derivatives_of_means",
+    ),
+    mutant(
+        "derivatives-of-another-species",
+        "output/derived.py",
+        "found.states[:, found.species.index(name)]",
+        "found.states[:, 0] + 1",
+        "pictures",
+        only="derivatives_at",
+    ),
+    mutant(
         "curves-of-the-same-colour",
         "output/panels.py",
         "style = (before + i) % MOST_SPECIES",

@@ -14,6 +14,15 @@ from fsp.errors import ArgumentError
 from fsp.output import pictures as plot
 
 N = 90
+BIRTHS = fsp.Model(
+    species={"A": 0},
+    parameters={"k": 5.0, "g": 1.0},
+    reactions=[fsp.Reaction("0 -> A", mass_action="k"), fsp.Reaction("A -> 0", mass_action="g")],
+)
+ISOMERS = fsp.Model(
+    species={"A": 4, "B": 0},
+    reactions=[fsp.Reaction("A -> B", mass_action=1.0), fsp.Reaction("B -> A", mass_action=1.0)],
+)
 
 
 def toggle(t, certified=True):
@@ -176,6 +185,9 @@ def test_pictures_go_into_axes_that_are_given(solution):
         "marginals": lambda ax: solution.plot("U", kind="marginals", log=True, ax=ax),
         "sweep": lambda ax: SWEPT.plot("U", ax=ax),
         "passage": lambda ax: law.plot(ax=ax),
+        "sensitivity": lambda ax: fsp.sensitivity(BIRTHS, [1.0], ["k"]).plot("A", ax=ax),
+        "correlation": lambda ax: fsp.correlation(BIRTHS, "A", [0.5, 1.0]).plot(ax=ax),
+        "committor": lambda ax: fsp.committor(ISOMERS, "B == 0", "B == 4").plot("A", "B", ax=ax),
     }
     for name, draw in draws.items():
         axes = Figure().add_subplot()
@@ -276,9 +288,38 @@ def test_pictures_say_how_many_species_are_left_out():
     assert any("6 of 8 species" in text for text in texts(plot.overview(many)))
 
 
+def test_derivatives_of_means_are_drawn_in_their_bounds():
+    times = np.array([0.5, 1.0, 2.0])
+    (axes,) = fsp.sensitivity(BIRTHS, times, ["k", "g"]).plot().axes
+    by_k, by_g = (line for line in axes.lines if line.get_label().startswith("by log "))
+    mean = 5 * (1 - np.exp(-times))  # k/g (1 - exp(-g t)), which is its derivative by log k
+    assert by_k.get_ydata() == pytest.approx(mean, abs=1e-5)
+    assert by_g.get_ydata() == pytest.approx(5 * times * np.exp(-times) - mean, abs=1e-5)
+    band = axes.collections[0].get_paths()[0].vertices
+    for t, value in zip(times, mean, strict=True):
+        edges = band[band[:, 0] == t, 1]
+        assert edges.min() <= value <= edges.max()
+        assert np.ptp(edges) < 1e-4
+    assert any(text.startswith("1-norm error of derivatives ≤") for text in texts(axes.figure))
+
+
+def test_derivatives_at_a_time_are_those_of_marginals():
+    moved = fsp.sensitivity(BIRTHS, [2.0], ["k"], log=False)
+    (axes,) = moved.plot("A").axes
+    assert moved[0].plot("A").axes[0].get_xlim() == axes.get_xlim()
+    (curve,) = (line for line in axes.lines if line.get_label() == "by k")
+    mean, change = 5 * (1 - np.exp(-2.0)), 1 - np.exp(-2.0)
+    counts = curve.get_xdata()
+    law = stats.poisson.pmf(counts, mean)
+    exact = change * (np.concatenate([[0.0], law[:-1]]) - law)  # dP(n)/dm = P(n - 1) - P(n)
+    assert np.abs(curve.get_ydata() - exact).sum() <= moved[0].error("k").total + 1e-12
+    assert axes.get_title(loc="left") == "t = 2"
+
+
 REFUSED = [
     (lambda s: s.plot("U", colour="red"), "Options of `plot` must be of kind, log, ax, label, but there is 'colour'"),
     (lambda s: s[-1].plot("U", "V", label="both"), "`label` must be None for kind = joint"),
+    (lambda s: fsp.sensitivity(BIRTHS, [1.0], ["k"]).plot("Z"), "Species must be one of A"),
     (lambda s: s.plot(kind="pie"), "`kind` must be one of overview"),
     (lambda s: s.plot(kind="heat"), "must be one name for kind = heat, but are 0"),
     (lambda s: s.plot("U", kind="joint"), "must be two names for kind = joint, but are 1"),
