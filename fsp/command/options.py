@@ -127,6 +127,14 @@ class Source:
     rounding: str
     mass_action: bool
 
+    @property
+    def words(self) -> list[str]:
+        """The options that say how it is read, as on a command line, where they are not the defaults."""
+        said = [word for setting in self.settings for word in ("--set", setting)]
+        said += ["--counts", self.counts] if self.counts != "auto" else []
+        said += ["--rounding", self.rounding] if self.rounding != "nearest" else []
+        return said + ["--mass-action"] * self.mass_action
+
     def load(self) -> Model:
         """Read the model, with a line for each thing that was assumed."""
         from fsp.formats.readers import read_model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +56,7 @@ _OPTIONS = (
     click.option("--seed", type=int, help="Seed of the simulator.  [default: 1]"),
     click.option("--species", multiple=True, metavar="NAME", help="Verify these species only."),
     click.option("--alpha", default=1e-3, show_default=True, help="Largest probability of a false alarm."),
-    click.option("--until-detectable", type=float, metavar="ERROR", help="Take runs until such errors are detectable."),
+    click.option("--until-detectable", metavar="ERROR", help="Take runs until such errors are detectable: 5%, 0.05."),
     click.option("--require", metavar="ERROR", help="Decide only if such errors are found: 5%, 0.05."),
     click.option("--max-runs", type=click.IntRange(1), help="The most runs then.  [default: 1000000]"),
     click.option("--tol", type=float, help="Error of the reference; chosen by the number of runs."),
@@ -109,12 +110,10 @@ def verify(
         power=None if options["no_power"] else 0.9,
         diagnosis=not options["no_diagnosis"],
         tell=_teller(quiet),
-        require=share(options["require"], "--require") if options["require"] else None,
+        require=_share(options, "require"),
+        until_detectable=_share(options, "until_detectable"),
         file=source.model,
-        **{
-            name: options[name]
-            for name in ("alpha", "runs", "seed", "until_detectable", "max_runs", "tol", "max_states")
-        },
+        **{name: options[name] for name in ("alpha", "runs", "seed", "max_runs", "tol", "max_states")},
         max_memory=_memory(options),
         **samples,
     )
@@ -143,14 +142,14 @@ def _plan(
         raise ArgumentError("`--times` must give the last output time, or several to choose from, but is missing.")
     from fsp.verification import planning
     from fsp.verification.sequential import MOST_RUNS
+    from fsp.verification.verify import ALPHA
 
-    required = options["require"]
     with limited(_memory(options)):
         found = planning.plan(
             source.load(),
             points(",".join(times), "--times"),
             file=source.model,
-            require=share(required, "--require") if required else planning.REQUIRE,
+            require=_share(options, "require") or planning.REQUIRE,
             alpha=options["alpha"],
             species=options["species"] or None,
             max_runs=options["max_runs"] or MOST_RUNS,
@@ -162,9 +161,16 @@ def _plan(
     else:
         click.echo(str(found))
         if found.runs is not None:
-            asked = f"--times {','.join(map(repr, found.times))} --runs {found.runs} --require {found.require:g}"
-            click.echo(f"then: fsp verify {source.model} --simulator NAME {asked}")
+            more = [*source.words, *(word for name in options["species"] for word in ("--species", name))]
+            more += ["--alpha", f"{found.alpha:g}"] if found.alpha != ALPHA else []
+            more += ["--times", ",".join(map(repr, found.times)), "--runs", str(found.runs)]
+            asked = shlex.join(["fsp", "verify", source.model, "--simulator", "NAME", *more])
+            click.echo(f"then: {asked} --require {found.require:g}")
     return int(found.exit_code)
+
+
+def _share(options: dict[str, Any], name: str) -> float | None:
+    return share(options[name], f"--{name.replace('_', '-')}") if options[name] else None
 
 
 def _memory(options: dict[str, Any]) -> int | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import shlex
 import string
 import subprocess
@@ -18,6 +17,7 @@ import numpy as np
 from fsp.arrays import FloatArray
 from fsp.errors import ArgumentError, BackendError
 from fsp.model.times import is_near
+from fsp.output.columns import read_columns
 from fsp.sampling.packages import Made
 from fsp.sampling.places import PLACES
 from fsp.sampling.wanted import Wanted
@@ -100,25 +100,30 @@ class Command:
 
 def _read(file: Path, wanted: Wanted, times: FloatArray, runs: int, who: str) -> FloatArray:
     """Return the runs of a file, (runs, times, species)."""
-    with file.open(encoding="utf-8", newline="") as handle:
-        rows = [[cell.strip() for cell in row] for row in csv.reader(handle) if row]
-    header = [name.strip('"') for name in rows[0]] if rows else []
+    try:
+        columns = read_columns(file)
+    except ArgumentError as error:
+        raise BackendError(f"{who}: {str(error).replace(str(file), '{out}')}") from None
+    header = list(columns)
     lower = [name.lower() for name in header]
     species = [name for name in wanted.species if name not in dict(wanted.fixed)]
     missing = [name for name in species if name not in header] + ([] if "time" in lower else ["time"])
     if runs > 1 and "run" not in lower:
         missing.append("run")
     if missing:
-        raise BackendError(f"{who} must write the columns time, {', '.join(species)}, but lacks '{missing[0]}'.")
-    try:
-        table = np.array(rows[1:], dtype=np.float64).reshape(len(rows) - 1, len(header))
-    except ValueError:
-        raise BackendError(f"{who} must write numbers in equally long rows, but does not.") from None
-    labels = table[:, lower.index("run")] if "run" in lower else np.zeros(len(table))
+        raise BackendError(
+            f"{who} must write the columns time, {', '.join(species)}, but lacks '{missing[0]}': it has "
+            f"{', '.join(header)}."
+        )
+    used = {name: column for name, column in columns.items() if name in species or name.lower() in ("run", "time")}
+    worded = [name for name, column in used.items() if column.dtype.kind != "f"]
+    if worded:
+        raise BackendError(f"{who} must write numbers, but has others in the column '{worded[0]}'.")
+    clock = columns[header[lower.index("time")]]
+    labels = columns[header[lower.index("run")]] if "run" in lower else np.zeros(len(clock))
     if len(set(labels.tolist())) != runs:
         raise BackendError(f"{who} must write {runs} runs, but writes {len(set(labels.tolist()))}.")
-    counts = wanted.gathered(dict(zip(header, table.T, strict=True)), len(table))  # (rows, n_species)
-    clock = table[:, lower.index("time")]
+    counts = wanted.gathered(used, len(clock))  # (rows, n_species)
     return np.array([_at(counts[labels == run], clock[labels == run], times, who)
                      for run in sorted(set(labels.tolist()))])  # fmt: skip
 

@@ -92,9 +92,9 @@ def ssa(
     """
     check_call(model, max_memory=max_memory, progress=progress)
     for name, given, least in (("runs", runs, 1), ("threads", threads, 1), ("max_jumps", max_jumps, 1)):
-        _whole(name, given, least)
+        check_whole(name, given, least)
     if seed is not None:
-        _whole("seed", seed, 0)
+        check_whole("seed", seed, 0)
     grid = checked_times(times)
     with limited(max_memory):
         check_samples(runs, len(grid), model.n_species)
@@ -168,7 +168,8 @@ def _sample(
     return out
 
 
-def _whole(name: str, given: Any, least: int) -> None:
+def check_whole(name: str, given: Any, least: int) -> None:
+    """Raise an ArgumentError unless an argument is a whole number that is large enough."""
     if isinstance(given, bool) or not hasattr(given, "__index__") or given < least:
         raise ArgumentError(f"`{name}` must be a whole number >= {least}, but is {given!r}.")
 

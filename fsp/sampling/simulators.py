@@ -217,9 +217,8 @@ def _check_options(name: str, given: Mapping[str, str]) -> None:
     known = OPTIONS.get(name, ())
     unknown = [option for option in given if option not in known]
     if unknown:
-        raise ArgumentError(
-            f"Options of simulator '{name}' must be of {', '.join(known) or 'none'}, but '{unknown[0]}' is given."
-        )
+        offered = f"be of {', '.join(known)}" if known else "be left out, since it has none"
+        raise ArgumentError(f"Options of simulator '{name}' must {offered}, but '{unknown[0]}' is given.")
 
 
 def seeds_of(seed: int, runs: int, first: int = 0) -> list[int]:

@@ -89,10 +89,7 @@ def _power(report: Verdict) -> list[str]:
     more = [f"<p>{escape(str(one))}</p>" for one in report.sought]
     if not report.detectable:
         return more
-    rows = [
-        [one.parameter, f"{one.value:.6g}", f"+{100 * one.increase:.2g} %", f"-{100 * one.decrease:.2g} %", one.by]
-        for one in report.detectable
-    ]
+    rows = [[one.parameter, f"{one.value:.6g}", *one.changes, one.by] for one in report.detectable]
     head = f"<h2>Smallest errors that are found with probability {report.detectable[0].power:g}</h2>"
     return [head, table_of(["parameter", "value", "upwards", "downwards", "by"], rows), *more]
 

@@ -26,13 +26,21 @@ from fsp.output.records import to_json
 from fsp.sampling.documents import document_for
 from fsp.verification.battery import Battery
 from fsp.verification.misreadings import misread
-from fsp.verification.power import LARGEST_DECREASE, VARIANT_TOL, Power, detectable, knobs
+from fsp.verification.power import VARIANT_TOL, Power, detectable, knobs
 from fsp.verification.samples import Planned
 from fsp.verification.sequential import MOST_RUNS
 from fsp.verification.strength import sought, without_events
 from fsp.verification.two_times import MOST_PAIRS, MOST_SPECIES
 from fsp.verification.verdict import EXIT_CODES
-from fsp.verification.verify import ALPHA, POWER, checked_level, checked_power, checked_species, tolerance_of
+from fsp.verification.verify import (
+    ALPHA,
+    POWER,
+    checked_level,
+    checked_power,
+    checked_size,
+    checked_species,
+    tolerance_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -204,10 +212,7 @@ def plan(
     check_call(network, max_states=max_states)
     checked_level(alpha)
     checked_power(power)
-    if not 0 < require <= LARGEST_DECREASE:
-        raise ArgumentError(
-            f"`require` must be above 0 and at most {LARGEST_DECREASE}, such as 0.05, but is {require}."
-        )
+    checked_size("require", require)
     if max_runs < FEWEST_RUNS:
         raise ArgumentError(f"`max_runs` must be at least {FEWEST_RUNS}, but is {max_runs}.")
     names = checked_species(species, network)

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
-from fsp.distribution.text import round_up, table
+from fsp.distribution.text import counted, round_up, table
 from fsp.errors import ArgumentError
 from fsp.output import files
 from fsp.output.records import to_json
 from fsp.output.replace import MARK
 from fsp.verification.page import page
 from fsp.verification.test import KINDS
-from fsp.verification.verdict import Verdict, number
+from fsp.verification.verdict import Verdict, number, p_is
 from fsp.version import __version__
 
 if TYPE_CHECKING:
@@ -29,15 +29,16 @@ class Report(Verdict):
 
     def _head(self) -> list[str]:
         who = self.simulator or "samples"
+        times, names = counted(len(self.times), "time"), ", ".join(self.species)
         sign = "≤" if self.certified else "≈"
         if not self.n:
             return [
-                f"{self.verdict.upper()}: {who}, {self.model_name or 'the model'}, {len(self.times)} times, "
-                f"{', '.join(self.species)}; reference error {sign} {round_up(self.error)}"
+                f"{self.verdict.upper()}: {who}, {self.model_name or 'the model'}, "
+                f"{times}, {names}; reference error {sign} {round_up(self.error)}"
             ]
         return [
-            f"{self.verdict.upper()}: {who}, {self.n:,} runs of {self.model_name or 'the model'}, "
-            f"{len(self.times)} times, {', '.join(self.species)}",
+            f"{self.verdict.upper()}: {who}, {counted(self.n, 'run')} of {self.model_name or 'the model'}, "
+            f"{times}, {names}",
             f"{len(self.tests):,} tests; an exact simulator fails with probability ≤ {self.alpha:g}; "
             f"reference error {sign} {round_up(self.error)}",
             *([f"given: {self.given}"] if self.given else []),
@@ -66,7 +67,7 @@ class Report(Verdict):
 
     def __str__(self) -> str:
         lines = [*self._head(), *self._summary(), *self._suite()]
-        lines += [f"  {test.name}: p = {number(test.p)}; {test.where}" for test in self.rejected[:_SHOWN]]
+        lines += [f"  {test.name}: {p_is(test.p)}; {test.where}" for test in self.rejected[:_SHOWN]]
         if len(self.rejected) > _SHOWN:
             lines.append(f"  and {len(self.rejected) - _SHOWN} more")
         if self.detectable:
@@ -144,7 +145,7 @@ class Report(Verdict):
         for test in self.tests:
             case = ElementTree.SubElement(suite, "testcase", classname=self.model_name or "model", name=test.name)
             if self.rejects(test) and self.certified:
-                message = f"p = {number(test.p)}, adjusted {number(test.adjusted)}"
+                message = f"{p_is(test.p)}, adjusted {number(test.adjusted)}"
                 ElementTree.SubElement(case, "failure", message=message).text = test.where
         if undecided:
             case = ElementTree.SubElement(suite, "testcase", classname=self.model_name or "model", name="verdict")

@@ -15,6 +15,7 @@ import numpy as np
 
 from fsp.errors import ArgumentError
 from fsp.verification.samples import Runs
+from fsp.verification.verdict import percent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +51,7 @@ def until_detectable(
         report = replace(report, alpha=alpha, level=alpha / (number * (number + 1)))
         reached = report.reached
         if tell is not None:
-            found = "" if report.rejected else f", errors of {100 * reached:.2g} % are detectable"
+            found = "" if report.rejected else f", errors of {percent(reached)} are detectable"
             tell(f"look {number}, {len(counts):,} runs: {len(report.rejected)} tests reject{found}")
         if report.rejected or reached <= target:
             return report
@@ -59,6 +60,6 @@ def until_detectable(
         if len(counts) >= most:
             return replace(
                 report,
-                undecided=f"with {most:,} runs errors of {100 * reached:.2g} % of a rate constant are detectable, "
-                f"not of {100 * target:.2g} %",
+                undecided=f"with {most:,} runs errors of {percent(reached)} of a rate constant are detectable, "
+                f"not of {percent(target)}",
             )

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fsp.distribution.text import counted
 from fsp.doors import transient
 from fsp.errors import FSPError
 from fsp.verification import statistics
 from fsp.verification.independence import FEWEST, coincidence
 from fsp.verification.power import VARIANT_TOL, Power
 from fsp.verification.samples import Planned, Runs
-from fsp.verification.verdict import Sought
+from fsp.verification.verdict import Sought, percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +48,11 @@ def _repeats(runs: Runs | Planned, battery: Battery, level: float) -> Sought:
     p = statistics.at_least(counts, half, chance) * 2 * max(runs.n - 1, 1)
     enough = np.flatnonzero(p <= level)
     if runs.n < FEWEST or not len(enough):
-        why = f"two right runs are alike with probability up to {chance:.2g}" if runs.n >= FEWEST else f"{runs.n} runs"
+        why = (
+            f"two right runs are alike with probability up to {chance:.2g}"
+            if runs.n >= FEWEST
+            else f"there {'is' if runs.n == 1 else 'are'} {counted(runs.n, 'run')} only"
+        )
         return Sought("repeats", f"runs that repeat would not be found: {why}", found=False)
     return Sought("repeats", f"{enough[0]:,} runs that repeat others would be found", found=True)
 
@@ -76,11 +81,11 @@ def held_to(report: Report, require: float | None) -> Report:
     reached = report.reached
     worst = max(report.detectable, key=lambda one: one.relative, default=None)
     what = "no rate constant is known to be seen" if worst is None else (
-        f"errors of {'no size that was tried' if np.isinf(reached) else f'{100 * reached:.2g} %'} of "
+        f"errors of {'no size that was tried' if np.isinf(reached) else percent(reached)} of "
         f"'{worst.parameter}' are found"
     )  # fmt: skip
     if require is not None and reached > require:
-        return replace(report, undecided=f"{what}, not of {100 * require:.2g} %; give more runs, or other times")
+        return replace(report, undecided=f"{what}, not of {percent(require)}; give more runs, or other times")
     if reached > WEAK and report.verdict == "pass":
         return replace(report, notes=(*report.notes, f"This pass says little: {what} with these runs and times."))
     return report

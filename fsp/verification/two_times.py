@@ -46,7 +46,13 @@ def two_time_tests(model: Model, solution: Solution, runs: Runs) -> Iterator[Tes
                 states = np.stack([above, runs.counts[:, k + 1, column]], axis=1).astype(np.int64)
                 rows, numbers = np.unique(states, axis=0, return_counts=True)
                 test = cells_test("two-time", found[0], float(runs.times[k + 1]), rows, numbers.astype(float))
-                yield replace(test, species=(name,))
+                yield replace(test, species=(name,), where=_in_words(test.where, found[0].names[0]))
+
+
+def _in_words(where: str, above: str) -> str:
+    """Return what was seen with the half of the first time as a condition: ``[X > 7 at t = 1] <= 0`` is no language."""
+    below = above.strip("[]").replace(" > ", " <= ", 1)
+    return where.replace(f"{above} <= 0", below).replace(f"{above} > 0", above.strip("[]"))
 
 
 def _expected(model: Model, first: Distribution, t: float, name: str, n: int) -> tuple[Expected, int] | None:

@@ -54,12 +54,21 @@ class Detectable:
         """The larger of both."""
         return max(self.increase, self.decrease)
 
+    @property
+    def changes(self) -> tuple[str, str]:
+        """The change upwards and the one downwards, in words."""
+        pairs = (self.increase, "+", "upwards"), (self.decrease, "-", "downwards")
+        return tuple(  # type: ignore[return-value]  # of two
+            f"{sign}{percent(size)}" if math.isfinite(size) else f"none {way}" for size, sign, way in pairs
+        )
+
     def __str__(self) -> str:
-        return f"{self.parameter} = {self.value:.6g}: {_percent(self.increase, '+')}, {_percent(self.decrease, '-')}"
+        return f"{self.parameter} = {self.value:.6g}: {', '.join(self.changes)}"
 
 
-def _percent(change: float, sign: str) -> str:
-    return f"{sign}{100 * change:.2g} %" if math.isfinite(change) else f"{sign}none"
+def percent(size: float) -> str:
+    """Write a relative size with two digits, and no exponent: ``2.8 %``, ``1,500 %``."""
+    return f"{float(f'{100 * size:.2g}'):,.12g} %"
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +252,11 @@ class Verdict(Subject):
         if laws[0].runs is None:
             return f"more than {MOST_APART:,} runs tell the best two apart at these times; others may with fewer"
         return f"about {laws[0].runs:,} runs tell the best two apart"
+
+
+def p_is(p: float) -> str:
+    """Write what a p-value is: ``p = 0.02``, or ``p < 1e-300``."""
+    return f"p = {number(p)}".replace("= <", "<")
 
 
 def number(p: float) -> str:

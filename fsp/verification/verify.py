@@ -18,13 +18,14 @@ from fsp.model import Model
 from fsp.model.arguments import check_call
 from fsp.model.times import checked_times
 from fsp.sampling.documents import document_for
+from fsp.sampling.sampler import check_whole
 from fsp.verification.asked import Asked
 from fsp.verification.battery import Battery
 from fsp.verification.diagnosis import diagnose
 from fsp.verification.file_reader import with_reader_judged
 from fsp.verification.origin import origin
 from fsp.verification.other_solvers import Moments, verify_answer
-from fsp.verification.power import detectable
+from fsp.verification.power import LARGEST_DECREASE, detectable
 from fsp.verification.reading import read_samples
 from fsp.verification.report import Report
 from fsp.verification.samples import Runs, Summary
@@ -138,8 +139,11 @@ def verify(
     checked_level(alpha)
     if power is not None:
         checked_power(power)
-    if require is not None and not require > 0:
-        raise ArgumentError(f"`require` must be a positive relative error, such as 0.05, but is {require}.")
+    for name, size in (("require", require), ("until_detectable", until_detectable)):
+        if size is not None:
+            checked_size(name, size)
+    if runs is not None:
+        check_whole("runs", runs, 1)
     say = tell or (lambda line: None)
     power = power if require is None else power or POWER
     place = None if file is None else Path(file)
@@ -295,6 +299,9 @@ def opened(simulator: str | Simulator | None) -> Simulator:
     if simulator is None:
         raise ArgumentError("`samples` or `simulator` must be given, but neither is.")
     if not isinstance(simulator, str):
+        if not (hasattr(simulator, "name") and callable(getattr(simulator, "sample", None))):
+            raise ArgumentError("`simulator` must be a name, a command, or an object with `name` and "
+                                f"`sample(model, times, runs, seed)`, but is {simulator!r}.")  # fmt: skip
         return simulator
     from fsp.sampling.simulators import open_simulator
 
@@ -303,6 +310,8 @@ def opened(simulator: str | Simulator | None) -> Simulator:
 
 def checked_species(names: Sequence[str] | None, model: Model) -> tuple[str, ...]:
     """Return the species that are looked at, or raise an ArgumentError."""
+    if isinstance(names, str):
+        raise ArgumentError(f"`species` must be a list of names, such as ['{names}'], but is '{names}'.")
     chosen = model.species if names is None else tuple(names)
     unknown = [name for name in chosen if name not in model.species]
     if unknown:
@@ -312,13 +321,20 @@ def checked_species(names: Sequence[str] | None, model: Model) -> tuple[str, ...
 
 def checked_level(alpha: float) -> None:
     """Raise an ArgumentError unless `alpha` is a probability of a false alarm."""
-    if not 0 < alpha < 0.5:
+    if isinstance(alpha, str) or not 0 < alpha < 0.5:
         raise ArgumentError(f"`alpha` must be a probability between 0 and 0.5, but is {alpha}.")
+
+
+def checked_size(name: str, size: float) -> None:
+    """Raise an ArgumentError unless a relative error is one that a rate can have downwards too."""
+    if isinstance(size, str) or not 0 < size <= LARGEST_DECREASE:
+        raise ArgumentError(f"`{name}` must be a number above 0 and at most {LARGEST_DECREASE}, such as 0.05 for 5 %, "
+                            f"but is {size!r}.")  # fmt: skip
 
 
 def checked_power(power: float) -> None:
     """Raise an ArgumentError unless `power` is a probability with which a mistake is to be found."""
-    if not 0.5 < power < 1:
+    if isinstance(power, str) or not 0.5 < power < 1:
         raise ArgumentError(f"`power` must be a probability above 0.5, but is {power}.")
 
 

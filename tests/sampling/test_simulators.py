@@ -93,6 +93,23 @@ def test_a_command_that_fails_is_named(command, fault, words):
         open_simulator(command(fault), timeout=2.0 if fault == "slow" else 60.0).sample(DEATH, TIMES, 1, 3)
 
 
+TABLES = {"\t": None, " ": None, ";": None, "": "must be a table, but is empty", "word": "others in the column 'X'"}
+
+
+@pytest.mark.parametrize("mark", list(TABLES))
+def test_what_commands_write_is_any_table(mark, tmp_path):
+    rows = [["time", "X"], ["0.5", "many" if mark == "word" else "3"], ["1", "2"]]
+    text = "\n".join((mark if len(mark) == 1 else ",").join(row) for row in rows) if mark else ""
+    (tmp_path / "table").write_text(text + "\n" * bool(text))
+    copy = "import shutil, sys; shutil.copy(sys.argv[1], sys.argv[2])"
+    simulator = open_simulator(f"{sys.executable} -c '{copy}' {tmp_path / 'table'} {{out}} {{model}} {{seed}}")
+    if TABLES[mark] is None:
+        assert simulator.sample(DEATH, [0.5, 1.0], 2, 1).tolist() == [[[3], [2]]] * 2
+    else:
+        with pytest.raises(fsp.BackendError, match=TABLES[mark]):
+            simulator.sample(DEATH, [0.5, 1.0], 2, 1)
+
+
 def test_commands_and_names_are_checked():
     for wrong in ("nonsense", "sim {model} {out}", "sim {model} {seed}", "sim {model} {seed} {out} {what}"):
         with pytest.raises(fsp.ArgumentError):
@@ -302,7 +319,7 @@ def test_warnings_of_a_simulator_are_counted(tmp_path):
 
 def test_options_of_a_simulator_are_checked():
     for name, options in (("roadrunner", {"method": "x"}), ("a {model} {seed} {out}", {"method": "x"})):
-        with pytest.raises(fsp.ArgumentError, match="must be of none, but 'method'"):
+        with pytest.raises(fsp.ArgumentError, match="must be left out, since it has none, but 'method'"):
             open_simulator(name, options=options)
     with pytest.raises(fsp.ArgumentError, match="of method, but 'tau_tol'"):
         open_simulator("copasi", options={"tau_tol": "1"})

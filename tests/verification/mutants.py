@@ -4,6 +4,22 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "errors-of-500-percent-required",
+        "verification/verify.py",
+        "not 0 < size <= LARGEST_DECREASE",
+        "not 0 < size",
+        "verify_mistakes",
+        only="another_kind",
+    ),
+    mutant(
+        "plans-forget-how-the-model-is-read",
+        "command/verify.py",
+        "more = [*source.words, *(",
+        "more = [*(",
+        "planning",
+        only="command",
+    ),
+    mutant(
         "seeds-judged-by-distinct-runs-alone",
         "verification/diagnosis.py",
         "kept = distinct if lag is None else Runs(",

@@ -154,6 +154,9 @@ def test_the_command_prints_what_to_run_next(tmp_path):
     times = ",".join(map(repr, expected.times))
     assert f"--simulator NAME --times {times} --runs {expected.runs} --require 0.1" in found.output
     assert json.loads(CliRunner().invoke(main, [*asked, "--json"]).output)["runs"] == expected.runs
+    read = ["--set", "k=2", "--counts", "omega=1", "--species", "A", "--alpha", "0.01"]
+    then = CliRunner().invoke(main, [*asked, *read]).output.splitlines()[-1]
+    assert f"{model} --simulator NAME {' '.join(read)} --times" in then
     assert CliRunner().invoke(main, [*asked, "--max-runs", "100"]).exit_code == 2
     for wrong, named in (
         (["--simulator", "copasi"], "simulator"),

@@ -40,7 +40,7 @@ def test_a_pass_of_one_run_says_that_it_says_little(rng):
     report = fsp.verify(MODEL, decays(rng, 1, [0.5]), [0.5])
     assert report.passed
     assert "This pass says little: errors of" in str(report)
-    assert "runs that repeat would not be found: 1 runs" in str(report)
+    assert "runs that repeat would not be found: there is 1 run only" in str(report)
     many = fsp.verify(MODEL, decays(rng, 3000, [0.5]), [0.5])
     assert many.passed
     assert many.notes == ()

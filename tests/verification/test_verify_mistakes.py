@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from xml.etree import ElementTree
 
 import numpy as np
@@ -19,7 +20,7 @@ from fsp.verification.diagnosis import Likelihood, _apart
 from fsp.verification.hypotheses import Hypothesis, after_jump, families, tau_leaping
 from fsp.verification.independence import first_repeat
 from fsp.verification.samples import Runs
-from fsp.verification.verdict import Finding
+from fsp.verification.verdict import Detectable, Finding, p_is, percent
 from fsp.verification.verify import refuse_what_does_not_apply
 
 TIMES = np.array([0.2, 0.4, 0.6, 0.8])
@@ -231,6 +232,39 @@ def test_outputs_that_begin_with_the_start_are_named(rng):
 def test_a_finding_without_a_law_has_no_likelihood():
     assert str(Finding("reader", "the file is misread", 0.0, True)) == "the file is misread (fits)"
     assert str(Finding("rate", "r", 3.0, False)) == "r (does not fit, log-likelihood +3.0)"
+
+
+def test_sizes_and_p_values_are_written_as_people_do():
+    assert [percent(size) for size in (0.0284, 1.5, 14.72)] == ["2.8 %", "150 %", "1,500 %"]
+    assert [p_is(p) for p in (0.02, 0.0)] == ["p = 0.02", "p < 1e-300"]
+    assert str(Detectable("k", 0.1, 1.5, np.inf, 0.9, "mean")) == "k = 0.1: +150 %, none downwards"
+
+
+def test_two_times_are_told_in_words(rng):
+    counts = direct_method(dimers(), TIMES, 400, rng)
+    for k in (1, 2, 3):
+        rng.shuffle(counts[:, k])
+    report = fsp.verify(dimers(), counts, TIMES, power=None)
+    where = next(test.where for test in report.rejected if test.kind == "two-time")
+    assert re.fullmatch(r"[PD] <= \d+( at t = [\d.]+)?( where [PD] (<=|>) \d+.*)?: .* runs, expected .*", where), where
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"require": 5}, "at most 0.99, such as 0.05 for 5 %, but is 5"),
+        ({"require": "5%"}, "`require` must be a number"),
+        ({"until_detectable": 5.0}, "`until_detectable` must be a number"),
+        ({"runs": 0}, "`runs` must be a whole number >= 1, but is 0"),
+        ({"runs": 2.5}, "`runs` must be a whole number"),
+        ({"species": "PD"}, "`species` must be a list of names"),
+        ({"power": "x"}, "`power` must be a probability"),
+        ({"simulator": 3}, r"object with `name` and `sample\(model, times, runs, seed\)`, but is 3"),
+    ],
+)
+def test_arguments_of_another_kind_are_refused(given, words):
+    with pytest.raises(fsp.ArgumentError, match=words):
+        fsp.verify(dimers(), times=TIMES, **{"simulator": "fsp", **given})
 
 
 def test_after_jump_is_one_step_of_the_embedded_chain():
