@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from math import fsum, inf
 from typing import TYPE_CHECKING
 
@@ -51,12 +52,15 @@ from fsp.space import StateSpace
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fsp.arrays import FloatArray
+    from fsp.arrays import FloatArray, IntArray
     from fsp.distribution import Distribution, Solution
     from fsp.passages.targets import Condition
 
 FIRST_SHARE = 1e-2  # of the tolerance for the transient that finds the states; chosen
-LOOKED_AT = 16  # times up to the last one at which states are collected; chosen
+LOOKED_AT = 16  # times up to the last one at which states are collected, at first; chosen
+# As many states of neighbouring times must be the same, of the fewer, so that none between them is missed; so often
+# are times put between those that are too far apart.  Chosen.
+SHARED, REFINED = 0.5, 12
 ROUNDS, STEPS = 6, 4  # of growing, by so many reactions each; chosen
 IMPROVES = 0.9  # of the last width: growths that leave more are of no use
 
@@ -290,9 +294,16 @@ class Question:
             return StateSpace.from_states(self.model.species, begun.initial_states)
         grid = last * np.arange(1, LOOKED_AT + 1) / LOOKED_AT
         whole = begun.starting_in(begun.initial_states, _scaled(begun.initial_probabilities))
-        laws = solve(whole, grid, FIRST_SHARE * self.tol, max_states=self.limit)
-        states = np.concatenate([begun.initial_states, *(law.states for law in laws)])
-        return StateSpace.from_states(self.model.species, np.unique(states, axis=0)).grow(self.model, STEPS)
+        for _ in range(REFINED):
+            laws = solve(whole, grid, FIRST_SHARE * self.tol, max_states=self.limit)
+            states = [begun.initial_states, *(law.states for law in laws)]
+            apart = [not _overlap(self.model.species, *both) for both in pairwise(states)]
+            if not any(apart):
+                break
+            between = 0.5 * (grid + np.concatenate([[0.0], grid[:-1]]))  # (n,)
+            grid = np.sort(np.concatenate([grid, between[apart]]))
+        together = np.unique(np.concatenate(states), axis=0)
+        return StateSpace.from_states(self.model.species, together).grow(self.model, STEPS)
 
     def bounded(self, space: StateSpace) -> _Found:
         """Bound on one space."""
@@ -356,6 +367,12 @@ class Question:
 
     def _moments(self, t: float) -> MomentBounds | None:
         return None if self.gain.counted is None else moment_bounds(self.gain.counted, t).bounds
+
+
+def _overlap(species: tuple[str, ...], first: IntArray, second: IntArray) -> bool:
+    """Tell whether the states (m, d) and (n, d) of two times are largely the same."""
+    same = np.count_nonzero(StateSpace.from_states(species, first).index(second) >= 0)
+    return bool(same >= SHARED * min(len(first), len(second)))
 
 
 def _scaled(probabilities: FloatArray) -> FloatArray:

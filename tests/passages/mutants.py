@@ -275,4 +275,12 @@ MUTANTS = [
         "reward",
         only="binomial",
     ),
+    mutant(
+        "states-between-two-times-are-missed",
+        "passages/reward.py",
+        "return bool(same >= SHARED * min(len(first), len(second)))",
+        "return bool(same >= 0)",
+        "reward",
+        only="travels",
+    ),
 ]

@@ -64,6 +64,15 @@ def test_births_are_poisson_and_their_stay_is_an_integral():
     hold(stay.variance, 18.0 * (TIMES - 2.0 + (2.0 + TIMES) * np.exp(-TIMES)), 1e-4)
 
 
+def test_a_law_that_travels_far_is_followed():
+    """From no molecules to 400: states of all times between are stored."""
+    model = network({"X": 0}, ("0 -> X", "mass_action", 400.0), ("X -> 0", "mass_action", 1.0))
+    times = np.array([1.0, 6.0])
+    found = fsp.reward(model, "X", times)
+    hold(found.mean, 400.0 * (times - 1.0 + np.exp(-times)))
+    hold(fsp.reward(model, "X >= 0", times).mean, times)
+
+
 def test_a_telegraph_spends_its_time_and_forgets():
     """Var ∫ 1{A} = 2 s (1 - s) (t/q - (1 - exp(-q t))/q²) at rest, with q = k + l and the share s."""
     model = network({"A": 1, "B": 0}, ("A -> B", "mass_action", 0.3), ("B -> A", "mass_action", 0.7))
