@@ -20,7 +20,7 @@ SAMPLED = "an estimate from draws: its ends are two standard errors away"
 TWO = 2.0  # standard errors to either side
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Draws(Shown):
     """What `Posterior.sample` and `Posterior.integrate` return.
 

@@ -72,7 +72,7 @@ class Estimates:
     profiles: Mapping[str, FloatArray] = field(default_factory=dict)  # (2, m) values, and the profile there
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Fit(Shown):
     """What `fsp.fit` returns.
 

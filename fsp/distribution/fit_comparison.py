@@ -8,7 +8,7 @@ from fsp.distribution.shown import Shown
 from fsp.distribution.text import table
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class FitComparison(Shown):
     """What tells two fits apart: pairs are of the first and of the second.
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 OPEN = "nothing bounds what states that are not stored contribute"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
 class FisherInformation(Shown):
     """What an experiment tells about parameters: the matrix F, and how far it may be off.
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 UNBOUNDED = "nothing bounds what states that are not stored contribute"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Sensitivity(Shown):
     """A distribution and its derivatives by parameters, at one time.
 

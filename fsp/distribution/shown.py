@@ -1,4 +1,4 @@
-"""What an answer looks like in a notebook."""
+"""What an answer looks like in a notebook, and at a prompt."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from fsp.distribution import doors
 
 
 class Shown:
-    """An answer that shows itself in a notebook."""
+    """An answer that shows itself in a notebook, and at a prompt as it is printed."""
 
     __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
 
     def _repr_html_(self) -> str:
         return doors.html(self)

@@ -38,7 +38,7 @@ UNITS = {
 }
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Counts(Shown):
     """Counts of what was observed in cells, each cell at one time.
 

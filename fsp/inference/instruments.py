@@ -9,6 +9,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,6 +42,16 @@ class Table:
     absolute: float  # what an entry may lack beside
 
 
+def require_small(seen: int, largest: int) -> None:
+    """Refuse a table that would take more memory than there may be."""
+    if (seen + 1) * (largest + 1) > MOST_ENTRIES:
+        raise StateSpaceError(
+            f"An instrument must have a table of at most {MOST_ENTRIES:,} entries, but counts up to {seen:,} of up "
+            f"to {largest:,} molecules need {(seen + 1) * (largest + 1):,}; is a count, or a number of the instrument, "
+            f"wrong?"
+        )
+
+
 class Instrument(ABC):
     """What makes a count that is seen of one that is there."""
 
@@ -63,11 +74,7 @@ class Instrument(ABC):
 
     def limited(self, seen: int, largest: int) -> Table:
         """Return the table; refuse one that takes more memory than there may be."""
-        if (seen + 1) * (largest + 1) > MOST_ENTRIES:
-            raise StateSpaceError(
-                f"An instrument must have a table of at most {MOST_ENTRIES:,} entries, but counts up to {seen:,} of up "
-                f"to {largest:,} molecules need {(seen + 1) * (largest + 1):,}; is a count wrong?"
-            )
+        require_small(seen, largest)
         return self.table(seen, largest)
 
     @property
@@ -109,7 +116,7 @@ class Binomial(Instrument):
     def __post_init__(self) -> None:
         if isinstance(self.capture, str) and self.capture:
             return
-        if not isinstance(self.capture, int | float) or not 0.0 < self.capture <= 1.0:
+        if not isinstance(self.capture, Real) or not 0.0 < self.capture <= 1.0:
             raise ArgumentError(f"`capture` must be a probability above 0, but is {self.capture!r}.")
 
     @property
@@ -170,7 +177,7 @@ class Poisson(Instrument):
     background: float
 
     def __post_init__(self) -> None:
-        if not isinstance(self.background, int | float) or not 0.0 <= self.background < np.inf:
+        if not isinstance(self.background, Real) or not 0.0 <= self.background < np.inf:
             raise ArgumentError(f"`background` must be a mean of 0 or more, but is {self.background!r}.")
 
     def reach(self, largest: int) -> int:
@@ -263,7 +270,7 @@ class Normal(Instrument):
     deviation: float
 
     def __post_init__(self) -> None:
-        if not isinstance(self.deviation, int | float) or not 0.0 < self.deviation < np.inf:
+        if not isinstance(self.deviation, Real) or not 0.0 < self.deviation < np.inf:
             raise ArgumentError(f"`deviation` must be a number above 0, but is {self.deviation!r}.")
 
     def reach(self, largest: int) -> int:
@@ -301,10 +308,15 @@ class Given(Instrument):
 
     def _values(self, seen: int, largest: int) -> FloatArray:
         if callable(self.law):
-            return np.broadcast_to(
-                np.asarray(self.law(np.arange(seen + 1)[:, None], np.arange(largest + 1)), dtype=np.float64),
-                (seen + 1, largest + 1),
-            )
+            shape = seen + 1, largest + 1
+            try:
+                found = self.law(np.arange(seen + 1)[:, None], np.arange(largest + 1))
+                return np.broadcast_to(np.asarray(found, dtype=np.float64), shape)
+            except (TypeError, ValueError, IndexError) as error:
+                raise ArgumentError(
+                    f"`instrument` must be a function of counts seen, (m, 1), and there, (n,), that returns (m, n) "
+                    f"probabilities, but fails for m = {shape[0]} and n = {shape[1]}: {error}."
+                ) from error
         if largest >= self.law.shape[1]:
             raise ArgumentError(
                 f"`instrument` must have a column for each count that a cell may hold, but has {self.law.shape[1]} and "
@@ -339,12 +351,15 @@ def _instrument(given: Any) -> Instrument:
     """Return an instrument, a matrix or a function as an instrument."""
     if isinstance(given, Instrument):
         return given
-    if callable(given):
+    if callable(given) and not isinstance(given, type):
         return Given(given)
-    matrix = np.asarray(given, dtype=np.float64) if isinstance(given, np.ndarray | list | tuple) else np.zeros(0)
+    try:
+        matrix = np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError):
+        matrix = np.zeros(0)
     if matrix.ndim != 2 or not matrix.size:
         raise ArgumentError(
-            f"`instrument` must be one of fsp.Binomial, fsp.Poisson, fsp.Normal and fsp.Bins, a matrix or a function, "
-            f"but is {given!r}."
+            f"`instrument` must be an instrument, such as fsp.Binomial(0.3), fsp.Poisson(2.0), fsp.Normal(1.5) or "
+            f"fsp.Bins([0, 5]), a matrix or a function, but is {given!r}."
         )
     return Given(matrix)

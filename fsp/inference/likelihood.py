@@ -60,7 +60,7 @@ NAMED = 4  # cells without probability that are printed; chosen
 LEAST_LOSS = 1e-60  # below which a cell that still has no probability is reported
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Likelihood(Shown):
     """A log-likelihood, and what it is made of.
 

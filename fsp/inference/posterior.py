@@ -23,6 +23,7 @@ import numpy as np
 from fsp import defaults
 from fsp.bars import barred, callback
 from fsp.distribution.draws import Draws
+from fsp.distribution.text import counted
 from fsp.errors import ArgumentError, ConvergenceError, StateSpaceError
 from fsp.inference.ascent import UnreachableError, ascend
 from fsp.inference.counts import Counts, check_counts
@@ -124,6 +125,10 @@ class Posterior:
         if prior.low <= u <= prior.high:
             return u
         return math.log(prior.law.median()) if prior.law is not None else 0.5 * (prior.low + prior.high)
+
+    def __repr__(self) -> str:
+        cells = counted(sum(part.counts.n_cells for part in self._objective.parts), "cell")
+        return f"<Posterior of {', '.join(self.names)}: {cells}, {counted(self.evaluations, 'evaluation')}>"
 
     @property
     def dimension(self) -> int:

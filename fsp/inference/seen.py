@@ -15,7 +15,7 @@ from scipy.linalg import khatri_rao
 from fsp.arithmetic import SUM_ROUNDING
 from fsp.distribution import formulas
 from fsp.errors import ArgumentError, StateSpaceError
-from fsp.inference.instruments import MOST_ENTRIES, Exact, Instrument, instruments_of
+from fsp.inference.instruments import MOST_ENTRIES, Exact, Instrument, instruments_of, require_small
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
@@ -77,7 +77,10 @@ def channel(there: FloatArray, instruments: Sequence[Instrument]) -> Channel:
             own[place.reshape(-1), np.arange(len(values))] = 1.0
         else:
             counts = _counts(values)
-            seen = np.unique(instrument.standing(np.arange(instrument.reach(int(counts.max())) + 1)))
+            largest = int(counts.max())
+            reach = instrument.reach(largest)
+            require_small(reach, largest)
+            seen = np.unique(instrument.standing(np.arange(reach + 1)))
             table = instrument.between(seen, counts)
             own, off, absolute = table.values, off + table.relative, absolute + len(seen) * table.absolute
         if len(weights) * own.size > MOST_ENTRIES:

@@ -190,8 +190,8 @@ MUTANTS = [
     mutant(
         "instruments-tell-of-bins-as-often-as-they-are-wide",
         "inference/seen.py",
-        "seen = np.unique(instrument.standing(np.arange(instrument.reach(int(counts.max())) + 1)))",
-        "seen = instrument.standing(np.arange(instrument.reach(int(counts.max())) + 1))",
+        "seen = np.unique(instrument.standing(np.arange(reach + 1)))",
+        "seen = instrument.standing(np.arange(reach + 1))",
         "fisher",
         only="instruments_leave",
     ),
@@ -226,6 +226,14 @@ MUTANTS = [
         "            start=self._start,\n            max_states",
         "fit",
         only="begin_at_rest",
+    ),
+    mutant(
+        "classes-are-taken-for-functions",
+        "inference/instruments.py",
+        "if callable(given) and not isinstance(given, type):",
+        "if callable(given):",
+        "fisher",
+        only="instruments_that_are_none",
     ),
     mutant(
         "impossible-cells-are-left-out",

@@ -216,7 +216,12 @@ def test_designs_see_what_instruments_leave():
 @pytest.mark.parametrize(
     ("instrument", "words"),
     [
-        (0.3, "must be one of fsp.Binomial"),
+        (0.3, "must be an instrument, such as fsp.Binomial"),
+        ("binomial", "must be an instrument, such as"),
+        (fsp.Binomial, "a matrix or a function, but is <class"),
+        ([[1.0, 0.0], [1.0]], "must be an instrument, such as"),
+        (lambda m: m, "must be a function of counts seen, .* takes 1 positional argument"),
+        (lambda m, x: np.ones(3), "that returns .* but fails for m = "),
         ({"Y": fsp.Poisson(1.0)}, "must be of what is observed, X"),
         (np.eye(5), "must have a column for each count .* has 5 and needs"),
         (2.0 * np.eye(200), "at most 1, but the least is 0 and the largest sum 2"),
@@ -229,5 +234,22 @@ def test_instruments_that_are_none_are_refused(instrument, words):
         fsp.fisher(immigration_death(), [1.0], ["k", "g"], instrument=instrument)
     with pytest.raises(fsp.ArgumentError, match="of counts where there is an instrument"):
         fsp.fisher(immigration_death(), [1.0], ["k"], observe="X/2", instrument=fsp.Poisson(1.0))
+
+
+def test_numbers_of_instruments_are_of_any_kind_and_have_limits():
+    for instrument in (fsp.Normal(np.float32(1.5)), fsp.Poisson(np.int64(2)), fsp.Binomial(np.float64(0.5))):
+        assert fsp.fisher(immigration_death(), [1.0], ["k"], instrument=instrument).certified
     with pytest.raises(fsp.ArgumentError, match="`deviation` must be a number above 0"):
         fsp.Normal(0.0)
+    with pytest.raises(fsp.StateSpaceError, match="a number of the instrument, wrong"):
+        fsp.fisher(immigration_death(), [1.0], ["k"], instrument=fsp.Normal(1e9))
+
+
+def test_answers_show_themselves_at_a_prompt():
+    model = immigration_death()
+    counts = fsp.read_counts({"time": [1.0], "n": [2]}, counts={"X": "n"})
+    slopes = fsp.sensitivity(model, [1.0], ["k"])
+    answers = (counts, slopes, slopes[-1], fsp.fisher(model, [1.0], ["k"]), fsp.likelihood(model, counts))
+    for answer in answers:
+        assert repr(answer) == str(answer)
+    assert repr(fsp.Posterior(model, counts, {"k": (1, 10)})) == "<Posterior of k: 1 cell, 0 evaluations>"

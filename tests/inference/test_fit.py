@@ -250,7 +250,7 @@ def test_fits_are_compared_by_the_function_that_compares_networks(fitted):
 def test_a_fit_is_read_as_it_was_written(fitted, tmp_path):
     fitted.save(tmp_path / "fit.h5")
     read = fsp.read(tmp_path / "fit.h5")
-    assert str(read) == str(fitted)
+    assert str(read) == repr(read) == str(fitted)
     assert read.intervals(0.9) == fitted.intervals(0.9)
     assert [panel.t for panel in read.panels] == [0.5, 1.0, 2.0]
     for ours, theirs in zip(read.panels, fitted.panels, strict=True):

@@ -245,7 +245,7 @@ def test_counts_that_no_table_could_hold_have_a_likelihood_or_a_limit():
     found = fsp.likelihood(immigration_death(), counts)
     assert found.value.lower == -math.inf
     assert "X = 1000000000" in found.impossible[0]
-    with pytest.raises(fsp.StateSpaceError, match=r"counts up to 1,000,000,000 .* is a count wrong"):
+    with pytest.raises(fsp.StateSpaceError, match=r"counts up to 1,000,000,000 .* is a count, or a number"):
         fsp.likelihood(immigration_death(), counts, instrument=fsp.Binomial(0.5))
 
 
