@@ -58,6 +58,7 @@ ALONE = 1e-6  # of that, where each probability counts: iterated until nothing i
 # log-likelihood of thousands of cells loses as little by ε as by η; and at least and most.  Lighter ones would show the
 # rounding of stages, 1e-16 of all.  Chosen.
 HEAVIER, WEIGHTS = 1e6, (1e-13, 1e-3)
+SHOWN = 0.25  # times a bound of the rounding: what a step shows of it at most, about; of 0.05 to 2 it takes least work
 SEEN = 2.0  # times a bound of the rounding: what a step may add to what is known of each probability
 NOISE = 30.0  # how many times the rounding of products a residual may show
 SMALLEST = 1e-13  # of the time ahead
@@ -303,7 +304,7 @@ class Collocated:
         added, above, below = (Known(integral * own.relative, integral * own.absolute) for own in parts)
         bound = max(RELATIVE * h / self.duration, SEEN * below.cost(self.weight))
         cost = above.cost(self.weight)
-        return added, (cost / bound, max(cost - SEEN * below.cost(self.weight), 0.0) / bound)
+        return added, (cost / bound, max(cost - SHOWN * below.cost(self.weight), 0.0) / bound)
 
 
 NEAR = 0.03  # relative change of rates over which a factorisation still serves, as the stages are iterated

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from fsp.model import Model
 
 FIRST_LOSS = 1e-7  # of probability, with which the first run begins
+FIRST_CHANGING = 1e-12  # where rates change: there less loss takes a few states more, and no more steps
 CAUTION = 0.2  # of the loss that would just do
 UNSEEN = 1e-6  # of the loss, where a cell has no probability at all
 MOST_RUNS = 12  # each with a smaller loss; chosen, not measured
@@ -230,7 +231,8 @@ def likelihood(
     instruments = tuple(i.at(model.parameters) for i in instruments_of(instrument, counts.observed))
     counts = counts.standing(instruments)
     limits = Limits(max_states, max_memory, max_work)
-    loss, before = FIRST_LOSS, [math.inf] * len(counts.times)
+    loss = FIRST_CHANGING if model.is_time_dependent else FIRST_LOSS
+    before = [math.inf] * len(counts.times)
     for run in range(MOST_RUNS):
         reached = distributions(model, counts.times, loss, limits, start)
         found = [_interval(own, counts, i, instruments) for i, own in enumerate(reached)]
