@@ -58,9 +58,10 @@ def find_cases(folder: Path) -> list[Path]:
 
 
 def chosen_cases(folder: Path, only: tuple[str, ...]) -> list[Path]:
-    """Return the folders of the cases with the numbers `only`, of all where there are none."""
-    folders = [path for path in find_cases(folder) if not only or path.resolve().name in only]
-    missing = sorted(set(only) - {path.resolve().name for path in folders})
+    """Return the folders of the cases with the numbers `only`, such as 00037 or 37, of all where there are none."""
+    wanted = {number.zfill(len("00001")) for number in only}
+    folders = [path for path in find_cases(folder) if not only or path.resolve().name in wanted]
+    missing = sorted(wanted - {path.resolve().name for path in folders})
     if missing:
         raise ArgumentError(f"`--case` must be in '{folder}', but {missing[0]} is not.")
     return folders

@@ -147,8 +147,9 @@ def _of_runs(samples: Runs | Histograms, battery: Battery, tests: Sequence[Test]
     if distinct is not None and repeats:
         text = f"runs repeat, as with a seed that is used again: {distinct.n:,} of {samples.n:,} are distinct"
         lag = first_repeat(samples, battery, alpha)
-        kept = distinct if lag is None else Runs(samples.counts[:lag], samples.times, samples.species)
-        yield Finding("seeds", text, 0.0, only or _right(kept, battery, alpha))
+        if lag is not None and lag >= distinct.n:  # fewer first runs than are distinct would pass for being few
+            distinct = Runs(samples.counts[:lag], samples.times, samples.species)
+        yield Finding("seeds", text, 0.0, only or _right(distinct, battery, alpha))
     elif only or _correlated(samples):
         yield Finding("dependence", "runs depend on those before them", 0.0, only)
 

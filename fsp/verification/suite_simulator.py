@@ -93,6 +93,8 @@ class SimulatorReport:
         for row in shown:
             lines += [f"{row.verdict}: {row.name}: {text}" for text in (*row.rejected[:3], row.reason) if text]
             lines += [f"{row.verdict}: {row.name}: what fits: {text}" for text in row.explained[:2]]
+            if row.verdict == FAIL and not row.explained:
+                lines.append(f"{row.verdict}: {row.name}: nothing that was tried fits; fsp verify says what is near")
         return "\n".join(lines)
 
     def to_csv(self) -> str:

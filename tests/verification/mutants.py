@@ -4,6 +4,14 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "failures-of-a-suite-without-a-cause-are-silent",
+        "verification/suite_simulator.py",
+        "if row.verdict == FAIL and not row.explained:",
+        "if row.verdict == FAIL and row.explained:",
+        "suite",
+        only="where_nothing_fits",
+    ),
+    mutant(
         "errors-of-500-percent-required",
         "verification/verify.py",
         "not 0 < size <= LARGEST_DECREASE",
@@ -22,8 +30,8 @@ MUTANTS = [
     mutant(
         "seeds-judged-by-distinct-runs-alone",
         "verification/diagnosis.py",
-        "kept = distinct if lag is None else Runs(",
-        "kept = distinct if lag else Runs(",
+        "if lag is not None and lag >= distinct.n:",
+        "if lag is None:",
         "verify_mistakes",
         only="first_runs_that_repeat",
     ),

@@ -176,10 +176,16 @@ def test_an_exact_simulator_passes_where_the_suites_criterion_need_not():
 
 def test_a_wrong_simulator_fails_by_both_criteria():
     late = Direct(lambda x: np.concatenate([x[:, :1], x[:, :-1]], axis=1))
-    report = run_simulator(CASES, late, 2000, only=("00027",))
+    report = run_simulator(CASES, late, 2000, only=("27",))
     assert report.exit_status == 1
     assert report.rows[0].suite_verdict == report.rows[0].verdict == "fail"
-    assert "fail: 00027: " in str(report)
+    assert "fail: 00027: what fits: states are written one output time before" in str(report)
+
+
+def test_it_is_said_where_nothing_fits():
+    half = Direct(lambda x: np.where(np.arange(len(x))[:, None, None] % 2, x, (x + x[:, :1]) // 2))
+    report = run_simulator(CASES, half, 300, only=("00027",))
+    assert "fail: 00027: nothing that was tried fits" in str(report)
 
 
 def test_what_a_simulator_cannot_do_is_told():
