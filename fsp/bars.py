@@ -83,10 +83,12 @@ def shown(progress: Callable[[Any], None] | bool | None) -> Iterator[Callable[[A
         yield None
     else:
         bar = Bar(_notebook_handle() or _write_line)
+        finished = False
         try:
             yield bar
+            finished = True
         finally:
-            bar.close()
+            bar.close(finished)
 
 
 class Bar:
@@ -105,14 +107,14 @@ class Bar:
             self._last = now
             self._tell(ends=False)
 
-    def close(self) -> None:
-        """Show the last moment, and end."""
-        self._tell(ends=True)
+    def close(self, finished: bool) -> None:
+        """Show the last moment, and end; the bar is full if all was done."""
+        self._tell(ends=True, finished=finished)
 
-    def _tell(self, *, ends: bool) -> None:
+    def _tell(self, *, ends: bool, finished: bool = False) -> None:
         if self._moment is not None:
             reached, end = self._moment.share
-            done = None if not end else min(1.0, reached / end)
+            done = 1.0 if finished else None if not end else min(1.0, reached / end)
             self._show(done, f"{self._moment.status}, {time.monotonic() - self._start:.1f} s", ends)
 
 

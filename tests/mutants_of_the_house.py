@@ -11,6 +11,13 @@ MUTANTS = [
         "bars",
     ),
     mutant(
+        "bars-that-go-on-after-the-end",
+        "bars.py",
+        "            finished = True\n",
+        "",
+        "bars",
+    ),
+    mutant(
         "bars-that-are-not-shown",
         "bars.py",
         'options["progress"] = report\n',

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
 import sys
@@ -51,7 +52,7 @@ def test_a_log_has_one_line_in_the_end(capsys):
     assert line.startswith("[####")
     assert "t = 1 of 1" in line
     fsp.stationary(MODEL, progress=True)
-    assert re.match(r"\[\?+\] .*states", capsys.readouterr().err)
+    assert re.match(r"\[#+\] .*states", capsys.readouterr().err)
     fsp.sweep(MODEL, {"X": [0, 1]}, [1.0], processes=1, progress=True)
     assert "2 of 2 points" in capsys.readouterr().err
     fsp.passage(MODEL, "X > 3", [1.0], progress=True)
@@ -103,6 +104,11 @@ def test_a_notebook_has_a_bar(monkeypatch, every_moment):
     with bars.shown(True) as report:
         report(SweepProgress(1, 4, 0, 12, 1e-7, "k = <2>"))
     assert len(shown) == 2
+    assert 'value="1.0000"' in shown[1]
+    with contextlib.suppress(KeyboardInterrupt), bars.shown(True) as report:
+        report(Progress(None, None, 12, 1e-7, "stationary"))
+        raise KeyboardInterrupt
+    assert "value" not in shown[-1]  # it did not end
     assert 'value="0.2500"' in shown[0]
     assert "k = &lt;2&gt;" in shown[0]
 
