@@ -221,10 +221,10 @@ class _Question:
         rows: list[list[Interval]] = []
         for one in solution:
             held = self.targets.hold(one.states)  # (n_targets, n)
-            masks = [held.any(axis=0), *held]
+            masks = [held.any(axis=0), *held] if len(held) > 1 else [*held]
             rows.append([bounds.event(one.probabilities, mask, one.error) for mask in masks])
         whole, *first = (Curve.of(times, list(column)).rising() for column in zip(*rows, strict=True))
-        return PassageLaw(whole, tuple(first), solution, self.targets.inflow(self.model))
+        return PassageLaw(whole, tuple(first or [whole]), solution, self.targets.inflow(self.model))
 
 
 class _Judge:

@@ -23,8 +23,11 @@ from fsp.errors import ConvergenceError
 from fsp.solvers.linear import WITHOUT_PIVOTING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fsp.arrays import FloatArray
 
+SETTLED = 0.1  # of what is charged for rounding: a residual that adds no more need not be refined; chosen
 RIGHT = 64.0 * UNIT_ROUNDOFF  # relative rounding of a right-hand side, far more than a few sums of products have
 
 
@@ -109,7 +112,7 @@ class _Side:
         self._matrix, self._factors, self._side = matrix, factors, side
         self._size, self._roundings = abs(matrix), roundings
         ones = np.ones(matrix.shape[0])
-        self._times = np.maximum(_refined(factors, matrix, ones, side), 0.0)  # τ
+        self._times = np.maximum(self._solved(ones), 0.0)  # τ
         self._held = matrix @ self._times - self._charge(self._times)  # M τ, rounded down
         if not (self._held > 0.0).all():
             raise ConvergenceError(
@@ -119,19 +122,28 @@ class _Side:
 
     def bounds(self, right: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return (m,) lower and upper bounds of the solution for `right` (m,)."""
-        v = np.maximum(_refined(self._factors, self._matrix, right, self._side), 0.0)
+        v = np.maximum(self._solved(right), 0.0)
         left = np.abs(right - self._matrix @ v) + self._charge(v) + self._roundings * right
         error = float((left / self._held).max()) * self._times * (1.0 + RIGHT)  # (1)
         low: FloatArray = np.maximum(v - error, 0.0)
         return low, v + error
+
+    def _solved(self, right: FloatArray) -> FloatArray:
+        return _refined(self._factors, self._matrix, right, self._side, self._charge)
 
     def _charge(self, v: FloatArray) -> FloatArray:
         charge: FloatArray = self._roundings * (self._size @ v)
         return charge
 
 
-def _refined(factors: Any, matrix: Any, right: FloatArray, side: str) -> FloatArray:
+def _refined(
+    factors: Any, matrix: Any, right: FloatArray, side: str, charge: Callable[[FloatArray], FloatArray] | None = None
+) -> FloatArray:
+    """Solve, and refine until what is left is far below the `charge` (m,) for rounding, where there is one."""
     solved: FloatArray = factors.solve(right, side)
     for _ in range(REFINEMENTS):
-        solved = solved + factors.solve(right - matrix @ solved, side)
+        left = right - matrix @ solved
+        if charge is not None and (np.abs(left) <= SETTLED * charge(np.abs(solved))).all():
+            break
+        solved = solved + factors.solve(left, side)
     return solved

@@ -283,4 +283,12 @@ MUTANTS = [
         "reward",
         only="travels",
     ),
+    mutant(
+        "what-is-solved-is-refined-in-vain",
+        "passages/systems.py",
+        "SETTLED * charge(np.abs(solved))",
+        "0.0 * charge(np.abs(solved))",
+        "systems",
+        only="refine",
+    ),
 ]
