@@ -31,7 +31,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from math import floor, log2
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -43,7 +43,7 @@ from fsp.inference.statewise import RELATIVE, Known, off_by_table, range_of, spl
 from fsp.solvers.base import short, step_to
 from fsp.solvers.clocks import chebyshev_nodes, reach
 from fsp.solvers.collocation import radau
-from fsp.solvers.linear import ShiftedSystem
+from fsp.solvers.linear import Band, ShiftedSystem
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
@@ -136,6 +136,8 @@ class Collocated:
 
     def __init__(self, timed: Timed, duration: float, loss: float) -> None:
         self.timed, self.duration, self._table = timed, duration, radau(STAGES)
+        self._pattern, self._entries = _aligned(timed)
+        self._band = Band.of(self._pattern)
         self.weight = float(np.clip(HEAVIER * loss, *WEIGHTS))
         self._systems: tuple[float, FloatArray, list[ShiftedSystem]] | None = None
         self.course = timed.course(np.ones(len(timed.clocks)), np.zeros(len(timed.changing)))
@@ -242,15 +244,14 @@ class Collocated:
             length, weights, systems = self._systems
             if length == h and np.allclose(weights, middle, rtol=NEAR, atol=0.0):
                 return systems
-        square = sum(
-            (g * part for g, part in zip(middle, self.timed.parts, strict=True)), start=0 * self.timed.parts[0]
-        )
+        square = self._pattern.copy()
+        square.data = middle @ self._entries
         systems = []
         for i, mu in enumerate(self._table.eigenvalues):
             partner = int(np.argmin(np.abs(self._table.eigenvalues - mu.conjugate())))
             real = abs(mu.imag) < 1e-14 * abs(mu)
             systems.append(
-                systems[partner] if partner < i else ShiftedSystem(square, h * (mu.real if real else mu), None)
+                systems[partner] if partner < i else ShiftedSystem(square, h * (mu.real if real else mu), self._band)
             )
         self._systems = h, middle, systems
         return systems
@@ -308,6 +309,21 @@ class Collocated:
 
 
 NEAR = 0.03  # relative change of rates over which a factorisation still serves, as the stages are iterated
+
+
+def _aligned(timed: Timed) -> tuple[Any, FloatArray]:
+    """Return the pattern of all A_l together, CSR, and their entries in it, (n_clocks, nnz)."""
+    pattern = sum(timed.moduli[1:], start=timed.moduli[0]).tocsr()
+    pattern.sort_indices()
+    n = pattern.shape[0]
+    keys = np.repeat(np.arange(n), np.diff(pattern.indptr)) * n + pattern.indices
+    entries = np.zeros((len(timed.parts), pattern.nnz))
+    for own, part in zip(entries, timed.parts, strict=True):
+        triples = part.tocoo()
+        there = triples.data != 0.0  # zeros are not in the pattern
+        place = np.searchsorted(keys, triples.row[there].astype(np.int64) * n + triples.col[there])
+        np.add.at(own, place, triples.data[there])
+    return pattern, entries
 
 
 def _noise(timed: Timed, on_step: OnStep, block: FloatArray, h: float) -> FloatArray:

@@ -515,4 +515,12 @@ MUTANTS = [
         "statewise",
         only="together",
     ),
+    mutant(
+        "parts-share-no-pattern",
+        "inference/collocation.py",
+        "np.add.at(own, place, triples.data[there])",
+        "own[: there.sum()] = triples.data[there]",
+        "timed",
+        only="share_a_pattern",
+    ),
 ]

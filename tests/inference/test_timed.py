@@ -12,9 +12,13 @@ from scipy import stats
 from scipy.linalg import expm
 
 import fsp
-from fsp.inference.collocation import _moduli
+from fsp.generator import Generator
+from fsp.inference.collocation import _aligned, _moduli
 from fsp.inference.loop import distributions
+from fsp.inference.parameters import derivatives
+from fsp.inference.timed import Timed
 from fsp.model.derivatives import derivative
+from fsp.model.expression import evaluate
 from fsp.model.formula import parse
 from fsp.model.tree import ZERO
 from fsp.solvers.collocation import radau
@@ -212,3 +216,17 @@ def test_a_cell_that_steps_hide_has_no_lower_bound_and_ends_the_search(monkeypat
     assert stats.poisson.logpmf([14, 80], mean).sum() <= found.value.upper
     assert "X = 80" in found.impossible[0]
     assert len(runs) <= 4
+
+
+def test_parts_of_a_generator_share_a_pattern():
+    """Sums of the entries are the generator at any time, also where a function of time is zero."""
+    model = switched("piecewise(k, time < 1, 0)*exp(-time)", k=8.0)
+    generator = Generator(model, fsp.StateSpace.box(model, upper=(6,)))
+    timed = Timed.of(generator, derivatives(model, ["k"], log=True), ())
+    pattern, entries = _aligned(timed)
+    for t in (0.3, 2.0):
+        weights = np.array([evaluate(clock, {}, t) for clock in timed.clocks])
+        pattern.data = weights @ entries
+        expected = sum(g * part.toarray() for g, part in zip(weights, timed.parts, strict=True))
+        np.testing.assert_allclose(pattern.toarray(), expected, rtol=1e-15)
+    assert pattern.nnz == 19
