@@ -29,6 +29,7 @@ from fsp.distribution import Interval
 from fsp.distribution.bounds import variance
 from fsp.distribution.passage import Curve
 from fsp.distribution.reward import Reward
+from fsp.equilibrium.stationary import stationary
 from fsp.errors import ArgumentError, BackendError, ToleranceWarning
 from fsp.generator import Generator
 from fsp.model.accuracy import errors
@@ -45,7 +46,7 @@ from fsp.passages.observables import Observable
 from fsp.passages.targets import Targets
 from fsp.projection.growth import most_states, starting_vector
 from fsp.projection.progress import Progress, ProgressCallback
-from fsp.projection.start import Start, starting_point
+from fsp.projection.start import Start, starting_point, starts_at_rest
 from fsp.projection.transient import solve
 from fsp.space import StateSpace
 
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from fsp.distribution import Distribution, Solution
     from fsp.passages.targets import Condition
 
+AT_REST = 0.01  # of the tolerance for the stationary law, whose error counts all the time; chosen
 FIRST_SHARE = 1e-2  # of the tolerance for the transient that finds the states; chosen
 LOOKED_AT = 16  # times up to the last one at which states are collected, at first; chosen
 # As many states of neighbouring times must be the same, of the fewer, so that none between them is missed; so often
@@ -72,7 +74,7 @@ def reward(
     *,
     firings: bool = False,
     until: Condition | None = None,
-    start: Solution | Distribution | None = None,
+    start: Solution | Distribution | str | None = None,
     tol: float = defaults.TOL,
     max_states: int | None = None,
     progress: ProgressCallback | None = None,
@@ -93,7 +95,7 @@ def reward(
     until
         A condition that ends it, as of `fsp.passage`: what is accumulated up to t or the passage, whichever is first.
     start
-        Where runs begin: at the model's initial states, in a distribution, or where a solution ends.
+        Where runs begin: at the model's initial states, in a distribution, where a solution ends, or ``"stationary"``.
     tol
         Bound of the error of each mean, relative to 1 + its size.
     max_states
@@ -142,8 +144,11 @@ def reward(
     targets = None if until is None else Targets.read(model, until, "`until`")
     stopping = model if targets is None else targets.stopping(model)
     gain = Gain.of_reaction(model, observable) if firings else Gain.of_formula(model, observable)
-    begin = starting_point(stopping, start, tol)
     limit = max_states or most_states(model)
+    first = None if isinstance(start, str) else start
+    if starts_at_rest(start):
+        first = stationary(model, AT_REST * tol, max_states=limit)
+    begin = starting_point(stopping, first, tol)
     found = Question(stopping, gain, targets, begin, asked, tol, limit, progress or _silent).settled()
     width = max(mean.width / (1.0 + mean.upper) if mean.upper < inf else 0.0 for mean in found.means)
     if width > tol:

@@ -84,6 +84,9 @@ def test_a_telegraph_spends_its_time_and_forgets():
     hold(found.variance, spread)
     hold(found.average, 0.7 * np.ones(3))
     hold(found.average_variance, spread / times**2)
+    rest = fsp.reward(model, "A > 0", times, start="stationary")
+    hold(rest.average, 0.7 * np.ones(3))
+    hold(rest.variance, spread, 1e-5)
     with pytest.raises(fsp.ArgumentError, match="must be positive for an average"):
         fsp.reward(start, "A > 0", TIMES).average.value.sum()
     with pytest.raises(fsp.ArgumentError, match="must be positive for an average"):
@@ -211,6 +214,7 @@ def test_bad_questions_are_refused():
         (lambda: fsp.reward(model, "X", 1.0, tol=0.0), "`tol` must"),
         (lambda: fsp.reward(model, "X", 1.0, until="X + 1"), "`until` must be a condition"),
         (lambda: fsp.reward(model, "X", 1.0, start=3.0), "`start` must be"),
+        (lambda: fsp.reward(model, "X", 1.0, start="rest"), "`start` must be a distribution, 'stationary' or None"),
     ):
         with pytest.raises(fsp.ArgumentError, match=message):
             call()
