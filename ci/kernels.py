@@ -31,8 +31,10 @@ class KernelsHook(BuildHookInterface[Any]):
         for old in folder.glob("*.o"):
             if old.name not in wanted:
                 old.unlink()
+        environment = os.environ | {"PYTHONHASHSEED": "0"}  # else the last digits of sums are chance
+        command = [sys.executable, "-m", "fsp.compilation.build"]
         builds = [
-            subprocess.Popen([sys.executable, "-m", "fsp.compilation.build", str(folder / name), *which], cwd=self.root)
+            subprocess.Popen([*command, str(folder / name), *which], cwd=self.root, env=environment)
             for name, which in wanted.items()
             if not (folder / name).is_file()
         ]

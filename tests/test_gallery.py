@@ -6,7 +6,6 @@ import json
 import re
 
 import gallery
-import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
@@ -18,15 +17,19 @@ def runs():
     return {name: gallery.run(name) for name in gallery.EXAMPLES}
 
 
+def _value(number):
+    return float(number.replace(",", ""))
+
+
 def test_page_and_notebooks_are_those_of_the_scripts(runs):
     for place, content in gallery.files({name: printed for name, (printed, _) in runs.items()}).items():
         written = place.read_text(encoding="utf-8")
         hint = f"write {place.name} anew: python ci/gallery.py"
         assert _NUMBER.sub("#", written) == _NUMBER.sub("#", content), hint
-        before, now = (
-            np.array([float(one.replace(",", "")) for one in _NUMBER.findall(it)]) for it in (written, content)
-        )
-        np.testing.assert_allclose(before, now, rtol=1e-3, atol=1e-6, err_msg=hint)  # what rounding may move is smaller
+        for before, now in zip(_NUMBER.findall(written), _NUMBER.findall(content), strict=True):
+            # Last digits of sums hang on the processor: they move the number of states, and no other by as much.
+            moved = 0.03 if "," in before else 1e-3
+            assert _value(now) == pytest.approx(_value(before), rel=moved, abs=1e-6), hint
     assert {place.stem for place in gallery.NOTEBOOKS.glob("*.ipynb")} == set(gallery.EXAMPLES)
     assert len(gallery.EXAMPLES) >= 12
 

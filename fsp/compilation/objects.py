@@ -108,7 +108,10 @@ def _compile(path: Path, part: str, level: str) -> None:
     """Compile the object in a process of its own."""
     logger.warning("fsp compiles its kernels, whose sources are not those that it was built from: a minute, once.")
     command = [sys.executable, "-m", "fsp.compilation.build", str(path), part, level]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(PACKAGE.parent), *filter(None, sys.path)])}
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(PACKAGE.parent), *filter(None, sys.path)]),
+        "PYTHONHASHSEED": "0",  # else the order of functions, and with it the last digits of sums, is chance
+    }
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]

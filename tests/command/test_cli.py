@@ -397,7 +397,7 @@ def test_progress_of_a_sweep_counts_points(capsys, monkeypatch):
     progress.Lines()(SweepProgress(3, 12, 1, 4321, 2e-7, "k = 2"))
     line = "fsp: 3 of 12 points (1 failed), last k = 2, up to 4,321 states, error 2.0e-07, 0 s\n"
     assert capsys.readouterr().err == line
-    assert progress.share(SweepProgress(3, 12, 1, 4321, 2e-7, "")) == (3, 12)
+    assert SweepProgress(3, 12, 1, 4321, 2e-7, "").share == (3, 12)
 
 
 def test_quiet_has_no_progress():
