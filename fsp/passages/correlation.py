@@ -33,7 +33,7 @@ from fsp.passages.from_start import from_start
 from fsp.passages.observables import Observable
 from fsp.passages.outside import paying
 from fsp.passages.products import Law, around, part, quotient
-from fsp.passages.rest import Rest, RestCertifier, met
+from fsp.passages.rest import AtRest, Rest, RestCertifier, met
 from fsp.passages.spectrum import spectrum
 from fsp.projection.growth import Growth, most_states
 from fsp.projection.progress import Progress, ProgressCallback
@@ -143,27 +143,11 @@ def correlation(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Two:
+class _Two(AtRest):
     """Both observables under the stationary law on a space."""
 
-    rest: Rest
     pair: tuple[Observable, Observable]
     laws: tuple[Law, Law]
-
-    @property
-    def generator(self) -> Generator:
-        """The generator on the space."""
-        return self.rest.generator
-
-    @property
-    def p(self) -> FloatArray:
-        """The stationary vector, (n,), with which the next space is begun."""
-        return self.rest.p
-
-    @property
-    def weight(self) -> FloatArray:
-        """Where probability flows out from, (n,)."""
-        return self.rest.p
 
     @property
     def deviations(self) -> float:

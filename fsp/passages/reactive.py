@@ -37,12 +37,12 @@ import numpy as np
 
 from fsp.equilibrium.certificate import roundings
 from fsp.equilibrium.reachability import entered
+from fsp.passages.rest import AtRest
 from fsp.passages.stopped import Stopped
 from fsp.passages.systems import exit_system
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
-    from fsp.generator import Generator
     from fsp.moments.lyapunov import DriftCondition
     from fsp.passages.rest import Rest
     from fsp.passages.targets import Targets
@@ -51,31 +51,15 @@ Bounds = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Reactive:
+class Reactive(AtRest):
     """What is proved on one space; arrays of bounds are (2, n)."""
 
-    rest: Rest
     forward: FloatArray  # of q⁺
     backward: FloatArray  # of q⁻
     after: FloatArray  # of the probability of a state after A
     rate: Bounds
     share: Bounds
     reactive: Bounds
-
-    @property
-    def generator(self) -> Generator:
-        """The generator on the space."""
-        return self.rest.generator
-
-    @property
-    def p(self) -> FloatArray:
-        """The stationary vector, (n,), with which the next space is begun."""
-        return self.rest.p
-
-    @property
-    def weight(self) -> FloatArray:
-        """Where probability flows out from, (n,)."""
-        return self.rest.p
 
     def currents(self) -> tuple[IntArray, IntArray, FloatArray]:
         """Return sources and targets of jumps, (m,), and bounds of their currents, (2, m)."""

@@ -82,6 +82,28 @@ class Rest:
         return self.mean_above(flux) * (1.0 + 2.0 * paid.precision)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class AtRest:
+    """What follows from the stationary law on a space: a candidate of the loop that grows it."""
+
+    rest: Rest
+
+    @property
+    def generator(self) -> Generator:
+        """The generator on the space."""
+        return self.rest.generator
+
+    @property
+    def p(self) -> FloatArray:
+        """The stationary vector, (n,), with which the next space is begun."""
+        return self.rest.p
+
+    @property
+    def weight(self) -> FloatArray:
+        """Where probability flows out from, (n,)."""
+        return self.rest.weight
+
+
 class RestCertifier:
     """Bound the stationary law of one network on one space after another."""
 

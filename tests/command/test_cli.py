@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from scipy import stats
+from written_networks import BIRTH_DEATH
 
 import fsp
 from fsp import quantities
@@ -23,16 +24,6 @@ from fsp.command import progress
 from fsp.command.main import main
 from fsp.distribution import Distribution, ErrorLedger, Solution
 from fsp.projection import Progress, SweepProgress
-
-BIRTH_DEATH = """
-model birth_death
-  make: -> X; k
-  lose: X -> ; g*X
-  k = 10; g = 1
-  X = 0
-  substanceOnly species X
-end
-"""
 
 
 @pytest.fixture
@@ -43,11 +34,7 @@ def model(tmp_path):
 
 
 def run(*words):
-    try:
-        runner = CliRunner(mix_stderr=False)
-    except TypeError:  # click 8.2 keeps the two apart by itself
-        runner = CliRunner()
-    return runner.invoke(main, [str(word) for word in words])
+    return CliRunner().invoke(main, [str(word) for word in words])
 
 
 def answer(error, t=1.0):

@@ -14,20 +14,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from scipy import stats
+from written_networks import BIRTH_DEATH
 
 import fsp
 from fsp.command.completion import ModelFile
 from fsp.command.main import main
 
-BIRTH_DEATH = """
-model birth_death
-  make: -> X; k
-  lose: X -> ; g*X
-  k = 10; g = 1
-  X = 0
-  substanceOnly species X
-end
-"""
 RATES = {t: 10 * (1 - math.exp(-t)) for t in (1.0, 2.0, 4.0)}  # X is Poisson
 
 
