@@ -239,10 +239,6 @@ class Bins(Instrument):
 class Exact(Instrument):
     """All molecules are seen."""
 
-    def between(self, seen: IntArray, there: IntArray) -> Table:
-        """Return ones where both are equal."""
-        return Table((seen[:, None] == there).astype(np.float64), 0.0, 0.0)
-
     def table(self, seen: int, largest: int) -> Table:
         """Return ones on the diagonal."""
         return Table(np.eye(seen + 1, largest + 1), 0.0, 0.0)

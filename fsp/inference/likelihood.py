@@ -36,18 +36,19 @@ import numpy as np
 
 from fsp import defaults
 from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
-from fsp.distribution import Interval, formulas
+from fsp.distribution import Interval
 from fsp.distribution.shown import Shown
 from fsp.errors import ArgumentError
 from fsp.inference.counts import Counts, check_counts
-from fsp.inference.instruments import Exact, Instrument, instruments_of
+from fsp.inference.instruments import Instrument, instruments_of
 from fsp.inference.loop import check_start, distributions, solve
 from fsp.inference.parameters import require_no_events
 from fsp.inference.problem import Limits, Reached
+from fsp.inference.seen import Gathered, Sight
 from fsp.model.arguments import check_call
 
 if TYPE_CHECKING:
-    from fsp.arrays import FloatArray, IntArray
+    from fsp.arrays import FloatArray
     from fsp.model import Model
 
 FIRST_LOSS = 1e-7  # of probability, with which the first run begins
@@ -132,9 +133,9 @@ class Likelihood(Shown):
 
     def _of_time(self, i: int, reached: Reached) -> tuple[FloatArray, FloatArray]:
         """Return the gradient of the cells of a time and what it may be off, (2): (q,) each."""
-        seen = _Seen(reached, self.counts, i, self.instruments)
-        n, y = self.counts.cells[i], seen.of(reached.distribution.probabilities)
-        h = np.array([seen.of(own) for own in reached.derivatives])  # (q, m)
+        gathered, seen = _sight(reached, self.counts, i, self.instruments)
+        n, y = self.counts.cells[i], seen.weights @ gathered.sums(reached.distribution.probabilities)
+        h = gathered.sums(reached.derivatives) @ seen.weights.T  # (q, m)
         ledger, scores = reached.distribution.error, reached.scores
         errors = np.array([error.total if error.certified else math.inf for error in reached.errors])
         if scores is not None:
@@ -291,46 +292,19 @@ def _added(gradients: Sequence[Mapping[str, Interval]]) -> dict[str, Interval]:
     return total
 
 
-class _Seen:
-    """What is seen of the states at one time: products with T for the counts of `counts` at time i."""
-
-    def __init__(self, reached: Reached, counts: Counts, i: int, instruments: Sequence[Instrument]) -> None:
-        dist = reached.distribution
-        self._values = counts.values[i]  # (m, n_observed)
-        self._there: list[IntArray] = []
-        self._tables: list[FloatArray | None] = []  # none where all is seen
-        self.relative = self.absolute = 0.0
-        for column, (text, instrument) in enumerate(zip(counts.observed, instruments, strict=True)):
-            own = formulas.values_on(dist.states, text, dist.species, dist.observables, dist.t)
-            there = np.broadcast_to(own, len(dist.states)).astype(np.float64)
-            if (there != np.floor(there)).any() or (there < 0.0).any():
-                raise ArgumentError(f"`counts` must be of what is a count in every state, but '{text}' is not.")
-            self._there.append(there.astype(np.int64))
-            if isinstance(instrument, Exact):
-                self._tables.append(None)
-                continue
-            table = instrument.limited(int(self._values[:, column].max()), int(there.max()))
-            self._tables.append(table.values)
-            self.relative += table.relative + 2.0 * UNIT_ROUNDOFF
-            self.absolute += table.absolute
-
-    def of(self, values: FloatArray) -> FloatArray:
-        """Return Σ_x T(z | x) values(x) for each z that was counted, (m,)."""
-        found = np.empty(len(self._values))
-        for row, z in enumerate(self._values.tolist()):
-            weight = values
-            for count, there, table in zip(z, self._there, self._tables, strict=True):
-                weight = weight * (there == count if table is None else table[count, there])
-            found[row] = weight.sum()
-        return found
+def _sight(reached: Reached, counts: Counts, i: int, instruments: Sequence[Instrument]) -> tuple[Gathered, Sight]:
+    """Return the states at one time by what was observed, and what is seen of that."""
+    dist = reached.distribution
+    gathered = Gathered(dist.states, counts.observed, dist.species, dist.observables, dist.t or 0.0)
+    return gathered, gathered.sight(counts.values[i], instruments)
 
 
 def _interval(
     reached: Reached, counts: Counts, i: int, instruments: Sequence[Instrument]
 ) -> tuple[Interval, list[str], float]:
     """Return the log-likelihood of the cells of one time, (1), those without probability in words, and the least."""
-    seen = _Seen(reached, counts, i, instruments)
-    y, n = seen.of(reached.distribution.probabilities), counts.cells[i]
+    gathered, seen = _sight(reached, counts, i, instruments)
+    y, n = seen.weights @ gathered.sums(reached.distribution.probabilities), counts.cells[i]
     off = reached.relative + seen.relative + SUM_ROUNDING
     absolute = reached.absolute
     low = np.maximum((1.0 - min(off, 1.0)) * y - absolute, 0.0)

@@ -13,12 +13,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, eye_array
 
-from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
-from fsp.distribution import formulas
-from fsp.errors import ArgumentError
+from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.inference.instruments import Exact, Instrument
+from fsp.inference.seen import Gathered, Sight
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
@@ -37,13 +36,13 @@ class Observation:
     def __init__(self, model: Model, counts: Counts, space: StateSpace, instruments: Sequence[Instrument]) -> None:
         self.counts, self._instruments = counts, tuple(instruments)
         self._varying = any(instrument.depends for instrument in instruments)
-        states = space.states
-        self._there = [_counts_on(model, states, text) for text in counts.observed]  # (n,) each
+        self._gathered = Gathered(space.states, counts.observed, model.species, model.observables, 0.0)
+        self._there = self._gathered.there.T  # (n_observed, k)
         self._largest = [
             max(int(there.max(initial=0)), *(int(values[:, c].max(initial=0)) for values in counts.values))
             for c, there in enumerate(self._there)
         ]
-        self._known: tuple[Any, ...] | None = None
+        self._known: tuple[tuple[Instrument, ...], list[Sight]] | None = None
 
     def log_likelihood(
         self, transients: Transients, values: Sequence[Mapping[str, float]]
@@ -56,11 +55,11 @@ class Observation:
         low, high = np.zeros(many), np.zeros(many)
         together = [slice(p, p + 1) for p in range(many)] if self._varying else [slice(0, many)]
         for p in together:
-            weights, off, absolute = self._weights(self._concrete(values[p.start]))
-            y, lacking = transients.probabilities[p], transients.lacking[p]
+            sights = self._sights(self._concrete(values[p.start]))
+            y, lacking = self._gathered.sums(transients.probabilities[p]), transients.lacking[p]
             bounds = [
-                _bounds(y[:, i] @ T.T, n, lacking[:, i] + absolute, transients.relative + off + SUM_ROUNDING)
-                for i, (T, n) in enumerate(zip(weights, self.counts.cells, strict=True))
+                _bounds(y[:, i] @ own.weights.T, n, lacking[:, i] + own.absolute, transients.relative + own.relative)
+                for i, (own, n) in enumerate(zip(sights, self.counts.cells, strict=True))
             ]
             low[p] = np.sum([part for part, _ in bounds], axis=0)
             high[p] = np.sum([part for _, part in bounds], axis=0)
@@ -77,12 +76,12 @@ class Observation:
         gradient, information = np.zeros(q), np.zeros((q, q))
         if transients.slopes is None:
             raise ValueError("`transients` must have derivatives")
-        weights, _, _ = self._weights(instruments)
         outcomes = self._outcomes(instruments)
         slopes = {name: self._slopes(instruments, name) for name in values}
-        for i, (T, n) in enumerate(zip(weights, self.counts.cells, strict=True)):
-            p = transients.probabilities[0, i]
-            seen = _derivatives(T, [own and own[0][i] for own in slopes.values()], p, transients.slopes[:, i], columns)
+        probabilities, states = (self._gathered.sums(own) for own in (transients.probabilities[0], transients.slopes))
+        for i, (own, n) in enumerate(zip(self._sights(instruments), self.counts.cells, strict=True)):
+            T, p = own.weights, probabilities[i]
+            seen = _derivatives(T, [own and own[0][i] for own in slopes.values()], p, states[:, i], columns)
             y = T @ p
             u = np.where(y > 0.0, seen / np.maximum(y, 1e-300), 0.0)  # (q, m)
             gradient += u @ n
@@ -90,7 +89,7 @@ class Observation:
                 information += (u * n) @ u.T
                 continue
             of_all = [own and own[1] for own in slopes.values()]
-            h = _derivatives(outcomes, of_all, p, transients.slopes[:, i], columns)
+            h = _derivatives(outcomes, of_all, p, states[:, i], columns)
             y = outcomes @ p
             h = h[:, y > TINY]
             information += float(n.sum()) * (h / y[y > TINY]) @ h.T
@@ -100,7 +99,7 @@ class Observation:
         """Return for each time the probabilities of the counts 0, 1, … of each thing that was observed."""
         instruments = self._concrete(values)
         shown: list[Mapping[str, FloatArray]] = []
-        for p in transients.probabilities[0]:
+        for p in self._gathered.sums(transients.probabilities[0]):
             own: dict[str, FloatArray] = {}
             for text, i, top, there in zip(self.counts.observed, instruments, self._largest, self._there, strict=True):
                 law = np.bincount(there, p, minlength=top + 1).astype(np.float64)  # of what is there
@@ -111,19 +110,11 @@ class Observation:
     def _concrete(self, values: Mapping[str, float]) -> tuple[Instrument, ...]:
         return tuple(instrument.at(values) for instrument in self._instruments)
 
-    def _weights(self, instruments: Sequence[Instrument]) -> tuple[list[Any], float, float]:
-        """Return for each time the matrix (m, n) from states to counts, its relative rounding, and what it may lack."""
-        if self._known is not None and self._known[0] == tuple(instruments):
-            return self._known[1]  # type: ignore[no-any-return]
-        weights, off, absolute = [], 0.0, 0.0
-        for values in self.counts.values:
-            tables = [i.between(z, there) for i, z, there in zip(instruments, values.T, self._there, strict=True)]
-            weights.append(_joined([table.values for table in tables]))
-            off = max(off, sum(table.relative for table in tables))
-            absolute = max(absolute, sum(table.absolute for table in tables))
-        found = weights, off, absolute
-        self._known = tuple(instruments), found
-        return found
+    def _sights(self, instruments: tuple[Instrument, ...]) -> list[Sight]:
+        """Return for each time what is seen of what is there."""
+        if self._known is None or self._known[0] != instruments:
+            self._known = instruments, [self._gathered.sight(values, instruments) for values in self.counts.values]
+        return self._known[1]
 
     def _slopes(self, instruments: Sequence[Instrument], name: str) -> tuple[list[Any], Any] | None:
         """Return derivatives of the matrices by the logarithm of a parameter: for each time, and of all counts."""
@@ -135,38 +126,27 @@ class Observation:
         for c in chosen:
             tables = [i.table(top, top).values for i, top in zip(instruments, self._largest, strict=True)]
             tables[c] = instruments[c].slope(self._largest[c], self._largest[c])
-            rows = [table[:, there] for table, there in zip(tables, self._there, strict=True)]
             for i, values in enumerate(self.counts.values):
-                per_time[i] = per_time[i] + _joined([own[z] for own, z in zip(rows, values.T, strict=True)])
-            overall = overall + csr_array(rows[0])
+                per_time[i] = per_time[i] + self._gathered.table(values, tables)
+            overall = overall + csr_array(tables[0][:, self._there[0]])
         return per_time, overall
 
     def _outcomes(self, instruments: Sequence[Instrument]) -> Any:
-        """Return the matrix (n_outcomes, n) of all that may be seen; None where that is too much."""
-        n = len(self._there[0])
+        """Return the matrix (n_outcomes, k) of all that may be seen; None where that is too much."""
+        k = len(self._there[0])
         if all(isinstance(instrument, Exact) for instrument in instruments):
-            _, place = np.unique(np.stack(self._there, axis=1), axis=0, return_inverse=True)
-            place = place.reshape(-1)
-            return csr_array((np.ones(n), (place, np.arange(n))))
-        if len(instruments) > 1 or (self._largest[0] + 1) * n > DENSE:
+            return eye_array(k, format="csr")
+        if len(instruments) > 1 or (self._largest[0] + 1) * k > DENSE:
             return None
         (instrument,), (largest,), (there,) = instruments, self._largest, self._there
         shown = np.unique(instrument.standing(np.arange(largest + 1)))
         return csr_array(instrument.table(largest, largest).values[shown][:, there])
 
 
-def _joined(factors: Sequence[FloatArray]) -> Any:
-    """Return the product of matrices (m, n), entry by entry."""
-    product = factors[0]
-    for factor in factors[1:]:
-        product = product * factor
-    return csr_array(product)
-
-
 def _derivatives(
     T: Any, slopes: Sequence[Any], p: FloatArray, states: FloatArray, columns: Sequence[int]
 ) -> FloatArray:
-    """Return the derivatives (q, m) of T p: those of p (q', n), and those of T where there are any."""
+    """Return the derivatives (q, m) of T p: those of p (q', k), and those of T where there are any."""
     found = np.zeros((len(slopes), T.shape[0]))
     for k, column in enumerate(columns):
         found[column] = T @ states[k]
@@ -187,12 +167,3 @@ def _bounds(y: FloatArray, n: IntArray, lacking: FloatArray, off: float) -> tupl
     noise = 8.0 * UNIT_ROUNDOFF * np.where(np.isfinite(low), np.abs(low), 0.0)
     seen = np.isfinite(low)
     return low - noise, np.where(seen, np.fmin(high, np.where(seen, low, 0.0) + apart), high) + noise
-
-
-def _counts_on(model: Model, states: IntArray, text: str) -> IntArray:
-    """Return what is observed in each state, (n,)."""
-    values = formulas.values_on(states, text, model.species, model.observables, 0.0)
-    there = np.broadcast_to(values, len(states)).astype(np.float64)
-    if (there != np.floor(there)).any() or (there < 0.0).any():
-        raise ArgumentError(f"`counts` must be of what is a count in every state, but '{text}' is not.")
-    return there.astype(np.int64)

@@ -523,4 +523,20 @@ MUTANTS = [
         "timed",
         only="share_a_pattern",
     ),
+    mutant(
+        "blocks-of-tables-overlap",
+        "inference/seen.py",
+        "self._block(values[begin : begin + step], tables)",
+        "self._block(values[:step], tables)",
+        "seen",
+        only="sums_over",
+    ),
+    mutant(
+        "states-seen-alike-count-once",
+        "inference/seen.py",
+        "chosen = csr_array((np.ones(n), (np.arange(n), self._place)), shape=(n, k))",
+        "chosen = csr_array((np.ones(n) / (1 + (np.arange(n) == 1)), (np.arange(n), self._place)), shape=(n, k))",
+        "seen",
+        only="sums_over",
+    ),
 ]
