@@ -27,8 +27,8 @@ from simulator_files import FILES, TIMES
 
 import fsp
 from fsp.errors import BackendError
+from fsp.sampling.required_counts import RequiredCounts
 from fsp.sampling.simulators import Adapter, open_simulator, seeds_of
-from fsp.sampling.wanted import Wanted
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "simulators.md"
 # the module and the package of each simulator
@@ -52,7 +52,7 @@ class Bngsim(Adapter):
         sizes = {
             one.getId(): network.getCompartment(one.getCompartment()).getSize() for one in network.getListOfSpecies()
         }
-        wanted = Wanted(job.model.species, tuple(job.fixed.items()))
+        wanted = RequiredCounts(job.model.species, tuple(job.fixed.items()))
         begins = float(job.times[0]) > 0.0
         grid = [0.0, *job.times.tolist()] if begins else job.times.tolist()
         found = []

@@ -19,7 +19,7 @@ _BETWEEN = 0.1  # seconds: faster than anyone reads; chosen
 _WIDTH = 24  # characters of the bar of a line
 
 
-class Moment(Protocol):
+class BarState(Protocol):
     """What a computation says of itself: how far it is and how far it goes, and a line of words."""
 
     @property
@@ -97,9 +97,9 @@ class Bar:
     def __init__(self, show: Callable[[float | None, str, bool], None]) -> None:
         self._show = show
         self._start, self._last = time.monotonic(), 0.0
-        self._moment: Moment | None = None
+        self._moment: BarState | None = None
 
-    def __call__(self, moment: Moment) -> None:
+    def __call__(self, moment: BarState) -> None:
         """Show a moment of a computation."""
         self._moment = moment
         now = time.monotonic()

@@ -19,10 +19,8 @@ from __future__ import annotations
 
 import argparse
 import ast
-import importlib
 import os
 import queue
-import resource
 import shutil
 import subprocess
 import sys
@@ -35,8 +33,6 @@ from itertools import accumulate
 from pathlib import Path
 from runpy import run_path
 from time import perf_counter
-
-import pytest
 
 from fsp.compilation import objects
 from fsp.compilation.parts import PARTS
@@ -132,6 +128,20 @@ def generated_tests(module, names):
     tests = [ROOT / _test_file(name) for name in names] or [test for test in own if test.exists()]
     return list(map(str, tests or sorted(home.glob("test_*.py"))))
 
+
+SABOTAGED = """
+import sys
+from importlib.machinery import SourceFileLoader
+
+import pytest
+
+path, text = sys.argv[1], sys.stdin.read()
+code_of = SourceFileLoader.get_code
+SourceFileLoader.get_code = lambda loader, name: (
+    compile(text, path, "exec") if loader.path == path else code_of(loader, name)
+)
+sys.exit(pytest.main(sys.argv[2:]))
+"""
 
 PLUGIN = """
 import hypothesis
@@ -252,39 +262,31 @@ def main():
 
 
 def report_generated(module, names):
-    """Try the sabotages of a module, each in a process of its own that has not yet read what reads the module."""
+    """Try the sabotages of a module, each in a process that has not yet imported anything of the package."""
     os.chdir(ROOT)
-    sys.path.insert(0, str(ROOT))
-    home = importlib.import_module("fsp." + module.removesuffix(".py").replace("/", "."))
-    text = Path(home.__file__).read_text()
-    tests = generated_tests(module, names)
-    if notices(home, text, tests):
+    path, tests = ROOT / "fsp" / module, generated_tests(module, names)
+    text = path.read_text()
+    if notices(path, text, tests):
         print(f"{', '.join(tests)} must pass without any sabotage, but do not.")
         return 1
     sabotages, caught = list(generated(module, text)), 0
     for name, changed in sabotages:
-        red = notices(home, changed, tests)
+        red = notices(path, changed, tests)
         caught += red
         print(f"{'caught' if red else 'SURVIVES':10}{name}", flush=True)
     print(f"{caught} of {len(sabotages)} caught")
     return int(caught < len(sabotages))
 
 
-def notices(home, text, tests):
-    """Return whether tests fail, or come to no end, where a module has this text."""
-    child = os.fork()
-    if child:
-        return os.waitpid(child, 0)[1] != 0
-    failed = True
-    resource.setrlimit(resource.RLIMIT_CPU, (int(TIME_LIMIT), int(TIME_LIMIT)))
-    silent = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(silent, 1)
-    os.dup2(silent, 2)
+def notices(path, text, tests):
+    """Return whether tests fail, or come to no end, where the file of a module has this text."""
+    command = [sys.executable, "-c", SABOTAGED, str(path), "-x", "-q", "-p", "no:randomly", "-p", "no:cacheprovider"]
+    settings = {"env": os.environ | {"PYTHONPATH": str(ROOT)}, "capture_output": True, "text": True}
     try:
-        exec(compile(text, home.__file__, "exec"), vars(home))
-        failed = pytest.main(["-x", "-q", "-p", "no:randomly", "-p", "no:cacheprovider", *tests]) != 0
-    finally:
-        os._exit(int(failed))
+        run = subprocess.run([*command, *tests], input=text, timeout=TIME_LIMIT, check=False, **settings)
+    except subprocess.TimeoutExpired:
+        return True
+    return run.returncode != 0
 
 
 def report(chosen):

@@ -59,18 +59,18 @@ MUTANTS = [
     ),
     mutant(
         "what-is-printed-has-no-budget",
-        "patience.py",
+        "time_limit.py",
         "        active.check()\n",
         "        active\n",
-        "patience",
+        "time_limit",
         only="takes_longer",
     ),
     mutant(
         "each-part-of-a-print-has-a-budget-of-its-own",
-        "patience.py",
+        "time_limit.py",
         "            self._spent += self._clock() - self._since",
         "            self._spent = 0.0",
-        "patience",
+        "time_limit",
         only="shared",
     ),
     mutant(

@@ -19,7 +19,7 @@ from written_networks import network
 import fsp
 from fsp.projection.growth import starting_vector
 from fsp.solvers import Advance, LossLimit
-from fsp.space.processes import SINGLE_PROCESS
+from fsp.space.communicator import SINGLE_PROCESS
 
 IMMIGRATION = network({"X": 5}, ("0 -> X", "mass_action", 8.0), ("X -> 0", "mass_action", 1.0))
 ISOMERIZATION = network({"A": 12, "B": 0}, ("A -> B", "mass_action", 1.3), ("B -> A", "mass_action", 0.4))

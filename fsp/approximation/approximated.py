@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fsp.distribution.shown import Shown
+from fsp.distribution.display import Displayed
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
@@ -87,7 +87,7 @@ class Approximated:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Approximations(Shown, Mapping[str, Approximated]):
+class Approximations(Displayed, Mapping[str, Approximated]):
     """The master equation and its approximations by name.
 
     Arrays have the shape (volumes, times, species), in molecules.

@@ -19,8 +19,8 @@ from fsp.approximation.approximated import Approximated, Approximations
 from fsp.approximation.distances import l1, sliced, wasserstein
 from fsp.approximation.fokker_planck import require_lattices
 from fsp.approximation.langevin import require_paths
-from fsp.approximation.linear_noise import Expansion
-from fsp.approximation.methods import METHODS, Found, Job
+from fsp.approximation.linear_noise import SystemSizeExpansion
+from fsp.approximation.methods import METHODS, MethodAnswer, VolumeJob
 from fsp.approximation.scaling import ScaledNetwork
 from fsp.bars import barred, callback
 from fsp.doors import stationary, transient
@@ -121,7 +121,7 @@ def approximations(
     if "langevin" in chosen:
         require_paths(times, runs, steps, variant)
     network = ScaledNetwork(model)
-    expansion = Expansion(network, next_order="next-order" in chosen)
+    expansion = SystemSizeExpansion(network, next_order="next-order" in chosen)
     noise = expansion.steady() if grid is None else expansion.at(grid)
     shape = (len(factors), 1 if grid is None else len(grid), model.n_species)
     exact: list[tuple[Distribution, ...]] = []
@@ -130,7 +130,7 @@ def approximations(
         scaled = network.model_in(volume)
         exact.append(_exact(scaled, grid, tol, max_states, _named(report, volume, "master equation")))
         for name in chosen:
-            job = Job(scaled, volume, grid, noise, lattices, paths, _named(report, volume, name))
+            job = VolumeJob(scaled, volume, grid, noise, lattices, paths, _named(report, volume, name))
             try:
                 _fill(found[name], v, METHODS[name](job), exact[-1])
             except (ConvergenceError, StateSpaceError) as failure:
@@ -197,7 +197,7 @@ def _bounds(interval: Interval) -> tuple[float, float]:
     return (interval.lower, interval.upper) if interval.certified else (-math.inf, math.inf)
 
 
-def _fill(own: Approximated, v: int, found: Found, exact: Sequence[Distribution]) -> None:
+def _fill(own: Approximated, v: int, found: MethodAnswer, exact: Sequence[Distribution]) -> None:
     own.mean[v], own.variance[v] = found.mean, found.variance
     own.mean_off[v] = np.maximum(found.mean_off, INTEGRATED * np.abs(found.mean).max())
     own.variance_off[v] = np.maximum(found.variance_off, INTEGRATED * np.abs(found.variance).max())

@@ -33,7 +33,7 @@ import numpy as np
 from scipy.integrate import solve_ivp
 
 from fsp.approximation.scaling import require_chain, smooth_law
-from fsp.distribution.shown import Shown
+from fsp.distribution.display import Displayed
 from fsp.errors import ArgumentError, ModelError
 from fsp.model.arguments import check_call
 from fsp.model.times import checked_times
@@ -58,7 +58,7 @@ Moments = dict[Exponents, float]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class MomentClosure(Shown):
+class MomentClosure(Displayed):
     """Means and covariances of a closure at T times, or one where stationary.
 
     Parameters

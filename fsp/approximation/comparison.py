@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, overload
 from fsp import defaults
 from fsp.approximation.distances import l1, wasserstein
 from fsp.distribution import Distribution, Interval
+from fsp.distribution.display import Displayed
 from fsp.distribution.fit import Fit
-from fsp.distribution.shown import Shown
 from fsp.doors import stationary, transient
 from fsp.errors import ArgumentError
 from fsp.model.arguments import check_call
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Comparison(Shown):
+class Comparison(Displayed):
     """Two networks on the species that they share, at T times.
 
     Parameters

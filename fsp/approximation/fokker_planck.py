@@ -26,7 +26,7 @@ from fsp.approximation.lattice import SCHEMES, diffusion, lattice, on_counts
 from fsp.approximation.scaling import require_chain
 from fsp.bars import barred
 from fsp.distribution import Distribution
-from fsp.distribution.shown import Shown
+from fsp.distribution.display import Displayed
 from fsp.doors import stationary, transient
 from fsp.errors import ArgumentError, ToleranceWarning
 from fsp.model.arguments import check_call
@@ -42,7 +42,7 @@ USUAL_SCHEME = "scharfetter-gummel"  # positive at every spacing
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FokkerPlanck(Shown):
+class FokkerPlanck(Displayed):
     """Solutions of the Fokker–Planck equation at T times, or the stationary one.
 
     It is indexed as distributions over whole counts of the finest lattice: the probability of a count is that of the

@@ -38,7 +38,7 @@ from fsp.approximation import defaults
 from fsp.approximation.lattice import between_counts
 from fsp.approximation.scaling import require_chain
 from fsp.distribution import Distribution, ErrorLedger
-from fsp.distribution.shown import Shown
+from fsp.distribution.display import Displayed
 from fsp.errors import ArgumentError, ConvergenceError
 from fsp.model.arguments import check_call
 from fsp.model.program import compiled
@@ -52,7 +52,7 @@ VARIANTS = ("clipped", "reflected")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Langevin(Shown):
+class Langevin(Displayed):
     """Paths of the Langevin equation at T times.
 
     Parameters
@@ -182,7 +182,7 @@ def langevin(
     require_paths(times, runs, steps, variant)
     require_chain(model)
     grid = checked_times(times)
-    stepper = Stepper(model, variant)
+    stepper = WeakTrapezoidal(model, variant)
     random = np.random.Generator(np.random.Philox(seed))
     fine = coarse = stepper.start(runs, random)
     samples, offs, t = [], [], 0.0
@@ -221,7 +221,7 @@ def require_paths(times: object, runs: object, steps: object, variant: object) -
         raise ArgumentError(f"`variant` must be one of {', '.join(VARIANTS)}, but is {variant!r}.")
 
 
-class Stepper:
+class WeakTrapezoidal:
     """The weak trapezoidal method for one network.
 
     Parameters

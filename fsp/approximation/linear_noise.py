@@ -39,7 +39,7 @@ from scipy.linalg import orth, solve_continuous_lyapunov
 
 from fsp.approximation.derivatives import Tensors
 from fsp.approximation.scaling import ScaledNetwork
-from fsp.distribution.shown import Shown
+from fsp.distribution.display import Displayed
 from fsp.errors import ArgumentError, ConvergenceError, ModelError
 from fsp.model.arguments import check_call
 from fsp.model.times import checked_times
@@ -59,7 +59,7 @@ FAR = 1e12  # times the initial values: rate equations beyond run away to infini
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LinearNoise(Shown):
+class LinearNoise(Displayed):
     """Means and covariances by the expansion in the volume; T times, or one where stationary.
 
     Parameters
@@ -172,13 +172,13 @@ def linear_noise(
     array([[44.713, 17.644]])
     """
     check_call(model)
-    expansion = Expansion(ScaledNetwork(model), next_order=next_order)
+    expansion = SystemSizeExpansion(ScaledNetwork(model), next_order=next_order)
     if times is None:
         return expansion.steady()
     return expansion.at(checked_times(times))
 
 
-class Expansion:
+class SystemSizeExpansion:
     """The equations of a network, in coordinates z of the directions in which reactions lead."""
 
     def __init__(self, network: ScaledNetwork, *, next_order: bool = True) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class MethodAnswer:
     """What a method says in one volume: (T, d) moments, and its laws at each time, joint or by species and joint."""
 
     mean: FloatArray
@@ -38,7 +38,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class VolumeJob:
     """One volume, with the arguments of `fokker_planck` for lattices and of `langevin` for paths."""
 
     model: Model
@@ -50,17 +50,17 @@ class Job:
     progress: ProgressCallback | None
 
 
-def _rate_equations(job: Job) -> Found:
+def _rate_equations(job: VolumeJob) -> MethodAnswer:
     mean = job.noise.mean(job.volume)
-    return Found(mean, np.zeros_like(mean))
+    return MethodAnswer(mean, np.zeros_like(mean))
 
 
-def _expansion(job: Job, *, corrected: bool) -> Found:
+def _expansion(job: VolumeJob, *, corrected: bool) -> MethodAnswer:
     mean = job.noise.mean(job.volume, corrected=corrected)
     return _normal(job, mean, job.noise.covariance(job.volume, corrected=corrected))
 
 
-def _normal(job: Job, mean: FloatArray, covariance: FloatArray, note: str = "") -> Found:
+def _normal(job: VolumeJob, mean: FloatArray, covariance: FloatArray, note: str = "") -> MethodAnswer:
     """Return normal laws with means (T, d) and covariances (T, d, d)."""
     variance, names = np.diagonal(covariance, axis1=1, axis2=2), job.model.species
     times: Sequence[float | None] = [None] if job.times is None else job.times.tolist()
@@ -75,33 +75,33 @@ def _normal(job: Job, mean: FloatArray, covariance: FloatArray, note: str = "") 
         joints = [joint_normal_law(own, spread, job.model, t) for own, spread, t in moments]
         if None in joints and not note:
             note = f"no joint law at V = {job.volume:g}: it has no density on the counts, or too many of them"
-    return Found(mean, variance, laws=laws, joints=joints, note=note)
+    return MethodAnswer(mean, variance, laws=laws, joints=joints, note=note)
 
 
-def _fokker_planck(job: Job) -> Found:
+def _fokker_planck(job: VolumeJob) -> MethodAnswer:
     found = fokker_planck(job.model, job.times, progress=job.progress, **job.lattices)
     (mean, off), (covariance, covariance_off) = found.mean(), found.covariance()
     variance, variance_off = (np.diagonal(c, axis1=1, axis2=2) for c in (covariance, covariance_off))
-    return Found(mean, variance, off, variance_off, found.extrapolated, found.extrapolated,
+    return MethodAnswer(mean, variance, off, variance_off, found.extrapolated, found.extrapolated,
                  found.wasserstein_error())  # fmt: skip
 
 
-def _langevin(job: Job) -> Found:
+def _langevin(job: VolumeJob) -> MethodAnswer:
     found = langevin(job.model, [] if job.times is None else job.times, **job.paths)
     variance = found.std() ** 2
     noise = variance * math.sqrt(2.0 / (found.samples.shape[1] - 1))
     laws = [found.distribution(k) for k in range(len(found.times))]
-    return Found(found.mean(), variance, found.standard_error() + found.mean_error,
+    return MethodAnswer(found.mean(), variance, found.standard_error() + found.mean_error,
                   noise + 2.0 * found.std() * found.std_error, laws, laws, found.wasserstein_error())  # fmt: skip
 
 
-def _closure(job: Job, *, name: str) -> Found:
+def _closure(job: VolumeJob, *, name: str) -> MethodAnswer:
     found = moment_closure(job.model, job.times, name)
     note = f"failed at V = {job.volume:g}: {found.failure}" if found.failure else ""
     return _normal(job, found.means, found.covariances, note)
 
 
-METHODS: dict[str, Callable[[Job], Found]] = {
+METHODS: dict[str, Callable[[VolumeJob], MethodAnswer]] = {
     "rate-equations": _rate_equations,
     "linear-noise": partial(_expansion, corrected=False),
     "next-order": partial(_expansion, corrected=True),

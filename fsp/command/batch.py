@@ -10,7 +10,7 @@ import click
 from fsp.command.exits import ABOVE_TOLERANCE, EPILOG, code_of, error_line, guarded
 from fsp.command.options import OVERWRITE
 from fsp.errors import ArgumentError
-from fsp.ranks import n_ranks_started
+from fsp.launcher import n_ranks_started
 
 if TYPE_CHECKING:
     from fsp.jobs.batch import Batch
@@ -54,7 +54,7 @@ def batch(
         return _end_of_batch(found)
     if processes is not None:
         raise ArgumentError(f"`--processes` must be left out on ranks, which share the jobs, but is {processes}.")
-    from fsp.jobs.ranks import solve_in_groups
+    from fsp.jobs.rank_groups import solve_in_groups
     from fsp.petsc.comm import Communicator
 
     comm = Communicator()

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from fsp.errors import ArgumentError, BackendError, ConvergenceError, FSPError, ModelError, StateSpaceError
-from fsp.ranks import n_ranks_started, rank_started
+from fsp.launcher import n_ranks_started, rank_started
 
 # As `EPILOG` says.
 _CODES: tuple[tuple[type[Exception], int], ...] = (

@@ -28,22 +28,22 @@ def info(source: Source, as_json: bool) -> int:
 
 def _model_text(model: Model) -> str:
     from fsp.moments.complexes import structure_text
-    from fsp.patience import Patience
+    from fsp.time_limit import TimeLimit
 
-    patience = Patience()
-    return f"{model.describe(patience)}\n{structure_text(model, patience)}"
+    time_limit = TimeLimit()
+    return f"{model.describe(time_limit)}\n{structure_text(model, time_limit)}"
 
 
 def _model_json(model: Model) -> str:
     from fsp.model.expression import to_text
     from fsp.moments.complexes import structure_record
     from fsp.output.records import to_json
-    from fsp.patience import Patience
+    from fsp.time_limit import TimeLimit
 
-    patience = Patience()
-    laws = patience.within(lambda: model.conservation_laws.tolist())
-    largest = patience.within(lambda: model.species_bounds.tolist())
-    complexes = patience.within(lambda: (structure_record(model),))
+    time_limit = TimeLimit()
+    laws = time_limit.within(lambda: model.conservation_laws.tolist())
+    largest = time_limit.within(lambda: model.species_bounds.tolist())
+    complexes = time_limit.within(lambda: (structure_record(model),))
     found = {"conservation_laws": laws, "bounds": largest, "mass_action": complexes}
     rates = [None if rate is None else to_text(rate) for rate in model.rate_expressions]
     reactions = [

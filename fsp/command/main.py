@@ -32,7 +32,7 @@ from fsp.command.stored import export, plot, show, view
 from fsp.command.suite import suite
 from fsp.command.transient import transient
 from fsp.command.verify import verify
-from fsp.ranks import rank_started
+from fsp.launcher import rank_started
 from fsp.version import __version__
 
 

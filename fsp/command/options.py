@@ -29,7 +29,7 @@ _LAW = re.compile(r"\s*[a-z]+\s*\(.*\)\s*")  # poisson(5), of an initial count; 
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class LimitOptions:
     """What a computation may take; what is None keeps the solver's default."""
 
     max_states: int | None
@@ -153,7 +153,7 @@ class Request:
 
     source: Source
     tol: float
-    limits: Limits
+    limits: LimitOptions
     files: Files
     printing: Printing
     drawing: Drawing
@@ -168,7 +168,7 @@ class Request:
 
         return cls(
             source=taken(Source),
-            limits=taken(Limits),
+            limits=taken(LimitOptions),
             files=taken(Files),
             printing=taken(Printing),
             drawing=taken(Drawing),

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fsp.distribution import doors
+from fsp.distribution.display import Displayed
 from fsp.distribution.distribution import Provenance
 from fsp.distribution.ledger import Interval
-from fsp.distribution.shown import Shown
 from fsp.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ class ReactiveFlux:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Committor(Shown, Provenance):
+class Committor(Displayed, Provenance):
     """Ways of a network at rest from a set A of states to another one, B.
 
     Parameters

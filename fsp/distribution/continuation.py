@@ -1,6 +1,6 @@
 """Go on from what an earlier computation has reached: one way for runs, sweeps, batches and checkpoints on ranks.
 
-`Asked` is what a computation shares with one that goes on from it.  A `Continuation` holds what is asked and what is
+`Request` is what a computation shares with one that goes on from it.  A `Continuation` holds what is asked and what is
 done, and calls what solves for the rest; wherever what is done comes from, a file, a checkpoint or the memory, it is a
 `Solution` that is not complete.
 """
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Request:
     """What is asked: a model, by its hash, at times, to a tolerance."""
 
     model: str
@@ -31,16 +31,16 @@ class Asked:
     tol: float
 
     @classmethod
-    def of(cls, model: Model, times: Sequence[float], tol: float) -> Asked:
+    def of(cls, model: Model, times: Sequence[float], tol: float) -> Request:
         """Return what is asked of a model."""
         return cls(model.hash, tuple(map(float, times)), float(tol))
 
     @classmethod
-    def by(cls, solution: Solution) -> Asked:
+    def by(cls, solution: Solution) -> Request:
         """Return what a solution was asked for, whether it is complete or not."""
         return cls(solution.model_hash, solution.asked, solution.tol)
 
-    def differences(self, begun: Asked) -> list[str]:
+    def differences(self, begun: Request) -> list[str]:
         """Return the words for what another computation was begun with."""
         same = {
             "the model": self.model == begun.model,
@@ -49,13 +49,13 @@ class Asked:
         }
         return [name for name, agrees in same.items() if not agrees]
 
-    def extends(self, begun: Asked) -> bool:
+    def extends(self, begun: Request) -> bool:
         """Tell whether what another computation was begun with is the same, but for times after all of its own."""
         n = len(begun.times)
         same = replace(self, times=begun.times) == begun and n < len(self.times)
         return same and all(map(is_same_time, self.times[:n], begun.times))
 
-    def why(self, begun: Asked) -> str:
+    def why(self, begun: Request) -> str:
         """Return what to add where a model cannot be the same one."""
         return why_different(self.model, begun.model)
 
@@ -76,12 +76,12 @@ class Continuation:
     asked for other times or another tolerance.
     """
 
-    asked: Asked
+    asked: Request
     done: Solution | None = None
 
     def __post_init__(self) -> None:
         if self.done is not None:
-            begun = Asked.by(self.done)
+            begun = Request.by(self.done)
             if self.asked.extends(begun):
                 later = self.asked.times[len(begun.times) :]
                 object.__setattr__(self, "done", self.done.going_on(later))

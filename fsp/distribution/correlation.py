@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fsp.distribution import doors
+from fsp.distribution.display import Displayed
 from fsp.distribution.distribution import Provenance
-from fsp.distribution.shown import Shown
 from fsp.errors import ArgumentError, BackendError
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Spectrum:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Correlation(Shown, Provenance):
+class Correlation(Displayed, Provenance):
     """Covariances of a(X(t)) and b(X(t + τ)).
 
     Parameters

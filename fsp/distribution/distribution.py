@@ -20,14 +20,14 @@ from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
 from fsp.arrays import FloatArray, IntArray
 from fsp.distribution import bounds, doors
 from fsp.distribution.checks import check, check_bounds, check_time, read_only
+from fsp.distribution.display import Displayed
 from fsp.distribution.intervals import Intervals
 from fsp.distribution.ledger import ErrorLedger, Interval
 from fsp.distribution.mean_notes import mean_notes
-from fsp.distribution.shown import Shown
 from fsp.distribution.text import spread, when
 from fsp.errors import ArgumentError
 from fsp.moments import MomentBounds, PendingBounds
-from fsp.patience import Patience
+from fsp.time_limit import TimeLimit
 
 if TYPE_CHECKING:
     import pandas
@@ -46,7 +46,7 @@ class Provenance:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Distribution(Shown, Intervals, Provenance):
+class Distribution(Displayed, Intervals, Provenance):
     """Probabilities of states at one time, or in the stationary regime.
 
     Parameters
@@ -383,8 +383,8 @@ class Distribution(Shown, Intervals, Provenance):
         """Say where printed means mislead; nothing where the error is an estimate, which the printed ``≈`` says."""
         if self.moments is None or not self.error.certified:
             return []
-        patience = Patience()
-        intervals = patience.within(self.mean_interval)
+        time_limit = TimeLimit()
+        intervals = time_limit.within(self.mean_interval)
         if intervals is None:
-            return [patience.left_out("intervals of the means", "dist.mean_interval()")]
+            return [time_limit.left_out("intervals of the means", "dist.mean_interval()")]
         return mean_notes(self.mean(), intervals)

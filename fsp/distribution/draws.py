@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fsp.distribution.display import Displayed
 from fsp.distribution.ledger import Interval
-from fsp.distribution.shown import Shown
 from fsp.distribution.text import table
 from fsp.errors import ArgumentError
 
@@ -21,7 +21,7 @@ TWO = 2.0  # standard errors to either side
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
-class Draws(Shown):
+class Draws(Displayed):
     """What `Posterior.sample` and `Posterior.integrate` return.
 
     Parameters

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.distribution import doors
+from fsp.distribution.display import Displayed
 from fsp.distribution.fit_comparison import FitComparison
 from fsp.distribution.ledger import Interval
-from fsp.distribution.shown import Shown
 from fsp.distribution.text import table
 from fsp.errors import ArgumentError
 
@@ -73,7 +73,7 @@ class Estimates:
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
-class Fit(Shown):
+class Fit(Displayed):
     """What `fsp.fit` returns.
 
     Parameters

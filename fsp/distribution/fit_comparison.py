@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fsp.distribution.shown import Shown
+from fsp.distribution.display import Displayed
 from fsp.distribution.text import table
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class FitComparison(Shown):
+class FitComparison(Displayed):
     """What tells two fits apart: pairs are of the first and of the second.
 
     Parameters

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.arithmetic import UNIT_ROUNDOFF
+from fsp.distribution.display import Displayed
 from fsp.distribution.ledger import Interval
-from fsp.distribution.shown import Shown
 from fsp.distribution.text import table
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ OPEN = "nothing bounds what states that are not stored contribute"
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
-class FisherInformation(Shown):
+class FisherInformation(Displayed):
     """What an experiment tells about parameters: the matrix F, and how far it may be off.
 
     With ``C = matrix`` the exact matrix F obeys ``F <= C + q diag(above)`` in the Loewner order, and from below

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fsp.distribution.shown import Shown
+from fsp.distribution.display import Displayed
 from fsp.distribution.text import interval, round_up
 from fsp.errors import ArgumentError
 
@@ -25,7 +25,7 @@ PARTS = ("truncation", "integration", "pruning", "rounding")
 
 
 @dataclass(frozen=True, slots=True)
-class ErrorLedger(Shown):
+class ErrorLedger(Displayed):
     """Terms of the 1-norm error of a distribution.
 
     Parameters
@@ -93,7 +93,7 @@ class ErrorLedger(Shown):
 
 
 @dataclass(frozen=True, slots=True)
-class Interval(Shown):
+class Interval(Displayed):
     """A number together with the range that it lies in.
 
     Unpacks to its ends, ``lower, upper = interval``; ``x in interval`` asks whether it may be x.

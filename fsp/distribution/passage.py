@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fsp.distribution import bounds, doors
+from fsp.distribution.display import Displayed
 from fsp.distribution.distribution import Provenance
 from fsp.distribution.ledger import Interval
-from fsp.distribution.shown import Shown
 from fsp.errors import ArgumentError, BackendError
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class FromEach:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Passage(Shown, Provenance):
+class Passage(Displayed, Provenance):
     """The time T until one of some targets is reached first; infinite where none ever is.
 
     Parameters

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fsp.distribution import doors
+from fsp.distribution.display import Displayed
 from fsp.distribution.metastable import MetastableSet, metastable_sets
-from fsp.distribution.shown import Shown
 from fsp.errors import BackendError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Relaxation(Shown):
+class Relaxation(Displayed):
     """The slowest modes of a network.
 
     Parameters

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fsp.distribution.display import Displayed
 from fsp.distribution.distribution import Provenance
-from fsp.distribution.shown import Shown
 from fsp.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Reward(Shown, Provenance):
+class Reward(Displayed, Provenance):
     """Time spent in a condition, cost accumulated, or firings of a reaction, from the start up to some times.
 
     Parameters

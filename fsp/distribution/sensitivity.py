@@ -11,9 +11,9 @@ import numpy as np
 
 from fsp.arithmetic import SUM_ROUNDING, half_sums
 from fsp.distribution import doors, formulas
+from fsp.distribution.display import Displayed
 from fsp.distribution.distribution import Distribution
 from fsp.distribution.ledger import ErrorLedger, Interval
-from fsp.distribution.shown import Shown
 from fsp.distribution.text import round_up, table, when
 from fsp.errors import ArgumentError
 
@@ -26,7 +26,7 @@ UNBOUNDED = "nothing bounds what states that are not stored contribute"
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
-class Sensitivity(Shown):
+class Sensitivity(Displayed):
     """A distribution and its derivatives by parameters, at one time.
 
     Parameters
@@ -213,7 +213,7 @@ class Sensitivity(Shown):
         return "\n".join([head, *(f"  {line}" for line in table(header, rows)), *notes])
 
 
-class Sensitivities(Shown, Sequence[Sensitivity]):
+class Sensitivities(Displayed, Sequence[Sensitivity]):
     """What `fsp.sensitivity` returns: a `Sensitivity` for each time, ``s[-1]`` that of the last one.
 
     Parameters

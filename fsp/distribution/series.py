@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from fsp.distribution import doors
-from fsp.distribution.shown import Shown
+from fsp.distribution.display import Displayed
 
 if TYPE_CHECKING:
     import pandas
@@ -21,7 +21,7 @@ T_co = TypeVar("T_co", covariant=True)
 Numbers = Callable[["Distribution"], Mapping[str, float]]  # of each species
 
 
-class Series(Shown, Sequence[T_co]):
+class Series(Displayed, Sequence[T_co]):
     """Distributions of one model, or series of them, in order."""
 
     pending: tuple[float, ...]

@@ -15,7 +15,7 @@ import numpy as np
 
 from fsp.distribution import ErrorLedger
 from fsp.equilibrium.bounded import class_notes
-from fsp.equilibrium.settling import Step, settle
+from fsp.equilibrium.growth_loop import NextSpace, grow_until
 from fsp.errors import ArgumentError, BackendError, StateSpaceError
 from fsp.model.arguments import check_tolerance
 from fsp.model.structure import irreversible_gain
@@ -117,7 +117,7 @@ def weighted(
     return Estimate(generator, p, end.occupation, end.lost, error, class_notes(solved))
 
 
-def settled(
+def converged_answer(
     model: Model,
     growth: Growth,
     tol: float,
@@ -130,7 +130,7 @@ def settled(
     `follow` returns a larger space to solve on, where what leaves one does not come back.
     """
     criterion = _Change(model, growth, tol, report, follow)
-    return settle(growth, growth.first(), solve, criterion), criterion.change
+    return grow_until(growth, growth.first(), solve, criterion), criterion.change
 
 
 class _Change:
@@ -153,7 +153,7 @@ class _Change:
         self._error = 0.0  # of the null vectors before
         self._larger: AnySpace | None = None
 
-    def judge(self, candidate: Estimate, guess: FloatArray | None) -> Step | None:
+    def judge(self, candidate: Estimate, guess: FloatArray | None) -> NextSpace | None:
         """Return how to go on; None where the answer has settled, or nothing leaves the space."""
         generator = candidate.generator
         if guess is not None and self._is_confirmed(candidate, guess):
@@ -164,7 +164,7 @@ class _Change:
         self._error = candidate.error
         refuse_accumulation(self._model, generator.space, candidate.lasting, self._growth.count)
         ledger = ErrorLedger(truncation=self.change, integration=candidate.error, certified=False)
-        return Step(ledger, everywhere=self._settled, space=self._larger)
+        return NextSpace(ledger, everywhere=self._settled, space=self._larger)
 
     def _is_confirmed(self, candidate: Estimate, guess: FloatArray) -> bool:
         space = candidate.generator.space

@@ -33,9 +33,9 @@ from fsp.chains.null_vectors import null_vector
 from fsp.chains.transient_modes import transient_modes
 from fsp.distribution import ErrorLedger
 from fsp.distribution.relaxation import Relaxation
-from fsp.equilibrium.certifier import Certifier
+from fsp.equilibrium.certified import StationaryCertifier
 from fsp.equilibrium.estimate import check_arguments
-from fsp.equilibrium.settling import Step, settle
+from fsp.equilibrium.growth_loop import NextSpace, grow_until
 from fsp.equilibrium.stationary import stationary
 from fsp.errors import ArgumentError, StateSpaceError, ToleranceWarning
 from fsp.generator import Generator
@@ -58,7 +58,7 @@ GROWN_STATES = 30_000  # beyond which a space that was larger at first is grown 
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Spectrum:
+class ModesOnSpace:
     """The modes on one space; vectors are those of this process's own states."""
 
     generator: AnyGenerator
@@ -138,7 +138,7 @@ def relaxation(
     if space is not None:
         return _modes_on(model, n_modes, None, growth.checked(space)).answer(None, "the boundary of `space` reflects")
     begin, mode, missing = _beginning(model, growth, tol, max_states, max_memory)
-    spectrum, changes = settled(growth, begin, partial(_modes_on, model, n_modes, mode))
+    spectrum, changes = converged_modes(growth, begin, partial(_modes_on, model, n_modes, mode))
     return spectrum.answer(changes, missing)
 
 
@@ -160,7 +160,7 @@ def _beginning(
     space = serial(growth.first()).union(StateSpace.from_states(model.species, rest.states))
     if not model.is_finite:
         try:
-            excepted = Certifier(model, drift_condition(model, None), "auto", tol).excepted()
+            excepted = StationaryCertifier(model, drift_condition(model, None), "auto", tol).excepted()
             if not growth.affords(len(excepted)):
                 raise NoDriftCondition(f"the drift condition needs {len(excepted):,} states")
             space = growth.with_states(space, excepted)
@@ -172,10 +172,12 @@ def _beginning(
 # ---- on a space that grows
 
 
-def settled(growth: Growth, space: AnySpace, modes_on: Callable[[Any], Spectrum]) -> tuple[Spectrum, FloatArray]:
+def converged_modes(
+    growth: Growth, space: AnySpace, modes_on: Callable[[Any], ModesOnSpace]
+) -> tuple[ModesOnSpace, FloatArray]:
     """Grow the space until the eigenvalues settle, or no longer come closer; return them, and how they changed last."""
     criterion = _Eigenvalues(max(GROWN_STATES, len(space)))
-    return settle(growth, space, lambda space, _: modes_on(space), criterion), criterion.changes
+    return grow_until(growth, space, lambda space, _: modes_on(space), criterion), criterion.changes
 
 
 class _Eigenvalues:
@@ -189,7 +191,7 @@ class _Eigenvalues:
         self._least, self._since = np.inf, 0
         self.changes: FloatArray = np.full(1, np.inf)
 
-    def judge(self, candidate: Spectrum, guess: FloatArray | None) -> Step | None:
+    def judge(self, candidate: ModesOnSpace, guess: FloatArray | None) -> NextSpace | None:
         """Return how to go on; None to end."""
         values = _folded(candidate.modes.values)
         if self._before is not None:
@@ -201,7 +203,7 @@ class _Eigenvalues:
         done = self._least <= SETTLED or self._since >= STALLED or len(candidate.generator.space) > self._most
         if done or not candidate.leaks:
             return None
-        return Step(ErrorLedger(truncation=2.0, certified=False), everywhere=True)
+        return NextSpace(ErrorLedger(truncation=2.0, certified=False), everywhere=True)
 
 
 def _folded(values: ComplexArray) -> ComplexArray:
@@ -224,7 +226,7 @@ def _absorbs(generator: Generator, members: IntArray) -> bool:
     return len(members) == 1 and not generator.leak_rates[members].any()
 
 
-def _modes_on(model: Model, n_modes: int, mode: IntArray | None, space: AnySpace) -> Spectrum:
+def _modes_on(model: Model, n_modes: int, mode: IntArray | None, space: AnySpace) -> ModesOnSpace:
     """Return the modes on a space whose leaks are led back to the state `mode`, or reflected where there is none."""
     space = serial(space)
     generator = Generator(model, space)
@@ -232,7 +234,7 @@ def _modes_on(model: Model, n_modes: int, mode: IntArray | None, space: AnySpace
     matrix = generator.to_csr()
     reflecting = (matrix + sparse.diags_array(leak_rates)).tocsr()
     ends = _reached_classes(reflecting, initial)
-    certifier = Certifier(model, None, "auto", 1.0)
+    certifier = StationaryCertifier(model, None, "auto", 1.0)
     apart = certifier.separate(generator, ends).members  # others are pockets of the space
     if len(apart) > 1 and not all(_absorbs(generator, members) for members in apart):
         raise several_classes(len(apart))
@@ -246,14 +248,14 @@ def _modes_on(model: Model, n_modes: int, mode: IntArray | None, space: AnySpace
     passed = np.flatnonzero(ends.transient)
     if all(_absorbs(generator, members) for members in ends.members):
         modes = _before_absorption(killed, leak_rates, passed, n_modes)
-        return Spectrum(generator, passed, len(passed), modes, absorbed=True)
+        return ModesOnSpace(generator, passed, len(passed), modes, absorbed=True)
     members = max(ends.members, key=len)
     if n_modes > len(members) - 1:
         raise ArgumentError(f"`n_modes` must be less than the number of states {len(members)}, but is {n_modes}.")
     block = closed[members][:, members].tocsr()
     p = null_vector(block).p
     modes = slowest(Block(block, p, np.zeros(len(members))), n_modes)
-    return Spectrum(generator, members, len(members), modes, p, n_left_out=len(passed))
+    return ModesOnSpace(generator, members, len(members), modes, p, n_left_out=len(passed))
 
 
 def _reached_classes(matrix: Any, initial: FloatArray) -> Classes:

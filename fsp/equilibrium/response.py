@@ -28,7 +28,7 @@ from scipy import sparse
 from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
 from fsp.chains.classes import closed_classes
 from fsp.equilibrium.certificate import boundary_of, hitting_times, rate_outside, roundings, stopped_at
-from fsp.equilibrium.certifier import SPARE
+from fsp.equilibrium.certified import SPARE
 from fsp.equilibrium.reachability import Reachability
 from fsp.equilibrium.stationary import stationary
 from fsp.errors import ModelError, ToleranceWarning
@@ -59,7 +59,7 @@ class Changes(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Law:
+class StoredLaw:
     """A stationary distribution on stored states, with what is known of the rest."""
 
     model: Model
@@ -81,7 +81,7 @@ class Law:
         max_memory: int | None = None,
         *,
         below: bool = False,
-    ) -> Law:
+    ) -> StoredLaw:
         """Solve; a ModelError where the chain may end in several classes.  With `below` y <= π."""
         with warnings.catch_warnings():  # what is reached counts, whether it is as little as was asked for or not
             warnings.simplefilter("ignore", ToleranceWarning)
@@ -149,7 +149,7 @@ class Response:
     proved: bool
 
 
-def respond(law: Law, changes: Sequence[Changes]) -> Response:
+def respond(law: StoredLaw, changes: Sequence[Changes]) -> Response:
     """Return the derivatives of a stationary distribution; `changes` of each reaction."""
     q, n = changes[0].values.shape
     if n == 1 and law.closed:
@@ -165,7 +165,7 @@ def respond(law: Law, changes: Sequence[Changes]) -> Response:
 
 
 def _of_parameter(
-    law: Law,
+    law: StoredLaw,
     generator: Generator,
     heights: Heights,
     changes: Sequence[Changes],
@@ -261,7 +261,7 @@ class Heights:
             total += float((leak.rates * size[leak.sources]) @ self.at(targets))
         return total
 
-    def beyond(self, law: Law, above: Sequence[Polynomial | None]) -> float:
+    def beyond(self, law: StoredLaw, above: Sequence[Polynomial | None]) -> float:
         """Bound the part of (2) of states that are not stored, with polynomials `above` |∂a_r|."""
         H = self._outside()
         if H is None:

@@ -24,9 +24,9 @@ from fsp.chains.null_vectors import METHODS, null_vector
 from fsp.distribution import Distribution, ErrorLedger
 from fsp.equilibrium.bounded import Bounded, example, warn_if_above
 from fsp.equilibrium.certificate import roundings
-from fsp.equilibrium.certifier import Certifier
+from fsp.equilibrium.certified import StationaryCertifier
 from fsp.equilibrium.detailed_balance import detailed_balance
-from fsp.equilibrium.estimate import ClosedClass, Estimate, check_arguments, settled, weighted
+from fsp.equilibrium.estimate import ClosedClass, Estimate, check_arguments, converged_answer, weighted
 from fsp.equilibrium.excursions import unfollowed
 from fsp.equilibrium.one_way import one_way
 from fsp.equilibrium.product_form import product_form
@@ -78,7 +78,7 @@ def stationary(
         certifier = _certifier(model, tol, method, lyapunov)
         if not growth.affords(certifier.n_excepted):
             raise NoDriftCondition(f"the drift condition needs {certifier.n_excepted:,} states")
-        return _proved(model, certifier.settle(growth, report))
+        return _proved(model, certifier.solve(growth, report))
     except NoDriftCondition as missing:
         growth = Growth(model, max_states, max_memory, stationary=True)
         return estimated(model, growth, tol, method, report, str(missing))
@@ -98,7 +98,7 @@ def estimated(
     def follow(estimate: Estimate) -> StateSpace | None:
         return unfollowed(model, growth, estimate.generator, estimate.p, tol)
 
-    estimate, change = settled(model, growth, tol, solve, report, follow)
+    estimate, change = converged_answer(model, growth, tol, solve, report, follow)
     estimate = _unproved(estimate, f"{reason}; a function given as `lyapunov` may help")
     estimate = estimate.noted(*_unseen(model, estimate))
     answer = _distribution(estimate, estimate.ledger(change))
@@ -143,8 +143,8 @@ def _proved(model: Model, answer: Bounded) -> Distribution:
     return _distribution(answer, answer.error, moment_bounds(model, math.inf), bounds)
 
 
-def _certifier(model: Model, tol: float, method: str, lyapunov: str | None) -> Certifier:
-    return Certifier(model, None if model.is_finite else drift_condition(model, lyapunov), method, tol)
+def _certifier(model: Model, tol: float, method: str, lyapunov: str | None) -> StationaryCertifier:
+    return StationaryCertifier(model, None if model.is_finite else drift_condition(model, lyapunov), method, tol)
 
 
 def _on_fixed_space(model: Model, space: StateSpace, tol: float, method: str, lyapunov: str | None) -> Distribution:

@@ -43,7 +43,7 @@ _VOLUME = re.compile(r"([0-9.]+(?:e[-+]?[0-9]+)?)\s*(?:([munpfaµ]?)l|([munµ]?)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class CountsOption:
     """How counts were asked for: `kind` is auto, as-is, omega (molecules in a unit) or volume (litres)."""
 
     kind: str
@@ -51,15 +51,15 @@ class Asked:
     text: str = ""
 
 
-def read_counts(text: object) -> Asked:
+def read_counts(text: object) -> CountsOption:
     """Read what `counts` says."""
     if isinstance(text, str):
         kind, _, value = (part.strip() for part in text.partition("="))
         if kind in ("auto", "as-is") and not value:
-            return Asked(kind, text=text)
+            return CountsOption(kind, text=text)
         found = _positive(value) if kind == "omega" else _litres(value) if kind == "volume" else None
         if found is not None:
-            return Asked(kind, found, value)
+            return CountsOption(kind, found, value)
         if kind == "volume" and _positive(value) is not None:
             raise ArgumentError(
                 f"`counts` must give a volume with its unit, but is {text!r}; {_with_unit(float(value))}."
@@ -91,7 +91,7 @@ def _with_unit(number: float) -> str:
 
 
 def in_molecules(
-    definition: Definition, units: Units, asked: Asked, rounding: str, starts: Mapping[str, float | str]
+    definition: Definition, units: Units, asked: CountsOption, rounding: str, starts: Mapping[str, float | str]
 ) -> Definition:
     """Return a definition whose species are counts, with what was done in its conversion.
 
@@ -116,7 +116,7 @@ def in_molecules(
     return _started(counted, rounding, asked)
 
 
-def counts_in_file(definition: Definition, units: Units, converted: Asked | None) -> dict[str, Expression]:
+def counts_in_file(definition: Definition, units: Units, converted: CountsOption | None) -> dict[str, Expression]:
     """Return the counts of species whose symbols stand for something else in a file, as formulas of its symbols.
 
     `converted`: how amounts were converted; None where they are counts.
@@ -138,7 +138,7 @@ def _as_it_stands(definition: Definition, units: Units, why: str) -> Definition:
     return replace(definition, conversion=Conversion(definition.conversion.steps, assumptions))
 
 
-def _scale(amounts: Mapping[str, float], units: Units, asked: Asked) -> tuple[Expression, str, tuple[str, ...]]:
+def _scale(amounts: Mapping[str, float], units: Units, asked: CountsOption) -> tuple[Expression, str, tuple[str, ...]]:
     """Return the molecules in a unit of amount, a formula of the sizes of compartments, why, and what was assumed."""
     if units.mixed:
         raise ModelError(
@@ -154,7 +154,7 @@ def _scale(amounts: Mapping[str, float], units: Units, asked: Asked) -> tuple[Ex
     return Number(float(units.molecules or 1.0)), f"the file's unit of substance is {units.name}", ()
 
 
-def _in_volume(units: Units, asked: Asked) -> tuple[Expression, str, tuple[str, ...]]:
+def _in_volume(units: Units, asked: CountsOption) -> tuple[Expression, str, tuple[str, ...]]:
     assumed = []
     if units.molecules is None:
         assumed.append("the file declares no unit of substance; amounts were taken for moles")
@@ -218,7 +218,7 @@ def _scaled(definition: Definition, scale: Expression, conversion: Conversion) -
     )
 
 
-def _started(definition: Definition, rounding: str, asked: Asked) -> Definition:
+def _started(definition: Definition, rounding: str, asked: CountsOption) -> Definition:
     """Return a definition that starts in whole counts, with what was rounded."""
     means = initial_amounts(definition)
     name, most = max(means.items(), key=lambda item: item[1])

@@ -18,7 +18,7 @@ from fsp.arrays import IntArray
 from fsp.errors import ModelError
 from fsp.formats.later_laws import Later, later_laws
 from fsp.formats.net_laws import has_factor, shortened, with_directions
-from fsp.formats.powers import Term, product, terms_of, total, written
+from fsp.formats.powers import PowerProduct, product, terms_of, total, written
 from fsp.model.compiled import Compiled, compile_definition
 from fsp.model.definition import Definition, Law, change_matrix, resolve
 from fsp.model.infix import to_text
@@ -138,7 +138,7 @@ def _without_rules(law: Expression, definition: Definition, values: Mapping[str,
     return law
 
 
-def _written(term: Term, in_tuples: list[str]) -> Expression:
+def _written(term: PowerProduct, in_tuples: list[str]) -> Expression:
     """Return a product in which some powers count tuples."""
     return product(
         term.scalar,

@@ -18,7 +18,7 @@ _SAME = 1e-12  # relative difference of values of a power: a few roundings
 
 
 @dataclass(frozen=True, slots=True)
-class Power:
+class AmountPower:
     """A factor of a law that depends on one amount: as written, or c times a power or a number of tuples."""
 
     tree: Expression
@@ -28,11 +28,11 @@ class Power:
 
 
 @dataclass(frozen=True, slots=True)
-class Term:
+class PowerProduct:
     """One product of a law: what depends on no amount, times a power of each of some."""
 
     scalar: Expression
-    powers: dict[str, Power]
+    powers: dict[str, AmountPower]
 
     @property
     def order(self) -> int | None:
@@ -41,15 +41,17 @@ class Term:
         return sum(known) if len(known) == len(self.powers) else None
 
 
-def terms_of(law: object, species: Collection[str], values: Mapping[str, Expression]) -> list[Term] | None:
+def terms_of(law: object, species: Collection[str], values: Mapping[str, Expression]) -> list[PowerProduct] | None:
     """Write a law as a sum of products; None where it is none.  `values`: parameters as trees of species and time."""
     products = factorise(law, species) if isinstance(law, Expression) else None
     if products is None:
         return None
-    return [Term(p.scalar, {name: _power(tree, name, values) for name, tree in p.factors.items()}) for p in products]
+    return [
+        PowerProduct(p.scalar, {name: _power(tree, name, values) for name, tree in p.factors.items()}) for p in products
+    ]
 
 
-def _power(tree: Expression, name: str, values: Mapping[str, Expression]) -> Power:
+def _power(tree: Expression, name: str, values: Mapping[str, Expression]) -> AmountPower:
     """Return what a function of one amount is."""
     resolved = substitute(tree, values)
     counts = np.arange(1.0, LARGEST_POWER + 3.0)
@@ -60,8 +62,8 @@ def _power(tree: Expression, name: str, values: Mapping[str, Expression]) -> Pow
         for in_tuples, shape in ((False, counts**n), (True, _tuples(counts, n))):
             if _is_multiple(table, shape):
                 scalar = call("/", substitute(tree, {name: Number(float(n))}), Number(float(shape[n - 1])))
-                return Power(tree, scalar, n, in_tuples)
-    return Power(tree)
+                return AmountPower(tree, scalar, n, in_tuples)
+    return AmountPower(tree)
 
 
 def _widely(tree: Expression, name: str) -> tuple[FloatArray, FloatArray]:
@@ -100,7 +102,7 @@ def total(terms: list[Expression]) -> Expression:
     return call("+", *terms) if len(terms) > 1 else terms[0]
 
 
-def scaled(term: Term, scale: Expression) -> Expression | None:
+def scaled(term: PowerProduct, scale: Expression) -> Expression | None:
     """Return s κ ∏ c_i (N_i/s)^(n_i) = κ s^(1 − Σ n_i) ∏ c_i N_i^(n_i) as a tree of counts N; tuples stay tuples.
 
     None where a factor is no power.

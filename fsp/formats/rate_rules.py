@@ -21,7 +21,7 @@ START = "start"  # V.start is the value that V has at time zero, or would have h
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class Trajectory:
     """A value that changes in time: start · growth + made."""
 
     start: str  # name of the value at time zero
@@ -38,7 +38,7 @@ class Course:
         return call("/", call("-", value, self.made), self.growth)
 
 
-def course(name: str, rate: Expression, constants: Mapping[str, Expression]) -> Course:
+def course(name: str, rate: Expression, constants: Mapping[str, Expression]) -> Trajectory:
     """Solve V' = rate, a tree of V, time and constants; `constants`, the values that are known, tell what is zero."""
     parts = linear(rate, Symbol(name))
     found = None if parts is None else _solved(*parts, constants)
@@ -48,7 +48,7 @@ def course(name: str, rate: Expression, constants: Mapping[str, Expression]) -> 
             f"b 0 and the other a sum of powers of the time and of exp, sin and cos of it, but is {to_text(rate)}; "
             f"give '{name}' an assignment rule in the time, or make it a species that reactions change."
         )
-    return Course(f"{name}.{START}", *found)
+    return Trajectory(f"{name}.{START}", *found)
 
 
 def _solved(a: Expression, b: Expression, constants: Mapping[str, Expression]) -> tuple[Expression, Expression] | None:

@@ -12,7 +12,7 @@ from typing import Any
 from fsp.errors import ModelError
 from fsp.formats.sbml_documents import check_consistency, read_document
 from fsp.formats.sbml_events import assigned_by_events, read_events
-from fsp.formats.sbml_parts import Parts, each, read_formulas, read_species, read_values, refuse_missing
+from fsp.formats.sbml_parts import SbmlParts, each, read_formulas, read_species, read_values, refuse_missing
 from fsp.formats.sbml_reactions import read_reactions
 from fsp.formats.units import Units, read_units
 from fsp.model.conversion import Conversion
@@ -39,7 +39,7 @@ def read_sbml(text: str, source: str, finish: Finish = as_it_stands) -> Model:
     document, converted = read_document(text, source)
     model = document.getModel()
     _refuse_rules(model)
-    parts = Parts(
+    parts = SbmlParts(
         functions=_functions(model),
         rules={rule.getVariable(): rule.getMath() for rule in each(model, "Rule") if not rule.isRate()},
         rates={rule.getVariable(): rule.getMath() for rule in each(model, "Rule") if rule.isRate()},
@@ -94,7 +94,7 @@ def _is_value(model: Element, name: str) -> bool:
     return model.getParameter(name) is not None or model.getCompartment(name) is not None
 
 
-def _read_constraints(parts: Parts, model: Element) -> tuple[str, ...]:
+def _read_constraints(parts: SbmlParts, model: Element) -> tuple[str, ...]:
     """Read conditions that the file says should hold, as formulas of the state; return their names."""
     names = []
     for k, element in enumerate(each(model, "Constraint"), 1):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from fsp.errors import ModelError
-from fsp.formats.sbml_parts import Parts, each, is_concentration
+from fsp.formats.sbml_parts import SbmlParts, each, is_concentration
 from fsp.model.draws import Draw, read_draw
 from fsp.model.event import Event, named_draws
 from fsp.model.tree import Expression, Number, Symbol, call
@@ -22,7 +22,7 @@ def assigned_by_events(model: Element) -> set[str]:
     return {one.getVariable() for event in each(model, "Event") for one in each(event, "EventAssignment")}
 
 
-def read_events(parts: Parts, model: Element) -> tuple[Event, ...]:
+def read_events(parts: SbmlParts, model: Element) -> tuple[Event, ...]:
     """Read the events of a model whose species and values are read."""
     names: list[str] = []
     events = []
@@ -34,7 +34,7 @@ def read_events(parts: Parts, model: Element) -> tuple[Event, ...]:
     return tuple(event for event in events if event.assignments)
 
 
-def _event(parts: Parts, model: Element, element: Element, name: str) -> Event:
+def _event(parts: SbmlParts, model: Element, element: Element, name: str) -> Event:
     what = f"event '{name}'"
     if element.isSetDelay() and parts.read_math(element.getDelay().getMath(), f"Delay of {what}") != Number(0.0):
         raise ModelError(
@@ -64,7 +64,7 @@ def _uses_trigger_values(element: Element) -> bool:
 
 
 def _assignments(
-    parts: Parts, model: Element, element: Element, name: str
+    parts: SbmlParts, model: Element, element: Element, name: str
 ) -> tuple[dict[str, Expression], dict[str, Draw]]:
     """Return what an event assigns, and the random numbers in it by the names that stand for them."""
     found: dict[str, Expression] = {}
@@ -98,7 +98,7 @@ def _assignments(
     return held, draws
 
 
-def _refuse(parts: Parts, name: str, variable: str) -> None:
+def _refuse(parts: SbmlParts, name: str, variable: str) -> None:
     if variable in parts.missing:
         kind, has = parts.missing[variable]
         raise ModelError(f"{kind} '{variable}' must have a value before event '{name}' assigns one, but has {has}.")

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fsp.errors import ModelError
-from fsp.formats.rate_rules import Course, course
+from fsp.formats.rate_rules import Trajectory, course
 from fsp.model.definition import resolve
 from fsp.model.draws import Draw, read_draw
 from fsp.model.event import Event
@@ -29,7 +29,7 @@ from fsp.model.values import nearest_whole
 Element = Any  # libsbml has no types
 
 
-class Missing(NamedTuple):
+class NoValue(NamedTuple):
     """An element without a value that formulas could use."""
 
     kind: str
@@ -37,7 +37,7 @@ class Missing(NamedTuple):
 
 
 @dataclass(slots=True)
-class Parts:
+class SbmlParts:
     """What has been read of a model so far."""
 
     functions: Mapping[str, FunctionDefinition]  # function definitions
@@ -47,7 +47,7 @@ class Parts:
     assignments: dict[str, Element]
     changed: set[str] = field(default_factory=set)  # what events assign
     draws: dict[str, Draw] = field(default_factory=dict)  # laws of initial counts
-    courses: dict[str, Course] = field(default_factory=dict)  # closed forms of what has a rate rule
+    courses: dict[str, Trajectory] = field(default_factory=dict)  # closed forms of what has a rate rule
     species: dict[str, Expression] = field(default_factory=dict)  # initial count of each species of the state
     # value of everything else that has one: parameters, compartments, species under a rule
     parameters: dict[str, Expression] = field(default_factory=dict)
@@ -56,7 +56,7 @@ class Parts:
     # what the symbol of a species in concentration stands for
     scale: dict[str, Expression] = field(default_factory=dict)
     # kind of each element that has an id and no finite value, and what it has
-    missing: dict[str, Missing] = field(default_factory=dict)
+    missing: dict[str, NoValue] = field(default_factory=dict)
 
     def holder(self, name: str) -> str:
         """Return the parameter that holds a value that is assigned: that at time zero where a rate rule changes it."""
@@ -77,7 +77,7 @@ def each(parent: Element, kind: str) -> Iterator[Element]:
         yield getattr(parent, f"get{kind}")(k)
 
 
-def read_values(parts: Parts, model: Element) -> None:
+def read_values(parts: SbmlParts, model: Element) -> None:
     """Read the sizes of compartments and the values of parameters that are numbers."""
     for kind, value in (("Compartment", "Size"), ("Parameter", "Value")):
         for element in each(model, kind):
@@ -88,13 +88,13 @@ def read_values(parts: Parts, model: Element) -> None:
                 read_number(parts, name, element, value, kind)
 
 
-def read_number(parts: Parts, name: str, element: Element, attribute: str, kind: str) -> None:
+def read_number(parts: SbmlParts, name: str, element: Element, attribute: str, kind: str) -> None:
     """Read the value of an element; what has none, or one that is not finite, is missed only where it is used."""
     value = getattr(element, f"get{attribute}")() if getattr(element, f"isSet{attribute}")() else math.nan
     if math.isfinite(value):
         parts.parameters[name] = Number(value)
     else:
-        parts.missing[name] = Missing(kind, "none" if math.isnan(value) else f"{value}")
+        parts.missing[name] = NoValue(kind, "none" if math.isnan(value) else f"{value}")
 
 
 def _finite(value: float, what: str) -> Number:
@@ -103,7 +103,7 @@ def _finite(value: float, what: str) -> Number:
     return Number(value)
 
 
-def read_formulas(parts: Parts, model: Element) -> None:
+def read_formulas(parts: SbmlParts, model: Element) -> None:
     """Read assignment rules and initial assignments of all that is not a species of the state."""
     determined = [n for n in parts.rules if n in parts.parameters]
     for name in determined:
@@ -121,7 +121,7 @@ def read_formulas(parts: Parts, model: Element) -> None:
     _hold_fixed(parts, model)
 
 
-def _in_order(parts: Parts) -> list[str]:
+def _in_order(parts: SbmlParts) -> list[str]:
     """Return what has a rate rule and a value, each after those that its rate depends on."""
     names = [name for name in parts.rates if name in parts.parameters]
     trees = {name: parts.read_math(parts.rates[name], f"Rate rule of '{name}'") for name in names}
@@ -138,7 +138,7 @@ def _in_order(parts: Parts) -> list[str]:
         raise ModelError(f"Rate rules must not depend on each other in a circle, but {circle} is one.") from None
 
 
-def _solve(parts: Parts, name: str) -> None:
+def _solve(parts: SbmlParts, name: str) -> None:
     """Give what has a rate rule its closed form; the value at time zero is a parameter of its own."""
     rate = parts.read_math(parts.rates[name], f"Rate rule of '{name}'")
     known = reached(rate, parts.species, parts.parameters)
@@ -158,7 +158,7 @@ def _solve(parts: Parts, name: str) -> None:
         parts.changed.add(found.start)
 
 
-def _hold(parts: Parts, name: str, tree: Expression) -> None:
+def _hold(parts: SbmlParts, name: str, tree: Expression) -> None:
     """Give a parameter the value of a formula at time 0: later changes of species do not change it."""
     if varies(tree, parts.species, parts.parameters):
         parts.at_start[name] = tree
@@ -166,7 +166,7 @@ def _hold(parts: Parts, name: str, tree: Expression) -> None:
     parts.parameters[name] = tree
 
 
-def refuse_missing(parts: Parts, laws: list[Expression], events: Iterable[Event]) -> None:
+def refuse_missing(parts: SbmlParts, laws: list[Expression], events: Iterable[Event]) -> None:
     """Refuse formulas that use an element without a value."""
     trees = [*laws, *parts.parameters.values(), *parts.species.values()]
     trees += [tree for event in events for tree in (event.condition, *event.formulas.values())]
@@ -180,7 +180,7 @@ def refuse_missing(parts: Parts, laws: list[Expression], events: Iterable[Event]
 # ---------------------------------------------------------------------- species
 
 
-def read_species(parts: Parts, model: Element) -> None:
+def read_species(parts: SbmlParts, model: Element) -> None:
     """Sort species into those of the state and those that a rule determines."""
     for species in each(model, "Species"):
         name = species.getId()
@@ -204,7 +204,7 @@ def is_concentration(species: Element, model: Element) -> bool:
     return not (species.getHasOnlySubstanceUnits() or compartment.getSpatialDimensionsAsDouble() == 0)
 
 
-def _initial_count(parts: Parts, species: Element, model: Element) -> Expression:
+def _initial_count(parts: SbmlParts, species: Element, model: Element) -> Expression:
     name, size = species.getId(), Symbol(species.getCompartment())
     if name in parts.assignments:
         draw = read_draw(parts.assignments[name], f"Initial assignment of '{name}'", parts.functions, ())
@@ -220,7 +220,7 @@ def _initial_count(parts: Parts, species: Element, model: Element) -> Expression
     raise ModelError(f"Species '{name}' must have an initial amount or concentration, but has none.")
 
 
-def _refuse_growth(parts: Parts, model: Element) -> None:
+def _refuse_growth(parts: SbmlParts, model: Element) -> None:
     """Refuse concentrations in a compartment whose size varies."""
     for species in each(model, "Species"):
         compartment = species.getCompartment()
@@ -231,7 +231,7 @@ def _refuse_growth(parts: Parts, model: Element) -> None:
             )
 
 
-def _hold_fixed(parts: Parts, model: Element) -> None:
+def _hold_fixed(parts: SbmlParts, model: Element) -> None:
     """Make parameters of the species that no reaction changes and whose amount is not whole."""
     for species in each(model, "Species"):
         name = species.getId()

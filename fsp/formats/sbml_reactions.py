@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fsp.errors import ModelError
-from fsp.formats.sbml_parts import Element, Parts, each, read_number
+from fsp.formats.sbml_parts import Element, SbmlParts, each, read_number
 from fsp.model.definition import resolve
 from fsp.model.reaction import Reaction, Stoichiometry, net_change
 from fsp.model.tree import Expression, Number, Symbol, call, substitute, symbols
@@ -33,7 +33,7 @@ class _Species(NamedTuple):
     constant: bool
 
 
-def read_reactions(parts: Parts, model: Element) -> tuple[list[Reaction], list[Expression]]:
+def read_reactions(parts: SbmlParts, model: Element) -> tuple[list[Reaction], list[Expression]]:
     """Read the reactions of a model whose species and values are read."""
     elements = list(each(model, "Reaction"))
     for element in elements:
@@ -60,7 +60,7 @@ def read_reactions(parts: Parts, model: Element) -> tuple[list[Reaction], list[E
     return reactions, laws
 
 
-def _kinetic_law(parts: Parts, reaction: Element, name: str) -> Expression:
+def _kinetic_law(parts: SbmlParts, reaction: Element, name: str) -> Expression:
     law = reaction.getKineticLaw()
     if law is None:
         raise ModelError(f"Reaction '{name}' must have a kinetic law, but has none.")
@@ -74,7 +74,7 @@ def _kinetic_law(parts: Parts, reaction: Element, name: str) -> Expression:
     return parts.read_math(law.getMath(), f"Kinetic law of '{name}'", local)
 
 
-def _sides(parts: Parts, reaction: Element, name: str) -> list[_Side]:
+def _sides(parts: SbmlParts, reaction: Element, name: str) -> list[_Side]:
     """Return what a reaction consumes and what it makes."""
     return [
         _Side(reference.getSpecies(), reference.getId(), kind == "Reactant", _many(parts, name, reference))
@@ -83,7 +83,7 @@ def _sides(parts: Parts, reaction: Element, name: str) -> list[_Side]:
     ]
 
 
-def _many(parts: Parts, reaction: str, reference: Element) -> Expression:
+def _many(parts: SbmlParts, reaction: str, reference: Element) -> Expression:
     """Return a stoichiometry as a formula."""
     name = reference.getId()
     what = f"Stoichiometry of '{reference.getSpecies()}' in reaction '{reaction}'"
@@ -98,7 +98,7 @@ def _many(parts: Parts, reaction: str, reference: Element) -> Expression:
     return Number(reference.getStoichiometry())
 
 
-def _add_named_values(parts: Parts, named: Mapping[str, Expression]) -> None:
+def _add_named_values(parts: SbmlParts, named: Mapping[str, Expression]) -> None:
     """Add what formulas may use beside parameters: stoichiometries and rates of reactions, by id."""
     pending = [*named.values(), *parts.parameters.values()]
     unread = named.keys() - parts.parameters.keys() - parts.species.keys()
@@ -112,7 +112,7 @@ def _add_named_values(parts: Parts, named: Mapping[str, Expression]) -> None:
 
 def _stoichiometry(
     reaction: str,
-    parts: Parts,
+    parts: SbmlParts,
     species: Mapping[str, _Species],
     both: Iterable[_Side],
     constants: Mapping[str, Expression],
@@ -132,7 +132,7 @@ def _stoichiometry(
     return Stoichiometry(consumed, made, {s: n for s, n in change.items() if not species[s].boundary})
 
 
-def _check_changeable(reaction: str, name: str, species: _Species | None, parts: Parts) -> None:
+def _check_changeable(reaction: str, name: str, species: _Species | None, parts: SbmlParts) -> None:
     what = f"Reaction '{reaction}'"
     if species is None:
         raise ModelError(f"{what} must be between species of the model, but has '{name}'.")

@@ -34,14 +34,14 @@ import numpy as np
 
 from fsp.arithmetic import SUM_ROUNDING
 from fsp.distribution import ErrorLedger
-from fsp.moments.parts import Gauge, Part, mean_over, moment_of
+from fsp.moments.parts import Gauge, PartMoments, mean_over, moment_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fsp.arrays import BoolArray, FloatArray
     from fsp.inference.beginning import Beginning
-    from fsp.inference.derived import Course, Edge
+    from fsp.inference.derived import Edge, RateChangeBounds
     from fsp.inference.envelopes import Bounds
     from fsp.inference.expansion import Expansion
     from fsp.moments.parts import Moment
@@ -69,7 +69,7 @@ class Squares:
     off: FloatArray  # (q,) integration and rounding of v_k
 
     def charge(
-        self, course: Course, step: Expansion, h: float, spoiled: Spoiled, moment: Moment, *, closed: bool
+        self, course: RateChangeBounds, step: Expansion, h: float, spoiled: Spoiled, moment: Moment, *, closed: bool
     ) -> None:
         """Enter what a step does, (4)."""
         q = len(self.off)
@@ -107,7 +107,8 @@ class Slopes:
         self.gauges = [_truncated(bounds.followed[i]) for i in bounds.of_errors]
         above = [_first(beginning, gauge) for gauge in self.gauges]  # (q,) each
         self.parts = [
-            Part(self.gauges, [np.array([float(e), own[k]]) for own in above]) for k, e in enumerate(beginning.errors)
+            PartMoments(self.gauges, [np.array([float(e), own[k]]) for own in above])
+            for k, e in enumerate(beginning.errors)
         ]
         self.polynomials = [
             [bounds.remnant(k), *(bounds.remnant(k, gauge) for gauge in self.gauges)] for k in range(len(self.ledgers))
@@ -129,7 +130,9 @@ class Slopes:
         )
         return [own + np.array([found[0], more]) for own, more in zip(sources, found[1:], strict=True)]
 
-    def remnant(self, k: int, moment: Moment, course: Course, mass: float, *, closed: bool) -> tuple[list[float], bool]:
+    def remnant(
+        self, k: int, moment: Moment, course: RateChangeBounds, mass: float, *, closed: bool
+    ) -> tuple[list[float], bool]:
         """Bound the last terms of (2), and of (3) for each gauge; an estimate where there is no bound."""
         found = [_above(own, course.heights.tolist(), moment) for own in self.polynomials[k]]
         on_space = 2.0 * float(course.sizes[k].max()) * mass
@@ -162,7 +165,7 @@ class Account:
         self.relative = 0.0  # rounding of each probability, where products keep it relative
         self.absolute = beginning.rounding  # what a probability may be off beside
         self.closed = beginning.closed  # whether nothing has left the space, so that m lives on it
-        self._m = Part(bounds.followed, [beginning.moments.of_p(gauge) for gauge in bounds.followed])
+        self._m = PartMoments(bounds.followed, [beginning.moments.of_p(gauge) for gauge in bounds.followed])
 
     @property
     def lost(self) -> float:
@@ -174,14 +177,14 @@ class Account:
         """Σ q of `fsp.inference.statewise`."""
         return (self.y.truncation + self.y.pruning) * (1.0 + 2.0 * self.relative)
 
-    def leaving(self, course: Course, step: Expansion) -> FloatArray:
+    def leaving(self, course: RateChangeBounds, step: Expansion) -> FloatArray:
         """Return what leaves the space in a step, of y and of each derivative, the first terms of (1) and (2)."""
         left = np.zeros(1 + len(self.slopes.ledgers))
         for edge in course.edges:
             left += _edge(step, edge).sum(axis=1)
         return left
 
-    def charge(self, course: Course, step: Expansion, h: float) -> None:
+    def charge(self, course: RateChangeBounds, step: Expansion, h: float) -> None:
         """Enter a step of length h, (1) to (4)."""
         followed, q = self.bounds.followed, len(self.slopes.ledgers)
         passed = self.y.rounding
@@ -238,7 +241,7 @@ class Account:
         squares = self.squares
         return Scores(stored, squares.off.copy(), squares.whole.copy(), bool(np.isfinite(squares.whole).all()))
 
-    def drop(self, course: Course, block: FloatArray, kept: BoolArray) -> None:
+    def drop(self, course: RateChangeBounds, block: FloatArray, kept: BoolArray) -> None:
         """Enter states that are dropped with what they hold; squares of scores are only restricted."""
         gone = np.abs(block[: 1 + len(self.slopes.ledgers), ~kept])  # (1 + q, n_gone)
         mass = gone.sum(axis=1)

@@ -48,7 +48,7 @@ from fsp.solvers.linear import Band, ShiftedSystem
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
     from fsp.generator import Generator
-    from fsp.inference.derived import Course
+    from fsp.inference.derived import RateChangeBounds
     from fsp.inference.timed import Timed
 
 ITERATIONS = 20  # of the stages, beyond which a shorter step is cheaper; chosen, not measured
@@ -71,7 +71,7 @@ class Taken:
 
     length: float
     expansion: Expansion
-    course: Course
+    course: RateChangeBounds
     ratio: float  # its error over what was allowed
     seen: float  # the same of what is above the rounding
 
@@ -91,7 +91,7 @@ class Marching:
         return self._own.timed.generator
 
     @property
-    def course(self) -> Course:
+    def course(self) -> RateChangeBounds:
         """What holds on the last step."""
         return self._own.course
 
@@ -99,7 +99,9 @@ class Marching:
         """Return nothing: how many steps lie ahead is not known."""
         return 0.0, 0.0
 
-    def steps(self, block: FloatArray, t: float, times: FloatArray) -> Iterator[tuple[float, Expansion, Course]]:
+    def steps(
+        self, block: FloatArray, t: float, times: FloatArray
+    ) -> Iterator[tuple[float, Expansion, RateChangeBounds]]:
         """Take a step towards the next of some times, or to where a rate jumps or bends."""
         later = self._stops[self._stops > t]
         target = min([float(times[times > t][0]), *later[:1].tolist()])

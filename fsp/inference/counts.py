@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fsp.distribution import formulas
-from fsp.distribution.shown import Shown
+from fsp.distribution.display import Displayed
 from fsp.distribution.text import counted, table
 from fsp.errors import ArgumentError
 from fsp.inference.cells import columns_of, conditions_in, require_labels
@@ -39,7 +39,7 @@ UNITS = {
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
-class Counts(Shown):
+class Counts(Displayed):
     """Counts of what was observed in cells, each cell at one time.
 
     Parameters

@@ -42,7 +42,7 @@ class Edge:
 
 
 @dataclass(slots=True, eq=False)
-class Course:
+class RateChangeBounds:
     """Upper bounds of what parameters change of the rates in a step, and what leaves the space by it."""
 
     sizes: FloatArray  # D_k(x), (q, n), 1/time
@@ -54,7 +54,7 @@ class Course:
     heights: FloatArray  # of the functions of time by which parameters change rates, (n_changing,); one for constants
 
     @classmethod
-    def nothing(cls, q: int, powers: list[FloatArray], n: int) -> Course:
+    def nothing(cls, q: int, powers: list[FloatArray], n: int) -> RateChangeBounds:
         """Return what is known where no parameter changes anything, on n states."""
         sizes, errors, squares, square_errors = (np.zeros((q, n)) for _ in range(4))
         return cls(sizes, errors, squares, square_errors, powers, [], np.ones(1))
@@ -80,7 +80,7 @@ class Derived:
         self._n, self._q = len(generator), len(slopes.names)
         self._scores = scores
         self._states = generator.space.states
-        self.course = Course.nothing(self._q, [gauge.powers(self._states) for gauge in followed], self._n)
+        self.course = RateChangeBounds.nothing(self._q, [gauge.powers(self._states) for gauge in followed], self._n)
         parts = [self._of_reaction(r, slopes, followed) for r in range(generator.model.n_reactions)]
         found = [part for part in parts if part is not None]
         self._matrix = self._assembled([part[:2] for part in found], with_losses=True)

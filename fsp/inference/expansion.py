@@ -30,7 +30,7 @@ from fsp.solvers.poisson import poisson_window
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
     from fsp.generator import Generator
-    from fsp.inference.derived import Course, Derived
+    from fsp.inference.derived import Derived, RateChangeBounds
     from fsp.inference.statewise import Known
 
 TAIL = 1e-18  # of the Poisson weights, which a few more products buy; less where less may be lost
@@ -53,7 +53,7 @@ class Expansion:
     known: Known | None = None  # of each probability, where that is not by the products
 
 
-class Series:
+class SeriesSteps:
     """Steps of p and its derivatives on one space, where rates are constant."""
 
     def __init__(self, derived: Derived, loss: float) -> None:
@@ -66,7 +66,7 @@ class Series:
         return self.derived.generator
 
     @property
-    def course(self) -> Course:
+    def course(self) -> RateChangeBounds:
         """What holds on all steps."""
         return self.derived.course
 
@@ -75,7 +75,9 @@ class Series:
         jumps = self.derived.rate * left
         return jumps, jumps * self.generator.work * rows
 
-    def steps(self, block: FloatArray, t: float, asked: FloatArray) -> Iterator[tuple[float, Expansion, Course]]:
+    def steps(
+        self, block: FloatArray, t: float, asked: FloatArray
+    ) -> Iterator[tuple[float, Expansion, RateChangeBounds]]:
         """Go towards the last of some times; yield each that is reached in one series, and its end.
 
         The stride is longer for the next series where all were taken.
@@ -92,7 +94,7 @@ class Series:
             yield own, step, derived.course
         self._stride = min(2.0 * self._stride, LONGEST_STRIDE)
 
-    def carry_on(self, other: Series) -> None:
+    def carry_on(self, other: SeriesSteps) -> None:
         """Take the stride of steps on an earlier space that was only cut down."""
         self._stride = other._stride
 

@@ -15,9 +15,10 @@ where the first term of R_kk has an upper bound (`fsp.inference.account`).  From
 U_k the largest |u_kz|, E_k the 1-norm error of h_k, δ what y lacks, ρ the rounding of y.  By Cauchy and Schwarz again
 ``‖s_k - h_k‖₁² <= R_kk δ``, with the R_kk of all stored states.  Elements follow from (1) and (2) by polarisation:
 
-An instrument makes z of what is there with probabilities of which W is a lower bound (`fsp.inference.seen`): y, h and v
-are then ``W y``, ``W h`` and ``W v``, and to know whether an outcome is one that W counts is one more thing to know, so
-that (1) holds as it stands.  In (2), what W lacks, η, adds ``η ‖h_k‖₁`` to E_k and η to ρ.
+An instrument makes z of what is there with probabilities of which W is a lower bound
+(`fsp.inference.observation_channel`): y, h and v are then ``W y``, ``W h`` and ``W v``, and to know whether an outcome
+is one that W counts is one more thing to know, so that (1) holds as it stands.  In (2), what W lacks, η, adds
+``η ‖h_k‖₁`` to E_k and η to ρ.
 
 (3)  |F_kl - C_kl|  <=  √(R_kk R_ll) + √((R_kk + M_kk)(R_ll + M_ll)) .
 
@@ -44,8 +45,8 @@ from fsp.errors import ArgumentError, ToleranceWarning
 from fsp.inference.account import Scores
 from fsp.inference.instruments import Instrument
 from fsp.inference.loop import solve
+from fsp.inference.observation_channel import categories, channel, instruments_for
 from fsp.inference.problem import Limits
-from fsp.inference.seen import categories, channel, instruments_for
 from fsp.model.arguments import check_call
 
 if TYPE_CHECKING:

@@ -37,14 +37,14 @@ import numpy as np
 from fsp import defaults
 from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
 from fsp.distribution import Interval
-from fsp.distribution.shown import Shown
+from fsp.distribution.display import Displayed
 from fsp.errors import ArgumentError
 from fsp.inference.counts import Counts, check_counts
 from fsp.inference.instruments import Instrument, instruments_of
 from fsp.inference.loop import check_start, distributions, solve
+from fsp.inference.observation_channel import Gathered, Sight
 from fsp.inference.parameters import require_no_events
 from fsp.inference.problem import Limits, Reached
-from fsp.inference.seen import Gathered, Sight
 from fsp.model.arguments import check_call
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ LEAST_LOSS = 1e-60  # below which a cell that still has no probability is report
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
-class Likelihood(Shown):
+class Likelihood(Displayed):
     """A log-likelihood, and what it is made of.
 
     Parameters

@@ -36,13 +36,13 @@ from fsp.moments.parts import mean_over
 from fsp.projection.backend import SERIAL, serial
 from fsp.projection.backend import of_model as fields_of
 from fsp.projection.budget import BEARABLE_SHARE
+from fsp.projection.forecast import MOST_WORK
 from fsp.projection.growth import Growth, most_states
-from fsp.projection.outlook import MOST_WORK
 from fsp.projection.pruning import choose
 
 if TYPE_CHECKING:
     from fsp.arrays import BoolArray, FloatArray
-    from fsp.inference.derived import Course
+    from fsp.inference.derived import RateChangeBounds
     from fsp.inference.expansion import Expansion
     from fsp.model import Model
     from fsp.space.protocol import AnySpace
@@ -262,7 +262,7 @@ class Run:
         weight: FloatArray = allowed[0] / allowed @ np.abs(block[: len(allowed)])
         return weight
 
-    def _grow(self, step: Expansion, course: Course, middle: float) -> None:
+    def _grow(self, step: Expansion, course: RateChangeBounds, middle: float) -> None:
         ahead, problem, allowed = self._weight(step.end), self.problem, self.problem.allowed
         for edge in course.edges:  # what leaves by a derivative of a rate counts as that of the rate
             flow = (edge.slopes / np.maximum(edge.rates, 1e-300)) * step.end[0, edge.sources]

@@ -8,7 +8,7 @@ import numpy as np
 
 from fsp.inference.collocation import Marching
 from fsp.inference.derived import Derived
-from fsp.inference.expansion import Series
+from fsp.inference.expansion import SeriesSteps
 from fsp.inference.timed import Timed
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from fsp.generator import Generator
     from fsp.inference.problem import Problem
 
-Method = Series | Marching
+Method = SeriesSteps | Marching
 # Shares of the loss of p, and of the tolerance of derivatives, for the errors of steps by collocation; chosen.
 SHARE_OF_LOSS, SHARE_OF_TOL = 0.3, 0.1
 
@@ -28,7 +28,7 @@ def method_of(problem: Problem, generator: Generator, stops: FloatArray) -> Meth
     slopes, followed, duration = problem.slopes, problem.bounds.followed, problem.duration
     if not problem.model.is_time_dependent:
         derived = Derived(generator, slopes, followed, scores=problem.scores, widened=problem.widened)
-        return Series(derived, problem.loss)
+        return SeriesSteps(derived, problem.loss)
     q = len(slopes.names)
     loss = max(problem.loss, LEAST_LOSS) if not q else problem.loss
     rates = np.array([SHARE_OF_LOSS * loss, *[SHARE_OF_TOL * problem.tol] * q]) / duration

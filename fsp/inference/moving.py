@@ -25,7 +25,7 @@ from fsp.model.tree import ZERO, call
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
     from fsp.inference.account import Account
-    from fsp.inference.parameters import Derivatives, Switch
+    from fsp.inference.parameters import Derivatives, MovingSwitch
     from fsp.model import Model
     from fsp.model.tree import Expression
     from fsp.moments.polynomial import Polynomial
@@ -108,14 +108,14 @@ def _step(clock: Expression, t: float) -> float:
     return abs(before - after) + ROUNDED * max(largest, abs(before), abs(after))
 
 
-def _roots(switch: Switch, end: float) -> list[float]:
+def _roots(switch: MovingSwitch, end: float) -> list[float]:
     """Return the times at which the gap changes its sign; it may hold functions that switch themselves."""
     found = switch_times([call(">", switch.gap, ZERO)], end).tolist()
     sides = [[np.sign(evaluate(switch.gap, {}, at)) for at in (nextafter(t, 0.0), t)] for t in found]
     return [t for t, (before, after) in zip(found, sides, strict=True) if before != after]
 
 
-def _speed(switch: Switch, t: float, model: Model) -> float:
+def _speed(switch: MovingSwitch, t: float, model: Model) -> float:
     slope, speed = (float(evaluate(tree, {}, t)) for tree in (switch.slope, switch.speed))
     if not speed:
         raise ModelError(

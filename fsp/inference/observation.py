@@ -17,7 +17,7 @@ from scipy.sparse import csr_array, eye_array
 
 from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.inference.instruments import Exact, Instrument
-from fsp.inference.seen import Gathered, Sight
+from fsp.inference.observation_channel import Gathered, Sight
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray

@@ -15,7 +15,7 @@ from fsp.solvers.clocks import Clock, chebyshev_nodes, clock_on
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
-    from fsp.inference.derived import Course
+    from fsp.inference.derived import RateChangeBounds
     from fsp.inference.timed import Timed
     from fsp.model.tree import Expression
 
@@ -81,7 +81,7 @@ class OnStep:
         found: FloatArray = np.tensordot(np.array([getattr(own, part) for own in self.changing]), timed.sizes, 1)
         return found
 
-    def course(self, timed: Timed) -> Course:
+    def course(self, timed: Timed) -> RateChangeBounds:
         """Return what holds on the step."""
         heights, changing = (np.array([height(own, self.h) for own in group]) for group in (self.clocks, self.changing))
         return timed.course(heights, changing)

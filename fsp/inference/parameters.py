@@ -16,7 +16,7 @@ from fsp.model.tree import ZERO, Call, Expression, Number, Symbol, Time, at_time
 
 
 @dataclass(frozen=True, slots=True)
-class Switch:
+class MovingSwitch:
     """A time at which a rate may jump or bend, where ``left - right`` of a comparison is zero; it moves with θ."""
 
     reaction: int
@@ -33,7 +33,9 @@ class Derivatives:
     trees: tuple[tuple[Expression, ...], ...]  # of species, by parameter and reaction; ``ZERO`` where nothing depends
     log: bool
     proportional: tuple[tuple[bool, ...], ...]  # whether a law is θ f, f without θ
-    switches: tuple[tuple[Switch, ...], ...] = ()  # times at which laws switch that depend on the parameter, by it
+    switches: tuple[
+        tuple[MovingSwitch, ...], ...
+    ] = ()  # times at which laws switch that depend on the parameter, by it
     start: tuple[Expression, ...] = ()  # derivatives of the logarithm of the initial law, of species, by the parameter
 
     def at(self, t: float) -> Derivatives:
@@ -77,7 +79,7 @@ def _check_formulas(model: Model) -> None:
 
 def _of_parameter(
     model: Model, name: str, *, log: bool
-) -> tuple[tuple[Expression, ...], tuple[bool, ...], tuple[Switch, ...], Expression]:
+) -> tuple[tuple[Expression, ...], tuple[bool, ...], tuple[MovingSwitch, ...], Expression]:
     definition, value = model.definition, model.parameters.get(name)
     if name not in definition.parameters:
         known = ", ".join(definition.parameters) or "none"
@@ -120,8 +122,8 @@ def _moving(law: Expression, name: str) -> Iterator[Expression]:
             yield from (gap for gap in gaps if name in symbols(gap))
 
 
-def _switch(reaction: int, gap: Expression, slope: Expression) -> Switch:
-    return Switch(reaction, gap, slope, substitute(derivative(_named(gap), NOW), {NOW: Time()}))
+def _switch(reaction: int, gap: Expression, slope: Expression) -> MovingSwitch:
+    return MovingSwitch(reaction, gap, slope, substitute(derivative(_named(gap), NOW), {NOW: Time()}))
 
 
 def _named(tree: Expression) -> Expression:

@@ -18,7 +18,7 @@ from fsp.inference.fixed_space import FixedSpace, Transients
 from fsp.inference.loop import distributions
 from fsp.inference.observation import Observation
 from fsp.inference.problem import Limits
-from fsp.projection.outlook import MOST_WORK
+from fsp.projection.forecast import MOST_WORK
 from fsp.space import StateSpace
 
 if TYPE_CHECKING:

@@ -32,7 +32,7 @@ HIDDEN = 20.0  # nats that a lower bound far from an optimum may hide, if its ga
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Task:
+class FitTask:
     """What all starts of a fit have in common."""
 
     model: Model
@@ -59,7 +59,7 @@ class Task:
 class Search:
     """What is known of a fit so far."""
 
-    def __init__(self, task: Task, starts: FloatArray, resume: Fit | None, progress: SweepCallback | None) -> None:
+    def __init__(self, task: FitTask, starts: FloatArray, resume: Fit | None, progress: SweepCallback | None) -> None:
         self.task, self.starts = task, starts
         self._progress = progress
         self._ends: list[Start | None] = [None] * len(starts)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.arithmetic import SUM_ROUNDING
-from fsp.equilibrium.response import Changes, Law, Response, respond
+from fsp.equilibrium.response import Changes, Response, StoredLaw, respond
 from fsp.inference.beginning import Beginning, Missing, StartScores
 from fsp.inference.clocks import terms_of
 from fsp.inference.derived import slopes_on
@@ -37,7 +37,7 @@ def stationary(
     frozen = with_first_rates(model)
     q = len(slopes.names)
     below = not q and not model.is_time_dependent  # lower bounds lose some hundred times the error of all together
-    law = Law.of(frozen, tol, max_states, max_memory, below=below)
+    law = StoredLaw.of(frozen, tol, max_states, max_memory, below=below)
     states = law.space.states
     first, largest = slopes.at(0.0), model.species_bounds
     changes = [
@@ -80,7 +80,7 @@ def _above(model: Model, tree: Expression, largest: FloatArray) -> Polynomial | 
     return collect(found)
 
 
-def _scores(law: Law, found: Response) -> StartScores:
+def _scores(law: StoredLaw, found: Response) -> StartScores:
     """Return Σ s²/p; from above where all states are stored, by what h, p and their quotients may be off."""
     y, h, e = law.y, found.derivatives, found.errors
     divisor = np.where(y > 0.0, y, 1.0)

@@ -17,7 +17,7 @@ from scipy import sparse
 
 from fsp.errors import BackendError, ModelError
 from fsp.inference.clocks import changing_of, split, terms_of
-from fsp.inference.derived import Course, Edge
+from fsp.inference.derived import Edge, RateChangeBounds
 from fsp.model.accuracy import ORDINARY, errors
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class Timed:
             edges,
         )
 
-    def course(self, heights: FloatArray, changing: FloatArray) -> Course:
+    def course(self, heights: FloatArray, changing: FloatArray) -> RateChangeBounds:
         """Return what holds on a step, where g and b are at most these, (n_clocks,) and (n_changing,)."""
         _, q, n = self.sizes.shape
         edges = [
@@ -107,7 +107,7 @@ class Timed:
         ]
         nothing = np.zeros((q, n))
         sizes, off = (np.tensordot(changing, own, 1) for own in (self.sizes, self.errors))
-        return Course(sizes, off, nothing, nothing, self.powers, edges, changing)
+        return RateChangeBounds(sizes, off, nothing, nothing, self.powers, edges, changing)
 
 
 def _on(model: Model, tree: Expression, states: IntArray) -> tuple[FloatArray, FloatArray]:

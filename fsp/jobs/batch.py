@@ -45,7 +45,7 @@ Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class JobRow:
     """What became of a job."""
 
     job: Job
@@ -64,14 +64,14 @@ class Row:
         """Whether a bound is there and not above the tolerance."""
         return self.error is not None and self.error.certified and self.error.total <= self.job.tol
 
-    def found(self, status: str, answer: Solution | Head, seconds: float | None = None) -> Row:
+    def found(self, status: str, answer: Solution | Head, seconds: float | None = None) -> JobRow:
         """Return the row of a job that has an answer."""
         n_states = answer.n_states if isinstance(answer, Head) else len(answer[-1])
         mean, std = (answer.mean, answer.std) if isinstance(answer, Head) else (answer[-1].mean(), answer[-1].std())
         found: dict[str, Any] = {"error": answer.error, "n_matvec": answer.n_matvec, "seconds": seconds}
         return replace(self, status=status, n_states=n_states, mean=mean, std=std, **found)
 
-    def failed(self, error: Exception, seconds: float | None = None) -> Row:
+    def failed(self, error: Exception, seconds: float | None = None) -> JobRow:
         """Return the row of a job that ended in an error."""
         text = str(error) or type(error).__name__
         known = isinstance(error, FSPError | OSError | MemoryError)
@@ -91,11 +91,11 @@ class Row:
 class Batch:
     """What became of all jobs."""
 
-    rows: tuple[Row, ...]  # in the order of the manifest
+    rows: tuple[JobRow, ...]  # in the order of the manifest
     signal: int | None = None  # what stopped the batch before its end
 
     @property
-    def failures(self) -> tuple[Row, ...]:
+    def failures(self) -> tuple[JobRow, ...]:
         """The jobs that failed."""
         return tuple(row for row in self.rows if row.status == FAILED)
 
@@ -131,7 +131,7 @@ class Batch:
         return text.getvalue()
 
 
-def _cells(row: Row) -> list[str]:
+def _cells(row: JobRow) -> list[str]:
     error = "-" if row.error is None else f"{row.error.sign} {round_up(row.error.total)}"
     seconds = "-" if row.seconds is None else f"{row.seconds:.3g}"
     counts = ["-" if n is None else f"{n:,}" for n in (row.n_states, row.n_matvec)]
@@ -142,11 +142,11 @@ def _cells(row: Row) -> list[str]:
 
 
 @dataclass(slots=True)
-class Plan:
+class BatchPlan:
     """What is to be done."""
 
     folder: Path
-    rows: list[Row]  # one for each job
+    rows: list[JobRow]  # one for each job
     models: dict[Source, Model] = field(default_factory=dict)  # the networks, as their files have them
     # numbers of the jobs that are to be solved, in the order in which they are begun
     order: list[int] = field(default_factory=list)
@@ -162,7 +162,7 @@ class Plan:
             if _claim(self.folder / BEGUN / self.rows[number].job.name):
                 yield number
 
-    def end(self, number: int, row: Row) -> None:
+    def end(self, number: int, row: JobRow) -> None:
         """Enter what became of a job."""
         self.rows[number] = row
         (self.folder / BEGUN / row.job.name).write_text(row.status)
@@ -175,10 +175,10 @@ class Plan:
         return batch
 
 
-def prepare(manifest: Path, folder: Path, *, resume: bool, overwrite: bool = False) -> Plan:
+def prepare(manifest: Path, folder: Path, *, resume: bool, overwrite: bool = False) -> BatchPlan:
     """Read a manifest and its models, and find out what is to be done."""
     jobs = read_manifest(manifest)
-    plan = Plan(folder, [Row(job) for job in jobs])
+    plan = BatchPlan(folder, [JobRow(job) for job in jobs])
     broken = _load(plan, jobs)
     killed = _begun_and_not_ended(folder)
     require_outputs([("--out", folder / SUMMARY, is_marked)], inputs=[manifest], overwrite=overwrite)
@@ -197,7 +197,7 @@ def prepare(manifest: Path, folder: Path, *, resume: bool, overwrite: bool = Fal
     return plan
 
 
-def _load(plan: Plan, jobs: Sequence[Job]) -> dict[Source, Exception]:
+def _load(plan: BatchPlan, jobs: Sequence[Job]) -> dict[Source, Exception]:
     """Read the models; return why some cannot be."""
     broken: dict[Source, Exception] = {}
     for job in jobs:
@@ -221,7 +221,7 @@ def _check_names(job: Job, model: Model) -> None:
             )
 
 
-def _kept(plan: Plan, number: int) -> Row:
+def _kept(plan: BatchPlan, number: int) -> JobRow:
     """Return the row of a job: what is complete is taken over."""
     row = plan.rows[number]
     head = read_head(plan.folder / row.job.file)
@@ -286,7 +286,7 @@ def solve_batch(
         return plan.finish(stop.signal)
 
 
-def _here(plan: Plan, stop: Stop, resume: bool) -> Iterator[tuple[int, Row]]:
+def _here(plan: BatchPlan, stop: Stop, resume: bool) -> Iterator[tuple[int, JobRow]]:
     """Solve one job after the other in this process."""
     for number in plan.claims():
         row = solve_here(plan, number, Keeper(stop, None, None, None), resume=resume)
@@ -295,7 +295,7 @@ def _here(plan: Plan, stop: Stop, resume: bool) -> Iterator[tuple[int, Row]]:
             break
 
 
-def _in_workers(plan: Plan, workers: int, stop: Stop, resume: bool) -> Iterator[tuple[int, Row]]:
+def _in_workers(plan: BatchPlan, workers: int, stop: Stop, resume: bool) -> Iterator[tuple[int, JobRow]]:
     """Solve jobs in processes; after a signal these save what they have reached, and no more are begun."""
     crew = Crew(_Jobs(plan, resume), workers)
     ending = False
@@ -317,15 +317,15 @@ def _in_workers(plan: Plan, workers: int, stop: Stop, resume: bool) -> Iterator[
 class _Jobs:
     """Solves jobs of a plan in a worker, which SIGTERM stops at a clean point."""
 
-    plan: Plan
+    plan: BatchPlan
     resume: bool
 
-    def __call__(self, number: int, first: bool) -> Row:
+    def __call__(self, number: int, first: bool) -> JobRow:
         with Stop(tell=False) as stop:
             return solve_here(self.plan, number, Keeper(stop, None, None, None), resume=self.resume)
 
 
-def tell_all(rows: Sequence[Row], tell: Tell) -> None:
+def tell_all(rows: Sequence[JobRow], tell: Tell) -> None:
     """Say what is known before anything is solved."""
     n_kept = sum(row.status == KEPT for row in rows)
     if n_kept:
@@ -335,7 +335,7 @@ def tell_all(rows: Sequence[Row], tell: Tell) -> None:
             tell(str(row))
 
 
-def solve_here(plan: Plan, number: int, progress: Keeper | None, *, resume: bool) -> Row:
+def solve_here(plan: BatchPlan, number: int, progress: Keeper | None, *, resume: bool) -> JobRow:
     """Solve a job in this process, and write its file; what is raised becomes part of the row."""
     row, model = plan.rows[number], plan.model(number)
     path = plan.folder / row.job.file
@@ -349,7 +349,7 @@ def solve_here(plan: Plan, number: int, progress: Keeper | None, *, resume: bool
     return tried(row, path, solve)
 
 
-def tried(row: Row, path: Path, solve: Callable[[], Solution]) -> Row:
+def tried(row: JobRow, path: Path, solve: Callable[[], Solution]) -> JobRow:
     """Solve a job, and write its file; return what became of it."""
     started = perf_counter()
     try:

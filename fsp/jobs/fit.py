@@ -23,7 +23,7 @@ from fsp.inference.counts import Counts, check_counts
 from fsp.inference.objective import Objective
 from fsp.inference.priors import priors_of, ranged
 from fsp.inference.problem import Limits
-from fsp.inference.search import Search, Task
+from fsp.inference.search import FitTask, Search
 from fsp.jobs.workers import START_SECONDS, Crew, Outcome
 from fsp.model.arguments import check_call
 
@@ -149,7 +149,7 @@ def fit(
     objective = Objective.of(model.with_parameters(values), counts, tuple(ranges), laws, instrument, limits, start)
     words = (model.hash, ranges, str(instrument), start, _told(priors), starts, seed, width, _digest(counts))
     asked = hashlib.sha256(repr(words).encode()).hexdigest()
-    task = Task(model, counts, objective, width, level, instrument, limits, asked, start)
+    task = FitTask(model, counts, objective, width, level, instrument, limits, asked, start)
     search = Search(task, _starts(model, task, starts, seed), resume, callback(progress))
     try:
         for outcome in _outcomes(search, processes):
@@ -195,7 +195,7 @@ def _values_within(model: Model, ranges: Mapping[str, tuple[float, float]]) -> d
     }
 
 
-def _starts(model: Model, task: Task, starts: int, seed: int) -> FloatArray:
+def _starts(model: Model, task: FitTask, starts: int, seed: int) -> FloatArray:
     """Return logarithms of parameters (n, q) where the ascents begin."""
     from scipy.stats import qmc
 
@@ -230,7 +230,7 @@ def _digest(counts: Counts) -> str:
 class Ascents:
     """Makes the ascent from a start, in whichever process it is."""
 
-    task: Task
+    task: FitTask
     towards: FloatArray  # (q,) where starts are moved to that cannot be computed
 
     def __call__(self, start: Sequence[float], first: bool) -> Summit:

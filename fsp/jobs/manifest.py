@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from fsp import defaults
-from fsp.distribution.continuation import Asked
+from fsp.distribution.continuation import Request
 from fsp.errors import ArgumentError
 from fsp.formats.counts import ROUNDINGS, read_counts
 from fsp.jobs.sweep import combined
@@ -78,9 +78,9 @@ class Job:
         """Name of the file of its solution."""
         return f"{self.name}.h5"
 
-    def asked(self, model: Model) -> Asked:
+    def asked(self, model: Model) -> Request:
         """Return what it asks of its model, which has its values."""
-        return Asked.of(model, self.times, self.tol)
+        return Request.of(model, self.times, self.tol)
 
 
 def read_manifest(path: Path) -> tuple[Job, ...]:

@@ -13,7 +13,7 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
 import fsp
-from fsp.distribution.continuation import Asked, Continuation
+from fsp.distribution.continuation import Continuation, Request
 from fsp.model.times import checked_times
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def transient_from(
     **options: Any,
 ) -> Solution:
     """Return `fsp.transient` of all times, of which `earlier`, which was stopped or is shorter, may have the first."""
-    whole = Continuation(Asked.of(model, checked_times(times).tolist(), tol), earlier)
+    whole = Continuation(Request.of(model, checked_times(times).tolist(), tol), earlier)
     progress = whole.telling(progress)
 
     def solve(left: Sequence[float], begun: Solution | None) -> Solution:

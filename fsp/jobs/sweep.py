@@ -18,10 +18,10 @@ import numpy as np
 from fsp import defaults
 from fsp.bars import shown
 from fsp.distribution import Solution, Sweep
-from fsp.distribution.continuation import Asked, require_same
+from fsp.distribution.continuation import Request, require_same
 from fsp.errors import ArgumentError, FSPError, Interrupted, ToleranceWarning
 from fsp.generator.threads import n_processors
-from fsp.jobs.workers import START_SECONDS, Along, Chain, Crew, Outcome, Task, chains, one_by_one
+from fsp.jobs.workers import START_SECONDS, Along, Chain, Crew, Outcome, SweepTask, chains, one_by_one
 from fsp.model.arguments import check_call, check_tolerance
 from fsp.model.times import checked_times
 from fsp.output.files import try_writing
@@ -106,7 +106,7 @@ def sweep(
     check_tolerance(tol)
     if out is not None:
         try_writing(out, "out")
-    task = Task(model, names, np.zeros(0) if times is None else checked_times(times), tol, options)
+    task = SweepTask(model, names, np.zeros(0) if times is None else checked_times(times), tol, options)
     with shown(progress) as report:
         found = _solved(_Board(task, points, shape, resume, errors, report), processes, out)
     if out is not None:
@@ -207,7 +207,7 @@ class _Board:
 
     def __init__(
         self,
-        task: Task,
+        task: SweepTask,
         points: FloatArray,
         shape: Sequence[int],
         resume: Sweep | None,
@@ -237,7 +237,7 @@ class _Board:
         """Whether a point has a solution."""
         return any(one is not None for one in self._solutions)
 
-    def left(self) -> tuple[list[Chain], Task]:
+    def left(self) -> tuple[list[Chain], SweepTask]:
         """Return the points to solve in chains, and the task with the states that these go on from."""
         todo, begun = [], {}
         for chain in chains(_snake(self._shape)):
@@ -288,9 +288,9 @@ class _Board:
         """Keep the solutions of a sweep that was stopped, if it is this one."""
         same = earlier.names == self._task.names and np.array_equal(earlier.points, self._points)
         i = earlier.solved[0]
-        begun = Asked.by(earlier[i])
+        begun = Request.by(earlier[i])
         model = self._task.at(self._points[i].tolist()).hash if same else begun.model
-        asked = Asked(model, tuple(self._task.times.tolist()), self._task.tol)
+        asked = Request(model, tuple(self._task.times.tolist()), self._task.tol)
         require_same(
             "sweep",
             [*([] if same else ["the points"]), *asked.differences(begun)],
@@ -322,7 +322,7 @@ def _outcomes(board: _Board, processes: int | None) -> Iterator[Outcome]:
     yield from one_by_one(task, todo, board.report) if crew is None else crew.solve(todo, board.report)
 
 
-def _crew(task: Task, workers: int, processes: int | None) -> Crew | None:
+def _crew(task: SweepTask, workers: int, processes: int | None) -> Crew | None:
     """Return worker processes; None where the model does not go through pickle and they were not asked for."""
     try:
         return Crew(Along(task), workers)

@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING, Any
 from fsp.distribution import Solution
 from fsp.doors import stationary
 from fsp.errors import FSPError
-from fsp.processes import plain_start
 from fsp.projection.start import worth_keeping
 from fsp.projection.transient import solve
+from fsp.spawning import plain_start
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
@@ -39,7 +39,7 @@ TICK = 0.2  # seconds between looks at what the caller wants
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class SweepTask:
     """What all points of a sweep have in common."""
 
     model: Model
@@ -66,7 +66,7 @@ class Task:
 class Along:
     """Solves points of a chain, each from the states that the one before it needed."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: SweepTask) -> None:
         self._task = task
         self._hint: IntArray | None = None
 
@@ -102,7 +102,7 @@ def chains(order: Sequence[int]) -> list[list[int]]:
 # ---- in this process
 
 
-def one_by_one(task: Task, todo: Sequence[Chain], progress: Callable[[Any], None]) -> Iterator[Outcome]:
+def one_by_one(task: SweepTask, todo: Sequence[Chain], progress: Callable[[Any], None]) -> Iterator[Outcome]:
     """Solve the chains here; `progress` hears of every point while it is solved."""
     for chain in todo:
         hint = None

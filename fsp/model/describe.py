@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from fsp.model.infix import number_text, to_text
 from fsp.model.tree import Expression, Number, Symbol
-from fsp.patience import Patience, check_patience
+from fsp.time_limit import TimeLimit, check_time_limit
 
 # chosen: what a screen holds beside the rest
 MOST_VALUES = 4  # of a conservation law over many initial states
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from fsp.model.network import Network
 
 
-def describe(model: Network, definition: Definition, patience: Patience) -> str:
+def describe(model: Network, definition: Definition, time_limit: TimeLimit) -> str:
     """Return what ``fsp info`` prints; laws and bounds only where there is time for them."""
     unit = f", time in {model.time_unit}" if model.time_unit else ""
     lines = [f"{model.name}: {model.n_species} species, {model.n_reactions} reactions{unit}"]
@@ -35,17 +35,17 @@ def describe(model: Network, definition: Definition, patience: Patience) -> str:
     lines += _section("Events", [[f"{event.name}:", event_text(event)] for event in model.events])
     made = shown(definition.conversion.steps, MOST_STEPS, "steps, in model.conversion.steps")
     lines += _section("Made of the file", [[text] for text in (*made, *definition.conversion.assumptions)])
-    laws = patience.within(lambda: law_texts(model))
+    laws = time_limit.within(lambda: law_texts(model))
     lines += _section("Conservation laws", [[text] for text in laws or ()])
-    late = [] if laws is not None else ["", patience.left_out("Conservation laws", "model.conservation_laws")]
-    return "\n".join([*lines, *late, "", _finite_text(model, patience)])
+    late = [] if laws is not None else ["", time_limit.left_out("Conservation laws", "model.conservation_laws")]
+    return "\n".join([*lines, *late, "", _finite_text(model, time_limit)])
 
 
 def law_texts(model: Network) -> list[str]:
     """Return the conservation laws of a model with their values: ``A + C = 20``."""
     texts = []
     for law in model.conservation_laws.tolist():
-        check_patience()
+        check_time_limit()
         values = sorted({sum(w * n for w, n in zip(law, x, strict=True)) for x in model.initial_states.tolist()})
         known = shown([str(value) for value in values], MOST_VALUES, f"values up to {values[-1]}")
         texts.append(f"{_sum_text(law, model.species)} = {' or '.join(known)}")
@@ -141,12 +141,12 @@ def _assignment_text(event: Event, name: str, tree: Expression) -> str:
     return f"{name} = {to_text(tree)}" if draw is None else f"{name} ~ {draw}"
 
 
-def _finite_text(model: Network, patience: Patience) -> str:
+def _finite_text(model: Network, time_limit: TimeLimit) -> str:
     if model.has_timed_events:
         return "State space: events at known times move it"
-    largest = patience.within(lambda: model.species_bounds.tolist())
+    largest = time_limit.within(lambda: model.species_bounds.tolist())
     if largest is None:
-        return patience.left_out("State space: bounds", "model.species_bounds")
+        return time_limit.left_out("State space: bounds", "model.species_bounds")
     bounds = zip(model.species, largest, strict=True)
     if model.is_finite:
         limits = ", ".join(f"{name} <= {int(bound)}" for name, bound in bounds)

@@ -34,7 +34,7 @@ MOST_DRAWN = 10_000_000  # states that laws of the start are spread over: as man
 MOST_COUNTS = 20_000  # of a law: the work of a binomial one grows with their square, here to a second
 
 
-class Law(NamedTuple):
+class CountLaw(NamedTuple):
     """Counts (k,) and lower bounds of their probabilities (k,)."""
 
     counts: IntArray
@@ -65,7 +65,7 @@ class Draw:
         """Return the same with symbols replaced by trees."""
         return Draw(self.law, tuple(substitute(tree, values) for tree in self.arguments))
 
-    def at(self, arguments: tuple[float, ...], what: str) -> Law:
+    def at(self, arguments: tuple[float, ...], what: str) -> CountLaw:
         """Return its law where its arguments have values; `what` it is, for messages."""
         try:
             return LAWS[self.law].of(*arguments)
@@ -73,7 +73,7 @@ class Draw:
             raise ModelError(f"{what} must be drawn from a law, but '{self}' has {error}.") from None
 
     @property
-    def law_of_numbers(self) -> Law:
+    def law_of_numbers(self) -> CountLaw:
         """Its law where all its arguments are numbers; what is none is a ModelError."""
         if self.symbols:
             raise ModelError(
@@ -97,13 +97,13 @@ def read_draw(
     return Draw(name, tuple(arguments))
 
 
-def _lower(counts: IntArray, weights: FloatArray, roundings: int) -> Law:
+def _lower(counts: IntArray, weights: FloatArray, roundings: int) -> CountLaw:
     """Return a law from weights (k,) that are off by so many roundings each, and their sum likewise."""
     relative = (2 * roundings + len(weights) + 4) * UNIT_ROUNDOFF * 1.01 + TAIL
-    return Law(counts, weights / math.fsum(weights.tolist()) * (1.0 - relative))
+    return CountLaw(counts, weights / math.fsum(weights.tolist()) * (1.0 - relative))
 
 
-def _binomial(n: float, p: float) -> Law:
+def _binomial(n: float, p: float) -> CountLaw:
     """Add one trial after another: sums of positive products, three roundings and one of p in each."""
     trials = float(nearest_whole(np.array(n)))
     if not 0.0 <= trials <= MOST_COUNTS or not 0.0 <= p <= 1.0:
@@ -115,7 +115,7 @@ def _binomial(n: float, p: float) -> Law:
     return _lower(np.arange(int(trials) + 1), weights, math.ceil(trials * (4.0 + off)))
 
 
-def _poisson(mean: float) -> Law:
+def _poisson(mean: float) -> CountLaw:
     """Multiply by mean/m up from the most probable count, and down from it."""
     if not 0.0 <= mean < math.inf:
         raise ValueError(f"the mean {mean:g}, which is no number of 0 or more")
@@ -132,7 +132,7 @@ def _poisson(mean: float) -> Law:
     return _lower(np.arange(first, first + len(weights)), weights, 3 * max(len(up), len(down)))
 
 
-def _geometric(mean: float) -> Law:
+def _geometric(mean: float) -> CountLaw:
     if not 0.0 <= mean < math.inf:
         raise ValueError(f"the mean {mean:g}, which is no number of 0 or more")
     q = mean / (1.0 + mean)
@@ -144,7 +144,7 @@ def _geometric(mean: float) -> Law:
     return _lower(counts, weights, 3 * size + 4)
 
 
-def _choice(*probabilities: float) -> Law:
+def _choice(*probabilities: float) -> CountLaw:
     weights = np.array(probabilities)
     if not (weights >= 0.0).all() or abs(math.fsum(probabilities) - 1.0) > 1e-12:
         raise ValueError(f"the probabilities {', '.join(f'{p:g}' for p in probabilities)}, which do not sum to 1")
@@ -153,7 +153,7 @@ def _choice(*probabilities: float) -> Law:
 
 class _Row(NamedTuple):
     size: int | None  # number of arguments; any where it is None
-    of: Callable[..., Law]
+    of: Callable[..., CountLaw]
     sample: Callable[..., Any]  # of numpy's generator and arrays of arguments
 
 
@@ -196,13 +196,13 @@ def score(draw: Draw, count: Expression, slopes: Sequence[Expression]) -> Expres
 
 
 def product_of(
-    laws: Mapping[str, Law], counts: Mapping[str, int], species: Sequence[str]
+    laws: Mapping[str, CountLaw], counts: Mapping[str, int], species: Sequence[str]
 ) -> tuple[IntArray, FloatArray]:
     """Return the states (m, n_species), in order, and the probabilities (m,) of independent laws and fixed counts."""
     size = math.prod(len(law.counts) for law in laws.values())
     if size > MOST_DRAWN:
         raise ModelError(f"Initial counts must have at most {MOST_DRAWN:,} states with probability, but have {size:,}.")
-    certain = {name: Law(np.array([count]), np.ones(1)) for name, count in counts.items()}
+    certain = {name: CountLaw(np.array([count]), np.ones(1)) for name, count in counts.items()}
     own = [laws[name] if name in laws else certain[name] for name in species]
     grid = np.meshgrid(*(law.counts for law in own), indexing="ij")
     p = reduce(np.multiply.outer, [law.probabilities for law in own])

@@ -14,7 +14,7 @@ import math
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
-from fsp.patience import check_patience
+from fsp.time_limit import check_time_limit
 
 Row = dict[int, int]
 
@@ -38,7 +38,7 @@ class Echelon:
     def add_row(self, left: Row) -> bool:
         """Add a whole row without common divisor as `add` does."""
         while left:
-            check_patience()
+            check_time_limit()
             column = min(left)
             if column >= self._width:
                 return False
@@ -52,7 +52,7 @@ class Echelon:
         """Return the rows of the reduced form, each a multiple of its own, by ascending pivots."""
         found: dict[int, Row] = {}
         for pivot in sorted(self._rows, reverse=True):
-            check_patience()
+            check_time_limit()
             row = self._rows[pivot]
             for column in sorted(row.keys() & found.keys()):
                 row = _without(row, column, found[column])

@@ -18,7 +18,7 @@ from fsp.model.event import Event
 from fsp.model.infix import to_text
 from fsp.model.program import Program, compiled
 from fsp.model.tree import Symbol, substitute, symbols
-from fsp.model.triggers import Moment, Trigger, check_roots, read_trigger
+from fsp.model.triggers import TimePoint, Trigger, check_roots, read_trigger
 from fsp.model.values import LARGEST_COUNT, nearest_whole
 
 MOST_ROUNDS = 1000  # of events after each other, beyond which a chain is taken for endless
@@ -65,7 +65,7 @@ class Rules:
             for trigger in self.triggers
         ]
 
-    def truth(self, values: FloatArray, moment: Moment) -> BoolArray:
+    def truth(self, values: FloatArray, moment: TimePoint) -> BoolArray:
         """Return whether each trigger holds.
 
         `values`: counts, and values of the variables, (n, n_columns); returns (n_events, n), bool.
@@ -78,7 +78,7 @@ class Rules:
                 found[row] = np.asarray(compiled(trigger.tree)({**columns, **truths}, moment.t)) != 0
         return found
 
-    def settle(self, values: FloatArray, was: BoolArray, moment: Moment) -> FloatArray:
+    def settle(self, values: FloatArray, was: BoolArray, moment: TimePoint) -> FloatArray:
         """Fire what is triggered, and what that triggers.
 
         `values`: counts, and values of the variables, (n, n_columns); `was`: whether each trigger held before,
@@ -147,7 +147,7 @@ class _Execution:
     """Events that wait for their turn, in states that are looked at together."""
 
     rules: Rules
-    moment: Moment
+    moment: TimePoint
     values: FloatArray  # (n, n_columns)
     now: BoolArray  # whether each trigger holds, (n_events, n)
     pending: BoolArray = field(init=False)  # whether each event waits, (n_events, n)

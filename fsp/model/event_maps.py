@@ -13,10 +13,10 @@ from fsp.model.draws import LAWS
 from fsp.model.event import Event
 from fsp.model.event_execution import Rules
 from fsp.model.tree import symbols
-from fsp.model.triggers import Moment
+from fsp.model.triggers import TimePoint
 
 MOST_OUTCOMES = 10_000_000  # of random numbers over all states: 100 bytes each while they are mapped
-START = Moment(0.0)  # chains begin at time zero
+START = TimePoint(0.0)  # chains begin at time zero
 
 
 def started(
@@ -49,8 +49,8 @@ class Firing:
     """What events make of states at one moment."""
 
     rules: Rules
-    before: Moment | None  # the moment before, whose triggers are compared with; None for the start
-    now: Moment
+    before: TimePoint | None  # the moment before, whose triggers are compared with; None for the start
+    now: TimePoint
     values: tuple[float, ...]  # of the variables, before
 
     def mapped(self, states: IntArray, probabilities: FloatArray) -> tuple[IntArray, FloatArray, float]:

@@ -14,16 +14,16 @@ from fsp.model.compiled import Compiled, Fingerprint, compile_definition
 from fsp.model.conversion import Conversion
 from fsp.model.definition import Definition
 from fsp.model.describe import describe
+from fsp.model.display import ShownNetwork
 from fsp.model.event import Event
 from fsp.model.fingerprint import fingerprint
 from fsp.model.initial import restarted, with_constants
 from fsp.model.phases import Phase
 from fsp.model.phases import phases as phases_of
 from fsp.model.reaction import Reaction
-from fsp.model.shown import ShownNetwork
 from fsp.model.tree import Expression, Number, substitute
 from fsp.model.values import Value
-from fsp.patience import Patience
+from fsp.time_limit import TimeLimit
 
 
 class Model(ShownNetwork):
@@ -107,12 +107,12 @@ class Model(ShownNetwork):
         """What was made of the model file so that its species are counted; false where nothing was."""
         return self._compiled.definition.conversion
 
-    def describe(self, patience: Patience | None = None) -> str:
+    def describe(self, time_limit: TimeLimit | None = None) -> str:
         """Return the model as text: species, parameters, reactions, conservation laws, finite or not.
 
         Parameters
         ----------
-        patience
+        time_limit
             The CPU time that laws and bounds may take; by default a second.  What takes longer is left out, and said.
 
         Returns
@@ -120,7 +120,7 @@ class Model(ShownNetwork):
         str
             The lines.
         """
-        return describe(self, self._compiled.expanded, patience or Patience())
+        return describe(self, self._compiled.expanded, time_limit or TimeLimit())
 
     # ------------------------------------------------------------------ changed copies
 

@@ -20,7 +20,7 @@ from fsp.model.event import Event
 from fsp.model.event_execution import Rules
 from fsp.model.event_maps import START, Firing
 from fsp.model.tree import Expression, Number, symbols
-from fsp.model.triggers import Moment, same_time
+from fsp.model.triggers import TimePoint, same_time
 
 
 class Phased(Protocol):
@@ -101,11 +101,11 @@ class _Clock:
         """Pass what lies before a time, and what is done at it."""
         while not same_time(self.moment.t, begin):
             if not self.moment.after:
-                self._pass(Moment(self.moment.t, after=True))
+                self._pass(TimePoint(self.moment.t, after=True))
             root = self._next(begin)
             if root is None:
                 return
-            self._pass(Moment(root))
+            self._pass(TimePoint(root))
 
     def events(self) -> tuple[Event, ...]:
         """Return the events that the state triggers from now on, until the next switch."""
@@ -114,10 +114,10 @@ class _Clock:
     def next_firing(self, end: float) -> Firing | None:
         """Go to the next moment at which events do anything, and return what they do; None where there is none."""
         while True:
-            moment: Moment | None = Moment(self.moment.t, after=True)
+            moment: TimePoint | None = TimePoint(self.moment.t, after=True)
             if self.moment.after:
                 root = self._next(end)
-                moment = None if root is None else Moment(root)
+                moment = None if root is None else TimePoint(root)
             if moment is None:
                 return None
             firing = self._fired(moment)
@@ -132,12 +132,12 @@ class _Clock:
         root = min(later, default=math.inf)
         return root if root <= end or same_time(root, end) else None
 
-    def _pass(self, now: Moment) -> Firing:
+    def _pass(self, now: TimePoint) -> Firing:
         firing = Firing(self._rules, self.moment, now, self.values)
         self.values, self.moment = firing.values_after, now
         return firing
 
-    def _fired(self, now: Moment) -> Firing | None:
+    def _fired(self, now: TimePoint) -> Firing | None:
         """Pass to a moment; return what events do then, None where they do nothing and go on as before."""
         before = self._conditions(self.values, self.moment)
         firing = self._pass(now)
@@ -145,7 +145,7 @@ class _Clock:
         quiet = all(new in (old, Number(0.0)) for old, new in zip(before[0], then[0], strict=True))
         return None if quiet and before[1] == then[1] else firing
 
-    def _conditions(self, values: Sequence[float], moment: Moment) -> tuple[list[Expression], tuple[Event, ...]]:
+    def _conditions(self, values: Sequence[float], moment: TimePoint) -> tuple[list[Expression], tuple[Event, ...]]:
         """Return the triggers as conditions on the state, and the events of which they can become true."""
         columns = dict(zip(self._rules.variables, values, strict=True))
         numbers: dict[str, Expression] = {name: Number(value) for name, value in columns.items()}

@@ -23,7 +23,7 @@ _TERM = re.compile(r"\s*(\d+)?\s*\*?\s*([A-Za-z_]\w*)\s*", re.ASCII)
 _EMPTY = ("", "0", "∅")
 
 
-class Law(NamedTuple):
+class RateLaw(NamedTuple):
     """The propensity of a reaction as it was given: exactly one of the two is not None."""
 
     rate: Rate | None
@@ -85,7 +85,7 @@ class Reaction:
     products: dict[str, int] | None
     change: dict[str, int]
     name: str | None
-    law: Law
+    law: RateLaw
     reversible: bool
     burst: str | None
 
@@ -107,7 +107,7 @@ class Reaction:
             if name is not None and (not isinstance(name, str) or not name.strip()):
                 raise ModelError(f"Name of a reaction must be a text, but is {name!r}.")
             sides = _read_change(label, equation) if isinstance(equation, Mapping) else _read_sides(label, equation)
-        values = {"law": Law(rate, mass_action), "name": name, "reversible": reversible, "burst": burst}
+        values = {"law": RateLaw(rate, mass_action), "name": name, "reversible": reversible, "burst": burst}
         values |= sides._asdict()
         for key, value in (values | {"equation": _equation(sides)}).items():
             object.__setattr__(self, key, value)

@@ -28,7 +28,7 @@ import numpy.typing as npt
 
 from fsp.arrays import BoolArray, FloatArray, IntArray
 from fsp.model.elimination import Echelon, Row
-from fsp.patience import check_patience
+from fsp.time_limit import check_time_limit
 
 Vector = tuple[int, ...]
 
@@ -125,7 +125,7 @@ def _combined(rays: list[Vector], species: int) -> list[Vector]:
     """Return the non-negative combinations of two rays that are 0 at a species."""
     combined = []
     for up in (ray for ray in rays if ray[species] > 0):
-        check_patience()
+        check_time_limit()
         for down in (ray for ray in rays if ray[species] < 0):
             a, b = -down[species], up[species]
             joint = [a * x + b * y for x, y in zip(up, down, strict=True)]
@@ -139,7 +139,7 @@ def _minimal(rays: list[Vector], conditions: Collection[int]) -> list[Vector]:
     kept: list[tuple[frozenset[int], Vector]] = []
     supported = [(frozenset(i for i in conditions if ray[i]), ray) for ray in dict.fromkeys(rays)]
     for support, ray in sorted(supported, key=lambda pair: (len(pair[0]), pair[1])):
-        check_patience()
+        check_time_limit()
         if not any(other <= support for other, _ in kept):
             kept.append((support, ray))
     return [ray for _, ray in kept]
@@ -221,7 +221,7 @@ def _programmes(directions: IntArray, initial_states: IntArray, produced: BoolAr
     limits: Any = [(0.0, None)] * (moved.shape[1] - len(start.limits)) + start.limits
     found = []
     for i in np.flatnonzero(produced):
-        check_patience()
+        check_time_limit()
         best = linprog(-np.eye(1, len(limits), int(i))[0], A_eq=table, b_eq=right, bounds=limits)
         value = -float(best.fun or 0.0) if best.status == 0 else math.inf  # unbounded, or no bound proven
         least = initial_states[:, i].max()

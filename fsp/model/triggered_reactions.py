@@ -28,13 +28,13 @@ from fsp.model.event_execution import Rules
 from fsp.model.ranges import Box, enclosure, last_count, points
 from fsp.model.structure import conservation_laws, species_bounds
 from fsp.model.tree import Call, Expression, Number, Symbol, call, depends_on_time, substitute, symbols
-from fsp.model.triggers import Moment
+from fsp.model.triggers import TimePoint
 
 MOST_CHANGES = 2000  # of an event on a reaction, each a reaction of its own: a generator works on every one
 MOST_PASSES = 20  # over the reactions, as one event's changes may trigger others; chains of events are shorter
 _FEW = 8  # counts that are compared one by one; for more the condition itself is evaluated
 _SOME_COUNT = 2.0**30  # in place of counts on which a change does not depend; sums with it are exact
-_ALWAYS = Moment(0.0)  # the triggers have no switches
+_ALWAYS = TimePoint(0.0)  # the triggers have no switches
 
 
 class TriggeredReaction(NamedTuple):

@@ -29,7 +29,7 @@ def same_time(t: Any, other: Any) -> Any:
         return np.abs(t - other) <= SAME_TIME * np.minimum(np.abs(t), np.abs(other))
 
 
-class Moment(NamedTuple):
+class TimePoint(NamedTuple):
     """A time, or the moment right after it."""
 
     t: float
@@ -42,7 +42,7 @@ class Switch(NamedTuple):
     function: str
     root: Expression
 
-    def holds(self, root: Any, moment: Moment) -> Any:
+    def holds(self, root: Any, moment: TimePoint) -> Any:
         """Return whether it holds at a moment, for values of the root, a float or (n,)."""
         gap = np.where(same_time(moment.t, np.asarray(root)), 0.0, moment.t - root)
         if moment.after:
@@ -57,7 +57,7 @@ class Trigger:
     tree: Expression  # the condition, with a symbol in the place of each switch
     switches: dict[str, Switch]  # the switches, by symbol
 
-    def between(self, roots: dict[str, float], moment: Moment, values: dict[str, Expression]) -> Expression:
+    def between(self, roots: dict[str, float], moment: TimePoint, values: dict[str, Expression]) -> Expression:
         """Return the condition on the state that it is at a moment, for roots and other symbols with values."""
         truths = {name: Number(float(s.holds(roots[name], moment))) for name, s in self.switches.items()}
         return substitute(self.tree, {**values, **truths})

@@ -34,7 +34,7 @@ from fsp.model import Model
 from fsp.model.elimination import echelon
 from fsp.model.structure import producible
 from fsp.moments.rates import rates
-from fsp.patience import Patience, check_patience
+from fsp.time_limit import TimeLimit, check_time_limit
 
 Complex = tuple[int, ...]
 Jumps = dict[tuple[Complex, Complex], Fraction]  # rate constants of reactions between complexes
@@ -163,7 +163,7 @@ def _walk(graph: ComplexGraph, members: IntArray) -> list[Fraction]:
             into[place[target]][place[source]] = constant
     shares = []
     for k in reversed(range(1, n)):
-        check_patience()
+        check_time_limit()
         onward = {i: into[i].pop(k) for i in range(k) if k in into[i]}
         total = sum(onward.values())
         shares.append({j: rate / total for j, rate in into[k].items() if j < k})
@@ -228,12 +228,12 @@ def structure_record(model: Model) -> dict[str, int | bool] | None:
     }
 
 
-def structure_text(model: Model, patience: Patience | None = None) -> str:
+def structure_text(model: Model, time_limit: TimeLimit | None = None) -> str:
     """Return the same for people, where there is time for it; by default a second."""
-    patience = patience or Patience()
-    record = patience.within(lambda: (structure_record(model),))
+    time_limit = time_limit or TimeLimit()
+    record = time_limit.within(lambda: (structure_record(model),))
     if record is None:
-        return patience.left_out("Complexes", "fsp.moments.complexes.structure_record(model)")
+        return time_limit.left_out("Complexes", "fsp.moments.complexes.structure_record(model)")
     (found,) = record
     if found is None:
         return "Complexes: not a mass-action network"

@@ -29,7 +29,7 @@ from fsp.moments.drift import ORDERS, Weights
 from fsp.moments.initial import InitialMoments
 from fsp.moments.polynomial import Exponents, Polynomial, collect, degree, plus, power, scaled, shifted, times
 from fsp.moments.rates import Rate, reduced
-from fsp.patience import check_patience
+from fsp.time_limit import check_time_limit
 
 _LOSS = 1e-12  # relative margin for coefficients that formulas fold in floating point
 _SMALL = 1e-6  # how far the programme keeps coefficients from zero, relative to the largest; above its own tolerance
@@ -194,7 +194,7 @@ def _scale(polynomial: Polynomial) -> float:
     losses = [(sum(alpha), -float(c)) for alpha, c in polynomial.items() if c < 0]
     found = 1.0
     for alpha, c in polynomial.items():
-        check_patience()
+        check_time_limit()
         n = sum(alpha)
         crossings = [(float(c) / loss) ** (1.0 / (k - n)) for k, loss in losses if k > n and c > 0]
         found = max(found, min(crossings, default=1.0))

@@ -35,7 +35,7 @@ from fsp.model.elimination import echelon
 from fsp.moments.exponential import exponential
 from fsp.moments.initial import InitialMoments
 from fsp.moments.rates import Rate, affine_parts
-from fsp.patience import check_patience
+from fsp.time_limit import check_time_limit
 
 ORDERS = 24
 """Highest order of the moments that are bounded."""
@@ -140,7 +140,7 @@ def linear_weights(
     """
     from scipy.optimize import linprog  # here, as its import is slow
 
-    check_patience()
+    check_time_limit()
     programme = _Programme(rates, growth, horizon, largest)
     cost, bounds = programme.objective(start, target)
     best = linprog(

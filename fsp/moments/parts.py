@@ -108,7 +108,7 @@ def _floats(weights: Sequence[object]) -> FloatArray:
     return np.array([float(w) for w in weights])  # type: ignore[arg-type]
 
 
-class Part:
+class PartMoments:
     """Follow the moments of one part; `moments` of each gauge, (n_orders,)."""
 
     def __init__(self, followed: Sequence[Gauge], start: Sequence[FloatArray] = ()) -> None:

@@ -19,7 +19,7 @@ from functools import lru_cache
 from itertools import product
 from math import comb, factorial, prod
 
-from fsp.patience import check_patience
+from fsp.time_limit import check_time_limit
 
 Exponents = tuple[int, ...]
 Polynomial = Mapping[Exponents, Fraction]
@@ -30,7 +30,7 @@ def collect(terms: Iterable[tuple[Exponents, Fraction]]) -> dict[Exponents, Frac
     """Add up the coefficients of equal monomials."""
     total: dict[Exponents, Fraction] = {}
     for exponents, coefficient in terms:
-        check_patience()
+        check_time_limit()
         total[exponents] = total.get(exponents, Fraction(0)) + coefficient
     return {exponents: coefficient for exponents, coefficient in total.items() if coefficient}
 

@@ -19,7 +19,7 @@ from fsp.model import Model
 from fsp.moments.envelope import envelope
 from fsp.moments.polynomial import Exponents, Polynomial, collect, degree, falling
 from fsp.moments.terms import in_falling_powers
-from fsp.patience import check_patience
+from fsp.time_limit import check_time_limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def rates(model: Model, horizon: float, largest: FloatArray, lowest: Sequence[in
 
 
 def _rate(model: Model, k: int, horizon: float, largest: FloatArray, lowest: Sequence[int] | None) -> Rate:
-    check_patience()
+    check_time_limit()
     name, change = str(model.reactions[k].name), tuple(map(int, model.change[k]))
     law = model.rate_expressions[k]
     if law is None:

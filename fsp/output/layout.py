@@ -34,7 +34,7 @@ from fsp.distribution.solution import Solution
 from fsp.distribution.sweep import Sweep
 from fsp.moments import MomentBounds
 from fsp.output.fields import array, attribute, attributes, child, texts
-from fsp.patience import Patience
+from fsp.time_limit import TimeLimit
 from fsp.version import __version__
 
 FORMAT = "fsp"
@@ -76,19 +76,19 @@ def write_sweep(file: Any, sweep: Sweep, write_rows: _RowWriter) -> None:
     points = file.create_group("points")
     points["values"] = sweep.points
     _write_texts(points, "failures", [sweep.failures.get(i, "") for i in range(len(sweep))], (-1,))
-    patience = Patience()
+    time_limit = TimeLimit()
     for i in sweep.solved:
-        write_answer(points.create_group(f"{i:05d}"), sweep[i], write_rows, patience)
+        write_answer(points.create_group(f"{i:05d}"), sweep[i], write_rows, time_limit)
 
 
 def write_answer(
-    group: Any, answer: Solution | Distribution, write_rows: _RowWriter, patience: Patience | None = None
+    group: Any, answer: Solution | Distribution, write_rows: _RowWriter, time_limit: TimeLimit | None = None
 ) -> None:
     """Write a solution or a distribution; `write_rows` writes the large arrays.
 
     Bounds of moments that nobody has asked for yet may take as long as in print; a note says where they are left out.
     """
-    patience = patience or Patience()
+    time_limit = time_limit or TimeLimit()
     distributions = list(answer) if isinstance(answer, Solution) else [answer]
     _write_head(group, answer, distributions[0])
     for i, distribution in enumerate(distributions):
@@ -98,7 +98,7 @@ def write_answer(
         else:
             write_rows(time, "states", distribution)
         write_rows(time, "probabilities", distribution)
-        _write_fields(time, distribution, patience)
+        _write_fields(time, distribution, time_limit)
 
 
 def _write_head(file: Any, answer: Solution | Distribution, first: Distribution) -> None:
@@ -113,9 +113,9 @@ def _write_head(file: Any, answer: Solution | Distribution, first: Distribution)
         file.create_group("statistics").attrs.update(answer.statistics)
 
 
-def _write_fields(group: Any, distribution: Distribution, patience: Patience) -> None:
-    found = patience.within(lambda: (distribution._moment_bounds,))
-    late = () if found is not None else (LEFT_OUT.format(patience.seconds),)
+def _write_fields(group: Any, distribution: Distribution, time_limit: TimeLimit) -> None:
+    found = time_limit.within(lambda: (distribution._moment_bounds,))
+    late = () if found is not None else (LEFT_OUT.format(time_limit.seconds),)
     if distribution.state_bounds is not None:
         group.create_dataset("state_bounds", data=distribution.state_bounds, **FILTERS)
     _write_texts(group, "notes", [*distribution.notes, *late], (-1,))

@@ -15,7 +15,7 @@ from fsp.distribution.sweep import PENDING, Sweep
 from fsp.distribution.text import table, when
 from fsp.model.expression import depends_on_time
 from fsp.model.formula import parse
-from fsp.patience import Patience
+from fsp.time_limit import TimeLimit
 
 Asked: TypeAlias = Callable[[Distribution], dict[str, Any]]
 
@@ -39,9 +39,9 @@ def answer_record(
     times = list(answer) if isinstance(answer, Solution) else [answer]
     record: dict[str, Any] = {name: getattr(times[0], name) for name in ("model_name", "model_hash", "time_unit")}
     record["species"] = list(times[0].species)
-    patience = Patience()
+    time_limit = TimeLimit()
     answers = [{} if asked is None else asked(one) for one in times]
-    told = [_time_record(one, marginals, constraints, patience) for one in times]
+    told = [_time_record(one, marginals, constraints, time_limit) for one in times]
     record["times"] = [time | more for time, more in zip(told, answers, strict=True)]
     if isinstance(answer, Solution):
         names = ("tol", "solver", "options", "statistics")
@@ -87,10 +87,10 @@ def violation_lines(answer: Solution | Distribution, constraints: Mapping[str, s
 
 
 def _time_record(
-    one: Distribution, marginals: Sequence[str], constraints: Mapping[str, str], patience: Patience
+    one: Distribution, marginals: Sequence[str], constraints: Mapping[str, str], time_limit: TimeLimit
 ) -> dict[str, Any]:
-    intervals = patience.within(one.mean_interval)
-    late = [] if intervals is not None else [patience.left_out("intervals of the means", "dist.mean_interval()")]
+    intervals = time_limit.within(one.mean_interval)
+    late = [] if intervals is not None else [time_limit.left_out("intervals of the means", "dist.mean_interval()")]
     known = intervals or {}
     record: dict[str, Any] = {
         "t": one.t,

@@ -24,7 +24,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from fsp.distribution.continuation import Asked
+from fsp.distribution.continuation import Request
 from fsp.distribution.distribution import Distribution
 from fsp.distribution.fit import Fit
 from fsp.distribution.ledger import ErrorLedger
@@ -142,7 +142,7 @@ def read(path: str | Path) -> Answer | Fit:
 class Head:
     """What a file says of a solution, without its probabilities."""
 
-    asked: Asked
+    asked: Request
     complete: bool  # whether all times that were asked for are there
     n_states: int  # at the last time, as is the error
     error: ErrorLedger
@@ -162,7 +162,7 @@ def read_head(path: Path) -> Head | None:
         states = array(last, "states", "u", (None, len(species)))
         one = Distribution(states, array(last, "probabilities", "f", (None,)), species, t=None, error=read_error(last))
         return Head(
-            asked=Asked(
+            asked=Request(
                 attribute(file, "model_hash", str),
                 tuple(array(file, "asked", "f", (None,)).tolist()),
                 attribute(file, "tol", float),

@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from fsp.space.protocol import AnySpace
 
 NEAR = 0.01  # relative width of a moment from which on a proof of (3) for the next one is worth its time
-STEADY = 0.05  # relative change of α_{k-1} for which (3) is not proved anew
+NEAR_ALPHA = 0.05  # relative change of α_{k-1} for which (3) is not proved anew
 MARGIN = Fraction(1, 10**9)  # relative, of the cost of (3), above the rounding of H_{k-1}
 
 
@@ -88,7 +88,7 @@ class Above:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Found:
+class PassageBounds:
     """What is proved on one space; bounds are arrays (2, …, m) over the states before a target."""
 
     generator: Generator
@@ -108,7 +108,7 @@ class Found:
         return self.weight
 
 
-class Certifier:
+class PassageCertifier:
     """Bound the passages of one model on one space after another.
 
     `model` is the network, `stopping` the one that stays where a target holds, with the states of the start.
@@ -123,7 +123,7 @@ class Certifier:
         self._escapes = Escapes(model, targets, may_escape=condition is None)
         self._powers: dict[int, tuple[float, DriftCondition | None]] = {}
 
-    def takes_forever(self, found: Found) -> bool:
+    def takes_forever(self, found: PassageBounds) -> bool:
         """Tell whether the mean time is proved to be infinite, from where the space is left."""
         met = found.weight[found.stage.inside][found.stage.sources] > 0.0
         return self._condition is None and self._escapes.takes_forever(found.stage.states[met])
@@ -133,7 +133,7 @@ class Certifier:
         """The drift condition, without states that are not met before a target."""
         return self._condition
 
-    def attempt(self, space: AnySpace, guess: FloatArray | None) -> Found:
+    def attempt(self, space: AnySpace, guess: FloatArray | None) -> PassageBounds:
         """Solve on a space; `guess` is not used."""
         own = serial(space)
         start = self._stopping.initial_states
@@ -154,7 +154,7 @@ class Certifier:
         targets = hits.swapaxes(0, 1)  # (n_targets, 2, m)
         parts = [self._conditional(system, one, stage, moments[0], above[0]) for one in targets]
         conditional = np.stack(parts, axis=1)
-        return Found(generator, stage, hits, never, leaving, moments, above, conditional, weight, wanted)
+        return PassageBounds(generator, stage, hits, never, leaving, moments, above, conditional, weight, wanted)
 
     # ---- moments
 
@@ -239,9 +239,9 @@ class Certifier:
         if first is None or last is None or first.polynomial is None:
             return None
         made_for, known = self._powers.get(k, (-1.0, None))
-        if last.alpha <= made_for <= last.alpha * (1.0 + 2.0 * STEADY) + STEADY:
+        if last.alpha <= made_for <= last.alpha * (1.0 + 2.0 * NEAR_ALPHA) + NEAR_ALPHA:
             return known
-        alpha = last.alpha * (1.0 + STEADY)
+        alpha = last.alpha * (1.0 + NEAR_ALPHA)
         width = len(self._targets.species)
         inner = replace(last, alpha=alpha).polynomial or {}
         function = power(first.polynomial, k, width)

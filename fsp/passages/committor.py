@@ -16,17 +16,17 @@ from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.bars import barred, callback
 from fsp.distribution import ErrorLedger, Interval
 from fsp.distribution.committor import Committor, ReactiveFlux, StateFunction
-from fsp.equilibrium.certifier import Certifier
+from fsp.equilibrium.certified import StationaryCertifier
 from fsp.equilibrium.estimate import check_arguments
-from fsp.equilibrium.settling import Step, settle
+from fsp.equilibrium.growth_loop import NextSpace, grow_until
 from fsp.equilibrium.stationary import stationary
 from fsp.errors import ToleranceWarning
 from fsp.generator import Generator
 from fsp.model.arguments import check_call
 from fsp.moments.lyapunov import NoDriftCondition, drift_condition
 from fsp.passages.outside import all_jumps, members, paying
-from fsp.passages.reactive import Reactive, Ways
-from fsp.passages.rest import Rest, RestCertifier, met
+from fsp.passages.reactive import Reactive, ReactivePaths
+from fsp.passages.stationary_law import StationaryLaw, StationaryLawCertifier, met
 from fsp.passages.targets import Targets
 from fsp.projection.growth import Growth, most_states
 from fsp.projection.progress import Progress, ProgressCallback
@@ -127,9 +127,9 @@ def _proved(model: Model, targets: Targets, tol: float, limit: int, report: Prog
     wanted = certifier.wanted()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ToleranceWarning)  # what follows may do better
-        begun = Certifier(model, condition, "auto", tol).settle(growth, report).generator.space
+        begun = StationaryCertifier(model, condition, "auto", tol).solve(growth, report).generator.space
     judge = _Judge(growth, tol, report)
-    settle(growth, growth.with_states(begun, wanted), certifier.attempt, judge)
+    grow_until(growth, growth.with_states(begun, wanted), certifier.attempt, judge)
     if judge.best is None:
         raise NoDriftCondition("the space is too small for a bound, or rounding hides the drift")
     if judge.width > tol:
@@ -146,8 +146,8 @@ def _estimated(model: Model, targets: Targets, tol: float, limit: int, reason: s
     law = stationary(model, tol, max_states=limit)
     generator = Generator(model, StateSpace.from_states(model.species, law.states))
     p = law.probabilities
-    rest = Rest(generator, p, p, p, min(1.0, law.error.total), certified=False, reason=reason)
-    return Ways(rest, targets).solved((True, True), None)
+    rest = StationaryLaw(generator, p, p, p, min(1.0, law.error.total), certified=False, reason=reason)
+    return ReactivePaths(rest, targets).solved((True, True), None)
 
 
 class _Certifier:
@@ -155,7 +155,7 @@ class _Certifier:
 
     def __init__(self, model: Model, targets: Targets, condition: DriftCondition | None, growth: Growth) -> None:
         self._targets, self._growth = targets, growth
-        self._rest = RestCertifier(model, condition)
+        self._rest = StationaryLawCertifier(model, condition)
         self._members = [members(model, targets, j) for j in (0, 1)]
         self._contained = self._members[0] is not None, self._members[1] is not None
         self._outer: DriftCondition | None = None
@@ -172,7 +172,7 @@ class _Certifier:
     def attempt(self, space: AnySpace, guess: FloatArray | None) -> Reactive:
         """Solve on those states of a space that may be reached; `guess` (n,) is the stationary law so far."""
         rest = self._rest.attempt(space, guess)
-        return Ways(rest, self._targets).solved(self._contained, met(self._outer, space, rest.generator))
+        return ReactivePaths(rest, self._targets).solved(self._contained, met(self._outer, space, rest.generator))
 
 
 class _Judge:
@@ -189,7 +189,7 @@ class _Judge:
         """Whether anything is known."""
         return self.best is not None
 
-    def judge(self, candidate: Reactive, guess: FloatArray | None) -> Step | None:
+    def judge(self, candidate: Reactive, guess: FloatArray | None) -> NextSpace | None:
         """Return how to go on; None to end."""
         width, rest = _width(candidate), candidate.rest
         self._report(Progress(None, None, len(rest.generator), min(2.0, rest.outside), "committor"))
@@ -200,7 +200,7 @@ class _Judge:
             self.best, self.width = candidate, width
         closed = not rest.generator.n_sinks or rest.outside <= UNIT_ROUNDOFF**2  # far below what is asked for
         done = self.width <= self._tol or closed or self._useless == PATIENCE
-        return None if done else Step(ErrorLedger(truncation=min(2.0, rest.outside)))
+        return None if done else NextSpace(ErrorLedger(truncation=min(2.0, rest.outside)))
 
 
 def _width(ways: Reactive) -> float:

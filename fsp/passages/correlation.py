@@ -20,9 +20,9 @@ from fsp.bars import barred, callback
 from fsp.distribution import ErrorLedger, Interval
 from fsp.distribution.correlation import Correlation
 from fsp.distribution.passage import Curve
-from fsp.equilibrium.certifier import Certifier
+from fsp.equilibrium.certified import StationaryCertifier
 from fsp.equilibrium.estimate import check_arguments
-from fsp.equilibrium.settling import Step, settle
+from fsp.equilibrium.growth_loop import NextSpace, grow_until
 from fsp.equilibrium.stationary import stationary
 from fsp.errors import ToleranceWarning
 from fsp.generator import Generator
@@ -32,9 +32,9 @@ from fsp.moments.lyapunov import NoDriftCondition, drift_condition
 from fsp.passages.from_start import from_start
 from fsp.passages.observables import Observable
 from fsp.passages.outside import paying
-from fsp.passages.products import Law, around, part, quotient
-from fsp.passages.rest import AtRest, Rest, RestCertifier, met
+from fsp.passages.products import ObservedLaw, around, part, quotient
 from fsp.passages.spectrum import spectrum
+from fsp.passages.stationary_law import OnStationaryLaw, StationaryLaw, StationaryLawCertifier, met
 from fsp.projection.growth import Growth, most_states
 from fsp.projection.progress import Progress, ProgressCallback
 from fsp.projection.start import starts_at_rest
@@ -143,11 +143,11 @@ def correlation(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Two(AtRest):
+class _Two(OnStationaryLaw):
     """Both observables under the stationary law on a space."""
 
     pair: tuple[Observable, Observable]
-    laws: tuple[Law, Law]
+    laws: tuple[ObservedLaw, ObservedLaw]
 
     @property
     def deviations(self) -> float:
@@ -168,10 +168,10 @@ def _proved(
     growth = Growth(model, limit, None, stationary=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ToleranceWarning)  # what follows may do better
-        begun = Certifier(model, condition, "auto", tol).settle(growth, report)
+        begun = StationaryCertifier(model, condition, "auto", tol).solve(growth, report)
     centred = _about(pair, begun.generator.space.states, begun.p)
     paid = [None if condition is None else paying(model, condition, observable.cost) for observable in centred]
-    certifier = RestCertifier(model, condition)
+    certifier = StationaryLawCertifier(model, condition)
     wanted = certifier.excepted(paid)
     if not growth.affords(len(wanted)):
         raise NoDriftCondition(f"a bound needs {len(wanted):,} states")
@@ -181,7 +181,7 @@ def _proved(
         return _two(rest, centred, [rest.beyond(met(f, space, rest.generator)) for f in paid])
 
     judge = _Judge(SHARE * tol, report)
-    settle(growth, growth.with_states(begun.generator.space, wanted), attempt, judge)
+    grow_until(growth, growth.with_states(begun.generator.space, wanted), attempt, judge)
     if judge.best is None:
         raise NoDriftCondition("the space is too small for a bound, or rounding hides the drift")
     return judge.best
@@ -192,7 +192,7 @@ def _estimated(model: Model, pair: tuple[Observable, Observable], tol: float, li
     law = stationary(model, tol, max_states=limit)
     p = law.probabilities
     generator = Generator(model, StateSpace.from_states(model.species, law.states))
-    rest = Rest(generator, p, p, p, min(1.0, law.error.total), certified=False, reason=reason)
+    rest = StationaryLaw(generator, p, p, p, min(1.0, law.error.total), certified=False, reason=reason)
     return _two(rest, _about(pair, law.states, p), [0.0, 0.0])
 
 
@@ -200,10 +200,10 @@ def _about(pair: tuple[Observable, Observable], states: IntArray, p: FloatArray)
     return pair[0].about(states, p), pair[1].about(states, p)
 
 
-def _two(rest: Rest, pair: tuple[Observable, Observable], beyond: list[float]) -> _Two:
+def _two(rest: StationaryLaw, pair: tuple[Observable, Observable], beyond: list[float]) -> _Two:
     states = rest.generator.space.states
     first, second = (
-        Law(observable.values(states), rest.p, rest.lower, rest.upper, square, rest.outside)
+        ObservedLaw(observable.values(states), rest.p, rest.lower, rest.upper, square, rest.outside)
         for observable, square in zip(pair, beyond, strict=True)
     )
     return _Two(rest, pair, (first, second))
@@ -222,7 +222,7 @@ class _Judge:
         """Whether anything is known."""
         return self.best is not None
 
-    def judge(self, candidate: _Two, guess: FloatArray | None) -> Step | None:
+    def judge(self, candidate: _Two, guess: FloatArray | None) -> NextSpace | None:
         """Return how to go on; None to end."""
         off, rest = candidate.off, candidate.rest
         self._report(Progress(None, None, len(rest.generator), min(2.0, rest.outside), "correlation"))
@@ -231,7 +231,7 @@ class _Judge:
             self.best, self._off = candidate, off
         closed = not rest.generator.n_sinks or rest.outside <= UNIT_ROUNDOFF**2  # far below what is asked for
         done = off <= self._tol or closed or self._useless == PATIENCE
-        return None if done else Step(ErrorLedger(truncation=min(2.0, rest.outside)))
+        return None if done else NextSpace(ErrorLedger(truncation=min(2.0, rest.outside)))
 
 
 def _answer(model: Model, two: _Two, times: FloatArray, tol: float) -> Correlation:
@@ -270,7 +270,7 @@ def _interval(ends: tuple[float, float], reason: str) -> Interval:
     return Interval(low, high, middle, certified=not reason, reason=reason)
 
 
-def _variance(law: Law, reason: str) -> Interval:
+def _variance(law: ObservedLaw, reason: str) -> Interval:
     """Bound a variance: E (a - c)² - (E a - c)²."""
     mean = _interval(law.mean, reason)
     spread = _interval(law.square, reason) - mean * mean

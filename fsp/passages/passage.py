@@ -20,15 +20,15 @@ from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.bars import shown
 from fsp.distribution import Distribution, ErrorLedger, Interval, Solution, bounds
 from fsp.distribution.passage import Curve, FromEach, Passage, PassageLaw
-from fsp.equilibrium.certifier import SPARE
-from fsp.equilibrium.settling import Step, settle
+from fsp.equilibrium.certified import SPARE
+from fsp.equilibrium.growth_loop import NextSpace, grow_until
 from fsp.equilibrium.stationary import stationary
 from fsp.errors import ArgumentError, ToleranceWarning
 from fsp.model.arguments import check_call, check_tolerance
 from fsp.model.times import checked_times
 from fsp.moments.lyapunov import NoDriftCondition, drift_condition
-from fsp.passages.answers import OF_THE_START, Answers
-from fsp.passages.certificate import Certifier, Found
+from fsp.passages.certificate import PassageBounds, PassageCertifier
+from fsp.passages.start_bounds import OF_THE_START, StartBounds
 from fsp.passages.targets import Targets
 from fsp.projection.growth import Growth, most_states
 from fsp.projection.progress import Progress, ProgressCallback
@@ -120,7 +120,7 @@ def passage(
         asked = np.zeros(0) if times is None else checked_times(times)
         constant = not (model.is_time_dependent or model.has_timed_events)
         solution = None if times is None else question.solved(asked)
-        answer = question.settled(orders) if constant else None
+        answer = question.on_growing_space(orders) if constant else None
         return question.answer(asked, solution, answer)
 
 
@@ -171,7 +171,7 @@ class _Question:
             progress=None if self.report is _silent else self.report,
         )
 
-    def settled(self, orders: int) -> _Judge:
+    def on_growing_space(self, orders: int) -> _Judge:
         """Bound probabilities and moments on a space that grows until the tolerance is met."""
         condition, reason = None, ""
         if not self.model.is_finite:
@@ -180,9 +180,9 @@ class _Question:
             except NoDriftCondition as missing:
                 reason = str(missing)
         growth = Growth(self.begin.model, self.max_states, None, stationary=not reason)
-        certifier = Certifier(self.model, self.begin.model, self.targets, condition, orders)
+        certifier = PassageCertifier(self.model, self.begin.model, self.targets, condition, orders)
         judge = _Judge(self, growth, certifier, reason)
-        settle(growth, growth.with_states(growth.first(), judge.excepted()), certifier.attempt, judge)
+        grow_until(growth, growth.with_states(growth.first(), judge.excepted()), certifier.attempt, judge)
         if judge.width > self.tol and not judge.reason:
             warnings.warn(
                 f"The bounds of the passage are {judge.width:.1e} wide, above tol = {self.tol:.1e}; raise `max_states` "
@@ -230,10 +230,10 @@ class _Question:
 class _Judge:
     """Keeps what is proved, and tells whether a larger space is wanted."""
 
-    def __init__(self, question: _Question, growth: Growth, certifier: Certifier, reason: str) -> None:
+    def __init__(self, question: _Question, growth: Growth, certifier: PassageCertifier, reason: str) -> None:
         self._question, self._growth, self._certifier = question, growth, certifier
         self.reason = reason  # why there is no drift condition
-        self.found: Found | None = None
+        self.found: PassageBounds | None = None
         self.facts: dict[str, Any] = {}
         self.width = inf
         self._useless = 0
@@ -254,9 +254,9 @@ class _Judge:
         self.reason = f"the drift condition needs {len(states):,} states"
         return states[:0]
 
-    def judge(self, candidate: Found, guess: FloatArray | None) -> Step | None:
+    def judge(self, candidate: PassageBounds, guess: FloatArray | None) -> NextSpace | None:
         """Return how to go on; None to end."""
-        answers = Answers(candidate, self._question.targets, self._question.begin, self.reason)
+        answers = StartBounds(candidate, self._question.targets, self._question.begin, self.reason)
         self.found, self.facts, last = candidate, answers.facts, self.width
         if any(one.reason == OF_THE_START for one in self.facts["moments"]):  # which no larger space tells
             self.reason = OF_THE_START
@@ -265,13 +265,13 @@ class _Judge:
         self._question.report(Progress(None, None, len(candidate.generator), error.total, "passage"))
         n_wanted = len(candidate.wanted)
         if n_wanted and self._growth.affords(len(candidate.generator) + n_wanted):
-            return Step(error, space=self._growth.with_states(candidate.generator.space, candidate.wanted))
+            return NextSpace(error, space=self._growth.with_states(candidate.generator.space, candidate.wanted))
         self._useless = self._useless + 1 if IMPROVES * last < self.width < 1.0 else 0
         closed = not len(candidate.stage.rates) or answers.leaving <= UNIT_ROUNDOFF  # as far as doubles tell
         n = len(candidate.generator)
         given_up = n > UNPROVED_STATES if self.reason else n > HOPELESS_STATES and answers.leaving > HOPELESS
         done = self.width <= self._question.tol or closed or given_up or self._useless == 2
-        return None if done else Step(error)
+        return None if done else NextSpace(error)
 
     def conclude(self) -> None:
         """Say that the mean is infinite where that is proved and the probability of that is not."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Law:
+class ObservedLaw:
     """What is known of the law at one time on stored states, and of an observable under it."""
 
     values: FloatArray  # (n,) of the observable, centred
@@ -66,7 +66,7 @@ class Law:
         return float(np.abs(self.values) @ apart) * (1.0 + SUM_ROUNDING)
 
 
-def around(first: Law, second: Law) -> float:
+def around(first: ObservedLaw, second: ObservedLaw) -> float:
     """Bound what the mean of the product is off by, whatever the lag: (1) and (3)."""
     inner = first.gap * float(np.abs(second.values).max(initial=0.0))
     outer = sqrt(first.square_above * second.beyond) + sqrt(first.beyond * second.square_above)

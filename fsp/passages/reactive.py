@@ -37,21 +37,21 @@ import numpy as np
 
 from fsp.equilibrium.certificate import roundings
 from fsp.equilibrium.reachability import entered
-from fsp.passages.rest import AtRest
+from fsp.passages.stationary_law import OnStationaryLaw
 from fsp.passages.stopped import Stopped
 from fsp.passages.systems import exit_system
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
     from fsp.moments.lyapunov import DriftCondition
-    from fsp.passages.rest import Rest
+    from fsp.passages.stationary_law import StationaryLaw
     from fsp.passages.targets import Targets
 
 Bounds = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Reactive(AtRest):
+class Reactive(OnStationaryLaw):
     """What is proved on one space; arrays of bounds are (2, n)."""
 
     forward: FloatArray  # of q⁺
@@ -71,10 +71,10 @@ class Reactive(AtRest):
         return source.astype(np.int64), target.astype(np.int64), bounds
 
 
-class Ways:
+class ReactivePaths:
     """The equations of ways between two sets, on a space of which the stationary law is known."""
 
-    def __init__(self, rest: Rest, targets: Targets) -> None:
+    def __init__(self, rest: StationaryLaw, targets: Targets) -> None:
         generator = rest.generator
         self._rest, self._held = rest, targets.hold(generator.space.states)  # (2, n)
         self._off = rest.off

@@ -149,7 +149,7 @@ def reward(
     if starts_at_rest(start):
         first = stationary(model, AT_REST * tol, max_states=limit)
     begin = starting_point(stopping, first, tol)
-    found = Question(stopping, gain, targets, begin, asked, tol, limit, progress or _silent).settled()
+    found = Question(stopping, gain, targets, begin, asked, tol, limit, progress or _silent).on_growing_space()
     width = max(mean.width / (1.0 + mean.upper) if mean.upper < inf else 0.0 for mean in found.means)
     if width > tol:
         warnings.warn(
@@ -273,7 +273,7 @@ class Question:
     limit: int
     report: ProgressCallback
 
-    def settled(self) -> _Found:
+    def on_growing_space(self) -> _Found:
         """Bound on a space that grows until the means are sharp."""
         space = self._first()
         best = self.bounded(space)

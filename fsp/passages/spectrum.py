@@ -22,12 +22,12 @@ from fsp.distribution.correlation import Spectrum
 
 if TYPE_CHECKING:
     from fsp.arrays import ComplexArray, FloatArray
-    from fsp.passages.rest import Rest
+    from fsp.passages.stationary_law import StationaryLaw
 
 REFINEMENTS = 2  # the second gains what the first rounds; the residual is told
 
 
-def spectrum(rest: Rest, first: FloatArray, second: FloatArray, frequencies: FloatArray) -> Spectrum:
+def spectrum(rest: StationaryLaw, first: FloatArray, second: FloatArray, frequencies: FloatArray) -> Spectrum:
     """Return the spectrum of observables with values (n,) at the stored states, at angular frequencies (m,)."""
     generator = rest.generator
     closed = led_back(generator.to_csr(), generator.leak_rates, int(np.argmax(rest.p)))

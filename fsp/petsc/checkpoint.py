@@ -33,7 +33,7 @@ from fsp.space.runs import KeyRuns
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from fsp.distribution.continuation import Asked
+    from fsp.distribution.continuation import Request
     from fsp.petsc.comm import Communicator
 
 INDEX = "index.json"
@@ -46,7 +46,7 @@ _PART = re.compile(r"[0-9]{6,}-[0-9]{4,}-[0-9]{5,}\.part")
 class Checkpoint:
     """The checkpoints of one computation in a folder."""
 
-    def __init__(self, folder: str | Path, comm: Communicator, asked: Asked) -> None:
+    def __init__(self, folder: str | Path, comm: Communicator, asked: Request) -> None:
         self.folder = Path(folder)
         self._comm = comm
         self._asked = asked

@@ -32,7 +32,7 @@ MOST_PARTS = 2_000_000  # of all ranks, whose graph every rank holds
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Parts:
+class Components:
     """The strongly connected parts of each rank's states, as a graph that all ranks hold."""
 
     label: IntArray  # part of each of this rank's states, (n_local,)
@@ -130,7 +130,7 @@ def _with_global_columns(generator: Generator, rows: Any) -> Any:
     return sparse.csr_array((rows.data, generator.halo.global_index[rows.indices], rows.indptr), shape=shape)
 
 
-def _parts_of(generator: Generator, rows: Any) -> Parts:
+def _parts_of(generator: Generator, rows: Any) -> Components:
     """Return the strongly connected parts of the states of each rank."""
     comm, halo = generator.comm, generator.halo
     first, end = halo.own
@@ -153,7 +153,7 @@ def _parts_of(generator: Generator, rows: Any) -> Parts:
     crossing = (source != target) & (rows.data > 0.0)
     own = np.unique(np.stack([source[crossing], target[crossing]], axis=1), axis=0)
     edges = np.concatenate(comm.mpi.allgather(own))
-    return Parts(of_all, total, edges)
+    return Components(of_all, total, edges)
 
 
 def _marked(comm: Communicator, number: IntArray, n: int, mask: BoolArray) -> BoolArray:
@@ -163,7 +163,7 @@ def _marked(comm: Communicator, number: IntArray, n: int, mask: BoolArray) -> Bo
     return np.asarray(comm.max(found)) > 0
 
 
-def _led_back(generator: Generator, parts: Parts, start: FloatArray, rates: FloatArray) -> tuple[Any, IntArray]:
+def _led_back(generator: Generator, parts: Components, start: FloatArray, rates: FloatArray) -> tuple[Any, IntArray]:
     """Return jumps from states to `start`, at `rates` (n_local,): own rows, and jumps between parts, (k, 2)."""
     comm, space = generator.comm, generator.space
     sources = np.flatnonzero(rates > 0.0)
@@ -177,7 +177,7 @@ def _led_back(generator: Generator, parts: Parts, start: FloatArray, rates: Floa
     return back, pairs
 
 
-def _numbered(generator: Generator, parts: Parts, of_part: IntArray, closed: BoolArray, rows: Any) -> ClosedChain:
+def _numbered(generator: Generator, parts: Components, of_part: IntArray, closed: BoolArray, rows: Any) -> ClosedChain:
     """Return the chain with its closed classes numbered in the order of their first states."""
     comm = generator.comm
     own = of_part[parts.label]

@@ -10,7 +10,7 @@ import numpy as np
 
 from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.chains.modes import MORE, Modes
-from fsp.equilibrium.relaxation import Spectrum, check_question, settled, several_classes
+from fsp.equilibrium.relaxation import ModesOnSpace, check_question, converged_modes, several_classes
 from fsp.errors import ArgumentError, BackendError, ConvergenceError, ToleranceWarning
 from fsp.petsc.backend import Ranks, spread
 from fsp.petsc.classes import led_back, n_closed_classes
@@ -101,7 +101,7 @@ def relaxation_of_model(
     limit = MAX_STATES * ranks.size if max_states is None else max_states
     growth = Growth(model, limit, max_memory, stationary=True, backend=Ranks(ranks))
     modes_on = partial(_led_back_modes, model, n_modes, _most_probable(rest), method, asked)
-    spectrum, changes = settled(growth, rest.space, modes_on)
+    spectrum, changes = converged_modes(growth, rest.space, modes_on)
     return spectrum.answer(changes, "the stationary distribution is an estimate")
 
 
@@ -115,7 +115,7 @@ def _most_probable(rest: Distribution) -> IntArray:
 
 def _led_back_modes(
     model: Model, n_modes: int, mode: IntArray, method: str, asked: Options, space: AnySpace
-) -> Spectrum:
+) -> ModesOnSpace:
     """Return the modes on the closed class of a space whose leaks are led back to the state `mode` (1, d)."""
     space = spread(space)
     generator, comm = Generator(model, space), space.comm
@@ -138,7 +138,7 @@ def _led_back_modes(
             return _modes(generator, np.flatnonzero(members), of_class, n_modes, method, asked, "`n_modes`")
 
 
-def _reflecting(generator: Generator, n: int, method: str, asked: Options, named: str) -> Spectrum:
+def _reflecting(generator: Generator, n: int, method: str, asked: Options, named: str) -> ModesOnSpace:
     """Return the modes on a space whose boundary reflects."""
     with generator.aij() as matrix:
         with vectors(matrix, 1) as (leaks,):
@@ -149,7 +149,7 @@ def _reflecting(generator: Generator, n: int, method: str, asked: Options, named
 
 def _modes(
     generator: Generator, members: IntArray, matrix: Any, n: int, method: str, asked: Options, named: str
-) -> Spectrum:
+) -> ModesOnSpace:
     """Return the `n` slowest modes of a PETSc matrix on the `members` of this rank's states, (m,).
 
     `named` is what the user calls `n`.
@@ -180,7 +180,7 @@ def _modes(
     moving.sort(key=lambda pair: (-pair[0].real, pair[0].imag))
     values, residuals, right = (np.array(column) for column in zip(*moving[:n], strict=True))
     modes = Modes(values, residuals, (CONDITION * residuals + rounding) / np.abs(values), right.T, None)
-    return Spectrum(generator, members, n_states, modes)
+    return ModesOnSpace(generator, members, n_states, modes)
 
 
 def _pairs(comm: Communicator, matrix: Any, options: Options, n: int, inner: str) -> list[Pair]:

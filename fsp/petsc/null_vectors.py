@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from fsp.arrays import FloatArray
     from fsp.petsc.comm import Communicator
     from fsp.petsc.options import Options
-    from fsp.petsc.systems import Solver
+    from fsp.petsc.systems import LinearSolver
 
 CORRECTIONS = 8  # corrections: each gains six digits or more, or the spectrum forbids it; chosen, not measured
 LOOSEST = 0.1  # that the residual of a correction may be of its right side
@@ -45,7 +45,7 @@ MOST_NEGATIVE = 1e-6  # sum of the negative entries of a vector that is taken fo
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Problem:
+class NullVectorProblem:
     """An irreducible chain whose stationary vector is wanted."""
 
     comm: Communicator
@@ -60,7 +60,7 @@ class Problem:
         return int(self.matrix.getSize()[0])
 
 
-def null_vector(problem: Problem, method: str = "auto", guess: FloatArray | None = None) -> NullVector:
+def null_vector(problem: NullVectorProblem, method: str = "auto", guess: FloatArray | None = None) -> NullVector:
     """Return the stationary vector by the first solver whose answer stands the checks; else the best one.
 
     `method` is one of `METHODS` or ``"auto"``; `guess` (n_local,) is this rank's part of a vector to begin with.
@@ -77,32 +77,32 @@ def _order(n: int) -> tuple[str, ...]:
     return ("iterative", "direct") if n <= MOST_DIRECT_STATES else ("iterative",)
 
 
-def _direct(problem: Problem, guess: FloatArray | None) -> NullVector:
+def _direct(problem: NullVectorProblem, guess: FloatArray | None) -> NullVector:
     return _solved(problem, "direct", _begin(problem, guess))
 
 
-def _iterative(problem: Problem, guess: FloatArray | None) -> NullVector:
+def _iterative(problem: NullVectorProblem, guess: FloatArray | None) -> NullVector:
     return _solved(problem, "iterative", _begin(problem, guess))
 
 
-def _eigen(problem: Problem, guess: FloatArray | None) -> NullVector:
+def _eigen(problem: NullVectorProblem, guess: FloatArray | None) -> NullVector:
     inner = "direct" if problem.n <= MOST_DIRECT_STATES else "iterative"
     return _solved(problem, inner, _eigenvector(problem, inner))
 
 
-METHODS: dict[str, Callable[[Problem, FloatArray | None], NullVector]] = {
+METHODS: dict[str, Callable[[NullVectorProblem, FloatArray | None], NullVector]] = {
     "direct": _direct,
     "iterative": _iterative,
     "eigen": _eigen,
 }
 
 
-def _begin(problem: Problem, guess: FloatArray | None) -> FloatArray:
+def _begin(problem: NullVectorProblem, guess: FloatArray | None) -> FloatArray:
     """Return a vector to begin with: not symmetric, so that it holds something of every slow direction."""
     return 1.0 + problem.place if guess is None else np.array(guess)
 
 
-def _solved(problem: Problem, inner: str, x: FloatArray) -> NullVector:
+def _solved(problem: NullVectorProblem, inner: str, x: FloatArray) -> NullVector:
     matrix = problem.matrix
     with (
         vectors(matrix, 2) as work,
@@ -114,7 +114,7 @@ def _solved(problem: Problem, inner: str, x: FloatArray) -> NullVector:
 class _Chain:
     """A chain with a solver of its systems; vectors are this rank's parts, (n_local,)."""
 
-    def __init__(self, problem: Problem, system: Solver, work: tuple[Any, ...]) -> None:
+    def __init__(self, problem: NullVectorProblem, system: LinearSolver, work: tuple[Any, ...]) -> None:
         self._problem, self._system, self._work = problem, system, work
         self._exit_rates = np.abs(diagonal(problem.matrix))
         self.target = problem.target
@@ -195,7 +195,7 @@ def _checked(chain: _Chain, x: FloatArray, hidden: float) -> NullVector:
     return NullVector(p, residual, error, residual <= AT_REST * noise)
 
 
-def _eigenvector(problem: Problem, inner: str) -> FloatArray:
+def _eigenvector(problem: NullVectorProblem, inner: str) -> FloatArray:
     """Return the eigenvector to the eigenvalue nearest to zero that SLEPc finds, of any size and sign."""
     with (
         eigensolver(problem.comm, problem.matrix, problem.options, 1, inner) as eps,

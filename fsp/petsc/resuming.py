@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from fsp.distribution.continuation import Asked, Continuation
+from fsp.distribution.continuation import Continuation, Request
 from fsp.errors import ArgumentError
 from fsp.petsc.checkpoint import Checkpoint
 
@@ -37,7 +37,7 @@ def solve_with_checkpoints(
     are the seconds between checkpoints, None for a minute.  An ArgumentError says where the checkpoint in the folder is
     of another computation, or is damaged, or is there without `resume`.
     """
-    asked = Asked.of(model, times, tol)
+    asked = Request.of(model, times, tol)
     store = Checkpoint(folder, comm, asked)
     saved = store.read()
     if saved is not None and not resume:
@@ -58,7 +58,7 @@ def solve_with_checkpoints(
     return whole.run(lambda left, start: solve(left, start=start, checkpoint=write_if_due))
 
 
-def can_go_on(folder: Path, comm: Communicator, asked: Asked) -> bool:
+def can_go_on(folder: Path, comm: Communicator, asked: Request) -> bool:
     """Tell whether a folder holds a whole checkpoint of a computation, the same on all ranks.  Collective."""
     try:
         return Checkpoint(folder, comm, asked).read() is not None

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fsp import defaults
-from fsp.equilibrium.estimate import ClosedClass, Estimate, check_arguments, settled, weighted
+from fsp.equilibrium.estimate import ClosedClass, Estimate, check_arguments, converged_answer, weighted
 from fsp.errors import ArgumentError, ToleranceWarning
 from fsp.petsc.backend import Ranks, spread
 from fsp.petsc.classes import absorption, close_leaks
 from fsp.petsc.comm import Communicator
 from fsp.petsc.distribution import Distribution
 from fsp.petsc.generator import Generator
-from fsp.petsc.null_vectors import METHODS, Problem, null_vector
+from fsp.petsc.null_vectors import METHODS, NullVectorProblem, null_vector
 from fsp.petsc.options import Options
 from fsp.petsc.systems import block, solution
 from fsp.projection.backend import of_model
@@ -73,7 +73,7 @@ def stationary(
         return _on_fixed_space(solve(space, None), tol)
     limit = most_states(model) * ranks.size if max_states is None else max_states
     growth = Growth(model, limit, max_memory, stationary=True, backend=Ranks(ranks))
-    estimate, change = settled(model, growth, tol, solve, progress)
+    estimate, change = converged_answer(model, growth, tol, solve, progress)
     return _distribution(estimate, change)
 
 
@@ -125,7 +125,9 @@ def _in_class(
     comm = chain.comm
 
     def find(of_class: Any) -> NullVector:
-        return null_vector(Problem(comm, of_class, place, settings.target, settings.options), settings.method, guess)
+        return null_vector(
+            NullVectorProblem(comm, of_class, place, settings.target, settings.options), settings.method, guess
+        )
 
     if comm.all(bool(members.all())):
         return find(matrix)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fsp.petsc.space import StateSpace
 
 
-class Part(Protocol):
+class LocalPart(Protocol):
     """What a rank has of a distribution that is spread over all."""
 
     @property
@@ -55,10 +55,10 @@ def save(answer: Any, path: str | Path) -> None:
 class _Sender:
     """The rows of all distributions, in the order in which a file holds them."""
 
-    def __init__(self, comm: Communicator, distributions: list[Part]) -> None:
+    def __init__(self, comm: Communicator, distributions: list[LocalPart]) -> None:
         self._comm = comm
         self._kinds = {one.space: np.min_scalar_type(int(one.space.top.max())) for one in distributions}
-        self._due: list[tuple[str, Part]] = []
+        self._due: list[tuple[str, LocalPart]] = []
         self._under_way: Iterator[Any] = iter(())
         for i, one in enumerate(distributions):
             if not (i and one.shares_states_with(distributions[i - 1])):
@@ -78,7 +78,7 @@ class _Sender:
             for _ in pieces:
                 pass
 
-    def _pieces(self, name: str, distribution: Part) -> Iterator[Any]:
+    def _pieces(self, name: str, distribution: LocalPart) -> Iterator[Any]:
         """Give the rows of all ranks on the first rank; send them on the others, and give nothing."""
         mpi, starts = self._comm.mpi, distribution.space.ranges.starts
         own = getattr(distribution, name)

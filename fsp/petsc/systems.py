@@ -96,7 +96,7 @@ def block(comm: Communicator, matrix: Any, members: BoolArray) -> Iterator[Any]:
         made.destroy()
 
 
-class Solver:
+class LinearSolver:
     """A linear solver of PETSc for one matrix; made by `solver`."""
 
     def __init__(self, comm: Communicator, ksp: Any, b: Any, x: Any) -> None:
@@ -122,7 +122,7 @@ class Solver:
 
 
 @contextmanager
-def solver(comm: Communicator, matrix: Any, options: Options, method: str, *, singular: bool) -> Iterator[Solver]:
+def solver(comm: Communicator, matrix: Any, options: Options, method: str, *, singular: bool) -> Iterator[LinearSolver]:
     """Make a solver of systems with a matrix, a block of a generator.
 
     `method` is ``"direct"``: MUMPS, or ``"iterative"``: GMRES with incomplete factors of each rank's block.  Where it
@@ -147,7 +147,7 @@ def solver(comm: Communicator, matrix: Any, options: Options, method: str, *, si
             with petsc_errors():
                 ksp.setFromOptions()
                 ksp.setUp()
-            yield Solver(comm, ksp, b, x)
+            yield LinearSolver(comm, ksp, b, x)
         finally:
             for thing in reversed(made):
                 thing.destroy()

@@ -13,14 +13,14 @@ from fsp.errors import ArgumentError
 from fsp.generator import Generator
 from fsp.solvers import SOLVERS
 from fsp.space import StateSpace
-from fsp.space.processes import SINGLE_PROCESS
+from fsp.space.communicator import SINGLE_PROCESS
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
     from fsp.generator.protocol import AnyGenerator
     from fsp.model import Model
     from fsp.solvers import Solver
-    from fsp.space.processes import Processes
+    from fsp.space.communicator import AnyCommunicator
     from fsp.space.protocol import AnySpace
 
 
@@ -28,7 +28,7 @@ class Backend(Protocol):
     """Makes the parts of a computation; vectors are those of this process's own states, (n,)."""
 
     @property
-    def comm(self) -> Processes:
+    def comm(self) -> AnyCommunicator:
         """The processes that it runs on."""
         ...
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from fsp.generator.protocol import AnyGenerator
     from fsp.model import Model
     from fsp.projection.backend import Backend
-    from fsp.space.processes import Processes
+    from fsp.space.communicator import AnyCommunicator
     from fsp.space.protocol import AnySpace
 
 S = TypeVar("S", bound="AnySpace")
@@ -378,7 +378,7 @@ def _reach(space: AnySpace, change: IntArray, *, far: bool) -> int:
     return ceil((1.0 if far else share) * int((extent[moved] // np.abs(change)[moved]).min()))
 
 
-def _threshold(flux: FloatArray, bearable: float, comm: Processes) -> float:
+def _threshold(flux: FloatArray, bearable: float, comm: AnyCommunicator) -> float:
     """Return the flux below which sources together carry at most `bearable` or NEGLECTED_FLUX of all, and not half."""
     levels = Thresholds(flux, comm)
     whole = levels.masses[-1]

@@ -29,8 +29,8 @@ from fsp.model.times import checked_times
 from fsp.projection.backend import SERIAL, of_model
 from fsp.projection.budget import Budget
 from fsp.projection.engine import Engine
+from fsp.projection.forecast import MOST_WORK, Forecast
 from fsp.projection.growth import Growth, most_states
-from fsp.projection.outlook import MOST_WORK, Outlook
 from fsp.projection.pacing import Pacing
 from fsp.projection.progress import Progress, ProgressCallback
 from fsp.projection.pruning import Pruning
@@ -102,8 +102,8 @@ def solve(
             budget = Budget(begin, recorder.t_end, tol)
             pacing = Pacing(begin.t, recorder.t_end, adapts=space is None)
             engine = Engine(begin.model, solver, budget, pacing, backend, stack)
-            outlook = Outlook(begin.t, min(phase.until, recorder.t_end), max_work)
-            loop = Loop(begin, recorder, budget, engine, pacing, outlook, watch, growth)
+            forecast = Forecast(begin.t, min(phase.until, recorder.t_end), max_work)
+            loop = Loop(begin, recorder, budget, engine, pacing, forecast, watch, growth)
             loop.enter(
                 first_space(growth, begin, hint) if space is None else growth.checked(space), hinted=hint is not None
             )
@@ -118,7 +118,7 @@ def solve(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Moment:
+class LoopState:
     """Where a computation is, kept together since Ctrl-C may come between two assignments."""
 
     t: float
@@ -131,8 +131,8 @@ class Moment:
 class Loop:
     """One phase: advance, charge, then grow, prune, change the solver, or nothing."""
 
-    now: Moment
-    accepted: Moment  # what is an answer: of before the events that end the phase
+    now: LoopState
+    accepted: LoopState  # what is an answer: of before the events that end the phase
 
     def __init__(
         self,
@@ -141,13 +141,13 @@ class Loop:
         budget: Budget,
         engine: Engine,
         pacing: Pacing,
-        outlook: Outlook,
+        forecast: Forecast,
         watch: Watch,
         growth: Growth,
     ) -> None:
         self.begin, self.recorder = begin, recorder
         self.budget, self.engine, self.pacing, self.watch = budget, engine, pacing, watch
-        self._growth, self._outlook = growth, outlook
+        self._growth, self._forecast = growth, forecast
         self._until = inf  # where events take place, so that what is reached there is not yet the answer
         self._hinted: AnySpace | None = None  # states that stay, as a similar network needed them
 
@@ -192,17 +192,17 @@ class Loop:
         self.recorder.count_products(self.engine.text, step.n_matvec)
         self._accept(step.t, started.space, step.p)
         work = self.engine.learn(step, step.t - started.t)
-        if self._outlook.worked(work, step.n_matvec):
+        if self._forecast.worked(work, step.n_matvec):
             self._look_ahead()
 
     def _look_ahead(self) -> None:
         """Refuse to go on where the end is too far away; on a space that stays as it is, by any solver."""
-        now, outlook = self.now, self._outlook
+        now, forecast = self.now, self._forecast
         mean = np.asarray(now.space.comm.sum(now.p @ now.space.local.states))
-        left = outlook.look(now.t, mean, self.pacing.last, self.begin.moments(outlook.end))
-        if left and now.t < outlook.end:
-            failure = outlook.refusal(now.t, left, type(self.engine.solver).__name__)
-            if not outlook.settled:
+        left = forecast.look(now.t, mean, self.pacing.last, self.begin.moments(forecast.end))
+        if left and now.t < forecast.end:
+            failure = forecast.refusal(now.t, left, type(self.engine.solver).__name__)
+            if not forecast.unchanged:
                 raise failure
             self.engine.give_way(now.t, failure)
 
@@ -264,7 +264,7 @@ class Loop:
         self.recorder.note_space(len(space))
 
     def _accept(self, t: float, space: AnySpace, p: FloatArray) -> None:
-        self.now = Moment(t, space, p, self.budget.ledger, self._closed)
+        self.now = LoopState(t, space, p, self.budget.ledger, self._closed)
         if t < self._until:
             self.accepted = self.now
 

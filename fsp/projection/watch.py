@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from fsp.distribution import Solution
     from fsp.projection.progress import Progress, ProgressCallback
-    from fsp.space.processes import Processes
+    from fsp.space.communicator import AnyCommunicator
 
 Checkpoint: TypeAlias = "Callable[[Callable[[], Solution]], None]"
 
@@ -16,7 +16,7 @@ Checkpoint: TypeAlias = "Callable[[Callable[[], Solution]], None]"
 class Watch:
     """Report to the first rank's `progress` and to all ranks' `checkpoint`; any rank may have one.  Collective."""
 
-    def __init__(self, comm: Processes, progress: ProgressCallback | None, checkpoint: Checkpoint | None) -> None:
+    def __init__(self, comm: AnyCommunicator, progress: ProgressCallback | None, checkpoint: Checkpoint | None) -> None:
         self._comm, self._progress, self._checkpoint = comm, progress, checkpoint
         self._is_on = comm.any(progress is not None or checkpoint is not None)
 

@@ -20,7 +20,7 @@ from fsp.model.times import is_near
 from fsp.output.columns import read_columns
 from fsp.sampling.packages import Made
 from fsp.sampling.places import PLACES
-from fsp.sampling.wanted import Wanted
+from fsp.sampling.required_counts import RequiredCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Command:
             file.write_text(sbml, encoding="utf-8", newline="")
             yield replace(self, model=str(file))
 
-    def run(self, wanted: Wanted, times: FloatArray, first: int, seeds: list[int]) -> Made:
+    def run(self, wanted: RequiredCounts, times: FloatArray, first: int, seeds: list[int]) -> Made:
         """Make one call and return its runs, (runs, times, species), and what it says on standard error."""
         out = Path(self.model).with_name(f"run_{first}.csv")
         places = {"model": self.model, "out": str(out), "seed": seeds[0], "runs": len(seeds),
@@ -98,7 +98,7 @@ class Command:
         return [line.strip() for line in done.stderr.splitlines() if line.strip()]
 
 
-def _read(file: Path, wanted: Wanted, times: FloatArray, runs: int, who: str) -> FloatArray:
+def _read(file: Path, wanted: RequiredCounts, times: FloatArray, runs: int, who: str) -> FloatArray:
     """Return the runs of a file, (runs, times, species)."""
     try:
         columns = read_columns(file)

@@ -23,7 +23,7 @@ import numpy as np
 
 from fsp.arrays import FloatArray, IntArray
 from fsp.errors import BackendError
-from fsp.sampling.wanted import Wanted
+from fsp.sampling.required_counts import RequiredCounts
 
 # module, and the package to install
 PACKAGES = {
@@ -54,7 +54,7 @@ def require(name: str) -> None:
 
 
 def sample_block(
-    name: str, options: Options, sbml: str, written: bool, wanted: Wanted, times: tuple[float, ...],
+    name: str, options: Options, sbml: str, written: bool, wanted: RequiredCounts, times: tuple[float, ...],
     first: int, seeds: list[int],
 ) -> Made:  # fmt: skip
     """Return the runs of some seeds, (runs, times, species), and the warnings, whose texts are counted."""
@@ -73,7 +73,7 @@ def sample_block(
 
 
 @lru_cache(maxsize=4)
-def _opened(name: str, options: Options, sbml: str, written: bool, wanted: Wanted) -> Block:
+def _opened(name: str, options: Options, sbml: str, written: bool, wanted: RequiredCounts) -> Block:
     if name == "roadrunner":
         return _roadrunner(sbml, wanted.species)
     if name == "copasi":
@@ -104,7 +104,7 @@ def _roadrunner(sbml: str, species: tuple[str, ...]) -> Block:
     return block
 
 
-def _copasi(sbml: str, wanted: Wanted, method: str) -> Block:
+def _copasi(sbml: str, wanted: RequiredCounts, method: str) -> Block:
     basico = import_module("basico")
     model = basico.load_model_from_string(sbml)
 
@@ -141,7 +141,7 @@ def _logged(name: str) -> Iterator[list[str]]:
         logger.propagate = before
 
 
-def _gillespy2(sbml: str, written: bool, wanted: Wanted, tau: bool, given: dict[str, str]) -> Block:
+def _gillespy2(sbml: str, written: bool, wanted: RequiredCounts, tau: bool, given: dict[str, str]) -> Block:
     gillespy2 = import_module("gillespy2")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.xml"

@@ -23,12 +23,12 @@ from fsp.errors import ArgumentError, SimulatorWarning
 from fsp.formats import load
 from fsp.model import Model
 from fsp.model.times import checked_times
-from fsp.processes import plain_start
 from fsp.sampling.command_line import Command
 from fsp.sampling.documents import Document, counts_items, document_for
 from fsp.sampling.packages import OPTIONS, PACKAGES, Made, require, sample_block
+from fsp.sampling.required_counts import RequiredCounts
 from fsp.sampling.sampler import check_samples, ssa
-from fsp.sampling.wanted import Wanted
+from fsp.spawning import plain_start
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
@@ -86,7 +86,7 @@ class Adapter(ABC):
         place = None if read is None else Path(read)
         grid = checked_times(times)
         check_samples(runs, len(grid), network.n_species)
-        return self._sample(Job(network, place, grid, runs, seed, first, progress))
+        return self._sample(SimulationRequest(network, place, grid, runs, seed, first, progress))
 
     def document(self, model: Model, file: Path | None, until: float) -> Document:
         """Return the SBML that the simulator is given of a network and its file, for times up to `until`."""
@@ -102,12 +102,12 @@ class Adapter(ABC):
         return document.said, not document.why
 
     @abstractmethod
-    def _sample(self, job: Job) -> IntArray:
+    def _sample(self, job: SimulationRequest) -> IntArray:
         """Return the counts, shape (runs, n_times, n_species)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class SimulationRequest:
     """What a simulator is asked for."""
 
     model: Model
@@ -201,7 +201,7 @@ def open_simulator(
             raise ArgumentError(f"`{what}` must be positive, but is {number}.")
     _check_options(name, options or {})
     if name == "fsp":
-        return Reference(count)
+        return ReferenceSampler(count)
     if name in PACKAGES:
         require(name)
         return Package(name, count, tuple((options or {}).items()), block)
@@ -232,7 +232,7 @@ def seeds_of(seed: int, runs: int, first: int = 0) -> list[int]:
 
 
 @dataclass(frozen=True, slots=True)
-class Reference(Adapter):
+class ReferenceSampler(Adapter):
     """The reference sampler, `fsp.ssa`."""
 
     threads: int
@@ -246,7 +246,7 @@ class Reference(Adapter):
         """Return that it is given no file."""
         return "the network itself", False
 
-    def _sample(self, job: Job) -> IntArray:
+    def _sample(self, job: SimulationRequest) -> IntArray:
         seed = job.seed
         if job.first:
             seed = int(np.random.SeedSequence([job.seed, job.first]).generate_state(1, np.uint64)[0])
@@ -276,10 +276,10 @@ class Package(Adapter):
         wrong = self.name == "copasi" and not counts_items(text)
         return "COPASI takes amounts for moles where a file does not count items" if wrong else ""
 
-    def _sample(self, job: Job) -> IntArray:
+    def _sample(self, job: SimulationRequest) -> IntArray:
         document = self.document(job.model, job.file, float(job.times[-1]))
         given = document.text, bool(document.why)
-        wanted = Wanted(job.model.species, tuple(job.fixed.items()))
+        wanted = RequiredCounts(job.model.species, tuple(job.fixed.items()))
         asked = (self.name, self.options, *given, wanted, tuple(job.times.tolist()))
         seeds_of(job.seed, job.runs, job.first)  # refused before a process is started
         with plain_start(b""):
@@ -300,9 +300,12 @@ class CommandLine(Adapter):
         """Name for reports: the program."""
         return self.command.program
 
-    def _sample(self, job: Job) -> IntArray:
+    def _sample(self, job: SimulationRequest) -> IntArray:
         size = self.block if self.command.makes_many else 1
         text = self.document(job.model, job.file, float(job.times[-1])).text
         with self.command.with_model(text) as command:
-            pool, wanted = ThreadPoolExecutor(self.processes), Wanted(job.model.species, tuple(job.fixed.items()))
+            pool, wanted = (
+                ThreadPoolExecutor(self.processes),
+                RequiredCounts(job.model.species, tuple(job.fixed.items())),
+            )
             return job.gathered(pool, lambda i, seeds: pool.submit(command.run, wanted, job.times, i, seeds), size)

@@ -92,7 +92,7 @@ class Past:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Fit:
+class ForcingFit:
     """How much of a step polynomials through the nodes describe."""
 
     length: float
@@ -157,7 +157,7 @@ class ChangingParts:
 
     def interpolated(
         self, space: Space, basis: AugmentedBasis, change: Change, s: float, tol_rate: float, f: Forcing
-    ) -> Fit:
+    ) -> ForcingFit:
         """Return how much of a step of length s polynomials describe; choose the number of nodes."""
         allowed = INTERPOLATION_SHARE * tol_rate
         shortest = 0.1 * s
@@ -173,8 +173,8 @@ class ChangingParts:
         raise TooLong(max(s, 0.25 * f.h))  # functions of time are known better on a shorter step
 
     def _with_fewer_nodes(
-        self, fit: Fit, space: Space, basis: AugmentedBasis, change: Change, f: Forcing, allowed: float
-    ) -> Fit:
+        self, fit: ForcingFit, space: Space, basis: AugmentedBasis, change: Change, f: Forcing, allowed: float
+    ) -> ForcingFit:
         """Return the fit with the next smaller number of nodes where that is likely to do, and does."""
         fewer = self._counts[max(self._level - 1, 0)]
         if fit.missed > 1e-3 * allowed or not len(f.W) <= fewer < len(self.nodes.z):
@@ -186,7 +186,9 @@ class ChangingParts:
         self._level += 1
         return fit
 
-    def _fit(self, space: Space, basis: AugmentedBasis, change: Change, s: float, f: Forcing, allowed: float) -> Fit:
+    def _fit(
+        self, space: Space, basis: AugmentedBasis, change: Change, s: float, f: Forcing, allowed: float
+    ) -> ForcingFit:
         """Bound, per unit of time, what interpolation misses of ``Σ_l θ_l A_l y``, and of the forcing's polynomials.
 
         What the polynomials in time miss of the clocks is included.
@@ -217,9 +219,11 @@ class ChangingParts:
             f.sizes,
             HOPELESS * allowed,
         )
-        return Fit(s, float(missed), u)
+        return ForcingFit(s, float(missed), u)
 
-    def residual(self, space: Space, basis: AugmentedBasis, change: Change, f: Forcing, t: float, fit: Fit) -> float:
+    def residual(
+        self, space: Space, basis: AugmentedBasis, change: Change, f: Forcing, t: float, fit: ForcingFit
+    ) -> float:
         """Find ``A_l y`` at the nodes; return a bound on the integral of ``‖Σ_l θ_l A_l y - f‖₁``."""
         if not self._operators:
             return 0.0

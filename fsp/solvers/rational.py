@@ -35,7 +35,7 @@ from fsp.generator.generator import in_one_process
 from fsp.solvers import costs, kernels, rational_kernels
 from fsp.solvers.base import LossLimit, Solver, check_count, check_tol, short, step_to
 from fsp.solvers.linear import Band, ShiftedSystem
-from fsp.solvers.small_exponential import PER_OCTAVE, Modes, doublings, follow, integrals, residual_integrals
+from fsp.solvers.small_exponential import PER_OCTAVE, SchurForm, doublings, follow, integrals, residual_integrals
 from fsp.solvers.small_exponential_kernels import CRUMB
 from fsp.solvers.stepping import MatrixPropagator, Step
 
@@ -237,7 +237,7 @@ class _Basis:
         self.n_products = 0
         self.left = np.zeros(most)  # ‖ρ_j‖₁
         self.terms = np.zeros(most)  # what rounds in ρ_j
-        self._small: tuple[tuple[int, float], Modes, list[ComplexArray]] | None = None
+        self._small: tuple[tuple[int, float], SchurForm, list[ComplexArray]] | None = None
         self.norms = np.zeros(most + 1)  # ‖v_j‖₁
         self.norms[0] = np.abs(self._V[0]).sum()
 
@@ -308,10 +308,10 @@ class _Basis:
             self.n_products += 1
         return weights
 
-    def small(self, h: float) -> tuple[Modes, list[ComplexArray]]:
+    def small(self, h: float) -> tuple[SchurForm, list[ComplexArray]]:
         """Return the modes of H and the doublings of a step; an estimate and the path that follows it share them."""
         if self._small is None or self._small[0] != (self.size, h):
-            modes = Modes(self.square, self.gamma)
+            modes = SchurForm(self.square, self.gamma)
             self._small = (self.size, h), modes, doublings(modes.G, h)
         return self._small[1:]
 

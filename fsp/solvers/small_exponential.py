@@ -31,7 +31,7 @@ SLOPE_SHARE = 0.125  # by which the squares of what is constant on the first cel
 BLOCK = 8  # of a factorisation
 
 
-class Modes:
+class SchurForm:
     """The Schur form of H: ``H = Q T Qᴴ``, ``G = (I - T⁻¹)/γ``, and e_1 in its basis; T and G are triangular."""
 
     def __init__(self, H: FloatArray, gamma: float) -> None:
@@ -86,7 +86,7 @@ def follow(powers: list[ComplexArray], start: ComplexArray, h: float) -> tuple[F
 
 
 def residual_integrals(
-    modes: Modes, powers: list[ComplexArray], path: ComplexArray, times: FloatArray, weights: FloatArray
+    modes: SchurForm, powers: list[ComplexArray], path: ComplexArray, times: FloatArray, weights: FloatArray
 ) -> FloatArray:
     """Bound ``∫₀ˢ Σ_j w_j |g_j|`` at every point of the grid of `follow`, (m,).
 

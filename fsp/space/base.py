@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from fsp.arrays import IntArray
     from fsp.model import Model
     from fsp.space.closure import Closure
+    from fsp.space.communicator import AnyCommunicator
     from fsp.space.constraints import Constraint
     from fsp.space.encoding import Encoding
     from fsp.space.limits import Limit
-    from fsp.space.processes import Processes
 
 
 class BaseSpace(ABC):
     """A sorted set of states, of which this process owns `runs`; every method is for all processes to call."""
 
-    comm: Processes
+    comm: AnyCommunicator
     species: tuple[str, ...]
     encoding: Encoding
     runs: KeyRuns

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
     from fsp.arrays import BoolArray, IntArray
     from fsp.model import Model
+    from fsp.space.communicator import AnyCommunicator
     from fsp.space.constraints import Constraint
     from fsp.space.encoding import Encoding
     from fsp.space.limits import Limit
-    from fsp.space.processes import Processes
 
 # Times that a reaction is tried from one state: close together at first, then as far as tables of counts go.
 PUMPED_COUNTS = np.unique(np.concatenate([np.arange(1, 65), 2 ** np.arange(21)]))
@@ -84,7 +84,7 @@ class Closure:
 
     def __init__(
         self,
-        comm: Processes,
+        comm: AnyCommunicator,
         model: Model,
         encoding: Encoding,
         constraints: Sequence[Constraint],

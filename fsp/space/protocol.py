@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Protocol, Self
 if TYPE_CHECKING:
     from fsp.arrays import BoolArray, FloatArray, IntArray
     from fsp.model import Model
+    from fsp.space.communicator import AnyCommunicator
     from fsp.space.constraints import Constraint, ConstraintLike
-    from fsp.space.processes import Processes
     from fsp.space.space import StateSpace
 
 
@@ -20,7 +20,7 @@ class AnySpace(Protocol):
     """
 
     @property
-    def comm(self) -> Processes: ...
+    def comm(self) -> AnyCommunicator: ...
 
     @property
     def local(self) -> StateSpace: ...

@@ -16,11 +16,11 @@ import numpy as np
 from fsp.errors import ArgumentError, StateSpaceError
 from fsp.space.base import BaseSpace
 from fsp.space.closure import Closure, sorted_unique
+from fsp.space.communicator import SINGLE_PROCESS
 from fsp.space.constraints import Constraint, ConstraintLike, as_constraints, lower_bound, upper_bound
 from fsp.space.encoding import Encoding, build_encoding
 from fsp.space.fields import encoding_of_reachable, margins
 from fsp.space.limits import Limit, bounds, check_size, state_limit
-from fsp.space.processes import SINGLE_PROCESS
 from fsp.space.runs import KeyRuns
 from fsp.space.saturation import saturate
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from fsp.distribution import Distribution
     from fsp.model import Model
     from fsp.verification.expected import Expected
-    from fsp.verification.hypotheses import Family
+    from fsp.verification.hypotheses import MistakeFamily
     from fsp.verification.samples import Histograms, Samples
     from fsp.verification.test import Test
 
@@ -49,14 +49,14 @@ _RANGE = 1e-3, 1e3  # of a fitted number
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Likelihood:
+class SampleLikelihood:
     """The likelihood of samples, merged to the cells of a battery."""
 
     # for each set of cells: the time number, the species, what is expected, and (n_splits, 2) numbers of runs
     cells: tuple[tuple[int, tuple[str, ...], Expected, FloatArray], ...]
 
     @classmethod
-    def of(cls, battery: Battery, samples: Runs | Histograms) -> Likelihood:
+    def of(cls, battery: Battery, samples: Runs | Histograms) -> SampleLikelihood:
         """Prepare it: of the joint distribution at each time, or of each species where that is all there is."""
         found = []
         for k in range(len(samples.times)):
@@ -86,11 +86,11 @@ class Likelihood:
             total += float((seen * np.log(floored / floored.sum(axis=1, keepdims=True))).sum())
         return total
 
-    def expecting(self, masses: Sequence[FloatArray]) -> Likelihood:
+    def expecting(self, masses: Sequence[FloatArray]) -> SampleLikelihood:
         """Return the likelihood of what a law expects of as many runs as there are."""
         totals = [float(seen[0].sum()) if len(seen) else 0.0 for _, _, _, seen in self.cells]
         rows = zip(self.cells, masses, totals, strict=True)
-        return Likelihood(tuple((k, names, expected, n * mass) for (k, names, expected, _), mass, n in rows))
+        return SampleLikelihood(tuple((k, names, expected, n * mass) for (k, names, expected, _), mass, n in rows))
 
     def runs_between(self, one: Sequence[FloatArray], other: Sequence[FloatArray], *, alpha: float) -> int | None:
         """Return about how many runs would tell two laws apart: the likelihood ratio is then 1/alpha on average.
@@ -170,11 +170,11 @@ def _correlated(samples: Runs) -> bool:
 def _of_laws(
     model: Model, samples: Runs | Histograms, battery: Battery, alpha: float, text: str | None
 ) -> list[Finding]:
-    likelihood = Likelihood.of(battery, samples)
+    likelihood = SampleLikelihood.of(battery, samples)
     base = likelihood(likelihood.masses(battery.reference))
     found: list[tuple[float, Hypothesis, Sequence[Distribution], list[FloatArray]]] = []
     tried: list[Hypothesis] = list(hypotheses(model, samples, battery.reference, text))
-    origins: dict[Hypothesis, Family] = {}
+    origins: dict[Hypothesis, MistakeFamily] = {}
     for family in families(model, text):
         if (made := _fitted(family, samples.times, likelihood)) is not None:
             origins[made] = family
@@ -204,7 +204,7 @@ def _fits(
     law: Sequence[Distribution],
     masses: Sequence[FloatArray],
     samples: Runs | Histograms,
-    likelihood: Likelihood,
+    likelihood: SampleLikelihood,
     alpha: float,
 ) -> bool:
     """Return whether samples pass against the law of a hypothesis."""
@@ -218,7 +218,7 @@ def _passes(law: Sequence[Distribution], samples: Runs | Histograms, alpha: floa
     return min(test.adjusted for test in tests if test.kind not in OF_RUNS) > alpha
 
 
-def _fitted(family: Family, times: FloatArray, likelihood: Likelihood) -> Hypothesis | None:
+def _fitted(family: MistakeFamily, times: FloatArray, likelihood: SampleLikelihood) -> Hypothesis | None:
     """Return the member of a family under which the samples are most likely."""
     value, best, width = 1.0, None, FIT_STEP
     try:
@@ -243,9 +243,9 @@ def _fitted(family: Family, times: FloatArray, likelihood: Likelihood) -> Hypoth
 
 def _apart(
     ranked: Sequence[tuple[Hypothesis, list[FloatArray]]],
-    origins: Mapping[Hypothesis, Family],
+    origins: Mapping[Hypothesis, MistakeFamily],
     times: FloatArray,
-    likelihood: Likelihood,
+    likelihood: SampleLikelihood,
     alpha: float,
 ) -> int | None:
     """Return about how many runs tell the best two laws that fit apart, where each number to fit is free in both."""
@@ -259,7 +259,7 @@ def _apart(
     return None if None in found else max(one for one in found if one is not None)
 
 
-def _best_step(likelihood: Likelihood, here: Sequence[FloatArray], near: Sequence[FloatArray]) -> float:
+def _best_step(likelihood: SampleLikelihood, here: Sequence[FloatArray], near: Sequence[FloatArray]) -> float:
     """Return how far to go from `here` through `near`, at which 1 is, for the largest likelihood."""
 
     def loss(step: float) -> float:

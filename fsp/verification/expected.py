@@ -23,7 +23,7 @@ RARE = 0.01  # expected runs in states that are called next to impossible
 
 
 @dataclass(frozen=True, eq=False)
-class Moment:
+class BoundedMean:
     """What the mean of a number of each run may be: the number is cut off where it is next to impossible."""
 
     low: int  # the number is that of ``clip(x, low, high)``
@@ -86,7 +86,7 @@ class Expected:
         """Mean of the only species."""
         return float(self.probabilities @ self.states[:, 0]) / float(self.probabilities.sum())
 
-    def moment(self, centre: float | None, cut: float) -> Moment:
+    def moment(self, centre: float | None, cut: float) -> BoundedMean:
         """Return the law of a count, or of its squared distance from `centre`, cut off where `cut` is beyond."""
         values = self.states[:, 0]
         below = np.cumsum(self.probabilities)
@@ -96,7 +96,7 @@ class Expected:
         outside = (values < low) | (values > high)
         beyond = float(self.probabilities[outside].sum()) + self.slack.up
         empty = ScalarLaw(np.zeros(1), np.ones(1))
-        moment = Moment(low, high, centre, empty, empty, beyond)
+        moment = BoundedMean(low, high, centre, empty, empty, beyond)
         numbers = moment.of(values)
         upper = ScalarLaw.largest(numbers, self.probabilities, self.slack)
         masses = self.probabilities
@@ -106,7 +106,7 @@ class Expected:
         return replace(moment, upper=upper, lower=ScalarLaw.largest(-numbers, masses, self.slack))
 
     @cached_property
-    def moments(self) -> tuple[Moment, Moment]:
+    def moments(self) -> tuple[BoundedMean, BoundedMean]:
         """The laws of the count and of its squared distance from the mean, cut where runs are not expected."""
         cut = RARE / self.n
         return self.moment(None, cut), self.moment(self.mean, cut)

@@ -12,13 +12,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fsp.errors import FSPError
-from fsp.verification.diagnosis import Likelihood
+from fsp.verification.diagnosis import SampleLikelihood
 from fsp.verification.misreadings import MISREADINGS, OTHERS
 from fsp.verification.verdict import Finding
 
 if TYPE_CHECKING:
-    from fsp.verification.asked import Asked
     from fsp.verification.report import Report
+    from fsp.verification.run_source import RunSource
     from fsp.verification.samples import Runs
 
 WRITTEN = "the same network as fsp writes it (numbers in place of parameters, amounts, one compartment of size 1)"
@@ -26,7 +26,7 @@ WRITTEN = "the same network as fsp writes it (numbers in place of parameters, am
 KEPT = "what is wrong is not, or not only, how parameters, rules, units and volumes are read"
 
 
-def with_reader_judged(report: Report, runs: Runs, asked: Asked, level: float) -> Report:
+def with_reader_judged(report: Report, runs: Runs, asked: RunSource, level: float) -> Report:
     """Return the report of runs that fail, with what is to be said of the reader of the file."""
     try:
         again = asked.runs(report.n, rewritten=True)
@@ -43,7 +43,7 @@ def with_reader_judged(report: Report, runs: Runs, asked: Asked, level: float) -
 
 def _differ(report: Report, runs: Runs, again: Runs, level: float) -> bool:
     """Return whether runs of the file and of what is written have different laws."""
-    likelihood, other = (Likelihood.of(report.battery, one) for one in (runs, again))
+    likelihood, other = (SampleLikelihood.of(report.battery, one) for one in (runs, again))
     shares = [seen / again.n for _, _, _, seen in other.cells]
     return likelihood.same(shares, again.n) <= level
 

@@ -52,7 +52,7 @@ class Hypothesis:
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
+class MistakeFamily:
     """Mistakes that differ by a number, which is 1 where there is none."""
 
     name: str
@@ -86,18 +86,18 @@ def hypotheses(model: Model, samples: Runs | Histograms, reference: Law, text: s
         yield from _of_steps(model, times, reference)
 
 
-def families(model: Model, document: str | None = None) -> Iterator[Family]:
+def families(model: Model, document: str | None = None) -> Iterator[MistakeFamily]:
     """Yield mistakes with a number to fit; `document`: the SBML that was read."""
     names = [reaction.name for reaction in model.reactions]
     for k, name in list(enumerate(names))[:MOST_REACTIONS]:
         words = f"the rate of reaction '{name}' is {{:.4g}} times the right one"
-        yield Family("rate" if len(names) > 1 else "time-scale", words, _scaling(model, [k]))
+        yield MistakeFamily("rate" if len(names) > 1 else "time-scale", words, _scaling(model, [k]))
     if len(names) > 1:
         text = "all rates are {:.4g} times the right ones"
-        yield Family("time-scale", text, _scaling(model, range(len(names))))
+        yield MistakeFamily("time-scale", text, _scaling(model, range(len(names))))
     if variants.has_orders(model) and (document is None or has_volumes(document)):
         text = "concentrations are taken as amounts, or the reverse: as if the volume were {:.4g}"
-        yield Family("volume", text, lambda volume: variants.in_volume(model, 1 / volume))
+        yield MistakeFamily("volume", text, lambda volume: variants.in_volume(model, 1 / volume))
 
 
 def _scaling(model: Model, numbers: Sequence[int]) -> Callable[[float], Model]:

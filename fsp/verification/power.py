@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from fsp.distribution import Distribution, Solution
     from fsp.model import Model
     from fsp.verification.battery import Battery
-    from fsp.verification.expected import Expected, Moment
+    from fsp.verification.expected import BoundedMean, Expected
     from fsp.verification.samples import Samples
 
 VARIANT_TOL = 1e-7  # of the models with another parameter
@@ -69,7 +69,7 @@ class Power:
     def __init__(self, battery: Battery, samples: Samples | Planned, level: float) -> None:
         self.n = samples.n
         self.level = level
-        self._moments: list[tuple[int, str, str, Moment]] = []
+        self._moments: list[tuple[int, str, str, BoundedMean]] = []
         self._cells: list[tuple[int, tuple[str, ...], str, Expected]] = []
         cells = not isinstance(samples, Summary)
         for k in range(len(battery.reference)):

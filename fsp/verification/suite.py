@@ -58,7 +58,7 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class CaseRow:
     """What came of a case."""
 
     name: str  # number of the case, and name of its model
@@ -81,7 +81,7 @@ class Row:
 class SuiteReport:
     """What came of all cases."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[CaseRow, ...]
     seconds: float = field(default=0.0)
 
     @property
@@ -138,7 +138,7 @@ class SuiteReport:
         return {"allowed": allowed, "seconds": self.seconds, "exit_status": self.exit_status, "cases": cases}
 
 
-def _cells(row: Row) -> list[str]:
+def _cells(row: CaseRow) -> list[str]:
     states = "-" if row.n_states is None else f"{row.n_states:,}"
     error = "-" if row.error is None else f"{row.error.sign} {round_up(row.error.total)}"
     gap = "-" if row.worst is None else f"{row.worst.gap:.2g}"
@@ -169,9 +169,9 @@ def run_suite(
     return SuiteReport(rows, perf_counter() - started)
 
 
-def run_case(folder: Path, level: str | None = None) -> Row:
+def run_case(folder: Path, level: str | None = None) -> CaseRow:
     """Solve one case, and compare it with its table; what goes wrong becomes the reason of its row."""
-    return attempted(folder, level, Row, _solved)
+    return attempted(folder, level, CaseRow, _solved)
 
 
 def in_turn(folders: Sequence[Path], run: Callable[[Path], R], tell: Callable[[int, int, str], None]) -> tuple[R, ...]:
@@ -197,10 +197,10 @@ def attempted(folder: Path, level: str | None, row: Callable[..., R], work: Call
         return row(name, "", FAILED, reason=str(error) or type(error).__name__, seconds=perf_counter() - started)
 
 
-def _solved(case: Case, model: Model, started: float) -> Row:
+def _solved(case: Case, model: Model, started: float) -> CaseRow:
     """Solve with smaller tolerances until every number is decided."""
     formulas = {variable: formula_of(case, model, variable) for variable in case.variables}
-    row = Row(case.name, model.name, OPEN)
+    row = CaseRow(case.name, model.name, OPEN)
     for tol in TOLERANCES:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ToleranceWarning)  # the intervals say what was reached
@@ -209,7 +209,7 @@ def _solved(case: Case, model: Model, started: float) -> Row:
         found = {column.verdict for column in columns}
         verdict = DIFFERS if DIFFERS in found else OPEN if OPEN in found else AGREES
         states = int(solution.statistics["largest_space"])
-        row = Row(case.name, model.name, verdict, columns, states, solution.error, tol, perf_counter() - started)
+        row = CaseRow(case.name, model.name, verdict, columns, states, solution.error, tol, perf_counter() - started)
         if verdict != OPEN:
             return row
     return row

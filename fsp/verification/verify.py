@@ -19,15 +19,15 @@ from fsp.model.arguments import check_call
 from fsp.model.times import checked_times
 from fsp.sampling.documents import document_for
 from fsp.sampling.sampler import check_whole
-from fsp.verification.asked import Asked
 from fsp.verification.battery import Battery
 from fsp.verification.diagnosis import diagnose
 from fsp.verification.file_reader import with_reader_judged
-from fsp.verification.origin import origin
 from fsp.verification.other_solvers import Moments, verify_answer
 from fsp.verification.power import LARGEST_DECREASE, detectable
+from fsp.verification.provenance import provenance
 from fsp.verification.reading import read_samples
 from fsp.verification.report import Report
+from fsp.verification.run_source import RunSource
 from fsp.verification.samples import Runs, Summary
 from fsp.verification.sequential import FIRST_RUNS, MOST_RUNS
 from fsp.verification.sequential import until_detectable as take_until
@@ -180,7 +180,7 @@ def _judged(study: Study, samples: Any, simulator: str | Simulator | None, given
     asked = opened(simulator)
     if times is None:
         raise ArgumentError("`times` must be given to ask a simulator, but are missing.")
-    study.asked = Asked(asked, study.model, study.file, checked_times(times), 1 if seed is None else seed, names)
+    study.asked = RunSource(asked, study.model, study.file, checked_times(times), 1 if seed is None else seed, names)
     return study.of_simulator(runs or FIRST_RUNS, given["until_detectable"], given["max_runs"] or MOST_RUNS)
 
 
@@ -221,7 +221,7 @@ class Study:
     tell: Callable[[str], None]
     require: float | None = None
     file: Path | None = None  # that the model was read from
-    asked: Asked | None = None  # where a simulator is asked for the samples
+    asked: RunSource | None = None  # where a simulator is asked for the samples
     _reference: Solution | None = None
 
     def of_simulator(self, first: int, target: float | None, most: int) -> Report:
@@ -264,7 +264,7 @@ class Study:
         given, is_file = ("", False) if self.asked is None else self.asked.given()
         said = () if self.asked is None else tuple(self.asked.said)
         seed = None if self.asked is None else self.asked.seed
-        report = replace(report, given=given, origin=origin(seed, simulator), notes=(*report.notes, *said))
+        report = replace(report, given=given, origin=provenance(seed, simulator), notes=(*report.notes, *said))
         if self.diagnosis and report.rejected:
             self.tell("what may be wrong")
             failed = self.model, samples, report.battery, report.tests

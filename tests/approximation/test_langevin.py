@@ -11,7 +11,7 @@ from numpy.polynomial import Polynomial
 from written_networks import network
 
 import fsp
-from fsp.approximation.langevin import Stepper
+from fsp.approximation.langevin import WeakTrapezoidal
 
 BIRTHS = network({"X": 10}, ("0 -> X", "mass_action", 10.0), ("X -> 0", "mass_action", 1.0))
 PAIRS = network({"X": 20}, ("0 -> X", "mass_action", 30.0), ("2 X -> 0", "mass_action", 0.1))
@@ -32,7 +32,7 @@ def test_the_weak_order_is_two(power):
     w = np.prod(list(itertools.product(weights / weights.sum(), repeat=4)), axis=1)
     f, gaps = Polynomial([0, 1]) ** power, []
     for length in (0.01, 0.005):
-        x = Stepper(PAIRS).step(np.full((1, len(w)), 20.0), 0.0, length / 2, nodes[:2], nodes[2:])[0]
+        x = WeakTrapezoidal(PAIRS).step(np.full((1, len(w)), 20.0), 0.0, length / 2, nodes[:2], nodes[2:])[0]
         exact = sum(
             length**k / math.factorial(k) * g for k, g in enumerate([f(20.0), image(f)(20.0), image(image(f))(20.0)])
         )

@@ -8,7 +8,7 @@ MUTANTS = [
         "equilibrium/bounded.py",
         "if len(lines) <= MOST_LISTED:",
         "if len(lines) >= MOST_LISTED:",
-        "patience",
+        "time_limit",
         only="classes",
     ),
     mutant(
@@ -77,7 +77,7 @@ MUTANTS = [
     ),
     mutant(
         "improbable-class-has-no-upper-bound",
-        "equilibrium/certifier.py",
+        "equilibrium/certified.py",
         "                upper[members] = weight + off.total\n                error += ErrorLedger(truncation=weight)",
         "                error += ErrorLedger(truncation=weight)",
         "certified",
@@ -151,7 +151,7 @@ MUTANTS = [
     ),
     mutant(
         "limits-end-a-growth-that-proved-nothing",
-        "equilibrium/settling.py",
+        "equilibrium/growth_loop.py",
         "if not criterion.suffices:",
         "if False:",
         "stationary",
@@ -271,9 +271,9 @@ MUTANTS = [
     ),
     mutant(
         "slow-jumps-out-are-not-followed",
-        "equilibrium/certifier.py",
-        "return Step(_finite(candidate.error), everywhere=self._searched)",
-        "return Step(_finite(candidate.error))",
+        "equilibrium/certified.py",
+        "return NextSpace(_finite(candidate.error), everywhere=self._searched)",
+        "return NextSpace(_finite(candidate.error))",
         "relaxation",
         only="slow_modes_have_all_digits",
     ),

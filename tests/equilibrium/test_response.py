@@ -12,13 +12,13 @@ from inference_cases import immigration_death
 from scipy import stats
 
 import fsp
-from fsp.equilibrium.response import Changes, Heights, Law, respond
+from fsp.equilibrium.response import Changes, Heights, StoredLaw, respond
 
 
 def of_poisson(tol):
     """Return the law of immigration and death, and its derivatives by log k and log g."""
     model = immigration_death()
-    law = Law.of(model, tol)
+    law = StoredLaw.of(model, tol)
     x = law.space.states[:, 0].astype(float)
     nothing = np.zeros((2, len(x)))
     above = {"k": [{(0,): 10}, {}], "g": [{}, {(1,): 1}]}
@@ -46,7 +46,7 @@ def test_laws_that_are_lower_bounds_answer_too_little():
         species={"A": 20, "B": 0},
         reactions=[fsp.Reaction("A -> B", mass_action=1.3), fsp.Reaction("B -> A", mass_action=0.4)],
     )
-    whole = Law.of(model, 1e-10)
+    whole = StoredLaw.of(model, 1e-10)
     nothing = np.zeros((1, 21))
     a = whole.space.states[:, 0].astype(float)
     changes = [Changes((1.3 * a)[None], nothing, [{}]), Changes(nothing, nothing, [{}])]
@@ -64,7 +64,7 @@ def test_what_is_not_stored_is_charged():
     space = fsp.StateSpace.box(model, upper={"X": 25})
     inside, beyond = np.arange(26), np.arange(26, 200)
     pi = stats.poisson(10.0)
-    known = Law.of(model, 1e-8)
+    known = StoredLaw.of(model, 1e-8)
     error = fsp.ErrorLedger(truncation=pi.sf(25))
     cut = replace(known.distribution, error=error, state_bounds=None)
     law = replace(known, distribution=cut, space=space, y=pi.pmf(inside), apart=np.zeros(26), total=0.0, closed=False)
@@ -90,7 +90,7 @@ def test_bounds_hold_for_cycles_of_three_species(rates, total):
             for name, equation in zip(names, ["A -> B", "B -> C", "C -> A", "B -> A", "C -> B", "A -> C"], strict=True)
         ],
     )
-    law = Law.of(model, 1e-10)
+    law = StoredLaw.of(model, 1e-10)
     own = model.propensities(law.space.states)  # (R, n): also the derivatives by logarithms
     n, nothing = len(law.space), np.zeros((6, len(law.space)))
     changes = []
@@ -118,4 +118,4 @@ def test_chains_that_end_in_several_classes_are_refused():
         reactions=[fsp.Reaction("S -> A", mass_action=1.0), fsp.Reaction("S -> B", mass_action=2.0)],
     )
     with pytest.raises(fsp.ModelError, match="ends in one class"):
-        Law.of(model, 1e-8)
+        StoredLaw.of(model, 1e-8)

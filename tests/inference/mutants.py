@@ -101,7 +101,7 @@ MUTANTS = [
     ),
     mutant(
         "all-is-seen-of-a-sum",
-        "inference/seen.py",
+        "inference/observation_channel.py",
         "table, place = np.unique(np.stack(columns, axis=1), axis=0, return_inverse=True)",
         "table, place = np.stack(columns, axis=1), np.arange(len(columns[0]))",
         "fisher",
@@ -189,7 +189,7 @@ MUTANTS = [
     ),
     mutant(
         "instruments-tell-of-bins-as-often-as-they-are-wide",
-        "inference/seen.py",
+        "inference/observation_channel.py",
         "seen = np.unique(instrument.standing(np.arange(reach + 1)))",
         "seen = instrument.standing(np.arange(reach + 1))",
         "fisher",
@@ -525,18 +525,18 @@ MUTANTS = [
     ),
     mutant(
         "blocks-of-tables-overlap",
-        "inference/seen.py",
+        "inference/observation_channel.py",
         "self._block(values[begin : begin + step], tables)",
         "self._block(values[:step], tables)",
-        "seen",
+        "observation_channel",
         only="sums_over",
     ),
     mutant(
         "states-seen-alike-count-once",
-        "inference/seen.py",
+        "inference/observation_channel.py",
         "chosen = csr_array((np.ones(n), (np.arange(n), self._place)), shape=(n, k))",
         "chosen = csr_array((np.ones(n) / (1 + (np.arange(n) == 1)), (np.arange(n), self._place)), shape=(n, k))",
-        "seen",
+        "observation_channel",
         only="sums_over",
     ),
 ]

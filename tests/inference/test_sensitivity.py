@@ -20,7 +20,7 @@ from fsp.command.main import main
 from fsp.inference.derived import Derived
 from fsp.inference.envelopes import Bounds
 from fsp.inference.parameters import derivatives
-from fsp.moments.parts import Part, gauges
+from fsp.moments.parts import PartMoments, gauges
 
 
 def distance(found, name, states, exact):
@@ -150,7 +150,7 @@ def test_a_lost_part_is_followed_by_its_moments(at):
     """What is fed at one count into X → 0 with 0 → X of 10 has, after a time, at most the moments of (1)."""
     model = immigration_death()
     followed = gauges(model, 2.0, 2)
-    part = Part(followed)
+    part = PartMoments(followed)
     mass, h = 1e-3, 0.5
     fed = [mass * at**gauge.orders for gauge in followed]
     part.feed(fed)

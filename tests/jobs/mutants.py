@@ -69,7 +69,7 @@ MUTANTS = [
     ),
     mutant(
         "broken-job-of-a-batch-begun-anew",
-        "jobs/ranks.py",
+        "jobs/rank_groups.py",
         "goes_on = resume and can_go_on(",
         "goes_on = False and can_go_on(",
         "mpi",

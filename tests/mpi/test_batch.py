@@ -8,7 +8,7 @@ import pytest
 import fsp
 from fsp.distribution import ErrorLedger
 from fsp.jobs.batch import SUMMARY, solve_batch
-from fsp.jobs.ranks import CHECKPOINTS, solve_in_groups
+from fsp.jobs.rank_groups import CHECKPOINTS, solve_in_groups
 from fsp.petsc import Distribution, StateSpace, resuming
 from fsp.petsc.checkpoint import INDEX
 

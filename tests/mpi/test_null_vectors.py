@@ -131,13 +131,13 @@ def too_little(solver, b, rtol=0.0):
     return found
 
 
-ORIGINAL = systems.Solver.solve
+ORIGINAL = systems.LinearSolver.solve
 
 
 @pytest.mark.parametrize("lie", [wrong_mode, too_little])
 @pytest.mark.parametrize("method", ["direct", "iterative"])
 def test_a_solver_that_lies_is_found_out(comm, monkeypatch, lie, method):
-    monkeypatch.setattr(systems.Solver, "solve", lie)
+    monkeypatch.setattr(systems.LinearSolver, "solve", lie)
     model = toggle()
     space = StateSpace.box(model, 30, comm=comm)
     with pytest.raises(fsp.ConvergenceError, match=r"residual|negative|sum"):
@@ -152,7 +152,7 @@ def test_an_eigensolver_that_returns_another_mode_is_found_out(comm, monkeypatch
         return -problem.place
 
     monkeypatch.setattr(null_vectors, "_eigenvector", another)
-    monkeypatch.setattr(systems.Solver, "solve", wrong_mode)
+    monkeypatch.setattr(systems.LinearSolver, "solve", wrong_mode)
     with pytest.raises(fsp.ConvergenceError):
         on_ranks(comm, model, space=space, method="eigen")
 
@@ -166,7 +166,7 @@ def test_the_next_method_is_tried(comm, monkeypatch):
     def lie_unless_direct(solver, b, rtol=0.0):
         return ORIGINAL(solver, b, rtol) if solver._ksp.getType() == "preonly" else np.ones_like(b)
 
-    monkeypatch.setattr(systems.Solver, "solve", lie_unless_direct)
+    monkeypatch.setattr(systems.LinearSolver, "solve", lie_unless_direct)
     d = on_ranks(comm, model, space=StateSpace.box(model, 40, comm=comm))
     assert total(comm, np.abs(d.probabilities - expected.probabilities[part(d)])) <= 1e-11
 
@@ -199,7 +199,7 @@ def test_options_are_set_only_during_the_call(comm, monkeypatch):
         seen.append((solver._ksp.getType(), database.getAll()["fsp_ksp_gmres_restart"]))
         return ORIGINAL(solver, b, rtol)
 
-    monkeypatch.setattr(systems.Solver, "solve", look)
+    monkeypatch.setattr(systems.LinearSolver, "solve", look)
     monkeypatch.setattr("sys.argv", ["program", "-fsp_ksp_type", "fgmres", "--other", "-1"])
     on_ranks(comm, model, space=space, method="iterative", options={"-fsp_ksp_gmres_restart": 11})
     assert set(seen) == {("fgmres", "11")}

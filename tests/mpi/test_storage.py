@@ -11,12 +11,12 @@ from mpi_networks import toggle
 
 import fsp
 from fsp.distribution import ErrorLedger
-from fsp.distribution.continuation import Asked
+from fsp.distribution.continuation import Request
 from fsp.petsc import Distribution, StateSpace
 from fsp.petsc.checkpoint import INDEX, Checkpoint
 
 MODEL = toggle(D=1)
-ASKED = Asked("x", (1.0, 2.5), 1e-6)
+ASKED = Request("x", (1.0, 2.5), 1e-6)
 
 
 def law(space, t):

@@ -218,7 +218,7 @@ MUTANTS = [
     mutant(
         "what-is-saved-has-no-budget",
         "output/layout.py",
-        "    found = patience.within(lambda: (distribution._moment_bounds,))",
+        "    found = time_limit.within(lambda: (distribution._moment_bounds,))",
         "    found = (distribution._moment_bounds,)",
         "storage",
         only="as_long_as_in_print",

@@ -14,7 +14,7 @@ from fsp.distribution import Distribution, ErrorLedger, Solution
 from fsp.errors import ArgumentError
 from fsp.output import layout, storage
 from fsp.output.storage import read_head
-from fsp.patience import Patience
+from fsp.time_limit import TimeLimit
 
 STATES = np.array([[u, 1000 * v] for u in range(5) for v in range(7)])
 
@@ -90,7 +90,7 @@ def test_distribution_round_trip_is_exact(t, rng, tmp_path):
 def test_bounds_of_moments_may_take_as_long_as_in_print(tmp_path, monkeypatch):
     model = fsp.Model(species={"X": 0}, reactions=[fsp.Reaction("0 -> X", rate="2"), fsp.Reaction("X -> 0", rate="X")])
     paths = [tmp_path / name for name in ("spent", "asked for")]
-    monkeypatch.setattr(layout, "Patience", lambda: Patience(-1.0))
+    monkeypatch.setattr(layout, "TimeLimit", lambda: TimeLimit(-1.0))
     fsp.transient(model, [1.0]).save(paths[0])
     asked = fsp.transient(model, [1.0])
     asked[0].mean_interval()

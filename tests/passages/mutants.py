@@ -93,7 +93,7 @@ MUTANTS = [
     ),
     mutant(
         "what-is-trapped-comes-in-the-end",
-        "passages/answers.py",
+        "passages/start_bounds.py",
         "if never.lower > 0.0:",
         "if never.lower > 2.0:",
         "passage",
@@ -101,7 +101,7 @@ MUTANTS = [
     ),
     mutant(
         "estimated-starts-are-proved",
-        "passages/answers.py",
+        "passages/start_bounds.py",
         "self._average, self._certified = Average(begin), begin.error.certified",
         "self._average, self._certified = Average(begin), True",
         "passage",
@@ -221,7 +221,7 @@ MUTANTS = [
     ),
     mutant(
         "unpaid-tails-are-proved",
-        "passages/rest.py",
+        "passages/stationary_law.py",
         "if paid is None or (generator.space.index(paid.states) < 0).any():",
         "if paid is None:",
         "correlation",

@@ -22,8 +22,8 @@ from fsp.command.main import main
 from fsp.moments.lyapunov import drift_condition
 from fsp.passages import systems
 from fsp.passages.outside import all_jumps, paying
-from fsp.passages.reactive import Ways
-from fsp.passages.rest import Rest
+from fsp.passages.reactive import ReactivePaths
+from fsp.passages.stationary_law import StationaryLaw
 from fsp.passages.targets import Targets
 
 SHARP = 1e-6  # relative width that is asked for
@@ -262,23 +262,23 @@ def test_what_is_outside_is_counted():
     model = network({"X": 3}, ("0 -> X", "mass_action", 3.0), ("X -> 0", "mass_action", 1.0))
     generator = fsp.Generator(model, fsp.StateSpace.box(model, upper={"X": 6}))
     pi = np.exp(-3.0) * np.cumprod(np.concatenate([[1.0], 3.0 / np.arange(1, 7)]))
-    rest = Rest(generator, pi, pi, pi, 1.0 - pi.sum())
+    rest = StationaryLaw(generator, pi, pi, pi, 1.0 - pi.sum())
     # of odd and even counts, both sets go on without end: each jump outside is a way
     targets = Targets.read(model, {"A": "X % 2 == 0", "B": "X % 2 == 1"})
     condition = drift_condition(model)
-    ways = Ways(rest, targets).solved((False, False), None)
+    ways = ReactivePaths(rest, targets).solved((False, False), None)
     assert ways.rate[1] == math.inf
     paid = paying(model, condition, all_jumps(model))
     assert paid is not None
     wide = fsp.Generator(model, fsp.StateSpace.box(model, upper={"X": max(12, int(paid.states.max(initial=0)))}))
     n = wide.space.states[:, 0]
     law = np.exp(-3.0) * np.cumprod(np.concatenate([[1.0], 3.0 / np.arange(1, len(n))]))
-    beyond = Ways(Rest(wide, law, law, law, 1.0 - law.sum()), targets).solved((False, False), paid)
+    beyond = ReactivePaths(StationaryLaw(wide, law, law, law, 1.0 - law.sum()), targets).solved((False, False), paid)
     assert beyond.rate[0] < 3.0 <= beyond.rate[1]  # half of the jumps, of which there are six per unit of time
     # from 0 to 9, and back: seven states lack the way there
     distant = Targets.read(model, {"A": "X == 0", "B": "X >= 9"})
     q, exact, rate = line(lambda n: Fraction(3), lambda n: Fraction(n), 0, 9, 60)
-    ways = Ways(rest, distant).solved((True, False), None)
+    ways = ReactivePaths(rest, distant).solved((True, False), None)
     assert ways.rate[0] < rate <= ways.rate[1]
     for x in range(1, 7):
         assert ways.forward[0, x] < q[x] <= ways.forward[1, x]

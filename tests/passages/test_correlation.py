@@ -21,8 +21,8 @@ from fsp.distribution import Interval
 from fsp.moments.lyapunov import drift_condition
 from fsp.passages.observables import Observable
 from fsp.passages.outside import paying
-from fsp.passages.products import Law, around, part, quotient
-from fsp.passages.rest import Rest
+from fsp.passages.products import ObservedLaw, around, part, quotient
+from fsp.passages.stationary_law import StationaryLaw
 
 SHARP = 1e-6  # what a correlation coefficient may be off by
 ROUNDED = 1e-8  # error of the dense algebra, relative to what it is made of
@@ -120,7 +120,7 @@ def test_products_have_bounds_for_laws_that_are_off():
     space = fsp.StateSpace.from_states(("X",), np.array([[0], [1], [2]]))
     a, b = np.array([-1.0, 0.0, 2.0]), np.array([-2.0, 1.0, 3.0])
     p, lower, upper = np.array([0.2, 0.3, 0.1]), np.array([0.1, 0.3, 0.05]), np.array([0.3, 0.4, 0.2])
-    first, second = Law(a, p, lower, upper, 4.0, 0.25), Law(b, p, lower, upper, 9.0, 0.25)
+    first, second = ObservedLaw(a, p, lower, upper, 4.0, 0.25), ObservedLaw(b, p, lower, upper, 9.0, 0.25)
     assert first.gap == pytest.approx(0.1 + 2.0 * 0.1)
     assert first.square_above == pytest.approx(0.3 + 0.8 + 4.0)
     assert first.mean[0] == pytest.approx(0.1 - 0.3 - 1.0)
@@ -148,7 +148,7 @@ def test_costs_are_paid_for_where_all_excepted_states_are_stored():
         n = np.arange(most + 60)
         pi = np.exp(-3.0) * np.cumprod(np.concatenate([[1.0], 3.0 / n[1:]]))
         law = pi[: most + 1]
-        bound = Rest(generator, law, law, law, float(pi[most + 1 :].sum())).beyond(paid)
+        bound = StationaryLaw(generator, law, law, law, float(pi[most + 1 :].sum())).beyond(paid)
         if most < paid.states.max():
             assert bound == math.inf
         else:

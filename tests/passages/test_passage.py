@@ -22,7 +22,7 @@ from fsp.command.main import main
 from fsp.moments.lyapunov import drift_condition
 from fsp.passages import systems
 from fsp.passages.average import Average
-from fsp.passages.certificate import Certifier
+from fsp.passages.certificate import PassageCertifier
 from fsp.passages.targets import Targets
 from fsp.projection.start import starting_point
 
@@ -297,7 +297,7 @@ def test_any_small_space_leaves_room_for_the_truth():
     """Bounds on a box, whatever it cuts off, hold the busy period of a queue; the larger box has the sharper ones."""
     model = queue(start=2)
     targets = Targets.read(model, "X == 0")
-    certifier = Certifier(model, targets.stopping(model), targets, drift_condition(model), 2)
+    certifier = PassageCertifier(model, targets.stopping(model), targets, drift_condition(model), 2)
     widths = []
     for top in (3, 6, 20):
         found = certifier.attempt(fsp.StateSpace.box(model, upper={"X": top}), None)
@@ -315,7 +315,7 @@ def test_excepted_states_are_waited_for():
     """Immigration at rate 9 drives low counts up: outside a box the mean is that from there into it, and on to zero."""
     model = immigration_death("9", "1", start=5)
     targets = Targets.read(model, "X == 0")
-    certifier = Certifier(model, targets.stopping(model), targets, drift_condition(model), 2)
+    certifier = PassageCertifier(model, targets.stopping(model), targets, drift_condition(model), 2)
     down, means = 0.0, []
     for n in range(300, 0, -1):
         down = (1.0 + 9.0 * down) / n
@@ -335,7 +335,7 @@ def test_excepted_states_are_waited_for():
 def test_targets_beyond_the_space_are_reached():
     model = immigration_death()
     targets = Targets.read(model, "X >= 4")
-    certifier = Certifier(model, targets.stopping(model), targets, None, 1)
+    certifier = PassageCertifier(model, targets.stopping(model), targets, None, 1)
     found = certifier.attempt(fsp.StateSpace.box(model, upper={"X": 3}), None)
     assert found.hits[0, 0] == pytest.approx(np.ones(4), abs=1e-12)
     assert found.moments[0][1, 0] == pytest.approx(float(birth_death_chain(lambda n: 2.0, lambda n: n, 0, 4)[0]))
@@ -344,7 +344,7 @@ def test_targets_beyond_the_space_are_reached():
 def test_probabilities_on_a_small_space_leave_room_for_the_truth():
     model = linear_birth_death(1.2, 1.0, start=2)
     targets = Targets.read(model, "X == 0")
-    certifier = Certifier(model, targets.stopping(model), targets, None, 1)
+    certifier = PassageCertifier(model, targets.stopping(model), targets, None, 1)
     for top in (3, 8, 30):
         found = certifier.attempt(fsp.StateSpace.box(model, upper={"X": top}), None)
         x = found.generator.space.states_at(found.stage.inside)[:, 0]
@@ -355,7 +355,7 @@ def test_probabilities_on_a_small_space_leave_room_for_the_truth():
         assert (1 - exact <= found.never[1]).all()
         assert found.hits[1, 0, -1] < 1.0
     back = immigration_death("9", "1", start=2)
-    certifier = Certifier(back, targets.stopping(back), targets, None, 1)
+    certifier = PassageCertifier(back, targets.stopping(back), targets, None, 1)
     found = certifier.attempt(fsp.StateSpace.box(back, upper={"X": 20}), None)
     assert (found.hits[1] == 1.0).all()
     assert (found.never[0] == 0.0).all()

@@ -25,7 +25,7 @@ from fsp.projection.pacing import Pacing
 from fsp.projection.pruning import INFLOW_SHARE, choose
 from fsp.projection.thresholds import Thresholds
 from fsp.solvers import Magnus
-from fsp.space.processes import SINGLE_PROCESS
+from fsp.space.communicator import SINGLE_PROCESS
 
 LADDER = [10.0**-digits for digits in range(2, 11)]
 cases = pytest.mark.parametrize("name", CASES)

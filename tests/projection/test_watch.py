@@ -6,7 +6,7 @@ import pytest
 
 import fsp
 from fsp.projection.watch import Watch
-from fsp.space.processes import SingleProcess
+from fsp.space.communicator import SingleProcess
 
 
 def unwanted():

@@ -45,7 +45,7 @@ MUTANTS = [
     ),
     mutant(
         "boundary-species-must-be-in-the-output",
-        "sampling/wanted.py",
+        "sampling/required_counts.py",
         "if name not in has and name not in counts]",
         "if name not in has]",
         "simulators",

@@ -24,7 +24,7 @@ MUTANTS = [
         "solvers/stepping.py",
         "max(LEAST_WORK, self.generator.work)",
         "self.generator.work",
-        "outlook",
+        "forecast",
         only="returns_soon",
     ),
     mutant(
@@ -117,8 +117,8 @@ MUTANTS = [
     mutant(
         "magnus-interpolation-not-charged",
         "solvers/forcing.py",
-        "return Fit(s, float(missed), u)",
-        "return Fit(s, 0.0 * float(missed), u)",
+        "return ForcingFit(s, float(missed), u)",
+        "return ForcingFit(s, 0.0 * float(missed), u)",
         "time_dependent",
         "taylor",
         "clocks",

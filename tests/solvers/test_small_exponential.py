@@ -57,7 +57,7 @@ def test_follow_is_the_exponential_on_a_grid_that_doubles(rng, h):
 
 def small_problem(G, gamma=1.0, h=1.0):
     """Return the modes, the doublings, the path and its times of a small exponential."""
-    modes = small_exponential.Modes(np.linalg.inv(np.eye(len(G)) - gamma * G), gamma)
+    modes = small_exponential.SchurForm(np.linalg.inv(np.eye(len(G)) - gamma * G), gamma)
     powers = small_exponential.doublings(modes.G, h)
     times, path = small_exponential.follow(powers, modes.start, h)
     return modes, powers, path, times

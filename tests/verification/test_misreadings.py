@@ -13,7 +13,7 @@ import fsp
 from fsp.formats.antimony import sbml_of
 from fsp.formats.comparison import difference
 from fsp.verification import variants
-from fsp.verification.diagnosis import Likelihood
+from fsp.verification.diagnosis import SampleLikelihood
 from fsp.verification.hypotheses import families
 from fsp.verification.misreadings import MISREADINGS, OTHERS, at_next_jump, misread
 
@@ -170,7 +170,7 @@ def test_a_factor_that_is_no_unit_is_not_called_one(factor, unit):
 
 
 def test_the_runs_that_tell_laws_apart_are_those_of_their_entropy():
-    likelihood = Likelihood(())
+    likelihood = SampleLikelihood(())
     one, other = [np.array([[0.5, 0.5]])], [np.array([[0.6, 0.4]])]
     entropy = 0.5 * np.log(0.5 / 0.6) + 0.5 * np.log(0.5 / 0.4)
     assert likelihood.runs_between(one, other, alpha=1e-3) == int(np.ceil(np.log(1e3) / entropy))

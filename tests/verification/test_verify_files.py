@@ -14,8 +14,8 @@ from fsp.formats.comparison import difference
 from fsp.formats.readers import own_sbml
 from fsp.sampling.documents import document_for
 from fsp.sampling.simulators import open_simulator
-from fsp.verification.asked import Asked
 from fsp.verification.file_reader import with_reader_judged
+from fsp.verification.run_source import RunSource
 from fsp.verification.verdict import Finding
 
 TIMES = [0.5, 1.0]
@@ -142,7 +142,7 @@ def test_a_right_reader_passes_and_a_wrong_one_is_named_as_such(volume):
 
 
 def test_where_the_reader_is_wrong_its_mistakes_come_before_those_of_samplers(volume):
-    asked = Asked(Reader("size"), fsp.load(volume), volume, np.array(TIMES), 1, ("A",))
+    asked = RunSource(Reader("size"), fsp.load(volume), volume, np.array(TIMES), 1, ("A",))
     runs = asked.runs(300)
     report = fsp.verify(asked.model, runs, power=None, diagnosis=False)
     held = (("after-jump", 9.0, True), ("event", 8.0, False), ("size", 7.0, True))
@@ -156,7 +156,7 @@ def test_a_wrong_sampler_is_not_taken_for_a_wrong_reader(volume):
         def _sample(self, job):
             return super()._sample(type(job)(job.model, job.file, job.times * 1.5, job.runs, job.seed, job.first, None))
 
-    asked = Asked(Fast(), fsp.load(volume), volume, np.array(TIMES), 1, ("A",))
+    asked = RunSource(Fast(), fsp.load(volume), volume, np.array(TIMES), 1, ("A",))
     runs = asked.runs(300)
     report = fsp.verify(asked.model, runs, power=None, diagnosis=False)
     assert report.verdict == "fail"

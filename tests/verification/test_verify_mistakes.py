@@ -16,7 +16,7 @@ import fsp
 from fsp.command.main import main
 from fsp.verification import variants
 from fsp.verification.battery import Battery
-from fsp.verification.diagnosis import Likelihood, _apart
+from fsp.verification.diagnosis import SampleLikelihood, _apart
 from fsp.verification.hypotheses import Hypothesis, after_jump, families, tau_leaping
 from fsp.verification.independence import first_repeat
 from fsp.verification.samples import Runs
@@ -451,7 +451,7 @@ def test_how_many_runs_tell_mistakes_apart_is_said(times, few):
 def test_numbers_that_are_fitted_are_free_when_mistakes_are_told_apart():
     """At one time a factor of one rate gives the number of A that another factor of all rates gives."""
     runs = fsp.Runs(fsp.ssa(BOTH_WAYS, [0.5], 200, seed=2), [0.5], ("A", "B"))
-    likelihood = Likelihood.of(Battery(tuple(fsp.transient(BOTH_WAYS, [0.5], 1e-9)), 200), runs)
+    likelihood = SampleLikelihood.of(Battery(tuple(fsp.transient(BOTH_WAYS, [0.5], 1e-9)), 200), runs)
     origins, ranked = {}, []
     for family, number in ((one, 1.3) for one in families(BOTH_WAYS) if "'forth'" in one.text or "all" in one.text):
         law = tuple(fsp.transient(family.model(number), [0.5], 1e-9))

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 MOST_WORK = 5e13  # multiply-adds ahead of a run on one core, of which measured runs do 1e9 to 4e9 a second
 FIRST_LOOK = 1e9  # multiply-adds; then each time that they have doubled
 # of the work allowed, after which the pace on a space that stays as it is is believed: 5 to 10 s by default
-SETTLED_SHARE = 0.0004
-STEADY = 1.5  # times faster than in the half before: beyond, steps still lengthen
+UNCHANGED_SHARE = 0.0004
+LENGTHENING = 1.5  # times faster than in the half before: beyond, steps still lengthen
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class _Mark:
     pace: float
 
 
-class Outlook:
+class Forecast:
     """What is left of a run from `t` to `end`, which may take `most` multiply-adds."""
 
     def __init__(self, t: float, end: float, most: float) -> None:
@@ -50,7 +50,7 @@ class Outlook:
         self._work = 0.0
         self._products = 0
         self._mark = _Mark(0.0, t, np.zeros(0), 0.0)
-        self.settled = False  # whether the space stayed as it was between the last two looks
+        self.unchanged = False  # whether the space stayed as it was between the last two looks
 
     def worked(self, work: float, products: int) -> bool:
         """Take note of work in multiply-adds, and of the products in it; return whether it is time to look ahead."""
@@ -66,12 +66,12 @@ class Outlook:
         """
         before, pace = self._mark, (t - self._mark.t) / (self._work - self._mark.work)
         self._mark = _Mark(self._work, t, mean, pace)
-        self.settled = changed <= before.t
+        self.unchanged = changed <= before.t
         ahead = (self.end - t) / pace if pace > 0.0 else inf
-        if pace > STEADY * before.pace or ahead <= self._most:
+        if pace > LENGTHENING * before.pace or ahead <= self._most:
             return 0.0
-        if self.settled:
-            return ahead if self._work >= SETTLED_SHARE * self._most else 0.0
+        if self.unchanged:
+            return ahead if self._work >= UNCHANGED_SHARE * self._most else 0.0
         way = 0.0 if known is None else _way(mean, known.bounds)
         moved = float(np.abs(mean - before.mean).sum())
         if not way * (self._work - before.work) > self._most * moved:
@@ -81,7 +81,7 @@ class Outlook:
     def refusal(self, t: float, ahead: float, solver: str) -> ConvergenceError:
         """Return the error that says what was reached and what is left."""
         products = self._products * ahead / self._work
-        way_out = "use solver='auto'" if self.settled else "end earlier"
+        way_out = "use solver='auto'" if self.unchanged else "end earlier"
         return ConvergenceError(
             f"The run must end within {self._most:.0e} multiply-adds (`max_work`), but {solver} was at t = {t:.6g} "
             f"after {self._work:.0e}, and at its pace t = {self.end:.6g} is {ahead:.0e} away, {products:.0e} products; "

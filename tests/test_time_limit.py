@@ -11,18 +11,18 @@ import fsp
 from fsp.equilibrium.bounded import class_notes
 from fsp.model.structure import conservation_laws
 from fsp.moments.complexes import structure_text
-from fsp.patience import Patience, check_patience
+from fsp.time_limit import TimeLimit, check_time_limit
 
 
 def counting(seconds):
-    """Return a patience whose clock moves by one whenever it is read."""
+    """Return a time_limit whose clock moves by one whenever it is read."""
     ticks = itertools.count()
-    return Patience(seconds, clock=lambda: next(ticks))
+    return TimeLimit(seconds, clock=lambda: next(ticks))
 
 
 def endless():
     for n in itertools.count():
-        check_patience()
+        check_time_limit()
         if n > 1000:
             pytest.fail("nothing ended what is made")
 
@@ -34,16 +34,16 @@ def test_what_takes_longer_is_not_made():
 
 
 def test_nothing_is_ended_outside():
-    check_patience()
+    check_time_limit()
     counting(0).within(lambda: 3)
-    check_patience()
+    check_time_limit()
 
 
 def test_seconds_are_shared():
-    patience = counting(5)
-    assert patience.within(endless) is None
-    assert patience.within(check_patience) is None
-    assert counting(5).within(lambda: check_patience() or 3) == 3
+    time_limit = counting(5)
+    assert time_limit.within(endless) is None
+    assert time_limit.within(check_time_limit) is None
+    assert counting(5).within(lambda: check_time_limit() or 3) == 3
 
 
 def test_what_was_ended_is_not_taken_for_an_answer():
@@ -60,10 +60,10 @@ def test_what_was_ended_is_not_taken_for_an_answer():
 def test_intervals_of_means_are_left_out_and_said(monkeypatch):
     model = network({"A": 0}, ("0 -> A", "mass_action", 1.0), ("2 A -> 0", "mass_action", 1.0))
     d = fsp.transient(model, [0.1], 1e-3)[-1]
-    monkeypatch.setattr("fsp.distribution.distribution.Patience", lambda: counting(1))
+    monkeypatch.setattr("fsp.distribution.distribution.TimeLimit", lambda: counting(1))
     assert "dist.mean_interval()" in str(d)
     assert d.mean_interval()["A"].certified
-    monkeypatch.setattr("fsp.distribution.distribution.Patience", lambda: counting(10**9))
+    monkeypatch.setattr("fsp.distribution.distribution.TimeLimit", lambda: counting(10**9))
     assert "dist.mean_interval()" not in str(d)
 
 

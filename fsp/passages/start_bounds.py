@@ -12,7 +12,7 @@ from fsp.passages.average import Average
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
-    from fsp.passages.certificate import Found
+    from fsp.passages.certificate import PassageBounds
     from fsp.passages.targets import Targets
     from fsp.projection.start import Start
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 OF_THE_START = "no moments of the start are known"
 
 
-class Answers:
+class StartBounds:
     """The questions that one space answers; `reason` says why there is no bound of moments."""
 
-    def __init__(self, found: Found, targets: Targets, begin: Start, reason: str) -> None:
+    def __init__(self, found: PassageBounds, targets: Targets, begin: Start, reason: str) -> None:
         self._found, self._reason = found, reason
         self._average, self._certified = Average(begin), begin.error.certified
         states = begin.model.initial_states

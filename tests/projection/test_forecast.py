@@ -12,27 +12,27 @@ from written_networks import network
 import fsp
 from fsp.errors import ArgumentError, ConvergenceError
 from fsp.moments import moment_bounds
+from fsp.projection.forecast import FIRST_LOOK, Forecast
 from fsp.projection.growth import MAX_STATES, Growth, bytes_per_state, most_states
-from fsp.projection.outlook import FIRST_LOOK, Outlook
 from fsp.solvers import SOLVERS, Chooser
 
 DECAY = network({"A": 1_000_000}, ("A -> 0", "mass_action", 1.0))
 
 
-def looks(outlook, times, means, *, changed=inf, known=None):
+def looks(forecast, times, means, *, changed=inf, known=None):
     """Return what is foreseen at each of `times`, between which work doubles."""
     ahead, work = [], 0.0
     for t, mean in zip(times, means, strict=True):
         more = work if work else FIRST_LOOK
         work += more
-        assert outlook.worked(more, 1)
-        ahead.append(outlook.look(t, np.array([mean]), changed, known))
+        assert forecast.worked(more, 1)
+        ahead.append(forecast.look(t, np.array([mean]), changed, known))
     return ahead
 
 
 def test_a_space_that_moves_is_refused_by_the_way_that_is_left():
     known = moment_bounds(DECAY, 1.0)
-    ahead = looks(Outlook(0.0, 1.0, 1e13), [1e-6, 2e-6, 4e-6], [1e6 - 1, 1e6 - 2, 1e6 - 4], known=known)
+    ahead = looks(Forecast(0.0, 1.0, 1e13), [1e-6, 2e-6, 4e-6], [1e6 - 1, 1e6 - 2, 1e6 - 4], known=known)
     assert ahead[0] == 0.0
     way = 1e6 * (1.0 - np.exp(-1.0)) - 4.0
     assert ahead[2] == pytest.approx(way * 2.0 * FIRST_LOOK / 2.0, rel=1e-6)
@@ -40,33 +40,33 @@ def test_a_space_that_moves_is_refused_by_the_way_that_is_left():
 
 def test_nothing_is_foreseen_while_steps_still_lengthen():
     times = [1e-9, 4e-9, 16e-9, 64e-9]
-    assert not any(looks(Outlook(0.0, 1.0, 1e12), times, [5.0] * 4, changed=-inf))
+    assert not any(looks(Forecast(0.0, 1.0, 1e12), times, [5.0] * 4, changed=-inf))
 
 
 def test_nothing_is_foreseen_of_a_space_that_moves_where_its_end_is_not_known():
-    assert not any(looks(Outlook(0.0, 1.0, 1e13), [1e-6, 2e-6, 4e-6], [9.0, 8.0, 6.0]))
+    assert not any(looks(Forecast(0.0, 1.0, 1e13), [1e-6, 2e-6, 4e-6], [9.0, 8.0, 6.0]))
 
 
 def test_at_rest_the_time_that_is_left_says_nothing_of_a_space_that_moved():
     """All the way is behind, however long the time."""
     model = network({"A": 0}, ("0 -> A", "mass_action", 100.0), ("A -> 0", "mass_action", 1.0))
     known = moment_bounds(model, 1e9)
-    assert not any(looks(Outlook(0.0, 1e9, 1e12), [10.0, 20.0, 40.0], [99.9, 99.99, 100.0], known=known))
+    assert not any(looks(Forecast(0.0, 1e9, 1e12), [10.0, 20.0, 40.0], [99.9, 99.99, 100.0], known=known))
 
 
 def test_a_space_that_stays_is_refused_by_the_time_that_is_left():
-    outlook = Outlook(0.0, 1e6, 1e12)
-    ahead = looks(outlook, [1.0, 2.0, 4.0], [5.0] * 3, changed=-inf)
-    assert outlook.settled
+    forecast = Forecast(0.0, 1e6, 1e12)
+    ahead = looks(forecast, [1.0, 2.0, 4.0], [5.0] * 3, changed=-inf)
+    assert forecast.unchanged
     assert ahead[2] == pytest.approx((1e6 - 4.0) * FIRST_LOOK, rel=1e-12)
 
 
 def test_work_that_is_not_known_is_left_out():
-    assert not Outlook(0.0, 1.0, 1e12).worked(inf, 1)
+    assert not Forecast(0.0, 1.0, 1e12).worked(inf, 1)
 
 
 def test_a_decay_out_of_reach_is_refused_soon(monkeypatch):
-    monkeypatch.setattr("fsp.projection.outlook.FIRST_LOOK", 1e8)
+    monkeypatch.setattr("fsp.projection.forecast.FIRST_LOOK", 1e8)
     with pytest.raises(ConvergenceError, match=r"`max_work`.* and at its pace t = 1 is .*; end earlier, or raise"):
         fsp.transient(DECAY, [1.0], max_work=2e10)
 
@@ -78,7 +78,7 @@ def test_births_at_a_huge_rate_are_refused_soon():
 
 
 def test_a_long_rest_after_a_way_is_no_reason_to_refuse(monkeypatch):
-    monkeypatch.setattr("fsp.projection.outlook.FIRST_LOOK", 1e7)
+    monkeypatch.setattr("fsp.projection.forecast.FIRST_LOOK", 1e7)
     model = network({"A": 0}, ("0 -> A", "mass_action", 500.0), ("A -> 0", "mass_action", 1.0))
     last = fsp.transient(model, [1e5], 1e-5, max_work=2e9)[-1]
     gap = exact.poisson(last.states[:, 0], 500.0) - last.probabilities
@@ -89,7 +89,7 @@ STIFF = network({"A": 1, "B": 0}, ("A -> B", "mass_action", 5.0), ("2 A -> A + B
 
 
 def test_steps_without_end_on_a_box_are_refused_and_the_way_out_works(monkeypatch):
-    monkeypatch.setattr("fsp.projection.outlook.FIRST_LOOK", 1e7)
+    monkeypatch.setattr("fsp.projection.forecast.FIRST_LOOK", 1e7)
     monkeypatch.setattr("fsp.solvers.base.REPORT_WORK", 2e7)
     space = fsp.StateSpace.box(STIFF, upper={"A": 8, "B": 8})
     with pytest.raises(ConvergenceError, match=r"Uniformization was at .* use solver='auto', or raise `max_work`"):
@@ -108,13 +108,13 @@ def test_auto_tries_another_solver_before_it_refuses(monkeypatch):
     refused = []
 
     def look(self, t, mean, changed, known):
-        self.settled = True
+        self.unchanged = True
         refused.append(t)
         return 1e99 if len(refused) == 1 else 0.0
 
-    monkeypatch.setattr(Outlook, "worked", lambda self, work, products: True)
-    monkeypatch.setattr(Outlook, "look", look)
-    monkeypatch.setattr(Outlook, "refusal", lambda self, t, ahead, solver: ConvergenceError(f"{solver}: max_work"))
+    monkeypatch.setattr(Forecast, "worked", lambda self, work, products: True)
+    monkeypatch.setattr(Forecast, "look", look)
+    monkeypatch.setattr(Forecast, "refusal", lambda self, t, ahead, solver: ConvergenceError(f"{solver}: max_work"))
     model = network({"A": 0}, ("0 -> A", "mass_action", 30.0), ("A -> 0", "mass_action", 3.0))
     assert fsp.transient(model, [50.0])[-1].error.total <= 1e-6
     assert len(refused) > 1

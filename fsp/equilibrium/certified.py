@@ -22,8 +22,8 @@ from fsp.distribution import ErrorLedger
 from fsp.equilibrium.bounded import Bounded, class_notes, example, warn_if_above
 from fsp.equilibrium.certificate import Certificate, certify, roundings
 from fsp.equilibrium.estimate import NEGLIGIBLE
+from fsp.equilibrium.growth_loop import NextSpace, grow_until
 from fsp.equilibrium.reachability import Reachability
-from fsp.equilibrium.settling import Step, settle
 from fsp.errors import ConvergenceError
 from fsp.generator import Generator
 from fsp.moments.lyapunov import NoDriftCondition
@@ -44,7 +44,7 @@ IMPROBABLE = 0.1  # of the most probable state, below which a state is not good 
 ROUNDED = 0.5  # share of the tolerance that rounding takes, beyond which growing does not help
 
 
-class Certifier:
+class StationaryCertifier:
     """Bound the stationary distribution of one model on one space after another."""
 
     def __init__(self, model: Model, condition: DriftCondition | None, method: str, tol: float) -> None:
@@ -62,14 +62,14 @@ class Certifier:
         """Number of states that have to be stored."""
         return len(self.excepted())
 
-    def settle(self, growth: Growth, report: ProgressCallback) -> Bounded:
+    def solve(self, growth: Growth, report: ProgressCallback) -> Bounded:
         """Grow the space until the bound meets the tolerance, or rounding or the limits forbid it.
 
         A `ToleranceWarning` says that the bound is above the tolerance, a NoDriftCondition that nothing can be proved
         although no probability flows out.
         """
         proof = _Proof(self._tol, report)
-        settle(growth, growth.with_states(growth.first(), self.excepted()), self.attempt, proof)
+        grow_until(growth, growth.with_states(growth.first(), self.excepted()), self.attempt, proof)
         if proof.best is None and self._condition is None:
             raise NoDriftCondition("a bound needs all of the finitely many states, which are too many to store")
         if proof.best is None:
@@ -288,7 +288,7 @@ class _Proof:
         """Whether the best bound says anything."""
         return self.best is not None and self.best.error.total <= 1.0
 
-    def judge(self, candidate: Bounded, guess: FloatArray | None) -> Step | None:
+    def judge(self, candidate: Bounded, guess: FloatArray | None) -> NextSpace | None:
         """Return how to go on; None to end."""
         total = min(candidate.error.total, 2.0)
         self._report(Progress(None, None, len(candidate.generator.space), total, "stationary"))
@@ -297,7 +297,7 @@ class _Proof:
         if ends and (self._searched or candidate.proved or not candidate.generator.n_sinks):
             return None
         self._searched = ends  # a jump that hardly ever happens may lead to where most of the probability is
-        return Step(_finite(candidate.error), everywhere=self._searched)
+        return NextSpace(_finite(candidate.error), everywhere=self._searched)
 
 
 def _ends(found: Bounded, tol: float) -> bool:

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 
-class Processes(Protocol):
+class AnyCommunicator(Protocol):
     """What the loop uses of a group of processes, each of which holds a part of every vector."""
 
     @property

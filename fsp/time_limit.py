@@ -1,7 +1,7 @@
 """CPU time that goes into what is only printed: intervals, laws and bounds may take far longer than the answer.
 
-A `Patience` is a number of seconds.  What is made within it is made by ``patience.within(make)``, which returns None
-once they are spent; loops that may be long call `check_patience`, which costs nothing outside of `within`.
+A `TimeLimit` is a number of seconds.  What is made within it is made by ``time_limit.within(make)``, which returns None
+once they are spent; loops that may be long call `check_time_limit`, which costs nothing outside of `within`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class _SpentError(Exception):
     """There is no time left; never leaves this module."""
 
 
-class Patience:
+class TimeLimit:
     """Seconds of CPU of this thread that all calls of `within` share.
 
     Parameters
@@ -59,10 +59,10 @@ class Patience:
         return f"{what} not computed within {self.seconds:g} s of printing: {where}"
 
 
-_ACTIVE: ContextVar[Patience | None] = ContextVar("patience", default=None)
+_ACTIVE: ContextVar[TimeLimit | None] = ContextVar("time_limit", default=None)
 
 
-def check_patience() -> None:
+def check_time_limit() -> None:
     """End what is being made for printing, if its time is over."""
     active = _ACTIVE.get()
     if active is not None:

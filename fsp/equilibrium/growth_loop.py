@@ -39,7 +39,7 @@ C_in = TypeVar("C_in", bound=Candidate, contravariant=True)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Step:
+class NextSpace:
     """How to go on from a space that does not do."""
 
     error: ErrorLedger  # so far, for what is said where the limits are reached
@@ -55,12 +55,12 @@ class Criterion(Protocol[C_in]):
         """Whether what was seen will do where the space cannot grow."""
         ...
 
-    def judge(self, candidate: C_in, guess: FloatArray | None) -> Step | None:
+    def judge(self, candidate: C_in, guess: FloatArray | None) -> NextSpace | None:
         """Return how to go on, None to end; `guess` (n,) is the last answer on this space, None for the first."""
         ...
 
 
-def settle(growth: Growth, space: Any, solve: Callable[[Any, FloatArray | None], C], criterion: Criterion[C]) -> C:
+def grow_until(growth: Growth, space: Any, solve: Callable[[Any, FloatArray | None], C], criterion: Criterion[C]) -> C:
     """Solve on one space after another, beginning with `space`; return the last candidate.
 
     Errors of a growth, or of what is solved after it, end it where what was seen suffices.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RunSource:
     """A simulator that is asked for runs of a network."""
 
     simulator: Simulator

@@ -14,7 +14,7 @@ NEAR_WHOLE = 1e-6  # relative: how far a count may be from a whole number
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class RequiredCounts:
     """The species of a network, in order."""
 
     species: tuple[str, ...]

@@ -21,8 +21,8 @@ from fsp.jobs.batch import (
     PENDING,
     SOLVED,
     Batch,
-    Plan,
-    Row,
+    BatchPlan,
+    JobRow,
     prepare,
     solve_here,
     tell_all,
@@ -56,18 +56,18 @@ def solve_in_groups(
         with world.agree():
             if world.rank == 0:
                 stack.enter_context(locked(folder))
-        plan: Plan = world.share(lambda: _prepared(manifest, folder, ranks_per_job, world.size, resume, overwrite))
+        plan: BatchPlan = world.share(lambda: _prepared(manifest, folder, ranks_per_job, world.size, resume, overwrite))
         if world.rank == 0:
             tell_all(plan.rows, tell)
         _in_groups(world, plan, ranks_per_job, resume, tell)
         return world.share(lambda: _finished(plan))
 
 
-def _in_groups(world: Communicator, plan: Plan, ranks_per_job: int, resume: bool, tell: Tell) -> None:
+def _in_groups(world: Communicator, plan: BatchPlan, ranks_per_job: int, resume: bool, tell: Tell) -> None:
     """Solve the jobs, and enter on all ranks what became of them."""
     group = Communicator(world.mpi.Split(world.rank // ranks_per_job, world.rank))
     claims = plan.claims()
-    own: dict[int, Row] = {}
+    own: dict[int, JobRow] = {}
     try:
         while (number := group.share(lambda: next(claims, None))) is not None:
             own[number] = row = _solved(group, plan, number, resume)
@@ -83,7 +83,7 @@ def _in_groups(world: Communicator, plan: Plan, ranks_per_job: int, resume: bool
             plan.rows[number] = row
 
 
-def _finished(plan: Plan) -> Batch:
+def _finished(plan: BatchPlan) -> Batch:
     for row in plan.rows:
         _drop_checkpoints(plan, row)
     with suppress(OSError):  # not empty where a job may go on, or not there
@@ -91,13 +91,13 @@ def _finished(plan: Plan) -> Batch:
     return plan.finish()
 
 
-def _drop_checkpoints(plan: Plan, row: Row) -> None:
+def _drop_checkpoints(plan: BatchPlan, row: JobRow) -> None:
     """Remove the checkpoints of a job whose file is complete."""
     if row.status in (SOLVED, KEPT):
         shutil.rmtree(plan.folder / CHECKPOINTS / row.job.name, ignore_errors=True)
 
 
-def _prepared(manifest: Path, folder: Path, ranks_per_job: int, size: int, resume: bool, overwrite: bool) -> Plan:
+def _prepared(manifest: Path, folder: Path, ranks_per_job: int, size: int, resume: bool, overwrite: bool) -> BatchPlan:
     if size % ranks_per_job:
         raise ArgumentError(
             f"`--ranks-per-job` must divide the number of ranks, {size}, but is {ranks_per_job}; start another number "
@@ -116,7 +116,7 @@ def _prepared(manifest: Path, folder: Path, ranks_per_job: int, size: int, resum
     return plan
 
 
-def _solved(group: Communicator, plan: Plan, number: int, resume: bool) -> Row:
+def _solved(group: Communicator, plan: BatchPlan, number: int, resume: bool) -> JobRow:
     """Solve a job on a group; return what became of it, the same on all its ranks.
 
     Where it fails on some ranks alone, these end all: the others may wait for them in the middle of it.
@@ -135,5 +135,5 @@ def _solved(group: Communicator, plan: Plan, number: int, resume: bool) -> Row:
 
     done = tried(row, plan.folder / row.job.file, solve)
     meet(group.mpi, f"fsp: error: {done}" if done.status == FAILED else None)
-    rows: list[Row] = group.mpi.allgather(done)
+    rows: list[JobRow] = group.mpi.allgather(done)
     return next((one for one in rows if one.status in (FAILED, PENDING)), rows[0])

@@ -15,7 +15,7 @@ from fsp.version import __version__
 _PACKAGES = ("numpy", "scipy", "numba", "python-libsbml", "antimony")
 
 
-def origin(seed: int | None, simulator: str = "") -> dict[str, str]:
+def provenance(seed: int | None, simulator: str = "") -> dict[str, str]:
     """Return what reproduces a report, by name; `simulator`: a package whose version counts."""
     found = {} if seed is None else {"seed": str(seed)}
     name = Path(sys.argv[0]).name

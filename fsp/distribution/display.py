@@ -5,7 +5,7 @@ from __future__ import annotations
 from fsp.distribution import doors
 
 
-class Shown:
+class Displayed:
     """An answer that shows itself in a notebook, and at a prompt as it is printed."""
 
     __slots__ = ()

@@ -21,7 +21,7 @@ import numpy as np
 
 from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.equilibrium.certificate import SLACK, certify, roundings
-from fsp.equilibrium.certifier import Certifier
+from fsp.equilibrium.certified import StationaryCertifier
 from fsp.projection.backend import serial
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ SMALL = 0.1  # bound of truncation and rounding in (1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Rest:
+class StationaryLaw:
     """What is known of the stationary law on a space."""
 
     generator: Generator
@@ -83,10 +83,10 @@ class Rest:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class AtRest:
+class OnStationaryLaw:
     """What follows from the stationary law on a space: a candidate of the loop that grows it."""
 
-    rest: Rest
+    rest: StationaryLaw
 
     @property
     def generator(self) -> Generator:
@@ -104,18 +104,18 @@ class AtRest:
         return self.rest.weight
 
 
-class RestCertifier:
+class StationaryLawCertifier:
     """Bound the stationary law of one network on one space after another."""
 
     def __init__(self, model: Model, condition: DriftCondition | None) -> None:
-        self._certifier = Certifier(model, condition, "auto", ROUGH)
+        self._certifier = StationaryCertifier(model, condition, "auto", ROUGH)
 
     def excepted(self, paid: Sequence[DriftCondition | None], *more: IntArray | None) -> IntArray:
         """Return states that have to be stored, (k, d): those that drift conditions except, and `more`."""
         others = [condition.states for condition in paid if condition is not None]
         return np.concatenate([self._certifier.excepted(), *others, *(states for states in more if states is not None)])
 
-    def attempt(self, space: AnySpace, guess: FloatArray | None) -> Rest:
+    def attempt(self, space: AnySpace, guess: FloatArray | None) -> StationaryLaw:
         """Solve on those states of a space that may be reached; `guess` (n,) is the stationary law so far."""
         bounded = self._certifier.attempt(space, guess)
         generator, outside = bounded.generator, bounded.error.total
@@ -126,7 +126,7 @@ class RestCertifier:
             lower, upper = np.maximum(lower, sharp.lower), np.minimum(upper, sharp.upper)
             if max(sharp.truncation, sharp.rounding) < SMALL:
                 outside, near = min(outside, 2.0 * sharp.truncation), sharp.p * _excess(sharp)
-        return Rest(generator, bounded.p, lower, np.maximum(lower, upper), min(outside, 1.0), near)
+        return StationaryLaw(generator, bounded.p, lower, np.maximum(lower, upper), min(outside, 1.0), near)
 
 
 def met(paid: DriftCondition | None, space: AnySpace, generator: Generator) -> DriftCondition | None:
