@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import fsp
-from fsp.inference import seen
+from fsp.inference import observation_channel
 from fsp.inference.instruments import Exact
 
 
@@ -15,12 +15,12 @@ from fsp.inference.instruments import Exact
     "instruments", [(Exact(), Exact()), (fsp.Binomial(0.3), Exact()), (fsp.Poisson(1.5), fsp.Binomial(0.8))]
 )
 def test_sums_over_what_is_observed_are_sums_over_states(monkeypatch, entries, instruments):
-    monkeypatch.setattr(seen, "ENTRIES", entries)
+    monkeypatch.setattr(observation_channel, "ENTRIES", entries)
     rng = np.random.default_rng(3)
     states = np.unique(rng.integers(0, 9, (200, 3)), axis=0)  # (n, 3)
     y = rng.random((2, len(states)))
     values = rng.integers(0, 12, (7, 2))  # of A + B and of C
-    gathered = seen.Gathered(states, ["A + B", "C"], ["A", "B", "C"], {}, 0.0)
+    gathered = observation_channel.Gathered(states, ["A + B", "C"], ["A", "B", "C"], {}, 0.0)
     sight = gathered.sight(values, instruments)
     tables = [own.table(12, 20).values for own in instruments]
     there = np.stack([states[:, 0] + states[:, 1], states[:, 2]], axis=1)
@@ -34,4 +34,4 @@ def test_sums_over_what_is_observed_are_sums_over_states(monkeypatch, entries, i
 
 def test_what_is_no_count_is_refused():
     with pytest.raises(fsp.ArgumentError, match="A / 2"):
-        seen.Gathered(np.arange(4)[:, None], ["A / 2"], ["A"], {}, 0.0)
+        observation_channel.Gathered(np.arange(4)[:, None], ["A / 2"], ["A"], {}, 0.0)
