@@ -31,6 +31,9 @@ class BarState(Protocol):
         ...
 
 
+StateCallback = Callable[[BarState], None]
+
+
 @dataclass(frozen=True, slots=True)
 class Count:
     """A moment of a computation that counts what is done."""
@@ -48,6 +51,22 @@ class Count:
     def status(self) -> str:
         """How many are done, in words."""
         return f"{self.done:,} of {self.total:,} {self.kind}"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A moment of a computation that comes to another part of its work."""
+
+    status: str
+
+    @property
+    def share(self) -> tuple[float, float | None]:
+        """Nothing says how far it goes."""
+        return 0.0, None
+
+
+def silent(*moment: object) -> None:
+    """Hear how far it is, and say nothing: the callback of those that nobody asked."""
 
 
 def barred(counts: str | None = None) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:

@@ -254,6 +254,7 @@ def relaxation(
     options: Mapping[str, Any] | None = None,
     max_states: int | None = None,
     max_memory: int | None = None,
+    progress: ProgressCallback | bool | None = None,
 ) -> Relaxation:
     """Return the slowest modes of the chain that the network ends in, or of its way to absorbing states.
 
@@ -277,6 +278,8 @@ def relaxation(
         With ``"petsc"``: the ranks, and options of PETSc and SLEPc, such as ``{"eps_ncv": 40}``.
     max_states, max_memory
         Limits on the number of states and on bytes; without `max_states` ten million states, on each rank.
+    progress
+        True for a bar; or a function that is called with a `Progress` now and then.
 
     Returns
     -------
@@ -296,7 +299,7 @@ def relaxation(
     BackendError
         If propensities depend on time, or `backend` cannot treat the chain.
     """
-    check_call(model, space=space, max_states=max_states, max_memory=max_memory)
+    check_call(model, space=space, max_states=max_states, max_memory=max_memory, progress=progress)
     check_start(model, max_memory)
     ranks = _ranks(backend, comm)
     limits: dict[str, Any] = {"max_memory": max_memory}
@@ -304,13 +307,14 @@ def relaxation(
         from fsp.petsc.eigen import relaxation_of_model
 
         given: dict[str, Any] = {"space": space, "method": method, "comm": comm, "options": options}
-        return relaxation_of_model(model, n_modes, tol, max_states=max_states, **given, **limits)
+        with shown(progress) as report:
+            return relaxation_of_model(model, n_modes, tol, max_states=max_states, report=report, **given, **limits)
     _require_serial(options=options, method=None if method == "auto" else method)
     max_states = MAX_STATES if max_states is None else max_states
     from fsp.equilibrium.relaxation import relaxation as in_one_process  # here, as its import costs as much as a solve
 
-    with limited(max_memory):
-        return in_one_process(model, n_modes, tol, space=space, max_states=max_states, **limits)
+    with limited(max_memory), shown(progress) as report:
+        return in_one_process(model, n_modes, tol, space=space, max_states=max_states, report=report, **limits)
 
 
 def ranks_named(name: str, comm: Any = None) -> Ranks:

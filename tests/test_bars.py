@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import io
+import pickle
 import re
 import sys
 from types import ModuleType, SimpleNamespace
@@ -12,6 +14,8 @@ import pytest
 
 import fsp
 from fsp import bars
+from fsp.command.main import main
+from fsp.command.progress import Lines
 from fsp.errors import ArgumentError
 from fsp.projection import Progress, SweepProgress
 
@@ -76,6 +80,18 @@ def test_every_function_that_reports_has_a_bar(capsys):
         "t = 1 of 1": lambda: fsp.fokker_planck(MODEL_K, [1.0], tol=1e-6, progress=True),
         "V = 2": lambda: fsp.approximations(MODEL_K, [1.0], [1, 2], methods=["linear-noise"], progress=True),
         "100 of 100 runs": lambda: fsp.ssa(MODEL, [1.0], 100, seed=1, progress=True),
+        "400 of 400 steps": lambda: fsp.langevin(MODEL, [0.5, 1.0], 10, seed=1, progress=True),
+        "t = 3 of 3": lambda: fsp.sensitivity(MODEL_K, [1.0, 3.0], ["k"], tol=1e-3, progress=True),
+        "t = 2 of 2": lambda: fsp.fisher(MODEL_K, [1.0, 2.0], ["k"], tol=1e-3, progress=True),
+        "losses below 1e-07": lambda: fsp.likelihood(MODEL_K, cells, progress=True),
+        "weak, ": lambda: fsp.design(
+            MODEL_K, [1.0], ["k"], conditions={"strong": {}, "weak": {"X": 2}}, tol=1e-3, progress=True
+        ),
+        "modes": lambda: fsp.relaxation(chain, 1, progress=True),
+        "model, ": lambda: fsp.compare(MODEL, MODEL_K, 1.0, progress=True),
+        "error 0.0e+00, reward": lambda: fsp.reward(MODEL, "X > 3", [2.0], progress=True),
+        "detectable errors": lambda: fsp.verify(MODEL, fsp.ssa(MODEL, [1.0], 50, seed=1), [1.0], progress=True),
+        "runs": lambda: fsp.verification.plan(MODEL_K, 1.0, require=0.5, progress=True),
     }
     for words, call in calls.items():
         call()
@@ -87,6 +103,38 @@ def test_every_function_that_reports_has_a_bar(capsys):
     assert capsys.readouterr().err == ""
     with pytest.raises(ArgumentError, match=r"`progress` must be a function .*, True for a bar"):
         fsp.ssa(MODEL, [1.0], 100, progress=3)
+
+
+def test_whatever_solves_says_how_far_it_is():
+    quick = {"linear_noise", "load", "loads", "moment_closure", "read", "read_counts"}  # nothing is solved in states
+    functions = {name for name in fsp.__all__ if inspect.isfunction(getattr(fsp, name))}
+    for name in functions - quick:
+        assert "progress" in inspect.signature(getattr(fsp, name)).parameters, name
+    for name, command in main.commands.items():
+        options = {option.name for option in command.params}
+        assert ("progress" in options) == ("quiet" in options) or name == "batch", name
+
+
+def test_a_log_has_every_stage_and_a_line_now_and_then(capsys):
+    lines = Lines(every=3600.0)
+    for moment in (Progress(1.0, 2.0, 7, 0.0, ""), bars.Stage("what may be wrong"), Progress(2.0, 2.0, 7, 0.0, "")):
+        lines(moment)
+    assert capsys.readouterr().err == "fsp: what may be wrong\n"
+
+
+def test_progress_of_runs_that_begin_anew(capsys):
+    told = []
+    cells = fsp.read_counts({"time": [1.0] * 3, "X": [5, 7, 40]}, counts={"X": "X"})
+    found = fsp.likelihood(MODEL_K, cells, width=1e-6, progress=lambda moment: told.append(moment))
+    assert len({moment.message for moment in told}) > 1  # smaller losses
+    assert all(moment.t <= moment.t_end == 1.0 for moment in told)
+    n = len(told)
+    pickle.loads(pickle.dumps(found)).gradient(["k"])  # which holds nobody who was told
+    assert len(told) == n
+    found.gradient(["k"], progress=told.append)
+    assert len(told) > n
+    with pytest.raises(ArgumentError, match="`progress` must be a function"):
+        fsp.sensitivity(MODEL_K, [1.0], ["k"], progress="yes")
 
 
 def test_a_notebook_has_a_bar(monkeypatch, every_moment):

@@ -226,11 +226,32 @@ class Approximations(Displayed, Mapping[str, Approximated]):
             "notes": {name: own.notes for name, own in self.methods.items() if own.notes},
         }
 
-    def plot(self) -> Any:
-        """Draw the laws, the means and the distances against the volume; see `fsp.approximation.pictures`."""
-        from fsp.approximation.pictures import overview
+    def plot(self, species: str | None = None, **options: Any) -> Any:
+        """Draw laws, errors and distances of one species at the last time.
 
-        return overview(self)
+        Parameters
+        ----------
+        species
+            The name; the first one if None.
+        **options
+            ``kind``, in place of ``"overview"``: ``"laws"`` in one ``volume``, ``"means"``, ``"variances"`` and
+            ``"distances"`` against the volume.  ``ax``, axes of matplotlib to draw one of these into, ``"distances"``
+            where no kind is given.
+
+        Returns
+        -------
+        matplotlib.figure.Figure or matplotlib.axes.Axes
+            The picture, which a notebook shows; or `ax`, where it was given.
+
+        Raises
+        ------
+        ArgumentError
+            If there is no such species, kind or volume.
+        """
+        from fsp.approximation.pictures import draw
+
+        usual = "overview" if options.get("ax") is None else "distances"
+        return draw(self, species, **{"kind": usual, **options})
 
     def __str__(self) -> str:
         sign = "≤" if self.certified else "≈"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,17 +21,18 @@ from fsp.approximation.langevin import require_paths
 from fsp.approximation.linear_noise import SystemSizeExpansion
 from fsp.approximation.methods import METHODS, MethodAnswer, VolumeJob
 from fsp.approximation.scaling import ScaledNetwork
-from fsp.bars import barred, callback
+from fsp.bars import barred, callback, silent
 from fsp.doors import stationary, transient
 from fsp.errors import ArgumentError, ConvergenceError, StateSpaceError
 from fsp.model.arguments import check_call
 from fsp.model.times import checked_times
+from fsp.projection.progress import labelled
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
     from fsp.distribution import Distribution, Interval
     from fsp.model import Model
-    from fsp.projection.progress import Progress, ProgressCallback
+    from fsp.projection.progress import ProgressCallback
 
 LATTICES = 1e-2  # of the tolerance, on lattices: the square of how many standard deviations a law reaches
 INTEGRATED = 1e-9  # that integration leaves of moments: ten times the tolerance of the differential equations
@@ -111,7 +111,7 @@ def approximations(
     ...
     """
     check_call(model, max_states=max_states, progress=progress)
-    report = callback(progress)
+    report = callback(progress) or silent
     grid = None if times is None else checked_times(times)
     factors, chosen = _checked(volumes, methods)
     lattices = {"spacing": spacing, "scheme": scheme, "tol": LATTICES * tol, "max_states": max_states}
@@ -128,9 +128,9 @@ def approximations(
     found = {name: Approximated.empty(name, shape) for name in chosen}
     for v, volume in enumerate(factors):
         scaled = network.model_in(volume)
-        exact.append(_exact(scaled, grid, tol, max_states, _named(report, volume, "master equation")))
+        exact.append(_exact(scaled, grid, tol, max_states, labelled(report, f"V = {volume:g}", "master equation")))
         for name in chosen:
-            job = VolumeJob(scaled, volume, grid, noise, lattices, paths, _named(report, volume, name))
+            job = VolumeJob(scaled, volume, grid, noise, lattices, paths, labelled(report, f"V = {volume:g}", name))
             try:
                 _fill(found[name], v, METHODS[name](job), exact[-1])
             except (ConvergenceError, StateSpaceError) as failure:
@@ -163,18 +163,6 @@ def _checked(volumes: Sequence[float], methods: Sequence[str]) -> tuple[tuple[fl
     if unknown or not methods or isinstance(methods, str):
         raise ArgumentError(f"`methods` must be some of {', '.join(METHODS)}, but are {methods!r}.")
     return factors, tuple(dict.fromkeys(methods))
-
-
-def _named(progress: ProgressCallback | None, volume: float, what: str) -> ProgressCallback | None:
-    """Return a callback whose messages say of which volume and method they are."""
-    if progress is None:
-        return None
-
-    def report(moment: Progress) -> None:
-        parts = (f"V = {volume:g}", what, moment.message)
-        progress(replace(moment, message=", ".join(part for part in parts if part)))
-
-    return report
 
 
 def _exact(

@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import EllipsisType
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from fsp import defaults
 from fsp.approximation.distances import l1, wasserstein
+from fsp.bars import barred, callback, silent
 from fsp.distribution import Distribution, Interval
 from fsp.distribution.display import Displayed
 from fsp.distribution.fit import Fit
 from fsp.doors import stationary, transient
 from fsp.errors import ArgumentError
 from fsp.model.arguments import check_call
+from fsp.projection.progress import labelled
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
     from fsp.distribution.fit_comparison import FitComparison
     from fsp.model import Model
+    from fsp.projection.progress import ProgressCallback
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,9 +78,11 @@ def compare(
     *,
     tol: float = ...,
     max_states: int | None = ...,
+    progress: ProgressCallback | bool | None = ...,
 ) -> Comparison: ...
 
 
+@barred()
 def compare(
     model: Model | Fit,
     other: Model | Fit,
@@ -86,6 +91,7 @@ def compare(
     *,
     tol: float = defaults.TOL,
     max_states: int | None = None,
+    progress: ProgressCallback | bool | None = None,
 ) -> Comparison | FitComparison:
     """Compare the master equations of two networks on species that they share, or two fits of the same cells.
 
@@ -104,6 +110,8 @@ def compare(
         Bound on the 1-norm error of each distribution.
     max_states
         Limit on the states of each.
+    progress
+        True for a bar; or a function that is called with a `Progress` now and then.
 
     Returns
     -------
@@ -134,7 +142,7 @@ def compare(
             "`times` must be increasing times, or None for stationary distributions, but were left out."
         )
     for one in (model, other):
-        check_call(one, max_states=max_states)
+        check_call(one, max_states=max_states, progress=progress)
     shared = tuple(name for name in model.species if name in other.species)
     chosen = shared if species is None else tuple(species)
     if not chosen or not set(chosen) <= set(shared):
@@ -143,10 +151,13 @@ def compare(
             f"{', '.join(chosen) or 'none'}."
         )
 
+    report = callback(progress) or silent
+
     def solved(one: Model) -> tuple[Distribution, ...]:
+        more: dict[str, Any] = {"max_states": max_states, "progress": labelled(report, one.name)}
         if times is None:
-            return (stationary(one, tol, max_states=max_states).marginal(*chosen),)
-        return tuple(d.marginal(*chosen) for d in transient(one, times, tol, max_states=max_states))
+            return (stationary(one, tol, **more).marginal(*chosen),)
+        return tuple(d.marginal(*chosen) for d in transient(one, times, tol, **more))
 
     first, second = solved(model), solved(other)
     pairs = list(zip(first, second, strict=True))

@@ -27,7 +27,7 @@ Math. Sci. 9 (2011) 301, doi:10.4310/CMS.2011.v9.n1.a15, with θ = 1/2.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -37,6 +37,7 @@ from fsp import analysis
 from fsp.approximation import defaults
 from fsp.approximation.lattice import between_counts
 from fsp.approximation.scaling import require_chain
+from fsp.bars import barred, callback, silent
 from fsp.distribution import Distribution, ErrorLedger
 from fsp.distribution.display import Displayed
 from fsp.errors import ArgumentError, ConvergenceError
@@ -124,6 +125,7 @@ class Langevin(Displayed):
         return "\n".join(lines)
 
 
+@barred("steps")
 def langevin(
     model: Model,
     times: Sequence[float] | FloatArray | float,
@@ -132,6 +134,7 @@ def langevin(
     seed: int | None = None,
     steps: int = defaults.STEPS,
     variant: str = defaults.VARIANT,
+    progress: Callable[[int, int], None] | bool | None = None,
 ) -> Langevin:
     """Sample the chemical Langevin equation.
 
@@ -149,6 +152,8 @@ def langevin(
         Number of steps over the whole time; half as many are taken too, to estimate what their length does.
     variant
         What becomes of counts below zero: ``"clipped"`` or ``"reflected"``, see above.
+    progress
+        True for a bar; or a function that is called with the number of steps that are done, and of all.
 
     Returns
     -------
@@ -178,7 +183,7 @@ def langevin(
            1        X      9.9887   2.9e-02   2.1e-04      2.9095   2.1e-04
            5        X      9.9869   3.2e-02   6.6e-05      3.1687   5.9e-05
     """
-    check_call(model)
+    check_call(model, progress=progress)
     require_paths(times, runs, steps, variant)
     require_chain(model)
     grid = checked_times(times)
@@ -186,14 +191,17 @@ def langevin(
     random = np.random.Generator(np.random.Philox(seed))
     fine = coarse = stepper.start(runs, random)
     samples, offs, t = [], [], 0.0
-    for end in grid.tolist():
-        n = 2 * math.ceil(0.5 * steps * (end - t) / grid[-1]) if end > t else 0
+    numbers = [2 * math.ceil(0.5 * steps * h / grid[-1]) if h > 0.0 else 0 for h in np.diff(grid, prepend=0.0).tolist()]
+    tell, done = callback(progress) or silent, 0
+    for end, n in zip(grid.tolist(), numbers, strict=True):
         for j in range(0, n, 2):
             h = 0.5 * (end - t) / n
             eta = random.standard_normal((4, model.n_reactions, runs))
             at = t + 2 * j * h
             fine = stepper.step(stepper.step(fine, at, h, eta[0], eta[1]), at + 2 * h, h, eta[2], eta[3])
             coarse = stepper.step(coarse, at, 2 * h, *((eta[0::2] + eta[1::2]) / math.sqrt(2.0)))
+            done += 2
+            tell(done, sum(numbers))
         t = end
         if not np.isfinite(fine).all():
             raise ConvergenceError(

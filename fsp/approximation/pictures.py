@@ -1,4 +1,4 @@
-"""One picture of the walk from few molecules to many: laws above, errors against the volume below."""
+"""Pictures of the walk from few molecules to many: laws, and errors against the volume."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 
 from fsp import analysis
 from fsp.errors import ArgumentError
+from fsp.output.axes import figure_of, new_axes, new_figure, styled
 from fsp.output.panels import COLOURS
 
 if TYPE_CHECKING:
@@ -24,20 +25,18 @@ LEFT_OUT = 1e-5  # of the probability, beyond either end of an axis
 # that methods are told apart without colours:
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (3, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
-# small type, no frame, texts that can be edited:
-_STYLE: dict[Any, Any] = {
-    "font.size": 9,
-    "legend.fontsize": 7,
-    "legend.frameon": False,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "svg.fonttype": "none",
-    "pdf.fonttype": 42,
-}
+KINDS = ("laws", "means", "variances", "distances")  # of panels
 
 
-def overview(found: Any, species: str | None = None) -> Figure:
-    """Draw the law of one species at the last time in up to three volumes, and the errors against the volume.
+def draw(
+    found: Any,
+    species: str | None = None,
+    *,
+    kind: str = "overview",
+    volume: float | None = None,
+    ax: Axes | None = None,
+) -> Any:
+    """Draw what approximations make of one species at the last time.
 
     Parameters
     ----------
@@ -45,45 +44,74 @@ def overview(found: Any, species: str | None = None) -> Figure:
         What to draw.
     species
         The name; the first by default.
+    kind
+        ``"overview"``: laws in up to three volumes, and below them the three others; ``"laws"`` in one volume;
+        ``"means"`` and ``"variances"``: errors of mean concentrations and of their variances against the volume, which
+        stand out of what they may be off by, drawn as bars; ``"distances"``: 1-norm distances, with their
+        intervals.
+    volume
+        Of ``"laws"``, the smallest one if None.
+    ax
+        Where to draw another kind than ``"overview"``; a new figure if None.
 
     Returns
     -------
-    matplotlib.figure.Figure
-        Above, laws; below, errors of mean concentrations and of their variances that stand out of what they may be off
-        by, which is drawn as bars, and 1-norm distances with their intervals.
+    matplotlib.figure.Figure or matplotlib.axes.Axes
+        The picture, or `ax`.
 
     Raises
     ------
     ArgumentError
-        If there is no such species.
+        If there is no such species, kind or volume.
     """
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
     name = found.species[0] if species is None else species
     if name not in found.species:
         raise ArgumentError(f"`species` must be one of {', '.join(found.species)}, but is '{name}'.")
+    if kind not in ("overview", *KINDS):
+        raise ArgumentError(f"`kind` must be one of overview, {', '.join(KINDS)}, but is {kind!r}.")
+    if kind == "overview" and ax is not None:
+        raise ArgumentError(f"`kind` must be one of {', '.join(KINDS)} for `ax`, but is 'overview', of six panels.")
+    if volume is not None and (kind != "laws" or volume not in found.volumes):
+        some = ", ".join(f"{v:g}" for v in found.volumes)
+        raise ArgumentError(f"`volume` must be one of {some}, for kind='laws', but is {volume!r} for kind={kind!r}.")
     j = found.species.index(name)
+    with styled():
+        if kind == "overview":
+            return _overview(found, j)
+        axes = ax if ax is not None else new_axes(4.8, 3.2)
+        if kind == "laws":
+            _laws(axes, found, 0 if volume is None else found.volumes.index(volume), j)
+            axes.legend()
+        else:
+            _against_volumes(axes, found, kind, j)
+    return figure_of(axes) if ax is None else ax
+
+
+def _overview(found: Any, j: int) -> Figure:
+    """Draw all panels of a species."""
     shown = sorted({0, (len(found.volumes) - 1) // 2, len(found.volumes) - 1})
-    with rc_context(_STYLE):
-        figure = Figure(figsize=(3.4 * COLUMNS, 6.0), dpi=150, layout="constrained")
-        grid = figure.add_gridspec(2, COLUMNS)
-        for column, v in enumerate(shown):
-            _laws(figure.add_subplot(grid[0, column]), found, v, j)
-        figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(found) + 1)
-        below = [figure.add_subplot(grid[1, column]) for column in range(COLUMNS)]
-        scale = np.array(found.volumes)
-        for i, (method, own) in enumerate(found.methods.items()):
-            style = {"color": colour(i), "linestyle": LINES[i % len(LINES)], "marker": MARKERS[i % len(MARKERS)]}
-            _errors(below[0], found, method, "mean", j, style)
-            if method != "rate-equations":
-                _errors(below[1], found, method, "variance", j, style)
-            _distances(below[2], scale, own.l1[:, -1, j], method, style)
-        _finish(below, found, name)
-        when = "stationary" if found.times is None else f"t = {found.times[-1]:g}"
-        sign = "≤" if found.certified else "≈"
-        figure.suptitle(f"{found.model_name}, {when}: master equation (1-norm error {sign} {found.error.max():.1e})")
+    figure = new_figure(3.4 * COLUMNS, 6.0)
+    grid = figure.add_gridspec(2, COLUMNS)
+    for column, v in enumerate(shown):
+        _laws(figure.add_subplot(grid[0, column]), found, v, j)
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(found) + 1)
+    for column, kind in enumerate(KINDS[1:]):
+        _against_volumes(figure.add_subplot(grid[1, column]), found, kind, j)
+    when = "stationary" if found.times is None else f"t = {found.times[-1]:g}"
+    sign = "≤" if found.certified else "≈"
+    figure.suptitle(f"{found.model_name}, {when}: master equation (1-norm error {sign} {found.error.max():.1e})")
     return figure
+
+
+def _against_volumes(axes: Axes, found: Any, kind: str, j: int) -> None:
+    """Draw errors or distances of all methods against the volume."""
+    for i, (method, own) in enumerate(found.methods.items()):
+        style = {"color": colour(i), "linestyle": LINES[i % len(LINES)], "marker": MARKERS[i % len(MARKERS)]}
+        if kind == "distances":
+            _distances(axes, np.array(found.volumes), own.l1[:, -1, j], method, style)
+        elif kind == "means" or method != "rate-equations":
+            _errors(axes, found, method, kind.removesuffix("s"), j, style)
+    _finish(axes, found, kind, found.species[j])
 
 
 def colour(i: int) -> str:
@@ -135,19 +163,19 @@ def _distances(axes: Axes, volumes: FloatArray, ends: FloatArray, method: str, s
         axes.errorbar(volumes[seen], value, (low, ends[seen, 2] - value), label=method, markersize=4, **style)
 
 
-def _finish(panels: list[Axes], found: Any, name: str) -> None:
-    titles = (f"error of the mean of {name}/V", f"error of the variance of {name}/V", f"1-norm distance, law of {name}")
-    for axes, title in zip(panels, titles, strict=True):
-        axes.set(xlabel="volume V", xscale="log", yscale="log")
-        axes.set_title(title, loc="left")
-        axes.set_xticks(found.volumes, [f"{v:g}" for v in found.volumes])
-        axes.xaxis.minorticks_off()
-        axes.set_xlim(found.volumes[0] / EDGE, found.volumes[-1] * EDGE)
-        low, high = axes.get_ylim()
-        missing = max(1.0, DECADE * low / high)
-        axes.set_ylim(low / missing**0.5, high * missing**0.5)
-        if axes.get_legend_handles_labels()[0]:
-            axes.legend()
-        else:
-            axes.set_yticks([])
-            axes.text(0.5, 0.5, "nothing stands out of\nwhat is known", ha="center", transform=axes.transAxes)
+def _finish(axes: Axes, found: Any, kind: str, name: str) -> None:
+    """Name a panel, and make its axes logarithmic."""
+    titles = {"means": f"error of the mean of {name}/V", "variances": f"error of the variance of {name}/V"}
+    axes.set(xlabel="volume V", xscale="log", yscale="log")
+    axes.set_title(titles.get(kind, f"1-norm distance, law of {name}"), loc="left")
+    axes.set_xticks(found.volumes, [f"{v:g}" for v in found.volumes])
+    axes.xaxis.minorticks_off()
+    axes.set_xlim(min(found.volumes) / EDGE, max(found.volumes) * EDGE)
+    low, high = axes.get_ylim()
+    missing = max(1.0, DECADE * low / high)
+    axes.set_ylim(low / missing**0.5, high * missing**0.5)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(fontsize=7)
+    else:
+        axes.set_yticks([])
+        axes.text(0.5, 0.5, "nothing stands out of\nwhat is known", ha="center", transform=axes.transAxes)

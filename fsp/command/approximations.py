@@ -9,7 +9,7 @@ import click
 
 from fsp.approximation import defaults
 from fsp.command.exits import EPILOG, guarded
-from fsp.command.options import JSON, OVERWRITE, SOURCE, Source, takes_source, with_options
+from fsp.command.options import JSON, OVERWRITE, PROGRESS, SOURCE, Source, takes_source, with_options
 from fsp.errors import ArgumentError
 from fsp.output import files
 from fsp.output.replace import is_marked, require_outputs
@@ -49,7 +49,7 @@ _OPTIONS = (
     click.option("--out", type=click.Path(path_type=Path), help="Write all numbers to a .json file."),
     OVERWRITE,
     JSON,
-    click.option("--quiet", is_flag=True, help="No progress."),
+    *PROGRESS,
 )
 
 
@@ -68,6 +68,7 @@ def approximations(
     overwrite: bool,
     as_json: bool,
     quiet: bool,
+    progress: bool,
     **options: Any,
 ) -> int:
     """Hold approximations of MODEL, a file against its master equation in growing volumes."""
@@ -79,7 +80,7 @@ def approximations(
     network = source.load()
     if species is not None and species not in network.species:
         raise ArgumentError(f"`--species` must be one of {', '.join(network.species)}, but is '{species}'.")
-    with warnings_as_lines(), shown_progress(quiet) as report:
+    with warnings_as_lines(), shown_progress(quiet, progress) as report:
         found = fsp.approximations(
             network,
             points(",".join(times), "--times") if times else None,
@@ -93,10 +94,9 @@ def approximations(
     if out is not None:
         files.write(out, record)
     if plot is not None:
-        from fsp.approximation.pictures import overview
         from fsp.output.pictures import write
 
-        write(overview(found, species), plot)
+        write(found.plot(species), plot)
     return 0
 
 

@@ -9,7 +9,17 @@ import click
 
 from fsp import defaults
 from fsp.command.exits import EPILOG, guarded
-from fsp.command.options import JSON, OVERWRITE, SOURCE, Source, check_picture, named, takes_source, with_options
+from fsp.command.options import (
+    JSON,
+    OVERWRITE,
+    PROGRESS,
+    SOURCE,
+    Source,
+    check_picture,
+    named,
+    takes_source,
+    with_options,
+)
 from fsp.quantities import number
 
 if TYPE_CHECKING:
@@ -26,7 +36,7 @@ if TYPE_CHECKING:
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw the current of two species: .png, .pdf, .svg, ...")
 @OVERWRITE
 @JSON
-@click.option("--quiet", is_flag=True, help="No progress.")
+@with_options(*PROGRESS)
 @guarded
 @takes_source
 def committor(
@@ -40,6 +50,7 @@ def committor(
     overwrite: bool,
     as_json: bool,
     quiet: bool,
+    progress: bool,
 ) -> int:
     """Find how MODEL, a file, goes at rest from one set of states to another: rate, committors, current."""
     import fsp
@@ -49,7 +60,7 @@ def committor(
     check_picture(source.model, plot, overwrite)
     network = source.load()
     states = [_state(network, text) for text in places]
-    with warnings_as_lines(), shown_progress(quiet) as report:
+    with warnings_as_lines(), shown_progress(quiet, progress) as report:
         ways = fsp.committor(network, first, second, tol=tol, max_states=max_states, progress=report)
     both = [(state, ways.forward(state), ways.backward(state)) for state in states]
     if as_json:

@@ -8,7 +8,7 @@ import click
 
 from fsp import defaults
 from fsp.command.exits import EPILOG, guarded
-from fsp.command.options import JSON, OVERWRITE, SOURCE, Source, check_picture, takes_source, with_options
+from fsp.command.options import JSON, OVERWRITE, PROGRESS, SOURCE, Source, check_picture, takes_source, with_options
 from fsp.errors import ArgumentError
 from fsp.quantities import points
 
@@ -27,7 +27,7 @@ AT = 1e-3  # of the tolerance for the law at the time of --at: a second moment m
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw the correlation: .png, .pdf, .svg, ...")
 @OVERWRITE
 @JSON
-@click.option("--quiet", is_flag=True, help="No progress.")
+@with_options(*PROGRESS)
 @guarded
 @takes_source
 def correlation(
@@ -43,6 +43,7 @@ def correlation(
     overwrite: bool,
     as_json: bool,
     quiet: bool,
+    progress: bool,
 ) -> int:
     """Find how something of MODEL, a file, is correlated with itself, or with something else, later.
 
@@ -58,7 +59,7 @@ def correlation(
     if frequencies and at is not None:
         raise ArgumentError("`--spectrum` must come without --at: it is that of a network at rest.")
     network = source.load()
-    with warnings_as_lines(), shown_progress(quiet) as report:
+    with warnings_as_lines(), shown_progress(quiet, progress) as report:
         start = None if not at else fsp.transient(network, at, AT * tol, max_states=max_states)
         answer = fsp.correlation(
             network,

@@ -8,8 +8,8 @@ import fsp
 from fsp import defaults
 from fsp.command.exits import ABOVE_TOLERANCE, EPILOG, guarded
 from fsp.command.instruments import INSTRUMENT, instruments_in
-from fsp.command.options import JSON, SOURCE, Source, named, takes_source, with_options
-from fsp.command.progress import warnings_as_lines
+from fsp.command.options import JSON, PROGRESS, SOURCE, Source, named, takes_source, with_options
+from fsp.command.progress import shown_progress, warnings_as_lines
 from fsp.command.sensitivity import LINEAR, PARAMETERS, START, TIMES, names_in
 from fsp.errors import ArgumentError
 from fsp.quantities import number, points
@@ -30,6 +30,7 @@ from fsp.quantities import number, points
 @click.option("--tol", default=defaults.FISHER_TOL, show_default=True, help="Error of each derivative, in the 1-norm.")
 @click.option("--max-states", type=int, help="Limit on the number of states.")
 @JSON
+@with_options(*PROGRESS)
 @guarded
 @takes_source
 def design(
@@ -47,12 +48,14 @@ def design(
     tol: float,
     max_states: int | None,
     as_json: bool,
+    quiet: bool,
+    progress: bool,
 ) -> int:
     """Choose how many cells of MODEL, a file, to observe at each time, so that they tell most about its parameters."""
     from fsp.output.records import to_json
 
     conditions = dict(map(_condition, condition))
-    with warnings_as_lines():
+    with warnings_as_lines(), shown_progress(quiet, progress) as report:
         plan = fsp.design(
             source.load(),
             points(times, "--times"),
@@ -67,6 +70,7 @@ def design(
             tol=tol,
             start=start,
             max_states=max_states,
+            progress=report,
         )
     click.echo(to_json({"fsp": fsp.__version__, **plan.record()}) if as_json else str(plan))
     return 0 if plan.information.certified else ABOVE_TOLERANCE

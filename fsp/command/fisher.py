@@ -10,8 +10,8 @@ import fsp
 from fsp import defaults
 from fsp.command.exits import ABOVE_TOLERANCE, EPILOG, guarded
 from fsp.command.instruments import INSTRUMENT, instruments_in
-from fsp.command.options import JSON, SOURCE, Source, takes_source, with_options
-from fsp.command.progress import warnings_as_lines
+from fsp.command.options import JSON, PROGRESS, SOURCE, Source, takes_source, with_options
+from fsp.command.progress import shown_progress, warnings_as_lines
 from fsp.command.sensitivity import LINEAR, PARAMETERS, START, TIMES, names_in
 from fsp.quantities import points
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 @click.option("--tol", default=defaults.FISHER_TOL, show_default=True, help="Error of each derivative, in the 1-norm.")
 @click.option("--max-states", type=int, help="Limit on the number of states.")
 @JSON
+@with_options(*PROGRESS)
 @guarded
 @takes_source
 def fisher(
@@ -45,12 +46,14 @@ def fisher(
     tol: float,
     max_states: int | None,
     as_json: bool,
+    quiet: bool,
+    progress: bool,
 ) -> int:
     """Print the Fisher information of cells of MODEL, a file, about its parameters, as intervals."""
     from fsp.output.records import to_json
 
     counts = points(cells, "--cells")
-    with warnings_as_lines():
+    with warnings_as_lines(), shown_progress(quiet, progress) as report:
         found = fsp.fisher(
             source.load(),
             points(times, "--times"),
@@ -62,6 +65,7 @@ def fisher(
             tol=tol,
             start=start,
             max_states=max_states,
+            progress=report,
         )
     click.echo(to_json(_record(found)) if as_json else str(found))
     return 0 if found.certified else ABOVE_TOLERANCE

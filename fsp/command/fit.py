@@ -13,7 +13,7 @@ from fsp import defaults
 from fsp.command.exits import ABOVE_TOLERANCE, EPILOG, guarded
 from fsp.command.instruments import INSTRUMENT, instruments_in
 from fsp.command.likelihood import DATA, Data, takes_data
-from fsp.command.options import JSON, OVERWRITE, SOURCE, Source, named, takes_source, with_options
+from fsp.command.options import JSON, OVERWRITE, PROGRESS, SOURCE, Source, named, takes_source, with_options
 from fsp.command.sensitivity import START
 from fsp.errors import ArgumentError
 from fsp.quantities import number
@@ -41,7 +41,7 @@ FREE = click.option(
 @click.option("--resume", is_flag=True, help="Go on with the starts of --out, which was stopped.")
 @OVERWRITE
 @JSON
-@click.option("--quiet", is_flag=True, help="No progress.")
+@with_options(*PROGRESS)
 @guarded
 @takes_source
 @takes_data
@@ -55,6 +55,7 @@ def fit(
     overwrite: bool,
     as_json: bool,
     quiet: bool,
+    progress: bool,
     width: float,
     **options: Any,
 ) -> int:
@@ -69,7 +70,7 @@ def fit(
     ranges = dict(_ranges(free))
     model, options["instrument"] = source.load(), instruments_in(options["instrument"])
     click.echo(str(counts), err=True)
-    with warnings_as_lines(), shown_progress(quiet) as shown, Stop() as stop:
+    with warnings_as_lines(), shown_progress(quiet, progress) as shown, Stop() as stop:
         keeper = Keeper(stop, shown, None, None)
         try:
             found = fsp.fit(model, counts, ranges, width=width, resume=earlier, progress=keeper, **options)

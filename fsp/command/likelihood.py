@@ -14,8 +14,8 @@ import fsp
 from fsp import defaults
 from fsp.command.exits import ABOVE_TOLERANCE, EPILOG, guarded
 from fsp.command.instruments import INSTRUMENT, instruments_in
-from fsp.command.options import JSON, SOURCE, Source, named, takes_source, with_options
-from fsp.command.progress import warnings_as_lines
+from fsp.command.options import JSON, PROGRESS, SOURCE, Source, named, takes_source, with_options
+from fsp.command.progress import shown_progress, warnings_as_lines
 from fsp.command.sensitivity import START, names_in
 
 DATA = (
@@ -76,6 +76,7 @@ def takes_data(command: Callable[..., int]) -> Callable[..., int]:
 @START
 @click.option("--max-states", type=int, help="Limit on the number of states.")
 @JSON
+@with_options(*PROGRESS)
 @guarded
 @takes_source
 @takes_data
@@ -88,12 +89,14 @@ def likelihood(
     start: str | None,
     max_states: int | None,
     as_json: bool,
+    quiet: bool,
+    progress: bool,
 ) -> int:
     """Print the log-likelihood of counted molecules under MODEL, a file, as an interval."""
     from fsp.output.records import to_json
 
     counts = data.read()
-    with warnings_as_lines():
+    with warnings_as_lines(), shown_progress(quiet, progress) as report:
         found = fsp.likelihood(
             source.load(),
             counts,
@@ -101,8 +104,9 @@ def likelihood(
             instrument=instruments_in(instrument),
             start=start,
             max_states=max_states,
+            progress=report,
         )
-        slopes = found.gradient(names_in(gradient)) if gradient else {}
+        slopes = found.gradient(names_in(gradient), progress=report) if gradient else {}
     if as_json:
         click.echo(to_json(_record(found, slopes)))
     else:

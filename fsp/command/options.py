@@ -109,8 +109,6 @@ class Printing:
             raise ArgumentError("One of `--json` and `--csv` must be given, but both are.")
         if self.as_csv and self.marginal:
             raise ArgumentError("`--marginal` must come without --csv; `fsp export run.h5 --to run.csv` writes it.")
-        if self.quiet and self.progress:
-            raise ArgumentError("One of `--quiet` and `--progress` must be given, but both are.")
         unknown = [name for name in self.marginal if name not in species]
         if unknown:
             raise ArgumentError(f"`--marginal` must be one of {', '.join(species)}, but is '{unknown[0]}'.")
@@ -190,8 +188,11 @@ SOURCE = (
     click.option("--mass-action", is_flag=True, help="Make k*A^2 of 2 A -> B count pairs, k*A*(A - 1)."),
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-QUIET = click.option("--quiet", is_flag=True, help="No progress.")
-PROGRESS = click.option("--progress", is_flag=True, help="Progress every second, where there is no terminal as well.")
+# What `fsp.command.progress.shown_progress` takes.
+PROGRESS = (
+    click.option("--quiet", is_flag=True, help="No progress."),
+    click.option("--progress", is_flag=True, help="Progress every second, where there is no terminal as well."),
+)
 # They make a `Printing`, with --json and what progress is shown.
 QUESTIONS = (
     click.option("--marginal", multiple=True, metavar="SPECIES", help="Print a marginal distribution."),
@@ -223,8 +224,7 @@ _SHARED = (
     OVERWRITE,
     *QUESTIONS,
     *FORMS,
-    QUIET,
-    PROGRESS,
+    *PROGRESS,
 )
 
 

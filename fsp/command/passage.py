@@ -8,7 +8,17 @@ import click
 
 from fsp import defaults
 from fsp.command.exits import EPILOG, guarded
-from fsp.command.options import JSON, OVERWRITE, SOURCE, Source, check_picture, named, takes_source, with_options
+from fsp.command.options import (
+    JSON,
+    OVERWRITE,
+    PROGRESS,
+    SOURCE,
+    Source,
+    check_picture,
+    named,
+    takes_source,
+    with_options,
+)
 from fsp.errors import ArgumentError
 from fsp.quantities import points
 
@@ -24,7 +34,7 @@ from fsp.quantities import points
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw the law: .png, .pdf, .svg, ...")
 @OVERWRITE
 @JSON
-@click.option("--quiet", is_flag=True, help="No progress.")
+@with_options(*PROGRESS)
 @guarded
 @takes_source
 def passage(
@@ -39,6 +49,7 @@ def passage(
     overwrite: bool,
     as_json: bool,
     quiet: bool,
+    progress: bool,
 ) -> int:
     """Find when MODEL, a file, first fulfils a condition, or which of several it fulfils first."""
     import fsp
@@ -52,7 +63,7 @@ def passage(
         raise ArgumentError("`--times` must be given for `--plot`, which draws the law, but are missing.")
     conditions = target if target is not None else dict(named(others, "--or", "NAME=CONDITION"))
     network = source.load()
-    with warnings_as_lines(), shown_progress(quiet) as report:
+    with warnings_as_lines(), shown_progress(quiet, progress) as report:
         found = fsp.passage(
             network,
             conditions,

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import click
 
+from fsp.bars import Stage
+from fsp.errors import ArgumentError
+
 if TYPE_CHECKING:
-    from fsp.projection import Progress, SweepProgress
+    from fsp.bars import BarState
 
-    Report: TypeAlias = Callable[[Progress | SweepProgress], None]
+    Report: TypeAlias = Callable[[BarState], None]
 
-_SECONDS_BETWEEN_LINES = 5.0  # chosen: a log of an hour stays below a thousand lines
+SECONDS_BETWEEN_LINES = 5.0  # chosen: a log of an hour stays below a thousand lines
 SECONDS_ASKED_FOR = 1.0  # between lines with --progress; chosen
 
 
@@ -33,27 +36,30 @@ def warnings_as_lines() -> Iterator[None]:
 
 
 @contextmanager
-def shown_progress(quiet: bool, every: float | None = None) -> Iterator[Report | None]:
-    """Give a callback: a bar on a terminal, a line every so many seconds elsewhere, None when quiet."""
+def shown_progress(quiet: bool, progress: bool = False) -> Iterator[Report | None]:
+    """Give a callback: a bar on a terminal, a line every five seconds elsewhere, with --progress every second."""
+    if quiet and progress:
+        raise ArgumentError("One of `--quiet` and `--progress` must be given, but both are.")
     if quiet:
         yield None
     elif not sys.stderr.isatty():
-        yield Lines(every)
+        yield Lines(SECONDS_ASKED_FOR if progress else SECONDS_BETWEEN_LINES)
     else:
-        from rich import console, progress
+        from rich import console
+        from rich import progress as parts
 
         columns = (
-            progress.SpinnerColumn(),
-            progress.BarColumn(24),
-            progress.TextColumn("{task.description}", markup=False),
-            progress.TimeElapsedColumn(),
-            progress.TextColumn("left"),
-            progress.TimeRemainingColumn(),
+            parts.SpinnerColumn(),
+            parts.BarColumn(24),
+            parts.TextColumn("{task.description}", markup=False),
+            parts.TimeElapsedColumn(),
+            parts.TextColumn("left"),
+            parts.TimeRemainingColumn(),
         )
-        with progress.Progress(*columns, console=console.Console(stderr=True), transient=True) as bar:
+        with parts.Progress(*columns, console=console.Console(stderr=True), transient=True) as bar:
             task = bar.add_task("", total=None)
 
-            def report(moment: Progress | SweepProgress) -> None:
+            def report(moment: BarState) -> None:
                 reached, end = moment.share
                 bar.update(task, completed=reached, total=end, description=moment.status)
 
@@ -61,15 +67,17 @@ def shown_progress(quiet: bool, every: float | None = None) -> Iterator[Report |
 
 
 class Lines:
-    """Print progress as plain lines, at most one every so many seconds, or every five."""
+    """Print progress as plain lines: every stage of the work, and one line in so many seconds between."""
 
-    def __init__(self, every: float | None = None) -> None:
+    def __init__(self, every: float = SECONDS_BETWEEN_LINES) -> None:
         self.start = self.last = time.monotonic()
         self._every = every
 
-    def __call__(self, progress: Progress | SweepProgress) -> None:
-        """Print, if the last line is some seconds old."""
+    def __call__(self, moment: BarState) -> None:
+        """Print a stage, and all else if the last line is some seconds old."""
         now = time.monotonic()
-        if now - self.last >= (_SECONDS_BETWEEN_LINES if self._every is None else self._every):
+        if isinstance(moment, Stage):
+            click.echo(f"fsp: {moment.status}", err=True)
+        elif now - self.last >= self._every:
             self.last = now
-            click.echo(f"fsp: {progress.status}, {now - self.start:.0f} s", err=True)
+            click.echo(f"fsp: {moment.status}, {now - self.start:.0f} s", err=True)

@@ -7,7 +7,8 @@ import click
 import fsp
 from fsp import defaults
 from fsp.command.exits import EPILOG, guarded
-from fsp.command.options import JSON, SOURCE, Source, takes_source, with_options
+from fsp.command.options import JSON, PROGRESS, SOURCE, Source, takes_source, with_options
+from fsp.command.progress import shown_progress, warnings_as_lines
 
 
 @click.command(epilog=EPILOG)
@@ -20,13 +21,15 @@ from fsp.command.options import JSON, SOURCE, Source, takes_source, with_options
     help="Error of the stationary distribution below the modes.",
 )
 @JSON
+@with_options(*PROGRESS)
 @guarded
 @takes_source
-def relaxation(source: Source, modes: int, tol: float, as_json: bool) -> int:
+def relaxation(source: Source, modes: int, tol: float, as_json: bool, quiet: bool, progress: bool) -> int:
     """Print the slowest eigenvalues and relaxation times of MODEL, a file, or its rate of extinction."""
     from fsp.output.records import to_json
 
-    found = fsp.relaxation(source.load(), modes, tol)
+    with warnings_as_lines(), shown_progress(quiet, progress) as report:
+        found = fsp.relaxation(source.load(), modes, tol, progress=report)
     record = {
         "fsp": fsp.__version__,
         "n_states": found.n_states,

@@ -6,7 +6,7 @@ import click
 
 from fsp import defaults
 from fsp.command.exits import EPILOG, guarded
-from fsp.command.options import JSON, SOURCE, Source, takes_source, with_options
+from fsp.command.options import JSON, PROGRESS, SOURCE, Source, takes_source, with_options
 from fsp.errors import ArgumentError
 from fsp.quantities import points
 
@@ -20,7 +20,7 @@ from fsp.quantities import points
 @click.option("--tol", default=defaults.TOL, show_default=True, help="Error of each mean, relative to 1 + its size.")
 @click.option("--max-states", type=int, help="Limit on the number of states.")
 @JSON
-@click.option("--quiet", is_flag=True, help="No progress.")
+@with_options(*PROGRESS)
 @guarded
 @takes_source
 def reward(
@@ -33,6 +33,7 @@ def reward(
     max_states: int | None,
     as_json: bool,
     quiet: bool,
+    progress: bool,
 ) -> int:
     """Find what MODEL, a file, accumulates up to some times: time in a condition, cost, or firings of a reaction."""
     import fsp
@@ -43,7 +44,7 @@ def reward(
         raise ArgumentError("One of `--of` and `--firings` must be given, but there are none or both.")
     grid = points(",".join(times), "--times")
     network = source.load()
-    with warnings_as_lines(), shown_progress(quiet) as report:
+    with warnings_as_lines(), shown_progress(quiet, progress) as report:
         found = fsp.reward(
             network,
             observable or firings or "",

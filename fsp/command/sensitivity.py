@@ -9,8 +9,8 @@ import click
 import fsp
 from fsp import defaults
 from fsp.command.exits import ABOVE_TOLERANCE, EPILOG, guarded
-from fsp.command.options import JSON, SOURCE, Source, takes_source, with_options
-from fsp.command.progress import warnings_as_lines
+from fsp.command.options import JSON, PROGRESS, SOURCE, Source, takes_source, with_options
+from fsp.command.progress import shown_progress, warnings_as_lines
 from fsp.quantities import points
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ START = click.option("--start", metavar="LAW", help="stationary: from the statio
 @click.option("--tol", default=defaults.TOL, show_default=True, help="Error of each derivative, in the 1-norm.")
 @click.option("--max-states", type=int, help="Limit on the number of states.")
 @JSON
+@with_options(*PROGRESS)
 @guarded
 @takes_source
 def sensitivity(
@@ -43,14 +44,23 @@ def sensitivity(
     tol: float,
     max_states: int | None,
     as_json: bool,
+    quiet: bool,
+    progress: bool,
 ) -> int:
     """Print how means of MODEL, a file, change with its parameters, and the errors of all derivatives."""
     from fsp.output.records import to_json
 
     asked = points(times, "--times")
-    with warnings_as_lines():
+    with warnings_as_lines(), shown_progress(quiet, progress) as report:
         found = fsp.sensitivity(
-            source.load(), asked, names_in(parameters), log=not linear, tol=tol, start=start, max_states=max_states
+            source.load(),
+            asked,
+            names_in(parameters),
+            log=not linear,
+            tol=tol,
+            start=start,
+            max_states=max_states,
+            progress=report,
         )
     click.echo(to_json(_record(found, tol)) if as_json else str(found))
     met = found.certified and all(error.total <= tol for error in found[-1].errors)

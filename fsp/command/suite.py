@@ -11,7 +11,7 @@ import click
 
 import fsp
 from fsp.command.exits import judged
-from fsp.command.options import JSON, OVERWRITE, SIMULATOR, simulator_of, with_options
+from fsp.command.options import JSON, OVERWRITE, PROGRESS, SIMULATOR, simulator_of, with_options
 from fsp.command.progress import shown_progress
 from fsp.errors import ArgumentError
 
@@ -27,9 +27,17 @@ from fsp.errors import ArgumentError
 @click.option("--out", multiple=True, type=click.Path(path_type=Path), help="Write a file: .csv or .json.")
 @OVERWRITE
 @JSON
-@click.option("--quiet", is_flag=True, help="No progress.")
+@with_options(*PROGRESS)
 @judged
-def suite(folder: Path, out: tuple[Path, ...], overwrite: bool, as_json: bool, quiet: bool, **options: Any) -> int:
+def suite(
+    folder: Path,
+    out: tuple[Path, ...],
+    overwrite: bool,
+    as_json: bool,
+    quiet: bool,
+    progress: bool,
+    **options: Any,
+) -> int:
     """Compare the SBML stochastic test suite in DIR with certified solutions, or test a simulator on it.
 
     Exit status: 0 where all cases that are chemical master equations agree with their tables, or with the simulator; 1
@@ -45,7 +53,7 @@ def suite(folder: Path, out: tuple[Path, ...], overwrite: bool, as_json: bool, q
             raise ArgumentError(f"`--out` must be a .csv or .json file, but is '{path}'.")
     require_outputs([("--out", path, is_marked) for path in out], inputs=[], overwrite=overwrite)
     run = _suite_run(**options)
-    with shown_progress(quiet) as report:
+    with shown_progress(quiet, progress) as report:
 
         def tell(done: int, total: int, name: str) -> None:
             if report is not None:

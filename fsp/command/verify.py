@@ -12,6 +12,7 @@ from fsp.command.exits import judged
 from fsp.command.options import (
     JSON,
     OVERWRITE,
+    PROGRESS,
     SIMULATOR,
     SOURCE,
     Source,
@@ -26,8 +27,9 @@ from fsp.output.replace import is_marked, require_outputs
 from fsp.quantities import points, share, size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
+    from fsp.command.progress import Report as Telling
     from fsp.verification.report import Report
 
 EPILOG = """\b
@@ -73,7 +75,7 @@ _OPTIONS = (
     ),
     OVERWRITE,
     JSON,
-    click.option("--quiet", is_flag=True, help="No progress."),
+    *PROGRESS,
 )
 
 
@@ -87,7 +89,6 @@ def verify(
     out: tuple[Path, ...],
     overwrite: bool,
     as_json: bool,
-    quiet: bool,
     **options: Any,
 ) -> int:
     """Tell whether a simulator samples the chemical master equation of MODEL, a file.
@@ -96,27 +97,28 @@ def verify(
     --plan first.
     """
     if options.pop("plans"):
-        return _plan(source, times, out, as_json, quiet, options)
+        return _plan(source, times, out, as_json, options)
     import fsp
 
     files = options["files"]
     samples = _source(options)
     _check_files(out, [source.model, *files], overwrite)
     network = source.load()
-    report: Report = fsp.verify(
-        network,
-        times=points(",".join(times), "--times") if times else None,
-        species=options["species"] or None,
-        power=None if options["no_power"] else 0.9,
-        diagnosis=not options["no_diagnosis"],
-        tell=_teller(quiet),
-        require=_share(options, "require"),
-        until_detectable=_share(options, "until_detectable"),
-        file=source.model,
-        **{name: options[name] for name in ("alpha", "runs", "seed", "max_runs", "tol", "max_states")},
-        max_memory=_memory(options),
-        **samples,
-    )
+    with _progress(options) as told:
+        report: Report = fsp.verify(
+            network,
+            times=points(",".join(times), "--times") if times else None,
+            species=options["species"] or None,
+            power=None if options["no_power"] else 0.9,
+            diagnosis=not options["no_diagnosis"],
+            progress=told,
+            require=_share(options, "require"),
+            until_detectable=_share(options, "until_detectable"),
+            file=source.model,
+            **{name: options[name] for name in ("alpha", "runs", "seed", "max_runs", "tol", "max_states")},
+            max_memory=_memory(options),
+            **samples,
+        )
     click.echo(report.to_json() if as_json else str(report))
     for path in out:
         report.save(path)
@@ -130,9 +132,7 @@ _NOT_PLANNED = (
 )
 
 
-def _plan(
-    source: Source, times: tuple[str, ...], out: tuple[Path, ...], as_json: bool, quiet: bool, options: dict[str, Any]
-) -> int:
+def _plan(source: Source, times: tuple[str, ...], out: tuple[Path, ...], as_json: bool, options: dict[str, Any]) -> int:
     """Print recommended times and runs; the status is 0 where there are."""
     given = [name for name in _NOT_PLANNED if options[name]] + ["out"] * bool(out)
     if given:
@@ -144,7 +144,7 @@ def _plan(
     from fsp.verification.sequential import MOST_RUNS
     from fsp.verification.verify import ALPHA
 
-    with limited(_memory(options)):
+    with limited(_memory(options)), _progress(options) as told:
         found = planning.plan(
             source.load(),
             points(",".join(times), "--times"),
@@ -154,7 +154,7 @@ def _plan(
             species=options["species"] or None,
             max_runs=options["max_runs"] or MOST_RUNS,
             max_states=options["max_states"],
-            tell=_teller(quiet),
+            progress=told,
         )
     if as_json:
         click.echo(found.to_json())
@@ -177,12 +177,10 @@ def _memory(options: dict[str, Any]) -> int | None:
     return None if options["max_memory"] is None else size(options["max_memory"], "--max-memory")
 
 
-def _teller(quiet: bool) -> Callable[[str], None]:
-    def tell(line: str) -> None:
-        if not quiet:
-            click.echo(f"fsp: {line}", err=True)
+def _progress(options: dict[str, Any]) -> AbstractContextManager[Telling | None]:
+    from fsp.command.progress import shown_progress
 
-    return tell
+    return shown_progress(options["quiet"], options["progress"])
 
 
 def _source(options: dict[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     import pandas
     import xarray
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
     from fsp.distribution.committor import ReactiveFlux
     from fsp.distribution.correlation import Correlation
@@ -96,11 +95,11 @@ def correlation(found: Correlation, ax: Axes | None) -> Any:
     return dynamics.correlation(found, ax=ax)
 
 
-def modes(found: Relaxation, species: tuple[str, ...]) -> Figure:
+def modes(found: Relaxation, species: tuple[str, ...], mode: int | None, ax: Axes | None) -> Any:
     """Draw the modes of relaxation."""
     from fsp.output import varied
 
-    return varied.modes(found, *species)
+    return varied.modes(found, *species, mode=mode, ax=ax)
 
 
 def html(answer: object) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fsp.distribution import doors
 from fsp.distribution.display import Displayed
@@ -11,7 +11,7 @@ from fsp.distribution.metastable import MetastableSet, metastable_sets
 from fsp.errors import BackendError
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.axes import Axes
 
     from fsp.arrays import BoolArray, ComplexArray, FloatArray, IntArray
 
@@ -77,25 +77,30 @@ class Relaxation(Displayed):
         times: FloatArray = -1.0 / self.eigenvalues.real
         return times
 
-    def plot(self, *species: str) -> Figure:
+    def plot(self, *species: str, mode: int | None = None, ax: Axes | None = None) -> Any:
         """Draw the slowest modes: how much probability each moves, over the counts of each species.
 
         Parameters
         ----------
         species
-            The names; the first six where none is given.
+            The names; the first six where none is given, and one alone where `ax` is given.
+        mode
+            The number of a mode, 1 the slowest; the first four without.
+        ax
+            Axes of matplotlib to draw one species in one mode into, the slowest if no other is given, beside what they
+            show.
 
         Returns
         -------
-        matplotlib.figure.Figure
-            A row for each of the first four modes; of complex ones the real part.
+        matplotlib.figure.Figure or matplotlib.axes.Axes
+            A row for each mode, or `ax`; of complex modes the real part.
 
         Raises
         ------
         ArgumentError
-            If a species is unknown.
+            If a species or the mode is unknown.
         """
-        return doors.modes(self, species)
+        return doors.modes(self, species, mode, ax)
 
     def metastable(self, n_sets: int | None = None, *, core: float = 0.5) -> list[MetastableSet]:
         """Find the sets of states that are seldom left, from the slowest modes.

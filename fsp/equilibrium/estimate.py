@@ -171,7 +171,8 @@ class _Change:
         self.change = float(space.comm.sum(float(np.abs(candidate.p - guess).sum()))) + 2.0 * candidate.lost
         if self._report is not None:
             with space.comm.agree():
-                self._report(Progress(None, None, len(space), self.change + candidate.error, "stationary"))
+                if space.comm.rank == 0:
+                    self._report(Progress(None, None, len(space), self.change + candidate.error, "stationary"))
         confirming = self._settled and self._larger is None  # the space has grown from all of its boundary
         rounded = self.change <= self._error + candidate.error  # what the solvers leave hides what growing changes
         self._settled = rounded or self.change + candidate.error <= self._tol

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
+from fsp.bars import silent
 from fsp.chains.chain import led_back
 from fsp.chains.classes import Classes, close_leaks, closed_classes, reached
 from fsp.chains.modes import Block, Modes, slowest
@@ -42,6 +43,7 @@ from fsp.generator import Generator
 from fsp.moments.lyapunov import NoDriftCondition, drift_condition
 from fsp.projection.backend import serial
 from fsp.projection.growth import Growth, starting_vector
+from fsp.projection.progress import Progress
 from fsp.space import StateSpace
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from fsp.arrays import ComplexArray, FloatArray, IntArray
     from fsp.generator.protocol import AnyGenerator
     from fsp.model import Model
+    from fsp.projection.progress import ProgressCallback
     from fsp.space.protocol import AnySpace
 
 SETTLED = 1e-6  # relative error of an eigenvalue that is printed without ≈
@@ -130,15 +133,22 @@ class ModesOnSpace:
 
 
 def relaxation(
-    model: Model, n_modes: int, tol: float, *, space: StateSpace | None, max_states: int, max_memory: int | None
+    model: Model,
+    n_modes: int,
+    tol: float,
+    *,
+    space: StateSpace | None,
+    max_states: int,
+    max_memory: int | None,
+    report: ProgressCallback | None = None,
 ) -> Relaxation:
     """Do the work of `fsp.relaxation` in one process."""
     check_question(model, n_modes, tol)
     growth = Growth(model, max_states, max_memory, stationary=True)
     if space is not None:
         return _modes_on(model, n_modes, None, growth.checked(space)).answer(None, "the boundary of `space` reflects")
-    begin, mode, missing = _beginning(model, growth, tol, max_states, max_memory)
-    spectrum, changes = converged_modes(growth, begin, partial(_modes_on, model, n_modes, mode))
+    begin, mode, missing = _beginning(model, growth, tol, max_states, max_memory, report)
+    spectrum, changes = converged_modes(growth, begin, partial(_modes_on, model, n_modes, mode), report)
     return spectrum.answer(changes, missing)
 
 
@@ -150,12 +160,17 @@ def check_question(model: Model, n_modes: int, tol: float) -> None:
 
 
 def _beginning(
-    model: Model, growth: Growth, tol: float, max_states: int, max_memory: int | None
+    model: Model,
+    growth: Growth,
+    tol: float,
+    max_states: int,
+    max_memory: int | None,
+    report: ProgressCallback | None,
 ) -> tuple[StateSpace, IntArray, str]:
     """Return a space that holds all slow modes, as far as is known, its most probable state, and what is not known."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ToleranceWarning)
-        rest = stationary(model, tol, max_states=max_states, max_memory=max_memory)
+        rest = stationary(model, tol, max_states=max_states, max_memory=max_memory, progress=report)
     missing = "" if rest.error.certified else "the stationary distribution is an estimate"
     space = serial(growth.first()).union(StateSpace.from_states(model.species, rest.states))
     if not model.is_finite:
@@ -173,10 +188,13 @@ def _beginning(
 
 
 def converged_modes(
-    growth: Growth, space: AnySpace, modes_on: Callable[[Any], ModesOnSpace]
+    growth: Growth,
+    space: AnySpace,
+    modes_on: Callable[[Any], ModesOnSpace],
+    report: ProgressCallback | None = None,
 ) -> tuple[ModesOnSpace, FloatArray]:
     """Grow the space until the eigenvalues settle, or no longer come closer; return them, and how they changed last."""
-    criterion = _Eigenvalues(max(GROWN_STATES, len(space)))
+    criterion = _Eigenvalues(max(GROWN_STATES, len(space)), report or silent)
     return grow_until(growth, space, lambda space, _: modes_on(space), criterion), criterion.changes
 
 
@@ -185,8 +203,9 @@ class _Eigenvalues:
 
     suffices = True
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, report: ProgressCallback) -> None:
         self._most = most  # states, beyond which the space is grown no more
+        self._report = report
         self._before: ComplexArray | None = None
         self._least, self._since = np.inf, 0
         self.changes: FloatArray = np.full(1, np.inf)
@@ -200,7 +219,11 @@ class _Eigenvalues:
             self._since = 0 if relative < self._least else self._since + 1
             self._least = min(self._least, relative)
         self._before = values
-        done = self._least <= SETTLED or self._since >= STALLED or len(candidate.generator.space) > self._most
+        space = candidate.generator.space
+        with space.comm.agree():
+            if space.comm.rank == 0:
+                self._report(Progress(None, None, len(space), float(self.changes.max()), "modes"))
+        done = self._least <= SETTLED or self._since >= STALLED or len(space) > self._most
         if done or not candidate.leaks:
             return None
         return NextSpace(ErrorLedger(truncation=2.0, certified=False), everywhere=True)

@@ -26,6 +26,7 @@ import numpy as np
 from scipy import sparse
 
 from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
+from fsp.bars import silent
 from fsp.chains.classes import closed_classes
 from fsp.equilibrium.certificate import boundary_of, hitting_times, rate_outside, roundings, stopped_at
 from fsp.equilibrium.certified import SPARE
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from fsp.moments.bounds import MomentBounds
     from fsp.moments.lyapunov import DriftCondition
     from fsp.moments.polynomial import Polynomial
+    from fsp.projection.progress import ProgressCallback
 
 MOST_EXCEPTED = 100_000  # states that are added to those of the law; chosen, not measured
 
@@ -81,11 +83,12 @@ class StoredLaw:
         max_memory: int | None = None,
         *,
         below: bool = False,
+        report: ProgressCallback = silent,
     ) -> StoredLaw:
         """Solve; a ModelError where the chain may end in several classes.  With `below` y <= π."""
         with warnings.catch_warnings():  # what is reached counts, whether it is as little as was asked for or not
             warnings.simplefilter("ignore", ToleranceWarning)
-            found = stationary(model, tol, max_states=max_states, max_memory=max_memory)
+            found = stationary(model, tol, max_states=max_states, max_memory=max_memory, progress=report)
         condition = _condition(model)
         states = [found.states, *([] if condition is None else [_excepted(model, condition)])]
         space = StateSpace.from_states(model.species, np.concatenate(states))

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fsp import defaults
+from fsp.bars import silent
 from fsp.chains.classes import absorption, close_leaks, closed_classes, lead_back
 from fsp.chains.null_vectors import METHODS, null_vector
 from fsp.distribution import Distribution, ErrorLedger
@@ -65,7 +66,7 @@ def stationary(
 ) -> Distribution:
     """Do the work of `fsp.stationary` in one process."""
     check_arguments(model, tol, method, METHODS)
-    report = progress or _silent
+    report = progress or silent
     if space is not None:
         space = Growth(model, max_states or most_states(model), max_memory).checked(space)
         return _on_fixed_space(model, space, tol, method, lyapunov)
@@ -233,7 +234,3 @@ def _distribution(
         state_bounds=state_bounds,
         **of_model(generator.model),
     )
-
-
-def _silent(progress: Progress) -> None:
-    """Report nothing."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fsp import defaults
+from fsp.bars import barred, callback, silent
 from fsp.distribution.design import Design
 from fsp.distribution.information import FisherInformation
 from fsp.errors import ArgumentError
@@ -16,14 +18,17 @@ from fsp.inference.criteria import CRITERIA, optimal_weights
 from fsp.inference.fisher import of_cells
 from fsp.inference.problem import Limits
 from fsp.model.times import checked_times
+from fsp.projection.progress import labelled
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
     from fsp.model import Model
+    from fsp.projection.progress import ProgressCallback
 
 SINGULAR = 1e-12  # of the largest eigenvalue: below, no design tells all parameters
 
 
+@barred()
 def design(
     model: Model,
     times: Sequence[float] | FloatArray,
@@ -41,6 +46,7 @@ def design(
     max_states: int | None = None,
     max_memory: int | None = None,
     max_work: float | None = None,
+    progress: ProgressCallback | bool | None = None,
 ) -> Design:
     """Choose how many cells to observe at each time and under each condition.
 
@@ -61,7 +67,7 @@ def design(
         Parameters of interest for ``"Ds"``.
     conditions
         What each condition sets, parameters and initial counts, by label: ``{"low": {"S": 1.0}, "high": {"S": 5.0}}``.
-    observe, instrument, log, tol, start, max_states, max_memory, max_work
+    observe, instrument, log, tol, start, max_states, max_memory, max_work, progress
         As for `fsp.fisher`.
 
     Returns
@@ -90,11 +96,11 @@ def design(
     """
     requested = checked_times(times)
     chosen = _checked(parameters, cells, criterion, interest, conditions)
-    limits = Limits(max_states, max_memory, max_work)
+    limits = Limits(max_states, max_memory, max_work, callback(progress) or silent)
     settings = conditions or {"": {}}
     parts = [
         part
-        for given in settings.values()
+        for label, given in settings.items()
         for part in of_cells(
             model.with_values(given) if given else model,
             requested,
@@ -104,7 +110,7 @@ def design(
             log=log,
             tol=tol,
             start=start,
-            limits=limits,
+            limits=replace(limits, report=labelled(limits.report, label)),
         )
     ]
     F = np.array([part.matrix for part in parts])  # (n, q, q)

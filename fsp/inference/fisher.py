@@ -40,6 +40,7 @@ import numpy as np
 
 from fsp import defaults
 from fsp.arithmetic import SUM_ROUNDING
+from fsp.bars import barred, callback, silent
 from fsp.distribution.information import OPEN, FisherInformation
 from fsp.errors import ArgumentError, ToleranceWarning
 from fsp.inference.account import Scores
@@ -53,11 +54,13 @@ if TYPE_CHECKING:
     from fsp.arrays import BoolArray, FloatArray
     from fsp.inference.problem import Reached
     from fsp.model import Model
+    from fsp.projection.progress import ProgressCallback
 
 # Least probabilities of a z in Z that are tried; of that with the narrowest intervals is what is returned.
 LEAST = tuple(10.0**-n for n in range(2, 15))
 
 
+@barred()
 def fisher(
     model: Model,
     times: Sequence[float] | FloatArray | float,
@@ -72,6 +75,7 @@ def fisher(
     max_states: int | None = None,
     max_memory: int | None = None,
     max_work: float | None = None,
+    progress: ProgressCallback | bool | None = None,
 ) -> FisherInformation:
     """Return the Fisher information of independent cells about parameters, with intervals.
 
@@ -99,6 +103,8 @@ def fisher(
         Where cells begin, as for `fsp.sensitivity`.
     max_states, max_memory, max_work
         Limits, as for `fsp.transient`.
+    progress
+        True for a bar; or a function that is called with a `Progress` now and then.
 
     Returns
     -------
@@ -131,7 +137,7 @@ def fisher(
     --------
     >>> fsp.fisher(model, [1.0, 2.0], ["k", "g"], cells=1000, observe="X").eigenvalues()  # doctest: +SKIP
     """
-    limits = Limits(max_states, max_memory, max_work)
+    limits = Limits(max_states, max_memory, max_work, callback(progress) or silent)
     of_cell = of_cells(
         model,
         times,

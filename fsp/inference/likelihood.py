@@ -29,13 +29,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fsp import defaults
 from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
+from fsp.bars import barred, callback, silent
 from fsp.distribution import Interval
 from fsp.distribution.display import Displayed
 from fsp.errors import ArgumentError
@@ -46,10 +47,12 @@ from fsp.inference.observation_channel import Gathered, Sight
 from fsp.inference.parameters import require_no_events
 from fsp.inference.problem import Limits, Reached
 from fsp.model.arguments import check_call
+from fsp.projection.progress import labelled
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
     from fsp.model import Model
+    from fsp.projection.progress import ProgressCallback
 
 FIRST_LOSS = 1e-7  # of probability, with which the first run begins
 FIRST_CHANGING = 1e-12  # where rates change: there less loss takes a few states more, and no more steps
@@ -93,13 +96,18 @@ class Likelihood(Displayed):
     start: str | None = None
     by_condition: Mapping[str, Likelihood] = field(default_factory=dict)
 
-    def gradient(self, parameters: Sequence[str]) -> dict[str, Interval]:
+    @barred()
+    def gradient(
+        self, parameters: Sequence[str], *, progress: ProgressCallback | bool | None = None
+    ) -> dict[str, Interval]:
         """Bound the derivatives by the logarithms of parameters.
 
         Parameters
         ----------
         parameters
             Their names, as for `fsp.sensitivity`.
+        progress
+            True for a bar; or a function that is called with a `Progress` now and then.
 
         Returns
         -------
@@ -114,13 +122,14 @@ class Likelihood(Displayed):
         """
         if self.impossible:
             raise ArgumentError(f"A gradient must be of cells that are possible, but {self.impossible[0]}.")
+        report = callback(progress) or silent
         if self.by_condition:
-            return _added([own.gradient(parameters) for own in self.by_condition.values()])
+            parts = self.by_condition.items()
+            return _added([own.gradient(parameters, progress=labelled(report, label)) for label, own in parts])
         tol = min(LARGEST_TOL, SHARE * self.least)
         times = self.counts.times
-        reached, slopes, _ = solve(
-            self.model, times, parameters, tol, self.limits, log=True, scores=True, start=self.start
-        )
+        limits = replace(self.limits, report=report)
+        reached, slopes, _ = solve(self.model, times, parameters, tol, limits, log=True, scores=True, start=self.start)
         values, off = np.zeros(len(slopes.names)), np.zeros(len(slopes.names))
         for i, own in enumerate(reached):
             slopes_of_time, more = self._of_time(i, own)
@@ -163,6 +172,7 @@ class Likelihood(Displayed):
         return "\n".join([*lines, *([f"  note: so have {more:,} other counts; see `impossible`"] if more > 0 else [])])
 
 
+@barred()
 def likelihood(
     model: Model,
     counts: Counts,
@@ -173,6 +183,7 @@ def likelihood(
     max_states: int | None = None,
     max_memory: int | None = None,
     max_work: float | None = None,
+    progress: ProgressCallback | bool | None = None,
 ) -> Likelihood:
     """Return the log-likelihood of counted molecules as an interval.
 
@@ -192,6 +203,8 @@ def likelihood(
         Where cells begin, as for `fsp.sensitivity`.
     max_states, max_memory, max_work
         Limits, as for `fsp.transient`.
+    progress
+        True for a bar; or a function that is called with a `Progress` now and then.
 
     Returns
     -------
@@ -218,7 +231,7 @@ def likelihood(
     >>> counts = fsp.read_counts("cells.csv", counts={"X": "rna"})  # doctest: +SKIP
     >>> fsp.likelihood(model, counts).value  # doctest: +SKIP
     """
-    check_call(model, max_states=max_states, max_memory=max_memory, max_work=max_work)
+    check_call(model, max_states=max_states, max_memory=max_memory, max_work=max_work, progress=progress)
     check_counts(counts)
     if not isinstance(width, int | float) or not width > 0.0:
         raise ArgumentError(f"`width` must be a number of nats above 0, but is {width!r}.")
@@ -227,11 +240,11 @@ def likelihood(
     counts.require_unit_of(model)
     if counts.conditions:
         more = {"start": start, "max_states": max_states, "max_memory": max_memory, "max_work": max_work}
-        return _of_conditions(model, counts, width, instrument, more)
+        return _of_conditions(model, counts, width, instrument, more, callback(progress) or silent)
     counts.require_known_to(model)
     instruments = tuple(i.at(model.parameters) for i in instruments_of(instrument, counts.observed))
     counts = counts.standing(instruments)
-    limits = Limits(max_states, max_memory, max_work)
+    limits = Limits(max_states, max_memory, max_work, callback(progress) or silent)
     loss = FIRST_CHANGING if model.is_time_dependent else FIRST_LOSS
     before = [math.inf] * len(counts.times)
     for run in range(MOST_RUNS):
@@ -252,6 +265,7 @@ def likelihood(
         loss *= UNSEEN if unseen else min(0.5, CAUTION * width / (high - low))
     value = Interval(low, high, low if unseen else 0.5 * (low + high), True)
     least = 0.0 if unseen else min(own for _, _, own in found)
+    limits = replace(limits, report=silent)  # a gradient is asked for later, and by another `progress`
     return Likelihood(value, by_time, tuple(unseen), least, model, counts, instruments, limits, start)
 
 
@@ -261,6 +275,7 @@ def _of_conditions(
     width: float,
     instrument: Instrument | Mapping[str, Instrument] | None,
     more: dict[str, Any],
+    report: ProgressCallback,
 ) -> Likelihood:
     """Return the log-likelihood of all conditions, each of which sets its parameters and initial counts."""
     parts = {}
@@ -273,6 +288,7 @@ def _of_conditions(
             own,
             width=width / len(counts.conditions),
             instrument={name: given[name] for name in own.observed},
+            progress=labelled(report, condition.label),
             **more,
         )
     value, *others = [part.value for part in parts.values()]

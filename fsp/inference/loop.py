@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.arithmetic import UNIT_ROUNDOFF
+from fsp.bars import silent
 from fsp.errors import ArgumentError, ConvergenceError
 from fsp.generator import Generator
 from fsp.inference.account import Account
@@ -38,6 +39,7 @@ from fsp.projection.backend import of_model as fields_of
 from fsp.projection.budget import BEARABLE_SHARE
 from fsp.projection.forecast import MOST_WORK
 from fsp.projection.growth import Growth, most_states
+from fsp.projection.progress import Progress
 from fsp.projection.pruning import choose
 
 if TYPE_CHECKING:
@@ -74,7 +76,8 @@ def solve(
     start: str | None = None,
 ) -> tuple[list[Reached], Derivatives, dict[str, int]]:
     """Return what is known at each time, the derivatives of the laws, and counts of the work."""
-    check_call(model, max_states=limits.max_states, max_memory=limits.max_memory, max_work=limits.max_work)
+    most = {"max_states": limits.max_states, "max_memory": limits.max_memory, "max_work": limits.max_work}
+    check_call(model, **most, progress=limits.report)
     requested = checked_times(times)
     check_tolerance(tol)
     check_start(start)
@@ -121,7 +124,7 @@ def _beginning(
     if start is None:
         return of_model(model, slopes)
     tol = max(STATIONARY_SHARE * loss, LEAST_STATIONARY)
-    return stationary(model, slopes, tol, limits.max_states, limits.max_memory)
+    return stationary(model, slopes, tol, limits)
 
 
 def _first_guess(model: Model, slopes: Derivatives, bounds: Bounds, horizon: float) -> float:
@@ -229,9 +232,18 @@ class Run:
             account.absolute += absolute + generator.misjudged(self._t, t)
             self._t, self._block = t, step.end
             self._moving.pass_by(t, self._space, self._block, account)
+            self._report()
             yield t
         if self._since >= LOOK and self._t < problem.duration:
             self._prune()
+
+    def _report(self) -> None:
+        """Say how far it is, and which losses this run takes: it may be begun anew with smaller ones."""
+        problem, report = self.problem, self.problem.limits.report
+        if report is not silent:
+            error = max(own.total for own in (self._account.y, *self._account.slopes.ledgers))
+            end = float(problem.times[-1])
+            report(Progress(self._t, end, len(self._space), error, f"losses below {problem.loss:.0e}"))
 
     def _left(self) -> FloatArray:
         """Return what has left the space so far, (1 + q,)."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from fsp.bars import silent
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
     from fsp.inference.envelopes import Bounds
     from fsp.inference.parameters import Derivatives
     from fsp.model import Model
+    from fsp.projection.progress import Progress
 
 # Shares of the tolerance: what leaves the space, what is dropped; the rest is for what p lacks, and for rounding.
 LEAVING, DROPPED = 0.3, 0.05
@@ -37,11 +41,12 @@ class Reached:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a computation may take; None for what `fsp.transient` takes by default."""
+    """What a computation may take, None for what `fsp.transient` takes by default, and who hears how far it is."""
 
     max_states: int | None = None
     max_memory: int | None = None
     max_work: float | None = None
+    report: Callable[[Progress], None] = field(default=silent, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fsp import defaults
+from fsp.bars import barred, callback, silent
 from fsp.distribution.sensitivity import Sensitivities, Sensitivity
 from fsp.errors import ToleranceWarning
 from fsp.inference.account import OPEN
@@ -24,8 +25,10 @@ from fsp.inference.problem import Limits
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
     from fsp.model import Model
+    from fsp.projection.progress import ProgressCallback
 
 
+@barred()
 def sensitivity(
     model: Model,
     times: Sequence[float] | FloatArray | float,
@@ -37,6 +40,7 @@ def sensitivity(
     max_states: int | None = None,
     max_memory: int | None = None,
     max_work: float | None = None,
+    progress: ProgressCallback | bool | None = None,
 ) -> Sensitivities:
     """Return the distribution and its derivatives by parameters, each with a bound of its error.
 
@@ -59,6 +63,8 @@ def sensitivity(
         without it from the initial counts.
     max_states, max_memory, max_work
         Limits, as for `fsp.transient`.
+    progress
+        True for a bar; or a function that is called with a `Progress` now and then.
 
     Returns
     -------
@@ -99,7 +105,7 @@ def sensitivity(
     >>> print(f"{found.mean('X')['k']:.4f}")  # 10 (1 - exp(-2))
     8.6466
     """
-    limits = Limits(max_states, max_memory, max_work)
+    limits = Limits(max_states, max_memory, max_work, callback(progress) or silent)
     reached, slopes, counts = solve(model, times, parameters, tol, limits, log=log, start=start)
     found = [
         Sensitivity(

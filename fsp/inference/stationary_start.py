@@ -20,6 +20,7 @@ from fsp.projection.start import with_first_rates
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
     from fsp.inference.parameters import Derivatives
+    from fsp.inference.problem import Limits
     from fsp.model import Model
     from fsp.model.tree import Expression
     from fsp.moments.parts import Gauge
@@ -30,14 +31,13 @@ def stationary(
     model: Model,
     slopes: Derivatives,
     tol: float,
-    max_states: int | None = None,
-    max_memory: int | None = None,
+    limits: Limits,
 ) -> Beginning:
     """Return the stationary distribution of the rates at time zero, and its derivatives."""
     frozen = with_first_rates(model)
     q = len(slopes.names)
     below = not q and not model.is_time_dependent  # lower bounds lose some hundred times the error of all together
-    law = StoredLaw.of(frozen, tol, max_states, max_memory, below=below)
+    law = StoredLaw.of(frozen, tol, limits.max_states, limits.max_memory, below=below, report=limits.report)
     states = law.space.states
     first, largest = slopes.at(0.0), model.species_bounds
     changes = [

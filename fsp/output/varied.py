@@ -13,13 +13,13 @@ from fsp.output.panels import COLOURS, LINES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
     from fsp.arrays import FloatArray
     from fsp.distribution.relaxation import Relaxation
     from fsp.distribution.sweep import Sweep
 
 _MOST_MODES = 4  # on a page; chosen
+LEAST_MOVED = 1e-3  # of the most that a mode moves: axes end where less is moved; chosen
 
 
 def sweep(swept: Sweep, *species: str, t: float | None = None, ax: Axes | None = None) -> Any:
@@ -92,44 +92,69 @@ def _draw_map(axes: Any, swept: Sweep, name: str, spread: tuple[FloatArray, Floa
     axes.set_ylabel(swept.names[1])
 
 
-def modes(relaxation: Relaxation, *species: str) -> Figure:
+def modes(relaxation: Relaxation, *species: str, mode: int | None = None, ax: Axes | None = None) -> Any:
     """Draw the slowest modes: how much probability each moves, summed over all species but one.
 
     Parameters
     ----------
     relaxation
-        What to draw, up to its first four modes.
+        What to draw.
     species
-        The names; the first six where none is given.
+        The names; the first six where none is given, and one alone where `ax` is given.
+    mode
+        The number of a mode, 1 the slowest; the first four if None, and the slowest alone where `ax` is given.
+    ax
+        Where to draw one species in one mode, beside what is there; a new figure if None.
 
     Returns
     -------
-    matplotlib.figure.Figure
-        A row for each mode, and a panel for each species; of complex modes the real part.
+    matplotlib.figure.Figure or matplotlib.axes.Axes
+        A row for each mode, and a panel for each species, or `ax`; of complex modes the real part.
 
     Raises
     ------
     ArgumentError
-        If a species is unknown.
+        If a species or the mode is unknown.
     """
     names = panels.chosen(relaxation.species, species)
-    n = min(len(relaxation.eigenvalues), _MOST_MODES)
+    known = len(relaxation.eigenvalues)
+    if mode is not None and not (isinstance(mode, int) and 1 <= mode <= known):
+        raise ArgumentError(f"`mode` must be a number from 1, the slowest, to {known}, but is {mode!r}.")
+    shown = range(min(known, _MOST_MODES)) if mode is None else [mode - 1]
+    if ax is not None:
+        if len(names) != 1:
+            raise ArgumentError(f"`species` must be one name for `ax`, but are {', '.join(names)}.")
+        with styled():
+            _draw_mode(ax, relaxation, names[0], shown[0])
+        return ax
     with styled():
-        figure = new_figure(2.6 * len(names) + 0.4, 1.9 * n + 0.4)
-        grid = figure.add_gridspec(n, len(names))
-        for k in range(n):
+        figure = new_figure(max(2.6 * len(names), 3.2) + 0.4, 1.9 * len(shown) + 0.4)
+        grid = figure.add_gridspec(len(shown), len(names))
+        for row, k in enumerate(shown):
             for j, name in enumerate(names):
-                axes = figure.add_subplot(grid[k, j])
-                counts = relaxation.states[:, relaxation.species.index(name)]
-                moved = np.bincount(counts, relaxation.right[:, k].real)
-                seen = np.flatnonzero(np.abs(moved) > 1e-3 * np.abs(moved).max(initial=0.0))
-                axes.axhline(0.0, color="0.8", linewidth=0.8)
-                axes.fill_between(np.arange(len(moved)), moved, color=COLOURS[0], alpha=0.25, step="mid", linewidth=0)
-                axes.step(np.arange(len(moved)), moved, color=COLOURS[0], where="mid", linewidth=1.0)
-                if len(seen):
-                    axes.set_xlim(seen[0] - 0.5, seen[-1] + 0.5)
-                label_copies(axes.xaxis, name)
-                if j == 0:
-                    axes.set_ylabel("moved")
-                    axes.set_title(f"mode {k + 1}: relaxation time {relaxation.times[k]:.4g}", loc="left")
+                _draw_mode(figure.add_subplot(grid[row, j]), relaxation, name, k, is_named=j == 0)
     return figure
+
+
+def _draw_mode(axes: Axes, relaxation: Relaxation, name: str, k: int, *, is_named: bool = True) -> None:
+    """Draw one mode over one species, in the next colour of the axes."""
+    counts = relaxation.states[:, relaxation.species.index(name)]
+    moved = np.bincount(counts, relaxation.right[:, k].real)
+    seen = np.flatnonzero(np.abs(moved) > LEAST_MOVED * np.abs(moved).max(initial=0.0))
+    title = f"mode {k + 1}: relaxation time {relaxation.times[k]:.4g}"
+    before = [line for line in axes.lines if str(line.get_label()).startswith("mode ")]
+    colour, style = COLOURS[len(before) % len(COLOURS)], LINES[len(before) % len(LINES)]
+    if not before:
+        axes.axhline(0.0, color="0.8", linewidth=0.8)
+    axes.fill_between(np.arange(len(moved)), moved, color=colour, alpha=0.25, step="mid", linewidth=0)
+    axes.step(np.arange(len(moved)), moved, color=colour, linestyle=style, where="mid", linewidth=1.0, label=title)
+    if len(seen):
+        low, high = axes.get_xlim() if before else (np.inf, -np.inf)
+        axes.set_xlim(min(low, seen[0] - 0.5), max(high, seen[-1] + 0.5))
+    label_copies(axes.xaxis, name)
+    if before:
+        axes.set_title("", loc="left")
+        axes.legend()
+    elif is_named:
+        axes.set_ylabel("moved")
+        axes.set_title(title, loc="left")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from fsp import defaults
 from fsp.arithmetic import UNIT_ROUNDOFF
-from fsp.bars import barred, callback
+from fsp.bars import barred, callback, silent
 from fsp.distribution import ErrorLedger, Interval
 from fsp.distribution.committor import Committor, ReactiveFlux, StateFunction
 from fsp.equilibrium.certified import StationaryCertifier
@@ -111,7 +111,7 @@ def committor(
     targets = Targets.read(model, {"A": A, "B": B}, "`A` and `B`")
     targets.hold(model.initial_states)
     limit = max_states or most_states(model)
-    report = callback(progress) or _silent
+    report = callback(progress) or silent
     names = tuple(c if isinstance(c, str) else name for name, c in zip("AB", (A, B), strict=True))
     try:
         ways = _proved(model, targets, tol, limit, report)
@@ -243,7 +243,3 @@ def _answer(model: Model, ways: Reactive, names: tuple[str, str], tol: float) ->
         time_unit=model.time_unit,
         notes=(f"the stationary law is an estimate: {rest.reason}",) if rest.reason else (),
     )
-
-
-def _silent(progress: Progress) -> None:
-    """Report nothing."""

@@ -16,7 +16,7 @@ import numpy as np
 
 from fsp import defaults
 from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
-from fsp.bars import barred, callback
+from fsp.bars import barred, callback, silent
 from fsp.distribution import ErrorLedger, Interval
 from fsp.distribution.correlation import Correlation
 from fsp.distribution.passage import Curve
@@ -132,7 +132,7 @@ def correlation(
     second = observable if with_ is None else with_
     pair = Observable.read(model, observable, "observable"), Observable.read(model, second, "with_")
     limit = max_states or most_states(model)
-    report = callback(progress) or _silent
+    report = callback(progress) or silent
     if not at_rest:
         return from_start(model, pair, times, tol, first, limit, report)
     try:
@@ -301,7 +301,3 @@ def _covariances(model: Model, two: _Two, times: FloatArray, tol: float, reason:
     slack = off + SUM_ROUNDING * np.abs(ends).max(axis=0)
     both = zip((ends[0] - slack).tolist(), (ends[1] + slack).tolist(), values.tolist(), strict=True)
     return [Interval(low, high, value, not reason, reason) - product for low, high, value in both]
-
-
-def _silent(progress: Progress) -> None:
-    """Report nothing."""

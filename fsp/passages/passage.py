@@ -17,7 +17,7 @@ import numpy as np
 
 from fsp import defaults
 from fsp.arithmetic import UNIT_ROUNDOFF
-from fsp.bars import shown
+from fsp.bars import shown, silent
 from fsp.distribution import Distribution, ErrorLedger, Interval, Solution, bounds
 from fsp.distribution.passage import Curve, FromEach, Passage, PassageLaw
 from fsp.equilibrium.certified import SPARE
@@ -158,7 +158,7 @@ class _Question:
         if first is not None:
             model = model.starting_in(begin.model.initial_states, begin.model.initial_probabilities)
         targets.hold(begin.model.initial_states)
-        return cls(model, stopping, targets, first, begin, tol, limit, progress or _silent)
+        return cls(model, stopping, targets, first, begin, tol, limit, progress or silent)
 
     def solved(self, times: FloatArray) -> Solution:
         """Return the network that stays where a target holds, at times since the start."""
@@ -168,7 +168,7 @@ class _Question:
             self.tol,
             start=self.start,
             max_states=self.max_states,
-            progress=None if self.report is _silent else self.report,
+            progress=self.report,
         )
 
     def on_growing_space(self, orders: int) -> _Judge:
@@ -292,7 +292,3 @@ def _relative(one: Interval) -> float:
     if one.lower == inf:
         return 0.0
     return one.width / one.lower if one.lower > 0.0 else one.upper
-
-
-def _silent(progress: Progress) -> None:
-    """Report nothing."""

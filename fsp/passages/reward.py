@@ -25,6 +25,7 @@ from scipy.sparse import csr_array
 
 from fsp import defaults
 from fsp.arithmetic import SUM_ROUNDING, half_sums, missing_from
+from fsp.bars import barred, callback, silent
 from fsp.distribution import Interval
 from fsp.distribution.bounds import variance
 from fsp.distribution.passage import Curve
@@ -67,6 +68,7 @@ ROUNDS, STEPS = 6, 4  # of growing, by so many reactions each; chosen
 IMPROVES = 0.9  # of the last width: growths that leave more are of no use
 
 
+@barred()
 def reward(
     model: Model,
     observable: str,
@@ -77,7 +79,7 @@ def reward(
     start: Solution | Distribution | str | None = None,
     tol: float = defaults.TOL,
     max_states: int | None = None,
-    progress: ProgressCallback | None = None,
+    progress: ProgressCallback | bool | None = None,
 ) -> Reward:
     """Find what a network accumulates from the start up to some times: time in a condition, cost, or firings.
 
@@ -101,7 +103,7 @@ def reward(
     max_states
         Limit on the number of states.
     progress
-        Called with a `Progress` now and then.
+        True for a bar; or a function that is called with a `Progress` now and then.
 
     Returns
     -------
@@ -147,9 +149,10 @@ def reward(
     limit = max_states or most_states(model)
     first = None if isinstance(start, str) else start
     if starts_at_rest(start):
-        first = stationary(model, AT_REST * tol, max_states=limit)
+        first = stationary(model, AT_REST * tol, max_states=limit, progress=callback(progress))
     begin = starting_point(stopping, first, tol)
-    found = Question(stopping, gain, targets, begin, asked, tol, limit, progress or _silent).on_growing_space()
+    question = Question(stopping, gain, targets, begin, asked, tol, limit, callback(progress) or silent)
+    found = question.on_growing_space()
     width = max(mean.width / (1.0 + mean.upper) if mean.upper < inf else 0.0 for mean in found.means)
     if width > tol:
         warnings.warn(
@@ -382,7 +385,3 @@ def _overlap(species: tuple[str, ...], first: IntArray, second: IntArray) -> boo
 
 def _scaled(probabilities: FloatArray) -> FloatArray:
     return probabilities / fsum(probabilities.tolist())
-
-
-def _silent(progress: Progress) -> None:
-    """Report nothing."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from fsp.model import Model
     from fsp.petsc.distribution import Distribution
     from fsp.petsc.space import StateSpace
+    from fsp.projection.progress import ProgressCallback
     from fsp.space.protocol import AnySpace
 
 MOST_RESIDUAL = 1e-5  # relative to the eigenvalue; chosen, not measured
@@ -85,6 +86,7 @@ def relaxation_of_model(
     options: Mapping[str, Any] | None,
     max_states: int | None,
     max_memory: int | None,
+    report: ProgressCallback | None = None,
 ) -> Relaxation:
     """Do the work of `fsp.relaxation` on ranks: the modes of the one closed class that the network ends in."""
     ranks = Communicator.of(comm if comm is not None or space is None else getattr(space, "comm", None))
@@ -97,11 +99,12 @@ def relaxation_of_model(
         return spectrum.answer(None, "the boundary of `space` reflects")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ToleranceWarning)
-        rest = stationary(model, tol, comm=ranks, options=options, max_states=max_states, max_memory=max_memory)
+        limits: dict[str, Any] = {"max_states": max_states, "max_memory": max_memory}
+        rest = stationary(model, tol, comm=ranks, options=options, progress=report, **limits)
     limit = MAX_STATES * ranks.size if max_states is None else max_states
     growth = Growth(model, limit, max_memory, stationary=True, backend=Ranks(ranks))
     modes_on = partial(_led_back_modes, model, n_modes, _most_probable(rest), method, asked)
-    spectrum, changes = converged_modes(growth, rest.space, modes_on)
+    spectrum, changes = converged_modes(growth, rest.space, modes_on, report)
     return spectrum.answer(changes, "the stationary distribution is an estimate")
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+from fsp.bars import silent
 
 if TYPE_CHECKING:
     from fsp.distribution import Solution, Sweep
@@ -93,3 +95,14 @@ class SweepProgress:
 
 ProgressCallback = Callable[[Progress], None]
 SweepCallback = Callable[[SweepProgress], None]
+
+
+def labelled(report: ProgressCallback, *words: str) -> ProgressCallback:
+    """Return a callback that says of which part of the work its moments are."""
+    if report is silent or not any(words):
+        return report
+
+    def tell(moment: Progress) -> None:
+        report(replace(moment, message=", ".join(part for part in (*words, moment.message) if part)))
+
+    return tell

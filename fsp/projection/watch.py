@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
+from fsp.bars import silent
+
 if TYPE_CHECKING:
     from fsp.distribution import Solution
     from fsp.projection.progress import Progress, ProgressCallback
@@ -17,8 +19,9 @@ class Watch:
     """Report to the first rank's `progress` and to all ranks' `checkpoint`; any rank may have one.  Collective."""
 
     def __init__(self, comm: AnyCommunicator, progress: ProgressCallback | None, checkpoint: Checkpoint | None) -> None:
-        self._comm, self._progress, self._checkpoint = comm, progress, checkpoint
-        self._is_on = comm.any(progress is not None or checkpoint is not None)
+        self._comm, self._checkpoint = comm, checkpoint
+        self._progress = None if progress is silent else progress
+        self._is_on = comm.any(self._progress is not None or checkpoint is not None)
 
     def report(self, moment: Callable[[], Progress], reached: Callable[[], Solution]) -> None:
         """Say how far it is; a request to stop, on any rank, stops all."""

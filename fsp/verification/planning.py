@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fsp.bars import Stage, barred, callback, silent
 from fsp.distribution.text import table
 from fsp.doors import transient
 from fsp.errors import ArgumentError, FSPError
@@ -43,9 +44,10 @@ from fsp.verification.verify import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from fsp.arrays import FloatArray
+    from fsp.bars import StateCallback
     from fsp.distribution import Solution
     from fsp.verification.verdict import Detectable, Sought
 
@@ -158,6 +160,7 @@ def _percent(size: float) -> str:
     return f"{100 * size:.3g} %"
 
 
+@barred()
 def plan(
     model: Model | str | Path,
     times: Sequence[float] | FloatArray | float,
@@ -169,7 +172,7 @@ def plan(
     species: Sequence[str] | None = None,
     max_runs: int = MOST_RUNS,
     max_states: int | None = None,
-    tell: Callable[[str], None] | None = None,
+    progress: StateCallback | bool | None = None,
 ) -> Plan:
     """Recommend output times and a number of runs, with which `verify` finds errors of a given size.
 
@@ -184,7 +187,7 @@ def plan(
         many runs they take, and the number of runs is not raised for them.
     require
         Relative size of the errors of each rate constant that must be found, below 1.
-    alpha, power, species, max_states, tell
+    alpha, power, species, max_states, progress
         As of `fsp.verify`.
     max_runs
         Largest number of runs that may be recommended.
@@ -209,22 +212,22 @@ def plan(
     ((1.5, 2.0), 640)
     """
     network, file = (model, file) if isinstance(model, Model) else (load(model), model)
-    check_call(network, max_states=max_states)
+    check_call(network, max_states=max_states, progress=progress)
     checked_level(alpha)
     checked_power(power)
     checked_size("require", require)
     if max_runs < FEWEST_RUNS:
         raise ArgumentError(f"`max_runs` must be at least {FEWEST_RUNS}, but is {max_runs}.")
     names = checked_species(species, network)
-    say = tell or (lambda line: None)
-    say("candidates")
+    report = callback(progress) or silent
+    report(Stage("candidates"))
     offered = candidates(times)
     reference = transient(network, offered, tolerance_of(FIRST_RUNS, alpha), max_states=max_states)
     wrong = [*_mistakes(network, require), *_misread(network, file, offered)]
     seen, notes = _seen(wrong, reference, names, alpha, power)
     chosen = recommended(np.array([one.runs for one in seen if one.required]).reshape(-1, len(offered)))
     needs = tuple(sorted((one.at(chosen, offered) for one in seen), key=lambda need: -need.runs))
-    study = Settled(network, names, require, alpha, power, max_runs, max_states, say)
+    study = Settled(network, names, require, alpha, power, max_runs, max_states, report)
     made: dict[str, Any] = {"model_name": network.name, "require": require, "power": power, "alpha": alpha}
     required = tuple(one for one in needs if one.required)
     made |= study.runs(offered[chosen], max((one.runs for one in required), default=inf), required)
@@ -351,7 +354,7 @@ class Settled:
     power: float
     max_runs: int
     max_states: int | None
-    tell: Callable[[str], None]
+    report: StateCallback
 
     def runs(self, times: FloatArray, about: float, needs: tuple[Need, ...]) -> dict[str, Any]:
         """Return the number of runs at these times that is enough, what it finds, or why none is."""
@@ -362,7 +365,7 @@ class Settled:
         for _ in range(ROUNDS):
             if n > self.max_runs:
                 break
-            self.tell(f"{n:,} runs")
+            self.report(Stage(f"{n:,} runs"))
             planned, battery = Planned(n, times, self.species), Battery(tuple(reference), n)
             tests = number_of_tests(planned)
             seen = detectable(self.model, reference, battery, planned, alpha=self.alpha, tests=tests, power=self.power)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fsp.bars import Count, silent
 from fsp.errors import ArgumentError, SimulatorWarning
 from fsp.verification.samples import Runs
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from fsp.arrays import FloatArray
+    from fsp.bars import StateCallback
     from fsp.model import Model
     from fsp.sampling.simulator import Simulator
 
@@ -37,7 +39,7 @@ class RunSource:
         """Name of the simulator."""
         return self.simulator.name
 
-    def runs(self, number: int, first: int = 0, *, rewritten: bool = False) -> Runs:
+    def runs(self, number: int, first: int = 0, *, rewritten: bool = False, progress: StateCallback = silent) -> Runs:
         """Return runs from number `first` on, checked; with `rewritten` not of the file, but of what is written."""
         if number < 1:
             raise ArgumentError(f"`runs` must be at least 1, but is {number}.")
@@ -45,6 +47,8 @@ class RunSource:
         more: dict[str, Any] = {"first": first} if "first" in takes and first else {}
         if "file" in takes and not rewritten:
             more["file"] = self.file
+        if "progress" in takes and progress is not silent:
+            more["progress"] = lambda done, total: progress(Count(done, total, f"runs of {self.name}"))
         seed = self.seed if not first or "first" in takes else self.seed + first
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always", SimulatorWarning)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fsp.bars import Stage, barred, callback, silent
 from fsp.distribution import Distribution, Solution
 from fsp.doors import transient
 from fsp.errors import ArgumentError, ToleranceWarning
@@ -35,9 +36,10 @@ from fsp.verification.strength import held_to, sought
 from fsp.verification.two_times import two_time_tests
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from fsp.arrays import FloatArray
+    from fsp.bars import StateCallback
     from fsp.sampling.simulator import Simulator
     from fsp.verification.samples import Samples
 
@@ -46,6 +48,7 @@ LOOSEST, TIGHTEST = 1e-6, 1e-11  # tolerances of a reference
 SHARE = 1e-3  # of `alpha`, that runs in states which the reference does not store may make of a p-value
 
 
+@barred()
 def verify(
     model: Model | str | Path,
     samples: Any = None,
@@ -66,7 +69,7 @@ def verify(
     diagnosis: bool = True,
     max_states: int | None = None,
     max_memory: int | None = None,
-    tell: Callable[[str], None] | None = None,
+    progress: StateCallback | bool | None = None,
 ) -> Report:
     """Tell whether samples, or a simulator, follow the chemical master equation of a model.
 
@@ -118,8 +121,9 @@ def verify(
     max_memory
         Limit on the memory of each of the samples, the reference and the solutions of changed models, in bytes; None
         for none.
-    tell
-        Called with a line of progress now and then.
+    progress
+        True for a bar; or a function that is called now and then with what is being done, whose ``status`` is a line
+        of words.
 
     Returns
     -------
@@ -135,7 +139,7 @@ def verify(
         If the reference cannot be computed, or the samples not held, within the limits.
     """
     network, file = (model, file) if isinstance(model, Model) else (load(model), model)
-    check_call(network, max_states=max_states, max_memory=max_memory)
+    check_call(network, max_states=max_states, max_memory=max_memory, progress=progress)
     checked_level(alpha)
     if power is not None:
         checked_power(power)
@@ -144,10 +148,10 @@ def verify(
             checked_size(name, size)
     if runs is not None:
         check_whole("runs", runs, 1)
-    say = tell or (lambda line: None)
     power = power if require is None else power or POWER
     place = None if file is None else Path(file)
-    study = Study(network, alpha, tol, power, diagnosis, max_states, say, require, place)
+    report = callback(progress) or silent
+    study = Study(network, alpha, tol, power, diagnosis, max_states, report, require, place)
     given: dict[str, Any] = {
         "times": times,
         "species": species,
@@ -218,11 +222,15 @@ class Study:
     power: float | None
     diagnosis: bool
     max_states: int | None
-    tell: Callable[[str], None]
+    progress: StateCallback
     require: float | None = None
     file: Path | None = None  # that the model was read from
     asked: RunSource | None = None  # where a simulator is asked for the samples
     _reference: Solution | None = None
+
+    def tell(self, words: str) -> None:
+        """Say which part of the work begins."""
+        self.progress(Stage(words))
 
     def of_simulator(self, first: int, target: float | None, most: int) -> Report:
         """Return the report of a simulator, from a number of runs, or from more until an error is detectable."""
@@ -232,7 +240,7 @@ class Study:
 
         def batch(number: int, begun: int) -> Runs:
             self.tell(f"{asked.name}: {number:,} runs")
-            return asked.runs(number, begun)
+            return asked.runs(number, begun, progress=self.progress)
 
         if target is None:
             return self.report(batch(first, 0), self.alpha, asked.name)
@@ -254,7 +262,9 @@ class Study:
             tol = tolerance(samples, self.alpha) if self.tol is None else self.tol
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ToleranceWarning)  # the tests count the error that was reached
-                self._reference = transient(self.model, samples.times, tol, max_states=self.max_states)
+                self._reference = transient(
+                    self.model, samples.times, tol, max_states=self.max_states, progress=self.progress
+                )
         return self._reference
 
     def report(self, samples: Samples, level: float, simulator: str) -> Report:

@@ -4,6 +4,14 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "laws-of-another-volume",
+        "approximation/pictures.py",
+        "found.volumes.index(volume)",
+        "0",
+        "approximations",
+        only="picture",
+    ),
+    mutant(
         "volumes-forget-the-order",
         "approximation/scaling.py",
         "Number(volume ** (1 - orders.pop()))",

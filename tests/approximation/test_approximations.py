@@ -23,7 +23,6 @@ from fsp.approximation.approximations import _moments
 from fsp.approximation.derivatives import Tensors
 from fsp.approximation.distances import l1, sliced, wasserstein
 from fsp.approximation.normal import joint_normal_law, normal_law
-from fsp.approximation.pictures import overview
 from fsp.approximation.scaling import ScaledNetwork
 from fsp.command.main import main
 from fsp.distribution import Interval
@@ -449,6 +448,8 @@ def test_no_room_bears_the_name_of_a_public_function():
 
 
 def test_the_picture_shows_laws_and_errors():
+    from matplotlib.figure import Figure
+
     found = fsp.approximations(DIMER, [1.0], volumes=[1, 2, 4, 8])
     figure = found.plot()
     assert [axes.get_title("left") for axes in figure.axes][:3] == ["V = 1", "V = 2", "V = 8"]
@@ -457,7 +458,22 @@ def test_the_picture_shows_laws_and_errors():
     low, high = figure.axes[5].get_ylim()
     assert high >= 9.99 * low
     with pytest.raises(fsp.ArgumentError, match="one of A, B"):
-        overview(found, "C")
+        found.plot("C")
+    assert figure._repr_png_()[:4] == b"\x89PNG"  # a notebook shows it
+    axes = Figure().subplots(2, 2).ravel()
+    for ax, options in zip(
+        axes, ({}, {"kind": "means"}, {"kind": "variances"}, {"kind": "laws", "volume": 2}), strict=True
+    ):
+        assert found.plot("B", ax=ax, **options) is ax
+        assert ax.lines or ax.texts
+    assert [ax.get_title("left") for ax in axes[[0, 3]]] == ["1-norm distance, law of B", "V = 2"]
+    assert len(found.plot(kind="laws").axes) == 1
+    with pytest.raises(fsp.ArgumentError, match=r"`volume` must be one of 1, 2, 4, 8, .* but is 3"):
+        found.plot(kind="laws", volume=3)
+    with pytest.raises(fsp.ArgumentError, match="for `ax`, but is 'overview'"):
+        found.plot(kind="overview", ax=axes[0])
+    with pytest.raises(fsp.ArgumentError, match="but is 'heat'"):
+        found.plot(kind="heat")
 
 
 def test_the_command(tmp_path):

@@ -379,9 +379,8 @@ def test_progress_on_a_terminal(t, monkeypatch):
     assert "4,321 states, error 1.0e-09" in terminal.getvalue()
 
 
-def test_progress_of_a_sweep_counts_points(capsys, monkeypatch):
-    monkeypatch.setattr(progress, "_SECONDS_BETWEEN_LINES", 0.0)
-    progress.Lines()(SweepProgress(3, 12, 1, 4321, 2e-7, "k = 2"))
+def test_progress_of_a_sweep_counts_points(capsys):
+    progress.Lines(0.0)(SweepProgress(3, 12, 1, 4321, 2e-7, "k = 2"))
     line = "fsp: 3 of 12 points (1 failed), last k = 2, up to 4,321 states, error 2.0e-07, 0 s\n"
     assert capsys.readouterr().err == line
     assert SweepProgress(3, 12, 1, 4321, 2e-7, "").share == (3, 12)

@@ -230,7 +230,7 @@ def begin(*words):
     """Start the command in a process whose progress lines come at once, and which waits a little at each."""
     code = (
         "import signal, time\nsignal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background\n"
-        "from fsp.command import main, progress\nprogress._SECONDS_BETWEEN_LINES = 0.0\n"
+        "from fsp.command import main, progress\nprogress.SECONDS_BETWEEN_LINES = 0.0\n"
         "call = progress.Lines.__call__\n"
         "progress.Lines.__call__ = lambda lines, moment: (time.sleep(0.1), call(lines, moment))[1]\nmain.main()"
     )

@@ -4,6 +4,14 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "modes-that-nobody-asked-for",
+        "output/varied.py",
+        "else [mode - 1]",
+        "else [0]",
+        "pictures",
+        only="modes",
+    ),
+    mutant(
         "atoms-that-flatten",
         "output/panels.py",
         "return most if most <= _ATOM * second or second == 0.0 else second",

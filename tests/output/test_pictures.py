@@ -269,10 +269,21 @@ def test_sweeps_are_lines_and_maps():
 
 
 def test_modes_are_drawn_with_their_times(tmp_path):
+    from matplotlib.figure import Figure
+
     ways = [fsp.Reaction("A -> B", mass_action=1.0), fsp.Reaction("B -> A", mass_action=1.0)]
     modes = fsp.relaxation(fsp.Model(species={"A": 5, "B": 0}, reactions=ways), 2)
     figure = modes.plot("A")
     assert "mode 1: relaxation time 0.5" in texts(figure)
+    ax = Figure().add_subplot()
+    assert modes.plot("A", ax=ax) is ax
+    assert ax.get_title("left") == "mode 1: relaxation time 0.5"
+    assert modes.plot("A", mode=2, ax=ax) is ax
+    assert [text.get_text()[:7] for text in ax.get_legend().get_texts()] == ["mode 1:", "mode 2:"]
+    assert len(modes.plot(mode=2).axes) == 2
+    for wrong in ({"mode": 3}, {"mode": 0}, {"ax": ax}):
+        with pytest.raises(ArgumentError, match=r"`mode` must be a number from 1|one name for `ax`"):
+            modes.plot(**wrong)
     assert written(figure, tmp_path / "modes.png")
     moved = figure.axes[0].lines[1].get_ydata()
     assert moved.sum() == pytest.approx(0.0, abs=1e-9)  # a mode moves probability, and makes none

@@ -325,8 +325,8 @@ MUTANTS = [
     mutant(
         "checkpoints-need-progress",
         "projection/watch.py",
-        "comm.any(progress is not None or checkpoint is not None)",
-        "comm.any(progress is not None)",
+        "comm.any(self._progress is not None or checkpoint is not None)",
+        "comm.any(self._progress is not None)",
         "watch",
     ),
     mutant(

@@ -281,7 +281,14 @@ def test_after_jump_is_one_step_of_the_embedded_chain():
 
 def test_runs_are_taken_until_an_error_is_detectable():
     lines = []
-    report = fsp.verify(dimers(), simulator=Sampler(), times=TIMES, until_detectable=0.3, runs=500, tell=lines.append)
+    report = fsp.verify(
+        dimers(),
+        simulator=Sampler(),
+        times=TIMES,
+        until_detectable=0.3,
+        runs=500,
+        progress=lambda moment: lines.append(moment.status),
+    )
     assert report.passed
     assert max(one.relative for one in report.detectable) <= 0.3
     assert report.n in (1000, 2000, 4000)
