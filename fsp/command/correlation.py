@@ -71,17 +71,14 @@ def correlation(
             max_states=max_states,
             progress=report,
         )
-    powers = answer.spectrum(frequencies).value.tolist() if len(frequencies) else []
+    powers = answer.spectrum(frequencies) if len(frequencies) else None
     if as_json:
-        rows = [
-            {"frequency": omega, "real": complex(power).real, "imaginary": complex(power).imag, "certified": False}
-            for omega, power in zip(frequencies, powers, strict=True)
-        ]
+        rows = [] if powers is None else powers.record()
         click.echo(to_json({"fsp": fsp.__version__, **answer.record(), "spectrum": rows}))
     else:
         click.echo(str(answer))
-        for omega, power in zip(frequencies, powers, strict=True):
-            click.echo(f"  spectrum at {omega:.8g}: ≈ {power:.6g}")
+        if powers is not None:
+            click.echo(str(powers))
     if plot is not None:
         from fsp.output.pictures import write
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,19 +11,19 @@ import numpy as np
 from fsp.distribution import doors
 from fsp.distribution.display import Displayed
 from fsp.distribution.distribution import Provenance
+from fsp.distribution.ledger import Interval
 from fsp.errors import ArgumentError, BackendError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from fsp.arrays import ComplexArray, FloatArray
-    from fsp.distribution.ledger import Interval
     from fsp.distribution.passage import Curve
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Spectrum:
-    """A power spectrum, or cross-spectrum, S(ω) = ∫ C(τ) exp(-iωτ) dτ over all lags; an estimate.
+class Spectrum(Displayed):
+    """A power spectrum, or cross-spectrum, S(ω) = ∫ C(τ) exp(-iωτ) dτ over all lags; ``spectrum[k]`` is an `Interval`.
 
     Parameters
     ----------
@@ -33,14 +33,65 @@ class Spectrum:
         (n,) values, in the units of the covariance times time; real where both observables are the same.
     residual
         (n,) 1-norm of what the resolvent's equations leave, relative to their right-hand side.
+    radius
+        (n,) bounds of the distance of each value to the exact one; infinite where none is known.
+    certified
+        Whether the radii are proved.
+    reason
+        Why they are not.
     """
 
     frequencies: FloatArray
     value: ComplexArray | FloatArray
     residual: FloatArray
+    radius: FloatArray
+    certified: bool
+    reason: str = ""
 
     def __len__(self) -> int:
         return len(self.frequencies)
+
+    @property
+    def lower(self) -> FloatArray:
+        """(n,) lower bounds of a power spectrum, or of the real part of a cross-spectrum."""
+        return np.nextafter(self.value.real - self.radius, -np.inf)
+
+    @property
+    def upper(self) -> FloatArray:
+        """(n,) upper bounds of it."""
+        return np.nextafter(self.value.real + self.radius, np.inf)
+
+    def __getitem__(self, k: int) -> Interval:
+        """Return one value, or the real part of one."""
+        ends = float(self.lower[k]), float(self.upper[k])
+        return Interval(*ends, float(self.value[k].real), self.certified, self.reason)
+
+    def __iter__(self) -> Iterator[Interval]:
+        return (self[k] for k in range(len(self)))
+
+    def record(self) -> list[dict[str, float | bool]]:
+        """Return all that is known in plain dictionaries, at full precision."""
+        numbers = zip(self.frequencies.tolist(), self.value.tolist(), self.radius.tolist(), strict=True)
+        return [
+            {
+                "frequency": omega,
+                "real": complex(power).real,
+                "imaginary": complex(power).imag,
+                "radius": radius,
+                "certified": self.certified,
+            }
+            for omega, power, radius in numbers
+        ]
+
+    def __str__(self) -> str:
+        lines = []
+        for k, (omega, power) in enumerate(zip(self.frequencies.tolist(), self.value.tolist(), strict=True)):
+            shown = str(self[k])
+            if isinstance(power, complex):
+                number = f"{power.real:.6g}{power.imag:+.6g}i"
+                shown = f"{number}, off by at most {self.radius[k]:.1e}" if self.certified else f"≈ {number}"
+            lines.append(f"  spectrum at {omega:.8g}: {shown}")
+        return "\n".join(lines)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

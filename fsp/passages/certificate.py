@@ -13,13 +13,10 @@ Upper bounds need a function f_k >= 0 that tends to infinity, with
 (3) Σ_i a_i(x) (f_k(x + ν_i) - f_k(x)) <= -k H_{k-1}(x)
 
 at all states but finitely many: for k = 1 a drift condition g of the network, divided by its rate γ, with H_0 = 1, and
-beyond it a multiple of ``(α_1 + g/γ)^k``.  Targets only help: f_k >= 0 = T there.  Put H_k = α_k + f_k outside S, and
-inside the smaller of that and of
+beyond it a multiple of ``(α_1 + g/γ)^k``.  Targets only help: f_k >= 0 = T there.  Then
 
-(4) v_k = M⁻¹ (k H_{k-1} + out (α_k + f_k)),
-
-with α_k so large that v_k is the smaller one where (3) fails.  Then (3) holds for H_k at all states before a target, so
-that ``H_k >= m_k``, and T is finite.
+(4) H_k = α_k + f_k outside S, glued to a solution inside with the cost k H_{k-1} (`gluing`), is at least m_k, and T is
+    finite.
 
 References
 ----------
@@ -36,12 +33,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.arithmetic import UNIT_ROUNDOFF
-from fsp.equilibrium.certificate import LARGEST_RATE_ERROR, SLACK, lifted, rate_outside, roundings
+from fsp.equilibrium.certificate import LARGEST_RATE_ERROR, rate_outside, roundings
 from fsp.equilibrium.reachability import Reachability
 from fsp.generator import Generator
 from fsp.moments.lyapunov import costly_condition
-from fsp.moments.polynomial import plus, power, scaled
+from fsp.moments.polynomial import power, scaled
 from fsp.passages.escapes import Escapes
+from fsp.passages.gluing import Above, excepting, glued
 from fsp.passages.stopped import Stopped
 from fsp.passages.systems import exit_system
 from fsp.projection.backend import serial
@@ -50,41 +48,13 @@ if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
     from fsp.model import Model
     from fsp.moments.lyapunov import DriftCondition
-    from fsp.moments.polynomial import Polynomial
     from fsp.passages.systems import ExitSystem
     from fsp.passages.targets import Targets
-    from fsp.space import StateSpace
     from fsp.space.protocol import AnySpace
 
 NEAR = 0.01  # relative width of a moment from which on a proof of (3) for the next one is worth its time
 NEAR_ALPHA = 0.05  # relative change of α_{k-1} for which (3) is not proved anew
 MARGIN = Fraction(1, 10**9)  # relative, of the cost of (3), above the rounding of H_{k-1}
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Above:
-    """``H_k = α + scale f`` at states that are not stored."""
-
-    condition: DriftCondition  # f, with the states at which (3) fails
-    scale: float
-    alpha: float
-
-    def values(self, states: IntArray) -> FloatArray:
-        """Return ``scale f``, (m,), rounded up."""
-        return self.condition.values(states) * (self.scale * (1.0 + self.slack))
-
-    @property
-    def slack(self) -> float:
-        """Relative error of `values`, before they are rounded up."""
-        return max(SLACK, 2.0 * self.condition.precision)
-
-    @property
-    def polynomial(self) -> Polynomial | None:
-        """H_k in falling powers of the counts; None where it has another centre."""
-        if self.condition.centre.any():
-            return None
-        width = len(self.condition.centre)
-        return plus(scaled(self.condition.function, Fraction(self.scale)), {(0,) * width: Fraction(self.alpha)})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -171,9 +141,9 @@ class PassageCertifier:
             over = self._above(k, generator, above) if known else None
             high = np.full(len(stage), np.inf)
             if over is not None and not len(over[1]):
-                glued = self._glued(k, generator.space, stage, system, inner, leaving, over[0])
-                over = None if glued is None else (glued[1], over[1])
-                high = high if glued is None else glued[0]
+                whole = glued(generator.space, stage, system, k * inner, leaving, over[0])
+                over = None if whole is None else (whole[1], over[1])
+                high = high if whole is None else whole[0]
             elif known and not len(stage.rates) and np.isfinite(inner).all():  # all states are stored
                 high = system.bounds(k * inner)[1]
             wanted = wanted if over is None else np.concatenate([wanted, over[1]])
@@ -188,35 +158,6 @@ class PassageCertifier:
             return False
         return float(begun @ (high - low)) <= NEAR * float(begun @ high)
 
-    def _glued(
-        self,
-        k: int,
-        space: StateSpace,
-        stage: Stopped,
-        system: ExitSystem,
-        inner: FloatArray,
-        leaving: FloatArray,
-        over: Above,
-    ) -> tuple[FloatArray, Above] | None:
-        """Return H_k inside, (m,), and outside: (4)."""
-        solved = system.bounds(k * inner + stage.leaking(over.values(stage.states)))[1]
-        within = over.values(space.states_at(stage.inside))
-        core = self._places(space, stage, over.condition)
-        lost = leaving * (1.0 + SLACK)
-        alpha = lifted(solved[core], lost[core], within[core] * (1.0 - 3.0 * over.slack))
-        if alpha is None:
-            return None
-        solved = solved + alpha * lost
-        return np.minimum(solved, (alpha + within) * (1.0 + SLACK)), replace(over, alpha=alpha)
-
-    def _places(self, space: StateSpace, stage: Stopped, condition: DriftCondition) -> IntArray:
-        """Return the places in `stage` of excepted states."""
-        place = np.full(len(space), -1)
-        place[stage.inside] = np.arange(len(stage))
-        stored = space.index(condition.states)
-        found: IntArray = place[stored[stored >= 0]]
-        return found[found >= 0]
-
     def _above(self, k: int, generator: Generator, before: list[Above | None]) -> tuple[Above, IntArray] | None:
         """Return f_k, and excepted states that are not stored, (n, d); None where there is no f_k."""
         condition = self._condition
@@ -226,7 +167,7 @@ class PassageCertifier:
         if not gamma > 0.0:
             return None
         if k == 1:
-            kept = _excepting(condition, -gamma)
+            kept = excepting(condition, -gamma)
             return Above(kept, (1.0 + 4.0 * UNIT_ROUNDOFF) / gamma, 0.0), kept.states[:0]
         raised = self._power(k, before)
         if raised is None:
@@ -248,7 +189,7 @@ class PassageCertifier:
         found = costly_condition(
             self._model, scaled(function, Fraction(factorial(k), 2)), scaled(inner, k * (1 + MARGIN))
         )
-        found = None if found is None else _excepting(self._narrowed(found), 0.0)
+        found = None if found is None else excepting(self._narrowed(found), 0.0)
         self._powers[k] = alpha, found
         return found
 
@@ -276,12 +217,6 @@ class PassageCertifier:
         kept = np.logical_not(self._targets.hold(states).any(axis=0))  # (n,)
         kept[kept] = self._reach.possible(states[kept], self._stopping.initial_states)
         return replace(condition, states=states[kept], drifts=condition.drifts[kept])
-
-
-def _excepting(condition: DriftCondition, most: float) -> DriftCondition:
-    """Return a condition that excepts the states whose drift is above `most`."""
-    kept = condition.drifts > most
-    return replace(condition, states=condition.states[kept], drifts=condition.drifts[kept])
 
 
 def _first(system: ExitSystem, surely: FloatArray, rates: FloatArray, besides: FloatArray) -> FloatArray:

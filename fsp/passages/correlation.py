@@ -7,8 +7,7 @@ second moments alone (`products`), which the drift of a square bounds (`rest`).
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from math import inf, isfinite, sqrt
 from typing import TYPE_CHECKING
 
@@ -33,7 +32,7 @@ from fsp.passages.from_start import from_start
 from fsp.passages.observables import Observable
 from fsp.passages.outside import paying
 from fsp.passages.products import ObservedLaw, around, part, quotient
-from fsp.passages.spectrum import spectrum
+from fsp.passages.spectrum import Spectra
 from fsp.passages.stationary_law import OnStationaryLaw, StationaryLaw, StationaryLawCertifier, met
 from fsp.projection.growth import Growth, most_states
 from fsp.projection.progress import Progress, ProgressCallback
@@ -148,6 +147,7 @@ class _Two(OnStationaryLaw):
 
     pair: tuple[Observable, Observable]
     laws: tuple[ObservedLaw, ObservedLaw]
+    spectra: Spectra | None = None
 
     @property
     def deviations(self) -> float:
@@ -182,9 +182,10 @@ def _proved(
 
     judge = _Judge(SHARE * tol, report)
     grow_until(growth, growth.with_states(begun.generator.space, wanted), attempt, judge)
-    if judge.best is None:
+    best = judge.best
+    if best is None:
         raise NoDriftCondition("the space is too small for a bound, or rounding hides the drift")
-    return judge.best
+    return replace(best, spectra=Spectra(model, centred, best, (certifier, growth, attempt), condition, tol))
 
 
 def _estimated(model: Model, pair: tuple[Observable, Observable], tol: float, limit: int, reason: str) -> _Two:
@@ -193,7 +194,8 @@ def _estimated(model: Model, pair: tuple[Observable, Observable], tol: float, li
     p = law.probabilities
     generator = Generator(model, StateSpace.from_states(model.species, law.states))
     rest = StationaryLaw(generator, p, p, p, min(1.0, law.error.total), certified=False, reason=reason)
-    return _two(rest, _about(pair, law.states, p), [0.0, 0.0])
+    two = _two(rest, _about(pair, law.states, p), [0.0, 0.0])
+    return replace(two, spectra=Spectra(model, two.pair, two, None, None, tol))
 
 
 def _about(pair: tuple[Observable, Observable], states: IntArray, p: FloatArray) -> tuple[Observable, Observable]:
@@ -235,7 +237,7 @@ class _Judge:
 
 
 def _answer(model: Model, two: _Two, times: FloatArray, tol: float) -> Correlation:
-    rest, reason = two.rest, two.rest.reason
+    reason = two.rest.reason
     if not isfinite(two.off):
         reason = "no bound of what the observables are at states that are not stored is known"
     variances = _variance(two.laws[0], reason), _variance(two.laws[1], reason)
@@ -256,7 +258,7 @@ def _answer(model: Model, two: _Two, times: FloatArray, tol: float) -> Correlati
         Curve.of(times, coefficients),
         (means[0], means[1]),
         variances,
-        partial(spectrum, rest, two.laws[0].values, two.laws[1].values),
+        two.spectra,
         model_name=model.name,
         model_hash=model.hash,
         time_unit=model.time_unit,

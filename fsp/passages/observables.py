@@ -12,7 +12,8 @@ from fsp.distribution.formulas import read_formula
 from fsp.errors import ArgumentError
 from fsp.model.expression import Number, call, evaluate
 from fsp.moments.envelope import envelope
-from fsp.moments.terms import in_falling_powers
+from fsp.moments.polynomial import plus
+from fsp.moments.terms import in_falling_powers, scale
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
@@ -63,6 +64,18 @@ class Observable:
         if above is None:
             return None
         return {alpha: c for alpha, c in in_falling_powers(above, upper=True).items() if c > 0}
+
+    @property
+    def size(self) -> Polynomial | None:
+        """A polynomial above the modulus of the values, in falling powers; None where none is known."""
+        width = len(self.species)
+        if self.is_condition:
+            return {(0,) * width: Fraction(1)}
+        known = envelope(self.tree, self.species)
+        above = [known.upper, scale(known.lower, Fraction(-1))]
+        parts = [in_falling_powers(terms, upper=True) for terms in above if terms is not None]
+        parts = [{alpha: c for alpha, c in part.items() if c > 0} for part in parts]
+        return plus({(0,) * width: Fraction(abs(self.middle))}, *parts) if len(parts) == len(above) else None
 
 
 def _columns(species: tuple[str, ...], states: IntArray) -> dict[str, FloatArray]:

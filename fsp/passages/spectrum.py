@@ -1,58 +1,129 @@
-"""Power spectra by resolvents: S(ω) = G_ab(ω) + conj(G_ba(ω)) with G_ab(ω) = Σ b (iω - A)⁻¹ (a - E a) p.
-
-G_ab is the integral of Cov(a(X(0)), b(X(τ))) exp(-iωτ) over τ > 0.  What leaves the stored states comes back to the
-most probable one; both (a - E a) p and the solution sum to zero, so that ω = 0 is no exception once one state is left
-out.
-
-References
-----------
-C. W. Gardiner, Stochastic Methods, 4th ed., Springer 2009, sections 1.5.2 and 3.7.4.
-"""
+"""Spectra of a network at rest, on a space that grows until they are sharp: see `resolvent`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from math import inf
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from scipy import sparse
-from scipy.sparse import linalg
 
-from fsp.chains.chain import led_back
+from fsp.distribution import ErrorLedger
 from fsp.distribution.correlation import Spectrum
+from fsp.equilibrium.growth_loop import NextSpace, grow_until
+from fsp.moments.polynomial import plus, scaled, times
+from fsp.passages.outside import paying
+from fsp.passages.resolvent import Excursions
+from fsp.passages.stationary_law import OnStationaryLaw, met
 
 if TYPE_CHECKING:
-    from fsp.arrays import ComplexArray, FloatArray
-    from fsp.passages.stationary_law import StationaryLaw
+    from collections.abc import Callable
 
-REFINEMENTS = 2  # the second gains what the first rounds; the residual is told
-
-
-def spectrum(rest: StationaryLaw, first: FloatArray, second: FloatArray, frequencies: FloatArray) -> Spectrum:
-    """Return the spectrum of observables with values (n,) at the stored states, at angular frequencies (m,)."""
-    generator = rest.generator
-    closed = led_back(generator.to_csr(), generator.leak_rates, int(np.argmax(rest.p)))
-    p = rest.p / rest.p.sum()
-    same = np.array_equal(first, second)
-    values, residuals = np.zeros(len(frequencies), dtype=np.complex128), np.zeros(len(frequencies))
-    sources = np.stack([(own - p @ own) * p for own in ((first,) if same else (first, second))], axis=1)  # (n, 1 or 2)
-    for k, omega in enumerate(frequencies.tolist()):
-        solved, residuals[k] = _resolved(closed, p, sources, omega)
-        later = second @ solved[:, 0]
-        values[k] = later + np.conj(later if same else first @ solved[:, 1])
-    return Spectrum(frequencies, values.real.copy() if same else values, residuals)
+    from fsp.arrays import FloatArray
+    from fsp.model import Model
+    from fsp.moments.lyapunov import DriftCondition
+    from fsp.moments.polynomial import Polynomial
+    from fsp.passages.observables import Observable
+    from fsp.passages.products import ObservedLaw
+    from fsp.passages.stationary_law import StationaryLaw, StationaryLawCertifier
+    from fsp.projection.growth import Growth
+    from fsp.space.protocol import AnySpace
 
 
-def _resolved(closed: Any, p: FloatArray, sources: FloatArray, omega: float) -> tuple[ComplexArray, float]:
-    """Return (iω - A)⁻¹ of `sources` (n, k), which sum to zero, and their relative residual in the 1-norm."""
-    shifted = (sparse.diags_array(np.full(len(p), 1j * omega)) - closed).tocsc()
-    kept = np.flatnonzero(np.arange(len(p)) != int(np.argmax(p))) if omega == 0.0 else np.arange(len(p))
-    factors = linalg.splu(shifted[kept][:, kept].tocsc())
-    solved = np.zeros(sources.shape, dtype=np.complex128)
-    for _ in range(1 + REFINEMENTS):
-        left = sources - shifted @ solved
-        left -= p[:, None] * left.sum(axis=0)
-        solved[kept] += factors.solve(left[kept])
-        solved -= p[:, None] * solved.sum(axis=0)
-    size = np.abs(sources).sum(axis=0)
-    off = np.abs(sources - shifted @ solved).sum(axis=0)
-    return solved, float((off / np.where(size > 0.0, size, 1.0)).max())
+MARGIN = Fraction(1, 10**9)  # relative, of what is paid for, above the rounding of the function that pays
+IMPROVES, PATIENCE = 0.9, 2  # growths in a row that leave more of the width are of no use; chosen
+
+
+class Laws(Protocol):
+    """Both observables under the stationary law on a space."""
+
+    @property
+    def rest(self) -> StationaryLaw:
+        """What is known of the law."""
+        ...
+
+    @property
+    def laws(self) -> tuple[ObservedLaw, ObservedLaw]:
+        """The observables under it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Candidate(OnStationaryLaw):
+    spectrum: Spectrum
+
+
+class Spectra:
+    """The spectra of two observables of one network."""
+
+    def __init__(
+        self,
+        model: Model,
+        pair: tuple[Observable, Observable],
+        known: Laws,
+        growing: tuple[StationaryLawCertifier, Growth, Callable[[AnySpace, FloatArray | None], Laws]] | None,
+        condition: DriftCondition | None,
+        tol: float,
+    ) -> None:
+        """Take the laws that are known, and what they are made with on other spaces, if they have bounds."""
+        self._model, self._pair, self._known, self._growing = model, pair, known, growing
+        self._condition, self._tol = condition, tol
+
+    def __call__(self, frequencies: FloatArray) -> Spectrum:
+        """Return the spectrum at angular frequencies (m,)."""
+        rest, laws = self._known.rest, self._known.laws
+        if self._growing is None or not rest.generator.leaks or any(f is None for f in self.paid):
+            return Excursions(rest, laws, (None, None)).spectrum(frequencies)
+        certifier, growth, attempt = self._growing
+        wanted = certifier.excepted(self.paid)
+        if not growth.affords(len(wanted)):
+            return Excursions(rest, laws, (None, None)).spectrum(frequencies)
+
+        def on(space: AnySpace, guess: FloatArray | None) -> _Candidate:
+            two = self._known if space is rest.generator.space else attempt(space, guess)
+            paid = [met(f, space, two.rest.generator) for f in self.paid]
+            return _Candidate(two.rest, Excursions(two.rest, two.laws, paid).spectrum(frequencies))
+
+        stored = bool((rest.generator.space.index(wanted) >= 0).all())
+        judge = _Judge(self._tol)
+        grow_until(
+            growth, rest.generator.space if stored else growth.with_states(rest.generator.space, wanted), on, judge
+        )
+        return judge.best
+
+    @cached_property
+    def paid(self) -> list[DriftCondition | None]:
+        """Functions that pay for C, and for C times the first one; None where there are none."""
+        sizes = [observable.size for observable in self._pair]
+        if self._condition is None or sizes[0] is None or sizes[1] is None:
+            return [None, None]
+        cost: Polynomial = plus(
+            {(0,) * self._model.n_species: Fraction(1)}, *(size for size in sizes if size is not None)
+        )
+        first = paying(self._model, self._condition, cost)
+        if first is None:
+            return [None, None]
+        return [first, paying(self._model, self._condition, scaled(times(cost, first.function), 1 + MARGIN))]
+
+
+class _Judge:
+    """Ends where the spectrum is sharp, or growing does not help."""
+
+    suffices = True
+
+    def __init__(self, tol: float) -> None:
+        self._tol, self._width, self._useless = tol, inf, 0
+        self.best: Spectrum
+
+    def judge(self, candidate: _Candidate, guess: FloatArray | None) -> NextSpace | None:
+        """Return how to go on; None to end."""
+        own = candidate.spectrum
+        sizes = np.abs(own.value)
+        width = float((own.radius / np.where(sizes > 0.0, sizes, 1.0)).max(initial=0.0))
+        self._useless = self._useless + 1 if IMPROVES * self._width < width < inf else 0
+        if width <= self._width:
+            self.best, self._width = own, width
+        done = width <= self._tol or self._useless == PATIENCE
+        return None if done else NextSpace(ErrorLedger(truncation=min(2.0, candidate.rest.outside)))

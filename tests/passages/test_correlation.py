@@ -235,9 +235,11 @@ def test_command_prints_and_draws(tmp_path):
     shown = CliRunner().invoke(main, [*words, "--plot", str(picture)])
     assert shown.exit_code == 0, shown.output
     assert "lag 1: covariance [3.31" in shown.output
-    assert "spectrum at 0: ≈ 18" in shown.output
+    assert "spectrum at 0: [17.9999999" in shown.output
     assert picture.stat().st_size > 1000
     record = json.loads(CliRunner().invoke(main, [*words, "--with", "X > 9", "--json"]).output)
     assert record["correlation"][0]["certified"]
     assert record["observables"] == ["X", "X > 9"]
+    assert record["spectrum"][0]["certified"]
+    assert record["spectrum"][0]["radius"] < 1e-6
     assert CliRunner().invoke(main, words[:4]).exit_code == 2
