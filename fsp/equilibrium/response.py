@@ -28,7 +28,15 @@ from scipy import sparse
 from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
 from fsp.bars import silent
 from fsp.chains.classes import closed_classes
-from fsp.equilibrium.certificate import boundary_of, hitting_times, rate_outside, roundings, stopped_at
+from fsp.equilibrium.certificate import (
+    Certificate,
+    boundary_of,
+    certify,
+    hitting_times,
+    rate_outside,
+    roundings,
+    stopped_at,
+)
 from fsp.equilibrium.certified import SPARE
 from fsp.equilibrium.reachability import Reachability
 from fsp.equilibrium.stationary import stationary
@@ -49,6 +57,8 @@ if TYPE_CHECKING:
     from fsp.moments.polynomial import Polynomial
     from fsp.projection.progress import ProgressCallback
 
+ELIMINATED = 5_000  # states, up to which each probability is bounded up to a part of itself: a fraction of a second
+KNOWN = 0.1  # of all probability, as what is lost and as relative rounding, from which on such bounds are of no use
 MOST_EXCEPTED = 100_000  # states that are added to those of the law; chosen, not measured
 
 
@@ -70,6 +80,7 @@ class StoredLaw:
     y: FloatArray  # (n,)
     apart: FloatArray  # bounds of |m|, (n,)
     total: float  # bound of Σ |m| over all states
+    outside: float  # of the probability of what is not stored
     closed: bool  # whether all states that may be reached are stored
     proved: bool
     condition: DriftCondition | None  # whose excepted states are stored
@@ -92,14 +103,11 @@ class StoredLaw:
         condition = _condition(model)
         states = [found.states, *([] if condition is None else [_excepted(model, condition)])]
         space = StateSpace.from_states(model.species, np.concatenate(states))
-        order = space.index(found.states)
-        y, apart = np.zeros(len(space)), np.ones(len(space))
+        order, n = space.index(found.states), len(space)
+        p, low, high = np.zeros(n), np.zeros(n), np.ones(n)
+        p[order] = found.probabilities
+        low[order], high[order] = (found.probabilities,) * 2 if found.state_bounds is None else found.state_bounds
         proved = found.error.certified and found.state_bounds is not None
-        p = found.probabilities
-        low, high = (p, p) if found.state_bounds is None else found.state_bounds
-        y[order] = low if below else p
-        apart[order] = np.maximum(high - y[order], y[order] - low)
-        total = float((p - y[order]).sum()) + found.error.total * (1.0 + 1e-9) + SUM_ROUNDING
         generator = Generator(model, space)
         chain = (generator.to_csr() + sparse.diags_array(generator.leak_rates)).tocsr()
         ends = [own for own in closed_classes(chain).members if not generator.leak_rates[own].any()]
@@ -108,12 +116,20 @@ class StoredLaw:
                 "A derivative of a stationary distribution must be of a chain that ends in one class of states, but "
                 f"that of '{model.name}' may end in several."
             )
-        return cls(model, found, space, y, np.maximum(apart, 0.0), total, found.closed, proved, condition)
-
-    @property
-    def outside(self) -> float:
-        """Bound the probability of what is not stored."""
-        return 0.0 if self.closed else self.distribution.error.total * (1.0 + 1e-9) + SUM_ROUNDING
+        total, outside = found.error.total, found.error.total
+        sharp = _sharp(generator, p, condition) if proved else None
+        if sharp is not None:
+            low, high, outside = np.maximum(low, sharp.lower), np.minimum(high, sharp.upper), 2.0 * sharp.truncation
+            if _apart(sharp.p, low, high).sum() < _apart(p, low, high).sum():
+                total = min(total + float(np.abs(sharp.p - p).sum()) * (1.0 + SUM_ROUNDING), sharp.total)
+                p = sharp.p
+        y = low if below else p
+        apart = _apart(y, low, high)
+        total = float(np.abs(p - y).sum()) + total * (1.0 + 1e-9) + SUM_ROUNDING
+        outside = (
+            0.0 if found.closed else min(outside, found.error.total) * (1.0 + 1e-9) + SUM_ROUNDING * (sharp is None)
+        )
+        return cls(model, found, space, y, apart, total, outside, found.closed, proved, condition)
 
     def most(self, weights: FloatArray) -> float:
         """Bound Σ weights |m| over the stored states, (n,) weights >= 0."""
@@ -290,6 +306,22 @@ class Heights:
 
 def _positive(polynomial: Polynomial) -> Polynomial:
     return {alpha: c for alpha, c in polynomial.items() if c > 0}
+
+
+def _apart(y: FloatArray, low: FloatArray, high: FloatArray) -> FloatArray:
+    """Return how far probabilities between bounds may be from y, (n,)."""
+    return np.maximum(np.maximum(high - y, y - low), 0.0)
+
+
+def _sharp(generator: Generator, p: FloatArray, condition: DriftCondition | None) -> Certificate | None:
+    """Bound each probability up to a part of itself; None where that is not known, or takes long.
+
+    What is not stored is at most what is lost over c, by (3) of `fsp.equilibrium.certificate`: twice that.
+    """
+    if len(generator) > ELIMINATED:
+        return None
+    found = certify(generator, int(np.argmax(p)), condition, eliminate=True)
+    return found if found is not None and max(found.truncation, found.rounding) < KNOWN else None
 
 
 def _condition(model: Model) -> DriftCondition | None:

@@ -162,8 +162,8 @@ class Account:
         self.slopes = Slopes(bounds, beginning)
         scores = beginning.scores
         self.squares = Squares(bounds.squares, scores.whole.copy(), scores.off.copy())
-        self.relative = 0.0  # rounding of each probability, where products keep it relative
-        self.absolute = beginning.rounding  # what a probability may be off beside
+        self.relative = beginning.known.relative  # rounding of each probability, where products keep it relative
+        self.absolute = beginning.known.absolute  # what a probability may be off beside
         self.closed = beginning.closed  # whether nothing has left the space, so that m lives on it
         self._m = PartMoments(bounds.followed, [beginning.moments.of_p(gauge) for gauge in bounds.followed])
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
 from fsp.errors import ModelError
+from fsp.inference.statewise import Known
 from fsp.model.accuracy import errors
 from fsp.model.tree import ZERO
 from fsp.moments.initial import KnownDistribution
@@ -52,7 +53,7 @@ class Beginning:
     probabilities: FloatArray  # y <= p, (n,)
     derivatives: FloatArray  # h, (q, n)
     lacking: float  # Σ m
-    rounding: float  # what y may be off beside
+    known: Known  # of y beside that: up to a part of each probability, and an absolute rest
     errors: FloatArray  # of h, in the 1-norm, (q,)
     moments: Missing
     scores: StartScores
@@ -60,6 +61,11 @@ class Beginning:
     proved: bool = True
     at_its_best: bool = False  # whether nothing would make the errors smaller
     spread: bool = False  # whether it is another one than that of the model
+
+    @property
+    def rounding(self) -> float:
+        """What y may be off beside what it lacks, in the 1-norm."""
+        return self.known.relative + self.known.absolute
 
     def on(self, index: IntArray, n: int, *, scores: bool) -> FloatArray:
         """Return the block of a run on n states, `index` (n_start,) being the places of these: (1 + q, n) or more."""
@@ -99,7 +105,7 @@ def of_model(model: Model, slopes: Derivatives) -> Beginning:
         weights,
         weights * scores,
         lacking,
-        rounding,
+        Known(0.0, rounding),
         missing(sizes) + off @ weights,
         Missing(moments, error_moments),
         StartScores(squares, of_squares, squares.sum(axis=1) * (1.0 + SUM_ROUNDING) + of_squares),

@@ -30,7 +30,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from math import floor, log2
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,7 +38,7 @@ from fsp.arithmetic import UNIT_ROUNDOFF, span
 from fsp.errors import ConvergenceError
 from fsp.inference.expansion import Expansion
 from fsp.inference.on_step import STAGES, OnStep, height
-from fsp.inference.statewise import RELATIVE, Known, off_by_table, range_of, split
+from fsp.inference.statewise import RELATIVE, Known, off_by_table, range_of, split, weight_of
 from fsp.solvers.base import short, step_to
 from fsp.solvers.clocks import chebyshev_nodes, reach
 from fsp.solvers.collocation import radau
@@ -54,14 +53,14 @@ if TYPE_CHECKING:
 ITERATIONS = 20  # of the stages, beyond which a shorter step is cheaper; chosen, not measured
 SOLVED = 0.02  # of what is allowed, for the stages
 ALONE = 1e-6  # of that, where each probability counts: iterated until nothing is gained
-# Probability of all states that are not known as a part of themselves: in units of what p may be off, with which the
-# log-likelihood of thousands of cells loses as little by ε as by η; and at least and most.  Lighter ones would show the
-# rounding of stages, 1e-16 of all.  Chosen.
-HEAVIER, WEIGHTS = 1e6, (1e-13, 1e-3)
 SHOWN = 0.25  # times a bound of the rounding: what a step shows of it at most, about; of 0.05 to 2 it takes least work
 SEEN = 2.0  # times a bound of the rounding: what a step may add to what is known of each probability
+# Of probability that may come into empty states in a step: all that is known of them is an absolute rest, with the
+# rounding of slopes, 2e-12 of it.  Chosen.
+GAINED = 1e-4
 NOISE = 30.0  # how many times the rounding of products a residual may show
 SMALLEST = 1e-13  # of the time ahead
+GROWTH, CALM = 2.0, 3  # of steps, from the third after one in vain: what they show below rounding says nothing
 FIRST_JUMPS = 0.5  # in the first step, on average
 
 
@@ -84,6 +83,7 @@ class Marching:
         self._rates = rates  # of error that p and its derivatives may have, (1 + q,) 1/time
         self._stops = stops  # times at which rates jump or bend
         self._length = 0.0
+        self._since = CALM  # accepted steps since one was tried in vain
 
     @property
     def generator(self) -> Generator:
@@ -118,9 +118,11 @@ class Marching:
             taken = self._own.step(block, h, self._rates * h)
             if taken.ratio <= 1.0:
                 break
-            self._length = min(0.5, _factor(taken.ratio)) * h
+            self._length, self._since = min(0.7, _factor(taken.ratio)) * h, 0
+        self._since += 1
         if h >= 0.99 * self._length:
-            self._length = h * min(2.0, max(1.0, _factor(taken.seen)))
+            most = GROWTH if self._since > CALM else 1.0
+            self._length = h * min(most, max(1.0, _factor(taken.seen)))
         yield (target if h >= span(t, target) else t + h), taken.expansion, taken.course
 
     def carry_on(self, other: Marching) -> None:
@@ -129,8 +131,9 @@ class Marching:
 
 
 def _factor(ratio: float) -> float:
-    """Return by how much the step may change, a power of two: its error over its length is of order s."""
-    return float(2.0 ** floor(log2(min(8.0, max(0.8 * max(ratio, 1e-30) ** (-1.0 / STAGES), 0.125)))))
+    """Return by how much the step may change: its error over its length is of order s."""
+    found = min(4.0, max(0.8 * max(ratio, 1e-30) ** (-1.0 / STAGES), 0.125))
+    return 1.0 if 1.0 < found < 1.25 else found
 
 
 class Collocated:
@@ -140,7 +143,7 @@ class Collocated:
         self.timed, self.duration, self._table = timed, duration, radau(STAGES)
         self._pattern, self._entries = _aligned(timed)
         self._band = Band.of(self._pattern)
-        self.weight = float(np.clip(HEAVIER * loss, *WEIGHTS))
+        self.weight = weight_of(loss)
         self._systems: tuple[float, FloatArray, list[ShiftedSystem]] | None = None
         self.course = timed.course(np.ones(len(timed.clocks)), np.zeros(len(timed.changing)))
         self._on_step = OnStep([], [], 0.0, 0.0)
@@ -192,7 +195,8 @@ class Collocated:
         ratio = float((error / least).max())
         seen = float((np.maximum(error - NOISE * noise, 0.0) / least).max())
         if alone:
-            ratio, seen = ratios
+            gained = float(end[0, block[0] == 0.0].sum()) / GAINED
+            ratio, seen = max(ratios[0], gained ** (STAGES / 2)), ratios[1]
         self.course = on_step.course(timed)
         return Taken(h, expansion, self.course, ratio, seen)
 

@@ -8,7 +8,8 @@ missing, d_z, adds up to at most δ over all z, so that with n_z cells
 (1)  0  <=  Σ_z n_z log(p_z / y_z)  <=  min( Σ_z n_z log(1 + δ/y_z),  δ max_z n_z/y_z ) .
 
 Where probabilities are known up to a part of themselves and an absolute rest that adds up to at most G over all z
-(`fsp.inference.statewise`), G counts with δ in (1), and from below, as -log(1 - g) is convex, at most in one cell:
+(`fsp.inference.statewise`; from above the part is exp(E) - 1), G counts with δ in (1), and from below, as -log(1 - g)
+is convex, at most in one cell:
 
 (3)  Σ_z n_z log(p_z / y_z)  >=  min_z n_z log(1 - G/y_z) .
 
@@ -324,14 +325,14 @@ def _interval(
     off = reached.relative + seen.relative + SUM_ROUNDING
     absolute = reached.absolute
     low = np.maximum((1.0 - min(off, 1.0)) * y - absolute, 0.0)
-    high, more = (1.0 + 2.0 * off) * y + absolute, reached.lacking + seen.absolute
+    above = math.exp(off) * y * (1.0 + 2.0 * UNIT_ROUNDOFF)
+    high, more = above + absolute, reached.lacking + seen.absolute
     with np.errstate(divide="ignore"):
         lower, stored = np.log(low), np.log(np.minimum(high, 1.0))
         upper = np.log(np.minimum(high + more, 1.0))
     noise = 8.0 * UNIT_ROUNDOFF * float(n @ np.where(np.isfinite(stored), np.abs(stored), 0.0))
     at_most = float(n @ upper)
     if (low > 0.0).all():  # what each may lack adds up to δ
-        above = (1.0 + 2.0 * off) * y
         whole = float((n / above).max()) * (reached.lacking + absolute) + float((n / above).sum()) * seen.absolute
         at_most = min(at_most, float(n @ np.log(np.minimum(above, 1.0))) + whole)
     t = float(counts.times[i])

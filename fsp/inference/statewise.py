@@ -35,10 +35,18 @@ if TYPE_CHECKING:
     from fsp.arrays import FloatArray
 
 RELATIVE = 1e-7  # of each probability, for all steps: 1e-3 nats of 10,000 cells; chosen
-INVERTED = 1e-11  # relative: of Bernstein coefficients; 7 points of degree 7 lose 4 digits, measured
-TABLES = (
-    64.0 * UNIT_ROUNDOFF
-)  # of Lagrange polynomials, products of seven quotients, and of their slopes, sums of seven such
+# Probability of all states that are not known as a part of themselves: in units of what p may be off, with which the
+# log-likelihood of thousands of cells loses as little by ε as by η; and at least and most.  Lighter ones would show the
+# rounding of stages, 1e-16 of all.  Chosen.
+HEAVIER, WEIGHTS = 1e6, (1e-13, 1e-3)
+INVERTED = 1e-13  # of Bernstein coefficients, of the moduli of their terms: of degree 7 and 12 4e-15, measured
+# Of Lagrange polynomials of twelve stages and their slopes, of the largest: 11 by 50 digits; and of 13 terms.
+TABLES = 32.0 * UNIT_ROUNDOFF
+
+
+def weight_of(loss: float) -> float:
+    """Return the probability of all states that are not known as a part of themselves, where p may lose so much."""
+    return float(np.clip(HEAVIER * loss, *WEIGHTS))
 
 
 class Known(NamedTuple):

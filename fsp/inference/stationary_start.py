@@ -13,6 +13,7 @@ from fsp.inference.beginning import Beginning, Missing, StartScores
 from fsp.inference.clocks import terms_of
 from fsp.inference.derived import slopes_on
 from fsp.inference.envelopes import size
+from fsp.inference.statewise import Known, split, weight_of
 from fsp.model.accuracy import errors
 from fsp.moments.polynomial import collect
 from fsp.projection.start import with_first_rates
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from fsp.moments.parts import Gauge
     from fsp.moments.polynomial import Polynomial
 
+# Of the tolerance: for the states that bound how much comes back into those that are kept; of what is dropped of them.
+SINGLE, DROPPED = 1e-6, 0.1
+
 
 def stationary(
     model: Model,
@@ -37,7 +41,9 @@ def stationary(
     frozen = with_first_rates(model)
     q = len(slopes.names)
     below = not q and not model.is_time_dependent  # lower bounds lose some hundred times the error of all together
-    law = StoredLaw.of(frozen, tol, limits.max_states, limits.max_memory, below=below, report=limits.report)
+    single = not q and not below  # whether each probability counts
+    tol_of_law = SINGLE * tol if single else tol
+    law = StoredLaw.of(frozen, tol_of_law, limits.max_states, limits.max_memory, below=below, report=limits.report)
     states = law.space.states
     first, largest = slopes.at(0.0), model.species_bounds
     changes = [
@@ -50,14 +56,23 @@ def stationary(
         return law.moments(gauge.powers, gauge.weights, gauge.orders)
 
     scores = _scores(law, found)
+    known = Known(0.0, 0.0 if below or (q and not law.closed) else law.total)  # y may lie above
+    if single and law.proved:
+        known = split(law.apart, law.y, weight_of(tol))
+    kept, dropped = np.ones(len(states), dtype=np.bool_), 0.0
+    if single:  # states that it took to bound the others
+        order = np.argsort(law.y)
+        gone = order[np.cumsum(law.y[order]) <= DROPPED * tol]
+        kept[gone] = False
+        dropped = float(law.y[gone].sum()) * (1.0 + SUM_ROUNDING)
     error = law.distribution.error
     best = error.total > tol or error.rounding > 0.5 * error.total
     return Beginning(
-        states,
-        law.y,
-        found.derivatives,
-        law.total if q or below else 0.0,
-        0.0 if below or (q and not law.closed) else law.total,  # y may lie above
+        states[kept],
+        law.y[kept],
+        found.derivatives[:, kept],
+        law.total if q or below else law.outside + dropped,
+        known,
         found.errors,
         Missing(moments),
         scores,

@@ -18,6 +18,7 @@ Interval = tuple[float, float]
 Series = list[Interval]
 
 SLACK = 4e-16  # relative widening after an operation: more than the roundings of its few steps
+HALF_UNIT = 1.2e-16  # relative: of one rounding, and its like of higher order
 FUNCTION_SLACK = 2e-15  # after an elementary function
 ZERO: Interval = (0.0, 0.0)  # exactly: what it multiplies is not widened
 ONE: Interval = (1.0, 1.0)  # exactly: the slope of the time
@@ -64,8 +65,28 @@ def _increasing(f: Callable[[float], float], a: Interval) -> Interval:
     return _widened(f(a[0]), f(a[1]), FUNCTION_SLACK)
 
 
-def _sum(terms: list[Interval]) -> Interval:
-    return reduce(_plus, terms, ZERO)
+def _dot(a: Series, b: Series) -> Interval:
+    """Return Σ a_i b_i: the slack of n products and n sums is one of the sum of their moduli."""
+    low = high = size = 0.0
+    n = 0
+    for (p, q), (r, s) in zip(a, b, strict=False):
+        if (p == 0.0 and q == 0.0) or (r == 0.0 and s == 0.0):
+            continue
+        n += 1
+        if p >= 0.0 and r >= 0.0:
+            least, most = p * r, q * s
+        else:
+            products = p * r, p * s, q * r, q * s
+            least, most = min(products), max(products)
+        low += least
+        high += most
+        size += max(-least, most)
+    if not n:
+        return ZERO
+    if not size < math.inf:
+        raise NoBound
+    slack = (n + 1) * HALF_UNIT * size + n * 5e-324
+    return low - slack, high + slack
 
 
 def _scaled(a: Interval, factor: float) -> Interval:
@@ -73,6 +94,8 @@ def _scaled(a: Interval, factor: float) -> Interval:
 
 
 def _over(a: Interval, k: int) -> Interval:
+    if a == ZERO:
+        return ZERO
     return _widened(a[0] / k, a[1] / k)
 
 
@@ -104,7 +127,7 @@ def subtracted(a: Series, b: Series) -> Series:
 
 def multiplied(a: Series, b: Series) -> Series:
     """Return a product."""
-    return [_sum([_times(a[i], b[k - i]) for i in range(k + 1)]) for k in range(len(a))]
+    return [_dot(a[: k + 1], b[k::-1]) for k in range(len(a))]
 
 
 def divided(a: Series, b: Series) -> Series:
@@ -112,17 +135,21 @@ def divided(a: Series, b: Series) -> Series:
     inverse = _inverse(b[0])
     quotient: Series = []
     for k in range(len(a)):
-        rest = _sum([_times(b[i], quotient[k - i]) for i in range(1, k + 1)])
+        rest = _dot(b[1 : k + 1], quotient[::-1])
         quotient.append(_times(_plus(a[k], _minus(rest)), inverse))
     return quotient
 
 
+def _along(a: Series) -> Series:
+    """Return i a_i from i = 1 on."""
+    return [_scaled(x, float(i)) for i, x in enumerate(a[1:], 1)]
+
+
 def exponential(a: Series) -> Series:
     """Return exp a."""
-    result = [_increasing(math.exp, a[0])]
+    result, along = [_increasing(math.exp, a[0])], _along(a)
     for k in range(1, len(a)):
-        terms = [_scaled(_times(a[i], result[k - i]), i) for i in range(1, k + 1)]
-        result.append(_over(_sum(terms), k))
+        result.append(_over(_dot(along, result[::-1]), k))
     return result
 
 
@@ -140,8 +167,8 @@ def logarithm(a: Series) -> Series:
     result = [(low - FUNCTION_SLACK * (1.0 + abs(low)), high + FUNCTION_SLACK * (1.0 + abs(high)))]
     inverse = _inverse(a[0])
     for k in range(1, len(a)):
-        terms = [_scaled(_times(result[i], a[k - i]), i) for i in range(1, k)]
-        result.append(_times(_plus(a[k], _minus(_over(_sum(terms), k))), inverse))
+        terms = _dot(_along(result), a[k - 1 : 0 : -1])
+        result.append(_times(_plus(a[k], _minus(_over(terms, k))), inverse))
     return result
 
 
@@ -160,8 +187,9 @@ def power(a: Series, exponent: float) -> Series:
         return result
     inverse = _inverse(a[0])
     for k in range(1, len(a)):
-        terms = [_scaled(_times(a[i], result[k - i]), exponent * i - (k - i)) for i in range(1, k + 1)]
-        result.append(_times(_over(_sum(terms), k), inverse))
+        factors = [exponent * i - (k - i) for i in range(1, k + 1)]
+        terms = [_scaled(x, factor) for x, factor in zip(a[1:], factors, strict=False)]
+        result.append(_times(_over(_dot(terms, result[::-1]), k), inverse))
     return result
 
 
@@ -208,11 +236,10 @@ def _cosine(a: Interval) -> Interval:
 
 def sine_and_cosine(a: Series) -> tuple[Series, Series]:
     """Return sin a and cos a, which are each other's slopes."""
-    sine, cosine = [_sine(a[0])], [_cosine(a[0])]
+    sine, cosine, along = [_sine(a[0])], [_cosine(a[0])], _along(a)
     for k in range(1, len(a)):
-        along = [_scaled(a[i], i) for i in range(1, k + 1)]
-        sine.append(_over(_sum([_times(x, cosine[k - 1 - i]) for i, x in enumerate(along)]), k))
-        cosine.append(_minus(_over(_sum([_times(x, sine[k - 1 - i]) for i, x in enumerate(along)]), k)))
+        sine.append(_over(_dot(along, cosine[k - 1 :: -1]), k))
+        cosine.append(_minus(_over(_dot(along, sine[k - 1 :: -1]), k)))
     return sine, cosine
 
 
@@ -233,11 +260,11 @@ def hyperbolic(sign: float) -> Callable[[Series], Series]:
 
 def hyperbolic_tangent(a: Series) -> Series:
     """Return tanh, whose slope is ``1 - tanh²``: no exponential overflows where it is flat."""
-    result = [_increasing(math.tanh, a[0])]
+    result, along = [_increasing(math.tanh, a[0])], _along(a)
     for k in range(1, len(a)):
         slope = subtracted(constant_series(1.0, k), multiplied(result, result))
         slope[0] = (max(slope[0][0], 0.0), min(max(slope[0][1], 0.0), 1.0))
-        result.append(_over(_sum([_times(_scaled(a[i], i), slope[k - i]) for i in range(1, k + 1)]), k))
+        result.append(_over(_dot(along, slope[::-1]), k))
     return result
 
 

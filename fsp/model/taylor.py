@@ -289,7 +289,7 @@ class _Evaluation:
             if 0.0 < error >= abs(value):
                 raise NoBound
             return (value > 0) - (value < 0)
-        if self.end - self.start <= 2.0 * self.inset:
+        if 0.0 < self.end - self.start <= 2.0 * self.inset:
             raise NoBound
         return _sign_on(tree, self.start + self.inset, self.end - self.inset, depth=12)
 

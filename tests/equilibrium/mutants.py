@@ -339,4 +339,12 @@ MUTANTS = [
         "response",
         only="not_stored",
     ),
+    mutant(
+        "single-states-of-a-stationary-law-are-too-well-known",
+        "equilibrium/response.py",
+        "np.maximum(high - y, y - low), 0.0)",
+        "np.maximum(high - y, y - low) - 1e-9 * y, 0.0)",
+        "response",
+        only="beta_distributed",
+    ),
 ]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from inference_cases import immigration_death
-from scipy import stats
+from scipy import special, stats
 
 import fsp
 from fsp.equilibrium.response import Changes, Heights, StoredLaw, respond
@@ -65,9 +65,8 @@ def test_what_is_not_stored_is_charged():
     inside, beyond = np.arange(26), np.arange(26, 200)
     pi = stats.poisson(10.0)
     known = StoredLaw.of(model, 1e-8)
-    error = fsp.ErrorLedger(truncation=pi.sf(25))
-    cut = replace(known.distribution, error=error, state_bounds=None)
-    law = replace(known, distribution=cut, space=space, y=pi.pmf(inside), apart=np.zeros(26), total=0.0, closed=False)
+    stored = {"space": space, "y": pi.pmf(inside), "apart": np.zeros(26), "total": 0.0, "closed": False}
+    law = replace(known, outside=pi.sf(25), **stored)
     heights = Heights.of(fsp.Generator(model, space), 10, law.condition)
     deaths = pi.pmf(beyond) * beyond * (heights.at(beyond[:, None]) + heights.at(beyond[:, None] - 1))
     assert heights.proved
@@ -119,3 +118,28 @@ def test_chains_that_end_in_several_classes_are_refused():
     )
     with pytest.raises(fsp.ModelError, match="ends in one class"):
         StoredLaw.of(model, 1e-8)
+
+
+@pytest.mark.parametrize("tol", [2.5e-9, 1e-15])
+def test_single_states_of_a_beta_distributed_mean_are_known_as_parts_of_themselves(tol):
+    """A gene that switches makes a Poisson law of a beta-distributed mean, whose tail is a confluent function."""
+    on, off, make = 0.7, 1.3, 25.0
+    model = fsp.Model(
+        species={"R": 1, "G": 0, "X": 0},
+        parameters={"on": on, "off": off, "make": make},
+        reactions=[
+            fsp.Reaction("R -> G", mass_action="on"),
+            fsp.Reaction("G -> R", mass_action="off"),
+            fsp.Reaction("G -> G + X", mass_action="make"),
+            fsp.Reaction("X -> 0", mass_action=1.0),
+        ],
+    )
+    law = StoredLaw.of(model, tol)
+    n = law.space.states[:, 2]
+    y, apart = np.bincount(n, law.y), np.bincount(n, law.apart)
+    n = np.arange(len(y))
+    exact = stats.poisson.pmf(n, make) * special.hyp1f1(off, on + off + n, make)
+    exact *= np.exp(special.gammaln(on + n) - special.gammaln(on))
+    exact *= np.exp(special.gammaln(on + off) - special.gammaln(on + off + n))
+    assert (np.abs(exact - y) <= apart + 1e-12 * exact).all()
+    assert (apart <= 1e-4 * exact)[exact > 10.0 * tol].all()

@@ -539,4 +539,12 @@ MUTANTS = [
         "observation_channel",
         only="sums_over",
     ),
+    mutant(
+        "first-steps-are-as-long-as-others",
+        "inference/collocation.py",
+        "max(ratios[0], gained ** (STAGES / 2))",
+        "ratios[0]",
+        "statewise",
+        only="tiny_probabilities",
+    ),
 ]

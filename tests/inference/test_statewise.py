@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import special, stats
 
 import fsp
 from fsp.inference.instruments import Exact
@@ -77,6 +77,34 @@ def test_each_probability_is_known_as_a_part_of_itself(loss):
         assert (exact <= (1.0 + 2.0 * own.relative) * y + own.absolute + own.lacking + rounding).all()
         assert own.relative <= 1e-6
         assert own.absolute <= loss
+
+
+@pytest.mark.parametrize("loss", [1e-2, 1e-12])
+def test_a_stationary_start_is_known_as_a_part_of_itself(loss):
+    """A gene that switches makes a Poisson law of a beta-distributed mean, whose tail is a confluent function."""
+    on, off, make = 0.7, 1.3, 25.0
+    model = fsp.Model(
+        species={"R": 1, "G": 0, "X": 0},
+        parameters={"on": on, "off": off, "make": make},
+        reactions=[
+            fsp.Reaction("R -> G", rate="on*R*(1 + max(0, time - 1))"),
+            fsp.Reaction("G -> R", mass_action="off"),
+            fsp.Reaction("G -> G + X", mass_action="make"),
+            fsp.Reaction("X -> 0", mass_action=1.0),
+        ],
+    )
+    (found,) = distributions(model, np.array([0.0]), loss, Limits(), "stationary")
+    counts = found.distribution.states[:, 2]
+    y = np.bincount(counts, found.distribution.probabilities)
+    n = np.arange(len(y))
+    exact = stats.poisson.pmf(n, make) * special.hyp1f1(off, on + off + n, make)
+    exact *= np.exp(special.gammaln(on + n) - special.gammaln(on))
+    exact *= np.exp(special.gammaln(on + off) - special.gammaln(on + off + n))
+    rounding = 1e-12 * exact
+    assert (exact >= (1.0 - found.relative) * y - found.absolute - rounding).all()
+    assert (exact <= (1.0 + 2.0 * found.relative) * y + found.absolute + found.lacking + rounding).all()
+    assert found.relative <= max(1e-9, loss)
+    assert found.absolute + found.lacking <= loss
 
 
 def test_cells_of_tiny_probabilities_have_likelihoods_where_rates_change():

@@ -517,4 +517,20 @@ MUTANTS = [
         "taylor",
         only="digits",
     ),
+    mutant(
+        "switches-inside-of-switches-have-no-side-at-a-time",
+        "model/taylor.py",
+        "if 0.0 < self.end - self.start <= 2.0 * self.inset:",
+        "if self.end - self.start <= 2.0 * self.inset:",
+        "taylor",
+        only="another_one_stands",
+    ),
+    mutant(
+        "sums-of-products-of-intervals-lose-terms",
+        "model/intervals.py",
+        "        low += least\n",
+        "        low += min(least, low)\n",
+        "taylor",
+        only="remainder_is_above",
+    ),
 ]

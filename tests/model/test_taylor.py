@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from fsp.model.expression import evaluate
 from fsp.model.formula import parse
+from fsp.model.switches import switch_times
 from fsp.model.taylor import constant, polynomial
 from fsp.solvers.clocks import clock_on
 
@@ -93,3 +94,18 @@ def test_what_an_exponential_lacks_to_one_keeps_its_digits():
     found = polynomial(law, 1e-6, 1.1e-6, 5)
     exact = -np.expm1(-0.004 * 1.05e-6)
     assert abs(found.at(1.05e-6) - exact) <= found.remainder <= 1e-13 * exact
+
+
+def test_a_switch_inside_of_which_another_one_stands_is_followed_up_to_its_time():
+    """The rate falls to zero some time after the pulse began; what is compared with 1 holds a switch itself."""
+    rise = "(exp(time - 1) - 1)*exp((1 - time)/9)"
+    pulse = f"piecewise({rise}, time > 1, 0)"
+    function, smooth = tree(f"piecewise(5*(1 - {pulse}), {pulse} < 1, 0)"), tree(f"5*(1 - {rise})")
+    (_, switch) = switch_times([function], 2.5)
+    assert float(evaluate(smooth, {}, switch)) == pytest.approx(0.0, abs=1e-14)
+    before, after = polynomial(function, 1.4, switch, 8), polynomial(function, switch, 2.0, 8)
+    for t in np.linspace(1.4, switch, 50)[1:-1].tolist():
+        assert abs(before.at(t) - float(evaluate(smooth, {}, t))) <= before.remainder + 1e-14
+    assert before.remainder < 1e-9
+    assert not any(after.coefficients)
+    assert after.remainder < 1e-20
