@@ -27,14 +27,14 @@ _ACTIVE: ContextVar[_Memory | None] = ContextVar("memory", default=None)
 
 
 @contextmanager
-def limited(most: int | None) -> Iterator[None]:
+def limited(limit: int | None) -> Iterator[None]:
     """Refuse what takes more than so many bytes together; None for no limit but that of around.
 
     What is kept within is forgotten at the end.
     """
     around = _ACTIVE.get()
     within = around and _Memory(around.most, around.kept)
-    token = _ACTIVE.set(within if most is None else _Memory(int(most)))
+    token = _ACTIVE.set(within if limit is None else _Memory(int(limit)))
     try:
         yield
     finally:
@@ -52,10 +52,10 @@ def limit() -> int | None:
     return None if active is None else active.most
 
 
-def left(most: int) -> int:
+def left(limit: int) -> int:
     """Return how much of a limit is left beside what stays."""
     active = _ACTIVE.get()
-    return most if active is None else most - active.kept
+    return limit if active is None else limit - active.kept
 
 
 def keep(n_bytes: int) -> None:

@@ -35,20 +35,20 @@ def share(text: str, where: str) -> float:
 
 def points(text: str, where: str) -> list[float]:
     """Return the numbers of a list such as ``1,2,5``, of which ``FROM:TO:NUMBER`` gives several, with both ends."""
-    found: list[float] = []
+    points: list[float] = []
     for part in text.split(","):
         ends = part.split(":")
         if len(ends) == 1:
-            found.append(number(part, where))
+            points.append(number(part, where))
         elif len(ends) == 3 and _NUMBER.fullmatch(ends[2].strip()):
             first, last = (number(end, where) for end in ends[:2])
             steps = min(int(ends[2][:9]), MOST_NUMBERS + 1) - 1
-            found += [*(first + (last - first) * i / steps for i in range(steps)), last]
+            points += [*(first + (last - first) * i / steps for i in range(steps)), last]
         else:
             raise ArgumentError(f"`{where}` must be like 0:30:31 or 1,2,5, but has '{part}'.")
-        if len(found) > MOST_NUMBERS:
+        if len(points) > MOST_NUMBERS:
             raise ArgumentError(f"`{where}` must be at most {MOST_NUMBERS:,} numbers, but '{text[:40]}' are more.")
-    return found
+    return points
 
 
 def size(text: str, where: str) -> int:

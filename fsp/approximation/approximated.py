@@ -82,7 +82,7 @@ class Approximated:
     def empty(cls, name: str, shape: tuple[int, int, int]) -> Approximated:
         """Return one without numbers."""
         mean, variance, mean_off, variance_off = (np.full(shape, np.nan) for _ in range(4))
-        near, moved, joint = (np.full((*own, 3), np.nan) for own in (shape, shape, shape[:2]))
+        near, moved, joint = (np.full((*size, 3), np.nan) for size in (shape, shape, shape[:2]))
         return cls(name, mean, variance, mean_off, variance_off, near, moved, joint, joint[..., 0].copy())
 
 
@@ -182,9 +182,9 @@ class Approximations(Displayed, Mapping[str, Approximated]):
             What the method's own numbers are off by, and what the certificate of the master equation leaves; of
             concentrations, like the errors.
         """
-        own, ends = self[name], self.mean_bounds if of == "mean" else self.variance_bounds
+        values, ends = self[name], self.mean_bounds if of == "mean" else self.variance_bounds
         known = np.diff(ends, axis=-1)[..., 0]
-        off = (own.mean_off if of == "mean" else own.variance_off) + np.where(np.isfinite(known), known, 0.0)
+        off = (values.mean_off if of == "mean" else values.variance_off) + np.where(np.isfinite(known), known, 0.0)
         return np.asarray(off / self._scale ** (1 if of == "mean" else 2))
 
     @property
@@ -201,14 +201,14 @@ class Approximations(Displayed, Mapping[str, Approximated]):
                 "species": self.species[j],
             }
             exact = {"cme_mean": float(self.cme_mean[v, k, j]), "cme_variance": float(self.cme_variance[v, k, j])}
-            for name, own in self.methods.items():
-                numbers = {"mean": own.mean, "mean_off": own.mean_off, "variance": own.variance,
-                           "variance_off": own.variance_off}  # fmt: skip
-                found = {key: float(array[v, k, j]) for key, array in numbers.items()}
-                for key, array in (("l1", own.l1), ("wasserstein", own.wasserstein)):
+            for name, method in self.methods.items():
+                numbers = {"mean": method.mean, "mean_off": method.mean_off, "variance": method.variance,
+                           "variance_off": method.variance_off}  # fmt: skip
+                row = {key: float(array[v, k, j]) for key, array in numbers.items()}
+                for key, array in (("l1", method.l1), ("wasserstein", method.wasserstein)):
                     ends = array[v, k, j].tolist()
-                    found |= {f"{key}_lower": ends[0], key: ends[1], f"{key}_upper": ends[2]}
-                rows.append({**at, "method": name, **exact, **found})
+                    row |= {f"{key}_lower": ends[0], key: ends[1], f"{key}_upper": ends[2]}
+                rows.append({**at, "method": name, **exact, **row})
         return rows
 
     def record(self) -> dict[str, Any]:
@@ -219,11 +219,11 @@ class Approximations(Displayed, Mapping[str, Approximated]):
             "error": self.error.tolist(),
             "rows": self.table(),
             "joint": {
-                name: {"l1": own.joint.tolist(), "wasserstein_at_least": own.joint_wasserstein.tolist()}
-                for name, own in self.methods.items()
+                name: {"l1": method.joint.tolist(), "wasserstein_at_least": method.joint_wasserstein.tolist()}
+                for name, method in self.methods.items()
             },
             "orders": {name: {of: self.order(name, of).tolist() for of in ("mean", "variance")} for name in self},
-            "notes": {name: own.notes for name, own in self.methods.items() if own.notes},
+            "notes": {name: method.notes for name, method in self.methods.items() if method.notes},
         }
 
     def plot(self, species: str | None = None, **options: Any) -> Any:
@@ -265,20 +265,24 @@ class Approximations(Displayed, Mapping[str, Approximated]):
             lines.append(
                 f"{at} {'master equation':>16} {self.cme_mean[v, k, j]:11.5g} {_sd(self.cme_variance[v, k, j])}"
             )
-            for name, own in self.methods.items():
-                far = f"{_ends(own.l1[v, k, j])} {_ends(own.wasserstein[v, k, j])}"
-                lines.append(f"{at} {name:>16} {own.mean[v, k, j]:11.5g} {_sd(own.variance[v, k, j])}  {far}".rstrip())
+            for name, method in self.methods.items():
+                far = f"{_ends(method.l1[v, k, j])} {_ends(method.wasserstein[v, k, j])}"
+                lines.append(
+                    f"{at} {name:>16} {method.mean[v, k, j]:11.5g} {_sd(method.variance[v, k, j])}  {far}".rstrip()
+                )
             if j == len(self.species) - 1 > 0:
                 lines += self._joint(f"{self.volumes[v]:7g} {when:>10} {'joint':>8}", v, k)
         lines += self._orders() if len(self.volumes) > 1 else []
-        return "\n".join([*lines, *(f"{name}: {note}" for name, own in self.methods.items() for note in own.notes)])
+        return "\n".join(
+            [*lines, *(f"{name}: {note}" for name, method in self.methods.items() for note in method.notes)]
+        )
 
     def _joint(self, at: str, v: int, k: int) -> list[str]:
         """Return a line for each method that has a joint law."""
         return [
-            f"{at} {name:>16} {'':22}  {_ends(own.joint[v, k])}    >= {own.joint_wasserstein[v, k]:.3e}"
-            for name, own in self.methods.items()
-            if np.isfinite(own.joint[v, k, 1])
+            f"{at} {name:>16} {'':22}  {_ends(method.joint[v, k])}    >= {method.joint_wasserstein[v, k]:.3e}"
+            for name, method in self.methods.items()
+            if np.isfinite(method.joint[v, k, 1])
         ]
 
     def _orders(self) -> list[str]:
@@ -286,11 +290,11 @@ class Approximations(Displayed, Mapping[str, Approximated]):
         for name, theory in ((name, THEORY[name]) for name in self):
             parts = []
             for of, power in zip(("mean", "variance"), theory, strict=True):
-                own = ", ".join(
+                orders = ", ".join(
                     f"{x} -" if np.isnan(p) else f"{x} V^{-p:.2f}"
                     for x, p in zip(self.species, self.order(name, of)[-1], strict=True)
                 )
-                parts += [f"{of}s {own} (V^-{power})"] if power else []
+                parts += [f"{of}s {orders} (V^-{power})"] if power else []
             lines.append(f"{name:>16}: {'; '.join(parts)}")
         return lines
 

@@ -125,16 +125,16 @@ def approximations(
     noise = expansion.steady() if grid is None else expansion.at(grid)
     shape = (len(factors), 1 if grid is None else len(grid), model.n_species)
     exact: list[tuple[Distribution, ...]] = []
-    found = {name: Approximated.empty(name, shape) for name in chosen}
+    compared = {name: Approximated.empty(name, shape) for name in chosen}
     for v, volume in enumerate(factors):
         scaled = network.model_in(volume)
         exact.append(_exact(scaled, grid, tol, max_states, labelled(report, f"V = {volume:g}", "master equation")))
         for name in chosen:
             job = VolumeJob(scaled, volume, grid, noise, lattices, paths, labelled(report, f"V = {volume:g}", name))
             try:
-                _fill(found[name], v, METHODS[name](job), exact[-1])
+                _fill(compared[name], v, METHODS[name](job), exact[-1])
             except (ConvergenceError, StateSpaceError) as failure:
-                found[name].notes.append(f"failed at V = {volume:g}: {failure}")
+                compared[name].notes.append(f"failed at V = {volume:g}: {failure}")
     (mean, mean_bounds), (variance, variance_bounds) = (_moments(exact, of) for of in ("mean", "variance"))
     return Approximations(
         model.name,
@@ -148,7 +148,7 @@ def approximations(
         error=np.array([[d.error.total for d in row] for row in exact]),
         certified=all(d.error.certified for row in exact for d in row),
         laws=tuple(exact),
-        methods=found,
+        methods=compared,
     )
 
 
@@ -185,22 +185,22 @@ def _bounds(interval: Interval) -> tuple[float, float]:
     return (interval.lower, interval.upper) if interval.certified else (-math.inf, math.inf)
 
 
-def _fill(own: Approximated, v: int, found: MethodAnswer, exact: Sequence[Distribution]) -> None:
-    own.mean[v], own.variance[v] = found.mean, found.variance
-    own.mean_off[v] = np.maximum(found.mean_off, INTEGRATED * np.abs(found.mean).max())
-    own.variance_off[v] = np.maximum(found.variance_off, INTEGRATED * np.abs(found.variance).max())
-    own.notes.extend([found.note] if found.note else [])
-    for k, law in enumerate(found.laws):
-        joint = found.joints[k]
+def _fill(compared: Approximated, v: int, answer: MethodAnswer, exact: Sequence[Distribution]) -> None:
+    compared.mean[v], compared.variance[v] = answer.mean, answer.variance
+    compared.mean_off[v] = np.maximum(answer.mean_off, INTEGRATED * np.abs(answer.mean).max())
+    compared.variance_off[v] = np.maximum(answer.variance_off, INTEGRATED * np.abs(answer.variance).max())
+    compared.notes.extend([answer.note] if answer.note else [])
+    for k, law in enumerate(answer.laws):
+        joint = answer.joints[k]
         if joint is not None:
-            own.joint[v, k] = _three(l1(exact[k], joint))
-            own.joint_wasserstein[v, k] = sliced(exact[k], joint)
+            compared.joint[v, k] = _three(l1(exact[k], joint))
+            compared.joint_wasserstein[v, k] = sliced(exact[k], joint)
         for j, name in enumerate(exact[k].species):
             marginal, other = exact[k].marginal(name), law[j] if isinstance(law, Sequence) else law.marginal(name)
-            off = None if found.wasserstein_off is None else float(found.wasserstein_off[k, j])
-            own.l1[v, k, j] = _three(l1(marginal, other))
-            own.wasserstein[v, k, j] = _three(wasserstein(marginal, other, off))
-            own.laws[v, j] = other
+            off = None if answer.wasserstein_off is None else float(answer.wasserstein_off[k, j])
+            compared.l1[v, k, j] = _three(l1(marginal, other))
+            compared.wasserstein[v, k, j] = _three(wasserstein(marginal, other, off))
+            compared.laws[v, j] = other
 
 
 def _three(interval: Interval) -> tuple[float, float, float]:

@@ -141,10 +141,10 @@ def moment_closure(
     check_call(model)
     if closure not in CLOSURES:
         raise ArgumentError(f"`closure` must be one of {', '.join(CLOSURES)}, but is {closure!r}.")
-    usual, most = CLOSURES[closure]
+    usual, highest = CLOSURES[closure]
     chosen = usual if order is None else order
-    if isinstance(chosen, bool) or not isinstance(chosen, int) or not 2 <= chosen <= most:
-        raise ArgumentError(f"`order` of the {closure} closure must be from 2 to {most}, but is {order!r}.")
+    if isinstance(chosen, bool) or not isinstance(chosen, int) or not 2 <= chosen <= highest:
+        raise ArgumentError(f"`order` of the {closure} closure must be from 2 to {highest}, but is {order!r}.")
     grid = None if times is None else checked_times(times)
     return _Equations(model, closure, chosen).solved(grid)
 
@@ -158,20 +158,20 @@ class _Equations:
 
     def __init__(self, model: Model, closure: str, order: int) -> None:
         require_chain(model)
-        found = rates(model, 0.0, np.full(model.n_species, np.inf))
-        for k, rate in enumerate(found):
+        laws = rates(model, 0.0, np.full(model.n_species, np.inf))
+        for k, rate in enumerate(laws):
             smooth_law(model, k)
             if rate.exact is None:
                 raise ModelError(
                     f"Rate of '{rate.name}' must be a polynomial of the counts, constant in time, for a moment "
                     f"closure, but is not; `fsp.linear_noise` takes any smooth rate."
                 )
-        d, top = model.n_species, order + max(degree(rate.exact or {}) for rate in found) - 1
+        d, top = model.n_species, order + max(degree(rate.exact or {}) for rate in laws) - 1
         self._model, self._closure, self._order = model, closure, order
         self._all = [alpha for alpha in _up_to(d, max(top, order)) if any(alpha)]  # by degree
         self._low = [alpha for alpha in self._all if sum(alpha) <= order]
-        self._equations = [_floats(image({alpha: Fraction(1)}, found)) for alpha in self._low]
-        self._high = sorted({b for own in self._equations for b in own if sum(b) > order})
+        self._equations = [_floats(image({alpha: Fraction(1)}, laws)) for alpha in self._low]
+        self._high = sorted({b for equation in self._equations for b in equation if sum(b) > order})
         self._to_raw = {alpha: _floats(from_power(alpha)) for alpha in self._low}
         self._to_falling = {beta: _in_ordinary(beta) for beta in self._high}
         self._splits = {alpha: _splits(alpha) for alpha in self._all}
@@ -268,7 +268,7 @@ class _Equations:
         if self._high:
             raw = self._closed({alpha: _sum(self._to_raw[alpha], falling) for alpha in self._low} | {zero: 1.0})
             falling |= {beta: _sum(self._to_falling[beta], raw) for beta in self._high}
-        return np.array([_sum(own, falling) for own in self._equations])
+        return np.array([_sum(equation, falling) for equation in self._equations])
 
     def _closed(self, raw: Moments) -> Moments:
         """Add the raw moments above order M."""
@@ -303,9 +303,9 @@ def _plus(a: Exponents, b: Exponents) -> Exponents:
     return tuple(x + y for x, y in zip(a, b, strict=True))
 
 
-def _up_to(width: int, most: int) -> list[Exponents]:
-    """Return the exponents of degree at most `most`, by degree."""
-    return sorted((a for a in product(range(most + 1), repeat=width) if sum(a) <= most), key=lambda a: (sum(a), a))
+def _up_to(width: int, order: int) -> list[Exponents]:
+    """Return the exponents of degree at most `order`, by degree."""
+    return sorted((a for a in product(range(order + 1), repeat=width) if sum(a) <= order), key=lambda a: (sum(a), a))
 
 
 def _splits(alpha: Exponents) -> list[tuple[int, Exponents, Exponents]]:
@@ -315,8 +315,8 @@ def _splits(alpha: Exponents) -> list[tuple[int, Exponents, Exponents]]:
     terms = []
     for beta in product(*(range(n + 1) for n in rest)):
         weight = math.prod(math.comb(n, k) for n, k in zip(rest, beta, strict=True))
-        own = tuple(n + (j == i) for j, n in enumerate(beta))
-        terms.append((weight, own, tuple(n - k for n, k in zip(rest, beta, strict=True))))
+        powers = tuple(n + (j == i) for j, n in enumerate(beta))
+        terms.append((weight, powers, tuple(n - k for n, k in zip(rest, beta, strict=True))))
     return terms
 
 

@@ -141,8 +141,8 @@ def compare(
         raise ArgumentError(
             "`times` must be increasing times, or None for stationary distributions, but were left out."
         )
-    for one in (model, other):
-        check_call(one, max_states=max_states, progress=progress)
+    for network in (model, other):
+        check_call(network, max_states=max_states, progress=progress)
     shared = tuple(name for name in model.species if name in other.species)
     chosen = shared if species is None else tuple(species)
     if not chosen or not set(chosen) <= set(shared):
@@ -153,11 +153,11 @@ def compare(
 
     report = callback(progress) or silent
 
-    def solved(one: Model) -> tuple[Distribution, ...]:
-        more: dict[str, Any] = {"max_states": max_states, "progress": labelled(report, one.name)}
+    def solved(network: Model) -> tuple[Distribution, ...]:
+        more: dict[str, Any] = {"max_states": max_states, "progress": labelled(report, network.name)}
         if times is None:
-            return (stationary(one, tol, **more).marginal(*chosen),)
-        return tuple(d.marginal(*chosen) for d in transient(one, times, tol, **more))
+            return (stationary(network, tol, **more).marginal(*chosen),)
+        return tuple(d.marginal(*chosen) for d in transient(network, times, tol, **more))
 
     first, second = solved(model), solved(other)
     pairs = list(zip(first, second, strict=True))
@@ -168,8 +168,8 @@ def compare(
         first,
         second,
         joint=tuple(l1(p, q) for p, q in pairs),
-        l1=tuple({name: l1(*own) for name, own in at.items()} for at in by_species),
-        wasserstein=tuple({name: wasserstein(*own) for name, own in at.items()} for at in by_species),
+        l1=tuple({name: l1(*laws) for name, laws in at.items()} for at in by_species),
+        wasserstein=tuple({name: wasserstein(*laws) for name, laws in at.items()} for at in by_species),
     )
 
 

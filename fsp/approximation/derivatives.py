@@ -42,10 +42,10 @@ class Tensors:
         self._n_laws = len(laws)
 
     def _add(self, k: int, law: Expression) -> None:
-        own = [i for i, name in enumerate(self._species) if name in symbols(law)]
+        used = [i for i, name in enumerate(self._species) if name in symbols(law)]
         trees: dict[tuple[int, ...], Expression] = {(): law}
         for n in range(1, self._order + 1):
-            for index in combinations_with_replacement(own, n):
+            for index in combinations_with_replacement(used, n):
                 trees[index] = derivative(trees[index[:-1]], self._species[index[-1]])
         for index, tree in trees.items():
             if tree != ZERO:
@@ -53,7 +53,7 @@ class Tensors:
 
     def __call__(self, y: FloatArray, t: float) -> list[FloatArray]:
         """Return the values (R,), and their derivatives (R, d), (R, d, d), … at the concentrations y (d,)."""
-        d, found = len(self._species), []
+        d, tensors = len(self._species), []
         with np.errstate(all="ignore"):
             for n, parts in enumerate(self._parts):
                 values = dict(zip(self._species, np.maximum(y, NEAR_ZERO if n else 0.0), strict=True))
@@ -62,5 +62,5 @@ class Tensors:
                     value = float(program(values, t))
                     for place in set(permutations(index)):
                         tensor[(k, *place)] = value
-                found.append(tensor)
-        return found
+                tensors.append(tensor)
+        return tensors

@@ -53,7 +53,7 @@ def coordinate(h: float, scheme: str) -> float:
 
 def _weights(spacings: Sequence[float], scheme: str, *, boundary: bool = False) -> FloatArray:
     """Return the weights (L,) of values at spacings (L,) whose sum is the value at zero."""
-    z, h = np.array([coordinate(own, scheme) for own in spacings]), np.array(spacings)
+    z, h = np.array([coordinate(spacing, scheme) for spacing in spacings]), np.array(spacings)
     columns = [np.ones_like(z), h, z] if boundary and len(h) > 2 else [z**k for k in range(len(z))]
     weights: FloatArray = np.linalg.inv(np.stack(columns, axis=1))[0]
     return weights

@@ -105,12 +105,14 @@ class FokkerPlanck(Displayed):
         shares = np.array([1.0 if degree == 1 else diffusion(h, scheme) for h in hs])
         moment = analysis.mean if degree == 1 else analysis.covariance
         best, off = [], []
-        for at_zero, own in zip(self.at_zero, zip(*self.lattices, strict=True), strict=True):
+        for at_zero, lattices in zip(self.at_zero, zip(*self.lattices, strict=True), strict=True):
             boundary = at_zero > extrapolation.FELT
-            values = np.array([h**degree * moment(d.states, d.probabilities) for h, d in zip(hs, own, strict=True)])
+            values = np.array(
+                [h**degree * moment(d.states, d.probabilities) for h, d in zip(hs, lattices, strict=True)]
+            )
             value, spacing = extrapolation.moments(values, hs, scheme, shares=shares, boundary=boundary)
             beside = 0.0 if boundary else at_zero
-            lost = np.array([h**degree * _displaced(d, degree, beside) for h, d in zip(hs, own, strict=True)])
+            lost = np.array([h**degree * _displaced(d, degree, beside) for h, d in zip(hs, lattices, strict=True)])
             best.append(value)
             off.append(spacing + np.tensordot(extrapolation.error_weights(hs, scheme, boundary=boundary), lost, 1))
         return np.array(best), np.array(off)
@@ -118,7 +120,7 @@ class FokkerPlanck(Displayed):
     def wasserstein_error(self) -> FloatArray:
         """Return estimates of how far the extrapolated marginals are off, in the Wasserstein distance, (T, d)."""
         return np.array(
-            [[self._wasserstein_off(own, x) for x in self.species] for own in zip(*self.levels, strict=True)]
+            [[self._wasserstein_off(laws, x) for x in self.species] for laws in zip(*self.levels, strict=True)]
         )
 
     def _wasserstein_off(self, levels: Sequence[Distribution], x: str) -> float:
@@ -135,8 +137,8 @@ class FokkerPlanck(Displayed):
         lines = [head]
         for k, (d, mesh) in enumerate(zip(self, self.mesh, strict=True)):
             when = "stationary" if d.t is None else f"t = {d.t:g}"
-            own = self.lattices[-1][k]
-            lines.append(f"{when}: {len(own):,} states, lattice {own.error.summary}, spacing ≈ {mesh:.1e}")
+            lattice = self.lattices[-1][k]
+            lines.append(f"{when}: {len(lattice):,} states, lattice {lattice.error.summary}, spacing ≈ {mesh:.1e}")
             for i, name in enumerate(self.species):
                 sd = math.sqrt(max(variances[k, i, i], 0.0))
                 lines.append(f"  {name}: mean {means[k, i]:.6g}, sd {sd:.6g}")
@@ -215,12 +217,12 @@ def fokker_planck(
     lattices = tuple(solved(h) for h in spacings)
     levels = tuple(tuple(_on_counts(d, h, model) for d in row) for h, row in zip(spacings, lattices, strict=True))
     by_time = list(zip(*levels, strict=True))
-    mesh = tuple(extrapolation.lattice_error(own, spacings, scheme) for own in by_time)
+    mesh = tuple(extrapolation.lattice_error(laws, spacings, scheme) for laws in by_time)
     finest = tuple(
         extrapolation.with_spacing(d, off, f"at 1/{round(1 / spacing)}")
         for d, off in zip(levels[-1], mesh, strict=True)
     )
-    limits = tuple(extrapolation.law(own, spacings, scheme) for own in by_time)
+    limits = tuple(extrapolation.law(laws, spacings, scheme) for laws in by_time)
     return FokkerPlanck(
         model.name,
         model.species,
@@ -268,8 +270,8 @@ def _on_counts(d: Distribution, h: float, model: Model) -> Distribution:
 def _at_zero(model: Model, laws: Sequence[Distribution]) -> tuple[float, ...]:
     """Return for each time the largest probability of a count of zero, then, at an earlier time, or at the start."""
     start = float(model.initial_probabilities[(model.initial_states == 0).any(axis=1)].sum())
-    own = [float(d.probabilities[(d.states == 0).any(axis=1)].sum()) for d in laws]
-    return tuple(accumulate(own, max, initial=0.0 if laws[0].t is None else start))[1:]
+    masses = [float(d.probabilities[(d.states == 0).any(axis=1)].sum()) for d in laws]
+    return tuple(accumulate(masses, max, initial=0.0 if laws[0].t is None else start))[1:]
 
 
 def _displaced(d: Distribution, degree: int, beside: float) -> FloatArray:

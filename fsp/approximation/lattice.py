@@ -108,13 +108,13 @@ def lattice(model: Model, cells: int, scheme: str = "central") -> Model:
 def between_counts(model: Model, k: int, cells: int) -> tuple[Expression, Terms | None]:
     """Return the propensity as a law of n, and its falling powers where it is mass action."""
     law = smooth_law(model, k)
-    found = mass_action(model, k, law)
-    if found is None:
+    recognised = mass_action(model, k, law)
+    if recognised is None:
         scaled = {name: call("/", Symbol(name), Number(float(cells))) for name in model.species}
         inner = substitute(law, scaled) if cells > 1 else law
         return (inner if _never_negative(law) else call("max", inner, ZERO)), None
-    parts = [times(scalar, _clipped(terms, model.species, cells)) for scalar, terms in found]
-    return plus(*parts), {alpha: c for _, terms in found for alpha, c in terms.items()}
+    parts = [times(scalar, _clipped(terms, model.species, cells)) for scalar, terms in recognised]
+    return plus(*parts), {alpha: c for _, terms in recognised for alpha, c in terms.items()}
 
 
 def _clipped(terms: Terms, species: Sequence[str], cells: int) -> Expression:
@@ -174,5 +174,5 @@ def on_counts(states: IntArray, probabilities: FloatArray, cells: int) -> tuple[
         lower[:, i] -= 1
         p = np.concatenate([np.where(between, 0.5 * p, p), 0.5 * p[between]])
         counts = np.concatenate([upper, lower])
-    found, sums, _ = analysis.marginal(counts, p)
-    return found, sums
+    folded, sums, _ = analysis.marginal(counts, p)
+    return folded, sums

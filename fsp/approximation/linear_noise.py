@@ -188,7 +188,7 @@ class SystemSizeExpansion:
         self._basis = np.eye(len(S)) if np.linalg.matrix_rank(S) == len(S) else orth(S)  # (d, s)
         self._change = self._basis.T @ S  # (s, R)
         self._origin = model.initial_states[0].astype(float)  # (d,)
-        f, g = ([getattr(own, name) for own in network.scalings] for name in ("macroscopic", "correction"))
+        f, g = ([getattr(term, name) for term in network.scalings] for name in ("macroscopic", "correction"))
         self._f = Tensors(f, model.species, 3 if next_order else 1)
         self._g = Tensors(g, model.species, 1)
 
@@ -200,8 +200,8 @@ class SystemSizeExpansion:
     def at(self, times: FloatArray) -> LinearNoise:
         """Return the expansion at times (T,)."""
         start = np.zeros(sum(int(np.prod(shape)) for shape in self._shapes))
-        found = self._integrated(self._slope, start, 0.0, times)  # (T, n)
-        return self._noise(times, [self._parts(row) for row in found])
+        path = self._integrated(self._slope, start, 0.0, times)  # (T, n)
+        return self._noise(times, [self._parts(row) for row in path])
 
     def steady(self) -> LinearNoise:
         """Return the expansion at the steady state that is reached."""
@@ -269,11 +269,15 @@ class SystemSizeExpansion:
         return driven
 
     def _steady_corrections(self, z: FloatArray, C: FloatArray, f: list[FloatArray], J: FloatArray) -> list[FloatArray]:
-        s, one = len(J), np.eye(len(J))
+        s, identity = len(J), np.eye(len(J))
         b, third = self._forcing(z, C, f, 0.0)
         m = -np.linalg.solve(J, self._change @ b)
-        whole = np.kron(np.kron(J, one), one) + np.kron(np.kron(one, J), one) + np.kron(np.kron(one, one), J)
-        K = -np.linalg.solve(whole, third.ravel()).reshape(s, s, s)
+        operator = (
+            np.kron(np.kron(J, identity), identity)
+            + np.kron(np.kron(identity, J), identity)
+            + np.kron(np.kron(identity, identity), J)
+        )
+        K = -np.linalg.solve(operator, third.ravel()).reshape(s, s, s)
         return [m, K, solve_continuous_lyapunov(J, -self._second(z, C, m, K, f, 0.0, b))]
 
     def _steady_state(self) -> FloatArray:
@@ -284,9 +288,9 @@ class SystemSizeExpansion:
         for _ in range(DOUBLINGS):
             z = self._integrated(flow, z, t, np.array([t + length]))[-1]
             t, length = t + length, 2.0 * length
-            found = self._newton(z, max(DECAYS / t, slowest))
-            if found is not None:
-                return found
+            root = self._newton(z, max(DECAYS / t, slowest))
+            if root is not None:
+                return root
         raise ConvergenceError(
             f"Rate equations of '{self._model.name}' must reach a stable steady state, but have reached none up to "
             f"t = {t:.3g}; give `times`."
@@ -334,8 +338,8 @@ class SystemSizeExpansion:
                 f"Expansion of '{self._model.name}' must have a solution up to t = {times[-1]:g}, but the integration "
                 f"ended: {'it runs away to infinity' if done.status == 1 else done.message}"
             )
-        found: FloatArray = done.y.T
-        return found
+        path: FloatArray = done.y.T
+        return path
 
     def _noise(self, times: FloatArray | None, rows: list[list[FloatArray]]) -> LinearNoise:
         """Go back from z to species."""

@@ -66,39 +66,39 @@ def _normal(job: VolumeJob, mean: FloatArray, covariance: FloatArray, note: str 
     times: Sequence[float | None] = [None] if job.times is None else job.times.tolist()
     moments = list(zip(mean, covariance, times, strict=True))
     laws = [
-        [normal_law(m, s, name, t) for m, s, name in zip(own, np.diag(spread), names, strict=True)]
-        for own, spread, t in moments
-        if np.isfinite(own).all()
+        [normal_law(m, s, name, t) for m, s, name in zip(means, np.diag(spread), names, strict=True)]
+        for means, spread, t in moments
+        if np.isfinite(means).all()
     ]
     joints: list[Distribution | None] = [row[0] for row in laws]
     if len(names) > 1:
-        joints = [joint_normal_law(own, spread, job.model, t) for own, spread, t in moments]
+        joints = [joint_normal_law(means, spread, job.model, t) for means, spread, t in moments]
         if None in joints and not note:
             note = f"no joint law at V = {job.volume:g}: it has no density on the counts, or too many of them"
     return MethodAnswer(mean, variance, laws=laws, joints=joints, note=note)
 
 
 def _fokker_planck(job: VolumeJob) -> MethodAnswer:
-    found = fokker_planck(job.model, job.times, progress=job.progress, **job.lattices)
-    (mean, off), (covariance, covariance_off) = found.mean(), found.covariance()
+    equation = fokker_planck(job.model, job.times, progress=job.progress, **job.lattices)
+    (mean, off), (covariance, covariance_off) = equation.mean(), equation.covariance()
     variance, variance_off = (np.diagonal(c, axis1=1, axis2=2) for c in (covariance, covariance_off))
-    return MethodAnswer(mean, variance, off, variance_off, found.extrapolated, found.extrapolated,
-                 found.wasserstein_error())  # fmt: skip
+    return MethodAnswer(mean, variance, off, variance_off, equation.extrapolated, equation.extrapolated,
+                 equation.wasserstein_error())  # fmt: skip
 
 
 def _langevin(job: VolumeJob) -> MethodAnswer:
-    found = langevin(job.model, [] if job.times is None else job.times, **job.paths)
-    variance = found.std() ** 2
-    noise = variance * math.sqrt(2.0 / (found.samples.shape[1] - 1))
-    laws = [found.distribution(k) for k in range(len(found.times))]
-    return MethodAnswer(found.mean(), variance, found.standard_error() + found.mean_error,
-                  noise + 2.0 * found.std() * found.std_error, laws, laws, found.wasserstein_error())  # fmt: skip
+    samples = langevin(job.model, [] if job.times is None else job.times, **job.paths)
+    variance = samples.std() ** 2
+    noise = variance * math.sqrt(2.0 / (samples.samples.shape[1] - 1))
+    laws = [samples.distribution(k) for k in range(len(samples.times))]
+    return MethodAnswer(samples.mean(), variance, samples.standard_error() + samples.mean_error,
+                  noise + 2.0 * samples.std() * samples.std_error, laws, laws, samples.wasserstein_error())  # fmt: skip
 
 
 def _closure(job: VolumeJob, *, name: str) -> MethodAnswer:
-    found = moment_closure(job.model, job.times, name)
-    note = f"failed at V = {job.volume:g}: {found.failure}" if found.failure else ""
-    return _normal(job, found.means, found.covariances, note)
+    closure = moment_closure(job.model, job.times, name)
+    note = f"failed at V = {job.volume:g}: {closure.failure}" if closure.failure else ""
+    return _normal(job, closure.means, closure.covariances, note)
 
 
 METHODS: dict[str, Callable[[VolumeJob], MethodAnswer]] = {

@@ -79,7 +79,7 @@ def joint_normal_law(mean: FloatArray, covariance: FloatArray, model: Model, t: 
             np.arange(max(0, math.floor(low)), math.ceil(high) + 1)
             for low, high in zip(mean - reach, mean + reach, strict=True)
         ]
-    if math.prod(len(own) for own in box) > MOST_CELLS:
+    if math.prod(len(counts) for counts in box) > MOST_CELLS:
         return None
     states = np.stack(np.meshgrid(*box, indexing="ij"), axis=-1).reshape(-1, len(mean))  # (n, d)
     states = states[(states @ laws.T == model.initial_states[0] @ laws.T).all(axis=1)]

@@ -119,9 +119,9 @@ def colour(i: int) -> str:
     return COLOURS[i % len(COLOURS)]
 
 
-def _laws(axes: Axes, found: Any, v: int, j: int) -> None:
-    exact = found.laws[v][-1].marginal(found.species[j])
-    others = [(i, m, own.laws.get((v, j))) for i, (m, own) in enumerate(found.methods.items())]
+def _laws(axes: Axes, comparison: Any, v: int, j: int) -> None:
+    exact = comparison.laws[v][-1].marginal(comparison.species[j])
+    others = [(i, m, approximated.laws.get((v, j))) for i, (m, approximated) in enumerate(comparison.methods.items())]
     drawn = [(i, method, law) for i, method, law in others if law is not None]
     low, high = analysis.middle(exact.states[:, 0], exact.probabilities, LEFT_OUT)
     axes.fill_between(*_curve(exact, low, high), step="mid", color="0.8", label="master equation")
@@ -129,8 +129,8 @@ def _laws(axes: Axes, found: Any, v: int, j: int) -> None:
         axes.plot(
             *_curve(law, low, high), color=colour(i), linestyle=LINES[i % len(LINES)], linewidth=1.2, label=method
         )
-    axes.set_title(f"V = {found.volumes[v]:g}", loc="left")
-    axes.set_xlabel(f"{found.species[j]} (molecules)")
+    axes.set_title(f"V = {comparison.volumes[v]:g}", loc="left")
+    axes.set_xlabel(f"{comparison.species[j]} (molecules)")
     axes.set_ylabel("probability")
     axes.set_xlim(low - 0.5, high + 0.5)
     axes.set_ylim(bottom=0.0)
@@ -145,14 +145,14 @@ def _curve(law: Distribution, low: int, high: int) -> tuple[FloatArray, FloatArr
     return counts.astype(np.float64), p
 
 
-def _errors(axes: Axes, found: Any, method: str, of: str, j: int, style: dict[str, Any]) -> None:
+def _errors(axes: Axes, comparison: Any, method: str, of: str, j: int, style: dict[str, Any]) -> None:
     """Draw the errors that stand out of what they may be off by."""
-    errors = (found.mean_error(method) if of == "mean" else found.variance_error(method))[:, -1, j]
-    off, order = found.unknown(method, of)[:, -1, j], found.order(method, of)[-1, j]
+    errors = (comparison.mean_error(method) if of == "mean" else comparison.variance_error(method))[:, -1, j]
+    off, order = comparison.unknown(method, of)[:, -1, j], comparison.order(method, of)[-1, j]
     label = method if np.isnan(order) else f"{method}: $V^{{{-order:.2f}}}$"
     seen = errors > off
     if seen.any():
-        axes.errorbar(np.array(found.volumes)[seen], errors[seen], off[seen], label=label, markersize=4, **style)
+        axes.errorbar(np.array(comparison.volumes)[seen], errors[seen], off[seen], label=label, markersize=4, **style)
 
 
 def _distances(axes: Axes, volumes: FloatArray, ends: FloatArray, method: str, style: dict[str, Any]) -> None:
@@ -163,14 +163,14 @@ def _distances(axes: Axes, volumes: FloatArray, ends: FloatArray, method: str, s
         axes.errorbar(volumes[seen], value, (low, ends[seen, 2] - value), label=method, markersize=4, **style)
 
 
-def _finish(axes: Axes, found: Any, kind: str, name: str) -> None:
+def _finish(axes: Axes, comparison: Any, kind: str, name: str) -> None:
     """Name a panel, and make its axes logarithmic."""
     titles = {"means": f"error of the mean of {name}/V", "variances": f"error of the variance of {name}/V"}
     axes.set(xlabel="volume V", xscale="log", yscale="log")
     axes.set_title(titles.get(kind, f"1-norm distance, law of {name}"), loc="left")
-    axes.set_xticks(found.volumes, [f"{v:g}" for v in found.volumes])
+    axes.set_xticks(comparison.volumes, [f"{v:g}" for v in comparison.volumes])
     axes.xaxis.minorticks_off()
-    axes.set_xlim(min(found.volumes) / EDGE, max(found.volumes) * EDGE)
+    axes.set_xlim(min(comparison.volumes) / EDGE, max(comparison.volumes) * EDGE)
     low, high = axes.get_ylim()
     missing = max(1.0, DECADE * low / high)
     axes.set_ylim(low / missing**0.5, high * missing**0.5)

@@ -88,8 +88,8 @@ def scaling(model: Model, k: int) -> Scaling:
     terms = mass_action(model, k, law)
     if terms is None:
         return Scaling(law, law, ZERO, None)
-    f = plus(*(times(scalar, _monomials(own, species)) for scalar, own in terms))
-    g = plus(*(times(scalar, _monomials(_pairs_twice(own), species)) for scalar, own in terms))
+    f = plus(*(times(scalar, _monomials(term, species)) for scalar, term in terms))
+    g = plus(*(times(scalar, _monomials(_pairs_twice(term), species)) for scalar, term in terms))
     return Scaling(law, f, g, terms)
 
 
@@ -104,12 +104,12 @@ def smooth_law(model: Model, k: int) -> Expression:
     law, name = model.rate_expressions[k], model.reactions[k].name
     if law is None:
         raise ModelError(f"Rate of '{name}' must be a formula to be approximated, but is a callable.")
-    own = set(model.species)
+    names = set(model.species)
     for node in walk(law):
-        if isinstance(node, Call) and symbols(node) & own and has_switches(Call(node.function, ())):
+        if isinstance(node, Call) and symbols(node) & names and has_switches(Call(node.function, ())):
             raise ModelError(
                 f"Rate of '{name}' must be smooth in the counts to be approximated, but has the condition or switch "
-                f"`{node.function}` of {', '.join(sorted(symbols(node) & own))}; give a law without it."
+                f"`{node.function}` of {', '.join(sorted(symbols(node) & names))}; give a law without it."
             )
     return law
 
@@ -128,28 +128,32 @@ def mass_action(model: Model, k: int, law: Expression) -> tuple[tuple[Expression
         if factorised is None:
             return None
         products = [(p.scalar, call("*", *p.factors.values())) for p in factorised]
-    found = []
+    split = []
     for scalar, tree in products:
         terms = _falling(tree, model.species)
         if terms is None:
             return None
-        found.append((scalar, terms))
-    return tuple(found)
+        split.append((scalar, terms))
+    return tuple(split)
 
 
 def _falling(tree: Expression, species: Sequence[str]) -> Terms | None:
     """Return the falling powers of a law of mass action; None for any other law."""
-    found = envelope(_as_it_prints(tree), species)
-    if not found.exact or found.upper is None or any(p.denominator != 1 for powers in found.upper for p in powers):
+    polynomials = envelope(_as_it_prints(tree), species)
+    if (
+        not polynomials.exact
+        or polynomials.upper is None
+        or any(p.denominator != 1 for powers in polynomials.upper for p in powers)
+    ):
         return None
     sums: dict[Exponents, Fraction] = {}
     sizes: dict[Exponents, Fraction] = {}
-    for powers, c in found.upper.items():
+    for powers, c in polynomials.upper.items():
         for alpha, weight in from_power(tuple(int(p) for p in powers)).items():
             sums[alpha] = sums.get(alpha, Fraction(0)) + c * weight
             sizes[alpha] = sizes.get(alpha, Fraction(0)) + abs(c) * weight
     terms = {alpha: c for alpha, c in sums.items() if abs(c) > CANCELLED * sizes[alpha]}
-    if any(c < 0 for c in terms.values()) or len(terms) > len(found.upper):
+    if any(c < 0 for c in terms.values()) or len(terms) > len(polynomials.upper):
         return None
     return terms
 
@@ -169,7 +173,7 @@ def _monomials(terms: Terms, species: Sequence[str]) -> Expression:
         [call("^", Symbol(name), Number(float(n))) for name, n in zip(species, alpha, strict=True) if n]
         for alpha in terms
     ]
-    return plus(*(times(Number(float(c)), *own) for c, own in zip(terms.values(), powers, strict=True)))
+    return plus(*(times(Number(float(c)), *power) for c, power in zip(terms.values(), powers, strict=True)))
 
 
 def _pairs_twice(terms: Terms) -> Terms:
@@ -226,22 +230,22 @@ class ScaledNetwork:
         if (np.abs(start - counts) > 1e-9 * np.maximum(1.0, counts)).any():
             raise ArgumentError(f"`volumes` must make initial counts whole, but {volume:g} makes {start.tolist()}.")
         reactions = [
-            Reaction(dict(reaction.change), rate=self._in_volume(own, volume), name=reaction.name)
-            for reaction, own in zip(model.reactions, self.scalings, strict=True)
+            Reaction(dict(reaction.change), rate=self._in_volume(law_scaling, volume), name=reaction.name)
+            for reaction, law_scaling in zip(model.reactions, self.scalings, strict=True)
         ]
         species = dict(zip(model.species, counts.astype(int).tolist(), strict=True))
         name = f"{model.name} at volume {volume:g}"
         return Model(species=species, reactions=reactions, name=name, time_unit=model.time_unit)
 
-    def _in_volume(self, own: Scaling, volume: float) -> Expression:
+    def _in_volume(self, law_scaling: Scaling, volume: float) -> Expression:
         species = self.model.species
-        if own.terms is None:
+        if law_scaling.terms is None:
             inner = {name: call("/", Symbol(name), Number(volume)) for name in species}
-            return call("*", Number(volume), substitute(own.law, inner))
-        orders = {sum(alpha) for _, terms in own.terms for alpha in terms}
+            return call("*", Number(volume), substitute(law_scaling.law, inner))
+        orders = {sum(alpha) for _, terms in law_scaling.terms for alpha in terms}
         if len(orders) == 1:  # the law as it was written
-            return call("*", Number(volume ** (1 - orders.pop())), own.law)
-        return plus(*(times(scalar, self._by_order(terms, volume)) for scalar, terms in own.terms))
+            return call("*", Number(volume ** (1 - orders.pop())), law_scaling.law)
+        return plus(*(times(scalar, self._by_order(terms, volume)) for scalar, terms in law_scaling.terms))
 
     def _by_order(self, terms: Terms, volume: float) -> Expression:
         return plus(

@@ -48,9 +48,9 @@ def reached(matrix: Any, start: FloatArray | BoolArray) -> BoolArray:
     source = sparse.csr_array((start > 0)[:, None].astype(np.float64))  # jumps from a state of its own
     jumps = sparse.block_array([[abs(matrix), source], [None, sparse.csr_array((1, 1))]], format="csr")
     order = csgraph.breadth_first_order(jumps.T.tocsr(), n, directed=True, return_predecessors=False)
-    found = np.zeros(n + 1, dtype=np.bool_)
-    found[order] = True
-    return found[:n]
+    marks = np.zeros(n + 1, dtype=np.bool_)
+    marks[order] = True
+    return marks[:n]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -73,13 +73,13 @@ class Factorised:
         return self._refined(self._matrix.T, right, "T")
 
     def _refined(self, matrix: Any, right: FloatArray, side: str) -> FloatArray:
-        own = right[self._keep]
-        found = self._factors.solve(own, side)
+        inner = right[self._keep]
+        solution = self._factors.solve(inner, side)
         for _ in range(REFINEMENTS):
-            found = found + self._factors.solve(own - matrix @ found, side)
-        whole = np.zeros(len(right))
-        whole[self._keep] = np.maximum(found, 0.0)
-        return whole
+            solution = solution + self._factors.solve(inner - matrix @ solution, side)
+        padded = np.zeros(len(right))
+        padded[self._keep] = np.maximum(solution, 0.0)
+        return padded
 
 
 class Eliminated:
@@ -120,20 +120,20 @@ class Eliminated:
         return self._in_order(kernels.mean_integral, right)
 
     def _in_order(self, kernel: Any, right: FloatArray) -> FloatArray:
-        own = right[self._order].astype(np.float64)
-        own[-1] = 0.0
-        kernel(*self._factors, own)
-        whole = np.empty(len(own))
-        whole[self._order] = own
-        return whole
+        ordered = right[self._order].astype(np.float64)
+        ordered[-1] = 0.0
+        kernel(*self._factors, ordered)
+        solution = np.empty(len(ordered))
+        solution[self._order] = ordered
+        return solution
 
 
 class ExitTimes:
     """Solutions without a subtraction where the chain ends only as it leaves the space: see `Eliminated`."""
 
     def __init__(self, matrix: Any, leak_rates: FloatArray, roundings: float) -> None:
-        whole = sparse.block_diag([matrix, sparse.csr_array((1, 1))], format="csr")  # the outside is a state, met once
-        self._system = Eliminated(whole, np.append(leak_rates, 0.0), len(leak_rates), roundings)
+        closed = sparse.block_diag([matrix, sparse.csr_array((1, 1))], format="csr")  # the outside is a state, met once
+        self._system = Eliminated(closed, np.append(leak_rates, 0.0), len(leak_rates), roundings)
         self.relative, self.tiny = self._system.relative, self._system.tiny
 
     def solve(self, right: FloatArray) -> FloatArray:

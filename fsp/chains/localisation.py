@@ -55,8 +55,8 @@ def localised(
     p = np.full(len(chain), max(part.min(), FLOOR))
     p[states] = np.maximum(part, FLOOR)
     p /= p.sum()
-    whole = hierarchy.cycle(p, before=0)
-    return whole, error + SLOWEST * float(np.abs(whole - p).sum())
+    coarse = hierarchy.cycle(p, before=0)
+    return coarse, error + SLOWEST * float(np.abs(coarse - p).sum())
 
 
 def _concentrated(hierarchy: Hierarchy) -> FloatArray:

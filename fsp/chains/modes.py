@@ -101,33 +101,33 @@ def slowest(block: Block, n_modes: int) -> Modes:
     """
     wanted = min(n_modes + 1, block.n_modes)  # one more: a pair of conjugates stays whole
     fast, failure = _tried(_shifted, block, wanted)
-    found = fast
+    modes = fast
     if fast is None or fast.errors[:n_modes].max() > FEW_DIGITS:
         slow, failure = _tried(_eliminated, block, wanted)
-        found = _better(fast, slow)
-    if found is None or len(found.values) < n_modes:
+        modes = _better(fast, slow)
+    if modes is None or len(modes.values) < n_modes:
         failure = failure or "too few pairs of vectors belong together"
         raise ConvergenceError(
             f"The slowest modes must be found by a factorisation or an elimination, but {failure}. Ask for fewer "
             f"`n_modes`, or give a smaller `space`."
         )
-    found = found.take(slice(n_modes))
-    worst = int(np.argmax(found.errors))
-    if not found.errors[worst] <= USELESS:
+    modes = modes.take(slice(n_modes))
+    worst = int(np.argmax(modes.errors))
+    if not modes.errors[worst] <= USELESS:
         raise ConvergenceError(
             f"Eigenvalues must be told from zero and from each other in double precision, but the residual of mode "
-            f"{worst + 1}, {found.residuals[worst]:.1e}, and rounding leave no digits of its eigenvalue, about "
-            f"{found.values[worst].real:.1e}. Ask for fewer `n_modes`."
+            f"{worst + 1}, {modes.residuals[worst]:.1e}, and rounding leave no digits of its eigenvalue, about "
+            f"{modes.values[worst].real:.1e}. Ask for fewer `n_modes`."
         )
-    return found
+    return modes
 
 
 def _tried(way: Callable[[Block, int], Modes], block: Block, wanted: int) -> tuple[Modes | None, str]:
     try:
-        found = way(block, wanted)
+        modes = way(block, wanted)
     except ARNOLDI_ERRORS as failure:
         return None, str(failure) or type(failure).__name__
-    return (None, "vectors are not finite") if np.isnan(found.errors).any() else (found, "")
+    return (None, "vectors are not finite") if np.isnan(modes.errors).any() else (modes, "")
 
 
 def _order(values: ComplexArray) -> IntArray:
@@ -143,8 +143,8 @@ def _better(fast: Modes | None, slow: Modes | None) -> Modes | None:
     common = min(len(slow.errors), len(fast.errors))
     worse = slow.errors[:common] > fast.errors[:common]
     first = int(np.argmax(worse)) if worse.any() else common
-    own, others = slow.take(slice(first)), fast.take(slice(first, None))
-    return joined([own, others])
+    kept, others = slow.take(slice(first)), fast.take(slice(first, None))
+    return joined([kept, others])
 
 
 def joined(parts: Sequence[Modes]) -> Modes:
@@ -246,12 +246,12 @@ def _arnoldi(forward: Apply, backward: Apply, n: int, wanted: int) -> tuple[Comp
     """Return the `wanted` largest eigenvalues and some more, and left and right vectors that belong to them."""
     begin = np.random.default_rng(0).standard_normal(n)
     k = min(wanted + MORE, n - 2)
-    found = []
+    pairs = []
     for apply in (forward, backward):
         operator = linalg.LinearOperator((n, n), matvec=apply, dtype=np.float64)
         values, vectors, *_ = linalg.eigs(operator, k=k, which="LM", v0=apply(begin), ncv=min(n - 1, max(3 * k, 24)))
-        found.append((values, vectors))
-    (values, right), (others, left) = found
+        pairs.append((values, vectors))
+    (values, right), (others, left) = pairs
     partner = np.array([int(np.argmin(np.abs(others - value))) for value in values])
     mutual = np.array(  # a pair of conjugates may be cut in one of them
         [k for k, i in enumerate(partner) if np.argmin(np.abs(values - others[i])) == k], dtype=np.int64

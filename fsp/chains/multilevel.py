@@ -123,16 +123,16 @@ def _aggregate(level: _Level, below: Chain, p: FloatArray) -> FloatArray:
     return mass
 
 
-def cycles(chain: Chain, p: FloatArray, tol: float, most: int = CYCLES) -> tuple[FloatArray, float]:
+def cycles(chain: Chain, p: FloatArray, tol: float, limit: int = CYCLES) -> tuple[FloatArray, float]:
     """Return the stationary vector (n,) of an irreducible chain and its estimated error.
 
-    Cycles begin with `p` (n,), and end at an estimated 1-norm error of `tol`, or after so many at `most`.
+    Cycles begin with `p` (n,), and end at an estimated 1-norm error of `tol`, or after so many at `limit`.
     """
     p = np.maximum(p, kernels.FLOOR)
     hierarchy = Hierarchy(chain, p)
     memory: list[tuple[FloatArray, FloatArray]] = []
     best, error, since = p, np.inf, 0
-    for k in range(most):
+    for k in range(limit):
         if k in REBUILT:
             hierarchy, memory = Hierarchy(chain, p), []
         following = hierarchy.cycle(p)

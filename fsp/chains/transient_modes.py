@@ -48,9 +48,9 @@ def transient_modes(matrix: Any, kills: FloatArray, n_modes: int) -> Modes:
     rates = np.array([-float(modes.values[0].real) for _, modes in candidates])
     chosen: list[Modes] = []
     for k in np.argsort(rates, kind="stable"):
-        whole = _continued(matrix, *candidates[k])
-        if whole is not None:
-            chosen.append(whole)
+        extended = _continued(matrix, *candidates[k])
+        if extended is not None:
+            chosen.append(extended)
         if len(chosen) == n_modes:
             return joined(chosen)
     raise ConvergenceError(
@@ -68,20 +68,20 @@ def _candidates(matrix: Any, kills: FloatArray, label: IntArray, n_modes: int) -
     sizes = np.bincount(label)
     alone = np.flatnonzero(sizes[label] == 1)
     alone = alone[np.argsort(leaving[alone], kind="stable")]
-    found = [(np.array([k]), _single(leaving[k])) for k in alone.tolist()]
+    modes_of = [(np.array([k]), _single(leaving[k])) for k in alone.tolist()]
     order = np.argsort(label, kind="stable")
     starts = np.concatenate([[0], np.cumsum(sizes)])
     for c in np.flatnonzero(sizes > 1):
         members = np.sort(order[starts[c] : starts[c + 1]])
         block = Block(matrix[members][:, members].tocsr(), None, leaving[members])
         modes = slowest(block, min(n_modes, len(members)))
-        found += [(members, modes.take(slice(k, k + 1))) for k in range(len(modes.values))]
-    return found
+        modes_of += [(members, modes.take(slice(k, k + 1))) for k in range(len(modes.values))]
+    return modes_of
 
 
 def _single(rate: float) -> Modes:
-    one = np.ones((1, 1), dtype=np.complex128)
-    return Modes(np.array([-rate + 0j]), np.zeros(1), np.full(1, 4.0 * UNIT_ROUNDOFF), one, one)
+    unit = np.ones((1, 1), dtype=np.complex128)
+    return Modes(np.array([-rate + 0j]), np.zeros(1), np.full(1, 4.0 * UNIT_ROUNDOFF), unit, unit)
 
 
 def _continued(matrix: Any, members: IntArray, modes: Modes) -> Modes | None:
@@ -107,15 +107,15 @@ def _continued(matrix: Any, members: IntArray, modes: Modes) -> Modes | None:
 def _extended(matrix: Any, members: IntArray, vector: ComplexArray, value: complex) -> ComplexArray | None:
     """Return the vector of `matrix` that is `vector` on a class and zero on what that does not lead to."""
     n = matrix.shape[0]
-    whole = np.zeros(n, dtype=np.complex128)
-    whole[members] = vector
+    padded = np.zeros(n, dtype=np.complex128)
+    padded[members] = vector
     start = np.zeros(n)
     start[members] = 1.0
     ways = reached(matrix, start)
     ways[members] = False
     later = np.flatnonzero(ways)
     if not len(later):
-        return whole
+        return padded
     system = (matrix[later][:, later] - sparse.diags_array(np.full(len(later), value))).tocsc()
     source = -(matrix[later][:, members] @ vector)
     check_factors(system, (2 if np.iscomplexobj(value) else 1) * PIVOTED * BYTES_OF_ENTRY)
@@ -124,7 +124,7 @@ def _extended(matrix: Any, members: IntArray, vector: ComplexArray, value: compl
     except RuntimeError:  # singular
         return None
     if np.iscomplexobj(value):
-        whole[later] = lu.solve(source)
+        padded[later] = lu.solve(source)
     else:
-        whole[later] = lu.solve(source.real) + 1j * lu.solve(source.imag)
-    return whole if np.isfinite(whole).all() else None
+        padded[later] = lu.solve(source.real) + 1j * lu.solve(source.imag)
+    return padded if np.isfinite(padded).all() else None

@@ -81,7 +81,7 @@ def approximations(
     if species is not None and species not in network.species:
         raise ArgumentError(f"`--species` must be one of {', '.join(network.species)}, but is '{species}'.")
     with warnings_as_lines(), shown_progress(quiet, progress) as report:
-        found = fsp.approximations(
+        answer = fsp.approximations(
             network,
             points(",".join(times), "--times") if times else None,
             points(volumes, "--volumes"),
@@ -89,14 +89,14 @@ def approximations(
             progress=report,
             **options,
         )
-    record = to_json({"fsp": fsp.__version__, **found.record()})
-    click.echo(record if as_json else str(found))
+    record = to_json({"fsp": fsp.__version__, **answer.record()})
+    click.echo(record if as_json else str(answer))
     if out is not None:
         files.write(out, record)
     if plot is not None:
         from fsp.output.pictures import write
 
-        write(found.plot(species), plot)
+        write(answer.plot(species), plot)
     return 0
 
 

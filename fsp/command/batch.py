@@ -48,10 +48,10 @@ def batch(
 
     many = n_ranks_started() > 1 or ranks_per_job is not None
     if not many and all(job.backend != "petsc" for job in read_manifest(manifest)):
-        found = solve_batch(
+        finished = solve_batch(
             manifest, out, processes=processes or n_processors(), resume=resume, overwrite=overwrite, tell=tell
         )
-        return _end_of_batch(found)
+        return _end_of_batch(finished)
     if processes is not None:
         raise ArgumentError(f"`--processes` must be left out on ranks, which share the jobs, but is {processes}.")
     from fsp.jobs.rank_groups import solve_in_groups
@@ -60,18 +60,18 @@ def batch(
     comm = Communicator()
     with comm.guard(error_line, code_of):
         asked = {"resume": resume, "overwrite": overwrite}
-        found = solve_in_groups(manifest, out, ranks_per_job or 1, **asked, tell=tell, comm=comm)
-    code = _end_of_batch(found, quiet=comm.rank > 0)
+        finished = solve_in_groups(manifest, out, ranks_per_job or 1, **asked, tell=tell, comm=comm)
+    code = _end_of_batch(finished, quiet=comm.rank > 0)
     comm.mpi.Barrier()  # mpirun ends all ranks when one has failed: not before the table is out
     return code
 
 
-def _end_of_batch(found: Batch, *, quiet: bool = False) -> int:
+def _end_of_batch(batch: Batch, *, quiet: bool = False) -> int:
     """Print what became of the jobs; return the exit status."""
     if not quiet:
-        click.echo(str(found))
-    if found.signal is not None:
-        return 128 + found.signal
-    if found.failures:
+        click.echo(str(batch))
+    if batch.signal is not None:
+        return 128 + batch.signal
+    if batch.failures:
         return 1
-    return 0 if found.meets_tolerances else ABOVE_TOLERANCE
+    return 0 if batch.meets_tolerances else ABOVE_TOLERANCE

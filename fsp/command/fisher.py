@@ -54,7 +54,7 @@ def fisher(
 
     counts = points(cells, "--cells")
     with warnings_as_lines(), shown_progress(quiet, progress) as report:
-        found = fsp.fisher(
+        information = fsp.fisher(
             source.load(),
             points(times, "--times"),
             names_in(parameters),
@@ -67,21 +67,21 @@ def fisher(
             max_states=max_states,
             progress=report,
         )
-    click.echo(to_json(_record(found)) if as_json else str(found))
-    return 0 if found.certified else ABOVE_TOLERANCE
+    click.echo(to_json(_record(information)) if as_json else str(information))
+    return 0 if information.certified else ABOVE_TOLERANCE
 
 
-def _record(found: FisherInformation) -> dict[str, Any]:
+def _record(information: FisherInformation) -> dict[str, Any]:
     return {
         "fsp": fsp.__version__,
-        "parameters": list(found.parameters),
-        "log": found.log,
-        "certified": found.certified,
-        "matrix": found.matrix.tolist(),
-        "lower": found.lower.tolist(),
-        "upper": found.upper.tolist(),
-        "eigenvalues": [own.record() for own in found.eigenvalues()],
-        "hidden": found.hidden,
-        "determinant": found.determinant().record(),
-        "trace": found.trace().record(),
+        "parameters": list(information.parameters),
+        "log": information.log,
+        "certified": information.certified,
+        "matrix": information.matrix.tolist(),
+        "lower": information.lower.tolist(),
+        "upper": information.upper.tolist(),
+        "eigenvalues": [interval.record() for interval in information.eigenvalues()],
+        "hidden": information.hidden,
+        "determinant": information.determinant().record(),
+        "trace": information.trace().record(),
     }

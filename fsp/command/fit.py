@@ -73,16 +73,16 @@ def fit(
     with warnings_as_lines(), shown_progress(quiet, progress) as shown, Stop() as stop:
         keeper = Keeper(stop, shown, None, None)
         try:
-            found = fsp.fit(model, counts, ranges, width=width, resume=earlier, progress=keeper, **options)
+            fitted = fsp.fit(model, counts, ranges, width=width, resume=earlier, progress=keeper, **options)
         except KeyboardInterrupt as error:
             _keep(error, out)
             raise SystemExit(128 + (stop.signal or signal.SIGINT)) from None
     if out is not None:
-        found.save(out)
+        fitted.save(out)
     if report is not None:
-        found.report(report)
-    click.echo(to_json(_record(found)) if as_json else str(found))
-    return 0 if found.likelihood.certified and found.likelihood.width <= width else ABOVE_TOLERANCE
+        fitted.report(report)
+    click.echo(to_json(_record(fitted)) if as_json else str(fitted))
+    return 0 if fitted.likelihood.certified and fitted.likelihood.width <= width else ABOVE_TOLERANCE
 
 
 def _ranges(free: tuple[str, ...]) -> Iterator[tuple[str, tuple[float, float]]]:
@@ -133,35 +133,37 @@ def _checked(
 
 def _keep(error: KeyboardInterrupt, out: Path | None) -> None:
     """Save the starts that were made, and say so."""
-    found = getattr(error, "solution", None)
+    solution = getattr(error, "solution", None)
     kept = "nothing was saved"
-    if found is not None and out is not None:
-        found.save(out)
+    if solution is not None and out is not None:
+        solution.save(out)
         kept = f"its starts are in {out}, and the same command with --resume goes on from there"
-    elif found is not None:
+    elif solution is not None:
         kept += ", since there is no --out"
     click.echo(f"fsp: {error or 'stopped'}; {kept}", err=True)
 
 
-def _record(found: Any) -> dict[str, Any]:
+def _record(fitted: Any) -> dict[str, Any]:
     import fsp
 
-    method = "profile" if set(found.names) <= set(found.estimates.profiles) else "fisher"
+    method = "profile" if set(fitted.names) <= set(fitted.estimates.profiles) else "fisher"
     return {
         "fsp": fsp.__version__,
-        "parameters": found.parameters,
-        "level": found.level,
+        "parameters": fitted.parameters,
+        "level": fitted.level,
         "method": method,
-        "intervals": {name: [own.lower, own.upper] for name, own in found.intervals(method=method).items()},
-        "log_likelihood": found.likelihood.record(),
-        "cells": found.n_cells,
-        "aic": found.aic,
-        "bic": found.bic,
-        "correlation": found.correlation.tolist(),
+        "intervals": {
+            name: [interval.lower, interval.upper] for name, interval in fitted.intervals(method=method).items()
+        },
+        "log_likelihood": fitted.likelihood.record(),
+        "cells": fitted.n_cells,
+        "aic": fitted.aic,
+        "bic": fitted.bic,
+        "correlation": fitted.correlation.tolist(),
         "starts": [
             {"begin": start.begin.tolist(), "end": start.end.tolist(), "value": start.value, "note": start.note}
-            for start in found.starts
+            for start in fitted.starts
         ],
-        "agreeing": found.agreeing,
-        "notes": list(found.notes),
+        "agreeing": fitted.agreeing,
+        "notes": list(fitted.notes),
     }

@@ -44,7 +44,7 @@ def _model_json(model: Model) -> str:
     laws = time_limit.within(lambda: model.conservation_laws.tolist())
     largest = time_limit.within(lambda: model.species_bounds.tolist())
     complexes = time_limit.within(lambda: (structure_record(model),))
-    found = {"conservation_laws": laws, "bounds": largest, "mass_action": complexes}
+    structure = {"conservation_laws": laws, "bounds": largest, "mass_action": complexes}
     rates = [None if rate is None else to_text(rate) for rate in model.rate_expressions]
     reactions = [
         {
@@ -70,6 +70,6 @@ def _model_json(model: Model) -> str:
         "mass_action": complexes[0] if complexes else None,
         "finite": None if largest is None else all(map(math.isfinite, largest)),
         "bounds": None if largest is None else dict(zip(model.species, largest, strict=True)),
-        "left_out": [name for name, value in found.items() if value is None],
+        "left_out": [name for name, value in structure.items() if value is None],
     }
     return to_json(record)

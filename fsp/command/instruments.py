@@ -32,7 +32,10 @@ def instruments_in(texts: Sequence[str]) -> dict[str, Any] | None:
 
 def _law(text: str) -> Any:
     word, _, rest = text.strip().partition("(")
-    make, arguments = LAWS.get(word.strip().lower()), [own.strip() for own in rest.removesuffix(")").split(",")]
+    make, arguments = (
+        LAWS.get(word.strip().lower()),
+        [argument.strip() for argument in rest.removesuffix(")").split(",")],
+    )
     if make is None or not rest.endswith(")"):
         raise ArgumentError(
             f"`--instrument` must be NAME=LAW, with a law such as binomial(0.3), poisson(2), normal(1.5) or "

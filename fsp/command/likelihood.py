@@ -97,7 +97,7 @@ def likelihood(
 
     counts = data.read()
     with warnings_as_lines(), shown_progress(quiet, progress) as report:
-        found = fsp.likelihood(
+        answer = fsp.likelihood(
             source.load(),
             counts,
             width=width,
@@ -106,14 +106,14 @@ def likelihood(
             max_states=max_states,
             progress=report,
         )
-        slopes = found.gradient(names_in(gradient), progress=report) if gradient else {}
+        slopes = answer.gradient(names_in(gradient), progress=report) if gradient else {}
     if as_json:
-        click.echo(to_json(_record(found, slopes)))
+        click.echo(to_json(_record(answer, slopes)))
     else:
-        lines = [str(counts), str(found), *(f"∂/∂log {name}: {own}" for name, own in slopes.items())]
+        lines = [str(counts), str(answer), *(f"∂/∂log {name}: {interval}" for name, interval in slopes.items())]
         click.echo("\n".join(lines))
-    certified = all(own.certified for own in slopes.values())
-    return 0 if certified and not found.impossible and found.value.width <= width else ABOVE_TOLERANCE
+    certified = all(interval.certified for interval in slopes.values())
+    return 0 if certified and not answer.impossible and answer.value.width <= width else ABOVE_TOLERANCE
 
 
 def _value(text: str) -> Any:
@@ -123,18 +123,18 @@ def _value(text: str) -> Any:
         return text.strip()
 
 
-def _record(found: fsp.Likelihood, slopes: dict[str, fsp.Interval]) -> dict[str, Any]:
-    by_time = found.by_time if not found.by_condition else ()
-    times = zip(found.counts.times.tolist() if by_time else (), by_time, found.counts.cells, strict=True)
+def _record(answer: fsp.Likelihood, slopes: dict[str, fsp.Interval]) -> dict[str, Any]:
+    by_time = answer.by_time if not answer.by_condition else ()
+    times = zip(answer.counts.times.tolist() if by_time else (), by_time, answer.counts.cells, strict=True)
     return {
         "fsp": fsp.__version__,
-        "log_likelihood": found.value.record(),
-        "cells": found.counts.n_cells,
-        "times": [{"t": t, "cells": int(n.sum()), **own.record()} for t, own, n in times],
+        "log_likelihood": answer.value.record(),
+        "cells": answer.counts.n_cells,
+        "times": [{"t": t, "cells": int(n.sum()), **interval.record()} for t, interval, n in times],
         "conditions": [
-            {"label": label, "cells": own.counts.n_cells, **own.value.record()}
-            for label, own in found.by_condition.items()
+            {"label": label, "cells": part.counts.n_cells, **part.value.record()}
+            for label, part in answer.by_condition.items()
         ],
-        "impossible": list(found.impossible),
-        "gradient": {name: own.record() for name, own in slopes.items()},
+        "impossible": list(answer.impossible),
+        "gradient": {name: interval.record() for name, interval in slopes.items()},
     }

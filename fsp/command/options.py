@@ -162,7 +162,7 @@ class Request:
         left = dict(options)
 
         def taken(part: type[T]) -> T:
-            return part(**{own.name: left.pop(own.name) for own in fields(part) if own.name in left})  # type: ignore[arg-type]
+            return part(**{field.name: left.pop(field.name) for field in fields(part) if field.name in left})  # type: ignore[arg-type]
 
         return cls(
             source=taken(Source),
@@ -285,7 +285,7 @@ def takes_source(command: Callable[..., int]) -> Callable[..., int]:
 
     @functools.wraps(command)
     def taking(**options: Any) -> int:
-        source = Source(**{own.name: options.pop(own.name) for own in fields(Source)})
+        source = Source(**{field.name: options.pop(field.name) for field in fields(Source)})
         return command(source=source, **options)
 
     return taking

@@ -64,7 +64,7 @@ def passage(
     conditions = target if target is not None else dict(named(others, "--or", "NAME=CONDITION"))
     network = source.load()
     with warnings_as_lines(), shown_progress(quiet, progress) as report:
-        found = fsp.passage(
+        answer = fsp.passage(
             network,
             conditions,
             points(",".join(times), "--times") if times else None,
@@ -73,9 +73,9 @@ def passage(
             max_states=max_states,
             progress=report,
         )
-    click.echo(to_json({"fsp": fsp.__version__, **found.record()}) if as_json else str(found))
+    click.echo(to_json({"fsp": fsp.__version__, **answer.record()}) if as_json else str(answer))
     if plot is not None:
         from fsp.output.pictures import write
 
-        write(found.plot(), plot)
+        write(answer.plot(), plot)
     return 0

@@ -29,17 +29,17 @@ def relaxation(source: Source, modes: int, tol: float, as_json: bool, quiet: boo
     from fsp.output.records import to_json
 
     with warnings_as_lines(), shown_progress(quiet, progress) as report:
-        found = fsp.relaxation(source.load(), modes, tol, progress=report)
+        answer = fsp.relaxation(source.load(), modes, tol, progress=report)
     record = {
         "fsp": fsp.__version__,
-        "n_states": found.n_states,
-        "eigenvalues": [[value.real, value.imag] for value in found.eigenvalues.tolist()],
-        "times": found.times.tolist(),
-        "residuals": found.residuals.tolist(),
-        "errors": None if found.errors is None else found.errors.tolist(),
-        "confirmed": [] if found.confirmed is None else found.confirmed.tolist(),
-        "absorbed": found.quasi_stationary is not None,
-        "notes": list(found.notes),
+        "n_states": answer.n_states,
+        "eigenvalues": [[value.real, value.imag] for value in answer.eigenvalues.tolist()],
+        "times": answer.times.tolist(),
+        "residuals": answer.residuals.tolist(),
+        "errors": None if answer.errors is None else answer.errors.tolist(),
+        "confirmed": [] if answer.confirmed is None else answer.confirmed.tolist(),
+        "absorbed": answer.quasi_stationary is not None,
+        "notes": list(answer.notes),
     }
-    click.echo(to_json(record) if as_json else str(found))
+    click.echo(to_json(record) if as_json else str(answer))
     return 0

@@ -45,7 +45,7 @@ def reward(
     grid = points(",".join(times), "--times")
     network = source.load()
     with warnings_as_lines(), shown_progress(quiet, progress) as report:
-        found = fsp.reward(
+        answer = fsp.reward(
             network,
             observable or firings or "",
             grid,
@@ -55,5 +55,5 @@ def reward(
             max_states=max_states,
             progress=report,
         )
-    click.echo(to_json({"fsp": fsp.__version__, **found.record()}) if as_json else str(found))
+    click.echo(to_json({"fsp": fsp.__version__, **answer.record()}) if as_json else str(answer))
     return 0

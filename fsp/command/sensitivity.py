@@ -52,7 +52,7 @@ def sensitivity(
 
     asked = points(times, "--times")
     with warnings_as_lines(), shown_progress(quiet, progress) as report:
-        found = fsp.sensitivity(
+        derivatives = fsp.sensitivity(
             source.load(),
             asked,
             names_in(parameters),
@@ -62,8 +62,8 @@ def sensitivity(
             max_states=max_states,
             progress=report,
         )
-    click.echo(to_json(_record(found, tol)) if as_json else str(found))
-    met = found.certified and all(error.total <= tol for error in found[-1].errors)
+    click.echo(to_json(_record(derivatives, tol)) if as_json else str(derivatives))
+    met = derivatives.certified and all(error.total <= tol for error in derivatives[-1].errors)
     return 0 if met else ABOVE_TOLERANCE
 
 
@@ -72,14 +72,14 @@ def names_in(text: str) -> list[str]:
     return [name.strip() for name in text.split(",")]
 
 
-def _record(found: Sensitivities, tol: float) -> dict[str, Any]:
+def _record(derivatives: Sensitivities, tol: float) -> dict[str, Any]:
     return {
         "fsp": fsp.__version__,
         "tol": tol,
-        "log": found[-1].log,
-        "parameters": list(found.parameters),
-        "statistics": found.statistics,
-        "times": [_of_time(value) for value in found],
+        "log": derivatives[-1].log,
+        "parameters": list(derivatives.parameters),
+        "statistics": derivatives.statistics,
+        "times": [_of_time(value) for value in derivatives],
     }
 
 
@@ -94,6 +94,7 @@ def _of_time(value: Sensitivity) -> dict[str, Any]:
             for name, error in zip(value.parameters, value.errors, strict=True)
         },
         "means": {
-            name: {parameter: own.record() for parameter, own in intervals.items()} for name, intervals in means.items()
+            name: {parameter: interval.record() for parameter, interval in intervals.items()}
+            for name, intervals in means.items()
         },
     }

@@ -59,12 +59,12 @@ def suite(
             if report is not None:
                 report(SweepProgress(done, total, 0, 0, 0.0, name, kind="cases"))
 
-        found = run(folder, tell=tell)
-    record = to_json({"fsp": fsp.__version__, **found.record()})
-    click.echo(record if as_json else str(found))
+        suite_report = run(folder, tell=tell)
+    record = to_json({"fsp": fsp.__version__, **suite_report.record()})
+    click.echo(record if as_json else str(suite_report))
     for path in out:
-        files.write(path, found.to_csv() if path.suffix == ".csv" else record)
-    return int(found.exit_status)
+        files.write(path, suite_report.to_csv() if path.suffix == ".csv" else record)
+    return int(suite_report.exit_status)
 
 
 def _suite_run(runs: int, seed: int, alpha: float, **options: Any) -> Callable[..., Any]:

@@ -83,10 +83,10 @@ def _times(times: Sequence[str], request: Request) -> list[float]:
         return points(",".join(times), "--times")
     from fsp.formats import time_course
 
-    found = time_course(request.source.model)
-    if not found:
+    course = time_course(request.source.model)
+    if not course:
         raise ArgumentError("Missing option '--times': MODEL is no archive that asks for a time course.")
-    return found
+    return course
 
 
 def _refuse_start(start: Path | None, sweeps: Sequence[str], backend: str) -> None:

@@ -145,7 +145,7 @@ def _plan(source: Source, times: tuple[str, ...], out: tuple[Path, ...], as_json
     from fsp.verification.verify import ALPHA
 
     with limited(_memory(options)), _progress(options) as told:
-        found = planning.plan(
+        planned = planning.plan(
             source.load(),
             points(",".join(times), "--times"),
             file=source.model,
@@ -157,16 +157,16 @@ def _plan(source: Source, times: tuple[str, ...], out: tuple[Path, ...], as_json
             progress=told,
         )
     if as_json:
-        click.echo(found.to_json())
+        click.echo(planned.to_json())
     else:
-        click.echo(str(found))
-        if found.runs is not None:
+        click.echo(str(planned))
+        if planned.runs is not None:
             more = [*source.words, *(word for name in options["species"] for word in ("--species", name))]
-            more += ["--alpha", f"{found.alpha:g}"] if found.alpha != ALPHA else []
-            more += ["--times", ",".join(map(repr, found.times)), "--runs", str(found.runs)]
+            more += ["--alpha", f"{planned.alpha:g}"] if planned.alpha != ALPHA else []
+            more += ["--times", ",".join(map(repr, planned.times)), "--runs", str(planned.runs)]
             asked = shlex.join(["fsp", "verify", source.model, "--simulator", "NAME", *more])
-            click.echo(f"then: {asked} --require {found.require:g}")
-    return int(found.exit_code)
+            click.echo(f"then: {asked} --require {planned.require:g}")
+    return int(planned.exit_code)
 
 
 def _share(options: dict[str, Any], name: str) -> float | None:

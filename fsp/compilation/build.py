@@ -121,7 +121,7 @@ def object_code(module: Any) -> bytes:
     passes.add_strip_dead_prototype_pass()
     passes.run(module, binding.create_pass_builder(machine, binding.create_pipeline_tuning_options()))
     module.verify()
-    undefined = (one.name for one in module.functions if one.is_declaration)
+    undefined = (function.name for function in module.functions if function.is_declaration)
     missing = sorted(name for name in undefined if name.startswith(("NRT_", "numba_")))
     if missing:
         raise RuntimeError(f"Kernels must need C's library and Python alone, but need {', '.join(missing)}.")

@@ -120,7 +120,7 @@ class Caller:
         number = self._field(self._field(value, DTYPE, POINTER), TYPE_NUMBER, INT)
         wanted = numpy_support.as_dtype(kind.dtype)
         numbers = {np.dtype(code).num for code in np.typecodes["AllInteger"] + "?dD" if np.dtype(code) == wanted}
-        same = [builder.icmp_signed("==", number, INT(one)) for one in sorted(numbers)]
+        same = [builder.icmp_signed("==", number, INT(candidate)) for candidate in sorted(numbers)]
         self._require(reduce(builder.or_, same), otherwise)
         self._require(builder.icmp_signed("==", self._field(value, N_DIMENSIONS, INT), INT(kind.ndim)), otherwise)
         flags = builder.and_(self._field(value, FLAGS, INT), INT(ORDERED))
@@ -161,11 +161,11 @@ class Caller:
             self._python("Py_IncRef", ir.VoidType(), nothing)
             return nothing
         if isinstance(kind, types.BaseTuple):
-            whole = self._python("PyTuple_New", POINTER, LONG(len(kind)))
+            tuple_object = self._python("PyTuple_New", POINTER, LONG(len(kind)))
             for k, part in enumerate(kind):
                 item = self._result(self.builder.extract_value(value, k), part)
-                self._python("PyTuple_SetItem", INT, whole, LONG(k), item)
-            return whole
+                self._python("PyTuple_SetItem", INT, tuple_object, LONG(k), item)
+            return tuple_object
         if isinstance(kind, types.Array):
             return self._copied(value, kind)
         if kind == types.boolean:

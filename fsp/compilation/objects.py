@@ -50,7 +50,7 @@ def levels() -> list[str]:
     from llvmlite import binding
 
     features = binding.get_host_cpu_features()
-    return [name for name, needed in LEVELS.items() if all(features.get(one) for one in needed)] or ["x86-64"]
+    return [name for name, needed in LEVELS.items() if all(features.get(feature) for feature in needed)] or ["x86-64"]
 
 
 def name_of(part: str, level: str) -> str:

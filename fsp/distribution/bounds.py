@@ -96,14 +96,14 @@ def single_state(lower: float, upper: float, value: float, error: ErrorLedger) -
 
 def closed_mean(probabilities: FloatArray, values: FloatArray, error: ErrorLedger) -> Interval:
     """Bound the mean of a function where every state that has probability is stored."""
-    least, most = float(values.min()), float(values.max())
+    least, greatest = float(values.min()), float(values.max())
     mass = float(probabilities.sum())
     gained, lost = half_sums(error.total, 1.0 - mass, SUM_ROUNDING * max(mass, 1.0))
     weighted = probabilities * values  # (n,)
     centre = float(weighted.sum()) + (1.0 - mass) * least
-    slack = 2.0 * SUM_ROUNDING * (float(np.abs(weighted).sum()) + 4 * max(abs(least), abs(most)))
-    lower = min(max(least, centre - lost * (most - least) - slack), most)
-    upper = max(min(most, centre + gained * (most - least) + slack), lower)
+    slack = 2.0 * SUM_ROUNDING * (float(np.abs(weighted).sum()) + 4 * max(abs(least), abs(greatest)))
+    lower = min(max(least, centre - lost * (greatest - least) - slack), greatest)
+    upper = max(min(greatest, centre + gained * (greatest - least) + slack), lower)
     value = min(max(stored_mean(probabilities, values), lower), upper)
     return Interval(lower, upper, value, error.certified, "" if error.certified else ESTIMATED)
 

@@ -306,11 +306,11 @@ class Distribution(Displayed, Intervals, Provenance):
     def _tails(self, species: str, count: float | Sequence[float], side: np.ufunc) -> Interval | list[Interval]:
         """Bound the probability of one side of each count."""
         alone = self.marginal(species)
-        found = [
-            bounds.event(alone.probabilities, side(alone.states[:, 0], one), alone.error)
-            for one in np.atleast_1d(np.asarray(count, dtype=np.float64))
+        tail_bounds = [
+            bounds.event(alone.probabilities, side(alone.states[:, 0], value), alone.error)
+            for value in np.atleast_1d(np.asarray(count, dtype=np.float64))
         ]
-        return found if np.ndim(count) else found[0]
+        return tail_bounds if np.ndim(count) else tail_bounds[0]
 
     def to_pandas(self) -> pandas.DataFrame:
         """Return a table with a row for each state: the species and ``probability``."""

@@ -51,25 +51,25 @@ def fit_report(fit: Fit, path: str | Path) -> None:
     write_page(fit, path)
 
 
-def passage(found: Passage, ax: Axes | None) -> Any:
+def passage(passage: Passage, ax: Axes | None) -> Any:
     """Draw the law of a first passage."""
     from fsp.output import pictures
 
-    return pictures.passage(found, ax=ax)
+    return pictures.passage(passage, ax=ax)
 
 
-def derivatives_of_means(found: Sensitivities, species: tuple[str, ...], ax: Axes | None) -> Any:
+def derivatives_of_means(sensitivities: Sensitivities, species: tuple[str, ...], ax: Axes | None) -> Any:
     """Draw derivatives of means over time."""
     from fsp.output.derived import derivatives_of_means
 
-    return derivatives_of_means(found, *species, ax=ax)
+    return derivatives_of_means(sensitivities, *species, ax=ax)
 
 
-def derivatives_at(found: Sensitivity, species: tuple[str, ...], ax: Axes | None) -> Any:
+def derivatives_at(sensitivity: Sensitivity, species: tuple[str, ...], ax: Axes | None) -> Any:
     """Draw derivatives of distributions at one time."""
     from fsp.output.derived import derivatives_at
 
-    return derivatives_at(found, *species, ax=ax)
+    return derivatives_at(sensitivity, *species, ax=ax)
 
 
 def reactive_flux(flux: ReactiveFlux, species: tuple[str, ...], ax: Axes | None) -> Any:
@@ -81,25 +81,25 @@ def reactive_flux(flux: ReactiveFlux, species: tuple[str, ...], ax: Axes | None)
     return dynamics.reactive_flux(flux, *species, ax=ax)
 
 
-def landscape(found: Landscape, ax: Axes | None) -> Any:
+def landscape(shape: Landscape, ax: Axes | None) -> Any:
     """Draw a landscape."""
     from fsp.output.landscapes import landscape
 
-    return landscape(found, ax=ax)
+    return landscape(shape, ax=ax)
 
 
-def correlation(found: Correlation, ax: Axes | None) -> Any:
+def correlation(correlation: Correlation, ax: Axes | None) -> Any:
     """Draw a correlation against the lag."""
     from fsp.output import dynamics
 
-    return dynamics.correlation(found, ax=ax)
+    return dynamics.correlation(correlation, ax=ax)
 
 
-def modes(found: Relaxation, species: tuple[str, ...], mode: int | None, ax: Axes | None) -> Any:
+def modes(relaxation: Relaxation, species: tuple[str, ...], mode: int | None, ax: Axes | None) -> Any:
     """Draw the modes of relaxation."""
     from fsp.output import varied
 
-    return varied.modes(found, *species, mode=mode, ax=ax)
+    return varied.modes(relaxation, *species, mode=mode, ax=ax)
 
 
 def html(answer: object) -> str:

@@ -97,8 +97,8 @@ class Draws(Displayed):
         return dict(zip(self.names, spread.tolist(), strict=True))
 
     def _spread(self, values: FloatArray, means: FloatArray) -> FloatArray:
-        found: FloatArray = np.sqrt(np.einsum("sn,snq->q", self.weights, (values - means) ** 2))
-        return found
+        errors: FloatArray = np.sqrt(np.einsum("sn,snq->q", self.weights, (values - means) ** 2))
+        return errors
 
     def interval(self, level: float = 0.95) -> dict[str, tuple[float, float]]:
         """Return the range of each parameter between two quantiles that leave out as much on either side.
@@ -116,14 +116,14 @@ class Draws(Displayed):
         if not isinstance(level, int | float) or not 0.0 < level < 1.0:
             raise ArgumentError(f"`level` must be a probability between 0 and 1, such as 0.95, but is {level!r}.")
         flat, weights = self.values.reshape(-1, len(self.names)), self.weights.reshape(-1)
-        found = {}
+        intervals = {}
         for k, name in enumerate(self.names):
             order = np.argsort(flat[:, k])
             below = np.cumsum(weights[order])
             ends = np.searchsorted(below, [0.5 - 0.5 * level, 0.5 + 0.5 * level])
             low, high = flat[order[np.minimum(ends, len(order) - 1)], k].tolist()
-            found[name] = low, high
-        return found
+            intervals[name] = low, high
+        return intervals
 
     def __str__(self) -> str:
         """Return a row for each parameter: mean with its error, standard deviation, range of 95 %."""

@@ -164,10 +164,10 @@ class Fit(Displayed):
         covariance = self.covariance
         spread = np.sqrt(np.diag(covariance))
         with np.errstate(invalid="ignore", divide="ignore"):
-            found: FloatArray = covariance / np.outer(spread, spread)
-        found[:, ~np.isfinite(spread)] = found[~np.isfinite(spread)] = np.nan
-        np.fill_diagonal(found, 1.0)
-        return found
+            correlation: FloatArray = covariance / np.outer(spread, spread)
+        correlation[:, ~np.isfinite(spread)] = correlation[~np.isfinite(spread)] = np.nan
+        np.fill_diagonal(correlation, 1.0)
+        return correlation
 
     def intervals(self, level: float | None = None, method: str = "profile") -> dict[str, Interval]:
         """Return a confidence interval of each parameter.
@@ -208,11 +208,11 @@ class Fit(Displayed):
         }
 
     def _by_information(self, root: float) -> list[tuple[float, float]]:
-        own = self.estimates
+        estimates = self.estimates
         spread = root * np.sqrt(np.diag(self.covariance))
         with np.errstate(over="ignore"):
-            low = np.maximum(own.values * np.exp(-spread), own.low)
-            high = np.minimum(own.values * np.exp(spread), own.high)
+            low = np.maximum(estimates.values * np.exp(-spread), estimates.low)
+            high = np.minimum(estimates.values * np.exp(spread), estimates.high)
         return list(zip(low.tolist(), high.tolist(), strict=True))
 
     def _by_profile(self, level: float, root: float) -> list[tuple[float, float]]:
@@ -322,11 +322,13 @@ class Fit(Displayed):
     def __str__(self) -> str:
         """Return the log-likelihood, a row for each parameter, and what should be known."""
         method = "profile" if set(self.names) <= set(self.estimates.profiles) else "fisher"
-        found = self.intervals(method=method)
+        intervals = self.intervals(method=method)
         per_cent = f"{100.0 * self.level:g} %"
         rows = [
-            [name, f"{own.value:.4g}", f"{own.lower:.4g}", f"{own.upper:.4g}", f"{low:.4g} … {high:.4g}"]
-            for (name, own), low, high in zip(found.items(), self.estimates.low, self.estimates.high, strict=True)
+            [name, f"{estimate.value:.4g}", f"{estimate.lower:.4g}", f"{estimate.upper:.4g}", f"{low:.4g} … {high:.4g}"]
+            for (name, estimate), low, high in zip(
+                intervals.items(), self.estimates.low, self.estimates.high, strict=True
+            )
         ]
         header = ["", "estimate", f"{per_cent} from", "to", "bounds"]
         done = "" if self.complete else "stopped: not all starts were made\n"

@@ -65,10 +65,10 @@ class FisherInformation(Displayed):
         """Return the information of independent cells, so many of each part."""
         first, q = parts[0], len(parts[0].parameters)
         matrix, above, below, off = np.zeros((q, q)), np.zeros(q), np.zeros((q, q)), np.zeros((q, q))
-        for n, own in zip(np.asarray(cells).tolist(), parts, strict=True):
+        for n, part in zip(np.asarray(cells).tolist(), parts, strict=True):
             if n:
-                matrix, above, below = matrix + n * own.matrix, above + n * own.above, below + n * own.below
-                off = off + n * own.off
+                matrix, above, below = matrix + n * part.matrix, above + n * part.above, below + n * part.below
+                off = off + n * part.off
         return cls(first.parameters, matrix, above, below, off, first.log)
 
     @property
@@ -79,16 +79,16 @@ class FisherInformation(Displayed):
     @property
     def lower(self) -> FloatArray:
         """(q, q) lower bounds of the elements; those of the diagonal are not negative."""
-        found = self.matrix - self.off
-        np.fill_diagonal(found, np.maximum(np.diag(self.matrix) - np.diag(self.below) - self._noise, 0.0))
-        return found
+        matrix = self.matrix - self.off
+        np.fill_diagonal(matrix, np.maximum(np.diag(self.matrix) - np.diag(self.below) - self._noise, 0.0))
+        return matrix
 
     @property
     def upper(self) -> FloatArray:
         """(q, q) upper bounds of the elements."""
-        found = self.matrix + self.off
-        np.fill_diagonal(found, np.diag(self.matrix) + self.above + self._noise)
-        return found
+        matrix = self.matrix + self.off
+        np.fill_diagonal(matrix, np.diag(self.matrix) + self.above + self._noise)
+        return matrix
 
     @property
     def _noise(self) -> float:
@@ -104,9 +104,9 @@ class FisherInformation(Displayed):
         tuple of Interval
             One whose lower end is zero is hidden by its error: nothing is known to be learnt in some direction.
         """
-        own = np.maximum(np.linalg.eigvalsh(self.matrix), 0.0)  # (q,)
+        values = np.maximum(np.linalg.eigvalsh(self.matrix), 0.0)  # (q,)
         if not np.isfinite(self.below).all():
-            return tuple(Interval(0.0, math.inf, float(value), False, OPEN) for value in own)
+            return tuple(Interval(0.0, math.inf, float(value), False, OPEN) for value in values)
         q = len(self.matrix)
         # 2 |c_k c_l| <= c_k² r_l/r_k + c_l² r_k/r_l, with r the scales of the parameters
         scales = np.sqrt(np.maximum(np.diag(self.matrix), UNIT_ROUNDOFF))  # (q,)
@@ -116,19 +116,19 @@ class FisherInformation(Displayed):
             low = np.maximum(low, 0.0)
             return tuple(
                 Interval(a, math.inf, max(value, a), False, OPEN)
-                for a, value in zip(low.tolist(), own.tolist(), strict=True)
+                for a, value in zip(low.tolist(), values.tolist(), strict=True)
             )
         high = np.linalg.eigvalsh(self.matrix + q * np.diag(self.above)) + self._noise
         low, high = np.maximum(low, 0.0), np.maximum(high, 0.0)
         return tuple(
             Interval(a, b, min(max(value, a), b), True)
-            for a, b, value in zip(low.tolist(), high.tolist(), own.tolist(), strict=True)
+            for a, b, value in zip(low.tolist(), high.tolist(), values.tolist(), strict=True)
         )
 
     @property
     def hidden(self) -> int:
         """How many eigenvalues are hidden by the error: not known to differ from zero."""
-        return sum(own.lower == 0.0 for own in self.eigenvalues())
+        return sum(interval.lower == 0.0 for interval in self.eigenvalues())
 
     def determinant(self) -> Interval:
         """Bound the determinant, by the product of the bounds of the eigenvalues.
@@ -138,13 +138,13 @@ class FisherInformation(Displayed):
         Interval
             Its lower end is zero where an eigenvalue is hidden.
         """
-        own = self.eigenvalues()
+        values = self.eigenvalues()
         low, high, value = (
-            math.prod(ends) for ends in ([e.lower for e in own], [e.upper for e in own], map(float, own))
+            math.prod(ends) for ends in ([e.lower for e in values], [e.upper for e in values], map(float, values))
         )
-        outwards = 1.0 + 4.0 * len(own) * UNIT_ROUNDOFF
+        outwards = 1.0 + 4.0 * len(values) * UNIT_ROUNDOFF
         low, high = low / outwards, high * outwards
-        return Interval(low, high, min(max(value, low), high), self.certified, own[0].reason)
+        return Interval(low, high, min(max(value, low), high), self.certified, values[0].reason)
 
     def trace(self) -> Interval:
         """Bound the sum of the information about single parameters."""
@@ -158,7 +158,9 @@ class FisherInformation(Displayed):
         names = [f"log {name}" if self.log else name for name in self.parameters]
         rows = [[name, *self._cells(k, low[k], high[k])] for k, name in enumerate(names)]
         lines = table(["", *names], rows)
-        values = [f"{own}{' (hidden by its error)' if not own.lower else ''}" for own in self.eigenvalues()]
+        values = [
+            f"{interval}{' (hidden by its error)' if not interval.lower else ''}" for interval in self.eigenvalues()
+        ]
         return "\n".join([*lines, "eigenvalues:", *(f"  {value}" for value in values)])
 
     def _cells(self, k: int, low: Sequence[float] | FloatArray, high: Sequence[float] | FloatArray) -> list[str]:

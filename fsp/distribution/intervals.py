@@ -44,14 +44,14 @@ class Intervals(Statistics, HasLandscape):
     @property
     def lower(self) -> FloatArray:
         """(n,) lower bounds of the probability of each state, certified where `error` is."""
-        own = bounds.single_states(self.probabilities, self.mass, self.error)[0]
-        return own if self.state_bounds is None else np.maximum(own, self.state_bounds[0])
+        bounds_below = bounds.single_states(self.probabilities, self.mass, self.error)[0]
+        return bounds_below if self.state_bounds is None else np.maximum(bounds_below, self.state_bounds[0])
 
     @property
     def upper(self) -> FloatArray:
         """(n,) upper bounds of the probability of each state, certified where `error` is."""
-        own = bounds.single_states(self.probabilities, self.mass, self.error)[1]
-        return own if self.state_bounds is None else np.minimum(own, self.state_bounds[1])
+        bounds_above = bounds.single_states(self.probabilities, self.mass, self.error)[1]
+        return bounds_above if self.state_bounds is None else np.minimum(bounds_above, self.state_bounds[1])
 
     def probability(self, event: str | Mapping[str, int]) -> Interval:
         """Bound the probability of an event.
@@ -167,11 +167,11 @@ class Intervals(Statistics, HasLandscape):
             return bounds.closed_mean(probabilities, values, self.error)
         enclosing = envelope(formula, self.species, self.t or 0.0)
         if self.closed:
-            found = bounds.closed_mean(probabilities, values, self.error)
+            interval = bounds.closed_mean(probabilities, values, self.error)
         else:
             floor = Envelope({}, enclosing.upper) if not_negative else enclosing
-            found = bounds.tail_mean(probabilities, values, self.error, floor, moments, self._points_off)
-        return bounds.with_equations(found, enclosing, moments)
+            interval = bounds.tail_mean(probabilities, values, self.error, floor, moments, self._points_off)
+        return bounds.with_equations(interval, enclosing, moments)
 
     def _parts_of(self, mask: BoolArray) -> tuple[FloatArray, BoolArray]:
         """Return probabilities and the mask of an event, of all states or of as many as have the same sums."""

@@ -149,11 +149,11 @@ def landscape_of(distribution: Any) -> Landscape:
     merges = _merges(edges, p)
     basins = [_deepest(states, p, lower, upper, certified)]
     for peak, saddle, into in merges:
-        least, most = _ways(edges, lower, (peak, into)), max(_ways(edges, upper, (peak, into)), outside)  # (1)
-        if not most < lower[peak]:
+        least, greatest = _ways(edges, lower, (peak, into)), max(_ways(edges, upper, (peak, into)), outside)  # (1)
+        if not greatest < lower[peak]:
             continue
         barrier = _height(
-            lower[peak] / most, upper[peak] / least if least else math.inf, p[peak] / p[saddle], certified
+            lower[peak] / greatest, upper[peak] / least if least else math.inf, p[peak] / p[saddle], certified
         )
         level = _height(1.0 / upper[peak], 1.0 / lower[peak], 1.0 / p[peak], certified)
         basins.append(Basin(_state(states, peak), level, _state(states, saddle), _state(states, into), barrier))
@@ -190,8 +190,8 @@ def _neighbours(states: IntArray) -> IntArray:
         place = np.minimum(np.searchsorted(keys, ends), len(keys) - 1)
         here = np.flatnonzero(keys[place] == ends)
         pairs.append(np.stack([here, place[here]], axis=1))
-    found: IntArray = np.concatenate(pairs)
-    return found
+    edges: IntArray = np.concatenate(pairs)
+    return edges
 
 
 class _Sets:

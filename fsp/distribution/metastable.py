@@ -50,11 +50,11 @@ class MetastableSet:
     def __call__(self, counts: Mapping[str, Any]) -> BoolArray:
         """Tell whether states belong to the set, from counts of each species by name, (n,); (n,) booleans."""
         asked = np.stack([np.asarray(counts[name]) for name in self.species], axis=1).astype(np.int64)  # (n, d)
-        most = np.maximum(self.states.max(axis=0), 0) + 1
-        inside = ((asked >= 0) & (asked < most)).all(axis=1)
-        keys = np.ravel_multi_index(tuple(np.where(inside[:, None], asked, 0).T), tuple(most.tolist()))
-        found: BoolArray = inside & np.isin(keys, np.ravel_multi_index(tuple(self.states.T), tuple(most.tolist())))
-        return found
+        shape = np.maximum(self.states.max(axis=0), 0) + 1
+        inside = ((asked >= 0) & (asked < shape)).all(axis=1)
+        keys = np.ravel_multi_index(tuple(np.where(inside[:, None], asked, 0).T), tuple(shape.tolist()))
+        marks: BoolArray = inside & np.isin(keys, np.ravel_multi_index(tuple(self.states.T), tuple(shape.tolist())))
+        return marks
 
     def __str__(self) -> str:
         return f"around {self.name}: {len(self.states):,} states, probability ≈ {self.probability:.6g}"
@@ -87,13 +87,13 @@ def metastable_sets(
     points = np.column_stack([np.ones(len(states)), left[:, : k - 1].real])  # (n, k)
     memberships = points @ np.linalg.inv(points[_vertices(points[:, 1:])])  # (n, k), 1 in sum
     sets = []
-    for own in memberships.T:
-        inside = own > core
+    for membership in memberships.T:
+        inside = membership > core
         weight = np.where(inside, stationary, -1.0)
         best = int(np.argmax(weight))
         name = ", ".join(f"{s}={x}" for s, x in zip(species, states[best].tolist(), strict=True))
         sets.append(MetastableSet(name, species, states[inside], float(stationary[inside].sum())))
-    return sorted(sets, key=lambda found: -found.probability)
+    return sorted(sets, key=lambda state_set: -state_set.probability)
 
 
 def _count(values: ComplexArray) -> int:

@@ -63,10 +63,10 @@ class Curve:
     def of(cls, times: FloatArray, intervals: list[Interval]) -> Curve:
         """Return the curve through intervals, one for each time."""
         lower, upper, value = (
-            np.array([getattr(one, name) for one in intervals]) for name in ("lower", "upper", "value")
+            np.array([getattr(interval, name) for interval in intervals]) for name in ("lower", "upper", "value")
         )
-        reason = next((one.reason for one in intervals if one.reason), "")
-        return cls(times, lower, upper, value, all(one.certified for one in intervals), reason)
+        reason = next((interval.reason for interval in intervals if interval.reason), "")
+        return cls(times, lower, upper, value, all(interval.certified for interval in intervals), reason)
 
     def rising(self) -> Curve:
         """Return the curve with what its bounds say of each other where it cannot fall."""
@@ -208,11 +208,13 @@ class Passage(Displayed, Provenance):
                 "The density of a passage must be that of propensities and targets which are formulas, without events "
                 "at known times; take differences of `cdf`."
             )
-        found = []
-        for one in law.solution:
-            mean = one.expectation(law.flux)
-            found.append(Interval(max(mean.lower, 0.0), mean.upper, mean.value * one.mass, mean.certified, mean.reason))
-        return Curve.of(times, found)
+        values = []
+        for distribution in law.solution:
+            mean = distribution.expectation(law.flux)
+            values.append(
+                Interval(max(mean.lower, 0.0), mean.upper, mean.value * distribution.mass, mean.certified, mean.reason)
+            )
+        return Curve.of(times, values)
 
     def probability(self, target: str | None = None) -> Interval:
         """Return the probability that a target is reached first; without a name, that any is ever reached.
@@ -336,17 +338,17 @@ class Passage(Displayed, Provenance):
             "time_unit": self.time_unit,
             "tol": self.tol,
             "never": self.never.record(),
-            "moments": [one.record() for one in self.moments],
+            "moments": [interval.record() for interval in self.moments],
             "targets": {name: {"probability": p.record()} for name, p in zip(self.targets, self.reached, strict=True)},
             "times": self.times.tolist(),
             "notes": list(self.notes),
         }
-        for name, one in zip(self.targets, self.conditional, strict=bool(self.conditional)):
-            record["targets"][name]["mean"] = one.record()
+        for name, interval in zip(self.targets, self.conditional, strict=bool(self.conditional)):
+            record["targets"][name]["mean"] = interval.record()
         if self.law is not None:
-            record["cdf"] = [one.record() for one in self.cdf]
+            record["cdf"] = [interval.record() for interval in self.cdf]
             for name, curve in zip(self.targets, self.first, strict=True):
-                record["targets"][name]["cdf"] = [one.record() for one in curve]
+                record["targets"][name]["cdf"] = [interval.record() for interval in curve]
         return record
 
     def __str__(self) -> str:
@@ -362,6 +364,6 @@ class Passage(Displayed, Provenance):
                 after = f", after {self.mean(name)}{unit} in the mean" if self.moments else ""
                 lines.append(f"  {name} first with probability {share}{after}")
         if self.law is not None:
-            for t, one in zip(self.times.tolist(), self.cdf, strict=True):
-                lines.append(f"  by t = {t:.8g}{unit}: {one}")
+            for t, interval in zip(self.times.tolist(), self.cdf, strict=True):
+                lines.append(f"  by t = {t:.8g}{unit}: {interval}")
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])

@@ -98,8 +98,8 @@ class Sensitivity(Displayed):
         ArgumentError
             If the name is another one.
         """
-        own: FloatArray = self.derivatives[self._index(parameter)]
-        return own
+        derivative: FloatArray = self.derivatives[self._index(parameter)]
+        return derivative
 
     def error(self, parameter: str) -> ErrorLedger:
         """Return the error of a derivative in the 1-norm, as `derivative` takes its parameter."""
@@ -127,14 +127,14 @@ class Sensitivity(Displayed):
             raise ArgumentError(f"`species` must be one of {', '.join(self.species)}, but is '{species}'.")
         column = self.species.index(species)
         weighted = self.derivatives * self.states[:, column]  # (q, n)
-        found = {}
+        means = {}
         for k, name in enumerate(self.parameters):
             value, off = float(weighted[k].sum()), float(self.mean_errors[k, column])
             off += SUM_ROUNDING * float(np.abs(weighted[k]).sum())
             certified = self.errors[k].certified and math.isfinite(off)
             reason = "" if certified else self.reason or UNBOUNDED
-            found[name] = Interval(value - off, value + off, value, certified, reason)
-        return found
+            means[name] = Interval(value - off, value + off, value, certified, reason)
+        return means
 
     def probability(self, event: str) -> dict[str, Interval]:
         """Bound the derivative of the probability of an event by each parameter.
@@ -161,15 +161,15 @@ class Sensitivity(Displayed):
         mask = formulas.values_on(self.states, event, self.species, distribution.observables, distribution.t)
         if mask.dtype != np.bool_:
             raise ArgumentError(f"`event` must be a condition such as 'U > 40', but '{event}' is a number.")
-        found = {}
+        derivatives = {}
         for k, name in enumerate(self.parameters):
-            own, error = self.derivatives[k], self.errors[k]
-            slack = SUM_ROUNDING * float(np.abs(own).sum())
-            gained, lost = half_sums(error.total, -math.fsum(own.tolist()), slack)
-            value = float(own[mask].sum())
+            derivative, error = self.derivatives[k], self.errors[k]
+            slack = SUM_ROUNDING * float(np.abs(derivative).sum())
+            gained, lost = half_sums(error.total, -math.fsum(derivative.tolist()), slack)
+            value = float(derivative[mask].sum())
             reason = "" if error.certified else self.reason
-            found[name] = Interval(value - lost - slack, value + gained + slack, value, error.certified, reason)
-        return found
+            derivatives[name] = Interval(value - lost - slack, value + gained + slack, value, error.certified, reason)
+        return derivatives
 
     def plot(self, *species: str, ax: Axes | None = None) -> Any:
         """Draw the derivative of each species' distribution by each parameter.
@@ -205,7 +205,7 @@ class Sensitivity(Displayed):
         header = ["", "error", *(f"∂⟨{name}⟩" for name in self.species)]
         means = [self.mean(s) for s in self.species]
         rows = [
-            [f"∂/∂{by}{name}", f"{error.sign} {round_up(error.total)}", *(str(own[name]) for own in means)]
+            [f"∂/∂{by}{name}", f"{error.sign} {round_up(error.total)}", *(str(mean[name]) for mean in means)]
             for name, error in zip(self.parameters, self.errors, strict=True)
         ]
         head = f"{when(self.t, self.distribution.time_unit)}: {len(self.states):,} states, {self.distribution.error}"

@@ -66,7 +66,7 @@ class Solution(Series[Distribution]):
         self.statistics = dict(statistics or {})
         last = self._distributions[-1].t
         self.pending = tuple(float(t) for t in asked if last is not None and t > last)
-        reached = [one.t for one in self if one.t is not None]
+        reached = [distribution.t for distribution in self if distribution.t is not None]
         self.asked = tuple(float(t) for t in (asked if self.pending else reached))
 
     def __len__(self) -> int:
@@ -201,7 +201,7 @@ class Solution(Series[Distribution]):
         end, begin = float(self.times[-1]), float(later.times[0])
         if begin < end:
             raise ArgumentError(f"`later` must begin where the other ends, t = {end:.12g}, but has t = {begin:.12g}.")
-        kept = [one for one in self if one.t in self.asked and one.t != begin]
+        kept = [distribution for distribution in self if distribution.t in self.asked and distribution.t != begin]
         asked = {t for t in self.asked if t <= end} | set(later.asked)
         return Solution(
             [*kept, *later],

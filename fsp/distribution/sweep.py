@@ -132,15 +132,15 @@ class Sweep(Series[Solution]):
         unknown = [name for name in given if name not in self.names]
         if unknown:
             raise ArgumentError(f"A point must be given by {', '.join(self.names)}, but is by '{unknown[0]}'.")
-        found = np.ones(len(self), dtype=np.bool_)
+        chosen = np.ones(len(self), dtype=np.bool_)
         for name, value in given.items():
-            found &= np.isclose(self.parameters[name], value, rtol=1e-12, atol=0.0)
-        if found.sum() != 1:
+            chosen &= np.isclose(self.parameters[name], value, rtol=1e-12, atol=0.0)
+        if chosen.sum() != 1:
             wanted = ", ".join(f"{name} = {value:g}" for name, value in given.items())
             raise ArgumentError(
-                f"A point must be one of {len(self)} of the sweep, but {found.sum()} have {wanted or 'no conditions'}."
+                f"A point must be one of {len(self)} of the sweep, but {chosen.sum()} have {wanted or 'no conditions'}."
             )
-        return self[int(np.argmax(found))]
+        return self[int(np.argmax(chosen))]
 
     # ---- what all have in common
 

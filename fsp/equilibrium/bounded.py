@@ -53,12 +53,12 @@ class ExactPart:
     off: FloatArray  # (n,) relative error of each before they were divided by their sum
 
 
-def joined_parts(model: Model, found: Sequence[tuple[ExactPart, float]], note: str) -> Bounded:
+def joined_parts(model: Model, parts: Sequence[tuple[ExactPart, float]], note: str) -> Bounded:
     """Return the answer that consists of closed classes with the probabilities of starting there."""
-    space = StateSpace.from_states(model.species, np.concatenate([part.space.states for part, _ in found]))
+    space = StateSpace.from_states(model.species, np.concatenate([part.space.states for part, _ in parts]))
     p, lower, upper = np.zeros(len(space)), np.zeros(len(space)), np.zeros(len(space))
     error, classes = ErrorLedger(), []
-    for part, weight in found:
+    for part, weight in parts:
         place = space.index(part.space.states)
         mean = float(part.p @ part.off) / float(part.p.sum()) * (1.0 + 1e-9)  # of the sum of the weights
         off = part.off + mean + 4.0 * UNIT_ROUNDOFF
@@ -80,12 +80,12 @@ def class_notes(classes: Sequence[tuple[str, float]]) -> tuple[str, ...]:
     return (f"{len(lines):,} closed classes, of which the likeliest is a {lines[likeliest]}",)
 
 
-def warn_if_above(found: Bounded, tol: float, stacklevel: int) -> None:
+def warn_if_above(bounded: Bounded, tol: float, stacklevel: int) -> None:
     """Warn where the bound is above the tolerance, and name a rate that loses digits."""
-    if found.error.total <= tol:
+    if bounded.error.total <= tol:
         return
-    why = "".join(f"; {remark}" for remark in found.generator.rate_errors.remarks(found.generator.model))
-    warnings.warn(f"The bound {found.error} exceeds tol = {tol:.1e}{why}.", ToleranceWarning, stacklevel=stacklevel)
+    why = "".join(f"; {remark}" for remark in bounded.generator.rate_errors.remarks(bounded.generator.model))
+    warnings.warn(f"The bound {bounded.error} exceeds tol = {tol:.1e}{why}.", ToleranceWarning, stacklevel=stacklevel)
 
 
 def example(space: StateSpace, index: int) -> str:

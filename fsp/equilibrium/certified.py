@@ -83,8 +83,8 @@ class StationaryCertifier:
         reached = self._reach.reached(space, self._model.initial_states)
         if not reached.all():
             guess = None if guess is None else guess[reached]
-            space, whole = space.restrict(reached), space
-            self._condition = self._narrowed(self._model.initial_states, whole, space)
+            space, larger = space.restrict(reached), space
+            self._condition = self._narrowed(self._model.initial_states, larger, space)
         generator = Generator(self._model, space)
         initial = starting_vector(self._model, space)
         closed = (generator.to_csr() + sparse.diags_array(generator.leak_rates)).tocsr()
@@ -126,8 +126,10 @@ class StationaryCertifier:
         leads = partial(self._reach.leads, generator.space)
         back = lead_back(generator.to_csr(), generator.leak_rates, initial, likely, leads)
         known = classes.members[0][:1] if classes.members else np.zeros(0, dtype=np.int64)
-        found = max(closed_classes(back).members, key=lambda members: (np.isin(known, members).any(), len(members)))
-        p = self._estimate(back, found)
+        back_members = max(
+            closed_classes(back).members, key=lambda members: (np.isin(known, members).any(), len(members))
+        )
+        p = self._estimate(back, back_members)
         certificate = None if guess is not None else self._around_mode(generator, int(np.argmax(p)), self._condition)
         if certificate is not None:
             return _bounded(generator, certificate)
@@ -171,12 +173,12 @@ class StationaryCertifier:
         states = condition.states[condition.drifts > -SPARE * condition.elsewhere]
         return states[self._reach.possible(states, self._model.initial_states)]
 
-    def _narrowed(self, start: IntArray, whole: StateSpace, space: StateSpace) -> DriftCondition | None:
-        """Return the drift condition without states that cannot be reached: those of `whole` that `space` lacks."""
+    def _narrowed(self, start: IntArray, larger: StateSpace, space: StateSpace) -> DriftCondition | None:
+        """Return the drift condition without states that cannot be reached: those of `larger` that `space` lacks."""
         condition = self._condition
         if condition is None:
             return None
-        excluded = (whole.index(condition.states) >= 0) & (space.index(condition.states) < 0)
+        excluded = (larger.index(condition.states) >= 0) & (space.index(condition.states) < 0)
         kept = ~excluded & self._reach.possible(condition.states, start)
         return replace(condition, states=condition.states[kept], drifts=condition.drifts[kept])
 
@@ -196,15 +198,15 @@ class StationaryCertifier:
                 upper[members] = weight + off.total
                 error += ErrorLedger(truncation=weight)
                 continue
-            own = self._estimate(closed, members)
-            z = int(np.argmax(own))
-            found = self._of_class(generator, members, z)
-            if found is None:
+            estimate = self._estimate(closed, members)
+            z = int(np.argmax(estimate))
+            proved = self._of_class(generator, members, z)
+            if proved is None:
                 upper[members] = weight + off.total
                 error += ErrorLedger(truncation=np.inf)
-                p += weight * own
+                p += weight * estimate
                 continue
-            kept, certificate = found
+            kept, certificate = proved
             p[kept] += weight * certificate.p
             lower[kept] += max(0.0, weight - off.total) * certificate.lower
             upper[kept] += (weight + off.total) * certificate.upper
@@ -236,8 +238,8 @@ class StationaryCertifier:
         space = generator.space.restrict(mask)
         if leaks:
             condition = self._narrowed(start, generator.space, space)
-        own = Generator(self._model, space)
-        certificate = self._around_mode(own, int(space.index(start)[0]), condition)
+        generator_there = Generator(self._model, space)
+        certificate = self._around_mode(generator_there, int(space.index(start)[0]), condition)
         return None if certificate is None else (kept, certificate)
 
 
@@ -270,9 +272,11 @@ def _absorption_error(generator: Generator, classes: Classes, end: Absorption) -
     return _AbsorptionError(lost, float(rest.sum() + charge.sum()) + summed)
 
 
-def _bounded(generator: Generator, found: Certificate) -> Bounded:
-    error = ErrorLedger(truncation=found.truncation, integration=found.integration, rounding=found.rounding)
-    return Bounded(generator, found.p, found.lower, found.upper, error, found.p)
+def _bounded(generator: Generator, certificate: Certificate) -> Bounded:
+    error = ErrorLedger(
+        truncation=certificate.truncation, integration=certificate.integration, rounding=certificate.rounding
+    )
+    return Bounded(generator, certificate.p, certificate.lower, certificate.upper, error, certificate.p)
 
 
 class _Proof:
@@ -300,15 +304,15 @@ class _Proof:
         return NextSpace(_finite(candidate.error), everywhere=self._searched)
 
 
-def _ends(found: Bounded, tol: float) -> bool:
+def _ends(bounded: Bounded, tol: float) -> bool:
     """Tell whether growing the space is not needed, or does not help."""
-    generator = found.generator
+    generator = bounded.generator
     if not generator.n_sinks:
         return True
-    if found.proved:
-        return found.error.total <= tol or found.error.truncation <= (1.0 - ROUNDED) * tol
-    outflow = float(generator.leak_rates @ found.p)
-    return outflow <= UNIT_ROUNDOFF * float(generator.exit_rates @ found.p)
+    if bounded.proved:
+        return bounded.error.total <= tol or bounded.error.truncation <= (1.0 - ROUNDED) * tol
+    outflow = float(generator.leak_rates @ bounded.p)
+    return outflow <= UNIT_ROUNDOFF * float(generator.exit_rates @ bounded.p)
 
 
 def _finite(error: ErrorLedger) -> ErrorLedger:

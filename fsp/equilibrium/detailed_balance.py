@@ -166,11 +166,11 @@ def _products(ratios: FloatArray) -> tuple[FloatArray, int]:
     """Return the products of the first k ratios, k = 0, 1, …, over the largest of them, (n + 1,), and its index."""
     mantissa, exponent = np.frexp(ratios)
     product, power = np.ones(len(ratios) + 1), np.zeros(len(ratios) + 1, dtype=np.int64)
-    last, own = 1.0, 0
+    last, next_exponent = 1.0, 0
     for first in range(0, len(ratios), BLOCK):
         chosen = slice(first, first + BLOCK)
         block, shift = np.frexp(last * np.cumprod(mantissa[chosen]))
-        product[1:][chosen], power[1:][chosen] = block, own + np.cumsum(exponent[chosen]) + shift
-        last, own = float(block[-1]), int(power[1:][chosen][-1])
+        product[1:][chosen], power[1:][chosen] = block, next_exponent + np.cumsum(exponent[chosen]) + shift
+        last, next_exponent = float(block[-1]), int(power[1:][chosen][-1])
     mode = int(np.lexsort((product, power))[-1])
     return np.ldexp(product / product[mode], np.maximum(power - power[mode], -2000).astype(np.int32)), mode

@@ -67,8 +67,8 @@ class Estimate:
     def flows(self) -> tuple[float, float]:
         """Jumps out of the space, and all jumps, in unit time."""
         generator = self.generator
-        own = np.array([generator.leak_rates @ self.p, generator.exit_rates @ self.p])
-        outflow, flow = np.asarray(generator.space.comm.sum(own)).tolist()
+        rates = np.array([generator.leak_rates @ self.p, generator.exit_rates @ self.p])
+        outflow, flow = np.asarray(generator.space.comm.sum(rates)).tolist()
         return outflow, flow
 
     def ledger(self, truncation: float) -> ErrorLedger:

@@ -46,14 +46,14 @@ class Exits:
     @classmethod
     def of(cls, generator: AnyGenerator, p: FloatArray, known: tuple[tuple[int, ...], ...] = ()) -> Exits:
         """Return the exits, by kinds of jumps that are not known, where the probabilities are `p` (n,)."""
-        found = [(leak, leak.rates * p[leak.sources]) for leak in generator.leaks]
-        found = [(leak, flux) for leak, flux in found if flux.any() and tuple(leak.change.tolist()) not in known]
-        states = [generator.space.states_at(leak.sources) + leak.change for leak, _ in found]
+        leaving = [(leak, leak.rates * p[leak.sources]) for leak in generator.leaks]
+        leaving = [(leak, flux) for leak, flux in leaving if flux.any() and tuple(leak.change.tolist()) not in known]
+        states = [generator.space.states_at(leak.sources) + leak.change for leak, _ in leaving]
         return cls(
             np.concatenate([np.zeros((0, len(generator.space.species)), dtype=np.int64), *states]),
-            np.concatenate([np.zeros(0), *(flux for _, flux in found)]),
-            np.repeat(np.arange(len(found)), [len(flux) for _, flux in found]),
-            tuple(tuple(leak.change.tolist()) for leak, _ in found),
+            np.concatenate([np.zeros(0), *(flux for _, flux in leaving)]),
+            np.repeat(np.arange(len(leaving)), [len(flux) for _, flux in leaving]),
+            tuple(tuple(leak.change.tolist()) for leak, _ in leaving),
         )
 
     def joined(self, more: Exits) -> Exits:
@@ -125,11 +125,11 @@ def followed(generator: Generator, inner: StateSpace, exits: Exits, weights: Flo
     # with a state of its own, at which one excursion has ended and the next one begins, at the rate 1
     begin, end = sparse.csr_array(entry[:, None]), sparse.csr_array((leaks + back)[None, :])
     chain = sparse.block_array([[matrix[out], begin], [end, None]], format="csr")
-    found = closed_classes(chain).members
+    classes = closed_classes(chain).members
     times = np.zeros(n)
-    if any(members[-1] < len(out) for members in found):
+    if any(members[-1] < len(out) for members in classes):
         return Away(times, float(weights.sum()), trapped=True)
-    (members,) = found  # all begin again
+    (members,) = classes  # all begin again
     block = chain[members][:, members].tocsr()
     held = np.zeros(len(out) + 1)
     try:

@@ -63,7 +63,7 @@ class Line:
         """Enclose the rate of moving up or down at the places first to last; anything where it is not known."""
         low, high = np.sort(self.states(np.array([first, last], dtype=np.int64)), axis=0)
         box = {name: (float(a), float(b)) for name, a, b in zip(self.model.species, low, high, strict=True)}
-        least, most = 0.0, 0.0
+        least, greatest = 0.0, 0.0
         for law, moves in zip(self.model.rate_expressions, self._moves(sign), strict=True):
             if not moves:
                 continue
@@ -73,8 +73,8 @@ class Line:
             a, b = enclosure(law, box)
             off += 4.0 * UNIT_ROUNDOFF  # of the two lines below
             least += a * (1.0 - off) if a > 0.0 else a * (1.0 + off)
-            most += b * (1.0 + off)
-        return least, most
+            greatest += b * (1.0 + off)
+        return least, greatest
 
     def _moves(self, sign: int) -> BoolArray:
         """Tell which reactions (R,) move up or down."""

@@ -44,12 +44,12 @@ def one_way(model: Model) -> Bounded | None:
         return None
     ends = _Ends(model, moves)
     try:
-        found = {tuple(ends.of(start)) for start in model.initial_states}
+        places = {tuple(ends.of(start)) for start in model.initial_states}
     except _Unknown:
         return None
-    if len(found) > 1:
+    if len(places) > 1:
         return None
-    space = StateSpace.from_states(model.species, np.array(list(found)))
+    space = StateSpace.from_states(model.species, np.array(list(places)))
     return joined_parts(model, [(ExactPart(space, np.ones(1), 0.0, np.zeros(1)), 1.0)], NOTE)
 
 
@@ -66,8 +66,8 @@ class _Ends:
     @cached_property
     def _known(self) -> list[bool]:
         """Which rates are off by a small share at most, and so are positive where they are computed to be."""
-        most = max(1.0, float(self._top.max()))
-        return [law is not None and structural(law, most) is not None for law in self._laws]
+        largest = max(1.0, float(self._top.max()))
+        return [law is not None and structural(law, largest) is not None for law in self._laws]
 
     def of(self, start: IntArray) -> list[int]:
         """Return the state; raises `_Unknown`."""
@@ -91,7 +91,7 @@ class _Ends:
         raise _Unknown
 
     def _among_all(self, start: IntArray) -> IntArray:
-        found, pending = [], [(np.zeros_like(self._top), self._top)]
+        boxes, pending = [], [(np.zeros_like(self._top), self._top)]
         for _ in range(MOST_BOXES):
             if not pending:
                 break
@@ -101,10 +101,10 @@ class _Ends:
             if (low < high).any():
                 pending += _halves(low, high)
             elif self._stops(low[None])[0] and same_lattice(self._moves, low[None] - start)[0]:
-                found.append(low)
-        if pending or len(found) != 1:
+                boxes.append(low)
+        if pending or len(boxes) != 1:
             raise _Unknown
-        return found[0]
+        return boxes[0]
 
     def _is_kept_from(self, low: IntArray, high: IntArray, start: IntArray) -> bool:
         """Tell whether a law has another value in all of a box than at a start."""

@@ -97,26 +97,26 @@ def product_form(model: Model, growth: Growth, tol: float) -> Bounded | None:
     starts = model.initial_states
     if len(starts) > MANY_STARTS:
         return None
-    found: list[tuple[ExactPart, float]] = []
+    parts: list[tuple[ExactPart, float]] = []
     for start, weight in zip(starts, model.initial_probabilities.tolist(), strict=True):
         graph = complex_graph(model, start > 0)
         balance = None if graph is None else complex_balance(graph)
         if graph is None or balance is None or not graph.constants:  # without reactions there is nothing to weigh
             return None
-        own = _ClosedClass(model, graph, balance, start)
+        closed = _ClosedClass(model, graph, balance, start)
         known = next(
-            (k for k, (part, _) in enumerate(found) if own.inner is not None and own.inner in part.space), None
+            (k for k, (part, _) in enumerate(parts) if closed.inner is not None and closed.inner in part.space), None
         )
         if known is not None:
-            found[known] = (found[known][0], found[known][1] + weight)
+            parts[known] = (parts[known][0], parts[known][1] + weight)
             continue
         if len(starts) == 1:
-            own.refuse_too_large(tol, growth)
-        part = own.stored(tol, growth)
+            closed.refuse_too_large(tol, growth)
+        part = closed.stored(tol, growth)
         if part is None:
             return None
-        found.append((part, weight))
-    return joined_parts(model, found, NOTE)
+        parts.append((part, weight))
+    return joined_parts(model, parts, NOTE)
 
 
 class _ClosedClass:
@@ -142,7 +142,7 @@ class _ClosedClass:
         if x is None:
             return
         modes = np.zeros_like(x)
-        modes[self._species] = [own.mode for own in self._weights]
+        modes[self._species] = [weights.mode for weights in self._weights]
         least = math.log(1.0 - tol) + self._log(modes, x)
         reactants, change = self._graph.complexes[self._graph.source], self._graph.change
         used = np.zeros(len(x), dtype=np.bool_)
@@ -197,12 +197,12 @@ class _ClosedClass:
         """Return the least and largest counts stored, (d,) each, and what is beyond."""
         low, high = np.zeros(len(self._start), dtype=np.int64), np.zeros(len(self._start), dtype=np.int64)
         tails = 0.0
-        for i, own in zip(self._species.tolist(), self._weights, strict=True):
+        for i, weights in zip(self._species.tolist(), self._weights, strict=True):
             bound = self._model.species_bounds[i]
-            low[i], high[i] = own.interval(share)
-            tails += own.below(int(low[i]))
+            low[i], high[i] = weights.interval(share)
+            tails += weights.below(int(low[i]))
             if high[i] < bound:
-                tails += own.above(int(high[i]))
+                tails += weights.above(int(high[i]))
             else:
                 high[i] = int(bound)
         return low, high, tails
@@ -232,9 +232,9 @@ class _ClosedClass:
     def _log(self, x: IntArray, y: IntArray) -> float:
         """Return log w(y)/w(x)."""
         gain = 0.0
-        for i, own in zip(self._species.tolist(), self._weights, strict=True):
+        for i, weights in zip(self._species.tolist(), self._weights, strict=True):
             if x[i] != y[i]:
-                gain += int(y[i] - x[i]) * own.log + math.lgamma(x[i] + 1) - math.lgamma(y[i] + 1)
+                gain += int(y[i] - x[i]) * weights.log + math.lgamma(x[i] + 1) - math.lgamma(y[i] + 1)
         return gain
 
     def _connected(self, states: IntArray, tails: float) -> ExactPart | None:
@@ -248,27 +248,27 @@ class _ClosedClass:
         if place < 0:
             return None
         _, label = csgraph.connected_components(jumps, directed=True, connection="weak")
-        own = label == label[place]
+        linked = label == label[place]
         weight, off = self._weigh(space.states)
         scale = math.prod(w.highest / SAFE**2 for w in self._weights)  # from below
-        stored = float(weight[own].sum())
+        stored = float(weight[linked].sum())
         outside = np.zeros(len(space), dtype=np.bool_)
-        outside[np.isin(label, label[(generator.leak_rates > 0.0) & ~own])] = True
-        doubtful = float(weight[outside & ~own].sum())
+        outside[np.isin(label, label[(generator.leak_rates > 0.0) & ~linked])] = True
+        doubtful = float(weight[outside & ~linked].sum())
         if not stored * scale > THIN:
             return None
         missing = (tails / (scale * stored) + doubtful / stored) * SAFE
-        kept = space if own.all() else space.restrict(own)
-        return ExactPart(kept, weight[own] / (stored * (1.0 + missing)), missing, off[own])
+        kept = space if linked.all() else space.restrict(linked)
+        return ExactPart(kept, weight[linked] / (stored * (1.0 + missing)), missing, off[linked])
 
     def _weigh(self, states: IntArray) -> tuple[FloatArray, FloatArray]:
         """Return w relative to its value at the modes, (n,), and its relative error, (n,)."""
         weight, off = np.ones(len(states)), np.full(len(states), 4.0 * UNIT_ROUNDOFF * (len(self._weights) + 1))
-        for i, own in zip(self._species.tolist(), self._weights, strict=True):
-            place = states[:, i] - own.first
-            inside = (place >= 0) & (place < len(own.relative))
-            weight *= np.where(inside, own.relative[np.clip(place, 0, len(own.relative) - 1)], 0.0)
-            off += own.off * np.abs(states[:, i] - own.mode)
+        for i, weights in zip(self._species.tolist(), self._weights, strict=True):
+            place = states[:, i] - weights.first
+            inside = (place >= 0) & (place < len(weights.relative))
+            weight *= np.where(inside, weights.relative[np.clip(place, 0, len(weights.relative) - 1)], 0.0)
+            off += weights.off * np.abs(states[:, i] - weights.mode)
         weight[weight < FLUSHED] = 0.0
         return weight, np.expm1(off)
 
@@ -314,10 +314,10 @@ def _poisson(log: float, error: float) -> _Weights:
     )
 
 
-def lattice_states(change: IntArray, start: IntArray, low: IntArray, high: IntArray, most: int) -> IntArray | None:
+def lattice_states(change: IntArray, start: IntArray, low: IntArray, high: IntArray, limit: int) -> IntArray | None:
     """Return all states (n, d) of a box that differ from `start` (d,) by whole combinations of `change` (m, d).
 
-    None where they are more than `most`.
+    None where they are more than `limit`.
     """
     basis = lattice_basis(change)
     states = start[None].astype(np.int64)  # (n, d)
@@ -335,7 +335,7 @@ def lattice_states(change: IntArray, start: IntArray, low: IntArray, high: IntAr
         )
         first, last = np.ceil(ends[0]).astype(np.int64), np.floor(ends[1]).astype(np.int64)
         count = np.maximum(last - first + 1, 0)
-        if count.sum() > most:
+        if count.sum() > limit:
             return None
         origin = np.repeat(np.arange(len(states)), count)
         times = np.arange(len(origin)) - np.repeat(np.cumsum(count) - count, count) + first[origin]

@@ -37,12 +37,12 @@ class Reachability:
         change = self._model.change
         if len(start) > FEW:
             return np.ones(len(states), dtype=np.bool_)
-        found = np.zeros(len(states), dtype=np.bool_)
+        marks = np.zeros(len(states), dtype=np.bool_)
         for x in start:
             there = producible(change, self._needs, x > 0)
             happens = ~(self._needs & ~there).any(axis=1)  # (R,)
-            found |= same_lattice(change[happens], states - x) & ~states[:, ~there].any(axis=1)
-        return found
+            marks |= same_lattice(change[happens], states - x) & ~states[:, ~there].any(axis=1)
+        return marks
 
     def made(self, start: IntArray) -> BoolArray:
         """Tell which species may ever be present, (d,)."""

@@ -203,8 +203,8 @@ class _Eigenvalues:
 
     suffices = True
 
-    def __init__(self, most: int, report: ProgressCallback) -> None:
-        self._most = most  # states, beyond which the space is grown no more
+    def __init__(self, limit: int, report: ProgressCallback) -> None:
+        self._most = limit  # states, beyond which the space is grown no more
         self._report = report
         self._before: ComplexArray | None = None
         self._least, self._since = np.inf, 0

@@ -99,24 +99,24 @@ class StoredLaw:
         """Solve; a ModelError where the chain may end in several classes.  With `below` y <= π."""
         with warnings.catch_warnings():  # what is reached counts, whether it is as little as was asked for or not
             warnings.simplefilter("ignore", ToleranceWarning)
-            found = stationary(model, tol, max_states=max_states, max_memory=max_memory, progress=report)
+            answer = stationary(model, tol, max_states=max_states, max_memory=max_memory, progress=report)
         condition = _condition(model)
-        states = [found.states, *([] if condition is None else [_excepted(model, condition)])]
+        states = [answer.states, *([] if condition is None else [_excepted(model, condition)])]
         space = StateSpace.from_states(model.species, np.concatenate(states))
-        order, n = space.index(found.states), len(space)
+        order, n = space.index(answer.states), len(space)
         p, low, high = np.zeros(n), np.zeros(n), np.ones(n)
-        p[order] = found.probabilities
-        low[order], high[order] = (found.probabilities,) * 2 if found.state_bounds is None else found.state_bounds
-        proved = found.error.certified and found.state_bounds is not None
+        p[order] = answer.probabilities
+        low[order], high[order] = (answer.probabilities,) * 2 if answer.state_bounds is None else answer.state_bounds
+        proved = answer.error.certified and answer.state_bounds is not None
         generator = Generator(model, space)
         chain = (generator.to_csr() + sparse.diags_array(generator.leak_rates)).tocsr()
-        ends = [own for own in closed_classes(chain).members if not generator.leak_rates[own].any()]
+        ends = [members for members in closed_classes(chain).members if not generator.leak_rates[members].any()]
         if len(ends) > 1:
             raise ModelError(
                 "A derivative of a stationary distribution must be of a chain that ends in one class of states, but "
                 f"that of '{model.name}' may end in several."
             )
-        total, outside = found.error.total, found.error.total
+        total, outside = answer.error.total, answer.error.total
         sharp = _sharp(generator, p, condition) if proved else None
         if sharp is not None:
             low, high, outside = np.maximum(low, sharp.lower), np.minimum(high, sharp.upper), 2.0 * sharp.truncation
@@ -127,9 +127,9 @@ class StoredLaw:
         apart = _apart(y, low, high)
         total = float(np.abs(p - y).sum()) + total * (1.0 + 1e-9) + SUM_ROUNDING
         outside = (
-            0.0 if found.closed else min(outside, found.error.total) * (1.0 + 1e-9) + SUM_ROUNDING * (sharp is None)
+            0.0 if answer.closed else min(outside, answer.error.total) * (1.0 + 1e-9) + SUM_ROUNDING * (sharp is None)
         )
-        return cls(model, found, space, y, apart, total, outside, found.closed, proved, condition)
+        return cls(model, answer, space, y, apart, total, outside, answer.closed, proved, condition)
 
     def most(self, weights: FloatArray) -> float:
         """Bound Σ weights |m| over the stored states, (n,) weights >= 0."""
@@ -139,12 +139,12 @@ class StoredLaw:
 
     def moments(self, powers: Callable[[IntArray], FloatArray], weights: FloatArray, orders: IntArray) -> FloatArray:
         """Bound Σ |m| u^q for u = w·x and orders q, (n_orders,); `powers` returns u^q of states."""
-        inside = np.array([self.most(own) for own in powers(self.space.states)])
+        inside = np.array([self.most(moment) for moment in powers(self.space.states)])
         if self.closed:
             return inside
         known, mass = moment_bounds(self.model, np.inf).bounds, self.outside
-        found: FloatArray = np.array([inside[k] + _outside(known, weights, int(q), mass) for k, q in enumerate(orders)])
-        return found
+        means: FloatArray = np.array([inside[k] + _outside(known, weights, int(q), mass) for k, q in enumerate(orders)])
+        return means
 
 
 def _outside(known: MomentBounds, weights: FloatArray, q: int, mass: float) -> float:
@@ -177,10 +177,10 @@ def respond(law: StoredLaw, changes: Sequence[Changes]) -> Response:
     heights = Heights.of(generator, int(np.argmax(law.y)), law.condition)
     targets = [law.space.states + change for change in law.model.change]
     at_targets = [heights.at(states) for states in targets]  # (n,) each
-    found, errors = np.zeros((q, n)), np.zeros(q)
+    derivatives, errors = np.zeros((q, n)), np.zeros(q)
     for k in range(q):
-        found[k], errors[k] = _of_parameter(law, generator, heights, changes, k, at_targets)
-    return Response(found, errors, law.proved and heights.proved)
+        derivatives[k], errors[k] = _of_parameter(law, generator, heights, changes, k, at_targets)
+    return Response(derivatives, errors, law.proved and heights.proved)
 
 
 def _of_parameter(
@@ -194,7 +194,7 @@ def _of_parameter(
     """Return the derivative by one parameter, and its bound (3)."""
     space, y, H, matrix = law.space, law.y, heights.inside, generator.to_csr()
     index = [space.index(space.states + change) for change in law.model.change]
-    B = _matrix([own.values[k] for own in changes], index, len(y))
+    B = _matrix([of_change.values[k] for of_change in changes], index, len(y))
     source = B @ y
     h = heights.occupation(source)
     h = h - float(h.sum()) / float(y.sum()) * y
@@ -203,12 +203,12 @@ def _of_parameter(
     rest[heights.z] = 0.0
     total = float(rest @ H) + heights.leaked(np.abs(h))  # (2): r, inside and out of the space
     of_lacking = np.zeros(len(y))
-    for own, place, above in zip(changes, index, at_targets, strict=True):
-        size = np.abs(own.values[k]) + own.off[k]
-        total += float((size * above)[place < 0] @ y[place < 0]) + float((own.off[k] * (H + above)) @ y)
+    for of_change, place, above in zip(changes, index, at_targets, strict=True):
+        size = np.abs(of_change.values[k]) + of_change.off[k]
+        total += float((size * above)[place < 0] @ y[place < 0]) + float((of_change.off[k] * (H + above)) @ y)
         of_lacking += size * (H + above)
     total += law.most(of_lacking)  # (2): m, inside
-    total += 0.0 if law.closed else heights.beyond(law, [own.above[k] for own in changes])
+    total += 0.0 if law.closed else heights.beyond(law, [of_change.above[k] for of_change in changes])
     size_of_h = float(np.abs(h).sum())
     return h, (2.0 * total + abs(float(h.sum()))) * (1.0 + 1e-9) + SUM_ROUNDING * size_of_h
 
@@ -218,7 +218,7 @@ def _matrix(values: Sequence[FloatArray], index: Sequence[IntArray], n: int) -> 
     every = np.arange(n)
     rows = [np.concatenate([place[place >= 0], every]) for place in index]
     columns = [np.concatenate([every[place >= 0], every]) for place in index]
-    entries = [np.concatenate([own[place >= 0], -own]) for own, place in zip(values, index, strict=True)]
+    entries = [np.concatenate([value[place >= 0], -value]) for value, place in zip(values, index, strict=True)]
     where = np.concatenate(rows), np.concatenate(columns)
     return sparse.coo_array((np.concatenate(entries), where), shape=(n, n)).tocsr()
 
@@ -248,25 +248,25 @@ class Heights:
                 system = stopped_at(generator, z, eliminate)
             except RuntimeError:
                 continue
-            found = hitting_times(generator, system, boundary, z) if known else None
-            if found is not None:
+            times = hitting_times(generator, system, boundary, z) if known else None
+            if times is not None:
                 fast = stopped_at(generator, z, eliminate=False) if eliminate else system
-                return cls(generator, z, fast, found.inside, condition, gamma, found.lift, found.scale, True)
+                return cls(generator, z, fast, times.inside, condition, gamma, times.lift, times.scale, True)
         system = _estimated(generator, z)
         return cls(generator, z, system, system.solve_adjoint(np.ones(len(generator))), None, 1.0, 0.0, 1.0, False)
 
     def at(self, states: IntArray) -> FloatArray:
         """Return H at states (n, d), zero where a count would be negative."""
-        found = np.zeros(len(states))
+        values = np.zeros(len(states))
         possible = (states >= 0).all(axis=1)
         place = np.full(len(states), -1)
         place[possible] = self.generator.space.index(states[possible])
-        found[place >= 0] = self.inside[place[place >= 0]]
+        values[place >= 0] = self.inside[place[place >= 0]]
         out = possible & (place < 0)
-        found[out] = float(self.inside.max())
+        values[out] = float(self.inside.max())
         if self.condition is not None and out.any():
-            found[out] = self.scale * (self.lift + self.condition.values(states[out]) / self.gamma)
-        return found
+            values[out] = self.scale * (self.lift + self.condition.values(states[out]) / self.gamma)
+        return values
 
     def occupation(self, source: FloatArray) -> FloatArray:
         """Return the occupation before z is met, (n,), from sources of either sign."""

@@ -55,9 +55,9 @@ def _check(text: str, path: Path, importers: tuple[Path, ...]) -> None:
         raise ModelError(f"Antimony files must not import themselves, but {circle} is a circle.")
     _check_statements(_UNREAD.sub(_blank, text), path)
     for name in _IMPORT.findall(_UNREAD.sub(_without_comment, text)):
-        found = next((file for file in (path.parent / name, Path(name)) if file.is_file()), None)
-        if found is not None:  # the library says what is missing
-            _check(found.read_text(encoding="utf-8-sig", errors="replace"), found, (*importers, place))
+        existing = next((file for file in (path.parent / name, Path(name)) if file.is_file()), None)
+        if existing is not None:  # the library says what is missing
+            _check(existing.read_text(encoding="utf-8-sig", errors="replace"), existing, (*importers, place))
 
 
 def _without_comment(match: re.Match[str]) -> str:
@@ -90,7 +90,7 @@ def _check_statements(text: str, path: Path) -> None:
 
 def _check_modules(text: str, path: Path) -> None:
     """Refuse models that are submodels of themselves, at which the library crashes."""
-    inside = {found.group(1): set(_SUBMODEL.findall(found.group())) for found in _MODULE.finditer(text)}
+    inside = {match.group(1): set(_SUBMODEL.findall(match.group())) for match in _MODULE.finditer(text)}
     for name in inside:
         reached, due = set[str](), [name]
         while due:

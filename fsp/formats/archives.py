@@ -58,11 +58,13 @@ def in_archive(data: bytes, source: str) -> Content:
         return _unpacked(archive, name, source)
 
     manifest = parsed_xml(fetch("manifest.xml"), "manifest.xml", "OMEX")
-    entries = [one for one in manifest.iterfind("{*}content") if _location(one) not in (".", "manifest.xml")]
+    entries = [entry for entry in manifest.iterfind("{*}content") if _location(entry) not in (".", "manifest.xml")]
     for kind in ("sed-ml", "sbml", ""):
-        found = [one for one in entries if kind in one.get("format", "").rpartition("/")[2] and _is_model(one)]
-        if found:
-            name = _location(_one(found, source))
+        entries_of_kind = [
+            entry for entry in entries if kind in entry.get("format", "").rpartition("/")[2] and _is_model(entry)
+        ]
+        if entries_of_kind:
+            name = _location(_one(entries_of_kind, source))
             return in_sedml(fetch(name), name, fetch) if kind == "sed-ml" else Content(fetch(name), name)
     raise ModelError(f"Archive '{source}' must hold a model, but its manifest lists none.")
 
@@ -79,9 +81,9 @@ def _is_model(entry: Element) -> bool:
 
 def _one(entries: list[Element], source: str) -> Element:
     """Return the one that is meant: the master, or the only one."""
-    chosen = [one for one in entries if one.get("master") == "true"] or entries
+    chosen = [entry for entry in entries if entry.get("master") == "true"] or entries
     if len(chosen) > 1:
-        names = ", ".join(_location(one) for one in chosen)
+        names = ", ".join(_location(entry) for entry in chosen)
         raise ModelError(
             f"Archive '{source}' must have one simulation or model to read, or one that is its master, but has "
             f"{names}; unpack it and load one of them."
@@ -124,8 +126,8 @@ def beside(path: Path) -> Fetch:
 def in_sedml(text: str, source: str, fetch: Fetch) -> Content:
     """Return the model that a SED-ML document simulates, with its changes, and the times that it asks for."""
     root = parsed_xml(text, source, "SED-ML")
-    models = {one.get("id", ""): one for one in root.iterfind("{*}listOfModels/{*}model")}
-    courses = {one.get("id", ""): one for one in root.iterfind("{*}listOfSimulations/*")}
+    models = {element.get("id", ""): element for element in root.iterfind("{*}listOfModels/{*}model")}
+    courses = {element.get("id", ""): element for element in root.iterfind("{*}listOfSimulations/*")}
     tasks = list(root.iterfind("{*}listOfTasks/*"))
     for task in tasks:
         if not task.tag.endswith("}task"):
@@ -197,13 +199,13 @@ def _changed(text: str, changes: list[Element], name: str) -> str:
     for change in changes:
         target = change.get("target", "")
         parts = _TARGET.fullmatch(target) if _tag(change) == "changeAttribute" else None
-        found = [] if parts is None else list(_at(root, parts["path"]))
-        if parts is None or len(found) != 1:
+        elements = [] if parts is None else list(_at(root, parts["path"]))
+        if parts is None or len(elements) != 1:
             raise ModelError(
                 f"Changes of '{name}' must give an attribute of one element a value, but {_tag(change)} of '{target}' "
                 "does not; write it into the model file."
             )
-        found[0].set(parts["attribute"], change.get("newValue", ""))
+        elements[0].set(parts["attribute"], change.get("newValue", ""))
     return ElementTree.tostring(root, encoding="unicode")
 
 

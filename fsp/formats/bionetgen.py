@@ -43,19 +43,19 @@ def read_pysb(model: Any, finish: Finish = as_it_stands) -> Model:
 def _with_one_action(text: str, source: str) -> str:
     """Return a model with one action, that generates its network: the file's own, which may limit it."""
     plain = re.sub(r"#[^\n]*", "", _JOINED.sub(" ", text))
-    kept = [found.span() for found in _BLOCK.finditer(plain)]
+    kept = [match.span() for match in _BLOCK.finditer(plain)]
     actions = [
-        found for found in _ACTION.finditer(plain) if not any(start <= found.start() < end for start, end in kept)
+        match for match in _ACTION.finditer(plain) if not any(start <= match.start() < end for start, end in kept)
     ]
-    changing = next((found.group(1) for found in actions if found.group(1) in _CHANGES), None)
+    changing = next((match.group(1) for match in actions if match.group(1) in _CHANGES), None)
     if changing is not None:
         raise ModelError(
             f"BioNetGen file '{source}' must say all in its blocks, but has the action {changing}, which is not "
             "followed; write its values in the blocks, or give them to fsp.load (--set)."
         )
-    generating = [found.group() for found in actions if found.group(1) == "generate_network"]
-    for found in reversed(actions):
-        plain = plain[: found.start()] + plain[found.end() :]
+    generating = [match.group() for match in actions if match.group(1) == "generate_network"]
+    for match in reversed(actions):
+        plain = plain[: match.start()] + plain[match.end() :]
     plain = re.sub(r"^[ \t]*(?:begin|end)[ \t]+actions[ \t]*$", "", plain, flags=re.MULTILINE)
     return f"{plain}\n{generating[0].strip() if generating else 'generate_network({overwrite=>1})'}\n"
 
@@ -81,8 +81,8 @@ def _network(text: str, source: str) -> str:
 def _program() -> Path:
     """Return where BNG2.pl is: below BNGPATH, on the path of programs, or in the bionetgen package."""
     below = [Path(os.environ["BNGPATH"])] if "BNGPATH" in os.environ else []
-    found = shutil.which("BNG2.pl")
-    below += [Path(found).parent] if found else []
+    program = shutil.which("BNG2.pl")
+    below += [Path(program).parent] if program else []
     try:
         from bionetgen import defaults
 

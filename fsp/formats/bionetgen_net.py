@@ -71,7 +71,7 @@ Entry = tuple[int, dict[str, str]]  # a line's number, and its fields
 
 def _blocks(text: str, source: str) -> dict[str, list[Entry]]:
     """Return the entries of the blocks that are read."""
-    found: dict[str, list[Entry]] = {name: [] for name in _READ}
+    blocks: dict[str, list[Entry]] = {name: [] for name in _READ}
     block = ""
     for number, line in _lines(text):
         word, _, rest = line.partition(" ")
@@ -81,13 +81,13 @@ def _blocks(text: str, source: str) -> dict[str, list[Entry]]:
         elif not block:
             _check_option(line, number, source)
         elif block in _READ:
-            found[block].append((number, _fields(block, line, number, source)))
-    for name, entries in found.items():
+            blocks[block].append((number, _fields(block, line, number, source)))
+    for name, entries in blocks.items():
         keys = Counter(fields["index" if "index" in fields else "name"] for _, fields in entries)
         twice = next((key for key, n in keys.items() if n > 1), None)
         if twice is not None:
             raise ModelError(f"BioNetGen file '{source}' must have {name} that differ, but has '{twice}' twice.")
-    return found
+    return blocks
 
 
 def _fields(block: str, line: str, number: int, source: str) -> dict[str, str]:

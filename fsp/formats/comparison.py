@@ -34,8 +34,8 @@ class _Pair(NamedTuple):
 
     def jumps(self) -> IntArray:
         """Return all net changes, (n_jumps, n_species of `one`)."""
-        found = np.unique(np.concatenate([self.one.change, self.other.change[:, self.columns]]), axis=0)
-        return np.asarray(found[(found != 0).any(axis=1)])
+        changes = np.unique(np.concatenate([self.one.change, self.other.change[:, self.columns]]), axis=0)
+        return np.asarray(changes[(changes != 0).any(axis=1)])
 
     def rates(self, states: IntArray, t: float, jumps: IntArray) -> tuple[FloatArray, FloatArray]:
         """Return the rate of each jump in each state, (n_jumps, n), of both."""
@@ -45,7 +45,7 @@ class _Pair(NamedTuple):
         return mine, _sums(*theirs, jumps)
 
 
-def difference(one: Model, other: Model, until: float = 0.0) -> str:
+def difference(model: Model, other: Model, until: float = 0.0) -> str:
     """Say in what the process of a network differs from that of another, up to a time; empty where in nothing.
 
     Parameters
@@ -58,17 +58,17 @@ def difference(one: Model, other: Model, until: float = 0.0) -> str:
     Returns
     -------
     str
-        Such as ``"A -> B takes place at rate 2 in place of 1 in state A = 3, B = 0"``: what `one` has in place of what
-        `other` has.
+        Such as ``"A -> B takes place at rate 2 in place of 1 in state A = 3, B = 0"``: the rate of `model` in place of
+        that of `other`.
     """
-    if set(one.species) != set(other.species):
-        odd = sorted(set(one.species) ^ set(other.species))[0]
+    if set(model.species) != set(other.species):
+        odd = sorted(set(model.species) ^ set(other.species))[0]
         return f"species '{odd}' is in one of them only"
-    columns = np.array([other.species.index(name) for name in one.species])
-    begun = _start(one, np.arange(one.n_species)), _start(other, columns)
+    columns = np.array([other.species.index(name) for name in model.species])
+    begun = _start(model, np.arange(model.n_species)), _start(other, columns)
     if begun[0] != begun[1]:
-        return f"it starts in {_shown(one, begun[0])} in place of {_shown(one, begun[1])}"
-    return _of_phases(one, other, columns, until)
+        return f"it starts in {_shown(model, begun[0])} in place of {_shown(model, begun[1])}"
+    return _of_phases(model, other, columns, until)
 
 
 def _start(model: Model, columns: IntArray) -> dict[tuple[int, ...], float]:
@@ -87,27 +87,27 @@ def _state(model: Model, state: tuple[int, ...]) -> str:
     return ", ".join(f"{name} = {count}" for name, count in zip(model.species, state, strict=True))
 
 
-def _of_phases(one: Model, other: Model, columns: IntArray, until: float) -> str:
+def _of_phases(model: Model, other: Model, columns: IntArray, until: float) -> str:
     """Compare phase by phase, in states that follow each other through all of them."""
     rng, back = np.random.default_rng(0), np.argsort(columns)
-    x = one.initial_states[rng.integers(0, len(one.initial_states), WALKS)]
+    x = model.initial_states[rng.integers(0, len(model.initial_states), WALKS)]
     begin = 0.0
-    for mine, theirs in zip_longest(one.phases(0.0, until), other.phases(0.0, until)):
+    for mine, theirs in zip_longest(model.phases(0.0, until), other.phases(0.0, until)):
         if mine is None or theirs is None or not (mine.until == theirs.until or same_time(mine.until, theirs.until)):
             ends = [phase.until for phase in (mine, theirs) if phase is not None]
             return f"an event takes place at t = {min(ends):.8g} in one of them only"
         pair = _Pair(_of_phase(mine, x), _of_phase(theirs, x[:, back]), columns)
         end = min(mine.until, until)
-        found, x = _walked(pair, x, begin, end - begin, rng)
-        if found or mine.firing is None or theirs.firing is None:
-            return found
+        path, x = _walked(pair, x, begin, end - begin, rng)
+        if path or mine.firing is None or theirs.firing is None:
+            return path
         seed = int(rng.integers(2**31))
         after = mine.firing.sampled(x, np.random.default_rng(seed))
         others = theirs.firing.sampled(x[:, back], np.random.default_rng(seed))[:, columns]
         wrong = np.asarray((after != others).any(axis=1))
         if wrong.any():
             k = int(np.argmax(wrong))
-            leads = [_state(one, tuple(states[k].tolist())) for states in (after, others)]
+            leads = [_state(model, tuple(states[k].tolist())) for states in (after, others)]
             return f"the event at t = {end:.8g} leads to {leads[0]} in place of {leads[1]}"
         x, begin = after, end
     return ""
@@ -142,10 +142,10 @@ def _walked(pair: _Pair, x: IntArray, begin: float, length: float, rng: np.rando
 
 def _sums(change: IntArray, rates: FloatArray, jumps: IntArray) -> FloatArray:
     """Add up the rates of reactions, (n_reactions, n), with the same net change."""
-    found = np.zeros((len(jumps), rates.shape[1]))
-    for own, rate in zip(change, rates, strict=True):
-        found[(jumps == own).all(axis=1)] += rate
-    return found
+    sums = np.zeros((len(jumps), rates.shape[1]))
+    for step, rate in zip(change, rates, strict=True):
+        sums[(jumps == step).all(axis=1)] += rate
+    return sums
 
 
 def _jump(model: Model, change: IntArray) -> str:

@@ -73,16 +73,16 @@ def counted_event(event: Event, converted: Converted) -> tuple[Event, tuple[str,
     for name, tree in event.formulas.items():
         drawn = sorted(symbols(tree) & event.draws.keys())
         if drawn and name in converted.species:
-            own, symbols_of = named_draws({name: _drawn(event, tree, drawn[0], converted)})
+            drawn_event, symbols_of = named_draws({name: _drawn(event, tree, drawn[0], converted)})
             assigned[name] = symbols_of[name]
-            draws |= own
+            draws |= drawn_event
         elif name in converted.species:
             added = converted.added(tree, name)
             count = converted.molecules(tree) if added is None else added
-            whole = _is_whole(count, converted)
-            count = count if whole and added is None else call("floor", call("+", count, Number(0.5)))
+            is_whole = _is_whole(count, converted)
+            count = count if is_whole and added is None else call("floor", call("+", count, Number(0.5)))
             assigned[name] = count if added is None else call("+", Symbol(name), count)
-            rounded += [] if whole else [name]
+            rounded += [] if is_whole else [name]
         else:
             assigned[name] = substitute(tree, converted.amounts)
             draws |= {draw: event.draws[draw].with_values(converted.amounts) for draw in drawn}

@@ -57,9 +57,9 @@ def read_counts(text: object) -> CountsOption:
         kind, _, value = (part.strip() for part in text.partition("="))
         if kind in ("auto", "as-is") and not value:
             return CountsOption(kind, text=text)
-        found = _positive(value) if kind == "omega" else _litres(value) if kind == "volume" else None
-        if found is not None:
-            return CountsOption(kind, found, value)
+        number = _positive(value) if kind == "omega" else _litres(value) if kind == "volume" else None
+        if number is not None:
+            return CountsOption(kind, number, value)
         if kind == "volume" and _positive(value) is not None:
             raise ArgumentError(
                 f"`counts` must give a volume with its unit, but is {text!r}; {_with_unit(float(value))}."
@@ -221,11 +221,11 @@ def _scaled(definition: Definition, scale: Expression, conversion: Conversion) -
 def _started(definition: Definition, rounding: str, asked: CountsOption) -> Definition:
     """Return a definition that starts in whole counts, with what was rounded."""
     means = initial_amounts(definition)
-    name, most = max(means.items(), key=lambda item: item[1])
-    if not most <= LARGEST_COUNT:
+    name, largest = max(means.items(), key=lambda item: item[1])
+    if not largest <= LARGEST_COUNT:
         way = "counts='volume=1fL' (--counts volume=1fL), or as large as the cell is"
         raise ModelError(
-            f"Initial count of '{name}' must be at most {LARGEST_COUNT:,}, but {most:.6g} molecules are in its "
+            f"Initial count of '{name}' must be at most {LARGEST_COUNT:,}, but {largest:.6g} molecules are in its "
             f"compartment; give {way}{', a smaller one' if asked.kind != 'auto' else ''}."
         )
     parts = {name: m for name, m in means.items() if np.isnan(nearest_whole(np.array(m)))}

@@ -36,4 +36,4 @@ def as_ours(text: str, names: Collection[str]) -> str:
         text = pattern.sub(ours, text)
     words = {"t": "time", "_pi": repr(math.pi), "_e": repr(math.e)}
     words = {word: ours for word, ours in words.items() if word not in names}
-    return _WORD.sub(lambda found: words.get(found.group(), found.group()), _EMPTY_CALL.sub(r"\1", text))
+    return _WORD.sub(lambda match: words.get(match.group(), match.group()), _EMPTY_CALL.sub(r"\1", text))

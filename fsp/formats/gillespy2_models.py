@@ -31,14 +31,14 @@ def read_gillespy2(model: Any, finish: Finish = as_it_stands) -> Model:
     names = [_VOLUME, *model.listOfParameters, *model.listOfSpecies]
     rules = {_name(rule.variable): rule.formula for rule in model.listOfAssignmentRules.values()}
     given = {_VOLUME: model.volume, **{name: p.expression for name, p in model.listOfParameters.items()}, **rules}
-    held = {name for name, one in model.listOfSpecies.items() if one.constant or one.boundary_condition}
+    held = {name for name, item in model.listOfSpecies.items() if item.constant or item.boundary_condition}
     definition = read_definition(
-        {name: one.initial_value for name, one in model.listOfSpecies.items() if name not in rules},
-        [_reaction(one, names, held) for one in model.listOfReactions.values()],
+        {name: item.initial_value for name, item in model.listOfSpecies.items() if name not in rules},
+        [_reaction(item, names, held) for item in model.listOfReactions.values()],
         {name: as_ours(str(value), names) for name, value in given.items()},
         None,
         {**FUNCTIONS, **_functions(model)},
-        [_event(one, names) for one in model.listOfEvents.values()],
+        [_event(item, names) for item in model.listOfEvents.values()],
         model.name,
         "",
     )
@@ -63,8 +63,8 @@ def _name(variable: Any) -> str:
 
 def _functions(model: Any) -> dict[str, str]:
     return {
-        f"{one.name}({', '.join(one.args)})": as_ours(one.function_string, one.args)
-        for one in model.listOfFunctionDefinitions.values()
+        f"{function.name}({', '.join(function.args)})": as_ours(function.function_string, function.args)
+        for function in model.listOfFunctionDefinitions.values()
     }
 
 
@@ -94,7 +94,7 @@ def _event(event: Any, names: Collection[str]) -> Event:
         )
     return Event(
         as_ours(event.trigger.expression, names),
-        {_name(one.variable): as_ours(str(one.expression), names) for one in event.assignments},
+        {_name(assignment.variable): as_ours(str(assignment.expression), names) for assignment in event.assignments},
         name=event.name,
         priority=as_ours(str(event.priority), names) if event.priority is not None else None,
         persistent=bool(event.trigger.persistent),

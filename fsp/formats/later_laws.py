@@ -81,9 +81,9 @@ def _with(
     if not any(names.values()):
         return
     values = _resolved(definition, given)
-    for k, own in names.items():
-        if own and values is not None:
-            yield Later(k, at_time(substitute(laws[k], values), 0.0), when + ", ".join(own))
+    for k, place in names.items():
+        if place and values is not None:
+            yield Later(k, at_time(substitute(laws[k], values), 0.0), when + ", ".join(place))
 
 
 def _times(tree: Expression) -> Iterator[float]:

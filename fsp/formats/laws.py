@@ -170,9 +170,9 @@ def _check(definition: Definition, compiled: Compiled, states: IntArray, in_file
         if n > 1 or not has_factor(law, name)
         for left in range(n)
     ]
-    found = Laws((m.law for m in missing), list(definition.species))(states)  # (n_missing, n)
+    rates = Laws((m.law for m in missing), list(definition.species))(states)  # (n_missing, n)
     column = {name: j for j, name in enumerate(definition.species)}
-    for m, values in zip(missing, found, strict=True):
+    for m, values in zip(missing, rates, strict=True):
         seen = (values > 0.0) & (m.in_law | (states[:, column[m.name]] == m.left))
         if seen.any():
             i = int(np.argmax(seen))

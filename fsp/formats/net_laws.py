@@ -95,9 +95,9 @@ def _reversible(known: _Known) -> dict[int, Pair]:
     for k, (reaction, law) in enumerate(zip(known.definition.reactions, known.definition.laws, strict=True)):
         if isinstance(law, Expression) and _has_two_sides(reaction, law):
             changed = frozenset(name for name, n in reaction.change.items() if n and name in species)
-            found = _terms(law, known, changed)
-            if len(found) > 1:
-                terms[k] = found
+            split = _terms(law, known, changed)
+            if len(split) > 1:
+                terms[k] = split
     pairs = dict(_by_sign(terms, known))
     looked_at = [(k, tree) for k, pair in pairs.items() for tree in _without(known, k, pair)]
     for (k, _), values in zip(looked_at, known.values([tree for _, tree in looked_at]), strict=True):
@@ -134,8 +134,8 @@ def _terms(tree: Expression, known: _Known, changed: frozenset[str] | None) -> l
     """
     if isinstance(tree, Symbol):
         rule = known.definition.parameters.get(tree.name)
-        own = _terms(rule, known, changed) if isinstance(rule, Call) else []
-        return own if len(own) > 1 else [_Term(tree)]
+        term_list = _terms(rule, known, changed) if isinstance(rule, Call) else []
+        return term_list if len(term_list) > 1 else [_Term(tree)]
     if not isinstance(tree, Call) or tree.function not in ("+", "-", "neg", "*", "/"):
         return [_Term(tree)]
     species = frozenset(known.definition.species)
@@ -150,11 +150,11 @@ def _terms(tree: Expression, known: _Known, changed: frozenset[str] | None) -> l
     varying = [k for k in places if known.varies(_above(arguments[k]), species if changed is None else changed)]
     inner = {k: _terms(arguments[k], known, changed) for k in varying}
     if changed is None:
-        inner = {k: own for k, own in inner.items() if own != [_Term(arguments[k])]}
+        inner = {k: term_list for k, term_list in inner.items() if term_list != [_Term(arguments[k])]}
     if len(inner) != 1:
         return [_Term(tree)]
-    ((k, own),) = inner.items()
-    return [_Term(call(tree.function, *arguments[:k], term.tree, *arguments[k + 1 :]), term.less) for term in own]
+    ((k, term_list),) = inner.items()
+    return [_Term(call(tree.function, *arguments[:k], term.tree, *arguments[k + 1 :]), term.less) for term in term_list]
 
 
 def _above(tree: Expression) -> Expression:
@@ -164,12 +164,12 @@ def _above(tree: Expression) -> Expression:
 
 def _by_sign(terms: Mapping[int, list[_Term]], known: _Known) -> Iterator[tuple[int, Pair]]:
     """Yield the sums of the terms that are never negative and of those that are never positive, where all are such."""
-    every = known.values([term.tree for own in terms.values() for term in own])  # (n_terms, n)
+    every = known.values([term.tree for group in terms.values() for term in group])  # (n_terms, n)
     row = 0
-    for k, own in terms.items():
-        values = every[row : row + len(own)] * np.array([[-1.0 if term.less else 1.0] for term in own])
-        row += len(own)
-        pair = _pair(own, (values > 0.0).any(axis=1), (values < 0.0).any(axis=1))
+    for k, group in terms.items():
+        values = every[row : row + len(group)] * np.array([[-1.0 if term.less else 1.0] for term in group])
+        row += len(group)
+        pair = _pair(group, (values > 0.0).any(axis=1), (values < 0.0).any(axis=1))
         if pair is not None:
             yield k, pair
 

@@ -89,13 +89,16 @@ def write_prism(model: Network, upper: Mapping[str, int] | None = None) -> str:
         raise ModelError(f"'{model.name}' must start in one state to be written for PRISM, but starts in several.")
     names = _names(model.species)
     largest, cut = _bounds(model, upper or {})
-    renamed = [f"species {name} is {own}" for name, own in names.items() if own != name]
+    renamed = [f"species {name} is {prism_name}" for name, prism_name in names.items() if prism_name != name]
     lines = ["ctmc", f"// {model.name}: {', '.join(renamed)}" if renamed else f"// {model.name}"]
-    lines += [f"const int MAX_{own} = {most};" for own, most in zip(names.values(), largest, strict=True)]
+    lines += [
+        f"const int MAX_{prism_name} = {largest_count};"
+        for prism_name, largest_count in zip(names.values(), largest, strict=True)
+    ]
     lines += ["module network"]
     lines += [
-        f"  {own} : [0..MAX_{own}] init {start};"
-        for own, start in zip(names.values(), model.initial_states[0].tolist(), strict=True)
+        f"  {prism_name} : [0..MAX_{prism_name}] init {start};"
+        for prism_name, start in zip(names.values(), model.initial_states[0].tolist(), strict=True)
     ]
     lines += ["  lost : bool init false;"] if any(cut) else []
     for k, change in enumerate(model.change):
@@ -159,10 +162,10 @@ def _names(species: tuple[str, ...]) -> dict[str, str]:
     """Return a name that is no keyword for each species."""
     names: dict[str, str] = {}
     for name in species:
-        own = name
-        while own in _KEYWORDS or own in names.values() or (own != name and own in species):
-            own += "_"
-        names[name] = own
+        prism_name = name
+        while prism_name in _KEYWORDS or prism_name in names.values() or (prism_name != name and prism_name in species):
+            prism_name += "_"
+        names[name] = prism_name
     return names
 
 
@@ -171,13 +174,17 @@ def _bounds(model: Network, upper: Mapping[str, int]) -> tuple[list[int], list[b
     unknown = next((name for name in upper if name not in model.species), None)
     if unknown is not None:
         raise ModelError(f"`upper` must name species, but has '{unknown}'; they are {', '.join(model.species)}.")
-    own = model.species_bounds
-    largest = np.minimum(own, [upper.get(name, np.inf) for name in model.species])
-    for name, most, start in zip(model.species, largest, model.initial_states[0], strict=True):
-        if not start <= most < 2**31:
-            way = f"give its largest count: upper={{'{name}': 100}}" if most > start else f"it starts at {start}"
-            raise ModelError(f"Species '{name}' must have a bound below 2^31 for PRISM, but has {most:g}; {way}.")
-    return [int(most) for most in largest], (largest < own).tolist()
+    limits = model.species_bounds
+    largest = np.minimum(limits, [upper.get(name, np.inf) for name in model.species])
+    for name, largest_count, start in zip(model.species, largest, model.initial_states[0], strict=True):
+        if not start <= largest_count < 2**31:
+            way = (
+                f"give its largest count: upper={{'{name}': 100}}" if largest_count > start else f"it starts at {start}"
+            )
+            raise ModelError(
+                f"Species '{name}' must have a bound below 2^31 for PRISM, but has {largest_count:g}; {way}."
+            )
+    return [int(largest_count) for largest_count in largest], (largest < limits).tolist()
 
 
 def _law(model: Network, k: int) -> Expression:
@@ -196,7 +203,7 @@ def _commands(change: IntArray, names: list[str], cut: list[bool]) -> Iterator[t
         f"{name} > MAX_{name} - {n}" for name, n, c in zip(names, change.tolist(), cut, strict=True) if c and n > 0
     ]
     update = " & ".join(f"({name}'={name}{n:+d})" for name, n in zip(names, change.tolist(), strict=True) if n)
-    yield " & ".join([*here, *(f"!({one})" for one in above)]) or "true", update or "true"
+    yield " & ".join([*here, *(f"!({condition})" for condition in above)]) or "true", update or "true"
     if above:
         yield " & ".join([*here, f"({' | '.join(above)})"]), "(lost'=true)"
 

@@ -41,14 +41,14 @@ class Trajectory:
 def course(name: str, rate: Expression, constants: Mapping[str, Expression]) -> Trajectory:
     """Solve V' = rate, a tree of V, time and constants; `constants`, the values that are known, tell what is zero."""
     parts = linear(rate, Symbol(name))
-    found = None if parts is None else _solved(*parts, constants)
-    if found is None:
+    solution = None if parts is None else _solved(*parts, constants)
+    if solution is None:
         raise ModelError(
             f"rateRule for '{name}' must have a closed form here, {name}' = a*{name} + b of constants, or one of a and "
             f"b 0 and the other a sum of powers of the time and of exp, sin and cos of it, but is {to_text(rate)}; "
             f"give '{name}' an assignment rule in the time, or make it a species that reactions change."
         )
-    return Trajectory(f"{name}.{START}", *found)
+    return Trajectory(f"{name}.{START}", *solution)
 
 
 def _solved(a: Expression, b: Expression, constants: Mapping[str, Expression]) -> tuple[Expression, Expression] | None:
@@ -130,8 +130,8 @@ def _of_product(tree: Call, constants: Mapping[str, Expression]) -> Expression |
     if len(inner) != 1 or (tree.function == "/" and inner != [0]):
         return None
     k = inner[0]
-    found = integral(tree.arguments[k], constants)
-    return None if found is None else call(tree.function, *tree.arguments[:k], found, *tree.arguments[k + 1 :])
+    factor = integral(tree.arguments[k], constants)
+    return None if factor is None else call(tree.function, *tree.arguments[:k], factor, *tree.arguments[k + 1 :])
 
 
 def _of_power(base: Expression, exponent: Expression) -> Expression | None:

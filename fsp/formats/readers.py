@@ -236,8 +236,8 @@ def _reader_of(content: Content, folder: Path) -> Callable[[Finish], Model]:
 
 
 def _reading(module: str, function: str) -> Callable[..., Model]:
-    found: Callable[..., Model] = getattr(import_module(f"fsp.formats.{module}"), function)
-    return found
+    reader: Callable[..., Model] = getattr(import_module(f"fsp.formats.{module}"), function)
+    return reader
 
 
 def _package(given: object) -> str | None:

@@ -67,11 +67,11 @@ def check_consistency(document: Element, source: str) -> None:
     """
     import libsbml
 
-    model, one = document.getModel(), libsbml.parseL3Formula("1")
+    model, unit = document.getModel(), libsbml.parseL3Formula("1")
     _refuse_inconsistency(document, source, ("IDENTIFIER_CONSISTENCY", "MATHML_CONSISTENCY"))
     laws = [reaction.getKineticLaw() for reaction in each(model, "Reaction")]
     for element in (*each(model, "Rule"), *each(model, "InitialAssignment"), *laws):
-        element.setMath(one)
+        element.setMath(unit)
     _refuse_inconsistency(document, source, ("GENERAL_CONSISTENCY",))
 
 

@@ -19,7 +19,7 @@ Element = Any  # libsbml has no types
 
 def assigned_by_events(model: Element) -> set[str]:
     """Return the ids that events assign."""
-    return {one.getVariable() for event in each(model, "Event") for one in each(event, "EventAssignment")}
+    return {assignment.getVariable() for event in each(model, "Event") for assignment in each(event, "EventAssignment")}
 
 
 def read_events(parts: SbmlParts, model: Element) -> tuple[Event, ...]:
@@ -67,34 +67,34 @@ def _assignments(
     parts: SbmlParts, model: Element, element: Element, name: str
 ) -> tuple[dict[str, Expression], dict[str, Draw]]:
     """Return what an event assigns, and the random numbers in it by the names that stand for them."""
-    found: dict[str, Expression] = {}
+    assigned: dict[str, Expression] = {}
     draws: dict[str, Draw] = {}
-    for one in each(element, "EventAssignment"):
-        variable = one.getVariable()
-        if one.getMath() is None:
+    for assignment in each(element, "EventAssignment"):
+        variable = assignment.getVariable()
+        if assignment.getMath() is None:
             continue  # of Level 3 Version 2: no assignment
         known = any(find(variable) for find in (model.getSpecies, model.getParameter, model.getCompartment))
         if not known or variable in parts.rules or variable in parts.missing:
             _refuse(parts, name, variable)
         what = f"Assignment of '{variable}' by event '{name}'"
-        draw = read_draw(one.getMath(), what, parts.functions, ())
+        draw = read_draw(assignment.getMath(), what, parts.functions, ())
         if draw is None:
-            tree: Expression = parts.read_math(one.getMath(), what)
+            tree: Expression = parts.read_math(assignment.getMath(), what)
         else:
-            own, symbols_of = named_draws({variable: draw.with_values(parts.scale)})
-            tree, draws = symbols_of[variable], draws | own
+            drawn, symbols_of = named_draws({variable: draw.with_values(parts.scale)})
+            tree, draws = symbols_of[variable], draws | drawn
         species = model.getSpecies(variable)
         if species is not None and is_concentration(species, model):
             tree = call("*", tree, Symbol(species.getCompartment()))
-        found[variable] = tree
-    for variable in found:
+        assigned[variable] = tree
+    for variable in assigned:
         species = model.getSpecies(variable)
-        if species is not None and variable in parts.scale and species.getCompartment() in found:
+        if species is not None and variable in parts.scale and species.getCompartment() in assigned:
             raise ModelError(
                 f"Event '{name}' must not assign the concentration of '{variable}' and the size of its compartment "
                 f"'{species.getCompartment()}' at once; give '{variable}' hasOnlySubstanceUnits."
             )
-    held = {parts.holder(v): parts.courses[v].start_for(t) if v in parts.courses else t for v, t in found.items()}
+    held = {parts.holder(v): parts.courses[v].start_for(t) if v in parts.courses else t for v, t in assigned.items()}
     return held, draws
 
 

@@ -148,14 +148,14 @@ def _solve(parts: SbmlParts, name: str) -> None:
             f"rateRule for '{name}' must depend on time and constants alone, but depends on '{random[0]}'; a value "
             f"that changes with the state is a species that reactions change."
         )
-    formulas = {n: own for n, own in known.items() if n in parts.rules or n in parts.courses}
-    constants = {n: own for n, own in known.items() if isinstance(own, Number) and n not in parts.assignments}
-    found = course(name, substitute(rate, resolve(formulas)), {n: c for n, c in constants.items() if n != name})
-    parts.courses[name] = found
-    parts.parameters[found.start] = parts.parameters[name]
-    parts.parameters[name] = found.value
+    formulas = {n: value for n, value in known.items() if n in parts.rules or n in parts.courses}
+    constants = {n: value for n, value in known.items() if isinstance(value, Number) and n not in parts.assignments}
+    solution = course(name, substitute(rate, resolve(formulas)), {n: c for n, c in constants.items() if n != name})
+    parts.courses[name] = solution
+    parts.parameters[solution.start] = parts.parameters[name]
+    parts.parameters[name] = solution.value
     if name in parts.changed:
-        parts.changed.add(found.start)
+        parts.changed.add(solution.start)
 
 
 def _hold(parts: SbmlParts, name: str, tree: Expression) -> None:

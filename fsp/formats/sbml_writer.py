@@ -54,9 +54,9 @@ def write_sbml(model: Model) -> str:
     """
     text = _written(model)
     ends = [phase.until for phase in model.phases(0.0, LONGEST) if phase.firing is not None]
-    found = difference(read_sbml(text, "what is written"), model, min(2.0 * max(ends, default=0.5), LONGEST))
-    if found:
-        raise ModelError(f"'{model.name}' must be the same network when it is read back from SBML, but {found}.")
+    differing = difference(read_sbml(text, "what is written"), model, min(2.0 * max(ends, default=0.5), LONGEST))
+    if differing:
+        raise ModelError(f"'{model.name}' must be the same network when it is read back from SBML, but {differing}.")
     return text
 
 

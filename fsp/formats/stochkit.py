@@ -44,12 +44,16 @@ def read_stochkit(text: str, path: Path, finish: Finish = as_it_stands) -> Model
         raise ModelError(
             f"StochKit file '{path.name}' must be in population units, but is in {units}; write counts, or SBML."
         )
-    parameters = {_said(one, "Id"): _said(one, "Expression") for one in root.iterfind("ParametersList/Parameter")}
-    species = {_said(one, "Id"): _said(one, "InitialPopulation") for one in root.iterfind("SpeciesList/Species")}
+    parameters = {
+        _said(element, "Id"): _said(element, "Expression") for element in root.iterfind("ParametersList/Parameter")
+    }
+    species = {
+        _said(element, "Id"): _said(element, "InitialPopulation") for element in root.iterfind("SpeciesList/Species")
+    }
     names = [*parameters, *species]
     definition = read_definition(
         {name: as_ours(value, names) for name, value in species.items()},
-        [_reaction(one, names) for one in root.iterfind("ReactionsList/Reaction")],
+        [_reaction(element, names) for element in root.iterfind("ReactionsList/Reaction")],
         {name: as_ours(value, names) for name, value in parameters.items()},
         None,
         FUNCTIONS,

@@ -50,16 +50,16 @@ def read_units(model: Element) -> Units:
     known = list(dict.fromkeys(declared))
     molecules, name = known[0] if len(known) == 1 else (None, "")
     where = [species.getCompartment() for species in each(model, "Species")]
-    order = sorted(set(where), key=lambda one: (-where.count(one), where.index(one)))
+    order = sorted(set(where), key=lambda item: (-where.count(item), where.index(item)))
     inside = {s.getId(): s.getCompartment() for s in each(model, "Species") if is_concentration(s, model)}
     return Units(molecules, name, _volume(model, order), tuple(order), len(known) > 1, inside)
 
 
 def _substance(model: Element, species: Element) -> tuple[float | None, str]:
     """Return the molecules in the unit of a species, and its name."""
-    own = species.getSubstanceUnits() or (model.getSubstanceUnits() if model.getLevel() > 2 else "")
-    own = own or ("substance" if model.getUnitDefinition("substance") is not None else "")
-    kinds = _kinds(model, own)
+    unit = species.getSubstanceUnits() or (model.getSubstanceUnits() if model.getLevel() > 2 else "")
+    unit = unit or ("substance" if model.getUnitDefinition("substance") is not None else "")
+    kinds = _kinds(model, unit)
     if kinds is None or len(kinds) != 1:
         return None, ""
     ((kind, exponent, factor),) = kinds
@@ -76,19 +76,19 @@ def _written(factor: float, kind: str) -> str:
 
 def _volume(model: Element, compartments: list[str]) -> float | None:
     """Return the litres in the unit of the volume of the compartments that species are in; None where they differ."""
-    found = set()
+    volumes = set()
     for name in compartments:
         compartment = model.getCompartment(name)
-        own = compartment.getUnits() or (model.getVolumeUnits() if model.getLevel() > 2 else "")
-        own = own or ("volume" if model.getUnitDefinition("volume") is not None else "")
-        kinds = _kinds(model, own)
+        unit = compartment.getUnits() or (model.getVolumeUnits() if model.getLevel() > 2 else "")
+        unit = unit or ("volume" if model.getUnitDefinition("volume") is not None else "")
+        kinds = _kinds(model, unit)
         litres = None
         if kinds is not None and len(kinds) == 1 and kinds[0][0] in _LITRES:
             kind, exponent, factor = kinds[0]
             good = exponent == (3 if kind in ("metre", "meter") else 1)
             litres = _LITRES[kind] * factor if good else None
-        found.add(litres)
-    return found.pop() if len(found) == 1 else None
+        volumes.add(litres)
+    return volumes.pop() if len(volumes) == 1 else None
 
 
 def _kinds(model: Element, name: str) -> list[tuple[str, float, float]] | None:
@@ -101,10 +101,10 @@ def _kinds(model: Element, name: str) -> list[tuple[str, float, float]] | None:
     if definition is None:
         kind = libsbml.UnitKind_forName(name)
         return None if kind == libsbml.UNIT_KIND_INVALID else [(libsbml.UnitKind_toString(kind), 1.0, 1.0)]
-    found = []
+    kinds = []
     for k in range(definition.getNumUnits()):
         unit = definition.getUnit(k)
         exponent = float(unit.getExponentAsDouble())
         factor = (float(unit.getMultiplier()) * 10.0 ** unit.getScale()) ** exponent
-        found.append((str(libsbml.UnitKind_toString(unit.getKind())), exponent, factor))
-    return found
+        kinds.append((str(libsbml.UnitKind_toString(unit.getKind())), exponent, factor))
+    return kinds

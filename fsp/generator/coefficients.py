@@ -101,12 +101,12 @@ def _tables(model: Model, layout: Layout, k: int) -> list[_Factored] | None:
         products = model.tables_of(k, {name: range(low, high + 1) for name, low, high in ends})
     if products is None:
         return None
-    found = []
+    tables = []
     for product in products:
         factors = {s: factor.over(bottom[s], top[s]) for s, factor in product.factors.items()}
         off = accuracy.of_product([product.accuracy, *(factor.accuracy for factor in factors.values())])
-        found.append(_Factored(product.scale, product.clock, factors, off))
-    return found
+        tables.append(_Factored(product.scale, product.clock, factors, off))
+    return tables
 
 
 def _certainly_propensities(model: Model, layout: Layout, k: int, products: list[_Factored]) -> bool:
@@ -156,22 +156,22 @@ def _stored(model: Model, layout: Layout, k: int, t: float) -> Joint:
 def _blocks(model: Model, layout: Layout, law: Expression) -> Iterator[dict[str, FloatArray]]:
     """Yield the counts of the species of a law in all states of a space."""
     states = layout.space.states
-    own = [(name, s) for s, name in enumerate(model.species) if name in symbols(law)]
+    variables = [(name, s) for s, name in enumerate(model.species) if name in symbols(law)]
     for first in range(0, len(states), BLOCK):
-        yield {name: states[first : first + BLOCK, s].astype(np.float64) for name, s in own}
+        yield {name: states[first : first + BLOCK, s].astype(np.float64) for name, s in variables}
 
 
 def _joint(model: Model, layout: Layout, k: int, law: Expression | None, t: float) -> Joint:
     """Tabulate a law over the species that occur in it, or store its rates."""
     if law is None:
         return _stored(model, layout, k, t)
-    own = [s for s, name in enumerate(model.species) if name in symbols(law)]
-    at_start = layout.counts[:, own]  # (n_runs, n_own)
+    variables = [s for s, name in enumerate(model.species) if name in symbols(law)]
+    at_start = layout.counts[:, variables]  # (n_runs, n_variables)
     origin = layout.origin
-    fixed = at_start - origin[:, None] * layout.stride[own]  # what does not change along a run
+    fixed = at_start - origin[:, None] * layout.stride[variables]  # what does not change along a run
     groups, member = np.unique(fixed, axis=0, return_inverse=True)
     member = member.reshape(-1)
-    varies = bool(layout.stride[own].any())
+    varies = bool(layout.stride[variables].any())
     lowest = np.full(len(groups), np.iinfo(np.int64).max)
     np.minimum.at(lowest, member, origin)
     highest = np.zeros(len(groups), dtype=np.int64)
@@ -182,8 +182,8 @@ def _joint(model: Model, layout: Layout, k: int, law: Expression | None, t: floa
     first = np.cumsum(lengths) - lengths
     group = np.repeat(np.arange(len(groups)), lengths)
     z = np.arange(lengths.sum()) - first[group] + lowest[group]
-    counts = groups[group] + z[:, None] * layout.stride[own]
-    columns = {model.species[s]: np.clip(counts[:, i], 0, layout.top[s]).astype(float) for i, s in enumerate(own)}
+    counts = groups[group] + z[:, None] * layout.stride[variables]
+    columns = {model.species[s]: np.clip(counts[:, i], 0, layout.top[s]).astype(float) for i, s in enumerate(variables)}
     values = np.broadcast_to(np.asarray(evaluate(law, columns, t), dtype=np.float64), len(z))
     if not (values.min() >= 0.0 and np.isfinite(values).all()):
         return _stored(model, layout, k, t)

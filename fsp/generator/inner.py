@@ -37,8 +37,8 @@ def inner_runs(plan: Plan, first: int, end: int) -> Inner:
     low, high = np.searchsorted(plan.starts, (first, end)).tolist()
     if low == high:
         return Inner(low, low)
-    own = KeyRuns(plan.keys[low:high], plan.starts[low : high + 1] - first)
-    keys, last = own.keys, own.last_keys()
+    rank_runs = KeyRuns(plan.keys[low:high], plan.starts[low : high + 1] - first)
+    keys, last = rank_runs.keys, rank_runs.last_keys()
     beyond = last[-1].copy()
     beyond[-1] += 1
     reads_others = np.zeros(high - low, dtype=np.bool_)
@@ -48,7 +48,7 @@ def inner_runs(plan: Plan, first: int, end: int) -> Inner:
     k = int(np.argmax(np.diff(bounds)))
     begin, stop = int(bounds[k]) + 1, int(bounds[k + 1])
     steps = [0 * keys[0], *plan.shifts]
-    head = max(own.below(last[begin - 1] - shift) + 1 for shift in steps) if begin else 0
-    tail = min(own.below(keys[stop] - shift) for shift in steps) if stop < high - low else end - first
+    head = max(rank_runs.below(last[begin - 1] - shift) + 1 for shift in steps) if begin else 0
+    tail = min(rank_runs.below(keys[stop] - shift) for shift in steps) if stop < high - low else end - first
     others = tuple(pair for pair in ((low, low + begin), (low + stop, high)) if pair[0] < pair[1])
     return Inner(low + begin, low + stop, others, min(head, end - first), max(tail, min(head, end - first)))

@@ -24,9 +24,9 @@ def n_pairs(plan: Plan, first: int, end: int) -> int:
 def assemble(plan: Plan, keep_zeros: BoolArray, n_above: int, exits: FloatArray) -> Any:
     """Return the CSR array (n, n) of a plan; entries of rate zero stay where the jump is one of `keep_zeros`."""
     n = len(exits)
-    most = n + n_pairs(plan, 0, len(plan.keys))
-    dtype = np.int32 if most < 2**31 else np.int64
-    indptr, indices, values = np.zeros(n + 1, dtype), np.empty(most, dtype), np.empty(most)
+    n_entries = n + n_pairs(plan, 0, len(plan.keys))
+    dtype = np.int32 if n_entries < 2**31 else np.int64
+    indptr, indices, values = np.zeros(n + 1, dtype), np.empty(n_entries, dtype), np.empty(n_entries)
     nnz = int(entry_kernels.fill_rows(plan, keep_zeros, n_above, exits, indptr, indices, values))
     return csr(values[:nnz], indices[:nnz], indptr, (n, n))
 

@@ -171,10 +171,10 @@ class Operator:
         before = w if form == kernels.RECURRENCE else np.zeros(len(w))  # no other form reads it
         added = ghosts.added(np.concatenate([sums, self._sinks @ vectors[0][: self.n], v, u, before]))
         inflow, v_all, u_all, w_all = np.split(added[3:], 4)
-        one = np.arange(len(inflow) + 1)
+        identity = np.arange(len(inflow) + 1)
         total_all = total if ghosts.keeps_sinks else np.zeros(len(inflow))
         rest = (form, inflow, v_all, u_all, w_all, total_all, *factors)
-        of_sinks: Sums = row_kernels.product_rows(one, one, np.ones(len(inflow)), 0, len(inflow), *rest)
+        of_sinks: Sums = row_kernels.product_rows(identity, identity, np.ones(len(inflow)), 0, len(inflow), *rest)
         w[:] = w_all if ghosts.keeps_sinks else 0.0
         return _added(_three(added), of_sinks)
 
@@ -206,11 +206,11 @@ class RunOperator(Operator):
         order: IntArray | None = None,
         *,
         ghosts: Ghosts | None = None,
-        own: tuple[int, int] | None = None,
+        local: tuple[int, int] | None = None,
         inner: Inner | None = None,
         sinks: Any = None,
     ) -> None:
-        first, end = own or (0, int(slices.starts[-1]))
+        first, end = local or (0, int(slices.starts[-1]))
         n = end - first
         super().__init__(
             n, n + (len(slices.sink_starts) - 1 if sinks is None else sinks.shape[0]), order, ghosts, sinks

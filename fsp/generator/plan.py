@@ -80,17 +80,17 @@ def build(model: Model, layout: Layout, jumps: Jumps, t: float) -> tuple[Plan, P
 
     What does not factorise in time is taken at time `t`.  A ModelError names what is no propensity.
     """
-    found = [[coefficients(model, layout, k, t) for k in ks] for ks in jumps.reactions]
-    scalable = all(of_reaction for own in found for _, of_reaction in own)
-    parts = [[part for pieces, _ in own for part in pieces] for own in found]
-    groups = [_groups(model, own) for own in parts]
-    groups.append(_groups(model, [part for own in parts for part in own]))
+    pieces_of = [[coefficients(model, layout, k, t) for k in ks] for ks in jumps.reactions]
+    scalable = all(of_reaction for of_change in pieces_of for _, of_reaction in of_change)
+    parts = [[part for pieces, _ in of_change for part in pieces] for of_change in pieces_of]
+    groups = [_groups(model, of_change) for of_change in parts]
+    groups.append(_groups(model, [part for of_change in parts for part in of_change]))
     writer = _Writer(layout)
     changes = [*jumps.changes, np.zeros(model.n_species, dtype=np.int64)]
     forward, adjoint = (writer.plan(changes, groups, adjoint=adjoint) for adjoint in (False, True))
     tables = writer.tables()
     clocks = Clocks(tuple(writer.clocks), np.array(writer.of_scale, dtype=np.int64), scalable)
-    errors = RateErrors.of([part for own in parts for part in own], writer.clocks)
+    errors = RateErrors.of([part for of_change in parts for part in of_change], writer.clocks)
     return forward._replace(tables=tables), adjoint._replace(tables=tables), clocks, errors
 
 
@@ -151,10 +151,10 @@ class _Writer:
         rows: list[tuple[int, ...]] = []
         group_range = [0]
         slots, bottom = _slots(groups), self._layout.bottom
-        for change, own in zip(changes, groups, strict=True):
+        for change, of_change in zip(changes, groups, strict=True):
             # the counts at the target at which tables are read at their beginning
             first_counts = (bottom if adjoint else bottom + change).tolist()
-            for group in own:
+            for group in of_change:
                 first = len(products)
                 for scale, clock, scalar in group.products:
                     begin = len(factors)
@@ -186,7 +186,7 @@ class _Writer:
             factors=np.array(factors, dtype=np.int64).reshape(-1, 2),
             groups=np.array(rows, dtype=np.int64).reshape(-1, 7),
             group_range=np.array(group_range, dtype=np.int64),
-            n_plain=sum(group.kind == PLAIN for own in groups[:-1] for group in own),
+            n_plain=sum(group.kind == PLAIN for of_change in groups[:-1] for group in of_change),
             sources=sources,
             offsets=np.array(self._rows, dtype=np.int64).reshape(len(self._rows), len(runs.keys)),
             own=int(adjoint),
@@ -230,7 +230,7 @@ class _Writer:
 
 def _slots(groups: list[list[_Group]]) -> Iterator[int]:
     """Yield the slot of each group in the fused pass: those without a table first; the exit rate has its own."""
-    gain = [group for own in groups[:-1] for group in own]
+    gain = [group for of_change in groups[:-1] for group in of_change]
     n_plain = sum(group.kind == PLAIN for group in gain)
     plain, table = iter(range(n_plain)), iter(range(n_plain, len(gain)))
     for group in gain:

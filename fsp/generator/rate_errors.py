@@ -42,8 +42,10 @@ class RateErrors:
         absolute = np.zeros(len(clocks))
         for part in parts:
             absolute[clocks[part.clock if isinstance(part, Term) else ONE]] += part.accuracy.absolute
-        found = [(part.accuracy.relative, part.accuracy.worst) for part in parts]
-        relative, worst = (max(own, default=0.0) for own in (zip(*found, strict=True) if found else ((), ())))
+        accuracies = [(part.accuracy.relative, part.accuracy.worst) for part in parts]
+        relative, worst = (
+            max(errors, default=0.0) for errors in (zip(*accuracies, strict=True) if accuracies else ((), ()))
+        )
         least = max(parts, key=lambda part: (part.accuracy.absolute, part.accuracy.worst), default=None)
         return cls(relative, absolute, worst, -1 if least is None else least.reaction)
 

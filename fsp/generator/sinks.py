@@ -53,9 +53,9 @@ class Sinks:
     def weighted(self, parts: Sequence[Sinks], weights: FloatArray) -> Sinks:
         """Return these sinks with the rates ``Σ_l weights[l] parts[l]``, of sinks with the same jumps."""
         leaks = []
-        for own in zip(*(part.leaks for part in parts), strict=True):
-            rates = weights @ np.array([leak.rates for leak in own])
-            leaks.append(replace(own[0], rates=rates))
+        for leaks_of_parts in zip(*(part.leaks for part in parts), strict=True):
+            rates = weights @ np.array([leak.rates for leak in leaks_of_parts])
+            leaks.append(replace(leaks_of_parts[0], rates=rates))
         return replace(self, leaks=tuple(leaks))
 
 
@@ -101,11 +101,11 @@ def parts_of(sinks: Sinks, jumps: Jumps, adjoint: Plan, clocks: Clocks) -> list[
     parts: list[list[Leak]] = [[] for _ in units]
     for leak in sinks.leaks:
         c = index[tuple(leak.change.tolist())]
-        own = clocks_of(adjoint, clocks, c)
+        indices = clocks_of(adjoint, clocks, c)
         for k, unit in enumerate(units):
-            if own == {k}:
+            if indices == {k}:
                 parts[k].append(leak)
-            elif k in own:
+            elif k in indices:
                 sources, rates = _leaving(weighted(adjoint, clocks, unit), c, True)
                 parts[k].append(replace(leak, rates=rates[np.searchsorted(sources, leak.sources)]))
             else:
@@ -114,7 +114,7 @@ def parts_of(sinks: Sinks, jumps: Jumps, adjoint: Plan, clocks: Clocks) -> list[
 
 
 def _leaving(adjoint: Plan, c: int, keep_zeros: bool) -> tuple[IntArray, FloatArray]:
-    most = entry_kernels.leaving(adjoint, c, keep_zeros, np.empty(0, dtype=np.int64), np.empty(0))
-    sources, rates = np.empty(most, dtype=np.int64), np.empty(most)
-    count = entry_kernels.leaving(adjoint, c, keep_zeros, sources, rates) if most else 0
+    n_leaving = entry_kernels.leaving(adjoint, c, keep_zeros, np.empty(0, dtype=np.int64), np.empty(0))
+    sources, rates = np.empty(n_leaving, dtype=np.int64), np.empty(n_leaving)
+    count = entry_kernels.leaving(adjoint, c, keep_zeros, sources, rates) if n_leaving else 0
     return sources[:count], rates[:count]

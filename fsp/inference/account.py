@@ -107,7 +107,7 @@ class Slopes:
         self.gauges = [_truncated(bounds.followed[i]) for i in bounds.of_errors]
         above = [_first(beginning, gauge) for gauge in self.gauges]  # (q,) each
         self.parts = [
-            PartMoments(self.gauges, [np.array([float(e), own[k]]) for own in above])
+            PartMoments(self.gauges, [np.array([float(e), values[k]]) for values in above])
             for k, e in enumerate(beginning.errors)
         ]
         self.polynomials = [
@@ -123,33 +123,33 @@ class Slopes:
         sources: Sequence[FloatArray],
     ) -> list[FloatArray]:
         """Enter a step of one of them: what left, integration and rounding; return what feeds its moments."""
-        found, bounded = remnants
-        self.remnants[k] += found[0]
+        errors, bounded = remnants
+        self.remnants[k] += errors[0]
         self.ledgers[k] += ErrorLedger(
-            truncation=left + found[0], integration=off[0], rounding=off[1], certified=bounded
+            truncation=left + errors[0], integration=off[0], rounding=off[1], certified=bounded
         )
-        return [own + np.array([found[0], more]) for own, more in zip(sources, found[1:], strict=True)]
+        return [source + np.array([errors[0], more]) for source, more in zip(sources, errors[1:], strict=True)]
 
     def remnant(
         self, k: int, moment: Moment, course: RateChangeBounds, mass: float, *, closed: bool
     ) -> tuple[list[float], bool]:
         """Bound the last terms of (2), and of (3) for each gauge; an estimate where there is no bound."""
-        found = [_above(own, course.heights.tolist(), moment) for own in self.polynomials[k]]
+        bounds = [_above(polynomial, course.heights.tolist(), moment) for polynomial in self.polynomials[k]]
         on_space = 2.0 * float(course.sizes[k].max()) * mass
         if closed:
-            found[0] = min(found[0], on_space)
-        return (found, True) if isfinite(found[0]) else ([on_space, *found[1:]], False)
+            bounds[0] = min(bounds[0], on_space)
+        return (bounds, True) if isfinite(bounds[0]) else ([on_space, *bounds[1:]], False)
 
     def means(self) -> FloatArray:
         """Bound ``Σ_x x_i |e_k|``: (q, d)."""
         largest = self.bounds.largest
-        found = np.full((len(self.ledgers), len(largest)), inf)
+        bounds = np.full((len(self.ledgers), len(largest)), inf)
         for k, ledger in enumerate(self.ledgers):
             bounded = np.isfinite(largest)
-            found[k, bounded] = largest[bounded] * ledger.total
+            bounds[k, bounded] = largest[bounded] * ledger.total
             for gauge, moments in zip(self.gauges, self.parts[k].moments, strict=True):
-                found[k, gauge.species] = min(found[k, gauge.species], float(moments[1]))
-        return found
+                bounds[k, gauge.species] = min(bounds[k, gauge.species], float(moments[1]))
+        return bounds
 
 
 class Account:
@@ -193,18 +193,18 @@ class Account:
         for edge in course.edges:
             flow = _edge(step, edge)  # (1 + q, m)
             left += flow.sum(axis=1)
-            for own, powers in zip(fed, edge.powers, strict=True):
-                own += flow @ powers.T
+            for fed_moments, powers in zip(fed, edge.powers, strict=True):
+                fed_moments += flow @ powers.T
         self.closed &= not left.any()
         rounding = step.rounding[: 1 + q].copy()
         rounding[1:] += 2.0 * course.sizes.max(axis=1) * h * passed + 2.0 * course.errors @ step.occupation[0]
         inside = step.integration[: 1 + q].copy()
         inside[1:] += rounding[1:]
-        for own, powers in zip(fed, course.powers, strict=True):
-            own += inside[:, None] * powers.max(axis=1)
+        for fed_moments, powers in zip(fed, course.powers, strict=True):
+            fed_moments += inside[:, None] * powers.max(axis=1)
         moves = [gauge.moved(h) for gauge in followed]
         mass = h * (self.lost + left[0] + step.integration[0]) * (1.0 + 1e-12)
-        moment = moment_of(followed, self._m.advance(moves, [own[0] for own in fed], h), mass)
+        moment = moment_of(followed, self._m.advance(moves, [fed_moments[0] for fed_moments in fed], h), mass)
         self.y += ErrorLedger(truncation=left[0], integration=step.integration[0], rounding=rounding[0])
         if len(step.end) > 1 + q:
             earlier = np.array([ledger.integration + ledger.rounding for ledger in self.slopes.ledgers])
@@ -248,7 +248,7 @@ class Account:
         self.closed &= not mass.any()
         fed = [gone @ powers[:, ~kept].T for powers in course.powers]
         self.y += ErrorLedger(pruning=float(mass[0]))
-        self._m.feed([own[0] for own in fed])
+        self._m.feed([moments[0] for moments in fed])
         for k, part in enumerate(self.slopes.parts):
             self.slopes.ledgers[k] += ErrorLedger(pruning=float(mass[1 + k]))
             part.feed([fed[place][1 + k, :2] for place in self.bounds.of_errors])
@@ -263,8 +263,8 @@ def _first(beginning: Beginning, gauge: Gauge) -> FloatArray:
 
 def _above(polynomials: Sequence[Polynomial | None], heights: Sequence[float], moment: Moment) -> float:
     """Bound the mean of a sum of polynomials times functions of time that are at most `heights`."""
-    found = [inf if p is None else h * mean_over(p, moment) for p, h in zip(polynomials, heights, strict=True) if h]
-    return sum(found)
+    means = [inf if p is None else h * mean_over(p, moment) for p, h in zip(polynomials, heights, strict=True) if h]
+    return sum(means)
 
 
 def _edge(step: Expansion, edge: Edge) -> FloatArray:

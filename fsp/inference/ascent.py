@@ -157,7 +157,7 @@ def _step(
     target = solve_triangular(L, g, lower=True)
     bounds = np.maximum(low - u, -RADIUS)[free], np.minimum(high - u, RADIUS)[free]
     bounds = np.minimum(bounds[0], 0.0) - 1e-15, np.maximum(bounds[1], 0.0) + 1e-15
-    own = lsq_linear(L.T, target, bounds=bounds, method="bvls").x
-    step[free] = np.clip(u[free] + own, low[free], high[free]) - u[free]
-    own = step[free]
-    return step, float(g @ own - 0.5 * own @ F @ own)
+    move = lsq_linear(L.T, target, bounds=bounds, method="bvls").x
+    step[free] = np.clip(u[free] + move, low[free], high[free]) - u[free]
+    move = step[free]
+    return step, float(g @ move - 0.5 * move @ F @ move)

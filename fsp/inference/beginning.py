@@ -70,9 +70,9 @@ class Beginning:
     def on(self, index: IntArray, n: int, *, scores: bool) -> FloatArray:
         """Return the block of a run on n states, `index` (n_start,) being the places of these: (1 + q, n) or more."""
         rows = [self.probabilities[None], self.derivatives, *([self.scores.stored] if scores else [])]
-        own = np.concatenate(rows)
-        block = np.zeros((len(own), n))
-        block[:, index] = own
+        merged = np.concatenate(rows)
+        block = np.zeros((len(merged), n))
+        block[:, index] = merged
         return block
 
 
@@ -82,7 +82,7 @@ def of_model(model: Model, slopes: Derivatives) -> Beginning:
 
     def moments(gauge: Gauge) -> FloatArray:
         known = [KnownDistribution(states, weights, part) for part in (lacking, 0.0)]
-        above, below = (own.powers(gauge.weights, gauge.orders, 1.0) for own in known)
+        above, below = (law.powers(gauge.weights, gauge.orders, 1.0) for law in known)
         return np.maximum(above - below, lacking) if lacking else np.zeros(len(gauge.orders))
 
     def missing(sizes: FloatArray) -> FloatArray:

@@ -50,13 +50,13 @@ def _chosen(columns: Columns, wanted: Sequence[str]) -> Columns:
         raise ArgumentError(f"`source` must have a column '{lacking[0]}', but has {', '.join(columns)}.")
     n = columns[wanted[0]].shape
     for name in wanted:
-        own = columns[name].shape
-        if len(own) != 1:
-            more = ", that is, several of that name" if len(own) == 2 else ""
-            raise ArgumentError(f"Column '{name}' must hold a value for each cell, but has the shape {own}{more}.")
-        if own != n:
+        shape = columns[name].shape
+        if len(shape) != 1:
+            more = ", that is, several of that name" if len(shape) == 2 else ""
+            raise ArgumentError(f"Column '{name}' must hold a value for each cell, but has the shape {shape}{more}.")
+        if shape != n:
             raise ArgumentError(
-                f"Columns must be of one length, but '{wanted[0]}' holds {n[0]:,} values and '{name}' {own[0]:,}."
+                f"Columns must be of one length, but '{wanted[0]}' holds {n[0]:,} values and '{name}' {shape[0]:,}."
             )
     return columns
 

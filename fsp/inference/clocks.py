@@ -23,13 +23,13 @@ def terms_of(model: Model, tree: Expression) -> list[Term]:
         return []
     if not depends_on_time(tree):
         return [(ONE, tree)]
-    found = factorise(tree, model.species)
-    if found is None:
+    terms = factorise(tree, model.species)
+    if terms is None:
         raise BackendError(
             f"Rates that depend on time must have derivatives in which time is a factor, but those of '{model.name}' "
             f"have none; write them as functions of time times functions of the state."
         )
-    return [split(product) for product in found]
+    return [split(product) for product in terms]
 
 
 def split(product: Product) -> Term:
@@ -40,5 +40,5 @@ def split(product: Product) -> Term:
 
 def changing_of(model: Model, slopes: Derivatives) -> tuple[Expression, ...]:
     """Return the different functions of time in the derivatives of all laws."""
-    trees = dict.fromkeys(tree for own in slopes.trees for tree in own)
+    trees = dict.fromkeys(tree for row in slopes.trees for tree in row)
     return tuple(dict.fromkeys(clock for tree in trees for clock, _ in terms_of(model, tree))) or (ONE,)

@@ -241,8 +241,8 @@ class Collocated:
                 continue
             done[i] = i
             solved[:, i] = systems[i].solve_columns(transformed[:, i])
-        found: FloatArray = np.matmul(table.vectors, solved).real
-        return found
+        correction: FloatArray = np.matmul(table.vectors, solved).real
+        return correction
 
     def _factors(self, on_step: OnStep, h: float) -> list[ShiftedSystem]:
         middle = np.array([clock.middle for clock in on_step.clocks])
@@ -301,14 +301,14 @@ class Collocated:
         at, slope = _in_nodes(STAGES, n_points)
         pair = np.column_stack([largest, off_by_table(points, at)])
         flows, off = np.array([part @ pair for part in timed.moduli]).transpose(2, 0, 1)  # |A_l| |u|, (n_clocks, n)
-        heights = np.array([height(own, h) for own in on_step.clocks])
+        heights = np.array([height(of_part, h) for of_part in on_step.clocks])
         weights = UNIT_ROUNDOFF * (timed.generator.roundings + 8.0) * heights
-        noise = (weights + np.array([own.rounding for own in on_step.clocks])) @ flows
+        noise = (weights + np.array([of_part.rounding for of_part in on_step.clocks])) @ flows
         noise += heights @ off + off_by_table(points, slope) / h
-        fallen = np.abs(rest).max(axis=1) + np.array([own.missed for own in on_step.clocks]) @ flows
+        fallen = np.abs(rest).max(axis=1) + np.array([of_part.missed for of_part in on_step.clocks]) @ flows
         integral = h * float(chebyshev_nodes(n_points).integrals.sum()) * (1.0 + 1e-9)  # ∫λ
-        parts = (split(own, least, self.weight) for own in (fallen + noise, fallen, noise))
-        added, above, below = (Known(integral * own.relative, integral * own.absolute) for own in parts)
+        parts = (split(of_part, least, self.weight) for of_part in (fallen + noise, fallen, noise))
+        added, above, below = (Known(integral * of_part.relative, integral * of_part.absolute) for of_part in parts)
         bound = max(RELATIVE * h / self.duration, SEEN * below.cost(self.weight))
         cost = above.cost(self.weight)
         return added, (cost / bound, max(cost - SHOWN * below.cost(self.weight), 0.0) / bound)
@@ -324,11 +324,11 @@ def _aligned(timed: Timed) -> tuple[Any, FloatArray]:
     n = pattern.shape[0]
     keys = np.repeat(np.arange(n), np.diff(pattern.indptr)) * n + pattern.indices
     entries = np.zeros((len(timed.parts), pattern.nnz))
-    for own, part in zip(entries, timed.parts, strict=True):
+    for matrix, part in zip(entries, timed.parts, strict=True):
         triples = part.tocoo()
         there = triples.data != 0.0  # zeros are not in the pattern
         place = np.searchsorted(keys, triples.row[there].astype(np.int64) * n + triples.col[there])
-        np.add.at(own, place, triples.data[there])
+        np.add.at(matrix, place, triples.data[there])
     return pattern, entries
 
 
@@ -354,5 +354,5 @@ def _moduli(n_stages: int) -> FloatArray:
     """Return ∫|ℓ_j| over a step for its start and the stages, (1 + s,): by many points, rounded up."""
     tau = np.linspace(0.0, 1.0, 20_001)
     values, _ = radau(n_stages).interpolate(tau)
-    found: FloatArray = np.abs(values).mean(axis=0) * (1.0 + 1e-3)
-    return found
+    moduli: FloatArray = np.abs(values).mean(axis=0) * (1.0 + 1e-3)
+    return moduli

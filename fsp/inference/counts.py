@@ -96,8 +96,10 @@ class Counts(Displayed):
     def standing(self, instruments: Sequence[Instrument]) -> Counts:
         """Return the same with the count that stands for each, where an instrument cannot tell some apart."""
         values, cells = [], []
-        for own, n in zip(self.values, self.cells, strict=True):
-            columns = [instrument.standing(column) for instrument, column in zip(instruments, own.T, strict=True)]
+        for counts_there, n in zip(self.values, self.cells, strict=True):
+            columns = [
+                instrument.standing(column) for instrument, column in zip(instruments, counts_there.T, strict=True)
+            ]
             different, place = np.unique(np.stack(columns, axis=1), axis=0, return_inverse=True)
             values.append(different)
             cells.append(np.bincount(place.reshape(-1), n).astype(np.int64))
@@ -108,7 +110,7 @@ class Counts(Displayed):
         """Number of all cells."""
         if self.conditions:
             return sum(condition.counts.n_cells for condition in self.conditions)
-        return sum(int(own.sum()) for own in self.cells)
+        return sum(int(cells.sum()) for cells in self.cells)
 
     def __str__(self) -> str:
         """Return a row for each time: cells, and the mean and the largest of each count; those of each condition."""
@@ -128,8 +130,8 @@ class Counts(Displayed):
         rows = []
         for t, values, cells in zip(self.times.tolist(), self.values, self.cells, strict=True):
             means = (cells @ values / cells.sum()).tolist()
-            most = values.max(axis=0).tolist()
-            rows.append([f"{t:g}", f"{int(cells.sum()):,}", *(f"{x:.4g}" for x in means), *(f"{x}" for x in most)])
+            largest = values.max(axis=0).tolist()
+            rows.append([f"{t:g}", f"{int(cells.sum()):,}", *(f"{x:.4g}" for x in means), *(f"{x}" for x in largest)])
         header += [f"cells of {name}" for name in self.replicates]
         for i, row in enumerate(rows):
             row += [f"{int(n[i]):,}" for n in self.replicates.values()]
@@ -240,22 +242,24 @@ def read_counts(
     for name, values in zip(counts.values(), numbers[1:], strict=True):
         _check_counts(values, name, kept & ~np.isnan(values))
     labels = np.array([""] * len(kept)) if replicate is None else columns[replicate].astype(str)
-    found = []
+    file_conditions = []
     for name in conditions or {}:
         require_labels(columns[name], name, kept)
     for label, settings, rows in conditions_in(columns, conditions or {}, kept):
         patterns, place = np.unique(~lacking[1:, rows], axis=1, return_inverse=True)  # (n_observed, n_patterns)
         for i, seen in enumerate(patterns.T):
-            own = np.flatnonzero(rows)[place.reshape(-1) == i]
+            rows_here = np.flatnonzero(rows)[place.reshape(-1) == i]
             names = tuple(name for name, there in zip(counts, seen.tolist(), strict=True) if there)
-            group = _gathered(names, numbers[0, own], numbers[1:][seen][:, own].T, labels[own], time_unit)
+            group = _gathered(
+                names, numbers[0, rows_here], numbers[1:][seen][:, rows_here].T, labels[rows_here], time_unit
+            )
             unseen = [name for name in counts if name not in names]
             words = [label, *([f"{', '.join(unseen)} unseen"] if unseen else [])]
-            found.append(Condition(", ".join(filter(None, words)) or "all seen", settings, group))
-    if len(found) == 1 and not found[0].settings:
-        return found[0].counts
-    times = np.unique(np.concatenate([condition.counts.times for condition in found]))
-    return Counts(tuple(counts), times, (), (), tuple(found), time_unit=time_unit)
+            file_conditions.append(Condition(", ".join(filter(None, words)) or "all seen", settings, group))
+    if len(file_conditions) == 1 and not file_conditions[0].settings:
+        return file_conditions[0].counts
+    times = np.unique(np.concatenate([condition.counts.times for condition in file_conditions]))
+    return Counts(tuple(counts), times, (), (), tuple(file_conditions), time_unit=time_unit)
 
 
 def check_counts(counts: object) -> None:
@@ -280,7 +284,7 @@ def _numbers(column: NDArray[Any], name: str, kept: NDArray[np.bool_], missing: 
     try:
         values = np.asarray(column, dtype=np.float64)
     except (TypeError, ValueError):
-        row, word = next((i, own) for i, own in enumerate(column.tolist()) if not _is_number(own))
+        row, word = next((i, word_here) for i, word_here in enumerate(column.tolist()) if not _is_number(word_here))
         comma = isinstance(word, str) and _is_number(word.replace(",", ".", 1))
         way = f"; write {word.replace(',', '.', 1)}, with a point" if comma else ""
         raise ArgumentError(f"Column '{name}' must hold numbers, but has {word!r} in row {row + 1}{way}.") from None

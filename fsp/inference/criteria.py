@@ -54,11 +54,11 @@ def _d(M: FloatArray, F: FloatArray, interest: Sequence[int]) -> Value:
 
 def _ds(M: FloatArray, F: FloatArray, interest: Sequence[int]) -> Value:
     rest = [k for k in range(len(M)) if k not in interest]
-    whole = _d(M, F, interest)
+    gradient = _d(M, F, interest)
     if not rest:
-        return whole
+        return gradient
     nuisance = _d(M[np.ix_(rest, rest)], F[:, rest][:, :, rest], interest)
-    return Value(whole.value - nuisance.value, whole.gradient - nuisance.gradient)
+    return Value(gradient.value - nuisance.value, gradient.gradient - nuisance.gradient)
 
 
 def _a(M: FloatArray, F: FloatArray, interest: Sequence[int]) -> Value:
@@ -84,9 +84,9 @@ def optimal_weights(criterion: str, F: FloatArray, interest: Sequence[int]) -> t
     start = np.full(n, 1.0 / n)
     weights, bound = _by_cuts(F) if criterion == "E" else (_by_slsqp(CRITERIA[criterion], F, interest, start), np.inf)
     weights = np.maximum(weights, 0.0) / np.maximum(weights, 0.0).sum()
-    own = CRITERIA[criterion](np.tensordot(weights, F, 1), F, interest)
-    gap = float(own.gradient.max() - weights @ own.gradient)  # (1)
-    return weights, max(min(gap, bound - own.value), 0.0)
+    value = CRITERIA[criterion](np.tensordot(weights, F, 1), F, interest)
+    gap = float(value.gradient.max() - weights @ value.gradient)  # (1)
+    return weights, max(min(gap, bound - value.value), 0.0)
 
 
 def _by_slsqp(criterion: Criterion, F: FloatArray, interest: Sequence[int], start: FloatArray) -> FloatArray:
@@ -98,10 +98,10 @@ def _by_slsqp(criterion: Criterion, F: FloatArray, interest: Sequence[int], star
         M = np.tensordot(np.maximum(w, 0.0), F, 1)
         if np.linalg.eigvalsh(M)[0] <= 1e-14 * np.trace(M) / q:
             return 1e10, np.zeros(len(w))
-        own = criterion(M, F, interest)
-        return -own.value / unit, -own.gradient / unit
+        value = criterion(M, F, interest)
+        return -value.value / unit, -value.gradient / unit
 
-    found = minimize(
+    optimum = minimize(
         downwards,
         start,
         jac=True,
@@ -110,7 +110,7 @@ def _by_slsqp(criterion: Criterion, F: FloatArray, interest: Sequence[int], star
         constraints=LinearConstraint(np.ones(len(F)), 1.0, 1.0),
         options={"ftol": PRECISION, "maxiter": 1000},
     )
-    weights: FloatArray = found.x
+    weights: FloatArray = optimum.x
     return weights
 
 
@@ -122,7 +122,7 @@ def _by_cuts(F: FloatArray) -> tuple[FloatArray, float]:
     best, weights, bound = -np.inf, np.full(n, 1.0 / n), np.inf
     for _ in range(MOST_CUTS):
         rows = np.concatenate(cuts) / unit  # (m, n): s <= Σ w_i v'F_i v
-        found = linprog(
+        optimum = linprog(
             np.append(np.zeros(n), -1.0),
             A_ub=np.column_stack([-rows, np.ones(len(rows))]),
             b_ub=np.zeros(len(rows)),
@@ -130,9 +130,9 @@ def _by_cuts(F: FloatArray) -> tuple[FloatArray, float]:
             b_eq=[1.0],
             bounds=[(0.0, 1.0)] * n + [(None, None)],
         )
-        if found.x is None or found.fun is None:
-            raise ConvergenceError(f"A linear program of the design must be solved, but {found.message}")
-        w, bound = found.x[:n], min(bound, -float(found.fun) * unit)
+        if optimum.x is None or optimum.fun is None:
+            raise ConvergenceError(f"A linear program of the design must be solved, but {optimum.message}")
+        w, bound = optimum.x[:n], min(bound, -float(optimum.fun) * unit)
         values, vectors = np.linalg.eigh(np.tensordot(w, F, 1))
         if values[0] > best:
             best, weights = float(values[0]), w

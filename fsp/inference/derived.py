@@ -82,10 +82,10 @@ class Derived:
         self._states = generator.space.states
         self.course = RateChangeBounds.nothing(self._q, [gauge.powers(self._states) for gauge in followed], self._n)
         parts = [self._of_reaction(r, slopes, followed) for r in range(generator.model.n_reactions)]
-        found = [part for part in parts if part is not None]
-        self._matrix = self._assembled([part[:2] for part in found], with_losses=True)
+        present = [part for part in parts if part is not None]
+        self._matrix = self._assembled([part[:2] for part in present], with_losses=True)
         if scores:
-            self._gains = self._assembled([part[1:][::-1] for part in found], with_losses=False)
+            self._gains = self._assembled([part[1:][::-1] for part in present], with_losses=False)
             self._each = [self._matrix[k * self._n : (k + 1) * self._n] for k in range(self._q)]
         counts = np.diff(self._matrix.indptr)
         self.roundings = int(counts.max(initial=0)) + 4  # operations behind an entry of a product with ∂_k A / Λ
@@ -112,8 +112,8 @@ class Derived:
         scores, of their squares too.  The block is (1 + q, n), or (1 + 2q, n).
         """
         scale, q = 1.0 / self.rate, self._q
-        for v, image, own in zip(block, out, total, strict=True):
-            self._operator.step(v, image, own, scale, weight)
+        for v, image, sums in zip(block, out, total, strict=True):
+            self._operator.step(v, image, sums, scale, weight)
         out[1 : 1 + q] += scale * (self._matrix @ block[0]).reshape(q, self._n)
         if self._scores:
             out[1 + q :] += scale * (self._gains @ block[0]).reshape(q, self._n)
@@ -170,12 +170,12 @@ class Derived:
         rows, columns, entries = [np.empty(0, dtype=np.int64)] * 2 + [np.empty(0)]
         for values, index in parts:
             inside = index >= 0
-            for k, own in enumerate(values):
-                moved = inside & (own != 0.0)
-                lost = (own != 0.0) & with_losses
+            for k, row in enumerate(values):
+                moved = inside & (row != 0.0)
+                lost = (row != 0.0) & with_losses
                 rows = np.concatenate([rows, k * n + place[index[moved]], k * n + place[lost]])
                 columns = np.concatenate([columns, place[moved], place[lost]])
-                entries = np.concatenate([entries, own[moved], -own[lost]])
+                entries = np.concatenate([entries, row[moved], -row[lost]])
         return sparse.coo_array((entries, (rows, columns)), shape=(self._q * n, n)).tocsr()
 
 

@@ -116,16 +116,16 @@ def design(
     F = np.array([part.matrix for part in parts])  # (n, q, q)
     _require_regular(F, parts[0].parameters)
     weights, gap = optimal_weights(criterion, F, chosen)
-    whole = _whole(weights, cells)
+    counts = _whole(weights, cells)
     shape = len(settings), len(requested)
     best, uniform = (_amount(criterion, np.tensordot(w, F, 1), chosen) for w in (weights, np.full(len(F), 1 / len(F))))
     return Design(
         criterion,
         tuple(settings),
         requested,
-        whole.reshape(shape),
+        counts.reshape(shape),
         weights.reshape(shape),
-        FisherInformation.summed(parts, whole.astype(np.float64)),
+        FisherInformation.summed(parts, counts.astype(np.float64)),
         best / uniform,
         _share(criterion, gap, best, F.shape[1], chosen),
     )
@@ -188,7 +188,7 @@ def _share(criterion: str, gap: float, best: float, q: int, interest: Sequence[i
 def _whole(weights: FloatArray, cells: int) -> IntArray:
     """Return whole numbers that add up to `cells`: the largest remainders are rounded up."""
     exact = weights * cells
-    whole = np.floor(exact).astype(np.int64)
-    left = cells - int(whole.sum())
-    whole[np.argsort(whole - exact, kind="stable")[:left]] += 1
-    return whole
+    counts = np.floor(exact).astype(np.int64)
+    left = cells - int(counts.sum())
+    counts[np.argsort(counts - exact, kind="stable")[:left]] += 1
+    return counts

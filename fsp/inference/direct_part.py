@@ -64,12 +64,12 @@ class DirectPart:
     def at(self, theta: FloatArray, width: float) -> Point:
         """Return the log-likelihood and its derivatives at parameters (q,)."""
         q = len(theta)
-        found = self._likelihood(theta, min(width, WIDEST))
-        if found.impossible:
+        answer = self._likelihood(theta, min(width, WIDEST))
+        if answer.impossible:
             return Point(-math.inf, math.inf, np.zeros(q), np.zeros((q, q)))
-        slopes = found.gradient(self._names)
+        slopes = answer.gradient(self._names)
         parts = of_cells(
-            found.model,
+            answer.model,
             self.counts.times,
             self._names,
             observe=self.counts.observed,
@@ -82,18 +82,18 @@ class DirectPart:
         cells = [float(n.sum()) for n in self.counts.cells]
         information = np.sum([n * part.matrix for n, part in zip(cells, parts, strict=True)], axis=0)
         gradient = np.array([slopes[name].value for name in self._names])
-        return Point(found.value.lower, found.value.width, gradient, information)
+        return Point(answer.value.lower, answer.value.width, gradient, information)
 
     def at_many(self, theta: FloatArray, width: float, floor: float = -math.inf) -> tuple[FloatArray, FloatArray]:
         """Return log-likelihoods and gaps, (P,) each, at many parameter vectors (P, q), one after another."""
         values, gaps = np.full(len(theta), -math.inf), np.full(len(theta), math.inf)
-        for p, own in enumerate(theta):
+        for p, parameters in enumerate(theta):
             try:
-                found = self._likelihood(own, width)
+                answer = self._likelihood(parameters, width)
             except (StateSpaceError, ConvergenceError):  # no space does for it
                 continue
-            if not found.impossible:
-                values[p], gaps[p] = found.value.lower, found.value.width
+            if not answer.impossible:
+                values[p], gaps[p] = answer.value.lower, answer.value.width
         return values, gaps
 
     def predicted(self, theta: FloatArray, width: float) -> list[Mapping[str, FloatArray]]:
@@ -101,7 +101,7 @@ class DirectPart:
         model = self.model.with_parameters(self.values(theta))
         reached = distributions(model, self.counts.times, SHOWN_LOSS, self._limits, self._start)
         return [
-            {text: _law(own.distribution, text, made) for text, made in self._instrument.items()} for own in reached
+            {text: _law(state.distribution, text, made) for text, made in self._instrument.items()} for state in reached
         ]
 
     def _likelihood(self, theta: FloatArray, width: float) -> Likelihood:

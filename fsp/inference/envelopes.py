@@ -50,9 +50,9 @@ class Bounds:
         squares: tuple[Polynomial | None, ...] = tuple(None for _ in slopes.trees)
         if not model.is_time_dependent:
             squares = tuple(_square(model, slopes, k, sizes[0][k], largest) for k in range(len(slopes.trees)))
-        known = [*(p for of_clock in sizes for own in of_clock for p in own), *squares]
-        most = max((degree(p) for p in known if p is not None), default=0)
-        followed = gauges(model, horizon, min(most + 1, MOST_ORDER))
+        known = [*(p for of_clock in sizes for polynomial in of_clock for p in polynomial), *squares]
+        highest = max((degree(p) for p in known if p is not None), default=0)
+        followed = gauges(model, horizon, min(highest + 1, MOST_ORDER))
         of_errors = tuple(i for i, gauge in enumerate(followed) if gauge.orders[1] == 1)
         return cls(sizes, squares, followed, of_errors, largest, model.change.astype(np.float64))
 
@@ -88,20 +88,20 @@ def _twice(gauge: Gauge, change: FloatArray) -> Polynomial:
 
 def _size_of(model: Model, tree: Expression, clock: Expression, largest: FloatArray) -> Polynomial | None:
     """Return what is above the part of a derivative that one function of time multiplies."""
-    own = [size(model, rest, largest) for function, rest in terms_of(model, tree) if function == clock]
-    known = [part for part in own if part is not None]
-    return None if len(known) < len(own) else collect([term for part in known for term in part.items()])
+    polynomials = [size(model, rest, largest) for function, rest in terms_of(model, tree) if function == clock]
+    known = [part for part in polynomials if part is not None]
+    return None if len(known) < len(polynomials) else collect([term for part in known for term in part.items()])
 
 
 def size(model: Model, tree: Expression, largest: FloatArray, horizon: float = 0.0) -> Polynomial | None:
     """Return a polynomial without negative coefficients above the modulus of a tree; None where none is known."""
     if tree == ZERO:
         return {}
-    found = envelope(tree, model.species, horizon)
-    if found.upper is None or found.lower is None:
+    bound = envelope(tree, model.species, horizon)
+    if bound.upper is None or bound.lower is None:
         return None
-    above = in_falling_powers(found.upper, upper=True)
-    below = in_falling_powers({powers: -c for powers, c in found.lower.items()}, upper=True)
+    above = in_falling_powers(bound.upper, upper=True)
+    below = in_falling_powers({powers: -c for powers, c in bound.lower.items()}, upper=True)
     joined = {alpha: max(above.get(alpha, Fraction(0)), below.get(alpha, Fraction(0))) for alpha in {*above, *below}}
     return without_bounded({alpha: c for alpha, c in joined.items() if c > 0}, largest)
 
@@ -111,14 +111,14 @@ def _square(
 ) -> Polynomial | None:
     """Return a polynomial above Σ_r (∂_k a_r)² / a_r: of laws θ f that is |∂_k a_r|, over θ without logarithm."""
     parts: list[tuple[tuple[int, ...], Fraction]] = []
-    for tree, law, own, linear in zip(
+    for tree, law, row, linear in zip(
         slopes.trees[k], model.rate_expressions, sizes, slopes.proportional[k], strict=True
     ):
         if tree == ZERO or law is None:
             continue
-        found = own if linear else size(model, call("/", call("^", tree, Number(2.0)), law), largest)
-        if found is None:
+        bound = row if linear else size(model, call("/", call("^", tree, Number(2.0)), law), largest)
+        if bound is None:
             return None
         value = Fraction(1) if slopes.log or not linear else 1 / abs(Fraction(model.parameters[slopes.names[k]]))
-        parts += [(alpha, c * value * Fraction(1.0 + 1e-12)) for alpha, c in found.items()]
+        parts += [(alpha, c * value * Fraction(1.0 + 1e-12)) for alpha, c in bound.items()]
     return collect(parts)

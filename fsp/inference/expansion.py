@@ -89,9 +89,9 @@ class SeriesSteps:
             h = step_to(t, stride / derived.rate, last)
         end = last if h >= span(t, last) else t + h
         ends = [*asked[asked < end].tolist(), end][:MOST_ENDS]
-        found = expand(derived, block, [span(t, own) for own in ends], self._tail)
-        for own, step in zip(ends, found, strict=True):
-            yield own, step, derived.course
+        steps = expand(derived, block, [span(t, stop) for stop in ends], self._tail)
+        for stop, step in zip(ends, steps, strict=True):
+            yield stop, step, derived.course
         self._stride = min(2.0 * self._stride, LONGEST_STRIDE)
 
     def carry_on(self, other: SeriesSteps) -> None:

@@ -149,10 +149,10 @@ def fisher(
         start=start,
         limits=limits,
     )
-    found = FisherInformation.summed(of_cell, _checked_cells(cells, len(of_cell)))
-    if not found.certified:
+    summed = FisherInformation.summed(of_cell, _checked_cells(cells, len(of_cell)))
+    if not summed.certified:
         warnings.warn(f"The Fisher information is an estimate: {OPEN}.", ToleranceWarning, stacklevel=2)
-    return found
+    return summed
 
 
 def of_cells(
@@ -172,15 +172,21 @@ def of_cells(
     instruments = instruments_for(instrument, observe, model.species, model.parameters)
     _require_known(instrument, parameters)
     reached, slopes, _ = solve(model, times, parameters, tol, limits, log=log, scores=True, start=start)
-    parts = [_of_time(own, observe, instruments) for own in reached]
-    return [FisherInformation(slopes.names, own.matrix, own.above, own.below, own.off, log) for own in parts]
+    parts = [_of_time(part, observe, instruments) for part in reached]
+    return [FisherInformation(slopes.names, part.matrix, part.above, part.below, part.off, log) for part in parts]
 
 
 def _require_known(instrument: Any | Mapping[str, Any] | None, parameters: Sequence[str]) -> None:
     """Refuse an instrument whose own parameter is to be told."""
     given = instrument.values() if isinstance(instrument, Mapping) else [instrument]
     asked = [parameters] if isinstance(parameters, str) else list(parameters)
-    told = [name for own in given if isinstance(own, Instrument) for name in own.depends if name in asked]
+    told = [
+        name
+        for given_instrument in given
+        if isinstance(given_instrument, Instrument)
+        for name in given_instrument.depends
+        if name in asked
+    ]
     if told:
         raise ArgumentError(
             f"`parameters` must not be those of the instrument, but '{told[0]}' is; leave it out, or give the "
@@ -232,8 +238,8 @@ def _of_time(
     h, v = np.array(rest[:q]), np.array(rest[q:])
     noise = np.array([error.integration + error.rounding for error in reached.errors]) + reached.begun
     noise += SUM_ROUNDING * np.abs(h).sum(axis=1)
-    whole, off = scores.whole, scores.off + SUM_ROUNDING * np.abs(v).sum(axis=1)
-    beyond = np.maximum(whole - v.sum(axis=1) + off, 0.0)  # of all stored states, (q,)
+    scores_of_all, off = scores.whole, scores.off + SUM_ROUNDING * np.abs(v).sum(axis=1)
+    beyond = np.maximum(scores_of_all - v.sum(axis=1) + off, 0.0)  # of all stored states, (q,)
     lacking = ledger.truncation + ledger.pruning + ledger.integration
     errors = np.array([error.total if error.certified else math.inf for error in reached.errors])
     errors = np.minimum(errors, np.sqrt(beyond * max(lacking, 1e-300)) + noise)
@@ -242,10 +248,13 @@ def _of_time(
         weights, missed = channel(there, instruments)
         errors, rho = errors + missed * np.abs(h).sum(axis=1), rho + missed
         y, h, v = weights @ y, h @ weights.T, v @ weights.T
-    tried = [_bounded(y, h, v, chosen, _Known(whole, off, noise, errors, lacking, rho)) for chosen in _choices(y, rho)]
+    tried = [
+        _bounded(y, h, v, chosen, _Known(scores_of_all, off, noise, errors, lacking, rho))
+        for chosen in _choices(y, rho)
+    ]
     if not np.isfinite(tried[0].above).all():  # then what is proved from below counts
-        return max(tried, key=lambda own: float((own.matrix - own.below).trace()))
-    return min(tried, key=lambda own: float((own.above + own.below.diagonal()).sum()))
+        return max(tried, key=lambda bounds: float((bounds.matrix - bounds.below).trace()))
+    return min(tried, key=lambda bounds: float((bounds.above + bounds.below.diagonal()).sum()))
 
 
 def _unknown(reached: Reached) -> Scores:
@@ -262,13 +271,13 @@ def _choices(y: FloatArray, rho: float) -> list[BoolArray]:
 
 def _bounded(y: FloatArray, h: FloatArray, v: FloatArray, chosen: BoolArray, known: _Known) -> _OfCell:
     """Return C on a set Z with (1) to (3)."""
-    whole, off, noise, errors, lacking, rho = known
+    scores_of_all, off, noise, errors, lacking, rho = known
     y, h = y[chosen], h[:, chosen]
     scores = h / y  # (q, m)
     C = scores @ h.T
     C = 0.5 * (C + C.T)
     U, cut = np.abs(scores).max(axis=1), float(y.min())
-    above = np.maximum(whole - v[:, chosen].sum(axis=1) + off, 0.0)  # (1)
+    above = np.maximum(scores_of_all - v[:, chosen].sum(axis=1) + off, 0.0)  # (1)
     # rounding of y and h within Z: their quotients are those of numbers that are so far off
     above = above + (U * U * rho + 2.0 * U * noise + noise**2 / cut) / (1.0 - rho / cut)
     sums = SUM_ROUNDING * np.abs(scores).dot(np.abs(h).T)

@@ -94,8 +94,8 @@ class FixedSpace:
         first = np.zeros((n, 1 + q))
         first[:, 0] = self._start
         (sums,) = _summed(first[None], lambda z: step(z[0])[None], exponents)  # (n_times, n, 1 + q)
-        found = self._transients(sums[None, :, :, 0], exponents, tail)
-        return Transients(found.probabilities, found.lacking, found.relative, np.moveaxis(sums[:, :-1, 1:], 2, 0))
+        values = self._transients(sums[None, :, :, 0], exponents, tail)
+        return Transients(values.probabilities, values.lacking, values.relative, np.moveaxis(sums[:, :-1, 1:], 2, 0))
 
     def values_at(self, theta: FloatArray, times: Sequence[float], tail: float, max_work: float) -> Transients:
         """Return probabilities at one parameter vector (q,)."""
@@ -148,7 +148,7 @@ class FixedSpace:
                 f"The last time must be within reach of `max_work`, {max_work:.1e} multiply-adds, but takes about "
                 f"{work:.1e} on {len(self):,} states. Narrow the bounds of the parameters, or raise it."
             )
-        windows = [[poisson_window(own * t, tail) for t in times] for own in rate.tolist()]
+        windows = [[poisson_window(value * t, tail) for t in times] for value in rate.tolist()]
         size = max(first + len(weights) for row in windows for first, weights in row)
         exponents = np.zeros((len(rates), len(times), size))
         for p, row in enumerate(windows):

@@ -24,11 +24,11 @@ def remarks(
     evaluate: Evaluate, top: Summit, names: Sequence[str], low: FloatArray, high: FloatArray, width: float
 ) -> list[str]:
     """Return a sentence for each parameter at a bound and each direction that the data leave open."""
-    found = []
+    sentences = []
     for name, u, a, b in zip(names, top.u.tolist(), low.tolist(), high.tolist(), strict=True):
         for bound, word in ((a, "lower"), (b, "upper")):
             if abs(u - bound) <= NEAR:
-                found.append(
+                sentences.append(
                     f"{name} is at its {word} bound, {math.exp(bound):.6g}: the data ask for values beyond; widen the "
                     f"bounds or fix it"
                 )
@@ -37,8 +37,8 @@ def remarks(
         if value < 1.0 / SPREAD**2:
             drop = _drop(evaluate, top, direction, low, high, width)
             if drop < DROP:
-                found.append(_words(names, direction, drop))
-    return found
+                sentences.append(_words(names, direction, drop))
+    return sentences
 
 
 def _drop(

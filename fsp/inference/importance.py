@@ -36,8 +36,8 @@ class StudentLaw:
         uniform = qmc.Sobol(q + 1, seed=np.random.default_rng(seed)).random(n)
         uniform = np.clip(uniform, 1e-15, 1.0 - 1e-15)
         radius = np.sqrt(FREEDOM / chi2.ppf(uniform[:, -1:], FREEDOM))  # (n, 1)
-        found: FloatArray = self.centre + (ndtri(uniform[:, :-1]) * radius) @ self.factor.T
-        return found
+        sample: FloatArray = self.centre + (ndtri(uniform[:, :-1]) * radius) @ self.factor.T
+        return sample
 
     def log_density(self, u: FloatArray) -> FloatArray:
         """Return the log density at points (n, q), (n,)."""
@@ -45,8 +45,8 @@ class StudentLaw:
         z = np.linalg.solve(self.factor, (u - self.centre).T)  # (q, n)
         constant = gammaln(0.5 * (FREEDOM + q)) - gammaln(0.5 * FREEDOM) - 0.5 * q * np.log(FREEDOM * np.pi)
         constant -= np.log(np.diag(self.factor)).sum()
-        found: FloatArray = constant - 0.5 * (FREEDOM + q) * np.log1p((z * z).sum(axis=0) / FREEDOM)
-        return found
+        values: FloatArray = constant - 0.5 * (FREEDOM + q) * np.log1p((z * z).sum(axis=0) / FREEDOM)
+        return values
 
     def fitted(self, u: FloatArray, weights: FloatArray) -> StudentLaw:
         """Return the law with the mean and the covariance of points (n, q) with weights (n,) that add up to one."""

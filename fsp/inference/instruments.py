@@ -232,8 +232,8 @@ class Bins(Instrument):
         """Return the first count of each bin."""
         edges = np.asarray(self.edges)  # (n_edges,)
         first = np.concatenate([[0], np.maximum(edges, 0)])  # (n_edges + 1,)
-        found: IntArray = first[np.searchsorted(edges, seen, side="right")]
-        return found
+        bins: IntArray = first[np.searchsorted(edges, seen, side="right")]
+        return bins
 
 
 class Exact(Instrument):
@@ -306,8 +306,8 @@ class Given(Instrument):
         if callable(self.law):
             shape = seen + 1, largest + 1
             try:
-                found = self.law(np.arange(seen + 1)[:, None], np.arange(largest + 1))
-                return np.broadcast_to(np.asarray(found, dtype=np.float64), shape)
+                density = self.law(np.arange(seen + 1)[:, None], np.arange(largest + 1))
+                return np.broadcast_to(np.asarray(density, dtype=np.float64), shape)
             except (TypeError, ValueError, IndexError) as error:
                 raise ArgumentError(
                     f"`instrument` must be a function of counts seen, (m, 1), and there, (n,), that returns (m, n) "

@@ -126,20 +126,20 @@ class Likelihood(Displayed):
         report = callback(progress) or silent
         if self.by_condition:
             parts = self.by_condition.items()
-            return _added([own.gradient(parameters, progress=labelled(report, label)) for label, own in parts])
+            return _added([answer.gradient(parameters, progress=labelled(report, label)) for label, answer in parts])
         tol = min(LARGEST_TOL, SHARE * self.least)
         times = self.counts.times
         limits = replace(self.limits, report=report)
         reached, slopes, _ = solve(self.model, times, parameters, tol, limits, log=True, scores=True, start=self.start)
         values, off = np.zeros(len(slopes.names)), np.zeros(len(slopes.names))
-        for i, own in enumerate(reached):
-            slopes_of_time, more = self._of_time(i, own)
+        for i, answer in enumerate(reached):
+            slopes_of_time, more = self._of_time(i, answer)
             values, off = values + slopes_of_time, off + more
-        found = {}
+        gradients = {}
         for name, value, e in zip(slopes.names, values.tolist(), off.tolist(), strict=True):
             known = math.isfinite(e)
-            found[name] = Interval(value - e, value + e, value, known, "" if known else UNBOUNDED)
-        return found
+            gradients[name] = Interval(value - e, value + e, value, known, "" if known else UNBOUNDED)
+        return gradients
 
     def _of_time(self, i: int, reached: Reached) -> tuple[FloatArray, FloatArray]:
         """Return the gradient of the cells of a time and what it may be off, (2): (q,) each."""
@@ -150,8 +150,8 @@ class Likelihood(Displayed):
         errors = np.array([error.total if error.certified else math.inf for error in reached.errors])
         if scores is not None:
             noise = np.array([error.integration + error.rounding for error in reached.errors]) + reached.begun
-            whole = scores.whole * (1.0 + SUM_ROUNDING)
-            beyond = np.maximum(whole - scores.stored.sum(axis=1) + scores.off, 0.0)
+            scores_of_all = scores.whole * (1.0 + SUM_ROUNDING)
+            beyond = np.maximum(scores_of_all - scores.stored.sum(axis=1) + scores.off, 0.0)
             errors = np.minimum(errors, np.sqrt(beyond * max(reached.lacking, 1e-300)) + noise)
         rho = ledger.rounding + ledger.integration + seen.absolute
         errors = errors + (seen.relative + SUM_ROUNDING) * np.abs(reached.derivatives).sum(axis=1)
@@ -165,9 +165,9 @@ class Likelihood(Displayed):
     def __str__(self) -> str:
         """Return the value, and that of each time."""
         lines = [f"log-likelihood of {self.counts.n_cells:,} cells: {self.value}"]
-        lines += [f"{label}: {own}" for label, own in self.by_condition.items()]
+        lines += [f"{label}: {interval}" for label, interval in self.by_condition.items()]
         times = zip(self.counts.times.tolist() if self.by_time else (), self.by_time, self.counts.cells, strict=True)
-        lines += [f"  t = {t:g}: {own}, {int(n.sum()):,} cells" for t, own, n in times]
+        lines += [f"  t = {t:g}: {interval}, {int(n.sum()):,} cells" for t, interval, n in times]
         lines += [f"  note: {text}" for text in self.impossible[:NAMED]]
         more = len(self.impossible) - NAMED
         return "\n".join([*lines, *([f"  note: so have {more:,} other counts; see `impossible`"] if more > 0 else [])])
@@ -250,22 +250,22 @@ def likelihood(
     before = [math.inf] * len(counts.times)
     for run in range(MOST_RUNS):
         reached = distributions(model, counts.times, loss, limits, start)
-        found = [_interval(own, counts, i, instruments) for i, own in enumerate(reached)]
-        by_time = tuple(interval for interval, _, _ in found)
-        unseen = [text for _, texts, _ in found for text in texts]
+        intervals = [_interval(answer, counts, i, instruments) for i, answer in enumerate(reached)]
+        by_time = tuple(interval for interval, _, _ in intervals)
+        unseen = [text for _, texts, _ in intervals for text in texts]
         low, high = (math.fsum(ends) for ends in zip(*by_time, strict=True))
-        exact = not model.is_time_dependent and all(own.lacking == 0.0 for own in reached)
+        exact = not model.is_time_dependent and all(answer.lacking == 0.0 for answer in reached)
         # Less loss does not help once an absolute error is larger, and does not fall with it.
         hidden = model.is_time_dependent and all(
-            own.lacking <= own.absolute and own.absolute > 0.5 * earlier
-            for own, earlier in zip(reached, before, strict=True)
+            answer.lacking <= answer.absolute and answer.absolute > 0.5 * earlier
+            for answer, earlier in zip(reached, before, strict=True)
         )
-        before = [own.absolute for own in reached]
+        before = [answer.absolute for answer in reached]
         if high - low <= width or exact or hidden or run == MOST_RUNS - 1 or (unseen and loss < LEAST_LOSS):
             break
         loss *= UNSEEN if unseen else min(0.5, CAUTION * width / (high - low))
     value = Interval(low, high, low if unseen else 0.5 * (low + high), True)
-    least = 0.0 if unseen else min(own for _, _, own in found)
+    least = 0.0 if unseen else min(lowest for _, _, lowest in intervals)
     limits = replace(limits, report=silent)  # a gradient is asked for later, and by another `progress`
     return Likelihood(value, by_time, tuple(unseen), least, model, counts, instruments, limits, start)
 
@@ -281,14 +281,14 @@ def _of_conditions(
     """Return the log-likelihood of all conditions, each of which sets its parameters and initial counts."""
     parts = {}
     for condition in counts.conditions:
-        own = condition.counts
+        of_condition = condition.counts
         chosen = instruments_of(instrument, counts.observed)
         given = dict(zip(counts.observed, chosen, strict=True))
         parts[condition.label] = likelihood(
             model.with_values(condition.settings) if condition.settings else model,
-            own,
+            of_condition,
             width=width / len(counts.conditions),
-            instrument={name: given[name] for name in own.observed},
+            instrument={name: given[name] for name in of_condition.observed},
             progress=labelled(report, condition.label),
             **more,
         )
@@ -333,13 +333,13 @@ def _interval(
     noise = 8.0 * UNIT_ROUNDOFF * float(n @ np.where(np.isfinite(stored), np.abs(stored), 0.0))
     at_most = float(n @ upper)
     if (low > 0.0).all():  # what each may lack adds up to δ
-        whole = float((n / above).max()) * (reached.lacking + absolute) + float((n / above).sum()) * seen.absolute
-        at_most = min(at_most, float(n @ np.log(np.minimum(above, 1.0))) + whole)
+        weighted = float((n / above).max()) * (reached.lacking + absolute) + float((n / above).sum()) * seen.absolute
+        at_most = min(at_most, float(n @ np.log(np.minimum(above, 1.0))) + weighted)
     t = float(counts.times[i])
-    most = more + absolute
+    largest = more + absolute
     texts = [
         f"a cell with {', '.join(f'{a} = {b}' for a, b in zip(counts.observed, z, strict=True))} at t = {t:g} has "
-        f"{f'no probability above {most:.1e}' if most else 'the probability zero'}"
+        f"{f'no probability above {largest:.1e}' if largest else 'the probability zero'}"
         for z in counts.values[i][low == 0.0].tolist()
     ]
     at_least = float(n @ lower)

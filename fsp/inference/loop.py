@@ -88,9 +88,9 @@ def solve(
         beginning = _beginning(model, slopes, bounds, loss, limits, start)
         scored = scores and not model.is_time_dependent
         run = Run(Problem(model, slopes, bounds, beginning, requested, tol, loss, limits, scored))
-        found = run.results()
-        if found is not None:
-            return found, slopes, run.counts
+        answers = run.results()
+        if answers is not None:
+            return answers, slopes, run.counts
         loss *= CAUTION * run.affordable
     raise ConvergenceError(
         f"The derivatives must be known up to {tol:.1e}, but {MOST_RUNS} runs with ever smaller losses did not get "
@@ -106,10 +106,10 @@ def distributions(
     bounds = Bounds(((),), (), (), (), model.species_bounds, model.change.astype(np.float64))
     beginning = _beginning(model, slopes, bounds, loss, limits, start)
     problem = Problem(model, slopes, bounds, beginning, times, 1.0, loss, limits, widened=WIDENED)
-    found = Run(problem).results()
-    if found is None:
+    answers = Run(problem).results()
+    if answers is None:
         raise ValueError("`loss` must be all that is lost, where there are no derivatives.")
-    return found
+    return answers
 
 
 def check_start(start: object) -> None:
@@ -149,10 +149,11 @@ def _likely_remnant(model: Model, slopes: Derivatives, bounds: Bounds, horizon: 
         return near**order
 
     remnants = [bounds.remnant(k) for k in range(len(slopes.names))]
-    found = [
-        sum(h * mean_over(p, moment) for p, h in zip(own, heights, strict=True) if p is not None) for own in remnants
+    likely = [
+        sum(h * mean_over(p, moment) for p, h in zip(polynomials, heights, strict=True) if p is not None)
+        for polynomials in remnants
     ]
-    return float(horizon * max(found, default=0.0))
+    return float(horizon * max(likely, default=0.0))
 
 
 class Run:
@@ -170,8 +171,8 @@ class Run:
         model, limits = problem.model, problem.limits
         if begun.spread:
             model = model.starting_in(begun.states, begun.probabilities)
-        most = most_states(model) if limits.max_states is None else limits.max_states
-        self._growth = Growth(model, most, limits.max_memory, longest_cheap=LONGEST_CHEAP)
+        limit = most_states(model) if limits.max_states is None else limits.max_states
+        self._growth = Growth(model, limit, limits.max_memory, longest_cheap=LONGEST_CHEAP)
         space = self._growth.first()
         self._bind(space, begun.on(space.local.index(begun.states), len(space), scores=problem.scores))
 
@@ -189,10 +190,10 @@ class Run:
             self._method.carry_on(before)  # type: ignore[arg-type]
         self.counts["largest_space"] = max(self.counts["largest_space"], len(space))
         jumps, work = self._method.work(problem.duration - self._t, len(block))
-        most = MOST_WORK if problem.limits.max_work is None else problem.limits.max_work
-        if work > most:
+        limit = MOST_WORK if problem.limits.max_work is None else problem.limits.max_work
+        if work > limit:
             raise ConvergenceError(
-                f"The end must be within reach of `max_work`, {most:.1e} multiply-adds, but at t = "
+                f"The end must be within reach of `max_work`, {limit:.1e} multiply-adds, but at t = "
                 f"{self._t:.6g} {jumps:.1e} jumps of {len(space):,} states lie ahead. Ask for an "
                 f"earlier time, or raise it."
             )
@@ -202,17 +203,17 @@ class Run:
     def results(self) -> list[Reached] | None:
         """Go through all times; None where what p lacks spoils the derivatives."""
         times = self.problem.times
-        found = [self._result()] if times[0] == 0.0 else []
+        answers = [self._result()] if times[0] == 0.0 else []
         if self._spoiled():
             return None
-        while self._t < self.problem.duration and len(found) < len(times):
-            asked = times[len(found) :]
+        while self._t < self.problem.duration and len(answers) < len(times):
+            asked = times[len(answers) :]
             for t in self._advance(asked):
                 if t in asked:
-                    found.append(self._result())
+                    answers.append(self._result())
             if self._spoiled():
                 return None
-        return found
+        return answers
 
     def _advance(self, asked: FloatArray) -> Iterator[float]:
         """Take a step towards the last of the times asked for; yield those that are reached, and its end."""
@@ -249,11 +250,11 @@ class Run:
         """Return what has left the space so far, (1 + q,)."""
         account, slopes, begun = self._account, self._account.slopes, self.problem.beginning
         errors = np.zeros(len(begun.errors)) if begun.at_its_best else begun.errors
-        own = [
+        terms = [
             ledger.truncation - part - e
             for ledger, part, e in zip(slopes.ledgers, slopes.remnants, errors, strict=True)
         ]
-        return np.array([account.y.truncation - begun.lacking, *own])
+        return np.array([account.y.truncation - begun.lacking, *terms])
 
     def _spoiled(self) -> bool:
         """Tell whether a derivative is further off than it may be by now, though not by rounding."""
@@ -302,7 +303,9 @@ class Run:
     def _choice(self, weight: FloatArray) -> BoolArray:
         """Return which states stay, (n,)."""
         account, problem = self._account, self.problem
-        spent = max([account.y.pruning / problem.loss, *(own.pruning / problem.tol for own in account.slopes.ledgers)])
+        spent = max(
+            [account.y.pruning / problem.loss, *(ledger.pruning / problem.tol for ledger in account.slopes.ledgers)]
+        )
         budget = DROPPED * self._t / problem.duration - spent
         rate = problem.loss / problem.duration
         return choose(

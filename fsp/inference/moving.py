@@ -61,18 +61,18 @@ class Moving:
         if not model.is_time_dependent:
             return cls(model, np.empty(0), {}, {})
         moves: dict[float, list[Move]] = {}
-        for k, own in enumerate(slopes.switches):
-            for switch in own:
+        for k, row in enumerate(slopes.switches):
+            for switch in row:
                 for t in _roots(switch, end):
                     moves.setdefault(t, []).append(Move(k, switch.reaction, _speed(switch, t, model)))
-        trees = [*model.rate_expressions, *(tree for own in slopes.trees for tree in own)]
+        trees = [*model.rate_expressions, *(tree for row in slopes.trees for tree in row)]
         above = {
             move.reaction: [
                 (clock, size(model, tree, model.species_bounds))
                 for clock, tree in terms_of(model, model.rate_expressions[move.reaction] or ZERO)
             ]
-            for own in moves.values()
-            for move in own
+            for row in moves.values()
+            for move in row
         }
         return cls(model, np.union1d(switch_times(trees, end), list(moves)), moves, above)
 
@@ -97,8 +97,8 @@ class Moving:
     def _largest(self, reaction: int, states: IntArray, t: float) -> FloatArray:
         """Return about the largest rates from the start to some time later, (n,)."""
         times = np.linspace(0.0, 2.0 * t, LOOKED_AT)
-        found: FloatArray = np.max([self.model.propensity(reaction, states, at) for at in times.tolist()], axis=0)
-        return found
+        values: FloatArray = np.max([self.model.propensity(reaction, states, at) for at in times.tolist()], axis=0)
+        return values
 
 
 def _step(clock: Expression, t: float) -> float:
@@ -110,9 +110,9 @@ def _step(clock: Expression, t: float) -> float:
 
 def _roots(switch: MovingSwitch, end: float) -> list[float]:
     """Return the times at which the gap changes its sign; it may hold functions that switch themselves."""
-    found = switch_times([call(">", switch.gap, ZERO)], end).tolist()
-    sides = [[np.sign(evaluate(switch.gap, {}, at)) for at in (nextafter(t, 0.0), t)] for t in found]
-    return [t for t, (before, after) in zip(found, sides, strict=True) if before != after]
+    roots = switch_times([call(">", switch.gap, ZERO)], end).tolist()
+    sides = [[np.sign(evaluate(switch.gap, {}, at)) for at in (nextafter(t, 0.0), t)] for t in roots]
+    return [t for t, (before, after) in zip(roots, sides, strict=True) if before != after]
 
 
 def _speed(switch: MovingSwitch, t: float, model: Model) -> float:

@@ -62,7 +62,7 @@ class Objective:
                 parts.append(DirectPart(changed, names, condition.counts, chosen, limits, start))
                 derivatives(changed, names, log=True)
                 continue
-            depends = {name for one in chosen for name in one.depends}
+            depends = {name for used in chosen for name in used.depends}
             free = [name for name in names if name not in depends or _in_rates(changed, name)]
             laws = FreeLaws.of(changed, free)
             standing = condition.counts.standing([i.at(changed.parameters) for i in chosen])
@@ -93,11 +93,11 @@ class Objective:
         if not math.isfinite(point.value):
             return point
         values = [prior.of(x) for prior, x in zip(self.priors, u.tolist(), strict=True)]
-        gradient = point.gradient + np.array([own.slope for own in values])
-        curvature = np.array([max(0.0, -own.curvature) for own in values])
+        gradient = point.gradient + np.array([of_prior.slope for of_prior in values])
+        curvature = np.array([max(0.0, -of_prior.curvature) for of_prior in values])
         return replace(
             point,
-            value=point.value + math.fsum(own.value for own in values),
+            value=point.value + math.fsum(of_prior.value for of_prior in values),
             gradient=gradient,
             information=point.information + np.diag(curvature),
         )

@@ -58,8 +58,10 @@ class Observation:
             sights = self._sights(self._concrete(values[p.start]))
             y, lacking = self._gathered.sums(transients.probabilities[p]), transients.lacking[p]
             bounds = [
-                _bounds(y[:, i] @ own.weights.T, n, lacking[:, i] + own.absolute, transients.relative + own.relative)
-                for i, (own, n) in enumerate(zip(sights, self.counts.cells, strict=True))
+                _bounds(
+                    y[:, i] @ sight.weights.T, n, lacking[:, i] + sight.absolute, transients.relative + sight.relative
+                )
+                for i, (sight, n) in enumerate(zip(sights, self.counts.cells, strict=True))
             ]
             low[p] = np.sum([part for part, _ in bounds], axis=0)
             high[p] = np.sum([part for _, part in bounds], axis=0)
@@ -78,17 +80,17 @@ class Observation:
             raise ValueError("`transients` must have derivatives")
         outcomes = self._outcomes(instruments)
         slopes = {name: self._slopes(instruments, name) for name in values}
-        probabilities, states = (self._gathered.sums(own) for own in (transients.probabilities[0], transients.slopes))
-        for i, (own, n) in enumerate(zip(self._sights(instruments), self.counts.cells, strict=True)):
-            T, p = own.weights, probabilities[i]
-            seen = _derivatives(T, [own and own[0][i] for own in slopes.values()], p, states[:, i], columns)
+        probabilities, states = map(self._gathered.sums, (transients.probabilities[0], transients.slopes))
+        for i, (sight, n) in enumerate(zip(self._sights(instruments), self.counts.cells, strict=True)):
+            T, p = sight.weights, probabilities[i]
+            seen = _derivatives(T, [slope and slope[0][i] for slope in slopes.values()], p, states[:, i], columns)
             y = T @ p
             u = np.where(y > 0.0, seen / np.maximum(y, 1e-300), 0.0)  # (q, m)
             gradient += u @ n
             if outcomes is None:
                 information += (u * n) @ u.T
                 continue
-            of_all = [own and own[1] for own in slopes.values()]
+            of_all = [slope and slope[1] for slope in slopes.values()]
             h = _derivatives(outcomes, of_all, p, states[:, i], columns)
             y = outcomes @ p
             h = h[:, y > TINY]
@@ -100,11 +102,11 @@ class Observation:
         instruments = self._concrete(values)
         shown: list[Mapping[str, FloatArray]] = []
         for p in self._gathered.sums(transients.probabilities[0]):
-            own: dict[str, FloatArray] = {}
+            laws: dict[str, FloatArray] = {}
             for text, i, top, there in zip(self.counts.observed, instruments, self._largest, self._there, strict=True):
                 law = np.bincount(there, p, minlength=top + 1).astype(np.float64)  # of what is there
-                own[text] = law if isinstance(i, Exact) else i.limited(top, top).values @ law
-            shown.append(own)
+                laws[text] = law if isinstance(i, Exact) else i.limited(top, top).values @ law
+            shown.append(laws)
         return shown
 
     def _concrete(self, values: Mapping[str, float]) -> tuple[Instrument, ...]:
@@ -147,13 +149,13 @@ def _derivatives(
     T: Any, slopes: Sequence[Any], p: FloatArray, states: FloatArray, columns: Sequence[int]
 ) -> FloatArray:
     """Return the derivatives (q, m) of T p: those of p (q', k), and those of T where there are any."""
-    found = np.zeros((len(slopes), T.shape[0]))
+    derivatives = np.zeros((len(slopes), T.shape[0]))
     for k, column in enumerate(columns):
-        found[column] = T @ states[k]
+        derivatives[column] = T @ states[k]
     for k, slope in enumerate(slopes):
         if slope is not None:
-            found[k] += slope @ p
-    return found
+            derivatives[k] += slope @ p
+    return derivatives
 
 
 def _bounds(y: FloatArray, n: IntArray, lacking: FloatArray, off: float) -> tuple[FloatArray, FloatArray]:

@@ -123,7 +123,7 @@ def instruments_for(
     """Return the instrument of each thing that is observed, all species where nothing is named; None without one."""
     if given is None:
         return None
-    return tuple(own.at(values) for own in instruments_of(given, formulas_of(observe) or tuple(species)))
+    return tuple(instrument.at(values) for instrument in instruments_of(given, formulas_of(observe) or tuple(species)))
 
 
 def categories(
@@ -148,8 +148,8 @@ def channel(there: FloatArray, instruments: Sequence[Instrument]) -> Channel:
     for values, instrument in zip(there.T, instruments, strict=True):
         if isinstance(instrument, Exact):
             seen, place = np.unique(values, return_inverse=True)
-            own = np.zeros((len(seen), len(values)))
-            own[place.reshape(-1), np.arange(len(values))] = 1.0
+            table_rows = np.zeros((len(seen), len(values)))
+            table_rows[place.reshape(-1), np.arange(len(values))] = 1.0
         else:
             counts = _counts(values)
             largest = int(counts.max())
@@ -157,13 +157,13 @@ def channel(there: FloatArray, instruments: Sequence[Instrument]) -> Channel:
             require_small(reach, largest)
             seen = np.unique(instrument.standing(np.arange(reach + 1)))
             table = instrument.between(seen, counts)
-            own, off, absolute = table.values, off + table.relative, absolute + len(seen) * table.absolute
-        if len(weights) * own.size > MOST_ENTRIES:
+            table_rows, off, absolute = table.values, off + table.relative, absolute + len(seen) * table.absolute
+        if len(weights) * table_rows.size > MOST_ENTRIES:
             raise StateSpaceError(
                 f"Instruments must have a table of at most {MOST_ENTRIES:,} entries, but what is seen together has "
-                f"{len(weights) * own.size:,}; observe less, or a sum."
+                f"{len(weights) * table_rows.size:,}; observe less, or a sum."
             )
-        weights = khatri_rao(weights, own)
+        weights = khatri_rao(weights, table_rows)
     off += SUM_ROUNDING
     # W <= T <= (1 + off) W/(1 - off) + absolute, and T sums to at most one
     return Channel(weights * (1.0 - off), 3.0 * off + absolute)

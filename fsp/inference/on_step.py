@@ -40,7 +40,7 @@ class OnStep:
     @property
     def degree(self) -> int:
         """The highest degree of a polynomial."""
-        return max(int(np.flatnonzero(own.change).max(initial=0)) for own in (*self.clocks, *self.changing))
+        return max(int(np.flatnonzero(clock.change).max(initial=0)) for clock in (*self.clocks, *self.changing))
 
     @property
     def tau(self) -> FloatArray:
@@ -50,7 +50,7 @@ class OnStep:
     @property
     def certified(self) -> bool:
         """Whether all remainders are bounds."""
-        return all(own.certified for own in (*self.clocks, *self.changing))
+        return all(clock.certified for clock in (*self.clocks, *self.changing))
 
     def products(self, timed: Timed, tau: FloatArray, u: FloatArray) -> FloatArray:
         """Return A(τ_i) u_i, (n, N, m)."""
@@ -73,23 +73,25 @@ class OnStep:
 
     def missed(self, timed: Timed, part: str) -> FloatArray:
         """Return Σ_l (remainder of g_l) (exit rate of A_l), (n,)."""
-        found: FloatArray = np.array([getattr(own, part) for own in self.clocks]) @ timed.exits
-        return found
+        errors: FloatArray = np.array([getattr(clock, part) for clock in self.clocks]) @ timed.exits
+        return errors
 
     def changed(self, timed: Timed, part: str) -> FloatArray:
         """Return Σ_c (remainder of b_c) (size of B_kc), (q, n)."""
-        found: FloatArray = np.tensordot(np.array([getattr(own, part) for own in self.changing]), timed.sizes, 1)
-        return found
+        sizes: FloatArray = np.tensordot(np.array([getattr(clock, part) for clock in self.changing]), timed.sizes, 1)
+        return sizes
 
     def course(self, timed: Timed) -> RateChangeBounds:
         """Return what holds on the step."""
-        heights, changing = (np.array([height(own, self.h) for own in group]) for group in (self.clocks, self.changing))
+        heights, changing = (
+            np.array([height(clock, self.h) for clock in group]) for group in (self.clocks, self.changing)
+        )
         return timed.course(heights, changing)
 
     def exits(self, timed: Timed) -> FloatArray:
         """Return the exit rates at most, (n,)."""
-        found: FloatArray = np.array([height(own, self.h) for own in self.clocks]) @ timed.exits
-        return found
+        rates: FloatArray = np.array([height(clock, self.h) for clock in self.clocks]) @ timed.exits
+        return rates
 
     def _at(self, clock: Clock, tau: FloatArray) -> FloatArray:
         x = (tau - 0.5) * self.h

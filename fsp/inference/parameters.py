@@ -40,7 +40,7 @@ class Derivatives:
 
     def at(self, t: float) -> Derivatives:
         """Return what they are at a time."""
-        return replace(self, trees=tuple(tuple(at_time(tree, t) for tree in own) for own in self.trees))
+        return replace(self, trees=tuple(tuple(at_time(tree, t) for tree in row) for row in self.trees))
 
 
 def derivatives(model: Model, names: Sequence[str], *, log: bool) -> Derivatives:
@@ -94,7 +94,7 @@ def _of_parameter(
     others = resolve({n: tree for n, tree in definition.parameters.items() if n != name})
     start = _of_start(model, name, others)
     given = {name: definition.parameters[name]}
-    found, linear, switches = [], [], []
+    trees, linear, switches = [], [], []
     for r, law in enumerate(definition.laws):
         plain = substitute(law, others) if isinstance(law, Expression) else ZERO
         switches += [
@@ -103,11 +103,11 @@ def _of_parameter(
         ]
         slope = derivative(plain, name)
         linear.append(name not in symbols(slope) and _without(plain, name) == ZERO)
-        found.append(substitute(_scaled(slope, given[name], log=log), given))
+        trees.append(substitute(_scaled(slope, given[name], log=log), given))
     start = substitute(_scaled(start, given[name], log=log), given)
-    if all(tree == ZERO for tree in (*found, start)):
+    if all(tree == ZERO for tree in (*trees, start)):
         raise ArgumentError(f"`parameters` must be in the rate of a reaction, but no rate depends on '{name}'.")
-    return tuple(found), tuple(linear), tuple(switches), start
+    return tuple(trees), tuple(linear), tuple(switches), start
 
 
 def _scaled(slope: Expression, value: Expression, *, log: bool) -> Expression:
@@ -148,15 +148,15 @@ def _of_start(model: Model, name: str, others: dict[str, Expression]) -> Express
     definition = model.definition
     counts = {species: tree for species, tree in definition.species.items() if species not in definition.draws}
     moved = [species for species, tree in counts.items() if name in symbols(substitute(tree, others))]
-    found = []
+    trees = []
     for species, draw in definition.draws.items():
         plain = draw.with_values(others)
         tree = score(plain, Symbol(species), [derivative(a, name) for a in plain.arguments])
         moved += [species] if tree is None and name in plain.symbols else []
-        found += [] if tree is None else [tree]
+        trees += [] if tree is None else [tree]
     if moved:
         raise ArgumentError(
             f"`parameters` must not change the start in steps, but the initial count of '{moved[0]}' depends on "
             f"'{name}'; a whole number has no derivative, while the mean of a law such as poisson({name}) has one."
         )
-    return plus(*found)
+    return plus(*trees)

@@ -109,7 +109,7 @@ class Part:
         What is known to be below `floor` need not be known any better.
         """
         low, high = np.empty(len(theta)), np.empty(len(theta))
-        order = np.argsort([self._speed(own) for own in theta])  # those of like speed take as many terms
+        order = np.argsort([self._speed(values) for values in theta])  # those of like speed take as many terms
         for begin in range(0, len(theta), UNIFORM):
             chosen = order[begin : begin + UNIFORM]
             low[chosen], high[chosen] = self._some(theta[chosen], width, floor)
@@ -205,7 +205,7 @@ class Part:
             {name: v for name, v in self.values(theta).items() if name in self._laws.names}
         )
         reached = distributions(model, self.counts.times, loss, limits)
-        states = np.unique(np.concatenate([own.distribution.states for own in reached]), axis=0)
+        states = np.unique(np.concatenate([answer.distribution.states for answer in reached]), axis=0)
         space = StateSpace.from_states(model.species, np.concatenate([states, model.initial_states]))
         space = StateSpace.from_states(model.species, space.grow(model, MARGIN).states)
         if self._space is not None:

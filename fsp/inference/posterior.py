@@ -148,8 +148,8 @@ class Posterior:
         inside = np.isfinite(values)
         if inside.any():
             floor = self._largest - NEGLIGIBLE - float(values[inside].max())
-            found, gaps = self._objective.at_many(rows[inside], self._width, floor)
-            values[inside] += found + np.where(gaps <= self._width, 0.5 * gaps, 0.0)
+            log_densities, gaps = self._objective.at_many(rows[inside], self._width, floor)
+            values[inside] += log_densities + np.where(gaps <= self._width, 0.5 * gaps, 0.0)
             self.evaluations += int(inside.sum())
             self._largest = max(self._largest, float(values.max()))
         return float(values[0]) if np.ndim(u) == 1 else values
@@ -295,10 +295,10 @@ class Posterior:
     def _spread(self, rng: np.random.Generator, n: int) -> FloatArray:
         """Return where walkers begin, (n, q): around the summit, within the priors."""
         summit, covariance = self._summit()
-        found: list[FloatArray] = []
+        starts: list[FloatArray] = []
         scale = 1.0
-        while len(found) < n:
+        while len(starts) < n:
             u = rng.multivariate_normal(summit, scale * covariance, size=4 * n)
-            found += list(u[np.isfinite(self(u))])
+            starts += list(u[np.isfinite(self(u))])
             scale *= 0.5  # near a bound of a prior, or where cells are hardly possible
-        return np.array(found[:n])
+        return np.array(starts[:n])

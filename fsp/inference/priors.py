@@ -81,7 +81,7 @@ def posterior_priors(given: Mapping[str, Any]) -> dict[str, Prior]:
     """Return the priors of a posterior: (low, high) of a parameter with a uniform logarithm, or distributions."""
     if not isinstance(given, Mapping) or not given:
         raise ArgumentError(f"`priors` must give one by name, such as {{'k': (1, 1000)}}, but are {given!r}.")
-    found = {}
+    priors = {}
     for name, law in given.items():
         if hasattr(law, "logpdf"):
             low, high = (float(x) for x in law.support())
@@ -89,11 +89,11 @@ def posterior_priors(given: Mapping[str, Any]) -> dict[str, Prior]:
                 raise ArgumentError(
                     f"The prior of '{name}' must allow positive values, but its support is {low:g} to {high:g}."
                 )
-            found[str(name)] = Prior(math.log(max(low, 1e-300)), math.log(min(high, 1e300)), law, by_log=True)
+            priors[str(name)] = Prior(math.log(max(low, 1e-300)), math.log(min(high, 1e300)), law, by_log=True)
         else:
             low, high = _pair(given[name], f"The prior of '{name}'")
-            found[str(name)] = Prior(math.log(low), math.log(high), None, by_log=True)
-    return found
+            priors[str(name)] = Prior(math.log(low), math.log(high), None, by_log=True)
+    return priors
 
 
 def _require_law(law: Any, name: str) -> None:

@@ -107,20 +107,20 @@ def sensitivity(
     """
     limits = Limits(max_states, max_memory, max_work, callback(progress) or silent)
     reached, slopes, counts = solve(model, times, parameters, tol, limits, log=log, start=start)
-    found = [
+    answers = [
         Sensitivity(
-            own.distribution,
+            answer.distribution,
             slopes.names,
-            own.derivatives,
-            own.errors,
-            own.mean_errors,
+            answer.derivatives,
+            answer.errors,
+            answer.mean_errors,
             log,
-            "" if all(error.certified for error in own.errors) else OPEN,
+            "" if all(error.certified for error in answer.errors) else OPEN,
         )
-        for own in reached
+        for answer in reached
     ]
-    _warn(found[-1], tol)
-    return Sensitivities(found, counts)
+    _warn(answers[-1], tol)
+    return Sensitivities(answers, counts)
 
 
 def _warn(last: Sensitivity, tol: float) -> None:

@@ -47,15 +47,15 @@ def stationary(
     states = law.space.states
     first, largest = slopes.at(0.0), model.species_bounds
     changes = [
-        Changes(*slopes_on(frozen, states, r, first), [_above(model, own[r], largest) for own in slopes.trees])
+        Changes(*slopes_on(frozen, states, r, first), [_above(model, row[r], largest) for row in slopes.trees])
         for r in range(model.n_reactions)
     ]
-    found = respond(law, changes) if q else Response(np.zeros((0, len(states))), np.zeros(0), law.proved)
+    response = respond(law, changes) if q else Response(np.zeros((0, len(states))), np.zeros(0), law.proved)
 
     def moments(gauge: Gauge) -> FloatArray:
         return law.moments(gauge.powers, gauge.weights, gauge.orders)
 
-    scores = _scores(law, found)
+    scores = _scores(law, response)
     known = Known(0.0, 0.0 if below or (q and not law.closed) else law.total)  # y may lie above
     if single and law.proved:
         known = split(law.apart, law.y, weight_of(tol))
@@ -70,14 +70,14 @@ def stationary(
     return Beginning(
         states[kept],
         law.y[kept],
-        found.derivatives[:, kept],
+        response.derivatives[:, kept],
         law.total if q or below else law.outside + dropped,
         known,
-        found.errors,
+        response.errors,
         Missing(moments),
         scores,
         law.closed,
-        proved=found.proved,
+        proved=response.proved,
         at_its_best=best,
         spread=True,
     )
@@ -85,19 +85,19 @@ def stationary(
 
 def _above(model: Model, tree: Expression, largest: FloatArray) -> Polynomial | None:
     """Return a polynomial above the derivative of a rate at time zero; None where none is known."""
-    found: list[tuple[tuple[int, ...], Fraction]] = []
+    terms: list[tuple[tuple[int, ...], Fraction]] = []
     for clock, rest in terms_of(model, tree):
-        value, off = (float(own) for own in errors(clock, {}, 0.0))
-        own = size(model, rest, largest)
-        if own is None and abs(value) + off > 0.0:
+        value, off = map(float, errors(clock, {}, 0.0))
+        polynomial = size(model, rest, largest)
+        if polynomial is None and abs(value) + off > 0.0:
             return None
-        found += [(alpha, c * Fraction(abs(value) + off)) for alpha, c in (own or {}).items()]
-    return collect(found)
+        terms += [(alpha, c * Fraction(abs(value) + off)) for alpha, c in (polynomial or {}).items()]
+    return collect(terms)
 
 
-def _scores(law: StoredLaw, found: Response) -> StartScores:
+def _scores(law: StoredLaw, response: Response) -> StartScores:
     """Return Σ s²/p; from above where all states are stored, by what h, p and their quotients may be off."""
-    y, h, e = law.y, found.derivatives, found.errors
+    y, h, e = law.y, response.derivatives, response.errors
     divisor = np.where(y > 0.0, y, 1.0)
     stored = np.where(y > 0.0, h**2 / divisor, 0.0)  # (q, n)
     least = float((y - law.apart).min())

@@ -58,20 +58,20 @@ class Timed:
                 "Rates must be sums of products of a function of time and functions of single species for derivatives, "
                 f"but '{model.name}' has others."
             )
-        laws = [[terms_of(model, tree) for tree in own] for own in slopes.trees]  # by parameter and reaction
+        laws = [[terms_of(model, tree) for tree in row] for row in slopes.trees]  # by parameter and reaction
         changing = changing_of(model, slopes)
         q, n = len(slopes.names), len(states)
         values = np.zeros((model.n_reactions, len(changing), q, n))
         off = np.zeros_like(values)
-        for k, own in enumerate(laws):
-            for r, terms in enumerate(own):
+        for k, row in enumerate(laws):
+            for r, terms in enumerate(row):
                 for clock, tree in terms:
                     value, error = _on(model, tree, states)
                     place = r, changing.index(clock), k
                     values[place] += value
                     off[place] += error
         targets = [states + change for change in model.change]
-        index = [generator.space.index(own) for own in targets]
+        index = [generator.space.index(row) for row in targets]
         changes = [_matrix(values[:, c], index) for c in range(len(changing))]
         sizes = np.abs(values) + off  # (R, n_changing, q, n)
         edges = []
@@ -88,7 +88,7 @@ class Timed:
             generator,
             generator.clocks,
             matrices,
-            [abs(own) for own in matrices],
+            [abs(row) for row in matrices],
             np.array([part.exit_rates for part in parts]),
             changing,
             changes,
@@ -106,15 +106,17 @@ class Timed:
             for sources, rates, slopes, powers in self.edges
         ]
         nothing = np.zeros((q, n))
-        sizes, off = (np.tensordot(changing, own, 1) for own in (self.sizes, self.errors))
+        sizes, off = (np.tensordot(changing, sizes_of, 1) for sizes_of in (self.sizes, self.errors))
         return RateChangeBounds(sizes, off, nothing, nothing, self.powers, edges, changing)
 
 
 def _on(model: Model, tree: Expression, states: IntArray) -> tuple[FloatArray, FloatArray]:
     """Return a function of the state, and what it may be off, (n,) each."""
     columns = {name: states[:, s].astype(np.float64) for s, name in enumerate(model.species)}
-    found = (np.broadcast_to(np.asarray(own, dtype=np.float64), len(states)) for own in errors(tree, columns, 0.0))
-    value, off = found
+    values = (
+        np.broadcast_to(np.asarray(column, dtype=np.float64), len(states)) for column in errors(tree, columns, 0.0)
+    )
+    value, off = values
     if not (np.isfinite(value).all() and np.isfinite(off).all()):
         raise ModelError(f"The derivative of a rate must be finite, but one of '{model.name}' is not in some state.")
     return value, off + SCALE_ERROR * np.abs(value)
@@ -123,15 +125,15 @@ def _on(model: Model, tree: Expression, states: IntArray) -> tuple[FloatArray, F
 def _rates(generator: Generator, r: int) -> FloatArray:
     """Return a propensity in parts, above it, (n_clocks, n)."""
     model, states = generator.model, generator.space.states
-    found = np.zeros((len(generator.clocks), len(states)))
+    rates = np.zeros((len(generator.clocks), len(states)))
     if not model.time_dependent[r]:
-        found[0] = model.propensity(r, states) * (1.0 + SCALE_ERROR)
-        return found
+        rates[0] = model.propensity(r, states) * (1.0 + SCALE_ERROR)
+        return rates
     for product in model.factorised(r) or ():
         clock, tree = split(product)
         value, off = _on(model, tree, states)
-        found[generator.clocks.index(clock)] += np.abs(value) + off
-    return found
+        rates[generator.clocks.index(clock)] += np.abs(value) + off
+    return rates
 
 
 def _matrix(values: FloatArray, index: Sequence[IntArray]) -> Any:
@@ -139,11 +141,11 @@ def _matrix(values: FloatArray, index: Sequence[IntArray]) -> Any:
     _, q, n = values.shape
     every = np.arange(n)
     rows, columns, entries = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int64)], [np.empty(0)]
-    for own, place in zip(values, index, strict=True):
+    for value, place in zip(values, index, strict=True):
         for k in range(q):
-            gained, lost = (place >= 0) & (own[k] != 0.0), own[k] != 0.0
+            gained, lost = (place >= 0) & (value[k] != 0.0), value[k] != 0.0
             rows += [k * n + place[gained], k * n + every[lost]]
             columns += [every[gained], every[lost]]
-            entries += [own[k][gained], -own[k][lost]]
+            entries += [value[k][gained], -value[k][lost]]
     where = np.concatenate(rows), np.concatenate(columns)
     return sparse.coo_array((np.concatenate(entries), where), shape=(q * n, n)).tocsr()

@@ -68,8 +68,8 @@ class JobRow:
         """Return the row of a job that has an answer."""
         n_states = answer.n_states if isinstance(answer, Head) else len(answer[-1])
         mean, std = (answer.mean, answer.std) if isinstance(answer, Head) else (answer[-1].mean(), answer[-1].std())
-        found: dict[str, Any] = {"error": answer.error, "n_matvec": answer.n_matvec, "seconds": seconds}
-        return replace(self, status=status, n_states=n_states, mean=mean, std=std, **found)
+        fields: dict[str, Any] = {"error": answer.error, "n_matvec": answer.n_matvec, "seconds": seconds}
+        return replace(self, status=status, n_states=n_states, mean=mean, std=std, **fields)
 
     def failed(self, error: Exception, seconds: float | None = None) -> JobRow:
         """Return the row of a job that ended in an error."""
@@ -125,9 +125,9 @@ class Batch:
             asked = [*map(job.values.get, names), " ".join(map(repr, job.times)), job.tol]
             bound = [None, None] if error is None else [error.total, error.certified]
             file = job.file if row.status in (SOLVED, KEPT) else ""
-            found = [row.n_states, *bound, row.n_matvec, row.seconds, row.reason]
+            cells = [row.n_states, *bound, row.n_matvec, row.seconds, row.reason]
             values = [of.get(name) for name in species for of in (row.mean, row.std)]
-            write([job.name, row.status, file, job.model, *asked, *found, *values])
+            write([job.name, row.status, file, job.model, *asked, *cells, *values])
         return text.getvalue()
 
 

@@ -154,17 +154,17 @@ def fit(
     try:
         for outcome in _outcomes(search, processes):
             search.enter(outcome.index, outcome.found, outcome.error)
-        found = search.finished(profiles=intervals == "profile")
+        fitted = search.finished(profiles=intervals == "profile")
     except KeyboardInterrupt as stop:
         raise Interrupted(f"stopped after {search.done} of {starts} starts", search.partial()) from stop
-    if found.likelihood.width > width:
+    if fitted.likelihood.width > width:
         warnings.warn(
-            f"The log-likelihood at the estimates is known to {found.likelihood.width:.1e} nats, not to {width:g}; "
+            f"The log-likelihood at the estimates is known to {fitted.likelihood.width:.1e} nats, not to {width:g}; "
             f"raise the limits.",
             ToleranceWarning,
             stacklevel=2,
         )
-    return found
+    return fitted
 
 
 def _check_arguments(
@@ -205,10 +205,10 @@ def _starts(model: Model, task: FitTask, starts: int, seed: int) -> FloatArray:
     given = np.log([max(model.parameters.get(name, 0.0), 1e-300) for name in task.objective.names])
     inside = ((low <= given) & (given <= high)).all()
     drawn = qmc.LatinHypercube(len(low), seed=np.random.default_rng(seed)).random(starts)
-    found = low + (high - low) * drawn
+    points = low + (high - low) * drawn
     if inside:
-        found[0] = given
-    return found
+        points[0] = given
+    return points
 
 
 def _told(priors: Mapping[str, Any] | None) -> list[tuple[str, str]]:

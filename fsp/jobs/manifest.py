@@ -129,7 +129,7 @@ class _Entry:
         _check_keys(table, where)
         self._own, self._where, self._folder = table, where, folder
         self._given = {**common, **table}
-        sets = [self._table(one.get("set", {}), "set") for one in (common, table)]
+        sets = [self._table(entry.get("set", {}), "set") for entry in (common, table)]
         self._given["set"] = sets[0] | sets[1]
 
     def jobs(self) -> list[Job]:
@@ -147,21 +147,21 @@ class _Entry:
     def _models(self) -> list[Path]:
         given = self._given.get("model")
         models = [given] if isinstance(given, str) else given
-        if not isinstance(models, list) or not models or not all(isinstance(one, str) and one for one in models):
+        if not isinstance(models, list) or not models or not all(isinstance(name, str) and name for name in models):
             self._refuse("model", 'the path of a model file, such as model = "toggle_switch.ant", or a list of them')
-        return [self._folder / one for one in models]
+        return [self._folder / name for name in models]
 
     def _times(self) -> list[tuple[tuple[float, ...], str]]:
         """Return lists of times, each with its part of the name."""
         given = self._given.get("times")
         form = 'times such as [1, 2, 5] or "0:30:31", or a list of such'
-        several = isinstance(given, list) and bool(given) and all(isinstance(one, list | str) for one in given)
-        found = []
-        for one in given if several and isinstance(given, list) else [given]:
-            times = self._numbers("times", one, form)
+        several = isinstance(given, list) and bool(given) and all(isinstance(entry, list | str) for entry in given)
+        read = []
+        for entry in given if several and isinstance(given, list) else [given]:
+            times = self._numbers("times", entry, form)
             with_label = tuple(map(float, self._checked("times", checked_times, times)))
-            found.append((with_label, f"t={_short(with_label[-1])}" if several else ""))
-        return found
+            read.append((with_label, f"t={_short(with_label[-1])}" if several else ""))
+        return read
 
     def _tolerances(self) -> list[tuple[float, str]]:
         given = self._given.get("tol", defaults.TOL)
@@ -200,11 +200,11 @@ class _Entry:
         solver = self._choice("solver", ("auto", *SOLVERS))
         if solver is not None:
             options["solver"] = solver
-        most = self._given.get("max_states")
-        if most is not None:
-            if not isinstance(most, int) or isinstance(most, bool) or most < 1:
+        limit = self._given.get("max_states")
+        if limit is not None:
+            if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
                 self._refuse("max_states", "a positive whole number")
-            options["max_states"] = most
+            options["max_states"] = limit
         memory = self._given.get("max_memory")
         if memory is not None:
             if not isinstance(memory, str):

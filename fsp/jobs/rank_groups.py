@@ -67,10 +67,10 @@ def _in_groups(world: Communicator, plan: BatchPlan, ranks_per_job: int, resume:
     """Solve the jobs, and enter on all ranks what became of them."""
     group = Communicator(world.mpi.Split(world.rank // ranks_per_job, world.rank))
     claims = plan.claims()
-    own: dict[int, JobRow] = {}
+    rows_solved: dict[int, JobRow] = {}
     try:
         while (number := group.share(lambda: next(claims, None))) is not None:
-            own[number] = row = _solved(group, plan, number, resume)
+            rows_solved[number] = row = _solved(group, plan, number, resume)
             with group.agree():
                 if group.rank == 0:
                     plan.end(number, row)
@@ -78,7 +78,7 @@ def _in_groups(world: Communicator, plan: BatchPlan, ranks_per_job: int, resume:
                     tell(str(row))
     finally:
         group.mpi.Free()
-    for rows in world.mpi.allgather(own):
+    for rows in world.mpi.allgather(rows_solved):
         for number, row in rows.items():
             plan.rows[number] = row
 
@@ -130,10 +130,10 @@ def _solved(group: Communicator, plan: BatchPlan, number: int, resume: bool) -> 
         goes_on = resume and can_go_on(folder, group, row.job.asked(model))
         if not goes_on:
             group.share(lambda: shutil.rmtree(folder, ignore_errors=True))
-        own: dict[str, Any] = {**row.job.options, "backend": "petsc", "comm": group.mpi}
-        return fsp.transient(model, row.job.times, row.job.tol, **own, checkpoint=folder, resume=goes_on)
+        options: dict[str, Any] = {**row.job.options, "backend": "petsc", "comm": group.mpi}
+        return fsp.transient(model, row.job.times, row.job.tol, **options, checkpoint=folder, resume=goes_on)
 
     done = tried(row, plan.folder / row.job.file, solve)
     meet(group.mpi, f"fsp: error: {done}" if done.status == FAILED else None)
     rows: list[JobRow] = group.mpi.allgather(done)
-    return next((one for one in rows if one.status in (FAILED, PENDING)), rows[0])
+    return next((failed_row for failed_row in rows if failed_row.status in (FAILED, PENDING)), rows[0])

@@ -40,13 +40,13 @@ class Stop:
 
     def __enter__(self) -> Stop:
         if threading.current_thread() is threading.main_thread():
-            heard = [one for one in SIGNALS if signal.getsignal(one) != signal.SIG_IGN]
-            self._before = {one: signal.signal(one, self._notice) for one in heard}
+            heard = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+            self._before = {number: signal.signal(number, self._notice) for number in heard}
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, _: TracebackType | None) -> None:
-        for one, handler in self._before.items():
-            signal.signal(one, handler)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
     def _notice(self, number: int, frame: FrameType | None) -> None:
         if self.signal is not None:
@@ -88,10 +88,10 @@ def transient_from(
     **options: Any,
 ) -> Solution:
     """Return `fsp.transient` of all times, of which `earlier`, which was stopped or is shorter, may have the first."""
-    whole = Continuation(Request.of(model, checked_times(times).tolist(), tol), earlier)
-    progress = whole.telling(progress)
+    continued = Continuation(Request.of(model, checked_times(times).tolist(), tol), earlier)
+    progress = continued.telling(progress)
 
     def solve(left: Sequence[float], begun: Solution | None) -> Solution:
         return fsp.transient(model, left, tol, start=start if begun is None else begun, progress=progress, **options)
 
-    return whole.run(solve)
+    return continued.run(solve)

@@ -108,11 +108,11 @@ def sweep(
         try_writing(out, "out")
     task = SweepTask(model, names, np.zeros(0) if times is None else checked_times(times), tol, options)
     with shown(progress) as report:
-        found = _solved(_Board(task, points, shape, resume, errors, report), processes, out)
+        solved = _solved(_Board(task, points, shape, resume, errors, report), processes, out)
     if out is not None:
-        found.save(out)
-    _warn_if_above(found, tol)
-    return found
+        solved.save(out)
+    _warn_if_above(solved, tol)
+    return solved
 
 
 def _solved(board: _Board, processes: int | None, out: str | Path | None) -> Sweep:
@@ -168,7 +168,7 @@ def combined(
     Returns (n, n_names) values, the last name fastest, and the number of values of each name, or of all together.
     """
     lists = [_numbers(name, given) for name, given in values.items()]
-    lengths = tuple(len(one) for one in lists)
+    lengths = tuple(len(list_of_values) for list_of_values in lists)
     n_points = lengths[0] if pairs else math.prod(lengths)
     if n_points > MOST_NUMBERS:
         raise ArgumentError(f"`values` must give at most {MOST_NUMBERS:,} points, but give {n_points:,}.")
@@ -225,7 +225,7 @@ class _Board:
     @property
     def done(self) -> int:
         """Number of points that were tried."""
-        return sum(one is not None for one in self._solutions) + len(self._failures)
+        return sum(solution is not None for solution in self._solutions) + len(self._failures)
 
     @property
     def total(self) -> int:
@@ -235,7 +235,7 @@ class _Board:
     @property
     def any(self) -> bool:
         """Whether a point has a solution."""
-        return any(one is not None for one in self._solutions)
+        return any(solution is not None for solution in self._solutions)
 
     def left(self) -> tuple[list[Chain], SweepTask]:
         """Return the points to solve in chains, and the task with the states that these go on from."""
@@ -270,9 +270,9 @@ class _Board:
         """Say how far it is; also while a point is solved, so that the caller can stop it."""
         if self._progress is None:
             return
-        solved = [one for one in self._solutions if one is not None]
-        largest = max((len(one[-1]) for one in solved), default=0)
-        error = max((one.error.total for one in solved), default=0.0)
+        solved = [solution for solution in self._solutions if solution is not None]
+        largest = max((len(solution[-1]) for solution in solved), default=0)
+        error = max((solution.error.total for solution in solved), default=0.0)
         counts = self.done, len(self._solutions), len(self._failures)
         self._progress(SweepProgress(*counts, largest, error, self._last, self.sweep if self.any else None))
 
@@ -335,12 +335,12 @@ def _crew(task: SweepTask, workers: int, processes: int | None) -> Crew | None:
         ) from error
 
 
-def _warn_if_above(found: Sweep, tol: float) -> None:
-    above = [i for i in found.solved if found[i].error.total > tol]
+def _warn_if_above(sweep: Sweep, tol: float) -> None:
+    above = [i for i in sweep.solved if sweep[i].error.total > tol]
     if above:
-        worst = max(above, key=lambda i: found[i].error.total)
+        worst = max(above, key=lambda i: sweep[i].error.total)
         warnings.warn(
-            f"The error bound {found[worst].error.total:.1e} at {found.label(worst)} exceeds tol = {tol:.1e}, and so "
+            f"The error bound {sweep[worst].error.total:.1e} at {sweep.label(worst)} exceeds tol = {tol:.1e}, and so "
             f"do those of {len(above) - 1} other points; ask for a larger `tol`.",
             ToleranceWarning,
             stacklevel=3,

@@ -57,8 +57,8 @@ class SweepTask:
     def solve(self, values: Sequence[float], hint: IntArray | None, **more: Any) -> Solution:
         """Return the solution at a point; `hint` are states that a neighbour needed, None at the first of a chain."""
         if not len(self.times):
-            found = stationary(self.at(values), self.tol, **self.options, **more)
-            return Solution([found], tol=self.tol, solver=f"stationary ({self.options.get('method', 'auto')})")
+            answer = stationary(self.at(values), self.tol, **self.options, **more)
+            return Solution([answer], tol=self.tol, solver=f"stationary ({self.options.get('method', 'auto')})")
         hint = self.begun.get(tuple(values)) if hint is None else hint
         return solve(self.at(values), self.times, self.tol, hint=hint, **self.options, **more)
 

@@ -53,10 +53,10 @@ class Accuracy(NamedTuple):
 
     def times(self, other: Accuracy) -> Accuracy:
         """Return the accuracy of a product, but for the rounding of the product itself."""
-        most, others = self.largest * (1.0 + self.relative), other.largest * (1.0 + other.relative)
+        largest, others = self.largest * (1.0 + self.relative), other.largest * (1.0 + other.relative)
         return Accuracy(
             self.relative + other.relative + self.relative * other.relative,
-            _times(most, other.absolute) + _times(others, self.absolute) + _times(self.absolute, other.absolute),
+            _times(largest, other.absolute) + _times(others, self.absolute) + _times(self.absolute, other.absolute),
             self.worst + other.worst + _times(self.worst, other.worst),
             self.largest * other.largest,
         )
@@ -103,8 +103,8 @@ def of_columns(law: Expression, blocks: Iterable[Mapping[str, Any]], top: float,
     relative = structural(law, max(1.0, top))
     if relative is not None:
         return Accuracy.of_relative(relative, 1.0)  # it is no factor, so that its largest value is not asked for
-    found = [of_values(*map(np.atleast_1d, np.broadcast_arrays(*errors(law, block, t)))) for block in blocks]
-    return Accuracy(*(max(parts) for parts in zip(*found, strict=True))) if found else EXACT
+    block_errors = [of_values(*map(np.atleast_1d, np.broadcast_arrays(*errors(law, block, t)))) for block in blocks]
+    return Accuracy(*(max(parts) for parts in zip(*block_errors, strict=True))) if block_errors else EXACT
 
 
 def of_values(value: FloatArray, error: FloatArray) -> Accuracy:
@@ -159,19 +159,19 @@ def _of_call(tree: Call, values: Mapping[str, Any], t: Any) -> Pair:
     if tree.function == "*":  # numbers first, as it is computed
         arguments.sort(key=lambda a: not isinstance(a, Number))
     pairs = [(_truth if is_condition(tree.function, k) else _number)(a, values, t) for k, a in enumerate(arguments)]
-    found = roundoff.applied(tree.function, pairs)
-    if tree.function in COMPARISONS and len(arguments) == 2 and np.any(found[1]):
-        return _decided(tree, values, found)
-    return found
+    pair = roundoff.applied(tree.function, pairs)
+    if tree.function in COMPARISONS and len(arguments) == 2 and np.any(pair[1]):
+        return _decided(tree, values, pair)
+    return pair
 
 
-def _decided(tree: Call, values: Mapping[str, Any], found: Pair) -> Pair:
+def _decided(tree: Call, values: Mapping[str, Any], pair: Pair) -> Pair:
     """Settle by fractions where a condition lies within its rounding."""
     names = list(values)
-    holds, uncertain = (np.array(a) for a in np.broadcast_arrays(*found, *values.values())[:2])
+    holds, uncertain = (np.array(a) for a in np.broadcast_arrays(*pair, *values.values())[:2])
     open_ = np.argwhere(uncertain)
     if len(open_) > MOST_FRACTIONS:
-        return found
+        return pair
     columns = np.broadcast_arrays(*values.values(), uncertain)
     for place in map(tuple, open_.tolist()):
         counts = {name: Fraction(float(columns[k][place])) for k, name in enumerate(names)}
@@ -229,8 +229,8 @@ def _shape(tree: Expression, top: float) -> _Shape:
         return _Shape(0.0, True, True, 1.0, top)
     if isinstance(tree, Number) and tree.value:
         size = abs(tree.value)
-        whole = size.is_integer() and not tree.inexact
-        return _Shape(tree.inexact / size, tree.value > 0.0, whole, size, size)
+        is_whole = size.is_integer() and not tree.inexact
+        return _Shape(tree.inexact / size, tree.value > 0.0, is_whole, size, size)
     if isinstance(tree, Call) and tree.function == "^":
         return _raised(_shape(tree.arguments[0], top), tree.arguments[1])
     if isinstance(tree, Call) and tree.function in COMPARISONS:
@@ -240,10 +240,10 @@ def _shape(tree: Expression, top: float) -> _Shape:
     parts = [_shape(a, top) for a in tree.arguments]
     if tree.function == "*":
         parts.sort(key=lambda part: not part.whole)
-    found = parts[0] if parts else _ONE
+    shape = parts[0] if parts else _ONE
     for part in parts[1:]:
-        found = _near(_SHAPES[tree.function](found, part))
-    return found
+        shape = _near(_SHAPES[tree.function](shape, part))
+    return shape
 
 
 def _compared(tree: Call, top: float) -> _Shape:
@@ -264,8 +264,8 @@ _ONE = _Shape(0.0, True, True, 1.0, 1.0)  # exact, positive and whole
 
 
 def _sum(a: _Shape, b: _Shape) -> _Shape:
-    whole = a.whole and b.whole and a.most + b.most <= LARGEST_WHOLE
-    if whole:
+    is_whole = a.whole and b.whole and a.most + b.most <= LARGEST_WHOLE
+    if is_whole:
         return _Shape(0.0, a.positive and b.positive, True, 1.0, a.most + b.most)
     if not (a.positive and b.positive):
         raise _Unknown
@@ -280,11 +280,11 @@ def _difference(a: _Shape, b: _Shape) -> _Shape:
 
 
 def _product(a: _Shape, b: _Shape) -> _Shape:
-    positive, least, most = a.positive and b.positive, a.least * b.least, a.most * b.most
-    if a.whole and b.whole and most <= LARGEST_WHOLE:
-        return _Shape(0.0, positive, True, least, most)
+    positive, least, greatest = a.positive and b.positive, a.least * b.least, a.most * b.most
+    if a.whole and b.whole and greatest <= LARGEST_WHOLE:
+        return _Shape(0.0, positive, True, least, greatest)
     error = a.error + b.error + a.error * b.error
-    return _Shape(error + UNIT_ROUNDOFF * (1.0 + error), positive, False, least, most)
+    return _Shape(error + UNIT_ROUNDOFF * (1.0 + error), positive, False, least, greatest)
 
 
 def _quotient(a: _Shape, b: _Shape) -> _Shape:

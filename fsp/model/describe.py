@@ -52,9 +52,9 @@ def law_texts(model: Network) -> list[str]:
     return texts
 
 
-def shown(texts: Sequence[str], most: int, what: str) -> list[str]:
+def shown(texts: Sequence[str], limit: int, what: str) -> list[str]:
     """Return the first texts, and in place of the others how many there are of `what`."""
-    return list(texts) if len(texts) <= most + 1 else [*texts[:most], f"… {len(texts) - most:,} more {what}"]
+    return list(texts) if len(texts) <= limit + 1 else [*texts[:limit], f"… {len(texts) - limit:,} more {what}"]
 
 
 def _sum_text(weights: Sequence[int], names: Iterable[str]) -> str:

@@ -88,10 +88,10 @@ def read_draw(
     value: object, what: str, functions: Mapping[str, FunctionDefinition], names: Collection[str]
 ) -> Draw | None:
     """Return the draw that a text or libsbml's tree is; None where it is anything else."""
-    found = applied_at_top(value, what, LAWS, functions, names)
-    if found is None:
+    read = applied_at_top(value, what, LAWS, functions, names)
+    if read is None:
         return None
-    name, arguments = found
+    name, arguments = read
     if LAWS[name].size not in (None, len(arguments)):
         raise ModelError(f"{what} must give {LAWS[name].size} arguments to '{name}', but gives {len(arguments)}.")
     return Draw(name, tuple(arguments))
@@ -188,10 +188,10 @@ def score(draw: Draw, count: Expression, slopes: Sequence[Expression]) -> Expres
     rule = _SCORES.get(draw.law)
     if rule is None:
         return None
-    pairs = [(own, slope) for own, slope in zip(rule(count, *draw.arguments), slopes, strict=True) if slope != ZERO]
-    if any(own is None for own, _ in pairs):
+    pairs = [(score, slope) for score, slope in zip(rule(count, *draw.arguments), slopes, strict=True) if slope != ZERO]
+    if any(score is None for score, _ in pairs):
         return None
-    terms = [call("*", own, slope) for own, slope in pairs if own is not None]
+    terms = [call("*", score, slope) for score, slope in pairs if score is not None]
     return call("+", *terms) if len(terms) > 1 else terms[0] if terms else ZERO
 
 
@@ -203,7 +203,7 @@ def product_of(
     if size > MOST_DRAWN:
         raise ModelError(f"Initial counts must have at most {MOST_DRAWN:,} states with probability, but have {size:,}.")
     certain = {name: CountLaw(np.array([count]), np.ones(1)) for name, count in counts.items()}
-    own = [laws[name] if name in laws else certain[name] for name in species]
-    grid = np.meshgrid(*(law.counts for law in own), indexing="ij")
-    p = reduce(np.multiply.outer, [law.probabilities for law in own])
+    laws_in_order = [laws[name] if name in laws else certain[name] for name in species]
+    grid = np.meshgrid(*(law.counts for law in laws_in_order), indexing="ij")
+    p = reduce(np.multiply.outer, [law.probabilities for law in laws_in_order])
     return np.stack([axis.ravel() for axis in grid], axis=1).astype(np.int64, copy=False), np.ravel(p)

@@ -50,14 +50,14 @@ class Echelon:
 
     def reduced(self) -> dict[int, Row]:
         """Return the rows of the reduced form, each a multiple of its own, by ascending pivots."""
-        found: dict[int, Row] = {}
+        rows: dict[int, Row] = {}
         for pivot in sorted(self._rows, reverse=True):
             check_time_limit()
             row = self._rows[pivot]
-            for column in sorted(row.keys() & found.keys()):
-                row = _without(row, column, found[column])
-            found[pivot] = row
-        return dict(sorted(found.items()))
+            for column in sorted(row.keys() & rows.keys()):
+                row = _without(row, column, rows[column])
+            rows[pivot] = row
+        return dict(sorted(rows.items()))
 
 
 def echelon(rows: Iterable[Sequence[int | Fraction]], width: int) -> tuple[list[list[Fraction]], list[int]]:
@@ -65,8 +65,10 @@ def echelon(rows: Iterable[Sequence[int | Fraction]], width: int) -> tuple[list[
     given, form = list(rows), Echelon(width)
     for row in given:
         form.add(row)
-    found, columns = form.reduced(), range(len(given[0]) if given else 0)
-    return [[Fraction(row.get(j, 0), row[pivot]) for j in columns] for pivot, row in found.items()], list(found)
+    reduced_rows, columns = form.reduced(), range(len(given[0]) if given else 0)
+    return [[Fraction(row.get(j, 0), row[pivot]) for j in columns] for pivot, row in reduced_rows.items()], list(
+        reduced_rows
+    )
 
 
 def _whole(row: Sequence[int | Fraction]) -> Row:
@@ -78,8 +80,8 @@ def _whole(row: Sequence[int | Fraction]) -> Row:
 def _without(row: Row, column: int, other: Row) -> Row:
     """Cancel a column of a row with another one."""
     shared = math.gcd(row[column], other[column])
-    own, factor = other[column] // shared, row[column] // shared
-    made = {j: own * n for j, n in row.items()}
+    multiple, factor = other[column] // shared, row[column] // shared
+    made = {j: multiple * n for j, n in row.items()}
     for j, n in other.items():
         left = made.get(j, 0) - factor * n
         if left:

@@ -72,8 +72,8 @@ class Event:
             given = self.assignments
             raise ModelError(f"{label} must have assignments by name, such as {{'X': 0}}, but has {given!r}.")
         labels = {name: f"Assignment of '{name}' by event '{self.name}'" for name in self.assignments}
-        found = {name: read_draw(value, labels[name], functions, names) for name, value in self.assignments.items()}
-        draws, symbols_of = named_draws({name: draw for name, draw in found.items() if draw is not None})
+        drawn = {name: read_draw(value, labels[name], functions, names) for name, value in self.assignments.items()}
+        draws, symbols_of = named_draws({name: draw for name, draw in drawn.items() if draw is not None})
         values = {
             name: symbols_of[name] if name in symbols_of else read_value(value, labels[name], functions, names)
             for name, value in self.assignments.items()
@@ -105,7 +105,9 @@ class Event:
 def named_draws(draws: Mapping[str, Draw]) -> tuple[dict[str, Draw], dict[str, Symbol]]:
     """Return draws by the names that stand for them in formulas, and these by what is assigned."""
     names = {assigned: f"{assigned} ~ {draw}" for assigned, draw in draws.items()}
-    return {names[one]: draw for one, draw in draws.items()}, {one: Symbol(name) for one, name in names.items()}
+    return {names[variable]: draw for variable, draw in draws.items()}, {
+        variable: Symbol(name) for variable, name in names.items()
+    }
 
 
 def _tree(value: object) -> Expression:

@@ -51,12 +51,12 @@ class Rules:
 
     def arguments(self, name: str, values: FloatArray, t: float) -> FloatArray:
         """Return the arguments of a draw in states (n, n_columns), (n, n_arguments)."""
-        columns = {one: values[:, j] for one, j in self._column.items()}
+        columns = {variable: values[:, j] for variable, j in self._column.items()}
         programs = [compiled(tree) for tree in self.draws[name][1].arguments]
-        found = [
+        values_given = [
             np.broadcast_to(np.asarray(p(columns, np.float64(t)), dtype=np.float64), len(values)) for p in programs
         ]
-        return np.stack(found, axis=1)
+        return np.stack(values_given, axis=1)
 
     def roots(self, columns: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Return the times of all switches of each event, for values of the variables."""
@@ -70,13 +70,13 @@ class Rules:
 
         `values`: counts, and values of the variables, (n, n_columns); returns (n_events, n), bool.
         """
-        found = np.zeros((len(self.events), len(values)), dtype=np.bool_)
+        marks = np.zeros((len(self.events), len(values)), dtype=np.bool_)
         columns: dict[str, Any] = {name: values[:, j] for name, j in self._column.items()}
         with np.errstate(all="ignore"):
             for row, (trigger, roots) in enumerate(zip(self.triggers, self.roots(columns), strict=True)):
                 truths = {name: s.holds(roots[name], moment) for name, s in trigger.switches.items()}
-                found[row] = np.asarray(compiled(trigger.tree)({**columns, **truths}, moment.t)) != 0
-        return found
+                marks[row] = np.asarray(compiled(trigger.tree)({**columns, **truths}, moment.t)) != 0
+        return marks
 
     def settle(self, values: FloatArray, was: BoolArray, moment: TimePoint) -> FloatArray:
         """Fire what is triggered, and what that triggers.
@@ -96,18 +96,18 @@ class Rules:
 
     def assigned(self, e: int, values: FloatArray, t: float) -> FloatArray:
         """Return what event `e` assigns in states (n, n_columns), (n, n_assignments); counts are whole."""
-        found = np.empty((len(values), len(self._values[e])))
+        values_after = np.empty((len(values), len(self._values[e])))
         columns = {name: values[:, j] for name, j in self._column.items()}
         with np.errstate(all="ignore"):
             for k, (column, program) in enumerate(self._values[e]):
-                found[:, k] = self._checked(e, column, program, columns, t)
-        return found
+                values_after[:, k] = self._checked(e, column, program, columns, t)
+        return values_after
 
     def _checked(self, e: int, column: int, program: Program, columns: Mapping[str, FloatArray], t: float) -> Any:
         value = np.asarray(program(columns, np.float64(t)), dtype=np.float64)
         is_count = column < len(self.species)
-        whole = nearest_whole(value) if is_count else value
-        good = (whole >= 0.0) & (whole <= LARGEST_COUNT) if is_count else np.isfinite(value)
+        rounded = nearest_whole(value) if is_count else value
+        good = (rounded >= 0.0) & (rounded <= LARGEST_COUNT) if is_count else np.isfinite(value)
         if not good.all():
             shown = np.broadcast_to(value, next(iter(columns.values())).shape)
             row = int(np.flatnonzero(~np.broadcast_to(good, shown.shape))[0])
@@ -117,7 +117,7 @@ class Rules:
                 f"Assignment of '{self.names[column]}' by event '{self.events[e].name}' must {must} but is "
                 f"{shown[row]:.12g} in state {state}{self._way_out(e, column, shown[row])}."
             )
-        return whole
+        return rounded
 
     def _way_out(self, e: int, column: int, value: float) -> str:
         """Return what to write where an event assigns a count in parts."""
@@ -192,17 +192,17 @@ class _Execution:
     def execute(self, e: int, rows: IntArray) -> None:
         """Execute event `e` in some of the states."""
         event, columns = self.rules.events[e], self.rules.columns_of(e)
-        found = self.stored[e][rows]
+        states_after = self.stored[e][rows]
         if not event.use_trigger_values:
-            found = self.rules.assigned(e, self.values[rows], self.moment.t)
-        self.values[rows[:, None], columns] = found
+            states_after = self.rules.assigned(e, self.values[rows], self.moment.t)
+        self.values[rows[:, None], columns] = states_after
         self.pending[e, rows] = False
         new = self.now.copy()
         new[:, rows] = self.rules.truth(self.values[rows], self.moment)
         rising = new & ~self.now
         self.now = new
-        for other, one in enumerate(self.rules.events):
-            if not one.persistent:
+        for other, triggered in enumerate(self.rules.events):
+            if not triggered.persistent:
                 self.pending[other] &= new[other]
         self.trigger(rising)
 

@@ -116,9 +116,10 @@ class Firing:
     @property
     def values_after(self) -> tuple[float, ...]:
         """Values of the variables after the events: those that assign them hold no species."""
-        own = [event for event in self.rules.events if set(event.assignments) & set(self.rules.variables)]
+        changing = [event for event in self.rules.events if set(event.assignments) & set(self.rules.variables)]
         alone = [
-            replace(e, assignments={n: e.formulas[n] for n in e.formulas if n in self.rules.variables}) for e in own
+            replace(e, assignments={n: e.formulas[n] for n in e.formulas if n in self.rules.variables})
+            for e in changing
         ]
         firing = replace(self, rules=self.rules.chosen(alone))
         after = firing._settled(firing._columns(np.zeros((1, len(self.rules.species)))))
@@ -148,21 +149,21 @@ class Firing:
     def possible(self) -> list[Event]:
         """Return the events that may be executed, in some state: those that switch, and what they may trigger."""
         species = set(self.rules.species)
-        found = [
+        ways = [
             event
             for e, event in enumerate(self.rules.events)
             if symbols(event.condition) & species or self._fires_anywhere(e)
         ]
         while True:
-            assigned = {name for event in found for name in event.assignments}
-            more = [e for e in self.rules.events if e not in found and symbols(e.condition) & assigned]
+            assigned = {name for event in ways for name in event.assignments}
+            more = [e for e in self.rules.events if e not in ways and symbols(e.condition) & assigned]
             if not more:
-                return found
-            found += more
+                return ways
+            ways += more
 
     def _fires_anywhere(self, e: int) -> bool:
-        one = self.rules.chosen([self.rules.events[e]])
-        firing = replace(self, rules=one)
+        chosen = self.rules.chosen([self.rules.events[e]])
+        firing = replace(self, rules=chosen)
         return bool(firing._rising(firing._columns(np.zeros((1, len(self.rules.species))))).any())
 
     def _was(self, values: FloatArray) -> BoolArray:

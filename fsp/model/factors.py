@@ -82,27 +82,27 @@ def _terms(expr: Expression, species: Mapping[str, range]) -> list[Product]:
 
 def _count_by_count(expr: Expression, species: Mapping[str, range]) -> list[Product]:
     """Return a function of time for each of the counts of the species of a tree."""
-    own = sorted(symbols(expr).intersection(species))
-    if not 0 < math.prod(len(species[name]) for name in own) <= _MOST_COUNTS:
+    variables = sorted(symbols(expr).intersection(species))
+    if not 0 < math.prod(len(species[name]) for name in variables) <= _MOST_COUNTS:
         raise _NotFactorised
-    found = []
-    for counts in product(*(map(float, species[name]) for name in own)):
-        numbers = {name: Number(n) for name, n in zip(own, counts, strict=True)}
+    factors = []
+    for counts in product(*(map(float, species[name]) for name in variables)):
+        numbers = {name: Number(n) for name, n in zip(variables, counts, strict=True)}
         clock = substitute(expr, numbers)
         if enclosure(clock, {}) != (0.0, 0.0):
             there = {name: Call("==", (Symbol(name), number)) for name, number in numbers.items()}
-            found.append(Product(clock, {name: call("*", ONE, holds) for name, holds in there.items()}))
-    return found
+            factors.append(Product(clock, {name: call("*", ONE, holds) for name, holds in there.items()}))
+    return factors
 
 
 def _at_all_counts(expr: Expression, species: Mapping[str, range]) -> list[Product]:
-    own = symbols(expr).intersection(species)
-    if not own:
+    variables = symbols(expr).intersection(species)
+    if not variables:
         return [Product(expr)]
     if isinstance(expr, Call) and expr.function in ("*", "/"):
         return _quotient(expr, species)
-    if len(own) == 1 and not depends_on_time(expr):
-        return [_one_species(expr, next(iter(own)))]
+    if len(variables) == 1 and not depends_on_time(expr):
+        return [_one_species(expr, next(iter(variables)))]
     if not isinstance(expr, Call):
         raise _NotFactorised
     if expr.function == "+":
@@ -160,9 +160,9 @@ def _sum(arguments: tuple[Expression, ...], species: Mapping[str, range]) -> lis
     """Collect the terms of a sum by the one species that they depend on; multiply the others out."""
     groups: dict[frozenset[str] | int, list[Expression]] = {}
     for k, argument in enumerate(arguments):
-        own = symbols(argument).intersection(species)
-        alone = len(own) <= 1 and not (own and depends_on_time(argument))
-        groups.setdefault(own if alone else k, []).append(argument)
+        variables = symbols(argument).intersection(species)
+        alone = len(variables) <= 1 and not (variables and depends_on_time(argument))
+        groups.setdefault(variables if alone else k, []).append(argument)
     products = [p for group in groups.values() for p in _terms(call("+", *group), species)]
     if len(products) > _MOST_TERMS or any(_may_be_negative(p) for p in products):
         raise _NotFactorised

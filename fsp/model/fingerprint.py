@@ -43,22 +43,22 @@ class _UnrepeatableError(Exception):
     """What an object does cannot be told from its content."""
 
 
-def fingerprint(own: Compiled) -> Fingerprint:
+def fingerprint(compiled: Compiled) -> Fingerprint:
     """Return the hash of a model, from its rates, the events at known times (others are rates), and its start.
 
     It has a mark and a number of its own where a callable cannot be told by its content.
     """
     texts, doubts = [], []
-    for k, law in enumerate(own.laws):
-        text, doubt = (to_text(law), "") if isinstance(law, Expression) else _callable_text(law, own.resolved)
-        texts.append(f"{own.change[k].tolist()} {text}")
-        doubts += [f"rate of '{own.expanded.reactions[k].name}': {doubt}"] if doubt else []
-    if own.rules is not None and own.has_timed_events:
-        values = {name: tree.value for name, tree in own.resolved.items() if isinstance(tree, Number)}
-        texts += [f"{name} = {values[name]!r}" for name in own.rules.variables]
-        texts += [event_text(event) for event in own.rules.events]
-    start = zip(own.states.tolist(), own.probabilities.tolist(), strict=True)
-    lines = [" ".join(own.definition.species), *texts, *(f"{state} {p!r}" for state, p in start)]
+    for k, law in enumerate(compiled.laws):
+        text, doubt = (to_text(law), "") if isinstance(law, Expression) else _callable_text(law, compiled.resolved)
+        texts.append(f"{compiled.change[k].tolist()} {text}")
+        doubts += [f"rate of '{compiled.expanded.reactions[k].name}': {doubt}"] if doubt else []
+    if compiled.rules is not None and compiled.has_timed_events:
+        values = {name: tree.value for name, tree in compiled.resolved.items() if isinstance(tree, Number)}
+        texts += [f"{name} = {values[name]!r}" for name in compiled.rules.variables]
+        texts += [event_text(event) for event in compiled.rules.events]
+    start = zip(compiled.states.tolist(), compiled.probabilities.tolist(), strict=True)
+    lines = [" ".join(compiled.definition.species), *texts, *(f"{state} {p!r}" for state, p in start)]
     digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
     return Fingerprint(f"{digest}{_MARK}{uuid.uuid4().hex}" if doubts else digest, "; ".join(doubts))
 
@@ -241,11 +241,11 @@ class _Module:
 
 
 def _digest(name: str, *parts: bytes) -> bytes:
-    found = hashlib.sha256(name.encode())
+    digest = hashlib.sha256(name.encode())
     for part in parts:
-        found.update(len(part).to_bytes(8, "little"))
-        found.update(part)
-    return found.digest()
+        digest.update(len(part).to_bytes(8, "little"))
+        digest.update(part)
+    return digest.digest()
 
 
 def _names(code: types.CodeType) -> tuple[set[str], set[str], frozenset[str]]:
@@ -297,10 +297,10 @@ def _installed(value: Any) -> str:
 
 def _by_name(value: Any) -> object:
     """Return what is found under the name of a function or class in its module."""
-    found: Any = sys.modules.get(value.__module__)
+    value_named: Any = sys.modules.get(value.__module__)
     for part in value.__qualname__.split("."):
-        found = getattr(found, part, None)
-    return found
+        value_named = getattr(value_named, part, None)
+    return value_named
 
 
 def _named(value: Any) -> str:

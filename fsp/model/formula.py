@@ -91,10 +91,10 @@ def _ast(text: str, what: str, names: Collection[str]) -> Any:
     settings.setParseUnits(False)
     settings.setParseCollapseMinus(False)
     settings.setParseLog(libsbml.L3P_PARSE_LOG_AS_ERROR)
-    own = sorted(set(names) & set(CONSTANTS))
-    if own:
+    named = sorted(set(names) & set(CONSTANTS))
+    if named:
         model = document.createModel()  # names of a model come before constants; the document owns it
-        for name in own:
+        for name in named:
             model.createParameter().setId(name)
         settings.setModel(model)
     node = libsbml.parseL3FormulaWithSettings(text, settings)

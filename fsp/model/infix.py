@@ -69,5 +69,5 @@ def _comparison(node: Call) -> tuple[str, int]:
 
 
 def _bound(expr: Expression, level: int) -> str:
-    text, own = _text(expr)
-    return text if own >= level else f"({text})"
+    text, bound_level = _text(expr)
+    return text if bound_level >= level else f"({text})"

@@ -23,14 +23,14 @@ from fsp.model.values import Value
 
 def initial_amounts(definition: Definition) -> dict[str, float]:
     """Return the initial amount of each species, which need not be whole; NaN where it has none."""
-    found = _initial(definition.species, resolve(definition.parameters))
-    return {name: tree.value if isinstance(tree, Number) else math.nan for name, tree in found.items()}
+    amounts = _initial(definition.species, resolve(definition.parameters))
+    return {name: tree.value if isinstance(tree, Number) else math.nan for name, tree in amounts.items()}
 
 
 def initial_counts(species: Mapping[str, Expression], resolved: Mapping[str, Expression]) -> tuple[int, ...]:
     """Return the initial count of each species."""
-    found = _initial(species, resolved)
-    return tuple(whole_count(found[name], f"Initial count of '{name}'") for name in species)
+    counts = _initial(species, resolved)
+    return tuple(whole_count(counts[name], f"Initial count of '{name}'") for name in species)
 
 
 def _initial(species: Mapping[str, Expression], resolved: Mapping[str, Expression]) -> dict[str, Expression]:
@@ -93,7 +93,7 @@ def held_at_start(definition: Definition) -> Definition:
 def at_start(tree: Expression, species: Mapping[str, Expression], parameters: Mapping[str, Expression]) -> Expression:
     """Return what a formula is at time 0: a formula of what does not vary."""
     known = reached(tree, species, parameters)
-    varying = {name: own for name, own in known.items() if varies(Symbol(name), species, parameters)}
+    varying = {name: value for name, value in known.items() if varies(Symbol(name), species, parameters)}
     return at_time(substitute(tree, resolve(varying)), 0.0)
 
 
@@ -111,10 +111,10 @@ def reached(
     pending = [tree]
     while pending:
         for name in symbols(pending.pop()) - known.keys():
-            own = species.get(name, parameters.get(name))
-            if own is not None:
-                known[name] = own
-                pending.append(own)
+            formula = species.get(name, parameters.get(name))
+            if formula is not None:
+                known[name] = formula
+                pending.append(formula)
     return known
 
 

@@ -254,8 +254,8 @@ class Network(JumpStructure):
         """
         counts = self._states(states)
         columns = {name: counts[:, s].astype(np.float64) for s, name in enumerate(self.species)}
-        found = [0.0 if law is None else errors(law, columns, 0.0)[1] for law in self.rate_expressions]
-        return np.stack([np.broadcast_to(error, len(counts)) for error in found]).astype(np.float64)
+        errors_of = [0.0 if law is None else errors(law, columns, 0.0)[1] for law in self.rate_expressions]
+        return np.stack([np.broadcast_to(error, len(counts)) for error in errors_of]).astype(np.float64)
 
     def factorised(self, k: int) -> tuple[Product, ...] | None:
         """Return the propensity of a reaction as a sum of products of one-species factors.

@@ -80,13 +80,13 @@ def phases(model: N, rules: Rules | None, begin: float, end: float) -> Iterator[
     clock = _Clock(rules, values)
     clock.go_to(begin)
     while True:
-        found = clock.events()
+        phase_list = clock.events()
         now = dict(zip(rules.variables, clock.values, strict=True))
         firing = clock.next_firing(end)
         if firing is None:
-            yield Phase(model, now, found)
+            yield Phase(model, now, phase_list)
             return
-        yield Phase(model, now, found, firing.now.t, firing, firing.now.after)
+        yield Phase(model, now, phase_list, firing.now.t, firing, firing.now.after)
 
 
 class _Clock:
@@ -127,7 +127,7 @@ class _Clock:
     def _next(self, end: float) -> float | None:
         """Return the first time after now, and not after `end`, at which a comparison switches."""
         columns = dict(zip(self._rules.variables, self.values, strict=True))
-        roots = [float(root) for own in self._rules.roots(columns) for root in own.values()]
+        roots = [float(root) for formulas in self._rules.roots(columns) for root in formulas.values()]
         later = [r for r in roots if math.isfinite(r) and r > self.moment.t and not same_time(self.moment.t, r)]
         root = min(later, default=math.inf)
         return root if root <= end or same_time(root, end) else None
@@ -151,8 +151,8 @@ class _Clock:
         numbers: dict[str, Expression] = {name: Number(value) for name, value in columns.items()}
         roots = self._rules.roots(columns)
         trees = [
-            trigger.between({name: float(root) for name, root in own.items()}, moment, numbers)
-            for trigger, own in zip(self._rules.triggers, roots, strict=True)
+            trigger.between({name: float(root) for name, root in formulas.items()}, moment, numbers)
+            for trigger, formulas in zip(self._rules.triggers, roots, strict=True)
         ]
         events = [
             replace(event.with_values(numbers), trigger=tree)

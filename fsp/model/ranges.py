@@ -46,19 +46,19 @@ def last_count(tree: Expression, name: str) -> int | None:
 
 
 def points(
-    tree: Expression, names: Sequence[str], box: Box, possible: Callable[[Box], bool], most: int, what: str
+    tree: Expression, names: Sequence[str], box: Box, possible: Callable[[Box], bool], limit: int, what: str
 ) -> Iterator[tuple[int, ...]]:
     """Yield the counts of some species with which a condition may hold."""
-    pending, found = [dict(box)], 0
+    pending, n_points = [dict(box)], 0
     while pending:
         part = pending.pop()
         if enclosure(tree, part) == (0.0, 0.0) or not possible(part):
             continue
         open_ended = [name for name in names if part[name][0] < part[name][1]]
         if not open_ended:
-            found += 1
-            if found > most:
-                raise ModelError(f"{what} must lead to at most {most:,} different changes, but to more of {names[0]}.")
+            n_points += 1
+            if n_points > limit:
+                raise ModelError(f"{what} must lead to at most {limit:,} different changes, but to more of {names[0]}.")
             yield tuple(int(part[name][0]) for name in names)
             continue
         name = max(open_ended, key=lambda name: part[name][1] - part[name][0])

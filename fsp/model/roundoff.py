@@ -87,8 +87,8 @@ def power(base: Pair, exponent: Pair) -> Pair:
         if p == 0.5:
             return FUNCTION_RULES["sqrt"](base)
         if p == int(p) and 2 <= abs(p) <= LARGEST_POWER:
-            whole = _whole_power(base, int(abs(p)))
-            return whole if p > 0 else divided((np.float64(1.0), 0.0), whole)
+            power_of_base = _whole_power(base, int(abs(p)))
+            return power_of_base if p > 0 else divided((np.float64(1.0), 0.0), power_of_base)
     return _general_power(base, exponent)
 
 
@@ -163,8 +163,8 @@ def _moved(kernel: Callable[[Any], Any], moves: Callable[[Any, Any, Any], Any], 
     def rule(only: Pair) -> Pair:
         a, e = only
         value = kernel(a)
-        own = np.where(_exact(a, value), 0.0, _rounded(value, units))
-        return value, np.where(e > 0.0, moves(a, e, value), 0.0) + own
+        rounding = np.where(_exact(a, value), 0.0, _rounded(value, units))
+        return value, np.where(e > 0.0, moves(a, e, value), 0.0) + rounding
 
     return rule
 
@@ -274,11 +274,11 @@ def _piecewise(*arguments: Pair) -> Pair:
     last = len(arguments) - len(arguments) % 2
     value, error = arguments[-1] if len(arguments) % 2 else (np.float64(np.nan), 0.0)
     for k in range(last - 2, -1, -2):
-        (own, e), (holds, uncertain) = arguments[k], arguments[k + 1]
-        either = np.abs(own - value) + np.maximum(e, error)
+        (branch, e), (holds, uncertain) = arguments[k], arguments[k + 1]
+        either = np.abs(branch - value) + np.maximum(e, error)
         either = np.where(np.isnan(either), np.inf, either)
         error = np.where(uncertain, either, np.where(holds, e, error))
-        value = np.where(holds, own, value)
+        value = np.where(holds, branch, value)
     return value, error
 
 

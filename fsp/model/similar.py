@@ -26,16 +26,16 @@ class Laws:
     """Laws of species, ready to be evaluated at many states; what else a law names has no value."""
 
     def __init__(self, laws: Iterable[Expression], species: Sequence[str]) -> None:
-        found: dict[Expression, list[tuple[int, list[int], list[float]]]] = {}
+        programs: dict[Expression, list[tuple[int, list[int], list[float]]]] = {}
         row = {name: j for j, name in enumerate(species)}
         self._many = self.work = 0  # laws; symbols and numbers that a call goes through
         for law in laws:
             counts: list[int] = []
             numbers: list[float] = []
-            found.setdefault(_shape(law, row, counts, numbers), []).append((self._many, counts, numbers))
+            programs.setdefault(_shape(law, row, counts, numbers), []).append((self._many, counts, numbers))
             self._many += 1
         self._groups = []
-        for shape, members in found.items():
+        for shape, members in programs.items():
             rows, places, values = zip(*members, strict=True)
             constants = {f"c{k}": np.array(c)[:, None] for k, c in enumerate(zip(*values, strict=True))}
             self._groups.append(_Similar(shape, list(rows), list(map(list, zip(*places, strict=True))), constants))

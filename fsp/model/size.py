@@ -51,14 +51,14 @@ def _is_small(tree: Expression) -> bool:
 
 def extent(tree: Expression) -> tuple[int, int]:
     """Return the number of nodes of a tree, shared ones counted at each place, and the number of its levels."""
-    found: dict[int, tuple[int, int]] = {}
+    extents: dict[int, tuple[int, int]] = {}
     for node in _children_first(tree):
-        inside = [found[id(child)] for child in _children(node)]
-        found[id(node)] = (
+        inside = [extents[id(child)] for child in _children(node)]
+        extents[id(node)] = (
             1 + sum(parts for parts, _ in inside),
             1 + max((levels for _, levels in inside), default=0),
         )
-    return found[id(tree)]
+    return extents[id(tree)]
 
 
 def _children(node: Expression) -> tuple[Expression, ...]:

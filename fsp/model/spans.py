@@ -57,11 +57,11 @@ def of_power(parts: Sequence[Range]) -> Range:
     if p != other or not math.isfinite(high) or not (low >= 0.0 if p > 0.0 else low > 0.0):
         return ANYTHING
     try:
-        least, most = sorted((low**p, high**p))
+        least, greatest = sorted((low**p, high**p))
     except OverflowError:
         return ANYTHING
     tiny = math.ulp(0.0) if high else 0.0  # where a power comes to nothing, another way of computing it may not
-    return max(0.0, least * (1.0 - POWERS_OFF) - tiny), most * (1.0 + POWERS_OFF) + tiny
+    return max(0.0, least * (1.0 - POWERS_OFF) - tiny), greatest * (1.0 + POWERS_OFF) + tiny
 
 
 def of_rounding(function: Callable[[float], int]) -> Rule:

@@ -39,8 +39,8 @@ def with_triggered_reactions(
     `change`: (n_reactions, d) net changes; `states`: (m, d) initial states; returns the model, and the largest count of
     each species that the events see to, (d,).
     """
-    found = find_triggered_reactions(rules, change, laws, states)
-    parts = [part for part in found.parts if not part.events or any(part.change)]
+    triggered = find_triggered_reactions(rules, change, laws, states)
+    parts = [part for part in triggered.parts if not part.events or any(part.change)]
     names: list[str] = []
     reactions: list[Reaction] = []
     guarded: list[Law] = []
@@ -57,7 +57,7 @@ def with_triggered_reactions(
         rate = call("*", law, part.guard)
         reactions.append(Reaction(sides, rate=rate, name=names[-1], reversible=reaction.reversible))
         guarded.append(rate)
-    return replace(definition, reactions=tuple(reactions), laws=tuple(guarded)), found.largest
+    return replace(definition, reactions=tuple(reactions), laws=tuple(guarded)), triggered.largest
 
 
 def _name(reaction: str, part: TriggeredReaction, taken: Sequence[str]) -> str:

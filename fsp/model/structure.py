@@ -44,11 +44,15 @@ def conservation_laws(change: IntArray) -> IntArray:
     Whole weights without common divisor, those without negative weights first, then by size.
     """
     n_species = change.shape[1]
-    found = _null_space(change)
-    of_any_sign = sorted(map(_primitive, found.values()), key=lambda law: (sum(map(abs, law)), law))
+    conserved = _null_space(change)
+    of_any_sign = sorted(map(_primitive, conserved.values()), key=lambda law: (sum(map(abs, law)), law))
     form = Echelon(n_species)
-    laws = [law for law in [*sorted(_rays(found), key=_size), *of_any_sign] if form.rank < len(found) and form.add(law)]
-    return np.array(laws, dtype=np.int64).reshape(len(found), n_species)
+    laws = [
+        law
+        for law in [*sorted(_rays(conserved), key=_size), *of_any_sign]
+        if form.rank < len(conserved) and form.add(law)
+    ]
+    return np.array(laws, dtype=np.int64).reshape(len(conserved), n_species)
 
 
 def _distinct(change: IntArray) -> list[Row]:
@@ -56,9 +60,9 @@ def _distinct(change: IntArray) -> list[Row]:
     rows = change[change.any(axis=1)]
     rows = rows // np.gcd.reduce(rows, axis=1, keepdims=True)
     first = np.take_along_axis(rows, (rows != 0).argmax(axis=1)[:, None], axis=1)
-    found = _different(rows * np.sign(first))
-    by_size = np.argsort((found != 0).sum(axis=1), kind="stable")
-    return [{int(j): int(row[j]) for j in np.flatnonzero(row)} for row in found[by_size]]
+    rows_kept = _different(rows * np.sign(first))
+    by_size = np.argsort((rows_kept != 0).sum(axis=1), kind="stable")
+    return [{int(j): int(row[j]) for j in np.flatnonzero(row)} for row in rows_kept[by_size]]
 
 
 def _different(rows: IntArray) -> IntArray:
@@ -83,7 +87,7 @@ def _null_space(change: IntArray) -> dict[int, Vector]:
     for direction in _distinct(change):
         form.add_row(direction)
     reduced = form.reduced()
-    found = {}
+    rows_by_lead = {}
     for free in sorted(set(range(change.shape[1])) - set(reduced)):
         touched = {pivot: row for pivot, row in reduced.items() if free in row}
         common = math.lcm(*(row[pivot] // math.gcd(row[pivot], row[free]) for pivot, row in touched.items()))
@@ -91,8 +95,8 @@ def _null_space(change: IntArray) -> dict[int, Vector]:
         law[free] = common
         for pivot, row in touched.items():
             law[pivot] = -row[free] * common // row[pivot]
-        found[free] = tuple(law)
-    return found
+        rows_by_lead[free] = tuple(law)
+    return rows_by_lead
 
 
 def _rays(basis: Mapping[int, Vector]) -> list[Vector]:
@@ -188,8 +192,8 @@ def _returns(directions: IntArray) -> bool:
     from scipy.sparse import csc_array
 
     columns: Any = csc_array(directions.T.astype(float))  # (d, r)
-    found = linprog(np.zeros(len(directions)), A_eq=columns, b_eq=np.zeros(columns.shape[0]), bounds=(1.0, None))
-    return bool(found.status == 0)
+    optimum = linprog(np.zeros(len(directions)), A_eq=columns, b_eq=np.zeros(columns.shape[0]), bounds=(1.0, None))
+    return bool(optimum.status == 0)
 
 
 def _one_way(directions: IntArray) -> IntArray:
@@ -215,18 +219,20 @@ def _programmes(directions: IntArray, initial_states: IntArray, produced: BoolAr
     start = (_hull if len(initial_states) <= _MANY_STATES else _range)(directions, initial_states)
     # unknowns: x (d,), ξ (r,), and s (m,)
     moved = np.concatenate([kept, -kept @ one_way.T, -kept @ start.states], axis=1)  # (k, d + r + m)
-    own = np.concatenate([np.zeros((len(start.equal), moved.shape[1] - start.equal.shape[1])), start.equal], axis=1)
-    table: Any = csc_array(np.concatenate([moved, own]))
+    equations = np.concatenate(
+        [np.zeros((len(start.equal), moved.shape[1] - start.equal.shape[1])), start.equal], axis=1
+    )
+    table: Any = csc_array(np.concatenate([moved, equations]))
     right = np.concatenate([np.zeros(len(moved)), start.right])
     limits: Any = [(0.0, None)] * (moved.shape[1] - len(start.limits)) + start.limits
-    found = []
+    programmes = []
     for i in np.flatnonzero(produced):
         check_time_limit()
         best = linprog(-np.eye(1, len(limits), int(i))[0], A_eq=table, b_eq=right, bounds=limits)
         value = -float(best.fun or 0.0) if best.status == 0 else math.inf  # unbounded, or no bound proven
         least = initial_states[:, i].max()
-        found.append(math.inf if math.isinf(value) else max(least, math.floor(value + _SLACK * max(1.0, value))))
-    return np.array(found, dtype=float)
+        programmes.append(math.inf if math.isinf(value) else max(least, math.floor(value + _SLACK * max(1.0, value))))
+    return np.array(programmes, dtype=float)
 
 
 class _Beginning(NamedTuple):
@@ -285,10 +291,10 @@ def lowered(directions: IntArray) -> Vector | None:
         return None
     from scipy.optimize import linprog  # here, as its import costs as much as a small solve
 
-    found = linprog(np.zeros(directions.shape[1]), directions, -np.ones(len(directions)), bounds=(None, None))
-    if found.x is None or found.status != 0:
+    optimum = linprog(np.zeros(directions.shape[1]), directions, -np.ones(len(directions)), bounds=(None, None))
+    if optimum.x is None or optimum.status != 0:
         return None
-    near = [Fraction(float(x)).limit_denominator(_LARGEST_DENOMINATOR) for x in found.x]
+    near = [Fraction(float(x)).limit_denominator(_LARGEST_DENOMINATOR) for x in optimum.x]
     common = math.lcm(*(x.denominator for x in near))
     weights = tuple(int(x * common) for x in near)
     proved = all(sum(w * n for w, n in zip(weights, row, strict=True)) < 0 for row in directions.tolist())
@@ -299,8 +305,8 @@ def same_lattice(change: IntArray, steps: IntArray) -> npt.NDArray[np.bool_]:
     """Tell which differences of states (m, n_species) are whole combinations of the reactions, (m,)."""
     rest = np.array(steps, dtype=np.int64)
     for column, row in lattice_basis(change):
-        whole = rest[:, column] // row[column]
-        rest -= whole[:, None] * np.array(row, dtype=np.int64)
+        quotient = rest[:, column] // row[column]
+        rest -= quotient[:, None] * np.array(row, dtype=np.int64)
     return np.asarray(~rest.any(axis=1))
 
 
@@ -310,17 +316,17 @@ def lattice_basis(change: IntArray) -> list[tuple[int, Vector]]:
     basis = []
     for column in range(change.shape[1]):
         while True:
-            own = sorted((row for row in rows if row[column]), key=lambda row: abs(row[column]))
-            if len(own) < 2:
+            candidates = sorted((row for row in rows if row[column]), key=lambda row: abs(row[column]))
+            if len(candidates) < 2:
                 break
-            least = own[0]
+            least = candidates[0]
             rows = [row for row in rows if not row[column]] + [least]
-            for row in own[1:]:
+            for row in candidates[1:]:
                 times = row[column] // least[column]
                 rows.append(tuple(x - times * y for x, y in zip(row, least, strict=True)))
-        if own:
-            basis.append((column, own[0]))
-            rows = [row for row in rows if row != own[0]]
+        if candidates:
+            basis.append((column, candidates[0]))
+            rows = [row for row in rows if row != candidates[0]]
     return basis
 
 
@@ -330,10 +336,10 @@ def producible(change: IntArray, needs: npt.NDArray[np.bool_], present: npt.NDAr
     Without the species of `needs` (n_reactions, n_species) a reaction does not happen; `present` (n_species,) are there
     at first.
     """
-    found = present.copy()
+    made = present.copy()
     while True:
-        possible = ~((needs | (change < 0)) & ~found).any(axis=1)
-        more = found | (change[possible] > 0).any(axis=0)
-        if (more == found).all():
-            return found
-        found = more
+        possible = ~((needs | (change < 0)) & ~made).any(axis=1)
+        more = made | (change[possible] > 0).any(axis=0)
+        if (more == made).all():
+            return made
+        made = more

@@ -27,13 +27,13 @@ ROUNDED = {"floor", "ceil", "quotient"}
 def switch_times(laws: Iterable[Expression | None], t_end: float) -> FloatArray:
     """Return the times in (0, t_end) at which the rate laws jump or bend."""
     grid = np.linspace(0.0, t_end, GRID_STEPS + 1)
-    found: set[float] = set()
+    known_times: set[float] = set()
     for branch in {branch for law in laws if law is not None for branch in _branches(law)}:
         with np.errstate(all="ignore"):
             side = branch(grid)
             for k in np.flatnonzero(side[1:] != side[:-1]):
-                found.add(_bisect(branch, grid[k], grid[k + 1]))
-    times = np.array(sorted(t for t in found if 0.0 < t < t_end))
+                known_times.add(_bisect(branch, grid[k], grid[k + 1]))
+    times = np.array(sorted(t for t in known_times if 0.0 < t < t_end))
     apart = np.diff(times, prepend=0.0) > RESOLUTION * t_end  # a change at a point of floating point is found twice
     return times[apart]
 

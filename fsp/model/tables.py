@@ -90,11 +90,11 @@ def product_tables(
     products: Sequence[Product], index: Mapping[str, int], known: dict[tuple[object, ...], Factor]
 ) -> tuple[ProductTables, ...]:
     """Return the products of a law; factors that are in several laws are one, of those that are `known`."""
-    found = []
+    tables = []
     for product in products:
         factors = {}
         for name, tree in product.factors.items():
             factors[index[name]] = known.setdefault((tree, folding_errors(tree)), Factor(tree, name))
         scale, clock = split_number(product.scalar)
-        found.append(ProductTables(scale, clock, of_scale(product.scalar), factors))
-    return tuple(found)
+        tables.append(ProductTables(scale, clock, of_scale(product.scalar), factors))
+    return tuple(tables)

@@ -69,14 +69,16 @@ def polynomial(tree: Expression, start: float, end: float, degree: int, *, near:
     if not has_switches(tree):
         return _tried(tree, start, end, degree, 0.0)
     for inset, certain in _insets(start, end, near):
-        found = _tried(tree, start, end, degree, inset)
-        if found is None:
+        polynomial = _tried(tree, start, end, degree, inset)
+        if polynomial is None:
             continue
-        distance = _distance_at_ends(tree, found, start, end, inset)
+        distance = _distance_at_ends(tree, polynomial, start, end, inset)
         missed = inset / (end - start) * distance
-        if certain or missed <= NEGLIGIBLE * (abs(found.coefficients[0]) + distance):
-            found = replace(found, remainder=found.remainder + missed, rounding=found.rounding + missed)
-            return found if math.isfinite(missed) else None
+        if certain or missed <= NEGLIGIBLE * (abs(polynomial.coefficients[0]) + distance):
+            polynomial = replace(
+                polynomial, remainder=polynomial.remainder + missed, rounding=polynomial.rounding + missed
+            )
+            return polynomial if math.isfinite(missed) else None
     return None
 
 
@@ -96,24 +98,24 @@ def has_switches(tree: Expression) -> bool:
 
 def _tried(tree: Expression, start: float, end: float, degree: int, inset: float) -> Polynomial | None:
     try:
-        found = _polynomial(tree, start, end, degree, inset)
+        polynomial = _polynomial(tree, start, end, degree, inset)
     except _FAILURES:
         return None
-    return found if math.isfinite(found.remainder) else None
+    return polynomial if math.isfinite(polynomial.remainder) else None
 
 
-def _distance_at_ends(tree: Expression, found: Polynomial, start: float, end: float, inset: float) -> float:
+def _distance_at_ends(tree: Expression, polynomial: Polynomial, start: float, end: float, inset: float) -> float:
     """Return the sum of the largest distances from a function at either end of its step."""
     half = 0.5 * (end - start)
-    slope = sum(k * abs(c) * half ** (k - 1) for k, c in enumerate(found.coefficients[1:], 1))
+    slope = sum(k * abs(c) * half ** (k - 1) for k, c in enumerate(polynomial.coefficients[1:], 1))
     total = 0.0
     for low, high in ((start, start + inset), (end - inset, end)):
         try:
-            least, most = _Evaluation(low, high, low, high, hull=True).series(tree, 1)[0]
+            least, greatest = _Evaluation(low, high, low, high, hull=True).series(tree, 1)[0]
         except _FAILURES:
             return math.inf
-        at = found.at(low)
-        total += max(most - at, at - least) + slope * (high - low)
+        at = polynomial.at(low)
+        total += max(greatest - at, at - least) + slope * (high - low)
     return total * (1.0 + 1e-12)
 
 
@@ -144,10 +146,10 @@ def constant_inside(tree: Expression, start: float, end: float) -> float | None:
 
     A switch nearer to an end than its place is known is seen by the value at the end alone.
     """
-    found = _tried(tree, start, end, 0, ULPS * math.ulp(end))
-    if found is None or found.remainder > 0.0:
+    polynomial = _tried(tree, start, end, 0, ULPS * math.ulp(end))
+    if polynomial is None or polynomial.remainder > 0.0:
         return None
-    value = found.coefficients[0]
+    value = polynomial.coefficients[0]
     return value if all(float(evaluate(tree, {}, t)) == value for t in (start, end)) else None
 
 
@@ -253,8 +255,8 @@ class _Evaluation:
             return low, high
         middle = 0.5 * (self.low + self.high)
         reach = max(self.high - middle, middle - self.low) * max(-slope[0], slope[1]) * (1.0 + 1e-15)
-        least, most = _Evaluation(middle, middle, self.start, self.end, hull=True).series(tree, 1)[0]
-        return max(low, least - reach), min(high, most + reach)
+        least, greatest = _Evaluation(middle, middle, self.start, self.end, hull=True).series(tree, 1)[0]
+        return max(low, least - reach), min(high, greatest + reach)
 
     def _branch(self, tree: Call) -> Expression:
         """Return the argument that holds throughout the inside of the step."""

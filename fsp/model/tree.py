@@ -74,14 +74,14 @@ def walk(expr: Expression) -> Iterator[Expression]:
 
 def symbols(expr: Expression) -> frozenset[str]:
     """Return the names of the species and parameters in a tree."""
-    found, pending = set(), [expr]  # no `walk`: this is asked of every law many times
+    names, pending = set(), [expr]  # no `walk`: this is asked of every law many times
     while pending:
         node = pending.pop()
         if isinstance(node, Call):
             pending.extend(node.arguments)
         elif isinstance(node, Symbol):
-            found.add(node.name)
-    return frozenset(found)
+            names.add(node.name)
+    return frozenset(names)
 
 
 def depends_on_time(expr: Expression) -> bool:
@@ -127,8 +127,8 @@ def _folded(node: Call) -> Expression:
     pairs: list[roundoff.Pair] = [(np.float64(a.value), a.inexact) for a in numbers]
     given = [roundoff.as_truth(a) if is_condition(node.function, k) else a for k, a in enumerate(pairs)]
     with np.errstate(all="ignore"):
-        found = roundoff.applied(node.function, given)
-        value, error = map(float, roundoff.as_number(found) if FUNCTIONS[node.function].truth else found)
+        pair = roundoff.applied(node.function, given)
+        value, error = map(float, roundoff.as_number(pair) if FUNCTIONS[node.function].truth else pair)
         value = float(FUNCTIONS[node.function].kernel(*(a for a, _ in given))) + 0.0
     if not math.isfinite(value):  # it stays a call, so that it is met, and refused, where it is evaluated
         return node

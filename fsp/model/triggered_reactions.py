@@ -85,10 +85,10 @@ class _Kept(NamedTuple):
 
     def allows(self, box: Box) -> bool:
         """Return whether states in a box may be among them."""
-        for law, (least, most) in zip(self.laws, self.values, strict=True):
+        for law, (least, greatest) in zip(self.laws, self.values, strict=True):
             low = sum(w * box[s][0 if w > 0 else 1] for s, w in law.items())
             high = sum(w * box[s][1 if w > 0 else 0] for s, w in law.items())
-            if low > most or high < least:
+            if low > greatest or high < least:
                 return False
         return True
 
@@ -106,8 +106,8 @@ class _Search:
 
     def __post_init__(self) -> None:
         highest = dict(zip(self.rules.species, self.initial.max(axis=0).tolist(), strict=True))
-        found = {name: self._cap_by_rates(name) for name in self.rules.species}
-        self.by_rates = {name: max(highest[name], cap) for name, cap in found.items() if cap is not None}
+        rate_caps = {name: self._cap_by_rates(name) for name in self.rules.species}
+        self.by_rates = {name: max(highest[name], cap) for name, cap in rate_caps.items() if cap is not None}
         self.caps = {name: [cap] for name, cap in self.by_rates.items()}
         for name, cap in filter(None, map(_cap, self.rules.events)):
             if highest[name] <= cap:
@@ -144,7 +144,7 @@ class _Search:
         )
 
     def _largest(self) -> FloatArray:
-        caps = {name: float(own[0]) for name, own in self.caps.items() if own}
+        caps = {name: float(cap[0]) for name, cap in self.caps.items() if cap}
         return np.array([caps.get(name, math.inf) for name in self.rules.species])
 
     def _kept(self, known: IntArray) -> _Kept:
@@ -180,15 +180,15 @@ class _Search:
         crossing = reduce(lambda a, b: call("||", a, b), [_crossing(event, step) for event in first])
         jump = _Jump(self.rules, _closure(first, self.rules.events), step, crossing)
         what = f"What event '{first[0].name}' makes of a jump"
-        found = list(points(crossing, jump.deciding, box, kept.allows, MOST_CHANGES, what))
-        if not found:
+        within = list(points(crossing, jump.deciding, box, kept.allows, MOST_CHANGES, what))
+        if not within:
             return [plain]
-        before, after = jump.ends(np.array(found, dtype=np.float64).reshape(len(found), -1))
+        before, after = jump.ends(np.array(within, dtype=np.float64).reshape(len(within), -1))
         broken |= {name for name, caps in self.caps.items() if caps and not self._keeps(name, caps[0], jump, after)}
         names = ", ".join(str(event.name) for event in jump.events)
         changes = (after - before).astype(np.int64)  # (n, d)
-        landed = [TriggeredReaction(k, change, guard, names) for change, guard in jump.grouped(found, changes)]
-        return [plain._replace(guard=_opposite(jump.told(found))), *landed]
+        landed = [TriggeredReaction(k, change, guard, names) for change, guard in jump.grouped(within, changes)]
+        return [plain._replace(guard=_opposite(jump.told(within))), *landed]
 
     def _keeps(self, name: str, cap: int, jump: _Jump, after: FloatArray) -> bool:
         """Return whether a species that an event holds below a cap stays there."""
@@ -248,11 +248,11 @@ class _Jump:
                 needed |= symbols(tree) - {name} if _is_increment(tree, name) else symbols(tree) | {name}
         self.deciding = [name for name in rules.species if name in needed]
 
-    def ends(self, found: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def ends(self, changes: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return states (n, d) before and after the jump; species that do not decide have some large count."""
         species = self._rules.species
-        before = np.full((len(found), len(species)), _SOME_COUNT)
-        before[:, [species.index(name) for name in self.deciding]] = found
+        before = np.full((len(changes), len(species)), _SOME_COUNT)
+        before[:, [species.index(name) for name in self.deciding]] = changes
         jumped = before + np.array([self.step.get(name, 0) for name in species], dtype=np.float64)
         if len(self.events) == 1:
             after = jumped.copy()
@@ -261,23 +261,25 @@ class _Jump:
         was = self._rules.truth(before, _ALWAYS)
         return before, self._rules.settle(jumped, was, _ALWAYS)
 
-    def grouped(self, found: list[tuple[int, ...]], changes: IntArray) -> list[tuple[tuple[int, ...], Expression]]:
+    def grouped(
+        self, changes_found: list[tuple[int, ...]], changes: IntArray
+    ) -> list[tuple[tuple[int, ...], Expression]]:
         """Return the different changes, and where each takes place."""
         groups: dict[tuple[int, ...], list[tuple[int, ...]]] = {}
-        for point, change in zip(found, map(tuple, changes.tolist()), strict=True):
+        for point, change in zip(changes_found, map(tuple, changes.tolist()), strict=True):
             groups.setdefault(change, []).append(point)
         if len(groups) == 1:
-            return [(next(iter(groups)), self.told(found))]
-        return [(change, call("+", *map(self._at, own))) for change, own in groups.items()]
+            return [(next(iter(groups)), self.told(changes_found))]
+        return [(change, call("+", *map(self._at, laws))) for change, laws in groups.items()]
 
-    def told(self, found: list[tuple[int, ...]]) -> Expression:
+    def told(self, changes: list[tuple[int, ...]]) -> Expression:
         """Return the condition that events are triggered, by the counts that do where they are few, of one species."""
-        own = symbols(self._crossing)
-        if len(own) != 1 or not own <= set(self.deciding):
+        names = symbols(self._crossing)
+        if len(names) != 1 or not names <= set(self.deciding):
             return self._crossing
-        (name,) = own
+        (name,) = names
         place = self.deciding.index(name)
-        counts = sorted({point[place] for point in found})
+        counts = sorted({point[place] for point in changes})
         if len(counts) > _FEW:
             return self._crossing
         return reduce(lambda a, b: call("||", a, b), [call("==", Symbol(name), Number(float(x))) for x in counts])

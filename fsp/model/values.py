@@ -22,11 +22,11 @@ _PART = 1e-6  # of a molecule: more than that is a part of one, and no rounding 
 
 def nearest_whole(values: FloatArray) -> FloatArray:
     """Return the whole number that each value is within rounding of, NaN where there is none; only 0 itself is 0."""
-    whole = np.round(values)
-    size = np.abs(whole)
+    rounded = np.round(values)
+    size = np.abs(rounded)
     with np.errstate(invalid="ignore"):
-        close = np.abs(values - whole) <= np.minimum(_DIGITS * size, _PART + 16 * UNIT_ROUNDOFF * size)
-    return np.where(close, whole, np.nan)
+        close = np.abs(values - rounded) <= np.minimum(_DIGITS * size, _PART + 16 * UNIT_ROUNDOFF * size)
+    return np.where(close, rounded, np.nan)
 
 
 def read_value(

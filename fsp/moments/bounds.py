@@ -87,9 +87,9 @@ class MomentBounds:
         orders = self.norms.shape[1] // total
         q = np.arange(1, orders + 1)  # (orders,)
         with np.errstate(invalid="ignore", over="ignore"):
-            whole = np.prod([self.norms[i, total * q - 1] ** n for i, n in free], axis=0)  # (orders,)
-            found = np.where(np.isfinite(whole), whole * weight ** (1.0 - 1.0 / q), np.inf)
-        return factor * float(found.min(initial=np.inf)) * (1.0 + _MARGIN)
+            products = np.prod([self.norms[i, total * q - 1] ** n for i, n in free], axis=0)  # (orders,)
+            tails = np.where(np.isfinite(products), products * weight ** (1.0 - 1.0 / q), np.inf)
+        return factor * float(tails.min(initial=np.inf)) * (1.0 + _MARGIN)
 
     def mean(self, polynomial: Polynomial) -> tuple[float, float] | None:
         """Bound the mean of a polynomial by the moment equations.
@@ -140,8 +140,8 @@ class PendingBounds:
     def bounds(self) -> MomentBounds:
         """The bounds; computed once."""
         if self._found is None:
-            found = _at(self._model, self._t, self._initial)
-            self._found = found.select(self._columns)
+            known = _at(self._model, self._t, self._initial)
+            self._found = known.select(self._columns)
         return self._found
 
     def select(self, columns: Sequence[int]) -> PendingBounds | MomentBounds:
@@ -219,7 +219,7 @@ _CACHE: WeakKeyDictionary[Model, dict[tuple[float, bytes], _Certificates]] = Wea
 def _at(model: Model, t: float, initial: InitialMoments) -> MomentBounds:
     largest = initial.largest(model)  # (d,)
     certificates = _certificates(model, t, largest, initial.means())
-    norms = np.array([_norms(own, t, initial) for own in certificates.drift])  # (d, ORDERS)
+    norms = np.array([_norms(bounds, t, initial) for bounds in certificates.drift])  # (d, ORDERS)
     exact = {} if certificates.equations is None or math.isinf(t) else certificates.equations.at(t, initial)
     monomials = np.array(list(exact), dtype=np.int64).reshape(-1, model.n_species)
     means = np.array(list(exact.values()), dtype=float).reshape(-1, 2)
@@ -229,16 +229,16 @@ def _at(model: Model, t: float, initial: InitialMoments) -> MomentBounds:
     return MomentBounds(model.species, largest, norms, monomials, means, reason)
 
 
-def _norms(own: Sequence[PowerBound | OrderBound], t: float, initial: InitialMoments) -> FloatArray:
-    powers = [bound for bound in own if isinstance(bound, PowerBound)]
+def _norms(bounds: Sequence[PowerBound | OrderBound], t: float, initial: InitialMoments) -> FloatArray:
+    powers = [bound for bound in bounds if isinstance(bound, PowerBound)]
     powers.sort(key=lambda bound: bound.mean(t, initial))
     chosen: list[PowerBound | OrderBound] = [*powers[:_EVALUATED]]
-    chosen += [bound for bound in own if isinstance(bound, OrderBound)]
-    found = np.full((1 + len(chosen), ORDERS), np.inf)
+    chosen += [bound for bound in bounds if isinstance(bound, OrderBound)]
+    known_norms = np.full((1 + len(chosen), ORDERS), np.inf)
     for row, bound in enumerate(chosen, start=1):
         norms = bound.norms(t, initial)
-        found[row, : len(norms)] = norms
-    best = found.min(axis=0)  # (ORDERS,)
+        known_norms[row, : len(norms)] = norms
+    best = known_norms.min(axis=0)  # (ORDERS,)
     lowered: FloatArray = np.minimum.accumulate(best[::-1])[::-1]  # a norm is at most the next one
     return lowered
 
@@ -258,10 +258,10 @@ def _certificates(model: Model, t: float, largest: FloatArray, start: FloatArray
 
 
 def _certify(model: Model, horizon: float, largest: FloatArray, start: FloatArray, settled: bool) -> _Certificates:
-    found = rates(model, horizon, largest)
-    search = _Search(found, horizon, largest, start, settled, {})
+    rates_known = rates(model, horizon, largest)
+    search = _Search(rates_known, horizon, largest, start, settled, {})
     drift = tuple(tuple(search.conditions(i)) for i in range(model.n_species))
-    return _Certificates(drift, moment_equations(found, model.n_species), reasons(found))
+    return _Certificates(drift, moment_equations(rates_known, model.n_species), reasons(rates_known))
 
 
 class _Search(NamedTuple):
@@ -291,12 +291,12 @@ class _Search(NamedTuple):
     def _growths(self) -> list[float]:
         """Choose the values of a to try: rates of decay, rates of growth, and what the horizon resolves."""
         losses, gains = _losses(self.rates), _slopes(self.rates, 1)
-        most = min(_MOST_SLOPES, _MOST_PROGRAMMES // int(np.isinf(self.largest).sum()))
+        limit = min(_MOST_SLOPES, _MOST_PROGRAMMES // int(np.isinf(self.largest).sum()))
         chosen = {0.0, 1.0 / self.horizon}
-        if most > 1:
+        if limit > 1:
             chosen |= {-1.0 / self.horizon, 3.0 / self.horizon}
-            chosen |= set(_few({x for x in gains if x * self.horizon < 200.0}, most))
-        return sorted(chosen | {-x for x in _few(losses, max(1, most))})
+            chosen |= set(_few({x for x in gains if x * self.horizon < 200.0}, limit))
+        return sorted(chosen | {-x for x in _few(losses, max(1, limit))})
 
     def _power_bound(self, target: int, growth: float) -> PowerBound | None:
         rough = linear_weights(self.rates, target, growth, self.horizon, self.start, self.largest)
@@ -325,15 +325,15 @@ class _Search(NamedTuple):
         return None if rough is None else exact_weights(rough, slow, target)
 
 
-def _losses(found: Sequence[Rate]) -> set[float]:
+def _losses(rates: Sequence[Rate]) -> set[float]:
     """Return the rates at which single molecules are lost, 1/time."""
-    return _slopes(found, -1)
+    return _slopes(rates, -1)
 
 
-def _slopes(found: Sequence[Rate], sign: int) -> set[float]:
+def _slopes(rates: Sequence[Rate], sign: int) -> set[float]:
     """Return the slopes of affine rates times the changes of one sign, 1/time."""
     known: set[float] = set()
-    for rate in found:
+    for rate in rates:
         if rate.superlinear:
             continue
         _, slopes = affine_parts(rate.upper or {}, len(rate.change))
@@ -343,8 +343,8 @@ def _slopes(found: Sequence[Rate], sign: int) -> set[float]:
     return known
 
 
-def _few(values: set[float], most: int) -> list[float]:
+def _few(values: set[float], limit: int) -> list[float]:
     ordered = sorted(values)
-    if len(ordered) <= most:
+    if len(ordered) <= limit:
         return ordered
-    return [ordered[round(k)] for k in np.linspace(0, len(ordered) - 1, most)]
+    return [ordered[round(k)] for k in np.linspace(0, len(ordered) - 1, limit)]

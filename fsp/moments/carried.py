@@ -38,8 +38,8 @@ class Carried:
     @cached_property
     def bounds(self) -> MomentBounds:
         """Bounds at the beginning; evaluated when they are asked for."""
-        found: MomentBounds = getattr(self.earlier, "bounds", None) or self.earlier  # type: ignore[assignment]
-        return found if self.firing is None else mapped(found, self.firing)
+        bounds: MomentBounds = getattr(self.earlier, "bounds", None) or self.earlier  # type: ignore[assignment]
+        return bounds if self.firing is None else mapped(bounds, self.firing)
 
     def largest(self, model: Model) -> FloatArray:
         """Return the largest counts: of species that no reaction makes, and by conservation laws."""
@@ -47,9 +47,9 @@ class Carried:
         made = (model.change > 0).any(axis=0)
         top = np.where(made, np.inf, start)
         for law in model.conservation_laws:
-            own = np.flatnonzero(law)
-            if (law >= 0).all() and np.isfinite(start[own]).all():
-                top[own] = np.minimum(top[own], np.floor(law[own] @ start[own] / law[own]))
+            places = np.flatnonzero(law)
+            if (law >= 0).all() and np.isfinite(start[places]).all():
+                top[places] = np.minimum(top[places], np.floor(law[places] @ start[places] / law[places]))
         return top
 
     def means(self) -> FloatArray:
@@ -58,16 +58,16 @@ class Carried:
 
     def powers(self, weights: FloatArray, orders: IntArray, unit: float) -> FloatArray:
         """Return upper bounds of E (w·x/unit)^q by Minkowski's inequality."""
-        own = np.flatnonzero(weights)
-        norms = np.concatenate([np.ones((len(own), 1)), self._norms()[own]], axis=1)  # (k, 1 + ORDERS)
-        sums = weights[own] @ norms / unit * (1.0 + _MARGIN)
+        places = np.flatnonzero(weights)
+        norms = np.concatenate([np.ones((len(places), 1)), self._norms()[places]], axis=1)  # (k, 1 + ORDERS)
+        sums = weights[places] @ norms / unit * (1.0 + _MARGIN)
         with np.errstate(over="ignore"):
             return np.where(orders == 0, 1.0, sums[orders] ** orders) * (1.0 + _MARGIN)
 
     def _norms(self) -> FloatArray:
         """Return norms, (d, ORDERS), that are finite for bounded species."""
-        found: FloatArray = np.minimum(self.bounds.norms, self.bounds.largest[:, None])
-        return found
+        norms: FloatArray = np.minimum(self.bounds.norms, self.bounds.largest[:, None])
+        return norms
 
     def falling(self, alpha: Exponents) -> tuple[float, float]:
         """Return bounds of the mean of a falling monomial; infinite where there are none."""
@@ -89,11 +89,11 @@ def mapped(bounds: MomentBounds, firing: Firing) -> MomentBounds:
     changed = dict(_candidates(firing, bounds.species))
     for i, candidates in changed.items():
         tops, powers = [], []
-        for one in candidates:
-            b, a = (math.inf, np.zeros(len(largest))) if one is None else one
-            own = np.flatnonzero(a)
-            tops.append(b + float(a[own] @ bounds.largest[own]))
-            powers.append((b + a[own] @ finite[own]) * (1.0 + _ROUNDED))
+        for event in candidates:
+            b, a = (math.inf, np.zeros(len(largest))) if event is None else event
+            places = np.flatnonzero(a)
+            tops.append(b + float(a[places] @ bounds.largest[places]))
+            powers.append((b + a[places] @ finite[places]) * (1.0 + _ROUNDED))
         largest[i] = math.floor(max(tops) * (1.0 + _ROUNDED)) if math.isfinite(max(tops)) else math.inf
         with np.errstate(over="ignore"):
             total = np.sum([power**orders for power in powers], axis=0)
@@ -113,7 +113,7 @@ def _candidates(firing: Firing, species: tuple[str, ...]) -> Iterator[tuple[int,
             if name not in event.assignments:
                 continue
             tree = _largest_drawn(event.formulas[name], event)
-            others = {other for one in possible if one is not event for other in one.assignments}
+            others = {other for candidate in possible if candidate is not event for other in candidate.assignments}
             known = tree is not None and not (symbols(tree) | symbols(event.condition)) & others
             candidates.append(_affine(tree, species, firing) if known and tree is not None else None)
             certain |= not symbols(event.condition) & set(species)

@@ -88,11 +88,11 @@ def complex_graph(model: Model, present: BoolArray | None = None) -> ComplexGrap
     `present`: species that there are at first, (d,): reactions that can then never happen are left out; by default none
     are.
     """
-    found = rates(model, 0.0, np.full(model.n_species, np.inf))
-    if any(rate.exact is None or any(c < 0 for c in rate.exact.values()) for rate in found):
+    rates_known = rates(model, 0.0, np.full(model.n_species, np.inf))
+    if any(rate.exact is None or any(c < 0 for c in rate.exact.values()) for rate in rates_known):
         return None
     jumps: Jumps = {}
-    for rate in found:
+    for rate in rates_known:
         if not any(rate.change):
             continue
         for reactants, constant in (rate.exact or {}).items():
@@ -172,8 +172,8 @@ def _walk(graph: ComplexGraph, members: IntArray) -> list[Fraction]:
                 if i != j:
                     into[i][j] = into[i].get(j, Fraction(0)) + rate * share
     weights = [Fraction(1)]
-    for own in reversed(shares):
-        weights.append(sum((share * weights[j] for j, share in own.items()), Fraction(0)))
+    for part in reversed(shares):
+        weights.append(sum((share * weights[j] for j, share in part.items()), Fraction(0)))
     return weights
 
 
@@ -234,10 +234,10 @@ def structure_text(model: Model, time_limit: TimeLimit | None = None) -> str:
     record = time_limit.within(lambda: (structure_record(model),))
     if record is None:
         return time_limit.left_out("Complexes", "fsp.moments.complexes.structure_record(model)")
-    (found,) = record
-    if found is None:
+    (entry,) = record
+    if entry is None:
         return "Complexes: not a mass-action network"
-    kind = "weakly reversible" if found["weakly_reversible"] else "not weakly reversible"
-    law = "; complex balanced, so that stationary distributions are of product form" * found["complex_balanced"]
-    counts = f"{found['complexes']} in {found['linkage_classes']} linkage classes, deficiency {found['deficiency']}"
+    kind = "weakly reversible" if entry["weakly_reversible"] else "not weakly reversible"
+    law = "; complex balanced, so that stationary distributions are of product form" * entry["complex_balanced"]
+    counts = f"{entry['complexes']} in {entry['linkage_classes']} linkage classes, deficiency {entry['deficiency']}"
     return f"Complexes: {counts}, {kind}{law}"

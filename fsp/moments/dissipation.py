@@ -49,16 +49,16 @@ class OrderBound:
         """Bound (E u(t)^q)^(1/q) as `PowerBound.norms` does; infinite at other orders."""
         weights = np.array([float(w) for w in self.weights])
         start = float(initial.powers(weights, np.array([self.order]), 1.0)[0])
-        found = np.full(ORDERS, np.inf)
+        norms = np.full(ORDERS, np.inf)
         if math.isinf(t):
             if self.rate < 0:
-                found[self.order - 1] = (self.source / -self.rate) ** (1 / self.order) * (1 + 1e-12)
-            return found
+                norms[self.order - 1] = (self.source / -self.rate) ** (1 / self.order) * (1 + 1e-12)
+            return norms
         if self.rate * t < 600 and math.isfinite(start):
             gathered = math.expm1(self.rate * t) / self.rate if self.rate else t
             moment = (math.exp(self.rate * t) * start + gathered * self.source) * (1 + 1e-12)
-            found[self.order - 1] = moment ** (1 / self.order) * (1 + 1e-12)
-        return found
+            norms[self.order - 1] = moment ** (1 / self.order) * (1 + 1e-12)
+        return norms
 
 
 def order_bound(
@@ -134,12 +134,12 @@ def _programme(polynomial: Polynomial, columns: Sequence[Polynomial], width: int
     for j, column in enumerate(columns):
         for alpha, c in column.items():
             table[place[alpha], j] = float(c) * scale ** sum(alpha)
-    own = np.array([float(polynomial.get(alpha, Fraction(0))) * scale ** sum(alpha) for alpha in rows])
+    row = np.array([float(polynomial.get(alpha, Fraction(0))) * scale ** sum(alpha) for alpha in rows])
     sizes = np.abs(table).max(axis=0)  # (columns,)
     table = table / sizes
-    own = own / np.abs(own).max()
-    margin = np.where(own != 0.0, _SMALL, 0.0) * (np.abs(table).max(axis=1) > 0)
-    best = linprog(table[0], A_ub=table[1:], b_ub=-own[1:] - margin[1:], bounds=(0.0, None))
+    row = row / np.abs(row).max()
+    margin = np.where(row != 0.0, _SMALL, 0.0) * (np.abs(table).max(axis=1) > 0)
+    best = linprog(table[0], A_ub=table[1:], b_ub=-row[1:] - margin[1:], bounds=(0.0, None))
     if best.x is None or best.status != 0:
         return None
     unscaled = max(abs(float(c)) * scale ** sum(alpha) for alpha, c in polynomial.items())
@@ -192,13 +192,13 @@ def _linear(weights: Weights) -> Polynomial:
 def _scale(polynomial: Polynomial) -> float:
     """Return the count at which the falling terms take over."""
     losses = [(sum(alpha), -float(c)) for alpha, c in polynomial.items() if c < 0]
-    found = 1.0
+    scale = 1.0
     for alpha, c in polynomial.items():
         check_time_limit()
         n = sum(alpha)
         crossings = [(float(c) / loss) ** (1.0 / (k - n)) for k, loss in losses if k > n and c > 0]
-        found = max(found, min(crossings, default=1.0))
-    return min(found, 1e6)
+        scale = max(scale, min(crossings, default=1.0))
+    return min(scale, 1e6)
 
 
 def _up(x: Fraction) -> float:

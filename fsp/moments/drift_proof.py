@@ -86,11 +86,11 @@ class Prover:
 
     def image(self, function: Polynomial, lowest: Sequence[int] | None) -> Polynomial | None:
         """Bound A g from above on x >= lowest, a polynomial of x - lowest; None where a rate has no bound."""
-        own = self.rates if lowest is None else rates(self._model, 0.0, self._largest, lowest)
+        rates_there = self.rates if lowest is None else rates(self._model, 0.0, self._largest, lowest)
         local = function if lowest is None else shifted(function, lowest)
         cost = self._cost if lowest is None else shifted(self._cost, lowest)
         parts: list[Polynomial] = [scaled(cost, 1 + _MARGIN)]
-        for rate in own:
+        for rate in rates_there:
             difference = plus(shifted(local, rate.change), scaled(local, Fraction(-1)))
             gain, loss = _signed(difference, 1), _signed(difference, -1)
             above = _upper(rate)
@@ -145,11 +145,11 @@ class Prover:
             best = self._below(function, i, high, least)
         while high - low > max(1, high >> 5):
             middle = (low + high) // 2
-            found = self._below(function, i, middle, least)
-            if found is None:
+            level = self._below(function, i, middle, least)
+            if level is None:
                 low = middle
             else:
-                high, best = middle, found
+                high, best = middle, level
         return high, best
 
     def _below(self, function: Polynomial, i: int, level: int, least: Fraction) -> Fraction | None:
@@ -190,14 +190,14 @@ def _has_power(image: Polynomial, i: int) -> bool:
     return any(c < 0 and is_power(alpha, i) for alpha, c in image.items())
 
 
-def _last_above(image: Polynomial, alpha: Sequence[int], most: Fraction, i: int) -> int:
+def _last_above(image: Polynomial, alpha: Sequence[int], limit: Fraction, i: int) -> int:
     """Return the last count of species i at which ``most + c x^(n) > 0``, c < 0 the coefficient of its power."""
     low, high = 0, 1
-    while most + image[tuple(alpha)] * falling(high, alpha[i]) > 0:
+    while limit + image[tuple(alpha)] * falling(high, alpha[i]) > 0:
         low, high = high, 2 * high
     while high - low > 1:
         middle = (low + high) // 2
-        if most + image[tuple(alpha)] * falling(middle, alpha[i]) > 0:
+        if limit + image[tuple(alpha)] * falling(middle, alpha[i]) > 0:
             low = middle
         else:
             high = middle

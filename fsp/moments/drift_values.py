@@ -41,11 +41,11 @@ class Drifts:
         propensities = self._model.propensities(states)  # (R, n)
         errors = self._model.propensity_errors(states)  # (R, n)
         total = evaluate(self._cost, states) * (1.0 + _ROUNDINGS)
-        for own, error, change in zip(propensities, errors, self._model.change.tolist(), strict=True):
+        for rate, error, change in zip(propensities, errors, self._model.change.tolist(), strict=True):
             difference = plus(shifted(function, change), scaled(function, Fraction(-1)))
             size = evaluate({alpha: abs(c) for alpha, c in difference.items()}, states)
-            total += own * evaluate(difference, states)
-            total += (own * _ROUNDINGS * (1 + len(propensities)) + error) * size
+            total += rate * evaluate(difference, states)
+            total += (rate * _ROUNDINGS * (1 + len(propensities)) + error) * size
         return total
 
 
@@ -67,19 +67,19 @@ def is_listable(n: float, n_numbers: int) -> bool:
     return bool(n <= REGION and affords(8.0 * n_numbers * n, 0))
 
 
-def lattice(caps: Sequence[int], slopes: Sequence[float], most: float) -> IntArray | None:
+def lattice(caps: Sequence[int], slopes: Sequence[float], limit: float) -> IntArray | None:
     """Return all counts up to `caps` with ``slopes·x <= most``, (n, d); None where they are too many."""
     states = np.zeros((1, 0), dtype=np.int64)
     used = np.zeros(1)
     for cap, slope in zip(caps, slopes, strict=True):
         last = np.full(len(states), float(cap))
         if slope > 0.0:
-            last = np.minimum(last, np.floor((most - used) / slope + 1e-9))
+            last = np.minimum(last, np.floor((limit - used) / slope + 1e-9))
         count = last.astype(np.int64) + 1
         if not is_listable(count.sum(), 2 * len(caps) + 6):
             return None
         row = np.repeat(np.arange(len(states)), count)
-        own = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
-        states = np.concatenate([states[row], own[:, None]], axis=1)
-        used = used[row] + max(slope, 0.0) * own
+        counts = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
+        states = np.concatenate([states[row], counts[:, None]], axis=1)
+        used = used[row] + max(slope, 0.0) * counts
     return states

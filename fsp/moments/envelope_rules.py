@@ -101,22 +101,22 @@ class Arithmetic:
 
     def product(self, parts: Sequence[Envelope]) -> Envelope:
         """Enclose a product."""
-        found = self.number(1.0)
+        envelope = self.number(1.0)
         for part in sorted(parts, key=lambda part: not part.exact):  # x (x - 1) before what is only bounded
-            found = self.times(found, part)
-        return found
+            envelope = self.times(envelope, part)
+        return envelope
 
     def times(self, left: Envelope, right: Envelope) -> Envelope:
         """Enclose a product of two."""
         if left.exact and right.exact:
             return exact(multiply(left.upper, right.upper))
-        for one, other in ((left, right), (right, left)):
-            factor = as_number(one.upper) if one.exact else None
+        for side, other in ((left, right), (right, left)):
+            factor = as_number(side.upper) if side.exact else None
             if factor is not None:
                 bounds = scale(other.lower, factor), scale(other.upper, factor)
                 return Envelope(*(bounds if factor >= 0 else bounds[::-1]))
-            if one.exact and not_negative(one.upper):
-                return Envelope(multiply(one.upper, other.lower), multiply(one.upper, other.upper))
+            if side.exact and not_negative(side.upper):
+                return Envelope(multiply(side.upper, other.lower), multiply(side.upper, other.upper))
         if not_negative(left.lower) and not_negative(right.lower):
             return Envelope(multiply(left.lower, right.lower), multiply(left.upper, right.upper))
         ends = [as_number(t) for t in (left.lower, left.upper, right.lower, right.upper)]
@@ -187,8 +187,8 @@ class Arithmetic:
         if n > _LARGEST_POWER:
             return Envelope(lower, None)
         # f^n <= 1 + f^m for m >= n, f >= 0
-        whole = self.product([Envelope(base.upper, base.upper)] * math.ceil(n))
-        return Envelope(lower, add([self.constant(Fraction(1)), whole.upper]))
+        raised_whole = self.product([Envelope(base.upper, base.upper)] * math.ceil(n))
+        return Envelope(lower, add([self.constant(Fraction(1)), raised_whole.upper]))
 
     def root(self, parts: Sequence[Envelope]) -> Envelope:
         """Enclose a square root."""

@@ -68,8 +68,8 @@ def moment_equations(rates: Sequence[Rate], width: int) -> MomentEquations | Non
     """Set up the moment equations."""
     if any(rate.exact is None or degree(rate.exact) > 1 for rate in rates):
         return None
-    for most in (2, 1):
-        monomials = _monomials(width, most)
+    for order in (2, 1):
+        monomials = _monomials(width, order)
         if len(monomials) <= MOST_MOMENTS:
             matrix = _matrix(monomials, rates)
             if _off_diagonal(matrix).min(initial=0.0) >= 0.0:
@@ -90,8 +90,8 @@ def image(function: Polynomial, rates: Sequence[Rate]) -> Polynomial:
     return plus(*parts)
 
 
-def _monomials(width: int, most: int) -> list[Exponents]:
-    chosen = [c for n in range(most + 1) for c in combinations_with_replacement(range(width), n)]
+def _monomials(width: int, degree: int) -> list[Exponents]:
+    chosen = [c for n in range(degree + 1) for c in combinations_with_replacement(range(width), n)]
     return [tuple(c.count(i) for i in range(width)) for c in chosen]
 
 

@@ -57,16 +57,16 @@ class KnownDistribution:
 
     def means(self) -> FloatArray:
         """Return the means."""
-        found: FloatArray = self.probabilities @ self.states
-        return found
+        means: FloatArray = self.probabilities @ self.states
+        return means
 
     def powers(self, weights: FloatArray, orders: IntArray, unit: float) -> FloatArray:
         """Return E (w·x/unit)^q."""
         u = self.states @ weights / unit  # (n,)
         values = u[:, None] ** orders  # (n, n_orders)
-        found: FloatArray = values.T @ self.probabilities
-        found += _ABOVE * self.lacking * (found + values.max(axis=0))
-        return found
+        moments: FloatArray = values.T @ self.probabilities
+        moments += _ABOVE * self.lacking * (moments + values.max(axis=0))
+        return moments
 
     def falling(self, alpha: Exponents) -> tuple[float, float]:
         """Return the mean of a falling monomial, twice where it is known exactly."""

@@ -69,15 +69,15 @@ def drift_condition(model: Model, lyapunov: str | None = None) -> DriftCondition
         raise NoDriftCondition("all states have to be stored where there are finitely many")
     functions = search.candidates() if lyapunov is None else [search.read(lyapunov)]
     proofs = [proof for proof in map(search.prover.prove, functions) if proof is not None]
-    found: list[DriftCondition] = []
+    conditions: list[DriftCondition] = []
     for proof in sorted(proofs, key=lambda proof: proof.size)[:3]:
         condition = search.listed(proof)
         if condition is not None:
-            found.append(condition)
-    if lyapunov is None and min((len(condition.states) for condition in found), default=0) > _MANY:
-        found += search.quadratic()
-    if found:
-        return min(found, key=lambda condition: len(condition.states))
+            conditions.append(condition)
+    if lyapunov is None and min((len(condition.states) for condition in conditions), default=0) > _MANY:
+        conditions += search.quadratic()
+    if conditions:
+        return min(conditions, key=lambda condition: len(condition.states))
     given = f"the drift of '{lyapunov}' could not be shown to be negative outside a finite set"
     raise NoDriftCondition(given if lyapunov is not None else reasons(search.prover.rates))
 
@@ -89,8 +89,8 @@ def costly_condition(model: Model, function: Polynomial, cost: Polynomial) -> Dr
     """
     search = _Search(model, cost)
     proofs = (search.prover.prove(scaled(function, factor)) for factor in _MULTIPLES)
-    found = (search.listed(proof) for proof in proofs if proof is not None)
-    return next((one for one in found if one is not None), None)
+    conditions = (search.listed(proof) for proof in proofs if proof is not None)
+    return next((condition for condition in conditions if condition is not None), None)
 
 
 class _Search:
@@ -162,12 +162,12 @@ class _Search:
                 size = evaluate({alpha: abs(c) for alpha, c in proof.image.items()}, chosen)
                 chosen = chosen[evaluate(proof.image, chosen) > -gamma - 1e-12 * size]
             try:
-                own = self._drifts.at(proof.function, chosen)
+                drifts_there = self._drifts.at(proof.function, chosen)
             except ModelError:
                 return None
-            above = own > -gamma
+            above = drifts_there > -gamma
             kept.append(chosen[above])
-            drifts.append(own[above])
+            drifts.append(drifts_there[above])
         listed = np.concatenate(kept)
         if len(listed) > _LISTED:
             return None

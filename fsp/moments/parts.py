@@ -49,24 +49,24 @@ class Gauge:
     def powers(self, states: IntArray) -> FloatArray:
         """Return u^q, rounded up, of states (n, d): (n_orders, n)."""
         u = states @ self.weights  # (n,)
-        found: FloatArray = np.array([u**q for q in self.orders.tolist()]) * _MARGIN
-        return found
+        powers: FloatArray = np.array([u**q for q in self.orders.tolist()]) * _MARGIN
+        return powers
 
     def moved(self, h: float) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return e^{hM}, ∫ e^{sM} ds and e^{hM⁺}, rounded up; infinite where rounding hides them."""
         n = len(self.orders)
-        zero, one = np.zeros((n, n)), np.eye(n)
-        clipped = np.where(one > 0.0, np.maximum(self.matrix, 0.0), self.matrix)
+        zero, unit = np.zeros((n, n)), np.eye(n)
+        clipped = np.where(unit > 0.0, np.maximum(self.matrix, 0.0), self.matrix)
         try:
-            both, error = exponential(np.block([[self.matrix, zero], [one, zero]]), h)
+            both, error = exponential(np.block([[self.matrix, zero], [unit, zero]]), h)
             upward, more = exponential(clipped, h)
         except OverflowError:
             error = more = 1.0
             both, upward = np.zeros((2 * n, 2 * n)), zero
         if max(error, more) > 0.1:
             return np.full((n, n), inf), np.full((n, n), inf), np.full((n, n), inf)
-        own = (1.0 + error) * _MARGIN * both
-        return own[:n, :n], own[n:, :n], (1.0 + more) * _MARGIN * upward
+        factor = (1.0 + error) * _MARGIN * both
+        return factor[:n, :n], factor[n:, :n], (1.0 + more) * _MARGIN * upward
 
     def moment(self, moments: FloatArray, degree: int) -> float:
         """Bound Σ u^degree m by the moments (n_orders,), (3); infinite where no order is as high."""
@@ -82,16 +82,16 @@ class Gauge:
 def gauges(model: Model, horizon: float, order: int) -> tuple[Gauge, ...]:
     """Return functions that bound the moments up to an order of each species without a largest count."""
     initial = KnownDistribution(model.initial_states, model.initial_probabilities, model.start_lacks)
-    found: list[Gauge] = []
+    gauges: list[Gauge] = []
     for i, conditions in enumerate(drift_conditions(model, horizon, initial)):
         powers = [c for c in conditions if isinstance(c, PowerBound) and (len(c.spreads) + 1 >= order or order == 1)]
         chosen = [min(powers, key=lambda c: c.mean(t, initial)) for t in (horizon, 0.1 * horizon) if powers]
-        found += [_of_powers(i, c, order) for c in dict.fromkeys(chosen)]
+        gauges += [_of_powers(i, c, order) for c in dict.fromkeys(chosen)]
         if not powers:
             orders = [c for c in conditions if isinstance(c, OrderBound) and c.order >= order and c.weights[i] == 1]
             orders.sort(key=lambda c: (c.order, c.norms(horizon, initial)[c.order - 1]))
-            found += [_of_order(i, c) for c in orders[:_KEPT]]
-    return tuple(found)
+            gauges += [_of_order(i, c) for c in orders[:_KEPT]]
+    return tuple(gauges)
 
 
 def _of_powers(species: int, bound: PowerBound, order: int) -> Gauge:
@@ -117,7 +117,7 @@ class PartMoments:
 
     def feed(self, fed: Sequence[FloatArray]) -> None:
         """Add, at this time, what sources hold of each gauge, (n_orders,) each."""
-        self.moments = [(own + more) * _MARGIN for own, more in zip(self.moments, fed, strict=True)]
+        self.moments = [(moment + more) * _MARGIN for moment, more in zip(self.moments, fed, strict=True)]
 
     def advance(self, moves: Sequence[tuple[FloatArray, ...]], fed: Sequence[FloatArray], h: float) -> list[FloatArray]:
         """Go on for a time h, in which `fed` came in; return bounds of the integrals of the moments, (1) and (2).
@@ -125,9 +125,9 @@ class PartMoments:
         `moves`: what `Gauge.moved` returns, of each.
         """
         integrals, after = [], []
-        for (own, gathered, upward), moments, more in zip(moves, self.moments, fed, strict=True):
+        for (move, gathered, upward), moments, more in zip(moves, self.moments, fed, strict=True):
             grown = _applied(upward, more)
-            after.append(_applied(own, moments) + grown)
+            after.append(_applied(move, moments) + grown)
             integrals.append((_applied(gathered, moments) + h * grown) * _MARGIN)
         self.moments = after
         return integrals
@@ -151,8 +151,8 @@ def moment_of(followed: Sequence[Gauge], moments: Sequence[FloatArray], mass: fl
     def moment(species: int, order: int) -> float:
         if not order:
             return mass
-        own = [g.moment(m, order) for g, m in zip(followed, moments, strict=True) if g.species == species]
-        return min(own, default=inf if mass > 0.0 else 0.0)
+        values = [g.moment(m, order) for g, m in zip(followed, moments, strict=True) if g.species == species]
+        return min(values, default=inf if mass > 0.0 else 0.0)
 
     return moment
 

@@ -53,10 +53,10 @@ def _rate(model: Model, k: int, horizon: float, largest: FloatArray, lowest: Seq
     law = model.rate_expressions[k]
     if law is None:
         return Rate(name, change, None, {}, None)
-    found = envelope(law, model.species, horizon, lowest)
-    upper = None if found.upper is None else in_falling_powers(found.upper, upper=True)
-    below = {} if found.lower is None else in_falling_powers(found.lower, upper=False)
-    exact = None if model.time_dependent[k] else found.polynomial
+    enclosure = envelope(law, model.species, horizon, lowest)
+    upper = None if enclosure.upper is None else in_falling_powers(enclosure.upper, upper=True)
+    below = {} if enclosure.lower is None else in_falling_powers(enclosure.lower, upper=False)
+    exact = None if model.time_dependent[k] else enclosure.polynomial
     above = None if upper is None else _without_bounded(upper, largest)
     return Rate(name, change, above, _affine_below(below, largest), exact)
 
@@ -113,10 +113,10 @@ def affine_parts(polynomial: Polynomial, width: int) -> tuple[Fraction, list[Fra
     return constant, linear
 
 
-def reasons(found: Sequence[Rate]) -> str:
+def reasons(rates: Sequence[Rate]) -> str:
     """Name the reactions that stand in the way of a bound."""
-    unknown = [rate.name for rate in found if rate.upper is None]
+    unknown = [rate.name for rate in rates if rate.upper is None]
     if unknown:
         return f"no polynomial bounds the rate of {', '.join(unknown[:3])}"
-    fast = [rate.name for rate in found if rate.superlinear]
+    fast = [rate.name for rate in rates if rate.superlinear]
     return f"no drift bound was found against {', '.join(fast[:3])}" if fast else "no drift bound was found"

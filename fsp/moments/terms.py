@@ -89,9 +89,9 @@ def in_falling_powers(terms: Terms, *, upper: bool) -> dict[falling.Exponents, F
     """Return a bound in whole falling powers."""
     total: list[tuple[falling.Exponents, Fraction]] = []
     for powers, c in terms.items():
-        whole = _whole_powers(powers, raise_them=(c > 0) == upper)
-        if whole is not None:
-            total += [(alpha, c * weight) for alpha, weight in falling.from_power(whole).items()]
+        polynomial = _whole_powers(powers, raise_them=(c > 0) == upper)
+        if polynomial is not None:
+            total += [(alpha, c * weight) for alpha, weight in falling.from_power(polynomial).items()]
     return falling.collect(total)
 
 

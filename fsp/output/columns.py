@@ -42,17 +42,17 @@ def _separator(sample: str, path: Path) -> str:
     if not sample.strip():
         raise ArgumentError(f"'{path}' must be a table, but is empty.")
     first = sample.partition("\n")[0].lstrip("# ").strip()
-    found = next((mark for mark in (",", "\t", ";") if mark in first), " ")
-    if found == " " and len(first.split()) < 2:
+    separator = next((mark for mark in (",", "\t", ";") if mark in first), " ")
+    if separator == " " and len(first.split()) < 2:
         raise ArgumentError(f"'{path}' must have columns with a header, but begins with '{sample[:40]}'.")
-    return found
+    return separator
 
 
 def _lines(file: Iterable[str], separator: str) -> Iterator[str]:
     """Yield the lines of a file, with one blank between columns that blanks separate, and no # before the header."""
     for number, line in enumerate(file):
-        own = line.lstrip("# ") if number == 0 else line
-        yield " ".join(own.split()) + "\n" if separator == " " else own
+        text = line.lstrip("# ") if number == 0 else line
+        yield " ".join(text.split()) + "\n" if separator == " " else text
 
 
 def _require_different(header: Sequence[str], path: Path) -> None:

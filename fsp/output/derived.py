@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 SEEN = 1e-3  # of the largest derivative: counts beyond the last one above it are not shown; chosen
 
 
-def derivatives_of_means(found: Sensitivities, *species: str, ax: Axes | None = None) -> Any:
+def derivatives_of_means(sensitivities: Sensitivities, *species: str, ax: Axes | None = None) -> Any:
     """Draw the derivative of the mean of each species by each parameter over time, in the band of its bounds.
 
     Parameters
     ----------
-    found
+    sensitivities
         What to draw, at two times at least, by up to six parameters.
     species
         The names; the first six where none is given, and one alone where `ax` is given.
@@ -46,25 +46,33 @@ def derivatives_of_means(found: Sensitivities, *species: str, ax: Axes | None = 
         If a species is unknown, or there are too many parameters.
     """
     with styled():
-        for axes, name in (chosen := _Panels(found[-1], species, ax)):
-            for k, parameter in enumerate(found.parameters):
-                bounds = [one.mean(name)[parameter] for one in found]
+        for axes, name in (chosen := _Panels(sensitivities[-1], species, ax)):
+            for k, parameter in enumerate(sensitivities.parameters):
+                bounds = [sensitivity.mean(name)[parameter] for sensitivity in sensitivities]
                 value, lower, upper = np.array([(b.value, b.lower, b.upper) for b in bounds]).T  # (n_times,) each
                 finite = np.isfinite(lower) & np.isfinite(upper)
-                axes.fill_between(found.times, lower, upper, where=finite, color=COLOURS[k], alpha=0.3, linewidth=0)
-                axes.plot(found.times, value, color=COLOURS[k], linestyle=LINES[k], label=_by(found[-1], parameter))
-            unit = found[-1].distribution.time_unit
+                axes.fill_between(
+                    sensitivities.times, lower, upper, where=finite, color=COLOURS[k], alpha=0.3, linewidth=0
+                )
+                axes.plot(
+                    sensitivities.times,
+                    value,
+                    color=COLOURS[k],
+                    linestyle=LINES[k],
+                    label=_by(sensitivities[-1], parameter),
+                )
+            unit = sensitivities[-1].distribution.time_unit
             axes.set_xlabel(f"time ({unit})" if unit else "time")
             axes.set_ylabel(f"derivative of the mean of {name}")
-    return chosen.finished([error for one in found for error in one.errors])
+    return chosen.finished([error for sensitivity in sensitivities for error in sensitivity.errors])
 
 
-def derivatives_at(found: Sensitivity, *species: str, ax: Axes | None = None) -> Any:
+def derivatives_at(sensitivity: Sensitivity, *species: str, ax: Axes | None = None) -> Any:
     """Draw the derivative of each species' distribution by each parameter, over its counts.
 
     Parameters
     ----------
-    found
+    sensitivity
         What to draw, by up to six parameters.
     species
         The names; the first six where none is given, and one alone where `ax` is given.
@@ -82,11 +90,11 @@ def derivatives_at(found: Sensitivity, *species: str, ax: Axes | None = None) ->
         If a species is unknown, or there are too many parameters.
     """
     with styled():
-        for axes, name in (chosen := _Panels(found, species, ax)):
-            counts = found.states[:, found.species.index(name)]
-            moved = np.array([np.bincount(counts, own) for own in found.derivatives])  # (q, n_counts)
-            for k, parameter in enumerate(found.parameters):
-                style = {"color": COLOURS[k], "linestyle": LINES[k], "label": _by(found, parameter)}
+        for axes, name in (chosen := _Panels(sensitivity, species, ax)):
+            counts = sensitivity.states[:, sensitivity.species.index(name)]
+            moved = np.array([np.bincount(counts, slope) for slope in sensitivity.derivatives])  # (q, n_counts)
+            for k, parameter in enumerate(sensitivity.parameters):
+                style = {"color": COLOURS[k], "linestyle": LINES[k], "label": _by(sensitivity, parameter)}
                 axes.plot(np.arange(moved.shape[1]), moved[k], **style)
             seen = np.flatnonzero((np.abs(moved) > SEEN * np.abs(moved).max()).any(axis=0))
             if len(seen):
@@ -94,23 +102,23 @@ def derivatives_at(found: Sensitivity, *species: str, ax: Axes | None = None) ->
             label_copies(axes.xaxis, name)
             axes.set_ylabel("derivative of the probability")
             if name == chosen.names[0]:
-                axes.set_title(when(found.t, found.distribution.time_unit), loc="left")
-    return chosen.finished(found.errors)
+                axes.set_title(when(sensitivity.t, sensitivity.distribution.time_unit), loc="left")
+    return chosen.finished(sensitivity.errors)
 
 
-def _by(found: Sensitivity, parameter: str) -> str:
-    return f"by {'log ' if found.log else ''}{parameter}"
+def _by(sensitivity: Sensitivity, parameter: str) -> str:
+    return f"by {'log ' if sensitivity.log else ''}{parameter}"
 
 
 class _Panels:
     """A panel for each species, below one another; or the axes that are given."""
 
-    def __init__(self, found: Sensitivity, species: Sequence[str], ax: Axes | None) -> None:
-        if len(found.parameters) > len(COLOURS):
+    def __init__(self, sensitivity: Sensitivity, species: Sequence[str], ax: Axes | None) -> None:
+        if len(sensitivity.parameters) > len(COLOURS):
             raise ArgumentError(
-                f"`parameters` must be at most {len(COLOURS)} to plot, but are {len(found.parameters)}."
+                f"`parameters` must be at most {len(COLOURS)} to plot, but are {len(sensitivity.parameters)}."
             )
-        self.names = panels.chosen(found.species, species)
+        self.names = panels.chosen(sensitivity.species, species)
         if ax is not None and len(self.names) != 1:
             raise ArgumentError(f"`species` must be one name for `ax`, but are {', '.join(self.names)}.")
         n = len(self.names)

@@ -88,8 +88,8 @@ def require(kind: str, of: str, n_species: int, *, log: bool, ax: bool = False) 
 
 
 def _last(answer: Any) -> Distribution:
-    one: Distribution = answer[-1] if isinstance(answer, Solution) else answer
-    return one
+    last: Distribution = answer[-1] if isinstance(answer, Solution) else answer
+    return last
 
 
 def _all(answer: Any) -> list[Distribution]:

@@ -69,12 +69,12 @@ def reactive_flux(flux: ReactiveFlux, first: str, second: str, *, ax: Axes | Non
     return figure_of(axes) if ax is None else ax
 
 
-def correlation(found: Correlation, *, ax: Axes | None = None) -> Any:
+def correlation(correlation: Correlation, *, ax: Axes | None = None) -> Any:
     """Draw correlation coefficients against the lag, in a band of their bounds.
 
     Parameters
     ----------
-    found
+    correlation
         The correlation.
     ax
         Where to draw; a new figure if None.
@@ -84,14 +84,14 @@ def correlation(found: Correlation, *, ax: Axes | None = None) -> Any:
     matplotlib.figure.Figure or matplotlib.axes.Axes
         The picture, or `ax`.
     """
-    curve = found.correlation
-    first, second = found.pair
+    curve = correlation.correlation
+    first, second = correlation.pair
     with styled():
         axes = ax if ax is not None else new_axes(4.8, 3.2)
         axes.fill_between(curve.times, curve.lower, curve.upper, alpha=0.3, linewidth=0)
         axes.plot(curve.times, curve.value)
         axes.axhline(0.0, color="0.7", linewidth=0.5)
-        axes.set_xlabel(f"lag ({found.time_unit})" if found.time_unit else "lag")
+        axes.set_xlabel(f"lag ({correlation.time_unit})" if correlation.time_unit else "lag")
         axes.set_ylabel("correlation" if first == second else f"correlation with {second}")
         axes.set_title(first, loc="left")
         width = float((curve.upper - curve.lower).max())

@@ -31,10 +31,12 @@ def csv(answer: Answer, species: Sequence[str], asking: Asking | None = None) ->
 def _states(answer: Answer, species: Sequence[str]) -> Iterator[list[Any]]:
     """Yield the index and the counts of each state at each time, its probability and the bounds, None of estimates."""
     for index, joint in rows_of(answer)[1]:
-        one = joint.marginal(*species) if species else joint
-        nothing = [None] * len(one)
-        known = (one.lower.tolist(), one.upper.tolist()) if one.error.certified else (nothing, nothing)
-        for state, p, lower, upper in zip(one.states.tolist(), one.probabilities.tolist(), *known, strict=True):
+        marginal = joint.marginal(*species) if species else joint
+        nothing = [None] * len(marginal)
+        known = (marginal.lower.tolist(), marginal.upper.tolist()) if marginal.error.certified else (nothing, nothing)
+        for state, p, lower, upper in zip(
+            marginal.states.tolist(), marginal.probabilities.tolist(), *known, strict=True
+        ):
             yield [*index, *state, p, lower, upper]
 
 
@@ -45,7 +47,7 @@ def netcdf(answer: Answer, species: Sequence[str]) -> bytes:
     elif isinstance(answer, Sweep):
         raise ArgumentError("`--marginal` of a sweep must be written as .csv, but is to be .nc.")
     else:
-        arrays = marginals_array([one for _, one in rows_of(answer)[1]], species)
+        arrays = marginals_array([distribution for _, distribution in rows_of(answer)[1]], species)
     if isinstance(answer, Distribution):
         arrays = arrays.to_dataset()
     # NetCDF 3 has no truth values, and is written by scipy, which is there

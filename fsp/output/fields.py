@@ -29,10 +29,10 @@ def child(group: Any, name: str, kind: str = "group") -> Any:
         raise ValueError(f"{what} must be there, but is missing")
     if not isinstance(link, h5py.HardLink):
         raise ValueError(f"{what} must be in the file itself, but is a link to another place")
-    found = group[name]
-    if not isinstance(found, h5py.Group if kind == "group" else h5py.Dataset):
-        raise ValueError(f"{what} must be a {kind}, but is a {type(found).__name__.lower()}")
-    return found
+    item = group[name]
+    if not isinstance(item, h5py.Group if kind == "group" else h5py.Dataset):
+        raise ValueError(f"{what} must be a {kind}, but is a {type(item).__name__.lower()}")
+    return item
 
 
 def array(group: Any, name: str, kinds: str, shape: Sequence[int | None]) -> NDArray[Any]:
@@ -43,10 +43,10 @@ def array(group: Any, name: str, kinds: str, shape: Sequence[int | None]) -> NDA
     if len(data.shape) != len(shape) or any(n not in (None, m) for n, m in zip(shape, data.shape, strict=True)):
         wanted = ", ".join("any" if n is None else f"{n}" for n in shape)
         raise ValueError(f"{data.name} must have the shape ({wanted}), but has {data.shape}")
-    found: NDArray[Any] = data[()]
-    if data.dtype.kind == "f" and np.isnan(found).any():
+    values: NDArray[Any] = data[()]
+    if data.dtype.kind == "f" and np.isnan(values).any():
         raise ValueError(f"{data.name} must be numbers, but one is not")
-    return found
+    return values
 
 
 def texts(group: Any, name: str, ndim: int) -> NDArray[Any]:
@@ -72,11 +72,11 @@ def attribute(group: Any, name: str, kind: type) -> Any:
 
 def attributes(group: Any) -> dict[str, str | float | int | bool]:
     """Read all attributes of a group; each must be a text or a number."""
-    found = {name: plain(value) for name, value in group.attrs.items()}
-    for name, value in found.items():
+    values = {name: plain(value) for name, value in group.attrs.items()}
+    for name, value in values.items():
         if type(value) not in _WORDS:
             raise ValueError(f"attribute '{name}' of {group.name} must be a text or a number, but is {value!r:.80}")
-    return found
+    return values
 
 
 def plain(value: Any) -> Any:

@@ -112,15 +112,15 @@ def held_signals() -> Iterator[None]:
     def notice(number: int, frame: FrameType | None) -> None:
         came.append(number)
 
-    before = {one: signal.getsignal(one) for one in SIGNALS}
-    heard = [one for one, handler in before.items() if handler not in (signal.SIG_IGN, None)]
-    for one in heard:
-        signal.signal(one, notice)
+    before = {signal_number: signal.getsignal(signal_number) for signal_number in SIGNALS}
+    heard = [signal_number for signal_number, handler in before.items() if handler not in (signal.SIG_IGN, None)]
+    for signal_number in heard:
+        signal.signal(signal_number, notice)
     try:
         yield
     finally:
-        for one in heard:
-            signal.signal(one, before[one])
+        for signal_number in heard:
+            signal.signal(signal_number, before[signal_number])
         for number in came:
             signal.raise_signal(number)
 

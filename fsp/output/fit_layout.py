@@ -22,20 +22,20 @@ from fsp.output.fields import array, attribute, child, texts
 
 def write_fit(file: Any, fit: Fit) -> None:
     """Write a fit into a file that has its head already."""
-    own = fit.estimates
+    estimates = fit.estimates
     file.attrs.update(n_cells=fit.n_cells, level=fit.level, complete=fit.complete, asked=fit.asked)
-    _write_texts(file, "names", list(own.names))
+    _write_texts(file, "names", list(estimates.names))
     _write_texts(file, "notes", list(fit.notes))
-    file["values"] = np.array([own.values, own.low, own.high])
-    file["information"] = own.information
+    file["values"] = np.array([estimates.values, estimates.low, estimates.high])
+    file["information"] = estimates.information
     file["likelihood"] = np.array([fit.likelihood.lower, fit.likelihood.upper, fit.likelihood.value])
     file["likelihood"].attrs.update(certified=fit.likelihood.certified, reason=fit.likelihood.reason)
     profiles = file.create_group("profiles")
-    for k, name in enumerate(own.names):
-        if name in own.profiles:
-            profiles[f"{k:05d}"] = own.profiles[name]
+    for k, name in enumerate(estimates.names):
+        if name in estimates.profiles:
+            profiles[f"{k:05d}"] = estimates.profiles[name]
     starts = file.create_group("starts")
-    q = len(own.names)
+    q = len(estimates.names)
     starts["values"] = np.array([[start.begin, start.end] for start in fit.starts]).reshape(-1, 2, q)
     starts["heights"] = np.array([start.value for start in fit.starts])
     _write_texts(starts, "notes", [start.note for start in fit.starts])
@@ -81,14 +81,18 @@ def _read_panels(file: Any) -> tuple[Panel, ...]:
     if "panels" not in file:
         return ()
     group = child(file, "panels")
-    found = []
+    panels = []
     for i in range(len(group)):
-        own = child(group, f"{i:05d}")
-        values = array(own, "values", "iu", (None,))
-        cells = array(own, "cells", "iu", (len(values),))
-        words = attribute(own, "label", str), attribute(own, "t", float), attribute(own, "observed", str)
-        found.append(Panel(*words, values, cells, array(own, "probabilities", "f", (None,))))
-    return tuple(found)
+        group_here = child(group, f"{i:05d}")
+        values = array(group_here, "values", "iu", (None,))
+        cells = array(group_here, "cells", "iu", (len(values),))
+        words = (
+            attribute(group_here, "label", str),
+            attribute(group_here, "t", float),
+            attribute(group_here, "observed", str),
+        )
+        panels.append(Panel(*words, values, cells, array(group_here, "probabilities", "f", (None,))))
+    return tuple(panels)
 
 
 def _write_texts(group: Any, name: str, words: list[str]) -> None:

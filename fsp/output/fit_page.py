@@ -34,11 +34,11 @@ def write_page(fit: Fit, path: str | Path) -> None:
 
 def _head(fit: Fit) -> list[str]:
     method = "profile" if set(fit.names) <= set(fit.estimates.profiles) else "fisher"
-    found = fit.intervals(method=method)
+    intervals = fit.intervals(method=method)
     bounds = zip(fit.estimates.low.tolist(), fit.estimates.high.tolist(), strict=True)
     rows = [
-        [name, f"{own.value:.5g}", f"{own.lower:.5g}", f"{own.upper:.5g}", f"{low:g} … {high:g}"]
-        for (name, own), (low, high) in zip(found.items(), bounds, strict=True)
+        [name, f"{estimate.value:.5g}", f"{estimate.lower:.5g}", f"{estimate.upper:.5g}", f"{low:g} … {high:g}"]
+        for (name, estimate), (low, high) in zip(intervals.items(), bounds, strict=True)
     ]
     header = ["parameter", "estimate", f"{100.0 * fit.level:g} % from", "to", "bounds"]
     return [
@@ -74,8 +74,8 @@ def _grid(draw: list[Any], items: Any) -> Figure:
     columns = min(COLUMNS, len(items))
     rows = -(-len(items) // columns)
     figure, axes = panels(rows, columns, (2.5 * columns + 0.6, 2.1 * rows + 0.2))
-    for axis, one, item in zip(axes.ravel(), draw, items, strict=False):
-        one(axis, item)
+    for axis, draw_item, item in zip(axes.ravel(), draw, items, strict=False):
+        draw_item(axis, item)
     for axis in axes.ravel()[len(items) :]:
         axis.set_visible(False)
     return figure
@@ -110,8 +110,8 @@ def _profile(axis: Any, item: tuple[Fit, str]) -> None:
     fine = np.linspace(u[0], u[-1], DRAWN)
     axis.plot(np.exp(fine), -0.5 * np.interp(fine, u, r) ** 2, color="#0a3069", lw=1.2)
     axis.plot(values, heights - heights.max(), "o", color="#0a3069", ms=3)
-    own = fit.intervals()[name]
-    for end in (own.lower, own.upper):
+    interval = fit.intervals()[name]
+    for end in (interval.lower, interval.upper):
         axis.axvline(end, color="0.6", lw=0.8, ls="--")
     axis.set(xscale="log", xlabel=name, ylabel="log L - largest")
     few_ticks(axis, float(values[0]), float(values[-1]))
@@ -141,7 +141,9 @@ def _starts(fit: Fit) -> list[str]:
             *(f"{x:.4g}" for x in start.end.tolist()),
             start.note,
         ]
-        for start in sorted(fit.starts, key=lambda own: math.inf if math.isnan(own.value) else -own.value)
+        for start in sorted(
+            fit.starts, key=lambda start_here: math.inf if math.isnan(start_here.value) else -start_here.value
+        )
     ]
     header = ["log L and prior", *(f"{name} from" for name in fit.names), *(f"{name} to" for name in fit.names), ""]
     return ["<h2>Starts</h2>", table_of(header, rows), *_origin(fit)]

@@ -114,8 +114,8 @@ def _write_head(file: Any, answer: Solution | Distribution, first: Distribution)
 
 
 def _write_fields(group: Any, distribution: Distribution, time_limit: TimeLimit) -> None:
-    found = time_limit.within(lambda: (distribution._moment_bounds,))
-    late = () if found is not None else (LEFT_OUT.format(time_limit.seconds),)
+    bounds = time_limit.within(lambda: (distribution._moment_bounds,))
+    late = () if bounds is not None else (LEFT_OUT.format(time_limit.seconds),)
     if distribution.state_bounds is not None:
         group.create_dataset("state_bounds", data=distribution.state_bounds, **FILTERS)
     _write_texts(group, "notes", [*distribution.notes, *late], (-1,))
@@ -123,8 +123,8 @@ def _write_fields(group: Any, distribution: Distribution, time_limit: TimeLimit)
     group.attrs.update(distribution.error.terms)
     if distribution.t is not None:
         group.attrs["t"] = distribution.t
-    if found is not None and found[0] is not None:
-        _write_moments(group.create_group("moments"), found[0])
+    if bounds is not None and bounds[0] is not None:
+        _write_moments(group.create_group("moments"), bounds[0])
 
 
 def _write_moments(group: Any, bounds: MomentBounds) -> None:

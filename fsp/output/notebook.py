@@ -24,21 +24,29 @@ def html(answer: object) -> str:
 
 
 @html.register
-def _(one: Distribution) -> str:
-    means, stds, skews = one.mean(), one.std(), one.skewness()
+def _(distribution: Distribution) -> str:
+    means, stds, skews = distribution.mean(), distribution.std(), distribution.skewness()
     levels = [0.05, 0.5, 0.95]
     rows = [
-        [name, spread(means[name], stds[name]), *map(str, one.quantile(name, levels).tolist()), f"{skews[name]:.3g}"]
-        for name in one.species
+        [
+            name,
+            spread(means[name], stds[name]),
+            *map(str, distribution.quantile(name, levels).tolist()),
+            f"{skews[name]:.3g}",
+        ]
+        for name in distribution.species
     ]
-    head = f"{one.model_name or 'distribution'}, {when(one.t, one.time_unit)}: {len(one):,} states, {one.error.summary}"
+    name, at = distribution.model_name or "distribution", when(distribution.t, distribution.time_unit)
+    head = f"{name}, {at}: {len(distribution):,} states, {distribution.error.summary}"
     parts = [markup.table(["", "mean ± std", "5 %", "median", "95 %", "skewness"], rows)]
-    return markup.block(head, *parts, markup.text(str(one.error)), *_notes([*one.notes, *one._remarks()]))
+    return markup.block(
+        head, *parts, markup.text(str(distribution.error)), *_notes([*distribution.notes, *distribution._remarks()])
+    )
 
 
 @html.register
 def _(solution: Solution) -> str:
-    rows = [[index_text(one.t), *cells(one)] for one in solution]
+    rows = [[index_text(distribution.t), *cells(distribution)] for distribution in solution]
     header = [f"t [{solution.time_unit}]" if solution.time_unit else "t", "states", *solution.species, "error"]
     head = f"{solution.model_name or 'model'}: {len(solution)} times, {solution.error.summary}"
     work = f"solver: {solution.method}, {solution.n_matvec:,} products"
@@ -72,21 +80,21 @@ def _(relaxation: Relaxation) -> str:
 
 
 @html.register
-def _(one: Sensitivity) -> str:
-    by = "log " if one.log else ""
-    means = [one.mean(name) for name in one.species]
+def _(sensitivity: Sensitivity) -> str:
+    by = "log " if sensitivity.log else ""
+    means = [sensitivity.mean(name) for name in sensitivity.species]
     rows = [
-        [f"∂/∂{by}{name}", *(str(own[name]) for own in means), f"{error.sign} {round_up(error.total)}"]
-        for name, error in zip(one.parameters, one.errors, strict=True)
+        [f"∂/∂{by}{name}", *(str(mean[name]) for mean in means), f"{error.sign} {round_up(error.total)}"]
+        for name, error in zip(sensitivity.parameters, sensitivity.errors, strict=True)
     ]
-    head = f"sensitivity, {when(one.t, one.distribution.time_unit)}: {len(one.states):,} states"
-    header = ["", *(f"∂⟨{name}⟩" for name in one.species), "error"]
-    return markup.block(head, markup.table(header, rows), *_notes([one.reason] if one.reason else []))
+    head = f"sensitivity, {when(sensitivity.t, sensitivity.distribution.time_unit)}: {len(sensitivity.states):,} states"
+    header = ["", *(f"∂⟨{name}⟩" for name in sensitivity.species), "error"]
+    return markup.block(head, markup.table(header, rows), *_notes([sensitivity.reason] if sensitivity.reason else []))
 
 
 @html.register
 def _(several: Sensitivities) -> str:
-    return "".join(html(one) for one in several)
+    return "".join(html(answer) for answer in several)
 
 
 @html.register
@@ -96,7 +104,7 @@ def _(fim: FisherInformation) -> str:
         [name, *(f"{value:.6g}, in [{low:.6g}, {high:.6g}]" for value, low, high in zip(*of, strict=True))]
         for name, *of in zip(names, fim.matrix, fim.lower, fim.upper, strict=True)
     ]
-    values = ", ".join(f"{own}{' (hidden by its error)' if not own.lower else ''}" for own in fim.eigenvalues())
+    values = ", ".join(f"{value}{' (hidden by its error)' if not value.lower else ''}" for value in fim.eigenvalues())
     return markup.block("Fisher information", markup.table(["", *names], rows), markup.text(f"eigenvalues {values}"))
 
 
@@ -108,8 +116,8 @@ def _(passage: Passage) -> str:
     unit = f" [{passage.time_unit}]" if passage.time_unit else ""
     named = dict(zip(passage.targets, passage.first, strict=True)) if len(passage.targets) > 1 else {}
     rows = [
-        [f"{t:.8g}", str(one), *(str(list(curve)[k]) for curve in named.values())]
-        for k, (t, one) in enumerate(zip(passage.times.tolist(), passage.cdf, strict=True))
+        [f"{t:.8g}", str(interval), *(str(list(curve)[k]) for curve in named.values())]
+        for k, (t, interval) in enumerate(zip(passage.times.tolist(), passage.cdf, strict=True))
     ]
     words = [line for line in others if not line.startswith("  by t = ")]
     table = markup.table([f"t{unit}", "passed", *named], _some(rows))

@@ -49,9 +49,9 @@ class _Axis:
     n: int
 
     @classmethod
-    def over(cls, ends: tuple[int, int], most: int) -> _Axis:
+    def over(cls, ends: tuple[int, int], limit: int) -> _Axis:
         """Return at most so many cells that cover a range of counts, both ends included."""
-        width = -(-(ends[1] - ends[0] + 1) // most)
+        width = -(-(ends[1] - ends[0] + 1) // limit)
         return cls(ends[0], width, -(-(ends[1] - ends[0] + 1) // width))
 
     def cells(self, counts: IntArray) -> IntArray:
@@ -130,17 +130,17 @@ def _run_record(
     label: str, times: Sequence[Distribution], species: Sequence[str], pairs: Sequence[tuple[str, str]], side: int
 ) -> dict[str, Any]:
     """Collect what is drawn of one solution."""
-    alone = {name: [one.marginal(name) for one in times] for name in species}
+    alone = {name: [distribution.marginal(name) for distribution in times] for name in species}
     ends = {name: limits(alone[name]) for name in species}
-    quantiles = [{name: one.quantile(name, _LEVELS).tolist() for name in species} for one in times]
-    moments = [(one.mean(), one.std()) for one in times]
-    offs = [_offs(one) for one in times]
+    quantiles = [{name: distribution.quantile(name, _LEVELS).tolist() for name in species} for distribution in times]
+    moments = [(distribution.mean(), distribution.std()) for distribution in times]
+    offs = [_offs(distribution) for distribution in times]
     return {
         "label": label,
-        "times": [one.t for one in times],
-        "states": [len(one) for one in times],
-        "error": [str(one.error) for one in times],
-        "certified": [one.error.certified for one in times],
+        "times": [distribution.t for distribution in times],
+        "states": [len(distribution) for distribution in times],
+        "error": [str(distribution.error) for distribution in times],
+        "certified": [distribution.error.certified for distribution in times],
         "down": [down for down, _ in offs],
         "up": [up for _, up in offs],
         "mean": {name: [mean[name] for mean, _ in moments] for name in species},
@@ -151,31 +151,31 @@ def _run_record(
     }
 
 
-def _offs(one: Distribution) -> tuple[float, float]:
+def _offs(distribution: Distribution) -> tuple[float, float]:
     """Return by how much the probability of any event may lie below and above what is stored of it."""
-    above, below = half_sums(one.error.total, *missing_from(one.probabilities, SUM_ROUNDING))
+    above, below = half_sums(distribution.error.total, *missing_from(distribution.probabilities, SUM_ROUNDING))
     return below + SUM_ROUNDING, above + SUM_ROUNDING  # the sum of a cell's probabilities is rounded
 
 
 def _marginals(alone: Sequence[Distribution], axis: _Axis) -> dict[str, Any]:
     """Collect the marginals of a species, (n_times, n) doubles."""
-    table = np.stack([_binned(one, [axis]) for one in alone])
+    table = np.stack([_binned(marginal, [axis]) for marginal in alone])
     return {"axis": axis.record(), "data": _packed(table.astype("<f8"))}
 
 
 def _joints(times: Sequence[Distribution], pair: tuple[str, str], axes: list[_Axis]) -> dict[str, Any]:
     """Collect the joints of two species, (n_times, n, m) floats."""
-    table = np.stack([_binned(one.marginal(*pair), axes) for one in times])
+    table = np.stack([_binned(distribution.marginal(*pair), axes) for distribution in times])
     return {"axes": [axis.record() for axis in axes], "data": _packed(table.astype("<f4"))}
 
 
-def _binned(one: Distribution, axes: Sequence[_Axis]) -> FloatArray:
+def _binned(distribution: Distribution, axes: Sequence[_Axis]) -> FloatArray:
     """Sum the probabilities of cells; what lies outside of the axes is left out."""
-    cells = np.stack([axis.cells(one.states[:, k]) for k, axis in enumerate(axes)])  # (d, n)
+    cells = np.stack([axis.cells(distribution.states[:, k]) for k, axis in enumerate(axes)])  # (d, n)
     shape = tuple(axis.n for axis in axes)
     inside = ((cells >= 0) & (cells < np.array(shape)[:, None])).all(axis=0)  # (n,)
     places = np.ravel_multi_index(tuple(cells[:, inside]), shape)
-    sums = np.bincount(places, one.probabilities[inside], int(np.prod(shape)))
+    sums = np.bincount(places, distribution.probabilities[inside], int(np.prod(shape)))
     return np.asarray(sums.reshape(shape), dtype=np.float64)
 
 

@@ -47,7 +47,9 @@ def draw_marginals(
 
     What the axes show already stays in sight, and curves differ from those that have a label there.
     """
-    times = [one for one in distributions if one.probabilities.max() < POINT_MASS] or distributions
+    times = [
+        distribution for distribution in distributions if distribution.probabilities.max() < POINT_MASS
+    ] or distributions
     shown = [times[i].marginal(species) for i in spread_evenly(len(times), _MOST_CURVES)]
     low, high = limits(shown, LEFT_OUT if log else LEFT_OUT_LINEAR)
     few = high - low < _MOST_BARS
@@ -76,13 +78,13 @@ def draw_marginals(
 
 def _scale(axes: Axes, shown: Sequence[Distribution], species: str, log: bool, few: bool, before: int) -> None:
     """Let the axis of probabilities end above all that is shown, or above what an atom would flatten."""
-    most = max(float(marginal.probabilities.max()) for marginal in shown)
+    highest = max(float(marginal.probabilities.max()) for marginal in shown)
     top = max(_beside_atoms(marginal.probabilities) for marginal in shown)
     if log:
         axes.set_yscale("log")
-        axes.set_ylim(most * 10.0**-_DECADES, most * 2)
-    elif few or top == most:
-        axes.set_ylim(0.0, most * 1.06)
+        axes.set_ylim(highest * 10.0**-_DECADES, highest * 2)
+    elif few or top == highest:
+        axes.set_ylim(0.0, highest * 1.06)
     else:
         axes.set_ylim(0.0, top * 1.3)
         _label_atoms(axes, shown, species, top, before)
@@ -97,8 +99,8 @@ def _keep_in_sight(axes: Axes, x: tuple[float, float], y: tuple[float, float]) -
 
 def _beside_atoms(p: FloatArray) -> float:
     """Return the largest probability, or the second one where the largest would flatten all others."""
-    most, second = float(p.max()), float(np.sort(p.ravel())[-2:][0])
-    return most if most <= _ATOM * second or second == 0.0 else second
+    highest, second = float(p.max()), float(np.sort(p.ravel())[-2:][0])
+    return highest if highest <= _ATOM * second or second == 0.0 else second
 
 
 def _label_atoms(axes: Axes, shown: Sequence[Distribution], species: str, top: float, before: int) -> None:
@@ -162,29 +164,29 @@ def draw_joint(axes: Axes, distribution: Distribution, log: bool, *, bar: bool =
 
 def draw_heat(axes: Axes, solution: Solution, species: str, log: bool) -> None:
     """Draw the distribution of a species over time, as colours."""
-    alone = [one.marginal(species) for one in solution]
+    alone = [marginal.marginal(species) for marginal in solution]
     low, high = limits(alone, LEFT_OUT if log else LEFT_OUT_LINEAR)
-    window = np.stack([_window(one, [(low, high)]) for one in alone])  # (n_times, n_counts)
+    window = np.stack([_window(marginal, [(low, high)]) for marginal in alone])  # (n_times, n_counts)
     spread = [row for row in window if row.max() < POINT_MASS]
     times = solution.times
     between = 0.5 * (times[1:] + times[:-1])
     edges = np.concatenate([times[:1], between, times[-1:]])
     peaks = [float(row.max()) if log else _beside_atoms(row) for row in spread] or [1.0]
     usual = float(np.quantile(peaks, _USUAL))
-    most = max(peaks) if log or max(peaks) <= _ATOM * usual else usual
-    _map(axes, (edges, np.arange(low, high + 2) - 0.5), window, most, log, bar=True)
+    highest = max(peaks) if log or max(peaks) <= _ATOM * usual else usual
+    _map(axes, (edges, np.arange(low, high + 2) - 0.5), window, highest, log, bar=True)
     axes.set_xlabel(f"time ({solution.time_unit})" if solution.time_unit else "time")
     label_copies(axes.yaxis, species)
 
 
-def _map(axes: Axes, edges: tuple[Any, Any], window: FloatArray, most: float, log: bool, *, bar: bool) -> None:
-    """Draw probabilities (n, m) as colours up to `most`."""
+def _map(axes: Axes, edges: tuple[Any, Any], window: FloatArray, highest: float, log: bool, *, bar: bool) -> None:
+    """Draw probabilities (n, m) as colours up to `highest`."""
     from matplotlib.colors import LogNorm, Normalize
 
-    norm = LogNorm(most * 10.0**-_DECADES, most, clip=True) if log else Normalize(0.0, most)
+    norm = LogNorm(highest * 10.0**-_DECADES, highest, clip=True) if log else Normalize(0.0, highest)
     mesh = axes.pcolormesh(*edges, window.T, norm=norm, cmap="viridis", rasterized=True)
     if bar:
-        beyond = "min" if log else "max" if window.max() > most else "neither"
+        beyond = "min" if log else "max" if window.max() > highest else "neither"
         colours = figure_of(axes).colorbar(mesh, ax=axes, pad=0.02, extend=beyond)
         colours.set_label("probability")
         colours.ax.spines["outline"].set_visible(False)
@@ -199,7 +201,7 @@ def draw_courses(axes: Axes, solution: Solution, names: Sequence[str], *, band: 
             std = solution.std()[name]
             edges = np.maximum(means[name] - std, 0.0), means[name] + std
         else:
-            low, median, high = np.array([one.quantile(name, _LEVELS) for one in solution]).T
+            low, median, high = np.array([distribution.quantile(name, _LEVELS) for distribution in solution]).T
             edges = low, high
         axes.fill_between(times, *edges, color=COLOURS[i], alpha=0.16, linewidth=0)
         for edge in edges:
@@ -221,9 +223,9 @@ def draw_courses(axes: Axes, solution: Solution, names: Sequence[str], *, band: 
         axes.set_xlim(times[0], times[-1])
 
 
-def spread_evenly(n: int, most: int) -> list[int]:
+def spread_evenly(n: int, limit: int) -> list[int]:
     """Choose at most so many of n indices, evenly, the first and the last among them."""
-    return sorted({round(i) for i in np.linspace(0, n - 1, min(n, most))})
+    return sorted({round(i) for i in np.linspace(0, n - 1, min(n, limit))})
 
 
 def _window(distribution: Distribution, ranges: Sequence[tuple[int, int]]) -> FloatArray:
@@ -247,7 +249,7 @@ def chosen(known: Sequence[str], species: Sequence[str]) -> tuple[str, ...]:
 
 def place_of(times: Sequence[float], t: float) -> int:
     """Return which of some times one is."""
-    found = [k for k, one in enumerate(times) if is_same_time(one, t)]
-    if not found:
-        raise ArgumentError(f"`t` must be one of {', '.join(f'{one:.8g}' for one in times)}, but is {t:.12g}.")
-    return found[0]
+    places = [k for k, time in enumerate(times) if is_same_time(time, t)]
+    if not places:
+        raise ArgumentError(f"`t` must be one of {', '.join(f'{time:.8g}' for time in times)}, but is {t:.12g}.")
+    return places[0]

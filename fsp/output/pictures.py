@@ -216,12 +216,12 @@ def corner(distribution: Distribution, *species: str, log: bool = False) -> Figu
     return figure
 
 
-def passage(found: Passage, *, ax: Axes | None = None) -> Any:
+def passage(passage: Passage, *, ax: Axes | None = None) -> Any:
     """Draw the probability that each target of a passage was reached first by each time, in bands of their bounds.
 
     Parameters
     ----------
-    found
+    passage
         A passage with times.
     ax
         Where to draw; a new figure if None.
@@ -236,19 +236,19 @@ def passage(found: Passage, *, ax: Axes | None = None) -> Any:
     ArgumentError
         If the passage was asked for without times.
     """
-    curves = list(zip(found.targets, found.first, strict=True)) if len(found.targets) > 1 else []
+    curves = list(zip(passage.targets, passage.first, strict=True)) if len(passage.targets) > 1 else []
     with styled():
-        curves.insert(0, (" or ".join(found.targets), found.cdf))
+        curves.insert(0, (" or ".join(passage.targets), passage.cdf))
         axes = ax if ax is not None else new_axes(4.8, 3.2)
         for (name, curve), colour, line in zip(curves, COLOURS, LINES, strict=False):
             axes.fill_between(curve.times, curve.lower, curve.upper, color=colour, alpha=0.3, linewidth=0)
             axes.plot(curve.times, curve.value, color=colour, linestyle=line, label=name)
-        axes.set_xlabel(f"time since the start ({found.time_unit})" if found.time_unit else "time since the start")
+        axes.set_xlabel(f"time since the start ({passage.time_unit})" if passage.time_unit else "time since the start")
         axes.set_ylabel("probability of having passed")
         axes.set_ylim(bottom=0.0)
         axes.legend()
-        width = float((found.cdf.upper - found.cdf.lower).max())
-        sign = "≤" if found.cdf.certified else "≈"
+        width = float((passage.cdf.upper - passage.cdf.lower).max())
+        sign = "≤" if passage.cdf.certified else "≈"
         axes.set_title(f"width {sign} {round_up(width)}", loc="right", color="0.35", fontsize=8)
     return figure_of(axes) if ax is None else ax
 
@@ -312,10 +312,10 @@ def write(figure: Figure, path: Path) -> None:
 # ---- which part of the answer
 
 
-def _headline(one: Distribution, names: Sequence[str], error: ErrorLedger) -> str:
+def _headline(distribution: Distribution, names: Sequence[str], error: ErrorLedger) -> str:
     """Name the model, its error, and how many species are left out."""
-    some = f", {len(names)} of {len(one.species)} species" if len(names) < len(one.species) else ""
-    return f"{one.model_name or 'model'}: 1-norm {error.summary}{some}"
+    some = f", {len(names)} of {len(distribution.species)} species" if len(names) < len(distribution.species) else ""
+    return f"{distribution.model_name or 'model'}: 1-norm {error.summary}{some}"
 
 
 def _largest(distributions: Sequence[Distribution]) -> ErrorLedger:

@@ -57,24 +57,24 @@ class Questions:
             if wrong:
                 raise ArgumentError(f"`--quantile {name}` must have levels between 0 and 1, but has {wrong[0]:g}.")
 
-    def answers(self, one: Distribution) -> dict[str, Interval]:
+    def answers(self, distribution: Distribution) -> dict[str, Interval]:
         """Return the answers of a distribution by their names, such as ``P(V > U)``, ``E(U*V)`` and ``Q(U, 0.5)``."""
-        answers = {f"P({event})": one.probability(event) for event in self.events}
-        answers |= {f"E({formula})": one.expectation(formula) for formula in self.expectations}
+        answers = {f"P({event})": distribution.probability(event) for event in self.events}
+        answers |= {f"E({formula})": distribution.expectation(formula) for formula in self.expectations}
         for name, levels in (self.quantiles or {}).items():
-            answers |= {f"Q({name}, {level:g})": one.quantile_interval(name, level) for level in levels}
+            answers |= {f"Q({name}, {level:g})": distribution.quantile_interval(name, level) for level in levels}
         return answers
 
-    def record(self, one: Distribution) -> dict[str, Any]:
+    def record(self, distribution: Distribution) -> dict[str, Any]:
         """Return the answers of a distribution in dictionaries and lists."""
         record: dict[str, Any] = {}
         if self.events:
-            record["events"] = {event: one.probability(event).record() for event in self.events}
+            record["events"] = {event: distribution.probability(event).record() for event in self.events}
         if self.expectations:
-            record["expectations"] = {text: one.expectation(text).record() for text in self.expectations}
+            record["expectations"] = {text: distribution.expectation(text).record() for text in self.expectations}
         if self.quantiles:
             record["quantiles"] = {
-                name: [{"level": level, **one.quantile_interval(name, level).record()} for level in levels]
+                name: [{"level": level, **distribution.quantile_interval(name, level).record()} for level in levels]
                 for name, levels in self.quantiles.items()
             }
         return record
@@ -82,15 +82,16 @@ class Questions:
     def text(self, answer: Answer, width: int) -> str:
         """Write the answers: a row for each time, or for each point of a sweep at its last time."""
         names, rows = rows_of(answer, last_times=True)
-        answers = [self.answers(one) for _, one in rows]
+        answers = [self.answers(distribution) for _, distribution in rows]
         cells = [
-            [*map(index_text, index), *map(_cell, own.values())] for (index, _), own in zip(rows, answers, strict=True)
+            [*map(index_text, index), *map(_cell, row_answers.values())]
+            for (index, _), row_answers in zip(rows, answers, strict=True)
         ]
         parts = tables([*names, *answers[0]], cells, width, fixed=len(names))
         reasons = {
             f"{label}: {interval.reason}"
-            for own in answers
-            for label, interval in own.items()
+            for row_answers in answers
+            for label, interval in row_answers.items()
             if not interval.certified
         }
         lines = ["\n".join(part) for part in parts]

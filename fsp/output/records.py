@@ -40,8 +40,8 @@ def answer_record(
     record: dict[str, Any] = {name: getattr(times[0], name) for name in ("model_name", "model_hash", "time_unit")}
     record["species"] = list(times[0].species)
     time_limit = TimeLimit()
-    answers = [{} if asked is None else asked(one) for one in times]
-    told = [_time_record(one, marginals, constraints, time_limit) for one in times]
+    answers = [{} if asked is None else asked(distribution) for distribution in times]
+    told = [_time_record(distribution, marginals, constraints, time_limit) for distribution in times]
     record["times"] = [time | more for time, more in zip(told, answers, strict=True)]
     if isinstance(answer, Solution):
         names = ("tol", "solver", "options", "statistics")
@@ -61,11 +61,11 @@ def sweep_record(sweep: Sweep, marginals: Sequence[str] = (), asked: Asked | Non
     return {"names": list(sweep.names), "shape": list(sweep.shape), "tol": sweep.tol, "points": points}
 
 
-def violations(one: Distribution, constraints: Mapping[str, str]) -> dict[str, Interval]:
+def violations(distribution: Distribution, constraints: Mapping[str, str]) -> dict[str, Interval]:
     """Return the probability that each condition does not hold; not of those that need a time where there is none."""
     timeless = {name for name, text in constraints.items() if not depends_on_time(parse(text, what=name))}
-    known = {name: text for name, text in constraints.items() if one.t is not None or name in timeless}
-    return {name: one.probability(f"!({text})") for name, text in known.items()}
+    known = {name: text for name, text in constraints.items() if distribution.t is not None or name in timeless}
+    return {name: distribution.probability(f"!({text})") for name, text in known.items()}
 
 
 def violation_lines(answer: Solution | Distribution, constraints: Mapping[str, str]) -> list[str]:
@@ -73,12 +73,12 @@ def violation_lines(answer: Solution | Distribution, constraints: Mapping[str, s
     if not constraints:
         return []
     times = list(answer) if isinstance(answer, Solution) else [answer]
-    found = [violations(one, constraints) for one in times]
+    intervals = [violations(distribution, constraints) for distribution in times]
     lines = []
-    for name in found[0]:
-        k = max(range(len(times)), key=lambda k: found[k][name].upper)
+    for name in intervals[0]:
+        k = max(range(len(times)), key=lambda k: intervals[k][name].upper)
         largest = f" at t = {times[k].t:.12g}, the largest of {len(times)} times" if len(times) > 1 else ""
-        interval = found[k][name]
+        interval = intervals[k][name]
         lines.append(
             f"constraint '{name}' ({constraints[name]}) violated with probability "
             f"[{interval.lower:.6g}, {interval.upper:.6g}]{largest}"
@@ -87,26 +87,30 @@ def violation_lines(answer: Solution | Distribution, constraints: Mapping[str, s
 
 
 def _time_record(
-    one: Distribution, marginals: Sequence[str], constraints: Mapping[str, str], time_limit: TimeLimit
+    distribution: Distribution, marginals: Sequence[str], constraints: Mapping[str, str], time_limit: TimeLimit
 ) -> dict[str, Any]:
-    intervals = time_limit.within(one.mean_interval)
+    intervals = time_limit.within(distribution.mean_interval)
     late = [] if intervals is not None else [time_limit.left_out("intervals of the means", "dist.mean_interval()")]
     known = intervals or {}
     record: dict[str, Any] = {
-        "t": one.t,
-        "n_states": len(one),
-        "mean": one.mean(),
+        "t": distribution.t,
+        "n_states": len(distribution),
+        "mean": distribution.mean(),
         "mean_interval": {
-            name: [*known[name]] if name in known and known[name].certified else None for name in one.species
+            name: [*known[name]] if name in known and known[name].certified else None for name in distribution.species
         },
-        "std": one.std(),
-        "error": {"total": one.error.total, **one.error.terms, "certified": one.error.certified},
-        "notes": [*one.notes, *late],
+        "std": distribution.std(),
+        "error": {
+            "total": distribution.error.total,
+            **distribution.error.terms,
+            "certified": distribution.error.certified,
+        },
+        "notes": [*distribution.notes, *late],
     }
     if constraints:
-        record["violations"] = {name: [*found] for name, found in violations(one, constraints).items()}
+        record["violations"] = {name: [*interval] for name, interval in violations(distribution, constraints).items()}
     if marginals:
-        record["marginals"] = {name: _marginal_record(one.marginal(name)) for name in marginals}
+        record["marginals"] = {name: _marginal_record(distribution.marginal(name)) for name in marginals}
     return record
 
 
@@ -131,11 +135,11 @@ def marginal_text(answer: Solution | Distribution, species: str, width: int) -> 
     """Write the marginal distribution of a species: a row for each copy number, a column for each time."""
     times = list(answer) if isinstance(answer, Solution) else [answer]
     shown = times[-max(1, (width - _COLUMN) // _COLUMN) :]
-    marginals = [one.marginal(species) for one in shown]
+    marginals = [distribution.marginal(species) for distribution in shown]
     columns = [dict(zip(m.states[:, 0].tolist(), m.probabilities.tolist(), strict=True)) for m in marginals]
     copies = sorted({x for column in columns for x, p in column.items() if p >= _SHOWN})
     rows = [[f"{x}", *(f"{column.get(x, 0.0):.6f}" for column in columns)] for x in copies]
-    header = [species, *(when(one.t, one.time_unit) for one in shown)]
+    header = [species, *(when(distribution.t, distribution.time_unit) for distribution in shown)]
     left_out = f"(rows below {_SHOWN:.0e} are left out"
     left_out += f", and {len(times) - len(shown)} earlier times)" if len(shown) < len(times) else ")"
     return "\n".join([*table(header, rows), left_out])

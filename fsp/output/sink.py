@@ -53,9 +53,9 @@ class Sink:
 
     def read(self, size: int) -> bytes:
         """Return bytes; zeros where nothing was written."""
-        found = bytearray(size)
-        self.readinto(memoryview(found))
-        return bytes(found)
+        content = bytearray(size)
+        self.readinto(memoryview(content))
+        return bytes(content)
 
     def readinto(self, memory: memoryview) -> int:
         """Read what was written or kept."""

@@ -160,7 +160,9 @@ def read_head(path: Path) -> Head | None:
         last = child(times, max(times))
         species = tuple(map(str, texts(file, "species", 1)))
         states = array(last, "states", "u", (None, len(species)))
-        one = Distribution(states, array(last, "probabilities", "f", (None,)), species, t=None, error=read_error(last))
+        distribution = Distribution(
+            states, array(last, "probabilities", "f", (None,)), species, t=None, error=read_error(last)
+        )
         return Head(
             asked=Request(
                 attribute(file, "model_hash", str),
@@ -171,8 +173,8 @@ def read_head(path: Path) -> Head | None:
             n_states=len(child(last, "probabilities", "dataset")),
             error=read_error(last),
             n_matvec=int(attributes(child(file, "statistics")).get("n_matvec", 0)),
-            mean=one.mean(),
-            std=one.std(),
+            mean=distribution.mean(),
+            std=distribution.std(),
         )
     return None
 
@@ -244,11 +246,11 @@ def _version(place: Path) -> int | None:
 
     with FileIO(place) as file:
         line = file.read(LINE)
-        found = _LINE.match(line)
-        said = 1 if found is None else int(found[1])
-        if found is not None and said <= FORMAT_VERSION:
-            rest = line[found.end() :].strip(b"\0")
-            if found[2] is None or rest or found[2].decode() != _checksum(file):
+        match = _LINE.match(line)
+        said = 1 if match is None else int(match[1])
+        if match is not None and said <= FORMAT_VERSION:
+            rest = line[match.end() :].strip(b"\0")
+            if match[2] is None or rest or match[2].decode() != _checksum(file):
                 raise ValueError("its checksum is another one, so it was damaged or changed after it was written")
     if said > FORMAT_VERSION:
         return said

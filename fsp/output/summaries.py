@@ -28,8 +28,12 @@ def rows_of(answer: Answer, *, last_times: bool = False) -> tuple[list[str], lis
         points = [(answer.points[i].tolist(), answer[i]) for i in answer.solved]
         if last_times:
             return list(answer.names), [(point, solution[-1]) for point, solution in points]
-        return [*answer.names, "t"], [([*point, one.t], one) for point, solution in points for one in solution]
-    return ["t"], [([one.t], one) for one in (answer if isinstance(answer, Solution) else [answer])]
+        return [*answer.names, "t"], [
+            ([*point, distribution.t], distribution) for point, solution in points for distribution in solution
+        ]
+    return ["t"], [
+        ([distribution.t], distribution) for distribution in (answer if isinstance(answer, Solution) else [answer])
+    ]
 
 
 def columns(answer: Answer, asking: Asking | None = None) -> dict[str, list[Any]]:
@@ -38,22 +42,22 @@ def columns(answer: Answer, asking: Asking | None = None) -> dict[str, list[Any]
     Of each answer to a question there is its value, and its lower and upper bound, None where they are no bounds.
     """
     names, rows = rows_of(answer)
-    found: dict[str, list[Any]] = {name: [index[k] for index, _ in rows] for k, name in enumerate(names)}
-    distributions = [one for _, one in rows]
-    found["n_states"] = [len(one) for one in distributions]
-    moments = [(one.mean(), one.std()) for one in distributions]
+    columns_made: dict[str, list[Any]] = {name: [index[k] for index, _ in rows] for k, name in enumerate(names)}
+    distributions = [distribution for _, distribution in rows]
+    columns_made["n_states"] = [len(distribution) for distribution in distributions]
+    moments = [(distribution.mean(), distribution.std()) for distribution in distributions]
     for name in answer.species:
-        found[f"mean_{name}"] = [mean[name] for mean, _ in moments]
-        found[f"std_{name}"] = [std[name] for _, std in moments]
-    found["error"] = [one.error.total for one in distributions]
-    found["certified"] = [one.error.certified for one in distributions]
-    answers = [] if asking is None else [asking(one) for one in distributions]
+        columns_made[f"mean_{name}"] = [mean[name] for mean, _ in moments]
+        columns_made[f"std_{name}"] = [std[name] for _, std in moments]
+    columns_made["error"] = [distribution.error.total for distribution in distributions]
+    columns_made["certified"] = [distribution.error.certified for distribution in distributions]
+    answers = [] if asking is None else [asking(distribution) for distribution in distributions]
     for label in answers[0] if answers else ():
-        intervals = [own[label] for own in answers]
-        found[label] = [interval.value for interval in intervals]
-        found[f"{label} lower"] = [interval.lower if interval.certified else None for interval in intervals]
-        found[f"{label} upper"] = [interval.upper if interval.certified else None for interval in intervals]
-    return found
+        intervals = [of_rows[label] for of_rows in answers]
+        columns_made[label] = [interval.value for interval in intervals]
+        columns_made[f"{label} lower"] = [interval.lower if interval.certified else None for interval in intervals]
+        columns_made[f"{label} upper"] = [interval.upper if interval.certified else None for interval in intervals]
+    return columns_made
 
 
 def csv_of(columns: Mapping[str, Sequence[Any]]) -> str:

@@ -43,12 +43,12 @@ def distribution_array(distribution: Distribution) -> xarray.DataArray:
 def marginals_array(distributions: Sequence[Distribution], species: Sequence[str]) -> xarray.Dataset:
     """Make a dense labelled array of the joint marginal of species at several times, and the errors."""
     xarray = _optional("xarray")
-    arrays = [one.marginal(*species).to_xarray() for one in distributions]
-    times = xarray.DataArray([one.t for one in distributions], dims="t", name="t")
+    arrays = [distribution.marginal(*species).to_xarray() for distribution in distributions]
+    times = xarray.DataArray([distribution.t for distribution in distributions], dims="t", name="t")
     how = {"coords": "minimal", "compat": "override", "combine_attrs": "drop"}
     joined = xarray.concat(arrays, times, join="outer", fill_value=0.0, **how)
-    errors = ("t", [one.error.total for one in distributions])
-    certified = ("t", [one.error.certified for one in distributions])
+    errors = ("t", [distribution.error.total for distribution in distributions])
+    certified = ("t", [distribution.error.certified for distribution in distributions])
     first = distributions[0]
     return xarray.Dataset(  # type: ignore[no-any-return]
         {"probability": joined, "error": errors, "certified": certified},

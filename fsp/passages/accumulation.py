@@ -62,12 +62,12 @@ def accumulate(
             f"{times[-1]:.6g} at rates of up to {generator.largest_exit_rate:.3g}; ask for earlier times."
         )
     system = _System(generator, Λ, rates, jumps)
-    one = AMPLIFIED * (roundings(generator) + 4.0 * UNIT_ROUNDOFF) + OF_SUMS * UNIT_ROUNDOFF  # (1), (2)
+    rounding = AMPLIFIED * (roundings(generator) + 4.0 * UNIT_ROUNDOFF) + OF_SUMS * UNIT_ROUNDOFF  # (1), (2)
     w, sums, t, relative = np.stack([start, np.zeros(len(start))], axis=1), np.zeros(2), 0.0, SUM_ROUNDING
     for end in times.tolist():
         if end > t:
             w, sums, n = system.advanced(w, sums, (end - t) * Λ)
-            relative += n * one
+            relative += n * rounding
         t = end
         yield Accumulated(float(w[:, 0].sum()), float(sums[0]), float(sums[1]), relative)
 

@@ -31,18 +31,18 @@ class Average:
         self._gained, self._lost = half_sums(begin.error.total, *missing_from(self._y, SUM_ROUNDING))
         self.is_stored = begin.exact and not begin.model.start_lacks  # whether there is no other state
 
-    def bounds(self, values: FloatArray, most: float, above: Polynomial | None = None) -> tuple[float, float]:
+    def bounds(self, values: FloatArray, upper: float, above: Polynomial | None = None) -> tuple[float, float]:
         """Bound the mean of what lies between `values` (2, k) at the stored states of the start: (1).
 
-        Elsewhere it is at most `most`, or the polynomial `above` where there is one.
+        Elsewhere it is at most `upper`, or the polynomial `above` where there is one.
         """
         low = float(self._y @ values[0]) * (1.0 - SUM_ROUNDING) - self._lost * float(values[0].max(initial=0.0))
         high = float(self._y[self._has] @ values[1, self._has]) * (1.0 + SUM_ROUNDING)
         if self.is_stored:
-            most = float(values[1].max(initial=0.0))
+            upper = float(values[1].max(initial=0.0))
         elif above is not None:
             return max(low, 0.0), high + self._tail(above)
-        return max(low, 0.0), high + (self._gained * most if self._gained else 0.0)
+        return max(low, 0.0), high + (self._gained * upper if self._gained else 0.0)
 
     def _tail(self, polynomial: Polynomial) -> float:
         moments = self._begin.moments(self._begin.t)

@@ -93,10 +93,10 @@ class PassageCertifier:
         self._escapes = Escapes(model, targets, may_escape=condition is None)
         self._powers: dict[int, tuple[float, DriftCondition | None]] = {}
 
-    def takes_forever(self, found: PassageBounds) -> bool:
+    def takes_forever(self, bounds: PassageBounds) -> bool:
         """Tell whether the mean time is proved to be infinite, from where the space is left."""
-        met = found.weight[found.stage.inside][found.stage.sources] > 0.0
-        return self._condition is None and self._escapes.takes_forever(found.stage.states[met])
+        met = bounds.weight[bounds.stage.inside][bounds.stage.sources] > 0.0
+        return self._condition is None and self._escapes.takes_forever(bounds.stage.states[met])
 
     @property
     def condition(self) -> DriftCondition | None:
@@ -105,15 +105,15 @@ class PassageCertifier:
 
     def attempt(self, space: AnySpace, guess: FloatArray | None) -> PassageBounds:
         """Solve on a space; `guess` is not used."""
-        own = serial(space)
+        local = serial(space)
         start = self._stopping.initial_states
-        generator = Generator(self._stopping, own)
-        stage = Stopped.of(generator, self._targets, self._reach.reached(own, start))
+        generator = Generator(self._stopping, local)
+        stage = Stopped.of(generator, self._targets, self._reach.reached(local, start))
         rounded = roundings(generator)
         exits = stage.hits.sum(axis=0) + stage.never + stage.outflow
         system = exit_system(stage.matrix, exits, rounded)
         weight, begun = np.zeros(len(generator)), np.zeros(len(generator))
-        begun[own.index(start)] = self._stopping.initial_probabilities
+        begun[local.index(start)] = self._stopping.initial_probabilities
         weight[stage.inside] = system.occupation(begun[stage.inside])
         leaving = np.minimum(np.stack(system.bounds(stage.outflow)), 1.0)
         back = self._escapes.returning(stage.states)  # (k,)
@@ -122,7 +122,7 @@ class PassageCertifier:
         never = _first(system, stage.never + stage.leaking(1.0 - back), stage.never, leaving[1])
         moments, above, wanted = self._moments(generator, stage, system, leaving[1], begun[stage.inside])
         targets = hits.swapaxes(0, 1)  # (n_targets, 2, m)
-        parts = [self._conditional(system, one, stage, moments[0], above[0]) for one in targets]
+        parts = [self._conditional(system, target, stage, moments[0], above[0]) for target in targets]
         conditional = np.stack(parts, axis=1)
         return PassageBounds(generator, stage, hits, never, leaving, moments, above, conditional, weight, wanted)
 
@@ -186,12 +186,12 @@ class PassageCertifier:
         width = len(self._targets.species)
         inner = replace(last, alpha=alpha).polynomial or {}
         function = power(first.polynomial, k, width)
-        found = costly_condition(
+        condition = costly_condition(
             self._model, scaled(function, Fraction(factorial(k), 2)), scaled(inner, k * (1 + MARGIN))
         )
-        found = None if found is None else excepting(self._narrowed(found), 0.0)
-        self._powers[k] = alpha, found
-        return found
+        condition = None if condition is None else excepting(self._narrowed(condition), 0.0)
+        self._powers[k] = alpha, condition
+        return condition
 
     def _conditional(
         self,

@@ -250,7 +250,7 @@ def _answer(model: Model, two: _Two, times: FloatArray, tol: float) -> Correlati
             ToleranceWarning,
             stacklevel=3,
         )
-    means = [_interval(law.mean, reason) + own.middle for law, own in zip(two.laws, two.pair, strict=True)]
+    means = [_interval(law.mean, reason) + observed.middle for law, observed in zip(two.laws, two.pair, strict=True)]
     return Correlation(
         (two.pair[0].text, two.pair[1].text),
         tol,
@@ -287,13 +287,13 @@ def _covariances(model: Model, two: _Two, times: FloatArray, tol: float, reason:
     (first, second), space = two.laws, two.rest.generator.space
     values, off = np.zeros(len(times)), around(first, second)
     ends = np.zeros((2, len(times)))
-    most = float(np.abs(second.values).max(initial=0.0))
+    largest = float(np.abs(second.values).max(initial=0.0))
     for sign in (1.0, -1.0):
         weights = np.maximum(sign * first.values, 0.0) * two.rest.p  # (n,)
         weight = float(weights.sum())
-        if not weight * most > 0.0:
+        if not weight * largest > 0.0:
             continue
-        wanted = SHARE * tol * two.deviations / (weight * most)
+        wanted = SHARE * tol * two.deviations / (weight * largest)
         begun = model.starting_in(space.states[weights > 0.0], weights[weights > 0.0] / weight)
         solution = solve(begun, times, min(max(wanted, LEAST_TOL), LARGEST_TOL), space=space)
         bounds = part(solution, space, second.values, weight)  # (3, n_lags)

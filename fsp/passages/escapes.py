@@ -54,8 +54,8 @@ class Escapes:
         if self._tree is None or not len(states):
             return False
         highest = states[np.unique(states.argmax(axis=0))]
-        found = (escape(self._model, state) for state in highest)
+        escapes = (escape(self._model, state) for state in highest)
         return any(
-            one is not None and enclosure(self._tree, {one.species: (float(one.level), np.inf)}) == (0.0, 0.0)
-            for one in found
+            way is not None and enclosure(self._tree, {way.species: (float(way.level), np.inf)}) == (0.0, 0.0)
+            for way in escapes
         )

@@ -107,13 +107,17 @@ class _Found:
         ends = [end for covariance in self.covariances for end in covariance]
         if not all(map(isfinite, [*both, *ends])):
             return inf
-        known = [one.width for one, size in zip(self.coefficients, both, strict=True) if size > 0.0 and one.certified]
+        known = [
+            coefficient.width
+            for coefficient, size in zip(self.coefficients, both, strict=True)
+            if size > 0.0 and coefficient.certified
+        ]
         return max(known, default=0.0)
 
     @property
     def reasons(self) -> list[str]:
         """Why the covariances are estimates; none where they are bounds."""
-        return sorted({one.reason for one in self.covariances if not one.certified})
+        return sorted({covariance.reason for covariance in self.covariances if not covariance.certified})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,7 +145,12 @@ class _Question:
         about = means[0] - means[0].value
         covariances = [product - about * (mean - mean.value) for product, mean in zip(products, means[1:], strict=True)]
         both = zip(covariances, variances[1:], strict=True)
-        return _Found(covariances, [quotient(one, variances[0], own) for one, own in both], means, variances)
+        return _Found(
+            covariances,
+            [quotient(covariance, variances[0], variance) for covariance, variance in both],
+            means,
+            variances,
+        )
 
     def _products(
         self, means: list[Interval], squares: list[Interval], later: list[Distribution], tol: float
@@ -159,14 +168,14 @@ class _Question:
             begun = self.model.starting_in(states[weights > 0.0], weights[weights > 0.0] / total)
             laws = self._solved(begun, self.lags, tol, None)
             parts = [_mean(self.pair[1], law) - mean.value for law, mean in zip(laws, means[1:], strict=True)]
-            products = [one + (sign * total) * part for one, part in zip(products, parts, strict=True)]
+            products = [product + (sign * total) * part for product, part in zip(products, parts, strict=True)]
         size = sqrt(squares[0].upper) + 2.0 * abs(means[0].value) if squares[0].upper < inf else inf
         slacks = [ROUNDED * size * sqrt(square.upper) if square.upper else 0.0 for square in squares[1:]]
         if not (self.begin.exact and not self.begin.model.start_lacks):
             for k, (law, mean) in enumerate(zip(later, means[1:], strict=True)):
                 second = replace(self.pair[1], middle=mean.value)
                 slacks[k] += self._unknown(first, second, law.moments, float(self.lags[k]), float((values**2).max()))
-        return [_widened(one, slack) for one, slack in zip(products, slacks, strict=True)]
+        return [_widened(product, slack) for product, slack in zip(products, slacks, strict=True)]
 
     def _unknown(
         self,
@@ -174,7 +183,7 @@ class _Question:
         second: Observable,
         later: MomentBounds | PendingBounds | None,
         lag: float,
-        most: float,
+        upper: float,
     ) -> float:
         """Bound what the error of the start does to the product: (2)."""
         model, y = self.begin.model, self.begin.model.initial_probabilities
@@ -182,7 +191,7 @@ class _Question:
         total, square = float(y.sum()), second.cost
         above = _part(first.cost, self.begin.moments(self.begin.t), gained) * _part(square, later, gained)
         stored = moment_bounds(model.starting_in(model.initial_states, y / total), lag) if lost else None
-        below = lost * most * total * _part(square, stored, lost / total) if lost else 0.0
+        below = lost * upper * total * _part(square, stored, lost / total) if lost else 0.0
         return sqrt(above) + sqrt(below)
 
     def _solved(
@@ -210,8 +219,8 @@ def _mean(observable: Observable, law: Distribution) -> Interval:
 def _square(observable: Observable, law: Distribution, middle: float) -> Interval:
     """Bound the mean of the square of an observable less a number, about which it is stored."""
     if observable.is_condition:
-        found = (1.0 - 2.0 * middle) * law.probability(observable.text) + middle**2
-        return Interval(max(found.lower, 0.0), max(found.upper, 0.0), max(found.value, 0.0), found.certified)
+        square = (1.0 - 2.0 * middle) * law.probability(observable.text) + middle**2
+        return Interval(max(square.lower, 0.0), max(square.upper, 0.0), max(square.value, 0.0), square.certified)
     return law.expectation(f"({observable.text} - ({middle!r}))^2")
 
 

@@ -33,7 +33,10 @@ def members(model: Model, targets: Targets, j: int) -> IntArray | None:
     reach = Reachability(model)
     largest = np.where(reach.made(model.initial_states), model.species_bounds, 0.0)  # (d,)
     lasts = [last_count(tree, name) for name in model.species]
-    limits = [most if last is None else min(last, most) for last, most in zip(lasts, largest.tolist(), strict=True)]
+    limits = [
+        largest_total if last is None else min(last, largest_total)
+        for last, largest_total in zip(lasts, largest.tolist(), strict=True)
+    ]
     if not prod(limit + 1.0 for limit in limits) <= MOST_STORED:
         return None
     sides = np.meshgrid(*(np.arange(int(limit) + 1) for limit in limits), indexing="ij")
@@ -56,7 +59,7 @@ def paying(model: Model, condition: DriftCondition, cost: Polynomial | None) -> 
     for exponent in range(1, degree(cost) + 2):  # costs of the degree of a power, or of one more, are paid for by it
         function = power(condition.function, exponent, model.n_species)
         for scale in SCALES:
-            found = costly_condition(model, scaled(function, Fraction(scale) / Fraction(condition.elsewhere)), cost)
-            if found is not None:
-                return found
+            proved = costly_condition(model, scaled(function, Fraction(scale) / Fraction(condition.elsewhere)), cost)
+            if proved is not None:
+                return proved
     return None

@@ -219,12 +219,12 @@ class _Question:
 
     def _law(self, times: FloatArray, solution: Solution) -> PassageLaw:
         rows: list[list[Interval]] = []
-        for one in solution:
-            held = self.targets.hold(one.states)  # (n_targets, n)
+        for distribution in solution:
+            held = self.targets.hold(distribution.states)  # (n_targets, n)
             masks = [held.any(axis=0), *held] if len(held) > 1 else [*held]
-            rows.append([bounds.event(one.probabilities, mask, one.error) for mask in masks])
-        whole, *first = (Curve.of(times, list(column)).rising() for column in zip(*rows, strict=True))
-        return PassageLaw(whole, tuple(first or [whole]), solution, self.targets.inflow(self.model))
+            rows.append([bounds.event(distribution.probabilities, mask, distribution.error) for mask in masks])
+        of_all, *first = (Curve.of(times, list(column)).rising() for column in zip(*rows, strict=True))
+        return PassageLaw(of_all, tuple(first or [of_all]), solution, self.targets.inflow(self.model))
 
 
 class _Judge:
@@ -258,7 +258,7 @@ class _Judge:
         """Return how to go on; None to end."""
         answers = StartBounds(candidate, self._question.targets, self._question.begin, self.reason)
         self.found, self.facts, last = candidate, answers.facts, self.width
-        if any(one.reason == OF_THE_START for one in self.facts["moments"]):  # which no larger space tells
+        if any(moment.reason == OF_THE_START for moment in self.facts["moments"]):  # which no larger space tells
             self.reason = OF_THE_START
         self.width = self._widest()
         error = ErrorLedger(truncation=min(2.0, answers.leaving))
@@ -282,13 +282,13 @@ class _Judge:
 
     def _widest(self) -> float:
         """Return the largest width of what is asked for, of moments relative to them."""
-        widths = [one.width for one in self.facts["reached"]]
+        widths = [interval.width for interval in self.facts["reached"]]
         if not self.reason:
-            widths += [_relative(one) for one in self.facts["moments"]]
+            widths += [_relative(interval) for interval in self.facts["moments"]]
         return float(max(widths))
 
 
-def _relative(one: Interval) -> float:
-    if one.lower == inf:
+def _relative(interval: Interval) -> float:
+    if interval.lower == inf:
         return 0.0
-    return one.width / one.lower if one.lower > 0.0 else one.upper
+    return interval.width / interval.lower if interval.lower > 0.0 else interval.upper

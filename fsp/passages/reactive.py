@@ -149,12 +149,12 @@ class ReactivePaths:
         if any(kept and not held.any() for kept, held in zip(contained, self._held, strict=True)):
             return 0.0, 0.0
         besides = self._leaving + (0.0 if any(contained) else self._rest.beyond(outer))
-        least, most = [], []
+        least, upper = [], []
         for j in (0, 1):
             direct = self._stage.into[1 - j] * self._held[j]  # (n,)
             least.append(self._down(float(self._starts[j, 0] @ killed[1 - j, 0]) + float(self._rest.lower @ direct)))
-            most.append(self._up(float(self._starts[j, 1] @ killed[1 - j, 1]) + float(self._rest.upper @ direct)))
-        return _ordered(max(least), min(most) + besides, inf)
+            upper.append(self._up(float(self._starts[j, 1] @ killed[1 - j, 1]) + float(self._rest.upper @ direct)))
+        return _ordered(max(least), min(upper) + besides, inf)
 
     def _everywhere(self, values: FloatArray, others: FloatArray) -> FloatArray:
         """Return `values` (m,) at S°, and those of `others` (n,) elsewhere."""
@@ -169,5 +169,5 @@ class ReactivePaths:
         return x * (1.0 + self._off)
 
 
-def _ordered(low: float, high: float, most: float = 1.0) -> Bounds:
-    return low, max(low, min(high, most))
+def _ordered(low: float, high: float, upper: float = 1.0) -> Bounds:
+    return low, max(low, min(high, upper))

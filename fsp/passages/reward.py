@@ -152,17 +152,17 @@ def reward(
         first = stationary(model, AT_REST * tol, max_states=limit, progress=callback(progress))
     begin = starting_point(stopping, first, tol)
     question = Question(stopping, gain, targets, begin, asked, tol, limit, callback(progress) or silent)
-    found = question.on_growing_space()
-    width = max(mean.width / (1.0 + mean.upper) if mean.upper < inf else 0.0 for mean in found.means)
+    answer = question.on_growing_space()
+    width = max(mean.width / (1.0 + mean.upper) if mean.upper < inf else 0.0 for mean in answer.means)
     if width > tol:
         warnings.warn(
             f"The bounds of the mean are {width:.1e} wide, above tol = {tol:.1e}; raise `max_states` or `tol`.",
             ToleranceWarning,
             stacklevel=2,
         )
-    curves = (Curve.of(asked, found.means), Curve.of(asked, found.squares))
+    curves = (Curve.of(asked, answer.means), Curve.of(asked, answer.squares))
     spread = [variance(m, s, 0.0, max(s.value - m.value**2, 0.0)) for m, s in zip(*curves, strict=True)]
-    reasons = sorted({one.reason for curve in curves for one in curve if not one.certified})
+    reasons = sorted({interval.reason for curve in curves for interval in curve if not interval.certified})
     return Reward(
         gain.text,
         firings,
@@ -170,7 +170,7 @@ def reward(
         tol,
         *curves,
         Curve.of(asked, spread),
-        found.n_states,
+        answer.n_states,
         model_name=model.name,
         model_hash=model.hash,
         time_unit=model.time_unit,
@@ -301,9 +301,9 @@ class Question:
         if not last > 0.0:
             return StateSpace.from_states(self.model.species, begun.initial_states)
         grid = last * np.arange(1, LOOKED_AT + 1) / LOOKED_AT
-        whole = begun.starting_in(begun.initial_states, _scaled(begun.initial_probabilities))
+        extended = begun.starting_in(begun.initial_states, _scaled(begun.initial_probabilities))
         for _ in range(REFINED):
-            laws = solve(whole, grid, FIRST_SHARE * self.tol, max_states=self.limit)
+            laws = solve(extended, grid, FIRST_SHARE * self.tol, max_states=self.limit)
             states = [begun.initial_states, *(law.states for law in laws)]
             apart = [not _overlap(self.model.species, *both) for both in pairwise(states)]
             if not any(apart):
@@ -321,13 +321,13 @@ class Question:
             rates = np.where(self.targets.hold(space.states).any(axis=0), 0.0, rates)
         start = starting_vector(self.begin.model, space)
         closed = not generator.leaks
-        most = self.gain.most if self.gain.reaction >= 0 or not closed else float(rates.max(initial=0.0)) + off
+        greatest = self.gain.most if self.gain.reaction >= 0 or not closed else float(rates.max(initial=0.0)) + off
         self.report(Progress(None, None, len(generator), 0.0, "reward"))
         means, squares, missing = [], [], 0.0
         course = accumulate(generator, start, self.times, rates, self._jumps(space, rates))
         for t, known in zip(self.times.tolist(), course, strict=True):
             missing = max(0.0, 1.0 - known.mass * (1.0 - known.relative))
-            both = self._ends(t, known, missing, most, off, positive=closed or self.gain.positive)
+            both = self._ends(t, known, missing, greatest, off, positive=closed or self.gain.positive)
             means.append(both[0])
             squares.append(both[1])
         return _Found(means, squares, len(generator), missing)
@@ -340,14 +340,14 @@ class Question:
         return csr_array((rates[here], (target[here], here)), shape=(len(space), len(space)))
 
     def _ends(
-        self, t: float, known: Accumulated, missing: float, most: float, off: float, *, positive: bool
+        self, t: float, known: Accumulated, missing: float, greatest: float, off: float, *, positive: bool
     ) -> tuple[Interval, Interval]:
         """Bound E R and E R²: (1)."""
         y, start = self.begin.model.initial_probabilities, self.begin.error.total
         excess = 0.0 if self.begin.exact else half_sums(start, *missing_from(y))[1]
         relative = known.relative + (start if self.begin.exact else 0.0)
-        moments = self._moments(t) if most == inf and t > 0.0 and self.begin.exact else None
-        size, found = most * t if t > 0.0 else 0.0, []
+        moments = self._moments(t) if greatest == inf and t > 0.0 and self.begin.exact else None
+        size, intervals = greatest * t if t > 0.0 else 0.0, []
         for q, value in ((1, known.mean), (2, known.square)):
             slack = t * off * (1.0 if q == 1 else 2.0 * known.mean * (1.0 + relative) + t * off)  # (4)
             if size < inf:
@@ -360,8 +360,8 @@ class Question:
                 )  # (3)
             low = max(0.0, value * (1.0 - relative) - slack - less)
             high = value * (1.0 + relative) + slack + beyond
-            found.append(self._interval(low, high * (1.0 + SUM_ROUNDING), value, positive))
-        return found[0], found[1]
+            intervals.append(self._interval(low, high * (1.0 + SUM_ROUNDING), value, positive))
+        return intervals[0], intervals[1]
 
     def _interval(self, low: float, high: float, value: float, positive: bool) -> Interval:
         reason = ""

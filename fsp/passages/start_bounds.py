@@ -23,16 +23,16 @@ OF_THE_START = "no moments of the start are known"
 class StartBounds:
     """The questions that one space answers; `reason` says why there is no bound of moments."""
 
-    def __init__(self, found: PassageBounds, targets: Targets, begin: Start, reason: str) -> None:
-        self._found, self._reason = found, reason
+    def __init__(self, bounds: PassageBounds, targets: Targets, begin: Start, reason: str) -> None:
+        self._found, self._reason = bounds, reason
         self._average, self._certified = Average(begin), begin.error.certified
         states = begin.model.initial_states
         self._held = targets.hold(states)  # (n_targets, k)
-        stored = found.generator.space.index(states)
-        place = np.full(len(found.generator), -1)
-        place[found.stage.inside] = np.arange(len(found.stage))
+        stored = bounds.generator.space.index(states)
+        place = np.full(len(bounds.generator), -1)
+        place[bounds.stage.inside] = np.arange(len(bounds.stage))
         self._place = place[stored]  # (k,) in the stage, -1 for others
-        self._trapped = np.isin(stored, found.stage.trapped)
+        self._trapped = np.isin(stored, bounds.stage.trapped)
 
     @property
     def leaving(self) -> float:
@@ -50,7 +50,7 @@ class StartBounds:
             moments = [Interval(inf, inf, inf, self._certified) for _ in moments]
         surely = len(self._held) == 1 and never.upper == 0.0
         reached = [self._interval(1.0, 1.0)] if surely else [self._reached(j) for j in range(len(self._held))]
-        parts = moments[:1] if surely else [self._conditional(j, one) for j, one in enumerate(reached)]
+        parts = moments[:1] if surely else [self._conditional(j, bounds) for j, bounds in enumerate(reached)]
         return {
             "reached": tuple(reached),
             "never": never,
@@ -61,18 +61,18 @@ class StartBounds:
     def _bounds(
         self,
         values: FloatArray,
-        most: float,
+        greatest: float,
         *,
         of_target: Any = 0.0,
         of_trapped: tuple[float, float] = (0.0, 0.0),
         above: Any = None,
     ) -> tuple[float, float]:
         """Bound the mean over the start of `values` (2, m) before a target, and of others elsewhere."""
-        whole = np.tile(np.broadcast_to(np.float64(of_target), self._place.shape), (2, 1))  # (2, k)
+        of_places = np.tile(np.broadcast_to(np.float64(of_target), self._place.shape), (2, 1))  # (2, k)
         before = self._place >= 0
-        whole[:, before] = values[:, self._place[before]]
-        whole[:, self._trapped] = np.array(of_trapped)[:, None]
-        return self._average.bounds(whole, most, above)
+        of_places[:, before] = values[:, self._place[before]]
+        of_places[:, self._trapped] = np.array(of_trapped)[:, None]
+        return self._average.bounds(of_places, greatest, above)
 
     def _reached(self, j: int) -> Interval:
         low, high = self._bounds(self._found.hits[:, j], 1.0, of_target=self._held[j].astype(np.float64))

@@ -68,8 +68,8 @@ class Stopped:
 
     def leaking(self, values: FloatArray) -> FloatArray:
         """Return rates times `values` (k,) of where jumps out of the space lead, by source, (m,)."""
-        found: FloatArray = np.bincount(self.sources, self.rates * values, len(self)).astype(np.float64)
-        return found
+        inflow: FloatArray = np.bincount(self.sources, self.rates * values, len(self)).astype(np.float64)
+        return inflow
 
 
 def ways_out(
@@ -86,8 +86,8 @@ def ways_out(
     for leak in generator.leaks:
         states = generator.space.states_at(leak.sources) + leak.change
         held = targets.hold(states)
-        for k, one in enumerate(held):
-            hits[k] += np.bincount(leak.sources[one], leak.rates[one], n)
+        for k, state in enumerate(held):
+            hits[k] += np.bincount(leak.sources[state], leak.rates[state], n)
         others = ~held.any(axis=0)
         sources.append(leak.sources[others])
         rates.append(leak.rates[others])

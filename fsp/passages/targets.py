@@ -47,16 +47,16 @@ class Targets:
     def hold(self, states: IntArray) -> BoolArray:
         """Tell which targets hold in states (m, d): (n_targets, m)."""
         columns = self._columns(states)
-        found = np.stack([self._values(k, columns, len(states)) for k in range(len(self.names))])
-        twice = np.flatnonzero(found.sum(axis=0) > 1)
+        values = np.stack([self._values(k, columns, len(states)) for k in range(len(self.names))])
+        twice = np.flatnonzero(values.sum(axis=0) > 1)
         if len(twice):
-            both = [self.names[k] for k in np.flatnonzero(found[:, twice[0]])[:2]]
+            both = [self.names[k] for k in np.flatnonzero(values[:, twice[0]])[:2]]
             state = ", ".join(f"{name} = {x}" for name, x in zip(self.species, states[twice[0]].tolist(), strict=True))
             raise ArgumentError(
                 f"{self.argument} must have conditions that exclude each other, but '{both[0]}' and '{both[1]}' both "
                 f"hold at {state}; add what tells them apart."
             )
-        return found
+        return values
 
     def holds(self, k: int, states: IntArray) -> BoolArray:
         """Tell whether one target holds in states (m, d), whatever others do: (m,)."""

@@ -78,15 +78,15 @@ class Checkpoint:
                 if self._comm.rank == 0:
                     self._sweep([entry for entry in (*self._written.values(), self._last) if entry is not None])
             self._is_clean = True
-        for one in passed:
-            if one.t not in self._written:
-                self._written[one.t] = self._write_one(one)
+        for distribution in passed:
+            if distribution.t not in self._written:
+                self._written[distribution.t] = self._write_one(distribution)
         index: dict[str, Any] = {
             "format": "fsp checkpoint",
             "format_version": FORMAT_VERSION,
             "identity": asdict(self._asked),
             "number": self._number,
-            "reached": [self._written[one.t] for one in passed],
+            "reached": [self._written[distribution.t] for distribution in passed],
             "last": self._written.get(last.t) or self._write_one(last),
             "counts": reached.statistics,
         }
@@ -95,21 +95,21 @@ class Checkpoint:
                 files.write(self.folder / INDEX, json.dumps({**index, "crc": _checksum(index)}))
                 self._sweep([*index["reached"], index["last"]])
 
-    def _write_one(self, one: Distribution) -> dict[str, Any]:
-        space = one.space
+    def _write_one(self, distribution: Distribution) -> dict[str, Any]:
+        space = distribution.space
         name = f"{self._number:06d}-{self._n_written:04d}-{self._comm.rank:05d}.part"
         self._n_written += 1
         part: dict[str, Any] = {}
         with self._comm.agree():
-            arrays = space.runs.keys, space.runs.lengths, one.probabilities
+            arrays = space.runs.keys, space.runs.lengths, distribution.probabilities
             content = b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)
             files.write(self.folder / name, content)
             part = {"file": name, "bytes": len(content), "crc": zlib.crc32(content), "n_runs": len(space.runs.keys)}
-        fields = {name: getattr(one, name) for name in _FIELDS}
+        fields = {name: getattr(distribution, name) for name in _FIELDS}
         return {
             "fields": json.loads(json.dumps(fields)),
-            "error": {**one.error.terms, "certified": one.error.certified},
-            "species": list(one.species),
+            "error": {**distribution.error.terms, "certified": distribution.error.certified},
+            "species": list(distribution.species),
             "encoding": _encoding_record(space.encoding),
             "parts": self._comm.mpi.allgather(part),
         }
@@ -137,11 +137,11 @@ class Checkpoint:
         with self._comm.agree():
             self._check(index)
         reached = tuple(self._read_one(entry) for entry in index["reached"])
-        for one, entry in zip(reached, index["reached"], strict=True):
-            self._written[one.t] = entry
+        for distribution, entry in zip(reached, index["reached"], strict=True):
+            self._written[distribution.t] = entry
         self._number, self._last = int(index["number"]), index["last"]
         last = self._read_one(index["last"])
-        done = [one for one in reached if one.t != last.t]
+        done = [distribution for distribution in reached if distribution.t != last.t]
         statistics = dict(index["counts"])
         return Solution(
             [*done, last], tol=self._asked.tol, solver="checkpoint", statistics=statistics, asked=self._asked.times
@@ -191,9 +191,9 @@ class Checkpoint:
         # KeyRuns that were cut between two ranks are joined again by the union.
         runs = KeyRuns.of_lengths(keys, lengths).union(KeyRuns.of_lengths(keys[:0], lengths[:0]))
         space = StateSpace(comm, entry["species"], encoding, runs)
-        own, _ = comm.exchange(p, space.ranges.cuts_of(runs))
+        local, _ = comm.exchange(p, space.ranges.cuts_of(runs))
         fields = dict(entry["fields"], notes=tuple(entry["fields"]["notes"]))
-        return Distribution(space, own, **fields, error=ErrorLedger(**entry["error"]))
+        return Distribution(space, local, **fields, error=ErrorLedger(**entry["error"]))
 
     def _content(self, part: Mapping[str, Any]) -> bytes:
         place = self.folder / str(part["file"])

@@ -93,9 +93,9 @@ def close_leaks(generator: Generator, start: FloatArray) -> ClosedChain:
     if not comm.any(bool(trapped.any())):
         return _numbered(generator, parts, of_part, closed, chain)
     back, jumps = _led_back(generator, parts, start, np.where(trapped, leak_rates, 0.0))
-    own = np.arange(n_local)
+    local = np.arange(n_local)
     kept = sparse.csr_array(
-        (np.where(trapped, leak_rates, 0.0), (own, own + generator.space.first)), shape=(n_local, len(generator))
+        (np.where(trapped, leak_rates, 0.0), (local, local + generator.space.first)), shape=(n_local, len(generator))
     )
     of_part, closed = parts.classes(jumps)
     return _numbered(generator, parts, of_part, closed, (chain - kept + back).tocsr())
@@ -112,8 +112,8 @@ def led_back(generator: Generator, into: FloatArray) -> ClosedChain:
 
 def _lead_to_start(generator: Generator, number: IntArray, classes: IntArray) -> BoolArray:
     """Tell which of `classes` (k,) may lead to an initial state, as far as stoichiometry and factors of rates say."""
-    own = {c: generator.space.states_at(np.flatnonzero(number == c)[:1]) for c in classes.tolist()}
-    said = generator.comm.mpi.allgather({c: state for c, state in own.items() if len(state)})
+    local = {c: generator.space.states_at(np.flatnonzero(number == c)[:1]) for c in classes.tolist()}
+    said = generator.comm.mpi.allgather({c: state for c, state in local.items() if len(state)})
     reach, start = Reachability(generator.model), generator.model.initial_states
     first = [next(states[c] for states in said if c in states) for c in classes.tolist()]
     return np.array([reach.possible(start, state).any() for state in first], dtype=np.bool_)
@@ -151,16 +151,16 @@ def _parts_of(generator: Generator, rows: Any) -> Components:
     of_extended = halo.finish(values, len(of_all), len(of_all)).astype(np.int64)
     source, target = of_extended[rows.indices], np.repeat(of_all, np.diff(rows.indptr))
     crossing = (source != target) & (rows.data > 0.0)
-    own = np.unique(np.stack([source[crossing], target[crossing]], axis=1), axis=0)
-    edges = np.concatenate(comm.mpi.allgather(own))
+    local = np.unique(np.stack([source[crossing], target[crossing]], axis=1), axis=0)
+    edges = np.concatenate(comm.mpi.allgather(local))
     return Components(of_all, total, edges)
 
 
 def _marked(comm: Communicator, number: IntArray, n: int, mask: BoolArray) -> BoolArray:
     """Tell which of `n` groups have a state on any rank for which `mask` (n_local,) is true."""
-    found = np.zeros(n, dtype=np.int64)
-    found[number[mask]] = 1
-    return np.asarray(comm.max(found)) > 0
+    marks = np.zeros(n, dtype=np.int64)
+    marks[number[mask]] = 1
+    return np.asarray(comm.max(marks)) > 0
 
 
 def _led_back(generator: Generator, parts: Components, start: FloatArray, rates: FloatArray) -> tuple[Any, IntArray]:
@@ -180,15 +180,15 @@ def _led_back(generator: Generator, parts: Components, start: FloatArray, rates:
 def _numbered(generator: Generator, parts: Components, of_part: IntArray, closed: BoolArray, rows: Any) -> ClosedChain:
     """Return the chain with its closed classes numbered in the order of their first states."""
     comm = generator.comm
-    own = of_part[parts.label]
+    local = of_part[parts.label]
     first_state = np.full(len(closed), len(generator), dtype=np.int64)
-    np.minimum.at(first_state, own, np.arange(generator.n_local) + generator.space.first)
+    np.minimum.at(first_state, local, np.arange(generator.n_local) + generator.space.first)
     first_state = np.asarray(comm.min(first_state))
     chosen = np.flatnonzero(closed)
     chosen = chosen[np.argsort(first_state[chosen], kind="stable")]
     number = np.full(len(closed), -1, dtype=np.int64)
     number[chosen] = np.arange(len(chosen))
-    of_state = number[own]
+    of_state = number[local]
     sizes = np.asarray(comm.sum(np.bincount(of_state[of_state >= 0], minlength=len(chosen))))
     return ClosedChain(comm, rows, generator.leak_rates, of_state, sizes)
 
@@ -220,5 +220,5 @@ def absorption(chain: ClosedChain, matrix: Any, start: FloatArray, mean_times: M
 def _by_class(chain: ClosedChain, values: FloatArray) -> FloatArray:
     """Return the sum of `values` (n_local,) over the states of each closed class."""
     inside = chain.number >= 0
-    own = np.bincount(chain.number[inside], weights=values[inside], minlength=len(chain.sizes))
-    return np.asarray(chain.comm.sum(own.astype(np.float64)))  # of nothing it counts in integers
+    local = np.bincount(chain.number[inside], weights=values[inside], minlength=len(chain.sizes))
+    return np.asarray(chain.comm.sum(local.astype(np.float64)))  # of nothing it counts in integers

@@ -55,16 +55,16 @@ class SpreadClosure(Closure):
             return new
         counts = self._ranges.counts_of(new)
         first = int(counts[: self._comm.rank].sum())
-        own = new[first : first + int(counts[self._comm.rank])]
+        local = new[first : first + int(counts[self._comm.rank])]
         away = np.ones(len(new), dtype=np.bool_)
-        away[first : first + len(own)] = False
+        away[first : first + len(local)] = False
         counts[self._comm.rank] = 0
         received, _ = self._comm.exchange(new[away], counts)
         if not len(received):
-            return own
+            return local
         unmoved = np.zeros((1, received.shape[1]), dtype=np.int64)
         entered = self._visited.expand(received, np.ones((1, len(received)), dtype=np.bool_), unmoved)
-        return sort_keys(np.concatenate([own, entered]))
+        return sort_keys(np.concatenate([local, entered]))
 
     def _balance(self, total: int) -> None:
         comm = self._comm

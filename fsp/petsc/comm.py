@@ -151,14 +151,14 @@ class Communicator:
         asked = compare(self.mpi, what, waiting)
         if asked is None:
             return
-        other = next(rank for rank, one in enumerate(asked) if one != asked[0])
+        other = next(rank for rank, question in enumerate(asked) if question != asked[0])
         error = ArgumentError(
             f"All ranks must ask the same of what is spread over them, but rank 0 is in {asked[0]} and rank {other} in "
             f"{asked[other]}; call it on all ranks, and print or draw what it returns on one."
         )
         if not {A_FAILURE, THE_END} & set(asked):
             raise error
-        if A_FAILURE not in asked and self.rank == next(r for r, one in enumerate(asked) if one != THE_END):
+        if A_FAILURE not in asked and self.rank == next(r for r, question in enumerate(asked) if question != THE_END):
             traceback.print_stack()
             self._print(f"{type(error).__name__}: {error}")
             self.mpi.Abort(1)
@@ -202,23 +202,23 @@ class Communicator:
         MPI would take the bits of a whole number for a float, as where numpy counts nothing in integers on a rank
         that has no states.
         """
-        own = np.asarray(value)
-        if own.dtype.kind not in "biuf":
+        local = np.asarray(value)
+        if local.dtype.kind not in "biuf":
             raise TypeError(f"What is reduced must be integers or floats, but is {value!r}.")
         if self.size == 1:
             return value
         adds = operation == self._MPI.SUM
-        marks = _FLOAT_MARKS if own.dtype.kind == "f" else _INTEGER_MARKS
+        marks = _FLOAT_MARKS if local.dtype.kind == "f" else _INTEGER_MARKS
         marks = np.ones_like(marks) if adds else marks
-        sent = np.concatenate([own.ravel(), marks], dtype=marks.dtype, casting="unsafe")
+        sent = np.concatenate([local.ravel(), marks], dtype=marks.dtype, casting="unsafe")
         total = np.empty_like(sent)
         self.mpi.Allreduce(sent, total, op=operation)
         if (total[-2:] != (marks * self.size if adds else marks)).any():
             raise TypeError(
-                f"Ranks must reduce numbers of one type, but this one has {own.dtype}, and another one has others."
+                f"Ranks must reduce numbers of one type, but this one has {local.dtype}, and another one has others."
             )
-        total = total[:-2].reshape(own.shape)
-        return total if own.ndim else total.item()
+        total = total[:-2].reshape(local.shape)
+        return total if local.ndim else total.item()
 
     # ---- rows ---------------------------------------------------------------------------------------------
 

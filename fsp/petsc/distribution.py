@@ -87,8 +87,8 @@ class Distribution(SpreadStatistics):
             worst = self.probabilities[~(self.probabilities >= 0.0) | ~np.isfinite(self.probabilities)]
             if len(worst):
                 raise ArgumentError(f"`probabilities` must be finite and non-negative, but one is {worst[0]}.")
-        one = np.zeros((1, len(space.species)), dtype=np.int64)
-        check(one, np.array([self.mass]), space.species, self.error)
+        state = np.zeros((1, len(space.species)), dtype=np.int64)
+        check(state, np.array([self.mass]), space.species, self.error)
         self._reduce()
 
     def __len__(self) -> int:
@@ -208,13 +208,13 @@ class Distribution(SpreadStatistics):
 
     def _points_of(self, values: FloatArray) -> tuple[FloatArray, FloatArray]:
         p, below = self.probabilities, values < 0.0
-        own = [[float(p[side].sum()), float((p * values)[side].sum())] for side in (below, ~below)]
-        sums = self.comm.sum(np.array(own))
+        local = [[float(p[side].sum()), float((p * values)[side].sum())] for side in (below, ~below)]
+        sums = self.comm.sum(np.array(local))
         ends = [-float(values.min(initial=np.inf)), float(values.max(initial=-np.inf))]
-        least, most = self.comm.max(np.array(ends)) * [-1.0, 1.0]
+        least, greatest = self.comm.max(np.array(ends)) * [-1.0, 1.0]
         weights = sums[:, 0]
-        means = np.clip(np.where(weights > 0.0, sums[:, 1] / np.maximum(weights, 1e-300), least), least, most)
-        return np.concatenate([weights, [0.0, 0.0]]), np.array([*means, least, most])
+        means = np.clip(np.where(weights > 0.0, sums[:, 1] / np.maximum(weights, 1e-300), least), least, greatest)
+        return np.concatenate([weights, [0.0, 0.0]]), np.array([*means, least, greatest])
 
     def _require_finite(self, formula: str, values: FloatArray) -> None:
         with self.comm.agree():

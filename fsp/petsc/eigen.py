@@ -123,8 +123,8 @@ def _led_back_modes(
     space = spread(space)
     generator, comm = Generator(model, space), space.comm
     into = np.zeros(space.n_local)
-    own = space.local.index(mode)
-    into[own[own >= 0]] = 1.0
+    local = space.local.index(mode)
+    into[local[local >= 0]] = 1.0
     chain = led_back(generator, into)
     if len(chain.sizes) > 1:
         raise several_classes(len(chain.sizes))

@@ -38,12 +38,12 @@ def from_arguments(arguments: Sequence[str]) -> dict[str, str]:
     ArgumentError
         If a name is not known.
     """
-    found = {}
+    flags = {}
     for place, argument in enumerate(arguments):
         if argument.startswith(FLAG):
             value = arguments[place + 1] if place + 1 < len(arguments) else ""
-            found[argument] = "" if _is_flag(value) else value
-    return named(found)
+            flags[argument] = "" if _is_flag(value) else value
+    return named(flags)
 
 
 def without_options(arguments: Sequence[str]) -> list[str]:

@@ -48,11 +48,11 @@ class _Frame:
 
     def find_sinks(self, sinks: Sinks) -> None:
         """Agree on the kinds of jumps that leave the space and on the names of the sinks, in the serial order."""
-        own = _own_leaks(sinks, self.halo, self.jumps)
+        local = _own_leaks(sinks, self.halo, self.jumps)
         labels = [constraint.label for constraint in self.space.constraints]
         met = {
             (c, labels.index(sinks.names[row]) if sinks.names[row] in labels else len(labels), sinks.names[row])
-            for c, (_, rows) in own.items()
+            for c, (_, rows) in local.items()
             for row in np.unique(rows).tolist()
         }
         every = sorted(set().union(*self.comm.mpi.allgather(met)))
@@ -140,8 +140,8 @@ class Generator(PETScMatrices):
     @cached_property
     def T(self) -> Operator:  # noqa: N802 - the transpose, as numpy and scipy call it
         """The adjoint, whose products are collective."""
-        plan, own = self.local.plans[1], self.halo.own
-        return RunOperator(slices_of(plan, fused=False), ghosts=self.halo, own=own, inner=inner_runs(plan, *own))
+        plan, local = self.local.plans[1], self.halo.own
+        return RunOperator(slices_of(plan, fused=False), ghosts=self.halo, local=local, inner=inner_runs(plan, *local))
 
     @cached_property
     def operator(self) -> Operator:
@@ -156,12 +156,12 @@ class Generator(PETScMatrices):
             if is_spread:
                 return RowOperator(self.rows, self.n_local, self.halo, self.sinks)
             return RowOperator(self.closed_rows(), self.n_local)
-        plan, own = self.local.plans[0], self.halo.own
+        plan, local = self.local.plans[0], self.halo.own
         fused = mean_length >= LONG
         if not is_spread:
-            return RunOperator(slices_of(plan, fused=fused, sinks=self.sinks), own=own)
-        inner = inner_runs(plan, *own)
-        return RunOperator(slices_of(plan, fused=fused), ghosts=self.halo, own=own, inner=inner, sinks=self.sinks)
+            return RunOperator(slices_of(plan, fused=fused, sinks=self.sinks), local=local)
+        inner = inner_runs(plan, *local)
+        return RunOperator(slices_of(plan, fused=fused), ghosts=self.halo, local=local, inner=inner, sinks=self.sinks)
 
     @property
     def rows(self) -> Any:
@@ -185,13 +185,13 @@ class Generator(PETScMatrices):
     def ways_out(self) -> Sinks:
         """The jumps that leave the space from own states: kinds and sinks are the same on all ranks, as in serial."""
         frame, local = self._frame, self.local.ways_out
-        own = _own_leaks(local, self.halo, frame.jumps)
+        local_leaks = _own_leaks(local, self.halo, frame.jumps)
         number = np.array([frame.names.index(n) if n in frame.names else -1 for n in local.names], dtype=np.int64)
         nothing = np.empty(0, dtype=np.int64)
         leaks, rows = [], []
         for c in frame.kinds:
             none = Leak(frame.jumps.changes[c], frame.jumps.reactions[c], nothing, np.empty(0)), nothing
-            leak, row = own.get(c, none)
+            leak, row = local_leaks.get(c, none)
             leaks.append(leak)
             rows.append(number[row])
         return Sinks(frame.names, tuple(leaks), tuple(rows), self.n_local)
@@ -204,8 +204,8 @@ class Generator(PETScMatrices):
         if len(self) < RUN_STATES:
             return int(self.comm.sum(self.rows.nnz + self.sinks.nnz))
         plan = self.local.plans[0]
-        own = np.searchsorted(plan.starts, self.halo.own).tolist()
-        return int(self.comm.sum(self.n_local + n_pairs(plan, *own) + self.sinks.nnz))
+        local = np.searchsorted(plan.starts, self.halo.own).tolist()
+        return int(self.comm.sum(self.n_local + n_pairs(plan, *local) + self.sinks.nnz))
 
     @cached_property
     def roundings(self) -> float:
@@ -215,9 +215,9 @@ class Generator(PETScMatrices):
     @cached_property
     def rate_errors(self) -> RateErrors:
         """How far rates may be from the exact ones, on any rank.  Collective when first asked for."""
-        own = self.local.rate_errors
-        relative, worst = (float(self.comm.max(error)) for error in (own.relative, own.worst))
-        return replace(own, relative=relative, worst=worst)
+        local = self.local.rate_errors
+        relative, worst = (float(self.comm.max(error)) for error in (local.relative, local.worst))
+        return replace(local, relative=relative, worst=worst)
 
     def misjudged(self, start: float, end: float) -> float:
         """Bound what errors of rates do from `start` to `end` beyond `roundings`, on any rank.  Collective."""
@@ -234,13 +234,13 @@ def _own_leaks(sinks: Sinks, halo: Halo, jumps: Jumps) -> dict[int, tuple[Leak, 
     """Return the jumps out of the space from own states and the sink of each, by the number of their change."""
     numbers = {tuple(change): c for c, change in enumerate(jumps.changes.tolist())}
     first, end = halo.own
-    found = {}
+    leaks = {}
     for leak, rows in zip(sinks.leaks, sinks.rows, strict=True):
-        own = (leak.sources >= first) & (leak.sources < end)
-        if own.any():
-            inside = replace(leak, sources=leak.sources[own] - first, rates=leak.rates[own])
-            found[numbers[tuple(leak.change.tolist())]] = inside, rows[own]
-    return found
+        here = (leak.sources >= first) & (leak.sources < end)
+        if here.any():
+            inside = replace(leak, sources=leak.sources[here] - first, rates=leak.rates[here])
+            leaks[numbers[tuple(leak.change.tolist())]] = inside, rows[here]
+    return leaks
 
 
 if TYPE_CHECKING:

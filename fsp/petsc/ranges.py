@@ -35,9 +35,9 @@ class Ranges:
     def of(cls, comm: Communicator, runs: KeyRuns) -> Ranges:
         """Return the ranges where each rank owns `runs`."""
         n_words = runs.keys.shape[1]
-        own = runs.keys[0] if len(runs) else np.full(n_words, NO_KEY)
+        local = runs.keys[0] if len(runs) else np.full(n_words, NO_KEY)
         gathered = np.empty((comm.size, n_words + 1), dtype=np.int64)
-        comm.mpi.Allgather(np.append(own, len(runs)), gathered)
+        comm.mpi.Allgather(np.append(local, len(runs)), gathered)
         firsts, counts = np.ascontiguousarray(gathered[:, :-1]), gathered[:, -1]
         for rank in range(comm.size - 2, -1, -1):
             if counts[rank] == 0:
@@ -94,14 +94,14 @@ def sort_to_ranks(comm: Communicator, keys: IntArray) -> KeyRuns:
 
     Splitters are chosen from samples of each rank's keys.
     """
-    own = sorted_unique(keys)
-    chosen = own[np.linspace(0, len(own) - 1, min(SAMPLES, len(own))).astype(np.int64)]
+    local = sorted_unique(keys)
+    chosen = local[np.linspace(0, len(local) - 1, min(SAMPLES, len(local))).astype(np.int64)]
     sample = sorted_unique(np.concatenate(comm.mpi.allgather(chosen)))
     if not len(sample):
-        return KeyRuns.of_keys(own)
+        return KeyRuns.of_keys(local)
     firsts = sample[[rank * len(sample) // comm.size for rank in range(comm.size)]]
     splitters = Ranges(firsts, np.zeros(comm.size + 1, dtype=np.int64))
-    received, _ = comm.exchange(own, splitters.counts_of(own))
+    received, _ = comm.exchange(local, splitters.counts_of(local))
     return KeyRuns.of_keys(sorted_unique(received))
 
 

@@ -45,17 +45,17 @@ def solve_with_checkpoints(
             f"`checkpoint` must be a folder without one, but '{folder}' holds one up to t = {saved[-1].t:.6g}: go on "
             f"from it with --resume (resume=True), or take another folder."
         )
-    whole = Continuation(asked, saved)
+    continued = Continuation(asked, saved)
     last_time = monotonic()
 
     def write_if_due(reached: Callable[[], Solution]) -> None:
         """Write a checkpoint where one is due; called on all ranks where progress is reported."""
         nonlocal last_time
         if comm.share(lambda: monotonic() - last_time >= (SECONDS_BETWEEN if every is None else every)):
-            store.write(whole.whole(reached()))
+            store.write(continued.whole(reached()))
             last_time = monotonic()
 
-    return whole.run(lambda left, start: solve(left, start=start, checkpoint=write_if_due))
+    return continued.run(lambda left, start: solve(left, start=start, checkpoint=write_if_due))
 
 
 def can_go_on(folder: Path, comm: Communicator, asked: Request) -> bool:

@@ -70,31 +70,31 @@ class _Saturation:
         going = True
         while going:
             rows = [np.concatenate(pair) for pair in ((known.keys, fresh.keys), (known.lengths, fresh.lengths))]
-            found, runs, size = self._firings.close(
+            marks, runs, size = self._firings.close(
                 KeyRuns.of_lengths(*rows), self._most, n_done=len(known.keys), first=self._first, end=self._end
             )
             stopped = size > self._most
-            lost = not found and not stopped
+            lost = not marks and not stopped
             total, n_stopped, n_lost = self._comm.sum(np.array([size, stopped, lost])).tolist()
             if n_lost:
                 return None
             self._limit.require(total, MORE)
-            own, received = self._sent_away(runs)
+            local, received = self._sent_away(runs)
             if n_stopped:
-                known, fresh = nothing, self._spread(own.union(received))
+                known, fresh = nothing, self._spread(local.union(received))
             else:
-                known, fresh = own, received
-                going = self._comm.any(len(own.union(received)) > len(own))
+                known, fresh = local, received
+                going = self._comm.any(len(local.union(received)) > len(local))
         return known
 
     def _sent_away(self, runs: KeyRuns) -> tuple[KeyRuns, KeyRuns]:
         """Send the runs in the ranges of other ranks to them; return those of this one, and what has come."""
         counts = self._ranges.cuts_of(runs)
         before = int(counts[: self._comm.rank].sum())
-        own = runs.part(before, before + int(counts[self._comm.rank]))
-        away = runs.part(0, before), runs.part(before + len(own), len(runs))
+        local = runs.part(before, before + int(counts[self._comm.rank]))
+        away = runs.part(0, before), runs.part(before + len(local), len(runs))
         counts[self._comm.rank] = 0
-        return own, send_runs(self._comm, away[0].union(away[1]), counts)
+        return local, send_runs(self._comm, away[0].union(away[1]), counts)
 
     def _spread(self, runs: KeyRuns) -> KeyRuns:
         """Let ranks own about equally many states; return the runs of this one."""
@@ -104,6 +104,6 @@ class _Saturation:
         firsts = np.zeros(self._comm.size, dtype=np.int64)
         firsts[inside] = runs.take(bounds[inside] - starts[self._comm.rank])[:, 0] & ~self._last_field
         self._take(self._comm.max(firsts))
-        own = send_runs(self._comm, runs, self._ranges.cuts_of(runs))
-        self._most = min(max(FIRST_STATES, REGROWN * self._comm.max(len(own))), self._limit.states)
-        return own
+        local = send_runs(self._comm, runs, self._ranges.cuts_of(runs))
+        self._most = min(max(FIRST_STATES, REGROWN * self._comm.max(len(local))), self._limit.states)
+        return local

@@ -92,8 +92,8 @@ class StateSpace(BaseSpace):
             bottom, top = checked_box(model, lower, upper)
             extents = [int(t) - int(b) + 1 for t, b in zip(top, bottom, strict=True)]
             n = prod(extents)
-            most = environment.load().largest_index if max_states is None else max_states
-            check_size(f"The box of {' x '.join(map(str, extents))} states", n, model, most, max_memory)
+            limit = environment.load().largest_index if max_states is None else max_states
+            check_size(f"The box of {' x '.join(map(str, extents))} states", n, model, limit, max_memory)
             check_indices(n)
             encoding = build_encoding(top.astype(np.float64), margins(model))
             encoding.require(top[None], model.species)
@@ -133,10 +133,10 @@ class StateSpace(BaseSpace):
         """Return the space of the `states` (m, n_species) of all ranks, in any order, repeats merged."""
         comm = Communicator.of(comm)
         with comm.agree():
-            own = LocalSpace.from_states(species, states)
-        top = comm.max(own.top)
+            local = LocalSpace.from_states(species, states)
+        top = comm.max(local.top)
         encoding = build_encoding(np.asarray(top, dtype=np.float64), np.ones(len(species), dtype=np.int64))
-        return cls(comm, species, encoding, sort_to_ranks(comm, encoding.encode(own.states)))
+        return cls(comm, species, encoding, sort_to_ranks(comm, encoding.encode(local.states)))
 
     # ---- looking ------------------------------------------------------------------------------------------
 
@@ -177,12 +177,12 @@ class StateSpace(BaseSpace):
         """Return the index in the whole space of each of `states` (m, n_species), -1 outside; m differs by rank."""
         with self.comm.agree():
             rows = np.asarray(states, dtype=np.int64).reshape(-1, len(self.species))
-            found = np.full(len(rows), -1, dtype=np.int64)
+            indices = np.full(len(rows), -1, dtype=np.int64)
             inside = np.flatnonzero(self.encoding.holds(rows))
             keys = self.encoding.encode(rows[inside])
             order = np.lexsort(keys.T[::-1])
-        found[inside[order]] = locate(self, keys[order])
-        return found
+        indices[inside[order]] = locate(self, keys[order])
+        return indices
 
     # ---- changing -----------------------------------------------------------------------------------------
 
@@ -194,12 +194,12 @@ class StateSpace(BaseSpace):
 
     def carry(self, values: FloatArray, other: StateSpace) -> FloatArray:
         """Return on this rank's states of another space the values (n_local,) of this one's, 0 elsewhere."""
-        own, carried = self.local, np.zeros(other.n_local)
-        if own.encoding is not other.encoding:
-            inside = other.encoding.holds(own.states)
-            own, values = own.restrict(inside).encoded(other.encoding), values[inside]
-        counts = other.ranges.cuts_of(own.runs)
-        runs = send_runs(self.comm, own.runs, counts)
+        local, carried = self.local, np.zeros(other.n_local)
+        if local.encoding is not other.encoding:
+            inside = other.encoding.holds(local.states)
+            local, values = local.restrict(inside).encoded(other.encoding), values[inside]
+        counts = other.ranges.cuts_of(local.runs)
+        runs = send_runs(self.comm, local.runs, counts)
         received, _ = self.comm.exchange(values, counts)
         carried += runs.carry(received, other.runs)
         return carried
@@ -228,17 +228,17 @@ def locate(space: StateSpace, keys: IntArray) -> IntArray:
     """Return the index in the whole space of each of this rank's sorted `keys` (m, n_words), -1 outside."""
     comm = space.comm
     asked, counts = comm.exchange(keys, space.ranges.counts_of(keys))
-    found = space.runs.locate(asked)
-    answers, _ = comm.exchange(np.where(found >= 0, found + space.first, -1), counts)
+    places = space.runs.locate(asked)
+    answers, _ = comm.exchange(np.where(places >= 0, places + space.first, -1), counts)
     return np.asarray(answers)
 
 
 def check_indices(n: int) -> None:
     """Raise a StateSpaceError if PETSc cannot number `n` states."""
-    most = environment.load().largest_index
-    if n > most:
+    limit = environment.load().largest_index
+    if n > limit:
         raise StateSpaceError(
-            f"The number of states must be at most {most:,}, the largest index of this PETSc, but is {n:,}; use a "
+            f"The number of states must be at most {limit:,}, the largest index of this PETSc, but is {n:,}; use a "
             f"PETSc with 64-bit indices (on Debian: python3-petsc4py-64-real)."
         )
 

@@ -144,8 +144,8 @@ def _place(space: StateSpace) -> FloatArray:
 
 def _example(space: StateSpace, members: BoolArray) -> str:
     """Return the first state for which a mask of this rank's states is true on any rank."""
-    own = space.states_at(np.flatnonzero(members)[:1]).tolist()
-    state = next(state for states in space.comm.mpi.allgather(own) for state in states)
+    example = space.states_at(np.flatnonzero(members)[:1]).tolist()
+    state = next(state for states in space.comm.mpi.allgather(example) for state in states)
     return ", ".join(f"{s}={x}" for s, x in zip(space.species, state, strict=True))
 
 

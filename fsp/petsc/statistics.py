@@ -70,9 +70,9 @@ class SpreadStatistics(SerialDistribution):
     @collective
     def mode(self) -> dict[str, int]:
         """Return the most likely state, the first in lexicographic order of several."""
-        own = float(self.probabilities.max(initial=-1.0))
+        local = float(self.probabilities.max(initial=-1.0))
         state = self.states[int(np.argmax(self.probabilities))].tolist() if len(self.states) else None
-        best: list[tuple[float, Any]] = self.comm.mpi.allgather((own, state))
+        best: list[tuple[float, Any]] = self.comm.mpi.allgather((local, state))
         return self._by_species(np.array(max(best, key=lambda pair: pair[0])[1]))
 
     @collective

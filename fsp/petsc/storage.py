@@ -57,13 +57,15 @@ class _Sender:
 
     def __init__(self, comm: Communicator, distributions: list[LocalPart]) -> None:
         self._comm = comm
-        self._kinds = {one.space: np.min_scalar_type(int(one.space.top.max())) for one in distributions}
+        self._kinds = {
+            distribution.space: np.min_scalar_type(int(distribution.space.top.max())) for distribution in distributions
+        }
         self._due: list[tuple[str, LocalPart]] = []
         self._under_way: Iterator[Any] = iter(())
-        for i, one in enumerate(distributions):
-            if not (i and one.shares_states_with(distributions[i - 1])):
-                self._due.append(("states", one))
-            self._due.append(("probabilities", one))
+        for i, distribution in enumerate(distributions):
+            if not (i and distribution.shares_states_with(distributions[i - 1])):
+                self._due.append(("states", distribution))
+            self._due.append(("probabilities", distribution))
 
     def rows(self, name: str, distribution: Any) -> storage.Rows:
         """Give the rows of all ranks; on the first rank."""
@@ -81,15 +83,15 @@ class _Sender:
     def _pieces(self, name: str, distribution: LocalPart) -> Iterator[Any]:
         """Give the rows of all ranks on the first rank; send them on the others, and give nothing."""
         mpi, starts = self._comm.mpi, distribution.space.ranges.starts
-        own = getattr(distribution, name)
+        local = getattr(distribution, name)
         if self._comm.rank == 0:
-            yield own
+            yield local
             for rank in range(1, self._comm.size):
                 for first in range(0, int(starts[rank + 1] - starts[rank]), storage.PIECE):
                     n = min(storage.PIECE, int(starts[rank + 1] - starts[rank]) - first)
-                    rows = np.empty((n, *own.shape[1:]), own.dtype)
+                    rows = np.empty((n, *local.shape[1:]), local.dtype)
                     mpi.Recv(rows, source=rank)
                     yield rows
             return
-        for first in range(0, len(own), storage.PIECE):
-            mpi.Ssend(np.ascontiguousarray(own[first : first + storage.PIECE]), dest=0)
+        for first in range(0, len(local), storage.PIECE):
+            mpi.Ssend(np.ascontiguousarray(local[first : first + storage.PIECE]), dest=0)

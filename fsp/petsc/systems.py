@@ -84,8 +84,8 @@ def block(comm: Communicator, matrix: Any, members: BoolArray) -> Iterator[Any]:
     """Make the block of a matrix that belongs to some states, a mask of this rank's, (n_local,)."""
     environment = load()
     first, _ = matrix.getOwnershipRange()
-    own = (np.flatnonzero(members) + first).astype(environment.index_type)
-    index = environment.PETSc.IS().createGeneral(own, comm=comm.mpi)
+    local = (np.flatnonzero(members) + first).astype(environment.index_type)
+    index = environment.PETSc.IS().createGeneral(local, comm=comm.mpi)
     try:
         made = matrix.createSubMatrix(index, index)
     finally:
@@ -113,12 +113,12 @@ class LinearSolver:
         with petsc_errors():
             self._ksp.solve(self._b, self._x)
         reason = int(self._ksp.getConvergedReason())
-        found = np.array(self._x.array)
-        finite = self._comm.all(bool(np.isfinite(found).all()))
+        solution = np.array(self._x.array)
+        finite = self._comm.all(bool(np.isfinite(solution).all()))
         # Too many steps leave what has been reached, which is looked at.
         if (reason <= 0 and reason != load().PETSc.KSP.ConvergedReason.DIVERGED_MAX_IT) or not finite:
             raise ConvergenceError(f"PETSc's solver ended with reason {reason} of KSPConvergedReason")
-        return found
+        return solution
 
 
 @contextmanager
@@ -161,15 +161,15 @@ def solution(comm: Communicator, matrix: Any, b: FloatArray, options: Options) -
     for method in methods:
         try:
             with solver(comm, matrix, options, method, singular=False) as system, vectors(matrix, 2) as (x, ax):
-                found = system.solve(b, REGULAR_RTOL)
-                x.array[:] = found
+                solution = system.solve(b, REGULAR_RTOL)
+                x.array[:] = solution
                 matrix.mult(x, ax)
-                left, whole = comm.sum(np.array([np.abs(ax.array - b).sum(), np.abs(b).sum()])).tolist()
+                left, scale = comm.sum(np.array([np.abs(ax.array - b).sum(), np.abs(b).sum()])).tolist()
         except ConvergenceError as error:
             said.append(f"{method}: {error}")
             continue
-        if left <= MOST_LEFT * whole:
-            return found
+        if left <= MOST_LEFT * scale:
+            return solution
         said.append(f"{method}: a residual of {left:.1e}")
     raise ConvergenceError(f"A linear system must be solved, but is not ({'; '.join(said)}).")
 

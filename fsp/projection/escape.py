@@ -88,9 +88,9 @@ def escape(
     endless = np.flatnonzero(np.isinf(model.species_bounds)).tolist()
     if explosions:
         endless = [i for i in endless if _may_explode(model, i, state, horizon, remaining)]
-    found = [_along(model, i, int(state[i]), horizon, remaining) for i in endless]
-    proved = [one for one in found if one is not None]
-    return max(proved, key=lambda one: (one.explodes, one.leaves), default=None)
+    escapes = [_along(model, i, int(state[i]), horizon, remaining) for i in endless]
+    proved = [way for way in escapes if way is not None]
+    return max(proved, key=lambda way: (way.explodes, way.leaves), default=None)
 
 
 def returning_ratio(model: Model, i: int, m: int) -> float | None:
@@ -173,8 +173,8 @@ class _Bounds:
 
     def _terms(self, k: int, *, upper: bool) -> Iterable[tuple[Exponents, Fraction]] | None:
         law = self._model.rate_expressions[k]
-        found = NOTHING if law is None else envelope(law, self._model.species, self._horizon, self._lowest)
-        terms = found.upper if upper else found.lower
+        enclosure = NOTHING if law is None else envelope(law, self._model.species, self._horizon, self._lowest)
+        terms = enclosure.upper if upper else enclosure.lower
         return None if terms is None else in_falling_powers(terms, upper=upper).items()
 
 
@@ -202,10 +202,10 @@ def _along(model: Model, i: int, n: int, horizon: float, remaining: float) -> Es
 
 def _lingers(bounds: _Bounds, steps: dict[int, int]) -> bool:
     """Tell whether (4) holds for constants as they are: a change by 1e-12 of them may make the time finite."""
-    most = {k: bounds.above(k) for k in steps}
-    if not all(rate is not None and not any(c for j, c in rate.items() if j > 1) for rate in most.values()):
+    rates = {k: bounds.above(k) for k in steps}
+    if not all(rate is not None and not any(c for j, c in rate.items() if j > 1) for rate in rates.values()):
         return False
-    drift = _sum((Fraction(step), (bounds.below(k) if step > 0 else most[k]) or {}) for k, step in steps.items())
+    drift = _sum((Fraction(step), (bounds.below(k) if step > 0 else rates[k]) or {}) for k, step in steps.items())
     raised = any(bounds.below(k).get(0, Fraction(0)) > 0 for k, step in steps.items() if step > 0)
     return raised and min(drift.values()) >= 0
 

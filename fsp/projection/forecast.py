@@ -44,9 +44,9 @@ class _Mark:
 class Forecast:
     """What is left of a run from `t` to `end`, which may take `most` multiply-adds."""
 
-    def __init__(self, t: float, end: float, most: float) -> None:
+    def __init__(self, t: float, end: float, limit: float) -> None:
         self.end = end
-        self._most = most
+        self._most = limit
         self._work = 0.0
         self._products = 0
         self._mark = _Mark(0.0, t, np.zeros(0), 0.0)

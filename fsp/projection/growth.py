@@ -126,8 +126,8 @@ class Growth:
 
     @property
     def _affordable(self) -> int:
-        most = self._max_states * self._of_state if self._max_memory is None else int(self._max_memory)
-        return max(0, left(most)) // self._of_state
+        limit = self._max_states * self._of_state if self._max_memory is None else int(self._max_memory)
+        return max(0, left(limit)) // self._of_state
 
     def keep(self, answer: AnySpace, space: AnySpace) -> None:
         """Take note of an answer on some states, or raise a StateSpaceError where the space has no room beside."""
@@ -155,12 +155,12 @@ class Growth:
 
     def first(self) -> AnySpace:
         """Return the states to start from: the whole reachable set where it is small, else a neighbourhood."""
-        most = ENUMERATED_STATES
+        limit = ENUMERATED_STATES
         if self._stationary and self._model.is_finite:
             line = _states_of_line(self._model)
-            most = ENUMERATED_FOR_GOOD if line is None else ENUMERATED_LINE if line <= ENUMERATED_LINE else most
+            limit = ENUMERATED_FOR_GOOD if line is None else ENUMERATED_LINE if line <= ENUMERATED_LINE else limit
         try:  # stoichiometry does not know of rates that vanish
-            return self.backend.reachable(self._model, max_states=min(self.limit, most))
+            return self.backend.reachable(self._model, max_states=min(self.limit, limit))
         except StateSpaceError:
             pass
         try:
@@ -208,9 +208,9 @@ class Growth:
             self._refuse_escape(space, generator.leaks, flux, t, remaining)
         threshold = 0.0 if everywhere else _threshold(np.concatenate(flux), bearable, comm)
         lines = []
-        for leak, f, whole in zip(generator.leaks, flux, sums, strict=True):
+        for leak, f, total in zip(generator.leaks, flux, sums, strict=True):
             reach = _reach(space, leak.change, far=far)
-            if whole >= HIT * sums.sum():
+            if total >= HIT * sums.sum():
                 self._pace.hit(tuple(leak.change.tolist()), t, remaining, max(FIRST_STEPS, reach))
             paced = reach if far else min(self._pace.length(tuple(leak.change.tolist())), reach)
             lines.append(self._lines(space, leak, f, threshold, paced))
@@ -305,20 +305,20 @@ class Growth:
             state = space.states_at(leaks[strongest].sources[[int(np.argmax(flux[strongest]))]])[0]
         state = np.asarray(space.comm.max(state))
         horizon = 0.0 if t is None else t + remaining
-        found = escape(self._model, state, horizon, remaining, explosions=not self._stationary)
-        if found is None or not (found.explodes or self._stationary):
+        way = escape(self._model, state, horizon, remaining, explosions=not self._stationary)
+        if way is None or not (way.explodes or self._stationary):
             return
         where = "" if t is None else f" at t = {t:.6g}"
-        raised = f"reaction '{found.reaction}' raises {found.species}, now {found.count:,},"
-        if found.explodes:
+        raised = f"reaction '{way.reaction}' raises {way.species}, now {way.count:,},"
+        if way.explodes:
             raise StateSpaceError(
                 f"The network must not explode, but{where} {raised} faster than linearly: from there infinitely many "
                 f"jumps happen in finite time with a probability of at least {LIKELY}, and no finite space holds "
                 f"the rest. Bound the rate, or end earlier."
             )
-        how = f"falls below {found.level:,} again after an infinite mean time only"
-        if found.leaves:
-            how = f"never falls below {found.level:,} again with a probability of at least 3/4: it escapes to infinity"
+        how = f"falls below {way.level:,} again after an infinite mean time only"
+        if way.leaves:
+            how = f"never falls below {way.level:,} again with a probability of at least 3/4: it escapes to infinity"
         raise StateSpaceError(
             f"A stationary distribution must exist and be reached in finite mean time, but {raised} so fast that it "
             f"{how}. Give a `space` if a reflecting boundary is meant."
@@ -364,8 +364,8 @@ def starting_vector(model: Model, space: AnySpace) -> FloatArray:
         lacking = dict(zip(model.species, model.initial_states[missing][0].tolist(), strict=True))
         raise StateSpaceError(f"`space` must contain the initial states, but lacks {lacking}.")
     p = np.zeros(len(space.local))
-    own = index >= 0
-    p[index[own]] = model.initial_probabilities[own]
+    stored = index >= 0
+    p[index[stored]] = model.initial_probabilities[stored]
     return p
 
 
@@ -381,8 +381,8 @@ def _reach(space: AnySpace, change: IntArray, *, far: bool) -> int:
 def _threshold(flux: FloatArray, bearable: float, comm: AnyCommunicator) -> float:
     """Return the flux below which sources together carry at most `bearable` or NEGLECTED_FLUX of all, and not half."""
     levels = Thresholds(flux, comm)
-    whole = levels.masses[-1]
-    level = levels.highest(min(max(NEGLECTED_FLUX * whole, bearable), 0.5 * whole))
+    total = levels.masses[-1]
+    level = levels.highest(min(max(NEGLECTED_FLUX * total, bearable), 0.5 * total))
     return levels.value(level) if level else 0.0
 
 

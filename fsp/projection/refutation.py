@@ -73,21 +73,23 @@ def _short_enough(model: Model, n: int, longest: float) -> float | None:
     return duration if (times > duration).all() and len(np.unique(states, axis=0)) == n else None
 
 
-def paths_needed(most: int, tol: float) -> int:
-    """Return the number of paths, all different, that show by (3) that more than `most` states are needed."""
+def paths_needed(limit: int, tol: float) -> int:
+    """Return the number of paths, all different, that show by (3) that more than `limit` states are needed."""
     doubt = log(2.0 / DOUBT)
-    inside = 1.0 + sqrt(2.0 * most * doubt)  # k
+    inside = 1.0 + sqrt(2.0 * limit * doubt)  # k
     margin, share = sqrt(0.5 * doubt), 1.0 - tol
     return ceil(((margin + sqrt(margin * margin + 4.0 * share * inside)) / (2.0 * share)) ** 2)  # (1), solved for N
 
 
-def _ends(model: Model, n: int, duration: float, most: int, random: np.random.Generator) -> tuple[IntArray, FloatArray]:
-    """Sample where `n` paths are after `duration`, or `most` jumps, (n, n_species), and when they jump next, (n,)."""
+def _ends(
+    model: Model, n: int, duration: float, limit: int, random: np.random.Generator
+) -> tuple[IntArray, FloatArray]:
+    """Sample where `n` paths are after `duration`, or `limit` jumps, (n, n_species), and when they jump next, (n,)."""
     p = model.initial_probabilities
     states = model.initial_states[random.choice(len(p), size=n, p=p / p.sum())]  # (n, n_species)
     times = np.zeros(n)
     going, jumps = np.arange(n), 0
-    while len(going) and jumps < most:
+    while len(going) and jumps < limit:
         sums = np.cumsum(model.propensities(states[going]), axis=0)  # (n_reactions, m)
         with np.errstate(divide="ignore"):
             times[going] += random.standard_exponential(len(going)) / sums[-1]

@@ -32,8 +32,8 @@ class Thresholds:
         place += below
         n = highest + below + 1
         # Numbers of one type on all ranks: of nothing numpy counts in integers.
-        own = np.array([np.bincount(place, minlength=n), np.bincount(place, values, n)], dtype=np.float64)
-        counts, sums = comm.sum(own)
+        local = np.array([np.bincount(place, minlength=n), np.bincount(place, values, n)], dtype=np.float64)
+        counts, sums = comm.sum(local)
         self._lowest = -below
         self._place = place
         self._places = np.flatnonzero(counts)  # levels lie at the lower ends of these

@@ -130,10 +130,10 @@ def _read(file: Path, wanted: RequiredCounts, times: FloatArray, runs: int, who:
 
 def _at(rows: FloatArray, clock: FloatArray, times: FloatArray, who: str) -> FloatArray:
     """Return the rows at the times asked for; the last of several at one time."""
-    found = []
+    columns = []
     for t in times:
         near = np.flatnonzero(is_near(clock, t, float(times[-1])))
         if not len(near):
             raise BackendError(f"{who} must write a row at t = {t:g}, but has none.")
-        found.append(rows[near[-1]])
-    return np.array(found)
+        columns.append(rows[near[-1]])
+    return np.array(columns)

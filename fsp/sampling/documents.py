@@ -77,10 +77,10 @@ def _other_network(model: Model, file: Path, text: str, until: float) -> str:
     if lacking:
         return f"the file has no species of the name '{lacking[0]}'"
     try:
-        found = difference(model, read_model(file, {}, "as-is", "nearest", False, "`file`"), until)
+        difference_told = difference(model, read_model(file, {}, "as-is", "nearest", False, "`file`"), until)
     except ModelError as error:
         return f"amounts of the file are no counts: {error}"
-    return f"values or counts are not those of the file: {found}" if found else ""
+    return f"values or counts are not those of the file: {difference_told}" if difference_told else ""
 
 
 @one_at_a_time
@@ -89,7 +89,7 @@ def _names(text: str) -> set[str]:
     import libsbml
 
     model: Any = libsbml.readSBMLFromString(text).getModel()
-    return {one.getId() for one in each(model, "Species")}
+    return {species.getId() for species in each(model, "Species")}
 
 
 @one_at_a_time

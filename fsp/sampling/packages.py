@@ -69,7 +69,7 @@ def sample_block(
         raise BackendError(
             f"Simulator '{name}' must run the model, but failed in runs {first} to {last}: {kind}: {error}"
         ) from None
-    return wanted.whole(values, name, times, first), Counter(str(one.message) for one in said)
+    return wanted.whole(values, name, times, first), Counter(str(warning.message) for warning in said)
 
 
 @lru_cache(maxsize=4)
@@ -149,8 +149,8 @@ def _gillespy2(sbml: str, written: bool, wanted: RequiredCounts, tau: bool, give
         model, errors = gillespy2.import_SBML(str(file))
     if model is None:
         raise BackendError(f"GillesPy2 must read the model, but says {errors}.")
-    for one in model.listOfSpecies.values():
-        one.mode = "discrete"  # its reader marks all species as continuous
+    for species in model.listOfSpecies.values():
+        species.mode = "discrete"  # its reader marks all species as continuous
     if written:  # its C++ divides whole numbers as integers; the model's own numbers were parameters, or are real
         for reaction in model.listOfReactions.values():
             law = _WHOLE.sub(r"\1.0", reaction.propensity_function)
@@ -169,18 +169,18 @@ def _gillespy2(sbml: str, written: bool, wanted: RequiredCounts, tau: bool, give
         if tuple(times) not in solvers:  # a solver belongs to a model with its times
             model.timespan(gillespy2.TimeSpan(np.arange(last + 1) * step))
             solvers[tuple(times)] = make(model=model)
-        found = solvers[tuple(times)].run(number_of_trajectories=len(seeds), seed=seeds[0], **options)
+        trajectories = solvers[tuple(times)].run(number_of_trajectories=len(seeds), seed=seeds[0], **options)
         rows = np.rint(np.array(times) / step).astype(int)
-        return np.array([wanted.gathered({name: run[name][rows] for name in run}, len(times)) for run in found])
+        return np.array([wanted.gathered({name: run[name][rows] for name in run}, len(times)) for run in trajectories])
 
     return block
 
 
 def _show_scons() -> None:
     """Let GillesPy2 find its build tool: it calls the interpreter behind a virtual environment, which lacks it."""
-    found = find_spec("SCons")
-    if found is not None and found.origin is not None:
-        home = str(Path(found.origin).parents[1])
+    package = find_spec("SCons")
+    if package is not None and package.origin is not None:
+        home = str(Path(package.origin).parents[1])
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH")]))
 
 

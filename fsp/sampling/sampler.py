@@ -253,24 +253,24 @@ def _windows(model: Model, functions: list[Expression], begin: float, t_end: flo
     clocks = np.empty((len(edges) - 1, len(functions)))
     for w in range(len(clocks)):
         for c, function in enumerate(functions):
-            found = constant(function, float(edges[w]), float(edges[w + 1]))
-            if found is None:
+            constants = constant(function, float(edges[w]), float(edges[w + 1]))
+            if constants is None:
                 raise ModelError(
                     f"Rates of '{model.name}' must be bounded functions of time for `fsp.ssa`, but one has no bound "
                     f"between t = {edges[w]:g} and {edges[w + 1]:g}."
                 )
-            clocks[w, c] = max(0.0, found.coefficients[0] + found.remainder)
+            clocks[w, c] = max(0.0, constants.coefficients[0] + constants.remainder)
     return edges, clocks
 
 
-def _error(model: Model, status: int, k: int, run: int, where: FloatArray, most: int) -> FSPError:
+def _error(model: Model, status: int, k: int, run: int, where: FloatArray, limit: int) -> FSPError:
     """Return the error of a run that stopped."""
     state = {name: int(x) for name, x in zip(model.species, where, strict=False)}
     t, name = float(where[-1]), model.reactions[k].name
     if status == kernels.TOO_MANY:
         return FSPError(
-            f"Run {run} must have at most {most:,} jumps, but has more by t = {t:g}, in state {state}; the network may "
-            f"explode, or raise `max_jumps`."
+            f"Run {run} must have at most {limit:,} jumps, but has more by t = {t:g}, in state {state}; the network "
+            f"may explode, or raise `max_jumps`."
         )
     if status == kernels.TOO_LARGE:
         return FSPError(f"Counts must stay below 2^53, but '{name}' leads beyond it in run {run} at t = {t:g}.")
@@ -282,7 +282,7 @@ def _error(model: Model, status: int, k: int, run: int, where: FloatArray, most:
     return ModelError(f"Rate of '{name}' must {fault}, but does not in state {state} at t = {t:g} (run {run}).")
 
 
-def _in_step(model: Model, times: FloatArray, runs: int, key: Any, most: int, progress: Progress | None) -> IntArray:
+def _in_step(model: Model, times: FloatArray, runs: int, key: Any, limit: int, progress: Progress | None) -> IntArray:
     """Sample all runs at once, one jump of each at a time: for rates that are callables on whole arrays."""
     if model.is_time_dependent:
         name = model.reactions[int(np.argmax(model.time_dependent))].name
@@ -293,7 +293,7 @@ def _in_step(model: Model, times: FloatArray, runs: int, key: Any, most: int, pr
     active = np.arange(runs)
     states = model.initial_states[random.choice(len(p), size=runs, p=p / p.sum())]  # (runs, n_species)
     t, reported = np.zeros(runs), np.zeros(runs, dtype=np.int64)
-    for _ in range(most + 1):
+    for _ in range(limit + 1):
         sums = np.cumsum(model.propensities(states), axis=0)  # (n_reactions, n)
         with np.errstate(divide="ignore"):
             t = t + random.standard_exponential(len(t)) / sums[-1]
@@ -308,4 +308,4 @@ def _in_step(model: Model, times: FloatArray, runs: int, key: Any, most: int, pr
         active, states, t, reported, sums = active[going], states[going], t[going], until[going], sums[:, going]
         drawn = random.random(len(t)) * sums[-1]
         states = states + model.change[np.argmax(sums > drawn, axis=0)]
-    raise _error(model, kernels.TOO_MANY, 0, int(active[0]), np.append(states[0], t[0]), most)
+    raise _error(model, kernels.TOO_MANY, 0, int(active[0]), np.append(states[0], t[0]), limit)

@@ -84,7 +84,7 @@ class AugmentedBasis:
     """Room for one Krylov space, which is built anew in every pass; `products` counts all."""
 
     def __init__(
-        self, generator: AnyGenerator, exits: FloatArray, size: int, orthogonalization: int, most: int, heart: Heart
+        self, generator: AnyGenerator, exits: FloatArray, size: int, orthogonalization: int, limit: int, heart: Heart
     ) -> None:
         self._operator, self._roundings, self._heart = generator.operator, generator.roundings, heart
         self._n, self._all = self._operator.n, self._operator.size
@@ -92,7 +92,7 @@ class AugmentedBasis:
         many = len(generator) >= MANY_STATES
         self._depth = orthogonalization if many else max(DEPTH, orthogonalization)
         self._unit = SMALL_UNIT if many else UNIT
-        self.V = np.empty((size + 1, self._all + most))
+        self.V = np.empty((size + 1, self._all + limit))
         self._recent: tuple[float, float, FloatArray] | None = None  # start, length, coefficients of the basis at nodes
         self.products = 0
 
@@ -108,11 +108,16 @@ class AugmentedBasis:
     ) -> tuple[Space, Flow]:
         """Build a Krylov space that reaches the end of the step or the loss limit, or as large a one as may be."""
         space = self._begin(z, f, frozen, tick)
-        most = min(self._size, space.width)
+        largest_width = min(self._size, space.width)
         while True:
-            self._extend(space, f, t, min(most, space.size + CHECKED_SIZE))
+            self._extend(space, f, t, min(largest_width, space.size + CHECKED_SIZE))
             flow = self.flow(space, f.h, error_rate, limit)
-            if space.size == most or space.residual_norm == 0.0 or flow.reached >= f.h or flow.kept < flow.reached:
+            if (
+                space.size == largest_width
+                or space.residual_norm == 0.0
+                or flow.reached >= f.h
+                or flow.kept < flow.reached
+            ):
                 return space, flow
 
     def flow(self, space: Space, horizon: float, error_rate: float, limit: LossLimit = NO_LIMIT) -> Flow:

@@ -53,10 +53,10 @@ def check_tol(tol: object) -> None:
         raise ArgumentError(f"`tol` must be positive, but is {tol!r}.")
 
 
-def check_count(name: str, value: object, least: int, most: float = inf) -> None:
+def check_count(name: str, value: object, least: int, greatest: float = inf) -> None:
     """Raise an ArgumentError unless an option of a solver is a whole number in a range."""
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or not least <= value <= most:
-        allowed = f"at least {least}" if most == inf else f"{least} to {most}"
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or not least <= value <= greatest:
+        allowed = f"at least {least}" if greatest == inf else f"{least} to {greatest}"
         raise ArgumentError(f"`{name}` must be {allowed}, but is {value!r}.")
 
 

@@ -182,11 +182,11 @@ class Chooser:
             return False
         name, growing = solver.name(), stretch.growing
         from_start = replace(stretch, duration=self._effort.covered + stretch.duration)
-        whole = self._costs(generator, from_start, instead_of=name)
+        switched = self._costs(generator, from_start, instead_of=name)
         others = self._costs(generator, stretch, instead_of=name)
         miss = {other: self._miss(cost) for other, cost in others.items()}
-        best = min(whole, key=lambda other: (miss[other], self._work(other, whole[other], growing)), default=None)
-        if best is None or self._effort.work < STALLED * self._work(best, whole[best], growing):
+        best = min(switched, key=lambda other: (miss[other], self._work(other, switched[other], growing)), default=None)
+        if best is None or self._effort.work < STALLED * self._work(best, switched[best], growing):
             return False
         rounds = self._effort.rounding * self._span > self._allowed and not miss[best]
         left = self._work(best, others[best], growing)
@@ -205,14 +205,14 @@ class Chooser:
 
         Where that is asked for, or some gave way, those are among them that are a last resort.
         """
-        found = {}
+        costs = {}
         for name, solver in self._solvers.items():
             is_open = stretch.is_timed or not solver.is_resort or instead_of or self._distrust
             if is_open and name != instead_of and name not in self._gave_way:
                 cost = solver.cost(generator, replace(stretch, stride=self._strides.get(name, inf)))
                 if cost.work(1.0, stretch.growing) < inf:
-                    found[name] = cost
-        return found
+                    costs[name] = cost
+        return costs
 
 
 def _reason(work: Mapping[str, float], miss: Mapping[str, float], least: float) -> str:

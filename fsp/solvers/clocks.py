@@ -53,8 +53,8 @@ def chebyshev_nodes(n: int) -> Nodes:
     slopes = np.zeros((n, n))
     for k in range(n):
         unit = np.eye(n)[k]
-        own = basis.cheb2poly(unit[: k + 1])
-        modes[k, : len(own)] = own
+        polynomial = basis.cheb2poly(unit[: k + 1])
+        modes[k, : len(polynomial)] = polynomial
         slope = 2.0 * basis.chebder(unit)
         slopes[k, : len(slope)] = slope
     to_modes = np.linalg.inv(np.array([np.polynomial.Chebyshev.basis(k)(z) for k in range(n)]).T)
@@ -86,10 +86,10 @@ class Clock:
         return self.middle + float(np.polynomial.polynomial.polyval(x, self.change))
 
 
-def clock_on(tree: Expression, start: float, end: float, most: int = DEGREE) -> Clock:
-    """Return a function of time on a step, of the degree `most`, or lower where that has no bound."""
+def clock_on(tree: Expression, start: float, end: float, limit: int = DEGREE) -> Clock:
+    """Return a function of time on a step, of the degree `limit`, or lower where that has no bound."""
     best: Polynomial | None = None
-    for degree in (most, 2, 1, 0):
+    for degree in (limit, 2, 1, 0):
         best = polynomial(tree, start, end, degree)
         if best is not None:
             break
@@ -103,7 +103,7 @@ def clock_on(tree: Expression, start: float, end: float, most: int = DEGREE) -> 
     middle = max(float(change[0]), 0.0)
     change[0] -= middle
     return Clock(
-        middle, np.pad(change, (0, max(most, DEGREE) + 1 - len(change))), best.remainder, certified, best.rounding
+        middle, np.pad(change, (0, max(limit, DEGREE) + 1 - len(change))), best.remainder, certified, best.rounding
     )
 
 

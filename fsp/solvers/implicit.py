@@ -334,15 +334,15 @@ class _PolynomialCourse(_Course):
         rise = values - z  # the slopes of a constant are zero: taken so, little cancels
         missing = self._exit_rates([clock.missed for clock in self._clocks])
         at_ends = self._exit_rates([clock.rounding for clock in self._clocks])
-        total, most = 0.0, 0.0
+        total, greatest = 0.0, 0.0
         for k, point in enumerate(tau):
             y = z + at[k, 1:] @ rise
             residual = float(np.abs(slope[k, 1:] @ rise / self._h - self.product(point)(y)).sum())
             sizes = np.abs(y[: len(missing)])
             total += (residual + 2.0 * float(missing @ sizes)) * nodes.integrals[k]
-            most = max(most, 2.0 * float(at_ends @ sizes))
+            greatest = max(greatest, 2.0 * float(at_ends @ sizes))
         certified = all(clock.certified for clock in self._clocks)
-        return _Residual(self._h * total, self._h * most * nodes.lebesgue, certified)
+        return _Residual(self._h * total, self._h * greatest * nodes.lebesgue, certified)
 
     def _exit_rates(self, clocks: list[float]) -> FloatArray:
         """Return ``Σ_l clocks[l] c_l(x)``."""

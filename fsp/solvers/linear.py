@@ -88,7 +88,7 @@ class ShiftedSystem:
 
     def solve_columns(self, b: np.ndarray) -> np.ndarray:
         """Return x for right-hand sides (n, m)."""
-        return self.solve(b) if self.takes_columns else np.stack([self.solve(own) for own in b.T], axis=1)
+        return self.solve(b) if self.takes_columns else np.stack([self.solve(column) for column in b.T], axis=1)
 
     def solve(self, b: np.ndarray) -> np.ndarray:
         """Return x for a right-hand side (n,)."""

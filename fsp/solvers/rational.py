@@ -225,20 +225,20 @@ class _System:
 class _Basis:
     """A rational Krylov basis that grows by one vector at a time."""
 
-    def __init__(self, system: _System, pole: tuple[float, ShiftedSystem], p: FloatArray, most: int) -> None:
+    def __init__(self, system: _System, pole: tuple[float, ShiftedSystem], p: FloatArray, limit: int) -> None:
         self.system = system
         self.gamma, self._solver = pole
-        self._V = np.empty((most + 1, system.n + system.n_sinks))
+        self._V = np.empty((limit + 1, system.n + system.n_sinks))
         self._V[0], self._V[0, system.n :] = np.concatenate([p, np.zeros(system.n_sinks)]), 0.0
         self.beta = float(np.linalg.norm(self._V[0]))
         self._V[0] /= self.beta
-        self._H = np.zeros((most + 1, most))
+        self._H = np.zeros((limit + 1, limit))
         self.size = 0
         self.n_products = 0
-        self.left = np.zeros(most)  # ‖ρ_j‖₁
-        self.terms = np.zeros(most)  # what rounds in ρ_j
+        self.left = np.zeros(limit)  # ‖ρ_j‖₁
+        self.terms = np.zeros(limit)  # what rounds in ρ_j
         self._small: tuple[tuple[int, float], SchurForm, list[ComplexArray]] | None = None
-        self.norms = np.zeros(most + 1)  # ‖v_j‖₁
+        self.norms = np.zeros(limit + 1)  # ‖v_j‖₁
         self.norms[0] = np.abs(self._V[0]).sum()
 
     @property

@@ -138,11 +138,11 @@ class _SquaringPropagator(MatrixPropagator):
         """
         self._products, self._t = 0, t
         way = span(t, t1)
-        whole, rest = divmod(way, self._first) if self._first < inf else (0.0, way)
-        level, rejected = self._highest(z, whole, limit)
+        squarings, rest = divmod(way, self._first) if self._first < inf else (0.0, way)
+        level, rejected = self._highest(z, squarings, limit)
         done, rounding = 0.0, 0.0
-        while level >= 0 and done < whole:
-            if done + 2.0**level > whole:
+        while level >= 0 and done < squarings:
+            if done + 2.0**level > squarings:
                 level -= 1
                 continue
             y = self._applied(level, z)
@@ -160,10 +160,10 @@ class _SquaringPropagator(MatrixPropagator):
                 z, rounding, s = y, rounding + error, way
         return Step(z, s, 0.0, rounding, self._products, rejected)
 
-    def _highest(self, z: FloatArray, whole: float, limit: LossLimit) -> tuple[int, FloatArray | None]:
+    def _highest(self, z: FloatArray, squarings: float, limit: LossLimit) -> tuple[int, FloatArray | None]:
         """Return the level to begin with, and what lost too much at the next one: none above it is made."""
         level = 0
-        while 2.0**level <= whole:
+        while 2.0**level <= squarings:
             y = self._applied(level, z)
             if y[self._n :].sum() > limit.at(2.0**level * self._first):
                 return level - 1, y
@@ -228,14 +228,14 @@ def _made_stochastic(matrix: FloatArray, relative: float) -> FloatArray:
     """Make columns those of a stochastic matrix but for a relative error; return what that changes, (N, N)."""
     matrix[matrix < NEGLIGIBLE] = 0.0
     diagonal = np.einsum("ii->i", matrix)
-    own = diagonal.copy()
+    column = diagonal.copy()
     diagonal[:] = 0.0
     moved = matrix.sum(axis=0)
     near = moved <= 0.5
-    diagonal[:] = np.where(near, moved, own)
+    diagonal[:] = np.where(near, moved, column)
     changed: FloatArray = 4.0 * relative * matrix
-    diagonal[:] = np.where(near, 1.0 - moved, own)
-    matrix /= np.where(near, 1.0, moved + own)
+    diagonal[:] = np.where(near, 1.0 - moved, column)
+    matrix /= np.where(near, 1.0, moved + column)
     return changed
 
 
@@ -267,10 +267,10 @@ def _groups(M: FloatArray) -> tuple[IntArray, FloatArray]:
 
 def _sums(B: FloatArray, label: IntArray) -> FloatArray:
     """Return S, (n_groups, N)."""
-    own = np.zeros((int(label.max()) + 1, len(label)))
-    np.add.at(own, label, B)
-    others = np.zeros_like(own)
-    others[1:] += np.cumsum(own, axis=0)[:-1]
-    others[:-1] += np.cumsum(own[::-1], axis=0)[-2::-1]
-    S: FloatArray = np.minimum(own, others)
+    sums = np.zeros((int(label.max()) + 1, len(label)))
+    np.add.at(sums, label, B)
+    others = np.zeros_like(sums)
+    others[1:] += np.cumsum(sums, axis=0)[:-1]
+    others[:-1] += np.cumsum(sums[::-1], axis=0)[-2::-1]
+    S: FloatArray = np.minimum(sums, others)
     return S

@@ -52,8 +52,8 @@ class KeySet:
         """Enter the targets of the enabled jumps (n_reactions, len(frontier)); return the new ones."""
         width = max(1, BLOCK // max(1, len(shifts)))
         blocks = range(0, len(frontier), width)
-        found = [self._expand(frontier[i : i + width], enabled[:, i : i + width], shifts) for i in blocks]
-        return np.concatenate(found) if found else frontier[:0]
+        blocks_found = [self._expand(frontier[i : i + width], enabled[:, i : i + width], shifts) for i in blocks]
+        return np.concatenate(blocks_found) if blocks_found else frontier[:0]
 
     def _expand(self, frontier: IntArray, enabled: BoolArray, shifts: IntArray) -> IntArray:
         candidates = int(np.count_nonzero(enabled))
@@ -128,17 +128,17 @@ class Closure:
                 pump.test(self._states, enabled)
             # Sorted, so that neighbours are looked up one after the other.
             new = sort_keys(self._visited.expand(self._frontier, enabled, self._shifts))
-        own = self._owned(new)
-        own = own[self.runs.locate(own) < 0]
-        states = self._encoding.decode(own)
+        new_here = self._owned(new)
+        new_here = new_here[self.runs.locate(new_here) < 0]
+        states = self._encoding.decode(new_here)
         overflows = bool((states > self._encoding.capacity - margins(self._model)).any())
         with self._comm.agree():
             if self._constraints and not overflows:
-                own, states = fulfilling(own, states, self._constraints)
-        self._frontier, self._states = own, states
-        self._fresh.append(own)
-        self._size += len(own)
-        total, n_frontier, n_overflows = self._comm.sum(np.array([self._size, len(own), overflows])).tolist()
+                new_here, states = fulfilling(new_here, states, self._constraints)
+        self._frontier, self._states = new_here, states
+        self._fresh.append(new_here)
+        self._size += len(new_here)
+        total, n_frontier, n_overflows = self._comm.sum(np.array([self._size, len(new_here), overflows])).tolist()
         if n_overflows:
             raise FieldOverflowError
         self._limit.require(total, f"{level} reaction steps reach more than that")

@@ -72,9 +72,9 @@ class Limit(NamedTuple):
 
 def state_limit(model: Model, max_states: int | None, max_memory: int | None, default: int) -> Limit:
     """Return the stricter one of two limits; `default` states where the first is not given."""
-    most = default if max_states is None else max_states
-    affordable = most if max_memory is None else max_memory // bytes_per_state(model)
-    return Limit(most, "max_states") if most <= affordable else Limit(affordable, "max_memory")
+    limit = default if max_states is None else max_states
+    affordable = limit if max_memory is None else max_memory // bytes_per_state(model)
+    return Limit(limit, "max_states") if limit <= affordable else Limit(affordable, "max_memory")
 
 
 def check_size(what: str, n: int, model: Model, max_states: int, max_memory: int | None) -> None:

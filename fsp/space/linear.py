@@ -42,17 +42,17 @@ def _conjunction(tree: Expression, species: tuple[str, ...]) -> list[Inequality]
     if not isinstance(tree, Call):
         raise _NotLinearError
     if tree.function == "&&":
-        return [one for part in tree.arguments for one in _conjunction(part, species)]
+        return [condition for part in tree.arguments for condition in _conjunction(part, species)]
     if tree.function not in ("<=", "<", ">=", ">", "=="):
         raise _NotLinearError
-    found = []
+    conditions = []
     for left, right in pairwise(tree.arguments):
         difference = _form(left, species) - _form(right, species)  # (n_species + 1,), the constant last
         if tree.function in ("<=", "<", "=="):
-            found.append(_inequality(difference, strict=tree.function == "<"))
+            conditions.append(_inequality(difference, strict=tree.function == "<"))
         if tree.function in (">=", ">", "=="):
-            found.append(_inequality(-difference, strict=tree.function == ">"))
-    return found
+            conditions.append(_inequality(-difference, strict=tree.function == ">"))
+    return conditions
 
 
 def _inequality(difference: IntArray, *, strict: bool) -> Inequality:

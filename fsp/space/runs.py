@@ -75,9 +75,9 @@ class KeyRuns:
 
     def locate(self, queries: IntArray) -> IntArray:
         """Return the index of each of `queries` (m, n_words), -1 where absent."""
-        found = np.empty(len(queries), dtype=np.int64)
-        kernels.locate(self.keys, self.starts, np.ascontiguousarray(queries), found)
-        return found
+        indices = np.empty(len(queries), dtype=np.int64)
+        kernels.locate(self.keys, self.starts, np.ascontiguousarray(queries), indices)
+        return indices
 
     def select(self, kept: BoolArray) -> KeyRuns:
         """Return the states where `kept` (n,) is true."""

@@ -67,7 +67,7 @@ class Firings(saturation_kernels.Ways):
             np.array(encoding.shift),
             np.array(encoding.bits),
             np.ascontiguousarray(changes.reshape(len(firings), len(encoding.kept))),
-            np.cumsum([0, *(len(own) for _, own in rows)]),
+            np.cumsum([0, *(len(lengths) for _, lengths in rows)]),
             weights,
             bounds,
             limits,
@@ -81,11 +81,11 @@ class Firings(saturation_kernels.Ways):
 
         See `fsp.space.saturation_kernels.saturate`; `runs` need not be sorted.
         """
-        found, keys, lengths, size = saturation_kernels.saturate(
+        closed, keys, lengths, size = saturation_kernels.saturate(
             runs.keys[:, 0], runs.lengths, n_done, first, end, self, max_states
         )
         order = np.argsort(keys)
-        return bool(found), KeyRuns.of_lengths(keys[order][:, None], lengths[order]), int(size)
+        return bool(closed), KeyRuns.of_lengths(keys[order][:, None], lengths[order]), int(size)
 
 
 def saturate(
@@ -95,9 +95,9 @@ def saturate(
     firings = Firings.of(model, encoding, constraints)
     if firings is None:
         return None
-    found, runs, size = firings.close(initial, limit.states)
+    closed, runs, size = firings.close(initial, limit.states)
     limit.require(size, MORE)
-    return runs if found else None
+    return runs if closed else None
 
 
 def _top(model: Model, encoding: Encoding, conditions: list[Inequality]) -> IntArray | None:

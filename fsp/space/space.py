@@ -208,10 +208,10 @@ class StateSpace(BaseSpace):
             )
         if rows.dtype.kind != "i":
             rows = np.where((rows == np.floor(rows)) & (rows >= 0) & (rows < 2**62), rows, -1).astype(np.int64)
-        found = np.full(len(rows), -1, dtype=np.int64)
+        indices = np.full(len(rows), -1, dtype=np.int64)
         inside = self.encoding.holds(rows)
-        found[inside] = self.runs.locate(self.encoding.encode(rows[inside]))
-        return found if queries.ndim == 2 else int(found[0])
+        indices[inside] = self.runs.locate(self.encoding.encode(rows[inside]))
+        return indices if queries.ndim == 2 else int(indices[0])
 
     def __contains__(self, state: object) -> bool:
         return bool(self.index(np.asarray(state)) >= 0)

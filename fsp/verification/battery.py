@@ -34,8 +34,8 @@ class Battery(Reference):
 
     def run(self, samples: Samples, more: Sequence[Test] = ()) -> tuple[Test, ...]:
         """Return all tests of these samples, and `more`, with adjusted p-values of all."""
-        found = self._of_summary(samples) if isinstance(samples, Summary) else self._of_counts(samples)
-        return adjusted([*found, *more])
+        tests = self._of_summary(samples) if isinstance(samples, Summary) else self._of_counts(samples)
+        return adjusted([*tests, *more])
 
     def _of_counts(self, samples: Runs | Histograms) -> Iterator[Test]:
         for k, t in enumerate(samples.times.tolist()):
@@ -48,8 +48,8 @@ class Battery(Reference):
                     yield _support(expected, t, values[:, None], multiplicity)
                 yield from _marginal_tests(expected, t, values, multiplicity)
         if isinstance(samples, Runs):
-            whole = set(samples.species) == set(self.reference[0].species)
-            yield from independence_tests(samples, self, markov=whole)
+            all_species = set(samples.species) == set(self.reference[0].species)
+            yield from independence_tests(samples, self, markov=all_species)
 
     def _of_summary(self, samples: Summary) -> Iterator[Test]:
         """Test means and spreads; where a run may have been cut off, that is added to the p-value."""
@@ -127,9 +127,9 @@ def _marginal_tests(expected: Expected, t: float, values: IntArray, multiplicity
 
 def _band(expected: Expected, t: float, values: IntArray, multiplicity: FloatArray) -> Test:
     """Compare the distribution functions."""
-    own = expected.states[:, 0]
-    grid = np.union1d(own, values)
-    exact = statistics.weighted_cdf(own, expected.probabilities, grid)
+    counts = expected.states[:, 0]
+    grid = np.union1d(counts, values)
+    exact = statistics.weighted_cdf(counts, expected.probabilities, grid)
     seen = statistics.weighted_cdf(values, multiplicity / expected.n, grid)
     low, high = expected.slack.interval(exact)
     gaps = np.maximum(seen - high, low - seen)

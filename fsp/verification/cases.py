@@ -49,12 +49,12 @@ class Case:
 def find_cases(folder: Path) -> list[Path]:
     """Return the folders of the cases in a folder, or that folder where it is one, in order."""
     candidates = [folder, *sorted(path for path in folder.iterdir() if path.is_dir())] if folder.is_dir() else []
-    found = [path for path in candidates if (path / f"{path.resolve().name}-settings.txt").is_file()]
-    if not found:
+    cases = [path for path in candidates if (path / f"{path.resolve().name}-settings.txt").is_file()]
+    if not cases:
         raise ArgumentError(
             f"`DIR` must hold folders of cases such as 00001 with 00001-settings.txt, but '{folder}' has none."
         )
-    return found
+    return cases
 
 
 def chosen_cases(folder: Path, only: tuple[str, ...]) -> list[Path]:
@@ -118,17 +118,17 @@ def _range(text: str | None, name: str, usual: float) -> tuple[float, float]:
 
 
 def _model_file(folder: Path, name: str, level: str | None) -> Path:
-    found = {}
+    files = {}
     for path in folder.glob(f"{name}-sbml-l*v*.xml"):
         match = _FILE.fullmatch(path.name)
         if match:
-            found[int(match[1]), int(match[2])] = path
-    if level is None and found:
-        return found[max(found)]
-    for (one, version), path in found.items():
-        if level == f"l{one}v{version}":
+            files[int(match[1]), int(match[2])] = path
+    if level is None and files:
+        return files[max(files)]
+    for (of_level, version), path in files.items():
+        if level == f"l{of_level}v{version}":
             return path
-    known = ", ".join(f"l{one}v{version}" for one, version in sorted(found)) or "none"
+    known = ", ".join(f"l{of_level}v{version}" for of_level, version in sorted(files)) or "none"
     raise ArgumentError(f"Case {name} must have a model file of {level or 'some level'}, but has {known}.")
 
 

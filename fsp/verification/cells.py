@@ -46,14 +46,14 @@ class Cells:
 
         `states`: (n, d) copy numbers. `weights`: (n,) probabilities, or numbers of runs.
         """
-        found = np.zeros((len(self.splits), 2))
+        masses = np.zeros((len(self.splits), 2))
         sides: list[tuple[IntArray, IntArray]] = []
         for number, split in enumerate(self.splits):
             held = sides[split.parent][0 if split.is_left else 1] if split.parent >= 0 else np.arange(len(states))
             left = states[held, split.axis] <= split.threshold
             sides.append((held[left], held[~left]))
-            found[number] = weights[held[left]].sum(), weights[held[~left]].sum()
-        return found
+            masses[number] = weights[held[left]].sum(), weights[held[~left]].sum()
+        return masses
 
     def p_values(self, expected: FloatArray, slack: Slack, seen: FloatArray) -> FloatArray:
         """Return the (n_splits,) p-value of each split, valid given those of the splits before it.
@@ -63,8 +63,8 @@ class Cells:
         low, high = slack.interval(expected)  # (n_splits, 2) each
         with np.errstate(invalid="ignore", divide="ignore"):
             least = np.nan_to_num(low[:, 0] / (low[:, 0] + high[:, 1]), nan=0.0)
-            most = np.nan_to_num(high[:, 0] / (high[:, 0] + low[:, 1]), nan=1.0)
-        return statistics.binomial(seen[:, 0], seen.sum(axis=1), least, most)
+            highest = np.nan_to_num(high[:, 0] / (high[:, 0] + low[:, 1]), nan=1.0)
+        return statistics.binomial(seen[:, 0], seen.sum(axis=1), least, highest)
 
     def describe(self, number: int, names: Sequence[str]) -> str:
         """Write the left half of a split as a condition, such as ``X <= 12 where Y > 3``."""
@@ -90,10 +90,10 @@ def grow(states: IntArray, probabilities: FloatArray, n: int, cells: int) -> Cel
     ticket = 1
     while waiting and len(splits) < cells - 1:
         _, _, held, parent, is_left = heapq.heappop(waiting)
-        found = _cut(states[held], probabilities[held], scale, LEAST / n)
-        if found is None:
+        cuts = _cut(states[held], probabilities[held], scale, LEAST / n)
+        if cuts is None:
             continue
-        axis, threshold = found
+        axis, threshold = cuts
         splits.append(Split(parent, is_left, axis, threshold))
         left = states[held, axis] <= threshold
         for part, side in ((held[left], True), (held[~left], False)):

@@ -58,25 +58,25 @@ class SampleLikelihood:
     @classmethod
     def of(cls, battery: Battery, samples: Runs | Histograms) -> SampleLikelihood:
         """Prepare it: of the joint distribution at each time, or of each species where that is all there is."""
-        found = []
+        masses = []
         for k in range(len(samples.times)):
             if isinstance(samples, Runs):
                 expected = battery.joint(k, samples.species)
-                found.append((k, samples.species, expected, expected.cells.masses(*samples.joint(k))))
+                masses.append((k, samples.species, expected, expected.cells.masses(*samples.joint(k))))
                 continue
             for name in samples.species:
                 expected = battery.marginal(k, name)
                 values, multiplicity = samples.of(k, name)
-                found.append((k, (name,), expected, expected.cells.masses(values[:, None], multiplicity)))
-        return cls(tuple(found))
+                masses.append((k, (name,), expected, expected.cells.masses(values[:, None], multiplicity)))
+        return cls(tuple(masses))
 
     def masses(self, law: Sequence[Distribution]) -> list[FloatArray]:
         """Return the probabilities of all cells under a law."""
-        found = []
+        masses = []
         for k, names, expected, _ in self.cells:
-            one = law[k] if law[k].species == names else law[k].marginal(*names)
-            found.append(expected.cells.masses(one.states, one.probabilities))
-        return found
+            distribution = law[k] if law[k].species == names else law[k].marginal(*names)
+            masses.append(expected.cells.masses(distribution.states, distribution.probabilities))
+        return masses
 
     def __call__(self, masses: Sequence[FloatArray]) -> float:
         """Return the log-likelihood under these probabilities."""
@@ -92,13 +92,13 @@ class SampleLikelihood:
         rows = zip(self.cells, masses, totals, strict=True)
         return SampleLikelihood(tuple((k, names, expected, n * mass) for (k, names, expected, _), mass, n in rows))
 
-    def runs_between(self, one: Sequence[FloatArray], other: Sequence[FloatArray], *, alpha: float) -> int | None:
+    def runs_between(self, first: Sequence[FloatArray], other: Sequence[FloatArray], *, alpha: float) -> int | None:
         """Return about how many runs would tell two laws apart: the likelihood ratio is then 1/alpha on average.
 
         Of all cells the best time counts, by the relative entropy of a run; None where more than `MOST_APART` would.
         """
         entropies = []
-        for a, b in zip(one, other, strict=True):
+        for a, b in zip(first, other, strict=True):
             p, q = np.maximum(a, FLOOR), np.maximum(b, FLOOR)
             share, theirs = p / p.sum(axis=1, keepdims=True), q / q.sum(axis=1, keepdims=True)
             entropies.append(float((a * np.log(share / theirs)).sum()))
@@ -128,14 +128,14 @@ def diagnose(
     """Return hypotheses of what is wrong with samples that failed; `text`: the SBML that the simulator has read."""
     if isinstance(samples, Summary):
         return ()
-    found = list(_of_runs(samples, battery, tests, alpha))
+    findings = list(_of_runs(samples, battery, tests, alpha))
     rejected = {test.kind for test in tests if test.adjusted <= alpha} - set(OF_RUNS)
     if rejected == {"two-time"}:
         text = "each time has the right distribution, but the times of a run do not belong together"
-        found.append(Finding("two-time", text, 0.0, True))
+        findings.append(Finding("two-time", text, 0.0, True))
     elif rejected:
-        found += _of_laws(model, samples, battery, alpha, text)
-    return tuple(sorted(found, key=lambda finding: (not finding.fits, -finding.log_likelihood)))
+        findings += _of_laws(model, samples, battery, alpha, text)
+    return tuple(sorted(findings, key=lambda finding: (not finding.fits, -finding.log_likelihood)))
 
 
 def _of_runs(samples: Runs | Histograms, battery: Battery, tests: Sequence[Test], alpha: float) -> Iterator[Finding]:
@@ -172,7 +172,7 @@ def _of_laws(
 ) -> list[Finding]:
     likelihood = SampleLikelihood.of(battery, samples)
     base = likelihood(likelihood.masses(battery.reference))
-    found: list[tuple[float, Hypothesis, Sequence[Distribution], list[FloatArray]]] = []
+    explanations: list[tuple[float, Hypothesis, Sequence[Distribution], list[FloatArray]]] = []
     tried: list[Hypothesis] = list(hypotheses(model, samples, battery.reference, text))
     origins: dict[Hypothesis, MistakeFamily] = {}
     for family in families(model, text):
@@ -185,13 +185,13 @@ def _of_laws(
             masses = likelihood.masses(law)
             gain = likelihood(masses) - base - hypothesis.free * len(samples.times) * log(samples.n) / 2
             if gain > LEAST_GAIN:
-                found.append((gain, hypothesis, law, masses))
+                explanations.append((gain, hypothesis, law, masses))
         except FSPError:  # the mistaken model has no solution to compare with
             continue
-    found.sort(key=lambda one: -one[0])
-    likeliest = found[:MOST_FINDINGS]
-    fits = [_fits(one, law, masses, samples, likelihood, alpha) for _, one, law, masses in likeliest]
-    fitting = [(one, masses) for (_, one, _, masses), fit in zip(likeliest, fits, strict=True) if fit]
+    explanations.sort(key=lambda likely: -likely[0])
+    likeliest = explanations[:MOST_FINDINGS]
+    fits = [_fits(likely, law, masses, samples, likelihood, alpha) for _, likely, law, masses in likeliest]
+    fitting = [(likely, masses) for (_, likely, _, masses), fit in zip(likeliest, fits, strict=True) if fit]
     apart = _apart(fitting, origins, samples.times, likelihood, alpha) if len(fitting) > 1 else None
     return [
         Finding(hypothesis.name, hypothesis.text, gain, fit, apart if fit else None)
@@ -250,13 +250,13 @@ def _apart(
 ) -> int | None:
     """Return about how many runs tell the best two laws that fit apart, where each number to fit is free in both."""
     (first, here), (second, there) = ranked[:2]
-    found = []
+    numbers = []
     for other, law, wrong in ((second, here, there), (first, there, here)):
         family = origins.get(other)
         refitted = None if family is None else _fitted(family, times, likelihood.expecting(law))
         nearest = wrong if refitted is None else likelihood.masses(refitted.law())
-        found.append(likelihood.runs_between(law, nearest, alpha=alpha))
-    return None if None in found else max(one for one in found if one is not None)
+        numbers.append(likelihood.runs_between(law, nearest, alpha=alpha))
+    return None if None in numbers else max(number for number in numbers if number is not None)
 
 
 def _best_step(likelihood: SampleLikelihood, here: Sequence[FloatArray], near: Sequence[FloatArray]) -> float:

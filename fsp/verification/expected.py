@@ -58,8 +58,8 @@ class Expected:
     @cached_property
     def cells(self) -> Cells:
         """Cells for this number of runs."""
-        most = JOINT_CELLS if len(self.names) > 1 else MARGINAL_CELLS
-        return grow(self.states, self.probabilities, self.n, most)
+        limit = JOINT_CELLS if len(self.names) > 1 else MARGINAL_CELLS
+        return grow(self.states, self.probabilities, self.n, limit)
 
     @cached_property
     def masses(self) -> FloatArray:
@@ -77,9 +77,9 @@ class Expected:
     def rank_of(self, states: IntArray) -> FloatArray:
         """Return the (k,) ranks of states; one that the reference does not store has the least."""
         _, place = np.unique(np.concatenate([self.states, states]), axis=0, return_inverse=True)
-        found = np.full(int(place.max()) + 1, self.slack.up)
-        found[place.reshape(-1)[: len(self.states)]] = self.ranks
-        return found[place.reshape(-1)[len(self.states) :]]
+        ranks = np.full(int(place.max()) + 1, self.slack.up)
+        ranks[place.reshape(-1)[: len(self.states)]] = self.ranks
+        return ranks[place.reshape(-1)[len(self.states) :]]
 
     @cached_property
     def mean(self) -> float:
@@ -133,15 +133,15 @@ class Reference:
     def marginal(self, k: int, species: str) -> Expected:
         """Return what is expected of a species at time number `k`."""
         if (k, species) not in self._marginals:
-            found = self.reference[k].marginal(species)
-            parts = found.states, found.probabilities, Slack.of(found), self.n, (species,)
+            marginal = self.reference[k].marginal(species)
+            parts = marginal.states, marginal.probabilities, Slack.of(marginal), self.n, (species,)
             self._marginals[k, species] = Expected(*parts)
         return self._marginals[k, species]
 
     def joint(self, k: int, species: tuple[str, ...]) -> Expected:
         """Return what is expected of all species at time number `k`."""
         if k not in self._joints:
-            one = self.reference[k]
-            found = one if one.species == species else one.marginal(*species)
-            self._joints[k] = Expected(found.states, found.probabilities, Slack.of(found), self.n, species)
+            distribution = self.reference[k]
+            marginal = distribution if distribution.species == species else distribution.marginal(*species)
+            self._joints[k] = Expected(marginal.states, marginal.probabilities, Slack.of(marginal), self.n, species)
         return self._joints[k]

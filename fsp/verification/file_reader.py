@@ -37,13 +37,15 @@ def with_reader_judged(report: Report, runs: Runs, asked: RunSource, level: floa
     if not _differ(report, runs, again, level):
         return _noted(report, f"Given {WRITTEN}, it passes, but {report.n:,} runs do not tell that from the file's.")
     text = f"the file is misread: given {WRITTEN}, the simulator passes"
-    others = sorted(report.findings, key=lambda one: (not one.fits, one.name not in (*MISREADINGS, *OTHERS)))
+    others = sorted(
+        report.findings, key=lambda finding: (not finding.fits, finding.name not in (*MISREADINGS, *OTHERS))
+    )
     return replace(report, findings=(Finding("reader", text, 0.0, True), *others))
 
 
 def _differ(report: Report, runs: Runs, again: Runs, level: float) -> bool:
     """Return whether runs of the file and of what is written have different laws."""
-    likelihood, other = (SampleLikelihood.of(report.battery, one) for one in (runs, again))
+    likelihood, other = (SampleLikelihood.of(report.battery, runs_given) for runs_given in (runs, again))
     shares = [seen / again.n for _, _, _, seen in other.cells]
     return likelihood.same(shares, again.n) <= level
 

@@ -110,10 +110,12 @@ def solved(model: Model, times: FloatArray, species: Sequence[str] = ()) -> Call
     def law() -> Law:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ToleranceWarning)
-            found = transient(model, times, tol=LAW_TOL)
-        if found.error.total > UNKNOWN_LAW:
-            raise ConvergenceError(f"The law of a mistake must be known to {UNKNOWN_LAW:g}, but is to {found.error}.")
-        return tuple(one.marginal(*species) for one in found) if species else tuple(found)
+            solution = transient(model, times, tol=LAW_TOL)
+        if solution.error.total > UNKNOWN_LAW:
+            raise ConvergenceError(
+                f"The law of a mistake must be known to {UNKNOWN_LAW:g}, but is to {solution.error}."
+            )
+        return tuple(distribution.marginal(*species) for distribution in solution) if species else tuple(solution)
 
     return law
 
@@ -150,7 +152,9 @@ def _of_outputs(model: Model, samples: Runs | Histograms, reference: Law) -> Ite
             yield Hypothesis(f"index-{word}", text, partial(_at, model, moved))
     if not model.has_timed_events:  # one jump is not all that may happen next
         text = "the state after the first jump past an output time is written, not the one before it"
-        yield Hypothesis("after-jump", text, lambda: tuple(after_jump(model, one) for one in reference))
+        yield Hypothesis(
+            "after-jump", text, lambda: tuple(after_jump(model, distribution) for distribution in reference)
+        )
     for cap, names in _ceilings(samples, reference).items():
         columns = [reference[0].species.index(name) for name in names]
         capped, wrapped = _truncated(reference, columns, cap)
@@ -161,26 +165,28 @@ def _of_outputs(model: Model, samples: Runs | Histograms, reference: Law) -> Ite
 
 def _ceilings(samples: Runs | Histograms, reference: Law) -> dict[int, list[str]]:
     """Return the largest counts that were seen where larger ones are expected, with the species that have them."""
-    found: dict[int, list[str]] = {}
+    caps: dict[int, list[str]] = {}
     for name in samples.species:
         cap = max(int(samples.of(k, name)[0].max()) for k in range(len(samples.times)))
         column = reference[0].species.index(name)
-        beyond = max(float(one.probabilities[one.states[:, column] > cap].sum()) for one in reference)
+        beyond = max(
+            float(distribution.probabilities[distribution.states[:, column] > cap].sum()) for distribution in reference
+        )
         if cap > 0 and beyond * samples.n > 5:  # a run in which nothing is left is no limit of counts
-            found.setdefault(cap, []).append(name)
-    return found
+            caps.setdefault(cap, []).append(name)
+    return caps
 
 
 def _truncated(reference: Law, columns: Sequence[int], cap: int) -> tuple[Law, Law]:
     """Return the law of counts that stop at `cap`, and that of counts that start again from zero above it."""
     capped: list[Distribution] = []
     wrapped: list[Distribution] = []
-    for one in reference:
-        counts = one.states[:, columns]
-        for found, reduced in ((capped, np.minimum(counts, cap)), (wrapped, counts % (cap + 1))):
-            states = one.states.copy()
+    for distribution in reference:
+        counts = distribution.states[:, columns]
+        for truncated, reduced in ((capped, np.minimum(counts, cap)), (wrapped, counts % (cap + 1))):
+            states = distribution.states.copy()
             states[:, columns] = reduced
-            found.append(_moved(one, states))
+            truncated.append(_moved(distribution, states))
     return capped, wrapped
 
 
@@ -191,24 +197,24 @@ def _at(model: Model, times: FloatArray) -> Law:
     return tuple(solution[int(np.searchsorted(distinct, t))] for t in times)
 
 
-def _moved(one: Distribution, states: IntArray, probabilities: FloatArray | None = None) -> Distribution:
+def _moved(distribution: Distribution, states: IntArray, probabilities: FloatArray | None = None) -> Distribution:
     """Return the distribution of a function of the state."""
-    weights = one.probabilities if probabilities is None else probabilities
+    weights = distribution.probabilities if probabilities is None else probabilities
     rows, sums, _ = analysis.marginal(states, weights)
-    return replace(one, states=rows, probabilities=sums, moments=None, state_bounds=None, closed=False)
+    return replace(distribution, states=rows, probabilities=sums, moments=None, state_bounds=None, closed=False)
 
 
-def after_jump(model: Model, one: Distribution) -> Distribution:
+def after_jump(model: Model, distribution: Distribution) -> Distribution:
     """Return the distribution of the state after the next jump; where there is none, of the state itself."""
-    rates = model.propensities(one.states, one.t or 0.0)  # (n_reactions, n)
+    rates = model.propensities(distribution.states, distribution.t or 0.0)  # (n_reactions, n)
     total = rates.sum(axis=0)
     moving = total > 0
-    states, weights = [one.states[~moving]], [one.probabilities[~moving]]
+    states, weights = [distribution.states[~moving]], [distribution.probabilities[~moving]]
     for change, rate in zip(model.change, rates, strict=True):
         held = moving & (rate > 0)
-        states.append(one.states[held] + change)
-        weights.append(one.probabilities[held] * rate[held] / total[held])
-    return _moved(one, np.concatenate(states), np.concatenate(weights))
+        states.append(distribution.states[held] + change)
+        weights.append(distribution.probabilities[held] * rate[held] / total[held])
+    return _moved(distribution, np.concatenate(states), np.concatenate(weights))
 
 
 def _of_steps(model: Model, times: FloatArray, reference: Law) -> Iterator[Hypothesis]:
@@ -222,20 +228,20 @@ def tau_leaping(model: Model, times: FloatArray, tau: float, reference: Law) -> 
     """Return the law of tau-leaping with a fixed step, from many runs; counts are not let below zero."""
     rng = np.random.default_rng(0)
     place = rng.choice(len(model.initial_states), TAU_RUNS, p=model.initial_probabilities)
-    x, t, found = model.initial_states[place].copy(), 0.0, []
-    for end, one in zip(times.tolist(), reference, strict=True):
+    x, t, paths = model.initial_states[place].copy(), 0.0, []
+    for end, distribution in zip(times.tolist(), reference, strict=True):
         steps = max(1, int(np.ceil((end - t) / tau - 1e-9)))
         length = (end - t) / steps
         for i in range(steps if end > t else 0):
             fired = rng.poisson(model.propensities(x, t + i * length) * length)  # (n_reactions, runs)
             x = np.maximum(x + fired.T @ model.change, 0)
         states, numbers = np.unique(x, axis=0, return_counts=True)
-        columns = [model.species.index(name) for name in one.species]
+        columns = [model.species.index(name) for name in distribution.species]
         error = ErrorLedger(truncation=0.0, certified=False)
-        made = Distribution(states[:, columns], numbers / TAU_RUNS, one.species, t=one.t, error=error)
-        found.append(made)
+        made = Distribution(states[:, columns], numbers / TAU_RUNS, distribution.species, t=distribution.t, error=error)
+        paths.append(made)
         t = end
-    return tuple(found)
+    return tuple(paths)
 
 
 def without_repeats(runs: Runs) -> Runs | None:

@@ -90,8 +90,8 @@ def _at_lags(labels: IntArray) -> tuple[IntArray, IntArray]:
     parity = (first // lag) % 2
     counts = np.bincount(2 * lag + parity, minlength=2 * n)[2:]  # (2 (n - 1),) from lag 1 on
     lags = np.arange(1, n)
-    whole, rest = np.divmod(n - lags, 2 * lags)
-    even = whole * lags + np.minimum(rest, lags)
+    blocks, rest = np.divmod(n - lags, 2 * lags)
+    even = blocks * lags + np.minimum(rest, lags)
     return counts, np.stack([even, n - lags - even], axis=1).reshape(-1)
 
 

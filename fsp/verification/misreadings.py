@@ -27,8 +27,8 @@ ABOVE_ROUNDING = 2.0**-20  # added to rates that are rounded down, so that a who
 def misread(text: str, model: Model, times: Sequence[float]) -> Iterator[tuple[str, str, Model]]:
     """Yield key, sentence and network of each misreading of SBML that makes another network of it."""
     for key, (sentence, change) in MISREADINGS.items():
-        found = _changed(text, change)
-        wrong = None if found is None else _network(found, key, model, times)
+        changed = _changed(text, change)
+        wrong = None if changed is None else _network(changed, key, model, times)
         if wrong is not None:
             yield key, sentence, wrong
     yield from _of_events(model, times)
@@ -66,9 +66,9 @@ def _changed(text: str, change: Callable[[Element], None]) -> str | None:
 
     document = libsbml.readSBMLFromString(text)
     change(document.getModel())
-    found = str(libsbml.writeSBMLToString(document))
+    text_changed = str(libsbml.writeSBMLToString(document))
     before = str(libsbml.writeSBMLToString(libsbml.readSBMLFromString(text)))
-    return None if found == before else found
+    return None if text_changed == before else text_changed
 
 
 def _boundary(model: Element) -> None:
@@ -106,7 +106,7 @@ def _local(model: Element) -> None:
     taken = {parameter.getId() for parameter in each(model, "Parameter")}
     for law in (reaction.getKineticLaw() for reaction in each(model, "Reaction")):
         kind = "LocalParameter" if model.getLevel() > 2 else "Parameter"
-        for name in [one.getId() for one in each(law, kind) if one.getId() in taken]:
+        for name in [identifier.getId() for identifier in each(law, kind) if identifier.getId() in taken]:
             getattr(law, f"remove{kind}")(name)
 
 

@@ -81,7 +81,7 @@ def verify_answer(
     if claimed is not None and not claimed >= 0:
         raise ArgumentError(f"`claimed` must be an error >= 0, but is {claimed}.")
     species = answer.species
-    if unknown := [one for one in species if one not in model.species]:
+    if unknown := [other_name for other_name in species if other_name not in model.species]:
         raise ArgumentError(f"Species must be of {', '.join(model.species)}, but one is '{unknown[0]}'.")
     times = _times(answer)
     smallest = min(_claims(answer, claimed))
@@ -119,47 +119,47 @@ def _claims(answer: Answer, claimed: float | None) -> list[float]:
     if isinstance(answer, Moments):
         return [float(claimed or 0.0)]
     parts: Sequence[Distribution] = list(answer) if isinstance(answer, Solution) else [answer]
-    return [one.error.total if claimed is None else claimed for one in parts]
+    return [distribution.error.total if claimed is None else claimed for distribution in parts]
 
 
 def _distances(
     reference: Solution, parts: Sequence[Distribution], claims: Sequence[float]
 ) -> Iterator[tuple[Test, bool]]:
     for ours, theirs, claim in zip(reference, parts, claims, strict=True):
-        own = ours if ours.species == theirs.species else ours.marginal(*theirs.species)
-        states = np.concatenate([own.states, theirs.states])
+        marginal = ours if ours.species == theirs.species else ours.marginal(*theirs.species)
+        states = np.concatenate([marginal.states, theirs.states])
         _, place = np.unique(states, axis=0, return_inverse=True)
-        gaps = np.bincount(place.reshape(-1), np.concatenate([own.probabilities, -theirs.probabilities]))
-        distance, error = float(np.abs(gaps).sum()), own.error.total + SUM_SLACK
-        least, most = max(0.0, distance - error), distance + error
-        where = f"off by {least:.2e} to {most:.2e} in the 1-norm, claimed {claim:.2e}"
+        gaps = np.bincount(place.reshape(-1), np.concatenate([marginal.probabilities, -theirs.probabilities]))
+        distance, error = float(np.abs(gaps).sum()), marginal.error.total + SUM_SLACK
+        least, greatest = max(0.0, distance - error), distance + error
+        where = f"off by {least:.2e} to {greatest:.2e} in the 1-norm, claimed {claim:.2e}"
         wrong = least > claim
-        yield _test("distance", ours.t, (), least, wrong, where), wrong or most <= claim
+        yield _test("distance", ours.t, (), least, wrong, where), wrong or greatest <= claim
 
 
 def _moments(reference: Solution, answer: Moments, claimed: float) -> Iterator[tuple[Test, bool]]:
     for k, ours in enumerate(reference):
-        own = ours if ours.species == answer.species else ours.marginal(*answer.species)
-        means, variances = own.mean_interval(), own.variance_interval()
+        marginal = ours if ours.species == answer.species else ours.marginal(*answer.species)
+        means, variances = marginal.mean_interval(), marginal.variance_interval()
         for i, name in enumerate(answer.species):
             spread = variances[name]
-            for kind, value, found in (
+            for kind, value, interval in (
                 ("mean", float(answer.mean[k, i]), means[name]),
                 ("standard deviation", float(answer.std[k, i]), spread),
             ):
-                low, high = _ends(found) if kind == "mean" else (sqrt(max(0.0, end)) for end in _ends(found))
+                low, high = _ends(interval) if kind == "mean" else (sqrt(max(0.0, end)) for end in _ends(interval))
                 allowed = claimed * max(1.0, abs(value)) + SUM_SLACK * max(1.0, abs(value))
-                least, most = max(0.0, low - value, value - high), max(abs(value - low), abs(value - high))
-                wrong = found.certified and least > allowed
+                least, greatest = max(0.0, low - value, value - high), max(abs(value - low), abs(value - high))
+                wrong = interval.certified and least > allowed
                 where = f"{kind} of {name} is {value:.10g}, exact between {low:.10g} and {high:.10g}"
                 yield (
                     _test("moment", ours.t, (name,), least, wrong, where),
-                    wrong or (found.certified and most <= allowed),
+                    wrong or (interval.certified and greatest <= allowed),
                 )
 
 
-def _ends(found: Interval) -> tuple[float, float]:
-    return found.lower, found.upper
+def _ends(interval: Interval) -> tuple[float, float]:
+    return interval.lower, interval.upper
 
 
 def _test(kind: str, t: float | None, species: tuple[str, ...], statistic: float, wrong: bool, where: str) -> Test:

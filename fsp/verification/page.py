@@ -59,11 +59,11 @@ def _origin(report: Verdict) -> list[str]:
 def _kinds(report: Verdict) -> str:
     rows, bad = [], []
     for kind, meaning in KINDS.items():
-        own = [test for test in report.tests if test.kind == kind]
-        if own:
-            worst = min(own, key=lambda test: test.p)
-            rejected = sum(map(report.rejects, own))
-            rows.append([kind, meaning, f"{len(own)}", f"{rejected}", number(worst.p), number(worst.adjusted)])
+        tests = [test for test in report.tests if test.kind == kind]
+        if tests:
+            worst = min(tests, key=lambda test: test.p)
+            rejected = sum(map(report.rejects, tests))
+            rows.append([kind, meaning, f"{len(tests)}", f"{rejected}", number(worst.p), number(worst.adjusted)])
             bad.append(rejected > 0)
     return table_of(["test", "looks at", "number", "rejected", "smallest p", "adjusted"], rows, bad)
 
@@ -86,23 +86,23 @@ def _findings(report: Verdict) -> list[str]:
 
 
 def _power(report: Verdict) -> list[str]:
-    more = [f"<p>{escape(str(one))}</p>" for one in report.sought]
+    more = [f"<p>{escape(str(change))}</p>" for change in report.sought]
     if not report.detectable:
         return more
-    rows = [[one.parameter, f"{one.value:.6g}", *one.changes, one.by] for one in report.detectable]
+    rows = [[change.parameter, f"{change.value:.6g}", *change.changes, change.by] for change in report.detectable]
     head = f"<h2>Smallest errors that are found with probability {report.detectable[0].power:g}</h2>"
     return [head, table_of(["parameter", "value", "upwards", "downwards", "by"], rows), *more]
 
 
 def _pictures(report: Verdict) -> list[str]:
-    found = ["<h2>p-values</h2>", svg(_p_values(report))]
+    pictures = ["<h2>p-values</h2>", svg(_p_values(report))]
     if report.samples is not None and not isinstance(report.samples, Summary):
-        found += ["<h2>Sampled less expected</h2>", svg(_marginals(report, report.samples))]
-        found.append(
+        pictures += ["<h2>Sampled less expected</h2>", svg(_marginals(report, report.samples))]
+        pictures.append(
             "<p>Runs in a bin less those expected, in units of the standard deviation of that number; band: where 99 % "
             "of the numbers of runs of an exact simulator lie.</p>"
         )
-    return found
+    return pictures
 
 
 def _p_values(report: Verdict) -> Figure:
@@ -110,10 +110,10 @@ def _p_values(report: Verdict) -> Figure:
     figure, axes = panels(1, 1, (9.0, 3.4))
     axis = axes[0, 0]
     for kind in KINDS:
-        own = [test for test in report.tests if test.kind == kind]
-        if own:
-            times = [report.times[-1] if test.time is None else test.time for test in own]
-            axis.semilogy(times, [max(test.adjusted, SMALLEST_DRAWN) for test in own], ".", label=kind, alpha=0.7)
+        tests = [test for test in report.tests if test.kind == kind]
+        if tests:
+            times = [report.times[-1] if test.time is None else test.time for test in tests]
+            axis.semilogy(times, [max(test.adjusted, SMALLEST_DRAWN) for test in tests], ".", label=kind, alpha=0.7)
     axis.axhline(report.level or report.alpha, color="#c62828", lw=1, label="level")
     axis.set(xlabel="time", ylabel="adjusted p, as in the table")
     axis.legend(ncols=2, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
@@ -139,8 +139,8 @@ def _marginals(report: Verdict, samples: Runs | Histograms) -> Figure:
 
 def _varies(report: Verdict, k: int, species: str) -> bool:
     """Return whether more than one count of a species is expected at a time, as is not at the start."""
-    one = report.battery.reference[k].marginal(species)
-    return int((one.probabilities > 0.0).sum()) > 1
+    marginal = report.battery.reference[k].marginal(species)
+    return int((marginal.probabilities > 0.0).sum()) > 1
 
 
 def _one_marginal(axis: Any, dist: Distribution, values: IntArray, runs: FloatArray) -> None:

@@ -96,7 +96,10 @@ def passage_law(model: Model, condition: str, times: FloatArray) -> tuple[FloatA
     targets = Targets.read(model, condition)
     targets.hold(model.initial_states)
     solution = transient(targets.stopping(model), times, tol=PASSAGE_TOL)
-    passed = [float(one.probabilities[targets.hold(one.states).any(axis=0)].sum()) for one in solution]
-    each = [Slack.of(one) for one in solution]
-    width = max(one.up for one in each) + max(one.down for one in each)
+    passed = [
+        float(distribution.probabilities[targets.hold(distribution.states).any(axis=0)].sum())
+        for distribution in solution
+    ]
+    each = [Slack.of(distribution) for distribution in solution]
+    width = max(distribution.up for distribution in each) + max(distribution.down for distribution in each)
     return np.maximum.accumulate(passed), Slack(width, width), solution.error.total, solution.error.certified

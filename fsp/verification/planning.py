@@ -136,11 +136,11 @@ class Plan:
             f"times: {', '.join(f'{t:.8g}' for t in self.times)}",
             f"runs: {'none is enough' if self.runs is None else f'{self.runs:,}'}",
         ]
-        rows = [[one.mistake, *_cells_of(one)] for one in self.needs if one.required]
+        rows = [[need.mistake, *_cells_of(need)] for need in self.needs if need.required]
         lines += table(["mistake", "about runs", "at t", "by"], rows) if rows else []
-        rows = [[one.mistake, *_cells_of(one)] for one in self.needs if not one.required]
+        rows = [[need.mistake, *_cells_of(need)] for need in self.needs if not need.required]
         lines += table(["mistake of a reader", "about runs", "at t", "by"], rows) if rows else []
-        lines += [str(one) for one in self.sought]
+        lines += [str(need) for need in self.sought]
         lines += [f"undecided: {self.undecided}"] if self.undecided else []
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
@@ -225,12 +225,12 @@ def plan(
     reference = transient(network, offered, tolerance_of(FIRST_RUNS, alpha), max_states=max_states)
     wrong = [*_mistakes(network, require), *_misread(network, file, offered)]
     seen, notes = _seen(wrong, reference, names, alpha, power)
-    chosen = recommended(np.array([one.runs for one in seen if one.required]).reshape(-1, len(offered)))
-    needs = tuple(sorted((one.at(chosen, offered) for one in seen), key=lambda need: -need.runs))
+    chosen = recommended(np.array([mistake.runs for mistake in seen if mistake.required]).reshape(-1, len(offered)))
+    needs = tuple(sorted((mistake.at(chosen, offered) for mistake in seen), key=lambda need: -need.runs))
     study = Settled(network, names, require, alpha, power, max_runs, max_states, report)
     made: dict[str, Any] = {"model_name": network.name, "require": require, "power": power, "alpha": alpha}
-    required = tuple(one for one in needs if one.required)
-    made |= study.runs(offered[chosen], max((one.runs for one in required), default=inf), required)
+    required = tuple(mistake for mistake in needs if mistake.required)
+    made |= study.runs(offered[chosen], max((mistake.runs for mistake in required), default=inf), required)
     return Plan(**made, times=tuple(offered[chosen].tolist()), needs=needs, notes=tuple(notes))
 
 
@@ -269,22 +269,22 @@ def _seen(
     times, notes = reference.times, []
     level = alpha / number_of_tests(Planned(FIRST_RUNS, np.arange(3.0), names))
     lookers = [
-        Power(Battery((one,), FIRST_RUNS), Planned(FIRST_RUNS, times[k : k + 1], names), level)
-        for k, one in enumerate(reference)
+        Power(Battery((distribution,), FIRST_RUNS), Planned(FIRST_RUNS, times[k : k + 1], names), level)
+        for k, distribution in enumerate(reference)
     ]
     seen: list[_Seen] = []
     for words, wrong, required in mistakes:
         try:
             law = tuple(transient(wrong, times, tol=VARIANT_TOL))
-            others = [looker.features((one,)) for looker, one in zip(lookers, law, strict=True)]
+            others = [looker.features((distribution,)) for looker, distribution in zip(lookers, law, strict=True)]
         except FSPError:
             notes.append(f"{words}: passed over, since that model cannot be solved")
             continue
         if all(looker.exact.is_near(other) for looker, other in zip(lookers, others, strict=True)):
             notes.append(f"{words}: changes nothing at these times")
             continue
-        found = [looker.share(other, power, _LOOKED_AT) for looker, other in zip(lookers, others, strict=True)]
-        seen.append(_Seen(words, required, [FIRST_RUNS * share**2 for share, _ in found], [by for _, by in found]))
+        shares = [looker.share(other, power, _LOOKED_AT) for looker, other in zip(lookers, others, strict=True)]
+        seen.append(_Seen(words, required, [FIRST_RUNS * share**2 for share, _ in shares], [by for _, by in shares]))
     return seen, notes
 
 
@@ -298,10 +298,10 @@ def _mistakes(model: Model, require: float) -> Iterator[tuple[str, Model, bool]]
 
 def _misread(model: Model, file: str | Path | None, times: FloatArray) -> Iterator[tuple[str, Model, bool]]:
     """Yield what readers of the file that miss a rule make of it, where the model is that of the file."""
-    found = None if file is None else document_for(model, Path(file))
-    if found is None or found.why:
+    document = None if file is None else document_for(model, Path(file))
+    if document is None or document.why:
         return
-    for _, words, wrong in misread(found.text, model, times.tolist()):
+    for _, words, wrong in misread(document.text, model, times.tolist()):
         yield words, wrong, False
 
 
@@ -369,7 +369,7 @@ class Settled:
             planned, battery = Planned(n, times, self.species), Battery(tuple(reference), n)
             tests = number_of_tests(planned)
             seen = detectable(self.model, reference, battery, planned, alpha=self.alpha, tests=tests, power=self.power)
-            reached = max((one.relative for one in seen), default=0.0)
+            reached = max((need.relative for need in seen), default=0.0)
             if reached <= self.require:
                 more = sought(self.model, planned, battery, level=self.alpha / tests, power=self.power)
                 return {"runs": n, "detectable": seen, "sought": more}

@@ -111,10 +111,10 @@ class Power:
 
     def of(self, other: Features) -> tuple[float, str]:
         """Return the probability that the best single test rejects under a law, and what kind of test that is."""
-        found = [(0.0, "")]
-        found += list(self._of_moments(other))
-        found += list(self._of_cells(other))
-        return max(found)
+        changes = [(0.0, "")]
+        changes += list(self._of_moments(other))
+        changes += list(self._of_cells(other))
+        return max(changes)
 
     def share(self, other: Features, power: float, within: tuple[float, float], way: float = 1.0) -> tuple[float, str]:
         """Return the share of the way to a law, or with `way` -1 from it, at which a power is reached, and by what.
@@ -133,10 +133,10 @@ class Power:
 
     def _of_moments(self, other: Features) -> Iterator[tuple[float, str]]:
         spread = np.sqrt(np.maximum(other.moments[:, 1] - np.square(other.moments[:, 0]), 1e-300))
-        own = np.sqrt(np.maximum(self.exact.moments[:, 1] - np.square(self.exact.moments[:, 0]), 1e-300))
-        shift = np.abs(other.moments[:, 0] - self.exact.moments[:, 0]) / (spread + own)
+        deviations = np.sqrt(np.maximum(self.exact.moments[:, 1] - np.square(self.exact.moments[:, 0]), 1e-300))
+        shift = np.abs(other.moments[:, 0] - self.exact.moments[:, 0]) / (spread + deviations)
         for row in np.argsort(-shift)[:_LOOKED_AT]:
-            low, high = self._ends(int(row), float(self.exact.moments[row, 0]), float(own[row]))
+            low, high = self._ends(int(row), float(self.exact.moments[row, 0]), float(deviations[row]))
             error = spread[row] / sqrt(self.n)
             mean = other.moments[row, 0]
             yield float(special.ndtr((mean - high) / error) + special.ndtr((low - mean) / error)), self._moments[row][2]
@@ -179,13 +179,13 @@ class Power:
         spread = np.sqrt(total * share * (1 - share))
         counts = np.clip(np.round(total * share + spread * special.ndtri(_LEVELS)), 0, total)  # (splits, levels)
         low, high = expected.slack.interval(expected.masses)
-        least, most = low[:, 0] / (low[:, 0] + high[:, 1]), high[:, 0] / (high[:, 0] + low[:, 1])
+        least, upper = low[:, 0] / (low[:, 0] + high[:, 1]), high[:, 0] / (high[:, 0] + low[:, 1])
         shape = counts.shape
         p = statistics.binomial(
             counts,
             np.broadcast_to(total, shape),
             np.broadcast_to(least[:, None], shape),
-            np.broadcast_to(most[:, None], shape),
+            np.broadcast_to(upper[:, None], shape),
         )
         terms = -2 * np.log(np.maximum(p, statistics.SMALLEST))
         mean, variance = terms.mean(axis=1).sum(), terms.var(axis=1).sum()
@@ -209,14 +209,14 @@ def detectable(
     """
     looker = Power(battery, samples, alpha / tests)
     little = solution.n_matvec * len(solution[-1]) > MUCH_WORK
-    found = []
+    changes = []
     for name, value, changed in knobs(model):
         search = _Search(looker, solution.times, changed, power, 1 if little else MOST_SOLVED)
         up, by = search.smallest(+1.0)
         down, other = search.smallest(-1.0)
         if search.matters and search.solved:
-            found.append(Detectable(name, value, up, down, power, by or other))
-    return tuple(found)
+            changes.append(Detectable(name, value, up, down, power, by or other))
+    return tuple(changes)
 
 
 def knobs(model: Model) -> Iterator[tuple[str, float, Callable[[float], Model]]]:
@@ -261,9 +261,9 @@ class _Search:
     """The search for the smallest change of one number."""
 
     def __init__(
-        self, looker: Power, times: FloatArray, changed: Callable[[float], Model], power: float, most: int
+        self, looker: Power, times: FloatArray, changed: Callable[[float], Model], power: float, limit: int
     ) -> None:
-        self.looker, self.times, self.changed, self.power, self.most = looker, times, changed, power, most
+        self.looker, self.times, self.changed, self.power, self.most = looker, times, changed, power, limit
         self.matters, self.solved = True, False
         self._first: dict[float, Features] = {}
 

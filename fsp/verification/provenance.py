@@ -17,14 +17,16 @@ _PACKAGES = ("numpy", "scipy", "numba", "python-libsbml", "antimony")
 
 def provenance(seed: int | None, simulator: str = "") -> dict[str, str]:
     """Return what reproduces a report, by name; `simulator`: a package whose version counts."""
-    found = {} if seed is None else {"seed": str(seed)}
+    entries = {} if seed is None else {"seed": str(seed)}
     name = Path(sys.argv[0]).name
     command = ["fsp" if name == "__main__.py" else name, *sys.argv[1:]]
-    found["command"] = shlex.join(command)
-    found["date"] = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    found["machine"] = f"{platform.node()}, {platform.system()} {platform.release()}, {platform.machine()}"
-    found["versions"] = ", ".join([f"fsp {__version__}", f"Python {platform.python_version()}", *_versions(simulator)])
-    return found
+    entries["command"] = shlex.join(command)
+    entries["date"] = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    entries["machine"] = f"{platform.node()}, {platform.system()} {platform.release()}, {platform.machine()}"
+    entries["versions"] = ", ".join(
+        [f"fsp {__version__}", f"Python {platform.python_version()}", *_versions(simulator)]
+    )
+    return entries
 
 
 def _versions(simulator: str) -> Iterator[str]:

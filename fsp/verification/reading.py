@@ -66,8 +66,8 @@ def read_samples(given: Any, species: Sequence[str], times: Any = None, runs: in
     ArgumentError
         If they cannot be read, lack something, or hold what is no copy number.
     """
-    found = _read(given, species, times, runs)
-    return found.select(found.times if times is None else checked_times(times), species)
+    samples = _read(given, species, times, runs)
+    return samples.select(samples.times if times is None else checked_times(times), species)
 
 
 def _read(given: Any, species: Sequence[str], times: Any, runs: int | None) -> Samples:
@@ -103,17 +103,19 @@ def _array(given: Any, species: Sequence[str], times: Any) -> Runs:
 
 def _mappings(given: Sequence[Mapping[str, Any]], species: Sequence[str]) -> Runs:
     """Read runs that are mappings of names to arrays, as the trajectories of GillesPy2's results are."""
-    tables = [{name: np.asarray(one[name]) for name in one if name in (*species, "time")} for one in given]
+    tables = [
+        {name: np.asarray(run_table[name]) for name in run_table if name in (*species, "time")} for run_table in given
+    ]
     names = set(tables[0])
     for number, table in enumerate(tables):
         if "time" not in table or table.keys() != names:
             raise ArgumentError(f"Run {number} must have 'time' and the species of run 0, but has {', '.join(table)}.")
         table["run"] = np.full(len(table["time"]), number)
     joined = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
-    found = from_table(joined, species, None, "`samples`")
-    if not isinstance(found, Runs):
+    samples = from_table(joined, species, None, "`samples`")
+    if not isinstance(samples, Runs):
         raise ArgumentError("`samples` must be runs, but are histograms or a summary.")
-    return found
+    return samples
 
 
 def _file(path: Path, species: Sequence[str], runs: int | None) -> Samples:
@@ -141,10 +143,10 @@ def _each_a_run(files: Sequence[Path], species: Sequence[str]) -> Runs:
             raise ArgumentError(f"All files must have the same columns, but '{path}' has {', '.join(table)}.")
         tables.append(table)
     joined = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
-    found = from_table(joined, species, None, f"'{files[0]}'")
-    if not isinstance(found, Runs):
+    samples = from_table(joined, species, None, f"'{files[0]}'")
+    if not isinstance(samples, Runs):
         raise ArgumentError(f"Several files must be a run each, but '{files[0]}' is a histogram or a summary.")
-    return found
+    return samples
 
 
 def from_table(table: Table, species: Sequence[str], runs: int | None, what: str) -> Samples:
@@ -231,8 +233,8 @@ def _long(columns: Table, what: str) -> Runs:
         raise ArgumentError(f"{what} must have a column 'run', but has none.")
     parts = []
     for name in species:
-        own = columns["species"] == name
-        parts.append(_fold(columns["run"][own], time[own], value[own, None], (name,), what))
+        rows = columns["species"] == name
+        parts.append(_fold(columns["run"][rows], time[rows], value[rows, None], (name,), what))
     if any(part.counts.shape != parts[0].counts.shape for part in parts):
         raise ArgumentError(f"{what} must have all species in each run at each time, but does not.")
     return Runs(np.concatenate([part.counts for part in parts], axis=2), parts[0].times, species)
@@ -244,9 +246,9 @@ def _histograms(columns: Table) -> Histograms:
     cells = {}
     for k, t in enumerate(times):
         for name in species:
-            own = (time == t) & (names == name)
-            if own.any():
-                cells[k, name] = columns["value"][own], columns["count"][own]
+            rows = (time == t) & (names == name)
+            if rows.any():
+                cells[k, name] = columns["value"][rows], columns["count"][rows]
     return Histograms(cells, times, species)
 
 

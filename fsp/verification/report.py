@@ -47,11 +47,11 @@ class Report(Verdict):
     def _summary(self) -> list[str]:
         rows = []
         for kind in KINDS:
-            own = [test for test in self.tests if test.kind == kind]
-            if own:
-                worst = min(own, key=lambda test: test.p)
-                bad = sum(map(self.rejects, own))
-                rows.append([kind, f"{len(own)}", f"{bad}", number(worst.p), number(worst.adjusted)])
+            tests = [test for test in self.tests if test.kind == kind]
+            if tests:
+                worst = min(tests, key=lambda test: test.p)
+                bad = sum(map(self.rejects, tests))
+                rows.append([kind, f"{len(tests)}", f"{bad}", number(worst.p), number(worst.adjusted)])
         return table(["test", "number", "rejected", "smallest p", "adjusted"], rows)
 
     def _suite(self) -> list[str]:
@@ -73,12 +73,12 @@ class Report(Verdict):
         if self.detectable:
             power = self.detectable[0].power
             lines.append(f"Smallest errors of rate constants that are found with probability {power:g}:")
-            lines += [f"  {one} (by the {one.by})" for one in self.detectable]
-        lines += [str(one) for one in self.sought]
+            lines += [f"  {change} (by the {change.by})" for change in self.detectable]
+        lines += [str(change) for change in self.sought]
         if self.findings:
             fitting = self.explanations
             lines.append("What fits:" if fitting else "Nothing that was tried fits; nearest:")
-            lines += [f"  {one}" for one in (fitting or self.findings)[:5]]
+            lines += [f"  {change}" for change in (fitting or self.findings)[:5]]
             lines += [f"  {self.apart}"] if self.apart else []
         if self.repeated:
             lines.append(f"Runs that repeat an earlier one: {_listed(self.repeated)}")
@@ -124,7 +124,7 @@ class Report(Verdict):
             ],
             "detectable": [asdict(smallest) for smallest in self.detectable],
             "repeated": [list(pair) for pair in self.repeated],
-            "sought": [asdict(one) for one in self.sought],
+            "sought": [asdict(change) for change in self.sought],
             "findings": [asdict(finding) for finding in self.findings],
             "notes": list(self.notes),
             "undecided": self.undecided,

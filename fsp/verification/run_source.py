@@ -52,13 +52,13 @@ class RunSource:
         seed = self.seed if not first or "first" in takes else self.seed + first
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always", SimulatorWarning)
-            found = self.simulator.sample(self.model, self.times, number, seed, **more)
-        for one in said:
-            if issubclass(one.category, SimulatorWarning):
-                self.said[str(one.message)] = None
+            counts = self.simulator.sample(self.model, self.times, number, seed, **more)
+        for warning in said:
+            if issubclass(warning.category, SimulatorWarning):
+                self.said[str(warning.message)] = None
             else:
-                warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
-        runs = Runs(np.asarray(found), self.times, self.model.species)
+                warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+        runs = Runs(np.asarray(counts), self.times, self.model.species)
         if runs.n != number:
             raise ArgumentError(f"{self.name} must give {number:,} runs, but gave {runs.n:,}.")
         return runs.select(self.times, self.species)

@@ -32,34 +32,34 @@ def until_detectable(
     alpha: float,
     target: float,
     first: int = FIRST_RUNS,
-    most: int = MOST_RUNS,
+    limit: int = MOST_RUNS,
     tell: Callable[[str], None] | None = None,
 ) -> Report:
     """Take runs until fail, pass, or the limit."""
-    if not target > 0 or not 1 <= first <= most:
+    if not target > 0 or not 1 <= first <= limit:
         raise ArgumentError(
             f"`until_detectable` must be positive and `runs` at most `max_runs`, but they are {target}, {first} and "
-            f"{most}."
+            f"{limit}."
         )
     counts, number = None, 0
     while True:
         number += 1
         done = 0 if counts is None else len(counts)
-        new = batch(min(first if counts is None else done, most - done), done)
+        new = batch(min(first if counts is None else done, limit - done), done)
         counts = new.counts if counts is None else np.concatenate([counts, new.counts])
         report = look(Runs(counts, new.times, new.species), alpha / (number * (number + 1)))
         report = replace(report, alpha=alpha, level=alpha / (number * (number + 1)))
         reached = report.reached
         if tell is not None:
-            found = "" if report.rejected else f", errors of {percent(reached)} are detectable"
-            tell(f"look {number}, {len(counts):,} runs: {len(report.rejected)} tests reject{found}")
+            told = "" if report.rejected else f", errors of {percent(reached)} are detectable"
+            tell(f"look {number}, {len(counts):,} runs: {len(report.rejected)} tests reject{told}")
         if report.rejected or reached <= target:
             return report
         if not report.detectable:
             return replace(report, undecided="no rate constant is known to be seen, however many runs there are")
-        if len(counts) >= most:
+        if len(counts) >= limit:
             return replace(
                 report,
-                undecided=f"with {most:,} runs errors of {percent(reached)} of a rate constant are detectable, "
+                undecided=f"with {limit:,} runs errors of {percent(reached)} of a rate constant are detectable, "
                 f"not of {percent(target)}",
             )

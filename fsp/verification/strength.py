@@ -37,8 +37,8 @@ def sought(
     model: Model, samples: Samples | Planned, battery: Battery, *, level: float, power: float
 ) -> tuple[Sought, ...]:
     """Return what tests at a level, each, would find beside errors of rate constants, with a probability."""
-    found = [_repeats(samples, battery, level)] if isinstance(samples, Runs | Planned) else []
-    return (*found, *_events(model, samples, battery, level, power))
+    checks = [_repeats(samples, battery, level)] if isinstance(samples, Runs | Planned) else []
+    return (*checks, *_events(model, samples, battery, level, power))
 
 
 def _repeats(runs: Runs | Planned, battery: Battery, level: float) -> Sought:
@@ -66,8 +66,8 @@ def _events(model: Model, samples: Samples | Planned, battery: Battery, level: f
             law = tuple(transient(wrong, samples.times, tol=VARIANT_TOL))
         except FSPError:
             continue
-        found = looker.of(looker.features(law))[0] >= power
-        yield Sought("event", f"event '{event}' missing would {'' if found else 'not '}be found", found=found)
+        detected = looker.of(looker.features(law))[0] >= power
+        yield Sought("event", f"event '{event}' missing would {'' if detected else 'not '}be found", found=detected)
 
 
 def without_events(model: Model) -> Iterator[tuple[str, Model]]:
@@ -79,7 +79,7 @@ def without_events(model: Model) -> Iterator[tuple[str, Model]]:
 def held_to(report: Report, require: float | None) -> Report:
     """Return a report whose pass is undecided where errors of the size required would not have been found."""
     reached = report.reached
-    worst = max(report.detectable, key=lambda one: one.relative, default=None)
+    worst = max(report.detectable, key=lambda change: change.relative, default=None)
     what = "no rate constant is known to be seen" if worst is None else (
         f"errors of {'no size that was tried' if np.isinf(reached) else percent(reached)} of "
         f"'{worst.parameter}' are found"

@@ -87,10 +87,10 @@ class SuiteReport:
     @property
     def exit_status(self) -> int:
         """0 where all cases that are CMEs agree, 1 where one differs, 2 where one is not decided or failed."""
-        found = {row.verdict for row in self.rows}
-        if DIFFERS in found:
+        verdicts = {row.verdict for row in self.rows}
+        if DIFFERS in verdicts:
             return 1
-        return 2 if found & {OPEN, FAILED} or AGREES not in found else 0
+        return 2 if verdicts & {OPEN, FAILED} or AGREES not in verdicts else 0
 
     def __str__(self) -> str:
         """Return a table, a line of counts, and what is to be said about single cases."""
@@ -206,8 +206,8 @@ def _solved(case: Case, model: Model, started: float) -> CaseRow:
             warnings.simplefilter("ignore", ToleranceWarning)  # the intervals say what was reached
             solution = transient(model, case.times, tol)
         columns = tuple(_columns(case, solution, formulas))
-        found = {column.verdict for column in columns}
-        verdict = DIFFERS if DIFFERS in found else OPEN if OPEN in found else AGREES
+        verdicts = {column.verdict for column in columns}
+        verdict = DIFFERS if DIFFERS in verdicts else OPEN if OPEN in verdicts else AGREES
         states = int(solution.statistics["largest_space"])
         row = CaseRow(case.name, model.name, verdict, columns, states, solution.error, tol, perf_counter() - started)
         if verdict != OPEN:
@@ -238,27 +238,29 @@ def _compartment_size(case: Case, model: Model, variable: str) -> float:
 def _columns(case: Case, solution: Solution, formulas: dict[str, str | float]) -> Iterator[Column]:
     for variable, formula in formulas.items():
         intervals = [_mean_and_deviation(dist, formula) for dist in solution]
-        for statistic, own in zip(STATISTICS, zip(*intervals, strict=True), strict=True):
+        for statistic, interval in zip(STATISTICS, zip(*intervals, strict=True), strict=True):
             expected = case.table.get((variable, statistic))
             if expected is not None:
-                yield _column(variable, statistic, case, expected.tolist(), own)
+                yield _column(variable, statistic, case, expected.tolist(), interval)
 
 
-def _column(variable: str, statistic: str, case: Case, expected: list[float], found: tuple[Interval, ...]) -> Column:
+def _column(
+    variable: str, statistic: str, case: Case, expected: list[float], intervals: tuple[Interval, ...]
+) -> Column:
     """Return the verdict on a column, with the place of its largest gap."""
     allowed = [max(RELATIVE[statistic] * abs(value), ABSOLUTE) for value in expected]
     farthest, nearest = [], []
-    for value, one, unit in zip(expected, found, allowed, strict=True):
-        farthest.append(max(abs(one.upper - value), abs(one.lower - value)) / unit)
-        nearest.append(max(one.lower - value, value - one.upper, 0.0) / unit)
-    certified = all(one.certified for one in found)
+    for value, interval, unit in zip(expected, intervals, allowed, strict=True):
+        farthest.append(max(abs(interval.upper - value), abs(interval.lower - value)) / unit)
+        nearest.append(max(interval.lower - value, value - interval.upper, 0.0) / unit)
+    certified = all(interval.certified for interval in intervals)
     if certified and max(farthest) <= 1.0:
         verdict, k = AGREES, int(np.argmax(farthest))
-    elif max((gap for gap, one in zip(nearest, found, strict=True) if one.certified), default=0.0) > 1.0:
+    elif max((gap for gap, interval in zip(nearest, intervals, strict=True) if interval.certified), default=0.0) > 1.0:
         verdict, k = DIFFERS, int(np.argmax(nearest))
     else:
         verdict, k = OPEN, int(np.argmax(farthest))
-    return Column(variable, statistic, verdict, float(farthest[k]), float(case.times[k]), expected[k], found[k])
+    return Column(variable, statistic, verdict, float(farthest[k]), float(case.times[k]), expected[k], intervals[k])
 
 
 def _mean_and_deviation(dist: Distribution, formula: str | float) -> tuple[Interval, Interval]:

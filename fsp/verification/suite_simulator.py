@@ -71,10 +71,10 @@ class SimulatorReport:
     @property
     def exit_status(self) -> int:
         """0 where all cases pass `fsp.verify`, 1 where one fails, 2 where one has no verdict."""
-        found = {row.verdict for row in self.rows}
-        if FAIL in found:
+        verdicts = {row.verdict for row in self.rows}
+        if FAIL in verdicts:
             return 1
-        return 2 if found & {UNDECIDED, FAILED} or PASS not in found else 0
+        return 2 if verdicts & {UNDECIDED, FAILED} or PASS not in verdicts else 0
 
     def __str__(self) -> str:
         """Return a table, what it means, and what is wrong where something is."""
@@ -109,8 +109,8 @@ class SimulatorReport:
     def record(self) -> dict[str, Any]:
         """Return all of it as plain dictionaries and lists."""
         cases = [_record(row) for row in self.rows]
-        whole = {"simulator": self.simulator, "runs": self.runs, "alpha": self.alpha, "seconds": self.seconds}
-        return {**whole, "exit_status": self.exit_status, "cases": cases}
+        record = {"simulator": self.simulator, "runs": self.runs, "alpha": self.alpha, "seconds": self.seconds}
+        return {**record, "exit_status": self.exit_status, "cases": cases}
 
 
 def _cells(row: SimulatorRow) -> list[str]:
@@ -124,9 +124,9 @@ def _cells(row: SimulatorRow) -> list[str]:
 def _record(row: SimulatorRow) -> dict[str, Any]:
     z, y, of = row.outside or (None, None, None)
     counted = {"z_outside": z, "y_outside": y, "of": of, "suite_verdict": row.suite_verdict or None}
-    found = {"case": row.name, "model": row.model, "verdict": row.verdict, **counted, "p": row.p}
+    record = {"case": row.name, "model": row.model, "verdict": row.verdict, **counted, "p": row.p}
     return {
-        **found,
+        **record,
         "rejected": list(row.rejected),
         "explained": list(row.explained),
         "seconds": row.seconds,

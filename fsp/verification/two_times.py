@@ -39,14 +39,14 @@ def two_time_tests(model: Model, solution: Solution, runs: Runs) -> Iterator[Tes
     last = len(runs.times) - 2
     for k in sorted({0, last})[-MOST_PAIRS:] if last >= 0 else []:
         for name in runs.species[:MOST_SPECIES]:
-            found = _expected(model, solution[k], float(runs.times[k + 1]), name, runs.n)
-            if found is not None:
+            expected = _expected(model, solution[k], float(runs.times[k + 1]), name, runs.n)
+            if expected is not None:
                 column = runs.species.index(name)
-                above = runs.counts[:, k, column] > found[1]
+                above = runs.counts[:, k, column] > expected[1]
                 states = np.stack([above, runs.counts[:, k + 1, column]], axis=1).astype(np.int64)
                 rows, numbers = np.unique(states, axis=0, return_counts=True)
-                test = cells_test("two-time", found[0], float(runs.times[k + 1]), rows, numbers.astype(float))
-                yield replace(test, species=(name,), where=_in_words(test.where, found[0].names[0]))
+                test = cells_test("two-time", expected[0], float(runs.times[k + 1]), rows, numbers.astype(float))
+                yield replace(test, species=(name,), where=_in_words(test.where, expected[0].names[0]))
 
 
 def _in_words(where: str, above: str) -> str:
@@ -68,10 +68,10 @@ def _expected(model: Model, first: Distribution, t: float, name: str, n: int) ->
     states, probabilities, error = [], [], first.error.total
     for half in (False, True):
         later, mass = _half(model, first, above == half, t)
-        own = later.marginal(name)
-        states.append(np.stack([np.full(len(own), half), own.states[:, 0]], axis=1).astype(np.int64))
-        probabilities.append(mass * own.probabilities)
-        error += mass * own.error.total
+        marginal = later.marginal(name)
+        states.append(np.stack([np.full(len(marginal), half), marginal.states[:, 0]], axis=1).astype(np.int64))
+        probabilities.append(mass * marginal.probabilities)
+        error += mass * marginal.error.total
     held = np.concatenate(probabilities)
     slack = Slack.within(error, float(held.sum()), len(held))
     names = (f"[{name} > {median} at t = {first.t:.6g}]", name)

@@ -57,7 +57,7 @@ def miscounted(model: Model, numbers: Sequence[int]) -> Iterator[tuple[str, str,
     A law that grows as the number of tuples counts them, one that grows as a power does not, and of others one that is
     zero for fewer molecules than meet does.  Each mistake is one that a law of its kind can have.
     """
-    met = [one for one in meetings(model) if one[0] in numbers]
+    met = [meeting for meeting in meetings(model) if meeting[0] in numbers]
     orders = {number for _, _, number in met}
     tuples = {k for k, name, number in met if _counts_tuples(model, k, name, number)}
     shown = met[0][1] if len({name for _, name, _ in met}) == 1 else "x"

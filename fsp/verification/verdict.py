@@ -220,7 +220,7 @@ class Verdict(Subject):
     @property
     def reached(self) -> float:
         """The relative error that is found in every rate constant; infinite where that is known of none."""
-        return max((one.relative for one in self.detectable), default=math.inf)
+        return max((change.relative for change in self.detectable), default=math.inf)
 
     @property
     def repeated(self) -> list[tuple[int, int]]:
@@ -231,7 +231,7 @@ class Verdict(Subject):
         rows = self.samples.counts.reshape(self.samples.n, -1)
         _, first, number = np.unique(rows, axis=0, return_index=True, return_inverse=True)
         earlier = first[number.reshape(-1)].tolist()
-        return [(one, later) for later, one in enumerate(earlier) if one != later]
+        return [(run, later) for later, run in enumerate(earlier) if run != later]
 
     @property
     def smallest(self) -> Test:
@@ -246,7 +246,7 @@ class Verdict(Subject):
     @property
     def apart(self) -> str:
         """How many runs tell the best two laws that fit apart, in words; empty where no two fit."""
-        laws = [one for one in self.explanations if one.log_likelihood > 0]  # what is said of runs or a reader has 0
+        laws = [law for law in self.explanations if law.log_likelihood > 0]  # findings on runs and readers have 0
         if len(laws) < 2:
             return ""
         if laws[0].runs is None:

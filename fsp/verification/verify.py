@@ -177,10 +177,10 @@ def _judged(study: Study, samples: Any, simulator: str | Simulator | None, given
     names = checked_species(given["species"], study.model)
     times, runs, seed = given["times"], given["runs"], given["seed"]
     if samples is not None:
-        found = read_samples(samples, names, times, runs)
-        if runs is not None and not isinstance(found, Summary):
-            raise ArgumentError(f"`runs` must be left out with samples that are runs, of which there are {found.n:,}.")
-        return study.report(found, study.alpha, name)
+        read = read_samples(samples, names, times, runs)
+        if runs is not None and not isinstance(read, Summary):
+            raise ArgumentError(f"`runs` must be left out with samples that are runs, of which there are {read.n:,}.")
+        return study.report(read, study.alpha, name)
     asked = opened(simulator)
     if times is None:
         raise ArgumentError("`times` must be given to ask a simulator, but are missing.")
@@ -232,7 +232,7 @@ class Study:
         """Say which part of the work begins."""
         self.progress(Stage(words))
 
-    def of_simulator(self, first: int, target: float | None, most: int) -> Report:
+    def of_simulator(self, first: int, target: float | None, limit: int) -> Report:
         """Return the report of a simulator, from a number of runs, or from more until an error is detectable."""
         asked = self.asked
         if asked is None:
@@ -244,14 +244,14 @@ class Study:
 
         if target is None:
             return self.report(batch(first, 0), self.alpha, asked.name)
-        study = replace(self, tol=self.tol or tolerance_of(most, self.alpha), power=self.power or POWER)
+        study = replace(self, tol=self.tol or tolerance_of(limit, self.alpha), power=self.power or POWER)
         return take_until(
-            lambda found, level: study.report(found, level, asked.name),
+            lambda report_so_far, level: study.report(report_so_far, level, asked.name),
             batch,
             alpha=self.alpha,
             target=target,
-            first=min(first, most),
-            most=most,
+            first=min(first, limit),
+            limit=limit,
             tell=self.tell,
         )
 
@@ -289,16 +289,16 @@ class Study:
         self.tell("detectable errors")
         tests = len(report.tests)
         parts = self.model, reference, report.battery, samples
-        found = detectable(*parts, alpha=level, tests=tests, power=self.power)
+        errors = detectable(*parts, alpha=level, tests=tests, power=self.power)
         more = sought(self.model, samples, report.battery, level=level / tests, power=self.power)
-        return held_to(replace(report, detectable=found, sought=more), self.require)
+        return held_to(replace(report, detectable=errors, sought=more), self.require)
 
     def _text(self) -> str | None:
         """Return the SBML that was read, where it is that of the network as it stands."""
         if self.file is None:
             return None
-        found = document_for(self.model, self.file)
-        return None if found.why else found.text
+        document = document_for(self.model, self.file)
+        return None if document.why else document.text
 
 
 NOTHING = "None of the mistakes that were tried makes these samples more likely; see docs/verification.md for the list."

@@ -22,7 +22,7 @@ MUTANTS = [
     mutant(
         "densities-are-mass-action",
         "approximation/scaling.py",
-        " or len(terms) > len(found.upper):",
+        " or len(terms) > len(polynomials.upper):",
         ":",
         "approximations",
         only="scaled_exactly",
@@ -30,8 +30,8 @@ MUTANTS = [
     mutant(
         "conditions-are-smooth",
         "approximation/scaling.py",
-        "if isinstance(node, Call) and symbols(node) & own and has_switches",
-        "if isinstance(node, Number) and symbols(node) & own and has_switches",
+        "if isinstance(node, Call) and symbols(node) & names and has_switches",
+        "if isinstance(node, Number) and symbols(node) & names and has_switches",
         "approximations",
         only="refused_by_name",
     ),

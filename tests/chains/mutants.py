@@ -62,8 +62,8 @@ MUTANTS = [
     mutant(
         "modes-with-any-residual",
         "chains/modes.py",
-        "if not found.errors[worst] <= USELESS:",
-        "if found.errors[worst] < 0.0:",
+        "if not modes.errors[worst] <= USELESS:",
+        "if modes.errors[worst] < 0.0:",
         "relaxation",
         only="wrong_pair",
     ),
@@ -102,7 +102,7 @@ MUTANTS = [
     mutant(
         "quasi-stationary-without-what-follows",
         "chains/transient_modes.py",
-        "        whole[later] = lu.solve(source.real) + 1j * lu.solve(source.imag)\n",
+        "        padded[later] = lu.solve(source.real) + 1j * lu.solve(source.imag)\n",
         "        pass\n",
         "relaxation",
         only="epidemic or last_molecule",
@@ -110,8 +110,8 @@ MUTANTS = [
     mutant(
         "nothing-outside-looked-for",
         "chains/localisation.py",
-        "return whole, error + SLOWEST * float(np.abs(whole - p).sum())",
-        "return whole, error",
+        "return coarse, error + SLOWEST * float(np.abs(coarse - p).sum())",
+        "return coarse, error",
         "null_vectors",
         only="stops_short",
     ),

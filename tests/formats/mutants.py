@@ -341,7 +341,7 @@ MUTANTS = [
     mutant(
         "changes-of-a-simulation-are-lost",
         "formats/archives.py",
-        '        found[0].set(parts["attribute"], change.get("newValue", ""))',
+        '        elements[0].set(parts["attribute"], change.get("newValue", ""))',
         "        pass",
         "archives",
         only="without_times or beside_its_model",
@@ -405,8 +405,8 @@ MUTANTS = [
     mutant(
         "constraints-that-hold-are-told",
         "output/records.py",
-        'one.probability(f"!({text})")',
-        "one.probability(text)",
+        'distribution.probability(f"!({text})")',
+        "distribution.probability(text)",
         "sbml_documents",
         only="told",
     ),

@@ -38,8 +38,8 @@ MUTANTS = [
     mutant(
         "diagonal-without-leak",
         "generator/plan.py",
-        "groups.append(_groups(model, [part for own in parts for part in own]))",
-        "groups.append(_groups(model, [part for own in parts[1:] for part in own]))",
+        "groups.append(_groups(model, [part for of_change in parts for part in of_change]))",
+        "groups.append(_groups(model, [part for of_change in parts[1:] for part in of_change]))",
         "generator",
     ),
     mutant(
@@ -191,8 +191,8 @@ MUTANTS = [
     mutant(
         "tables-of-runs-shared-too-widely",
         "generator/coefficients.py",
-        "fixed = at_start - origin[:, None] * layout.stride[own]",
-        "fixed = at_start[:, :1] - origin[:, None] * layout.stride[own][:1]",
+        "fixed = at_start - origin[:, None] * layout.stride[variables]",
+        "fixed = at_start[:, :1] - origin[:, None] * layout.stride[variables][:1]",
         "operator",
     ),
     mutant(

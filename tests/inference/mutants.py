@@ -14,7 +14,7 @@ MUTANTS = [
     mutant(
         "what-p-lacks-spoils-no-derivative",
         "inference/account.py",
-        "truncation=left + found[0],",
+        "truncation=left + errors[0],",
         "truncation=left,",
         "sensitivity",
         only="poisson_law",
@@ -46,7 +46,7 @@ MUTANTS = [
     mutant(
         "lost-molecules-do-not-move",
         "moments/parts.py",
-        "after.append(_applied(own, moments) + grown)",
+        "after.append(_applied(move, moments) + grown)",
         "after.append(moments)",
         "sensitivity",
         only="lost_part",
@@ -78,8 +78,8 @@ MUTANTS = [
     mutant(
         "scores-beyond-z-tell-nothing",
         "inference/fisher.py",
-        "above = np.maximum(whole - v[:, chosen].sum(axis=1) + off, 0.0)  # (1)",
-        "above = 0.0 * whole  # (1)",
+        "above = np.maximum(scores_of_all - v[:, chosen].sum(axis=1) + off, 0.0)  # (1)",
+        "above = 0.0 * scores_of_all  # (1)",
         "fisher",
         only="poisson_laws",
     ),
@@ -294,8 +294,8 @@ MUTANTS = [
     mutant(
         "captures-have-no-derivative",
         "inference/observation.py",
-        "        if slope is not None:\n            found[k] += slope @ p",
-        "        if slope is not None:\n            found[k] += 0.5 * (slope @ p)",
+        "        if slope is not None:\n            derivatives[k] += slope @ p",
+        "        if slope is not None:\n            derivatives[k] += 0.5 * (slope @ p)",
         "fit",
         only="capture",
     ),
@@ -366,8 +366,8 @@ MUTANTS = [
     mutant(
         "occupation-is-that-at-the-end",
         "inference/collocation.py",
-        "found: FloatArray = np.abs(values).mean(axis=0)",
-        "found: FloatArray = 0.5 * np.abs(values).mean(axis=0)",
+        "moduli: FloatArray = np.abs(values).mean(axis=0)",
+        "moduli: FloatArray = 0.5 * np.abs(values).mean(axis=0)",
         "timed",
         only="occupation",
     ),
@@ -438,8 +438,8 @@ MUTANTS = [
     mutant(
         "nuisance-parameters-are-known",
         "inference/criteria.py",
-        "return Value(whole.value - nuisance.value, whole.gradient - nuisance.gradient)",
-        "return Value(whole.value, whole.gradient)",
+        "return Value(gradient.value - nuisance.value, gradient.gradient - nuisance.gradient)",
+        "return Value(gradient.value, gradient.gradient)",
         "design",
         only="least_variance",
     ),
@@ -518,8 +518,8 @@ MUTANTS = [
     mutant(
         "parts-share-no-pattern",
         "inference/collocation.py",
-        "np.add.at(own, place, triples.data[there])",
-        "own[: there.sum()] = triples.data[there]",
+        "np.add.at(matrix, place, triples.data[there])",
+        "matrix[: there.sum()] = triples.data[there]",
         "timed",
         only="share_a_pattern",
     ),

@@ -14,8 +14,8 @@ MUTANTS = [
     mutant(
         "stationary-points-of-one-model",
         "jobs/workers.py",
-        "found = stationary(self.at(values), self.tol",
-        "found = stationary(self.model, self.tol",
+        "answer = stationary(self.at(values), self.tol",
+        "answer = stationary(self.model, self.tol",
         "sweep",
         only="without_times",
     ),

@@ -22,8 +22,8 @@ MUTANTS = [
     mutant(
         "what-is-left-out-is-not-counted",
         "model/describe.py",
-        'if len(texts) <= most + 1 else [*texts[:most], f"… {len(texts) - most:,} more {what}"]',
-        "if len(texts) <= most + 1 else [*texts[:most]]",
+        'if len(texts) <= limit + 1 else [*texts[:limit], f"… {len(texts) - limit:,} more {what}"]',
+        "if len(texts) <= limit + 1 else [*texts[:limit]]",
         "describe",
     ),
     mutant(
@@ -330,7 +330,7 @@ MUTANTS = [
     mutant(
         "echelon-form-that-is-not-reduced",
         "model/elimination.py",
-        "row = _without(row, column, found[column])",
+        "row = _without(row, column, rows[column])",
         "row = dict(row)",
         "structure",
     ),
@@ -392,8 +392,8 @@ MUTANTS = [
     mutant(
         "rates-held-that-change",
         "model/taylor.py",
-        "if found is None or found.remainder > 0.0:",
-        "if found is None:",
+        "if polynomial is None or polynomial.remainder > 0.0:",
+        "if polynomial is None:",
         "time_dependent",
         only="what_is_constant",
     ),

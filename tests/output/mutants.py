@@ -14,8 +14,8 @@ MUTANTS = [
     mutant(
         "atoms-that-flatten",
         "output/panels.py",
-        "return most if most <= _ATOM * second or second == 0.0 else second",
-        "return most",
+        "return highest if highest <= _ATOM * second or second == 0.0 else second",
+        "return highest",
         "pictures",
         only="atom",
     ),
@@ -30,8 +30,8 @@ MUTANTS = [
     mutant(
         "derivatives-of-another-species",
         "output/derived.py",
-        "found.states[:, found.species.index(name)]",
-        "found.states[:, 0] + 1",
+        "sensitivity.states[:, sensitivity.species.index(name)]",
+        "sensitivity.states[:, 0] + 1",
         "pictures",
         only="derivatives_at",
     ),
@@ -145,7 +145,7 @@ MUTANTS = [
     mutant(
         "signals-end-a-write",
         "output/files.py",
-        "signal.signal(one, notice)",
+        "signal.signal(signal_number, notice)",
         "pass",
         "files",
         only="waits_until",
@@ -194,7 +194,7 @@ MUTANTS = [
     mutant(
         "checksum-of-answers-not-checked",
         "output/storage.py",
-        "found[2].decode() != _checksum(file)",
+        "match[2].decode() != _checksum(file)",
         "False",
         "storage",
         only="flipped",
@@ -226,8 +226,8 @@ MUTANTS = [
     mutant(
         "what-is-saved-has-no-budget",
         "output/layout.py",
-        "    found = time_limit.within(lambda: (distribution._moment_bounds,))",
-        "    found = (distribution._moment_bounds,)",
+        "    bounds = time_limit.within(lambda: (distribution._moment_bounds,))",
+        "    bounds = (distribution._moment_bounds,)",
         "storage",
         only="as_long_as_in_print",
     ),

@@ -86,7 +86,7 @@ MUTANTS = [
     mutant(
         "hits-beyond-the-space-are-losses",
         "passages/stopped.py",
-        "hits[k] += np.bincount(leak.sources[one], leak.rates[one], n)",
+        "hits[k] += np.bincount(leak.sources[state], leak.rates[state], n)",
         "hits[k] += 0.0",
         "passage",
         only="beyond_the_space",
@@ -110,7 +110,7 @@ MUTANTS = [
     mutant(
         "error-of-the-start-takes-no-time",
         "passages/average.py",
-        "self._gained * most if self._gained else 0.0",
+        "self._gained * upper if self._gained else 0.0",
         "0.0",
         "passage",
         only="starts_with_an_error",
@@ -142,8 +142,8 @@ MUTANTS = [
     mutant(
         "ways-do-not-leave-the-space",
         "passages/reactive.py",
-        "return _ordered(max(least), min(most) + besides, inf)",
-        "return _ordered(max(least), min(most), inf)",
+        "return _ordered(max(least), min(upper) + besides, inf)",
+        "return _ordered(max(least), min(upper), inf)",
         "committor",
         only="small_spaces or outside",
     ),
@@ -278,8 +278,8 @@ MUTANTS = [
     mutant(
         "what-a-start-has-too-little-of-counts-as-much",
         "passages/from_start.py",
-        "one + (sign * total) * part",
-        "one + total * part",
+        "product + (sign * total) * part",
+        "product + total * part",
         "from_start",
         only="two_starts",
     ),

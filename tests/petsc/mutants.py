@@ -22,8 +22,8 @@ MUTANTS = [
     mutant(
         "more-states-than-indices",
         "petsc/space.py",
-        "    if n > most:",
-        "    if n > 10 * most:",
+        "    if n > limit:",
+        "    if n > 10 * limit:",
         "mpi",
         only="test_space and 2",
     ),
@@ -54,8 +54,8 @@ MUTANTS = [
     mutant(
         "leaks-of-other-ranks-states",
         "petsc/generator.py",
-        "own = (leak.sources >= first) & (leak.sources < end)",
-        "own = leak.sources >= first",
+        "here = (leak.sources >= first) & (leak.sources < end)",
+        "here = leak.sources >= first",
         "mpi",
         only="test_generator and 2",
     ),
@@ -86,8 +86,8 @@ MUTANTS = [
     mutant(
         "classes-of-one-rank",
         "petsc/classes.py",
-        "    edges = np.concatenate(comm.mpi.allgather(own))",
-        "    edges = own",
+        "    edges = np.concatenate(comm.mpi.allgather(local))",
+        "    edges = local",
         "mpi",
         only="test_null_vectors and 3",
     ),

@@ -332,8 +332,8 @@ MUTANTS = [
     mutant(
         "too-few-paths-refute",
         "projection/refutation.py",
-        "inside = 1.0 + sqrt(2.0 * most * doubt)",
-        "inside = 1.0 + sqrt(most * doubt)",
+        "inside = 1.0 + sqrt(2.0 * limit * doubt)",
+        "inside = 1.0 + sqrt(limit * doubt)",
         "refutation",
         only="trillion",
     ),

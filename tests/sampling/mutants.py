@@ -30,8 +30,8 @@ MUTANTS = [
     mutant(
         "what-is-written-is-not-read-back",
         "formats/sbml_writer.py",
-        "    if found:",
-        "    if found is None:",
+        "    if differing:",
+        "    if differing is None:",
         "simulators",
         only="loses_something",
     ),

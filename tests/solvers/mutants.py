@@ -30,8 +30,8 @@ MUTANTS = [
     mutant(
         "implicit-switch-beside-a-step-not-charged",
         "solvers/implicit.py",
-        "self._h * most * nodes.lebesgue",
-        "0.0 * most * nodes.lebesgue",
+        "self._h * greatest * nodes.lebesgue",
+        "0.0 * greatest * nodes.lebesgue",
         "time_dependent",
         only="rounding_of_a_start",
     ),
@@ -56,8 +56,8 @@ MUTANTS = [
     mutant(
         "implicit-residual-between-stages-not-charged",
         "solvers/implicit.py",
-        "return _Residual(self._h * total, self._h * most",
-        "return _Residual(0.0, self._h * most",
+        "return _Residual(self._h * total, self._h * greatest",
+        "return _Residual(0.0, self._h * greatest",
         "time_dependent",
         only="birth or decay",
     ),
@@ -342,8 +342,8 @@ MUTANTS = [
     mutant(
         "residual-between-the-nodes-unsampled",
         "solvers/implicit.py",
-        "return _Residual(self._h * total, self._h * most",
-        "return _Residual(0.0 * total, self._h * most",
+        "return _Residual(self._h * total, self._h * greatest",
+        "return _Residual(0.0 * total, self._h * greatest",
         "time_dependent",
         "taylor",
         only="implicit or Implicit or bound",
@@ -497,8 +497,8 @@ MUTANTS = [
     mutant(
         "squaring-diagonal-as-rounded",
         "solvers/squaring.py",
-        "np.where(near, 1.0 - moved, own)",
-        "own",
+        "np.where(near, 1.0 - moved, column)",
+        "column",
         "squaring",
         only="hardly_ever or many_decades",
     ),
