@@ -46,9 +46,11 @@ if TYPE_CHECKING:
     from fsp.generator import Generator
     from fsp.inference.counts import Counts, read_counts
     from fsp.inference.design import design
+    from fsp.inference.extrinsic import Gamma, LogNormal
     from fsp.inference.fisher import fisher
     from fsp.inference.instruments import Binomial, Bins, Normal, Poisson
     from fsp.inference.likelihood import Likelihood, likelihood
+    from fsp.inference.mixture import mixture
     from fsp.inference.posterior import Posterior
     from fsp.inference.sensitivity import sensitivity
     from fsp.jobs.fit import fit
@@ -96,6 +98,7 @@ _HOMES = {
     "FitComparison": "fsp.distribution.fit_comparison",
     "FokkerPlanck": "fsp.approximation.fokker_planck",
     "FormatWarning": "fsp.errors",
+    "Gamma": "fsp.inference.extrinsic",
     "Generator": "fsp.generator",
     "Histograms": "fsp.verification.samples",
     "Interrupted": "fsp.errors",
@@ -103,6 +106,7 @@ _HOMES = {
     "Langevin": "fsp.approximation.langevin",
     "Likelihood": "fsp.inference.likelihood",
     "LinearNoise": "fsp.approximation.linear_noise",
+    "LogNormal": "fsp.inference.extrinsic",
     "Model": "fsp.model",
     "ModelError": "fsp.errors",
     "MomentClosure": "fsp.approximation.closures",
@@ -140,6 +144,7 @@ _HOMES = {
     "linear_noise": "fsp.approximation.linear_noise",
     "load": "fsp.formats",
     "loads": "fsp.formats",
+    "mixture": "fsp.inference.mixture",
     "moment_closure": "fsp.approximation.closures",
     "passage": "fsp.passages.passage",
     "reward": "fsp.passages.reward",
@@ -178,6 +183,7 @@ __all__ = [
     "FitComparison",
     "FokkerPlanck",
     "FormatWarning",
+    "Gamma",
     "Generator",
     "Histograms",
     "Implicit",
@@ -187,6 +193,7 @@ __all__ = [
     "Langevin",
     "Likelihood",
     "LinearNoise",
+    "LogNormal",
     "Magnus",
     "Model",
     "ModelError",
@@ -227,6 +234,7 @@ __all__ = [
     "linear_noise",
     "load",
     "loads",
+    "mixture",
     "moment_closure",
     "passage",
     "read",

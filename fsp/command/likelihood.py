@@ -13,6 +13,7 @@ import click
 import fsp
 from fsp import defaults
 from fsp.command.exits import ABOVE_TOLERANCE, EPILOG, guarded
+from fsp.command.extrinsic import EXTRINSIC, laws_in
 from fsp.command.instruments import INSTRUMENT, instruments_in
 from fsp.command.options import JSON, PROGRESS, SOURCE, Source, named, takes_source, with_options
 from fsp.command.progress import shown_progress, warnings_as_lines
@@ -71,6 +72,7 @@ def takes_data(command: Callable[..., int]) -> Callable[..., int]:
 @with_options(*SOURCE)
 @with_options(*DATA)
 @INSTRUMENT
+@EXTRINSIC
 @click.option("--gradient", metavar="NAMES", help="Parameters of the gradient: k,g.")
 @click.option("--width", default=defaults.LIKELIHOOD_WIDTH, show_default=True, help="Width of the interval, in nats.")
 @START
@@ -84,6 +86,7 @@ def likelihood(
     source: Source,
     data: Data,
     instrument: tuple[str, ...],
+    extrinsic: tuple[str, ...],
     gradient: str | None,
     width: float,
     start: str | None,
@@ -102,6 +105,7 @@ def likelihood(
             counts,
             width=width,
             instrument=instruments_in(instrument),
+            extrinsic=laws_in(extrinsic),
             start=start,
             max_states=max_states,
             progress=report,

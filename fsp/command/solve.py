@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from fsp.command.progress import Report
     from fsp.model import Model
 
-KINDS = {"transient": "solution", "sweep": "sweep", "stationary": "distribution"}
+KINDS = {"transient": "solution", "mixture": "solution", "sweep": "sweep", "stationary": "distribution"}
 """What a file holds of each task."""
 
 
@@ -67,8 +67,9 @@ def run(request: Request, task: str, model: Model | None = None, **options: Any)
 
 def _solve(request: Request, task: str, model: Model, options: dict[str, Any], report: Report | None) -> Answer:
     """Solve, from where --resume says; where a signal comes, save what was reached and leave."""
-    if task == "stationary":
-        return fsp.stationary(model, progress=report, **options)
+    if task in ("stationary", "mixture"):
+        solved: Answer = getattr(fsp, task)(model, progress=report, **options)
+        return solved
     from fsp.jobs.stopping import Keeper, Stop, transient_from
 
     earlier = _earlier(request, task)

@@ -10,6 +10,7 @@ import click
 
 from fsp.command.completion import SolverOption
 from fsp.command.exits import EPILOG, guarded
+from fsp.command.extrinsic import EXTRINSIC, laws_in
 from fsp.command.options import BACKEND, SWEEP, PassesOptions, Request, shared_options, with_options
 from fsp.command.solve import run, run_on_ranks
 from fsp.command.sweeps import refuse_without_sweep, swept
@@ -27,6 +28,7 @@ from fsp.quantities import points
 )
 @click.option("--solver", cls=SolverOption, default="auto", show_default=True)
 @with_options(*SWEEP)
+@EXTRINSIC
 @click.option("--max-work", type=float, help="Limit on the multiply-adds that lie ahead, 5e13 where none is given.")
 @click.option("--resume", is_flag=True, help="Go on from --out, if that was begun; --times may have got longer.")
 @click.option("--start", type=click.Path(path_type=Path), help="Start where this file of fsp ends, at its time.")
@@ -45,6 +47,7 @@ def transient(
     sweeps: tuple[str, ...],
     pairs: bool,
     processes: int | None,
+    extrinsic: tuple[str, ...],
     backend: str,
     checkpoint: Path | None,
     start: Path | None,
@@ -56,6 +59,10 @@ def transient(
     """
     request = Request.of(shared)
     _refuse_start(start, sweeps, backend)
+    if laws := laws_in(extrinsic):
+        _refuse_beside_laws(request, sweeps=sweeps, backend=backend, start=start, solver=solver, checkpoint=checkpoint)
+        refuse_without_sweep(pairs, processes)
+        return run(request, "mixture", extrinsic=laws, times=_times(times, request))
     if backend != "serial":
 
         def asked() -> dict[str, Any]:
@@ -93,6 +100,17 @@ def _refuse_start(start: Path | None, sweeps: Sequence[str], backend: str) -> No
     if start is not None and (sweeps or backend != "serial"):
         other = "without --sweep" if sweeps else f"with --backend serial, but that is '{backend}'"
         raise ArgumentError(f"`--start` must come {other}.")
+
+
+def _refuse_beside_laws(request: Request, **given: Any) -> None:
+    """Refuse what cells that differ are not solved with."""
+    files = request.files
+    given |= {"resume": files.resume or None, "save-every": files.save_every}
+    wrong = [name for name, value in given.items() if value not in (None, (), "serial", "auto")]
+    if wrong:
+        raise ArgumentError(
+            f"`--{wrong[0].rstrip('s')}` must come without --extrinsic, which solves at all nodes anew."
+        )
 
 
 def _started(start: Path) -> Any:

@@ -114,6 +114,8 @@ class Derived:
         scale, q = 1.0 / self.rate, self._q
         for v, image, sums in zip(block, out, total, strict=True):
             self._operator.step(v, image, sums, scale, weight)
+        if not q:
+            return
         out[1 : 1 + q] += scale * (self._matrix @ block[0]).reshape(q, self._n)
         if self._scores:
             out[1 + q :] += scale * (self._gains @ block[0]).reshape(q, self._n)

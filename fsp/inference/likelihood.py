@@ -42,8 +42,10 @@ from fsp.distribution import Interval
 from fsp.distribution.display import Displayed
 from fsp.errors import ArgumentError
 from fsp.inference.counts import Counts, check_counts
+from fsp.inference.extrinsic import ParameterLaw, laws_of, require_no_start
 from fsp.inference.instruments import Instrument, instruments_of
 from fsp.inference.loop import check_start, distributions, solve
+from fsp.inference.mixing import Mixing
 from fsp.inference.observation_channel import Gathered, Sight
 from fsp.inference.parameters import require_no_events
 from fsp.inference.problem import Limits, Reached
@@ -84,6 +86,8 @@ class Likelihood(Displayed):
         What it is the log-likelihood of, what computations may take, and where cells begin.
     by_condition
         That of the cells of each condition, where there are several; `by_time` is then empty.
+    extrinsic
+        Laws of parameters that differ among cells.
     """
 
     value: Interval
@@ -96,6 +100,7 @@ class Likelihood(Displayed):
     limits: Limits
     start: str | None = None
     by_condition: Mapping[str, Likelihood] = field(default_factory=dict)
+    extrinsic: Mapping[str, ParameterLaw] | None = None
 
     @barred()
     def gradient(
@@ -123,6 +128,11 @@ class Likelihood(Displayed):
         """
         if self.impossible:
             raise ArgumentError(f"A gradient must be of cells that are possible, but {self.impossible[0]}.")
+        if self.extrinsic:
+            raise ArgumentError(
+                f"A gradient must be of one model for all cells, but {', '.join(self.extrinsic)} differ among them; "
+                f"fsp.fit estimates their means and variation, and fsp.Posterior has a gradient without a bound."
+            )
         report = callback(progress) or silent
         if self.by_condition:
             parts = self.by_condition.items()
@@ -180,6 +190,7 @@ def likelihood(
     *,
     width: float = defaults.LIKELIHOOD_WIDTH,
     instrument: Instrument | Mapping[str, Instrument] | None = None,
+    extrinsic: Mapping[str, ParameterLaw] | None = None,
     start: str | None = None,
     max_states: int | None = None,
     max_memory: int | None = None,
@@ -200,6 +211,8 @@ def likelihood(
         What makes the counts that were seen of those in the cells: `fsp.Binomial`, `fsp.Poisson`, `fsp.Normal` or
         `fsp.Bins`; a matrix (m, x) of the probabilities that 0, 1, … m - 1 are seen of 0, 1, … x - 1; or a function of
         both, in arrays; for all that was observed or by name.  Without one all molecules were seen.
+    extrinsic
+        Laws of parameters that differ among cells, as for `fsp.mixture`; without `start`.
     start
         Where cells begin, as for `fsp.sensitivity`.
     max_states, max_memory, max_work
@@ -238,18 +251,41 @@ def likelihood(
         raise ArgumentError(f"`width` must be a number of nats above 0, but is {width!r}.")
     require_no_events(model)
     check_start(start)
+    if extrinsic is not None:
+        require_no_start(start)
+        extrinsic = laws_of(extrinsic, model)
     counts.require_unit_of(model)
     if counts.conditions:
-        more = {"start": start, "max_states": max_states, "max_memory": max_memory, "max_work": max_work}
+        more = {
+            "extrinsic": extrinsic,
+            "start": start,
+            "max_states": max_states,
+            "max_memory": max_memory,
+            "max_work": max_work,
+        }
         return _of_conditions(model, counts, width, instrument, more, callback(progress) or silent)
     counts.require_known_to(model)
     instruments = tuple(i.at(model.parameters) for i in instruments_of(instrument, counts.observed))
     counts = counts.standing(instruments)
     limits = Limits(max_states, max_memory, max_work, callback(progress) or silent)
+    return _narrowed(model, counts, width, instruments, limits, start, extrinsic)
+
+
+def _narrowed(
+    model: Model,
+    counts: Counts,
+    width: float,
+    instruments: tuple[Instrument, ...],
+    limits: Limits,
+    start: str | None,
+    extrinsic: Mapping[str, ParameterLaw] | None,
+) -> Likelihood:
+    """Return the log-likelihood of cells of one condition, with less and less loss until it is as narrow as asked."""
     loss = FIRST_CHANGING if model.is_time_dependent else FIRST_LOSS
     before = [math.inf] * len(counts.times)
+    mixing = None if extrinsic is None else Mixing(model, extrinsic, counts.times, limits)
     for run in range(MOST_RUNS):
-        reached = distributions(model, counts.times, loss, limits, start)
+        reached = mixing.reached(loss) if mixing else distributions(model, counts.times, loss, limits, start)
         intervals = [_interval(answer, counts, i, instruments) for i, answer in enumerate(reached)]
         by_time = tuple(interval for interval, _, _ in intervals)
         unseen = [text for _, texts, _ in intervals for text in texts]
@@ -267,7 +303,9 @@ def likelihood(
     value = Interval(low, high, low if unseen else 0.5 * (low + high), True)
     least = 0.0 if unseen else min(lowest for _, _, lowest in intervals)
     limits = replace(limits, report=silent)  # a gradient is asked for later, and by another `progress`
-    return Likelihood(value, by_time, tuple(unseen), least, model, counts, instruments, limits, start)
+    return Likelihood(
+        value, by_time, tuple(unseen), least, model, counts, instruments, limits, start, extrinsic=extrinsic
+    )
 
 
 def _of_conditions(
@@ -298,7 +336,9 @@ def _of_conditions(
     impossible = tuple(f"{label}: {text}" for label, part in parts.items() for text in part.impossible)
     least = min(part.least for part in parts.values())
     first = next(iter(parts.values()))
-    return Likelihood(value, (), impossible, least, model, counts, (), first.limits, more["start"], by_condition=parts)
+    return Likelihood(
+        value, (), impossible, least, model, counts, (), first.limits, more["start"], parts, more["extrinsic"]
+    )
 
 
 def _added(gradients: Sequence[Mapping[str, Interval]]) -> dict[str, Interval]:

@@ -9,7 +9,7 @@ so that what it lacks does not spoil the derivatives is guessed, and the run beg
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -102,14 +102,25 @@ def distributions(
     model: Model, times: FloatArray, loss: float, limits: Limits, start: str | None = None
 ) -> list[Reached]:
     """Return distributions whose every probability is a lower bound but for relative rounding, lacking about `loss`."""
-    slopes = Derivatives((), (), True, ())
-    bounds = Bounds(((),), (), (), (), model.species_bounds, model.change.astype(np.float64))
-    beginning = _beginning(model, slopes, bounds, loss, limits, start)
-    problem = Problem(model, slopes, bounds, beginning, times, 1.0, loss, limits, widened=WIDENED)
-    answers = Run(problem).results()
+    answers = run_of(model, times, loss, limits, start).results()
     if answers is None:
         raise ValueError("`loss` must be all that is lost, where there are no derivatives.")
     return answers
+
+
+def run_of(
+    model: Model,
+    times: FloatArray,
+    loss: float,
+    limits: Limits,
+    start: str | None = None,
+    watch: Callable[[AnySpace], None] | None = None,
+) -> Run:
+    """Return the run that finds distributions; `watch` is shown each space that it is on."""
+    slopes = Derivatives((), (), True, ())
+    bounds = Bounds(((),), (), (), (), model.species_bounds, model.change.astype(np.float64))
+    beginning = _beginning(model, slopes, bounds, loss, limits, start)
+    return Run(Problem(model, slopes, bounds, beginning, times, 1.0, loss, limits, widened=WIDENED, watch=watch))
 
 
 def check_start(start: object) -> None:
@@ -185,6 +196,8 @@ class Run:
     def _bind(self, space: AnySpace, block: FloatArray, *, goes_on: bool = False) -> None:
         self._space, self._block, problem = serial(space), block, self.problem
         before = self._method
+        if problem.watch is not None:
+            problem.watch(space)
         self._method = method_of(problem, Generator(problem.model, self._space), self._moving.times)
         if before is not None and (goes_on or problem.model.is_time_dependent):
             self._method.carry_on(before)  # type: ignore[arg-type]

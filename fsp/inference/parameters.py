@@ -102,7 +102,7 @@ def _of_parameter(
             for gap in _moving(plain, name)
         ]
         slope = derivative(plain, name)
-        linear.append(name not in symbols(slope) and _without(plain, name) == ZERO)
+        linear.append(name not in symbols(slope) and without(plain, name) == ZERO)
         trees.append(substitute(_scaled(slope, given[name], log=log), given))
     start = substitute(_scaled(start, given[name], log=log), given)
     if all(tree == ZERO for tree in (*trees, start)):
@@ -133,13 +133,13 @@ def _named(tree: Expression) -> Expression:
     return call(tree.function, *map(_named, tree.arguments)) if isinstance(tree, Call) else tree
 
 
-def _without(law: Expression, name: str) -> Expression:
+def without(law: Expression, name: str) -> Expression:
     """Return a law that is a product or a quotient where a parameter is zero; others are taken to have a rest."""
     if law == Symbol(name):
         return ZERO
     if isinstance(law, Call) and law.function in ("*", "/"):
         chosen = law.arguments if law.function == "*" else law.arguments[:1]
-        return ZERO if ZERO in [_without(a, name) for a in chosen] else law
+        return ZERO if ZERO in [without(a, name) for a in chosen] else law
     return law
 
 

@@ -1,0 +1,284 @@
+"""Laws of a rate constant among cells (extrinsic noise): gamma and log-normal, by mean and coefficient of variation.
+
+Their densities ρ are analytic in the right half plane, where with z = x + iv
+
+(1)  gamma, shape a = 1/cv², scale s = mean cv²:  log|ρ(z)| = (a - 1) log|z| - x/s - a log s - log Γ(a) ,
+(2)  log-normal, σ² = log(1 + cv²), m = log(mean) - σ²/2:
+     log|ρ(z)| = -log|z| - ((log|z| - m)² - (arg z)²)/(2 σ²) - log(σ √(2π)) ,
+
+which `above` bounds on sets of z by the ends of x, |z| and arg z.
+
+References
+----------
+M. B. Elowitz, A. J. Levine, E. D. Siggia, P. S. Swain, Stochastic gene expression in a single cell, Science 297 (2002)
+1183, doi:10.1126/science.1070919.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+import numpy as np
+from scipy.special import digamma, gammainc, gammaincc, gammainccinv, gammaincinv, gammaln, ndtr, ndtri
+
+from fsp.arithmetic import UNIT_ROUNDOFF
+from fsp.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from fsp.arrays import FloatArray
+    from fsp.model import Model
+
+ROUNDINGS = (
+    16.0  # of each term of a logarithm of a density, those of scipy's logarithms among them: at most 4, measured
+)
+TAIL_OFF = 1.0 + 1e-6  # above tails that scipy computes; measured against mpmath, they are off by less than 1e-9
+STEP = 1.02  # by which an end is moved outwards until the tail is as small as it should be
+SPREAD = (1e-4, 10.0)  # coefficients of variation: rounding of densities grows as 1/cv², their range as 1 + cv²
+
+
+class Region(NamedTuple):
+    """Sets of z, (n,) each, by the ends of what a density depends on."""
+
+    real: FloatArray  # the least real part, above 0
+    least: FloatArray  # of |z|
+    largest: FloatArray  # of |z|
+    angle: FloatArray  # the largest |arg z|
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterLaw(ABC):
+    """A law of a positive parameter among cells."""
+
+    mean: float | str
+    cv: float | str
+
+    def __post_init__(self) -> None:
+        _check("mean", self.mean, 0.0, math.inf)
+        _check("cv", self.cv, *SPREAD)
+
+    @property
+    def depends(self) -> tuple[str, ...]:
+        """Parameters of the model by which the law is given."""
+        return tuple(value for value in (self.mean, self.cv) if isinstance(value, str))
+
+    def at(self, values: Mapping[str, float]) -> Self:
+        """Return the law with numbers in place of parameters."""
+        unknown = [name for name in self.depends if name not in values]
+        if unknown:
+            raise ArgumentError(
+                f"`mean` and `cv` must be numbers or parameters of the model, {', '.join(values) or 'none'}, but one "
+                f"is '{unknown[0]}'."
+            )
+        mean, cv = (values[value] if isinstance(value, str) else value for value in (self.mean, self.cv))
+        return replace(self, mean=float(mean), cv=float(cv))
+
+    @property
+    def numbers(self) -> tuple[float, float]:
+        """Mean and coefficient of variation."""
+        return float(self.mean), float(self.cv)
+
+    @abstractmethod
+    def terms(self, theta: FloatArray) -> FloatArray:
+        """Return numbers (k, n) whose sum is the logarithm of the density at θ (n,)."""
+
+    @abstractmethod
+    def above(self, region: Region) -> FloatArray:
+        """Bound the logarithm of the modulus of the density on regions, (n,), by (1) or (2)."""
+
+    @abstractmethod
+    def ends(self, tail: float) -> tuple[float, float]:
+        """Return numbers below and above which the law has at most `tail` each."""
+
+    @abstractmethod
+    def slopes(self, theta: FloatArray) -> FloatArray:
+        """Return the derivatives (2, n) of the logarithm of the density by those of mean and cv."""
+
+    @abstractmethod
+    def sensitivity(self, theta: FloatArray) -> float:
+        """Return by how many times the rounding of its terms the logarithm of a density may be off."""
+
+    def density(self, theta: FloatArray) -> tuple[FloatArray, float]:
+        """Return the density at θ (n,), and its relative rounding."""
+        terms = self.terms(theta)
+        off = ROUNDINGS * UNIT_ROUNDOFF * (1.0 + float(np.abs(terms).sum(axis=0).max()) + self.sensitivity(theta))
+        return np.exp(terms.sum(axis=0)), off
+
+
+@dataclass(frozen=True, slots=True)
+class Gamma(ParameterLaw):
+    """A parameter has a gamma law among cells: shape 1/cv², scale mean cv².
+
+    Parameters
+    ----------
+    mean
+        Its mean, above 0, in the unit of the parameter; or the name of a parameter of the model whose value it is, as
+        that of the parameter itself.
+    cv
+        Its coefficient of variation, the standard deviation over the mean, between 1e-4 and 10; or the name of a
+        parameter, which `fsp.fit` may estimate.
+
+    Raises
+    ------
+    ArgumentError
+        If they are no such numbers.
+
+    References
+    ----------
+    M. B. Elowitz et al., Science 297 (2002) 1183, doi:10.1126/science.1070919.
+
+    Examples
+    --------
+    >>> fsp.mixture(model, {"k": fsp.Gamma(10.0, 0.3)}, times=[1.0])  # doctest: +SKIP
+    """
+
+    @property
+    def _shape(self) -> tuple[float, float]:
+        mean, cv = self.numbers
+        return 1.0 / cv**2, mean * cv**2
+
+    def terms(self, theta: FloatArray) -> FloatArray:
+        """Return the terms of (1)."""
+        a, s = self._shape
+        constants = [np.full(len(theta), value) for value in (-float(gammaln(a)), -math.log(s))]
+        return np.array([(a - 1.0) * np.log(theta / s), -theta / s, *constants])
+
+    def sensitivity(self, theta: FloatArray) -> float:
+        """Return what the rounding of shape and scale makes of the terms."""
+        a, s = self._shape
+        return float((a * (2.0 + np.abs(np.log(theta / s))) + theta / s).max()) + a * abs(float(digamma(a)))
+
+    def above(self, region: Region) -> FloatArray:
+        """Bound (1)."""
+        a, s = self._shape
+        size = region.largest if a >= 1.0 else region.least
+        return np.asarray((a - 1.0) * np.log(size / s) - region.real / s - float(gammaln(a)) - math.log(s))
+
+    def ends(self, tail: float) -> tuple[float, float]:
+        """Return ends by the incomplete gamma functions."""
+        a, s = self._shape
+        low, high = max(float(gammaincinv(a, tail)), 1e-300 / min(s, 1.0)), float(gammainccinv(a, tail))
+        while TAIL_OFF * float(gammainc(a, low)) > tail:
+            low /= STEP
+        while TAIL_OFF * float(gammaincc(a, high)) > tail:
+            high *= STEP
+        return low * s, high * s
+
+    def slopes(self, theta: FloatArray) -> FloatArray:
+        """Return the derivatives by a = 1/cv² and s = mean cv², with ∂a/∂log cv = -2 a and ∂s/∂log cv = 2 s."""
+        a, s = self._shape
+        by_scale = theta / s - a  # s ∂/∂s
+        by_shape = np.log(theta / s) - float(digamma(a))
+        return np.array([by_scale, 2.0 * by_scale - 2.0 * a * by_shape])
+
+
+@dataclass(frozen=True, slots=True)
+class LogNormal(ParameterLaw):
+    """The logarithm of a parameter has a normal law among cells.
+
+    Parameters
+    ----------
+    mean
+        Mean of the parameter itself, above 0, in its unit; or the name of a parameter of the model whose value it is,
+        as that of the parameter itself.
+    cv
+        Its coefficient of variation, the standard deviation over the mean, between 1e-4 and 10; or the name of a
+        parameter, which `fsp.fit` may estimate.
+
+    Raises
+    ------
+    ArgumentError
+        If they are no such numbers.
+
+    References
+    ----------
+    M. B. Elowitz et al., Science 297 (2002) 1183, doi:10.1126/science.1070919.
+
+    Examples
+    --------
+    >>> fsp.mixture(model, {"k": fsp.LogNormal(10.0, 0.3)}, times=[1.0])  # doctest: +SKIP
+    """
+
+    @property
+    def _normal(self) -> tuple[float, float]:
+        mean, cv = self.numbers
+        variance = math.log1p(cv**2)
+        return math.log(mean) - 0.5 * variance, math.sqrt(variance)
+
+    def terms(self, theta: FloatArray) -> FloatArray:
+        """Return the terms of (2) on the real line."""
+        m, sigma = self._normal
+        x = np.log(theta)
+        return np.array(
+            [-x, -0.5 * ((x - m) / sigma) ** 2, np.full(len(x), -math.log(sigma * math.sqrt(2.0 * math.pi)))]
+        )
+
+    def sensitivity(self, theta: FloatArray) -> float:
+        """Return what the rounding of log θ and m makes of the square."""
+        m, sigma = self._normal
+        x = np.log(theta)
+        return float((np.abs(x - m) / sigma**2 * (1.0 + np.abs(x) + abs(m))).max())
+
+    def above(self, region: Region) -> FloatArray:
+        """Bound (2), which is concave in log|z| with its maximum at m - σ²."""
+        m, sigma = self._normal
+        x = np.clip(m - sigma**2, np.log(region.least), np.log(region.largest))
+        square = (x - m) ** 2 - region.angle**2
+        return np.asarray(-x - square / (2.0 * sigma**2) - math.log(sigma * math.sqrt(2.0 * math.pi)))
+
+    def ends(self, tail: float) -> tuple[float, float]:
+        """Return ends by quantiles of the normal law."""
+        m, sigma = self._normal
+        z = -float(ndtri(tail))
+        while TAIL_OFF * float(ndtr(-z)) > tail:
+            z *= STEP
+        return math.exp(m - z * sigma), math.exp(m + z * sigma)
+
+    def slopes(self, theta: FloatArray) -> FloatArray:
+        """Return the derivatives by m and σ, with ∂σ²/∂log cv = 2 cv²/(1 + cv²) and ∂m/∂log cv half of it, negative."""
+        m, sigma = self._normal
+        cv = self.numbers[1]
+        z = (np.log(theta) - m) / sigma
+        change = 2.0 * cv**2 / (1.0 + cv**2)  # of σ²
+        by_mean = z / sigma
+        return np.array([by_mean, -0.5 * change * by_mean + change * (z**2 - 1.0) / (2.0 * sigma**2)])
+
+
+def laws_of(given: object, model: Model) -> dict[str, ParameterLaw]:
+    """Return laws by parameter; refuse what is none."""
+    if not isinstance(given, Mapping) or not given:
+        raise ArgumentError(
+            f"`extrinsic` must give the law of a parameter by name, such as {{'k': fsp.LogNormal(10, 0.3)}}, but is "
+            f"{given!r}."
+        )
+    for name, law in given.items():
+        if name not in model.parameters:
+            known = ", ".join(model.parameters) or "none"
+            raise ArgumentError(f"`extrinsic` must be of parameters of the model, {known}, but is of '{name}'.")
+        if not isinstance(law, ParameterLaw):
+            raise ArgumentError(
+                f"The law of '{name}' in `extrinsic` must be fsp.Gamma(mean, cv) or fsp.LogNormal(mean, cv), but is "
+                f"{law!r}."
+            )
+        law.at(model.parameters)
+    return dict(given)
+
+
+def require_no_start(start: str | None) -> None:
+    """Refuse a stationary start of cells that differ."""
+    if start is not None:
+        raise ArgumentError(
+            f"`start` must be left out where parameters differ among cells, but is {start!r}: each cell would begin in "
+            f"a stationary distribution of its own. Take a time after which cells have settled."
+        )
+
+
+def _check(name: str, value: object, low: float, high: float) -> None:
+    if isinstance(value, str) and value:
+        return
+    if not isinstance(value, int | float) or isinstance(value, bool) or not low < value < high:
+        bounds = f"between {low:g} and {high:g}" if math.isfinite(high) else f"above {low:g}"
+        raise ArgumentError(f"`{name}` must be a number {bounds}, or the name of a parameter, but is {value!r}.")

@@ -1,0 +1,142 @@
+"""Distributions of cells that differ in a parameter, with a bound of the error: (3) of `fsp.inference.quadrature`."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from fsp import defaults
+from fsp.bars import barred, callback
+from fsp.distribution import Solution
+from fsp.errors import ToleranceWarning
+from fsp.inference.extrinsic import ParameterLaw, laws_of
+from fsp.inference.mixing import Mixing
+from fsp.inference.problem import Limits
+from fsp.model.arguments import check_call, check_tolerance
+from fsp.model.times import checked_times
+from fsp.projection.progress import SweepProgress
+
+if TYPE_CHECKING:
+    from fsp.arrays import FloatArray
+    from fsp.model import Model
+    from fsp.projection.progress import SweepCallback
+
+
+@barred()
+def mixture(
+    model: Model,
+    extrinsic: Mapping[str, ParameterLaw],
+    times: Sequence[float] | FloatArray | float,
+    tol: float = defaults.TOL,
+    *,
+    max_states: int | None = None,
+    max_memory: int | None = None,
+    max_work: float | None = None,
+    progress: SweepCallback | bool | None = None,
+) -> Solution:
+    """Return the distribution over cells that differ in a parameter (extrinsic noise), with a bound of its error.
+
+    The law of the parameter is taken apart by Gauss-Legendre rules on pieces, whose error is bounded in the 1-norm; a
+    distribution is computed at each node.
+
+    Parameters
+    ----------
+    model
+        The reaction network; its propensities are multiples of the parameter, or such and a rest, and it has no events.
+    extrinsic
+        `fsp.Gamma` or `fsp.LogNormal` by parameter; several are independent.  A parameter keeps its value in a cell.
+    times
+        Increasing times >= 0, in the model's unit of time.
+    tol
+        Bound on the 1-norm error at the last time.
+    max_states, max_memory, max_work
+        Limits at each node, as for `fsp.transient`.
+    progress
+        True for a bar; or a function that is called with a `SweepProgress` now and then, and may raise
+        KeyboardInterrupt.
+
+    Returns
+    -------
+    Solution
+        A `Distribution` for each time; the errors of the rules are in its ledgers as integration, what laws have
+        outside of their pieces as truncation.
+
+    Raises
+    ------
+    ArgumentError
+        If a parameter or a law is not as above, or the start depends on a parameter that differs.
+    BackendError
+        If a propensity depends on such a parameter otherwise, or there are events.
+    ModelError
+        If a propensity is a callable.
+    ConvergenceError
+        If that takes too many nodes, or too much work at one.
+    StateSpaceError
+        If the tolerance cannot be met within the limits.
+
+    Warns
+    -----
+    ToleranceWarning
+        If rounding keeps the bound above `tol`.
+
+    References
+    ----------
+    L. N. Trefethen, SIAM Rev. 50 (2008) 67, doi:10.1137/060659831;
+    P. S. Swain, M. B. Elowitz, E. D. Siggia, Intrinsic and extrinsic contributions to stochasticity in gene expression,
+    PNAS 99 (2002) 12795, doi:10.1073/pnas.162041399.
+
+    Examples
+    --------
+    >>> model = fsp.Model(
+    ...     species={"X": 0}, parameters={"k": 10.0, "g": 1.0},
+    ...     reactions=[fsp.Reaction("0 -> X", rate="k"), fsp.Reaction("X -> 0", mass_action="g")],
+    ... )
+    >>> dist = fsp.mixture(model, {"k": fsp.Gamma(10.0, 0.5)}, times=[2.0])[-1]  # a negative binomial law
+    >>> print(f"{dist.mean()['X']:.4f} {dist.variance()['X']:.3f}")  # μ = 10 (1 - exp(-2)), and μ + μ²/4
+    8.6466 27.338
+    """
+    check_call(model, max_states=max_states, max_memory=max_memory, max_work=max_work, progress=progress)
+    laws = laws_of(extrinsic, model)
+    requested = checked_times(times)
+    check_tolerance(tol)
+    report, began = callback(progress), perf_counter()
+    mixing = Mixing(model, laws, requested, Limits(max_states, max_memory, max_work))
+
+    def tell(done: int, nodes: int) -> None:
+        if report is not None:
+            report(SweepProgress(done, nodes, 0, 0, tol, "", None, "nodes"))
+
+    reached = mixing.reached(tol, tell)
+    tell(mixing.nodes, mixing.nodes)
+    words = ", ".join(f"{name} ~ {law}" for name, law in mixing.laws.items())
+    told = hashlib.sha256(f"{model.hash} {words}".encode()).hexdigest()
+    note = f"cells differ: {words}; {mixing.nodes:,} nodes"
+    distributions = [
+        replace(part.distribution, model_name=model.name, model_hash=told, notes=(note,)) for part in reached
+    ]
+    statistics = {
+        "n_matvec": mixing.products,
+        "nodes": mixing.nodes,
+        "n_states": len(distributions[-1]),
+        "seconds": perf_counter() - began,
+    }
+    found = Solution(
+        distributions,
+        tol=tol,
+        solver="uniformization at nodes of the law",
+        model_text=model.describe(),
+        options={"extrinsic": words},
+        statistics=statistics,
+    )
+    if found.error.total > tol:
+        warnings.warn(
+            f"The error is {found.error.summary.removeprefix('error ')}, above the tolerance {tol:.1e}: rounding alone "
+            f"may reach {found.error.rounding:.1e}. Ask for a larger `tol`.",
+            ToleranceWarning,
+            stacklevel=3,
+        )
+    return found

@@ -1,0 +1,321 @@
+"""Cells that differ in a parameter: mixtures of closed forms lie within their bounds, and so do likelihoods."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import mpmath
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from inference_cases import immigration_death
+from scipy.linalg import expm
+from scipy.stats import gamma, lognorm, nbinom, poisson
+
+import fsp
+from fsp.command.main import main
+from fsp.inference import mixing
+from fsp.inference.extrinsic import Region
+from fsp.inference.problem import Limits
+from fsp.inference.quadrature import rule_of
+
+LAWS = (
+    fsp.Gamma(10.0, 0.3),
+    fsp.Gamma(10.0, 1.0),
+    fsp.Gamma(0.2, 1.8),
+    fsp.LogNormal(10.0, 0.3),
+    fsp.LogNormal(3.0, 1.2),
+)
+
+
+def frozen(law):
+    """Return the law as scipy has it."""
+    mean, cv = law.numbers
+    if isinstance(law, fsp.Gamma):
+        return gamma(1.0 / cv**2, scale=mean * cv**2)
+    variance = math.log1p(cv**2)
+    return lognorm(math.sqrt(variance), scale=mean * math.exp(-0.5 * variance))
+
+
+def negative_binomial(mean, cv):
+    """Return the Poisson law mixed over a gamma law of its mean."""
+    return nbinom(1.0 / cv**2, 1.0 / (1.0 + mean * cv**2))
+
+
+def averaged(law, values, points=4000):
+    """Return the mean of values (n, x) of points (n,) over a law, by a sum over many quantiles in the logarithm."""
+    own = frozen(law)
+    x = np.linspace(*np.log(own.ppf([1e-13, 1.0 - 1e-13])), points)
+    return ((own.pdf(np.exp(x)) * np.exp(x))[:, None] * values(np.exp(x))).sum(axis=0) * (x[1] - x[0])
+
+
+# ---- rules
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.sampled_from(LAWS), st.floats(-2.0, 3.0), st.sampled_from([1e-3, 1e-6, 1e-10]))
+def test_rules_integrate_poisson_laws_up_to_their_error(law, power, error):
+    duration = 10.0**power
+    rule = rule_of(law, duration, error, error)
+    mean = law.numbers[0] * duration
+    exact = mpmath.mpf(0)
+    counts = np.unique([0, int(0.5 * mean), int(mean), int(2.0 * mean)])
+    sums = poisson.pmf(counts[:, None], rule.nodes * duration) @ rule.weights  # a part of the 1-norm
+    if isinstance(law, fsp.Gamma):
+        exact = negative_binomial(mean, law.numbers[1]).pmf(counts)
+    else:
+        exact = averaged(law, lambda x: poisson.pmf(counts, x[:, None] * duration), 40_000)
+    slack = 1e-11 + rule.relative
+    assert np.abs(sums - exact).sum() <= rule.error + rule.outside + slack
+    assert 1.0 - error - rule.outside - slack <= rule.weights.sum() <= 1.0 + error + slack
+    assert (rule.weights > 0.0).all()
+
+
+def test_longer_times_need_nodes_as_their_square_root():
+    few, many = (len(rule_of(LAWS[0], growth, 1e-6, 1e-6)) for growth in (100.0, 10_000.0))
+    assert few < 150
+    assert 4.0 * few < many < 16.0 * few
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_densities_lie_below_their_bounds_in_the_half_plane(law):
+    rng = np.random.default_rng(5)
+    for _ in range(50):
+        corner, size = complex(rng.lognormal(1.0, 1.0), rng.normal()), rng.lognormal(-1.0, 1.0)
+        z = corner + size * (rng.random(200) + 1j * rng.random(200))
+        region = Region(*(np.array([x]) for x in (z.real.min(), abs(z).min(), abs(z).max(), abs(np.angle(z)).max())))
+        mean, cv = law.numbers
+        if isinstance(law, fsp.Gamma):
+            a, s = 1.0 / cv**2, mean * cv**2
+            logs = ((a - 1.0) * np.log(z) - z / s - a * np.log(s) - math.lgamma(a)).real
+        else:
+            variance = math.log1p(cv**2)
+            m = math.log(mean) - 0.5 * variance
+            logs = (-np.log(z) - (np.log(z) - m) ** 2 / (2.0 * variance) - 0.5 * np.log(2.0 * np.pi * variance)).real
+        assert logs.max() <= float(law.above(region)[0]) + 1e-9 * (1.0 + abs(logs).max())
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_densities_ends_and_slopes_are_those_of_the_law(law):
+    mean, cv = law.numbers
+    theta = frozen(law).ppf([0.01, 0.3, 0.9, 0.999])
+    density, off = law.density(theta)
+    assert density == pytest.approx(frozen(law).pdf(theta), rel=1e-12 + off)
+    low, high = law.ends(1e-9)
+    assert frozen(law).cdf(low) <= 1e-9
+    assert frozen(law).sf(high) <= 1e-9
+    h = 1e-5
+    for row, change in zip(law.slopes(theta), ((h, 0.0), (0.0, h)), strict=True):
+        up, down = (type(law)(mean * math.exp(s * change[0]), cv * math.exp(s * change[1])) for s in (1.0, -1.0))
+        numeric = (np.log(up.density(theta)[0]) - np.log(down.density(theta)[0])) / (2.0 * h)
+        assert row == pytest.approx(numeric, rel=1e-5, abs=1e-6)
+
+
+# ---- mixtures
+
+
+def distance(dist, law):
+    """Return the 1-norm between a distribution of one species and a law of counts, tails included."""
+    counts = dist.states[:, 0]
+    return np.abs(dist.probabilities - law.pmf(counts)).sum() + max(0.0, 1.0 - law.pmf(counts).sum())
+
+
+@pytest.mark.parametrize(("cv", "tol"), [(0.3, 1e-3), (0.3, 1e-9), (1.0, 1e-5)])
+def test_poisson_laws_over_a_gamma_law_are_negative_binomial(cv, tol):
+    solution = fsp.mixture(immigration_death(), {"k": fsp.Gamma(10.0, cv)}, [0.5, 2.0], tol)
+    for dist in solution:
+        exact = negative_binomial(-10.0 * math.expm1(-dist.t), cv)
+        away = distance(dist, exact)
+        assert dist.error.certified
+        assert away <= dist.error.total + 1e-12
+        assert dist.error.total <= min(tol, 10.0 * away)
+        gone = dist.error.truncation + dist.error.pruning + dist.error.rounding
+        assert 1.0 - dist.mass <= gone + dist.error.integration / 3.0 + 1e-14
+        assert float(dist.mean()["X"]) == pytest.approx(exact.mean(), rel=50.0 * tol)
+    assert "cells differ: k ~ Gamma" in str(solution)
+    assert solution.statistics["nodes"] < 200
+    assert solution.n_matvec > 0
+
+
+def test_death_rates_may_differ():
+    law = fsp.LogNormal(1.0, 0.4)
+    dist = fsp.mixture(immigration_death(), {"g": law}, 1.5, 1e-4)[-1]
+    counts = dist.states[:, 0]
+    exact = averaged(law, lambda g: poisson.pmf(counts, (-10.0 * np.expm1(-1.5 * g) / g)[:, None]))
+    assert np.abs(dist.probabilities - exact).sum() + 1.0 - exact.sum() <= dist.error.total <= 1e-4
+
+
+def test_two_parameters_differ_independently():
+    laws = {"k": fsp.Gamma(10.0, 0.3), "g": fsp.LogNormal(1.0, 0.2)}
+    dist = fsp.mixture(immigration_death(), laws, 0.7, 1e-2)[-1]
+    counts = dist.states[:, 0]
+    exact = averaged(
+        laws["g"],
+        lambda g: np.array([negative_binomial(-10.0 * math.expm1(-0.7 * x) / x, 0.3).pmf(counts) for x in g.tolist()]),
+        300,
+    )
+    assert np.abs(dist.probabilities - exact).sum() + 1.0 - exact.sum() <= dist.error.total <= 1e-2
+
+
+def fed(rate):
+    """Return immigration and death with another rate of immigration."""
+    return fsp.Model(
+        species={"X": 0},
+        parameters={"k": 10.0, "g": 1.0},
+        reactions=[fsp.Reaction({"X": 1}, rate=rate), fsp.Reaction("X -> 0", mass_action="g")],
+    )
+
+
+def gene(rate="k*G + 0.5"):
+    return fsp.Model(
+        species={"G": 0, "H": 1, "X": 0},
+        parameters={"k": 12.0, "g": 1.0},
+        reactions=[
+            fsp.Reaction("H -> G", mass_action=0.8),
+            fsp.Reaction("G -> H", mass_action=1.1),
+            fsp.Reaction({"X": 1}, rate=rate),
+            fsp.Reaction("X -> 0", mass_action="g"),
+        ],
+    )
+
+
+def test_a_gene_with_a_leak_agrees_with_dense_exponentials():
+    law, n, t = fsp.Gamma(12.0, 0.4), 70, 1.2
+    dist = fsp.mixture(gene(), {"k": law}, t, 1e-5)[-1]
+    off, on = np.diag([-0.8, -1.1]) + np.array([[0.0, 1.1], [0.8, 0.0]]), np.diag([0.0, 1.0])
+    up = np.eye(n, k=-1) - np.eye(n)
+    down = np.diag(np.arange(1.0, n), 1) - np.diag(np.arange(n))
+    still = np.kron(off, np.eye(n)) + np.kron(np.eye(2), 0.5 * up + down)
+    x = np.linspace(*np.log(frozen(law).ppf([1e-10, 1.0 - 1e-10])), 70)
+    weights = frozen(law).pdf(np.exp(x)) * np.exp(x) * (x[1] - x[0])
+    exact = sum(w * expm(t * (still + k * np.kron(on, up)))[:, 0] for w, k in zip(weights, np.exp(x), strict=True))
+    stored = np.zeros((2, n))
+    stored[dist.states[:, 0], dist.states[:, 2]] = dist.probabilities
+    assert np.abs(stored.reshape(-1) - exact).sum() <= dist.error.total + 1e-7
+    assert dist.error.total <= 1e-5
+
+
+def test_rates_that_depend_on_time_may_differ():
+    dist = fsp.mixture(fed("k*(1 + 0.5*sin(time))"), {"k": fsp.Gamma(10.0, 0.3)}, 1.0, 1e-2)[-1]
+    made = 1.0 - math.exp(-1.0) + 0.25 * (math.sin(1.0) - math.cos(1.0) + math.exp(-1.0))  # ∫ (1 + sin(s)/2) e^(s-1) ds
+    assert distance(dist, negative_binomial(10.0 * made, 0.3)) <= dist.error.total <= 1e-2
+
+
+def test_boxes_of_rules_hold_all_runs(monkeypatch):
+    used = []
+
+    def watched(law, growth, error, outside):
+        used.append(growth)
+        return rule_of(law, growth, error, outside)
+
+    monkeypatch.setattr(mixing, "rule_of", watched)
+    monkeypatch.setattr(mixing, "WIDER", 0.5)
+    own = mixing.Mixing(immigration_death(), {"g": fsp.Gamma(1.0, 0.3)}, np.array([1.0]), Limits())
+    own.rules({"g": (0.3, 3.0)}, mixing.Shares.of(1e-2))
+    monkeypatch.setattr(mixing, "WIDER", 1.0)
+    reached = own.reached(1e-2)[-1]
+    assert used[-1] >= reached.distribution.states.max()
+    monkeypatch.setattr(mixing, "WIDER", 0.5)
+    with pytest.raises(fsp.ConvergenceError, match="one box"):
+        mixing.Mixing(immigration_death(), {"g": fsp.Gamma(1.0, 0.3)}, np.array([1.0]), Limits()).reached(1e-2)
+
+
+# ---- likelihoods
+
+
+def cells(n=60, cv=0.4, largest=0):
+    at = np.repeat([0.5, 2.0], n)
+    rng = np.random.default_rng(2)
+    seen = rng.poisson(-rng.gamma(1.0 / cv**2, 10.0 * cv**2, 2 * n) * np.expm1(-at))
+    seen[-1] = max(seen[-1], largest)
+    return at, seen
+
+
+@pytest.mark.parametrize("largest", [0, 45])
+def test_likelihoods_hold_those_of_negative_binomial_laws(largest):
+    at, seen = cells(largest=largest)
+    counts = fsp.read_counts({"time": at, "n": seen}, counts={"X": "n"})
+    found = fsp.likelihood(immigration_death(), counts, extrinsic={"k": fsp.Gamma("k", 0.4)}, width=1e-2)
+    each = negative_binomial(-10.0 * np.expm1(-at), 0.4).logpmf(seen)
+    slack = 1e-11 * np.abs(each).sum()
+    assert found.value.certified
+    assert found.value.width <= 1e-2
+    assert found.value.lower - slack <= each.sum() <= found.value.upper + slack
+    with pytest.raises(fsp.ArgumentError, match=r"k differ among them; fsp\.fit"):
+        found.gradient(["k"])
+
+
+def test_conditions_have_laws_too():
+    at, seen = cells(20)
+    table = {"time": at, "n": seen, "rate": np.where(np.arange(40) % 2, 10.0, 12.0)}
+    counts = fsp.read_counts(table, counts={"X": "n"}, conditions={"rate": "k"})
+    found = fsp.likelihood(immigration_death(), counts, extrinsic={"k": fsp.Gamma("k", 0.4)})
+    exact = negative_binomial(-table["rate"] * np.expm1(-at), 0.4).logpmf(seen).sum()
+    assert found.value.lower - 1e-9 <= exact <= found.value.upper + 1e-9
+
+
+# ---- refusals, and the command
+
+
+@pytest.mark.parametrize(
+    ("laws", "text"),
+    [
+        ({}, "`extrinsic` must give the law"),
+        ({"q": fsp.Gamma(1.0, 0.3)}, "known|parameters of the model, k, g, but is of 'q'"),
+        ({"k": 3.0}, r"must be fsp\.Gamma\(mean, cv\)"),
+        ({"k": fsp.Gamma("mu", 0.3)}, "one is 'mu'"),
+    ],
+)
+def test_laws_that_are_none_are_refused(laws, text):
+    with pytest.raises(fsp.ArgumentError, match=text):
+        fsp.mixture(immigration_death(), laws, 1.0)
+
+
+@pytest.mark.parametrize("numbers", [(0.0, 0.3), (math.nan, 0.3), (1.0, 0.0), (1.0, 50.0), (1.0, "")])
+def test_numbers_of_laws_are_checked(numbers):
+    for kind in (fsp.Gamma, fsp.LogNormal):
+        with pytest.raises(fsp.ArgumentError, match="must be a number"):
+            kind(*numbers)
+
+
+def test_what_has_no_rule_is_refused():
+    law, model = {"k": fsp.Gamma(1.0, 0.3)}, immigration_death()
+    with pytest.raises(fsp.BackendError, match="depends on 'k' otherwise"):
+        fsp.mixture(fed("10/(1 + k)"), law, 1.0)
+    with pytest.raises(fsp.BackendError, match="write it as two reactions"):
+        fsp.mixture(fed("100 - k"), law, 1.0)
+    with pytest.raises(fsp.BackendError, match="bounded multiples of 'k'"):
+        fsp.mixture(fed("k*(X + 1)/(X - 0.5)^2"), law, 1.0)
+    with pytest.raises(fsp.ModelError, match="callable"):
+        fsp.mixture(fed(lambda x: 0.0 * x["X"] + 1.0), law, 1.0)
+    with pytest.raises(fsp.ArgumentError, match="initial counts"):
+        fsp.mixture(model.with_initial(X="poisson(k)"), law, 1.0)
+    dosed = fsp.Model(
+        species={"X": 0},
+        parameters={"k": 10.0},
+        reactions=[fsp.Reaction("0 -> X", rate="k")],
+        events=[fsp.Event("time >= 1", {"X": 0})],
+    )
+    with pytest.raises(fsp.BackendError, match="no events"):
+        fsp.mixture(dosed, law, 2.0)
+    with pytest.raises(fsp.ConvergenceError, match="nodes together"):
+        fsp.mixture(model, {"k": fsp.Gamma(10.0, 2.0), "g": fsp.Gamma(1.0, 2.0)}, 1.0, 1e-2)
+    counts = fsp.read_counts({"time": [1.0], "n": [3]}, counts={"X": "n"})
+    with pytest.raises(fsp.ArgumentError, match="`start` must be left out"):
+        fsp.likelihood(model, counts, extrinsic=law, start="stationary")
+
+
+def test_the_command_solves_cells_that_differ(tmp_path):
+    (tmp_path / "bd.ant").write_text("species X; X = 0; k = 10; g = 1; cv = 0.3; R1: -> X; k; R2: X -> ; g*X;")
+    words = ["transient", str(tmp_path / "bd.ant"), "--times", "2", "--extrinsic", "k=gamma(k,cv)", "--tol", "1e-4"]
+    made = CliRunner().invoke(main, [*words, "--json", "--quiet"])
+    assert made.exit_code == 0, made.output
+    record = json.loads(made.stdout)
+    assert record["options"]["extrinsic"] == "k ~ Gamma(mean=10.0, cv=0.3)"
+    for more, text in ((["--sweep", "g=1,2"], "--sweep"), (["--extrinsic", "g=normal(1,2)"], "NAME=LAW")):
+        wrong = CliRunner().invoke(main, [*words, *more])
+        assert wrong.exit_code == 2
+        assert text in wrong.stderr
