@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from fsp.inference.design import design
     from fsp.inference.extrinsic import Gamma, LogNormal
     from fsp.inference.fisher import fisher
+    from fsp.inference.gradient import gradient
     from fsp.inference.instruments import Binomial, Bins, Normal, Poisson
     from fsp.inference.likelihood import Likelihood, likelihood
     from fsp.inference.mixture import mixture
@@ -140,6 +141,7 @@ _HOMES = {
     "fit": "fsp.jobs.fit",
     "fokker_planck": "fsp.approximation.fokker_planck",
     "langevin": "fsp.approximation.langevin",
+    "gradient": "fsp.inference.gradient",
     "likelihood": "fsp.inference.likelihood",
     "linear_noise": "fsp.approximation.linear_noise",
     "load": "fsp.formats",
@@ -229,6 +231,7 @@ __all__ = [
     "fisher",
     "fit",
     "fokker_planck",
+    "gradient",
     "langevin",
     "likelihood",
     "linear_noise",

@@ -73,9 +73,8 @@ class Derived:
         widened: float = 1.0,
     ) -> None:
         self.generator = generator
-        self.rate = (
-            widened * generator.largest_exit_rate * (1.0 + 1e-12)
-        )  # Λ, rounded up: I + A/Λ has no negative entry
+        # Λ, rounded up: I + A/Λ has no negative entry; any number where nothing happens
+        self.rate = widened * generator.largest_exit_rate * (1.0 + 1e-12) or 1.0
         self._operator = generator.operator
         self._n, self._q = len(generator), len(slopes.names)
         self._scores = scores

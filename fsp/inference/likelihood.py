@@ -11,14 +11,9 @@ Where probabilities are known up to a part of themselves and an absolute rest th
 (`fsp.inference.statewise`; from above the part is exp(E) - 1), G counts with δ in (1), and from below, as -log(1 - g)
 is convex, at most in one cell:
 
-(3)  Σ_z n_z log(p_z / y_z)  >=  min_z n_z log(1 - G/y_z) .
+(2)  Σ_z n_z log(p_z / y_z)  >=  min_z n_z log(1 - G/y_z) .
 
-δ is lowered until the interval is as narrow as was asked for.  For the gradient, with ``u_z = h_z/y_z`` and E_k the
-1-norm error of the derivatives,
-
-(2)  |Σ_z n_z (s_z/p_z - u_z)|  <=  max_z (n_z/p_z) E_k + max_z (n_z |u_z|/p_z) (δ + ρ) ,
-
-since ``s/p - u = (s - h - u (p - y))/p``.
+δ is lowered until the interval is as narrow as was asked for.  Gradients are made by `fsp.inference.score`.
 
 References
 ----------
@@ -41,19 +36,20 @@ from fsp.bars import barred, callback, silent
 from fsp.distribution import Interval
 from fsp.distribution.display import Displayed
 from fsp.errors import ArgumentError
+from fsp.inference.adjoint_space import chosen_method
 from fsp.inference.counts import Counts, check_counts
 from fsp.inference.extrinsic import ParameterLaw, laws_of, require_no_start
 from fsp.inference.instruments import Instrument, instruments_of
-from fsp.inference.loop import check_start, distributions, solve
+from fsp.inference.loop import check_start, distributions
 from fsp.inference.mixing import Mixing
-from fsp.inference.observation_channel import Gathered, Sight
+from fsp.inference.observation_channel import Gathered
 from fsp.inference.parameters import require_no_events
 from fsp.inference.problem import Limits, Reached
+from fsp.inference.score import by_adjoint, by_forward
 from fsp.model.arguments import check_call
 from fsp.projection.progress import labelled
 
 if TYPE_CHECKING:
-    from fsp.arrays import FloatArray
     from fsp.model import Model
     from fsp.projection.progress import ProgressCallback
 
@@ -62,8 +58,6 @@ FIRST_CHANGING = 1e-12  # where rates change: there less loss takes a few states
 CAUTION = 0.2  # of the loss that would just do
 UNSEEN = 1e-6  # of the loss, where a cell has no probability at all
 MOST_RUNS = 12  # each with a smaller loss; chosen, not measured
-LARGEST_TOL, SHARE = 1e-10, 1e-3  # of derivatives for a gradient: at most, and of the least probability of a cell
-UNBOUNDED = "a cell is so improbable that rounding hides what it contributes"
 NAMED = 4  # cells without probability that are printed; chosen
 LEAST_LOSS = 1e-60  # below which a cell that still has no probability is reported
 
@@ -104,7 +98,11 @@ class Likelihood(Displayed):
 
     @barred()
     def gradient(
-        self, parameters: Sequence[str], *, progress: ProgressCallback | bool | None = None
+        self,
+        parameters: Sequence[str],
+        *,
+        method: str = "auto",
+        progress: ProgressCallback | bool | None = None,
     ) -> dict[str, Interval]:
         """Bound the derivatives by the logarithms of parameters.
 
@@ -112,19 +110,26 @@ class Likelihood(Displayed):
         ----------
         parameters
             Their names, as for `fsp.sensitivity`.
+        method
+            ``"adjoint"``, backwards from the cells, which costs hardly more for many parameters and knows cells however
+            improbable they are, where rates are constant and the start is not stationary; ``"forward"``, by the
+            derivatives of the distribution; ``"auto"`` takes the adjoint wherever it can be had.
         progress
             True for a bar; or a function that is called with a `Progress` now and then.
 
         Returns
         -------
         dict
-            An interval for each parameter; not certified and without ends where a cell is so improbable that rounding
-            of the derivatives hides what it contributes.
+            An interval for each parameter; not certified and without ends where nothing bounds what it changes on
+            states that are not stored, or, forward, a cell is so improbable that rounding of the derivatives hides what
+            it contributes.
 
         Raises
         ------
         ArgumentError
             If a cell has no probability, or what `fsp.sensitivity` refuses.
+        BackendError
+            If the adjoint is asked for where it cannot be had.
         """
         if self.impossible:
             raise ArgumentError(f"A gradient must be of cells that are possible, but {self.impossible[0]}.")
@@ -136,41 +141,14 @@ class Likelihood(Displayed):
         report = callback(progress) or silent
         if self.by_condition:
             parts = self.by_condition.items()
-            return _added([answer.gradient(parameters, progress=labelled(report, label)) for label, answer in parts])
-        tol = min(LARGEST_TOL, SHARE * self.least)
-        times = self.counts.times
+            by_label = [
+                answer.gradient(parameters, method=method, progress=labelled(report, label)) for label, answer in parts
+            ]
+            return _added(by_label)
         limits = replace(self.limits, report=report)
-        reached, slopes, _ = solve(self.model, times, parameters, tol, limits, log=True, scores=True, start=self.start)
-        values, off = np.zeros(len(slopes.names)), np.zeros(len(slopes.names))
-        for i, answer in enumerate(reached):
-            slopes_of_time, more = self._of_time(i, answer)
-            values, off = values + slopes_of_time, off + more
-        gradients = {}
-        for name, value, e in zip(slopes.names, values.tolist(), off.tolist(), strict=True):
-            known = math.isfinite(e)
-            gradients[name] = Interval(value - e, value + e, value, known, "" if known else UNBOUNDED)
-        return gradients
-
-    def _of_time(self, i: int, reached: Reached) -> tuple[FloatArray, FloatArray]:
-        """Return the gradient of the cells of a time and what it may be off, (2): (q,) each."""
-        gathered, seen = _sight(reached, self.counts, i, self.instruments)
-        n, y = self.counts.cells[i], seen.weights @ gathered.sums(reached.distribution.probabilities)
-        h = gathered.sums(reached.derivatives) @ seen.weights.T  # (q, m)
-        ledger, scores = reached.distribution.error, reached.scores
-        errors = np.array([error.total if error.certified else math.inf for error in reached.errors])
-        if scores is not None:
-            noise = np.array([error.integration + error.rounding for error in reached.errors]) + reached.begun
-            scores_of_all = scores.whole * (1.0 + SUM_ROUNDING)
-            beyond = np.maximum(scores_of_all - scores.stored.sum(axis=1) + scores.off, 0.0)
-            errors = np.minimum(errors, np.sqrt(beyond * max(reached.lacking, 1e-300)) + noise)
-        rho = ledger.rounding + ledger.integration + seen.absolute
-        errors = errors + (seen.relative + SUM_ROUNDING) * np.abs(reached.derivatives).sum(axis=1)
-        least = y - rho - (seen.relative + SUM_ROUNDING)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            u = np.where(y > 0.0, h / y, 0.0)
-            weight = np.where(least > 0.0, n / least, math.inf)  # (m,)
-            off = weight.max() * errors + (weight * np.abs(u)).max(axis=1) * (reached.lacking + rho + seen.relative)
-        return u @ n, np.where(np.isnan(off), math.inf, off)
+        if chosen_method(method, self.model, self.start) == "adjoint":
+            return by_adjoint(self.model, self.counts, self.instruments, parameters, self.least, limits)
+        return by_forward(self.model, self.counts, self.instruments, parameters, self.least, limits, self.start)
 
     def __str__(self) -> str:
         """Return the value, and that of each time."""
@@ -349,18 +327,12 @@ def _added(gradients: Sequence[Mapping[str, Interval]]) -> dict[str, Interval]:
     return total
 
 
-def _sight(reached: Reached, counts: Counts, i: int, instruments: Sequence[Instrument]) -> tuple[Gathered, Sight]:
-    """Return the states at one time by what was observed, and what is seen of that."""
-    dist = reached.distribution
-    gathered = Gathered(dist.states, counts.observed, dist.species, dist.observables, dist.t or 0.0)
-    return gathered, gathered.sight(counts.values[i], instruments)
-
-
 def _interval(
     reached: Reached, counts: Counts, i: int, instruments: Sequence[Instrument]
 ) -> tuple[Interval, list[str], float]:
     """Return the log-likelihood of the cells of one time, (1), those without probability in words, and the least."""
-    gathered, seen = _sight(reached, counts, i, instruments)
+    gathered = Gathered.of(reached.distribution, counts.observed)
+    seen = gathered.sight(counts.values[i], instruments)
     y, n = seen.weights @ gathered.sums(reached.distribution.probabilities), counts.cells[i]
     off = reached.relative + seen.relative + SUM_ROUNDING
     absolute = reached.absolute
@@ -383,7 +355,7 @@ def _interval(
         for z in counts.values[i][low == 0.0].tolist()
     ]
     at_least = float(n @ lower)
-    if (low > 0.0).all():  # (3)
+    if (low > 0.0).all():  # (2)
         relative = (1.0 - min(off, 1.0)) * y
         at_least = max(at_least, float(n @ np.log(relative)) + float((n * np.log(low / relative)).min()))
     interval = Interval(at_least - noise, max(at_least, at_most) + noise, max(at_least, at_most), True)

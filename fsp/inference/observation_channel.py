@@ -60,11 +60,20 @@ class Gathered:
         longest = int(np.bincount(self._place).max(initial=0))
         self.rounding = (longest + len(self.there)) * UNIT_ROUNDOFF  # relative: of sums by place, and of products
 
+    @classmethod
+    def of(cls, dist: Distribution, observed: Sequence[str]) -> Gathered:
+        """Gather the states of a distribution."""
+        return cls(dist.states, observed, dist.species, dist.observables, dist.t or 0.0)
+
     def sums(self, values: FloatArray) -> FloatArray:
         """Return what vectors over states (…, n) are over what is there, (…, k)."""
         n, k = values.shape[-1], len(self.there)
         chosen = csr_array((np.ones(n), (np.arange(n), self._place)), shape=(n, k))
         return np.asarray(values.reshape(-1, n) @ chosen).reshape(*values.shape[:-1], k)
+
+    def spread(self, values: FloatArray) -> FloatArray:
+        """Return vectors over what is there (…, k) on the states, (…, n): the adjoint of `sums`."""
+        return np.asarray(values[..., self._place])
 
     def sight(self, values: IntArray, instruments: Sequence[Instrument]) -> Sight:
         """Return T of counts (m, n_observed); of what instruments see nothing else, ones where both are equal."""

@@ -1,0 +1,285 @@
+"""Gradients of sums of expectations by the adjoint, at a cost that hardly grows with the number of parameters.
+
+Let ``E = Σ_i Σ_x f_i(x) p_x(t_i)``, and λ(x, s) the mean, from x at the time s, of what the f_i are at the times after
+s.  With ``s_k' = A s_k + (∂_k A) p`` and ``λ' = -Aᵀ λ``,
+
+(1)  ∂_k E  =  ∫ Σ_x p_x Σ_r ∂_k a_r(x) (λ(x + ν_r) - λ(x)) ds  +  Σ_x λ(x, 0) ∂_k p_x(0) .
+
+Stored are y <= p on some states, and l there, of the f_i on them; m = p - y >= 0.  On all states |λ| <= H, a height
+that does not depend on time: a constant, or with functions u of drift conditions (`fsp.moments.parts`), whose means
+from x are at most ``(e^{TM⁺})_10 + (e^{TM⁺})_11 u(x)``.  Where Ψ is, backwards in time, a mean from x of the largest H
+that the stored states are left to, and of what the f_i may be off where they are not left, with what (4) says,
+
+(2)  |λ - l|  <=  Ψ      on stored states, so that what (1) is off is at most
+(3)  ∫ Σ_x y_x Σ_r |∂_k a_r| (Ψ(x + ν_r) + Ψ(x)) ds  +  ∫ Σ_x m Σ_r |∂_k a_r| (H(x + ν_r) + H(x)) ds
+     +  Σ Ψ(x, 0) |h_k|  +  Σ H |∂_k p(0) - h_k| ,
+
+and where 0 <= λ <= G, a constant, the second term is half as large, as ``|λ(x + ν_r) - λ(x)| <= G``.  All three, y, l
+and Ψ, are made by `fsp.inference.backward`, of numbers that are not negative, each of which has a relative error.
+
+(4)  Of weights that lack ε of a series, y and λ lack at most 2 ε and 2 ε max H; of the sum over m + n = N in its (2),
+     which is at most N max H 2 max D_k/Λ for weights w_N, D_k = Σ_r |∂_k a_r|, and as ``Σ N w_N`` over what is left out
+     is at most Λ h times the weights from the window's last on, 6 ε h max H max D_k is lacking.
+
+The Poisson windows are such that P(N >= last) <= ε/2 too.  Moments of m are followed as in `fsp.inference.account`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from math import inf
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
+from fsp.bars import silent
+from fsp.generator import Generator
+from fsp.inference.backward import Chain, Stretch, backward, forward, relative_error
+from fsp.inference.beginning import of_model
+from fsp.inference.derived import slopes_on
+from fsp.moments.parts import PartMoments, mean_over, moment_of
+from fsp.projection.progress import Progress
+
+if TYPE_CHECKING:
+    from fsp.arrays import FloatArray, IntArray
+    from fsp.inference.envelopes import Bounds
+    from fsp.inference.parameters import Derivatives
+    from fsp.model import Model
+    from fsp.moments.parts import Gauge, Moment
+    from fsp.moments.polynomial import Polynomial
+    from fsp.projection.progress import ProgressCallback
+    from fsp.space import StateSpace
+
+LACKS, LACKS_OF_SUMS = 4.0, 8.0  # times ε: above 2 and above 6 of (4)
+ROUNDED_UP = 1.0 + 1e-9  # of a bound that is a few sums and products
+
+
+class Weights(NamedTuple):
+    """What is asked at a time: a function f of the state."""
+
+    values: FloatArray  # f on the stored states, (n,), not negative
+    off: FloatArray  # what it may be off there, (n,)
+    height: FloatArray  # H of (3): a constant, and factors of the functions u of errors, (1 + n_gauges,)
+
+
+class Gradient(NamedTuple):
+    """Derivatives by each parameter, and what they may be off; infinite where nothing is known."""
+
+    values: FloatArray  # (q,)
+    off: FloatArray  # (q,)
+    products: int  # with vectors
+
+
+class Adjoint:
+    """A network on fixed states up to some times, and what is lost of it."""
+
+    def __init__(
+        self,
+        model: Model,
+        slopes: Derivatives,
+        bounds: Bounds,
+        space: StateSpace,
+        times: Sequence[float],
+        tail: float,
+        report: ProgressCallback = silent,
+    ) -> None:
+        self._model, self._slopes, self.space = model, slopes, space
+        self._times, self._report = times, report
+        self.gauges = [bounds.followed[i] for i in bounds.of_errors]
+        generator = Generator(model, space)
+        self._chain, self._tail = Chain.of(generator), tail
+        self._beginning = of_model(model, slopes)
+        self._truncation = _Truncation(model, slopes, bounds, generator, self._chain, tail)
+        begun = self._beginning
+        rounded = [begun.rounding * gauge.powers(begun.states).max(axis=1) for gauge in bounds.followed]
+        moments = [begun.moments.of_p(gauge) + more for gauge, more in zip(bounds.followed, rounded, strict=True)]
+        self._truncation.begin(begun.lacking + begun.rounding, moments)
+        start = np.zeros(len(space) + 1)
+        start[space.index(begun.states)] = begun.probabilities
+        self.path = forward(self._chain, start, times, tail, self._truncation.enter)
+        self.relative = relative_error(self.path, generator.roundings + model.n_reactions)
+
+    def probabilities(self, i: int) -> FloatArray:
+        """Return lower bounds, but for `relative`, of the probabilities at time i, (n,)."""
+        return self.path.at[i][:-1]
+
+    def lacks(self, i: int) -> float:
+        """Bound what they lack at time i, all together."""
+        sink = float(self.path.at[i][-1]) * (1.0 + 2.0 * self.relative)
+        tails = sum(stretch.time <= i for stretch in self.path.stretches) * LACKS * self._tail
+        return (sink + tails + self._beginning.lacking + self.absolute(i)) * ROUNDED_UP
+
+    def absolute(self, i: int) -> float:
+        """Bound what they may be too large at time i, all together, beside what is relative."""
+        passed = sum(stretch.length for stretch in self.path.stretches if stretch.time <= i)
+        return (self._beginning.rounding + self._truncation.generator.misjudged(0.0, passed)) * ROUNDED_UP
+
+    def level(self, highest: float) -> FloatArray:
+        """Return a height that is the same on all states, (1 + n_gauges,)."""
+        return np.array([highest, *[0.0] * len(self.gauges)])
+
+    # ---- backwards
+
+    def gradient(self, asked: Sequence[Weights], *, signed: bool) -> Gradient:
+        """Return the derivatives of the sum over all times of what is asked, (1), and what they are off, (3).
+
+        `signed` says whether λ may be negative somewhere.
+        """
+        if not all(np.isfinite(weights.height).all() for weights in asked):
+            nothing = self.level(0.0)
+            estimate = self.gradient(
+                [weights._replace(off=0.0 * weights.values, height=nothing) for weights in asked], signed=signed
+            )
+            return estimate._replace(off=np.full(len(estimate.off), inf))
+        n, rho = len(self.space), 2.0 * self.relative + SUM_ROUNDING
+        later = np.cumsum([weights.height for weights in asked][::-1], axis=0)[::-1]  # (n_times, 1 + n_gauges)
+        inside, outside = self._truncation.highest
+
+        def weights(i: int) -> FloatArray:
+            block = np.zeros((n + 1, 2))
+            block[:n, 0], block[:n, 1], block[n, 1] = asked[i].values, asked[i].off, asked[i].height @ outside
+            return block
+
+        def after(stretch: Stretch) -> FloatArray:
+            block = np.zeros((n + 1, 2))
+            block[:n, 1] = later[stretch.time] @ inside * self._truncation.within(stretch.length)  # (4)
+            self._say(stretch)
+            return block
+
+        products = backward(self._chain, self.path, weights, after)
+        values, off, largest = self._contracted(products.moved, products.stayed, rho)
+        h = self._beginning.derivatives  # (q, n_start)
+        l, psi = products.first[self.space.index(self._beginning.states)].T  # noqa: E741 - as in (2)
+        values += h @ l
+        off += np.abs(h) @ (psi * (1.0 + rho) + rho * l) + self._of_start() @ later[0]
+        off += self._truncation.charge(later, largest, signed=signed) * (1.0 + 4.0 * self.relative)
+        return Gradient(values, np.nan_to_num(off * ROUNDED_UP, nan=inf, posinf=inf), 3 * self.path.products)
+
+    def _say(self, stretch: Stretch) -> None:
+        """Say how far back it is."""
+        end = float(self._times[-1])
+        back = end - float(self._times[stretch.time])
+        self._report(Progress(back, end, len(self.space), self.lacks(len(self._times) - 1), "back from the end"))
+
+    def _of_start(self) -> FloatArray:
+        """Bound Σ |∂_k p(0) - h_k| and Σ u of it, (q, 1 + n_gauges)."""
+        begun = self._beginning
+        above = begun.moments.of_derivatives
+        return np.stack([begun.errors, *([above(gauge) for gauge in self.gauges] if above else [])], axis=1)
+
+    def _contracted(
+        self, moved: FloatArray, stayed: FloatArray, rho: float
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return (1) and (3) of what is stored, and the largest D_k of stored states: (q,) each."""
+        q, states = len(self._slopes.names), self.space.states
+        values, off, sizes = np.zeros(q), np.zeros(q), np.zeros((q, len(states)))
+        for r in range(self._model.n_reactions):
+            slopes, wrong = slopes_on(self._model, states, r, self._slopes)  # (q, n) each
+            sizes += np.abs(slopes) + wrong
+            if not (slopes.any() or wrong.any()):
+                continue
+            arrived = moved[self._chain.change_of[r]]
+            l, psi = (arrived + stayed).T  # noqa: E741 - as in (2)
+            values += slopes @ (arrived[:, 0] - stayed[:, 0])
+            off += (np.abs(slopes) + wrong) @ psi * (1.0 + rho) + (rho * np.abs(slopes) + wrong * (1.0 + rho)) @ l
+        return values, off, sizes.max(axis=1)
+
+
+class _Boundary:
+    """What leaves the stored states, and how high H is there and beyond them."""
+
+    def __init__(self, model: Model, slopes: Derivatives, bounds: Bounds, generator: Generator, chain: Chain) -> None:
+        states = generator.space.states
+        self.edges = list[tuple[Any, Any, Any]]()  # sources (m,), rates (m,), powers of each gauge where they lead to
+        led = []
+        for r, change in enumerate(model.change):
+            sources = np.flatnonzero(chain.targets[chain.change_of[r]] == len(states))
+            changed, wrong = slopes_on(model, states[sources], r, slopes)  # (q, m) each
+            rates = model.propensity(r, states[sources])
+            leads = (rates > 0.0) | (np.abs(changed) + wrong).any(axis=0)
+            sources, rates = sources[leads], rates[leads]
+            led.append(states[sources] + change)
+            self.edges.append((sources, rates, [gauge.powers(led[-1]) for gauge in bounds.followed]))
+        self.sources = np.unique(np.concatenate([sources for sources, *_ in self.edges]))
+        self.largest = [gauge.powers(states).max(axis=1) for gauge in bounds.followed]
+        chosen = [bounds.followed[i] for i in bounds.of_errors]
+        self.highest = _highest(chosen, states), _highest(chosen, np.concatenate(led))
+
+
+class _Truncation:
+    """What y lacks, m, and the integrals of the second term of (3) over each stretch."""
+
+    def __init__(
+        self, model: Model, slopes: Derivatives, bounds: Bounds, generator: Generator, chain: Chain, tail: float
+    ) -> None:
+        self.generator, self._rate, self._tail = generator, chain.rate, tail
+        self._boundary = _Boundary(model, slopes, bounds, generator, chain)
+        self.highest = self._boundary.highest
+        self._followed = bounds.followed
+        gauges = (None, *(bounds.followed[i] for i in bounds.of_errors))
+        self._polynomials = [[_only(bounds.remnant(k, gauge)) for gauge in gauges] for k in range(len(slopes.names))]
+        self._part, self._mass, self._closed = PartMoments(self._followed), 0.0, True
+        self._stretches: list[tuple[Stretch, float, FloatArray]] = []  # with ∫ Σ m, and by polynomials
+        self._moved = lru_cache(lambda h: [gauge.moved(h) for gauge in bounds.followed])
+
+    def begin(self, mass: float, moments: list[FloatArray]) -> None:
+        """Take note of what is lacking at the beginning."""
+        self._mass, self._closed = mass, mass == 0.0 and not len(self._boundary.sources)
+        self._part.feed(moments)
+
+    def within(self, h: float) -> float:
+        """Bound what y lacks on stored states after a time h, or may be off since rates are: (4)."""
+        return LACKS * self._tail + self.generator.misjudged(0.0, h)
+
+    def enter(self, stretch: Stretch, powers: FloatArray) -> None:
+        """Follow it over a stretch."""
+        weights, h = stretch.weights, stretch.length
+        stays = np.clip(1.0 - np.cumsum(weights), 0.0, 1.0) + self._tail + 4.0 * len(weights) * UNIT_ROUNDOFF
+        boundary, within = self._boundary, self.within(h)
+        occupation = np.zeros(powers.shape[1])  # ∫ y ds, rounded up, where it is needed
+        occupation[boundary.sources] = stays @ powers[:, boundary.sources] / self._rate * ROUNDED_UP
+        fed, left = [within * largest for largest in boundary.largest], 0.0
+        for sources, rates, gauged in boundary.edges:
+            flow = occupation[sources] * rates
+            left += float(flow.sum())
+            fed = [sums + (above @ flow) * ROUNDED_UP for sums, above in zip(fed, gauged, strict=True)]
+        self._mass = (self._mass + left + within) * ROUNDED_UP
+        mass = h * self._mass
+        moment = moment_of(self._followed, self._part.advance(self._moved(h), fed, h), mass)
+        beyond = [[_above(polynomial, moment) for polynomial in row] for row in self._polynomials]
+        self._stretches.append((stretch, mass, np.array(beyond)))
+
+    def charge(self, later: FloatArray, largest: FloatArray, *, signed: bool) -> FloatArray:
+        """Return the second term of (3), and the last of (4), (q,).
+
+        `later` are the heights before each time, (n_times, 1 + n_gauges), and `largest` the largest D_k, (q,).
+        """
+        total = np.zeros(len(largest))
+        for stretch, mass, beyond in self._stretches:
+            on_space = 2.0 * mass * np.outer(largest, self.highest[0])  # (q, 1 + n_gauges)
+            charges = np.minimum(beyond, on_space) if self._closed else beyond
+            charges = charges * (1.0 if signed else np.array([0.5, *[1.0] * len(later[0][1:])]))
+            heights = later[stretch.time]
+            used = heights != 0.0
+            total += charges[:, used] @ heights[used]
+            total += LACKS_OF_SUMS * self._tail * stretch.length * float(heights @ self.highest[0]) * largest
+        return total
+
+
+def _only(polynomials: Sequence[Polynomial | None]) -> Polynomial | None:
+    """Return the polynomial of constant rates."""
+    (polynomial,) = polynomials
+    return polynomial
+
+
+def _above(polynomial: Polynomial | None, moment: Moment) -> float:
+    return inf if polynomial is None else mean_over(polynomial, moment)
+
+
+def _highest(gauges: Sequence[Gauge], states: IntArray) -> FloatArray:
+    """Return the largest 1 and u of states (n, d), (1 + n_gauges,); zeros where there are none."""
+    if not len(states):
+        return np.zeros(1 + len(gauges))
+    return np.array([1.0, *(float(gauge.powers(states)[1].max()) for gauge in gauges)])

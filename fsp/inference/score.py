@@ -1,0 +1,145 @@
+"""The gradient of a log-likelihood: by the adjoint, or by the derivatives of the distribution.
+
+With y_z <= p_z <= y_z + d_z the probability of a count z that n_z cells had, the gradient of Σ_z n_z log p_z is that of
+``Σ_z (n_z/p_z) p_z`` with fixed weights ``n_z/p_z``, of which `fsp.inference.adjoint` takes ``g_z = n_z/y_z`` and
+
+(1)  |n_z/p_z - g_z|  <=  γ_z = max( n_z/p_z^- - g_z, g_z - n_z/p_z^+ ),
+
+p_z^- and p_z^+ the ends of p_z.  As functions of the state they are f(x) = Σ_z n_z/p_z T(z | x) <= max_z (g_z + γ_z),
+as Σ_z T(z | x) <= 1.  Each is known up to a part of itself however improbable the cell is, and so is the gradient: no
+1-norm of a derivative is weighted with the inverse of the least probability.
+
+Forward, with the derivatives h_z, ``u_z = h_z/y_z``, E_k the 1-norm error of the derivatives and ρ the rounding of y,
+
+(2)  |Σ_z n_z (s_z/p_z - u_z)|  <=  max_z (n_z/p_z) E_k + max_z (n_z |u_z|/p_z) (δ + ρ) ,
+
+since ``s/p - u = (s - h - u (p - y))/p``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fsp.arithmetic import SUM_ROUNDING
+from fsp.distribution import Interval
+from fsp.inference.account import OPEN
+from fsp.inference.adjoint import Adjoint, Gradient, Weights
+from fsp.inference.adjoint_space import refined
+from fsp.inference.loop import solve
+from fsp.inference.observation_channel import Gathered
+from fsp.inference.parameters import derivatives
+
+if TYPE_CHECKING:
+    from fsp.arrays import FloatArray
+    from fsp.inference.counts import Counts
+    from fsp.inference.instruments import Instrument
+    from fsp.inference.problem import Limits, Reached
+    from fsp.model import Model
+
+LOSS = (1e-10, 1e-8)  # of probability: at most, and of the least probability of a cell; chosen
+TAIL = (1e-18, 1e-12)  # of the Poisson weights, in the same way: some products more
+LARGEST_TOL, SHARE = 1e-10, 1e-3  # of derivatives, forward: at most, and of the least probability of a cell
+HIDDEN = "a cell is so improbable that rounding hides what it contributes"
+NARROW = 1e-4  # of a derivative, or of the root of the number of cells, about which it varies between experiments
+
+
+def by_adjoint(
+    model: Model,
+    counts: Counts,
+    instruments: Sequence[Instrument],
+    parameters: Sequence[str],
+    least: float,
+    limits: Limits,
+) -> dict[str, Interval]:
+    """Bound the derivatives of a log-likelihood by the logarithms of parameters; `least` is a cell's probability."""
+    slopes = derivatives(model, parameters, log=True)
+    scale = math.sqrt(counts.n_cells)
+
+    def asked(adjoint: Adjoint) -> Gradient:
+        weights = [weights_of(adjoint, model, counts, i, instruments) for i in range(len(counts.times))]
+        return adjoint.gradient(weights, signed=False)
+
+    def width(gradient: Gradient) -> float:
+        return float((gradient.off / np.maximum(np.abs(gradient.values), scale)).max()) / NARROW
+
+    first = min(LOSS[0], LOSS[1] * least), min(TAIL[0], TAIL[1] * least)
+    gradient = refined(model, slopes, counts.times, first, limits, asked, width)
+    return {
+        name: _interval(value, e, OPEN)
+        for name, value, e in zip(slopes.names, gradient.values.tolist(), gradient.off.tolist(), strict=True)
+    }
+
+
+def by_forward(
+    model: Model,
+    counts: Counts,
+    instruments: Sequence[Instrument],
+    parameters: Sequence[str],
+    least: float,
+    limits: Limits,
+    start: str | None,
+) -> dict[str, Interval]:
+    """Bound the same derivatives by those of all probabilities, (2)."""
+    tol = min(LARGEST_TOL, SHARE * least)
+    reached, slopes, _ = solve(model, counts.times, parameters, tol, limits, log=True, scores=True, start=start)
+    by_time = [_of_time(answer, counts, i, instruments) for i, answer in enumerate(reached)]
+    values, off = (np.sum([pair[place] for pair in by_time], axis=0) for place in (0, 1))
+    return {
+        name: _interval(value, e, HIDDEN)
+        for name, value, e in zip(slopes.names, values.tolist(), off.tolist(), strict=True)
+    }
+
+
+def _of_time(
+    reached: Reached, counts: Counts, i: int, instruments: Sequence[Instrument]
+) -> tuple[FloatArray, FloatArray]:
+    """Return the gradient of the cells of a time and what it may be off, (2): (q,) each."""
+    gathered = Gathered.of(reached.distribution, counts.observed)
+    seen = gathered.sight(counts.values[i], instruments)
+    n, y = counts.cells[i], seen.weights @ gathered.sums(reached.distribution.probabilities)
+    h = gathered.sums(reached.derivatives) @ seen.weights.T  # (q, m)
+    ledger, scores = reached.distribution.error, reached.scores
+    errors = np.array([error.total if error.certified else math.inf for error in reached.errors])
+    if scores is not None:
+        noise = np.array([error.integration + error.rounding for error in reached.errors]) + reached.begun
+        scores_of_all = scores.whole * (1.0 + SUM_ROUNDING)
+        beyond = np.maximum(scores_of_all - scores.stored.sum(axis=1) + scores.off, 0.0)
+        errors = np.minimum(errors, np.sqrt(beyond * max(reached.lacking, 1e-300)) + noise)
+    rho = ledger.rounding + ledger.integration + seen.absolute
+    errors = errors + (seen.relative + SUM_ROUNDING) * np.abs(reached.derivatives).sum(axis=1)
+    least = y - rho - (seen.relative + SUM_ROUNDING)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        u = np.where(y > 0.0, h / y, 0.0)
+        weight = np.where(least > 0.0, n / least, math.inf)  # (m,)
+        off = weight.max() * errors + (weight * np.abs(u)).max(axis=1) * (reached.lacking + rho + seen.relative)
+    return u @ n, np.where(np.isnan(off), math.inf, off)
+
+
+def weights_of(adjoint: Adjoint, model: Model, counts: Counts, i: int, instruments: Sequence[Instrument]) -> Weights:
+    """Return the weights of the cells of a time, (1)."""
+    y = adjoint.probabilities(i)
+    t = float(counts.times[i])
+    gathered = Gathered(adjoint.space.states, counts.observed, model.species, model.observables, t)
+    seen = gathered.sight(counts.values[i], instruments)
+    stored, n = seen.weights @ gathered.sums(y), counts.cells[i].astype(np.float64)
+    relative = adjoint.relative + seen.relative + SUM_ROUNDING
+    low = (1.0 - min(relative, 1.0)) * stored - adjoint.absolute(i)
+    high = (1.0 + 2.0 * relative) * stored + adjoint.lacks(i) + seen.absolute
+    with np.errstate(divide="ignore", invalid="ignore"):
+        g = np.where(low > 0.0, n / stored, 0.0)  # (m,)
+        apart = np.where(low > 0.0, np.maximum(n / low - g, g - n / high), np.inf)
+    sizes, f = g + apart, gathered.spread(g @ seen.weights)
+    if not np.isfinite(sizes).all():
+        return Weights(f, np.full(len(y), np.inf), adjoint.level(math.inf))
+    off = gathered.spread(((1.0 + relative) * apart + relative * sizes) @ seen.weights)
+    off += float(sizes.sum()) * seen.absolute
+    return Weights(f, off, adjoint.level(float(sizes.max()) * (1.0 + SUM_ROUNDING)))
+
+
+def _interval(value: float, off: float, reason: str) -> Interval:
+    known = math.isfinite(off)
+    return Interval(value - off, value + off, value, known, "" if known else reason)
