@@ -38,6 +38,7 @@ def relaxation(source: Source, modes: int, tol: float, as_json: bool, quiet: boo
         "residuals": answer.residuals.tolist(),
         "errors": None if answer.errors is None else answer.errors.tolist(),
         "confirmed": [] if answer.confirmed is None else answer.confirmed.tolist(),
+        "rates": [rate.record() for rate in answer.rates],
         "absorbed": answer.quasi_stationary is not None,
         "notes": list(answer.notes),
     }

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from fsp.distribution import doors
 from fsp.distribution.display import Displayed
+from fsp.distribution.ledger import Interval
 from fsp.distribution.metastable import MetastableSet, metastable_sets
 from fsp.errors import BackendError
 
@@ -14,6 +18,30 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from fsp.arrays import BoolArray, ComplexArray, FloatArray, IntArray
+
+
+TELLING = 0.01  # relative radius up to which an eigenvalue is printed as an interval; chosen
+NO_BOUND = "no bound is known without detailed balance, of many or infinitely many states"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EigenvalueErrors:
+    """What is known of eigenvalues.
+
+    Parameters
+    ----------
+    estimated
+        About their errors, of rounding and by what they changed when the space grew, 1/time, (n_modes,); None where
+        there is no estimate.
+    confirmed
+        Which are those of the network but for a relative error of 1e-6, as far as can be shown, (n_modes,).
+    radii
+        Bounds of the distances to those of the network, 1/time, (n_modes,); None where none is known.
+    """
+
+    estimated: FloatArray | None = None
+    confirmed: BoolArray | None = None
+    radii: FloatArray | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,12 +71,8 @@ class Relaxation(Displayed):
     quasi_stationary
         Where all ways end in absorbing states, what the distribution on the others tends to as long as none is met,
         (n,); else None.
-    errors
-        Estimated errors of the eigenvalues, of rounding and by what they changed when the space grew, 1/time,
-        (n_modes,); None where there is no estimate.
-    confirmed
-        Which eigenvalues are those of the network but for a relative error of 1e-6, as far as can be shown, (n_modes,);
-        others are printed with ``≈``.
+    known
+        What is known of the eigenvalues, which `errors`, `confirmed`, `radii` and `rates` say.
     notes
         Remarks.
     """
@@ -62,14 +86,45 @@ class Relaxation(Displayed):
     left: ComplexArray | None = None
     stationary: FloatArray | None = None
     quasi_stationary: FloatArray | None = None
-    errors: FloatArray | None = None
-    confirmed: BoolArray | None = None
+    known: EigenvalueErrors = EigenvalueErrors()
     notes: tuple[str, ...] = ()
 
     @property
     def gap(self) -> float:
         """The spectral gap, or the rate of absorption in the end: the rate of the slowest mode, 1/time."""
         return float(-self.eigenvalues[0].real)
+
+    @property
+    def rates(self) -> tuple[Interval, ...]:
+        """The rates of the modes, minus the real parts of the eigenvalues, 1/time: bounds where `radii` are finite."""
+        return tuple(
+            Interval(max(0.0, rate - radius), rate + radius, rate, radius < inf, "" if radius < inf else NO_BOUND)
+            for rate, radius in zip((-self.eigenvalues.real).tolist(), self.radii.tolist(), strict=True)
+        )
+
+    @property
+    def errors(self) -> FloatArray | None:
+        """Estimated errors of the eigenvalues, 1/time, (n_modes,); None where there is no estimate."""
+        return self.known.estimated
+
+    @property
+    def confirmed(self) -> BoolArray | None:
+        """Which eigenvalues are those of the network but for a part in 10⁶, as far as can be shown, (n_modes,)."""
+        return self.known.confirmed
+
+    @property
+    def radii(self) -> FloatArray:
+        """Bounds of the distances of the eigenvalues to those of the network, on all of its states, (n_modes,).
+
+        Known in detailed balance, and of finite networks with few states, whatever their rates; else infinite, 1/time.
+        """
+        return np.full(len(self.eigenvalues), inf) if self.known.radii is None else self.known.radii
+
+    @property
+    def settled(self) -> BoolArray:
+        """Which eigenvalues print without ``≈``: those that are proved or confirmed, (n_modes,)."""
+        proved: BoolArray = self.radii <= TELLING * np.abs(self.eigenvalues)
+        return proved if self.confirmed is None else proved | self.confirmed
 
     @property
     def times(self) -> FloatArray:
@@ -147,17 +202,23 @@ class Relaxation(Displayed):
 
     def __str__(self) -> str:
         """Return a line for each mode, and the notes."""
-        about = (
-            ["≈ "] * len(self.eigenvalues) if self.confirmed is None else ["" if c else "≈ " for c in self.confirmed]
-        )
+        about = ["" if sure else "≈ " for sure in self.settled]
         kind, named = (
             ("states", "spectral gap") if self.quasi_stationary is None else ("transient states", "decay rate")
         )
         lines = [f"relaxation: {self.n_states:,} {kind}, {named} {about[0]}{self.gap:.4g}"]
-        for k, (value, time, residual) in enumerate(zip(self.eigenvalues, self.times, self.residuals, strict=True)):
-            shown = f"{value.real:.6g}" if value.imag == 0.0 else f"{value.real:.6g}{value.imag:+.6g}i"
+        for k, (time, residual) in enumerate(zip(self.times, self.residuals, strict=True)):
             lines.append(
-                f"  mode {k + 1}: eigenvalue {about[k]}{shown}, relaxation time {about[k]}{time:.6g}, "
+                f"  mode {k + 1}: eigenvalue {self.shown(k)}, relaxation time {about[k]}{time:.6g}, "
                 f"residual {residual:.1e}"
             )
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
+
+    def shown(self, k: int) -> str:
+        """Return eigenvalue k with its bounds, or with ``≈`` where it is not known to be one of the network."""
+        value, about = complex(self.eigenvalues[k]), "" if self.settled[k] else "≈ "
+        known = bool(self.radii[k] <= TELLING * abs(value))
+        if value.imag == 0.0:
+            return str(-self.rates[k]) if known else f"{about}{value.real:.6g}"
+        number = f"{value.real:.6g}{value.imag:+.6g}i"
+        return f"{number}, off by at most {self.radii[k]:.1e}" if known else f"{about}{number}"

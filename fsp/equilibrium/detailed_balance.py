@@ -64,7 +64,7 @@ def detailed_balance(model: Model, growth: Growth, tol: float) -> Bounded | None
 
 
 def _stored(line: Line, n: int, condition: DriftCondition | None, tol: float) -> ExactPart | None:
-    """Return what holds all but `tol` of the probability; None where n states do not, or some are transient."""
+    """Return what holds all but `tol` of the probability; None where n states do not."""
     states = line.states(np.arange(min(n, line.n_most + 1), dtype=np.int64))
     if line.starts.max() >= len(states):
         return None
@@ -73,7 +73,7 @@ def _stored(line: Line, n: int, condition: DriftCondition | None, tol: float) ->
     first, last = _ends(line, up, down)
     within = slice(first, last + 1)
     if (up[first:last] <= 0.0).any() or (down[first + 1 : last + 1] <= 0.0).any():
-        return None
+        raise NoDriftCondition("some states are left for good, and more of them would be")
     weight, mode = _products(up[first:last] / down[first + 1 : last + 1])
     off = _logarithm_off(off_up[first:last] + off_down[first + 1 : last + 1], mode)
     if not np.isfinite([off[-1], off_up[last], off_down[first]]).all():

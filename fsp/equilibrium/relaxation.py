@@ -19,7 +19,7 @@ C. Schütte, M. Sarich, Metastability and Markov State Models in Molecular Dynam
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -33,10 +33,11 @@ from fsp.chains.modes import Block, Modes, slowest
 from fsp.chains.null_vectors import null_vector
 from fsp.chains.transient_modes import transient_modes
 from fsp.distribution import ErrorLedger
-from fsp.distribution.relaxation import Relaxation
+from fsp.distribution.relaxation import EigenvalueErrors, Relaxation
 from fsp.equilibrium.certified import StationaryCertifier
 from fsp.equilibrium.estimate import check_arguments
 from fsp.equilibrium.growth_loop import NextSpace, grow_until
+from fsp.equilibrium.mode_bounds import radii
 from fsp.equilibrium.stationary import stationary
 from fsp.errors import ArgumentError, StateSpaceError, ToleranceWarning
 from fsp.generator import Generator
@@ -126,8 +127,7 @@ class ModesOnSpace:
             modes.left,
             self.stationary,
             None if ends is None else ends / ends.sum(),
-            errors,
-            confirmed,
+            EigenvalueErrors(errors, confirmed),
             tuple(notes),
         )
 
@@ -149,7 +149,10 @@ def relaxation(
         return _modes_on(model, n_modes, None, growth.checked(space)).answer(None, "the boundary of `space` reflects")
     begin, mode, missing = _beginning(model, growth, tol, max_states, max_memory, report)
     spectrum, changes = converged_modes(growth, begin, partial(_modes_on, model, n_modes, mode), report)
-    return spectrum.answer(changes, missing)
+    states = spectrum.generator.space.states_at(spectrum.members)
+    around = radii(model, growth, states, spectrum.modes.values, absorbed=spectrum.absorbed, closed=not spectrum.leaks)
+    found = spectrum.answer(changes, missing)
+    return replace(found, known=replace(found.known, radii=around))
 
 
 def check_question(model: Model, n_modes: int, tol: float) -> None:

@@ -153,6 +153,21 @@ def complex_balance(graph: ComplexGraph) -> Equilibrium | None:
     return _solved(rows, ratios, sizes, graph.complexes.shape[1])
 
 
+def is_detailed_balanced(graph: ComplexGraph) -> bool:
+    """Tell whether each reaction is balanced by its reverse at some c > 0, so that each jump of the chain is.
+
+    ``κ c^y = κ' c^y'`` for each pair: linear equations for log c, of which dependent ones must agree (Wegscheider).
+    """
+    sides = list(zip(graph.source.tolist(), graph.target.tolist(), strict=True))
+    constants = dict(zip(sides, graph.constants, strict=True))
+    pairs = [side for side in sides if side[0] < side[1]]
+    if any((target, source) not in constants for source, target in sides):
+        return False
+    steps = [[Fraction(int(n)) for n in graph.complexes[target] - graph.complexes[source]] for source, target in pairs]
+    ratios = [constants[pair] / constants[pair[::-1]] for pair in pairs]
+    return _solved(steps, ratios, [1] * len(pairs), graph.complexes.shape[1]) is not None
+
+
 def _walk(graph: ComplexGraph, members: IntArray) -> list[Fraction]:
     """Return the stationary vector of the walk on a linkage class, exactly, by elimination of its complexes."""
     place = {int(i): k for k, i in enumerate(members)}

@@ -65,13 +65,10 @@ def _(sweep: Sweep) -> str:
 
 @html.register
 def _(relaxation: Relaxation) -> str:
-    n = len(relaxation.eigenvalues)
-    about = ["≈ "] * n if relaxation.confirmed is None else ["" if sure else "≈ " for sure in relaxation.confirmed]
+    about = ["" if sure else "≈ " for sure in relaxation.settled]
     rows = [
-        [str(k + 1), f"{about[k]}{_complex(value)}", f"{about[k]}{time:.6g}", f"{residual:.1e}"]
-        for k, (value, time, residual) in enumerate(
-            zip(relaxation.eigenvalues, relaxation.times, relaxation.residuals, strict=True)
-        )
+        [str(k + 1), relaxation.shown(k), f"{about[k]}{time:.6g}", f"{residual:.1e}"]
+        for k, (time, residual) in enumerate(zip(relaxation.times, relaxation.residuals, strict=True))
     ]
     kind = "spectral gap" if relaxation.quasi_stationary is None else "decay rate"
     head = f"relaxation: {relaxation.n_states:,} states, {kind} {about[0]}{relaxation.gap:.4g}"
@@ -134,7 +131,3 @@ def _some(rows: list[list[str]]) -> list[list[str]]:
 
 def _notes(notes: list[str] | tuple[str, ...]) -> list[str]:
     return [markup.text(f"note: {note}") for note in notes]
-
-
-def _complex(value: complex) -> str:
-    return f"{value.real:.6g}" if value.imag == 0.0 else f"{value.real:.6g}{value.imag:+.6g}i"

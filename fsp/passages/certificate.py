@@ -141,9 +141,9 @@ class PassageCertifier:
             over = self._above(k, generator, above) if known else None
             high = np.full(len(stage), np.inf)
             if over is not None and not len(over[1]):
-                whole = glued(generator.space, stage, system, k * inner, leaving, over[0])
-                over = None if whole is None else (whole[1], over[1])
-                high = high if whole is None else whole[0]
+                joined = glued(generator.space, stage, system, k * inner, leaving, over[0])
+                over = None if joined is None else (joined[1], over[1])
+                high = high if joined is None else joined[0]
             elif known and not len(stage.rates) and np.isfinite(inner).all():  # all states are stored
                 high = system.bounds(k * inner)[1]
             wanted = wanted if over is None else np.concatenate([wanted, over[1]])

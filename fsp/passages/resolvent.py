@@ -106,8 +106,8 @@ class Excursions:
             return None
         leaving = np.minimum(self._system.bounds(self._stage.outflow)[1], 1.0)
         over = Above(excepting(paid, 0.0), 1.0, 0.0)
-        whole = glued(generator.space, self._stage, self._system, cost, leaving, over)
-        return None if whole is None else whole[1]
+        bound = glued(generator.space, self._stage, self._system, cost, leaving, over)
+        return None if bound is None else bound[1]
 
     def spectrum(self, frequencies: FloatArray) -> Spectrum:
         """Return the spectrum at angular frequencies (m,)."""
@@ -131,8 +131,8 @@ class Excursions:
         """Return G_ab, of the observables of two numbers, for g_1 and g_b: (1)."""
         first, second = self._laws[pair[0]], self._laws[pair[1]]
         mean_a, mean_b = Disc.between(first.mean), Disc.between(second.mean)
-        one = np.ones(len(self._rest.p))
-        all_1, all_b = self._under(one, ones), self._under(one, solved)
+        unit = np.ones(len(self._rest.p))
+        all_1, all_b = self._under(unit, ones), self._under(unit, solved)
         a_1 = self._under(first.values, ones) - mean_a * all_1
         a_b = self._under(first.values, solved) - mean_a * all_b - mean_b * a_1
         if omega == 0.0:
@@ -162,7 +162,7 @@ class Excursions:
         inside, n = self._stage.inside, len(self._stage)
         shifted = (self._matrix + sparse.diags_array(np.full(n, 1j * omega))).tocsr() if omega else self._matrix
         factors: Any = linalg.splu(shifted.tocsc())
-        charged, found, worst = roundings(self._rest.generator) + OF_SUMS, [], 0.0
+        charged, solutions, worst = roundings(self._rest.generator) + OF_SUMS, [], 0.0
         for f in rates:
             right = f[inside]
             v = factors.solve(right.astype(shifted.dtype))
@@ -171,19 +171,21 @@ class Excursions:
             left = np.abs(right - shifted @ v)
             worst = max(worst, float(left.sum()) / (float(np.abs(right).sum()) or 1.0))
             left += charged * (self._size @ np.abs(v)) + OF_SUMS * abs(omega) * np.abs(v) + RIGHT * np.abs(right)
-            found.append(self._placed(f, v.astype(np.complex128), self._system.bounds(left)[1] + self._escaped))  # (2)
-        return found, worst
+            solutions.append(
+                self._placed(f, v.astype(np.complex128), self._system.bounds(left)[1] + self._escaped)
+            )  # (2)
+        return solutions, worst
 
     def _placed(self, f: FloatArray, v: ComplexArray, off: FloatArray) -> _Solved:
         """Return g_f at all states of the space, with what it is after a visit of z."""
         generator, inside, z = self._rest.generator, self._stage.inside, self._z
-        whole, error = np.zeros(len(f), dtype=np.complex128), np.zeros(len(f))
-        whole[inside], error[inside] = v, off
+        values, error = np.zeros(len(f), dtype=np.complex128), np.zeros(len(f))
+        values[inside], error[inside] = v, off
         jumps = np.asarray(generator.to_csr()[:, [z]].todense()).ravel()
         jumps[z] = 0.0
-        terms = jumps * whole
+        terms = jumps * values
         if self._outside == inf:
-            return _Solved(whole, error, Disc(complex(f[z] + terms.sum()), inf))
+            return _Solved(values, error, Disc(complex(f[z] + terms.sum()), inf))
         radius = float(jumps @ error) + (SUM_ROUNDING + self._rest.off) * float(np.abs(terms).sum())
         for leak in generator.leaks:
             here = leak.sources == z
@@ -191,7 +193,7 @@ class Excursions:
                 states = generator.space.states_at(leak.sources[here]) + leak.change
                 radius += float(leak.rates[here] @ (self._above.values(states) + self._above.alpha))
         radius = radius * (1.0 + SUM_ROUNDING + self._rest.off)
-        return _Solved(whole, error, Disc(complex(f[z])) + Disc.around(complex(terms.sum()), radius))
+        return _Solved(values, error, Disc(complex(f[z])) + Disc.around(complex(terms.sum()), radius))
 
 
 def _at(species: tuple[str, ...], state: Any) -> Targets:

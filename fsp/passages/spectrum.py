@@ -119,11 +119,11 @@ class _Judge:
 
     def judge(self, candidate: _Candidate, guess: FloatArray | None) -> NextSpace | None:
         """Return how to go on; None to end."""
-        own = candidate.spectrum
-        sizes = np.abs(own.value)
-        width = float((own.radius / np.where(sizes > 0.0, sizes, 1.0)).max(initial=0.0))
+        spectrum = candidate.spectrum
+        sizes = np.abs(spectrum.value)
+        width = float((spectrum.radius / np.where(sizes > 0.0, sizes, 1.0)).max(initial=0.0))
         self._useless = self._useless + 1 if IMPROVES * self._width < width < inf else 0
         if width <= self._width:
-            self.best, self._width = own, width
+            self.best, self._width = spectrum, width
         done = width <= self._tol or self._useless == PATIENCE
         return None if done else NextSpace(ErrorLedger(truncation=min(2.0, candidate.rest.outside)))

@@ -163,4 +163,32 @@ MUTANTS = [
         "certified",
         only="whatever_the_rates",
     ),
+    mutant(
+        "pivots-are-counted-above",
+        "chains/inertia.py",
+        "return int(np.count_nonzero(pivots < 0.0)),",
+        "return int(np.count_nonzero(pivots > 0.0)),",
+        "inertia",
+    ),
+    mutant(
+        "factors-are-what-they-should-be",
+        "chains/inertia.py",
+        "float(sums.max()) * (1.0 + SUM_ROUNDING) + charge",
+        "0.0",
+        "inertia",
+    ),
+    mutant(
+        "discs-that-meet-are-apart",
+        "chains/inertia.py",
+        "np.where(meets.any(axis=1), np.inf, radii)",
+        "radii",
+        "inertia",
+    ),
+    mutant(
+        "discs-have-no-width",
+        "chains/inertia.py",
+        "C = (aW @ left) * (1.0 + gamma)",
+        "C = 0.0 * left",
+        "inertia",
+    ),
 ]
