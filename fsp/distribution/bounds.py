@@ -74,9 +74,8 @@ def quantile(points: Points, level: float, value: int, error: ErrorLedger) -> In
     slack = 2.0 * len(counts) * UNIT_ROUNDOFF
     above = int(np.searchsorted(cumulated + (gained + slack), level))  # stored counts of (1)
     enough = int(np.searchsorted(cumulated - (lost + slack), level))  # the first one of (2)
-    lower = float(counts[above]) if above < len(counts) else float(counts[-1]) + 1.0
-    if gained + slack >= level:  # F may be U = gained below all stored counts
-        lower = 0.0
+    # F may be U = gained below all stored counts; at the last one U >= Σy + δ = 1
+    lower = 0.0 if gained + slack >= level else float(counts[above])
     upper = float(counts[enough]) if enough < len(counts) else math.inf
     upper = max(lower, upper)
     certified = error.certified

@@ -162,4 +162,11 @@ MUTANTS = [
         "metastable",
         only="holds",
     ),
+    mutant(
+        "too-much-that-is-stored-is-not-taken-off-negative-values",
+        "distribution/bounds.py",
+        "lost * max(0.0, -float(values.min()))",
+        "lost * min(0.0, -float(values.min()))",
+        "bounds",
+    ),
 ]

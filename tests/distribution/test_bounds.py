@@ -165,9 +165,9 @@ def test_equations_narrow_an_interval():
         (bounds.with_equations(interval, Envelope(line, line), Tails(None, known)), expected)
         for known, expected in (((2.5, 3.0), (2.5, 3.0)), ((0.0, 1.5), (1.0, 1.5)), ((3.5, 9.0), (3.5, 4.0)))
     ]
-    for own, expected in found:
-        assert tuple(own) == expected
-        assert own.value == min(max(2.0, expected[0]), expected[1])
+    for interval, expected in found:
+        assert tuple(interval) == expected
+        assert interval.value == min(max(2.0, expected[0]), expected[1])
     apart = bounds.with_equations(interval, Envelope(line, line), Tails(None, (5.0, 6.0)))
     assert tuple(apart) == (5.0, 6.0)  # what does not agree cannot both be a bound: the equations are
     open_ = bounds.with_equations(
@@ -226,3 +226,182 @@ def test_quantiles_without_error_are_known():
     for level, exact in ((0.4, 0), (0.6, 2), (0.7, 2), (0.9, 3)):
         assert tuple(bounds.quantile((y, counts), level, exact, ledger(0.0))) == (exact, exact)
     assert math.isinf(bounds.quantile((0.9 * y, counts), 0.95, 3, ledger(0.1)).upper)
+
+
+def rounded_up(number):
+    """Return the least double that is at least a rational."""
+    return float(number) if Fraction(float(number)) >= number else math.nextafter(float(number), math.inf)
+
+
+def farthest(rng, lost_at, trials=200):
+    """Yield y (N,), the ledger of its error, and by how much an event may exactly gain and lose, as rationals.
+
+    The stored state `lost_at`, or any, loses what one state gains; what is missing of 1 is added to that.
+    """
+    for trial in range(trials):
+        y = rng.dirichlet(np.ones(N)) * rng.choice([1.0, 1.0 - 1e-12, 0.99, 1e-3])
+        least = y.min() if lost_at is None else y[lost_at]
+        lost = Fraction(float(least * rng.choice([1e-14, 1e-6, 0.5]))) if trial % 4 else Fraction(0)
+        gained = lost + 1 - sum(map(Fraction, y.tolist()))
+        if gained < 0:  # rounded: more than 1 is stored, and lost
+            gained, lost = Fraction(0), lost - gained
+        yield y, ledger(rounded_up(gained + lost)), gained, lost
+
+
+def exactly(numbers):
+    return sum(map(Fraction, np.asarray(numbers, dtype=float).tolist()), Fraction(0))
+
+
+def test_events_hold_in_exact_arithmetic(rng):
+    for y, error, gained, lost in farthest(rng, None):
+        mask = rng.random(N) < 0.5
+        if not 0 < mask.sum() < N:
+            continue
+        found = bounds.event(y, mask, error)
+        assert Fraction(found.upper) >= exactly(y[mask]) + gained
+        assert Fraction(found.lower) <= exactly(y[mask]) - lost
+
+
+@pytest.mark.parametrize("n", [N, 60])
+def test_events_and_quantiles_of_sums_that_were_rounded_hold_in_exact_arithmetic(n, rng):
+    """Of marginals: each y was summed, with a relative error of `SUM_ROUNDING`, here upwards in an event alone."""
+    counts = np.arange(1.0, n + 1.0)
+    for _ in range(200):
+        y, k = rng.dirichlet(np.ones(n)), int(rng.integers(n // 2, n - 1))
+        mask = counts <= k + 1
+        for sign in (1, -1):
+            exact = [
+                Fraction(a) * (1 + (sign if here else -sign) * Fraction(SUM_ROUNDING))
+                for a, here in zip(y, mask, strict=True)
+            ]
+            inside, missing = sum(exact[: k + 1]), 1 - sum(exact)
+            error = abs(missing) + Fraction(1, 10**12)
+            gained, lost = (error + missing) / 2, (error - missing) / 2
+            found = bounds.event(y, mask, ledger(rounded_up(error)))
+            if sign > 0:
+                assert Fraction(found.upper) >= inside + gained
+                level = math.nextafter(float(inside + gained), 0.0)
+                assert bounds.quantile((y, counts), level, k, ledger(rounded_up(error))).lower <= counts[k]
+            else:
+                assert Fraction(found.lower) <= inside - lost
+                level = math.nextafter(float(inside - lost), 1.0)
+                assert bounds.quantile((y, counts), level, k, ledger(rounded_up(error))).upper >= counts[k + 1]
+
+
+def test_single_states_hold_in_exact_arithmetic(rng):
+    for y, error, gained, lost in farthest(rng, None):
+        lower, upper = bounds.single_states(y, float(y.sum()), error)
+        for k in range(N):
+            assert Fraction(upper[k]) >= Fraction(y[k]) + gained
+            assert Fraction(lower[k]) <= Fraction(y[k]) - lost
+        assert gained + lost <= Fraction(bounds.half_width(float(y.sum()), error)) <= error.total + ROUNDED
+
+
+def test_quantiles_hold_in_exact_arithmetic(rng):
+    """What is gained lies below all stored counts, or above them, as what is lost does on the other side."""
+    counts = np.arange(1.0, N + 1.0)
+    for y, error, gained, lost in farthest(rng, 0):
+        cumulated = [exactly(y[: k + 1]) for k in range(N)]
+        k = int(rng.integers(0, N - 1))
+        level = float(cumulated[k] + gained)
+        level = math.nextafter(level, 0.0) if Fraction(level) > cumulated[k] + gained else level
+        if 0.0 < level < 1.0:  # F(k) = y + gained reaches it
+            found = bounds.quantile((y, counts), level, int(counts[k]), error)
+            assert found.lower <= counts[k]
+            for value in (-1, int(counts[k]), 2 * N):
+                found = bounds.quantile((y, counts), level, value, error)
+                assert found.value == min(max(value, found.lower), found.upper)
+        level = math.nextafter(float(cumulated[k] - lost), 1.0)
+        if Fraction(level) > cumulated[k] - lost and level < 1.0:  # F(k) = y - lost does not
+            found = bounds.quantile((y, counts), level, int(counts[k]), error)
+            assert found.upper >= counts[k + 1]
+            assert found.lower <= found.value <= found.upper
+        level = float(gained)
+        level = math.nextafter(level, 0.0) if Fraction(level) > gained else level
+        if 0.0 < level < 1.0:  # what is gained alone reaches it, below
+            assert bounds.quantile((y, counts), level, int(counts[0]), error).lower == 0.0
+
+
+def test_a_quantile_that_no_stored_count_reaches_is_the_last_one_or_beyond():
+    y, counts = np.array([0.5, 0.25, 0.125]), np.array([0.0, 2.0, 7.0])
+    found = bounds.quantile((y, counts), 0.999, 7, ledger(0.125))
+    assert (found.lower, found.upper) == (7.0, math.inf)
+
+
+@pytest.mark.parametrize("offset", [0.0, -3.7, -30.0, 1e6])
+def test_means_on_all_states_hold_in_exact_arithmetic(offset, rng):
+    values = rng.uniform(0.0, 9.0, N) + offset
+    high, low = int(values.argmax()), int(values.argmin())
+    for place, away in ((low, high), (high, low)):  # lost at one, gained at the other
+        for y, error, gained, lost in farthest(rng, place):
+            mean = sum(Fraction(a) * Fraction(b) for a, b in zip(y.tolist(), values.tolist(), strict=True))
+            mean += gained * Fraction(values[away]) - lost * Fraction(values[place])
+            found = bounds.closed_mean(y, values, error)
+            assert Fraction(found.lower) <= mean <= Fraction(found.upper)
+
+
+class NoTail:
+    """A model by which the part of a distribution that weighs w has at most w times `most` of each moment."""
+
+    reason = ""
+
+    def __init__(self, most):
+        self.most = most
+
+    def tail(self, alpha, weight):
+        return weight * self.most
+
+    def mean(self, polynomial):
+        return None
+
+
+@pytest.mark.parametrize(("slope", "offset"), [(1, 0), (1, -20), (-1, 0), (-3, 40)])
+def test_means_with_a_tail_lose_at_most_what_is_stored_too_much(slope, offset, rng):
+    """Where more than 1 is stored, p lacks it at the state of the greatest or the least value: nothing is gained."""
+    line = {(Fraction(1),): Fraction(slope), (Fraction(0),): Fraction(offset)}
+    line = {powers: c for powers, c in line.items() if c}
+    x = np.arange(N)
+    values = slope * x + float(offset)
+    for place in (int(values.argmax()), int(values.argmin())):
+        for _ in range(50):
+            p = rng.dirichlet(np.ones(N))
+            y = p.copy()
+            y[place] += (more := float(rng.choice([0.25, 1e-3, 1e-9])))
+            lost = exactly(y) - 1
+            exact = sum(Fraction(a) * Fraction(b) for a, b in zip(y.tolist(), values.tolist(), strict=True))
+            mean = exact - lost * Fraction(values[place])
+            for most in (1e9, 1.0):  # of the moments of all of p: far above, and where it decides nothing
+                error = ledger(rounded_up(lost))
+                found = bounds.tail_mean(y, values, error, Envelope(line, line), NoTail(most * (N - 1)), 0.0)
+                assert Fraction(found.lower) <= mean <= Fraction(found.upper) or most == 1.0
+                if most == 1e9:
+                    assert found.width <= more * (np.abs(values).max() + max(values.max(), -values.min())) + 1e-3
+
+
+def test_means_without_a_polynomial_are_open_at_both_ends():
+    y, values = np.array([0.5, 0.5]), np.array([1.0, 3.0])
+    found = bounds.tail_mean(y, values, ledger(0.0), Envelope(None, {}), Tails(y), 0.0)
+    assert tuple(found) == (-math.inf, math.inf)
+
+
+def test_tails_hold_in_exact_arithmetic(rng):
+    for _ in range(100):
+        polynomial = {(k,): Fraction(int(rng.integers(1, 9)), int(rng.integers(1, 9))) for k in range(3)}
+        weight, most = float(rng.uniform()), float(rng.uniform(0.0, 9.0))
+        exact = sum(polynomial.values()) * Fraction(NoTail(most).tail((0,), weight))
+        assert Fraction(bounds._tail(polynomial, NoTail(most), weight)) >= exact
+        assert bounds._tail({(1,): Fraction(1)}, NoTail(most), weight) == weight * most  # nothing to round
+        third = {(1,): Fraction(1, 3)}
+        assert Fraction(bounds._tail(third, NoTail(most), weight)) >= Fraction(1, 3) * Fraction(weight * most)
+
+
+def test_variances_hold_in_exact_arithmetic(rng):
+    for _ in range(400):
+        centre = float(rng.choice([0.0, 0.1, 7.3]))
+        mean = centre + float(rng.uniform(-1.0, 1.0)) * float(rng.choice([1.0, 1e3]))
+        moved = Fraction(mean) - Fraction(centre)
+        square = math.nextafter(float(moved**2), math.inf) * (1.0 + float(rng.choice([0.0, 1e-15, 1.0])))
+        exact = Fraction(square) - moved**2
+        known = (Interval(end, end, end, certified=True) for end in (mean, square))
+        found = bounds.variance(*known, centre, 0.0)
+        assert Fraction(found.lower) <= exact <= Fraction(found.upper)

@@ -337,4 +337,11 @@ MUTANTS = [
         "refutation",
         only="trillion",
     ),
+    mutant(
+        "rounding-of-rates-is-taken-off",
+        "projection/budget.py",
+        "rounding=step.rounding + of_rates,",
+        "rounding=step.rounding - of_rates,",
+        "budget",
+    ),
 ]
