@@ -13,6 +13,13 @@ out of the space by A and w_k that by |∂_k A|, and for any function V = u^q >=
 (3)  d/dt Σ |e_k| V  <=  Σ |e_k| A V + Σ_out (a |h_k| + |∂_k a| y) V(x + ν) + Σ_r Σ_x |∂_k a_r| m (V(x) + V(x + ν_r))
 
 apart from integration, rounding and pruning, which count where they happen, at most at the largest V of the space.
+What integration and rounding make y differ by, r, stays in the space, where A lets it go.  With e the least exit rate
+in a step, D = D_k, and V = D/e on any set F of states, 0 elsewhere,
+
+(5)  ∫ Σ D |r|  <=  (Σ |r| at its beginning + ∫ Σ |ρ_0|) (max V + h max C),     C = D [not in F] + Σ_y a(x → y) V(y),
+
+as d/dt Σ |r| V <= Σ |r| (C - D) + Σ |ρ_0| V: what is fast to go has little time to spoil anything.
+
 The squares of scores (`fsp.inference.derived`) are only restricted by a space, to paths that stay, so that the computed
 v_k is a lower bound but for integration and rounding, while over all states and paths
 
@@ -164,6 +171,7 @@ class Account:
         self.squares = Squares(bounds.squares, scores.whole.copy(), scores.off.copy())
         self.relative = beginning.known.relative  # rounding of each probability, where products keep it relative
         self.absolute = beginning.known.absolute  # what a probability may be off beside
+        self._inside = 0.0  # integration that counts as rounding does, by (5)
         self.closed = beginning.closed  # whether nothing has left the space, so that m lives on it
         self._m = PartMoments(bounds.followed, [beginning.moments.of_p(gauge) for gauge in bounds.followed])
 
@@ -171,6 +179,11 @@ class Account:
     def lost(self) -> float:
         """Σ m, rounding apart."""
         return self.y.truncation + self.y.pruning + self.y.integration
+
+    @property
+    def off(self) -> float:
+        """Σ |r| of (5)."""
+        return self.y.rounding + self._inside
 
     @property
     def gone(self) -> float:
@@ -187,7 +200,9 @@ class Account:
     def charge(self, course: RateChangeBounds, step: Expansion, h: float) -> None:
         """Enter a step of length h, (1) to (4)."""
         followed, q = self.bounds.followed, len(self.slopes.ledgers)
-        passed = self.y.rounding
+        passed = self.off
+        if step.known is not None:
+            self._inside += step.integration[0]
         fed = [np.zeros((1 + q, len(gauge.orders))) for gauge in followed]
         left = np.zeros(1 + q)
         for edge in course.edges:
@@ -197,13 +212,15 @@ class Account:
                 fed_moments += flow @ powers.T
         self.closed &= not left.any()
         rounding = step.rounding[: 1 + q].copy()
-        rounding[1:] += 2.0 * course.sizes.max(axis=1) * h * passed + 2.0 * course.errors @ step.occupation[0]
+        spoiling = passed + (step.integration[0] + step.rounding[0] if step.known is not None else 0.0)
+        rounding[1:] += 2.0 * course.exposure(h) * spoiling + 2.0 * course.errors @ step.occupation[0]
         inside = step.integration[: 1 + q].copy()
+        inside[0] -= step.integration[0] * (step.known is not None)
         inside[1:] += rounding[1:]
         for fed_moments, powers in zip(fed, course.powers, strict=True):
             fed_moments += inside[:, None] * powers.max(axis=1)
         moves = [gauge.moved(h) for gauge in followed]
-        mass = h * (self.lost + left[0] + step.integration[0]) * (1.0 + 1e-12)
+        mass = h * (max(self.lost + step.integration[0] - self._inside, 0.0) + left[0]) * (1.0 + 1e-12)
         moment = moment_of(followed, self._m.advance(moves, [fed_moments[0] for fed_moments in fed], h), mass)
         self.y += ErrorLedger(truncation=left[0], integration=step.integration[0], rounding=rounding[0])
         if len(step.end) > 1 + q:
@@ -224,9 +241,10 @@ class Account:
 
         The last is at most the mean, over what p lacks, of polynomials times factors, `rates`.
         """
-        moment = moment_of(self.bounds.followed, self._m.moments, self.lost)
+        lost = max(self.lost - self._inside, 0.0)
+        moment = moment_of(self.bounds.followed, self._m.moments, lost)
         beyond = 0.0
-        if self.lost > 0.0:
+        if lost > 0.0:
             beyond = sum(inf if above is None else factor * mean_over(above, moment) for factor, above in rates)
         slopes = self.slopes
         slopes.remnants[k] += beyond if isfinite(beyond) else 0.0

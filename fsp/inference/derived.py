@@ -52,6 +52,11 @@ class RateChangeBounds:
     powers: list[FloatArray]  # of each gauge, (n_orders, n) each
     edges: list[Edge]
     heights: FloatArray  # of the functions of time by which parameters change rates, (n_changing,); one for constants
+    exposures: FloatArray | None = None  # (5) of `fsp.inference.account`, (q,); None for no more than the sizes say
+
+    def exposure(self, h: float) -> FloatArray:
+        """Bound ∫ Σ D_k |r| over a step, for Σ |r| <= 1: (q,)."""
+        return h * self.sizes.max(axis=1) if self.exposures is None else self.exposures
 
     @classmethod
     def nothing(cls, q: int, powers: list[FloatArray], n: int) -> RateChangeBounds:

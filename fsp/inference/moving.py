@@ -90,7 +90,8 @@ class Moving:
             account.jump(
                 move.parameter,
                 float(np.abs(flow[~inside]).sum()),
-                2.0 * ROUNDED * abs(move.speed) * float(largest @ np.abs(block[0])),
+                2.0 * ROUNDED * abs(move.speed) * float(largest @ np.abs(block[0]))
+                + 2.0 * abs(move.speed) * float(np.abs(before - after).max()) * account.off,
                 [(2.0 * abs(move.speed) * _step(clock, t), above) for clock, above in self.above[move.reaction]],
             )
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fsp.model.taylor import Parts
 from fsp.solvers.clocks import Clock, chebyshev_nodes, clock_on
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ class OnStep:
     @classmethod
     def of(cls, timed: Timed, t: float, h: float) -> OnStep:
         """Look at all functions on the step from t that is h long."""
-        return cls(clocks_on(timed.clocks, t, h), clocks_on(timed.changing, t, h), t, h)
+        clocks = clocks_on((*timed.clocks, *timed.changing), t, h)
+        return cls(clocks[: len(timed.clocks)], clocks[len(timed.clocks) :], t, h)
 
     @property
     def degree(self) -> int:
@@ -86,7 +88,11 @@ class OnStep:
         heights, changing = (
             np.array([height(clock, self.h) for clock in group]) for group in (self.clocks, self.changing)
         )
-        return timed.course(heights, changing)
+        course = timed.course(heights, changing)
+        if len(course.sizes):
+            least = np.array([lowest(clock, self.h) for clock in self.clocks])
+            course.exposures = timed.exposures(course.sizes, heights, least, self.h)
+        return course
 
     def exits(self, timed: Timed) -> FloatArray:
         """Return the exit rates at most, (n,)."""
@@ -99,11 +105,18 @@ class OnStep:
 
 
 def clocks_on(trees: Sequence[Expression], t: float, h: float) -> list[Clock]:
-    """Return functions of time on a step."""
-    return [clock_on(tree, t, t + h, CLOCK_DEGREE) for tree in trees]
+    """Return functions of time, which have common parts, on a step."""
+    parts = Parts()
+    return [clock_on(tree, t, t + h, CLOCK_DEGREE, parts) for tree in trees]
 
 
 def height(clock: Clock, h: float) -> float:
     """Bound the modulus of a function on a step."""
     powers = (0.5 * h) ** np.arange(len(clock.change))
     return float(abs(clock.middle) + np.abs(clock.change) @ powers + clock.remainder) * (1.0 + 1e-12)
+
+
+def lowest(clock: Clock, h: float) -> float:
+    """Return a number that a function is not below on a step, at least zero: rates are."""
+    powers = (0.5 * h) ** np.arange(len(clock.change))
+    return max(float(clock.middle - np.abs(clock.change) @ powers - clock.remainder), 0.0)

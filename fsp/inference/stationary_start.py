@@ -19,7 +19,7 @@ from fsp.moments.polynomial import collect
 from fsp.projection.start import with_first_rates
 
 if TYPE_CHECKING:
-    from fsp.arrays import FloatArray
+    from fsp.arrays import BoolArray, FloatArray
     from fsp.inference.parameters import Derivatives
     from fsp.inference.problem import Limits
     from fsp.model import Model
@@ -41,7 +41,7 @@ def stationary(
     frozen = with_first_rates(model)
     q = len(slopes.names)
     below = not q and not model.is_time_dependent  # lower bounds lose some hundred times the error of all together
-    single = not q and not below  # whether each probability counts
+    single = model.is_time_dependent  # then what is off stays in the space, or is known as a part of each probability
     tol_of_law = SINGLE * tol if single else tol
     law = StoredLaw.of(frozen, tol_of_law, limits.max_states, limits.max_memory, below=below, report=limits.report)
     states = law.space.states
@@ -57,30 +57,38 @@ def stationary(
 
     scores = _scores(law, response)
     known = Known(0.0, 0.0 if below or (q and not law.closed) else law.total)  # y may lie above
+    lacking, errors = law.total if q or below else law.outside, response.errors
+    kept = np.ones(len(states), dtype=np.bool_)
     if single and law.proved:
-        known = split(law.apart, law.y, weight_of(tol))
-    kept, dropped = np.ones(len(states), dtype=np.bool_), 0.0
-    if single:  # states that it took to bound the others
-        order = np.argsort(law.y)
-        gone = order[np.cumsum(law.y[order]) <= DROPPED * tol]
-        kept[gone] = False
-        dropped = float(law.y[gone].sum()) * (1.0 + SUM_ROUNDING)
+        known = Known(0.0, law.total) if q else split(law.apart, law.y, weight_of(tol))
+        kept = _needed(law.y, response.derivatives, DROPPED * tol)
+        lacking = law.outside + float(law.y[~kept].sum()) * (1.0 + SUM_ROUNDING)
+        errors = errors + np.abs(response.derivatives[:, ~kept]).sum(axis=1) * (1.0 + SUM_ROUNDING)
     error = law.distribution.error
     best = error.total > tol or error.rounding > 0.5 * error.total
     return Beginning(
         states[kept],
         law.y[kept],
         response.derivatives[:, kept],
-        law.total if q or below else law.outside + dropped,
+        lacking,
         known,
-        response.errors,
+        errors,
         Missing(moments),
         scores,
-        law.closed,
+        law.closed and bool(kept.all()),
         proved=response.proved,
         at_its_best=best,
         spread=True,
     )
+
+
+def _needed(y: FloatArray, h: FloatArray, dropped: float) -> BoolArray:
+    """Return which states are kept, (n,), where others hold no more than `dropped`, of y and of each of h (q, n)."""
+    held = np.maximum(y, np.abs(h).max(axis=0, initial=0.0))
+    order = np.argsort(held)
+    kept = np.ones(len(y), dtype=np.bool_)
+    kept[order[np.cumsum(held[order]) <= dropped]] = False
+    return kept
 
 
 def _above(model: Model, tree: Expression, largest: FloatArray) -> Polynomial | None:

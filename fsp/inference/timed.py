@@ -19,6 +19,7 @@ from fsp.errors import BackendError, ModelError
 from fsp.inference.clocks import changing_of, split, terms_of
 from fsp.inference.derived import Edge, RateChangeBounds
 from fsp.model.accuracy import ORDINARY, errors
+from fsp.model.common_parts import with_common_parts
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from fsp.model.tree import Expression
     from fsp.moments.parts import Gauge
 
+FAST = (0.0, 0.1)  # of the largest exit rate, beyond which states are fast; a rate of one in a step at least; chosen
 SCALE_ERROR = 2.0 * ORDINARY  # relative: of numbers that are taken out of a tree, and of the product with them
 
 
@@ -84,19 +86,36 @@ class Timed:
                 edges.append((sources, rates[:, sources], sizes[r][:, :, sources], powers))
         parts = [generator.part(index) for index in range(len(generator.clocks))]
         matrices = [part.to_csr() for part in parts]
+        trees = with_common_parts((*generator.clocks, *changing))
         return cls(
             generator,
-            generator.clocks,
+            trees[: len(parts)],
             matrices,
             [abs(row) for row in matrices],
             np.array([part.exit_rates for part in parts]),
-            changing,
+            trees[len(parts) :],
             changes,
             sizes.sum(axis=0),
             off.sum(axis=0),
             [gauge.powers(states) for gauge in followed],
             edges,
         )
+
+    def exposures(self, sizes: FloatArray, heights: FloatArray, least: FloatArray, h: float) -> FloatArray:
+        """Return (5) of `fsp.inference.account`, (q,): F are the states that are left faster than some rate.
+
+        `sizes` D, (q, n); `heights` and `least` bound the functions of time g, (n_clocks,).
+        """
+        exits = least @ self.exits  # (n,)
+        bounds: FloatArray = h * sizes.max(axis=1)
+        for share in FAST:
+            fast = exits >= max(1.0 / h, share * float(exits.max()))
+            V = np.where(fast, sizes / np.maximum(exits, 1e-300), 0.0)  # (q, n)
+            C = np.where(fast, 0.0, sizes)
+            for g, part in zip(heights.tolist(), self.parts, strict=True):
+                C += g * ((part.T @ V.T).T - part.diagonal() * V)
+            bounds = np.minimum(bounds, V.max(axis=1) + h * np.maximum(C, 0.0).max(axis=1))
+        return bounds * (1.0 + 1e-9)
 
     def course(self, heights: FloatArray, changing: FloatArray) -> RateChangeBounds:
         """Return what holds on a step, where g and b are at most these, (n_clocks,) and (n_changing,)."""

@@ -64,15 +64,38 @@ class Polynomial:
         return reduce(lambda total, c: total * (t - self.middle) + c, reversed(self.coefficients), 0.0)
 
 
-def polynomial(tree: Expression, start: float, end: float, degree: int, *, near: bool = False) -> Polynomial | None:
-    """Return the Taylor polynomial of a function of time about the middle of a step; None where no bound is found."""
+class Parts:
+    """What is known of the parts of several trees on one step, with common parts (`fsp.model.common_parts`)."""
+
+    def __init__(self) -> None:
+        self.sides: dict[tuple[int, float, float, float], tuple[Expression, bool | None]] = {}  # of conditions
+        self._evaluations: dict[tuple[float, float, float, float, float, bool], _Evaluation] = {}
+
+    def on(
+        self, low: float, high: float, start: float, end: float, inset: float = 0.0, *, hull: bool = False
+    ) -> _Evaluation:
+        """Return the series of functions at all times low..high."""
+        key = low, high, start, end, inset, hull
+        if key not in self._evaluations:
+            self._evaluations[key] = _Evaluation(self, *key[:5], hull=hull)
+        return self._evaluations[key]
+
+
+def polynomial(
+    tree: Expression, start: float, end: float, degree: int, *, near: bool = False, parts: Parts | None = None
+) -> Polynomial | None:
+    """Return the Taylor polynomial of a function of time about the middle of a step; None where no bound is found.
+
+    `parts` is for trees that have common parts.
+    """
+    parts = parts or Parts()
     if not has_switches(tree):
-        return _tried(tree, start, end, degree, 0.0)
+        return _tried(tree, start, end, degree, 0.0, parts)
     for inset, certain in _insets(start, end, near):
-        polynomial = _tried(tree, start, end, degree, inset)
+        polynomial = _tried(tree, start, end, degree, inset, parts)
         if polynomial is None:
             continue
-        distance = _distance_at_ends(tree, polynomial, start, end, inset)
+        distance = _distance_at_ends(tree, polynomial, start, end, inset, parts)
         missed = inset / (end - start) * distance
         if certain or missed <= NEGLIGIBLE * (abs(polynomial.coefficients[0]) + distance):
             polynomial = replace(
@@ -96,22 +119,24 @@ def has_switches(tree: Expression) -> bool:
     return any(isinstance(node, Call) and node.function in _JUMPING for node in walk(tree))
 
 
-def _tried(tree: Expression, start: float, end: float, degree: int, inset: float) -> Polynomial | None:
+def _tried(tree: Expression, start: float, end: float, degree: int, inset: float, parts: Parts) -> Polynomial | None:
     try:
-        polynomial = _polynomial(tree, start, end, degree, inset)
+        polynomial = _polynomial(tree, start, end, degree, inset, parts)
     except _FAILURES:
         return None
     return polynomial if math.isfinite(polynomial.remainder) else None
 
 
-def _distance_at_ends(tree: Expression, polynomial: Polynomial, start: float, end: float, inset: float) -> float:
+def _distance_at_ends(
+    tree: Expression, polynomial: Polynomial, start: float, end: float, inset: float, parts: Parts
+) -> float:
     """Return the sum of the largest distances from a function at either end of its step."""
     half = 0.5 * (end - start)
     slope = sum(k * abs(c) * half ** (k - 1) for k, c in enumerate(polynomial.coefficients[1:], 1))
     total = 0.0
     for low, high in ((start, start + inset), (end - inset, end)):
         try:
-            least, greatest = _Evaluation(low, high, low, high, hull=True).series(tree, 1)[0]
+            least, greatest = parts.on(low, high, low, high, hull=True).series(tree, 1)[0]
         except _FAILURES:
             return math.inf
         at = polynomial.at(low)
@@ -119,10 +144,10 @@ def _distance_at_ends(tree: Expression, polynomial: Polynomial, start: float, en
     return total * (1.0 + 1e-12)
 
 
-def _polynomial(tree: Expression, start: float, end: float, degree: int, inset: float) -> Polynomial:
+def _polynomial(tree: Expression, start: float, end: float, degree: int, inset: float, parts: Parts) -> Polynomial:
     middle, half = 0.5 * (start + end), 0.5 * (end - start)
-    wide = _Evaluation(start, end, start, end, inset).series(tree, degree + 2)[degree + 1]
-    narrow = _Evaluation(middle, middle, start, end, inset).series(tree, degree + 1)
+    wide = parts.on(start, end, start, end, inset).series(tree, degree + 2)[degree + 1]
+    narrow = parts.on(middle, middle, start, end, inset).series(tree, degree + 1)
     missed = max(abs(wide[0]), abs(wide[1])) * half ** (degree + 1)
     widths = [0.5 * (high - low) + UNIT_ROUNDOFF * (abs(low) + abs(high)) * (low < high) for low, high in narrow]
     rounding = sum(width * half**k for k, width in enumerate(widths))
@@ -133,7 +158,7 @@ def _polynomial(tree: Expression, start: float, end: float, degree: int, inset: 
 def constant(tree: Expression, start: float, end: float) -> Polynomial | None:
     """Return the constant in the middle of all values of a function on a step, whichever side of its switches holds."""
     try:
-        ((low, high),) = _Evaluation(start, end, start, end, hull=True).series(tree, 1)
+        ((low, high),) = Parts().on(start, end, start, end, hull=True).series(tree, 1)
     except _FAILURES:
         return None
     value = 0.5 * (low + high)
@@ -146,7 +171,7 @@ def constant_inside(tree: Expression, start: float, end: float) -> float | None:
 
     A switch nearer to an end than its place is known is seen by the value at the end alone.
     """
-    polynomial = _tried(tree, start, end, 0, ULPS * math.ulp(end))
+    polynomial = _tried(tree, start, end, 0, ULPS * math.ulp(end), Parts())
     if polynomial is None or polynomial.remainder > 0.0:
         return None
     value = polynomial.coefficients[0]
@@ -160,9 +185,9 @@ class _Evaluation:
     """
 
     def __init__(
-        self, low: float, high: float, start: float, end: float, inset: float = 0.0, *, hull: bool = False
+        self, parts: Parts, low: float, high: float, start: float, end: float, inset: float, *, hull: bool
     ) -> None:
-        self._hull = hull
+        self._parts, self._hull = parts, hull
         self.low, self.high = float(low), float(high)
         self.start, self.end, self.inset = float(start), float(end), inset
         self._known: dict[tuple[int, int], tuple[Expression, Series]] = {}  # laws have the same parts many times
@@ -255,7 +280,7 @@ class _Evaluation:
             return low, high
         middle = 0.5 * (self.low + self.high)
         reach = max(self.high - middle, middle - self.low) * max(-slope[0], slope[1]) * (1.0 + 1e-15)
-        least, greatest = _Evaluation(middle, middle, self.start, self.end, hull=True).series(tree, 1)[0]
+        least, greatest = self._parts.on(middle, middle, self.start, self.end, hull=True).series(tree, 1)[0]
         return max(low, least - reach), min(high, greatest + reach)
 
     def _branch(self, tree: Call) -> Expression:
@@ -277,6 +302,18 @@ class _Evaluation:
 
     def _holds(self, tree: Expression) -> bool:
         """Return whether a condition is true throughout the inside of the step."""
+        key = id(tree), self.start, self.end, self.inset
+        if key not in self._parts.sides:  # with the tree, so that no other one takes its place in memory
+            try:
+                self._parts.sides[key] = tree, self._resolved(tree)
+            except NoBound:
+                self._parts.sides[key] = tree, None
+        side = self._parts.sides[key][1]
+        if side is None:
+            raise NoBound
+        return side
+
+    def _resolved(self, tree: Expression) -> bool:
         if not isinstance(tree, Call) or not FUNCTIONS[tree.function].truth:
             return self._sign(tree) != 0
         row = FUNCTIONS[tree.function]
@@ -293,7 +330,7 @@ class _Evaluation:
             return (value > 0) - (value < 0)
         if 0.0 < self.end - self.start <= 2.0 * self.inset:
             raise NoBound
-        return _sign_on(tree, self.start + self.inset, self.end - self.inset, depth=12)
+        return _sign_on(tree, self.start + self.inset, self.end - self.inset, 12, self._parts)
 
     def _rounded(self, tree: Call, n: int) -> Series:
         """Return floor or ceil of a function that passes no whole number inside the step."""
@@ -307,20 +344,20 @@ class _Evaluation:
         return constant_series(value, n)
 
 
-def _sign_on(tree: Expression, low: float, high: float, depth: int) -> int:
+def _sign_on(tree: Expression, low: float, high: float, depth: int, parts: Parts) -> int:
     """Return the sign of a function on an interval: from its values, its slope, or those of the halves."""
-    value, slope = _Evaluation(low, high, low, high).series(tree, 2)
+    value, slope = parts.on(low, high, low, high).series(tree, 2)
     if value[0] > 0.0 or value[1] < 0.0 or value == ZERO:
         return (value[0] > 0.0) - (value[1] < 0.0)
     if slope[0] >= 0.0 or slope[1] <= 0.0:
-        ends = [_Evaluation(t, t, t, t).series(tree, 1)[0] for t in (low, high)]
+        ends = [parts.on(t, t, t, t).series(tree, 1)[0] for t in (low, high)]
         signs = {(a > 0.0) - (b < 0.0) for a, b in ends}
         if len(signs) == 1 and 0 not in signs:
             return signs.pop()
     elif depth > 0:
         middle = 0.5 * (low + high)
-        left = _sign_on(tree, low, middle, depth - 1)
-        if left == _sign_on(tree, middle, high, depth - 1):
+        left = _sign_on(tree, low, middle, depth - 1, parts)
+        if left == _sign_on(tree, middle, high, depth - 1, parts):
             return left
     raise NoBound
 

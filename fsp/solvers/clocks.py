@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.model.expression import evaluate
-from fsp.model.taylor import BESIDE, ULPS, Polynomial, constant, constant_inside, polynomial
+from fsp.model.taylor import BESIDE, ULPS, Parts, Polynomial, constant, constant_inside, polynomial
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,11 +86,14 @@ class Clock:
         return self.middle + float(np.polynomial.polynomial.polyval(x, self.change))
 
 
-def clock_on(tree: Expression, start: float, end: float, limit: int = DEGREE) -> Clock:
-    """Return a function of time on a step, of the degree `limit`, or lower where that has no bound."""
+def clock_on(tree: Expression, start: float, end: float, limit: int = DEGREE, parts: Parts | None = None) -> Clock:
+    """Return a function of time on a step, of the degree `limit`, or lower where that has no bound.
+
+    `parts` is for several that have common parts, on the same step.
+    """
     best: Polynomial | None = None
     for degree in (limit, 2, 1, 0):
-        best = polynomial(tree, start, end, degree)
+        best = polynomial(tree, start, end, degree, parts=parts)
         if best is not None:
             break
     best = best or constant(tree, start, end)  # over a switch: on a short step either side will do

@@ -651,4 +651,28 @@ MUTANTS = [
         "mixture",
         only="no_rule",
     ),
+    mutant(
+        "what-comes-back-spoils-nothing-again",
+        "inference/timed.py",
+        "C += g * ((part.T @ V.T).T - part.diagonal() * V)",
+        "C += 0.0 * g * ((part.T @ V.T).T - part.diagonal() * V)",
+        "timed",
+        only="fast_to_go",
+    ),
+    mutant(
+        "what-is-fast-to-go-spoils-as-long-as-the-rest",
+        "inference/derived.py",
+        "if self.exposures is None else self.exposures",
+        "if self.exposures is None else h * self.sizes.max(axis=1)",
+        "timed",
+        only="fast",
+    ),
+    mutant(
+        "dropped-states-of-a-start-had-no-derivative",
+        "inference/stationary_start.py",
+        "kept[order[np.cumsum(held[order]) <= dropped]] = False",
+        "kept[order[np.cumsum(y[order]) <= 1e-3]] = False",
+        "statewise",
+        only="stationary_start",
+    ),
 ]

@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from scipy.integrate import solve_ivp
 from scipy.linalg import expm
 
 import fsp
 from fsp.generator import Generator
 from fsp.inference.collocation import _aligned, _moduli
 from fsp.inference.loop import distributions
+from fsp.inference.on_step import OnStep
 from fsp.inference.parameters import derivatives
 from fsp.inference.timed import Timed
 from fsp.model.derivatives import derivative
@@ -230,3 +232,48 @@ def test_parts_of_a_generator_share_a_pattern():
         expected = sum(g * part.toarray() for g, part in zip(weights, timed.parts, strict=True))
         np.testing.assert_allclose(pattern.toarray(), expected, rtol=1e-15)
     assert pattern.nnz == 19
+
+
+def blinking(fast):
+    """A promoter that falls back at a fast rate, which changes in time."""
+    return fsp.Model(
+        species={"A": 1, "B": 0, "X": 0},
+        parameters={"up": 3.0, "fast": fast, "make": 5.0},
+        reactions=[
+            fsp.Reaction("A -> B", mass_action="up"),
+            fsp.Reaction("B -> A", rate="fast*(1 + 0.5*sin(time))*B"),
+            fsp.Reaction("B -> B + X", mass_action="make"),
+            fsp.Reaction("X -> 0", mass_action=1.0),
+        ],
+    )
+
+
+@pytest.mark.parametrize("length", [1e-3, 0.3, 2.0])
+def test_what_is_fast_to_go_spoils_little(length):
+    """What is in one state, or comes into one, passes the fast rate about once for each time it gets there."""
+    model = blinking(200.0)
+    space = fsp.StateSpace.reachable(model, constraints=["X <= 3"])
+    timed = Timed.of(Generator(model, space), derivatives(model, ["up", "fast", "make"], log=True), [])
+    bounds = OnStep.of(timed, 0.5, length).course(timed).exposure(length)
+    rates = timed.parts[0].toarray(), timed.parts[1].toarray()
+    n = len(space)
+
+    def slope(t, flat):
+        r = flat[: n * n].reshape(n, n)
+        A = rates[0] + (1.0 + 0.5 * math.sin(t)) * rates[1]
+        B, X = space.states[:, 1], np.ones(n)
+        D = np.array([3.0 * space.states[:, 0], 200.0 * (1.0 + 0.5 * math.sin(t)) * B, 5.0 * B * X])
+        return np.concatenate([(A @ r).ravel(), (D @ r).ravel()])
+
+    start = np.concatenate([np.eye(n).ravel(), np.zeros(3 * n)])
+    end = solve_ivp(slope, (0.5, 0.5 + length), start, method="LSODA", rtol=1e-9, atol=1e-12).y[:, -1]
+    spoiled = end[n * n :].reshape(3, n).max(axis=1)
+    assert (spoiled <= bounds * (1.0 + 1e-7)).all()
+    assert (bounds <= 4.0 * spoiled + 1e-9).all()
+
+
+def test_derivatives_by_a_fast_rate_are_known_as_well_as_others():
+    """The residual and the rounding of p are 2e-13: times 2e5, and as long as it takes, that would be 1e-7."""
+    found = fsp.sensitivity(blinking(2e5), [3.0], ["up", "fast"], tol=1e-7)[-1]
+    assert max(found.error(name).total for name in ("up", "fast")) <= 1e-7
+    assert np.abs(found.derivative("up") + found.derivative("fast")).sum() == pytest.approx(0.0, abs=1e-4)
