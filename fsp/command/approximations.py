@@ -9,7 +9,8 @@ import click
 
 from fsp.approximation import defaults
 from fsp.command.exits import EPILOG, guarded
-from fsp.command.options import JSON, OVERWRITE, PROGRESS, SOURCE, Source, takes_source, with_options
+from fsp.command.options import JSON, MAX_STATES, OVERWRITE, PROGRESS, SOURCE, Source, takes_source, with_options
+from fsp.command.printing import json_of
 from fsp.errors import ArgumentError
 from fsp.output import files
 from fsp.output.replace import is_marked, require_outputs
@@ -43,7 +44,7 @@ _OPTIONS = (
     click.option("--steps", type=click.IntRange(2), default=defaults.STEPS, show_default=True, help="Their steps."),
     click.option("--variant", default=defaults.VARIANT, show_default=True, help="Below zero: clipped, reflected."),
     click.option("--seed", default=defaults.SEED, show_default=True, help="Their seed."),
-    click.option("--max-states", type=int, help="Limit on the number of states."),
+    MAX_STATES,
     click.option("--species", metavar="NAME", help="Draw this species; the first."),
     click.option("--plot", type=click.Path(path_type=Path), help="Draw a picture: .png, .pdf, .svg, ..."),
     click.option("--out", type=click.Path(path_type=Path), help="Write all numbers to a .json file."),
@@ -73,14 +74,13 @@ def approximations(
 ) -> int:
     """Hold approximations of MODEL, a file against its master equation in growing volumes."""
     import fsp
-    from fsp.command.progress import shown_progress, warnings_as_lines
-    from fsp.output.records import to_json
+    from fsp.command.progress import reporting
 
     _check_files(source.model, plot, out, overwrite)
     network = source.load()
     if species is not None and species not in network.species:
         raise ArgumentError(f"`--species` must be one of {', '.join(network.species)}, but is '{species}'.")
-    with warnings_as_lines(), shown_progress(quiet, progress) as report:
+    with reporting(quiet, progress) as report:
         answer = fsp.approximations(
             network,
             points(",".join(times), "--times") if times else None,
@@ -89,7 +89,7 @@ def approximations(
             progress=report,
             **options,
         )
-    record = to_json({"fsp": fsp.__version__, **answer.record()})
+    record = json_of(answer)
     click.echo(record if as_json else str(answer))
     if out is not None:
         files.write(out, record)

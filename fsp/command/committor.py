@@ -10,16 +10,15 @@ import click
 from fsp import defaults
 from fsp.command.exits import EPILOG, guarded
 from fsp.command.options import (
-    JSON,
-    OVERWRITE,
-    PROGRESS,
     SOURCE,
     Source,
     check_picture,
+    drawn_ending,
     named,
     takes_source,
     with_options,
 )
+from fsp.command.printing import json_of
 from fsp.quantities import number
 
 if TYPE_CHECKING:
@@ -32,11 +31,7 @@ if TYPE_CHECKING:
 @click.option("--to", "second", required=True, metavar="CONDITION", help="The set B that they end in.")
 @click.option("--at", "places", multiple=True, metavar="STATE", help="Print committors there: U=3,V=4.")
 @click.option("--tol", default=defaults.TOL, show_default=True, help="Relative error of the rate.")
-@click.option("--max-states", type=int, help="Limit on the number of states.")
-@click.option("--plot", type=click.Path(path_type=Path), help="Draw the current of two species: .png, .pdf, .svg, ...")
-@OVERWRITE
-@JSON
-@with_options(*PROGRESS)
+@with_options(*drawn_ending("the current of two species"))
 @guarded
 @takes_source
 def committor(
@@ -54,13 +49,12 @@ def committor(
 ) -> int:
     """Find how MODEL, a file, goes at rest from one set of states to another: rate, committors, current."""
     import fsp
-    from fsp.command.progress import shown_progress, warnings_as_lines
-    from fsp.output.records import to_json
+    from fsp.command.progress import reporting
 
     check_picture(source.model, plot, overwrite)
     network = source.load()
     states = [_state(network, text) for text in places]
-    with warnings_as_lines(), shown_progress(quiet, progress) as report:
+    with reporting(quiet, progress) as report:
         ways = fsp.committor(network, first, second, tol=tol, max_states=max_states, progress=report)
     both = [(state, ways.forward(state), ways.backward(state)) for state in states]
     if as_json:
@@ -68,7 +62,7 @@ def committor(
             {"state": state, "forward": forward.record(), "backward": backward.record()}
             for state, forward, backward in both
         ]
-        click.echo(to_json({"fsp": fsp.__version__, **ways.record(), "at": named_bounds}))
+        click.echo(json_of(ways, at=named_bounds))
     else:
         click.echo(str(ways))
         for state, forward, backward in both:

@@ -8,7 +8,15 @@ import click
 
 from fsp import defaults
 from fsp.command.exits import EPILOG, guarded
-from fsp.command.options import JSON, OVERWRITE, PROGRESS, SOURCE, Source, check_picture, takes_source, with_options
+from fsp.command.options import (
+    SOURCE,
+    Source,
+    check_picture,
+    drawn_ending,
+    takes_source,
+    with_options,
+)
+from fsp.command.printing import json_of
 from fsp.errors import ArgumentError
 from fsp.quantities import points
 
@@ -23,11 +31,7 @@ AT = 1e-3  # of the tolerance for the law at the time of --at: a second moment m
 @click.option("--spectrum", multiple=True, metavar="FREQUENCIES", help="Angular frequencies of the spectrum.")
 @click.option("--at", type=float, help="Look first at this time after the start, and not at rest.")
 @click.option("--tol", default=defaults.TOL, show_default=True, help="Error of correlation coefficients.")
-@click.option("--max-states", type=int, help="Limit on the number of states.")
-@click.option("--plot", type=click.Path(path_type=Path), help="Draw the correlation: .png, .pdf, .svg, ...")
-@OVERWRITE
-@JSON
-@with_options(*PROGRESS)
+@with_options(*drawn_ending("the correlation"))
 @guarded
 @takes_source
 def correlation(
@@ -50,8 +54,7 @@ def correlation(
     MODEL is at rest, or with --at, a time, on its way from its start.
     """
     import fsp
-    from fsp.command.progress import shown_progress, warnings_as_lines
-    from fsp.output.records import to_json
+    from fsp.command.progress import reporting
 
     check_picture(source.model, plot, overwrite)
     times = points(",".join(lags), "--lags")
@@ -59,7 +62,7 @@ def correlation(
     if frequencies and at is not None:
         raise ArgumentError("`--spectrum` must come without --at: it is that of a network at rest.")
     network = source.load()
-    with warnings_as_lines(), shown_progress(quiet, progress) as report:
+    with reporting(quiet, progress) as report:
         start = None if not at else fsp.transient(network, at, AT * tol, max_states=max_states)
         answer = fsp.correlation(
             network,
@@ -74,7 +77,7 @@ def correlation(
     powers = answer.spectrum(frequencies) if len(frequencies) else None
     if as_json:
         rows = [] if powers is None else powers.record()
-        click.echo(to_json({"fsp": fsp.__version__, **answer.record(), "spectrum": rows}))
+        click.echo(json_of(answer, spectrum=rows))
     else:
         click.echo(str(answer))
         if powers is not None:

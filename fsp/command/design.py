@@ -5,12 +5,13 @@ from __future__ import annotations
 import click
 
 import fsp
-from fsp import defaults
 from fsp.command.exits import ABOVE_TOLERANCE, EPILOG, guarded
-from fsp.command.instruments import INSTRUMENT, instruments_in
-from fsp.command.options import JSON, PROGRESS, SOURCE, Source, named, takes_source, with_options
-from fsp.command.progress import shown_progress, warnings_as_lines
-from fsp.command.sensitivity import LINEAR, PARAMETERS, START, TIMES, names_in
+from fsp.command.fisher import OBSERVED
+from fsp.command.instruments import instruments_in
+from fsp.command.options import ENDING, SOURCE, Source, named, takes_source, with_options
+from fsp.command.printing import print_answer
+from fsp.command.progress import reporting
+from fsp.command.sensitivity import PARAMETERS, TIMES, names_in
 from fsp.errors import ArgumentError
 from fsp.quantities import number, points
 
@@ -23,14 +24,8 @@ from fsp.quantities import number, points
 @click.option("--criterion", default="D", show_default=True, help="D, Ds, A or E.")
 @click.option("--interest", metavar="NAMES", help="Parameters of interest, of Ds: k.")
 @click.option("--condition", multiple=True, metavar="LABEL:NAME=VALUE,...", help="What a condition sets.")
-@click.option("--observe", multiple=True, metavar="FORMULA", help="What is seen of a cell, such as A+B; else all.")
-@INSTRUMENT
-@LINEAR
-@START
-@click.option("--tol", default=defaults.FISHER_TOL, show_default=True, help="Error of each derivative, in the 1-norm.")
-@click.option("--max-states", type=int, help="Limit on the number of states.")
-@JSON
-@with_options(*PROGRESS)
+@with_options(*OBSERVED)
+@with_options(*ENDING)
 @guarded
 @takes_source
 def design(
@@ -52,10 +47,8 @@ def design(
     progress: bool,
 ) -> int:
     """Choose how many cells of MODEL, a file, to observe at each time, so that they tell most about its parameters."""
-    from fsp.output.records import to_json
-
     conditions = dict(map(_condition, condition))
-    with warnings_as_lines(), shown_progress(quiet, progress) as report:
+    with reporting(quiet, progress) as report:
         plan = fsp.design(
             source.load(),
             points(times, "--times"),
@@ -72,7 +65,7 @@ def design(
             max_states=max_states,
             progress=report,
         )
-    click.echo(to_json({"fsp": fsp.__version__, **plan.record()}) if as_json else str(plan))
+    print_answer(plan, as_json)
     return 0 if plan.information.certified else ABOVE_TOLERANCE
 
 

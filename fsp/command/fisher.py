@@ -10,8 +10,8 @@ import fsp
 from fsp import defaults
 from fsp.command.exits import ABOVE_TOLERANCE, EPILOG, guarded
 from fsp.command.instruments import INSTRUMENT, instruments_in
-from fsp.command.options import JSON, PROGRESS, SOURCE, Source, takes_source, with_options
-from fsp.command.progress import shown_progress, warnings_as_lines
+from fsp.command.options import ENDING, SOURCE, Source, takes_source, with_options
+from fsp.command.progress import reporting
 from fsp.command.sensitivity import LINEAR, PARAMETERS, START, TIMES, names_in
 from fsp.quantities import points
 
@@ -19,19 +19,24 @@ if TYPE_CHECKING:
     from fsp.distribution.information import FisherInformation
 
 
+OBSERVED = (  # what `fsp fisher` and `fsp design` take of what is seen, and how its derivatives are made
+    click.option("--observe", multiple=True, metavar="FORMULA", help="What is seen of a cell, such as A+B; else all."),
+    INSTRUMENT,
+    LINEAR,
+    START,
+    click.option(
+        "--tol", default=defaults.FISHER_TOL, show_default=True, help="Error of each derivative, in the 1-norm."
+    ),
+)
+
+
 @click.command(epilog=EPILOG)
 @with_options(*SOURCE)
 @PARAMETERS
 @TIMES
 @click.option("--cells", default="1", show_default=True, help="Cells at each time: 1000, or 500,200,300.")
-@click.option("--observe", multiple=True, metavar="FORMULA", help="What is seen of a cell, such as A+B; else all.")
-@INSTRUMENT
-@LINEAR
-@START
-@click.option("--tol", default=defaults.FISHER_TOL, show_default=True, help="Error of each derivative, in the 1-norm.")
-@click.option("--max-states", type=int, help="Limit on the number of states.")
-@JSON
-@with_options(*PROGRESS)
+@with_options(*OBSERVED)
+@with_options(*ENDING)
 @guarded
 @takes_source
 def fisher(
@@ -53,7 +58,7 @@ def fisher(
     from fsp.output.records import to_json
 
     counts = points(cells, "--cells")
-    with warnings_as_lines(), shown_progress(quiet, progress) as report:
+    with reporting(quiet, progress) as report:
         information = fsp.fisher(
             source.load(),
             points(times, "--times"),

@@ -13,7 +13,7 @@ from fsp import defaults
 from fsp.command.exits import ABOVE_TOLERANCE, EPILOG, guarded
 from fsp.command.instruments import INSTRUMENT, instruments_in
 from fsp.command.likelihood import DATA, Data, takes_data
-from fsp.command.options import JSON, OVERWRITE, PROGRESS, SOURCE, Source, named, takes_source, with_options
+from fsp.command.options import JSON, MAX_STATES, OVERWRITE, PROGRESS, SOURCE, Source, named, takes_source, with_options
 from fsp.command.sensitivity import START
 from fsp.errors import ArgumentError
 from fsp.quantities import number
@@ -35,7 +35,7 @@ FREE = click.option(
 @click.option("--level", default=defaults.LEVEL, show_default=True, help="Confidence of the intervals.")
 @click.option("--intervals", default="profile", show_default=True, help="profile, or fisher: much faster.")
 @click.option("--processes", type=click.IntRange(1), help="Starts that are made at a time.")
-@click.option("--max-states", type=int, help="Limit on the number of states.")
+@MAX_STATES
 @click.option("--out", type=click.Path(path_type=Path), help="Write an HDF5 file.")
 @click.option("--report", type=click.Path(path_type=Path), help="Write a page with pictures: .html.")
 @click.option("--resume", is_flag=True, help="Go on with the starts of --out, which was stopped.")

@@ -15,8 +15,8 @@ from fsp import defaults
 from fsp.command.exits import ABOVE_TOLERANCE, EPILOG, guarded
 from fsp.command.extrinsic import EXTRINSIC, laws_in
 from fsp.command.instruments import INSTRUMENT, instruments_in
-from fsp.command.options import JSON, PROGRESS, SOURCE, Source, named, takes_source, with_options
-from fsp.command.progress import shown_progress, warnings_as_lines
+from fsp.command.options import ENDING, SOURCE, Source, named, takes_source, with_options
+from fsp.command.progress import reporting
 from fsp.command.sensitivity import START, names_in
 
 DATA = (
@@ -76,9 +76,7 @@ def takes_data(command: Callable[..., int]) -> Callable[..., int]:
 @click.option("--gradient", metavar="NAMES", help="Parameters of the gradient: k,g.")
 @click.option("--width", default=defaults.LIKELIHOOD_WIDTH, show_default=True, help="Width of the interval, in nats.")
 @START
-@click.option("--max-states", type=int, help="Limit on the number of states.")
-@JSON
-@with_options(*PROGRESS)
+@with_options(*ENDING)
 @guarded
 @takes_source
 @takes_data
@@ -99,7 +97,7 @@ def likelihood(
     from fsp.output.records import to_json
 
     counts = data.read()
-    with warnings_as_lines(), shown_progress(quiet, progress) as report:
+    with reporting(quiet, progress) as report:
         answer = fsp.likelihood(
             source.load(),
             counts,

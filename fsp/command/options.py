@@ -187,6 +187,7 @@ SOURCE = (
     click.option("--rounding", default="nearest", show_default=True, help="Of such counts: nearest, mean or poisson."),
     click.option("--mass-action", is_flag=True, help="Make k*A^2 of 2 A -> B count pairs, k*A*(A - 1)."),
 )
+MAX_STATES = click.option("--max-states", type=int, help="Limit on the number of states.")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 # What `fsp.command.progress.shown_progress` takes.
 PROGRESS = (
@@ -212,11 +213,20 @@ DRAWING = (
     click.option("--log", is_flag=True, help="Draw probabilities on a logarithmic scale."),
 )
 OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace files that fsp did not write, and finished work.")
+ENDING = (MAX_STATES, JSON, *PROGRESS)  # of commands that print an answer
+
+
+def drawn_ending(what: str) -> tuple[Callable[..., Any], ...]:
+    """Return the last options of commands that print an answer and draw it."""
+    plot = click.option("--plot", type=click.Path(path_type=Path), help=f"Draw {what}: .png, .pdf, .svg, ...")
+    return MAX_STATES, plot, OVERWRITE, JSON, *PROGRESS
+
+
 # In the order of the help.
 _SHARED = (
     *SOURCE,
     click.option("--tol", default=defaults.TOL, show_default=True, help="Error to reach, in the 1-norm."),
-    click.option("--max-states", type=int, help="Limit on the number of states."),
+    MAX_STATES,
     click.option("--max-memory", metavar="SIZE", help="Limit on memory, such as 8GiB or 500MB."),
     click.option("--out", type=click.Path(path_type=Path), help="Write an HDF5 file."),
     click.option("--plot", type=click.Path(path_type=Path), help="Draw a picture: .png, .pdf, .svg, ..."),

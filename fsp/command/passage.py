@@ -9,16 +9,15 @@ import click
 from fsp import defaults
 from fsp.command.exits import EPILOG, guarded
 from fsp.command.options import (
-    JSON,
-    OVERWRITE,
-    PROGRESS,
     SOURCE,
     Source,
     check_picture,
+    drawn_ending,
     named,
     takes_source,
     with_options,
 )
+from fsp.command.printing import print_answer
 from fsp.errors import ArgumentError
 from fsp.quantities import points
 
@@ -30,11 +29,7 @@ from fsp.quantities import points
 @click.option("--times", multiple=True, metavar="TIMES", help="For the law: 1,2,5 or FROM:TO:NUMBER, since the start.")
 @click.option("--stationary", is_flag=True, help="Start from the stationary distribution.")
 @click.option("--tol", default=defaults.TOL, show_default=True, help="Error of probabilities; relative, of moments.")
-@click.option("--max-states", type=int, help="Limit on the number of states.")
-@click.option("--plot", type=click.Path(path_type=Path), help="Draw the law: .png, .pdf, .svg, ...")
-@OVERWRITE
-@JSON
-@with_options(*PROGRESS)
+@with_options(*drawn_ending("the law"))
 @guarded
 @takes_source
 def passage(
@@ -53,8 +48,7 @@ def passage(
 ) -> int:
     """Find when MODEL, a file, first fulfils a condition, or which of several it fulfils first."""
     import fsp
-    from fsp.command.progress import shown_progress, warnings_as_lines
-    from fsp.output.records import to_json
+    from fsp.command.progress import reporting
 
     if (target is None) == (not others):
         raise ArgumentError("`--to` must be one condition, or `--or` several with names, but there are none or both.")
@@ -63,7 +57,7 @@ def passage(
         raise ArgumentError("`--times` must be given for `--plot`, which draws the law, but are missing.")
     conditions = target if target is not None else dict(named(others, "--or", "NAME=CONDITION"))
     network = source.load()
-    with warnings_as_lines(), shown_progress(quiet, progress) as report:
+    with reporting(quiet, progress) as report:
         answer = fsp.passage(
             network,
             conditions,
@@ -73,7 +67,7 @@ def passage(
             max_states=max_states,
             progress=report,
         )
-    click.echo(to_json({"fsp": fsp.__version__, **answer.record()}) if as_json else str(answer))
+    print_answer(answer, as_json)
     if plot is not None:
         from fsp.output.pictures import write
 

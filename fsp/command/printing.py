@@ -7,6 +7,8 @@ import textwrap
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import click
+
 import fsp
 
 if TYPE_CHECKING:
@@ -14,6 +16,18 @@ if TYPE_CHECKING:
     from fsp.distribution import Distribution, Solution, Sweep
 
     Answer: TypeAlias = Solution | Distribution | Sweep
+
+
+def print_answer(answer: Any, as_json: bool) -> None:
+    """Print a value as text or as JSON."""
+    click.echo(json_of(answer) if as_json else str(answer))
+
+
+def json_of(answer: Any, **more: Any) -> str:
+    """Return the record of a value, and `more`, as JSON."""
+    from fsp.output.records import to_json
+
+    return to_json({"fsp": fsp.__version__, **answer.record(), **more})
 
 
 def print_of(answer: Answer, printing: Printing, seconds: float | None, constraints: Mapping[str, str]) -> str:

@@ -36,6 +36,13 @@ def warnings_as_lines() -> Iterator[None]:
 
 
 @contextmanager
+def reporting(quiet: bool, progress: bool) -> Iterator[Report | None]:
+    """Give a callback for progress, and write warnings when the block has ended."""
+    with warnings_as_lines(), shown_progress(quiet, progress) as report:
+        yield report
+
+
+@contextmanager
 def shown_progress(quiet: bool, progress: bool = False) -> Iterator[Report | None]:
     """Give a callback: a bar on a terminal, a line every five seconds elsewhere, with --progress every second."""
     if quiet and progress:

@@ -8,7 +8,7 @@ import fsp
 from fsp import defaults
 from fsp.command.exits import EPILOG, guarded
 from fsp.command.options import JSON, PROGRESS, SOURCE, Source, takes_source, with_options
-from fsp.command.progress import shown_progress, warnings_as_lines
+from fsp.command.progress import reporting
 
 
 @click.command(epilog=EPILOG)
@@ -28,7 +28,7 @@ def relaxation(source: Source, modes: int, tol: float, as_json: bool, quiet: boo
     """Print the slowest eigenvalues and relaxation times of MODEL, a file, or its rate of extinction."""
     from fsp.output.records import to_json
 
-    with warnings_as_lines(), shown_progress(quiet, progress) as report:
+    with reporting(quiet, progress) as report:
         answer = fsp.relaxation(source.load(), modes, tol, progress=report)
     record = {
         "fsp": fsp.__version__,

@@ -6,7 +6,8 @@ import click
 
 from fsp import defaults
 from fsp.command.exits import EPILOG, guarded
-from fsp.command.options import JSON, PROGRESS, SOURCE, Source, takes_source, with_options
+from fsp.command.options import ENDING, SOURCE, Source, takes_source, with_options
+from fsp.command.printing import print_answer
 from fsp.errors import ArgumentError
 from fsp.quantities import points
 
@@ -18,9 +19,7 @@ from fsp.quantities import points
 @click.option("--times", multiple=True, required=True, metavar="TIMES", help="1,2,5 or FROM:TO:NUMBER.")
 @click.option("--until", metavar="CONDITION", help="What ends it before the time, such as 'V > U'.")
 @click.option("--tol", default=defaults.TOL, show_default=True, help="Error of each mean, relative to 1 + its size.")
-@click.option("--max-states", type=int, help="Limit on the number of states.")
-@JSON
-@with_options(*PROGRESS)
+@with_options(*ENDING)
 @guarded
 @takes_source
 def reward(
@@ -37,14 +36,13 @@ def reward(
 ) -> int:
     """Find what MODEL, a file, accumulates up to some times: time in a condition, cost, or firings of a reaction."""
     import fsp
-    from fsp.command.progress import shown_progress, warnings_as_lines
-    from fsp.output.records import to_json
+    from fsp.command.progress import reporting
 
     if (observable is None) == (firings is None):
         raise ArgumentError("One of `--of` and `--firings` must be given, but there are none or both.")
     grid = points(",".join(times), "--times")
     network = source.load()
-    with warnings_as_lines(), shown_progress(quiet, progress) as report:
+    with reporting(quiet, progress) as report:
         answer = fsp.reward(
             network,
             observable or firings or "",
@@ -55,5 +53,5 @@ def reward(
             max_states=max_states,
             progress=report,
         )
-    click.echo(to_json({"fsp": fsp.__version__, **answer.record()}) if as_json else str(answer))
+    print_answer(answer, as_json)
     return 0

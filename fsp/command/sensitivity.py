@@ -9,8 +9,8 @@ import click
 import fsp
 from fsp import defaults
 from fsp.command.exits import ABOVE_TOLERANCE, EPILOG, guarded
-from fsp.command.options import JSON, PROGRESS, SOURCE, Source, takes_source, with_options
-from fsp.command.progress import shown_progress, warnings_as_lines
+from fsp.command.options import ENDING, SOURCE, Source, takes_source, with_options
+from fsp.command.progress import reporting
 from fsp.quantities import points
 
 if TYPE_CHECKING:
@@ -30,9 +30,7 @@ START = click.option("--start", metavar="LAW", help="stationary: from the statio
 @LINEAR
 @START
 @click.option("--tol", default=defaults.TOL, show_default=True, help="Error of each derivative, in the 1-norm.")
-@click.option("--max-states", type=int, help="Limit on the number of states.")
-@JSON
-@with_options(*PROGRESS)
+@with_options(*ENDING)
 @guarded
 @takes_source
 def sensitivity(
@@ -51,7 +49,7 @@ def sensitivity(
     from fsp.output.records import to_json
 
     asked = points(times, "--times")
-    with warnings_as_lines(), shown_progress(quiet, progress) as report:
+    with reporting(quiet, progress) as report:
         derivatives = fsp.sensitivity(
             source.load(),
             asked,

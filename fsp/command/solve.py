@@ -18,7 +18,7 @@ import fsp
 from fsp.command.exits import ABOVE_TOLERANCE, code_of, error_line, printing_if
 from fsp.command.options import Request
 from fsp.command.printing import print_of
-from fsp.command.progress import shown_progress, warnings_as_lines
+from fsp.command.progress import reporting
 from fsp.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -54,10 +54,7 @@ def run(request: Request, task: str, model: Model | None = None, **options: Any)
     printing.check(tuple(model.species), model.observables, timed="times" in options)
     request.drawing.check(tuple(model.species), None if request.files.plot is None else "--plot", KINDS[task])
     started = time.perf_counter()
-    with (
-        warnings_as_lines(),
-        shown_progress(printing.quiet, printing.progress) as report,
-    ):
+    with reporting(printing.quiet, printing.progress) as report:
         answer = _solve(request, task, model, options | {"tol": request.tol}, report)
     seconds = time.perf_counter() - started
     click.echo(print_of(answer, printing, seconds, model.constraints))

@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-import fsp
 from fsp.command.exits import judged
 from fsp.command.options import JSON, OVERWRITE, PROGRESS, SIMULATOR, simulator_of, with_options
+from fsp.command.printing import json_of
 from fsp.command.progress import shown_progress
 from fsp.errors import ArgumentError
 
@@ -44,7 +44,6 @@ def suite(
     where one differs; 2 where one is not decided or cannot be read.
     """
     from fsp.output import files
-    from fsp.output.records import to_json
     from fsp.output.replace import is_marked, require_outputs
     from fsp.projection import SweepProgress
 
@@ -60,7 +59,7 @@ def suite(
                 report(SweepProgress(done, total, 0, 0, 0.0, name, kind="cases"))
 
         suite_report = run(folder, tell=tell)
-    record = to_json({"fsp": fsp.__version__, **suite_report.record()})
+    record = json_of(suite_report)
     click.echo(record if as_json else str(suite_report))
     for path in out:
         files.write(path, suite_report.to_csv() if path.suffix == ".csv" else record)
