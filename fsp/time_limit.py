@@ -36,6 +36,7 @@ class TimeLimit:
         self._clock = clock
         self._spent = 0.0
         self._since = 0.0
+        self.is_over = False  # whether something was left out
 
     def within(self, make: Callable[[], T]) -> T | None:
         """Return what `make` returns, or None where there is no time left for it."""
@@ -44,6 +45,7 @@ class TimeLimit:
         try:
             return make()
         except _SpentError:
+            self.is_over = True
             return None
         finally:
             _ACTIVE.reset(token)

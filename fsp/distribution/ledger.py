@@ -54,8 +54,11 @@ class ErrorLedger(Displayed):
     certified: bool = True
 
     def __post_init__(self) -> None:
-        for name in PARTS:
-            value = float(getattr(self, name))
+        parts = (self.truncation, self.integration, self.pruning, self.rounding)
+        if all(type(part) is float and part >= 0.0 for part in parts) and type(self.certified) is bool:
+            return
+        for name, part in zip(PARTS, parts, strict=True):
+            value = float(part)
             if not value >= 0:
                 raise ArgumentError(f"`{name}` error must be non-negative, but is {value}.")
             object.__setattr__(self, name, value)
@@ -84,8 +87,13 @@ class ErrorLedger(Displayed):
     def __add__(self, other: ErrorLedger) -> ErrorLedger:
         if not isinstance(other, ErrorLedger):
             return NotImplemented
-        terms = {name: term + other.terms[name] for name, term in self.terms.items()}
-        return ErrorLedger(**terms, certified=self.certified and other.certified)
+        return ErrorLedger(
+            self.truncation + other.truncation,
+            self.integration + other.integration,
+            self.pruning + other.pruning,
+            self.rounding + other.rounding,
+            self.certified and other.certified,
+        )
 
     def __str__(self) -> str:
         parts = [f"{name} {round_up(term)}" for name, term in self.terms.items() if term > 0]

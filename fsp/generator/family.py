@@ -9,11 +9,12 @@ import numpy as np
 
 from fsp.generator import entry_kernels
 from fsp.generator.jumps import jumps_of
+from fsp.generator.kernels import FUSED, SEPARATE
 from fsp.generator.layout import Layout, longest_runs, natural
 from fsp.generator.matrices import assemble, csr
 from fsp.generator.plan import Clocks, build, weighted
 from fsp.generator.sinks import Sinks, find_sinks, parts_of
-from fsp.generator.slices import slices_of
+from fsp.generator.slices import mode_of, slices_of
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from fsp.model import Model
     from fsp.space import StateSpace
 
-LONG = 32.0  # mean length of a run for which a pass over all slices is worth setting up
+SMALL = 8_000  # states whose order is kept: written out, their rates are as fast in short runs
 
 
 class Family:
@@ -41,8 +42,8 @@ class Family:
 
     @cached_property
     def longest(self) -> Layout:
-        """The layout with the longest runs."""
-        return longest_runs(self.layout.space)
+        """The layout with the longest runs, where that is worth it."""
+        return self.layout if len(self.space) < SMALL else longest_runs(self.layout.space)
 
     @cached_property
     def ordered(self) -> tuple[Plan, Clocks]:
@@ -52,13 +53,18 @@ class Family:
         forward, _, clocks, _ = build(self.model, self.longest, self.jumps, self._t)
         return forward, clocks
 
+    @property
+    def mode(self) -> int:
+        """How the slices of a run are best added."""
+        return mode_of(len(self.space), int(self.forward.group_range[-2]), self.longest.mean_length)
+
     @cached_property
     def slices(self) -> list[Slices]:
         """The slices of the part that each clock multiplies, without sinks: they differ by their scalars alone."""
         plan, clocks = self.ordered
-        fused = self.longest.mean_length >= LONG
+        mode = FUSED if self.mode == FUSED else SEPARATE
         units = np.eye(len(clocks.trees)) if self.in_parts else clocks.values(self._t)[None]
-        return [slices_of(weighted(plan, clocks, unit), fused=fused) for unit in units]
+        return [slices_of(weighted(plan, clocks, unit), mode) for unit in units]
 
     @cached_property
     def sink_parts(self) -> list[Sinks]:

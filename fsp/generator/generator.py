@@ -23,11 +23,11 @@ from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.errors import BackendError
 from fsp.generator import entry_kernels
 from fsp.generator.base import BaseGenerator, check_space
-from fsp.generator.family import LONG, Family
+from fsp.generator.family import Family
 from fsp.generator.matrices import assemble, csr, n_pairs, without_zeros
 from fsp.generator.operator import Operator, RowOperator, RunOperator
 from fsp.generator.plan import weighted, without_zero_groups
-from fsp.generator.slices import scaled, slices_of
+from fsp.generator.slices import mode_of, scaled, slices_of
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
@@ -37,8 +37,7 @@ if TYPE_CHECKING:
     from fsp.model import Model
     from fsp.space import StateSpace
 
-RUN_STATES = 8_000  # below, rows are faster
-SHORT = 6.0  # mean length of a run below which they are as well
+SHORT = 4.0  # mean length of a run below which rows are faster; measured
 MANY_STATES = 5_000_000  # whose exit rates are not kept for their maximum alone
 
 
@@ -208,25 +207,25 @@ class Generator(_Matrices):
     @cached_property
     def T(self) -> Operator:  # noqa: N802 - the transpose, as numpy and scipy call it
         """The adjoint: ``generator.T @ f`` is ``Aᵀ f``, the rate of change of the mean of f from each state."""
-        long = len(self) >= RUN_STATES and self._family.layout.mean_length >= LONG
-        return RunOperator(slices_of(self.plans[1], fused=long))
+        plan = self.plans[1]
+        mode = mode_of(len(self), int(plan.group_range[-2]), self._family.layout.mean_length)
+        return RunOperator(slices_of(plan, mode))
 
     @cached_property
     def operator(self) -> Operator:
         """The closed chain, sinks as states of their own, in the order and form in which products are fastest."""
-        if len(self) < RUN_STATES:
-            return RowOperator(self.with_sinks, len(self))
         family, order = self._family, self._family.longest.order
         if family.longest.mean_length < SHORT:
             return RowOperator(self.with_sinks, len(self))
-        sinks = self.sinks if order is None else self.sinks[:, order].tocsr()
+        sinks = None
+        if self.n_sinks:
+            sinks = self.sinks if order is None else self.sinks[:, order].tocsr()
         if self._part is not None:
             return RunOperator(
-                slices_of(without_zero_groups(weighted(*family.ordered, self._weights)), fused=False, sinks=sinks),
-                order,
+                slices_of(without_zero_groups(weighted(*family.ordered, self._weights)), sinks=sinks), order
             )
         weights = self._weights if family.in_parts else np.ones(1)
-        return RunOperator(scaled(family.slices, weights, sinks), order)
+        return RunOperator(scaled(family.slices, weights, family.mode, sinks), order)
 
     # ---- rates --------------------------------------------------------------------------------------------
 
@@ -257,10 +256,8 @@ class Generator(_Matrices):
     @cached_property
     def work(self) -> int:
         """Multiply-adds of one product, sinks included."""
-        if len(self) < RUN_STATES:
-            return self.nnz
         plan = self.plans[0]
-        return len(self) + n_pairs(plan, 0, len(plan.keys)) + int(self.sinks.nnz)
+        return len(self) + n_pairs(plan, 0, len(plan.keys)) + self.ways_out.n_jumps
 
     @cached_property
     def roundings(self) -> float:

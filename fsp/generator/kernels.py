@@ -30,7 +30,10 @@ REORDERED = {"reassoc", "contract", "nsz"}  # lets sums use vector registers; in
 BLOCK = 64  # runs whose sources and scalars are found together
 FAR = 2**61  # distance of runs whose keys differ in a leading word
 
-PRODUCT, STEP, DOTS, RECURRENCE = 0, 1, 2, 3  # forms of a product, see `fsp.generator.run_kernels.product`
+PRODUCT, STEP, DOTS, RECURRENCE = 0, 1, 2, 3  # forms of a product, see `fsp.generator.run_kernels.product_runs`
+# How the slices of a run are added: one after the other; several in one pass, where most states of a run are reached by
+# all; all in one pass over rates that are kept for each state, see `fsp.generator.expanded_kernels`.
+SEPARATE, FUSED, EXPANDED = 0, 1, 2
 PLAIN, TABLE, STORED = 0, 1, 2  # kinds of groups: no table, a table by count, a table with an offset for each run
 
 
@@ -63,7 +66,7 @@ class Plan(NamedTuple):
 class Slices(NamedTuple):
     """One operator of the closed chain, ready for products."""
 
-    fused: I8  # whether all slices of a run are added in one pass where most of its states are reached by all
+    mode: I8  # SEPARATE, FUSED or EXPANDED; of expanded slices `low`, `places` and scalars are empty
     starts: Ints  # first index of each run, (n_runs + 1,)
     origins: (
         Indices2  # place in the vector of what is added to the first state of a run, were it reached, (n_runs, n_slots)
@@ -73,9 +76,9 @@ class Slices(NamedTuple):
     places: Indices2  # place in `tables` of the first state of a run, (n_runs, n_slots)
     scales: Floats2  # scalars, (n_runs, n_slots)
     low: Shorts  # the same of what all slices of a run reach, (n_runs,)
-    high: Shorts
+    high: Shorts  # of expanded slices: how many states are written in one pass; 0: none
     # the same for the exit rate: (n_runs, n_loss), and (n_runs, n_loss + 1), the last scalar of what has no table
-    loss_places: Indices2
+    loss_places: Indices2  # of expanded slices: where the rates of a run begin, (n_runs, 1)
     loss_scales: Floats2
     # first of the further slices of each run, into which one change leads from several runs, (n_runs + 1,)
     more_from: Ints

@@ -216,7 +216,7 @@ class RunOperator(Operator):
             n, n + (len(slices.sink_starts) - 1 if sinks is None else sinks.shape[0]), order, ghosts, sinks
         )
         self.slices = slices
-        self.work = 1.0 if slices.fused else PASSES_WORK
+        self.work = PASSES_WORK if slices.mode == kernels.SEPARATE else 1.0
         self._first = first
         self._inner = inner or every_run(len(slices.starts) - 1)
         # The own states are numbered from 0.

@@ -36,7 +36,7 @@ def product_rows(
     weight_v: F8,
     weight_w: F8,
 ):
-    """Compute ``A x`` for the rows first..end, and what a form makes of it: see `fsp.generator.kernels.product`.
+    """Compute ``A x`` for the rows first..end, and what a form makes of it: see `run_kernels.product_runs`.
 
     v, u, w and total begin at row 0 of the matrix: v is x itself, or, where the rows are the sinks, what follows the
     states in it.

@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from fsp.compilation.kernel import F8, I8, Floats, kernel
-from fsp.generator.kernels import DOTS, PRODUCT, RECURRENCE, REORDERED, STEP, Slices
+from fsp.generator.expanded_kernels import write_expanded
+from fsp.generator.kernels import DOTS, EXPANDED, FUSED, PRODUCT, RECURRENCE, REORDERED, STEP, Slices
 from fsp.generator.row_kernels import product_rows
 
 SHORTEST_FUSED = 8  # states of a run that are worth setting up a pass over all its sources
@@ -198,17 +199,20 @@ def _add_wide(out, at, v, r, start, length, low, high, n_plain, origins, begins,
         out[at + i] = total
 
 
-@kernel(fastmath=REORDERED)
-def write_runs(A: Slices, first: I8, end: I8, v: Floats, out: Floats, at: I8):
+@kernel(fastmath=REORDERED, forceinline=True)  # a call with all slices costs as much as 100 states
+def write_runs(A, first, end, v, out, at):
     """Write ``A v`` for the states of runs first..end to ``out[at:]``."""
     # Read once: each look into the tuple would count a reference.
-    fused = A.fused and A.scales.shape[1] > 0
+    fused, expanded = A.mode == FUSED and A.scales.shape[1] > 0, A.mode == EXPANDED
     starts, lows, highs, tables, n_plain = A.starts, A.low, A.high, A.tables, A.n_plain
     origins, begins, ends, places, scales = A.origins, A.begins, A.ends, A.places, A.scales
     losses, rates, more_from, more, more_scales = A.loss_places, A.loss_scales, A.more_from, A.more, A.more_scales
     for r in range(first, end):
         start, length, low, high = starts[r], starts[r + 1] - starts[r], lows[r], highs[r]
-        if fused and high - low >= max(SHORTEST_FUSED, length // 2):
+        if expanded:  # what follows the range is not to be written
+            high = high if start + high <= starts[end] else length
+            write_expanded(out, at, v, r, start, length, high, origins, begins, ends, losses[r, 0], tables)
+        elif fused and high - low >= max(SHORTEST_FUSED, length // 2):
             _add_wide(
                 out, at, v, r, start, length, low, high, n_plain, origins, begins, ends, places, scales, losses, rates,
                 tables,
@@ -302,7 +306,7 @@ def product_runs(
     """
     starts = A.starts
     direct = form in (PRODUCT, DOTS)
-    image = np.empty(0 if direct else BATCH)
+    image = np.empty(0 if direct else min(BATCH, starts[end] - starts[first]))
     first_sum, second_sum, third_sum = 0.0, 0.0, 0.0
     r = first
     while r < end:

@@ -41,6 +41,11 @@ class Sinks:
     rows: tuple[IntArray, ...]  # the sink that each jump of each leak goes to, (m,) each
     n: int  # number of states
 
+    @property
+    def n_jumps(self) -> int:
+        """Number of jumps that leave."""
+        return sum(len(leak.sources) for leak in self.leaks)
+
     def matrix(self) -> Any:
         """Return the rates into each sink, (n_sinks, n) scipy sparse array."""
         shape = (len(self.names), self.n)

@@ -10,24 +10,40 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fsp.generator import slice_kernels
-from fsp.generator.kernels import PLAIN, Slices
+from fsp.generator import expanded_kernels, slice_kernels
+from fsp.generator.expanded_kernels import LANES
+from fsp.generator.kernels import EXPANDED, FUSED, PLAIN, SEPARATE, Slices
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
     from fsp.generator.kernels import Plan
 
 PLACES_32 = 2**31 - 2**16  # entries of a vector, and of the tables, whose places fit 32 bits
+LONG = 32.0  # mean length of a run for which a pass over all slices is worth setting up
+# Bytes of written-out rates that are read faster than scalars and tables are looked up, measured: where runs are long
+# those that stay in the second cache, where they are short those that stay in the third.
+EXPANDED_BYTES, EXPANDED_BYTES_OF_SHORT = 2**20, 2**23
 
 
-def slices_of(plan: Plan, *, fused: bool, sinks: Any = None) -> Slices:
-    """Return the slices of a plan; `sinks` are the rates into each sink, (n_sinks, n) CSR, None for none."""
+def mode_of(n: int, n_slots: int, mean_length: float) -> int:
+    """Return how the slices of n states are best added, where a run has `mean_length` of them."""
+    allowed = EXPANDED_BYTES if mean_length >= LONG else EXPANDED_BYTES_OF_SHORT
+    if 8 * (n_slots + 1) * n <= allowed:
+        return EXPANDED
+    return FUSED if mean_length >= LONG else SEPARATE
+
+
+def slices_of(plan: Plan, mode: int = SEPARATE, sinks: Any = None, *, held: tuple[int, int] | None = None) -> Slices:
+    """Return the slices of a plan; `sinks` are the rates into each sink, (n_sinks, n) CSR, None for none.
+
+    `held` is the range of states that vectors hold which are multiplied; None for all.
+    """
     n_runs, n_slots = len(plan.keys), int(plan.group_range[-2])
     n_loss = int((plan.groups[n_slots:, 2] != PLAIN).sum())
     index = np.int32 if max(plan.starts[-1], len(plan.tables)) < PLACES_32 else np.int64
     n_more = int(slice_kernels.count_more(plan))
     slices = Slices(
-        fused=int(fused),
+        mode=SEPARATE if mode == EXPANDED else mode,
         starts=plan.starts,
         origins=np.empty((n_runs, n_slots), index),
         begins=np.empty((n_runs, n_slots), np.int16),
@@ -49,20 +65,42 @@ def slices_of(plan: Plan, *, fused: bool, sinks: Any = None) -> Slices:
     )
     slice_kernels.find(plan, slices)
     slice_kernels.find_more(plan, slices)
-    return _with_sinks(slices, sinks)
+    return _with_sinks(expanded(slices, held) if mode == EXPANDED else slices, sinks)
 
 
-def scaled(parts: list[Slices], weights: FloatArray, sinks: Any = None) -> Slices:
+def expanded(slices: Slices, held: tuple[int, int] | None = None) -> Slices:
+    """Return slices with their rates written out for each state; see `slices_of`."""
+    lengths, (n_runs, n_slots) = np.diff(slices.starts), slices.origins.shape
+    size = int(-(-lengths // LANES).sum()) * LANES * (n_slots + 1)
+    pool = slices.tables if len(slices.more) else slices.tables[:0]  # the further slices read their tables still
+    tables = np.concatenate([pool, np.zeros(size)])
+    rates = slices._replace(
+        mode=EXPANDED,
+        places=slices.places[:0],
+        scales=slices.scales[:0],
+        low=slices.low[:0],
+        high=np.empty(n_runs, np.int16),
+        loss_places=np.empty((n_runs, 1), slices.origins.dtype),
+        loss_scales=slices.loss_scales[:0],
+        tables=tables,
+    )
+    bottom, top = held or (0, int(slices.starts[-1]))
+    expanded_kernels.expand(slices, bottom, top, len(pool), rates)
+    return rates
+
+
+def scaled(parts: list[Slices], weights: FloatArray, mode: int, sinks: Any = None) -> Slices:
     """Return ``Σ_l weights[l] parts[l]`` of operators that differ by their scalars alone, with other sinks."""
     if len(parts) == 1 and weights[0] == 1.0:
-        return _with_sinks(parts[0], sinks)
+        return _with_sinks(expanded(parts[0]) if mode == EXPANDED else parts[0], sinks)
     sums = {}
     for name in ("scales", "loss_scales", "more_scales"):
         total = weights[0] * getattr(parts[0], name)
         for weight, part in zip(weights[1:], parts[1:], strict=True):
             total += weight * getattr(part, name)
         sums[name] = total
-    return _with_sinks(parts[0]._replace(**sums), sinks)
+    whole = parts[0]._replace(**sums)
+    return _with_sinks(expanded(whole) if mode == EXPANDED else whole, sinks)
 
 
 def _with_sinks(slices: Slices, sinks: Any) -> Slices:

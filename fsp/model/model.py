@@ -58,6 +58,8 @@ class Model(ShownNetwork):
         If a part is malformed or does not fit the others.
     """
 
+    _text: str | None = None  # what `describe` returns, once it is complete
+
     def __init__(
         self,
         compiled: Compiled | None = None,
@@ -120,7 +122,14 @@ class Model(ShownNetwork):
         str
             The lines.
         """
-        return describe(self, self._compiled.expanded, time_limit or TimeLimit())
+        if self._text is None:
+            time_limit = time_limit or TimeLimit()
+            text = describe(self, self._compiled.expanded, time_limit)
+            if time_limit.is_over:
+                return text
+            self.__dict__["_text"] = text  # kept, as cached properties are
+            return text
+        return self._text
 
     # ------------------------------------------------------------------ changed copies
 

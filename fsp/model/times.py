@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from fsp.arrays import BoolArray, FloatArray
 
 SAME_WRITTEN = 1e-9  # relative difference of times that are the same, since programs write them with ten digits or more
+TINY = float(np.finfo(np.float64).tiny)  # smallest time but zero: below, numbers lose digits
 SUMMED = 1e-15  # of the last time: what adding up steps may leave at zero
 
 
@@ -28,11 +29,13 @@ def checked_times(times: Sequence[float] | FloatArray | float) -> FloatArray:
         raise ArgumentError(f"`times` must be numbers, but are {times!r}.") from None
     if values.ndim != 1 or not len(values):
         raise ArgumentError(f"`times` must be a list of at least one time, but has shape {values.shape}.")
+    first, last, increases = float(values[0]), float(values[-1]), bool((values[1:] > values[:-1]).all())
+    if increases and (first or float(values[1:2].sum()) or TINY) >= TINY and last < np.inf:
+        return values
     if not np.isfinite(values).all() or values[0] < 0.0:
         raise ArgumentError(f"`times` must be finite and not negative, but are {values.tolist()[:10]}.")
-    tiny = np.finfo(np.float64).tiny
-    if ((values > 0.0) & (values < tiny)).any():
-        raise ArgumentError(f"`times` must be 0 or at least {tiny:.3g}, but are {values.tolist()[:3]}.")
+    if ((values > 0.0) & (values < TINY)).any():
+        raise ArgumentError(f"`times` must be 0 or at least {TINY:.3g}, but are {values.tolist()[:3]}.")
     if (np.diff(values) <= 0.0).any():
         k = int(np.argmax(np.diff(values) <= 0.0))
         raise ArgumentError(f"`times` must increase, but {values[k]} is followed by {values[k + 1]}.")

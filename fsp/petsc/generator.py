@@ -16,14 +16,13 @@ import numpy as np
 from fsp.errors import BackendError
 from fsp.generator import Generator as LocalGenerator
 from fsp.generator.base import check_space
-from fsp.generator.family import LONG
-from fsp.generator.generator import RUN_STATES, SHORT
+from fsp.generator.generator import SHORT
 from fsp.generator.inner import inner_runs
 from fsp.generator.jumps import jumps_of
 from fsp.generator.matrices import n_pairs
 from fsp.generator.operator import Operator, RowOperator, RunOperator
 from fsp.generator.sinks import Leak, Sinks
-from fsp.generator.slices import slices_of
+from fsp.generator.slices import mode_of, slices_of
 from fsp.petsc.halo import Halo
 from fsp.petsc.matrices import PETScMatrices
 
@@ -141,7 +140,7 @@ class Generator(PETScMatrices):
     def T(self) -> Operator:  # noqa: N802 - the transpose, as numpy and scipy call it
         """The adjoint, whose products are collective."""
         plan, local = self.local.plans[1], self.halo.own
-        return RunOperator(slices_of(plan, fused=False), ghosts=self.halo, local=local, inner=inner_runs(plan, *local))
+        return RunOperator(slices_of(plan), ghosts=self.halo, local=local, inner=inner_runs(plan, *local))
 
     @cached_property
     def operator(self) -> Operator:
@@ -152,16 +151,16 @@ class Generator(PETScMatrices):
         """
         mean_length = len(self) / self.comm.sum(len(self.space.runs.keys))
         is_spread = self.comm.size > 1
-        if len(self) < RUN_STATES or mean_length < SHORT:
+        if mean_length < SHORT:
             if is_spread:
                 return RowOperator(self.rows, self.n_local, self.halo, self.sinks)
             return RowOperator(self.closed_rows(), self.n_local)
         plan, local = self.local.plans[0], self.halo.own
-        fused = mean_length >= LONG
+        mode = mode_of(len(self), int(plan.group_range[-2]), mean_length)
         if not is_spread:
-            return RunOperator(slices_of(plan, fused=fused, sinks=self.sinks), local=local)
-        inner = inner_runs(plan, *local)
-        return RunOperator(slices_of(plan, fused=fused), ghosts=self.halo, local=local, inner=inner, sinks=self.sinks)
+            return RunOperator(slices_of(plan, mode, self.sinks), local=local)
+        slices, inner = slices_of(plan, mode, held=local), inner_runs(plan, *local)
+        return RunOperator(slices, ghosts=self.halo, local=local, inner=inner, sinks=self.sinks)
 
     @property
     def rows(self) -> Any:
@@ -201,11 +200,9 @@ class Generator(PETScMatrices):
     @cached_property
     def work(self) -> int:
         """Multiply-adds of one product on all ranks, as in serial.  Collective when first asked for."""
-        if len(self) < RUN_STATES:
-            return int(self.comm.sum(self.rows.nnz + self.sinks.nnz))
         plan = self.local.plans[0]
         local = np.searchsorted(plan.starts, self.halo.own).tolist()
-        return int(self.comm.sum(self.n_local + n_pairs(plan, *local) + self.sinks.nnz))
+        return int(self.comm.sum(self.n_local + n_pairs(plan, *local) + self.ways_out.n_jumps))
 
     @cached_property
     def roundings(self) -> float:

@@ -7,6 +7,7 @@ Nothing is imported before it is used.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -45,17 +46,22 @@ class _Solvers(Mapping[str, "type[Solver]"]):
     """The classes of the methods by name, each imported when it is asked for."""
 
     def __getitem__(self, name: str) -> type[Solver]:
-        for kind, home in METHODS.items():
-            if kind.lower() == name:
-                solver: type[Solver] = getattr(import_module(home), kind)
-                return solver
-        raise KeyError(name)
+        return _class_of(name)
 
     def __iter__(self) -> Iterator[str]:
         return (kind.lower() for kind in METHODS)
 
     def __len__(self) -> int:
         return len(METHODS)
+
+
+@cache
+def _class_of(name: str) -> type[Solver]:
+    for kind, home in METHODS.items():
+        if kind.lower() == name:
+            solver: type[Solver] = getattr(import_module(home), kind)
+            return solver
+    raise KeyError(name)
 
 
 SOLVERS: Mapping[str, type[Solver]] = _Solvers()

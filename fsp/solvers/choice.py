@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import ceil, inf, log10
 from typing import TYPE_CHECKING, Any
 
@@ -209,7 +210,8 @@ class Chooser:
         for name, solver in self._solvers.items():
             is_open = stretch.is_timed or not solver.is_resort or instead_of or self._distrust
             if is_open and name != instead_of and name not in self._gave_way:
-                cost = solver.cost(generator, replace(stretch, stride=self._strides.get(name, inf)))
+                known = name in self._strides
+                cost = solver.cost(generator, replace(stretch, stride=self._strides[name]) if known else stretch)
                 if cost.work(1.0, stretch.growing) < inf:
                     costs[name] = cost
         return costs
@@ -237,6 +239,12 @@ def _as_solver(solver: str | Solver, tol: float, solvers: Mapping[str, type[Solv
 
 
 def _made(kind: type[Solver], tol: float) -> Solver:
-    make: Any = kind  # a dataclass, whose first field is the tolerance
-    made: Solver = make(tol=tol)
+    made: Solver = _KEPT(kind, tol)
     return made
+
+
+def _make(kind: Any, tol: float) -> Any:
+    return kind(tol=tol)  # a dataclass, whose first field is the tolerance
+
+
+_KEPT: Any = lru_cache(maxsize=64)(_make)  # values of a tolerance, which runs on many spaces and models ask for again

@@ -16,6 +16,8 @@ SUBSTEP_ROUNDINGS = 2.0  # of the sum of a substep's terms, beside those of the 
 SUBSTEP = 1.5  # of the small exponential, times the norm of its matrix: longer, its Taylor terms would cancel
 BROKEN = 10.0  # times the loss that is allowed, beyond which a step goes no further
 MOST_TERMS = 60  # of a Taylor step of the small exponential
+# What the Taylor terms that a substep leaves out may add: of the error that is allowed, and of u; chosen
+NEGLIGIBLE, ROUGHEST = 1e-3, 1e-10
 STRIDE = 3.0  # ‖H‖ times a Taylor step
 
 
@@ -34,7 +36,7 @@ def largest_column(H, m):
 @kernel()
 def diagonals(H, m, depth):
     """Return the diagonals of H[:m, :m] from the one below the main one on, row i at column i + 1 of a padded array."""
-    bands = np.zeros((min(depth, m) + 1, m))
+    bands = np.zeros((max(min(depth, m), 2) + 1, m))
     for k in range(len(bands)):
         for i in range(m):
             if 0 <= i + k - 1 < m:
@@ -42,20 +44,33 @@ def diagonals(H, m, depth):
     return bands
 
 
-@kernel(fastmath=REORDERED, forceinline=True)
-def taylor_term(bands, x, factor, y):
-    """Write ``factor H x`` to y; return its largest entry.  x and y are padded: entry i stands at i + 1."""
+@kernel(fastmath=REORDERED, forceinline=True, noalias=True)
+def taylor_term(bands, x, factor, y, total):
+    """Write ``factor H x`` to y, and add it to the total if there is one; return its 1-norm.
+
+    x and y are padded: entry i stands at i + 1.
+    """
     m = bands.shape[1]
-    for i in range(m):
-        y[i + 1] = bands[0, i] * x[i] + bands[1, i] * x[i + 1]
-    for k in range(2, len(bands)):
-        for i in range(m - k + 1):
-            y[i + 1] += bands[k, i] * x[i + k]
-    largest = 0.0
-    for i in range(1, m + 1):
-        y[i] *= factor
-        largest = max(largest, abs(y[i]))
-    return largest
+    below, on, above = bands[0], bands[1], bands[2]
+    further, norm = len(bands) > 3, 0.0
+    # Unsigned indices need no check for negative ones, which would keep the loops from vector registers.
+    for i in range(np.uint64(m)):
+        value = factor * (below[i] * x[i] + on[i] * x[i + np.uint64(1)] + above[i] * x[i + np.uint64(2)])
+        y[i + np.uint64(1)] = value
+        norm += abs(value)
+        if total is not None:
+            total[i] += value
+    if further:
+        norm = 0.0
+        for k in range(3, len(bands)):
+            for i in range(m - k + 1):
+                more = factor * bands[k, i] * x[i + k]
+                y[i + 1] += more
+                if total is not None:
+                    total[i] += more
+        for i in range(1, m + 1):
+            norm += abs(y[i])
+    return norm
 
 
 @kernel()
@@ -114,16 +129,16 @@ def flow(
             trial[i] = u[i]
             scale = max(scale, abs(u[i]))
         integral = abs(u[m - 1]) * step
-        for k in range(1, 60):
-            largest = taylor_term(bands, term, step / k, image)
+        enough = NEGLIGIBLE * error_rate * step / (largest_norm + residual_norm * step)
+        norm = 0.0
+        for k in range(1, MOST_TERMS):
+            norm = taylor_term(bands, term, step / k, image, trial)
             term, image = image, term
-            for i in range(m):
-                trial[i] += term[i + 1]
             integral += abs(term[m]) * step / (k + 1)
-            if largest <= 1e-18 * scale and k + 1 >= 2.0 * step * size:
+            if norm <= max(min(enough, ROUGHEST * scale), 1e-18 * scale) and k + 1 >= 2.0 * step * size:
                 break
         ratio = step * size / (k + 1)
-        dropped = np.abs(term).sum() * ratio / (1.0 - ratio)  # the terms that follow, in the 1-norm
+        dropped = norm * ratio / (1.0 - ratio)  # the terms that follow, in the 1-norm
         total = error + residual_norm * (integral + dropped * step) + largest_norm * dropped
         spread = 0.0
         for i in range(m):
@@ -162,11 +177,11 @@ def _taylor(bands, u, step, terms):
         term[i + 1] = u[i]
         scale = max(scale, abs(u[i]))
     for k in range(1, MOST_TERMS):
-        largest = taylor_term(bands, term, step / k, image)
+        norm = taylor_term(bands, term, step / k, image, None)
         term, image = image, term
         for i in range(m):
             terms[k, i] = term[i + 1]
-        if largest <= 1e-19 * scale:
+        if norm <= 1e-19 * scale:
             return k + 1
     return MOST_TERMS
 

@@ -37,8 +37,8 @@ MUTANTS = [
     mutant(
         "certified-by-one-of-two",
         "distribution/ledger.py",
-        "certified=self.certified and other.certified",
-        "certified=self.certified or other.certified",
+        "            self.certified and other.certified,\n",
+        "            self.certified or other.certified,\n",
         "distribution",
     ),
     mutant(

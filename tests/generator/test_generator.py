@@ -81,7 +81,7 @@ def assert_is_the_operator_of_its_matrix(generator):
     assert_close_by_row(generator.T @ v[:n, 1], square.T.tocsr(), v[:n, 1])
     assert_close_by_row(generator.operator.apply(v[:, 0]), closed, v[:, 0])
     assert_close_by_row(
-        RunOperator(slices_of(generator.plans[0], fused=False, sinks=generator.sinks)).apply(v[:, 0]), closed, v[:, 0]
+        RunOperator(slices_of(generator.plans[0], sinks=generator.sinks)).apply(v[:, 0]), closed, v[:, 0]
     )
     rows, columns, values = generator.to_coo()
     np.testing.assert_array_equal(np.diff(square.indptr), np.bincount(rows, minlength=n))

@@ -12,8 +12,11 @@ from written_networks import network
 
 from fsp import Generator, Model, Reaction, StateSpace
 from fsp.generator import generator as of_generator
-from fsp.generator import layout, operator
+from fsp.generator import layout, operator, run_kernels
+from fsp.generator import slices as of_slices
 from fsp.generator.closed_kernels import multiply
+from fsp.generator.expanded_kernels import LANES, MOST_SLOTS
+from fsp.generator.kernels import EXPANDED, FUSED, PRODUCT, SEPARATE
 from fsp.generator.operator import RowOperator, RunOperator
 from fsp.generator.slices import slices_of
 
@@ -74,8 +77,8 @@ def spaces(model, rng):
     yield StateSpace.from_states(model.species, [[40] * len(model.species), [0] * len(model.species)])
 
 
-def on_runs(plan, sinks=None, order=None, *, fused=False):
-    return RunOperator(slices_of(plan, fused=fused, sinks=sinks), order)
+def on_runs(plan, sinks=None, order=None, *, mode=SEPARATE):
+    return RunOperator(slices_of(plan, mode, sinks), order)
 
 
 def close(actual, expected, size):
@@ -108,14 +111,14 @@ def check_forms(op, matrix, rng):
     assert abs(norm - np.abs(following).sum()) <= 1e-13 * np.abs(following).sum()
 
 
-@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize("mode", [SEPARATE, FUSED, EXPANDED])
 @pytest.mark.parametrize("name", NETWORKS)
-def test_all_forms_on_all_spaces(rng, name, fused):
+def test_all_forms_on_all_spaces(rng, name, mode):
     model = NETWORKS[name]
     for space in spaces(model, rng):
         generator = Generator(model, space)
-        check_forms(on_runs(generator.plans[0], generator.sinks, fused=fused), generator.with_sinks, rng)
-        check_forms(on_runs(generator.plans[1], fused=fused), generator.to_csr().T.tocsr(), rng)
+        check_forms(on_runs(generator.plans[0], generator.sinks, mode=mode), generator.with_sinks, rng)
+        check_forms(on_runs(generator.plans[1], mode=mode), generator.to_csr().T.tocsr(), rng)
         check_forms(RowOperator(generator.with_sinks, len(space)), generator.with_sinks, rng)
 
 
@@ -123,12 +126,12 @@ def multiplied(A, form, v, u, w, total, factors):
     return multiply(A, form, v, u, w, total, *factors)
 
 
-@pytest.mark.parametrize("fused", [False, True])
-def test_compiled_loops_see_the_closed_chain_in_all_forms(rng, fused):
+@pytest.mark.parametrize("mode", [SEPARATE, FUSED, EXPANDED])
+def test_compiled_loops_see_the_closed_chain_in_all_forms(rng, mode):
     for space in spaces(PAIRS, rng):
         generator = Generator(PAIRS, space)
         rows = RowOperator(generator.with_sinks, len(space))
-        for op in (on_runs(generator.plans[0], generator.sinks, fused=fused), rows):
+        for op in (on_runs(generator.plans[0], generator.sinks, mode=mode), rows):
             A = op.compiled
             op._compute = lambda form, v, u, w, total, factors, A=A: multiplied(A, form, v, u, w, total, factors)
             check_forms(op, generator.with_sinks, rng)
@@ -145,8 +148,8 @@ TIMED = network(
 
 
 def test_clocks_weigh_the_slices_of_the_parts(rng, monkeypatch):
-    monkeypatch.setattr(of_generator, "RUN_STATES", 0)
     monkeypatch.setattr(of_generator, "SHORT", 0.0)
+    monkeypatch.setattr(of_slices, "EXPANDED_BYTES_OF_SHORT", 0)
     box = StateSpace.box(TIMED, 9)
     for share in (1.0, 0.6):  # with holes, one change leads into a run from several
         generator = Generator(TIMED, box.restrict(rng.random(len(box)) < share))
@@ -157,6 +160,42 @@ def test_clocks_weigh_the_slices_of_the_parts(rng, monkeypatch):
             check_forms(other.operator, other.with_sinks, rng)
         whole = generator.operator.slices.scales.shape[1]
         assert all(part.operator.slices.scales.shape[1] < whole for part in parts)  # of the part's own rates alone
+
+
+def test_written_out_rates_follow_the_clocks(rng, monkeypatch):
+    monkeypatch.setattr(of_generator, "SHORT", 0.0)
+    box = StateSpace.box(TIMED, 9)
+    for share in (1.0, 0.6):
+        generator = Generator(TIMED, box.restrict(rng.random(len(box)) < share))
+        for other in (generator, generator.at(0.7), generator.with_clocks(np.array([1.0, 0.25, 2.0]))):
+            assert other.operator.slices.mode == EXPANDED
+            check_forms(other.operator, other.with_sinks, rng)
+
+
+def test_rates_are_written_out_where_they_stay_in_the_caches():
+    assert of_slices.mode_of(10_000, 5, 10.0) == EXPANDED
+    assert of_slices.mode_of(200_000, 5, 10.0) == SEPARATE
+    assert of_slices.mode_of(10_000, 5, 100.0) == EXPANDED
+    assert of_slices.mode_of(100_000, 5, 100.0) == FUSED
+
+
+def test_runs_are_written_to_whole_registers_inside_a_range_alone(rng):
+    """What is written behind a run is overwritten; behind the last one of a range nothing is, as threads meet there."""
+    generator = Generator(MIXED, StateSpace.reachable(MIXED, ["X + Y + Z <= 9"]))
+    slices = slices_of(generator.plans[0], EXPANDED)
+    lengths, n = np.diff(slices.starts), len(generator)
+    wide = -(-lengths // LANES) * LANES
+    assert slices.origins.shape[1] > MOST_SLOTS  # several passes
+    assert ((slices.high == 0) | (slices.high == lengths) | (slices.high == wide)).all()
+    assert (slices.high > lengths).sum() > len(lengths) // 4
+    assert (slices.high == 0).any()
+    within = slices_of(generator.plans[0], EXPANDED, held=(n // 3, n))
+    assert (within.origins[within.high > 0] >= n // 3).all()
+    v, out = np.full(n + 2 * 64, np.nan)[64:-64], np.full(n, np.nan)  # nothing outside is read
+    v[:] = rng.random(n)
+    for first in reversed(range(0, len(lengths), 7)):  # backwards: what a range writes beyond its end would stay
+        run_kernels.product_runs(slices, first, min(first + 7, len(lengths)), PRODUCT, v, v, v, out, v, *[0.0] * 5, 0)
+    close(out, generator.to_csr() @ v, abs(generator.to_csr()) @ v)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -179,6 +218,7 @@ def test_several_threads(rng, name, monkeypatch):
         generator = Generator(model, space)
         for op in (
             on_runs(generator.plans[0], generator.sinks),
+            on_runs(generator.plans[0], generator.sinks, mode=EXPANDED),
             RowOperator(generator.with_sinks, len(space)),
         ):
             check_forms(op, generator.with_sinks, rng)
@@ -240,7 +280,7 @@ def test_random_sets_of_a_network_with_laws(seed, share):
         return
     generator = Generator(ENZYME, space)
     v = rng.standard_normal(len(space) + generator.n_sinks)
-    op = on_runs(generator.plans[0], generator.sinks, fused=True)
+    op = on_runs(generator.plans[0], generator.sinks, mode=FUSED)
     close(op.apply(v), generator.with_sinks @ v, abs(generator.with_sinks) @ np.abs(v))
 
 
@@ -253,8 +293,8 @@ def test_huge_changes():
     )
     states = [[x + d, y] for x in (0, 10**6, 2 * 10**6) for d in range(4) for y in range(12)]
     generator = Generator(model, StateSpace.from_states(model.species, states))
-    for fused in (False, True):
-        op = on_runs(generator.plans[0], generator.sinks, fused=fused)
+    for mode in (SEPARATE, FUSED):
+        op = on_runs(generator.plans[0], generator.sinks, mode=mode)
         check_forms(op, generator.with_sinks, np.random.default_rng(1))
 
 

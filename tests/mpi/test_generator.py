@@ -28,7 +28,7 @@ def pair(model, comm, make):
 def on_runs(generator):
     """Return the operator on runs, slice by slice."""
     plan, own = generator.local.plans[0], generator.halo.own
-    slices, inner = slices_of(plan, fused=False, sinks=generator.sinks), inner_runs(plan, *own)
+    slices, inner = slices_of(plan, sinks=generator.sinks), inner_runs(plan, *own)
     return RunOperator(slices, ghosts=generator.halo, local=own, inner=inner)
 
 

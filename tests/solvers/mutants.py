@@ -205,6 +205,13 @@ MUTANTS = [
         only="add_up",
     ),
     mutant(
+        "taylor-terms-left-out-at-will",
+        "solvers/small_exponential_kernels.py",
+        "min(enough, ROUGHEST * scale)",
+        "1e-3 * scale",
+        "charges",
+    ),
+    mutant(
         "small-exponential-ends-before-the-horizon",
         "solvers/small_exponential_kernels.py",
         "        if step <= 0.0:\n",

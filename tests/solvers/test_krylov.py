@@ -71,14 +71,16 @@ def test_flow_follows_the_small_exponential(rng, horizon):
     s, u, substeps, growth, s_kept, kept, error = followed
     assert s == s_kept == horizon
     truth = linalg.expm(horizon * H[:m])[:, 0]
-    np.testing.assert_allclose(u, truth, atol=1e-13 * growth)
+    np.testing.assert_allclose(u, truth, atol=small_exponential_kernels.ROUGHEST * substeps * growth)
     np.testing.assert_array_equal(u, kept)
+    exact = small_exponential_kernels.flow(H, m, m, horizon, math.ulp(9.0), norms, leak, 0.0, 1e-30, far, 0.0)
+    np.testing.assert_allclose(exact[1], truth, atol=1e-13 * growth)
     assert substeps == max(
         1, math.ceil(horizon * np.abs(H).sum(axis=0).max() / small_exponential_kernels.SUBSTEP * (1.0 - 1e-9))
     )
     modulus, _ = integrate.quad(lambda r: abs(linalg.expm(r * H[:m])[m - 1, 0]), 0.0, horizon, limit=200)
     assert modulus * (1.0 - 1e-6) <= error
-    assert error <= 10.0 * modulus + 1e-18 * m
+    assert error <= 10.0 * modulus + small_exponential_kernels.ROUGHEST * substeps * growth
 
 
 def test_flow_ends_before_the_error_or_the_loss_is_too_large():

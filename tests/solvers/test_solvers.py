@@ -15,7 +15,7 @@ from written_networks import network
 import fsp
 from fsp.generator import generator as of_generator
 from fsp.generator import operator as of_operator
-from fsp.generator.operator import RunOperator
+from fsp.generator.operator import RowOperator, RunOperator
 from fsp.solvers import SOLVERS, base
 
 SETTINGS = {
@@ -133,9 +133,11 @@ def test_every_solver_has_a_name():
 def test_runs_and_rows_give_the_same_answer(make, chain, compiled, monkeypatch):
     """The loops in compiled code on rows and on runs and the loop over products are the same method."""
     bound = bind(chain)
-    with make().open(bound.generator) as propagator:
+    monkeypatch.setattr(of_generator, "SHORT", np.inf)
+    by_rows = fsp.Generator(bound.generator.model, bound.generator.space)
+    assert isinstance(by_rows.operator, RowOperator)
+    with make().open(by_rows) as propagator:
         rows = advance(propagator, bound.p, 0.0, bound.t, 1e-8)
-    monkeypatch.setattr(of_generator, "RUN_STATES", 0)
     monkeypatch.setattr(of_generator, "SHORT", 0.0)
     monkeypatch.setattr(of_operator, "COMPILED_STATES", compiled)
     generator = fsp.Generator(bound.generator.model, bound.generator.space)
@@ -151,7 +153,6 @@ def test_runs_and_rows_give_the_same_answer(make, chain, compiled, monkeypatch):
 
 @pytest.mark.parametrize("make", [fsp.Uniformization, fsp.Krylov, fsp.Chebyshev])
 def test_long_steps_say_how_far_they_are(make, monkeypatch):
-    monkeypatch.setattr(of_generator, "RUN_STATES", 0)
     monkeypatch.setattr(of_generator, "SHORT", 0.0)
     monkeypatch.setattr(of_operator, "COMPILED_STATES", 0)
     monkeypatch.setattr(base, "REPORT_WORK", 1.0)
