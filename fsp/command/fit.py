@@ -11,6 +11,7 @@ import click
 
 from fsp import defaults
 from fsp.command.exits import ABOVE_TOLERANCE, EPILOG, guarded
+from fsp.command.extrinsic import EXTRINSIC, laws_in
 from fsp.command.instruments import INSTRUMENT, instruments_in
 from fsp.command.likelihood import DATA, Data, takes_data
 from fsp.command.options import JSON, MAX_STATES, OVERWRITE, PROGRESS, SOURCE, Source, named, takes_source, with_options
@@ -27,6 +28,7 @@ FREE = click.option(
 @with_options(*SOURCE)
 @with_options(*DATA)
 @INSTRUMENT
+@EXTRINSIC
 @FREE
 @START
 @click.option("--starts", default=defaults.STARTS, show_default=True, help="Number of starts.")
@@ -69,6 +71,7 @@ def fit(
     counts = data.read()
     ranges = dict(_ranges(free))
     model, options["instrument"] = source.load(), instruments_in(options["instrument"])
+    options["extrinsic"] = laws_in(options["extrinsic"])
     click.echo(str(counts), err=True)
     with warnings_as_lines(), shown_progress(quiet, progress) as shown, Stop() as stop:
         keeper = Keeper(stop, shown, None, None)

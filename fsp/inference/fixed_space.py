@@ -15,14 +15,14 @@ digits.  Derivatives by the logarithms of parameters go along, ``h_{k+1} = P h_k
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.sparse import csr_array, dia_array
 
-from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
+from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.errors import ConvergenceError, ModelError
 from fsp.solvers.poisson import poisson_window
 
@@ -47,6 +47,7 @@ class Transients:
     lacking: FloatArray  # (P, n_times), δ of (1)
     relative: float  # rounding of each probability
     slopes: FloatArray | None = None  # (q, n_times, n) of the first of P
+    absolute: float = 0.0  # by how much lower bounds may be too large, summed over states
 
 
 class FixedSpace:
@@ -107,22 +108,56 @@ class FixedSpace:
         return self._transients(sums, exponents, tail)
 
     def at_many(self, theta: FloatArray, times: Sequence[float], tail: float, max_work: float) -> Transients:
-        """Return probabilities at many parameter vectors (P, q), without a sink: what they lack is (2).
-
-        (2)  Σ p - Σ y <= 1 - Σ y, which rounding hides where it is small.
-        """
+        """Return probabilities at many parameter vectors (P, q)."""
         rates = self._rates(theta)
         rate, exponents = self._weights(rates, times, tail, max_work)
+        advanced = self._stacked(rates, rate)
+        first = np.tile(self._start, (len(theta), 1))
+        return self._transients(_summed(first, advanced, exponents), exponents, tail)  # of (P, n_times, n + 1)
+
+    def slopes_at_many(
+        self, theta: FloatArray, times: Sequence[float], tail: float, max_work: float
+    ) -> tuple[Transients, FloatArray]:
+        """Return probabilities, and their derivatives (P, q, n_times, n), at many parameter vectors (P, q)."""
+        rates = self._rates(theta)
+        rate, exponents = self._weights(rates, times, tail, max_work)
+        advanced = self._stacked(rates, rate)
+        (many, q), n = theta.shape, len(self)
+        changes = [
+            self._diagonals.stacked(self._laws.slopes_at_many(self._columns, theta, k), rate) for k in range(q)
+        ]  # ∂A/Λ + 1
+
+        def step(z: FloatArray) -> FloatArray:
+            after = np.stack([advanced(z[:, k]) for k in range(1 + q)], axis=1)  # (P, 1 + q, n + 1)
+            y = np.ascontiguousarray(z[:, 0, :-1])
+            for k, change in enumerate(changes):
+                after[:, 1 + k, :-1] += (change @ y.reshape(-1)).reshape(many, n) - y
+            return after
+
+        first = np.zeros((many, 1 + q, n + 1))
+        first[:, 0] = self._start
+        sums = _summed(first, step, exponents)  # (P, n_times, 1 + q, n + 1)
+        found = self._transients(sums[:, :, 0], exponents, tail)
+        return found, np.moveaxis(sums[:, :, 1:, :-1], 2, 1)
+
+    def _stacked(self, rates: FloatArray, rate: FloatArray) -> Callable[[FloatArray], FloatArray]:
+        """Return what advances vectors (P, n + 1), the sink last, each with its rates (P, R, n)."""
         P = self._diagonals.stacked(rates, rate)
-        first = np.tile(self._start[:-1], (len(theta), 1))
-        sums = _summed(first, lambda z: (P @ z.reshape(-1)).reshape(first.shape), exponents)  # (P, n_times, n)
-        relative = self._relative(exponents)
-        lacking = np.maximum(1.0 - sums.sum(axis=2), 0.0) + 2.0 * relative + SUM_ROUNDING  # (2)
-        return Transients(sums, lacking, relative)
+        leaving = np.einsum("prx,rx->px", rates, self._diagonals.outside) / rate[:, None]  # (P, n)
+
+        def advance(z: FloatArray) -> FloatArray:
+            y = np.ascontiguousarray(z[:, :-1])
+            after = np.empty_like(z)
+            after[:, :-1] = (P @ y.reshape(-1)).reshape(y.shape)
+            after[:, -1] = z[:, -1] + np.einsum("px,px->p", leaving, y)
+            return after
+
+        return advance
 
     def _transients(self, sums: FloatArray, exponents: FloatArray, tail: float) -> Transients:
         relative = self._relative(exponents)
-        lacking = (sums[:, :, -1] + tail) * (1.0 + 2.0 * relative) + self._lacks  # (1)
+        off = 2.0 * relative + len(self) * UNIT_ROUNDOFF  # of the sink, a sum over states
+        lacking = (sums[:, :, -1] + tail) * (1.0 + off) + self._lacks  # (1)
         return Transients(sums[:, :, :-1], lacking, relative)
 
     def _relative(self, exponents: FloatArray) -> float:
@@ -182,6 +217,7 @@ class _Diagonals:
         sources = np.tile(np.arange(n), len(targets) + 1)
         offsets = sources - np.concatenate([*targets, np.arange(n)])
         self._n = n
+        self.outside = np.array([target < 0 for target in targets], dtype=np.float64)  # (R, n)
         self._offsets, row = np.unique(offsets[inside], return_inverse=True)
         self._few = len(self._offsets) <= MOST_DIAGONALS
         keys = (row * n + sources[inside]) if self._few else sources[inside] * n + (sources - offsets)[inside]

@@ -55,6 +55,10 @@ class FreeLaws:
         """Return their derivatives (q, R, n) by the logarithms of the parameters, at one (q,)."""
         return np.array([self._values(trees, columns, theta[None])[0] for trees in self.slopes])
 
+    def slopes_at_many(self, columns: Mapping[str, FloatArray], theta: FloatArray, k: int) -> FloatArray:
+        """Return their derivatives (P, R, n) by the logarithm of the k-th parameter, at parameters (P, q)."""
+        return self._values(self.slopes[k], columns, theta)
+
     def _values(self, trees: Sequence[Expression], columns: Mapping[str, FloatArray], theta: FloatArray) -> FloatArray:
         values: dict[str, Any] = {**columns, **{name: theta[:, k, None] for k, name in enumerate(self.names)}}
         n = len(next(iter(columns.values())))

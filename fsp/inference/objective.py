@@ -20,6 +20,7 @@ from fsp.inference.part import Part, Point
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
     from fsp.inference.counts import Counts
+    from fsp.inference.extrinsic import ParameterLaw
     from fsp.inference.instruments import Instrument
     from fsp.inference.priors import Prior
     from fsp.inference.problem import Limits
@@ -44,6 +45,7 @@ class Objective:
         instrument: Instrument | Mapping[str, Instrument] | None,
         limits: Limits,
         start: str | None = None,
+        extrinsic: Mapping[str, ParameterLaw] | None = None,
     ) -> Objective:
         """Make the parts of all conditions; `model` has values within the bounds."""
         parts: list[Part | DirectPart] = []
@@ -58,6 +60,9 @@ class Objective:
                     f"`free` must not be what a condition sets, but '{condition.label}' sets '{fixed[0]}'."
                 )
             changed = model.with_values(condition.settings) if condition.settings else model
+            if extrinsic is not None:
+                parts.append(_mixed(changed, names, condition.counts, chosen, limits, extrinsic))
+                continue
             if changed.is_time_dependent or start is not None or starting(changed, names):
                 parts.append(DirectPart(changed, names, condition.counts, chosen, limits, start))
                 derivatives(changed, names, log=True)
@@ -101,6 +106,29 @@ class Objective:
             gradient=gradient,
             information=point.information + np.diag(curvature),
         )
+
+
+def _mixed(
+    model: Model,
+    names: Sequence[str],
+    counts: Counts,
+    instruments: Sequence[Instrument],
+    limits: Limits,
+    extrinsic: Mapping[str, ParameterLaw],
+) -> Part:
+    """Return the part of cells that differ; numbers of laws and of instruments may be free."""
+    told = {name for instrument in instruments for name in instrument.depends}
+    told |= {name for law in extrinsic.values() for name in law.depends}
+    idle = [name for name in names if name in extrinsic and name not in told]
+    if idle:
+        raise ArgumentError(
+            f"`free` must not be a parameter whose law says all of its values, but one is '{idle[0]}'; name it in the "
+            f"law, as in fsp.Gamma('{idle[0]}', 0.3), so that its mean is free."
+        )
+    free = [name for name in names if name not in extrinsic and (name not in told or _in_rates(model, name))]
+    laws = FreeLaws.of(model, [*free, *extrinsic])
+    standing = counts.standing([instrument.at(model.parameters) for instrument in instruments])
+    return Part(model, laws, names, standing, instruments, limits, extrinsic)
 
 
 def _in_rates(model: Model, name: str) -> bool:

@@ -57,9 +57,14 @@ class Observation:
         for p in together:
             sights = self._sights(self._concrete(values[p.start]))
             y, lacking = self._gathered.sums(transients.probabilities[p]), transients.lacking[p]
+            above = transients.absolute
             bounds = [
                 _bounds(
-                    y[:, i] @ sight.weights.T, n, lacking[:, i] + sight.absolute, transients.relative + sight.relative
+                    y[:, i] @ sight.weights.T,
+                    n,
+                    lacking[:, i] + above + sight.absolute,
+                    transients.relative + sight.relative,
+                    above,
                 )
                 for i, (sight, n) in enumerate(zip(sights, self.counts.cells, strict=True))
             ]
@@ -158,14 +163,20 @@ def _derivatives(
     return derivatives
 
 
-def _bounds(y: FloatArray, n: IntArray, lacking: FloatArray, off: float) -> tuple[FloatArray, FloatArray]:
-    """Return lower and upper bounds (P,) of Σ n log p, by (1) of `fsp.inference.likelihood`."""
+def _bounds(
+    y: FloatArray, n: IntArray, lacking: FloatArray, off: float, above: float = 0.0
+) -> tuple[FloatArray, FloatArray]:
+    """Return lower and upper bounds (P,) of Σ n log p, by (1) of `fsp.inference.likelihood`.
+
+    `above` is by how much y may be too large, beside its relative rounding.
+    """
     cells = n.astype(np.float64)
     off = min(off, 0.5)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        low: FloatArray = np.log((1.0 - off) * y) @ cells
+        stored: FloatArray = np.log((1.0 - off) * y) @ cells
         high: FloatArray = np.log(np.minimum((1.0 + off) * y + lacking[:, None], 1.0)) @ cells
         apart = (cells / y).max(axis=1) * lacking + 2.0 * off * float(cells.sum())
-    noise = 8.0 * UNIT_ROUNDOFF * np.where(np.isfinite(low), np.abs(low), 0.0)
-    seen = np.isfinite(low)
-    return low - noise, np.where(seen, np.fmin(high, np.where(seen, low, 0.0) + apart), high) + noise
+        low: FloatArray = np.log(np.maximum((1.0 - off) * y - above, 0.0)) @ cells if above else stored
+    noise = 8.0 * UNIT_ROUNDOFF * np.where(np.isfinite(stored), np.abs(stored), 0.0)
+    seen = np.isfinite(stored)
+    return low - noise, np.where(seen, np.fmin(high, np.where(seen, stored, 0.0) + apart), high) + noise

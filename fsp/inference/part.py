@@ -15,7 +15,10 @@ import numpy as np
 
 from fsp.errors import ConvergenceError, StateSpaceError
 from fsp.inference.fixed_space import FixedSpace, Transients
+from fsp.inference.growth import Growth
 from fsp.inference.loop import distributions
+from fsp.inference.mixed_space import MixedSpace
+from fsp.inference.mixing import Mixing
 from fsp.inference.observation import Observation
 from fsp.inference.problem import Limits
 from fsp.projection.forecast import MOST_WORK
@@ -24,6 +27,7 @@ from fsp.space import StateSpace
 if TYPE_CHECKING:
     from fsp.arrays import BoolArray, FloatArray
     from fsp.inference.counts import Counts
+    from fsp.inference.extrinsic import ParameterLaw
     from fsp.inference.free_laws import FreeLaws
     from fsp.inference.instruments import Instrument
     from fsp.model import Model
@@ -37,6 +41,7 @@ TAIL = 1e-14  # of the Poisson weights, and less where a cell is improbable
 # What a space may take that is sought far from an optimum, and what an evaluation may there: seconds; chosen.
 FAR_STATES, FAR_WORK, FAR_SEARCH = 50_000, 3e8, 2e7
 RUNGS = 4  # spaces that are kept for many parameters, so that a few wide laws do not slow all others; chosen
+Rung = tuple[FixedSpace | MixedSpace, Observation]
 UNIFORM = 64  # parameter vectors that are advanced together: their vectors stay in the cache; chosen
 
 
@@ -69,15 +74,20 @@ class Part:
         counts: Counts,
         instruments: Sequence[Instrument],
         limits: Limits,
+        extrinsic: Mapping[str, ParameterLaw] | None = None,
     ) -> None:
         self.model, self.counts = model, counts
         self._laws, self._names, self._instruments, self._limits = laws, tuple(names), tuple(instruments), limits
-        self._columns = [self._names.index(name) for name in laws.names]
-        self._max_work = MOST_WORK if limits.max_work is None else limits.max_work
-        self._space: FixedSpace | None = None
+        self._extrinsic = extrinsic
+        self._columns = [self._names.index(name) for name in (names if extrinsic else laws.names)]
+        self._space: FixedSpace | MixedSpace | None = None
         self._observation: Observation | None = None
-        self._ladder: list[tuple[FixedSpace, Observation]] = []  # by size
+        self._ladder: list[Rung] = []  # by size
         self.spaces = 0  # that were found
+
+    @property
+    def _max_work(self) -> float:
+        return MOST_WORK if self._limits.max_work is None else self._limits.max_work
 
     def values(self, theta: FloatArray) -> dict[str, float]:
         """Return parameters (q,) by name."""
@@ -92,7 +102,7 @@ class Part:
 
         work = self._max_work if math.isfinite(width) else min(self._max_work, FAR_WORK)
 
-        def computed(space: FixedSpace, tail: float) -> Transients:
+        def computed(space: FixedSpace | MixedSpace, tail: float) -> Transients:
             return space.at(theta[self._columns], times, tail, work)
 
         transients, observation = self._within(theta, width, computed)
@@ -122,7 +132,7 @@ class Part:
         low, high = np.full(len(theta), -math.inf), np.full(len(theta), math.inf)
         left = np.arange(len(theta))
 
-        def rise(rungs: Sequence[tuple[FixedSpace, Observation]]) -> None:
+        def rise(rungs: Sequence[Rung]) -> None:
             nonlocal left
             for rung in rungs:
                 if len(left):
@@ -145,13 +155,13 @@ class Part:
     def _known_enough(self, low: FloatArray, high: FloatArray, width: float, floor: float) -> BoolArray:
         return (_gaps(low, high) <= width) | (high < floor)
 
-    def _batch(self, rung: tuple[FixedSpace, Observation], theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def _batch(self, rung: Rung, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
         space, observation = rung
         times = self.counts.times.tolist()
         transients = space.at_many(theta[:, self._columns], times, TAIL, self._max_work)
         return observation.log_likelihood(transients, [self.values(each) for each in theta])
 
-    def _alone(self, theta: FloatArray) -> Callable[[FixedSpace, float], Transients]:
+    def _alone(self, theta: FloatArray) -> Callable[[FixedSpace | MixedSpace, float], Transients]:
         """Return what computes probabilities at one parameter vector (q,), without derivatives."""
         times = self.counts.times.tolist()
         return lambda space, tail: space.values_at(theta[self._columns], times, tail, self._max_work)
@@ -166,7 +176,7 @@ class Part:
         self,
         theta: FloatArray,
         width: float,
-        computed: Callable[[FixedSpace, float], Transients],
+        computed: Callable[[FixedSpace | MixedSpace, float], Transients],
         floor: float = -math.inf,
     ) -> tuple[Transients, Observation]:
         """Return what is computed on a space that does for these parameters: the one there is, or a new one."""
@@ -187,7 +197,7 @@ class Part:
         return transients, observation
 
     @property
-    def _known(self) -> tuple[FixedSpace, Observation]:
+    def _known(self) -> Rung:
         """The space there is, with what is observed on it."""
         if self._space is None or self._observation is None:
             raise ValueError("a space must be found")
@@ -202,9 +212,13 @@ class Part:
     def _find(self, theta: FloatArray, loss: float, limits: Limits) -> None:
         """Find a space for these parameters; the one there is is kept as a part of it unless it is far too large."""
         model = self.model.with_parameters(
-            {name: v for name, v in self.values(theta).items() if name in self._laws.names}
+            {name: v for name, v in self.values(theta).items() if self._extrinsic or name in self._laws.names}
         )
-        reached = distributions(model, self.counts.times, loss, limits)
+        times = self.counts.times
+        if self._extrinsic:
+            reached = Mixing(model, self._extrinsic, times, limits).reached(loss)
+        else:
+            reached = distributions(model, times, loss, limits)
         states = np.unique(np.concatenate([answer.distribution.states for answer in reached]), axis=0)
         space = StateSpace.from_states(model.species, np.concatenate([states, model.initial_states]))
         space = StateSpace.from_states(model.species, space.grow(model, MARGIN).states)
@@ -213,12 +227,18 @@ class Part:
             if len(joined) <= MOST_STATES * len(space) or loss < FIRST_LOSS:
                 space = joined
         observation = Observation(model, self.counts, space, self._instruments)
-        self._space, self._observation = FixedSpace(self.model, self._laws, space), observation
+        self._space, self._observation = self._on(space), observation
         self.spaces += 1
         self._ladder = sorted([*self._ladder, self._known], key=lambda rung: len(rung[0]))
         if len(self._ladder) > RUNGS:  # the one whose neighbour below is closest in size does least
             sizes = np.array([len(rung[0]) for rung in self._ladder])
             del self._ladder[int(np.argmin(sizes[1:] / sizes[:-1]))]
+
+    def _on(self, space: StateSpace) -> FixedSpace | MixedSpace:
+        if not self._extrinsic:
+            return FixedSpace(self.model, self._laws, space)
+        growth = Growth.of(self.model, tuple(self._extrinsic), self._names)
+        return MixedSpace(self.model, self._laws, space, self._names, self._extrinsic, growth)
 
     # ---- for reports
 

@@ -27,6 +27,7 @@ from fsp.distribution.text import counted
 from fsp.errors import ArgumentError, ConvergenceError, StateSpaceError
 from fsp.inference.ascent import UnreachableError, ascend
 from fsp.inference.counts import Counts, check_counts
+from fsp.inference.extrinsic import ParameterLaw, laws_of, require_no_start
 from fsp.inference.importance import StudentLaw, weighted
 from fsp.inference.objective import Objective
 from fsp.inference.priors import posterior_priors
@@ -60,6 +61,8 @@ class Posterior:
         distribution of scipy.stats.
     instrument
         What makes the counts that were seen of those in the cells, as for `fsp.likelihood`.
+    extrinsic
+        Laws of parameters that differ among cells, as for `fsp.fit`.
     start
         Where cells begin, as for `fsp.likelihood`.
     width
@@ -92,6 +95,7 @@ class Posterior:
         priors: Mapping[str, Any],
         *,
         instrument: Instrument | Mapping[str, Instrument] | None = None,
+        extrinsic: Mapping[str, ParameterLaw] | None = None,
         start: str | None = None,
         width: float = defaults.LIKELIHOOD_WIDTH,
         max_states: int | None = None,
@@ -113,7 +117,10 @@ class Posterior:
         self._begin = np.array([self._inside(model, name) for name in self.names])
         changed = model.with_parameters(dict(zip(self.names, np.exp(self._begin).tolist(), strict=True)))
         limits = Limits(max_states, max_memory, max_work)
-        self._objective = Objective.of(changed, counts, self.names, self._priors, instrument, limits, start)
+        if extrinsic is not None:
+            require_no_start(start)
+            extrinsic = laws_of(extrinsic, model)
+        self._objective = Objective.of(changed, counts, self.names, self._priors, instrument, limits, start, extrinsic)
         self._largest = -math.inf
         self.evaluations = 0
 

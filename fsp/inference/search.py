@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from fsp.projection.progress import SweepProgress
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
+    from fsp.inference.extrinsic import ParameterLaw
     from fsp.inference.instruments import Instrument
     from fsp.model import Model
     from fsp.projection.progress import SweepCallback
@@ -44,6 +45,7 @@ class FitTask:
     limits: Limits
     asked: str
     start: str | None = None
+    extrinsic: Mapping[str, ParameterLaw] | None = None
 
     @property
     def low(self) -> FloatArray:
@@ -210,7 +212,8 @@ class Search:
         """Return the certified log-likelihood of all cells."""
         task = self.task
         more = {name: getattr(task.limits, name) for name in ("max_states", "max_memory", "max_work")}
-        return likelihood(model, task.counts, width=task.width, instrument=task.instrument, start=task.start, **more)
+        given: dict[str, Any] = {"instrument": task.instrument, "start": task.start, "extrinsic": task.extrinsic}
+        return likelihood(model, task.counts, width=task.width, **given, **more)
 
     def _likelihood(self, summit: Summit) -> Interval:
         values = dict(zip(self.task.objective.names, np.exp(summit.u).tolist(), strict=True))

@@ -20,6 +20,7 @@ from fsp.errors import ArgumentError, FSPError, Interrupted, ToleranceWarning
 from fsp.generator.threads import n_processors
 from fsp.inference.ascent import Summit, ascend
 from fsp.inference.counts import Counts, check_counts
+from fsp.inference.extrinsic import ParameterLaw, laws_of, require_no_start
 from fsp.inference.objective import Objective
 from fsp.inference.priors import priors_of, ranged
 from fsp.inference.problem import Limits
@@ -41,6 +42,7 @@ def fit(
     free: Mapping[str, tuple[float, float]],
     *,
     instrument: Instrument | Mapping[str, Instrument] | None = None,
+    extrinsic: Mapping[str, ParameterLaw] | None = None,
     priors: Mapping[str, Any] | None = None,
     start: str | None = None,
     starts: int = defaults.STARTS,
@@ -73,6 +75,9 @@ def fit(
         instruments may be among them.
     instrument
         What makes the counts that were seen of those in the cells, as for `fsp.likelihood`.
+    extrinsic
+        Laws of parameters that differ among cells, as for `fsp.mixture`; without `start`, where propensities do not
+        depend on time.  Parameters by which a law is given, ``fsp.Gamma("k", "cv")``, may be free.
     priors
         Densities of free parameters: frozen continuous distributions of scipy.stats, such as ``lognorm(1.0)``.  The
         density of the parameter itself counts, within its bounds.
@@ -146,10 +151,16 @@ def fit(
     values = _values_within(model, ranges)
     laws = priors_of(ranges, priors)
     counts.require_unit_of(model)
-    objective = Objective.of(model.with_parameters(values), counts, tuple(ranges), laws, instrument, limits, start)
-    words = (model.hash, ranges, str(instrument), start, _told(priors), starts, seed, width, _digest(counts))
+    if extrinsic is not None:
+        require_no_start(start)
+        extrinsic = laws_of(extrinsic, model)
+    objective = Objective.of(
+        model.with_parameters(values), counts, tuple(ranges), laws, instrument, limits, start, extrinsic
+    )
+    told = f"{instrument} {extrinsic}" if extrinsic else str(instrument)
+    words = (model.hash, ranges, told, start, _told(priors), starts, seed, width, _digest(counts))
     asked = hashlib.sha256(repr(words).encode()).hexdigest()
-    task = FitTask(model, counts, objective, width, level, instrument, limits, asked, start)
+    task = FitTask(model, counts, objective, width, level, instrument, limits, asked, start, extrinsic)
     search = Search(task, _starts(model, task, starts, seed), resume, callback(progress))
     try:
         for outcome in _outcomes(search, processes):
