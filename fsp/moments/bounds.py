@@ -25,6 +25,7 @@ from fsp.moments.dissipation import OrderBound, order_bound
 from fsp.moments.drift import ORDERS, PowerBound, Weights, exact_weights, linear_weights, power_bound
 from fsp.moments.equations import MomentEquations, moment_equations
 from fsp.moments.initial import InitialMoments, KnownDistribution
+from fsp.moments.network_text import network_text
 from fsp.moments.polynomial import Polynomial
 from fsp.moments.rates import Rate, affine_parts, rates, reasons
 
@@ -140,9 +141,27 @@ class PendingBounds:
     def bounds(self) -> MomentBounds:
         """The bounds; computed once."""
         if self._found is None:
-            known = _at(self._model, self._t, self._initial)
-            self._found = known.select(self._columns)
+            self._found = self._make().select(self._columns)
         return self._found
+
+    def _make(self) -> MomentBounds:
+        """Compute the bounds of all species."""
+        return _at(self._model, self._t, self._initial)
+
+    def network(self, t: float) -> str:
+        """Write the network whose bounds at time `t` after its own start these are; empty where there is none."""
+        model, start = self._model, self._initial
+        if not isinstance(start, KnownDistribution) or start.lacking or model.start_lacks or model.events:
+            return ""
+        if self._t != t or self._columns != tuple(range(model.n_species)):
+            return ""
+        own = np.array_equal(start.states, model.initial_states)
+        return network_text(model) if own and np.array_equal(start.probabilities, model.initial_probabilities) else ""
+
+    @property
+    def is_computed(self) -> bool:
+        """Whether they were asked for before."""
+        return self._found is not None
 
     def select(self, columns: Sequence[int]) -> PendingBounds | MomentBounds:
         """Return the bounds of some of the species."""
@@ -152,7 +171,13 @@ class PendingBounds:
         return PendingBounds(self._model, self._t, self._initial, chosen)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _same, (self.bounds,)  # a file or another process has no use for the model
+        """Stay pending in another process where the model goes there too, as one that is written in formulas does."""
+        goes_along = isinstance(self._initial, KnownDistribution) and not any(
+            map(callable, self._model.definition.laws)
+        )
+        if self._found is None and goes_along:
+            return PendingBounds, (self._model, self._t, self._initial, self._columns)
+        return _same, (self.bounds,)
 
 
 def _same(bounds: MomentBounds) -> MomentBounds:

@@ -40,6 +40,7 @@ from fsp.time_limit import check_time_limit
 ORDERS = 24
 """Highest order of the moments that are bounded."""
 
+SECOND_ODD = 3  # the first odd order whose spread is made: 2 and 3 are those of all even and odd ones
 _SAME = 1e-9  # relative: weights and changes below this are meant to be zero
 _MARGIN = 1e-12  # relative, for coefficients that formulas fold in floating point and for the sums below
 Weights = tuple[Fraction, ...]
@@ -138,9 +139,11 @@ def linear_weights(
     `growth`: a, 1/time; `start`: (d,) initial means; `largest`: (d,) largest counts, infinite where there are none;
     returns (d,) weights; None where there are none.
     """
+    check_time_limit()
+    if len(start) == 1 and not any(rate.superlinear for rate in rates):
+        return _alone(rates, growth, largest)
     from scipy.optimize import linprog  # here, as its import is slow
 
-    check_time_limit()
     programme = _Programme(rates, growth, horizon, largest)
     cost, bounds = programme.objective(start, target)
     best = linprog(
@@ -152,6 +155,17 @@ def linear_weights(
         bounds=bounds,
     )
     return None if best.x is None or best.status != 0 else np.asarray(best.x[: len(start)])
+
+
+def _alone(rates: Sequence[Rate], growth: float, largest: FloatArray) -> FloatArray | None:
+    """Return the weight of a species that is alone, one, if A x <= growth x + b holds for some b."""
+    slopes = []
+    for rate in rates:
+        (step,) = rate.change
+        _, (linear,) = affine_parts((rate.upper if step > 0 else rate.lower) or {}, 1)
+        slopes.append(step * float(linear))
+    slack = _SAME * max(map(abs, slopes), default=0.0)
+    return np.ones(1) if sum(slopes) <= growth + slack or math.isfinite(largest[0]) else None
 
 
 class _Programme:
@@ -236,8 +250,12 @@ def power_bound(
     pairs = [(rate, step) for rate, step in zip(rates, steps, strict=True) if not rate.superlinear and step]
     drift = [(rate, step) if step > 0 else (_below(rate), step) for rate, step in pairs]
     first = _affine_bound(drift, weights, largest, Fraction(growth))
-    spreads = []
+    spreads: list[tuple[Fraction, Fraction] | None] = []
+    alike = all(abs(step) == 1 for _, step in pairs)  # then only those that raise u count for odd j, and all for even
     for j in range(2, orders + 1):
+        if alike and j > SECOND_ODD:
+            spreads.append(spreads[j - 4])
+            continue
         raised = [(rate, abs(step) ** j) for rate, step in pairs if step > 0 or j % 2 == 0]
         spreads.append(_affine_bound(raised, weights, largest, Fraction(0)))
     known = [spread for spread in spreads if spread is not None]

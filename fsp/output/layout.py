@@ -17,12 +17,16 @@ A sweep has, beside format, kind and versions:
 /names        (k,) what was varied;  /points/values (n, k);  /points/failures (n,) reasons, empty where there is none
 /points/00000 a solution, laid out as above; absent where there is none
 
-Times that share their states share one dataset by hard links.
+Times that share their states share one dataset by hard links, and points of a sweep what they have in common with the
+first one: /species, /observables, /asked and /options.  Bounds of moments that were not asked for before a sweep is
+saved, or that take more than a second, are not in the file: in their place a time has the attribute moments_of =
+"network", and /network is the network as JSON (species, changes, propensities, start), of which they are then computed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
@@ -32,7 +36,8 @@ from fsp.distribution.distribution import Distribution
 from fsp.distribution.ledger import PARTS, ErrorLedger
 from fsp.distribution.solution import Solution
 from fsp.distribution.sweep import Sweep
-from fsp.moments import MomentBounds
+from fsp.moments import MomentBounds, PendingBounds
+from fsp.moments.stored import StoredBounds
 from fsp.output.fields import array, attribute, attributes, child, texts
 from fsp.time_limit import TimeLimit
 from fsp.version import __version__
@@ -76,21 +81,35 @@ def write_sweep(file: Any, sweep: Sweep, write_rows: _RowWriter) -> None:
     points = file.create_group("points")
     points["values"] = sweep.points
     _write_texts(points, "failures", [sweep.failures.get(i, "") for i in range(len(sweep))], (-1,))
-    time_limit = TimeLimit()
+    time_limit, first = TimeLimit(), None
     for i in sweep.solved:
-        write_answer(points.create_group(f"{i:05d}"), sweep[i], write_rows, time_limit)
+        group = points.create_group(f"{i:05d}")
+        write_answer(group, sweep[i], write_rows, time_limit, first, asks=False)
+        first = first or (group, sweep[i])
 
 
 def write_answer(
-    group: Any, answer: Solution | Distribution, write_rows: _RowWriter, time_limit: TimeLimit | None = None
+    group: Any,
+    answer: Solution | Distribution,
+    write_rows: _RowWriter,
+    time_limit: TimeLimit,
+    like: tuple[Any, Solution | Distribution] | None = None,
+    *,
+    asks: bool = True,
 ) -> None:
     """Write a solution or a distribution; `write_rows` writes the large arrays.
 
-    Bounds of moments that nobody has asked for yet may take as long as in print; a note says where they are left out.
+    Bounds of moments that nobody has asked for yet are computed as long as there is time, with `asks`; otherwise the
+    network is written from which they can be later, and where there is none a note.  What is said of `like` in its
+    group too is shared with it.
     """
-    time_limit = time_limit or TimeLimit()
     distributions = list(answer) if isinstance(answer, Solution) else [answer]
-    _write_head(group, answer, distributions[0])
+    _write_head(group, answer, distributions[0], like)
+    if asks:
+        time_limit.within(lambda: [one._moment_bounds for one in distributions])
+    network = _network_of(distributions)
+    if network:
+        _write_texts(group, "network", [network], ())
     for i, distribution in enumerate(distributions):
         time = group.create_group(f"times/{i:05d}")
         if i and distribution.shares_states_with(distributions[i - 1]):
@@ -98,23 +117,61 @@ def write_answer(
         else:
             write_rows(time, "states", distribution)
         write_rows(time, "probabilities", distribution)
-        _write_fields(time, distribution, time_limit)
+        _write_fields(time, distribution, time_limit, later=bool(network) and _is_pending(distribution))
 
 
-def _write_head(file: Any, answer: Solution | Distribution, first: Distribution) -> None:
+def _is_pending(distribution: Distribution) -> bool:
+    """Tell whether bounds of moments were not asked for yet."""
+    return isinstance(distribution.moments, PendingBounds) and not distribution.moments.is_computed
+
+
+def _network_of(distributions: Sequence[Distribution]) -> str:
+    """Return the network from which bounds that were not asked for can be computed; empty if that is none."""
+    texts = [
+        one.moments.network(math.inf if one.t is None else one.t)
+        for one in distributions
+        if _is_pending(one) and isinstance(one.moments, PendingBounds)
+    ]
+    return texts[0] if texts and all(text == texts[0] for text in texts) else ""
+
+
+def _write_head(
+    file: Any, answer: Solution | Distribution, first: Distribution, like: tuple[Any, Solution | Distribution] | None
+) -> None:
     file.attrs.update(kind=type(answer).__name__.lower(), **{name: getattr(first, name) for name in _NAMES})
-    _write_texts(file, "species", list(first.species), (-1,))
-    _write_texts(file, "observables", [word for pair in first.observables.items() for word in pair], (-1, 2))
     if isinstance(answer, Solution):
         file.attrs.update(tol=answer.tol, solver=answer.solver, complete=answer.complete)
-        file["asked"] = np.array(answer.asked)
         _write_texts(file, "model_text", [answer.model_text], ())
-        file.create_group("options").attrs.update(answer.options)
         file.create_group("statistics").attrs.update(answer.statistics)
+    _write_shared(file, answer, like)
 
 
-def _write_fields(group: Any, distribution: Distribution, time_limit: TimeLimit) -> None:
-    bounds = time_limit.within(lambda: (distribution._moment_bounds,))
+def _write_shared(file: Any, answer: Solution | Distribution, like: tuple[Any, Solution | Distribution] | None) -> None:
+    """Write what the points of a sweep have in common; what is the same as of `like` is shared with it."""
+    known = {} if like is None else _shared(like[1])
+    for name, value in _shared(answer).items():
+        if like is not None and known[name] == value:
+            file[name] = like[0][name]
+        elif name == "options":
+            file.create_group(name).attrs.update(value)
+        elif name == "asked":
+            file[name] = np.array(value)
+        else:
+            _write_texts(file, name, list(value), (-1,) if name == "species" else (-1, 2))
+
+
+def _shared(answer: Solution | Distribution) -> dict[str, Any]:
+    """Return what may be the same for many points, by its place."""
+    first = answer[0] if isinstance(answer, Solution) else answer
+    shared: dict[str, Any] = {
+        "species": first.species,
+        "observables": [word for pair in first.observables.items() for word in pair],
+    }
+    return shared | ({"asked": answer.asked, "options": answer.options} if isinstance(answer, Solution) else {})
+
+
+def _write_fields(group: Any, distribution: Distribution, time_limit: TimeLimit, *, later: bool) -> None:
+    bounds = (None,) if later else time_limit.within(lambda: (distribution._moment_bounds,))
     late = () if bounds is not None else (LEFT_OUT.format(time_limit.seconds),)
     if distribution.state_bounds is not None:
         group.create_dataset("state_bounds", data=distribution.state_bounds, **FILTERS)
@@ -123,6 +180,8 @@ def _write_fields(group: Any, distribution: Distribution, time_limit: TimeLimit)
     group.attrs.update(distribution.error.terms)
     if distribution.t is not None:
         group.attrs["t"] = distribution.t
+    if later:
+        group.attrs["moments_of"] = "network"
     if bounds is not None and bounds[0] is not None:
         _write_moments(group.create_group("moments"), bounds[0])
 
@@ -180,7 +239,8 @@ def read_answer(file: Any) -> Solution | Distribution:
     head["observables"] = {str(name): str(formula) for name, formula in texts(file, "observables", 2)}
     times, seen = child(file, "times"), dict[Any, Any]()
     keys = [f"{i:05d}" for i in range(len(times))]
-    distributions = [_read_time(child(times, key), head, seen) for key in keys]
+    network = str(texts(file, "network", 0)) if "network" in file else ""
+    distributions = [_read_time(child(times, key), head, seen, network) for key in keys]
     if kind == "distribution":
         if len(distributions) != 1 or "tol" in file.attrs:
             raise ValueError("a distribution must have one time and no tolerance, but this is a solution")
@@ -203,22 +263,25 @@ def _read_solution(file: Any, distributions: list[Distribution]) -> Solution:
     return answer
 
 
-def _read_time(group: Any, head: Mapping[str, Any], seen: dict[Any, Any]) -> Distribution:
+def _read_time(group: Any, head: Mapping[str, Any], seen: dict[Any, Any], network: str) -> Distribution:
     import h5py
 
     d = len(head["species"])
     address = h5py.h5o.get_info(child(group, "states", "dataset").id).addr  # the same for hard links
     if address not in seen:
         seen[address] = array(group, "states", "u", (None, d)).astype(np.int64)
-    n = len(seen[address])
+    n, t = len(seen[address]), attribute(group, "t", float) if "t" in group.attrs else None
+    moments: Any = _read_moments(child(group, "moments"), head["species"]) if "moments" in group else None
+    if network and "moments_of" in group.attrs:
+        moments = StoredBounds(network, head["model_hash"], math.inf if t is None else t, range(d))
     return Distribution(
         seen[address],
         array(group, "probabilities", "f", (n,)),
-        t=attribute(group, "t", float) if "t" in group.attrs else None,
+        t=t,
         error=read_error(group),
         closed=attribute(group, "closed", bool),
         notes=tuple(map(str, texts(group, "notes", 1))),
-        moments=_read_moments(child(group, "moments"), head["species"]) if "moments" in group else None,
+        moments=moments,
         state_bounds=array(group, "state_bounds", "f", (2, n)) if "state_bounds" in group else None,
         **head,
     )

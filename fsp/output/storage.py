@@ -46,6 +46,7 @@ from fsp.output.layout import (
     write_versions,
 )
 from fsp.output.sink import Sink
+from fsp.time_limit import TimeLimit
 
 LINE = 512  # bytes before HDF5 begins
 PIECE = 2**18  # rows that are written at once
@@ -89,7 +90,7 @@ def save(answer: Answer | Fit, path: str | Path, rows: RowSource = own_rows) -> 
             elif isinstance(answer, Sweep):
                 write_sweep(hdf5, answer, write_rows)
             else:
-                write_answer(hdf5, answer, write_rows)
+                write_answer(hdf5, answer, write_rows, TimeLimit())
         sink.check()
         line = f"HDF5 after {LINE} bytes, written by fsp, format {FORMAT_VERSION}, sha256 {_checksum(file)}\n"
         file.seek(0)

@@ -4,6 +4,30 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "odd-orders-have-the-spread-of-even-ones",
+        "moments/drift.py",
+        "spreads.append(spreads[j - 4])",
+        "spreads.append(spreads[j - 3])",
+        "drift",
+        only="idle",
+    ),
+    mutant(
+        "bounds-of-whatever-network-the-file-holds",
+        "moments/network_text.py",
+        "return model if model.hash == model_hash else None",
+        "return model",
+        "storage",
+        only="another_network",
+    ),
+    mutant(
+        "bounds-that-are-computed-to-be-sent",
+        "moments/bounds.py",
+        "if self._found is None and goes_along:",
+        "if False:",
+        "storage",
+        only="other_processes",
+    ),
+    mutant(
         "folded-constants-are-one-number",
         "moments/envelope.py",
         "if not number.error > KNOWN * abs(number.value):",

@@ -183,3 +183,23 @@ def test_a_part_of_a_distribution_has_no_more_than_the_tail_bound(seed, weight, 
     assert part @ values[order] <= known.tail(alpha, weight) * (1 + 1e-12)
     boxed = MomentBounds(("U", "V"), np.array([np.inf, 199.0]), norms, np.zeros((0, 2), int), np.zeros((0, 2)))
     assert part @ values[order] <= boxed.tail(alpha, weight) * (1 + 1e-12)
+
+
+@pytest.mark.parametrize("jump", [1, 3])
+def test_a_species_alone_is_bounded_as_beside_one_that_is_idle(jump):
+    """The weight of a species alone needs no linear programme, and orders share what jumps by one make of them."""
+    ways = (
+        ("0 -> X" if jump == 1 else f"0 -> {jump} X", "rate", 4.0),
+        ("X -> 0", "mass_action", 0.5),
+        ("X -> 2 X", "rate", "0.2*X"),
+    )
+    alone = moment_bounds(network({"X": 3}, *ways), 2.0).bounds
+    beside = moment_bounds(network({"X": 3, "Y": 1}, *ways, ("Y -> 0", "mass_action", 1.0)), 2.0).bounds
+    assert np.isfinite(alone.norms).all()
+    assert alone.norms[0] == pytest.approx(beside.norms[0], rel=1e-9)
+    bound = min((own for own in certificates(network({"X": 3}, *ways), 2.0).drift[0]), key=lambda own: own.rate)
+    for j, (slope, constant) in enumerate(
+        bound.spreads, start=2
+    ):  # Σ max(δ^j, 0) a = 4 jump^j + 0.2 x, and 0.5 x if even
+        assert float(slope) == pytest.approx(0.2 + 0.5 * (j % 2 == 0), rel=1e-9)
+        assert float(constant) == pytest.approx(4.0 * jump**j, rel=1e-9)

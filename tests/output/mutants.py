@@ -4,6 +4,14 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "sweeps-that-ask-for-all-bounds",
+        "output/layout.py",
+        "first, asks=False)",
+        "first)",
+        "storage",
+        only="asks_for_no_bounds",
+    ),
+    mutant(
         "modes-that-nobody-asked-for",
         "output/varied.py",
         "else [mode - 1]",
@@ -226,9 +234,9 @@ MUTANTS = [
     mutant(
         "what-is-saved-has-no-budget",
         "output/layout.py",
-        "    bounds = time_limit.within(lambda: (distribution._moment_bounds,))",
-        "    bounds = (distribution._moment_bounds,)",
+        "        time_limit.within(lambda: [one._moment_bounds for one in distributions])\n",
+        "        [one._moment_bounds for one in distributions]\n",
         "storage",
-        only="as_long_as_in_print",
+        only="in_print",
     ),
 ]

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import pickle
 
 import h5py
 import numpy as np
 import pytest
+from references import MODELS
 from scipy import stats
 
 import fsp
 from fsp.distribution import Distribution, ErrorLedger, Solution
 from fsp.errors import ArgumentError
+from fsp.moments import bounds
+from fsp.moments.network_text import network_text, read_network
+from fsp.moments.stored import StoredBounds
 from fsp.output import layout, storage
 from fsp.output.storage import read_head
 from fsp.time_limit import TimeLimit
@@ -88,18 +94,73 @@ def test_distribution_round_trip_is_exact(t, rng, tmp_path):
 
 
 def test_bounds_of_moments_may_take_as_long_as_in_print(tmp_path, monkeypatch):
+    """Then they are made of the network that the file holds; of events it holds none, and says what is left out."""
     model = fsp.Model(species={"X": 0}, reactions=[fsp.Reaction("0 -> X", rate="2"), fsp.Reaction("X -> 0", rate="X")])
-    paths = [tmp_path / name for name in ("spent", "asked for")]
-    monkeypatch.setattr(layout, "TimeLimit", lambda: TimeLimit(-1.0))
+    ended = fsp.Model(
+        species={"X": 0},
+        reactions=[fsp.Reaction("0 -> X", rate="2"), fsp.Reaction("X -> 0", rate="X")],
+        events=[fsp.Event("time >= 0.5", {"X": "X"})],
+    )
+    paths = [tmp_path / name for name in ("spent", "asked for", "events")]
+    monkeypatch.setattr(storage, "TimeLimit", lambda: TimeLimit(-1.0))
     fsp.transient(model, [1.0]).save(paths[0])
     asked = fsp.transient(model, [1.0])
     asked[0].mean_interval()
     asked.save(paths[1])
-    without, kept = (fsp.read(path)[0] for path in paths)
+    fsp.transient(ended, [1.0]).save(paths[2])
+    later, kept, without = (fsp.read(path)[0] for path in paths)
     assert any("bounds of moments are not in this file" in note for note in without.notes)
     assert without.mean_interval()["X"].upper == np.inf
     assert not kept.notes
-    assert kept.mean_interval() == asked[0].mean_interval()
+    assert not later.notes
+    assert later.mean_interval() == kept.mean_interval() == asked[0].mean_interval()
+
+
+def test_a_sweep_asks_for_no_bounds_and_none_is_lost(tmp_path, monkeypatch):
+    model = fsp.load(MODELS / "toggle2.ant")
+    name = min(model.parameters)
+    asked = []
+    certify = bounds._certify
+    monkeypatch.setattr(bounds, "_certify", lambda *of: (asked.append(of), certify(*of))[1])
+    swept = fsp.sweep(model, {name: [1.0, 1.5]}, [0.5, 2.0], tol=1e-3, processes=1)
+    swept.save(tmp_path / "sweep.h5")
+    back = fsp.read(tmp_path / "sweep.h5")
+    back.save(tmp_path / "again.h5")
+    assert not asked
+    again = pickle.loads(pickle.dumps(fsp.read(tmp_path / "again.h5")))
+    for i in range(2):
+        for one, own, other in zip(swept[i], back[i], again[i], strict=True):
+            assert one.mean_interval() == own.mean_interval() == other.mean_interval()
+            first = model.species[0]
+            assert one.marginal(first).variance_interval() == other.marginal(first).variance_interval()
+    assert asked
+    with h5py.File(tmp_path / "sweep.h5") as file:
+        assert file["points/00000/species"] == file["points/00001/species"]  # what points share is there once
+        network = json.loads(file["points/00001/network"][()])
+        assert network["species"] == list(model.species)
+        assert "moments" not in file["points/00000/times/00000"]
+
+
+def test_bounds_of_another_network_are_none(tmp_path):
+    model = fsp.Model(species={"X": 0}, reactions=[fsp.Reaction("0 -> X", rate="2"), fsp.Reaction("X -> 0", rate="X")])
+    text = network_text(model)
+    assert StoredBounds(text, model.hash, 1.0, [0]).bounds.norms[0, 0] < np.inf
+    for wrong in (text.replace('"2', '"3'), text.replace("[[0]", "[[1]"), "{}" + text):
+        if wrong[:2] != "{}":
+            found = StoredBounds(wrong, model.hash, 1.0, [0]).bounds
+            assert np.isinf(found.norms).all()
+            assert "read as another one" in found.reason
+        assert read_network(wrong, model.hash) is None
+    assert network_text(fsp.Model(species={"X": 1}, reactions=[fsp.Reaction("X -> 0", rate=lambda x: x["X"])])) == ""
+
+
+def test_bounds_stay_pending_in_other_processes():
+    model = fsp.Model(species={"X": 0}, reactions=[fsp.Reaction("0 -> X", rate="2"), fsp.Reaction("X -> 0", rate="X")])
+    (one,) = fsp.transient(model, [1.0])
+    sent = pickle.loads(pickle.dumps(one))
+    assert isinstance(sent.moments, bounds.PendingBounds)
+    assert not sent.moments.is_computed
+    assert sent.mean_interval() == one.mean_interval()
 
 
 def test_many_times_stay_in_order(tmp_path):
@@ -143,11 +204,11 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(solution, rng, tmp_path,
     before = path.read_bytes()
     calls = []
 
-    def fail(*arguments):
+    def fail(*arguments, **options):
         calls.append(arguments)
         if len(calls) == 2:
             raise RuntimeError("by chance")
-        return original(*arguments)
+        return original(*arguments, **options)
 
     original = layout._write_fields
     monkeypatch.setattr(layout, "_write_fields", fail)
