@@ -21,7 +21,6 @@ LONG_FUNCTIONS = {
 MANY_ATTRIBUTES = {
     "generator/kernels.py Plan",  # the arrays that compiled products take, which must be one flat tuple
     "generator/kernels.py Slices",  # the same
-    "model/definition.py Definition",
 }
 NO_REASON_NEEDED = {"compilation/calling.py POINTER", "model/tree.py ZERO"}  # names of a type and of the numbers
 

@@ -26,7 +26,7 @@ from fsp.formats.counted_events import Converted, counted_event
 from fsp.formats.powers import scaled, terms_of, total
 from fsp.formats.units import AVOGADRO, Units
 from fsp.model.conversion import Conversion
-from fsp.model.definition import Definition, Law, resolve
+from fsp.model.definition import Definition, InitialLaw, Law, resolve
 from fsp.model.draws import Draw
 from fsp.model.initial import held_at_start, initial_amounts, restarted
 from fsp.model.tree import ONE, Expression, Number, Symbol, call, substitute, symbols
@@ -104,8 +104,8 @@ def in_molecules(
     are_whole = not np.isnan(nearest_whole(np.array(list(amounts.values())))).any()
     if asked.kind == "as-is" or (asked.kind == "auto" and are_whole):
         return _as_it_stands(plain, units, "" if asked.kind == "as-is" else "all initial amounts are whole numbers")
-    if plain.draws:
-        raise ModelError(f"Initial count of '{min(plain.draws)}' must be of molecules to be drawn; use counts='as-is'.")
+    if draws := plain.initial.draws:
+        raise ModelError(f"Initial count of '{min(draws)}' must be of molecules to be drawn; use counts='as-is'.")
     scale, why, assumptions = _scale(amounts, units, asked)
     value = substitute(scale, resolve(definition.parameters))
     if not isinstance(value, Number):
@@ -247,10 +247,10 @@ def _started(definition: Definition, rounding: str, asked: CountsOption) -> Defi
     conversion = replace(conversion, assumptions=(*conversion.assumptions, *(of_mean if named else ())))
     if draws:
         species = {name: Number(m) for name, m in means.items()}
-        return replace(definition, species=species, draws=draws, conversion=conversion)
+        return replace(definition, species=species, initial=InitialLaw(draws=draws), conversion=conversion)
     rows = itertools.product(*laws.values())
     states = {tuple(count for count, _ in row): math.prod(p for _, p in row) for row in rows}
-    return replace(definition, initial=states, conversion=conversion)
+    return replace(definition, initial=InitialLaw(states), conversion=conversion)
 
 
 def _nearest(definition: Definition, means: Mapping[str, float], parts: Mapping[str, float]) -> Definition:

@@ -16,7 +16,7 @@ from fsp.formats.sbml_parts import SbmlParts, each, read_formulas, read_species,
 from fsp.formats.sbml_reactions import read_reactions
 from fsp.formats.units import Units, read_units
 from fsp.model.conversion import Conversion
-from fsp.model.definition import Definition
+from fsp.model.definition import Definition, InitialLaw
 from fsp.model.formula import FunctionDefinition, define_functions, is_name
 from fsp.model.infix import to_text
 from fsp.model.libraries import one_at_a_time
@@ -62,11 +62,10 @@ def read_sbml(text: str, source: str, finish: Finish = as_it_stands) -> Model:
             parameters=parts.parameters,
             reactions=tuple(reactions),
             laws=tuple(laws),
-            initial=None,
+            initial=InitialLaw(draws=parts.draws),
             events=events,
             conversion=Conversion((*converted, *solved)),
             constraints=constraints,
-            draws=parts.draws,
             at_start=parts.at_start,
             held=frozenset([*map(parts.holder, parts.assignments), *parts.changed])
             & frozenset(parts.parameters) - frozenset(parts.rules),

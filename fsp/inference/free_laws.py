@@ -72,7 +72,7 @@ def starting(model: Model, names: Sequence[str]) -> list[str]:
     """Return those of some parameters on which initial counts, or their laws, depend."""
     definition = model.definition
     fixed = resolve({name: tree for name, tree in definition.parameters.items() if name not in names})
-    start = [*definition.species.values(), *(a for draw in definition.draws.values() for a in draw.arguments)]
+    start = [*definition.species.values(), *(a for draw in definition.initial.draws.values() for a in draw.arguments)]
     return [name for name in names if any(name in symbols(substitute(tree, fixed)) for tree in start)]
 
 

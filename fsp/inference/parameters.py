@@ -146,10 +146,11 @@ def without(law: Expression, name: str) -> Expression:
 def _of_start(model: Model, name: str, others: dict[str, Expression]) -> Expression:
     """Return the derivative of the logarithm of the initial law by a symbol; refuse counts that depend on it."""
     definition = model.definition
-    counts = {species: tree for species, tree in definition.species.items() if species not in definition.draws}
+    draws = definition.initial.draws
+    counts = {species: tree for species, tree in definition.species.items() if species not in draws}
     moved = [species for species, tree in counts.items() if name in symbols(substitute(tree, others))]
     trees = []
-    for species, draw in definition.draws.items():
+    for species, draw in draws.items():
         plain = draw.with_values(others)
         tree = score(plain, Symbol(species), [derivative(a, name) for a in plain.arguments])
         moved += [species] if tree is None and name in plain.symbols else []

@@ -11,7 +11,7 @@ import graphlib
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +41,13 @@ from fsp.model.values import LARGEST_COUNT, Value, nearest_whole, read_value
 Law = Expression | Callable[..., Any]
 
 
+class InitialLaw(NamedTuple):
+    """What stands in place of initial counts."""
+
+    probabilities: Mapping[tuple[int, ...], float] | None = None  # of each initial state
+    draws: Mapping[str, Draw] = {}  # laws of counts
+
+
 @dataclass(frozen=True, slots=True)
 class Definition:
     """A model as it was given, with every formula parsed."""
@@ -51,13 +58,11 @@ class Definition:
     parameters: Mapping[str, Expression]
     reactions: tuple[Reaction, ...]  # all with names
     laws: tuple[Law, ...]  # the propensity of each reaction, before parameters are put in
-    # probability of each initial state, in place of the counts of `species`; or None
-    initial: Mapping[tuple[int, ...], float] | None
+    initial: InitialLaw
     events: tuple[Event, ...] = ()  # all with names, read
     # parameters whose formulas hold at the start only: what an event assigns does not change them
     held: frozenset[str] = frozenset()
     conversion: Conversion = NOT_CONVERTED
-    draws: Mapping[str, Draw] = field(default_factory=dict)  # laws of initial counts, in place of those of `species`
     constraints: tuple[str, ...] = ()  # parameters that are conditions which a file says should hold
     # formulas of initial counts, of the parameters that have the values of these at the start
     at_start: Mapping[str, Expression] = field(default_factory=dict)
@@ -96,9 +101,8 @@ def read_definition(
         parameters={n: read_value(v, f"Parameter '{n}'", known, names) for n, v in parameters.items()},
         reactions=jumps,
         laws=laws,
-        initial=None if initial is None else read_initial(initial, len(counts)),
+        initial=InitialLaw(None if initial is None else read_initial(initial, len(counts)), random),
         events=read_events(events, known, names),
-        draws=random,
     )
 
 

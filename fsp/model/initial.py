@@ -45,10 +45,10 @@ def start_distribution(
     definition: Definition, resolved: Mapping[str, Expression]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     """Return the initial states in order, shape (m, n_species), and their probabilities, shape (m,)."""
-    initial = definition.initial
-    if initial is None and definition.draws:
-        fixed = {name: tree for name, tree in definition.species.items() if name not in definition.draws}
-        laws = {name: draw.with_values(resolved).law_of_numbers for name, draw in definition.draws.items()}
+    initial, draws = definition.initial
+    if initial is None and draws:
+        fixed = {name: tree for name, tree in definition.species.items() if name not in draws}
+        laws = {name: draw.with_values(resolved).law_of_numbers for name, draw in draws.items()}
         counts = dict(zip(fixed, initial_counts(fixed, resolved), strict=True))
         return product_of(laws, counts, tuple(definition.species))
     if initial is None:
@@ -67,9 +67,9 @@ def restarted(definition: Definition, given: Mapping[str, Value]) -> Definition:
     random = {name: draw for name, draw in drawn.items() if draw is not None}
     counts = {name: 0.0 if name in random else value for name, value in given.items()}
     species = replaced(definition.species, counts, "Species", "Initial count of", definition.parameters)
-    left = {name: draw for name, draw in definition.draws.items() if name not in given}
-    started = replace(definition, species=species, draws={**left, **random})
-    if started.draws:
+    left = {name: draw for name, draw in definition.initial.draws.items() if name not in given}
+    started = replace(definition, species=species, initial=definition.initial._replace(draws={**left, **random}))
+    if started.initial.draws:
         _check_fixed(started)
     return held_at_start(started)
 
@@ -120,13 +120,13 @@ def reached(
 
 def _check_fixed(definition: Definition) -> None:
     """Raise a `ModelError` where a value at the start depends on a count that is drawn."""
-    parameters = {**definition.parameters, **definition.at_start}
-    counts = {name: tree for name, tree in definition.species.items() if name not in definition.draws}
+    parameters, draws = {**definition.parameters, **definition.at_start}, definition.initial.draws
+    counts = {name: tree for name, tree in definition.species.items() if name not in draws}
     for kind, trees in (("count", counts), ("value", definition.at_start)):
         for name, tree in trees.items():
-            drawn = sorted(reached(tree, definition.species, parameters).keys() & definition.draws.keys())
+            drawn = sorted(reached(tree, definition.species, parameters).keys() & draws.keys())
             if drawn:
                 raise ModelError(
                     f"Initial {kind} of '{name}' must be a number, but depends on '{drawn[0]}', which is drawn from "
-                    f"{definition.draws[drawn[0]]}; give '{name}' a value as well (--set {name}=...)."
+                    f"{draws[drawn[0]]}; give '{name}' a value as well (--set {name}=...)."
                 )

@@ -185,12 +185,13 @@ class Model(ShownNetwork):
         """
         given = {**(mapping or {}), **counts}
         missing = [name for name in self.species if name not in given]
-        if self._compiled.definition.initial is not None and missing:
+        if self._compiled.definition.initial.probabilities is not None and missing:
             raise ModelError(
                 f"`with_initial` must give all counts where the model starts in a distribution, "
                 f"but leaves out '{missing[0]}'."
             )
-        return Model(compile_definition(replace(restarted(self._compiled.definition, given), initial=None)))
+        started = restarted(self._compiled.definition, given)
+        return Model(compile_definition(replace(started, initial=define.InitialLaw(None, started.initial.draws))))
 
     def with_values(self, mapping: Mapping[str, Value]) -> Model:
         """Return a copy with other parameters and initial counts.
@@ -249,7 +250,9 @@ class Model(ShownNetwork):
         if not self.events or self.has_timed_events:
             return self._changed(laws=changed)
         start = zip(map(tuple, self.initial_states.tolist()), self.initial_probabilities.tolist(), strict=True)
-        return Model(compile_definition(replace(self._compiled.expanded, laws=changed, events=(), initial=dict(start))))
+        expanded = self._compiled.expanded
+        initial = define.InitialLaw(dict(start), expanded.initial.draws)
+        return Model(compile_definition(replace(expanded, laws=changed, events=(), initial=initial)))
 
     def law(self, k: int) -> define.Law:
         """Return the propensity of a reaction with constants put in; parameters that events assign stay symbols."""
@@ -320,7 +323,7 @@ class Model(ShownNetwork):
             species=dict.fromkeys(self.species, Number(0.0)),
             parameters={**self._compiled.definition.parameters, **fixed},
             at_start={},
-            initial=None,
+            initial=define.InitialLaw(None, self._compiled.definition.initial.draws),
             events=tuple(events),
         )
         compiled = compile_definition(definition, (states, probabilities))

@@ -173,7 +173,7 @@ class Network(JumpStructure):
     def start_lacks(self) -> float:
         """What the probabilities of the initial states lack to one where they are lower bounds, drawn from laws."""
         definition = self._compiled.definition
-        drawn = definition.draws or any(event.draws for event in definition.events)
+        drawn = definition.initial.draws or any(event.draws for event in definition.events)
         return max(0.0, 1.0 - math.fsum(self.initial_probabilities.tolist())) if drawn else 0.0
 
     @cached_property

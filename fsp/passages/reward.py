@@ -36,6 +36,7 @@ from fsp.generator import Generator
 from fsp.model.accuracy import errors
 from fsp.model.arguments import check_call, check_tolerance
 from fsp.model.compiled import compile_definition
+from fsp.model.definition import InitialLaw
 from fsp.model.model import Model
 from fsp.model.reaction import Reaction
 from fsp.model.times import checked_times
@@ -242,8 +243,7 @@ def _with(model: Model, reaction: Reaction, k: int | None = None, law: Expressio
         species={**dict.fromkeys(model.species, Number(0.0)), _counter(model): Number(0.0)},
         reactions=(*definition.reactions[:n], reaction, *definition.reactions[n + 1 :]),
         laws=definition.laws if law is None else (*definition.laws, law),
-        initial=None,
-        draws={},
+        initial=InitialLaw(),
         at_start={},
     )
     states = np.pad(model.initial_states, ((0, 0), (0, 1)))  # (k, d + 1)

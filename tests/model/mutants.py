@@ -504,8 +504,8 @@ MUTANTS = [
     mutant(
         "a-new-start-keeps-the-old-law",
         "model/initial.py",
-        "for name, draw in definition.draws.items() if name not in given}",
-        "for name, draw in definition.draws.items()}",
+        "for name, draw in definition.initial.draws.items() if name not in given}",
+        "for name, draw in definition.initial.draws.items()}",
         "draws",
         only="anew",
     ),
