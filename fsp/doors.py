@@ -131,7 +131,7 @@ def transient(
     parts.comm.require_same((str(checkpoint), resume, save_every), "`checkpoint`, `resume` and `save_every`")
     given: dict[str, Any] = {"space": space, "solver": solver, **limits}
     if isinstance(start, str):
-        start = _named_start(model, start, tol, backend, comm, max_states, max_memory)
+        start = named_start(model, start, tol, max_states=max_states, max_memory=max_memory, backend=backend, comm=comm)
     with limited(max_memory), shown(progress) as report:
         if checkpoint is None or ranks is None:
             solution = solve(model, requested, tol, start=start, progress=report, backend=parts, **given)
@@ -152,15 +152,12 @@ def transient(
     return solution
 
 
-def _named_start(
-    model: Model, name: str, tol: float, backend: str, comm: Any, max_states: int | None, max_memory: int | None
-) -> Distribution:
+def named_start(model: Model, name: str, tol: float, **options: Any) -> Distribution:
     """Return the stationary distribution of the rates at time zero, the only start with a name."""
     if name != "stationary":
         raise ArgumentError(f"`start` must be a Solution, a Distribution or 'stationary', but is '{name}'.")
     check_tolerance(tol)
-    given = {"backend": backend, "comm": comm, "max_states": max_states, "max_memory": max_memory}
-    return stationary(with_first_rates(model), START_SHARE * tol, **given)
+    return stationary(with_first_rates(model), START_SHARE * tol, **options)
 
 
 def stationary(

@@ -31,7 +31,7 @@ from fsp.quantities import points
 @EXTRINSIC
 @click.option("--max-work", type=float, help="Limit on the multiply-adds that lie ahead, 5e13 where none is given.")
 @click.option("--resume", is_flag=True, help="Go on from --out, if that was begun; --times may have got longer.")
-@click.option("--start", type=click.Path(path_type=Path), help="Start where this file of fsp ends, at its time.")
+@click.option("--start", type=click.Path(path_type=Path), help="Start where this file of fsp ends, or: stationary.")
 @click.option("--save-every", type=click.FloatRange(0), metavar="SECONDS", help="Save to --out while it runs.")
 @BACKEND
 @click.option(
@@ -58,7 +58,6 @@ def transient(
     Options that name one thing, like --times or --set, may be given several times.
     """
     request = Request.of(shared)
-    _refuse_start(start, sweeps, backend)
     if laws := laws_in(extrinsic):
         _refuse_beside_laws(request, sweeps=sweeps, backend=backend, start=start, solver=solver, checkpoint=checkpoint)
         refuse_without_sweep(pairs, processes)
@@ -69,6 +68,7 @@ def transient(
             return _asked_of_ranks(request, backend, checkpoint, sweeps) | {
                 "times": _times(times, request),
                 "solver": solver,
+                **_started(start),
             }
 
         return run_on_ranks(request, "transient", backend, asked)
@@ -76,10 +76,10 @@ def transient(
         raise ArgumentError("`--checkpoint` must come with --backend petsc; --save-every writes to --out in serial.")
     if request.files.out is None and (request.files.resume or request.files.save_every is not None):
         raise ArgumentError("`--out` must name the file for --resume and --save-every, but is missing.")
-    options: dict[str, Any] = {"times": _times(times, request), "solver": solver}
+    options: dict[str, Any] = {"times": _times(times, request), "solver": solver, **_started(start)}
     if not sweeps:
         refuse_without_sweep(pairs, processes)
-        return run(request, "transient", **options, **({} if start is None else {"start": _started(start)}))
+        return run(request, "transient", **options)
     values = swept(request, sweeps, pairs)
     return run(request, "sweep", values=values, pairs=pairs, processes=processes, errors="keep", **options)
 
@@ -96,12 +96,6 @@ def _times(times: Sequence[str], request: Request) -> list[float]:
     return course
 
 
-def _refuse_start(start: Path | None, sweeps: Sequence[str], backend: str) -> None:
-    if start is not None and (sweeps or backend != "serial"):
-        other = "without --sweep" if sweeps else f"with --backend serial, but that is '{backend}'"
-        raise ArgumentError(f"`--start` must come {other}.")
-
-
 def _refuse_beside_laws(request: Request, **given: Any) -> None:
     """Refuse what cells that differ are not solved with."""
     files = request.files
@@ -113,14 +107,19 @@ def _refuse_beside_laws(request: Request, **given: Any) -> None:
         )
 
 
-def _started(start: Path) -> Any:
-    """Return the answer to start from."""
+def _started(start: Path | None) -> dict[str, Any]:
+    """Return the answer to start from, or the word for rest, as an option; nothing without --start."""
     import fsp
 
+    if start is None or str(start) == "stationary":
+        return {} if start is None else {"start": "stationary"}
+    if not start.is_file():
+        raise ArgumentError(f"`--start` must be a file of fsp, or 'stationary', but '{start}' is not there.")
     there = fsp.read(start)
-    if isinstance(there, fsp.Sweep):
-        raise ArgumentError(f"`--start` must be a file of one solution or distribution, but '{start}' holds a sweep.")
-    return there
+    if not isinstance(there, fsp.Solution | fsp.Distribution):
+        kind = type(there).__name__.lower()
+        raise ArgumentError(f"`--start` must be a file of a solution or a distribution, but '{start}' holds a {kind}.")
+    return {"start": there}
 
 
 def _asked_of_ranks(request: Request, backend: str, checkpoint: Path | None, sweeps: Sequence[str]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import numpy as np
 
 from fsp import defaults
 from fsp.bars import shown
-from fsp.distribution import Solution, Sweep
+from fsp.distribution import Distribution, Solution, Sweep
 from fsp.distribution.continuation import Request, require_same
 from fsp.errors import ArgumentError, FSPError, Interrupted, ToleranceWarning
 from fsp.generator.threads import n_processors
@@ -76,8 +76,9 @@ def sweep(
         True for a bar; or a function that is called with a `SweepProgress` now and then, and may raise
         KeyboardInterrupt.
     **options
-        Further options of `transient`: ``solver``, ``max_states``, ``max_memory`` (of each process), ``max_work`` (of
-        each point); or of `stationary`: ``method``, ``lyapunov``, ``max_states``, ``max_memory``.
+        Further options of `transient`: ``start``, where all points begin (``"stationary"``: each in its own stationary
+        distribution), ``solver``, ``max_states``, ``max_memory`` (of each process), ``max_work`` (of each point); or of
+        `stationary`: ``method``, ``lyapunov``, ``max_states``, ``max_memory``.
 
     Returns
     -------
@@ -103,6 +104,7 @@ def sweep(
     check_call(model, progress=progress, **{name: options[name] for name in _LIMITS if name in options})
     _check_options(options, errors, processes, stationary=times is None)
     names, points, shape = _points(model, values, pairs)
+    _check_start(options.get("start"), names, model)
     check_tolerance(tol)
     if out is not None:
         try_writing(out, "out")
@@ -129,7 +131,7 @@ def _solved(board: _Board, processes: int | None, out: str | Path | None) -> Swe
 
 
 def _check_options(options: Mapping[str, Any], errors: str, processes: int | None, *, stationary: bool) -> None:
-    known = ("method", "lyapunov", *_LIMITS[:2]) if stationary else ("solver", *_LIMITS)
+    known = ("method", "lyapunov", *_LIMITS[:2]) if stationary else ("solver", "start", *_LIMITS)
     unknown = sorted(options.keys() - {*known})
     if unknown:
         without = " without `times`" if stationary else ""
@@ -140,6 +142,17 @@ def _check_options(options: Mapping[str, Any], errors: str, processes: int | Non
         raise ArgumentError(f"`errors` must be one of {', '.join(ERRORS)}, but is '{errors}'.")
     if processes is not None and not processes >= 1:
         raise ArgumentError(f"`processes` must be at least one, but is {processes!r}.")
+
+
+def _check_start(start: object, names: Sequence[str], model: Model) -> None:
+    """Refuse a start that is none, and initial counts beside one."""
+    if start is None:
+        return
+    if not isinstance(start, Solution | Distribution) and start != "stationary":
+        raise ArgumentError(f"`start` must be a Solution, a Distribution or 'stationary', but is {start!r}.")
+    counts = [name for name in names if name in model.species]
+    if counts:
+        raise ArgumentError(f"`values` must be of parameters where there is a `start`, but are of '{counts[0]}'.")
 
 
 # ---- points
@@ -293,7 +306,11 @@ class _Board:
         asked = Request(model, tuple(self._task.times.tolist()), self._task.tol)
         require_same(
             "sweep",
-            [*([] if same else ["the points"]), *asked.differences(begun)],
+            [
+                *([] if same else ["the points"]),
+                *asked.differences(begun),
+                *([] if earlier[i].options.get("start", "") == self._task.begins else ["`start`"]),
+            ],
             why=asked.why(begun) if same else "",
         )
         for i in earlier.solved:

@@ -8,6 +8,7 @@ A worker that dies takes one point with it, and is replaced.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pickle
 import signal
@@ -17,12 +18,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 from multiprocessing import get_context, parent_process
 from typing import TYPE_CHECKING, Any
 
 from fsp.distribution import Solution
-from fsp.doors import stationary
+from fsp.doors import named_start, stationary
 from fsp.errors import FSPError
 from fsp.projection.start import worth_keeping
 from fsp.projection.transient import solve
@@ -38,7 +40,7 @@ START_SECONDS = 4.0  # of a worker, until it is worth its start
 TICK = 0.2  # seconds between looks at what the caller wants
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SweepTask:
     """What all points of a sweep have in common."""
 
@@ -60,7 +62,24 @@ class SweepTask:
             answer = stationary(self.at(values), self.tol, **self.options, **more)
             return Solution([answer], tol=self.tol, solver=f"stationary ({self.options.get('method', 'auto')})")
         hint = self.begun.get(tuple(values)) if hint is None else hint
-        return solve(self.at(values), self.times, self.tol, hint=hint, **self.options, **more)
+        options, model = dict(self.options), self.at(values)
+        if isinstance(options.get("start"), str):
+            limits = {name: options.get(name) for name in ("max_states", "max_memory")}
+            options["start"] = named_start(model, options["start"], self.tol, **limits)
+        solution = solve(model, self.times, self.tol, hint=hint, **options, **more)
+        if self.begins:
+            solution.options["start"] = self.begins
+        return solution
+
+    @cached_property
+    def begins(self) -> str:
+        """Where all points begin, in a word that no other start has; empty for the start of the model."""
+        start = self.options.get("start")
+        if start is None or isinstance(start, str):
+            return start or ""
+        last = start[-1] if isinstance(start, Solution) else start
+        digest = hashlib.sha256(last.states.tobytes() + last.probabilities.tobytes()).hexdigest()
+        return f"{last.model_name} at t = {last.t}, sha256 {digest[:16]}"
 
 
 class Along:

@@ -154,7 +154,12 @@ def test_a_run_starts_where_a_file_ends(folder):
     assert lower <= RATES[4.0] <= upper
     assert "must not be earlier than the start" in refused("transient", folder / "model.ant", *words[:1], 1, *words[2:])
     assert "holds a sweep" in refused("transient", folder / "model.ant", *words[:3], folder / "sweep.h5")
-    assert "without --sweep" in refused("transient", folder / "model.ant", *words, "--sweep", "k=1,2")
+    assert "is not there" in refused("transient", folder / "model.ant", *words[:3], folder / "nowhere.h5")
+    points = json.loads(printed("transient", folder / "model.ant", *words, "--sweep", "k=1,2"))["points"]
+    alone = json.loads(printed("transient", folder / "model.ant", *words, "--set", "k=2"))["times"]
+    assert points[1]["times"][0]["mean"]["X"] == pytest.approx(alone[0]["mean"]["X"], rel=1e-6)
+    rest = json.loads(printed("transient", folder / "model.ant", *words[:2], "--start", "stationary", *words[4:]))
+    assert rest["times"][0]["t"] == 4.0
 
 
 def test_states_and_marginals_are_exported(folder, tmp_path):

@@ -4,6 +4,22 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "sweeps-that-go-on-from-other-starts",
+        "jobs/sweep.py",
+        'if earlier[i].options.get("start", "") == self._task.begins else ["`start`"]',
+        "",
+        "sweep",
+        only="starts_where",
+    ),
+    mutant(
+        "points-that-begin-at-the-rest-of-another",
+        "jobs/workers.py",
+        'named_start(model, options["start"]',
+        'named_start(self.model, options["start"]',
+        "sweep",
+        only="starts_where",
+    ),
+    mutant(
         "means-of-the-start-in-summaries",
         "jobs/batch.py",
         "(answer[-1].mean(), answer[-1].std())",

@@ -14,6 +14,7 @@ from written_networks import network
 
 import fsp
 from fsp.distribution import Sweep
+from fsp.errors import ArgumentError
 from fsp.jobs.sweep import _snake
 from fsp.jobs.workers import chains
 from fsp.projection.start import worth_keeping
@@ -330,3 +331,34 @@ def test_without_times_the_stationary_distributions_are_found(tmp_path):
         fsp.sweep(model, {"k": [2.0]}, solver="krylov")
     with pytest.raises(fsp.ArgumentError, match=r"must be of solver.* 'lyapunov'"):
         fsp.sweep(model, {"k": [2.0]}, [1.0], lyapunov="X")
+
+
+@pytest.mark.parametrize("start", ["solution", "stationary"])
+def test_a_sweep_starts_where_its_points_are_told_to(start, tmp_path):
+    model = fsp.Model(
+        species={"X": 0},
+        parameters={"k": 4.0},
+        reactions=[fsp.Reaction("0 -> X", rate="k"), fsp.Reaction("X -> 0", mass_action=1.0)],
+    )
+    begin, times = ("stationary", [2.0, 3.0]) if start == "stationary" else (fsp.transient(model, [1.0]), [2.0, 3.0])
+    swept = fsp.sweep(model, {"k": [2.0, 6.0]}, times, start=begin, processes=1)
+    for k, solution in zip((2.0, 6.0), swept, strict=True):
+        alone = fsp.transient(model.with_parameters(k=k), times, start=begin)
+        mean = 4.0 * (1.0 - np.exp(-1.0)) if start == "solution" else k  # at t = 1, or at rest
+        for one, own in zip(solution, alone, strict=True):
+            assert one.distance(own) <= one.error.total + own.error.total
+            expected = k + (mean - k) * np.exp(1.0 - one.t) if start == "solution" else k
+            interval = one.mean_interval()["X"]
+            assert interval.lower <= expected + 1e-9
+            assert interval.upper >= expected - 1e-9
+    swept.save(tmp_path / "sweep.h5")
+    back = fsp.read(tmp_path / "sweep.h5")
+    again = fsp.sweep(model, {"k": [2.0, 6.0]}, times, start=begin, resume=back, processes=1)
+    assert again[0].statistics == swept[0].statistics
+    for other in (None, fsp.transient(model, [0.5])):
+        with pytest.raises(ArgumentError, match="`start` differ"):
+            fsp.sweep(model, {"k": [2.0, 6.0]}, times, start=other, resume=back)
+    with pytest.raises(ArgumentError, match=r"`values` must be of parameters where there is a `start`, .* of 'X'"):
+        fsp.sweep(model, {"X": [2, 6]}, times, start=begin)
+    with pytest.raises(ArgumentError, match="'stationary', but is 'rest'"):
+        fsp.sweep(model, {"k": [2.0, 6.0]}, times, start="rest")
