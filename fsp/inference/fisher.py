@@ -118,7 +118,7 @@ def fisher(
     ModelError
         If a propensity is a callable, not smooth, or vanishes where its derivative does not.
     BackendError
-        If there are events, or time is no factor of a propensity.
+        If an event does more than set parameters at a known time, or time is no factor of a propensity.
     StateSpaceError
         If the tolerance cannot be met within the limits.
     ConvergenceError

@@ -26,6 +26,7 @@ from fsp.inference.loop import check_start
 from fsp.inference.parameters import derivatives
 from fsp.inference.problem import Limits
 from fsp.inference.sensitivity import sensitivity
+from fsp.inference.timed_events import written_into_rates
 from fsp.model.accuracy import errors
 from fsp.model.arguments import check_call, check_tolerance
 from fsp.model.times import checked_times
@@ -101,7 +102,7 @@ def gradient(
     ArgumentError
         If the formula cannot be read, or an argument is not as above.
     BackendError
-        If there are events, or the adjoint is asked for where it cannot be had.
+        If an event does more than set parameters at a known time, or the adjoint is asked for where it cannot be had.
     StateSpaceError
         If the tolerance cannot be met within the limits.
     ConvergenceError
@@ -129,6 +130,7 @@ def gradient(
     """
     report = callback(progress) or silent
     check_call(model, max_states=max_states, max_memory=max_memory, max_work=max_work, progress=report)
+    model = written_into_rates(model)
     check_tolerance(tol)
     check_start(start)
     times = checked_times([time])

@@ -43,9 +43,9 @@ from fsp.inference.instruments import Instrument, instruments_of
 from fsp.inference.loop import check_start, distributions
 from fsp.inference.mixing import Mixing
 from fsp.inference.observation_channel import Gathered
-from fsp.inference.parameters import require_no_events
 from fsp.inference.problem import Limits, Reached
 from fsp.inference.score import by_adjoint, by_forward
+from fsp.inference.timed_events import written_into_rates
 from fsp.model.arguments import check_call
 from fsp.projection.progress import labelled
 
@@ -208,7 +208,7 @@ def likelihood(
     ArgumentError
         If counts are of what is no species of the model, or an argument is not as above.
     BackendError
-        If there are events, or time is no factor of a propensity.
+        If an event does more than set parameters at a known time, or time is no factor of a propensity.
     StateSpaceError
         If the width cannot be met within the limits.
     ConvergenceError
@@ -227,7 +227,6 @@ def likelihood(
     check_counts(counts)
     if not isinstance(width, int | float) or not width > 0.0:
         raise ArgumentError(f"`width` must be a number of nats above 0, but is {width!r}.")
-    require_no_events(model)
     check_start(start)
     if extrinsic is not None:
         require_no_start(start)
@@ -242,6 +241,7 @@ def likelihood(
             "max_work": max_work,
         }
         return _of_conditions(model, counts, width, instrument, more, callback(progress) or silent)
+    model = written_into_rates(model)
     counts.require_known_to(model)
     instruments = tuple(i.at(model.parameters) for i in instruments_of(instrument, counts.observed))
     counts = counts.standing(instruments)

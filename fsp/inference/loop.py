@@ -29,6 +29,7 @@ from fsp.inference.parameters import derivatives as derivatives_of
 from fsp.inference.problem import DROPPED, LEAVING, Limits, Problem, Reached
 from fsp.inference.statewise import Known
 from fsp.inference.stationary_start import stationary
+from fsp.inference.timed_events import written_into_rates
 from fsp.model.arguments import check_call, check_tolerance
 from fsp.model.expression import evaluate
 from fsp.model.times import checked_times
@@ -81,6 +82,7 @@ def solve(
     requested = checked_times(times)
     check_tolerance(tol)
     check_start(start)
+    model = written_into_rates(model)
     slopes = derivatives_of(model, parameters, log=log)
     bounds = Bounds.of(model, slopes, max(float(requested[-1]), 1e-300))
     loss = tol * _first_guess(model, slopes, bounds, float(requested[-1]))
@@ -117,6 +119,7 @@ def run_of(
     watch: Callable[[AnySpace], None] | None = None,
 ) -> Run:
     """Return the run that finds distributions; `watch` is shown each space that it is on."""
+    model = written_into_rates(model)
     slopes = Derivatives((), (), True, ())
     bounds = Bounds(((),), (), (), (), model.species_bounds, model.change.astype(np.float64))
     beginning = _beginning(model, slopes, bounds, loss, limits, start)

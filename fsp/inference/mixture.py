@@ -16,6 +16,7 @@ from fsp.errors import ToleranceWarning
 from fsp.inference.extrinsic import ParameterLaw, laws_of
 from fsp.inference.mixing import Mixing
 from fsp.inference.problem import Limits
+from fsp.inference.timed_events import written_into_rates
 from fsp.model.arguments import check_call, check_tolerance
 from fsp.model.times import checked_times
 from fsp.projection.progress import SweepProgress
@@ -46,7 +47,7 @@ def mixture(
     Parameters
     ----------
     model
-        The reaction network; its propensities are multiples of the parameter, or such and a rest, and it has no events.
+        The reaction network; its propensities are multiples of the parameter, or such and a rest.
     extrinsic
         `fsp.Gamma` or `fsp.LogNormal` by parameter; several are independent.  A parameter keeps its value in a cell.
     times
@@ -70,7 +71,8 @@ def mixture(
     ArgumentError
         If a parameter or a law is not as above, or the start depends on a parameter that differs.
     BackendError
-        If a propensity depends on such a parameter otherwise, or there are events.
+        If a propensity depends on such a parameter otherwise, or an event does more than set parameters at a known
+        time.
     ModelError
         If a propensity is a callable.
     ConvergenceError
@@ -104,7 +106,7 @@ def mixture(
     requested = checked_times(times)
     check_tolerance(tol)
     report, began = callback(progress), perf_counter()
-    mixing = Mixing(model, laws, requested, Limits(max_states, max_memory, max_work))
+    mixing = Mixing(written_into_rates(model), laws, requested, Limits(max_states, max_memory, max_work))
 
     def tell(done: int, nodes: int) -> None:
         if report is not None:

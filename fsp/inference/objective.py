@@ -16,6 +16,7 @@ from fsp.inference.instruments import instruments_of
 from fsp.inference.loop import check_start
 from fsp.inference.parameters import derivatives
 from fsp.inference.part import Part, Point
+from fsp.inference.timed_events import written_into_rates
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
@@ -59,12 +60,13 @@ class Objective:
                 raise ArgumentError(
                     f"`free` must not be what a condition sets, but '{condition.label}' sets '{fixed[0]}'."
                 )
-            changed = model.with_values(condition.settings) if condition.settings else model
+            given_model = model.with_values(condition.settings) if condition.settings else model
+            changed = written_into_rates(given_model)
             if extrinsic is not None:
                 parts.append(_mixed(changed, names, condition.counts, chosen, limits, extrinsic))
                 continue
             if changed.is_time_dependent or start is not None or starting(changed, names):
-                parts.append(DirectPart(changed, names, condition.counts, chosen, limits, start))
+                parts.append(DirectPart(given_model, names, condition.counts, chosen, limits, start))
                 derivatives(changed, names, log=True)
                 continue
             depends = {name for used in chosen for name in used.depends}

@@ -53,7 +53,8 @@ def sensitivity(
         Increasing times >= 0, in the model's unit of time.
     parameters
         Names of the parameters, which may stand anywhere in the propensities and in laws of the start; in
-        conditions only with the time, as in ``piecewise(k, time < s, 0)``.
+        conditions only with the time, as in ``piecewise(k, time < s, 0)``; times of events that set parameters, and
+        what these set, are parameters too.
     log
         Whether to differentiate by the logarithms of the parameters, ``θ ∂p/∂θ``.
     tol
@@ -80,7 +81,7 @@ def sensitivity(
         If a propensity is a callable, or not a smooth function of a parameter; if the chain of a stationary start may
         end in several classes of states.
     BackendError
-        If there are events, or time is no factor of a propensity.
+        If an event does more than set parameters at a known time, or time is no factor of a propensity.
     StateSpaceError
         If the tolerance cannot be met within the limits.
     ConvergenceError

@@ -118,7 +118,8 @@ def fit(
     ModelError
         If a propensity is a callable, or not smooth in a parameter.
     BackendError
-        If there are events, or an instrument where propensities depend on time or the start is stationary.
+        If an event does more than set parameters at a known time; for a free number of an instrument where
+        propensities depend on time or the start is stationary.
     FSPError
         The error of the last start, if all fail.
     Interrupted

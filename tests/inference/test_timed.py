@@ -198,7 +198,7 @@ def test_events_and_stages_that_are_too_short_are_refused():
         reactions=[fsp.Reaction("X -> 0", mass_action="g")],
         events=[fsp.Event("time > 1", {"X": "0"})],
     )
-    with pytest.raises(fsp.BackendError, match="no events"):
+    with pytest.raises(fsp.BackendError, match="sets the count of 'X'"):
         fsp.sensitivity(model, [2.0], ["g"])
 
 

@@ -1,0 +1,107 @@
+"""Events that set parameters at known times: derivatives by their times and values, and likelihoods."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import poisson
+
+import fsp
+from fsp.inference.timed_events import written_into_rates
+
+VALUES = {"k": 8.0, "s": 0.7, "k2": 1.0, "s2": 1.2, "g": 1.0}
+EVENTS = (fsp.Event("time >= s", {"k": "2*k2"}), fsp.Event("s2 < time", {"k": "3*k"}))
+
+
+def switched(events=EVENTS, **values):
+    """Return immigration and death whose immigration is k, then 2 k2 from s on, and three times that from s2 on."""
+    return fsp.Model(
+        species={"X": 0},
+        parameters={**VALUES, **values},
+        reactions=[fsp.Reaction("0 -> X", rate="k"), fsp.Reaction("X -> 0", mass_action="g")],
+        events=events,
+    )
+
+
+def mean(t, k, s, k2, s2, g):
+    """Return the mean of the Poisson law at a time after s2."""
+    parts = ((k, 0.0, s), (2.0 * k2, s, s2), (6.0 * k2, s2, t))
+    return sum(rate / g * (math.exp(-g * (t - b)) - math.exp(-g * (t - a))) for rate, a, b in parts)
+
+
+def slope(name, t=2.0, step=1e-6):
+    up, down = ({**VALUES, name: VALUES[name] + sign * step} for sign in (1.0, -1.0))
+    return (mean(t, **up) - mean(t, **down)) / (2.0 * step)
+
+
+def test_derivatives_by_times_and_values_of_events_are_those_of_poisson_laws():
+    found = fsp.sensitivity(switched(), [2.0], list(VALUES), log=False, tol=1e-5)[-1]
+    counts, m = found.states[:, 0], mean(2.0, **VALUES)
+    law = poisson.pmf(counts, m)
+    for name, error in zip(found.parameters, found.errors, strict=True):
+        exact = slope(name) * (np.concatenate([[0.0], law[:-1]]) - law)  # of a Poisson law
+        assert counts[0] == 0
+        assert error.certified
+        assert np.abs(found.derivative(name) - exact).sum() <= error.total + 1e-8
+        assert error.total <= 1e-5
+
+
+def test_written_rates_are_the_same_chain():
+    with_events, without = (
+        fsp.transient(model, 2.0, 1e-9)[-1] for model in (switched(), written_into_rates(switched()))
+    )
+    assert with_events.distance(without) <= with_events.error.total + without.error.total + 1e-12
+    assert without.mean()["X"] == pytest.approx(mean(2.0, **VALUES), abs=1e-6)
+
+
+def test_formulas_of_what_is_set_follow_it():
+    model = fsp.Model(
+        species={"X": 0},
+        parameters={"k": 2.0, "twice": "2*k"},
+        reactions=[fsp.Reaction("0 -> X", rate="twice")],
+        events=[fsp.Event("time >= 1", {"k": 5.0})],
+    )
+    dist = fsp.transient(written_into_rates(model), 1.5, 1e-8)[-1]
+    assert np.abs(dist.probabilities - poisson.pmf(dist.states[:, 0], 4.0 + 5.0)).sum() <= 1e-7
+
+
+def test_likelihoods_and_fits_go_through_events():
+    at = np.array([0.5] * 20 + [2.0] * 20)
+    rng = np.random.default_rng(3)
+    means = {0.5: -8.0 * math.expm1(-0.5), 2.0: mean(2.0, **VALUES)}
+    seen = rng.poisson([means[t] for t in at.tolist()])
+    counts = fsp.read_counts({"time": at, "n": seen}, counts={"X": "n"})
+    exact = poisson.logpmf(seen, [means[t] for t in at.tolist()]).sum()
+    value = fsp.likelihood(switched(), counts).value
+    assert value.lower - 1e-9 <= exact <= value.upper + 1e-9
+    gradient = fsp.likelihood(switched(), counts).gradient(["s"])["s"]
+    late = seen[at == 2.0]
+    score = VALUES["s"] * slope("s") * float((late / means[2.0] - 1.0).sum())
+    assert gradient.lower - 1e-5 <= score <= gradient.upper + 1e-5
+    fit = fsp.fit(switched(EVENTS[:1]), counts, {"k2": (0.1, 30.0)}, starts=1, intervals="fisher")
+    m = 8.0 * (math.exp(-1.3) - math.exp(-2.0))  # of what was made before s
+    best = (late.mean() - m) / (2.0 * -math.expm1(-1.3))
+    assert fit.parameters["k2"] == pytest.approx(best, rel=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("event", "text"),
+    [
+        (fsp.Event("time >= 1", {"X": "X + 5"}), "sets the count of 'X'"),
+        (fsp.Event("X >= 3", {"X": "0"}), "sets the count of 'X'"),
+        (fsp.Event("time >= 1", {"k": 2.0}, priority=1.0), "has a priority"),
+        (fsp.Event("time >= 1 && time < 2", {"k": 2.0}), "must be 'time >= t'"),
+        (fsp.Event("time >= k2", {"k2": 2.0}), "must be 'time >= t'"),
+        (fsp.Event("time >= 0", {"k": 2.0}), "is 0; write"),
+    ],
+)
+def test_events_that_do_more_are_refused(event, text):
+    with pytest.raises(fsp.BackendError, match=text):
+        fsp.sensitivity(switched([event]), [2.0], ["g"])
+
+
+def test_events_of_one_time_are_refused():
+    with pytest.raises(fsp.BackendError, match="different times"):
+        fsp.sensitivity(switched(s2=0.7), [2.0], ["g"])
