@@ -16,10 +16,14 @@ import numpy as np
 from fsp.distribution import formulas
 from fsp.errors import BackendError, ConvergenceError, StateSpaceError
 from fsp.inference.fisher import of_cells
+from fsp.inference.fisher import of_reached as information_of_reached
 from fsp.inference.instruments import Exact, Instrument
 from fsp.inference.likelihood import Likelihood, likelihood
-from fsp.inference.loop import distributions
+from fsp.inference.loop import distributions, solve
+from fsp.inference.observation_channel import instruments_for
 from fsp.inference.part import Point
+from fsp.inference.score import TOL_OF_STEPS
+from fsp.inference.score import of_reached as gradient_of_reached
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
@@ -67,6 +71,9 @@ class DirectPart:
         answer = self._likelihood(theta, min(width, WIDEST))
         if answer.impossible:
             return Point(-math.inf, math.inf, np.zeros(q), np.zeros((q, q)))
+        if self.model.is_time_dependent:
+            gradient, information = self._in_one(answer)
+            return Point(answer.value.lower, answer.value.width, gradient, information)
         slopes = answer.gradient(self._names)
         parts = of_cells(
             answer.model,
@@ -83,6 +90,19 @@ class DirectPart:
         information = np.sum([n * part.matrix for n, part in zip(cells, parts, strict=True)], axis=0)
         gradient = np.array([slopes[name].value for name in self._names])
         return Point(answer.value.lower, answer.value.width, gradient, information)
+
+    def _in_one(self, answer: Likelihood) -> tuple[FloatArray, FloatArray]:
+        """Return the gradient (q,) and the information (q, q) of the derivatives of one run."""
+        counts, observed = answer.counts, self.counts.observed
+        reached, slopes, _ = solve(
+            answer.model, counts.times, self._names, TOL_OF_STEPS, self._limits, log=True, start=self._start
+        )
+        instruments = instruments_for(self._instrument, observed, self.model.species, self.model.parameters)
+        parts = information_of_reached(reached, slopes.names, observed, instruments, log=True)
+        cells = [float(n.sum()) for n in counts.cells]
+        information = np.sum([n * part.matrix for n, part in zip(cells, parts, strict=True)], axis=0)
+        gradient, _ = gradient_of_reached(reached, counts, answer.instruments)
+        return gradient, np.asarray(information, dtype=np.float64)
 
     def at_many(self, theta: FloatArray, width: float, floor: float = -math.inf) -> tuple[FloatArray, FloatArray]:
         """Return log-likelihoods and gaps, (P,) each, at many parameter vectors (P, q), one after another."""

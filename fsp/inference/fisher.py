@@ -172,8 +172,20 @@ def of_cells(
     instruments = instruments_for(instrument, observe, model.species, model.parameters)
     _require_known(instrument, parameters)
     reached, slopes, _ = solve(model, times, parameters, tol, limits, log=log, scores=True, start=start)
+    return of_reached(reached, slopes.names, observe, instruments, log=log)
+
+
+def of_reached(
+    reached: Sequence[Reached],
+    names: tuple[str, ...],
+    observe: str | Sequence[str] | None,
+    instruments: Sequence[Instrument] | None,
+    *,
+    log: bool,
+) -> list[FisherInformation]:
+    """Return the information of one cell at each time, of what is known there."""
     parts = [_of_time(part, observe, instruments) for part in reached]
-    return [FisherInformation(slopes.names, part.matrix, part.above, part.below, part.off, log) for part in parts]
+    return [FisherInformation(names, part.matrix, part.above, part.below, part.off, log) for part in parts]
 
 
 def _require_known(instrument: Any | Mapping[str, Any] | None, parameters: Sequence[str]) -> None:

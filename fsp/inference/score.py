@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 LOSS = (1e-10, 1e-8)  # of probability: at most, and of the least probability of a cell; chosen
 TAIL = (1e-18, 1e-12)  # of the Poisson weights, in the same way: some products more
 LARGEST_TOL, SHARE = 1e-10, 1e-3  # of derivatives, forward: at most, and of the least probability of a cell
+TOL_OF_STEPS = 1e-6  # of derivatives where rates depend on time, at first; chosen
+ROUNDED, WORTH = 30.0, 0.1  # times the rounding that is met: what may be asked for; of the first, to be worth a run
 HIDDEN = "a cell is so improbable that rounding hides what it contributes"
 NARROW = 1e-4  # of a derivative, or of the root of the number of cells, about which it varies between experiments
 
@@ -85,13 +87,27 @@ def by_forward(
 ) -> dict[str, Interval]:
     """Bound the same derivatives by those of all probabilities, (2)."""
     tol = min(LARGEST_TOL, SHARE * least)
-    reached, slopes, _ = solve(model, counts.times, parameters, tol, limits, log=True, scores=True, start=start)
+    if model.is_time_dependent:
+        first, *_ = solve(model, counts.times, parameters, TOL_OF_STEPS, limits, log=True, start=start)
+        tol = max(tol, ROUNDED * max(error.rounding for answer in first for error in answer.errors))
+    if model.is_time_dependent and tol >= WORTH * TOL_OF_STEPS:
+        reached, names = first, tuple(parameters)
+    else:
+        reached, slopes, _ = solve(model, counts.times, parameters, tol, limits, log=True, scores=True, start=start)
+        names = slopes.names
+    values, off = of_reached(reached, counts, instruments)
+    return {
+        name: _interval(value, e, HIDDEN) for name, value, e in zip(names, values.tolist(), off.tolist(), strict=True)
+    }
+
+
+def of_reached(
+    reached: Sequence[Reached], counts: Counts, instruments: Sequence[Instrument]
+) -> tuple[FloatArray, FloatArray]:
+    """Return the gradient of all cells and what it may be off, (2): (q,) each."""
     by_time = [_of_time(answer, counts, i, instruments) for i, answer in enumerate(reached)]
     values, off = (np.sum([pair[place] for pair in by_time], axis=0) for place in (0, 1))
-    return {
-        name: _interval(value, e, HIDDEN)
-        for name, value, e in zip(slopes.names, values.tolist(), off.tolist(), strict=True)
-    }
+    return values, off
 
 
 def _of_time(

@@ -731,4 +731,20 @@ MUTANTS = [
         "statewise",
         only="stationary_start",
     ),
+    mutant(
+        "fits-take-the-information-of-one-time",
+        "inference/direct_part.py",
+        "return gradient, np.asarray(information, dtype=np.float64)",
+        "return gradient, np.asarray(parts[0].matrix, dtype=np.float64)",
+        "timed",
+        only="another_integrator",
+    ),
+    mutant(
+        "gradients-by-steps-forget-a-time",
+        "inference/score.py",
+        "for i, answer in enumerate(reached)]\n    values, off",
+        "for i, answer in enumerate(reached[1:])]\n    values, off",
+        "timed",
+        only="another_integrator",
+    ),
 ]

@@ -11,13 +11,17 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.integrate import solve_ivp
 from scipy.linalg import expm
+from scipy.optimize import brentq
 
 import fsp
 from fsp.generator import Generator
 from fsp.inference.collocation import _aligned, _moduli
+from fsp.inference.direct_part import DirectPart
+from fsp.inference.instruments import Exact
 from fsp.inference.loop import distributions
 from fsp.inference.on_step import OnStep
 from fsp.inference.parameters import derivatives
+from fsp.inference.problem import Limits
 from fsp.inference.timed import Timed
 from fsp.model.derivatives import derivative
 from fsp.model.expression import evaluate
@@ -277,3 +281,93 @@ def test_derivatives_by_a_fast_rate_are_known_as_well_as_others():
     found = fsp.sensitivity(blinking(2e5), [3.0], ["up", "fast"], tol=1e-7)[-1]
     assert max(found.error(name).total for name in ("up", "fast")) <= 1e-7
     assert np.abs(found.derivative("up") + found.derivative("fast")).sum() == pytest.approx(0.0, abs=1e-4)
+
+
+PULSE = {"up": 0.8, "down": 6.0, "a": 9.0, "slow": 0.1, "make": 4.0, "lose": 0.7}
+PULSED_AT = [0.0, 0.5, 1.5, 6.0]
+
+
+def pulsed_gene():
+    """A gene like STL1, with two states: a pulse of a signal keeps it from falling back, so that RNA is made."""
+    signal = "a*time^2*exp(-2*time)"
+    return fsp.Model(
+        species={"A": 1, "B": 0, "X": 0},
+        parameters=PULSE,
+        reactions=[
+            fsp.Reaction("A -> B", mass_action="up"),
+            fsp.Reaction("B -> A", rate=f"piecewise(down*(1 - {signal}), {signal} < 1, 0)*B"),
+            fsp.Reaction("A -> A + X", mass_action="slow"),
+            fsp.Reaction("B -> B + X", mass_action="make"),
+            fsp.Reaction("X -> 0", mass_action="lose"),
+        ],
+    )
+
+
+def pulsed_exactly(n=30):
+    """Return p and its derivatives by the logarithms at each time, of the count of RNA: (n_times, 1 + q, n)."""
+    every = np.arange(n)
+    units = {name: np.zeros((2 * n, 2 * n)) for name in ("up", "down", "slow", "make", "lose")}
+    jumps = [("up", every, n + every, 1.0), ("down", n + every, every, 1.0)]
+    jumps += [("slow", every[:-1], every[1:], 1.0), ("make", n + every[:-1], n + every[1:], 1.0)]
+    jumps += [("lose", k * n + every[1:], k * n + every[:-1], every[1:]) for k in (0, 1)]
+    for name, source, target, weight in jumps:
+        np.add.at(units[name], (target, source), weight)
+        np.add.at(units[name], (source, source), -weight)
+
+    def signal(t):
+        return PULSE["a"] * t**2 * math.exp(-2.0 * t)
+
+    def parts(t, on):
+        g = {name: PULSE[name] for name in units}
+        g["down"] *= (1.0 - signal(t)) * on
+        changes = [
+            g[name] * units[name] if name in units else -PULSE["down"] * signal(t) * on * units["down"]
+            for name in PULSE
+        ]
+        return sum(g[name] * unit for name, unit in units.items()), changes
+
+    A, changes = parts(0.0, 1.0)
+    closed = np.vstack([A[1:], np.ones(2 * n)])
+    p = np.linalg.solve(closed, np.eye(2 * n)[-1])
+    block = np.array([p, *(np.linalg.solve(closed, np.append(-(own @ p)[1:], 0.0)) for own in changes)])
+    switches = [brentq(lambda t: signal(t) - 1.0, *ends, xtol=1e-15) for ends in ((0.1, 1.0), (1.0, 3.0))]
+    found, t = [block], 0.0
+    for end in sorted([*switches, *PULSED_AT[1:]]):
+        on = float(not switches[0] <= t < switches[1])
+
+        def slope(s, flat, on=on):
+            own = flat.reshape(-1, 2 * n)
+            A, changes = parts(s, on)
+            return np.concatenate([A @ own[0], *(A @ h + B @ own[0] for h, B in zip(own[1:], changes, strict=True))])
+
+        block = solve_ivp(slope, (t, end), block.ravel(), method="DOP853", rtol=1e-12, atol=1e-15).y[:, -1]
+        block, t = block.reshape(-1, 2 * n), end
+        found += [block] if end in PULSED_AT else []
+    return np.array(found).reshape(len(PULSED_AT), -1, 2, n).sum(axis=2)
+
+
+def test_information_of_a_pulsed_gene_from_its_stationary_law_is_that_of_another_integrator():
+    exact = pulsed_exactly()
+    with pytest.warns(fsp.ToleranceWarning, match="estimate"):
+        fim = fsp.fisher(pulsed_gene(), PULSED_AT, list(PULSE), observe="X", cells=100, start="stationary", tol=1e-9)
+    p, s = exact[:, 0], exact[:, 1:]
+    F = 100.0 * np.einsum("ikz,ilz,iz->kl", s, s, np.where(p > 1e-13, 1.0 / np.maximum(p, 1e-13), 0.0))
+    scale = np.sqrt(np.outer(F.diagonal(), F.diagonal()))
+    assert np.abs(fim.matrix - F).max() <= 1e-6 * scale.max()
+    assert (np.abs(fim.matrix - F) <= 1e-6 * scale).all()
+    assert (np.linalg.eigvalsh(F - (fim.matrix - fim.below)) >= -1e-9 * F.max()).all()  # a lower bound
+    seen = {0.0: [0, 1, 2], 0.5: [1, 1, 3], 1.5: [0, 4, 9], 6.0: [0, 2, 12]}
+    table = [(t, z) for t, counts in seen.items() for z in counts]
+    counts = fsp.read_counts({"time": [t for t, _ in table], "n": [z for _, z in table]}, counts={"X": "n"})
+    found = fsp.likelihood(pulsed_gene(), counts, start="stationary")
+    assert sum(math.log(p[PULSED_AT.index(t), z]) for t, z in table) in found.value
+    for k, (name, own) in enumerate(found.gradient(list(PULSE)).items()):
+        gradient = sum(s[PULSED_AT.index(t), k, z] / p[PULSED_AT.index(t), z] for t, z in table)
+        assert own.lower - 1e-8 <= gradient <= own.upper + 1e-8, name
+        assert own.value == pytest.approx(gradient, abs=1e-5)
+    weights = np.array([len(counts) for counts in seen.values()])
+    F = np.einsum("i,ikz,ilz,iz->kl", weights, s, s, np.where(p > 1e-13, 1.0 / np.maximum(p, 1e-13), 0.0))
+    part = DirectPart(pulsed_gene(), list(PULSE), counts, [Exact()], Limits(), "stationary")
+    point = part.at(np.array(list(PULSE.values())), 1e-2)
+    assert point.gradient == pytest.approx([own.value for own in found.gradient(list(PULSE)).values()], abs=1e-5)
+    assert point.information == pytest.approx(F, abs=1e-5)
