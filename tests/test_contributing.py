@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import solver_contract
 import fsp
 from fsp import solvers
 from fsp.solvers import SOLVERS
+from fsp.solvers.base import Solver
 
 PAGE = Path(fsp.__file__).parents[1] / "CONTRIBUTING.md"
 NAME = "fsp.solvers.midpoint"
@@ -42,6 +44,13 @@ def test_the_new_solver_has_a_name_everywhere(midpoint):
     with pytest.raises(fsp.ArgumentError, match="midpoint"):
         fsp.transient(model, [1.0], solver="endpoint")
     assert "midpoint" not in fsp.transient(model, [1.0], 1e-2).solver  # it promises nothing, and is not chosen
+
+
+def test_the_new_solver_takes_what_the_seam_says(midpoint):
+    for name in ("bind", "certified"):
+        new, seam = (inspect.getattr_static(kind, name) for kind in (midpoint, Solver))
+        new, seam = (getattr(method, "fget", method).__annotations__ for method in (new, seam))
+        assert {key: new[key] for key in new if key != "return"} == {key: seam[key] for key in seam if key != "return"}
 
 
 @pytest.mark.parametrize("chain", solver_contract.CHAINS)
