@@ -1,5 +1,7 @@
 """Find a largest value of likelihood times prior from one start: L-BFGS-B while it is far, Fisher scoring then.
 
+What is far needs no information, and its gradient is taken back from the cells (`fsp.inference.fixed_adjoint`).
+
 Far from an optimum the space of states stays as it is: what is stored are lower bounds, so that the value is one of
 the log-likelihood, and parameters that drive cells out of the space cost no more than others.
 
@@ -11,9 +13,8 @@ where what is promised, ``½ gᵀ F⁻¹ g`` along what is free, is below `GAIN`
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from scipy.linalg import cholesky, solve_triangular
@@ -34,7 +35,13 @@ MOST_STEPS = 60  # of Fisher scoring, which converges linearly where the model d
 DAMPING = (1e-3, 1e8)  # first λ, and the largest, beyond which no step gains anything
 RIDGE = 1e-10  # of the largest diagonal element, so that a flat direction does not stop the factorisation
 
-Evaluate = Callable[["FloatArray", float], Point]
+
+class Evaluate(Protocol):
+    """What is made largest, with its derivatives, at logarithms of parameters (q,)."""
+
+    def __call__(self, u: FloatArray, width: float, *, informed: bool = True) -> Point:
+        """Return them, with the information where it is asked for."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +70,7 @@ def ascend(
             break
         start = 0.5 * (start + towards)
     counted = _Counted(evaluate)
-    if not math.isfinite(counted(start, FAR).value):
+    if not math.isfinite(counted(start, FAR, informed=False).value):
         raise UnreachableError("a cell has no probability at a start")
     minimize(
         counted.downwards,
@@ -89,7 +96,7 @@ def polish(
 
 def _computable(evaluate: Evaluate, u: FloatArray) -> bool:
     try:
-        return math.isfinite(evaluate(u, FAR).value)
+        return math.isfinite(evaluate(u, FAR, informed=False).value)
     except (StateSpaceError, ConvergenceError):
         return False
 
@@ -103,10 +110,10 @@ class _Counted:
         self.best: FloatArray | None = None
         self._value = -math.inf
 
-    def __call__(self, u: FloatArray, width: float) -> Point:
+    def __call__(self, u: FloatArray, width: float, *, informed: bool = True) -> Point:
         self.count += 1
         try:
-            return self._evaluate(u, width)
+            return self._evaluate(u, width, informed=informed)
         except (StateSpaceError, ConvergenceError):
             if self.count == 1:
                 raise
@@ -115,7 +122,7 @@ class _Counted:
 
     def downwards(self, u: FloatArray) -> tuple[float, FloatArray]:
         """Return minus the value and its gradient, as minimisers want them."""
-        point = self(u, FAR)
+        point = self(u, FAR, informed=False)
         if point.value > self._value:
             self._value, self.best = point.value, u.copy()
         return (-point.value if math.isfinite(point.value) else 1e300), -point.gradient

@@ -65,8 +65,8 @@ class DirectPart:
         """Return parameters (q,) by name."""
         return dict(zip(self._names, theta.tolist(), strict=True))
 
-    def at(self, theta: FloatArray, width: float) -> Point:
-        """Return the log-likelihood and its derivatives at parameters (q,)."""
+    def at(self, theta: FloatArray, width: float, *, informed: bool = True) -> Point:
+        """Return the log-likelihood and its derivatives at parameters (q,), with the information if it is asked for."""
         q = len(theta)
         answer = self._likelihood(theta, min(width, WIDEST))
         if answer.impossible:
@@ -75,8 +75,14 @@ class DirectPart:
             gradient, information = self._in_one(answer)
             return Point(answer.value.lower, answer.value.width, gradient, information)
         slopes = answer.gradient(self._names)
+        gradient = np.array([slopes[name].value for name in self._names])
+        information = self._information(answer.model) if informed else np.full((q, q), math.nan)
+        return Point(answer.value.lower, answer.value.width, gradient, information)
+
+    def _information(self, model: Model) -> FloatArray:
+        """Return the Fisher information of all cells, (q, q)."""
         parts = of_cells(
-            answer.model,
+            model,
             self.counts.times,
             self._names,
             observe=self.counts.observed,
@@ -87,9 +93,7 @@ class DirectPart:
             limits=self._limits,
         )
         cells = [float(n.sum()) for n in self.counts.cells]
-        information = np.sum([n * part.matrix for n, part in zip(cells, parts, strict=True)], axis=0)
-        gradient = np.array([slopes[name].value for name in self._names])
-        return Point(answer.value.lower, answer.value.width, gradient, information)
+        return np.asarray(np.sum([n * part.matrix for n, part in zip(cells, parts, strict=True)], axis=0))
 
     def _in_one(self, answer: Likelihood) -> tuple[FloatArray, FloatArray]:
         """Return the gradient (q,) and the information (q, q) of the derivatives of one run."""

@@ -24,6 +24,7 @@ from scipy.sparse import csr_array, dia_array
 
 from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.errors import ConvergenceError, ModelError
+from fsp.inference.backward import Chain
 from fsp.solvers.poisson import poisson_window
 
 if TYPE_CHECKING:
@@ -59,16 +60,20 @@ class FixedSpace:
         n = len(states)
         self._columns = {name: states[:, i].astype(np.float64) for i, name in enumerate(model.species)}
         start = space.index(model.initial_states)
-        self._start = np.zeros(n + 1)
-        np.add.at(self._start, np.where(start < 0, n, start), model.initial_probabilities)
+        self.start = np.zeros(n + 1)  # p(0), with the sink
+        np.add.at(self.start, np.where(start < 0, n, start), model.initial_probabilities)
         self._lacks = float(model.start_lacks)
         targets = [space.index(states + change) for change in model.change]
+        _, first, change_of = np.unique(model.change, axis=0, return_index=True, return_inverse=True)
+        led = np.array([np.where(targets[r] < 0, n, targets[r]) for r in first.tolist()])  # (n_changes, n)
+        self._moves = led, change_of.reshape(-1)  # where states are led to by each change, and that of each reaction
         rows = np.concatenate([*(np.where(target < 0, n, target) for target in targets), np.arange(n + 1)])
         columns = np.concatenate([np.tile(np.arange(n), len(targets)), np.arange(n + 1)])
-        self._order = np.lexsort((columns, rows))
-        keys = (rows * (n + 1) + columns)[self._order]
-        self._starts = np.flatnonzero(np.diff(keys, prepend=-1))  # of the entries that are added up
-        entries = keys[self._starts]
+        order = np.lexsort((columns, rows))
+        keys = (rows * (n + 1) + columns)[order]
+        starts = np.flatnonzero(np.diff(keys, prepend=-1))
+        self._added = order, starts  # the order of the entries, and where those begin that are added up
+        entries = keys[starts]
         self._indices = entries % (n + 1)
         self._indptr = np.searchsorted(entries, np.arange(n + 2) * (n + 1))
         self._unit = (entries // (n + 1) == self._indices).astype(np.float64)
@@ -93,9 +98,9 @@ class FixedSpace:
             return after
 
         first = np.zeros((n, 1 + q))
-        first[:, 0] = self._start
+        first[:, 0] = self.start
         (sums,) = _summed(first[None], lambda z: step(z[0])[None], exponents)  # (n_times, n, 1 + q)
-        values = self._transients(sums[None, :, :, 0], exponents, tail)
+        values = self.transients(sums[None, :, :, 0], exponents.shape[2], tail)
         return Transients(values.probabilities, values.lacking, values.relative, np.moveaxis(sums[:, :-1, 1:], 2, 0))
 
     def values_at(self, theta: FloatArray, times: Sequence[float], tail: float, max_work: float) -> Transients:
@@ -104,16 +109,16 @@ class FixedSpace:
         rate, exponents = self._weights(rates, times, tail, max_work)
         n = len(self) + 1
         P = csr_array((self._assembled(rates)[0] / rate[0] + self._unit, self._indices, self._indptr), shape=(n, n))
-        sums = _summed(self._start[None], lambda z: (P @ z[0])[None], exponents)  # (1, n_times, n)
-        return self._transients(sums, exponents, tail)
+        sums = _summed(self.start[None], lambda z: (P @ z[0])[None], exponents)  # (1, n_times, n)
+        return self.transients(sums, exponents.shape[2], tail)
 
     def at_many(self, theta: FloatArray, times: Sequence[float], tail: float, max_work: float) -> Transients:
         """Return probabilities at many parameter vectors (P, q)."""
         rates = self._rates(theta)
         rate, exponents = self._weights(rates, times, tail, max_work)
         advanced = self._stacked(rates, rate)
-        first = np.tile(self._start, (len(theta), 1))
-        return self._transients(_summed(first, advanced, exponents), exponents, tail)  # of (P, n_times, n + 1)
+        first = np.tile(self.start, (len(theta), 1))
+        return self.transients(_summed(first, advanced, exponents), exponents.shape[2], tail)  # of (P, n_times, n + 1)
 
     def slopes_at_many(
         self, theta: FloatArray, times: Sequence[float], tail: float, max_work: float
@@ -135,9 +140,9 @@ class FixedSpace:
             return after
 
         first = np.zeros((many, 1 + q, n + 1))
-        first[:, 0] = self._start
+        first[:, 0] = self.start
         sums = _summed(first, step, exponents)  # (P, n_times, 1 + q, n + 1)
-        found = self._transients(sums[:, :, 0], exponents, tail)
+        found = self.transients(sums[:, :, 0], exponents.shape[2], tail)
         return found, np.moveaxis(sums[:, :, 1:, :-1], 2, 1)
 
     def _stacked(self, rates: FloatArray, rate: FloatArray) -> Callable[[FloatArray], FloatArray]:
@@ -154,15 +159,27 @@ class FixedSpace:
 
         return advance
 
-    def _transients(self, sums: FloatArray, exponents: FloatArray, tail: float) -> Transients:
-        relative = self._relative(exponents)
+    def chain(self, theta: FloatArray, times: Sequence[float], max_work: float) -> Chain:
+        """Return the closed chain at one parameter vector (q,)."""
+        rates = self._rates(theta[None])
+        rate, n = self._speeds(rates, times, max_work), len(self) + 1
+        P = csr_array((self._assembled(rates)[0] / rate[0] + self._unit, self._indices, self._indptr), shape=(n, n))
+        return Chain(P, csr_array(P.T), float(rate[0]), *self._moves)
+
+    def slopes(self, theta: FloatArray) -> FloatArray:
+        """Return derivatives of the propensities by logarithms of parameters at one vector (q,): (q, R, n)."""
+        return self._laws.slopes_at(self._columns, theta)
+
+    def transients(self, sums: FloatArray, terms: int, tail: float) -> Transients:
+        """Return what sums (P, n_times, n + 1) of so many powers are, less a tail."""
+        relative = self._relative(terms)
         off = 2.0 * relative + len(self) * UNIT_ROUNDOFF  # of the sink, a sum over states
         lacking = (sums[:, :, -1] + tail) * (1.0 + off) + self._lacks  # (1)
         return Transients(sums[:, :, :-1], lacking, relative)
 
-    def _relative(self, exponents: FloatArray) -> float:
+    def _relative(self, terms: int) -> float:
         """Return the relative rounding of a sum of so many powers."""
-        return float(exponents.shape[2] * (2.0 * len(self._laws.rates) + AMPLIFIED + 8.0) * UNIT_ROUNDOFF)
+        return float(terms * (2.0 * len(self._laws.rates) + AMPLIFIED + 8.0) * UNIT_ROUNDOFF)
 
     def _rates(self, theta: FloatArray) -> FloatArray:
         """Return the propensities (P, R, n), each checked."""
@@ -171,10 +188,8 @@ class FixedSpace:
             self._refuse(theta, rates)
         return rates
 
-    def _weights(
-        self, rates: FloatArray, times: Sequence[float], tail: float, max_work: float
-    ) -> tuple[FloatArray, FloatArray]:
-        """Return the rates Λ (P,), and the weights of the powers, (P, n_times, n_terms)."""
+    def _speeds(self, rates: FloatArray, times: Sequence[float], max_work: float) -> FloatArray:
+        """Return the rates Λ (P,); refuse what takes too much work."""
         largest = rates.sum(axis=1).max(axis=1)  # (P,)
         rate = np.where(largest > 0.0, WIDENED * largest, 1.0)
         work = float((rate * max(times)).max()) * (len(rates) * len(self._indices) + CALL)
@@ -183,6 +198,13 @@ class FixedSpace:
                 f"The last time must be within reach of `max_work`, {max_work:.1e} multiply-adds, but takes about "
                 f"{work:.1e} on {len(self):,} states. Narrow the bounds of the parameters, or raise it."
             )
+        return np.asarray(rate)
+
+    def _weights(
+        self, rates: FloatArray, times: Sequence[float], tail: float, max_work: float
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return the rates Λ (P,), and the weights of the powers, (P, n_times, n_terms)."""
+        rate = self._speeds(rates, times, max_work)
         windows = [[poisson_window(value * t, tail) for t in times] for value in rate.tolist()]
         size = max(first + len(weights) for row in windows for first, weights in row)
         exponents = np.zeros((len(rates), len(times), size))
@@ -193,10 +215,11 @@ class FixedSpace:
 
     def _assembled(self, rates: FloatArray) -> FloatArray:
         """Return the entries of the closed generators (…, nnz) with the given rates (…, R, n)."""
-        flat = rates.reshape(*rates.shape[:-2], -1)
+        flat = rates.reshape(*rates.shape[:-2], rates.shape[-2] * rates.shape[-1])
         nothing = np.zeros((*rates.shape[:-2], 1))
         entries = np.concatenate([flat, -rates.sum(axis=-2), nothing], axis=-1)
-        data: FloatArray = np.add.reduceat(entries[..., self._order], self._starts, axis=-1)
+        order, starts = self._added
+        data: FloatArray = np.add.reduceat(entries[..., order], starts, axis=-1)
         return data
 
     def _refuse(self, theta: FloatArray, rates: FloatArray) -> None:

@@ -53,7 +53,9 @@ class FreeLaws:
 
     def slopes_at(self, columns: Mapping[str, FloatArray], theta: FloatArray) -> FloatArray:
         """Return their derivatives (q, R, n) by the logarithms of the parameters, at one (q,)."""
-        return np.array([self._values(trees, columns, theta[None])[0] for trees in self.slopes])
+        n = len(next(iter(columns.values())))
+        table = [self._values(trees, columns, theta[None])[0] for trees in self.slopes]
+        return np.array(table).reshape(len(self.slopes), len(self.rates), n)
 
     def slopes_at_many(self, columns: Mapping[str, FloatArray], theta: FloatArray, k: int) -> FloatArray:
         """Return their derivatives (P, R, n) by the logarithm of the k-th parameter, at parameters (P, q)."""

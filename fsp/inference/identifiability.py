@@ -46,7 +46,7 @@ def _drop(
 ) -> float:
     """Return the larger loss of log-likelihood by a step along a direction, one way and the other, within bounds."""
     ends = [np.clip(top.u + sign * STEP * direction, low, high) for sign in (-1.0, 1.0)]
-    return max(top.point.value - evaluate(end, width).value for end in ends)
+    return max(top.point.value - evaluate(end, width, informed=False).value for end in ends)
 
 
 def _words(names: Sequence[str], direction: FloatArray, drop: float) -> str:

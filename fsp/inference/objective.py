@@ -76,12 +76,12 @@ class Objective:
             parts.append(Part(changed, laws, names, standing, chosen, limits))
         return cls(tuple(names), tuple(priors), tuple(parts))
 
-    def at(self, u: FloatArray, width: float) -> Point:
-        """Return value and derivatives at logarithms of parameters (q,)."""
+    def at(self, u: FloatArray, width: float, *, informed: bool = True) -> Point:
+        """Return value and derivatives at logarithms of parameters (q,), with the information where it is asked for."""
         theta = np.exp(u)
-        point = self.parts[0].at(theta, width / len(self.parts))
+        point = self.parts[0].at(theta, width / len(self.parts), informed=informed)
         for part in self.parts[1:]:
-            point = point + part.at(theta, width / len(self.parts))
+            point = point + part.at(theta, width / len(self.parts), informed=informed)
         return self._with_priors(point, u)
 
     def at_many(self, u: FloatArray, width: float, floor: float = -math.inf) -> tuple[FloatArray, FloatArray]:

@@ -102,6 +102,29 @@ class Observation:
             information += float(n.sum()) * (h / y[y > TINY]) @ h.T
         return gradient, 0.5 * (information + information.T)
 
+    def weights(self, transients: Transients, values: Mapping[str, float]) -> FloatArray:
+        """Return Σ_z n_z T(z | x)/y_z, whose mean has the gradient of the log-likelihood: (n_times, n)."""
+        probabilities = self._gathered.sums(transients.probabilities[0])
+        weights = []
+        for seen, n, p in zip(self._sights(self._concrete(values)), self.counts.cells, probabilities, strict=True):
+            y = seen.weights @ p
+            weights.append(self._gathered.spread(np.where(y > 0.0, n / np.maximum(y, 1e-300), 0.0) @ seen.weights))
+        return np.array(weights)
+
+    def slopes(self, transients: Transients, values: Mapping[str, float]) -> FloatArray:
+        """Return the derivatives of the log-likelihood by the logarithms of parameters of instruments, (q,)."""
+        instruments = self._concrete(values)
+        tables = [self._slopes(instruments, name) for name in values]
+        slopes = np.zeros(len(values))
+        if not any(tables):
+            return slopes
+        probabilities = self._gathered.sums(transients.probabilities[0])
+        for i, (seen, n) in enumerate(zip(self._sights(instruments), self.counts.cells, strict=True)):
+            y = seen.weights @ probabilities[i]
+            u = np.where(y > 0.0, n / np.maximum(y, 1e-300), 0.0)
+            slopes += [0.0 if table is None else float(u @ (table[0][i] @ probabilities[i])) for table in tables]
+        return slopes
+
     def marginals(self, transients: Transients, values: Mapping[str, float]) -> list[Mapping[str, FloatArray]]:
         """Return for each time the probabilities of the counts 0, 1, … of each thing that was observed."""
         instruments = self._concrete(values)

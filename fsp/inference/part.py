@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.errors import ConvergenceError, StateSpaceError
+from fsp.inference.fixed_adjoint import FixedAdjoint
 from fsp.inference.fixed_space import FixedSpace, Transients
 from fsp.inference.growth import Growth
 from fsp.inference.loop import distributions
@@ -52,7 +53,7 @@ class Point:
     value: float  # a lower bound, minus infinity where a cell has no probability
     gap: float  # to an upper bound
     gradient: FloatArray  # (q,)
-    information: FloatArray  # (q, q), expected Fisher information
+    information: FloatArray  # (q, q), expected Fisher information; NaN where it was not asked for
 
     def __add__(self, other: Point) -> Point:
         return Point(
@@ -93,11 +94,13 @@ class Part:
         """Return parameters (q,) by name."""
         return dict(zip(self._names, theta.tolist(), strict=True))
 
-    def at(self, theta: FloatArray, width: float) -> Point:
-        """Return the log-likelihood and its derivatives at parameters (q,).
+    def at(self, theta: FloatArray, width: float, *, informed: bool = True) -> Point:
+        """Return the log-likelihood and its derivatives at parameters (q,), with the information where it is asked for.
 
         With an infinite width the space stays as long as no cell is outside, and the value is a lower bound.
         """
+        if not informed and self._extrinsic is None:
+            return self._by_adjoint(theta, width)
         times = self.counts.times.tolist()
 
         work = self._max_work if math.isfinite(width) else min(self._max_work, FAR_WORK)
@@ -112,6 +115,27 @@ class Part:
         if math.isfinite(low[0]):
             gradient, information = observation.scores(transients, self.values(theta), self._columns)
         return Point(float(low[0]), float(_gaps(low, high)[0]), gradient, information)
+
+    def _by_adjoint(self, theta: FloatArray, width: float) -> Point:
+        """Return the log-likelihood and its gradient, taken back from the cells."""
+        times, q = self.counts.times.tolist(), len(theta)
+        work = self._max_work if math.isfinite(width) else min(self._max_work, FAR_WORK)
+        adjoints: list[FixedAdjoint] = []
+
+        def computed(space: FixedSpace | MixedSpace, tail: float) -> Transients:
+            if not isinstance(space, FixedSpace):
+                raise ValueError("mixtures are not taken back from the cells")
+            adjoints[:] = [FixedAdjoint(space, theta[self._columns], times, tail, work)]
+            return adjoints[0].transients
+
+        transients, observation = self._within(theta, width, computed)
+        values = self.values(theta)
+        low, high = observation.log_likelihood(transients, [values])
+        gradient = np.zeros(q)
+        if math.isfinite(low[0]):
+            gradient[self._columns] = adjoints[0].gradient(observation.weights(transients, values))
+            gradient += observation.slopes(transients, values)
+        return Point(float(low[0]), float(_gaps(low, high)[0]), gradient, np.full((q, q), math.nan))
 
     def at_many(self, theta: FloatArray, width: float, floor: float = -math.inf) -> tuple[FloatArray, FloatArray]:
         """Return log-likelihoods and gaps, (P,) each, at many parameter vectors (P, q).

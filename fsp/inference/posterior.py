@@ -177,7 +177,7 @@ class Posterior:
         constant = float(self.log_prior(given[None])[0])
         if not math.isfinite(constant):
             return -math.inf, np.zeros(self.dimension)
-        point = self._objective.at(given, self._width)
+        point = self._objective.at(given, self._width, informed=False)
         self.evaluations += 1
         if not math.isfinite(point.value):
             return -math.inf, np.zeros(self.dimension)

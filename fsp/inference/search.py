@@ -105,10 +105,10 @@ class Search:
         counted = self.done, len(self.starts), failed
         self._progress(SweepProgress(*counted, 0, 0.0, message, None, "starts"))
 
-    def watched(self, u: FloatArray, width: float) -> Point:
+    def watched(self, u: FloatArray, width: float, *, informed: bool = True) -> Point:
         """Evaluate the objective, and let the caller look."""
         self.report()
-        return self.task.objective.at(u, width)
+        return self.task.objective.at(u, width, informed=informed)
 
     # ---- answers
 

@@ -196,6 +196,22 @@ MUTANTS = [
         only="moves_away",
     ),
     mutant(
+        "instruments-have-no-part-in-gradients",
+        "inference/part.py",
+        "gradient += observation.slopes(transients, values)",
+        "gradient += 0.0 * observation.slopes(transients, values)",
+        "fixed_adjoint",
+        only="back_from_the_cells",
+    ),
+    mutant(
+        "weights-of-cells-are-their-numbers",
+        "inference/observation.py",
+        "weights.append(self._gathered.spread(np.where(y > 0.0, n / np.maximum(y, 1e-300), 0.0) @ seen.weights))",
+        "weights.append(self._gathered.spread(np.where(y > 0.0, n, 0.0) @ seen.weights))",
+        "fixed_adjoint",
+        only="back_from_the_cells",
+    ),
+    mutant(
         "bins-are-many-observations",
         "inference/likelihood.py",
         "counts = counts.standing(instruments)",

@@ -1,0 +1,77 @@
+"""Gradients on fixed states, back from the cells: those that go forward, and what fits and posteriors make of them."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from inference_cases import immigration_death, self_activation
+from scipy.stats import lognorm
+
+import fsp
+from fsp.inference.objective import Objective
+from fsp.inference.priors import posterior_priors
+from fsp.inference.problem import Limits
+
+AT = {"time": [0.5, 0.5, 0.5, 2.0, 2.0, 2.0], "n": [3, 5, 6, 8, 9, 11], "dose": [1.0, 1.0, 2.0, 1.0, 2.0, 2.0]}
+
+
+def objective(model, names, instrument=None, **more):
+    counts = fsp.read_counts(AT, counts={"X": "n"}, **more)
+    priors = tuple(posterior_priors({name: (1e-3, 1e3) for name in names}).values())
+    return Objective.of(model, counts, names, priors, instrument, Limits())
+
+
+def captured():
+    """Return immigration and death with a capture probability that is a parameter."""
+    model = immigration_death()
+    parameters = dict(model.parameters, c=0.6)
+    reactions = [fsp.Reaction("0 -> X", rate="k"), fsp.Reaction("X -> 0", mass_action="g")]
+    return fsp.Model(species={"X": 0}, parameters=parameters, reactions=reactions)
+
+
+@pytest.mark.parametrize(
+    ("model", "names", "instrument", "more"),
+    [
+        (immigration_death(), ["k"], None, {}),
+        (immigration_death(), ["g", "k"], None, {}),
+        (self_activation(), ["a", "K", "n", "b", "g"], None, {}),
+        (immigration_death(), ["k", "g"], fsp.Normal(1.5), {}),
+        (captured(), ["k", "c", "g"], fsp.Binomial("c"), {}),
+        (captured(), ["c"], fsp.Binomial("c"), {}),
+        (captured(), ["k", "g"], None, {"conditions": {"dose": "c"}}),
+    ],
+)
+def test_gradients_back_from_the_cells_are_those_that_go_forward(model, names, instrument, more):
+    of_all = objective(model, names, instrument, **more)
+    u = np.log([model.parameters[name] for name in names]) + 0.1
+    forward, back = of_all.at(u, 1e-2), of_all.at(u, 1e-2, informed=False)
+    np.testing.assert_allclose(back.gradient, forward.gradient, rtol=1e-9, atol=1e-9)
+    assert back.value == pytest.approx(forward.value, rel=1e-9)
+    assert back.gap <= 1e-2
+    assert np.isnan(back.information).all()
+
+
+def test_gradients_of_posteriors_are_differences_of_their_values():
+    model = self_activation()
+    counts = fsp.read_counts(AT, counts={"X": "n"})
+    posterior = fsp.Posterior(model, counts, {"a": (1, 100), "K": lognorm(1.0), "g": (0.1, 10)}, width=1e-9)
+    u = np.log([7.0, 3.0, 0.9])
+    value, gradient = posterior.value_and_gradient(u)
+    assert value == pytest.approx(posterior(u), abs=1e-8)
+    for k in range(3):
+        step = 1e-4 * np.eye(3)[k]
+        slope = (posterior(u + step) - posterior(u - step)) / 2e-4
+        assert gradient[k] == pytest.approx(slope, abs=1e-5)
+
+
+def test_an_impossible_cell_has_no_gradient():
+    model = fsp.Model(
+        species={"X": 2}, parameters={"g": 1.0}, reactions=[fsp.Reaction("X -> 0", mass_action="g")], name="decay"
+    )
+    counts = fsp.read_counts({"time": [1.0], "n": [5]}, counts={"X": "n"})
+    posterior = fsp.Posterior(model, counts, {"g": (0.1, 10)})
+    value, gradient = posterior.value_and_gradient(np.zeros(1))
+    assert value == -math.inf
+    assert not gradient.any()
