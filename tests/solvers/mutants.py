@@ -590,4 +590,11 @@ MUTANTS = [
         "poisson",
         only="poisson",
     ),
+    mutant(
+        "the-last-power-but-one-is-taken-for-the-last",
+        "solvers/uniformization.py",
+        "v = v if k % 2 == 0 else w",
+        "v = v if k % 2 != 0 else w",
+        "uniformization",
+    ),
 ]

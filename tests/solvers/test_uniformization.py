@@ -56,3 +56,20 @@ def test_settling_before_the_first_weight_is_paid_for(t, tol):
     found = dict(zip(space.states[:, 0].tolist(), step.p, strict=True))
     gap = abs(found[1] - math.exp(-t)) + abs(found[0] + math.expm1(-t))
     assert gap <= step.error + step.rounding + 1e-16
+
+
+@pytest.mark.parametrize("t", [3.0, 20.0, 400.0])
+def test_compiled_sums_are_those_of_single_products(t):
+    """The end and its error, where all weights are summed, and where powers have settled before."""
+    model = network({"A": 20, "B": 0}, ("A -> B", "mass_action", 0.6), ("B -> A", "mass_action", 0.4))
+    space, steps = reachable(model), []
+    for compiled in (True, False):
+        generator = fsp.Generator(model, space)
+        assert generator.operator.compiled is not None
+        generator.operator.compiled = generator.operator.compiled if compiled else None
+        with fsp.Uniformization(tol=1e-2).open(generator) as propagator:
+            steps.append(advance(propagator, starting_vector(model, space), 0.0, t))
+    looped, single = steps
+    np.testing.assert_allclose(looped.p, single.p, rtol=1e-12, atol=1e-15)
+    assert looped.n_matvec == single.n_matvec
+    assert looped.error == pytest.approx(single.error, rel=1e-9, abs=1e-15)
