@@ -16,7 +16,7 @@ from fsp.quantities import points
 @with_options(*SOURCE)
 @click.option("--of", "observable", metavar="FORMULA", help="A condition to spend time in, or a cost per unit of time.")
 @click.option("--firings", metavar="REACTION", help="Count how often this reaction takes place.")
-@click.option("--times", multiple=True, required=True, metavar="TIMES", help="1,2,5 or FROM:TO:NUMBER.")
+@click.option("--times", multiple=True, metavar="TIMES", help="1,2,5 or FROM:TO:NUMBER; may be left out with --until.")
 @click.option("--until", metavar="CONDITION", help="What ends it before the time, such as 'V > U'.")
 @click.option("--tol", default=defaults.TOL, show_default=True, help="Error of each mean, relative to 1 + its size.")
 @with_options(*ENDING)
@@ -34,13 +34,15 @@ def reward(
     quiet: bool,
     progress: bool,
 ) -> int:
-    """Find what MODEL, a file, accumulates up to some times: time in a condition, cost, or firings of a reaction."""
+    """Find what MODEL, a file, accumulates up to times or a passage: time in a condition, cost, or firings."""
     import fsp
     from fsp.command.progress import reporting
 
     if (observable is None) == (firings is None):
         raise ArgumentError("One of `--of` and `--firings` must be given, but there are none or both.")
-    grid = points(",".join(times), "--times")
+    if not times and until is None:
+        raise ArgumentError("`--times` must be given without --until: all of a time without an end is not finite.")
+    grid = points(",".join(times), "--times") if times else None
     network = source.load()
     with reporting(quiet, progress) as report:
         answer = fsp.reward(

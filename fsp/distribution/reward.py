@@ -31,7 +31,8 @@ class Reward(Displayed, Provenance):
     tol
         What was asked for.
     mean, second_moment, variance
-        E R(t), E R(t)², Var R(t) at the times; `mean[k]` is an `Interval`.
+        E R(t), E R(t)², Var R(t) at the times; `mean[k]` is an `Interval`.  Of all that is accumulated before `until`
+        at the only time infinity.
     n_states
         How many states were stored.
     """
@@ -47,7 +48,7 @@ class Reward(Displayed, Provenance):
 
     @property
     def times(self) -> FloatArray:
-        """(n_times,) times t."""
+        """(n_times,) times t; only infinity where there is no limit but `until`."""
         return self.mean.times
 
     @property
@@ -61,8 +62,8 @@ class Reward(Displayed, Provenance):
         return self._divided(self.variance, self.times**2)
 
     def _divided(self, curve: Curve, by: FloatArray) -> Curve:
-        if not by[0] > 0.0:
-            raise ArgumentError("`times` must be positive for an average over them, but begin with 0.")
+        if not 0.0 < by[0] < np.inf:
+            raise ArgumentError(f"`times` must be positive and finite for an average, but begin with {by[0]}.")
         ends = np.nextafter(curve.lower / by, -np.inf), np.nextafter(curve.upper / by, np.inf)
         return replace(curve, lower=np.maximum(ends[0], 0.0), upper=ends[1], value=curve.value / by)
 
@@ -77,7 +78,7 @@ class Reward(Displayed, Provenance):
             "firings": self.firings,
             "until": self.until,
             "states": self.n_states,
-            "times": self.times.tolist(),
+            "times": self.times.tolist() if np.isfinite(self.times).all() else None,
             "mean": [number.record() for number in self.mean],
             "variance": [number.record() for number in self.variance],
             "notes": list(self.notes),
@@ -89,5 +90,6 @@ class Reward(Displayed, Provenance):
         unit = f" {self.time_unit}" if self.time_unit else ""
         lines = [f"{what}{until}: {self.n_states:,} states"]
         for t, mean, variance in zip(self.times.tolist(), self.mean, self.variance, strict=True):
-            lines.append(f"  up to t = {t:.8g}{unit}: mean {mean}, variance {variance}")
+            upto = f"up to t = {t:.8g}{unit}" if t < np.inf else "in all"
+            lines.append(f"  {upto}: mean {mean}, variance {variance}")
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from math import prod
 from typing import TYPE_CHECKING
@@ -52,14 +53,25 @@ def all_jumps(model: Model) -> Polynomial | None:
     return None if any(law is None for law in laws) else plus(*(law for law in laws if law is not None))
 
 
-def paying(model: Model, condition: DriftCondition, cost: Polynomial | None) -> DriftCondition | None:
-    """Return f >= 0 with a drift of at most -cost outside finitely many states; None if none is found."""
+def paying(
+    model: Model, condition: DriftCondition, cost: Polynomial | None, before: DriftCondition | None = None
+) -> DriftCondition | None:
+    """Return f >= 0 with a drift of at most -cost outside finitely many states; None if none is found.
+
+    The cost may be a multiple of a function that was found `before`, whose size is then the unit.
+    """
     if cost is None or condition.centre.any():
         return None
+    unit = Fraction(1)
+    if before is not None:
+        unit = max(before.function.values()) / max(condition.function.values())
     for exponent in range(1, degree(cost) + 2):  # costs of the degree of a power, or of one more, are paid for by it
         function = power(condition.function, exponent, model.n_species)
         for scale in SCALES:
-            proved = costly_condition(model, scaled(function, Fraction(scale) / Fraction(condition.elsewhere)), cost)
-            if proved is not None:
-                return proved
+            multiple = scaled(function, Fraction(scale) / Fraction(condition.elsewhere))
+            paid = costly_condition(model, multiple, scaled(cost, 1 / unit))
+            if paid is not None:
+                size = float(unit)
+                function = scaled(paid.function, unit)
+                return replace(paid, function=function, drifts=paid.drifts * size, elsewhere=paid.elsewhere * size)
     return None

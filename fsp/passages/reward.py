@@ -15,13 +15,12 @@ the event L of all others, p - y >= 0 at the start but for a part that weighs at
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from math import fsum, inf
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from fsp import defaults
 from fsp.arithmetic import SUM_ROUNDING, half_sums, missing_from
@@ -33,19 +32,14 @@ from fsp.distribution.reward import Reward
 from fsp.equilibrium.stationary import stationary
 from fsp.errors import ArgumentError, BackendError, ToleranceWarning
 from fsp.generator import Generator
-from fsp.model.accuracy import errors
 from fsp.model.arguments import check_call, check_tolerance
-from fsp.model.compiled import compile_definition
-from fsp.model.definition import InitialLaw
 from fsp.model.model import Model
-from fsp.model.reaction import Reaction
 from fsp.model.times import checked_times
-from fsp.model.tree import Expression, Number
 from fsp.moments import MomentBounds, moment_bounds
-from fsp.moments.envelope import envelope
 from fsp.passages.accumulation import Accumulated, accumulate
-from fsp.passages.observables import Observable
+from fsp.passages.gain import Accumulation, Gain
 from fsp.passages.targets import Targets
+from fsp.passages.totals import totals
 from fsp.projection.growth import most_states, starting_vector
 from fsp.projection.progress import Progress, ProgressCallback
 from fsp.projection.start import Start, starting_point, starts_at_rest
@@ -73,7 +67,7 @@ IMPROVES = 0.9  # of the last width: growths that leave more are of no use
 def reward(
     model: Model,
     observable: str,
-    times: Sequence[float] | FloatArray | float,
+    times: Sequence[float] | FloatArray | float | None = None,
     *,
     firings: bool = False,
     until: Condition | None = None,
@@ -92,9 +86,10 @@ def reward(
         A condition, such as ``"U > V"``, for the time that is spent in it; a formula >= 0 of species, the cost per unit
         of time; with `firings` the name of a reaction.
     times
-        Increasing times t >= 0 since the start.
+        Increasing times t >= 0 since the start; None for all that is accumulated before `until`.
     firings
-        Whether to count how often the reaction takes place.
+        Whether to count how often the reaction takes place; a burst that makes something counts once, whatever
+        its size.
     until
         A condition that ends it, as of `fsp.passage`: what is accumulated up to t or the passage, whichever is first.
     start
@@ -141,7 +136,12 @@ def reward(
     """
     check_call(model, max_states=max_states, progress=progress)
     check_tolerance(tol)
-    asked = checked_times(times)
+    if times is None and until is None:
+        raise ArgumentError(
+            "`times` must be given without `until`: all of a time without an end is not finite; ask for the average of "
+            "a long time by `fsp.average_reward`."
+        )
+    asked = np.array([inf]) if times is None else checked_times(times)
     if model.is_time_dependent or model.has_timed_events:
         raise BackendError("A reward must be of constant propensities, but this network's depend on time.")
     targets = None if until is None else Targets.read(model, until, "`until`")
@@ -152,8 +152,11 @@ def reward(
     if starts_at_rest(start):
         first = stationary(model, AT_REST * tol, max_states=limit, progress=callback(progress))
     begin = starting_point(stopping, first, tol)
-    question = Question(stopping, gain, targets, begin, asked, tol, limit, callback(progress) or silent)
-    answer = question.on_growing_space()
+    report = callback(progress) or silent
+    if times is None and targets is not None:
+        answer = totals(model, stopping, targets, gain, begin, tol, limit, report)
+    else:
+        answer = Question(stopping, gain, targets, begin, asked, tol, limit, report).on_growing_space()
     width = max(mean.width / (1.0 + mean.upper) if mean.upper < inf else 0.0 for mean in answer.means)
     if width > tol:
         warnings.warn(
@@ -180,90 +183,6 @@ def reward(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Gain:
-    """What is accumulated: a rate, or the firings of a reaction."""
-
-    text: str
-    observable: Observable | None
-    reaction: int  # its number; -1 of a rate
-    counted: Model | None  # the network with a molecule that counts; None where its rates are functions
-    most: float  # the rate at all states; infinite where it has no bound
-    positive: bool  # whether the rate is known not to be negative anywhere
-
-    @classmethod
-    def of_reaction(cls, model: Model, name: object) -> Gain:
-        """Count firings."""
-        names = [str(reaction.name) for reaction in model.reactions]
-        if name not in names:
-            raise ArgumentError(f"`observable` must be a reaction with `firings`, {', '.join(names)}, but is {name!r}.")
-        k = names.index(str(name))
-        reaction = Reaction({**model.reactions[k].change, _counter(model): 1}, rate="0").named(names[k])
-        return cls(names[k], None, k, _with(model, reaction, k), inf, positive=True)
-
-    @classmethod
-    def of_formula(cls, model: Model, text: object) -> Gain:
-        """Integrate a formula."""
-        observable = Observable.read(model, text, "observable")
-        if observable.is_condition:
-            return cls(observable.text, observable, -1, None, 1.0, positive=True)
-        below = envelope(observable.tree, model.species).lower
-        positive = below is not None and all(c >= 0 for c in below.values())
-        reaction = Reaction({_counter(model): 1}, rate=observable.text).named(_counter(model))
-        return cls(observable.text, observable, -1, _with(model, reaction, law=observable.tree), inf, positive)
-
-    def rates(self, model: Model, space: StateSpace) -> tuple[FloatArray, float]:
-        """Return the rates at the states of a space, (n,), and what they are off by, beside relative rounding."""
-        if self.observable is None:
-            return model.propensity(self.reaction, space.states), 0.0
-        values = self.observable.values(space.states)
-        if (values < 0.0).any():
-            raise ArgumentError(
-                f"`observable` must not be negative, but '{self.text}' is {values.min():.6g} at a state; write it as "
-                f"the difference of two, and ask for each."
-            )
-        columns = {name: space.states[:, i].astype(np.float64) for i, name in enumerate(model.species)}
-        return values, float(np.max(errors(self.observable.tree, columns, 0.0)[1]))
-
-
-def _counter(model: Model) -> str:
-    name = "accumulated"
-    while name in model.species or name in model.definition.parameters:
-        name += "_"
-    return name
-
-
-def _with(model: Model, reaction: Reaction, k: int | None = None, law: Expression | None = None) -> Model | None:
-    """Return the network with a species that counts: made in the place of reaction k, or by another one with a law."""
-    if model.events or model.start_lacks:
-        return None
-    definition = model.definition
-    n = len(definition.reactions) if k is None else k
-    changed = replace(
-        definition,
-        species={**dict.fromkeys(model.species, Number(0.0)), _counter(model): Number(0.0)},
-        reactions=(*definition.reactions[:n], reaction, *definition.reactions[n + 1 :]),
-        laws=definition.laws if law is None else (*definition.laws, law),
-        initial=InitialLaw(),
-        at_start={},
-    )
-    states = np.pad(model.initial_states, ((0, 0), (0, 1)))  # (k, d + 1)
-    return Model(compile_definition(changed, (states, model.initial_probabilities)))
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    means: list[Interval]
-    squares: list[Interval]
-    n_states: int
-    missing: float  # probability of runs that are not counted to the end
-
-    @property
-    def width(self) -> float:
-        """The widest mean, relative to 1 + its size."""
-        return max(mean.width / (1.0 + mean.value) for mean in self.means)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class Question:
     """A reward that is asked for."""
 
@@ -276,7 +195,7 @@ class Question:
     limit: int
     report: ProgressCallback
 
-    def on_growing_space(self) -> _Found:
+    def on_growing_space(self) -> Accumulation:
         """Bound on a space that grows until the means are sharp."""
         space = self._first()
         best = self.bounded(space)
@@ -313,31 +232,24 @@ class Question:
         together = np.unique(np.concatenate(states), axis=0)
         return StateSpace.from_states(self.model.species, together).grow(self.model, STEPS)
 
-    def bounded(self, space: StateSpace) -> _Found:
+    def bounded(self, space: StateSpace) -> Accumulation:
         """Bound on one space."""
         generator = Generator(self.model, space)
         rates, off = self.gain.rates(self.model, space)
-        if self.targets is not None and self.gain.reaction < 0:
+        if self.targets is not None and self.gain.is_rate:
             rates = np.where(self.targets.hold(space.states).any(axis=0), 0.0, rates)
         start = starting_vector(self.begin.model, space)
         closed = not generator.leaks
-        greatest = self.gain.most if self.gain.reaction >= 0 or not closed else float(rates.max(initial=0.0)) + off
+        greatest = self.gain.most if not self.gain.is_rate or not closed else float(rates.max(initial=0.0)) + off
         self.report(Progress(None, None, len(generator), 0.0, "reward"))
         means, squares, missing = [], [], 0.0
-        course = accumulate(generator, start, self.times, rates, self._jumps(space, rates))
+        course = accumulate(generator, start, self.times, rates, self.gain.jumps(self.model, space))
         for t, known in zip(self.times.tolist(), course, strict=True):
             missing = max(0.0, 1.0 - known.mass * (1.0 - known.relative))
             both = self._ends(t, known, missing, greatest, off, positive=closed or self.gain.positive)
             means.append(both[0])
             squares.append(both[1])
-        return _Found(means, squares, len(generator), missing)
-
-    def _jumps(self, space: StateSpace, rates: FloatArray) -> csr_array | None:
-        if self.gain.reaction < 0:
-            return None
-        target = space.index(space.states + self.model.change[self.gain.reaction])  # (n,)
-        here = np.flatnonzero((target >= 0) & (rates > 0.0))
-        return csr_array((rates[here], (target[here], here)), shape=(len(space), len(space)))
+        return Accumulation(means, squares, len(generator), missing)
 
     def _ends(
         self, t: float, known: Accumulated, missing: float, greatest: float, off: float, *, positive: bool

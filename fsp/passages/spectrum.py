@@ -105,7 +105,7 @@ class Spectra:
         first = paying(self._model, self._condition, cost)
         if first is None:
             return [None, None]
-        return [first, paying(self._model, self._condition, scaled(times(cost, first.function), 1 + MARGIN))]
+        return [first, paying(self._model, self._condition, scaled(times(cost, first.function), 1 + MARGIN), first)]
 
 
 class _Judge:

@@ -302,7 +302,7 @@ MUTANTS = [
     mutant(
         "rewards-go-on-after-their-end",
         "passages/reward.py",
-        "if self.targets is not None and self.gain.reaction < 0:",
+        "if self.targets is not None and self.gain.is_rate:",
         "if False:",
         "reward",
         only="until",
@@ -330,5 +330,29 @@ MUTANTS = [
         "0.0 * charge(np.abs(solved))",
         "systems",
         only="refine",
+    ),
+    mutant(
+        "second-totals-pay-once",
+        "passages/totals.py",
+        "scaled(plus(*products), 2 * (1 + MARGIN)), first)",
+        "scaled(plus(*products), MARGIN), first)",
+        "totals",
+        only="small_spaces",
+    ),
+    mutant(
+        "a-firing-counts-only-itself",
+        "passages/totals.py",
+        "ends[0][fires] += 2.0 * rate[fires]",
+        "ends[0][fires] += 1.0 * rate[fires]",
+        "totals",
+        only="busy or branching or lifetimes",
+    ),
+    mutant(
+        "what-is-never-met-takes-no-time",
+        "passages/totals.py",
+        "if len(stage.trapped) or not np.isfinite(costs[1]).all():",
+        "if not np.isfinite(costs[1]).all():",
+        "totals",
+        only="no_end",
     ),
 ]

@@ -87,9 +87,9 @@ def test_a_telegraph_spends_its_time_and_forgets():
     rest = fsp.reward(model, "A > 0", times, start="stationary")
     hold(rest.average, 0.7 * np.ones(3))
     hold(rest.variance, spread, 1e-5)
-    with pytest.raises(fsp.ArgumentError, match="must be positive for an average"):
+    with pytest.raises(fsp.ArgumentError, match="must be positive and finite for an average"):
         fsp.reward(start, "A > 0", TIMES).average.value.sum()
-    with pytest.raises(fsp.ArgumentError, match="must be positive for an average"):
+    with pytest.raises(fsp.ArgumentError, match="must be positive and finite for an average"):
         fsp.reward(start, "A > 0", 0.0).average_variance.value.sum()
 
 

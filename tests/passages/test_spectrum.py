@@ -100,20 +100,21 @@ def least():
     return max(int(f.states.max()) for f in small(60)[1])
 
 
-@pytest.mark.parametrize("more", [10, 12])
+@pytest.mark.parametrize("more", [20, 21])
 def test_bounds_hold_where_much_lies_outside(more):
     """Truncation is what is off there, by far more than rounding, and no bound is less than that."""
-    found, exact = small(least() + more)[0].spectrum(OMEGA), 6.6 / (1.0 + OMEGA**2)
+    slow = OMEGA[:3]
+    found, exact = small(least() + more)[0].spectrum(slow), 6.6 / (1.0 + slow**2)
     assert found.certified
     apart = np.abs(found.value - exact)
     assert (apart <= found.radius).all()
-    assert apart[0] > 1e-10
+    assert apart[0] > 1e-12
 
 
 @pytest.mark.parametrize("omega", [0.0, 1.5])
 def test_what_happens_outside_is_in_each_bound(omega):
     """On a space that is hardly large enough g is off by what leaves it, and the mean by what it lacks: (2), (3)."""
-    few, many = small(least() + 10)[0], small(least() + 90)[0]
+    few, many = small(least() + 18)[0], small(least() + 90)[0]
     near, far = (own._solved([np.ones(len(own._rest.p)), own._laws[0].values], omega)[0] for own in (few, many))
     n, pi = len(few._laws[0].p), many._rest.p
     for own, exact in zip(near, far, strict=True):
