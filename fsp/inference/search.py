@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from fsp.distribution.fit import REACHED, Estimates, Fit, Panel, Start, quantile
 from fsp.distribution.ledger import Interval
 from fsp.errors import ArgumentError, ConvergenceError, FSPError, StateSpaceError
-from fsp.inference.ascent import Summit, UnreachableError, polish
+from fsp.inference.ascent import Summit, UnreachableError, ascend, polish
 from fsp.inference.counts import Counts
 from fsp.inference.identifiability import remarks
 from fsp.inference.likelihood import Likelihood, likelihood
@@ -126,17 +126,16 @@ class Search:
 
     def finished(self, *, profiles: bool) -> Fit:
         """Return the fit, once all starts were made."""
-        task, summit = self.task, self._polished()
-        low, high = task.low, task.high
-        names = task.objective.names
-        exact = self._likelihood(summit)
-        curves = {}
-        for k, name in enumerate(names if profiles else ()):
-            curve = profile(self.watched, summit, k, low, high, task.width, quantile(task.level))
-            curves[name] = np.array([np.exp(curve[0]), curve[1]])
-        notes = remarks(self.watched, summit, names, low, high, task.width)
+        summit, names = self.polished(), self.task.objective.names
+        curves = {name: curve(self, summit, k) for k, name in enumerate(names if profiles else ())}
+        return self.made_of(summit, curves)
+
+    def made_of(self, summit: Summit, curves: Mapping[str, FloatArray]) -> Fit:
+        """Return the fit of a summit, with the profiles of its parameters."""
+        task = self.task
+        notes = remarks(self.watched, summit, task.objective.names, task.low, task.high, task.width)
         notes += [*self._of_starts(), *self._of_profiles(summit, curves)]
-        return self._fit(summit, exact, curves, tuple(notes), tuple(self._panels(summit)))
+        return self._fit(summit, self._likelihood(summit), curves, tuple(notes), tuple(self._panels(summit)))
 
     def _fit(
         self,
@@ -173,7 +172,7 @@ class Search:
             raise ValueError("the start must have been made")
         return end
 
-    def _polished(self) -> Summit:
+    def polished(self) -> Summit:
         """Return the best summit by log-likelihoods that are known to the width; others may have been hidden."""
         best: Summit | None = None
         for i in self._made():
@@ -253,3 +252,22 @@ class Search:
         for end in earlier.starts:
             distance = np.abs(np.log(end.begin) - self.starts).max(axis=1)
             self._ends[int(np.argmin(distance))] = end
+
+
+def ascents(search: Search, todo: Sequence[int]) -> Iterator[tuple[int, Summit | None, Exception | None]]:
+    """Make the starts with these numbers, in this process."""
+    task, starts = search.task, search.starts
+    for i in todo:
+        try:
+            summit = ascend(search.watched, starts[i], task.low, task.high, starts[0] if i else None)
+        except (FSPError, MemoryError) as error:
+            yield i, None, error
+            continue
+        yield i, summit, None
+
+
+def curve(search: Search, summit: Summit, k: int) -> FloatArray:
+    """Return the profile of the k-th parameter, (2, n): its values, and the largest log-likelihoods."""
+    task = search.task
+    u, values = profile(search.watched, summit, k, task.low, task.high, task.width, quantile(task.level))
+    return np.array([np.exp(u), values])

@@ -16,7 +16,8 @@ import numpy as np
 from fsp import defaults
 from fsp.bars import barred, callback
 from fsp.distribution.fit import METHODS, Fit
-from fsp.errors import ArgumentError, FSPError, Interrupted, ToleranceWarning
+from fsp.doors import BACKENDS, ranks_named
+from fsp.errors import ArgumentError, Interrupted, ToleranceWarning
 from fsp.generator.threads import n_processors
 from fsp.inference.ascent import Summit, ascend
 from fsp.inference.counts import Counts, check_counts
@@ -24,7 +25,7 @@ from fsp.inference.extrinsic import ParameterLaw, laws_of, require_no_start
 from fsp.inference.objective import Objective
 from fsp.inference.priors import priors_of, ranged
 from fsp.inference.problem import Limits
-from fsp.inference.search import FitTask, Search
+from fsp.inference.search import FitTask, Search, ascents
 from fsp.jobs.workers import START_SECONDS, Crew, Outcome
 from fsp.model.arguments import check_call
 
@@ -51,6 +52,8 @@ def fit(
     level: float = defaults.LEVEL,
     intervals: str = "profile",
     processes: int | None = None,
+    backend: str = "serial",
+    comm: Any = None,
     max_states: int | None = None,
     max_memory: int | None = None,
     max_work: float | None = None,
@@ -97,6 +100,9 @@ def fit(
         no further computation.
     processes
         Number of worker processes for the starts; by default one for each processor, where that is worth their start.
+    backend, comm
+        ``"petsc"`` for starts and profiles on many ranks, dealt out in turn: all ranks call with the same arguments and
+        have the answer.  `comm` takes a communicator for fewer ranks than all.
     max_states, max_memory, max_work
         Limits of each evaluation, as for `fsp.transient`; a start that passes one is given up, and said to be.
     resume
@@ -164,9 +170,7 @@ def fit(
     task = FitTask(model, counts, objective, width, level, instrument, limits, asked, start, extrinsic)
     search = Search(task, _starts(model, task, starts, seed), resume, callback(progress))
     try:
-        for outcome in _outcomes(search, processes):
-            search.enter(outcome.index, outcome.found, outcome.error)
-        fitted = search.finished(profiles=intervals == "profile")
+        fitted = _fitted(search, processes, backend, comm, profiles=intervals == "profile")
     except KeyboardInterrupt as stop:
         raise Interrupted(f"stopped after {search.done} of {starts} starts", search.partial()) from stop
     if fitted.likelihood.width > width:
@@ -177,6 +181,22 @@ def fit(
             stacklevel=2,
         )
     return fitted
+
+
+def _fitted(search: Search, processes: int | None, backend: str, comm: Any, *, profiles: bool) -> Fit:
+    """Make the starts and the answer, in this process and its workers, or on ranks."""
+    if backend != BACKENDS[0]:
+        if processes is not None:
+            raise ArgumentError(f"`processes` must be left out with backend={backend!r}, but is {processes!r}.")
+        ranks = ranks_named(backend, comm)
+        from fsp.jobs.fit_on_ranks import fitted_on_ranks
+
+        return fitted_on_ranks(search, ranks.comm, profiles=profiles)
+    if comm is not None:
+        raise ArgumentError("`comm` must come with backend='petsc', but `backend` is 'serial'.")
+    for outcome in _outcomes(search, processes):
+        search.enter(outcome.index, outcome.found, outcome.error)
+    return search.finished(profiles=profiles)
 
 
 def _check_arguments(
@@ -280,11 +300,5 @@ def _travels(instrument: object) -> bool:
 
 
 def _here(search: Search, todo: Sequence[int]) -> Iterator[Outcome]:
-    task = search.task
-    for i in todo:
-        try:
-            summit = ascend(search.watched, search.starts[i], task.low, task.high, search.starts[0] if i else None)
-        except (FSPError, MemoryError) as error:
-            yield Outcome(i, None, error)
-            continue
-        yield Outcome(i, summit)
+    for i, summit, error in ascents(search, todo):
+        yield Outcome(i, summit, error)

@@ -99,4 +99,12 @@ MUTANTS = [
         "sweep",
         only="two_processes",
     ),
+    mutant(
+        "ranks-make-the-starts-of-the-first",
+        "jobs/fit_on_ranks.py",
+        "mine = make(list(todo)[world.rank :: world.size])",
+        "mine = make(list(todo)[:: world.size])",
+        "mpi",
+        only="test_fit and 2",
+    ),
 ]
