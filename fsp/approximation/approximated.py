@@ -86,7 +86,7 @@ class Approximated:
         return cls(name, mean, variance, mean_off, variance_off, near, moved, joint, joint[..., 0].copy())
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Approximations(Displayed, Mapping[str, Approximated]):
     """The master equation and its approximations by name.
 
@@ -122,6 +122,9 @@ class Approximations(Displayed, Mapping[str, Approximated]):
     certified: bool
     laws: tuple[tuple[Distribution, ...], ...]
     methods: dict[str, Approximated]
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self)
 
     def __getitem__(self, name: str) -> Approximated:
         return self.methods[name]

@@ -57,7 +57,7 @@ SETTLED = 1e-9  # relative change while the time doubles
 Moments = dict[Exponents, float]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
 class MomentClosure(Displayed):
     """Means and covariances of a closure at T times, or one where stationary.
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from fsp.projection.progress import ProgressCallback
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Comparison(Displayed):
     """Two networks on the species that they share, at T times.
 

@@ -41,7 +41,7 @@ FINEST = 2.0**-10  # chosen, not measured
 USUAL_SCHEME = "scharfetter-gummel"  # positive at every spacing
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
 class FokkerPlanck(Displayed):
     """Solutions of the Fokker–Planck equation at T times, or the stationary one.
 

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 VARIANTS = ("clipped", "reflected")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Langevin(Displayed):
     """Paths of the Langevin equation at T times.
 

@@ -58,7 +58,7 @@ DECAYS = 4.0  # times of the slowest decay in which an exponential approach is t
 FAR = 1e12  # times the initial values: rate equations beyond run away to infinity
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
 class LinearNoise(Displayed):
     """Means and covariances by the expansion in the volume; T times, or one where stationary.
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fsp.distribution.passage import Curve
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Spectrum(Displayed):
     """A power spectrum, or cross-spectrum, S(ω) = ∫ C(τ) exp(-iωτ) dτ over all lags; ``spectrum[k]`` is an `Interval`.
 

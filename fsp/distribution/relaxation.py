@@ -44,7 +44,7 @@ class EigenvalueErrors:
     radii: FloatArray | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Relaxation(Displayed):
     """The slowest modes of a network.
 

@@ -459,7 +459,8 @@ def test_the_picture_shows_laws_and_errors():
     assert high >= 9.99 * low
     with pytest.raises(fsp.ArgumentError, match="one of A, B"):
         found.plot("C")
-    assert figure._repr_png_()[:4] == b"\x89PNG"  # a notebook shows it
+    assert figure._repr_png_()[:4] == b"\x89PNG"  # a notebook shows it, and completes names of methods
+    assert found._ipython_key_completions_() == ["rate-equations", "linear-noise", "next-order"]
     axes = Figure().subplots(2, 2).ravel()
     for ax, options in zip(
         axes, ({}, {"kind": "means"}, {"kind": "variances"}, {"kind": "laws", "volume": 2}), strict=True

@@ -4,6 +4,14 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "relaxation-shows-its-arrays",
+        "distribution/relaxation.py",
+        "@dataclass(frozen=True, slots=True, repr=False, eq=False)\nclass Relaxation(",
+        "@dataclass(frozen=True, slots=True, eq=False)\nclass Relaxation(",
+        "notebook",
+        only="at_a_prompt",
+    ),
+    mutant(
         "sweeps-that-ask-for-all-bounds",
         "output/layout.py",
         "first, asks=False)",

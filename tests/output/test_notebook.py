@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from html.parser import HTMLParser
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 import fsp
 from fsp.distribution import Distribution, ErrorLedger, Solution, Sweep
+from fsp.distribution.display import Displayed
 
 MODEL = fsp.Model(
     name="birth & death",
@@ -141,3 +143,19 @@ def test_every_public_answer_shows_itself():
         *("Committor", "Correlation", "Fit", "FitComparison", "Draws"),
     ]
     assert [name for name in names if not hasattr(getattr(fsp, name), "_repr_html_")] == []
+
+
+def test_what_prints_itself_shows_so_at_a_prompt():
+    """A class of values says what it prints, and not the numbers that it is made of; short ones are their fields."""
+    for module in ("linear_noise", "fokker_planck", "langevin", "approximated", "closures", "comparison"):
+        importlib.import_module(f"fsp.approximation.{module}")
+    shown, open_ = set(), [Displayed]
+    while open_:
+        cls = open_.pop()
+        open_ += cls.__subclasses__()
+        shown.add(cls)
+    fields = {
+        cls.__name__ for cls in shown if getattr(cls, "__dataclass_params__", None) and cls.__dataclass_params__.repr
+    }
+    assert len(shown) > 20
+    assert fields == {"ErrorLedger", "Interval"}
