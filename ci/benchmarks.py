@@ -27,6 +27,7 @@ import first
 import fits
 import mpi_bench
 import numpy as np
+import osmotic_stress
 import scipy
 import verification
 import wrong_samplers
@@ -421,6 +422,7 @@ def sections(report: Report, states: int = mpi_bench.STATES) -> dict[str, Sectio
         "adaptive": Section("Transients on a space that adapts", ADAPTIVE_NOTE, report.text),
         "sweeps": Section("Sweeps", SWEEPS_NOTE, sweeps),
         "fits": Section("Fits", FITS_NOTE, fits.report),
+        "stress": Section("A gene in osmotic stress", osmotic_stress.NOTE, osmotic_stress.report),
         "stationary": Section("Stationary distributions", STATIONARY_NOTE, stationary),
         "derivatives": Section("Parameters", derivatives.NOTE, derivatives.section),
         "verification": Section("Verification", verification.NOTE, verification.false_alarms),

@@ -45,7 +45,7 @@ from fsp.solvers.collocation import radau
 from fsp.solvers.linear import Band, ShiftedSystem
 
 if TYPE_CHECKING:
-    from fsp.arrays import FloatArray
+    from fsp.arrays import FloatArray, IntArray
     from fsp.generator import Generator
     from fsp.inference.derived import RateChangeBounds
     from fsp.inference.timed import Timed
@@ -230,18 +230,12 @@ class Collocated:
         return values
 
     def _correction(self, defect: FloatArray, systems: list[ShiftedSystem]) -> FloatArray:
-        table = self._table
-        transformed = np.matmul(table.inverse, defect)  # (n, s, m)
+        table, (chosen, times) = self._table, _halves(STAGES)
+        transformed = np.matmul(table.inverse[chosen], defect)  # (n, s', m)
         solved = np.empty_like(transformed)
-        done: dict[int, int] = {}
-        for i, mu in enumerate(table.eigenvalues):
-            partner = int(np.argmin(np.abs(table.eigenvalues - mu.conjugate())))
-            if partner in done and partner != i:
-                solved[:, i] = solved[:, partner].conj()
-                continue
-            done[i] = i
-            solved[:, i] = systems[i].solve_columns(transformed[:, i])
-        correction: FloatArray = np.matmul(table.vectors, solved).real
+        for place, i in enumerate(chosen.tolist()):
+            solved[:, place] = systems[i].solve_columns(transformed[:, place])
+        correction: FloatArray = np.matmul(table.vectors[:, chosen] * times, solved).real
         return correction
 
     def _factors(self, on_step: OnStep, h: float) -> list[ShiftedSystem]:
@@ -341,6 +335,15 @@ def _noise(timed: Timed, on_step: OnStep, block: FloatArray, h: float) -> FloatA
     return np.asarray(
         UNIT_ROUNDOFF * (flow + mass) + generator.misjudged(on_step.t, on_step.t + h) * mass, dtype=np.float64
     )
+
+
+@lru_cache
+def _halves(n_stages: int) -> tuple[IntArray, FloatArray]:
+    """Return one eigenvalue of each pair of conjugate ones, and how many it stands for: (s',) each."""
+    values = radau(n_stages).eigenvalues
+    partners = np.abs(values[:, None] - values.conj()).argmin(axis=1)
+    chosen = np.flatnonzero(partners >= np.arange(n_stages))
+    return chosen, np.where(partners[chosen] > chosen, 2.0, 1.0)
 
 
 @lru_cache
