@@ -69,51 +69,41 @@ def padded(length):
     return (length + LANES - 1) // LANES * LANES
 
 
-@kernel(fastmath=REORDERED, forceinline=True, noalias=True)
-def _write_each(out, at, v, r, start, length, origins, begins, ends, first, rates):
-    """Write the gain less the loss of run r one slice after the other, and read what they reach alone."""
-    row = padded(length)
-    for i in range(length):
-        out[at + i] = rates[first + i] * v[start + i]
-    for k in range(origins.shape[1]):
-        e, origin = first + (k + 1) * row, origins[r, k]
-        for i in range(begins[r, k], ends[r, k]):
-            out[at + i] += rates[e + i] * v[origin + i]
+@kernel(inline="always")
+def _pass(gains, k, out, at, v, r, start, length, high, origins, first, rates):
+    """Add the slices k, k + 1, … of a run, as many as one pass does."""
+    last, row, q = np.uint64(origins.shape[1] - 1), np.uint64(padded(length)), np.uint64(k)
+    run, one = np.uint64(r), np.uint64(1)
+    # Of slots beyond the last nothing is read.
+    p1 = min(q + one, last)
+    p2 = min(q + np.uint64(2), last)
+    p3 = min(q + np.uint64(3), last)
+    p4 = min(q + np.uint64(4), last)
+    p5 = min(q + np.uint64(5), last)
+    p6 = min(q + np.uint64(6), last)
+    p7 = min(q + np.uint64(7), last)
+    rest = (
+        np.uint64(high), out, np.uint64(at), v, np.uint64(start), rates, np.uint64(first) + (q + one) * row, row,
+        np.uint64(origins[run, q]), np.uint64(origins[run, p1]), np.uint64(origins[run, p2]),
+        np.uint64(origins[run, p3]), np.uint64(origins[run, p4]), np.uint64(origins[run, p5]),
+        np.uint64(origins[run, p6]), np.uint64(origins[run, p7]),
+    )  # fmt: skip
+    _add_slots(min(MOST_SLOTS, origins.shape[1] - k), gains, rest)
 
 
-@kernel(forceinline=True)
-def write_expanded(out, at, v, r, start, length, high, origins, begins, ends, first, rates):
-    """Write the gain less the loss of the states of run r to ``out[at:]``, of `high` >= length states at once.
-
-    Where `high` is 0, a slice would be read outside of the vector.
-    """
-    n_slots = origins.shape[1]
-    if high == 0 or n_slots == 0:
-        _write_each(out, at, v, r, start, length, origins, begins, ends, first, rates)
-        return
-    last, row, k, written = n_slots - 1, padded(length), 0, False
-    while not written or k < n_slots:
-        # Of slots beyond the last nothing is read.
-        p0, p1, p2, p3 = min(k, last), min(k + 1, last), min(k + 2, last), min(k + 3, last)
-        p4, p5, p6, p7 = min(k + 4, last), min(k + 5, last), min(k + 6, last), min(k + 7, last)
-        rest = (
-            np.uint64(high), out, np.uint64(at), v, np.uint64(start), rates, np.uint64(first + (k + 1) * row),
-            np.uint64(row), np.uint64(origins[r, p0]), np.uint64(origins[r, p1]), np.uint64(origins[r, p2]),
-            np.uint64(origins[r, p3]), np.uint64(origins[r, p4]), np.uint64(origins[r, p5]), np.uint64(origins[r, p6]),
-            np.uint64(origins[r, p7]),
-        )  # fmt: skip
-        if written:
-            _add_slots(min(MOST_SLOTS, n_slots - k), True, rest)
-        else:
-            _add_slots(min(MOST_SLOTS, n_slots - k), False, rest)
-        k, written = k + MOST_SLOTS, True
+@kernel(inline="always")
+def write_expanded(out, at, v, r, start, length, high, origins, first, rates):
+    """Write the gain less the loss of the states of run r to ``out[at:]``, of `high` >= length states at once."""
+    _pass(False, 0, out, at, v, r, start, length, high, origins, first, rates)
+    for k in range(MOST_SLOTS, origins.shape[1], MOST_SLOTS):
+        _pass(True, k, out, at, v, r, start, length, high, origins, first, rates)
 
 
 @kernel()
-def expand(A: Slices, bottom: I8, top: I8, first: I8, out: Slices):
+def expand(A: Slices, top: I8, first: I8, out: Slices):
     """Write the rates of the slices of A to `out`: its tables from `first` on, where each run's begin, `high`.
 
-    Each run is written as far as no slice is read outside of the states bottom..top, beyond its end if that may be.
+    Each run is written beyond its end where no slice is then read beyond the states up to `top`.
     """
     starts, n_runs, n_slots, n_loss = A.starts, len(A.starts) - 1, A.scales.shape[1], A.loss_places.shape[1]
     rates = out.tables
@@ -126,12 +116,11 @@ def expand(A: Slices, bottom: I8, top: I8, first: I8, out: Slices):
             for k in range(n_loss):
                 loss += A.loss_scales[r, k] * A.tables[A.loss_places[r, k] + i]
             rates[first + i] = -loss
-        beyond, inside = starts[r] + row <= top, True
+        fits = starts[r] + row <= top
         for k in range(n_slots):
-            e, scale, place, origin = first + (k + 1) * row, A.scales[r, k], A.places[r, k], A.origins[r, k]
+            e, scale, place = first + (k + 1) * row, A.scales[r, k], A.places[r, k]
             for i in range(A.begins[r, k], A.ends[r, k]):
                 rates[e + i] = scale if k < A.n_plain else scale * A.tables[place + i]
-            beyond = beyond and origin + row <= top
-            inside = inside and origin >= bottom and origin + length <= top
-        out.high[r] = 0 if not inside else row if beyond else length
+            fits = fits and out.origins[r, k] + row <= top
+        out.high[r] = row if fits else length
         first += (n_slots + 1) * row

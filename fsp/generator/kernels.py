@@ -66,7 +66,7 @@ class Plan(NamedTuple):
 class Slices(NamedTuple):
     """One operator of the closed chain, ready for products."""
 
-    mode: I8  # SEPARATE, FUSED or EXPANDED; of expanded slices `low`, `places` and scalars are empty
+    mode: I8  # SEPARATE, FUSED or EXPANDED; of expanded slices ranges, `places` and scalars are empty
     starts: Ints  # first index of each run, (n_runs + 1,)
     origins: (
         Indices2  # place in the vector of what is added to the first state of a run, were it reached, (n_runs, n_slots)
@@ -76,7 +76,7 @@ class Slices(NamedTuple):
     places: Indices2  # place in `tables` of the first state of a run, (n_runs, n_slots)
     scales: Floats2  # scalars, (n_runs, n_slots)
     low: Shorts  # the same of what all slices of a run reach, (n_runs,)
-    high: Shorts  # of expanded slices: how many states are written in one pass; 0: none
+    high: Shorts  # of expanded slices: how many states are written in one pass
     # the same for the exit rate: (n_runs, n_loss), and (n_runs, n_loss + 1), the last scalar of what has no table
     loss_places: Indices2  # of expanded slices: where the rates of a run begin, (n_runs, 1)
     loss_scales: Floats2

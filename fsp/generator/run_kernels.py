@@ -211,7 +211,7 @@ def write_runs(A, first, end, v, out, at):
         start, length, low, high = starts[r], starts[r + 1] - starts[r], lows[r], highs[r]
         if expanded:  # what follows the range is not to be written
             high = high if start + high <= starts[end] else length
-            write_expanded(out, at, v, r, start, length, high, origins, begins, ends, losses[r, 0], tables)
+            write_expanded(out, at, v, r, start, length, high, origins, losses[r, 0], tables)
         elif fused and high - low >= max(SHORTEST_FUSED, length // 2):
             _add_wide(
                 out, at, v, r, start, length, low, high, n_plain, origins, begins, ends, places, scales, losses, rates,

@@ -70,23 +70,60 @@ def slices_of(plan: Plan, mode: int = SEPARATE, sinks: Any = None, *, held: tupl
 
 def expanded(slices: Slices, held: tuple[int, int] | None = None) -> Slices:
     """Return slices with their rates written out for each state; see `slices_of`."""
-    lengths, (n_runs, n_slots) = np.diff(slices.starts), slices.origins.shape
-    size = int(-(-lengths // LANES).sum()) * LANES * (n_slots + 1)
-    pool = slices.tables if len(slices.more) else slices.tables[:0]  # the further slices read their tables still
-    tables = np.concatenate([pool, np.zeros(size)])
+    starts, (n_runs, n_slots) = slices.starts, slices.origins.shape
+    if n_slots == 0:
+        return slices
+    lengths = starts[1:] - starts[:-1]
+    bottom, top = held or (0, int(starts[-1]))
+    n_rates = int((-(-lengths // LANES)).sum()) * LANES * (n_slots + 1)
+    first = len(slices.tables) if len(slices.more) else 0  # the further slices read their tables still
+    # A pass reads what a slice does not reach as well, times zero: where that is no state, the slice is a further one.
+    outside = (slices.origins < bottom) | (slices.origins + lengths[:, None] > top)
+    pairs = np.argwhere(outside).tolist()
+    others: list[tuple[int, ...]] = []
+    place = first + n_rates
+    for run, slot in pairs:
+        begin, end = int(slices.begins[run, slot]), int(slices.ends[run, slot])
+        # Slots from `n_plain` on have a table, here from `begin` on.
+        others.append((slices.n_plain, int(slices.origins[run, slot]), begin, end, place - begin))
+        place += end - begin
+    origins = slices.origins.copy()
+    origins[outside] = bottom
+    index, short = origins.dtype, slices.begins[:0]
     rates = slices._replace(
         mode=EXPANDED,
+        origins=origins,
+        begins=short,
+        ends=short,
         places=slices.places[:0],
         scales=slices.scales[:0],
         low=slices.low[:0],
         high=np.empty(n_runs, np.int16),
-        loss_places=np.empty((n_runs, 1), slices.origins.dtype),
+        loss_places=np.empty((n_runs, 1), index),
         loss_scales=slices.loss_scales[:0],
-        tables=tables,
+        tables=np.zeros(place),
     )
-    bottom, top = held or (0, int(slices.starts[-1]))
-    expanded_kernels.expand(slices, bottom, top, len(pool), rates)
-    return rates
+    rates.tables[:first] = slices.tables[:first]
+    expanded_kernels.expand(slices, top, first, rates)
+    for (run, slot), (*_, begin, end, moved_to) in zip(pairs, others, strict=True):
+        row = int(rates.loss_places[run, 0]) + (slot + 1) * (-(-int(lengths[run]) // LANES) * LANES)
+        rates.tables[moved_to + begin : moved_to + end] = rates.tables[row + begin : row + end]
+        rates.tables[row + begin : row + end] = 0.0
+    return _with_further(rates, [run for run, _ in pairs], others) if pairs else rates
+
+
+def _with_further(slices: Slices, runs: list[int], others: list[tuple[int, ...]]) -> Slices:
+    """Return slices with others, of these runs, among their further ones."""
+    more, scales, of_run = np.array(others, dtype=np.int64), np.ones(len(runs)), np.array(runs)
+    n_runs = len(slices.starts) - 1
+    if len(slices.more):
+        of_run = np.concatenate([np.repeat(np.arange(n_runs), np.diff(slices.more_from)), of_run])
+        order = np.argsort(of_run, kind="stable")
+        of_run = of_run[order]
+        more = np.concatenate([slices.more, more])[order]
+        scales = np.concatenate([slices.more_scales, scales])[order]
+    more_from = np.searchsorted(of_run, np.arange(n_runs + 1))
+    return slices._replace(more_from=more_from, more=more, more_scales=scales)
 
 
 def scaled(parts: list[Slices], weights: FloatArray, mode: int, sinks: Any = None) -> Slices:

@@ -161,9 +161,9 @@ MUTANTS = [
     ),
     mutant(
         "reading-outside-of-the-vector",
-        "generator/expanded_kernels.py",
-        "inside and origin >= bottom and origin + length <= top",
-        "True",
+        "generator/slices.py",
+        "(slices.origins < bottom) | (slices.origins + lengths[:, None] > top)",
+        "slices.origins < -(2**30)",
         "operator",
         only="registers",
     ),
@@ -177,8 +177,8 @@ MUTANTS = [
     mutant(
         "slices-after-the-first-pass-left-out",
         "generator/expanded_kernels.py",
-        "while not written or k < n_slots:",
-        "while not written:",
+        "for k in range(MOST_SLOTS, origins.shape[1], MOST_SLOTS):",
+        "for k in range(0):",
         "operator",
     ),
     mutant(

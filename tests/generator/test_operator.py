@@ -186,11 +186,11 @@ def test_runs_are_written_to_whole_registers_inside_a_range_alone(rng):
     lengths, n = np.diff(slices.starts), len(generator)
     wide = -(-lengths // LANES) * LANES
     assert slices.origins.shape[1] > MOST_SLOTS  # several passes
-    assert ((slices.high == 0) | (slices.high == lengths) | (slices.high == wide)).all()
+    assert ((slices.high == lengths) | (slices.high == wide)).all()
     assert (slices.high > lengths).sum() > len(lengths) // 4
-    assert (slices.high == 0).any()
-    within = slices_of(generator.plans[0], EXPANDED, held=(n // 3, n))
-    assert (within.origins[within.high > 0] >= n // 3).all()
+    assert len(slices.more) > len(slices_of(generator.plans[0]).more)  # slices that a pass would read outside
+    assert (slices.origins >= 0).all()
+    assert (slices.origins + slices.high[:, None] <= n).all()
     v, out = np.full(n + 2 * 64, np.nan)[64:-64], np.full(n, np.nan)  # nothing outside is read
     v[:] = rng.random(n)
     for first in reversed(range(0, len(lengths), 7)):  # backwards: what a range writes beyond its end would stay
