@@ -170,7 +170,7 @@ class Approximations(Displayed, Mapping[str, Approximated]):
         return fitted
 
     def unknown(self, name: str, of: str = "mean") -> FloatArray:
-        """Return what an error may be off by, (volumes, times, species).
+        """Return the uncertainty of an error, (volumes, times, species).
 
         Parameters
         ----------

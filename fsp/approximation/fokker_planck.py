@@ -118,7 +118,7 @@ class FokkerPlanck(Displayed):
         return np.array(best), np.array(off)
 
     def wasserstein_error(self) -> FloatArray:
-        """Return estimates of how far the extrapolated marginals are off, in the Wasserstein distance, (T, d)."""
+        """Return estimates of the Wasserstein error of the extrapolated marginals, (T, d)."""
         return np.array(
             [[self._wasserstein_off(laws, x) for x in self.species] for laws in zip(*self.levels, strict=True)]
         )

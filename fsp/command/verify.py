@@ -66,7 +66,7 @@ _OPTIONS = (
     click.option("--max-memory", metavar="SIZE", help="Limit on memory, such as 8GiB or 500MB."),
     click.option("--plan", "plans", is_flag=True, help="Recommend times, up to the last of --times, and runs."),
     click.option("--no-power", is_flag=True, help="Do not compute the smallest detectable errors."),
-    click.option("--no-diagnosis", is_flag=True, help="Do not look for what is wrong."),
+    click.option("--no-diagnosis", is_flag=True, help="Do not search for the mistake behind a failure."),
     click.option(
         "--out",
         multiple=True,

@@ -22,7 +22,7 @@ TWO = 2.0  # standard errors to either side
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Draws(Displayed):
-    """What `Posterior.sample` and `Posterior.integrate` return.
+    """Draws from a posterior, of `Posterior.sample` and `Posterior.integrate`.
 
     Parameters
     ----------

@@ -74,7 +74,7 @@ class Estimates:
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Fit(Displayed):
-    """What `fsp.fit` returns.
+    """Estimated parameters with their intervals, of `fsp.fit`.
 
     Parameters
     ----------

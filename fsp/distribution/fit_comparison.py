@@ -10,7 +10,7 @@ from fsp.distribution.text import table
 
 @dataclass(frozen=True, slots=True, repr=False)
 class FitComparison(Displayed):
-    """What tells two fits apart: pairs are of the first and of the second.
+    """Criteria of two fits side by side: pairs are of the first and of the second.
 
     Parameters
     ----------

@@ -22,7 +22,7 @@ OPEN = "nothing bounds what states that are not stored contribute"
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class FisherInformation(Displayed):
-    """What an experiment tells about parameters: the matrix F, and how far it may be off.
+    """The Fisher information of an experiment about parameters: the matrix F, and a bound of its error.
 
     With ``C = matrix`` the exact matrix F obeys ``F <= C + q diag(above)`` in the Loewner order, and from below
     ``cᵀ F c >= cᵀ C c - |c|ᵀ below |c|`` in every direction c.

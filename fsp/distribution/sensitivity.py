@@ -214,7 +214,7 @@ class Sensitivity(Displayed):
 
 
 class Sensitivities(Displayed, Sequence[Sensitivity]):
-    """What `fsp.sensitivity` returns: a `Sensitivity` for each time, ``s[-1]`` that of the last one.
+    """Sensitivities at several times, of `fsp.sensitivity`: ``s[-1]`` is that of the last one.
 
     Parameters
     ----------

@@ -260,7 +260,7 @@ class Solution(Series[Distribution]):
         return "\n".join(_block(distribution) for distribution in self)
 
     def remarks(self) -> list[str]:
-        """Return the notes of all times, where the last means mislead or are not bounded, and what is to come."""
+        """Return the notes of all times, remarks on means that mislead or have no bound, and the times to come."""
         notes = dict.fromkeys(note for distribution in self for note in distribution.notes)
         last = when(self[-1].t, self.time_unit)
         left = [f"stopped at {last}, {len(self.pending)} times to come"] if self.pending else []

@@ -223,7 +223,7 @@ class Sweep(Series[Solution]):
         return self.text()
 
     def text(self, width: int | None = None) -> str:
-        """Write the table for so many characters, the largest error, and what failed or is to come."""
+        """Write the table for so many characters, the largest error, and the points that failed or are to come."""
         last = self[self.solved[0]][-1].t
         head = f"{when(last, self.time_unit)}, {len(self):,} points, {self.error.summary}"
         failed = [f"failed: {self.label(i)}: {reason}" for i, reason in sorted(self.failures.items())]

@@ -40,7 +40,7 @@ UNITS = {
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Counts(Displayed):
-    """Counts of what was observed in cells, each cell at one time.
+    """Counts observed in single cells, each cell at one time.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ class Counts(Displayed):
             )
 
     def require_known_to(self, model: Model) -> None:
-        """Refuse counts of what is neither a species of the model nor a formula of some."""
+        """Refuse counts whose name is neither a species of the model nor a formula of some."""
         for text in self.observed:
             try:
                 formulas.read_formula(text, model.species, model.observables, 0.0)

@@ -185,7 +185,7 @@ class Poisson(Instrument):
         return largest + int(LAWS["poisson"].of(float(self.background)).counts.max())
 
     def table(self, seen: int, largest: int) -> Table:
-        """Return the Poisson law of what is seen beside the count."""
+        """Return the Poisson law of the background beside the count."""
         law = LAWS["poisson"].of(float(self.background))
         weights = np.zeros(seen + 1)
         kept = law.counts <= seen

@@ -64,7 +64,7 @@ LEAST_LOSS = 1e-60  # below which a cell that still has no probability is report
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Likelihood(Displayed):
-    """A log-likelihood, and what it is made of.
+    """A log-likelihood, with its parts by time and condition.
 
     Parameters
     ----------

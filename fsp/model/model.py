@@ -97,7 +97,7 @@ class Model(ShownNetwork):
 
     @property
     def unrepeatable(self) -> str:
-        """What callables use that cannot be told by its content, so that no run is continued; empty if nothing."""
+        """Objects in callables that no content identifies, so that no run is continued; empty if there are none."""
         return self._fingerprint.doubts
 
     @cached_property
@@ -106,7 +106,7 @@ class Model(ShownNetwork):
 
     @property
     def conversion(self) -> Conversion:
-        """What was made of the model file so that its species are counted; false where nothing was."""
+        """The conversion of a model file's amounts to counts; false where there was none."""
         return self._compiled.definition.conversion
 
     def describe(self, time_limit: TimeLimit | None = None) -> str:

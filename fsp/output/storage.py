@@ -98,7 +98,7 @@ def save(answer: Answer | Fit, path: str | Path, rows: RowSource = own_rows) -> 
 
 
 def read(path: str | Path) -> Answer | Fit:
-    """Read what `save` wrote.
+    """Read a file that `save` wrote.
 
     Parameters
     ----------

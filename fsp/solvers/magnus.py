@@ -64,7 +64,7 @@ SMALLEST_STEP = 1e-13  # of the time asked for
 
 @dataclass(frozen=True, slots=True)
 class Magnus(Solver):
-    """Step by exponentials of the generator in the middle of a step, with what changes around it as forcing.
+    """Step by exponentials of the generator in the middle of a step, with its changes during the step as forcing.
 
     Parameters
     ----------

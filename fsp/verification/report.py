@@ -25,7 +25,7 @@ _SHOWN = 8  # rejected tests that are printed
 
 
 class Report(Verdict):
-    """What a verification found, as text and files; see `Verdict`."""
+    """The findings of a verification, as text and files; see `Verdict`."""
 
     def _head(self) -> list[str]:
         who = self.simulator or "samples"

@@ -7,7 +7,7 @@ import pytest
 from written_networks import network
 
 import fsp
-from fsp.equilibrium.bounded import ExactPart, joined_parts
+from fsp.equilibrium.bounded import LEAST_BOUND, ExactPart, class_notes, joined_parts
 
 MODEL = network({"X": 0}, ("0 -> 2 X", "mass_action", 8.0), ("2 X -> 0", "mass_action", 1.0))
 
@@ -45,5 +45,24 @@ def test_exact_probabilities_lie_within_the_bounds(off, kept, weight, loose, rng
         stored = found.generator.space.states[:, 0]
         assert (found.lower <= exact[stored] * (1.0 + 1e-15)).all()
         assert (exact[stored] <= found.upper * (1.0 + 1e-15)).all()
+        assert (found.upper <= 1.0).all()
+        missing = max(known.missing for known in parts)
+        assert (found.upper - found.lower <= 1.01 * exact[stored] * (missing + 20.0 * off) + 1e-15).all()
         gap = np.abs(found.p - exact[stored]).sum() + np.delete(exact, stored).sum()
         assert gap <= found.error.total + 1e-15
+
+
+def test_a_probability_that_rounds_to_zero_has_a_bound_above_it():
+    states = fsp.StateSpace.from_states(("X",), 2 * np.arange(3)[:, None])
+    known = ExactPart(states, np.array([0.5, 0.5, 0.0]), 0.0, np.full(3, 1e-15))
+    joined = joined_parts(MODEL, [(known, 1.0)], "note")
+    assert joined.lower[2] == joined.p[2] == 0.0
+    assert 0.0 < joined.upper[2] <= LEAST_BOUND
+
+
+def test_the_likeliest_of_many_classes_is_named():
+    texts = [(f"class {k}", probability) for k, probability in enumerate([0.1, 0.5] + [0.4 / 40] * 40)]
+    (note,) = class_notes(texts)
+    assert note == "42 closed classes, of which the likeliest is a class 1, probability 0.5"
+    assert class_notes(texts[:1]) == ()
+    assert class_notes(texts[:2]) == ("class 0, probability 0.1", "class 1, probability 0.5")
