@@ -36,6 +36,7 @@ EXAMPLES = {
     "predator_prey": 'solution[2].plot("Prey", "Predator", log=True)',
     "sir": 'dist.plot("R")',
     "enzyme_reduction": 'exact.plot("P", ax=product.plot("P", label="reduced").axes[0], label="full").figure',
+    "counts_to_rates": 'fsp.transient(fit.model, np.linspace(0, 8, 41)).plot("RNA", kind="courses")',
 }
 
 
