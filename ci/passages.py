@@ -1,10 +1,11 @@
-"""Hold passages, committors and rates of random chains against exact rational algebra.
+"""Hold passages, totals, committors, rates and spectra of random chains against exact rational algebra.
 
     python ci/passages.py --cases 2000 [--seed 1]
 
-Each case is three species that change into each other at rates drawn over eight decades, of which some are missing, and
-up to four molecules.  Means, committors of all states and rates are solved for in rational numbers, so that each must
-lie in its interval without any slack.  The exit status is 1 where one does not.
+Each case is three species that change into each other at rates drawn over eight decades, of which some are missing,
+and up to four molecules. Means, what is accumulated before a passage, committors of all states, rates, and spectra at
+frequency zero are solved for in rational numbers, so that each must lie in its interval without any slack. The exit
+status is 1 where one does not.
 """
 
 from __future__ import annotations
@@ -80,6 +81,18 @@ class Exact:
         matrix = [[self.jumps[j][i] - (sum(self.jumps[i]) if i == j else 0) for j in range(n)] for i in range(n)]
         return solved([*matrix[1:], [Fraction(1)] * n], [*[Fraction(0)] * (n - 1), Fraction(1)])
 
+    def power(self, pi: list[Fraction]) -> Fraction | None:
+        """Return the spectrum of the first count at frequency zero, 2 Σ π (a - E a) g with -A g = a - E a before 0."""
+        counts = [Fraction(x[0]) for x in self.states.tolist()]
+        mean = sum(p * n for p, n in zip(pi, counts, strict=True))
+        g = self.before([0], {i: n - mean for i, n in enumerate(counts) if i})
+        return None if g is None else 2 * sum(pi[i] * (counts[i] - mean) * value for i, value in g.items())
+
+
+def holds(interval: fsp.Interval, exact: Fraction) -> bool:
+    """Tell whether an interval is proved and right."""
+    return interval.certified and interval.lower <= exact <= interval.upper
+
 
 def checked(rng: np.random.Generator) -> list[tuple[str, bool]]:
     """Draw one case; return what was checked and whether it held."""
@@ -92,7 +105,10 @@ def checked(rng: np.random.Generator) -> list[tuple[str, bool]]:
     means = exact.before(ends, {i: Fraction(1) for i in range(len(exact.states)) if i not in ends}) if ends else None
     law = fsp.passage(model, f"C >= {goal}", orders=1)
     if means is not None and start in means:
-        held.append(("mean", law.mean().certified and law.mean().lower <= means[start] <= law.mean().upper))
+        held.append(("mean", holds(law.mean(), means[start])))
+    totals = exact.before(ends, {i: Fraction(x[0]) for i, x in enumerate(exact.states.tolist()) if i not in ends})
+    if ends and totals is not None and start in totals:
+        held.append(("total", holds(fsp.reward(model, "A", until=f"C >= {goal}").mean[0], totals[start])))
     first = [i for i, x in enumerate(exact.states.tolist()) if x[0] > k]
     second = [i for i, x in enumerate(exact.states.tolist()) if x[0] <= k and x[2] > k]
     if not first or not second or len(closed_classes(matrix_of(model)).members) != 1:
@@ -105,10 +121,13 @@ def checked(rng: np.random.Generator) -> list[tuple[str, bool]]:
             ways.q(exact.states[i].tolist()).lower <= x <= ways.q(exact.states[i].tolist()).upper for i, x in q.items()
         )
         held.append(("committor", inside))
+    power = None if pi is None else exact.power(pi)
+    if power is not None:
+        held.append(("spectrum", holds(fsp.correlation(model, "A", [0.0], tol=1e-4).spectrum(0.0)[0], power)))
     if q is not None and pi is not None:
         whole = q | {i: Fraction(int(i in second)) for i in first + second}
         rate = sum(pi[i] * a * whole[j] for i in first for j, a in enumerate(exact.jumps[i]))
-        held.append(("rate", ways.rate.certified and ways.rate.lower <= rate <= ways.rate.upper))
+        held.append(("rate", holds(ways.rate, rate)))
     return held
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from fsp.distribution.information import FisherInformation
     from fsp.distribution.passage import Passage
     from fsp.distribution.relaxation import Relaxation
-    from fsp.distribution.reward import Reward
+    from fsp.distribution.reward import AverageReward, Reward
     from fsp.distribution.sensitivity import Sensitivities, Sensitivity
     from fsp.doors import relaxation, stationary, transient
     from fsp.errors import (
@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from fsp.output.storage import read
     from fsp.passages.committor import committor
     from fsp.passages.correlation import correlation
+    from fsp.passages.long_run import average_reward
     from fsp.passages.passage import passage
     from fsp.passages.reward import reward
     from fsp.projection.progress import Progress
@@ -117,6 +118,7 @@ _HOMES = {
     "Posterior": "fsp.inference.posterior",
     "Draws": "fsp.distribution.draws",
     "Passage": "fsp.distribution.passage",
+    "AverageReward": "fsp.distribution.reward",
     "Reward": "fsp.distribution.reward",
     "Progress": "fsp.projection.progress",
     "Reaction": "fsp.model",
@@ -149,6 +151,7 @@ _HOMES = {
     "mixture": "fsp.inference.mixture",
     "moment_closure": "fsp.approximation.closures",
     "passage": "fsp.passages.passage",
+    "average_reward": "fsp.passages.long_run",
     "reward": "fsp.passages.reward",
     "plot": "fsp.output.pictures",
     "read": "fsp.output.storage",
@@ -165,6 +168,7 @@ _HOMES = {
 __all__ = [
     "Approximations",
     "ArgumentError",
+    "AverageReward",
     "BackendError",
     "Binomial",
     "Bins",
@@ -224,6 +228,7 @@ __all__ = [
     "ToleranceWarning",
     "Uniformization",
     "approximations",
+    "average_reward",
     "committor",
     "compare",
     "correlation",

@@ -17,6 +17,7 @@ from fsp.quantities import points
 @click.option("--of", "observable", metavar="FORMULA", help="A condition to spend time in, or a cost per unit of time.")
 @click.option("--firings", metavar="REACTION", help="Count how often this reaction takes place.")
 @click.option("--times", multiple=True, metavar="TIMES", help="1,2,5 or FROM:TO:NUMBER; may be left out with --until.")
+@click.option("--stationary", is_flag=True, help="In a unit of time, in the average over a long time.")
 @click.option("--until", metavar="CONDITION", help="What ends it before the time, such as 'V > U'.")
 @click.option("--tol", default=defaults.TOL, show_default=True, help="Error of each mean, relative to 1 + its size.")
 @with_options(*ENDING)
@@ -27,6 +28,7 @@ def reward(
     observable: str | None,
     firings: str | None,
     times: tuple[str, ...],
+    stationary: bool,
     until: str | None,
     tol: float,
     max_states: int | None,
@@ -40,20 +42,20 @@ def reward(
 
     if (observable is None) == (firings is None):
         raise ArgumentError("One of `--of` and `--firings` must be given, but there are none or both.")
-    if not times and until is None:
+    if stationary and (times or until is not None):
+        raise ArgumentError("`--stationary` must come without --times and --until: it is of a long time.")
+    if not (times or stationary) and until is None:
         raise ArgumentError("`--times` must be given without --until: all of a time without an end is not finite.")
     grid = points(",".join(times), "--times") if times else None
     network = source.load()
     with reporting(quiet, progress) as report:
-        answer = fsp.reward(
-            network,
-            observable or firings or "",
-            grid,
-            firings=firings is not None,
-            until=until,
-            tol=tol,
-            max_states=max_states,
-            progress=report,
-        )
+        what, fires = observable or firings or "", firings is not None
+        answer: fsp.Reward | fsp.AverageReward
+        if stationary:
+            answer = fsp.average_reward(network, what, firings=fires, tol=tol, max_states=max_states, progress=report)
+        else:
+            answer = fsp.reward(
+                network, what, grid, firings=fires, until=until, tol=tol, max_states=max_states, progress=report
+            )
     print_answer(answer, as_json)
     return 0

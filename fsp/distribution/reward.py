@@ -13,6 +13,7 @@ from fsp.errors import ArgumentError
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
+    from fsp.distribution.ledger import Interval
     from fsp.distribution.passage import Curve
 
 
@@ -92,4 +93,50 @@ class Reward(Displayed, Provenance):
         for t, mean, variance in zip(self.times.tolist(), self.mean, self.variance, strict=True):
             upto = f"up to t = {t:.8g}{unit}" if t < np.inf else "in all"
             lines.append(f"  {upto}: mean {mean}, variance {variance}")
+        return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class AverageReward(Displayed, Provenance):
+    """What is accumulated in a unit of time, in the average over a long time.
+
+    Parameters
+    ----------
+    what
+        The formula, or the name of the reaction.
+    firings
+        Whether firings of a reaction are counted.
+    tol
+        What was asked for.
+    mean
+        Mean of the average, 1/time for firings.
+    variance
+        The limit of t Var(R(t)/t) for long times t; None for firings.
+    """
+
+    what: str
+    firings: bool
+    tol: float
+    mean: Interval
+    variance: Interval | None
+
+    def record(self) -> dict[str, Any]:
+        """Return all that is known in plain dictionaries and lists, at full precision."""
+        return {
+            "model_name": self.model_name,
+            "model_hash": self.model_hash,
+            "time_unit": self.time_unit,
+            "tol": self.tol,
+            "reward": self.what,
+            "firings": self.firings,
+            "mean": self.mean.record(),
+            "variance": None if self.variance is None else self.variance.record(),
+            "notes": list(self.notes),
+        }
+
+    def __str__(self) -> str:
+        what = f"firings of {self.what} in a unit of time" if self.firings else f"average of {self.what}"
+        lines = [f"{what} over a long time: mean {self.mean}"]
+        if self.variance is not None:
+            lines.append(f"  variance of the average over a time t: {self.variance} / t")
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])

@@ -332,14 +332,6 @@ MUTANTS = [
         only="refine",
     ),
     mutant(
-        "second-totals-pay-once",
-        "passages/totals.py",
-        "scaled(plus(*products), 2 * (1 + MARGIN)), first)",
-        "scaled(plus(*products), MARGIN), first)",
-        "totals",
-        only="small_spaces",
-    ),
-    mutant(
         "a-firing-counts-only-itself",
         "passages/totals.py",
         "ends[0][fires] += 2.0 * rate[fires]",
@@ -354,5 +346,13 @@ MUTANTS = [
         "if not np.isfinite(costs[1]).all():",
         "totals",
         only="no_end",
+    ),
+    mutant(
+        "averages-count-bursts-of-their-first-size",
+        "passages/long_run.py",
+        'return to_text(call("+", *known) if len(known) > 1 else known[0])',
+        "return to_text(known[0])",
+        "long_run",
+        only="bursts",
     ),
 ]
