@@ -78,7 +78,7 @@ class StateFunction:
         return Interval(*ends, 0.5 * sum(ends), self.certified, self.reason)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ReactiveFlux:
     """Probability currents of the ways from A to B, f(x, y) = π(x) q⁻(x) a(x, y) q⁺(y), 1/time.
 
@@ -106,6 +106,13 @@ class ReactiveFlux:
 
     def __len__(self) -> int:
         return len(self.sources)
+
+    def __repr__(self) -> str:
+        sign = "" if self.certified else "≈ "
+        return (
+            f"reactive flux of {', '.join(self.species)}: {len(self):,} jumps among {len(self.states):,} states, "
+            f"currents of up to {sign}{float(self.value.max(initial=0.0)):.6g}"
+        )
 
     @property
     def value(self) -> FloatArray:

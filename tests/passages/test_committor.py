@@ -107,6 +107,8 @@ def test_gambler_on_a_line_of_even_odds():
         holds(found.q([n]), n / 6, 1e-9)
     holds(found.rate, Fraction(1, 7) / 6, 1e-9)
     flux = found.flux
+    assert f"{len(flux):,} jumps among {len(flux.states):,} states" in str(flux)
+    assert len(str(flux)) < 120
     up = flux.net
     assert np.array_equal(up.states[up.targets] - up.states[up.sources], np.ones((6, 1), dtype=int))
     assert (up.lower <= 1 / 42).all()
