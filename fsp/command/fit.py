@@ -35,7 +35,7 @@ FREE = click.option(
 @click.option("--seed", default=0, show_default=True, help="Whole number from which the starts come.")
 @click.option("--width", default=defaults.LIKELIHOOD_WIDTH, show_default=True, help="Width of the interval, in nats.")
 @click.option("--level", default=defaults.LEVEL, show_default=True, help="Confidence of the intervals.")
-@click.option("--intervals", default="profile", show_default=True, help="profile, or fisher: much faster.")
+@click.option("--intervals", default="profile", show_default=True, help="profile, fisher or observed: much faster.")
 @click.option("--processes", type=click.IntRange(1), help="Starts that are made at a time.")
 @MAX_STATES
 @click.option("--out", type=click.Path(path_type=Path), help="Write an HDF5 file.")
@@ -149,7 +149,7 @@ def _keep(error: KeyboardInterrupt, out: Path | None) -> None:
 def _record(fitted: Any) -> dict[str, Any]:
     import fsp
 
-    method = "profile" if set(fitted.names) <= set(fitted.estimates.profiles) else "fisher"
+    method = fitted.method
     return {
         "fsp": fsp.__version__,
         "parameters": fitted.parameters,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
     from fsp.model import Model
 
-METHODS = ("profile", "fisher")
+METHODS = ("profile", "fisher", "observed")
 CONFIDENCE = "a confidence interval holds the true value in most experiments, not in each"
 REACHED = 0.1  # nats: starts that end so close to the best have found the same optimum; chosen
 NEAR = 1e-6  # of a logarithm: an estimate is at its bound
@@ -70,6 +70,7 @@ class Estimates:
     high: FloatArray
     information: FloatArray  # (q, q) about their logarithms, with the curvature of the priors
     profiles: Mapping[str, FloatArray] = field(default_factory=dict)  # (2, m) values, and the profile there
+    observed: FloatArray | None = None  # (q, q) minus the second derivatives, where they were computed
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
@@ -145,18 +146,16 @@ class Fit(Displayed):
     # ---- uncertainty
 
     @property
+    def method(self) -> str:
+        """How intervals are made that are printed: by profiles, or by the information that there is."""
+        if set(self.names) <= set(self.estimates.profiles):
+            return "profile"
+        return "fisher" if self.estimates.observed is None else "observed"
+
+    @property
     def covariance(self) -> FloatArray:
         """(q, q) inverse of the information, about logarithms; infinite variances where nothing is known."""
-        values, vectors = np.linalg.eigh(self.estimates.information)
-        with np.errstate(divide="ignore"):
-            inverse = np.where(values > values.max(initial=0.0) * 1e-14, 1.0 / values, np.inf)
-        if np.isfinite(inverse).all():
-            covariance: FloatArray = (vectors * inverse) @ vectors.T
-            return covariance
-        unknown = (vectors[:, ~np.isfinite(inverse)] ** 2).sum(axis=1) > 1e-12  # (q,)
-        known: FloatArray = (vectors * np.where(np.isfinite(inverse), inverse, 0.0)) @ vectors.T
-        known[unknown, unknown] = np.inf
-        return known
+        return _inverse_of(self.estimates.information)
 
     @property
     def correlation(self) -> FloatArray:
@@ -178,7 +177,8 @@ class Fit(Displayed):
             The confidence, such as 0.95; by default that of the fit.
         method
             ``"profile"``: the values at which the likelihood, largest over the other parameters, is not too small,
-            by the theorem of Wilks; or ``"fisher"``: from the expected information about the logarithms.
+            by the theorem of Wilks; ``"fisher"``: from the expected information about the
+            logarithms; or ``"observed"``: from the second derivatives at the estimates, where they were computed.
 
         Returns
         -------
@@ -201,15 +201,21 @@ class Fit(Displayed):
         if method not in METHODS:
             raise ArgumentError(f"`method` must be one of {', '.join(METHODS)}, but is {method!r}.")
         root = quantile(level)
-        ends = self._by_profile(level, root) if method == "profile" else self._by_information(root)
+        ends = self._by_profile(level, root) if method == "profile" else self._by_information(method, root)
         return {
             name: Interval(min(low, value), max(high, value), value, False, CONFIDENCE)
             for (name, value), (low, high) in zip(self.parameters.items(), ends, strict=True)
         }
 
-    def _by_information(self, root: float) -> list[tuple[float, float]]:
+    def _by_information(self, method: str, root: float) -> list[tuple[float, float]]:
         estimates = self.estimates
-        spread = root * np.sqrt(np.diag(self.covariance))
+        information = self.estimates.observed if method == "observed" else self.estimates.information
+        if information is None:
+            raise ArgumentError(
+                "`method` must be 'fisher' or 'profile' where no second derivatives were computed, but is 'observed'. "
+                "Fit with intervals='observed'."
+            )
+        spread = root * np.sqrt(np.diag(_inverse_of(information)))
         with np.errstate(over="ignore"):
             low = np.maximum(estimates.values * np.exp(-spread), estimates.low)
             high = np.minimum(estimates.values * np.exp(spread), estimates.high)
@@ -321,8 +327,7 @@ class Fit(Displayed):
 
     def __str__(self) -> str:
         """Return the log-likelihood, a row for each parameter, and what should be known."""
-        method = "profile" if set(self.names) <= set(self.estimates.profiles) else "fisher"
-        intervals = self.intervals(method=method)
+        intervals = self.intervals(method=self.method)
         per_cent = f"{100.0 * self.level:g} %"
         rows = [
             [name, f"{estimate.value:.4g}", f"{estimate.lower:.4g}", f"{estimate.upper:.4g}", f"{low:.4g} … {high:.4g}"]
@@ -344,6 +349,20 @@ def quantile(level: float) -> float:
     from scipy.special import ndtri
 
     return float(ndtri(0.5 + 0.5 * level))
+
+
+def _inverse_of(information: FloatArray) -> FloatArray:
+    """Return the inverse (q, q); infinite variances where nothing is known."""
+    values, vectors = np.linalg.eigh(information)
+    with np.errstate(divide="ignore"):
+        inverse = np.where(values > values.max(initial=0.0) * 1e-14, 1.0 / values, np.inf)
+    if np.isfinite(inverse).all():
+        covariance: FloatArray = (vectors * inverse) @ vectors.T
+        return covariance
+    unknown = (vectors[:, ~np.isfinite(inverse)] ** 2).sum(axis=1) > 1e-12  # (q,)
+    known: FloatArray = (vectors * np.where(np.isfinite(inverse), inverse, 0.0)) @ vectors.T
+    known[unknown, unknown] = np.inf
+    return known
 
 
 def _inverse(r: FloatArray, u: FloatArray, at: float) -> float | None:

@@ -79,6 +79,13 @@ class DirectPart:
         information = self._information(answer.model) if informed else np.full((q, q), math.nan)
         return Point(answer.value.lower, answer.value.width, gradient, information)
 
+    def require_curvature(self) -> None:
+        """Refuse second derivatives, which are known where a space can be kept."""
+        raise BackendError(
+            "`intervals` must be 'profile' or 'fisher' where propensities depend on time, or cells begin at rest or by "
+            "a free parameter, but is 'observed'."
+        )
+
     def _information(self, model: Model) -> FloatArray:
         """Return the Fisher information of all cells, (q, q)."""
         parts = of_cells(

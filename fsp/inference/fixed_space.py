@@ -170,6 +170,16 @@ class FixedSpace:
         """Return derivatives of the propensities by logarithms of parameters at one vector (q,): (q, R, n)."""
         return self._laws.slopes_at(self._columns, theta)
 
+    def changed(self, theta: FloatArray, direction: FloatArray, rate: float) -> Any:
+        """Return what P changes by along a direction (q,) of the logarithms, Λ held: (n + 1, n + 1) CSR."""
+        n = len(self) + 1
+        rates = np.einsum("k,krx->rx", direction, self.slopes(theta))
+        return csr_array((self._assembled(rates[None])[0] / rate, self._indices, self._indptr), shape=(n, n))
+
+    def bends(self, theta: FloatArray, direction: FloatArray) -> FloatArray:
+        """Return what `slopes` change by along a direction (q,) of the logarithms, (q, R, n)."""
+        return self._laws.bends_at(self._columns, theta, direction)
+
     def transients(self, sums: FloatArray, terms: int, tail: float) -> Transients:
         """Return what sums (P, n_times, n + 1) of so many powers are, less a tail."""
         relative = self._relative(terms)

@@ -61,6 +61,20 @@ class FreeLaws:
         """Return their derivatives (P, R, n) by the logarithm of the k-th parameter, at parameters (P, q)."""
         return self._values(self.slopes[k], columns, theta)
 
+    def bends_at(self, columns: Mapping[str, FloatArray], theta: FloatArray, direction: FloatArray) -> FloatArray:
+        """Return what those change by along a direction (q,) of the logarithms, (q, R, n), at one (q,)."""
+        n = len(next(iter(columns.values())))
+        table = np.zeros((len(self.slopes), len(self.rates), n))
+        for name, share in zip(self.names, direction.tolist(), strict=True):
+            for k, trees in enumerate(self.bends(name) if share else ()):
+                if any(tree != ZERO for tree in trees):
+                    table[k] += share * self._values(trees, columns, theta[None])[0]
+        return table
+
+    def bends(self, name: str) -> list[tuple[Expression, ...]]:
+        """Return the derivatives of the slopes by the logarithm of a parameter, by parameter and reaction."""
+        return [tuple(_scaled(derivative(slope, name), name) for slope in row) for row in self.slopes]
+
     def _values(self, trees: Sequence[Expression], columns: Mapping[str, FloatArray], theta: FloatArray) -> FloatArray:
         values: dict[str, Any] = {**columns, **{name: theta[:, k, None] for k, name in enumerate(self.names)}}
         n = len(next(iter(columns.values())))

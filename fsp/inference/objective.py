@@ -84,6 +84,19 @@ class Objective:
             point = point + part.at(theta, width / len(self.parts), informed=informed)
         return self._with_priors(point, u)
 
+    def require_curvature(self) -> None:
+        """Refuse second derivatives where they are not known."""
+        for part in self.parts:
+            part.require_curvature()
+
+    def observed(self, u: FloatArray, width: float) -> FloatArray:
+        """Return minus the second derivatives, (q, q), at logarithms of parameters (q,)."""
+        theta = np.exp(u)
+        of_priors = [-prior.of(x).curvature for prior, x in zip(self.priors, u.tolist(), strict=True)]
+        self.require_curvature()
+        parts = [part.observed(theta, width / len(self.parts)) for part in self.parts if isinstance(part, Part)]
+        return np.asarray(np.sum(parts, axis=0) + np.diag(of_priors))
+
     def at_many(self, u: FloatArray, width: float, floor: float = -math.inf) -> tuple[FloatArray, FloatArray]:
         """Return log-likelihoods without priors, and how far they may be off, (P,) each, at many (P, q).
 

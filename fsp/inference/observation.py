@@ -111,6 +111,16 @@ class Observation:
             weights.append(self._gathered.spread(np.where(y > 0.0, n / np.maximum(y, 1e-300), 0.0) @ seen.weights))
         return np.array(weights)
 
+    def weight_changes(self, transients: Transients, values: Mapping[str, float], changes: FloatArray) -> FloatArray:
+        """Return what `weights` change by where probabilities (n_times, n) do by some: -Σ_z n_z T(z | x) dy_z/y_z²."""
+        probabilities, changed = self._gathered.sums(transients.probabilities[0]), self._gathered.sums(changes)
+        weights = []
+        for i, (seen, n) in enumerate(zip(self._sights(self._concrete(values)), self.counts.cells, strict=True)):
+            y, dy = seen.weights @ probabilities[i], seen.weights @ changed[i]
+            u = dy / np.maximum(y, 1e-300)
+            weights.append(self._gathered.spread(np.where(y > 0.0, -n * u / np.maximum(y, 1e-300), 0.0) @ seen.weights))
+        return np.array(weights)
+
     def slopes(self, transients: Transients, values: Mapping[str, float]) -> FloatArray:
         """Return the derivatives of the log-likelihood by the logarithms of parameters of instruments, (q,)."""
         instruments = self._concrete(values)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fsp.errors import ConvergenceError, StateSpaceError
+from fsp.errors import BackendError, ConvergenceError, ModelError, StateSpaceError
 from fsp.inference.fixed_adjoint import FixedAdjoint
 from fsp.inference.fixed_space import FixedSpace, Transients
 from fsp.inference.growth import Growth
@@ -118,7 +118,18 @@ class Part:
 
     def _by_adjoint(self, theta: FloatArray, width: float) -> Point:
         """Return the log-likelihood and its gradient, taken back from the cells."""
-        times, q = self.counts.times.tolist(), len(theta)
+        q, values = len(theta), self.values(theta)
+        adjoint, transients, observation = self._passed(theta, width)
+        low, high = observation.log_likelihood(transients, [values])
+        gradient = np.zeros(q)
+        if math.isfinite(low[0]):
+            gradient[self._columns] = adjoint.gradient(observation.weights(transients, values))
+            gradient += observation.slopes(transients, values)
+        return Point(float(low[0]), float(_gaps(low, high)[0]), gradient, np.full((q, q), math.nan))
+
+    def _passed(self, theta: FloatArray, width: float) -> tuple[FixedAdjoint, Transients, Observation]:
+        """Return what goes back from the cells on a space that does for these parameters."""
+        times = self.counts.times.tolist()
         work = self._max_work if math.isfinite(width) else min(self._max_work, FAR_WORK)
         adjoints: list[FixedAdjoint] = []
 
@@ -129,13 +140,35 @@ class Part:
             return adjoints[0].transients
 
         transients, observation = self._within(theta, width, computed)
-        values = self.values(theta)
-        low, high = observation.log_likelihood(transients, [values])
-        gradient = np.zeros(q)
-        if math.isfinite(low[0]):
-            gradient[self._columns] = adjoints[0].gradient(observation.weights(transients, values))
-            gradient += observation.slopes(transients, values)
-        return Point(float(low[0]), float(_gaps(low, high)[0]), gradient, np.full((q, q), math.nan))
+        return adjoints[0], transients, observation
+
+    def require_curvature(self) -> None:
+        """Refuse second derivatives where they are not known."""
+        told = [name for instrument in self._instruments for name in instrument.depends if name in self._names]
+        if self._extrinsic is not None or told:
+            what = f"'{told[0]}' of an instrument is free" if told else "parameters differ among cells"
+            raise BackendError(f"`intervals` must be 'profile' or 'fisher' where {what}, but is 'observed'.")
+        try:
+            for name in self._laws.names:
+                self._laws.bends(name)
+        except ModelError as error:
+            raise ModelError(
+                f"`intervals` must be 'profile' or 'fisher' where a law has no second derivative, but is 'observed': "
+                f"{error}"
+            ) from error
+
+    def observed(self, theta: FloatArray, width: float) -> FloatArray:
+        """Return minus the second derivatives of the log-likelihood by logarithms of parameters, (q, q)."""
+        adjoint, transients, observation = self._passed(theta, width)
+        values, q = self.values(theta), len(theta)
+        weights, observed = observation.weights(transients, values), np.zeros((q, q))
+        for k, direction in zip(self._columns, np.eye(len(self._columns)), strict=True):
+
+            def changes(dy: FloatArray) -> FloatArray:
+                return observation.weight_changes(transients, values, dy)
+
+            observed[self._columns, k] = -adjoint.curvature(weights, direction, changes)
+        return 0.5 * (observed + observed.T)
 
     def at_many(self, theta: FloatArray, width: float, floor: float = -math.inf) -> tuple[FloatArray, FloatArray]:
         """Return log-likelihoods and gaps, (P,) each, at many parameter vectors (P, q).

@@ -271,3 +271,9 @@ def curve(search: Search, summit: Summit, k: int) -> FloatArray:
     task = search.task
     u, values = profile(search.watched, summit, k, task.low, task.high, task.width, quantile(task.level))
     return np.array([np.exp(u), values])
+
+
+def with_curvature(fit: Fit, task: FitTask) -> Fit:
+    """Return a fit with the second derivatives at its estimates."""
+    observed = task.objective.observed(np.log(fit.estimates.values), task.width)
+    return replace(fit, estimates=replace(fit.estimates, observed=observed))

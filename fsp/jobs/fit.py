@@ -25,7 +25,7 @@ from fsp.inference.extrinsic import ParameterLaw, laws_of, require_no_start
 from fsp.inference.objective import Objective
 from fsp.inference.priors import priors_of, ranged
 from fsp.inference.problem import Limits
-from fsp.inference.search import FitTask, Search, ascents
+from fsp.inference.search import FitTask, Search, ascents, with_curvature
 from fsp.jobs.workers import START_SECONDS, Crew, Outcome
 from fsp.model.arguments import check_call
 
@@ -96,8 +96,9 @@ def fit(
     level
         Confidence of the intervals.
     intervals
-        ``"profile"`` for profiles of the likelihood, or ``"fisher"`` for the expected information alone, which takes
-        no further computation.
+        ``"profile"`` for profiles of the likelihood; ``"fisher"`` for the expected information alone, which takes no
+        further computation; ``"observed"`` for the second derivatives at the estimates too, which take as long as a
+        few gradients for each parameter, where rates are constant and instruments and starts have no free parameter.
     processes
         Number of worker processes for the starts; by default one for each processor, where that is worth their start.
     backend, comm
@@ -165,12 +166,16 @@ def fit(
         model.with_parameters(values), counts, tuple(ranges), laws, instrument, limits, start, extrinsic
     )
     told = f"{instrument} {extrinsic}" if extrinsic else str(instrument)
+    if intervals == "observed":
+        objective.require_curvature()
     words = (model.hash, ranges, told, start, _told(priors), starts, seed, width, _digest(counts))
     asked = hashlib.sha256(repr(words).encode()).hexdigest()
     task = FitTask(model, counts, objective, width, level, instrument, limits, asked, start, extrinsic)
     search = Search(task, _starts(model, task, starts, seed), resume, callback(progress))
     try:
         fitted = _fitted(search, processes, backend, comm, profiles=intervals == "profile")
+        if intervals == "observed":
+            fitted = with_curvature(fitted, task)
     except KeyboardInterrupt as stop:
         raise Interrupted(f"stopped after {search.done} of {starts} starts", search.partial()) from stop
     if fitted.likelihood.width > width:

@@ -1,7 +1,8 @@
 """What is where in a file of a fit.
 
 /               attributes: format, kind = "fit", versions as in `fsp.output.layout`, n_cells, level, complete, asked
-/names          (q,);  /values (3, q): estimates, lower and upper bounds;  /information (q, q)
+/names          (q,);  /values (3, q): estimates, lower and upper bounds;  /information (q, q), and
+                /observed (q, q) where second derivatives were computed
 /likelihood     (3,) lower, upper, value; attributes: certified, reason
 /profiles/00000 (2, m) of each parameter that has one
 /starts/values  (n, 2, q) begins and ends;  /starts/heights (n,);  /starts/notes (n,)
@@ -28,6 +29,8 @@ def write_fit(file: Any, fit: Fit) -> None:
     _write_texts(file, "notes", list(fit.notes))
     file["values"] = np.array([estimates.values, estimates.low, estimates.high])
     file["information"] = estimates.information
+    if estimates.observed is not None:
+        file["observed"] = estimates.observed
     file["likelihood"] = np.array([fit.likelihood.lower, fit.likelihood.upper, fit.likelihood.value])
     file["likelihood"].attrs.update(certified=fit.likelihood.certified, reason=fit.likelihood.reason)
     profiles = file.create_group("profiles")
@@ -52,12 +55,13 @@ def read_fit(file: Any) -> Fit:
     q = len(names)
     values, low, high = array(file, "values", "f", (3, q))
     group = child(file, "profiles")
+    observed = array(file, "observed", "f", (q, q)) if "observed" in file else None
     profiles = {name: array(group, f"{k:05d}", "f", (2, None)) for k, name in enumerate(names) if f"{k:05d}" in group}
     low_end, high_end, value = array(file, "likelihood", "f", (3,)).tolist()
     said = child(file, "likelihood", "dataset")
     interval = Interval(low_end, high_end, value, attribute(said, "certified", bool), attribute(said, "reason", str))
     return Fit(
-        Estimates(names, values, low, high, array(file, "information", "f", (q, q)), profiles),
+        Estimates(names, values, low, high, array(file, "information", "f", (q, q)), profiles, observed),
         interval,
         attribute(file, "n_cells", int),
         attribute(file, "level", float),

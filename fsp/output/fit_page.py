@@ -22,6 +22,7 @@ COLUMNS = 4  # pictures side by side
 MOST_PANELS = 40  # that are drawn; a page of more is slow to open
 DRAWN = 201  # points of a profile
 DARK = 0.6  # correlation from which its colour is dark
+BY = {"profile": "profile likelihood", "fisher": "Fisher information", "observed": "second derivatives"}
 VISIBLE = 1e-4  # of the largest probability, below which the model is not drawn
 
 
@@ -33,7 +34,7 @@ def write_page(fit: Fit, path: str | Path) -> None:
 
 
 def _head(fit: Fit) -> list[str]:
-    method = "profile" if set(fit.names) <= set(fit.estimates.profiles) else "fisher"
+    method = fit.method
     intervals = fit.intervals(method=method)
     bounds = zip(fit.estimates.low.tolist(), fit.estimates.high.tolist(), strict=True)
     rows = [
@@ -47,7 +48,7 @@ def _head(fit: Fit) -> list[str]:
         f"{fit.bic:.2f}; {fit.agreeing} of {len(fit.starts)} starts end there.</p>",
         *(f"<p class=bad>{escape(note)}</p>" for note in fit.notes),
         table_of(header, rows),
-        f"<p>Intervals are by the {'profile likelihood' if method == 'profile' else 'Fisher information'}.</p>",
+        f"<p>Intervals are by the {BY[method]}.</p>",
     ]
 
 

@@ -204,6 +204,22 @@ MUTANTS = [
         only="back_from_the_cells",
     ),
     mutant(
+        "laws-do-not-bend",
+        "inference/fixed_adjoint.py",
+        'along + np.einsum("krx,rx->k", bends, moved)',
+        'along + 0.0 * np.einsum("krx,rx->k", bends, moved)',
+        "fixed_adjoint",
+        only="differences_of_gradients",
+    ),
+    mutant(
+        "weights-of-cells-do-not-change",
+        "inference/fixed_adjoint.py",
+        "block[:, :n, 0], block[:, n + 1 : -1, 0] = change, weights",
+        "block[:, :n, 0], block[:, n + 1 : -1, 0] = 0.0 * change, weights",
+        "fixed_adjoint",
+        only="differences_of_gradients",
+    ),
+    mutant(
         "weights-of-cells-are-their-numbers",
         "inference/observation.py",
         "weights.append(self._gathered.spread(np.where(y > 0.0, n / np.maximum(y, 1e-300), 0.0) @ seen.weights))",

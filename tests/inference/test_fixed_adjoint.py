@@ -75,3 +75,47 @@ def test_an_impossible_cell_has_no_gradient():
     value, gradient = posterior.value_and_gradient(np.zeros(1))
     assert value == -math.inf
     assert not gradient.any()
+
+
+@pytest.mark.parametrize(
+    ("model", "names", "instrument"),
+    [
+        (immigration_death(), ["g", "k"], None),
+        (self_activation(), ["a", "K", "b", "g"], None),
+        (immigration_death(), ["k", "g"], fsp.Normal(1.5)),
+    ],
+)
+def test_second_derivatives_are_differences_of_gradients(model, names, instrument):
+    of_all, step = objective(model, names, instrument), 1e-4
+    u = np.log([model.parameters[name] for name in names]) + 0.1
+    observed = of_all.observed(u, 1e-6)
+    for k, unit in enumerate(np.eye(len(names))):
+        ends = [of_all.at(u + sign * step * unit, 1e-6, informed=False).gradient for sign in (1.0, -1.0)]
+        np.testing.assert_allclose(observed[k], (ends[1] - ends[0]) / (2.0 * step), rtol=1e-5, atol=1e-5)
+
+
+def test_observed_information_of_a_poisson_law_is_its_number_of_molecules(tmp_path):
+    """log L = Σ n log m - m with m ~ k: minus the second derivative by log k is Σ m, at the summit Σ n."""
+    counts = fsp.read_counts(AT, counts={"X": "n"})
+    fit = fsp.fit(immigration_death(), counts, {"k": (1, 1e3)}, starts=1, processes=1, intervals="observed")
+    assert fit.method == "observed"
+    assert fit.estimates.observed[0, 0] == pytest.approx(42.0, rel=1e-4)
+    interval = fit.intervals(method="observed")["k"]
+    assert math.log(interval.upper / interval.value) == pytest.approx(1.959964 / math.sqrt(42.0), rel=1e-3)
+    fit.save(tmp_path / "fit.h5")
+    again = fsp.read(tmp_path / "fit.h5")
+    assert again.intervals(method="observed") == fit.intervals(method="observed")
+    expected = fsp.fit(immigration_death(), counts, {"k": (1, 1e3)}, starts=1, processes=1, intervals="fisher")
+    with pytest.raises(fsp.ArgumentError, match="intervals='observed'"):
+        expected.intervals(method="observed")
+
+
+def test_second_derivatives_are_refused_where_they_are_not_known():
+    counts = fsp.read_counts(AT, counts={"X": "n"})
+    given = {"starts": 1, "processes": 1, "intervals": "observed"}
+    with pytest.raises(fsp.BackendError, match="'c' of an instrument is free"):
+        fsp.fit(captured(), counts, {"k": (1, 1e3), "c": (0.1, 1)}, instrument=fsp.Binomial("c"), **given)
+    with pytest.raises(fsp.ModelError, match="no second derivative"):
+        fsp.fit(self_activation(), counts, {"K": (1, 10), "n": (1, 4)}, **given)
+    with pytest.raises(fsp.BackendError, match="begin at rest"):
+        fsp.fit(immigration_death(), counts, {"k": (1, 1e3)}, start="stationary", **given)
