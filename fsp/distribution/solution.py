@@ -252,9 +252,7 @@ class Solution(Series[Distribution]):
         str
             The lines.
         """
-        rows = [[index_text(distribution.t), *cells(distribution)] for distribution in self]
-        header = [f"t [{self.time_unit}]" if self.time_unit else "t", "states", *self.species, "error"]
-        lines = table(header, rows)
+        lines = table(*columns(self))
         if width is None or len(lines[0]) <= width:
             return "\n".join(lines)
         return "\n".join(_block(distribution) for distribution in self)
@@ -282,11 +280,22 @@ class Solution(Series[Distribution]):
         return {name: np.array([row[name] for row in rows]) for name in self.species}
 
 
+def heads(species: Sequence[str]) -> list[str]:
+    """Return the names of the columns that a distribution has in a table."""
+    return ["states", *species, "error"]
+
+
 def cells(distribution: Distribution) -> list[str]:
-    """Return the row of a distribution in a table: states, mean ± std of each species, error."""
+    """Return the row of a distribution in a table, a cell for each of its `heads`; species as mean ± std."""
     means, stds, error = distribution.mean(), distribution.std(), distribution.error
     spreads = [spread(means[name], stds[name]) for name in distribution.species]
     return [f"{len(distribution):,}", *spreads, f"{error.sign} {round_up(error.total)}"]
+
+
+def columns(solution: Solution) -> tuple[list[str], list[list[str]]]:
+    """Return the header and the rows of the table of a solution."""
+    header = [f"t [{solution.time_unit}]" if solution.time_unit else "t", *heads(solution.species)]
+    return header, [[index_text(distribution.t), *cells(distribution)] for distribution in solution]
 
 
 def _block(distribution: Distribution) -> str:

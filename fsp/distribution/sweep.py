@@ -12,7 +12,7 @@ from fsp.distribution import doors
 from fsp.distribution.distribution import Distribution
 from fsp.distribution.ledger import ErrorLedger
 from fsp.distribution.series import Numbers, Series
-from fsp.distribution.solution import Solution, cells
+from fsp.distribution.solution import Solution, cells, heads
 from fsp.distribution.text import table, tables, when
 from fsp.errors import ArgumentError
 
@@ -206,17 +206,21 @@ class Sweep(Series[Solution]):
         str
             The lines.
         """
-        rows = [self._row(i) for i in range(len(self))]
-        header = [*self.names, "states", *self.species, "error"]
+        header, rows = self._columns()
         if width is None:
             return "\n".join(table(header, rows))
         return "\n".join("\n".join(part) for part in tables(header, rows, width, fixed=len(self.names)))
+
+    def _columns(self) -> tuple[list[str], list[list[str]]]:
+        """Return the header and the rows of the table."""
+        return [*self.names, *heads(self.species)], [self._row(i) for i in range(len(self))]
 
     def _row(self, i: int) -> list[str]:
         values = [f"{value:.8g}" for value in self.points[i]]
         solution = self._solutions[i]
         if solution is None:
-            return [*values, "-", *("-" for _ in self.species), "failed" if i in self.failures else "to come"]
+            *others, _ = heads(self.species)
+            return [*values, *("-" for _ in others), "failed" if i in self.failures else "to come"]
         return [*values, *cells(solution[-1])]
 
     def __str__(self) -> str:

@@ -20,9 +20,9 @@ from fsp.inference.quadrature import Rule, rule_of
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
+    from fsp.inference.affine_rates import AffineRates
     from fsp.inference.extrinsic import ParameterLaw
     from fsp.inference.free_laws import FreeLaws
-    from fsp.inference.growth import Growth
     from fsp.model import Model
     from fsp.space import StateSpace
 
@@ -53,10 +53,10 @@ class MixedSpace:
         space: StateSpace,
         names: Sequence[str],
         laws: Mapping[str, ParameterLaw],
-        growth: Growth,
+        affine: AffineRates,
     ) -> None:
         self.space = space
-        self._names, self._rates, self._laws, self._growth = tuple(names), rates.names, dict(laws), growth
+        self._names, self._rates, self._laws, self._affine = tuple(names), rates.names, dict(laws), affine
         self._others = dict(model.parameters)
         self._fixed = FixedSpace(model, rates, space)
         top = space.states.max(axis=0).tolist()
@@ -118,7 +118,7 @@ class MixedSpace:
         share = COARSER * tail / len(laws)
         box = self._box | {name: law.ends(0.5 * share) for name, law in laws.items()}
         box |= {name: (given[name], given[name]) for name in self._names if name not in laws}
-        rules = [rule_of(law, self._growth.on(name, box, max(times)), share, share) for name, law in laws.items()]
+        rules = [rule_of(law, self._affine.on(name, box, max(times)), share, share) for name, law in laws.items()]
         count = float(np.prod([len(rule) for rule in rules], dtype=np.float64))
         if count > MOST_NODES:
             raise ConvergenceError(

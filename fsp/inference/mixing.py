@@ -16,7 +16,7 @@ import numpy as np
 from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
 from fsp.distribution import ErrorLedger
 from fsp.errors import ConvergenceError
-from fsp.inference.growth import Growth
+from fsp.inference.affine_rates import AffineRates
 from fsp.inference.loop import run_of
 from fsp.inference.problem import Limits, Reached
 from fsp.inference.quadrature import Rule, rule_of
@@ -56,7 +56,7 @@ class Mixing:
     def __init__(self, model: Model, laws: Mapping[str, ParameterLaw], times: FloatArray, limits: Limits) -> None:
         self.model, self.times, self._limits = model, times, limits
         self.laws = {name: law.at(model.parameters) for name, law in laws.items()}
-        self._growth = Growth.of(model, tuple(laws))
+        self._affine = AffineRates.of(model, tuple(laws))
         self._top = np.zeros(model.n_species)  # (d,) largest counts of the runs so far
         self.nodes = 0  # of the last rules together
         self.products = 0
@@ -92,7 +92,7 @@ class Mixing:
         box |= ranges
         many, horizon = len(self.laws), float(self.times[-1])
         rules = [
-            rule_of(law, self._growth.on(name, box, horizon), shares.rules / many, shares.tails / many)
+            rule_of(law, self._affine.on(name, box, horizon), shares.rules / many, shares.tails / many)
             for name, law in self.laws.items()
         ]
         self.nodes = int(np.prod([float(len(rule)) for rule in rules]))

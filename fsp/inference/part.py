@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.errors import BackendError, ConvergenceError, ModelError, StateSpaceError
+from fsp.inference.affine_rates import AffineRates
 from fsp.inference.fixed_adjoint import FixedAdjoint
 from fsp.inference.fixed_space import FixedSpace, Transients
-from fsp.inference.growth import Growth
 from fsp.inference.loop import distributions
 from fsp.inference.mixed_space import MixedSpace
 from fsp.inference.mixing import Mixing
@@ -294,8 +294,8 @@ class Part:
     def _on(self, space: StateSpace) -> FixedSpace | MixedSpace:
         if not self._extrinsic:
             return FixedSpace(self.model, self._laws, space)
-        growth = Growth.of(self.model, tuple(self._extrinsic), self._names)
-        return MixedSpace(self.model, self._laws, space, self._names, self._extrinsic, growth)
+        affine = AffineRates.of(self.model, tuple(self._extrinsic), self._names)
+        return MixedSpace(self.model, self._laws, space, self._names, self._extrinsic, affine)
 
     # ---- for reports
 

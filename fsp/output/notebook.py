@@ -10,9 +10,9 @@ from fsp.distribution.information import FisherInformation
 from fsp.distribution.passage import Passage
 from fsp.distribution.relaxation import Relaxation
 from fsp.distribution.sensitivity import Sensitivities, Sensitivity
-from fsp.distribution.solution import Solution, cells
+from fsp.distribution.solution import Solution, columns
 from fsp.distribution.sweep import Sweep
-from fsp.distribution.text import index_text, round_up, spread, when
+from fsp.distribution.text import round_up, spread, when
 
 _MOST_ROWS = 40  # of a table: half from either end; chosen
 
@@ -46,8 +46,7 @@ def _(distribution: Distribution) -> str:
 
 @html.register
 def _(solution: Solution) -> str:
-    rows = [[index_text(distribution.t), *cells(distribution)] for distribution in solution]
-    header = [f"t [{solution.time_unit}]" if solution.time_unit else "t", "states", *solution.species, "error"]
+    header, rows = columns(solution)
     head = f"{solution.model_name or 'model'}: {len(solution)} times, {solution.error.summary}"
     work = f"solver: {solution.method}, {solution.n_matvec:,} products"
     return markup.block(head, markup.table(header, _some(rows)), markup.text(work), *_notes(solution.remarks()))
@@ -55,11 +54,10 @@ def _(solution: Solution) -> str:
 
 @html.register
 def _(sweep: Sweep) -> str:
-    rows = [sweep._row(i) for i in range(len(sweep))]
+    header, rows = sweep._columns()
     last = sweep[sweep.solved[0]][-1].t
     head = f"{sweep.model_name or 'model'}: {len(sweep)} points, {when(last, sweep.time_unit)}"
     failed = [f"failed: {sweep.label(i)}: {reason}" for i, reason in sorted(sweep.failures.items())]
-    header = [*sweep.names, "states", *sweep.species, "error"]
     return markup.block(f"{head}, {sweep.error.summary}", markup.table(header, _some(rows)), *_notes(failed))
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fsp.defaults import TOL
 from fsp.distribution import Distribution, Solution
 from fsp.doors import transient
 from fsp.errors import ArgumentError
@@ -85,7 +86,7 @@ def verify_answer(
         raise ArgumentError(f"Species must be of {', '.join(model.species)}, but one is '{unknown[0]}'.")
     times = _times(answer)
     smallest = min(_claims(answer, claimed))
-    reference = transient(model, times, float(np.clip(smallest / 100, FINEST, 1e-6)), max_states=max_states)
+    reference = transient(model, times, float(np.clip(smallest / 100, FINEST, TOL)), max_states=max_states)
     if isinstance(answer, Moments):
         compared = list(_moments(reference, answer, float(claimed or 0.0)))
     else:

@@ -733,7 +733,7 @@ MUTANTS = [
     ),
     mutant(
         "rates-need-not-be-multiples",
-        "inference/growth.py",
+        "inference/affine_rates.py",
         "    if name in symbols(slope):\n",
         "    if False:\n",
         "mixture",

@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Growth:
+class AffineRates:
     """The functions f_r of (1) by parameter: what the rates are multiples of, beside what does not change."""
 
     species: tuple[str, ...]
     slopes: Mapping[str, tuple[Expression, ...]]
 
     @classmethod
-    def of(cls, model: Model, names: Sequence[str], free: Sequence[str] = ()) -> Growth:
+    def of(cls, model: Model, names: Sequence[str], free: Sequence[str] = ()) -> AffineRates:
         """Take the laws apart; refuse those that are not ``g + θ f`` with both not negative.
 
         Parameters that are `free` have their values in the boxes.
