@@ -9,7 +9,6 @@ window that moves is renewed as often on a long way as on a short one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import ceil, inf, sqrt
 from typing import TYPE_CHECKING, TypeVar
 
@@ -19,6 +18,7 @@ from fsp.errors import ArgumentError, StateSpaceError
 from fsp.memory import keep, left, limit
 from fsp.projection.backend import SERIAL
 from fsp.projection.escape import LIKELY, escape
+from fsp.projection.lines import follow, line_lengths
 from fsp.projection.thresholds import Thresholds
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from fsp.generator.protocol import AnyGenerator
     from fsp.model import Model
     from fsp.projection.backend import Backend
+    from fsp.projection.lines import Lines
     from fsp.space.communicator import AnyCommunicator
     from fsp.space.protocol import AnySpace
 
@@ -76,15 +77,6 @@ class _Pace:
     def length(self, change: tuple[int, ...]) -> int:
         """Return the number of steps along `change`."""
         return ceil(self._length.get(change, 1.0))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Lines:
-    """The states that repeating one kind of jump entered."""
-
-    states: IntArray  # (m, n_species)
-    asked: float  # length asked for, weighted by flux
-    followed: float  # the same, reached before the jump was no longer enabled
 
 
 class Growth:
@@ -252,37 +244,15 @@ class Growth:
             before, grown = grown, grown.grow(self._model, 1, seeds=fresh, max_states=self.limit)
         return grown
 
-    def _lines(self, space: AnySpace, leak: Leak, flux: FloatArray, threshold: float, paced: int) -> _Lines:
+    def _lines(self, space: AnySpace, leak: Leak, flux: FloatArray, threshold: float, paced: int) -> Lines:
         """Repeat one kind of jump from the states that feed it with more than `threshold`."""
         chosen = np.flatnonzero(flux >= threshold) if threshold > 0.0 else np.flatnonzero(flux > 0.0)
         weight = flux[chosen]
         n_chosen, top = space.comm.sum(len(chosen)), space.comm.max(float(weight.max(initial=0.0)))
         cheap = FIRST_STEPS if self._stationary else min(self._longest_cheap, CHEAP_STATES // max(n_chosen, 1))
-        length = _line_lengths(weight, threshold, top, max(1, cheap, paced))
+        length = line_lengths(weight, threshold, top, max(1, cheap, paced))
         with space.comm.agree():
-            return self._followed(space.states_at(leak.sources[chosen]), leak, weight, length)
-
-    def _followed(self, sources: IntArray, leak: Leak, weight: FloatArray, length: IntArray) -> _Lines:
-        """Repeat one kind of jump from each source (m, n_species), `length` (m,) times."""
-        source = np.repeat(np.arange(len(sources)), length)  # of each step of each line
-        start = np.repeat(np.cumsum(length) - length, length)  # of its line
-        step = np.arange(len(source)) - start
-        states = sources[source] + step[:, None] * leak.change
-        enabled = np.zeros(len(states), dtype=np.bool_)
-        possible = (states >= 0).all(axis=1)
-        enabled[possible] = self._enabled(leak, states[possible])
-        broken = np.concatenate([[0], np.cumsum(~enabled)])  # a line ends at the first jump that is not enabled
-        going = broken[1:] == broken[start]
-        return _Lines(states[going] + leak.change, float(weight @ length), float(weight[source[going]].sum()))
-
-    def _enabled(self, leak: Leak, states: IntArray) -> BoolArray:
-        enabled = np.zeros(len(states), dtype=np.bool_)
-        for k in leak.reactions:
-            if self._model.time_dependent[k]:
-                enabled |= (states + leak.change >= 0).all(axis=1)
-            else:
-                enabled |= self._model.propensity(k, states) > 0.0
-        return enabled
+            return follow(self._model, leak, space.states_at(leak.sources[chosen]), weight, length)
 
     def _refuse_escape(
         self,
@@ -384,12 +354,3 @@ def _threshold(flux: FloatArray, bearable: float, comm: AnyCommunicator) -> floa
     total = levels.masses[-1]
     level = levels.highest(min(max(NEGLECTED_FLUX * total, bearable), 0.5 * total))
     return levels.value(level) if level else 0.0
-
-
-def _line_lengths(flux: FloatArray, threshold: float, top: float, longest: int) -> IntArray:
-    """Return how far to follow each source, (m,): tails fall about geometrically, so by the flux's logarithm."""
-    if not 0.0 < threshold < top:
-        return np.full(len(flux), longest)
-    share = np.log(flux / threshold) / np.log(top / threshold)
-    lengths: IntArray = np.ceil(share * longest).astype(np.int64)
-    return np.clip(lengths, 1, longest)
