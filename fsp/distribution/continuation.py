@@ -52,7 +52,7 @@ class Request:
     def extends(self, begun: Request) -> bool:
         """Tell whether what another computation was begun with is the same, but for times after all of its own."""
         n = len(begun.times)
-        same = replace(self, times=begun.times) == begun and n < len(self.times)
+        same = replace(self, times=begun.times) == begun and 0 < n < len(self.times)
         return same and all(map(is_same_time, self.times[:n], begun.times))
 
     def why(self, begun: Request) -> str:

@@ -35,7 +35,7 @@ class Sweep(Series[Solution]):
     points
         (n_points, n_names) values.
     solutions
-        One for each point; None where there is none.
+        One for each point; None where there is none.  One that lacks times counts as pending.
     shape
         Number of values of each name where all were combined, and one number where they were taken in pairs.
     failures
@@ -47,6 +47,9 @@ class Sweep(Series[Solution]):
         Indices of the points that have a solution.
     pending : tuple of int
         Indices of the points that were not computed yet, where the sweep was stopped.
+    begun : dict of int to Solution
+        What there is of points that lack times, by their indices: where a sweep that went on to later times was
+        stopped, or failed at them.
 
     Raises
     ------
@@ -67,7 +70,8 @@ class Sweep(Series[Solution]):
         self.points = np.asarray(points, dtype=float)
         self.shape = tuple(int(n) for n in shape)
         self.failures = dict(failures or {})
-        self._solutions = tuple(solutions)
+        self._solutions = tuple(None if s is None or not s.complete else s for s in solutions)
+        self.begun = {i: s for i, s in enumerate(solutions) if s is not None and not s.complete}
         self.solved = tuple(i for i, solution in enumerate(self._solutions) if solution is not None)
         self.pending = tuple(i for i in range(len(self)) if self._solutions[i] is None and i not in self.failures)
         if self.points.shape != (len(self._solutions), len(self.names)) or np.prod(self.shape) != len(self.points):

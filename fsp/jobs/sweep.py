@@ -71,7 +71,8 @@ def sweep(
     out
         Write the sweep to this HDF5 file, at the end or when it is stopped.
     resume
-        A sweep of the same points that was stopped: what it has is not computed again.
+        A sweep of the same points that was stopped, or had the first of the times alone: what it has is not computed
+        again.
     progress
         True for a bar; or a function that is called with a `SweepProgress` now and then, and may raise
         KeyboardInterrupt.
@@ -230,6 +231,7 @@ class _Board:
         self._task, self._points, self._shape = task, points, shape
         self._errors, self._progress = errors, progress
         self._solutions: list[Solution | None] = [None] * len(points)
+        self._begun: dict[int, Solution] = {}  # what goes on to later times
         self._failures: dict[int, str] = {}
         self._last = ""
         if resume is not None:
@@ -261,7 +263,8 @@ class _Board:
                 todo.append(points)
             if points and before is not None:
                 begun[tuple(points[0][1])] = worth_keeping(before)
-        return todo, replace(self._task, begun=begun)
+        earlier = {tuple(self._points[i].tolist()): solution for i, solution in self._begun.items()}
+        return todo, replace(self._task, begun=begun, earlier=earlier)
 
     def _is_done(self, i: int) -> bool:
         return self._solutions[i] is not None or i in self._failures
@@ -276,6 +279,8 @@ class _Board:
                 kind = type(outcome.error) if isinstance(outcome.error, FSPError) else FSPError
                 raise kind(f"At {self._last}: {reason}") from outcome.error
             self._failures[outcome.index] = reason
+        else:
+            self._begun.pop(outcome.index, None)
         self._solutions[outcome.index] = outcome.found
         self.report()
 
@@ -291,14 +296,15 @@ class _Board:
 
     def sweep(self) -> Sweep:
         """Return what is done."""
-        return Sweep(self._task.names, self._points, self._solutions, shape=self._shape, failures=self._failures)
+        known = [self._begun.get(i, solution) for i, solution in enumerate(self._solutions)]
+        return Sweep(self._task.names, self._points, known, shape=self._shape, failures=self._failures)
 
     def _label(self, index: int) -> str:
         values = zip(self._task.names, self._points[index].tolist(), strict=True)
         return ", ".join(f"{name} = {value:.8g}" for name, value in values)
 
     def _take_over(self, earlier: Sweep) -> None:
-        """Keep the solutions of a sweep that was stopped, if it is this one."""
+        """Keep the solutions of a sweep that was stopped, or had fewer times, if it is this one."""
         same = earlier.names == self._task.names and np.array_equal(earlier.points, self._points)
         i = earlier.solved[0]
         begun = Request.by(earlier[i])
@@ -308,13 +314,19 @@ class _Board:
             "sweep",
             [
                 *([] if same else ["the points"]),
-                *asked.differences(begun),
+                *([] if asked.extends(begun) else asked.differences(begun)),
                 *([] if earlier[i].options.get("start", "") == self._task.begins else ["`start`"]),
             ],
+            more="" if asked.times[: len(begun.times)] == begun.times else "; after its times others may follow",
             why=asked.why(begun) if same else "",
         )
-        for i in earlier.solved:
-            self._solutions[i] = earlier[i]
+        for i, solution in [*((i, earlier[i]) for i in earlier.solved), *earlier.begun.items()]:
+            later = asked.times[len(solution.asked) :]
+            there = solution.going_on(later) if later else solution
+            if there.complete:
+                self._solutions[i] = there
+            else:
+                self._begun[i] = there
 
 
 def _outcomes(board: _Board, processes: int | None) -> Iterator[Outcome]:

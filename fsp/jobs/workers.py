@@ -51,6 +51,8 @@ class SweepTask:
     options: Mapping[str, Any]
     # states that are known to be needed, by the values of points that chains go on with, (n, n_species)
     begun: Mapping[tuple[float, ...], IntArray] = field(default_factory=dict)
+    # solutions that go on to later times, by the values of their points
+    earlier: Mapping[tuple[float, ...], Solution] = field(default_factory=dict)
 
     def at(self, values: Sequence[float]) -> Model:
         """Return the model at a point."""
@@ -66,7 +68,12 @@ class SweepTask:
         if isinstance(options.get("start"), str):
             limits = {name: options.get(name) for name in ("max_states", "max_memory")}
             options["start"] = named_start(model, options["start"], self.tol, **limits)
-        solution = solve(model, self.times, self.tol, hint=hint, **options, **more)
+        earlier = self.earlier.get(tuple(values))
+        if earlier is not None:
+            rest = solve(model, earlier.pending, self.tol, hint=hint, **options | {"start": earlier}, **more)
+            solution = earlier.joined(rest)
+        else:
+            solution = solve(model, self.times, self.tol, hint=hint, **options, **more)
         if self.begins:
             solution.options["start"] = self.begins
         return solution

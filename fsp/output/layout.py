@@ -15,7 +15,7 @@ A sweep has, beside format, kind and versions:
 
 /             attribute: shape (k,), the number of values of each name, or of points where names were taken in pairs
 /names        (k,) what was varied;  /points/values (n, k);  /points/failures (n,) reasons, empty where there is none
-/points/00000 a solution, laid out as above; absent where there is none
+/points/00000 a solution, laid out as above; absent where there is none, and not complete where it lacks later times
 
 Times that share their states share one dataset by hard links, and points of a sweep what they have in common with the
 first one: /species, /observables, /asked and /options.  Bounds of moments that were not asked for before a sweep is
@@ -75,17 +75,17 @@ def write_versions(file: Any, answer: object) -> None:
 
 
 def write_sweep(file: Any, sweep: Sweep, write_rows: _RowWriter) -> None:
-    """Write a sweep, a group for each point that has a solution."""
+    """Write a sweep, a group for each point that has a solution, or the beginning of one."""
     file.attrs["shape"] = np.array(sweep.shape)
     _write_texts(file, "names", list(sweep.names), (-1,))
     points = file.create_group("points")
     points["values"] = sweep.points
     _write_texts(points, "failures", [sweep.failures.get(i, "") for i in range(len(sweep))], (-1,))
     time_limit, first = TimeLimit(), None
-    for i in sweep.solved:
+    for i, solution in [*((i, sweep[i]) for i in sweep.solved), *sweep.begun.items()]:
         group = points.create_group(f"{i:05d}")
-        write_answer(group, sweep[i], write_rows, time_limit, first, asks=False)
-        first = first or (group, sweep[i])
+        write_answer(group, solution, write_rows, time_limit, first, asks=False)
+        first = first or (group, solution)
 
 
 def write_answer(
@@ -210,7 +210,7 @@ def read_sweep(file: Any) -> Sweep:
     if len(reasons) != len(values):
         raise ValueError(f"/points/failures must be {len(values)}, but are {len(reasons)}")
     solutions = [_read_point(points, f"{i:05d}") for i in range(len(values))]
-    twofold = [i for i, reason in reasons.items() if reason and solutions[i] is not None]
+    twofold = [i for i, reason in reasons.items() if reason and (point := solutions[i]) is not None and point.complete]
     if twofold:
         raise ValueError(f"point {twofold[0]} must be solved or have failed, but both is said")
     failures = {i: reason for i, reason in reasons.items() if reason}

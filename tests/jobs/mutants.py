@@ -12,6 +12,22 @@ MUTANTS = [
         only="starts_where",
     ),
     mutant(
+        "stopped-sweeps-forget-earlier-times",
+        "jobs/sweep.py",
+        "self._begun.get(i, solution)",
+        "solution",
+        "sweep",
+        only="later_times",
+    ),
+    mutant(
+        "failures-at-later-times-forget-earlier-ones",
+        "jobs/sweep.py",
+        "        else:\n            self._begun.pop(outcome.index, None)",
+        "        self._begun.pop(outcome.index, None)",
+        "sweep",
+        only="fails_at_later",
+    ),
+    mutant(
         "points-that-begin-at-the-rest-of-another",
         "jobs/workers.py",
         'named_start(model, options["start"]',

@@ -303,6 +303,56 @@ def test_a_stopped_sweep_keeps_what_is_done_and_goes_on(model, swept, processes,
         fsp.sweep(model, {"k": [1.0]}, [3.0], TOL, resume=partial)
 
 
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_sweep_goes_on_to_later_times(model, swept, processes, tmp_path):
+    later = [*TIMES, 2.0]
+    whole = fsp.sweep(model, VALUES, later, TOL, resume=swept, processes=processes)
+    assert whole.times.tolist() == later
+    assert whole.error.total <= TOL
+    assert all(close(x, y) for x, y in zip(whole, fsp.sweep(model, VALUES, later, TOL, processes=1), strict=True))
+    for longer, shorter in zip(whole, swept, strict=True):
+        assert longer.n_matvec > shorter.n_matvec
+        for i in range(len(TIMES)):
+            assert np.array_equal(longer[i].probabilities, shorter[i].probabilities)
+
+    def stop(moment):
+        if moment.done >= 2:
+            raise KeyboardInterrupt
+
+    out = tmp_path / "sweep.h5"
+    with pytest.raises(fsp.Interrupted):
+        fsp.sweep(model, VALUES, later, TOL, resume=swept, processes=processes, out=out, progress=stop)
+    partial = fsp.read(out)
+    assert set(partial.begun) == set(partial.pending)
+    assert all(solution.pending == (2.0,) for solution in partial.begun.values())
+    assert partial.mean()["X"].shape == (6, 3)
+    again = fsp.sweep(model, VALUES, [*later, 3.0], TOL, resume=partial, processes=1)
+    assert again.complete
+    assert again.times.tolist() == [*later, 3.0]
+    for longer, shorter in zip(again, swept, strict=True):
+        assert np.array_equal(longer[0].probabilities, shorter[0].probabilities)
+    with pytest.raises(fsp.ArgumentError, match="but `times` differ; after its times others may follow"):
+        fsp.sweep(model, VALUES, [0.5, 2.0], TOL, resume=swept)
+
+
+def test_what_fails_at_later_times_keeps_the_earlier_ones(tmp_path):
+    grows = fsp.Model(
+        species={"X": 0},
+        parameters={"k": 1.0},
+        reactions=[fsp.Reaction("0 -> X", rate="k"), fsp.Reaction("X -> 0", mass_action=0.01)],
+    )
+    begun = fsp.sweep(grows, {"k": [1.0, 90.0]}, [0.1], TOL, processes=1)
+    limits = {"max_states": 100, "errors": "keep", "processes": 1}
+    begun = fsp.sweep(grows, {"k": [1.0, 90.0]}, [0.1, 5.0], TOL, resume=begun, out=tmp_path / "s.h5", **limits)
+    assert list(begun.failures) == list(begun.begun) == [1]
+    back = fsp.read(tmp_path / "s.h5")
+    assert list(back.failures) == list(back.begun) == [1]
+    again = fsp.sweep(grows, {"k": [1.0, 90.0]}, [0.1, 5.0], TOL, resume=back, processes=1)
+    assert again.complete
+    assert again[1].times.tolist() == [0.1, 5.0]
+    assert np.array_equal(again[1][0].probabilities, back.begun[1][0].probabilities)
+
+
 def test_without_times_the_stationary_distributions_are_found(tmp_path):
     model = fsp.Model(
         species={"X": 0},
