@@ -37,6 +37,7 @@ FREE = click.option(
 @click.option("--level", default=defaults.LEVEL, show_default=True, help="Confidence of the intervals.")
 @click.option("--intervals", default="profile", show_default=True, help="profile, fisher or observed: much faster.")
 @click.option("--processes", type=click.IntRange(1), help="Starts that are made at a time.")
+@click.option("--backend", default="serial", show_default=True, help="serial; fits on ranks are made from Python.")
 @MAX_STATES
 @click.option("--out", type=click.Path(path_type=Path), help="Write an HDF5 file.")
 @click.option("--report", type=click.Path(path_type=Path), help="Write a page with pictures: .html.")
@@ -59,6 +60,7 @@ def fit(
     quiet: bool,
     progress: bool,
     width: float,
+    backend: str,
     **options: Any,
 ) -> int:
     """Estimate parameters of MODEL, a file, from counted molecules in single cells."""
@@ -67,6 +69,11 @@ def fit(
     from fsp.jobs.stopping import Keeper, Stop
     from fsp.output.records import to_json
 
+    if backend != "serial":
+        raise ArgumentError(
+            f"`--backend` must be serial for `fsp fit`, but is '{backend}'; on ranks call `fsp.fit(..., "
+            f"backend='petsc')` from a script that mpirun starts, or give --processes to use the cores of this machine."
+        )
     earlier = _checked(source, data, out, report, resume=resume, overwrite=overwrite)
     counts = data.read()
     ranges = dict(_ranges(free))

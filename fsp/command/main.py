@@ -20,6 +20,7 @@ from fsp.command.design import design
 from fsp.command.exits import EPILOG, printing_if
 from fsp.command.fisher import fisher
 from fsp.command.fit import fit
+from fsp.command.gradient import gradient
 from fsp.command.info import info
 from fsp.command.likelihood import likelihood
 from fsp.command.passage import passage
@@ -71,6 +72,7 @@ for command in (
     info,
     prism,
     sensitivity,
+    gradient,
     fisher,
     likelihood,
     fit,

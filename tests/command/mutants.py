@@ -4,6 +4,30 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "fits-on-ranks-made-in-one-process",
+        "command/fit.py",
+        'if backend != "serial":',
+        'if backend == "":',
+        "fit",
+        only="fits_on_ranks",
+    ),
+    mutant(
+        "gradients-always-by-logarithms",
+        "command/gradient.py",
+        "                log=not linear,",
+        "                log=True,",
+        "gradient",
+        only="poisson",
+    ),
+    mutant(
+        "estimates-of-gradients-have-status-0",
+        "command/gradient.py",
+        "return 0 if met else ABOVE_TOLERANCE",
+        "return 0",
+        "gradient",
+        only="status_7",
+    ),
+    mutant(
         "longer-times-that-differ",
         "distribution/continuation.py",
         "return same and all(",
