@@ -43,7 +43,9 @@ class Observable:
 
     def about(self, states: IntArray, p: FloatArray) -> Observable:
         """Return the formula less its mean over stored probabilities `p` (n,) of `states` (n, d)."""
-        return replace(self, middle=float(p @ self.values(states)) / float(p.sum()))
+        values = self.values(states)
+        mean = float(p @ values) / float(p.sum())
+        return replace(self, middle=min(max(mean, float(values.min())), float(values.max())))  # a constant is its mean
 
     def values(self, states: IntArray) -> FloatArray:
         """Return the values at states (n, d), (n,), less `middle`."""

@@ -355,4 +355,12 @@ MUTANTS = [
         "long_run",
         only="bursts",
     ),
+    mutant(
+        "means-of-constants-are-rounded",
+        "passages/observables.py",
+        "middle=min(max(mean, float(values.min())), float(values.max()))",
+        "middle=mean",
+        "long_run",
+        only="constant_rate",
+    ),
 ]

@@ -57,6 +57,19 @@ def test_bursts_and_functions():
         fsp.average_reward(model, "none", firings=True)
 
 
+@pytest.mark.parametrize("rate", [0.3, 1.1, 2.0, 7.0 / 3.0, 5.7, 13.3])
+def test_what_happens_at_a_constant_rate_has_no_doubtful_correlation(rate):
+    """The rate of a source is constant, so that sums over its states leave nothing but rounding of its variance."""
+    model = fsp.Model(
+        species={"X": 0},
+        reactions=[
+            fsp.Reaction("0 -> X", mass_action=rate, burst="binomial(3, 0.4)", name="make"),
+            fsp.Reaction("X -> 0", mass_action=1.0),
+        ],
+    )
+    within(fsp.average_reward(model, "make", firings=True).mean, rate * (1.0 - 0.6**3), 1e-4)
+
+
 def test_command_averages(tmp_path):
     path = tmp_path / "m.ant"
     path.write_text("model m()\n species X; X = 3\n => X; 3\n X => ; X\nend\n")

@@ -179,14 +179,14 @@ def test_a_job_that_fails_on_one_rank_alone_ends_all(manifest, tmp_path):
         2,
         "from pathlib import Path\n"
         "import fsp\n"
-        "from fsp.jobs import ranks\nfrom fsp.petsc import Communicator, termination\n"
+        "from fsp.jobs import rank_groups\nfrom fsp.petsc import Communicator, termination\n"
         "termination.GRACE = 0.5\n"
         "def transient(model, times, tol, *, comm, **more):\n"
         "    if comm.Get_rank() == 1:\n"
         "        raise MemoryError('only here')\n"
         "    comm.Barrier()\n"
         "fsp.transient = transient\n"
-        f"ranks.solve_in_groups(Path({str(manifest)!r}), Path({str(tmp_path / 'out')!r}), 2)\n",
+        f"rank_groups.solve_in_groups(Path({str(manifest)!r}), Path({str(tmp_path / 'out')!r}), 2)\n",
     )
     assert done.returncode != 0
     assert done.stderr.count("fsp: error: birth-k=1: failed: only here") == 1
