@@ -3,18 +3,26 @@
 Coverage: how often intervals of 95 % hold the parameters that made the data.  Birth and death of one species, observed
 in independent cells at three times; each set of data is simulated by `fsp.ssa` and fitted, and its intervals are looked
 at, those by profiles and those by the Fisher information.
+
+Also what a mixture of cells that differ and a gradient back from one number take, in products with vectors.
 """
 
 from __future__ import annotations
 
+import math
 import sys
+from contextlib import contextmanager
 from time import process_time
+from unittest import mock
 
 import numpy as np
 from adaptive import table
-from scipy.stats import lognorm
+from references import MODELS
+from scipy.stats import lognorm, nbinom
 
 import fsp
+from fsp.inference import gradient as gradients_of
+from fsp.inference.adjoint import Adjoint
 
 TIMES, CELLS = [0.5, 1.0, 3.0], 40  # at each time
 TRUE = {"k": 10.0, "g": 1.0}
@@ -22,6 +30,7 @@ RANGES = {"k": (1.0, 100.0), "g": (0.1, 10.0)}
 GENE = {"on": 0.5, "off": 1.0, "make": 20.0, "lose": 1.0}
 GENE_TIMES, GENE_CELLS = [1.0, 2.0, 4.0, 8.0], 16  # at each time: 64 cells
 POINTS, LONG = 2**15, 2**17
+VARIATION, MIXED_TIME = 0.3, 2.0  # of k among cells, and when they are looked at
 
 
 def birth_death():
@@ -98,6 +107,86 @@ def posterior():
     return rows
 
 
+def mixtures():
+    """Return rows: the law of cells whose k differs, with the distance to a negative binomial law where it is one."""
+    rows = []
+    for name, model, parameter, tol in (
+        ("birth and death", birth_death(), "k", 1e-4),
+        ("birth and death", birth_death(), "k", 1e-8),
+        ("a gene with two states", gene(), "make", 1e-4),
+    ):
+        law = {parameter: fsp.Gamma(model.parameters[parameter], VARIATION)}
+        begun = process_time()
+        solved = fsp.mixture(model, law, [MIXED_TIME], tol=tol)
+        seconds, work, dist = process_time() - begun, solved.statistics, solved[-1]
+        rows.append(
+            f"| {name} | {tol:.0e} | {work['nodes']:,} | {work['n_matvec']:,} | {work['n_states']:,} | "
+            f"{dist.error.total:.1e} | {_off(dist) if parameter == 'k' else 'not known'} | {seconds:.2f} |"
+        )
+    return rows
+
+
+def _off(dist):
+    """Return the 1-norm distance to the law of birth and death with a gamma law of k; it must be in the bound."""
+    shape, mean = VARIATION**-2, TRUE["k"] * -math.expm1(-TRUE["g"] * MIXED_TIME) / TRUE["g"]
+    exact = nbinom.pmf(dist.states[:, 0], shape, shape / (shape + mean))
+    off = float(np.abs(dist.probabilities - exact).sum() + abs(1.0 - exact.sum()))
+    if off > dist.error.total:
+        raise SystemExit(f"ci/fits.py: a mixture is off by {off:.1e}, above its bound {dist.error.total:.1e}")
+    return f"{off:.1e}"
+
+
+def gradients():
+    """Return rows: derivatives of the probability of an event, back from it and forward with all probabilities."""
+    toggle = fsp.load(MODELS / "toggle2d.ant")
+    cases = (
+        ("toggle2d", toggle, "U > V", 10.0, ["a1"]),
+        ("toggle2d", toggle, "U > V", 10.0, ["a1", "d1", "a2", "d2"]),
+        ("a gene with two states", gene(), "M > 8", 8.0, list(GENE)),
+    )
+    return [_gradient_row(*case) for case in cases]
+
+
+def _gradient_row(name, model, event, t, parameters):
+    """Return what both ways take; their intervals must meet."""
+    measured = {}
+    for method in ("adjoint", "forward"):
+        begun = process_time()
+        with counted() as products:
+            slopes = fsp.gradient(model, event, t, parameters, method=method)
+        measured[method] = slopes, sum(products), process_time() - begun
+    (back, few, short), (forward, many, long) = measured.values()
+    if any(back[p].lower > forward[p].upper or forward[p].lower > back[p].upper for p in parameters):
+        raise SystemExit(f"ci/fits.py: intervals of the derivatives of '{name}' do not meet")
+    widest = max(interval.width for interval in back.values())
+    return (
+        f"| {name}: {event} at t = {t:g} | {len(parameters)} | {0.5 * widest:.1e} | {few:,} | {short:.2f} | "
+        f"{many:,} | {1 + len(parameters)} | {long:.2f} |"
+    )
+
+
+@contextmanager
+def counted():
+    """Count products: those of passes back from one number, and blocks of all runs forward."""
+    products, back, forward = [], Adjoint.gradient, gradients_of.sensitivity
+
+    def counting_back(adjoint, *args, **options):
+        answer = back(adjoint, *args, **options)
+        products.append(answer.products)
+        return answer
+
+    def counting_forward(*args, **options):
+        answer = forward(*args, **options)
+        products.append(answer.statistics["products"])
+        return answer
+
+    with (
+        mock.patch.object(Adjoint, "gradient", counting_back),
+        mock.patch.object(gradients_of, "sensitivity", counting_forward),
+    ):
+        yield products
+
+
 def report(sets=200):
     """Return the section."""
     return "\n\n".join(
@@ -110,6 +199,19 @@ def report(sets=200):
             table(
                 "| parameter | mean | standard error | of the long run | apart | worth draws | CPU s | ms for one |",
                 posterior(),
+            ),
+            f"Cells that differ: a gamma law of one rate constant with a coefficient of variation of {VARIATION}, at "
+            f"t = {MIXED_TIME:g}, by `fsp.mixture`; the truth of the first two rows is a negative binomial law.",
+            table(
+                "| model | tolerance | nodes | products | states | bound | true error | CPU s |",
+                mixtures(),
+            ),
+            "Derivatives of the probability of an event, tolerance 1e-6, by `fsp.gradient`: back from the event, and "
+            "forward with those of all probabilities, in blocks of a vector for p and for each parameter.",
+            table(
+                "| event | parameters | half width | products back | CPU s | "
+                "products of blocks forward | vectors in one | CPU s |",
+                gradients(),
             ),
         ]
     )
