@@ -110,7 +110,7 @@ class Slopes:
             ErrorLedger(**{kind: float(e)}, certified=beginning.proved and isfinite(e)) for e in beginning.errors
         ]
         self.begun = beginning.errors  # what they were off at the beginning, (q,)
-        self.remnants = np.zeros(len(self.ledgers))  # (q,) part of truncation: the last term of (2)
+        self.remnants = np.zeros(len(self.ledgers))  # (q,) part of truncation: the last term of (2), and all of jumps
         self.gauges = [_truncated(bounds.followed[i]) for i in bounds.of_errors]
         above = [_first(beginning, gauge) for gauge in self.gauges]  # (q,) each
         self.parts = [
@@ -241,16 +241,15 @@ class Account:
 
         The last is at most the mean, over what p lacks, of polynomials times factors, `rates`.
         """
-        lost = max(self.lost - self._inside, 0.0)
-        moment = moment_of(self.bounds.followed, self._m.moments, lost)
+        lacking = max(self.lost - self._inside, 0.0)
+        moment = moment_of(self.bounds.followed, self._m.moments, lacking)
         beyond = 0.0
-        if lost > 0.0:
+        if lacking > 0.0:
             beyond = sum(inf if above is None else factor * mean_over(above, moment) for factor, above in rates)
         slopes = self.slopes
-        slopes.remnants[k] += beyond if isfinite(beyond) else 0.0
-        slopes.ledgers[k] += ErrorLedger(
-            truncation=lost + (beyond if isfinite(beyond) else 0.0), rounding=off, certified=isfinite(beyond)
-        )
+        left = lost + (beyond if isfinite(beyond) else 0.0)
+        slopes.remnants[k] += left  # a larger space comes too late for what has jumped out
+        slopes.ledgers[k] += ErrorLedger(truncation=left, rounding=off, certified=isfinite(beyond))
         known = 0.0 if lost + beyond == 0.0 else inf  # Σ |e_k| u
         slopes.parts[k].feed([np.array([lost + off + beyond, known]) for _ in slopes.gauges])
 

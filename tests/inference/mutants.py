@@ -460,6 +460,14 @@ MUTANTS = [
         only="occupation",
     ),
     mutant(
+        "what-jumps-out-of-the-space-at-a-switch-forgotten",
+        "inference/account.py",
+        "left = lost + (beyond",
+        "left = 0.0 * lost + (beyond",
+        "timed",
+        only="jumps_out",
+    ),
+    mutant(
         "switches-do-not-move",
         "inference/moving.py",
         "flow = move.speed * (before - after)",

@@ -86,6 +86,17 @@ def test_a_time_at_which_a_rate_jumps_is_a_parameter(factor):
         assert of_poisson(late, name, mean, slope) <= late.error(name).total <= 1e-6
 
 
+@pytest.mark.parametrize(("before", "after", "t"), [(1e-3, 8.0, 0.51), (1e-3, 8.0, 2.0), (1e-3, 3e3, 0.51)])
+def test_what_jumps_out_of_the_space_at_a_switch_is_charged(before, after, t):
+    """What is improbable at the edge, where little leaves before the switch, is multiplied by the rate after it."""
+    model = switched("piecewise(b, time < s, k)", b=before, k=after, s=0.5)
+    (found,) = fsp.sensitivity(model, [t], ["s"], log=False, tol=1e-5)
+    since = math.exp(0.5 - t)
+    mean = before * (since - math.exp(-t)) + after * (1.0 - since)
+    assert found.error("s").certified
+    assert of_poisson(found, "s", mean, (before - after) * since) <= found.error("s").total <= 1e-5
+
+
 def test_a_rate_that_bends_at_a_parameter_jumps_nowhere():
     """With a rate max(0, t - s) from s on, the mean is u - 1 + e^{-u}, u = t - s."""
     model = switched("k*piecewise(time - s, time > s, 0)", k=20.0, s=0.5)

@@ -7,6 +7,9 @@ import math
 import mpmath
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import special
 
 from fsp.solvers.poisson import poisson_window
 
@@ -36,3 +39,18 @@ def test_poisson_weights_do_not_overflow(mean, tail):
     assert weights.sum() == pytest.approx(1.0 - tail, abs=1e-12)
     assert first <= mean <= first + len(weights)
     assert len(weights) <= 25.0 * math.sqrt(mean) + 60.0
+
+
+@settings(max_examples=200)
+@given(st.floats(-2.0, 2.0), st.floats(-12.0, -0.5))
+def test_the_window_lacks_no_more_than_the_tail(log_mean, log_tail):
+    """So no weight is above the law, however few the window has."""
+    mean, tail = 10.0**log_mean, 10.0**log_tail
+    first, weights = poisson_window(mean, tail)
+    last = first + len(weights) - 1
+    below = special.gammaincc(first, mean) if first > 0 else 0.0  # P(N < first)
+    assert below + special.gammainc(last + 1, mean) <= tail  # and P(N > last)
+    law = np.exp(
+        special.xlogy(np.arange(first, last + 1), mean) - mean - special.gammaln(np.arange(first, last + 1) + 1)
+    )
+    assert (weights <= law * (1.0 + 1e-12)).all()
