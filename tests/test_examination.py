@@ -10,7 +10,7 @@ import hanging_cases
 import mpmath
 import numpy as np
 import pytest
-from examination import broken, crew, formulas, inputs, judging, networks, report, scripts
+from examination import broken, crew, formulas, inputs, judging, networks, rational, report, samples, scripts
 from examination.judging import Judge, Question
 from examination.reference import Reference, TooLargeError
 
@@ -313,6 +313,53 @@ def test_report_counts_what_failed_and_how_loose_bounds_are():
     assert "| open | 1 | 4 | 3 | 1 | 3 | 3.8 |" in text
     assert "- 1 of open: bound #, but #" in text
     assert report.failures([case]) == {"broken": 1}
+
+
+# ---- passages
+
+
+def test_chains_have_their_rational_numbers():
+    verdicts = [
+        record["verdict"]
+        for seed in range(6)
+        for word, record in rational.examine(("chains", seed), 0)
+        if word == "answer"
+    ]
+    assert set(verdicts) <= {judging.GOOD, rational.NONE}
+    assert verdicts.count(judging.GOOD) >= 15
+
+
+def test_rational_numbers_outside_an_interval_are_broken():
+    case = rational.Case(rational.draw("chains", 0))
+    (interval, exact), *_ = case.ask("mean")
+    assert rational.judged([(interval, exact)])["verdict"] == judging.GOOD
+    off = dataclasses.replace(interval, lower=interval.upper, upper=2.0 * interval.upper)
+    assert "is not in" in rational.judged([(off, exact)])["message"]
+    guessed = dataclasses.replace(interval, certified=False, reason="a guess")
+    assert rational.judged([(guessed, exact)])["message"] == "no proof: a guess"
+    assert rational.judged(None) == {"verdict": rational.NONE}
+
+
+@pytest.mark.parametrize("kind", samples.KINDS)
+def test_samples_pass_as_the_law_says(kind):
+    report = samples.compared(kind, 1, runs=3000, alpha=1e-4)
+    assert report.passed, report
+
+
+def test_samples_of_another_target_fail(monkeypatch):
+    network = samples.draw("immigration", 1)
+    passages = samples.sampled({**network, "target": "X >= 13"}, 3000, 1)
+    model = judging.as_model(network)
+    assert samples.verify_passages(model, network["target"], passages, network["until"]).verdict == "fail"
+
+
+def test_passages_that_fail_are_written_as_scripts():
+    for drawn, kind, call in (
+        (rational.draw, "chains", rational.Case(rational.draw("chains", 0)).call("rate")),
+        (samples.draw, "driven", "fsp.passage(model, 'P >= 18', [1.0]).cdf"),
+    ):
+        record = {"door": "rate", "solver": "auto", "tol": 1e-6, "verdict": "broken", "call": call}
+        exec(compile(scripts.text(kind, 0, drawn(kind, 0), record), kind, "exec"), {})
 
 
 # ---- inputs

@@ -1,4 +1,4 @@
-"""Examine the package with random networks, or with broken inputs."""
+"""Examine the package with random networks, with passages of random chains and of samples, or with broken inputs."""
 
 from __future__ import annotations
 
@@ -11,9 +11,21 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from examination import broken, crew, inputs, judging, networks, report, scripts
+from examination import broken, crew, inputs, judging, networks, rational, report, samples, scripts
 
-KINDS = {"networks": networks.KINDS, "inputs": broken.FORMATS}
+KINDS = {
+    "networks": networks.KINDS,
+    "passages": rational.KINDS,
+    "samples": samples.KINDS,
+    "inputs": broken.FORMATS,
+}
+DRAWN = {"networks": networks.draw, "passages": rational.draw, "samples": samples.draw}
+EXAMINE = {
+    "networks": (judging.examine, "examination.warm"),
+    "passages": (rational.examine, "examination.rational"),
+    "samples": (samples.examine, "examination.samples"),
+    "inputs": (inputs.examine, "examination.warm_inputs"),
+}  # with the module that the process imports from which workers are forked
 
 
 def main() -> int:
@@ -48,10 +60,8 @@ def main() -> int:
 
 
 def _run(options: argparse.Namespace, keys: Iterator[tuple[str, int]]) -> Iterator[crew.Case]:
-    limits = {"jobs": options.jobs, "limit": options.limit}
-    if options.what == "inputs":
-        return crew.run(inputs.examine, keys, preload="examination.warm_inputs", **limits)
-    return crew.run(judging.examine, keys, preload="examination.warm", **limits)
+    examine, preload = EXAMINE[options.what]
+    return crew.run(examine, keys, jobs=options.jobs, limit=options.limit, preload=preload)
 
 
 def _keep(folder: Path, what: str, kind: str, seed: int, record: dict[str, Any]) -> None:
@@ -59,7 +69,7 @@ def _keep(folder: Path, what: str, kind: str, seed: int, record: dict[str, Any])
     if what == "inputs":
         scripts.write_input(folder, kind, seed, broken.draw(kind, seed), record)
     else:
-        scripts.write(folder, kind, seed, networks.draw(kind, seed), record)
+        scripts.write(folder, kind, seed, DRAWN[what](kind, seed), record)
 
 
 def _keys(options: argparse.Namespace) -> Iterator[tuple[str, int]]:

@@ -64,6 +64,8 @@ def _arguments(reaction: dict[str, Any]) -> str:
 
 
 def _call(network: Network, record: dict[str, Any]) -> str:
+    if "call" in record:
+        return f"answer = {record['call']}\nprint(answer)\n"
     times, tol, solver = network["times"], record["tol"], record["solver"]
     match record["door"]:
         case "stationary":

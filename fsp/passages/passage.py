@@ -124,6 +124,12 @@ def passage(
         return question.answer(asked, solution, answer)
 
 
+def law(model: Model, target: Condition, times: FloatArray, tol: float) -> PassageLaw:
+    """Return the law of a passage from the initial states, at times (n,), and nothing else of it."""
+    question = _Question.ask(model, target, None, tol, None, None)
+    return question.law(times, question.solved(times))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Question:
     """A passage that is asked for."""
@@ -210,14 +216,15 @@ class _Question:
             species=model.species,
             tol=self.tol,
             from_each=FromEach(states, mean_from, first_from),
-            law=None if solution is None else self._law(times, solution),
+            law=None if solution is None else self.law(times, solution),
             model_name=model.name,
             model_hash=model.hash,
             time_unit=model.time_unit,
             **facts,
         )
 
-    def _law(self, times: FloatArray, solution: Solution) -> PassageLaw:
+    def law(self, times: FloatArray, solution: Solution) -> PassageLaw:
+        """Read the law off the network that stays where a target holds."""
         rows: list[list[Interval]] = []
         for distribution in solution:
             held = self.targets.hold(distribution.states)  # (n_targets, n)

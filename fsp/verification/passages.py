@@ -1,6 +1,6 @@
 """First passage times: when a run first fulfils a condition, or how long it waits.
 
-The law is that of the network which stays where the condition holds (`fsp.passages.targets`).  Passages are counted
+The law is that of `fsp.passage`.  Passages are counted
 between the points of a grid that does not depend on them, and after it; each split of the grid is a binomial count, as
 in `fsp.verification.cells`.  The error of the probability of an interval, a difference of two, is at most twice that of
 the solution.
@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fsp.doors import transient
 from fsp.errors import ArgumentError
-from fsp.passages.targets import Targets
+from fsp.passages.passage import law
 from fsp.verification.battery import adjusted, cells_test
 from fsp.verification.expected import Expected
 from fsp.verification.report import Report
@@ -93,13 +92,7 @@ def passage_law(model: Model, condition: str, times: FloatArray) -> tuple[FloatA
     Returns (n,) probabilities, the slack of the difference of any two of them, the 1-norm error of the solution, and
     whether that is a bound.
     """
-    targets = Targets.read(model, condition)
-    targets.hold(model.initial_states)
-    solution = transient(targets.stopping(model), times, tol=PASSAGE_TOL)
-    passed = [
-        float(distribution.probabilities[targets.hold(distribution.states).any(axis=0)].sum())
-        for distribution in solution
-    ]
-    each = [Slack.of(distribution) for distribution in solution]
-    width = max(distribution.up for distribution in each) + max(distribution.down for distribution in each)
-    return np.maximum.accumulate(passed), Slack(width, width), solution.error.total, solution.error.certified
+    answer = law(model, condition, times, PASSAGE_TOL)
+    cdf, error = answer.cdf, answer.solution.error
+    width = float((cdf.upper - cdf.value).max() + (cdf.value - cdf.lower).max())
+    return cdf.value, Slack(width, width), error.total, error.certified

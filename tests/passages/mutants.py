@@ -12,6 +12,22 @@ MUTANTS = [
         only="passed",
     ),
     mutant(
+        "rates-of-time-go-on-in-the-target",
+        "passages/targets.py",
+        'return call("*", call("piecewise", Number(0.0), tree, Number(1.0)), law)',
+        "return law",
+        "passage",
+        only="hazards",
+    ),
+    mutant(
+        "law-of-passages-lags-behind",
+        "passages/passage.py",
+        "question.law(times, question.solved(times))",
+        "question.law(times, question.solved(0.9 * times))",
+        "examination",
+        only="samples_pass",
+    ),
+    mutant(
         "events-move-what-has-passed",
         "passages/targets.py",
         'call("piecewise", Symbol(name), tree, formula) if name in moved else formula',

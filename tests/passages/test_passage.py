@@ -268,6 +268,45 @@ def test_laws_where_rates_depend_on_time():
         found.mean()
 
 
+@pytest.mark.parametrize(
+    ("rate", "integral"),
+    [
+        ("1 + sin(time)", lambda t: t + 1 - np.cos(t)),
+        ("time", lambda t: t**2 / 2),
+        ("piecewise(2, time < 1, 0.5)", lambda t: np.minimum(2 * t, 1.5 + 0.5 * t)),
+    ],
+)
+def test_hazards_of_the_time_have_their_law(rate, integral):
+    """One molecule at a hazard k(t), both ways: it has passed with probability 1 - exp(-∫k)."""
+    model = network({"A": 1, "B": 0}, ("A -> B", "rate", f"A*({rate})"), ("B -> A", "rate", f"B*({rate})"))
+    times = np.array([0.5, 1.0, 1.5, 3.0])
+    law, exact = fsp.passage(model, "B > 0", times).cdf, -np.expm1(-integral(times))
+    assert (law.lower <= exact).all()
+    assert (exact <= law.upper).all()
+    assert (law.upper - law.lower <= SHARP).all()
+
+
+def test_events_that_add_counts_pass():
+    """Immigration N(t) at rate 1, and five molecules more from t = 1 on, which may lead to a target or beyond it."""
+    model = fsp.Model(
+        species={"X": 0},
+        reactions=[fsp.Reaction("0 -> X", mass_action=1.0)],
+        events=[fsp.Event("time >= 1", {"X": "X + 5"})],
+    )
+    times = np.array([0.5, 1.5, 3.0])
+    fewer = {n: np.exp(-times) * sum(times**k / math.factorial(k) for k in range(n)) for n in (1, 3, 6)}
+    never = math.exp(-1.0) * 2.5  # fewer than three at t = 1
+    for target, staying in (
+        ("X >= 6", np.where(times < 1.0, fewer[6], fewer[1])),
+        ("X == 3", np.where(times < 1.0, fewer[3], never)),
+    ):
+        law = fsp.passage(model, target, times).cdf
+        assert law.certified
+        assert (law.lower <= 1 - staying).all()
+        assert (1 - staying <= law.upper).all()
+        assert (law.upper - law.lower <= SHARP).all()
+
+
 def test_events_do_not_move_what_has_passed():
     reactions = [fsp.Reaction("X -> 0", mass_action=1.0)]
     more = fsp.Model(species={"X": 1}, reactions=reactions, events=[fsp.Event("time >= 1", {"X": "X + 1"})])

@@ -126,8 +126,8 @@ MUTANTS = [
     mutant(
         "a-passage-time-is-off-by-one-event",
         "verification/passages.py",
-        "max(distribution.up for distribution in each) + max(distribution.down for distribution in each)",
-        "max(distribution.up for distribution in each)",
+        "float((cdf.upper - cdf.value).max() + (cdf.value - cdf.lower).max())",
+        "float((cdf.upper - cdf.value).max())",
         "expected",
         only="passage",
     ),
