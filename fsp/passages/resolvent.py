@@ -27,7 +27,7 @@ S. Asmussen, Applied Probability and Queues, 2nd ed., Springer 2003, ch. VI (reg
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf
+from math import inf, isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -130,7 +130,7 @@ class Excursions:
     def _joined(self, ones: _Solved, pair: tuple[int, int], solved: _Solved, omega: float) -> Disc:
         """Return G_ab, of the observables of two numbers, for g_1 and g_b: (1)."""
         first, second = self._laws[pair[0]], self._laws[pair[1]]
-        mean_a, mean_b = Disc.between(first.mean), Disc.between(second.mean)
+        mean_a, mean_b = _mean_of(first), _mean_of(second)
         unit = np.ones(len(self._rest.p))
         all_1, all_b = self._under(unit, ones), self._under(unit, solved)
         a_1 = self._under(first.values, ones) - mean_a * all_1
@@ -203,3 +203,11 @@ def _at(species: tuple[str, ...], state: Any) -> Targets:
         (lambda counts: np.logical_and.reduce([counts[s] == x for s, x in zip(species, state.tolist(), strict=True)]),),
         species,
     )
+
+
+def _mean_of(law: ObservedLaw) -> Disc:
+    """Return the mean of an observable; where nothing bounds it that of the stored states, with no finite radius."""
+    low, high = law.mean
+    if isfinite(high - low):
+        return Disc.between(law.mean)
+    return Disc(complex(float(law.p @ law.values)), inf)

@@ -4,6 +4,14 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "means-without-a-bound-in-the-middle-of-all-numbers",
+        "passages/resolvent.py",
+        "if isfinite(high - low):",
+        "if low < high:",
+        "long_run",
+        only="nothing_bounds",
+    ),
+    mutant(
         "passages-are-left-again",
         "passages/targets.py",
         'return call("piecewise", Number(0.0), tree, law)',

@@ -57,6 +57,19 @@ def test_bursts_and_functions():
         fsp.average_reward(model, "none", firings=True)
 
 
+def test_where_nothing_bounds_the_mean_the_average_is_an_estimate():
+    """A gene by one count, whose rate is below zero at G = 2, has no drift condition; one by two counts has."""
+    made = (("G -> G + P", "mass_action", 4.0), ("P -> 0", "mass_action", 1.0), ("G -> 0", "mass_action", 0.5))
+    alone = network({"G": 0, "P": 0}, ("0 -> G", "rate", "0.3*(1 - G)"), *made)
+    off = (*made[:2], ("G -> F", "mass_action", 0.5))
+    conserved = network({"F": 1, "G": 0, "P": 0}, ("F -> G", "mass_action", 0.3), *off)
+    estimate, known = (fsp.average_reward(model, "P", tol=1e-4) for model in (alone, conserved))
+    for ours, exact in ((estimate.mean, known.mean), (estimate.variance, known.variance)):
+        assert exact.certified
+        assert not ours.certified
+        assert ours.value == pytest.approx(exact.value, rel=1e-2)
+
+
 @pytest.mark.parametrize("rate", [0.3, 1.1, 2.0, 7.0 / 3.0, 5.7, 13.3])
 def test_what_happens_at_a_constant_rate_has_no_doubtful_correlation(rate):
     """The rate of a source is constant, so that sums over its states leave nothing but rounding of its variance."""
