@@ -150,5 +150,6 @@ def test_integrals_take_the_larger_end_of_each_cell():
     for values in (np.exp(-times), np.exp(times)):
         exact_ones = np.abs(values - 1.0)
         assert (small_exponential.integrals(values, times) >= exact_ones * (1.0 - 1e-12)).all()
-    # A peak between two points is seen by its neighbours.
-    assert small_exponential.integrals(np.array([0.0, 1.0, 0.0, 0.0, 0.0]), times)[3] >= 3.0
+    # A peak at a point counts in the cells that it ends and in those beside them, on both sides.
+    for peak, sums in ((1, [0, 1, 3, 4, 4]), (2, [0, 1, 3, 4, 6]), (3, [0, 0, 2, 3, 5])):
+        assert small_exponential.integrals(np.eye(5)[peak], times).tolist() == sums
