@@ -65,6 +65,24 @@ class Stage:
         return 0.0, None
 
 
+@dataclass(frozen=True, slots=True)
+class Course:
+    """A moment of a computation that follows time, to its end; None where nothing says how far it goes."""
+
+    t: float
+    end: float | None
+
+    @property
+    def share(self) -> tuple[float, float | None]:
+        """How far it is, and how far it goes."""
+        return self.t, self.end
+
+    @property
+    def status(self) -> str:
+        """How far it is, in words."""
+        return f"t = {self.t:.4g}" + ("" if self.end is None else f" of {self.end:.4g}")
+
+
 def silent(*moment: object) -> None:
     """Hear how far it is, and say nothing: the callback of those that nobody asked."""
 

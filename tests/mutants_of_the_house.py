@@ -26,6 +26,22 @@ MUTANTS = [
         only="every_function",
     ),
     mutant(
+        "equations-that-say-nothing",
+        "approximation/linear_noise.py",
+        "            self._report(Course(t, end))\n",
+        "",
+        "bars",
+        only="every_function or equations",
+    ),
+    mutant(
+        "posteriors-that-count-their-sets-alone",
+        "inference/posterior.py",
+        "report(total - (SCRAMBLES - len(values)) * each, total)",
+        "report(len(values) * each, total)",
+        "bars",
+        only="every_function",
+    ),
+    mutant(
         "derivatives-that-say-nothing",
         "inference/loop.py",
         "            self._report()\n",

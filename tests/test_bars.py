@@ -83,6 +83,10 @@ def test_every_function_that_reports_has_a_bar(capsys):
         "400 of 400 steps": lambda: fsp.langevin(MODEL, [0.5, 1.0], 10, seed=1, progress=True),
         "t = 3 of 3": lambda: fsp.sensitivity(MODEL_K, [1.0, 3.0], ["k"], tol=1e-3, progress=True),
         "t = 2 of 2": lambda: fsp.fisher(MODEL_K, [1.0, 2.0], ["k"], tol=1e-3, progress=True),
+        "t = 4 of 4, ": lambda: fsp.linear_noise(MODEL_K, [1.0, 4.0], progress=True),
+        "] t = 5 of 5, ": lambda: fsp.moment_closure(MODEL_K, [1.0, 5.0], progress=True),
+        "] t = ": lambda: fsp.moment_closure(MODEL_K, progress=True),
+        "104 of 104 points": lambda: fsp.Posterior(MODEL_K, cells, {"k": (1, 100)}).integrate(64, progress=True),
         "losses below 1e-07": lambda: fsp.likelihood(MODEL_K, cells, progress=True),
         "weak, ": lambda: fsp.design(
             MODEL_K, [1.0], ["k"], conditions={"strong": {}, "weak": {"X": 2}}, tol=1e-3, progress=True
@@ -105,8 +109,26 @@ def test_every_function_that_reports_has_a_bar(capsys):
         fsp.ssa(MODEL, [1.0], 100, progress=3)
 
 
+def test_equations_say_the_time_and_may_be_stopped():
+    def stop(moment):
+        if moment.share[0] > 1.0:
+            raise KeyboardInterrupt
+
+    for solve in (fsp.linear_noise, fsp.moment_closure):
+        for times in ([3.0], None):
+            seen = []
+            solve(MODEL_K, times, progress=seen.append)
+            reached = [moment.share[0] for moment in seen]
+            assert {moment.share[1] for moment in seen} == {3.0 if times else None}
+            assert max(reached) >= 3.0
+            with pytest.raises(KeyboardInterrupt):
+                solve(MODEL_K, times, progress=stop)
+        with pytest.raises(ArgumentError, match="True for a bar"):
+            solve(MODEL_K, [1.0], progress=3)
+
+
 def test_whatever_solves_says_how_far_it_is():
-    quick = {"linear_noise", "load", "loads", "moment_closure", "read", "read_counts"}  # nothing is solved in states
+    quick = {"load", "loads", "read", "read_counts"}  # nothing is solved
     functions = {name for name in fsp.__all__ if inspect.isfunction(getattr(fsp, name))}
     for name in functions - quick:
         assert "progress" in inspect.signature(getattr(fsp, name)).parameters, name

@@ -23,7 +23,7 @@ C. S. Gillespie, IET Syst. Biol. 3 (2009) 52, doi:10.1049/iet-syb:20070031.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import product
@@ -33,6 +33,7 @@ import numpy as np
 from scipy.integrate import solve_ivp
 
 from fsp.approximation.scaling import require_chain, smooth_law
+from fsp.bars import Course, barred, callback, silent
 from fsp.distribution.display import Displayed
 from fsp.errors import ArgumentError, ModelError
 from fsp.model.arguments import check_call
@@ -43,6 +44,7 @@ from fsp.moments.rates import rates
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
+    from fsp.bars import StateCallback
     from fsp.model import Model
 
 CLOSURES = {"normal": (2, 2), "zero-cumulant": (3, 6), "poisson": (2, 6), "log-normal": (2, 2)}
@@ -91,11 +93,14 @@ class MomentClosure(Displayed):
         return "\n".join([*lines, *([f"failed: {self.failure}"] if self.failure else [])])
 
 
+@barred()
 def moment_closure(
     model: Model,
     times: Sequence[float] | FloatArray | float | None = None,
     closure: str = "normal",
     order: int | None = None,
+    *,
+    progress: StateCallback | bool | None = None,
 ) -> MomentClosure:
     """Approximate means and covariances by closed moment equations.
 
@@ -109,6 +114,9 @@ def moment_closure(
         ``"normal"``, ``"zero-cumulant"``, ``"poisson"`` or ``"log-normal"``, see above.
     order
         M; two to six for ``"zero-cumulant"`` and ``"poisson"``.
+    progress
+        True for a bar; or a function that is called now and then with a moment, whose ``status`` says the time, and
+        may raise KeyboardInterrupt.
 
     Returns
     -------
@@ -138,7 +146,7 @@ def moment_closure(
            5        A      8.48363      6.31959
            5        B      5.75818       1.5799
     """
-    check_call(model)
+    check_call(model, progress=progress)
     if closure not in CLOSURES:
         raise ArgumentError(f"`closure` must be one of {', '.join(CLOSURES)}, but is {closure!r}.")
     usual, highest = CLOSURES[closure]
@@ -146,7 +154,8 @@ def moment_closure(
     if isinstance(chosen, bool) or not isinstance(chosen, int) or not 2 <= chosen <= highest:
         raise ArgumentError(f"`order` of the {closure} closure must be from 2 to {highest}, but is {order!r}.")
     grid = None if times is None else checked_times(times)
-    return _Equations(model, closure, chosen).solved(grid)
+    report, end = callback(progress) or silent, None if grid is None else float(grid[-1])
+    return _Equations(model, closure, chosen, lambda t: report(Course(t, end))).solved(grid)
 
 
 class _FailureError(Exception):
@@ -156,7 +165,7 @@ class _FailureError(Exception):
 class _Equations:
     """The closed equations of one network, with falling moments up to order M as unknowns."""
 
-    def __init__(self, model: Model, closure: str, order: int) -> None:
+    def __init__(self, model: Model, closure: str, order: int, tell: Callable[[float], None] = silent) -> None:
         require_chain(model)
         laws = rates(model, 0.0, np.full(model.n_species, np.inf))
         for k, rate in enumerate(laws):
@@ -175,7 +184,7 @@ class _Equations:
         self._to_raw = {alpha: _floats(from_power(alpha)) for alpha in self._low}
         self._to_falling = {beta: _in_ordinary(beta) for beta in self._high}
         self._splits = {alpha: _splits(alpha) for alpha in self._all}
-        self._evaluations = 0
+        self._evaluations, self._tell = 0, tell
 
     def solved(self, grid: FloatArray | None) -> MomentClosure:
         """Return moments at times (T,), or where they settle."""
@@ -226,6 +235,7 @@ class _Equations:
             return v
 
         def negative(t: float, v: FloatArray) -> float:
+            self._tell(t)
             return self._margin(v)[0]
 
         negative.terminal = True  # type: ignore[attr-defined]

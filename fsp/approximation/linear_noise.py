@@ -29,7 +29,7 @@ Genomics 14 (2013) S5, doi:10.1186/1471-2164-14-S4-S5.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -39,6 +39,7 @@ from scipy.linalg import orth, solve_continuous_lyapunov
 
 from fsp.approximation.derivatives import Tensors
 from fsp.approximation.scaling import ScaledNetwork
+from fsp.bars import Course, barred, callback, silent
 from fsp.distribution.display import Displayed
 from fsp.errors import ArgumentError, ConvergenceError, ModelError
 from fsp.model.arguments import check_call
@@ -46,6 +47,7 @@ from fsp.model.times import checked_times
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
+    from fsp.bars import StateCallback
     from fsp.model import Model
 
 TOLERANCE = 1e-10  # relative, of the ordinary differential equations
@@ -134,8 +136,13 @@ class LinearNoise(Displayed):
         return "\n".join(lines)
 
 
+@barred()
 def linear_noise(
-    model: Model, times: Sequence[float] | FloatArray | float | None = None, *, next_order: bool = True
+    model: Model,
+    times: Sequence[float] | FloatArray | float | None = None,
+    *,
+    next_order: bool = True,
+    progress: StateCallback | bool | None = None,
 ) -> LinearNoise:
     """Expand the master equation in the volume, about the rate equations.
 
@@ -147,6 +154,9 @@ def linear_noise(
         Increasing times >= 0; None for the steady state that the rate equations reach.
     next_order
         Whether means are expanded to 1/V and covariances to 1/V² of concentrations.
+    progress
+        True for a bar; or a function that is called now and then with a moment, whose ``status`` says the time, and
+        may raise KeyboardInterrupt.
 
     Returns
     -------
@@ -171,8 +181,8 @@ def linear_noise(
     >>> fsp.linear_noise(pairs, 1.0).mean(volume=4, corrected=True).round(3)
     array([[44.713, 17.644]])
     """
-    check_call(model)
-    expansion = SystemSizeExpansion(ScaledNetwork(model), next_order=next_order)
+    check_call(model, progress=progress)
+    expansion = SystemSizeExpansion(ScaledNetwork(model), next_order=next_order, report=callback(progress) or silent)
     if times is None:
         return expansion.steady()
     return expansion.at(checked_times(times))
@@ -181,9 +191,9 @@ def linear_noise(
 class SystemSizeExpansion:
     """The equations of a network, in coordinates z of the directions in which reactions lead."""
 
-    def __init__(self, network: ScaledNetwork, *, next_order: bool = True) -> None:
+    def __init__(self, network: ScaledNetwork, *, next_order: bool = True, report: StateCallback = silent) -> None:
         model = network.model
-        self._model, self._next = model, next_order
+        self._model, self._next, self._report = model, next_order, report
         S = model.change.T.astype(float)  # (d, R)
         self._basis = np.eye(len(S)) if np.linalg.matrix_rank(S) == len(S) else orth(S)  # (d, s)
         self._change = self._basis.T @ S  # (s, R)
@@ -200,7 +210,7 @@ class SystemSizeExpansion:
     def at(self, times: FloatArray) -> LinearNoise:
         """Return the expansion at times (T,)."""
         start = np.zeros(sum(int(np.prod(shape)) for shape in self._shapes))
-        path = self._integrated(self._slope, start, 0.0, times)  # (T, n)
+        path = self._integrated(self._slope, start, 0.0, times, float(times[-1]))  # (T, n)
         return self._noise(times, [self._parts(row) for row in path])
 
     def steady(self) -> LinearNoise:
@@ -318,14 +328,22 @@ class SystemSizeExpansion:
                 return z
         return z
 
-    def _integrated(self, slope, start: FloatArray, t0: float, times: FloatArray) -> FloatArray:  # type: ignore[no-untyped-def]  # noqa: ANN001
-        """Integrate from t0; return the solution at times (T,), (T, n)."""
+    def _integrated(
+        self,
+        slope: Callable[[float, FloatArray], FloatArray],
+        start: FloatArray,
+        t0: float,
+        times: FloatArray,
+        end: float | None = None,
+    ) -> FloatArray:
+        """Integrate from t0; return the solution at times (T,), (T, n); it is known to go to `end`."""
         if times[-1] == t0:
             return start[None, :]
         atol = LEAST * max(1.0, float(np.abs(self._origin).max()))
         far = FAR * (1.0 + float(np.abs(start).max()) + float(np.abs(self._origin).max()))
 
-        def runs_away(_: float, v: FloatArray) -> float:
+        def runs_away(t: float, v: FloatArray) -> float:
+            self._report(Course(t, end))
             return far - float(np.abs(v).max())
 
         runs_away.terminal = True  # type: ignore[attr-defined]

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fsp import defaults
-from fsp.bars import barred, callback
+from fsp.bars import barred, callback, silent
 from fsp.distribution.draws import Draws
 from fsp.distribution.text import counted
 from fsp.errors import ArgumentError, ConvergenceError, StateSpaceError
@@ -249,7 +249,10 @@ class Posterior:
         tau = emcee.autocorr.integrated_time(chain, quiet=True, tol=0)
         return Draws.of_chains(self.names, chain, density, tau)
 
-    def integrate(self, points: int = 2**14, *, seed: int = 0) -> Draws:
+    @barred("points")
+    def integrate(
+        self, points: int = 2**14, *, seed: int = 0, progress: Callable[[int, int], None] | bool | None = None
+    ) -> Draws:
         """Draw points with weights whose means are those of the posterior, by quasi-Monte Carlo.
 
         Parameters
@@ -259,6 +262,9 @@ class Posterior:
             posterior by half as many before.
         seed
             Whole number from which all random numbers come.
+        progress
+            True for a bar; or a function that is called with the number of points that are done, those before the
+            sets included, and that of all, and may raise KeyboardInterrupt.
 
         Returns
         -------
@@ -272,14 +278,20 @@ class Posterior:
         """
         if not isinstance(points, int) or points < 64:
             raise ArgumentError(f"`points` must be a whole number of 64 or more, but is {points!r}.")
+        each = 2 ** math.ceil(math.log2(points / SCRAMBLES))
+        before = 2 ** math.ceil(math.log2(points / (2 * ROUNDS)))
+        report, total = callback(progress) or silent, ROUNDS * before + SCRAMBLES * each
+        report(0, total)
         summit, covariance = self._summit()
         law = StudentLaw.of(summit, covariance)
-        each = 2 ** math.ceil(math.log2(points / SCRAMBLES))
         for round_ in range(ROUNDS):
-            u = law.points(2 ** math.ceil(math.log2(points / (2 * ROUNDS))), seed + 1000 + round_)
+            u = law.points(before, seed + 1000 + round_)
             law = law.fitted(u, weighted(self(u) - law.log_density(u), smooth=round_ < ROUNDS - 1))
-        sets = [law.points(each, seed + s) for s in range(SCRAMBLES)]
-        values = [self(u) for u in sets]
+            report((round_ + 1) * before, total)
+        sets, values = [law.points(each, seed + s) for s in range(SCRAMBLES)], []
+        for u in sets:
+            values.append(self(u))
+            report(total - (SCRAMBLES - len(values)) * each, total)
         weights = [value - law.log_density(u) for u, value in zip(sets, values, strict=True)]
         return Draws.of_weights(self.names, np.array(sets), np.array(values), np.array(weights))
 
