@@ -149,7 +149,13 @@ def _name_of(target: object) -> str:
 
 def _read(model: Model, condition: object, argument: str) -> Law:
     if isinstance(condition, str):
-        return read_formula(condition, model.species, model.observables, None)
+        tree = read_formula(condition, model.species, model.observables, 0.0)
+        if depends_on_time(tree):
+            raise ArgumentError(
+                f"{argument} must be a condition on counts, but '{condition}' depends on time; compare counts, and ask "
+                f"for the law at the time."
+            )
+        return tree
     if callable(condition):
         return condition
     raise ArgumentError(

@@ -486,6 +486,7 @@ def test_bad_questions_are_refused():
     for target, message in (
         ("X + 1", "must be a condition"),
         ("Z > 1", "needs 'Z'"),
+        ("X > 1 && time > 2", "depends on time"),
         (3, "must be a formula"),
         ({}, "there is none"),
         ({"a": "X >= 3", "b": "X >= 2 && X < 5"}, "exclude each other"),
