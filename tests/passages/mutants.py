@@ -372,6 +372,22 @@ MUTANTS = [
         only="no_end",
     ),
     mutant(
+        "second-moments-are-charged-once",
+        "passages/totals.py",
+        "2.0 * costs[1] * high if known",
+        "costs[1] * high if known",
+        "totals",
+        only="lifetimes or branching",
+    ),
+    mutant(
+        "bursts-of-one-size-count-all",
+        "passages/gain.py",
+        'if name in (known, BURST.sub("", known)))',
+        'if BURST.sub("", str(name)) in (known, BURST.sub("", known)))',
+        "totals",
+        only="burst",
+    ),
+    mutant(
         "averages-count-bursts-of-their-first-size",
         "passages/long_run.py",
         'return to_text(call("+", *known) if len(known) > 1 else known[0])',

@@ -101,8 +101,15 @@ def test_a_burst_counts_once():
     found = fsp.reward(model, "make", [1.0, 3.0], firings=True)  # one in eight makes none, and is no jump
     for interval, exact in zip(found.mean, (1.75, 5.25), strict=True):
         assert interval.lower <= exact <= interval.upper
-    pairs = fsp.reward(model, "make (2)", [1.0], firings=True).mean[0]
-    assert pairs.lower <= 2.0 * 3.0 / 8.0 <= pairs.upper
+    for size, share in ((2, 3.0 / 8.0), (3, 1.0 / 8.0)):
+        alone = fsp.reward(model, f"make ({size})", [1.0], firings=True).mean[0]
+        assert alone.lower <= 2.0 * share <= alone.upper
+        assert alone.width <= SHARP
+        hold(
+            fsp.reward(model, f"make ({size})", firings=True, until="X >= 1"),
+            share / (7 / 8),
+            share * 8 / 7 * (1.0 - share * 8 / 7),
+        )
     total = fsp.reward(model, "make", firings=True, until="X >= 1")
     hold(total, 1.0, 0.0)
 
