@@ -253,12 +253,13 @@ class Committor(Displayed, Provenance):
     def __str__(self) -> str:
         unit, per = (f" {self.time_unit}", f" 1/{self.time_unit}") if self.time_unit else ("", "")
         first, second = self.names
+        length = f", each way {self.duration}{unit} long" if self.rate.upper > 0.0 else ""
         lines = [
             f"from {first} to {second}: {len(self.states):,} states",
             f"  ways per time {self.rate}{per}",
             f"  per time after {first} {self.rate_constant}{per}",
             f"  share of the time after {first} {self.share}",
-            f"  share of the time on the way {self.reactive}, each way {self.duration}{unit} long",
+            f"  share of the time on the way {self.reactive}{length}",
         ]
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
 

@@ -178,6 +178,7 @@ def test_sets_without_end_are_paid_for_by_a_drift():
 def test_what_is_never_reached_has_no_rate():
     model = network({"X": 5}, ("0 -> X", "mass_action", 9.0), ("X -> 0", "mass_action", 1.0))
     nowhere = fsp.committor(model, "X < 0", "X >= 20")
+    assert "nan" not in str(nowhere)
     assert tuple(nowhere.rate) == (0.0, 0.0)
     holds(nowhere.q([7]), 1.0)
     ends = network({"A": 1, "B": 0, "C": 0}, ("A -> B", "mass_action", 1.0), ("A -> C", "mass_action", 3.0))
