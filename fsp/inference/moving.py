@@ -4,12 +4,14 @@ Where the rate of a reaction r is a⁻ before t* and a⁺ after it, and t* moves
 
 (1)  s_k(t* + 0)  =  s_k(t* - 0)  +  ∂_k t*  Σ_x (a⁻(x) - a⁺(x)) p(x) (δ_{x+ν} - δ_x),
 
-with ``∂_k t* = -∂_k c / ∂_t c`` where ``c(t, θ) = 0`` defines t*.  Where the rate only bends, that is rounding.
+with ``∂_k t* = -∂_k c / ∂_t c`` where ``c(t, θ) = 0`` defines t*.  Where the rate only bends, that is rounding.  All
+comparisons of the rate that change at t* must move alike, or a part of a⁻ - a⁺ does not; others are refused.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from math import nextafter
 from typing import TYPE_CHECKING
 
@@ -19,8 +21,9 @@ from fsp.errors import ModelError
 from fsp.inference.clocks import terms_of
 from fsp.inference.envelopes import size
 from fsp.model.expression import evaluate
+from fsp.model.functions import COMPARISONS
 from fsp.model.switches import switch_times
-from fsp.model.tree import ZERO, call
+from fsp.model.tree import ZERO, Call, call, depends_on_time, symbols, walk
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 
 # Of the largest rate that is met: 100 roundings, of its value and of the place of the switch.
 ROUNDED = 1e-14
+ALIKE = 1e-12  # relative: speeds of switches that are the same but for rounding
 LOOKED_AT = 64  # times at which the largest rate is looked for; chosen, not measured
 
 
@@ -62,9 +66,13 @@ class Moving:
             return cls(model, np.empty(0), {}, {})
         moves: dict[float, list[Move]] = {}
         for k, row in enumerate(slopes.switches):
+            speeds: dict[tuple[float, int], list[float]] = {}
             for switch in row:
                 for t in _roots(switch, end):
-                    moves.setdefault(t, []).append(Move(k, switch.reaction, _speed(switch, t, model)))
+                    speeds.setdefault((t, switch.reaction), []).append(_speed(switch, t, model))
+            for (t, r), values in speeds.items():
+                _require_alike(model, slopes.names[k], r, t, values)
+                moves.setdefault(t, []).append(Move(k, r, values[0]))
         trees = [*model.rate_expressions, *(tree for row in slopes.trees for tree in row)]
         above = {
             move.reaction: [
@@ -112,8 +120,30 @@ def _step(clock: Expression, t: float) -> float:
 def _roots(switch: MovingSwitch, end: float) -> list[float]:
     """Return the times at which the gap changes its sign; it may hold functions that switch themselves."""
     roots = switch_times([call(">", switch.gap, ZERO)], end).tolist()
-    sides = [[np.sign(evaluate(switch.gap, {}, at)) for at in (nextafter(t, 0.0), t)] for t in roots]
-    return [t for t, (before, after) in zip(roots, sides, strict=True) if before != after]
+    return [t for t in roots if _changes(switch.gap, t)]
+
+
+def _changes(gap: Expression, t: float) -> bool:
+    """Return whether a function of time changes its sign right before a time."""
+    before, after = (np.sign(evaluate(gap, {}, at)) for at in (nextafter(t, 0.0), t))
+    return bool(before != after)
+
+
+def _require_alike(model: Model, name: str, reaction: int, t: float, speeds: list[float]) -> None:
+    """Refuse a rate whose comparisons that change at a time do not all move alike with a parameter, (1)."""
+    gaps = [
+        call("-", left, right)
+        for node in walk(model.rate_expressions[reaction] or ZERO)
+        if isinstance(node, Call) and node.function in COMPARISONS and not symbols(node)
+        for left, right in pairwise(node.arguments)
+    ]
+    together = sum(_changes(gap, t) for gap in gaps if depends_on_time(gap))
+    if together > len(speeds) or not np.allclose(speeds, speeds[0], rtol=ALIKE, atol=0.0):
+        raise ModelError(
+            f"Switches of a rate at one time must move alike with '{name}', but those of "
+            f"'{model.reactions[reaction].name}' at t = {t:.6g} do not; give them different times, or write the rate "
+            f"as two reactions."
+        )
 
 
 def _speed(switch: MovingSwitch, t: float, model: Model) -> float:

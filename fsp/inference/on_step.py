@@ -117,6 +117,6 @@ def height(clock: Clock, h: float) -> float:
 
 
 def lowest(clock: Clock, h: float) -> float:
-    """Return a number that a function is not below on a step, at least zero: rates are."""
+    """Return a number that a function, which may be negative, is not below on a step."""
     powers = (0.5 * h) ** np.arange(len(clock.change))
-    return max(float(clock.middle - np.abs(clock.change) @ powers - clock.remainder), 0.0)
+    return float(clock.middle - np.abs(clock.change) @ powers - clock.remainder)

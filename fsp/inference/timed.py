@@ -106,7 +106,7 @@ class Timed:
 
         `sizes` D, (q, n); `heights` and `least` bound the functions of time g, (n_clocks,).
         """
-        exits = least @ self.exits  # (n,)
+        exits = np.maximum(least @ self.exits, 0.0)  # (n,): at least, as those of each A_l are not negative
         bounds: FloatArray = h * sizes.max(axis=1)
         for share in FAST:
             fast = exits >= max(1.0 / h, share * float(exits.max()))

@@ -6,6 +6,7 @@ others: derivatives by them are those of rates that switch (`fsp.inference.movin
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Set
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,8 @@ def written_into_rates(model: Model) -> Model:
     assigned = {name for event in definition.events for name in event.assignments}
     for event in definition.events:
         _require_settings(model, event)
-    times = {event.name: _time_of(event, assigned) for event in definition.events}
+    following = _following(definition.parameters, assigned | definition.held)
+    times = {event.name: _time_of(event, assigned | set(following)) for event in definition.events}
     moments = {name: float(evaluate(substitute(tree, constants), {})) for name, tree in times.items()}
     if min(moments.values()) <= 0.0 or len(set(moments.values())) < len(moments):
         first = min(moments, key=lambda name: moments[name])
@@ -43,7 +45,7 @@ def written_into_rates(model: Model) -> Model:
     values = dict(current)  # after the last event
     for event in sorted(definition.events, key=lambda event: moments[event.name]):
         before = call("<", Time(), times[event.name])
-        after = {name: substitute(tree, values) for name, tree in event.formulas.items()}
+        after = {name: substitute(substitute(tree, following), values) for name, tree in event.formulas.items()}
         current |= {name: call("piecewise", current[name], before, tree) for name, tree in after.items()}
         values |= after
     return Model.of_definition(
@@ -57,6 +59,13 @@ def written_into_rates(model: Model) -> Model:
             events=(),
         )
     )
+
+
+def _following(parameters: Mapping[str, Expression], fixed: Set[str]) -> dict[str, Expression]:
+    """Return the parameters that are formulas of those that are `fixed`, as formulas of numbers and of these."""
+    formulas = {name: tree for name, tree in parameters.items() if name not in fixed and symbols(tree)}
+    resolved = resolve(formulas)
+    return {name: tree for name, tree in resolved.items() if symbols(tree) & fixed}
 
 
 def _require_settings(model: Model, event: Event) -> None:

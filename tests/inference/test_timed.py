@@ -86,6 +86,23 @@ def test_a_time_at_which_a_rate_jumps_is_a_parameter(factor):
         assert of_poisson(late, name, mean, slope) <= late.error(name).total <= 1e-6
 
 
+@pytest.mark.parametrize(
+    "rate", ["piecewise(k, time < s, 1) + piecewise(2, time < s, 5)", "{} + piecewise(2, s > time, 5)"]
+)
+def test_a_rate_that_compares_a_time_twice_jumps_once(rate):
+    model = switched(rate.format("piecewise(k, time < s, 1)"), k=8.0, s=0.7)
+    (late,) = fsp.sensitivity(model, [2.0], ["s"], log=False, tol=1e-6)
+    mean = 6.0 * (1.0 - math.exp(-2.0)) + 4.0 * (math.exp(-1.3) - math.exp(-2.0))
+    assert of_poisson(late, "s", mean, 4.0 * math.exp(-1.3)) <= late.error("s").total <= 1e-6
+
+
+@pytest.mark.parametrize("other", ["0.7", "u"])
+def test_switches_of_a_rate_at_one_time_that_do_not_move_alike_are_refused(other):
+    model = switched(f"piecewise(k, time < s, 1) + piecewise(2, time < {other}, 5)", k=8.0, s=0.7, u=0.7)
+    with pytest.raises(fsp.ModelError, match="must move alike with 's'"):
+        fsp.sensitivity(model, [2.0], ["s"], log=False, tol=1e-3)
+
+
 @pytest.mark.parametrize(("before", "after", "t"), [(1e-3, 8.0, 0.51), (1e-3, 8.0, 2.0), (1e-3, 3e3, 0.51)])
 def test_what_jumps_out_of_the_space_at_a_switch_is_charged(before, after, t):
     """What is improbable at the edge, where little leaves before the switch, is multiplied by the rate after it."""
@@ -285,6 +302,24 @@ def test_what_is_fast_to_go_spoils_little(length):
     spoiled = end[n * n :].reshape(3, n).max(axis=1)
     assert (spoiled <= bounds * (1.0 + 1e-7)).all()
     assert (bounds <= 4.0 * spoiled + 1e-9).all()
+
+
+def test_what_a_negative_function_of_time_slows_down_is_not_fast():
+    """X is left at 30 (1 + 0.9 sin t), written as a sum; near 3π/2 that is 3."""
+    model = fsp.Model(
+        species={"X": 1, "Y": 0},
+        parameters={"g": 30.0, "make": 1e-3},
+        reactions=[
+            fsp.Reaction("X -> 0", rate="g*X + 0.9*g*sin(time)*X"),
+            fsp.Reaction("X -> X + Y", rate="make*X"),
+        ],
+    )
+    space = fsp.StateSpace.box(model, upper={"X": 1, "Y": 3})
+    timed = Timed.of(Generator(model, space), derivatives(model, ["make"], log=True), [])
+    (bound,) = OnStep.of(timed, 4.6, 0.2).course(timed).exposure(0.2)
+    s = np.linspace(0.0, 0.2, 2001)
+    stays = np.exp(-30.0 * (s + 0.9 * (math.cos(4.6) - np.cos(4.6 + s))))
+    assert bound >= 0.99e-3 * float(np.trapezoid(stays, s))
 
 
 def test_derivatives_by_a_fast_rate_are_known_as_well_as_others():

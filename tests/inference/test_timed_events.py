@@ -67,6 +67,36 @@ def test_formulas_of_what_is_set_follow_it():
     assert np.abs(dist.probabilities - poisson.pmf(dist.states[:, 0], 4.0 + 5.0)).sum() <= 1e-7
 
 
+def test_events_read_formulas_of_what_they_set_as_it_is_then():
+    model = fsp.Model(
+        species={"X": 0},
+        parameters={"k": 2.0, "c": 3.0, "more": "c*k", "t1": 1.0},
+        reactions=[fsp.Reaction("0 -> X", rate="k*(1 + k)")],
+        events=[fsp.Event("time >= t1", {"k": "more"})],
+    )
+    (found,) = fsp.sensitivity(model, [1.5], ["c", "t1"], log=False, tol=1e-6)
+    counts, m = found.states[:, 0], 6.0 + 0.5 * 42.0
+    law = poisson.pmf(counts, m)
+    for name, by in {"c": 0.5 * (1.0 + 2.0 * 6.0) * 2.0, "t1": 6.0 - 42.0}.items():
+        exact = by * (np.concatenate([[0.0], law[:-1]]) - law)
+        assert np.abs(found.derivative(name) - exact).sum() <= found.error(name).total
+
+
+def test_times_that_move_with_what_events_set_are_refused():
+    model = fsp.Model(
+        species={"X": 0},
+        parameters={"k": 2.0, "q": 1.0, "late": "2*q"},
+        reactions=[fsp.Reaction("0 -> X", rate="k")],
+        events=[
+            fsp.Event("time >= 1", {"q": 5.0}),
+            fsp.Event("time >= late", {"k": 9.0}),
+            fsp.Event("time >= 5", {"k": 7.0}),
+        ],
+    )
+    with pytest.raises(fsp.BackendError, match="must be 'time >= t'"):
+        written_into_rates(model)
+
+
 def test_likelihoods_and_fits_go_through_events():
     at = np.array([0.5] * 20 + [2.0] * 20)
     rng = np.random.default_rng(3)
