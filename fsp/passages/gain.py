@@ -65,6 +65,12 @@ class Gain:
         if not reactions:
             known = ", ".join(dict.fromkeys(BURST.sub("", known) for known in names))
             raise ArgumentError(f"`observable` must be a reaction with `firings`, {known}, but is {name!r}.")
+        if model.events:
+            raise ArgumentError(
+                f"`firings` must be of a network without events: a firing of {name!r} that triggers one is another "
+                f"reaction, or none if it changes nothing.  Let the reaction make a species that counts as well, and "
+                f"ask `fsp.transient` for its mean."
+            )
         counting = {
             k: Reaction({**model.reactions[k].change, _counter(model): 1}, rate="0").named(names[k]) for k in reactions
         }

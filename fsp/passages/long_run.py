@@ -55,7 +55,8 @@ def average_reward(
     Raises
     ------
     ArgumentError
-        If the formula cannot be read, or there is no such reaction with a formula as its rate.
+        If the formula cannot be read, there is no such reaction with a formula as its rate, or firings are asked for
+        where there are events.
     BackendError
         If propensities depend on time.
     StateSpaceError

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from fsp.passages.stationary_law import StationaryLaw
 
 REFINEMENTS = 2  # the second gains what the first rounds; the residual is charged
+NOTHING_KNOWN = "no bound of what happens at states that are not stored is known"
 OF_SUMS = 16.0 * UNIT_ROUNDOFF  # relative rounding of a complex right-hand side and of a few products with it
 
 
@@ -77,14 +78,12 @@ class Excursions:
         self._z = int(np.argmax(rest.p))
         self._targets = _at(generator.model.species, generator.space.states_at(np.array([self._z]))[0])
         self._stage = Stopped.of(generator, self._targets, np.ones(len(generator), dtype=np.bool_))
-        if len(self._stage.trapped):
+        self._still = not generator.exit_rates[self._z] > 0.0  # all that is at rest is z, or there are other classes
+        if len(self._stage.trapped) or (self._still and rest.certified and rest.upper[self._z] < 1.0):
             raise StateSpaceError(
                 "A spectrum must be that of a network with one closed class, but several are reached, and what is "
                 "averaged over them never relaxes; start in a state that leads to one of them only."
             )
-        self._still = not generator.exit_rates[self._z] > 0.0  # all that is at rest is z
-        if self._still:
-            return
         exits = self._stage.hits.sum(axis=0) + self._stage.outflow
         self._system = exit_system(self._stage.matrix, exits, roundings(generator))
         self._matrix = (-self._stage.matrix.T).tocsr()  # M, which acts on functions
@@ -113,8 +112,10 @@ class Excursions:
         """Return the spectrum at angular frequencies (m,)."""
         values = np.zeros(len(frequencies), dtype=np.complex128)
         radii, residuals = np.zeros(len(frequencies)), np.zeros(len(frequencies))
-        if self._still:
-            return Spectrum(frequencies, radii, residuals, radii, self._rest.certified, self._rest.reason)
+        if self._still:  # where a finite H shows that z is met from all states, nothing else is at rest
+            apart = radii + (self._outside if self._outside == inf else 0.0)
+            known, reason = self._judged(apart)
+            return Spectrum(frequencies, radii, residuals, apart, known, reason)
         same = np.array_equal(self._laws[0].values, self._laws[1].values)
         for k, omega in enumerate(frequencies.tolist()):
             rates = [np.ones(len(self._rest.p)), *(law.values for law in (self._laws[:1] if same else self._laws))]
@@ -123,9 +124,13 @@ class Excursions:
             other = power if same else self._joined(solved[0], (1, 0), solved[1], omega)
             both = power + other.conjugate
             values[k], radii[k] = both.value, both.radius
-        known = self._rest.certified and bool(np.isfinite(radii).all())
-        reason = "" if known else self._rest.reason or "no bound of what happens at states that are not stored is known"
+        known, reason = self._judged(radii)
         return Spectrum(frequencies, values.real.copy() if same else values, residuals, radii, known, reason)
+
+    def _judged(self, radii: FloatArray) -> tuple[bool, str]:
+        """Tell whether `radii` (m,) are bounds, and why not."""
+        known = self._rest.certified and bool(np.isfinite(radii).all())
+        return known, "" if known else self._rest.reason or NOTHING_KNOWN
 
     def _joined(self, ones: _Solved, pair: tuple[int, int], solved: _Solved, omega: float) -> Disc:
         """Return G_ab, of the observables of two numbers, for g_1 and g_b: (1)."""

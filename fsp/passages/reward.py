@@ -111,7 +111,8 @@ def reward(
     Raises
     ------
     ArgumentError
-        If the formula cannot be read or is negative, there is no such reaction, or another argument is not as above.
+        If the formula cannot be read or is negative, there is no such reaction, firings are asked for where there are
+        events, or another argument is not as above.
     BackendError
         If propensities depend on time, or events happen at known times.
     ConvergenceError

@@ -4,6 +4,30 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "spectra-of-two-classes-if-one-is-a-state",
+        "passages/resolvent.py",
+        "(self._still and rest.certified and rest.upper[self._z] < 1.0)",
+        "False",
+        "spectrum",
+        only="not_all",
+    ),
+    mutant(
+        "whatever-is-not-left-is-all-at-rest",
+        "passages/resolvent.py",
+        "apart = radii + (self._outside if self._outside == inf else 0.0)",
+        "apart = radii",
+        "spectrum",
+        only="not_all",
+    ),
+    mutant(
+        "firings-that-trigger-events-are-left-out",
+        "passages/gain.py",
+        "if model.events:\n            raise ArgumentError(",
+        "if not reactions:\n            raise ArgumentError(",
+        "totals",
+        only="trigger",
+    ),
+    mutant(
         "means-without-a-bound-in-the-middle-of-all-numbers",
         "passages/resolvent.py",
         "if isfinite(high - low):",

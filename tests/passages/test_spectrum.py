@@ -169,6 +169,32 @@ def test_what_has_no_spectrum_is_refused_and_what_does_not_vary_has_none():
     assert (np.abs(still.value) <= still.radius + 1e-300).all()
 
 
+@pytest.mark.filterwarnings("ignore::fsp.ToleranceWarning")
+@pytest.mark.parametrize("rate", [1.0, 1e-14])
+def test_a_state_that_is_not_left_is_not_all_that_is_at_rest(rate):
+    """The other class has infinitely many states, so that no finite part of it is closed."""
+    model = network(
+        {"X": 1, "A": 0, "B": 0, "Y": 0},
+        ("X -> A", "mass_action", rate),
+        ("X -> B", "mass_action", 3.0),
+        ("A -> A + Y", "mass_action", 2.0),
+        ("Y -> 0", "mass_action", 1.0),
+    )
+    asked = fsp.correlation(model, "Y", [0.0])
+    if rate == 1.0:
+        with pytest.raises(fsp.StateSpaceError, match="one closed class"):
+            asked.spectrum(0.0)
+    else:  # as much as rounding hides
+        assert not asked.spectrum(0.0).certified
+
+
+def test_what_dies_out_has_no_spectrum():
+    dies = network({"X": 3}, ("X -> 2 X", "mass_action", 0.6), ("X -> 0", "mass_action", 1.0))
+    still = fsp.correlation(dies, "X", [0.0]).spectrum(OMEGA)
+    assert still.certified
+    assert (np.abs(still.value) <= still.radius + 1e-300).all()
+
+
 numbers = st.complex_numbers(max_magnitude=1e3, allow_nan=False)
 radii = st.floats(0.0, 10.0)
 turns = st.floats(0.0, 2.0 * math.pi)

@@ -90,6 +90,23 @@ def test_a_start_may_be_a_law():
     assert found.width <= 1e-6
 
 
+@pytest.mark.parametrize("count", ["7", "2"])  # the latter leaves the state as it was
+def test_firings_that_trigger_events_are_not_left_out(count):
+    """Such a firing is another reaction of the chain, or none."""
+    model = fsp.Model(
+        species={"X": 0},
+        reactions=[fsp.Reaction("0 -> X", mass_action=2.0), fsp.Reaction("X -> 0", mass_action=0.5)],
+        events=[fsp.Event("X >= 3", {"X": count})],
+    )
+    for ask in (
+        lambda: fsp.reward(model, "r1", firings=True, until="X >= 9"),
+        lambda: fsp.reward(model, "r1", [1.0], firings=True),
+        lambda: fsp.average_reward(model, "r1", firings=True),
+    ):
+        with pytest.raises(fsp.ArgumentError, match="without events"):
+            ask()
+
+
 def test_a_burst_counts_once():
     model = fsp.Model(
         species={"X": 0},
