@@ -61,7 +61,8 @@ class Gain:
     def of_reaction(cls, model: Model, name: object) -> Gain:
         """Count firings."""
         names = [str(reaction.name) for reaction in model.reactions]
-        reactions = tuple(k for k, known in enumerate(names) if name in (known, BURST.sub("", known)))
+        given = names if name in names else [BURST.sub("", known) for known in names]
+        reactions = tuple(k for k, known in enumerate(given) if known == name)
         if not reactions:
             known = ", ".join(dict.fromkeys(BURST.sub("", known) for known in names))
             raise ArgumentError(f"`observable` must be a reaction with `firings`, {known}, but is {name!r}.")

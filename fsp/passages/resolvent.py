@@ -166,7 +166,13 @@ class Excursions:
         """Return g_f for each f of `rates`, (n,), and the largest relative residual."""
         inside, n = self._stage.inside, len(self._stage)
         shifted = (self._matrix + sparse.diags_array(np.full(n, 1j * omega))).tocsr() if omega else self._matrix
-        factors: Any = linalg.splu(shifted.tocsc())
+        try:
+            factors: Any = linalg.splu(shifted.tocsc())
+        except RuntimeError:  # a pivot is zero
+            raise StateSpaceError(
+                "A spectrum must be that of states that all lead to the most probable one, but double precision cannot "
+                "tell that they do; start in a state that leads to one closed class only."
+            ) from None
         charged, solutions, worst = roundings(self._rest.generator) + OF_SUMS, [], 0.0
         for f in rates:
             right = f[inside]

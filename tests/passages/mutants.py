@@ -4,6 +4,14 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "names-that-look-like-bursts-are-bursts",
+        "passages/gain.py",
+        "given = names if name in names else [",
+        "given = [",
+        "totals",
+        only="named_as",
+    ),
+    mutant(
         "spectra-of-two-classes-if-one-is-a-state",
         "passages/resolvent.py",
         "(self._still and rest.certified and rest.upper[self._z] < 1.0)",
@@ -406,8 +414,8 @@ MUTANTS = [
     mutant(
         "bursts-of-one-size-count-all",
         "passages/gain.py",
-        'if name in (known, BURST.sub("", known)))',
-        'if BURST.sub("", str(name)) in (known, BURST.sub("", known)))',
+        "if known == name)",
+        'if BURST.sub("", known) == BURST.sub("", str(name)))',
         "totals",
         only="burst",
     ),

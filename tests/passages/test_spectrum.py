@@ -188,6 +188,22 @@ def test_a_state_that_is_not_left_is_not_all_that_is_at_rest(rate):
         assert not asked.spectrum(0.0).certified
 
 
+@pytest.mark.filterwarnings("ignore::fsp.ToleranceWarning")
+def test_two_classes_of_infinitely_many_states_are_refused_or_have_no_bound():
+    model = network(
+        {"X": 1, "A": 0, "B": 0, "Y": 0},
+        ("X -> A", "mass_action", 1.0),
+        ("X -> B", "mass_action", 3.0),
+        ("A -> A + Y", "mass_action", 2.0),
+        ("B -> B + Y", "mass_action", 0.1),
+        ("Y -> 0", "mass_action", 1.0),
+    )
+    asked = fsp.correlation(model, "Y", [0.0])
+    assert not asked.spectrum(1.0).certified
+    with pytest.raises(fsp.StateSpaceError, match="one closed class"):
+        asked.spectrum(0.0)
+
+
 def test_what_dies_out_has_no_spectrum():
     dies = network({"X": 3}, ("X -> 2 X", "mass_action", 0.6), ("X -> 0", "mass_action", 1.0))
     still = fsp.correlation(dies, "X", [0.0]).spectrum(OMEGA)

@@ -107,6 +107,18 @@ def test_firings_that_trigger_events_are_not_left_out(count):
             ask()
 
 
+def test_a_reaction_that_is_named_as_a_burst_would_be_is_its_own():
+    model = fsp.Model(
+        species={"X": 2},
+        reactions=[
+            fsp.Reaction("X -> 0", mass_action=1.0, name="die"),
+            fsp.Reaction("2 X -> 0", mass_action=1.0, name="die (2)"),
+        ],
+    )
+    hold(fsp.reward(model, "die", firings=True, until="X == 0"), 4.0 / 3.0, 8.0 / 9.0)
+    hold(fsp.reward(model, "die (2)", firings=True, until="X == 0"), 1.0 / 3.0, 2.0 / 9.0)
+
+
 def test_a_burst_counts_once():
     model = fsp.Model(
         species={"X": 0},
