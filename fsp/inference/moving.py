@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from math import nextafter
+from math import inf, nextafter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 # Of the largest rate that is met: 100 roundings, of its value and of the place of the switch.
 ROUNDED = 1e-14
 ALIKE = 1e-12  # relative: speeds of switches that are the same but for rounding
+FLAT = 32  # numbers on which both sides of a comparison may be equal: less than 100 roundings
 LOOKED_AT = 64  # times at which the largest rate is looked for; chosen, not measured
 
 
@@ -47,6 +48,7 @@ class Move:
     parameter: int
     reaction: int
     speed: float  # ∂_k t*
+    after: float  # the first time at which the comparison is on its other side: ``time > s`` does not hold at s yet
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,13 +68,15 @@ class Moving:
             return cls(model, np.empty(0), {}, {})
         moves: dict[float, list[Move]] = {}
         for k, row in enumerate(slopes.switches):
-            speeds: dict[tuple[float, int], list[float]] = {}
+            speeds: dict[tuple[float, int], list[tuple[float, float]]] = {}
             for switch in row:
                 for t in _roots(switch, end):
-                    speeds.setdefault((t, switch.reaction), []).append(_speed(switch, t, model))
+                    speeds.setdefault((t, switch.reaction), []).append(
+                        (_speed(switch, t, model), _after(switch.gap, t))
+                    )
             for (t, r), values in speeds.items():
-                _require_alike(model, slopes.names[k], r, t, values)
-                moves.setdefault(t, []).append(Move(k, r, values[0]))
+                _require_alike(model, slopes.names[k], r, t, [speed for speed, _ in values])
+                moves.setdefault(t, []).append(Move(k, r, values[0][0], max(after for _, after in values)))
         trees = [*model.rate_expressions, *(tree for row in slopes.trees for tree in row)]
         above = {
             move.reaction: [
@@ -88,7 +92,7 @@ class Moving:
         """Change the derivatives of a block (1 + q, n) in place where something moves at a time, (1)."""
         for move in self.moves.get(t, ()):
             states, change = space.states, self.model.change[move.reaction]
-            before, after = (self.model.propensity(move.reaction, states, at) for at in (nextafter(t, 0.0), t))
+            before, after = (self.model.propensity(move.reaction, states, at) for at in (nextafter(t, 0.0), move.after))
             largest = self._largest(move.reaction, states, t)
             flow = move.speed * (before - after) * block[0]  # (n,)
             index = space.index(states + change)
@@ -100,7 +104,10 @@ class Moving:
                 float(np.abs(flow[~inside]).sum()),
                 2.0 * ROUNDED * abs(move.speed) * float(largest @ np.abs(block[0]))
                 + 2.0 * abs(move.speed) * float(np.abs(before - after).max()) * account.off,
-                [(2.0 * abs(move.speed) * _step(clock, t), above) for clock, above in self.above[move.reaction]],
+                [
+                    (2.0 * abs(move.speed) * _step(clock, t, move.after), above)
+                    for clock, above in self.above[move.reaction]
+                ],
             )
 
     def _largest(self, reaction: int, states: IntArray, t: float) -> FloatArray:
@@ -110,9 +117,9 @@ class Moving:
         return values
 
 
-def _step(clock: Expression, t: float) -> float:
+def _step(clock: Expression, t: float, later: float) -> float:
     """Return by how much a function of time changes at a time, with what it may be off."""
-    before, after = (float(evaluate(clock, {}, at)) for at in (nextafter(t, 0.0), t))
+    before, after = (float(evaluate(clock, {}, at)) for at in (nextafter(t, 0.0), later))
     largest = max(abs(float(evaluate(clock, {}, at))) for at in np.linspace(0.0, 2.0 * t, LOOKED_AT).tolist())
     return abs(before - after) + ROUNDED * max(largest, abs(before), abs(after))
 
@@ -124,9 +131,19 @@ def _roots(switch: MovingSwitch, end: float) -> list[float]:
 
 
 def _changes(gap: Expression, t: float) -> bool:
-    """Return whether a function of time changes its sign right before a time."""
-    before, after = (np.sign(evaluate(gap, {}, at)) for at in (nextafter(t, 0.0), t))
+    """Return whether a function of time changes its sign at a time."""
+    before, after = (np.sign(evaluate(gap, {}, at)) for at in (nextafter(t, 0.0), _after(gap, t)))
     return bool(before != after)
+
+
+def _after(gap: Expression, t: float) -> float:
+    """Return the first number from a time on where a function of time is not zero."""
+    later = t
+    for _ in range(FLAT):
+        if evaluate(gap, {}, later) != 0.0:
+            return later
+        later = nextafter(later, inf)
+    raise ModelError(f"A time at which a rate switches must be sharp, but the sides are equal for long at t = {t:.6g}.")
 
 
 def _require_alike(model: Model, name: str, reaction: int, t: float, speeds: list[float]) -> None:

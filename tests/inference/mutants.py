@@ -678,10 +678,18 @@ MUTANTS = [
     mutant(
         "switches-jump-once-for-each-comparison",
         "inference/moving.py",
-        "moves.setdefault(t, []).append(Move(k, r, values[0]))",
-        "moves.setdefault(t, []).extend(Move(k, r, speed) for speed in values)",
+        "moves.setdefault(t, []).append(Move(k, r, values[0][0], max(after for _, after in values)))",
+        "moves.setdefault(t, []).extend(Move(k, r, *pair) for pair in values)",
         "timed",
         only="jumps_once",
+    ),
+    mutant(
+        "switches-jump-at-their-time-or-never",
+        "inference/moving.py",
+        "at) for at in (nextafter(t, 0.0), move.after))",
+        "at) for at in (nextafter(t, 0.0), t))",
+        "timed",
+        only="right_after",
     ),
     mutant(
         "switches-of-one-time-move-all",

@@ -96,6 +96,22 @@ def test_a_rate_that_compares_a_time_twice_jumps_once(rate):
     assert of_poisson(late, "s", mean, 4.0 * math.exp(-1.3)) <= late.error("s").total <= 1e-6
 
 
+@pytest.mark.parametrize(
+    "rate", ["piecewise(1, time > s, k)", "piecewise(k, time <= s, 1)", "piecewise(1, s < time, k)"]
+)
+@pytest.mark.parametrize("s", [0.7, 1.0])
+def test_a_rate_jumps_also_where_it_does_right_after_the_time(rate, s):
+    (late,) = fsp.sensitivity(switched(rate, k=8.0, s=s), [2.0], ["s"], log=False, tol=1e-5)
+    mean = 1.0 - math.exp(-2.0) + 7.0 * (math.exp(s - 2.0) - math.exp(-2.0))
+    assert of_poisson(late, "s", mean, 7.0 * math.exp(s - 2.0)) <= late.error("s").total <= 1e-5
+
+
+def test_a_rate_that_differs_at_a_single_time_jumps_nowhere():
+    model = switched("piecewise(k, time == s, 1)*(1 + piecewise(1, time < s2, 0))", k=8.0, s=0.7, s2=0.9)
+    (late,) = fsp.sensitivity(model, [2.0], ["s"], log=False, tol=1e-5)
+    assert np.abs(late.derivative("s")).sum() <= late.error("s").total <= 1e-5
+
+
 @pytest.mark.parametrize("other", ["0.7", "u"])
 def test_switches_of_a_rate_at_one_time_that_do_not_move_alike_are_refused(other):
     model = switched(f"piecewise(k, time < s, 1) + piecewise(2, time < {other}, 5)", k=8.0, s=0.7, u=0.7)
