@@ -28,6 +28,7 @@ import fits
 import mpi_bench
 import numpy as np
 import osmotic_stress
+import questions_of_time
 import scipy
 import verification
 import wrong_samplers
@@ -423,6 +424,7 @@ def sections(report: Report, states: int = mpi_bench.STATES) -> dict[str, Sectio
         "sweeps": Section("Sweeps", SWEEPS_NOTE, sweeps),
         "fits": Section("Fits", FITS_NOTE, fits.report),
         "stress": Section("A gene in osmotic stress", osmotic_stress.NOTE, osmotic_stress.report),
+        "questions": Section("Questions of time", questions_of_time.NOTE, questions_of_time.report),
         "stationary": Section("Stationary distributions", STATIONARY_NOTE, stationary),
         "derivatives": Section("Parameters", derivatives.NOTE, derivatives.section),
         "verification": Section("Verification", verification.NOTE, verification.false_alarms),

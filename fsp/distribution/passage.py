@@ -326,8 +326,8 @@ class Passage(Displayed, Provenance):
     def _require_moments(self) -> None:
         if not self.moments:
             raise BackendError(
-                "Moments of a passage must be those of constant propensities, but these depend on time or on events at "
-                "known times; ask for its law at `times`."
+                "Moments of a passage must be asked for (`orders=`), and be those of constant propensities, not of "
+                "propensities that depend on time, or with events at known times; its law at `times` is known."
             )
 
     def record(self) -> dict[str, Any]:
@@ -354,12 +354,12 @@ class Passage(Displayed, Provenance):
     def __str__(self) -> str:
         unit = f" {self.time_unit}" if self.time_unit else ""
         lines = [f"first passage to {' or '.join(self.targets)}:"]
-        lines.append(f"  reached with probability {self.probability()}")
         if self.moments:
+            lines.append(f"  reached with probability {self.probability()}")
             lines.append(f"  mean time {self.mean()}{unit}")
         if len(self.moments) > 1:
             lines.append(f"  variance of the time {self.variance()}")
-        if len(self.targets) > 1:
+        if len(self.targets) > 1 and self.moments:
             for name, share in zip(self.targets, self.reached, strict=True):
                 after = f", after {self.mean(name)}{unit} in the mean" if self.moments else ""
                 lines.append(f"  {name} first with probability {share}{after}")

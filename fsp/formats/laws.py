@@ -65,8 +65,8 @@ def _states(compiled: Compiled, laws: Laws) -> IntArray:
     """Return states that the network reaches, (n, d): along random walks in which net laws go both ways."""
     rng = np.random.default_rng(0)
     change = change_matrix(compiled.definition)
-    x = compiled.states[rng.integers(0, len(compiled.states), WALKS)]
-    seen = [compiled.states[:WALKS], x]
+    x = compiled.begun.states[rng.integers(0, len(compiled.begun.states), WALKS)]
+    seen = [compiled.begun.states[:WALKS], x]
     jumps = np.concatenate([change, -change])
     taking, taken = np.nonzero(jumps < 0)  # jumps, and the species that they take
     steps = min(STEPS, EVALUATIONS // max(1, len(change)), VISITS // max(1, laws.work))
@@ -158,7 +158,7 @@ def _check(definition: Definition, compiled: Compiled, states: IntArray, in_file
     never_less = {
         name for j, name in enumerate(definition.species) if (compiled.change[:, j] >= 0).all() and name not in assigned
     }
-    least = dict(zip(definition.species, compiled.states.min(axis=0).tolist(), strict=True))
+    least = dict(zip(definition.species, compiled.begun.states.min(axis=0).tolist(), strict=True))
     laws = compiled.laws[: len(definition.reactions)]  # without those of events
     several = [k for k, r in enumerate(definition.reactions) if any(n > 1 for _, n in _needed(r))]
     now = [Later(k, law, "") for k, law in enumerate(laws) if isinstance(law, Expression)]

@@ -29,6 +29,14 @@ class Fingerprint(NamedTuple):
     doubts: str
 
 
+class Begun(NamedTuple):
+    """Where a chain starts."""
+
+    states: IntArray  # (m, n_species)
+    probabilities: FloatArray  # (m,)
+    is_given: bool  # beside the definition, which says another start
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Compiled:
     """A definition, and all of it that is cheap to compute and may fail."""
@@ -42,8 +50,7 @@ class Compiled:
     time_dependent: BoolArray  # (n_reactions,)
     change: IntArray  # (n_reactions, n_species)
     largest: FloatArray  # (n_species,) counts that events see to; infinite where they do not
-    states: IntArray  # (m, n_species) where the chain starts
-    probabilities: FloatArray  # (m,)
+    begun: Begun
     fingerprint: Fingerprint | None = None  # that of the model of which this is a part; None for its own
 
     @property
@@ -82,8 +89,7 @@ def compile_definition(definition: Definition, start: tuple[IntArray, FloatArray
         time_dependent=frozen(np.array(timed)),
         change=frozen(define.change_matrix(expanded)),
         largest=largest,
-        states=frozen(states),
-        probabilities=frozen(probabilities),
+        begun=Begun(frozen(states), frozen(probabilities), start is not None),
     )
 
 

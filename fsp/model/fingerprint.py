@@ -57,7 +57,7 @@ def fingerprint(compiled: Compiled) -> Fingerprint:
         values = {name: tree.value for name, tree in compiled.resolved.items() if isinstance(tree, Number)}
         texts += [f"{name} = {values[name]!r}" for name in compiled.rules.variables]
         texts += [event_text(event) for event in compiled.rules.events]
-    start = zip(compiled.states.tolist(), compiled.probabilities.tolist(), strict=True)
+    start = zip(compiled.begun.states.tolist(), compiled.begun.probabilities.tolist(), strict=True)
     lines = [" ".join(compiled.definition.species), *texts, *(f"{state} {p!r}" for state, p in start)]
     digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
     return Fingerprint(f"{digest}{_MARK}{uuid.uuid4().hex}" if doubts else digest, "; ".join(doubts))

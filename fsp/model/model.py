@@ -10,7 +10,7 @@ from typing import Any
 from fsp.arrays import FloatArray, IntArray
 from fsp.errors import ModelError
 from fsp.model import definition as define
-from fsp.model.compiled import Compiled, Fingerprint, compile_definition
+from fsp.model.compiled import Begun, Compiled, Fingerprint, compile_definition
 from fsp.model.conversion import Conversion
 from fsp.model.definition import Definition
 from fsp.model.describe import describe
@@ -155,7 +155,7 @@ class Model(ShownNetwork):
         """
         define.check_mapping("mapping", mapping)
         given = {**(mapping or {}), **values}
-        return Model(compile_definition(with_constants(self._compiled.definition, given)))
+        return self._redefined(with_constants(self._compiled.definition, given))
 
     def with_initial(self, mapping: Mapping[str, int | Value] | None = None, /, **counts: int | Value) -> Model:
         """Return a copy that starts elsewhere.
@@ -229,7 +229,7 @@ class Model(ShownNetwork):
         Model
             The copy.
         """
-        return self._changed(events=tuple(events))
+        return self._redefined(replace(self._compiled.definition, events=tuple(events)))
 
     def with_laws(self, laws: Mapping[int, define.Law]) -> Model:
         """Return a copy in which some reactions have other propensities.
@@ -248,7 +248,7 @@ class Model(ShownNetwork):
         """
         changed = tuple(laws.get(k, law) for k, law in enumerate(self._compiled.expanded.laws))
         if not self.events or self.has_timed_events:
-            return self._changed(laws=changed)
+            return self._redefined(replace(self._compiled.definition, laws=changed))
         start = zip(map(tuple, self.initial_states.tolist()), self.initial_probabilities.tolist(), strict=True)
         expanded = self._compiled.expanded
         initial = define.InitialLaw(dict(start), expanded.initial.draws)
@@ -277,8 +277,8 @@ class Model(ShownNetwork):
         start = states, probabilities
         if self.events and not self.has_timed_events:
             return Model(replace(compile_definition(self._compiled.definition, start), fingerprint=self._fingerprint))
-        begun = replace(self._compiled, states=states, probabilities=probabilities, fingerprint=self._fingerprint)
-        return Model(begun)
+        begun = Begun(states, probabilities, is_given=True)
+        return Model(replace(self._compiled, begun=begun, fingerprint=self._fingerprint))
 
     def phases(self, begin: float, end: float) -> Iterator[Phase[Model]]:
         """Yield the stretches of time in which the chain is that of an ordinary network.
@@ -329,8 +329,10 @@ class Model(ShownNetwork):
         compiled = compile_definition(definition, (states, probabilities))
         return Model(replace(compiled, fingerprint=self._fingerprint))
 
-    def _changed(self, **parts: Any) -> Model:
-        return Model(compile_definition(replace(self._compiled.definition, **parts)))
+    def _redefined(self, definition: Definition) -> Model:
+        """Return a copy by another definition; a start that is given beside it stays."""
+        states, probabilities, is_given = self._compiled.begun
+        return Model(compile_definition(definition, (states, probabilities) if is_given else None))
 
     @classmethod
     def of_definition(cls, definition: Definition) -> Model:

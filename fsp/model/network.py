@@ -86,12 +86,12 @@ class JumpStructure:
     @property
     def initial_states(self) -> IntArray:
         """Initial states, shape (m, n_species), sorted."""
-        return self._compiled.states
+        return self._compiled.begun.states
 
     @property
     def initial_probabilities(self) -> FloatArray:
         """Probabilities of the initial states, shape (m,)."""
-        return self._compiled.probabilities
+        return self._compiled.begun.probabilities
 
     @property
     def change(self) -> IntArray:

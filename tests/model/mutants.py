@@ -533,4 +533,12 @@ MUTANTS = [
         "taylor",
         only="remainder_is_above",
     ),
+    mutant(
+        "copies-forget-a-given-start",
+        "model/model.py",
+        "(states, probabilities) if is_given else None",
+        "None",
+        "model",
+        only="start_that_is_given",
+    ),
 ]

@@ -486,3 +486,15 @@ def test_description_of_a_start_in_several_states():
     )
     assert "A  = 1 to 3, mean 2 over 2 initial states" in model.describe()
     assert "A + B = 1 or 3" in model.describe()
+
+
+def test_a_start_that_is_given_survives_other_laws_and_parameters():
+    """Copies of a network that starts in a distribution start in it, however often it is changed."""
+    model = Model(species={"X": 3}, parameters={"g": 1.0}, reactions=[Reaction("X -> 0", mass_action="g")])
+    begun = model.starting_in(np.array([[1], [2]]), np.array([0.25, 0.75]))
+    for copy in (begun.with_parameters(g=2.0), begun.with_laws({0: lambda counts: 2.0 * counts["X"]})):
+        for again in (copy, copy.with_laws({0: copy.law(0)}), copy.with_events([])):
+            np.testing.assert_array_equal(again.initial_states, [[1], [2]])
+            np.testing.assert_array_equal(again.initial_probabilities, [0.25, 0.75])
+    assert begun.with_parameters(g=2.0).hash != model.with_parameters(g=2.0).hash
+    np.testing.assert_array_equal(begun.with_initial(X=5).initial_states, [[5]])

@@ -227,6 +227,12 @@ def test_starts_are_averaged():
     assert low.mean().certified
 
 
+def test_a_network_that_starts_in_a_distribution_passes_from_it():
+    model = fsp.Model(species={"X": 3}, reactions=[fsp.Reaction("X -> 0", mass_action=1.0)])
+    begun = model.starting_in(np.array([[1], [2]]), np.array([0.5, 0.5]))
+    holds(fsp.passage(begun, "X == 0").mean(), 1.25)
+
+
 def test_starts_with_an_error_leave_room_for_it():
     """A law with half of its mass unknown may as well have it where the passage takes longest, or at the target."""
     model = immigration_death("9", "1")
@@ -284,6 +290,19 @@ def test_hazards_of_the_time_have_their_law(rate, integral):
     assert (law.lower <= exact).all()
     assert (exact <= law.upper).all()
     assert (law.upper - law.lower <= SHARP).all()
+
+
+def test_the_law_alone_is_that_beside_moments():
+    """Without moments nothing is asked of a space of its own, and what is not known says so."""
+    model = fsp.Model(species={"X": 3}, reactions=[fsp.Reaction("X -> 0", mass_action=1.0)])
+    alone, both = (fsp.passage(model, "X == 0", [0.5, 2.0], orders=n) for n in (0, 1))
+    for curves in zip((alone.cdf, alone.density), (both.cdf, both.density), strict=True):
+        np.testing.assert_array_equal(curves[0].upper, curves[1].upper)
+        np.testing.assert_array_equal(curves[0].lower, curves[1].lower)
+    with pytest.raises(fsp.BackendError, match="`orders=`"):
+        alone.mean()
+    assert not alone.never.certified
+    assert "nan" not in str(alone)
 
 
 def test_events_that_add_counts_pass():
@@ -497,6 +516,10 @@ def test_bad_questions_are_refused():
         fsp.passage(model, "X > 3", start="here")
     with pytest.raises(fsp.ArgumentError, match="`orders` must be"):
         fsp.passage(model, "X > 3", orders=9)
+    with pytest.raises(fsp.ArgumentError, match="`times` must be given"):
+        fsp.passage(model, "X > 3", orders=0)
+    with pytest.raises(fsp.ArgumentError, match="`times` must be given where propensities depend on time"):
+        fsp.passage(network({"X": 0}, ("0 -> X", "rate", "1 + sin(time)")), "X > 3")
     with pytest.raises(fsp.ArgumentError, match="must increase"):
         fsp.passage(model, "X > 3", [2.0, 1.0])
     found = fsp.passage(model, "X > 3")
