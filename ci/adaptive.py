@@ -10,12 +10,12 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
@@ -138,6 +138,13 @@ CASES = [
     Case("telegraph", 4.0, 1e-6),
 ]
 TRAP = Case("bottleneck", 1e4, 1e-2)  # in the table of means only
+
+
+def timed(work: Callable[[], Any]) -> tuple[Any, float]:
+    """Return what some work comes to, and its CPU seconds."""
+    begun = process_time()
+    answer = work()
+    return answer, process_time() - begun
 
 
 def table(head: str, rows: list[str]) -> str:

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import os
 import warnings
-from time import process_time
 
 import numpy as np
-from adaptive import table
+from adaptive import table, timed
 
 import fsp
 
@@ -45,13 +44,6 @@ def model():
     ]
     species = {"G1": 1, "G2": 0, "G3": 0, "G4": 0, "RNA": 0}
     return fsp.Model(name="stl1", species=species, parameters=FREE | SIGNAL, reactions=reactions, time_unit="min")
-
-
-def timed(work):
-    """Return what some work comes to, and its CPU seconds."""
-    begun = process_time()
-    answer = work()
-    return answer, process_time() - begun
 
 
 def derivatives(network, names):

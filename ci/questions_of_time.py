@@ -6,10 +6,8 @@ in its interval, or the section fails.
 
 from __future__ import annotations
 
-from time import process_time
-
 import numpy as np
-from adaptive import table
+from adaptive import table, timed
 from references import MODELS
 
 import fsp
@@ -20,13 +18,6 @@ NOTE = (
     "which starts everywhere with the same probability; states are those before the target."
 )
 TIMES = 100  # of a law, beside the plain transient at them
-
-
-def timed(work):
-    """Return what some work comes to, and its CPU seconds."""
-    begun = process_time()
-    answer = work()
-    return answer, process_time() - begun
 
 
 def relative(interval):
@@ -55,16 +46,26 @@ def gambler(p, i, n):
     return model, ((1 / p) ** i - (1 / p) ** n) / (1 - (1 / p) ** n)
 
 
-def climbed(up, down, first, last):
+def climbed(ups, downs, first, last):
     """Return the mean time of a birth-death chain from one count to a higher one, by its sums."""
     total = 0.0
     for n in range(first, last):
-        term = inner = 1.0 / up(n)
+        term = inner = 1.0 / ups(n)
         for m in range(n, 0, -1):
-            term *= down(m) / up(m - 1)
+            term *= downs(m) / ups(m - 1)
             inner += term
         total += inner
     return total
+
+
+def up(x):
+    """Return the rate at which schloegl goes up."""
+    return 0.015 * x * (x - 1) + 200.0
+
+
+def down(x):
+    """Return the rate at which it goes down."""
+    return 1e-4 / 6.0 * x * (x - 1) * (x - 2) + 3.5 * x
 
 
 def known():
@@ -82,13 +83,11 @@ def known():
     )
     walk, ruin = gambler(1.5, 3, 10)
     schloegl = fsp.load(MODELS / "schloegl.ant")
-    ups = lambda x: 0.015 * x * (x - 1) + 200.0  # noqa: E731
-    downs = lambda x: 1e-4 / 6.0 * x * (x - 1) * (x - 2) + 3.5 * x  # noqa: E731
     cases = [
         ("immigration and death, 0 to 8", immigration, "X >= 8", climbed(lambda n: 3.0, float, 0, 8)),
         ("busy period of M/M/1", queue, "X == 0", 1.0),
         ("switch at a rate of 1e-10", rare, "B > 0", 1e10),
-        ("schloegl, 250 to 550", schloegl, "X >= 550", climbed(ups, downs, 250, 550)),
+        ("schloegl, 250 to 550", schloegl, "X >= 550", climbed(up, down, 250, 550)),
     ]
     for what, model, target, truth in cases:
         passage, seconds = timed(lambda m=model, t=target: fsp.passage(m, t))

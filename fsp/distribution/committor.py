@@ -239,9 +239,7 @@ class Committor(Displayed, Provenance):
         """Return all but functions of the state in plain dictionaries, at full precision."""
         numbers = {name: getattr(self, name) for name in ("rate", "rate_constant", "share", "reactive", "duration")}
         return {
-            "model_name": self.model_name,
-            "model_hash": self.model_hash,
-            "time_unit": self.time_unit,
+            **self._of_model(),
             "tol": self.tol,
             "from": self.names[0],
             "to": self.names[1],

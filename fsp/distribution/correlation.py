@@ -161,9 +161,7 @@ class Correlation(Displayed, Provenance):
     def record(self) -> dict[str, Any]:
         """Return all that is known in plain dictionaries and lists, at full precision."""
         return {
-            "model_name": self.model_name,
-            "model_hash": self.model_hash,
-            "time_unit": self.time_unit,
+            **self._of_model(),
             "tol": self.tol,
             "observables": list(self.pair),
             "means": [number.record() for number in self.means],

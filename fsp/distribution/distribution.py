@@ -44,6 +44,10 @@ class Provenance:
     observables: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
+    def _of_model(self) -> dict[str, str]:
+        """Return what records of all answers begin with."""
+        return {"model_name": self.model_name, "model_hash": self.model_hash, "time_unit": self.time_unit}
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Distribution(Displayed, Intervals, Provenance):

@@ -333,9 +333,7 @@ class Passage(Displayed, Provenance):
     def record(self) -> dict[str, Any]:
         """Return all that is known in plain dictionaries and lists, at full precision."""
         record: dict[str, Any] = {
-            "model_name": self.model_name,
-            "model_hash": self.model_hash,
-            "time_unit": self.time_unit,
+            **self._of_model(),
             "tol": self.tol,
             "never": self.never.record(),
             "moments": [interval.record() for interval in self.moments],

@@ -71,9 +71,7 @@ class Reward(Displayed, Provenance):
     def record(self) -> dict[str, Any]:
         """Return all that is known in plain dictionaries and lists, at full precision."""
         return {
-            "model_name": self.model_name,
-            "model_hash": self.model_hash,
-            "time_unit": self.time_unit,
+            **self._of_model(),
             "tol": self.tol,
             "reward": self.what,
             "firings": self.firings,
@@ -123,9 +121,7 @@ class AverageReward(Displayed, Provenance):
     def record(self) -> dict[str, Any]:
         """Return all that is known in plain dictionaries and lists, at full precision."""
         return {
-            "model_name": self.model_name,
-            "model_hash": self.model_hash,
-            "time_unit": self.time_unit,
+            **self._of_model(),
             "tol": self.tol,
             "reward": self.what,
             "firings": self.firings,

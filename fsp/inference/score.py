@@ -70,10 +70,7 @@ def by_adjoint(
 
     first = min(LOSS[0], LOSS[1] * least), min(TAIL[0], TAIL[1] * least)
     gradient = refined(model, slopes, counts.times, first, limits, asked, width)
-    return {
-        name: _interval(value, e, OPEN)
-        for name, value, e in zip(slopes.names, gradient.values.tolist(), gradient.off.tolist(), strict=True)
-    }
+    return _intervals(slopes.names, gradient.values, gradient.off, OPEN)
 
 
 def by_forward(
@@ -96,9 +93,7 @@ def by_forward(
         reached, slopes, _ = solve(model, counts.times, parameters, tol, limits, log=True, scores=True, start=start)
         names = slopes.names
     values, off = of_reached(reached, counts, instruments)
-    return {
-        name: _interval(value, e, HIDDEN) for name, value, e in zip(names, values.tolist(), off.tolist(), strict=True)
-    }
+    return _intervals(names, values, off, HIDDEN)
 
 
 def of_reached(
@@ -156,6 +151,8 @@ def weights_of(adjoint: Adjoint, model: Model, counts: Counts, i: int, instrumen
     return Weights(f, off, adjoint.level(float(sizes.max()) * (1.0 + SUM_ROUNDING)))
 
 
-def _interval(value: float, off: float, reason: str) -> Interval:
-    known = math.isfinite(off)
-    return Interval(value - off, value + off, value, known, "" if known else reason)
+def _intervals(names: Sequence[str], values: FloatArray, off: FloatArray, reason: str) -> dict[str, Interval]:
+    """Return an interval for each name; `reason` says why there is none."""
+    known = np.isfinite(off).tolist()
+    numbers = zip(names, values.tolist(), off.tolist(), known, strict=True)
+    return {name: Interval(x - e, x + e, x, sure, "" if sure else reason) for name, x, e, sure in numbers}
