@@ -6,9 +6,9 @@
     python tests/mutants.py --generated arithmetic.py [TEST ...]
 
 The last one makes its sabotages itself, in a module of `fsp/` in which bounds are made: each comparison, sum,
-difference, sign, minimum and maximum is turned into its opposite, one at a time.  TEST are names as in test_NAME.py;
-without them the tests that are named after the module must notice, or else those of its room.  Not each survivor is a
-fault of the tests: a difference that only makes a bound larger is none.
+difference, sign, minimum and maximum is turned into its opposite, one at a time (see `operator_mutants`).  TEST are
+names as in test_NAME.py; without them the tests that are named after the module must notice, or else those of its room.
+Not each survivor is a fault of the tests: a difference that only makes a bound larger is none.
 
 Each sabotage is made in a copy of `fsp/`, `tests/` and `ci/` in a temporary directory; the working tree is not touched.
 It counts as caught where a test fails that passes without it.  The exit status is 1 if one survives, or if its text is
@@ -18,21 +18,21 @@ not found exactly once.  Where compiled code is sabotaged, everything is compile
 from __future__ import annotations
 
 import argparse
-import ast
 import os
 import queue
 import shutil
 import subprocess
 import sys
 import tempfile
-from bisect import bisect_right
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import accumulate
 from pathlib import Path
 from runpy import run_path
+from sys import maxsize
 from time import perf_counter
+
+import operator_mutants
 
 from fsp.compilation import objects
 from fsp.compilation.parts import PARTS
@@ -73,54 +73,6 @@ def all_mutants():
     return [mutant for page in pages for mutant in run_path(str(page))["MUTANTS"]]
 
 
-OPPOSITES = {
-    ast.Lt: ("<", ">="),
-    ast.LtE: ("<=", ">"),
-    ast.Gt: (">", "<="),
-    ast.GtE: (">=", "<"),
-    ast.Eq: ("==", "!="),
-    ast.NotEq: ("!=", "=="),
-    ast.Add: ("+", "-"),
-    ast.Sub: ("-", "+"),
-    ast.USub: ("-", "+"),
-}
-EXTREMES = {"max": "min", "min": "max", "maximum": "minimum", "minimum": "maximum", "floor": "ceil", "ceil": "floor"}
-
-
-def generated(module, text):
-    """Yield the sabotages of a module, each as its name and the whole text with one operation turned around."""
-    lines = text.encode().splitlines(keepends=True)
-    starts = [0, *accumulate(map(len, lines))]
-    for first, end, old, new in sorted(_opposites(ast.parse(text), starts, text.encode())):
-        line = bisect_right(starts, first)
-        changed = text.encode()[:first] + new.encode() + text.encode()[end:]
-        yield f"{module}:{line}:{first - starts[line - 1] + 1} {old} is {new}", changed.decode()
-
-
-def _opposites(tree, starts, text):
-    """Yield beginning, end, text and opposite of each operation."""
-
-    def operator(after, before, kind):
-        old, new = OPPOSITES[kind]
-        first = text.index(old.encode(), after, before)
-        return first, first + len(old), old, new
-
-    for node in (node for node in ast.walk(tree) if isinstance(node, ast.expr)):
-        kind = type(getattr(node, "op", None) or getattr(node, "ops", [None])[0])
-        if isinstance(node, ast.UnaryOp) and kind is ast.USub:
-            yield operator(starts[node.lineno - 1] + node.col_offset, _end(node, starts), kind)
-        elif isinstance(node, ast.Compare | ast.BinOp) and kind in OPPOSITES:
-            yield operator(_end(node.left, starts), _end(node, starts), kind)
-        elif isinstance(node, ast.Call):
-            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
-            if name in EXTREMES:
-                yield _end(node.func, starts) - len(name), _end(node.func, starts), name, EXTREMES[name]
-
-
-def _end(node, starts):
-    return starts[node.end_lineno - 1] + node.end_col_offset
-
-
 def generated_tests(module, names):
     """Return the tests of these names, else those that are named after a module, or else those of its room."""
     home = TESTS / Path(module).parent
@@ -128,20 +80,6 @@ def generated_tests(module, names):
     tests = [ROOT / _test_file(name) for name in names] or [test for test in own if test.exists()]
     return list(map(str, tests or sorted(home.glob("test_*.py"))))
 
-
-SABOTAGED = """
-import sys
-from importlib.machinery import SourceFileLoader
-
-import pytest
-
-path, text = sys.argv[1], sys.stdin.read()
-code_of = SourceFileLoader.get_code
-SourceFileLoader.get_code = lambda loader, name: (
-    compile(text, path, "exec") if loader.path == path else code_of(loader, name)
-)
-sys.exit(pytest.main(sys.argv[2:]))
-"""
 
 PLUGIN = """
 import hypothesis
@@ -247,9 +185,16 @@ def main():
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--list", action="store_true", help="print the names")
     parser.add_argument("--generated", metavar="MODULE", help="turn each operation of fsp/MODULE into its opposite")
+    parser.add_argument("-k", dest="only", metavar="EXPRESSION", default="", help="with --generated: as of pytest")
+    parser.add_argument("--every", type=int, metavar="N", default=1, help="with --generated: only each Nth operation")
+    parser.add_argument(
+        "--lines", type=_lines, metavar="A-B", default=(1, maxsize), help="with --generated: only these"
+    )
     arguments = parser.parse_args()
+    if (arguments.generated or "").endswith("kernels.py"):
+        parser.error("--generated must be a module that Python runs, but kernels are compiled: write their mutants.")
     if arguments.generated:
-        return report_generated(arguments.generated, arguments.names)
+        return report_generated(arguments)
     known = {mutant.name: mutant for mutant in all_mutants()}
     unknown = sorted(set(arguments.names) - set(known))
     if unknown:
@@ -261,32 +206,29 @@ def main():
     return report(chosen)
 
 
-def report_generated(module, names):
-    """Try the sabotages of a module, each in a process that has not yet imported anything of the package."""
+def _lines(text):
+    """Return the first and the last line that `A-B` or `A` names."""
+    first, _, last = text.partition("-")
+    return int(first), int(last or first)
+
+
+def report_generated(arguments):
+    """Judge the sabotages of a module, print a line for each, and return the exit status."""
     os.chdir(ROOT)
-    path, tests = ROOT / "fsp" / module, generated_tests(module, names)
-    text = path.read_text()
-    if notices(path, text, tests):
-        print(f"{', '.join(tests)} must pass without any sabotage, but do not.")
-        return 1
-    sabotages, caught = list(generated(module, text)), 0
-    for name, changed in sabotages:
-        red = notices(path, changed, tests)
-        caught += red
-        print(f"{'caught' if red else 'SURVIVES':10}{name}", flush=True)
-    print(f"{caught} of {len(sabotages)} caught")
-    return int(caught < len(sabotages))
-
-
-def notices(path, text, tests):
-    """Return whether tests fail, or come to no end, where the file of a module has this text."""
-    command = [sys.executable, "-c", SABOTAGED, str(path), "-x", "-q", "-p", "no:randomly", "-p", "no:cacheprovider"]
-    settings = {"env": os.environ | {"PYTHONPATH": str(ROOT)}, "capture_output": True, "text": True}
-    try:
-        run = subprocess.run([*command, *tests], input=text, timeout=TIME_LIMIT, check=False, **settings)
-    except subprocess.TimeoutExpired:
-        return True
-    return run.returncode != 0
+    tests = generated_tests(arguments.generated, arguments.names)
+    judge = operator_mutants.Judge(arguments.generated, tests, arguments.only, WORKERS)
+    text = judge.path.read_text()
+    first, last = arguments.lines
+    sabotages = [sabotage for sabotage in operator_mutants.sabotages(text) if first <= sabotage.line <= last]
+    chosen, caught = sabotages[:: arguments.every], 0
+    for sabotage, how, executed in judge.verdicts(chosen):
+        caught += bool(how)
+        verdict = "caught" if how else "SURVIVES" if executed else "NOT RUN"
+        place = f"{arguments.generated}:{sabotage.line}:{sabotage.column}"
+        shown = how or text.splitlines()[sabotage.line - 1].strip()
+        print(f"{verdict:10}{place} {sabotage.old} is {sabotage.new}    {shown}", flush=True)
+    print(f"{caught} of {len(chosen)} caught, of {len(sabotages)}")
+    return int(caught < len(chosen))
 
 
 def report(chosen):
