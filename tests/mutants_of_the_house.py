@@ -4,6 +4,27 @@ from mutants import Mutant, mutant
 
 MUTANTS = [
     mutant(
+        "programmes-of-the-first-cost",
+        "linear_programmes.py",
+        "if cost is not None:",
+        "if cost is not None and not np.any(self._solver.getLp().col_cost_):",
+        "linear_programmes",
+    ),
+    mutant(
+        "rows-that-are-equations",
+        "linear_programmes.py",
+        "least = np.full(0 if below is None else len(below), -np.inf)",
+        "least = np.empty(0) if below is None else below",
+        "linear_programmes",
+    ),
+    mutant(
+        "entries-of-one-place-that-are-not-added",
+        "generator/matrices.py",
+        "np.add.reduceat(data[order], first)",
+        "data[order][first]",
+        "generator",
+    ),
+    mutant(
         "bars-that-do-not-fill",
         "bars.py",
         "min(1.0, reached / end)",

@@ -201,7 +201,7 @@ def test_a_solve_of_a_model_in_python_imports_what_it_uses():
         "model = fsp.Model(species={'X': 0}, reactions=[fsp.Reaction('0 -> X', rate='9/(1 + exp(-k)*X^2)'),"
         " fsp.Reaction('X -> 0', mass_action=1.0)], parameters={'k': '2*h', 'h': 1.0})\n"
         "print(fsp.transient(model, [1.0])[-1].error.total)\n"
-        "unused = {'numba', 'libsbml', 'antimony', 'matplotlib', 'h5py', 'rich', 'click'}\n"
+        "unused = {'numba', 'libsbml', 'antimony', 'matplotlib', 'h5py', 'rich', 'click', 'scipy'}\n"
         "sys.exit(', '.join(unused & set(sys.modules)) or 0)"
     )
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])

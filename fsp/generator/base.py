@@ -88,7 +88,7 @@ class BaseGenerator(ABC):
     @cached_property
     def sinks(self) -> Any:
         """Rates into each sink, (n_sinks, n) scipy sparse array, 1/time."""
-        return self.ways_out.matrix()
+        return self.ways_out.matrix().csr()
 
     @property
     def sink_names(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from fsp.generator import entry_kernels
 from fsp.generator.jumps import jumps_of
 from fsp.generator.kernels import FUSED, SEPARATE
 from fsp.generator.layout import Layout, longest_runs, natural
-from fsp.generator.matrices import assemble, csr
+from fsp.generator.matrices import Rows, assemble
 from fsp.generator.plan import Clocks, build, weighted
 from fsp.generator.sinks import Sinks, find_sinks, parts_of
 from fsp.generator.slices import mode_of, slices_of
@@ -38,7 +38,7 @@ class Family:
         self._t = t
         self.forward, self.adjoint, self.clocks, self.errors = build(model, self.layout, self.jumps, t)
         self.sinks = find_sinks(model, space, self.jumps, self.adjoint)
-        self.closed_pattern: tuple[Any, Any] | None = None  # indices and indptr of `with_sinks`
+        self.closed_pattern: tuple[Any, Any] | None = None  # indices and indptr of `closed`
 
     @cached_property
     def longest(self) -> Layout:
@@ -89,8 +89,8 @@ class Family:
         return parts
 
     @cached_property
-    def row_parts(self) -> list[Any]:
-        """The part of the matrix that each clock multiplies, as CSR arrays of one pattern."""
+    def row_parts(self) -> list[Rows]:
+        """The part of the matrix that each clock multiplies, in one pattern."""
         every = np.ones_like(self.jumps.timed)
         first = assemble(self.forward, every, self.jumps.n_above, self.exit_parts.sum(axis=0))
         parts = []
@@ -99,7 +99,7 @@ class Family:
             entry_kernels.fill_rows(
                 self.plan_of(index), every, self.jumps.n_above, exits, first.indptr.copy(), first.indices, values
             )
-            parts.append(csr(values, first.indices, first.indptr, first.shape))
+            parts.append(first._replace(data=values))
         return parts
 
     def sinks_of(self, weights: FloatArray) -> Sinks:

@@ -24,7 +24,7 @@ from fsp.errors import BackendError
 from fsp.generator import entry_kernels
 from fsp.generator.base import BaseGenerator, check_space
 from fsp.generator.family import Family
-from fsp.generator.matrices import assemble, csr, n_pairs, without_zeros
+from fsp.generator.matrices import Rows, assemble, n_pairs, without_zeros
 from fsp.generator.operator import Operator, RowOperator, RunOperator
 from fsp.generator.plan import weighted, without_zero_groups
 from fsp.generator.slices import mode_of, scaled, slices_of
@@ -52,12 +52,17 @@ class _Matrices(BaseGenerator):
     @property
     def nnz(self) -> int:
         """Number of entries, sinks included."""
-        return int(self.to_csr().nnz + self.sinks.nnz)
+        return len(self._rows.data) + len(self.ways_out.matrix().data)
 
     @cached_property
     def with_sinks(self) -> Any:
         """The generator of the closed chain whose last `n_sinks` states are the sinks: square CSR array."""
-        square, sinks = self.to_csr(), self.sinks
+        return self.closed.csr()
+
+    @cached_property
+    def closed(self) -> Rows:
+        """The rows of `with_sinks`."""
+        square, sinks = self._rows, self.ways_out.matrix()
         n = len(self) + self.n_sinks
         pattern = self._family.closed_pattern if self._is_sum else None
         if pattern is None:
@@ -67,7 +72,7 @@ class _Matrices(BaseGenerator):
             if self._is_sum:  # the same for all sums of the family
                 self._family.closed_pattern = pattern
         indices, indptr = pattern
-        return csr(np.concatenate([square.data, sinks.data]), indices, indptr, (n, n))
+        return Rows(np.concatenate([square.data, sinks.data]), indices, indptr, (n, n))
 
     def to_csr(self) -> Any:
         """Return A as a scipy CSR array (n, n), sorted indices: ``A[i, j]`` is the rate of jumps j → i."""
@@ -75,6 +80,10 @@ class _Matrices(BaseGenerator):
 
     @cached_property
     def _matrix(self) -> Any:
+        return self._rows.csr()
+
+    @cached_property
+    def _rows(self) -> Rows:
         return self.assembled()
 
     def to_coo(self) -> tuple[IntArray, IntArray, FloatArray]:
@@ -82,7 +91,7 @@ class _Matrices(BaseGenerator):
 
         They are what ``PETSc.Mat.setPreallocationCOO`` and ``setValuesCOO`` take.
         """
-        matrix = self.to_csr()
+        matrix = self._rows
         rows = np.repeat(np.arange(len(self), dtype=matrix.indices.dtype), np.diff(matrix.indptr))
         return rows, matrix.indices, matrix.data
 
@@ -96,8 +105,8 @@ class _Matrices(BaseGenerator):
         """Whether this is one of many sums of the same parts, which are therefore kept."""
         return self._family.in_parts and self._part is None and not self._is_held
 
-    def assembled(self) -> Any:
-        """Return what `to_csr` returns, made anew and not kept."""
+    def assembled(self) -> Rows:
+        """Return the rows of what `to_csr` returns, made anew and not kept."""
         if self._part is not None and self._family.in_parts:
             return without_zeros(self._family.row_parts[self._part])
         if self._is_sum:
@@ -105,7 +114,7 @@ class _Matrices(BaseGenerator):
             values = self._weights[0] * first.data
             for weight, part in zip(self._weights[1:], others, strict=True):
                 values += weight * part.data
-            return csr(values, first.indices, first.indptr, self.shape)
+            return first._replace(data=values)
         keep_zeros = np.zeros_like(self._family.jumps.timed) if self._is_held else self._family.jumps.timed
         return assemble(self.plans[0], keep_zeros, self._family.jumps.n_above, self.exit_rates)
 
@@ -216,10 +225,8 @@ class Generator(_Matrices):
         """The closed chain, sinks as states of their own, in the order and form in which products are fastest."""
         family, order = self._family, self._family.longest.order
         if family.longest.mean_length < SHORT:
-            return RowOperator(self.with_sinks, len(self))
-        sinks = None
-        if self.n_sinks:
-            sinks = self.sinks if order is None else self.sinks[:, order].tocsr()
+            return RowOperator(self.closed, len(self))
+        sinks = self.ways_out.matrix(order) if self.n_sinks else None
         if self._part is not None:
             return RunOperator(
                 slices_of(without_zero_groups(weighted(*family.ordered, self._weights)), sinks=sinks), order

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from scipy import sparse
 
 from fsp.generator import entry_kernels, kernels
 
 if TYPE_CHECKING:
-    from fsp.arrays import BoolArray, FloatArray
+    from numpy.typing import NDArray
+
+    from fsp.arrays import BoolArray, FloatArray, IntArray
     from fsp.generator.kernels import Plan
 
 
@@ -21,26 +22,47 @@ def n_pairs(plan: Plan, first: int, end: int) -> int:
     )
 
 
-def assemble(plan: Plan, keep_zeros: BoolArray, n_above: int, exits: FloatArray) -> Any:
-    """Return the CSR array (n, n) of a plan; entries of rate zero stay where the jump is one of `keep_zeros`."""
+class Rows(NamedTuple):
+    """Rows of a matrix as CSR arrays, without scipy, whose import costs as much as a small explicit solve."""
+
+    data: FloatArray  # (nnz,)
+    indices: NDArray[Any]  # (nnz,), ascending in each row
+    indptr: NDArray[Any]  # (n_rows + 1,)
+    shape: tuple[int, int]
+
+    @classmethod
+    def of(cls, row: IntArray, column: IntArray, data: FloatArray, shape: tuple[int, int]) -> Rows:
+        """Return the rows of entries in any order, (nnz,) each; those of one place are added."""
+        if not len(data):
+            return cls(data, column, np.zeros(shape[0] + 1, np.int64), shape)
+        order = np.lexsort((column, row))
+        row, column = row[order], column[order]
+        first = np.flatnonzero(np.diff(row, prepend=-1) | np.diff(column, prepend=-1))
+        indptr = np.searchsorted(row[first], np.arange(shape[0] + 1))
+        return cls(np.add.reduceat(data[order], first), column[first], indptr, shape)
+
+    def csr(self) -> Any:
+        """Return the scipy CSR array."""
+        from scipy import sparse  # here, as its import is slow
+
+        matrix = sparse.csr_array((self.data, self.indices, self.indptr), shape=self.shape)
+        matrix.has_sorted_indices = True
+        return matrix
+
+
+def assemble(plan: Plan, keep_zeros: BoolArray, n_above: int, exits: FloatArray) -> Rows:
+    """Return the rows (n, n) of a plan; entries of rate zero stay where the jump is one of `keep_zeros`."""
     n = len(exits)
     n_entries = n + n_pairs(plan, 0, len(plan.keys))
     dtype = np.int32 if n_entries < 2**31 else np.int64
     indptr, indices, values = np.zeros(n + 1, dtype), np.empty(n_entries, dtype), np.empty(n_entries)
     nnz = int(entry_kernels.fill_rows(plan, keep_zeros, n_above, exits, indptr, indices, values))
-    return csr(values[:nnz], indices[:nnz], indptr, (n, n))
+    return Rows(values[:nnz], indices[:nnz], indptr, (n, n))
 
 
-def without_zeros(matrix: Any) -> Any:
-    """Return a CSR array without the entries that are zero."""
-    kept = matrix.data != 0.0
+def without_zeros(rows: Rows) -> Rows:
+    """Return rows without the entries that are zero."""
+    kept = rows.data != 0.0
     before = np.concatenate([[0], np.cumsum(kept)])
-    indptr = before[matrix.indptr].astype(matrix.indptr.dtype)
-    return csr(matrix.data[kept], matrix.indices[kept], indptr, matrix.shape)
-
-
-def csr(data: Any, indices: Any, indptr: Any, shape: tuple[int, int]) -> Any:
-    """Return a CSR array whose indices are sorted."""
-    matrix = sparse.csr_array((data, indices, indptr), shape=shape)
-    matrix.has_sorted_indices = True
-    return matrix
+    indptr = before[rows.indptr].astype(rows.indptr.dtype)
+    return rows._replace(data=rows.data[kept], indices=rows.indices[kept], indptr=indptr)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import sparse
 
 from fsp.generator import entry_kernels
+from fsp.generator.matrices import Rows
 from fsp.generator.plan import clocks_of, weighted
 
 if TYPE_CHECKING:
@@ -46,14 +46,16 @@ class Sinks:
         """Number of jumps that leave."""
         return sum(len(leak.sources) for leak in self.leaks)
 
-    def matrix(self) -> Any:
-        """Return the rates into each sink, (n_sinks, n) scipy sparse array."""
-        shape = (len(self.names), self.n)
-        if not self.leaks:
-            return sparse.csr_array(shape)
-        at_row, at_column = np.concatenate(self.rows), np.concatenate([leak.sources for leak in self.leaks])
-        rate = np.concatenate([leak.rates for leak in self.leaks])
-        return sparse.coo_array((rate, (at_row, at_column)), shape=shape).tocsr()
+    def matrix(self, order: IntArray | None = None) -> Rows:
+        """Return the rates into each sink, (n_sinks, n), of the states in this order, (n,), else as they are."""
+        rows = np.concatenate([*self.rows, np.empty(0, np.int64)])
+        sources = np.concatenate([*(leak.sources for leak in self.leaks), np.empty(0, np.int64)])
+        rates = np.concatenate([*(leak.rates for leak in self.leaks), np.empty(0)])
+        if order is not None:
+            place = np.empty(self.n, np.int64)
+            place[order] = np.arange(self.n)
+            sources = place[sources]
+        return Rows.of(rows, sources, rates, (len(self.names), self.n))
 
     def weighted(self, parts: Sequence[Sinks], weights: FloatArray) -> Sinks:
         """Return these sinks with the rates ``Σ_l weights[l] parts[l]``, of sinks with the same jumps."""

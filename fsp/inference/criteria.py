@@ -25,9 +25,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.optimize import LinearConstraint, linprog, minimize
+from scipy.optimize import LinearConstraint, minimize
 
 from fsp.errors import ConvergenceError
+from fsp.linear_programmes import LinearProgramme
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
@@ -122,17 +123,17 @@ def _by_cuts(F: FloatArray) -> tuple[FloatArray, float]:
     best, weights, bound = -np.inf, np.full(n, 1.0 / n), np.inf
     for _ in range(MOST_CUTS):
         rows = np.concatenate(cuts) / unit  # (m, n): s <= Σ w_i v'F_i v
-        optimum = linprog(
-            np.append(np.zeros(n), -1.0),
-            A_ub=np.column_stack([-rows, np.ones(len(rows))]),
-            b_ub=np.zeros(len(rows)),
-            A_eq=np.append(np.ones(n), 0.0)[None],
-            b_eq=[1.0],
-            bounds=[(0.0, 1.0)] * n + [(None, None)],
+        programme = LinearProgramme(
+            [*[(0.0, 1.0)] * n, (None, None)],
+            above=np.column_stack([-rows, np.ones(len(rows))]),
+            below=np.zeros(len(rows)),
+            equal=np.append(np.ones(n), 0.0)[None],
+            right=np.ones(1),
         )
-        if optimum.x is None or optimum.fun is None:
-            raise ConvergenceError(f"A linear program of the design must be solved, but {optimum.message}")
-        w, bound = optimum.x[:n], min(bound, -float(optimum.fun) * unit)
+        optimum = programme.minimum(np.append(np.zeros(n), -1.0))
+        if optimum is None:
+            raise ConvergenceError("A linear programme of the design must be solved, but HiGHS found no optimum")
+        w, bound = optimum.x[:n], min(bound, -optimum.value * unit)
         values, vectors = np.linalg.eigh(np.tensordot(w, F, 1))
         if values[0] > best:
             best, weights = float(values[0]), w

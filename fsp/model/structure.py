@@ -21,12 +21,13 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from fsp.arrays import BoolArray, FloatArray, IntArray
+from fsp.linear_programmes import Limits, LinearProgramme
 from fsp.model.elimination import Echelon, Row
 from fsp.time_limit import check_time_limit
 
@@ -188,12 +189,9 @@ def _returns(directions: IntArray) -> bool:
         return True
     if ((directions > 0).any(axis=0) != (directions < 0).any(axis=0)).any():
         return False
-    from scipy.optimize import linprog  # here, as its import costs as much as a small solve
-    from scipy.sparse import csc_array
-
-    columns: Any = csc_array(directions.T.astype(float))  # (d, r)
-    optimum = linprog(np.zeros(len(directions)), A_eq=columns, b_eq=np.zeros(columns.shape[0]), bounds=(1.0, None))
-    return bool(optimum.status == 0)
+    columns = directions.T.astype(float)  # (d, r)
+    positive = LinearProgramme([(1.0, None)] * len(directions), equal=columns, right=np.zeros(len(columns)))
+    return positive.minimum() is not None
 
 
 def _one_way(directions: IntArray) -> IntArray:
@@ -208,9 +206,6 @@ def _programmes(directions: IntArray, initial_states: IntArray, produced: BoolAr
 
     What reversible directions keep, W x, only the others change: W x = W (x₀ + S ξ) with ξ of these.
     """
-    from scipy.optimize import linprog  # here, as its import costs as much as a small solve
-    from scipy.sparse import csc_array
-
     one_way = _one_way(directions)  # (r, d)
     alone = set(map(tuple, one_way.tolist()))
     there_and_back = [row for row in directions.tolist() if tuple(row) not in alone]
@@ -222,17 +217,17 @@ def _programmes(directions: IntArray, initial_states: IntArray, produced: BoolAr
     equations = np.concatenate(
         [np.zeros((len(start.equal), moved.shape[1] - start.equal.shape[1])), start.equal], axis=1
     )
-    table: Any = csc_array(np.concatenate([moved, equations]))
     right = np.concatenate([np.zeros(len(moved)), start.right])
-    limits: Any = [(0.0, None)] * (moved.shape[1] - len(start.limits)) + start.limits
-    programmes = []
+    limits: Limits = [*[(0.0, None)] * (moved.shape[1] - len(start.limits)), *start.limits]
+    programme = LinearProgramme(limits, equal=np.concatenate([moved, equations]), right=right)
+    bounds = []
     for i in np.flatnonzero(produced):
         check_time_limit()
-        best = linprog(-np.eye(1, len(limits), int(i))[0], A_eq=table, b_eq=right, bounds=limits)
-        value = -float(best.fun or 0.0) if best.status == 0 else math.inf  # unbounded, or no bound proven
+        best = programme.minimum(-np.eye(1, len(limits), int(i))[0])
+        value = math.inf if best is None else -best.value  # unbounded, or no bound proven
         least = initial_states[:, i].max()
-        programmes.append(math.inf if math.isinf(value) else max(least, math.floor(value + _SLACK * max(1.0, value))))
-    return np.array(programmes, dtype=float)
+        bounds.append(math.inf if math.isinf(value) else max(least, math.floor(value + _SLACK * max(1.0, value))))
+    return np.array(bounds, dtype=float)
 
 
 class _Beginning(NamedTuple):
@@ -267,15 +262,13 @@ def irreversible_gain(change: IntArray) -> npt.NDArray[np.bool_]:
     A weighting w >= 0 of the species that no reaction lowers, ``w·ν_r >= 0``, rises for ever with every reaction
     that raises it; in a stationary state such reactions have no flux.  One linear programme finds them all.
     """
-    from scipy.optimize import linprog  # here, as its import costs as much as a small solve
-
     r, n_species = change.shape
     # unknowns: w (d,) and z (r,), 0 <= z <= 1, z <= change w; as many z as possible are raised
     cost = np.concatenate([np.zeros(n_species), -np.ones(r)])
     rows = np.concatenate([-change.astype(float), np.eye(r)], axis=1)
     limits = [(0.0, None)] * n_species + [(0.0, 1.0)] * r
-    best = linprog(cost, A_ub=rows, b_ub=np.zeros(r), bounds=limits)
-    if best.x is None:
+    best = LinearProgramme(limits, above=rows, below=np.zeros(r)).minimum(cost)
+    if best is None:
         return np.zeros(r, dtype=np.bool_)
     return np.asarray(best.x[n_species:] > 0.5)
 
@@ -289,10 +282,9 @@ def lowered(directions: IntArray) -> Vector | None:
         return tuple(int(-n) for n in directions[0])
     if not len(directions) or len(_one_way(directions)) < len(directions):
         return None
-    from scipy.optimize import linprog  # here, as its import costs as much as a small solve
-
-    optimum = linprog(np.zeros(directions.shape[1]), directions, -np.ones(len(directions)), bounds=(None, None))
-    if optimum.x is None or optimum.status != 0:
+    limits = [(None, None)] * directions.shape[1]
+    optimum = LinearProgramme(limits, above=directions.astype(float), below=-np.ones(len(directions))).minimum()
+    if optimum is None:
         return None
     near = [Fraction(float(x)).limit_denominator(_LARGEST_DENOMINATOR) for x in optimum.x]
     common = math.lcm(*(x.denominator for x in near))

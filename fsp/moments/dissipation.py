@@ -25,6 +25,7 @@ from itertools import combinations_with_replacement
 import numpy as np
 
 from fsp.arrays import FloatArray
+from fsp.linear_programmes import LinearProgramme
 from fsp.moments.drift import ORDERS, Weights
 from fsp.moments.initial import InitialMoments
 from fsp.moments.polynomial import Exponents, Polynomial, collect, degree, plus, power, scaled, shifted, times
@@ -126,8 +127,6 @@ def highest(polynomial: Polynomial, width: int) -> float | None:
 
 def _programme(polynomial: Polynomial, columns: Sequence[Polynomial], width: int, scale: float) -> FloatArray | None:
     """Minimise the constant coefficient of polynomial + Σ λ column, all others being at most zero."""
-    from scipy.optimize import linprog  # here, as its import is slow
-
     rows = sorted({alpha for part in (polynomial, *columns) for alpha in part}, key=lambda alpha: (sum(alpha), alpha))
     place = {alpha: k for k, alpha in enumerate(rows)}
     table = np.zeros((len(rows), len(columns)))
@@ -139,8 +138,9 @@ def _programme(polynomial: Polynomial, columns: Sequence[Polynomial], width: int
     table = table / sizes
     row = row / np.abs(row).max()
     margin = np.where(row != 0.0, _SMALL, 0.0) * (np.abs(table).max(axis=1) > 0)
-    best = linprog(table[0], A_ub=table[1:], b_ub=-row[1:] - margin[1:], bounds=(0.0, None))
-    if best.x is None or best.status != 0:
+    limits = [(0.0, None)] * len(columns)
+    best = LinearProgramme(limits, above=table[1:], below=-row[1:] - margin[1:]).minimum(table[0])
+    if best is None:
         return None
     unscaled = max(abs(float(c)) * scale ** sum(alpha) for alpha, c in polynomial.items())
     return np.asarray(best.x * unscaled / sizes)

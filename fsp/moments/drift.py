@@ -31,6 +31,7 @@ from functools import lru_cache
 import numpy as np
 
 from fsp.arrays import FloatArray
+from fsp.linear_programmes import LinearProgramme
 from fsp.model.elimination import echelon
 from fsp.moments.exponential import exponential
 from fsp.moments.initial import InitialMoments
@@ -142,19 +143,11 @@ def linear_weights(
     check_time_limit()
     if len(start) == 1 and not any(rate.superlinear for rate in rates):
         return _alone(rates, growth, largest)
-    from scipy.optimize import linprog  # here, as its import is slow
-
     programme = _Programme(rates, growth, horizon, largest)
     cost, bounds = programme.objective(start, target)
-    best = linprog(
-        cost,
-        A_ub=programme.above,
-        b_ub=np.zeros(len(programme.above)),
-        A_eq=programme.equal,
-        b_eq=np.zeros(len(programme.equal)),
-        bounds=bounds,
-    )
-    return None if best.x is None or best.status != 0 else np.asarray(best.x[: len(start)])
+    above, equal = programme.above, programme.equal
+    best = LinearProgramme(bounds, above, np.zeros(len(above)), equal, np.zeros(len(equal))).minimum(cost)
+    return None if best is None else best.x[: len(start)]
 
 
 def _alone(rates: Sequence[Rate], growth: float, largest: FloatArray) -> FloatArray | None:

@@ -166,7 +166,7 @@ class Generator(PETScMatrices):
     def rows(self) -> Any:
         """The rows of A of this rank, a column for each extended state, (n_local, n_extended) scipy CSR array."""
         first, end = self.halo.own
-        return self.local.assembled()[first:end]
+        return self.local.assembled().csr()[first:end]
 
     # ---- rates --------------------------------------------------------------------------------------------
 

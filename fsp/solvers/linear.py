@@ -13,7 +13,6 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import sparse
 
 from fsp.memory import Room, affords
 from fsp.solvers import band_kernels
@@ -59,7 +58,7 @@ class Band:
         if band.width > WIDEST_BAND and _is_planar(matrix):
             from scipy.sparse.csgraph import reverse_cuthill_mckee
 
-            order = reverse_cuthill_mckee(sparse.csr_array(matrix), symmetric_mode=False).astype(np.int64)
+            order = reverse_cuthill_mckee(matrix.tocsr(), symmetric_mode=False).astype(np.int64)
             place = np.empty(n, dtype=np.int64)
             place[order] = np.arange(n)
             rows, columns = place[entries.row], place[entries.col]
@@ -123,6 +122,8 @@ def entries_of_factors(n: float, *, planar: bool) -> float:
 
 
 def _shifted(matrix: Any, shift: complex) -> Any:
+    from scipy import sparse  # here, as its import costs as much as a small explicit solve
+
     return (sparse.eye_array(matrix.shape[0], format="csr") - shift * matrix).tocsc()
 
 

@@ -31,12 +31,12 @@ from math import floor, inf, log2
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import sparse
 
 from fsp.arithmetic import UNIT_ROUNDOFF, span
 from fsp.arrays import rows_of
 from fsp.errors import BackendError
 from fsp.generator.generator import in_one_process
+from fsp.generator.matrices import Rows
 from fsp.solvers import costs, kernels
 from fsp.solvers.base import LossLimit, Solver, check_tol
 from fsp.solvers.costs import Cost
@@ -120,10 +120,13 @@ class _SquaringPropagator(MatrixPropagator):
 
     def __init__(self, generator: AnyGenerator, solver: Squaring) -> None:
         super().__init__(generator, solver)
-        closed = in_one_process(generator).with_sinks
+        closed = in_one_process(generator).closed
         self._n, self._size = len(generator), closed.shape[0]  # N
         self._rate = 2.0 * self.rate  # Λ: no diagonal entry of P suffers cancellation
-        self._P = sparse.csr_array(sparse.eye_array(self._size) + closed / (self._rate or 1.0))
+        itself = np.arange(self._size)
+        row = np.concatenate([itself, np.repeat(itself, np.diff(closed.indptr))])
+        entries = np.concatenate([np.ones(self._size), closed.data / (self._rate or 1.0)])
+        self._P = Rows.of(row, np.concatenate([itself, closed.indices]), entries, closed.shape)
         self._terms = self.roundings + int(np.diff(self._P.indptr).max()) + 4  # that round in a product and its weight
         jumps = max(FEWEST_JUMPS, float(self._size))
         self._first = 2.0 ** floor(log2(jumps / self._rate)) if self._rate > 0.0 else inf
