@@ -43,7 +43,8 @@ def test_optima_are_those_of_scipy(programme):
         assert (above @ best.x <= below + TOLERANCE).all()
         assert equal @ best.x == pytest.approx(right, abs=TOLERANCE)
         for x, (low, high) in zip(best.x, limits, strict=True):
-            assert (low is None or x >= low - TOLERANCE) and (high is None or x <= high + TOLERANCE)
+            assert low is None or x >= low - TOLERANCE
+            assert high is None or x <= high + TOLERANCE
 
 
 def test_values_of_dual_programmes_meet():
