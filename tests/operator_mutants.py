@@ -1,9 +1,9 @@
 """Turn each operation of a module of `fsp/` into its opposite, one at a time, and see which the tests do not notice.
 
 Tests are run once under a tracer, which learns the lines of the module that each one executes, and how long it takes.
-A sabotage is then judged in a fork of a process that has imported all but the package and the tests: first by the tests
-that execute its line, the quickest one first, and then by the others of their files, for which a fixture may have
-executed it; a line that is executed as the module is imported is judged by all tests.
+A sabotage is then judged in a fork of a process that has imported all but the package and the tests, by the tests
+that execute its line, the quickest one first.  What a fixture executes counts for all tests of its file, and what is
+executed while modules are imported for all tests.
 """
 
 from __future__ import annotations
@@ -109,6 +109,7 @@ class Tracer:
         self.path = str(path)
         self.lines = defaultdict(set)
         self.seconds = defaultdict(float)
+        self.of_fixtures = defaultdict(set)
         self.now = self.lines[""]
         sys.settrace(self._call)
 
@@ -133,11 +134,14 @@ class Tracer:
 
     def pytest_runtest_logreport(self, report):
         self.seconds[report.nodeid] += report.duration
+        if report.when == "setup":
+            self.of_fixtures[report.nodeid.partition("::")[0]] |= self.now
 
     def record(self):
         """Return what was noted, and the modules that tests need apart from the package and themselves."""
         outside = [name for name, module in list(sys.modules.items()) if not self._is_of_the_house(name, module)]
-        lines = {name: sorted(lines) for name, lines in self.lines.items()}
+        shared = {name: self.of_fixtures[name.partition("::")[0]] for name in self.lines}
+        lines = {name: sorted(lines | shared[name]) for name, lines in self.lines.items()}
         return {"lines": lines, "seconds": self.seconds, "modules": outside}
 
     def _is_of_the_house(self, name, module):
@@ -146,7 +150,7 @@ class Tracer:
 
 
 class Order:
-    """A plugin of pytest that runs the tests of a line first, the quickest at the beginning, and notes a failure."""
+    """A plugin of pytest that runs some tests, in an order, or all, and notes a failure."""
 
     def __init__(self, names, note):
         self.rank = {name: rank for rank, name in enumerate(names)}
@@ -154,6 +158,8 @@ class Order:
 
     def pytest_collection_modifyitems(self, items):
         items.sort(key=lambda item: self.rank.get(item.nodeid, len(self.rank)))
+        if "" not in self.rank:
+            items[:] = [item for item in items if item.nodeid in self.rank]
 
     def pytest_runtest_logreport(self, report):
         if report.failed:

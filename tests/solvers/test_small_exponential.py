@@ -123,6 +123,46 @@ def test_factors_bound_rows_that_vanish_where_a_cell_begins(rng):
         assert np.linalg.norm(factor @ x) ** 2 >= integrate.trapezoid(squares, fine) * (1.0 - 1e-4) > 0.0
 
 
+def gramian(G, rows, length):
+    """Return ``∫₀^length exp(sG)ᴴ rowsᴴ rows exp(sG) ds``, from the exponential of a block matrix (Van Loan)."""
+    n = len(G)
+    block = np.block([[-G.conj().T, rows.conj().T @ rows], [np.zeros((n, n)), G]])
+    corner = linalg.expm(block * length)
+    return corner[n:, n:].conj().T @ corner[:n, n:]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n=st.integers(1, 6),
+    m=st.integers(0, 4),
+    size=st.sampled_from([1e-9, 1e-3, 0.1, 0.5]),
+    d=st.sampled_from([1e-3, 1.0, 30.0]),
+)
+def test_squares_of_factors_are_gramians_or_more(seed, n, m, size, d):
+    """Of the row exactly; of the other rows at least, and no more where nothing moves on the first cell."""
+    rng = np.random.default_rng(seed)
+    G = np.triu(rng.normal(size=(n, n)) + 1j * rng.normal(size=(n, n)))
+    G *= size / np.linalg.norm(G, 1) / d
+    row, *rows = rng.normal(size=(m + 1, n)) + 1j * rng.normal(size=(m + 1, n))
+    rows = np.array(rows).reshape(m, n)
+    slope = np.linalg.norm(rows, 2) * G if m else 0.0 * G
+    powers = [linalg.expm(2**i * d * G) for i in range(3)]
+    factors = list(small_exponential.gramian_factors(G, powers, d, row, rows, slope))
+    assert len(factors) == 4
+    for i, factor in enumerate(factors):
+        of_row, of_rows = (gramian(G, part, 2**i * d) for part in (row[None], rows))
+        scale = np.linalg.norm(of_row + of_rows, 2)
+        assert np.array_equal(factor, np.triu(factor))
+        over = factor.conj().T @ factor - of_row - of_rows
+        assert np.linalg.eigvalsh(over).min() >= -1e-13 * scale
+        if m == 0:
+            assert np.linalg.norm(over, 2) <= 1e-13 * scale
+        if size <= 1e-3:
+            raised = small_exponential.SLOPE_SHARE + 60.0 * size
+            assert np.linalg.norm(over, 2) <= raised * np.linalg.norm(of_rows, 2) + 1e-13 * scale
+
+
 def test_integrals_of_a_stiff_chain_against_forty_digits():
     """Rates from 1e-3 to 1e7, and a last entry that is small beside the others."""
     G = np.diag([-1e7, -1e4, -30.0, -1.0, -1e-3]) + np.diag([1e7, 1e4, 30.0, 1.0], -1)

@@ -1,0 +1,178 @@
+"""The functions that a stationary certificate hangs on, held against rational numbers."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from stationary_cases import CASES
+
+import fsp
+from fsp.equilibrium.certificate import (
+    SLACK,
+    Boundary,
+    _drift,
+    boundary_of,
+    hitting_times,
+    lifted,
+    rate_outside,
+    roundings,
+    stopped_at,
+)
+from fsp.model.elimination import echelon
+from fsp.moments.lyapunov import drift_condition
+
+rationals = np.vectorize(Fraction, otypes=[object])
+
+
+def ring(random, n, decades):
+    """Return the generator of n states in a ring, with a way back at each and rates over some decades, that leaks."""
+    rates = (10.0 ** random.uniform(-decades, decades, (2, n))).tolist()
+    steps = [(1, rates[0]), (-1, rates[1])]
+    species = {f"S{i}": int(i == 0) for i in range(n)}
+    reactions = [
+        fsp.Reaction(f"S{i} -> S{(i + step) % n}", mass_action=rate[i]) for step, rate in steps for i in range(n)
+    ]
+    reactions.append(fsp.Reaction("S1 -> S1 + X", mass_action=rates[0][2]))
+    model = fsp.Model(species=species | {"X": 0}, reactions=reactions)
+    return fsp.Generator(model, fsp.StateSpace.reachable(model, ["X == 0"]))
+
+
+def drifts(generator, boundary, here, inside, beyond):
+    """Return ``-Σ a(x) (f(target) - f(x))`` and ``Σ a(x) (|f(target)| + |f(x)|)``, rationals of (n,), jump by jump."""
+    drift, size = [[Fraction(0)] * len(here) for _ in range(2)]
+    matrix = generator.to_csr().tocoo()
+    jumps = [
+        (a, x, inside[target]) for target, x, a in zip(matrix.row, matrix.col, matrix.data, strict=True) if target != x
+    ]
+    jumps += zip(boundary.rates, boundary.sources, beyond, strict=True)
+    for rate, x, value in jumps:
+        step = Fraction(rate) * (Fraction(value) - Fraction(here[x]))
+        drift[x] -= step
+        size[x] += Fraction(rate) * (abs(Fraction(value)) + abs(Fraction(here[x])))
+    return np.array(drift), np.array(size)
+
+
+@settings(max_examples=40)
+@given(st.integers(3, 6), st.integers(0, 10**6))
+def test_a_drift_is_no_larger_than_it_is(n, seed):
+    """Also where what jumps inside and what jumps out cancel to the last digits."""
+    random = np.random.default_rng(seed)
+    generator = ring(random, n, 3)
+    (leak,) = generator.leaks
+    here, inside = 10.0 ** random.uniform(-3, 8, (2, len(generator)))
+    boundary = Boundary(leak.sources, leak.rates, np.ones(1), here, leak.sources, 0.0)
+    exact, _ = drifts(generator, boundary, here, inside, np.zeros(1))
+    (x,) = leak.sources
+    # the value beyond at which the drift at x is about 1e-12 of its parts
+    without = exact[x] - Fraction(leak.rates[0]) * Fraction(here[x])
+    beyond = np.array([float(-without / Fraction(leak.rates[0]) * (1 - Fraction(random.uniform(0.0, 1e-14))))]) * -1.0
+    exact, size = drifts(generator, boundary, here, inside, beyond)
+    found = [_drift(generator, boundary, here, inside, beyond, chosen) for chosen in np.eye(len(generator), dtype=bool)]
+    assert (exact - Fraction(1, 10**13) * size <= rationals(found)).all()
+    assert (rationals(found) <= exact).all()
+    everywhere = np.ones(len(generator), dtype=bool)
+    assert _drift(generator, boundary, here, inside, beyond, everywhere) == min(found)
+
+
+@settings(max_examples=60)
+@given(st.integers(1, 6), st.integers(0, 10**6))
+def test_a_lift_is_what_is_needed_and_hardly_more(n, seed):
+    random = np.random.default_rng(seed)
+    solved, outer = 10.0 ** random.uniform(-3, 6, (2, n))
+    leaving = 1.0 - 10.0 ** random.uniform(-9, 0, n)  # nearer to one, rounding hides the room that is left
+    alpha = lifted(solved, leaving, outer)
+    v, q, w = rationals(solved), rationals(leaving), rationals(outer)
+    needed = max(0, *((v - w) / (1 - q)))
+    assert (v + Fraction(alpha) * q <= Fraction(alpha) + w).all()
+    assert needed <= alpha <= needed * Fraction(1 + 2e-6)
+    assert lifted(solved, np.append(leaving[1:], 1.0), outer) is None  # from there nothing comes back
+
+
+def mean_times(generator, z):
+    """Return mean times to z or out of the space, and probabilities of leaving first, rationals of (n,); 0 at z."""
+    matrix = generator.to_csr().toarray()
+    n = len(matrix)
+    leaks = [Fraction(0)] * n
+    for leak in generator.leaks:
+        for x, rate in zip(leak.sources, leak.rates, strict=True):
+            leaks[x] += Fraction(rate)
+    others = [x for x in range(n) if x != z]
+    exits = [sum(Fraction(matrix[i, j]) for i in range(n) if i != j) + leaks[j] for j in range(n)]
+    solutions = []
+    for right in ([Fraction(1)] * n, leaks):
+        rows = [[exits[x] if i == x else -Fraction(matrix[i, x]) for i in others] + [right[x]] for x in others]
+        solution = dict(zip(others, (row[-1] for row in echelon(rows, n - 1)[0]), strict=True))
+        solutions.append([solution.get(x, Fraction(0)) for x in range(n)])
+    return map(np.array, solutions)
+
+
+@settings(max_examples=25)
+@given(st.integers(3, 6), st.integers(0, 10**6))
+def test_mean_times_are_above_the_exact_ones_whatever_the_rates(n, seed):
+    random = np.random.default_rng(seed)
+    generator = ring(random, n, 4)
+    (leak,) = generator.leaks
+    z = int(random.integers(n))
+    beyond = np.array([10.0 ** random.uniform(-3, 3)])
+    for eliminate in (False, True):
+        boundary = Boundary(leak.sources, leak.rates, beyond, np.full(n, np.inf), leak.sources[:0], 0.0)
+        times = hitting_times(generator, stopped_at(generator, z, eliminate), boundary, z)
+        if times is None:
+            assert not eliminate
+            continue
+        mean, leaving = mean_times(generator, z)
+        exact = mean + leaving * Fraction(beyond[0])
+        assert (rationals(times.inside) * (1 + Fraction(SLACK)) >= exact).all()
+        assert (rationals(times.leaving) >= leaving * (1 - Fraction(SLACK))).all()
+        assert times.beyond[0] >= beyond[0]
+        if eliminate:
+            assert (times.inside <= exact.astype(float) * (1.0 + 1e-6) + 1e-200).all()
+
+
+def boxed(name, top):
+    """Return the generator of a case in a box, and its jumps out with the heights of its drift condition."""
+    model = CASES[name].model
+    names = np.array(model.species)[model.species_bounds > 99]
+    space = fsp.StateSpace.box(model, dict.fromkeys(names.tolist(), top))
+    laws = model.conservation_laws
+    kept = (space.states @ laws.T == model.initial_states @ laws.T).all(axis=1)
+    generator = fsp.Generator(model, space.restrict(kept))
+    condition = drift_condition(model)
+    assert rate_outside(condition, generator) > 0.0
+    return generator, boundary_of(generator, condition)
+
+
+INFINITE = ["immigration-death", "two-stage product", "telegraph, slow", "pairs", "Schloegl"]
+
+
+@pytest.mark.parametrize("name", INFINITE)
+@pytest.mark.parametrize("top", [25, 40])
+def test_the_outer_function_falls_at_all_states_that_are_not_excepted(name, top):
+    generator, boundary = boxed(name, top)
+    drift, size = drifts(generator, boundary, boundary.within, boundary.within, boundary.beyond)
+    falls = drift + Fraction(boundary.slack) * size >= 1
+    excepted = np.zeros(len(generator), dtype=bool)
+    excepted[boundary.excepted] = True
+    assert (falls | excepted).all()
+
+
+@pytest.mark.parametrize("name", INFINITE)
+@pytest.mark.parametrize("top", [25, 40])
+@pytest.mark.parametrize("eliminate", [False, True])
+def test_the_glued_function_falls_at_all_stored_states(name, top, eliminate):
+    """Inequality (1), in rational numbers, by single jumps; around states of any probability."""
+    generator, boundary = boxed(name, top)
+    for z in np.random.default_rng(top).integers(0, len(generator), 3).tolist():
+        system = stopped_at(generator, z, eliminate)
+        times = hitting_times(generator, system, boundary, z)
+        if times is None:
+            continue
+        drift, size = drifts(generator, boundary, times.inside, times.inside, times.beyond)
+        room = boundary.slack
+        if eliminate:  # the exact function lies below, so near
+            room += 2.0 * (system.relative + boundary.slack + roundings(generator))
+        assert (drift + Fraction(room) * size >= 1)[np.arange(len(generator)) != z].all()
