@@ -32,7 +32,8 @@ import pytest
 
 TESTS = Path(__file__).resolve().parent
 ROOT = TESTS.parent
-PATIENCE = 4.0  # times the tests without a sabotage: then one is caught, since it comes to no end
+PATIENCE = 4.0  # times what tests take without a sabotage: one that takes longer is caught, as it comes to no end
+LEAST_PATIENCE = 2.0  # CPU seconds a test
 MEMORY = 6 << 30  # bytes of addresses a sabotage may take
 NOT_FORKED = {"petsc4py", "slepc4py", "mpi4py", "fsp"}  # what each process imports for itself
 OPTIONS = ["-x", "-q", "-p", "no:randomly", "-p", "no:cacheprovider", "--tb=no"]
@@ -150,11 +151,15 @@ class Tracer:
 
 
 class Order:
-    """A plugin of pytest that runs some tests, in an order, or all, and notes a failure."""
+    """A plugin of pytest that runs some tests, in an order, or all, notes a failure, and ends one that has no end."""
 
-    def __init__(self, names, note):
+    def __init__(self, names, seconds, note):
         self.rank = {name: rank for rank, name in enumerate(names)}
+        self.seconds = seconds
         self.note = note
+
+    def pytest_runtest_logstart(self, nodeid):
+        signal.setitimer(signal.ITIMER_PROF, LEAST_PATIENCE + PATIENCE * self.seconds.get(nodeid, 0.0))
 
     def pytest_collection_modifyitems(self, items):
         items.sort(key=lambda item: self.rank.get(item.nodeid, len(self.rank)))
@@ -222,6 +227,7 @@ class Judge:
                 ended, status = os.waitpid(child, 0 if late else os.WNOHANG)
                 if ended:
                     del running[child]
+                    late = late or os.waitstatus_to_exitcode(status) == -signal.SIGPROF
                     how = note.read_text() if note.exists() else "no end" if late else "no start" if status else ""
                     yield sabotage, how, True
 
@@ -241,7 +247,7 @@ class Judge:
             )
             tests = self.tests_of(sabotage.line)
             files = self.files if "" in tests else sorted({name.partition("::")[0] for name in tests})
-            return pytest.main([*self.options, *files], plugins=[Order(tests, note)])
+            return pytest.main([*self.options, *files], plugins=[Order(tests, self.record["seconds"], note)])
 
         return _forked(judge, Path(os.devnull))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from fractions import Fraction
 
 import exact
 import numpy as np
@@ -172,6 +173,54 @@ def test_tails_are_bounded_from_above(start, scale, case):
         below = np.cumprod(1.0 / ratios[:start][::-1]).sum()
     assert above <= tail(line, start, total, 10**scale) * (1.0 + 1e-12)
     assert below <= tail(line, start, 0, 10**scale) * (1.0 + 1e-12)
+
+
+class Rates:
+    """A line of which the rates, arrays of one dimension, are known; ranges of them are exact."""
+
+    def __init__(self, up, down):
+        self.rates = {1: up, -1: down}
+
+    def enclosed_rate(self, first, last, sign):
+        assert 0 <= first <= last < len(self.rates[sign])
+        part = self.rates[sign][first : last + 1]
+        return float(part.min()), float(part.max())
+
+
+@pytest.mark.parametrize("ratio", [1e-300, 1e-9, 0.5, 0.75, 1.0 - 2.0**-8])
+def test_tails_of_constant_rates_are_geometric_sums(ratio):
+    """To a part in 10⁹ on a single segment; each of several is charged with the sum without an end."""
+    n, exact = 4000, Fraction(ratio) / (1 - Fraction(ratio))
+    away, back = np.full(n + 1, 2.0 * ratio), np.full(n + 1, 2.0)
+    for start, scale, several in ((0, 8 * n, 1), (2000, 1000, 1 / (1 - Fraction(ratio))), (1000, 100, 20)):
+        above = Fraction(tail(Rates(away, back), start, n, scale))
+        assert exact * (1 - Fraction(ratio ** (n - start))) <= above <= exact * several * Fraction(1 + 2e-9)
+        assert above == Fraction(tail(Rates(back, away), n - start, 0, scale))
+        assert tail(Rates(back, away), start, n, scale) == np.inf  # beyond the range of a double
+    assert tail(Rates(away, back), n, n, 1) == 0.0
+    for short in (1, 2, 3):
+        truth = sum(Fraction(1 / ratio) ** k for k in range(1, short + 1))
+        assert truth <= tail(Rates(back, away), 7, 7 + short, 1) <= truth * Fraction(1 + 2e-9) if ratio > 1e-9 else True
+
+
+@settings(max_examples=60)
+@given(st.integers(1, 60), st.integers(0, 300), st.integers(0, 10**6))
+def test_tails_of_any_rates_are_bounded(n, scale, seed):
+    """Rates that jump by factors, and are zero here and there, against rational numbers."""
+    random = np.random.default_rng(seed)
+    up, down = 10.0 ** random.uniform(-2, 1, (2, n + 1)) * (random.random((2, n + 1)) > [[0.1], [0.03]])
+    start = int(random.integers(n + 1))
+    for end, away, back in ((n, up, down), (0, down, up)):
+        sign = 1 if end >= start else -1
+        bound, weight, truth = tail(Rates(up, down), start, end, scale), Fraction(1), Fraction(0)
+        for place in range(start, end, sign):
+            if not back[place + sign]:
+                assert bound == np.inf
+                break
+            weight *= Fraction(away[place]) / Fraction(back[place + sign])
+            truth += weight
+        else:
+            assert truth <= bound
 
 
 def test_a_line_of_a_thousand_million_places_is_stored_around_its_mode():
