@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -10,7 +12,9 @@ from references import MODELS
 from written_networks import network
 
 import fsp
+from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.equilibrium import mode_bounds
+from fsp.equilibrium.certificate import roundings
 from fsp.moments.complexes import complex_graph, is_detailed_balanced
 
 SHARP = 1e-6  # relative width of an interval
@@ -111,6 +115,82 @@ def test_bounds_hold_on_few_states():
         low, high = parts.bounds(1, 1.0, weight.theta)
         assert low <= 1.0 <= high
         assert parts.bounds(1, 1.0, 0.5)[0] == 0.5
+
+
+@pytest.mark.parametrize("least", [0.1, 1.0 / 3.0, 0.7, 6.0])
+def test_a_weight_falls_no_faster_than_its_cost_says(least):
+    """θ is the cost over the largest factor of the function, which is 1 where no molecule is: in rationals."""
+    model = network({"X": 0}, ("0 -> X", "mass_action", 3.0), ("X -> 0", "mass_action", 0.9))
+    weight = mode_bounds._weight(model, least)
+    factor = weight.condition.function[0,]
+    assert Fraction(least) * (1 - Fraction(1e-14)) <= Fraction(weight.theta) * factor <= Fraction(least)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_an_eigenvalue_is_bounded_where_its_place_among_the_others_is_sure(seed, monkeypatch):
+    """Discs that overlap, around eigenvalues 0, -1, -1.05 and -3: the first two may be in either order."""
+    random = np.random.default_rng(seed)
+    discs = np.array([0.0, -1.0, -1.05, -3.0]) + 0j, np.array([1e-9, *random.uniform(0.1, 0.3, 3)])
+    monkeypatch.setattr(mode_bounds, "all_eigenvalues", lambda matrix, error: discs)
+    model = network({"A": 3, "B": 0}, ("A -> B", "mass_action", 1.0), ("B -> A", "mass_action", 0.3))
+    generator = fsp.Generator(model, fsp.StateSpace.reachable(model))
+    for value, places in ((-1.0, (0, 1)), (-1.05, (0, 1)), (-3.0, (2,))):
+        values = np.full(3, value + 1e-3 * random.random()) + 0j
+        found = mode_bounds._of_few(generator, values)
+        i = discs[0].tolist().index(value)
+        true = abs(Fraction(discs[0][i].real) - Fraction(values[0].real)) + Fraction(discs[1][i])
+        for k in range(3):
+            if k in places:
+                assert true <= Fraction(found[k]) <= true * Fraction(1 + 1e-14)
+            else:
+                assert found[k] == np.inf
+
+
+def test_catalysed_ways_count_where_the_catalyst_is_there():
+    """Around a ring in detailed balance, D opens two ways that are not."""
+    plain = [("A -> B", 1.0), ("B -> A", 2.0), ("B -> C", 1.0), ("C -> B", 2.0), ("C -> A", 4.0), ("A -> C", 1.0)]
+    model = network(
+        {"A": 2, "B": 0, "C": 0, "D": 1},
+        *((way, "mass_action", rate) for way, rate in plain),
+        ("A + D -> B + D", "mass_action", 5.0),
+        ("B + D -> A + D", "mass_action", 0.5),
+    )
+    for catalysts in (0, 1):
+        drawn = model.with_initial({"D": catalysts})
+        graph = complex_graph(drawn, np.any(drawn.initial_states > 0, axis=0))
+        assert is_detailed_balanced(graph) is (catalysts == 0)
+        assert mode_bounds._in_detailed_balance(drawn, absorbed=False) is (catalysts == 0)
+        A = fsp.Generator(drawn, fsp.StateSpace.reachable(drawn)).to_csr().toarray()
+        exact = np.sort(-np.linalg.eigvals(A).real)[1:3]
+        hold(fsp.relaxation(drawn, 2), exact, 1e-2)
+
+
+@pytest.mark.parametrize(("birth", "death", "top"), [(3.0, 1.0, 0), (3.0, 1.0, 60), (0.2, 1.0, 5), (40.0, 1.0, 0)])
+def test_all_rates_of_a_row_may_be_rounded(birth, death, top):
+    """The charge is at least what the relative errors of rates make of a row, by the parts that the row is a sum of."""
+    model = network({"X": 0}, ("0 -> X", "mass_action", birth), ("X -> 0", "mass_action", death))
+    weight = mode_bounds._weight(model, 6.0)
+    space = fsp.StateSpace.reachable(model, constraints=[f"X <= {int(weight.condition.states.max()) + top}"])
+    generator = fsp.Generator(model, space)
+    parts = mode_bounds._Parts.of(generator, weight, np.array([0]), absorbed=False)
+    rows = np.abs(parts.above.toarray()).sum(axis=1)
+    back = (parts.above - parts.below).diagonal()
+    assert back[-1] > 0.0
+    assert parts.charge >= roundings(generator) * (rows + back).max()
+    assert parts.charge <= 1000.0 * UNIT_ROUNDOFF * (rows + back).max()
+    closed = network({"S": 200, "P": 0}, ("S -> P", "mass_action", birth), ("P -> S", "mass_action", death))
+    generator = fsp.Generator(closed, fsp.StateSpace.reachable(closed))
+    parts = mode_bounds._Parts.of(generator, None, closed.initial_states[0], absorbed=False)
+    rows = np.abs(parts.above.toarray()).sum(axis=1)
+    assert roundings(generator) * rows.max() <= parts.charge <= 100.0 * UNIT_ROUNDOFF * rows.max()
+
+
+def test_what_a_count_is_unsure_of_is_in_the_bound(monkeypatch):
+    parts = mode_bounds._Parts("above", "below", 1e-15)
+    monkeypatch.setattr(mode_bounds, "negative_pivots", lambda part, at, charge: (int(part == "above") + 1, 0.25))
+    low, high = parts.bounds(1, 1.0, 10.0)
+    assert 0.75 - 1e-11 <= low <= 0.75
+    assert 1.25 <= high <= 1.25 + 1e-11
 
 
 rates = st.floats(0.1, 10.0)
