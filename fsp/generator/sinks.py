@@ -10,6 +10,7 @@ import numpy as np
 from fsp.generator import entry_kernels
 from fsp.generator.matrices import Rows
 from fsp.generator.plan import clocks_of, weighted
+from fsp.model.firing import may_fire
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,7 +79,9 @@ def find_sinks(model: Model, space: StateSpace, jumps: Jumps, adjoint: Plan) -> 
         if timed or space.constraints:
             targets = space.encoding.decode(space.runs.take(sources)) + change
             # Where the rate depends on time, what may leave at another time needs its sink now.
-            possible = (targets >= 0).all(axis=1)
+            possible = rates > 0.0
+            if timed:
+                possible |= _may_leave(model, reactions, targets - change)
             sources, rates, targets = sources[possible], rates[possible], targets[possible]
             broken = [(constraint.label, ~constraint.holds(targets)) for constraint in space.constraints]
         if not len(sources):
@@ -86,6 +89,14 @@ def find_sinks(model: Model, space: StateSpace, jumps: Jumps, adjoint: Plan) -> 
         leaks.append(Leak(change, reactions, sources, rates))
         rows.append(_sorted_by_boundary(broken, own_name, len(sources), names))
     return Sinks(tuple(names), tuple(leaks), tuple(rows), len(space))
+
+
+def _may_leave(model: Model, reactions: Sequence[int], states: IntArray) -> BoolArray:
+    """Tell from which states (m, n_species) a reaction may lead at some time, (m,)."""
+    leaves = np.zeros(len(states), dtype=np.bool_)
+    for k in reactions:
+        leaves |= may_fire(model, k, states)
+    return leaves
 
 
 def _sorted_by_boundary(broken: list[tuple[str, BoolArray]], own_name: str, n: int, names: dict[str, int]) -> IntArray:

@@ -191,7 +191,7 @@ class Network(JumpStructure):
         trees = {name: self._compiled.resolved[name] for name in self._compiled.definition.constraints}
         return {name: to_text(tree) for name, tree in trees.items() if symbols(tree) <= set(self.species)}
 
-    def propensity(self, k: int, states: npt.ArrayLike, t: float = 0.0) -> FloatArray:
+    def propensity(self, k: int, states: npt.ArrayLike, t: float = 0.0, *, checked: bool = True) -> FloatArray:
         """Evaluate the propensity of one reaction.
 
         Parameters
@@ -202,6 +202,8 @@ class Network(JumpStructure):
             Counts, shape (n, n_species).
         t
             The time.
+        checked
+            Whether values that are no rates are refused.
 
         Returns
         -------
@@ -213,8 +215,8 @@ class Network(JumpStructure):
         ModelError
             If a value is negative, not finite, or positive where a count would become negative.
         """
-        chosen = (self._propensities[k],)
-        values: FloatArray = propensities_of.evaluate_all(chosen, self._index, self._states(states), t)[0]
+        chosen, counts = (self._propensities[k],), self._states(states)
+        values: FloatArray = propensities_of.evaluate_all(chosen, self._index, counts, t, checked=checked)[0]
         return values
 
     def propensities(self, states: npt.ArrayLike, t: float = 0.0) -> FloatArray:

@@ -51,12 +51,14 @@ class Propensity:
     needs: tuple[tuple[str, int], ...]
     time_dependent: bool  # whether the time occurs in the law
 
-    def fill(self, out: FloatArray, columns: Columns, t: float) -> None:
+    def fill(self, out: FloatArray, columns: Columns, t: float, *, checked: bool = True) -> None:
         """Write the propensity of a block of states.
 
         `out`: where to write, shape (n,).
         """
         out[:] = self.program(columns, t)
+        if not checked:
+            return
         # written so that NaN, which compares false, fails as well
         if not (out.min() >= 0.0 and out.max() < math.inf):
             bad = np.flatnonzero(~((out >= 0.0) & (out < math.inf)))[0]
@@ -165,9 +167,14 @@ def _check_same(reaction: Reaction, first: FloatArray, again: FloatArray, n: int
 
 
 def evaluate_all(
-    propensities: tuple[Propensity, ...], index: Mapping[str, int], states: npt.NDArray[Any], t: float
+    propensities: tuple[Propensity, ...],
+    index: Mapping[str, int],
+    states: npt.NDArray[Any],
+    t: float,
+    *,
+    checked: bool = True,
 ) -> FloatArray:
-    """Evaluate propensities on an array of states.
+    """Evaluate propensities on an array of states; values that are no rates are refused where they are `checked`.
 
     `states`: counts, shape (n, d); returns propensities in 1/time, shape (R, n).
     """
@@ -180,5 +187,5 @@ def evaluate_all(
         for begin in range(0, n, step):
             columns = Columns(states[begin : begin + step], index)
             for k, propensity in enumerate(propensities):
-                propensity.fill(out[k, begin : begin + step], columns, time)
+                propensity.fill(out[k, begin : begin + step], columns, time, checked=checked)
     return out

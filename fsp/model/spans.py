@@ -64,6 +64,11 @@ def of_power(parts: Sequence[Range]) -> Range:
     return max(0.0, least * (1.0 - POWERS_OFF) - tiny), greatest * (1.0 + POWERS_OFF) + tiny
 
 
+def of_non_negative(parts: Sequence[Range]) -> Range:
+    """Enclose what is never negative, whatever its argument."""
+    return 0.0, math.inf
+
+
 def of_rounding(function: Callable[[float], int]) -> Rule:
     """Return the rule of floor or ceil."""
     return lambda parts: tuple(x if math.isinf(x) else float(function(x)) for x in parts[0])  # type: ignore[return-value]
@@ -126,3 +131,17 @@ def of_not(parts: Sequence[Range]) -> Range:
     """Enclose whether it does not hold."""
     low, high = _truth(parts[0])
     return 1.0 - high, 1.0 - low
+
+
+def of_pieces(parts: Sequence[Range]) -> Range:
+    """Enclose the value before the first condition that holds, else the last one of an odd number."""
+    possible = []
+    for value, condition in zip(parts[::2], parts[1::2], strict=False):
+        never, always = (_truth(condition) == truth for truth in ((0.0, 0.0), (1.0, 1.0)))
+        if not never:
+            possible.append(value)
+        if always:
+            break
+    else:
+        possible.append(parts[-1] if len(parts) % 2 else ANYTHING)
+    return min(low for low, _ in possible), max(high for _, high in possible)

@@ -199,15 +199,14 @@ class Growth:
         if self.count % SUSPECT_GROWTHS == 0:
             self._refuse_escape(space, generator.leaks, flux, t, remaining)
         threshold = 0.0 if everywhere else _threshold(np.concatenate(flux), bearable, comm)
-        lines = []
-        for leak, f, total in zip(generator.leaks, flux, sums, strict=True):
+        paces = []
+        for leak, total in zip(generator.leaks, sums, strict=True):
             reach = _reach(space, leak.change, far=far)
             if total >= HIT * sums.sum():
                 self._pace.hit(tuple(leak.change.tolist()), t, remaining, max(FIRST_STEPS, reach))
-            paced = reach if far else min(self._pace.length(tuple(leak.change.tolist())), reach)
-            lines.append(self._lines(space, leak, f, threshold, paced))
+            paces.append(reach if far else min(self._pace.length(tuple(leak.change.tolist())), reach))
+        lines, followed, asked = self._followed(space, generator, flux, threshold, paces)
         # Where lines break off after few steps, jumps alternate: look around as far as they should have gone.
-        followed, asked = comm.sum(np.array([[line.followed, line.asked] for line in lines]).sum(axis=0))
         if followed < 0.5 * asked:
             self._pace.hit(AROUND, t, remaining, len(space))
             around = self._pace.length(AROUND)
@@ -244,15 +243,31 @@ class Growth:
             before, grown = grown, grown.grow(self._model, 1, seeds=fresh, max_states=self.limit)
         return grown
 
-    def _lines(self, space: AnySpace, leak: Leak, flux: FloatArray, threshold: float, paced: int) -> Lines:
-        """Repeat one kind of jump from the states that feed it with more than `threshold`."""
+    def _followed(
+        self, space: AnySpace, generator: AnyGenerator, flux: Sequence[FloatArray], threshold: float, paces: list[int]
+    ) -> tuple[list[Lines], float, float]:
+        """Repeat each kind of jump; return the lines, and what was followed and asked for on all processes."""
+        for leaves in (False, True):  # a callable may fire at times at which it was not asked: its sinks say where
+            lines = [
+                self._lines(space, leak, f, threshold, paced, generator.t, leaves)
+                for leak, f, paced in zip(generator.leaks, flux, paces, strict=True)
+            ]
+            followed, asked = space.comm.sum(np.array([[line.followed, line.asked] for line in lines]).sum(axis=0))
+            if followed > 0.0:
+                break
+        return lines, float(followed), float(asked)
+
+    def _lines(
+        self, space: AnySpace, leak: Leak, flux: FloatArray, threshold: float, paced: int, t: float, leaves: bool
+    ) -> Lines:
+        """Repeat one kind of jump from the states that feed it with more than `threshold` at time `t`."""
         chosen = np.flatnonzero(flux >= threshold) if threshold > 0.0 else np.flatnonzero(flux > 0.0)
         weight = flux[chosen]
         n_chosen, top = space.comm.sum(len(chosen)), space.comm.max(float(weight.max(initial=0.0)))
         cheap = FIRST_STEPS if self._stationary else min(self._longest_cheap, CHEAP_STATES // max(n_chosen, 1))
         length = line_lengths(weight, threshold, top, max(1, cheap, paced))
         with space.comm.agree():
-            return follow(self._model, leak, space.states_at(leak.sources[chosen]), weight, length)
+            return follow(self._model, leak, space.states_at(leak.sources[chosen]), weight, length, t, leaves=leaves)
 
     def _refuse_escape(
         self,

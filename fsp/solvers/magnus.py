@@ -91,7 +91,8 @@ class Magnus(Solver):
         cost = costs.of_products(generator, stretch, inf, STATE_WORK, CALL_WORK)
         if not stretch.is_timed:
             return cost
-        return replace(cost, products=0.0, other=float(len(generator)), reason="propensities depend on time")
+        states = float(len(generator)) if generator.is_scalable else inf  # others are refused
+        return replace(cost, products=0.0, other=states, reason="propensities depend on time")
 
     def check(self, generator: AnyGenerator) -> None:
         """Raise a BackendError unless propensities are sums of functions of time times functions of the state."""

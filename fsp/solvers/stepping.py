@@ -175,9 +175,15 @@ class Stepping:
         return flow
 
     def _raise_no_step(self, t: float, tol_rate: float) -> None:
+        model = self.generator.model
+        hidden = [k for k, law in enumerate(model.rate_expressions) if law is None and model.time_dependent[k]]
+        way_out = self.way_out
+        if hidden:
+            name = model.reactions[hidden[0]].name
+            way_out = f"write the rate of '{name}' as a formula if it jumps there: no switch of a callable is known"
         raise ConvergenceError(
             f"{type(self.solver).__name__} found no step at t = {t:.6g} whose error is below {tol_rate:.1e} per unit "
-            f"of time, however short. Loosen `tol`, or {self.way_out}."
+            f"of time, however short. Loosen `tol`, or {way_out}."
         )
 
 

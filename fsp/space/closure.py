@@ -2,7 +2,7 @@
 
 One level at a time: the propensities of all states of the frontier are evaluated at once, the targets of the
 enabled jumps go into a hash set of keys, and those that are new and fulfil the constraints are the next
-frontier.  A reaction whose rate depends on time counts as enabled wherever it leaves all counts non-negative.
+frontier.  Where a rate that depends on time counts as enabled is said in `fsp.model.firing`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.errors import ModelError, StateSpaceError
+from fsp.model import firing
 from fsp.space import kernels
 from fsp.space.fields import margins
 from fsp.space.runs import KeyRuns
@@ -178,10 +179,7 @@ def enabled_jumps(model: Model, states: IntArray) -> BoolArray:
     """Tell which reactions can happen in which states, (n_reactions, n)."""
     enabled = np.empty((model.n_reactions, len(states)), dtype=np.bool_)
     for k in range(model.n_reactions):
-        if model.time_dependent[k]:
-            enabled[k] = (states + model.change[k] >= 0).all(axis=1)
-        else:
-            enabled[k] = model.propensity(k, states) > 0
+        enabled[k] = firing.enabled(model, k, states)
     return enabled
 
 
@@ -211,12 +209,12 @@ class Pump:
             self._untested.discard(k)
             start = states[sources[0]]
             ray = start + PUMPED_COUNTS[:, None] * self._model.change[k]
-            if self._model.time_dependent[k] or self._fires(k, ray):
+            if self._fires(k, ray):
                 raise StateSpaceError(self._message(k, start))
 
     def _fires(self, k: int, ray: IntArray) -> bool:
         try:
-            return bool((self._model.propensity(k, ray) > 0).all())
+            return bool(firing.enabled(self._model, k, ray).all())
         except ModelError:  # a rate that is not defined so far out may stop the reaction before
             return False
 

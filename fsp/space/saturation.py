@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.arrays import IntArray
-from fsp.model.expression import evaluate, tabulated
+from fsp.model.expression import depends_on_time, evaluate, tabulated
 from fsp.space import saturation_kernels
 from fsp.space.linear import Inequality
 from fsp.space.runs import KeyRuns
@@ -127,18 +127,19 @@ def _firings(model: Model, top: IntArray) -> list[_Firing] | None:
 
 
 def _boxes(model: Model, k: int, top: IntArray) -> list[tuple[IntArray, IntArray]] | None:
-    """Return the boxes, lowest and highest counts, in which a term of a rate is positive."""
-    if model.time_dependent[k]:  # it may be at another time
-        return [(np.maximum(0, -model.change[k]), top)]
+    """Return the boxes, lowest and highest counts, in which a term of a rate is positive, or may be at some time."""
     products = model.factorised(k)
     if products is None:
         return None
     boxes = []
     for product in products:
-        scale = float(evaluate(product.scalar, {}, 0.0))
+        timed = depends_on_time(product.scalar)
+        scale = 1.0 if timed else float(evaluate(product.scalar, {}, 0.0))
         box = _supports(model, product, top)
         if box is None or not (scale >= 0.0 and isfinite(scale)):
             return None
+        if timed:  # clocks may be taken for positive everywhere, counts must not become negative
+            box = np.maximum(box[0], -model.change[k]), box[1]
         if scale > 0.0 and (box[0] <= box[1]).all():
             boxes.append(box)
     return boxes

@@ -264,4 +264,12 @@ MUTANTS = [
         "return total * (end - start)",
         "rate_errors",
     ),
+    mutant(
+        "no-sinks-for-rates-that-are-zero-just-now",
+        "generator/sinks.py",
+        "            if timed:\n                possible |= _may_leave(model, reactions, targets - change)\n",
+        "",
+        "firing",
+        only="callable_is_followed",
+    ),
 ]

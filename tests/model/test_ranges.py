@@ -24,6 +24,7 @@ LAWS = [
     "(X == 3) + (Y != 4)",
     "X - Y > 0",
 ]
+PIECES = ["piecewise(X - Y, X < 3, 2*Y)", "piecewise(X, Y > 9, -X, X + Y >= 8, 7)", "sqrt(X) - exp(-Y)"]
 BOXES = [((0, 3), (0, 9)), ((2, 2), (4, 4)), ((3, 8), (5, 7)), ((0, 0), (2, 9))]
 
 
@@ -37,6 +38,19 @@ def test_an_enclosure_holds_every_value_in_its_box(text, box):
     assert low <= values.min()
     assert values.max() <= high
     if len(x) == 1:  # at a point it is the value
+        assert low == high == values[0]
+
+
+@pytest.mark.parametrize("text", PIECES)
+@pytest.mark.parametrize("box", BOXES)
+def test_an_enclosure_of_pieces_holds_those_that_may_be_taken(text, box):
+    tree = parse(text, what="law")
+    x, y = (grid.ravel() for grid in np.meshgrid(*(np.arange(a, b + 1.0) for a, b in box), indexing="ij"))
+    values = np.asarray(evaluate(tree, {"X": x, "Y": y})) * 1.0
+    low, high = enclosure(tree, {"X": tuple(map(float, box[0])), "Y": tuple(map(float, box[1]))})
+    assert low <= values.min()
+    assert values.max() <= high
+    if len(x) == 1 and "exp" not in text:
         assert low == high == values[0]
 
 

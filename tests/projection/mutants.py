@@ -119,7 +119,7 @@ MUTANTS = [
     mutant(
         "rates-on-a-line-that-raise-end-it",
         "projection/lines.py",
-        "enabled = _enabled_in_turn(model, leak, states, step)",
+        "enabled = _enabled_in_turn(model, leak, states, step, t)",
         "enabled = step == 0",
         "lines",
         only="on_a_line",
@@ -360,5 +360,13 @@ MUTANTS = [
         "rounding=step.rounding + of_rates,",
         "rounding=step.rounding - of_rates,",
         "budget",
+    ),
+    mutant(
+        "what-sinks-saw-is-not-followed",
+        "projection/lines.py",
+        "    enabled |= leaves & (step == 0)\n",
+        "",
+        "firing",
+        only="callable_is_followed",
     ),
 ]

@@ -208,4 +208,12 @@ MUTANTS = [
         "closure",
         only="in_blocks",
     ),
+    mutant(
+        "clocks-fire-everywhere",
+        "space/saturation.py",
+        "        box = _supports(model, product, top)\n        if box is None",
+        "        box = (0 * top, top) if timed else _supports(model, product, top)\n        if box is None",
+        "firing",
+        only="zero_at_all_times",
+    ),
 ]
