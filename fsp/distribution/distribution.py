@@ -273,9 +273,8 @@ class Distribution(Displayed, Intervals, Provenance):
         >>> print(fsp.transient(model, [0.0])[-1].quantile_interval("X", 0.95))
         [15, 15]
         """
-        value = self.quantile(species, level)
-        counts, probabilities = self._marginal_of(species)
-        return bounds.quantile((probabilities, counts.astype(np.float64)), level, value, self.error)
+        value, alone = self.quantile(species, level), self.marginal(species)  # whose error has the rounding of sums
+        return bounds.quantile((alone.probabilities, alone.states[:, 0].astype(np.float64)), level, value, alone.error)
 
     def modes(self, species: str) -> IntArray:
         """Find the counts at which the marginal probability of a species has a maximum that its error does not hide.

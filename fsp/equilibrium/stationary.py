@@ -228,7 +228,7 @@ def _distribution(
         generator.model.species,
         t=None,
         error=error,
-        closed=generator.n_sinks == 0,
+        closed=generator.n_sinks == 0 and not generator.model.definition.has_tails,
         notes=answer.notes,
         moments=moments,
         state_bounds=state_bounds,

@@ -151,8 +151,9 @@ class Binomial(Instrument):
         for x in range(largest):
             values[:, x + 1] = (1.0 - p) * values[:, x]
             values[1:, x + 1] += p * values[:-1, x]
+        values[values < LEAST] = 0.0  # where products that underflow may have made up an entry
         off = 2.0 / (1.0 - p) if p < 1.0 else 0.0  # how many roundings 1 - p is off, p being a decimal
-        return Table(values, largest * (4.0 + off) * UNIT_ROUNDOFF, 0.0)
+        return Table(values, largest * (4.0 + off) * UNIT_ROUNDOFF, 2.0 * LEAST)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from fsp.model.event import Event, read_events
 from fsp.model.formula import FunctionDefinition, is_name, parse_functions
 from fsp.model.infix import number_text
 from fsp.model.plain import CONSTANTS
-from fsp.model.reaction import Reaction, in_burst, mass_action_law
+from fsp.model.reaction import CutBurst, Reaction, in_burst, mass_action_law
 from fsp.model.size import bounded
 from fsp.model.tree import (
     Call,
@@ -66,6 +66,13 @@ class Definition:
     constraints: tuple[str, ...] = ()  # parameters that are conditions which a file says should hold
     # formulas of initial counts, of the parameters that have the values of these at the start
     at_start: Mapping[str, Expression] = field(default_factory=dict)
+
+    @property
+    def has_tails(self) -> bool:
+        """Whether laws without a largest count are cut off: of the start, of what events draw, or of bursts."""
+        laws = [self.initial.draws, *(event.draws for event in self.events)]
+        cut = any(not draw.is_bounded for drawn in laws for draw in drawn.values())
+        return cut or any(isinstance(reaction, CutBurst) for reaction in self.reactions)
 
 
 def read_definition(
@@ -214,7 +221,7 @@ def with_bursts(reactions: Sequence[Reaction], laws: Sequence[Law]) -> tuple[tup
         lacking = 2.0 * (1.0 - total) / max(math.fsum(made.tolist()), UNIT_ROUNDOFF)
         for size, probability in zip(sizes[sizes > 0].tolist(), made.tolist(), strict=True):
             rate = call("*", Number(probability, probability * lacking), law)
-            jumps.append((in_burst(reaction, size, rate), rate))
+            jumps.append((in_burst(reaction, size, rate, is_cut=not draw.is_bounded), rate))
     named, rates = zip(*jumps, strict=True) if jumps else ((), ())
     return named, rates
 

@@ -30,6 +30,7 @@ from fsp.model.tree import ONE, ZERO, Expression, Number, call, substitute, symb
 from fsp.model.values import nearest_whole
 
 TAIL = 1e-18  # probability of the counts that are left out: far below what a rounding changes
+SMALLEST = 1e-290  # probability of a count that is kept: 20,000 products that underflow are off by 1e-319 at most
 MOST_DRAWN = 10_000_000  # states that laws of the start are spread over: as many as a space holds by default
 MOST_COUNTS = 20_000  # of a law: the work of a binomial one grows with their square, here to a second
 
@@ -55,6 +56,11 @@ class Draw:
     def symbols(self) -> frozenset[str]:
         """The names of the species and parameters that it depends on."""
         return frozenset().union(*map(symbols, self.arguments))
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether it has a largest count, whatever its arguments are; others are cut off far out (`TAIL`)."""
+        return self.law not in ("poisson", "geometric")
 
     @property
     def largest(self) -> Expression | None:
@@ -111,6 +117,7 @@ def _binomial(n: float, p: float) -> CountLaw:
     weights = np.ones(1)
     for _ in range(int(trials)):
         weights = np.append(weights * (1.0 - p), 0.0) + np.append(0.0, weights * p)
+    weights[weights < SMALLEST] = 0.0  # where products that underflow may have made up a weight
     off = 2.0 / (1.0 - p) if p < 1.0 else 0.0  # how many roundings 1 − p is off, p being a decimal
     return _lower(np.arange(int(trials) + 1), weights, math.ceil(trials * (4.0 + off)))
 

@@ -203,7 +203,13 @@ def net_change(reactants: Mapping[str, int], products: Mapping[str, int]) -> dic
     return {species: n for species, n in difference.items() if n != 0}
 
 
-def in_burst(reaction: Reaction, size: int, rate: Expression) -> Reaction:
+class CutBurst(Reaction):
+    """A reaction that is one size of a burst whose law has no largest size, so that sizes far out have none."""
+
+    __slots__ = ()
+
+
+def in_burst(reaction: Reaction, size: int, rate: Expression, *, is_cut: bool) -> Reaction:
     """Return a reaction that makes so many times what another one makes on balance, at its own propensity."""
     made = {species: n * (size - 1) for species, n in reaction.change.items() if n > 0}
     products = reaction.products
@@ -211,7 +217,8 @@ def in_burst(reaction: Reaction, size: int, rate: Expression) -> Reaction:
         products = {species: n + made.get(species, 0) for species, n in products.items()}
     change = {species: n + made.get(species, 0) for species, n in reaction.change.items()}
     sides = Stoichiometry(reaction.reactants, products, change)
-    return Reaction(sides, rate=rate, name=f"{reaction.name} ({size})", reversible=reaction.reversible)
+    kind = CutBurst if is_cut else Reaction
+    return kind(sides, rate=rate, name=f"{reaction.name} ({size})", reversible=reaction.reversible)
 
 
 def _read_side(label: str, side: str) -> dict[str, int]:

@@ -156,7 +156,7 @@ def _distribution(estimate: Estimate, truncation: float) -> Distribution:
         estimate.p,
         t=None,
         error=estimate.ledger(truncation),
-        closed=generator.n_sinks == 0,
+        closed=generator.n_sinks == 0 and not generator.model.definition.has_tails,
         notes=estimate.notes,
         **of_model(generator.model),
     )

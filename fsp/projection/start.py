@@ -42,6 +42,7 @@ class Start:
     spread: tuple[AnySpace, FloatArray] | None = None  # over ranks: a space, and probabilities (n_local,)
     exact_since: float = 0.0  # the time at which the network starts from it
     initial: Carried | None = None  # known of the moments at time `t`, where the distribution is not exact
+    holds_all: bool = True  # whether the states of the distribution are all that have probability
 
     def check(self, times: FloatArray) -> None:
         """Raise an ArgumentError if one of `times` lies before the start."""
@@ -60,12 +61,20 @@ class Start:
         return replace(self, model=model, exact=exact)
 
     def fired(
-        self, phase: Phase[Model], t: float, states: IntArray, probabilities: FloatArray, error: ErrorLedger, tol: float
+        self,
+        phase: Phase[Model],
+        t: float,
+        states: IntArray,
+        probabilities: FloatArray,
+        error: ErrorLedger,
+        tol: float,
+        *,
+        holds_all: bool,
     ) -> Start:
         """Return where the next phase begins, after one that ended at `t` with these `states` (n, d).
 
-        That is exact, and free of error, where events take all states to one.  `tol` bounds the error at the end of the
-        computation.
+        The next start is exact, and free of error, where events take all states to one.  `tol` bounds the error at the
+        end of the computation; `holds_all` tells whether no other states had probability.
         """
         if phase.firing is None:
             raise ValueError("`phase` must end by events, but is the last one.")
@@ -83,7 +92,8 @@ class Start:
         error += ErrorLedger(rounding=rounding)
         moments = self.moments(t)
         initial = None if moments is None else Carried(moments, phase.firing)
-        return Start(begun, t, error, max(tol - error.total, LEAST_LEFT * tol), exact=False, initial=initial)
+        left, holds_all = max(tol - error.total, LEAST_LEFT * tol), holds_all and not phase.network.definition.has_tails
+        return Start(begun, t, error, left, exact=False, initial=initial, holds_all=holds_all)
 
     def moments(self, t: float) -> PendingBounds | None:
         """Return the bounds of moments at a time; None where nothing is known."""
@@ -132,11 +142,13 @@ def starting_point(model: Model, start: Solution | Distribution | None, tol: flo
                 "`start` must be a serial solution where the model has events, but is spread over ranks; use "
                 "backend='serial'."
             )
-        return Start(model, t, first.error, left, exact=False, spread=(space, first.probabilities))
+        given = space, first.probabilities
+        return Start(model, t, first.error, left, exact=False, spread=given, holds_all=first.closed)
     columns = [first.species.index(name) for name in model.species]
     begun = model.starting_in(first.states[:, columns], first.probabilities)
     initial = None if first.moments is None else Carried(first.moments.select(columns))
-    return Start(begun, t, first.error, left, exact=False, initial=initial)
+    holds_all = first.closed or first.error.total == 0.0
+    return Start(begun, t, first.error, left, exact=False, initial=initial, holds_all=holds_all)
 
 
 def starts_at_rest(start: object) -> bool:

@@ -270,9 +270,10 @@ class Loop:
 
     @property
     def _closed(self) -> bool:
-        lost, generator = self.budget.error, self.engine.generator
+        lost, generator = self.budget.ledger, self.engine.generator
         nothing_lost = generator.n_sinks == 0 and lost.pruning == 0.0 and lost.truncation == 0.0
-        return nothing_lost and isfinite(generator.rate_errors.worst)
+        holds_all = self.begin.holds_all and not self.begin.model.definition.has_tails
+        return nothing_lost and holds_all and isfinite(generator.rate_errors.worst)
 
     # ---- what it comes to
 
@@ -299,9 +300,9 @@ class Loop:
         """Return where the next phase begins, after what events make of the states."""
         now = self.now
         has = now.p > 0.0
-        return self.begin.fired(
-            phase, until, now.space.states[has], now.p[has], self.begin.error + now.ledger, self.recorder.tol
-        )
+        error = self.begin.error + now.ledger
+        states, p, holds_all = now.space.states[has], now.p[has], now.closed or error.total == 0.0
+        return self.begin.fired(phase, until, states, p, error, self.recorder.tol, holds_all=holds_all)
 
     def _report(self, t: float) -> None:
         if self.now.t < self._until:

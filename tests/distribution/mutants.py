@@ -4,6 +4,14 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "quantiles-of-sums-that-are-exact",
+        "distribution/distribution.py",
+        "level, value, alone.error)",
+        "level, value, self.error)",
+        "distribution",
+        only="quantiles_hold",
+    ),
+    mutant(
         "quantiles-without-what-is-gained",
         "distribution/bounds.py",
         "cumulated + (gained + slack), level))",

@@ -4,6 +4,14 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "stationary-states-are-all-of-a-start-that-is-cut",
+        "equilibrium/stationary.py",
+        "closed=generator.n_sinks == 0 and not generator.model.definition.has_tails,",
+        "closed=generator.n_sinks == 0,",
+        "draws",
+        only="stationary_states",
+    ),
+    mutant(
         "many-classes-are-many-lines",
         "equilibrium/bounded.py",
         "if len(lines) <= MOST_LISTED:",

@@ -4,6 +4,14 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "instruments-of-products-that-underflow",
+        "inference/instruments.py",
+        "values[values < LEAST] = 0.0",
+        "values[values < 0.0] = 0.0",
+        "likelihood",
+        only="all_missed",
+    ),
+    mutant(
         "remnants-are-charged-once",
         "inference/envelopes.py",
         "terms = {(0,) * width: Fraction(2)}",

@@ -266,3 +266,11 @@ def test_counts_of_an_unknown_species_are_refused_by_name():
     counts = fsp.read_counts({"time": [1.0], "n": [2]}, counts={"Y": "n"})
     with pytest.raises(fsp.ArgumentError, match=r"`counts` must be of species of '.*', X, .* but 'Y' was counted"):
         fsp.likelihood(immigration_death(), counts)
+
+
+@pytest.mark.parametrize("there", [1000, 2000, 2080, 3000])
+def test_molecules_that_are_all_missed_have_a_bound_below_what_doubles_hold(there):
+    """0 of x molecules are seen with probability 0.7^x, which is 5e-324 in products of doubles from x = 2088 on."""
+    model = fsp.Model(species={"X": there}, parameters={"g": 0.0}, reactions=[fsp.Reaction("X -> 0", mass_action="g")])
+    found = fsp.likelihood(model, read(np.ones(1), np.zeros(1, dtype=int)), instrument=fsp.Binomial(0.3)).value
+    assert found.lower <= there * math.log(0.7) <= found.upper

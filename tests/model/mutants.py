@@ -4,6 +4,22 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "bursts-have-a-largest-size",
+        "model/definition.py",
+        "is_cut=not draw.is_bounded",
+        "is_cut=False",
+        "draws",
+        only="no_largest_count",
+    ),
+    mutant(
+        "laws-of-products-that-underflow",
+        "model/draws.py",
+        "weights[weights < SMALLEST] = 0.0",
+        "weights[weights < 0.0] = 0.0",
+        "draws",
+        only="underflow",
+    ),
+    mutant(
         "events-that-share-a-draw",
         "model/event_execution.py",
         "for name in event.draws if name in seen}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -358,3 +359,57 @@ def test_draws_are_pickled_with_their_model():
         events=[Event("time >= 1", {"X": "binomial(X, 0.5)"})],
     )
     assert pickle.loads(pickle.dumps(model)).hash == model.with_parameters({}).hash == model.hash
+
+
+# ---- counts that laws leave out
+
+FAR = "piecewise(1e60, X > 300, 0)"  # zero on all states that are stored; 1e60 times a tail that is not zero
+DECAY = Reaction("X -> 0", mass_action=1.0)
+CUT = {
+    "start": fsp.Model(species={"X": "poisson(10)"}, reactions=[DECAY]),
+    "event": fsp.Model(species={"X": 3}, reactions=[DECAY], events=[Event("time >= 0.5", {"X": "geometric(2)"})]),
+    "burst": fsp.Model(species={"G": 1, "X": 0}, reactions=[Reaction("G -> X", mass_action=1.0, burst="geometric(2)")]),
+}
+WHOLE = {
+    "start": fsp.Model(species={"X": "binomial(10, 0.3)"}, reactions=[DECAY]),
+    "event": fsp.Model(species={"X": 3}, reactions=[DECAY], events=[Event("time >= 0.5", {"X": "bernoulli(0.2)"})]),
+    "burst": fsp.Model(
+        species={"G": 1, "X": 0}, reactions=[Reaction("G -> X", mass_action=1.0, burst="binomial(3, 0.5)")]
+    ),
+}
+
+
+@pytest.mark.parametrize("model", CUT.values(), ids=CUT)
+def test_states_are_not_all_that_have_probability_where_a_law_has_no_largest_count(model):
+    (dist,) = fsp.transient(model, [0.7], 1e-6)
+    assert not dist.closed
+    found = dist.expectation(FAR)
+    assert not (found.certified and found.upper == 0.0)
+    after = fsp.Model(species=dict.fromkeys(model.species, 0), reactions=[DECAY])
+    (later,) = fsp.transient(after, [1.0], 1e-4, start=dist)  # the other network makes nothing, but has the start
+    assert not later.closed
+
+
+@pytest.mark.parametrize("model", WHOLE.values(), ids=WHOLE)
+def test_states_are_all_that_have_probability_where_laws_have_a_largest_count(model):
+    (dist,) = fsp.transient(model, [0.7], 1e-6)
+    assert dist.closed
+    assert tuple(dist.expectation(FAR)) == (0.0, 0.0)
+
+
+def test_stationary_states_are_not_all_where_a_conserved_count_has_no_largest_value():
+    there, back = Reaction("A -> B", mass_action=1.0), Reaction("B -> A", mass_action=2.0)
+    drawn, given = (
+        fsp.stationary(fsp.Model(species={"A": a, "B": 0}, reactions=[there, back])) for a in ("poisson(2)", 2)
+    )
+    assert not drawn.closed
+    assert given.closed
+
+
+def test_probabilities_that_underflow_are_lower_bounds():
+    """0.7^x stays at the smallest double from x = 2088 on, where products are rounded to it."""
+    n, p = 2600, Fraction(0.3)
+    law = LAWS["binomial"].of(float(n), 0.3)
+    for k in (0, 1, 50):
+        assert Fraction(law.probabilities[k]) <= math.comb(n, k) * p**k * (1 - p) ** (n - k)
+    assert law.probabilities.sum() == pytest.approx(1.0, abs=1e-11)

@@ -4,6 +4,30 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "closed-by-a-network-that-makes-none",
+        "projection/start.py",
+        "holds_all = first.closed or first.error.total == 0.0",
+        "holds_all = True",
+        "transient",
+        only="makes_none",
+    ),
+    mutant(
+        "closed-though-events-draw",
+        "projection/start.py",
+        "holds_all and not phase.network.definition.has_tails",
+        "holds_all",
+        "draws",
+        only="no_largest_count",
+    ),
+    mutant(
+        "closed-though-a-start-is-cut",
+        "projection/transient.py",
+        "holds_all = self.begin.holds_all and not self.begin.model.definition.has_tails",
+        "holds_all = True",
+        "draws",
+        only="no_largest_count",
+    ),
+    mutant(
         "rates-are-exact",
         "projection/budget.py",
         "rounding=step.rounding + of_rates,",
@@ -18,14 +42,6 @@ MUTANTS = [
         "error = ErrorLedger(rounding=rounding)",
         "events",
         only="mapped_state_by_state",
-    ),
-    mutant(
-        "closed-after-a-start-that-has-lost",
-        "projection/transient.py",
-        "lost, generator = self.budget.error,",
-        "lost, generator = self.budget.ledger,",
-        "resume",
-        only="not_closed",
     ),
     mutant(
         "rates-held-for-too-long",

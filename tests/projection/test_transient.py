@@ -428,3 +428,14 @@ def test_initial_probabilities_that_do_not_quite_sum_to_one_are_off_by_so_much(s
     model = network({"A": 1}, ("A -> 0", "mass_action", 1.0), initial={(1,): 0.5, (2,): 0.5 - short})
     d = fsp.transient(model, [1.0], 1e-6)[-1]
     assert abs(short) * 0.99 <= d.error.rounding <= abs(short) + 1e-13
+
+
+def test_a_start_that_may_have_other_states_is_not_closed_by_a_network_that_makes_none():
+    """What is given lies within 1e-3 of the start, wherever that is; a start without error has no other states."""
+    model = fsp.Model(species={"X": 0}, reactions=[fsp.Reaction("X -> 0", mass_action=1.0)])
+    states, p = np.array([[0], [1]]), np.array([0.5, 0.5])
+    near = fsp.Distribution(states, p, ("X",), t=0.0, error=fsp.ErrorLedger(rounding=1e-3))
+    exact_start = fsp.Distribution(states, p, ("X",), t=0.0, error=fsp.ErrorLedger())
+    whole = fsp.Distribution(states, p, ("X",), t=0.0, error=fsp.ErrorLedger(rounding=1e-3), closed=True)
+    closed = [fsp.transient(model, [1.0], 0.1, start=start)[-1].closed for start in (near, exact_start, whole)]
+    assert closed == [False, True, True]
