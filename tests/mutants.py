@@ -220,15 +220,18 @@ def report_generated(arguments):
     text = judge.path.read_text()
     first, last = arguments.lines
     sabotages = [sabotage for sabotage in operator_mutants.sabotages(text) if first <= sabotage.line <= last]
-    chosen, caught = sabotages[:: arguments.every], 0
-    for sabotage, how, executed in judge.verdicts(chosen):
-        caught += bool(how)
+    chosen, caught = sabotages[:: arguments.every], []
+
+    def show(sabotage, how, executed):
         verdict = "caught" if how else "SURVIVES" if executed else "NOT RUN"
         place = f"{arguments.generated}:{sabotage.line}:{sabotage.column}"
         shown = how or text.splitlines()[sabotage.line - 1].strip()
         print(f"{verdict:10}{place} {sabotage.old} is {sabotage.new}    {shown}", flush=True)
-    print(f"{caught} of {len(chosen)} caught, of {len(sabotages)}")
-    return int(caught < len(chosen))
+        caught.append(bool(how))
+
+    judge.judge(chosen, show)
+    print(f"{sum(caught)} of {len(chosen)} caught, of {len(sabotages)}")
+    return int(sum(caught) < len(chosen))
 
 
 def report(chosen):

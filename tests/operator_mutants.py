@@ -1,31 +1,32 @@
 """Turn each operation of a module of `fsp/` into its opposite, one at a time, and see which the tests do not notice.
 
-Tests are run once under a tracer, which learns the lines of the module that each one executes, and how long it takes.
-A sabotage is then judged in a fork of a process that has imported all but the package and the tests, by the tests
-that execute its line, the quickest one first.  What a fixture executes counts for all tests of its file, and what is
-executed while modules are imported for all tests.
+pytest collects the tests once.  They are run once under a tracer, which learns the lines of the module that each one
+executes, and how long it takes.  A sabotage is then judged in a fork of that process, in which the functions of the
+module are given their changed code, by the tests that execute its line, the quickest one first.  What a fixture
+executes counts for all tests of its file.  What is executed while modules are imported is judged by all tests, in a new
+process.
 """
 
 from __future__ import annotations
 
 import ast
-import importlib
+import gc
+import inspect
 import json
 import os
 import resource
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
-import traceback
 from bisect import bisect_right
 from collections import defaultdict
-from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
-from importlib.machinery import SourceFileLoader
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from pathlib import Path
 from time import perf_counter, sleep
+from types import CodeType, FunctionType
 
 import hypothesis
 import pytest
@@ -35,9 +36,30 @@ ROOT = TESTS.parent
 PATIENCE = 4.0  # times what tests take without a sabotage: one that takes longer is caught, as it comes to no end
 LEAST_PATIENCE = 2.0  # CPU seconds a test
 MEMORY = 6 << 30  # bytes of addresses a sabotage may take
-NOT_FORKED = {"petsc4py", "slepc4py", "mpi4py", "fsp"}  # what each process imports for itself
+TIME_LIMIT = 240.0  # seconds for all tests
 OPTIONS = ["-x", "-q", "-p", "no:randomly", "-p", "no:cacheprovider", "--tb=no"]
-OPTIONS += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # of hypothesis, which is imported before the fork
+OPTIONS += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # of hypothesis, which is imported before
+UNSHRUNK = {  # the first counterexample will do
+    "derandomize": True,
+    "database": None,
+    "deadline": None,
+    "max_examples": 50,
+    "phases": [hypothesis.Phase.explicit, hypothesis.Phase.generate],
+    "report_multiple_bugs": False,
+}
+FROM_THE_START = """
+import sys
+from importlib.machinery import SourceFileLoader
+
+import pytest
+
+path, text = sys.argv[1], sys.stdin.read()
+code_of = SourceFileLoader.get_code
+SourceFileLoader.get_code = lambda loader, name: (
+    compile(text, path, "exec") if loader.path == path else code_of(loader, name)
+)
+sys.exit(pytest.main(sys.argv[2:]))
+"""
 
 OPPOSITES = {
     ast.Lt: ("<", ">="),
@@ -100,19 +122,26 @@ def _end(node, starts):
     return starts[node.end_lineno - 1] + node.end_col_offset
 
 
-class Tracer:
-    """A plugin of pytest that notes the lines of a file that each test executes, and the seconds it takes.
+def functions(text, path):
+    """Return the code of the functions and methods of a module, by the names and the lines at which they begin."""
+    known, waiting = {}, [compile(text, path, "exec")]
+    while waiting:
+        code = waiting.pop()
+        if code.co_flags & inspect.CO_OPTIMIZED:
+            known[code.co_qualname, code.co_firstlineno] = code
+        else:  # a module or a class
+            waiting += [part for part in code.co_consts if isinstance(part, CodeType)]
+    return known
 
-    Lines that are executed before the tests are those of the test "".
-    """
+
+class Tracer:
+    """A plugin of pytest that notes the lines of a file that each test executes, and the seconds it takes."""
 
     def __init__(self, path):
         self.path = str(path)
-        self.lines = defaultdict(set)
+        self.lines, self.of_fixtures = defaultdict(set), defaultdict(set)
         self.seconds = defaultdict(float)
-        self.of_fixtures = defaultdict(set)
-        self.now = self.lines[""]
-        sys.settrace(self._call)
+        self.now = set()
 
     def _call(self, frame, _event, _argument):
         if frame.f_code.co_filename != self.path:
@@ -136,145 +165,152 @@ class Tracer:
     def pytest_runtest_logreport(self, report):
         self.seconds[report.nodeid] += report.duration
         if report.when == "setup":
-            self.of_fixtures[report.nodeid.partition("::")[0]] |= self.now
+            self.of_fixtures[_file_of(report.nodeid)] |= self.now
 
     def record(self):
-        """Return what was noted, and the modules that tests need apart from the package and themselves."""
-        outside = [name for name, module in list(sys.modules.items()) if not self._is_of_the_house(name, module)]
-        shared = {name: self.of_fixtures[name.partition("::")[0]] for name in self.lines}
-        lines = {name: sorted(lines | shared[name]) for name, lines in self.lines.items()}
-        return {"lines": lines, "seconds": self.seconds, "modules": outside}
-
-    def _is_of_the_house(self, name, module):
-        file = str(getattr(module, "__file__", None) or "")
-        return name.split(".")[0] in NOT_FORKED or file.startswith((str(TESTS), str(ROOT / "ci"), str(ROOT / "fsp")))
+        """Return what was noted."""
+        lines = {name: sorted(lines | self.of_fixtures[_file_of(name)]) for name, lines in self.lines.items()}
+        return {"lines": lines, "seconds": self.seconds}
 
 
-class Order:
-    """A plugin of pytest that runs some tests, in an order, or all, notes a failure, and ends one that has no end."""
+def _file_of(name):
+    return name.partition("::")[0]
 
-    def __init__(self, names, seconds, note):
-        self.rank = {name: rank for rank, name in enumerate(names)}
-        self.seconds = seconds
-        self.note = note
+
+class Verdict:
+    """A plugin of pytest that notes the test that fails, and ends one that has no end."""
+
+    def __init__(self, seconds, note):
+        self.seconds, self.note = seconds, note
+        self.failed = False
 
     def pytest_runtest_logstart(self, nodeid):
-        signal.setitimer(signal.ITIMER_PROF, LEAST_PATIENCE + PATIENCE * self.seconds.get(nodeid, 0.0))
-
-    def pytest_collection_modifyitems(self, items):
-        items.sort(key=lambda item: self.rank.get(item.nodeid, len(self.rank)))
-        if "" not in self.rank:
-            items[:] = [item for item in items if item.nodeid in self.rank]
+        signal.setitimer(signal.ITIMER_PROF, LEAST_PATIENCE + PATIENCE * self.seconds[nodeid])
 
     def pytest_runtest_logreport(self, report):
         if report.failed:
+            self.failed = True
             self.note.write_text(report.nodeid)
 
 
 class Judge:
-    """Judge sabotages of a module by files of tests, `workers` at a time; `only` is an expression of pytest -k."""
+    """Judge sabotages of a module by files of tests, `workers` at a time; `only` is an expression of pytest -k.
+
+    A plugin of pytest, whose tests it forks; `report` is called with each sabotage, the test that caught it, "" where
+    none did, and whether a test executes its line.
+    """
 
     def __init__(self, module, tests, only="", workers=2):
         self.path = ROOT / "fsp" / module
-        self.options = [*OPTIONS, "-k", only]
-        self.files = [str(Path(test).resolve().relative_to(ROOT)) for test in tests]
+        self.text = self.path.read_text()
+        self.arguments = [*OPTIONS, "-k", only, *map(str, tests)]
         self.workers = workers
-        self._folder = tempfile.TemporaryDirectory(prefix="fsp-mutants-")
-        self.notes = Path(self._folder.name)
+
+    def judge(self, chosen, report):
+        """Judge some sabotages."""
+        self.chosen, self.report = chosen, report
         hypothesis.settings.register_profile("unshrunk", **UNSHRUNK)
         os.environ |= {"HYPOTHESIS_PROFILE": "unshrunk", "PYTHONPATH": str(ROOT)}
         sys.path.insert(0, str(ROOT))
-        started = perf_counter()
+        with tempfile.TemporaryDirectory(prefix="fsp-mutants-") as folder:
+            self.notes = Path(folder)
+            status = pytest.main(["-s", *self.arguments], plugins=[self])
+        if status:
+            raise SystemExit("Tests must pass without any sabotage, but do not.")
+
+    def pytest_runtestloop(self, session):
+        """Judge the sabotages by the tests of a session."""
+        self.items = {item.nodeid: item for item in session.items}
         self.record = self._traced()
-        self.limit = 10.0 + PATIENCE * (perf_counter() - started)
-        for name in self.record["modules"]:
-            with suppress(Exception):
-                importlib.import_module(name)
-
-    def _traced(self):
-        """Run the tests without a sabotage, and return what the tracer noted."""
-        note = self.notes / "record"
-
-        def trace():
-            tracer = Tracer(self.path)
-            status = pytest.main([*self.options, *self.files], plugins=[tracer])
-            note.write_text(json.dumps(tracer.record()))
-            return status
-
-        child = _forked(trace, self.notes / "output")
-        if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]):
-            raise SystemExit(
-                "Tests must pass without any sabotage, but do not.\n" + (self.notes / "output").read_text()[-2000:]
-            )
-        return json.loads(note.read_text())
-
-    def verdicts(self, chosen):
-        """Yield each sabotage with the test that caught it, "" where none did, and whether a test executes its line."""
-        waiting, running = list(reversed(chosen)), {}
+        if self.record is None or session.testsfailed:
+            session.testsfailed += 1
+            return True
+        waiting, running = list(reversed(self.chosen)), {}
         while waiting or running:
             while waiting and len(running) < self.workers:
                 sabotage = waiting.pop()
-                if not self.tests_of(sabotage.line):
-                    yield sabotage, "", False
-                    continue
                 note = self.notes / f"{sabotage.line}-{sabotage.column}"
-                running[self._started(sabotage, note)] = sabotage, note, perf_counter()
+                child = self._started(sabotage, note)
+                if child is None:
+                    self.report(sabotage, "", False)
+                else:
+                    running[child] = sabotage, note, perf_counter()
             sleep(0.01)
             for child, (sabotage, note, started) in list(running.items()):
-                late = perf_counter() - started > self.limit
-                if late:
+                if perf_counter() - started > TIME_LIMIT:
                     os.killpg(child, signal.SIGKILL)
-                ended, status = os.waitpid(child, 0 if late else os.WNOHANG)
+                ended, status = os.waitpid(child, os.WNOHANG)
                 if ended:
                     del running[child]
-                    late = late or os.waitstatus_to_exitcode(status) == -signal.SIGPROF
-                    how = note.read_text() if note.exists() else "no end" if late else "no start" if status else ""
-                    yield sabotage, how, True
+                    how = note.read_text() if note.exists() else f"status {status}" if status else ""
+                    ends = os.waitstatus_to_exitcode(status) not in (-signal.SIGPROF, -signal.SIGKILL)
+                    self.report(sabotage, how if ends else "no end", True)
+        return True
 
-    def tests_of(self, line):
-        """Return the tests that execute a line, the quickest one first; "" stands for the import of the module."""
-        executed = [name for name, lines in self.record["lines"].items() if line in lines]
-        return sorted(executed, key=lambda name: self.record["seconds"].get(name, 0.0))
+    def _traced(self):
+        """Run the tests without a sabotage, and return what the tracer noted; None where one fails."""
+        note, verdict = self.notes / "record", Verdict(defaultdict(lambda: TIME_LIMIT), self.notes / "failed")
+
+        def trace():
+            tracer = Tracer(self.path)
+            self._run(list(self.items.values()), verdict, tracer)
+            note.write_text(json.dumps(tracer.record()))
+            return verdict.failed
+
+        status = os.waitpid(_forked(trace), 0)[1]
+        return None if status else json.loads(note.read_text())
+
+    @staticmethod
+    def _run(items, verdict, *plugins):
+        """Run tests until one fails."""
+        manager = items[0].config.pluginmanager
+        for plugin in (verdict, *plugins):
+            manager.register(plugin)
+        for item, following in pairwise([*items, None]):
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            if verdict.failed:
+                break
+        return verdict.failed
 
     def _started(self, sabotage, note):
-        """Return the process in which a sabotage is judged."""
+        """Return the process in which a sabotage is judged; None where no test executes it."""
+        before, after = (functions(text, str(self.path)) for text in (self.text, sabotage.text))
+        changed = {key: code for key, code in after.items() if code != before[key]}
+        if not changed:
+            return _forked(lambda: self._from_the_start(sabotage, note))
+        seconds = self.record["seconds"]
+        executed = (name for name, lines in self.record["lines"].items() if sabotage.line in lines)
+        tests = [self.items[name] for name in sorted(executed, key=seconds.get)]
 
         def judge():
             resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-            path, code_of = str(self.path), SourceFileLoader.get_code
-            SourceFileLoader.get_code = lambda loader, name: (
-                compile(sabotage.text, path, "exec") if loader.path == path else code_of(loader, name)
-            )
-            tests = self.tests_of(sabotage.line)
-            files = self.files if "" in tests else sorted({name.partition("::")[0] for name in tests})
-            return pytest.main([*self.options, *files], plugins=[Order(tests, self.record["seconds"], note)])
+            for thing in gc.get_objects():
+                if isinstance(thing, FunctionType) and thing.__code__.co_filename == str(self.path):
+                    code = thing.__code__
+                    thing.__code__ = changed.get((code.co_qualname, code.co_firstlineno), code)
+            return self._run(tests, Verdict(seconds, note))
 
-        return _forked(judge, Path(os.devnull))
+        return _forked(judge) if tests else None
 
-
-UNSHRUNK = {  # the first counterexample will do
-    "derandomize": True,
-    "database": None,
-    "deadline": None,
-    "max_examples": 50,
-    "phases": [hypothesis.Phase.explicit, hypothesis.Phase.generate],
-    "report_multiple_bugs": False,
-}
+    def _from_the_start(self, sabotage, note):
+        command = [sys.executable, "-c", FROM_THE_START, str(self.path), *self.arguments]
+        run = subprocess.run(command, input=sabotage.text, capture_output=True, text=True, check=False)
+        if run.returncode:
+            note.write_text("a test in a new process")
+        return run.returncode != 0
 
 
-def _forked(job, output):
-    """Return the process, a group of its own, in which a job runs and prints into a file."""
+def _forked(job):
+    """Return the process, a group of its own, in which a job runs and prints nothing."""
     child = os.fork()
     if child:
         return child
     os.setpgid(0, 0)
     status = 1
     try:
-        with output.open("w") as file, redirect_stdout(file), redirect_stderr(file):
-            os.dup2(file.fileno(), 1)
-            os.dup2(file.fileno(), 2)
-            status = int(job())
-    except BaseException:
-        traceback.print_exc(file=output.open("a"))
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        os.dup2(nowhere, 2)
+        status = int(job())
     finally:
         os._exit(status)

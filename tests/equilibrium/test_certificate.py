@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
 import numpy as np
@@ -23,7 +24,7 @@ from fsp.equilibrium.certificate import (
     stopped_at,
 )
 from fsp.model.elimination import echelon
-from fsp.moments.lyapunov import drift_condition
+from fsp.moments.lyapunov import _Search, drift_condition
 
 rationals = np.vectorize(Fraction, otypes=[object])
 
@@ -176,3 +177,22 @@ def test_the_glued_function_falls_at_all_stored_states(name, top, eliminate):
         if eliminate:  # the exact function lies below, so near
             room += 2.0 * (system.relative + boundary.slack + roundings(generator))
         assert (drift + Fraction(room) * size >= 1)[np.arange(len(generator)) != z].all()
+
+
+@pytest.mark.parametrize("name", ["two-stage product", "immigration-death"])
+def test_heights_are_those_of_the_function_within_the_slack(name):
+    """A quadratic form around the mean is a difference of larger terms, whose roundings its precision counts."""
+    model = CASES[name].model
+    (quadratic,) = _Search(model).quadratic()
+    space = fsp.StateSpace.box(model, dict.fromkeys(model.species, 60))
+    generator = fsp.Generator(model, space)
+    for condition in (drift_condition(model), quadratic):
+        boundary = boundary_of(generator, condition)
+        gamma = Fraction(rate_outside(condition, generator))
+        assert boundary.slack >= 2.0 * condition.precision
+        for state, height in list(zip(space.states - condition.centre, boundary.within, strict=True))[::7]:
+            exact = Fraction(0)
+            for alpha, c in condition.function.items():
+                falling = (math.prod(x - k for k in range(n)) for x, n in zip(state.tolist(), alpha, strict=True))
+                exact += Fraction(c) * math.prod(falling)
+            assert abs(Fraction(height) - exact / gamma) <= Fraction(boundary.slack) * exact / gamma
