@@ -30,22 +30,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fsp.arithmetic import UNIT_ROUNDOFF, span
 from fsp.errors import ConvergenceError
 from fsp.inference.expansion import Expansion
-from fsp.inference.on_step import STAGES, OnStep, height
-from fsp.inference.statewise import RELATIVE, Known, off_by_table, range_of, split, weight_of
+from fsp.inference.on_step import STAGES, OnStep
+from fsp.inference.stages import Stages, in_nodes, residuals
+from fsp.inference.statewise import RELATIVE, Known, range_of, split, weight_of
 from fsp.solvers.base import short, step_to
 from fsp.solvers.clocks import chebyshev_nodes, reach
 from fsp.solvers.collocation import radau
-from fsp.solvers.linear import Band, ShiftedSystem
+from fsp.solvers.linear import ShiftedSystem
 
 if TYPE_CHECKING:
-    from fsp.arrays import FloatArray, IntArray
+    from fsp.arrays import FloatArray
     from fsp.generator import Generator
     from fsp.inference.derived import RateChangeBounds
     from fsp.inference.timed import Timed
@@ -141,10 +142,8 @@ class Collocated:
 
     def __init__(self, timed: Timed, duration: float, loss: float) -> None:
         self.timed, self.duration, self._table = timed, duration, radau(STAGES)
-        self._pattern, self._entries = _aligned(timed)
-        self._band = Band.of(self._pattern)
+        self._stages = Stages(timed)
         self.weight = weight_of(loss)
-        self._systems: tuple[float, FloatArray, list[ShiftedSystem]] | None = None
         self.course = timed.course(np.ones(len(timed.clocks)), np.zeros(len(timed.changing)))
         self._on_step = OnStep([], [], 0.0, 0.0)
 
@@ -173,7 +172,7 @@ class Collocated:
         values = np.repeat(z, self._table.n_stages, axis=1)  # (n, s, 1 + q)
         noise = _noise(timed, on_step, np.abs(block), h)
         least = np.maximum(allowed, NOISE * noise)
-        systems = self._factors(on_step, h)
+        systems = self._stages.factors(on_step, h)
         alone = len(block) == 1  # then each probability counts, and not their sum alone
         solved = least[:1] * (ALONE if alone else 1.0)
         values[:, :, :1] = self._solved(z[:, :, :1], values[:, :, :1], on_step, systems, h, solved, None)
@@ -226,42 +225,15 @@ class Collocated:
             if size <= SOLVED or size > 0.5 * best:
                 break
             best = size
-            values = values + self._correction(defect, systems)
+            values = values + self._stages.correction(defect, systems)
         return values
-
-    def _correction(self, defect: FloatArray, systems: list[ShiftedSystem]) -> FloatArray:
-        table, (chosen, times) = self._table, _halves(STAGES)
-        transformed = np.matmul(table.inverse[chosen], defect)  # (n, s', m)
-        solved = np.empty_like(transformed)
-        for place, i in enumerate(chosen.tolist()):
-            solved[:, place] = systems[i].solve_columns(transformed[:, place])
-        correction: FloatArray = np.matmul(table.vectors[:, chosen] * times, solved).real
-        return correction
-
-    def _factors(self, on_step: OnStep, h: float) -> list[ShiftedSystem]:
-        middle = np.array([clock.middle for clock in on_step.clocks])
-        if self._systems is not None:
-            length, weights, systems = self._systems
-            if length == h and np.allclose(weights, middle, rtol=NEAR, atol=0.0):
-                return systems
-        square = self._pattern.copy()
-        square.data = middle @ self._entries
-        systems = []
-        for i, mu in enumerate(self._table.eigenvalues):
-            partner = int(np.argmin(np.abs(self._table.eigenvalues - mu.conjugate())))
-            real = abs(mu.imag) < 1e-14 * abs(mu)
-            systems.append(
-                systems[partner] if partner < i else ShiftedSystem(square, h * (mu.real if real else mu), self._band)
-            )
-        self._systems = h, middle, systems
-        return systems
 
     # ---- what they are off
 
     def _rest(self, z: FloatArray, values: FloatArray, on_step: OnStep, h: float) -> FloatArray:
         """Return the residuals (1) in Chebyshev points, but for remainders: (n, N, 1 + q)."""
         timed, tau = self.timed, on_step.tau
-        at, slope = _in_nodes(STAGES, len(tau))
+        at, slope = in_nodes(STAGES, len(tau))
         rise = values - z  # the slopes of a constant are zero: taken so, little cancels
         u = z + np.matmul(at[:, 1:], rise)  # (n, N, 1 + q)
         rest: FloatArray = np.matmul(slope[:, 1:], rise) / h - on_step.products(timed, tau, u)
@@ -273,7 +245,7 @@ class Collocated:
     ) -> tuple[FloatArray, FloatArray]:
         """Return (2) of each vector, and the part of it that does not fall with the step: (1 + q,) each."""
         timed, nodes = self.timed, chebyshev_nodes(len(on_step.tau))
-        at, _ = _in_nodes(STAGES, len(on_step.tau))
+        at, _ = in_nodes(STAGES, len(on_step.tau))
         sizes = np.abs(z + np.matmul(at[:, 1:], values - z))  # (n, N, 1 + q)
         norms = np.abs(rest).sum(axis=0)  # (N, 1 + q)
         missed = 2.0 * np.tensordot(on_step.missed(timed, "missed"), sizes, (0, 0))
@@ -290,40 +262,13 @@ class Collocated:
 
         `points` of the path of p, (n, 1 + s), and its residual in Chebyshev points, (n, N).
         """
-        timed, n_points = self.timed, rest.shape[1]
-        least, largest = range_of(points)
-        at, slope = _in_nodes(STAGES, n_points)
-        pair = np.column_stack([largest, off_by_table(points, at)])
-        flows, off = np.array([part @ pair for part in timed.moduli]).transpose(2, 0, 1)  # |A_l| |u|, (n_clocks, n)
-        heights = np.array([height(of_part, h) for of_part in on_step.clocks])
-        weights = UNIT_ROUNDOFF * (timed.generator.roundings + 8.0) * heights
-        noise = (weights + np.array([of_part.rounding for of_part in on_step.clocks])) @ flows
-        noise += heights @ off + off_by_table(points, slope) / h
-        fallen = np.abs(rest).max(axis=1) + np.array([of_part.missed for of_part in on_step.clocks]) @ flows
-        integral = h * float(chebyshev_nodes(n_points).integrals.sum()) * (1.0 + 1e-9)  # ∫λ
+        least, _ = range_of(points)
+        fallen, noise, integral = residuals(self.timed, points, rest, on_step, h)
         parts = (split(of_part, least, self.weight) for of_part in (fallen + noise, fallen, noise))
         added, above, below = (Known(integral * of_part.relative, integral * of_part.absolute) for of_part in parts)
         bound = max(RELATIVE * h / self.duration, SEEN * below.cost(self.weight))
         cost = above.cost(self.weight)
         return added, (cost / bound, max(cost - SHOWN * below.cost(self.weight), 0.0) / bound)
-
-
-NEAR = 0.03  # relative change of rates over which a factorisation still serves, as the stages are iterated
-
-
-def _aligned(timed: Timed) -> tuple[Any, FloatArray]:
-    """Return the pattern of all A_l together, CSR, and their entries in it, (n_clocks, nnz)."""
-    pattern = sum(timed.moduli[1:], start=timed.moduli[0]).tocsr()
-    pattern.sort_indices()
-    n = pattern.shape[0]
-    keys = np.repeat(np.arange(n), np.diff(pattern.indptr)) * n + pattern.indices
-    entries = np.zeros((len(timed.parts), pattern.nnz))
-    for matrix, part in zip(entries, timed.parts, strict=True):
-        triples = part.tocoo()
-        there = triples.data != 0.0  # zeros are not in the pattern
-        place = np.searchsorted(keys, triples.row[there].astype(np.int64) * n + triples.col[there])
-        np.add.at(matrix, place, triples.data[there])
-    return pattern, entries
 
 
 def _noise(timed: Timed, on_step: OnStep, block: FloatArray, h: float) -> FloatArray:
@@ -335,21 +280,6 @@ def _noise(timed: Timed, on_step: OnStep, block: FloatArray, h: float) -> FloatA
     return np.asarray(
         UNIT_ROUNDOFF * (flow + mass) + generator.misjudged(on_step.t, on_step.t + h) * mass, dtype=np.float64
     )
-
-
-@lru_cache
-def _halves(n_stages: int) -> tuple[IntArray, FloatArray]:
-    """Return one eigenvalue of each pair of conjugate ones, and how many it stands for: (s',) each."""
-    values = radau(n_stages).eigenvalues
-    partners = np.abs(values[:, None] - values.conj()).argmin(axis=1)
-    chosen = np.flatnonzero(partners >= np.arange(n_stages))
-    return chosen, np.where(partners[chosen] > chosen, 2.0, 1.0)
-
-
-@lru_cache
-def _in_nodes(n_stages: int, count: int) -> tuple[FloatArray, FloatArray]:
-    """Return what gives u and u' in Chebyshev points of a step, see `Collocation.interpolate`."""
-    return radau(n_stages).interpolate(0.5 * (1.0 + chebyshev_nodes(count).z))
 
 
 @lru_cache

@@ -605,7 +605,7 @@ MUTANTS = [
     ),
     mutant(
         "steps-know-each-probability-exactly",
-        "inference/collocation.py",
+        "inference/stages.py",
         "fallen = np.abs(rest).max(axis=1) + ",
         "fallen = 0.0 * np.abs(rest).max(axis=1) + ",
         "statewise",
@@ -621,7 +621,7 @@ MUTANTS = [
     ),
     mutant(
         "parts-share-no-pattern",
-        "inference/collocation.py",
+        "inference/stages.py",
         "np.add.at(matrix, place, triples.data[there])",
         "matrix[: there.sum()] = triples.data[there]",
         "timed",

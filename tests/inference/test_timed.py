@@ -15,13 +15,14 @@ from scipy.optimize import brentq
 
 import fsp
 from fsp.generator import Generator
-from fsp.inference.collocation import _aligned, _moduli
+from fsp.inference.collocation import _moduli
 from fsp.inference.direct_part import DirectPart
 from fsp.inference.instruments import Exact
 from fsp.inference.loop import distributions
 from fsp.inference.on_step import OnStep
 from fsp.inference.parameters import derivatives
 from fsp.inference.problem import Limits
+from fsp.inference.stages import aligned
 from fsp.inference.timed import Timed
 from fsp.model.derivatives import derivative
 from fsp.model.expression import evaluate
@@ -273,7 +274,7 @@ def test_parts_of_a_generator_share_a_pattern():
     model = switched("piecewise(k, time < 1, 0)*exp(-time)", k=8.0)
     generator = Generator(model, fsp.StateSpace.box(model, upper=(6,)))
     timed = Timed.of(generator, derivatives(model, ["k"], log=True), ())
-    pattern, entries = _aligned(timed)
+    pattern, entries = aligned(timed)
     for t in (0.3, 2.0):
         weights = np.array([evaluate(clock, {}, t) for clock in timed.clocks])
         pattern.data = weights @ entries
