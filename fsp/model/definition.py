@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import graphlib
 import math
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -223,6 +224,13 @@ def with_bursts(reactions: Sequence[Reaction], laws: Sequence[Law]) -> tuple[tup
             rate = call("*", Number(probability, probability * lacking), law)
             jumps.append((in_burst(reaction, size, rate, is_cut=not draw.is_bounded), rate))
     named, rates = zip(*jumps, strict=True) if jumps else ((), ())
+    times = Counter(reaction.name for reaction in named)
+    twice = [reaction for reaction in named if reaction.part_of is not None and times[reaction.name] > 1]
+    if twice:
+        raise ModelError(
+            f"Reaction names must differ, but '{twice[0].name}' is given, and is that of a burst of "
+            f"'{twice[0].part_of}'; name one of them otherwise."
+        )
     return named, rates
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -17,12 +16,12 @@ MOST_VALUES = 4  # of a conservation law over many initial states
 MOST_PARTS = 4  # of a reaction that bursts or events make many of
 MOST_STEPS = 20  # of what was made of a file
 LONGEST_LAW = 500  # characters
-_PART = re.compile(r" \(\d+\)$")
 
 if TYPE_CHECKING:
     from fsp.model.definition import Definition
     from fsp.model.event import Event
     from fsp.model.network import Network
+    from fsp.model.reaction import Reaction
 
 
 def describe(model: Network, definition: Definition, time_limit: TimeLimit) -> str:
@@ -103,7 +102,7 @@ def parameter_rows(model: Network, definition: Definition) -> list[list[str]]:
 def reaction_rows(model: Network, definition: Definition) -> list[list[str]]:
     """Return name, equation, rate and kind of each reaction; of many parts of one some."""
     rows = []
-    for base, group in groupby(range(model.n_reactions), lambda k: _base(str(model.reactions[k].name))):
+    for base, group in groupby(range(model.n_reactions), lambda k: _base(model.reactions[k])):
         numbers = list(group)
         left = len(numbers) - MOST_PARTS if len(numbers) > MOST_PARTS + 1 else 0
         rows += [_reaction_row(model, definition, k) for k in numbers[: len(numbers) - left]]
@@ -111,9 +110,9 @@ def reaction_rows(model: Network, definition: Definition) -> list[list[str]]:
     return rows
 
 
-def _base(name: str) -> str:
-    """Return the name of which a reaction is a part: bursts and events make several of one, called `r (2)`."""
-    return _PART.sub("", name)
+def _base(reaction: Reaction) -> str:
+    """Return the name of the reaction of which one is a part, or its own."""
+    return reaction.part_of or str(reaction.name)
 
 
 def _reaction_row(model: Network, definition: Definition, k: int) -> list[str]:

@@ -10,6 +10,7 @@ import inspect
 import math
 import re
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -65,6 +66,8 @@ class Reaction:
 
     Attributes
     ----------
+    part_of : str or None
+        Name of the reaction that this is a part of, where bursts or events make several of one; None for others.
     equation : str
         The equation as text.
     reactants, products : dict[str, int] or None
@@ -88,6 +91,7 @@ class Reaction:
     law: RateLaw
     reversible: bool
     burst: str | None
+    part_of: str | None
 
     def __init__(
         self,
@@ -108,14 +112,21 @@ class Reaction:
                 raise ModelError(f"Name of a reaction must be a text, but is {name!r}.")
             sides = _read_change(label, equation) if isinstance(equation, Mapping) else _read_sides(label, equation)
         values = {"law": RateLaw(rate, mass_action), "name": name, "reversible": reversible, "burst": burst}
-        values |= sides._asdict()
+        values |= sides._asdict() | {"part_of": None}
         for key, value in (values | {"equation": _equation(sides)}).items():
             object.__setattr__(self, key, value)
 
     def named(self, name: str) -> Reaction:
         """Return the same reaction with a name."""
         sides = Stoichiometry(self.reactants, self.products, self.change)
-        return Reaction(sides, **self.law._asdict(), name=name, reversible=self.reversible, burst=self.burst)
+        renamed = Reaction(sides, **self.law._asdict(), name=name, reversible=self.reversible, burst=self.burst)
+        return renamed if self.part_of is None else renamed.as_part_of(self.part_of)
+
+    def as_part_of(self, name: str) -> Reaction:
+        """Return the same reaction as a part of one of that name."""
+        part = copy(self)
+        object.__setattr__(part, "part_of", name)
+        return part
 
     @property
     def order(self) -> int | None:
@@ -219,6 +230,8 @@ def in_burst(reaction: Reaction, size: int, rate: Expression, *, is_cut: bool) -
     sides = Stoichiometry(reaction.reactants, products, change)
     kind = CutBurst if is_cut else Reaction
     return kind(sides, rate=rate, name=f"{reaction.name} ({size})", reversible=reaction.reversible)
+    burst = Reaction(sides, rate=rate, name=f"{reaction.name} ({size})", reversible=reaction.reversible)
+    return burst.as_part_of(str(reaction.name))
 
 
 def _read_side(label: str, side: str) -> dict[str, int]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain, count
 
 from fsp.arrays import FloatArray, IntArray
 from fsp.model.definition import Definition, Law, resolve
@@ -11,7 +12,7 @@ from fsp.model.event import check_events, is_timed
 from fsp.model.event_execution import Rules
 from fsp.model.reaction import Reaction, Stoichiometry
 from fsp.model.tree import Expression, Number, call
-from fsp.model.triggered_reactions import TriggeredReaction, find_triggered_reactions
+from fsp.model.triggered_reactions import find_triggered_reactions
 
 
 def rules_of(definition: Definition, resolved: Mapping[str, Expression]) -> Rules:
@@ -41,12 +42,14 @@ def with_triggered_reactions(
     """
     triggered = find_triggered_reactions(rules, change, laws, states)
     parts = [part for part in triggered.parts if not part.events or any(part.change)]
+    given = {str(reaction.name) for reaction in definition.reactions}
     names: list[str] = []
     reactions: list[Reaction] = []
     guarded: list[Law] = []
     for part in parts:
         reaction, law = definition.reactions[part.reaction], definition.laws[part.reaction]
-        names.append(_name(str(reaction.name), part, names))
+        base = f"{reaction.name} with {part.events}" if part.events else str(reaction.name)
+        names.append(_free(base, names, given if part.events else given - {base}))
         if part.guard == Number(1.0) or callable(law):
             reactions.append(reaction)
             guarded.append(law)
@@ -55,12 +58,13 @@ def with_triggered_reactions(
         sides = Stoichiometry(reaction.reactants, reaction.products, reaction.change)
         sides = Stoichiometry(None, None, net) if part.events else sides
         rate = call("*", law, part.guard)
-        reactions.append(Reaction(sides, rate=rate, name=names[-1], reversible=reaction.reversible))
+        guarded_part = Reaction(sides, rate=rate, name=names[-1], reversible=reaction.reversible)
+        reactions.append(guarded_part.as_part_of(reaction.part_of or base))
         guarded.append(rate)
     return replace(definition, reactions=tuple(reactions), laws=tuple(guarded)), triggered.largest
 
 
-def _name(reaction: str, part: TriggeredReaction, taken: Sequence[str]) -> str:
-    name = f"{reaction} with {part.events}" if part.events else reaction
-    same = sum(other == name or other.startswith(f"{name} (") for other in taken)
-    return f"{name} ({same + 1})" if same else name
+def _free(name: str, taken: Collection[str], given: Collection[str]) -> str:
+    """Return a name that no reaction has: this one, or with a number behind it."""
+    numbered = (f"{name} ({k})" for k in count(2))
+    return next(free for free in chain([name], numbered) if free not in taken and free not in given)

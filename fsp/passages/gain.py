@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from math import inf
 from typing import TYPE_CHECKING
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     from fsp.arrays import FloatArray
     from fsp.moments.polynomial import Polynomial
     from fsp.space import StateSpace
-
-BURST = re.compile(r" \(\d+\)$")  # what the name of a reaction has behind it in a burst of some size
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +58,11 @@ class Gain:
     def of_reaction(cls, model: Model, name: object) -> Gain:
         """Count firings."""
         names = [str(reaction.name) for reaction in model.reactions]
-        given = names if name in names else [BURST.sub("", known) for known in names]
+        bases = [reaction.part_of or str(reaction.name) for reaction in model.reactions]
+        given = names if name in names else bases
         reactions = tuple(k for k, known in enumerate(given) if known == name)
         if not reactions:
-            known = ", ".join(dict.fromkeys(BURST.sub("", known) for known in names))
+            known = ", ".join(dict.fromkeys(bases))
             raise ArgumentError(f"`observable` must be a reaction with `firings`, {known}, but is {name!r}.")
         if model.events:
             raise ArgumentError(

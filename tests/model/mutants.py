@@ -588,4 +588,12 @@ MUTANTS = [
         "ranges",
         only="pieces",
     ),
+    mutant(
+        "bursts-may-take-a-name-that-is-given",
+        "model/definition.py",
+        "reaction.part_of is not None and times[reaction.name] > 1",
+        "reaction.part_of is not None and times[reaction.name] > 2",
+        "draws",
+        only="names_stay_apart",
+    ),
 ]

@@ -330,6 +330,42 @@ def test_what_a_burst_consumes_is_consumed_once():
     assert np.ravel(model.propensities([[1, 3, 0]])) == pytest.approx([0.75, 0.375])
 
 
+def test_bursts_know_what_they_are_parts_of_and_names_stay_apart():
+    model = fsp.Model(
+        species={"P": 0},
+        reactions=[
+            Reaction("0 -> P", name="make", burst="binomial(2, 0.5)", rate=1.0),
+            Reaction("P -> 0", name="lose (7)", mass_action=1.0),
+        ],
+    )
+    parts = {str(reaction.name): reaction.part_of for reaction in model.reactions}
+    assert parts == {"make (1)": "make", "make (2)": "make", "lose (7)": None}
+    assert {r.part_of for r in model.with_parameters({}).reactions} == {"make", None}
+    assert model.reactions[0].named("other").part_of == "make"
+    with pytest.raises(ModelError, match=r"'make \(2\)' is given, and is that of a burst of 'make'"):
+        fsp.Model(
+            species={"P": 0},
+            reactions=[
+                Reaction("0 -> P", name="make", burst="binomial(2, 0.5)", rate=1.0),
+                Reaction("P -> 0", name="make (2)", mass_action=1.0),
+            ],
+        )
+
+
+def test_parts_that_events_make_have_names_of_their_own():
+    model = fsp.Model(
+        species={"X": 0},
+        reactions=[
+            Reaction("0 -> 2 X", mass_action=2.0, name="r"),
+            Reaction("X -> 0", mass_action=0.5, name="r with E"),
+        ],
+        events=[fsp.Event("X >= 3", {"X": "0"}, name="E")],
+    )
+    names = [str(reaction.name) for reaction in model.reactions]
+    assert sorted(names) == ["r", "r with E", "r with E (2)", "r with E (3)"]
+    assert {reaction.part_of for reaction in model.reactions} <= {"r", "r with E", None}
+
+
 def test_the_error_of_bursts_is_charged():
     """What the probabilities lack to one, and the tail that is left out, are errors of the rates."""
     model = bursting("geometric(3)")

@@ -117,6 +117,10 @@ def test_a_reaction_that_is_named_as_a_burst_would_be_is_its_own():
     )
     hold(fsp.reward(model, "die", firings=True, until="X == 0"), 4.0 / 3.0, 8.0 / 9.0)
     hold(fsp.reward(model, "die (2)", firings=True, until="X == 0"), 1.0 / 3.0, 2.0 / 9.0)
+    alone = fsp.Model(species={"X": 2}, reactions=[fsp.Reaction("X -> 0", mass_action=1.0, name="die (2)")])
+    with pytest.raises(fsp.ArgumentError, match=r"must be a reaction with `firings`, die \(2\), but is 'die'"):
+        fsp.reward(alone, "die", firings=True, until="X == 0")
+    hold(fsp.reward(alone, "die (2)", firings=True, until="X == 0"), 2.0, 0.0)
 
 
 def test_a_burst_counts_once():
