@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,6 +44,19 @@ class Bounded:
         return bool(np.isfinite(self.error.total))
 
 
+def with_start(bounded: Bounded, *, several: bool) -> Bounded:
+    """Return an answer with what the probabilities of the initial states lack to one: it may be anywhere.
+
+    Where all of the initial states lead to the same class, and not to `several`, that is what their laws leave out.
+    """
+    model = bounded.generator.model
+    lacking = abs(1.0 - math.fsum(model.initial_probabilities.tolist())) if several else model.start_lacks
+    if not lacking:
+        return bounded
+    lower, upper = np.maximum(bounded.lower - lacking, 0.0), np.minimum(bounded.upper + lacking, 1.0)
+    return replace(bounded, lower=lower, upper=upper, error=bounded.error + ErrorLedger(rounding=lacking))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ExactPart:
     """The stored part of a closed class whose distribution is known up to a factor."""
@@ -68,7 +82,8 @@ def joined_parts(model: Model, parts: Sequence[tuple[ExactPart, float]], note: s
         error += ErrorLedger(weight * part.missing, 0.0, 0.0, weight * 2.0 * float(part.p @ off))
         classes.append((f"closed class around ({example(part.space, int(np.argmax(part.p)))})", weight))
     notes = (note, *class_notes(classes))
-    return Bounded(Generator(model, space), p, lower, np.minimum(upper, 1.0), error, p, notes)
+    joined = Bounded(Generator(model, space), p, lower, np.minimum(upper, 1.0), error, p, notes)
+    return with_start(joined, several=len(parts) > 1)
 
 
 def class_notes(classes: Sequence[tuple[str, float]]) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from fsp.arithmetic import SUM_ROUNDING, UNIT_ROUNDOFF
 from fsp.chains.classes import Absorption, Classes, absorption, closed_classes, lead_back
 from fsp.chains.null_vectors import null_vector
 from fsp.distribution import ErrorLedger
-from fsp.equilibrium.bounded import Bounded, class_notes, example, warn_if_above
+from fsp.equilibrium.bounded import Bounded, class_notes, example, warn_if_above, with_start
 from fsp.equilibrium.certificate import Certificate, certify, roundings
 from fsp.equilibrium.estimate import NEGLIGIBLE
 from fsp.equilibrium.growth_loop import NextSpace, grow_until
@@ -91,9 +91,10 @@ class StationaryCertifier:
         all_closed = closed_classes(closed)
         classes = self.separate(generator, all_closed)
         if len(classes.members) < 2:
-            return self._one(generator, guess, classes)
+            return with_start(self._one(generator, guess, classes), several=False)
         end = absorption(closed, classes, generator.leak_rates, initial, roundings(generator))
-        return self._several(generator, closed, classes, end, pockets=classes.transient & ~all_closed.transient)
+        pockets = classes.transient & ~all_closed.transient
+        return with_start(self._several(generator, closed, classes, end, pockets=pockets), several=True)
 
     def separate(self, generator: Generator, classes: Classes) -> Classes:
         """Return the classes that no way through the outside may lead from; others are pockets of the space."""

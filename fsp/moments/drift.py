@@ -62,7 +62,7 @@ class PowerBound:
         Returns (ORDERS,) for q = 1, 2, …; infinite where rounding hides the bound.
         """
         if math.isinf(t):
-            return self._limits()
+            return self.norms(0.0, initial) if self._rises_nowhere else self._limits()
         weights = np.array([float(w) for w in self.weights])
         orders = np.arange(len(self.spreads) + 2)  # 0, 1, …
         size = float(initial.powers(weights, np.array([1]), 1.0)[0])
@@ -80,6 +80,11 @@ class PowerBound:
             moments = (propagator @ start)[1:] * (1.0 + error + _MARGIN) + 1e-290
         bounded = unit * moments ** (1.0 / orders[1:]) * (1.0 + _MARGIN)
         return np.where(np.isnan(bounded), np.inf, bounded)
+
+    @property
+    def _rises_nowhere(self) -> bool:
+        """Whether nothing is added to any moment, so that each is at all times at most what it is at first."""
+        return self.rate == 0 and not self.source and not any(map(any, self.spreads))
 
     def _limits(self) -> FloatArray:
         """Return the limits for t → ∞: with a < 0 the triangular system forgets its start."""

@@ -390,4 +390,12 @@ MUTANTS = [
         "return True",
         "mode_bounds",
     ),
+    mutant(
+        "all-of-a-start-is-at-rest",
+        "equilibrium/bounded.py",
+        "error=bounded.error + ErrorLedger(rounding=lacking))",
+        "error=bounded.error)",
+        "closed_classes",
+        only="missing_at_rest",
+    ),
 ]

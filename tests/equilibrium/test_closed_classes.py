@@ -208,3 +208,24 @@ def test_classes_and_ladders_with_rates_far_apart(seed):
     true = np.abs(d.probabilities - law[np.argmax(d.states, axis=1)]).sum()
     assert true <= d.error.total + 1e-15
     assert d.error.total <= 1e-6
+
+
+@pytest.mark.parametrize("mean", [0.4, 3.0])
+def test_what_a_start_lacks_is_missing_at_rest(mean):
+    """Pairs that come apart keep the number of molecules: a closed class for each."""
+    reactions = [fsp.Reaction("2 X -> Y", mass_action=0.1), fsp.Reaction("Y -> 2 X", mass_action=0.1)]
+    model = fsp.Model(species={"X": f"geometric({mean})", "Y": 0}, reactions=reactions)
+    rest = fsp.stationary(model, tol=1e-6)
+    assert 1.0 - math.fsum(rest.probabilities) <= rest.error.total
+    (at_zero,) = rest.upper[~rest.states.any(axis=1)]
+    assert at_zero >= 1.0 / (1.0 + mean) - 1e-16
+
+
+def test_a_mean_at_rest_is_that_of_the_start_where_a_law_keeps_it():
+    """Each molecule is at either place for half of the time."""
+    reactions = [fsp.Reaction("X -> Y", mass_action=0.1), fsp.Reaction("Y -> X", mass_action=0.1)]
+    rest = fsp.stationary(fsp.Model(species={"X": "poisson(5)", "Y": 0}, reactions=reactions), tol=1e-6)
+    for name in ("X", "Y"):
+        mean = rest.mean_interval()[name]
+        assert mean.certified
+        assert mean.lower <= 2.5 <= mean.upper <= 2.5 + 1e-8

@@ -222,4 +222,20 @@ MUTANTS = [
         "raised * (1 - side * _WIDENED)",
         "envelope",
     ),
+    mutant(
+        "what-is-made-stays-as-it-was-at-first",
+        "moments/drift.py",
+        "if self._rises_nowhere else",
+        "if self.rate == 0 else",
+        "moments",
+        only="never_lost",
+    ),
+    mutant(
+        "what-is-kept-has-no-mean-at-rest",
+        "moments/drift.py",
+        "if self._rises_nowhere else",
+        "if self.rate == 1 else",
+        "closed_classes",
+        only="mean_at_rest",
+    ),
 ]

@@ -300,3 +300,11 @@ def test_moments_of_many_molecules_keep_their_digits():
         assert low <= value * (1 + 1e-15)
         assert high >= value * (1 - 1e-15)
         assert high - low < 1e-11 * value
+
+
+@pytest.mark.parametrize(
+    "reactions", [[fsp.Reaction("0 -> X", rate=1.0)], [fsp.Reaction("2 X -> 4 X", rate="1 - 1/(1 + X)")]]
+)
+def test_what_is_made_and_never_lost_has_no_limit(reactions):
+    model = fsp.Model(species={"X": 2}, reactions=reactions)
+    assert np.isinf(moment_bounds(model, np.inf).bounds.norms).all()
