@@ -47,6 +47,7 @@ CLIMBS = 10_000  # lines of steps to the mode; each doubles its length, so that 
 NOTE = "product form: the network is complex balanced, and stored probabilities are exact but for rounding"
 SAFE = 1.0 + 1e-6  # for tails, whose logarithms round
 LINE = 64  # states on a line that count; any number is right
+LARGEST = 2.0**31 - 1.0  # count that a space holds
 THIN = 1e-20  # Poisson probability of the stored states
 
 
@@ -128,9 +129,20 @@ class _ClosedClass:
         self._species = np.flatnonzero(moving)
         self._weights: list[_Weights] = []
         log, error = _within_laws(graph, balance, start, self._species)
+        self.refuse_too_many(log)
         for value, off in zip(log.tolist(), error.tolist(), strict=True):
             self._weights.append(_poisson(value, off))
         self.inner = self._climb()
+
+    def refuse_too_many(self, log: FloatArray) -> None:
+        """Raise a StateSpaceError where a mean, of logarithms `log`, is above all counts that a space may hold."""
+        place = int(np.argmax(log))
+        if log[place] > math.log(LARGEST):
+            name = self._model.species[self._species[place]]
+            raise StateSpaceError(
+                f"A copy number must be at most {int(LARGEST):,}, but '{name}' has a mean of about "
+                f"10^{log[place] / math.log(10.0):.3g} at rest; count in larger units, or scale the network down."
+            )
 
     def refuse_too_large(self, tol: float, growth: Growth) -> None:
         """Raise a StateSpaceError where no states within the limit hold all but `tol` of the probability, nor half.

@@ -398,4 +398,12 @@ MUTANTS = [
         "closed_classes",
         only="missing_at_rest",
     ),
+    mutant(
+        "any-number-of-molecules-is-tabulated",
+        "equilibrium/product_form.py",
+        "if log[place] > math.log(LARGEST):",
+        "if log[place] > 2.0 * math.log(LARGEST):",
+        "product_form",
+        only="space_counts and 5000000000",
+    ),
 ]

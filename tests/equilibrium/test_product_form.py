@@ -239,3 +239,12 @@ def test_laws_on_more_states_than_can_be_held_are_refused_by_number():
     leaves = [f"A -> B{i}" for i in range(40)] + [f"B{i} -> A" for i in range(40)]
     star = network({"A": 1} | {f"B{i}": 0 for i in range(40)}, *((arrow, "mass_action", 1.0) for arrow in leaves))
     assert len(fsp.stationary(star, max_states=200)) == 41  # though 40 reactions are possible in one
+
+
+@pytest.mark.parametrize("mean", [5e9, 1e12, 1e20, 1e300])
+def test_more_molecules_than_a_space_counts_are_refused_by_number(mean):
+    model = network({"X": 0}, ("0 -> X", "rate", mean), ("X -> 0", "mass_action", 1.0))
+    with pytest.raises(
+        fsp.StateSpaceError, match=rf"at most 2,147,483,647, but 'X' has a mean of about 10\^{math.log10(mean):.3g}"
+    ):
+        fsp.stationary(model, tol=1e-4)
