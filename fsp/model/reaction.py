@@ -229,8 +229,7 @@ def in_burst(reaction: Reaction, size: int, rate: Expression, *, is_cut: bool) -
     change = {species: n + made.get(species, 0) for species, n in reaction.change.items()}
     sides = Stoichiometry(reaction.reactants, products, change)
     kind = CutBurst if is_cut else Reaction
-    return kind(sides, rate=rate, name=f"{reaction.name} ({size})", reversible=reaction.reversible)
-    burst = Reaction(sides, rate=rate, name=f"{reaction.name} ({size})", reversible=reaction.reversible)
+    burst = kind(sides, rate=rate, name=f"{reaction.name} ({size})", reversible=reaction.reversible)
     return burst.as_part_of(str(reaction.name))
 
 
