@@ -1,13 +1,23 @@
-"""Find a largest value of likelihood times prior from one start: L-BFGS-B while it is far, Fisher scoring then.
-
-What is far needs no information, and its gradient is taken back from the cells (`fsp.inference.fixed_adjoint`).
+"""Find a largest value of likelihood times prior from one start, by Fisher scoring with a secant.
 
 Far from an optimum the space of states stays as it is: what is stored are lower bounds, so that the value is one of
 the log-likelihood, and parameters that drive cells out of the space cost no more than others.
 
-Fisher scoring maximises ``g·s - ½ sᵀ(F + λ diag F)s`` within the bounds and a radius, F the expected information, by
-scipy's bounded least squares; λ falls where the step gains what it promises, and rises where it does not.  It ends
-where what is promised, ``½ gᵀ F⁻¹ g`` along what is free, is below `GAIN`.
+A step maximises ``g·s - ½ sᵀ(H + λ diag F)s`` within the bounds and a radius, by scipy's bounded least squares; λ
+falls where the step gains what it promises, and rises where it does not.  H = F + S, F the expected information.  S
+is what it lacks of minus the second derivatives: nothing where the model fits, and else that by which scoring alone
+converges but linearly.  It follows from the gradients g before and g' after a step s [1, (2.13), (2.14)]:
+
+(1)  S' s  =  g - g' - F' s,        S' = S + (r yᵀ + y rᵀ)/(yᵀs) - (sᵀr) y yᵀ/(yᵀs)²,   y = g - g',
+     r = g - g' - F' s - S s,   S before multiplied by min(1, |sᵀ(g - g' - F' s)| / |sᵀ S s|).
+
+Directions in which H is negative are taken as if it were positive.  It ends where what is promised without λ is below
+`GAIN`.
+
+References
+----------
+[1] J. E. Dennis, D. M. Gay, R. E. Welsch, An adaptive nonlinear least-squares algorithm, ACM Trans. Math. Softw. 7
+(1981) 348, doi:10.1145/355958.355965.
 """
 
 from __future__ import annotations
@@ -17,8 +27,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from scipy.linalg import cholesky, solve_triangular
-from scipy.optimize import lsq_linear, minimize
+from scipy.optimize import lsq_linear
 
 from fsp.errors import ArgumentError, ConvergenceError, StateSpaceError
 from fsp.inference.part import Point
@@ -27,13 +36,13 @@ if TYPE_CHECKING:
     from fsp.arrays import BoolArray, FloatArray
 
 FAR = math.inf  # width of the log-likelihood while a start is left: what is stored is a lower bound of it
-FAR_STEPS = 8  # of L-BFGS-B, which has no radius and no need of information that is nearly singular; chosen
 HALVINGS = 6  # after which a start is within 2 % of where it is moved to
 RADIUS = 1.5  # most that a logarithm changes in a step of Fisher scoring: laws are far from quadratic beyond; chosen
 GAIN = 1e-6  # nats: a thousandth of what shifts an interval by its third digit
+FAR_GAIN = 1e-3  # the same far from an optimum: what is near is polished; chosen
 MOST_STEPS = 60  # of Fisher scoring, which converges linearly where the model does not fit; chosen
-DAMPING = (1e-3, 1e8)  # first λ, and the largest, beyond which no step gains anything
-RIDGE = 1e-10  # of the largest diagonal element, so that a flat direction does not stop the factorisation
+DAMPING = (1e-3, 1e8, 1e-8)  # first λ; the largest, beyond which no step gains anything; the smallest
+RIDGE = 1e-10  # of the largest diagonal element, and of the largest eigenvalue: a flat direction stops nothing
 
 
 class Evaluate(Protocol):
@@ -52,6 +61,7 @@ class Summit:
     point: Point
     evaluations: int
     converged: bool
+    lacking: FloatArray | None = None  # S, (q, q)
 
 
 class UnreachableError(ArgumentError):
@@ -72,26 +82,26 @@ def ascend(
     counted = _Counted(evaluate)
     if not math.isfinite(counted(start, FAR, informed=False).value):
         raise UnreachableError("a cell has no probability at a start")
-    minimize(
-        counted.downwards,
-        start,
-        jac=True,
-        method="L-BFGS-B",
-        bounds=list(zip(low, high, strict=True)),
-        options={"maxiter": FAR_STEPS},
-    )
-    best = start if counted.best is None else np.clip(counted.best, low, high)
-    return _score(counted, best, low, high, FAR, np.ones(len(start), dtype=np.bool_))
+    return _score(counted, start, low, high, FAR, np.ones(len(start), dtype=np.bool_), FAR_GAIN)
 
 
 def polish(
-    evaluate: Evaluate, start: FloatArray, low: FloatArray, high: FloatArray, width: float, fixed: int | None = None
+    evaluate: Evaluate,
+    start: FloatArray,
+    low: FloatArray,
+    high: FloatArray,
+    width: float,
+    fixed: int | None = None,
+    lacking: FloatArray | None = None,
 ) -> Summit:
-    """Return the summit near a start, by log-likelihoods that are known to `width`; one parameter may be fixed."""
+    """Return the summit near a start, by log-likelihoods that are known to `width`; one parameter may be fixed.
+
+    `lacking` is what is known of S from an ascent before, (q, q).
+    """
     free = np.ones(len(start), dtype=np.bool_)
     if fixed is not None:
         free[fixed] = False
-    return _score(_Counted(evaluate), start, low, high, width, free)
+    return _score(_Counted(evaluate), start, low, high, width, free, GAIN, lacking)
 
 
 def _computable(evaluate: Evaluate, u: FloatArray) -> bool:
@@ -102,13 +112,11 @@ def _computable(evaluate: Evaluate, u: FloatArray) -> bool:
 
 
 class _Counted:
-    """Evaluations, counted, with the best of those downwards."""
+    """Evaluations, counted."""
 
     def __init__(self, evaluate: Evaluate) -> None:
         self._evaluate = evaluate
         self.count = 0
-        self.best: FloatArray | None = None
-        self._value = -math.inf
 
     def __call__(self, u: FloatArray, width: float, *, informed: bool = True) -> Point:
         self.count += 1
@@ -120,51 +128,68 @@ class _Counted:
             q = len(u)
             return Point(-math.inf, math.inf, np.zeros(q), np.zeros((q, q)))
 
-    def downwards(self, u: FloatArray) -> tuple[float, FloatArray]:
-        """Return minus the value and its gradient, as minimisers want them."""
-        point = self(u, FAR, informed=False)
-        if point.value > self._value:
-            self._value, self.best = point.value, u.copy()
-        return (-point.value if math.isfinite(point.value) else 1e300), -point.gradient
-
 
 def _score(
-    evaluate: _Counted, u: FloatArray, low: FloatArray, high: FloatArray, width: float, free: BoolArray
+    evaluate: _Counted,
+    u: FloatArray,
+    low: FloatArray,
+    high: FloatArray,
+    width: float,
+    free: BoolArray,
+    gain: float,
+    lacking: FloatArray | None = None,
 ) -> Summit:
     point, damping = evaluate(u, width), DAMPING[0]
+    S = np.zeros((len(u), len(u))) if lacking is None else lacking
     if not math.isfinite(point.value):
         raise UnreachableError("a cell has no probability at a start")
     for _ in range(MOST_STEPS):
-        step, promised = _step(point, u, low, high, free, damping)
-        if promised <= GAIN:
-            return Summit(u, point, evaluate.count, True)
+        step, promised = _step(point, S, u, low, high, free, damping)
+        if promised <= gain and (damping <= DAMPING[0] or _step(point, S, u, low, high, free, 0.0)[1] <= gain):
+            return Summit(u, point, evaluate.count, True, S)
         tried = evaluate(u + step, width)
         gained = tried.value - point.value
+        if gained > 0.0:
+            S = _updated(S, step, point, tried)
         if gained > 0.1 * promised:
             u, point = u + step, tried
-            damping = max(damping * (0.1 if gained > 0.5 * promised else 1.0), 1e-12)
-        elif damping > DAMPING[1] or (0.0 <= gained < GAIN and promised < 10.0 * GAIN):
-            return Summit(u, point, evaluate.count, damping <= DAMPING[1])
+            damping = max(damping * (0.1 if gained > 0.5 * promised else 1.0), DAMPING[2])
+        elif damping > DAMPING[1] or (0.0 <= gained < gain and promised < 10.0 * gain):
+            return Summit(u, point, evaluate.count, damping <= DAMPING[1], S)
         else:
             damping = 10.0 * max(damping, DAMPING[0])
-    return Summit(u, point, evaluate.count, False)
+    return Summit(u, point, evaluate.count, False, S)
+
+
+def _updated(S: FloatArray, s: FloatArray, before: Point, after: Point) -> FloatArray:
+    """Return S after a step, (1)."""
+    y = before.gradient - after.gradient
+    wanted = y - after.information @ s
+    bent, curved = float(s @ S @ s), float(y @ s)
+    if curved <= 0.0:
+        return S
+    S = S * min(1.0, abs(float(s @ wanted)) / abs(bent)) if bent else S
+    r = wanted - S @ s
+    updated: FloatArray = S + (np.outer(r, y) + np.outer(y, r)) / curved - float(s @ r) / curved**2 * np.outer(y, y)
+    return updated
 
 
 def _step(
-    point: Point, u: FloatArray, low: FloatArray, high: FloatArray, free: BoolArray, damping: float
+    point: Point, S: FloatArray, u: FloatArray, low: FloatArray, high: FloatArray, free: BoolArray, damping: float
 ) -> tuple[FloatArray, float]:
     """Return the step (q,), and what it promises without damping."""
     step = np.zeros(len(u))
-    F, g = point.information[np.ix_(free, free)], point.gradient[free]
     if not free.any():
         return step, 0.0
-    scale = max(float(F.diagonal().max()), 1e-300)
-    damped = F + np.diag(damping * F.diagonal() + RIDGE * scale)
-    L = cholesky(damped, lower=True)
-    target = solve_triangular(L, g, lower=True)
+    chosen = np.ix_(free, free)
+    H, g, diagonal = (point.information + S)[chosen], point.gradient[free], point.information.diagonal()[free]
+    scale = np.sqrt(np.maximum(diagonal, RIDGE * max(float(diagonal.max()), 1e-300)))
+    values, vectors = np.linalg.eigh(H / np.outer(scale, scale) + damping * np.eye(len(scale)))
+    roots = np.sqrt(np.maximum(np.abs(values), RIDGE * np.abs(values).max()))
+    R = roots[:, None] * vectors.T * scale  # RᵀR is H + λ diag F, made positive
     bounds = np.maximum(low - u, -RADIUS)[free], np.minimum(high - u, RADIUS)[free]
     bounds = np.minimum(bounds[0], 0.0) - 1e-15, np.maximum(bounds[1], 0.0) + 1e-15
-    move = lsq_linear(L.T, target, bounds=bounds, method="bvls").x
+    move = lsq_linear(R, vectors.T @ (g / scale) / roots, bounds=bounds, method="bvls").x
     step[free] = np.clip(u[free] + move, low[free], high[free]) - u[free]
     move = step[free]
-    return step, float(g @ move - 0.5 * move @ F @ move)
+    return step, float(g @ move - 0.5 * move @ H @ move)

@@ -91,30 +91,48 @@ class Moving:
     def pass_by(self, t: float, space: StateSpace, block: FloatArray, account: Account) -> None:
         """Change the derivatives of a block (1 + q, n) in place where something moves at a time, (1)."""
         for move in self.moves.get(t, ()):
-            states, change = space.states, self.model.change[move.reaction]
-            before, after = (self.model.propensity(move.reaction, states, at) for at in (nextafter(t, 0.0), move.after))
+            states = space.states
+            change, index = self._change(move, t, states), space.index(states + self.model.change[move.reaction])
             largest = self._largest(move.reaction, states, t)
-            flow = move.speed * (before - after) * block[0]  # (n,)
-            index = space.index(states + change)
-            row, inside = block[1 + move.parameter], index >= 0
-            row -= flow
-            np.add.at(row, index[inside], flow[inside])
+            flow = _jumped(block[1 + move.parameter], change * block[0], index)
+            inside = index >= 0
             account.jump(
                 move.parameter,
                 float(np.abs(flow[~inside]).sum()),
                 2.0 * ROUNDED * abs(move.speed) * float(largest @ np.abs(block[0]))
-                + 2.0 * abs(move.speed) * float(np.abs(before - after).max()) * account.off,
+                + 2.0 * float(np.abs(change).max()) * account.off,
                 [
                     (2.0 * abs(move.speed) * _step(clock, t, move.after), above)
                     for clock, above in self.above[move.reaction]
                 ],
             )
 
+    def move(self, t: float, space: StateSpace, block: FloatArray) -> None:
+        """Change the derivatives of a block (1 + q, n) in place where something moves at a time, without a bound."""
+        for move in self.moves.get(t, ()):
+            states = space.states
+            index = space.index(states + self.model.change[move.reaction])
+            _jumped(block[1 + move.parameter], self._change(move, t, states) * block[0], index)
+
+    def _change(self, move: Move, t: float, states: IntArray) -> FloatArray:
+        """Return ∂_k t* (a⁻ - a⁺) of states, (n,)."""
+        before, after = (self.model.propensity(move.reaction, states, at) for at in (nextafter(t, 0.0), move.after))
+        change: FloatArray = move.speed * (before - after)
+        return change
+
     def _largest(self, reaction: int, states: IntArray, t: float) -> FloatArray:
         """Return about the largest rates from the start to some time later, (n,)."""
         times = np.linspace(0.0, 2.0 * t, LOOKED_AT)
         values: FloatArray = np.max([self.model.propensity(reaction, states, at) for at in times.tolist()], axis=0)
         return values
+
+
+def _jumped(row: FloatArray, flow: FloatArray, index: IntArray) -> FloatArray:
+    """Add the jump (1) of a flow (n,) to a derivative, in place, and return the flow; `index`: where jumps lead."""
+    inside = index >= 0
+    row -= flow
+    np.add.at(row, index[inside], flow[inside])
+    return flow
 
 
 def _step(clock: Expression, t: float, later: float) -> float:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fsp.errors import ArgumentError
-from fsp.inference.direct_part import DirectPart
 from fsp.inference.free_laws import FreeLaws, starting
 from fsp.inference.instruments import instruments_of
 from fsp.inference.loop import check_start
 from fsp.inference.parameters import derivatives
 from fsp.inference.part import Part, Point
 from fsp.inference.timed_events import written_into_rates
+from fsp.inference.timed_space import TimedLaws
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
@@ -34,7 +34,7 @@ class Objective:
 
     names: tuple[str, ...]
     priors: tuple[Prior, ...]
-    parts: tuple[Part | DirectPart, ...]
+    parts: tuple[Part, ...]
 
     @classmethod
     def of(
@@ -49,7 +49,7 @@ class Objective:
         extrinsic: Mapping[str, ParameterLaw] | None = None,
     ) -> Objective:
         """Make the parts of all conditions; `model` has values within the bounds."""
-        parts: list[Part | DirectPart] = []
+        parts: list[Part] = []
         check_start(start)
         counts.require_known_to(model)
         given = dict(zip(counts.observed, instruments_of(instrument, counts.observed), strict=True))
@@ -66,12 +66,11 @@ class Objective:
                 parts.append(_mixed(changed, names, condition.counts, chosen, limits, extrinsic))
                 continue
             if changed.is_time_dependent or start is not None or starting(changed, names):
-                parts.append(DirectPart(given_model, names, condition.counts, chosen, limits, start))
-                derivatives(changed, names, log=True)
-                continue
-            depends = {name for used in chosen for name in used.depends}
-            free = [name for name in names if name not in depends or _in_rates(changed, name)]
-            laws = FreeLaws.of(changed, free)
+                laws: FreeLaws | TimedLaws = TimedLaws(_free(changed, names, chosen), start)
+                if laws.names:
+                    derivatives(changed, laws.names, log=True)
+            else:
+                laws = FreeLaws.of(changed, _free(changed, names, chosen))
             standing = condition.counts.standing([i.at(changed.parameters) for i in chosen])
             parts.append(Part(changed, laws, names, standing, chosen, limits))
         return cls(tuple(names), tuple(priors), tuple(parts))
@@ -84,6 +83,11 @@ class Objective:
             point = point + part.at(theta, width / len(self.parts), informed=informed)
         return self._with_priors(point, u)
 
+    @property
+    def estimated(self) -> bool:
+        """Whether values have an error that is estimated, and not bounded."""
+        return any(part.estimated for part in self.parts)
+
     def require_curvature(self) -> None:
         """Refuse second derivatives where they are not known."""
         for part in self.parts:
@@ -94,7 +98,7 @@ class Objective:
         theta = np.exp(u)
         of_priors = [-prior.of(x).curvature for prior, x in zip(self.priors, u.tolist(), strict=True)]
         self.require_curvature()
-        parts = [part.observed(theta, width / len(self.parts)) for part in self.parts if isinstance(part, Part)]
+        parts = [part.observed(theta, width / len(self.parts)) for part in self.parts]
         return np.asarray(np.sum(parts, axis=0) + np.diag(of_priors))
 
     def at_many(self, u: FloatArray, width: float, floor: float = -math.inf) -> tuple[FloatArray, FloatArray]:
@@ -109,6 +113,10 @@ class Objective:
             values, gaps = values + value, gaps + gap
         return values, gaps
 
+    def prior_at(self, u: FloatArray) -> float:
+        """Return the logarithm of the prior density."""
+        return math.fsum(prior.of(x).value for prior, x in zip(self.priors, u.tolist(), strict=True))
+
     def _with_priors(self, point: Point, u: FloatArray) -> Point:
         if not math.isfinite(point.value):
             return point
@@ -117,7 +125,7 @@ class Objective:
         curvature = np.array([max(0.0, -of_prior.curvature) for of_prior in values])
         return replace(
             point,
-            value=point.value + math.fsum(of_prior.value for of_prior in values),
+            value=point.value + self.prior_at(u),
             gradient=gradient,
             information=point.information + np.diag(curvature),
         )
@@ -146,10 +154,16 @@ def _mixed(
     return Part(model, laws, names, standing, instruments, limits, extrinsic)
 
 
+def _free(model: Model, names: Sequence[str], instruments: Sequence[Instrument]) -> tuple[str, ...]:
+    """Return the free parameters but for those that instruments alone have."""
+    told = {name for instrument in instruments for name in instrument.depends}
+    return tuple(name for name in names if name not in told or _in_rates(model, name))
+
+
 def _in_rates(model: Model, name: str) -> bool:
-    """Return whether a propensity depends on a parameter that an instrument has too."""
+    """Return whether a propensity, or the start, depends on a parameter that an instrument has too."""
     try:
-        FreeLaws.of(model, [name])
+        derivatives(model, [name], log=True)
     except ArgumentError:
         return False
     return True

@@ -22,6 +22,7 @@ from fsp.inference.mixed_space import MixedSpace
 from fsp.inference.mixing import Mixing
 from fsp.inference.observation import Observation
 from fsp.inference.problem import Limits
+from fsp.inference.timed_space import TimedLaws, TimedSpace
 from fsp.projection.forecast import MOST_WORK
 from fsp.space import StateSpace
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from fsp.model import Model
 
 FIRST_LOSS = 1e-8  # of probability, for the first space of some parameters
+FIRST_TIMED = 1e-12  # the same where rates are read at each time: there less loss takes a few states more
 LESS = 1e-4  # times the loss, where a space does not do
 MOST_SPACES = 10  # at one point, before a cell is taken to be impossible: the last loses 1e-44
 MARGIN = 3  # reactions beyond the states that are needed, so that neighbours need no other space
@@ -42,7 +44,8 @@ TAIL = 1e-14  # of the Poisson weights, and less where a cell is improbable
 # What a space may take that is sought far from an optimum, and what an evaluation may there: seconds; chosen.
 FAR_STATES, FAR_WORK, FAR_SEARCH = 50_000, 3e8, 2e7
 RUNGS = 4  # spaces that are kept for many parameters, so that a few wide laws do not slow all others; chosen
-Rung = tuple[FixedSpace | MixedSpace, Observation]
+Kept = FixedSpace | MixedSpace | TimedSpace
+Rung = tuple[Kept, Observation]
 UNIFORM = 64  # parameter vectors that are advanced together: their vectors stay in the cache; chosen
 
 
@@ -70,7 +73,7 @@ class Part:
     def __init__(
         self,
         model: Model,
-        laws: FreeLaws,
+        laws: FreeLaws | TimedLaws,
         names: Sequence[str],
         counts: Counts,
         instruments: Sequence[Instrument],
@@ -81,7 +84,7 @@ class Part:
         self._laws, self._names, self._instruments, self._limits = laws, tuple(names), tuple(instruments), limits
         self._extrinsic = extrinsic
         self._columns = [self._names.index(name) for name in (names if extrinsic else laws.names)]
-        self._space: FixedSpace | MixedSpace | None = None
+        self._space: Kept | None = None
         self._observation: Observation | None = None
         self._ladder: list[Rung] = []  # by size
         self.spaces = 0  # that were found
@@ -89,6 +92,11 @@ class Part:
     @property
     def _max_work(self) -> float:
         return MOST_WORK if self._limits.max_work is None else self._limits.max_work
+
+    @property
+    def estimated(self) -> bool:
+        """Whether probabilities are known to a tolerance that is estimated, and not from below."""
+        return isinstance(self._laws, TimedLaws)
 
     def values(self, theta: FloatArray) -> dict[str, float]:
         """Return parameters (q,) by name."""
@@ -99,14 +107,15 @@ class Part:
 
         With an infinite width the space stays as long as no cell is outside, and the value is a lower bound.
         """
-        if not informed and self._extrinsic is None:
+        if not informed and self._extrinsic is None and not self.estimated:
             return self._by_adjoint(theta, width)
         times = self.counts.times.tolist()
 
-        work = self._max_work if math.isfinite(width) else min(self._max_work, FAR_WORK)
+        near = math.isfinite(width)
+        work = self._max_work if near else min(self._max_work, FAR_WORK)
 
-        def computed(space: FixedSpace | MixedSpace, tail: float) -> Transients:
-            return space.at(theta[self._columns], times, tail, work)
+        def computed(space: Kept, tail: float) -> Transients:
+            return space.at(theta[self._columns], times, tail if near or not self.estimated else math.inf, work)
 
         transients, observation = self._within(theta, width, computed)
         low, high = observation.log_likelihood(transients, [self.values(theta)])
@@ -133,7 +142,7 @@ class Part:
         work = self._max_work if math.isfinite(width) else min(self._max_work, FAR_WORK)
         adjoints: list[FixedAdjoint] = []
 
-        def computed(space: FixedSpace | MixedSpace, tail: float) -> Transients:
+        def computed(space: Kept, tail: float) -> Transients:
             if not isinstance(space, FixedSpace):
                 raise ValueError("mixtures are not taken back from the cells")
             adjoints[:] = [FixedAdjoint(space, theta[self._columns], times, tail, work)]
@@ -144,6 +153,11 @@ class Part:
 
     def require_curvature(self) -> None:
         """Refuse second derivatives where they are not known."""
+        if isinstance(self._laws, TimedLaws):
+            raise BackendError(
+                "`intervals` must be 'profile' or 'fisher' where propensities depend on time, or cells begin at rest "
+                "or by a free parameter, but is 'observed'."
+            )
         told = [name for instrument in self._instruments for name in instrument.depends if name in self._names]
         if self._extrinsic is not None or told:
             what = f"'{told[0]}' of an instrument is free" if told else "parameters differ among cells"
@@ -185,7 +199,7 @@ class Part:
     def _some(self, theta: FloatArray, width: float, floor: float) -> tuple[FloatArray, FloatArray]:
         """Return bounds of log-likelihoods, (P,) each: on the smallest space that does for each."""
         if not self._ladder:
-            self._find(theta[len(theta) // 2], FIRST_LOSS, self._limits)
+            self._find(theta[len(theta) // 2], _first_loss(self._laws), self._limits)
         low, high = np.full(len(theta), -math.inf), np.full(len(theta), math.inf)
         left = np.arange(len(theta))
 
@@ -194,7 +208,7 @@ class Part:
             for rung in rungs:
                 if len(left):
                     low[left], high[left] = self._batch(rung, theta[left])
-                    left = left[~self._known_enough(low[left], high[left], width, floor)]
+                    left = left[~_known_enough(low[left], high[left], width, floor)]
 
         rise(self._ladder)
         while len(left):
@@ -209,16 +223,13 @@ class Part:
                 rise([self._known])
         return low, high
 
-    def _known_enough(self, low: FloatArray, high: FloatArray, width: float, floor: float) -> BoolArray:
-        return (_gaps(low, high) <= width) | (high < floor)
-
     def _batch(self, rung: Rung, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
         space, observation = rung
         times = self.counts.times.tolist()
         transients = space.at_many(theta[:, self._columns], times, TAIL, self._max_work)
         return observation.log_likelihood(transients, [self.values(each) for each in theta])
 
-    def _alone(self, theta: FloatArray) -> Callable[[FixedSpace | MixedSpace, float], Transients]:
+    def _alone(self, theta: FloatArray) -> Callable[[Kept, float], Transients]:
         """Return what computes probabilities at one parameter vector (q,), without derivatives."""
         times = self.counts.times.tolist()
         return lambda space, tail: space.values_at(theta[self._columns], times, tail, self._max_work)
@@ -233,11 +244,11 @@ class Part:
         self,
         theta: FloatArray,
         width: float,
-        computed: Callable[[FixedSpace | MixedSpace, float], Transients],
+        computed: Callable[[Kept, float], Transients],
         floor: float = -math.inf,
     ) -> tuple[Transients, Observation]:
         """Return what is computed on a space that does for these parameters: the one there is, or a new one."""
-        loss, tail, near = FIRST_LOSS, TAIL, math.isfinite(width)
+        loss, tail, near = _first_loss(self._laws), TAIL, math.isfinite(width)
         limits, kept = self._limits if near else self._far, self._space is not None
         if not kept:
             self._find(theta, loss, limits)
@@ -275,13 +286,14 @@ class Part:
         if self._extrinsic:
             reached = Mixing(model, self._extrinsic, times, limits).reached(loss)
         else:
-            reached = distributions(model, times, loss, limits)
+            start = self._laws.start if isinstance(self._laws, TimedLaws) else None
+            reached = distributions(model, times, loss, limits, start)
         states = np.unique(np.concatenate([answer.distribution.states for answer in reached]), axis=0)
         space = StateSpace.from_states(model.species, np.concatenate([states, model.initial_states]))
         space = StateSpace.from_states(model.species, space.grow(model, MARGIN).states)
         if self._space is not None:
             joined = space.union(self._space.space)
-            if len(joined) <= MOST_STATES * len(space) or loss < FIRST_LOSS:
+            if len(joined) <= MOST_STATES * len(space) or loss < _first_loss(self._laws):
                 space = joined
         observation = Observation(model, self.counts, space, self._instruments)
         self._space, self._observation = self._on(space), observation
@@ -291,7 +303,9 @@ class Part:
             sizes = np.array([len(rung[0]) for rung in self._ladder])
             del self._ladder[int(np.argmin(sizes[1:] / sizes[:-1]))]
 
-    def _on(self, space: StateSpace) -> FixedSpace | MixedSpace:
+    def _on(self, space: StateSpace) -> Kept:
+        if isinstance(self._laws, TimedLaws):
+            return TimedSpace(self.model, self._laws, space)
         if not self._extrinsic:
             return FixedSpace(self.model, self._laws, space)
         affine = AffineRates.of(self.model, tuple(self._extrinsic), self._names)
@@ -303,6 +317,14 @@ class Part:
         """Return for each time the probabilities of the counts 0, 1, … of each thing that was observed."""
         transients, observation = self._within(theta, width, self._alone(theta))
         return observation.marginals(transients, self.values(theta))
+
+
+def _first_loss(laws: FreeLaws | TimedLaws) -> float:
+    return FIRST_TIMED if isinstance(laws, TimedLaws) else FIRST_LOSS
+
+
+def _known_enough(low: FloatArray, high: FloatArray, width: float, floor: float) -> BoolArray:
+    return (_gaps(low, high) <= width) | (high < floor)
 
 
 def _gaps(low: FloatArray, high: FloatArray) -> FloatArray:

@@ -49,7 +49,7 @@ def _side(
             break
         start = np.clip(u + direction * (at - inside[0]), low, high)
         start[k] = at
-        summit = polish(evaluate, start, low, high, width, k)
+        summit = polish(evaluate, start, low, high, width, k, top.lacking)
         value = min(summit.point.value, top.point.value)
         r = math.copysign(math.sqrt(2.0 * (top.point.value - value)), root)
         rows.append((at, value))

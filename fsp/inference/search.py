@@ -66,6 +66,8 @@ class Search:
         self._progress = progress
         self._ends: list[Start | None] = [None] * len(starts)
         self._gaps = [HIDDEN] * len(starts)
+        self._lacking: list[FloatArray | None] = [None] * len(starts)  # of the information, by the ascents
+        self._known: Likelihood | None = None  # at the best of ends
         self._error: Exception | None = None
         if resume is not None:
             self._take_over(resume)
@@ -87,7 +89,7 @@ class Search:
             self._error = error
             self._ends[i] = Start(begin, begin, math.nan, str(error) or type(error).__name__)
         else:
-            self._gaps[i] = summit.point.gap
+            self._gaps[i], self._lacking[i] = summit.point.gap, summit.lacking
             self._ends[i] = Start(
                 begin, np.exp(summit.u), summit.point.value, "" if summit.converged else "not converged"
             )
@@ -134,8 +136,9 @@ class Search:
         """Return the fit of a summit, with the profiles of its parameters."""
         task = self.task
         notes = remarks(self.watched, summit, task.objective.names, task.low, task.high, task.width)
-        notes += [*self._of_starts(), *self._of_profiles(summit, curves)]
-        return self._fit(summit, self._likelihood(summit), curves, tuple(notes), tuple(self._panels(summit)))
+        value = (self._known or self._exact(self._model_at(summit))).value
+        notes += [*self._of_starts(), *_of_profiles(summit, curves), *_of_search(task, summit, value)]
+        return self._fit(summit, value, curves, tuple(notes), tuple(self._panels(summit)))
 
     def _fit(
         self,
@@ -174,23 +177,35 @@ class Search:
 
     def polished(self) -> Summit:
         """Return the best summit by log-likelihoods that are known to the width; others may have been hidden."""
-        best: Summit | None = None
+        best, height, low, high = None, -math.inf, self.task.low, self.task.high
         for i in self._made():
             end = self._end(i)
-            if best is not None and end.value + min(self._gaps[i], HIDDEN) < best.point.value - REACHED:
+            if best is not None and end.value + min(self._gaps[i], HIDDEN) < height - REACHED:
                 continue
             try:
-                summit = polish(self.watched, np.log(end.end), self.task.low, self.task.high, self.task.width)
+                summit = polish(self.watched, np.log(end.end), low, high, self.task.width, lacking=self._lacking[i])
             except (StateSpaceError, ConvergenceError, UnreachableError) as error:
                 self._error = error
                 self._ends[i] = replace(end, value=math.nan, note=str(error))
                 continue
-            self._ends[i] = replace(end, end=np.exp(summit.u), value=summit.point.value)
-            if best is None or summit.point.value > best.point.value:
-                best = summit
+            value, known = self._certified(summit)
+            self._ends[i] = replace(end, end=np.exp(summit.u), value=value)
+            if best is None or value > height:
+                best, height, self._known = summit, value, known
         if best is None:
             raise self._refusal()
         return best
+
+    def _certified(self, summit: Summit) -> tuple[float, Likelihood | None]:
+        """Return the value at a summit; by a certified log-likelihood where the search took an estimate."""
+        if not self.task.objective.estimated:
+            return summit.point.value, None
+        known = self._exact(self._model_at(summit))
+        return known.value.value + self.task.objective.prior_at(summit.u), known
+
+    def _model_at(self, summit: Summit) -> Model:
+        values = dict(zip(self.task.objective.names, np.exp(summit.u).tolist(), strict=True))
+        return self.task.model.with_parameters(values)
 
     def _refusal(self) -> Exception:
         """Return why no start led anywhere."""
@@ -214,10 +229,6 @@ class Search:
         given: dict[str, Any] = {"instrument": task.instrument, "start": task.start, "extrinsic": task.extrinsic}
         return likelihood(model, task.counts, width=task.width, **given, **more)
 
-    def _likelihood(self, summit: Summit) -> Interval:
-        values = dict(zip(self.task.objective.names, np.exp(summit.u).tolist(), strict=True))
-        return self._exact(self.task.model.with_parameters(values)).value
-
     def _panels(self, summit: Summit) -> Iterator[Panel]:
         """Yield data and model for each condition, time and observation."""
         for part, condition in zip(self.task.objective.parts, self.task.counts.groups, strict=True):
@@ -236,10 +247,6 @@ class Search:
             notes.append("only one start ended at this optimum; more `starts` would tell whether it is the largest")
         return notes
 
-    def _of_profiles(self, summit: Summit, curves: Mapping[str, FloatArray]) -> list[str]:
-        higher = [name for name, curve in curves.items() if curve[1].max() > summit.point.value + 1e-3]
-        return [f"the profile of {higher[0]} found a larger likelihood; take more `starts`"] if higher else []
-
     def _take_over(self, earlier: Fit) -> None:
         """Keep the starts of a fit that was stopped, if it is this one."""
         if not isinstance(earlier, Fit):
@@ -252,6 +259,23 @@ class Search:
         for end in earlier.starts:
             distance = np.abs(np.log(end.begin) - self.starts).max(axis=1)
             self._ends[int(np.argmin(distance))] = end
+
+
+def _of_profiles(summit: Summit, curves: Mapping[str, FloatArray]) -> list[str]:
+    higher = [name for name, curve in curves.items() if curve[1].max() > summit.point.value + 1e-3]
+    return [f"the profile of {higher[0]} found a larger likelihood; take more `starts`"] if higher else []
+
+
+def _of_search(task: FitTask, summit: Summit, value: Interval) -> list[str]:
+    """Say what an estimate was taken for, and how far it was off."""
+    if not task.objective.estimated:
+        return []
+    searched = summit.point.value - task.objective.prior_at(summit.u)
+    off = max(value.lower - searched, searched - value.upper, 0.0)
+    return [
+        f"the search took values and derivatives without a bound, here ≈ {searched:.4f} nats, "
+        f"{f'{off:.1e} nats outside' if off else 'within'} the interval of the log-likelihood"
+    ]
 
 
 def ascents(search: Search, todo: Sequence[int]) -> Iterator[tuple[int, Summit | None, Exception | None]]:

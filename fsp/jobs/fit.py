@@ -62,15 +62,17 @@ def fit(
 ) -> Fit:
     """Estimate parameters by the largest likelihood, or the largest posterior density.
 
-    The logarithms of the parameters are moved from each start by L-BFGS-B, then by Fisher scoring, with exact
-    derivatives; the space of states is kept between evaluations as long as it does.
+    The logarithms of the parameters are moved from each start by Fisher scoring with exact derivatives, and a secant
+    for what the expected information lacks of the second derivatives; the space of states is kept between evaluations
+    as long as it does.
 
     Parameters
     ----------
     model
         The reaction network, as for `fsp.likelihood`; its parameters that are not free keep their values.  Where
-        propensities depend on time, or the start is stationary, each evaluation is a computation of its own, which
-        takes some hundred times as long.
+        propensities depend on time, or the start is stationary, the search takes values and derivatives to tolerances
+        that are estimated (about 1e-6 of the log-likelihood of a cell); the log-likelihood where each start ends is
+        certified.
     counts
         What `fsp.read_counts` returns.
     free
@@ -125,8 +127,7 @@ def fit(
     ModelError
         If a propensity is a callable, or not smooth in a parameter.
     BackendError
-        If an event does more than set parameters at a known time; for a free number of an instrument where
-        propensities depend on time or the start is stationary.
+        If an event does more than set parameters at a known time.
     FSPError
         The error of the last start, if all fail.
     Interrupted

@@ -16,14 +16,15 @@ from scipy.optimize import brentq
 import fsp
 from fsp.generator import Generator
 from fsp.inference.collocation import _moduli
-from fsp.inference.direct_part import DirectPart
 from fsp.inference.instruments import Exact
 from fsp.inference.loop import distributions
 from fsp.inference.on_step import OnStep
 from fsp.inference.parameters import derivatives
+from fsp.inference.part import Part
 from fsp.inference.problem import Limits
 from fsp.inference.stages import aligned
 from fsp.inference.timed import Timed
+from fsp.inference.timed_space import TimedLaws
 from fsp.model.derivatives import derivative
 from fsp.model.expression import evaluate
 from fsp.model.formula import parse
@@ -430,7 +431,8 @@ def test_information_of_a_pulsed_gene_from_its_stationary_law_is_that_of_another
         assert own.value == pytest.approx(gradient, abs=1e-5)
     weights = np.array([len(counts) for counts in seen.values()])
     F = np.einsum("i,ikz,ilz,iz->kl", weights, s, s, np.where(p > 1e-13, 1.0 / np.maximum(p, 1e-13), 0.0))
-    part = DirectPart(pulsed_gene(), list(PULSE), counts, [Exact()], Limits(), "stationary")
+    laws = TimedLaws(tuple(PULSE), "stationary")
+    part = Part(pulsed_gene(), laws, list(PULSE), counts, [Exact()], Limits())
     point = part.at(np.array(list(PULSE.values())), 1e-2)
     assert point.gradient == pytest.approx([own.value for own in found.gradient(list(PULSE)).values()], abs=1e-5)
     assert point.information == pytest.approx(F, abs=1e-5)
