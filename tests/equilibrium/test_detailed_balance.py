@@ -18,7 +18,7 @@ import fsp
 from fsp.equilibrium import detailed_balance
 from fsp.equilibrium.detailed_balance import _products
 from fsp.equilibrium.line import Line
-from fsp.equilibrium.tails import tail
+from fsp.equilibrium.tails import _ratio, tail
 
 
 def is_exact(distribution):
@@ -198,6 +198,7 @@ def test_tails_of_constant_rates_are_geometric_sums(ratio):
         assert above == Fraction(tail(Rates(back, away), n - start, 0, scale))
         assert tail(Rates(back, away), start, n, scale) == np.inf  # beyond the range of a double
     assert tail(Rates(away, back), n, n, 1) == 0.0
+    assert tail(Rates(0.0 * away, back), 0, n, 1) == 0.0  # nothing moves on
     for short in (1, 2, 3):
         truth = sum(Fraction(1 / ratio) ** k for k in range(1, short + 1))
         assert truth <= tail(Rates(back, away), 7, 7 + short, 1) <= truth * Fraction(1 + 2e-9) if ratio > 1e-9 else True
@@ -212,6 +213,10 @@ def test_tails_of_any_rates_are_bounded(n, scale, seed):
     start = int(random.integers(n + 1))
     for end, away, back in ((n, up, down), (0, down, up)):
         sign = 1 if end >= start else -1
+        places = np.arange(start, end, sign)
+        if len(places) and back[places + sign].all():
+            exact = Fraction(away[places].max()) / Fraction(back[places + sign].min())
+            assert exact <= Fraction(_ratio(Rates(up, down), start, end, sign)) <= exact * Fraction(1 + 1e-14)
         bound, weight, truth = tail(Rates(up, down), start, end, scale), Fraction(1), Fraction(0)
         for place in range(start, end, sign):
             if not back[place + sign]:
