@@ -215,6 +215,35 @@ def time_is_counted_from_the_start_of_the_advance(bind, make, tol):
     assert bound.total(np.abs(here.p - later.p)) <= here.error + later.error + 2e-12
 
 
+def a_limit_is_counted_from_the_start_of_the_advance(bind, make, tol):
+    bound, begin, limit = bind("immigration"), 2.0**20, LossLimit(1e-6, 1e-5)
+    with make(tol).open(bound.generator) as propagator:
+        step = propagator.advance(bound.p, begin, begin + 20.0, tol=tol, limit=limit)
+    assert begin <= step.t < begin + 20.0
+    assert step.lost.sum() <= limit.at(step.t - begin) + step.error + step.rounding
+    assert step.rejected is not None
+
+
+def a_late_start_costs_no_more(bind, make, tol):
+    bound, begin = bind("gene"), 2.0**20
+    with make(tol).open(bound.generator) as propagator:
+        here = advance(propagator, bound.p, 0.0, 1.0)
+    with make(tol).open(bound.generator) as propagator:
+        later = advance(propagator, bound.p, begin, begin + 1.0)
+    assert later.n_matvec <= 1.1 * here.n_matvec + 4
+
+
+def where_few_digits_of_time_are_left_the_error_is_still_bounded(bind, make, tol):
+    """Times at 2⁴³ are 2⁻⁹ apart: what ends between two of them, as it would lose too much, is held up to the next."""
+    bound, begin = bind("immigration"), 2.0**43
+    for limit in (None, LossLimit(1e-5, 0.0), LossLimit(0.0, 1e-4)):
+        with make(tol).open(bound.generator) as propagator:
+            step = advance(propagator, bound.p, begin, begin + 2.0, tol, limit)
+        way = step.t - begin
+        assert way == 2.0 or limit
+        assert bound.true_error(step, way) <= step.error + step.rounding + bound.slack(way)
+
+
 def the_answers_of_one_propagator_do_not_share_memory(bind, make, tol):
     bound = bind("immigration")
     with make(tol).open(bound.generator) as propagator:
@@ -301,6 +330,7 @@ def rates_of_zero(bind, make, tol):
     with make(tol).open(bound.generator) as propagator:
         step = advance(propagator, bound.p, 0.0, 7.0)
     np.testing.assert_allclose(step.p, bound.p, atol=1e-14)
+    assert step.lost.tolist() == [0.0] * bound.generator.n_sinks
     assert step.error + step.rounding < 1e-12
 
 
@@ -329,6 +359,9 @@ def no_probability_stays_none(bind, make, tol):
 
 CORNERS = [
     time_is_counted_from_the_start_of_the_advance,
+    a_limit_is_counted_from_the_start_of_the_advance,
+    a_late_start_costs_no_more,
+    where_few_digits_of_time_are_left_the_error_is_still_bounded,
     the_answers_of_one_propagator_do_not_share_memory,
     half_a_distribution_advances_to_half_the_answer,
     the_tolerance_of_the_call_replaces_that_of_the_solver,
