@@ -167,7 +167,7 @@ def true_error_is_within_the_reported_bound(bind, chain, solver, tol):
     assert step.lost.shape == (bound.generator.n_sinks,)
     assert bound.true_error(step, bound.t) <= step.error + step.rounding + bound.slack(bound.t)
     assert step.error <= 1.5 * tol
-    assert 0.0 <= step.rounding < 1e-10
+    assert 2.0**-53 * bound.total(step.p) <= step.rounding < 1e-10  # what it returns is rounded at least once
 
 
 def probabilities_are_not_negative_and_mass_is_kept(bind, chain, solver, tol=1e-6):
@@ -222,6 +222,13 @@ def a_limit_is_counted_from_the_start_of_the_advance(bind, make, tol):
     assert begin <= step.t < begin + 20.0
     assert step.lost.sum() <= limit.at(step.t - begin) + step.error + step.rounding
     assert step.rejected is not None
+
+
+def a_short_way_is_rounded_too(bind, make, tol):
+    bound = bind("immigration")
+    with make(tol).open(bound.generator) as propagator:
+        step = advance(propagator, bound.p, 0.0, 2.0**-20)
+    assert 2.0**-53 * bound.total(step.p) <= step.rounding < 1e-12
 
 
 def a_late_start_costs_no_more(bind, make, tol):
@@ -360,6 +367,7 @@ def no_probability_stays_none(bind, make, tol):
 CORNERS = [
     time_is_counted_from_the_start_of_the_advance,
     a_limit_is_counted_from_the_start_of_the_advance,
+    a_short_way_is_rounded_too,
     a_late_start_costs_no_more,
     where_few_digits_of_time_are_left_the_error_is_still_bounded,
     the_answers_of_one_propagator_do_not_share_memory,

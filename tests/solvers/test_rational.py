@@ -15,6 +15,7 @@ from solver_contract import advance
 from written_networks import network
 
 import fsp
+from fsp.arithmetic import UNIT_ROUNDOFF
 from fsp.projection.growth import starting_vector
 from fsp.solvers import LossLimit, kernels, rational
 
@@ -189,6 +190,23 @@ def test_the_error_of_a_rational_step_covers_the_integral_of_its_residual(chain,
         total += basis.beta / basis.gamma * integrate.trapezoid(fine @ weights, dx=(b - a) / 16)
         assert total <= path.errors[i + 1] * (1.0 + 1e-3) + 1e-13
     assert path.errors[-1] <= 1.5 * total + 1e-12
+
+
+@pytest.mark.parametrize("h", [1e-3, 0.7, 30.0])
+@pytest.mark.parametrize("dimension", [6, 10, 20])
+@pytest.mark.parametrize("chain", ["immigration", "cycle", "gene"])
+def test_the_rounding_of_a_rational_step_holds_that_of_each_of_its_sums(chain, dimension, h):
+    """Of the solves, whose residuals round as they are taken, and of the sum over the basis at the end."""
+    _, basis, path = rational_step(chain, dimension, h)
+    H, n = basis.square, basis.size
+    norms = np.abs(basis._V[:n]).sum(axis=1)
+    np.testing.assert_allclose(basis.norms[:n], norms, rtol=1e-12)
+    g = np.abs(np.linalg.solve(H, path.u))
+    at_points = basis.terms[:n] @ g * basis.beta / basis.gamma
+    solves = integrate.cumulative_trapezoid(at_points, path.times, initial=0.0) * (basis.system.roundings + n)
+    sums = n * basis.beta * (norms @ np.abs(path.u))
+    assert (path.roundings >= UNIT_ROUNDOFF * (0.99 * solves + sums)).all()
+    assert (np.diff(path.roundings) >= 0.0).all()
 
 
 def test_what_a_rational_step_clips_is_in_its_error(monkeypatch):
