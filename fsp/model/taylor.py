@@ -34,13 +34,15 @@ from fsp.model.intervals import (
     Interval,
     NoBound,
     Series,
+    at_first,
     constant_series,
     lessened_exponential,
     negated,
     power,
+    series_of,
 )
 from fsp.model.program import evaluate
-from fsp.model.tree import Call, Expression, Number, Time, call, depends_on_time, symbols, walk
+from fsp.model.tree import Call, Expression, Number, Time, call, walk
 
 ULPS = 16.0  # of the end of a step: so well is the place of a switch known
 BESIDE = 4.0  # times that: a step may start where a switch is neither inside nor surely at its end
@@ -70,6 +72,7 @@ class Parts:
     def __init__(self) -> None:
         self.sides: dict[tuple[int, float, float, float], tuple[Expression, bool | None]] = {}  # of conditions
         self._evaluations: dict[tuple[float, float, float, float, float, bool], _Evaluation] = {}
+        self._fixed: dict[int, tuple[Expression, bool]] = {}
 
     def on(
         self, low: float, high: float, start: float, end: float, inset: float = 0.0, *, hull: bool = False
@@ -79,6 +82,14 @@ class Parts:
         if key not in self._evaluations:
             self._evaluations[key] = _Evaluation(self, *key[:5], hull=hull)
         return self._evaluations[key]
+
+    def is_fixed(self, tree: Expression) -> bool:
+        """Tell whether a tree is made of numbers alone."""
+        if not isinstance(tree, Call):
+            return isinstance(tree, Number)
+        if id(tree) not in self._fixed:  # with the tree, so that no other one takes its place in memory
+            self._fixed[id(tree)] = tree, all(map(self.is_fixed, tree.arguments))
+        return self._fixed[id(tree)][1]
 
 
 def polynomial(
@@ -136,7 +147,7 @@ def _distance_at_ends(
     total = 0.0
     for low, high in ((start, start + inset), (end - inset, end)):
         try:
-            least, greatest = parts.on(low, high, low, high, hull=True).series(tree, 1)[0]
+            least, greatest = at_first(parts.on(low, high, low, high, hull=True).series(tree, 1))
         except _FAILURES:
             return math.inf
         at = polynomial.at(low)
@@ -146,8 +157,8 @@ def _distance_at_ends(
 
 def _polynomial(tree: Expression, start: float, end: float, degree: int, inset: float, parts: Parts) -> Polynomial:
     middle, half = 0.5 * (start + end), 0.5 * (end - start)
-    wide = parts.on(start, end, start, end, inset).series(tree, degree + 2)[degree + 1]
-    narrow = parts.on(middle, middle, start, end, inset).series(tree, degree + 1)
+    wide = parts.on(start, end, start, end, inset).series(tree, degree + 2)[degree + 1].tolist()
+    narrow = parts.on(middle, middle, start, end, inset).series(tree, degree + 1).tolist()
     missed = max(abs(wide[0]), abs(wide[1])) * half ** (degree + 1)
     widths = [0.5 * (high - low) + UNIT_ROUNDOFF * (abs(low) + abs(high)) * (low < high) for low, high in narrow]
     rounding = sum(width * half**k for k, width in enumerate(widths))
@@ -158,7 +169,7 @@ def _polynomial(tree: Expression, start: float, end: float, degree: int, inset: 
 def constant(tree: Expression, start: float, end: float) -> Polynomial | None:
     """Return the constant in the middle of all values of a function on a step, whichever side of its switches holds."""
     try:
-        ((low, high),) = Parts().on(start, end, start, end, hull=True).series(tree, 1)
+        low, high = at_first(Parts().on(start, end, start, end, hull=True).series(tree, 1))
     except _FAILURES:
         return None
     value = 0.5 * (low + high)
@@ -194,21 +205,19 @@ class _Evaluation:
 
     def series(self, tree: Expression, n: int) -> Series:
         """Return the first n Taylor coefficients."""
-        if not isinstance(tree, Call):
-            return self._series(tree, n)
         key = id(tree), n
         if key not in self._known:  # with the tree, so that no other one takes its place in memory
             self._known[key] = tree, self._series(tree, n)
         return self._known[key][1]
 
     def _series(self, tree: Expression, n: int) -> Series:
-        if isinstance(tree, Number) or not (isinstance(tree, (Call, Time))):
-            if not isinstance(tree, Number):
-                raise NoBound
+        if isinstance(tree, Number):
             return constant_series(tree.value, n, tree.error)
         if isinstance(tree, Time):
-            return [(self.low, self.high), ONE, *([ZERO] * n)][:n]
-        if not depends_on_time(tree) and not symbols(tree):
+            return series_of((self.low, self.high), n, ONE)
+        if not isinstance(tree, Call):
+            raise NoBound
+        if self._parts.is_fixed(tree):
             value, error = errors(tree, {}, 0.0)
             return constant_series(float(value), n, float(error))
         return self._call(tree, n)
@@ -238,7 +247,7 @@ class _Evaluation:
             branch = self._branch(tree)
         except NoBound:
             if self._hull and n == 1:
-                return [self._of_both_sides(tree)]
+                return series_of(self._of_both_sides(tree), 1)
             raise
         return self.series(branch, n)
 
@@ -273,14 +282,14 @@ class _Evaluation:
 
     def _range(self, tree: Expression) -> Interval:
         """Return an interval that holds all values: the natural one, or, where narrower, that about the middle."""
-        low, high = self.series(tree, 1)[0]
+        low, high = at_first(self.series(tree, 1))
         try:
-            slope = self.series(tree, 2)[1]
+            slope = self.series(tree, 2)[1].tolist()
         except _FAILURES:
             return low, high
         middle = 0.5 * (self.low + self.high)
         reach = max(self.high - middle, middle - self.low) * max(-slope[0], slope[1]) * (1.0 + 1e-15)
-        least, greatest = self._parts.on(middle, middle, self.start, self.end, hull=True).series(tree, 1)[0]
+        least, greatest = at_first(self._parts.on(middle, middle, self.start, self.end, hull=True).series(tree, 1))
         return max(low, least - reach), min(high, greatest + reach)
 
     def _branch(self, tree: Call) -> Expression:
@@ -323,7 +332,7 @@ class _Evaluation:
 
     def _sign(self, tree: Expression) -> int:
         """Return the sign of a function throughout the inside of the step."""
-        if not depends_on_time(tree) and not symbols(tree):
+        if self._parts.is_fixed(tree):
             value, error = map(float, errors(tree, {}, 0.0))
             if 0.0 < error >= abs(value):
                 raise NoBound
@@ -346,11 +355,12 @@ class _Evaluation:
 
 def _sign_on(tree: Expression, low: float, high: float, depth: int, parts: Parts) -> int:
     """Return the sign of a function on an interval: from its values, its slope, or those of the halves."""
-    value, slope = parts.on(low, high, low, high).series(tree, 2)
+    coefficients: list[Interval] = [(row[0], row[1]) for row in parts.on(low, high, low, high).series(tree, 2).tolist()]
+    value, slope = coefficients
     if value[0] > 0.0 or value[1] < 0.0 or value == ZERO:
         return (value[0] > 0.0) - (value[1] < 0.0)
     if slope[0] >= 0.0 or slope[1] <= 0.0:
-        ends = [parts.on(t, t, t, t).series(tree, 1)[0] for t in (low, high)]
+        ends = [at_first(parts.on(t, t, t, t).series(tree, 1)) for t in (low, high)]
         signs = {(a > 0.0) - (b < 0.0) for a, b in ends}
         if len(signs) == 1 and 0 not in signs:
             return signs.pop()

@@ -269,9 +269,9 @@ MUTANTS = [
     ),
     mutant(
         "tanh-has-no-slope",
-        "model/intervals.py",
-        "slope[0] = (max(slope[0][0], 0.0), min(max(slope[0][1], 0.0), 1.0))",
-        "slope[0] = ZERO",
+        "model/series_kernels.py",
+        "slope[0, 0], slope[0, 1] = max(first[0], 0.0), min(max(first[1], 0.0), 1.0)",
+        "slope[0, 0], slope[0, 1] = 0.0, 0.0",
         "rounding",
         only="remainder or more_functions",
     ),
@@ -382,8 +382,8 @@ MUTANTS = [
     mutant(
         "interval-negated-end-by-end",
         "model/intervals.py",
-        "return -a[1], -a[0]",
-        "return -a[0], -a[1]",
+        "np.negative(a[:, ::-1], out=negative)",
+        "np.negative(a, out=negative)",
         "taylor",
         only="remainder",
     ),
@@ -543,7 +543,7 @@ MUTANTS = [
     ),
     mutant(
         "sums-of-products-of-intervals-lose-terms",
-        "model/intervals.py",
+        "model/series_kernels.py",
         "        low += least\n",
         "        low += min(least, low)\n",
         "taylor",
