@@ -138,6 +138,13 @@ def tail_mean(
     return Interval(lower, upper, min(max(value, lower), upper), bounded and error.certified, reason)
 
 
+def between(below: Interval, above: Interval) -> Interval:
+    """Return what is known of the mean of a function by the means of one that is below it, and of one above it."""
+    value = 0.5 * (below.value + above.value)
+    certified = below.certified and above.certified
+    return Interval(below.lower, above.upper, min(max(value, below.lower), above.upper), certified, below.reason)
+
+
 def with_equations(interval: Interval, enclosing: Envelope, moments: MomentBounds) -> Interval:
     """Narrow an interval by the moment equations, where they give the mean of the function."""
     polynomial = enclosing.polynomial

@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fsp.arrays import IntArray
+from fsp.arrays import FloatArray, IntArray
 from fsp.errors import ArgumentError, ModelError
+from fsp.model.accuracy import errors
 from fsp.model.expression import Expression, depends_on_time, evaluate, substitute, symbols
 from fsp.model.formula import parse
 from fsp.model.size import bounded
+
+LARGEST = 1e300  # rounding of a value of which none is known: more than the value itself may be
 
 
 def values_on(
@@ -32,6 +35,13 @@ def values_on(
     values = np.asarray(evaluate(expression, columns, 0.0 if t is None else t))
     dtype = np.bool_ if values.dtype == np.bool_ else np.float64
     return np.broadcast_to(values, len(states)).astype(dtype)
+
+
+def rounding_on(states: IntArray, tree: Expression, species: Sequence[str], t: float | None) -> FloatArray:
+    """Return how far the values of a formula, as computed on states, may be from the exact ones, (n,)."""
+    columns = {name: states[:, i].astype(float) for i, name in enumerate(species)}
+    error = np.asarray(errors(tree, columns, 0.0 if t is None else t)[1], dtype=np.float64)
+    return np.minimum(np.nan_to_num(np.broadcast_to(error, len(states)), nan=LARGEST), LARGEST)
 
 
 def read_formula(formula: str, species: Sequence[str], observables: Mapping[str, str], t: float | None) -> Expression:

@@ -108,7 +108,10 @@ class Intervals(Statistics, HasLandscape):
         if values.dtype == np.bool_:
             return bounds.event(*self._parts_of(values), self.error)
         self._require_finite(formula, values)
-        return self._bounded_mean(self._read(formula), self._points_of(values))
+        tree = self._read(formula)
+        off = formulas.rounding_on(self.states, tree, self.species, self.t)  # (n,)
+        below, above = (self._bounded_mean(tree, self._points_of(end)) for end in (values - off, values + off))
+        return bounds.between(below, above)
 
     def mean_interval(self) -> dict[str, Interval]:
         """Bound the mean copy number of each species.

@@ -113,8 +113,8 @@ class Solution(Series[Distribution]):
 
     @property
     def error(self) -> ErrorLedger:
-        """The largest error of all times, which is that of the last one."""
-        return max(self.errors, key=lambda error: error.total)
+        """The largest error of all times; one that is no bound, where there is one."""
+        return max(self.errors, key=lambda error: (not error.certified, error.total))
 
     @property
     def n_matvec(self) -> int:

@@ -4,6 +4,22 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "formulas-are-computed-exactly",
+        "distribution/intervals.py",
+        "for end in (values - off, values + off))",
+        "for end in (values, values))",
+        "distribution",
+        only="loses_to_rounding",
+    ),
+    mutant(
+        "an-error-that-is-larger-is-proved",
+        "distribution/solution.py",
+        "key=lambda error: (not error.certified, error.total)",
+        "key=lambda error: error.total",
+        "distribution",
+        only="error_of_a_solution",
+    ),
+    mutant(
         "quantiles-of-sums-that-are-exact",
         "distribution/distribution.py",
         "level, value, alone.error)",

@@ -622,3 +622,22 @@ def test_intervals_are_written_as_their_value_where_a_form_is_asked_for():
     assert f"{Interval(0.25, 0.5, 0.375, certified=True):.2f}" == "0.38"
     assert f"{Interval(0.25, 0.5, 0.375, certified=False):.1e}" == "≈ 3.8e-01"
     assert f"{Interval(0.25, 0.5, 0.375, certified=True)}" == "[0.25, 0.50]"
+
+
+@pytest.mark.parametrize(
+    ("formula", "at_one"), [("ln(1 + 1e-17*U)", 1e-17), ("1 - exp(-1e-18*U)", 1e-18), ("(U + 1e16) - 1e16", 1.0)]
+)
+def test_means_hold_what_the_formula_loses_to_rounding(formula, at_one):
+    """The values that are computed are zero in both states."""
+    dist = make(np.array([0.5, 0.5]), np.array([[0], [1]]), ("U",), closed=True)
+    assert dist.expectation(formula).value == 0.0
+    assert 0.5 * at_one in dist.expectation(formula)
+
+
+def test_the_error_of_a_solution_is_none_that_is_proved_where_one_of_its_is_not():
+    """After an event that takes all states to one, what comes later knows nothing of an estimate before it."""
+    first, later = (
+        make(np.full(len(GRID), 1.0 / len(GRID)), t=t, error=ErrorLedger(integration=error, certified=certified))
+        for t, error, certified in ((1.0, 1e-9, False), (2.0, 1e-6, True))
+    )
+    assert not Solution([first, later], tol=1e-3, solver="implicit").error.certified

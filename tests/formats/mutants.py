@@ -4,6 +4,14 @@ from mutants import mutant
 
 MUTANTS = [
     mutant(
+        "negations-of-one-operand",
+        "formats/foreign_formulas.py",
+        "return _ENDS.match(text, place + 1) is not None",
+        "return True",
+        "other_formats",
+        only="negation",
+    ),
+    mutant(
         "draws-are-of-amounts",
         "formats/counted_events.py",
         "return Draw(draw.law, (converted.molecules(size), *others))",

@@ -12,6 +12,7 @@ import pytest
 
 import fsp
 from fsp.errors import ArgumentError, BackendError, ModelError
+from fsp.formats.foreign_formulas import as_ours
 from fsp.formats.sbml_writer import write_sbml
 
 SPECIES = "begin species\n  1 A() 7\n  2 B() 5\n  3 C() 4\nend species\n"
@@ -408,3 +409,19 @@ def test_a_real_pysb_model():
         model.add_component(component)
     model.add_initial(pysb.Initial(a(b=None), n, _export=False))
     np.testing.assert_allclose(fsp.load(model).propensities(np.array([[7, 0]])), [[0.15 * 42]])
+
+
+@pytest.mark.parametrize(
+    ("text", "ours"),
+    [
+        ("k*(not (X > 3))", "k*(! (X > 3))"),
+        ("not(X > 3) and Y", "!(X > 3) && Y"),
+        ("not X > 3", "not X > 3"),
+        ("not (X) > 3", "not (X) > 3"),
+        ("not (X > 3) == 1", "not (X > 3) == 1"),
+        ("not (X", "not (X"),
+    ],
+)
+def test_a_negation_is_read_where_all_languages_mean_the_same(text, ours):
+    """Python's `not` takes in a comparison that follows, and that of C does not: what stays is refused."""
+    assert as_ours(text, ["X", "Y", "k"]) == ours
