@@ -21,6 +21,7 @@ from fsp.distribution import ErrorLedger
 from fsp.errors import ConvergenceError, StateSpaceError
 from fsp.generator import Generator
 from fsp.projection.backend import serial
+from fsp.space.places import places
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
@@ -115,12 +116,12 @@ def followed(generator: Generator, inner: StateSpace, exits: Exits, weights: Flo
     """Follow excursions from the `exits` of the space `inner`, with `weights` (m,), in a larger one that holds them."""
     n = len(generator)
     outside = np.ones(n, dtype=np.bool_)
-    outside[generator.space.index(inner.states)] = False
+    outside[places(generator.space, inner.states)] = False
     out = np.flatnonzero(outside)
     matrix = generator.to_csr()[:, out].tocsr()
     leaks = generator.leak_rates[out]
     back = np.asarray(matrix[~outside].sum(axis=0)).ravel()
-    entry = np.bincount(generator.space.index(exits.states), weights / weights.sum(), n)[out]
+    entry = np.bincount(places(generator.space, exits.states), weights / weights.sum(), n)[out]
     entry[entry < FAINTEST] = 0.0
     # with a state of its own, at which one excursion has ended and the next one begins, at the rate 1
     begin, end = sparse.csr_array(entry[:, None]), sparse.csr_array((leaks + back)[None, :])

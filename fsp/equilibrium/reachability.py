@@ -56,7 +56,8 @@ class Reachability:
         first = np.zeros(len(space), dtype=np.bool_)
         entries = np.flatnonzero(entered(self._model, space))
         first[entries[self.possible(space.states_at(entries), start)]] = True
-        first[space.index(start)] = True
+        at_start = space.index(start)  # some may begin outside of it
+        first[at_start[at_start >= 0]] = True
         if first.all():
             return first
         return reached(Generator(self._model, space).to_csr(), first)

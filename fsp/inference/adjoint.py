@@ -41,6 +41,7 @@ from fsp.inference.beginning import of_model
 from fsp.inference.derived import slopes_on
 from fsp.moments.parts import PartMoments, mean_over, moment_of
 from fsp.projection.progress import Progress
+from fsp.space.places import places
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
@@ -97,7 +98,7 @@ class Adjoint:
         moments = [begun.moments.of_p(gauge) + more for gauge, more in zip(bounds.followed, rounded, strict=True)]
         self._truncation.begin(begun.lacking + begun.rounding, moments)
         start = np.zeros(len(space) + 1)
-        start[space.index(begun.states)] = begun.probabilities
+        start[places(space, begun.states)] = begun.probabilities
         self.path = forward(self._chain, start, times, tail, self._truncation.enter)
         self.relative = relative_error(self.path, generator.roundings + model.n_reactions)
 
@@ -151,7 +152,7 @@ class Adjoint:
         products = backward(self._chain, self.path, weights, after)
         values, off, largest = self._contracted(products.moved, products.stayed, rho)
         h = self._beginning.derivatives  # (q, n_start)
-        l, psi = products.first[self.space.index(self._beginning.states)].T  # noqa: E741 - as in (2)
+        l, psi = products.first[places(self.space, self._beginning.states)].T  # noqa: E741 - as in (2)
         values += h @ l
         off += np.abs(h) @ (psi * (1.0 + rho) + rho * l) + self._of_start() @ later[0]
         off += self._truncation.charge(later, largest, signed=signed) * (1.0 + 4.0 * self.relative)

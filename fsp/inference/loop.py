@@ -42,6 +42,7 @@ from fsp.projection.forecast import MOST_WORK
 from fsp.projection.growth import Growth, most_states
 from fsp.projection.progress import Progress
 from fsp.projection.pruning import choose
+from fsp.space.places import places
 
 if TYPE_CHECKING:
     from fsp.arrays import BoolArray, FloatArray
@@ -188,7 +189,7 @@ class Run:
         limit = most_states(model) if limits.max_states is None else limits.max_states
         self._growth = Growth(model, limit, limits.max_memory, longest_cheap=LONGEST_CHEAP)
         space = self._growth.first()
-        self._bind(space, begun.on(space.local.index(begun.states), len(space), scores=problem.scores))
+        self._bind(space, begun.on(places(serial(space), begun.states), len(space), scores=problem.scores))
 
     @property
     def _steps(self) -> Method:

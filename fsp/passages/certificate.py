@@ -43,6 +43,7 @@ from fsp.passages.gluing import Above, excepting, glued
 from fsp.passages.stopped import Stopped
 from fsp.passages.systems import exit_system
 from fsp.projection.backend import serial
+from fsp.space.places import places
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
@@ -113,7 +114,7 @@ class PassageCertifier:
         exits = stage.hits.sum(axis=0) + stage.never + stage.outflow
         system = exit_system(stage.matrix, exits, rounded)
         weight, begun = np.zeros(len(generator)), np.zeros(len(generator))
-        begun[local.index(start)] = self._stopping.initial_probabilities
+        begun[places(local, start)] = self._stopping.initial_probabilities
         weight[stage.inside] = system.occupation(begun[stage.inside])
         leaving = np.minimum(np.stack(system.bounds(stage.outflow)), 1.0)
         back = self._escapes.returning(stage.states)  # (k,)

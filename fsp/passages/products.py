@@ -20,6 +20,7 @@ import numpy as np
 
 from fsp.arithmetic import SUM_ROUNDING, half_sums, missing_from
 from fsp.distribution import Interval
+from fsp.space.places import places
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray
@@ -78,7 +79,7 @@ def part(solution: Solution, space: StateSpace, values: FloatArray, weight: floa
     ends = np.zeros((3, len(solution)))
     high, low = float(values.max(initial=0.0)), float(-values.min(initial=0.0))
     for k, law in enumerate(solution):
-        weighted = law.probabilities * values[space.index(law.states)]
+        weighted = law.probabilities * values[places(space, law.states)]
         mean = float(weighted.sum())
         gained, lost = half_sums(law.error.total, *missing_from(law.probabilities, SUM_ROUNDING))
         slack = SUM_ROUNDING * float(np.abs(weighted).sum())

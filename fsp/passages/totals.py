@@ -35,6 +35,7 @@ from fsp.passages.systems import exit_system
 from fsp.projection.backend import serial
 from fsp.projection.growth import Growth
 from fsp.projection.progress import Progress, ProgressCallback
+from fsp.space.places import places
 
 if TYPE_CHECKING:
     from fsp.arrays import FloatArray, IntArray
@@ -162,7 +163,7 @@ class TotalCertifier:
         exits = stage.hits.sum(axis=0) + stage.never + stage.outflow
         system = exit_system(stage.matrix, exits, off)
         begun = np.zeros(len(generator))
-        begun[inner.index(start)] = self._stopping.initial_probabilities
+        begun[places(inner, start)] = self._stopping.initial_probabilities
         weight = np.zeros(len(generator))
         weight[stage.inside] = system.occupation(begun[stage.inside])
         leaving = np.minimum(system.bounds(stage.outflow)[1], 1.0)

@@ -216,4 +216,11 @@ MUTANTS = [
         "firing",
         only="zero_at_all_times",
     ),
+    mutant(
+        "states-that-are-missing-are-the-last",
+        "space/places.py",
+        "    missing = index < 0\n",
+        "    missing = index < -1\n",
+        "places",
+    ),
 ]
