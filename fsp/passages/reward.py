@@ -36,6 +36,10 @@ from fsp.model.arguments import check_call, check_tolerance
 from fsp.model.model import Model
 from fsp.model.times import checked_times
 from fsp.moments import MomentBounds, moment_bounds
+from fsp.moments.drift import ORDERS
+from fsp.moments.drift_values import evaluate
+from fsp.moments.initial import ABOVE
+from fsp.moments.polynomial import degree
 from fsp.passages.accumulation import Accumulated, accumulate
 from fsp.passages.gain import Accumulation, Gain
 from fsp.passages.targets import Targets
@@ -240,8 +244,10 @@ class Question:
         if self.targets is not None and self.gain.is_rate:
             rates = np.where(self.targets.hold(space.states).any(axis=0), 0.0, rates)
         start = starting_vector(self.begin.model, space)
-        closed = not generator.leaks
+        closed = not generator.leaks and not self.begin.model.definition.has_tails
         greatest = self.gain.most if not self.gain.is_rate or not closed else float(rates.max(initial=0.0)) + off
+        if greatest == inf and not generator.leaks:
+            greatest = self._greatest_of_tails(space)
         self.report(Progress(None, None, len(generator), 0.0, "reward"))
         means, squares, missing = [], [], 0.0
         course = accumulate(generator, start, self.times, rates, self.gain.jumps(self.model, space))
@@ -251,6 +257,17 @@ class Question:
             means.append(both[0])
             squares.append(both[1])
         return Accumulation(means, squares, len(generator), missing)
+
+    def _greatest_of_tails(self, space: StateSpace) -> float:
+        """Return what a rate is at most where only tails of laws are not stored; infinite where that is not known.
+
+        They have less of each moment, up to the order that is bounded, than all that is lacking would have at the
+        largest state that is stored (`fsp.moments.initial`).
+        """
+        cost = self.gain.cost(self.model) if self.gain.is_rate else None
+        if cost is None or 2 * degree(cost) > ORDERS:
+            return inf
+        return ABOVE * float(evaluate(cost, space.states).max(initial=0.0))
 
     def _ends(
         self, t: float, known: Accumulated, missing: float, greatest: float, off: float, *, positive: bool

@@ -305,5 +305,7 @@ class _Judge:
             reason = NEVER if of_never else self._certifier.reason or "the space is too small for a bound"
         elif not (self._gain.positive or self._closed):
             reason = "the formula may be negative at states that are not stored"
+        elif self._closed and self._begin.model.definition.has_tails:
+            reason = "counts that a law leaves out are not followed"
         high = max(low, high)
         return Interval(low, high, 0.5 * (low + high) if isfinite(high) else low, certified=not reason, reason=reason)

@@ -435,4 +435,28 @@ MUTANTS = [
         "long_run",
         only="constant_rate",
     ),
+    mutant(
+        "laws-of-a-start-end-where-they-are-kept",
+        "passages/reward.py",
+        "not generator.leaks and not self.begin.model.definition.has_tails",
+        "not generator.leaks",
+        "reward",
+        only="leaves_out",
+    ),
+    mutant(
+        "tails-are-where-all-else-is",
+        "passages/reward.py",
+        "return ABOVE * float(evaluate(cost, space.states).max(initial=0.0))",
+        "return 0.0",
+        "reward",
+        only="leaves_out",
+    ),
+    mutant(
+        "all-counts-are-followed-to-the-end",
+        "passages/totals.py",
+        "elif self._closed and self._begin.model.definition.has_tails:",
+        "elif not self._closed and self._begin.model.definition.has_tails:",
+        "reward",
+        only="leaves_out",
+    ),
 ]

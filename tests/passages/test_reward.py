@@ -236,3 +236,38 @@ def test_the_command_prints_it(tmp_path):
     assert record["mean"][1]["lower"] <= 18.0 <= record["mean"][1]["upper"]
     assert CliRunner().invoke(main, words).exit_code == 2
     assert "<" in fsp.reward(fsp.load(path), "X", 1.0)._repr_html_()
+
+
+def drawn(law="poisson(5)"):
+    return fsp.Model(species={"X": law}, reactions=[fsp.Reaction("X -> 0", mass_action=0.1)])
+
+
+@pytest.mark.filterwarnings("ignore::fsp.ToleranceWarning")
+def test_counts_that_the_law_of_a_start_leaves_out_may_have_all_that_is_accumulated():
+    """The mean of exp(3 X) is exp(5 (e³ - 1)) at first, 2e41; the largest count that is kept is 36."""
+    found = fsp.reward(drawn(), "exp(3*X)", 1e-9)
+    assert not found.mean.certified
+    assert not fsp.reward(drawn(), "exp(3*X)", until="X == 0").mean.certified
+    late = fsp.reward(drawn(), "X*piecewise(1, X > 40, 0)", 1e-9).mean
+    assert late.upper > 1e-9 * mean_above(40, 5.0) > 0.0
+
+
+def mean_above(count, mean):
+    return sum(n * math.exp(n * math.log(mean) - mean - math.lgamma(n + 1)) for n in range(count + 1, count + 60))
+
+
+def test_moments_of_a_start_that_is_drawn_have_their_bounds():
+    kept = -10.0 * math.expm1(-0.2)  # the time that a molecule has, 1/time 0.1, up to 2
+    hold(fsp.reward(drawn(), "X", [2.0]).mean, [5.0 * kept])
+    counted = fsp.reward(drawn("binomial(9, 0.5)"), "exp(3*X)", [1e-9]).mean
+    assert counted.certified
+    assert counted.upper == pytest.approx(1e-9 * (0.5 + 0.5 * math.exp(3.0)) ** 9, rel=1e-7)
+
+
+@pytest.mark.filterwarnings("ignore::fsp.ToleranceWarning")
+def test_sizes_that_the_law_of_bursts_leaves_out_are_not_followed():
+    """The mean of exp(X/2) is infinite, as 3/4 of exp(1/2) is more than one."""
+    reactions = [fsp.Reaction("E -> X", mass_action=1.0, burst="geometric(3)"), fsp.Reaction("X -> 0", mass_action=1.0)]
+    model = fsp.Model(species={"E": 1, "X": 0}, reactions=reactions)
+    assert not fsp.reward(model, "exp(0.5*X)", 1.0).mean.certified
+    assert not fsp.reward(model, "exp(0.5*X)", until="E + X == 0").mean.certified
