@@ -13,6 +13,8 @@ from stationary_cases import CASES
 
 import fsp
 from fsp.arithmetic import UNIT_ROUNDOFF
+from fsp.chains.hitting_times import Factorised
+from fsp.equilibrium import certificate
 from fsp.equilibrium.certificate import (
     SLACK,
     Boundary,
@@ -94,6 +96,18 @@ def test_a_lift_is_what_is_needed_and_hardly_more(n, seed):
     assert lifted(solved, np.append(leaving[1:], 1.0), outer) is None  # from there nothing comes back
 
 
+@settings(max_examples=100)
+@given(st.integers(1, 3), st.floats(-16.0, -8.0), st.integers(0, 10**6))
+def test_a_lift_whose_room_is_rounded_away_is_none(n, near, seed):
+    random = np.random.default_rng(seed)
+    solved, outer = 10.0 ** random.uniform(-3, 6, (2, n))
+    leaving = 1.0 - 10.0 ** np.full(n, near)
+    alpha = lifted(solved, leaving, outer)
+    if alpha is not None:
+        room = (Fraction(alpha) + rationals(outer)) * (1 - Fraction(UNIT_ROUNDOFF))  # of which 4 roundings are left
+        assert (rationals(solved) + Fraction(alpha) * rationals(leaving) <= room).all()
+
+
 def mean_times(generator, z):
     """Return mean times to z or out of the space, and probabilities of leaving first, rationals of (n,); 0 at z."""
     matrix = generator.to_csr().toarray()
@@ -133,6 +147,7 @@ def test_mean_times_are_above_the_exact_ones_whatever_the_rates(n, seed):
         assert times.beyond[0] >= beyond[0]
         if eliminate:
             assert (times.inside <= exact.astype(float) * (1.0 + 1e-6) + 1e-200).all()
+            assert (times.leaving <= leaving.astype(float) * (1.0 + 1e-6) + 1e-200).all()
 
 
 def height(condition, state):
@@ -186,7 +201,9 @@ def test_the_glued_function_falls_at_all_stored_states(name, top, eliminate):
         room = boundary.slack
         if eliminate:  # the exact function lies below, so near
             room += 2.0 * (system.relative + boundary.slack + roundings(generator))
-        assert (drift + Fraction(room) * size >= 1)[np.arange(len(generator)) != z].all()
+        others = np.arange(len(generator)) != z
+        assert (drift + Fraction(room) * size >= 1)[others].all()
+        assert name != "immigration-death" or (times.leaving[others] < 1.0).any()  # else nothing is proved of it
 
 
 @pytest.mark.parametrize("name", ["two-stage product", "immigration-death"])
@@ -217,6 +234,45 @@ def test_the_outer_function_is_rounded_up(name, eliminate):
         times = hitting_times(generator, stopped_at(generator, z, eliminate), boundary, z)
         if times is None:
             continue
+        outside = times.scale * (times.lift + condition.values(targets) / float(gamma))
+        assert (outside >= times.beyond * (1.0 - 8.0 * UNIT_ROUNDOFF)).all()
         scale = Fraction(times.scale) / (1 + Fraction(boundary.slack)) * (1 - Fraction(8 * UNIT_ROUNDOFF))
         for state, beyond in zip(targets, times.beyond, strict=True):
             assert Fraction(beyond) >= scale * (Fraction(times.lift) + height(condition, state) / gamma)
+
+
+@pytest.mark.parametrize("name", [name for name in INFINITE if name != "pairs"])
+@pytest.mark.parametrize("careless", [1e-12, 1e-9, 1e-7, 1e-4])
+def test_bounds_hold_however_well_the_equations_were_solved(name, careless, monkeypatch):
+    """Inequality (2) holds for any y, and all that follows from it: solutions are taken here with wrong digits."""
+
+    class Careless(Factorised):
+        def _refined(self, matrix, right, side):
+            solution = super()._refined(matrix, right, side)
+            return solution * (1.0 + careless * random.uniform(-1.0, 1.0, len(solution)))
+
+    monkeypatch.setattr(certificate, "Factorised", Careless)
+    case, (generator, _) = CASES[name], boxed(name, 40)
+    condition, law = drift_condition(case.model), case.law(generator.space.states)
+    random = np.random.default_rng(3)
+    places = np.argsort(-law)[:3].tolist()
+    for z in places:
+        found = certificate.certify(generator, z, condition)
+        if found is None:
+            continue
+        assert (found.lower <= law * (1.0 + 1e-13)).all()
+        assert (law <= found.upper * (1.0 + 1e-13)).all()
+        missed = np.abs(law - found.p).sum() + max(0.0, 1.0 - law.sum())
+        assert missed <= found.total + 1e-13
+        assert found.total < 1.0 or careless > 1e-6
+
+
+def test_errors_of_rates_are_part_of_all_roundings():
+    """A formula whose value may be off by more than its last digits, as it is a small difference."""
+    birth = fsp.Reaction("0 -> X", rate="exp(0.1*X) - 0.999999")
+    model = fsp.Model(species={"X": 0}, reactions=[birth, fsp.Reaction("X -> 0", mass_action=1.0)])
+    generator = fsp.Generator(model, fsp.StateSpace.box(model, {"X": 30}))
+    sums = UNIT_ROUNDOFF * (generator.operations + model.n_reactions)  # a product for each jump, and their sum
+    worst = generator.rate_errors.worst
+    assert worst > 1e-12
+    assert sums + worst <= roundings(generator) <= sums + worst + 8.0 * UNIT_ROUNDOFF
