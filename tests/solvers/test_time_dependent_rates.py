@@ -1,0 +1,60 @@
+"""Advances of solvers whose rates depend on time: laws in closed form on a box, whose sinks hold what leaves it."""
+
+from __future__ import annotations
+
+import math
+
+import exact
+import numpy as np
+import pytest
+from solver_cases import box
+from solver_contract import advance
+from written_networks import network
+
+import fsp
+from fsp.projection.growth import starting_vector
+from fsp.solvers import LossLimit
+
+solvers = pytest.mark.parametrize("make", [fsp.Magnus, fsp.Implicit], ids=lambda make: make.__name__)
+
+
+def opened(model, top, solver):
+    space = box(model, {"X": top})
+    return solver.open(fsp.Generator(model, space)), starting_vector(model, space)
+
+
+@solvers
+@pytest.mark.parametrize("begin", [0.0, 3.0])
+@pytest.mark.parametrize("limit", [LossLimit(1e-4, 0.0), LossLimit(1e-6, 1e-4)], ids=str)
+def test_the_loss_limit_is_kept_over_many_steps(make, begin, limit):
+    model = network({"X": 0}, ("0 -> X", "rate", "9 + 8*sin(4*time)"), ("X -> 0", "rate", "X*(1 + 0.5*cos(9*time))"))
+    context, p = opened(model, 24, make(1e-8))
+    with context as propagator:
+        step = propagator.advance(p, begin, begin + 20.0, limit=limit)
+    assert begin < step.t < begin + 20.0
+    assert step.rejected is not None
+    assert 0.0 < step.lost.sum() <= limit.at(step.t - begin) + step.error + step.rounding
+    assert abs(step.p.sum() + step.lost.sum() - 1.0) <= step.error + step.rounding
+
+
+@solvers
+@pytest.mark.parametrize("switches", [(0.31, 0.74), (0.74, 0.31), (0.5, 0.5 + 1e-9)])
+def test_each_of_several_switches_ends_a_step(make, switches):
+    """Counts stay Poisson, with a mean that turns at either time."""
+    rates = [(8.0, 2.0), (1.0, 6.0)]
+    births = [
+        ("0 -> X", "rate", f"piecewise({before}, time < {switch}, {after})")
+        for switch, (before, after) in zip(switches, rates, strict=True)
+    ]
+    model = network({"X": 0}, *births, ("X -> 0", "mass_action", 1.0))
+    context, p = opened(model, 40, make(1e-9))
+    with context as propagator:
+        step = advance(propagator, p, 0.0, 2.0)
+    mean = 0.0
+    for switch, (before, after) in zip(switches, rates, strict=True):
+        mean += before * (math.exp(switch - 2.0) - math.exp(-2.0)) + after * (1.0 - math.exp(switch - 2.0))
+    missed = np.abs(step.p - exact.poisson(np.arange(41), mean)).sum()
+    assert missed <= step.error + step.rounding + step.lost.sum() + 1e-13
+    assert step.certified
+    assert 2.0**-53 <= step.rounding < 1e-11
+    assert step.error <= 1.1e-9
