@@ -12,7 +12,7 @@ import numpy as np
 from fsp.distribution.fit import REACHED, Estimates, Fit, Panel, Start, quantile
 from fsp.distribution.ledger import Interval
 from fsp.errors import ArgumentError, ConvergenceError, FSPError, StateSpaceError
-from fsp.inference.ascent import Summit, UnreachableError, ascend, polish
+from fsp.inference.ascent import Evaluate, Summit, UnreachableError, ascend, polish
 from fsp.inference.counts import Counts
 from fsp.inference.identifiability import remarks
 from fsp.inference.likelihood import Likelihood, likelihood
@@ -125,12 +125,6 @@ class Search:
         value = Interval(end.value, math.inf, end.value, False, "the fit was stopped")
         summit = Summit(u, Point(end.value, math.inf, np.zeros(q), np.zeros((q, q))), 0, False)
         return self._fit(summit, value, {}, (), ())
-
-    def finished(self, *, profiles: bool) -> Fit:
-        """Return the fit, once all starts were made."""
-        summit, names = self.polished(), self.task.objective.names
-        curves = {name: curve(self, summit, k) for k, name in enumerate(names if profiles else ())}
-        return self.made_of(summit, curves)
 
     def made_of(self, summit: Summit, curves: Mapping[str, FloatArray]) -> Fit:
         """Return the fit of a summit, with the profiles of its parameters."""
@@ -290,10 +284,9 @@ def ascents(search: Search, todo: Sequence[int]) -> Iterator[tuple[int, Summit |
         yield i, summit, None
 
 
-def curve(search: Search, summit: Summit, k: int) -> FloatArray:
+def curve(evaluate: Evaluate, task: FitTask, summit: Summit, k: int) -> FloatArray:
     """Return the profile of the k-th parameter, (2, n): its values, and the largest log-likelihoods."""
-    task = search.task
-    u, values = profile(search.watched, summit, k, task.low, task.high, task.width, quantile(task.level))
+    u, values = profile(evaluate, summit, k, task.low, task.high, task.width, quantile(task.level))
     return np.array([np.exp(u), values])
 
 

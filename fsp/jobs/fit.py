@@ -6,8 +6,9 @@ import hashlib
 import math
 import pickle
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ from fsp.inference.extrinsic import ParameterLaw, laws_of, require_no_start
 from fsp.inference.objective import Objective
 from fsp.inference.priors import priors_of, ranged
 from fsp.inference.problem import Limits
-from fsp.inference.search import FitTask, Search, ascents, with_curvature
+from fsp.inference.search import FitTask, Search, ascents, curve, with_curvature
 from fsp.jobs.workers import START_SECONDS, Crew, Outcome
 from fsp.model.arguments import check_call
 
@@ -102,7 +103,8 @@ def fit(
         further computation; ``"observed"`` for the second derivatives at the estimates too, which take as long as a
         few gradients for each parameter, where rates are constant and instruments and starts have no free parameter.
     processes
-        Number of worker processes for the starts; by default one for each processor, where that is worth their start.
+        Number of worker processes for the starts, and for the profiles; by default one for each processor, where that
+        is worth their start.
     backend, comm
         ``"petsc"`` for starts and profiles on many ranks, dealt out in turn: all ranks call with the same arguments and
         have the answer.  `comm` takes a communicator for fewer ranks than all.
@@ -200,9 +202,19 @@ def _fitted(search: Search, processes: int | None, backend: str, comm: Any, *, p
         return fitted_on_ranks(search, ranks.comm, profiles=profiles)
     if comm is not None:
         raise ArgumentError("`comm` must come with backend='petsc', but `backend` is 'serial'.")
-    for outcome in _outcomes(search, processes):
+    makes_starts = Ascents(search.task, search.starts[0])
+    starts = [(i, search.starts[i].tolist()) for i in search.left]
+    for outcome in _outcomes(search, processes, starts, partial(_ascents_here, search), makes_starts):
         search.enter(outcome.index, outcome.found, outcome.error)
-    return search.finished(profiles=profiles)
+    summit, curves = search.polished(), dict[str, "FloatArray"]()
+    names = search.task.objective.names
+    wanted = [(k, k) for k in range(len(names))] if profiles else []
+    makes_curves = Curves(search.task, summit)
+    for outcome in _outcomes(search, processes, wanted, partial(_curves_here, search, summit), makes_curves):
+        if outcome.error is not None:
+            raise outcome.error
+        curves[names[outcome.index]] = outcome.found
+    return search.made_of(summit, {name: curves[name] for name in names if name in curves})
 
 
 def _check_arguments(
@@ -277,23 +289,42 @@ class Ascents:
         return ascend(task.objective.at, np.array(start), task.low, task.high, self.towards)
 
 
-def _outcomes(search: Search, processes: int | None) -> Iterator[Outcome]:
-    """Make the starts: the first here, and the others in workers where these are worth their start."""
-    left = search.left
+@dataclass(frozen=True, slots=True, eq=False)
+class Curves:
+    """Makes the profile of a parameter, in whichever process it is."""
+
+    task: FitTask
+    summit: Summit
+
+    def __call__(self, k: int, first: bool) -> FloatArray:
+        """Return the values of the k-th parameter, and the largest log-likelihoods, (2, n)."""
+        return curve(self.task.objective.at, self.task, self.summit, k)
+
+
+Items = Sequence[tuple[int, Any]]  # numbers, and what is to be worked on
+
+
+def _outcomes(
+    search: Search,
+    processes: int | None,
+    left: Items,
+    here: Callable[[Items], Iterator[Outcome]],
+    away: Callable[[Any, bool], Any],
+) -> Iterator[Outcome]:
+    """Work on items: on the first here, and on the others in workers where these are worth their start."""
     workers = n_processors() if processes is None else processes
     if processes is None or workers == 1 or len(left) < 2:
         begun = perf_counter()
-        yield from _here(search, left[:1])
+        yield from here(left[:1])
         left = left[1:]
         gain = (perf_counter() - begun) * len(left) * (1.0 - 1.0 / workers)
         if workers == 1 or (processes is None and gain < START_SECONDS):
-            yield from _here(search, left)
+            yield from here(left)
             return
     if left and not _travels(search.task.instrument):
-        yield from _here(search, left)
+        yield from here(left)
     elif left:
-        crew = Crew(Ascents(search.task, search.starts[0]), min(workers, len(left)))
-        yield from crew.solve([[(i, search.starts[i].tolist())] for i in left], search.report)
+        yield from Crew(away, min(workers, len(left))).solve([[item] for item in left], search.report)
 
 
 def _travels(instrument: object) -> bool:
@@ -305,6 +336,11 @@ def _travels(instrument: object) -> bool:
     return True
 
 
-def _here(search: Search, todo: Sequence[int]) -> Iterator[Outcome]:
-    for i, summit, error in ascents(search, todo):
+def _ascents_here(search: Search, todo: Items) -> Iterator[Outcome]:
+    for i, summit, error in ascents(search, [i for i, _ in todo]):
         yield Outcome(i, summit, error)
+
+
+def _curves_here(search: Search, summit: Summit, todo: Items) -> Iterator[Outcome]:
+    for k, _ in todo:
+        yield Outcome(k, curve(search.watched, search.task, summit, k))

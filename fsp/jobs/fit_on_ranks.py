@@ -24,7 +24,8 @@ def fitted_on_ranks(search: Search, comm: Any, *, profiles: bool) -> Fit:
         search.enter(index, summit, error)
     summit = world.share(search.polished)
     names = search.task.objective.names if profiles else ()
-    curves = _dealt(world, range(len(names)), lambda todo: [(k, curve(search, summit, k)) for k in todo])
+    evaluate, task = search.watched, search.task
+    curves = _dealt(world, range(len(names)), lambda todo: [(k, curve(evaluate, task, summit, k)) for k in todo])
     by_name = {names[k]: curve for k, curve in curves}
     return world.share(lambda: search.made_of(summit, by_name))
 

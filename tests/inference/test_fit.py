@@ -323,10 +323,13 @@ def test_a_fit_that_is_stopped_goes_on_with_the_starts_that_are_left(fitted, cel
         fsp.fit(immigration_death(), cells, FREE, seed=1, resume=partial)
 
 
-def test_starts_in_workers_end_where_they_end_here(fitted, cells):
-    found = fsp.fit(immigration_death(), cells, FREE, starts=2, processes=2, intervals="fisher")
+def test_starts_and_profiles_in_workers_end_where_they_end_here(fitted, cells):
+    found = fsp.fit(immigration_death(), cells, FREE, starts=2, processes=2)
     assert found.parameters == pytest.approx(fitted.parameters, rel=1e-4)
     assert found.agreeing == 2
+    for name, interval in fitted.intervals().items():  # and so do profiles
+        ends = found.intervals()[name]
+        assert (ends.lower, ends.upper) == pytest.approx((interval.lower, interval.upper), rel=1e-3)
 
 
 def test_a_fixed_parameter_stays_and_the_others_follow(cells):
