@@ -3,18 +3,24 @@
 A gene of yeast with four states makes mRNA in osmotic stress: a signal switches a fast rate off and on again, and cells
 begin in the stationary law (B. Munsky's group, SSIT, example 7, with its parameters there).  Rows about cells need the
 counts of SSIT's `filtered_data_2M_NaCl_Step.csv` as a table with columns `time` and `rna_total`; they are left out
-without.
+without.  The row of a fit, which takes some minutes on two cores, is made where `FSP_STL1_FIT` is set as well.
 """
 
 from __future__ import annotations
 
+import math
 import os
+import resource
 import warnings
+from time import perf_counter
 
 import numpy as np
 from adaptive import table, timed
 
 import fsp
+from fsp.inference.objective import Objective
+from fsp.inference.priors import priors_of
+from fsp.inference.problem import Limits
 
 NOTE = (
     "The STL1 model of SSIT (four states of a gene, a signal that switches a rate of 1.9·10⁵ a minute off and on, "
@@ -30,6 +36,8 @@ SIGNAL = {"r1": 4.14e-3, "r2": 0.426, "A": 9.3e9, "M": 6.4e-4, "n": 3.1}
 ENTERED = "piecewise((1 - exp(-r1*(time - t0)))*exp(-r2*(time - t0)), time > t0, 0)"
 TOL = 1e-4  # of derivatives
 CELLS = 1000  # at each time
+FACTOR = 10.0  # of the bounds of a fit, about SSIT's values
+STARTS, PROCESSES = 5, 2
 
 
 def model():
@@ -78,7 +86,42 @@ def cells(network, names, path):
     widths = sorted(0.5 * own.width / abs(own.value) for own in slopes.values())
     within = sum(width <= 0.01 for width in widths)
     known = f"half widths of {widths[0]:.0e} to {widths[-1]:.0e} of the value, {within} within 1 %"
-    return [*rows, f"| its gradient, {len(names)} parameters | {known} | {seconds:.1f} |"]
+    rows.append(f"| its gradient, {len(names)} parameters | {known} | {seconds:.1f} |")
+    return [*rows, *searches(network, counts), *([fitted(network, counts)] if "FSP_STL1_FIT" in os.environ else [])]
+
+
+def ranges():
+    """Return the bounds of a fit."""
+    return {name: (value / FACTOR, value * FACTOR) for name, value in FREE.items()}
+
+
+def searches(network, counts):
+    """Return rows of what a fit takes at each point: far from an optimum, and near it, on a space that is kept."""
+    objective = Objective.of(network, counts, list(FREE), priors_of(ranges(), None), None, Limits(), "stationary")
+    u, rows = np.log(list(FREE.values())), []
+    objective.at(u, math.inf)  # finds the space
+    for where, width in (("far from", math.inf), ("near", 1e-2)):
+        point, seconds = timed(lambda width=width: objective.at(u, width))
+        asked = f"a value with derivatives by {len(u)} parameters of a fit, {where} an optimum"
+        rows.append(f"| {asked} | ≈ {point.value:.6f} | {seconds:.2f} |")
+    return rows
+
+
+def fitted(network, counts):
+    """Return the row of a fit."""
+    options = {"start": "stationary", "starts": STARTS, "intervals": "fisher", "processes": PROCESSES}
+    begun, wall = used(), perf_counter()
+    fit = fsp.fit(network, counts, ranges(), **options)
+    wall, spent = perf_counter() - wall, used() - begun
+    asked = f"fit of {len(FREE)} parameters, {STARTS} starts within a factor of {FACTOR:g}, {PROCESSES} processes"
+    evaluations = ", ".join(str(start.evaluations) for start in fit.starts)
+    known = f"{fit.likelihood}, {fit.agreeing} of {STARTS} starts end there, after {evaluations} evaluations"
+    return f"| {asked} | {known} | {spent:.0f}, {wall:.0f} s of time |"
+
+
+def used():
+    """Return CPU seconds of this process and of those that it waited for."""
+    return sum(resource.getrusage(who).ru_utime for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
 
 
 def report():

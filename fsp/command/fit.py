@@ -171,7 +171,13 @@ def _record(fitted: Any) -> dict[str, Any]:
         "bic": fitted.bic,
         "correlation": fitted.correlation.tolist(),
         "starts": [
-            {"begin": start.begin.tolist(), "end": start.end.tolist(), "value": start.value, "note": start.note}
+            {
+                "begin": start.begin.tolist(),
+                "end": start.end.tolist(),
+                "value": start.value,
+                "note": start.note,
+                "evaluations": start.evaluations,
+            }
             for start in fitted.starts
         ],
         "agreeing": fitted.agreeing,

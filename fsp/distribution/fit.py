@@ -35,6 +35,7 @@ class Start:
     end: FloatArray  # (q,)
     value: float  # of log-likelihood and log prior, in nats; NaN where it failed
     note: str = ""  # why it failed, or did not converge
+    evaluations: int = 0  # of the likelihood, with its derivatives
 
 
 @dataclass(frozen=True, slots=True, eq=False)

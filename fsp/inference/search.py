@@ -90,9 +90,8 @@ class Search:
             self._ends[i] = Start(begin, begin, math.nan, str(error) or type(error).__name__)
         else:
             self._gaps[i], self._lacking[i] = summit.point.gap, summit.lacking
-            self._ends[i] = Start(
-                begin, np.exp(summit.u), summit.point.value, "" if summit.converged else "not converged"
-            )
+            note = "" if summit.converged else "not converged"
+            self._ends[i] = Start(begin, np.exp(summit.u), summit.point.value, note, summit.evaluations)
         self.report()
 
     def report(self, point: object = None) -> None:
@@ -183,7 +182,8 @@ class Search:
                 self._ends[i] = replace(end, value=math.nan, note=str(error))
                 continue
             value, known = self._certified(summit)
-            self._ends[i] = replace(end, end=np.exp(summit.u), value=value)
+            spent = end.evaluations + summit.evaluations
+            self._ends[i] = replace(end, end=np.exp(summit.u), value=value, evaluations=spent)
             if best is None or value > height:
                 best, height, self._known = summit, value, known
         if best is None:

@@ -5,7 +5,7 @@
                 /observed (q, q) where second derivatives were computed
 /likelihood     (3,) lower, upper, value; attributes: certified, reason
 /profiles/00000 (2, m) of each parameter that has one
-/starts/values  (n, 2, q) begins and ends;  /starts/heights (n,);  /starts/notes (n,)
+/starts/values  (n, 2, q) begins and ends;  /starts/heights (n,);  /starts/notes (n,);  /starts/evaluations (n,)
 /panels/00000   attributes: label, t, observed; datasets values (m,), cells (m,), probabilities (k,)
 /notes          (k,)
 """
@@ -41,6 +41,7 @@ def write_fit(file: Any, fit: Fit) -> None:
     q = len(estimates.names)
     starts["values"] = np.array([[start.begin, start.end] for start in fit.starts]).reshape(-1, 2, q)
     starts["heights"] = np.array([start.value for start in fit.starts])
+    starts["evaluations"] = np.array([start.evaluations for start in fit.starts], dtype=np.int64)
     _write_texts(starts, "notes", [start.note for start in fit.starts])
     for i, panel in enumerate(fit.panels):
         group = file.create_group(f"panels/{i:05d}")
@@ -77,8 +78,10 @@ def _read_starts(group: Any, q: int) -> tuple[Start, ...]:
     heights = array(group, "heights", "f", (None,))
     values = array(group, "values", "f", (len(heights), 2, q))
     notes = map(str, texts(group, "notes", 1))
-    rows = zip(values, heights.tolist(), notes, strict=True)
-    return tuple(Start(begin, end, height, note) for (begin, end), height, note in rows)
+    known = "evaluations" in group  # earlier files lack them
+    evaluations = array(group, "evaluations", "iu", (len(heights),)).tolist() if known else [0] * len(heights)
+    rows = zip(values, heights.tolist(), notes, evaluations, strict=True)
+    return tuple(Start(begin, end, height, note, count) for (begin, end), height, note, count in rows)
 
 
 def _read_panels(file: Any) -> tuple[Panel, ...]:

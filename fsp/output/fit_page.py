@@ -140,13 +140,15 @@ def _starts(fit: Fit) -> list[str]:
             "failed" if math.isnan(start.value) else f"{start.value:.4f}",
             *(f"{x:.4g}" for x in start.begin.tolist()),
             *(f"{x:.4g}" for x in start.end.tolist()),
+            str(start.evaluations),
             start.note,
         ]
         for start in sorted(
             fit.starts, key=lambda start_here: math.inf if math.isnan(start_here.value) else -start_here.value
         )
     ]
-    header = ["log L and prior", *(f"{name} from" for name in fit.names), *(f"{name} to" for name in fit.names), ""]
+    ends = [f"{name} {end}" for end in ("from", "to") for name in fit.names]
+    header = ["log L and prior", *ends, "evaluations", ""]
     return ["<h2>Starts</h2>", table_of(header, rows), *_origin(fit)]
 
 

@@ -252,6 +252,8 @@ def test_a_fit_is_read_as_it_was_written(fitted, tmp_path):
     read = fsp.read(tmp_path / "fit.h5")
     assert str(read) == repr(read) == str(fitted)
     assert read.intervals(0.9) == fitted.intervals(0.9)
+    assert [start.evaluations for start in read.starts] == [start.evaluations for start in fitted.starts]
+    assert all(start.evaluations > 1 for start in fitted.starts)
     assert [panel.t for panel in read.panels] == [0.5, 1.0, 2.0]
     for ours, theirs in zip(read.panels, fitted.panels, strict=True):
         np.testing.assert_array_equal(ours.residuals, theirs.residuals)
