@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fsp.errors import ConvergenceError
+from fsp.inference.stages import halves
 from fsp.solvers.collocation import radau
 from fsp.solvers.linear import ShiftedSystem
 
 if TYPE_CHECKING:
-    from fsp.arrays import FloatArray, IntArray
+    from fsp.arrays import FloatArray
     from fsp.inference.rates_in_time import RatesInTime
 
 STAGES = 7  # of p and 13 derivatives of the STL1 model to 1e-6 in the gradient: 5 and 9 take a fifth longer
@@ -141,7 +142,7 @@ class QuickSteps:
 
     def _correction(self, defect: FloatArray, systems: list[ShiftedSystem]) -> FloatArray:
         """Solve ``D - h (W ⊗ A) D = defect`` (s, m, n), A that of the systems."""
-        table, (chosen, times) = self._table, _halves()
+        table, (chosen, times) = self._table, halves(STAGES)
         transformed = (table.inverse[chosen] @ defect.reshape(STAGES, -1)).reshape(len(chosen), *defect.shape[1:])
         solved = np.empty_like(transformed)
         for of_system, rows, system in zip(solved, transformed, systems, strict=True):
@@ -157,7 +158,7 @@ class QuickSteps:
             length, data, systems = self._systems
             if length == h and np.array_equal(data, matrix.data):
                 return systems
-        chosen, _ = _halves()
+        chosen, _ = halves(STAGES)
         values = self._table.eigenvalues[chosen]
         systems = [
             ShiftedSystem(matrix, h * (mu.real if k == _real() else mu), self._rates.jumps.band)
@@ -174,18 +175,9 @@ def _product(matrix: Any, rows: FloatArray) -> FloatArray:
 
 
 @lru_cache
-def _halves() -> tuple[IntArray, FloatArray]:
-    """Return one eigenvalue of each pair of conjugate ones, and how many it stands for: (s',) each."""
-    values = radau(STAGES).eigenvalues
-    partners = np.abs(values[:, None] - values.conj()).argmin(axis=1)
-    chosen = np.flatnonzero(partners >= np.arange(STAGES))
-    return chosen, np.where(partners[chosen] > chosen, 2.0, 1.0)
-
-
-@lru_cache
 def _real() -> int:
     """Return which of those is real: an odd number of stages has one."""
-    chosen, _ = _halves()
+    chosen, _ = halves(STAGES)
     return int(np.argmin(np.abs(radau(STAGES).eigenvalues[chosen].imag)))
 
 

@@ -32,7 +32,7 @@ class Stages:
 
     def correction(self, defect: FloatArray, systems: list[ShiftedSystem]) -> FloatArray:
         """Return what corrects stages of a defect (n, s, m)."""
-        table, (chosen, times) = self._table, _halves(STAGES)
+        table, (chosen, times) = self._table, halves(STAGES)
         transformed = np.matmul(table.inverse[chosen], defect)  # (n, s', m)
         solved = np.empty_like(transformed)
         for place, i in enumerate(chosen.tolist()):
@@ -76,7 +76,7 @@ def aligned(timed: Timed) -> tuple[Any, FloatArray]:
 
 
 @lru_cache
-def _halves(n_stages: int) -> tuple[IntArray, FloatArray]:
+def halves(n_stages: int) -> tuple[IntArray, FloatArray]:
     """Return one eigenvalue of each pair of conjugate ones, and how many it stands for: (s',) each."""
     values = radau(n_stages).eigenvalues
     partners = np.abs(values[:, None] - values.conj()).argmin(axis=1)
